@@ -1,0 +1,980 @@
+/* arena.c - a small game between real processes: one server, four clients, a bad network
+
+   Players walk about a field (30 position updates per second, sequenced), pick up coins and chat
+   (reliable), and buy things (calls). Everybody sends through a simulated network that loses 3% and
+   delays 40 ms. In the ten seconds it takes, one client joins late, one leaves in good order, one
+   crashes and comes back from the same port. The server shows a live table; at the end all sides
+   compare what they hold of the shared state.
+
+   Build    cc -I.. arena.c -o arena                             (POSIX)
+   Run      ./arena          exits 0 only if all sides agree, each purchase was settled exactly
+                             once, and each process ended as the script says, within 20 seconds
+
+   CONTENTS   the rules, the shared state, the network, the server, its table, its last act,
+              the client, the launcher
+   The launcher runs this program again for every other part:
+              arena server                      arena client SERVER_PORT NAME ROLE LOCAL_PORT
+*/
+#include "udp.h"        /* first: it asks the system headers for more than C99 offers */
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+
+#define WISP_IMPLEMENTATION
+#include "wisp.h"
+
+/* ===========================================================================
+ * The rules, known to both sides
+ * ======================================================================== */
+
+enum { PLAYERS = 4, ITEMS = 48, WARES = 3, LOG_LINES = 64, LINE_SIZE = 48, PURCHASES = 64 };
+enum { FIELD_WIDTH = 60, FIELD_HEIGHT = 40 };
+enum { E_POOR = WISP_E_USER - 1, E_OVER = WISP_E_USER - 2, E_MISCOUNT = WISP_E_USER - 3,
+       E_STRANGER = WISP_E_USER - 4 };
+enum { CRASHED = 42, REPORT_FD = 3 };
+
+#define LOSS           0.03
+#define LATENCY        0.040
+#define PLAY_SECONDS   9.0
+#define DRAIN_SECONDS  0.7
+#define ASK_SECONDS    3.0
+#define BYE_SECONDS    1.5
+#define HARD_SECONDS   20        /* the launcher kills what still runs then */
+#define CLIENT_SECONDS 16.0
+
+static const char *const names[PLAYERS] = { "ada", "bob", "cy", "dee" };
+static const int prices[WARES] = { 3, 5, 8 };       /* boots, a lamp, a map */
+
+static int player_named(const char *name, int size) {
+    for (int i = 0; i < PLAYERS; i++) {
+        if ((int)strlen(names[i]) == size && memcmp(names[i], name, (size_t)size) == 0) return i;
+    }
+    return -1;
+}
+
+static int item_coins(int item) { return 2 + item % 4; }
+
+static wisp_vec2 item_place(int item) {
+    wisp_vec2 place;
+    place.x = (float)((item * 37 + 11) % FIELD_WIDTH);
+    place.y = (float)((item * 23 + 5) % FIELD_HEIGHT);
+    return place;
+}
+
+/* ===========================================================================
+ * The shared state. The server decides a change, both sides apply it with the same function; each
+ * change has a version, so that a gap would be noticed.
+ * ======================================================================== */
+
+typedef struct chat_line { int player; char text[LINE_SIZE]; } chat_line;
+
+typedef struct state {
+    int       version;
+    int       owner[ITEMS];               /* a player, or -1 */
+    int       coins[PLAYERS];
+    int       stock[PLAYERS][WARES];      /* what a player has bought */
+    int       lines;
+    chat_line log[LOG_LINES];
+} state;
+
+static void state_init(state *s) {
+    memset(s, 0, sizeof *s);
+    for (int i = 0; i < ITEMS; i++) s->owner[i] = -1;
+}
+
+static bool state_pick(state *s, int player, int item) {
+    if (item < 0 || item >= ITEMS || player < 0 || player >= PLAYERS) return false;
+    if (s->owner[item] >= 0) return false;
+    s->owner[item] = player;
+    s->coins[player] += item_coins(item);
+    s->version++;
+    return true;
+}
+
+static bool state_buy(state *s, int player, int ware) {
+    if (ware < 0 || ware >= WARES || player < 0 || player >= PLAYERS) return false;
+    if (s->coins[player] < prices[ware]) return false;
+    s->coins[player] -= prices[ware];
+    s->stock[player][ware]++;
+    s->version++;
+    return true;
+}
+
+static bool state_say(state *s, int player, const char *text) {
+    if (s->lines == LOG_LINES || player < 0 || player >= PLAYERS) return false;
+    s->log[s->lines].player = player;
+    snprintf(s->log[s->lines].text, LINE_SIZE, "%s", text);
+    s->lines++;
+    s->version++;
+    return true;
+}
+
+/* The state as one value: what "sync" sends and what the sides compare the hash of. */
+typedef struct picture {
+    wisp_value owner[ITEMS], coins[PLAYERS], stock[PLAYERS * WARES], log[2 * LOG_LINES];
+    wisp_pair  pairs[5];
+} picture;
+
+static wisp_value state_value(const state *s, picture *p) {
+    for (int i = 0; i < ITEMS; i++) p->owner[i] = wisp_int(s->owner[i]);
+    for (int i = 0; i < PLAYERS; i++) p->coins[i] = wisp_int(s->coins[i]);
+    for (int i = 0; i < PLAYERS * WARES; i++) {
+        p->stock[i] = wisp_int(s->stock[i / WARES][i % WARES]);
+    }
+    for (int i = 0; i < s->lines; i++) {
+        p->log[2 * i] = wisp_int(s->log[i].player);
+        p->log[2 * i + 1] = wisp_string(s->log[i].text);
+    }
+    p->pairs[0] = (wisp_pair){ "version", wisp_int(s->version) };
+    p->pairs[1] = (wisp_pair){ "owner", wisp_array(p->owner, ITEMS) };
+    p->pairs[2] = (wisp_pair){ "coins", wisp_array(p->coins, PLAYERS) };
+    p->pairs[3] = (wisp_pair){ "stock", wisp_array(p->stock, PLAYERS * WARES) };
+    p->pairs[4] = (wisp_pair){ "log", wisp_array(p->log, 2 * s->lines) };
+    return wisp_map(p->pairs, 5);
+}
+
+static uint64_t state_hash(const state *s) {
+    picture p;
+    wisp_value value = state_value(s, &p);
+    return wisp_hash(&value);
+}
+
+static int int_of(const wisp_value *value) {
+    if (wisp_kind_of(value) == WISP_UINT) return (int)value->as.uinteger;
+    return wisp_kind_of(value) == WISP_INT ? (int)value->as.integer : 0;
+}
+
+static bool state_load(state *s, const wisp_value *map) {
+    const wisp_value *owner = wisp_field_of(map, "owner"), *coins = wisp_field_of(map, "coins");
+    const wisp_value *stock = wisp_field_of(map, "stock"), *log = wisp_field_of(map, "log");
+    state_init(s);
+    if (wisp_count_of(owner) != ITEMS || wisp_count_of(coins) != PLAYERS) return false;
+    if (wisp_count_of(stock) != PLAYERS * WARES) return false;
+    for (int i = 0; i < ITEMS; i++) s->owner[i] = int_of(wisp_element_of(owner, i));
+    for (int i = 0; i < PLAYERS; i++) s->coins[i] = int_of(wisp_element_of(coins, i));
+    for (int i = 0; i < PLAYERS * WARES; i++) {
+        s->stock[i / WARES][i % WARES] = int_of(wisp_element_of(stock, i));
+    }
+    for (int i = 0; i + 1 < wisp_count_of(log); i += 2) {
+        const char *text = wisp_string_of(wisp_element_of(log, i + 1), NULL);
+        if (!text || !state_say(s, int_of(wisp_element_of(log, i)), text)) return false;
+    }
+    s->version = int_of(wisp_field_of(map, "version"));
+    return true;
+}
+
+/* ===========================================================================
+ * The network: an endpoint whose outgoing side is bad
+ * ======================================================================== */
+
+typedef struct net {
+    udp_socket     socket;
+    wisp_simulator sim;
+    wisp          *w;
+    double         start;                 /* of this process */
+} net;
+
+typedef wisp_result (*judge)(wisp *, const wisp_addr *, const void *, int, void *);
+
+static bool net_open(net *n, int local_port, judge accept, uint64_t seed, void *user) {
+    wisp_desc desc = { 0 };
+    wisp_config moves = { .delivery = WISP_SEQUENCED, .batch_priority = WISP_PRIORITY(900) };
+    n->start = udp_seconds();
+    if (!udp_open(&n->socket, "127.0.0.1", local_port)) return false;
+    n->sim.loss = LOSS;
+    n->sim.latency = LATENCY;
+    n->sim.seed = seed;
+    desc.link = wisp_simulate(&n->sim, udp_link(&n->socket));
+    desc.app = "arena";
+    desc.app_version = 1;
+    desc.max_peers = PLAYERS * 2;
+    desc.accept = accept;
+    desc.refuse_joins = !accept;
+    desc.timeout = 5;
+    desc.user = user;
+    n->w = wisp_create(&desc, NULL);
+    return n->w && wisp_use_config(n->w, &moves, "move") == WISP_OK &&
+           wisp_use_config(n->w, &moves, "moved") == WISP_OK;
+}
+
+/* Returns the seconds since the start. */
+static double net_step(net *n) {
+    udp_wait(&n->socket, 0.004);
+    n->sim.now = udp_seconds();
+    wisp_update(n->w, n->sim.now);
+    return n->sim.now - n->start;
+}
+
+static void net_close(net *n) {
+    wisp_destroy(n->w);
+    wisp_simulator_free(&n->sim);
+    udp_close(&n->socket);
+}
+
+/* The launcher listens for the port that this process has got. */
+static void report_port(const net *n) {
+    char line[16];
+    int size = snprintf(line, sizeof line, "%d\n", udp_port(&n->socket));
+    if (write(REPORT_FD, line, (size_t)size) != size) exit(1);
+    close(REPORT_FD);
+}
+
+/* ===========================================================================
+ * The server
+ * ======================================================================== */
+
+typedef struct page { char text[2048]; size_t used; int rows; } page;
+
+typedef struct player {
+    struct server  *server;
+    wisp_addr       addr;
+    wisp_peer       peer;
+    bool            joined, synced;
+    wisp_peer_stats before;               /* at the last table */
+    int             last_purchase;        /* of this session, as all below */
+    int             bought, refused;
+    bool            asked, agrees;
+    wisp_result     ended;
+    int             joins, departures;
+    char            verdict[128];
+} player;
+
+typedef struct server {
+    net    net;
+    state  state;
+    player players[PLAYERS];
+    bool   over;
+    int    errors;                        /* of the game: any is a failure */
+    bool   checked_out;
+    double now, last_table;
+    bool   live;                          /* stdout is a terminal: redraw in place */
+    page   table;
+} server;
+
+static void page_add(page *p, const char *format, ...) {
+    va_list list;
+    int size;
+    va_start(list, format);
+    size = vsnprintf(p->text + p->used, sizeof p->text - p->used, format, list);
+    va_end(list);
+    if (size > 0 && (size_t)size < sizeof p->text - p->used) p->used += (size_t)size;
+}
+
+static void table_erase(const server *s) {
+    if (s->live && s->table.rows > 0) printf("\033[%dA\033[J", s->table.rows);
+}
+
+/* A line of news; on a terminal it goes above the table. */
+static void news(server *s, const char *format, ...) {
+    char line[160];
+    va_list list;
+    va_start(list, format);
+    vsnprintf(line, sizeof line, format, list);
+    va_end(list);
+    table_erase(s);
+    printf("%5.1f s  %s\n", s->now, line);
+    if (s->live) fputs(s->table.text, stdout);
+    fflush(stdout);
+}
+
+static player *player_of(wisp_event *event) { return wisp_peer_user(event->w, event->peer); }
+
+static int index_of(const player *p) { return (int)(p - p->server->players); }
+
+static const char *name_of(const player *p) { return names[index_of(p)]; }
+
+/* Those who hold the state, without one of them. */
+static int audience(const server *s, const player *without, wisp_peer *out) {
+    int count = 0;
+    for (int i = 0; i < PLAYERS; i++) {
+        const player *p = &s->players[i];
+        if (p->joined && p->synced && p != without) out[count++] = p->peer;
+    }
+    return count;
+}
+
+/* Tells all a change: the version it leads to, the player, and what. */
+static void broadcast(server *s, const char *remote, const player *p, wisp_value what) {
+    wisp_peer to[PLAYERS];
+    int count = audience(s, NULL, to);
+    wisp_result result = wisp_fire_list(s->net.w, remote, to, count, wisp_int(s->state.version),
+                                        wisp_int(index_of(p)), what);
+    if (result == WISP_OK || result == WISP_E_STALE) return;
+    s->errors++;
+    news(s, "%s could not be sent: %s", remote, wisp_result_text(result));
+}
+
+/* ---- who comes and goes -------------------------------------------------- */
+
+/* The ticket is the name; it is known to be that player's from the address it came from. */
+static wisp_result accept_player(wisp *w, const wisp_addr *from, const void *ticket, int size,
+                                 void *user) {
+    server *s = user;
+    int i = size > 0 ? player_named(ticket, size) : -1;
+    (void)w;
+    if (i < 0) return E_STRANGER;
+    if (s->over) return E_OVER;
+    s->players[i].addr = *from;
+    return WISP_OK;
+}
+
+static void on_joined(wisp_event *event) {
+    server *s = event->user;
+    const wisp_addr *addr = wisp_peer_addr(event->w, event->peer);
+    for (int i = 0; addr && i < PLAYERS; i++) {
+        player *p = &s->players[i];
+        if (memcmp(&p->addr, addr, sizeof *addr) != 0) continue;
+        p->peer = event->peer;
+        p->joined = true;
+        p->synced = p->agrees = p->asked = false;
+        p->last_purchase = p->bought = p->refused = 0;
+        p->joins++;
+        memset(&p->before, 0, sizeof p->before);
+        wisp_set_peer_user(event->w, event->peer, p);
+        news(s, "%s joins%s", names[i], p->joins > 1 ? " again" : "");
+    }
+}
+
+static void on_left(wisp_event *event) {
+    server *s = event->user;
+    for (int i = 0; i < PLAYERS; i++) {
+        player *p = &s->players[i];
+        if (!p->joined || !wisp_peer_equal(p->peer, event->peer)) continue;
+        p->joined = p->synced = false;
+        p->ended = event->result;
+        p->departures++;
+        news(s, "%s is gone: %s%s%s", names[i],
+             event->result == WISP_OK ? "goodbye" : wisp_result_text(event->result),
+             *event->text ? ", " : "", event->text);
+    }
+}
+
+static void on_error(wisp_event *event) {
+    news(event->user, "error: %s (%s)", wisp_result_text(event->result), event->text);
+}
+
+/* ---- what the players do --------------------------------------------------- */
+
+static void on_sync(wisp_event *event) {
+    player *p = player_of(event);
+    picture picture_of_it;
+    if (!p) return;
+    wisp_reply(event, state_value(&p->server->state, &picture_of_it));
+    p->synced = true;
+}
+
+static void on_move(wisp_event *event) {
+    player *p = player_of(event);
+    wisp_peer to[PLAYERS];
+    int count;
+    wisp_vec2 place = wisp_arg_vec2(event, 0);
+    if (!p) return;
+    count = audience(p->server, p, to);
+    wisp_fire_list(event->w, "moved", to, count, wisp_int(index_of(p)),
+                   wisp_vec2v(place.x, place.y));
+}
+
+static void on_chat(wisp_event *event) {
+    player *p = player_of(event);
+    const char *text = wisp_arg_string(event, 0);
+    if (!p || p->server->over || !state_say(&p->server->state, index_of(p), text)) return;
+    broadcast(p->server, "said", p, wisp_string(text));
+}
+
+static void on_pickup(wisp_event *event) {
+    player *p = player_of(event);
+    int item = (int)wisp_arg_int(event, 0);
+    if (!p || p->server->over || !state_pick(&p->server->state, index_of(p), item)) return;
+    broadcast(p->server, "picked", p, wisp_int(item));
+}
+
+/* Each purchase of a session has the next number: one that ran twice or not at all would show. */
+static void on_buy(wisp_event *event) {
+    player *p = player_of(event);
+    int number = (int)wisp_arg_int(event, 0), ware = (int)wisp_arg_int(event, 1);
+    if (!p) return;
+    if (number != p->last_purchase + 1) {
+        p->server->errors++;
+        news(p->server, "purchase %d of %s comes after %d", number, name_of(p), p->last_purchase);
+    }
+    p->last_purchase = number;
+    if (p->server->over || !state_buy(&p->server->state, index_of(p), ware)) {
+        p->refused++;
+        if (p->server->over) wisp_fail(event, E_OVER, "the shop is closed");
+        else wisp_fail(event, E_POOR, "too few coins");
+        return;
+    }
+    p->bought++;
+    broadcast(p->server, "bought", p, wisp_int(ware));
+    wisp_reply(event, wisp_int(p->server->state.coins[index_of(p)]));
+}
+
+/* Who leaves in good order compares its receipts before. */
+static void on_checkout(wisp_event *event) {
+    player *p = player_of(event);
+    if (!p) return;
+    if (wisp_arg_int(event, 0) != p->bought || wisp_arg_int(event, 1) != p->refused) {
+        wisp_fail(event, E_MISCOUNT, "here it is %d and %d", p->bought, p->refused);
+        return;
+    }
+    p->server->checked_out = true;
+    wisp_reply(event);
+}
+
+/* ===========================================================================
+ * The server's table
+ * ======================================================================== */
+
+static void table_row(page *out, const wisp *w, player *p, double seconds) {
+    wisp_peer_stats now;
+    if (!p->joined) {
+        page_add(out, "  %-5s %8s\n", name_of(p), p->joins > 0 ? "gone" : "not yet");
+        return;
+    }
+    wisp_stats_peer(w, p->peer, &now);
+    page_add(out, "  %-5s %8.1f %7.1f %9.0f %7.0f %9.0f %9.0f\n", name_of(p), now.rtt * 1000,
+             now.loss * 100, (double)(now.messages_sent - p->before.messages_sent) / seconds,
+             (double)(now.messages_received - p->before.messages_received) / seconds,
+             (double)(now.bytes_sent - p->before.bytes_sent) / seconds,
+             (double)(now.bytes_received - p->before.bytes_received) / seconds);
+    p->before = now;
+}
+
+static void table_show(server *s) {
+    page *out = &s->table;
+    int taken = 0, sold = 0;
+    for (int i = 0; i < ITEMS; i++) taken += s->state.owner[i] >= 0;
+    for (int i = 0; i < PLAYERS * WARES; i++) sold += s->state.stock[i / WARES][i % WARES];
+    table_erase(s);
+    out->used = 0;
+    page_add(out, "%5.1f s  %d of %d items taken, %d wares sold, %d lines of chat\n", s->now,
+             taken, ITEMS, sold, s->state.lines);
+    page_add(out, "  %-5s %8s %7s %17s %19s\n", "peer", "RTT ms", "loss %", "messages/s out  in",
+             "bytes/s out      in");
+    for (int i = 0; i < PLAYERS; i++) {
+        table_row(out, s->net.w, &s->players[i], s->now - s->last_table);
+    }
+    page_add(out, "\n");
+    out->rows = 3 + PLAYERS;
+    s->last_table = s->now;
+    fputs(out->text, stdout);
+    fflush(stdout);
+}
+
+static double server_step(server *s) {
+    s->now = net_step(&s->net);
+    if (s->now - s->last_table >= 1) table_show(s);
+    return s->now;
+}
+
+/* ===========================================================================
+ * The server's last act: stop the game, let what is under way arrive, compare
+ * ======================================================================== */
+
+static int count_joined(const server *s, bool agreeing_only) {
+    int count = 0;
+    for (int i = 0; i < PLAYERS; i++) {
+        const player *p = &s->players[i];
+        count += p->joined && (p->agrees || !agreeing_only);
+    }
+    return count;
+}
+
+/* The answer: version, hash, purchases made, settled, granted, refused; positions seen. */
+static void on_state_hash(wisp_event *event) {
+    player *p = event->user;
+    const state *mine = &p->server->state;
+    int made, settled, bought, refused;
+    p->asked = false;
+    if (event->result != WISP_OK) {
+        snprintf(p->verdict, sizeof p->verdict, "%s", wisp_result_text(event->result));
+        return;
+    }
+    made = (int)wisp_arg_int(event, 2);
+    settled = (int)wisp_arg_int(event, 3);
+    bought = (int)wisp_arg_int(event, 4);
+    refused = (int)wisp_arg_int(event, 5);
+    p->agrees = wisp_arg_int(event, 0) == mine->version &&
+                wisp_arg_uint(event, 1) == state_hash(mine) && made == settled &&
+                bought == p->bought && refused == p->refused && made == p->last_purchase;
+    snprintf(p->verdict, sizeof p->verdict,
+             "version %d, hash %016llx; purchases: %d made, %d granted, %d refused; "
+             "%d positions seen", (int)wisp_arg_int(event, 0),
+             (unsigned long long)wisp_arg_uint(event, 1), made, bought, refused,
+             (int)wisp_arg_int(event, 6));
+}
+
+static void ask_all(server *s) {
+    for (int i = 0; i < PLAYERS; i++) {
+        player *p = &s->players[i];
+        if (!p->joined || p->agrees || p->asked) continue;
+        p->asked = wisp_invoke(s->net.w, "state_hash", p->peer, on_state_hash, p).id != 0;
+    }
+}
+
+/* The script's outcome: three are left, one has checked out, one has crashed and come back. */
+static bool as_scripted(const server *s) {
+    const player *bob = &s->players[1], *cy = &s->players[2];
+    return count_joined(s, false) == 3 && s->checked_out && !bob->joined &&
+           bob->departures == 1 && cy->joins == 2 && cy->departures == 1 &&
+           cy->ended != WISP_OK && s->errors == 0;
+}
+
+static bool compare(server *s) {
+    double end = s->now + DRAIN_SECONDS;
+    bool good;
+    s->over = true;
+    wisp_fire_all(s->net.w, "stop");
+    news(s, "the game is over");
+    while (s->now < end) server_step(s);
+    end = s->now + ASK_SECONDS;
+    while (count_joined(s, true) < count_joined(s, false) && s->now < end) {
+        ask_all(s);
+        server_step(s);
+    }
+    good = as_scripted(s) && count_joined(s, true) == 3;
+    wisp_fire_all(s->net.w, "verdict", wisp_bool(good));
+    table_show(s);
+    s->live = false;                      /* what follows stays below the table */
+    printf("  server: version %d, hash %016llx\n", s->state.version,
+           (unsigned long long)state_hash(&s->state));
+    for (int i = 0; i < PLAYERS; i++) {
+        const player *p = &s->players[i];
+        if (p->joined) printf("  %-6s: %s: %s\n", names[i], p->agrees ? "agrees" : "DIFFERS",
+                              p->verdict);
+    }
+    return good;
+}
+
+static void connect_server(server *s) {
+    wisp *w = s->net.w;
+    wisp_connect(w, WISP_JOINED, on_joined, s);
+    wisp_connect(w, WISP_LEFT, on_left, s);
+    wisp_connect(w, WISP_ERROR, on_error, s);
+    wisp_connect(w, "move", on_move, s);
+    wisp_connect(w, "chat", on_chat, s);
+    wisp_connect(w, "pickup", on_pickup, s);
+    wisp_on_invoke(w, "sync", on_sync, s);
+    wisp_on_invoke(w, "buy", on_buy, s);
+    wisp_on_invoke(w, "checkout", on_checkout, s);
+}
+
+static int run_server(void) {
+    static server s;
+    bool good;
+    double end;
+    s.live = isatty(STDOUT_FILENO) != 0;
+    state_init(&s.state);
+    for (int i = 0; i < PLAYERS; i++) s.players[i].server = &s;
+    if (!net_open(&s.net, 0, accept_player, 1000, &s)) return 1;
+    connect_server(&s);
+    report_port(&s.net);
+    while (s.now < PLAY_SECONDS) server_step(&s);
+    good = compare(&s);
+    end = s.now + BYE_SECONDS;
+    while (count_joined(&s, false) > 0 && s.now < end) s.now = net_step(&s.net);
+    net_close(&s.net);
+    return good ? 0 : 1;
+}
+
+/* ===========================================================================
+ * The client
+ * ======================================================================== */
+
+#define STEP_SECONDS   (1.0 / 30)
+#define STEP_LENGTH    0.3f
+#define CRASH_AT       4.0
+#define LAST_BUY_AT    5.2                /* of the one who leaves */
+#define LEAVE_AT       6.0
+#define FAREWELL       0.3                /* seconds for a goodbye to get through */
+
+typedef struct purchase { struct client *client; int answers; } purchase;
+
+typedef struct client {
+    net         net;
+    state       state;
+    const char *name;
+    bool        leaves, crashes;          /* the role */
+    bool        joined, synced, syncing;
+    bool        stopped, checking_out, done, good;
+    int         newest;                   /* version heard of */
+    int         positions, lines, errors;
+    wisp_vec2   place;
+    double      now, next_step, next_pickup, next_chat, next_buy;
+    purchase    purchases[PURCHASES];
+    int         made, settled, bought, refused;
+} client;
+
+static void complain(client *c, const char *what, const char *why) {
+    fprintf(stderr, "%s: %s: %s\n", c->name, what, why);
+    c->errors++;
+}
+
+static void must_fire(client *c, const char *remote, wisp_value value) {
+    wisp_result result = wisp_fire(c->net.w, remote, WISP_SERVER, value);
+    if (result != WISP_OK) complain(c, remote, wisp_result_text(result));
+}
+
+/* ---- the shared state arrives ---------------------------------------------- */
+
+static void on_state(wisp_event *event) {
+    client *c = event->user;
+    c->syncing = false;
+    if (event->result != WISP_OK) complain(c, "sync", wisp_result_text(event->result));
+    else if (!state_load(&c->state, wisp_arg_map(event, 0))) complain(c, "sync", "not a state");
+    else c->synced = true;
+}
+
+/* Whole at first, and again should a version be missing. */
+static void keep_synced(client *c) {
+    if (!c->joined || c->syncing || (c->synced && c->state.version >= c->newest)) return;
+    c->syncing = wisp_invoke(c->net.w, "sync", WISP_SERVER, on_state, c).id != 0;
+}
+
+static bool is_next(client *c, wisp_event *event) {
+    int version = (int)wisp_arg_int(event, 0);
+    if (version > c->newest) c->newest = version;
+    return c->synced && version == c->state.version + 1;
+}
+
+static void on_said(wisp_event *event) {
+    client *c = event->user;
+    int who = (int)wisp_arg_int(event, 1);
+    if (!is_next(c, event)) return;
+    if (!state_say(&c->state, who, wisp_arg_string(event, 2))) complain(c, "said", "no room");
+}
+
+static void on_picked(wisp_event *event) {
+    client *c = event->user;
+    int who = (int)wisp_arg_int(event, 1), item = (int)wisp_arg_int(event, 2);
+    if (!is_next(c, event)) return;
+    if (!state_pick(&c->state, who, item)) complain(c, "picked", "it was taken already");
+}
+
+static void on_bought(wisp_event *event) {
+    client *c = event->user;
+    int who = (int)wisp_arg_int(event, 1), ware = (int)wisp_arg_int(event, 2);
+    if (!is_next(c, event)) return;
+    if (!state_buy(&c->state, who, ware)) complain(c, "bought", "without the coins for it");
+}
+
+static void on_moved(wisp_event *event) {
+    client *c = event->user;
+    wisp_vec2 place = wisp_arg_vec2(event, 1);
+    if (place.x >= 0 && place.x <= FIELD_WIDTH && place.y >= 0 && place.y <= FIELD_HEIGHT) {
+        c->positions++;
+    }
+}
+
+/* ---- how the session goes ---------------------------------------------------- */
+
+static void on_welcome(wisp_event *event) {
+    client *c = event->user;
+    c->joined = true;
+}
+
+static void on_ended(wisp_event *event) {
+    client *c = event->user;
+    if (!c->done) complain(c, "the session has ended", wisp_result_text(event->result));
+    c->done = true;
+}
+
+static void on_trouble(wisp_event *event) {
+    complain(event->user, wisp_result_text(event->result), event->text);
+}
+
+static void on_stop(wisp_event *event) {
+    client *c = event->user;
+    c->stopped = true;
+}
+
+static void answer_state_hash(wisp_event *event) {
+    client *c = event->user;
+    wisp_reply(event, wisp_int(c->state.version), wisp_uint(state_hash(&c->state)),
+               wisp_int(c->made), wisp_int(c->settled), wisp_int(c->bought),
+               wisp_int(c->refused), wisp_int(c->positions));
+}
+
+static void leave(client *c, bool good, const char *reason) {
+    c->done = true;
+    c->good = good;
+    wisp_leave(c->net.w, WISP_SERVER, reason);
+}
+
+static void on_verdict(wisp_event *event) {
+    leave(event->user, wisp_arg_bool(event, 0), "good game");
+}
+
+static void on_checked_out(wisp_event *event) {
+    client *c = event->user;
+    if (event->result != WISP_OK) complain(c, "checkout", event->text);
+    leave(c, event->result == WISP_OK, "called to dinner");
+}
+
+/* ---- what a player does -------------------------------------------------------- */
+
+static int nearest_item(const client *c) {
+    int best = -1;
+    float best_distance = 0;
+    for (int i = 0; i < ITEMS; i++) {
+        wisp_vec2 at = item_place(i);
+        float x = at.x - c->place.x, y = at.y - c->place.y, distance = x * x + y * y;
+        if (c->state.owner[i] >= 0 || (best >= 0 && distance >= best_distance)) continue;
+        best = i;
+        best_distance = distance;
+    }
+    return best;
+}
+
+static float toward(float from, float to) {
+    if (to > from + STEP_LENGTH) return from + STEP_LENGTH;
+    return to < from - STEP_LENGTH ? from - STEP_LENGTH : to;
+}
+
+static void walk(client *c) {
+    int item = nearest_item(c);
+    wisp_vec2 goal = { FIELD_WIDTH / 2, FIELD_HEIGHT / 2 };
+    if (item >= 0) goal = item_place(item);
+    c->place.x = toward(c->place.x, goal.x);
+    c->place.y = toward(c->place.y, goal.y);
+    must_fire(c, "move", wisp_vec2v(c->place.x, c->place.y));
+    if (item < 0 || c->now < c->next_pickup) return;
+    if (c->place.x == goal.x && c->place.y == goal.y) {      /* toward() ends exactly there */
+        must_fire(c, "pickup", wisp_int(item));
+        c->next_pickup = c->now + 0.5;
+    }
+}
+
+static void say_something(client *c) {
+    static const char *const lines[] = { "anyone seen the lamp?", "over here!", "mine, I think",
+                                         "who took that one?", "lovely weather" };
+    char text[LINE_SIZE];
+    snprintf(text, sizeof text, "%s (%d)", lines[c->lines % 5], c->lines);
+    c->lines++;
+    must_fire(c, "chat", wisp_string(text));
+}
+
+static void on_receipt(wisp_event *event) {
+    purchase *p = event->user;
+    client *c = p->client;
+    if (++p->answers > 1) complain(c, "buy", "answered twice");
+    c->settled++;
+    if (event->result == WISP_OK) c->bought++;
+    else if (event->result == E_POOR || event->result == E_OVER) c->refused++;
+    else complain(c, "buy", wisp_result_text(event->result));
+}
+
+static void buy(client *c) {
+    purchase *p = &c->purchases[c->made];
+    int ware = c->made % WARES;
+    if (c->made == PURCHASES || (c->leaves && c->now > LAST_BUY_AT)) return;
+    p->client = c;
+    c->made++;
+    if (!wisp_invoke(c->net.w, "buy", WISP_SERVER, on_receipt, p, wisp_int(c->made),
+                     wisp_int(ware)).id) {
+        complain(c, "buy", wisp_result_text(wisp_why(c->net.w)));
+    }
+}
+
+static void play(client *c) {
+    if (c->now >= c->next_step) {
+        c->next_step += STEP_SECONDS;
+        if (c->next_step < c->now) c->next_step = c->now;
+        walk(c);
+    }
+    if (c->now >= c->next_chat) {
+        c->next_chat = c->now + 1.3;
+        say_something(c);
+    }
+    if (c->now >= c->next_buy) {
+        c->next_buy = c->now + 0.7;
+        buy(c);
+    }
+    if (c->crashes && c->now >= CRASH_AT) _exit(CRASHED);
+    if (c->leaves && c->now >= LEAVE_AT && c->made == c->settled && !c->checking_out) {
+        c->checking_out = true;
+        wisp_invoke(c->net.w, "checkout", WISP_SERVER, on_checked_out, c, wisp_int(c->bought),
+                    wisp_int(c->refused));
+    }
+}
+
+static void connect_client(client *c) {
+    wisp *w = c->net.w;
+    wisp_connect(w, WISP_JOINED, on_welcome, c);
+    wisp_connect(w, WISP_LEFT, on_ended, c);
+    wisp_connect(w, WISP_ERROR, on_trouble, c);
+    wisp_connect(w, "said", on_said, c);
+    wisp_connect(w, "picked", on_picked, c);
+    wisp_connect(w, "bought", on_bought, c);
+    wisp_connect(w, "moved", on_moved, c);
+    wisp_connect(w, "stop", on_stop, c);
+    wisp_connect(w, "verdict", on_verdict, c);
+    wisp_on_invoke(w, "state_hash", answer_state_hash, c);
+}
+
+static bool client_open(client *c, int server_port, const char *role, int local_port) {
+    wisp_addr address;
+    int index = player_named(c->name, (int)strlen(c->name));
+    uint64_t seed = (uint64_t)(index + 1 + (local_port ? PLAYERS : 0));
+    if (index < 0 || !udp_resolve("127.0.0.1", server_port, &address)) return false;
+    c->leaves = strcmp(role, "leave") == 0;
+    c->crashes = strcmp(role, "crash") == 0;
+    c->place = item_place(index * 11);
+    state_init(&c->state);
+    if (!net_open(&c->net, local_port, NULL, seed, c)) return false;
+    connect_client(c);
+    report_port(&c->net);
+    return wisp_join(c->net.w, &address, c->name, (int)strlen(c->name)).id != 0;
+}
+
+static int run_client(int server_port, const char *name, const char *role, int local_port) {
+    static client c;
+    double end;
+    c.name = name;
+    if (!client_open(&c, server_port, role, local_port)) {
+        complain(&c, "cannot start", strerror(errno));
+        return 1;
+    }
+    while (!c.done && c.now < CLIENT_SECONDS) {
+        c.now = net_step(&c.net);
+        keep_synced(&c);
+        if (c.synced && !c.stopped && !c.done) play(&c);
+    }
+    if (!c.done) complain(&c, "no verdict", "too late");
+    for (end = c.now + FAREWELL; c.now < end;) c.now = net_step(&c.net);
+    net_close(&c.net);
+    return c.good && c.errors == 0 && c.made == c.settled ? 0 : 1;
+}
+
+/* ===========================================================================
+ * The launcher
+ * ======================================================================== */
+
+typedef struct part {
+    double      at;                       /* seconds */
+    const char *name, *role;
+    int         expected;                 /* exit status */
+    int         port_of;                  /* the part whose local port is taken over, or -1 */
+    pid_t       pid;
+    int         port, status;
+    bool        started, ended;
+} part;
+
+enum { SERVER, PARTS = 6 };
+static part parts[PARTS] = {
+    { .at = 0.0, .name = "server", .role = "server", .port_of = -1 },
+    { .at = 0.0, .name = "ada", .role = "stay", .port_of = -1 },
+    { .at = 0.0, .name = "bob", .role = "leave", .port_of = -1 },
+    { .at = 0.0, .name = "cy", .role = "crash", .expected = CRASHED, .port_of = -1 },
+    { .at = 3.0, .name = "dee", .role = "stay", .port_of = -1 },
+    { .at = 5.5, .name = "cy", .role = "return", .port_of = 3 },
+};
+
+/* In the child: becomes another instance of this program. */
+static void become(const char *program, const part *p, int report, int unused) {
+    char server_port[16], local_port[16];
+    snprintf(server_port, sizeof server_port, "%d", parts[SERVER].port);
+    snprintf(local_port, sizeof local_port, "%d", p->port_of < 0 ? 0 : parts[p->port_of].port);
+    close(unused);
+    if (report != REPORT_FD) {
+        dup2(report, REPORT_FD);
+        close(report);
+    }
+    alarm(HARD_SECONDS);
+    if (p == &parts[SERVER]) execlp(program, program, "server", (char *)NULL);
+    execlp(program, program, "client", server_port, p->name, p->role, local_port, (char *)NULL);
+    _exit(127);
+}
+
+/* The one line a child sends: the port it has got. 0: none came. */
+static int read_port(int fd) {
+    char line[16] = "";
+    struct pollfd look = { fd, POLLIN, 0 };
+    if (poll(&look, 1, 3000) <= 0 || read(fd, line, sizeof line - 1) <= 0) return 0;
+    return atoi(line);
+}
+
+static bool start(const char *program, part *p) {
+    int ends[2];
+    p->started = true;
+    if (pipe(ends) != 0) return false;
+    fflush(stdout);
+    p->pid = fork();
+    if (p->pid == 0) become(program, p, ends[1], ends[0]);
+    close(ends[1]);
+    if (p->pid > 0) p->port = read_port(ends[0]);
+    close(ends[0]);
+    return p->port > 0;
+}
+
+static void reap(void) {
+    for (int i = 0; i < PARTS; i++) {
+        part *p = &parts[i];
+        if (!p->started || p->ended || p->pid <= 0) continue;
+        p->ended = waitpid(p->pid, &p->status, WNOHANG) == p->pid;
+    }
+}
+
+static int running(void) {
+    int count = 0;
+    for (int i = 0; i < PARTS; i++) count += parts[i].pid > 0 && !parts[i].ended;
+    return count;
+}
+
+static void kill_rest(void) {
+    for (int i = 0; i < PARTS; i++) {
+        if (parts[i].pid <= 0 || parts[i].ended) continue;
+        printf("%s does not end: killed\n", parts[i].name);
+        kill(parts[i].pid, SIGKILL);
+        parts[i].ended = waitpid(parts[i].pid, &parts[i].status, 0) == parts[i].pid;
+    }
+}
+
+static bool part_good(const part *p) {
+    return p->ended && WIFEXITED(p->status) && WEXITSTATUS(p->status) == p->expected;
+}
+
+static int report(void) {
+    bool good = true;
+    for (int i = 0; i < PARTS; i++) {
+        const part *p = &parts[i];
+        good = good && part_good(p);
+        if (part_good(p)) continue;
+        printf("%s (%s) ended badly: ", p->name, p->role);
+        if (!p->started) printf("never started\n");
+        else if (WIFSIGNALED(p->status)) printf("signal %d\n", WTERMSIG(p->status));
+        else printf("exit status %d\n", WEXITSTATUS(p->status));
+    }
+    printf(good ? "all sides agree, each purchase was settled once, every process ended well\n"
+                : "the arena failed\n");
+    return good ? 0 : 1;
+}
+
+/* Starts the parts when their time has come and waits for them, within the hard bound. */
+static int launch(const char *program) {
+    double begin = udp_seconds(), now = 0, end = HARD_SECONDS - 1;
+    bool good = true;
+    while (good && now < end && (running() > 0 || !parts[PARTS - 1].started)) {
+        for (int i = 0; i < PARTS && good; i++) {
+            if (!parts[i].started && now >= parts[i].at) good = start(program, &parts[i]);
+        }
+        udp_sleep(0.01);
+        reap();
+        now = udp_seconds() - begin;
+        if (parts[SERVER].ended && end > now + 3) end = now + 3;   /* nobody plays on without it */
+    }
+    kill_rest();
+    return report();
+}
+
+int main(int argc, char **argv) {
+    if (argc == 2 && strcmp(argv[1], "server") == 0) return run_server();
+    if (argc == 6 && strcmp(argv[1], "client") == 0) {
+        return run_client(atoi(argv[2]), argv[3], argv[4], atoi(argv[5]));
+    }
+    if (argc == 1) return launch(argv[0]);
+    fprintf(stderr, "usage: arena\n");
+    return 2;
+}

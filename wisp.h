@@ -1,0 +1,1710 @@
+/* wisp.h - events and calls between programs, over raw UDP - version 0.1
+
+   One header, strict C99 (and C++11), no dependency. It takes two callbacks
+   that send and receive datagrams, and gives named events and named calls:
+   bit-packed, batched, prioritised, rate-limited, reliable where asked.
+
+       #define WISP_IMPLEMENTATION       // in exactly one source file
+       #include "wisp.h"
+
+       static void on_chat(wisp_event *event) {
+           printf("%s\n", wisp_arg_string(event, 0));
+       }
+
+       wisp_desc desc = {0};
+       desc.link = my_link;              // send, recv, user: examples/udp.h
+       desc.app  = "my-game";
+       wisp *w = wisp_create(&desc, NULL);
+       wisp_join(w, &server_address, NULL, 0);
+       wisp_connect(w, "chat", on_chat, NULL);
+       wisp_fire(w, "chat", WISP_SERVER, wisp_string("hello"));
+       for (;;) wisp_update(w, seconds());
+
+   CONTENTS (search for the marker; each room stands twice, first as public
+   interface where it has one, then as implementation, in this order)
+
+       >>base      result codes, memory, log, random numbers, hash
+       >>pool      handles with generations, timers, chunks, the arena
+       >>stats     the counters that every later room counts into
+       >>bits      bit writer and reader, bit copy
+       >>value     dynamic values: kinds, equality, stable hash
+       >>pack      the self-describing bit-packed form of values
+       >>seal      SipHash, the join cookie, the tag on every packet
+       >>packet    header, acks, round trip, loss, congestion, pacing
+       >>channel   reliable order, fragments, reassembly
+       >>peer      join handshake, session life, leave
+       >>remote    names, their settings, their announcement to peers
+       >>policy    rate limits
+       >>batch     scheduler: priorities, packets filled and sent
+       >>event     connections, dispatch, life-cycle and error events
+       >>call      invoke, reply, defer, timeout, at-most-once
+       >>links     loopback and simulated networks, for tests and demos
+       >>host      create, update, destroy: wires the rooms
+
+   THE IDEAS
+       endpoint   a wisp *; the whole context. Many may live in one process.
+       link       {send, recv, user}: how datagrams leave and come.
+       peer       a handle to one session with another endpoint.
+       remote     a name, with settings; events and calls go through it.
+       message    values for a remote, to a set of peers.
+
+       fire/invoke -> encode once -> queue per peer -> flush: by priority,
+       into packets -> seal -> link.send ... link.recv -> check the tag ->
+       acks -> records -> channel order -> rate limit -> handlers
+
+   RULES
+       - Time comes in as the argument of wisp_update. It may stand still or
+         jump: going back counts as standing still, a leap counts as at most
+         half of desc.timeout, so that a process which was suspended listens
+         before it gives its peers up.
+       - Handlers run only inside wisp_update (and inside wisp_await_*, which
+         calls it). link.send may also run inside fire, flush and destroy.
+       - Inside a handler everything may be called. wisp_update and the
+         wisp_await functions answer WISP_E_BUSY there; wisp_destroy takes
+         effect when the running wisp_update ends (which then returns
+         WISP_E_CLOSED, and the endpoint is gone); wisp_leave, wisp_fire and
+         wisp_disconnect take effect at once.
+       - One endpoint belongs to one thread at a time. Endpoints share nothing.
+       - NULL for `w`, an event or another pointer that is needed is answered
+         with WISP_E_ARGUMENT, false, 0 or a handle of id 0.
+       - Bytes from the wire are checked, counted and dropped; they never
+         assert and never make memory grow past desc.limits.
+
+   SWITCHES (define before the implementation; none changes a public type)
+       WISP_IMPLEMENTATION   compile the implementation here
+       WISP_STATIC           every function static: private to this file
+                             (define it before each include of wisp.h)
+       WISP_ASSERT(x)        how caller mistakes stop a debug build; the
+                             default is assert() without NDEBUG
+       WISP_NO_OS            no system entropy: then desc.entropy or desc.seed
+       WISP_NO_STDLIB        no malloc and free: then desc.memory is needed
+       WISP_FIRST_NUMBER     where packet numbers, channel sequences and call
+                             ids begin; both ends must agree. For tests that
+                             start just below a wrap. Default 1.
+*/
+#ifndef WISP_H
+#define WISP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define WISP_VERSION      "0.1.0"
+#define WISP_WIRE_VERSION 1      /* what both ends must have in common */
+
+#ifndef WISP_API
+#if defined(WISP_STATIC) && defined(__GNUC__)
+#define WISP_API static __attribute__((unused))
+#elif defined(WISP_STATIC)
+#define WISP_API static
+#else
+#define WISP_API extern
+#endif
+#endif
+
+#if defined(__GNUC__)
+#define WISP__PRINTF(text, first) __attribute__((format(printf, text, first)))
+#else
+#define WISP__PRINTF(text, first)
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ===========================================================================
+ * MARK: >>base
+ * ======================================================================== */
+
+typedef struct wisp wisp;                                   /* an endpoint */
+
+/* Zero is success, errors are negative. wisp_result_text() names each. */
+typedef int wisp_result;
+enum {
+    WISP_OK               = 0,
+    WISP_PENDING          = 1,   /* from `accept`: wisp_admit will answer */
+
+    /* what the caller gave */
+    WISP_E_ARGUMENT       = -1,  /* NULL, negative, out of range */
+    WISP_E_NAME           = -2,  /* empty, over 128 bytes, or "wisp:..." */
+    WISP_E_STALE          = -3,  /* a handle of something that is gone */
+    WISP_E_TYPE           = -4,  /* a value of another kind was wanted */
+    WISP_E_TOO_BIG        = -5,  /* the message, ticket or text is too long */
+    WISP_E_DEPTH          = -6,  /* values nested deeper than the limit */
+    WISP_E_BUSY           = -7,  /* not inside a handler */
+    WISP_E_UNSUPPORTED    = -8,  /* not plugged in, or not in this build */
+
+    /* what there is no room for */
+    WISP_E_MEMORY         = -9,  /* the allocator returned NULL */
+    WISP_E_LIMIT          = -10, /* a bound of desc.limits is reached */
+    WISP_E_QUEUE_FULL     = -11, /* limits.queue_messages or queue_bytes */
+    WISP_E_ENTROPY        = -12, /* no random numbers to be had */
+
+    /* joining */
+    WISP_E_SERVER_FULL    = -13, /* max_peers are in */
+    WISP_E_REFUSED        = -14, /* refuse_joins is set over there */
+    WISP_E_DENIED         = -15, /* `accept` said no */
+    WISP_E_APP            = -16, /* desc.app differs */
+    WISP_E_APP_VERSION    = -17, /* desc.app_version differs */
+    WISP_E_WIRE_VERSION   = -18, /* the other end has another wisp */
+    WISP_E_LINK_KIND      = -19, /* link.reliable on one side only */
+
+    /* how sessions and calls end */
+    WISP_E_CLOSED         = -20, /* the session or endpoint has ended */
+    WISP_E_TIMEOUT        = -21, /* silence, or no answer in time */
+    WISP_E_REPLACED       = -22, /* the same address joined anew */
+    WISP_E_CANCELLED      = -23, /* wisp_cancel */
+
+    /* what reached the other side and was not done */
+    WISP_E_NO_REMOTE      = -24, /* the name is not known over there */
+    WISP_E_NO_HANDLER     = -25, /* known, but nobody listens */
+    WISP_E_RATE           = -26, /* over the rate limit */
+    WISP_E_EXPIRED        = -27, /* a repeat of a call long settled */
+    WISP_E_HANDLER        = -28, /* the handler failed */
+
+    /* the link and the wire */
+    WISP_E_AGAIN          = -29, /* a link's status: not now */
+    WISP_E_LINK           = -30, /* the link is broken */
+    WISP_E_BAD_PACKET     = -31, /* bytes that make no sense */
+    WISP_E_PROTOCOL       = -32, /* a peer broke the rules: session ended */
+
+    WISP_E_USER           = -1000 /* yours: this and everything below */
+};
+
+/* A short English text; never NULL; "unknown code" for a foreign number. */
+WISP_API const char *wisp_result_text(wisp_result code);
+
+/* Memory: `alloc` returns size bytes aligned for any type, or NULL; `free`
+   gets the size that was asked for. Both NULL: malloc and free. */
+typedef struct wisp_allocator {
+    void *(*alloc)(void *user, size_t size);
+    void  (*free)(void *user, void *pointer, size_t size);
+    void  *user;
+} wisp_allocator;
+
+enum { WISP_LOG_ERROR = 1, WISP_LOG_WARNING = 2, WISP_LOG_INFO = 3 };
+
+/* Every bound there is. Zero means the default in the comment. */
+typedef struct wisp_limits {
+    int remotes;            /* names here, and names a peer may number; 1024 */
+    int connections;        /* handlers connected; 4096 */
+    int message_bytes;      /* one reliable message; 1 MiB, at most 1 GiB */
+    int message_values;     /* values in one message, nested ones too; 65536 */
+    int map_pairs;          /* pairs in one map; 4096 */
+    int nesting;            /* arrays and maps inside each other; 16 */
+    int queue_messages;     /* waiting to be sent, per peer; 65536 */
+    int queue_bytes;        /* the same in bytes, per peer; 4 MiB, and never
+                               less than two times message_bytes */
+    int window_items;       /* reliable messages and fragments in flight per
+                               channel; power of two up to 16384; 2048 */
+    int window_bytes;       /* out-of-order bytes held for a peer; 512 KiB */
+    int window_packets;     /* packets in flight per peer; power of two up to
+                               1024; 1024 */
+    int calls;              /* invokes waiting for an answer; 4096 */
+    int calls_remembered;   /* answers kept per peer; power of two up to
+                               16384; 1024 */
+    int packet_messages;    /* messages taken from one packet; 4096 */
+    int update_packets;     /* packets taken per wisp_update; 65536 */
+    int notices;            /* life-cycle and error events that wait; 1024,
+                               and never less than max_peers */
+} wisp_limits;
+
+/* ===========================================================================
+ * MARK: >>pool
+ * Handles. Id 0 is none. A handle of something that is gone is answered with
+ * WISP_E_STALE, never with its successor.
+ * ======================================================================== */
+
+typedef struct wisp_peer       { uint32_t id; } wisp_peer;
+typedef struct wisp_remote     { uint32_t id; } wisp_remote;
+typedef struct wisp_connection { uint32_t id; } wisp_connection;
+typedef struct wisp_call       { uint32_t id; } wisp_call;
+
+/* ===========================================================================
+ * MARK: >>stats
+ * Counters since create (total, remote) or since the join (peer). Bytes are
+ * datagram payload, without UDP and IP headers.
+ * ======================================================================== */
+
+typedef struct wisp_peer_stats {
+    uint64_t packets_sent, packets_received;
+    uint64_t bytes_sent, bytes_received;
+    uint64_t messages_sent, messages_received;
+    uint64_t packets_lost;        /* sent by us, declared lost */
+    uint64_t packets_acked;
+    uint64_t packets_duplicate;   /* received again, or too old to tell */
+    uint64_t messages_resent;     /* reliable messages and fragments */
+    uint64_t messages_refused;    /* the queue was full: told to the caller */
+    uint64_t messages_abandoned;  /* queued or in flight when it ended */
+    uint64_t rate_limited;        /* received over the rate limit: dropped */
+    uint64_t stale;               /* sequenced, older than one delivered */
+    uint64_t bad_messages;        /* could not be read: dropped, reported */
+    double   rtt, rtt_variation, rtt_min;      /* seconds; 0: not known yet */
+    double   loss;                /* packets_lost / ended packets, 0..1 */
+    int      congestion_window;   /* bytes */
+    int      in_flight;           /* bytes */
+    int      queued_messages, queued_bytes;
+    int      memory;              /* bytes held for this peer */
+} wisp_peer_stats;
+
+typedef struct wisp_remote_stats {
+    uint64_t messages_sent, messages_received; /* one per peer reached */
+    uint64_t bits_sent, bits_received;         /* of values, without headers */
+    uint64_t unknown;             /* peers that answered "no such name" */
+    uint64_t undeliverable;       /* fires to such peers, answered with code */
+    uint64_t unhandled;           /* received, and nobody was connected */
+    uint64_t rate_limited;
+    uint64_t stale;
+    uint64_t invokes_sent, invokes_received, replies_sent, replies_received;
+    uint64_t invokes_repeated;    /* answered from memory */
+    uint64_t failures;            /* handlers that failed */
+} wisp_remote_stats;
+
+typedef struct wisp_total_stats {
+    uint64_t packets_sent, packets_received, bytes_sent, bytes_received;
+    uint64_t messages_sent, messages_received;
+    uint64_t packets_foreign;     /* from nobody we know, or not wisp's */
+    uint64_t packets_empty;       /* of zero bytes */
+    uint64_t packets_oversized;   /* larger than the mtu */
+    uint64_t packets_bad_tag;     /* damaged or forged */
+    uint64_t packets_malformed;   /* well tagged, but senseless inside */
+    uint64_t handshakes_received, handshakes_bad, cookies_refused;
+    uint64_t joins, joins_denied, leaves, timeouts;
+    uint64_t names_unknown;       /* announced to us, not registered here */
+    uint64_t link_failures;       /* send or recv returned an error */
+    uint64_t link_refusals;       /* packets answered with WISP_E_AGAIN */
+    uint64_t errors;              /* error events raised */
+    uint64_t notices_dropped;     /* error events beyond limits.notices */
+    uint64_t arguments_wrong;     /* getters asked for what is not there */
+    uint64_t clock_back;          /* updates whose time went back */
+    uint64_t memory, memory_peak; /* bytes from the allocator */
+    uint64_t allocations;         /* calls of the allocator */
+    int      peers, remotes, calls_pending;
+} wisp_total_stats;
+
+/* ===========================================================================
+ * MARK: >>value
+ * A value knows its kind. Strings, bytes, arrays and maps point to memory of
+ * whoever made the value; wisp copies what it needs before it returns.
+ * ======================================================================== */
+
+typedef enum wisp_kind {
+    WISP_NIL, WISP_BOOL, WISP_INT, WISP_UINT, WISP_FLOAT, WISP_NUMBER,
+    WISP_STRING, WISP_BYTES, WISP_VEC2, WISP_VEC3, WISP_VEC4, WISP_QUAT,
+    WISP_TRANSFORM, WISP_COLOR, WISP_ARRAY, WISP_MAP
+} wisp_kind;
+
+typedef struct wisp_vec2  { float x, y; } wisp_vec2;
+typedef struct wisp_vec3  { float x, y, z; } wisp_vec3;
+typedef struct wisp_vec4  { float x, y, z, w; } wisp_vec4;
+typedef struct wisp_quat  { float x, y, z, w; } wisp_quat;
+typedef struct wisp_color { float r, g, b, a; } wisp_color;   /* 0..1 */
+typedef struct wisp_transform {
+    wisp_vec3 position;
+    wisp_quat rotation;
+} wisp_transform;
+
+typedef struct wisp_value wisp_value;
+typedef struct wisp_pair  wisp_pair;
+
+struct wisp_value {
+    wisp_kind kind;
+    int       count;      /* bytes of a string or bytes; elements; pairs */
+    union {
+        bool             boolean;
+        int64_t          integer;
+        uint64_t         uinteger;
+        float            float32;
+        double           number;
+        const char      *string;     /* count bytes, then a NUL if received */
+        const void      *bytes;
+        const wisp_value *array;
+        const wisp_pair *map;
+        wisp_vec2 vec2; wisp_vec3 vec3; wisp_vec4 vec4; wisp_quat quat;
+        wisp_color color;
+        wisp_transform transform;
+    } as;
+};
+struct wisp_pair { const char *key; wisp_value value; };  /* key: NUL ends */
+
+WISP_API wisp_value wisp_nil(void);
+WISP_API wisp_value wisp_bool(bool);
+WISP_API wisp_value wisp_int(int64_t);
+WISP_API wisp_value wisp_uint(uint64_t);
+WISP_API wisp_value wisp_float(float);
+WISP_API wisp_value wisp_number(double);
+WISP_API wisp_value wisp_string(const char *text);             /* NULL: "" */
+WISP_API wisp_value wisp_string_n(const char *text, int size_bytes);
+WISP_API wisp_value wisp_bytes(const void *bytes, int size_bytes);
+WISP_API wisp_value wisp_vec2v(float x, float y);
+WISP_API wisp_value wisp_vec3v(float x, float y, float z);
+WISP_API wisp_value wisp_vec4v(float x, float y, float z, float w);
+WISP_API wisp_value wisp_quatv(float x, float y, float z, float w);
+WISP_API wisp_value wisp_transformv(wisp_vec3 position, wisp_quat rotation);
+WISP_API wisp_value wisp_color3(float r, float g, float b);
+WISP_API wisp_value wisp_color4(float r, float g, float b, float a);
+WISP_API wisp_value wisp_array(const wisp_value *values, int count);
+WISP_API wisp_value wisp_map(const wisp_pair *pairs, int count);
+
+/* Equal by content. Numbers of any kind are equal when they are the same
+   number (every NaN is one); maps are equal whatever the order of keys. */
+WISP_API bool     wisp_equal(const wisp_value *a, const wisp_value *b);
+/* Equal values have equal hashes, on every machine, in every version. */
+WISP_API uint64_t wisp_hash(const wisp_value *value);
+
+WISP_API wisp_kind         wisp_kind_of(const wisp_value *value);
+WISP_API int               wisp_count_of(const wisp_value *value);
+/* Element i of an array or value i of a map; NULL when there is none. */
+WISP_API const wisp_value *wisp_element_of(const wisp_value *value, int i);
+WISP_API const char       *wisp_key_of(const wisp_value *map, int i);
+/* The value under a key; NULL when there is none or it is not a map. */
+WISP_API const wisp_value *wisp_field_of(const wisp_value *map,
+                                         const char *key);
+/* The bytes of a string or bytes value and how many (size may be NULL);
+   NULL for another kind. */
+WISP_API const char *wisp_string_of(const wisp_value *value, int *size_bytes);
+
+/* ===========================================================================
+ * MARK: >>seal
+ * ======================================================================== */
+
+/* Fills `out` with `size` random bytes; false: none to be had. */
+typedef bool (*wisp_entropy)(void *user, void *out, int size);
+
+/* ===========================================================================
+ * MARK: >>peer
+ * ======================================================================== */
+
+typedef struct wisp_addr { unsigned char bytes[32]; } wisp_addr; /* opaque */
+
+/* `status` is set by send: 0 = taken (or lost, as datagrams are),
+   WISP_E_AGAIN = kept by wisp and offered again, WISP_E_CLOSED = ends the
+   session with that peer. */
+typedef struct wisp_packet {
+    wisp_addr addr;
+    void     *data;
+    int       size;
+    int       status;
+} wisp_packet;
+
+typedef struct wisp_link {
+    /* Returns how many packets it looked at; what it did not look at is
+       offered again. Negative: the link is broken (also offered again). */
+    int (*send)(void *user, wisp_packet *packets, int count);
+    /* In: data, and size = room. Out: addr, size. Returns how many were
+       filled; 0 = none now; negative: broken. */
+    int (*recv)(void *user, wisp_packet *packets, int count);
+    void *user;
+    int   mtu;        /* largest datagram in bytes, 256..65000; 0 = 1200 */
+    bool  reliable;   /* the link itself is ordered and lossless */
+} wisp_link;
+
+/* Joins the endpoint at an address. The ticket (any bytes, at most mtu - 128)
+   is judged by `accept` over there. WISP_JOINED tells of success, WISP_LEFT
+   with a code of failure. What is fired before that waits in the queue.
+   Returns id 0 on failure: wisp_why. */
+WISP_API wisp_peer   wisp_join(wisp *w, const wisp_addr *to,
+                               const void *ticket, int ticket_size);
+/* Ends a session; on a server this is a kick. What is queued is sent once as
+   far as the congestion window lets; the other side sees the reason (at most
+   95 bytes of it). The handle is stale at once. */
+WISP_API void        wisp_leave(wisp *w, wisp_peer peer, const char *reason);
+/* Answers a join that `accept` left WISP_PENDING: WISP_OK or a code. */
+WISP_API wisp_result wisp_admit(wisp *w, const wisp_addr *from,
+                                wisp_result verdict);
+/* Fills in the joined peers; returns how many there are, also beyond
+   capacity. */
+WISP_API int         wisp_peers(const wisp *w, wisp_peer *out, int capacity);
+/* The first peer that this endpoint joined and that is still there, as a
+   handle that means whoever that is when it is used. */
+WISP_API wisp_peer   wisp_server(void);
+#define WISP_SERVER  (wisp_server())
+
+WISP_API bool wisp_peer_equal(wisp_peer a, wisp_peer b);
+/* NULL when stale. The address lives as long as the peer. */
+WISP_API const wisp_addr *wisp_peer_addr(const wisp *w, wisp_peer peer);
+/* One pointer of yours per peer; NULL at first and when stale. */
+WISP_API void       *wisp_peer_user(const wisp *w, wisp_peer peer);
+WISP_API wisp_result wisp_set_peer_user(wisp *w, wisp_peer peer, void *user);
+
+/* ===========================================================================
+ * MARK: >>remote
+ * Settings. `remote` NULL sets what every remote inherits, also those
+ * registered later; a remote's own setting wins, field by field. The last
+ * call wins. All return WISP_OK, WISP_E_ARGUMENT, WISP_E_NAME, WISP_E_LIMIT
+ * or WISP_E_MEMORY, and change nothing when they fail.
+ * ======================================================================== */
+
+enum { WISP_INHERIT = 0 };
+
+typedef int wisp_delivery;
+enum {
+    WISP_RELIABLE = 1,  /* once, in order within its channel: the default */
+    WISP_UNRELIABLE,    /* once or never, in any order */
+    WISP_SEQUENCED      /* as unreliable, but never older than one before */
+};
+
+typedef int wisp_batch_mode;
+enum {
+    WISP_BATCH_NEVER = 1,   /* sent at once, whatever the delivery */
+    WISP_BATCH_UNRELIABLE,  /* batched, delivery unreliable */
+    WISP_BATCH_RELIABLE     /* batched, delivery reliable: the default */
+};
+
+#define WISP_PRIORITY(n) ((n) + 1)   /* 0..999, lower goes first */
+#define WISP_CHANNEL(n)  ((n) + 1)   /* 0..15 */
+
+typedef struct wisp_config {
+    wisp_delivery   delivery;
+    int             channel;         /* WISP_CHANNEL(n); default 0 */
+    wisp_batch_mode batching;        /* also sets delivery if that is 0 */
+    int             max_batch_size;  /* messages that wait for one peer before
+                                        they are flushed; default 256 */
+    int             batch_priority;  /* WISP_PRIORITY(n); default 500 */
+    double          rate_limit;      /* least seconds between two messages of
+                                        one peer; < 0 is off: the default */
+    int             rate_burst;      /* messages at once; default
+                                        max(1, ceil(0.25 / rate_limit)) */
+    double          call_timeout;    /* seconds for all tries; default 10 */
+    int             call_tries;      /* default 1 */
+} wisp_config;
+
+/* Sets the fields that are not zero; the others keep what they had. A NULL
+   config makes every field inherit again. */
+WISP_API wisp_result wisp_use_config(wisp *w, const wisp_config *config,
+                                     const char *remote);
+/* false: every message is sent at once, as with WISP_BATCH_NEVER. */
+WISP_API wisp_result wisp_use_batching(wisp *w, bool enabled);
+WISP_API wisp_result wisp_set_unreliable(wisp *w, const char *remote,
+                                         bool unreliable);
+WISP_API wisp_result wisp_set_batch_mode(wisp *w, const char *remote,
+                                         wisp_batch_mode mode);
+WISP_API wisp_result wisp_set_batch_priority(wisp *w, const char *remote,
+                                             int priority);  /* 0..999 */
+WISP_API wisp_result wisp_set_max_batch_size(wisp *w, int messages);
+/* seconds: least interval; 0 or less: no limit. */
+WISP_API wisp_result wisp_set_rate_limit(wisp *w, double seconds,
+                                         const char *remote);
+
+/* Registers a name (or finds it): 1..128 bytes. Id 0: wisp_why. */
+WISP_API wisp_remote wisp_remote_named(wisp *w, const char *name);
+WISP_API const char *wisp_remote_name(const wisp *w, wisp_remote remote);
+
+/* A remote by name or by handle; made by the macros below. */
+typedef struct wisp_target { const char *name; wisp_remote remote; } wisp_target;
+WISP_API wisp_target wisp_by_name(const char *name);
+WISP_API wisp_target wisp_by_handle(wisp_remote remote);
+
+/* ===========================================================================
+ * MARK: >>batch
+ * ======================================================================== */
+
+/* Sends what waits, as far as congestion and pacing let. */
+WISP_API wisp_result wisp_flush_batches(wisp *w);
+
+/* ===========================================================================
+ * MARK: >>event
+ * ======================================================================== */
+
+#define WISP_JOINED "wisp:joined"  /* peer */
+#define WISP_LEFT   "wisp:left"    /* peer, result (WISP_OK: a goodbye), text */
+#define WISP_ERROR  "wisp:error"   /* result, text; peer and remote if known */
+
+typedef struct wisp_event {
+    wisp             *w;
+    wisp_peer         peer;
+    wisp_remote       remote;
+    const char       *name;
+    const wisp_value *args;
+    int               count;
+    wisp_result       result;     /* replies and errors */
+    const char       *text;       /* never NULL */
+    double            time;       /* of the wisp_update that runs */
+    void             *user;
+    struct wisp__request *request; /* private: the call to be answered */
+} wisp_event;
+/* What an event points to lives until its handler returns. */
+typedef void (*wisp_handler)(wisp_event *event);
+
+typedef struct wisp_to {
+    int              mode;
+    wisp_peer        peer;
+    const wisp_peer *list;
+    int              count;
+} wisp_to;
+WISP_API wisp_to wisp_to_peer(wisp_peer peer);
+WISP_API wisp_to wisp_to_all(void);                /* every joined peer */
+WISP_API wisp_to wisp_to_list(const wisp_peer *peers, int count);
+WISP_API wisp_to wisp_to_except(const wisp_peer *peers, int count);
+
+/* Queues a message of `count` values to peers. Errors: WISP_E_ARGUMENT,
+   WISP_E_NAME, WISP_E_STALE, WISP_E_TOO_BIG, WISP_E_DEPTH, WISP_E_LIMIT,
+   WISP_E_MEMORY, WISP_E_QUEUE_FULL, WISP_E_NO_REMOTE (the peer has told that
+   it does not know the name). With several peers the first error is returned
+   while the others are served; duplicates in a list are skipped. */
+WISP_API wisp_result wisp_fire_values(wisp *w, const char *remote, wisp_to to,
+                                      const wisp_value *values, int count);
+WISP_API wisp_result wisp_send(wisp *w, wisp_remote remote, wisp_to to,
+                               const wisp_value *values, int count);
+/* What both come down to. */
+WISP_API wisp_result wisp_fire_target(wisp *w, wisp_target remote, wisp_to to,
+                                      const wisp_value *values, int count);
+
+/* Connects a handler; several may listen, in the order of connection. Id 0:
+   wisp_why. A handler may disconnect any connection, also its own. */
+WISP_API wisp_connection wisp_connect_target(wisp *w, wisp_target remote,
+                                             wisp_handler fn, void *user,
+                                             bool once);
+WISP_API void wisp_disconnect(wisp *w, wisp_connection connection);
+
+/* The arguments of a handler. A missing one, or one of another kind, gives
+   zero, "" or NULL, and is reported by an error event (WISP_E_TYPE). A bool
+   may be an integer 0 or 1; integers and numbers convert where exact. */
+WISP_API bool        wisp_arg_bool(wisp_event *event, int i);
+WISP_API int64_t     wisp_arg_int(wisp_event *event, int i);
+WISP_API uint64_t    wisp_arg_uint(wisp_event *event, int i);
+WISP_API float       wisp_arg_float(wisp_event *event, int i);
+WISP_API double      wisp_arg_number(wisp_event *event, int i);
+WISP_API const char *wisp_arg_string(wisp_event *event, int i);
+WISP_API const char *wisp_arg_string_n(wisp_event *event, int i, int *size);
+WISP_API const void *wisp_arg_bytes(wisp_event *event, int i, int *size);
+WISP_API wisp_vec2   wisp_arg_vec2(wisp_event *event, int i);
+WISP_API wisp_vec3   wisp_arg_vec3(wisp_event *event, int i);
+WISP_API wisp_vec4   wisp_arg_vec4(wisp_event *event, int i);
+WISP_API wisp_quat   wisp_arg_quat(wisp_event *event, int i);
+WISP_API wisp_transform wisp_arg_transform(wisp_event *event, int i);
+WISP_API wisp_color  wisp_arg_color(wisp_event *event, int i);
+WISP_API const wisp_value *wisp_arg_array(wisp_event *event, int i);
+WISP_API const wisp_value *wisp_arg_map(wisp_event *event, int i);
+WISP_API const wisp_value *wisp_arg_value(wisp_event *event, int i);
+
+/* ===========================================================================
+ * MARK: >>call
+ * ======================================================================== */
+
+typedef struct wisp_call_desc {
+    wisp_handler on_reply;   /* result, text, and the values; may be NULL */
+    void        *user;
+    double       timeout;    /* seconds for all tries; 0 = the remote's */
+    int          tries;      /* 0 = the remote's; repeats go out only where
+                                delivery is not reliable */
+} wisp_call_desc;
+
+/* Calls a remote of one peer. on_reply runs exactly once: with WISP_OK and
+   the values of the reply, or with the code of the failure: what wisp_fail
+   said, WISP_E_TIMEOUT, WISP_E_CLOSED, WISP_E_CANCELLED, WISP_E_RATE,
+   WISP_E_NO_REMOTE, WISP_E_NO_HANDLER, WISP_E_EXPIRED, WISP_E_TOO_BIG (the
+   reply was). The handler over there runs at most once. Id 0: wisp_why, and
+   on_reply will not run. */
+WISP_API wisp_call   wisp_invoke_target(wisp *w, wisp_target remote,
+                                        wisp_to to,
+                                        const wisp_call_desc *desc,
+                                        const wisp_value *values, int count);
+WISP_API wisp_call   wisp_invoke_values(wisp *w, const char *remote,
+                                        wisp_to to,
+                                        const wisp_call_desc *desc,
+                                        const wisp_value *values, int count);
+/* The one handler that answers; NULL removes it. */
+WISP_API wisp_result wisp_on_invoke_target(wisp *w, wisp_target remote,
+                                           wisp_handler fn, void *user);
+/* Inside that handler, once. Returning without an answer replies no values.
+   WISP_E_ARGUMENT: not an invoke, or answered already. */
+WISP_API wisp_result wisp_reply_values(wisp_event *event,
+                                       const wisp_value *values, int count);
+/* Fails the handler: the caller of an invoke gets code and text; for any
+   other event an error event is raised here. `code` must be negative. */
+WISP_API wisp_result wisp_fail(wisp_event *event, wisp_result code,
+                               const char *format, ...) WISP__PRINTF(3, 4);
+/* Answer later: wisp_answer or wisp_answer_fail, once. Id 0: wisp_why. */
+WISP_API wisp_call   wisp_defer(wisp_event *event);
+WISP_API wisp_result wisp_answer(wisp *w, wisp_call call,
+                                 const wisp_value *values, int count);
+WISP_API wisp_result wisp_answer_fail(wisp *w, wisp_call call,
+                                      wisp_result code, const char *format,
+                                      ...) WISP__PRINTF(4, 5);
+/* Ends a call of ours: on_reply runs with WISP_E_CANCELLED. */
+WISP_API void        wisp_cancel(wisp *w, wisp_call call);
+
+/* ===========================================================================
+ * MARK: >>links
+ * ======================================================================== */
+
+/* A network inside one process: any number of sides, 0..65535, each with a
+   link of its own. Zero-initialise, wisp_pipe_free at the end. Packets come
+   out in the order they went in. */
+typedef struct wisp_pipe {
+    bool   reliable;      /* the links say so; a full side answers AGAIN */
+    int    capacity;      /* bytes that wait per side; 0 = 4 MiB */
+    int    mtu;           /* 0 = 1200 */
+    wisp_allocator memory;
+    struct wisp__pipe_side **sides;   /* private from here */
+    int    side_count;
+} wisp_pipe;
+/* The pipe must not move while its links are used. Without memory the link
+   comes back with NULL callbacks, which wisp_create refuses. */
+WISP_API wisp_link wisp_loopback(wisp_pipe *pipe, int side);
+WISP_API wisp_addr wisp_loopback_addr(int side);
+WISP_API void      wisp_pipe_free(wisp_pipe *pipe);
+
+/* A bad network around a link: what is sent through it is lost, delayed,
+   doubled and shuffled as told. Zero-initialise and set what you want; set
+   `now` before every wisp_update. The same seed gives the same fate. */
+typedef struct wisp_simulator {
+    double   now;             /* seconds */
+    double   latency;         /* seconds one way */
+    double   jitter;          /* seconds, up to this much more, per packet */
+    double   loss;            /* 0..1 */
+    double   burst;           /* mean packets per burst of loss; 0: single */
+    double   duplicate;       /* 0..1 */
+    double   reorder;         /* 0..1: delayed by another latency + jitter */
+    double   rate;            /* bytes per second; 0: no cap */
+    int      queue_bytes;     /* waiting for the cap; more is lost; 64 KiB */
+    int      capacity;        /* packets on their way; more is lost; 65536 */
+    uint64_t seed;
+    wisp_allocator memory;
+    uint64_t sent, lost, duplicated, reordered;      /* what happened */
+    wisp_link inner;                     /* private from here */
+    struct wisp__transit *transit;
+    int      transit_count, transit_room;
+    uint64_t order, random;
+    double   link_free;
+    bool     in_burst, started;
+} wisp_simulator;
+/* The simulator must not move while the link is used. */
+WISP_API wisp_link wisp_simulate(wisp_simulator *sim, wisp_link inner);
+WISP_API void      wisp_simulator_free(wisp_simulator *sim);
+
+/* ===========================================================================
+ * MARK: >>host
+ * ======================================================================== */
+
+typedef struct wisp_desc {
+    wisp_link   link;
+    const char *app;            /* the application's protocol, at most 64
+                                   bytes; both ends must agree; NULL = "" */
+    uint32_t    app_version;
+    int         max_peers;      /* 1..16384; 0 = 64 */
+    bool        refuse_joins;   /* true on an endpoint that only joins */
+    /* Judges a ticket: WISP_OK, WISP_PENDING (wisp_admit will say), or a
+       negative code, which the other side gets. NULL: everybody may in. */
+    wisp_result (*accept)(wisp *w, const wisp_addr *from, const void *ticket,
+                          int ticket_size, void *user);
+    double      timeout;        /* seconds of silence that end a session; of
+                                   trying that end a join; 0 = 10 */
+    wisp_allocator memory;      /* NULL = malloc, free */
+    wisp_limits limits;
+    uint64_t    seed;           /* 0 = entropy; else deterministic: for tests
+                                   and replays only */
+    wisp_entropy entropy;       /* NULL = the system's */
+    void (*log)(void *user, int level, wisp_result code, const char *text);
+    void       *user;           /* for accept, entropy and log */
+} wisp_desc;
+
+/* NULL on failure, with the reason in `why` (may be NULL). The strings of the
+   desc are copied. */
+WISP_API wisp       *wisp_create(const wisp_desc *desc, wisp_result *why);
+/* Says goodbye to every peer, ends pending calls with WISP_E_CLOSED through
+   their handlers, frees everything. */
+WISP_API void        wisp_destroy(wisp *w);
+/* Receives, dispatches, runs timers, flushes, sends. WISP_OK, WISP_E_BUSY,
+   WISP_E_ARGUMENT (time is not a number), WISP_E_LINK (the link is broken;
+   keep updating, it may mend), WISP_E_CLOSED (a handler destroyed it). */
+WISP_API wisp_result wisp_update(wisp *w, double now);
+WISP_API double      wisp_now(const wisp *w);        /* of the last update */
+WISP_API void       *wisp_user(const wisp *w);       /* desc.user */
+/* Why the last call that returned a handle of id 0 did so. */
+WISP_API wisp_result wisp_why(const wisp *w);
+
+/* The wisp_await functions call wisp_update with the clock's time until what
+   they wait for happens. The clock may sleep a little; it should. They return
+   WISP_E_BUSY inside a handler, WISP_E_TIMEOUT, or the code of the failure;
+   a clock that stands still for a million updates is a timeout too. */
+typedef double (*wisp_clock)(void *user);
+/* Until every join under way has ended; WISP_OK if at least one succeeded. */
+WISP_API wisp_result wisp_await_ready(wisp *w, wisp_clock clock,
+                                      void *clock_user, double timeout);
+/* Until an event of that name has come; fn (may be NULL) gets it. */
+WISP_API wisp_result wisp_await_event(wisp *w, const char *remote,
+                                      wisp_handler fn, void *user,
+                                      wisp_clock clock, void *clock_user,
+                                      double timeout);
+/* Until the call is answered; fn (may be NULL) gets the answer after the
+   call's own on_reply. Returns the answer's result. */
+WISP_API wisp_result wisp_await_reply(wisp *w, wisp_call call,
+                                      wisp_handler fn, void *user,
+                                      wisp_clock clock, void *clock_user);
+
+/* A stale peer or an unknown name gives zeros. */
+WISP_API void wisp_stats_peer(const wisp *w, wisp_peer peer,
+                              wisp_peer_stats *out);
+WISP_API void wisp_stats_remote(const wisp *w, const char *remote,
+                                wisp_remote_stats *out);
+WISP_API void wisp_stats_total(const wisp *w, wisp_total_stats *out);
+
+#ifdef __cplusplus
+} /* extern "C" */
+#endif
+
+/* ---------------------------------------------------------------------------
+ * The calls with plain values. `remote` is a name or a wisp_remote; each
+ * value is wrapped by its type (C11, C++) or a wisp_value (C99). Up to 16;
+ * more go through the _values functions.
+ *
+ *   wisp_result wisp_fire       (wisp *w, remote, wisp_peer to, ...);
+ *   wisp_result wisp_fire_all   (wisp *w, remote, ...);
+ *   wisp_result wisp_fire_list  (wisp *w, remote, const wisp_peer *to,
+ *                                int to_count, ...);
+ *   wisp_result wisp_fire_except(wisp *w, remote, const wisp_peer *except,
+ *                                int except_count, ...);
+ *   wisp_connection wisp_connect(wisp *w, remote, wisp_handler fn, void *user);
+ *   wisp_connection wisp_once   (wisp *w, remote, wisp_handler fn, void *user);
+ *   wisp_call   wisp_invoke     (wisp *w, remote, wisp_peer to,
+ *                                wisp_handler on_reply, void *user, ...);
+ *   wisp_result wisp_on_invoke  (wisp *w, remote, wisp_handler fn, void *user);
+ *   wisp_result wisp_reply      (wisp_event *event, ...);
+ * ------------------------------------------------------------------------ */
+
+#ifdef __cplusplus
+
+inline wisp_target wisp__target(const char *name) { return wisp_by_name(name); }
+inline wisp_target wisp__target(wisp_remote remote) { return wisp_by_handle(remote); }
+
+inline wisp_value wisp__value(const wisp_value &v)     { return v; }
+inline wisp_value wisp__value(bool v)                  { return wisp_bool(v); }
+inline wisp_value wisp__value(signed char v)           { return wisp_int(v); }
+inline wisp_value wisp__value(char v)                  { return wisp_int(v); }
+inline wisp_value wisp__value(short v)                 { return wisp_int(v); }
+inline wisp_value wisp__value(int v)                   { return wisp_int(v); }
+inline wisp_value wisp__value(long v)                  { return wisp_int(v); }
+inline wisp_value wisp__value(long long v)             { return wisp_int(v); }
+inline wisp_value wisp__value(unsigned char v)         { return wisp_uint(v); }
+inline wisp_value wisp__value(unsigned short v)        { return wisp_uint(v); }
+inline wisp_value wisp__value(unsigned int v)          { return wisp_uint(v); }
+inline wisp_value wisp__value(unsigned long v)         { return wisp_uint(v); }
+inline wisp_value wisp__value(unsigned long long v)    { return wisp_uint(v); }
+inline wisp_value wisp__value(float v)                 { return wisp_float(v); }
+inline wisp_value wisp__value(double v)                { return wisp_number(v); }
+inline wisp_value wisp__value(const char *v)           { return wisp_string(v); }
+inline wisp_value wisp__value(const wisp_vec2 &v)      { return wisp_vec2v(v.x, v.y); }
+inline wisp_value wisp__value(const wisp_vec3 &v)      { return wisp_vec3v(v.x, v.y, v.z); }
+inline wisp_value wisp__value(const wisp_vec4 &v)      { return wisp_vec4v(v.x, v.y, v.z, v.w); }
+inline wisp_value wisp__value(const wisp_quat &v)      { return wisp_quatv(v.x, v.y, v.z, v.w); }
+inline wisp_value wisp__value(const wisp_color &v)     { return wisp_color4(v.r, v.g, v.b, v.a); }
+inline wisp_value wisp__value(const wisp_transform &v) {
+    return wisp_transformv(v.position, v.rotation);
+}
+wisp_value wisp__value(const void *) = delete;  /* else a pointer is a bool */
+
+template <typename R, typename... V>
+inline wisp_result wisp_fire(wisp *w, R remote, wisp_peer to, const V &...v) {
+    const wisp_value list[] = { wisp_nil(), wisp__value(v)... };
+    return wisp_fire_target(w, wisp__target(remote), wisp_to_peer(to), list + 1, (int)sizeof...(V));
+}
+template <typename R, typename... V>
+inline wisp_result wisp_fire_all(wisp *w, R remote, const V &...v) {
+    const wisp_value list[] = { wisp_nil(), wisp__value(v)... };
+    return wisp_fire_target(w, wisp__target(remote), wisp_to_all(), list + 1, (int)sizeof...(V));
+}
+template <typename R, typename... V>
+inline wisp_result wisp_fire_list(wisp *w, R remote, const wisp_peer *to, int count,
+                                  const V &...v) {
+    const wisp_value list[] = { wisp_nil(), wisp__value(v)... };
+    return wisp_fire_target(w, wisp__target(remote), wisp_to_list(to, count), list + 1,
+                            (int)sizeof...(V));
+}
+template <typename R, typename... V>
+inline wisp_result wisp_fire_except(wisp *w, R remote, const wisp_peer *except, int count,
+                                    const V &...v) {
+    const wisp_value list[] = { wisp_nil(), wisp__value(v)... };
+    return wisp_fire_target(w, wisp__target(remote), wisp_to_except(except, count), list + 1,
+                            (int)sizeof...(V));
+}
+template <typename R, typename... V>
+inline wisp_call wisp_invoke(wisp *w, R remote, wisp_peer to, wisp_handler on_reply, void *user,
+                             const V &...v) {
+    const wisp_value list[] = { wisp_nil(), wisp__value(v)... };
+    wisp_call_desc desc = wisp_call_desc();
+    desc.on_reply = on_reply;
+    desc.user = user;
+    return wisp_invoke_target(w, wisp__target(remote), wisp_to_peer(to), &desc, list + 1,
+                              (int)sizeof...(V));
+}
+template <typename... V>
+inline wisp_result wisp_reply(wisp_event *event, const V &...v) {
+    const wisp_value list[] = { wisp_nil(), wisp__value(v)... };
+    return wisp_reply_values(event, list + 1, (int)sizeof...(V));
+}
+template <typename R>
+inline wisp_connection wisp_connect(wisp *w, R remote, wisp_handler fn, void *user) {
+    return wisp_connect_target(w, wisp__target(remote), fn, user, false);
+}
+template <typename R>
+inline wisp_connection wisp_once(wisp *w, R remote, wisp_handler fn, void *user) {
+    return wisp_connect_target(w, wisp__target(remote), fn, user, true);
+}
+template <typename R>
+inline wisp_result wisp_on_invoke(wisp *w, R remote, wisp_handler fn, void *user) {
+    return wisp_on_invoke_target(w, wisp__target(remote), fn, user);
+}
+
+#else
+
+/* Wrapping by type. Functions, because every branch of _Generic must compile. */
+#if defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
+static inline wisp_value wisp__from_value(wisp_value v) { return v; }
+static inline wisp_value wisp__from_vec2(wisp_vec2 v) { return wisp_vec2v(v.x, v.y); }
+static inline wisp_value wisp__from_vec3(wisp_vec3 v) { return wisp_vec3v(v.x, v.y, v.z); }
+static inline wisp_value wisp__from_vec4(wisp_vec4 v) {
+    return wisp_vec4v(v.x, v.y, v.z, v.w);
+}
+static inline wisp_value wisp__from_quat(wisp_quat v) {
+    return wisp_quatv(v.x, v.y, v.z, v.w);
+}
+static inline wisp_value wisp__from_color(wisp_color v) {
+    return wisp_color4(v.r, v.g, v.b, v.a);
+}
+static inline wisp_value wisp__from_transform(wisp_transform v) {
+    return wisp_transformv(v.position, v.rotation);
+}
+#define WISP__VALUE(x) _Generic((x), \
+    bool: wisp_bool, char: wisp_int, signed char: wisp_int, short: wisp_int, int: wisp_int, \
+    long: wisp_int, long long: wisp_int, unsigned char: wisp_uint, unsigned short: wisp_uint, \
+    unsigned int: wisp_uint, unsigned long: wisp_uint, unsigned long long: wisp_uint, \
+    float: wisp_float, double: wisp_number, char *: wisp_string, const char *: wisp_string, \
+    wisp_value: wisp__from_value, wisp_vec2: wisp__from_vec2, wisp_vec3: wisp__from_vec3, \
+    wisp_vec4: wisp__from_vec4, wisp_quat: wisp__from_quat, wisp_color: wisp__from_color, \
+    wisp_transform: wisp__from_transform)(x)
+#define WISP__TARGET(r) _Generic((r), wisp_remote: wisp_by_handle, \
+    const char *: wisp_by_name, char *: wisp_by_name)(r)
+#else
+#define WISP__VALUE(x)  (x)
+#define WISP__TARGET(r) wisp_by_name(r)
+#endif
+
+/* The list macros take one argument that is not a value, then up to 16 that
+   are, so that "..." is never empty. WISP__EXPAND serves MSVC's traditional
+   preprocessor, which passes __VA_ARGS__ on as one argument. */
+#define WISP__EXPAND(x) x
+#define WISP__CAT_(a, b) a##b
+#define WISP__CAT(a, b) WISP__CAT_(a, b)
+#define WISP__FIRST_(a, ...) a
+#define WISP__FIRST(...) WISP__EXPAND(WISP__FIRST_(__VA_ARGS__, 0))
+#define WISP__COUNT_(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, count, ...) count
+#define WISP__COUNT(...) WISP__EXPAND(WISP__COUNT_(__VA_ARGS__, \
+    16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 0))
+#define WISP__L0(z) wisp_nil()
+#define WISP__L1(z, a) WISP__L0(z), WISP__VALUE(a)
+#define WISP__L2(z, a, b) WISP__L1(z, a), WISP__VALUE(b)
+#define WISP__L3(z, a, b, c) WISP__L2(z, a, b), WISP__VALUE(c)
+#define WISP__L4(z, a, b, c, d) WISP__L3(z, a, b, c), WISP__VALUE(d)
+#define WISP__L5(z, a, b, c, d, e) WISP__L4(z, a, b, c, d), WISP__VALUE(e)
+#define WISP__L6(z, a, b, c, d, e, f) WISP__L5(z, a, b, c, d, e), WISP__VALUE(f)
+#define WISP__L7(z, a, b, c, d, e, f, g) WISP__L6(z, a, b, c, d, e, f), WISP__VALUE(g)
+#define WISP__L8(z, a, b, c, d, e, f, g, h) WISP__L7(z, a, b, c, d, e, f, g), WISP__VALUE(h)
+#define WISP__L9(z, a, b, c, d, e, f, g, h, i) WISP__L8(z, a, b, c, d, e, f, g, h), WISP__VALUE(i)
+#define WISP__L10(z, a, b, c, d, e, f, g, h, i, j) \
+    WISP__L9(z, a, b, c, d, e, f, g, h, i), WISP__VALUE(j)
+#define WISP__L11(z, a, b, c, d, e, f, g, h, i, j, k) \
+    WISP__L10(z, a, b, c, d, e, f, g, h, i, j), WISP__VALUE(k)
+#define WISP__L12(z, a, b, c, d, e, f, g, h, i, j, k, l) \
+    WISP__L11(z, a, b, c, d, e, f, g, h, i, j, k), WISP__VALUE(l)
+#define WISP__L13(z, a, b, c, d, e, f, g, h, i, j, k, l, m) \
+    WISP__L12(z, a, b, c, d, e, f, g, h, i, j, k, l), WISP__VALUE(m)
+#define WISP__L14(z, a, b, c, d, e, f, g, h, i, j, k, l, m, n) \
+    WISP__L13(z, a, b, c, d, e, f, g, h, i, j, k, l, m), WISP__VALUE(n)
+#define WISP__L15(z, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o) \
+    WISP__L14(z, a, b, c, d, e, f, g, h, i, j, k, l, m, n), WISP__VALUE(o)
+#define WISP__L16(z, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p) \
+    WISP__L15(z, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o), WISP__VALUE(p)
+#define WISP__LIST(...) \
+    WISP__EXPAND(WISP__CAT(WISP__L, WISP__COUNT(__VA_ARGS__))(__VA_ARGS__))
+/* A pointer to the values and their count: two arguments. */
+#define WISP__VALUES(...) \
+    (const wisp_value[]){ WISP__LIST(__VA_ARGS__) } + 1, WISP__COUNT(__VA_ARGS__)
+
+#define wisp_fire(w, remote, ...) wisp_fire_target((w), WISP__TARGET(remote), \
+    wisp_to_peer(WISP__FIRST(__VA_ARGS__)), WISP__VALUES(__VA_ARGS__))
+#define wisp_fire_all(w, ...) wisp_fire_target((w), \
+    WISP__TARGET(WISP__FIRST(__VA_ARGS__)), wisp_to_all(), WISP__VALUES(__VA_ARGS__))
+#define wisp_fire_list(w, remote, to, ...) wisp_fire_target((w), WISP__TARGET(remote), \
+    wisp_to_list((to), WISP__FIRST(__VA_ARGS__)), WISP__VALUES(__VA_ARGS__))
+#define wisp_fire_except(w, remote, except, ...) wisp_fire_target((w), WISP__TARGET(remote), \
+    wisp_to_except((except), WISP__FIRST(__VA_ARGS__)), WISP__VALUES(__VA_ARGS__))
+#define wisp_invoke(w, remote, to, on_reply, ...) wisp__invoke((w), WISP__TARGET(remote), (to), \
+    (on_reply), WISP__FIRST(__VA_ARGS__), WISP__VALUES(__VA_ARGS__))
+#define wisp_reply(...) \
+    wisp_reply_values(WISP__FIRST(__VA_ARGS__), WISP__VALUES(__VA_ARGS__))
+#define wisp_connect(w, remote, fn, user) \
+    wisp_connect_target((w), WISP__TARGET(remote), (fn), (user), false)
+#define wisp_once(w, remote, fn, user) \
+    wisp_connect_target((w), WISP__TARGET(remote), (fn), (user), true)
+#define wisp_on_invoke(w, remote, fn, user) \
+    wisp_on_invoke_target((w), WISP__TARGET(remote), (fn), (user))
+
+static inline wisp_call wisp__invoke(wisp *w, wisp_target remote, wisp_peer to,
+                                     wisp_handler on_reply, void *user,
+                                     const wisp_value *values, int count) {
+    wisp_call_desc desc = { 0 };
+    desc.on_reply = on_reply;
+    desc.user = user;
+    return wisp_invoke_target(w, remote, wisp_to_peer(to), &desc, values, count);
+}
+
+#endif /* __cplusplus */
+#endif /* WISP_H */
+
+/* ===========================================================================
+ *
+ *                            IMPLEMENTATION
+ *
+ * ======================================================================== */
+#if defined(WISP_IMPLEMENTATION) && !defined(WISP__IMPLEMENTED)
+#define WISP__IMPLEMENTED
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#ifndef WISP_NO_STDLIB
+#include <stdlib.h>
+#endif
+#ifndef WISP_ASSERT
+#include <assert.h>
+#define WISP_ASSERT(x) assert(x)
+#endif
+#ifndef WISP_FIRST_NUMBER
+#define WISP_FIRST_NUMBER 1u
+#endif
+
+/* ===========================================================================
+ * MARK: >>base
+ * What: result texts, memory with a count, log, hash, wrapping compare.
+ * Invariants: every byte taken through wisp__alloc is given back with its
+ *   size; stats.memory is their sum.
+ * ======================================================================== */
+
+typedef struct wisp__base {
+    wisp_allocator   memory;
+    wisp_limits      limits;
+    wisp_total_stats stats;
+    void           (*log)(void *user, int level, wisp_result code, const char *text);
+    void            *user;
+    double           time;     /* seconds; only grows, see wisp_update */
+    double           timeout;  /* seconds of silence that end a session */
+    int              mtu;
+    bool             reliable; /* the link needs no acks */
+} wisp__base;
+
+const char *wisp_result_text(wisp_result code) {
+    static const char *const texts[] = {
+        "ok", "argument is NULL or out of range", "name is empty, too long or reserved",
+        "handle of something that is gone", "value of another kind was wanted", "too long",
+        "nested too deeply", "not inside a handler", "not supported in this build",
+        "out of memory", "a limit of the desc is reached", "send queue is full",
+        "no entropy", "server is full", "endpoint takes no joins", "join was denied",
+        "another application", "another version of the application", "another wire version",
+        "link is reliable on one side only", "closed", "timeout",
+        "the same address joined anew", "cancelled", "no such remote over there",
+        "no handler", "over the rate limit", "call has expired", "handler failed",
+        "link is busy", "link is broken", "malformed packet", "peer broke the protocol",
+    };
+    int index = -code;
+    if (code == WISP_PENDING) return "pending";
+    if (code <= WISP_E_USER) return "application error";
+    if (index < 0 || index >= (int)(sizeof texts / sizeof *texts)) return "unknown code";
+    return texts[index];
+}
+
+#ifndef WISP_NO_STDLIB
+static void *wisp__malloc(void *user, size_t size) {
+    (void)user;
+    return malloc(size);
+}
+
+static void wisp__mfree(void *user, void *pointer, size_t size) {
+    (void)user;
+    (void)size;
+    free(pointer);
+}
+#endif
+
+/* false: there is no allocator at all. */
+static bool wisp__allocator_defaults(wisp_allocator *memory) {
+#ifndef WISP_NO_STDLIB
+    if (!memory->alloc && !memory->free) {
+        memory->alloc = wisp__malloc;
+        memory->free = wisp__mfree;
+    }
+#endif
+    return memory->alloc && memory->free;
+}
+
+/* Zeroed memory, or NULL. */
+static void *wisp__alloc(wisp__base *base, size_t size) {
+    void *pointer = base->memory.alloc(base->memory.user, size);
+    if (!pointer) return NULL;
+    memset(pointer, 0, size);
+    base->stats.allocations++;
+    base->stats.memory += size;
+    if (base->stats.memory > base->stats.memory_peak) base->stats.memory_peak = base->stats.memory;
+    return pointer;
+}
+
+static void wisp__free(wisp__base *base, void *pointer, size_t size) {
+    if (!pointer) return;
+    base->stats.memory -= size;
+    base->memory.free(base->memory.user, pointer, size);
+}
+
+/* Makes room for `need` items in an array that doubles up to `limit`; new items are zero. On
+   failure the array is as it was. */
+static wisp_result wisp__grow(wisp__base *base, void **items, int *room, int need, int limit,
+                              size_t item_bytes) {
+    int grown = *room ? *room : 4;
+    void *larger;
+    if (need <= *room) return WISP_OK;
+    if (need > limit) return WISP_E_LIMIT;
+    while (grown < need) grown *= 2;
+    if (grown > limit) grown = limit;
+    larger = wisp__alloc(base, (size_t)grown * item_bytes);
+    if (!larger) return WISP_E_MEMORY;
+    if (*items) memcpy(larger, *items, (size_t)*room * item_bytes);
+    wisp__free(base, *items, (size_t)*room * item_bytes);
+    *items = larger;
+    *room = grown;
+    return WISP_OK;
+}
+
+static void wisp__log(wisp__base *base, int level, wisp_result code, const char *format, ...)
+    WISP__PRINTF(4, 5);
+static void wisp__log(wisp__base *base, int level, wisp_result code, const char *format, ...) {
+    char text[256];
+    va_list list;
+    if (!base->log) return;
+    va_start(list, format);
+    vsnprintf(text, sizeof text, format, list);
+    va_end(list);
+    base->log(base->user, level, code, text);
+}
+
+/* Little-endian words at any address. Compilers make one load or store of the loops. */
+static uint64_t wisp__load64(const void *from) {
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    uint64_t word;
+    memcpy(&word, from, 8);
+    return word;
+#else
+    const uint8_t *b = (const uint8_t *)from;
+    uint64_t word = 0;
+    for (int i = 7; i >= 0; i--) word = word << 8 | b[i];
+    return word;
+#endif
+}
+
+static void wisp__store64(void *to, uint64_t word) {
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    memcpy(to, &word, 8);
+#else
+    uint8_t *b = (uint8_t *)to;
+    for (int i = 0; i < 8; i++, word >>= 8) b[i] = (uint8_t)word;
+#endif
+}
+
+/* The first `count` (< 8) bytes as a word, the rest zero. */
+static uint64_t wisp__load_part(const void *from, int count) {
+    uint8_t bytes[8] = { 0 };
+    memcpy(bytes, from, (size_t)count);
+    return wisp__load64(bytes);
+}
+
+static uint64_t wisp__mix(uint64_t h) {
+    h ^= h >> 32;
+    h *= UINT64_C(0xd6e8feb86659fd93);
+    h ^= h >> 32;
+    h *= UINT64_C(0xd6e8feb86659fd93);
+    return h ^ h >> 32;
+}
+
+/* Stable over machines and versions; not meant to withstand chosen input. */
+static uint64_t wisp__hash_bytes(const void *data, int size) {
+    const uint8_t *bytes = (const uint8_t *)data;
+    uint64_t h = (uint64_t)size * UINT64_C(0x9e3779b97f4a7c15);
+    for (; size >= 8; size -= 8, bytes += 8) {
+        h = (h ^ wisp__load64(bytes)) * UINT64_C(0xd6e8feb86659fd93);
+        h ^= h >> 32;
+    }
+    if (size > 0) h ^= wisp__load_part(bytes, size);
+    return wisp__mix(h);
+}
+
+/* Steps from b to a on a circle of 2^32: negative when a is before b. */
+static int32_t wisp__distance(uint32_t a, uint32_t b) {
+    return (int32_t)(a - b);
+}
+
+/* The number nearest to `expected` whose low `bits` are `low` (RFC 9000 A.3). */
+static uint64_t wisp__widen(uint64_t expected, uint64_t low, int bits) {
+    uint64_t window = UINT64_C(1) << bits, half = window / 2;
+    uint64_t number = (expected & ~(window - 1)) | low;
+    if (number + half <= expected) return number + window;
+    if (number > expected + half && number >= window) return number - window;
+    return number;
+}
+
+static int wisp__min_int(int a, int b) { return a < b ? a : b; }
+static int wisp__max_int(int a, int b) { return a > b ? a : b; }
+static double wisp__min(double a, double b) { return a < b ? a : b; }
+static double wisp__max(double a, double b) { return a > b ? a : b; }
+
+#define WISP__NEVER 1e300  /* a time that does not come */
+
+static int wisp__power_of_two(int least) {
+    int power = 1;
+    while (power < least) power *= 2;
+    return power;
+}
+
+static int wisp__default_int(int value, int fallback) {
+    return value > 0 ? value : fallback;
+}
+
+static void wisp__limits_defaults(wisp_limits *limits, int max_peers) {
+    wisp_limits *l = limits;
+    l->remotes = wisp__min_int(wisp__default_int(l->remotes, 1024), 16384);
+    l->connections = wisp__min_int(wisp__default_int(l->connections, 4096), 1 << 20);
+    l->message_bytes = wisp__min_int(wisp__default_int(l->message_bytes, 1 << 20), 1 << 28);
+    l->message_values = wisp__default_int(l->message_values, 65536);
+    l->map_pairs = wisp__default_int(l->map_pairs, 4096);
+    l->nesting = wisp__min_int(wisp__default_int(l->nesting, 16), 256);
+    l->queue_messages = wisp__default_int(l->queue_messages, 65536);
+    l->queue_bytes = wisp__default_int(l->queue_bytes, 4 << 20);
+    l->queue_bytes = wisp__max_int(l->queue_bytes, 2 * l->message_bytes);
+    l->window_items = wisp__default_int(l->window_items, 2048);
+    l->window_items = wisp__power_of_two(wisp__min_int(l->window_items, 16384));
+    l->window_bytes = wisp__default_int(l->window_bytes, 512 << 10);
+    l->window_packets = wisp__default_int(l->window_packets, 1024);
+    l->window_packets = wisp__power_of_two(wisp__min_int(l->window_packets, 1024));
+    l->calls = wisp__min_int(wisp__default_int(l->calls, 4096), 1 << 20);
+    l->calls_remembered = wisp__default_int(l->calls_remembered, 1024);
+    l->calls_remembered = wisp__power_of_two(wisp__min_int(l->calls_remembered, 16384));
+    l->packet_messages = wisp__default_int(l->packet_messages, 4096);
+    l->update_packets = wisp__default_int(l->update_packets, 65536);
+    l->notices = wisp__max_int(wisp__default_int(l->notices, 1024), max_peers);
+}
+
+/* ===========================================================================
+ * MARK: >>pool
+ * What: slots with generations behind handles, a heap of timers, chunks of a
+ *   few sizes, an arena that is emptied at once.
+ * Invariants: a slot never moves; a handle fits only the life it was made for;
+ *   memory once taken is kept for reuse until the pool is freed.
+ * ======================================================================== */
+
+/* First member of whatever a pool holds. */
+typedef struct wisp__slot {
+    uint32_t id;       /* generation << index_bits | index; kept while free */
+    uint32_t next;     /* free list: index + 1 */
+    bool     live;
+} wisp__slot;
+
+typedef struct wisp__pool {
+    void   **blocks;
+    int      block_room;
+    int      made;         /* slots that exist */
+    int      live;
+    int      limit;
+    int      block_items;
+    int      index_bits;
+    size_t   item_bytes;
+    uint32_t free_first, free_last;    /* index + 1; first in, first out */
+} wisp__pool;
+
+static void wisp__pool_init(wisp__pool *pool, int limit, size_t item_bytes, int block_items) {
+    memset(pool, 0, sizeof *pool);
+    pool->limit = limit;
+    pool->item_bytes = item_bytes;
+    pool->block_items = block_items;
+    while ((1 << pool->index_bits) < limit) pool->index_bits++;
+}
+
+static wisp__slot *wisp__pool_at(const wisp__pool *pool, int index) {
+    char *block = (char *)pool->blocks[index / pool->block_items];
+    return (wisp__slot *)(void *)(block + (size_t)(index % pool->block_items) * pool->item_bytes);
+}
+
+static void wisp__pool_release(wisp__pool *pool, wisp__slot *slot) {
+    uint32_t index = slot->id & ((1u << pool->index_bits) - 1);
+    slot->next = 0;
+    if (pool->free_last) wisp__pool_at(pool, (int)pool->free_last - 1)->next = index + 1;
+    else pool->free_first = index + 1;
+    pool->free_last = index + 1;
+}
+
+static wisp_result wisp__pool_extend(wisp__base *base, wisp__pool *pool) {
+    int blocks = pool->made / pool->block_items;
+    int count = wisp__min_int(pool->block_items, pool->limit - pool->made);
+    wisp_result result;
+    if (count <= 0) return WISP_E_LIMIT;
+    result = wisp__grow(base, (void **)&pool->blocks, &pool->block_room, blocks + 1, 1 << 24,
+                        sizeof *pool->blocks);
+    if (result) return result;
+    pool->blocks[blocks] = wisp__alloc(base, pool->item_bytes * (size_t)pool->block_items);
+    if (!pool->blocks[blocks]) return WISP_E_MEMORY;
+    for (int i = 0; i < count; i++) {
+        wisp__slot *slot = wisp__pool_at(pool, pool->made);
+        slot->id = (uint32_t)pool->made++;
+        wisp__pool_release(pool, slot);
+    }
+    return WISP_OK;
+}
+
+/* A zeroed item with a fresh id; NULL with the reason in *why. Free slots are taken oldest
+   first, so that a generation lasts as long as it can. */
+static void *wisp__pool_add(wisp__base *base, wisp__pool *pool, wisp_result *why) {
+    wisp__slot *slot;
+    uint32_t id;
+    if (!pool->free_first && (*why = wisp__pool_extend(base, pool)) != WISP_OK) return NULL;
+    slot = wisp__pool_at(pool, (int)pool->free_first - 1);
+    pool->free_first = slot->next;
+    if (!pool->free_first) pool->free_last = 0;
+    id = slot->id + (1u << pool->index_bits);
+    if (id >> pool->index_bits == 0) id += 1u << pool->index_bits;    /* id 0 is none */
+    if (id == UINT32_MAX) id = (1u << pool->index_bits) | (id & ((1u << pool->index_bits) - 1));
+    memset(slot, 0, pool->item_bytes);
+    slot->id = id;
+    slot->live = true;
+    pool->live++;
+    return slot;
+}
+
+static void wisp__pool_remove(wisp__pool *pool, void *item) {
+    wisp__slot *slot = (wisp__slot *)item;
+    WISP_ASSERT(slot->live);
+    slot->live = false;
+    pool->live--;
+    wisp__pool_release(pool, slot);
+}
+
+/* NULL when the handle is stale. */
+static void *wisp__pool_get(const wisp__pool *pool, uint32_t id) {
+    uint32_t index = id & ((1u << pool->index_bits) - 1);
+    wisp__slot *slot;
+    if (index >= (uint32_t)pool->made) return NULL;
+    slot = wisp__pool_at(pool, (int)index);
+    return slot->live && slot->id == id ? slot : NULL;
+}
+
+/* Slot by index, NULL when free: for walking all. */
+static void *wisp__pool_live(const wisp__pool *pool, int index) {
+    wisp__slot *slot = wisp__pool_at(pool, index);
+    return slot->live ? slot : NULL;
+}
+
+static void wisp__pool_free(wisp__base *base, wisp__pool *pool) {
+    for (int i = 0; i * pool->block_items < pool->made; i++)
+        wisp__free(base, pool->blocks[i], pool->item_bytes * (size_t)pool->block_items);
+    wisp__free(base, pool->blocks, (size_t)pool->block_room * sizeof *pool->blocks);
+    memset(pool, 0, sizeof *pool);
+}
+
+/* --- timers: a binary heap, so that what does not fire costs nothing --- */
+
+typedef struct wisp__timer {
+    double at;       /* seconds */
+    int    place;    /* in the heap, from 1; 0 = not set */
+    int    kind;     /* the owner's: what the timer is inside of */
+} wisp__timer;
+
+typedef struct wisp__timers {
+    wisp__timer **heap;
+    int           count, room;
+} wisp__timers;
+
+static void wisp__timers_place(wisp__timers *timers, int place, wisp__timer *timer) {
+    timers->heap[place - 1] = timer;
+    timer->place = place;
+}
+
+static void wisp__timers_up(wisp__timers *timers, wisp__timer *timer) {
+    int place = timer->place;
+    while (place > 1 && timers->heap[place / 2 - 1]->at > timer->at) {
+        wisp__timers_place(timers, place, timers->heap[place / 2 - 1]);
+        place /= 2;
+    }
+    wisp__timers_place(timers, place, timer);
+}
+
+static void wisp__timers_down(wisp__timers *timers, wisp__timer *timer) {
+    int place = timer->place;
+    for (;;) {
+        int child = place * 2;
+        if (child > timers->count) break;
+        if (child < timers->count && timers->heap[child]->at < timers->heap[child - 1]->at) child++;
+        if (timers->heap[child - 1]->at >= timer->at) break;
+        wisp__timers_place(timers, place, timers->heap[child - 1]);
+        place = child;
+    }
+    wisp__timers_place(timers, place, timer);
+}
+
+/* Room for one more timer: asked for when its owner is made, so that setting cannot fail. */
+static wisp_result wisp__timers_reserve(wisp__base *base, wisp__timers *timers, int count) {
+    return wisp__grow(base, (void **)&timers->heap, &timers->room, count, 1 << 26,
+                      sizeof *timers->heap);
+}
+
+static void wisp__timers_set(wisp__timers *timers, wisp__timer *timer, double at) {
+    double before = timer->at;
+    timer->at = at;
+    if (!timer->place) {
+        WISP_ASSERT(timers->count < timers->room);
+        timer->place = ++timers->count;
+        wisp__timers_up(timers, timer);
+    } else if (at < before) {
+        wisp__timers_up(timers, timer);
+    } else if (at > before) {
+        wisp__timers_down(timers, timer);
+    }
+}
+
+static void wisp__timers_stop(wisp__timers *timers, wisp__timer *timer) {
+    wisp__timer *last;
+    if (!timer->place) return;
+    last = timers->heap[--timers->count];
+    if (last != timer) {
+        wisp__timers_place(timers, timer->place, last);
+        wisp__timers_up(timers, last);
+        wisp__timers_down(timers, last);
+    }
+    timer->place = 0;
+}
+
+/* The earliest timer if it is due, stopped; else NULL. */
+static wisp__timer *wisp__timers_due(wisp__timers *timers, double now) {
+    wisp__timer *timer = timers->count ? timers->heap[0] : NULL;
+    if (!timer || timer->at > now) return NULL;
+    wisp__timers_stop(timers, timer);
+    return timer;
+}
+
+/* --- chunks: memory in powers of two, reused by size --- */
+
+#define WISP__CHUNK_CLASSES 11         /* 64 bytes .. 64 KiB; larger ones go to the allocator */
+#define WISP__SLAB_BYTES    8192
+
+typedef struct wisp__slab { struct wisp__slab *next; size_t bytes; } wisp__slab;
+
+typedef struct wisp__chunks {
+    void       *free[WISP__CHUNK_CLASSES];   /* each free chunk begins with the next one */
+    wisp__slab *slabs;
+} wisp__chunks;
+
+static int wisp__chunk_class(size_t size) {
+    int index = 0;
+    while (index < WISP__CHUNK_CLASSES && ((size_t)64 << index) < size) index++;
+    return index;
+}
+
+static bool wisp__chunks_refill(wisp__base *base, wisp__chunks *chunks, int index) {
+    size_t chunk = (size_t)64 << index;
+    size_t count = chunk < WISP__SLAB_BYTES ? WISP__SLAB_BYTES / chunk : 1;
+    size_t head = 64, bytes = head + count * chunk;
+    wisp__slab *slab = (wisp__slab *)wisp__alloc(base, bytes);
+    if (!slab) return false;
+    slab->next = chunks->slabs;
+    slab->bytes = bytes;
+    chunks->slabs = slab;
+    for (size_t i = 0; i < count; i++) {
+        void **item = (void **)(void *)((char *)slab + head + i * chunk);
+        *item = chunks->free[index];
+        chunks->free[index] = item;
+    }
+    return true;
+}
+
+/* Not zeroed. NULL: no memory. */
+static void *wisp__chunk_take(wisp__base *base, wisp__chunks *chunks, size_t size) {
+    int index = wisp__chunk_class(size);
+    void *chunk;
+    if (index == WISP__CHUNK_CLASSES) return wisp__alloc(base, size);
+    if (!chunks->free[index] && !wisp__chunks_refill(base, chunks, index)) return NULL;
+    chunk = chunks->free[index];
+    chunks->free[index] = *(void **)chunk;
+    return chunk;
+}
+
+static void wisp__chunk_give(wisp__base *base, wisp__chunks *chunks, void *chunk, size_t size) {
+    int index = wisp__chunk_class(size);
+    if (!chunk) return;
+    if (index == WISP__CHUNK_CLASSES) {
+        wisp__free(base, chunk, size);
+        return;
+    }
+    *(void **)chunk = chunks->free[index];
+    chunks->free[index] = chunk;
+}
+
+static void wisp__chunks_free(wisp__base *base, wisp__chunks *chunks) {
+    while (chunks->slabs) {
+        wisp__slab *slab = chunks->slabs;
+        chunks->slabs = slab->next;
+        wisp__free(base, slab, slab->bytes);
+    }
+    memset(chunks, 0, sizeof *chunks);
+}
+
+/* --- arena: taken piece by piece, emptied at once --- */
+
+typedef struct wisp__arena_block {
+    struct wisp__arena_block *next;
+    size_t bytes, used;                    /* of what follows the header */
+} wisp__arena_block;
+
+typedef struct wisp__arena {
+    wisp__arena_block *first, *current;
+} wisp__arena;
+
+static void wisp__arena_reset(wisp__arena *arena) {
+    arena->current = arena->first;
+    if (arena->current) arena->current->used = 0;
+}
+
+static void *wisp__arena_take_slow(wisp__base *base, wisp__arena *arena, size_t size) {
+    wisp__arena_block **link = arena->current ? &arena->current->next : &arena->first;
+    wisp__arena_block *block = *link;
+    if (!block || block->bytes < size) {
+        size_t bytes = arena->current ? arena->current->bytes * 2 : 4096 - sizeof *block;
+        while (bytes < size) bytes *= 2;
+        block = (wisp__arena_block *)wisp__alloc(base, sizeof *block + bytes);
+        if (!block) return NULL;
+        block->bytes = bytes;
+        block->next = *link;
+        *link = block;
+    }
+    block->used = size;
+    arena->current = block;
+    return block + 1;
+}
+
+/* Aligned for every type, not zeroed; NULL: no memory. */
+static void *wisp__arena_take(wisp__base *base, wisp__arena *arena, size_t size) {
+    wisp__arena_block *block = arena->current;
+    size = (size + 15) & ~(size_t)15;
+    if (block && block->bytes - block->used >= size) {
+        void *taken = (char *)(block + 1) + block->used;
+        block->used += size;
+        return taken;
+    }
+    return wisp__arena_take_slow(base, arena, size);
+}
+
+static void wisp__arena_free(wisp__base *base, wisp__arena *arena) {
+    while (arena->first) {
+        wisp__arena_block *block = arena->first;
+        arena->first = block->next;
+        wisp__free(base, block, sizeof *block + block->bytes);
+    }
+    arena->current = NULL;
+}
+
+/* ===========================================================================
+ * MARK: >>stats
+ * What: reading the counters. They are plain fields that each room counts
+ *   into; the structs are the public ones.
+ * ======================================================================== */
+
+/* Packets lost as a share of those whose fate is known. */
+static double wisp__stats_loss(const wisp_peer_stats *stats) {
+    uint64_t ended = stats->packets_lost + stats->packets_acked;
+    return ended ? (double)stats->packets_lost / (double)ended : 0;
+}
+
+/* ===========================================================================
+ * MARK: >>bits
+ * What: values of 1..64 bits, least significant bit first, one after another.
+ * Invariants: a writer never passes its capacity, a reader never its end; the
+ *   first failure sticks, later calls do nothing, one check at the end is
+ *   enough. A writer's buffer has WISP__SLACK bytes beyond its capacity,
+ *   because it stores whole words.
+ * ======================================================================== */
+
+#define WISP__SLACK 16
+
+typedef struct wisp__writer {
+    uint8_t *bytes;
+    int64_t  at, end;     /* bits */
+    bool     full;
+} wisp__writer;
+
+typedef struct wisp__reader {
+    const uint8_t *bytes;
+    int            size;      /* bytes that may be read */
+    int64_t        at, end;   /* bits */
+    bool           failed;
+} wisp__reader;
+
+static wisp__writer wisp__writer_on(void *bytes, int capacity) {
+    wisp__writer writer = { NULL, 0, 0, false };
+    writer.bytes = (uint8_t *)bytes;
+    writer.end = (int64_t)capacity * 8;
+    return writer;
+}
+
+static wisp__reader wisp__reader_on(const void *bytes, int size) {
+    wisp__reader reader = { NULL, 0, 0, 0, false };
+    reader.bytes = (const uint8_t *)bytes;
+    reader.size = size;
+    reader.end = (int64_t)size * 8;
+    return reader;
+}
+
+static uint64_t wisp__low_bits(uint64_t value, int count) {
+    return count == 64 ? value : value & ((UINT64_C(1) << count) - 1);
+}
+
+/* Value must fit in count bits (0..64). */
+static void wisp__put(wisp__writer *writer, uint64_t value, int count) {
+    uint8_t *to = writer->bytes + (writer->at >> 3);
+    int shift = (int)(writer->at & 7);
+    WISP_ASSERT(count == 64 || value >> count == 0);
+    if (writer->at + count > writer->end) {
+        writer->full = true;
+        return;
+    }
+    wisp__store64(to, (uint64_t)(*to & ((1u << shift) - 1)) | value << shift);
+    if (shift + count > 64) to[8] = (uint8_t)(value >> (64 - shift));
+    writer->at += count;
+}
+
+/* `count` bits from the start of `from`, which is readable for 8 bytes beyond them. */
+static void wisp__put_bits(wisp__writer *writer, const uint8_t *from, int64_t count) {
+    uint8_t *to = writer->bytes + (writer->at >> 3);
+    int shift = (int)(writer->at & 7);
+    uint64_t carry = 0;
+    if (writer->at + count > writer->end) {
+        writer->full = true;
+        return;
+    }
+    writer->at += count;
+    if (count <= 0) return;
+    carry = *to & ((1u << shift) - 1);
+    if (shift == 0) {
+        memcpy(to, from, (size_t)((count + 7) / 8));
+        return;
+    }
+    for (; count > 0; count -= 64, from += 8, to += 8) {
+        uint64_t word = wisp__load64(from);
+        wisp__store64(to, carry | word << shift);
+        carry = word >> (64 - shift);
+    }
+    *to = (uint8_t)carry;
+}
+
+/* Zero bits up to the next byte. */
+static void wisp__put_align(wisp__writer *writer) {
+    wisp__put(writer, 0, (int)(-writer->at & 7));
+}
+
+static void wisp__put_bytes(wisp__writer *writer, const void *from, int count) {
+    WISP_ASSERT((writer->at & 7) == 0);
+    if (writer->at + (int64_t)count * 8 > writer->end) {
+        writer->full = true;
+        return;
+    }
+    if (count) memcpy(writer->bytes + (writer->at >> 3), from, (size_t)count);
+    writer->at += (int64_t)count * 8;
+}
+
+/* Groups of seven bits, each with a bit that says whether another follows. */
+static void wisp__put_length(wisp__writer *writer, uint64_t value) {
+    for (; value >= 128; value >>= 7) wisp__put(writer, (value & 127) | 128, 8);
+    wisp__put(writer, value, 8);
+}
+
+/* The same in groups of three bits, for what is nearly always below 8. */
+static void wisp__put_small(wisp__writer *writer, uint64_t value) {
+    for (; value >= 8; value >>= 3) wisp__put(writer, (value & 7) | 8, 4);
+    wisp__put(writer, value, 4);
+}
+
+static uint64_t wisp__peek64(const wisp__reader *reader, int64_t at) {
+    int64_t byte = at >> 3;
+    if (byte + 8 <= reader->size) return wisp__load64(reader->bytes + byte);
+    return wisp__load_part(reader->bytes + byte, (int)(reader->size - byte));
+}
+
+static uint64_t wisp__get(wisp__reader *reader, int count) {
+    int shift = (int)(reader->at & 7);
+    uint64_t value;
+    if (count > reader->end - reader->at || reader->failed) {
+        reader->failed = true;
+        return 0;
+    }
+    if (count == 0) return 0;
+    value = wisp__peek64(reader, reader->at) >> shift;
+    if (shift + count > 64) value |= (uint64_t)reader->bytes[(reader->at >> 3) + 8] << (64 - shift);
+    reader->at += count;
+    return wisp__low_bits(value, count);
+}
+
+static void wisp__skip(wisp__reader *reader, int64_t count) {
+    if (count < 0 || count > reader->end - reader->at) reader->failed = true;
+    if (!reader->failed) reader->at += count;
+}
+
+static void wisp__get_align(wisp__reader *reader) {
+    wisp__skip(reader, -reader->at & 7);
+}
+
+/* Copies `count` bits to the start of `to`, which has room for whole words (8 bytes more). */
+static void wisp__get_bits(wisp__reader *reader, uint8_t *to, int64_t count) {
+    int64_t at = reader->at;
+    int shift = (int)(at & 7);
+    wisp__skip(reader, count);
+    if (reader->failed) return;
+    for (; count > 0; count -= 64, at += 64, to += 8) {
+        uint64_t word = wisp__peek64(reader, at) >> shift;
+        if (shift && (at >> 3) + 8 < reader->size)
+            word |= (uint64_t)reader->bytes[(at >> 3) + 8] << (64 - shift);
+        wisp__store64(to, count < 64 ? wisp__low_bits(word, (int)count) : word);
+    }
+}
+
+static uint64_t wisp__get_groups(wisp__reader *reader, int bits, int most_bits) {
+    uint64_t value = 0, more = UINT64_C(1) << bits;
+    for (int shift = 0; shift < most_bits; shift += bits) {
+        uint64_t group = wisp__get(reader, bits + 1);
+        value |= (group & (more - 1)) << shift;
+        if (!(group & more)) return value;
+    }
+    reader->failed = true;
+    return 0;
+}
+
+/* Lengths beyond 2^28 fail, so that sums of them cannot overflow an int. */
+static int wisp__get_length(wisp__reader *reader) {
+    return (int)wisp__get_groups(reader, 7, 28);
+}
+
+static int wisp__get_small(wisp__reader *reader) {
+    return (int)wisp__get_groups(reader, 3, 30);
+}
+
+static int wisp__length_bits(uint64_t value) {
+    int bits = 8;
+    for (; value >= 128; value >>= 7) bits += 8;
+    return bits;
+}
+
+static int wisp__small_bits(uint64_t value) {
+    int bits = 4;
+    for (; value >= 8; value >>= 3) bits += 4;
+    return bits;
+}
+
+static void wisp__bits_check(const wisp__reader *reader) {
+    WISP_ASSERT(reader->at >= 0 && reader->at <= reader->end);
+    WISP_ASSERT(reader->end <= (int64_t)reader->size * 8);
+    (void)reader;
+}
+
+#endif /* WISP_IMPLEMENTATION */
