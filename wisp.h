@@ -1074,8 +1074,7 @@ static wisp_result wisp__grow(wisp__base *base, void **items, int *room, int nee
     return WISP_OK;
 }
 
-static void wisp__log(wisp__base *base, int level, wisp_result code, const char *format, ...)
-    WISP__PRINTF(4, 5);
+WISP__PRINTF(4, 5)
 static void wisp__log(wisp__base *base, int level, wisp_result code, const char *format, ...) {
     char text[256];
     va_list list;
@@ -1706,5 +1705,902 @@ static void wisp__bits_check(const wisp__reader *reader) {
     WISP_ASSERT(reader->end <= (int64_t)reader->size * 8);
     (void)reader;
 }
+
+/* ===========================================================================
+ * MARK: >>value
+ * What: making, comparing and hashing values.
+ * Invariants: a value never owns what it points to. Equality is by content,
+ *   and equal values hash alike.
+ * ======================================================================== */
+
+static wisp_value wisp__value_of(wisp_kind kind, int count) {
+    wisp_value value;
+    memset(&value, 0, sizeof value);
+    value.kind = kind;
+    value.count = count;
+    return value;
+}
+
+wisp_value wisp_nil(void) { return wisp__value_of(WISP_NIL, 0); }
+
+wisp_value wisp_bool(bool boolean) {
+    wisp_value value = wisp__value_of(WISP_BOOL, 0);
+    value.as.boolean = boolean;
+    return value;
+}
+
+wisp_value wisp_int(int64_t integer) {
+    wisp_value value = wisp__value_of(WISP_INT, 0);
+    value.as.integer = integer;
+    return value;
+}
+
+wisp_value wisp_uint(uint64_t integer) {
+    wisp_value value = wisp__value_of(WISP_UINT, 0);
+    value.as.uinteger = integer;
+    return value;
+}
+
+wisp_value wisp_float(float number) {
+    wisp_value value = wisp__value_of(WISP_FLOAT, 0);
+    value.as.float32 = number;
+    return value;
+}
+
+wisp_value wisp_number(double number) {
+    wisp_value value = wisp__value_of(WISP_NUMBER, 0);
+    value.as.number = number;
+    return value;
+}
+
+wisp_value wisp_string_n(const char *text, int size_bytes) {
+    wisp_value value = wisp__value_of(WISP_STRING, size_bytes);
+    value.as.string = text;
+    return value;
+}
+
+wisp_value wisp_string(const char *text) {
+    return wisp_string_n(text ? text : "", text ? (int)strlen(text) : 0);
+}
+
+wisp_value wisp_bytes(const void *bytes, int size_bytes) {
+    wisp_value value = wisp__value_of(WISP_BYTES, size_bytes);
+    value.as.bytes = bytes;
+    return value;
+}
+
+wisp_value wisp_vec2v(float x, float y) {
+    wisp_value value = wisp__value_of(WISP_VEC2, 0);
+    value.as.vec2.x = x;
+    value.as.vec2.y = y;
+    return value;
+}
+
+wisp_value wisp_vec3v(float x, float y, float z) {
+    wisp_value value = wisp__value_of(WISP_VEC3, 0);
+    value.as.vec3.x = x;
+    value.as.vec3.y = y;
+    value.as.vec3.z = z;
+    return value;
+}
+
+wisp_value wisp_vec4v(float x, float y, float z, float w) {
+    wisp_value value = wisp__value_of(WISP_VEC4, 0);
+    value.as.vec4.x = x;
+    value.as.vec4.y = y;
+    value.as.vec4.z = z;
+    value.as.vec4.w = w;
+    return value;
+}
+
+wisp_value wisp_quatv(float x, float y, float z, float w) {
+    wisp_value value = wisp_vec4v(x, y, z, w);
+    value.kind = WISP_QUAT;
+    return value;
+}
+
+wisp_value wisp_transformv(wisp_vec3 position, wisp_quat rotation) {
+    wisp_value value = wisp__value_of(WISP_TRANSFORM, 0);
+    value.as.transform.position = position;
+    value.as.transform.rotation = rotation;
+    return value;
+}
+
+wisp_value wisp_color4(float r, float g, float b, float a) {
+    wisp_value value = wisp_vec4v(r, g, b, a);
+    value.kind = WISP_COLOR;
+    return value;
+}
+
+wisp_value wisp_color3(float r, float g, float b) { return wisp_color4(r, g, b, 1.0f); }
+
+wisp_value wisp_array(const wisp_value *values, int count) {
+    wisp_value value = wisp__value_of(WISP_ARRAY, count);
+    value.as.array = values;
+    return value;
+}
+
+wisp_value wisp_map(const wisp_pair *pairs, int count) {
+    wisp_value value = wisp__value_of(WISP_MAP, count);
+    value.as.map = pairs;
+    return value;
+}
+
+/* How many floats a kind is made of, and where they are; 0 for other kinds. The vector members
+   of the union are packed floats that begin where the union begins. */
+static int wisp__value_floats(const wisp_value *value, float out[7]) {
+    static const int counts[] = { 0, 0, 0, 0, 0, 0, 0, 0, 2, 3, 4, 4, 7, 4, 0, 0 };
+    int count = counts[value->kind];
+    memcpy(out, &value->as, (size_t)count * sizeof(float));
+    return count;
+}
+
+/* A number of any kind in one normal form: an integer with sign where it is one, else a double. */
+typedef struct wisp__numeric { bool integral, negative; uint64_t magnitude; double number; } wisp__numeric;
+
+static bool wisp__numeric_of(const wisp_value *value, wisp__numeric *out) {
+    double number = 0;
+    memset(out, 0, sizeof *out);
+    switch (value->kind) {
+    case WISP_INT:
+        out->integral = true;
+        out->negative = value->as.integer < 0;
+        out->magnitude = out->negative ? 0 - (uint64_t)value->as.integer
+                                       : (uint64_t)value->as.integer;
+        return true;
+    case WISP_UINT:
+        out->integral = true;
+        out->magnitude = value->as.uinteger;
+        return true;
+    case WISP_FLOAT: number = (double)value->as.float32; break;
+    case WISP_NUMBER: number = value->as.number; break;
+    default: return false;
+    }
+    out->number = number;
+    if (number > -18446744073709551616.0 && number < 18446744073709551616.0) {
+        double size = number < 0 ? -number : number;
+        out->magnitude = (uint64_t)size;
+        out->integral = (double)out->magnitude == size;
+        out->negative = number < 0;
+    }
+    if (!out->integral) out->magnitude = 0, out->negative = false;
+    return true;
+}
+
+static bool wisp__numeric_equal(const wisp__numeric *a, const wisp__numeric *b) {
+    if (a->integral != b->integral) return false;
+    if (a->integral) return a->negative == b->negative && a->magnitude == b->magnitude;
+    if (!(a->number >= a->number)) return !(b->number >= b->number);
+    return a->number >= b->number && a->number <= b->number;
+}
+
+/* The pair with a key, searched from `from` onwards and around: maps are mostly in one order. */
+static int wisp__map_find(const wisp_value *map, const char *key, int from) {
+    for (int i = 0; i < map->count; i++) {
+        int at = from + i < map->count ? from + i : from + i - map->count;
+        if (strcmp(map->as.map[at].key, key) == 0) return at;
+    }
+    return -1;
+}
+
+static bool wisp__map_equal(const wisp_value *a, const wisp_value *b) {
+    for (int i = 0; i < a->count; i++) {
+        int at = wisp__map_find(b, a->as.map[i].key, i);
+        if (at < 0 || !wisp_equal(&a->as.map[i].value, &b->as.map[at].value)) return false;
+    }
+    return true;
+}
+
+bool wisp_equal(const wisp_value *a, const wisp_value *b) {
+    wisp__numeric x, y;
+    float p[7] = { 0 }, q[7] = { 0 };
+    int floats;
+    if (!a || !b) return a == b;
+    if (wisp__numeric_of(a, &x)) return wisp__numeric_of(b, &y) && wisp__numeric_equal(&x, &y);
+    if (a->kind != b->kind || a->count != b->count) return false;
+    switch (a->kind) {
+    case WISP_BOOL: return a->as.boolean == b->as.boolean;
+    case WISP_STRING:
+    case WISP_BYTES: return !a->count || memcmp(a->as.bytes, b->as.bytes, (size_t)a->count) == 0;
+    case WISP_ARRAY:
+        for (int i = 0; i < a->count; i++)
+            if (!wisp_equal(&a->as.array[i], &b->as.array[i])) return false;
+        return true;
+    case WISP_MAP: return wisp__map_equal(a, b);
+    default: break;
+    }
+    floats = wisp__value_floats(a, p);
+    wisp__value_floats(b, q);
+    for (int i = 0; i < floats; i++) {
+        wisp_value u = wisp_float(p[i]), v = wisp_float(q[i]);
+        if (!wisp_equal(&u, &v)) return false;
+    }
+    return true;
+}
+
+static uint64_t wisp__numeric_hash(const wisp__numeric *numeric) {
+    uint64_t bits;
+    if (numeric->integral) return wisp__mix(numeric->magnitude * 2 + numeric->negative + 1);
+    memcpy(&bits, &numeric->number, 8);
+    if (!(numeric->number >= numeric->number)) bits = UINT64_C(0x7ff8000000000000);
+    return wisp__mix(bits ^ UINT64_C(0x5bd1e9955bd1e995));
+}
+
+uint64_t wisp_hash(const wisp_value *value) {
+    wisp__numeric numeric;
+    float floats[7];
+    uint64_t h;
+    int count;
+    if (!value) return 0;
+    if (wisp__numeric_of(value, &numeric)) return wisp__numeric_hash(&numeric);
+    h = wisp__mix((uint64_t)value->kind + 0x100) + (uint64_t)(unsigned)value->count;
+    switch (value->kind) {
+    case WISP_BOOL: return wisp__mix(h + value->as.boolean);
+    case WISP_STRING:
+    case WISP_BYTES: return wisp__mix(h ^ wisp__hash_bytes(value->as.bytes, value->count));
+    case WISP_ARRAY:
+        for (int i = 0; i < value->count; i++) h = wisp__mix(h + wisp_hash(&value->as.array[i]));
+        return h;
+    case WISP_MAP:       /* a sum, so that the order of keys does not matter */
+        for (int i = 0; i < value->count; i++) {
+            const wisp_pair *pair = &value->as.map[i];
+            uint64_t key = wisp__hash_bytes(pair->key, (int)strlen(pair->key));
+            h += wisp__mix(key ^ wisp__mix(wisp_hash(&pair->value)));
+        }
+        return h;
+    default: break;
+    }
+    count = wisp__value_floats(value, floats);
+    for (int i = 0; i < count; i++) {
+        wisp_value part = wisp_float(floats[i]);
+        h = wisp__mix(h + wisp_hash(&part));
+    }
+    return h;
+}
+
+wisp_kind wisp_kind_of(const wisp_value *value) { return value ? value->kind : WISP_NIL; }
+
+int wisp_count_of(const wisp_value *value) { return value ? value->count : 0; }
+
+const wisp_value *wisp_element_of(const wisp_value *value, int i) {
+    if (!value || i < 0 || i >= value->count) return NULL;
+    if (value->kind == WISP_ARRAY) return &value->as.array[i];
+    return value->kind == WISP_MAP ? &value->as.map[i].value : NULL;
+}
+
+const char *wisp_key_of(const wisp_value *map, int i) {
+    if (!map || map->kind != WISP_MAP || i < 0 || i >= map->count) return NULL;
+    return map->as.map[i].key;
+}
+
+const wisp_value *wisp_field_of(const wisp_value *map, const char *key) {
+    int at;
+    if (!map || !key || map->kind != WISP_MAP) return NULL;
+    at = wisp__map_find(map, key, 0);
+    return at < 0 ? NULL : &map->as.map[at].value;
+}
+
+const char *wisp_string_of(const wisp_value *value, int *size_bytes) {
+    bool fits = value && (value->kind == WISP_STRING || value->kind == WISP_BYTES);
+    if (size_bytes) *size_bytes = fits ? value->count : 0;
+    return fits ? value->as.string : NULL;
+}
+
+/* ===========================================================================
+ * MARK: >>pack
+ * What: the self-describing form. A message is two bit strings: its shape
+ *   (how many values, their kinds, keys, lengths of blobs) and its data. In a
+ *   packet a message whose shape equals the one before costs one bit instead.
+ * Invariants: packing then unpacking gives an equal value of the same kind;
+ *   each element of an array takes at least one bit of data, so that memory
+ *   stays in proportion to bytes received.
+ * Not here: ids, lengths and order of messages (batch, host).
+ *
+ *   values    shape: small(count), then each value
+ *   nil       shape: 0:4
+ *   bool      shape: 1:4                          data: bit
+ *   int       shape: 2:4                          data: zigzag integer
+ *   uint      shape: 3:4                          data: integer
+ *   float     shape: 4:4      data: 1, zigzag integer | 0, 32 bits
+ *   number    shape: 5:4      data: 0:2, zigzag | 1:2, float 32 | 2:2, 64 bits
+ *   string    shape: 6:4      data: length, align, bytes
+ *   bytes     shape: 7:4, length                  data: align, bytes
+ *   vec2..4, quat, transform  8:4 .. 12:4         data: 32 bits each
+ *   color     shape: 13:4     data: 1, 8 bits each | 0, 32 bits each
+ *   array     shape: 14:4, 0:1, small(count), homogeneous:1, one shape or all
+ *   map       shape: 14:4, 1:1, small(count), each: length, key, shape
+ *   integer   data: class:3, then 4 8 12 16 24 32 48 or 64 bits
+ *   small     groups of 3 bits and "more"; length: groups of 7 and "more"
+ * ======================================================================== */
+
+enum { WISP__CODE_LIST = 14 };
+
+typedef enum wisp__parts { WISP__DATA_ONLY, WISP__SHAPE_AND_DATA } wisp__parts;
+
+typedef struct wisp__packer {
+    wisp__base  *base;
+    void       (*value)(struct wisp__packer *p, const wisp_value *value, wisp__parts parts);
+    wisp__writer shape, data;
+    int          shape_room, data_room;   /* bytes of the buffers, with slack */
+    int          values;                  /* written so far */
+    wisp_result  result;                  /* the first failure */
+} wisp__packer;
+
+/* Room for `bytes` more behind the writer, up to the largest message. */
+static bool wisp__packer_room(wisp__packer *p, wisp__writer *writer, int *room, int bytes) {
+    int64_t need = (writer->at + 7) / 8 + bytes + WISP__SLACK;
+    void *buffer = writer->bytes;
+    if (need <= *room) return true;
+    if (need > (int64_t)p->base->limits.message_bytes + 256) p->result = WISP_E_TOO_BIG;
+    else p->result = wisp__grow(p->base, &buffer, room, wisp__max_int((int)need, 256),
+                                p->base->limits.message_bytes + 512, 1);
+    writer->bytes = (uint8_t *)buffer;
+    writer->end = (int64_t)(*room - WISP__SLACK) * 8;
+    return p->result == WISP_OK;
+}
+
+static void wisp__put_integer(wisp__writer *writer, uint64_t value) {
+    static const uint8_t widths[8] = { 4, 8, 12, 16, 24, 32, 48, 64 };
+    int class_of = 0;
+    while (class_of < 7 && value >> widths[class_of]) class_of++;
+    wisp__put(writer, (uint64_t)class_of, 3);
+    wisp__put(writer, value, widths[class_of]);
+}
+
+static uint64_t wisp__get_integer(wisp__reader *reader) {
+    static const uint8_t widths[8] = { 4, 8, 12, 16, 24, 32, 48, 64 };
+    return wisp__get(reader, widths[wisp__get(reader, 3)]);
+}
+
+/* Small magnitudes of either sign become small unsigned numbers. */
+static uint64_t wisp__zigzag(int64_t value) {
+    return value < 0 ? ~((uint64_t)value << 1) : (uint64_t)value << 1;
+}
+
+static int64_t wisp__unzigzag(uint64_t value) {
+    uint64_t half = value >> 1;
+    return value & 1 ? -(int64_t)half - 1 : (int64_t)half;
+}
+
+static uint32_t wisp__float_bits(float number) {
+    uint32_t bits;
+    memcpy(&bits, &number, 4);
+    return bits;
+}
+
+static float wisp__bits_float(uint32_t bits) {
+    float number;
+    memcpy(&number, &bits, 4);
+    return number;
+}
+
+/* An integer of at most `most` in size, and not minus zero, which an integer cannot say. */
+static bool wisp__is_small_integer(double number, double most) {
+    uint64_t bits;
+    memcpy(&bits, &number, 8);
+    if (!(number >= -most && number <= most) || bits == UINT64_C(1) << 63) return false;
+    return (double)(int64_t)number >= number && (double)(int64_t)number <= number;
+}
+
+static void wisp__pack_float(wisp__writer *data, float number) {
+    bool small = wisp__is_small_integer((double)number, 16777216.0);
+    wisp__put(data, small, 1);
+    if (small) wisp__put_integer(data, wisp__zigzag((int64_t)number));
+    else wisp__put(data, wisp__float_bits(number), 32);
+}
+
+static void wisp__pack_number(wisp__writer *data, double number) {
+    uint64_t bits;
+    memcpy(&bits, &number, 8);
+    if (wisp__is_small_integer(number, 140737488355328.0)) {
+        wisp__put(data, 0, 2);
+        wisp__put_integer(data, wisp__zigzag((int64_t)number));
+    } else if (number >= -3.0e38 && number <= 3.0e38 && (double)(float)number >= number &&
+               (double)(float)number <= number) {
+        wisp__put(data, 1, 2);
+        wisp__put(data, wisp__float_bits((float)number), 32);
+    } else {
+        wisp__put(data, 2, 2);
+        wisp__put(data, bits, 64);
+    }
+}
+
+/* true: every part is k / 255, which a byte says exactly. */
+static bool wisp__color_bytes(const float *parts, uint8_t out[4]) {
+    for (int i = 0; i < 4; i++) {
+        float scaled = parts[i] * 255.0f + 0.5f;
+        if (!(scaled >= 0.0f && scaled < 256.0f)) return false;
+        out[i] = (uint8_t)scaled;
+        if (wisp__float_bits((float)out[i] / 255.0f) != wisp__float_bits(parts[i])) return false;
+    }
+    return true;
+}
+
+static void wisp__pack_floats(wisp__writer *data, const wisp_value *value) {
+    float parts[7];
+    uint8_t bytes[4];
+    int count = wisp__value_floats(value, parts);
+    if (value->kind == WISP_COLOR) {
+        bool small = wisp__color_bytes(parts, bytes);
+        wisp__put(data, small, 1);
+        for (int i = 0; small && i < 4; i++) wisp__put(data, bytes[i], 8);
+        if (small) return;
+    }
+    for (int i = 0; i < count; i++) wisp__put(data, wisp__float_bits(parts[i]), 32);
+}
+
+/* Would both write the same bits of shape? */
+static bool wisp__same_shape(const wisp_value *a, const wisp_value *b) {
+    if (a->kind != b->kind) return false;
+    if (a->kind == WISP_BYTES) return a->count == b->count;
+    if (a->kind != WISP_ARRAY && a->kind != WISP_MAP) return true;
+    if (a->count != b->count) return false;
+    for (int i = 0; i < a->count; i++) {
+        if (a->kind == WISP_MAP && strcmp(a->as.map[i].key, b->as.map[i].key) != 0) return false;
+        if (!wisp__same_shape(wisp_element_of(a, i), wisp_element_of(b, i))) return false;
+    }
+    return true;
+}
+
+/* What a caller may have given wrong. Checked before anything compares or writes. */
+static wisp_result wisp__pack_validate(const wisp_limits *limits, const wisp_value *values,
+                                       int count, int depth, int *total) {
+    if (count < 0 || (count && !values)) return WISP_E_ARGUMENT;
+    if (depth > limits->nesting) return WISP_E_DEPTH;
+    if (count > limits->message_values - *total) return WISP_E_LIMIT;
+    *total += count;
+    for (int i = 0; i < count; i++) {
+        const wisp_value *v = &values[i];
+        if ((unsigned)v->kind > WISP_MAP) return WISP_E_TYPE;
+        if (v->kind != WISP_ARRAY && v->kind != WISP_MAP) {
+            bool bytes = v->kind == WISP_STRING || v->kind == WISP_BYTES;
+            if (bytes && (v->count < 0 || (v->count && !v->as.bytes))) return WISP_E_ARGUMENT;
+            if (bytes && v->count > limits->message_bytes) return WISP_E_TOO_BIG;
+            continue;
+        }
+        if (v->kind == WISP_ARRAY) {
+            wisp_result result = wisp__pack_validate(limits, v->as.array, v->count, depth + 1, total);
+            if (result) return result;
+            continue;
+        }
+        if (v->count < 0 || (v->count && !v->as.map)) return WISP_E_ARGUMENT;
+        if (v->count > limits->map_pairs) return WISP_E_LIMIT;
+        for (int k = 0; k < v->count; k++) {
+            wisp_result result;
+            if (!v->as.map[k].key) return WISP_E_ARGUMENT;
+            result = wisp__pack_validate(limits, &v->as.map[k].value, 1, depth + 1, total);
+            if (result) return result;
+        }
+    }
+    return WISP_OK;
+}
+
+static void wisp__pack_array(wisp__packer *p, const wisp_value *value, wisp__parts parts) {
+    bool alike = true;
+    for (int i = 1; alike && i < value->count; i++)
+        alike = wisp__same_shape(&value->as.array[0], &value->as.array[i]);
+    if (parts == WISP__SHAPE_AND_DATA) {
+        wisp__put(&p->shape, WISP__CODE_LIST, 5);
+        wisp__put_small(&p->shape, (uint64_t)value->count);
+        wisp__put(&p->shape, alike, 1);
+    }
+    for (int i = 0; i < value->count && p->result == WISP_OK; i++) {
+        int64_t before = p->data.at;
+        p->value(p, &value->as.array[i], i && alike ? WISP__DATA_ONLY : parts);
+        if (p->result == WISP_OK && p->data.at == before) wisp__put(&p->data, 0, 1);
+    }
+}
+
+static void wisp__pack_map(wisp__packer *p, const wisp_value *value, wisp__parts parts) {
+    if (parts == WISP__SHAPE_AND_DATA) {
+        wisp__put(&p->shape, WISP__CODE_LIST | 1 << 4, 5);
+        wisp__put_small(&p->shape, (uint64_t)value->count);
+    }
+    for (int i = 0; i < value->count && p->result == WISP_OK; i++) {
+        const wisp_pair *pair = &value->as.map[i];
+        if (parts == WISP__SHAPE_AND_DATA) {
+            int length = (int)strlen(pair->key);
+            if (!wisp__packer_room(p, &p->shape, &p->shape_room, length + 32)) return;
+            wisp__put_length(&p->shape, (uint64_t)length);
+            for (int k = 0; k < length; k++) wisp__put(&p->shape, (uint8_t)pair->key[k], 8);
+        }
+        p->value(p, &pair->value, parts);
+    }
+}
+
+static void wisp__pack_blob(wisp__packer *p, const wisp_value *value, wisp__parts parts) {
+    if (!wisp__packer_room(p, &p->data, &p->data_room, value->count + 32)) return;
+    if (value->kind == WISP_STRING) wisp__put_length(&p->data, (uint64_t)value->count);
+    else if (parts == WISP__SHAPE_AND_DATA) wisp__put_length(&p->shape, (uint64_t)value->count);
+    if (!value->count) return;
+    wisp__put_align(&p->data);
+    wisp__put_bytes(&p->data, value->as.bytes, value->count);
+}
+
+static void wisp__pack_value(wisp__packer *p, const wisp_value *value, wisp__parts parts) {
+    if (!wisp__packer_room(p, &p->shape, &p->shape_room, 32)) return;
+    if (!wisp__packer_room(p, &p->data, &p->data_room, 64)) return;
+    p->values++;
+    if (parts == WISP__SHAPE_AND_DATA && value->kind < WISP_ARRAY)
+        wisp__put(&p->shape, (uint64_t)value->kind, 4);
+    switch (value->kind) {
+    case WISP_NIL: break;
+    case WISP_BOOL: wisp__put(&p->data, value->as.boolean, 1); break;
+    case WISP_INT: wisp__put_integer(&p->data, wisp__zigzag(value->as.integer)); break;
+    case WISP_UINT: wisp__put_integer(&p->data, value->as.uinteger); break;
+    case WISP_FLOAT: wisp__pack_float(&p->data, value->as.float32); break;
+    case WISP_NUMBER: wisp__pack_number(&p->data, value->as.number); break;
+    case WISP_STRING:
+    case WISP_BYTES: wisp__pack_blob(p, value, parts); break;
+    case WISP_ARRAY: wisp__pack_array(p, value, parts); break;
+    case WISP_MAP: wisp__pack_map(p, value, parts); break;
+    default: wisp__pack_floats(&p->data, value); break;
+    }
+}
+
+/* Packs a message's values into p->shape and p->data from their start. */
+static wisp_result wisp__pack(wisp__packer *p, const wisp_value *values, int count) {
+    int total = 0;
+    p->value = wisp__pack_value;
+    p->result = wisp__pack_validate(&p->base->limits, values, count, 0, &total);
+    p->shape.at = p->data.at = 0;
+    p->values = 0;
+    if (p->result || !wisp__packer_room(p, &p->shape, &p->shape_room, 32)) return p->result;
+    if (!wisp__packer_room(p, &p->data, &p->data_room, 32)) return p->result;
+    wisp__put_small(&p->shape, (uint64_t)count);
+    for (int i = 0; i < count && p->result == WISP_OK; i++)
+        wisp__pack_value(p, &values[i], WISP__SHAPE_AND_DATA);
+    if (p->result == WISP_OK &&
+        (p->shape.at + p->data.at) / 8 > (int64_t)p->base->limits.message_bytes)
+        p->result = WISP_E_TOO_BIG;
+    return p->result;
+}
+
+static void wisp__packer_free(wisp__packer *p) {
+    wisp__free(p->base, p->shape.bytes, (size_t)p->shape_room);
+    wisp__free(p->base, p->data.bytes, (size_t)p->data_room);
+}
+
+/* Lists call back through `value`, because lists and values hold each other. */
+typedef struct wisp__unpacker {
+    wisp__base   *base;
+    void        (*value)(struct wisp__unpacker *u, wisp_value *out, int depth, int64_t start);
+    wisp__arena  *arena;
+    wisp__reader *shape, *data;    /* may be one and the same kind of bytes, read at two places */
+    int           values;          /* that may still be made */
+    wisp_result   result;
+} wisp__unpacker;
+
+static void wisp__unpack_fail(wisp__unpacker *u, wisp_result code) {
+    if (u->result == WISP_OK) u->result = code;
+    u->shape->failed = true;
+    u->data->failed = true;
+}
+
+static void *wisp__unpack_take(wisp__unpacker *u, size_t bytes) {
+    void *memory = wisp__arena_take(u->base, u->arena, bytes);
+    if (!memory) wisp__unpack_fail(u, WISP_E_MEMORY);
+    return memory;
+}
+
+/* `count` bytes and a NUL, from any bit position. */
+static const char *wisp__unpack_bytes(wisp__unpacker *u, wisp__reader *from, int count) {
+    char *text;
+    if ((int64_t)count * 8 > from->end - from->at) {
+        wisp__unpack_fail(u, WISP_E_BAD_PACKET);
+        return "";
+    }
+    text = (char *)wisp__unpack_take(u, (size_t)count + 8 + 1);
+    if (!text) return "";
+    wisp__get_bits(from, (uint8_t *)text, (int64_t)count * 8);
+    text[count] = 0;
+    return text;
+}
+
+static bool wisp__unpack_may(wisp__unpacker *u, int count, int depth) {
+    if (depth > u->base->limits.nesting) wisp__unpack_fail(u, WISP_E_DEPTH);
+    else if (count > u->values) wisp__unpack_fail(u, WISP_E_LIMIT);
+    if (u->result) return false;
+    u->values -= count;
+    return true;
+}
+
+static void wisp__unpack_array(wisp__unpacker *u, wisp_value *out, int depth, int64_t start) {
+    int count = wisp__get_small(u->shape);
+    bool alike = wisp__get(u->shape, 1) != 0;
+    int64_t shape_at = u->shape->at;
+    wisp_value *items;
+    if (count > u->data->end - u->data->at) wisp__unpack_fail(u, WISP_E_BAD_PACKET);
+    if (u->shape->failed || !wisp__unpack_may(u, count, depth)) return;
+    items = (wisp_value *)wisp__unpack_take(u, (size_t)count * sizeof *items);
+    if (!items) return;
+    for (int i = 0; i < count && !u->shape->failed && !u->data->failed; i++) {
+        int64_t before = u->data->at;
+        if (alike) u->shape->at = shape_at;
+        u->value(u, &items[i], depth, start);
+        if (u->data->at == before) wisp__get(u->data, 1);
+    }
+    *out = wisp_array(items, count);
+}
+
+static void wisp__unpack_map(wisp__unpacker *u, wisp_value *out, int depth, int64_t start) {
+    int count = wisp__get_small(u->shape);
+    wisp_pair *pairs;
+    if (count > u->base->limits.map_pairs) wisp__unpack_fail(u, WISP_E_LIMIT);
+    if (u->shape->failed || !wisp__unpack_may(u, count, depth)) return;
+    pairs = (wisp_pair *)wisp__unpack_take(u, (size_t)count * sizeof *pairs);
+    if (!pairs) return;
+    for (int i = 0; i < count && !u->shape->failed && !u->data->failed; i++) {
+        int length = wisp__get_length(u->shape);
+        pairs[i].key = wisp__unpack_bytes(u, u->shape, length);
+        if ((int)strlen(pairs[i].key) != length) wisp__unpack_fail(u, WISP_E_BAD_PACKET);
+        u->value(u, &pairs[i].value, depth, start);
+    }
+    *out = wisp_map(pairs, count);
+}
+
+static void wisp__unpack_blob(wisp__unpacker *u, wisp_value *out, wisp_kind kind, int64_t start) {
+    int count = wisp__get_length(kind == WISP_STRING ? u->data : u->shape);
+    *out = wisp_string_n("", count);
+    out->kind = kind;
+    if (!count || u->data->failed || u->shape->failed) return;
+    wisp__skip(u->data, (start - u->data->at) & 7);     /* aligned to where the data began */
+    out->as.string = wisp__unpack_bytes(u, u->data, count);
+}
+
+static void wisp__unpack_floats(wisp__unpacker *u, wisp_value *out, wisp_kind kind) {
+    static const int counts[] = { 2, 3, 4, 4, 7, 4 };
+    float parts[7];
+    int count = counts[kind - WISP_VEC2];
+    bool small = kind == WISP_COLOR && wisp__get(u->data, 1);
+    for (int i = 0; i < count; i++) {
+        if (small) parts[i] = (float)wisp__get(u->data, 8) / 255.0f;
+        else parts[i] = wisp__bits_float((uint32_t)wisp__get(u->data, 32));
+    }
+    *out = wisp__value_of(kind, 0);
+    memcpy(&out->as, parts, (size_t)count * sizeof(float));
+}
+
+static void wisp__unpack_number(wisp__unpacker *u, wisp_value *out) {
+    uint64_t bits;
+    double number = 0;
+    switch (wisp__get(u->data, 2)) {
+    case 0: number = (double)wisp__unzigzag(wisp__get_integer(u->data)); break;
+    case 1: number = (double)wisp__bits_float((uint32_t)wisp__get(u->data, 32)); break;
+    case 2:
+        bits = wisp__get(u->data, 64);
+        memcpy(&number, &bits, 8);
+        break;
+    default: wisp__unpack_fail(u, WISP_E_BAD_PACKET); break;
+    }
+    *out = wisp_number(number);
+}
+
+static void wisp__unpack_float(wisp__unpacker *u, wisp_value *out) {
+    if (wisp__get(u->data, 1)) *out = wisp_float((float)wisp__unzigzag(wisp__get_integer(u->data)));
+    else *out = wisp_float(wisp__bits_float((uint32_t)wisp__get(u->data, 32)));
+}
+
+static void wisp__unpack_value(wisp__unpacker *u, wisp_value *out, int depth, int64_t start) {
+    int code = (int)wisp__get(u->shape, 4);
+    switch (code) {
+    case WISP_NIL: *out = wisp_nil(); break;
+    case WISP_BOOL: *out = wisp_bool(wisp__get(u->data, 1) != 0); break;
+    case WISP_INT: *out = wisp_int(wisp__unzigzag(wisp__get_integer(u->data))); break;
+    case WISP_UINT: *out = wisp_uint(wisp__get_integer(u->data)); break;
+    case WISP_FLOAT: wisp__unpack_float(u, out); break;
+    case WISP_NUMBER: wisp__unpack_number(u, out); break;
+    case WISP_STRING:
+    case WISP_BYTES: wisp__unpack_blob(u, out, (wisp_kind)code, start); break;
+    case WISP__CODE_LIST:
+        *out = wisp_nil();
+        if (wisp__get(u->shape, 1)) wisp__unpack_map(u, out, depth + 1, start);
+        else wisp__unpack_array(u, out, depth + 1, start);
+        break;
+    case 15:
+        *out = wisp_nil();
+        wisp__unpack_fail(u, WISP_E_BAD_PACKET);
+        break;
+    default: wisp__unpack_floats(u, out, (wisp_kind)code); break;
+    }
+}
+
+static void wisp__skip_value_shape(wisp__reader *shape, int depth) {
+    int code = (int)wisp__get(shape, 4), count;
+    bool map, alike;
+    if (code == WISP_BYTES) wisp__get_length(shape);
+    if (code == 15 || depth > 256) shape->failed = true;
+    if (code != WISP__CODE_LIST) return;
+    map = wisp__get(shape, 1) != 0;
+    count = wisp__get_small(shape);
+    alike = !map && wisp__get(shape, 1);
+    if (alike) count = wisp__min_int(count, 1);
+    for (int i = 0; i < count && !shape->failed; i++) {
+        if (map) wisp__skip(shape, (int64_t)wisp__get_length(shape) * 8);
+        wisp__skip_value_shape(shape, depth + 1);
+    }
+}
+
+/* Moves past a message's shape: to where its data begins when they stand in one bit string. */
+static void wisp__skip_shape(wisp__reader *shape) {
+    int count = wisp__get_small(shape);
+    for (int i = 0; i < count && !shape->failed; i++) wisp__skip_value_shape(shape, 0);
+}
+
+/* Reads a message's values: the shape where u->shape stands, the data where u->data stands.
+   On failure the readers are
+   failed and the reason is returned. */
+static wisp_result wisp__unpack(wisp__unpacker *u, const wisp_value **values, int *count) {
+    wisp_value *items = NULL;
+    int64_t start = u->data->at;
+    u->value = wisp__unpack_value;
+    u->result = WISP_OK;
+    *count = wisp__get_small(u->shape);
+    *values = NULL;
+    if (u->shape->failed || !wisp__unpack_may(u, *count, 0)) goto failed;
+    items = (wisp_value *)wisp__unpack_take(u, (size_t)*count * sizeof *items);
+    for (int i = 0; items && i < *count && !u->shape->failed && !u->data->failed; i++)
+        wisp__unpack_value(u, &items[i], 0, start);
+    *values = items;
+failed:
+    if (!u->shape->failed && !u->data->failed) return WISP_OK;
+    *count = 0;
+    return u->result ? u->result : WISP_E_BAD_PACKET;
+}
+
+/* ===========================================================================
+ * MARK: >>seal
+ * What: SipHash-2-4 (Aumasson and Bernstein, 2012) for cookies and random
+ *   numbers; the 32-bit tag of session packets, an almost-universal hash: NH
+ *   over 128-byte blocks (Black et al., UMAC, 1999) on 64-bit words, then a
+ *   polynomial modulo 2^61 - 1.
+ * Invariants: the tag depends on key, direction, packet number, length and
+ *   every byte. It stops those who cannot read the traffic, nobody else.
+ * ======================================================================== */
+
+static uint64_t wisp__rotate(uint64_t x, int by) { return x << by | x >> (64 - by); }
+
+static void wisp__sip_round(uint64_t v[4]) {
+    v[0] += v[1]; v[1] = wisp__rotate(v[1], 13); v[1] ^= v[0]; v[0] = wisp__rotate(v[0], 32);
+    v[2] += v[3]; v[3] = wisp__rotate(v[3], 16); v[3] ^= v[2];
+    v[0] += v[3]; v[3] = wisp__rotate(v[3], 21); v[3] ^= v[0];
+    v[2] += v[1]; v[1] = wisp__rotate(v[1], 17); v[1] ^= v[2]; v[2] = wisp__rotate(v[2], 32);
+}
+
+static uint64_t wisp__siphash(const uint64_t key[2], const void *data, int size) {
+    const uint8_t *bytes = (const uint8_t *)data;
+    uint64_t v[4], last = (uint64_t)size << 56;
+    v[0] = key[0] ^ UINT64_C(0x736f6d6570736575);
+    v[1] = key[1] ^ UINT64_C(0x646f72616e646f6d);
+    v[2] = key[0] ^ UINT64_C(0x6c7967656e657261);
+    v[3] = key[1] ^ UINT64_C(0x7465646279746573);
+    for (; size >= 8; size -= 8, bytes += 8) {
+        uint64_t word = wisp__load64(bytes);
+        v[3] ^= word;
+        wisp__sip_round(v);
+        wisp__sip_round(v);
+        v[0] ^= word;
+    }
+    if (size > 0) last |= wisp__load_part(bytes, size);
+    v[3] ^= last;
+    wisp__sip_round(v);
+    wisp__sip_round(v);
+    v[0] ^= last;
+    v[2] ^= 0xff;
+    for (int i = 0; i < 4; i++) wisp__sip_round(v);
+    return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+/* Random numbers from a secret key and a counter. */
+typedef struct wisp__secret { uint64_t key[2], counter; } wisp__secret;
+
+static uint64_t wisp__random(wisp__secret *secret) {
+    uint8_t block[8];
+    wisp__store64(block, secret->counter++);
+    return wisp__siphash(secret->key, block, 8);
+}
+
+typedef struct wisp__seal {
+    uint64_t nh[16];
+    uint64_t poly, start, multiply, add;
+} wisp__seal;
+
+#define WISP__P61 ((UINT64_C(1) << 61) - 1)
+
+/* a * b as two words. */
+static uint64_t wisp__multiply(uint64_t a, uint64_t b, uint64_t *high) {
+#ifdef __SIZEOF_INT128__
+    __extension__ typedef unsigned __int128 wisp__u128;
+    wisp__u128 product = (wisp__u128)a * b;
+    *high = (uint64_t)(product >> 64);
+    return (uint64_t)product;
+#else
+    uint64_t al = (uint32_t)a, ah = a >> 32, bl = (uint32_t)b, bh = b >> 32;
+    uint64_t low = al * bl, mid = ah * bl + (low >> 32), mid2 = al * bh + (uint32_t)mid;
+    *high = ah * bh + (mid >> 32) + (mid2 >> 32);
+    return mid2 << 32 | (uint32_t)low;
+#endif
+}
+
+static uint64_t wisp__multiply_p61(uint64_t a, uint64_t b) {
+    uint64_t high, low = wisp__multiply(a, b, &high);
+    uint64_t sum = (low & WISP__P61) + (low >> 61 | high << 3);
+    return (sum & WISP__P61) + (sum >> 61);
+}
+
+static void wisp__seal_init(wisp__seal *seal, const uint64_t secret[2]) {
+    wisp__secret stream = { { 0, 0 }, 0 };
+    stream.key[0] = secret[0];
+    stream.key[1] = secret[1];
+    for (int i = 0; i < 16; i++) seal->nh[i] = wisp__random(&stream);
+    seal->poly = wisp__random(&stream) & (WISP__P61 >> 1);
+    seal->start = wisp__random(&stream);
+    seal->multiply = wisp__random(&stream) | 1;
+    seal->add = wisp__random(&stream);
+}
+
+static uint64_t wisp__seal_absorb(const wisp__seal *seal, uint64_t state, uint64_t word) {
+    uint64_t reduced = (word & WISP__P61) + (word >> 61);
+    return wisp__multiply_p61(state + reduced, seal->poly);
+}
+
+/* One block of up to 128 bytes. The 128-bit sum goes into the polynomial as two words. */
+static uint64_t wisp__seal_block(const wisp__seal *seal, uint64_t state, const uint8_t *bytes,
+                                 int size) {
+    uint64_t low = 0, high = 0;
+    for (int i = 0; i * 8 < size; i += 2) {
+        uint64_t a, b = 0, product_high, product;
+        int left = size - i * 8;
+        a = left >= 8 ? wisp__load64(bytes + i * 8) : wisp__load_part(bytes + i * 8, left);
+        if (left >= 16) b = wisp__load64(bytes + i * 8 + 8);
+        else if (left > 8) b = wisp__load_part(bytes + i * 8 + 8, left - 8);
+        product = wisp__multiply(a + seal->nh[i], b + seal->nh[i + 1], &product_high);
+        low += product;
+        high += product_high + (low < product);
+    }
+    return wisp__seal_absorb(seal, wisp__seal_absorb(seal, state, low), high);
+}
+
+/* `direction` is 0 from the one who joined, 1 from the one who was joined. */
+static uint32_t wisp__seal_tag(const wisp__seal *seal, int direction, uint64_t number,
+                               const uint8_t *bytes, int size) {
+    uint64_t state = wisp__seal_absorb(seal, (uint64_t)direction, seal->start ^ number);
+    state = wisp__seal_absorb(seal, state, (uint64_t)size);
+    for (; size > 0; size -= 128, bytes += 128)
+        state = wisp__seal_block(seal, state, bytes, wisp__min_int(size, 128));
+    return (uint32_t)((state * seal->multiply + seal->add) >> 32);
+}
+
+static void wisp__put_tag(uint8_t *to, uint32_t tag) {
+    for (int i = 0; i < 4; i++) to[i] = (uint8_t)(tag >> (8 * i));
+}
+
+static uint32_t wisp__get_tag(const uint8_t *from) {
+    return (uint32_t)wisp__load_part(from, 4);
+}
+
+/* Random bytes of the system, without a header of the system. */
+#ifndef WISP_NO_OS
+#ifdef _WIN32
+#ifdef __cplusplus
+extern "C"
+#endif
+unsigned char __stdcall SystemFunction036(void *buffer, unsigned long size); /* RtlGenRandom */
+static bool wisp__system_entropy(void *user, void *out, int size) {
+    (void)user;
+    return SystemFunction036(out, (unsigned long)size) != 0;
+}
+#else
+static bool wisp__system_entropy(void *user, void *out, int size) {
+    FILE *file = fopen("/dev/urandom", "rb");
+    bool filled;
+    (void)user;
+    if (!file) return false;
+    filled = fread(out, 1, (size_t)size, file) == (size_t)size;
+    fclose(file);
+    return filled;
+}
+#endif
+#endif
 
 #endif /* WISP_IMPLEMENTATION */
