@@ -2603,4 +2603,633 @@ static bool wisp__system_entropy(void *user, void *out, int size) {
 #endif
 #endif
 
+/* ===========================================================================
+ * MARK: >>packet
+ * What: packet numbers, acks, round trip time, loss detection, congestion
+ *   window and pacing, after RFC 9000 and RFC 9002.
+ * Invariants: numbers only grow; each tracked packet ends once, acked or
+ *   lost, and what it carried is told to the owner then; work per ack is
+ *   bounded by window_packets.
+ * Not here: what packets carry (channel, batch), where they go (host).
+ *
+ *   packet    flags:8 tag:32 number:16|32 body      (number: not on reliable links)
+ *   flags     bit 7: session; bit 0: acks first in the body; bit 1: number has 32 bits
+ *   acks      largest:16 delay:8 (half milliseconds) small(ranges - 1) length(first - 1)
+ *             then per range length(gap - 1) length(packets - 1), downwards
+ * ======================================================================== */
+
+enum { WISP__FLAG_SESSION = 128, WISP__FLAG_ACKS = 1, WISP__FLAG_WIDE = 2 };
+
+#define WISP__SEEN_WORDS     16        /* 1024 packet numbers that are told apart */
+#define WISP__ACK_DELAY      0.025     /* seconds (RFC 9000 18.2: max_ack_delay) */
+#define WISP__GRANULARITY    0.001     /* RFC 9002 6.1.2 */
+#define WISP__PACKET_HEAD    9         /* flags, tag, widest number */
+#define WISP__ACK_BYTES      40        /* acks beside data take no more */
+#define WISP__MOST_RANGES    512
+
+/* What a packet carried and must be told of when it is acked or lost. */
+typedef struct wisp__ref {
+    uint8_t  kind;      /* the owner's */
+    uint8_t  channel;
+    uint16_t count;
+    uint32_t number;
+} wisp__ref;
+
+typedef struct wisp__sent {
+    uint64_t number;
+    double   time;
+    uint32_t first_ref;      /* in flow->refs, counted from the session's start */
+    uint16_t ref_count;
+    uint16_t bytes;          /* 0: ended */
+} wisp__sent;
+
+typedef struct wisp__flow {
+    /* sending */
+    uint64_t    next, oldest;         /* numbers; oldest: not ended */
+    uint64_t    largest_acked;        /* 0: none */
+    wisp__sent *sent;                 /* ring by number */
+    wisp__ref  *refs;                 /* ring */
+    int         sent_room, ref_room;
+    uint32_t    ref_first, ref_next;
+    double      rtt, variation, rtt_min, rtt_latest;
+    double      last_eliciting, recovery_start, loss_time, pace_time, pace_tokens;
+    int         in_flight, window, threshold, probes;    /* bytes; probes: timeouts in a row */
+    bool        has_rtt, limited;
+    /* receiving */
+    uint64_t    top;                  /* largest number received; 0: none */
+    uint64_t    seen[WISP__SEEN_WORDS];   /* ring of bits by number */
+    double      top_time, ack_due;
+    int         unacked;              /* ack-eliciting packets not yet acked */
+    int         acks_alone;           /* packets with nothing but acks, in a row */
+    bool        ack_now;
+    uint64_t    told[8];              /* top at the last acks sent: ranges older are not repeated */
+    int         told_at;
+} wisp__flow;
+
+typedef void (*wisp__ref_told)(void *owner, const wisp__ref *ref, bool arrived);
+
+static void wisp__flow_init(wisp__base *base, wisp__flow *flow, double now) {
+    memset(flow, 0, sizeof *flow);
+    flow->next = flow->oldest = WISP_FIRST_NUMBER;
+    flow->window = 10 * base->mtu;              /* RFC 9002 7.2 */
+    flow->threshold = 1 << 30;
+    flow->rtt = 0.333;                          /* RFC 9002 6.2.2 */
+    flow->variation = 0.1665;
+    flow->loss_time = flow->ack_due = WISP__NEVER;
+    flow->recovery_start = -1;
+    flow->pace_time = now;
+    flow->pace_tokens = 10 * base->mtu;
+}
+
+static void wisp__flow_free(wisp__base *base, wisp__flow *flow) {
+    wisp__free(base, flow->sent, (size_t)flow->sent_room * sizeof *flow->sent);
+    wisp__free(base, flow->refs, (size_t)flow->ref_room * sizeof *flow->refs);
+    flow->sent = NULL;
+    flow->refs = NULL;
+    flow->sent_room = flow->ref_room = 0;
+}
+
+/* --- receiving: which numbers came --- */
+
+static bool wisp__flow_seen(const wisp__flow *flow, uint64_t number) {
+    return flow->seen[(number >> 6) % WISP__SEEN_WORDS] >> (number & 63) & 1;
+}
+
+/* A number that came before, or is too old to tell. */
+static bool wisp__flow_is_duplicate(const wisp__flow *flow, uint64_t number) {
+    if (!flow->top || number > flow->top) return false;
+    return flow->top - number >= WISP__SEEN_WORDS * 64 - 64 || wisp__flow_seen(flow, number);
+}
+
+/* Remembers a number that is no duplicate. At most one turn of the ring is cleared. */
+static void wisp__flow_note(wisp__flow *flow, uint64_t number, double now) {
+    if (number > flow->top) {
+        uint64_t from = flow->top ? flow->top >> 6 : (number >> 6) - 1, to = number >> 6;
+        if (to - from > WISP__SEEN_WORDS) from = to - WISP__SEEN_WORDS;
+        while (from < to) flow->seen[++from % WISP__SEEN_WORDS] = 0;
+        if (flow->top && number != flow->top + 1) flow->ack_now = true;   /* a gap: tell soon */
+        flow->top = number;
+        flow->top_time = now;
+    } else {
+        flow->ack_now = true;
+    }
+    flow->seen[(number >> 6) % WISP__SEEN_WORDS] |= UINT64_C(1) << (number & 63);
+}
+
+/* An ack-eliciting packet came: every second is acked at once (RFC 9000 13.2.2). */
+static void wisp__flow_owe_ack(wisp__flow *flow, double now) {
+    if (++flow->unacked >= 2) flow->ack_now = true;
+    if (flow->ack_due >= WISP__NEVER) flow->ack_due = now + WISP__ACK_DELAY;
+}
+
+static bool wisp__flow_must_ack(const wisp__flow *flow, double now) {
+    return flow->unacked > 0 && (flow->ack_now || now >= flow->ack_due);
+}
+
+/* The number below which nothing is repeated: it stood in the eighth ack before. */
+static uint64_t wisp__flow_ack_floor(const wisp__flow *flow) {
+    uint64_t floor = flow->told[flow->told_at & 7], window = WISP__SEEN_WORDS * 64 - 64;
+    if (flow->top > window && floor < flow->top - window) floor = flow->top - window;
+    return floor;
+}
+
+/* The ranges of received numbers from the top down: {first, last} each. */
+static int wisp__flow_ranges(const wisp__flow *flow, uint64_t (*ranges)[2], int room) {
+    uint64_t floor = wisp__flow_ack_floor(flow), number = flow->top;
+    int count = 0;
+    while (number > floor && count < room) {
+        uint64_t last = number;
+        while (number > floor && wisp__flow_seen(flow, number)) number--;
+        ranges[count][0] = number + 1;
+        ranges[count++][1] = last;
+        while (number > floor && !wisp__flow_seen(flow, number)) number--;
+    }
+    return count;
+}
+
+/* Writes the acks. false: they do not fit in `most_bytes`, and nothing was written. */
+static bool wisp__flow_put_acks(wisp__flow *flow, wisp__writer *to, double now, int most_bytes) {
+    uint64_t ranges[WISP__MOST_RANGES][2];
+    int count = wisp__flow_ranges(flow, ranges, WISP__MOST_RANGES), bits = 24;
+    double delay = (now - flow->top_time) * 2000;
+    if (count == 0) return false;
+    bits += wisp__small_bits((uint64_t)count - 1);
+    for (int i = 0; i < count; i++) {
+        bits += wisp__length_bits(ranges[i][1] - ranges[i][0]);
+        if (i) bits += wisp__length_bits(ranges[i - 1][0] - ranges[i][1] - 2);
+    }
+    if (bits > most_bytes * 8) return false;
+    wisp__put(to, flow->top & 0xffff, 16);
+    wisp__put(to, delay < 255 ? (uint64_t)delay : 255, 8);
+    wisp__put_small(to, (uint64_t)count - 1);
+    for (int i = 0; i < count; i++) {
+        if (i) wisp__put_length(to, ranges[i - 1][0] - ranges[i][1] - 2);
+        wisp__put_length(to, ranges[i][1] - ranges[i][0]);
+    }
+    flow->told[flow->told_at++ & 7] = flow->top;
+    flow->unacked = 0;
+    flow->ack_now = false;
+    flow->ack_due = WISP__NEVER;
+    return true;
+}
+
+/* --- sending --- */
+
+static wisp__sent *wisp__flow_find(const wisp__flow *flow, uint64_t number) {
+    wisp__sent *sent;
+    if (!flow->sent_room) return NULL;
+    sent = &flow->sent[number & (uint64_t)(flow->sent_room - 1)];
+    return sent->number == number && sent->bytes ? sent : NULL;
+}
+
+/* Doubles a ring whose entries stand at (index & (room - 1)). */
+static wisp_result wisp__ring_grow(wisp__base *base, void **ring, int *room, int limit,
+                                   size_t item_bytes, uint32_t first, uint32_t next) {
+    int grown = *room ? *room * 2 : 16;
+    char *larger;
+    if (grown > limit) return WISP_E_LIMIT;
+    larger = (char *)wisp__alloc(base, (size_t)grown * item_bytes);
+    if (!larger) return WISP_E_MEMORY;
+    for (uint32_t i = first; *room && i != next; i++)
+        memcpy(larger + (i & (uint32_t)(grown - 1)) * item_bytes,
+               (char *)*ring + (i & (uint32_t)(*room - 1)) * item_bytes, item_bytes);
+    wisp__free(base, *ring, (size_t)*room * item_bytes);
+    *ring = larger;
+    *room = grown;
+    return WISP_OK;
+}
+
+/* Room to track one more packet. */
+static bool wisp__flow_reserve(wisp__base *base, wisp__flow *flow) {
+    if (flow->oldest == flow->next || flow->next - flow->oldest < (uint64_t)flow->sent_room)
+        if (flow->sent_room) return true;
+    return wisp__ring_grow(base, (void **)&flow->sent, &flow->sent_room, base->limits.window_packets,
+                           sizeof *flow->sent, (uint32_t)flow->oldest, (uint32_t)flow->next) == 0;
+}
+
+/* Notes what the packet being filled carries; runs of one kind become one entry. */
+static bool wisp__flow_carry(wisp__base *base, wisp__flow *flow, uint32_t packet_first,
+                             wisp__ref ref) {
+    wisp__ref *last;
+    if (flow->ref_next != packet_first) {
+        last = &flow->refs[(flow->ref_next - 1) & (uint32_t)(flow->ref_room - 1)];
+        if (last->kind == ref.kind && last->channel == ref.channel &&
+            last->number + last->count == ref.number && last->count < 60000) {
+            last->count = (uint16_t)(last->count + ref.count);
+            return true;
+        }
+    }
+    if (flow->ref_next - flow->ref_first == (uint32_t)flow->ref_room &&
+        wisp__ring_grow(base, (void **)&flow->refs, &flow->ref_room, 1 << 20, sizeof ref,
+                        flow->ref_first, flow->ref_next))
+        return false;
+    flow->refs[flow->ref_next++ & (uint32_t)(flow->ref_room - 1)] = ref;
+    return true;
+}
+
+/* A packet of `bytes` leaves with the number flow->next; wisp__flow_reserve was asked. */
+static void wisp__flow_track(wisp__flow *flow, double now, int bytes, uint32_t first_ref) {
+    wisp__sent *sent = &flow->sent[flow->next & (uint64_t)(flow->sent_room - 1)];
+    sent->number = flow->next;
+    sent->time = now;
+    sent->bytes = (uint16_t)bytes;
+    sent->first_ref = first_ref;
+    sent->ref_count = (uint16_t)(flow->ref_next - first_ref);
+    flow->in_flight += bytes;
+    flow->last_eliciting = now;
+    flow->pace_tokens -= bytes;
+}
+
+/* Lets go of what has ended at the old end of both rings. */
+static void wisp__flow_advance(wisp__flow *flow) {
+    while (flow->oldest < flow->next && !wisp__flow_find(flow, flow->oldest)) flow->oldest++;
+    if (flow->oldest == flow->next) flow->ref_first = flow->ref_next;
+    else flow->ref_first = wisp__flow_find(flow, flow->oldest)->first_ref;
+}
+
+static void wisp__flow_end(wisp__flow *flow, wisp__sent *sent, bool arrived, wisp__ref_told told,
+                           void *owner) {
+    uint32_t first = sent->first_ref;
+    int count = sent->ref_count;
+    flow->in_flight -= sent->bytes;
+    sent->bytes = 0;
+    for (int i = 0; i < count; i++) {
+        wisp__ref ref = flow->refs[(first + (uint32_t)i) & (uint32_t)(flow->ref_room - 1)];
+        told(owner, &ref, arrived);
+    }
+}
+
+/* RFC 9002 5. */
+static void wisp__flow_sample(wisp__flow *flow, double sample, double delay) {
+    flow->rtt_latest = sample;
+    if (!flow->has_rtt) {
+        flow->has_rtt = true;
+        flow->rtt = flow->rtt_min = sample;
+        flow->variation = sample / 2;
+        return;
+    }
+    flow->rtt_min = wisp__min(flow->rtt_min, sample);
+    if (sample >= flow->rtt_min + delay) sample -= delay;
+    flow->variation = 0.75 * flow->variation +
+                      0.25 * (flow->rtt > sample ? flow->rtt - sample : sample - flow->rtt);
+    flow->rtt = 0.875 * flow->rtt + 0.125 * sample;
+}
+
+/* RFC 9002 7.3: slow start, congestion avoidance; nothing in recovery or when not limited. */
+static void wisp__flow_grow_window(wisp__base *base, wisp__flow *flow, double sent_time, int bytes) {
+    if (sent_time <= flow->recovery_start || !flow->limited) return;
+    if (flow->window < flow->threshold) flow->window += bytes;
+    else flow->window += wisp__max_int(1, (int)((double)base->mtu * bytes / flow->window));
+    flow->window = wisp__min_int(flow->window, base->limits.window_packets * base->mtu);
+}
+
+static void wisp__flow_congestion(wisp__base *base, wisp__flow *flow, double sent_time, double now) {
+    if (sent_time <= flow->recovery_start) return;
+    flow->recovery_start = now;
+    flow->window = wisp__max_int(flow->window / 2, 2 * base->mtu);
+    flow->threshold = flow->window;
+}
+
+static double wisp__flow_pto(const wisp__flow *flow) {
+    double period = flow->rtt + wisp__max(4 * flow->variation, WISP__GRANULARITY) + WISP__ACK_DELAY;
+    return period * (double)(1 << wisp__min_int(flow->probes, 6));
+}
+
+/* RFC 9002 6.1: packets three numbers or 9/8 round trips behind one that was acked. Returns how
+   many were lost. */
+static int wisp__flow_detect_loss(wisp__base *base, wisp__flow *flow, double now,
+                                  wisp__ref_told told, void *owner) {
+    double wait = wisp__max(1.125 * wisp__max(flow->rtt, flow->rtt_latest), WISP__GRANULARITY);
+    double first_lost = 0, last_lost = 0;
+    int lost = 0;
+    flow->loss_time = WISP__NEVER;
+    for (uint64_t n = flow->oldest; flow->largest_acked && n < flow->largest_acked; n++) {
+        wisp__sent *sent = wisp__flow_find(flow, n);
+        if (!sent) continue;
+        if (n + 3 > flow->largest_acked && sent->time + wait > now) {
+            flow->loss_time = wisp__min(flow->loss_time, sent->time + wait);
+            continue;
+        }
+        if (!lost++) first_lost = sent->time;
+        last_lost = sent->time;
+        wisp__flow_end(flow, sent, false, told, owner);
+    }
+    if (!lost) return 0;
+    wisp__flow_congestion(base, flow, last_lost, now);
+    if (flow->has_rtt && last_lost - first_lost > 3 * wisp__flow_pto(flow))   /* RFC 9002 7.6 */
+        flow->window = 2 * base->mtu;
+    wisp__flow_advance(flow);
+    return lost;
+}
+
+typedef struct wisp__ack_news { int acked, lost; bool bad; } wisp__ack_news;
+
+/* Reads the acks of a packet and ends what they name. */
+static wisp__ack_news wisp__flow_get_acks(wisp__base *base, wisp__flow *flow, wisp__reader *from,
+                                          double now, wisp__ref_told told, void *owner) {
+    wisp__ack_news news = { 0, 0, false };
+    uint64_t last = wisp__widen(flow->next - 1, wisp__get(from, 16), 16);
+    double delay = (double)wisp__get(from, 8) / 2000, largest_time = -1;
+    int ranges = wisp__get_small(from) + 1, taken = 0;
+    if (from->failed || last >= flow->next) news.bad = true;
+    for (int i = 0; i < ranges && !news.bad; i++) {
+        uint64_t count = (uint64_t)wisp__get_length(from) + 1;
+        if (from->failed || count > last || (taken += 1) > WISP__MOST_RANGES) {
+            news.bad = true;
+            break;
+        }
+        if (i == 0 && wisp__flow_find(flow, last)) largest_time = wisp__flow_find(flow, last)->time;
+        if (last > flow->largest_acked && i == 0) flow->largest_acked = last;
+        for (uint64_t n = last; n + count > last && n >= flow->oldest; n--) {
+            wisp__sent *sent = wisp__flow_find(flow, n);
+            if (!sent) continue;
+            wisp__flow_grow_window(base, flow, sent->time, sent->bytes);
+            wisp__flow_end(flow, sent, true, told, owner);
+            news.acked++;
+        }
+        if (i + 1 == ranges) break;
+        count += (uint64_t)wisp__get_length(from) + 1;
+        if (from->failed || count >= last) news.bad = true;
+        else last -= count;
+    }
+    if (largest_time >= 0) wisp__flow_sample(flow, now - largest_time, delay);
+    if (news.acked) flow->probes = 0;
+    news.lost = wisp__flow_detect_loss(base, flow, now, told, owner);
+    wisp__flow_advance(flow);
+    return news;
+}
+
+/* No ack in time (RFC 9002 6.2): what the oldest two packets carried is sent anew as a probe. */
+static int wisp__flow_probe(wisp__flow *flow, wisp__ref_told told, void *owner) {
+    int ended = 0;
+    flow->probes++;
+    for (uint64_t n = flow->oldest; n < flow->next && ended < 2; n++) {
+        wisp__sent *sent = wisp__flow_find(flow, n);
+        if (!sent) continue;
+        wisp__flow_end(flow, sent, false, told, owner);
+        ended++;
+    }
+    wisp__flow_advance(flow);
+    return ended;
+}
+
+static double wisp__flow_deadline(const wisp__flow *flow) {
+    double at = flow->unacked ? flow->ack_due : WISP__NEVER;
+    at = wisp__min(at, flow->loss_time);
+    if (flow->in_flight) at = wisp__min(at, flow->last_eliciting + wisp__flow_pto(flow));
+    return at;
+}
+
+/* Pacing (RFC 9002 7.7): 5/4 of a window per round trip, bursts up to the initial window. */
+static void wisp__flow_pace(wisp__base *base, wisp__flow *flow, double now) {
+    double rate = 1.25 * flow->window / wisp__max(flow->rtt, 0.001);
+    double gained = rate * (now - flow->pace_time);
+    double most = wisp__max(10.0 * base->mtu, gained);
+    flow->pace_time = now;
+    flow->pace_tokens = wisp__min(flow->pace_tokens + gained, most);
+}
+
+static bool wisp__flow_may_send(wisp__base *base, wisp__flow *flow) {
+    bool room = flow->in_flight + base->mtu <= flow->window || flow->in_flight == 0;
+    flow->limited = !room || flow->in_flight * 2 > flow->window;
+    return room && flow->pace_tokens > 0 && wisp__flow_reserve(base, flow);
+}
+
+static int wisp__number_bits(const wisp__flow *flow) {
+    return flow->next - flow->largest_acked > 1 << 14 && flow->largest_acked ? 32 : 16;
+}
+
+static void wisp__flow_check(const wisp__flow *flow) {
+    WISP_ASSERT(flow->oldest <= flow->next);
+    WISP_ASSERT(flow->in_flight >= 0);
+    (void)flow;
+}
+
+/* ===========================================================================
+ * MARK: >>channel
+ * What: reliable order. A channel (lane) is a stream of items with sequence
+ *   numbers; an item is a whole message or one fragment of a large one.
+ * Invariants: out: base <= next, at most window_items between; an item leaves
+ *   the window when it and all before it have arrived. in: every item is
+ *   taken once, in order; what came early is held, at most window_bytes.
+ * ======================================================================== */
+
+#define WISP__CHANNELS 16
+
+enum { WISP__EVENT, WISP__INVOKE, WISP__REPLY };
+
+/* An encoded message, shared by the queues and windows of every peer it goes to. */
+typedef struct wisp__message {
+    int      references;
+    int      remote;           /* index in the registry */
+    int      chunk_bytes;
+    int      values;
+    int      shape_bits;
+    int64_t  data_bits;
+    uint32_t call;             /* invoke, reply */
+    int16_t  result;           /* reply */
+    uint8_t  type, delivery, channel;
+    bool     immediate;
+    double   time;             /* when it was fired, and its place among all */
+    uint64_t order;
+    uint8_t  bytes[8];         /* shape, then from the next byte data, then slack */
+} wisp__message;
+
+static int wisp__message_data_at(const wisp__message *m) { return (m->shape_bits + 7) / 8; }
+
+/* Bytes of shape and data: what limits and queues count. */
+static int wisp__message_bytes(const wisp__message *m) {
+    return wisp__message_data_at(m) + (int)((m->data_bits + 7) / 8);
+}
+
+static void wisp__message_release(wisp__base *base, wisp__chunks *chunks, wisp__message *m) {
+    WISP_ASSERT(m->references > 0);
+    if (--m->references == 0) wisp__chunk_give(base, chunks, m, (size_t)m->chunk_bytes);
+}
+
+enum { WISP__ITEM_FLYING = 1, WISP__ITEM_LOST, WISP__ITEM_ARRIVED };
+
+typedef struct wisp__item {
+    wisp__message *message;
+    int            offset;        /* of a fragment; -1: the whole message */
+    int            size;          /* bytes that the receiver may have to hold */
+    uint8_t        state;
+} wisp__item;
+
+typedef struct wisp__lane_out {
+    wisp__item    *items;         /* ring by sequence */
+    int            room;
+    uint32_t       base, next;
+    uint32_t       lost_from;     /* none lost before this */
+    int            lost;
+    wisp__message *cutting;       /* a large message on its way into fragments */
+    int            cut;           /* bytes of it that are in the window */
+} wisp__lane_out;
+
+/* Something that came before its turn, as it will be delivered. */
+typedef struct wisp__held {
+    int      chunk_bytes;
+    uint8_t  kind;                /* a wisp__record */
+    uint8_t  first, last;         /* of a fragment */
+    int      remote;              /* -1: only fills its place in the order */
+    uint32_t call;
+    int16_t  result;
+    int      shape_bits;
+    int64_t  data_bits;
+    uint8_t  bytes[8];
+} wisp__held;
+
+typedef struct wisp__lane_in {
+    wisp__held **held;            /* ring by sequence */
+    int          room;
+    uint32_t     next;
+    uint8_t     *whole;           /* a large message being put together */
+    int          whole_room, whole_bytes;
+    bool         assembling;
+} wisp__lane_in;
+
+typedef struct wisp__lane {
+    wisp__lane_out out[1];
+    wisp__lane_in  in[1];
+} wisp__lane;
+
+typedef enum wisp__turn { WISP__NOW, WISP__EARLY, WISP__AGAIN, WISP__BEYOND } wisp__turn;
+
+static wisp__lane *wisp__lane_make(wisp__base *base) {
+    wisp__lane *lane = (wisp__lane *)wisp__alloc(base, sizeof *lane);
+    if (!lane) return NULL;
+    lane->out->base = lane->out->next = lane->out->lost_from = WISP_FIRST_NUMBER;
+    lane->in->next = WISP_FIRST_NUMBER;
+    return lane;
+}
+
+static wisp__item *wisp__lane_item(const wisp__lane_out *out, uint32_t sequence) {
+    return &out->items[sequence & (uint32_t)(out->room - 1)];
+}
+
+/* Takes the next sequence number for an item; the message gains a reference. */
+static wisp_result wisp__lane_push(wisp__base *base, wisp__lane_out *out, wisp__item item) {
+    if (out->next - out->base == (uint32_t)out->room) {
+        wisp_result result = wisp__ring_grow(base, (void **)&out->items, &out->room,
+                                             base->limits.window_items, sizeof item, out->base,
+                                             out->next);
+        if (result) return result;
+    }
+    item.state = WISP__ITEM_FLYING;
+    item.message->references++;
+    *wisp__lane_item(out, out->next++) = item;
+    return WISP_OK;
+}
+
+/* Tells what became of `count` items; returns the bytes that left the window. */
+static int wisp__lane_told(wisp__base *base, wisp__chunks *chunks, wisp__lane_out *out,
+                           uint32_t sequence, int count, bool arrived) {
+    int freed = 0;
+    for (int i = 0; i < count; i++, sequence++) {
+        wisp__item *item;
+        if (wisp__distance(sequence, out->base) < 0 || wisp__distance(sequence, out->next) >= 0)
+            continue;
+        item = wisp__lane_item(out, sequence);
+        if (item->state == WISP__ITEM_ARRIVED) continue;
+        if (!arrived && item->state == WISP__ITEM_FLYING) {
+            item->state = WISP__ITEM_LOST;
+            if (!out->lost++ || wisp__distance(sequence, out->lost_from) < 0)
+                out->lost_from = sequence;
+        } else if (arrived) {
+            if (item->state == WISP__ITEM_LOST) out->lost--;
+            item->state = WISP__ITEM_ARRIVED;
+        }
+    }
+    while (out->base != out->next && wisp__lane_item(out, out->base)->state == WISP__ITEM_ARRIVED) {
+        wisp__item *item = wisp__lane_item(out, out->base++);
+        freed += item->size;
+        wisp__message_release(base, chunks, item->message);
+    }
+    if (wisp__distance(out->lost_from, out->base) < 0) out->lost_from = out->base;
+    return freed;
+}
+
+/* The first lost item, or false. */
+static bool wisp__lane_lost(wisp__lane_out *out, uint32_t *sequence) {
+    if (!out->lost) return false;
+    while (wisp__lane_item(out, out->lost_from)->state != WISP__ITEM_LOST) out->lost_from++;
+    *sequence = out->lost_from;
+    return true;
+}
+
+static void wisp__lane_resent(wisp__lane_out *out, uint32_t sequence) {
+    wisp__lane_item(out, sequence)->state = WISP__ITEM_FLYING;
+    out->lost--;
+}
+
+/* Whose turn a sequence number is, from its low 16 bits. */
+static wisp__turn wisp__lane_turn(wisp__base *base, const wisp__lane_in *in, uint32_t low,
+                                  uint32_t *sequence) {
+    int ahead = (int16_t)(uint16_t)(low - in->next);
+    *sequence = in->next + (uint32_t)ahead;
+    if (ahead == 0) return WISP__NOW;
+    if (ahead < 0) return WISP__AGAIN;
+    if (ahead >= base->limits.window_items) return WISP__BEYOND;
+    if (ahead < in->room && in->held[*sequence & (uint32_t)(in->room - 1)]) return WISP__AGAIN;
+    return WISP__EARLY;
+}
+
+/* Keeps what came early. The caller has asked wisp__lane_turn. */
+static wisp_result wisp__lane_hold(wisp__base *base, wisp__lane_in *in, uint32_t sequence,
+                                   wisp__held *held) {
+    while (sequence - in->next >= (uint32_t)in->room) {
+        wisp_result result = wisp__ring_grow(base, (void **)&in->held, &in->room,
+                                             base->limits.window_items, sizeof *in->held, in->next,
+                                             in->next + (uint32_t)in->room);
+        if (result) return result;
+    }
+    in->held[sequence & (uint32_t)(in->room - 1)] = held;
+    return WISP_OK;
+}
+
+/* After an item was delivered: the one held for the next turn, or NULL. */
+static wisp__held *wisp__lane_next_held(wisp__lane_in *in) {
+    wisp__held **place, *held;
+    if (!in->room) return NULL;
+    place = &in->held[in->next & (uint32_t)(in->room - 1)];
+    held = *place;
+    *place = NULL;
+    return held;
+}
+
+/* Adds a fragment to the message being put together. */
+static wisp_result wisp__lane_assemble(wisp__base *base, wisp__lane_in *in, bool first,
+                                       wisp__reader *from, int bytes) {
+    wisp_result result;
+    if (first == in->assembling) return WISP_E_PROTOCOL;
+    if (first) in->whole_bytes = 0;
+    if (bytes > base->limits.message_bytes + 512 - in->whole_bytes) return WISP_E_LIMIT;
+    result = wisp__grow(base, (void **)&in->whole, &in->whole_room,
+                        in->whole_bytes + bytes + WISP__SLACK,
+                        base->limits.message_bytes + 512 + WISP__SLACK, 1);
+    if (result) return result;
+    wisp__get_bits(from, in->whole + in->whole_bytes, (int64_t)bytes * 8);
+    in->whole_bytes += bytes;
+    in->assembling = true;
+    return from->failed ? WISP_E_BAD_PACKET : WISP_OK;
+}
+
+static int wisp__lane_free(wisp__base *base, wisp__chunks *chunks, wisp__lane *lane) {
+    int abandoned = 0;
+    wisp__lane_out *out = lane->out;
+    wisp__lane_in *in = lane->in;
+    for (; out->base != out->next; out->base++) {
+        abandoned += wisp__lane_item(out, out->base)->state != WISP__ITEM_ARRIVED;
+        wisp__message_release(base, chunks, wisp__lane_item(out, out->base)->message);
+    }
+    if (out->cutting) wisp__message_release(base, chunks, out->cutting);
+    for (int i = 0; i < in->room; i++)
+        if (in->held[i]) wisp__chunk_give(base, chunks, in->held[i], (size_t)in->held[i]->chunk_bytes);
+    wisp__free(base, out->items, (size_t)out->room * sizeof *out->items);
+    wisp__free(base, in->held, (size_t)in->room * sizeof *in->held);
+    wisp__free(base, in->whole, (size_t)in->whole_room);
+    wisp__free(base, lane, sizeof *lane);
+    return abandoned;
+}
+
 #endif /* WISP_IMPLEMENTATION */
