@@ -2,12 +2,12 @@
 #
 #   demo       builds the arena with a C compiler, nothing else, and plays it (ten seconds)
 #   examples   builds the small examples
-#   test       all tests with all compilers, also 32 bit, big-endian, Windows; installs what it needs
+#   test       all tests on all compilers, 32 bit, big-endian, Windows; installs what it needs
 #   asan       only the tests, under the address and undefined sanitizers
 #   fuzz       one minute of libFuzzer
 #   cover      which lines of wisp.h the tests run, room by room
 #   bench      the figures, beside libenet's in the same run
-#   check      the structure of the source, and warnings with optimisation
+#   check      the structure of the source, and warnings in C and C++
 #   clean      removes build/
 
 MAKEFLAGS += -j2
@@ -19,30 +19,33 @@ FUZZERS  := $(notdir $(basename $(wildcard tests/fuzz/fuzz_*.c)))
 EXAMPLES := $(notdir $(basename $(wildcard examples/0*.c)))
 HEADERS  := wisp.h $(wildcard tests/*.h tests/compile/*.h tests/fuzz/*.h examples/*.h)
 
-# Run under the emulators: where byte order, word size or the C library can matter.
+# Also run under the emulators: where byte order, word size or the C library can matter.
 FOREIGN  := $(filter $(TESTS), $(addprefix test_, base pool stats bits value pack seal packet \
             golden remote policy event call links))
 
 # A kind of build: the compiler with its flags, what is linked, and what runs the program.
 WARN     := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wdouble-promotion -Werror
 WARN_C   := $(WARN) -Wstrict-prototypes
-SANITIZE := -g -fno-omit-frame-pointer -fno-sanitize-recover=all
+SANITIZE := -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 
-KIND_asan    := gcc $(WARN_C) -O1 $(SANITIZE) -fsanitize=address,undefined
-KIND_gcc     := gcc $(WARN_C) -O2
-KIND_clang   := clang $(WARN_C) -O2
-KIND_m32     := gcc $(WARN_C) -O1 -m32
-KIND_s390x   := s390x-linux-gnu-gcc $(WARN_C) -O1 -static
-KIND_mingw   := x86_64-w64-mingw32-gcc $(WARN_C) -O1
-KIND_g++     := g++ -x c++ $(WARN) -O2
-KIND_clang++ := clang++ -x c++ $(WARN) -O2
-KIND_m32++   := g++ -x c++ $(WARN) -O1 -m32
-LIBS_mingw   := -lws2_32
-RUN_s390x    := qemu-s390x-static
-RUN_mingw    := wine
+CC_asan    := gcc $(WARN_C) -O1 $(SANITIZE)
+CC_gcc     := gcc $(WARN_C) -O2
+CC_clang   := clang $(WARN_C) -O2
+CC_m32     := gcc $(WARN_C) -O1 -m32
+CC_s390x   := s390x-linux-gnu-gcc $(WARN_C) -O1 -static
+CC_mingw   := x86_64-w64-mingw32-gcc $(WARN_C) -O1
+CC_g++     := g++ -std=c++11 $(WARN) -O2
+CC_clang++ := clang++ -std=c++11 $(WARN) -O2
+CC_m32++   := g++ -std=c++11 $(WARN) -O1 -m32
+LIBS_mingw := -lws2_32
+RUN_s390x  := qemu-s390x-static
+RUN_mingw  := wine
 
 help:
 	@sed -n 's/^#   /make /p' Makefile
+
+build:
+	mkdir -p build
 
 demo: | build
 	$(CC) -std=c99 -O2 -I. examples/arena.c -o build/arena -lm
@@ -53,14 +56,7 @@ examples: $(EXAMPLES:%=build/%)
 build/%: examples/%.c $(HEADERS) | build
 	$(CC) -std=c99 -O2 -I. $< -o $@ -lm
 
-build:
-	mkdir -p build
-
 # --- test: every step leaves a log, and tools/summary adds the logs up --------------------------
-
-# The compilers and emulators; the file names the kinds of build that this machine cannot do.
-build/missing: tools/install | build
-	tools/install $@
 
 LOGS_ASAN := $(TESTS:%=build/tests/asan/%.log)
 LOGS_TEST := $(LOGS_ASAN) $(TESTS:%=build/tests/m32/%.log) \
@@ -68,7 +64,7 @@ LOGS_TEST := $(LOGS_ASAN) $(TESTS:%=build/tests/m32/%.log) \
     $(foreach kind, gcc clang m32 s390x mingw, \
         $(addprefix build/compile/$(kind)/, c99.log c11.log embedded.log two_units.log)) \
     $(foreach kind, g++ clang++ m32++, build/compile/$(kind)/cpp11.log) \
-    $(addprefix build/compile/mixed/, c_in_cpp.log cpp_in_c.log) \
+    build/compile/mixed/c_in_cpp.log build/compile/mixed/cpp_in_c.log \
     $(EXAMPLES:%=build/examples/asan/%.log) build/examples/asan/arena.log \
     $(FUZZERS:%=build/fuzz/asan/%.log)
 
@@ -78,25 +74,87 @@ test: $(LOGS_TEST)
 asan: $(LOGS_ASAN)
 	@tools/summary $^
 
+# Installs the compilers and emulators, and notes which kinds of build there cannot be here.
+build/missing: tools/install | build
+	tools/install $@
+
 .SECONDEXPANSION:
 
-EXE = $(@:.log=.exe)
-OUT = -o $(EXE) -lm $(LIBS_$(*D))
-RUN = $(RUN_$(*D)) $(EXE)
+KIND   = $(notdir $(@D))
+EXE    = $(@:.log=.exe)
+OUTPUT = -o $(EXE) -lm $(LIBS_$(KIND))
+RUN    = $(RUN_$(KIND)) $(EXE)
 
 build/tests/%.log: tests/$$(*F).c $(HEADERS) | build/missing
-	@tools/step $@ "$(KIND_$(*D)) -std=c99 $< $(OUT)" "$(RUN)"
+	@tools/step $@ "$(CC_$(KIND)) -std=c99 $< $(OUTPUT)" "$(RUN)"
 
 build/examples/%.log: examples/$$(*F).c $(HEADERS) | build/missing
-	@tools/step $@ "$(KIND_$(*D)) -std=c99 -I. $< $(OUT)" "$(RUN) $(ARGS_$(*F))"
+	@tools/step $@ "$(CC_$(KIND)) -std=c99 -I. $< $(OUTPUT)" "$(RUN) $(ARGS_$(*F))"
 
 ARGS_02_chat := --demo
 
 build/fuzz/asan/%.log: tests/fuzz/%.c tests/fuzz/driver.c $(HEADERS) | build/missing
-	@tools/step $@ "$(KIND_asan) -std=c99 $< tests/fuzz/driver.c -o $(EXE) -lm" "$(EXE)"
+	@tools/step $@ "$(CC_asan) -std=c99 $< tests/fuzz/driver.c $(OUTPUT)" "$(RUN)"
 
-# --- compile: the header in every language and machine, each program talks over a loopback ------
+# The header in each language and on each machine; every program talks to itself over a loopback.
+build/compile/%.log: tests/compile/$$(*F).c $(HEADERS) | build/missing
+	@tools/step $@ "$(CC_$(KIND)) -std=$(or $(STD_$(*F)),c99) $< $(OUTPUT)" "$(RUN)"
 
-UNITS := tests/compile/two_units_a.c tests/compile/two_units_b.c
+STD_c11 := c11
 
-build/compile/%/c99.log build/compile/%/c11.log build/compile/%/embedded.log
+build/compile/%/cpp11.log: tests/compile/cpp11.cpp $(HEADERS) | build/missing
+	@tools/step $@ "$(CC_$(KIND)) $< $(OUTPUT)" "$(RUN)"
+
+UNIT_A := tests/compile/two_units_a.c
+UNIT_B := tests/compile/two_units_b.c
+
+build/compile/%/two_units.log: $(UNIT_A) $(UNIT_B) $(HEADERS) | build/missing
+	@tools/step $@ "$(CC_$(KIND)) -std=c99 $(UNIT_A) $(UNIT_B) $(OUTPUT)" "$(RUN)"
+
+build/compile/mixed/c_in_cpp.log: $(UNIT_A) $(UNIT_B) $(HEADERS) | build/missing
+	@tools/step $@ "$(CC_gcc) -std=c99 -c $(UNIT_A) -o $(EXE).o && \
+	    $(CC_g++) -x c++ $(UNIT_B) -x none $(EXE).o $(OUTPUT)" "$(RUN)"
+
+build/compile/mixed/cpp_in_c.log: $(UNIT_A) $(UNIT_B) $(HEADERS) | build/missing
+	@tools/step $@ "$(CC_g++) -x c++ -c $(UNIT_A) -o $(EXE).o && \
+	    $(CC_gcc) -std=c99 $(UNIT_B) $(EXE).o $(OUTPUT)" "$(RUN)"
+
+# --- check: one log for the structure, one for each file and language ---------------------------
+
+SOURCES   := $(wildcard tests/*.c tests/compile/*.c tests/fuzz/*.c examples/*.c tools/*.c)
+LOGS_WARN := $(SOURCES:%.c=build/warn/clang/%.log) $(TESTS:%=build/warn/g++/tests/%.log)
+
+check: build/structure.log $(LOGS_WARN)
+	@tools/summary $^
+
+build/structure.log: tools/check Makefile $(SOURCES) $(HEADERS) | build/missing
+	@tools/step $@ tools/check
+
+build/warn/clang/%.log: %.c $(HEADERS) | build/missing
+	@tools/step $@ "$(CC_clang) -std=$(or $(STD_$(*F)),c99) -I. -fsyntax-only $<"
+
+build/warn/g++/%.log: %.c $(HEADERS) | build/missing
+	@tools/step $@ "$(CC_g++) -x c++ -I. -fsyntax-only $<"
+
+# --- fuzz, cover, bench, clean ------------------------------------------------------------------
+
+fuzz: $(FUZZERS:%=build/fuzz/%)
+	@for fuzzer in $^; do \
+	    mkdir -p $${fuzzer}_corpus; \
+	    $$fuzzer -max_total_time=$$((60 / $(words $^))) -artifact_prefix=build/ \
+	        $${fuzzer}_corpus || exit 1; \
+	done
+
+build/fuzz/%: tests/fuzz/%.c $(HEADERS) | build/missing
+	@mkdir -p $(@D)
+	clang -std=c99 -O1 $(SANITIZE) -fsanitize=fuzzer $< -o $@ -lm
+
+cover: | build
+	tools/cover $(TESTS)
+
+bench: tools/bench.c $(HEADERS) | build/missing
+	$(CC) -std=c99 -O2 -DNDEBUG -I. $< -o build/bench -lenet -lm
+	build/bench
+
+clean:
+	rm -rf build

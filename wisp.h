@@ -3232,4 +3232,644 @@ static int wisp__lane_free(wisp__base *base, wisp__chunks *chunks, wisp__lane *l
     return abandoned;
 }
 
+/* ===========================================================================
+ * MARK: >>peer
+ * What: the join handshake, session states, the table of addresses, packets
+ *   on their way to the link.
+ * Invariants: nothing is stored for an address before its cookie came back;
+ *   no answer is larger than what it answers; one address has at most one
+ *   session and one that waits to replace it.
+ *
+ *   every handshake packet: type:8 "wisp" wire version:8 client nonce:64 ... check:32
+ *   REQUEST   padded to 64 bytes
+ *   CHALLENGE bucket:8 cookie:64
+ *   RESPONSE  bucket:8 cookie:64 flags:8 window:32 app version:32 app ticket, padded
+ *   ACCEPT    server nonce:64 flags:8 window:32
+ *   DENY      code:16
+ *   flags     bit 0: the link is reliable; app: length:8 bytes; ticket: length:16 bytes
+ * ======================================================================== */
+
+enum { WISP__REQUEST = 1, WISP__CHALLENGE, WISP__RESPONSE, WISP__ACCEPT, WISP__DENY };
+enum { WISP__HANDSHAKE_HEAD = 14, WISP__HANDSHAKE_LEAST = 64 };
+
+#define WISP__BUCKET_SECONDS 5.0    /* a cookie is good for one to two of them */
+#define WISP__HALF_OPEN      2.0    /* seconds until the first tagged packet */
+#define WISP__POST_PACKETS   32
+
+typedef enum wisp__state {
+    WISP__REQUESTING, WISP__RESPONDING, WISP__PENDING, WISP__HALF_OPENED, WISP__JOINED,
+    WISP__LEAVING, WISP__GONE
+} wisp__state;
+
+typedef struct wisp__stuck {       /* a packet that the link did not take */
+    struct wisp__stuck *next;
+    int size;
+} wisp__stuck;
+
+typedef struct wisp__peer {
+    wisp__slot   slot;
+    wisp__state  state;
+    bool         joiner;           /* this end asked */
+    bool         dirty;            /* has something to send: on the list */
+    bool         told;             /* "joined" was told, so "left" will be */
+    wisp_addr    addr;
+    uint32_t     next_of_address;  /* chain in the table: index + 1 */
+    struct wisp__peer *next_dirty;
+    struct wisp__peer *previous, *next;    /* the joined ones, in order */
+    wisp__timer  timer;
+    double       started, heard, spoke;
+    int          tries;
+    uint64_t     client_nonce, server_nonce, cookie;
+    uint8_t      bucket;
+    void        *ticket;
+    int          ticket_size;
+    wisp__seal   seal;
+    wisp__flow   flow;
+    wisp__lane  *lanes[WISP__CHANNELS];
+    int          window_bytes, window_used;    /* of the other end; what we have in it */
+    uint64_t     sent_in_order, received_in_order;  /* packets, on a reliable link */
+    wisp__stuck *stuck_first, *stuck_last;
+    wisp_peer_stats stats;
+    void        *user;
+    wisp_result  result;           /* why it ended */
+    char         reason[96];
+} wisp__peer;
+
+typedef struct wisp__post {
+    wisp_link   link;
+    wisp_packet packets[WISP__POST_PACKETS];
+    uint32_t    owners[WISP__POST_PACKETS];     /* peer ids; 0: nobody's */
+    uint8_t    *buffers;
+    int         count;
+    bool        broken;
+} wisp__post;
+
+typedef struct wisp__peers {
+    wisp__base   *base;
+    wisp__chunks *chunks;
+    wisp__pool    pool;
+    wisp__timers  timers;
+    uint32_t     *table;          /* by hash of the address: index + 1 */
+    int           table_room;
+    wisp__secret  secret;
+    uint64_t      cookie_key[2];
+    char          app[65];
+    uint32_t      app_version;
+    int           max_peers;
+    int           strangers;      /* sessions that others asked for */
+    bool          refuse_joins;
+    wisp__peer   *first, *last;   /* joined */
+    wisp__peer   *dirty;
+    wisp__post    post;
+    int           joined;
+} wisp__peers;
+
+static uint32_t *wisp__peers_bucket(const wisp__peers *peers, const wisp_addr *addr) {
+    uint64_t h = wisp__siphash(peers->cookie_key, addr, (int)sizeof *addr);
+    return &peers->table[h & (uint64_t)(peers->table_room - 1)];
+}
+
+static wisp__peer *wisp__peers_at(const wisp__peers *peers, uint32_t place) {
+    return place ? (wisp__peer *)(void *)wisp__pool_at(&peers->pool, (int)place - 1) : NULL;
+}
+
+/* The first peer at an address after `after` (NULL: from the start). */
+static wisp__peer *wisp__peers_find(const wisp__peers *peers, const wisp_addr *addr,
+                                    const wisp__peer *after) {
+    uint32_t place = after ? after->next_of_address : *wisp__peers_bucket(peers, addr);
+    for (;; ) {
+        wisp__peer *peer = wisp__peers_at(peers, place);
+        if (!peer || memcmp(&peer->addr, addr, sizeof *addr) == 0) return peer;
+        place = peer->next_of_address;
+    }
+}
+
+static uint32_t wisp__peer_place(const wisp__peers *peers, const wisp__peer *peer) {
+    return (peer->slot.id & ((1u << peers->pool.index_bits) - 1)) + 1;
+}
+
+static wisp__peer *wisp__peers_add(wisp__peers *peers, const wisp_addr *addr, wisp_result *why) {
+    wisp__peer *peer;
+    uint32_t *bucket = wisp__peers_bucket(peers, addr);
+    *why = wisp__timers_reserve(peers->base, &peers->timers, peers->pool.live + 2 +
+                                peers->base->limits.calls / 4 + peers->timers.count);
+    if (*why) return NULL;
+    peer = (wisp__peer *)wisp__pool_add(peers->base, &peers->pool, why);
+    if (!peer) return NULL;
+    peer->addr = *addr;
+    peer->next_of_address = *bucket;
+    *bucket = wisp__peer_place(peers, peer);
+    peer->started = peer->heard = peer->spoke = peers->base->time;
+    wisp__flow_init(peers->base, &peer->flow, peers->base->time);
+    return peer;
+}
+
+static void wisp__peers_unlink(wisp__peers *peers, wisp__peer *peer) {
+    uint32_t *place = wisp__peers_bucket(peers, &peer->addr);
+    while (wisp__peers_at(peers, *place) != peer)
+        place = &wisp__peers_at(peers, *place)->next_of_address;
+    *place = peer->next_of_address;
+}
+
+static void wisp__peers_list(wisp__peers *peers, wisp__peer *peer) {
+    peer->previous = peers->last;
+    if (peers->last) peers->last->next = peer;
+    else peers->first = peer;
+    peers->last = peer;
+    peers->joined++;
+}
+
+static void wisp__peers_unlist(wisp__peers *peers, wisp__peer *peer) {
+    if (peer->previous) peer->previous->next = peer->next;
+    else peers->first = peer->next;
+    if (peer->next) peer->next->previous = peer->previous;
+    else peers->last = peer->previous;
+    peer->next = peer->previous = NULL;
+    peers->joined--;
+}
+
+static void wisp__peers_mark(wisp__peers *peers, wisp__peer *peer) {
+    if (peer->dirty) return;
+    peer->dirty = true;
+    peer->next_dirty = peers->dirty;
+    peers->dirty = peer;
+}
+
+static void wisp__peer_reason(wisp__peer *peer, wisp_result result, const char *reason) {
+    size_t length = reason ? strlen(reason) : 0;
+    if (length > sizeof peer->reason - 1) length = sizeof peer->reason - 1;
+    if (length) memcpy(peer->reason, reason, length);
+    peer->reason[length] = 0;
+    peer->result = result;
+}
+
+/* --- the way out --- */
+
+static void wisp__stick(wisp__peers *peers, wisp__peer *peer, const wisp_packet *packet) {
+    size_t bytes = sizeof(wisp__stuck) + (size_t)packet->size;
+    wisp__stuck *stuck = (wisp__stuck *)wisp__chunk_take(peers->base, peers->chunks, bytes);
+    if (!stuck) return;                  /* as if the network had lost it */
+    stuck->next = NULL;
+    stuck->size = packet->size;
+    memcpy(stuck + 1, packet->data, (size_t)packet->size);
+    if (peer->stuck_last) peer->stuck_last->next = stuck;
+    else peer->stuck_first = stuck;
+    peer->stuck_last = stuck;
+    wisp__peers_mark(peers, peer);
+}
+
+static void wisp__unstick(wisp__peers *peers, wisp__peer *peer) {
+    wisp__stuck *stuck = peer->stuck_first;
+    peer->stuck_first = stuck->next;
+    if (!stuck->next) peer->stuck_last = NULL;
+    wisp__chunk_give(peers->base, peers->chunks, stuck, sizeof *stuck + (size_t)stuck->size);
+}
+
+/* Hands what waits to the link; what it does not take stays with its peer. */
+static void wisp__post_send(wisp__peers *peers) {
+    wisp__post *post = &peers->post;
+    int count = post->count, looked;
+    if (!count) return;
+    post->count = 0;
+    looked = post->link.send(post->link.user, post->packets, count);
+    if (looked < 0) peers->base->stats.link_failures++;
+    post->broken = looked < 0;
+    for (int i = 0; i < count; i++) {
+        wisp_packet *packet = &post->packets[i];
+        wisp__peer *peer = (wisp__peer *)wisp__pool_get(&peers->pool, post->owners[i]);
+        int status = i < looked ? packet->status : WISP_E_AGAIN;
+        if (status == WISP_E_AGAIN) peers->base->stats.link_refusals++;
+        if (status == WISP_E_AGAIN && peer) wisp__stick(peers, peer, packet);
+        if (status == WISP_E_CLOSED && peer && peer->state != WISP__GONE) {
+            wisp__peer_reason(peer, WISP_E_CLOSED, "the link closed it");
+            peer->heard = -WISP__NEVER;             /* its timer ends it */
+            wisp__timers_set(&peers->timers, &peer->timer, 0);
+        }
+    }
+}
+
+static uint8_t *wisp__post_buffer(wisp__peers *peers) {
+    wisp__post *post = &peers->post;
+    if (post->count == WISP__POST_PACKETS) wisp__post_send(peers);
+    return post->buffers + (size_t)post->count * (size_t)(peers->base->mtu + WISP__SLACK);
+}
+
+static void wisp__post_add(wisp__peers *peers, const wisp_addr *addr, uint32_t owner, uint8_t *data,
+                           int size) {
+    wisp_packet *packet = &peers->post.packets[peers->post.count];
+    packet->addr = *addr;
+    packet->data = data;
+    packet->size = size;
+    packet->status = 0;
+    peers->post.owners[peers->post.count++] = owner;
+    peers->base->stats.packets_sent++;
+    peers->base->stats.bytes_sent += (uint64_t)size;
+}
+
+/* --- handshake --- */
+
+static uint32_t wisp__handshake_check(uint64_t nonce, const uint8_t *bytes, int size) {
+    uint64_t key[2];
+    key[0] = nonce;
+    key[1] = WISP_WIRE_VERSION;
+    return (uint32_t)wisp__siphash(key, bytes, size);
+}
+
+static wisp__writer wisp__handshake_begin(wisp__peers *peers, int type, uint64_t nonce) {
+    wisp__writer to = wisp__writer_on(wisp__post_buffer(peers), peers->base->mtu);
+    wisp__put(&to, (uint64_t)type, 8);
+    wisp__put_bytes(&to, "wisp", 4);
+    wisp__put(&to, WISP_WIRE_VERSION, 8);
+    wisp__put(&to, nonce, 64);
+    return to;
+}
+
+static void wisp__handshake_send(wisp__peers *peers, wisp__writer *to, const wisp_addr *addr,
+                                 uint64_t nonce, bool padded) {
+    int size;
+    while (padded && to->at / 8 < WISP__HANDSHAKE_LEAST - 4) wisp__put(to, 0, 8);
+    size = (int)(to->at / 8);
+    wisp__put(to, wisp__handshake_check(nonce, to->bytes, size), 32);
+    wisp__post_add(peers, addr, 0, to->bytes, size + 4);
+}
+
+static void wisp__deny(wisp__peers *peers, const wisp_addr *addr, uint64_t nonce, wisp_result code) {
+    wisp__writer to = wisp__handshake_begin(peers, WISP__DENY, nonce);
+    wisp__put(&to, (uint16_t)code, 16);
+    wisp__handshake_send(peers, &to, addr, nonce, false);
+    peers->base->stats.joins_denied++;
+}
+
+static uint64_t wisp__cookie(const wisp__peers *peers, const wisp_addr *addr, uint64_t nonce,
+                             uint64_t bucket) {
+    uint8_t bytes[sizeof *addr + 16];
+    memcpy(bytes, addr, sizeof *addr);
+    wisp__store64(bytes + sizeof *addr, nonce);
+    wisp__store64(bytes + sizeof *addr + 8, bucket);
+    return wisp__siphash(peers->cookie_key, bytes, (int)sizeof bytes);
+}
+
+static uint64_t wisp__bucket_now(const wisp__peers *peers) {
+    return (uint64_t)(peers->base->time / WISP__BUCKET_SECONDS);
+}
+
+static void wisp__challenge(wisp__peers *peers, const wisp_addr *addr, uint64_t nonce) {
+    uint64_t bucket = wisp__bucket_now(peers);
+    wisp__writer to = wisp__handshake_begin(peers, WISP__CHALLENGE, nonce);
+    wisp__put(&to, bucket & 255, 8);
+    wisp__put(&to, wisp__cookie(peers, addr, nonce, bucket), 64);
+    wisp__handshake_send(peers, &to, addr, nonce, false);
+}
+
+static bool wisp__cookie_good(const wisp__peers *peers, const wisp_addr *addr, uint64_t nonce,
+                              uint8_t low, uint64_t cookie) {
+    uint64_t now = wisp__bucket_now(peers);
+    for (uint64_t bucket = now; bucket + 2 > now && bucket <= now; bucket--)
+        if ((bucket & 255) == low) return wisp__cookie(peers, addr, nonce, bucket) == cookie;
+    return false;
+}
+
+static void wisp__send_response(wisp__peers *peers, wisp__peer *peer) {
+    wisp__writer to = wisp__handshake_begin(peers, WISP__RESPONSE, peer->client_nonce);
+    int length = (int)strlen(peers->app);
+    wisp__put(&to, peer->bucket, 8);
+    wisp__put(&to, peer->cookie, 64);
+    wisp__put(&to, peers->base->reliable, 8);
+    wisp__put(&to, (uint32_t)peers->base->limits.window_bytes, 32);
+    wisp__put(&to, peers->app_version, 32);
+    wisp__put(&to, (uint64_t)length, 8);
+    wisp__put_bytes(&to, peers->app, length);
+    wisp__put(&to, (uint64_t)peer->ticket_size, 16);
+    wisp__put_bytes(&to, peer->ticket, peer->ticket_size);
+    wisp__handshake_send(peers, &to, &peer->addr, peer->client_nonce, true);
+}
+
+static void wisp__send_accept(wisp__peers *peers, wisp__peer *peer) {
+    wisp__writer to = wisp__handshake_begin(peers, WISP__ACCEPT, peer->client_nonce);
+    wisp__put(&to, peer->server_nonce, 64);
+    wisp__put(&to, peers->base->reliable, 8);
+    wisp__put(&to, (uint32_t)peers->base->limits.window_bytes, 32);
+    wisp__handshake_send(peers, &to, &peer->addr, peer->client_nonce, false);
+}
+
+/* Asks again: now, and at growing intervals. Every fourth answer goes back to the request, in
+   case the other end has restarted and no longer knows its cookie. */
+static void wisp__handshake_retry(wisp__peers *peers, wisp__peer *peer) {
+    double wait = wisp__min(0.1 * (double)(1 << wisp__min_int(peer->tries, 4)), 1.0);
+    if (peer->state == WISP__RESPONDING && peer->tries % 4 == 3) peer->state = WISP__REQUESTING;
+    peer->tries++;
+    if (peer->state == WISP__REQUESTING) {
+        wisp__writer to = wisp__handshake_begin(peers, WISP__REQUEST, peer->client_nonce);
+        wisp__handshake_send(peers, &to, &peer->addr, peer->client_nonce, true);
+    } else {
+        wisp__send_response(peers, peer);
+    }
+    wisp__timers_set(&peers->timers, &peer->timer, peers->base->time + wait);
+}
+
+static void wisp__peer_session(wisp__peer *peer) {
+    uint64_t secret[2];
+    secret[0] = peer->client_nonce;
+    secret[1] = peer->server_nonce;
+    wisp__seal_init(&peer->seal, secret);
+}
+
+static void wisp__peer_timer(wisp__peers *peers, wisp__peer *peer) {
+    double at = wisp__min(peer->heard + peers->base->timeout, wisp__flow_deadline(&peer->flow));
+    at = wisp__min(at, peer->spoke + peers->base->timeout / 4);
+    wisp__timers_set(&peers->timers, &peer->timer, at);
+}
+
+/* A join that we asked for waits on its answer. */
+static bool wisp__peer_asks(const wisp__peer *peer) {
+    return peer->state == WISP__REQUESTING || peer->state == WISP__RESPONDING;
+}
+
+static int wisp__peer_abandon(wisp__peers *peers, wisp__peer *peer) {
+    int abandoned = 0;
+    for (int i = 0; i < WISP__CHANNELS; i++) {
+        if (peer->lanes[i]) abandoned += wisp__lane_free(peers->base, peers->chunks, peer->lanes[i]);
+        peer->lanes[i] = NULL;
+    }
+    while (peer->stuck_first) wisp__unstick(peers, peer);
+    wisp__flow_free(peers->base, &peer->flow);
+    wisp__free(peers->base, peer->ticket, (size_t)peer->ticket_size);
+    peer->ticket = NULL;
+    return abandoned;
+}
+
+static wisp__lane *wisp__peer_lane(wisp__base *base, wisp__peer *peer, int channel) {
+    if (!peer->lanes[channel]) peer->lanes[channel] = wisp__lane_make(base);
+    return peer->lanes[channel];
+}
+
+/* ===========================================================================
+ * MARK: >>remote
+ * What: the registry of names, their settings, and what each peer knows.
+ * Invariants: a remote is never removed; its index is its number on the wire,
+ *   less the reserved ones. A peer's names that nobody registered here take
+ *   no memory.
+ * ======================================================================== */
+
+enum { WISP__NAME_BYTES = 128, WISP__RESERVED = 3 };
+
+typedef struct wisp__remote {
+    int               index;
+    uint64_t          hash;
+    wisp_config       own, now;        /* as set; with what it inherits */
+    wisp_remote_stats stats;
+    struct wisp__link_out *first;      /* connections, in order (event) */
+    struct wisp__link_out *last;
+    wisp_handler      answer;          /* the one invoke handler (call) */
+    void             *answer_user;
+    bool              reported;        /* "no handler" was logged */
+    char              name[WISP__NAME_BYTES + 1];
+} wisp__remote;
+
+typedef struct wisp__registry {
+    wisp__base    *base;
+    wisp__remote **remotes;
+    int            room, count;
+    uint16_t      *table;              /* open addressing: index + 1 */
+    int            table_room;
+    wisp_config    defaults;
+    bool           unbatched;
+} wisp__registry;
+
+enum { WISP__UNTOLD, WISP__TOLD, WISP__HEARD, WISP__BOUND, WISP__UNKNOWN };
+
+/* What stands between one peer and one remote. */
+typedef struct wisp__route {
+    uint8_t  known;                    /* over there: WISP__UNTOLD.. */
+    bool     active;                   /* its queue is not empty */
+    uint64_t told_in;                  /* packet that carries the announcement */
+    uint64_t newest;                   /* packet of the last sequenced message */
+    struct wisp__entry *first, *last;  /* the queue (batch) */
+    double   tokens, filled;           /* the rate limit (policy); filled 0: not begun */
+} wisp__route;
+
+typedef struct wisp__control { uint8_t kind; uint16_t number; } wisp__control;
+
+/* A peer with what the rooms from here on keep for it. */
+typedef struct wisp__session {
+    wisp__peer     peer;
+    wisp__route   *routes;             /* by local index */
+    int            route_room;
+    uint16_t      *theirs;             /* their number -> local index + 1 */
+    int            their_room;
+    int            untold;             /* remotes before it have been announced */
+    wisp__control *controls;           /* to be sent */
+    int            control_room, control_count;
+    bool           ping;
+    uint16_t      *active;             /* routes with a queue (batch) */
+    int            active_room, active_count;
+    int            queued, queued_bytes;
+    uint32_t       next_call;          /* ids (call) */
+    struct wisp__pending *calls_first, *calls_last;
+    struct wisp__request *requests;    /* answers kept, by id (call) */
+    int            request_room;
+    uint32_t       request_floor;
+    int            abandoned;
+} wisp__session;
+
+static wisp_result wisp__name_check(const char *name, int *length) {
+    size_t bytes;
+    if (!name) return WISP_E_ARGUMENT;
+    bytes = strlen(name);
+    if (bytes < 1 || bytes > WISP__NAME_BYTES) return WISP_E_NAME;
+    *length = (int)bytes;
+    return WISP_OK;
+}
+
+static wisp__remote *wisp__registry_find(const wisp__registry *registry, const char *name,
+                                         int length) {
+    uint64_t hash = wisp__hash_bytes(name, length);
+    uint64_t mask = (uint64_t)registry->table_room - 1;
+    if (!registry->table_room) return NULL;
+    for (uint64_t i = hash & mask; registry->table[i]; i = (i + 1) & mask) {
+        wisp__remote *remote = registry->remotes[registry->table[i] - 1];
+        if (remote->hash == hash && memcmp(remote->name, name, (size_t)length) == 0 &&
+            !remote->name[length])
+            return remote;
+    }
+    return NULL;
+}
+
+static void wisp__registry_seat(wisp__registry *registry, const wisp__remote *remote) {
+    uint64_t mask = (uint64_t)registry->table_room - 1, i = remote->hash & mask;
+    while (registry->table[i]) i = (i + 1) & mask;
+    registry->table[i] = (uint16_t)(remote->index + 1);
+}
+
+static wisp_result wisp__registry_widen(wisp__registry *registry) {
+    int room = registry->table_room ? registry->table_room * 2 : 64;
+    uint16_t *table;
+    if (registry->count * 2 < registry->table_room) return WISP_OK;
+    table = (uint16_t *)wisp__alloc(registry->base, (size_t)room * sizeof *table);
+    if (!table) return WISP_E_MEMORY;
+    wisp__free(registry->base, registry->table, (size_t)registry->table_room * sizeof *table);
+    registry->table = table;
+    registry->table_room = room;
+    for (int i = 0; i < registry->count; i++) wisp__registry_seat(registry, registry->remotes[i]);
+    return WISP_OK;
+}
+
+/* The setting in force: the remote's own, else the common one, else the default. */
+static void wisp__config_resolve(const wisp__registry *registry, wisp__remote *remote) {
+    static const wisp_config builtin = { WISP_RELIABLE, WISP_CHANNEL(0), WISP_BATCH_RELIABLE, 256,
+                                         WISP_PRIORITY(500), -1, 0, 10, 1 };
+    const wisp_config *own = &remote->own, *all = &registry->defaults, *b = &builtin;
+    wisp_config *now = &remote->now;
+    double window;
+#define WISP__RESOLVE(field) (own->field ? own->field : all->field ? all->field : b->field)
+    now->delivery = WISP__RESOLVE(delivery);
+    now->channel = WISP__RESOLVE(channel);
+    now->batching = WISP__RESOLVE(batching);
+    now->max_batch_size = WISP__RESOLVE(max_batch_size);
+    now->batch_priority = WISP__RESOLVE(batch_priority);
+    now->rate_burst = WISP__RESOLVE(rate_burst);
+    now->call_tries = WISP__RESOLVE(call_tries);
+#undef WISP__RESOLVE
+    now->rate_limit = own->rate_limit < 0 || own->rate_limit > 0 ? own->rate_limit : all->rate_limit;
+    now->call_timeout = own->call_timeout > 0 ? own->call_timeout
+                      : all->call_timeout > 0 ? all->call_timeout : b->call_timeout;
+    if (now->rate_limit > 0 && !now->rate_burst) {
+        window = 0.25 / now->rate_limit;
+        now->rate_burst = window > 1e6 ? 1000000 : wisp__max_int(1, (int)(window + 0.999999));
+    }
+}
+
+static wisp__remote *wisp__registry_add(wisp__registry *registry, const char *name,
+                                        wisp_result *why) {
+    int length = 0;
+    wisp__remote *remote;
+    *why = wisp__name_check(name, &length);
+    if (*why) return NULL;
+    remote = wisp__registry_find(registry, name, length);
+    if (remote) return remote;
+    *why = WISP_E_NAME;
+    if (registry->count >= WISP__RESERVED && strncmp(name, "wisp:", 5) == 0) return NULL;
+    *why = wisp__registry_widen(registry);
+    if (*why) return NULL;
+    *why = wisp__grow(registry->base, (void **)&registry->remotes, &registry->room,
+                      registry->count + 1, registry->base->limits.remotes + WISP__RESERVED,
+                      sizeof *registry->remotes);
+    if (*why == WISP_E_LIMIT)
+        wisp__log(registry->base, WISP_LOG_ERROR, *why,
+                  "no room for the name '%s': raise desc.limits.remotes", name);
+    if (*why) return NULL;
+    remote = (wisp__remote *)wisp__alloc(registry->base, sizeof *remote);
+    *why = remote ? WISP_OK : WISP_E_MEMORY;
+    if (!remote) return NULL;
+    memcpy(remote->name, name, (size_t)length);
+    remote->hash = wisp__hash_bytes(name, length);
+    remote->index = registry->count;
+    registry->remotes[registry->count++] = remote;
+    wisp__registry_seat(registry, remote);
+    wisp__config_resolve(registry, remote);
+    return remote;
+}
+
+static wisp_result wisp__config_check(const wisp_config *c) {
+    if (c->delivery < 0 || c->delivery > WISP_SEQUENCED) return WISP_E_ARGUMENT;
+    if (c->channel < 0 || c->channel > WISP__CHANNELS) return WISP_E_ARGUMENT;
+    if (c->batching < 0 || c->batching > WISP_BATCH_RELIABLE) return WISP_E_ARGUMENT;
+    if (c->max_batch_size < 0 || c->rate_burst < 0 || c->call_tries < 0) return WISP_E_ARGUMENT;
+    if (c->batch_priority < 0 || c->batch_priority > 1000) return WISP_E_ARGUMENT;
+    if (!(c->rate_limit <= 1e9 && c->rate_limit >= -1e9)) return WISP_E_ARGUMENT;
+    if (!(c->call_timeout >= 0 && c->call_timeout <= 1e9)) return WISP_E_ARGUMENT;
+    return WISP_OK;
+}
+
+/* Lays the fields of `from` that are not zero over `to`. */
+static void wisp__config_merge(wisp_config *to, const wisp_config *from) {
+    if (from->batching) {
+        to->batching = from->batching;
+        if (from->batching == WISP_BATCH_UNRELIABLE) to->delivery = WISP_UNRELIABLE;
+        if (from->batching == WISP_BATCH_RELIABLE) to->delivery = WISP_RELIABLE;
+    }
+    if (from->delivery) to->delivery = from->delivery;
+    if (from->channel) to->channel = from->channel;
+    if (from->max_batch_size) to->max_batch_size = from->max_batch_size;
+    if (from->batch_priority) to->batch_priority = from->batch_priority;
+    if (from->rate_limit < 0 || from->rate_limit > 0) to->rate_limit = from->rate_limit;
+    if (from->rate_burst) to->rate_burst = from->rate_burst;
+    if (from->call_timeout > 0) to->call_timeout = from->call_timeout;
+    if (from->call_tries) to->call_tries = from->call_tries;
+}
+
+/* NULL config: inherit everything; NULL name: the common settings. */
+static wisp_result wisp__registry_configure(wisp__registry *registry, const char *name,
+                                            const wisp_config *config) {
+    wisp_result result = config ? wisp__config_check(config) : WISP_OK;
+    wisp__remote *remote = NULL;
+    wisp_config *to = &registry->defaults;
+    if (result) return result;
+    if (name) {
+        remote = wisp__registry_add(registry, name, &result);
+        if (!remote) return result;
+        to = &remote->own;
+    }
+    if (config) wisp__config_merge(to, config);
+    else memset(to, 0, sizeof *to);
+    for (int i = 0; i < registry->count; i++)
+        if (!remote || registry->remotes[i] == remote)
+            wisp__config_resolve(registry, registry->remotes[i]);
+    return WISP_OK;
+}
+
+static void wisp__registry_free(wisp__registry *registry) {
+    for (int i = 0; i < registry->count; i++)
+        wisp__free(registry->base, registry->remotes[i], sizeof **registry->remotes);
+    wisp__free(registry->base, registry->remotes, (size_t)registry->room * sizeof *registry->remotes);
+    wisp__free(registry->base, registry->table, (size_t)registry->table_room * sizeof *registry->table);
+}
+
+/* The route of a remote; NULL: no memory. It moves when another remote is registered. */
+static wisp__route *wisp__route_of(wisp__base *base, wisp__session *session, int index) {
+    if (index >= session->route_room &&
+        wisp__grow(base, (void **)&session->routes, &session->route_room,
+                   wisp__max_int(index + 1, 16), base->limits.remotes + WISP__RESERVED,
+                   sizeof *session->routes))
+        return NULL;
+    return &session->routes[index];
+}
+
+/* Queues a control record; false: no room, and the other side will ask again. */
+static bool wisp__control_add(wisp__base *base, wisp__session *session, int kind, int number) {
+    if (wisp__grow(base, (void **)&session->controls, &session->control_room,
+                   session->control_count + 1, 2 * base->limits.remotes, sizeof(wisp__control)))
+        return false;
+    session->controls[session->control_count].kind = (uint8_t)kind;
+    session->controls[session->control_count++].number = (uint16_t)number;
+    return true;
+}
+
+/* The remote a peer means by its number, or NULL. */
+static wisp__remote *wisp__theirs(const wisp__registry *registry, const wisp__session *session,
+                                  int number) {
+    if (number < 0 || number >= session->their_room || !session->theirs[number]) return NULL;
+    return registry->remotes[session->theirs[number] - 1];
+}
+
+/* ===========================================================================
+ * MARK: >>policy
+ * What: the rate limit of one peer and one remote, a token bucket.
+ * ======================================================================== */
+
+/* May one more message come now? Takes its token. */
+static bool wisp__policy_admit(const wisp_config *config, wisp__route *route, double now) {
+    if (!(config->rate_limit > 0)) return true;
+    if (!(route->filled > 0)) {
+        route->tokens = config->rate_burst;
+    } else {
+        double gained = (now - route->filled) / config->rate_limit;
+        route->tokens = wisp__min(route->tokens + gained, config->rate_burst);
+    }
+    route->filled = wisp__max(now, 1e-9);
+    if (route->tokens < 1 - 1e-6) return false;
+    route->tokens -= 1;
+    return true;
+}
+
 #endif /* WISP_IMPLEMENTATION */
