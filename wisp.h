@@ -3665,6 +3665,7 @@ typedef struct wisp__session {
     int            active_room, active_count;
     int            queued, queued_bytes;
     uint32_t       next_call;          /* ids (call) */
+    uint32_t       call_floor;         /* every call before it is settled */
     struct wisp__pending *calls_first, *calls_last;
     struct wisp__request *requests;    /* answers kept, by id (call) */
     int            request_room;
@@ -3870,6 +3871,691 @@ static bool wisp__policy_admit(const wisp_config *config, wisp__route *route, do
     if (route->tokens < 1 - 1e-6) return false;
     route->tokens -= 1;
     return true;
+}
+
+/* ===========================================================================
+ * MARK: >>batch
+ * What: the queue of each peer, and packets filled from it: control records,
+ *   what was lost, then messages by priority.
+ * Invariants: messages of one remote leave in the order they were fired; a
+ *   packet can be read by itself; what does not fit leaves no bits behind.
+ *
+ *   body     acks?, records, end
+ *   record   1:1                    as the message before, other data: data
+ *            01                     length(id) shape data
+ *            001 small(count - 1)   the message before, count times again
+ *            0001                   length(id) length(bits) shape data: before BOUND
+ *            0000 kind:4            a control record, below
+ *   END 0 · SECTION 1: delivery:2 channel:4 [sequence:16 when reliable]
+ *   FRAGMENT 2: first:1 last:1 bytes:16 ...
+ *   INVOKE 3: length(id) call:16 small(call - floor) bound:1 [length(bits)] shape data
+ *   REPLY 4: call:16 ok:1 [code:16] shape data
+ *   ANNOUNCE 5: length(id) length(bytes) name version:8 codec:8 length(extra)
+ *   BOUND 6 · UNKNOWN 7: length(id) · PING 8 · LEAVE 9: code:16 length(bytes) text
+ * ======================================================================== */
+
+typedef enum wisp__record {
+    WISP__R_END, WISP__R_SECTION, WISP__R_FRAGMENT, WISP__R_INVOKE, WISP__R_REPLY,
+    WISP__R_ANNOUNCE, WISP__R_BOUND, WISP__R_UNKNOWN, WISP__R_PING, WISP__R_LEAVE,
+    WISP__R_EVENT, WISP__R_NOTHING
+} wisp__record;
+
+enum { WISP__PACKET_VALUES = 65536, WISP__RUN_BITS = 24 };
+
+/* What waiting is worth: levels of priority per second, so that nothing starves. */
+#define WISP__AGING 50.0
+
+typedef struct wisp__entry { struct wisp__entry *next; wisp__message *message; } wisp__entry;
+
+typedef struct wisp__sender {
+    wisp__base     *base;
+    wisp__chunks   *chunks;
+    wisp__registry *registry;
+    wisp__peers    *peers;
+} wisp__sender;
+
+/* A packet being filled. */
+typedef struct wisp__filler {
+    wisp__sender        *sender;
+    wisp__session       *session;
+    wisp__writer         to;
+    uint8_t             *packet;
+    int                  head;          /* bytes before the body */
+    uint32_t             first_ref;
+    int                  delivery, channel;   /* the section; 0: none yet */
+    uint32_t             sequence;      /* that the next reliable record has */
+    const wisp__message *previous;
+    int                  run, values, messages;
+    bool                 eliciting, acks;
+} wisp__filler;
+
+typedef enum wisp__fit { WISP__FITS, WISP__FULL, WISP__WAITS } wisp__fit;
+
+static int wisp__wire_id(int index) { return index - WISP__RESERVED; }
+
+/* The largest message that goes in one piece. */
+static int wisp__piece_bytes(const wisp__base *base) { return base->mtu - 96; }
+
+static void wisp__put_control(wisp__writer *to, wisp__record kind) {
+    wisp__put(to, (uint64_t)kind << 4, 8);
+}
+
+static void wisp__fill_run(wisp__filler *f) {
+    if (!f->run) return;
+    f->to.end += WISP__RUN_BITS;
+    wisp__put(&f->to, 4, 3);
+    wisp__put_small(&f->to, (uint64_t)f->run - 1);
+    f->to.end -= WISP__RUN_BITS;
+    f->run = 0;
+}
+
+/* Undoes what was written since `at` when it did not fit. */
+static bool wisp__fill_done(wisp__filler *f, int64_t at) {
+    if (f->to.full) {
+        f->to.at = at;
+        f->to.full = false;
+        return false;
+    }
+    f->eliciting = true;
+    return true;
+}
+
+static bool wisp__fill_carry(wisp__filler *f, wisp__record kind, int channel, uint32_t number) {
+    wisp__ref ref;
+    ref.kind = (uint8_t)kind;
+    ref.channel = (uint8_t)channel;
+    ref.count = 1;
+    ref.number = number;
+    if (f->sender->base->reliable) return true;
+    return wisp__flow_carry(f->sender->base, &f->session->peer.flow, f->first_ref, ref);
+}
+
+static void wisp__put_section(wisp__filler *f, int delivery, int channel, uint32_t sequence) {
+    bool reliable = delivery == WISP_RELIABLE;
+    if (f->delivery == delivery && (!reliable || (f->channel == channel && f->sequence == sequence)))
+        return;
+    wisp__fill_run(f);
+    wisp__put_control(&f->to, WISP__R_SECTION);
+    wisp__put(&f->to, (uint64_t)delivery, 2);
+    wisp__put(&f->to, (uint64_t)channel, 4);
+    if (reliable) wisp__put(&f->to, sequence & 0xffff, 16);
+    f->previous = NULL;
+}
+
+static void wisp__put_content(wisp__writer *to, const wisp__message *m) {
+    wisp__put_bits(to, m->bytes, m->shape_bits);
+    wisp__put_bits(to, m->bytes + wisp__message_data_at(m), m->data_bits);
+}
+
+static void wisp__put_unbound(wisp__writer *to, const wisp__message *m) {
+    wisp__put_length(to, (uint64_t)(m->shape_bits + m->data_bits));
+    wisp__put_content(to, m);
+}
+
+static bool wisp__same_bits(const uint8_t *a, const uint8_t *b, int64_t bits) {
+    int last = (int)(bits & 7);
+    if (memcmp(a, b, (size_t)(bits >> 3))) return false;
+    return !last || ((a[bits >> 3] ^ b[bits >> 3]) & ((1 << last) - 1)) == 0;
+}
+
+/* A message by itself, in the form its peer can read. `floor`: of the peer's calls. */
+static void wisp__put_message(wisp__writer *to, const wisp__message *m, bool bound, uint32_t floor) {
+    uint64_t id = (uint64_t)wisp__wire_id(m->remote);
+    if (m->type == WISP__EVENT) {
+        wisp__put(to, bound ? 2 : 8, bound ? 2 : 4);
+        wisp__put_length(to, id);
+    } else if (m->type == WISP__INVOKE) {
+        wisp__put_control(to, WISP__R_INVOKE);
+        wisp__put_length(to, id);
+        wisp__put(to, m->call & 0xffff, 16);
+        wisp__put_small(to, m->call - floor);
+        wisp__put(to, bound, 1);
+    } else {
+        wisp__put_control(to, WISP__R_REPLY);
+        wisp__put(to, m->call & 0xffff, 16);
+        wisp__put(to, m->result == WISP_OK, 1);
+        if (m->result != WISP_OK) wisp__put(to, (uint16_t)m->result, 16);
+        bound = true;
+    }
+    if (bound) wisp__put_content(to, m);
+    else wisp__put_unbound(to, m);
+}
+
+/* As the message before in this packet, in one bit, or counted; false: not alike. */
+static bool wisp__put_alike(wisp__filler *f, const wisp__message *m) {
+    const wisp__message *p = f->previous;
+    if (!p || m->type != WISP__EVENT || p->remote != m->remote || p->shape_bits != m->shape_bits ||
+        !wisp__same_bits(p->bytes, m->bytes, m->shape_bits))
+        return false;
+    if (p->data_bits == m->data_bits && f->run < 4096 &&
+        wisp__same_bits(p->bytes + wisp__message_data_at(p), m->bytes + wisp__message_data_at(m),
+                        m->data_bits)) {
+        f->run++;
+        return true;
+    }
+    wisp__fill_run(f);
+    wisp__put(&f->to, 1, 1);
+    wisp__put_bits(&f->to, m->bytes + wisp__message_data_at(m), m->data_bits);
+    return true;
+}
+
+static bool wisp__fill_announcement(wisp__filler *f, int index) {
+    const wisp__remote *remote = f->sender->registry->remotes[index];
+    wisp__route *route = wisp__route_of(f->sender->base, f->session, index);
+    int64_t at;
+    int length = (int)strlen(remote->name);
+    if (!route) return false;
+    wisp__fill_run(f);
+    at = f->to.at;
+    wisp__put_control(&f->to, WISP__R_ANNOUNCE);
+    wisp__put_length(&f->to, (uint64_t)wisp__wire_id(index));
+    wisp__put_length(&f->to, (uint64_t)length);
+    for (int i = 0; i < length; i++) wisp__put(&f->to, (uint8_t)remote->name[i], 8);
+    wisp__put(&f->to, 0, 16);
+    wisp__put_length(&f->to, 0);
+    if (!wisp__fill_done(f, at)) return false;
+    if (!wisp__fill_carry(f, WISP__R_ANNOUNCE, 0, (uint32_t)index)) return false;
+    route->known = f->sender->base->reliable ? WISP__HEARD : WISP__TOLD;
+    route->told_in = f->session->peer.flow.next;
+    return true;
+}
+
+/* The announcement that must stand before a message, if its peer may not have it yet. */
+static wisp__fit wisp__fill_introduce(wisp__filler *f, const wisp__message *m) {
+    wisp__route *route = wisp__route_of(f->sender->base, f->session, m->remote);
+    bool empty = !f->eliciting;
+    if (!route) return WISP__FULL;
+    if (m->type == WISP__REPLY || route->known >= WISP__HEARD) return WISP__FITS;
+    if (route->known == WISP__TOLD && route->told_in == f->session->peer.flow.next) return WISP__FITS;
+    if (wisp__fill_announcement(f, m->remote)) return WISP__FITS;
+    return empty ? WISP__WAITS : WISP__FULL;
+}
+
+/* Puts one message into the packet. */
+static wisp__fit wisp__fill_message(wisp__filler *f, const wisp__message *m, uint32_t sequence) {
+    wisp__session *s = f->session;
+    wisp__filler before;
+    wisp__fit fit;
+    bool bound, alone = f->messages == 0;
+    if (f->values + m->values > WISP__PACKET_VALUES && !alone) return WISP__FULL;
+    if (f->messages >= 2048) return WISP__FULL;
+    fit = wisp__fill_introduce(f, m);
+    if (fit != WISP__FITS) return fit;
+    before = *f;
+    bound = m->type == WISP__REPLY || s->routes[m->remote].known == WISP__BOUND;
+    wisp__put_section(f, m->delivery, m->channel, sequence);
+    if (!bound || !wisp__put_alike(f, m)) {
+        wisp__fill_run(f);
+        wisp__put_message(&f->to, m, bound, s->call_floor);
+    }
+    if (f->to.full) {
+        int64_t at = before.to.at;
+        bool eliciting = f->eliciting;
+        *f = before;
+        f->to.at = at;
+        f->eliciting = eliciting;
+        return alone ? WISP__WAITS : WISP__FULL;
+    }
+    f->eliciting = true;
+    f->delivery = m->delivery;
+    f->channel = m->channel;
+    f->sequence = sequence + 1;
+    f->previous = bound && m->type == WISP__EVENT ? m : NULL;
+    f->values += m->values;
+    f->messages++;
+    return WISP__FITS;
+}
+
+/* A slice of a large message. */
+static wisp__fit wisp__fill_fragment(wisp__filler *f, const wisp__item *item, uint32_t sequence) {
+    const wisp__message *m = item->message;
+    int total = wisp__message_bytes(m);
+    int64_t at = f->to.at;
+    wisp__fit fit = WISP__FITS;
+    if (item->offset == 0) fit = wisp__fill_introduce(f, m);
+    if (fit != WISP__FITS) return fit;
+    at = f->to.at;
+    wisp__put_section(f, WISP_RELIABLE, m->channel, sequence);
+    wisp__fill_run(f);
+    wisp__put_control(&f->to, WISP__R_FRAGMENT);
+    wisp__put(&f->to, item->offset == 0, 1);
+    wisp__put(&f->to, item->offset + item->size == total, 1);
+    wisp__put(&f->to, (uint64_t)item->size, 16);
+    wisp__put_bits(&f->to, m->bytes + item->offset, (int64_t)item->size * 8);
+    if (!wisp__fill_done(f, at)) {
+        f->delivery = 0;
+        f->previous = NULL;
+        return WISP__FULL;
+    }
+    f->delivery = WISP_RELIABLE;
+    f->channel = m->channel;
+    f->sequence = sequence + 1;
+    f->previous = NULL;
+    return WISP__FITS;
+}
+
+static wisp__fit wisp__fill_item(wisp__filler *f, const wisp__item *item, uint32_t sequence) {
+    wisp__fit fit = item->offset < 0 ? wisp__fill_message(f, item->message, sequence)
+                                     : wisp__fill_fragment(f, item, sequence);
+    if (fit == WISP__FITS &&
+        !wisp__fill_carry(f, WISP__R_EVENT, item->message->channel, sequence))
+        return WISP__FULL;
+    return fit;
+}
+
+/* --- the queue --- */
+
+static wisp_result wisp__enqueue(wisp__sender *sender, wisp__session *s, wisp__message *m) {
+    wisp__base *base = sender->base;
+    wisp__route *route = wisp__route_of(base, s, m->remote);
+    wisp__entry *entry;
+    int bytes = wisp__message_bytes(m);
+    if (!route) return WISP_E_MEMORY;
+    if (s->queued >= base->limits.queue_messages || s->queued_bytes + bytes > base->limits.queue_bytes) {
+        s->peer.stats.messages_refused++;
+        wisp__log(base, WISP_LOG_WARNING, WISP_E_QUEUE_FULL,
+                  "send queue is full: send less, or raise desc.limits.queue_messages, queue_bytes");
+        return WISP_E_QUEUE_FULL;
+    }
+    if (wisp__grow(base, (void **)&s->active, &s->active_room, s->active_count + 1, 1 << 15,
+                   sizeof *s->active))
+        return WISP_E_MEMORY;
+    entry = (wisp__entry *)wisp__chunk_take(base, sender->chunks, sizeof *entry);
+    if (!entry) return WISP_E_MEMORY;
+    entry->next = NULL;
+    entry->message = m;
+    m->references++;
+    if (route->last) route->last->next = entry;
+    else route->first = entry;
+    route->last = entry;
+    if (!route->active) s->active[s->active_count++] = (uint16_t)m->remote;
+    route->active = true;
+    s->queued++;
+    s->queued_bytes += bytes;
+    wisp__peers_mark(sender->peers, &s->peer);
+    return WISP_OK;
+}
+
+/* Takes the first message off a route's queue; its reference passes to the caller. */
+static wisp__message *wisp__dequeue(wisp__sender *sender, wisp__session *s, int index) {
+    wisp__route *route = &s->routes[index];
+    wisp__entry *entry = route->first;
+    wisp__message *m = entry->message;
+    route->first = entry->next;
+    if (!route->first) route->last = NULL;
+    s->queued--;
+    s->queued_bytes -= wisp__message_bytes(m);
+    wisp__chunk_give(sender->base, sender->chunks, entry, sizeof *entry);
+    for (int i = 0; !route->first && i < s->active_count; i++) {
+        if (s->active[i] != index) continue;
+        s->active[i] = s->active[--s->active_count];
+        route->active = false;
+        break;
+    }
+    return m;
+}
+
+static double wisp__urgency(const wisp__registry *registry, const wisp__message *m) {
+    return (double)registry->remotes[m->remote]->now.batch_priority + WISP__AGING * m->time;
+}
+
+/* The route whose first message goes next: lowest priority number, then fired first. -1: none.
+   `only` >= 0 looks at that route alone; `blocked` marks channels that are out of window. */
+static int wisp__queue_pick(const wisp__sender *sender, const wisp__session *s, int only,
+                            uint32_t blocked) {
+    int best = -1;
+    double best_key = 0;
+    uint64_t best_order = 0;
+    for (int i = 0; i < s->active_count; i++) {
+        int index = s->active[i];
+        const wisp__message *m = s->routes[index].first->message;
+        double key = wisp__urgency(sender->registry, m);
+        if (only >= 0 && index != only) continue;
+        if (m->delivery == WISP_RELIABLE && blocked >> m->channel & 1) continue;
+        if (best >= 0 && (key > best_key || (key >= best_key && m->order > best_order))) continue;
+        best = index;
+        best_key = key;
+        best_order = m->order;
+    }
+    return best;
+}
+
+/* --- what goes into a packet, in this order --- */
+
+static wisp__fit wisp__fill_controls(wisp__filler *f) {
+    wisp__session *s = f->session;
+    int done = 0;
+    for (; done < s->control_count; done++) {
+        wisp__control control = s->controls[done];
+        int64_t at;
+        wisp__fill_run(f);
+        at = f->to.at;
+        wisp__put_control(&f->to, (wisp__record)control.kind);
+        wisp__put_length(&f->to, control.number);
+        if (!wisp__fill_done(f, at)) break;
+        if (!wisp__fill_carry(f, (wisp__record)control.kind, 0, control.number)) break;
+    }
+    s->control_count -= done;
+    memmove(s->controls, s->controls + done, (size_t)s->control_count * sizeof *s->controls);
+    while (s->control_count == 0 && s->untold < f->sender->registry->count) {
+        wisp__route *route = wisp__route_of(f->sender->base, s, s->untold);
+        if (!route) return WISP__FULL;
+        if (route->known == WISP__UNTOLD && !wisp__fill_announcement(f, s->untold)) return WISP__FULL;
+        s->untold++;
+    }
+    if (s->control_count) return WISP__FULL;
+    if (s->ping) {
+        int64_t at = f->to.at;
+        wisp__put_control(&f->to, WISP__R_PING);
+        if (!wisp__fill_done(f, at)) return WISP__FULL;
+        s->ping = false;
+    }
+    return WISP__FITS;
+}
+
+static wisp__fit wisp__fill_lost(wisp__filler *f) {
+    for (int c = 0; c < WISP__CHANNELS; c++) {
+        wisp__lane *lane = f->session->peer.lanes[c];
+        uint32_t sequence;
+        while (lane && wisp__lane_lost(lane->out, &sequence)) {
+            wisp__fit fit = wisp__fill_item(f, wisp__lane_item(lane->out, sequence), sequence);
+            if (fit != WISP__FITS) return fit;
+            wisp__lane_resent(lane->out, sequence);
+            f->session->peer.stats.messages_resent++;
+        }
+    }
+    return WISP__FITS;
+}
+
+/* Is there room for an item at the receiver, and in the channel? */
+static bool wisp__window_open(const wisp__filler *f, const wisp__lane_out *out, int size) {
+    const wisp__peer *peer = &f->session->peer;
+    if (f->sender->base->reliable) return true;
+    if (out->next - out->base >= (uint32_t)f->sender->base->limits.window_items) return false;
+    return peer->window_used == 0 || peer->window_used + size <= peer->window_bytes;
+}
+
+/* Sends an item of a channel for the first time. On a reliable link there is no window. */
+static wisp__fit wisp__fill_first(wisp__filler *f, wisp__lane_out *out, wisp__item item) {
+    wisp__fit fit;
+    uint32_t sequence = out->next;
+    if (f->sender->base->reliable) {
+        fit = wisp__fill_item(f, &item, sequence);
+        if (fit == WISP__FITS) out->base = out->lost_from = ++out->next;
+        return fit;
+    }
+    if (wisp__lane_push(f->sender->base, out, item)) return WISP__WAITS;
+    fit = wisp__fill_item(f, &item, sequence);
+    if (fit != WISP__FITS) {
+        item.message->references--;
+        out->next--;
+    } else {
+        f->session->peer.window_used += item.size;
+    }
+    return fit;
+}
+
+static wisp__fit wisp__fill_cutting(wisp__filler *f, int channel, uint32_t *blocked) {
+    wisp__lane_out *out = f->session->peer.lanes[channel]->out;
+    while (out->cutting) {
+        wisp__item item;
+        int total = wisp__message_bytes(out->cutting);
+        wisp__fit fit;
+        memset(&item, 0, sizeof item);
+        item.message = out->cutting;
+        item.offset = out->cut;
+        item.size = wisp__min_int(wisp__piece_bytes(f->sender->base), total - out->cut);
+        *blocked |= 1u << channel;
+        if (!wisp__window_open(f, out, item.size)) return WISP__FITS;
+        fit = wisp__fill_first(f, out, item);
+        if (fit != WISP__FITS) return fit;
+        out->cut += item.size;
+        if (out->cut < total) continue;
+        wisp__message_release(f->sender->base, f->sender->chunks, out->cutting);
+        out->cutting = NULL;
+        *blocked &= ~(1u << channel);
+    }
+    return WISP__FITS;
+}
+
+/* The same message as one record in bytes, to be cut. NULL: no memory. */
+static wisp__message *wisp__message_whole(wisp__sender *sender, const wisp__message *m,
+                                          uint32_t floor) {
+    int bytes = wisp__message_bytes(m) + 32;
+    size_t chunk = sizeof *m + (size_t)bytes + WISP__SLACK;
+    wisp__message *whole = (wisp__message *)wisp__chunk_take(sender->base, sender->chunks, chunk);
+    wisp__writer to;
+    if (!whole) return NULL;
+    *whole = *m;
+    whole->references = 1;
+    whole->chunk_bytes = (int)chunk;
+    to = wisp__writer_on(whole->bytes, bytes);
+    wisp__put_message(&to, m, false, floor);
+    wisp__put_align(&to);
+    whole->shape_bits = 0;
+    whole->data_bits = to.at;
+    return whole;
+}
+
+static wisp__fit wisp__fill_queued(wisp__filler *f, int index, uint32_t *blocked) {
+    wisp__sender *sender = f->sender;
+    wisp__session *s = f->session;
+    wisp__message *m = s->routes[index].first->message;
+    wisp__remote *remote = sender->registry->remotes[index];
+    wisp__fit fit;
+    if (s->routes[index].known == WISP__UNKNOWN && m->type != WISP__REPLY) {
+        remote->stats.undeliverable++;
+        s->abandoned++;
+        wisp__message_release(sender->base, sender->chunks, wisp__dequeue(sender, s, index));
+        return WISP__FITS;
+    }
+    if (m->delivery == WISP_RELIABLE) {
+        wisp__lane *lane = wisp__peer_lane(sender->base, &s->peer, m->channel);
+        wisp__item item;
+        memset(&item, 0, sizeof item);
+        item.message = m;
+        item.offset = -1;
+        item.size = wisp__message_bytes(m) + 16;
+        if (!lane || !wisp__window_open(f, lane->out, item.size)) {
+            *blocked |= 1u << m->channel;
+            return WISP__FITS;
+        }
+        if (wisp__message_bytes(m) > wisp__piece_bytes(sender->base)) {
+            lane->out->cutting = wisp__message_whole(sender, m, s->call_floor);
+            lane->out->cut = 0;
+            if (!lane->out->cutting) return WISP__WAITS;
+            fit = WISP__FITS;
+        } else {
+            fit = wisp__fill_first(f, lane->out, item);
+        }
+    } else {
+        fit = wisp__fill_message(f, m, 0);
+    }
+    if (fit != WISP__FITS) return fit;
+    remote->stats.messages_sent++;
+    remote->stats.bits_sent += (uint64_t)(m->shape_bits + m->data_bits);
+    s->peer.stats.messages_sent++;
+    sender->base->stats.messages_sent++;
+    /* the message must outlive the packet: the next one may be compared with it */
+    if (f->previous == m && m->references == 1 && m->delivery != WISP_RELIABLE) f->previous = NULL;
+    if (m->delivery == WISP_RELIABLE && sender->base->reliable && m->references == 1)
+        f->previous = NULL;
+    m = wisp__dequeue(sender, s, index);
+    if (f->previous == m && m->references == 1) f->previous = NULL;
+    wisp__message_release(sender->base, sender->chunks, m);
+    return m->delivery == WISP_RELIABLE && s->peer.lanes[m->channel] &&
+           s->peer.lanes[m->channel]->out->cutting
+               ? wisp__fill_cutting(f, m->channel, blocked) : WISP__FITS;
+}
+
+/* Fills a packet with all that may go. */
+static wisp__fit wisp__fill(wisp__filler *f, int only) {
+    uint32_t blocked = 0;
+    int index;
+    wisp__fit fit = only >= 0 ? WISP__FITS : wisp__fill_controls(f);
+    if (fit == WISP__FITS && only < 0) fit = wisp__fill_lost(f);
+    for (int c = 0; c < WISP__CHANNELS && fit == WISP__FITS; c++)
+        if (f->session->peer.lanes[c]) fit = wisp__fill_cutting(f, c, &blocked);
+    while (fit == WISP__FITS && (index = wisp__queue_pick(f->sender, f->session, only, blocked)) >= 0)
+        fit = wisp__fill_queued(f, index, &blocked);
+    return fit;
+}
+
+/* --- packets --- */
+
+static void wisp__packet_begin(wisp__filler *f, wisp__sender *sender, wisp__session *s) {
+    wisp__flow *flow = &s->peer.flow;
+    int wide = wisp__number_bits(flow) == 32;
+    memset(f, 0, sizeof *f);
+    f->sender = sender;
+    f->session = s;
+    f->packet = wisp__post_buffer(sender->peers);
+    f->head = sender->base->reliable ? 5 : wide ? 9 : 7;
+    f->packet[0] = (uint8_t)(WISP__FLAG_SESSION | (wide ? WISP__FLAG_WIDE : 0));
+    f->to = wisp__writer_on(f->packet + f->head, sender->base->mtu - f->head);
+    f->to.end -= WISP__RUN_BITS;
+    f->first_ref = flow->ref_next;
+    if (!sender->base->reliable && flow->top && flow->unacked)
+        f->acks = wisp__flow_put_acks(flow, &f->to, sender->base->time, WISP__ACK_BYTES);
+    if (f->acks) f->packet[0] |= WISP__FLAG_ACKS;
+}
+
+static void wisp__packet_end(wisp__filler *f) {
+    wisp__peers *peers = f->sender->peers;
+    wisp__peer *peer = &f->session->peer;
+    wisp__flow *flow = &peer->flow;
+    int size;
+    wisp__fill_run(f);
+    size = f->head + (int)((f->to.at + 7) / 8);
+    if (f->sender->base->reliable) {
+        flow->next = ++peer->sent_in_order;
+    } else {
+        uint64_t number = flow->next;
+        for (int i = 0; i < f->head - 5; i++) f->packet[5 + i] = (uint8_t)(number >> (8 * i));
+        if (f->eliciting) wisp__flow_track(flow, f->sender->base->time, size, f->first_ref);
+        flow->acks_alone = f->eliciting ? 0 : flow->acks_alone + 1;
+    }
+    wisp__put_tag(f->packet + 1, wisp__seal_tag(&peer->seal, !peer->joiner,
+                                                flow->next ^ (uint64_t)f->packet[0] << 56,
+                                                f->packet + 5, size - 5));
+    if (!f->sender->base->reliable) flow->next++;
+    peer->stats.packets_sent++;
+    peer->stats.bytes_sent += (uint64_t)size;
+    peer->spoke = f->sender->base->time;
+    wisp__post_add(peers, &peer->addr, peer->slot.id, f->packet, size);
+}
+
+static void wisp__send_acks(wisp__sender *sender, wisp__session *s) {
+    wisp__filler f;
+    wisp__packet_begin(&f, sender, s);
+    if (!f.acks && s->peer.flow.unacked)
+        f.acks = wisp__flow_put_acks(&s->peer.flow, &f.to, sender->base->time,
+                                     sender->base->mtu - 32);
+    if (!f.acks) return;
+    f.packet[0] |= WISP__FLAG_ACKS;
+    wisp__packet_end(&f);
+    if (s->peer.flow.acks_alone >= 64) s->ping = true;    /* so that our acks are acked too */
+}
+
+static bool wisp__has_lost(const wisp__session *s) {
+    for (int c = 0; c < WISP__CHANNELS; c++) {
+        const wisp__lane *lane = s->peer.lanes[c];
+        if (lane && (lane->out->lost || lane->out->cutting)) return true;
+    }
+    return false;
+}
+
+static bool wisp__wants_to_send(const wisp__sender *sender, const wisp__session *s) {
+    return s->queued || s->control_count || s->ping || s->untold < sender->registry->count ||
+           wisp__has_lost(s);
+}
+
+static bool wisp__may_send(wisp__sender *sender, wisp__session *s) {
+    if (s->peer.stuck_first) return false;
+    return sender->base->reliable || wisp__flow_may_send(sender->base, &s->peer.flow);
+}
+
+/* Sends what waits for a peer, as far as congestion lets. `only` >= 0: one remote alone.
+   true: everything that can leave has left. */
+static bool wisp__flush(wisp__sender *sender, wisp__session *s, int only) {
+    wisp__flow *flow = &s->peer.flow;
+    bool clear = true;
+    if (s->peer.state != WISP__JOINED) return true;
+    wisp__flow_pace(sender->base, flow, sender->base->time);
+    while (wisp__wants_to_send(sender, s)) {
+        wisp__filler f;
+        wisp__fit fit;
+        if (!wisp__may_send(sender, s)) {
+            clear = s->peer.stuck_first == NULL && flow->pace_tokens > 0;
+            break;
+        }
+        wisp__packet_begin(&f, sender, s);
+        fit = wisp__fill(&f, only);
+        if (f.eliciting || f.acks) wisp__packet_end(&f);
+        if (fit != WISP__FULL || !f.eliciting) break;
+    }
+    if (!sender->base->reliable && wisp__flow_must_ack(flow, sender->base->time))
+        wisp__send_acks(sender, s);
+    wisp__peer_timer(sender->peers, &s->peer);
+    return clear;
+}
+
+/* What a packet carried has arrived or is lost. */
+typedef struct wisp__fate { wisp__sender *sender; wisp__session *session; } wisp__fate;
+
+static void wisp__fate_told(void *owner, const wisp__ref *ref, bool arrived) {
+    wisp__fate *fate = (wisp__fate *)owner;
+    wisp__session *s = fate->session;
+    wisp__peer *peer = &s->peer;
+    wisp__sender *sender = fate->sender;
+    if (ref->kind == WISP__R_EVENT) {
+        wisp__lane_out *out = peer->lanes[ref->channel]->out;
+        peer->window_used -= wisp__lane_told(sender->base, sender->chunks, out, ref->number,
+                                             ref->count, arrived);
+    }
+    for (uint32_t i = 0; i < ref->count && ref->kind != WISP__R_EVENT; i++) {
+        int number = (int)(ref->number + i);
+        if (ref->kind == WISP__R_ANNOUNCE) {
+            wisp__route *route = &s->routes[number];
+            if (route->known != WISP__TOLD) continue;
+            route->known = arrived ? WISP__HEARD : WISP__UNTOLD;
+            if (!arrived) s->untold = wisp__min_int(s->untold, number);
+        } else if (!arrived) {
+            wisp__control_add(sender->base, s, ref->kind, number);
+        }
+    }
+    if (!arrived) wisp__peers_mark(sender->peers, peer);
+}
+
+static void wisp__send_leave(wisp__sender *sender, wisp__session *s) {
+    wisp__filler f;
+    int length = (int)strlen(s->peer.reason);
+    wisp__packet_begin(&f, sender, s);
+    wisp__put_control(&f.to, WISP__R_LEAVE);
+    wisp__put(&f.to, (uint16_t)s->peer.result, 16);
+    wisp__put_length(&f.to, (uint64_t)length);
+    for (int i = 0; i < length; i++) wisp__put(&f.to, (uint8_t)s->peer.reason[i], 8);
+    wisp__packet_end(&f);
+}
+
+/* Lets go of everything a session has queued. */
+static void wisp__session_free(wisp__sender *sender, wisp__session *s) {
+    wisp__base *base = sender->base;
+    while (s->active_count) {
+        wisp__message_release(base, sender->chunks, wisp__dequeue(sender, s, s->active[0]));
+        s->abandoned++;
+    }
+    s->abandoned += wisp__peer_abandon(sender->peers, &s->peer);
+    wisp__free(base, s->routes, (size_t)s->route_room * sizeof *s->routes);
+    wisp__free(base, s->theirs, (size_t)s->their_room * sizeof *s->theirs);
+    wisp__free(base, s->controls, (size_t)s->control_room * sizeof *s->controls);
+    wisp__free(base, s->active, (size_t)s->active_room * sizeof *s->active);
+    s->routes = NULL;
+    s->theirs = NULL;
+    s->controls = NULL;
+    s->active = NULL;
+    s->route_room = s->their_room = s->control_room = s->active_room = 0;
+    s->control_count = 0;
 }
 
 #endif /* WISP_IMPLEMENTATION */
