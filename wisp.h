@@ -3925,6 +3925,7 @@ typedef struct wisp__filler {
     int                  delivery, channel;   /* the section; 0: none yet */
     uint32_t             sequence;      /* that the next reliable record has */
     const wisp__message *previous;
+    wisp__message       *kept;          /* the last from the queue, which `previous` may be */
     int                  run, values, messages;
     bool                 eliciting, acks;
 } wisp__filler;
@@ -4376,15 +4377,9 @@ static wisp__fit wisp__fill_queued(wisp__filler *f, int index, uint32_t *blocked
     remote->stats.bits_sent += (uint64_t)(m->shape_bits + m->data_bits);
     s->peer.stats.messages_sent++;
     sender->base->stats.messages_sent++;
-    /* the message must outlive the packet: the next one may be compared with it */
-    if (f->previous == m && m->references == 1 && m->delivery != WISP_RELIABLE) f->previous = NULL;
-    if (m->delivery == WISP_RELIABLE && sender->base->reliable && m->references == 1)
-        f->previous = NULL;
-    m = wisp__dequeue(sender, s, index);
-    if (f->previous == m && m->references == 1) f->previous = NULL;
-    wisp__message_release(sender->base, sender->chunks, m);
-    return m->delivery == WISP_RELIABLE && s->peer.lanes[m->channel] &&
-           s->peer.lanes[m->channel]->out->cutting
+    if (f->kept) wisp__message_release(sender->base, sender->chunks, f->kept);
+    f->kept = wisp__dequeue(sender, s, index);
+    return m->delivery == WISP_RELIABLE && s->peer.lanes[m->channel]->out->cutting
                ? wisp__fill_cutting(f, m->channel, blocked) : WISP__FITS;
 }
 
@@ -4492,6 +4487,7 @@ static bool wisp__flush(wisp__sender *sender, wisp__session *s, int only) {
         wisp__packet_begin(&f, sender, s);
         fit = wisp__fill(&f, only);
         if (f.eliciting || f.acks) wisp__packet_end(&f);
+        if (f.kept) wisp__message_release(sender->base, sender->chunks, f.kept);
         if (fit != WISP__FULL || !f.eliciting) break;
     }
     if (!sender->base->reliable && wisp__flow_must_ack(flow, sender->base->time))
@@ -4556,6 +4552,658 @@ static void wisp__session_free(wisp__sender *sender, wisp__session *s) {
     s->active = NULL;
     s->route_room = s->their_room = s->control_room = s->active_room = 0;
     s->control_count = 0;
+}
+
+/* ===========================================================================
+ * MARK: >>event
+ * What: connections of handlers, dispatch, events that wait for the next
+ *   update, the getters of arguments.
+ * Invariants: a connection that ends while handlers run is only marked, and
+ *   unlinked when none runs; a notice is never lost but by limits.notices.
+ * ======================================================================== */
+
+typedef struct wisp__link_out {
+    wisp__slot   slot;
+    struct wisp__link_out *next;
+    int          remote;
+    bool         once, dead;
+    wisp_handler fn;
+    void        *user;
+} wisp__connection;
+
+typedef struct wisp__notice {
+    int         name;              /* index of a reserved remote */
+    wisp_peer   peer;
+    wisp_remote remote;
+    wisp_result result;
+    char        text[96];
+} wisp__notice;
+
+typedef struct wisp__events {
+    wisp__base     *base;
+    wisp__registry *registry;
+    wisp__pool      pool;          /* connections */
+    wisp__notice   *notices;
+    int             notice_room, notice_count;
+    int             running;       /* handlers, inside each other */
+    bool            dead;          /* some connection is marked */
+} wisp__events;
+
+enum { WISP__ON_JOINED, WISP__ON_LEFT, WISP__ON_ERROR };
+
+WISP__PRINTF(6, 7)
+static void wisp__notice_add(wisp__events *events, int name, wisp_peer peer, wisp_remote remote,
+                             wisp_result result, const char *format, ...) {
+    wisp__base *base = events->base;
+    wisp__notice *notice;
+    va_list list;
+    int most = base->limits.notices;
+    if (name == WISP__ON_ERROR) base->stats.errors++;
+    if (name != WISP__ON_ERROR) most = 1 << 24;     /* bounded by the peers there are */
+    if (wisp__grow(base, (void **)&events->notices, &events->notice_room, events->notice_count + 1,
+                   most, sizeof *events->notices)) {
+        base->stats.notices_dropped++;
+        return;
+    }
+    notice = &events->notices[events->notice_count++];
+    notice->name = name;
+    notice->peer = peer;
+    notice->remote = remote;
+    notice->result = result;
+    va_start(list, format);
+    vsnprintf(notice->text, sizeof notice->text, format, list);
+    va_end(list);
+    if (name == WISP__ON_ERROR) wisp__log(base, WISP_LOG_WARNING, result, "%s", notice->text);
+}
+
+static wisp__connection *wisp__events_connect(wisp__events *events, wisp__remote *remote,
+                                              wisp_handler fn, void *user, bool once,
+                                              wisp_result *why) {
+    wisp__connection *c = (wisp__connection *)wisp__pool_add(events->base, &events->pool, why);
+    if (!c) return NULL;
+    c->remote = remote->index;
+    c->fn = fn;
+    c->user = user;
+    c->once = once;
+    if (remote->last) remote->last->next = c;
+    else remote->first = c;
+    remote->last = c;
+    return c;
+}
+
+static void wisp__events_sweep(wisp__events *events) {
+    if (events->running || !events->dead) return;
+    events->dead = false;
+    for (int i = 0; i < events->registry->count; i++) {
+        wisp__remote *remote = events->registry->remotes[i];
+        wisp__connection **link = &remote->first;
+        remote->last = NULL;
+        while (*link) {
+            wisp__connection *c = *link;
+            if (c->dead) {
+                *link = c->next;
+                wisp__pool_remove(&events->pool, c);
+            } else {
+                remote->last = c;
+                link = &c->next;
+            }
+        }
+    }
+}
+
+static void wisp__events_disconnect(wisp__events *events, wisp__connection *c) {
+    if (c->dead) return;
+    c->dead = true;
+    events->dead = true;
+    wisp__events_sweep(events);
+}
+
+/* Runs the handlers of a remote that were connected when the event came. false: there is none. */
+static bool wisp__events_run(wisp__events *events, wisp__remote *remote, wisp_event *event) {
+    wisp__connection *last = remote->last;
+    bool any = false;
+    for (wisp__connection *c = remote->first; c; c = c->next) {
+        if (!c->dead) {
+            any = true;
+            event->user = c->user;
+            if (c->once) wisp__events_disconnect(events, c);
+            events->running++;
+            c->fn(event);
+            events->running--;
+        }
+        if (c == last) break;
+    }
+    wisp__events_sweep(events);
+    return any;
+}
+
+/* Dispatches what waits, also what its handlers add, up to the limit. */
+static void wisp__events_notices(wisp__events *events, wisp *w, double now) {
+    for (int i = 0; i < events->notice_count && i < 4 * events->base->limits.notices; i++) {
+        wisp__notice notice = events->notices[i];
+        wisp__remote *remote = events->registry->remotes[notice.name];
+        wisp_event event;
+        memset(&event, 0, sizeof event);
+        event.w = w;
+        event.peer = notice.peer;
+        event.remote = notice.remote;
+        event.name = remote->name;
+        event.result = notice.result;
+        event.text = notice.text;
+        event.time = now;
+        wisp__events_run(events, remote, &event);
+    }
+    events->notice_count = 0;
+}
+
+static void wisp__events_free(wisp__events *events) {
+    wisp__pool_free(events->base, &events->pool);
+    wisp__free(events->base, events->notices, (size_t)events->notice_room * sizeof *events->notices);
+}
+
+wisp_target wisp_by_name(const char *name) {
+    wisp_target target = { NULL, { 0 } };
+    target.name = name;
+    return target;
+}
+
+wisp_target wisp_by_handle(wisp_remote remote) {
+    wisp_target target = { NULL, { 0 } };
+    target.remote = remote;
+    return target;
+}
+
+enum { WISP__TO_PEER, WISP__TO_ALL, WISP__TO_LIST, WISP__TO_EXCEPT };
+
+static wisp_to wisp__to(int mode, const wisp_peer *list, int count) {
+    wisp_to to;
+    memset(&to, 0, sizeof to);
+    to.mode = mode;
+    to.list = list;
+    to.count = count;
+    return to;
+}
+
+wisp_to wisp_to_peer(wisp_peer peer) {
+    wisp_to to = wisp__to(WISP__TO_PEER, NULL, 1);
+    to.peer = peer;
+    return to;
+}
+
+wisp_to wisp_to_all(void) { return wisp__to(WISP__TO_ALL, NULL, 0); }
+
+wisp_to wisp_to_list(const wisp_peer *peers, int count) {
+    return wisp__to(WISP__TO_LIST, peers, count);
+}
+
+wisp_to wisp_to_except(const wisp_peer *peers, int count) {
+    return wisp__to(WISP__TO_EXCEPT, peers, count);
+}
+
+wisp_peer wisp_server(void) {
+    wisp_peer peer;
+    peer.id = UINT32_MAX;
+    return peer;
+}
+
+bool wisp_peer_equal(wisp_peer a, wisp_peer b) { return a.id == b.id; }
+
+/* ===========================================================================
+ * MARK: >>call
+ * What: calls that wait for an answer, and answers that are kept so that a
+ *   repeated call runs its handler once.
+ * Invariants: ids of a peer's calls grow; those before the floor are settled;
+ *   a call ends exactly once.
+ * ======================================================================== */
+
+typedef struct wisp__pending {          /* a call of ours */
+    wisp__slot    slot;
+    wisp__timer   timer;
+    struct wisp__pending *previous, *next;   /* of the same peer, by id */
+    wisp__session *session;
+    wisp__message *message;             /* kept for repeats; or NULL */
+    uint32_t      id;
+    int           remote, tries;
+    double        deadline, interval;
+    wisp_handler  fn, also;             /* also: of wisp_await_reply */
+    void         *user, *also_user;
+    wisp_result   result;               /* if done without an answer */
+    bool          done, deferred;       /* deferred: a call of theirs to be answered later */
+    wisp_peer     peer;                 /* deferred */
+    struct wisp__pending *next_done;
+} wisp__pending;
+
+enum { WISP__REQUEST_NONE, WISP__REQUEST_RUNS, WISP__REQUEST_DONE };
+
+typedef struct wisp__request {          /* a call of theirs */
+    uint32_t       id;
+    int            remote;
+    uint8_t        state, delivery, channel;
+    wisp__message *reply;               /* kept until the call is settled */
+} wisp__request;
+
+typedef struct wisp__calls {
+    wisp__base    *base;
+    wisp__chunks  *chunks;
+    wisp__timers  *timers;
+    wisp__pool     pool;
+    wisp__pending *done_first, *done_last;     /* ended, their handlers not yet run */
+    int            waiting;
+} wisp__calls;
+
+enum { WISP__TIMER_PEER, WISP__TIMER_CALL };
+
+static wisp__request *wisp__request_at(const wisp__session *s, uint32_t id) {
+    return &s->requests[id & (uint32_t)(s->request_room - 1)];
+}
+
+static void wisp__request_forget(wisp__calls *calls, wisp__request *request) {
+    if (request->reply) wisp__message_release(calls->base, calls->chunks, request->reply);
+    memset(request, 0, sizeof *request);
+}
+
+/* The caller has settled every call before `floor`. */
+static void wisp__requests_settle(wisp__calls *calls, wisp__session *s, uint32_t floor) {
+    int32_t ahead = wisp__distance(floor, s->request_floor);
+    if (ahead <= 0) return;
+    if (ahead > s->request_room) {
+        for (int i = 0; i < s->request_room; i++)
+            if (wisp__distance(s->requests[i].id, floor) < 0)
+                wisp__request_forget(calls, &s->requests[i]);
+    } else {
+        for (uint32_t id = s->request_floor; id != floor; id++)
+            if (wisp__request_at(s, id)->id == id)
+                wisp__request_forget(calls, wisp__request_at(s, id));
+    }
+    s->request_floor = floor;
+}
+
+/* The place for a call of theirs, new (state NONE) or known; NULL with the reason. */
+static wisp__request *wisp__request_take(wisp__calls *calls, wisp__session *s, uint32_t id,
+                                         wisp_result *why) {
+    wisp__request *request;
+    *why = WISP_E_EXPIRED;
+    if (wisp__distance(id, s->request_floor) < 0) return NULL;
+    *why = WISP_E_LIMIT;
+    while (id - s->request_floor >= (uint32_t)s->request_room) {
+        wisp__request *old = s->requests, *larger;
+        int room = s->request_room ? s->request_room * 2 : 8;
+        if (room > calls->base->limits.calls_remembered) return NULL;
+        larger = (wisp__request *)wisp__alloc(calls->base, (size_t)room * sizeof *larger);
+        if (!larger) return NULL;
+        for (int i = 0; i < s->request_room; i++)
+            if (old[i].state) larger[old[i].id & (uint32_t)(room - 1)] = old[i];
+        wisp__free(calls->base, old, (size_t)s->request_room * sizeof *old);
+        s->requests = larger;
+        s->request_room = room;
+    }
+    request = wisp__request_at(s, id);
+    if (request->state && request->id == id) return request;
+    if (request->state) wisp__request_forget(calls, request);
+    request->id = id;
+    return request;
+}
+
+static void wisp__call_unlink(wisp__pending *call) {
+    wisp__session *s = call->session;
+    if (!s) return;
+    if (call->previous) call->previous->next = call->next;
+    else s->calls_first = call->next;
+    if (call->next) call->next->previous = call->previous;
+    else s->calls_last = call->previous;
+    s->call_floor = s->calls_first ? s->calls_first->id : s->next_call;
+    call->session = NULL;
+}
+
+/* Ends a call without an answer; its handler runs in wisp__calls_finish. */
+static void wisp__call_end(wisp__calls *calls, wisp__pending *call, wisp_result result) {
+    if (call->done) return;
+    call->done = true;
+    call->result = result;
+    wisp__timers_stop(calls->timers, &call->timer);
+    wisp__call_unlink(call);
+    if (call->message) wisp__message_release(calls->base, calls->chunks, call->message);
+    call->message = NULL;
+    if (calls->done_last) calls->done_last->next_done = call;
+    else calls->done_first = call;
+    calls->done_last = call;
+}
+
+/* The oldest call that is over and whose handler has not run; taken off the list. */
+static wisp__pending *wisp__calls_next_done(wisp__calls *calls) {
+    wisp__pending *call = calls->done_first;
+    if (!call) return NULL;
+    calls->done_first = call->next_done;
+    if (!calls->done_first) calls->done_last = NULL;
+    return call;
+}
+
+/* A peer is gone: its calls end, its answers are forgotten. */
+static void wisp__calls_leave(wisp__calls *calls, wisp__session *s) {
+    while (s->calls_first) wisp__call_end(calls, s->calls_first, WISP_E_CLOSED);
+    for (int i = 0; i < s->request_room; i++) wisp__request_forget(calls, &s->requests[i]);
+    wisp__free(calls->base, s->requests, (size_t)s->request_room * sizeof *s->requests);
+    s->requests = NULL;
+    s->request_room = 0;
+}
+
+static wisp__pending *wisp__call_find(const wisp__session *s, uint32_t low) {
+    for (wisp__pending *call = s->calls_first; call; call = call->next)
+        if ((call->id & 0xffff) == low) return call;
+    return NULL;
+}
+
+/* ===========================================================================
+ * MARK: >>links
+ * What: networks inside the process, for tests and demos.
+ * Invariants: a pipe keeps order and loses nothing but what is over its
+ *   capacity; a simulator's decisions depend on its seed and its time alone.
+ * ======================================================================== */
+
+typedef struct wisp__parcel { struct wisp__parcel *next; wisp_addr addr; int size; } wisp__parcel;
+
+typedef struct wisp__pipe_side {
+    wisp_pipe    *pipe;
+    int           index, waiting;          /* bytes */
+    wisp__parcel *first, *last, *spare;
+} wisp__pipe_side;
+
+wisp_addr wisp_loopback_addr(int side) {
+    wisp_addr addr;
+    memset(&addr, 0, sizeof addr);
+    addr.bytes[0] = 'p';
+    addr.bytes[1] = (unsigned char)(side & 255);
+    addr.bytes[2] = (unsigned char)(side >> 8);
+    return addr;
+}
+
+static wisp__pipe_side *wisp__pipe_side_at(wisp_pipe *pipe, int index) {
+    wisp__pipe_side *side;
+    if (index < 0 || index > 65535) return NULL;
+    if (index >= pipe->side_count) {
+        int count = wisp__power_of_two(index + 2);
+        size_t bytes = (size_t)count * sizeof *pipe->sides;
+        wisp__pipe_side **sides = (wisp__pipe_side **)pipe->memory.alloc(pipe->memory.user, bytes);
+        if (!sides) return NULL;
+        memset(sides, 0, bytes);
+        if (pipe->sides) {
+            memcpy(sides, pipe->sides, (size_t)pipe->side_count * sizeof *sides);
+            pipe->memory.free(pipe->memory.user, pipe->sides,
+                              (size_t)pipe->side_count * sizeof *sides);
+        }
+        pipe->sides = sides;
+        pipe->side_count = count;
+    }
+    if (pipe->sides[index]) return pipe->sides[index];
+    side = (wisp__pipe_side *)pipe->memory.alloc(pipe->memory.user, sizeof *side);
+    if (!side) return NULL;
+    memset(side, 0, sizeof *side);
+    side->pipe = pipe;
+    side->index = index;
+    pipe->sides[index] = side;
+    return side;
+}
+
+static size_t wisp__parcel_bytes(const wisp_pipe *pipe) {
+    return sizeof(wisp__parcel) + (size_t)wisp__default_int(pipe->mtu, 1200);
+}
+
+static void wisp__pipe_put(wisp__pipe_side *from, wisp_packet *packet) {
+    wisp_pipe *pipe = from->pipe;
+    int index = packet->addr.bytes[1] | packet->addr.bytes[2] << 8;
+    wisp__pipe_side *to = index < pipe->side_count ? pipe->sides[index] : NULL;
+    wisp__parcel *parcel;
+    packet->status = 0;
+    if (!to || packet->size > wisp__default_int(pipe->mtu, 1200)) return;
+    if (to->waiting + packet->size > wisp__default_int(pipe->capacity, 4 << 20)) {
+        if (pipe->reliable) packet->status = WISP_E_AGAIN;
+        return;
+    }
+    parcel = to->spare;
+    if (parcel) to->spare = parcel->next;
+    else parcel = (wisp__parcel *)pipe->memory.alloc(pipe->memory.user, wisp__parcel_bytes(pipe));
+    if (!parcel) {
+        packet->status = WISP_E_AGAIN;
+        return;
+    }
+    parcel->next = NULL;
+    parcel->addr = wisp_loopback_addr(from->index);
+    parcel->size = packet->size;
+    if (packet->size) memcpy(parcel + 1, packet->data, (size_t)packet->size);
+    to->waiting += packet->size;
+    if (to->last) to->last->next = parcel;
+    else to->first = parcel;
+    to->last = parcel;
+}
+
+static int wisp__pipe_send(void *user, wisp_packet *packets, int count) {
+    for (int i = 0; i < count; i++) wisp__pipe_put((wisp__pipe_side *)user, &packets[i]);
+    return count;
+}
+
+static int wisp__pipe_recv(void *user, wisp_packet *packets, int count) {
+    wisp__pipe_side *side = (wisp__pipe_side *)user;
+    int filled = 0;
+    while (filled < count && side->first) {
+        wisp__parcel *parcel = side->first;
+        wisp_packet *packet = &packets[filled++];
+        side->first = parcel->next;
+        if (!side->first) side->last = NULL;
+        side->waiting -= parcel->size;
+        packet->addr = parcel->addr;
+        packet->size = wisp__min_int(parcel->size, packet->size);
+        if (packet->size) memcpy(packet->data, parcel + 1, (size_t)packet->size);
+        parcel->next = side->spare;
+        side->spare = parcel;
+    }
+    return filled;
+}
+
+wisp_link wisp_loopback(wisp_pipe *pipe, int side) {
+    wisp_link link;
+    memset(&link, 0, sizeof link);
+    if (!pipe || !wisp__allocator_defaults(&pipe->memory)) return link;
+    link.user = wisp__pipe_side_at(pipe, side);
+    if (!link.user) return link;
+    link.send = wisp__pipe_send;
+    link.recv = wisp__pipe_recv;
+    link.mtu = wisp__default_int(pipe->mtu, 1200);
+    link.reliable = pipe->reliable;
+    return link;
+}
+
+static void wisp__parcels_free(wisp_pipe *pipe, wisp__parcel *parcel) {
+    while (parcel) {
+        wisp__parcel *next = parcel->next;
+        pipe->memory.free(pipe->memory.user, parcel, wisp__parcel_bytes(pipe));
+        parcel = next;
+    }
+}
+
+void wisp_pipe_free(wisp_pipe *pipe) {
+    if (!pipe || !pipe->sides) return;
+    for (int i = 0; i < pipe->side_count; i++) {
+        wisp__pipe_side *side = pipe->sides[i];
+        if (!side) continue;
+        wisp__parcels_free(pipe, side->first);
+        wisp__parcels_free(pipe, side->spare);
+        pipe->memory.free(pipe->memory.user, side, sizeof *side);
+    }
+    pipe->memory.free(pipe->memory.user, pipe->sides,
+                      (size_t)pipe->side_count * sizeof *pipe->sides);
+    pipe->sides = NULL;
+    pipe->side_count = 0;
+}
+
+/* --- the bad network --- */
+
+typedef struct wisp__transit {
+    double    due;
+    uint64_t  order;
+    wisp_addr addr;
+    uint8_t  *bytes;
+    int       size;
+} wisp__transit;
+
+/* Uniform in 0..1 (splitmix64). */
+static double wisp__simulator_chance(wisp_simulator *sim) {
+    uint64_t z = sim->random += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return (double)((z ^ z >> 31) >> 11) / 9007199254740992.0;
+}
+
+static bool wisp__transit_before(const wisp__transit *a, const wisp__transit *b) {
+    return a->due < b->due || (a->due <= b->due && a->order < b->order);
+}
+
+static void wisp__transit_sift(wisp_simulator *sim, int at) {
+    wisp__transit *t = sim->transit, item = t[at];
+    while (at && wisp__transit_before(&item, &t[(at - 1) / 2])) {
+        t[at] = t[(at - 1) / 2];
+        at = (at - 1) / 2;
+    }
+    for (;;) {
+        int child = at * 2 + 1;
+        if (child >= sim->transit_count) break;
+        if (child + 1 < sim->transit_count && wisp__transit_before(&t[child + 1], &t[child])) child++;
+        if (!wisp__transit_before(&t[child], &item)) break;
+        t[at] = t[child];
+        at = child;
+    }
+    t[at] = item;
+}
+
+static bool wisp__transit_room(wisp_simulator *sim) {
+    int room = sim->transit_room ? sim->transit_room * 2 : 64;
+    size_t bytes = (size_t)room * sizeof *sim->transit;
+    wisp__transit *larger;
+    if (sim->transit_count >= wisp__default_int(sim->capacity, 65536)) return false;
+    if (sim->transit_count < sim->transit_room) return true;
+    larger = (wisp__transit *)sim->memory.alloc(sim->memory.user, bytes);
+    if (!larger) return false;
+    if (sim->transit) {
+        memcpy(larger, sim->transit, (size_t)sim->transit_count * sizeof *larger);
+        sim->memory.free(sim->memory.user, sim->transit, (size_t)sim->transit_room * sizeof *larger);
+    }
+    sim->transit = larger;
+    sim->transit_room = room;
+    return true;
+}
+
+static void wisp__simulator_delay(wisp_simulator *sim, const wisp_packet *packet, double due) {
+    wisp__transit *item;
+    uint8_t *bytes;
+    if (!wisp__transit_room(sim)) {
+        sim->lost++;
+        return;
+    }
+    bytes = (uint8_t *)sim->memory.alloc(sim->memory.user, (size_t)packet->size + 1);
+    if (!bytes) {
+        sim->lost++;
+        return;
+    }
+    if (packet->size) memcpy(bytes, packet->data, (size_t)packet->size);
+    item = &sim->transit[sim->transit_count++];
+    item->due = due;
+    item->order = sim->order++;
+    item->addr = packet->addr;
+    item->bytes = bytes;
+    item->size = packet->size;
+    wisp__transit_sift(sim, sim->transit_count - 1);
+}
+
+/* Bursts are a two-state chain (Gilbert): the mean share lost stays `loss`. */
+static bool wisp__simulator_loses(wisp_simulator *sim) {
+    double end;
+    if (sim->burst <= 1) return wisp__simulator_chance(sim) < sim->loss;
+    if (sim->loss >= 1) return true;
+    end = 1 / sim->burst;
+    if (sim->in_burst) sim->in_burst = wisp__simulator_chance(sim) >= end;
+    else sim->in_burst = wisp__simulator_chance(sim) < end * sim->loss / (1 - sim->loss);
+    return sim->in_burst;
+}
+
+static void wisp__simulator_take(wisp_simulator *sim, const wisp_packet *packet) {
+    double due = sim->now + sim->latency;
+    sim->sent++;
+    if (wisp__simulator_loses(sim)) {
+        sim->lost++;
+        return;
+    }
+    if (sim->rate > 0) {
+        sim->link_free = wisp__max(sim->link_free, sim->now);
+        if ((sim->link_free - sim->now) * sim->rate > wisp__default_int(sim->queue_bytes, 65536)) {
+            sim->lost++;
+            return;
+        }
+        sim->link_free += packet->size / sim->rate;
+        due += sim->link_free - sim->now;
+    }
+    due += sim->jitter * wisp__simulator_chance(sim);
+    if (wisp__simulator_chance(sim) < sim->reorder) {
+        due += sim->latency + sim->jitter;
+        sim->reordered++;
+    }
+    wisp__simulator_delay(sim, packet, due);
+    if (wisp__simulator_chance(sim) >= sim->duplicate) return;
+    sim->duplicated++;
+    wisp__simulator_delay(sim, packet, due + sim->jitter * wisp__simulator_chance(sim));
+}
+
+/* Hands on what has arrived by now. */
+static void wisp__simulator_pump(wisp_simulator *sim) {
+    while (sim->transit_count && sim->transit[0].due <= sim->now) {
+        wisp__transit item = sim->transit[0];
+        wisp_packet packet;
+        packet.addr = item.addr;
+        packet.data = item.bytes;
+        packet.size = item.size;
+        packet.status = 0;
+        if (sim->inner.send(sim->inner.user, &packet, 1) != 1 || packet.status == WISP_E_AGAIN) return;
+        sim->memory.free(sim->memory.user, item.bytes, (size_t)item.size + 1);
+        sim->transit[0] = sim->transit[--sim->transit_count];
+        if (sim->transit_count) wisp__transit_sift(sim, 0);
+    }
+}
+
+static int wisp__simulator_send(void *user, wisp_packet *packets, int count) {
+    wisp_simulator *sim = (wisp_simulator *)user;
+    for (int i = 0; i < count; i++) {
+        packets[i].status = 0;
+        wisp__simulator_take(sim, &packets[i]);
+    }
+    wisp__simulator_pump(sim);
+    return count;
+}
+
+static int wisp__simulator_recv(void *user, wisp_packet *packets, int count) {
+    wisp_simulator *sim = (wisp_simulator *)user;
+    wisp__simulator_pump(sim);
+    return sim->inner.recv(sim->inner.user, packets, count);
+}
+
+wisp_link wisp_simulate(wisp_simulator *sim, wisp_link inner) {
+    wisp_link link = inner;
+    if (!sim || !inner.send || !inner.recv || !wisp__allocator_defaults(&sim->memory)) {
+        memset(&link, 0, sizeof link);
+        return link;
+    }
+    sim->inner = inner;
+    sim->random = sim->seed;
+    link.user = sim;
+    link.send = wisp__simulator_send;
+    link.recv = wisp__simulator_recv;
+    return link;
+}
+
+void wisp_simulator_free(wisp_simulator *sim) {
+    if (!sim || !sim->transit) return;
+    for (int i = 0; i < sim->transit_count; i++)
+        sim->memory.free(sim->memory.user, sim->transit[i].bytes, (size_t)sim->transit[i].size + 1);
+    sim->memory.free(sim->memory.user, sim->transit, (size_t)sim->transit_room * sizeof *sim->transit);
+    sim->transit = NULL;
+    sim->transit_count = sim->transit_room = 0;
 }
 
 #endif /* WISP_IMPLEMENTATION */

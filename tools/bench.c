@@ -1,6 +1,6 @@
 /* bench.c - what wisp costs, measured beside ENet and the bare system calls
 
-   Build    cc -std=c99 -O2 -I. tools/bench.c -o build/bench -lenet -lm
+   Build    cc -std=c99 -O2 -DNDEBUG -I. tools/bench.c -o build/bench -lenet -lm
    Run      build/bench [quick] [traffic] [fanout] [bulk] [idle] [echo]
 
    Without a section's name every section runs; `quick` takes a tenth of the ticks. Each round runs
@@ -740,6 +740,7 @@ static void measure_raw(const contender *c, const trace *t, outcome *out) {
     raw_side *sides = (raw_side *)calloc(SIDES, sizeof *sides);
     double begin;
     int i, at = 0;
+    if (t->count == 0) complain("%s: no trace to follow", c->name);
     if (!sides || !raw_open(sides)) {
         complain("%s: no sockets", c->name);
     } else {
@@ -776,6 +777,7 @@ static void record_ratios(round_cpu cpu) {
     int i;
     for (i = 1; i >= 0; i--) {
         double udp = cpu[MEDIUM_UDP][i];
+        if (udp <= 0) continue;
         if (cpu[MEDIUM_ENET][i] > 0) {
             record(names[i], "udp_to_enet", "x", 0.5, udp / cpu[MEDIUM_ENET][i]);
         }

@@ -3,6 +3,8 @@
 #include "../../wisp.h"
 #include "pair.h"
 
+#include <cstring>
+
 namespace {
 
 static const wisp_peer server = WISP_SERVER;        // an expression, also before main
