@@ -23,7 +23,8 @@ HEADERS  := wisp.h $(wildcard tests/*.h tests/compile/*.h tests/fuzz/*.h example
 FOREIGN  := $(filter $(TESTS), $(addprefix test_, base pool stats bits value pack seal packet \
             golden remote policy event call links))
 
-# A kind of build: the compiler with its flags, what is linked, and what runs the program.
+# A kind of build: the compiler with its flags, what is linked, and what runs the program. (The
+# 32-bit x87 computes every float as a double.)
 WARN     := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wdouble-promotion -Werror
 WARN_C   := $(WARN) -Wstrict-prototypes
 SANITIZE := -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -31,12 +32,12 @@ SANITIZE := -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitiz
 CC_asan    := gcc $(WARN_C) -O1 $(SANITIZE)
 CC_gcc     := gcc $(WARN_C) -O2
 CC_clang   := clang $(WARN_C) -O2
-CC_m32     := gcc $(WARN_C) -O1 -m32
+CC_m32     := gcc $(WARN_C) -Wno-double-promotion -O1 -m32
 CC_s390x   := s390x-linux-gnu-gcc $(WARN_C) -O1 -static
 CC_mingw   := x86_64-w64-mingw32-gcc $(WARN_C) -O1
 CC_g++     := g++ -std=c++11 $(WARN) -O2
 CC_clang++ := clang++ -std=c++11 $(WARN) -O2
-CC_m32++   := g++ -std=c++11 $(WARN) -O1 -m32
+CC_m32++   := g++ -std=c++11 $(WARN) -Wno-double-promotion -O1 -m32
 LIBS_mingw := -lws2_32
 RUN_s390x  := qemu-s390x-static
 RUN_mingw  := wine

@@ -3272,6 +3272,7 @@ typedef struct wisp__peer {
     bool         joiner;           /* this end asked */
     bool         dirty;            /* has something to send: on the list */
     bool         told;             /* "joined" was told, so "left" will be */
+    bool         asked;            /* by wisp_join here, whichever nonce won */
     wisp_addr    addr;
     uint32_t     next_of_address;  /* chain in the table: index + 1 */
     struct wisp__peer *next_dirty;
@@ -4421,7 +4422,9 @@ static void wisp__packet_end(wisp__filler *f) {
     wisp__flow *flow = &peer->flow;
     int size;
     wisp__fill_run(f);
-    size = f->head + (int)((f->to.at + 7) / 8);
+    f->to.end += WISP__RUN_BITS;
+    wisp__put_align(&f->to);
+    size = f->head + (int)(f->to.at / 8);
     if (f->sender->base->reliable) {
         flow->next = ++peer->sent_in_order;
     } else {
@@ -5204,6 +5207,607 @@ void wisp_simulator_free(wisp_simulator *sim) {
     sim->memory.free(sim->memory.user, sim->transit, (size_t)sim->transit_room * sizeof *sim->transit);
     sim->transit = NULL;
     sim->transit_count = sim->transit_room = 0;
+}
+
+/* ===========================================================================
+ * MARK: >>host
+ * What: the endpoint: create, update, destroy, what comes in, and the public
+ *   calls, which find their objects and hand on to the rooms.
+ * Invariants: handlers run only while `updating`; a session that has ended
+ *   keeps its slot until its timer frees it, so no pointer dangles while a
+ *   packet is read.
+ * ======================================================================== */
+
+enum { WISP__RECEIVED = 32 };
+
+struct wisp {
+    wisp__base     base;
+    wisp__chunks   chunks;
+    wisp__arena    arena;
+    wisp__packer   packer;
+    wisp__registry registry;
+    wisp__peers    peers;
+    wisp__events   events;
+    wisp__calls    calls;
+    wisp__sender   sender;
+    wisp_result  (*accept)(wisp *w, const wisp_addr *from, const void *ticket, int size, void *user);
+    double         now, last_now;     /* the caller's time */
+    bool           updating, started, destroyed, link_told;
+    wisp_result    why;
+    uint64_t       order;             /* of messages fired */
+    uint8_t       *incoming;
+    void          *await_fn_user;
+};
+
+static wisp_peer wisp__peer_handle(const wisp__session *s) {
+    wisp_peer peer;
+    peer.id = s ? s->peer.slot.id : 0;
+    return peer;
+}
+
+static wisp_remote wisp__remote_handle(const wisp__remote *remote) {
+    wisp_remote handle;
+    handle.id = remote ? (uint32_t)remote->index + 1 : 0;
+    return handle;
+}
+
+static wisp__session *wisp__session_at(const wisp *w, int index) {
+    return (wisp__session *)wisp__pool_live(&w->peers.pool, index);
+}
+
+/* A session that can be talked to: joined, or being joined by us. */
+static wisp__session *wisp__session_of(const wisp *w, wisp_peer handle) {
+    wisp__session *s;
+    if (handle.id == UINT32_MAX) {
+        for (int i = 0; i < w->peers.pool.made; i++) {
+            s = wisp__session_at(w, i);
+            if (s && s->peer.asked && (s->peer.state == WISP__JOINED || wisp__peer_asks(&s->peer) ||
+                                       s->peer.state == WISP__HALF_OPENED))
+                return s;
+        }
+        return NULL;
+    }
+    s = (wisp__session *)wisp__pool_get(&w->peers.pool, handle.id);
+    if (!s || s->peer.state >= WISP__LEAVING) return NULL;
+    return s->peer.state == WISP__JOINED || s->peer.asked ? s : NULL;
+}
+
+static wisp__remote *wisp__remote_of(wisp *w, wisp_target target, wisp_result *why) {
+    *why = WISP_E_STALE;
+    if (target.name || !target.remote.id) return wisp__registry_add(&w->registry, target.name, why);
+    if (target.remote.id > (uint32_t)w->registry.count) return NULL;
+    *why = WISP_OK;
+    return w->registry.remotes[target.remote.id - 1];
+}
+
+static void wisp__error(wisp *w, wisp__session *s, wisp__remote *remote, wisp_result code,
+                        const char *text) {
+    wisp__notice_add(&w->events, WISP__ON_ERROR, wisp__peer_handle(s), wisp__remote_handle(remote),
+                     code, "%s%s%s", remote ? remote->name : "", remote ? ": " : "", text);
+}
+
+/* --- sessions begin and end --- */
+
+/* Ends a session. `tell`: say goodbye over there, for a while. */
+static void wisp__end(wisp *w, wisp__session *s, wisp_result result, const char *reason, bool tell) {
+    wisp__peer *peer = &s->peer;
+    bool joined = peer->state == WISP__JOINED, asked = wisp__peer_asks(peer);
+    char text[sizeof peer->reason];
+    if (peer->state >= WISP__LEAVING) return;
+    wisp__peer_reason(peer, result, reason);
+    memcpy(text, peer->reason, sizeof text);
+    if (joined) {
+        wisp__peers_unlist(&w->peers, peer);
+        w->base.stats.leaves++;
+    }
+    if (result == WISP_E_TIMEOUT) w->base.stats.timeouts++;
+    if (peer->told || asked || (peer->asked && !joined))
+        wisp__notice_add(&w->events, WISP__ON_LEFT, wisp__peer_handle(s), wisp__remote_handle(NULL),
+                         result, "%s", text);
+    if (joined && tell) wisp__flush(&w->sender, s, -1);
+    wisp__calls_leave(&w->calls, s);
+    wisp__session_free(&w->sender, s);
+    peer->state = joined && tell ? WISP__LEAVING : WISP__GONE;
+    peer->tries = 0;
+    if (peer->state == WISP__LEAVING) wisp__send_leave(&w->sender, s);
+    wisp__timers_set(&w->peers.timers, &peer->timer,
+                     peer->state == WISP__LEAVING ? w->base.time + 0.1 : 0);
+}
+
+/* Five goodbyes in a second and a half, then the slot is free. */
+static void wisp__linger(wisp *w, wisp__session *s) {
+    wisp__peer *peer = &s->peer;
+    if (peer->state == WISP__LEAVING && ++peer->tries < 5) {
+        wisp__send_leave(&w->sender, s);
+        wisp__timers_set(&w->peers.timers, &peer->timer,
+                         w->base.time + 0.1 * (double)(1 << peer->tries));
+        return;
+    }
+    while (peer->stuck_first) wisp__unstick(&w->peers, peer);
+    if (peer->dirty) {                    /* the flush takes it off the list first */
+        peer->state = WISP__GONE;
+        wisp__timers_set(&w->peers.timers, &peer->timer, w->base.time);
+        return;
+    }
+    wisp__flow_free(&w->base, &peer->flow);
+    wisp__peers_unlink(&w->peers, peer);
+    wisp__pool_remove(&w->peers.pool, s);
+}
+
+static void wisp__joined(wisp *w, wisp__session *s) {
+    s->peer.state = WISP__JOINED;
+    s->peer.told = true;
+    s->peer.heard = s->peer.spoke = w->base.time;
+    s->untold = WISP__RESERVED;
+    s->ping = true;
+    wisp__peers_list(&w->peers, &s->peer);
+    wisp__peers_mark(&w->peers, &s->peer);
+    wisp__peer_timer(&w->peers, &s->peer);
+    w->base.stats.joins++;
+    wisp__notice_add(&w->events, WISP__ON_JOINED, wisp__peer_handle(s), wisp__remote_handle(NULL),
+                     WISP_OK, "%s", "");
+}
+
+static wisp__session *wisp__add_session(wisp *w, const wisp_addr *addr, wisp_result *why) {
+    wisp__session *s = (wisp__session *)wisp__peers_add(&w->peers, addr, why);
+    if (!s) return NULL;
+    s->peer.timer.kind = WISP__TIMER_PEER;
+    s->next_call = s->call_floor = s->request_floor = WISP_FIRST_NUMBER;
+    return s;
+}
+
+/* The first tagged packet of a session that others asked for: now it is one. */
+static void wisp__confirm(wisp *w, wisp__session *s) {
+    wisp__peer *other = NULL, *next = wisp__peers_find(&w->peers, &s->peer.addr, NULL);
+    while ((other = next) != NULL) {
+        next = wisp__peers_find(&w->peers, &s->peer.addr, other);
+        if (other != &s->peer && other->state == WISP__JOINED)
+            wisp__end(w, (wisp__session *)(void *)other, WISP_E_REPLACED, "joined anew", false);
+    }
+    wisp__joined(w, s);
+}
+
+/* --- handshake packets --- */
+
+static wisp__peer *wisp__peer_asking(wisp *w, const wisp_addr *addr, uint64_t nonce) {
+    wisp__peer *peer = NULL;
+    while ((peer = wisp__peers_find(&w->peers, addr, peer)) != NULL)
+        if (peer->client_nonce == nonce && wisp__peer_asks(peer)) return peer;
+    return NULL;
+}
+
+typedef struct wisp__response {
+    uint64_t    nonce, cookie;
+    uint8_t     bucket, flags;
+    uint32_t    window, app_version;
+    int         app_size, ticket_size;
+    const char *app;
+    const void *ticket;
+} wisp__response;
+
+static bool wisp__read_response(wisp__reader *from, wisp__response *r) {
+    r->bucket = (uint8_t)wisp__get(from, 8);
+    r->cookie = wisp__get(from, 64);
+    r->flags = (uint8_t)wisp__get(from, 8);
+    r->window = (uint32_t)wisp__get(from, 32);
+    r->app_version = (uint32_t)wisp__get(from, 32);
+    r->app_size = (int)wisp__get(from, 8);
+    r->app = (const char *)from->bytes + from->at / 8;
+    wisp__skip(from, (int64_t)r->app_size * 8);
+    r->ticket_size = (int)wisp__get(from, 16);
+    r->ticket = from->bytes + from->at / 8;
+    wisp__skip(from, (int64_t)r->ticket_size * 8);
+    return !from->failed && r->window < 1u << 30;
+}
+
+/* What speaks against letting them in; WISP_OK or WISP_PENDING if nothing. */
+static wisp_result wisp__judge(wisp *w, const wisp_addr *addr, const wisp__response *r) {
+    bool known = false;
+    wisp__peer *peer = NULL;
+    if (w->peers.refuse_joins) return WISP_E_REFUSED;
+    if (r->app_size != (int)strlen(w->peers.app) || memcmp(r->app, w->peers.app, (size_t)r->app_size))
+        return WISP_E_APP;
+    if (r->app_version != w->peers.app_version) return WISP_E_APP_VERSION;
+    if ((r->flags & 1) != (w->base.reliable ? 1 : 0)) return WISP_E_LINK_KIND;
+    while ((peer = wisp__peers_find(&w->peers, addr, peer)) != NULL)
+        known = known || peer->state == WISP__JOINED;
+    if (!known && w->peers.strangers >= w->peers.max_peers) return WISP_E_SERVER_FULL;
+    return w->accept ? w->accept(w, addr, r->ticket, r->ticket_size, w->base.user) : WISP_OK;
+}
+
+static void wisp__half_open(wisp *w, wisp__session *s) {
+    s->peer.state = WISP__HALF_OPENED;
+    s->peer.server_nonce = wisp__random(&w->peers.secret);
+    wisp__peer_session(&s->peer);
+    wisp__timers_set(&w->peers.timers, &s->peer.timer, w->base.time + WISP__HALF_OPEN);
+    wisp__send_accept(&w->peers, &s->peer);
+}
+
+/* The peer at this address that already has this join; our own join that crosses it in *ours. */
+static wisp__peer *wisp__known_join(wisp *w, const wisp_addr *addr, uint64_t nonce,
+                                    wisp__peer **ours) {
+    wisp__peer *peer = NULL, *same = NULL;
+    *ours = NULL;
+    while ((peer = wisp__peers_find(&w->peers, addr, peer)) != NULL) {
+        if (peer->client_nonce == nonce && !peer->joiner) same = peer;
+        if (peer->joiner && peer->state < WISP__LEAVING) *ours = peer;
+    }
+    return same;
+}
+
+static void wisp__on_response(wisp *w, const wisp_addr *addr, uint64_t nonce, wisp__reader *from) {
+    wisp__response r;
+    wisp__peer *same, *ours;
+    wisp__session *s;
+    wisp_result verdict;
+    if (!wisp__read_response(from, &r)) {
+        w->base.stats.handshakes_bad++;
+        return;
+    }
+    if (!wisp__cookie_good(&w->peers, addr, nonce, r.bucket, r.cookie)) {
+        w->base.stats.cookies_refused++;
+        return;
+    }
+    same = wisp__known_join(w, addr, nonce, &ours);
+    if (same) {
+        if (same->state == WISP__HALF_OPENED) wisp__send_accept(&w->peers, same);
+        return;
+    }
+    if (ours && ours->client_nonce < nonce) return;
+    verdict = wisp__judge(w, addr, &r);
+    if (verdict < 0) {
+        wisp__deny(&w->peers, addr, nonce, verdict);
+        return;
+    }
+    s = (wisp__session *)(void *)ours;
+    if (!s) s = wisp__add_session(w, addr, &verdict);
+    if (!s) {
+        wisp__deny(&w->peers, addr, nonce, WISP_E_SERVER_FULL);
+        return;
+    }
+    if (!s->peer.joiner) w->peers.strangers++;
+    s->peer.joiner = false;
+    s->peer.client_nonce = nonce;
+    s->peer.window_bytes = (int)r.window;
+    s->peer.heard = w->base.time;
+    if (verdict == WISP_PENDING) {
+        s->peer.state = WISP__PENDING;
+        wisp__timers_set(&w->peers.timers, &s->peer.timer, w->base.time + w->base.timeout);
+    } else {
+        wisp__half_open(w, s);
+    }
+}
+
+static void wisp__on_answer(wisp *w, wisp__peer *peer, int type, wisp__reader *from) {
+    wisp__session *s = (wisp__session *)(void *)peer;
+    if (type == WISP__CHALLENGE) {
+        peer->bucket = (uint8_t)wisp__get(from, 8);
+        peer->cookie = wisp__get(from, 64);
+        if (from->failed || peer->state == WISP__RESPONDING) return;
+        peer->state = WISP__RESPONDING;
+        peer->tries = 0;
+        wisp__handshake_retry(&w->peers, peer);
+    } else if (type == WISP__ACCEPT && peer->state == WISP__RESPONDING) {
+        uint64_t nonce = wisp__get(from, 64);
+        wisp__skip(from, 8);
+        peer->window_bytes = (int)(wisp__get(from, 32) & 0x3fffffff);
+        if (from->failed) return;
+        peer->server_nonce = nonce;
+        wisp__peer_session(peer);
+        wisp__joined(w, s);
+    } else if (type == WISP__DENY) {
+        wisp_result code = (int16_t)(uint16_t)wisp__get(from, 16);
+        if (from->failed || code >= 0) return;
+        wisp__end(w, s, code, wisp_result_text(code), false);
+    }
+}
+
+static void wisp__on_handshake(wisp *w, const wisp_packet *packet) {
+    wisp__reader from = wisp__reader_on(packet->data, packet->size - 4);
+    int type = (int)wisp__get(&from, 8), version;
+    uint64_t nonce;
+    wisp__peer *asking;
+    w->base.stats.handshakes_received++;
+    if (packet->size < WISP__HANDSHAKE_HEAD + 4 || wisp__get(&from, 32) != 0x70736977u) {
+        w->base.stats.packets_foreign++;
+        return;
+    }
+    version = (int)wisp__get(&from, 8);
+    nonce = wisp__get(&from, 64);
+    if (version != WISP_WIRE_VERSION) {
+        asking = wisp__peer_asking(w, &packet->addr, nonce);
+        if (type == WISP__REQUEST) wisp__deny(&w->peers, &packet->addr, nonce, WISP_E_WIRE_VERSION);
+        else if (type == WISP__DENY && asking)
+            wisp__end(w, (wisp__session *)(void *)asking, WISP_E_WIRE_VERSION,
+                      "the other end speaks another wire version", false);
+        return;
+    }
+    if (wisp__handshake_check(nonce, (const uint8_t *)packet->data, packet->size - 4) !=
+        wisp__get_tag((const uint8_t *)packet->data + packet->size - 4)) {
+        w->base.stats.handshakes_bad++;
+        return;
+    }
+    asking = wisp__peer_asking(w, &packet->addr, nonce);
+    if (type == WISP__REQUEST && packet->size >= WISP__HANDSHAKE_LEAST) {
+        if (w->peers.refuse_joins) wisp__deny(&w->peers, &packet->addr, nonce, WISP_E_REFUSED);
+        else wisp__challenge(&w->peers, &packet->addr, nonce);
+    } else if (type == WISP__RESPONSE && packet->size >= WISP__HANDSHAKE_LEAST) {
+        wisp__on_response(w, &packet->addr, nonce, &from);
+    } else if (asking) {
+        wisp__on_answer(w, asking, type, &from);
+    } else {
+        w->base.stats.packets_foreign++;
+    }
+}
+
+/* --- what comes in: records --- */
+
+typedef struct wisp__incoming {
+    wisp__record  kind;           /* WISP__R_EVENT, INVOKE, REPLY */
+    wisp__remote *remote;         /* NULL: not known here */
+    uint32_t      call;
+    int16_t       result;
+    int64_t       shape_at, data_at, end;
+    wisp_result   readable;       /* WISP_OK, or why the values cannot be read */
+    const wisp_value *values;
+    int           count;
+} wisp__incoming;
+
+/* A packet, or a large message, while it is read. */
+typedef struct wisp__reading {
+    wisp           *w;
+    wisp__session  *session;
+    wisp__reader    from;
+    uint64_t        number;
+    int             delivery, channel;
+    uint32_t        sequence;
+    wisp__incoming  previous;
+    bool            has_previous, eliciting, whole;
+    int             values, messages;
+} wisp__reading;
+
+static void wisp__message_event(wisp *w, wisp__session *s, const wisp__incoming *in,
+                                wisp_event *event) {
+    memset(event, 0, sizeof *event);
+    event->w = w;
+    event->peer = wisp__peer_handle(s);
+    event->remote = wisp__remote_handle(in->remote);
+    event->name = in->remote ? in->remote->name : "";
+    event->args = in->values;
+    event->count = in->count;
+    event->text = "";
+    event->time = w->now;
+}
+
+/* Reads values at the places that `in` names; the end of the data goes to in->end. */
+static void wisp__read_values(wisp *w, const wisp__reader *from, wisp__incoming *in, int *budget) {
+    wisp__reader shape = *from, data = *from;
+    wisp__unpacker u;
+    wisp__arena_reset(&w->arena);
+    memset(&u, 0, sizeof u);
+    u.base = &w->base;
+    u.arena = &w->arena;
+    u.shape = &shape;
+    u.data = &data;
+    u.values = wisp__min_int(*budget, w->base.limits.message_values);
+    shape.at = in->shape_at;
+    data.at = in->data_at;
+    in->readable = wisp__unpack(&u, &in->values, &in->count);
+    *budget -= wisp__min_int(*budget, w->base.limits.message_values) - u.values;
+    in->end = data.at;
+}
+
+static wisp__message *wisp__message_make(wisp *w, const wisp__remote *remote, int type,
+                                         wisp_result *why) {
+    wisp__packer *p = &w->packer;
+    int shape = (int)((p->shape.at + 7) / 8), data = (int)((p->data.at + 7) / 8);
+    size_t bytes = sizeof(wisp__message) + (size_t)shape + (size_t)data + WISP__SLACK;
+    wisp__message *m = (wisp__message *)wisp__chunk_take(&w->base, &w->chunks, bytes);
+    *why = m ? WISP_OK : WISP_E_MEMORY;
+    if (!m) return NULL;
+    memset(m, 0, sizeof *m);
+    m->references = 1;
+    m->chunk_bytes = (int)bytes;
+    m->remote = remote->index;
+    m->type = (uint8_t)type;
+    m->delivery = (uint8_t)remote->now.delivery;
+    m->channel = (uint8_t)(remote->now.channel - 1);
+    m->immediate = remote->now.batching == WISP_BATCH_NEVER || w->registry.unbatched;
+    m->values = p->values;
+    m->shape_bits = (int)p->shape.at;
+    m->data_bits = p->data.at;
+    m->time = w->base.time;
+    m->order = w->order++;
+    memcpy(m->bytes, p->shape.bytes, (size_t)shape);
+    memcpy(m->bytes + shape, p->data.bytes, (size_t)data);
+    return m;
+}
+
+/* Packs values into a message for a remote. NULL with the reason, and nothing left behind. */
+static wisp__message *wisp__compose(wisp *w, const wisp__remote *remote, int type,
+                                    const wisp_value *values, int count, wisp_result *why) {
+    wisp__message *m;
+    *why = wisp__pack(&w->packer, values, count);
+    if (*why) return NULL;
+    m = wisp__message_make(w, remote, type, why);
+    if (m && m->delivery != WISP_RELIABLE &&
+        wisp__message_bytes(m) > wisp__piece_bytes(&w->base)) {
+        if (type == WISP__REPLY) {
+            m->delivery = WISP_RELIABLE;
+            return m;
+        }
+        *why = WISP_E_TOO_BIG;
+        wisp__message_release(&w->base, &w->chunks, m);
+        return NULL;
+    }
+    return m;
+}
+
+/* Queues a message for one peer and sends at once where that is asked for. */
+static wisp_result wisp__give(wisp *w, wisp__session *s, wisp__message *m) {
+    wisp__remote *remote = w->registry.remotes[m->remote];
+    wisp__route *route = wisp__route_of(&w->base, s, m->remote);
+    wisp_result result;
+    if (!route) return WISP_E_MEMORY;
+    if (route->known == WISP__UNKNOWN && m->type != WISP__REPLY) {
+        remote->stats.undeliverable++;
+        return WISP_E_NO_REMOTE;
+    }
+    result = wisp__enqueue(&w->sender, s, m);
+    if (result) return result;
+    if (m->immediate) wisp__flush(&w->sender, s, m->remote);
+    else if (s->queued >= remote->now.max_batch_size) wisp__flush(&w->sender, s, -1);
+    if (m->immediate) wisp__post_send(&w->peers);
+    return WISP_OK;
+}
+
+/* Answers a call of theirs and keeps the answer. */
+static wisp_result wisp__respond(wisp *w, wisp__session *s, wisp__request *request, uint32_t id,
+                                 wisp__remote *remote, wisp_result code, const wisp_value *values,
+                                 int count) {
+    wisp_result result;
+    wisp__message *m = wisp__compose(w, remote, WISP__REPLY, values, count, &result);
+    if (!m) return result;
+    m->call = id;
+    m->result = (int16_t)code;
+    result = wisp__give(w, s, m);
+    remote->stats.replies_sent++;
+    if (request && request->id == id) {
+        request->state = WISP__REQUEST_DONE;
+        if (request->reply) wisp__message_release(&w->base, &w->chunks, request->reply);
+        request->reply = m;
+    } else {
+        wisp__message_release(&w->base, &w->chunks, m);
+    }
+    return result;
+}
+
+static void wisp__refuse(wisp *w, wisp__session *s, wisp__request *request, uint32_t id,
+                         wisp__remote *remote, wisp_result code, const char *text) {
+    wisp_value value = wisp_string(text);
+    wisp__respond(w, s, request, id, remote, code, &value, text[0] ? 1 : 0);
+}
+
+static void wisp__run_answer(wisp *w, wisp__session *s, wisp__request *request,
+                             const wisp__incoming *in) {
+    wisp_event event;
+    uint32_t id = request->id;
+    wisp__message_event(w, s, in, &event);
+    event.user = in->remote->answer_user;
+    event.request = request;
+    request->state = WISP__REQUEST_RUNS;
+    request->remote = in->remote->index;
+    w->events.running++;
+    in->remote->answer(&event);
+    w->events.running--;
+    wisp__events_sweep(&w->events);
+    if (s->peer.state != WISP__JOINED || !event.request) return;
+    request = wisp__request_at(s, id);
+    wisp__respond(w, s, request, id, in->remote, WISP_OK, NULL, 0);
+}
+
+static void wisp__on_invoked(wisp *w, wisp__session *s, const wisp__incoming *in) {
+    wisp_result why;
+    wisp__request *request = wisp__request_take(&w->calls, s, in->call, &why);
+    wisp__remote *remote = in->remote ? in->remote : w->registry.remotes[WISP__ON_ERROR];
+    wisp__route *route = wisp__route_of(&w->base, s, remote->index);
+    if (!request || !route) {
+        wisp__refuse(w, s, NULL, in->call, remote, why, "");
+        return;
+    }
+    remote->stats.invokes_received++;
+    if (request->state) {
+        remote->stats.invokes_repeated++;
+        if (request->reply) wisp__give(w, s, request->reply);
+    } else if (!in->remote) {
+        wisp__refuse(w, s, request, in->call, remote, WISP_E_NO_REMOTE, "");
+    } else if (!wisp__policy_admit(&remote->now, route, w->base.time)) {
+        remote->stats.rate_limited++;
+        s->peer.stats.rate_limited++;
+        wisp__refuse(w, s, request, in->call, remote, WISP_E_RATE, "");
+    } else if (!remote->answer) {
+        wisp__refuse(w, s, request, in->call, remote, WISP_E_NO_HANDLER, "");
+    } else {
+        wisp__run_answer(w, s, request, in);
+    }
+}
+
+static void wisp__run_reply(wisp *w, wisp__pending *call, wisp_event *event) {
+    wisp_handler fn = call->fn, also = call->also;
+    void *user = call->user, *also_user = call->also_user;
+    wisp__pool_remove(&w->calls.pool, call);
+    w->events.running++;
+    event->user = user;
+    if (fn) fn(event);
+    event->user = also_user;
+    if (also) also(event);
+    w->events.running--;
+    wisp__events_sweep(&w->events);
+}
+
+static void wisp__on_replied(wisp *w, wisp__session *s, const wisp__incoming *in) {
+    wisp__pending *call = wisp__call_find(s, in->call);
+    wisp_event event;
+    wisp__incoming answer = *in;
+    if (!call) return;
+    answer.remote = w->registry.remotes[call->remote];
+    answer.remote->stats.replies_received++;
+    wisp__message_event(w, s, &answer, &event);
+    event.result = in->result;
+    if (in->result) {
+        event.text = in->count && in->values[0].kind == WISP_STRING ? in->values[0].as.string
+                                                                    : wisp_result_text(in->result);
+        event.args = NULL;
+        event.count = 0;
+    }
+    wisp__timers_stop(w->calls.timers, &call->timer);
+    wisp__call_unlink(call);
+    if (call->message) wisp__message_release(&w->base, &w->chunks, call->message);
+    wisp__run_reply(w, call, &event);
+}
+
+static void wisp__on_event(wisp *w, wisp__session *s, const wisp__incoming *in, int delivery,
+                           uint64_t number) {
+    wisp__remote *remote = in->remote;
+    wisp__route *route = wisp__route_of(&w->base, s, remote->index);
+    wisp_event event;
+    if (!route) return;
+    remote->stats.messages_received++;
+    s->peer.stats.messages_received++;
+    w->base.stats.messages_received++;
+    if (delivery == WISP_SEQUENCED) {
+        if (number < route->newest) {
+            remote->stats.stale++;
+            s->peer.stats.stale++;
+            return;
+        }
+        route->newest = number;
+    }
+    if (!wisp__policy_admit(&remote->now, route, w->base.time)) {
+        remote->stats.rate_limited++;
+        s->peer.stats.rate_limited++;
+        wisp__error(w, s, remote, WISP_E_RATE, "over the rate limit: dropped");
+        return;
+    }
+    wisp__message_event(w, s, in, &event);
+    if (wisp__events_run(&w->events, remote, &event)) return;
+    remote->stats.unhandled++;
+    wisp__error(w, s, remote, WISP_E_NO_HANDLER, "nobody is connected");
+}
+
+/* A message whose turn it is. */
+static void wisp__deliver(wisp *w, wisp__session *s, const wisp__incoming *in, int delivery,
+                          uint64_t number) {
+    if (in->readable) {
+        s->peer.stats.bad_messages++;
+        wisp__error(w, s, in->remote, in->readable, "message cannot be read");
+    } else if (in->kind == WISP__R_INVOKE) {
+        wisp__on_invoked(w, s, in);
+    } else if (in->kind == WISP__R_REPLY) {
+        wisp__on_replied(w, s, in);
+    } else if (in->remote) {
+        wisp__on_event(w, s, in, delivery, number);
+    }
 }
 
 #endif /* WISP_IMPLEMENTATION */
