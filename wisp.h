@@ -39,6 +39,7 @@
        >>event     connections, dispatch, life-cycle and error events
        >>call      invoke, reply, defer, timeout, at-most-once
        >>links     loopback and simulated networks, for tests and demos
+       >>session   how sessions begin and end, and what comes in for them
        >>host      create, update, destroy: wires the rooms
 
    THE IDEAS
@@ -203,7 +204,8 @@ typedef struct wisp_limits {
     int calls;              /* invokes waiting for an answer; 4096 */
     int calls_remembered;   /* answers kept per peer; power of two up to
                                16384; 1024 */
-    int packet_messages;    /* messages taken from one packet; 4096 */
+    int packet_messages;    /* messages taken from one packet; 4096, and never
+                               less than 2048, which a sender may put in */
     int update_packets;     /* packets taken per wisp_update; 65536 */
     int notices;            /* life-cycle and error events that wait; 1024,
                                and never less than max_peers */
@@ -275,6 +277,8 @@ typedef struct wisp_total_stats {
     uint64_t link_refusals;       /* packets answered with WISP_E_AGAIN */
     uint64_t errors;              /* error events raised */
     uint64_t notices_dropped;     /* error events beyond limits.notices */
+    uint64_t messages_abandoned;  /* queued or in flight when sessions ended */
+    uint64_t targets_skipped;     /* stale or doubled peers in lists */
     uint64_t arguments_wrong;     /* getters asked for what is not there */
     uint64_t clock_back;          /* updates whose time went back */
     uint64_t memory, memory_peak; /* bytes from the allocator */
@@ -379,7 +383,8 @@ typedef struct wisp_addr { unsigned char bytes[32]; } wisp_addr; /* opaque */
 
 /* `status` is set by send: 0 = taken (or lost, as datagrams are),
    WISP_E_AGAIN = kept by wisp and offered again, WISP_E_CLOSED = ends the
-   session with that peer. */
+   session with that peer. A reliable link that answers WISP_E_AGAIN for one
+   packet answers so for all that follow it to that address in the array. */
 typedef struct wisp_packet {
     wisp_addr addr;
     void     *data;
@@ -541,7 +546,8 @@ WISP_API wisp_to wisp_to_except(const wisp_peer *peers, int count);
    WISP_E_NAME, WISP_E_STALE, WISP_E_TOO_BIG, WISP_E_DEPTH, WISP_E_LIMIT,
    WISP_E_MEMORY, WISP_E_QUEUE_FULL, WISP_E_NO_REMOTE (the peer has told that
    it does not know the name). With several peers the first error is returned
-   while the others are served; duplicates in a list are skipped. */
+   while the others are served; in a list a stale peer (WISP_E_STALE) and a
+   peer named twice (WISP_E_ARGUMENT) are skipped and counted. */
 WISP_API wisp_result wisp_fire_values(wisp *w, const char *remote, wisp_to to,
                                       const wisp_value *values, int count);
 WISP_API wisp_result wisp_send(wisp *w, wisp_remote remote, wisp_to to,
@@ -974,6 +980,11 @@ static inline wisp_call wisp__invoke(wisp *w, wisp_target remote, wisp_peer to,
 #ifndef WISP_FIRST_NUMBER
 #define WISP_FIRST_NUMBER 1u
 #endif
+#if defined(__GNUC__)
+#define WISP__UNUSED __attribute__((unused))    /* the checks, which only tests run */
+#else
+#define WISP__UNUSED
+#endif
 
 /* ===========================================================================
  * MARK: >>base
@@ -1185,7 +1196,7 @@ static void wisp__limits_defaults(wisp_limits *limits, int max_peers) {
     l->calls = wisp__min_int(wisp__default_int(l->calls, 4096), 1 << 20);
     l->calls_remembered = wisp__default_int(l->calls_remembered, 1024);
     l->calls_remembered = wisp__power_of_two(wisp__min_int(l->calls_remembered, 16384));
-    l->packet_messages = wisp__default_int(l->packet_messages, 4096);
+    l->packet_messages = wisp__max_int(wisp__default_int(l->packet_messages, 4096), 2048);
     l->update_packets = wisp__default_int(l->update_packets, 65536);
     l->notices = wisp__max_int(wisp__default_int(l->notices, 1024), max_peers);
 }
@@ -1316,6 +1327,7 @@ typedef struct wisp__timer {
 typedef struct wisp__timers {
     wisp__timer **heap;
     int           count, room;
+    int           owners;     /* how many timers there are, set or not */
 } wisp__timers;
 
 static void wisp__timers_place(wisp__timers *timers, int place, wisp__timer *timer) {
@@ -1346,8 +1358,8 @@ static void wisp__timers_down(wisp__timers *timers, wisp__timer *timer) {
 }
 
 /* Room for one more timer: asked for when its owner is made, so that setting cannot fail. */
-static wisp_result wisp__timers_reserve(wisp__base *base, wisp__timers *timers, int count) {
-    return wisp__grow(base, (void **)&timers->heap, &timers->room, count, 1 << 26,
+static wisp_result wisp__timers_reserve(wisp__base *base, wisp__timers *timers) {
+    return wisp__grow(base, (void **)&timers->heap, &timers->room, timers->owners + 1, 1 << 26,
                       sizeof *timers->heap);
 }
 
@@ -1650,10 +1662,6 @@ static void wisp__skip(wisp__reader *reader, int64_t count) {
     if (!reader->failed) reader->at += count;
 }
 
-static void wisp__get_align(wisp__reader *reader) {
-    wisp__skip(reader, -reader->at & 7);
-}
-
 /* Copies `count` bits to the start of `to`, which has room for whole words (8 bytes more). */
 static void wisp__get_bits(wisp__reader *reader, uint8_t *to, int64_t count) {
     int64_t at = reader->at;
@@ -1700,7 +1708,7 @@ static int wisp__small_bits(uint64_t value) {
     return bits;
 }
 
-static void wisp__bits_check(const wisp__reader *reader) {
+WISP__UNUSED static void wisp__bits_check(const wisp__reader *reader) {
     WISP_ASSERT(reader->at >= 0 && reader->at <= reader->end);
     WISP_ASSERT(reader->end <= (int64_t)reader->size * 8);
     (void)reader;
@@ -2653,7 +2661,8 @@ typedef struct wisp__flow {
     uint32_t    ref_first, ref_next;
     double      rtt, variation, rtt_min, rtt_latest;
     double      last_eliciting, recovery_start, loss_time, pace_time, pace_tokens;
-    int         in_flight, window, threshold, probes;    /* bytes; probes: timeouts in a row */
+    int         in_flight, window, threshold;            /* bytes */
+    int         probes, free_packets;  /* timeouts in a row; packets that no window holds back */
     bool        has_rtt, limited;
     /* receiving */
     uint64_t    top;                  /* largest number received; 0: none */
@@ -2801,30 +2810,35 @@ static wisp_result wisp__ring_grow(wisp__base *base, void **ring, int *room, int
 
 /* Room to track one more packet. */
 static bool wisp__flow_reserve(wisp__base *base, wisp__flow *flow) {
-    if (flow->oldest == flow->next || flow->next - flow->oldest < (uint64_t)flow->sent_room)
-        if (flow->sent_room) return true;
+    if (flow->in_flight == 0) {
+        flow->oldest = flow->next;
+        flow->ref_first = flow->ref_next;
+    }
+    if (flow->next - flow->oldest < (uint64_t)flow->sent_room) return true;
     return wisp__ring_grow(base, (void **)&flow->sent, &flow->sent_room, base->limits.window_packets,
                            sizeof *flow->sent, (uint32_t)flow->oldest, (uint32_t)flow->next) == 0;
 }
 
-/* Notes what the packet being filled carries; runs of one kind become one entry. */
-static bool wisp__flow_carry(wisp__base *base, wisp__flow *flow, uint32_t packet_first,
-                             wisp__ref ref) {
+/* Room to note `count` (at most 16) more things that a packet carries. */
+static bool wisp__flow_reserve_refs(wisp__base *base, wisp__flow *flow, uint32_t count) {
+    if (flow->ref_next - flow->ref_first + count <= (uint32_t)flow->ref_room) return true;
+    return wisp__ring_grow(base, (void **)&flow->refs, &flow->ref_room, 1 << 20,
+                           sizeof *flow->refs, flow->ref_first, flow->ref_next) == WISP_OK;
+}
+
+/* Notes what the packet being filled carries; runs of one kind become one entry. The caller has
+   asked wisp__flow_reserve_refs. */
+static void wisp__flow_carry(wisp__flow *flow, uint32_t packet_first, wisp__ref ref) {
     wisp__ref *last;
     if (flow->ref_next != packet_first) {
         last = &flow->refs[(flow->ref_next - 1) & (uint32_t)(flow->ref_room - 1)];
         if (last->kind == ref.kind && last->channel == ref.channel &&
             last->number + last->count == ref.number && last->count < 60000) {
             last->count = (uint16_t)(last->count + ref.count);
-            return true;
+            return;
         }
     }
-    if (flow->ref_next - flow->ref_first == (uint32_t)flow->ref_room &&
-        wisp__ring_grow(base, (void **)&flow->refs, &flow->ref_room, 1 << 20, sizeof ref,
-                        flow->ref_first, flow->ref_next))
-        return false;
     flow->refs[flow->ref_next++ & (uint32_t)(flow->ref_room - 1)] = ref;
-    return true;
 }
 
 /* A packet of `bytes` leaves with the number flow->next; wisp__flow_reserve was asked. */
@@ -2838,6 +2852,7 @@ static void wisp__flow_track(wisp__flow *flow, double now, int bytes, uint32_t f
     flow->in_flight += bytes;
     flow->last_eliciting = now;
     flow->pace_tokens -= bytes;
+    if (flow->free_packets) flow->free_packets--;
 }
 
 /* Lets go of what has ended at the old end of both rings. */
@@ -2963,6 +2978,7 @@ static wisp__ack_news wisp__flow_get_acks(wisp__base *base, wisp__flow *flow, wi
 static int wisp__flow_probe(wisp__flow *flow, wisp__ref_told told, void *owner) {
     int ended = 0;
     flow->probes++;
+    flow->free_packets = 2;
     for (uint64_t n = flow->oldest; n < flow->next && ended < 2; n++) {
         wisp__sent *sent = wisp__flow_find(flow, n);
         if (!sent) continue;
@@ -2992,17 +3008,27 @@ static void wisp__flow_pace(wisp__base *base, wisp__flow *flow, double now) {
 static bool wisp__flow_may_send(wisp__base *base, wisp__flow *flow) {
     bool room = flow->in_flight + base->mtu <= flow->window || flow->in_flight == 0;
     flow->limited = !room || flow->in_flight * 2 > flow->window;
-    return room && flow->pace_tokens > 0 && wisp__flow_reserve(base, flow);
+    if (!flow->free_packets && (!room || flow->pace_tokens <= 0)) return false;
+    return wisp__flow_reserve(base, flow);
 }
 
 static int wisp__number_bits(const wisp__flow *flow) {
-    return flow->next - flow->largest_acked > 1 << 14 && flow->largest_acked ? 32 : 16;
+    uint64_t known = flow->largest_acked ? flow->largest_acked : WISP_FIRST_NUMBER;
+    return flow->next > known + (1 << 14) ? 32 : 16;
 }
 
-static void wisp__flow_check(const wisp__flow *flow) {
-    WISP_ASSERT(flow->oldest <= flow->next);
-    WISP_ASSERT(flow->in_flight >= 0);
-    (void)flow;
+/* The number that stands in a packet's head, from its low bits. */
+static uint64_t wisp__flow_number(const wisp__flow *flow, uint64_t low, int bits) {
+    return wisp__widen(flow->top ? flow->top + 1 : WISP_FIRST_NUMBER, low, bits);
+}
+
+WISP__UNUSED static void wisp__flow_check(const wisp__flow *flow) {
+    int in_flight = 0;
+    WISP_ASSERT(flow->oldest <= flow->next && flow->largest_acked < flow->next);
+    for (uint64_t n = flow->oldest; n < flow->next; n++)
+        if (wisp__flow_find(flow, n)) in_flight += wisp__flow_find(flow, n)->bytes;
+    WISP_ASSERT(in_flight == flow->in_flight);
+    (void)in_flight;
 }
 
 /* ===========================================================================
@@ -3070,10 +3096,11 @@ typedef struct wisp__lane_out {
 typedef struct wisp__held {
     int      chunk_bytes;
     uint8_t  kind;                /* a wisp__record */
-    uint8_t  first, last;         /* of a fragment */
-    int      remote;              /* -1: only fills its place in the order */
-    uint32_t call;
+    bool     first, last;         /* of a fragment */
+    int      remote;              /* -1: not known here */
+    uint32_t call, floor;
     int16_t  result;
+    int      charge;              /* bytes of the window */
     int      shape_bits;
     int64_t  data_bits;
     uint8_t  bytes[8];
@@ -3089,8 +3116,8 @@ typedef struct wisp__lane_in {
 } wisp__lane_in;
 
 typedef struct wisp__lane {
-    wisp__lane_out out[1];
-    wisp__lane_in  in[1];
+    wisp__lane_out out;
+    wisp__lane_in  in;
 } wisp__lane;
 
 typedef enum wisp__turn { WISP__NOW, WISP__EARLY, WISP__AGAIN, WISP__BEYOND } wisp__turn;
@@ -3098,8 +3125,8 @@ typedef enum wisp__turn { WISP__NOW, WISP__EARLY, WISP__AGAIN, WISP__BEYOND } wi
 static wisp__lane *wisp__lane_make(wisp__base *base) {
     wisp__lane *lane = (wisp__lane *)wisp__alloc(base, sizeof *lane);
     if (!lane) return NULL;
-    lane->out->base = lane->out->next = lane->out->lost_from = WISP_FIRST_NUMBER;
-    lane->in->next = WISP_FIRST_NUMBER;
+    lane->out.base = lane->out.next = lane->out.lost_from = WISP_FIRST_NUMBER;
+    lane->in.next = WISP_FIRST_NUMBER;
     return lane;
 }
 
@@ -3214,10 +3241,25 @@ static wisp_result wisp__lane_assemble(wisp__base *base, wisp__lane_in *in, bool
     return from->failed ? WISP_E_BAD_PACKET : WISP_OK;
 }
 
+WISP__UNUSED static void wisp__lane_check(const wisp__base *base, const wisp__lane *lane) {
+    const wisp__lane_out *out = &lane->out;
+    int lost = 0;
+    WISP_ASSERT(out->next - out->base <= (uint32_t)base->limits.window_items);
+    for (uint32_t n = out->base; n != out->next; n++) {
+        const wisp__item *item = wisp__lane_item(out, n);
+        WISP_ASSERT(item->message->references > 0);
+        lost += item->state == WISP__ITEM_LOST;
+    }
+    WISP_ASSERT(lost == out->lost);
+    WISP_ASSERT(!lane->in.room || !lane->in.held[lane->in.next & (uint32_t)(lane->in.room - 1)]);
+    (void)base;
+    (void)lost;
+}
+
 static int wisp__lane_free(wisp__base *base, wisp__chunks *chunks, wisp__lane *lane) {
     int abandoned = 0;
-    wisp__lane_out *out = lane->out;
-    wisp__lane_in *in = lane->in;
+    wisp__lane_out *out = &lane->out;
+    wisp__lane_in *in = &lane->in;
     for (; out->base != out->next; out->base++) {
         abandoned += wisp__lane_item(out, out->base)->state != WISP__ITEM_ARRIVED;
         wisp__message_release(base, chunks, wisp__lane_item(out, out->base)->message);
@@ -3352,11 +3394,11 @@ static uint32_t wisp__peer_place(const wisp__peers *peers, const wisp__peer *pee
 static wisp__peer *wisp__peers_add(wisp__peers *peers, const wisp_addr *addr, wisp_result *why) {
     wisp__peer *peer;
     uint32_t *bucket = wisp__peers_bucket(peers, addr);
-    *why = wisp__timers_reserve(peers->base, &peers->timers, peers->pool.live + 2 +
-                                peers->base->limits.calls / 4 + peers->timers.count);
+    *why = wisp__timers_reserve(peers->base, &peers->timers);
     if (*why) return NULL;
     peer = (wisp__peer *)wisp__pool_add(peers->base, &peers->pool, why);
     if (!peer) return NULL;
+    peers->timers.owners++;
     peer->addr = *addr;
     peer->next_of_address = *bucket;
     *bucket = wisp__peer_place(peers, peer);
@@ -3370,6 +3412,8 @@ static void wisp__peers_unlink(wisp__peers *peers, wisp__peer *peer) {
     while (wisp__peers_at(peers, *place) != peer)
         place = &wisp__peers_at(peers, *place)->next_of_address;
     *place = peer->next_of_address;
+    wisp__timers_stop(&peers->timers, &peer->timer);
+    peers->timers.owners--;
 }
 
 static void wisp__peers_list(wisp__peers *peers, wisp__peer *peer) {
@@ -3426,6 +3470,13 @@ static void wisp__unstick(wisp__peers *peers, wisp__peer *peer) {
     wisp__chunk_give(peers->base, peers->chunks, stuck, sizeof *stuck + (size_t)stuck->size);
 }
 
+/* The link says that this peer is gone: its timer ends it. */
+static void wisp__peer_closed(wisp__peers *peers, wisp__peer *peer) {
+    if (peer->state >= WISP__LEAVING) return;
+    peer->heard = -WISP__NEVER;
+    wisp__timers_set(&peers->timers, &peer->timer, 0);
+}
+
 /* Hands what waits to the link; what it does not take stays with its peer. */
 static void wisp__post_send(wisp__peers *peers) {
     wisp__post *post = &peers->post;
@@ -3441,11 +3492,29 @@ static void wisp__post_send(wisp__peers *peers) {
         int status = i < looked ? packet->status : WISP_E_AGAIN;
         if (status == WISP_E_AGAIN) peers->base->stats.link_refusals++;
         if (status == WISP_E_AGAIN && peer) wisp__stick(peers, peer, packet);
-        if (status == WISP_E_CLOSED && peer && peer->state != WISP__GONE) {
-            wisp__peer_reason(peer, WISP_E_CLOSED, "the link closed it");
-            peer->heard = -WISP__NEVER;             /* its timer ends it */
-            wisp__timers_set(&peers->timers, &peer->timer, 0);
+        if (status == WISP_E_CLOSED && peer) wisp__peer_closed(peers, peer);
+    }
+}
+
+/* Offers what the link did not take once more, in order. */
+static void wisp__offer_stuck(wisp__peers *peers, wisp__peer *peer) {
+    wisp__post *post = &peers->post;
+    while (peer->stuck_first && !post->broken) {
+        wisp_packet packet;
+        int looked;
+        packet.addr = peer->addr;
+        packet.data = peer->stuck_first + 1;
+        packet.size = peer->stuck_first->size;
+        packet.status = 0;
+        looked = post->link.send(post->link.user, &packet, 1);
+        post->broken = looked < 0;
+        if (looked < 0) peers->base->stats.link_failures++;
+        if (looked < 1 || packet.status == WISP_E_AGAIN) {
+            peers->base->stats.link_refusals++;
+            return;
         }
+        if (packet.status == WISP_E_CLOSED) wisp__peer_closed(peers, peer);
+        wisp__unstick(peers, peer);
     }
 }
 
@@ -3455,16 +3524,18 @@ static uint8_t *wisp__post_buffer(wisp__peers *peers) {
     return post->buffers + (size_t)post->count * (size_t)(peers->base->mtu + WISP__SLACK);
 }
 
-static void wisp__post_add(wisp__peers *peers, const wisp_addr *addr, uint32_t owner, uint8_t *data,
-                           int size) {
+/* `owner`: the peer that keeps it if the link does not take it; NULL: nobody. */
+static void wisp__post_add(wisp__peers *peers, const wisp_addr *addr, wisp__peer *owner,
+                           uint8_t *data, int size) {
     wisp_packet *packet = &peers->post.packets[peers->post.count];
     packet->addr = *addr;
     packet->data = data;
     packet->size = size;
     packet->status = 0;
-    peers->post.owners[peers->post.count++] = owner;
     peers->base->stats.packets_sent++;
     peers->base->stats.bytes_sent += (uint64_t)size;
+    if (owner && owner->stuck_first) wisp__stick(peers, owner, packet);     /* behind those */
+    else peers->post.owners[peers->post.count++] = owner ? owner->slot.id : 0;
 }
 
 /* --- handshake --- */
@@ -3491,7 +3562,7 @@ static void wisp__handshake_send(wisp__peers *peers, wisp__writer *to, const wis
     while (padded && to->at / 8 < WISP__HANDSHAKE_LEAST - 4) wisp__put(to, 0, 8);
     size = (int)(to->at / 8);
     wisp__put(to, wisp__handshake_check(nonce, to->bytes, size), 32);
-    wisp__post_add(peers, addr, 0, to->bytes, size + 4);
+    wisp__post_add(peers, addr, NULL, to->bytes, size + 4);
 }
 
 static void wisp__deny(wisp__peers *peers, const wisp_addr *addr, uint64_t nonce, wisp_result code) {
@@ -3619,8 +3690,8 @@ typedef struct wisp__remote {
     uint64_t          hash;
     wisp_config       own, now;        /* as set; with what it inherits */
     wisp_remote_stats stats;
-    struct wisp__link_out *first;      /* connections, in order (event) */
-    struct wisp__link_out *last;
+    struct wisp__connection *first;      /* connections, in order (event) */
+    struct wisp__connection *last;
     wisp_handler      answer;          /* the one invoke handler (call) */
     void             *answer_user;
     bool              reported;        /* "no handler" was logged */
@@ -3671,7 +3742,10 @@ typedef struct wisp__session {
     struct wisp__request *requests;    /* answers kept, by id (call) */
     int            request_room;
     uint32_t       request_floor;
-    int            abandoned;
+    int            kept_bytes;         /* of answers kept */
+    struct wisp__pending *deferred;    /* calls of theirs that are answered later */
+    int            held_bytes;         /* received out of order */
+    uint64_t       mark;               /* of the last list that named it (host) */
 } wisp__session;
 
 static wisp_result wisp__name_check(const char *name, int *length) {
@@ -3901,7 +3975,8 @@ typedef enum wisp__record {
     WISP__R_EVENT, WISP__R_NOTHING
 } wisp__record;
 
-enum { WISP__PACKET_VALUES = 65536, WISP__RUN_BITS = 24 };
+/* What one packet holds at most, and a run of equal messages takes at most. */
+enum { WISP__PACKET_VALUES = 65536, WISP__PACKET_MESSAGES = 2048, WISP__RUN_BITS = 24 };
 
 /* What waiting is worth: levels of priority per second, so that nothing starves. */
 #define WISP__AGING 50.0
@@ -3962,14 +4037,20 @@ static bool wisp__fill_done(wisp__filler *f, int64_t at) {
     return true;
 }
 
-static bool wisp__fill_carry(wisp__filler *f, wisp__record kind, int channel, uint32_t number) {
+/* Is there memory to note what the next record carries, and an announcement before it? */
+static bool wisp__fill_may(wisp__filler *f) {
+    return f->sender->base->reliable ||
+           wisp__flow_reserve_refs(f->sender->base, &f->session->peer.flow, 2);
+}
+
+static void wisp__fill_carry(wisp__filler *f, wisp__record kind, int channel, uint32_t number) {
     wisp__ref ref;
     ref.kind = (uint8_t)kind;
     ref.channel = (uint8_t)channel;
     ref.count = 1;
     ref.number = number;
-    if (f->sender->base->reliable) return true;
-    return wisp__flow_carry(f->sender->base, &f->session->peer.flow, f->first_ref, ref);
+    if (!f->sender->base->reliable)
+        wisp__flow_carry(&f->session->peer.flow, f->first_ref, ref);
 }
 
 static void wisp__put_section(wisp__filler *f, int delivery, int channel, uint32_t sequence) {
@@ -4010,7 +4091,7 @@ static void wisp__put_message(wisp__writer *to, const wisp__message *m, bool bou
         wisp__put_control(to, WISP__R_INVOKE);
         wisp__put_length(to, id);
         wisp__put(to, m->call & 0xffff, 16);
-        wisp__put_small(to, m->call - floor);
+        wisp__put_small(to, wisp__distance(m->call, floor) > 0 ? m->call - floor : 0);
         wisp__put(to, bound, 1);
     } else {
         wisp__put_control(to, WISP__R_REPLY);
@@ -4046,7 +4127,7 @@ static bool wisp__fill_announcement(wisp__filler *f, int index) {
     wisp__route *route = wisp__route_of(f->sender->base, f->session, index);
     int64_t at;
     int length = (int)strlen(remote->name);
-    if (!route) return false;
+    if (!route || !wisp__fill_may(f)) return false;
     wisp__fill_run(f);
     at = f->to.at;
     wisp__put_control(&f->to, WISP__R_ANNOUNCE);
@@ -4056,21 +4137,24 @@ static bool wisp__fill_announcement(wisp__filler *f, int index) {
     wisp__put(&f->to, 0, 16);
     wisp__put_length(&f->to, 0);
     if (!wisp__fill_done(f, at)) return false;
-    if (!wisp__fill_carry(f, WISP__R_ANNOUNCE, 0, (uint32_t)index)) return false;
+    wisp__fill_carry(f, WISP__R_ANNOUNCE, 0, (uint32_t)index);
     route->known = f->sender->base->reliable ? WISP__HEARD : WISP__TOLD;
     route->told_in = f->session->peer.flow.next;
     return true;
 }
 
-/* The announcement that must stand before a message, if its peer may not have it yet. */
-static wisp__fit wisp__fill_introduce(wisp__filler *f, const wisp__message *m) {
+/* The announcement that must stand before a message, if its peer may not have it yet. When both
+   are too large for one packet the announcement goes alone, and the message waits for its ack. */
+static wisp__fit wisp__fill_introduce(wisp__filler *f, const wisp__message *m, int bytes) {
     wisp__route *route = wisp__route_of(f->sender->base, f->session, m->remote);
-    bool empty = !f->eliciting;
-    if (!route) return WISP__FULL;
+    int name = (int)strlen(f->sender->registry->remotes[m->remote]->name);
+    bool beside = bytes + name + 32 <= wisp__piece_bytes(f->sender->base);
+    if (!route) return WISP__WAITS;
     if (m->type == WISP__REPLY || route->known >= WISP__HEARD) return WISP__FITS;
+    if (route->known == WISP__TOLD && !beside) return WISP__WAITS;
     if (route->known == WISP__TOLD && route->told_in == f->session->peer.flow.next) return WISP__FITS;
-    if (wisp__fill_announcement(f, m->remote)) return WISP__FITS;
-    return empty ? WISP__WAITS : WISP__FULL;
+    if (!wisp__fill_announcement(f, m->remote)) return WISP__FULL;
+    return beside || route->known >= WISP__HEARD ? WISP__FITS : WISP__WAITS;
 }
 
 /* Puts one message into the packet. */
@@ -4078,10 +4162,10 @@ static wisp__fit wisp__fill_message(wisp__filler *f, const wisp__message *m, uin
     wisp__session *s = f->session;
     wisp__filler before;
     wisp__fit fit;
-    bool bound, alone = f->messages == 0;
-    if (f->values + m->values > WISP__PACKET_VALUES && !alone) return WISP__FULL;
-    if (f->messages >= 2048) return WISP__FULL;
-    fit = wisp__fill_introduce(f, m);
+    bool bound;
+    if (f->values + m->values > WISP__PACKET_VALUES && f->messages) return WISP__FULL;
+    if (f->messages >= WISP__PACKET_MESSAGES) return WISP__FULL;
+    fit = wisp__fill_introduce(f, m, wisp__message_bytes(m));
     if (fit != WISP__FITS) return fit;
     before = *f;
     bound = m->type == WISP__REPLY || s->routes[m->remote].known == WISP__BOUND;
@@ -4091,12 +4175,8 @@ static wisp__fit wisp__fill_message(wisp__filler *f, const wisp__message *m, uin
         wisp__put_message(&f->to, m, bound, s->call_floor);
     }
     if (f->to.full) {
-        int64_t at = before.to.at;
-        bool eliciting = f->eliciting;
         *f = before;
-        f->to.at = at;
-        f->eliciting = eliciting;
-        return alone ? WISP__WAITS : WISP__FULL;
+        return WISP__FULL;
     }
     f->eliciting = true;
     f->delivery = m->delivery;
@@ -4112,36 +4192,32 @@ static wisp__fit wisp__fill_message(wisp__filler *f, const wisp__message *m, uin
 static wisp__fit wisp__fill_fragment(wisp__filler *f, const wisp__item *item, uint32_t sequence) {
     const wisp__message *m = item->message;
     int total = wisp__message_bytes(m);
-    int64_t at = f->to.at;
+    int64_t at;
     wisp__fit fit = WISP__FITS;
-    if (item->offset == 0) fit = wisp__fill_introduce(f, m);
+    if (item->offset == 0) fit = wisp__fill_introduce(f, m, item->size);
     if (fit != WISP__FITS) return fit;
+    wisp__fill_run(f);
     at = f->to.at;
     wisp__put_section(f, WISP_RELIABLE, m->channel, sequence);
-    wisp__fill_run(f);
     wisp__put_control(&f->to, WISP__R_FRAGMENT);
     wisp__put(&f->to, item->offset == 0, 1);
     wisp__put(&f->to, item->offset + item->size == total, 1);
     wisp__put(&f->to, (uint64_t)item->size, 16);
     wisp__put_bits(&f->to, m->bytes + item->offset, (int64_t)item->size * 8);
-    if (!wisp__fill_done(f, at)) {
-        f->delivery = 0;
-        f->previous = NULL;
-        return WISP__FULL;
-    }
+    f->previous = NULL;
+    if (!wisp__fill_done(f, at)) return WISP__FULL;
     f->delivery = WISP_RELIABLE;
     f->channel = m->channel;
     f->sequence = sequence + 1;
-    f->previous = NULL;
     return WISP__FITS;
 }
 
 static wisp__fit wisp__fill_item(wisp__filler *f, const wisp__item *item, uint32_t sequence) {
-    wisp__fit fit = item->offset < 0 ? wisp__fill_message(f, item->message, sequence)
-                                     : wisp__fill_fragment(f, item, sequence);
-    if (fit == WISP__FITS &&
-        !wisp__fill_carry(f, WISP__R_EVENT, item->message->channel, sequence))
-        return WISP__FULL;
+    wisp__fit fit;
+    if (!wisp__fill_may(f)) return WISP__WAITS;
+    fit = item->offset < 0 ? wisp__fill_message(f, item->message, sequence)
+                           : wisp__fill_fragment(f, item, sequence);
+    if (fit == WISP__FITS) wisp__fill_carry(f, WISP__R_EVENT, item->message->channel, sequence);
     return fit;
 }
 
@@ -4197,12 +4273,17 @@ static wisp__message *wisp__dequeue(wisp__sender *sender, wisp__session *s, int 
     return m;
 }
 
+/* What waits together: a channel, or all that is not reliable. */
+static int wisp__line_of(const wisp__message *m) {
+    return m->delivery == WISP_RELIABLE ? m->channel : WISP__CHANNELS;
+}
+
 static double wisp__urgency(const wisp__registry *registry, const wisp__message *m) {
     return (double)registry->remotes[m->remote]->now.batch_priority + WISP__AGING * m->time;
 }
 
 /* The route whose first message goes next: lowest priority number, then fired first. -1: none.
-   `only` >= 0 looks at that route alone; `blocked` marks channels that are out of window. */
+   `only` >= 0 looks at that route alone; `blocked` marks lines that wait. */
 static int wisp__queue_pick(const wisp__sender *sender, const wisp__session *s, int only,
                             uint32_t blocked) {
     int best = -1;
@@ -4213,7 +4294,7 @@ static int wisp__queue_pick(const wisp__sender *sender, const wisp__session *s, 
         const wisp__message *m = s->routes[index].first->message;
         double key = wisp__urgency(sender->registry, m);
         if (only >= 0 && index != only) continue;
-        if (m->delivery == WISP_RELIABLE && blocked >> m->channel & 1) continue;
+        if (blocked >> wisp__line_of(m) & 1) continue;
         if (best >= 0 && (key > best_key || (key >= best_key && m->order > best_order))) continue;
         best = index;
         best_key = key;
@@ -4229,16 +4310,16 @@ static wisp__fit wisp__fill_controls(wisp__filler *f) {
     int done = 0;
     for (; done < s->control_count; done++) {
         wisp__control control = s->controls[done];
-        int64_t at;
-        wisp__fill_run(f);
-        at = f->to.at;
+        int64_t at = f->to.at;
+        if (!wisp__fill_may(f)) break;
         wisp__put_control(&f->to, (wisp__record)control.kind);
         wisp__put_length(&f->to, control.number);
         if (!wisp__fill_done(f, at)) break;
-        if (!wisp__fill_carry(f, (wisp__record)control.kind, 0, control.number)) break;
+        wisp__fill_carry(f, (wisp__record)control.kind, 0, control.number);
     }
     s->control_count -= done;
-    memmove(s->controls, s->controls + done, (size_t)s->control_count * sizeof *s->controls);
+    if (s->control_count)
+        memmove(s->controls, s->controls + done, (size_t)s->control_count * sizeof *s->controls);
     while (s->control_count == 0 && s->untold < f->sender->registry->count) {
         wisp__route *route = wisp__route_of(f->sender->base, s, s->untold);
         if (!route) return WISP__FULL;
@@ -4259,10 +4340,11 @@ static wisp__fit wisp__fill_lost(wisp__filler *f) {
     for (int c = 0; c < WISP__CHANNELS; c++) {
         wisp__lane *lane = f->session->peer.lanes[c];
         uint32_t sequence;
-        while (lane && wisp__lane_lost(lane->out, &sequence)) {
-            wisp__fit fit = wisp__fill_item(f, wisp__lane_item(lane->out, sequence), sequence);
-            if (fit != WISP__FITS) return fit;
-            wisp__lane_resent(lane->out, sequence);
+        while (lane && wisp__lane_lost(&lane->out, &sequence)) {
+            wisp__fit fit = wisp__fill_item(f, wisp__lane_item(&lane->out, sequence), sequence);
+            if (fit == WISP__WAITS) break;
+            if (fit == WISP__FULL) return fit;
+            wisp__lane_resent(&lane->out, sequence);
             f->session->peer.stats.messages_resent++;
         }
     }
@@ -4298,7 +4380,7 @@ static wisp__fit wisp__fill_first(wisp__filler *f, wisp__lane_out *out, wisp__it
 }
 
 static wisp__fit wisp__fill_cutting(wisp__filler *f, int channel, uint32_t *blocked) {
-    wisp__lane_out *out = f->session->peer.lanes[channel]->out;
+    wisp__lane_out *out = &f->session->peer.lanes[channel]->out;
     while (out->cutting) {
         wisp__item item;
         int total = wisp__message_bytes(out->cutting);
@@ -4310,7 +4392,7 @@ static wisp__fit wisp__fill_cutting(wisp__filler *f, int channel, uint32_t *bloc
         *blocked |= 1u << channel;
         if (!wisp__window_open(f, out, item.size)) return WISP__FITS;
         fit = wisp__fill_first(f, out, item);
-        if (fit != WISP__FITS) return fit;
+        if (fit != WISP__FITS) return fit == WISP__WAITS ? WISP__FITS : fit;
         out->cut += item.size;
         if (out->cut < total) continue;
         wisp__message_release(f->sender->base, f->sender->chunks, out->cutting);
@@ -4347,7 +4429,7 @@ static wisp__fit wisp__fill_queued(wisp__filler *f, int index, uint32_t *blocked
     wisp__fit fit;
     if (s->routes[index].known == WISP__UNKNOWN && m->type != WISP__REPLY) {
         remote->stats.undeliverable++;
-        s->abandoned++;
+        s->peer.stats.messages_abandoned++;
         wisp__message_release(sender->base, sender->chunks, wisp__dequeue(sender, s, index));
         return WISP__FITS;
     }
@@ -4358,17 +4440,14 @@ static wisp__fit wisp__fill_queued(wisp__filler *f, int index, uint32_t *blocked
         item.message = m;
         item.offset = -1;
         item.size = wisp__message_bytes(m) + 16;
-        if (!lane || !wisp__window_open(f, lane->out, item.size)) {
-            *blocked |= 1u << m->channel;
-            return WISP__FITS;
-        }
+        if (!lane || !wisp__window_open(f, &lane->out, item.size)) return WISP__WAITS;
         if (wisp__message_bytes(m) > wisp__piece_bytes(sender->base)) {
-            lane->out->cutting = wisp__message_whole(sender, m, s->call_floor);
-            lane->out->cut = 0;
-            if (!lane->out->cutting) return WISP__WAITS;
+            lane->out.cutting = wisp__message_whole(sender, m, s->call_floor);
+            lane->out.cut = 0;
+            if (!lane->out.cutting) return WISP__WAITS;
             fit = WISP__FITS;
         } else {
-            fit = wisp__fill_first(f, lane->out, item);
+            fit = wisp__fill_first(f, &lane->out, item);
         }
     } else {
         fit = wisp__fill_message(f, m, 0);
@@ -4380,7 +4459,7 @@ static wisp__fit wisp__fill_queued(wisp__filler *f, int index, uint32_t *blocked
     sender->base->stats.messages_sent++;
     if (f->kept) wisp__message_release(sender->base, sender->chunks, f->kept);
     f->kept = wisp__dequeue(sender, s, index);
-    return m->delivery == WISP_RELIABLE && s->peer.lanes[m->channel]->out->cutting
+    return m->delivery == WISP_RELIABLE && s->peer.lanes[m->channel]->out.cutting
                ? wisp__fill_cutting(f, m->channel, blocked) : WISP__FITS;
 }
 
@@ -4392,8 +4471,14 @@ static wisp__fit wisp__fill(wisp__filler *f, int only) {
     if (fit == WISP__FITS && only < 0) fit = wisp__fill_lost(f);
     for (int c = 0; c < WISP__CHANNELS && fit == WISP__FITS; c++)
         if (f->session->peer.lanes[c]) fit = wisp__fill_cutting(f, c, &blocked);
-    while (fit == WISP__FITS && (index = wisp__queue_pick(f->sender, f->session, only, blocked)) >= 0)
+    while (fit == WISP__FITS &&
+           (index = wisp__queue_pick(f->sender, f->session, only, blocked)) >= 0) {
+        int line = wisp__line_of(f->session->routes[index].first->message);
         fit = wisp__fill_queued(f, index, &blocked);
+        if (fit != WISP__WAITS) continue;
+        blocked |= 1u << line;
+        fit = WISP__FITS;
+    }
     return fit;
 }
 
@@ -4440,7 +4525,7 @@ static void wisp__packet_end(wisp__filler *f) {
     peer->stats.packets_sent++;
     peer->stats.bytes_sent += (uint64_t)size;
     peer->spoke = f->sender->base->time;
-    wisp__post_add(peers, &peer->addr, peer->slot.id, f->packet, size);
+    wisp__post_add(peers, &peer->addr, peer, f->packet, size);
 }
 
 static void wisp__send_acks(wisp__sender *sender, wisp__session *s) {
@@ -4458,7 +4543,7 @@ static void wisp__send_acks(wisp__sender *sender, wisp__session *s) {
 static bool wisp__has_lost(const wisp__session *s) {
     for (int c = 0; c < WISP__CHANNELS; c++) {
         const wisp__lane *lane = s->peer.lanes[c];
-        if (lane && (lane->out->lost || lane->out->cutting)) return true;
+        if (lane && (lane->out.lost || lane->out.cutting)) return true;
     }
     return false;
 }
@@ -4474,19 +4559,15 @@ static bool wisp__may_send(wisp__sender *sender, wisp__session *s) {
 }
 
 /* Sends what waits for a peer, as far as congestion lets. `only` >= 0: one remote alone.
-   true: everything that can leave has left. */
+   true: nothing is left that an ack would not call for. */
 static bool wisp__flush(wisp__sender *sender, wisp__session *s, int only) {
     wisp__flow *flow = &s->peer.flow;
-    bool clear = true;
+    bool acked;
     if (s->peer.state != WISP__JOINED) return true;
     wisp__flow_pace(sender->base, flow, sender->base->time);
-    while (wisp__wants_to_send(sender, s)) {
+    while (wisp__wants_to_send(sender, s) && wisp__may_send(sender, s)) {
         wisp__filler f;
         wisp__fit fit;
-        if (!wisp__may_send(sender, s)) {
-            clear = s->peer.stuck_first == NULL && flow->pace_tokens > 0;
-            break;
-        }
         wisp__packet_begin(&f, sender, s);
         fit = wisp__fill(&f, only);
         if (f.eliciting || f.acks) wisp__packet_end(&f);
@@ -4496,7 +4577,8 @@ static bool wisp__flush(wisp__sender *sender, wisp__session *s, int only) {
     if (!sender->base->reliable && wisp__flow_must_ack(flow, sender->base->time))
         wisp__send_acks(sender, s);
     wisp__peer_timer(sender->peers, &s->peer);
-    return clear;
+    acked = !sender->base->reliable && flow->in_flight > 0 && flow->pace_tokens > 0;
+    return !s->peer.stuck_first && (acked || !wisp__wants_to_send(sender, s));
 }
 
 /* What a packet carried has arrived or is lost. */
@@ -4508,7 +4590,7 @@ static void wisp__fate_told(void *owner, const wisp__ref *ref, bool arrived) {
     wisp__peer *peer = &s->peer;
     wisp__sender *sender = fate->sender;
     if (ref->kind == WISP__R_EVENT) {
-        wisp__lane_out *out = peer->lanes[ref->channel]->out;
+        wisp__lane_out *out = &peer->lanes[ref->channel]->out;
         peer->window_used -= wisp__lane_told(sender->base, sender->chunks, out, ref->number,
                                              ref->count, arrived);
     }
@@ -4542,9 +4624,10 @@ static void wisp__session_free(wisp__sender *sender, wisp__session *s) {
     wisp__base *base = sender->base;
     while (s->active_count) {
         wisp__message_release(base, sender->chunks, wisp__dequeue(sender, s, s->active[0]));
-        s->abandoned++;
+        s->peer.stats.messages_abandoned++;
     }
-    s->abandoned += wisp__peer_abandon(sender->peers, &s->peer);
+    s->peer.stats.messages_abandoned += (uint64_t)wisp__peer_abandon(sender->peers, &s->peer);
+    base->stats.messages_abandoned += s->peer.stats.messages_abandoned;
     wisp__free(base, s->routes, (size_t)s->route_room * sizeof *s->routes);
     wisp__free(base, s->theirs, (size_t)s->their_room * sizeof *s->theirs);
     wisp__free(base, s->controls, (size_t)s->control_room * sizeof *s->controls);
@@ -4565,9 +4648,9 @@ static void wisp__session_free(wisp__sender *sender, wisp__session *s) {
  *   unlinked when none runs; a notice is never lost but by limits.notices.
  * ======================================================================== */
 
-typedef struct wisp__link_out {
+typedef struct wisp__connection {
     wisp__slot   slot;
-    struct wisp__link_out *next;
+    struct wisp__connection *next;
     int          remote;
     bool         once, dead;
     wisp_handler fn;
@@ -4770,12 +4853,13 @@ typedef struct wisp__pending {          /* a call of ours */
     double        deadline, interval;
     wisp_handler  fn, also;             /* also: of wisp_await_reply */
     void         *user, *also_user;
+    wisp_peer     peer;
     wisp_result   result;               /* if done without an answer */
     bool          done, deferred;       /* deferred: a call of theirs to be answered later */
-    wisp_peer     peer;                 /* deferred */
     struct wisp__pending *next_done;
 } wisp__pending;
 
+enum { WISP__TIMER_PEER, WISP__TIMER_CALL };
 enum { WISP__REQUEST_NONE, WISP__REQUEST_RUNS, WISP__REQUEST_DONE };
 
 typedef struct wisp__request {          /* a call of theirs */
@@ -4789,20 +4873,32 @@ typedef struct wisp__calls {
     wisp__base    *base;
     wisp__chunks  *chunks;
     wisp__timers  *timers;
-    wisp__pool     pool;
+    wisp__pool     pool;                       /* ours and the deferred ones */
     wisp__pending *done_first, *done_last;     /* ended, their handlers not yet run */
-    int            waiting;
+    int            ours, deferred;             /* in the pool; each up to limits.calls */
 } wisp__calls;
-
-enum { WISP__TIMER_PEER, WISP__TIMER_CALL };
 
 static wisp__request *wisp__request_at(const wisp__session *s, uint32_t id) {
     return &s->requests[id & (uint32_t)(s->request_room - 1)];
 }
 
-static void wisp__request_forget(wisp__calls *calls, wisp__request *request) {
-    if (request->reply) wisp__message_release(calls->base, calls->chunks, request->reply);
+static void wisp__request_forget(wisp__calls *calls, wisp__session *s, wisp__request *request) {
+    if (request->reply) {
+        s->kept_bytes -= wisp__message_bytes(request->reply);
+        wisp__message_release(calls->base, calls->chunks, request->reply);
+    }
     memset(request, 0, sizeof *request);
+}
+
+/* Keeps the answer for repeats of the call, unless too much is kept for this peer. */
+static void wisp__request_keep(wisp__calls *calls, wisp__session *s, wisp__request *request,
+                               wisp__message *reply) {
+    int bytes = wisp__message_bytes(reply);
+    request->state = WISP__REQUEST_DONE;
+    if (request->reply || bytes > calls->base->limits.queue_bytes - s->kept_bytes) return;
+    s->kept_bytes += bytes;
+    reply->references++;
+    request->reply = reply;
 }
 
 /* The caller has settled every call before `floor`. */
@@ -4812,11 +4908,11 @@ static void wisp__requests_settle(wisp__calls *calls, wisp__session *s, uint32_t
     if (ahead > s->request_room) {
         for (int i = 0; i < s->request_room; i++)
             if (wisp__distance(s->requests[i].id, floor) < 0)
-                wisp__request_forget(calls, &s->requests[i]);
+                wisp__request_forget(calls, s, &s->requests[i]);
     } else {
         for (uint32_t id = s->request_floor; id != floor; id++)
             if (wisp__request_at(s, id)->id == id)
-                wisp__request_forget(calls, wisp__request_at(s, id));
+                wisp__request_forget(calls, s, wisp__request_at(s, id));
     }
     s->request_floor = floor;
 }
@@ -4842,9 +4938,42 @@ static wisp__request *wisp__request_take(wisp__calls *calls, wisp__session *s, u
     }
     request = wisp__request_at(s, id);
     if (request->state && request->id == id) return request;
-    if (request->state) wisp__request_forget(calls, request);
+    if (request->state) wisp__request_forget(calls, s, request);
     request->id = id;
     return request;
+}
+
+/* A slot for a call of ours or a deferred one of theirs; NULL with the reason. */
+static wisp__pending *wisp__call_add(wisp__calls *calls, bool deferred, wisp_result *why) {
+    int *count = deferred ? &calls->deferred : &calls->ours;
+    wisp__pending *call;
+    *why = WISP_E_LIMIT;
+    if (*count >= calls->base->limits.calls) return NULL;
+    *why = wisp__timers_reserve(calls->base, calls->timers);
+    if (*why) return NULL;
+    call = (wisp__pending *)wisp__pool_add(calls->base, &calls->pool, why);
+    if (!call) return NULL;
+    call->timer.kind = WISP__TIMER_CALL;
+    call->deferred = deferred;
+    calls->timers->owners++;
+    ++*count;
+    return call;
+}
+
+static void wisp__call_remove(wisp__calls *calls, wisp__pending *call) {
+    calls->timers->owners--;
+    --*(call->deferred ? &calls->deferred : &calls->ours);
+    wisp__pool_remove(&calls->pool, call);
+}
+
+static void wisp__call_link(wisp__session *s, wisp__pending *call) {
+    call->session = s;
+    call->id = s->next_call++;
+    call->previous = s->calls_last;
+    if (s->calls_last) s->calls_last->next = call;
+    else s->calls_first = call;
+    s->calls_last = call;
+    s->call_floor = s->calls_first->id;
 }
 
 static void wisp__call_unlink(wisp__pending *call) {
@@ -4858,15 +4987,34 @@ static void wisp__call_unlink(wisp__pending *call) {
     call->session = NULL;
 }
 
+/* Forgets what timer, list and window hold of a call of ours. */
+static void wisp__call_settle(wisp__calls *calls, wisp__pending *call) {
+    wisp__timers_stop(calls->timers, &call->timer);
+    wisp__call_unlink(call);
+    if (call->message) wisp__message_release(calls->base, calls->chunks, call->message);
+    call->message = NULL;
+}
+
+static void wisp__deferred_link(wisp__session *s, wisp__pending *call) {
+    call->session = s;
+    call->next = s->deferred;
+    if (call->next) call->next->previous = call;
+    s->deferred = call;
+}
+
+static void wisp__deferred_remove(wisp__calls *calls, wisp__pending *call) {
+    if (call->previous) call->previous->next = call->next;
+    else call->session->deferred = call->next;
+    if (call->next) call->next->previous = call->previous;
+    wisp__call_remove(calls, call);
+}
+
 /* Ends a call without an answer; its handler runs in wisp__calls_finish. */
 static void wisp__call_end(wisp__calls *calls, wisp__pending *call, wisp_result result) {
     if (call->done) return;
     call->done = true;
     call->result = result;
-    wisp__timers_stop(calls->timers, &call->timer);
-    wisp__call_unlink(call);
-    if (call->message) wisp__message_release(calls->base, calls->chunks, call->message);
-    call->message = NULL;
+    wisp__call_settle(calls, call);
     if (calls->done_last) calls->done_last->next_done = call;
     else calls->done_first = call;
     calls->done_last = call;
@@ -4884,7 +5032,8 @@ static wisp__pending *wisp__calls_next_done(wisp__calls *calls) {
 /* A peer is gone: its calls end, its answers are forgotten. */
 static void wisp__calls_leave(wisp__calls *calls, wisp__session *s) {
     while (s->calls_first) wisp__call_end(calls, s->calls_first, WISP_E_CLOSED);
-    for (int i = 0; i < s->request_room; i++) wisp__request_forget(calls, &s->requests[i]);
+    while (s->deferred) wisp__deferred_remove(calls, s->deferred);
+    for (int i = 0; i < s->request_room; i++) wisp__request_forget(calls, s, &s->requests[i]);
     wisp__free(calls->base, s->requests, (size_t)s->request_room * sizeof *s->requests);
     s->requests = NULL;
     s->request_room = 0;
@@ -4979,8 +5128,21 @@ static void wisp__pipe_put(wisp__pipe_side *from, wisp_packet *packet) {
     to->last = parcel;
 }
 
+/* Was a packet before this one refused, to the same address? Then this one is: order. */
+static bool wisp__pipe_refused(const wisp_packet *packets, int at) {
+    for (int i = 0; i < at; i++)
+        if (packets[i].status && memcmp(&packets[i].addr, &packets[at].addr, sizeof(wisp_addr)) == 0)
+            return true;
+    return false;
+}
+
 static int wisp__pipe_send(void *user, wisp_packet *packets, int count) {
-    for (int i = 0; i < count; i++) wisp__pipe_put((wisp__pipe_side *)user, &packets[i]);
+    bool any = false;
+    for (int i = 0; i < count; i++) {
+        if (any && wisp__pipe_refused(packets, i)) packets[i].status = WISP_E_AGAIN;
+        else wisp__pipe_put((wisp__pipe_side *)user, &packets[i]);
+        any = any || packets[i].status;
+    }
     return count;
 }
 
@@ -5210,12 +5372,12 @@ void wisp_simulator_free(wisp_simulator *sim) {
 }
 
 /* ===========================================================================
- * MARK: >>host
- * What: the endpoint: create, update, destroy, what comes in, and the public
- *   calls, which find their objects and hand on to the rooms.
- * Invariants: handlers run only while `updating`; a session that has ended
- *   keeps its slot until its timer frees it, so no pointer dangles while a
- *   packet is read.
+ * MARK: >>session
+ * What: how sessions begin and end, and what comes in for them: packets, the
+ *   records in them, messages in their turn, handed to events and calls.
+ * Invariants: a session that has ended keeps its slot until its timer frees
+ *   it, so no pointer dangles while a packet is read; after every handler its
+ *   state is looked at again.
  * ======================================================================== */
 
 enum { WISP__RECEIVED = 32 };
@@ -5233,10 +5395,10 @@ struct wisp {
     wisp_result  (*accept)(wisp *w, const wisp_addr *from, const void *ticket, int size, void *user);
     double         now, last_now;     /* the caller's time */
     bool           updating, started, destroyed, link_told;
-    wisp_result    why;
+    wisp_result    why, join_failure;
     uint64_t       order;             /* of messages fired */
+    uint64_t       mark;              /* of lists fired to */
     uint8_t       *incoming;
-    void          *await_fn_user;
 };
 
 static wisp_peer wisp__peer_handle(const wisp__session *s) {
@@ -5300,6 +5462,8 @@ static void wisp__end(wisp *w, wisp__session *s, wisp_result result, const char 
         wisp__peers_unlist(&w->peers, peer);
         w->base.stats.leaves++;
     }
+    if (!peer->joiner && !peer->asked) w->peers.strangers--;
+    if (peer->asked && !joined) w->join_failure = result;
     if (result == WISP_E_TIMEOUT) w->base.stats.timeouts++;
     if (peer->told || asked || (peer->asked && !joined))
         wisp__notice_add(&w->events, WISP__ON_LEFT, wisp__peer_handle(s), wisp__remote_handle(NULL),
@@ -5324,8 +5488,8 @@ static void wisp__linger(wisp *w, wisp__session *s) {
         return;
     }
     while (peer->stuck_first) wisp__unstick(&w->peers, peer);
+    peer->state = WISP__GONE;
     if (peer->dirty) {                    /* the flush takes it off the list first */
-        peer->state = WISP__GONE;
         wisp__timers_set(&w->peers.timers, &peer->timer, w->base.time);
         return;
     }
@@ -5423,21 +5587,23 @@ static void wisp__half_open(wisp *w, wisp__session *s) {
     wisp__send_accept(&w->peers, &s->peer);
 }
 
-/* The peer at this address that already has this join; our own join that crosses it in *ours. */
+/* The peer at this address that already has this join; our own join that crosses it in *ours;
+   another join of theirs that is not done in *waiting. */
 static wisp__peer *wisp__known_join(wisp *w, const wisp_addr *addr, uint64_t nonce,
-                                    wisp__peer **ours) {
+                                    wisp__peer **ours, wisp__peer **waiting) {
     wisp__peer *peer = NULL, *same = NULL;
-    *ours = NULL;
+    *ours = *waiting = NULL;
     while ((peer = wisp__peers_find(&w->peers, addr, peer)) != NULL) {
         if (peer->client_nonce == nonce && !peer->joiner) same = peer;
-        if (peer->joiner && peer->state < WISP__LEAVING) *ours = peer;
+        else if (peer->joiner && wisp__peer_asks(peer)) *ours = peer;
+        else if (peer->state == WISP__PENDING || peer->state == WISP__HALF_OPENED) *waiting = peer;
     }
     return same;
 }
 
 static void wisp__on_response(wisp *w, const wisp_addr *addr, uint64_t nonce, wisp__reader *from) {
     wisp__response r;
-    wisp__peer *same, *ours;
+    wisp__peer *same, *ours, *waiting;
     wisp__session *s;
     wisp_result verdict;
     if (!wisp__read_response(from, &r)) {
@@ -5448,12 +5614,14 @@ static void wisp__on_response(wisp *w, const wisp_addr *addr, uint64_t nonce, wi
         w->base.stats.cookies_refused++;
         return;
     }
-    same = wisp__known_join(w, addr, nonce, &ours);
+    same = wisp__known_join(w, addr, nonce, &ours, &waiting);
     if (same) {
         if (same->state == WISP__HALF_OPENED) wisp__send_accept(&w->peers, same);
         return;
     }
     if (ours && ours->client_nonce < nonce) return;
+    if (waiting)
+        wisp__end(w, (wisp__session *)(void *)waiting, WISP_E_REPLACED, "joined anew", false);
     verdict = wisp__judge(w, addr, &r);
     if (verdict < 0) {
         wisp__deny(&w->peers, addr, nonce, verdict);
@@ -5465,7 +5633,7 @@ static void wisp__on_response(wisp *w, const wisp_addr *addr, uint64_t nonce, wi
         wisp__deny(&w->peers, addr, nonce, WISP_E_SERVER_FULL);
         return;
     }
-    if (!s->peer.joiner) w->peers.strangers++;
+    if (!s->peer.asked) w->peers.strangers++;
     s->peer.joiner = false;
     s->peer.client_nonce = nonce;
     s->peer.window_bytes = (int)r.window;
@@ -5516,7 +5684,8 @@ static void wisp__on_handshake(wisp *w, const wisp_packet *packet) {
     nonce = wisp__get(&from, 64);
     if (version != WISP_WIRE_VERSION) {
         asking = wisp__peer_asking(w, &packet->addr, nonce);
-        if (type == WISP__REQUEST) wisp__deny(&w->peers, &packet->addr, nonce, WISP_E_WIRE_VERSION);
+        if (type == WISP__REQUEST && packet->size >= WISP__HANDSHAKE_LEAST)
+            wisp__deny(&w->peers, &packet->addr, nonce, WISP_E_WIRE_VERSION);
         else if (type == WISP__DENY && asking)
             wisp__end(w, (wisp__session *)(void *)asking, WISP_E_WIRE_VERSION,
                       "the other end speaks another wire version", false);
@@ -5543,11 +5712,12 @@ static void wisp__on_handshake(wisp *w, const wisp_packet *packet) {
 /* --- what comes in: records --- */
 
 typedef struct wisp__incoming {
-    wisp__record  kind;           /* WISP__R_EVENT, INVOKE, REPLY */
+    wisp__record  kind;           /* WISP__R_EVENT, INVOKE, REPLY, FRAGMENT; NOTHING: a gap filled */
+    bool          first, last;    /* of a fragment */
     wisp__remote *remote;         /* NULL: not known here */
-    uint32_t      call;
+    uint32_t      call, floor;    /* floor: their calls before it are settled */
     int16_t       result;
-    int64_t       shape_at, data_at, end;
+    int64_t       shape_at, shape_end, data_at, end;     /* bits in the packet */
     wisp_result   readable;       /* WISP_OK, or why the values cannot be read */
     const wisp_value *values;
     int           count;
@@ -5562,8 +5732,10 @@ typedef struct wisp__reading {
     int             delivery, channel;
     uint32_t        sequence;
     wisp__incoming  previous;
-    bool            has_previous, eliciting, whole;
+    bool            has_previous, eliciting;
     int             values, messages;
+    const char     *broken;       /* why the session must end, or NULL */
+    wisp_result     code;         /* with which */
 } wisp__reading;
 
 static void wisp__message_event(wisp *w, wisp__session *s, const wisp__incoming *in,
@@ -5661,31 +5833,36 @@ static wisp_result wisp__give(wisp *w, wisp__session *s, wisp__message *m) {
     return WISP_OK;
 }
 
-/* Answers a call of theirs and keeps the answer. */
-static wisp_result wisp__respond(wisp *w, wisp__session *s, wisp__request *request, uint32_t id,
-                                 wisp__remote *remote, wisp_result code, const wisp_value *values,
-                                 int count) {
-    wisp_result result;
-    wisp__message *m = wisp__compose(w, remote, WISP__REPLY, values, count, &result);
-    if (!m) return result;
+/* The answer to a call of theirs. NULL with the reason. */
+static wisp__message *wisp__answer_make(wisp *w, const wisp__remote *remote, uint32_t id,
+                                        wisp_result code, const wisp_value *values, int count,
+                                        wisp_result *why) {
+    wisp__message *m = wisp__compose(w, remote, WISP__REPLY, values, count, why);
+    if (!m) return NULL;
     m->call = id;
     m->result = (int16_t)code;
-    result = wisp__give(w, s, m);
-    remote->stats.replies_sent++;
-    if (request && request->id == id) {
-        request->state = WISP__REQUEST_DONE;
-        if (request->reply) wisp__message_release(&w->base, &w->chunks, request->reply);
-        request->reply = m;
-    } else {
-        wisp__message_release(&w->base, &w->chunks, m);
-    }
+    return m;
+}
+
+/* Sends an answer, and keeps it with the request (if not NULL) for repeats of the call. */
+static wisp_result wisp__answer_give(wisp *w, wisp__session *s, wisp__request *request,
+                                     wisp__message *m) {
+    wisp__remote *remote = w->registry.remotes[m->remote];
+    wisp_result result = wisp__give(w, s, m);
+    if (result) wisp__error(w, s, remote, result, "the answer of a call was not sent");
+    else remote->stats.replies_sent++;
+    if (request) wisp__request_keep(&w->calls, s, request, m);
+    wisp__message_release(&w->base, &w->chunks, m);
     return result;
 }
 
-static void wisp__refuse(wisp *w, wisp__session *s, wisp__request *request, uint32_t id,
-                         wisp__remote *remote, wisp_result code, const char *text) {
-    wisp_value value = wisp_string(text);
-    wisp__respond(w, s, request, id, remote, code, &value, text[0] ? 1 : 0);
+/* Answers with a code, or with no values when it is WISP_OK. */
+static void wisp__answer_code(wisp *w, wisp__session *s, wisp__request *request, uint32_t id,
+                              wisp__remote *remote, wisp_result code) {
+    wisp_result why;
+    wisp__message *m = wisp__answer_make(w, remote, id, code, NULL, 0, &why);
+    if (m) wisp__answer_give(w, s, request, m);
+    else wisp__error(w, s, remote, why, "the answer of a call was not made");
 }
 
 static void wisp__run_answer(wisp *w, wisp__session *s, wisp__request *request,
@@ -5702,31 +5879,34 @@ static void wisp__run_answer(wisp *w, wisp__session *s, wisp__request *request,
     w->events.running--;
     wisp__events_sweep(&w->events);
     if (s->peer.state != WISP__JOINED || !event.request) return;
-    request = wisp__request_at(s, id);
-    wisp__respond(w, s, request, id, in->remote, WISP_OK, NULL, 0);
+    wisp__answer_code(w, s, request, id, in->remote, event.result);
 }
 
 static void wisp__on_invoked(wisp *w, wisp__session *s, const wisp__incoming *in) {
     wisp_result why;
-    wisp__request *request = wisp__request_take(&w->calls, s, in->call, &why);
     wisp__remote *remote = in->remote ? in->remote : w->registry.remotes[WISP__ON_ERROR];
     wisp__route *route = wisp__route_of(&w->base, s, remote->index);
+    wisp__request *request;
+    wisp__requests_settle(&w->calls, s, in->floor);
+    request = wisp__request_take(&w->calls, s, in->call, &why);
     if (!request || !route) {
-        wisp__refuse(w, s, NULL, in->call, remote, why, "");
+        wisp__answer_code(w, s, NULL, in->call, remote, request ? WISP_E_MEMORY : why);
         return;
     }
     remote->stats.invokes_received++;
     if (request->state) {
         remote->stats.invokes_repeated++;
         if (request->reply) wisp__give(w, s, request->reply);
+        else if (request->state == WISP__REQUEST_DONE)
+            wisp__answer_code(w, s, NULL, in->call, remote, WISP_E_EXPIRED);
     } else if (!in->remote) {
-        wisp__refuse(w, s, request, in->call, remote, WISP_E_NO_REMOTE, "");
+        wisp__answer_code(w, s, request, in->call, remote, WISP_E_NO_REMOTE);
     } else if (!wisp__policy_admit(&remote->now, route, w->base.time)) {
         remote->stats.rate_limited++;
         s->peer.stats.rate_limited++;
-        wisp__refuse(w, s, request, in->call, remote, WISP_E_RATE, "");
+        wisp__answer_code(w, s, request, in->call, remote, WISP_E_RATE);
     } else if (!remote->answer) {
-        wisp__refuse(w, s, request, in->call, remote, WISP_E_NO_HANDLER, "");
+        wisp__answer_code(w, s, request, in->call, remote, WISP_E_NO_HANDLER);
     } else {
         wisp__run_answer(w, s, request, in);
     }
@@ -5735,7 +5915,7 @@ static void wisp__on_invoked(wisp *w, wisp__session *s, const wisp__incoming *in
 static void wisp__run_reply(wisp *w, wisp__pending *call, wisp_event *event) {
     wisp_handler fn = call->fn, also = call->also;
     void *user = call->user, *also_user = call->also_user;
-    wisp__pool_remove(&w->calls.pool, call);
+    wisp__call_remove(&w->calls, call);
     w->events.running++;
     event->user = user;
     if (fn) fn(event);
@@ -5760,9 +5940,7 @@ static void wisp__on_replied(wisp *w, wisp__session *s, const wisp__incoming *in
         event.args = NULL;
         event.count = 0;
     }
-    wisp__timers_stop(w->calls.timers, &call->timer);
-    wisp__call_unlink(call);
-    if (call->message) wisp__message_release(&w->base, &w->chunks, call->message);
+    wisp__call_settle(&w->calls, call);
     wisp__run_reply(w, call, &event);
 }
 
@@ -5795,9 +5973,31 @@ static void wisp__on_event(wisp *w, wisp__session *s, const wisp__incoming *in, 
     wisp__error(w, s, remote, WISP_E_NO_HANDLER, "nobody is connected");
 }
 
-/* A message whose turn it is. */
+/* Runs what waits: calls that ended without an answer, then notices. What their handlers add
+   waits for the next time. */
+static void wisp__dispatch(wisp *w) {
+    wisp__pending *call, *last = w->calls.done_last;
+    while (last && (call = wisp__calls_next_done(&w->calls)) != NULL) {
+        wisp__incoming in;
+        wisp_event event;
+        bool end = call == last;
+        memset(&in, 0, sizeof in);
+        in.remote = w->registry.remotes[call->remote];
+        wisp__message_event(w, NULL, &in, &event);
+        event.peer = call->peer;
+        event.result = call->result;
+        event.text = wisp_result_text(call->result);
+        wisp__run_reply(w, call, &event);
+        if (end) break;
+    }
+    if (w->events.notice_count) wisp__events_notices(&w->events, w, w->now);
+}
+
+/* A message whose turn it is. What happened before it is told before it. */
 static void wisp__deliver(wisp *w, wisp__session *s, const wisp__incoming *in, int delivery,
                           uint64_t number) {
+    if (w->events.notice_count || w->calls.done_first) wisp__dispatch(w);
+    if (s->peer.state != WISP__JOINED || w->destroyed) return;
     if (in->readable) {
         s->peer.stats.bad_messages++;
         wisp__error(w, s, in->remote, in->readable, "message cannot be read");
@@ -5805,9 +6005,1617 @@ static void wisp__deliver(wisp *w, wisp__session *s, const wisp__incoming *in, i
         wisp__on_invoked(w, s, in);
     } else if (in->kind == WISP__R_REPLY) {
         wisp__on_replied(w, s, in);
-    } else if (in->remote) {
+    } else if (in->kind == WISP__R_EVENT && in->remote) {
         wisp__on_event(w, s, in, delivery, number);
+    } else if (in->kind == WISP__R_EVENT) {
+        s->peer.stats.bad_messages++;
+        wisp__error(w, s, NULL, WISP_E_NO_REMOTE, "a message for a name that is not known here");
     }
 }
 
+/* --- records of messages --- */
+
+/* Nothing more is read, and the session ends. */
+static void wisp__break_with(wisp__reading *r, wisp_result code, const char *why) {
+    r->from.failed = true;
+    if (r->broken) return;
+    r->broken = why;
+    r->code = code;
+}
+
+static void wisp__break(wisp__reading *r, const char *why) {
+    wisp__break_with(r, WISP_E_PROTOCOL, why);
+}
+
+/* Values that end where the reader stands afterwards: nothing tells their length. */
+static void wisp__read_bound(wisp__reading *r, wisp__incoming *in, bool own_shape) {
+    wisp__reader at = r->from;
+    if (own_shape) {
+        in->shape_at = at.at;
+        wisp__skip_shape(&at);
+        in->shape_end = at.at;
+    }
+    in->data_at = at.at;
+    if (at.failed) in->readable = WISP_E_BAD_PACKET;
+    else wisp__read_values(r->w, &r->from, in, &r->values);
+    if (in->readable == WISP_E_MEMORY) wisp__break_with(r, WISP_E_MEMORY, "no memory for a message");
+    else if (in->readable) wisp__break(r, "a message that cannot be read");
+    else r->from.at = in->end;
+}
+
+/* Values behind their length in bits: what cannot be read costs nothing but itself. */
+static void wisp__read_unbound(wisp__reading *r, wisp__incoming *in) {
+    int bits = wisp__get_length(&r->from);
+    wisp__reader within = r->from;
+    wisp__skip(&r->from, bits);
+    if (r->from.failed) {
+        wisp__break(r, "a message longer than its packet");
+        return;
+    }
+    within.end = r->from.at;
+    in->shape_at = within.at;
+    wisp__skip_shape(&within);
+    in->shape_end = in->data_at = within.at;
+    in->readable = within.failed ? WISP_E_BAD_PACKET : WISP_OK;
+    if (in->readable || (in->kind == WISP__R_EVENT && !in->remote)) return;
+    within.failed = false;
+    wisp__read_values(r->w, &within, in, &r->values);
+    if (!in->readable && in->end != r->from.at) in->readable = WISP_E_BAD_PACKET;
+}
+
+static void wisp__read_event(wisp__reading *r, wisp__incoming *in, bool bound) {
+    in->kind = WISP__R_EVENT;
+    in->remote = wisp__theirs(&r->w->registry, r->session, wisp__get_length(&r->from));
+    if (!bound) wisp__read_unbound(r, in);
+    else if (in->remote) wisp__read_bound(r, in, true);
+    else wisp__break(r, "a number that was never announced");
+}
+
+static void wisp__read_invoke(wisp__reading *r, wisp__incoming *in) {
+    wisp__session *s = r->session;
+    uint32_t low;
+    int ahead, from_floor;
+    in->kind = WISP__R_INVOKE;
+    in->remote = wisp__theirs(&r->w->registry, s, wisp__get_length(&r->from));
+    low = (uint32_t)wisp__get(&r->from, 16);
+    ahead = wisp__get_small(&r->from);
+    from_floor = (int16_t)(uint16_t)(low - s->request_floor);
+    in->call = s->request_floor + (uint32_t)from_floor;
+    in->floor = in->call - (uint32_t)ahead;
+    if (!wisp__get(&r->from, 1)) wisp__read_unbound(r, in);
+    else if (in->remote) wisp__read_bound(r, in, true);
+    else wisp__break(r, "a number that was never announced");
+}
+
+static void wisp__read_reply(wisp__reading *r, wisp__incoming *in) {
+    in->kind = WISP__R_REPLY;
+    in->call = (uint32_t)wisp__get(&r->from, 16);
+    if (!wisp__get(&r->from, 1)) in->result = (int16_t)(uint16_t)wisp__get(&r->from, 16);
+    if (in->result > 0) wisp__break(r, "a failure that is none");
+    wisp__read_bound(r, in, true);
+}
+
+/* --- turns: what is in order goes on, what is early is kept --- */
+
+/* The last fragment has come: the whole is one record, a message behind its length. */
+static void wisp__read_whole(wisp__reading *r, const wisp__lane_in *lane) {
+    wisp__reading whole = *r;
+    wisp__incoming in;
+    int kind;
+    memset(&in, 0, sizeof in);
+    whole.from = wisp__reader_on(lane->whole, lane->whole_bytes);
+    whole.values = r->w->base.limits.message_values;
+    if (wisp__get(&whole.from, 4) == 8) {
+        wisp__read_event(&whole, &in, false);
+    } else {
+        kind = (int)wisp__get(&whole.from, 4);
+        if (kind == WISP__R_INVOKE) wisp__read_invoke(&whole, &in);
+        else if (kind == WISP__R_REPLY) wisp__read_reply(&whole, &in);
+        else wisp__break(&whole, "fragments of no message");
+    }
+    if (whole.broken) wisp__break_with(r, whole.code, whole.broken);
+    else wisp__deliver(r->w, r->session, &in, WISP_RELIABLE, r->number);
+}
+
+/* What stands at its place in the order. */
+static void wisp__arrive(wisp__reading *r, wisp__lane_in *lane, wisp__incoming *in) {
+    wisp_result result;
+    if (in->kind == WISP__R_NOTHING) return;
+    if (in->kind != WISP__R_FRAGMENT) {
+        wisp__deliver(r->w, r->session, in, WISP_RELIABLE, r->number);
+        return;
+    }
+    r->from.at = in->data_at;
+    result = wisp__lane_assemble(&r->w->base, lane, in->first, &r->from,
+                                 (int)((in->end - in->data_at) / 8));
+    if (result == WISP_E_LIMIT)
+        wisp__log(&r->w->base, WISP_LOG_ERROR, result,
+                  "a peer's message is too large: raise desc.limits.message_bytes");
+    if (result) wisp__break_with(r, result, "fragments that make no message");
+    if (result || !in->last) return;
+    lane->assembling = false;
+    wisp__read_whole(r, lane);
+}
+
+/* Keeps what came early. An event that cannot be read or is not known only keeps its place. */
+static void wisp__hold(wisp__reading *r, wisp__lane *lane, uint32_t sequence,
+                       const wisp__incoming *in) {
+    wisp__base *base = &r->w->base;
+    bool fragment = in->kind == WISP__R_FRAGMENT;
+    bool content = !in->readable && (in->remote || fragment || in->kind == WISP__R_REPLY);
+    int shape = content ? (int)(in->shape_end - in->shape_at) : 0, data_at = (shape + 7) / 8;
+    int64_t data = content ? in->end - in->data_at : 0;
+    int charge = data_at + (int)((data + 7) / 8) + (fragment ? 0 : 16);
+    size_t chunk = sizeof(wisp__held) + (size_t)charge + WISP__SLACK;
+    wisp__reader from = r->from;
+    wisp__held *held;
+    if (r->session->held_bytes + charge > base->limits.window_bytes) {
+        wisp__break(r, "more out of order than the window holds");
+        return;
+    }
+    held = (wisp__held *)wisp__chunk_take(base, &r->w->chunks, chunk);
+    if (!held || wisp__lane_hold(base, &lane->in, sequence, held)) {
+        wisp__chunk_give(base, &r->w->chunks, held, chunk);
+        wisp__break_with(r, WISP_E_MEMORY, "no memory for what came out of order");
+        return;
+    }
+    memset(held, 0, sizeof *held);
+    held->chunk_bytes = (int)chunk;
+    held->kind = (uint8_t)(content || in->kind == WISP__R_INVOKE ? in->kind : WISP__R_NOTHING);
+    held->first = in->first;
+    held->last = in->last;
+    held->remote = in->remote ? in->remote->index : -1;
+    held->call = in->call;
+    held->floor = in->floor;
+    held->result = in->result;
+    held->charge = charge;
+    held->shape_bits = shape;
+    held->data_bits = data;
+    from.at = in->shape_at;
+    wisp__get_bits(&from, held->bytes, shape);
+    from.at = in->data_at;
+    wisp__get_bits(&from, held->bytes + data_at, data);
+    r->session->held_bytes += charge;
+    if (held->kind == WISP__R_NOTHING)
+        wisp__deliver(r->w, r->session, in, WISP_RELIABLE, r->number);   /* reports it */
+}
+
+static void wisp__arrive_held(wisp__reading *r, wisp__lane_in *lane, const wisp__held *held) {
+    wisp__incoming in;
+    wisp__reading kept = *r;
+    int data_at = (held->shape_bits + 7) / 8;
+    memset(&in, 0, sizeof in);
+    in.kind = (wisp__record)held->kind;
+    in.first = held->first;
+    in.last = held->last;
+    in.remote = held->remote >= 0 ? r->w->registry.remotes[held->remote] : NULL;
+    in.call = held->call;
+    in.floor = held->floor;
+    in.result = held->result;
+    in.data_at = (int64_t)data_at * 8;
+    in.end = in.data_at + held->data_bits;
+    kept.from = wisp__reader_on(held->bytes, data_at + (int)((held->data_bits + 7) / 8));
+    kept.values = wisp__max_int(WISP__PACKET_VALUES, r->w->base.limits.message_values);
+    if ((in.kind == WISP__R_EVENT || in.kind == WISP__R_REPLY || in.kind == WISP__R_INVOKE) &&
+        held->shape_bits)
+        wisp__read_values(r->w, &kept.from, &in, &kept.values);
+    wisp__arrive(&kept, lane, &in);
+    if (kept.broken) wisp__break_with(r, kept.code, kept.broken);
+}
+
+/* The session may end in a handler; then its lanes are gone. */
+static bool wisp__goes_on(const wisp__reading *r) {
+    return !r->broken && r->session->peer.state == WISP__JOINED;
+}
+
+static void wisp__arrive_in_order(wisp__reading *r, wisp__lane *lane, wisp__incoming *in) {
+    wisp__held *held;
+    lane->in.next++;
+    wisp__arrive(r, &lane->in, in);
+    while (wisp__goes_on(r) && (held = wisp__lane_next_held(&lane->in)) != NULL) {
+        lane->in.next++;
+        r->session->held_bytes -= held->charge;
+        wisp__arrive_held(r, &lane->in, held);
+        wisp__chunk_give(&r->w->base, &r->w->chunks, held, (size_t)held->chunk_bytes);
+    }
+}
+
+static void wisp__take_turn(wisp__reading *r, wisp__incoming *in) {
+    wisp__base *base = &r->w->base;
+    wisp__lane *lane;
+    uint32_t sequence;
+    if (r->broken) return;
+    if (++r->messages > base->limits.packet_messages || !r->delivery) {
+        wisp__break(r, r->delivery ? "too many messages in a packet" : "a message before a section");
+        return;
+    }
+    if (r->delivery != WISP_RELIABLE) {
+        wisp__deliver(r->w, r->session, in, r->delivery, r->number);
+        return;
+    }
+    lane = wisp__peer_lane(base, &r->session->peer, r->channel);
+    if (!lane) {
+        wisp__break_with(r, WISP_E_MEMORY, "no memory for a channel");
+        return;
+    }
+    switch (wisp__lane_turn(base, &lane->in, r->sequence++, &sequence)) {
+    case WISP__NOW: wisp__arrive_in_order(r, lane, in); break;
+    case WISP__EARLY: wisp__hold(r, lane, sequence, in); break;
+    case WISP__AGAIN: break;
+    case WISP__BEYOND: wisp__break(r, "a sequence number beyond the window"); break;
+    }
+}
+
+/* --- control records --- */
+
+static void wisp__read_section(wisp__reading *r) {
+    r->delivery = (int)wisp__get(&r->from, 2);
+    r->channel = (int)wisp__get(&r->from, 4);
+    r->has_previous = false;
+    if (r->delivery == WISP_RELIABLE) r->sequence = (uint32_t)wisp__get(&r->from, 16);
+    if (r->from.failed || !r->delivery) wisp__break(r, "a section of no delivery");
+}
+
+static void wisp__read_fragment(wisp__reading *r) {
+    wisp__incoming in;
+    int bytes;
+    memset(&in, 0, sizeof in);
+    in.kind = WISP__R_FRAGMENT;
+    in.first = wisp__get(&r->from, 1) != 0;
+    in.last = wisp__get(&r->from, 1) != 0;
+    bytes = (int)wisp__get(&r->from, 16);
+    in.data_at = r->from.at;
+    wisp__skip(&r->from, (int64_t)bytes * 8);
+    in.end = r->from.at;
+    r->has_previous = false;
+    if (r->from.failed || !bytes || r->delivery != WISP_RELIABLE) wisp__break(r, "a bad fragment");
+    wisp__take_turn(r, &in);
+}
+
+/* Learns their number for a name. A name that nobody registered here takes no memory. */
+static void wisp__learn(wisp__reading *r, int number, const char *name, int length, bool readable) {
+    wisp *w = r->w;
+    wisp__session *s = r->session;
+    wisp__remote *remote = readable ? wisp__registry_find(&w->registry, name, length) : NULL;
+    wisp__route *route;
+    if (remote && remote->index < WISP__RESERVED) remote = NULL;
+    if (!remote || wisp__grow(&w->base, (void **)&s->theirs, &s->their_room, number + 1,
+                              w->base.limits.remotes, sizeof *s->theirs)) {
+        w->base.stats.names_unknown++;
+        wisp__control_add(&w->base, s, WISP__R_UNKNOWN, number);
+        return;
+    }
+    if (s->theirs[number] && s->theirs[number] != remote->index + 1) {
+        wisp__break(r, "a number that was announced for another name");
+        return;
+    }
+    s->theirs[number] = (uint16_t)(remote->index + 1);
+    wisp__control_add(&w->base, s, WISP__R_BOUND, number);
+    route = wisp__route_of(&w->base, s, remote->index);
+    if (!route || route->known != WISP__UNKNOWN) return;
+    route->known = WISP__UNTOLD;              /* they know it now: tell ours anew */
+    s->untold = wisp__min_int(s->untold, remote->index);
+}
+
+static void wisp__read_announcement(wisp__reading *r) {
+    char name[WISP__NAME_BYTES + WISP__SLACK];
+    int number = wisp__get_length(&r->from), length = wisp__get_length(&r->from), codec;
+    if (length < 1 || length > WISP__NAME_BYTES || number > 0xffff) {
+        wisp__break(r, "an announcement out of range");
+        return;
+    }
+    wisp__get_bits(&r->from, (uint8_t *)name, (int64_t)length * 8);
+    name[length] = 0;
+    wisp__skip(&r->from, 8);                                /* version of the schema */
+    codec = (int)wisp__get(&r->from, 8);
+    wisp__skip(&r->from, (int64_t)wisp__get_length(&r->from) * 8);
+    if (r->from.failed) wisp__break(r, "an announcement cut short");
+    else wisp__learn(r, number, name, length, codec == 0);
+}
+
+/* They have bound our number, or do not know its name. */
+static void wisp__read_answer(wisp__reading *r, bool bound) {
+    wisp *w = r->w;
+    wisp__session *s = r->session;
+    int index = wisp__get_length(&r->from) + WISP__RESERVED;
+    wisp__route *route;
+    if (r->from.failed || index >= w->registry.count) {
+        wisp__break(r, "a number that was never given");
+        return;
+    }
+    route = wisp__route_of(&w->base, s, index);
+    if (!route || route->known == WISP__UNTOLD) return;
+    if (bound) {
+        route->known = WISP__BOUND;
+    } else if (route->known != WISP__BOUND && route->known != WISP__UNKNOWN) {
+        route->known = WISP__UNKNOWN;
+        w->registry.remotes[index]->stats.unknown++;
+        for (wisp__pending *call = s->calls_first, *next; call; call = next) {
+            next = call->next;
+            if (call->remote == index) wisp__call_end(&w->calls, call, WISP_E_NO_REMOTE);
+        }
+    }
+}
+
+static void wisp__read_leave(wisp__reading *r) {
+    char text[256 + WISP__SLACK];
+    wisp_result code = (int16_t)(uint16_t)wisp__get(&r->from, 16);
+    int length = wisp__get_length(&r->from);
+    if (r->from.failed || length > 255 || code > 0) {
+        wisp__break(r, "a goodbye out of range");
+        return;
+    }
+    wisp__get_bits(&r->from, (uint8_t *)text, (int64_t)length * 8);
+    text[length] = 0;
+    if (r->from.failed) wisp__break(r, "a goodbye cut short");
+    else wisp__end(r->w, r->session, code, text, false);
+}
+
+/* false: the end of the packet. */
+static bool wisp__read_control(wisp__reading *r, int kind) {
+    wisp__incoming in;
+    memset(&in, 0, sizeof in);
+    if (kind == WISP__R_END) return false;
+    r->eliciting = true;
+    switch (kind) {
+    case WISP__R_SECTION: wisp__read_section(r); break;
+    case WISP__R_FRAGMENT: wisp__read_fragment(r); break;
+    case WISP__R_ANNOUNCE: wisp__read_announcement(r); break;
+    case WISP__R_BOUND: wisp__read_answer(r, true); break;
+    case WISP__R_UNKNOWN: wisp__read_answer(r, false); break;
+    case WISP__R_PING: break;
+    case WISP__R_LEAVE: wisp__read_leave(r); break;
+    case WISP__R_INVOKE:
+        wisp__read_invoke(r, &in);
+        r->has_previous = false;
+        wisp__take_turn(r, &in);
+        break;
+    case WISP__R_REPLY:
+        wisp__read_reply(r, &in);
+        r->has_previous = false;
+        wisp__take_turn(r, &in);
+        break;
+    default: wisp__break(r, "a record of no kind"); break;
+    }
+    return true;
+}
+
+/* --- packets --- */
+
+/* The same message again, `count` times. */
+static void wisp__read_run(wisp__reading *r) {
+    int count = wisp__get_small(&r->from) + 1;
+    if (!r->has_previous || r->from.failed) wisp__break(r, "a repeat of nothing");
+    for (int i = 0; i < count && wisp__goes_on(r); i++) {
+        wisp__incoming in = r->previous;
+        wisp__read_values(r->w, &r->from, &in, &r->values);
+        if (in.readable) wisp__break(r, "a repeat that cannot be read");
+        wisp__take_turn(r, &in);
+    }
+}
+
+/* false: the end of the packet. */
+static bool wisp__read_record(wisp__reading *r) {
+    wisp__reader *from = &r->from, rest = r->from;
+    wisp__incoming in;
+    int left = (int)(from->end - from->at < 8 ? from->end - from->at : 8);
+    if (left < 8 && wisp__get(&rest, left) == 0) return false;
+    if (wisp__get(from, 1)) {
+        if (!r->has_previous) {
+            wisp__break(r, "a message like none before");
+            return false;
+        }
+        in = r->previous;
+        wisp__read_bound(r, &in, false);
+    } else {
+        bool bound = wisp__get(from, 1) != 0;
+        if (!bound && wisp__get(from, 1)) {
+            wisp__read_run(r);
+            return true;
+        }
+        if (!bound && !wisp__get(from, 1)) return wisp__read_control(r, (int)wisp__get(from, 4));
+        memset(&in, 0, sizeof in);
+        wisp__read_event(r, &in, bound);
+        r->has_previous = bound;
+    }
+    r->eliciting = true;
+    r->previous = in;
+    wisp__take_turn(r, &in);
+    return true;
+}
+
+static void wisp__read_body(wisp__reading *r, bool acks) {
+    wisp__peer *peer = &r->session->peer;
+    wisp *w = r->w;
+    if (acks) {
+        wisp__fate fate;
+        wisp__ack_news news;
+        fate.sender = &w->sender;
+        fate.session = r->session;
+        news = wisp__flow_get_acks(&w->base, &peer->flow, &r->from, w->base.time, wisp__fate_told,
+                                   &fate);
+        peer->stats.packets_acked += (uint64_t)news.acked;
+        peer->stats.packets_lost += (uint64_t)news.lost;
+        if (news.bad) wisp__break(r, "acks of what was never sent");
+    }
+    while (wisp__goes_on(r) && wisp__read_record(r) && !w->destroyed) {
+    }
+    if (r->from.failed && !r->broken) wisp__break(r, "a record longer than its packet");
+}
+
+/* A packet whose tag is right. */
+static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet, int head,
+                            uint64_t number) {
+    const uint8_t *bytes = (const uint8_t *)packet->data;
+    wisp__peer *peer = &s->peer;
+    wisp__reading r;
+    peer->stats.packets_received++;
+    peer->stats.bytes_received += (uint64_t)packet->size;
+    peer->heard = w->base.time;
+    if (w->base.reliable) {
+        peer->received_in_order = number;
+    } else if (wisp__flow_is_duplicate(&peer->flow, number)) {
+        peer->stats.packets_duplicate++;
+        return;
+    } else {
+        wisp__flow_note(&peer->flow, number, w->base.time);
+    }
+    if (peer->state == WISP__HALF_OPENED) wisp__confirm(w, s);
+    memset(&r, 0, sizeof r);
+    r.w = w;
+    r.session = s;
+    r.number = number;
+    r.from = wisp__reader_on(bytes + head, packet->size - head);
+    r.values = wisp__max_int(WISP__PACKET_VALUES, w->base.limits.message_values);
+    if (bytes[0] & 0x7c) wisp__break(&r, "flags of no meaning");
+    wisp__read_body(&r, (bytes[0] & WISP__FLAG_ACKS) != 0);
+    if (r.broken) {
+        w->base.stats.packets_malformed++;
+        wisp__log(&w->base, WISP_LOG_WARNING, r.code, "session ended: %s", r.broken);
+        wisp__end(w, s, r.code, r.broken, true);
+    }
+    if (peer->state != WISP__JOINED) return;
+    if (r.eliciting && !w->base.reliable) wisp__flow_owe_ack(&peer->flow, w->base.time);
+    wisp__peers_mark(&w->peers, peer);
+}
+
+/* Finds the session by address and tag: there may be one that another is about to replace. */
+static void wisp__on_session_packet(wisp *w, const wisp_packet *packet) {
+    const uint8_t *bytes = (const uint8_t *)packet->data;
+    int head = w->base.reliable ? 5 : bytes[0] & WISP__FLAG_WIDE ? 9 : 7;
+    wisp__peer *peer = NULL;
+    bool known = false;
+    while (packet->size >= head && (peer = wisp__peers_find(&w->peers, &packet->addr, peer)) != NULL) {
+        uint64_t number = peer->received_in_order + 1;
+        if (peer->state != WISP__JOINED && peer->state != WISP__HALF_OPENED) continue;
+        known = true;
+        if (head > 5)
+            number = wisp__flow_number(&peer->flow, wisp__load_part(bytes + 5, head - 5),
+                                       (head - 5) * 8);
+        if (wisp__seal_tag(&peer->seal, peer->joiner, number ^ (uint64_t)bytes[0] << 56, bytes + 5,
+                           packet->size - 5) != wisp__get_tag(bytes + 1))
+            continue;
+        wisp__on_packet(w, (wisp__session *)(void *)peer, packet, head, number);
+        return;
+    }
+    if (known) w->base.stats.packets_bad_tag++;
+    else w->base.stats.packets_foreign++;
+}
+
+static void wisp__on_datagram(wisp *w, const wisp_packet *packet) {
+    wisp_total_stats *stats = &w->base.stats;
+    stats->packets_received++;
+    if (packet->size > 0) stats->bytes_received += (uint64_t)packet->size;
+    if (packet->size <= 0) stats->packets_empty++;
+    else if (packet->size > w->base.mtu) stats->packets_oversized++;
+    else if (*(const uint8_t *)packet->data & WISP__FLAG_SESSION) wisp__on_session_packet(w, packet);
+    else wisp__on_handshake(w, packet);
+}
+
+/* --- timers --- */
+
+static void wisp__on_silence(wisp *w, wisp__session *s) {
+    wisp__peer *peer = &s->peer;
+    double now = w->base.time;
+    wisp__fate fate;
+    fate.sender = &w->sender;
+    fate.session = s;
+    if (now >= peer->heard + w->base.timeout) {
+        if (peer->heard < 0) wisp__end(w, s, WISP_E_CLOSED, "the link closed it", false);
+        else wisp__end(w, s, WISP_E_TIMEOUT, "nothing was heard any more", false);
+        return;
+    }
+    if (now >= peer->flow.loss_time) {
+        peer->stats.packets_lost += (uint64_t)wisp__flow_detect_loss(
+            &w->base, &peer->flow, now, wisp__fate_told, &fate);
+    } else if (peer->flow.in_flight && now >= peer->flow.last_eliciting + wisp__flow_pto(&peer->flow)) {
+        wisp__flow_probe(&peer->flow, wisp__fate_told, &fate);
+        s->ping = true;
+    }
+    if (now >= peer->spoke + w->base.timeout / 4) s->ping = true;
+    wisp__peers_mark(&w->peers, peer);          /* the flush sets the timer anew */
+}
+
+static void wisp__on_peer_timer(wisp *w, wisp__session *s) {
+    wisp__peer *peer = &s->peer;
+    switch (peer->state) {
+    case WISP__REQUESTING:
+    case WISP__RESPONDING:
+        if (w->base.time >= peer->started + w->base.timeout)
+            wisp__end(w, s, WISP_E_TIMEOUT, "no answer", false);
+        else
+            wisp__handshake_retry(&w->peers, peer);
+        break;
+    case WISP__PENDING:
+    case WISP__HALF_OPENED: wisp__end(w, s, WISP_E_TIMEOUT, "never came in", false); break;
+    case WISP__JOINED: wisp__on_silence(w, s); break;
+    case WISP__LEAVING:
+    case WISP__GONE: wisp__linger(w, s); break;
+    }
+}
+
+/* Ends the call, or repeats it where the delivery may have lost it. */
+static void wisp__on_call_timer(wisp *w, wisp__pending *call) {
+    if (w->base.time >= call->deadline || !call->message) {
+        wisp__call_end(&w->calls, call, WISP_E_TIMEOUT);
+        return;
+    }
+    wisp__give(w, call->session, call->message);
+    wisp__timers_set(w->calls.timers, &call->timer,
+                     wisp__min(call->deadline, w->base.time + call->interval));
+}
+
+#define WISP__OWNER(type, member, pointer) \
+    ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+
+/* What is due; what is set anew meanwhile waits for the next update. */
+static void wisp__run_timers(wisp *w) {
+    wisp__timer *timer;
+    for (int left = w->peers.timers.count; left > 0; left--) {
+        timer = wisp__timers_due(&w->peers.timers, w->base.time);
+        if (!timer) return;
+        if (timer->kind == WISP__TIMER_CALL)
+            wisp__on_call_timer(w, WISP__OWNER(wisp__pending, timer, timer));
+        else
+            wisp__on_peer_timer(w, (wisp__session *)(void *)WISP__OWNER(wisp__peer, timer, timer));
+    }
+}
+
+/* Sends what waits for those that have something to send. */
+static void wisp__flush_dirty(wisp *w) {
+    wisp__peer *peer = w->peers.dirty, *next;
+    w->peers.dirty = NULL;
+    for (; peer; peer = next) {
+        bool again;
+        next = peer->next_dirty;
+        peer->dirty = false;
+        wisp__offer_stuck(&w->peers, peer);
+        again = !wisp__flush(&w->sender, (wisp__session *)(void *)peer, -1);
+        if (again || peer->stuck_first) wisp__peers_mark(&w->peers, peer);
+    }
+    wisp__post_send(&w->peers);
+}
+
+/* Runs all rooms' checks: for tests. */
+WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session *s) {
+    int queued = 0, bytes = 0;
+    if (s->peer.state != WISP__JOINED) return;
+    if (!w->base.reliable) wisp__flow_check(&s->peer.flow);
+    for (int c = 0; c < WISP__CHANNELS; c++)
+        if (s->peer.lanes[c]) wisp__lane_check(&w->base, s->peer.lanes[c]);
+    for (int i = 0; i < s->active_count; i++)
+        for (wisp__entry *e = s->routes[s->active[i]].first; e; e = e->next) {
+            queued++;
+            bytes += wisp__message_bytes(e->message);
+        }
+    WISP_ASSERT(queued == s->queued && bytes == s->queued_bytes);
+    WISP_ASSERT(s->held_bytes >= 0 && s->held_bytes <= w->base.limits.window_bytes);
+    WISP_ASSERT(s->kept_bytes >= 0 && s->peer.window_used >= 0);
+    (void)queued;
+    (void)bytes;
+}
+
+/* ===========================================================================
+ * MARK: >>host
+ * What: the endpoint: create, update, destroy; the public calls, which find
+ *   their objects and hand on to the rooms.
+ * Invariants: handlers run only while `updating`; a call that fails has
+ *   changed nothing.
+ * ======================================================================== */
+
+/* --- create --- */
+
+static void wisp__desc_defaults(wisp_desc *desc) {
+    desc->max_peers = wisp__default_int(desc->max_peers, 64);
+    desc->link.mtu = wisp__default_int(desc->link.mtu, 1200);
+    if (!(desc->timeout > 0)) desc->timeout = 10;
+    if (!desc->app) desc->app = "";
+    wisp__limits_defaults(&desc->limits, desc->max_peers);
+}
+
+static bool wisp__limits_valid(const wisp_limits *l) {
+    return l->remotes >= 0 && l->connections >= 0 && l->message_bytes >= 0 &&
+           l->message_values >= 0 && l->map_pairs >= 0 && l->nesting >= 0 &&
+           l->queue_messages >= 0 && l->queue_bytes >= 0 && l->window_items >= 0 &&
+           l->window_bytes >= 0 && l->window_packets >= 0 && l->calls >= 0 &&
+           l->calls_remembered >= 0 && l->packet_messages >= 0 && l->update_packets >= 0 &&
+           l->notices >= 0;
+}
+
+static wisp_result wisp__desc_validate(const wisp_desc *desc) {
+    const wisp_link *link = &desc->link;
+    if (!link->send || !link->recv) return WISP_E_ARGUMENT;
+    if (link->mtu && (link->mtu < 256 || link->mtu > 65000)) return WISP_E_ARGUMENT;
+    if (desc->max_peers < 0 || desc->max_peers > 16384) return WISP_E_ARGUMENT;
+    if (!(desc->timeout >= 0 && desc->timeout <= 1e9)) return WISP_E_ARGUMENT;
+    if (desc->app && strlen(desc->app) > 64) return WISP_E_TOO_BIG;
+    if (!desc->memory.alloc != !desc->memory.free) return WISP_E_ARGUMENT;
+    return wisp__limits_valid(&desc->limits) ? WISP_OK : WISP_E_ARGUMENT;
+}
+
+/* Keys from the seed, the caller's entropy or the system's. */
+static wisp_result wisp__seed(const wisp_desc *desc, wisp__peers *peers) {
+    uint64_t keys[4] = { 0, 0, 0, 0 };
+    wisp_entropy entropy = desc->entropy;
+#ifndef WISP_NO_OS
+    if (!entropy) entropy = wisp__system_entropy;
+#endif
+    if (desc->seed)
+        for (int i = 0; i < 4; i++) keys[i] = wisp__mix(desc->seed + (uint64_t)i);
+    else if (!entropy || !entropy(desc->user, keys, (int)sizeof keys))
+        return WISP_E_ENTROPY;
+    peers->secret.key[0] = keys[0];
+    peers->secret.key[1] = keys[1];
+    peers->cookie_key[0] = keys[2];
+    peers->cookie_key[1] = keys[3];
+    return WISP_OK;
+}
+
+static size_t wisp__buffer_bytes(const wisp *w, int packets) {
+    return (size_t)packets * (size_t)(w->base.mtu + WISP__SLACK);
+}
+
+/* Lets the rooms know of each other. Nothing is allocated yet. */
+static void wisp__wire(wisp *w, const wisp_desc *desc) {
+    w->base.memory = desc->memory;
+    w->base.limits = desc->limits;
+    w->base.log = desc->log;
+    w->base.user = desc->user;
+    w->base.mtu = desc->link.mtu;
+    w->base.reliable = desc->link.reliable;
+    w->base.timeout = desc->timeout;
+    w->accept = desc->accept;
+    w->packer.base = w->registry.base = w->peers.base = w->events.base = w->calls.base = &w->base;
+    w->sender.base = &w->base;
+    w->peers.chunks = w->calls.chunks = w->sender.chunks = &w->chunks;
+    w->events.registry = w->sender.registry = &w->registry;
+    w->sender.peers = &w->peers;
+    w->calls.timers = &w->peers.timers;
+    w->peers.post.link = desc->link;
+    w->peers.app_version = desc->app_version;
+    w->peers.max_peers = desc->max_peers;
+    w->peers.refuse_joins = desc->refuse_joins;
+    memcpy(w->peers.app, desc->app, strlen(desc->app));
+    wisp__pool_init(&w->peers.pool, 2 * desc->max_peers, sizeof(wisp__session), 4);
+    wisp__pool_init(&w->events.pool, desc->limits.connections, sizeof(wisp__connection), 32);
+    wisp__pool_init(&w->calls.pool, 2 * desc->limits.calls, sizeof(wisp__pending), 16);
+}
+
+static wisp_result wisp__start(wisp *w) {
+    static const char *const reserved[] = { WISP_JOINED, WISP_LEFT, WISP_ERROR };
+    wisp_result why = WISP_OK;
+    w->peers.table_room = wisp__power_of_two(2 * w->peers.max_peers);
+    w->peers.table = (uint32_t *)wisp__alloc(&w->base, (size_t)w->peers.table_room * 4);
+    w->incoming = (uint8_t *)wisp__alloc(&w->base, wisp__buffer_bytes(w, WISP__RECEIVED));
+    w->peers.post.buffers = (uint8_t *)wisp__alloc(&w->base,
+                                                   wisp__buffer_bytes(w, WISP__POST_PACKETS));
+    if (!w->peers.table || !w->incoming || !w->peers.post.buffers) return WISP_E_MEMORY;
+    for (int i = 0; i < WISP__RESERVED && why == WISP_OK; i++)
+        wisp__registry_add(&w->registry, reserved[i], &why);
+    return why;
+}
+
+static void wisp__release(wisp *w) {
+    wisp__base base;
+    for (int i = 0; i < w->peers.pool.made; i++) {
+        wisp__session *s = wisp__session_at(w, i);
+        if (!s) continue;
+        while (s->peer.stuck_first) wisp__unstick(&w->peers, &s->peer);
+        wisp__flow_free(&w->base, &s->peer.flow);
+    }
+    wisp__pool_free(&w->base, &w->peers.pool);
+    wisp__pool_free(&w->base, &w->calls.pool);
+    wisp__events_free(&w->events);
+    wisp__registry_free(&w->registry);
+    wisp__packer_free(&w->packer);
+    wisp__arena_free(&w->base, &w->arena);
+    wisp__chunks_free(&w->base, &w->chunks);
+    wisp__free(&w->base, w->peers.timers.heap,
+               (size_t)w->peers.timers.room * sizeof *w->peers.timers.heap);
+    wisp__free(&w->base, w->peers.table, (size_t)w->peers.table_room * 4);
+    wisp__free(&w->base, w->incoming, wisp__buffer_bytes(w, WISP__RECEIVED));
+    wisp__free(&w->base, w->peers.post.buffers, wisp__buffer_bytes(w, WISP__POST_PACKETS));
+    base = w->base;
+    wisp__free(&base, w, sizeof *w);
+    WISP_ASSERT(base.stats.memory == 0);
+}
+
+wisp *wisp_create(const wisp_desc *desc, wisp_result *why) {
+    wisp_desc full;
+    wisp_result ignored, *result = why ? why : &ignored;
+    wisp__base base;
+    wisp *w;
+    *result = desc ? wisp__desc_validate(desc) : WISP_E_ARGUMENT;
+    if (*result) return NULL;
+    full = *desc;
+    wisp__desc_defaults(&full);
+    *result = WISP_E_MEMORY;
+    if (!wisp__allocator_defaults(&full.memory)) return NULL;
+    memset(&base, 0, sizeof base);
+    base.memory = full.memory;
+    w = (wisp *)wisp__alloc(&base, sizeof *w);
+    if (!w) return NULL;
+    w->base.stats = base.stats;
+    wisp__wire(w, &full);
+    *result = wisp__seed(&full, &w->peers);
+    if (*result == WISP_OK) *result = wisp__start(w);
+    if (*result == WISP_OK) return w;
+    wisp__release(w);
+    return NULL;
+}
+
+/* --- destroy --- */
+
+static void wisp__destroy_now(wisp *w) {
+    w->destroyed = w->updating = true;
+    for (int i = 0; i < w->peers.pool.made; i++) {
+        wisp__session *s = wisp__session_at(w, i);
+        if (!s) continue;
+        wisp__end(w, s, WISP_OK, "closed", true);
+        for (int repeat = 0; repeat < 2 && s->peer.state == WISP__LEAVING; repeat++)
+            wisp__send_leave(&w->sender, s);
+    }
+    wisp__post_send(&w->peers);
+    w->events.notice_count = 0;
+    wisp__dispatch(w);              /* the handlers of calls that have ended */
+    w->events.notice_count = 0;
+    wisp__post_send(&w->peers);
+    wisp__release(w);
+}
+
+void wisp_destroy(wisp *w) {
+    if (!w || w->destroyed) return;
+    if (w->updating) w->destroyed = true;
+    else wisp__destroy_now(w);
+}
+
+/* --- update --- */
+
+/* The caller's time, made to grow and never to leap. */
+static void wisp__advance(wisp *w, double now) {
+    double step = w->started ? now - w->now : 0;
+    if (step < 0) {
+        w->base.stats.clock_back++;
+        step = 0;
+    }
+    w->started = true;
+    w->now = now;
+    w->base.time += wisp__min(step, w->base.timeout / 2);
+}
+
+/* false: the link is broken. */
+static bool wisp__receive(wisp *w) {
+    wisp_packet packets[WISP__RECEIVED];
+    wisp_link *link = &w->peers.post.link;
+    int left = w->base.limits.update_packets, count = 1;
+    while (left > 0 && count > 0 && !w->destroyed) {
+        int most = wisp__min_int(left, WISP__RECEIVED);
+        memset(packets, 0, sizeof packets);
+        for (int i = 0; i < most; i++) {
+            packets[i].data = w->incoming + wisp__buffer_bytes(w, i);
+            packets[i].size = w->base.mtu + 1;          /* one more, to see what is too large */
+        }
+        count = wisp__min_int(link->recv(link->user, packets, most), most);
+        for (int i = 0; i < count && !w->destroyed; i++) wisp__on_datagram(w, &packets[i]);
+        left -= wisp__max_int(count, 1);
+    }
+    if (count >= 0) return true;
+    w->base.stats.link_failures++;
+    return false;
+}
+
+/* One error event for each time the link breaks. */
+static void wisp__tell_link(wisp *w, bool broken) {
+    if (broken && !w->link_told)
+        wisp__error(w, NULL, NULL, WISP_E_LINK, "the link is broken");
+    w->link_told = broken;
+}
+
+wisp_result wisp_update(wisp *w, double now) {
+    bool received;
+    if (!w || !(now - now >= 0)) return WISP_E_ARGUMENT;
+    if (w->updating) return WISP_E_BUSY;
+    w->updating = true;
+    w->peers.post.broken = false;
+    wisp__advance(w, now);
+    received = wisp__receive(w);
+    wisp__run_timers(w);
+    wisp__dispatch(w);
+    wisp__flush_dirty(w);
+    wisp__tell_link(w, !received || w->peers.post.broken);
+    w->updating = false;
+    if (w->destroyed) {
+        wisp__destroy_now(w);
+        return WISP_E_CLOSED;
+    }
+    return w->link_told ? WISP_E_LINK : WISP_OK;
+}
+
+double wisp_now(const wisp *w) { return w ? w->now : 0; }
+void *wisp_user(const wisp *w) { return w ? w->base.user : NULL; }
+wisp_result wisp_why(const wisp *w) { return w ? w->why : WISP_E_ARGUMENT; }
+
+/* --- peers --- */
+
+wisp_peer wisp_join(wisp *w, const wisp_addr *to, const void *ticket, int ticket_size) {
+    wisp_peer none = { 0 };
+    wisp__session *s;
+    if (!w) return none;
+    w->why = WISP_E_ARGUMENT;
+    if (!to || ticket_size < 0 || (ticket_size && !ticket)) return none;
+    w->why = WISP_E_TOO_BIG;
+    if (ticket_size > w->base.mtu - 128) return none;
+    s = wisp__add_session(w, to, &w->why);
+    if (!s) return none;
+    s->peer.joiner = s->peer.asked = true;
+    s->peer.client_nonce = wisp__random(&w->peers.secret);
+    if (ticket_size) s->peer.ticket = wisp__alloc(&w->base, (size_t)ticket_size);
+    if (ticket_size && !s->peer.ticket) {
+        w->why = WISP_E_MEMORY;
+        wisp__peers_unlink(&w->peers, &s->peer);
+        wisp__pool_remove(&w->peers.pool, s);
+        return none;
+    }
+    if (ticket_size) memcpy(s->peer.ticket, ticket, (size_t)ticket_size);
+    s->peer.ticket_size = ticket_size;
+    wisp__handshake_retry(&w->peers, &s->peer);
+    wisp__post_send(&w->peers);
+    return wisp__peer_handle(s);
+}
+
+void wisp_leave(wisp *w, wisp_peer peer, const char *reason) {
+    wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
+    if (!s) return;
+    wisp__end(w, s, WISP_OK, reason, true);
+    wisp__post_send(&w->peers);
+}
+
+wisp_result wisp_admit(wisp *w, const wisp_addr *from, wisp_result verdict) {
+    wisp__peer *peer = NULL;
+    if (!w || !from || verdict > 0) return WISP_E_ARGUMENT;
+    while ((peer = wisp__peers_find(&w->peers, from, peer)) != NULL) {
+        if (peer->state != WISP__PENDING) continue;
+        if (verdict == WISP_OK) {
+            wisp__half_open(w, (wisp__session *)(void *)peer);
+        } else {
+            wisp__deny(&w->peers, from, peer->client_nonce, verdict);
+            wisp__end(w, (wisp__session *)(void *)peer, verdict, "denied", false);
+        }
+        wisp__post_send(&w->peers);
+        return WISP_OK;
+    }
+    return WISP_E_STALE;
+}
+
+int wisp_peers(const wisp *w, wisp_peer *out, int capacity) {
+    int count = 0;
+    if (!w) return 0;
+    for (wisp__peer *peer = w->peers.first; peer && out && count < capacity; peer = peer->next)
+        out[count++].id = peer->slot.id;
+    return w->peers.joined;
+}
+
+const wisp_addr *wisp_peer_addr(const wisp *w, wisp_peer peer) {
+    const wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
+    return s ? &s->peer.addr : NULL;
+}
+
+void *wisp_peer_user(const wisp *w, wisp_peer peer) {
+    const wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
+    return s ? s->peer.user : NULL;
+}
+
+wisp_result wisp_set_peer_user(wisp *w, wisp_peer peer, void *user) {
+    wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
+    if (!s) return w ? WISP_E_STALE : WISP_E_ARGUMENT;
+    s->peer.user = user;
+    return WISP_OK;
+}
+
+/* --- settings --- */
+
+wisp_result wisp_use_config(wisp *w, const wisp_config *config, const char *remote) {
+    return w ? wisp__registry_configure(&w->registry, remote, config) : WISP_E_ARGUMENT;
+}
+
+wisp_result wisp_use_batching(wisp *w, bool enabled) {
+    if (!w) return WISP_E_ARGUMENT;
+    w->registry.unbatched = !enabled;
+    return WISP_OK;
+}
+
+static wisp_config wisp__config_none(void) {
+    wisp_config config;
+    memset(&config, 0, sizeof config);
+    return config;
+}
+
+wisp_result wisp_set_unreliable(wisp *w, const char *remote, bool unreliable) {
+    wisp_config config = wisp__config_none();
+    config.delivery = unreliable ? WISP_UNRELIABLE : WISP_RELIABLE;
+    return wisp_use_config(w, &config, remote);
+}
+
+wisp_result wisp_set_batch_mode(wisp *w, const char *remote, wisp_batch_mode mode) {
+    wisp_config config = wisp__config_none();
+    config.batching = mode;
+    return mode ? wisp_use_config(w, &config, remote) : WISP_E_ARGUMENT;
+}
+
+wisp_result wisp_set_batch_priority(wisp *w, const char *remote, int priority) {
+    wisp_config config = wisp__config_none();
+    if (priority < 0 || priority > 999) return WISP_E_ARGUMENT;
+    config.batch_priority = WISP_PRIORITY(priority);
+    return wisp_use_config(w, &config, remote);
+}
+
+wisp_result wisp_set_max_batch_size(wisp *w, int messages) {
+    wisp_config config = wisp__config_none();
+    if (messages < 1) return WISP_E_ARGUMENT;
+    config.max_batch_size = messages;
+    return wisp_use_config(w, &config, NULL);
+}
+
+wisp_result wisp_set_rate_limit(wisp *w, double seconds, const char *remote) {
+    wisp_config config = wisp__config_none();
+    if (!(seconds - seconds >= 0)) return WISP_E_ARGUMENT;
+    config.rate_limit = seconds > 0 ? seconds : -1;
+    return wisp_use_config(w, &config, remote);
+}
+
+wisp_remote wisp_remote_named(wisp *w, const char *name) {
+    return wisp__remote_handle(w ? wisp__registry_add(&w->registry, name, &w->why) : NULL);
+}
+
+const char *wisp_remote_name(const wisp *w, wisp_remote remote) {
+    if (!w || !remote.id || remote.id > (uint32_t)w->registry.count) return NULL;
+    return w->registry.remotes[remote.id - 1]->name;
+}
+
+wisp_result wisp_flush_batches(wisp *w) {
+    if (!w) return WISP_E_ARGUMENT;
+    wisp__flush_dirty(w);
+    return w->peers.post.broken ? WISP_E_LINK : WISP_OK;
+}
+
+/* --- fire --- */
+
+/* A remote that messages can go to: not one of the reserved names. */
+static wisp__remote *wisp__remote_to_send(wisp *w, wisp_target target, wisp_result *why) {
+    wisp__remote *remote = wisp__remote_of(w, target, why);
+    if (!remote || remote->index >= WISP__RESERVED) return remote;
+    *why = WISP_E_NAME;
+    return NULL;
+}
+
+static void wisp__keep_first(wisp_result *first, wisp_result result) {
+    if (*first == WISP_OK) *first = result;
+}
+
+static wisp_result wisp__fire_list(wisp *w, wisp_to to, wisp__message *m) {
+    wisp_result first = WISP_OK;
+    uint64_t mark = ++w->mark;
+    for (int i = 0; i < to.count; i++) {
+        wisp__session *s = wisp__session_of(w, to.list[i]);
+        if (!s || s->mark == mark) {
+            w->base.stats.targets_skipped++;
+            wisp__keep_first(&first, s ? WISP_E_ARGUMENT : WISP_E_STALE);
+            continue;
+        }
+        s->mark = mark;
+        wisp__keep_first(&first, wisp__give(w, s, m));
+    }
+    return first;
+}
+
+static wisp_result wisp__fire_all(wisp *w, wisp_to to, wisp__message *m) {
+    wisp_result first = WISP_OK;
+    uint64_t mark = ++w->mark;
+    wisp__peer *next;
+    for (int i = 0; to.mode == WISP__TO_EXCEPT && i < to.count; i++) {
+        wisp__session *s = wisp__session_of(w, to.list[i]);
+        if (s) s->mark = mark;
+    }
+    for (wisp__peer *peer = w->peers.first; peer; peer = next) {
+        wisp__session *s = (wisp__session *)(void *)peer;
+        next = peer->next;
+        if (s->mark != mark) wisp__keep_first(&first, wisp__give(w, s, m));
+    }
+    return first;
+}
+
+wisp_result wisp_fire_target(wisp *w, wisp_target target, wisp_to to, const wisp_value *values,
+                             int count) {
+    wisp__remote *remote;
+    wisp__session *s = NULL;
+    wisp__message *m;
+    wisp_result result;
+    if (!w || to.count < 0 || (to.mode >= WISP__TO_LIST && to.count && !to.list))
+        return WISP_E_ARGUMENT;
+    remote = wisp__remote_to_send(w, target, &result);
+    if (!remote) return result;
+    if (to.mode == WISP__TO_PEER && (s = wisp__session_of(w, to.peer)) == NULL) return WISP_E_STALE;
+    m = wisp__compose(w, remote, WISP__EVENT, values, count, &result);
+    if (!m) return result;
+    if (s) result = wisp__give(w, s, m);
+    else if (to.mode == WISP__TO_LIST) result = wisp__fire_list(w, to, m);
+    else result = wisp__fire_all(w, to, m);
+    wisp__message_release(&w->base, &w->chunks, m);
+    return result;
+}
+
+wisp_result wisp_fire_values(wisp *w, const char *remote, wisp_to to, const wisp_value *values,
+                             int count) {
+    return wisp_fire_target(w, wisp_by_name(remote), to, values, count);
+}
+
+wisp_result wisp_send(wisp *w, wisp_remote remote, wisp_to to, const wisp_value *values, int count) {
+    if (!remote.id) return w ? WISP_E_STALE : WISP_E_ARGUMENT;
+    return wisp_fire_target(w, wisp_by_handle(remote), to, values, count);
+}
+
+/* --- connect --- */
+
+wisp_connection wisp_connect_target(wisp *w, wisp_target target, wisp_handler fn, void *user,
+                                    bool once) {
+    wisp_connection handle = { 0 };
+    wisp__remote *remote;
+    wisp__connection *c;
+    if (!w) return handle;
+    w->why = WISP_E_ARGUMENT;
+    if (!fn) return handle;
+    remote = wisp__remote_of(w, target, &w->why);
+    if (!remote) return handle;
+    c = wisp__events_connect(&w->events, remote, fn, user, once, &w->why);
+    if (c) handle.id = c->slot.id;
+    else if (w->why == WISP_E_LIMIT)
+        wisp__log(&w->base, WISP_LOG_ERROR, w->why, "raise desc.limits.connections");
+    return handle;
+}
+
+void wisp_disconnect(wisp *w, wisp_connection connection) {
+    wisp__connection *c =
+        w ? (wisp__connection *)wisp__pool_get(&w->events.pool, connection.id) : NULL;
+    if (c) wisp__events_disconnect(&w->events, c);
+}
+
+/* --- arguments --- */
+
+static void wisp__arg_wrong(wisp_event *event, int i, const wisp_value *value) {
+    if (!event || !event->w) return;
+    event->w->base.stats.arguments_wrong++;
+    wisp__notice_add(&event->w->events, WISP__ON_ERROR, event->peer, event->remote, WISP_E_TYPE,
+                     "%s: argument %d is %s", event->name, i,
+                     value ? "of another kind" : "missing");
+}
+
+/* The argument if it is of this kind; else reported, and NULL. */
+static const wisp_value *wisp__arg(wisp_event *event, int i, wisp_kind kind) {
+    const wisp_value *value = wisp_arg_value(event, i);
+    if (value && value->kind == kind) return value;
+    wisp__arg_wrong(event, i, value);
+    return NULL;
+}
+
+/* The number in an argument as an integer with its sign; false: it is none, or not exact. */
+static bool wisp__arg_integral(wisp_event *event, int i, bool *negative, uint64_t *magnitude) {
+    const wisp_value *value = wisp_arg_value(event, i);
+    wisp__numeric numeric;
+    if (value && value->kind == WISP_BOOL) {
+        *negative = false;
+        *magnitude = value->as.boolean;
+        return true;
+    }
+    if (!value || !wisp__numeric_of(value, &numeric) || !numeric.integral) return false;
+    *negative = numeric.negative;
+    *magnitude = numeric.magnitude;
+    return true;
+}
+
+const wisp_value *wisp_arg_value(wisp_event *event, int i) {
+    return event && i >= 0 && i < event->count ? &event->args[i] : NULL;
+}
+
+bool wisp_arg_bool(wisp_event *event, int i) {
+    bool negative;
+    uint64_t magnitude;
+    if (wisp__arg_integral(event, i, &negative, &magnitude) && !negative && magnitude <= 1)
+        return magnitude != 0;
+    wisp__arg_wrong(event, i, wisp_arg_value(event, i));
+    return false;
+}
+
+int64_t wisp_arg_int(wisp_event *event, int i) {
+    bool negative;
+    uint64_t magnitude, most = (uint64_t)INT64_MAX;
+    if (wisp__arg_integral(event, i, &negative, &magnitude) && magnitude <= most + negative)
+        return negative ? -(int64_t)(magnitude - 1) - 1 : (int64_t)magnitude;
+    wisp__arg_wrong(event, i, wisp_arg_value(event, i));
+    return 0;
+}
+
+uint64_t wisp_arg_uint(wisp_event *event, int i) {
+    bool negative;
+    uint64_t magnitude;
+    if (wisp__arg_integral(event, i, &negative, &magnitude) && (!negative || !magnitude))
+        return magnitude;
+    wisp__arg_wrong(event, i, wisp_arg_value(event, i));
+    return 0;
+}
+
+double wisp_arg_number(wisp_event *event, int i) {
+    const wisp_value *value = wisp_arg_value(event, i);
+    bool negative;
+    uint64_t magnitude;
+    if (value && value->kind == WISP_NUMBER) return value->as.number;
+    if (value && value->kind == WISP_FLOAT) return (double)value->as.float32;
+    if (wisp__arg_integral(event, i, &negative, &magnitude))
+        return negative ? -(double)magnitude : (double)magnitude;
+    wisp__arg_wrong(event, i, wisp_arg_value(event, i));
+    return 0;
+}
+
+float wisp_arg_float(wisp_event *event, int i) { return (float)wisp_arg_number(event, i); }
+
+const char *wisp_arg_string_n(wisp_event *event, int i, int *size) {
+    const wisp_value *value = wisp__arg(event, i, WISP_STRING);
+    if (size) *size = value ? value->count : 0;
+    return value ? value->as.string : "";
+}
+
+const char *wisp_arg_string(wisp_event *event, int i) { return wisp_arg_string_n(event, i, NULL); }
+
+const void *wisp_arg_bytes(wisp_event *event, int i, int *size) {
+    const wisp_value *value = wisp__arg(event, i, WISP_BYTES);
+    if (size) *size = value ? value->count : 0;
+    return value ? value->as.bytes : NULL;
+}
+
+/* The value, or a nil whose parts are all zero. */
+static wisp_value wisp__arg_or_zero(wisp_event *event, int i, wisp_kind kind) {
+    const wisp_value *value = wisp__arg(event, i, kind);
+    return value ? *value : wisp_nil();
+}
+
+wisp_vec2 wisp_arg_vec2(wisp_event *event, int i) {
+    return wisp__arg_or_zero(event, i, WISP_VEC2).as.vec2;
+}
+
+wisp_vec3 wisp_arg_vec3(wisp_event *event, int i) {
+    return wisp__arg_or_zero(event, i, WISP_VEC3).as.vec3;
+}
+
+wisp_vec4 wisp_arg_vec4(wisp_event *event, int i) {
+    return wisp__arg_or_zero(event, i, WISP_VEC4).as.vec4;
+}
+
+wisp_quat wisp_arg_quat(wisp_event *event, int i) {
+    return wisp__arg_or_zero(event, i, WISP_QUAT).as.quat;
+}
+
+wisp_transform wisp_arg_transform(wisp_event *event, int i) {
+    return wisp__arg_or_zero(event, i, WISP_TRANSFORM).as.transform;
+}
+
+wisp_color wisp_arg_color(wisp_event *event, int i) {
+    return wisp__arg_or_zero(event, i, WISP_COLOR).as.color;
+}
+
+const wisp_value *wisp_arg_array(wisp_event *event, int i) {
+    return wisp__arg(event, i, WISP_ARRAY);
+}
+
+const wisp_value *wisp_arg_map(wisp_event *event, int i) { return wisp__arg(event, i, WISP_MAP); }
+
+/* --- calls --- */
+
+static void wisp__call_schedule(wisp *w, wisp__pending *call, const wisp__remote *remote,
+                                const wisp_call_desc *desc, const wisp__message *m) {
+    double timeout = desc->timeout > 0 ? desc->timeout : remote->now.call_timeout;
+    int tries = desc->tries > 0 ? desc->tries : remote->now.call_tries;
+    bool repeats = tries > 1 && m->delivery != WISP_RELIABLE && !w->base.reliable;
+    call->deadline = w->base.time + timeout;
+    call->interval = repeats ? timeout / tries : timeout;
+    wisp__timers_set(&w->peers.timers, &call->timer, w->base.time + call->interval);
+}
+
+wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp_call_desc *desc,
+                             const wisp_value *values, int count) {
+    static const wisp_call_desc none = { NULL, NULL, 0, 0 };
+    wisp_call handle = { 0 };
+    const wisp_call_desc *how = desc ? desc : &none;
+    wisp__remote *remote;
+    wisp__session *s;
+    wisp__pending *call;
+    wisp__message *m;
+    if (!w) return handle;
+    w->why = WISP_E_ARGUMENT;
+    if (to.mode != WISP__TO_PEER || how->tries < 0 || !(how->timeout >= 0 && how->timeout <= 1e9))
+        return handle;
+    remote = wisp__remote_to_send(w, target, &w->why);
+    if (!remote) return handle;
+    w->why = WISP_E_STALE;
+    s = wisp__session_of(w, to.peer);
+    if (!s) return handle;
+    m = wisp__compose(w, remote, WISP__INVOKE, values, count, &w->why);
+    if (!m) return handle;
+    call = wisp__call_add(&w->calls, false, &w->why);
+    if (!call && w->why == WISP_E_LIMIT)
+        wisp__log(&w->base, WISP_LOG_WARNING, w->why, "too many calls wait: raise desc.limits.calls");
+    m->call = s->next_call;
+    if (call && (w->why = wisp__give(w, s, m)) != WISP_OK) {
+        wisp__call_remove(&w->calls, call);
+        call = NULL;
+    }
+    if (call) {
+        call->fn = how->on_reply;
+        call->user = how->user;
+        call->remote = remote->index;
+        call->peer = wisp__peer_handle(s);
+        wisp__call_link(s, call);
+        wisp__call_schedule(w, call, remote, how, m);
+        if (call->deadline > w->base.time + call->interval) {
+            call->message = m;
+            m->references++;
+        }
+        remote->stats.invokes_sent++;
+        handle.id = call->slot.id;
+    }
+    wisp__message_release(&w->base, &w->chunks, m);
+    return handle;
+}
+
+wisp_call wisp_invoke_values(wisp *w, const char *remote, wisp_to to, const wisp_call_desc *desc,
+                             const wisp_value *values, int count) {
+    return wisp_invoke_target(w, wisp_by_name(remote), to, desc, values, count);
+}
+
+wisp_result wisp_on_invoke_target(wisp *w, wisp_target target, wisp_handler fn, void *user) {
+    wisp_result why;
+    wisp__remote *remote = w ? wisp__remote_to_send(w, target, &why) : NULL;
+    if (!w) return WISP_E_ARGUMENT;
+    if (!remote) return why;
+    remote->answer = fn;
+    remote->answer_user = user;
+    return WISP_OK;
+}
+
+/* The session whose call a handler is answering; NULL with the reason. */
+static wisp__session *wisp__answering(wisp_event *event, wisp_result *why) {
+    wisp__session *s;
+    *why = WISP_E_ARGUMENT;
+    if (!event || !event->w || !event->request) return NULL;
+    *why = WISP_E_CLOSED;
+    s = (wisp__session *)wisp__pool_get(&event->w->peers.pool, event->peer.id);
+    return s && s->peer.state == WISP__JOINED ? s : NULL;
+}
+
+static wisp_result wisp__answer_event(wisp_event *event, wisp_result code, const wisp_value *values,
+                                      int count) {
+    wisp_result result;
+    wisp__session *s = wisp__answering(event, &result);
+    wisp__message *m;
+    if (!s) return result;
+    m = wisp__answer_make(event->w, event->w->registry.remotes[event->request->remote],
+                          event->request->id, code, values, count, &result);
+    event->result = result;              /* what the caller gets if nothing else follows */
+    if (!m) return result;
+    result = wisp__answer_give(event->w, s, event->request, m);
+    event->request = NULL;
+    return result;
+}
+
+wisp_result wisp_reply_values(wisp_event *event, const wisp_value *values, int count) {
+    return wisp__answer_event(event, WISP_OK, values, count);
+}
+
+static void wisp__format(char *text, size_t size, const char *format, va_list list) {
+    text[0] = 0;
+    if (format) vsnprintf(text, size, format, list);
+}
+
+wisp_result wisp_fail(wisp_event *event, wisp_result code, const char *format, ...) {
+    char text[256];
+    wisp_value value;
+    va_list list;
+    wisp__remote *remote;
+    if (!event || !event->w || code >= 0 || code < INT16_MIN) return WISP_E_ARGUMENT;
+    va_start(list, format);
+    wisp__format(text, sizeof text, format, list);
+    va_end(list);
+    remote = event->remote.id ? event->w->registry.remotes[event->remote.id - 1] : NULL;
+    if (remote) remote->stats.failures++;
+    wisp__notice_add(&event->w->events, WISP__ON_ERROR, event->peer, event->remote, code, "%s: %s",
+                     event->name, text);
+    if (!event->request) return WISP_OK;
+    value = wisp_string(text);
+    return wisp__answer_event(event, code, &value, 1);
+}
+
+wisp_call wisp_defer(wisp_event *event) {
+    wisp_call handle = { 0 };
+    wisp_result why;
+    wisp__session *s = wisp__answering(event, &why);
+    wisp__pending *call;
+    if (event && event->w) event->w->why = why;
+    if (!s) return handle;
+    call = wisp__call_add(&event->w->calls, true, &event->w->why);
+    if (!call) return handle;
+    call->id = event->request->id;
+    call->remote = event->request->remote;
+    wisp__deferred_link(s, call);
+    event->request = NULL;
+    handle.id = call->slot.id;
+    return handle;
+}
+
+static wisp_result wisp__answer_deferred(wisp *w, wisp_call handle, wisp_result code,
+                                         const wisp_value *values, int count) {
+    wisp__pending *call = w ? (wisp__pending *)wisp__pool_get(&w->calls.pool, handle.id) : NULL;
+    wisp__session *s;
+    wisp__request *request = NULL;
+    wisp__message *m;
+    wisp_result why;
+    if (!w) return WISP_E_ARGUMENT;
+    if (!call || !call->deferred) return WISP_E_STALE;
+    s = call->session;
+    m = wisp__answer_make(w, w->registry.remotes[call->remote], call->id, code, values, count, &why);
+    if (!m) return why;
+    if (s->request_room) request = wisp__request_at(s, call->id);
+    if (request && (request->id != call->id || !request->state)) request = NULL;
+    wisp__deferred_remove(&w->calls, call);
+    return wisp__answer_give(w, s, request, m);
+}
+
+wisp_result wisp_answer(wisp *w, wisp_call call, const wisp_value *values, int count) {
+    return wisp__answer_deferred(w, call, WISP_OK, values, count);
+}
+
+wisp_result wisp_answer_fail(wisp *w, wisp_call call, wisp_result code, const char *format, ...) {
+    char text[256];
+    wisp_value value;
+    va_list list;
+    if (code >= 0 || code < INT16_MIN) return WISP_E_ARGUMENT;
+    va_start(list, format);
+    wisp__format(text, sizeof text, format, list);
+    va_end(list);
+    value = wisp_string(text);
+    return wisp__answer_deferred(w, call, code, &value, 1);
+}
+
+void wisp_cancel(wisp *w, wisp_call handle) {
+    wisp__pending *call = w ? (wisp__pending *)wisp__pool_get(&w->calls.pool, handle.id) : NULL;
+    if (call && !call->deferred) wisp__call_end(&w->calls, call, WISP_E_CANCELLED);
+}
+
+/* --- await --- */
+
+/* Updates until `done` says so. */
+static wisp_result wisp__await(wisp *w, wisp_clock clock, void *clock_user, double timeout,
+                               bool (*done)(void *state), void *state) {
+    double now = clock(clock_user), begin = now;
+    int still = 0;
+    for (;;) {
+        double next;
+        wisp_result result = wisp_update(w, now);
+        if (result != WISP_OK && result != WISP_E_LINK) return result;
+        if (done(state)) return WISP_OK;
+        next = clock(clock_user);
+        still = next > now ? 0 : still + 1;
+        now = next;
+        if (now - begin >= timeout || still >= 1000000) return WISP_E_TIMEOUT;
+    }
+}
+
+static bool wisp__joins_done(void *state) {
+    const wisp *w = (const wisp *)state;
+    for (int i = 0; i < w->peers.pool.made; i++) {
+        const wisp__session *s = wisp__session_at(w, i);
+        if (s && s->peer.asked && s->peer.state < WISP__JOINED) return false;
+    }
+    return true;
+}
+
+wisp_result wisp_await_ready(wisp *w, wisp_clock clock, void *clock_user, double timeout) {
+    wisp_result result;
+    if (!w || !clock) return WISP_E_ARGUMENT;
+    if (w->updating) return WISP_E_BUSY;
+    result = wisp__await(w, clock, clock_user, timeout, wisp__joins_done, w);
+    if (result || w->peers.joined) return result;
+    return w->join_failure ? w->join_failure : WISP_E_CLOSED;
+}
+
+typedef struct wisp__awaiting {
+    wisp_handler fn;
+    void        *user;
+    wisp_result  result;
+    bool         got;
+} wisp__awaiting;
+
+static bool wisp__awaiting_done(void *state) { return ((wisp__awaiting *)state)->got; }
+
+static void wisp__awaiting_on(wisp_event *event) {
+    wisp__awaiting *awaiting = (wisp__awaiting *)event->user;
+    awaiting->got = true;
+    awaiting->result = event->result;
+    event->user = awaiting->user;
+    if (awaiting->fn) awaiting->fn(event);
+}
+
+static wisp__awaiting wisp__awaiting_of(wisp_handler fn, void *user) {
+    wisp__awaiting awaiting;
+    memset(&awaiting, 0, sizeof awaiting);
+    awaiting.fn = fn;
+    awaiting.user = user;
+    return awaiting;
+}
+
+wisp_result wisp_await_event(wisp *w, const char *remote, wisp_handler fn, void *user,
+                             wisp_clock clock, void *clock_user, double timeout) {
+    wisp__awaiting awaiting = wisp__awaiting_of(fn, user);
+    wisp_connection connection;
+    wisp_result result;
+    if (!w || !clock) return WISP_E_ARGUMENT;
+    if (w->updating) return WISP_E_BUSY;
+    connection = wisp_connect_target(w, wisp_by_name(remote), wisp__awaiting_on, &awaiting, true);
+    if (!connection.id) return w->why;
+    result = wisp__await(w, clock, clock_user, timeout, wisp__awaiting_done, &awaiting);
+    if (result != WISP_E_CLOSED) wisp_disconnect(w, connection);
+    return result;
+}
+
+wisp_result wisp_await_reply(wisp *w, wisp_call handle, wisp_handler fn, void *user,
+                             wisp_clock clock, void *clock_user) {
+    wisp__awaiting awaiting = wisp__awaiting_of(fn, user);
+    wisp__pending *call;
+    wisp_result result;
+    if (!w || !clock) return WISP_E_ARGUMENT;
+    if (w->updating) return WISP_E_BUSY;
+    call = (wisp__pending *)wisp__pool_get(&w->calls.pool, handle.id);
+    if (!call || call->deferred) return WISP_E_STALE;
+    call->also = wisp__awaiting_on;
+    call->also_user = &awaiting;
+    result = wisp__await(w, clock, clock_user, WISP__NEVER, wisp__awaiting_done, &awaiting);
+    if (result == WISP_OK) return awaiting.result;
+    if (result == WISP_E_CLOSED) return result;
+    call = (wisp__pending *)wisp__pool_get(&w->calls.pool, handle.id);
+    if (call) call->also = NULL;
+    return result;
+}
+
+/* --- counters --- */
+
+static size_t wisp__lane_memory(const wisp__lane *lane) {
+    if (!lane) return 0;
+    return sizeof *lane + (size_t)lane->out.room * sizeof *lane->out.items +
+           (size_t)lane->in.room * sizeof *lane->in.held + (size_t)lane->in.whole_room;
+}
+
+/* What a session holds, without the messages in its queue. */
+static size_t wisp__session_memory(const wisp__session *s) {
+    const wisp__flow *flow = &s->peer.flow;
+    size_t bytes = sizeof *s + (size_t)s->peer.ticket_size + (size_t)s->held_bytes;
+    bytes += (size_t)flow->sent_room * sizeof *flow->sent + (size_t)flow->ref_room * sizeof *flow->refs;
+    bytes += (size_t)s->route_room * sizeof *s->routes + (size_t)s->their_room * sizeof *s->theirs;
+    bytes += (size_t)s->control_room * sizeof *s->controls;
+    bytes += (size_t)s->active_room * sizeof *s->active;
+    bytes += (size_t)s->request_room * sizeof *s->requests;
+    for (int c = 0; c < WISP__CHANNELS; c++) bytes += wisp__lane_memory(s->peer.lanes[c]);
+    return bytes;
+}
+
+void wisp_stats_peer(const wisp *w, wisp_peer peer, wisp_peer_stats *out) {
+    const wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
+    if (!out) return;
+    memset(out, 0, sizeof *out);
+    if (!s) return;
+    *out = s->peer.stats;
+    if (s->peer.flow.has_rtt) {
+        out->rtt = s->peer.flow.rtt;
+        out->rtt_variation = s->peer.flow.variation;
+        out->rtt_min = s->peer.flow.rtt_min;
+    }
+    out->loss = wisp__stats_loss(out);
+    out->congestion_window = s->peer.flow.window;
+    out->in_flight = s->peer.flow.in_flight;
+    out->queued_messages = s->queued;
+    out->queued_bytes = s->queued_bytes;
+    out->memory = (int)wisp__session_memory(s) + s->queued_bytes;
+}
+
+void wisp_stats_remote(const wisp *w, const char *remote, wisp_remote_stats *out) {
+    int length = 0;
+    const wisp__remote *found = NULL;
+    if (!out) return;
+    memset(out, 0, sizeof *out);
+    if (w && wisp__name_check(remote, &length) == WISP_OK)
+        found = wisp__registry_find(&w->registry, remote, length);
+    if (found) *out = found->stats;
+}
+
+void wisp_stats_total(const wisp *w, wisp_total_stats *out) {
+    if (!out) return;
+    memset(out, 0, sizeof *out);
+    if (!w) return;
+    *out = w->base.stats;
+    out->peers = w->peers.joined;
+    out->remotes = w->registry.count - WISP__RESERVED;
+    out->calls_pending = w->calls.ours;
+}
+
+/* Runs every room's check: for tests. */
+WISP__UNUSED static void wisp__host_check(const wisp *w) {
+    int joined = 0;
+    for (int i = 0; i < w->peers.pool.made; i++) {
+        const wisp__session *s = wisp__session_at(w, i);
+        if (!s) continue;
+        joined += s->peer.state == WISP__JOINED;
+        wisp__session_check(w, s);
+    }
+    WISP_ASSERT(joined == w->peers.joined);
+    WISP_ASSERT(w->peers.strangers >= 0);
+    (void)joined;
+}
+
 #endif /* WISP_IMPLEMENTATION */
+
+/*
+wisp is available under two licenses; choose whichever you prefer.
+------------------------------------------------------------------------------
+ALTERNATIVE A - MIT License
+Copyright (c) 2026 the authors of wisp
+Permission is hereby granted, free of charge, to any person obtaining a copy of
+this software and associated documentation files (the "Software"), to deal in
+the Software without restriction, including without limitation the rights to
+use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies
+of the Software, and to permit persons to whom the Software is furnished to do
+so, subject to the following conditions:
+The above copyright notice and this permission notice shall be included in all
+copies or substantial portions of the Software.
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
+AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
+LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
+OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE
+SOFTWARE.
+------------------------------------------------------------------------------
+ALTERNATIVE B - Public Domain (www.unlicense.org)
+This is free and unencumbered software released into the public domain.
+Anyone is free to copy, modify, publish, use, compile, sell, or distribute this
+software, either in source code form or as a compiled binary, for any purpose,
+commercial or non-commercial, and by any means.
+In jurisdictions that recognize copyright laws, the author or authors of this
+software dedicate any and all copyright interest in the software to the public
+domain. We make this dedication for the benefit of the public at large and to
+the detriment of our heirs and successors. We intend this dedication to be an
+overt act of relinquishment in perpetuity of all present and future rights to
+this software under copyright law.
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
+AUTHORS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN
+ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION
+WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+------------------------------------------------------------------------------
+*/
