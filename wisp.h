@@ -496,7 +496,10 @@ WISP_API wisp_remote wisp_remote_named(wisp *w, const char *name);
 WISP_API const char *wisp_remote_name(const wisp *w, wisp_remote remote);
 
 /* A remote by name or by handle; made by the macros below. */
-typedef struct wisp_target { const char *name; wisp_remote remote; } wisp_target;
+typedef struct wisp_target {
+    const char *name;
+    wisp_remote remote;
+} wisp_target;
 WISP_API wisp_target wisp_by_name(const char *name);
 WISP_API wisp_target wisp_by_handle(wisp_remote remote);
 
@@ -1844,7 +1847,11 @@ static int wisp__value_floats(const wisp_value *value, float out[7]) {
 }
 
 /* A number of any kind in one normal form: an integer with sign where it is one, else a double. */
-typedef struct wisp__numeric { bool integral, negative; uint64_t magnitude; double number; } wisp__numeric;
+typedef struct wisp__numeric {
+    bool     integral, negative;
+    uint64_t magnitude;
+    double   number;
+} wisp__numeric;
 
 static bool wisp__numeric_of(const wisp_value *value, wisp__numeric *out) {
     double number = 0;
@@ -2167,7 +2174,8 @@ static wisp_result wisp__pack_validate(const wisp_limits *limits, const wisp_val
             continue;
         }
         if (v->kind == WISP_ARRAY) {
-            wisp_result result = wisp__pack_validate(limits, v->as.array, v->count, depth + 1, total);
+            wisp_result result =
+                wisp__pack_validate(limits, v->as.array, v->count, depth + 1, total);
             if (result) return result;
             continue;
         }
@@ -2815,8 +2823,9 @@ static bool wisp__flow_reserve(wisp__base *base, wisp__flow *flow) {
         flow->ref_first = flow->ref_next;
     }
     if (flow->next - flow->oldest < (uint64_t)flow->sent_room) return true;
-    return wisp__ring_grow(base, (void **)&flow->sent, &flow->sent_room, base->limits.window_packets,
-                           sizeof *flow->sent, (uint32_t)flow->oldest, (uint32_t)flow->next) == 0;
+    return wisp__ring_grow(base, (void **)&flow->sent, &flow->sent_room,
+                           base->limits.window_packets, sizeof *flow->sent,
+                           (uint32_t)flow->oldest, (uint32_t)flow->next) == WISP_OK;
 }
 
 /* Room to note `count` (at most 16) more things that a packet carries. */
@@ -2891,14 +2900,16 @@ static void wisp__flow_sample(wisp__flow *flow, double sample, double delay) {
 }
 
 /* RFC 9002 7.3: slow start, congestion avoidance; nothing in recovery or when not limited. */
-static void wisp__flow_grow_window(wisp__base *base, wisp__flow *flow, double sent_time, int bytes) {
+static void wisp__flow_grow_window(wisp__base *base, wisp__flow *flow, double sent_time,
+                                   int bytes) {
     if (sent_time <= flow->recovery_start || !flow->limited) return;
     if (flow->window < flow->threshold) flow->window += bytes;
     else flow->window += wisp__max_int(1, (int)((double)base->mtu * bytes / flow->window));
     flow->window = wisp__min_int(flow->window, base->limits.window_packets * base->mtu);
 }
 
-static void wisp__flow_congestion(wisp__base *base, wisp__flow *flow, double sent_time, double now) {
+static void wisp__flow_congestion(wisp__base *base, wisp__flow *flow, double sent_time,
+                                  double now) {
     if (sent_time <= flow->recovery_start) return;
     flow->recovery_start = now;
     flow->window = wisp__max_int(flow->window / 2, 2 * base->mtu);
@@ -3265,8 +3276,10 @@ static int wisp__lane_free(wisp__base *base, wisp__chunks *chunks, wisp__lane *l
         wisp__message_release(base, chunks, wisp__lane_item(out, out->base)->message);
     }
     if (out->cutting) wisp__message_release(base, chunks, out->cutting);
-    for (int i = 0; i < in->room; i++)
-        if (in->held[i]) wisp__chunk_give(base, chunks, in->held[i], (size_t)in->held[i]->chunk_bytes);
+    for (int i = 0; i < in->room; i++) {
+        wisp__held *held = in->held[i];
+        if (held) wisp__chunk_give(base, chunks, held, (size_t)held->chunk_bytes);
+    }
     wisp__free(base, out->items, (size_t)out->room * sizeof *out->items);
     wisp__free(base, in->held, (size_t)in->room * sizeof *in->held);
     wisp__free(base, in->whole, (size_t)in->whole_room);
@@ -3565,7 +3578,8 @@ static void wisp__handshake_send(wisp__peers *peers, wisp__writer *to, const wis
     wisp__post_add(peers, addr, NULL, to->bytes, size + 4);
 }
 
-static void wisp__deny(wisp__peers *peers, const wisp_addr *addr, uint64_t nonce, wisp_result code) {
+static void wisp__deny(wisp__peers *peers, const wisp_addr *addr, uint64_t nonce,
+                       wisp_result code) {
     wisp__writer to = wisp__handshake_begin(peers, WISP__DENY, nonce);
     wisp__put(&to, (uint16_t)code, 16);
     wisp__handshake_send(peers, &to, addr, nonce, false);
@@ -3660,7 +3674,8 @@ static bool wisp__peer_asks(const wisp__peer *peer) {
 static int wisp__peer_abandon(wisp__peers *peers, wisp__peer *peer) {
     int abandoned = 0;
     for (int i = 0; i < WISP__CHANNELS; i++) {
-        if (peer->lanes[i]) abandoned += wisp__lane_free(peers->base, peers->chunks, peer->lanes[i]);
+        wisp__lane *lane = peer->lanes[i];
+        if (lane) abandoned += wisp__lane_free(peers->base, peers->chunks, lane);
         peer->lanes[i] = NULL;
     }
     while (peer->stuck_first) wisp__unstick(peers, peer);
@@ -3806,7 +3821,8 @@ static void wisp__config_resolve(const wisp__registry *registry, wisp__remote *r
     now->rate_burst = WISP__RESOLVE(rate_burst);
     now->call_tries = WISP__RESOLVE(call_tries);
 #undef WISP__RESOLVE
-    now->rate_limit = own->rate_limit < 0 || own->rate_limit > 0 ? own->rate_limit : all->rate_limit;
+    now->rate_limit = own->rate_limit < 0 || own->rate_limit > 0 ? own->rate_limit
+                                                                 : all->rate_limit;
     now->call_timeout = own->call_timeout > 0 ? own->call_timeout
                       : all->call_timeout > 0 ? all->call_timeout : b->call_timeout;
     if (now->rate_limit > 0 && !now->rate_burst) {
@@ -3897,8 +3913,10 @@ static wisp_result wisp__registry_configure(wisp__registry *registry, const char
 static void wisp__registry_free(wisp__registry *registry) {
     for (int i = 0; i < registry->count; i++)
         wisp__free(registry->base, registry->remotes[i], sizeof **registry->remotes);
-    wisp__free(registry->base, registry->remotes, (size_t)registry->room * sizeof *registry->remotes);
-    wisp__free(registry->base, registry->table, (size_t)registry->table_room * sizeof *registry->table);
+    wisp__free(registry->base, registry->remotes,
+               (size_t)registry->room * sizeof *registry->remotes);
+    wisp__free(registry->base, registry->table,
+               (size_t)registry->table_room * sizeof *registry->table);
 }
 
 /* The route of a remote; NULL: no memory. It moves when another remote is registered. */
@@ -4055,8 +4073,8 @@ static void wisp__fill_carry(wisp__filler *f, wisp__record kind, int channel, ui
 
 static void wisp__put_section(wisp__filler *f, int delivery, int channel, uint32_t sequence) {
     bool reliable = delivery == WISP_RELIABLE;
-    if (f->delivery == delivery && (!reliable || (f->channel == channel && f->sequence == sequence)))
-        return;
+    bool follows = !reliable || (f->channel == channel && f->sequence == sequence);
+    if (f->delivery == delivery && follows) return;
     wisp__fill_run(f);
     wisp__put_control(&f->to, WISP__R_SECTION);
     wisp__put(&f->to, (uint64_t)delivery, 2);
@@ -4082,7 +4100,8 @@ static bool wisp__same_bits(const uint8_t *a, const uint8_t *b, int64_t bits) {
 }
 
 /* A message by itself, in the form its peer can read. `floor`: of the peer's calls. */
-static void wisp__put_message(wisp__writer *to, const wisp__message *m, bool bound, uint32_t floor) {
+static void wisp__put_message(wisp__writer *to, const wisp__message *m, bool bound,
+                              uint32_t floor) {
     uint64_t id = (uint64_t)wisp__wire_id(m->remote);
     if (m->type == WISP__EVENT) {
         wisp__put(to, bound ? 2 : 8, bound ? 2 : 4);
@@ -4147,12 +4166,13 @@ static bool wisp__fill_announcement(wisp__filler *f, int index) {
    are too large for one packet the announcement goes alone, and the message waits for its ack. */
 static wisp__fit wisp__fill_introduce(wisp__filler *f, const wisp__message *m, int bytes) {
     wisp__route *route = wisp__route_of(f->sender->base, f->session, m->remote);
+    uint64_t packet = f->session->peer.flow.next;
     int name = (int)strlen(f->sender->registry->remotes[m->remote]->name);
     bool beside = bytes + name + 32 <= wisp__piece_bytes(f->sender->base);
     if (!route) return WISP__WAITS;
     if (m->type == WISP__REPLY || route->known >= WISP__HEARD) return WISP__FITS;
     if (route->known == WISP__TOLD && !beside) return WISP__WAITS;
-    if (route->known == WISP__TOLD && route->told_in == f->session->peer.flow.next) return WISP__FITS;
+    if (route->known == WISP__TOLD && route->told_in == packet) return WISP__FITS;
     if (!wisp__fill_announcement(f, m->remote)) return WISP__FULL;
     return beside || route->known >= WISP__HEARD ? WISP__FITS : WISP__WAITS;
 }
@@ -4229,10 +4249,11 @@ static wisp_result wisp__enqueue(wisp__sender *sender, wisp__session *s, wisp__m
     wisp__entry *entry;
     int bytes = wisp__message_bytes(m);
     if (!route) return WISP_E_MEMORY;
-    if (s->queued >= base->limits.queue_messages || s->queued_bytes + bytes > base->limits.queue_bytes) {
+    if (s->queued >= base->limits.queue_messages ||
+        bytes > base->limits.queue_bytes - s->queued_bytes) {
         s->peer.stats.messages_refused++;
-        wisp__log(base, WISP_LOG_WARNING, WISP_E_QUEUE_FULL,
-                  "send queue is full: send less, or raise desc.limits.queue_messages, queue_bytes");
+        wisp__log(base, WISP_LOG_WARNING, WISP_E_QUEUE_FULL, "send queue is full: send less, or "
+                  "raise desc.limits.queue_messages and queue_bytes");
         return WISP_E_QUEUE_FULL;
     }
     if (wisp__grow(base, (void **)&s->active, &s->active_room, s->active_count + 1, 1 << 15,
@@ -4323,7 +4344,8 @@ static wisp__fit wisp__fill_controls(wisp__filler *f) {
     while (s->control_count == 0 && s->untold < f->sender->registry->count) {
         wisp__route *route = wisp__route_of(f->sender->base, s, s->untold);
         if (!route) return WISP__FULL;
-        if (route->known == WISP__UNTOLD && !wisp__fill_announcement(f, s->untold)) return WISP__FULL;
+        if (route->known == WISP__UNTOLD && !wisp__fill_announcement(f, s->untold))
+            return WISP__FULL;
         s->untold++;
     }
     if (s->control_count) return WISP__FULL;
@@ -4784,7 +4806,8 @@ static void wisp__events_notices(wisp__events *events, wisp *w, double now) {
 
 static void wisp__events_free(wisp__events *events) {
     wisp__pool_free(events->base, &events->pool);
-    wisp__free(events->base, events->notices, (size_t)events->notice_room * sizeof *events->notices);
+    wisp__free(events->base, events->notices,
+               (size_t)events->notice_room * sizeof *events->notices);
 }
 
 wisp_target wisp_by_name(const char *name) {
@@ -5130,9 +5153,9 @@ static void wisp__pipe_put(wisp__pipe_side *from, wisp_packet *packet) {
 
 /* Was a packet before this one refused, to the same address? Then this one is: order. */
 static bool wisp__pipe_refused(const wisp_packet *packets, int at) {
+    const wisp_addr *addr = &packets[at].addr;
     for (int i = 0; i < at; i++)
-        if (packets[i].status && memcmp(&packets[i].addr, &packets[at].addr, sizeof(wisp_addr)) == 0)
-            return true;
+        if (packets[i].status && memcmp(&packets[i].addr, addr, sizeof *addr) == 0) return true;
     return false;
 }
 
@@ -5229,9 +5252,9 @@ static void wisp__transit_sift(wisp_simulator *sim, int at) {
         at = (at - 1) / 2;
     }
     for (;;) {
-        int child = at * 2 + 1;
+        int child = at * 2 + 1, other = child + 1;
         if (child >= sim->transit_count) break;
-        if (child + 1 < sim->transit_count && wisp__transit_before(&t[child + 1], &t[child])) child++;
+        if (other < sim->transit_count && wisp__transit_before(&t[other], &t[child])) child = other;
         if (!wisp__transit_before(&t[child], &item)) break;
         t[at] = t[child];
         at = child;
@@ -5249,7 +5272,8 @@ static bool wisp__transit_room(wisp_simulator *sim) {
     if (!larger) return false;
     if (sim->transit) {
         memcpy(larger, sim->transit, (size_t)sim->transit_count * sizeof *larger);
-        sim->memory.free(sim->memory.user, sim->transit, (size_t)sim->transit_room * sizeof *larger);
+        sim->memory.free(sim->memory.user, sim->transit,
+                         (size_t)sim->transit_room * sizeof *larger);
     }
     sim->transit = larger;
     sim->transit_room = room;
@@ -5325,7 +5349,8 @@ static void wisp__simulator_pump(wisp_simulator *sim) {
         packet.data = item.bytes;
         packet.size = item.size;
         packet.status = 0;
-        if (sim->inner.send(sim->inner.user, &packet, 1) != 1 || packet.status == WISP_E_AGAIN) return;
+        if (sim->inner.send(sim->inner.user, &packet, 1) != 1) return;
+        if (packet.status == WISP_E_AGAIN) return;
         sim->memory.free(sim->memory.user, item.bytes, (size_t)item.size + 1);
         sim->transit[0] = sim->transit[--sim->transit_count];
         if (sim->transit_count) wisp__transit_sift(sim, 0);
@@ -5366,7 +5391,8 @@ void wisp_simulator_free(wisp_simulator *sim) {
     if (!sim || !sim->transit) return;
     for (int i = 0; i < sim->transit_count; i++)
         sim->memory.free(sim->memory.user, sim->transit[i].bytes, (size_t)sim->transit[i].size + 1);
-    sim->memory.free(sim->memory.user, sim->transit, (size_t)sim->transit_room * sizeof *sim->transit);
+    sim->memory.free(sim->memory.user, sim->transit,
+                     (size_t)sim->transit_room * sizeof *sim->transit);
     sim->transit = NULL;
     sim->transit_count = sim->transit_room = 0;
 }
@@ -5392,7 +5418,8 @@ struct wisp {
     wisp__events   events;
     wisp__calls    calls;
     wisp__sender   sender;
-    wisp_result  (*accept)(wisp *w, const wisp_addr *from, const void *ticket, int size, void *user);
+    wisp_result  (*accept)(wisp *w, const wisp_addr *from, const void *ticket, int ticket_size,
+                           void *user);
     double         now, last_now;     /* the caller's time */
     bool           updating, started, destroyed, link_told;
     wisp_result    why, join_failure;
@@ -5451,7 +5478,8 @@ static void wisp__error(wisp *w, wisp__session *s, wisp__remote *remote, wisp_re
 /* --- sessions begin and end --- */
 
 /* Ends a session. `tell`: say goodbye over there, for a while. */
-static void wisp__end(wisp *w, wisp__session *s, wisp_result result, const char *reason, bool tell) {
+static void wisp__end(wisp *w, wisp__session *s, wisp_result result, const char *reason,
+                      bool tell) {
     wisp__peer *peer = &s->peer;
     bool joined = peer->state == WISP__JOINED, asked = wisp__peer_asks(peer);
     char text[sizeof peer->reason];
@@ -5568,9 +5596,10 @@ static bool wisp__read_response(wisp__reader *from, wisp__response *r) {
 static wisp_result wisp__judge(wisp *w, const wisp_addr *addr, const wisp__response *r) {
     bool known = false;
     wisp__peer *peer = NULL;
+    size_t app_size = strlen(w->peers.app);
     if (w->peers.refuse_joins) return WISP_E_REFUSED;
-    if (r->app_size != (int)strlen(w->peers.app) || memcmp(r->app, w->peers.app, (size_t)r->app_size))
-        return WISP_E_APP;
+    if ((size_t)r->app_size != app_size) return WISP_E_APP;
+    if (memcmp(r->app, w->peers.app, app_size) != 0) return WISP_E_APP;
     if (r->app_version != w->peers.app_version) return WISP_E_APP_VERSION;
     if ((r->flags & 1) != (w->base.reliable ? 1 : 0)) return WISP_E_LINK_KIND;
     while ((peer = wisp__peers_find(&w->peers, addr, peer)) != NULL)
@@ -5712,7 +5741,7 @@ static void wisp__on_handshake(wisp *w, const wisp_packet *packet) {
 /* --- what comes in: records --- */
 
 typedef struct wisp__incoming {
-    wisp__record  kind;           /* WISP__R_EVENT, INVOKE, REPLY, FRAGMENT; NOTHING: a gap filled */
+    wisp__record  kind;           /* WISP__R_EVENT, INVOKE, REPLY, FRAGMENT; NOTHING: fills a gap */
     bool          first, last;    /* of a fragment */
     wisp__remote *remote;         /* NULL: not known here */
     uint32_t      call, floor;    /* floor: their calls before it are settled */
@@ -6038,7 +6067,7 @@ static void wisp__read_bound(wisp__reading *r, wisp__incoming *in, bool own_shap
     in->data_at = at.at;
     if (at.failed) in->readable = WISP_E_BAD_PACKET;
     else wisp__read_values(r->w, &r->from, in, &r->values);
-    if (in->readable == WISP_E_MEMORY) wisp__break_with(r, WISP_E_MEMORY, "no memory for a message");
+    if (in->readable == WISP_E_MEMORY) wisp__break_with(r, in->readable, "no memory for a message");
     else if (in->readable) wisp__break(r, "a message that cannot be read");
     else r->from.at = in->end;
 }
@@ -6225,10 +6254,9 @@ static void wisp__take_turn(wisp__reading *r, wisp__incoming *in) {
     wisp__lane *lane;
     uint32_t sequence;
     if (r->broken) return;
-    if (++r->messages > base->limits.packet_messages || !r->delivery) {
-        wisp__break(r, r->delivery ? "too many messages in a packet" : "a message before a section");
-        return;
-    }
+    if (!r->delivery) wisp__break(r, "a message before a section");
+    if (++r->messages > base->limits.packet_messages) wisp__break(r, "too many messages");
+    if (r->broken) return;
     if (r->delivery != WISP_RELIABLE) {
         wisp__deliver(r->w, r->session, in, r->delivery, r->number);
         return;
@@ -6484,8 +6512,8 @@ static void wisp__on_session_packet(wisp *w, const wisp_packet *packet) {
     const uint8_t *bytes = (const uint8_t *)packet->data;
     int head = w->base.reliable ? 5 : bytes[0] & WISP__FLAG_WIDE ? 9 : 7;
     wisp__peer *peer = NULL;
-    bool known = false;
-    while (packet->size >= head && (peer = wisp__peers_find(&w->peers, &packet->addr, peer)) != NULL) {
+    bool known = false, enough = packet->size >= head;
+    while (enough && (peer = wisp__peers_find(&w->peers, &packet->addr, peer)) != NULL) {
         uint64_t number = peer->received_in_order + 1;
         if (peer->state != WISP__JOINED && peer->state != WISP__HALF_OPENED) continue;
         known = true;
@@ -6503,12 +6531,13 @@ static void wisp__on_session_packet(wisp *w, const wisp_packet *packet) {
 }
 
 static void wisp__on_datagram(wisp *w, const wisp_packet *packet) {
+    const uint8_t *bytes = (const uint8_t *)packet->data;
     wisp_total_stats *stats = &w->base.stats;
     stats->packets_received++;
     if (packet->size > 0) stats->bytes_received += (uint64_t)packet->size;
     if (packet->size <= 0) stats->packets_empty++;
     else if (packet->size > w->base.mtu) stats->packets_oversized++;
-    else if (*(const uint8_t *)packet->data & WISP__FLAG_SESSION) wisp__on_session_packet(w, packet);
+    else if (bytes[0] & WISP__FLAG_SESSION) wisp__on_session_packet(w, packet);
     else wisp__on_handshake(w, packet);
 }
 
@@ -6516,6 +6545,7 @@ static void wisp__on_datagram(wisp *w, const wisp_packet *packet) {
 
 static void wisp__on_silence(wisp *w, wisp__session *s) {
     wisp__peer *peer = &s->peer;
+    wisp__flow *flow = &peer->flow;
     double now = w->base.time;
     wisp__fate fate;
     fate.sender = &w->sender;
@@ -6525,11 +6555,11 @@ static void wisp__on_silence(wisp *w, wisp__session *s) {
         else wisp__end(w, s, WISP_E_TIMEOUT, "nothing was heard any more", false);
         return;
     }
-    if (now >= peer->flow.loss_time) {
-        peer->stats.packets_lost += (uint64_t)wisp__flow_detect_loss(
-            &w->base, &peer->flow, now, wisp__fate_told, &fate);
-    } else if (peer->flow.in_flight && now >= peer->flow.last_eliciting + wisp__flow_pto(&peer->flow)) {
-        wisp__flow_probe(&peer->flow, wisp__fate_told, &fate);
+    if (now >= flow->loss_time) {
+        int lost = wisp__flow_detect_loss(&w->base, flow, now, wisp__fate_told, &fate);
+        peer->stats.packets_lost += (uint64_t)lost;
+    } else if (flow->in_flight && now >= flow->last_eliciting + wisp__flow_pto(flow)) {
+        wisp__flow_probe(flow, wisp__fate_told, &fate);
         s->ping = true;
     }
     if (now >= peer->spoke + w->base.timeout / 4) s->ping = true;
@@ -7069,7 +7099,8 @@ wisp_result wisp_fire_values(wisp *w, const char *remote, wisp_to to, const wisp
     return wisp_fire_target(w, wisp_by_name(remote), to, values, count);
 }
 
-wisp_result wisp_send(wisp *w, wisp_remote remote, wisp_to to, const wisp_value *values, int count) {
+wisp_result wisp_send(wisp *w, wisp_remote remote, wisp_to to, const wisp_value *values,
+                      int count) {
     if (!remote.id) return w ? WISP_E_STALE : WISP_E_ARGUMENT;
     return wisp_fire_target(w, wisp_by_handle(remote), to, values, count);
 }
@@ -7261,7 +7292,8 @@ wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp
     if (!m) return handle;
     call = wisp__call_add(&w->calls, false, &w->why);
     if (!call && w->why == WISP_E_LIMIT)
-        wisp__log(&w->base, WISP_LOG_WARNING, w->why, "too many calls wait: raise desc.limits.calls");
+        wisp__log(&w->base, WISP_LOG_WARNING, w->why,
+                  "too many calls wait for answers: raise desc.limits.calls");
     m->call = s->next_call;
     if (call && (w->why = wisp__give(w, s, m)) != WISP_OK) {
         wisp__call_remove(&w->calls, call);
@@ -7379,7 +7411,8 @@ static wisp_result wisp__answer_deferred(wisp *w, wisp_call handle, wisp_result 
     if (!w) return WISP_E_ARGUMENT;
     if (!call || !call->deferred) return WISP_E_STALE;
     s = call->session;
-    m = wisp__answer_make(w, w->registry.remotes[call->remote], call->id, code, values, count, &why);
+    m = wisp__answer_make(w, w->registry.remotes[call->remote], call->id, code, values, count,
+                          &why);
     if (!m) return why;
     if (s->request_room) request = wisp__request_at(s, call->id);
     if (request && (request->id != call->id || !request->state)) request = NULL;
@@ -7515,7 +7548,8 @@ static size_t wisp__lane_memory(const wisp__lane *lane) {
 static size_t wisp__session_memory(const wisp__session *s) {
     const wisp__flow *flow = &s->peer.flow;
     size_t bytes = sizeof *s + (size_t)s->peer.ticket_size + (size_t)s->held_bytes;
-    bytes += (size_t)flow->sent_room * sizeof *flow->sent + (size_t)flow->ref_room * sizeof *flow->refs;
+    bytes += (size_t)flow->sent_room * sizeof *flow->sent;
+    bytes += (size_t)flow->ref_room * sizeof *flow->refs;
     bytes += (size_t)s->route_room * sizeof *s->routes + (size_t)s->their_room * sizeof *s->theirs;
     bytes += (size_t)s->control_room * sizeof *s->controls;
     bytes += (size_t)s->active_room * sizeof *s->active;
