@@ -1414,7 +1414,7 @@ typedef struct wisp__chunks {
 
 static int wisp__chunk_class(size_t size) {
     int index = 0;
-    while (index < WISP__CHUNK_CLASSES && ((size_t)64 << index) < size) index++;
+    for (size = (size - 1) / 64; size && index < WISP__CHUNK_CLASSES; size /= 2) index++;
     return index;
 }
 
@@ -1436,7 +1436,7 @@ static bool wisp__chunks_refill(wisp__base *base, wisp__chunks *chunks, int inde
 }
 
 /* Not zeroed. NULL: no memory. */
-static void *wisp__chunk_take(wisp__base *base, wisp__chunks *chunks, size_t size) {
+static inline void *wisp__chunk_take(wisp__base *base, wisp__chunks *chunks, size_t size) {
     int index = wisp__chunk_class(size);
     void *chunk;
     if (index == WISP__CHUNK_CLASSES) return wisp__alloc(base, size);
@@ -1446,7 +1446,7 @@ static void *wisp__chunk_take(wisp__base *base, wisp__chunks *chunks, size_t siz
     return chunk;
 }
 
-static void wisp__chunk_give(wisp__base *base, wisp__chunks *chunks, void *chunk, size_t size) {
+static inline void wisp__chunk_give(wisp__base *base, wisp__chunks *chunks, void *chunk, size_t size) {
     int index = wisp__chunk_class(size);
     if (!chunk) return;
     if (index == WISP__CHUNK_CLASSES) {
@@ -1500,7 +1500,7 @@ static void *wisp__arena_take_slow(wisp__base *base, wisp__arena *arena, size_t 
 }
 
 /* Aligned for every type, not zeroed; NULL: no memory. */
-static void *wisp__arena_take(wisp__base *base, wisp__arena *arena, size_t size) {
+static inline void *wisp__arena_take(wisp__base *base, wisp__arena *arena, size_t size) {
     wisp__arena_block *block = arena->current;
     size = (size + 15) & ~(size_t)15;
     if (block && block->bytes - block->used >= size) {
@@ -1576,7 +1576,7 @@ static uint64_t wisp__low_bits(uint64_t value, int count) {
 }
 
 /* Value must fit in count bits (0..64). */
-static void wisp__put(wisp__writer *writer, uint64_t value, int count) {
+static inline void wisp__put(wisp__writer *writer, uint64_t value, int count) {
     uint8_t *to = writer->bytes + (writer->at >> 3);
     int shift = (int)(writer->at & 7);
     WISP_ASSERT(count == 64 || value >> count == 0);
@@ -1646,7 +1646,8 @@ static uint64_t wisp__peek64(const wisp__reader *reader, int64_t at) {
     return wisp__load_part(reader->bytes + byte, (int)(reader->size - byte));
 }
 
-static uint64_t wisp__get(wisp__reader *reader, int count) {
+/* Near the end, more than 57 bits, or too many. */
+static uint64_t wisp__get_slowly(wisp__reader *reader, int count) {
     int shift = (int)(reader->at & 7);
     uint64_t value;
     if (count > reader->end - reader->at || reader->failed) {
@@ -1660,7 +1661,16 @@ static uint64_t wisp__get(wisp__reader *reader, int count) {
     return wisp__low_bits(value, count);
 }
 
-static void wisp__skip(wisp__reader *reader, int64_t count) {
+/* The next `count` bits (0..64), or 0 and the reader has failed. */
+static inline uint64_t wisp__get(wisp__reader *reader, int count) {
+    int64_t at = reader->at;
+    if (count > 57 || at + 64 > reader->end || reader->failed)
+        return wisp__get_slowly(reader, count);
+    reader->at = at + count;
+    return wisp__load64(reader->bytes + (at >> 3)) >> (at & 7) & ((UINT64_C(1) << count) - 1);
+}
+
+static inline void wisp__skip(wisp__reader *reader, int64_t count) {
     if (count < 0 || count > reader->end - reader->at) reader->failed = true;
     if (!reader->failed) reader->at += count;
 }
@@ -1671,6 +1681,12 @@ static void wisp__get_bits(wisp__reader *reader, uint8_t *to, int64_t count) {
     int shift = (int)(at & 7);
     wisp__skip(reader, count);
     if (reader->failed) return;
+    if ((at + count) / 8 + 8 < reader->size) {          /* words may be read beyond the end */
+        const uint8_t *from = reader->bytes + (at >> 3);
+        for (; count > 0; count -= 64, from += 8, to += 8)
+            wisp__store64(to, wisp__load64(from) >> shift | (uint64_t)from[8] << 1 << (63 - shift));
+        return;
+    }
     for (; count > 0; count -= 64, at += 64, to += 8) {
         uint64_t word = wisp__peek64(reader, at) >> shift;
         if (shift && (at >> 3) + 8 < reader->size)
@@ -2037,18 +2053,15 @@ typedef struct wisp__packer {
     void       (*value)(struct wisp__packer *p, const wisp_value *value, wisp__parts parts);
     wisp__writer shape, data;
     int          shape_room, data_room;   /* bytes of the buffers, with slack */
-    int          values;                  /* written so far */
+    int          values;                  /* of the message, nested ones too */
     wisp_result  result;                  /* the first failure */
 } wisp__packer;
 
-/* Room for `bytes` more behind the writer, up to the largest message. */
-static bool wisp__packer_room(wisp__packer *p, wisp__writer *writer, int *room, int bytes) {
-    int64_t need = (writer->at + 7) / 8 + bytes + WISP__SLACK;
+/* Room for what may be more than will be used. */
+static bool wisp__packer_grow(wisp__packer *p, wisp__writer *writer, int *room, int64_t need) {
     void *buffer = writer->bytes;
-    if (need <= *room) return true;
-    if (need > (int64_t)p->base->limits.message_bytes + 256) p->result = WISP_E_TOO_BIG;
-    else p->result = wisp__grow(p->base, &buffer, room, wisp__max_int((int)need, 256),
-                                p->base->limits.message_bytes + 512, 1);
+    if (need > 1 << 30) p->result = WISP_E_TOO_BIG;
+    else p->result = wisp__grow(p->base, &buffer, room, wisp__max_int((int)need, 256), 1 << 30, 1);
     writer->bytes = (uint8_t *)buffer;
     writer->end = (int64_t)(*room - WISP__SLACK) * 8;
     return p->result == WISP_OK;
@@ -2157,36 +2170,44 @@ static bool wisp__same_shape(const wisp_value *a, const wisp_value *b) {
     return true;
 }
 
-/* What a caller may have given wrong. Checked before anything compares or writes. */
-static wisp_result wisp__pack_validate(const wisp_limits *limits, const wisp_value *values,
-                                       int count, int depth, int *total) {
+/* What a message will take at most, known before anything is written. */
+typedef struct wisp__measure {
+    int     values;
+    int64_t shape_bits, data_bits;
+} wisp__measure;
+
+/* Checks what a caller may have given wrong, and measures it. */
+static wisp_result wisp__pack_measure(const wisp_limits *limits, const wisp_value *values,
+                                      int count, int depth, wisp__measure *m) {
+    static const uint8_t most_bits[] = { 0, 1, 67, 67, 33, 69, 48, 8,
+                                         64, 96, 128, 128, 224, 129, 0, 0 };
     if (count < 0 || (count && !values)) return WISP_E_ARGUMENT;
     if (depth > limits->nesting) return WISP_E_DEPTH;
-    if (count > limits->message_values - *total) return WISP_E_LIMIT;
-    *total += count;
+    if (count > limits->message_values - m->values) return WISP_E_LIMIT;
+    m->values += count;
     for (int i = 0; i < count; i++) {
         const wisp_value *v = &values[i];
+        wisp_result result = WISP_OK;
         if ((unsigned)v->kind > WISP_MAP) return WISP_E_TYPE;
-        if (v->kind != WISP_ARRAY && v->kind != WISP_MAP) {
-            bool bytes = v->kind == WISP_STRING || v->kind == WISP_BYTES;
-            if (bytes && (v->count < 0 || (v->count && !v->as.bytes))) return WISP_E_ARGUMENT;
-            if (bytes && v->count > limits->message_bytes) return WISP_E_TOO_BIG;
-            continue;
+        m->shape_bits += 46;
+        m->data_bits += most_bits[v->kind] + 1;
+        if (v->kind == WISP_STRING || v->kind == WISP_BYTES) {
+            if (v->count < 0 || (v->count && !v->as.bytes)) return WISP_E_ARGUMENT;
+            if (v->count > limits->message_bytes) return WISP_E_TOO_BIG;
+            m->data_bits += (int64_t)v->count * 8;
+        } else if (v->kind == WISP_ARRAY) {
+            result = wisp__pack_measure(limits, v->as.array, v->count, depth + 1, m);
+        } else if (v->kind == WISP_MAP) {
+            if (v->count < 0 || (v->count && !v->as.map)) return WISP_E_ARGUMENT;
+            if (v->count > limits->map_pairs) return WISP_E_LIMIT;
+            for (int k = 0; k < v->count && result == WISP_OK; k++) {
+                const wisp_pair *pair = &v->as.map[k];
+                if (!pair->key) return WISP_E_ARGUMENT;
+                m->shape_bits += 40 + (int64_t)strlen(pair->key) * 8;
+                result = wisp__pack_measure(limits, &pair->value, 1, depth + 1, m);
+            }
         }
-        if (v->kind == WISP_ARRAY) {
-            wisp_result result =
-                wisp__pack_validate(limits, v->as.array, v->count, depth + 1, total);
-            if (result) return result;
-            continue;
-        }
-        if (v->count < 0 || (v->count && !v->as.map)) return WISP_E_ARGUMENT;
-        if (v->count > limits->map_pairs) return WISP_E_LIMIT;
-        for (int k = 0; k < v->count; k++) {
-            wisp_result result;
-            if (!v->as.map[k].key) return WISP_E_ARGUMENT;
-            result = wisp__pack_validate(limits, &v->as.map[k].value, 1, depth + 1, total);
-            if (result) return result;
-        }
+        if (result) return result;
     }
     return WISP_OK;
 }
@@ -2200,10 +2221,10 @@ static void wisp__pack_array(wisp__packer *p, const wisp_value *value, wisp__par
         wisp__put_small(&p->shape, (uint64_t)value->count);
         wisp__put(&p->shape, alike, 1);
     }
-    for (int i = 0; i < value->count && p->result == WISP_OK; i++) {
+    for (int i = 0; i < value->count; i++) {
         int64_t before = p->data.at;
         p->value(p, &value->as.array[i], i && alike ? WISP__DATA_ONLY : parts);
-        if (p->result == WISP_OK && p->data.at == before) wisp__put(&p->data, 0, 1);
+        if (p->data.at == before) wisp__put(&p->data, 0, 1);
     }
 }
 
@@ -2212,11 +2233,10 @@ static void wisp__pack_map(wisp__packer *p, const wisp_value *value, wisp__parts
         wisp__put(&p->shape, WISP__CODE_LIST | 1 << 4, 5);
         wisp__put_small(&p->shape, (uint64_t)value->count);
     }
-    for (int i = 0; i < value->count && p->result == WISP_OK; i++) {
+    for (int i = 0; i < value->count; i++) {
         const wisp_pair *pair = &value->as.map[i];
         if (parts == WISP__SHAPE_AND_DATA) {
             int length = (int)strlen(pair->key);
-            if (!wisp__packer_room(p, &p->shape, &p->shape_room, length + 32)) return;
             wisp__put_length(&p->shape, (uint64_t)length);
             for (int k = 0; k < length; k++) wisp__put(&p->shape, (uint8_t)pair->key[k], 8);
         }
@@ -2225,7 +2245,6 @@ static void wisp__pack_map(wisp__packer *p, const wisp_value *value, wisp__parts
 }
 
 static void wisp__pack_blob(wisp__packer *p, const wisp_value *value, wisp__parts parts) {
-    if (!wisp__packer_room(p, &p->data, &p->data_room, value->count + 32)) return;
     if (value->kind == WISP_STRING) wisp__put_length(&p->data, (uint64_t)value->count);
     else if (parts == WISP__SHAPE_AND_DATA) wisp__put_length(&p->shape, (uint64_t)value->count);
     if (!value->count) return;
@@ -2234,9 +2253,6 @@ static void wisp__pack_blob(wisp__packer *p, const wisp_value *value, wisp__part
 }
 
 static void wisp__pack_value(wisp__packer *p, const wisp_value *value, wisp__parts parts) {
-    if (!wisp__packer_room(p, &p->shape, &p->shape_room, 32)) return;
-    if (!wisp__packer_room(p, &p->data, &p->data_room, 64)) return;
-    p->values++;
     if (parts == WISP__SHAPE_AND_DATA && value->kind < WISP_ARRAY)
         wisp__put(&p->shape, (uint64_t)value->kind, 4);
     switch (value->kind) {
@@ -2256,17 +2272,24 @@ static void wisp__pack_value(wisp__packer *p, const wisp_value *value, wisp__par
 
 /* Packs a message's values into p->shape and p->data from their start. */
 static wisp_result wisp__pack(wisp__packer *p, const wisp_value *values, int count) {
-    int total = 0;
+    wisp__measure m = { 0, 40, 0 };
     p->value = wisp__pack_value;
-    p->result = wisp__pack_validate(&p->base->limits, values, count, 0, &total);
+    p->result = wisp__pack_measure(&p->base->limits, values, count, 0, &m);
+    p->values = m.values;
+    if (p->result) return p->result;
+    m.shape_bits += (WISP__SLACK + 1) * 8;
+    m.data_bits += (WISP__SLACK + 1) * 8;
+    if (m.shape_bits >> 3 > p->shape_room &&
+        !wisp__packer_grow(p, &p->shape, &p->shape_room, m.shape_bits >> 3))
+        return p->result;
+    if (m.data_bits >> 3 > p->data_room &&
+        !wisp__packer_grow(p, &p->data, &p->data_room, m.data_bits >> 3))
+        return p->result;
     p->shape.at = p->data.at = 0;
-    p->values = 0;
-    if (p->result || !wisp__packer_room(p, &p->shape, &p->shape_room, 32)) return p->result;
-    if (!wisp__packer_room(p, &p->data, &p->data_room, 32)) return p->result;
+    p->shape.full = p->data.full = false;
     wisp__put_small(&p->shape, (uint64_t)count);
-    for (int i = 0; i < count && p->result == WISP_OK; i++)
-        wisp__pack_value(p, &values[i], WISP__SHAPE_AND_DATA);
-    if (p->result == WISP_OK &&
+    for (int i = 0; i < count; i++) wisp__pack_value(p, &values[i], WISP__SHAPE_AND_DATA);
+    if (p->shape.full || p->data.full ||
         (p->shape.at + p->data.at) / 8 > (int64_t)p->base->limits.message_bytes)
         p->result = WISP_E_TOO_BIG;
     return p->result;
@@ -2455,7 +2478,7 @@ static wisp_result wisp__unpack(wisp__unpacker *u, const wisp_value **values, in
     *values = NULL;
     if (u->shape->failed || !wisp__unpack_may(u, *count, 0)) goto failed;
     items = (wisp_value *)wisp__unpack_take(u, (size_t)*count * sizeof *items);
-    for (int i = 0; items && i < *count && !u->shape->failed && !u->data->failed; i++)
+    for (int i = 0; i < *count && !u->shape->failed && !u->data->failed; i++)
         wisp__unpack_value(u, &items[i], 0, start);
     *values = items;
 failed:
@@ -2837,7 +2860,7 @@ static bool wisp__flow_reserve_refs(wisp__base *base, wisp__flow *flow, uint32_t
 
 /* Notes what the packet being filled carries; runs of one kind become one entry. The caller has
    asked wisp__flow_reserve_refs. */
-static void wisp__flow_carry(wisp__flow *flow, uint32_t packet_first, wisp__ref ref) {
+static inline void wisp__flow_carry(wisp__flow *flow, uint32_t packet_first, wisp__ref ref) {
     wisp__ref *last;
     if (flow->ref_next != packet_first) {
         last = &flow->refs[(flow->ref_next - 1) & (uint32_t)(flow->ref_room - 1)];
@@ -3063,6 +3086,8 @@ typedef struct wisp__message {
     int      values;
     int      shape_bits;
     int64_t  data_bits;
+    int      data_at;          /* byte of `bytes` where the data begins */
+    int      size;             /* bytes of shape and data: what limits and queues count */
     uint32_t call;             /* invoke, reply */
     int16_t  result;           /* reply */
     uint8_t  type, delivery, channel;
@@ -3072,11 +3097,11 @@ typedef struct wisp__message {
     uint8_t  bytes[8];         /* shape, then from the next byte data, then slack */
 } wisp__message;
 
-static int wisp__message_data_at(const wisp__message *m) { return (m->shape_bits + 7) / 8; }
-
-/* Bytes of shape and data: what limits and queues count. */
-static int wisp__message_bytes(const wisp__message *m) {
-    return wisp__message_data_at(m) + (int)((m->data_bits + 7) / 8);
+static void wisp__message_measure(wisp__message *m, int shape_bits, int64_t data_bits) {
+    m->shape_bits = shape_bits;
+    m->data_bits = data_bits;
+    m->data_at = (shape_bits + 7) / 8;
+    m->size = m->data_at + (int)((data_bits + 7) / 8);
 }
 
 static void wisp__message_release(wisp__base *base, wisp__chunks *chunks, wisp__message *m) {
@@ -3644,6 +3669,7 @@ static void wisp__handshake_retry(wisp__peers *peers, wisp__peer *peer) {
     double wait = wisp__min(0.1 * (double)(1 << wisp__min_int(peer->tries, 4)), 1.0);
     if (peer->state == WISP__RESPONDING && peer->tries % 4 == 3) peer->state = WISP__REQUESTING;
     peer->tries++;
+    peer->spoke = peers->base->time;
     if (peer->state == WISP__REQUESTING) {
         wisp__writer to = wisp__handshake_begin(peers, WISP__REQUEST, peer->client_nonce);
         wisp__handshake_send(peers, &to, &peer->addr, peer->client_nonce, true);
@@ -3719,6 +3745,7 @@ typedef struct wisp__registry {
     int            room, count;
     uint16_t      *table;              /* open addressing: index + 1 */
     int            table_room;
+    struct { const char *name; wisp__remote *remote; } recent[16];   /* by address of the name */
     wisp_config    defaults;
     bool           unbatched;
 } wisp__registry;
@@ -3831,8 +3858,8 @@ static void wisp__config_resolve(const wisp__registry *registry, wisp__remote *r
     }
 }
 
-static wisp__remote *wisp__registry_add(wisp__registry *registry, const char *name,
-                                        wisp_result *why) {
+static wisp__remote *wisp__registry_add_slowly(wisp__registry *registry, const char *name,
+                                               wisp_result *why) {
     int length = 0;
     wisp__remote *remote;
     *why = wisp__name_check(name, &length);
@@ -3859,6 +3886,20 @@ static wisp__remote *wisp__registry_add(wisp__registry *registry, const char *na
     registry->remotes[registry->count++] = remote;
     wisp__registry_seat(registry, remote);
     wisp__config_resolve(registry, remote);
+    return remote;
+}
+
+/* Finds or registers a name. A name that was asked for lately, at the same address and with the
+   same text, is found without its hash. */
+static wisp__remote *wisp__registry_add(wisp__registry *registry, const char *name,
+                                        wisp_result *why) {
+    size_t at = ((uintptr_t)name >> 2 ^ (uintptr_t)name >> 6) % 16;
+    wisp__remote *remote = registry->recent[at].remote;
+    *why = WISP_OK;
+    if (remote && registry->recent[at].name == name && strcmp(remote->name, name) == 0) return remote;
+    remote = wisp__registry_add_slowly(registry, name, why);
+    registry->recent[at].name = name;
+    registry->recent[at].remote = remote;
     return remote;
 }
 
@@ -3920,7 +3961,7 @@ static void wisp__registry_free(wisp__registry *registry) {
 }
 
 /* The route of a remote; NULL: no memory. It moves when another remote is registered. */
-static wisp__route *wisp__route_of(wisp__base *base, wisp__session *session, int index) {
+static inline wisp__route *wisp__route_of(wisp__base *base, wisp__session *session, int index) {
     if (index >= session->route_room &&
         wisp__grow(base, (void **)&session->routes, &session->route_room,
                    wisp__max_int(index + 1, 16), base->limits.remotes + WISP__RESERVED,
@@ -4061,7 +4102,7 @@ static bool wisp__fill_may(wisp__filler *f) {
            wisp__flow_reserve_refs(f->sender->base, &f->session->peer.flow, 2);
 }
 
-static void wisp__fill_carry(wisp__filler *f, wisp__record kind, int channel, uint32_t number) {
+static inline void wisp__fill_carry(wisp__filler *f, wisp__record kind, int channel, uint32_t number) {
     wisp__ref ref;
     ref.kind = (uint8_t)kind;
     ref.channel = (uint8_t)channel;
@@ -4085,7 +4126,7 @@ static void wisp__put_section(wisp__filler *f, int delivery, int channel, uint32
 
 static void wisp__put_content(wisp__writer *to, const wisp__message *m) {
     wisp__put_bits(to, m->bytes, m->shape_bits);
-    wisp__put_bits(to, m->bytes + wisp__message_data_at(m), m->data_bits);
+    wisp__put_bits(to, m->bytes + m->data_at, m->data_bits);
 }
 
 static void wisp__put_unbound(wisp__writer *to, const wisp__message *m) {
@@ -4093,10 +4134,11 @@ static void wisp__put_unbound(wisp__writer *to, const wisp__message *m) {
     wisp__put_content(to, m);
 }
 
+/* Both are readable for a word beyond their bits. */
 static bool wisp__same_bits(const uint8_t *a, const uint8_t *b, int64_t bits) {
-    int last = (int)(bits & 7);
-    if (memcmp(a, b, (size_t)(bits >> 3))) return false;
-    return !last || ((a[bits >> 3] ^ b[bits >> 3]) & ((1 << last) - 1)) == 0;
+    for (; bits >= 64; bits -= 64, a += 8, b += 8)
+        if (wisp__load64(a) != wisp__load64(b)) return false;
+    return !bits || (wisp__load64(a) ^ wisp__load64(b)) << (64 - bits) == 0;
 }
 
 /* A message by itself, in the form its peer can read. `floor`: of the peer's calls. */
@@ -4130,14 +4172,14 @@ static bool wisp__put_alike(wisp__filler *f, const wisp__message *m) {
         !wisp__same_bits(p->bytes, m->bytes, m->shape_bits))
         return false;
     if (p->data_bits == m->data_bits && f->run < 4096 &&
-        wisp__same_bits(p->bytes + wisp__message_data_at(p), m->bytes + wisp__message_data_at(m),
+        wisp__same_bits(p->bytes + p->data_at, m->bytes + m->data_at,
                         m->data_bits)) {
         f->run++;
         return true;
     }
     wisp__fill_run(f);
     wisp__put(&f->to, 1, 1);
-    wisp__put_bits(&f->to, m->bytes + wisp__message_data_at(m), m->data_bits);
+    wisp__put_bits(&f->to, m->bytes + m->data_at, m->data_bits);
     return true;
 }
 
@@ -4167,10 +4209,12 @@ static bool wisp__fill_announcement(wisp__filler *f, int index) {
 static wisp__fit wisp__fill_introduce(wisp__filler *f, const wisp__message *m, int bytes) {
     wisp__route *route = wisp__route_of(f->sender->base, f->session, m->remote);
     uint64_t packet = f->session->peer.flow.next;
-    int name = (int)strlen(f->sender->registry->remotes[m->remote]->name);
-    bool beside = bytes + name + 32 <= wisp__piece_bytes(f->sender->base);
+    int name;
+    bool beside;
     if (!route) return WISP__WAITS;
     if (m->type == WISP__REPLY || route->known >= WISP__HEARD) return WISP__FITS;
+    name = (int)strlen(f->sender->registry->remotes[m->remote]->name);
+    beside = bytes + name + 32 <= wisp__piece_bytes(f->sender->base);
     if (route->known == WISP__TOLD && !beside) return WISP__WAITS;
     if (route->known == WISP__TOLD && route->told_in == packet) return WISP__FITS;
     if (!wisp__fill_announcement(f, m->remote)) return WISP__FULL;
@@ -4180,14 +4224,18 @@ static wisp__fit wisp__fill_introduce(wisp__filler *f, const wisp__message *m, i
 /* Puts one message into the packet. */
 static wisp__fit wisp__fill_message(wisp__filler *f, const wisp__message *m, uint32_t sequence) {
     wisp__session *s = f->session;
-    wisp__filler before;
+    const wisp__message *previous;
     wisp__fit fit;
+    int64_t at;
+    int run;
     bool bound;
     if (f->values + m->values > WISP__PACKET_VALUES && f->messages) return WISP__FULL;
     if (f->messages >= WISP__PACKET_MESSAGES) return WISP__FULL;
-    fit = wisp__fill_introduce(f, m, wisp__message_bytes(m));
+    fit = wisp__fill_introduce(f, m, m->size);
     if (fit != WISP__FITS) return fit;
-    before = *f;
+    at = f->to.at;
+    run = f->run;
+    previous = f->previous;
     bound = m->type == WISP__REPLY || s->routes[m->remote].known == WISP__BOUND;
     wisp__put_section(f, m->delivery, m->channel, sequence);
     if (!bound || !wisp__put_alike(f, m)) {
@@ -4195,7 +4243,10 @@ static wisp__fit wisp__fill_message(wisp__filler *f, const wisp__message *m, uin
         wisp__put_message(&f->to, m, bound, s->call_floor);
     }
     if (f->to.full) {
-        *f = before;
+        f->to.at = at;
+        f->to.full = false;
+        f->run = run;
+        f->previous = previous;
         return WISP__FULL;
     }
     f->eliciting = true;
@@ -4211,7 +4262,7 @@ static wisp__fit wisp__fill_message(wisp__filler *f, const wisp__message *m, uin
 /* A slice of a large message. */
 static wisp__fit wisp__fill_fragment(wisp__filler *f, const wisp__item *item, uint32_t sequence) {
     const wisp__message *m = item->message;
-    int total = wisp__message_bytes(m);
+    int total = m->size;
     int64_t at;
     wisp__fit fit = WISP__FITS;
     if (item->offset == 0) fit = wisp__fill_introduce(f, m, item->size);
@@ -4247,7 +4298,7 @@ static wisp_result wisp__enqueue(wisp__sender *sender, wisp__session *s, wisp__m
     wisp__base *base = sender->base;
     wisp__route *route = wisp__route_of(base, s, m->remote);
     wisp__entry *entry;
-    int bytes = wisp__message_bytes(m);
+    int bytes = m->size;
     if (!route) return WISP_E_MEMORY;
     if (s->queued >= base->limits.queue_messages ||
         bytes > base->limits.queue_bytes - s->queued_bytes) {
@@ -4256,7 +4307,8 @@ static wisp_result wisp__enqueue(wisp__sender *sender, wisp__session *s, wisp__m
                   "raise desc.limits.queue_messages and queue_bytes");
         return WISP_E_QUEUE_FULL;
     }
-    if (wisp__grow(base, (void **)&s->active, &s->active_room, s->active_count + 1, 1 << 15,
+    if (s->active_count == s->active_room &&
+        wisp__grow(base, (void **)&s->active, &s->active_room, s->active_count + 1, 1 << 15,
                    sizeof *s->active))
         return WISP_E_MEMORY;
     entry = (wisp__entry *)wisp__chunk_take(base, sender->chunks, sizeof *entry);
@@ -4283,7 +4335,7 @@ static wisp__message *wisp__dequeue(wisp__sender *sender, wisp__session *s, int 
     route->first = entry->next;
     if (!route->first) route->last = NULL;
     s->queued--;
-    s->queued_bytes -= wisp__message_bytes(m);
+    s->queued_bytes -= m->size;
     wisp__chunk_give(sender->base, sender->chunks, entry, sizeof *entry);
     for (int i = 0; !route->first && i < s->active_count; i++) {
         if (s->active[i] != index) continue;
@@ -4405,7 +4457,7 @@ static wisp__fit wisp__fill_cutting(wisp__filler *f, int channel, uint32_t *bloc
     wisp__lane_out *out = &f->session->peer.lanes[channel]->out;
     while (out->cutting) {
         wisp__item item;
-        int total = wisp__message_bytes(out->cutting);
+        int total = out->cutting->size;
         wisp__fit fit;
         memset(&item, 0, sizeof item);
         item.message = out->cutting;
@@ -4427,7 +4479,7 @@ static wisp__fit wisp__fill_cutting(wisp__filler *f, int channel, uint32_t *bloc
 /* The same message as one record in bytes, to be cut. NULL: no memory. */
 static wisp__message *wisp__message_whole(wisp__sender *sender, const wisp__message *m,
                                           uint32_t floor) {
-    int bytes = wisp__message_bytes(m) + 32;
+    int bytes = m->size + 32;
     size_t chunk = sizeof *m + (size_t)bytes + WISP__SLACK;
     wisp__message *whole = (wisp__message *)wisp__chunk_take(sender->base, sender->chunks, chunk);
     wisp__writer to;
@@ -4438,8 +4490,7 @@ static wisp__message *wisp__message_whole(wisp__sender *sender, const wisp__mess
     to = wisp__writer_on(whole->bytes, bytes);
     wisp__put_message(&to, m, false, floor);
     wisp__put_align(&to);
-    whole->shape_bits = 0;
-    whole->data_bits = to.at;
+    wisp__message_measure(whole, 0, to.at);
     return whole;
 }
 
@@ -4461,9 +4512,9 @@ static wisp__fit wisp__fill_queued(wisp__filler *f, int index, uint32_t *blocked
         memset(&item, 0, sizeof item);
         item.message = m;
         item.offset = -1;
-        item.size = wisp__message_bytes(m) + 16;
+        item.size = m->size + 16;
         if (!lane || !wisp__window_open(f, &lane->out, item.size)) return WISP__WAITS;
-        if (wisp__message_bytes(m) > wisp__piece_bytes(sender->base)) {
+        if (m->size > wisp__piece_bytes(sender->base)) {
             lane->out.cutting = wisp__message_whole(sender, m, s->call_floor);
             lane->out.cut = 0;
             if (!lane->out.cutting) return WISP__WAITS;
@@ -4907,7 +4958,7 @@ static wisp__request *wisp__request_at(const wisp__session *s, uint32_t id) {
 
 static void wisp__request_forget(wisp__calls *calls, wisp__session *s, wisp__request *request) {
     if (request->reply) {
-        s->kept_bytes -= wisp__message_bytes(request->reply);
+        s->kept_bytes -= request->reply->size;
         wisp__message_release(calls->base, calls->chunks, request->reply);
     }
     memset(request, 0, sizeof *request);
@@ -4916,7 +4967,7 @@ static void wisp__request_forget(wisp__calls *calls, wisp__session *s, wisp__req
 /* Keeps the answer for repeats of the call, unless too much is kept for this peer. */
 static void wisp__request_keep(wisp__calls *calls, wisp__session *s, wisp__request *request,
                                wisp__message *reply) {
-    int bytes = wisp__message_bytes(reply);
+    int bytes = reply->size;
     request->state = WISP__REQUEST_DONE;
     if (request->reply || bytes > calls->base->limits.queue_bytes - s->kept_bytes) return;
     s->kept_bytes += bytes;
@@ -5425,6 +5476,7 @@ struct wisp {
     wisp_result    why, join_failure;
     uint64_t       order;             /* of messages fired */
     uint64_t       mark;              /* of lists fired to */
+    int            most_received;     /* datagrams that the link has handed over at once */
     uint8_t       *incoming;
 };
 
@@ -5527,6 +5579,8 @@ static void wisp__linger(wisp *w, wisp__session *s) {
 }
 
 static void wisp__joined(wisp *w, wisp__session *s) {
+    if (s->peer.tries == 1)                /* the handshake gives the first round trip time */
+        wisp__flow_sample(&s->peer.flow, w->base.time - s->peer.spoke, 0);
     s->peer.state = WISP__JOINED;
     s->peer.told = true;
     s->peer.heard = s->peer.spoke = w->base.time;
@@ -5610,6 +5664,8 @@ static wisp_result wisp__judge(wisp *w, const wisp_addr *addr, const wisp__respo
 
 static void wisp__half_open(wisp *w, wisp__session *s) {
     s->peer.state = WISP__HALF_OPENED;
+    s->peer.tries = 1;
+    s->peer.spoke = w->base.time;
     s->peer.server_nonce = wisp__random(&w->peers.secret);
     wisp__peer_session(&s->peer);
     wisp__timers_set(&w->peers.timers, &s->peer.timer, w->base.time + WISP__HALF_OPEN);
@@ -5645,7 +5701,10 @@ static void wisp__on_response(wisp *w, const wisp_addr *addr, uint64_t nonce, wi
     }
     same = wisp__known_join(w, addr, nonce, &ours, &waiting);
     if (same) {
-        if (same->state == WISP__HALF_OPENED) wisp__send_accept(&w->peers, same);
+        if (same->state == WISP__HALF_OPENED) {
+            wisp__send_accept(&w->peers, same);
+            same->tries++;
+        }
         return;
     }
     if (ours && ours->client_nonce < nonce) return;
@@ -5769,7 +5828,9 @@ typedef struct wisp__reading {
 
 static void wisp__message_event(wisp *w, wisp__session *s, const wisp__incoming *in,
                                 wisp_event *event) {
-    memset(event, 0, sizeof *event);
+    event->result = WISP_OK;
+    event->user = NULL;
+    event->request = NULL;
     event->w = w;
     event->peer = wisp__peer_handle(s);
     event->remote = wisp__remote_handle(in->remote);
@@ -5783,44 +5844,44 @@ static void wisp__message_event(wisp *w, wisp__session *s, const wisp__incoming 
 /* Reads values at the places that `in` names; the end of the data goes to in->end. */
 static void wisp__read_values(wisp *w, const wisp__reader *from, wisp__incoming *in, int *budget) {
     wisp__reader shape = *from, data = *from;
+    int most = wisp__min_int(*budget, w->base.limits.message_values);
     wisp__unpacker u;
     wisp__arena_reset(&w->arena);
-    memset(&u, 0, sizeof u);
     u.base = &w->base;
     u.arena = &w->arena;
     u.shape = &shape;
     u.data = &data;
-    u.values = wisp__min_int(*budget, w->base.limits.message_values);
+    u.values = most;
     shape.at = in->shape_at;
     data.at = in->data_at;
     in->readable = wisp__unpack(&u, &in->values, &in->count);
-    *budget -= wisp__min_int(*budget, w->base.limits.message_values) - u.values;
+    *budget -= most - u.values;
     in->end = data.at;
 }
 
 static wisp__message *wisp__message_make(wisp *w, const wisp__remote *remote, int type,
                                          wisp_result *why) {
     wisp__packer *p = &w->packer;
-    int shape = (int)((p->shape.at + 7) / 8), data = (int)((p->data.at + 7) / 8);
-    size_t bytes = sizeof(wisp__message) + (size_t)shape + (size_t)data + WISP__SLACK;
+    size_t shape = (size_t)(p->shape.at + 7) / 8, data = (size_t)(p->data.at + 7) / 8;
+    size_t bytes = sizeof(wisp__message) + shape + data + WISP__SLACK;
     wisp__message *m = (wisp__message *)wisp__chunk_take(&w->base, &w->chunks, bytes);
     *why = m ? WISP_OK : WISP_E_MEMORY;
     if (!m) return NULL;
-    memset(m, 0, sizeof *m);
     m->references = 1;
     m->chunk_bytes = (int)bytes;
     m->remote = remote->index;
+    m->call = 0;
+    m->result = WISP_OK;
     m->type = (uint8_t)type;
     m->delivery = (uint8_t)remote->now.delivery;
     m->channel = (uint8_t)(remote->now.channel - 1);
     m->immediate = remote->now.batching == WISP_BATCH_NEVER || w->registry.unbatched;
     m->values = p->values;
-    m->shape_bits = (int)p->shape.at;
-    m->data_bits = p->data.at;
     m->time = w->base.time;
     m->order = w->order++;
-    memcpy(m->bytes, p->shape.bytes, (size_t)shape);
-    memcpy(m->bytes + shape, p->data.bytes, (size_t)data);
+    wisp__message_measure(m, (int)p->shape.at, p->data.at);
+    memcpy(m->bytes, p->shape.bytes, shape);
+    memcpy(m->bytes + shape, p->data.bytes, data);
     return m;
 }
 
@@ -5832,7 +5893,7 @@ static wisp__message *wisp__compose(wisp *w, const wisp__remote *remote, int typ
     if (*why) return NULL;
     m = wisp__message_make(w, remote, type, why);
     if (m && m->delivery != WISP_RELIABLE &&
-        wisp__message_bytes(m) > wisp__piece_bytes(&w->base)) {
+        m->size > wisp__piece_bytes(&w->base)) {
         if (type == WISP__REPLY) {
             m->delivery = WISP_RELIABLE;
             return m;
@@ -5856,9 +5917,9 @@ static wisp_result wisp__give(wisp *w, wisp__session *s, wisp__message *m) {
     }
     result = wisp__enqueue(&w->sender, s, m);
     if (result) return result;
-    if (m->immediate) wisp__flush(&w->sender, s, m->remote);
-    else if (s->queued >= remote->now.max_batch_size) wisp__flush(&w->sender, s, -1);
-    if (m->immediate) wisp__post_send(&w->peers);
+    if (!m->immediate && s->queued < remote->now.max_batch_size) return WISP_OK;
+    wisp__flush(&w->sender, s, m->immediate ? m->remote : -1);
+    wisp__post_send(&w->peers);
     return WISP_OK;
 }
 
@@ -6415,40 +6476,40 @@ static void wisp__read_run(wisp__reading *r) {
     int count = wisp__get_small(&r->from) + 1;
     if (!r->has_previous || r->from.failed) wisp__break(r, "a repeat of nothing");
     for (int i = 0; i < count && wisp__goes_on(r); i++) {
-        wisp__incoming in = r->previous;
-        wisp__read_values(r->w, &r->from, &in, &r->values);
-        if (in.readable) wisp__break(r, "a repeat that cannot be read");
-        wisp__take_turn(r, &in);
+        wisp__read_values(r->w, &r->from, &r->previous, &r->values);
+        if (r->previous.readable) wisp__break(r, "a repeat that cannot be read");
+        wisp__take_turn(r, &r->previous);
     }
+}
+
+/* A message of the same shape as the one before. */
+static void wisp__read_alike(wisp__reading *r) {
+    if (!r->has_previous) wisp__break(r, "a message like none before");
+    else wisp__read_bound(r, &r->previous, false);
+    wisp__take_turn(r, &r->previous);
+}
+
+static void wisp__read_message(wisp__reading *r, bool bound) {
+    memset(&r->previous, 0, sizeof r->previous);
+    wisp__read_event(r, &r->previous, bound);
+    r->has_previous = bound;
+    wisp__take_turn(r, &r->previous);
 }
 
 /* false: the end of the packet. */
 static bool wisp__read_record(wisp__reading *r) {
-    wisp__reader *from = &r->from, rest = r->from;
-    wisp__incoming in;
-    int left = (int)(from->end - from->at < 8 ? from->end - from->at : 8);
-    if (left < 8 && wisp__get(&rest, left) == 0) return false;
-    if (wisp__get(from, 1)) {
-        if (!r->has_previous) {
-            wisp__break(r, "a message like none before");
-            return false;
-        }
-        in = r->previous;
-        wisp__read_bound(r, &in, false);
-    } else {
-        bool bound = wisp__get(from, 1) != 0;
-        if (!bound && wisp__get(from, 1)) {
-            wisp__read_run(r);
-            return true;
-        }
-        if (!bound && !wisp__get(from, 1)) return wisp__read_control(r, (int)wisp__get(from, 4));
-        memset(&in, 0, sizeof in);
-        wisp__read_event(r, &in, bound);
-        r->has_previous = bound;
+    wisp__reader *from = &r->from;
+    int64_t left = from->end - from->at;
+    if (left < 8) {
+        wisp__reader rest = *from;
+        if (wisp__get(&rest, (int)left) == 0) return false;
     }
+    if (wisp__get(from, 1)) wisp__read_alike(r);
+    else if (wisp__get(from, 1)) wisp__read_message(r, true);
+    else if (wisp__get(from, 1)) wisp__read_run(r);
+    else if (wisp__get(from, 1)) wisp__read_message(r, false);
+    else return wisp__read_control(r, (int)wisp__get(from, 4));
     r->eliciting = true;
-    r->previous = in;
-    wisp__take_turn(r, &in);
     return true;
 }
 
@@ -6636,7 +6697,7 @@ WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session 
     for (int i = 0; i < s->active_count; i++)
         for (wisp__entry *e = s->routes[s->active[i]].first; e; e = e->next) {
             queued++;
-            bytes += wisp__message_bytes(e->message);
+            bytes += e->message->size;
         }
     WISP_ASSERT(queued == s->queued && bytes == s->queued_bytes);
     WISP_ASSERT(s->held_bytes >= 0 && s->held_bytes <= w->base.limits.window_bytes);
@@ -6833,21 +6894,29 @@ static void wisp__advance(wisp *w, double now) {
     w->base.time += wisp__min(step, w->base.timeout / 2);
 }
 
-/* false: the link is broken. */
+/* Room for datagrams, each one byte larger than allowed, to see what is too large. */
+static void wisp__make_room(wisp *w, wisp_packet *packets, int count) {
+    for (int i = 0; i < count; i++) {
+        packets[i].data = w->incoming + wisp__buffer_bytes(w, i);
+        packets[i].size = w->base.mtu + 1;
+        packets[i].status = 0;
+    }
+}
+
+/* Takes what has come until nothing is left: until less comes than the link has handed over at
+   once before, which saves a system call. false: the link is broken. */
 static bool wisp__receive(wisp *w) {
     wisp_packet packets[WISP__RECEIVED];
     wisp_link *link = &w->peers.post.link;
-    int left = w->base.limits.update_packets, count = 1;
-    while (left > 0 && count > 0 && !w->destroyed) {
+    int left = w->base.limits.update_packets, count = WISP__RECEIVED;
+    wisp__make_room(w, packets, WISP__RECEIVED);
+    while (left > 0 && count > 0 && count >= w->most_received && !w->destroyed) {
         int most = wisp__min_int(left, WISP__RECEIVED);
-        memset(packets, 0, sizeof packets);
-        for (int i = 0; i < most; i++) {
-            packets[i].data = w->incoming + wisp__buffer_bytes(w, i);
-            packets[i].size = w->base.mtu + 1;          /* one more, to see what is too large */
-        }
         count = wisp__min_int(link->recv(link->user, packets, most), most);
+        w->most_received = wisp__max_int(w->most_received, count);
         for (int i = 0; i < count && !w->destroyed; i++) wisp__on_datagram(w, &packets[i]);
-        left -= wisp__max_int(count, 1);
+        if (count > 0) wisp__make_room(w, packets, count);
+        left -= count;
     }
     if (count >= 0) return true;
     w->base.stats.link_failures++;

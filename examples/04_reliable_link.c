@@ -14,7 +14,7 @@
 #define WISP_IMPLEMENTATION
 #include "wisp.h"
 
-enum { FRAME_MAX = 8192, PARTS = 2000, PART_BYTES = 1500, PIPE_BYTES = 8192 };
+enum { FRAME_MAX = 8192, PARTS = 2000, PART_BYTES = 1500, PIPE_BYTES = 4096 };
 
 typedef struct stream {
     int           fd;

@@ -1,0 +1,499 @@
+/* test_base.c - result texts, memory, log, words, hash, wrapping numbers, limits */
+#define WISP_IMPLEMENTATION
+#define WISP_STATIC
+#include "../wisp.h"
+#include "test.h"
+#include "low.h"
+
+#include <limits.h>
+
+/* --- result texts --- */
+
+TEST(every_code_has_a_text_of_its_own) {
+    for (int a = WISP_OK; a >= WISP_E_PROTOCOL; a--) {
+        CHECK(wisp_result_text(a)[0] != 0);
+        CHECK(strcmp(wisp_result_text(a), "unknown code") != 0);
+        for (int b = WISP_OK; b > a; b--)
+            CHECK(strcmp(wisp_result_text(a), wisp_result_text(b)) != 0);
+    }
+    CHECK_EQ_STR(wisp_result_text(WISP_PENDING), "pending");
+}
+
+TEST(texts_stand_at_their_codes) {
+    CHECK_EQ_STR(wisp_result_text(WISP_OK), "ok");
+    CHECK_EQ_STR(wisp_result_text(WISP_E_MEMORY), "out of memory");
+    CHECK_EQ_STR(wisp_result_text(WISP_E_SERVER_FULL), "server is full");
+    CHECK_EQ_STR(wisp_result_text(WISP_E_TIMEOUT), "timeout");
+    CHECK_EQ_STR(wisp_result_text(WISP_E_RATE), "over the rate limit");
+    CHECK_EQ_STR(wisp_result_text(WISP_E_PROTOCOL), "peer broke the protocol");
+}
+
+TEST(foreign_codes_have_a_text_too) {
+    static const int foreign[] = { 2, 3, 1000, INT_MAX, -33, -34, -500, -999 };
+    for (int i = 0; i < (int)(sizeof foreign / sizeof *foreign); i++)
+        CHECK_EQ_STR(wisp_result_text(foreign[i]), "unknown code");
+    CHECK_EQ_STR(wisp_result_text(WISP_E_USER), "application error");
+    CHECK_EQ_STR(wisp_result_text(WISP_E_USER - 1), "application error");
+    CHECK_EQ_STR(wisp_result_text(INT_MIN + 1), "application error");
+    CHECK_EQ_STR(wisp_result_text(INT_MIN), "application error");
+}
+
+/* --- memory --- */
+
+TEST(an_allocator_is_whole_or_the_librarys) {
+    wisp_allocator none = { NULL, NULL, NULL }, own = { low_alloc, low_free, NULL };
+    wisp_allocator half = { low_alloc, NULL, NULL }, other = { NULL, low_free, NULL };
+    void *pointer;
+    CHECK(wisp__allocator_defaults(&none));
+    if (!CHECK(none.alloc && none.free)) return;
+    pointer = none.alloc(none.user, 100);
+    CHECK(pointer != NULL);
+    none.free(none.user, pointer, 100);
+    CHECK(wisp__allocator_defaults(&own));
+    CHECK(own.alloc == low_alloc && own.free == low_free);
+    CHECK(!wisp__allocator_defaults(&half));
+    CHECK(!wisp__allocator_defaults(&other));
+}
+
+TEST(memory_is_zeroed_and_counted) {
+    wisp__base base;
+    low_memory memory;
+    unsigned char zeros[1000] = { 0 };
+    void *a, *b;
+    low_start(&base, &memory);
+    a = wisp__alloc(&base, 1000);
+    b = wisp__alloc(&base, 24);
+    CHECK_EQ_MEM(a, zeros, 1000);
+    CHECK_EQ_MEM(b, zeros, 24);
+    CHECK_EQ_INT(base.stats.memory, 1024);
+    CHECK_EQ_INT(base.stats.allocations, 2);
+    wisp__free(&base, a, 1000);
+    CHECK_EQ_INT(base.stats.memory, 24);
+    CHECK_EQ_INT(base.stats.memory_peak, 1024);
+    a = wisp__alloc(&base, 500);
+    CHECK_EQ_INT(base.stats.memory_peak, 1024);
+    wisp__free(&base, a, 500);
+    wisp__free(&base, b, 24);
+    wisp__free(&base, NULL, 24);
+    CHECK_EQ_INT(base.stats.memory_peak, 1024);
+    CHECK(low_is_empty(&base, &memory));
+}
+
+TEST(a_failed_allocation_counts_as_nothing) {
+    wisp__base base;
+    low_memory memory;
+    low_start(&base, &memory);
+    memory.fail_after = 0;
+    CHECK(wisp__alloc(&base, 64) == NULL);
+    CHECK_EQ_INT(base.stats.memory, 0);
+    CHECK_EQ_INT(base.stats.memory_peak, 0);
+    CHECK_EQ_INT(base.stats.allocations, 0);
+}
+
+/* --- growing arrays --- */
+
+TEST(arrays_double_and_keep_what_they_hold) {
+    wisp__base base;
+    low_memory memory;
+    void *items = NULL;
+    int room = 0, rooms[] = { 4, 8, 16, 32, 64 };
+    low_start(&base, &memory);
+    for (int need = 1; need <= 64; need++) {
+        int before = room;
+        if (!CHECK_EQ_INT(wisp__grow(&base, &items, &room, need, 1000, sizeof(int)), WISP_OK)) return;
+        for (int i = before; i < room; i++) CHECK_EQ_INT(((int *)items)[i], 0);
+        ((int *)items)[need - 1] = need;
+        for (int i = 0; i < need; i++) CHECK_EQ_INT(((int *)items)[i], i + 1);
+        CHECK(room == rooms[0] || room == rooms[1] || room == rooms[2] || room == rooms[3] ||
+              room == rooms[4]);
+    }
+    CHECK_EQ_INT(room, 64);
+    CHECK_EQ_INT(memory.calls, 5);
+    CHECK_EQ_INT(base.stats.memory, 64 * (int)sizeof(int));
+    wisp__free(&base, items, (size_t)room * sizeof(int));
+    CHECK(low_is_empty(&base, &memory));
+}
+
+TEST(arrays_grow_to_their_limit_and_no_further) {
+    static const int limits[] = { 1, 2, 3, 4, 5, 7, 8, 9, 100 };
+    for (int k = 0; k < (int)(sizeof limits / sizeof *limits); k++) {
+        wisp__base base;
+        low_memory memory;
+        void *items = NULL, *before;
+        int room = 0;
+        low_start(&base, &memory);
+        CHECK_EQ_INT(wisp__grow(&base, &items, &room, 0, limits[k], 8), WISP_OK);
+        CHECK(items == NULL && room == 0);
+        CHECK_EQ_INT(wisp__grow(&base, &items, &room, limits[k] + 1, limits[k], 8), WISP_E_LIMIT);
+        CHECK(items == NULL && room == 0);
+        for (int need = 1; need <= limits[k]; need++)
+            CHECK_EQ_INT(wisp__grow(&base, &items, &room, need, limits[k], 8), WISP_OK);
+        CHECK_EQ_INT(room, limits[k]);
+        before = items;
+        CHECK_EQ_INT(wisp__grow(&base, &items, &room, limits[k] + 1, limits[k], 8), WISP_E_LIMIT);
+        CHECK(items == before && room == limits[k]);
+        wisp__free(&base, items, (size_t)room * 8);
+        CHECK(low_is_empty(&base, &memory));
+    }
+}
+
+TEST(a_leap_in_need_is_met_at_once) {
+    wisp__base base;
+    low_memory memory;
+    void *items = NULL;
+    int room = 0;
+    low_start(&base, &memory);
+    CHECK_EQ_INT(wisp__grow(&base, &items, &room, 1000, 1 << 20, 1), WISP_OK);
+    CHECK_EQ_INT(room, 1024);
+    CHECK_EQ_INT(wisp__grow(&base, &items, &room, 1000, 1 << 20, 1), WISP_OK);
+    CHECK_EQ_INT(memory.calls, 1);
+    wisp__free(&base, items, (size_t)room);
+}
+
+TEST(an_array_that_cannot_grow_is_as_it_was) {
+    wisp__base base;
+    low_memory memory;
+    void *items = NULL, *before;
+    int room = 0;
+    low_start(&base, &memory);
+    CHECK_EQ_INT(wisp__grow(&base, &items, &room, 4, 100, 4), WISP_OK);
+    memcpy(items, "abcdefghijklmnop", 16);
+    before = items;
+    memory.fail_after = 0;
+    CHECK_EQ_INT(wisp__grow(&base, &items, &room, 5, 100, 4), WISP_E_MEMORY);
+    CHECK(items == before && room == 4);
+    CHECK_EQ_MEM(items, "abcdefghijklmnop", 16);
+    memory.fail_after = LOW_NONE;
+    CHECK_EQ_INT(wisp__grow(&base, &items, &room, 5, 100, 4), WISP_OK);
+    CHECK_EQ_MEM(items, "abcdefghijklmnop", 16);
+    wisp__free(&base, items, (size_t)room * 4);
+    CHECK(low_is_empty(&base, &memory));
+}
+
+/* --- log --- */
+
+typedef struct log_line { int lines, level, code; char text[300]; } log_line;
+
+static void on_log(void *user, int level, wisp_result code, const char *text) {
+    log_line *line = (log_line *)user;
+    line->lines++;
+    line->level = level;
+    line->code = code;
+    snprintf(line->text, sizeof line->text, "%s", text);
+}
+
+TEST(the_log_gets_level_code_and_text) {
+    wisp__base base;
+    low_memory memory;
+    log_line line;
+    memset(&line, 0, sizeof line);
+    low_start(&base, &memory);
+    wisp__log(&base, WISP_LOG_ERROR, WISP_E_LINK, "nobody listens to %s", "this");
+    base.log = on_log;
+    base.user = &line;
+    wisp__log(&base, WISP_LOG_WARNING, WISP_E_RATE, "%d of %s", 7, "nine");
+    CHECK_EQ_INT(line.lines, 1);
+    CHECK_EQ_INT(line.level, WISP_LOG_WARNING);
+    CHECK_EQ_INT(line.code, WISP_E_RATE);
+    CHECK_EQ_STR(line.text, "7 of nine");
+}
+
+TEST(a_long_log_line_is_cut) {
+    wisp__base base;
+    low_memory memory;
+    log_line line;
+    char text[1000];
+    memset(text, 'x', sizeof text);
+    text[999] = 0;
+    low_start(&base, &memory);
+    base.log = on_log;
+    base.user = &line;
+    memset(&line, 0, sizeof line);
+    wisp__log(&base, WISP_LOG_INFO, WISP_OK, "%s", text);
+    CHECK_EQ_INT(strlen(line.text), 255);
+    CHECK_EQ_MEM(line.text, text, 255);
+}
+
+/* --- words --- */
+
+TEST(words_are_little_endian_at_any_address) {
+    for (int offset = 0; offset < 16; offset++) {
+        uint8_t bytes[32] = { 0 };
+        static const uint8_t order[8] = { 8, 7, 6, 5, 4, 3, 2, 1 };
+        wisp__store64(bytes + offset, UINT64_C(0x0102030405060708));
+        CHECK_EQ_MEM(bytes + offset, order, 8);
+        CHECK(wisp__load64(bytes + offset) == UINT64_C(0x0102030405060708));
+        for (int i = 0; i < 32; i++) CHECK((bytes[i] != 0) == (i >= offset && i < offset + 8));
+    }
+}
+
+TEST(part_of_a_word_reads_only_that_part) {
+    for (int count = 0; count < 8; count++) {
+        uint8_t *exact = (uint8_t *)malloc((size_t)count + 1) + 1;
+        uint64_t expected = 0;
+        for (int i = 0; i < count; i++) {
+            exact[i] = (uint8_t)(0xf1 + i);
+            expected |= (uint64_t)exact[i] << (8 * i);
+        }
+        CHECK(wisp__load_part(exact, count) == expected);
+        free(exact - 1);
+    }
+}
+
+/* --- hash: values from an independent computation --- */
+
+TEST(the_mix_is_stable) {
+    CHECK(wisp__mix(0) == 0);
+    CHECK(wisp__mix(1) == UINT64_C(0x4179b061e0c0e0d0));
+    CHECK(wisp__mix(UINT64_C(0x123456789abcdef0)) == UINT64_C(0x47761187079081a9));
+    CHECK(wisp__mix(UINT64_MAX) == UINT64_C(0x448e29ced4103459));
+}
+
+TEST(the_hash_of_bytes_is_stable) {
+    CHECK(wisp__hash_bytes("", 0) == 0);
+    CHECK(wisp__hash_bytes("a", 1) == UINT64_C(0x1d083e1e900a1252));
+    CHECK(wisp__hash_bytes("hp", 2) == UINT64_C(0xa1730e1c270a3d1f));
+    CHECK(wisp__hash_bytes("12345678", 8) == UINT64_C(0x08f93f2b90e50e31));
+    CHECK(wisp__hash_bytes("player_action_of_the_second_kind", 32) == UINT64_C(0x23508dd83cdf453d));
+    CHECK(wisp__hash_bytes("a name that is no multiple of eight", 35) == UINT64_C(0x858ed2509b9d35a8));
+}
+
+TEST(the_hash_sees_every_bit_and_the_length) {
+    uint8_t bytes[40];
+    uint64_t seed = 5, seen[41 + 40 * 8];
+    int count = 0;
+    low_random_bytes(&seed, bytes, 40);
+    for (int bit = 0; bit < 40 * 8; bit++) {
+        bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        seen[count++] = wisp__hash_bytes(bytes, 40);
+        bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+    }
+    for (int size = 0; size <= 40; size++) seen[count++] = wisp__hash_bytes(bytes, size);
+    for (int i = 0; i < count; i++)
+        for (int k = 0; k < i; k++) CHECK(seen[i] != seen[k]);
+}
+
+TEST(zeros_of_different_length_hash_differently) {
+    static const uint8_t zeros[100] = { 0 };
+    for (int a = 0; a <= 100; a++)
+        for (int b = 0; b < a; b++)
+            CHECK(wisp__hash_bytes(zeros, a) != wisp__hash_bytes(zeros, b));
+}
+
+TEST(the_hash_does_not_depend_on_the_address) {
+    uint64_t seed = 11;
+    for (int size = 0; size < 30; size++) {
+        uint8_t bytes[40], moved[40];
+        low_random_bytes(&seed, bytes, size);
+        for (int offset = 0; offset < 8; offset++) {
+            memset(moved, 0xee, sizeof moved);
+            memcpy(moved + offset, bytes, (size_t)size);
+            CHECK(wisp__hash_bytes(moved + offset, size) == wisp__hash_bytes(bytes, size));
+        }
+    }
+}
+
+/* --- wrapping numbers --- */
+
+TEST(distance_is_signed_across_the_wrap) {
+    static const uint32_t places[] = { 0, 1, 100, 0x7fffffff, 0x80000000, 0x80000001, 0xfffffffe,
+                                       0xffffffff };
+    for (int i = 0; i < 8; i++) {
+        CHECK_EQ_INT(wisp__distance(places[i], places[i]), 0);
+        for (int step = 1; step < 1000; step += 37) {
+            CHECK_EQ_INT(wisp__distance(places[i] + (uint32_t)step, places[i]), step);
+            CHECK_EQ_INT(wisp__distance(places[i] - (uint32_t)step, places[i]), -step);
+        }
+        CHECK_EQ_INT(wisp__distance(places[i] + 0x7fffffff, places[i]), INT32_MAX);
+    }
+}
+
+static uint64_t apart(uint64_t a, uint64_t b) { return a > b ? a - b : b - a; }
+
+/* By trial: of all numbers that end in `low`, the nearest; the larger when two are as near. */
+static uint64_t nearest(uint64_t expected, uint64_t low, int bits) {
+    uint64_t window = UINT64_C(1) << bits, best = low, base = expected / window * window;
+    bool found = false;
+    for (int k = -1; k <= 1; k++) {
+        uint64_t number = base + (uint64_t)k * window + low;
+        if (k < 0 && base == 0) continue;
+        if (!found || apart(number, expected) <= apart(best, expected)) best = number;
+        found = true;
+    }
+    return best;
+}
+
+TEST(widening_finds_the_nearest_near_every_wrap) {
+    static const int all_bits[] = { 1, 2, 4, 8 };
+    static const int wraps[] = { 0, 4, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 61, 62 };
+    for (int b = 0; b < 4; b++) {
+        int bits = all_bits[b];
+        for (int k = 0; k < 14; k++) {
+            uint64_t wrap = wraps[k] ? UINT64_C(1) << wraps[k] : 0;
+            for (int step = -40; step <= 40; step++) {
+                uint64_t expected = wrap + (uint64_t)(int64_t)step;
+                if (step < 0 && wrap < 40) continue;
+                for (uint64_t low = 0; low < UINT64_C(1) << bits; low++)
+                    CHECK(wisp__widen(expected, low, bits) == nearest(expected, low, bits));
+            }
+        }
+    }
+}
+
+TEST(widening_16_and_32_bits_gives_back_what_was_cut) {
+    static const uint64_t places[] = {
+        1, 0x7fff, 0x8000, 0xffff, 0x10000, 0x17fff, 0x18000, 0x7fffffff, 0x80000000, 0xffffffff,
+        UINT64_C(0x100000000), UINT64_C(0x17fffffff), UINT64_C(0x180000000),
+        UINT64_C(0xffffffffffff), UINT64_C(0x3fffffffffffffff)
+    };
+    uint64_t seed = 77;
+    for (int bits = 16; bits <= 32; bits += 16) {
+        uint64_t half = UINT64_C(1) << (bits - 1), mask = half * 2 - 1;
+        for (int i = 0; i < 15; i++) {
+            for (int trial = 0; trial < 300; trial++) {
+                uint64_t off = trial == 0 ? half - 1 : trial == 1 ? 0 : test_random(&seed) % half;
+                uint64_t ahead = places[i] + off, behind = places[i] - off;
+                CHECK(wisp__widen(places[i], ahead & mask, bits) == ahead);
+                if (off <= places[i])
+                    CHECK(wisp__widen(places[i], behind & mask, bits) == behind);
+            }
+            CHECK(wisp__widen(places[i], (places[i] + half) & mask, bits) == places[i] + half);
+        }
+    }
+}
+
+TEST(widening_agrees_with_the_example_of_rfc_9000) {
+    CHECK(wisp__widen(UINT64_C(0xa82f30eb), 0x9b32, 16) == UINT64_C(0xa82f9b32));
+}
+
+/* --- small helpers --- */
+
+TEST(least_and_greatest) {
+    CHECK_EQ_INT(wisp__min_int(-3, 2), -3);
+    CHECK_EQ_INT(wisp__min_int(2, -3), -3);
+    CHECK_EQ_INT(wisp__max_int(INT_MIN, INT_MAX), INT_MAX);
+    CHECK_EQ_INT(wisp__max_int(5, 5), 5);
+    CHECK_NEAR(wisp__min(1.5, -1.5), -1.5, 0);
+    CHECK_NEAR(wisp__max(1.5, -1.5), 1.5, 0);
+    CHECK(wisp__min(WISP__NEVER, 1e18) < WISP__NEVER);
+}
+
+TEST(powers_of_two) {
+    static const int wanted[][2] = { { -5, 1 }, { 0, 1 }, { 1, 1 }, { 2, 2 }, { 3, 4 }, { 4, 4 },
+                                     { 5, 8 }, { 1023, 1024 }, { 1025, 2048 }, { 16384, 16384 } };
+    for (int i = 0; i < (int)(sizeof wanted / sizeof *wanted); i++)
+        CHECK_EQ_INT(wisp__power_of_two(wanted[i][0]), wanted[i][1]);
+    CHECK_EQ_INT(wisp__default_int(0, 9), 9);
+    CHECK_EQ_INT(wisp__default_int(-1, 9), 9);
+    CHECK_EQ_INT(wisp__default_int(1, 9), 1);
+}
+
+/* --- limits --- */
+
+TEST(limits_have_the_documented_defaults) {
+    wisp_limits l;
+    memset(&l, 0, sizeof l);
+    wisp__limits_defaults(&l, 64);
+    CHECK_EQ_INT(l.remotes, 1024);
+    CHECK_EQ_INT(l.connections, 4096);
+    CHECK_EQ_INT(l.message_bytes, 1 << 20);
+    CHECK_EQ_INT(l.message_values, 65536);
+    CHECK_EQ_INT(l.map_pairs, 4096);
+    CHECK_EQ_INT(l.nesting, 16);
+    CHECK_EQ_INT(l.queue_messages, 65536);
+    CHECK_EQ_INT(l.queue_bytes, 4 << 20);
+    CHECK_EQ_INT(l.window_items, 2048);
+    CHECK_EQ_INT(l.window_bytes, 512 << 10);
+    CHECK_EQ_INT(l.window_packets, 1024);
+    CHECK_EQ_INT(l.calls, 4096);
+    CHECK_EQ_INT(l.calls_remembered, 1024);
+    CHECK_EQ_INT(l.packet_messages, 4096);
+    CHECK_EQ_INT(l.update_packets, 65536);
+    CHECK_EQ_INT(l.notices, 1024);
+}
+
+static void limits_fill(wisp_limits *l, int value) {
+    l->remotes = l->connections = l->message_bytes = l->message_values = l->map_pairs = value;
+    l->nesting = l->queue_messages = l->queue_bytes = l->window_items = l->window_bytes = value;
+    l->window_packets = l->calls = l->calls_remembered = l->packet_messages = value;
+    l->update_packets = l->notices = value;
+}
+
+TEST(limits_of_the_user_are_kept) {
+    wisp_limits l;
+    limits_fill(&l, 16);
+    wisp__limits_defaults(&l, 8);
+    CHECK_EQ_INT(l.remotes, 16);
+    CHECK_EQ_INT(l.connections, 16);
+    CHECK_EQ_INT(l.message_bytes, 16);
+    CHECK_EQ_INT(l.message_values, 16);
+    CHECK_EQ_INT(l.map_pairs, 16);
+    CHECK_EQ_INT(l.nesting, 16);
+    CHECK_EQ_INT(l.queue_messages, 16);
+    CHECK_EQ_INT(l.queue_bytes, 32);         /* never less than two messages */
+    CHECK_EQ_INT(l.window_items, 16);
+    CHECK_EQ_INT(l.window_packets, 16);
+    CHECK_EQ_INT(l.calls, 16);
+    CHECK_EQ_INT(l.calls_remembered, 16);
+    CHECK_EQ_INT(l.packet_messages, 2048);   /* a sender may put in as many */
+    CHECK_EQ_INT(l.update_packets, 16);
+    CHECK_EQ_INT(l.notices, 16);
+    limits_fill(&l, 17);
+    wisp__limits_defaults(&l, 500);
+    CHECK_EQ_INT(l.window_items, 32);
+    CHECK_EQ_INT(l.window_packets, 32);
+    CHECK_EQ_INT(l.calls_remembered, 32);
+    CHECK_EQ_INT(l.notices, 500);            /* a goodbye for every peer */
+}
+
+TEST(huge_limits_come_down_to_what_can_be_kept) {
+    wisp_limits l;
+    limits_fill(&l, INT_MAX);
+    wisp__limits_defaults(&l, 64);
+    CHECK_EQ_INT(l.window_items, 16384);
+    CHECK_EQ_INT(l.window_packets, 1024);
+    CHECK_EQ_INT(l.calls_remembered, 16384);
+    CHECK(l.queue_bytes >= 2 * (int64_t)l.message_bytes);
+    /* A length of 28 bits must be able to tell the size of anything in a message. */
+    CHECK(wisp__length_bits((uint64_t)l.message_bytes - 1) <= 32);
+    /* Nesting is recursion. */
+    CHECK(l.nesting <= 1024);
+    /* What a message may claim to hold can be asked from an allocator, also of 32 bits. */
+    CHECK((uint64_t)l.message_values * sizeof(wisp_value) < SIZE_MAX / 4);
+    CHECK((uint64_t)l.map_pairs * sizeof(wisp_pair) < SIZE_MAX / 4);
+}
+
+static const test_case tests[] = {
+    CASE(every_code_has_a_text_of_its_own),
+    CASE(texts_stand_at_their_codes),
+    CASE(an_allocator_is_whole_or_the_librarys),
+    CASE(memory_is_zeroed_and_counted),
+    CASE(a_failed_allocation_counts_as_nothing),
+    CASE(arrays_double_and_keep_what_they_hold),
+    CASE(arrays_grow_to_their_limit_and_no_further),
+    CASE(a_leap_in_need_is_met_at_once),
+    CASE(an_array_that_cannot_grow_is_as_it_was),
+    CASE(the_log_gets_level_code_and_text),
+    CASE(a_long_log_line_is_cut),
+    CASE(words_are_little_endian_at_any_address),
+    CASE(part_of_a_word_reads_only_that_part),
+    CASE(the_mix_is_stable),
+    CASE(the_hash_of_bytes_is_stable),
+    CASE(the_hash_sees_every_bit_and_the_length),
+    CASE(zeros_of_different_length_hash_differently),
+    CASE(the_hash_does_not_depend_on_the_address),
+    CASE(distance_is_signed_across_the_wrap),
+    CASE(widening_finds_the_nearest_near_every_wrap),
+    CASE(widening_16_and_32_bits_gives_back_what_was_cut),
+    CASE(widening_agrees_with_the_example_of_rfc_9000),
+    CASE(least_and_greatest),
+    CASE(powers_of_two),
+    CASE(limits_have_the_documented_defaults),
+    CASE(limits_of_the_user_are_kept),
+    CASE(huge_limits_come_down_to_what_can_be_kept),
+    CASE(foreign_codes_have_a_text_too),
+};
+
+int main(int argc, char **argv) {
+    return test_main(argc, argv, tests, TEST_COUNT(tests));
+}

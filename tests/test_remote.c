@@ -1,0 +1,740 @@
+/* Names, settings and their inheritance, and what two peers know of each other's names. */
+#define WISP_IMPLEMENTATION
+#define WISP_STATIC
+#include "../wisp.h"
+#include "test.h"
+#include "world.h"
+
+static void nothing(wisp_event *event) { (void)event; }
+
+static char *long_name(char *to, int bytes) {
+    memset(to, 'n', (size_t)bytes);
+    to[bytes] = 0;
+    return to;
+}
+
+static const char *numbered(char *to, const char *stem, int n) {
+    snprintf(to, 32, "%s%d", stem, n);
+    return to;
+}
+
+/* The settings in force for a name that is registered. */
+static wisp_config config_of(wisp *w, const char *name) {
+    wisp_result why;
+    return wisp__registry_add(&w->registry, name, &why)->now;
+}
+
+static wisp *alone(world *w) {
+    world_open(w);
+    return world_add(w);
+}
+
+/* --- names --- */
+
+TEST(names_of_1_and_128_bytes_work) {
+    world_two t;
+    char name[129];
+    world_two_open(&t);
+    long_name(name, 128);
+    world_watch(&t.w, t.server, "x");
+    world_watch(&t.w, t.server, name);
+    CHECK_EQ_INT(world_fire(t.client, "x", t.to_server, 1), WISP_OK);
+    CHECK_EQ_INT(world_fire(t.client, name, t.to_server, 2), WISP_OK);
+    world_run(&t.w, 0.2);
+    CHECK_EQ_INT(world_last(&t.w, t.server, "x")->number, 1);
+    CHECK_EQ_INT(world_last(&t.w, t.server, name)->number, 2);
+    world_close(&t.w);
+}
+
+/* Every call that takes a name, with one it must refuse. */
+static void check_refused(wisp *w, wisp_peer to, const char *name, wisp_result code) {
+    wisp_config config;
+    memset(&config, 0, sizeof config);
+    CHECK_EQ_INT(wisp_remote_named(w, name).id, 0);
+    CHECK_EQ_INT(wisp_why(w), code);
+    CHECK_EQ_INT(wisp_connect_target(w, wisp_by_name(name), nothing, NULL, false).id, 0);
+    CHECK_EQ_INT(wisp_why(w), code);
+    CHECK_EQ_INT(wisp_invoke_values(w, name, wisp_to_peer(to), NULL, NULL, 0).id, 0);
+    CHECK_EQ_INT(wisp_why(w), code);
+    CHECK_EQ_INT(wisp_on_invoke_target(w, wisp_by_name(name), nothing, NULL), code);
+    CHECK_EQ_INT(wisp_fire_values(w, name, wisp_to_peer(to), NULL, 0), code);
+    CHECK_EQ_INT(wisp_fire_values(w, name, wisp_to_all(), NULL, 0), code);
+    if (!name) return;
+    CHECK_EQ_INT(wisp_use_config(w, &config, name), code);
+    CHECK_EQ_INT(wisp_use_config(w, NULL, name), code);
+    CHECK_EQ_INT(wisp_set_unreliable(w, name, true), code);
+    CHECK_EQ_INT(wisp_set_batch_mode(w, name, WISP_BATCH_NEVER), code);
+    CHECK_EQ_INT(wisp_set_batch_priority(w, name, 1), code);
+    CHECK_EQ_INT(wisp_set_rate_limit(w, 1, name), code);
+}
+
+TEST(bad_names_are_refused_by_every_call) {
+    world_two t;
+    char name[512];
+    world_two_open(&t);
+    check_refused(t.client, t.to_server, long_name(name, 129), WISP_E_NAME);
+    check_refused(t.client, t.to_server, long_name(name, 511), WISP_E_NAME);
+    check_refused(t.client, t.to_server, "", WISP_E_NAME);
+    check_refused(t.client, t.to_server, "wisp:", WISP_E_NAME);
+    check_refused(t.client, t.to_server, "wisp:mine", WISP_E_NAME);
+    check_refused(t.client, t.to_server, "wisp:joine", WISP_E_NAME);
+    check_refused(t.client, t.to_server, NULL, WISP_E_ARGUMENT);
+    CHECK_EQ_INT(world_total(t.client).remotes, 0);
+    world_close(&t.w);
+}
+
+TEST(names_that_only_look_reserved_are_free) {
+    world w;
+    wisp *end = alone(&w);
+    CHECK(wisp_remote_named(end, "wisp").id != 0);
+    CHECK(wisp_remote_named(end, "wisp.joined").id != 0);
+    CHECK(wisp_remote_named(end, " wisp:joined").id != 0);
+    CHECK(wisp_remote_named(end, "Wisp:joined").id != 0);
+    CHECK_EQ_INT(world_total(end).remotes, 4);
+    world_close(&w);
+}
+
+TEST(reserved_names_can_only_be_listened_to) {
+    world_two t;
+    static const char *const names[] = { WISP_JOINED, WISP_LEFT, WISP_ERROR };
+    world_two_open(&t);
+    for (int i = 0; i < 3; i++) {
+        CHECK(wisp_connect_target(t.client, wisp_by_name(names[i]), nothing, NULL, false).id != 0);
+        CHECK_EQ_INT(wisp_fire_values(t.client, names[i], wisp_to_peer(t.to_server), NULL, 0),
+                     WISP_E_NAME);
+        CHECK_EQ_INT(wisp_invoke_values(t.client, names[i], wisp_to_peer(t.to_server), NULL, NULL,
+                                        0).id, 0);
+        CHECK_EQ_INT(wisp_why(t.client), WISP_E_NAME);
+        CHECK_EQ_INT(wisp_on_invoke_target(t.client, wisp_by_name(names[i]), nothing, NULL),
+                     WISP_E_NAME);
+        CHECK_EQ_INT(wisp_set_unreliable(t.client, names[i], true), WISP_E_NAME);
+    }
+    world_close(&t.w);
+}
+
+TEST(a_name_has_one_handle_and_a_handle_one_name) {
+    world w;
+    wisp *end = alone(&w);
+    wisp_remote none = { 0 }, beyond = { 1000 };
+    wisp_remote a = wisp_remote_named(end, "a"), ab = wisp_remote_named(end, "ab");
+    CHECK(a.id && ab.id && a.id != ab.id);
+    CHECK_EQ_INT(wisp_remote_named(end, "a").id, a.id);
+    CHECK_EQ_STR(wisp_remote_name(end, a), "a");
+    CHECK_EQ_STR(wisp_remote_name(end, ab), "ab");
+    CHECK(wisp_remote_name(end, none) == NULL);
+    CHECK(wisp_remote_name(end, beyond) == NULL);
+    CHECK_EQ_INT(wisp_send(end, none, wisp_to_all(), NULL, 0), WISP_E_STALE);
+    CHECK_EQ_INT(wisp_send(end, beyond, wisp_to_all(), NULL, 0), WISP_E_STALE);
+    CHECK_EQ_INT(wisp_send(end, a, wisp_to_all(), NULL, 0), WISP_OK);
+    CHECK_EQ_INT(world_total(end).remotes, 2);
+    world_close(&w);
+}
+
+TEST(a_thousand_names_are_told_apart) {
+    world w;
+    wisp *end = alone(&w);
+    char name[32];
+    wisp_remote handles[1000];
+    for (int i = 0; i < 1000; i++) handles[i] = wisp_remote_named(end, numbered(name, "r", i));
+    for (int i = 0; i < 1000; i++) {
+        CHECK_EQ_STR(wisp_remote_name(end, handles[i]), numbered(name, "r", i));
+        CHECK_EQ_INT(wisp_remote_named(end, name).id, handles[i].id);
+    }
+    world_close(&w);
+}
+
+TEST(a_call_that_fails_registers_no_name) {
+    world_two t;
+    wisp_peer stale = { 12345 };
+    wisp_config wrong;
+    wisp_value kind = wisp_nil();
+    world_two_open(&t);
+    memset(&wrong, 0, sizeof wrong);
+    wrong.delivery = 77;
+    kind.kind = (wisp_kind)15;
+    kind.count = -1;
+    CHECK_EQ_INT(wisp_use_config(t.client, &wrong, "a"), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_set_batch_priority(t.client, "b", 1000), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_connect_target(t.client, wisp_by_name("c"), NULL, NULL, false).id, 0);
+    CHECK_EQ_INT(wisp_fire_values(t.client, "d", wisp_to_peer(stale), NULL, 0), WISP_E_STALE);
+    CHECK_EQ_INT(wisp_fire_values(t.client, "e", wisp_to_peer(t.to_server), &kind, 1),
+                 WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_invoke_values(t.client, "f", wisp_to_peer(stale), NULL, NULL, 0).id, 0);
+    CHECK_EQ_INT(world_total(t.client).remotes, 0);
+    world_close(&t.w);
+}
+
+TEST(the_limit_of_remotes_is_a_code_and_names_its_knob) {
+    world w;
+    wisp *end;
+    char name[32];
+    world_open(&w);
+    w.desc.limits.remotes = 100;
+    end = world_add(&w);
+    for (int i = 0; i < 100; i++) CHECK(wisp_remote_named(end, numbered(name, "r", i)).id != 0);
+    CHECK_EQ_INT(wisp_remote_named(end, "one more").id, 0);
+    CHECK_EQ_INT(wisp_why(end), WISP_E_LIMIT);
+    CHECK_EQ_INT(wisp_set_unreliable(end, "one more", true), WISP_E_LIMIT);
+    CHECK_EQ_INT(wisp_fire_values(end, "one more", wisp_to_all(), NULL, 0), WISP_E_LIMIT);
+    CHECK(wisp_remote_named(end, "r99").id != 0);
+    CHECK_EQ_INT(wisp_set_unreliable(end, "r0", true), WISP_OK);
+    CHECK_EQ_INT(world_total(end).remotes, 100);
+    world_close(&w);
+}
+
+/* --- settings --- */
+
+TEST(every_setting_has_its_default) {
+    world w;
+    wisp_config now = config_of(alone(&w), "r");
+    CHECK_EQ_INT(now.delivery, WISP_RELIABLE);
+    CHECK_EQ_INT(now.channel, WISP_CHANNEL(0));
+    CHECK_EQ_INT(now.batching, WISP_BATCH_RELIABLE);
+    CHECK_EQ_INT(now.max_batch_size, 256);
+    CHECK_EQ_INT(now.batch_priority, WISP_PRIORITY(500));
+    CHECK(now.rate_limit <= 0);
+    CHECK_EQ_INT(now.call_tries, 1);
+    CHECK_NEAR(now.call_timeout, 10, 0);
+    world_close(&w);
+}
+
+enum { FIELDS = 9 };
+
+/* Field `i` of a config, as a number. */
+static double field_get(const wisp_config *c, int i) {
+    switch (i) {
+    case 0: return c->delivery;
+    case 1: return c->channel;
+    case 2: return c->batching;
+    case 3: return c->max_batch_size;
+    case 4: return c->batch_priority;
+    case 5: return c->rate_limit;
+    case 6: return c->rate_burst;
+    case 7: return c->call_timeout;
+    default: return c->call_tries;
+    }
+}
+
+/* A config with field `i` alone set: to its first or second value. */
+static wisp_config field_config(int i, bool second) {
+    wisp_config c;
+    memset(&c, 0, sizeof c);
+    switch (i) {
+    case 0: c.delivery = second ? WISP_SEQUENCED : WISP_UNRELIABLE; break;
+    case 1: c.channel = second ? WISP_CHANNEL(15) : WISP_CHANNEL(3); break;
+    case 2: c.batching = second ? WISP_BATCH_UNRELIABLE : WISP_BATCH_NEVER; break;
+    case 3: c.max_batch_size = second ? 9 : 8; break;
+    case 4: c.batch_priority = second ? WISP_PRIORITY(999) : WISP_PRIORITY(0); break;
+    case 5: c.rate_limit = second ? 0.5 : 0.125; break;
+    case 6: c.rate_burst = second ? 7 : 6; break;
+    case 7: c.call_timeout = second ? 3 : 2; break;
+    default: c.call_tries = second ? 5 : 4; break;
+    }
+    return c;
+}
+
+TEST(each_field_is_inherited_by_itself) {
+    for (int i = 0; i < FIELDS; i++) {
+        world w;
+        wisp *end = alone(&w);
+        wisp_config common = field_config(i, false), own = field_config(i, true), now;
+        wisp_config usual = config_of(end, "before");
+        CHECK_EQ_INT(wisp_use_config(end, &own, "own"), WISP_OK);
+        CHECK_EQ_INT(wisp_use_config(end, &common, NULL), WISP_OK);
+        now = config_of(end, "before");
+        CHECK_NEAR(field_get(&now, i), field_get(&common, i), 0);
+        now = config_of(end, "registered later");
+        CHECK_NEAR(field_get(&now, i), field_get(&common, i), 0);
+        now = config_of(end, "own");
+        CHECK_NEAR(field_get(&now, i), field_get(&own, i), 0);
+        for (int k = 0; k < FIELDS; k++) {
+            bool follows = k == i || (i == 2 && k == 0) || (i == 5 && k == 6);
+            if (!follows) CHECK_NEAR(field_get(&now, k), field_get(&usual, k), 0);
+        }
+        world_close(&w);
+    }
+}
+
+TEST(null_config_makes_each_field_inherit_again) {
+    for (int i = 0; i < FIELDS; i++) {
+        world w;
+        wisp *end = alone(&w);
+        wisp_config common = field_config(i, false), own = field_config(i, true), now;
+        wisp_config usual = config_of(end, "r");
+        CHECK_EQ_INT(wisp_use_config(end, &common, NULL), WISP_OK);
+        CHECK_EQ_INT(wisp_use_config(end, &own, "r"), WISP_OK);
+        CHECK_EQ_INT(wisp_use_config(end, NULL, "r"), WISP_OK);
+        now = config_of(end, "r");
+        CHECK_NEAR(field_get(&now, i), field_get(&common, i), 0);
+        CHECK_EQ_INT(wisp_use_config(end, &own, "r"), WISP_OK);
+        CHECK_EQ_INT(wisp_use_config(end, NULL, NULL), WISP_OK);
+        now = config_of(end, "r");
+        CHECK_NEAR(field_get(&now, i), field_get(&own, i), 0);
+        CHECK_EQ_INT(wisp_use_config(end, NULL, "r"), WISP_OK);
+        now = config_of(end, "r");
+        for (int k = 0; k < FIELDS; k++)
+            CHECK_NEAR(field_get(&now, k), field_get(&usual, k), 0);
+        world_close(&w);
+    }
+}
+
+TEST(fields_set_one_after_the_other_add_up) {
+    world w;
+    wisp *end = alone(&w);
+    wisp_config now;
+    for (int i = FIELDS - 1; i >= 0; i--) {
+        wisp_config one = field_config(i, true);
+        CHECK_EQ_INT(wisp_use_config(end, &one, i % 2 ? "r" : NULL), WISP_OK);
+    }
+    now = config_of(end, "r");
+    for (int i = 0; i < FIELDS; i++) {
+        wisp_config one = field_config(i, true);
+        CHECK_NEAR(field_get(&now, i), field_get(&one, i), 0);
+    }
+    world_close(&w);
+}
+
+TEST(a_setting_of_one_remote_is_not_one_of_another) {
+    world w;
+    wisp *end = alone(&w);
+    CHECK_EQ_INT(wisp_set_batch_priority(end, "a", 3), WISP_OK);
+    CHECK_EQ_INT(config_of(end, "a").batch_priority, WISP_PRIORITY(3));
+    CHECK_EQ_INT(config_of(end, "b").batch_priority, WISP_PRIORITY(500));
+    world_close(&w);
+}
+
+TEST(setters_set_what_they_say) {
+    world w;
+    wisp *end = alone(&w);
+    CHECK_EQ_INT(wisp_set_unreliable(end, "r", true), WISP_OK);
+    CHECK_EQ_INT(config_of(end, "r").delivery, WISP_UNRELIABLE);
+    CHECK_EQ_INT(wisp_set_unreliable(end, "r", false), WISP_OK);
+    CHECK_EQ_INT(config_of(end, "r").delivery, WISP_RELIABLE);
+    CHECK_EQ_INT(wisp_set_batch_mode(end, "r", WISP_BATCH_NEVER), WISP_OK);
+    CHECK_EQ_INT(config_of(end, "r").batching, WISP_BATCH_NEVER);
+    CHECK_EQ_INT(wisp_set_batch_priority(end, "r", 0), WISP_OK);
+    CHECK_EQ_INT(config_of(end, "r").batch_priority, WISP_PRIORITY(0));
+    CHECK_EQ_INT(wisp_set_batch_priority(end, "r", 999), WISP_OK);
+    CHECK_EQ_INT(config_of(end, "r").batch_priority, WISP_PRIORITY(999));
+    CHECK_EQ_INT(wisp_set_max_batch_size(end, 1), WISP_OK);
+    CHECK_EQ_INT(config_of(end, "r").max_batch_size, 1);
+    CHECK_EQ_INT(wisp_set_rate_limit(end, 0.5, "r"), WISP_OK);
+    CHECK_NEAR(config_of(end, "r").rate_limit, 0.5, 0);
+    CHECK_EQ_INT(wisp_set_rate_limit(end, 0, "r"), WISP_OK);
+    CHECK(config_of(end, "r").rate_limit <= 0);
+    world_close(&w);
+}
+
+TEST(setters_refuse_what_is_out_of_range_and_change_nothing) {
+    world w;
+    wisp *end = alone(&w);
+    wisp_config before = config_of(end, "r"), after;
+    double infinite = 1e308 * 10;
+    CHECK_EQ_INT(wisp_set_batch_mode(end, "r", 0), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_set_batch_mode(end, "r", 4), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_set_batch_mode(end, "r", -1), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_set_batch_priority(end, "r", -1), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_set_batch_priority(end, "r", 1000), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_set_max_batch_size(end, 0), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_set_max_batch_size(end, -5), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_set_rate_limit(end, infinite, "r"), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_set_rate_limit(end, infinite - infinite, "r"), WISP_E_ARGUMENT);
+    after = config_of(end, "r");
+    for (int k = 0; k < FIELDS; k++) CHECK_NEAR(field_get(&after, k), field_get(&before, k), 0);
+    world_close(&w);
+}
+
+/* A config that is good but for field `i`. */
+static wisp_config field_wrong(int i, bool negative) {
+    wisp_config c = field_config(4, true);
+    double nan = 1e308 * 10 - 1e308 * 10;
+    switch (i) {
+    case 0: c.delivery = negative ? -1 : 4; break;
+    case 1: c.channel = negative ? -1 : WISP_CHANNEL(16); break;
+    case 2: c.batching = negative ? -1 : 4; break;
+    case 3: c.max_batch_size = -1; break;
+    case 4: c.batch_priority = negative ? -1 : WISP_PRIORITY(1000); break;
+    case 5: c.rate_limit = nan; break;
+    case 6: c.rate_burst = -1; break;
+    case 7: c.call_timeout = negative ? -1 : nan; break;
+    default: c.call_tries = -1; break;
+    }
+    return c;
+}
+
+TEST(a_config_with_one_wrong_field_changes_nothing) {
+    world w;
+    wisp *end = alone(&w);
+    for (int i = 0; i < 2 * FIELDS; i++) {
+        wisp_config wrong = field_wrong(i / 2, i % 2 != 0);
+        CHECK_EQ_INT(wisp_use_config(end, &wrong, "r"), WISP_E_ARGUMENT);
+        CHECK_EQ_INT(wisp_use_config(end, &wrong, NULL), WISP_E_ARGUMENT);
+        CHECK_EQ_INT(config_of(end, "r").batch_priority, WISP_PRIORITY(500));
+    }
+    world_close(&w);
+}
+
+TEST(no_endpoint_is_an_argument_error_everywhere) {
+    wisp_config config = field_config(0, false);
+    CHECK_EQ_INT(wisp_use_config(NULL, &config, "r"), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_use_batching(NULL, true), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_set_unreliable(NULL, "r", true), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_set_batch_mode(NULL, "r", WISP_BATCH_NEVER), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_set_batch_priority(NULL, "r", 1), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_set_max_batch_size(NULL, 1), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_set_rate_limit(NULL, 1, "r"), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_remote_named(NULL, "r").id, 0);
+    CHECK(wisp_remote_name(NULL, wisp_remote_named(NULL, "r")) == NULL);
+}
+
+TEST(batch_modes_set_the_delivery_and_the_last_call_wins) {
+    world w;
+    wisp *end = alone(&w);
+    wisp_config both;
+    wisp_set_batch_mode(end, "r", WISP_BATCH_UNRELIABLE);
+    CHECK_EQ_INT(config_of(end, "r").delivery, WISP_UNRELIABLE);
+    wisp_set_batch_mode(end, "r", WISP_BATCH_NEVER);
+    CHECK_EQ_INT(config_of(end, "r").delivery, WISP_UNRELIABLE);
+    wisp_set_batch_mode(end, "r", WISP_BATCH_RELIABLE);
+    CHECK_EQ_INT(config_of(end, "r").delivery, WISP_RELIABLE);
+    wisp_set_unreliable(end, "r", true);
+    CHECK_EQ_INT(config_of(end, "r").delivery, WISP_UNRELIABLE);
+    memset(&both, 0, sizeof both);
+    both.batching = WISP_BATCH_RELIABLE;
+    both.delivery = WISP_SEQUENCED;
+    wisp_use_config(end, &both, "r");
+    CHECK_EQ_INT(config_of(end, "r").delivery, WISP_SEQUENCED);
+    world_close(&w);
+}
+
+TEST(the_default_burst_follows_the_limit) {
+    world w;
+    wisp *end = alone(&w);
+    static const struct { double limit; int burst; } cases[] = {
+        { 0.01, 25 }, { 0.05, 5 }, { 0.1, 3 }, { 0.125, 2 }, { 0.25, 1 }, { 1, 1 }, { 60, 1 },
+        { 0.3, 1 }, { 0.001, 250 }
+    };
+    for (int i = 0; i < (int)(sizeof cases / sizeof *cases); i++) {
+        CHECK_EQ_INT(wisp_set_rate_limit(end, cases[i].limit, "r"), WISP_OK);
+        CHECK_EQ_INT(config_of(end, "r").rate_burst, cases[i].burst);
+    }
+    CHECK_EQ_INT(wisp_set_rate_limit(end, 1e-300, "r"), WISP_OK);
+    CHECK(config_of(end, "r").rate_burst > 1000);
+    world_close(&w);
+}
+
+/* --- what peers know --- */
+
+TEST(names_go_by_name_whatever_the_order_of_registration) {
+    world_two t;
+    char name[32];
+    world_open(&t.w);
+    world_two_join(&t);
+    for (int i = 0; i < 50; i++) world_watch(&t.w, t.server, numbered(name, "r", i));
+    for (int i = 49; i >= 0; i--) world_watch(&t.w, t.client, numbered(name, "r", i));
+    for (int i = 0; i < 50; i += 7) {
+        CHECK_EQ_INT(world_fire(t.client, numbered(name, "r", i), t.to_server, i), WISP_OK);
+        CHECK_EQ_INT(world_fire(t.server, name, t.to_client, 100 + i), WISP_OK);
+    }
+    world_run(&t.w, 0.3);
+    for (int i = 0; i < 50; i += 7) {
+        CHECK_EQ_INT(world_last(&t.w, t.server, numbered(name, "r", i))->number, i);
+        CHECK_EQ_INT(world_last(&t.w, t.client, name)->number, 100 + i);
+    }
+    CHECK_EQ_INT(t.w.note_count, 16);
+    world_close(&t.w);
+}
+
+TEST(a_name_unknown_over_there_is_told_to_both_sides) {
+    world_two t;
+    world_two_open(&t);
+    world_watch(&t.w, t.server, WISP_ERROR);
+    CHECK_EQ_INT(world_fire(t.client, "nobody's", t.to_server, 1), WISP_OK);
+    world_run(&t.w, 0.5);
+    CHECK_EQ_INT(world_count(&t.w, t.server, WISP_ERROR), 1);
+    CHECK_EQ_INT(world_last(&t.w, t.server, WISP_ERROR)->result, WISP_E_NO_REMOTE);
+    CHECK_EQ_INT(world_last(&t.w, t.server, WISP_ERROR)->peer.id, t.to_client.id);
+    CHECK_EQ_INT(world_remote_stats(t.client, "nobody's").unknown, 1);
+    CHECK_EQ_INT(world_remote_stats(t.client, "nobody's").undeliverable, 0);
+    CHECK_EQ_INT(world_fire(t.client, "nobody's", t.to_server, 2), WISP_E_NO_REMOTE);
+    CHECK_EQ_INT(world_fire(t.client, "nobody's", t.to_server, 3), WISP_E_NO_REMOTE);
+    CHECK_EQ_INT(world_remote_stats(t.client, "nobody's").undeliverable, 2);
+    world_run(&t.w, 0.5);
+    CHECK_EQ_INT(world_count(&t.w, t.server, WISP_ERROR), 1);
+    CHECK_EQ_INT(wisp_peers(t.server, NULL, 0), 1);
+    world_close(&t.w);
+}
+
+TEST(a_name_unknown_to_one_peer_reaches_the_others) {
+    world w;
+    wisp *server, *knows, *lacks;
+    wisp_value value = wisp_int(5);
+    world_open(&w);
+    server = world_add(&w);
+    knows = world_add(&w);
+    lacks = world_add(&w);
+    world_join(&w, lacks, server);
+    world_join(&w, knows, server);
+    world_watch(&w, knows, "r");
+    wisp_fire_values(server, "r", wisp_to_all(), &value, 1);
+    world_run(&w, 0.5);
+    CHECK_EQ_INT(wisp_fire_values(server, "r", wisp_to_all(), &value, 1), WISP_E_NO_REMOTE);
+    world_run(&w, 0.5);
+    CHECK_EQ_INT(world_count(&w, knows, "r"), 2);
+    CHECK_EQ_INT(world_remote_stats(server, "r").unknown, 1);
+    CHECK_EQ_INT(wisp_peers(lacks, NULL, 0), 1);
+    world_close(&w);
+}
+
+TEST(a_name_that_is_registered_over_there_later_heals) {
+    world_two t;
+    world_two_open(&t);
+    world_fire(t.client, "late", t.to_server, 1);
+    world_run(&t.w, 0.5);
+    CHECK_EQ_INT(world_fire(t.client, "late", t.to_server, 2), WISP_E_NO_REMOTE);
+    world_watch(&t.w, t.server, "late");
+    world_run(&t.w, 5);
+    for (int i = 10; i < 13; i++)
+        CHECK_EQ_INT(world_fire(t.client, "late", t.to_server, i), WISP_OK);
+    world_run(&t.w, 0.5);
+    CHECK_EQ_INT(world_count(&t.w, t.server, "late"), 3);
+    CHECK(world_counts_up(&t.w, t.server, "late", 10));
+    world_close(&t.w);
+}
+
+/* The packet with "unknown" is lost; the name is registered and announced; then "unknown" comes. */
+TEST(a_name_heals_when_the_news_of_it_overtakes_the_complaint) {
+    world_two t;
+    world_open(&t.w);
+    t.w.bad = true;
+    world_two_join(&t);
+    world_run(&t.w, 0.5);
+    world_fire(t.client, "late", t.to_server, 1);
+    t.w.sims[0].loss = 1;
+    for (int i = 0; i < 10 && world_total(t.server).names_unknown == 0; i++) world_step(&t.w);
+    CHECK_EQ_INT(world_total(t.server).names_unknown, 1);
+    t.w.sims[0].loss = 0;
+    world_watch(&t.w, t.server, "late");
+    for (int i = 0; i < 10; i++) {         /* the announcement, and enough to show the loss */
+        world_fire(t.server, "late", t.to_client, i);
+        world_step(&t.w);
+    }
+    world_run(&t.w, 8);
+    CHECK_EQ_INT(world_fire(t.client, "late", t.to_server, 2), WISP_OK);
+    world_run(&t.w, 0.5);
+    CHECK_EQ_INT(world_last(&t.w, t.server, "late")->number, 2);
+    world_close(&t.w);
+}
+
+TEST(names_nobody_registered_make_nothing_grow) {
+    world_two t;
+    char name[32];
+    uint64_t before, after;
+    world_two_open(&t);
+    world_run(&t.w, 1);
+    before = world_total(t.server).memory;
+    for (int i = 0; i < 900; i++) wisp_remote_named(t.client, numbered(name, "unheard of ", i));
+    wisp_flush_batches(t.client);
+    world_fire(t.client, "unheard of 0", t.to_server, 0);
+    world_run(&t.w, 3);
+    after = world_total(t.server).memory;
+    CHECK_EQ_INT(world_total(t.server).names_unknown, 900);
+    CHECK_EQ_INT(world_total(t.server).remotes, 0);
+    CHECK(after - before < 40000);
+    before = after;
+    for (int round = 0; round < 3; round++) {       /* a session of the same kind takes no more */
+        wisp_leave(t.client, t.to_server, "");
+        world_run(&t.w, 3);
+        t.to_server = world_join(&t.w, t.client, t.server);
+        world_run(&t.w, 3);
+    }
+    after = world_total(t.server).memory;
+    CHECK_EQ_INT(world_total(t.server).names_unknown, 3600);
+    CHECK_EQ_INT(world_total(t.server).remotes, 0);
+    CHECK(after < before + 20000);
+    world_close(&t.w);
+}
+
+TEST(every_unknown_name_is_answered_however_many_come_at_once) {
+    world_two t;
+    char name[32];
+    int unanswered = 0;
+    world_open(&t.w);
+    t.w.pipe.reliable = true;              /* so that no window spreads the announcements */
+    t.w.desc.limits.remotes = 200;
+    t.server = world_add(&t.w);
+    t.w.desc.limits.remotes = 1000;
+    t.client = world_add(&t.w);
+    t.to_server = world_join(&t.w, t.client, t.server);
+    for (int i = 0; i < 1000; i++) wisp_remote_named(t.client, numbered(name, "n", i));
+    for (int i = 0; i < 1000; i += 9) world_fire(t.client, numbered(name, "n", i), t.to_server, i);
+    world_run(&t.w, 5);
+    for (int i = 0; i < 1000; i++) {
+        wisp_result result = world_fire(t.client, numbered(name, "n", i), t.to_server, i);
+        unanswered += result != WISP_E_NO_REMOTE;
+    }
+    CHECK_EQ_INT(unanswered, 0);
+    world_close(&t.w);
+}
+
+TEST(a_number_beyond_the_limit_over_there_is_an_unknown_name) {
+    world_two t;
+    char name[32];
+    world_open(&t.w);
+    t.w.desc.limits.remotes = 10;
+    t.server = world_add(&t.w);
+    t.w.desc.limits.remotes = 100;
+    t.client = world_add(&t.w);
+    t.to_server = world_join(&t.w, t.client, t.server);
+    world_watch(&t.w, t.server, "r5");
+    world_watch(&t.w, t.server, "r50");
+    for (int i = 0; i < 100; i++) wisp_remote_named(t.client, numbered(name, "r", i));
+    world_fire(t.client, "r5", t.to_server, 1);
+    world_fire(t.client, "r50", t.to_server, 1);
+    world_run(&t.w, 1);
+    CHECK_EQ_INT(world_count(&t.w, t.server, "r5"), 1);
+    CHECK_EQ_INT(world_count(&t.w, t.server, "r50"), 0);
+    CHECK_EQ_INT(world_fire(t.client, "r50", t.to_server, 1), WISP_E_NO_REMOTE);
+    world_close(&t.w);
+}
+
+/* Fires each of `count` remotes once in both directions and looks for all of them. */
+static void check_all_reach(world_two *t, int count, double seconds) {
+    char name[32];
+    int missing = 0;
+    for (int i = 0; i < count; i++) {
+        CHECK_EQ_INT(world_fire(t->client, numbered(name, "r", i), t->to_server, i), WISP_OK);
+        CHECK_EQ_INT(world_fire(t->server, name, t->to_client, i), WISP_OK);
+    }
+    world_run(&t->w, seconds);
+    for (int i = 0; i < count; i++) {
+        numbered(name, "r", i);
+        missing += world_remote_stats(t->server, name).messages_received != 1;
+        missing += world_remote_stats(t->client, name).messages_received != 1;
+    }
+    CHECK_EQ_INT(missing, 0);
+}
+
+TEST(more_remotes_than_one_packet_announces_all_work) {
+    world_two t;
+    char name[32];
+    world_open(&t.w);
+    t.server = world_add(&t.w);
+    t.client = world_add(&t.w);
+    for (int i = 0; i < 1000; i++) {
+        wisp_connect_target(t.server, wisp_by_name(numbered(name, "r", i)), nothing, NULL, false);
+        wisp_connect_target(t.client, wisp_by_name(name), nothing, NULL, false);
+    }
+    t.to_server = world_join(&t.w, t.client, t.server);
+    t.to_client = world_peer(t.server, 0);
+    check_all_reach(&t, 1000, 2);
+    for (int i = 0; i < 1000; i++) {
+        const wisp__session *s = wisp__session_of(t.client, t.to_server);
+        CHECK_EQ_INT(s->routes[WISP__RESERVED + i].known, WISP__BOUND);
+    }
+    CHECK_EQ_INT(world_total(t.server).names_unknown, 0);
+    world_close(&t.w);
+}
+
+TEST(remotes_registered_after_the_join_work) {
+    world_two t;
+    char name[32];
+    world_two_open(&t);
+    world_run(&t.w, 1);
+    for (int i = 0; i < 300; i++) {
+        wisp_connect_target(t.client, wisp_by_name(numbered(name, "r", i)), nothing, NULL, false);
+        wisp_connect_target(t.server, wisp_by_name(name), nothing, NULL, false);
+    }
+    check_all_reach(&t, 300, 1);
+    world_close(&t.w);
+}
+
+TEST(names_survive_loss_and_reordering) {
+    world_two t;
+    char name[32];
+    world_open(&t.w);
+    t.w.bad = true;
+    t.w.net.latency = 0.02;
+    t.w.net.jitter = 0.03;
+    t.w.net.loss = 0.25;
+    t.w.net.duplicate = 0.1;
+    t.w.net.seed = 7;
+    world_two_join(&t);
+    for (int i = 0; i < 200; i++) {
+        wisp_connect_target(t.client, wisp_by_name(numbered(name, "r", i)), nothing, NULL, false);
+        wisp_connect_target(t.server, wisp_by_name(name), nothing, NULL, false);
+        if (i % 10 == 0) world_step(&t.w);
+    }
+    check_all_reach(&t, 200, 10);
+    CHECK_EQ_INT(world_total(t.server).packets_malformed, 0);
+    world_close(&t.w);
+}
+
+TEST(an_unreliable_message_can_be_read_though_its_announcement_is_new) {
+    world_two t;
+    world_two_open(&t);
+    wisp_set_unreliable(t.client, "r", true);
+    world_watch(&t.w, t.server, "r");
+    world_run(&t.w, 0.5);
+    wisp_set_unreliable(t.client, "fresh", true);
+    world_watch(&t.w, t.server, "fresh");
+    CHECK_EQ_INT(world_fire(t.client, "fresh", t.to_server, 9), WISP_OK);
+    world_step(&t.w);
+    world_step(&t.w);
+    CHECK_EQ_INT(world_last(&t.w, t.server, "fresh")->number, 9);
+    world_close(&t.w);
+}
+
+TEST(settings_are_local_to_each_side) {
+    world_two t;
+    world_two_open(&t);
+    wisp_set_unreliable(t.client, "r", true);
+    wisp_set_batch_priority(t.server, "r", 7);
+    world_watch(&t.w, t.server, "r");
+    world_watch(&t.w, t.client, "r");
+    world_fire(t.client, "r", t.to_server, 1);
+    world_fire(t.server, "r", t.to_client, 2);
+    world_run(&t.w, 0.2);
+    CHECK_EQ_INT(world_last(&t.w, t.server, "r")->number, 1);
+    CHECK_EQ_INT(world_last(&t.w, t.client, "r")->number, 2);
+    CHECK_EQ_INT(config_of(t.server, "r").delivery, WISP_RELIABLE);
+    CHECK_EQ_INT(config_of(t.client, "r").batch_priority, WISP_PRIORITY(500));
+    world_close(&t.w);
+}
+
+static const test_case tests[] = {
+    CASE(names_of_1_and_128_bytes_work),
+    CASE(bad_names_are_refused_by_every_call),
+    CASE(names_that_only_look_reserved_are_free),
+    CASE(reserved_names_can_only_be_listened_to),
+    CASE(a_name_has_one_handle_and_a_handle_one_name),
+    CASE(a_thousand_names_are_told_apart),
+    CASE(a_call_that_fails_registers_no_name),
+    CASE(the_limit_of_remotes_is_a_code_and_names_its_knob),
+    CASE(every_setting_has_its_default),
+    CASE(each_field_is_inherited_by_itself),
+    CASE(null_config_makes_each_field_inherit_again),
+    CASE(fields_set_one_after_the_other_add_up),
+    CASE(a_setting_of_one_remote_is_not_one_of_another),
+    CASE(setters_set_what_they_say),
+    CASE(setters_refuse_what_is_out_of_range_and_change_nothing),
+    CASE(a_config_with_one_wrong_field_changes_nothing),
+    CASE(no_endpoint_is_an_argument_error_everywhere),
+    CASE(batch_modes_set_the_delivery_and_the_last_call_wins),
+    CASE(the_default_burst_follows_the_limit),
+    CASE(names_go_by_name_whatever_the_order_of_registration),
+    CASE(a_name_unknown_over_there_is_told_to_both_sides),
+    CASE(a_name_unknown_to_one_peer_reaches_the_others),
+    CASE(a_name_that_is_registered_over_there_later_heals),
+    CASE(a_name_heals_when_the_news_of_it_overtakes_the_complaint),
+    CASE(names_nobody_registered_make_nothing_grow),
+    CASE(every_unknown_name_is_answered_however_many_come_at_once),
+    CASE(a_number_beyond_the_limit_over_there_is_an_unknown_name),
+    CASE(more_remotes_than_one_packet_announces_all_work),
+    CASE(remotes_registered_after_the_join_work),
+    CASE(names_survive_loss_and_reordering),
+    CASE(an_unreliable_message_can_be_read_though_its_announcement_is_new),
+    CASE(settings_are_local_to_each_side),
+};
+
+int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }
