@@ -189,9 +189,10 @@ enum { WISP_LOG_ERROR = 1, WISP_LOG_WARNING = 2, WISP_LOG_INFO = 3 };
 typedef struct wisp_limits {
     int remotes;            /* names here, and names a peer may number; 1024 */
     int connections;        /* handlers connected; 4096 */
-    int message_bytes;      /* one reliable message; 1 MiB, at most 1 GiB */
-    int message_values;     /* values in one message, nested ones too; 65536 */
-    int map_pairs;          /* pairs in one map; 4096 */
+    int message_bytes;      /* one reliable message; 1 MiB, at most 256 MiB */
+    int message_values;     /* values in one message, nested ones too; 65536,
+                               at most 2^24 */
+    int map_pairs;          /* pairs in one map; 4096, at most 2^24 */
     int nesting;            /* arrays and maps inside each other; 16 */
     int queue_messages;     /* waiting to be sent, per peer; 65536 */
     int queue_bytes;        /* the same in bytes, per peer; 4 MiB, and never
@@ -620,8 +621,8 @@ WISP_API wisp_result wisp_on_invoke_target(wisp *w, wisp_target remote,
    WISP_E_ARGUMENT: not an invoke, or answered already. */
 WISP_API wisp_result wisp_reply_values(wisp_event *event,
                                        const wisp_value *values, int count);
-/* Fails the handler: the caller of an invoke gets code and text; for any
-   other event an error event is raised here. `code` must be negative. */
+/* Fails the handler: the caller of an invoke gets code and text, and in any
+   case an error event is raised here. `code` must be negative. */
 WISP_API wisp_result wisp_fail(wisp_event *event, wisp_result code,
                                const char *format, ...) WISP__PRINTF(3, 4);
 /* Answer later: wisp_answer or wisp_answer_fail, once. Id 0: wisp_why. */
@@ -1021,11 +1022,10 @@ const char *wisp_result_text(wisp_result code) {
         "no handler", "over the rate limit", "call has expired", "handler failed",
         "link is busy", "link is broken", "malformed packet", "peer broke the protocol",
     };
-    int index = -code;
     if (code == WISP_PENDING) return "pending";
     if (code <= WISP_E_USER) return "application error";
-    if (index < 0 || index >= (int)(sizeof texts / sizeof *texts)) return "unknown code";
-    return texts[index];
+    if (code > 0 || code <= -(int)(sizeof texts / sizeof *texts)) return "unknown code";
+    return texts[-code];
 }
 
 #ifndef WISP_NO_STDLIB
@@ -1154,6 +1154,13 @@ static int32_t wisp__distance(uint32_t a, uint32_t b) {
     return (int32_t)(a - b);
 }
 
+/* Steps to the number nearest to `from` whose low 24 bits are `low`. */
+#define WISP__LOW_24 0xffffffu
+static int32_t wisp__ahead_24(uint32_t low, uint32_t from) {
+    uint32_t steps = (low - from) & WISP__LOW_24;
+    return (int32_t)steps - (int32_t)((steps & 0x800000u) << 1);
+}
+
 /* The number nearest to `expected` whose low `bits` are `low` (RFC 9000 A.3). */
 static uint64_t wisp__widen(uint64_t expected, uint64_t low, int bits) {
     uint64_t window = UINT64_C(1) << bits, half = window / 2;
@@ -1185,8 +1192,8 @@ static void wisp__limits_defaults(wisp_limits *limits, int max_peers) {
     l->remotes = wisp__min_int(wisp__default_int(l->remotes, 1024), 16384);
     l->connections = wisp__min_int(wisp__default_int(l->connections, 4096), 1 << 20);
     l->message_bytes = wisp__min_int(wisp__default_int(l->message_bytes, 1 << 20), 1 << 28);
-    l->message_values = wisp__default_int(l->message_values, 65536);
-    l->map_pairs = wisp__default_int(l->map_pairs, 4096);
+    l->message_values = wisp__min_int(wisp__default_int(l->message_values, 65536), 1 << 24);
+    l->map_pairs = wisp__min_int(wisp__default_int(l->map_pairs, 4096), 1 << 24);
     l->nesting = wisp__min_int(wisp__default_int(l->nesting, 16), 256);
     l->queue_messages = wisp__default_int(l->queue_messages, 65536);
     l->queue_bytes = wisp__default_int(l->queue_bytes, 4 << 20);
@@ -1580,7 +1587,7 @@ static inline void wisp__put(wisp__writer *writer, uint64_t value, int count) {
     uint8_t *to = writer->bytes + (writer->at >> 3);
     int shift = (int)(writer->at & 7);
     WISP_ASSERT(count == 64 || value >> count == 0);
-    if (writer->at + count > writer->end) {
+    if (writer->full || writer->at + count > writer->end) {
         writer->full = true;
         return;
     }
@@ -1594,7 +1601,7 @@ static void wisp__put_bits(wisp__writer *writer, const uint8_t *from, int64_t co
     uint8_t *to = writer->bytes + (writer->at >> 3);
     int shift = (int)(writer->at & 7);
     uint64_t carry = 0;
-    if (writer->at + count > writer->end) {
+    if (writer->full || writer->at + count > writer->end) {
         writer->full = true;
         return;
     }
@@ -1620,7 +1627,7 @@ static void wisp__put_align(wisp__writer *writer) {
 
 static void wisp__put_bytes(wisp__writer *writer, const void *from, int count) {
     WISP_ASSERT((writer->at & 7) == 0);
-    if (writer->at + (int64_t)count * 8 > writer->end) {
+    if (writer->full || writer->at + (int64_t)count * 8 > writer->end) {
         writer->full = true;
         return;
     }
@@ -2172,14 +2179,14 @@ static bool wisp__same_shape(const wisp_value *a, const wisp_value *b) {
 
 /* What a message will take at most, known before anything is written. */
 typedef struct wisp__measure {
-    int     values;
+    int     values, blob_bytes;
     int64_t shape_bits, data_bits;
 } wisp__measure;
 
 /* Checks what a caller may have given wrong, and measures it. */
 static wisp_result wisp__pack_measure(const wisp_limits *limits, const wisp_value *values,
                                       int count, int depth, wisp__measure *m) {
-    static const uint8_t most_bits[] = { 0, 1, 67, 67, 33, 69, 48, 8,
+    static const uint8_t most_bits[] = { 0, 1, 67, 67, 36, 69, 48, 8,
                                          64, 96, 128, 128, 224, 129, 0, 0 };
     if (count < 0 || (count && !values)) return WISP_E_ARGUMENT;
     if (depth > limits->nesting) return WISP_E_DEPTH;
@@ -2193,12 +2200,14 @@ static wisp_result wisp__pack_measure(const wisp_limits *limits, const wisp_valu
         m->data_bits += most_bits[v->kind] + 1;
         if (v->kind == WISP_STRING || v->kind == WISP_BYTES) {
             if (v->count < 0 || (v->count && !v->as.bytes)) return WISP_E_ARGUMENT;
-            if (v->count > limits->message_bytes) return WISP_E_TOO_BIG;
+            if (v->count > limits->message_bytes - m->blob_bytes) return WISP_E_TOO_BIG;
+            m->blob_bytes += v->count;
             m->data_bits += (int64_t)v->count * 8;
         } else if (v->kind == WISP_ARRAY) {
             result = wisp__pack_measure(limits, v->as.array, v->count, depth + 1, m);
         } else if (v->kind == WISP_MAP) {
             if (v->count < 0 || (v->count && !v->as.map)) return WISP_E_ARGUMENT;
+            if (depth + 1 > limits->nesting) return WISP_E_DEPTH;
             if (v->count > limits->map_pairs) return WISP_E_LIMIT;
             for (int k = 0; k < v->count && result == WISP_OK; k++) {
                 const wisp_pair *pair = &v->as.map[k];
@@ -2272,7 +2281,7 @@ static void wisp__pack_value(wisp__packer *p, const wisp_value *value, wisp__par
 
 /* Packs a message's values into p->shape and p->data from their start. */
 static wisp_result wisp__pack(wisp__packer *p, const wisp_value *values, int count) {
-    wisp__measure m = { 0, 40, 0 };
+    wisp__measure m = { 0, 0, 40, 0 };
     p->value = wisp__pack_value;
     p->result = wisp__pack_measure(&p->base->limits, values, count, 0, &m);
     p->values = m.values;
@@ -2303,10 +2312,11 @@ static void wisp__packer_free(wisp__packer *p) {
 /* Lists call back through `value`, because lists and values hold each other. */
 typedef struct wisp__unpacker {
     wisp__base   *base;
-    void        (*value)(struct wisp__unpacker *u, wisp_value *out, int depth, int64_t start);
+    void        (*value)(struct wisp__unpacker *u, wisp_value *out, const wisp_value *like, int depth);
     wisp__arena  *arena;
     wisp__reader *shape, *data;    /* may be one and the same kind of bytes, read at two places */
     int           values;          /* that may still be made */
+    int64_t       start;           /* bit where the data began: blobs are aligned to it */
     wisp_result   result;
 } wisp__unpacker;
 
@@ -2336,54 +2346,66 @@ static const char *wisp__unpack_bytes(wisp__unpacker *u, wisp__reader *from, int
     return text;
 }
 
-static bool wisp__unpack_may(wisp__unpacker *u, int count, int depth) {
+/* May `count` more values be made, each of which takes at least `bits` of `from`? */
+static bool wisp__unpack_may(wisp__unpacker *u, int count, int depth, const wisp__reader *from,
+                             int bits) {
     if (depth > u->base->limits.nesting) wisp__unpack_fail(u, WISP_E_DEPTH);
     else if (count > u->values) wisp__unpack_fail(u, WISP_E_LIMIT);
-    if (u->result) return false;
+    else if (count > (from->end - from->at) / bits) wisp__unpack_fail(u, WISP_E_BAD_PACKET);
+    if (u->result || u->shape->failed) return false;
     u->values -= count;
     return true;
 }
 
-static void wisp__unpack_array(wisp__unpacker *u, wisp_value *out, int depth, int64_t start) {
+/* `like` is a value of the same shape, or NULL: from it come the keys of maps, so that they are
+   not copied for each element of an array. */
+static void wisp__unpack_array(wisp__unpacker *u, wisp_value *out, const wisp_value *like,
+                               int depth) {
     int count = wisp__get_small(u->shape);
     bool alike = wisp__get(u->shape, 1) != 0;
     int64_t shape_at = u->shape->at;
     wisp_value *items;
-    if (count > u->data->end - u->data->at) wisp__unpack_fail(u, WISP_E_BAD_PACKET);
-    if (u->shape->failed || !wisp__unpack_may(u, count, depth)) return;
+    if (!wisp__unpack_may(u, count, depth, u->data, 1)) return;
     items = (wisp_value *)wisp__unpack_take(u, (size_t)count * sizeof *items);
     if (!items) return;
     for (int i = 0; i < count && !u->shape->failed && !u->data->failed; i++) {
         int64_t before = u->data->at;
+        const wisp_value *model = like ? &like->as.array[i] : alike && i ? &items[0] : NULL;
         if (alike) u->shape->at = shape_at;
-        u->value(u, &items[i], depth, start);
+        u->value(u, &items[i], model, depth);
         if (u->data->at == before) wisp__get(u->data, 1);
     }
     *out = wisp_array(items, count);
 }
 
-static void wisp__unpack_map(wisp__unpacker *u, wisp_value *out, int depth, int64_t start) {
+static const char *wisp__unpack_key(wisp__unpacker *u) {
+    int length = wisp__get_length(u->shape);
+    const char *key = wisp__unpack_bytes(u, u->shape, length);
+    if ((int)strlen(key) != length) wisp__unpack_fail(u, WISP_E_BAD_PACKET);
+    return key;
+}
+
+static void wisp__unpack_map(wisp__unpacker *u, wisp_value *out, const wisp_value *like, int depth) {
     int count = wisp__get_small(u->shape);
     wisp_pair *pairs;
     if (count > u->base->limits.map_pairs) wisp__unpack_fail(u, WISP_E_LIMIT);
-    if (u->shape->failed || !wisp__unpack_may(u, count, depth)) return;
+    if (!wisp__unpack_may(u, count, depth, u->shape, 12)) return;
     pairs = (wisp_pair *)wisp__unpack_take(u, (size_t)count * sizeof *pairs);
     if (!pairs) return;
     for (int i = 0; i < count && !u->shape->failed && !u->data->failed; i++) {
-        int length = wisp__get_length(u->shape);
-        pairs[i].key = wisp__unpack_bytes(u, u->shape, length);
-        if ((int)strlen(pairs[i].key) != length) wisp__unpack_fail(u, WISP_E_BAD_PACKET);
-        u->value(u, &pairs[i].value, depth, start);
+        if (like) wisp__skip(u->shape, (int64_t)wisp__get_length(u->shape) * 8);
+        pairs[i].key = like ? like->as.map[i].key : wisp__unpack_key(u);
+        u->value(u, &pairs[i].value, like ? &like->as.map[i].value : NULL, depth);
     }
     *out = wisp_map(pairs, count);
 }
 
-static void wisp__unpack_blob(wisp__unpacker *u, wisp_value *out, wisp_kind kind, int64_t start) {
+static void wisp__unpack_blob(wisp__unpacker *u, wisp_value *out, wisp_kind kind) {
     int count = wisp__get_length(kind == WISP_STRING ? u->data : u->shape);
     *out = wisp_string_n("", count);
     out->kind = kind;
     if (!count || u->data->failed || u->shape->failed) return;
-    wisp__skip(u->data, (start - u->data->at) & 7);     /* aligned to where the data began */
+    wisp__skip(u->data, (u->start - u->data->at) & 7);
     out->as.string = wisp__unpack_bytes(u, u->data, count);
 }
 
@@ -2420,7 +2442,8 @@ static void wisp__unpack_float(wisp__unpacker *u, wisp_value *out) {
     else *out = wisp_float(wisp__bits_float((uint32_t)wisp__get(u->data, 32)));
 }
 
-static void wisp__unpack_value(wisp__unpacker *u, wisp_value *out, int depth, int64_t start) {
+static void wisp__unpack_value(wisp__unpacker *u, wisp_value *out, const wisp_value *like,
+                               int depth) {
     int code = (int)wisp__get(u->shape, 4);
     switch (code) {
     case WISP_NIL: *out = wisp_nil(); break;
@@ -2430,11 +2453,11 @@ static void wisp__unpack_value(wisp__unpacker *u, wisp_value *out, int depth, in
     case WISP_FLOAT: wisp__unpack_float(u, out); break;
     case WISP_NUMBER: wisp__unpack_number(u, out); break;
     case WISP_STRING:
-    case WISP_BYTES: wisp__unpack_blob(u, out, (wisp_kind)code, start); break;
+    case WISP_BYTES: wisp__unpack_blob(u, out, (wisp_kind)code); break;
     case WISP__CODE_LIST:
         *out = wisp_nil();
-        if (wisp__get(u->shape, 1)) wisp__unpack_map(u, out, depth + 1, start);
-        else wisp__unpack_array(u, out, depth + 1, start);
+        if (wisp__get(u->shape, 1)) wisp__unpack_map(u, out, like, depth + 1);
+        else wisp__unpack_array(u, out, like, depth + 1);
         break;
     case 15:
         *out = wisp_nil();
@@ -2467,19 +2490,18 @@ static void wisp__skip_shape(wisp__reader *shape) {
 }
 
 /* Reads a message's values: the shape where u->shape stands, the data where u->data stands.
-   On failure the readers are
-   failed and the reason is returned. */
+   On failure the readers have failed, and the reason is returned. */
 static wisp_result wisp__unpack(wisp__unpacker *u, const wisp_value **values, int *count) {
     wisp_value *items = NULL;
-    int64_t start = u->data->at;
+    u->start = u->data->at;
     u->value = wisp__unpack_value;
     u->result = WISP_OK;
     *count = wisp__get_small(u->shape);
     *values = NULL;
-    if (u->shape->failed || !wisp__unpack_may(u, *count, 0)) goto failed;
+    if (!wisp__unpack_may(u, *count, 0, u->shape, 4)) goto failed;
     items = (wisp_value *)wisp__unpack_take(u, (size_t)*count * sizeof *items);
     for (int i = 0; i < *count && !u->shape->failed && !u->data->failed; i++)
-        wisp__unpack_value(u, &items[i], 0, start);
+        wisp__unpack_value(u, &items[i], NULL, 0);
     *values = items;
 failed:
     if (!u->shape->failed && !u->data->failed) return WISP_OK;
@@ -2603,8 +2625,8 @@ static uint64_t wisp__seal_block(const wisp__seal *seal, uint64_t state, const u
 /* `direction` is 0 from the one who joined, 1 from the one who was joined. */
 static uint32_t wisp__seal_tag(const wisp__seal *seal, int direction, uint64_t number,
                                const uint8_t *bytes, int size) {
-    uint64_t state = wisp__seal_absorb(seal, (uint64_t)direction, seal->start ^ number);
-    state = wisp__seal_absorb(seal, state, (uint64_t)size);
+    uint64_t state = wisp__seal_absorb(seal, 0, seal->start ^ number);
+    state = wisp__seal_absorb(seal, state, (uint64_t)size << 1 | (uint64_t)direction);
     for (; size > 0; size -= 128, bytes += 128)
         state = wisp__seal_block(seal, state, bytes, wisp__min_int(size, 128));
     return (uint32_t)((state * seal->multiply + seal->add) >> 32);
@@ -2703,7 +2725,7 @@ typedef struct wisp__flow {
     int         acks_alone;           /* packets with nothing but acks, in a row */
     bool        ack_now;
     uint64_t    told[8];              /* top at the last acks sent: ranges older are not repeated */
-    int         told_at;
+    unsigned    told_at;
 } wisp__flow;
 
 typedef void (*wisp__ref_told)(void *owner, const wisp__ref *ref, bool arrived);
@@ -2787,18 +2809,31 @@ static int wisp__flow_ranges(const wisp__flow *flow, uint64_t (*ranges)[2], int 
     return count;
 }
 
-/* Writes the acks. false: they do not fit in `most_bytes`, and nothing was written. */
-static bool wisp__flow_put_acks(wisp__flow *flow, wisp__writer *to, double now, int most_bytes) {
-    uint64_t ranges[WISP__MOST_RANGES][2];
-    int count = wisp__flow_ranges(flow, ranges, WISP__MOST_RANGES), bits = 24;
-    double delay = (now - flow->top_time) * 2000;
-    if (count == 0) return false;
-    bits += wisp__small_bits((uint64_t)count - 1);
+/* How many of the ranges fit into so many bits, from the newest on. */
+static int wisp__flow_ranges_fit(uint64_t (*ranges)[2], int count, int most_bits) {
+    int bits = 24 + wisp__small_bits((uint64_t)count);
     for (int i = 0; i < count; i++) {
         bits += wisp__length_bits(ranges[i][1] - ranges[i][0]);
         if (i) bits += wisp__length_bits(ranges[i - 1][0] - ranges[i][1] - 2);
+        if (bits > most_bits) return i;
     }
-    if (bits > most_bytes * 8) return false;
+    return count;
+}
+
+static bool wisp__flow_acks_fit(const wisp__flow *flow, int most_bytes) {
+    uint64_t ranges[WISP__MOST_RANGES][2];
+    int count = wisp__flow_ranges(flow, ranges, WISP__MOST_RANGES);
+    return wisp__flow_ranges_fit(ranges, count, most_bytes * 8) == count;
+}
+
+/* Writes the acks, or the newest ranges if not all fit (RFC 9000 13.2.3). false: nothing was
+   written. */
+static bool wisp__flow_put_acks(wisp__flow *flow, wisp__writer *to, double now, int most_bytes) {
+    uint64_t ranges[WISP__MOST_RANGES][2];
+    int count = wisp__flow_ranges(flow, ranges, WISP__MOST_RANGES);
+    double delay = (now - flow->top_time) * 2000;
+    count = wisp__flow_ranges_fit(ranges, count, most_bytes * 8);
+    if (count == 0) return false;
     wisp__put(to, flow->top & 0xffff, 16);
     wisp__put(to, delay < 255 ? (uint64_t)delay : 255, 8);
     wisp__put_small(to, (uint64_t)count - 1);
@@ -2939,8 +2974,11 @@ static void wisp__flow_congestion(wisp__base *base, wisp__flow *flow, double sen
     flow->threshold = flow->window;
 }
 
+/* RFC 9002 6.2.1. The first packets of a session, which hold its place at the other end, are
+   repeated soon, until something comes back. */
 static double wisp__flow_pto(const wisp__flow *flow) {
     double period = flow->rtt + wisp__max(4 * flow->variation, WISP__GRANULARITY) + WISP__ACK_DELAY;
+    if (!flow->top) period = 0.2;
     return period * (double)(1 << wisp__min_int(flow->probes, 6));
 }
 
@@ -3094,7 +3132,7 @@ typedef struct wisp__message {
     bool     immediate;
     double   time;             /* when it was fired, and its place among all */
     uint64_t order;
-    uint8_t  bytes[8];         /* shape, then from the next byte data, then slack */
+    uint8_t  bytes[1];         /* shape, then from the next byte data, then slack */
 } wisp__message;
 
 static void wisp__message_measure(wisp__message *m, int shape_bits, int64_t data_bits) {
@@ -3139,7 +3177,7 @@ typedef struct wisp__held {
     int      charge;              /* bytes of the window */
     int      shape_bits;
     int64_t  data_bits;
-    uint8_t  bytes[8];
+    uint8_t  bytes[1];            /* shape, then from the next byte data */
 } wisp__held;
 
 typedef struct wisp__lane_in {
@@ -3225,10 +3263,11 @@ static void wisp__lane_resent(wisp__lane_out *out, uint32_t sequence) {
     out->lost--;
 }
 
-/* Whose turn a sequence number is, from its low 16 bits. */
+/* Whose turn a sequence number is, from its low 24 bits. As many messages as packets can hold
+   until they are too old to be told apart are far fewer than 2^23. */
 static wisp__turn wisp__lane_turn(wisp__base *base, const wisp__lane_in *in, uint32_t low,
                                   uint32_t *sequence) {
-    int ahead = (int16_t)(uint16_t)(low - in->next);
+    int ahead = wisp__ahead_24(low, in->next);
     *sequence = in->next + (uint32_t)ahead;
     if (ahead == 0) return WISP__NOW;
     if (ahead < 0) return WISP__AGAIN;
@@ -3326,7 +3365,8 @@ static int wisp__lane_free(wisp__base *base, wisp__chunks *chunks, wisp__lane *l
  *   RESPONSE  bucket:8 cookie:64 flags:8 window:32 app version:32 app ticket, padded
  *   ACCEPT    server nonce:64 flags:8 window:32
  *   DENY      code:16
- *   flags     bit 0: the link is reliable; app: length:8 bytes; ticket: length:16 bytes
+ *   flags     bit 0: the link is reliable; bits 1..4: log2 of window_items
+             app: length:8 bytes; ticket: length:16 bytes
  * ======================================================================== */
 
 enum { WISP__REQUEST = 1, WISP__CHALLENGE, WISP__RESPONSE, WISP__ACCEPT, WISP__DENY };
@@ -3368,6 +3408,7 @@ typedef struct wisp__peer {
     wisp__flow   flow;
     wisp__lane  *lanes[WISP__CHANNELS];
     int          window_bytes, window_used;    /* of the other end; what we have in it */
+    uint32_t     window_items;     /* per channel, what both ends can do */
     uint64_t     sent_in_order, received_in_order;  /* packets, on a reliable link */
     wisp__stuck *stuck_first, *stuck_last;
     wisp_peer_stats stats;
@@ -3640,13 +3681,30 @@ static bool wisp__cookie_good(const wisp__peers *peers, const wisp_addr *addr, u
     return false;
 }
 
+/* What an end can do: a reliable link, and its windows. */
+static void wisp__put_abilities(const wisp__peers *peers, wisp__writer *to) {
+    const wisp_limits *limits = &peers->base->limits;
+    unsigned log2 = 0;
+    while (1 << log2 < limits->window_items) log2++;
+    wisp__put(to, (peers->base->reliable ? 1u : 0u) | log2 << 1, 8);
+    wisp__put(to, (uint32_t)limits->window_bytes, 32);
+}
+
+/* false: the link there is of the other kind. */
+static bool wisp__take_abilities(const wisp__peers *peers, wisp__peer *peer, uint8_t flags,
+                                 uint32_t window) {
+    int items = 1 << (flags >> 1 & 15);
+    peer->window_bytes = (int)(window & 0x3fffffff);
+    peer->window_items = (uint32_t)wisp__min_int(items, peers->base->limits.window_items);
+    return ((flags & 1) != 0) == peers->base->reliable;
+}
+
 static void wisp__send_response(wisp__peers *peers, wisp__peer *peer) {
     wisp__writer to = wisp__handshake_begin(peers, WISP__RESPONSE, peer->client_nonce);
     int length = (int)strlen(peers->app);
     wisp__put(&to, peer->bucket, 8);
     wisp__put(&to, peer->cookie, 64);
-    wisp__put(&to, peers->base->reliable, 8);
-    wisp__put(&to, (uint32_t)peers->base->limits.window_bytes, 32);
+    wisp__put_abilities(peers, &to);
     wisp__put(&to, peers->app_version, 32);
     wisp__put(&to, (uint64_t)length, 8);
     wisp__put_bytes(&to, peers->app, length);
@@ -3658,8 +3716,7 @@ static void wisp__send_response(wisp__peers *peers, wisp__peer *peer) {
 static void wisp__send_accept(wisp__peers *peers, wisp__peer *peer) {
     wisp__writer to = wisp__handshake_begin(peers, WISP__ACCEPT, peer->client_nonce);
     wisp__put(&to, peer->server_nonce, 64);
-    wisp__put(&to, peers->base->reliable, 8);
-    wisp__put(&to, (uint32_t)peers->base->limits.window_bytes, 32);
+    wisp__put_abilities(peers, &to);
     wisp__handshake_send(peers, &to, &peer->addr, peer->client_nonce, false);
 }
 
@@ -3756,13 +3813,17 @@ enum { WISP__UNTOLD, WISP__TOLD, WISP__HEARD, WISP__BOUND, WISP__UNKNOWN };
 typedef struct wisp__route {
     uint8_t  known;                    /* over there: WISP__UNTOLD.. */
     bool     active;                   /* its queue is not empty */
+    bool     named;                    /* they announced this name, and did not refuse it since */
     uint64_t told_in;                  /* packet that carries the announcement */
     uint64_t newest;                   /* packet of the last sequenced message */
     struct wisp__entry *first, *last;  /* the queue (batch) */
     double   tokens, filled;           /* the rate limit (policy); filled 0: not begun */
 } wisp__route;
 
-typedef struct wisp__control { uint8_t kind; uint16_t number; } wisp__control;
+typedef struct wisp__control {         /* records for `count` numbers, one after another */
+    uint8_t  kind;
+    uint16_t number, count;
+} wisp__control;
 
 /* A peer with what the rooms from here on keep for it. */
 typedef struct wisp__session {
@@ -3774,6 +3835,7 @@ typedef struct wisp__session {
     int            untold;             /* remotes before it have been announced */
     wisp__control *controls;           /* to be sent */
     int            control_room, control_count;
+    bool           controls_dropped;   /* some had no room: they are asked for again */
     bool           ping;
     uint16_t      *active;             /* routes with a queue (batch) */
     int            active_room, active_count;
@@ -3941,6 +4003,7 @@ static wisp_result wisp__registry_configure(wisp__registry *registry, const char
     if (name) {
         remote = wisp__registry_add(registry, name, &result);
         if (!remote) return result;
+        if (remote->index < WISP__RESERVED) return WISP_E_NAME;
         to = &remote->own;
     }
     if (config) wisp__config_merge(to, config);
@@ -3963,21 +4026,29 @@ static void wisp__registry_free(wisp__registry *registry) {
 /* The route of a remote; NULL: no memory. It moves when another remote is registered. */
 static inline wisp__route *wisp__route_of(wisp__base *base, wisp__session *session, int index) {
     if (index >= session->route_room &&
-        wisp__grow(base, (void **)&session->routes, &session->route_room,
-                   wisp__max_int(index + 1, 16), base->limits.remotes + WISP__RESERVED,
-                   sizeof *session->routes))
+        wisp__grow(base, (void **)&session->routes, &session->route_room, index + 1,
+                   base->limits.remotes + WISP__RESERVED, sizeof *session->routes))
         return NULL;
     return &session->routes[index];
 }
 
-/* Queues a control record; false: no room, and the other side will ask again. */
-static bool wisp__control_add(wisp__base *base, wisp__session *session, int kind, int number) {
+/* Queues a control record. One that has no room is queued when a message asks for it again. */
+static void wisp__control_add(wisp__base *base, wisp__session *session, int kind, int number) {
+    wisp__control *c = session->controls + session->control_count;
+    if (session->control_count && c[-1].kind == kind && c[-1].number + c[-1].count == number &&
+        c[-1].count < 60000) {
+        c[-1].count++;
+        return;
+    }
     if (wisp__grow(base, (void **)&session->controls, &session->control_room,
-                   session->control_count + 1, 2 * base->limits.remotes, sizeof(wisp__control)))
-        return false;
-    session->controls[session->control_count].kind = (uint8_t)kind;
-    session->controls[session->control_count++].number = (uint16_t)number;
-    return true;
+                   session->control_count + 1, 2 * base->limits.remotes, sizeof(wisp__control))) {
+        session->controls_dropped = true;
+        return;
+    }
+    c = session->controls + session->control_count++;
+    c->kind = (uint8_t)kind;
+    c->number = (uint16_t)number;
+    c->count = 1;
 }
 
 /* The remote a peer means by its number, or NULL. */
@@ -4020,10 +4091,10 @@ static bool wisp__policy_admit(const wisp_config *config, wisp__route *route, do
  *            001 small(count - 1)   the message before, count times again
  *            0001                   length(id) length(bits) shape data: before BOUND
  *            0000 kind:4            a control record, below
- *   END 0 · SECTION 1: delivery:2 channel:4 [sequence:16 when reliable]
+ *   END 0 · SECTION 1: delivery:2 channel:4 [sequence:24 when reliable]
  *   FRAGMENT 2: first:1 last:1 bytes:16 ...
- *   INVOKE 3: length(id) call:16 small(call - floor) bound:1 [length(bits)] shape data
- *   REPLY 4: call:16 ok:1 [code:16] shape data
+ *   INVOKE 3: length(id) call:24 small(call - floor) bound:1 [length(bits)] shape data
+ *   REPLY 4: call:24 ok:1 [code:16] shape data
  *   ANNOUNCE 5: length(id) length(bytes) name version:8 codec:8 length(extra)
  *   BOUND 6 · UNKNOWN 7: length(id) · PING 8 · LEAVE 9: code:16 length(bytes) text
  * ======================================================================== */
@@ -4120,7 +4191,7 @@ static void wisp__put_section(wisp__filler *f, int delivery, int channel, uint32
     wisp__put_control(&f->to, WISP__R_SECTION);
     wisp__put(&f->to, (uint64_t)delivery, 2);
     wisp__put(&f->to, (uint64_t)channel, 4);
-    if (reliable) wisp__put(&f->to, sequence & 0xffff, 16);
+    if (reliable) wisp__put(&f->to, sequence & WISP__LOW_24, 24);
     f->previous = NULL;
 }
 
@@ -4151,12 +4222,12 @@ static void wisp__put_message(wisp__writer *to, const wisp__message *m, bool bou
     } else if (m->type == WISP__INVOKE) {
         wisp__put_control(to, WISP__R_INVOKE);
         wisp__put_length(to, id);
-        wisp__put(to, m->call & 0xffff, 16);
+        wisp__put(to, m->call & WISP__LOW_24, 24);
         wisp__put_small(to, wisp__distance(m->call, floor) > 0 ? m->call - floor : 0);
         wisp__put(to, bound, 1);
     } else {
         wisp__put_control(to, WISP__R_REPLY);
-        wisp__put(to, m->call & 0xffff, 16);
+        wisp__put(to, m->call & WISP__LOW_24, 24);
         wisp__put(to, m->result == WISP_OK, 1);
         if (m->result != WISP_OK) wisp__put(to, (uint16_t)m->result, 16);
         bound = true;
@@ -4378,29 +4449,36 @@ static int wisp__queue_pick(const wisp__sender *sender, const wisp__session *s, 
 
 /* --- what goes into a packet, in this order --- */
 
+/* The records of one run; false: the packet is full, and what is left stays in the run. */
+static bool wisp__fill_control(wisp__filler *f, wisp__control *control) {
+    while (control->count) {
+        int64_t at = f->to.at;
+        if (!wisp__fill_may(f)) return false;
+        wisp__put_control(&f->to, (wisp__record)control->kind);
+        wisp__put_length(&f->to, control->number);
+        if (!wisp__fill_done(f, at)) return false;
+        wisp__fill_carry(f, (wisp__record)control->kind, 0, control->number);
+        control->number++;
+        control->count--;
+    }
+    return true;
+}
+
 static wisp__fit wisp__fill_controls(wisp__filler *f) {
     wisp__session *s = f->session;
     int done = 0;
-    for (; done < s->control_count; done++) {
-        wisp__control control = s->controls[done];
-        int64_t at = f->to.at;
-        if (!wisp__fill_may(f)) break;
-        wisp__put_control(&f->to, (wisp__record)control.kind);
-        wisp__put_length(&f->to, control.number);
-        if (!wisp__fill_done(f, at)) break;
-        wisp__fill_carry(f, (wisp__record)control.kind, 0, control.number);
-    }
+    while (done < s->control_count && wisp__fill_control(f, &s->controls[done])) done++;
     s->control_count -= done;
-    if (s->control_count)
+    if (s->control_count) {
         memmove(s->controls, s->controls + done, (size_t)s->control_count * sizeof *s->controls);
-    while (s->control_count == 0 && s->untold < f->sender->registry->count) {
+        return WISP__FULL;
+    }
+    for (; s->untold < f->sender->registry->count; s->untold++) {
         wisp__route *route = wisp__route_of(f->sender->base, s, s->untold);
         if (!route) return WISP__FULL;
         if (route->known == WISP__UNTOLD && !wisp__fill_announcement(f, s->untold))
             return WISP__FULL;
-        s->untold++;
     }
-    if (s->control_count) return WISP__FULL;
     if (s->ping) {
         int64_t at = f->to.at;
         wisp__put_control(&f->to, WISP__R_PING);
@@ -4429,7 +4507,7 @@ static wisp__fit wisp__fill_lost(wisp__filler *f) {
 static bool wisp__window_open(const wisp__filler *f, const wisp__lane_out *out, int size) {
     const wisp__peer *peer = &f->session->peer;
     if (f->sender->base->reliable) return true;
-    if (out->next - out->base >= (uint32_t)f->sender->base->limits.window_items) return false;
+    if (out->next - out->base >= peer->window_items) return false;
     return peer->window_used == 0 || peer->window_used + size <= peer->window_bytes;
 }
 
@@ -4569,7 +4647,7 @@ static void wisp__packet_begin(wisp__filler *f, wisp__sender *sender, wisp__sess
     f->to = wisp__writer_on(f->packet + f->head, sender->base->mtu - f->head);
     f->to.end -= WISP__RUN_BITS;
     f->first_ref = flow->ref_next;
-    if (!sender->base->reliable && flow->top && flow->unacked)
+    if (!sender->base->reliable && flow->unacked && wisp__flow_acks_fit(flow, WISP__ACK_BYTES))
         f->acks = wisp__flow_put_acks(flow, &f->to, sender->base->time, WISP__ACK_BYTES);
     if (f->acks) f->packet[0] |= WISP__FLAG_ACKS;
 }
@@ -4775,19 +4853,11 @@ static void wisp__notice_add(wisp__events *events, int name, wisp_peer peer, wis
     if (name == WISP__ON_ERROR) wisp__log(base, WISP_LOG_WARNING, result, "%s", notice->text);
 }
 
-static wisp__connection *wisp__events_connect(wisp__events *events, wisp__remote *remote,
-                                              wisp_handler fn, void *user, bool once,
-                                              wisp_result *why) {
-    wisp__connection *c = (wisp__connection *)wisp__pool_add(events->base, &events->pool, why);
-    if (!c) return NULL;
+static void wisp__events_connect(wisp__remote *remote, wisp__connection *c) {
     c->remote = remote->index;
-    c->fn = fn;
-    c->user = user;
-    c->once = once;
     if (remote->last) remote->last->next = c;
     else remote->first = c;
     remote->last = c;
-    return c;
 }
 
 static void wisp__events_sweep(wisp__events *events) {
@@ -5115,7 +5185,7 @@ static void wisp__calls_leave(wisp__calls *calls, wisp__session *s) {
 
 static wisp__pending *wisp__call_find(const wisp__session *s, uint32_t low) {
     for (wisp__pending *call = s->calls_first; call; call = call->next)
-        if ((call->id & 0xffff) == low) return call;
+        if ((call->id & WISP__LOW_24) == low) return call;
     return NULL;
 }
 
@@ -5724,7 +5794,7 @@ static void wisp__on_response(wisp *w, const wisp_addr *addr, uint64_t nonce, wi
     if (!s->peer.asked) w->peers.strangers++;
     s->peer.joiner = false;
     s->peer.client_nonce = nonce;
-    s->peer.window_bytes = (int)r.window;
+    wisp__take_abilities(&w->peers, &s->peer, r.flags, r.window);
     s->peer.heard = w->base.time;
     if (verdict == WISP_PENDING) {
         s->peer.state = WISP__PENDING;
@@ -5745,8 +5815,8 @@ static void wisp__on_answer(wisp *w, wisp__peer *peer, int type, wisp__reader *f
         wisp__handshake_retry(&w->peers, peer);
     } else if (type == WISP__ACCEPT && peer->state == WISP__RESPONDING) {
         uint64_t nonce = wisp__get(from, 64);
-        wisp__skip(from, 8);
-        peer->window_bytes = (int)(wisp__get(from, 32) & 0x3fffffff);
+        uint8_t flags = (uint8_t)wisp__get(from, 8);
+        wisp__take_abilities(&w->peers, peer, flags, (uint32_t)wisp__get(from, 32));
         if (from->failed) return;
         peer->server_nonce = nonce;
         wisp__peer_session(peer);
@@ -5820,7 +5890,7 @@ typedef struct wisp__reading {
     int             delivery, channel;
     uint32_t        sequence;
     wisp__incoming  previous;
-    bool            has_previous, eliciting;
+    bool            has_previous, eliciting, answered;
     int             values, messages;
     const char     *broken;       /* why the session must end, or NULL */
     wisp_result     code;         /* with which */
@@ -5885,13 +5955,10 @@ static wisp__message *wisp__message_make(wisp *w, const wisp__remote *remote, in
     return m;
 }
 
-/* Packs values into a message for a remote. NULL with the reason, and nothing left behind. */
+/* Makes a message for a remote of the values just packed. NULL with the reason. */
 static wisp__message *wisp__compose(wisp *w, const wisp__remote *remote, int type,
-                                    const wisp_value *values, int count, wisp_result *why) {
-    wisp__message *m;
-    *why = wisp__pack(&w->packer, values, count);
-    if (*why) return NULL;
-    m = wisp__message_make(w, remote, type, why);
+                                    wisp_result *why) {
+    wisp__message *m = wisp__message_make(w, remote, type, why);
     if (m && m->delivery != WISP_RELIABLE &&
         m->size > wisp__piece_bytes(&w->base)) {
         if (type == WISP__REPLY) {
@@ -5927,7 +5994,9 @@ static wisp_result wisp__give(wisp *w, wisp__session *s, wisp__message *m) {
 static wisp__message *wisp__answer_make(wisp *w, const wisp__remote *remote, uint32_t id,
                                         wisp_result code, const wisp_value *values, int count,
                                         wisp_result *why) {
-    wisp__message *m = wisp__compose(w, remote, WISP__REPLY, values, count, why);
+    wisp__message *m = NULL;
+    *why = wisp__pack(&w->packer, values, count);
+    if (*why == WISP_OK) m = wisp__compose(w, remote, WISP__REPLY, why);
     if (!m) return NULL;
     m->call = id;
     m->result = (int16_t)code;
@@ -6039,7 +6108,10 @@ static void wisp__on_event(wisp *w, wisp__session *s, const wisp__incoming *in, 
     wisp__remote *remote = in->remote;
     wisp__route *route = wisp__route_of(&w->base, s, remote->index);
     wisp_event event;
-    if (!route) return;
+    if (!route) {
+        wisp__error(w, s, remote, WISP_E_MEMORY, "no memory to receive it");
+        return;
+    }
     remote->stats.messages_received++;
     s->peer.stats.messages_received++;
     w->base.stats.messages_received++;
@@ -6153,33 +6225,44 @@ static void wisp__read_unbound(wisp__reading *r, wisp__incoming *in) {
     if (!in->readable && in->end != r->from.at) in->readable = WISP_E_BAD_PACKET;
 }
 
+static void wisp__read_content(wisp__reading *r, wisp__incoming *in, int number, bool bound) {
+    if (bound && in->remote) {
+        wisp__read_bound(r, in, true);
+    } else if (bound) {
+        wisp__break(r, "a number that was never announced");
+    } else {
+        if (r->session->controls_dropped && !r->answered && number < 0xffff) {
+            wisp__control_add(&r->w->base, r->session, in->remote ? WISP__R_BOUND : WISP__R_UNKNOWN,
+                              number);
+            r->answered = true;
+        }
+        wisp__read_unbound(r, in);
+    }
+}
+
 static void wisp__read_event(wisp__reading *r, wisp__incoming *in, bool bound) {
+    int number = wisp__get_length(&r->from);
     in->kind = WISP__R_EVENT;
-    in->remote = wisp__theirs(&r->w->registry, r->session, wisp__get_length(&r->from));
-    if (!bound) wisp__read_unbound(r, in);
-    else if (in->remote) wisp__read_bound(r, in, true);
-    else wisp__break(r, "a number that was never announced");
+    in->remote = wisp__theirs(&r->w->registry, r->session, number);
+    wisp__read_content(r, in, number, bound);
 }
 
 static void wisp__read_invoke(wisp__reading *r, wisp__incoming *in) {
     wisp__session *s = r->session;
     uint32_t low;
-    int ahead, from_floor;
+    int ahead, number = wisp__get_length(&r->from);
     in->kind = WISP__R_INVOKE;
-    in->remote = wisp__theirs(&r->w->registry, s, wisp__get_length(&r->from));
-    low = (uint32_t)wisp__get(&r->from, 16);
+    in->remote = wisp__theirs(&r->w->registry, s, number);
+    low = (uint32_t)wisp__get(&r->from, 24);
     ahead = wisp__get_small(&r->from);
-    from_floor = (int16_t)(uint16_t)(low - s->request_floor);
-    in->call = s->request_floor + (uint32_t)from_floor;
+    in->call = s->request_floor + (uint32_t)wisp__ahead_24(low, s->request_floor);
     in->floor = in->call - (uint32_t)ahead;
-    if (!wisp__get(&r->from, 1)) wisp__read_unbound(r, in);
-    else if (in->remote) wisp__read_bound(r, in, true);
-    else wisp__break(r, "a number that was never announced");
+    wisp__read_content(r, in, number, wisp__get(&r->from, 1) != 0);
 }
 
 static void wisp__read_reply(wisp__reading *r, wisp__incoming *in) {
     in->kind = WISP__R_REPLY;
-    in->call = (uint32_t)wisp__get(&r->from, 16);
+    in->call = (uint32_t)wisp__get(&r->from, 24);
     if (!wisp__get(&r->from, 1)) in->result = (int16_t)(uint16_t)wisp__get(&r->from, 16);
     if (in->result > 0) wisp__break(r, "a failure that is none");
     wisp__read_bound(r, in, true);
@@ -6341,7 +6424,7 @@ static void wisp__read_section(wisp__reading *r) {
     r->delivery = (int)wisp__get(&r->from, 2);
     r->channel = (int)wisp__get(&r->from, 4);
     r->has_previous = false;
-    if (r->delivery == WISP_RELIABLE) r->sequence = (uint32_t)wisp__get(&r->from, 16);
+    if (r->delivery == WISP_RELIABLE) r->sequence = (uint32_t)wisp__get(&r->from, 24);
     if (r->from.failed || !r->delivery) wisp__break(r, "a section of no delivery");
 }
 
@@ -6359,6 +6442,12 @@ static void wisp__read_fragment(wisp__reading *r) {
     r->has_previous = false;
     if (r->from.failed || !bytes || r->delivery != WISP_RELIABLE) wisp__break(r, "a bad fragment");
     wisp__take_turn(r, &in);
+}
+
+/* They know the name by now: ours is announced again. */
+static void wisp__tell_anew(wisp__session *s, int index) {
+    s->routes[index].known = WISP__UNTOLD;
+    s->untold = wisp__min_int(s->untold, index);
 }
 
 /* Learns their number for a name. A name that nobody registered here takes no memory. */
@@ -6381,9 +6470,9 @@ static void wisp__learn(wisp__reading *r, int number, const char *name, int leng
     s->theirs[number] = (uint16_t)(remote->index + 1);
     wisp__control_add(&w->base, s, WISP__R_BOUND, number);
     route = wisp__route_of(&w->base, s, remote->index);
-    if (!route || route->known != WISP__UNKNOWN) return;
-    route->known = WISP__UNTOLD;              /* they know it now: tell ours anew */
-    s->untold = wisp__min_int(s->untold, remote->index);
+    if (!route) return;
+    route->named = true;
+    if (route->known == WISP__UNKNOWN) wisp__tell_anew(s, remote->index);
 }
 
 static void wisp__read_announcement(wisp__reading *r) {
@@ -6416,6 +6505,9 @@ static void wisp__read_answer(wisp__reading *r, bool bound) {
     if (!route || route->known == WISP__UNTOLD) return;
     if (bound) {
         route->known = WISP__BOUND;
+    } else if (route->known != WISP__BOUND && route->named) {
+        route->named = false;             /* the answer may be older than their announcement */
+        wisp__tell_anew(s, index);
     } else if (route->known != WISP__BOUND && route->known != WISP__UNKNOWN) {
         route->known = WISP__UNKNOWN;
         w->registry.remotes[index]->stats.unknown++;
@@ -7151,10 +7243,12 @@ wisp_result wisp_fire_target(wisp *w, wisp_target target, wisp_to to, const wisp
     wisp_result result;
     if (!w || to.count < 0 || (to.mode >= WISP__TO_LIST && to.count && !to.list))
         return WISP_E_ARGUMENT;
-    remote = wisp__remote_to_send(w, target, &result);
-    if (!remote) return result;
     if (to.mode == WISP__TO_PEER && (s = wisp__session_of(w, to.peer)) == NULL) return WISP_E_STALE;
-    m = wisp__compose(w, remote, WISP__EVENT, values, count, &result);
+    result = wisp__pack(&w->packer, values, count);
+    if (result) return result;
+    remote = wisp__remote_to_send(w, target, &result);      /* may register the name */
+    if (!remote) return result;
+    m = wisp__compose(w, remote, WISP__EVENT, &result);
     if (!m) return result;
     if (s) result = wisp__give(w, s, m);
     else if (to.mode == WISP__TO_LIST) result = wisp__fire_list(w, to, m);
@@ -7184,12 +7278,20 @@ wisp_connection wisp_connect_target(wisp *w, wisp_target target, wisp_handler fn
     if (!w) return handle;
     w->why = WISP_E_ARGUMENT;
     if (!fn) return handle;
-    remote = wisp__remote_of(w, target, &w->why);
-    if (!remote) return handle;
-    c = wisp__events_connect(&w->events, remote, fn, user, once, &w->why);
-    if (c) handle.id = c->slot.id;
-    else if (w->why == WISP_E_LIMIT)
+    c = (wisp__connection *)wisp__pool_add(&w->base, &w->events.pool, &w->why);
+    if (!c && w->why == WISP_E_LIMIT)
         wisp__log(&w->base, WISP_LOG_ERROR, w->why, "raise desc.limits.connections");
+    if (!c) return handle;
+    remote = wisp__remote_of(w, target, &w->why);
+    if (!remote) {
+        wisp__pool_remove(&w->events.pool, c);
+        return handle;
+    }
+    c->fn = fn;
+    c->user = user;
+    c->once = once;
+    wisp__events_connect(remote, c);
+    handle.id = c->slot.id;
     return handle;
 }
 
@@ -7330,13 +7432,39 @@ const wisp_value *wisp_arg_map(wisp_event *event, int i) { return wisp__arg(even
 /* --- calls --- */
 
 static void wisp__call_schedule(wisp *w, wisp__pending *call, const wisp__remote *remote,
-                                const wisp_call_desc *desc, const wisp__message *m) {
+                                const wisp_call_desc *desc, wisp__message *m) {
     double timeout = desc->timeout > 0 ? desc->timeout : remote->now.call_timeout;
     int tries = desc->tries > 0 ? desc->tries : remote->now.call_tries;
     bool repeats = tries > 1 && m->delivery != WISP_RELIABLE && !w->base.reliable;
     call->deadline = w->base.time + timeout;
     call->interval = repeats ? timeout / tries : timeout;
+    if (repeats) {
+        call->message = m;
+        m->references++;
+    }
     wisp__timers_set(&w->peers.timers, &call->timer, w->base.time + call->interval);
+}
+
+/* Queues the packed values as a call that has its slot. */
+static wisp_result wisp__call_begin(wisp *w, wisp__session *s, wisp__pending *call,
+                                    wisp_target target, const wisp_call_desc *desc) {
+    wisp_result result;
+    wisp__remote *remote = wisp__remote_to_send(w, target, &result);
+    wisp__message *m = remote ? wisp__compose(w, remote, WISP__INVOKE, &result) : NULL;
+    if (!m) return result;
+    m->call = s->next_call;
+    result = wisp__give(w, s, m);
+    if (result == WISP_OK) {
+        call->fn = desc->on_reply;
+        call->user = desc->user;
+        call->remote = remote->index;
+        call->peer = wisp__peer_handle(s);
+        wisp__call_link(s, call);
+        wisp__call_schedule(w, call, remote, desc, m);
+        remote->stats.invokes_sent++;
+    }
+    wisp__message_release(&w->base, &w->chunks, m);
+    return result;
 }
 
 wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp_call_desc *desc,
@@ -7344,45 +7472,25 @@ wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp
     static const wisp_call_desc none = { NULL, NULL, 0, 0 };
     wisp_call handle = { 0 };
     const wisp_call_desc *how = desc ? desc : &none;
-    wisp__remote *remote;
     wisp__session *s;
     wisp__pending *call;
-    wisp__message *m;
     if (!w) return handle;
     w->why = WISP_E_ARGUMENT;
     if (to.mode != WISP__TO_PEER || how->tries < 0 || !(how->timeout >= 0 && how->timeout <= 1e9))
         return handle;
-    remote = wisp__remote_to_send(w, target, &w->why);
-    if (!remote) return handle;
     w->why = WISP_E_STALE;
     s = wisp__session_of(w, to.peer);
     if (!s) return handle;
-    m = wisp__compose(w, remote, WISP__INVOKE, values, count, &w->why);
-    if (!m) return handle;
+    w->why = wisp__pack(&w->packer, values, count);
+    if (w->why) return handle;
     call = wisp__call_add(&w->calls, false, &w->why);
     if (!call && w->why == WISP_E_LIMIT)
         wisp__log(&w->base, WISP_LOG_WARNING, w->why,
                   "too many calls wait for answers: raise desc.limits.calls");
-    m->call = s->next_call;
-    if (call && (w->why = wisp__give(w, s, m)) != WISP_OK) {
-        wisp__call_remove(&w->calls, call);
-        call = NULL;
-    }
-    if (call) {
-        call->fn = how->on_reply;
-        call->user = how->user;
-        call->remote = remote->index;
-        call->peer = wisp__peer_handle(s);
-        wisp__call_link(s, call);
-        wisp__call_schedule(w, call, remote, how, m);
-        if (call->deadline > w->base.time + call->interval) {
-            call->message = m;
-            m->references++;
-        }
-        remote->stats.invokes_sent++;
-        handle.id = call->slot.id;
-    }
-    wisp__message_release(&w->base, &w->chunks, m);
+    if (!call) return handle;
+    w->why = wisp__call_begin(w, s, call, target, how);
+    if (w->why) wisp__call_remove(&w->calls, call);
+    else handle.id = call->slot.id;
     return handle;
 }
 

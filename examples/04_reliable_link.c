@@ -32,8 +32,8 @@ static int push(stream *s) {
     while (s->out_done < s->out_size) {
         ssize_t n = write(s->fd, s->out + s->out_done, (size_t)(s->out_size - s->out_done));
         if (n < 0) return not_now() ? 0 : -1;
+        if (s->out_done == 0 && n < s->out_size) s->partial++;
         s->out_done += (int)n;
-        if (s->out_done < s->out_size) s->partial++;
     }
     return 1;
 }

@@ -351,7 +351,9 @@ static void on_left(wisp_event *event) {
     }
 }
 
+/* What the shop refuses is part of the game; an error of wisp's own is news. */
 static void on_error(wisp_event *event) {
+    if (event->result <= WISP_E_USER) return;
     news(event->user, "error: %s (%s)", wisp_result_text(event->result), event->text);
 }
 

@@ -115,7 +115,8 @@ static inline double low_number(low_values *v) {
 
 static inline float low_float(low_values *v) {
     double number = low_number(v);
-    return number > 3e38 || number < -3e38 ? 1.0f / 3.0f : (float)number;
+    if (number > 3e38 || number < -3e38) number = 1.0 / 3.0;
+    return (float)number;
 }
 
 /* Of any size: as many bits as not are leading zeros. */

@@ -1,0 +1,1345 @@
+/* Packet numbers, acks, round trip times, loss and congestion. The figures that are checked are
+   worked out by hand from RFC 9002, section by section. */
+#define WISP_IMPLEMENTATION
+#define WISP_STATIC
+#include "../wisp.h"
+#include "test.h"
+
+#include <math.h>
+#include "low.h"
+#include "world.h"
+
+/* --- one end of a conversation: a flow, and the fate of each packet it sent --- */
+
+enum { FATES = 8192, PACKET = 1200, UNKNOWN = 0, ARRIVED = 1, LOST = 2, TWICE = 3 };
+
+typedef struct party {
+    low_memory memory;
+    wisp__base base;
+    wisp__flow flow;
+    uint8_t    fate[FATES];     /* by number, low bits: what was told of what the packet carried */
+    int        arrived, lost;
+} party;
+
+static void party_told(void *owner, const wisp__ref *ref, bool arrived) {
+    party *p = (party *)owner;
+    uint8_t *fate = &p->fate[ref->number % FATES];
+    *fate = *fate == UNKNOWN ? (uint8_t)(arrived ? ARRIVED : LOST) : (uint8_t)TWICE;
+    if (arrived) p->arrived++;
+    else p->lost++;
+}
+
+/* `first`: the number of its first packet. */
+static void party_start(party *p, uint64_t first) {
+    memset(p, 0, sizeof *p);
+    low_start(&p->base, &p->memory);
+    p->base.mtu = PACKET;
+    p->base.timeout = 10;
+    wisp__flow_init(&p->base, &p->flow, 0);
+    p->flow.next = p->flow.oldest = first;
+}
+
+static void party_end(party *p) {
+    wisp__flow_check(&p->flow);
+    wisp__flow_free(&p->base, &p->flow);
+    CHECK(low_is_empty(&p->base, &p->memory));
+}
+
+/* Sends a packet that carries one thing; returns its number. */
+static uint64_t party_send_bytes(party *p, double now, int bytes) {
+    wisp__ref ref = { 1, 0, 1, 0 };
+    uint32_t first;
+    CHECK(wisp__flow_reserve(&p->base, &p->flow));
+    CHECK(wisp__flow_reserve_refs(&p->base, &p->flow, 1));
+    first = p->flow.ref_next;
+    ref.number = (uint32_t)p->flow.next;
+    p->fate[ref.number % FATES] = UNKNOWN;
+    wisp__flow_carry(&p->flow, first, ref);
+    wisp__flow_track(&p->flow, now, bytes, first);
+    return p->flow.next++;
+}
+
+static uint64_t party_send(party *p, double now) { return party_send_bytes(p, now, PACKET); }
+
+static void party_send_many(party *p, double now, int count) {
+    for (int i = 0; i < count; i++) party_send(p, now);
+}
+
+static int party_fate(const party *p, uint64_t number) { return p->fate[number % FATES]; }
+
+/* A packet comes; false: it came before. */
+static bool party_take(party *p, uint64_t number, double now) {
+    if (wisp__flow_is_duplicate(&p->flow, number)) return false;
+    wisp__flow_note(&p->flow, number, now);
+    wisp__flow_owe_ack(&p->flow, now);
+    return true;
+}
+
+/* --- acks as they stand in a packet --- */
+
+typedef struct acks { uint8_t bytes[1400 + WISP__SLACK]; int64_t bits; bool written; } acks;
+
+static acks acks_of(party *from, double now) {
+    acks a;
+    wisp__writer to;
+    memset(&a, 0, sizeof a);
+    to = wisp__writer_on(a.bytes, from->base.mtu - 32);
+    a.written = wisp__flow_put_acks(&from->flow, &to, now, from->base.mtu - 32);
+    a.bits = to.at;
+    return a;
+}
+
+static wisp__ack_news acks_give(party *to, const acks *a, double now) {
+    wisp__reader from = wisp__reader_on(a->bytes, (int)((a->bits + 7) / 8));
+    wisp__ack_news news;
+    if (!to->flow.top) to->flow.top = 1;        /* they came in a packet */
+    news = wisp__flow_get_acks(&to->base, &to->flow, &from, now, party_told, to);
+    CHECK(!from.failed);
+    CHECK(news.bad || from.at == a->bits);
+    return news;
+}
+
+/* Acks written by hand: the largest number, its delay in half milliseconds, then pairs of the
+   gap before a range and its length; the first gap is 0. */
+static wisp__ack_news acks_claim(party *to, uint64_t largest, int delay, const int (*ranges)[2],
+                                 int count, double now) {
+    acks a;
+    wisp__writer w;
+    memset(&a, 0, sizeof a);
+    w = wisp__writer_on(a.bytes, 1400);
+    wisp__put(&w, largest & 0xffff, 16);
+    wisp__put(&w, (uint64_t)delay, 8);
+    wisp__put_small(&w, (uint64_t)count - 1);
+    for (int i = 0; i < count; i++) {
+        if (i) wisp__put_length(&w, (uint64_t)ranges[i][0] - 1);
+        wisp__put_length(&w, (uint64_t)ranges[i][1] - 1);
+    }
+    a.bits = w.at;
+    return acks_give(to, &a, now);
+}
+
+/* One packet, or `count` down from it. */
+static wisp__ack_news acks_one(party *to, uint64_t largest, int count, double now) {
+    int range[1][2];
+    range[0][0] = 0;
+    range[0][1] = count;
+    return acks_claim(to, largest, 0, (const int (*)[2])range, 1, now);
+}
+
+/* Where counters of 16, 31, 32 bits and of the window turn over. */
+static const uint64_t edges[] = {
+    1, 63, 64, 0x3ff, 0x400, 0x7fff, 0x8000, 0xffff, 0x10000, 0x7fffffff, 0x80000000u, 0xffffffffu,
+    UINT64_C(0x100000000), UINT64_C(0x7fffffffff)
+};
+enum { EDGES = (int)(sizeof edges / sizeof *edges) };
+
+/* A number a little before an edge, but a real one. */
+static uint64_t edge_before(int i, uint64_t by) { return edges[i] > by ? edges[i] - by : 1; }
+
+/* --- numbers --- */
+
+TEST(a_number_travels_in_its_low_bits_over_every_wrap) {
+    for (int e = 0; e < EDGES; e++) {
+        party p;
+        uint64_t first = edge_before(e, 5);
+        party_start(&p, 1);
+        p.flow.top = first;
+        for (uint64_t n = first + 1; n < first + 12; n++) {
+            CHECK_EQ_INT(wisp__flow_number(&p.flow, n & 0xffff, 16), n);
+            CHECK_EQ_INT(wisp__flow_number(&p.flow, (n + 0x7ff0) & 0xffff, 16), n + 0x7ff0);
+            CHECK_EQ_INT(wisp__flow_number(&p.flow, (n + 0x70000000) & 0xffffffff, 32),
+                         n + 0x70000000);
+            party_take(&p, n, 0);
+        }
+        party_end(&p);
+    }
+}
+
+TEST(numbers_are_wide_while_many_are_not_acked) {
+    party p;
+    party_start(&p, 1);
+    CHECK_EQ_INT(wisp__number_bits(&p.flow), 16);
+    p.flow.next = 1 + (1 << 14);
+    CHECK_EQ_INT(wisp__number_bits(&p.flow), 16);
+    p.flow.next++;
+    CHECK_EQ_INT(wisp__number_bits(&p.flow), 32);
+    p.flow.largest_acked = 2;
+    CHECK_EQ_INT(wisp__number_bits(&p.flow), 16);
+    p.flow.oldest = p.flow.next;
+    party_end(&p);
+}
+
+TEST(what_came_before_is_a_duplicate) {
+    for (int e = 0; e < EDGES; e++) {
+        party p;
+        uint64_t first = edge_before(e, 7);
+        party_start(&p, 1);
+        for (uint64_t n = first; n < first + 20; n += 2) CHECK(party_take(&p, n, 0));
+        for (uint64_t n = first; n < first + 20; n++)
+            CHECK_EQ_INT(wisp__flow_is_duplicate(&p.flow, n), (n - first) % 2 == 0);
+        for (uint64_t n = first + 1; n < first + 20; n += 2) CHECK(party_take(&p, n, 0));
+        for (uint64_t n = first; n < first + 20; n++) CHECK(!party_take(&p, n, 0));
+        party_end(&p);
+    }
+}
+
+TEST(what_is_too_old_to_tell_counts_as_a_duplicate) {
+    for (int e = 3; e < EDGES; e++) {
+        party p;
+        party_start(&p, 1);
+        party_take(&p, edges[e], 0);
+        party_take(&p, edges[e] + 2000, 0);
+        CHECK(wisp__flow_is_duplicate(&p.flow, edges[e]));
+        CHECK(wisp__flow_is_duplicate(&p.flow, edges[e] + 2000 - 960));
+        for (uint64_t n = edges[e] + 2000 - 959; n < edges[e] + 2000; n++)
+            CHECK(!wisp__flow_is_duplicate(&p.flow, n));
+        party_end(&p);
+    }
+}
+
+TEST(a_leap_of_numbers_costs_no_more_than_one_turn_of_the_ring) {
+    party p;
+    party_start(&p, 1);
+    for (uint64_t n = 1; n < UINT64_C(1) << 60; n *= 2) {
+        CHECK(party_take(&p, n, 0));
+        CHECK(!party_take(&p, n, 0));
+    }
+    for (int i = 2; i < 900; i++) CHECK(!wisp__flow_seen(&p.flow, p.flow.top - (uint64_t)i));
+    party_end(&p);
+}
+
+/* --- acks: what was seen is what ends --- */
+
+/* Packets from `first` on, of which the receiver gets those whose bit is set in the pattern. */
+static void check_pattern(uint64_t first, unsigned pattern, int bits) {
+    party a, b;
+    uint64_t top = 0;
+    party_start(&a, first);
+    party_start(&b, 1);
+    b.flow.top = 0;
+    party_send_many(&a, 0, bits);
+    for (int i = 0; i < bits; i++)
+        if (pattern >> i & 1) {
+            top = first + (uint64_t)i;
+            CHECK(party_take(&b, top, 0.05));
+        }
+    if (pattern) {
+        acks acked = acks_of(&b, 0.05);
+        wisp__ack_news news = acks_give(&a, &acked, 0.1);
+        CHECK(acked.written && !news.bad);
+        CHECK_EQ_INT(news.acked, a.arrived);
+        CHECK_EQ_INT(news.lost, a.lost);
+    }
+    for (int i = 0; i < bits; i++) {
+        uint64_t n = first + (uint64_t)i;
+        int expect = pattern >> i & 1 ? ARRIVED : n + 3 <= top ? LOST : UNKNOWN;
+        CHECK_EQ_INT(party_fate(&a, n), expect);
+    }
+    party_end(&a);
+    party_end(&b);
+}
+
+TEST(every_pattern_of_numbers_ends_what_was_seen_and_nothing_else) {
+    for (unsigned pattern = 0; pattern < 1u << 11; pattern++) check_pattern(1, pattern, 11);
+    for (int e = 1; e < EDGES; e++)
+        for (unsigned pattern = 1; pattern < 1u << 9; pattern++)
+            check_pattern(edge_before(e, 4), pattern, 9);
+}
+
+/* A full window of which a share is lost at random: the acks of it fit one packet, whole. */
+TEST(a_full_window_with_random_holes_fits_one_packet) {
+    uint64_t seed = 11;
+    for (int round = 0; round < 40; round++) {
+        party a, b;
+        uint64_t first = edge_before(round % EDGES, 500);
+        acks acked;
+        party_start(&a, first);
+        party_start(&b, 1);
+        party_send_many(&a, 0, 960);
+        for (uint64_t n = first; n < first + 960; n++)
+            if (n == first + 959 || test_random_below(&seed, 40) >= round) party_take(&b, n, 0);
+        acked = acks_of(&b, 0);
+        CHECK(acked.written);
+        acks_give(&a, &acked, 0.1);
+        for (uint64_t n = first; n < first + 957; n++)
+            CHECK_EQ_INT(party_fate(&a, n), wisp__flow_seen(&b.flow, n) ? ARRIVED : LOST);
+        party_end(&a);
+        party_end(&b);
+    }
+}
+
+TEST(the_worst_pattern_of_a_full_window_fits_one_packet) {
+    party a, b;
+    acks acked;
+    party_start(&a, 1);
+    party_start(&b, 1);
+    party_send_many(&a, 0, 960);
+    for (uint64_t n = 2; n <= 960; n += 2) party_take(&b, n, 0);
+    acked = acks_of(&b, 0);
+    CHECK(acked.written);
+    if (acked.written) acks_give(&a, &acked, 0.1);
+    CHECK_EQ_INT(a.arrived, 480);
+    party_end(&a);
+    party_end(&b);
+}
+
+/* On a link with small packets the newest ranges go, rather than none for ever. */
+TEST(acks_that_do_not_all_fit_tell_the_newest) {
+    party a, b;
+    acks acked;
+    party_start(&a, 1);
+    party_start(&b, 1);
+    b.base.mtu = 256;
+    party_send_many(&a, 0, 960);
+    for (uint64_t n = 2; n <= 960; n += 2) party_take(&b, n, 0);
+    acked = acks_of(&b, 0);
+    CHECK(acked.written);
+    if (acked.written) acks_give(&a, &acked, 0.1);
+    CHECK_EQ_INT(party_fate(&a, 960), ARRIVED);
+    CHECK(a.arrived >= 100);
+    party_end(&a);
+    party_end(&b);
+}
+
+/* One of the acks of a long run of packets is lost: whichever it is, nothing is given up. */
+TEST(a_lost_ack_loses_nothing_wherever_it_is) {
+    for (int drop = 0; drop < 66; drop++) {
+        party a, b;
+        uint64_t first = edge_before(drop % EDGES, 60);
+        int sent_acks = 0;
+        party_start(&a, first);
+        party_start(&b, 1);
+        for (uint64_t n = first; n < first + 132; n++) {
+            double now = (double)(n - first) * 0.001;
+            party_send(&a, now);
+            party_take(&b, n, now);
+            if (!wisp__flow_must_ack(&b.flow, now)) continue;
+            acks acked = acks_of(&b, now);
+            if (sent_acks++ != drop) acks_give(&a, &acked, now);
+        }
+        CHECK_EQ_INT(sent_acks, 66);
+        if (drop == 65) CHECK_EQ_INT(a.arrived, 130);
+        else CHECK_EQ_INT(a.arrived, 132);
+        CHECK_EQ_INT(a.lost, 0);
+        party_end(&a);
+        party_end(&b);
+    }
+}
+
+TEST(seven_lost_acks_in_a_row_lose_nothing) {
+    party a, b;
+    acks acked;
+    party_start(&a, 0xfff8);
+    party_start(&b, 1);
+    for (uint64_t n = 0xfff8; n < 0xfff8 + 16; n++) {
+        party_send(&a, 0);
+        party_take(&b, n, 0);
+        if (n & 1) acked = acks_of(&b, 0);
+    }
+    acks_give(&a, &acked, 0.1);
+    CHECK_EQ_INT(a.arrived, 16);
+    party_end(&a);
+    party_end(&b);
+}
+
+TEST(acks_may_come_twice_and_in_any_order) {
+    party a, b;
+    acks kept[20];
+    uint64_t seed = 5;
+    party_start(&a, 0xffffffe0u);
+    party_start(&b, 1);
+    for (int i = 0; i < 40; i++) {
+        party_send(&a, 0);
+        party_take(&b, 0xffffffe0u + (uint64_t)i, 0);
+        if (i & 1) kept[i / 2] = acks_of(&b, 0);
+    }
+    a.flow.rtt = a.flow.rtt_latest = 100;                /* no loss by time */
+    acks_give(&a, &kept[19], 0.1);
+    for (int i = 0; i < 60; i++) CHECK(!acks_give(&a, &kept[test_random_below(&seed, 20)], 0.1).bad);
+    for (int i = 0; i < 40; i++) CHECK(party_fate(&a, 0xffffffe0u + (uint64_t)i) != TWICE);
+    CHECK_EQ_INT(a.arrived + a.lost + (int)(a.flow.in_flight / PACKET), 40);
+    party_end(&a);
+    party_end(&b);
+}
+
+TEST(acks_are_counted_without_end) {
+    party a, b;
+    party_start(&a, 1);
+    party_start(&b, 1);
+    b.flow.told_at = INT32_MAX;
+    party_send_many(&a, 0, 6);
+    for (uint64_t n = 1; n <= 6; n++) {
+        acks acked;
+        party_take(&b, n, 0);
+        acked = acks_of(&b, 0);
+        CHECK(!acks_give(&a, &acked, 0.1).bad);
+    }
+    CHECK_EQ_INT(a.arrived, 6);
+    party_end(&a);
+    party_end(&b);
+}
+
+/* --- when acks are sent --- */
+
+TEST(every_second_packet_is_acked_at_once_and_a_single_one_soon) {
+    party p;
+    party_start(&p, 1);
+    CHECK(!wisp__flow_must_ack(&p.flow, 100));
+    party_take(&p, 1, 1.0);
+    CHECK(!wisp__flow_must_ack(&p.flow, 1.024));
+    CHECK_NEAR(wisp__flow_deadline(&p.flow), 1.025, 1e-9);
+    CHECK(wisp__flow_must_ack(&p.flow, 1.025));
+    party_take(&p, 2, 1.01);
+    CHECK(wisp__flow_must_ack(&p.flow, 1.01));
+    acks_of(&p, 1.01);
+    CHECK(!wisp__flow_must_ack(&p.flow, 100));
+    party_end(&p);
+}
+
+TEST(a_gap_and_what_fills_it_are_acked_at_once) {
+    party p;
+    party_start(&p, 1);
+    party_take(&p, 1, 0);
+    party_take(&p, 2, 0);
+    acks_of(&p, 0);
+    party_take(&p, 4, 0);
+    CHECK(wisp__flow_must_ack(&p.flow, 0));
+    acks_of(&p, 0);
+    party_take(&p, 3, 0);
+    CHECK(wisp__flow_must_ack(&p.flow, 0));
+    party_end(&p);
+}
+
+TEST(acks_tell_how_long_the_largest_has_waited) {
+    static const double waits[] = { 0, 0.0101, 0.1273, 0.2, 60 };
+    static const int told[] = { 0, 20, 254, 255, 255 };
+    for (int i = 0; i < 5; i++) {
+        party p;
+        acks a;
+        wisp__reader from;
+        party_start(&p, 1);
+        party_take(&p, 9, 1);
+        a = acks_of(&p, 1 + waits[i]);
+        from = wisp__reader_on(a.bytes, 8);
+        CHECK_EQ_INT(wisp__get(&from, 16), 9);
+        CHECK_EQ_INT(wisp__get(&from, 8), told[i]);
+        party_end(&p);
+    }
+}
+
+/* --- hostile acks --- */
+
+TEST(acks_of_numbers_never_sent_are_bad_and_end_nothing) {
+    for (int e = 0; e < EDGES; e++) {
+        party p;
+        uint64_t first = edge_before(e, 2);
+        party_start(&p, first);
+        party_send_many(&p, 0, 5);
+        CHECK(acks_one(&p, first + 5, 1, 0.1).bad);
+        CHECK(acks_one(&p, first + 5, 6, 0.1).bad);
+        CHECK(acks_one(&p, first + 1000, 1, 0.1).bad);
+        CHECK(acks_one(&p, first + 0x7000, 1, 0.1).bad);
+        CHECK_EQ_INT(p.arrived + p.lost, 0);
+        CHECK_EQ_INT(p.flow.largest_acked, 0);
+        CHECK(!acks_one(&p, first + 4, 5, 0.1).bad);
+        CHECK_EQ_INT(p.arrived, 5);
+        party_end(&p);
+    }
+}
+
+TEST(ranges_below_the_first_number_are_bad) {
+    static const int most = (1 << 28) - 1;
+    int ranges[2][2];
+    party p;
+    party_start(&p, 1);
+    party_send_many(&p, 0, 5);
+    CHECK(acks_one(&p, 5, 6, 0.1).bad);
+    CHECK(acks_one(&p, 5, most, 0.1).bad);
+    CHECK_EQ_INT(p.arrived, 0);
+    ranges[0][0] = 0;
+    ranges[0][1] = 2;
+    ranges[1][0] = 3;
+    ranges[1][1] = 1;
+    CHECK(acks_claim(&p, 5, 0, (const int (*)[2])ranges, 2, 0.1).bad);
+    ranges[1][0] = most;
+    CHECK(acks_claim(&p, 5, 0, (const int (*)[2])ranges, 2, 0.1).bad);
+    party_end(&p);
+}
+
+/* Counts of a quarter of a billion, over and over: this test would not end if each were a loop. */
+TEST(huge_counts_take_bounded_work) {
+    static const int most = (1 << 28) - 1;
+    int ranges[150][2];
+    party p;
+    party_start(&p, UINT64_C(1) << 40);
+    for (int i = 0; i < 150; i++) ranges[i][0] = ranges[i][1] = most;
+    for (int round = 0; round < 200; round++) {
+        party_send_many(&p, 0, 2);
+        CHECK(!acks_claim(&p, p.flow.next - 1, 0, (const int (*)[2])ranges, 150, 0.1).bad);
+        CHECK_EQ_INT(p.flow.in_flight, 0);
+    }
+    CHECK_EQ_INT(p.arrived, 400);
+    party_end(&p);
+}
+
+TEST(more_ranges_than_a_window_can_have_are_bad) {
+    static int ranges[WISP__MOST_RANGES + 1][2];
+    party p;
+    for (int i = 0; i <= WISP__MOST_RANGES; i++) ranges[i][0] = ranges[i][1] = 1;
+    party_start(&p, 5000);
+    party_send_many(&p, 0, 3);
+    CHECK(!acks_claim(&p, 5002, 0, (const int (*)[2])ranges, WISP__MOST_RANGES, 0.1).bad);
+    CHECK(acks_claim(&p, 5002, 0, (const int (*)[2])ranges, WISP__MOST_RANGES + 1, 0.1).bad);
+    party_end(&p);
+}
+
+TEST(acks_cut_short_anywhere_are_bad_and_tell_nothing_twice) {
+    party b;
+    acks whole;
+    party_start(&b, 1);
+    for (uint64_t n = 0x10000; n < 0x10000 + 600; n += 3) party_take(&b, n, 0);
+    whole = acks_of(&b, 0);
+    for (int64_t bits = 0; bits < whole.bits; bits += 5) {
+        party a;
+        wisp__reader from = wisp__reader_on(whole.bytes, (int)((whole.bits + 7) / 8));
+        party_start(&a, 0x10000);
+        party_send_many(&a, 0, 600);
+        from.end = bits;
+        CHECK(wisp__flow_get_acks(&a.base, &a.flow, &from, 0.1, party_told, &a).bad);
+        for (int i = 0; i < FATES; i++) CHECK(a.fate[i] != TWICE);
+        party_end(&a);
+    }
+    party_end(&b);
+}
+
+TEST(acks_of_random_bytes_keep_the_books) {
+    uint64_t seed = 3;
+    for (int round = 0; round < 3000; round++) {
+        party p;
+        uint8_t bytes[64];
+        wisp__reader from = wisp__reader_on(bytes, 64);
+        uint64_t top;
+        party_start(&p, edges[round % EDGES]);
+        party_send_many(&p, 0, 40);
+        low_random_bytes(&seed, bytes, 64);
+        top = p.flow.next - 1 - (uint64_t)test_random_below(&seed, 20);
+        bytes[0] = (uint8_t)top;
+        bytes[1] = (uint8_t)(top >> 8);
+        wisp__flow_get_acks(&p.base, &p.flow, &from, 0.1, party_told, &p);
+        CHECK_EQ_INT(p.arrived + p.lost + p.flow.in_flight / PACKET, 40);
+        party_end(&p);
+    }
+}
+
+/* --- round trip: RFC 9002, 5 --- */
+
+/* A packet goes at 0 and is acked a sample later, with a delay in half milliseconds. */
+static void rtt_sample(party *p, double at, double sample, int delay) {
+    static const int one[1][2] = { { 0, 1 } };
+    uint64_t n = party_send(p, at);
+    CHECK(!acks_claim(p, n, delay, one, 1, at + sample).bad);
+}
+
+TEST(before_any_sample_the_round_trip_is_a_third_of_a_second) {
+    party p;
+    party_start(&p, 1);
+    p.flow.top = 1;
+    CHECK_NEAR(p.flow.rtt, 0.333, 1e-12);
+    CHECK_NEAR(p.flow.variation, 0.1665, 1e-12);
+    CHECK_NEAR(wisp__flow_pto(&p.flow), 0.333 + 4 * 0.1665 + 0.025, 1e-9);
+    party_end(&p);
+}
+
+TEST(the_first_sample_replaces_the_guess_whatever_its_delay) {
+    party p;
+    party_start(&p, 1);
+    rtt_sample(&p, 0, 0.1, 20);
+    CHECK_NEAR(p.flow.rtt, 0.1, 1e-9);
+    CHECK_NEAR(p.flow.variation, 0.05, 1e-9);
+    CHECK_NEAR(p.flow.rtt_min, 0.1, 1e-9);
+    party_end(&p);
+}
+
+TEST(later_samples_are_smoothed_less_their_delay) {
+    party p;
+    party_start(&p, 1);
+    rtt_sample(&p, 0, 0.1, 0);
+    rtt_sample(&p, 1, 0.2, 20);     /* 10 ms of delay: 0.19 */
+    CHECK_NEAR(p.flow.variation, 0.75 * 0.05 + 0.25 * 0.09, 1e-9);
+    CHECK_NEAR(p.flow.rtt, 0.875 * 0.1 + 0.125 * 0.19, 1e-9);
+    CHECK_NEAR(p.flow.rtt_min, 0.1, 1e-9);
+    party_end(&p);
+}
+
+TEST(a_delay_is_not_taken_off_below_the_least_round_trip) {
+    party p;
+    party_start(&p, 1);
+    rtt_sample(&p, 0, 0.1, 0);
+    rtt_sample(&p, 1, 0.109, 20);   /* less 10 ms would be 0.099 */
+    CHECK_NEAR(p.flow.rtt, 0.875 * 0.1 + 0.125 * 0.109, 1e-9);
+    rtt_sample(&p, 2, 0.04, 20);    /* a new least; it counts as it is */
+    CHECK_NEAR(p.flow.rtt_min, 0.04, 1e-9);
+    CHECK_NEAR(p.flow.rtt, 0.875 * 0.101125 + 0.125 * 0.04, 1e-9);
+    party_end(&p);
+}
+
+/* 5.3: an endpoint MUST use the lesser of the delay and max_ack_delay, here 25 ms. */
+TEST(a_delay_counts_as_at_most_what_acks_may_be_delayed) {
+    party p;
+    party_start(&p, 1);
+    rtt_sample(&p, 0, 0.1, 0);
+    rtt_sample(&p, 1, 0.2, 200);    /* it says 100 ms */
+    CHECK_NEAR(p.flow.rtt, 0.875 * 0.1 + 0.125 * 0.175, 1e-9);
+    CHECK_NEAR(p.flow.variation, 0.75 * 0.05 + 0.25 * 0.075, 1e-9);
+    party_end(&p);
+}
+
+TEST(only_a_largest_that_is_newly_acked_is_a_sample) {
+    party p;
+    party_start(&p, 1);
+    party_send_many(&p, 0, 3);
+    acks_one(&p, 3, 1, 0.1);
+    CHECK_NEAR(p.flow.rtt, 0.1, 1e-9);
+    acks_one(&p, 3, 3, 5.0);        /* 1 and 2 are new, 3 is not */
+    CHECK_NEAR(p.flow.rtt, 0.1, 1e-9);
+    CHECK_NEAR(p.flow.rtt_min, 0.1, 1e-9);
+    party_end(&p);
+}
+
+TEST(a_packet_of_acks_alone_is_no_sample) {
+    party p;
+    party_start(&p, 1);
+    party_send(&p, 0);
+    p.flow.next++;                  /* a packet that nobody need ack */
+    acks_one(&p, 2, 1, 0.1);
+    CHECK(!p.flow.has_rtt);
+    CHECK_EQ_INT(p.flow.largest_acked, 2);
+    party_end(&p);
+}
+
+/* --- loss: RFC 9002, 6.1 --- */
+
+TEST(three_numbers_behind_is_lost) {
+    for (int e = 0; e < EDGES; e++) {
+        party p;
+        uint64_t first = edge_before(e, 3);
+        wisp__ack_news news;
+        party_start(&p, first);
+        party_send_many(&p, 0, 6);
+        news = acks_one(&p, first + 4, 1, 0.1);
+        CHECK_EQ_INT(news.acked, 1);
+        CHECK_EQ_INT(news.lost, 2);
+        for (uint64_t n = first; n < first + 6; n++)
+            CHECK_EQ_INT(party_fate(&p, n), n < first + 2 ? LOST : n == first + 4 ? ARRIVED : 0);
+        CHECK_EQ_INT(p.flow.in_flight, 3 * PACKET);
+        party_end(&p);
+    }
+}
+
+TEST(nine_eighths_of_a_round_trip_behind_is_lost) {
+    party p;
+    party_start(&p, 1);
+    rtt_sample(&p, 0, 0.08, 0);                     /* 9/8 of it: 0.09 */
+    party_send(&p, 1.0);                            /* 2 */
+    party_send(&p, 1.005);                          /* 3 */
+    CHECK_EQ_INT(acks_one(&p, 3, 1, 1.085).lost, 0);
+    CHECK_NEAR(p.flow.loss_time, 1.09, 1e-9);
+    CHECK_NEAR(wisp__flow_deadline(&p.flow), 1.09, 1e-9);
+    CHECK_EQ_INT(wisp__flow_detect_loss(&p.base, &p.flow, 1.0899, party_told, &p), 0);
+    CHECK_EQ_INT(wisp__flow_detect_loss(&p.base, &p.flow, 1.0901, party_told, &p), 1);
+    CHECK_EQ_INT(party_fate(&p, 2), LOST);
+    CHECK(p.flow.loss_time >= WISP__NEVER);
+    party_end(&p);
+}
+
+TEST(the_time_threshold_takes_the_larger_of_smoothed_and_latest) {
+    party p;
+    party_start(&p, 1);
+    rtt_sample(&p, 0, 0.08, 0);
+    party_send(&p, 1.0);
+    party_send(&p, 1.0);
+    acks_one(&p, 3, 1, 1.16);                       /* latest: 0.16 */
+    CHECK_EQ_INT(p.lost, 0);
+    CHECK_NEAR(p.flow.loss_time, 1.0 + 0.16 * 1.125, 1e-9);
+    party_end(&p);
+}
+
+TEST(the_time_threshold_is_at_least_a_millisecond) {
+    party p;
+    party_start(&p, 1);
+    rtt_sample(&p, 0, 0.0001, 0);
+    party_send(&p, 1.0);
+    party_send(&p, 1.0);
+    acks_one(&p, 3, 1, 1.0002);
+    CHECK_NEAR(p.flow.loss_time, 1.001, 1e-9);
+    party_end(&p);
+}
+
+TEST(nothing_sent_after_the_largest_acked_is_lost) {
+    party p;
+    party_start(&p, 1);
+    party_send_many(&p, 0, 8);
+    acks_one(&p, 4, 4, 0.05);
+    CHECK_EQ_INT(wisp__flow_detect_loss(&p.base, &p.flow, 1000, party_told, &p), 0);
+    CHECK_EQ_INT(p.flow.in_flight, 4 * PACKET);
+    party_end(&p);
+}
+
+/* --- probe timeout: RFC 9002, 6.2 --- */
+
+TEST(the_probe_timeout_is_made_of_round_trip_variation_and_delay) {
+    party p;
+    party_start(&p, 1);
+    rtt_sample(&p, 0, 0.1, 0);
+    party_send(&p, 2.0);
+    party_send(&p, 2.5);
+    CHECK_NEAR(wisp__flow_deadline(&p.flow), 2.5 + 0.1 + 4 * 0.05 + 0.025, 1e-9);
+    p.flow.variation = 0;                           /* then at least a millisecond */
+    CHECK_NEAR(wisp__flow_deadline(&p.flow), 2.5 + 0.1 + 0.001 + 0.025, 1e-9);
+    party_end(&p);
+}
+
+/* The first packets of a session hold its place at the other end. */
+TEST(until_anything_has_come_probes_go_soon) {
+    party p;
+    party_start(&p, 1);
+    party_send(&p, 2.0);
+    CHECK_NEAR(wisp__flow_deadline(&p.flow), 2.2, 1e-9);
+    wisp__flow_probe(&p.flow, party_told, &p);
+    CHECK_NEAR(wisp__flow_pto(&p.flow), 0.4, 1e-9);
+    party_end(&p);
+}
+
+TEST(without_packets_in_flight_there_is_no_timeout) {
+    party p;
+    party_start(&p, 1);
+    CHECK(wisp__flow_deadline(&p.flow) >= WISP__NEVER);
+    rtt_sample(&p, 0, 0.1, 0);
+    CHECK(wisp__flow_deadline(&p.flow) >= WISP__NEVER);
+    party_end(&p);
+}
+
+TEST(each_probe_doubles_the_timeout_and_an_ack_resets_it) {
+    party p;
+    double period;
+    party_start(&p, 1);
+    rtt_sample(&p, 0, 0.1, 0);
+    period = wisp__flow_pto(&p.flow);
+    for (int i = 1; i <= 5; i++) {
+        party_send_many(&p, i, 3);
+        wisp__flow_probe(&p.flow, party_told, &p);
+        CHECK_NEAR(wisp__flow_pto(&p.flow), period * (1 << i), 1e-9);
+    }
+    acks_one(&p, p.flow.next - 1, 1, 5.1);
+    CHECK_EQ_INT(p.flow.probes, 0);
+    party_end(&p);
+}
+
+TEST(probes_are_not_held_back_by_window_or_pace) {
+    party p;
+    party_start(&p, 1);
+    party_send_many(&p, 0, 10);
+    CHECK(!wisp__flow_may_send(&p.base, &p.flow));
+    wisp__flow_probe(&p.flow, party_told, &p);
+    p.flow.pace_tokens = -1e6;
+    for (int i = 0; i < 2; i++) {
+        CHECK(wisp__flow_may_send(&p.base, &p.flow));
+        party_send(&p, 1);
+    }
+    CHECK(!wisp__flow_may_send(&p.base, &p.flow));
+    party_end(&p);
+}
+
+/* 6.2: a timeout MUST NOT cause prior unacknowledged packets to be marked as lost. What they
+   carried goes again, but they stay in flight, and their acks still count. */
+TEST(a_probe_does_not_mark_packets_lost) {
+    party p;
+    party_start(&p, 1);
+    rtt_sample(&p, 0, 0.1, 0);
+    party_send_many(&p, 1.0, 2);                    /* 2 and 3 */
+    wisp__flow_probe(&p.flow, party_told, &p);
+    CHECK_EQ_INT(p.flow.in_flight, 2 * PACKET);
+    CHECK_EQ_INT(acks_one(&p, 3, 2, 1.5).acked, 2); /* they were only late */
+    CHECK_EQ_INT(p.flow.probes, 0);
+    CHECK_EQ_INT(p.flow.in_flight, 0);
+    CHECK_NEAR(p.flow.rtt_latest, 0.5, 1e-9);
+    party_end(&p);
+}
+
+/* 6.2.1: the probe timer MUST NOT be set if a timer is set for loss by time. */
+TEST(while_loss_by_time_is_awaited_there_is_no_probe_timeout) {
+    party p;
+    party_start(&p, 1);
+    rtt_sample(&p, 0, 0.01, 0);
+    party_send(&p, 1.0);
+    party_send(&p, 1.0);
+    acks_one(&p, 3, 1, 3.0);
+    p.flow.variation = 0.1;                         /* a latest round trip that stands out */
+    CHECK_EQ_INT(p.lost, 0);
+    CHECK_NEAR(p.flow.loss_time, 1.0 + 2.0 * 1.125, 1e-9);
+    CHECK(1.0 + wisp__flow_pto(&p.flow) < p.flow.loss_time);
+    CHECK_NEAR(wisp__flow_deadline(&p.flow), p.flow.loss_time, 1e-9);
+    party_end(&p);
+}
+
+/* --- congestion window: RFC 9002, 7 --- */
+
+/* Sends until the window is full; returns how many went. */
+static int fill_window(party *p, double now) {
+    int sent = 0;
+    p->flow.pace_tokens = 1e9;
+    while (sent < 1024 && wisp__flow_may_send(&p->base, &p->flow)) {
+        party_send(p, now);
+        sent++;
+    }
+    return sent;
+}
+
+TEST(the_initial_window_is_ten_packets_within_the_rfcs_bounds) {
+    static const int mtus[] = { 256, 1200, 1472, 1500, 9000, 65000 };
+    static const int windows[] = { 2560, 12000, 14720, 14720, 18000, 130000 };
+    for (int i = 0; i < 6; i++) {
+        party p;
+        party_start(&p, 1);
+        p.base.mtu = mtus[i];
+        wisp__flow_init(&p.base, &p.flow, 0);
+        CHECK_EQ_INT(p.flow.window, windows[i]);
+    }
+}
+
+TEST(slow_start_doubles_the_window_each_round_trip) {
+    party p;
+    party_start(&p, 1);
+    for (int packets = 10; packets <= 80; packets *= 2) {
+        double now = packets;
+        CHECK_EQ_INT(fill_window(&p, now), packets);
+        acks_one(&p, p.flow.next - 1, packets, now + 0.1);
+    }
+    CHECK_EQ_INT(p.flow.window, 160 * PACKET);
+    party_end(&p);
+}
+
+TEST(congestion_avoidance_adds_one_packet_each_round_trip) {
+    party p;
+    int window;
+    party_start(&p, 1);
+    p.flow.window = p.flow.threshold = 20 * PACKET;
+    for (int round = 1; round < 6; round++) {
+        int sent = fill_window(&p, round);
+        window = p.flow.window;
+        acks_one(&p, p.flow.next - 1, sent, round + 0.1);
+        CHECK(p.flow.window <= window + PACKET);
+        CHECK(p.flow.window >= window + PACKET * 9 / 10);
+    }
+    party_end(&p);
+}
+
+/* 7.3.3: at most one maximum datagram size for each congestion window that is acknowledged. */
+TEST(small_packets_do_not_grow_the_window_faster) {
+    party p;
+    party_start(&p, 1);
+    p.flow.window = p.flow.threshold = 100 * PACKET;
+    p.flow.limited = true;
+    for (int bytes = 0; bytes < 100 * PACKET; bytes += 20)
+        wisp__flow_grow_window(&p.base, &p.flow, 1, 20);
+    CHECK(p.flow.window > 100 * PACKET);
+    CHECK(p.flow.window <= 101 * PACKET);
+    party_end(&p);
+}
+
+TEST(a_window_that_is_not_used_does_not_grow) {
+    party p;
+    party_start(&p, 1);
+    for (int i = 0; i < 100; i++) {
+        wisp__flow_pace(&p.base, &p.flow, i);
+        CHECK(wisp__flow_may_send(&p.base, &p.flow));
+        rtt_sample(&p, i, 0.1, 0);
+    }
+    CHECK_EQ_INT(p.flow.window, 10 * PACKET);
+    party_end(&p);
+}
+
+/* 7.8: who is held back by pacing alone is not short of something to send. */
+TEST(a_window_that_pacing_holds_back_grows) {
+    party p;
+    party_start(&p, 1);
+    p.flow.window = 100 * PACKET;
+    party_send_many(&p, 0, 10);
+    CHECK(p.flow.pace_tokens <= 0);
+    CHECK(!wisp__flow_may_send(&p.base, &p.flow));
+    acks_one(&p, 10, 10, 0.1);
+    CHECK_EQ_INT(p.flow.window, 110 * PACKET);
+    party_end(&p);
+}
+
+TEST(the_window_is_halved_once_per_recovery_period) {
+    party p;
+    party_start(&p, 1);
+    p.flow.window = 40 * PACKET;
+    party_send_many(&p, 1.0, 30);
+    p.flow.limited = true;
+    acks_one(&p, 4, 1, 1.1);                        /* 1 is lost */
+    CHECK_EQ_INT(p.lost, 1);
+    CHECK(p.flow.window <= 20 * PACKET + PACKET && p.flow.window >= 20 * PACKET);
+    CHECK_EQ_INT(p.flow.threshold, p.flow.window);
+    p.flow.window = p.flow.threshold = 20 * PACKET;
+    acks_one(&p, 12, 1, 1.2);                       /* and more, sent before that */
+    acks_one(&p, 30, 1, 1.3);
+    CHECK(p.lost > 10);
+    CHECK_EQ_INT(p.flow.window, 20 * PACKET);
+    acks_one(&p, 30, 3, 1.3);                       /* nothing grows in recovery */
+    CHECK_EQ_INT(p.flow.window, 20 * PACKET);
+    party_send_many(&p, 2.0, 5);                    /* sent after it began: a new period */
+    acks_one(&p, 35, 1, 2.1);
+    CHECK_EQ_INT(p.flow.window / PACKET, 10);
+    party_end(&p);
+}
+
+/* The RFC's pseudocode handles the losses that an ack shows before what it acks. */
+TEST(an_ack_that_shows_a_loss_does_not_grow_the_window_first) {
+    party p;
+    party_start(&p, 1);
+    p.flow.window = 20 * PACKET;
+    p.flow.limited = true;
+    party_send_many(&p, 1.0, 20);
+    acks_one(&p, 20, 19, 1.1);
+    CHECK_EQ_INT(p.lost, 1);
+    CHECK_EQ_INT(p.flow.window, 10 * PACKET);
+    CHECK_EQ_INT(p.flow.threshold, 10 * PACKET);
+    party_end(&p);
+}
+
+TEST(the_window_never_falls_below_two_packets) {
+    party p;
+    party_start(&p, 1);
+    for (int i = 0; i < 20; i++) {
+        uint64_t first = p.flow.next;
+        party_send_many(&p, i + 1, 4);
+        acks_one(&p, first + 3, 1, i + 1.05);
+        acks_one(&p, first + 3, 3, i + 1.06);
+    }
+    CHECK_EQ_INT(p.lost, 20);
+    CHECK_EQ_INT(p.flow.window, 2 * PACKET);
+    party_end(&p);
+}
+
+TEST(the_window_never_grows_beyond_the_packets_that_are_tracked) {
+    party p;
+    party_start(&p, 1);
+    p.base.limits.window_packets = 32;
+    for (int i = 0; i < 10; i++) {
+        int sent = fill_window(&p, i);
+        CHECK(sent <= 32);
+        acks_one(&p, p.flow.next - 1, sent, i + 0.1);
+    }
+    CHECK_EQ_INT(p.flow.window, 32 * PACKET);
+    party_end(&p);
+}
+
+TEST(a_window_of_few_packets_works) {
+    for (int packets = 1; packets <= 8; packets *= 2) {
+        party p;
+        party_start(&p, 1);
+        p.base.limits.window_packets = packets;
+        for (int i = 0; i < 3; i++) {
+            int sent = fill_window(&p, i);
+            CHECK_EQ_INT(sent, packets);
+            if (!sent) break;
+            acks_one(&p, p.flow.next - 1, sent, i + 0.1);
+        }
+        party_end(&p);
+    }
+}
+
+/* --- persistent congestion: RFC 9002, 7.6 --- */
+
+/* The example of 7.6.3: its PTO is 2 s, so 6 s of loss are persistent; 2 to 8 span 7 s. */
+TEST(the_example_of_persistent_congestion_in_the_rfc) {
+    party p;
+    party_start(&p, 1);
+    p.flow.window = 100 * PACKET;
+    rtt_sample(&p, 0, 1.2, 0);                      /* 1 */
+    p.flow.rtt = p.flow.rtt_latest = 1.0;
+    p.flow.variation = (2.0 - 1.0 - 0.025) / 4;
+    CHECK_NEAR(wisp__flow_pto(&p.flow), 2.0, 1e-9);
+    p.flow.oldest = 2;
+    for (int t = 1; t <= 6; t++) {
+        if (t == 1) CHECK_EQ_INT(party_send(&p, 1.3), 2);
+        else party_send(&p, t);
+    }
+    wisp__flow_probe(&p.flow, party_told, &p);
+    CHECK_EQ_INT(party_send(&p, 8), 8);
+    wisp__flow_probe(&p.flow, party_told, &p);
+    CHECK_EQ_INT(party_send(&p, 12), 9);
+    acks_one(&p, 9, 1, 12.2);
+    CHECK_EQ_INT(p.flow.window, 2 * PACKET);
+    CHECK(p.flow.threshold > p.flow.window);        /* slow start again */
+    party_end(&p);
+}
+
+/* Losses `apart` seconds, each of them known by the same ack. */
+static int window_after_losses(double apart, bool acked_between) {
+    party p;
+    int window;
+    party_start(&p, 1);
+    p.flow.window = 100 * PACKET;
+    rtt_sample(&p, 0, 0.1, 0);                      /* three PTOs: 0.975 s */
+    party_send(&p, 1.0);                            /* 2 */
+    party_send(&p, 1.0 + apart / 2);                /* 3 */
+    party_send(&p, 1.0 + apart);                    /* 4 */
+    party_send_many(&p, 1.0 + apart, 3);            /* 5 6 7 */
+    if (acked_between) {
+        static const int ranges[2][2] = { { 0, 1 }, { 3, 1 } };
+        acks_claim(&p, 7, 0, ranges, 2, 1.1 + apart);
+        CHECK_EQ_INT(party_fate(&p, 3), ARRIVED);
+    } else {
+        acks_one(&p, 7, 1, 1.1 + apart);
+        CHECK_EQ_INT(party_fate(&p, 3), LOST);
+    }
+    CHECK_EQ_INT(party_fate(&p, 2), LOST);
+    CHECK_EQ_INT(party_fate(&p, 4), LOST);
+    window = p.flow.window;
+    party_end(&p);
+    return window;
+}
+
+TEST(loss_of_all_for_three_timeouts_is_persistent_congestion) {
+    CHECK_EQ_INT(window_after_losses(1.2, false), 2 * PACKET);
+    CHECK(window_after_losses(0.5, false) >= 50 * PACKET);
+}
+
+TEST(an_ack_between_the_losses_means_no_persistent_congestion) {
+    CHECK(window_after_losses(1.2, true) >= 50 * PACKET);
+}
+
+TEST(losses_from_before_the_first_sample_are_no_persistent_congestion) {
+    party p;
+    party_start(&p, 1);
+    p.flow.window = 100 * PACKET;
+    party_send(&p, 0);
+    party_send(&p, 2);
+    party_send_many(&p, 4, 1);
+    party_send_many(&p, 4.05, 4);
+    acks_one(&p, 7, 1, 4.1);                        /* the first sample: three PTOs are 0.52 s */
+    CHECK_EQ_INT(p.lost, 4);
+    CHECK(p.flow.window >= 50 * PACKET);
+    party_end(&p);
+}
+
+TEST(the_backoff_of_probes_does_not_stretch_persistent_congestion) {
+    party p;
+    party_start(&p, 1);
+    p.flow.window = 100 * PACKET;
+    rtt_sample(&p, 0, 0.1, 0);
+    party_send(&p, 1.0);
+    party_send(&p, 3.0);
+    party_send_many(&p, 3.0, 2);
+    p.flow.next++;
+    p.flow.next++;
+    p.flow.probes = 4;
+    acks_one(&p, 7, 1, 3.05);                       /* 7 holds nothing that is acked newly */
+    CHECK_EQ_INT(p.lost, 3);
+    CHECK_EQ_INT(p.flow.window, 2 * PACKET);
+    party_end(&p);
+}
+
+/* --- pacing: RFC 9002, 7.7 --- */
+
+TEST(a_burst_is_at_most_the_initial_window) {
+    party p;
+    int sent = 0;
+    party_start(&p, 1);
+    p.flow.window = 200 * PACKET;
+    while (sent < 200 && wisp__flow_may_send(&p.base, &p.flow)) {
+        party_send(&p, 0);
+        sent++;
+    }
+    CHECK_EQ_INT(sent, 10);
+    party_end(&p);
+}
+
+TEST(the_pace_is_five_quarters_of_a_window_per_round_trip) {
+    party p;
+    int sent = 0;
+    party_start(&p, 1);
+    rtt_sample(&p, 0, 0.1, 0);
+    p.flow.window = 80 * PACKET;
+    p.flow.pace_tokens = 0;
+    p.flow.pace_time = 1.0;
+    for (int ms = 1; ms <= 60; ms++) {
+        wisp__flow_pace(&p.base, &p.flow, 1.0 + ms * 0.001);
+        while (wisp__flow_may_send(&p.base, &p.flow)) {
+            party_send(&p, 1.0 + ms * 0.001);
+            sent++;
+        }
+    }
+    CHECK(sent >= 59 && sent <= 61);                /* 1000 packets per second */
+    party_end(&p);
+}
+
+TEST(an_idle_second_saves_up_no_more_than_one_burst) {
+    party p;
+    int sent = 0;
+    party_start(&p, 1);
+    rtt_sample(&p, 0, 0.05, 0);
+    p.flow.window = 200 * PACKET;
+    wisp__flow_pace(&p.base, &p.flow, 1.0);
+    while (sent < 200 && wisp__flow_may_send(&p.base, &p.flow)) {
+        party_send(&p, 1.0);
+        sent++;
+    }
+    CHECK_EQ_INT(sent, 10);
+    party_end(&p);
+}
+
+TEST(a_clock_that_stands_still_gives_no_pace) {
+    party p;
+    party_start(&p, 1);
+    p.flow.pace_tokens = -5000;
+    for (int i = 0; i < 100; i++) wisp__flow_pace(&p.base, &p.flow, 0);
+    CHECK_NEAR(p.flow.pace_tokens, -5000, 1e-9);
+    party_end(&p);
+}
+
+/* --- what packets carry --- */
+
+TEST(a_run_of_one_kind_is_noted_once) {
+    party p;
+    wisp__ref ref = { 1, 3, 1, 0xfffffff0u };
+    party_start(&p, 1);
+    CHECK(wisp__flow_reserve(&p.base, &p.flow));
+    for (int i = 0; i < 40; i++, ref.number++) {
+        CHECK(wisp__flow_reserve_refs(&p.base, &p.flow, 2));
+        wisp__flow_carry(&p.flow, 0, ref);
+    }
+    CHECK_EQ_INT(p.flow.ref_next, 1);
+    CHECK_EQ_INT(p.flow.refs[0].count, 40);
+    ref.channel = 4;
+    wisp__flow_carry(&p.flow, 0, ref);
+    ref.number += 5;
+    CHECK(wisp__flow_reserve_refs(&p.base, &p.flow, 2));
+    wisp__flow_carry(&p.flow, 0, ref);
+    CHECK_EQ_INT(p.flow.ref_next, 3);
+    wisp__flow_carry(&p.flow, 3, ref);              /* another packet: nothing is joined to it */
+    CHECK_EQ_INT(p.flow.ref_next, 4);
+    p.flow.ref_first = p.flow.ref_next;
+    party_end(&p);
+}
+
+TEST(without_memory_nothing_is_sent_and_nothing_is_lost) {
+    party p;
+    party_start(&p, 1);
+    p.memory.fail_after = 0;
+    CHECK(!wisp__flow_may_send(&p.base, &p.flow));
+    CHECK(!wisp__flow_reserve_refs(&p.base, &p.flow, 1));
+    p.memory.fail_after = LOW_NONE;
+    p.flow.window = 100 * PACKET;
+    party_send_many(&p, 0, 16);
+    p.memory.fail_after = 0;
+    CHECK(!wisp__flow_reserve(&p.base, &p.flow));   /* the ring cannot grow */
+    p.memory.fail_after = LOW_NONE;
+    acks_one(&p, 16, 16, 0.1);
+    CHECK_EQ_INT(p.arrived, 16);
+    party_end(&p);
+}
+
+/* --- all of it at once --- */
+
+typedef struct storm_packet { uint64_t number; double due; bool flying; } storm_packet;
+
+/* A network that loses, doubles and delays at random; acks are lost as well. */
+static void storm(uint64_t seed, uint64_t first) {
+    static storm_packet air[512];
+    party a, b;
+    int taken = 0, sent = 0;
+    party_start(&a, first);
+    party_start(&b, 1);
+    memset(air, 0, sizeof air);
+    for (int ms = 0; ms < 4000; ms++) {
+        double now = ms * 0.001;
+        wisp__flow_pace(&a.base, &a.flow, now);
+        while (sent < 2000 && wisp__flow_may_send(&a.base, &a.flow)) {
+            uint64_t n = party_send(&a, now);
+            sent++;
+            for (int copy = 0; copy < 2; copy++) {
+                storm_packet *s = &air[test_random_below(&seed, 512)];
+                if (copy ? test_random_below(&seed, 10) : !test_random_below(&seed, 25)) continue;
+                s->number = n;
+                s->due = now + 0.02 + 0.01 * test_random_unit(&seed);
+                s->flying = true;
+            }
+        }
+        for (int i = 0; i < 512; i++) {
+            if (!air[i].flying || air[i].due > now) continue;
+            air[i].flying = false;
+            taken += party_take(&b, air[i].number, now);
+        }
+        if (wisp__flow_must_ack(&b.flow, now)) {
+            acks acked = acks_of(&b, now);
+            if (test_random_below(&seed, 5)) CHECK(!acks_give(&a, &acked, now).bad);
+        }
+        if (now >= a.flow.loss_time)
+            wisp__flow_detect_loss(&a.base, &a.flow, now, party_told, &a);
+        else if (a.flow.in_flight && now >= wisp__flow_deadline(&a.flow))
+            wisp__flow_probe(&a.flow, party_told, &a);
+        wisp__flow_check(&a.flow);
+        CHECK(a.flow.window >= 2 * PACKET);
+    }
+    CHECK(sent > 200);
+    CHECK(a.arrived <= taken);
+    for (uint64_t n = first; n < first + (uint64_t)sent; n++)
+        if (party_fate(&a, n) == ARRIVED) CHECK(wisp__flow_is_duplicate(&b.flow, n));
+    party_end(&a);
+    party_end(&b);
+}
+
+TEST(a_storm_keeps_the_books_over_every_wrap) {
+    for (int e = 0; e < EDGES; e++) storm((uint64_t)e + 1, edge_before(e, 400));
+}
+
+/* --- one-way traffic --- */
+
+TEST(one_way_traffic_is_acked_in_both_directions) {
+    for (int backwards = 0; backwards < 2; backwards++) {
+        static world_two t;
+        wisp *from, *to;
+        wisp_peer peer;
+        wisp_peer_stats stats;
+        world_two_open(&t);
+        from = backwards ? t.server : t.client;
+        to = backwards ? t.client : t.server;
+        peer = backwards ? t.to_client : t.to_server;
+        world_watch(&t.w, to, "n");
+        for (int i = 0; i < 600; i++) {
+            for (int k = 0; k < 5; k++) CHECK_EQ_INT(world_fire(from, "n", peer, 5 * i + k), WISP_OK);
+            world_step(&t.w);
+        }
+        world_run(&t.w, 0.5);
+        CHECK_EQ_INT(world_count(&t.w, to, "n"), 3000);
+        CHECK(world_counts_up(&t.w, to, "n", 0));
+        stats = world_peer_stats(from, peer);
+        CHECK_EQ_INT(stats.in_flight, 0);
+        CHECK_EQ_INT(stats.packets_lost, 0);
+        CHECK_EQ_INT(stats.messages_resent, 0);
+        world_close(&t.w);
+    }
+}
+
+/* --- sessions that begin just before a wrap --- */
+
+/* Both ends of a fresh session, as if so many packets had gone before. */
+static void start_at(world_two *t, uint64_t number) {
+    for (int side = 0; side < 2; side++) {
+        wisp *w = side ? t->client : t->server;
+        wisp_peer peer = side ? t->to_server : t->to_client;
+        wisp__session *s = (wisp__session *)wisp__pool_get(&w->peers.pool, peer.id);
+        wisp__flow *flow = &s->peer.flow;
+        flow->oldest = flow->next = number;
+        flow->largest_acked = number - 1;
+        flow->ref_first = flow->ref_next = 0xfffffff0u;
+        flow->top = number - 1;
+        memset(flow->seen, 0, sizeof flow->seen);
+        for (int i = 0; i < 8; i++) flow->told[i] = number - 1;
+        flow->unacked = 0;
+        flow->ack_due = WISP__NEVER;
+    }
+}
+
+TEST(a_session_outlives_every_wrap_of_its_packet_numbers) {
+    for (int e = 4; e < EDGES; e++) {
+        static world_two t;
+        world_open(&t.w);
+        t.w.bad = true;
+        t.w.net.latency = 0.01;
+        t.w.net.jitter = 0.01;
+        t.w.net.duplicate = 0.1;
+        world_two_join(&t);
+        world_run(&t.w, 1.0);
+        CHECK_EQ_INT(world_peer_stats(t.client, t.to_server).in_flight, 0);
+        CHECK_EQ_INT(world_peer_stats(t.server, t.to_client).in_flight, 0);
+        start_at(&t, edges[e] - 50);
+        t.w.sims[0].loss = t.w.sims[1].loss = 0.1;
+        world_watch(&t.w, t.server, "n");
+        for (int i = 0; i < 300; i++) {
+            CHECK_EQ_INT(world_fire(t.client, "n", t.to_server, i), WISP_OK);
+            world_step(&t.w);
+        }
+        world_run(&t.w, 4.0);
+        CHECK_EQ_INT(world_count(&t.w, t.server, "n"), 300);
+        CHECK(world_counts_up(&t.w, t.server, "n", 0));
+        CHECK_EQ_INT(world_total(t.server).packets_malformed, 0);
+        CHECK_EQ_INT(world_total(t.server).packets_bad_tag, 0);
+        world_close(&t.w);
+    }
+}
+
+static const test_case tests[] = {
+    CASE(a_number_travels_in_its_low_bits_over_every_wrap),
+    CASE(numbers_are_wide_while_many_are_not_acked),
+    CASE(what_came_before_is_a_duplicate),
+    CASE(what_is_too_old_to_tell_counts_as_a_duplicate),
+    CASE(a_leap_of_numbers_costs_no_more_than_one_turn_of_the_ring),
+    CASE(every_pattern_of_numbers_ends_what_was_seen_and_nothing_else),
+    CASE(a_full_window_with_random_holes_fits_one_packet),
+    CASE(the_worst_pattern_of_a_full_window_fits_one_packet),
+    CASE(acks_that_do_not_all_fit_tell_the_newest),
+    CASE(a_lost_ack_loses_nothing_wherever_it_is),
+    CASE(seven_lost_acks_in_a_row_lose_nothing),
+    CASE(acks_may_come_twice_and_in_any_order),
+    CASE(acks_are_counted_without_end),
+    CASE(every_second_packet_is_acked_at_once_and_a_single_one_soon),
+    CASE(a_gap_and_what_fills_it_are_acked_at_once),
+    CASE(acks_tell_how_long_the_largest_has_waited),
+    CASE(acks_of_numbers_never_sent_are_bad_and_end_nothing),
+    CASE(ranges_below_the_first_number_are_bad),
+    CASE(huge_counts_take_bounded_work),
+    CASE(more_ranges_than_a_window_can_have_are_bad),
+    CASE(acks_cut_short_anywhere_are_bad_and_tell_nothing_twice),
+    CASE(acks_of_random_bytes_keep_the_books),
+    CASE(before_any_sample_the_round_trip_is_a_third_of_a_second),
+    CASE(the_first_sample_replaces_the_guess_whatever_its_delay),
+    CASE(later_samples_are_smoothed_less_their_delay),
+    CASE(a_delay_is_not_taken_off_below_the_least_round_trip),
+    CASE(a_delay_counts_as_at_most_what_acks_may_be_delayed),
+    CASE(only_a_largest_that_is_newly_acked_is_a_sample),
+    CASE(a_packet_of_acks_alone_is_no_sample),
+    CASE(three_numbers_behind_is_lost),
+    CASE(nine_eighths_of_a_round_trip_behind_is_lost),
+    CASE(the_time_threshold_takes_the_larger_of_smoothed_and_latest),
+    CASE(the_time_threshold_is_at_least_a_millisecond),
+    CASE(nothing_sent_after_the_largest_acked_is_lost),
+    CASE(the_probe_timeout_is_made_of_round_trip_variation_and_delay),
+    CASE(until_anything_has_come_probes_go_soon),
+    CASE(without_packets_in_flight_there_is_no_timeout),
+    CASE(each_probe_doubles_the_timeout_and_an_ack_resets_it),
+    CASE(probes_are_not_held_back_by_window_or_pace),
+    CASE(a_probe_does_not_mark_packets_lost),
+    CASE(while_loss_by_time_is_awaited_there_is_no_probe_timeout),
+    CASE(the_initial_window_is_ten_packets_within_the_rfcs_bounds),
+    CASE(slow_start_doubles_the_window_each_round_trip),
+    CASE(congestion_avoidance_adds_one_packet_each_round_trip),
+    CASE(small_packets_do_not_grow_the_window_faster),
+    CASE(a_window_that_is_not_used_does_not_grow),
+    CASE(a_window_that_pacing_holds_back_grows),
+    CASE(the_window_is_halved_once_per_recovery_period),
+    CASE(an_ack_that_shows_a_loss_does_not_grow_the_window_first),
+    CASE(the_window_never_falls_below_two_packets),
+    CASE(the_window_never_grows_beyond_the_packets_that_are_tracked),
+    CASE(a_window_of_few_packets_works),
+    CASE(the_example_of_persistent_congestion_in_the_rfc),
+    CASE(loss_of_all_for_three_timeouts_is_persistent_congestion),
+    CASE(an_ack_between_the_losses_means_no_persistent_congestion),
+    CASE(losses_from_before_the_first_sample_are_no_persistent_congestion),
+    CASE(the_backoff_of_probes_does_not_stretch_persistent_congestion),
+    CASE(a_burst_is_at_most_the_initial_window),
+    CASE(the_pace_is_five_quarters_of_a_window_per_round_trip),
+    CASE(an_idle_second_saves_up_no_more_than_one_burst),
+    CASE(a_clock_that_stands_still_gives_no_pace),
+    CASE(a_run_of_one_kind_is_noted_once),
+    CASE(without_memory_nothing_is_sent_and_nothing_is_lost),
+    CASE(a_storm_keeps_the_books_over_every_wrap),
+    CASE(one_way_traffic_is_acked_in_both_directions),
+    CASE(a_session_outlives_every_wrap_of_its_packet_numbers)
+};
+
+int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }

@@ -1,0 +1,382 @@
+/* test_value.c - making values, equality, the stable hash, accessors */
+#define WISP_IMPLEMENTATION
+#define WISP_STATIC
+#include "../wisp.h"
+#include "test.h"
+#include "low.h"
+
+static bool equal(wisp_value a, wisp_value b) {
+    bool forth = wisp_equal(&a, &b), back = wisp_equal(&b, &a);
+    CHECK(forth == back);
+    if (forth) CHECK(wisp_hash(&a) == wisp_hash(&b));
+    return forth;
+}
+
+/* Not equal, and told apart by the hash too: certain for the pairs tested here. */
+static bool differ(wisp_value a, wisp_value b) {
+    return !equal(a, b) && wisp_hash(&a) != wisp_hash(&b);
+}
+
+/* --- making --- */
+
+TEST(constructors_keep_what_they_are_given) {
+    wisp_vec3 position = { 1, 2, 3 };
+    wisp_quat rotation = { 4, 5, 6, 7 };
+    wisp_value v = wisp_transformv(position, rotation);
+    CHECK(wisp_nil().kind == WISP_NIL);
+    CHECK(wisp_bool(true).kind == WISP_BOOL && wisp_bool(true).as.boolean);
+    CHECK(!wisp_bool(false).as.boolean);
+    CHECK(wisp_int(INT64_MIN).kind == WISP_INT && wisp_int(INT64_MIN).as.integer == INT64_MIN);
+    CHECK(wisp_uint(UINT64_MAX).kind == WISP_UINT && wisp_uint(UINT64_MAX).as.uinteger == UINT64_MAX);
+    CHECK(wisp_float(1.5f).kind == WISP_FLOAT);
+    CHECK_NEAR(wisp_float(1.5f).as.float32, 1.5, 0);
+    CHECK(wisp_number(1e300).kind == WISP_NUMBER);
+    CHECK_NEAR(wisp_number(1e300).as.number, 1e300, 0);
+    CHECK(v.kind == WISP_TRANSFORM);
+    CHECK_NEAR(v.as.transform.position.z, 3, 0);
+    CHECK_NEAR(v.as.transform.rotation.w, 7, 0);
+    v = wisp_vec2v(1, 2);
+    CHECK(v.kind == WISP_VEC2);
+    CHECK_NEAR(v.as.vec2.y, 2, 0);
+    v = wisp_vec3v(1, 2, 3);
+    CHECK(v.kind == WISP_VEC3);
+    CHECK_NEAR(v.as.vec3.z, 3, 0);
+    v = wisp_vec4v(1, 2, 3, 4);
+    CHECK(v.kind == WISP_VEC4);
+    CHECK_NEAR(v.as.vec4.w, 4, 0);
+    v = wisp_quatv(1, 2, 3, 4);
+    CHECK(v.kind == WISP_QUAT);
+    CHECK_NEAR(v.as.quat.w, 4, 0);
+    v = wisp_color3(0.25f, 0.5f, 0.75f);
+    CHECK(v.kind == WISP_COLOR);
+    CHECK_NEAR(v.as.color.b, 0.75, 0);
+    CHECK_NEAR(v.as.color.a, 1, 0);
+    CHECK_NEAR(wisp_color4(0, 0, 0, 0.5f).as.color.a, 0.5, 0);
+}
+
+TEST(strings_know_their_length) {
+    wisp_value v = wisp_string("hello");
+    CHECK(v.kind == WISP_STRING && v.count == 5);
+    v = wisp_string(NULL);
+    CHECK(v.kind == WISP_STRING && v.count == 0 && v.as.string && v.as.string[0] == 0);
+    v = wisp_string_n("a\0b", 3);
+    CHECK(v.count == 3);
+    v = wisp_bytes("\1\2", 2);
+    CHECK(v.kind == WISP_BYTES && v.count == 2);
+}
+
+/* The floats of a vector kind are read as one run: so no member may stand elsewhere. */
+TEST(vectors_are_runs_of_floats) {
+    static const wisp_kind kinds[] = { WISP_VEC2, WISP_VEC3, WISP_VEC4, WISP_QUAT, WISP_COLOR,
+                                       WISP_TRANSFORM };
+    static const int counts[] = { 2, 3, 4, 4, 4, 7 };
+    wisp_vec3 position = { 1, 2, 3 };
+    wisp_quat rotation = { 4, 5, 6, 7 };
+    wisp_value values[6];
+    values[0] = wisp_vec2v(1, 2);
+    values[1] = wisp_vec3v(1, 2, 3);
+    values[2] = wisp_vec4v(1, 2, 3, 4);
+    values[3] = wisp_quatv(1, 2, 3, 4);
+    values[4] = wisp_color4(1, 2, 3, 4);
+    values[5] = wisp_transformv(position, rotation);
+    CHECK_EQ_INT(sizeof(wisp_transform), 7 * sizeof(float));
+    for (int i = 0; i < 6; i++) {
+        float floats[7] = { 0 };
+        CHECK(values[i].kind == kinds[i]);
+        CHECK_EQ_INT(wisp__value_floats(&values[i], floats), counts[i]);
+        for (int k = 0; k < counts[i]; k++) CHECK_NEAR(floats[k], k + 1, 0);
+    }
+}
+
+/* --- equality --- */
+
+TEST(numbers_are_equal_across_kinds) {
+    static const int numbers[] = { 0, 1, -1, 127, -128, 1000, 16777216, -16777216 };
+    for (int i = 0; i < (int)(sizeof numbers / sizeof *numbers); i++) {
+        int n = numbers[i];
+        CHECK(equal(wisp_int(n), wisp_number(n)));
+        CHECK(equal(wisp_int(n), wisp_float((float)n)));
+        CHECK(equal(wisp_float((float)n), wisp_number(n)));
+        if (n >= 0) CHECK(equal(wisp_int(n), wisp_uint((uint64_t)n)));
+        CHECK(differ(wisp_int(n), wisp_number(n + 0.5)));
+        CHECK(differ(wisp_int(n), wisp_int(n + 1)));
+        if (n) CHECK(differ(wisp_int(n), wisp_number(-n)));
+    }
+    CHECK(equal(wisp_float(0.5f), wisp_number(0.5)));
+    CHECK(differ(wisp_float(0.1f), wisp_number(0.1)));
+}
+
+TEST(large_numbers_are_compared_exactly) {
+    double two_63 = 9223372036854775808.0, two_64 = 18446744073709551616.0;
+    CHECK(equal(wisp_int(INT64_MIN), wisp_number(-two_63)));
+    CHECK(equal(wisp_uint(UINT64_C(1) << 63), wisp_number(two_63)));
+    CHECK(equal(wisp_float((float)two_63), wisp_uint(UINT64_C(1) << 63)));
+    CHECK(!equal(wisp_uint(UINT64_C(1) << 63), wisp_int(INT64_MIN)));
+    CHECK(!equal(wisp_int(INT64_MAX), wisp_number(two_63)));
+    CHECK(!equal(wisp_uint(UINT64_MAX), wisp_number(two_64)));
+    CHECK(!equal(wisp_uint(UINT64_MAX), wisp_int(-1)));
+    CHECK(!equal(wisp_int((INT64_C(1) << 53) + 1), wisp_number(9007199254740992.0)));
+    CHECK(equal(wisp_int(INT64_C(1) << 53), wisp_number(9007199254740992.0)));
+    CHECK(equal(wisp_number(two_64), wisp_float((float)two_64)));
+    CHECK(!equal(wisp_number(two_64), wisp_number(-two_64)));
+    CHECK(!equal(wisp_number(1e300), wisp_number(-1e300)));
+}
+
+TEST(zero_has_one_sign_and_nan_is_one) {
+    wisp_value nan_float = wisp_float((float)low_nan()), other = wisp_nil();
+    uint64_t bits = UINT64_C(0xfff8000000001234);
+    double infinity = 1e308 * 10;
+    other.kind = WISP_NUMBER;
+    memcpy(&other.as.number, &bits, 8);
+    CHECK(equal(wisp_number(-0.0), wisp_number(0.0)));
+    CHECK(equal(wisp_number(-0.0), wisp_int(0)));
+    CHECK(equal(wisp_float(-0.0f), wisp_uint(0)));
+    CHECK(equal(wisp_number(low_nan()), wisp_number(low_nan())));
+    CHECK(equal(wisp_number(low_nan()), nan_float));
+    CHECK(equal(nan_float, other));
+    CHECK(differ(other, wisp_number(infinity)));
+    CHECK(differ(other, wisp_int(0)));
+    CHECK(equal(wisp_number(infinity), wisp_float((float)infinity)));
+    CHECK(differ(wisp_number(infinity), wisp_number(-infinity)));
+}
+
+TEST(vectors_compare_part_by_part) {
+    float nan = (float)low_nan();
+    CHECK(equal(wisp_vec3v(1, 2, 3), wisp_vec3v(1, 2, 3)));
+    CHECK(equal(wisp_vec3v(0.0f, nan, 3), wisp_vec3v(-0.0f, nan, 3)));
+    CHECK(differ(wisp_vec3v(1, 2, 3), wisp_vec3v(1, 2, 4)));
+    CHECK(differ(wisp_vec3v(1, 2, 3), wisp_vec3v(3, 2, 1)));
+    CHECK(differ(wisp_vec2v(1, 2), wisp_vec2v(2, 1)));
+    CHECK(differ(wisp_color4(0, 0, 0, 1), wisp_color4(0, 0, 0, 0)));
+}
+
+static int one_of_each(wisp_value out[16]) {
+    static const wisp_quat rotation = { 0, 0, 0, 0 };
+    static const wisp_vec3 position = { 0, 0, 0 };
+    int n = 0;
+    out[n++] = wisp_nil();
+    out[n++] = wisp_bool(false);
+    out[n++] = wisp_int(0);
+    out[n++] = wisp_string("");
+    out[n++] = wisp_bytes("", 0);
+    out[n++] = wisp_vec2v(0, 0);
+    out[n++] = wisp_vec3v(0, 0, 0);
+    out[n++] = wisp_vec4v(0, 0, 0, 0);
+    out[n++] = wisp_quatv(0, 0, 0, 0);
+    out[n++] = wisp_transformv(position, rotation);
+    out[n++] = wisp_color4(0, 0, 0, 0);
+    out[n++] = wisp_array(NULL, 0);
+    out[n++] = wisp_map(NULL, 0);
+    return n;
+}
+
+TEST(kinds_that_are_no_numbers_are_never_equal) {
+    wisp_value values[16];
+    int count = one_of_each(values);
+    for (int i = 0; i < count; i++)
+        for (int k = 0; k < count; k++)
+            CHECK(i == k ? equal(values[i], values[k]) : differ(values[i], values[k]));
+}
+
+TEST(text_is_compared_with_its_length) {
+    CHECK(equal(wisp_string("abc"), wisp_string_n("abcdef", 3)));
+    CHECK(differ(wisp_string("abc"), wisp_string("abd")));
+    CHECK(differ(wisp_string("abc"), wisp_string("ab")));
+    CHECK(differ(wisp_string_n("a\0b", 3), wisp_string_n("a\0c", 3)));
+    CHECK(differ(wisp_string_n("a\0", 2), wisp_string("a")));
+    CHECK(differ(wisp_string("abc"), wisp_bytes("abc", 3)));
+    CHECK(equal(wisp_string_n(NULL, 0), wisp_string("")));
+}
+
+TEST(nothing_equals_only_nothing) {
+    wisp_value nil = wisp_nil();
+    CHECK(wisp_equal(NULL, NULL));
+    CHECK(!wisp_equal(NULL, &nil));
+    CHECK(!wisp_equal(&nil, NULL));
+    CHECK(wisp_hash(NULL) == 0);
+}
+
+TEST(arrays_compare_in_order) {
+    wisp_value a[3], b[3];
+    a[0] = wisp_int(1), a[1] = wisp_string("x"), a[2] = wisp_nil();
+    b[0] = wisp_number(1), b[1] = wisp_string("x"), b[2] = wisp_nil();
+    CHECK(equal(wisp_array(a, 3), wisp_array(b, 3)));
+    CHECK(differ(wisp_array(a, 3), wisp_array(b, 2)));
+    b[0] = a[1], b[1] = a[0];
+    CHECK(differ(wisp_array(a, 3), wisp_array(b, 3)));
+    b[0] = wisp_array(a, 2);
+    CHECK(differ(wisp_array(a, 2), wisp_array(b, 1)));
+}
+
+static wisp_pair pair(const char *key, wisp_value value) {
+    wisp_pair made;
+    made.key = key;
+    made.value = value;
+    return made;
+}
+
+TEST(maps_compare_whatever_the_order) {
+    enum { PAIRS = 12 };
+    wisp_pair a[PAIRS], b[PAIRS];
+    char keys[PAIRS][8];
+    uint64_t seed = 4;
+    for (int i = 0; i < PAIRS; i++) {
+        snprintf(keys[i], sizeof keys[i], "k%d", i);
+        a[i] = b[i] = pair(keys[i], wisp_int(i));
+    }
+    for (int round = 0; round < 50; round++) {
+        int i = test_random_below(&seed, PAIRS), k = test_random_below(&seed, PAIRS);
+        wisp_pair swap = b[i];
+        b[i] = b[k];
+        b[k] = swap;
+        CHECK(equal(wisp_map(a, PAIRS), wisp_map(b, PAIRS)));
+        CHECK(differ(wisp_map(a, PAIRS), wisp_map(b, PAIRS - 1)));
+    }
+    b[3].value = wisp_int(99);
+    CHECK(differ(wisp_map(a, PAIRS), wisp_map(b, PAIRS)));
+    b[3] = pair("another", wisp_int(99));
+    CHECK(differ(wisp_map(a, PAIRS), wisp_map(b, PAIRS)));
+}
+
+TEST(maps_that_swap_values_differ) {
+    wisp_pair a[2], b[2];
+    a[0] = pair("x", wisp_int(1)), a[1] = pair("y", wisp_int(2));
+    b[0] = pair("x", wisp_int(2)), b[1] = pair("y", wisp_int(1));
+    CHECK(differ(wisp_map(a, 2), wisp_map(b, 2)));
+    b[0] = pair("y", wisp_map(a, 1)), b[1] = pair("x", wisp_nil());
+    CHECK(differ(wisp_map(b, 1), wisp_map(b, 2)));
+}
+
+TEST(random_values_equal_themselves_and_hash_alike) {
+    static low_values v, w;
+    for (uint64_t seed = 0; seed < 400; seed++) {
+        wisp_value a, b, c;
+        low_values_start(&v, seed, 4);
+        low_values_start(&w, seed, 4);
+        a = low_value(&v);
+        b = low_value(&w);
+        CHECK(equal(a, b));
+        low_values_start(&w, seed + 100000, 4);
+        c = low_value(&w);
+        if (equal(a, c)) CHECK(wisp_hash(&a) == wisp_hash(&c));
+    }
+}
+
+TEST(hashes_of_many_small_values_do_not_meet) {
+    enum { MANY = 600 };
+    static uint64_t hashes[2 * MANY];
+    for (int i = 0; i < MANY; i++) {
+        wisp_value n = wisp_int(i - MANY / 2), half = wisp_number(i + 0.25);
+        hashes[2 * i] = wisp_hash(&n);
+        hashes[2 * i + 1] = wisp_hash(&half);
+    }
+    for (int i = 0; i < 2 * MANY; i++)
+        for (int k = 0; k < i; k++) CHECK(hashes[i] != hashes[k]);
+}
+
+/* --- accessors --- */
+
+TEST(accessors_take_null) {
+    int size = 5;
+    CHECK(wisp_kind_of(NULL) == WISP_NIL);
+    CHECK_EQ_INT(wisp_count_of(NULL), 0);
+    CHECK(wisp_element_of(NULL, 0) == NULL);
+    CHECK(wisp_key_of(NULL, 0) == NULL);
+    CHECK(wisp_field_of(NULL, "x") == NULL);
+    CHECK(wisp_string_of(NULL, &size) == NULL);
+    CHECK_EQ_INT(size, 0);
+    CHECK(wisp_string_of(NULL, NULL) == NULL);
+}
+
+TEST(accessors_of_another_kind_find_nothing) {
+    wisp_value values[16];
+    int count = one_of_each(values);
+    for (int i = 0; i < count; i++) {
+        wisp_kind kind = values[i].kind;
+        int size = 5;
+        bool text = kind == WISP_STRING || kind == WISP_BYTES;
+        CHECK(wisp_kind_of(&values[i]) == kind);
+        CHECK_EQ_INT(wisp_count_of(&values[i]), 0);
+        CHECK(wisp_element_of(&values[i], 0) == NULL);
+        CHECK(wisp_key_of(&values[i], 0) == NULL);
+        CHECK(wisp_field_of(&values[i], "x") == NULL);
+        CHECK((wisp_string_of(&values[i], &size) != NULL) == text);
+        CHECK_EQ_INT(size, 0);
+    }
+}
+
+TEST(text_is_no_list) {
+    wisp_value text = wisp_string("abc");
+    int size = 0;
+    CHECK_EQ_INT(wisp_count_of(&text), 3);
+    CHECK(wisp_element_of(&text, 0) == NULL);
+    CHECK(wisp_key_of(&text, 0) == NULL);
+    CHECK_EQ_STR(wisp_string_of(&text, &size), "abc");
+    CHECK_EQ_INT(size, 3);
+    CHECK_EQ_STR(wisp_string_of(&text, NULL), "abc");
+    text = wisp_bytes("\1\2\3", 3);
+    CHECK_EQ_MEM(wisp_string_of(&text, &size), "\1\2\3", 3);
+    CHECK_EQ_INT(size, 3);
+}
+
+TEST(elements_are_found_within_bounds_only) {
+    static const int outside[] = { -1, 3, 4, INT32_MAX, INT32_MIN };
+    wisp_value items[3], array;
+    for (int i = 0; i < 3; i++) items[i] = wisp_int(i);
+    array = wisp_array(items, 3);
+    CHECK_EQ_INT(wisp_count_of(&array), 3);
+    for (int i = 0; i < 3; i++) CHECK(wisp_element_of(&array, i) == &items[i]);
+    for (int i = 0; i < 5; i++) {
+        CHECK(wisp_element_of(&array, outside[i]) == NULL);
+        CHECK(wisp_key_of(&array, outside[i]) == NULL);
+    }
+    CHECK(wisp_key_of(&array, 0) == NULL);
+    CHECK(wisp_field_of(&array, "0") == NULL);
+}
+
+TEST(fields_are_found_by_key_and_by_place) {
+    wisp_pair pairs[4];
+    wisp_value map;
+    pairs[0] = pair("hp", wisp_int(1));
+    pairs[1] = pair("", wisp_int(2));
+    pairs[2] = pair("hp2", wisp_int(3));
+    pairs[3] = pair("h", wisp_int(4));
+    map = wisp_map(pairs, 4);
+    for (int i = 0; i < 4; i++) {
+        CHECK_EQ_STR(wisp_key_of(&map, i), pairs[i].key);
+        CHECK(wisp_element_of(&map, i) == &pairs[i].value);
+        CHECK(wisp_field_of(&map, pairs[i].key) == &pairs[i].value);
+    }
+    CHECK(wisp_field_of(&map, "hp3") == NULL);
+    CHECK(wisp_field_of(&map, NULL) == NULL);
+    CHECK(wisp_key_of(&map, 4) == NULL);
+    CHECK(wisp_key_of(&map, -1) == NULL);
+    CHECK(wisp_element_of(&map, 4) == NULL);
+}
+
+static const test_case tests[] = {
+    CASE(constructors_keep_what_they_are_given),
+    CASE(strings_know_their_length),
+    CASE(vectors_are_runs_of_floats),
+    CASE(numbers_are_equal_across_kinds),
+    CASE(large_numbers_are_compared_exactly),
+    CASE(zero_has_one_sign_and_nan_is_one),
+    CASE(vectors_compare_part_by_part),
+    CASE(kinds_that_are_no_numbers_are_never_equal),
+    CASE(text_is_compared_with_its_length),
+    CASE(nothing_equals_only_nothing),
+    CASE(arrays_compare_in_order),
+    CASE(maps_compare_whatever_the_order),
+    CASE(maps_that_swap_values_differ),
+    CASE(random_values_equal_themselves_and_hash_alike),
+    CASE(hashes_of_many_small_values_do_not_meet),
+    CASE(accessors_take_null),
+    CASE(accessors_of_another_kind_find_nothing),
+    CASE(text_is_no_list),
+    CASE(elements_are_found_within_bounds_only),
+    CASE(fields_are_found_by_key_and_by_place),
+};
+
+int main(int argc, char **argv) {
+    return test_main(argc, argv, tests, TEST_COUNT(tests));
+}
