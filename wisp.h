@@ -569,7 +569,8 @@ WISP_API void wisp_disconnect(wisp *w, wisp_connection connection);
 
 /* The arguments of a handler. A missing one, or one of another kind, gives
    zero, "" or NULL, and is reported by an error event (WISP_E_TYPE). A bool
-   may be an integer 0 or 1; integers and numbers convert where exact. */
+   may be an integer 0 or 1; integers and numbers convert where exact, and a
+   number becomes the nearest float. */
 WISP_API bool        wisp_arg_bool(wisp_event *event, int i);
 WISP_API int64_t     wisp_arg_int(wisp_event *event, int i);
 WISP_API uint64_t    wisp_arg_uint(wisp_event *event, int i);
@@ -1421,7 +1422,7 @@ typedef struct wisp__chunks {
 
 static int wisp__chunk_class(size_t size) {
     int index = 0;
-    for (size = (size - 1) / 64; size && index < WISP__CHUNK_CLASSES; size /= 2) index++;
+    for (size = (size + !size - 1) / 64; size && index < WISP__CHUNK_CLASSES; size /= 2) index++;
     return index;
 }
 
@@ -1480,6 +1481,9 @@ typedef struct wisp__arena_block {
     size_t bytes, used;                    /* of what follows the header */
 } wisp__arena_block;
 
+/* What stands before a block's bytes, so that they are aligned for every type. */
+#define WISP__ARENA_HEAD ((sizeof(wisp__arena_block) + 15) & ~(size_t)15)
+
 typedef struct wisp__arena {
     wisp__arena_block *first, *current;
 } wisp__arena;
@@ -1493,9 +1497,9 @@ static void *wisp__arena_take_slow(wisp__base *base, wisp__arena *arena, size_t 
     wisp__arena_block **link = arena->current ? &arena->current->next : &arena->first;
     wisp__arena_block *block = *link;
     if (!block || block->bytes < size) {
-        size_t bytes = arena->current ? arena->current->bytes * 2 : 4096 - sizeof *block;
-        while (bytes < size) bytes *= 2;
-        block = (wisp__arena_block *)wisp__alloc(base, sizeof *block + bytes);
+        size_t bytes = arena->current ? arena->current->bytes * 2 : 4096 - WISP__ARENA_HEAD;
+        if (bytes < size) bytes = size;
+        block = (wisp__arena_block *)wisp__alloc(base, WISP__ARENA_HEAD + bytes);
         if (!block) return NULL;
         block->bytes = bytes;
         block->next = *link;
@@ -1503,7 +1507,7 @@ static void *wisp__arena_take_slow(wisp__base *base, wisp__arena *arena, size_t 
     }
     block->used = size;
     arena->current = block;
-    return block + 1;
+    return (char *)block + WISP__ARENA_HEAD;
 }
 
 /* Aligned for every type, not zeroed; NULL: no memory. */
@@ -1511,7 +1515,7 @@ static inline void *wisp__arena_take(wisp__base *base, wisp__arena *arena, size_
     wisp__arena_block *block = arena->current;
     size = (size + 15) & ~(size_t)15;
     if (block && block->bytes - block->used >= size) {
-        void *taken = (char *)(block + 1) + block->used;
+        void *taken = (char *)block + WISP__ARENA_HEAD + block->used;
         block->used += size;
         return taken;
     }
@@ -1522,7 +1526,7 @@ static void wisp__arena_free(wisp__base *base, wisp__arena *arena) {
     while (arena->first) {
         wisp__arena_block *block = arena->first;
         arena->first = block->next;
-        wisp__free(base, block, sizeof *block + block->bytes);
+        wisp__free(base, block, WISP__ARENA_HEAD + block->bytes);
     }
     arena->current = NULL;
 }
@@ -1958,7 +1962,7 @@ bool wisp_equal(const wisp_value *a, const wisp_value *b) {
 
 static uint64_t wisp__numeric_hash(const wisp__numeric *numeric) {
     uint64_t bits;
-    if (numeric->integral) return wisp__mix(numeric->magnitude * 2 + numeric->negative + 1);
+    if (numeric->integral) return wisp__mix(wisp__mix(numeric->magnitude + 1) + numeric->negative);
     memcpy(&bits, &numeric->number, 8);
     if (!(numeric->number >= numeric->number)) bits = UINT64_C(0x7ff8000000000000);
     return wisp__mix(bits ^ UINT64_C(0x5bd1e9955bd1e995));
@@ -2279,7 +2283,8 @@ static void wisp__pack_value(wisp__packer *p, const wisp_value *value, wisp__par
     }
 }
 
-/* Packs a message's values into p->shape and p->data from their start. */
+/* Packs a message's values into p->shape and p->data from their start. What describes them may
+   exceed the limit a little, so that a string of message_bytes fits. */
 static wisp_result wisp__pack(wisp__packer *p, const wisp_value *values, int count) {
     wisp__measure m = { 0, 0, 40, 0 };
     p->value = wisp__pack_value;
@@ -2299,7 +2304,7 @@ static wisp_result wisp__pack(wisp__packer *p, const wisp_value *values, int cou
     wisp__put_small(&p->shape, (uint64_t)count);
     for (int i = 0; i < count; i++) wisp__pack_value(p, &values[i], WISP__SHAPE_AND_DATA);
     if (p->shape.full || p->data.full ||
-        (p->shape.at + p->data.at) / 8 > (int64_t)p->base->limits.message_bytes)
+        (p->shape.at + p->data.at) / 8 > (int64_t)p->base->limits.message_bytes + 256)
         p->result = WISP_E_TOO_BIG;
     return p->result;
 }
@@ -2684,6 +2689,7 @@ enum { WISP__FLAG_SESSION = 128, WISP__FLAG_ACKS = 1, WISP__FLAG_WIDE = 2 };
 #define WISP__SEEN_WORDS     16        /* 1024 packet numbers that are told apart */
 #define WISP__ACK_DELAY      0.025     /* seconds (RFC 9000 18.2: max_ack_delay) */
 #define WISP__GRANULARITY    0.001     /* RFC 9002 6.1.2 */
+#define WISP__PACE_SECONDS   0.05      /* what a pause saves up for sending at most */
 #define WISP__PACKET_HEAD    9         /* flags, tag, widest number */
 #define WISP__ACK_BYTES      40        /* acks beside data take no more */
 #define WISP__MOST_RANGES    512
@@ -2702,6 +2708,8 @@ typedef struct wisp__sent {
     uint32_t first_ref;      /* in flow->refs, counted from the session's start */
     uint16_t ref_count;
     uint16_t bytes;          /* 0: ended */
+    bool     acked;          /* how it ended */
+    bool     probed;         /* what it carried was sent anew: it is not told as lost again */
 } wisp__sent;
 
 typedef struct wisp__flow {
@@ -2714,7 +2722,9 @@ typedef struct wisp__flow {
     uint32_t    ref_first, ref_next;
     double      rtt, variation, rtt_min, rtt_latest;
     double      last_eliciting, recovery_start, loss_time, pace_time, pace_tokens;
+    double      first_sample;         /* time of the first round trip sample */
     int         in_flight, window, threshold;            /* bytes */
+    int         grown;                /* bytes acked towards the next step of avoidance */
     int         probes, free_packets;  /* timeouts in a row; packets that no window holds back */
     bool        has_rtt, limited;
     /* receiving */
@@ -2730,17 +2740,22 @@ typedef struct wisp__flow {
 
 typedef void (*wisp__ref_told)(void *owner, const wisp__ref *ref, bool arrived);
 
+/* RFC 9002 7.2. */
+static int wisp__flow_initial_window(const wisp__base *base) {
+    return wisp__min_int(10 * base->mtu, wisp__max_int(14720, 2 * base->mtu));
+}
+
 static void wisp__flow_init(wisp__base *base, wisp__flow *flow, double now) {
     memset(flow, 0, sizeof *flow);
     flow->next = flow->oldest = WISP_FIRST_NUMBER;
-    flow->window = 10 * base->mtu;              /* RFC 9002 7.2 */
+    flow->window = wisp__flow_initial_window(base);
     flow->threshold = 1 << 30;
     flow->rtt = 0.333;                          /* RFC 9002 6.2.2 */
     flow->variation = 0.1665;
     flow->loss_time = flow->ack_due = WISP__NEVER;
     flow->recovery_start = -1;
     flow->pace_time = now;
-    flow->pace_tokens = 10 * base->mtu;
+    flow->pace_tokens = flow->window;
 }
 
 static void wisp__flow_free(wisp__base *base, wisp__flow *flow) {
@@ -2860,7 +2875,7 @@ static wisp__sent *wisp__flow_find(const wisp__flow *flow, uint64_t number) {
 /* Doubles a ring whose entries stand at (index & (room - 1)). */
 static wisp_result wisp__ring_grow(wisp__base *base, void **ring, int *room, int limit,
                                    size_t item_bytes, uint32_t first, uint32_t next) {
-    int grown = *room ? *room * 2 : 16;
+    int grown = *room ? *room * 2 : wisp__min_int(limit, 16);
     char *larger;
     if (grown > limit) return WISP_E_LIMIT;
     larger = (char *)wisp__alloc(base, (size_t)grown * item_bytes);
@@ -2914,6 +2929,7 @@ static void wisp__flow_track(wisp__flow *flow, double now, int bytes, uint32_t f
     sent->number = flow->next;
     sent->time = now;
     sent->bytes = (uint16_t)bytes;
+    sent->acked = sent->probed = false;
     sent->first_ref = first_ref;
     sent->ref_count = (uint16_t)(flow->ref_next - first_ref);
     flow->in_flight += bytes;
@@ -2935,6 +2951,8 @@ static void wisp__flow_end(wisp__flow *flow, wisp__sent *sent, bool arrived, wis
     int count = sent->ref_count;
     flow->in_flight -= sent->bytes;
     sent->bytes = 0;
+    sent->acked = arrived;
+    if (sent->probed && !arrived) return;
     for (int i = 0; i < count; i++) {
         wisp__ref ref = flow->refs[(first + (uint32_t)i) & (uint32_t)(flow->ref_room - 1)];
         told(owner, &ref, arrived);
@@ -2942,10 +2960,12 @@ static void wisp__flow_end(wisp__flow *flow, wisp__sent *sent, bool arrived, wis
 }
 
 /* RFC 9002 5. */
-static void wisp__flow_sample(wisp__flow *flow, double sample, double delay) {
+static void wisp__flow_sample(wisp__flow *flow, double now, double sample, double delay) {
     flow->rtt_latest = sample;
+    delay = wisp__min(delay, WISP__ACK_DELAY);
     if (!flow->has_rtt) {
         flow->has_rtt = true;
+        flow->first_sample = now;
         flow->rtt = flow->rtt_min = sample;
         flow->variation = sample / 2;
         return;
@@ -2957,12 +2977,14 @@ static void wisp__flow_sample(wisp__flow *flow, double sample, double delay) {
     flow->rtt = 0.875 * flow->rtt + 0.125 * sample;
 }
 
-/* RFC 9002 7.3: slow start, congestion avoidance; nothing in recovery or when not limited. */
-static void wisp__flow_grow_window(wisp__base *base, wisp__flow *flow, double sent_time,
-                                   int bytes) {
-    if (sent_time <= flow->recovery_start || !flow->limited) return;
-    if (flow->window < flow->threshold) flow->window += bytes;
-    else flow->window += wisp__max_int(1, (int)((double)base->mtu * bytes / flow->window));
+/* RFC 9002 7.3: slow start, then one packet for each window that is acked. */
+static void wisp__flow_grow_window(wisp__base *base, wisp__flow *flow, int bytes) {
+    if (flow->window < flow->threshold) {
+        flow->window += bytes;
+    } else if ((flow->grown += bytes) >= flow->window) {
+        flow->grown -= flow->window;
+        flow->window += base->mtu;
+    }
     flow->window = wisp__min_int(flow->window, base->limits.window_packets * base->mtu);
 }
 
@@ -2972,14 +2994,28 @@ static void wisp__flow_congestion(wisp__base *base, wisp__flow *flow, double sen
     flow->recovery_start = now;
     flow->window = wisp__max_int(flow->window / 2, 2 * base->mtu);
     flow->threshold = flow->window;
+    flow->grown = 0;
 }
 
-/* RFC 9002 6.2.1. The first packets of a session, which hold its place at the other end, are
-   repeated soon, until something comes back. */
+/* RFC 9002 6.2.1, without backoff. */
+static double wisp__flow_period(const wisp__flow *flow) {
+    return flow->rtt + wisp__max(4 * flow->variation, WISP__GRANULARITY) + WISP__ACK_DELAY;
+}
+
+/* The first packets of a session, which hold its place at the other end, are repeated soon, until
+   something comes back. */
 static double wisp__flow_pto(const wisp__flow *flow) {
-    double period = flow->rtt + wisp__max(4 * flow->variation, WISP__GRANULARITY) + WISP__ACK_DELAY;
-    if (!flow->top) period = 0.2;
+    double period = flow->top ? wisp__flow_period(flow) : 0.2;
     return period * (double)(1 << wisp__min_int(flow->probes, 6));
+}
+
+/* How long an unbroken run of lost packets is in seconds (RFC 9002 7.6.2). */
+typedef struct wisp__outage { double first, longest; bool running; } wisp__outage;
+
+static void wisp__outage_add(wisp__outage *outage, double time) {
+    if (!outage->running) outage->first = time;
+    outage->running = true;
+    outage->longest = wisp__max(outage->longest, time - outage->first);
 }
 
 /* RFC 9002 6.1: packets three numbers or 9/8 round trips behind one that was acked. Returns how
@@ -2987,24 +3023,30 @@ static double wisp__flow_pto(const wisp__flow *flow) {
 static int wisp__flow_detect_loss(wisp__base *base, wisp__flow *flow, double now,
                                   wisp__ref_told told, void *owner) {
     double wait = wisp__max(1.125 * wisp__max(flow->rtt, flow->rtt_latest), WISP__GRANULARITY);
-    double first_lost = 0, last_lost = 0;
+    double last_lost = 0;
+    wisp__outage outage = { 0, 0, false };
     int lost = 0;
     flow->loss_time = WISP__NEVER;
     for (uint64_t n = flow->oldest; flow->largest_acked && n < flow->largest_acked; n++) {
-        wisp__sent *sent = wisp__flow_find(flow, n);
-        if (!sent) continue;
+        wisp__sent *sent = &flow->sent[n & (uint64_t)(flow->sent_room - 1)];
+        if (sent->number == n && sent->acked) outage.running = false;
+        if (sent->number != n || !sent->bytes) continue;
         if (n + 3 > flow->largest_acked && sent->time + wait > now) {
             flow->loss_time = wisp__min(flow->loss_time, sent->time + wait);
             continue;
         }
-        if (!lost++) first_lost = sent->time;
+        lost++;
         last_lost = sent->time;
+        if (flow->has_rtt && sent->time > flow->first_sample) wisp__outage_add(&outage, sent->time);
         wisp__flow_end(flow, sent, false, told, owner);
     }
     if (!lost) return 0;
     wisp__flow_congestion(base, flow, last_lost, now);
-    if (flow->has_rtt && last_lost - first_lost > 3 * wisp__flow_pto(flow))   /* RFC 9002 7.6 */
+    if (outage.longest > 3 * wisp__flow_period(flow)) {
         flow->window = 2 * base->mtu;
+        flow->recovery_start = -1;
+        flow->rtt_min = flow->rtt_latest;
+    }
     wisp__flow_advance(flow);
     return lost;
 }
@@ -3017,7 +3059,7 @@ static wisp__ack_news wisp__flow_get_acks(wisp__base *base, wisp__flow *flow, wi
     wisp__ack_news news = { 0, 0, false };
     uint64_t last = wisp__widen(flow->next - 1, wisp__get(from, 16), 16);
     double delay = (double)wisp__get(from, 8) / 2000, largest_time = -1;
-    int ranges = wisp__get_small(from) + 1, taken = 0;
+    int ranges = wisp__get_small(from) + 1, taken = 0, grown = 0;
     if (from->failed || last >= flow->next) news.bad = true;
     for (int i = 0; i < ranges && !news.bad; i++) {
         uint64_t count = (uint64_t)wisp__get_length(from) + 1;
@@ -3030,7 +3072,7 @@ static wisp__ack_news wisp__flow_get_acks(wisp__base *base, wisp__flow *flow, wi
         for (uint64_t n = last; n + count > last && n >= flow->oldest; n--) {
             wisp__sent *sent = wisp__flow_find(flow, n);
             if (!sent) continue;
-            wisp__flow_grow_window(base, flow, sent->time, sent->bytes);
+            if (sent->time > flow->recovery_start && flow->limited) grown += sent->bytes;
             wisp__flow_end(flow, sent, true, told, owner);
             news.acked++;
         }
@@ -3039,48 +3081,71 @@ static wisp__ack_news wisp__flow_get_acks(wisp__base *base, wisp__flow *flow, wi
         if (from->failed || count >= last) news.bad = true;
         else last -= count;
     }
-    if (largest_time >= 0) wisp__flow_sample(flow, now - largest_time, delay);
+    if (largest_time >= 0) wisp__flow_sample(flow, now, now - largest_time, delay);
     if (news.acked) flow->probes = 0;
     news.lost = wisp__flow_detect_loss(base, flow, now, told, owner);
+    if (grown && !news.lost) wisp__flow_grow_window(base, flow, grown);
     wisp__flow_advance(flow);
     return news;
 }
 
-/* No ack in time (RFC 9002 6.2): what the oldest two packets carried is sent anew as a probe. */
-static int wisp__flow_probe(wisp__flow *flow, wisp__ref_told told, void *owner) {
-    int ended = 0;
+/* No ack in time (RFC 9002 6.2.4): what the oldest two packets carried is sent anew, as a probe.
+   They stay in flight; only when no more can be tracked the oldest counts as lost. */
+static void wisp__flow_probe(wisp__base *base, wisp__flow *flow, double now, wisp__ref_told told,
+                             void *owner) {
+    int found = 0;
+    wisp__sent *oldest;
     flow->probes++;
     flow->free_packets = 2;
-    for (uint64_t n = flow->oldest; n < flow->next && ended < 2; n++) {
+    for (uint64_t n = flow->oldest; n < flow->next && found < 2; n++) {
         wisp__sent *sent = wisp__flow_find(flow, n);
-        if (!sent) continue;
-        wisp__flow_end(flow, sent, false, told, owner);
-        ended++;
+        if (!sent || sent->probed) continue;
+        sent->probed = true;
+        found++;
+        for (int i = 0; i < sent->ref_count; i++) {
+            uint32_t at = (sent->first_ref + (uint32_t)i) & (uint32_t)(flow->ref_room - 1);
+            wisp__ref ref = flow->refs[at];
+            told(owner, &ref, false);
+        }
     }
     wisp__flow_advance(flow);
-    return ended;
+    oldest = wisp__flow_find(flow, flow->oldest);
+    if (!oldest || flow->next - flow->oldest + 2 < (uint64_t)base->limits.window_packets) return;
+    wisp__flow_congestion(base, flow, oldest->time, now);
+    for (uint64_t n = flow->oldest; n < flow->oldest + 4; n++)
+        if ((oldest = wisp__flow_find(flow, n)) != NULL)
+            wisp__flow_end(flow, oldest, false, told, owner);
+    wisp__flow_advance(flow);
+}
+
+/* The probe timer runs only when loss by time is not awaited (RFC 9002 6.2.1). */
+static double wisp__flow_probe_time(const wisp__flow *flow) {
+    if (!flow->in_flight || flow->loss_time < WISP__NEVER) return WISP__NEVER;
+    return flow->last_eliciting + wisp__flow_pto(flow);
 }
 
 static double wisp__flow_deadline(const wisp__flow *flow) {
     double at = flow->unacked ? flow->ack_due : WISP__NEVER;
-    at = wisp__min(at, flow->loss_time);
-    if (flow->in_flight) at = wisp__min(at, flow->last_eliciting + wisp__flow_pto(flow));
-    return at;
+    return wisp__min(at, wisp__min(flow->loss_time, wisp__flow_probe_time(flow)));
 }
 
-/* Pacing (RFC 9002 7.7): 5/4 of a window per round trip, bursts up to the initial window. */
+/* Pacing (RFC 9002 7.7): 5/4 of a window per round trip; bursts up to the initial window, or what
+   the time between two updates gives, if they are few. */
 static void wisp__flow_pace(wisp__base *base, wisp__flow *flow, double now) {
     double rate = 1.25 * flow->window / wisp__max(flow->rtt, 0.001);
-    double gained = rate * (now - flow->pace_time);
-    double most = wisp__max(10.0 * base->mtu, gained);
+    double gained = rate * wisp__min(now - flow->pace_time, WISP__PACE_SECONDS);
+    double most = wisp__max(wisp__flow_initial_window(base), gained);
     flow->pace_time = now;
     flow->pace_tokens = wisp__min(flow->pace_tokens + gained, most);
 }
 
+/* Asked when there is something to send. What only pacing holds back is limited all the same
+   (RFC 9002 7.8). */
 static bool wisp__flow_may_send(wisp__base *base, wisp__flow *flow) {
     bool room = flow->in_flight + base->mtu <= flow->window || flow->in_flight == 0;
-    flow->limited = !room || flow->in_flight * 2 > flow->window;
-    if (!flow->free_packets && (!room || flow->pace_tokens <= 0)) return false;
+    bool paced = flow->pace_tokens <= 0;
+    flow->limited = !room || paced || flow->in_flight * 2 > flow->window;
+    if (!flow->free_packets && (!room || paced)) return false;
     return wisp__flow_reserve(base, flow);
 }
 
@@ -3578,9 +3643,9 @@ static void wisp__post_send(wisp__peers *peers) {
 /* Offers what the link did not take once more, in order. */
 static void wisp__offer_stuck(wisp__peers *peers, wisp__peer *peer) {
     wisp__post *post = &peers->post;
-    while (peer->stuck_first && !post->broken) {
+    int looked = 1;
+    while (peer->stuck_first && looked > 0) {
         wisp_packet packet;
-        int looked;
         packet.addr = peer->addr;
         packet.data = peer->stuck_first + 1;
         packet.size = peer->stuck_first->size;
@@ -4891,17 +4956,17 @@ static void wisp__events_disconnect(wisp__events *events, wisp__connection *c) {
 static bool wisp__events_run(wisp__events *events, wisp__remote *remote, wisp_event *event) {
     wisp__connection *last = remote->last;
     bool any = false;
+    events->running++;                  /* so that no connection is unlinked meanwhile */
     for (wisp__connection *c = remote->first; c; c = c->next) {
         if (!c->dead) {
             any = true;
             event->user = c->user;
             if (c->once) wisp__events_disconnect(events, c);
-            events->running++;
             c->fn(event);
-            events->running--;
         }
         if (c == last) break;
     }
+    events->running--;
     wisp__events_sweep(events);
     return any;
 }
@@ -5650,7 +5715,7 @@ static void wisp__linger(wisp *w, wisp__session *s) {
 
 static void wisp__joined(wisp *w, wisp__session *s) {
     if (s->peer.tries == 1)                /* the handshake gives the first round trip time */
-        wisp__flow_sample(&s->peer.flow, w->base.time - s->peer.spoke, 0);
+        wisp__flow_sample(&s->peer.flow, w->base.time, w->base.time - s->peer.spoke, 0);
     s->peer.state = WISP__JOINED;
     s->peer.told = true;
     s->peer.heard = s->peer.spoke = w->base.time;
@@ -6630,6 +6695,7 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
     const uint8_t *bytes = (const uint8_t *)packet->data;
     wisp__peer *peer = &s->peer;
     wisp__reading r;
+    if (peer->heard < 0) return;             /* the link has closed it */
     peer->stats.packets_received++;
     peer->stats.bytes_received += (uint64_t)packet->size;
     peer->heard = w->base.time;
@@ -6711,8 +6777,8 @@ static void wisp__on_silence(wisp *w, wisp__session *s) {
     if (now >= flow->loss_time) {
         int lost = wisp__flow_detect_loss(&w->base, flow, now, wisp__fate_told, &fate);
         peer->stats.packets_lost += (uint64_t)lost;
-    } else if (flow->in_flight && now >= flow->last_eliciting + wisp__flow_pto(flow)) {
-        wisp__flow_probe(flow, wisp__fate_told, &fate);
+    } else if (now >= wisp__flow_probe_time(flow)) {
+        wisp__flow_probe(&w->base, flow, now, wisp__fate_told, &fate);
         s->ping = true;
     }
     if (now >= peer->spoke + w->base.timeout / 4) s->ping = true;
@@ -7027,7 +7093,6 @@ wisp_result wisp_update(wisp *w, double now) {
     if (!w || !(now - now >= 0)) return WISP_E_ARGUMENT;
     if (w->updating) return WISP_E_BUSY;
     w->updating = true;
-    w->peers.post.broken = false;
     wisp__advance(w, now);
     received = wisp__receive(w);
     wisp__run_timers(w);
@@ -7052,6 +7117,8 @@ wisp_peer wisp_join(wisp *w, const wisp_addr *to, const void *ticket, int ticket
     wisp_peer none = { 0 };
     wisp__session *s;
     if (!w) return none;
+    w->why = WISP_E_CLOSED;
+    if (w->destroyed) return none;
     w->why = WISP_E_ARGUMENT;
     if (!to || ticket_size < 0 || (ticket_size && !ticket)) return none;
     w->why = WISP_E_TOO_BIG;
@@ -7371,13 +7438,21 @@ double wisp_arg_number(wisp_event *event, int i) {
     uint64_t magnitude;
     if (value && value->kind == WISP_NUMBER) return value->as.number;
     if (value && value->kind == WISP_FLOAT) return (double)value->as.float32;
-    if (wisp__arg_integral(event, i, &negative, &magnitude))
+    if (wisp__arg_integral(event, i, &negative, &magnitude) &&
+        (magnitude >> 53 == 0 || (uint64_t)(double)(magnitude >> 1) == magnitude >> 1) &&
+        !(magnitude >> 53 && magnitude & 1))
         return negative ? -(double)magnitude : (double)magnitude;
     wisp__arg_wrong(event, i, wisp_arg_value(event, i));
     return 0;
 }
 
-float wisp_arg_float(wisp_event *event, int i) { return (float)wisp_arg_number(event, i); }
+float wisp_arg_float(wisp_event *event, int i) {
+    double number = wisp_arg_number(event, i), size = number < 0 ? -number : number;
+    bool finite = size - size >= 0;
+    if (!finite || size <= 3.4028234663852886e38) return (float)number;
+    wisp__arg_wrong(event, i, wisp_arg_value(event, i));
+    return 0;
+}
 
 const char *wisp_arg_string_n(wisp_event *event, int i, int *size) {
     const wisp_value *value = wisp__arg(event, i, WISP_STRING);

@@ -112,6 +112,8 @@ TEST(large_numbers_are_compared_exactly) {
     CHECK(equal(wisp_uint(UINT64_C(1) << 63), wisp_number(two_63)));
     CHECK(equal(wisp_float((float)two_63), wisp_uint(UINT64_C(1) << 63)));
     CHECK(!equal(wisp_uint(UINT64_C(1) << 63), wisp_int(INT64_MIN)));
+    CHECK(differ(wisp_uint(UINT64_C(1) << 63), wisp_int(0)));
+    CHECK(differ(wisp_uint((UINT64_C(1) << 63) + 5), wisp_int(5)));
     CHECK(!equal(wisp_int(INT64_MAX), wisp_number(two_63)));
     CHECK(!equal(wisp_uint(UINT64_MAX), wisp_number(two_64)));
     CHECK(!equal(wisp_uint(UINT64_MAX), wisp_int(-1)));
@@ -218,10 +220,11 @@ static wisp_pair pair(const char *key, wisp_value value) {
 TEST(maps_compare_whatever_the_order) {
     enum { PAIRS = 12 };
     wisp_pair a[PAIRS], b[PAIRS];
-    char keys[PAIRS][8];
+    char keys[PAIRS][2];
     uint64_t seed = 4;
     for (int i = 0; i < PAIRS; i++) {
-        snprintf(keys[i], sizeof keys[i], "k%d", i);
+        keys[i][0] = (char)('a' + i);
+        keys[i][1] = 0;
         a[i] = b[i] = pair(keys[i], wisp_int(i));
     }
     for (int round = 0; round < 50; round++) {

@@ -230,7 +230,8 @@ static void put_response(world *f, wisp__writer *to, const caller *c) {
     int ticket = take_below(&f->in, 4);
     wisp__put(to, c->bucket, 8);
     wisp__put(to, c->cookie, 64);
-    wisp__put(to, f->w->base.reliable, 8);
+    wisp__put(to, f->w->base.reliable, 1);
+    wisp__put(to, take(&f->in) & 15, 7);                        /* log2 of their window_items */
     wisp__put(to, take(&f->in) & 1 ? 64u : 1u << 16, 32);       /* their window */
     wisp__put(to, 0, 32);
     wisp__put(to, 4, 8);
@@ -308,7 +309,7 @@ static void put_section(world *f, wisp__writer *to, const wisp__session *s) {
     wisp__put(to, (uint64_t)delivery, 2);
     wisp__put(to, (uint64_t)channel, 4);
     if (ahead > 200) next += (uint32_t)(ahead - 202) * (ahead > 250 ? 999u : 1u);
-    if (delivery == WISP_RELIABLE) wisp__put(to, next & 0xffff, 16);
+    if (delivery == WISP_RELIABLE) wisp__put(to, next & WISP__LOW_24, 24);
 }
 
 static void put_announcement(world *f, wisp__writer *to) {
@@ -344,7 +345,7 @@ static void put_invoke(world *f, wisp__writer *to, const wisp__session *s) {
     uint32_t call = s->request_floor + (uint32_t)(ahead % 20);
     wisp__put_control(to, WISP__R_INVOKE);
     put_id(f, to);
-    wisp__put(to, (ahead > 240 ? call - 9 : call) & 0xffff, 16);
+    wisp__put(to, (ahead > 240 ? call - 9 : call) & WISP__LOW_24, 24);
     wisp__put_small(to, take(&f->in) % 3u ? (uint64_t)(ahead % 20) : take(&f->in));
     wisp__put(to, bound, 1);
     put_values(f, to, !bound);
@@ -354,7 +355,7 @@ static void put_reply(world *f, wisp__writer *to, const wisp__session *s) {
     bool good = (take(&f->in) & 1) != 0;
     uint32_t call = s->calls_first ? s->calls_first->id : 0;
     wisp__put_control(to, WISP__R_REPLY);
-    wisp__put(to, (call + (uint32_t)take_below(&f->in, 3)) & 0xffff, 16);
+    wisp__put(to, (call + (uint32_t)take_below(&f->in, 3)) & WISP__LOW_24, 24);
     wisp__put(to, good, 1);
     if (!good) wisp__put(to, 0xff00u | take(&f->in), 16);
     put_values(f, to, false);
