@@ -67,7 +67,7 @@ LOGS_TEST := $(LOGS_ASAN) $(TESTS:%=build/tests/m32/%.log) \
     $(foreach kind, g++ clang++ m32++, build/compile/$(kind)/cpp11.log) \
     build/compile/mixed/c_in_cpp.log build/compile/mixed/cpp_in_c.log \
     $(EXAMPLES:%=build/examples/asan/%.log) build/examples/asan/arena.log \
-    $(FUZZERS:%=build/fuzz/asan/%.log)
+    $(FUZZERS:%=build/fuzz/clang/%.log)
 
 test: $(LOGS_TEST)
 	@tools/summary $^
@@ -94,8 +94,9 @@ build/examples/%.log: examples/$$(*F).c $(HEADERS) | build/missing
 
 ARGS_02_chat := --demo
 
-build/fuzz/asan/%.log: tests/fuzz/%.c tests/fuzz/driver.c $(HEADERS) | build/missing
-	@tools/step $@ "$(CC_asan) -std=c99 $< tests/fuzz/driver.c $(OUTPUT)" "$(RUN)"
+# With clang's sanitizers, which look for other things than gcc's.
+build/fuzz/clang/%.log: tests/fuzz/%.c tests/fuzz/driver.c $(HEADERS) | build/missing
+	@tools/step $@ "$(CC_clang) $(SANITIZE) -std=c99 $< tests/fuzz/driver.c $(OUTPUT)" "$(RUN)"
 
 # The header in each language and on each machine; every program talks to itself over a loopback.
 build/compile/%.log: tests/compile/$$(*F).c $(HEADERS) | build/missing

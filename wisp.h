@@ -204,7 +204,7 @@ typedef struct wisp_limits {
                                1024; 1024 */
     int calls;              /* invokes waiting for an answer; 4096 */
     int calls_remembered;   /* answers kept per peer; power of two up to
-                               16384; 1024 */
+                               16384; 4096 */
     int packet_messages;    /* messages taken from one packet; 4096, and never
                                less than 2048, which a sender may put in */
     int update_packets;     /* packets taken per wisp_update; 65536 */
@@ -1070,11 +1070,11 @@ static void wisp__free(wisp__base *base, void *pointer, size_t size) {
     base->memory.free(base->memory.user, pointer, size);
 }
 
-/* Makes room for `need` items in an array that doubles up to `limit`; new items are zero. On
-   failure the array is as it was. */
+/* Makes room for `need` items in an array, which doubles when it is not new, up to `limit`; new
+   items are zero. On failure the array is as it was. */
 static wisp_result wisp__grow(wisp__base *base, void **items, int *room, int need, int limit,
                               size_t item_bytes) {
-    int grown = *room ? *room : 4;
+    int grown = *room ? *room * 2 : (need + 3) / 4 * 4;
     void *larger;
     if (need <= *room) return WISP_OK;
     if (need > limit) return WISP_E_LIMIT;
@@ -1205,7 +1205,7 @@ static void wisp__limits_defaults(wisp_limits *limits, int max_peers) {
     l->window_packets = wisp__default_int(l->window_packets, 1024);
     l->window_packets = wisp__power_of_two(wisp__min_int(l->window_packets, 1024));
     l->calls = wisp__min_int(wisp__default_int(l->calls, 4096), 1 << 20);
-    l->calls_remembered = wisp__default_int(l->calls_remembered, 1024);
+    l->calls_remembered = wisp__default_int(l->calls_remembered, 4096);
     l->calls_remembered = wisp__power_of_two(wisp__min_int(l->calls_remembered, 16384));
     l->packet_messages = wisp__max_int(wisp__default_int(l->packet_messages, 4096), 2048);
     l->update_packets = wisp__default_int(l->update_packets, 65536);
@@ -2034,8 +2034,8 @@ const char *wisp_string_of(const wisp_value *value, int *size_bytes) {
  *   (how many values, their kinds, keys, lengths of blobs) and its data. In a
  *   packet a message whose shape equals the one before costs one bit instead.
  * Invariants: packing then unpacking gives an equal value of the same kind;
- *   each element of an array takes at least one bit of data, so that memory
- *   stays in proportion to bytes received.
+ *   what is in an array or map takes at least one bit of data (a nil takes a
+ *   zero), so that memory stays in proportion to bytes received.
  * Not here: ids, lengths and order of messages (batch, host).
  *
  *   values    shape: small(count), then each value
@@ -2215,8 +2215,11 @@ static wisp_result wisp__pack_measure(const wisp_limits *limits, const wisp_valu
             if (v->count > limits->map_pairs) return WISP_E_LIMIT;
             for (int k = 0; k < v->count && result == WISP_OK; k++) {
                 const wisp_pair *pair = &v->as.map[k];
+                size_t length = pair->key ? strlen(pair->key) : 0;
                 if (!pair->key) return WISP_E_ARGUMENT;
-                m->shape_bits += 40 + (int64_t)strlen(pair->key) * 8;
+                if (length > (size_t)(limits->message_bytes - m->blob_bytes)) return WISP_E_TOO_BIG;
+                m->blob_bytes += (int)length;
+                m->shape_bits += 40 + (int64_t)length * 8;
                 result = wisp__pack_measure(limits, &pair->value, 1, depth + 1, m);
             }
         }
@@ -2248,12 +2251,14 @@ static void wisp__pack_map(wisp__packer *p, const wisp_value *value, wisp__parts
     }
     for (int i = 0; i < value->count; i++) {
         const wisp_pair *pair = &value->as.map[i];
+        int64_t before = p->data.at;
         if (parts == WISP__SHAPE_AND_DATA) {
             int length = (int)strlen(pair->key);
             wisp__put_length(&p->shape, (uint64_t)length);
             for (int k = 0; k < length; k++) wisp__put(&p->shape, (uint8_t)pair->key[k], 8);
         }
         p->value(p, &pair->value, parts);
+        if (p->data.at == before) wisp__put(&p->data, 0, 1);
     }
 }
 
@@ -2394,13 +2399,17 @@ static void wisp__unpack_map(wisp__unpacker *u, wisp_value *out, const wisp_valu
     int count = wisp__get_small(u->shape);
     wisp_pair *pairs;
     if (count > u->base->limits.map_pairs) wisp__unpack_fail(u, WISP_E_LIMIT);
-    if (!wisp__unpack_may(u, count, depth, u->shape, 12)) return;
+    if (count > (u->shape->end - u->shape->at) / 12) wisp__unpack_fail(u, WISP_E_BAD_PACKET);
+    if (!wisp__unpack_may(u, count, depth, u->data, 1)) return;
     pairs = (wisp_pair *)wisp__unpack_take(u, (size_t)count * sizeof *pairs);
     if (!pairs) return;
     for (int i = 0; i < count && !u->shape->failed && !u->data->failed; i++) {
+        int64_t before;
         if (like) wisp__skip(u->shape, (int64_t)wisp__get_length(u->shape) * 8);
         pairs[i].key = like ? like->as.map[i].key : wisp__unpack_key(u);
+        before = u->data->at;
         u->value(u, &pairs[i].value, like ? &like->as.map[i].value : NULL, depth);
+        if (u->data->at == before) wisp__get(u->data, 1);
     }
     *out = wisp_map(pairs, count);
 }
@@ -2723,6 +2732,7 @@ typedef struct wisp__flow {
     double      rtt, variation, rtt_min, rtt_latest;
     double      last_eliciting, recovery_start, loss_time, pace_time, pace_tokens;
     double      first_sample;         /* time of the first round trip sample */
+    double      longest_wait;         /* seconds between two probes, so that a session has several */
     int         in_flight, window, threshold;            /* bytes */
     int         grown;                /* bytes acked towards the next step of avoidance */
     int         probes, free_packets;  /* timeouts in a row; packets that no window holds back */
@@ -2754,6 +2764,7 @@ static void wisp__flow_init(wisp__base *base, wisp__flow *flow, double now) {
     flow->variation = 0.1665;
     flow->loss_time = flow->ack_due = WISP__NEVER;
     flow->recovery_start = -1;
+    flow->longest_wait = base->timeout / 8;
     flow->pace_time = now;
     flow->pace_tokens = flow->window;
 }
@@ -3005,8 +3016,10 @@ static double wisp__flow_period(const wisp__flow *flow) {
 /* The first packets of a session, which hold its place at the other end, are repeated soon, until
    something comes back. */
 static double wisp__flow_pto(const wisp__flow *flow) {
-    double period = flow->top ? wisp__flow_period(flow) : 0.2;
-    return period * (double)(1 << wisp__min_int(flow->probes, 6));
+    double period = wisp__flow_period(flow), wait;
+    if (!flow->top) return 0.2;
+    wait = period * (double)(1 << wisp__min_int(flow->probes, 6));
+    return wisp__max(period, wisp__min(wait, flow->longest_wait));
 }
 
 /* How long an unbroken run of lost packets is in seconds (RFC 9002 7.6.2). */
@@ -3914,6 +3927,7 @@ typedef struct wisp__session {
     int            kept_bytes;         /* of answers kept */
     struct wisp__pending *deferred;    /* calls of theirs that are answered later */
     int            held_bytes;         /* received out of order */
+    int            notices_left;       /* "joined" and "left", while not told (session) */
     uint64_t       mark;               /* of the last list that named it (host) */
 } wisp__session;
 
@@ -4887,26 +4901,35 @@ typedef struct wisp__events {
     wisp__pool      pool;          /* connections */
     wisp__notice   *notices;
     int             notice_room, notice_count;
+    int             reserved;      /* room kept for "joined" and "left" of the sessions there are */
     int             running;       /* handlers, inside each other */
     bool            dead;          /* some connection is marked */
 } wisp__events;
 
 enum { WISP__ON_JOINED, WISP__ON_LEFT, WISP__ON_ERROR };
 
+/* Room for `count` more, beside what is reserved. */
+static wisp_result wisp__notices_reserve(wisp__events *events, int count) {
+    return wisp__grow(events->base, (void **)&events->notices, &events->notice_room,
+                      events->notice_count + events->reserved + count, 1 << 24,
+                      sizeof *events->notices);
+}
+
+/* "Joined" and "left" have their room reserved; an error may find none. */
 WISP__PRINTF(6, 7)
 static void wisp__notice_add(wisp__events *events, int name, wisp_peer peer, wisp_remote remote,
                              wisp_result result, const char *format, ...) {
     wisp__base *base = events->base;
     wisp__notice *notice;
     va_list list;
-    int most = base->limits.notices;
-    if (name == WISP__ON_ERROR) base->stats.errors++;
-    if (name != WISP__ON_ERROR) most = 1 << 24;     /* bounded by the peers there are */
-    if (wisp__grow(base, (void **)&events->notices, &events->notice_room, events->notice_count + 1,
-                   most, sizeof *events->notices)) {
-        base->stats.notices_dropped++;
-        return;
+    if (name == WISP__ON_ERROR) {
+        base->stats.errors++;
+        if (events->notice_count >= base->limits.notices || wisp__notices_reserve(events, 1)) {
+            base->stats.notices_dropped++;
+            return;
+        }
     }
+    WISP_ASSERT(events->notice_count < events->notice_room);
     notice = &events->notices[events->notice_count++];
     notice->name = name;
     notice->peer = peer;
@@ -5662,6 +5685,14 @@ static void wisp__error(wisp *w, wisp__session *s, wisp__remote *remote, wisp_re
                      code, "%s%s%s", remote ? remote->name : "", remote ? ": " : "", text);
 }
 
+/* Tells of a session's beginning or end; its room was reserved when the session was added. */
+static void wisp__tell(wisp *w, wisp__session *s, int name, wisp_result result, const char *text) {
+    s->notices_left--;
+    w->events.reserved--;
+    wisp__notice_add(&w->events, name, wisp__peer_handle(s), wisp__remote_handle(NULL), result, "%s",
+                     text);
+}
+
 /* --- sessions begin and end --- */
 
 /* Ends a session. `tell`: say goodbye over there, for a while. */
@@ -5681,8 +5712,7 @@ static void wisp__end(wisp *w, wisp__session *s, wisp_result result, const char 
     if (peer->asked && !joined) w->join_failure = result;
     if (result == WISP_E_TIMEOUT) w->base.stats.timeouts++;
     if (peer->told || asked || (peer->asked && !joined))
-        wisp__notice_add(&w->events, WISP__ON_LEFT, wisp__peer_handle(s), wisp__remote_handle(NULL),
-                         result, "%s", text);
+        wisp__tell(w, s, WISP__ON_LEFT, result, text);
     if (joined && tell) wisp__flush(&w->sender, s, -1);
     wisp__calls_leave(&w->calls, s);
     wisp__session_free(&w->sender, s);
@@ -5691,6 +5721,12 @@ static void wisp__end(wisp *w, wisp__session *s, wisp_result result, const char 
     if (peer->state == WISP__LEAVING) wisp__send_leave(&w->sender, s);
     wisp__timers_set(&w->peers.timers, &peer->timer,
                      peer->state == WISP__LEAVING ? w->base.time + 0.1 : 0);
+}
+
+static void wisp__remove_session(wisp *w, wisp__session *s) {
+    w->events.reserved -= s->notices_left;
+    wisp__peers_unlink(&w->peers, &s->peer);
+    wisp__pool_remove(&w->peers.pool, s);
 }
 
 /* Five goodbyes in a second and a half, then the slot is free. */
@@ -5709,8 +5745,7 @@ static void wisp__linger(wisp *w, wisp__session *s) {
         return;
     }
     wisp__flow_free(&w->base, &peer->flow);
-    wisp__peers_unlink(&w->peers, peer);
-    wisp__pool_remove(&w->peers.pool, s);
+    wisp__remove_session(w, s);
 }
 
 static void wisp__joined(wisp *w, wisp__session *s) {
@@ -5721,23 +5756,42 @@ static void wisp__joined(wisp *w, wisp__session *s) {
     s->peer.heard = s->peer.spoke = w->base.time;
     s->untold = WISP__RESERVED;
     s->ping = true;
+    wisp__route_of(&w->base, s, w->registry.count - 1);     /* all at once, not by doubling */
     wisp__peers_list(&w->peers, &s->peer);
     wisp__peers_mark(&w->peers, &s->peer);
     wisp__peer_timer(&w->peers, &s->peer);
     w->base.stats.joins++;
-    wisp__notice_add(&w->events, WISP__ON_JOINED, wisp__peer_handle(s), wisp__remote_handle(NULL),
-                     WISP_OK, "%s", "");
+    wisp__tell(w, s, WISP__ON_JOINED, WISP_OK, "");
+}
+
+/* Frees a slot whose session has said goodbye at least once; false: there is none. */
+static bool wisp__end_lingering(wisp *w) {
+    for (int i = 0; i < w->peers.pool.made; i++) {
+        wisp__session *s = wisp__session_at(w, i);
+        if (!s || s->peer.state < WISP__LEAVING || s->peer.dirty) continue;
+        s->peer.state = WISP__GONE;
+        wisp__linger(w, s);
+        return true;
+    }
+    return false;
 }
 
 static wisp__session *wisp__add_session(wisp *w, const wisp_addr *addr, wisp_result *why) {
-    wisp__session *s = (wisp__session *)wisp__peers_add(&w->peers, addr, why);
+    wisp__session *s;
+    *why = wisp__notices_reserve(&w->events, 2);
+    if (*why) return NULL;
+    s = (wisp__session *)wisp__peers_add(&w->peers, addr, why);
+    if (!s && *why == WISP_E_LIMIT && wisp__end_lingering(w))
+        s = (wisp__session *)wisp__peers_add(&w->peers, addr, why);
     if (!s) return NULL;
+    s->notices_left = 2;
+    w->events.reserved += 2;
     s->peer.timer.kind = WISP__TIMER_PEER;
     s->next_call = s->call_floor = s->request_floor = WISP_FIRST_NUMBER;
     return s;
 }
 
-/* The first tagged packet of a session that others asked for: now it is one. */
+/* A session is proven: one that stood at this address before is over. */
 static void wisp__confirm(wisp *w, wisp__session *s) {
     wisp__peer *other = NULL, *next = wisp__peers_find(&w->peers, &s->peer.addr, NULL);
     while ((other = next) != NULL) {
@@ -5825,7 +5879,7 @@ static void wisp__on_response(wisp *w, const wisp_addr *addr, uint64_t nonce, wi
     wisp__response r;
     wisp__peer *same, *ours, *waiting;
     wisp__session *s;
-    wisp_result verdict;
+    wisp_result verdict, why;
     if (!wisp__read_response(from, &r)) {
         w->base.stats.handshakes_bad++;
         return;
@@ -5851,7 +5905,7 @@ static void wisp__on_response(wisp *w, const wisp_addr *addr, uint64_t nonce, wi
         return;
     }
     s = (wisp__session *)(void *)ours;
-    if (!s) s = wisp__add_session(w, addr, &verdict);
+    if (!s) s = wisp__add_session(w, addr, &why);
     if (!s) {
         wisp__deny(&w->peers, addr, nonce, WISP_E_SERVER_FULL);
         return;
@@ -5885,7 +5939,7 @@ static void wisp__on_answer(wisp *w, wisp__peer *peer, int type, wisp__reader *f
         if (from->failed) return;
         peer->server_nonce = nonce;
         wisp__peer_session(peer);
-        wisp__joined(w, s);
+        wisp__confirm(w, s);
     } else if (type == WISP__DENY) {
         wisp_result code = (int16_t)(uint16_t)wisp__get(from, 16);
         if (from->failed || code >= 0) return;
@@ -6106,6 +6160,14 @@ static void wisp__run_answer(wisp *w, wisp__session *s, wisp__request *request,
     wisp__answer_code(w, s, request, id, in->remote, event.result);
 }
 
+static void wisp__count_received(wisp *w, wisp__session *s, wisp__remote *remote,
+                                 const wisp__incoming *in) {
+    remote->stats.messages_received++;
+    remote->stats.bits_received += (uint64_t)(in->shape_end - in->shape_at + in->end - in->data_at);
+    s->peer.stats.messages_received++;
+    w->base.stats.messages_received++;
+}
+
 static void wisp__on_invoked(wisp *w, wisp__session *s, const wisp__incoming *in) {
     wisp_result why;
     wisp__remote *remote = in->remote ? in->remote : w->registry.remotes[WISP__ON_ERROR];
@@ -6118,6 +6180,7 @@ static void wisp__on_invoked(wisp *w, wisp__session *s, const wisp__incoming *in
         return;
     }
     remote->stats.invokes_received++;
+    wisp__count_received(w, s, remote, in);
     if (request->state) {
         remote->stats.invokes_repeated++;
         if (request->reply) wisp__give(w, s, request->reply);
@@ -6156,6 +6219,7 @@ static void wisp__on_replied(wisp *w, wisp__session *s, const wisp__incoming *in
     if (!call) return;
     answer.remote = w->registry.remotes[call->remote];
     answer.remote->stats.replies_received++;
+    wisp__count_received(w, s, answer.remote, in);
     wisp__message_event(w, s, &answer, &event);
     event.result = in->result;
     if (in->result) {
@@ -6177,9 +6241,7 @@ static void wisp__on_event(wisp *w, wisp__session *s, const wisp__incoming *in, 
         wisp__error(w, s, remote, WISP_E_MEMORY, "no memory to receive it");
         return;
     }
-    remote->stats.messages_received++;
-    s->peer.stats.messages_received++;
-    w->base.stats.messages_received++;
+    wisp__count_received(w, s, remote, in);
     if (delivery == WISP_SEQUENCED) {
         if (number < route->newest) {
             remote->stats.stale++;
@@ -6430,6 +6492,7 @@ static void wisp__arrive_held(wisp__reading *r, wisp__lane_in *lane, const wisp_
     in.call = held->call;
     in.floor = held->floor;
     in.result = held->result;
+    in.shape_end = held->shape_bits;
     in.data_at = (int64_t)data_at * 8;
     in.end = in.data_at + held->data_bits;
     kept.from = wisp__reader_on(held->bytes, data_at + (int)((held->data_bits + 7) / 8));
@@ -6781,7 +6844,10 @@ static void wisp__on_silence(wisp *w, wisp__session *s) {
         wisp__flow_probe(&w->base, flow, now, wisp__fate_told, &fate);
         s->ping = true;
     }
-    if (now >= peer->spoke + w->base.timeout / 4) s->ping = true;
+    if (now >= peer->spoke + w->base.timeout / 4) {
+        s->ping = true;
+        flow->free_packets = wisp__max_int(flow->free_packets, 1);
+    }
     wisp__peers_mark(&w->peers, peer);          /* the flush sets the timer anew */
 }
 
@@ -6809,7 +6875,8 @@ static void wisp__on_call_timer(wisp *w, wisp__pending *call) {
         wisp__call_end(&w->calls, call, WISP_E_TIMEOUT);
         return;
     }
-    wisp__give(w, call->session, call->message);
+    if (call->message->references == 1)          /* else it still waits in the queue */
+        wisp__give(w, call->session, call->message);
     wisp__timers_set(w->calls.timers, &call->timer,
                      wisp__min(call->deadline, w->base.time + call->interval));
 }
@@ -7130,8 +7197,7 @@ wisp_peer wisp_join(wisp *w, const wisp_addr *to, const void *ticket, int ticket
     if (ticket_size) s->peer.ticket = wisp__alloc(&w->base, (size_t)ticket_size);
     if (ticket_size && !s->peer.ticket) {
         w->why = WISP_E_MEMORY;
-        wisp__peers_unlink(&w->peers, &s->peer);
-        wisp__pool_remove(&w->peers.pool, s);
+        wisp__remove_session(w, s);
         return none;
     }
     if (ticket_size) memcpy(s->peer.ticket, ticket, (size_t)ticket_size);
@@ -7726,8 +7792,9 @@ wisp_result wisp_await_ready(wisp *w, wisp_clock clock, void *clock_user, double
     if (!w || !clock) return WISP_E_ARGUMENT;
     if (w->updating) return WISP_E_BUSY;
     result = wisp__await(w, clock, clock_user, timeout, wisp__joins_done, w);
-    if (result || w->peers.joined) return result;
-    return w->join_failure ? w->join_failure : WISP_E_CLOSED;
+    if (result || wisp__session_of(w, wisp_server())) return result;
+    if (w->join_failure) return w->join_failure;
+    return w->peers.joined ? WISP_OK : WISP_E_CLOSED;
 }
 
 typedef struct wisp__awaiting {

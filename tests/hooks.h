@@ -34,9 +34,11 @@ static inline ledger ledger_none(void) {
 
 static inline void *ledger_alloc(void *user, size_t size) {
     ledger *l = (ledger *)user;
+    bool after = l->fail_on && l->asked >= l->fail_at;
+    bool fails = l->fail_at && (after || l->asked + 1 == l->fail_at);
     void *pointer;
     l->asked++;
-    if (l->fail_at && (l->asked == l->fail_at || (l->fail_on && l->asked > l->fail_at))) return NULL;
+    if (fails) return NULL;
     pointer = malloc(size);
     if (!pointer) return NULL;
     memset(pointer, 0xa5, size);

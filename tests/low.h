@@ -103,12 +103,13 @@ static inline double low_number(low_values *v) {
         -140737488355328.0, 140737488355329.0, 3.0e38, -3.0e38, 1e300, -1e-300, 5e-324,
         9007199254740993.0, 18446744073709551616.0, -9223372036854775808.0, 1e-45
     };
-    switch (test_random_below(&v->seed, 20)) {
-    case 0: return low_nan();
-    case 1: case 2: case 3: return edges[test_random_below(&v->seed, (int)(sizeof edges / sizeof *edges))];
-    case 4: case 5: case 6: case 7: return test_random_below(&v->seed, 2000) - 1000.0;
-    case 8: case 9: case 10: case 11: return (double)(int64_t)test_random(&v->seed);
-    case 12: case 13: case 14: case 15: return (double)(float)(test_random_unit(&v->seed) * 100.0);
+    const int count = (int)(sizeof edges / sizeof *edges);
+    if (test_random_below(&v->seed, 20) == 0) return low_nan();
+    switch (test_random_below(&v->seed, 5)) {
+    case 0: return edges[test_random_below(&v->seed, count)];
+    case 1: return test_random_below(&v->seed, 2000) - 1000.0;
+    case 2: return (double)(int64_t)test_random(&v->seed);
+    case 3: return (double)(float)(test_random_unit(&v->seed) * 100.0);
     default: return test_random_unit(&v->seed) * 1e6 - 5e5;
     }
 }

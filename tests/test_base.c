@@ -101,7 +101,8 @@ TEST(arrays_double_and_keep_what_they_hold) {
     low_start(&base, &memory);
     for (int need = 1; need <= 64; need++) {
         int before = room;
-        if (!CHECK_EQ_INT(wisp__grow(&base, &items, &room, need, 1000, sizeof(int)), WISP_OK)) return;
+        CHECK_EQ_INT(wisp__grow(&base, &items, &room, need, 1000, sizeof(int)), WISP_OK);
+        if (!items) return;
         for (int i = before; i < room; i++) CHECK_EQ_INT(((int *)items)[i], 0);
         ((int *)items)[need - 1] = need;
         for (int i = 0; i < need; i++) CHECK_EQ_INT(((int *)items)[i], i + 1);
@@ -256,7 +257,8 @@ TEST(the_hash_of_bytes_is_stable) {
     CHECK(wisp__hash_bytes("hp", 2) == UINT64_C(0xa1730e1c270a3d1f));
     CHECK(wisp__hash_bytes("12345678", 8) == UINT64_C(0x08f93f2b90e50e31));
     CHECK(wisp__hash_bytes("player_action_of_the_second_kind", 32) == UINT64_C(0x23508dd83cdf453d));
-    CHECK(wisp__hash_bytes("a name that is no multiple of eight", 35) == UINT64_C(0x858ed2509b9d35a8));
+    CHECK(wisp__hash_bytes("a name that is no multiple of eight", 35) ==
+          UINT64_C(0x858ed2509b9d35a8));
 }
 
 TEST(the_hash_sees_every_bit_and_the_length) {
@@ -367,6 +369,17 @@ TEST(widening_agrees_with_the_example_of_rfc_9000) {
     CHECK(wisp__widen(UINT64_C(0xa82f30eb), 0x9b32, 16) == UINT64_C(0xa82f9b32));
 }
 
+TEST(steps_of_24_bits_are_signed_across_every_wrap) {
+    static const uint32_t places[] = { 0, 1, 0x7fffff, 0x800000, 0xffffff, 0x1000000, 0x7fffffff,
+                                       0x80000000, 0xff7fffff, 0xff800000, 0xffffffff };
+    static const int steps[] = { 0, 1, -1, 1000, -1000, 0x7ffffe, 0x7fffff, -0x7fffff, -0x800000 };
+    for (int i = 0; i < (int)(sizeof places / sizeof *places); i++)
+        for (int k = 0; k < (int)(sizeof steps / sizeof *steps); k++) {
+            uint32_t to = places[i] + (uint32_t)steps[k];
+            CHECK_EQ_INT(wisp__ahead_24(to & WISP__LOW_24, places[i]), steps[k]);
+        }
+}
+
 /* --- small helpers --- */
 
 TEST(least_and_greatest) {
@@ -407,7 +420,7 @@ TEST(limits_have_the_documented_defaults) {
     CHECK_EQ_INT(l.window_bytes, 512 << 10);
     CHECK_EQ_INT(l.window_packets, 1024);
     CHECK_EQ_INT(l.calls, 4096);
-    CHECK_EQ_INT(l.calls_remembered, 1024);
+    CHECK_EQ_INT(l.calls_remembered, 4096);
     CHECK_EQ_INT(l.packet_messages, 4096);
     CHECK_EQ_INT(l.update_packets, 65536);
     CHECK_EQ_INT(l.notices, 1024);
@@ -487,6 +500,7 @@ static const test_case tests[] = {
     CASE(widening_finds_the_nearest_near_every_wrap),
     CASE(widening_16_and_32_bits_gives_back_what_was_cut),
     CASE(widening_agrees_with_the_example_of_rfc_9000),
+    CASE(steps_of_24_bits_are_signed_across_every_wrap),
     CASE(least_and_greatest),
     CASE(powers_of_two),
     CASE(limits_have_the_documented_defaults),

@@ -5,6 +5,8 @@
 #include "test.h"
 #include "world.h"
 
+#include <math.h>
+
 /* A server with three clients, all of which listen to "r". */
 typedef struct party {
     world     w;
@@ -327,6 +329,7 @@ TEST(lists_that_make_no_sense_are_argument_errors) {
 TEST(values_that_make_no_sense_are_refused_and_nothing_is_sent) {
     world_two t;
     wisp_value bad = wisp_int(1), nest[20];
+    int no_kind = WISP_MAP + 1;
     two_listening(&t, "r");
     CHECK_EQ_INT(wisp_fire_values(t.client, "r", wisp_to_all(), NULL, 1), WISP_E_ARGUMENT);
     CHECK_EQ_INT(wisp_fire_values(t.client, "r", wisp_to_all(), &bad, -1), WISP_E_ARGUMENT);
@@ -334,7 +337,7 @@ TEST(values_that_make_no_sense_are_refused_and_nothing_is_sent) {
     bad.count = -1;
     CHECK_EQ_INT(wisp_fire_values(t.client, "r", wisp_to_all(), &bad, 1), WISP_E_ARGUMENT);
     bad = wisp_nil();
-    bad.kind = (wisp_kind)(WISP_MAP + 1);
+    memcpy(&bad.kind, &no_kind, sizeof bad.kind);
     CHECK_EQ_INT(wisp_fire_values(t.client, "r", wisp_to_all(), &bad, 1), WISP_E_TYPE);
     nest[0] = wisp_int(1);
     for (int i = 1; i < 20; i++) nest[i] = wisp_array(&nest[i - 1], 1);
@@ -916,7 +919,7 @@ TEST(numbers_that_do_not_fit_give_zero_and_a_report) {
     v[1] = wisp_uint((uint64_t)INT64_MAX + 1);
     v[2] = wisp_number(1e300);
     v[3] = wisp_int(-1);
-    v[4] = wisp_number(1e308 * 10 - 1e308 * 10);
+    v[4] = wisp_number((double)NAN);
     v[5] = wisp_int((INT64_C(1) << 53) + 1);
     CHECK_EQ_INT(wisp_arg_int(ask(&a, &v[0]), 0), 0);
     CHECK_EQ_INT(wisp_arg_int(ask(&a, &v[1]), 0), 0);

@@ -24,7 +24,9 @@ typedef struct party {
 static void party_told(void *owner, const wisp__ref *ref, bool arrived) {
     party *p = (party *)owner;
     uint8_t *fate = &p->fate[ref->number % FATES];
-    *fate = *fate == UNKNOWN ? (uint8_t)(arrived ? ARRIVED : LOST) : (uint8_t)TWICE;
+    bool probed = *fate == LOST && arrived;     /* sent anew by a probe, and then it came */
+    if (*fate != UNKNOWN && !probed) *fate = TWICE;
+    else *fate = arrived ? ARRIVED : LOST;
     if (arrived) p->arrived++;
     else p->lost++;
 }
@@ -63,6 +65,10 @@ static uint64_t party_send(party *p, double now) { return party_send_bytes(p, no
 
 static void party_send_many(party *p, double now, int count) {
     for (int i = 0; i < count; i++) party_send(p, now);
+}
+
+static void party_probe(party *p, double now) {
+    wisp__flow_probe(&p->base, &p->flow, now, party_told, p);
 }
 
 static int party_fate(const party *p, uint64_t number) { return p->fate[number % FATES]; }
@@ -355,7 +361,10 @@ TEST(acks_may_come_twice_and_in_any_order) {
     }
     a.flow.rtt = a.flow.rtt_latest = 100;                /* no loss by time */
     acks_give(&a, &kept[19], 0.1);
-    for (int i = 0; i < 60; i++) CHECK(!acks_give(&a, &kept[test_random_below(&seed, 20)], 0.1).bad);
+    for (int i = 0; i < 60; i++) {
+        const acks *again = &kept[test_random_below(&seed, 20)];
+        CHECK(!acks_give(&a, again, 0.1).bad);
+    }
     for (int i = 0; i < 40; i++) CHECK(party_fate(&a, 0xffffffe0u + (uint64_t)i) != TWICE);
     CHECK_EQ_INT(a.arrived + a.lost + (int)(a.flow.in_flight / PACKET), 40);
     party_end(&a);
@@ -445,6 +454,17 @@ TEST(acks_of_numbers_never_sent_are_bad_and_end_nothing) {
         CHECK_EQ_INT(p.arrived, 5);
         party_end(&p);
     }
+}
+
+/* A session that has sent nothing but acks tracks no packet at all. */
+TEST(acks_before_anything_was_tracked_end_nothing) {
+    party p;
+    party_start(&p, 1);
+    p.flow.next = 6;
+    CHECK(!acks_one(&p, 5, 5, 0.1).bad);
+    CHECK_EQ_INT(p.arrived + p.lost, 0);
+    CHECK_EQ_INT(p.flow.oldest, 6);
+    party_end(&p);
 }
 
 TEST(ranges_below_the_first_number_are_bad) {
@@ -705,8 +725,6 @@ TEST(until_anything_has_come_probes_go_soon) {
     party_start(&p, 1);
     party_send(&p, 2.0);
     CHECK_NEAR(wisp__flow_deadline(&p.flow), 2.2, 1e-9);
-    wisp__flow_probe(&p.flow, party_told, &p);
-    CHECK_NEAR(wisp__flow_pto(&p.flow), 0.4, 1e-9);
     party_end(&p);
 }
 
@@ -727,7 +745,7 @@ TEST(each_probe_doubles_the_timeout_and_an_ack_resets_it) {
     period = wisp__flow_pto(&p.flow);
     for (int i = 1; i <= 5; i++) {
         party_send_many(&p, i, 3);
-        wisp__flow_probe(&p.flow, party_told, &p);
+        party_probe(&p, i);
         CHECK_NEAR(wisp__flow_pto(&p.flow), period * (1 << i), 1e-9);
     }
     acks_one(&p, p.flow.next - 1, 1, 5.1);
@@ -740,7 +758,7 @@ TEST(probes_are_not_held_back_by_window_or_pace) {
     party_start(&p, 1);
     party_send_many(&p, 0, 10);
     CHECK(!wisp__flow_may_send(&p.base, &p.flow));
-    wisp__flow_probe(&p.flow, party_told, &p);
+    party_probe(&p, 1);
     p.flow.pace_tokens = -1e6;
     for (int i = 0; i < 2; i++) {
         CHECK(wisp__flow_may_send(&p.base, &p.flow));
@@ -757,13 +775,63 @@ TEST(a_probe_does_not_mark_packets_lost) {
     party_start(&p, 1);
     rtt_sample(&p, 0, 0.1, 0);
     party_send_many(&p, 1.0, 2);                    /* 2 and 3 */
-    wisp__flow_probe(&p.flow, party_told, &p);
+    party_probe(&p, 1.4);
+    CHECK_EQ_INT(p.lost, 2);                        /* sent anew */
     CHECK_EQ_INT(p.flow.in_flight, 2 * PACKET);
     CHECK_EQ_INT(acks_one(&p, 3, 2, 1.5).acked, 2); /* they were only late */
     CHECK_EQ_INT(p.flow.probes, 0);
     CHECK_EQ_INT(p.flow.in_flight, 0);
     CHECK_NEAR(p.flow.rtt_latest, 0.5, 1e-9);
     party_end(&p);
+}
+
+/* What was sent anew is not lost once more when its first packet is given up. */
+TEST(a_probed_packet_that_is_lost_is_told_once) {
+    party p;
+    party_start(&p, 1);
+    rtt_sample(&p, 0, 0.1, 0);
+    party_send_many(&p, 1.0, 3);                    /* 2 3 4 */
+    party_probe(&p, 1.4);
+    party_send_many(&p, 1.4, 4);                    /* 5 6 7 8 */
+    CHECK_EQ_INT(acks_one(&p, 8, 1, 1.5).lost, 4);
+    for (uint64_t n = 2; n <= 5; n++) CHECK_EQ_INT(party_fate(&p, n), LOST);
+    CHECK_EQ_INT(p.lost, 4);
+    CHECK_EQ_INT(p.flow.in_flight, 2 * PACKET);
+    party_end(&p);
+}
+
+TEST(consecutive_probes_send_different_packets_anew) {
+    party p;
+    party_start(&p, 1);
+    party_send_many(&p, 0, 6);
+    for (int i = 1; i <= 3; i++) {
+        party_probe(&p, i);
+        for (uint64_t n = 1; n <= 6; n++)
+            CHECK_EQ_INT(party_fate(&p, n), n <= (uint64_t)(2 * i) ? LOST : UNKNOWN);
+    }
+    party_probe(&p, 9);                             /* nothing is left; a ping will do */
+    CHECK_EQ_INT(p.lost, 6);
+    CHECK_EQ_INT(p.flow.in_flight, 6 * PACKET);
+    party_end(&p);
+}
+
+/* Nothing is acked for ever: probes go on, within the packets that can be tracked. */
+TEST(probes_go_on_when_no_more_packets_can_be_tracked) {
+    for (int packets = 1; packets <= 64; packets *= 2) {
+        party p;
+        party_start(&p, 0xfffffff0u);
+        p.base.limits.window_packets = packets;
+        for (int i = 0; i < 200; i++) {
+            party_probe(&p, i);
+            CHECK(wisp__flow_may_send(&p.base, &p.flow));
+            party_send(&p, i);
+            wisp__flow_check(&p.flow);
+            CHECK(p.flow.next - p.flow.oldest <= (uint64_t)packets);
+        }
+        CHECK_EQ_INT(p.flow.window, 2 * PACKET);
+        for (uint64_t i = 0; i < 190; i++) CHECK(party_fate(&p, 0xfffffff0u + i) != TWICE);
+        party_end(&p);
+    }
 }
 
 /* 6.2.1: the probe timer MUST NOT be set if a timer is set for loss by time. */
@@ -841,7 +909,7 @@ TEST(small_packets_do_not_grow_the_window_faster) {
     p.flow.window = p.flow.threshold = 100 * PACKET;
     p.flow.limited = true;
     for (int bytes = 0; bytes < 100 * PACKET; bytes += 20)
-        wisp__flow_grow_window(&p.base, &p.flow, 1, 20);
+        wisp__flow_grow_window(&p.base, &p.flow, 20);
     CHECK(p.flow.window > 100 * PACKET);
     CHECK(p.flow.window <= 101 * PACKET);
     party_end(&p);
@@ -958,20 +1026,17 @@ TEST(the_example_of_persistent_congestion_in_the_rfc) {
     party p;
     party_start(&p, 1);
     p.flow.window = 100 * PACKET;
-    rtt_sample(&p, 0, 1.2, 0);                      /* 1 */
-    p.flow.rtt = p.flow.rtt_latest = 1.0;
-    p.flow.variation = (2.0 - 1.0 - 0.025) / 4;
-    CHECK_NEAR(wisp__flow_pto(&p.flow), 2.0, 1e-9);
-    p.flow.oldest = 2;
-    for (int t = 1; t <= 6; t++) {
-        if (t == 1) CHECK_EQ_INT(party_send(&p, 1.3), 2);
-        else party_send(&p, t);
-    }
-    wisp__flow_probe(&p.flow, party_told, &p);
+    rtt_sample(&p, 0, 0.2, 0);                      /* 1 */
+    p.flow.variation = (2.0 - 0.2 - 0.025) / 3;     /* the sample at 12.2 takes a quarter off */
+    for (int t = 1; t <= 6; t++) CHECK_EQ_INT(party_send(&p, t), t + 1);
+    party_probe(&p, 8);
     CHECK_EQ_INT(party_send(&p, 8), 8);
-    wisp__flow_probe(&p.flow, party_told, &p);
+    party_probe(&p, 12);
     CHECK_EQ_INT(party_send(&p, 12), 9);
     acks_one(&p, 9, 1, 12.2);
+    CHECK_NEAR(wisp__flow_pto(&p.flow), 2.0, 1e-9);
+    for (uint64_t n = 2; n <= 8; n++) CHECK_EQ_INT(party_fate(&p, n), LOST);
+    CHECK_EQ_INT(p.flow.in_flight, 0);
     CHECK_EQ_INT(p.flow.window, 2 * PACKET);
     CHECK(p.flow.threshold > p.flow.window);        /* slow start again */
     party_end(&p);
@@ -1081,11 +1146,11 @@ TEST(an_idle_second_saves_up_no_more_than_one_burst) {
     party p;
     int sent = 0;
     party_start(&p, 1);
-    rtt_sample(&p, 0, 0.05, 0);
+    rtt_sample(&p, 0, 2.0, 0);                      /* 125 packets per second */
     p.flow.window = 200 * PACKET;
-    wisp__flow_pace(&p.base, &p.flow, 1.0);
+    wisp__flow_pace(&p.base, &p.flow, 100.0);
     while (sent < 200 && wisp__flow_may_send(&p.base, &p.flow)) {
-        party_send(&p, 1.0);
+        party_send(&p, 100.0);
         sent++;
     }
     CHECK_EQ_INT(sent, 10);
@@ -1181,7 +1246,7 @@ static void storm(uint64_t seed, uint64_t first) {
         if (now >= a.flow.loss_time)
             wisp__flow_detect_loss(&a.base, &a.flow, now, party_told, &a);
         else if (a.flow.in_flight && now >= wisp__flow_deadline(&a.flow))
-            wisp__flow_probe(&a.flow, party_told, &a);
+            party_probe(&a, now);
         wisp__flow_check(&a.flow);
         CHECK(a.flow.window >= 2 * PACKET);
     }
@@ -1211,7 +1276,9 @@ TEST(one_way_traffic_is_acked_in_both_directions) {
         peer = backwards ? t.to_client : t.to_server;
         world_watch(&t.w, to, "n");
         for (int i = 0; i < 600; i++) {
-            for (int k = 0; k < 5; k++) CHECK_EQ_INT(world_fire(from, "n", peer, 5 * i + k), WISP_OK);
+            for (int k = 0; k < 5; k++) {
+                CHECK_EQ_INT(world_fire(from, "n", peer, 5 * i + k), WISP_OK);
+            }
             world_step(&t.w);
         }
         world_run(&t.w, 0.5);
@@ -1291,6 +1358,7 @@ static const test_case tests[] = {
     CASE(a_gap_and_what_fills_it_are_acked_at_once),
     CASE(acks_tell_how_long_the_largest_has_waited),
     CASE(acks_of_numbers_never_sent_are_bad_and_end_nothing),
+    CASE(acks_before_anything_was_tracked_end_nothing),
     CASE(ranges_below_the_first_number_are_bad),
     CASE(huge_counts_take_bounded_work),
     CASE(more_ranges_than_a_window_can_have_are_bad),
@@ -1314,6 +1382,9 @@ static const test_case tests[] = {
     CASE(each_probe_doubles_the_timeout_and_an_ack_resets_it),
     CASE(probes_are_not_held_back_by_window_or_pace),
     CASE(a_probe_does_not_mark_packets_lost),
+    CASE(a_probed_packet_that_is_lost_is_told_once),
+    CASE(consecutive_probes_send_different_packets_anew),
+    CASE(probes_go_on_when_no_more_packets_can_be_tracked),
     CASE(while_loss_by_time_is_awaited_there_is_no_probe_timeout),
     CASE(the_initial_window_is_ten_packets_within_the_rfcs_bounds),
     CASE(slow_start_doubles_the_window_each_round_trip),

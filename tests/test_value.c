@@ -27,7 +27,8 @@ TEST(constructors_keep_what_they_are_given) {
     CHECK(wisp_bool(true).kind == WISP_BOOL && wisp_bool(true).as.boolean);
     CHECK(!wisp_bool(false).as.boolean);
     CHECK(wisp_int(INT64_MIN).kind == WISP_INT && wisp_int(INT64_MIN).as.integer == INT64_MIN);
-    CHECK(wisp_uint(UINT64_MAX).kind == WISP_UINT && wisp_uint(UINT64_MAX).as.uinteger == UINT64_MAX);
+    CHECK(wisp_uint(UINT64_MAX).kind == WISP_UINT);
+    CHECK(wisp_uint(UINT64_MAX).as.uinteger == UINT64_MAX);
     CHECK(wisp_float(1.5f).kind == WISP_FLOAT);
     CHECK_NEAR(wisp_float(1.5f).as.float32, 1.5, 0);
     CHECK(wisp_number(1e300).kind == WISP_NUMBER);

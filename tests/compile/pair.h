@@ -2,6 +2,8 @@
 #ifndef PAIR_H
 #define PAIR_H
 
+#include "../../wisp.h"
+
 #include <stdio.h>
 #include <string.h>
 

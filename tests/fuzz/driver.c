@@ -1,6 +1,6 @@
 /* driver.c - runs a libFuzzer target on repeatable inputs, with any compiler
 
-   Run      fuzz_x                         the first 20000 inputs, or what ten seconds allow
+   Run      fuzz_x                         the first 20000 inputs, or what five seconds allow
             fuzz_x -n first count [seed]   some of them: a failure, again
             fuzz_x file...                 the inputs in these files: what libFuzzer has found
 
@@ -13,11 +13,11 @@
 #include <string.h>
 #include <time.h>
 
-enum { INPUT_MAX = 4096, INPUTS = 20000, SECONDS_MAX = 10 };
+enum { INPUT_MAX = 4096, INPUTS = 20000, SECONDS_MAX = 5 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static volatile sig_atomic_t current = -1;      /* number of the input that runs */
+static volatile sig_atomic_t current = -1;      /* number of the input that runs, if it has one */
 
 static uint64_t random_next(uint64_t *state) {
     uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
@@ -74,7 +74,7 @@ static void run_file(const char *path) {
 }
 
 static void on_abort(int number) {
-    fprintf(stderr, "failed in input %d: run again with -n %d 1\n", (int)current, (int)current);
+    if (current >= 0) fprintf(stderr, "failed: run again with -n %d 1\n", (int)current);
     signal(number, SIG_DFL);
     raise(number);
 }

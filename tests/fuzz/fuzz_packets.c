@@ -122,7 +122,7 @@ static void act_on(world *f, wisp_event *event) {
     case 5: wisp_invoke(f->w, "ask", event->peer, on_chat, f, wisp_int(5)); break;
     case 6: wisp_fail(event, WISP_E_USER, "no: %d", event->count); break;
     case 7: case 9: case 10: ask_for(f, event); break;
-    case 8: wisp_fire(f->w, "late", event->peer, wisp_string("a name from inside a handler")); break;
+    case 8: wisp_fire(f->w, "late", event->peer, wisp_string("from a handler")); break;
     default: break;
     }
 }

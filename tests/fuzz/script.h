@@ -5,8 +5,11 @@
 #ifndef SCRIPT_H
 #define SCRIPT_H
 
+#include "../../wisp.h"
+
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Stops the fuzzer with a line that says what did not hold. */
 #define MUST(holds) ((holds) ? (void)0 : script_stop(#holds, __FILE__, __LINE__))
@@ -52,12 +55,16 @@ static inline double take_seconds(script *s) {
 typedef struct memory {
     size_t held, peak;
     int    fails_in;          /* allocations until one fails; 0: none does */
+    int    failed;
 } memory;
 
 static inline void *memory_take(void *user, size_t size) {
     memory *m = (memory *)user;
     void *block;
-    if (m->fails_in > 0 && --m->fails_in == 0) return NULL;
+    if (m->fails_in > 0 && --m->fails_in == 0) {
+        m->failed++;
+        return NULL;
+    }
     block = malloc(size ? size : 1);
     MUST(block);
     m->held += size;

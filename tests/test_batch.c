@@ -1,0 +1,1048 @@
+/* The queue of each peer: priorities, modes, packets filled to the brim, sizes and limits. */
+#define WISP_IMPLEMENTATION
+#define WISP_STATIC
+#include "../wisp.h"
+#include "test.h"
+#include "world.h"
+
+#include <time.h>
+
+/* A pair where the server notes these names, all announced and bound before the test begins. */
+static void two_listening(world_two *t, const char *const *names, int count) {
+    if (t->w.step <= 0) world_open(&t->w);
+    world_two_join(t);
+    for (int i = 0; i < count; i++) {
+        world_watch(&t->w, t->server, names[i]);
+        world_fire(t->client, names[i], t->to_server, 0);
+    }
+    world_run(&t->w, 0.5);
+    world_forget(&t->w);
+}
+
+static const char *const abc[] = { "a", "b", "c" };
+
+static void abc_open(world_two *t) {
+    memset(t, 0, sizeof *t);
+    two_listening(t, abc, 3);
+}
+
+/* The names that the server heard, in order. */
+static const char *heard(const world_two *t) {
+    static char text[512];
+    int length = 0;
+    for (int i = 0; i < t->w.note_count && length < 511; i++)
+        if (t->w.notes[i].end == t->server) text[length++] = t->w.notes[i].name[0];
+    text[length] = 0;
+    return text;
+}
+
+static void fire(world_two *t, const char *name, int number) {
+    CHECK_EQ_INT(world_fire(t->client, name, t->to_server, number), WISP_OK);
+}
+
+/* Bytes in the pipe that the server has not taken yet. */
+static int in_pipe(const world_two *t) { return t->w.pipe.sides[0]->waiting; }
+
+static void set_delivery(wisp *w, const char *name, wisp_delivery delivery, int channel) {
+    wisp_config config;
+    memset(&config, 0, sizeof config);
+    config.delivery = delivery;
+    config.channel = WISP_CHANNEL(channel);
+    CHECK_EQ_INT(wisp_use_config(w, &config, name), WISP_OK);
+}
+
+static uint64_t sent_bytes(const world_two *t) { return world_total(t->client).bytes_sent; }
+static uint64_t sent_packets(const world_two *t) { return world_total(t->client).packets_sent; }
+
+/* --- order --- */
+
+TEST(lower_priorities_go_first) {
+    world_two t;
+    abc_open(&t);
+    wisp_set_batch_priority(t.client, "a", 999);
+    wisp_set_batch_priority(t.client, "c", 0);
+    for (int i = 0; i < 3; i++) {
+        fire(&t, "a", i);
+        fire(&t, "b", i);
+        fire(&t, "c", i);
+    }
+    world_run(&t.w, 0.1);
+    CHECK_EQ_STR(heard(&t), "cccbbbaaa");
+    world_close(&t.w);
+}
+
+TEST(neighbouring_priorities_are_told_apart) {
+    world_two t;
+    abc_open(&t);
+    wisp_set_batch_priority(t.client, "a", 12);
+    wisp_set_batch_priority(t.client, "b", 11);
+    wisp_set_batch_priority(t.client, "c", 10);
+    fire(&t, "a", 0);
+    fire(&t, "b", 0);
+    fire(&t, "c", 0);
+    world_run(&t.w, 0.1);
+    CHECK_EQ_STR(heard(&t), "cba");
+    world_close(&t.w);
+}
+
+TEST(equal_priorities_keep_the_order_of_fire) {
+    world_two t;
+    uint64_t random = 4;
+    char expected[301];
+    abc_open(&t);
+    for (int i = 0; i < 300; i++) {
+        int which = test_random_below(&random, 3);
+        expected[i] = abc[which][0];
+        fire(&t, abc[which], i);
+    }
+    expected[300] = 0;
+    world_run(&t.w, 0.2);
+    CHECK_EQ_STR(heard(&t), expected);
+    CHECK_EQ_INT(t.w.note_count, 300);
+    for (int i = 0; i < t.w.note_count; i++) CHECK_EQ_INT(t.w.notes[i].number, i);
+    world_close(&t.w);
+}
+
+TEST(the_delivery_does_not_matter_for_the_order) {
+    world_two t;
+    abc_open(&t);
+    set_delivery(t.client, "a", WISP_UNRELIABLE, 0);
+    set_delivery(t.client, "b", WISP_RELIABLE, 5);
+    set_delivery(t.client, "c", WISP_SEQUENCED, 0);
+    wisp_set_batch_priority(t.client, "b", 3);
+    for (int i = 0; i < 3; i++) {
+        fire(&t, "a", i);
+        fire(&t, "c", i);
+        fire(&t, "b", i);
+    }
+    world_run(&t.w, 0.1);
+    CHECK_EQ_STR(heard(&t), "bbbacacac");
+    world_close(&t.w);
+}
+
+TEST(one_remote_keeps_its_order_when_its_priority_changes) {
+    world_two t;
+    abc_open(&t);
+    for (int i = 0; i < 5; i++) fire(&t, "a", i);
+    fire(&t, "b", 0);
+    wisp_set_batch_priority(t.client, "a", 0);
+    for (int i = 5; i < 10; i++) fire(&t, "a", i);
+    wisp_set_batch_priority(t.client, "a", 999);
+    for (int i = 10; i < 15; i++) fire(&t, "a", i);
+    world_run(&t.w, 0.1);
+    CHECK_EQ_INT(world_count(&t.w, t.server, "a"), 15);
+    CHECK(world_counts_up(&t.w, t.server, "a", 0));
+    CHECK_EQ_INT(heard(&t)[0], 'b');
+    world_close(&t.w);
+}
+
+TEST(one_remote_keeps_its_order_when_its_mode_changes) {
+    static const wisp_batch_mode modes[] = { WISP_BATCH_RELIABLE, WISP_BATCH_NEVER,
+                                             WISP_BATCH_UNRELIABLE, WISP_BATCH_NEVER };
+    world_two t;
+    abc_open(&t);
+    for (int i = 0; i < 40; i++) {
+        wisp_set_batch_mode(t.client, "a", modes[i / 3 % 4]);
+        fire(&t, "a", i);
+    }
+    world_run(&t.w, 0.2);
+    CHECK_EQ_INT(world_count(&t.w, t.server, "a"), 40);
+    CHECK(world_counts_up(&t.w, t.server, "a", 0));
+    world_close(&t.w);
+}
+
+TEST(order_holds_over_loss_and_for_each_channel) {
+    world_two t;
+    char name[16];
+    world_open(&t.w);
+    t.w.bad = true;
+    t.w.net.latency = 0.02;
+    t.w.net.jitter = 0.04;
+    t.w.net.loss = 0.2;
+    t.w.net.seed = 21;
+    world_two_join(&t);
+    for (int c = 0; c < 16; c++) {
+        snprintf(name, sizeof name, "c%d", c);
+        world_watch(&t.w, t.server, name);
+        set_delivery(t.client, name, WISP_RELIABLE, c);
+        wisp_set_batch_priority(t.client, name, c * 60);
+    }
+    for (int i = 0; i < 100; i++) {
+        for (int c = 0; c < 16; c++) {
+            snprintf(name, sizeof name, "c%d", c);
+            fire(&t, name, i);
+        }
+        world_step(&t.w);
+    }
+    world_run(&t.w, 10);
+    for (int c = 0; c < 16; c++) {
+        snprintf(name, sizeof name, "c%d", c);
+        CHECK_EQ_INT(world_count(&t.w, t.server, name), 100);
+        CHECK(world_counts_up(&t.w, t.server, name, 0));
+    }
+    world_close(&t.w);
+}
+
+TEST(sequenced_messages_never_go_back) {
+    world_two t;
+    int64_t newest = -1;
+    memset(&t, 0, sizeof t);
+    world_open(&t.w);
+    t.w.bad = true;
+    t.w.net.jitter = 0.08;
+    t.w.net.seed = 2;
+    two_listening(&t, abc, 1);
+    set_delivery(t.client, "a", WISP_SEQUENCED, 0);
+    for (int i = 0; i < 300; i++) {
+        fire(&t, "a", i);
+        world_step(&t.w);
+    }
+    world_run(&t.w, 1);
+    for (int i = 0; i < t.w.note_count; i++) {
+        CHECK(t.w.notes[i].number > newest);
+        newest = t.w.notes[i].number;
+    }
+    CHECK_EQ_INT(newest, 299);
+    CHECK(world_remote_stats(t.server, "a").stale > 20);
+    CHECK_EQ_INT((int)world_remote_stats(t.server, "a").stale + t.w.note_count, 300);
+    world_close(&t.w);
+}
+
+/* Keeps `count` messages of "a", 400 bytes each and no two alike, waiting for the server. */
+static void flood(world_two *t, int count) {
+    static unsigned char bytes[400];
+    wisp_value v = wisp_bytes(bytes, (int)sizeof bytes);
+    while (world_peer_stats(t->client, t->to_server).queued_messages < count) {
+        if (!++bytes[0]) bytes[1]++;
+        if (wisp_fire_values(t->client, "a", wisp_to_peer(t->to_server), &v, 1) != WISP_OK) return;
+    }
+}
+
+/* A capped link, a flood of priority 0 that more than fills it, and one message of priority 999. */
+TEST(what_has_waited_gains_so_that_nothing_starves) {
+    world_two t;
+    int waited = 0;
+    memset(&t, 0, sizeof t);
+    world_open(&t.w);
+    t.w.bad = true;
+    t.w.net.latency = 0.01;
+    t.w.net.rate = 20000;
+    t.w.net.queue_bytes = 4000;
+    t.w.step = 0.02;
+    two_listening(&t, abc, 2);
+    wisp_set_batch_priority(t.client, "a", 0);
+    wisp_set_batch_priority(t.client, "b", 999);
+    for (int i = 0; i < 100; i++) {
+        flood(&t, 50);
+        world_step(&t.w);
+    }
+    fire(&t, "b", 7);
+    for (; waited < 2000 && world_count(&t.w, t.server, "b") == 0; waited++) {
+        flood(&t, 50);
+        world_step(&t.w);
+    }
+    CHECK_EQ_INT(world_count(&t.w, t.server, "b"), 1);
+    CHECK(waited * t.w.step > 5);             /* it is of no importance, and waits */
+    CHECK(waited * t.w.step < 35);
+    world_close(&t.w);
+}
+
+/* --- when it is sent --- */
+
+TEST(batched_messages_wait_for_the_update) {
+    world_two t;
+    abc_open(&t);
+    fire(&t, "a", 1);
+    fire(&t, "b", 2);
+    CHECK_EQ_INT(in_pipe(&t), 0);
+    CHECK_EQ_INT(world_peer_stats(t.client, t.to_server).queued_messages, 2);
+    world_update(&t.w, 1);
+    CHECK(in_pipe(&t) > 0);
+    CHECK_EQ_INT(world_peer_stats(t.client, t.to_server).queued_messages, 0);
+    world_update(&t.w, 0);
+    CHECK_EQ_STR(heard(&t), "ab");
+    world_close(&t.w);
+}
+
+TEST(one_frame_is_one_packet) {
+    world_two t;
+    uint64_t before;
+    abc_open(&t);
+    before = sent_packets(&t);
+    for (int i = 0; i < 30; i++) fire(&t, abc[i % 3], i);
+    world_update(&t.w, 1);
+    CHECK_EQ_INT(sent_packets(&t) - before, 1);
+    world_close(&t.w);
+}
+
+TEST(a_never_batched_message_is_sent_at_once) {
+    static const wisp_delivery deliveries[] = { WISP_RELIABLE, WISP_UNRELIABLE, WISP_SEQUENCED };
+    for (int i = 0; i < 3; i++) {
+        world_two t;
+        abc_open(&t);
+        wisp_set_batch_mode(t.client, "b", WISP_BATCH_NEVER);
+        set_delivery(t.client, "b", deliveries[i], 0);
+        fire(&t, "a", 1);
+        fire(&t, "b", 2);
+        CHECK(in_pipe(&t) > 0);
+        world_update(&t.w, 0);
+        CHECK_EQ_STR(heard(&t), "b");         /* it overtakes, and takes nothing else along */
+        CHECK_EQ_INT(world_peer_stats(t.client, t.to_server).queued_messages, 1);
+        world_run(&t.w, 0.1);
+        CHECK_EQ_STR(heard(&t), "ba");
+        world_close(&t.w);
+    }
+}
+
+TEST(a_never_batched_message_takes_what_its_remote_has_queued_along) {
+    world_two t;
+    abc_open(&t);
+    fire(&t, "a", 0);
+    fire(&t, "b", 0);
+    fire(&t, "a", 1);
+    wisp_set_batch_mode(t.client, "a", WISP_BATCH_NEVER);
+    fire(&t, "a", 2);
+    world_update(&t.w, 0);
+    CHECK_EQ_STR(heard(&t), "aaa");
+    CHECK(world_counts_up(&t.w, t.server, "a", 0));
+    world_close(&t.w);
+}
+
+TEST(a_never_batched_remote_that_is_new_can_be_read) {
+    world_two t;
+    abc_open(&t);
+    world_watch(&t.w, t.server, "new");
+    wisp_set_batch_mode(t.client, "new", WISP_BATCH_NEVER);
+    fire(&t, "new", 4);
+    world_update(&t.w, 0);
+    CHECK_EQ_INT(world_last(&t.w, t.server, "new")->number, 4);
+    world_close(&t.w);
+}
+
+TEST(without_batching_every_message_is_its_own_packet) {
+    world_two t;
+    uint64_t before;
+    abc_open(&t);
+    CHECK_EQ_INT(wisp_use_batching(t.client, false), WISP_OK);
+    before = sent_packets(&t);
+    for (int i = 0; i < 6; i++) {
+        fire(&t, abc[i % 3], i);
+        CHECK_EQ_INT(sent_packets(&t) - before, (uint64_t)i + 1);
+    }
+    world_update(&t.w, 0);
+    CHECK_EQ_STR(heard(&t), "abcabc");
+    CHECK_EQ_INT(wisp_use_batching(t.client, true), WISP_OK);
+    before = sent_packets(&t);
+    fire(&t, "a", 7);
+    CHECK_EQ_INT(sent_packets(&t) - before, 0);
+    world_run(&t.w, 0.1);
+    CHECK_EQ_INT(t.w.note_count, 7);
+    world_close(&t.w);
+}
+
+TEST(immediate_messages_beyond_the_window_wait_and_keep_their_order) {
+    world_two t;
+    char bytes[1000];
+    wisp_value v[2];
+    memset(bytes, 1, sizeof bytes);
+    abc_open(&t);
+    wisp_set_batch_mode(t.client, "a", WISP_BATCH_NEVER);
+    v[1] = wisp_bytes(bytes, (int)sizeof bytes);
+    for (int i = 0; i < 300; i++) {
+        v[0] = wisp_int(i);
+        CHECK_EQ_INT(wisp_fire_values(t.client, "a", wisp_to_peer(t.to_server), v, 2), WISP_OK);
+    }
+    CHECK(world_peer_stats(t.client, t.to_server).queued_messages > 0);
+    world_run(&t.w, 1);
+    CHECK_EQ_INT(t.w.note_count, 300);
+    CHECK(world_counts_up(&t.w, t.server, "a", 0));
+    world_close(&t.w);
+}
+
+TEST(a_full_batch_is_sent_without_an_update) {
+    world_two t;
+    abc_open(&t);
+    wisp_set_max_batch_size(t.client, 4);
+    for (int i = 0; i < 3; i++) fire(&t, abc[i], i);
+    CHECK_EQ_INT(in_pipe(&t), 0);
+    fire(&t, "a", 3);
+    CHECK(in_pipe(&t) > 0);
+    CHECK_EQ_INT(world_peer_stats(t.client, t.to_server).queued_messages, 0);
+    world_update(&t.w, 0);
+    CHECK_EQ_STR(heard(&t), "abca");
+    fire(&t, "b", 4);
+    CHECK_EQ_INT(world_peer_stats(t.client, t.to_server).queued_messages, 1);
+    world_close(&t.w);
+}
+
+TEST(a_batch_size_of_one_sends_each_message) {
+    world_two t;
+    uint64_t before;
+    abc_open(&t);
+    wisp_set_max_batch_size(t.client, 1);
+    before = sent_packets(&t);
+    for (int i = 0; i < 5; i++) fire(&t, "a", i);
+    CHECK_EQ_INT(sent_packets(&t) - before, 5);
+    world_close(&t.w);
+}
+
+TEST(flush_sends_what_waits_and_only_that) {
+    world_two t;
+    uint64_t before;
+    abc_open(&t);
+    fire(&t, "a", 1);
+    fire(&t, "b", 1);
+    CHECK_EQ_INT(wisp_flush_batches(t.client), WISP_OK);
+    CHECK(in_pipe(&t) > 0);
+    world_update(&t.w, 0);
+    CHECK_EQ_STR(heard(&t), "ab");
+    before = sent_packets(&t);
+    CHECK_EQ_INT(wisp_flush_batches(t.client), WISP_OK);
+    CHECK_EQ_INT(sent_packets(&t) - before, 0);
+    CHECK_EQ_INT(wisp_flush_batches(NULL), WISP_E_ARGUMENT);
+    world_close(&t.w);
+}
+
+/* --- many peers --- */
+
+TEST(a_message_to_many_is_encoded_once) {
+    world w;
+    wisp *server;
+    const wisp__message *m = NULL;
+    wisp_value v = wisp_int(3);
+    world_open(&w);
+    server = world_add(&w);
+    for (int i = 0; i < 8; i++) {
+        wisp *client = world_add(&w);
+        world_join(&w, client, server);
+        if (i % 2) world_watch(&w, client, "r");     /* half of them do not know the name */
+    }
+    world_run(&w, 0.3);
+    wisp_fire_values(server, "r", wisp_to_all(), &v, 1);
+    for (int i = 0; i < 8; i++) {
+        const wisp__session *s = wisp__session_of(server, world_peer(server, i));
+        const wisp__entry *e = s->routes[wisp_remote_named(server, "r").id - 1].first;
+        if (!m) m = e->message;
+        CHECK(e->message == m);
+    }
+    CHECK_EQ_INT(m->references, 8);
+    world_run(&w, 0.3);
+    CHECK_EQ_INT(world_count(&w, NULL, "r"), 4);
+    CHECK_EQ_INT(world_results(&w, NULL, "r", WISP_OK), 4);
+    world_close(&w);
+}
+
+TEST(one_full_queue_does_not_keep_the_others_from_their_message) {
+    world w;
+    wisp *server, *clients[3];
+    wisp_value v = wisp_int(1);
+    world_open(&w);
+    w.desc.limits.queue_messages = 10;
+    server = world_add(&w);
+    for (int i = 0; i < 3; i++) {
+        clients[i] = world_add(&w);
+        world_join(&w, clients[i], server);
+        world_watch(&w, clients[i], "r");
+    }
+    world_run(&w, 0.3);
+    for (int i = 0; i < 10; i++) world_fire(server, "r", world_peer(server, 1), i);
+    CHECK_EQ_INT(wisp_fire_values(server, "r", wisp_to_all(), &v, 1), WISP_E_QUEUE_FULL);
+    world_run(&w, 0.3);
+    CHECK_EQ_INT(world_count(&w, clients[0], "r"), 1);
+    CHECK_EQ_INT(world_count(&w, clients[1], "r"), 10);
+    CHECK_EQ_INT(world_count(&w, clients[2], "r"), 1);
+    world_close(&w);
+}
+
+/* --- the queue --- */
+
+TEST(a_queue_full_of_messages_is_a_code_and_drops_nothing) {
+    world_two t;
+    int taken = 0, refused = 0;
+    memset(&t, 0, sizeof t);
+    world_open(&t.w);
+    t.w.desc.limits.queue_messages = 100;
+    two_listening(&t, abc, 3);
+    wisp_set_max_batch_size(t.client, 1 << 20);
+    for (int i = 0; i < 150; i++) {
+        wisp_result result = world_fire(t.client, "a", t.to_server, taken);
+        taken += result == WISP_OK;
+        refused += result == WISP_E_QUEUE_FULL;
+    }
+    CHECK_EQ_INT(taken, 100);
+    CHECK_EQ_INT(refused, 50);
+    CHECK_EQ_INT(world_peer_stats(t.client, t.to_server).messages_refused, 50);
+    world_run(&t.w, 0.2);
+    CHECK_EQ_INT(t.w.note_count, 100);
+    CHECK(world_counts_up(&t.w, t.server, "a", 0));
+    fire(&t, "a", 100);
+    world_run(&t.w, 0.2);
+    CHECK_EQ_INT(t.w.note_count, 101);
+    world_close(&t.w);
+}
+
+TEST(a_queue_full_of_bytes_is_a_code_and_drops_nothing) {
+    world_two t;
+    char bytes[5000];
+    wisp_value v[2];
+    int taken = 0;
+    memset(&t, 0, sizeof t);
+    memset(bytes, 'b', sizeof bytes);
+    world_open(&t.w);
+    t.w.desc.limits.message_bytes = 10000;
+    t.w.desc.limits.queue_bytes = 100000;
+    two_listening(&t, abc, 1);
+    v[1] = wisp_bytes(bytes, (int)sizeof bytes);
+    for (int i = 0; i < 30; i++) {
+        wisp_result result;
+        v[0] = wisp_int(taken);
+        result = wisp_fire_values(t.client, "a", wisp_to_peer(t.to_server), v, 2);
+        CHECK(result == WISP_OK || result == WISP_E_QUEUE_FULL);
+        taken += result == WISP_OK;
+    }
+    CHECK_EQ_INT(taken, 19);
+    CHECK(world_peer_stats(t.client, t.to_server).queued_bytes <= 100000);
+    CHECK_EQ_INT(world_fire(t.client, "a", t.to_server, taken), WISP_OK);   /* a small one fits */
+    world_run(&t.w, 1);
+    CHECK_EQ_INT(t.w.note_count, 20);
+    CHECK(world_counts_up(&t.w, t.server, "a", 0));
+    world_close(&t.w);
+}
+
+TEST(a_full_queue_under_loss_loses_nothing_it_took) {
+    world_two t;
+    int taken = 0;
+    memset(&t, 0, sizeof t);
+    world_open(&t.w);
+    t.w.bad = true;
+    t.w.net.latency = 0.05;
+    t.w.net.loss = 0.2;
+    t.w.net.seed = 12;
+    t.w.desc.limits.queue_messages = 50;
+    two_listening(&t, abc, 1);
+    for (int i = 0; i < 3000; i++) {
+        taken += world_fire(t.client, "a", t.to_server, taken) == WISP_OK;
+        if (i % 80 == 0) world_step(&t.w);
+    }
+    world_run(&t.w, 20);
+    CHECK(taken < 3000);
+    CHECK_EQ_INT(t.w.note_count, taken);
+    CHECK(world_counts_up(&t.w, t.server, "a", 0));
+    world_close(&t.w);
+}
+
+/* 32,768 messages wait for one peer, of one remote or of a thousand. The bound is a hundred times
+   what it takes; work that grows with the square would be far beyond it. */
+static void check_many_pending(int remotes) {
+    world_two t;
+    char name[16];
+    clock_t begun;
+    int bad = 0, received = 0;
+    world_open(&t.w);
+    t.w.unchecked = true;
+    world_two_join(&t);
+    wisp_set_max_batch_size(t.client, 1 << 20);
+    for (int i = 0; i < remotes; i++) {
+        snprintf(name, sizeof name, "r%d", i);
+        wisp_remote_named(t.server, name);
+        wisp_remote_named(t.client, name);
+    }
+    world_run(&t.w, 2);
+    begun = clock();
+    for (int i = 0; i < 32768; i++) {
+        snprintf(name, sizeof name, "r%d", i % remotes);
+        bad += world_fire(t.client, name, t.to_server, i) != WISP_OK;
+    }
+    CHECK_EQ_INT(world_peer_stats(t.client, t.to_server).queued_messages, 32768);
+    world_run(&t.w, 3);
+    CHECK((double)(clock() - begun) / CLOCKS_PER_SEC < 5);
+    for (int i = 0; i < remotes; i++) {
+        snprintf(name, sizeof name, "r%d", i);
+        received += (int)world_remote_stats(t.server, name).messages_received;
+    }
+    CHECK_EQ_INT(received, 32768);
+    CHECK_EQ_INT(bad, 0);
+    world_close(&t.w);
+}
+
+TEST(a_queue_of_32768_messages_of_one_remote_is_quick) { check_many_pending(1); }
+TEST(a_queue_of_32768_messages_of_a_thousand_remotes_is_quick) { check_many_pending(1000); }
+
+TEST(a_link_that_takes_no_more_is_offered_all_again_in_order) {
+    world_two t;
+    memset(&t, 0, sizeof t);
+    world_open(&t.w);
+    t.w.pipe.reliable = true;
+    t.w.pipe.capacity = 3000;
+    two_listening(&t, abc, 3);
+    for (int i = 0; i < 5000; i++) fire(&t, "a", i);
+    world_run(&t.w, 2);
+    CHECK(world_total(t.client).link_refusals > 0);
+    CHECK_EQ_INT(t.w.note_count, 5000);
+    CHECK(world_counts_up(&t.w, t.server, "a", 0));
+    world_close(&t.w);
+}
+
+/* --- bytes on the wire --- */
+
+/* Bytes of the one packet that goes out for what was fired. */
+static int packet_bytes(world_two *t) {
+    uint64_t bytes = sent_bytes(t), packets = sent_packets(t);
+    world_update(&t->w, 1);
+    CHECK_EQ_INT(sent_packets(t) - packets, 1);
+    bytes = sent_bytes(t) - bytes;
+    world_run(&t->w, 1);                  /* acks and their acks are over */
+    return (int)bytes;
+}
+
+TEST(a_small_message_costs_at_most_four_bytes_in_a_batch) {
+    world_two t;
+    int without, with;
+    abc_open(&t);
+    world_run(&t.w, 1);
+    fire(&t, "a", 1);
+    without = packet_bytes(&t);
+    fire(&t, "a", 1);
+    fire(&t, "b", 100);
+    with = packet_bytes(&t);
+    CHECK(with - without <= 4);
+    CHECK(with > without);
+    fire(&t, "a", 1);
+    fire(&t, "b", 100);
+    fire(&t, "c", 100);
+    fire(&t, "b", 99);
+    CHECK(packet_bytes(&t) - without <= 12);
+    world_close(&t.w);
+}
+
+TEST(messages_of_one_shape_cost_a_bit_more_than_their_data) {
+    world_two t;
+    uint64_t random = 9;
+    unsigned char bytes[32] = { 0 };
+    wisp_value v = wisp_bytes(bytes, 32);
+    abc_open(&t);
+    world_run(&t.w, 1);
+    for (int i = 0; i < 20; i++) {
+        for (int k = 0; k < 32; k++) bytes[k] = (unsigned char)test_random_below(&random, 256);
+        wisp_fire_values(t.client, "a", wisp_to_peer(t.to_server), &v, 1);
+    }
+    CHECK(packet_bytes(&t) <= 20 * 33 + 20);
+    CHECK_EQ_INT(t.w.note_count, 20);
+    world_close(&t.w);
+}
+
+TEST(messages_that_are_identical_are_counted_not_repeated) {
+    static const int counts[] = { 1, 2, 3, 255, 256, 257, 1000, 2047, 2048 };
+    world_two t;
+    wisp_value v = wisp_string("a text that is far too long to be sent a thousand times");
+    abc_open(&t);
+    wisp_set_max_batch_size(t.client, 1 << 20);
+    world_run(&t.w, 1);
+    for (int i = 0; i < (int)(sizeof counts / sizeof *counts); i++) {
+        world_forget(&t.w);
+        for (int k = 0; k < counts[i]; k++)
+            wisp_fire_values(t.client, "a", wisp_to_peer(t.to_server), &v, 1);
+        CHECK(packet_bytes(&t) < 90);
+        CHECK_EQ_INT(world_count(&t.w, t.server, "a"), counts[i]);
+        CHECK_EQ_STR(world_last(&t.w, t.server, "a")->text, v.as.string);
+    }
+    world_close(&t.w);
+}
+
+TEST(runs_end_where_anything_differs) {
+    world_two t;
+    static const char pattern[] = "aaabbbbacccaab";
+    abc_open(&t);
+    for (int round = 0; round < 2; round++) {
+        world_forget(&t.w);
+        for (int i = 0; pattern[i]; i++) fire(&t, abc[pattern[i] - 'a'], i < 9 ? 5 : 5000);
+        world_run(&t.w, 0.1);
+        CHECK_EQ_STR(heard(&t), pattern);
+        for (int i = 0; i < t.w.note_count; i++)
+            CHECK_EQ_INT(t.w.notes[i].number, i < 9 ? 5 : 5000);
+        set_delivery(t.client, "b", WISP_UNRELIABLE, 0);
+    }
+    world_close(&t.w);
+}
+
+TEST(runs_survive_loss) {
+    world_two t;
+    memset(&t, 0, sizeof t);
+    world_open(&t.w);
+    t.w.bad = true;
+    t.w.net.latency = 0.02;
+    t.w.net.jitter = 0.02;
+    t.w.net.loss = 0.3;
+    t.w.net.seed = 8;
+    two_listening(&t, abc, 2);
+    world_run(&t.w, 3);
+    world_forget(&t.w);
+    for (int i = 0; i < 5000; i++) {
+        fire(&t, "a", i / 50);
+        if (i % 40 == 0) world_step(&t.w);
+    }
+    world_run(&t.w, 15);
+    CHECK_EQ_INT(t.w.note_count, 5000);
+    for (int i = 0; i < t.w.note_count; i++) CHECK_EQ_INT(t.w.notes[i].number, i / 50);
+    world_close(&t.w);
+}
+
+TEST(more_tiny_messages_than_a_packet_may_hold_all_arrive) {
+    world_two t;
+    abc_open(&t);
+    t.w.unchecked = true;
+    wisp_set_max_batch_size(t.client, 1 << 20);
+    for (int i = 0; i < 10000; i++) {
+        wisp_value v = wisp_bool(i % 3 == 0);
+        CHECK_EQ_INT(wisp_fire_values(t.client, "a", wisp_to_peer(t.to_server), &v, 1), WISP_OK);
+    }
+    world_run(&t.w, 1);
+    CHECK_EQ_INT(t.w.note_count, 10000);
+    CHECK_EQ_INT(wisp_peers(t.server, NULL, 0), 1);
+    world_close(&t.w);
+}
+
+TEST(more_values_than_a_packet_may_hold_all_arrive) {
+    world_two t;
+    wisp_value nils[1000];
+    abc_open(&t);
+    wisp_set_max_batch_size(t.client, 1 << 20);
+    for (int i = 0; i < 1000; i++) nils[i] = wisp_nil();
+    for (int i = 0; i < 200; i++)
+        CHECK_EQ_INT(wisp_fire_values(t.client, "a", wisp_to_peer(t.to_server), nils, 1000),
+                     WISP_OK);
+    world_run(&t.w, 1);
+    CHECK_EQ_INT(t.w.note_count, 200);
+    CHECK_EQ_INT(world_last(&t.w, t.server, "a")->count, 1000);
+    CHECK_EQ_INT(wisp_peers(t.server, NULL, 0), 1);
+    world_close(&t.w);
+}
+
+TEST(an_encode_that_fails_leaves_no_bits_behind) {
+    world_two t;
+    wisp_value bad[2];
+    abc_open(&t);
+    bad[0] = wisp_int(77);
+    bad[1] = wisp_string("x");
+    bad[1].count = -1;
+    for (int i = 0; i < 10; i++) {
+        fire(&t, "a", i);
+        CHECK_EQ_INT(wisp_fire_values(t.client, "a", wisp_to_peer(t.to_server), bad, 2),
+                     WISP_E_ARGUMENT);
+    }
+    world_run(&t.w, 0.1);
+    CHECK_EQ_INT(t.w.note_count, 10);
+    CHECK(world_counts_up(&t.w, t.server, "a", 0));
+    world_close(&t.w);
+}
+
+/* --- sizes --- */
+
+/* The largest blob that an unreliable remote takes. */
+static int largest_unreliable(world_two *t, const char *name, const unsigned char *bytes) {
+    int least = 0, most = 1200;
+    while (least < most) {
+        int size = (least + most + 1) / 2;
+        wisp_value v = wisp_bytes(bytes, size);
+        wisp_result result = wisp_fire_values(t->client, name, wisp_to_peer(t->to_server), &v, 1);
+        if (result == WISP_OK) least = size;
+        else most = size - 1;
+        if (result != WISP_OK) CHECK_EQ_INT(result, WISP_E_TOO_BIG);
+    }
+    return least;
+}
+
+TEST(too_big_for_unreliable_does_not_depend_on_announcements) {
+    world_two t;
+    unsigned char bytes[1200];
+    char name[129];
+    int known, fresh;
+    memset(bytes, 3, sizeof bytes);
+    memset(name, 'n', 128);
+    name[128] = 0;
+    abc_open(&t);
+    wisp_set_unreliable(t.client, "a", true);
+    wisp_set_unreliable(t.client, name, true);
+    known = largest_unreliable(&t, "a", bytes);
+    fresh = largest_unreliable(&t, name, bytes);
+    CHECK_EQ_INT(known, fresh);
+    CHECK(known >= 1000);
+    world_close(&t.w);
+}
+
+static int sizes_seen, sizes_wrong;
+
+/* Bytes that are size, size + 1 .. */
+static void on_sized(wisp_event *event) {
+    int size = 0;
+    const unsigned char *bytes = (const unsigned char *)wisp_arg_bytes(event, 0, &size);
+    for (int i = 0; bytes && i < size; i++)
+        if (bytes[i] != (unsigned char)(size + i)) {
+            sizes_wrong++;
+            break;
+        }
+    sizes_seen++;
+    *(int *)event->user = size;
+}
+
+static wisp_result fire_sized(world_two *t, const char *name, unsigned char *bytes, int size) {
+    wisp_value v = wisp_bytes(bytes, size);
+    for (int i = 0; i < size; i++) bytes[i] = (unsigned char)(size + i);
+    return wisp_fire_values(t->client, name, wisp_to_peer(t->to_server), &v, 1);
+}
+
+TEST(the_largest_unreliable_message_arrives_with_its_name_and_with_acks) {
+    world_two t;
+    unsigned char bytes[1200];
+    char name[129];
+    int last = 0, largest, seen_before;
+    memset(name, 'n', 128);
+    name[128] = 0;
+    memset(&t, 0, sizeof t);
+    sizes_seen = sizes_wrong = 0;
+    world_open(&t.w);
+    t.w.bad = true;
+    t.w.net.latency = 0.01;
+    t.w.net.seed = 5;
+    two_listening(&t, abc, 1);
+    memset(bytes, 0, sizeof bytes);
+    wisp_set_unreliable(t.client, "a", true);
+    largest = largest_unreliable(&t, "a", bytes);
+    wisp_set_unreliable(t.client, name, true);
+    wisp_connect(t.server, name, on_sized, &last);
+    CHECK_EQ_INT(fire_sized(&t, name, bytes, largest), WISP_OK);
+    world_run(&t.w, 1);
+    CHECK_EQ_INT(sizes_seen, 1);
+    CHECK_EQ_INT(last, largest);
+    t.w.sims[0].loss = t.w.sims[1].loss = 0.3;        /* acks of many ranges stand before it */
+    for (int i = 0; i < 300; i++) {
+        world_fire(t.server, "a", t.to_client, i);
+        wisp_flush_batches(t.server);
+        CHECK_EQ_INT(fire_sized(&t, name, bytes, largest), WISP_OK);
+        world_step(&t.w);
+    }
+    t.w.sims[0].loss = t.w.sims[1].loss = 0;
+    world_run(&t.w, 30);
+    CHECK_EQ_INT(world_peer_stats(t.client, t.to_server).queued_messages, 0);
+    seen_before = sizes_seen;
+    CHECK(seen_before > 150);
+    fire_sized(&t, name, bytes, largest);
+    world_run(&t.w, 1);
+    CHECK_EQ_INT(sizes_seen, seen_before + 1);
+    CHECK_EQ_INT(sizes_wrong, 0);
+    world_close(&t.w);
+}
+
+TEST(every_size_around_the_borders_of_fragments_arrives) {
+    world_two t;
+    unsigned char bytes[6000];
+    int last = 0, fired = 0;
+    abc_open(&t);
+    sizes_seen = sizes_wrong = 0;
+    wisp_connect(t.server, "sized", on_sized, &last);
+    for (int pieces = 1; pieces <= 5; pieces++) {
+        int border = pieces * wisp__piece_bytes(&t.client->base);
+        for (int size = border - 16; size <= border + 4; size++, fired++) {
+            CHECK_EQ_INT(fire_sized(&t, "sized", bytes, size), WISP_OK);
+            if (fired % 7 == 0) world_run(&t.w, 0.05);
+        }
+    }
+    world_run(&t.w, 1);
+    CHECK_EQ_INT(sizes_seen, fired);
+    CHECK_EQ_INT(sizes_wrong, 0);
+    world_close(&t.w);
+}
+
+TEST(large_messages_arrive_over_a_bad_network) {
+    static const int sizes[] = { 2000, 70000, 300000, 0, 5000 };
+    world_two t;
+    unsigned char *bytes = (unsigned char *)malloc(300000);
+    int last = 0;
+    sizes_seen = sizes_wrong = 0;
+    world_open(&t.w);
+    t.w.bad = true;
+    t.w.net.latency = 0.01;
+    t.w.net.jitter = 0.01;
+    t.w.net.loss = 0.05;
+    t.w.net.duplicate = 0.05;
+    t.w.net.reorder = 0.05;
+    t.w.net.seed = 77;
+    world_two_join(&t);
+    wisp_connect(t.server, "sized", on_sized, &last);
+    for (int i = 0; i < 5; i++) CHECK_EQ_INT(fire_sized(&t, "sized", bytes, sizes[i]), WISP_OK);
+    world_run(&t.w, 40);
+    CHECK_EQ_INT(sizes_seen, 5);
+    CHECK_EQ_INT(sizes_wrong, 0);
+    CHECK_EQ_INT(last, 5000);
+    free(bytes);
+    world_close(&t.w);
+}
+
+TEST(sixteen_mebibytes_arrive) {
+    world_two t;
+    int size = 16 << 20, last = 0;
+    unsigned char *bytes = (unsigned char *)malloc((size_t)size);
+    sizes_seen = sizes_wrong = 0;
+    world_open(&t.w);
+    t.w.unchecked = true;
+    t.w.step = 0.005;
+    t.w.desc.limits.message_bytes = size + 64;
+    world_two_join(&t);
+    wisp_connect(t.server, "sized", on_sized, &last);
+    CHECK_EQ_INT(fire_sized(&t, "sized", bytes, size), WISP_OK);
+    for (int i = 0; i < 4000 && !sizes_seen; i++) world_step(&t.w);
+    CHECK_EQ_INT(sizes_seen, 1);
+    CHECK_EQ_INT(sizes_wrong, 0);
+    CHECK_EQ_INT(last, size);
+    free(bytes);
+    world_close(&t.w);
+}
+
+TEST(the_limit_of_a_message_is_a_code_and_its_last_byte_arrives) {
+    world_two t;
+    static unsigned char bytes[1 << 17];
+    int last = 0, largest = 0;
+    sizes_seen = sizes_wrong = 0;
+    world_open(&t.w);
+    t.w.desc.limits.message_bytes = 100000;
+    world_two_join(&t);
+    wisp_connect(t.server, "sized", on_sized, &last);
+    for (int size = 99900; size <= 100100; size++) {
+        wisp_result result = fire_sized(&t, "sized", bytes, size);
+        if (result == WISP_OK) largest = size;
+        else CHECK_EQ_INT(result, WISP_E_TOO_BIG);
+        if (size % 2 == 0) world_run(&t.w, 0.1);
+    }
+    CHECK_NEAR(largest, 100000, 16);
+    CHECK_EQ_INT(fire_sized(&t, "sized", bytes, 131072), WISP_E_TOO_BIG);
+    world_run(&t.w, 3);
+    CHECK_EQ_INT(last, largest);
+    CHECK_EQ_INT(sizes_seen, largest - 99899);
+    CHECK_EQ_INT(sizes_wrong, 0);
+    world_close(&t.w);
+}
+
+TEST(the_largest_message_of_all_is_as_documented) {
+    wisp_limits limits;
+    memset(&limits, 0, sizeof limits);
+    limits.message_bytes = 1 << 30;
+    wisp__limits_defaults(&limits, 1);
+    CHECK_EQ_INT(limits.message_bytes, 1 << 30);
+}
+
+TEST(a_message_beyond_the_receivers_limit_ends_the_session_with_a_code) {
+    world_two t;
+    static unsigned char bytes[60000];
+    int last = 0;
+    sizes_seen = 0;
+    world_open(&t.w);
+    t.w.desc.limits.message_bytes = 20000;
+    t.server = world_add(&t.w);
+    t.w.desc.limits.message_bytes = 0;
+    t.client = world_add(&t.w);
+    t.to_server = world_join(&t.w, t.client, t.server);
+    world_watch(&t.w, t.client, WISP_LEFT);
+    wisp_connect(t.server, "sized", on_sized, &last);
+    CHECK_EQ_INT(fire_sized(&t, "sized", bytes, 60000), WISP_OK);
+    world_run(&t.w, 1);
+    CHECK_EQ_INT(sizes_seen, 0);
+    CHECK_EQ_INT(world_last(&t.w, t.client, WISP_LEFT)->result, WISP_E_LIMIT);
+    world_close(&t.w);
+}
+
+TEST(a_large_message_holds_up_only_its_own_channel) {
+    world_two t;
+    static unsigned char bytes[900000];
+    int last = 0;
+    double done_at;
+    memset(&t, 0, sizeof t);
+    sizes_seen = sizes_wrong = 0;
+    world_open(&t.w);
+    t.w.bad = true;
+    t.w.net.latency = 0.02;
+    two_listening(&t, abc, 3);
+    wisp_connect(t.server, "sized", on_sized, &last);
+    set_delivery(t.client, "b", WISP_RELIABLE, 1);
+    set_delivery(t.client, "c", WISP_UNRELIABLE, 0);
+    CHECK_EQ_INT(fire_sized(&t, "sized", bytes, 900000), WISP_OK);
+    world_step(&t.w);
+    fire(&t, "a", 1);                          /* in the channel of the large one */
+    fire(&t, "b", 1);
+    fire(&t, "c", 1);
+    for (int i = 0; i < 3000 && !world_count(&t.w, t.server, "a"); i++) world_step(&t.w);
+    done_at = t.w.now;
+    CHECK_EQ_INT(sizes_seen, 1);
+    CHECK_EQ_INT(world_count(&t.w, t.server, "a"), 1);
+    CHECK(world_last(&t.w, t.server, "b")->time < done_at - 0.1);
+    CHECK(world_last(&t.w, t.server, "c")->time < done_at - 0.1);
+    world_close(&t.w);
+}
+
+TEST(messages_in_flight_go_with_their_session_and_leak_nothing) {
+    world_two t;
+    static unsigned char bytes[200000];
+    abc_open(&t);
+    for (int round = 0; round < 10; round++) {
+        for (int i = 0; i < 200; i++) world_fire(t.client, abc[i % 3], t.to_server, i);
+        fire_sized(&t, "sized", bytes, 200000);
+        for (int i = 0; i < round; i++) world_step(&t.w);
+        if (round % 2) wisp_leave(t.client, t.to_server, "");
+        else wisp_leave(t.server, t.to_client, "");
+        world_run(&t.w, 0.3);
+        t.to_server = world_join(&t.w, t.client, t.server);
+        t.to_client = world_peer(t.server, 0);
+    }
+    CHECK(world_total(t.client).messages_abandoned > 0);
+    CHECK_EQ_INT(world_peer_stats(t.client, t.to_server).queued_messages, 0);
+    world_close(&t.w);
+}
+
+static const test_case tests[] = {
+    CASE(lower_priorities_go_first),
+    CASE(neighbouring_priorities_are_told_apart),
+    CASE(equal_priorities_keep_the_order_of_fire),
+    CASE(the_delivery_does_not_matter_for_the_order),
+    CASE(one_remote_keeps_its_order_when_its_priority_changes),
+    CASE(one_remote_keeps_its_order_when_its_mode_changes),
+    CASE(order_holds_over_loss_and_for_each_channel),
+    CASE(sequenced_messages_never_go_back),
+    CASE(what_has_waited_gains_so_that_nothing_starves),
+    CASE(batched_messages_wait_for_the_update),
+    CASE(one_frame_is_one_packet),
+    CASE(a_never_batched_message_is_sent_at_once),
+    CASE(a_never_batched_message_takes_what_its_remote_has_queued_along),
+    CASE(a_never_batched_remote_that_is_new_can_be_read),
+    CASE(without_batching_every_message_is_its_own_packet),
+    CASE(immediate_messages_beyond_the_window_wait_and_keep_their_order),
+    CASE(a_full_batch_is_sent_without_an_update),
+    CASE(a_batch_size_of_one_sends_each_message),
+    CASE(flush_sends_what_waits_and_only_that),
+    CASE(a_message_to_many_is_encoded_once),
+    CASE(one_full_queue_does_not_keep_the_others_from_their_message),
+    CASE(a_queue_full_of_messages_is_a_code_and_drops_nothing),
+    CASE(a_queue_full_of_bytes_is_a_code_and_drops_nothing),
+    CASE(a_full_queue_under_loss_loses_nothing_it_took),
+    CASE(a_queue_of_32768_messages_of_one_remote_is_quick),
+    CASE(a_queue_of_32768_messages_of_a_thousand_remotes_is_quick),
+    CASE(a_link_that_takes_no_more_is_offered_all_again_in_order),
+    CASE(a_small_message_costs_at_most_four_bytes_in_a_batch),
+    CASE(messages_of_one_shape_cost_a_bit_more_than_their_data),
+    CASE(messages_that_are_identical_are_counted_not_repeated),
+    CASE(runs_end_where_anything_differs),
+    CASE(runs_survive_loss),
+    CASE(more_tiny_messages_than_a_packet_may_hold_all_arrive),
+    CASE(more_values_than_a_packet_may_hold_all_arrive),
+    CASE(an_encode_that_fails_leaves_no_bits_behind),
+    CASE(too_big_for_unreliable_does_not_depend_on_announcements),
+    CASE(the_largest_unreliable_message_arrives_with_its_name_and_with_acks),
+    CASE(every_size_around_the_borders_of_fragments_arrives),
+    CASE(large_messages_arrive_over_a_bad_network),
+    CASE(sixteen_mebibytes_arrive),
+    CASE(the_limit_of_a_message_is_a_code_and_its_last_byte_arrives),
+    CASE(the_largest_message_of_all_is_as_documented),
+    CASE(a_message_beyond_the_receivers_limit_ends_the_session_with_a_code),
+    CASE(a_large_message_holds_up_only_its_own_channel),
+    CASE(messages_in_flight_go_with_their_session_and_leak_nothing),
+};
+
+int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }

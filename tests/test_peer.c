@@ -1,0 +1,1521 @@
+/* Joining, leaving and what happens to sessions in between, among real endpoints. */
+#define WISP_IMPLEMENTATION
+#define WISP_STATIC
+#include "../wisp.h"
+#include "test.h"
+
+#include "world.h"
+
+/* --- a tap that keeps, counts, loses and doubles what it sees --- */
+
+enum { SESSION = 0, KINDS = 6, ALL = -1 };
+
+typedef struct spy {
+    int      seen[2];                 /* datagrams, by side */
+    int      kinds[KINDS];            /* by kind: a handshake's, or SESSION */
+    int      lose_side, lose_from, lose_count;      /* the n-th of a side, and those after it */
+    unsigned lose_kinds;              /* a bit for each kind */
+    int      copies;                  /* of what goes on */
+    int      asked[2];                /* bytes of the last handshake packet of each side */
+    int      larger;                  /* answers larger than what they answer */
+    uint8_t  kept[KINDS][1500];       /* the last of each kind */
+    int      kept_size[KINDS];
+} spy;
+
+static int spy_kind(const wisp_packet *packet) {
+    int type = *(const uint8_t *)packet->data;
+    return type & WISP__FLAG_SESSION || type >= KINDS ? SESSION : type;
+}
+
+static void spy_keep(spy *s, int kind, const wisp_packet *packet) {
+    memcpy(s->kept[kind], packet->data, (size_t)packet->size);
+    s->kept_size[kind] = packet->size;
+    s->kinds[kind]++;
+}
+
+static int spy_tap(world *w, int n, wisp_packet *packet) {
+    spy *s = (spy *)w->user;
+    int kind = spy_kind(packet), side = n & 1, at = s->seen[side]++;
+    spy_keep(s, kind, packet);
+    if (kind != SESSION) {
+        bool answer = kind == WISP__CHALLENGE || kind == WISP__ACCEPT || kind == WISP__DENY;
+        s->larger += answer && packet->size > s->asked[!side];
+        s->asked[side] = packet->size;
+    }
+    if (s->lose_kinds >> kind & 1) return 0;
+    if ((s->lose_side == ALL || s->lose_side == side) && at >= s->lose_from &&
+        at < s->lose_from + s->lose_count)
+        return 0;
+    return s->copies ? s->copies : 1;
+}
+
+/* A world with a spy, whose endpoints write down who joined and left. */
+typedef struct scene {
+    world_two t;
+    spy       s;
+} scene;
+
+static void scene_open(scene *c) {
+    memset(c, 0, sizeof *c);
+    world_open(&c->t.w);
+    c->t.w.tap = spy_tap;
+    c->t.w.user = &c->s;
+}
+
+static wisp *scene_add(scene *c) {
+    wisp *end = world_add(&c->t.w);
+    if (!end) return NULL;
+    world_watch(&c->t.w, end, WISP_JOINED);
+    world_watch(&c->t.w, end, WISP_LEFT);
+    world_watch(&c->t.w, end, WISP_ERROR);
+    return end;
+}
+
+static void scene_pair(scene *c) {
+    c->t.server = scene_add(c);
+    c->t.client = scene_add(c);
+}
+
+static wisp_peer scene_ask(scene *c, wisp *from, wisp *to) {
+    wisp_addr addr = world_addr(&c->t.w, to);
+    return wisp_join(from, &addr, NULL, 0);
+}
+
+/* The client joins the server, and it is done. */
+static void scene_join(scene *c) {
+    scene_pair(c);
+    c->t.to_server = scene_ask(c, c->t.client, c->t.server);
+    world_run(&c->t.w, 1.0);
+    c->t.to_client = world_peer(c->t.server, 0);
+    CHECK_EQ_INT(wisp_peers(c->t.server, NULL, 0), 1);
+    CHECK_EQ_INT(wisp_peers(c->t.client, NULL, 0), 1);
+}
+
+static void scene_close(scene *c) {
+    c->t.w.tap = NULL;
+    world_close(&c->t.w);
+}
+
+static int told(scene *c, wisp *end, const char *name) { return world_count(&c->t.w, end, name); }
+
+static int slots(const wisp *end) { return end->peers.pool.live; }
+
+/* The process of an endpoint dies: nothing is sent any more, and what waits for it is gone. */
+static void scene_crash(scene *c, wisp *end) {
+    int n = world_index(&c->t.w, end);
+    wisp_link link = wisp_loopback(&c->t.w.pipe, n);
+    uint8_t bytes[1500];
+    wisp_packet packet;
+    unsigned lost = c->s.lose_kinds;
+    c->s.lose_kinds = ~0u;
+    world_destroy(&c->t.w, end);
+    c->s.lose_kinds = lost;
+    for (int i = 0; i < c->t.w.note_count; i++)         /* its memory may be another's soon */
+        if (c->t.w.notes[i].end == end) c->t.w.notes[i].end = NULL;
+    for (int i = 0; i < 10000; i++) {
+        memset(&packet, 0, sizeof packet);
+        packet.data = bytes;
+        packet.size = (int)sizeof bytes;
+        if (link.recv(link.user, &packet, 1) < 1) break;
+    }
+}
+
+/* It starts again, at the same address. */
+static wisp *scene_revive(scene *c, int n, uint64_t seed) {
+    wisp_desc desc = c->t.w.desc;
+    wisp *end;
+    desc.link = world_link(&c->t.w, n);
+    desc.seed = seed;
+    end = c->t.w.ends[n] = wisp_create(&desc, NULL);
+    CHECK(end != NULL);
+    world_watch(&c->t.w, end, WISP_JOINED);
+    world_watch(&c->t.w, end, WISP_LEFT);
+    return end;
+}
+
+/* A datagram that comes from the address of the n-th side. */
+static void inject(scene *c, int from, int to, const void *bytes, int size) {
+    wisp_link link = wisp_loopback(&c->t.w.pipe, from);
+    uint8_t copy[1500];
+    wisp_packet packet;
+    memset(&packet, 0, sizeof packet);
+    if (size) memcpy(copy, bytes, (size_t)size);
+    packet.addr = wisp_loopback_addr(to);
+    packet.data = copy;
+    packet.size = size;
+    link.send(link.user, &packet, 1);
+}
+
+/* --- handshake packets by hand --- */
+
+typedef struct hand { uint8_t bytes[1400 + WISP__SLACK]; wisp__writer to; uint64_t nonce; } hand;
+
+static void hand_begin(hand *h, int type, uint64_t nonce) {
+    memset(h, 0, sizeof *h);
+    h->to = wisp__writer_on(h->bytes, 1400);
+    h->nonce = nonce;
+    wisp__put(&h->to, (uint64_t)type, 8);
+    wisp__put_bytes(&h->to, "wisp", 4);
+    wisp__put(&h->to, WISP_WIRE_VERSION, 8);
+    wisp__put(&h->to, nonce, 64);
+}
+
+/* Pads to `least` bytes in all; returns the size. */
+static int hand_end(hand *h, int least) {
+    int size;
+    while (h->to.at / 8 < least - 4) wisp__put(&h->to, 0, 8);
+    size = (int)(h->to.at / 8);
+    wisp__put(&h->to, wisp__handshake_check(h->nonce, h->bytes, size), 32);
+    return size + 4;
+}
+
+/* Puts the right check word behind the first bytes of a packet; returns the new size. */
+static int hand_recheck(uint8_t *bytes, int size) {
+    uint64_t nonce = wisp__load64(bytes + 6);
+    wisp__put_tag(bytes + size, wisp__handshake_check(nonce, bytes, size));
+    return size + 4;
+}
+
+/* --- the cookie --- */
+
+TEST(requests_from_anywhere_store_nothing) {
+    static scene c;
+    wisp_total_stats before, after;
+    uint64_t seed = 1;
+    scene_open(&c);
+    scene_pair(&c);
+    world_step(&c.t.w);
+    before = world_total(c.t.server);
+    for (int i = 0; i < 3000; i++) {
+        hand h;
+        int size;
+        hand_begin(&h, WISP__REQUEST, test_random(&seed));
+        size = hand_end(&h, 64);
+        inject(&c, 2 + i % 500, 0, h.bytes, size);
+        if (i % 100 == 99) world_step(&c.t.w);
+    }
+    world_step(&c.t.w);
+    after = world_total(c.t.server);
+    CHECK_EQ_INT(c.s.kinds[WISP__CHALLENGE], 3000);
+    CHECK_EQ_INT(after.memory, before.memory);
+    CHECK_EQ_INT(after.allocations, before.allocations);
+    CHECK_EQ_INT(slots(c.t.server), 0);
+    CHECK_EQ_INT(c.t.server->peers.timers.count, 0);
+    scene_close(&c);
+}
+
+TEST(responses_without_a_good_cookie_store_nothing) {
+    static scene c;
+    uint64_t seed = 2;
+    wisp_total_stats before;
+    scene_open(&c);
+    scene_pair(&c);
+    world_step(&c.t.w);
+    before = world_total(c.t.server);
+    for (int i = 0; i < 1000; i++) {
+        hand h;
+        int size;
+        hand_begin(&h, WISP__RESPONSE, test_random(&seed));
+        wisp__put(&h.to, 0, 8);
+        wisp__put(&h.to, test_random(&seed), 64);
+        size = hand_end(&h, 64);
+        inject(&c, 2 + i % 50, 0, h.bytes, size);
+    }
+    world_step(&c.t.w);
+    CHECK_EQ_INT(world_total(c.t.server).cookies_refused, 1000);
+    CHECK_EQ_INT(world_total(c.t.server).memory, before.memory);
+    CHECK_EQ_INT(slots(c.t.server), 0);
+    CHECK_EQ_INT(c.s.seen[0], 0);
+    scene_close(&c);
+}
+
+/* Keeps the client's RESPONSE away from the server, and stops the client. */
+static void catch_response(scene *c) {
+    scene_open(c);
+    scene_pair(c);
+    c->s.lose_kinds = 1u << WISP__RESPONSE;
+    scene_ask(c, c->t.client, c->t.server);
+    world_run(&c->t.w, 0.05);
+    CHECK_EQ_INT(c->s.kinds[WISP__RESPONSE], 1);
+    scene_crash(c, c->t.client);
+    c->s.lose_kinds = 0;
+}
+
+TEST(a_cookie_is_good_at_its_address_for_its_time) {
+    static const double waits[] = { 0, 4.8, 9.8, 15, 1280, 1285 };
+    for (int i = 0; i < 6; i++) {
+        static scene c;
+        catch_response(&c);
+        c.t.w.step = 0.1;
+        if (waits[i] > 100) c.t.w.step = 2;
+        world_run(&c.t.w, waits[i]);
+        inject(&c, 7, 0, c.s.kept[WISP__RESPONSE], c.s.kept_size[WISP__RESPONSE]);
+        world_step(&c.t.w);
+        CHECK_EQ_INT(slots(c.t.server), 0);             /* from another address: never */
+        inject(&c, 1, 0, c.s.kept[WISP__RESPONSE], c.s.kept_size[WISP__RESPONSE]);
+        world_step(&c.t.w);
+        CHECK_EQ_INT(slots(c.t.server), i < 2);
+        CHECK_EQ_INT(world_total(c.t.server).cookies_refused, i < 2 ? 1 : 2);
+        scene_close(&c);
+    }
+}
+
+TEST(a_cookie_is_good_for_its_nonce_alone) {
+    static scene c;
+    uint8_t *bytes = c.s.kept[WISP__RESPONSE];
+    catch_response(&c);
+    for (int i = 6; i < 14; i++) {
+        bytes[i] ^= 1;
+        hand_recheck(bytes, c.s.kept_size[WISP__RESPONSE] - 4);
+        inject(&c, 1, 0, bytes, c.s.kept_size[WISP__RESPONSE]);
+        bytes[i] ^= 1;
+    }
+    world_step(&c.t.w);
+    CHECK_EQ_INT(world_total(c.t.server).cookies_refused, 8);
+    CHECK_EQ_INT(slots(c.t.server), 0);
+    scene_close(&c);
+}
+
+/* --- lost and doubled packets --- */
+
+/* One session on both sides, all others told to be over, and messages go both ways. */
+static void check_settled(scene *c) {
+    wisp *ends[2];
+    ends[0] = c->t.server;
+    ends[1] = c->t.client;
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQ_INT(told(c, ends[i], WISP_JOINED) - told(c, ends[i], WISP_LEFT), 1);
+        CHECK_EQ_INT(wisp_peers(ends[i], NULL, 0), 1);
+        CHECK_EQ_INT(slots(ends[i]), 1);
+        world_watch(&c->t.w, ends[i], "n");
+    }
+    world_run(&c->t.w, 0.2);
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ_INT(world_fire(ends[i], "n", world_peer(ends[i], 0), 5), WISP_OK);
+    world_run(&c->t.w, 0.5);
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQ_INT(told(c, ends[i], "n"), 1);
+        CHECK_EQ_INT(told(c, ends[i], WISP_ERROR), 0);
+    }
+}
+
+/* The same, and it was the only session there ever was. */
+static void check_one_session(scene *c) {
+    CHECK_EQ_INT(told(c, c->t.server, WISP_LEFT), 0);
+    CHECK_EQ_INT(told(c, c->t.client, WISP_LEFT), 0);
+    check_settled(c);
+}
+
+static void join_with_losses(int side, int from, int count) {
+    static scene c;
+    scene_open(&c);
+    c.s.lose_side = side;
+    c.s.lose_from = from;
+    c.s.lose_count = count;
+    scene_pair(&c);
+    scene_ask(&c, c.t.client, c.t.server);
+    world_run(&c.t.w, 12.0);
+    CHECK(c.s.seen[0] > from && c.s.seen[1] > from);
+    check_one_session(&c);
+    scene_close(&c);
+}
+
+TEST(a_join_survives_the_loss_of_any_packet) {
+    for (int side = ALL; side < 2; side++)
+        for (int from = 0; from < 8; from++) join_with_losses(side, from, 1);
+}
+
+TEST(a_join_survives_the_loss_of_several_packets) {
+    for (int side = ALL; side < 2; side++)
+        for (int from = 0; from < 6; from++)
+            for (int count = 2; count <= 4; count++) join_with_losses(side, from, count);
+}
+
+TEST(a_join_survives_doubled_packets) {
+    for (int copies = 2; copies <= 5; copies++) {
+        static scene c;
+        scene_open(&c);
+        c.s.copies = copies;
+        scene_pair(&c);
+        scene_ask(&c, c.t.client, c.t.server);
+        world_run(&c.t.w, 6.0);
+        check_one_session(&c);
+        scene_close(&c);
+    }
+}
+
+TEST(joins_survive_a_bad_network) {
+    for (uint64_t seed = 1; seed <= 30; seed++) {
+        static scene c;
+        scene_open(&c);
+        c.t.w.bad = true;
+        c.t.w.net.seed = seed * 100;
+        c.t.w.net.latency = 0.03;
+        c.t.w.net.jitter = 0.1;
+        c.t.w.net.loss = 0.2;
+        c.t.w.net.duplicate = 0.3;
+        c.t.w.net.reorder = 0.2;
+        scene_pair(&c);
+        scene_ask(&c, c.t.client, c.t.server);
+        world_run(&c.t.w, 9.0);
+        c.t.w.sims[0].loss = c.t.w.sims[1].loss = 0;
+        world_run(&c.t.w, 3.0);
+        check_one_session(&c);
+        scene_close(&c);
+    }
+}
+
+/* --- answers are never larger than what they answer --- */
+
+typedef struct judge { wisp_result verdict; int asked; char ticket[1200]; int size; } judge;
+
+static wisp_result judge_on(wisp *w, const wisp_addr *from, const void *ticket, int size,
+                            void *user) {
+    judge *j = (judge *)user;
+    (void)w;
+    (void)from;
+    j->asked++;
+    j->size = size;
+    if (size) memcpy(j->ticket, ticket, (size_t)size);
+    return j->verdict;
+}
+
+/* An endpoint like the world's, but for what is told here. */
+static wisp *scene_add_judge(scene *c, judge *j) {
+    wisp *end;
+    c->t.w.desc.accept = judge_on;
+    c->t.w.desc.user = j;
+    end = scene_add(c);
+    c->t.w.desc.accept = NULL;
+    c->t.w.desc.user = NULL;
+    return end;
+}
+
+TEST(no_answer_is_larger_than_what_it_answers) {
+    static const wisp_result verdicts[] = { WISP_OK, WISP_E_DENIED, WISP_E_USER - 7 };
+    for (int i = 0; i < 3; i++) {
+        for (int bare = 0; bare < 2; bare++) {
+            static scene c;
+            judge j = { WISP_OK, 0, "", 0 };
+            scene_open(&c);
+            if (bare) c.t.w.desc.app = NULL;
+            j.verdict = verdicts[i];
+            c.t.server = scene_add_judge(&c, &j);
+            c.t.client = scene_add(&c);
+            scene_ask(&c, c.t.client, c.t.server);
+            world_run(&c.t.w, 1.0);
+            CHECK_EQ_INT(j.asked, 1);
+            CHECK_EQ_INT(wisp_peers(c.t.server, NULL, 0), i == 0);
+            CHECK(c.s.kinds[WISP__CHALLENGE] >= 1);
+            CHECK_EQ_INT(c.s.larger, 0);
+            scene_close(&c);
+        }
+    }
+}
+
+TEST(a_request_smaller_than_the_rule_gets_no_answer) {
+    static scene c;
+    scene_open(&c);
+    scene_pair(&c);
+    for (int type = WISP__REQUEST; type <= WISP__RESPONSE; type += 2)
+        for (int least = 18; least < 64; least++)
+            for (int version = 0; version < 2; version++) {
+                hand h;
+                int size;
+                hand_begin(&h, type, 77);
+                h.bytes[5] = (uint8_t)(h.bytes[5] + version);
+                size = hand_end(&h, least);
+                inject(&c, 1, 0, h.bytes, size);
+            }
+    world_step(&c.t.w);
+    CHECK_EQ_INT(c.s.seen[0], 0);
+    CHECK_EQ_INT(slots(c.t.server), 0);
+    scene_close(&c);
+}
+
+/* --- damaged packets --- */
+
+TEST(a_damaged_request_gets_no_challenge) {
+    static scene c;
+    hand h;
+    int size;
+    scene_open(&c);
+    scene_pair(&c);
+    hand_begin(&h, WISP__REQUEST, 12345);
+    size = hand_end(&h, 64);
+    for (int at = 0; at < size; at++)
+        for (int bit = 0; bit < 8; bit++) {
+            h.bytes[at] = (uint8_t)(h.bytes[at] ^ 1 << bit);
+            inject(&c, 1, 0, h.bytes, size);
+            h.bytes[at] = (uint8_t)(h.bytes[at] ^ 1 << bit);
+        }
+    world_step(&c.t.w);
+    CHECK_EQ_INT(c.s.kinds[WISP__CHALLENGE], 0);
+    CHECK_EQ_INT(c.s.kinds[WISP__DENY], 8);             /* those of another wire version */
+    CHECK_EQ_INT(world_total(c.t.server).handshakes_received, 64 * 8 - 1);
+    scene_close(&c);
+}
+
+TEST(a_damaged_response_opens_nothing) {
+    static scene c;
+    uint8_t *bytes = c.s.kept[WISP__RESPONSE];
+    int size;
+    catch_response(&c);
+    size = c.s.kept_size[WISP__RESPONSE];
+    for (int at = 0; at < size; at++) {
+        bytes[at] ^= 0x10;
+        inject(&c, 1, 0, bytes, size);
+        bytes[at] ^= 0x10;
+    }
+    world_step(&c.t.w);
+    CHECK_EQ_INT(slots(c.t.server), 0);
+    CHECK_EQ_INT(c.s.kinds[WISP__ACCEPT] + c.s.kinds[WISP__DENY], 0);
+    inject(&c, 1, 0, bytes, size);
+    world_step(&c.t.w);
+    CHECK_EQ_INT(slots(c.t.server), 1);
+    scene_close(&c);
+}
+
+TEST(packets_cut_short_anywhere_do_nothing) {
+    static scene c;
+    catch_response(&c);
+    for (int size = 0; size < c.s.kept_size[WISP__RESPONSE]; size++)
+        inject(&c, 1, 0, c.s.kept[WISP__RESPONSE], size);
+    for (int size = 0; size < c.s.kept_size[WISP__REQUEST]; size++)
+        inject(&c, 1, 0, c.s.kept[WISP__REQUEST], size);
+    c.s.seen[0] = 0;
+    world_step(&c.t.w);
+    CHECK_EQ_INT(slots(c.t.server), 0);
+    CHECK_EQ_INT(c.s.seen[0], 0);
+    CHECK_EQ_INT(world_total(c.t.server).packets_empty, 2);
+    scene_close(&c);
+}
+
+/* Cut, but with a check word that is right for what is left. */
+TEST(responses_that_end_early_are_bad) {
+    static scene c;
+    char ticket[200];
+    wisp_addr to = wisp_loopback_addr(0);
+    int size;
+    scene_open(&c);
+    scene_pair(&c);
+    memset(ticket, 't', sizeof ticket);
+    c.s.lose_kinds = 1u << WISP__RESPONSE;
+    wisp_join(c.t.client, &to, ticket, 200);
+    world_run(&c.t.w, 0.05);
+    scene_crash(&c, c.t.client);
+    size = c.s.kept_size[WISP__RESPONSE];
+    CHECK_EQ_INT(size, 14 + 1 + 8 + 1 + 4 + 4 + 1 + 4 + 2 + 200 + 4);
+    for (int left = 60; left < size - 4; left++) {
+        uint8_t bytes[400];
+        memcpy(bytes, c.s.kept[WISP__RESPONSE], (size_t)size);
+        inject(&c, 1, 0, bytes, hand_recheck(bytes, left));
+    }
+    world_step(&c.t.w);
+    CHECK_EQ_INT(slots(c.t.server), 0);
+    CHECK_EQ_INT(world_total(c.t.server).handshakes_bad, size - 4 - 60);
+    scene_close(&c);
+}
+
+TEST(answers_that_are_damaged_or_cut_short_change_nothing) {
+    static const int kinds[] = { WISP__CHALLENGE, WISP__ACCEPT };
+    for (int k = 0; k < 2; k++) {
+        static scene c;
+        int kind = kinds[k], size;
+        scene_open(&c);
+        scene_pair(&c);
+        c.s.lose_kinds = 1u << kind;
+        scene_ask(&c, c.t.client, c.t.server);
+        world_run(&c.t.w, 0.05);
+        CHECK(c.s.kinds[kind] >= 1);
+        size = c.s.kept_size[kind];
+        for (int at = 0; at < size; at++) {
+            uint8_t bytes[64];
+            memcpy(bytes, c.s.kept[kind], (size_t)size);
+            inject(&c, 0, 1, bytes, at);
+            bytes[at] ^= 4;
+            inject(&c, 0, 1, bytes, size);
+        }
+        world_step(&c.t.w);
+        CHECK_EQ_INT(wisp_peers(c.t.client, NULL, 0), 0);
+        CHECK_EQ_INT(told(&c, c.t.client, WISP_LEFT), 0);
+        c.s.lose_kinds = 0;
+        world_run(&c.t.w, 3.0);
+        check_one_session(&c);
+        scene_close(&c);
+    }
+}
+
+TEST(answers_with_another_nonce_or_from_elsewhere_change_nothing) {
+    static scene c;
+    scene_open(&c);
+    scene_pair(&c);
+    c.s.lose_kinds = 1u << WISP__CHALLENGE;
+    scene_ask(&c, c.t.client, c.t.server);
+    world_run(&c.t.w, 0.05);
+    for (int i = 0; i < 4; i++) {
+        uint64_t nonce = wisp__load64(c.s.kept[WISP__REQUEST] + 6);
+        hand h;
+        int size;
+        hand_begin(&h, i & 1 ? WISP__DENY : WISP__ACCEPT, i & 2 ? nonce + 1 : nonce);
+        wisp__put(&h.to, (uint16_t)WISP_E_DENIED, 16);
+        size = hand_end(&h, 40);
+        inject(&c, i & 2 ? 0 : 5, 1, h.bytes, size);
+    }
+    world_step(&c.t.w);
+    CHECK_EQ_INT(told(&c, c.t.client, WISP_LEFT), 0);
+    CHECK_EQ_INT(told(&c, c.t.client, WISP_JOINED), 0);
+    CHECK_EQ_INT(slots(c.t.client), 1);
+    scene_close(&c);
+}
+
+TEST(session_packets_cut_short_or_damaged_are_dropped) {
+    static scene c;
+    int size;
+    scene_open(&c);
+    scene_join(&c);
+    world_watch(&c.t.w, c.t.server, "n");
+    c.s.lose_kinds = 1u << SESSION;
+    world_fire(c.t.client, "n", c.t.to_server, 1);
+    world_step(&c.t.w);
+    size = c.s.kept_size[SESSION];
+    CHECK(size > 10);
+    for (int at = 0; at < size; at++) {
+        uint8_t bytes[1500];
+        memcpy(bytes, c.s.kept[SESSION], (size_t)size);
+        inject(&c, 1, 0, bytes, at);
+        bytes[at] = (uint8_t)(bytes[at] ^ (at ? 0x21 : 0x42));
+        inject(&c, 1, 0, bytes, size);
+    }
+    world_step(&c.t.w);
+    CHECK_EQ_INT(told(&c, c.t.server, "n"), 0);
+    CHECK_EQ_INT(world_total(c.t.server).packets_malformed, 0);
+    CHECK(world_total(c.t.server).packets_bad_tag >= (uint64_t)size);
+    CHECK_EQ_INT(wisp_peers(c.t.server, NULL, 0), 1);
+    c.s.lose_kinds = 0;
+    world_run(&c.t.w, 2.0);
+    CHECK_EQ_INT(told(&c, c.t.server, "n"), 1);
+    scene_close(&c);
+}
+
+TEST(random_handshake_packets_with_a_right_check_take_no_memory) {
+    static scene c;
+    uint64_t seed = 8;
+    wisp_total_stats before;
+    scene_open(&c);
+    scene_pair(&c);
+    scene_ask(&c, c.t.client, c.t.server);
+    world_run(&c.t.w, 1.0);
+    before = world_total(c.t.server);
+    for (int i = 0; i < 5000; i++) {
+        hand h;
+        int size;
+        hand_begin(&h, test_random_below(&seed, 8), test_random(&seed));
+        for (int k = test_random_below(&seed, 90); k > 0; k--)
+            wisp__put(&h.to, test_random(&seed) & 255, 8);
+        size = hand_end(&h, 64);
+        inject(&c, 1 + (i & 1), 0, h.bytes, size);
+        inject(&c, 0, 1, h.bytes, size);
+        if (i % 50 == 0) world_step(&c.t.w);
+    }
+    world_run(&c.t.w, 0.5);
+    CHECK_EQ_INT(world_total(c.t.server).memory, before.memory);
+    check_one_session(&c);
+    scene_close(&c);
+}
+
+/* --- each refusal has its code --- */
+
+static void check_refused(scene *c, wisp_result code) {
+    world_run(&c->t.w, 1.0);
+    CHECK_EQ_INT(told(c, c->t.client, WISP_JOINED), 0);
+    CHECK_EQ_INT(told(c, c->t.client, WISP_LEFT), 1);
+    CHECK_EQ_INT(world_last(&c->t.w, c->t.client, WISP_LEFT)->result, code);
+    CHECK_EQ_INT(slots(c->t.client), 0);
+    CHECK_EQ_INT(told(c, c->t.server, WISP_JOINED), 0);
+    CHECK_EQ_INT(slots(c->t.server), 0);
+    CHECK_EQ_INT(c->s.larger, 0);
+    scene_close(c);
+}
+
+TEST(another_application_is_refused) {
+    static const char *const apps[] = { "", "tes", "tesT", "testt", "other" };
+    for (int i = 0; i < 5; i++) {
+        static scene c;
+        scene_open(&c);
+        c.t.server = scene_add(&c);
+        c.t.w.desc.app = apps[i];
+        c.t.client = scene_add(&c);
+        scene_ask(&c, c.t.client, c.t.server);
+        check_refused(&c, WISP_E_APP);
+    }
+}
+
+TEST(another_version_of_the_application_is_refused) {
+    static scene c;
+    scene_open(&c);
+    c.t.w.desc.app_version = 0x80000000u;
+    c.t.server = scene_add(&c);
+    c.t.w.desc.app_version = 0;
+    c.t.client = scene_add(&c);
+    scene_ask(&c, c.t.client, c.t.server);
+    check_refused(&c, WISP_E_APP_VERSION);
+}
+
+TEST(a_link_that_is_reliable_on_one_side_only_is_refused) {
+    for (int reliable = 0; reliable < 2; reliable++) {
+        static scene c;
+        scene_open(&c);
+        c.t.w.pipe.reliable = reliable != 0;
+        c.t.server = scene_add(&c);
+        c.t.w.pipe.reliable = !reliable;
+        c.t.client = scene_add(&c);
+        scene_ask(&c, c.t.client, c.t.server);
+        check_refused(&c, WISP_E_LINK_KIND);
+    }
+}
+
+TEST(an_endpoint_that_takes_no_joins_says_so) {
+    static scene c;
+    scene_open(&c);
+    c.t.w.desc.refuse_joins = true;
+    scene_pair(&c);
+    scene_ask(&c, c.t.client, c.t.server);
+    check_refused(&c, WISP_E_REFUSED);
+}
+
+TEST(the_code_of_accept_reaches_the_other_side) {
+    static const wisp_result codes[] = { WISP_E_DENIED, WISP_E_USER, WISP_E_USER - 31000 };
+    for (int i = 0; i < 3; i++) {
+        static scene c;
+        judge j = { WISP_OK, 0, "", 0 };
+        j.verdict = codes[i];
+        scene_open(&c);
+        c.t.server = scene_add_judge(&c, &j);
+        c.t.client = scene_add(&c);
+        scene_ask(&c, c.t.client, c.t.server);
+        check_refused(&c, codes[i]);
+    }
+}
+
+/* What one side sends is made to look as if another wisp had sent it. */
+static int version_tap(world *w, int n, wisp_packet *packet) {
+    int *other = (int *)w->user;
+    if (n == *other && !(*(uint8_t *)packet->data & WISP__FLAG_SESSION))
+        ((uint8_t *)packet->data)[5] = WISP_WIRE_VERSION + 1;
+    return 1;
+}
+
+TEST(another_wire_version_is_refused_by_whoever_is_asked) {
+    static scene c;
+    int other = 1;
+    scene_open(&c);
+    c.t.w.tap = version_tap;
+    c.t.w.user = &other;
+    scene_pair(&c);
+    scene_ask(&c, c.t.client, c.t.server);
+    check_refused(&c, WISP_E_WIRE_VERSION);
+}
+
+TEST(a_refusal_in_another_wire_version_is_understood) {
+    static scene c;
+    int other = 0;
+    scene_open(&c);
+    c.t.w.tap = version_tap;
+    c.t.w.user = &other;
+    c.t.w.desc.refuse_joins = true;
+    scene_pair(&c);
+    scene_ask(&c, c.t.client, c.t.server);
+    check_refused(&c, WISP_E_WIRE_VERSION);
+}
+
+TEST(a_full_server_says_so_and_takes_the_next_when_one_has_left) {
+    static scene c;
+    wisp *second;
+    wisp_peer peer;
+    scene_open(&c);
+    c.t.w.desc.max_peers = 1;
+    scene_join(&c);
+    second = scene_add(&c);
+    scene_ask(&c, second, c.t.server);
+    world_run(&c.t.w, 1.0);
+    CHECK_EQ_INT(world_last(&c.t.w, second, WISP_LEFT)->result, WISP_E_SERVER_FULL);
+    CHECK_EQ_INT(wisp_peers(c.t.server, NULL, 0), 1);
+    wisp_leave(c.t.client, c.t.to_server, "");
+    world_run(&c.t.w, 0.1);
+    peer = scene_ask(&c, second, c.t.server);
+    world_run(&c.t.w, 1.0);
+    CHECK_EQ_INT(told(&c, second, WISP_JOINED), 1);
+    CHECK(wisp_peer_equal(world_last(&c.t.w, second, WISP_JOINED)->peer, peer));
+    scene_close(&c);
+}
+
+/* A kick leaves the slot taken for a while; the place is free at once. */
+TEST(a_kicked_peer_makes_room_at_once) {
+    static scene c;
+    scene_open(&c);
+    c.t.w.desc.max_peers = 1;
+    scene_join(&c);
+    for (int i = 0; i < 3; i++) {
+        wisp *next = scene_add(&c);
+        wisp_leave(c.t.server, world_peer(c.t.server, 0), "kicked");
+        scene_ask(&c, next, c.t.server);
+        world_run(&c.t.w, 0.2);
+        CHECK_EQ_INT(told(&c, next, WISP_JOINED), 1);
+        CHECK_EQ_INT(told(&c, next, WISP_LEFT), 0);
+        world_run(&c.t.w, 0.8);
+    }
+    scene_close(&c);
+}
+
+TEST(a_ticket_comes_whole_or_is_refused_at_once) {
+    static scene c;
+    static judge j;
+    char ticket[1200];
+    static const int sizes[] = { 0, 1, 100, 1200 - 128 };
+    memset(&j, 0, sizeof j);
+    scene_open(&c);
+    c.t.w.desc.app = "an application whose name takes all of the sixty-four bytes....";
+    c.t.server = scene_add_judge(&c, &j);
+    for (int i = 0; i < 1200; i++) ticket[i] = (char)(i * 13);
+    for (int i = 0; i < 4; i++) {
+        wisp *client = scene_add(&c);
+        wisp_addr to = wisp_loopback_addr(0);
+        CHECK(wisp_join(client, &to, ticket, sizes[i]).id != 0);
+        world_run(&c.t.w, 0.5);
+        CHECK_EQ_INT(told(&c, client, WISP_JOINED), 1);
+        CHECK_EQ_INT(j.size, sizes[i]);
+        CHECK_EQ_MEM(j.ticket, ticket, sizes[i]);
+        CHECK_EQ_INT(j.asked, i + 1);
+        CHECK_EQ_INT(wisp_join(client, &to, ticket, 1200 - 127).id, 0);
+        CHECK_EQ_INT(wisp_why(client), WISP_E_TOO_BIG);
+        CHECK_EQ_INT(wisp_join(client, &to, NULL, 4).id, 0);
+        CHECK_EQ_INT(wisp_join(client, &to, ticket, -1).id, 0);
+        CHECK_EQ_INT(wisp_join(client, NULL, NULL, 0).id, 0);
+        CHECK_EQ_INT(wisp_why(client), WISP_E_ARGUMENT);
+    }
+    CHECK_EQ_INT(c.s.larger, 0);
+    scene_close(&c);
+}
+
+/* --- accept that answers later --- */
+
+static void pending_open(scene *c, judge *j) {
+    memset(j, 0, sizeof *j);
+    j->verdict = WISP_PENDING;
+    scene_open(c);
+    c->t.server = scene_add_judge(c, j);
+    c->t.client = scene_add(c);
+    scene_ask(c, c->t.client, c->t.server);
+    world_run(&c->t.w, 3.0);
+    CHECK_EQ_INT(j->asked, 1);
+    CHECK_EQ_INT(told(c, NULL, WISP_JOINED), 0);
+    CHECK_EQ_INT(told(c, NULL, WISP_LEFT), 0);
+}
+
+TEST(a_pending_join_is_let_in_later) {
+    static scene c;
+    static judge j;
+    wisp_addr from = wisp_loopback_addr(1), nobody = wisp_loopback_addr(9);
+    pending_open(&c, &j);
+    CHECK_EQ_INT(wisp_admit(c.t.server, &nobody, WISP_OK), WISP_E_STALE);
+    CHECK_EQ_INT(wisp_admit(c.t.server, &from, WISP_PENDING), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_admit(c.t.server, NULL, WISP_OK), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_admit(c.t.server, &from, WISP_OK), WISP_OK);
+    CHECK_EQ_INT(wisp_admit(c.t.server, &from, WISP_OK), WISP_E_STALE);
+    world_run(&c.t.w, 2.0);
+    CHECK_EQ_INT(j.asked, 1);
+    check_one_session(&c);
+    scene_close(&c);
+}
+
+TEST(a_pending_join_is_let_in_though_the_accept_is_lost) {
+    static scene c;
+    static judge j;
+    wisp_addr from = wisp_loopback_addr(1);
+    pending_open(&c, &j);
+    c.s.lose_kinds = 1u << WISP__ACCEPT;
+    CHECK_EQ_INT(wisp_admit(c.t.server, &from, WISP_OK), WISP_OK);
+    c.s.lose_kinds = 0;
+    world_run(&c.t.w, 3.0);
+    check_one_session(&c);
+    scene_close(&c);
+}
+
+TEST(a_pending_join_is_denied_later) {
+    static scene c;
+    static judge j;
+    wisp_addr from = wisp_loopback_addr(1);
+    pending_open(&c, &j);
+    CHECK_EQ_INT(wisp_admit(c.t.server, &from, WISP_E_USER - 1), WISP_OK);
+    check_refused(&c, WISP_E_USER - 1);
+}
+
+TEST(a_pending_join_that_nobody_answers_times_out_on_both_sides) {
+    static scene c;
+    static judge j;
+    wisp_addr from = wisp_loopback_addr(1);
+    pending_open(&c, &j);
+    world_run(&c.t.w, 18.0);
+    CHECK_EQ_INT(world_last(&c.t.w, c.t.client, WISP_LEFT)->result, WISP_E_TIMEOUT);
+    CHECK_EQ_INT(told(&c, c.t.server, WISP_LEFT), 0);
+    CHECK_EQ_INT(slots(c.t.server), 0);
+    CHECK_EQ_INT(wisp_admit(c.t.server, &from, WISP_OK), WISP_E_STALE);
+    scene_close(&c);
+}
+
+/* --- half open --- */
+
+TEST(a_half_open_slot_is_free_after_two_seconds) {
+    static scene c;
+    scene_open(&c);
+    c.t.w.desc.max_peers = 1;
+    scene_pair(&c);
+    c.s.lose_kinds = 1u << WISP__ACCEPT;
+    scene_ask(&c, c.t.client, c.t.server);
+    world_run(&c.t.w, 0.1);
+    scene_crash(&c, c.t.client);
+    c.s.lose_kinds = 0;
+    world_run(&c.t.w, 1.8);
+    CHECK_EQ_INT(slots(c.t.server), 1);
+    CHECK_EQ_INT(c.t.server->peers.strangers, 1);
+    world_run(&c.t.w, 0.3);
+    CHECK_EQ_INT(slots(c.t.server), 0);
+    CHECK_EQ_INT(c.t.server->peers.strangers, 0);
+    CHECK_EQ_INT(told(&c, c.t.server, NULL), 0);
+    c.t.client = scene_revive(&c, 1, 99);
+    scene_ask(&c, c.t.client, c.t.server);
+    world_run(&c.t.w, 1.0);
+    check_one_session(&c);
+    scene_close(&c);
+}
+
+TEST(nobody_has_joined_before_the_first_tagged_packet) {
+    static scene c;
+    scene_open(&c);
+    scene_pair(&c);
+    c.s.lose_side = 1;
+    c.s.lose_from = 2;                                  /* after REQUEST and RESPONSE */
+    c.s.lose_count = 100000;
+    scene_ask(&c, c.t.client, c.t.server);
+    world_run(&c.t.w, 1.5);
+    CHECK_EQ_INT(told(&c, c.t.client, WISP_JOINED), 1);
+    CHECK_EQ_INT(told(&c, c.t.server, WISP_JOINED), 0);
+    CHECK_EQ_INT(wisp_peers(c.t.server, NULL, 0), 0);
+    world_run(&c.t.w, 12.0);
+    CHECK_EQ_INT(told(&c, c.t.server, WISP_JOINED) + told(&c, c.t.server, WISP_LEFT), 0);
+    CHECK_EQ_INT(world_last(&c.t.w, c.t.client, WISP_LEFT)->result, WISP_E_TIMEOUT);
+    CHECK_EQ_INT(slots(c.t.server) + slots(c.t.client), 0);
+    scene_close(&c);
+}
+
+/* --- replays --- */
+
+TEST(a_replayed_response_brings_nobody_back) {
+    static const double waits[] = { 0.02, 0.5, 2, 8, 20 };
+    for (int i = 0; i < 5; i++) {
+        for (int kick = 0; kick < 2; kick++) {
+            static scene c;
+            spy before;
+            scene_open(&c);
+            scene_join(&c);
+            before = c.s;
+            if (kick) wisp_leave(c.t.server, c.t.to_client, "kicked");
+            else wisp_leave(c.t.client, c.t.to_server, "bye");
+            world_run(&c.t.w, waits[i]);
+            inject(&c, 1, 0, before.kept[WISP__RESPONSE], before.kept_size[WISP__RESPONSE]);
+            inject(&c, 1, 0, before.kept[SESSION], before.kept_size[SESSION]);
+            world_run(&c.t.w, 0.1);
+            inject(&c, 1, 0, before.kept[SESSION], before.kept_size[SESSION]);
+            world_run(&c.t.w, 4.0);
+            CHECK_EQ_INT(told(&c, c.t.server, WISP_JOINED), 1);
+            CHECK_EQ_INT(told(&c, c.t.server, WISP_LEFT), 1);
+            CHECK_EQ_INT(wisp_peers(c.t.server, NULL, 0), 0);
+            CHECK_EQ_INT(slots(c.t.server), 0);
+            CHECK_EQ_INT(told(&c, c.t.client, WISP_JOINED), 1);
+            scene_close(&c);
+        }
+    }
+}
+
+TEST(a_replayed_handshake_does_not_touch_a_session) {
+    static scene c;
+    static const int kinds[] = { WISP__REQUEST, WISP__CHALLENGE, WISP__RESPONSE, WISP__ACCEPT };
+    hand h;
+    int size;
+    scene_open(&c);
+    scene_join(&c);
+    for (int round = 0; round < 20; round++) {
+        for (int k = 0; k < 4; k++) {
+            inject(&c, 1, 0, c.s.kept[kinds[k]], c.s.kept_size[kinds[k]]);
+            inject(&c, 0, 1, c.s.kept[kinds[k]], c.s.kept_size[kinds[k]]);
+        }
+        hand_begin(&h, WISP__DENY, wisp__load64(c.s.kept[WISP__REQUEST] + 6));
+        wisp__put(&h.to, (uint16_t)WISP_E_DENIED, 16);
+        size = hand_end(&h, 20);
+        inject(&c, 0, 1, h.bytes, size);
+        world_run(&c.t.w, 0.3);
+    }
+    check_one_session(&c);
+    scene_close(&c);
+}
+
+/* --- joining anew --- */
+
+TEST(a_join_anew_ends_the_old_session_once_it_is_proven) {
+    static scene c;
+    wisp_peer old;
+    int n;
+    scene_open(&c);
+    scene_join(&c);
+    old = c.t.to_client;
+    scene_crash(&c, c.t.client);
+    c.t.client = scene_revive(&c, 1, 4242);
+    c.s.lose_kinds = 1u << SESSION;                     /* all but the proof comes through */
+    scene_ask(&c, c.t.client, c.t.server);
+    world_run(&c.t.w, 1.0);
+    CHECK_EQ_INT(told(&c, c.t.client, WISP_JOINED), 1);
+    CHECK_EQ_INT(told(&c, c.t.server, WISP_LEFT), 0);
+    CHECK(wisp_peer_addr(c.t.server, old) != NULL);
+    CHECK_EQ_INT(wisp_peers(c.t.server, NULL, 0), 1);
+    c.s.lose_kinds = 0;
+    world_run(&c.t.w, 1.5);
+    CHECK_EQ_INT(told(&c, c.t.server, WISP_JOINED), 2);
+    CHECK_EQ_INT(told(&c, c.t.server, WISP_LEFT), 1);
+    CHECK_EQ_INT(world_last(&c.t.w, c.t.server, WISP_LEFT)->result, WISP_E_REPLACED);
+    CHECK(wisp_peer_equal(world_last(&c.t.w, c.t.server, WISP_LEFT)->peer, old));
+    CHECK(wisp_peer_addr(c.t.server, old) == NULL);
+    CHECK_EQ_INT(wisp_peers(c.t.server, NULL, 0), 1);
+    for (n = 0; strcmp(c.t.w.notes[n].name, WISP_LEFT) != 0; n++) {
+    }
+    CHECK_EQ_STR(c.t.w.notes[n + 1].name, WISP_JOINED); /* first he left, then he joined */
+    CHECK_EQ_INT(told(&c, c.t.client, WISP_LEFT), 0);
+    scene_close(&c);
+}
+
+TEST(a_join_anew_goes_through_though_the_server_is_full) {
+    static scene c;
+    scene_open(&c);
+    c.t.w.desc.max_peers = 1;
+    scene_join(&c);
+    for (int i = 0; i < 3; i++) {
+        scene_crash(&c, c.t.client);
+        c.t.client = scene_revive(&c, 1, 1000 + (uint64_t)i);
+        scene_ask(&c, c.t.client, c.t.server);
+        world_run(&c.t.w, 1.0);
+        CHECK_EQ_INT(told(&c, c.t.server, WISP_JOINED), 2 + i);
+        CHECK_EQ_INT(told(&c, c.t.server, WISP_LEFT), 1 + i);
+        CHECK_EQ_INT(wisp_peers(c.t.server, NULL, 0), 1);
+        CHECK_EQ_INT(c.t.server->peers.strangers, 1);
+    }
+    scene_close(&c);
+}
+
+TEST(a_spoofed_join_cannot_end_a_session) {
+    static scene c;
+    uint64_t seed = 6;
+    scene_open(&c);
+    scene_join(&c);
+    for (int i = 0; i < 200; i++) {
+        hand h;
+        int size;
+        hand_begin(&h, WISP__REQUEST, test_random(&seed));
+        size = hand_end(&h, 64);
+        inject(&c, 1, 0, h.bytes, size);
+        hand_begin(&h, WISP__RESPONSE, h.nonce);
+        wisp__put(&h.to, 0, 8);
+        wisp__put(&h.to, test_random(&seed), 64);
+        size = hand_end(&h, 90);
+        inject(&c, 1, 0, h.bytes, size);
+        world_step(&c.t.w);
+    }
+    world_run(&c.t.w, 3.0);
+    check_one_session(&c);
+    scene_close(&c);
+}
+
+/* Somebody who saw the cookie, but does not get the answer, opens a half and no more. */
+TEST(a_join_that_is_never_proven_cannot_end_a_session) {
+    static scene c;
+    static spy first;
+    catch_response(&c);
+    first = c.s;
+    c.t.client = scene_revive(&c, 1, 777);
+    scene_ask(&c, c.t.client, c.t.server);
+    world_run(&c.t.w, 1.0);
+    CHECK_EQ_INT(wisp_peers(c.t.server, NULL, 0), 1);
+    inject(&c, 1, 0, first.kept[WISP__RESPONSE], first.kept_size[WISP__RESPONSE]);
+    world_run(&c.t.w, 0.1);
+    CHECK_EQ_INT(slots(c.t.server), 2);
+    world_run(&c.t.w, 3.0);
+    check_one_session(&c);
+    scene_close(&c);
+}
+
+/* --- each other, oneself, nobody --- */
+
+static void join_each_other(uint64_t seed, int apart, int lose_side, int lose_from) {
+    static scene c;
+    scene_open(&c);
+    c.t.w.desc.seed = seed;
+    c.t.server = scene_add(&c);
+    c.t.w.desc.seed = seed + 1000;
+    c.t.client = scene_add(&c);
+    c.s.lose_side = lose_side;
+    c.s.lose_from = lose_from;
+    c.s.lose_count = 1;
+    scene_ask(&c, c.t.client, c.t.server);
+    for (int i = 0; i < apart; i++) world_step(&c.t.w);
+    scene_ask(&c, c.t.server, c.t.client);
+    world_run(&c.t.w, 6.0);
+    if (apart < 2) check_one_session(&c);
+    else check_settled(&c);                             /* the first one was there already */
+    scene_close(&c);
+}
+
+TEST(two_that_join_each_other_end_with_one_session) {
+    for (uint64_t seed = 1; seed <= 8; seed++)
+        for (int apart = 0; apart < 8; apart++) join_each_other(seed, apart, 0, 1 << 20);
+}
+
+TEST(two_that_join_each_other_survive_the_loss_of_any_packet) {
+    for (uint64_t seed = 1; seed <= 4; seed++)
+        for (int side = ALL; side < 2; side++)
+            for (int from = 0; from < 8; from++) join_each_other(seed, 0, side, from);
+}
+
+TEST(two_that_join_each_other_survive_doubled_packets) {
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        static scene c;
+        scene_open(&c);
+        c.s.copies = 3;
+        c.t.w.desc.seed = seed;
+        c.t.server = scene_add(&c);
+        c.t.w.desc.seed = seed + 1000;
+        c.t.client = scene_add(&c);
+        scene_ask(&c, c.t.client, c.t.server);
+        scene_ask(&c, c.t.server, c.t.client);
+        world_run(&c.t.w, 6.0);
+        check_one_session(&c);
+        scene_close(&c);
+    }
+}
+
+TEST(joining_twice_ends_with_one_session) {
+    for (int apart = 0; apart < 40; apart += 4) {
+        static scene c;
+        scene_open(&c);
+        scene_pair(&c);
+        scene_ask(&c, c.t.client, c.t.server);
+        for (int i = 0; i < apart; i++) world_step(&c.t.w);
+        scene_ask(&c, c.t.client, c.t.server);
+        world_run(&c.t.w, 6.0);
+        check_settled(&c);
+        world_fire(c.t.client, "n", WISP_SERVER, 6);
+        world_run(&c.t.w, 0.2);
+        CHECK_EQ_INT(told(&c, c.t.server, "n"), 2);
+        scene_close(&c);
+    }
+}
+
+TEST(whoever_joins_itself_is_told_that_it_failed) {
+    static scene c;
+    scene_open(&c);
+    c.t.server = scene_add(&c);
+    scene_ask(&c, c.t.server, c.t.server);
+    world_run(&c.t.w, 13.0);
+    CHECK_EQ_INT(told(&c, c.t.server, WISP_JOINED), 0);
+    CHECK_EQ_INT(told(&c, c.t.server, WISP_LEFT), 1);
+    CHECK(world_last(&c.t.w, c.t.server, WISP_LEFT)->result < 0);
+    CHECK_EQ_INT(slots(c.t.server), 0);
+    scene_close(&c);
+}
+
+TEST(a_join_to_nobody_times_out) {
+    static scene c;
+    wisp_addr nobody = wisp_loopback_addr(30);
+    wisp_peer peer;
+    scene_open(&c);
+    c.t.client = scene_add(&c);
+    peer = wisp_join(c.t.client, &nobody, NULL, 0);
+    CHECK(peer.id != 0);
+    world_run(&c.t.w, 9.9);
+    CHECK_EQ_INT(told(&c, c.t.client, WISP_LEFT), 0);
+    CHECK(c.s.kinds[WISP__REQUEST] >= 8 && c.s.kinds[WISP__REQUEST] <= 16);
+    world_run(&c.t.w, 1.5);
+    CHECK_EQ_INT(told(&c, c.t.client, WISP_LEFT), 1);
+    CHECK_EQ_INT(world_last(&c.t.w, c.t.client, WISP_LEFT)->result, WISP_E_TIMEOUT);
+    CHECK(wisp_peer_equal(world_last(&c.t.w, c.t.client, WISP_LEFT)->peer, peer));
+    CHECK_EQ_INT(slots(c.t.client), 0);
+    scene_close(&c);
+}
+
+/* --- many --- */
+
+enum { CROWD = 300 };
+
+typedef struct crowd {
+    wisp_pipe      pipe;
+    wisp_simulator sims[CROWD + 2];
+    wisp          *ends[CROWD + 2];
+    int            joined[CROWD + 2], left[CROWD + 2];
+    wisp_result    result;
+} crowd;
+
+static void crowd_on(wisp_event *event) {
+    crowd *c = (crowd *)wisp_user(event->w);
+    int i = *(int *)event->user;
+    if (strcmp(event->name, WISP_JOINED) == 0) c->joined[i]++;
+    else c->left[i]++;
+    if (strcmp(event->name, WISP_LEFT) == 0) c->result = event->result;
+}
+
+static void crowd_add(crowd *c, int i) {
+    static int numbers[CROWD + 2];
+    wisp_desc desc;
+    memset(&desc, 0, sizeof desc);
+    numbers[i] = i;
+    c->sims[i].seed = (uint64_t)i + 1;
+    c->sims[i].latency = 0.02;
+    c->sims[i].jitter = 0.02;
+    c->sims[i].loss = 0.05;
+    desc.link = wisp_simulate(&c->sims[i], wisp_loopback(&c->pipe, i));
+    desc.max_peers = i ? 1 : CROWD;
+    desc.seed = (uint64_t)i + 1;
+    desc.user = c;
+    c->ends[i] = wisp_create(&desc, NULL);
+    wisp_connect_target(c->ends[i], wisp_by_name(WISP_JOINED), crowd_on, &numbers[i], false);
+    wisp_connect_target(c->ends[i], wisp_by_name(WISP_LEFT), crowd_on, &numbers[i], false);
+}
+
+static void crowd_run(crowd *c, double from, double to) {
+    for (double now = from; now < to; now += 0.02)
+        for (int i = 0; i < CROWD + 2; i++) {
+            c->sims[i].now = now;
+            wisp_update(c->ends[i], now);
+        }
+}
+
+TEST(three_hundred_join_at_once_and_one_more_is_told_that_it_is_full) {
+    static crowd c;
+    wisp_addr server = wisp_loopback_addr(0);
+    memset(&c, 0, sizeof c);
+    for (int i = 0; i < CROWD + 2; i++) crowd_add(&c, i);
+    for (int i = 1; i <= CROWD; i++) CHECK(wisp_join(c.ends[i], &server, NULL, 0).id != 0);
+    crowd_run(&c, 0, 4.0);
+    CHECK_EQ_INT(wisp_peers(c.ends[0], NULL, 0), CROWD);
+    CHECK_EQ_INT(c.joined[0], CROWD);
+    for (int i = 1; i <= CROWD; i++) CHECK(c.joined[i] == 1 && c.left[i] == 0);
+    CHECK_EQ_INT(c.left[0], 0);
+    CHECK(wisp_join(c.ends[CROWD + 1], &server, NULL, 0).id != 0);
+    crowd_run(&c, 4.0, 6.0);
+    CHECK_EQ_INT(c.left[CROWD + 1], 1);
+    CHECK_EQ_INT(c.result, WISP_E_SERVER_FULL);
+    CHECK_EQ_INT(wisp_peers(c.ends[0], NULL, 0), CROWD);
+    for (int i = CROWD + 1; i >= 0; i--) wisp_destroy(c.ends[i]);
+    for (int i = 0; i < CROWD + 2; i++) wisp_simulator_free(&c.sims[i]);
+    wisp_pipe_free(&c.pipe);
+}
+
+/* --- how sessions live and end --- */
+
+TEST(an_idle_session_is_kept_alive_by_few_packets) {
+    static scene c;
+    scene_open(&c);
+    scene_join(&c);
+    c.s.seen[0] = c.s.seen[1] = 0;
+    world_run(&c.t.w, 60.0);
+    CHECK_EQ_INT(wisp_peers(c.t.server, NULL, 0), 1);
+    CHECK_EQ_INT(wisp_peers(c.t.client, NULL, 0), 1);
+    CHECK(c.s.seen[0] >= 12 && c.s.seen[0] <= 60);      /* a ping and its ack each 2.5 s */
+    CHECK(c.s.seen[1] >= 12 && c.s.seen[1] <= 60);
+    check_one_session(&c);
+    scene_close(&c);
+}
+
+TEST(silence_ends_a_session_on_both_sides_after_the_timeout) {
+    for (int timeout = 1; timeout <= 30; timeout += 9) {
+        static scene c;
+        scene_open(&c);
+        c.t.w.desc.timeout = timeout;
+        scene_join(&c);
+        c.s.lose_kinds = ~0u;
+        world_run(&c.t.w, timeout * 0.74);
+        CHECK_EQ_INT(told(&c, NULL, WISP_LEFT), 0);
+        world_run(&c.t.w, timeout * 0.3 + 0.5);
+        CHECK_EQ_INT(told(&c, c.t.server, WISP_LEFT), 1);
+        CHECK_EQ_INT(told(&c, c.t.client, WISP_LEFT), 1);
+        CHECK_EQ_INT(world_last(&c.t.w, c.t.server, WISP_LEFT)->result, WISP_E_TIMEOUT);
+        CHECK_EQ_INT(world_last(&c.t.w, c.t.client, WISP_LEFT)->result, WISP_E_TIMEOUT);
+        world_run(&c.t.w, 0.1);
+        CHECK_EQ_INT(slots(c.t.server) + slots(c.t.client), 0);
+        CHECK_EQ_INT(world_total(c.t.server).timeouts, 1);
+        scene_close(&c);
+    }
+}
+
+TEST(a_session_outlives_a_gap_shorter_than_the_timeout) {
+    static scene c;
+    scene_open(&c);
+    scene_join(&c);
+    c.s.lose_kinds = ~0u;
+    world_run(&c.t.w, 7.0);
+    c.s.lose_kinds = 0;
+    world_run(&c.t.w, 8.0);
+    check_one_session(&c);
+    scene_close(&c);
+}
+
+static void check_goodbye(scene *c, const char *reason) {
+    CHECK_EQ_INT(told(c, c->t.server, WISP_LEFT), 1);
+    CHECK_EQ_INT(told(c, c->t.client, WISP_LEFT), 1);
+    CHECK_EQ_INT(world_last(&c->t.w, c->t.server, WISP_LEFT)->result, WISP_OK);
+    CHECK_EQ_INT(world_last(&c->t.w, c->t.client, WISP_LEFT)->result, WISP_OK);
+    CHECK_EQ_STR(world_last(&c->t.w, c->t.server, WISP_LEFT)->text, reason);
+    CHECK_EQ_STR(world_last(&c->t.w, c->t.client, WISP_LEFT)->text, reason);
+    CHECK_EQ_INT(wisp_peers(c->t.server, NULL, 0) + wisp_peers(c->t.client, NULL, 0), 0);
+}
+
+TEST(both_sides_see_the_reason_of_a_leave) {
+    char full[96], longer[300];
+    const char *reasons[4], *seen[4];
+    memset(full, 'r', 95);
+    full[95] = 0;
+    memset(longer, 'r', 299);
+    longer[299] = 0;
+    reasons[0] = seen[0] = "going home";
+    reasons[1] = NULL;
+    seen[1] = "";
+    reasons[2] = seen[2] = full;
+    reasons[3] = longer;
+    seen[3] = full;
+    for (int i = 0; i < 4; i++) {
+        for (int kick = 0; kick < 2; kick++) {
+            static scene c;
+            wisp *who;
+            wisp_peer whom;
+            scene_open(&c);
+            scene_join(&c);
+            who = kick ? c.t.server : c.t.client;
+            whom = kick ? c.t.to_client : c.t.to_server;
+            wisp_leave(who, whom, reasons[i]);
+            CHECK(wisp_peer_addr(who, whom) == NULL);   /* stale at once */
+            CHECK_EQ_INT(world_fire(who, "n", whom, 1), WISP_E_STALE);
+            wisp_leave(who, whom, "again");
+            world_run(&c.t.w, 0.1);
+            check_goodbye(&c, seen[i]);
+            world_run(&c.t.w, 4.0);
+            CHECK_EQ_INT(slots(c.t.server) + slots(c.t.client), 0);
+            scene_close(&c);
+        }
+    }
+}
+
+TEST(a_goodbye_comes_though_four_of_its_packets_are_lost) {
+    for (int kick = 0; kick < 2; kick++) {
+        static scene c;
+        scene_open(&c);
+        scene_join(&c);
+        c.s.lose_side = !kick;
+        c.s.lose_from = c.s.seen[!kick];
+        c.s.lose_count = 4;
+        if (kick) wisp_leave(c.t.server, c.t.to_client, "out");
+        else wisp_leave(c.t.client, c.t.to_server, "out");
+        world_run(&c.t.w, 3.0);
+        check_goodbye(&c, "out");
+        scene_close(&c);
+    }
+}
+
+TEST(what_was_fired_before_a_leave_comes_before_it) {
+    static scene c;
+    scene_open(&c);
+    scene_join(&c);
+    world_watch(&c.t.w, c.t.server, "n");
+    for (int i = 0; i < 20; i++) world_fire(c.t.client, "n", c.t.to_server, i);
+    wisp_leave(c.t.client, c.t.to_server, "bye");
+    world_run(&c.t.w, 0.2);
+    CHECK_EQ_INT(told(&c, c.t.server, "n"), 20);
+    CHECK_EQ_STR(c.t.w.notes[c.t.w.note_count - 1].name, WISP_LEFT);
+    scene_close(&c);
+}
+
+TEST(leaving_while_joining_is_told_once_and_leaves_nothing) {
+    for (int steps = 0; steps < 8; steps++) {
+        static scene c;
+        wisp_peer peer;
+        scene_open(&c);
+        scene_pair(&c);
+        peer = scene_ask(&c, c.t.client, c.t.server);
+        for (int i = 0; i < steps; i++) {
+            c.t.w.now += 0.01;
+            world_update(&c.t.w, i & 1);
+        }
+        wisp_leave(c.t.client, peer, "changed my mind");
+        world_run(&c.t.w, 5.0);
+        CHECK_EQ_INT(told(&c, c.t.client, WISP_LEFT), 1);
+        CHECK_EQ_INT(told(&c, c.t.server, WISP_LEFT), told(&c, c.t.server, WISP_JOINED));
+        CHECK_EQ_INT(slots(c.t.server) + slots(c.t.client), 0);
+        CHECK_EQ_INT(c.t.server->peers.strangers, 0);
+        scene_close(&c);
+    }
+}
+
+TEST(joining_and_leaving_over_and_over_takes_no_more_memory) {
+    static scene c;
+    uint64_t memory = 0;
+    scene_open(&c);
+    scene_pair(&c);
+    for (int i = 0; i < 40; i++) {
+        wisp_peer peer = scene_ask(&c, c.t.client, c.t.server);
+        world_run(&c.t.w, 0.2);
+        CHECK_EQ_INT(wisp_peers(c.t.server, NULL, 0), 1);
+        wisp_leave(i & 1 ? c.t.client : c.t.server,
+                   i & 1 ? peer : world_peer(c.t.server, 0), "bye");
+        world_run(&c.t.w, 4.0);
+        if (i == 10) memory = world_total(c.t.server).memory + world_total(c.t.client).memory;
+    }
+    CHECK_EQ_INT(world_total(c.t.server).memory + world_total(c.t.client).memory, memory);
+    CHECK_EQ_INT(told(&c, NULL, WISP_JOINED), 80);
+    CHECK_EQ_INT(told(&c, NULL, WISP_LEFT), 80);
+    scene_close(&c);
+}
+
+/* --- the server restarts --- */
+
+TEST(a_restarted_server_is_noticed_and_joined_anew) {
+    static scene c;
+    scene_open(&c);
+    scene_join(&c);
+    scene_crash(&c, c.t.server);
+    c.t.server = scene_revive(&c, 0, 31337);
+    world_fire(c.t.client, "m", c.t.to_server, 1);
+    world_run(&c.t.w, 12.0);
+    CHECK_EQ_INT(world_last(&c.t.w, c.t.client, WISP_LEFT)->result, WISP_E_TIMEOUT);
+    CHECK_EQ_INT(told(&c, c.t.server, NULL), 0);
+    CHECK_EQ_INT(slots(c.t.server), 0);
+    CHECK(world_total(c.t.server).packets_foreign > 0);
+    world_forget(&c.t.w);
+    scene_ask(&c, c.t.client, c.t.server);
+    world_run(&c.t.w, 1.0);
+    check_one_session(&c);
+    scene_close(&c);
+}
+
+TEST(a_join_goes_on_when_the_server_restarts_in_the_middle) {
+    for (int updates = 0; updates < 8; updates++) {
+        static scene c;
+        scene_open(&c);
+        scene_pair(&c);
+        scene_ask(&c, c.t.client, c.t.server);
+        for (int i = 0; i < updates; i++) {
+            c.t.w.now += 0.01;
+            world_update(&c.t.w, i & 1);
+            if (c.s.kinds[WISP__ACCEPT]) break;
+        }
+        if (!c.s.kinds[WISP__ACCEPT]) {
+            scene_crash(&c, c.t.server);
+            c.t.server = scene_revive(&c, 0, 31337);
+            world_run(&c.t.w, 6.0);
+            check_one_session(&c);
+        }
+        scene_close(&c);
+    }
+}
+
+/* Entropy that never repeats, as a system's: a restart must not reuse what went before. */
+static bool other_entropy(void *user, void *out, int size) {
+    static uint64_t state = 1;
+    (void)user;
+    for (int i = 0; i < size; i++) ((uint8_t *)out)[i] = (uint8_t)test_random(&state);
+    return true;
+}
+
+TEST(a_restart_never_reuses_a_nonce) {
+    uint64_t nonces[40];
+    for (int i = 0; i < 20; i++) {
+        static scene c;
+        wisp_desc desc;
+        wisp *ends[2];
+        wisp_addr to = wisp_loopback_addr(0);
+        scene_open(&c);
+        for (int n = 0; n < 2; n++) {
+            desc = c.t.w.desc;
+            desc.link = world_link(&c.t.w, n);
+            desc.entropy = other_entropy;
+            ends[n] = c.t.w.ends[n] = wisp_create(&desc, NULL);
+            c.t.w.count = n + 1;
+        }
+        wisp_join(ends[1], &to, NULL, 0);
+        world_run(&c.t.w, 0.5);
+        CHECK_EQ_INT(wisp_peers(ends[0], NULL, 0), 1);
+        nonces[2 * i] = wisp__load64(c.s.kept[WISP__REQUEST] + 6);
+        nonces[2 * i + 1] = wisp__load64(c.s.kept[WISP__ACCEPT] + 14);
+        scene_close(&c);
+    }
+    for (int i = 0; i < 40; i++)
+        for (int k = 0; k < i; k++) CHECK(nonces[i] != nonces[k]);
+}
+
+static const test_case tests[] = {
+    CASE(requests_from_anywhere_store_nothing),
+    CASE(responses_without_a_good_cookie_store_nothing),
+    CASE(a_cookie_is_good_at_its_address_for_its_time),
+    CASE(a_cookie_is_good_for_its_nonce_alone),
+    CASE(a_join_survives_the_loss_of_any_packet),
+    CASE(a_join_survives_the_loss_of_several_packets),
+    CASE(a_join_survives_doubled_packets),
+    CASE(joins_survive_a_bad_network),
+    CASE(no_answer_is_larger_than_what_it_answers),
+    CASE(a_request_smaller_than_the_rule_gets_no_answer),
+    CASE(a_damaged_request_gets_no_challenge),
+    CASE(a_damaged_response_opens_nothing),
+    CASE(packets_cut_short_anywhere_do_nothing),
+    CASE(responses_that_end_early_are_bad),
+    CASE(answers_that_are_damaged_or_cut_short_change_nothing),
+    CASE(answers_with_another_nonce_or_from_elsewhere_change_nothing),
+    CASE(session_packets_cut_short_or_damaged_are_dropped),
+    CASE(random_handshake_packets_with_a_right_check_take_no_memory),
+    CASE(another_application_is_refused),
+    CASE(another_version_of_the_application_is_refused),
+    CASE(a_link_that_is_reliable_on_one_side_only_is_refused),
+    CASE(an_endpoint_that_takes_no_joins_says_so),
+    CASE(the_code_of_accept_reaches_the_other_side),
+    CASE(another_wire_version_is_refused_by_whoever_is_asked),
+    CASE(a_refusal_in_another_wire_version_is_understood),
+    CASE(a_full_server_says_so_and_takes_the_next_when_one_has_left),
+    CASE(a_kicked_peer_makes_room_at_once),
+    CASE(a_ticket_comes_whole_or_is_refused_at_once),
+    CASE(a_pending_join_is_let_in_later),
+    CASE(a_pending_join_is_let_in_though_the_accept_is_lost),
+    CASE(a_pending_join_is_denied_later),
+    CASE(a_pending_join_that_nobody_answers_times_out_on_both_sides),
+    CASE(a_half_open_slot_is_free_after_two_seconds),
+    CASE(nobody_has_joined_before_the_first_tagged_packet),
+    CASE(a_replayed_response_brings_nobody_back),
+    CASE(a_replayed_handshake_does_not_touch_a_session),
+    CASE(a_join_anew_ends_the_old_session_once_it_is_proven),
+    CASE(a_join_anew_goes_through_though_the_server_is_full),
+    CASE(a_spoofed_join_cannot_end_a_session),
+    CASE(a_join_that_is_never_proven_cannot_end_a_session),
+    CASE(two_that_join_each_other_end_with_one_session),
+    CASE(two_that_join_each_other_survive_the_loss_of_any_packet),
+    CASE(two_that_join_each_other_survive_doubled_packets),
+    CASE(joining_twice_ends_with_one_session),
+    CASE(whoever_joins_itself_is_told_that_it_failed),
+    CASE(a_join_to_nobody_times_out),
+    CASE(three_hundred_join_at_once_and_one_more_is_told_that_it_is_full),
+    CASE(an_idle_session_is_kept_alive_by_few_packets),
+    CASE(silence_ends_a_session_on_both_sides_after_the_timeout),
+    CASE(a_session_outlives_a_gap_shorter_than_the_timeout),
+    CASE(both_sides_see_the_reason_of_a_leave),
+    CASE(a_goodbye_comes_though_four_of_its_packets_are_lost),
+    CASE(what_was_fired_before_a_leave_comes_before_it),
+    CASE(leaving_while_joining_is_told_once_and_leaves_nothing),
+    CASE(joining_and_leaving_over_and_over_takes_no_more_memory),
+    CASE(a_restarted_server_is_noticed_and_joined_anew),
+    CASE(a_join_goes_on_when_the_server_restarts_in_the_middle),
+    CASE(a_restart_never_reuses_a_nonce)
+};
+
+int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }

@@ -1,0 +1,376 @@
+/* test_seal.c - SipHash against its published vectors, the tag on packets, entropy */
+#define WISP_IMPLEMENTATION
+#define WISP_STATIC
+#include "../wisp.h"
+#include "test.h"
+#include "low.h"
+
+static const uint64_t key_of_paper[2] = { UINT64_C(0x0706050403020100),
+                                          UINT64_C(0x0f0e0d0c0b0a0908) };
+
+/* --- SipHash-2-4 --- */
+
+/* Of 00, 00 01, 00 01 02 ...: the vectors of the reference implementation. */
+static const uint64_t siphash_vectors[64] = {
+    UINT64_C(0x726fdb47dd0e0e31), UINT64_C(0x74f839c593dc67fd), UINT64_C(0x0d6c8009d9a94f5a),
+    UINT64_C(0x85676696d7fb7e2d), UINT64_C(0xcf2794e0277187b7), UINT64_C(0x18765564cd99a68d),
+    UINT64_C(0xcbc9466e58fee3ce), UINT64_C(0xab0200f58b01d137), UINT64_C(0x93f5f5799a932462),
+    UINT64_C(0x9e0082df0ba9e4b0), UINT64_C(0x7a5dbbc594ddb9f3), UINT64_C(0xf4b32f46226bada7),
+    UINT64_C(0x751e8fbc860ee5fb), UINT64_C(0x14ea5627c0843d90), UINT64_C(0xf723ca908e7af2ee),
+    UINT64_C(0xa129ca6149be45e5), UINT64_C(0x3f2acc7f57c29bdb), UINT64_C(0x699ae9f52cbe4794),
+    UINT64_C(0x4bc1b3f0968dd39c), UINT64_C(0xbb6dc91da77961bd), UINT64_C(0xbed65cf21aa2ee98),
+    UINT64_C(0xd0f2cbb02e3b67c7), UINT64_C(0x93536795e3a33e88), UINT64_C(0xa80c038ccd5ccec8),
+    UINT64_C(0xb8ad50c6f649af94), UINT64_C(0xbce192de8a85b8ea), UINT64_C(0x17d835b85bbb15f3),
+    UINT64_C(0x2f2e6163076bcfad), UINT64_C(0xde4daaaca71dc9a5), UINT64_C(0xa6a2506687956571),
+    UINT64_C(0xad87a3535c49ef28), UINT64_C(0x32d892fad841c342), UINT64_C(0x7127512f72f27cce),
+    UINT64_C(0xa7f32346f95978e3), UINT64_C(0x12e0b01abb051238), UINT64_C(0x15e034d40fa197ae),
+    UINT64_C(0x314dffbe0815a3b4), UINT64_C(0x027990f029623981), UINT64_C(0xcadcd4e59ef40c4d),
+    UINT64_C(0x9abfd8766a33735c), UINT64_C(0x0e3ea96b5304a7d0), UINT64_C(0xad0c42d6fc585992),
+    UINT64_C(0x187306c89bc215a9), UINT64_C(0xd4a60abcf3792b95), UINT64_C(0xf935451de4f21df2),
+    UINT64_C(0xa9538f0419755787), UINT64_C(0xdb9acddff56ca510), UINT64_C(0xd06c98cd5c0975eb),
+    UINT64_C(0xe612a3cb9ecba951), UINT64_C(0xc766e62cfcadaf96), UINT64_C(0xee64435a9752fe72),
+    UINT64_C(0xa192d576b245165a), UINT64_C(0x0a8787bf8ecb74b2), UINT64_C(0x81b3e73d20b49b6f),
+    UINT64_C(0x7fa8220ba3b2ecea), UINT64_C(0x245731c13ca42499), UINT64_C(0xb78dbfaf3a8d83bd),
+    UINT64_C(0xea1ad565322a1a0b), UINT64_C(0x60e61c23a3795013), UINT64_C(0x6606d7e446282b93),
+    UINT64_C(0x6ca4ecb15c5f91e1), UINT64_C(0x9f626da15c9625f3), UINT64_C(0xe51b38608ef25f57),
+    UINT64_C(0x958a324ceb064572),
+};
+
+TEST(siphash_agrees_with_the_published_vectors) {
+    uint8_t message[64];
+    for (int i = 0; i < 64; i++) message[i] = (uint8_t)i;
+    for (int i = 0; i < 64; i++)
+        CHECK(wisp__siphash(key_of_paper, message, i) == siphash_vectors[i]);
+}
+
+TEST(siphash_reads_its_message_only) {
+    for (int size = 0; size < 64; size++) {
+        uint8_t *exact = (uint8_t *)malloc((size_t)size + 1) + 1;
+        for (int i = 0; i < size; i++) exact[i] = (uint8_t)i;
+        CHECK(wisp__siphash(key_of_paper, exact, size) == siphash_vectors[size]);
+        free(exact - 1);
+    }
+}
+
+TEST(siphash_depends_on_every_bit_of_key_and_message) {
+    uint8_t message[20] = { 0 };
+    uint64_t key[2] = { 0, 0 }, plain = wisp__siphash(key, message, 20);
+    for (int bit = 0; bit < 128; bit++) {
+        key[bit / 64] ^= UINT64_C(1) << bit % 64;
+        CHECK(wisp__siphash(key, message, 20) != plain);
+        key[bit / 64] ^= UINT64_C(1) << bit % 64;
+    }
+    for (int bit = 0; bit < 160; bit++) {
+        message[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        CHECK(wisp__siphash(key, message, 20) != plain);
+        message[bit / 8] ^= (uint8_t)(1 << bit % 8);
+    }
+    for (int size = 0; size < 20; size++) CHECK(wisp__siphash(key, message, size) != plain);
+}
+
+TEST(random_numbers_are_siphash_of_a_counter) {
+    wisp__secret secret = { { 0, 0 }, 0 };
+    uint64_t seen[1000];
+    memcpy(secret.key, key_of_paper, sizeof secret.key);
+    for (int i = 0; i < 1000; i++) {
+        seen[i] = wisp__random(&secret);
+        for (int k = 0; k < i; k++) CHECK(seen[i] != seen[k]);
+    }
+    CHECK(secret.counter == 1000);
+    CHECK(seen[0] == UINT64_C(0x39d3851ca07681a7));
+    CHECK(seen[1] == UINT64_C(0x2b91b2b085e6d1f6));
+    CHECK(seen[255] == UINT64_C(0xdfff4e5b4b5092ae));
+    CHECK(seen[256] == UINT64_C(0xb7509dad048f9b95));
+}
+
+/* --- arithmetic: the product by adding and shifting, one bit of b at a time --- */
+
+static uint64_t slow_multiply(uint64_t a, uint64_t b, uint64_t *high) {
+    uint64_t low = 0, top = 0;
+    for (int bit = 63; bit >= 0; bit--) {
+        top = top << 1 | low >> 63;
+        low <<= 1;
+        if (b >> bit & 1) {
+            low += a;
+            top += low < a;
+        }
+    }
+    *high = top;
+    return low;
+}
+
+static uint64_t slow_multiply_p61(uint64_t a, uint64_t b) {
+    uint64_t sum = 0;
+    a %= WISP__P61;
+    for (int bit = 63; bit >= 0; bit--) {
+        sum = sum * 2 % WISP__P61;
+        if (b >> bit & 1) sum = (sum + a) % WISP__P61;
+    }
+    return sum;
+}
+
+static const uint64_t edges[] = { 0, 1, 2, 3, 0xffffffff, UINT64_C(0x100000000),
+                                  UINT64_C(0x100000001), UINT64_C(0x7fffffffffffffff),
+                                  UINT64_C(0x8000000000000000), UINT64_MAX - 1, UINT64_MAX,
+                                  (UINT64_C(1) << 61) - 2, (UINT64_C(1) << 61) - 1,
+                                  UINT64_C(1) << 61, UINT64_C(1) << 60 };
+enum { EDGES = (int)(sizeof edges / sizeof *edges) };
+
+static uint64_t edge_or_random(uint64_t *seed) {
+    if (test_random(seed) & 1) return edges[test_random_below(seed, EDGES)];
+    return test_random(seed) >> test_random_below(seed, 64);
+}
+
+TEST(products_have_128_bits) {
+    uint64_t seed = 21;
+    for (int i = 0; i < 5000; i++) {
+        uint64_t a = edge_or_random(&seed), b = edge_or_random(&seed), high, slow_high;
+        uint64_t low = wisp__multiply(a, b, &high);
+        CHECK(low == slow_multiply(a, b, &slow_high));
+        CHECK(high == slow_high);
+    }
+}
+
+/* States are below 2^62, the multiplier below 2^60: what the hash hands over. */
+TEST(products_modulo_the_prime) {
+    uint64_t seed = 22;
+    for (int i = 0; i < 5000; i++) {
+        uint64_t a = edge_or_random(&seed) >> 2, b = edge_or_random(&seed) >> 4;
+        uint64_t product = wisp__multiply_p61(a, b);
+        CHECK(product % WISP__P61 == slow_multiply_p61(a, b));
+        CHECK(product <= WISP__P61 + 1);
+    }
+}
+
+TEST(the_state_of_the_tag_stays_in_its_bounds) {
+    uint64_t seed = 23, state = UINT64_MAX >> 3;
+    wisp__seal seal;
+    for (int i = 0; i < 2000; i++) {
+        uint64_t secret[2];
+        secret[0] = test_random(&seed);
+        secret[1] = test_random(&seed);
+        wisp__seal_init(&seal, secret);
+        CHECK(seal.poly < UINT64_C(1) << 60 && seal.poly > 0);
+        CHECK(seal.multiply & 1);
+        state = wisp__seal_absorb(&seal, state, edge_or_random(&seed));
+        CHECK(state <= WISP__P61 + 1);
+    }
+}
+
+/* --- the tag --- */
+
+typedef struct tag_vector { int size, direction; uint64_t number; uint32_t tag; } tag_vector;
+
+/* Of bytes 3, 10, 17 ..., computed apart from this code. */
+static const tag_vector tag_vectors[] = {
+    { 0, 0, UINT64_C(0x1), 0x790c5cb4 },
+    { 1, 1, UINT64_C(0x1), 0x784de93a },
+    { 7, 0, UINT64_C(0xffff), 0x7fc255db },
+    { 8, 1, UINT64_C(0x10000), 0xb9f229e7 },
+    { 9, 0, UINT64_C(0xffffffff), 0x3480120f },
+    { 15, 1, UINT64_C(0x100000000), 0x801606a6 },
+    { 16, 0, UINT64_C(0x7fffffffffffffff), 0x17d3e5dc },
+    { 17, 1, UINT64_C(0xffffffffffffffff), 0x773ce32e },
+    { 31, 0, UINT64_C(0x8000000000000001), 0xd04f9be7 },
+    { 63, 1, UINT64_C(0x1), 0xde225d9f },
+    { 64, 0, UINT64_C(0x1), 0xb49175c9 },
+    { 65, 1, UINT64_C(0xffff), 0xbbf114ab },
+    { 127, 0, UINT64_C(0x10000), 0x45d6127b },
+    { 128, 1, UINT64_C(0xffffffff), 0x883ee187 },
+    { 129, 0, UINT64_C(0x100000000), 0xd23c9224 },
+    { 143, 1, UINT64_C(0x7fffffffffffffff), 0x3c48e0d8 },
+    { 144, 0, UINT64_C(0xffffffffffffffff), 0xce1b6611 },
+    { 255, 1, UINT64_C(0x8000000000000001), 0x3303f880 },
+    { 256, 0, UINT64_C(0x1), 0xed33e5a6 },
+    { 257, 1, UINT64_C(0x1), 0xe76b0362 },
+    { 1195, 0, UINT64_C(0xffff), 0xc61c1937 },
+    { 1200, 1, UINT64_C(0x10000), 0xbc48a1b3 },
+    { 4096, 0, UINT64_C(0xffffffff), 0x96b02713 },
+};
+
+static void fill(uint8_t *bytes, int size) {
+    for (int i = 0; i < size; i++) bytes[i] = (uint8_t)(i * 7 + 3);
+}
+
+TEST(tags_are_the_same_on_every_machine) {
+    uint8_t bytes[4096];
+    wisp__seal seal;
+    fill(bytes, sizeof bytes);
+    wisp__seal_init(&seal, key_of_paper);
+    for (int i = 0; i < (int)(sizeof tag_vectors / sizeof *tag_vectors); i++) {
+        const tag_vector *v = &tag_vectors[i];
+        CHECK_EQ_INT(wisp__seal_tag(&seal, v->direction, v->number, bytes, v->size), v->tag);
+    }
+}
+
+TEST(a_tag_reads_its_bytes_only_and_at_any_address) {
+    wisp__seal seal;
+    wisp__seal_init(&seal, key_of_paper);
+    for (int size = 0; size < 300; size++) {
+        uint8_t *a = (uint8_t *)malloc((size_t)size + 1), *b = (uint8_t *)malloc((size_t)size + 3);
+        fill(a, size);
+        fill(b + 3, size);
+        CHECK_EQ_INT(wisp__seal_tag(&seal, 1, 9, a, size),
+                     wisp__seal_tag(&seal, 1, 9, b + 3, size));
+        free(a);
+        free(b);
+    }
+}
+
+TEST(every_flipped_bit_changes_the_tag) {
+    static const int sizes[] = { 1, 7, 8, 9, 16, 17, 100, 127, 128, 129, 200, 256, 257 };
+    uint8_t bytes[300];
+    wisp__seal seal;
+    wisp__seal_init(&seal, key_of_paper);
+    fill(bytes, sizeof bytes);
+    for (int i = 0; i < (int)(sizeof sizes / sizeof *sizes); i++) {
+        uint32_t tag = wisp__seal_tag(&seal, 0, 5, bytes, sizes[i]);
+        for (int bit = 0; bit < sizes[i] * 8; bit++) {
+            bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+            CHECK(wisp__seal_tag(&seal, 0, 5, bytes, sizes[i]) != tag);
+            bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        }
+    }
+}
+
+TEST(every_length_has_its_tag_also_of_zeros) {
+    static const uint8_t zeros[600] = { 0 };
+    uint32_t tags[601];
+    wisp__seal seal;
+    wisp__seal_init(&seal, key_of_paper);
+    for (int size = 0; size <= 600; size++) {
+        tags[size] = wisp__seal_tag(&seal, 0, 5, zeros, size);
+        for (int k = 0; k < size; k++) CHECK(tags[size] != tags[k]);
+    }
+}
+
+TEST(number_and_direction_change_the_tag) {
+    uint8_t bytes[50];
+    wisp__seal seal;
+    wisp__seal_init(&seal, key_of_paper);
+    fill(bytes, sizeof bytes);
+    for (int bit = 0; bit < 64; bit++) {
+        uint64_t number = UINT64_C(0x123456789), other = number ^ UINT64_C(1) << bit;
+        uint32_t tag = wisp__seal_tag(&seal, 0, number, bytes, 50);
+        CHECK(wisp__seal_tag(&seal, 0, other, bytes, 50) != tag);
+        CHECK(wisp__seal_tag(&seal, 1, other, bytes, 50) != tag);
+        CHECK(wisp__seal_tag(&seal, 1, number, bytes, 50) != tag);
+    }
+}
+
+TEST(numbers_of_both_directions_do_not_meet) {
+    enum { MOST = 512 };
+    uint32_t tags[2 * MOST];
+    uint8_t bytes[20];
+    wisp__seal seal;
+    wisp__seal_init(&seal, key_of_paper);
+    fill(bytes, sizeof bytes);
+    for (int i = 0; i < 2 * MOST; i++) {
+        tags[i] = wisp__seal_tag(&seal, i & 1, (uint64_t)i / 2, bytes, 20);
+        for (int k = 0; k < i; k++) CHECK(tags[i] != tags[k]);
+    }
+}
+
+TEST(blocks_and_words_cannot_be_swapped) {
+    uint8_t bytes[512], swapped[512];
+    static const int units[] = { 8, 16, 64, 128 };
+    wisp__seal seal;
+    wisp__seal_init(&seal, key_of_paper);
+    fill(bytes, sizeof bytes);
+    for (int i = 0; i < 4; i++)
+        for (int at = 0; at + 2 * units[i] <= 512; at += units[i]) {
+            size_t unit = (size_t)units[i];
+            memcpy(swapped, bytes, 512);
+            memcpy(swapped + at, bytes + at + unit, unit);
+            memcpy(swapped + at + unit, bytes + at, unit);
+            if (memcmp(swapped, bytes, 512) == 0) continue;
+            CHECK(wisp__seal_tag(&seal, 0, 1, swapped, 512) !=
+                  wisp__seal_tag(&seal, 0, 1, bytes, 512));
+        }
+}
+
+TEST(every_bit_of_the_secret_changes_the_tag) {
+    uint8_t bytes[40];
+    uint64_t secret[2] = { 1, 2 };
+    uint32_t tags[129];
+    wisp__seal seal;
+    fill(bytes, sizeof bytes);
+    wisp__seal_init(&seal, secret);
+    tags[128] = wisp__seal_tag(&seal, 0, 1, bytes, 40);
+    for (int bit = 0; bit < 128; bit++) {
+        secret[bit / 64] ^= UINT64_C(1) << bit % 64;
+        wisp__seal_init(&seal, secret);
+        tags[bit] = wisp__seal_tag(&seal, 0, 1, bytes, 40);
+        CHECK(tags[bit] != tags[128]);
+        for (int k = 0; k < bit; k++) CHECK(tags[bit] != tags[k]);
+        secret[bit / 64] ^= UINT64_C(1) << bit % 64;
+    }
+}
+
+TEST(tags_of_counting_messages_look_random) {
+    enum { MANY = 4000 };
+    int ones[32] = { 0 };
+    wisp__seal seal;
+    wisp__seal_init(&seal, key_of_paper);
+    for (int i = 0; i < MANY; i++) {
+        uint8_t bytes[8];
+        uint32_t tag;
+        wisp__store64(bytes, (uint64_t)i);
+        tag = wisp__seal_tag(&seal, 0, 1, bytes, 8);
+        for (int bit = 0; bit < 32; bit++) ones[bit] += (int)(tag >> bit & 1);
+    }
+    for (int bit = 0; bit < 32; bit++) CHECK_NEAR(ones[bit], MANY / 2, 200);
+}
+
+TEST(a_tag_stands_least_significant_byte_first) {
+    static const uint32_t tags[] = { 0, 1, 0x12345678, 0xfedcba98, 0xffffffff };
+    for (int i = 0; i < 5; i++) {
+        uint8_t *exact = (uint8_t *)malloc(4);
+        wisp__put_tag(exact, tags[i]);
+        for (int k = 0; k < 4; k++) CHECK_EQ_INT(exact[k], tags[i] >> (8 * k) & 255);
+        CHECK_EQ_INT(wisp__get_tag(exact), tags[i]);
+        free(exact);
+    }
+}
+
+/* --- entropy --- */
+
+TEST(the_systems_entropy_fills_exactly_what_is_asked) {
+    uint8_t *a = (uint8_t *)calloc(1, 64), *b = (uint8_t *)calloc(1, 64);
+    uint8_t some[8] = { 1, 2, 3, 4, 5, 6, 7, 8 };
+    int changed = 0;
+    CHECK(wisp__system_entropy(NULL, a, 64));
+    CHECK(wisp__system_entropy(NULL, b, 64));
+    CHECK(memcmp(a, b, 64) != 0);
+    for (int i = 0; i < 64; i++) changed += a[i] != 0;
+    CHECK(changed > 40);
+    CHECK(wisp__system_entropy(NULL, some, 0));
+    CHECK_EQ_MEM(some, "\1\2\3\4\5\6\7\10", 8);
+    free(a);
+    free(b);
+}
+
+static const test_case tests[] = {
+    CASE(siphash_agrees_with_the_published_vectors),
+    CASE(siphash_reads_its_message_only),
+    CASE(siphash_depends_on_every_bit_of_key_and_message),
+    CASE(random_numbers_are_siphash_of_a_counter),
+    CASE(products_have_128_bits),
+    CASE(products_modulo_the_prime),
+    CASE(the_state_of_the_tag_stays_in_its_bounds),
+    CASE(tags_are_the_same_on_every_machine),
+    CASE(a_tag_reads_its_bytes_only_and_at_any_address),
+    CASE(every_flipped_bit_changes_the_tag),
+    CASE(every_length_has_its_tag_also_of_zeros),
+    CASE(number_and_direction_change_the_tag),
+    CASE(numbers_of_both_directions_do_not_meet),
+    CASE(blocks_and_words_cannot_be_swapped),
+    CASE(every_bit_of_the_secret_changes_the_tag),
+    CASE(tags_of_counting_messages_look_random),
+    CASE(a_tag_stands_least_significant_byte_first),
+    CASE(the_systems_entropy_fills_exactly_what_is_asked),
+};
+
+int main(int argc, char **argv) {
+    return test_main(argc, argv, tests, TEST_COUNT(tests));
+}
