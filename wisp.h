@@ -203,8 +203,8 @@ typedef struct wisp_limits {
     int window_packets;     /* packets in flight per peer; power of two up to
                                1024; 1024 */
     int calls;              /* invokes waiting for an answer; 4096 */
-    int calls_remembered;   /* answers kept per peer; power of two up to
-                               16384; 4096 */
+    int calls_remembered;   /* answers kept per peer, of calls that did not
+                               come reliably; power of two up to 16384; 4096 */
     int packet_messages;    /* messages taken from one packet; 4096, and never
                                less than 2048, which a sender may put in */
     int update_packets;     /* packets taken per wisp_update; 65536 */
@@ -1070,16 +1070,21 @@ static void wisp__free(wisp__base *base, void *pointer, size_t size) {
     base->memory.free(base->memory.user, pointer, size);
 }
 
+static int wisp__min_int(int a, int b) { return a < b ? a : b; }
+static int wisp__max_int(int a, int b) { return a > b ? a : b; }
+static double wisp__min(double a, double b) { return a < b ? a : b; }
+static double wisp__max(double a, double b) { return a > b ? a : b; }
+
 /* Makes room for `need` items in an array, which doubles when it is not new, up to `limit`; new
    items are zero. On failure the array is as it was. */
 static wisp_result wisp__grow(wisp__base *base, void **items, int *room, int need, int limit,
                               size_t item_bytes) {
-    int grown = *room ? *room * 2 : (need + 3) / 4 * 4;
+    int grown = need;
     void *larger;
     if (need <= *room) return WISP_OK;
     if (need > limit) return WISP_E_LIMIT;
-    while (grown < need) grown *= 2;
-    if (grown > limit) grown = limit;
+    if (*room <= limit / 2) grown = wisp__max_int(need, *room * 2);
+    if (grown <= limit - 3) grown = (grown + 3) / 4 * 4;
     larger = wisp__alloc(base, (size_t)grown * item_bytes);
     if (!larger) return WISP_E_MEMORY;
     if (*items) memcpy(larger, *items, (size_t)*room * item_bytes);
@@ -1170,11 +1175,6 @@ static uint64_t wisp__widen(uint64_t expected, uint64_t low, int bits) {
     if (number > expected + half && number >= window) return number - window;
     return number;
 }
-
-static int wisp__min_int(int a, int b) { return a < b ? a : b; }
-static int wisp__max_int(int a, int b) { return a > b ? a : b; }
-static double wisp__min(double a, double b) { return a < b ? a : b; }
-static double wisp__max(double a, double b) { return a > b ? a : b; }
 
 #define WISP__NEVER 1e300  /* a time that does not come */
 
@@ -1454,7 +1454,8 @@ static inline void *wisp__chunk_take(wisp__base *base, wisp__chunks *chunks, siz
     return chunk;
 }
 
-static inline void wisp__chunk_give(wisp__base *base, wisp__chunks *chunks, void *chunk, size_t size) {
+static inline void wisp__chunk_give(wisp__base *base, wisp__chunks *chunks, void *chunk,
+                                    size_t size) {
     int index = wisp__chunk_class(size);
     if (!chunk) return;
     if (index == WISP__CHUNK_CLASSES) {
@@ -2322,7 +2323,8 @@ static void wisp__packer_free(wisp__packer *p) {
 /* Lists call back through `value`, because lists and values hold each other. */
 typedef struct wisp__unpacker {
     wisp__base   *base;
-    void        (*value)(struct wisp__unpacker *u, wisp_value *out, const wisp_value *like, int depth);
+    void        (*value)(struct wisp__unpacker *u, wisp_value *out, const wisp_value *like,
+                         int depth);
     wisp__arena  *arena;
     wisp__reader *shape, *data;    /* may be one and the same kind of bytes, read at two places */
     int           values;          /* that may still be made */
@@ -2395,7 +2397,8 @@ static const char *wisp__unpack_key(wisp__unpacker *u) {
     return key;
 }
 
-static void wisp__unpack_map(wisp__unpacker *u, wisp_value *out, const wisp_value *like, int depth) {
+static void wisp__unpack_map(wisp__unpacker *u, wisp_value *out, const wisp_value *like,
+                             int depth) {
     int count = wisp__get_small(u->shape);
     wisp_pair *pairs;
     if (count > u->base->limits.map_pairs) wisp__unpack_fail(u, WISP_E_LIMIT);
@@ -2732,7 +2735,7 @@ typedef struct wisp__flow {
     double      rtt, variation, rtt_min, rtt_latest;
     double      last_eliciting, recovery_start, loss_time, pace_time, pace_tokens;
     double      first_sample;         /* time of the first round trip sample */
-    double      longest_wait;         /* seconds between two probes, so that a session has several */
+    double      longest_wait;         /* seconds between probes: a session has several of them */
     int         in_flight, window, threshold;            /* bytes */
     int         grown;                /* bytes acked towards the next step of avoidance */
     int         probes, free_packets;  /* timeouts in a row; packets that no window holds back */
@@ -3040,7 +3043,7 @@ static int wisp__flow_detect_loss(wisp__base *base, wisp__flow *flow, double now
     wisp__outage outage = { 0, 0, false };
     int lost = 0;
     flow->loss_time = WISP__NEVER;
-    for (uint64_t n = flow->oldest; flow->largest_acked && n < flow->largest_acked; n++) {
+    for (uint64_t n = flow->oldest; flow->sent_room && n < flow->largest_acked; n++) {
         wisp__sent *sent = &flow->sent[n & (uint64_t)(flow->sent_room - 1)];
         if (sent->number == n && sent->acked) outage.running = false;
         if (sent->number != n || !sent->bytes) continue;
@@ -4035,9 +4038,9 @@ static wisp__remote *wisp__registry_add_slowly(wisp__registry *registry, const c
 static wisp__remote *wisp__registry_add(wisp__registry *registry, const char *name,
                                         wisp_result *why) {
     size_t at = ((uintptr_t)name >> 2 ^ (uintptr_t)name >> 6) % 16;
-    wisp__remote *remote = registry->recent[at].remote;
+    wisp__remote *remote = registry->recent[at].name == name ? registry->recent[at].remote : NULL;
     *why = WISP_OK;
-    if (remote && registry->recent[at].name == name && strcmp(remote->name, name) == 0) return remote;
+    if (remote && strcmp(remote->name, name) == 0) return remote;
     remote = wisp__registry_add_slowly(registry, name, why);
     registry->recent[at].name = name;
     registry->recent[at].remote = remote;
@@ -4113,10 +4116,10 @@ static inline wisp__route *wisp__route_of(wisp__base *base, wisp__session *sessi
 
 /* Queues a control record. One that has no room is queued when a message asks for it again. */
 static void wisp__control_add(wisp__base *base, wisp__session *session, int kind, int number) {
-    wisp__control *c = session->controls + session->control_count;
-    if (session->control_count && c[-1].kind == kind && c[-1].number + c[-1].count == number &&
-        c[-1].count < 60000) {
-        c[-1].count++;
+    wisp__control *c = NULL;
+    if (session->control_count) c = &session->controls[session->control_count - 1];
+    if (c && c->kind == kind && c->number + c->count == number && c->count < 60000) {
+        c->count++;
         return;
     }
     if (wisp__grow(base, (void **)&session->controls, &session->control_room,
@@ -4252,7 +4255,8 @@ static bool wisp__fill_may(wisp__filler *f) {
            wisp__flow_reserve_refs(f->sender->base, &f->session->peer.flow, 2);
 }
 
-static inline void wisp__fill_carry(wisp__filler *f, wisp__record kind, int channel, uint32_t number) {
+static inline void wisp__fill_carry(wisp__filler *f, wisp__record kind, int channel,
+                                    uint32_t number) {
     wisp__ref ref;
     ref.kind = (uint8_t)kind;
     ref.channel = (uint8_t)channel;
@@ -5097,7 +5101,8 @@ enum { WISP__REQUEST_NONE, WISP__REQUEST_RUNS, WISP__REQUEST_DONE };
 typedef struct wisp__request {          /* a call of theirs */
     uint32_t       id;
     int            remote;
-    uint8_t        state, delivery, channel;
+    uint8_t        state;
+    bool           once;                /* came reliably: no repeat will, so it is in no table */
     wisp__message *reply;               /* kept until the call is settled */
 } wisp__request;
 
@@ -5158,8 +5163,9 @@ static wisp__request *wisp__request_take(wisp__calls *calls, wisp__session *s, u
     *why = WISP_E_LIMIT;
     while (id - s->request_floor >= (uint32_t)s->request_room) {
         wisp__request *old = s->requests, *larger;
-        int room = s->request_room ? s->request_room * 2 : 8;
-        if (room > calls->base->limits.calls_remembered) return NULL;
+        int limit = calls->base->limits.calls_remembered;
+        int room = s->request_room ? s->request_room * 2 : wisp__min_int(limit, 8);
+        if (room > limit) return NULL;
         larger = (wisp__request *)wisp__alloc(calls->base, (size_t)room * sizeof *larger);
         if (!larger) return NULL;
         for (int i = 0; i < s->request_room; i++)
@@ -5689,8 +5695,8 @@ static void wisp__error(wisp *w, wisp__session *s, wisp__remote *remote, wisp_re
 static void wisp__tell(wisp *w, wisp__session *s, int name, wisp_result result, const char *text) {
     s->notices_left--;
     w->events.reserved--;
-    wisp__notice_add(&w->events, name, wisp__peer_handle(s), wisp__remote_handle(NULL), result, "%s",
-                     text);
+    wisp__notice_add(&w->events, name, wisp__peer_handle(s), wisp__remote_handle(NULL), result,
+                     "%s", text);
 }
 
 /* --- sessions begin and end --- */
@@ -5900,6 +5906,8 @@ static void wisp__on_response(wisp *w, const wisp_addr *addr, uint64_t nonce, wi
     if (waiting)
         wisp__end(w, (wisp__session *)(void *)waiting, WISP_E_REPLACED, "joined anew", false);
     verdict = wisp__judge(w, addr, &r);
+    if (w->destroyed) return;
+    if (ours && !wisp__peer_asks(ours)) ours = NULL;      /* `accept` has left it */
     if (verdict < 0) {
         wisp__deny(&w->peers, addr, nonce, verdict);
         return;
@@ -6122,14 +6130,15 @@ static wisp__message *wisp__answer_make(wisp *w, const wisp__remote *remote, uin
     return m;
 }
 
-/* Sends an answer, and keeps it with the request (if not NULL) for repeats of the call. */
+/* Sends an answer, and keeps it with the request for repeats of the call, unless there is none or
+   it has no repeats. */
 static wisp_result wisp__answer_give(wisp *w, wisp__session *s, wisp__request *request,
                                      wisp__message *m) {
     wisp__remote *remote = w->registry.remotes[m->remote];
     wisp_result result = wisp__give(w, s, m);
     if (result) wisp__error(w, s, remote, result, "the answer of a call was not sent");
     else remote->stats.replies_sent++;
-    if (request) wisp__request_keep(&w->calls, s, request, m);
+    if (request && !request->once) wisp__request_keep(&w->calls, s, request, m);
     wisp__message_release(&w->base, &w->chunks, m);
     return result;
 }
@@ -6168,25 +6177,10 @@ static void wisp__count_received(wisp *w, wisp__session *s, wisp__remote *remote
     w->base.stats.messages_received++;
 }
 
-static void wisp__on_invoked(wisp *w, wisp__session *s, const wisp__incoming *in) {
-    wisp_result why;
-    wisp__remote *remote = in->remote ? in->remote : w->registry.remotes[WISP__ON_ERROR];
-    wisp__route *route = wisp__route_of(&w->base, s, remote->index);
-    wisp__request *request;
-    wisp__requests_settle(&w->calls, s, in->floor);
-    request = wisp__request_take(&w->calls, s, in->call, &why);
-    if (!request || !route) {
-        wisp__answer_code(w, s, NULL, in->call, remote, request ? WISP_E_MEMORY : why);
-        return;
-    }
-    remote->stats.invokes_received++;
-    wisp__count_received(w, s, remote, in);
-    if (request->state) {
-        remote->stats.invokes_repeated++;
-        if (request->reply) wisp__give(w, s, request->reply);
-        else if (request->state == WISP__REQUEST_DONE)
-            wisp__answer_code(w, s, NULL, in->call, remote, WISP_E_EXPIRED);
-    } else if (!in->remote) {
+/* A call that is new, and may run. */
+static void wisp__on_new_call(wisp *w, wisp__session *s, wisp__request *request,
+                              const wisp__incoming *in, wisp__remote *remote, wisp__route *route) {
+    if (!in->remote) {
         wisp__answer_code(w, s, request, in->call, remote, WISP_E_NO_REMOTE);
     } else if (!wisp__policy_admit(&remote->now, route, w->base.time)) {
         remote->stats.rate_limited++;
@@ -6197,6 +6191,33 @@ static void wisp__on_invoked(wisp *w, wisp__session *s, const wisp__incoming *in
     } else {
         wisp__run_answer(w, s, request, in);
     }
+}
+
+/* A repeat is recognised before the rate limit, and answered from memory. */
+static void wisp__on_invoked(wisp *w, wisp__session *s, const wisp__incoming *in, int delivery) {
+    wisp_result why;
+    wisp__remote *remote = in->remote ? in->remote : w->registry.remotes[WISP__ON_ERROR];
+    wisp__route *route = wisp__route_of(&w->base, s, remote->index);
+    wisp__request once, *request = &once;
+    memset(&once, 0, sizeof once);
+    once.id = in->call;
+    once.once = true;
+    wisp__requests_settle(&w->calls, s, in->floor);
+    if (delivery != WISP_RELIABLE) request = wisp__request_take(&w->calls, s, in->call, &why);
+    if (!request || !route) {
+        wisp__answer_code(w, s, NULL, in->call, remote, request ? WISP_E_MEMORY : why);
+        return;
+    }
+    remote->stats.invokes_received++;
+    wisp__count_received(w, s, remote, in);
+    if (!request->state) {
+        wisp__on_new_call(w, s, request, in, remote, route);
+        return;
+    }
+    remote->stats.invokes_repeated++;
+    if (request->reply) wisp__give(w, s, request->reply);
+    else if (request->state == WISP__REQUEST_DONE)
+        wisp__answer_code(w, s, NULL, in->call, remote, WISP_E_EXPIRED);
 }
 
 static void wisp__run_reply(wisp *w, wisp__pending *call, wisp_event *event) {
@@ -6238,7 +6259,7 @@ static void wisp__on_event(wisp *w, wisp__session *s, const wisp__incoming *in, 
     wisp__route *route = wisp__route_of(&w->base, s, remote->index);
     wisp_event event;
     if (!route) {
-        wisp__error(w, s, remote, WISP_E_MEMORY, "no memory to receive it");
+        wisp__end(w, s, WISP_E_MEMORY, "no memory for a name", true);
         return;
     }
     wisp__count_received(w, s, remote, in);
@@ -6291,7 +6312,7 @@ static void wisp__deliver(wisp *w, wisp__session *s, const wisp__incoming *in, i
         s->peer.stats.bad_messages++;
         wisp__error(w, s, in->remote, in->readable, "message cannot be read");
     } else if (in->kind == WISP__R_INVOKE) {
-        wisp__on_invoked(w, s, in);
+        wisp__on_invoked(w, s, in, delivery);
     } else if (in->kind == WISP__R_REPLY) {
         wisp__on_replied(w, s, in);
     } else if (in->kind == WISP__R_EVENT && in->remote) {
@@ -6349,6 +6370,7 @@ static void wisp__read_unbound(wisp__reading *r, wisp__incoming *in) {
     if (in->readable || (in->kind == WISP__R_EVENT && !in->remote)) return;
     within.failed = false;
     wisp__read_values(r->w, &within, in, &r->values);
+    if (in->readable == WISP_E_MEMORY) wisp__break_with(r, in->readable, "no memory for a message");
     if (!in->readable && in->end != r->from.at) in->readable = WISP_E_BAD_PACKET;
 }
 
@@ -6500,7 +6522,9 @@ static void wisp__arrive_held(wisp__reading *r, wisp__lane_in *lane, const wisp_
     if ((in.kind == WISP__R_EVENT || in.kind == WISP__R_REPLY || in.kind == WISP__R_INVOKE) &&
         held->shape_bits)
         wisp__read_values(r->w, &kept.from, &in, &kept.values);
-    wisp__arrive(&kept, lane, &in);
+    if (in.readable == WISP_E_MEMORY)
+        wisp__break_with(&kept, in.readable, "no memory for a message");
+    else wisp__arrive(&kept, lane, &in);
     if (kept.broken) wisp__break_with(r, kept.code, kept.broken);
 }
 
@@ -6583,10 +6607,16 @@ static void wisp__learn(wisp__reading *r, int number, const char *name, int leng
     wisp *w = r->w;
     wisp__session *s = r->session;
     wisp__remote *remote = readable ? wisp__registry_find(&w->registry, name, length) : NULL;
-    wisp__route *route;
-    if (remote && remote->index < WISP__RESERVED) remote = NULL;
-    if (!remote || wisp__grow(&w->base, (void **)&s->theirs, &s->their_room, number + 1,
-                              w->base.limits.remotes, sizeof *s->theirs)) {
+    wisp__route *route = remote ? wisp__route_of(&w->base, s, remote->index) : NULL;
+    wisp_result room = WISP_E_LIMIT;
+    if (remote && remote->index >= WISP__RESERVED)
+        room = wisp__grow(&w->base, (void **)&s->theirs, &s->their_room, number + 1,
+                          w->base.limits.remotes, sizeof *s->theirs);
+    if (room == WISP_E_MEMORY || (remote && !route)) {
+        wisp__break_with(r, WISP_E_MEMORY, "no memory for a name");
+        return;
+    }
+    if (room == WISP_E_LIMIT) {
         w->base.stats.names_unknown++;
         wisp__control_add(&w->base, s, WISP__R_UNKNOWN, number);
         return;
@@ -6597,8 +6627,6 @@ static void wisp__learn(wisp__reading *r, int number, const char *name, int leng
     }
     s->theirs[number] = (uint16_t)(remote->index + 1);
     wisp__control_add(&w->base, s, WISP__R_BOUND, number);
-    route = wisp__route_of(&w->base, s, remote->index);
-    if (!route) return;
     route->named = true;
     if (route->known == WISP__UNKNOWN) wisp__tell_anew(s, remote->index);
 }

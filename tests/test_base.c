@@ -145,11 +145,28 @@ TEST(a_leap_in_need_is_met_at_once) {
     void *items = NULL;
     int room = 0;
     low_start(&base, &memory);
-    CHECK_EQ_INT(wisp__grow(&base, &items, &room, 1000, 1 << 20, 1), WISP_OK);
-    CHECK_EQ_INT(room, 1024);
-    CHECK_EQ_INT(wisp__grow(&base, &items, &room, 1000, 1 << 20, 1), WISP_OK);
-    CHECK_EQ_INT(memory.calls, 1);
+    CHECK_EQ_INT(wisp__grow(&base, &items, &room, 501, 1 << 20, 1), WISP_OK);
+    CHECK_EQ_INT(room, 504);                /* a new array has little to spare */
+    CHECK_EQ_INT(wisp__grow(&base, &items, &room, 5000, 1 << 20, 1), WISP_OK);
+    CHECK_EQ_INT(room, 5000);
+    CHECK_EQ_INT(wisp__grow(&base, &items, &room, 5000, 1 << 20, 1), WISP_OK);
+    CHECK_EQ_INT(memory.calls, 2);
     wisp__free(&base, items, (size_t)room);
+}
+
+TEST(a_need_beyond_all_bounds_is_refused) {
+    wisp__base base;
+    low_memory memory;
+    volatile int huge = INT_MAX;
+    void *items = NULL;
+    int room = 0;
+    low_start(&base, &memory);
+    CHECK_EQ_INT(wisp__grow(&base, &items, &room, huge, 1 << 20, 1), WISP_E_LIMIT);
+    CHECK(items == NULL && room == 0);
+    room = 1 << 30;             /* as if it were so large */
+    CHECK_EQ_INT(wisp__grow(&base, &items, &room, 1, 1 << 30, 1), WISP_OK);
+    CHECK_EQ_INT(wisp__grow(&base, &items, &room, huge, 1 << 30, 1), WISP_E_LIMIT);
+    CHECK_EQ_INT(memory.calls, 0);
 }
 
 TEST(an_array_that_cannot_grow_is_as_it_was) {
@@ -507,6 +524,7 @@ static const test_case tests[] = {
     CASE(limits_of_the_user_are_kept),
     CASE(huge_limits_come_down_to_what_can_be_kept),
     CASE(foreign_codes_have_a_text_too),
+    CASE(a_need_beyond_all_bounds_is_refused),
 };
 
 int main(int argc, char **argv) {

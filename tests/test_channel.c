@@ -202,6 +202,25 @@ TEST(an_item_that_arrived_is_never_lost_and_one_that_was_lost_may_arrive) {
     CHECK_EQ_INT(rig_end(&r), 1);
 }
 
+/* A place in the ring belongs to a new item as soon as the old one has left the window. */
+TEST(a_new_item_in_the_place_of_an_old_one_is_not_taken_for_the_first_lost) {
+    rig r;
+    uint32_t found = 0;
+    rig_start(&r, 1);
+    for (int i = 0; i < 16; i++) rig_push(&r, 8);
+    rig_told(&r, 1, 1, false);
+    rig_told(&r, 3, 1, false);
+    rig_told(&r, 1, 2, true);
+    rig_push(&r, 8);                                /* 17 stands where 1 stood */
+    rig_told(&r, 17, 1, false);
+    CHECK(wisp__lane_lost(&r.lane->out, &found));
+    CHECK_EQ_INT(found, 3);
+    wisp__lane_resent(&r.lane->out, found);
+    CHECK(wisp__lane_lost(&r.lane->out, &found));
+    CHECK_EQ_INT(found, 17);
+    CHECK_EQ_INT(rig_end(&r), 15);
+}
+
 /* The first lost item, looked for the long way. */
 static bool rig_first_lost(const rig *r, uint32_t *sequence) {
     const wisp__lane_out *out = &r->lane->out;
@@ -873,6 +892,7 @@ static const test_case tests[] = {
     CASE(what_is_told_of_numbers_outside_the_window_does_nothing),
     CASE(lost_items_are_found_in_their_order),
     CASE(an_item_that_arrived_is_never_lost_and_one_that_was_lost_may_arrive),
+    CASE(a_new_item_in_the_place_of_an_old_one_is_not_taken_for_the_first_lost),
     CASE(random_news_keeps_the_books),
     CASE(turns_are_told_apart_over_every_wrap),
     CASE(what_came_early_is_handed_out_in_order),

@@ -802,6 +802,20 @@ TEST(a_handler_destroys_its_endpoint_when_the_update_ends) {
     }
 }
 
+TEST(a_handler_destroys_its_endpoint_in_the_middle_of_a_run_of_equal_messages) {
+    world_two t;
+    two_listening(&t, "other");
+    runs = 0;
+    wisp_connect(t.server, "r", on_destroy, NULL);
+    wisp_remote_named(t.client, "r");
+    world_run(&t.w, 3);                       /* until the name is known on both sides */
+    for (int i = 0; i < 10; i++) world_fire(t.client, "r", t.to_server, 1);
+    world_run(&t.w, 0.2);
+    CHECK_EQ_INT(runs, 1);
+    CHECK(t.w.ends[0] == NULL);
+    world_close(&t.w);
+}
+
 static void on_register(wisp_event *event) {
     char name[32];
     for (int i = 0; i < 100; i++) {
@@ -1255,6 +1269,7 @@ static const test_case tests[] = {
     CASE(a_handler_ends_other_sessions),
     CASE(a_handler_fires_to_a_peer_that_just_left),
     CASE(a_handler_destroys_its_endpoint_when_the_update_ends),
+    CASE(a_handler_destroys_its_endpoint_in_the_middle_of_a_run_of_equal_messages),
     CASE(a_handler_registers_many_names),
     CASE(a_handler_joins_another_endpoint),
     CASE(numbers_convert_where_exact),

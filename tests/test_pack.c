@@ -810,6 +810,33 @@ TEST(codes_without_a_meaning_are_refused) {
     bench_end(&b);
 }
 
+/* As deep as bytes can say: recursion must end long before the stack does. */
+TEST(lists_without_end_are_left_early) {
+    enum { BYTES = 1 << 20 };
+    uint8_t *bytes = (uint8_t *)malloc(BYTES + WISP__SLACK);
+    wisp__writer w = wisp__writer_on(bytes, BYTES);
+    wisp__reader shape;
+    bench b;
+    bench_start(&b);
+    bench_fill(&b, BYTES, BYTES);
+    wisp__put_small(&w, 1);
+    while (w.end - w.at >= 10) {
+        wisp__put(&w, WISP__CODE_LIST, 5);
+        wisp__put_small(&w, 1);
+        wisp__put(&w, 1, 1);
+    }
+    wisp__put(&w, 0, (int)(w.end - w.at));
+    memcpy(b.shape, bytes, BYTES);
+    shape = wisp__reader_on(b.shape, BYTES);
+    wisp__skip_shape(&shape);
+    CHECK(shape.failed);
+    CHECK(shape.at < 300 * 10);
+    CHECK_EQ_INT(bench_unpack(&b), WISP_E_DEPTH);
+    CHECK(b.shape_end < 20 * 10);
+    free(bytes);
+    bench_end(&b);
+}
+
 TEST(skipping_a_shape_ends_whatever_it_says) {
     uint64_t seed = 31;
     uint8_t bytes[64];
@@ -861,6 +888,7 @@ static const test_case tests[] = {
     CASE(maps_of_nothing_in_arrays_stay_in_proportion),
     CASE(a_key_with_a_nul_is_refused),
     CASE(codes_without_a_meaning_are_refused),
+    CASE(lists_without_end_are_left_early),
     CASE(skipping_a_shape_ends_whatever_it_says),
 };
 

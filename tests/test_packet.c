@@ -626,6 +626,24 @@ TEST(only_a_largest_that_is_newly_acked_is_a_sample) {
     party_end(&p);
 }
 
+TEST(only_the_largest_of_several_ranges_is_a_sample) {
+    static const int ranges[2][2] = { { 0, 1 }, { 1, 1 } };
+    party p;
+    party_start(&p, 1);
+    party_send(&p, 0);
+    party_send(&p, 1.0);
+    party_send(&p, 1.0);
+    acks_claim(&p, 3, 0, ranges, 2, 1.1);
+    CHECK_EQ_INT(p.arrived, 2);
+    CHECK_NEAR(p.flow.rtt, 0.1, 1e-9);
+    party_send_many(&p, 2.0, 3);                    /* 4 5 6 */
+    acks_one(&p, 6, 1, 2.1);
+    acks_claim(&p, 6, 0, ranges, 2, 2.15);          /* 4 is new, the largest is not */
+    CHECK_EQ_INT(p.arrived, 4);
+    CHECK_NEAR(p.flow.rtt_latest, 0.1, 1e-9);
+    party_end(&p);
+}
+
 TEST(a_packet_of_acks_alone_is_no_sample) {
     party p;
     party_start(&p, 1);
@@ -725,6 +743,8 @@ TEST(until_anything_has_come_probes_go_soon) {
     party_start(&p, 1);
     party_send(&p, 2.0);
     CHECK_NEAR(wisp__flow_deadline(&p.flow), 2.2, 1e-9);
+    for (int i = 0; i < 5; i++) party_probe(&p, 2.2);
+    CHECK_NEAR(wisp__flow_pto(&p.flow), 0.2, 1e-9);
     party_end(&p);
 }
 
@@ -739,14 +759,16 @@ TEST(without_packets_in_flight_there_is_no_timeout) {
 
 TEST(each_probe_doubles_the_timeout_and_an_ack_resets_it) {
     party p;
-    double period;
+    double period, longest;
     party_start(&p, 1);
     rtt_sample(&p, 0, 0.1, 0);
     period = wisp__flow_pto(&p.flow);
+    longest = p.flow.longest_wait;                  /* several within the timeout of a session */
+    CHECK(longest > 3 * period && longest <= p.base.timeout / 4);
     for (int i = 1; i <= 5; i++) {
         party_send_many(&p, i, 3);
         party_probe(&p, i);
-        CHECK_NEAR(wisp__flow_pto(&p.flow), period * (1 << i), 1e-9);
+        CHECK_NEAR(wisp__flow_pto(&p.flow), wisp__min(period * (1 << i), longest), 1e-9);
     }
     acks_one(&p, p.flow.next - 1, 1, 5.1);
     CHECK_EQ_INT(p.flow.probes, 0);
@@ -1370,6 +1392,7 @@ static const test_case tests[] = {
     CASE(a_delay_is_not_taken_off_below_the_least_round_trip),
     CASE(a_delay_counts_as_at_most_what_acks_may_be_delayed),
     CASE(only_a_largest_that_is_newly_acked_is_a_sample),
+    CASE(only_the_largest_of_several_ranges_is_a_sample),
     CASE(a_packet_of_acks_alone_is_no_sample),
     CASE(three_numbers_behind_is_lost),
     CASE(nine_eighths_of_a_round_trip_behind_is_lost),

@@ -798,6 +798,65 @@ TEST(a_ticket_comes_whole_or_is_refused_at_once) {
     scene_close(&c);
 }
 
+/* Two seeds, so that now one end and now the other has the smaller nonce. */
+static void scene_seeds(scene *c, uint64_t seed, int n) {
+    c->t.w.desc.seed = (seed & 1) == (uint64_t)n ? seed + 1000 : seed;
+}
+
+/* --- accept that does more than judge --- */
+
+typedef struct meddler { wisp_peer own; wisp_addr to; int what, calls; } meddler;
+
+/* Gives up the join of its own that is under way, starts another, or ends it all. */
+static wisp_result meddle(wisp *w, const wisp_addr *from, const void *ticket, int size,
+                          void *user) {
+    meddler *m = (meddler *)user;
+    (void)ticket;
+    (void)size;
+    m->calls++;
+    if (m->what == 0) wisp_leave(w, m->own, "no longer");
+    if (m->what == 1) wisp_join(w, &m->to, NULL, 0);
+    if (m->what == 2) wisp_destroy(w);
+    if (m->what == 3) CHECK_EQ_INT(wisp_admit(w, from, WISP_OK), WISP_E_STALE);
+    return WISP_OK;
+}
+
+/* Returns how often it was asked. */
+static int accept_meddles(int what, uint64_t seed) {
+    static scene c;
+    meddler m;
+    memset(&m, 0, sizeof m);
+    m.what = what;
+    m.to = wisp_loopback_addr(30);
+    scene_open(&c);
+    scene_seeds(&c, seed, 0);
+    c.t.w.desc.accept = meddle;
+    c.t.w.desc.user = &m;
+    c.t.server = scene_add(&c);
+    c.t.w.desc.accept = NULL;
+    c.t.w.desc.user = NULL;
+    scene_seeds(&c, seed, 1);
+    c.t.client = scene_add(&c);
+    m.own = scene_ask(&c, c.t.server, c.t.client);
+    scene_ask(&c, c.t.client, c.t.server);
+    world_run(&c.t.w, 14.0);
+    if (what == 2 && m.calls) CHECK(c.t.w.ends[0] == NULL);
+    else CHECK_EQ_INT(wisp_peers(c.t.server, NULL, 0), wisp_peers(c.t.client, NULL, 0));
+    for (int i = 0; what == 0 && m.calls && i < c.t.w.note_count; i++)
+        if (strcmp(c.t.w.notes[i].name, WISP_JOINED) == 0 && c.t.w.notes[i].end == c.t.server)
+            CHECK(!wisp_peer_equal(c.t.w.notes[i].peer, m.own));    /* what was left is gone */
+    scene_close(&c);
+    return m.calls;
+}
+
+TEST(accept_may_call_everything) {
+    for (int what = 0; what < 4; what++) {
+        int calls = 0;
+        for (uint64_t seed = 1; seed <= 8; seed++) calls += accept_meddles(what, seed);
+        CHECK(calls > 0 && calls < 8);                  /* both ends have won */
+    }
+}
+
 /* --- accept that answers later --- */
 
 static void pending_open(scene *c, judge *j) {
@@ -1057,9 +1116,9 @@ TEST(a_join_that_is_never_proven_cannot_end_a_session) {
 static void join_each_other(uint64_t seed, int apart, int lose_side, int lose_from) {
     static scene c;
     scene_open(&c);
-    c.t.w.desc.seed = seed;
+    scene_seeds(&c, seed, 0);
     c.t.server = scene_add(&c);
-    c.t.w.desc.seed = seed + 1000;
+    scene_seeds(&c, seed, 1);
     c.t.client = scene_add(&c);
     c.s.lose_side = lose_side;
     c.s.lose_from = lose_from;
@@ -1089,9 +1148,9 @@ TEST(two_that_join_each_other_survive_doubled_packets) {
         static scene c;
         scene_open(&c);
         c.s.copies = 3;
-        c.t.w.desc.seed = seed;
+        scene_seeds(&c, seed, 0);
         c.t.server = scene_add(&c);
-        c.t.w.desc.seed = seed + 1000;
+        scene_seeds(&c, seed, 1);
         c.t.client = scene_add(&c);
         scene_ask(&c, c.t.client, c.t.server);
         scene_ask(&c, c.t.server, c.t.client);
@@ -1486,6 +1545,7 @@ static const test_case tests[] = {
     CASE(a_full_server_says_so_and_takes_the_next_when_one_has_left),
     CASE(a_kicked_peer_makes_room_at_once),
     CASE(a_ticket_comes_whole_or_is_refused_at_once),
+    CASE(accept_may_call_everything),
     CASE(a_pending_join_is_let_in_later),
     CASE(a_pending_join_is_let_in_though_the_accept_is_lost),
     CASE(a_pending_join_is_denied_later),

@@ -32,7 +32,7 @@ static void stream_open(stream *s, uint64_t seed) {
     s->t.w.net.latency = 0.02;
     s->t.w.net.jitter = 0.01;
     s->t.w.net.loss = 0.2;
-    s->t.w.net.burst = 3;
+    s->t.w.net.burst = 1.5;
     s->t.w.net.duplicate = 0.1;
     s->t.w.net.reorder = 0.1;
     world_two_join(&s->t);
