@@ -1083,7 +1083,7 @@ static wisp_result wisp__grow(wisp__base *base, void **items, int *room, int nee
     void *larger;
     if (need <= *room) return WISP_OK;
     if (need > limit) return WISP_E_LIMIT;
-    if (*room <= limit / 2) grown = wisp__max_int(need, *room * 2);
+    if (*room) grown = *room <= limit / 2 ? wisp__max_int(need, *room * 2) : limit;
     if (grown <= limit - 3) grown = (grown + 3) / 4 * 4;
     larger = wisp__alloc(base, (size_t)grown * item_bytes);
     if (!larger) return WISP_E_MEMORY;

@@ -946,6 +946,7 @@ TEST(an_expired_call_that_still_waits_is_told_so) {
     world_two t;
     wisp__session *s;
     two_answering(&t, on_add_one);
+    wisp_set_unreliable(t.client, "r", true);
     s = wisp__session_of(t.server, t.to_client);
     wisp__requests_settle(&t.server->calls, s, s->request_floor + 10);
     call(&t, 1);

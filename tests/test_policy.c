@@ -122,7 +122,8 @@ TEST(holds_for_messages_in_fragments) {
     for (int i = 0; i < 5; i++) {
         values[0] = wisp_int(i);
         values[1] = wisp_bytes(large, 20000);
-        CHECK_EQ_INT(wisp_fire_values(t.client, "r", wisp_to_peer(t.to_server), values, 2), WISP_OK);
+        CHECK_EQ_INT(wisp_fire_values(t.client, "r", wisp_to_peer(t.to_server), values, 2),
+                     WISP_OK);
     }
     world_run(&t.w, 2);
     check_limited(&t, 5, 1);

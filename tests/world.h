@@ -230,7 +230,7 @@ static inline wisp_connection world_watch(world *w, wisp *end, const char *name)
     return connection;
 }
 
-/* The n-th note of an endpoint (NULL: any) about a name (NULL: any), from 0; NULL: there is none. */
+/* The n-th note, from 0, of an endpoint (NULL: any) about a name (NULL: any); NULL: none. */
 static inline const world_note *world_nth(const world *w, const wisp *end, const char *name,
                                           int n) {
     for (int i = 0; i < w->note_count; i++) {
