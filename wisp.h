@@ -4456,9 +4456,9 @@ static wisp_result wisp__enqueue(wisp__sender *sender, wisp__session *s, wisp__m
     if (!route) return WISP_E_MEMORY;
     if (s->queued >= base->limits.queue_messages ||
         bytes > base->limits.queue_bytes - s->queued_bytes) {
-        s->peer.stats.messages_refused++;
-        wisp__log(base, WISP_LOG_WARNING, WISP_E_QUEUE_FULL, "send queue is full: send less, or "
-                  "raise desc.limits.queue_messages and queue_bytes");
+        if (!s->peer.stats.messages_refused++)
+            wisp__log(base, WISP_LOG_WARNING, WISP_E_QUEUE_FULL, "send queue is full: send less, "
+                      "or raise desc.limits.queue_messages and queue_bytes");
         return WISP_E_QUEUE_FULL;
     }
     if (s->active_count == s->active_room &&
@@ -4929,7 +4929,9 @@ static void wisp__notice_add(wisp__events *events, int name, wisp_peer peer, wis
     if (name == WISP__ON_ERROR) {
         base->stats.errors++;
         if (events->notice_count >= base->limits.notices || wisp__notices_reserve(events, 1)) {
-            base->stats.notices_dropped++;
+            if (!base->stats.notices_dropped++)
+                wisp__log(base, WISP_LOG_WARNING, WISP_E_LIMIT, "error events are dropped: update "
+                          "more often, or raise desc.limits.notices");
             return;
         }
     }
@@ -5640,6 +5642,7 @@ struct wisp {
     wisp_result    why, join_failure;
     uint64_t       order;             /* of messages fired */
     uint64_t       mark;              /* of lists fired to */
+    int            spread;            /* names that all peers have been marked for */
     int            most_received;     /* datagrams that the link has handed over at once */
     uint8_t       *incoming;
 };
@@ -5908,6 +5911,8 @@ static void wisp__on_response(wisp *w, const wisp_addr *addr, uint64_t nonce, wi
     verdict = wisp__judge(w, addr, &r);
     if (w->destroyed) return;
     if (ours && !wisp__peer_asks(ours)) ours = NULL;      /* `accept` has left it */
+    if (verdict == WISP_E_SERVER_FULL)
+        wisp__log(&w->base, WISP_LOG_WARNING, verdict, "a join was refused: raise desc.max_peers");
     if (verdict < 0) {
         wisp__deny(&w->peers, addr, nonce, verdict);
         return;
@@ -6840,13 +6845,19 @@ static void wisp__on_session_packet(wisp *w, const wisp_packet *packet) {
     else w->base.stats.packets_foreign++;
 }
 
+static void wisp__on_oversized(wisp *w) {
+    if (!w->base.stats.packets_oversized++)
+        wisp__log(&w->base, WISP_LOG_WARNING, WISP_E_TOO_BIG,
+                  "datagrams larger than link.mtu come in: raise it, or lower it over there");
+}
+
 static void wisp__on_datagram(wisp *w, const wisp_packet *packet) {
     const uint8_t *bytes = (const uint8_t *)packet->data;
     wisp_total_stats *stats = &w->base.stats;
     stats->packets_received++;
     if (packet->size > 0) stats->bytes_received += (uint64_t)packet->size;
     if (packet->size <= 0) stats->packets_empty++;
-    else if (packet->size > w->base.mtu) stats->packets_oversized++;
+    else if (packet->size > w->base.mtu) wisp__on_oversized(w);
     else if (bytes[0] & WISP__FLAG_SESSION) wisp__on_session_packet(w, packet);
     else wisp__on_handshake(w, packet);
 }
@@ -6925,9 +6936,19 @@ static void wisp__run_timers(wisp *w) {
     }
 }
 
+/* Names that were registered since are news for every peer. */
+static void wisp__spread_names(wisp *w) {
+    if (w->spread == w->registry.count) return;
+    w->spread = w->registry.count;
+    for (wisp__peer *peer = w->peers.first; peer; peer = peer->next)
+        wisp__peers_mark(&w->peers, peer);
+}
+
 /* Sends what waits for those that have something to send. */
 static void wisp__flush_dirty(wisp *w) {
-    wisp__peer *peer = w->peers.dirty, *next;
+    wisp__peer *peer, *next;
+    wisp__spread_names(w);
+    peer = w->peers.dirty;
     w->peers.dirty = NULL;
     for (; peer; peer = next) {
         bool again;

@@ -55,16 +55,12 @@ static inline double take_seconds(script *s) {
 typedef struct memory {
     size_t held, peak;
     int    fails_in;          /* allocations until one fails; 0: none does */
-    int    failed;
 } memory;
 
 static inline void *memory_take(void *user, size_t size) {
     memory *m = (memory *)user;
     void *block;
-    if (m->fails_in > 0 && --m->fails_in == 0) {
-        m->failed++;
-        return NULL;
-    }
+    if (m->fails_in > 0 && --m->fails_in == 0) return NULL;
     block = malloc(size ? size : 1);
     MUST(block);
     m->held += size;
