@@ -1306,7 +1306,7 @@ static void wisp__pool_remove(wisp__pool *pool, void *item) {
 }
 
 /* NULL when the handle is stale. */
-static void *wisp__pool_get(const wisp__pool *pool, uint32_t id) {
+static inline void *wisp__pool_get(const wisp__pool *pool, uint32_t id) {
     uint32_t index = id & ((1u << pool->index_bits) - 1);
     wisp__slot *slot;
     if (index >= (uint32_t)pool->made) return NULL;
@@ -2338,7 +2338,7 @@ static void wisp__unpack_fail(wisp__unpacker *u, wisp_result code) {
     u->data->failed = true;
 }
 
-static void *wisp__unpack_take(wisp__unpacker *u, size_t bytes) {
+static inline void *wisp__unpack_take(wisp__unpacker *u, size_t bytes) {
     void *memory = wisp__arena_take(u->base, u->arena, bytes);
     if (!memory) wisp__unpack_fail(u, WISP_E_MEMORY);
     return memory;
@@ -2359,7 +2359,7 @@ static const char *wisp__unpack_bytes(wisp__unpacker *u, wisp__reader *from, int
 }
 
 /* May `count` more values be made, each of which takes at least `bits` of `from`? */
-static bool wisp__unpack_may(wisp__unpacker *u, int count, int depth, const wisp__reader *from,
+static inline bool wisp__unpack_may(wisp__unpacker *u, int count, int depth, const wisp__reader *from,
                              int bits) {
     if (depth > u->base->limits.nesting) wisp__unpack_fail(u, WISP_E_DEPTH);
     else if (count > u->values) wisp__unpack_fail(u, WISP_E_LIMIT);
@@ -2586,7 +2586,7 @@ typedef struct wisp__seal {
 #define WISP__P61 ((UINT64_C(1) << 61) - 1)
 
 /* a * b as two words. */
-static uint64_t wisp__multiply(uint64_t a, uint64_t b, uint64_t *high) {
+static inline uint64_t wisp__multiply(uint64_t a, uint64_t b, uint64_t *high) {
 #ifdef __SIZEOF_INT128__
     __extension__ typedef unsigned __int128 wisp__u128;
     wisp__u128 product = (wisp__u128)a * b;
@@ -2622,21 +2622,27 @@ static uint64_t wisp__seal_absorb(const wisp__seal *seal, uint64_t state, uint64
     return wisp__multiply_p61(state + reduced, seal->poly);
 }
 
-/* One block of up to 128 bytes. The 128-bit sum goes into the polynomial as two words. */
+typedef struct wisp__sum { uint64_t low, high; } wisp__sum;
+
+/* Two words of a block, with two words of the key. */
+static inline void wisp__seal_pair(wisp__sum *sum, const uint64_t *key, uint64_t a, uint64_t b) {
+    uint64_t high, low = wisp__multiply(a + key[0], b + key[1], &high);
+    sum->low += low;
+    sum->high += high + (sum->low < low);
+}
+
+/* One block of up to 128 bytes; its 128-bit sum goes into the polynomial as two words. */
 static uint64_t wisp__seal_block(const wisp__seal *seal, uint64_t state, const uint8_t *bytes,
                                  int size) {
-    uint64_t low = 0, high = 0;
-    for (int i = 0; i * 8 < size; i += 2) {
-        uint64_t a, b = 0, product_high, product;
-        int left = size - i * 8;
-        a = left >= 8 ? wisp__load64(bytes + i * 8) : wisp__load_part(bytes + i * 8, left);
-        if (left >= 16) b = wisp__load64(bytes + i * 8 + 8);
-        else if (left > 8) b = wisp__load_part(bytes + i * 8 + 8, left - 8);
-        product = wisp__multiply(a + seal->nh[i], b + seal->nh[i + 1], &product_high);
-        low += product;
-        high += product_high + (low < product);
-    }
-    return wisp__seal_absorb(seal, wisp__seal_absorb(seal, state, low), high);
+    wisp__sum sum = { 0, 0 };
+    const uint64_t *key = seal->nh;
+    for (; size >= 16; size -= 16, bytes += 16, key += 2)
+        wisp__seal_pair(&sum, key, wisp__load64(bytes), wisp__load64(bytes + 8));
+    if (size >= 8)
+        wisp__seal_pair(&sum, key, wisp__load64(bytes), wisp__load_part(bytes + 8, size - 8));
+    else if (size > 0)
+        wisp__seal_pair(&sum, key, wisp__load_part(bytes, size), 0);
+    return wisp__seal_absorb(seal, wisp__seal_absorb(seal, state, sum.low), sum.high);
 }
 
 /* `direction` is 0 from the one who joined, 1 from the one who was joined. */
@@ -4360,7 +4366,7 @@ static bool wisp__fill_announcement(wisp__filler *f, int index) {
 
 /* The announcement that must stand before a message, if its peer may not have it yet. When both
    are too large for one packet the announcement goes alone, and the message waits for its ack. */
-static wisp__fit wisp__fill_introduce(wisp__filler *f, const wisp__message *m, int bytes) {
+static inline wisp__fit wisp__fill_introduce(wisp__filler *f, const wisp__message *m, int bytes) {
     wisp__route *route = wisp__route_of(f->sender->base, f->session, m->remote);
     uint64_t packet = f->session->peer.flow.next;
     int name;
@@ -5644,6 +5650,7 @@ struct wisp {
     uint64_t       mark;              /* of lists fired to */
     int            spread;            /* names that all peers have been marked for */
     int            most_received;     /* datagrams that the link has handed over at once */
+    wisp_packet    received[WISP__RECEIVED];     /* places for datagrams, in `incoming` */
     uint8_t       *incoming;
 };
 
@@ -7040,6 +7047,15 @@ static size_t wisp__buffer_bytes(const wisp *w, int packets) {
     return (size_t)packets * (size_t)(w->base.mtu + WISP__SLACK);
 }
 
+/* Makes the first `count` places ready for datagrams, each one byte larger than allowed, to see what
+   is too large. */
+static void wisp__make_room(wisp *w, int count) {
+    for (int i = 0; i < count; i++) {
+        w->received[i].data = w->incoming + wisp__buffer_bytes(w, i);
+        w->received[i].size = w->base.mtu + 1;
+    }
+}
+
 /* Lets the rooms know of each other. Nothing is allocated yet. */
 static void wisp__wire(wisp *w, const wisp_desc *desc) {
     w->base.memory = desc->memory;
@@ -7075,6 +7091,7 @@ static wisp_result wisp__start(wisp *w) {
     w->peers.post.buffers = (uint8_t *)wisp__alloc(&w->base,
                                                    wisp__buffer_bytes(w, WISP__POST_PACKETS));
     if (!w->peers.table || !w->incoming || !w->peers.post.buffers) return WISP_E_MEMORY;
+    wisp__make_room(w, WISP__RECEIVED);
     for (int i = 0; i < WISP__RESERVED && why == WISP_OK; i++)
         wisp__registry_add(&w->registry, reserved[i], &why);
     return why;
@@ -7168,28 +7185,17 @@ static void wisp__advance(wisp *w, double now) {
     w->base.time += wisp__min(step, w->base.timeout / 2);
 }
 
-/* Room for datagrams, each one byte larger than allowed, to see what is too large. */
-static void wisp__make_room(wisp *w, wisp_packet *packets, int count) {
-    for (int i = 0; i < count; i++) {
-        packets[i].data = w->incoming + wisp__buffer_bytes(w, i);
-        packets[i].size = w->base.mtu + 1;
-        packets[i].status = 0;
-    }
-}
-
 /* Takes what has come until nothing is left: until less comes than the link has handed over at
    once before, which saves a system call. false: the link is broken. */
 static bool wisp__receive(wisp *w) {
-    wisp_packet packets[WISP__RECEIVED];
     wisp_link *link = &w->peers.post.link;
     int left = w->base.limits.update_packets, count = WISP__RECEIVED;
-    wisp__make_room(w, packets, WISP__RECEIVED);
     while (left > 0 && count > 0 && count >= w->most_received && !w->destroyed) {
         int most = wisp__min_int(left, WISP__RECEIVED);
-        count = wisp__min_int(link->recv(link->user, packets, most), most);
+        count = wisp__min_int(link->recv(link->user, w->received, most), most);
         w->most_received = wisp__max_int(w->most_received, count);
-        for (int i = 0; i < count && !w->destroyed; i++) wisp__on_datagram(w, &packets[i]);
-        if (count > 0) wisp__make_room(w, packets, count);
+        for (int i = 0; i < count && !w->destroyed; i++) wisp__on_datagram(w, &w->received[i]);
+        wisp__make_room(w, count);
         left -= count;
     }
     if (count >= 0) return true;

@@ -4,8 +4,8 @@
    the link or the allocator, crash and come back; handlers act by it too. After each operation
    both ends run all their checks. What is promised is watched the whole time:
 
-       reliable     each message of a session once, in the order in which it was fired, also
-                    where memory fails
+       reliable     each message of a session once, in the order in which it was fired, also where
+                    memory fails
        sequenced    never older than one before
        values       arrive as they were sent (their hash travels along)
        calls        the handler runs at most once, the answer comes exactly once
