@@ -2359,8 +2359,8 @@ static const char *wisp__unpack_bytes(wisp__unpacker *u, wisp__reader *from, int
 }
 
 /* May `count` more values be made, each of which takes at least `bits` of `from`? */
-static inline bool wisp__unpack_may(wisp__unpacker *u, int count, int depth, const wisp__reader *from,
-                             int bits) {
+static inline bool wisp__unpack_may(wisp__unpacker *u, int count, int depth,
+                                    const wisp__reader *from, int bits) {
     if (depth > u->base->limits.nesting) wisp__unpack_fail(u, WISP_E_DEPTH);
     else if (count > u->values) wisp__unpack_fail(u, WISP_E_LIMIT);
     else if (count > (from->end - from->at) / bits) wisp__unpack_fail(u, WISP_E_BAD_PACKET);
@@ -7047,8 +7047,8 @@ static size_t wisp__buffer_bytes(const wisp *w, int packets) {
     return (size_t)packets * (size_t)(w->base.mtu + WISP__SLACK);
 }
 
-/* Makes the first `count` places ready for datagrams, each one byte larger than allowed, to see what
-   is too large. */
+/* Makes the first `count` places ready for datagrams, each one byte larger than allowed, to see
+   what is too large. */
 static void wisp__make_room(wisp *w, int count) {
     for (int i = 0; i < count; i++) {
         w->received[i].data = w->incoming + wisp__buffer_bytes(w, i);
