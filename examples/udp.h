@@ -531,6 +531,7 @@ static inline wisp_link udp_link(udp_socket *s) {
     link.send = udp_send;
     link.recv = udp_recv;
     link.user = s;
+    link.drains = true;
     return link;
 }
 
