@@ -1,13 +1,15 @@
-/* test_golden.c - the packed form and the hash of a table of values, on every machine
+/* test_golden.c - the packed form and the hash of a table of values, and whole datagrams
 
-   A change here is a change of the wire: programs of different versions no longer understand each
-   other. The table was computed by another program, from the drawing at the pack room. */
+   The same on every machine. A change here is a change of the wire: programs of different versions
+   no longer understand each other, so WISP_WIRE_VERSION changes with it. The table of values was
+   computed by another program, from the drawing at the pack room. */
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
 #include "test.h"
 #include "low.h"
 #include "bench.h"
+#include "world.h"
 
 enum { TEXT = 1000 };
 
@@ -265,7 +267,121 @@ TEST(messages) {
     MESSAGE(unaligned, 5, "32:15163740", "113:0900746578740078797a0000007e00");
 }
 
+/* --- whole datagrams --- */
+
+enum { DATAGRAMS = 400 };
+
+typedef struct record {
+    int      count;
+    int      size[DATAGRAMS];
+    uint64_t hash[DATAGRAMS];
+    char     first[9][TEXT];
+} record;
+
+static int keep(world *w, int n, wisp_packet *packet) {
+    record *r = (record *)w->user;
+    (void)n;
+    if (r->count >= DATAGRAMS) return 1;
+    r->size[r->count] = packet->size;
+    r->hash[r->count] = wisp__hash_bytes(packet->data, packet->size);
+    if (r->count < 9 && packet->size < TEXT / 2 - 8)
+        to_text(r->first[r->count], (const uint8_t *)packet->data, packet->size * 8);
+    r->count++;
+    return 1;
+}
+
+static void answer(wisp_event *event) {
+    if (event->count) wisp_fail(event, WISP_E_USER - 1, "no");
+    else wisp_reply(event, wisp_string("yes"));
+}
+
+/* Everything that can be in a packet, once, from fixed seeds. */
+static void scenario(record *r, bool reliable) {
+    static uint8_t large[5000];
+    world_two t;
+    memset(r, 0, sizeof *r);
+    for (int i = 0; i < 5000; i++) large[i] = (uint8_t)(i * 7);
+    world_open(&t.w);
+    t.w.tap = keep;
+    t.w.user = r;
+    t.w.pipe.reliable = reliable;
+    world_two_join(&t);
+    world_watch(&t.w, t.server, "hp");
+    world_watch(&t.w, t.server, "pos");
+    wisp_on_invoke(t.server, "ask", answer, NULL);
+    wisp_set_unreliable(t.client, "pos", true);
+    for (int i = 0; i < 6; i++) {
+        for (int k = 0; k < 3; k++) wisp_fire(t.client, "hp", t.to_server, wisp_int(100 + i * k));
+        wisp_fire(t.client, "pos", t.to_server, wisp_vec3v(1, 2, (float)i), wisp_bool(true));
+        wisp_fire(t.client, "unheard", t.to_server, wisp_nil());
+        wisp_invoke(t.client, "ask", t.to_server, NULL, NULL);
+        wisp_invoke(t.client, "ask", t.to_server, NULL, NULL, wisp_int(1));
+        world_run(&t.w, 0.1);
+    }
+    wisp_fire(t.client, "hp", t.to_server, wisp_bytes(large, 5000));
+    world_run(&t.w, 4.0);
+    wisp_leave(t.server, t.to_client, "enough");
+    world_run(&t.w, 2.0);
+    world_close(&t.w);
+}
+
+static uint64_t whole_hash(const record *r) {
+    uint64_t hash = 0;
+    for (int i = 0; i < r->count; i++)
+        hash = wisp__mix(hash + r->hash[i]) + (uint64_t)r->size[i];
+    return hash;
+}
+
+TEST(datagrams) {
+    static record r;
+    static const char *const first[] = {
+        "512:01776973700187847513b02c2c040000000000000000000000000000000000000000000000000000"
+        "00000000000000000000000000000000000000006962881a",
+        "216:02776973700187847513b02c2c0400f0d08b5c424a4a265a8c6fcf",
+        "512:03776973700187847513b02c2c0400f0d08b5c424a4a261600000800000000000474657374000000"
+        "0000000000000000000000000000000000000000b5800883",
+        "248:04776973700187847513b02c2c04cfc898848cc2fd1216000008008ff0b3b8",
+        "64:804b1dd49c010080",
+        "104:817d175a750100010000000008",
+        "264:80e6238a1002005000026870000000500103706f7300000050020361736b000000",
+        "944:8169c6fd0102000200001000060016002600053000f736070000001520800607000000257050e786"
+        "561626470600000035301036b7060000001104000060c044489031602224c81830111264080101da2403"
+        "0000f00700000008000000204440000080020801300301000080006006040000c2430804",
+        "352:81c668b1b403000200001000060016002700360011040000000500000c1bc82b9b0312000070c11f"
+        "26e0f606"
+    };
+    scenario(&r, false);
+    for (int i = 0; i < 9; i++) CHECK_EQ_STR(r.first[i], first[i]);
+    CHECK_EQ_INT(r.count, 41);
+    CHECK(whole_hash(&r) == UINT64_C(0x7d57c274f47cb26c));
+}
+
+TEST(datagrams_of_a_reliable_link) {
+    static record r;
+    static const char *const first[] = {
+        "512:01776973700187847513b02c2c040000000000000000000000000000000000000000000000000000"
+        "00000000000000000000000000000000000000006962881a",
+        "216:02776973700187847513b02c2c0400f0d08b5c424a4a265a8c6fcf",
+        "512:03776973700187847513b02c2c0400f0d08b5c424a4a261700000800000000000474657374000000"
+        "0000000000000000000000000000000000000000bb556ce9",
+        "248:04776973700187847513b02c2c04cfc898848cc2fd121700000800a587df2e",
+        "48:806792e2e080",
+        "48:80acab32a880",
+        "248:8007bbe2005000026870000000500103706f7300000050020361736b000000",
+        "896:808fe81daa600060016002500003706f730000005001026870000000500207756e68656172640000"
+        "0050030361736b0000001041000000064c840419032642828c01132141861010a04d320000007f000000"
+        "80000000004204040000288010003310000000080066400000203c844000",
+        "296:80dd83699b60006001700260031041000000500000c0b081bcb2392001000017fc61026e6f"
+    };
+    scenario(&r, true);
+    for (int i = 0; i < 9; i++) CHECK_EQ_STR(r.first[i], first[i]);
+    CHECK_EQ_INT(r.count, 33);
+    CHECK(whole_hash(&r) == UINT64_C(0x82c695610187a131));
+}
+
 static const test_case tests[] = {
+    CASE(datagrams),
+    CASE(datagrams_of_a_reliable_link),
     CASE(integers),
     CASE(floats_and_numbers),
     CASE(text),
