@@ -1235,7 +1235,7 @@ typedef struct wisp__pool {
     int      made;         /* slots that exist */
     int      live;
     int      limit;
-    int      block_items;
+    int      block_items, block_shift;    /* 2^block_shift of them */
     int      index_bits;
     size_t   item_bytes;
     uint32_t free_first, free_last;    /* index + 1; first in, first out */
@@ -1245,13 +1245,15 @@ static void wisp__pool_init(wisp__pool *pool, int limit, size_t item_bytes, int 
     memset(pool, 0, sizeof *pool);
     pool->limit = limit;
     pool->item_bytes = item_bytes;
-    pool->block_items = block_items;
+    while ((1 << pool->block_shift) < block_items) pool->block_shift++;
+    pool->block_items = 1 << pool->block_shift;
     while ((1 << pool->index_bits) < limit) pool->index_bits++;
 }
 
 static wisp__slot *wisp__pool_at(const wisp__pool *pool, int index) {
-    char *block = (char *)pool->blocks[index / pool->block_items];
-    return (wisp__slot *)(void *)(block + (size_t)(index % pool->block_items) * pool->item_bytes);
+    char *block = (char *)pool->blocks[index >> pool->block_shift];
+    size_t at = (size_t)(index & (pool->block_items - 1));
+    return (wisp__slot *)(void *)(block + at * pool->item_bytes);
 }
 
 static void wisp__pool_release(wisp__pool *pool, wisp__slot *slot) {
@@ -2365,7 +2367,7 @@ static inline bool wisp__unpack_may(wisp__unpacker *u, int count, int depth,
                                     const wisp__reader *from, int bits) {
     if (depth > u->base->limits.nesting) wisp__unpack_fail(u, WISP_E_DEPTH);
     else if (count > u->values) wisp__unpack_fail(u, WISP_E_LIMIT);
-    else if (count > (from->end - from->at) / bits) wisp__unpack_fail(u, WISP_E_BAD_PACKET);
+    else if ((int64_t)count * bits > from->end - from->at) wisp__unpack_fail(u, WISP_E_BAD_PACKET);
     if (u->result || u->shape->failed) return false;
     u->values -= count;
     return true;
@@ -2404,7 +2406,7 @@ static void wisp__unpack_map(wisp__unpacker *u, wisp_value *out, const wisp_valu
     int count = wisp__get_small(u->shape);
     wisp_pair *pairs;
     if (count > u->base->limits.map_pairs) wisp__unpack_fail(u, WISP_E_LIMIT);
-    if (count > (u->shape->end - u->shape->at) / 12) wisp__unpack_fail(u, WISP_E_BAD_PACKET);
+    if ((int64_t)count * 12 > u->shape->end - u->shape->at) wisp__unpack_fail(u, WISP_E_BAD_PACKET);
     if (!wisp__unpack_may(u, count, depth, u->data, 1)) return;
     pairs = (wisp_pair *)wisp__unpack_take(u, (size_t)count * sizeof *pairs);
     if (!pairs) return;
@@ -3496,6 +3498,7 @@ typedef struct wisp__peer {
     wisp__seal   seal;
     wisp__flow   flow;
     wisp__lane  *lanes[WISP__CHANNELS];
+    int          lane_end;         /* no lane from here on */
     int          window_bytes, window_used;    /* of the other end; what we have in it */
     uint32_t     window_items;     /* per channel, what both ends can do */
     uint64_t     sent_in_order, received_in_order;  /* packets, on a reliable link */
@@ -3859,6 +3862,7 @@ static int wisp__peer_abandon(wisp__peers *peers, wisp__peer *peer) {
 
 static wisp__lane *wisp__peer_lane(wisp__base *base, wisp__peer *peer, int channel) {
     if (!peer->lanes[channel]) peer->lanes[channel] = wisp__lane_make(base);
+    if (peer->lanes[channel]) peer->lane_end = wisp__max_int(peer->lane_end, channel + 1);
     return peer->lanes[channel];
 }
 
@@ -4580,7 +4584,7 @@ static wisp__fit wisp__fill_controls(wisp__filler *f) {
 }
 
 static wisp__fit wisp__fill_lost(wisp__filler *f) {
-    for (int c = 0; c < WISP__CHANNELS; c++) {
+    for (int c = 0; c < f->session->peer.lane_end; c++) {
         wisp__lane *lane = f->session->peer.lanes[c];
         uint32_t sequence;
         while (lane && wisp__lane_lost(&lane->out, &sequence)) {
@@ -4711,7 +4715,7 @@ static wisp__fit wisp__fill(wisp__filler *f, int only) {
     int index;
     wisp__fit fit = only >= 0 ? WISP__FITS : wisp__fill_controls(f);
     if (fit == WISP__FITS && only < 0) fit = wisp__fill_lost(f);
-    for (int c = 0; c < WISP__CHANNELS && fit == WISP__FITS; c++)
+    for (int c = 0; c < f->session->peer.lane_end && fit == WISP__FITS; c++)
         if (f->session->peer.lanes[c]) fit = wisp__fill_cutting(f, c, &blocked);
     while (fit == WISP__FITS &&
            (index = wisp__queue_pick(f->sender, f->session, only, blocked)) >= 0) {
@@ -4783,7 +4787,7 @@ static void wisp__send_acks(wisp__sender *sender, wisp__session *s) {
 }
 
 static bool wisp__has_lost(const wisp__session *s) {
-    for (int c = 0; c < WISP__CHANNELS; c++) {
+    for (int c = 0; c < s->peer.lane_end; c++) {
         const wisp__lane *lane = s->peer.lanes[c];
         if (lane && (lane->out.lost || lane->out.cutting)) return true;
     }
