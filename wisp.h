@@ -189,7 +189,8 @@ enum { WISP_LOG_ERROR = 1, WISP_LOG_WARNING = 2, WISP_LOG_INFO = 3 };
 typedef struct wisp_limits {
     int remotes;            /* names here, and names a peer may number; 1024 */
     int connections;        /* handlers connected; 4096 */
-    int message_bytes;      /* one reliable message; 1 MiB, at most 256 MiB */
+    int message_bytes;      /* one reliable message; 1 MiB, at most 256 MiB; a
+                               peer can have one on its way per channel */
     int message_values;     /* values in one message, nested ones too; 65536,
                                at most 2^24 */
     int map_pairs;          /* pairs in one map; 4096, at most 2^24 */
@@ -429,7 +430,8 @@ WISP_API wisp_peer   wisp_server(void);
 #define WISP_SERVER  (wisp_server())
 
 WISP_API bool wisp_peer_equal(wisp_peer a, wisp_peer b);
-/* NULL when stale. The address lives as long as the peer. */
+/* NULL when stale. The address lives as long as the peer. Both, and the
+   counters, still answer while WISP_LEFT is told. */
 WISP_API const wisp_addr *wisp_peer_addr(const wisp *w, wisp_peer peer);
 /* One pointer of yours per peer; NULL at first and when stale. */
 WISP_API void       *wisp_peer_user(const wisp *w, wisp_peer peer);
@@ -563,7 +565,9 @@ WISP_API wisp_result wisp_fire_target(wisp *w, wisp_target remote, wisp_to to,
                                       const wisp_value *values, int count);
 
 /* Connects a handler; several may listen, in the order of connection. Id 0:
-   wisp_why. A handler may disconnect any connection, also its own. */
+   wisp_why. A handler may disconnect any connection, also its own. `once`
+   ends it before its first event; what comes then without another handler
+   raises WISP_E_NO_HANDLER, also from the same packet. */
 WISP_API wisp_connection wisp_connect_target(wisp *w, wisp_target remote,
                                              wisp_handler fn, void *user,
                                              bool once);
@@ -717,7 +721,8 @@ typedef struct wisp_desc {
    desc are copied. */
 WISP_API wisp       *wisp_create(const wisp_desc *desc, wisp_result *why);
 /* Says goodbye to every peer, ends pending calls with WISP_E_CLOSED through
-   their handlers, frees everything. */
+   their handlers, frees everything. What the link does not take then is lost:
+   wisp_leave and some updates before it wait for a link that is full. */
 WISP_API void        wisp_destroy(wisp *w);
 /* Receives, dispatches, runs timers, flushes, sends. WISP_OK, WISP_E_BUSY,
    WISP_E_ARGUMENT (time is not a number), WISP_E_LINK (the link is broken;
@@ -737,10 +742,10 @@ typedef double (*wisp_clock)(void *user);
 WISP_API wisp_result wisp_await_ready(wisp *w, wisp_clock clock,
                                       void *clock_user, double timeout);
 /* Until an event of that name has come; fn (may be NULL) gets it. */
-WISP_API wisp_result wisp_await_event(wisp *w, const char *remote,
-                                      wisp_handler fn, void *user,
-                                      wisp_clock clock, void *clock_user,
-                                      double timeout);
+WISP_API wisp_result wisp_await_event_target(wisp *w, wisp_target remote,
+                                             wisp_handler fn, void *user,
+                                             wisp_clock clock,
+                                             void *clock_user, double timeout);
 /* Until the call is answered; fn (may be NULL) gets the answer after the
    call's own on_reply. Returns the answer's result. */
 WISP_API wisp_result wisp_await_reply(wisp *w, wisp_call call,
@@ -775,6 +780,9 @@ WISP_API void wisp_stats_total(const wisp *w, wisp_total_stats *out);
  *                                wisp_handler on_reply, void *user, ...);
  *   wisp_result wisp_on_invoke  (wisp *w, remote, wisp_handler fn, void *user);
  *   wisp_result wisp_reply      (wisp_event *event, ...);
+ *   wisp_result wisp_await_event(wisp *w, remote, wisp_handler fn, void *user,
+ *                                wisp_clock clock, void *clock_user,
+ *                                double timeout);
  * ------------------------------------------------------------------------ */
 
 #ifdef __cplusplus
@@ -809,32 +817,32 @@ inline wisp_value wisp__value(const wisp_transform &v) {
 wisp_value wisp__value(const void *) = delete;  /* else a pointer is a bool */
 
 template <typename R, typename... V>
-inline wisp_result wisp_fire(wisp *w, R remote, wisp_peer to, const V &...v) {
+inline wisp_result wisp_fire(wisp *w, R remote, wisp_peer to, V... v) {
     const wisp_value list[] = { wisp_nil(), wisp__value(v)... };
     return wisp_fire_target(w, wisp__target(remote), wisp_to_peer(to), list + 1, (int)sizeof...(V));
 }
 template <typename R, typename... V>
-inline wisp_result wisp_fire_all(wisp *w, R remote, const V &...v) {
+inline wisp_result wisp_fire_all(wisp *w, R remote, V... v) {
     const wisp_value list[] = { wisp_nil(), wisp__value(v)... };
     return wisp_fire_target(w, wisp__target(remote), wisp_to_all(), list + 1, (int)sizeof...(V));
 }
 template <typename R, typename... V>
 inline wisp_result wisp_fire_list(wisp *w, R remote, const wisp_peer *to, int count,
-                                  const V &...v) {
+                                  V... v) {
     const wisp_value list[] = { wisp_nil(), wisp__value(v)... };
     return wisp_fire_target(w, wisp__target(remote), wisp_to_list(to, count), list + 1,
                             (int)sizeof...(V));
 }
 template <typename R, typename... V>
 inline wisp_result wisp_fire_except(wisp *w, R remote, const wisp_peer *except, int count,
-                                    const V &...v) {
+                                    V... v) {
     const wisp_value list[] = { wisp_nil(), wisp__value(v)... };
     return wisp_fire_target(w, wisp__target(remote), wisp_to_except(except, count), list + 1,
                             (int)sizeof...(V));
 }
 template <typename R, typename... V>
 inline wisp_call wisp_invoke(wisp *w, R remote, wisp_peer to, wisp_handler on_reply, void *user,
-                             const V &...v) {
+                             V... v) {
     const wisp_value list[] = { wisp_nil(), wisp__value(v)... };
     wisp_call_desc desc = wisp_call_desc();
     desc.on_reply = on_reply;
@@ -843,7 +851,7 @@ inline wisp_call wisp_invoke(wisp *w, R remote, wisp_peer to, wisp_handler on_re
                               (int)sizeof...(V));
 }
 template <typename... V>
-inline wisp_result wisp_reply(wisp_event *event, const V &...v) {
+inline wisp_result wisp_reply(wisp_event *event, V... v) {
     const wisp_value list[] = { wisp_nil(), wisp__value(v)... };
     return wisp_reply_values(event, list + 1, (int)sizeof...(V));
 }
@@ -858,6 +866,11 @@ inline wisp_connection wisp_once(wisp *w, R remote, wisp_handler fn, void *user)
 template <typename R>
 inline wisp_result wisp_on_invoke(wisp *w, R remote, wisp_handler fn, void *user) {
     return wisp_on_invoke_target(w, wisp__target(remote), fn, user);
+}
+template <typename R>
+inline wisp_result wisp_await_event(wisp *w, R remote, wisp_handler fn, void *user,
+                                    wisp_clock clock, void *clock_user, double timeout) {
+    return wisp_await_event_target(w, wisp__target(remote), fn, user, clock, clock_user, timeout);
 }
 
 #else
@@ -953,6 +966,9 @@ static inline wisp_value wisp__from_transform(wisp_transform v) {
     wisp_connect_target((w), WISP__TARGET(remote), (fn), (user), true)
 #define wisp_on_invoke(w, remote, fn, user) \
     wisp_on_invoke_target((w), WISP__TARGET(remote), (fn), (user))
+#define wisp_await_event(w, remote, fn, user, clock, clock_user, timeout) \
+    wisp_await_event_target((w), WISP__TARGET(remote), (fn), (user), (clock), (clock_user), \
+                            (timeout))
 
 static inline wisp_call wisp__invoke(wisp *w, wisp_target remote, wisp_peer to,
                                      wisp_handler on_reply, void *user,
@@ -2319,6 +2335,17 @@ static wisp_result wisp__pack(wisp__packer *p, const wisp_value *values, int cou
     return p->result;
 }
 
+/* Names the knob behind a refusal. */
+static wisp_result wisp__pack_refused(wisp__base *base, wisp_result result) {
+    const char *knob = NULL;
+    if (result == WISP_E_TOO_BIG) knob = "message_bytes";
+    if (result == WISP_E_DEPTH) knob = "nesting";
+    if (result == WISP_E_LIMIT) knob = "message_values and map_pairs";
+    if (knob)
+        wisp__log(base, WISP_LOG_WARNING, result, "a message was refused: see limits.%s", knob);
+    return result;
+}
+
 static void wisp__packer_free(wisp__packer *p) {
     wisp__free(p->base, p->shape.bytes, (size_t)p->shape_room);
     wisp__free(p->base, p->data.bytes, (size_t)p->data_room);
@@ -3203,7 +3230,8 @@ WISP__UNUSED static void wisp__flow_check(const wisp__flow *flow) {
  *   taken once, in order; what came early is held, at most window_bytes.
  * ======================================================================== */
 
-#define WISP__CHANNELS 16
+#define WISP__CHANNELS   16
+#define WISP__WHOLE_KEPT 65536    /* bytes that stay when a large message has been put together */
 
 enum { WISP__EVENT, WISP__INVOKE, WISP__REPLY };
 
@@ -3503,6 +3531,7 @@ typedef struct wisp__peer {
     uint32_t     window_items;     /* per channel, what both ends can do */
     uint64_t     sent_in_order, received_in_order;  /* packets, on a reliable link */
     wisp__stuck *stuck_first, *stuck_last;
+    bool         ending;           /* on a reliable link: what is left goes out, then the goodbye */
     wisp_peer_stats stats;
     void        *user;
     wisp_result  result;           /* why it ended */
@@ -3853,7 +3882,7 @@ static int wisp__peer_abandon(wisp__peers *peers, wisp__peer *peer) {
         if (lane) abandoned += wisp__lane_free(peers->base, peers->chunks, lane);
         peer->lanes[i] = NULL;
     }
-    while (peer->stuck_first) wisp__unstick(peers, peer);
+    while (peer->stuck_first && !peer->ending) wisp__unstick(peers, peer);
     wisp__flow_free(peers->base, &peer->flow);
     wisp__free(peers->base, peer->ticket, (size_t)peer->ticket_size);
     peer->ticket = NULL;
@@ -3942,6 +3971,7 @@ typedef struct wisp__session {
     int            kept_bytes;         /* of answers kept */
     struct wisp__pending *deferred;    /* calls of theirs that are answered later */
     int            held_bytes;         /* received out of order */
+    int            steps, misses, told_errors;     /* in this packet: work that is bounded */
     int            notices_left;       /* "joined" and "left", while not told (session) */
     uint64_t       mark;               /* of the last list that named it (host) */
 } wisp__session;
@@ -4703,6 +4733,10 @@ static wisp__fit wisp__fill_queued(wisp__filler *f, int index, uint32_t *blocked
     remote->stats.bits_sent += (uint64_t)(m->shape_bits + m->data_bits);
     s->peer.stats.messages_sent++;
     sender->base->stats.messages_sent++;
+    if (f->kept && f->previous == f->kept) {        /* nothing was written of this message yet */
+        wisp__fill_run(f);
+        f->previous = NULL;
+    }
     if (f->kept) wisp__message_release(sender->base, sender->chunks, f->kept);
     f->kept = wisp__dequeue(sender, s, index);
     return m->delivery == WISP_RELIABLE && s->peer.lanes[m->channel]->out.cutting
@@ -4800,7 +4834,7 @@ static bool wisp__wants_to_send(const wisp__sender *sender, const wisp__session 
 }
 
 static bool wisp__may_send(wisp__sender *sender, wisp__session *s) {
-    if (s->peer.stuck_first) return false;
+    if (s->peer.stuck_first && !s->peer.ending) return false;
     return sender->base->reliable || wisp__flow_may_send(sender->base, &s->peer.flow);
 }
 
@@ -5156,6 +5190,7 @@ static void wisp__request_keep(wisp__calls *calls, wisp__session *s, wisp__reque
 static void wisp__requests_settle(wisp__calls *calls, wisp__session *s, uint32_t floor) {
     int32_t ahead = wisp__distance(floor, s->request_floor);
     if (ahead <= 0) return;
+    s->steps += wisp__min_int(ahead, s->request_room);
     if (ahead > s->request_room) {
         for (int i = 0; i < s->request_room; i++)
             if (wisp__distance(s->requests[i].id, floor) < 0)
@@ -5291,10 +5326,16 @@ static void wisp__calls_leave(wisp__calls *calls, wisp__session *s) {
     s->request_room = 0;
 }
 
-static wisp__pending *wisp__call_find(const wisp__session *s, uint32_t low) {
-    for (wisp__pending *call = s->calls_first; call; call = call->next)
-        if ((call->id & WISP__LOW_24) == low) return call;
-    return NULL;
+/* The call of ours that an answer is for, sought from the nearer end; NULL: none that waits. One
+   packet may name 64 such in vain, that is the bound of its work. */
+static wisp__pending *wisp__call_find(wisp__session *s, uint32_t low) {
+    uint32_t id = s->call_floor + (uint32_t)wisp__ahead_24(low, s->call_floor);
+    int32_t from_floor = wisp__distance(id, s->call_floor), to_end = wisp__distance(s->next_call, id);
+    wisp__pending *call = from_floor <= to_end ? s->calls_first : s->calls_last;
+    if (from_floor < 0 || to_end <= 0 || s->misses >= 64) return NULL;
+    while (call && call->id != id) call = from_floor <= to_end ? call->next : call->previous;
+    if (!call) s->misses++;
+    return call;
 }
 
 /* ===========================================================================
@@ -5636,7 +5677,8 @@ void wisp_simulator_free(wisp_simulator *sim) {
  *   state is looked at again.
  * ======================================================================== */
 
-enum { WISP__RECEIVED = 32 };
+/* Only a last fragment may be smaller: what is held must be worth its place. */
+enum { WISP__RECEIVED = 32, WISP__LEAST_FRAGMENT = 128 };
 
 struct wisp {
     wisp__base     base;
@@ -5652,7 +5694,8 @@ struct wisp {
                            void *user);
     double         now, last_now;     /* the caller's time */
     bool           updating, started, destroyed, link_told;
-    wisp_result    why, join_failure;
+    wisp_result    why, join_failure; /* join_failure: of our own joins, the last */
+    uint64_t       joins_done;        /* of our own, with success */
     uint64_t       order;             /* of messages fired */
     uint64_t       mark;              /* of lists fired to */
     int            spread;            /* names that all peers have been marked for */
@@ -5702,8 +5745,14 @@ static wisp__remote *wisp__remote_of(wisp *w, wisp_target target, wisp_result *w
     return w->registry.remotes[target.remote.id - 1];
 }
 
+/* Of one packet 256 errors are told; the others are only counted. */
 static void wisp__error(wisp *w, wisp__session *s, wisp__remote *remote, wisp_result code,
                         const char *text) {
+    if (s && ++s->told_errors > 256) {
+        w->base.stats.errors++;
+        w->base.stats.notices_dropped++;
+        return;
+    }
     wisp__notice_add(&w->events, WISP__ON_ERROR, wisp__peer_handle(s), wisp__remote_handle(remote),
                      code, "%s%s%s", remote ? remote->name : "", remote ? ": " : "", text);
 }
@@ -5736,14 +5785,15 @@ static void wisp__end(wisp *w, wisp__session *s, wisp_result result, const char 
     if (result == WISP_E_TIMEOUT) w->base.stats.timeouts++;
     if (peer->told || asked || (peer->asked && !joined))
         wisp__tell(w, s, WISP__ON_LEFT, result, text);
+    peer->ending = joined && tell && w->base.reliable;
     if (joined && tell) wisp__flush(&w->sender, s, -1);
     wisp__calls_leave(&w->calls, s);
     wisp__session_free(&w->sender, s);
     peer->state = joined && tell ? WISP__LEAVING : WISP__GONE;
     peer->tries = 0;
     if (peer->state == WISP__LEAVING) wisp__send_leave(&w->sender, s);
-    wisp__timers_set(&w->peers.timers, &peer->timer,
-                     peer->state == WISP__LEAVING ? w->base.time + 0.1 : 0);
+    wisp__timers_set(&w->peers.timers, &peer->timer,        /* its slot outlives the news of it */
+                     w->base.time + (peer->state == WISP__LEAVING ? 0.1 : 1e-6));
 }
 
 static void wisp__remove_session(wisp *w, wisp__session *s) {
@@ -5755,7 +5805,12 @@ static void wisp__remove_session(wisp *w, wisp__session *s) {
 /* Five goodbyes in a second and a half, then the slot is free. */
 static void wisp__linger(wisp *w, wisp__session *s) {
     wisp__peer *peer = &s->peer;
-    if (peer->state == WISP__LEAVING && ++peer->tries < 5) {
+    if (peer->state == WISP__LEAVING && peer->ending) {          /* one goodbye is enough */
+        if (peer->stuck_first && w->base.time < peer->spoke + w->base.timeout) {
+            wisp__timers_set(&w->peers.timers, &peer->timer, w->base.time + 0.1);
+            return;
+        }
+    } else if (peer->state == WISP__LEAVING && ++peer->tries < 5) {
         wisp__send_leave(&w->sender, s);
         wisp__timers_set(&w->peers.timers, &peer->timer,
                          w->base.time + 0.1 * (double)(1 << peer->tries));
@@ -5776,6 +5831,7 @@ static void wisp__joined(wisp *w, wisp__session *s) {
         wisp__flow_sample(&s->peer.flow, w->base.time, w->base.time - s->peer.spoke, 0);
     s->peer.state = WISP__JOINED;
     s->peer.told = true;
+    w->joins_done += s->peer.asked;
     s->peer.heard = s->peer.spoke = w->base.time;
     s->untold = WISP__RESERVED;
     s->ping = true;
@@ -5903,6 +5959,7 @@ static void wisp__on_response(wisp *w, const wisp_addr *addr, uint64_t nonce, wi
     wisp__peer *same, *ours, *waiting;
     wisp__session *s;
     wisp_result verdict, why;
+    uint32_t id;
     if (!wisp__read_response(from, &r)) {
         w->base.stats.handshakes_bad++;
         return;
@@ -5922,9 +5979,10 @@ static void wisp__on_response(wisp *w, const wisp_addr *addr, uint64_t nonce, wi
     if (ours && ours->client_nonce < nonce) return;
     if (waiting)
         wisp__end(w, (wisp__session *)(void *)waiting, WISP_E_REPLACED, "joined anew", false);
+    id = ours ? ours->slot.id : 0;
     verdict = wisp__judge(w, addr, &r);
     if (w->destroyed) return;
-    if (ours && !wisp__peer_asks(ours)) ours = NULL;      /* `accept` has left it */
+    if (ours && (ours->slot.id != id || !wisp__peer_asks(ours))) ours = NULL;   /* left meanwhile */
     if (verdict == WISP_E_SERVER_FULL)
         wisp__log(&w->base, WISP_LOG_WARNING, verdict, "a join was refused: raise desc.max_peers");
     if (verdict < 0) {
@@ -6112,6 +6170,8 @@ static wisp__message *wisp__compose(wisp *w, const wisp__remote *remote, int typ
             return m;
         }
         *why = WISP_E_TOO_BIG;
+        wisp__log(&w->base, WISP_LOG_WARNING, *why, "'%s' does not fit a packet: send it reliably, "
+                  "or raise link.mtu", remote->name);
         wisp__message_release(&w->base, &w->chunks, m);
         return NULL;
     }
@@ -6141,7 +6201,7 @@ static wisp__message *wisp__answer_make(wisp *w, const wisp__remote *remote, uin
                                         wisp_result code, const wisp_value *values, int count,
                                         wisp_result *why) {
     wisp__message *m = NULL;
-    *why = wisp__pack(&w->packer, values, count);
+    *why = wisp__pack_refused(&w->base, wisp__pack(&w->packer, values, count));
     if (*why == WISP_OK) m = wisp__compose(w, remote, WISP__REPLY, why);
     if (!m) return NULL;
     m->call = id;
@@ -6222,6 +6282,10 @@ static void wisp__on_invoked(wisp *w, wisp__session *s, const wisp__incoming *in
     once.id = in->call;
     once.once = true;
     wisp__requests_settle(&w->calls, s, in->floor);
+    if (s->steps > 4 * w->base.limits.calls_remembered) {    /* an honest floor moves slowly */
+        wisp__end(w, s, WISP_E_PROTOCOL, "calls are settled in leaps", true);
+        return;
+    }
     if (delivery != WISP_RELIABLE) request = wisp__request_take(&w->calls, s, in->call, &why);
     if (!request || !route) {
         wisp__answer_code(w, s, NULL, in->call, remote, request ? WISP_E_MEMORY : why);
@@ -6330,6 +6394,10 @@ static void wisp__deliver(wisp *w, wisp__session *s, const wisp__incoming *in, i
     if (in->readable) {
         s->peer.stats.bad_messages++;
         wisp__error(w, s, in->remote, in->readable, "message cannot be read");
+        if (in->kind == WISP__R_INVOKE)
+            wisp__answer_code(w, s, NULL, in->call,
+                              in->remote ? in->remote : w->registry.remotes[WISP__ON_ERROR],
+                              in->readable);
     } else if (in->kind == WISP__R_INVOKE) {
         wisp__on_invoked(w, s, in, delivery);
     } else if (in->kind == WISP__R_REPLY) {
@@ -6476,6 +6544,10 @@ static void wisp__arrive(wisp__reading *r, wisp__lane_in *lane, wisp__incoming *
     if (result || !in->last) return;
     lane->assembling = false;
     wisp__read_whole(r, lane);
+    if (r->session->peer.state != WISP__JOINED || lane->whole_room <= WISP__WHOLE_KEPT) return;
+    wisp__free(&r->w->base, lane->whole, (size_t)lane->whole_room);
+    lane->whole = NULL;
+    lane->whole_room = 0;
 }
 
 /* Keeps what came early. An event that cannot be read or is not known only keeps its place. */
@@ -6484,6 +6556,7 @@ static void wisp__hold(wisp__reading *r, wisp__lane *lane, uint32_t sequence,
     wisp__base *base = &r->w->base;
     bool fragment = in->kind == WISP__R_FRAGMENT;
     bool content = !in->readable && (in->remote || fragment || in->kind == WISP__R_REPLY);
+    bool asks_in_vain = in->kind == WISP__R_INVOKE && !in->remote && !in->readable;
     int shape = content ? (int)(in->shape_end - in->shape_at) : 0, data_at = (shape + 7) / 8;
     int64_t data = content ? in->end - in->data_at : 0;
     int charge = data_at + (int)((data + 7) / 8) + (fragment ? 0 : 16);
@@ -6502,7 +6575,7 @@ static void wisp__hold(wisp__reading *r, wisp__lane *lane, uint32_t sequence,
     }
     memset(held, 0, sizeof *held);
     held->chunk_bytes = (int)chunk;
-    held->kind = (uint8_t)(content || in->kind == WISP__R_INVOKE ? in->kind : WISP__R_NOTHING);
+    held->kind = (uint8_t)(content || asks_in_vain ? in->kind : WISP__R_NOTHING);
     held->first = in->first;
     held->last = in->last;
     held->remote = in->remote ? in->remote->index : -1;
@@ -6611,7 +6684,9 @@ static void wisp__read_fragment(wisp__reading *r) {
     wisp__skip(&r->from, (int64_t)bytes * 8);
     in.end = r->from.at;
     r->has_previous = false;
-    if (r->from.failed || !bytes || r->delivery != WISP_RELIABLE) wisp__break(r, "a bad fragment");
+    if (r->from.failed || bytes < (in.last ? 1 : WISP__LEAST_FRAGMENT) ||
+        r->delivery != WISP_RELIABLE)
+        wisp__break(r, "a bad fragment");
     wisp__take_turn(r, &in);
 }
 
@@ -6818,6 +6893,7 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
         wisp__flow_note(&peer->flow, number, w->base.time);
     }
     if (peer->state == WISP__HALF_OPENED) wisp__confirm(w, s);
+    s->steps = s->misses = s->told_errors = 0;
     memset(&r, 0, sizeof r);
     r.w = w;
     r.session = s;
@@ -7303,13 +7379,20 @@ int wisp_peers(const wisp *w, wisp_peer *out, int capacity) {
     return w->peers.joined;
 }
 
-const wisp_addr *wisp_peer_addr(const wisp *w, wisp_peer peer) {
+/* The session behind a handle; inside handlers also one that has just left. */
+static const wisp__session *wisp__session_or_left(const wisp *w, wisp_peer peer) {
     const wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
+    if (s || !w || !w->events.running) return s;
+    return (const wisp__session *)wisp__pool_get(&w->peers.pool, peer.id);
+}
+
+const wisp_addr *wisp_peer_addr(const wisp *w, wisp_peer peer) {
+    const wisp__session *s = wisp__session_or_left(w, peer);
     return s ? &s->peer.addr : NULL;
 }
 
 void *wisp_peer_user(const wisp *w, wisp_peer peer) {
-    const wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
+    const wisp__session *s = wisp__session_or_left(w, peer);
     return s ? s->peer.user : NULL;
 }
 
@@ -7442,7 +7525,7 @@ wisp_result wisp_fire_target(wisp *w, wisp_target target, wisp_to to, const wisp
         return WISP_E_ARGUMENT;
     if (to.mode == WISP__TO_PEER && (s = wisp__session_of(w, to.peer)) == NULL) return WISP_E_STALE;
     result = wisp__pack(&w->packer, values, count);
-    if (result) return result;
+    if (result) return wisp__pack_refused(&w->base, result);
     remote = wisp__remote_to_send(w, target, &result);      /* may register the name */
     if (!remote) return result;
     m = wisp__compose(w, remote, WISP__EVENT, &result);
@@ -7686,7 +7769,7 @@ wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp
     w->why = WISP_E_STALE;
     s = wisp__session_of(w, to.peer);
     if (!s) return handle;
-    w->why = wisp__pack(&w->packer, values, count);
+    w->why = wisp__pack_refused(&w->base, wisp__pack(&w->packer, values, count));
     if (w->why) return handle;
     call = wisp__call_add(&w->calls, false, &w->why);
     if (!call && w->why == WISP_E_LIMIT)
@@ -7853,10 +7936,17 @@ static bool wisp__joins_done(void *state) {
 
 wisp_result wisp_await_ready(wisp *w, wisp_clock clock, void *clock_user, double timeout) {
     wisp_result result;
+    uint64_t before;
+    bool under_way;
     if (!w || !clock) return WISP_E_ARGUMENT;
     if (w->updating) return WISP_E_BUSY;
+    under_way = !wisp__joins_done(w);
+    if (under_way) w->join_failure = WISP_OK;
+    before = w->joins_done;
     result = wisp__await(w, clock, clock_user, timeout, wisp__joins_done, w);
-    if (result || wisp__session_of(w, wisp_server())) return result;
+    if (result) return result;
+    if (under_way && w->joins_done != before) return WISP_OK;
+    if (!under_way && wisp__session_of(w, wisp_server())) return WISP_OK;
     if (w->join_failure) return w->join_failure;
     return w->peers.joined ? WISP_OK : WISP_E_CLOSED;
 }
@@ -7886,14 +7976,14 @@ static wisp__awaiting wisp__awaiting_of(wisp_handler fn, void *user) {
     return awaiting;
 }
 
-wisp_result wisp_await_event(wisp *w, const char *remote, wisp_handler fn, void *user,
-                             wisp_clock clock, void *clock_user, double timeout) {
+wisp_result wisp_await_event_target(wisp *w, wisp_target remote, wisp_handler fn, void *user,
+                                    wisp_clock clock, void *clock_user, double timeout) {
     wisp__awaiting awaiting = wisp__awaiting_of(fn, user);
     wisp_connection connection;
     wisp_result result;
     if (!w || !clock) return WISP_E_ARGUMENT;
     if (w->updating) return WISP_E_BUSY;
-    connection = wisp_connect_target(w, wisp_by_name(remote), wisp__awaiting_on, &awaiting, true);
+    connection = wisp_connect_target(w, remote, wisp__awaiting_on, &awaiting, true);
     if (!connection.id) return w->why;
     result = wisp__await(w, clock, clock_user, timeout, wisp__awaiting_done, &awaiting);
     if (result != WISP_E_CLOSED) wisp_disconnect(w, connection);
@@ -7942,7 +8032,7 @@ static size_t wisp__session_memory(const wisp__session *s) {
 }
 
 void wisp_stats_peer(const wisp *w, wisp_peer peer, wisp_peer_stats *out) {
-    const wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
+    const wisp__session *s = wisp__session_or_left(w, peer);
     if (!out) return;
     memset(out, 0, sizeof *out);
     if (!s) return;

@@ -515,8 +515,8 @@ TEST(a_forged_second_first_ends_the_session) {
     pair_open(&t);
     forge(&f);
     forge_section(&f, WISP_RELIABLE, 3, 0);
-    forge_fragment(&f, true, false, 20, 20);
-    forge_fragment(&f, true, false, 20, 20);
+    forge_fragment(&f, true, false, 200, 200);
+    forge_fragment(&f, true, false, 200, 200);
     forge_send(&f, &t);
     check_ended(&t, WISP_E_PROTOCOL);
 }
@@ -528,7 +528,7 @@ TEST(a_forged_last_without_first_ends_the_session) {
         pair_open(&t);
         forge(&f);
         forge_section(&f, WISP_RELIABLE, 3, 0);
-        forge_fragment(&f, false, last, 20, 20);
+        forge_fragment(&f, false, last, 200, 200);
         forge_send(&f, &t);
         check_ended(&t, WISP_E_PROTOCOL);
     }
@@ -542,7 +542,7 @@ TEST(a_fragment_of_no_bytes_or_more_than_there_are_ends_the_session) {
         pair_open(&t);
         forge(&f);
         forge_section(&f, WISP_RELIABLE, 3, 0);
-        forge_fragment(&f, true, false, says[i], i ? 20 : 0);
+        forge_fragment(&f, true, true, says[i], i ? 20 : 0);
         forge_send(&f, &t);
         check_ended(&t, WISP_E_PROTOCOL);
     }
@@ -556,7 +556,7 @@ TEST(a_fragment_outside_reliable_order_ends_the_session) {
         pair_open(&t);
         forge(&f);
         if (i) forge_section(&f, delivery[i], 3, 0);
-        forge_fragment(&f, true, true, 20, 20);
+        forge_fragment(&f, true, true, 200, 200);
         forge_send(&f, &t);
         check_ended(&t, WISP_E_PROTOCOL);
     }
@@ -568,7 +568,7 @@ TEST(fragments_that_make_no_message_end_the_session) {
     pair_open(&t);
     forge(&f);
     forge_section(&f, WISP_RELIABLE, 3, 0);
-    forge_fragment(&f, true, true, 20, 20);
+    forge_fragment(&f, true, true, 200, 200);
     forge_send(&f, &t);
     CHECK_EQ_INT(wisp_peers(t.server, NULL, 0), 0);
     CHECK_EQ_INT(world_last(&t.w, t.server, WISP_LEFT)->result, WISP_E_PROTOCOL);
@@ -584,19 +584,30 @@ TEST(duplicate_fragments_are_taken_once) {
         forged f;
         forge(&f);
         forge_section(&f, WISP_RELIABLE, 3, 0);
-        forge_fragment(&f, true, false, 20, 20);
+        forge_fragment(&f, true, false, 200, 200);
         forge_section(&f, WISP_RELIABLE, 3, 8);         /* early: held once */
-        forge_fragment(&f, false, false, 30, 30);
+        forge_fragment(&f, false, false, 230, 230);
         forge_send(&f, &t);
     }
     s = (wisp__session *)wisp__pool_get(&t.server->peers.pool, t.to_client.id);
     if (!CHECK(s != NULL)) return;
     lane = s->peer.lanes[3];
     if (!CHECK(lane != NULL)) return;
-    CHECK_EQ_INT(lane->in.whole_bytes, 20);
+    CHECK_EQ_INT(lane->in.whole_bytes, 200);
     CHECK_EQ_INT(lane->in.next, WISP_FIRST_NUMBER + 1);
-    CHECK_EQ_INT(s->held_bytes, 30);
+    CHECK_EQ_INT(s->held_bytes, 230);
     check_goes_on(&t);
+}
+
+TEST(a_small_fragment_that_is_not_the_last_ends_the_session) {
+    static world_two t;
+    forged f;
+    pair_open(&t);
+    forge(&f);
+    forge_section(&f, WISP_RELIABLE, 3, 5);
+    forge_fragment(&f, true, false, 127, 127);
+    forge_send(&f, &t);
+    check_ended(&t, WISP_E_PROTOCOL);
 }
 
 TEST(a_sequence_beyond_the_window_ends_the_session) {
@@ -605,7 +616,7 @@ TEST(a_sequence_beyond_the_window_ends_the_session) {
     pair_open(&t);
     forge(&f);
     forge_section(&f, WISP_RELIABLE, 0, 2048);
-    forge_fragment(&f, true, false, 20, 20);
+    forge_fragment(&f, true, false, 200, 200);
     forge_send(&f, &t);
     check_ended(&t, WISP_E_PROTOCOL);
 }
@@ -626,7 +637,7 @@ TEST(more_out_of_order_than_the_window_holds_ends_the_session) {
     CHECK_EQ_INT(wisp_peers(t.server, NULL, 0), 1);
     forge(&f);
     forge_section(&f, WISP_RELIABLE, 1, 9);             /* another channel shares the window */
-    forge_fragment(&f, true, false, 1, 1);
+    forge_fragment(&f, true, false, 200, 200);
     forge_send(&f, &t);
     check_ended(&t, WISP_E_PROTOCOL);
 }
@@ -910,6 +921,7 @@ static const test_case tests[] = {
     CASE(a_fragment_outside_reliable_order_ends_the_session),
     CASE(fragments_that_make_no_message_end_the_session),
     CASE(duplicate_fragments_are_taken_once),
+    CASE(a_small_fragment_that_is_not_the_last_ends_the_session),
     CASE(a_sequence_beyond_the_window_ends_the_session),
     CASE(more_out_of_order_than_the_window_holds_ends_the_session),
     CASE(a_message_larger_than_the_limit_ends_the_session),

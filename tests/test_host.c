@@ -1219,7 +1219,88 @@ TEST(steady_state_allocates_nothing_in_10000_updates_with_32_peers) {
     free(b);
 }
 
+/* --- what a full reliable link keeps back --- */
+
+TEST(leaving_over_a_full_reliable_link_sends_what_waits_and_then_the_goodbye) {
+    static char text[1001];
+    world_two t;
+    world_open(&t.w);
+    t.w.pipe.reliable = true;
+    t.w.pipe.capacity = 4096;
+    world_two_join(&t);
+    world_watch(&t.w, t.server, "s");
+    world_watch(&t.w, t.server, WISP_LEFT);
+    for (int i = 0; i < 50; i++) {
+        memset(text, 'a' + i % 26, 1000);
+        CHECK_EQ_INT(wisp_fire(t.client, "s", t.to_server, wisp_string(text)), WISP_OK);
+    }
+    wisp_flush_batches(t.client);
+    wisp_leave(t.client, t.to_server, "bye");
+    world_run(&t.w, 3);
+    CHECK_EQ_INT(world_count(&t.w, t.server, "s"), 50);
+    CHECK_EQ_INT(world_count(&t.w, t.server, WISP_LEFT), 1);
+    if (world_last(&t.w, t.server, WISP_LEFT))
+        CHECK_EQ_STR(world_last(&t.w, t.server, WISP_LEFT)->text, "bye");
+    CHECK_EQ_INT(world_total(t.server).packets_bad_tag, 0);
+    world_close(&t.w);
+}
+
+static int lose_all(world *w, int n, wisp_packet *packet) {
+    (void)w;
+    (void)n;
+    (void)packet;
+    return 0;
+}
+
+static void on_left_look(wisp_event *event) {
+    void **seen = (void **)event->user;
+    wisp_peer_stats stats;
+    wisp_stats_peer(event->w, event->peer, &stats);
+    if (wisp_peer_addr(event->w, event->peer) && stats.packets_received)
+        *seen = wisp_peer_user(event->w, event->peer);
+}
+
+TEST(a_left_peer_still_has_its_user_address_and_counters_while_that_is_told) {
+    for (int how = 0; how < 3; how++) {
+        static int mine;
+        void *seen = NULL;
+        world_two t;
+        world_two_open(&t);
+        CHECK_EQ_INT(wisp_set_peer_user(t.server, t.to_client, &mine), WISP_OK);
+        wisp_connect(t.server, WISP_LEFT, on_left_look, &seen);
+        if (how == 0) wisp_leave(t.client, t.to_server, "");
+        else if (how == 1) wisp_leave(t.server, t.to_client, "");
+        else t.w.tap = lose_all;
+        world_run(&t.w, 12);
+        CHECK(seen == &mine);
+        CHECK(wisp_peer_user(t.server, t.to_client) == NULL);
+        world_close(&t.w);
+    }
+}
+
+/* A large message that waits for its announcement must not leave a message behind that is gone. */
+TEST(unequal_neighbours_of_a_large_message_all_arrive) {
+    static uint8_t large[5000];
+    world_two t;
+    world_two_open(&t);
+    world_watch(&t.w, t.server, "u");
+    world_watch(&t.w, t.server, "big");
+    wisp_set_unreliable(t.client, "u", true);
+    wisp_fire(t.client, "u", t.to_server, wisp_int(1));
+    world_run(&t.w, 0.5);
+    for (int i = 0; i < 3; i++) wisp_fire(t.client, "u", t.to_server, wisp_int(7));
+    wisp_fire(t.client, "big", t.to_server, wisp_bytes(large, 5000));
+    for (int i = 0; i < 3; i++) wisp_fire(t.client, "u", t.to_server, wisp_int(7));
+    world_run(&t.w, 2);
+    CHECK_EQ_INT(world_count(&t.w, t.server, "u"), 7);
+    CHECK_EQ_INT(world_count(&t.w, t.server, "big"), 1);
+    world_close(&t.w);
+}
+
 static const test_case tests[] = {
+    CASE(leaving_over_a_full_reliable_link_sends_what_waits_and_then_the_goodbye),
+    CASE(a_left_peer_still_has_its_user_address_and_counters_while_that_is_told),
+    CASE(unequal_neighbours_of_a_large_message_all_arrive),
     CASE(create_refuses_a_link_that_is_none),
     CASE(create_checks_mtu_and_max_peers_at_their_edges),
     CASE(create_checks_app_timeout_and_memory),
