@@ -5330,7 +5330,8 @@ static void wisp__calls_leave(wisp__calls *calls, wisp__session *s) {
    packet may name 64 such in vain, that is the bound of its work. */
 static wisp__pending *wisp__call_find(wisp__session *s, uint32_t low) {
     uint32_t id = s->call_floor + (uint32_t)wisp__ahead_24(low, s->call_floor);
-    int32_t from_floor = wisp__distance(id, s->call_floor), to_end = wisp__distance(s->next_call, id);
+    int32_t from_floor = wisp__distance(id, s->call_floor);
+    int32_t to_end = wisp__distance(s->next_call, id);
     wisp__pending *call = from_floor <= to_end ? s->calls_first : s->calls_last;
     if (from_floor < 0 || to_end <= 0 || s->misses >= 64) return NULL;
     while (call && call->id != id) call = from_floor <= to_end ? call->next : call->previous;
