@@ -3914,7 +3914,6 @@ typedef struct wisp__remote {
     struct wisp__connection *last;
     wisp_handler      answer;          /* the one invoke handler (call) */
     void             *answer_user;
-    bool              reported;        /* "no handler" was logged */
     char              name[WISP__NAME_BYTES + 1];
 } wisp__remote;
 
