@@ -6272,6 +6272,9 @@ static void wisp__on_new_call(wisp *w, wisp__session *s, wisp__request *request,
     }
 }
 
+/* An honest floor moves slowly: by fewer calls than this with what one packet sets free. */
+enum { WISP__SETTLE_STEPS = 16384 };
+
 /* A repeat is recognised before the rate limit, and answered from memory. */
 static void wisp__on_invoked(wisp *w, wisp__session *s, const wisp__incoming *in, int delivery) {
     wisp_result why;
@@ -6282,7 +6285,7 @@ static void wisp__on_invoked(wisp *w, wisp__session *s, const wisp__incoming *in
     once.id = in->call;
     once.once = true;
     wisp__requests_settle(&w->calls, s, in->floor);
-    if (s->steps > 4 * w->base.limits.calls_remembered) {    /* an honest floor moves slowly */
+    if (s->steps > wisp__max_int(4 * w->base.limits.calls_remembered, WISP__SETTLE_STEPS)) {
         wisp__end(w, s, WISP_E_PROTOCOL, "calls are settled in leaps", true);
         return;
     }
