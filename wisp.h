@@ -79,6 +79,8 @@
                              default is assert() without NDEBUG
        WISP_NO_OS            no system entropy: then desc.entropy or desc.seed
        WISP_NO_STDLIB        no malloc and free: then desc.memory is needed
+       WISP_PLAIN_CHUNKS     every message straight from the allocator, not from
+                             reused chunks: memory checkers see each one
        WISP_FIRST_NUMBER     where packet numbers, channel sequences and call
                              ids begin; both ends must agree. For tests that
                              start just below a wrap. Default 1.
@@ -1442,6 +1444,9 @@ typedef struct wisp__chunks {
 
 static int wisp__chunk_class(size_t size) {
     int index = 0;
+#ifdef WISP_PLAIN_CHUNKS
+    index = WISP__CHUNK_CLASSES;
+#endif
     for (size = (size + !size - 1) / 64; size && index < WISP__CHUNK_CLASSES; size /= 2) index++;
     return index;
 }

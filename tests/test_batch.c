@@ -999,7 +999,28 @@ TEST(messages_in_flight_go_with_their_session_and_leak_nothing) {
     world_close(&t.w);
 }
 
+/* A large message that waits for its announcement lets go of the one before it; what follows must
+   not be compared with that. test_plain.c shows it to the sanitizer. */
+TEST(the_neighbours_of_a_large_message_are_not_read_when_gone) {
+    static uint8_t large[5000];
+    world_two t;
+    world_two_open(&t);
+    world_watch(&t.w, t.server, "u");
+    world_watch(&t.w, t.server, "big");
+    wisp_set_unreliable(t.client, "u", true);
+    wisp_fire(t.client, "u", t.to_server, wisp_int(1));
+    world_run(&t.w, 0.5);
+    for (int i = 0; i < 3; i++) wisp_fire(t.client, "u", t.to_server, wisp_int(7));
+    wisp_fire(t.client, "big", t.to_server, wisp_bytes(large, 5000));
+    for (int i = 0; i < 3; i++) wisp_fire(t.client, "u", t.to_server, wisp_int(7));
+    world_run(&t.w, 2);
+    CHECK_EQ_INT(world_count(&t.w, t.server, "u"), 7);
+    CHECK_EQ_INT(world_count(&t.w, t.server, "big"), 1);
+    world_close(&t.w);
+}
+
 static const test_case tests[] = {
+    CASE(the_neighbours_of_a_large_message_are_not_read_when_gone),
     CASE(lower_priorities_go_first),
     CASE(neighbouring_priorities_are_told_apart),
     CASE(equal_priorities_keep_the_order_of_fire),

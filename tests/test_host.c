@@ -1278,29 +1278,9 @@ TEST(a_left_peer_still_has_its_user_address_and_counters_while_that_is_told) {
     }
 }
 
-/* A large message that waits for its announcement must not leave a message behind that is gone. */
-TEST(unequal_neighbours_of_a_large_message_all_arrive) {
-    static uint8_t large[5000];
-    world_two t;
-    world_two_open(&t);
-    world_watch(&t.w, t.server, "u");
-    world_watch(&t.w, t.server, "big");
-    wisp_set_unreliable(t.client, "u", true);
-    wisp_fire(t.client, "u", t.to_server, wisp_int(1));
-    world_run(&t.w, 0.5);
-    for (int i = 0; i < 3; i++) wisp_fire(t.client, "u", t.to_server, wisp_int(7));
-    wisp_fire(t.client, "big", t.to_server, wisp_bytes(large, 5000));
-    for (int i = 0; i < 3; i++) wisp_fire(t.client, "u", t.to_server, wisp_int(7));
-    world_run(&t.w, 2);
-    CHECK_EQ_INT(world_count(&t.w, t.server, "u"), 7);
-    CHECK_EQ_INT(world_count(&t.w, t.server, "big"), 1);
-    world_close(&t.w);
-}
-
 static const test_case tests[] = {
     CASE(leaving_over_a_full_reliable_link_sends_what_waits_and_then_the_goodbye),
     CASE(a_left_peer_still_has_its_user_address_and_counters_while_that_is_told),
-    CASE(unequal_neighbours_of_a_large_message_all_arrive),
     CASE(create_refuses_a_link_that_is_none),
     CASE(create_checks_mtu_and_max_peers_at_their_edges),
     CASE(create_checks_app_timeout_and_memory),
