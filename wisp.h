@@ -28,12 +28,23 @@
        >>stats     the counters that every later room counts into
        >>bits      bit writer and reader, bit copy
        >>value     dynamic values: kinds, equality, stable hash
+       >>type      does a value fit a type, and its storage filled
+       >>schema    checking and compiling schemas, their descriptors
+       >>migrate   from one version of a schema to another
        >>pack      the self-describing bit-packed form of values
+       >>record    the packed form of what has a schema
+       >>codec     the interface of codecs, and bytes to values alone
+       >>json      JSON (RFC 8259)
+       >>msgpack   MessagePack
+       >>protobuf  Protobuf (proto3)
+       >>squeeze   compressors, and which of them pays
        >>seal      SipHash, the join cookie, the tag on every packet
        >>packet    header, acks, round trip, loss, congestion, pacing
        >>channel   reliable order, fragments, reassembly
        >>peer      join handshake, session life, leave
+       >>form      what the messages of a name look like on the wire
        >>remote    names, their settings, their announcement to peers
+       >>content   values to bits and back, by form and schema
        >>policy    rate limits
        >>batch     scheduler: priorities, packets filled and sent
        >>event     connections, dispatch, life-cycle and error events
@@ -171,6 +182,15 @@ enum {
     WISP_E_BAD_PACKET     = -31, /* bytes that make no sense */
     WISP_E_PROTOCOL       = -32, /* a peer broke the rules: session ended */
 
+    /* typed data */
+    WISP_E_SCHEMA         = -33, /* a schema that makes no sense */
+    WISP_E_INVALID        = -34, /* a value outside its schema */
+    WISP_E_VERSION        = -35, /* of a newer schema than is known here */
+    WISP_E_MIGRATION      = -36, /* a step is missing, or it failed */
+    WISP_E_SYNTAX         = -37, /* bytes that are not of a codec's format */
+    WISP_E_COMPRESSED     = -38, /* compressed bytes that make no sense */
+    WISP_E_BASELINE       = -39, /* a difference to what is not held here */
+
     WISP_E_USER           = -1000 /* yours: this and everything below */
 };
 
@@ -213,6 +233,14 @@ typedef struct wisp_limits {
     int update_packets;     /* packets taken per wisp_update; 65536 */
     int notices;            /* life-cycle and error events that wait; 1024,
                                and never less than max_peers */
+    int schema_bytes;       /* of schemas that peers have described, in all;
+                               1 MiB */
+    int baseline_bytes;     /* of values that differences are to, per peer and
+                               direction; 1 MiB */
+    int baselines;          /* values kept for a name and key until one is
+                               acked; power of two 4..64; 16 */
+    int keys;               /* keys with a baseline per peer and direction;
+                               1024 */
 } wisp_limits;
 
 /* ===========================================================================
@@ -225,6 +253,7 @@ typedef struct wisp_peer       { uint32_t id; } wisp_peer;
 typedef struct wisp_remote     { uint32_t id; } wisp_remote;
 typedef struct wisp_connection { uint32_t id; } wisp_connection;
 typedef struct wisp_call       { uint32_t id; } wisp_call;
+typedef struct wisp_object     { uint32_t id; } wisp_object;
 
 /* ===========================================================================
  * MARK: >>stats
@@ -264,6 +293,7 @@ typedef struct wisp_remote_stats {
     uint64_t invokes_sent, invokes_received, replies_sent, replies_received;
     uint64_t invokes_repeated;    /* answered from memory */
     uint64_t failures;            /* handlers that failed */
+    uint64_t invalid;             /* received, and outside the schema here */
 } wisp_remote_stats;
 
 typedef struct wisp_total_stats {
@@ -299,7 +329,7 @@ typedef struct wisp_total_stats {
 typedef enum wisp_kind {
     WISP_NIL, WISP_BOOL, WISP_INT, WISP_UINT, WISP_FLOAT, WISP_NUMBER,
     WISP_STRING, WISP_BYTES, WISP_VEC2, WISP_VEC3, WISP_VEC4, WISP_QUAT,
-    WISP_TRANSFORM, WISP_COLOR, WISP_ARRAY, WISP_MAP
+    WISP_TRANSFORM, WISP_COLOR, WISP_ARRAY, WISP_MAP, WISP_OBJECT, WISP_STRUCT
 } wisp_kind;
 
 typedef struct wisp_vec2  { float x, y; } wisp_vec2;
@@ -312,12 +342,15 @@ typedef struct wisp_transform {
     wisp_quat rotation;
 } wisp_transform;
 
-typedef struct wisp_value wisp_value;
-typedef struct wisp_pair  wisp_pair;
+typedef struct wisp_value  wisp_value;
+typedef struct wisp_pair   wisp_pair;
+typedef struct wisp_schema wisp_schema;
+typedef struct wisp_type   wisp_type;
 
 struct wisp_value {
     wisp_kind kind;
-    int       count;      /* bytes of a string or bytes; elements; pairs */
+    int       count;      /* bytes of a string or bytes; elements; pairs;
+                             fields */
     union {
         bool             boolean;
         int64_t          integer;
@@ -331,6 +364,17 @@ struct wisp_value {
         wisp_vec2 vec2; wisp_vec3 vec3; wisp_vec4 vec4; wisp_quat quat;
         wisp_color color;
         wisp_transform transform;
+        wisp_object object;
+        struct {
+            const wisp_schema *schema;
+            const void        *data;
+            void              *view;     /* private; NULL in your own */
+        } structure;
+        struct {
+            const wisp_type *type;
+            const void      *data;
+            int              each;
+        } items;                         /* private */
     } as;
 };
 struct wisp_pair { const char *key; wisp_value value; };  /* key: NUL ends */
@@ -353,6 +397,9 @@ WISP_API wisp_value wisp_color3(float r, float g, float b);
 WISP_API wisp_value wisp_color4(float r, float g, float b, float a);
 WISP_API wisp_value wisp_array(const wisp_value *values, int count);
 WISP_API wisp_value wisp_map(const wisp_pair *pairs, int count);
+WISP_API wisp_value wisp_reference(wisp_object object);
+/* A C struct described by a schema; neither is copied. */
+WISP_API wisp_value wisp_struct(const wisp_schema *schema, const void *data);
 
 /* Equal by content. Numbers of any kind are equal when they are the same
    number (every NaN is one); maps are equal whatever the order of keys. */
@@ -365,12 +412,442 @@ WISP_API int               wisp_count_of(const wisp_value *value);
 /* Element i of an array or value i of a map; NULL when there is none. */
 WISP_API const wisp_value *wisp_element_of(const wisp_value *value, int i);
 WISP_API const char       *wisp_key_of(const wisp_value *map, int i);
-/* The value under a key; NULL when there is none or it is not a map. */
+/* The value under a key; NULL when there is none or it is not a map. It also
+   serves structs that were received or decoded (their fields live as long as
+   they do); of one that you made yourself read the members. */
 WISP_API const wisp_value *wisp_field_of(const wisp_value *map,
                                          const char *key);
 /* The bytes of a string or bytes value and how many (size may be NULL);
    NULL for another kind. */
 WISP_API const char *wisp_string_of(const wisp_value *value, int *size_bytes);
+
+/* ===========================================================================
+ * MARK: >>type
+ * What the shape of a message is, known to both ends: then nothing needs to
+ * be described on the wire, and no handler sees a value outside of it.
+ *
+ *     typedef struct stats { float hp; uint32_t xp; char name[21]; } stats;
+ *     static const wisp_field stats_fields[] = {
+ *         WISP_FIELD(stats, hp,   WISP_T_QUANTIZED(0, 100, 0.5)),
+ *         WISP_FIELD(stats, xp,   WISP_T_RANGE(0, 1000000)),
+ *         WISP_FIELD(stats, name, WISP_T_STRING(20)),
+ *     };
+ *     static const wisp_schema stats_schema =
+ *         WISP_SCHEMA(stats, 1, stats_fields);
+ *
+ * Schemas, types and what they point to are read as long as they are in use:
+ * make them static. Elements, options and nested types are named statics too.
+ * ======================================================================== */
+
+typedef enum wisp_type_kind {
+    WISP_TYPE_ANY = 1, WISP_TYPE_EXACT, WISP_TYPE_LITERAL, WISP_TYPE_BOOL,
+    WISP_TYPE_INTEGER, WISP_TYPE_UINT, WISP_TYPE_RANGE, WISP_TYPE_NUMBER,
+    WISP_TYPE_NUMBER_RANGE, WISP_TYPE_QUANTIZED, WISP_TYPE_STRING,
+    WISP_TYPE_BYTES, WISP_TYPE_VEC2, WISP_TYPE_VEC3, WISP_TYPE_VEC4,
+    WISP_TYPE_QUAT, WISP_TYPE_TRANSFORM, WISP_TYPE_COLOR, WISP_TYPE_ENUM,
+    WISP_TYPE_OBJECT, WISP_TYPE_STRUCT, WISP_TYPE_ARRAY, WISP_TYPE_UNION
+} wisp_type_kind;
+
+struct wisp_type {
+    int         kind;
+    int         max;         /* bytes, elements, names, options, bits */
+    int         bytes;       /* of its C storage; 0: as the member has */
+    const void *of;          /* element, options, names, schema, ranges */
+    double      lo, hi, step;
+    int64_t     least, most;
+};
+
+typedef struct wisp_range { double lo, hi, step; } wisp_range;
+
+/* In a struct a type is as wide as its member; in a map, an array or a union
+   an integer has 64 bits and a number is a double unless the type says.
+   Members: bool; any integer; float or double; char[max + 1], NUL ends;
+   unsigned char[max]; wisp_vec2 .. wisp_quat, wisp_transform; wisp_color or
+   unsigned char[4]; an enum; wisp_object; wisp_value (ANY, EXACT, what it
+   points to lives as the event does); arrays and unions of these. */
+#define WISP_T_ANY             WISP__T(ANY, 0, 0, 0, 0, 0, 0, 0, 0)
+#define WISP_T_EXACT(a_kind)   WISP__T(EXACT, a_kind, 0, 0, 0, 0, 0, 0, 0)
+#define WISP_T_LITERAL(number) WISP__T(LITERAL, 0, 0, 0, number, 0, 0, 0, 0)
+#define WISP_T_LITERAL_TEXT(text) WISP__T(LITERAL, 0, 0, text, 0, 0, 0, 0, 0)
+#define WISP_T_BOOL            WISP__T(BOOL, 0, 0, 0, 0, 0, 0, 0, 0)
+#define WISP_T_INTEGER         WISP__T(INTEGER, 0, 0, 0, 0, 0, 0, 0, 0)
+#define WISP_T_UINT            WISP__T(UINT, 0, 0, 0, 0, 0, 0, 0, 0)
+#define WISP_T_INT8            WISP__T(INTEGER, 0, 1, 0, 0, 0, 0, 0, 0)
+#define WISP_T_INT16           WISP__T(INTEGER, 0, 2, 0, 0, 0, 0, 0, 0)
+#define WISP_T_INT32           WISP__T(INTEGER, 0, 4, 0, 0, 0, 0, 0, 0)
+#define WISP_T_INT64           WISP__T(INTEGER, 0, 8, 0, 0, 0, 0, 0, 0)
+#define WISP_T_UINT8           WISP__T(UINT, 0, 1, 0, 0, 0, 0, 0, 0)
+#define WISP_T_UINT16          WISP__T(UINT, 0, 2, 0, 0, 0, 0, 0, 0)
+#define WISP_T_UINT32          WISP__T(UINT, 0, 4, 0, 0, 0, 0, 0, 0)
+#define WISP_T_UINT64          WISP__T(UINT, 0, 8, 0, 0, 0, 0, 0, 0)
+/* the same, but Protobuf writes them as sint, fixed or sfixed */
+#define WISP_T_SINT32          WISP__T(INTEGER, 1, 4, 0, 0, 0, 0, 0, 0)
+#define WISP_T_SINT64          WISP__T(INTEGER, 1, 8, 0, 0, 0, 0, 0, 0)
+#define WISP_T_FIXED32         WISP__T(UINT, 2, 4, 0, 0, 0, 0, 0, 0)
+#define WISP_T_FIXED64         WISP__T(UINT, 2, 8, 0, 0, 0, 0, 0, 0)
+#define WISP_T_SFIXED32        WISP__T(INTEGER, 2, 4, 0, 0, 0, 0, 0, 0)
+#define WISP_T_SFIXED64        WISP__T(INTEGER, 2, 8, 0, 0, 0, 0, 0, 0)
+#define WISP_T_RANGE(lo, hi)   WISP__T(RANGE, 0, 0, 0, 0, 0, 0, lo, hi)
+#define WISP_T_NUMBER          WISP__T(NUMBER, 0, 0, 0, 0, 0, 0, 0, 0)
+#define WISP_T_FLOAT           WISP__T(NUMBER, 0, 4, 0, 0, 0, 0, 0, 0)
+#define WISP_T_DOUBLE          WISP__T(NUMBER, 0, 8, 0, 0, 0, 0, 0, 0)
+#define WISP_T_NUMBER_RANGE(lo, hi) \
+    WISP__T(NUMBER_RANGE, 0, 0, 0, lo, hi, 0, 0, 0)
+/* lo, lo + step, .. up to hi: sent as a count of steps */
+#define WISP_T_QUANTIZED(lo, hi, step) \
+    WISP__T(QUANTIZED, 0, 0, 0, lo, hi, step, 0, 0)
+#define WISP_T_STRING(max)     WISP__T(STRING, max, 0, 0, 0, 0, 0, 0, 0)
+#define WISP_T_BYTES(max)      WISP__T(BYTES, max, 0, 0, 0, 0, 0, 0, 0)
+#define WISP_T_VEC2            WISP__T(VEC2, 0, 0, 0, 0, 0, 0, 0, 0)
+#define WISP_T_VEC3            WISP__T(VEC3, 0, 0, 0, 0, 0, 0, 0, 0)
+#define WISP_T_VEC4            WISP__T(VEC4, 0, 0, 0, 0, 0, 0, 0, 0)
+#define WISP_T_VEC2_QUANTIZED(lo, hi, step) \
+    WISP__T(VEC2, 0, 0, 0, lo, hi, step, 0, 0)
+#define WISP_T_VEC3_QUANTIZED(lo, hi, step) \
+    WISP__T(VEC3, 0, 0, 0, lo, hi, step, 0, 0)
+#define WISP_T_VEC4_QUANTIZED(lo, hi, step) \
+    WISP__T(VEC4, 0, 0, 0, lo, hi, step, 0, 0)
+/* a wisp_range for each component */
+#define WISP_T_VEC2_EACH(ranges) WISP__T(VEC2, 0, 0, ranges, 0, 0, 0, 0, 0)
+#define WISP_T_VEC3_EACH(ranges) WISP__T(VEC3, 0, 0, ranges, 0, 0, 0, 0, 0)
+#define WISP_T_VEC4_EACH(ranges) WISP__T(VEC4, 0, 0, ranges, 0, 0, 0, 0, 0)
+/* a rotation, as the smallest three components of 2..20 bits; 0: all four */
+#define WISP_T_QUAT(bits)      WISP__T(QUAT, bits, 0, 0, 0, 0, 0, 0, 0)
+#define WISP_T_TRANSFORM       WISP__T(TRANSFORM, 0, 0, 0, 0, 0, 0, 0, 0)
+/* four channels of 8 bits, 0..1 each */
+#define WISP_T_COLOR           WISP__T(COLOR, 0, 0, 0, 0, 0, 0, 0, 0)
+/* 0..count - 1; in maps the name; names: static const char *const [] */
+#define WISP_T_ENUM(names, count) \
+    WISP__T(ENUM, count, 0, names, 0, 0, 0, 0, 0)
+#define WISP_T_OBJECT          WISP__T(OBJECT, 0, 0, 0, 0, 0, 0, 0, 0)
+#define WISP_T_STRUCT(schema)  WISP__T(STRUCT, 0, 0, schema, 0, 0, 0, 0, 0)
+/* in a struct without a count member: always max elements */
+#define WISP_T_ARRAY(element, max) \
+    WISP__T(ARRAY, max, 0, element, 0, 0, 0, 0, 0)
+/* one of `count` types (static const wisp_type []) */
+#define WISP_T_UNION(options, count) \
+    WISP__T(UNION, count, 0, options, 0, 0, 0, 0, 0)
+#define WISP__T(kind, max, bytes, of, lo, hi, step, least, most) \
+    { WISP_TYPE_##kind, (int)(max), bytes, of, (double)(lo), (double)(hi), \
+      (double)(step), (int64_t)(least), (int64_t)(most) }
+
+enum { WISP_FLAG_KEY = 1, WISP_FLAG_OPTIONAL = 2, WISP_FLAG_MAYBE = 4 };
+
+typedef struct wisp_field {
+    const char *name;                      /* 1..64 bytes */
+    wisp_type   type;
+    int         offset, bytes;             /* of the member; -1: of a map */
+    int         count_offset, count_bytes; /* of the member that counts the
+                                              elements, or says the option */
+    int         flags;
+    double      fallback;                  /* the default, if optional */
+    const char *fallback_text;
+    int         number;                    /* Protobuf's; 0: place + 1 */
+} wisp_field;
+
+#define WISP__AT(S, m) (int)offsetof(S, m), (int)sizeof(((S *)0)->m)
+#define WISP_FIELD(S, m, T) \
+    { #m, T, WISP__AT(S, m), 0, 0, 0, 0, NULL, 0 }
+/* how many bytes or elements are in use stands in another member */
+#define WISP_COUNTED_FIELD(S, m, count, T) \
+    { #m, T, WISP__AT(S, m), WISP__AT(S, count), 0, 0, NULL, 0 }
+/* a C union, and the member that says which option it holds: 0.. */
+#define WISP_UNION_FIELD(S, m, option, T) \
+    { #m, T, WISP__AT(S, m), WISP__AT(S, option), 0, 0, NULL, 0 }
+/* what a value is about: each key has a baseline of its own (delta) */
+#define WISP_KEY_FIELD(S, m, T) \
+    { #m, T, WISP__AT(S, m), 0, 0, WISP_FLAG_KEY, 0, NULL, 0 }
+/* a bit when it is the default: a number, a bool, or a text */
+#define WISP_OPTIONAL_FIELD(S, m, T, number) \
+    { #m, T, WISP__AT(S, m), 0, 0, WISP_FLAG_OPTIONAL, (double)(number), \
+      NULL, 0 }
+#define WISP_OPTIONAL_TEXT_FIELD(S, m, T, text) \
+    { #m, T, WISP__AT(S, m), 0, 0, WISP_FLAG_OPTIONAL, 0, text, 0 }
+/* with the number that Protobuf has for it */
+#define WISP_NUMBERED_FIELD(S, m, T, number) \
+    { #m, T, WISP__AT(S, m), 0, 0, 0, 0, NULL, number }
+/* the same for maps, and for values in a row, where no struct is needed */
+#define WISP_MAP_FIELD(name, T) { name, T, -1, 0, 0, 0, 0, 0, NULL, 0 }
+#define WISP_KEY_MAP_FIELD(name, T) \
+    { name, T, -1, 0, 0, 0, WISP_FLAG_KEY, 0, NULL, 0 }
+#define WISP_OPTIONAL_MAP_FIELD(name, T, number) \
+    { name, T, -1, 0, 0, 0, WISP_FLAG_OPTIONAL, (double)(number), NULL, 0 }
+#define WISP_OPTIONAL_TEXT_MAP_FIELD(name, T, text) \
+    { name, T, -1, 0, 0, 0, WISP_FLAG_OPTIONAL, 0, text, 0 }
+/* may be missing, and then is missing over there (or nil, in a row) */
+#define WISP_MAYBE_MAP_FIELD(name, T) \
+    { name, T, -1, 0, 0, 0, WISP_FLAG_MAYBE, 0, NULL, 0 }
+#define WISP_NUMBERED_MAP_FIELD(name, T, number) \
+    { name, T, -1, 0, 0, 0, 0, 0, NULL, number }
+
+typedef enum wisp_shape {
+    WISP_SHAPE_STRUCT, WISP_SHAPE_MAP, WISP_SHAPE_LIST
+} wisp_shape;
+
+struct wisp_schema {
+    const char       *name;      /* 1..64 bytes */
+    int               version;   /* 1..255 */
+    int               bytes;     /* sizeof the struct; 0 without one */
+    const wisp_field *fields;
+    int               count;     /* 1..1024 */
+    wisp_shape        shape;
+    const struct wisp__program *program;     /* private: when compiled */
+};
+
+#define WISP__LENGTH(list) (int)(sizeof(list) / sizeof(*(list)))
+#define WISP_SCHEMA(S, version, fields) { #S, (version), (int)sizeof(S), \
+    (fields), WISP__LENGTH(fields), WISP_SHAPE_STRUCT, NULL }
+/* one map as a message's only value */
+#define WISP_MAP_SCHEMA(name, version, fields) { (name), (version), 0, \
+    (fields), WISP__LENGTH(fields), WISP_SHAPE_MAP, NULL }
+/* a message's values in a row: wisp_fire(w, "hit", peer, 12, "sword") */
+#define WISP_LIST_SCHEMA(name, version, fields) { (name), (version), 0, \
+    (fields), WISP__LENGTH(fields), WISP_SHAPE_LIST, NULL }
+
+/* Is this a value of the schema (a struct of it, a map, an array if it is of
+   a row)? WISP_OK or WISP_E_INVALID, with the field and why in `text`. */
+WISP_API wisp_result wisp_validate(const wisp_schema *schema,
+                                   const wisp_value *value, char *text,
+                                   int text_bytes);
+/* A struct, and all structs in it, as maps made in `memory` (WISP_E_MEMORY:
+   too small); other values as they are. */
+WISP_API wisp_result wisp_as_map(const wisp_value *value, wisp_value *out,
+                                 void *memory, int memory_bytes);
+/* Fills a struct from a map or a struct of any schema whose fields match by
+   name. WISP_E_INVALID: `data` is as it was. */
+WISP_API wisp_result wisp_fill_struct(const wisp_schema *schema,
+                                      const wisp_value *value, void *data,
+                                      char *text, int text_bytes);
+
+/* ===========================================================================
+ * MARK: >>schema
+ * ======================================================================== */
+
+/* WISP_OK, or WISP_E_SCHEMA with the field and why in `text` (may be NULL). */
+WISP_API wisp_result wisp_schema_check(const wisp_schema *schema, char *text,
+                                       int text_bytes);
+/* A compiled copy in `memory`, for wisp_encode and wisp_decode: saves them
+   most of their time. NULL: WISP_E_SCHEMA, or memory is smaller than
+   wisp_schema_bytes(). An endpoint compiles by itself. */
+WISP_API const wisp_schema *wisp_schema_compile(const wisp_schema *schema,
+                                                void *memory,
+                                                int memory_bytes);
+WISP_API int wisp_schema_bytes(const wisp_schema *schema);
+
+/* ===========================================================================
+ * MARK: >>migrate
+ * From one version of a schema to the next. The other end's fields match by
+ * name; what else changed is done by steps, each from one version to the next.
+ * ======================================================================== */
+
+/* A map under change. Names and values are copied. Set, remove and rename
+   return WISP_OK, WISP_E_ARGUMENT, WISP_E_NAME (no such field; for rename also
+   when the new name is taken), WISP_E_LIMIT or WISP_E_MEMORY. */
+typedef struct wisp_edit wisp_edit;
+WISP_API const wisp_value *wisp_edit_get(const wisp_edit *edit,
+                                         const char *name);
+WISP_API wisp_result wisp_edit_set(wisp_edit *edit, const char *name,
+                                   wisp_value value);
+WISP_API wisp_result wisp_edit_remove(wisp_edit *edit, const char *name);
+WISP_API wisp_result wisp_edit_rename(wisp_edit *edit, const char *from,
+                                      const char *to);
+
+/* One step, from version `from` to `from` + 1: WISP_OK, or a negative code
+   that is reported. */
+typedef struct wisp_migration {
+    int         from;
+    wisp_result (*step)(wisp_edit *data, void *user);
+    void       *user;
+} wisp_migration;
+
+/* ===========================================================================
+ * MARK: >>codec
+ * How values become bytes. Each codec may be a remote's (wisp_config), or be
+ * used alone.
+ * ======================================================================== */
+
+typedef struct wisp_codec {
+    const char *name;        /* 1..32 bytes; travels in announcements */
+    /* Bytes written, or a negative result: WISP_E_TOO_BIG (capacity),
+       WISP_E_TYPE (this format cannot say it), WISP_E_DEPTH, ... */
+    int (*encode)(const struct wisp_codec *codec, const wisp_schema *schema,
+                  const wisp_value *value, void *out, int capacity);
+    /* Bytes read, or a negative result: WISP_E_SYNTAX, WISP_E_DEPTH,
+       WISP_E_MEMORY (too small), ... The value points into memory and bytes. */
+    int (*decode)(const struct wisp_codec *codec, const wisp_schema *schema,
+                  const void *bytes, int size, wisp_value *out, void *memory,
+                  int memory_size);
+    void *user;
+} wisp_codec;
+
+WISP_API const wisp_codec *wisp_bitpack(void);
+
+/* Bytes written, or a negative result: what the codec says, WISP_E_INVALID,
+   WISP_E_SCHEMA. The schema may be NULL. */
+WISP_API int wisp_encode(const wisp_codec *codec, const wisp_schema *schema,
+                         const wisp_value *value, void *out, int capacity);
+/* Bytes read, or a negative result. With a schema the value is a struct, a map
+   or an array as it says. WISP_E_MEMORY: memory is too small. */
+WISP_API int wisp_decode(const wisp_codec *codec, const wisp_schema *schema,
+                         const void *bytes, int size, wisp_value *out,
+                         void *memory, int memory_size);
+
+/* JSON (RFC 8259), strict both ways: one text, blanks around it, UTF-8 without
+   a byte order mark, lists at most 256 deep (WISP_E_DEPTH). size * sizeof
+   (wisp_value) + 16 bytes of memory are enough to read any text.
+   Read: whole numbers that fit are int, else uint; all others are numbers,
+   rounded to the nearest (WISP_E_LIMIT: larger than any; -0 is -0.0). Of equal
+   keys the last wins. A NUL in a key becomes the bytes C0 80, and again a NUL
+   when written. On failure `out` is unchanged.
+   Written: without blanks; numbers in the fewest digits that are read back as
+   the same bits; bytes as base64, vectors, quat and color as arrays, transform
+   as {"position":[..],"rotation":[..]}, an object as its id. NaN, infinities
+   and text that is not UTF-8 are WISP_E_TYPE. */
+WISP_API const wisp_codec *wisp_json(void);
+
+/* MessagePack (msgpack.org): the whole format, written in its smallest forms,
+   read in any. A message is one value; decode returns how many bytes it took,
+   so that several may stand one after another.
+
+     nil, bool        as such
+     int, uint        the smallest integer; read as int where it fits, else uint
+     float, number    float 32, float 64, bit by bit
+     string, keys     str, which must be UTF-8: else WISP_E_TYPE on the way out
+                      and WISP_E_SYNTAX on the way in; strings have a NUL after
+                      them when read
+     bytes            bin; points into what was read
+     array, map       array, map with str keys; structs are written as maps,
+                      without fields that are missing
+     vec2, vec3, vec4, quat, transform, color
+                      ext 1..6: float 32s, big-endian; a transform's position,
+                      then its rotation
+     object           ext 7: its id, uint 32, big-endian
+
+   What has no kind is a map of exactly these pairs, in this order, both ways:
+
+     { "$seconds": int, "$nanoseconds": uint below 1e9 }
+                      a timestamp (ext -1), in the smallest of its three forms;
+                      negative seconds are before 1970
+     { "$ext": int -128..127, "$data": bytes }
+                      any other ext, also -1 and 1..7 of a wrong size; one of a
+                      right size is read as what it is
+     { "$map": array of [key, value] arrays }
+                      a map with a key that is no string, or one with a NUL
+                      inside; written from any such array, so that one with
+                      plain keys only is read as a plain map
+
+   Maps that are nearly so are plain maps. Of equal string keys of a map the
+   last one read wins, in the place of the first; in "$map" all are kept.
+   Values nest 256 deep at most ("$map" counts as the three that it is), else
+   WISP_E_DEPTH. WISP_E_SYNTAX: bytes that end early, 0xc1, nanoseconds over
+   999999999. When decode fails *out is as it was. It needs no more memory than
+   96 bytes for each byte of the message, and 8. */
+WISP_API const wisp_codec *wisp_msgpack(void);
+
+/* Protocol Buffers: the proto3 wire form (protobuf.dev). What a schema is in a
+   .proto file, by the numbers of its fields (`number`, else their place + 1):
+
+     bool                      bool
+     integer, uint             int32, uint32 up to 4 bytes, else int64, uint64;
+                               sint, fixed and sfixed by their own types
+     range                     int64 if it begins below 0, else uint64
+     number, number range,     float if it takes 4 bytes, else double
+     quantized
+     string, bytes             string (UTF-8), bytes
+     literal                   string, or double
+     enum                      an enum (int32): the index of the name
+     object                    uint32
+     vec2, vec3, vec4, quat    message { float x = 1, y = 2, z = 3, w = 4; }
+     color                     message { float r = 1, g = 2, b = 3, a = 4; }
+     transform                 message { Vec3 position = 1; Quat rotation = 2; }
+     struct                    message
+     array                     repeated, packed where it can be; in an array or
+                               a union: message { repeated .. = 1; }
+     union                     message { oneof }, numbered 1.. as its options;
+                               written as the first option that fits
+     any, exact                google.protobuf.Value
+
+   Fields that are 0, false or empty are not written, optional ones when they
+   are their default, those that may be missing when they are; messages always.
+   A field that has not come has its default, or is 0, false, empty or missing
+   (a union or any: nil). An array of strings or messages that may be missing
+   and is empty comes as missing. An enum comes as its number.
+
+   Without a schema a message is one google.protobuf.Value: nil, bool, number,
+   string, map and array. Every number comes as a number. Objects are written
+   as their id, vectors, quaternions, transforms (position, rotation) and
+   colors as lists of numbers, and bytes as base64 text (RFC 4648, padded). Of
+   equal keys of a map the last one read wins, in the place of the first.
+
+   Bytes are equal for equal values. Fields that are not known, or come as
+   another type, are skipped; what comes twice replaces, or is merged into,
+   what came before, as the specification wants.
+
+   encode: WISP_E_TOO_BIG (what is left of `out` may have changed),
+   WISP_E_TYPE (text that is not UTF-8; without a schema also an integer that
+   no double says exactly), WISP_E_DEPTH (messages 100 deep in the outermost:
+   50 arrays, or 33 maps, without a schema), WISP_E_INVALID (not of the
+   schema), WISP_E_ARGUMENT.
+   decode: all `size` bytes are one message. WISP_E_SYNTAX, WISP_E_DEPTH,
+   WISP_E_MEMORY, WISP_E_TYPE (a key with a NUL inside), WISP_E_ARGUMENT; then
+   *out is as it was. Texts are copied and have a NUL after them, bytes point
+   into what was read. */
+WISP_API const wisp_codec *wisp_protobuf(void);
+
+/* ===========================================================================
+ * MARK: >>squeeze
+ * Compression. There is no compressor in here but a form for runs of equal
+ * bytes; wisp_compress.h plugs in LZ4, deflate and zstd, and you may plug in
+ * your own. Both ends tell each other at the join what they have, and only
+ * what both have is used. Nothing is ever sent larger than it is.
+ * ======================================================================== */
+
+/* How the messages of a remote, or whole batches, are made smaller; 0 is
+   WISP_INHERIT. */
+typedef int wisp_compression;
+enum {
+    WISP_COMPRESSION_NONE = 1,
+    WISP_COMPRESSION_AUTO,       /* none, runs, LZ4 or zstd: what pays lately;
+                                    what does not shrink is soon not tried */
+    WISP_COMPRESSION_LZ4,        /* one of these always tries its own, also */
+    WISP_COMPRESSION_DEFLATE,    /* when nothing shrinks; a peer that lacks */
+    WISP_COMPRESSION_ZSTD,       /* it gets what AUTO picks */
+    WISP_COMPRESSION_USER = 16   /* yours: this, 17 and 18 */
+};
+
+/* A compressor. Its functions keep no state between two blocks but what
+   saves time: each block can be read by itself, in any order. They are called
+   by the thread of the endpoint and must not call wisp. */
+typedef struct wisp_compressor {
+    wisp_compression mode;       /* LZ4, DEFLATE, ZSTD, or USER .. USER + 2 */
+    const char *name;            /* for people; not NULL, lives as long */
+
+    /* A context for both ways, made once for each endpoint and dictionary.
+       `memory` and the dictionary (NULL and 0: none) live as long as it;
+       take all memory from there. NULL: no memory, or this compressor has no
+       use for a dictionary. */
+    void *(*open)(const struct wisp_compressor *c,
+                  const wisp_allocator *memory, const void *dictionary,
+                  int dictionary_bytes);
+    void  (*close)(const struct wisp_compressor *c, void *context);
+
+    /* Bytes written; 0: they do not fit `capacity`; negative: it failed.
+       Sizes are 1 to limits.message_bytes. */
+    int   (*compress)(void *context, const void *from, int size, void *to,
+                      int capacity);
+    /* Bytes written; negative: malformed, or more than `capacity`. The bytes
+       come from the wire and may be anything. */
+    int   (*decompress)(void *context, const void *from, int size, void *to,
+                        int capacity);
+    void   *user;
+} wisp_compressor;
+
+/* Plugs a compressor in; the struct is copied. One with a mode that is there
+   already takes its place. Do so before the first join: peers are told what
+   there is when they join. WISP_E_ARGUMENT: a function or the name is NULL,
+   or the mode cannot be plugged in. */
+WISP_API wisp_result wisp_add_compressor(wisp *w,
+                                         const wisp_compressor *compressor);
 
 /* ===========================================================================
  * MARK: >>seal
@@ -463,10 +940,41 @@ enum {
     WISP_BATCH_RELIABLE     /* batched, delivery reliable: the default */
 };
 
+typedef int wisp_encode_mode;
+enum {
+    WISP_ENCODE_BASIC = 1,   /* values describe themselves: the default */
+    WISP_ENCODE_SCHEMA,      /* packed by the schema: the default with one */
+    WISP_ENCODE_COMPRESSED,  /* as either, then compressed */
+    WISP_ENCODE_SAFE,        /* checked against the schema, sent as BASIC */
+    WISP_ENCODE_DELTA        /* as either, and only what has changed */
+};
+
+enum { WISP_ON = 1, WISP_OFF = 2 };  /* switches; 0 inherits */
+
 #define WISP_PRIORITY(n) ((n) + 1)   /* 0..999, lower goes first */
 #define WISP_CHANNEL(n)  ((n) + 1)   /* 0..15 */
 
+/* What messages look like. The schema, migrations and codec are read as long
+   as the endpoint lives. What comes in is checked against the schema too,
+   whatever the other end has said about it. */
+typedef struct wisp_encoding {
+    wisp_encode_mode      mode;
+    const wisp_codec     *codec;         /* instead of wisp's own form */
+    wisp_compression      compression;   /* of each message; of whole packets
+                                            where it is set for all remotes */
+    const wisp_schema    *schema;
+    const wisp_migration *migrations;
+    int                   migration_count;
+    int                   adaptive;      /* WISP_ON: differences go through an
+                                            adaptive coder: fewer bytes, more
+                                            time */
+    const void           *dictionary;    /* of compression; copied; the other
+                                            end needs the same */
+    int                   dictionary_bytes;
+} wisp_encoding;
+
 typedef struct wisp_config {
+    wisp_encoding   encode;
     wisp_delivery   delivery;
     int             channel;         /* WISP_CHANNEL(n); default 0 */
     wisp_batch_mode batching;        /* also sets delivery if that is 0 */
@@ -477,14 +985,39 @@ typedef struct wisp_config {
                                         one peer; < 0 is off: the default */
     int             rate_burst;      /* messages at once; default
                                         max(1, ceil(0.25 / rate_limit)) */
+    int             delta_sync;      /* WISP_ON: a hash of the baseline goes
+                                        along; default WISP_OFF */
     double          call_timeout;    /* seconds for all tries; default 10 */
     int             call_tries;      /* default 1 */
 } wisp_config;
+
+/* What a name's messages are like, wisp_use_config by another name. */
+typedef struct wisp_schema_entry {
+    const char           *remote;
+    const wisp_schema    *schema;
+    const wisp_migration *migrations;
+    int                   migration_count;
+} wisp_schema_entry;
 
 /* Sets the fields that are not zero; the others keep what they had. A NULL
    config makes every field inherit again. */
 WISP_API wisp_result wisp_use_config(wisp *w, const wisp_config *config,
                                      const char *remote);
+/* All or none. WISP_E_SCHEMA: wisp_why_text names the field. */
+WISP_API wisp_result wisp_use_schemas(wisp *w,
+                                      const wisp_schema_entry *entries,
+                                      int count);
+/* `remote` NULL: whole packets are compressed. WISP_E_UNSUPPORTED: no such
+   compressor is plugged in. */
+WISP_API wisp_result wisp_use_compression(wisp *w, wisp_compression mode,
+                                          const char *remote);
+/* Only what has changed is sent. The schema may be NULL (maps and arrays). */
+WISP_API wisp_result wisp_use_delta(wisp *w, const wisp_schema *schema,
+                                    const char *remote);
+/* A hash of what a difference is to goes along: what went wrong heals. */
+WISP_API wisp_result wisp_enable_delta_sync(wisp *w, const char *remote);
+/* Plugs in a codec of your own; it must be there before it comes in. */
+WISP_API wisp_result wisp_add_codec(wisp *w, const wisp_codec *codec);
 /* false: every message is sent at once, as with WISP_BATCH_NEVER. */
 WISP_API wisp_result wisp_use_batching(wisp *w, bool enabled);
 WISP_API wisp_result wisp_set_unreliable(wisp *w, const char *remote,
@@ -596,6 +1129,11 @@ WISP_API wisp_color  wisp_arg_color(wisp_event *event, int i);
 WISP_API const wisp_value *wisp_arg_array(wisp_event *event, int i);
 WISP_API const wisp_value *wisp_arg_map(wisp_event *event, int i);
 WISP_API const wisp_value *wisp_arg_value(wisp_event *event, int i);
+WISP_API wisp_object wisp_arg_object(wisp_event *event, int i);
+/* The struct of a schema: as it came, or filled from a map or another version
+   whose fields match. NULL, and reported: it does not fit. */
+WISP_API const void *wisp_arg_struct(wisp_event *event, int i,
+                                     const wisp_schema *schema);
 
 /* ===========================================================================
  * MARK: >>call
@@ -734,6 +1272,8 @@ WISP_API double      wisp_now(const wisp *w);        /* of the last update */
 WISP_API void       *wisp_user(const wisp *w);       /* desc.user */
 /* Why the last call that returned a handle of id 0 did so. */
 WISP_API wisp_result wisp_why(const wisp *w);
+/* The field and why, after WISP_E_INVALID and WISP_E_SCHEMA; never NULL. */
+WISP_API const char *wisp_why_text(const wisp *w);
 
 /* The wisp_await functions call wisp_update with the clock's time until what
    they wait for happens. The clock may sleep a little; it should. They return
@@ -1042,6 +1582,9 @@ const char *wisp_result_text(wisp_result code) {
         "the same address joined anew", "cancelled", "no such remote over there",
         "no handler", "over the rate limit", "call has expired", "handler failed",
         "link is busy", "link is broken", "malformed packet", "peer broke the protocol",
+        "schema makes no sense", "value is outside its schema", "schema is newer over there",
+        "migration failed", "bytes are not of this format", "compressed bytes make no sense",
+        "difference to a value that is not held",
     };
     if (code == WISP_PENDING) return "pending";
     if (code <= WISP_E_USER) return "application error";
@@ -1163,6 +1706,21 @@ static uint64_t wisp__mix(uint64_t h) {
     return h ^ h >> 32;
 }
 
+/* a * b as two words. */
+static inline uint64_t wisp__multiply(uint64_t a, uint64_t b, uint64_t *high) {
+#ifdef __SIZEOF_INT128__
+    __extension__ typedef unsigned __int128 wisp__u128;
+    wisp__u128 product = (wisp__u128)a * b;
+    *high = (uint64_t)(product >> 64);
+    return (uint64_t)product;
+#else
+    uint64_t al = (uint32_t)a, ah = a >> 32, bl = (uint32_t)b, bh = b >> 32;
+    uint64_t low = al * bl, mid = ah * bl + (low >> 32), mid2 = al * bh + (uint32_t)mid;
+    *high = ah * bh + (mid >> 32) + (mid2 >> 32);
+    return mid2 << 32 | (uint32_t)low;
+#endif
+}
+
 /* Stable over machines and versions; not meant to withstand chosen input. */
 static uint64_t wisp__hash_bytes(const void *data, int size) {
     const uint8_t *bytes = (const uint8_t *)data;
@@ -1230,6 +1788,11 @@ static void wisp__limits_defaults(wisp_limits *limits, int max_peers) {
     l->packet_messages = wisp__max_int(wisp__default_int(l->packet_messages, 4096), 2048);
     l->update_packets = wisp__default_int(l->update_packets, 65536);
     l->notices = wisp__max_int(wisp__default_int(l->notices, 1024), max_peers);
+    l->schema_bytes = wisp__default_int(l->schema_bytes, 1 << 20);
+    l->baseline_bytes = wisp__default_int(l->baseline_bytes, 1 << 20);
+    l->baselines = wisp__default_int(l->baselines, 16);
+    l->baselines = wisp__power_of_two(wisp__max_int(wisp__min_int(l->baselines, 64), 4));
+    l->keys = wisp__min_int(wisp__default_int(l->keys, 1024), 1 << 16);
 }
 
 /* ===========================================================================
@@ -1555,6 +2118,52 @@ static void wisp__arena_free(wisp__base *base, wisp__arena *arena) {
         wisp__free(base, block, WISP__ARENA_HEAD + block->bytes);
     }
     arena->current = NULL;
+}
+
+/* --- memory that somebody gave, and never more --- */
+
+typedef struct wisp__bump {
+    uint8_t *at;
+    size_t   left;
+    bool     failed;
+} wisp__bump;
+
+static wisp__bump wisp__bump_on(void *memory, int size) {
+    size_t skip = (size_t)(-(uintptr_t)memory & 7);
+    wisp__bump bump = { NULL, 0, false };
+    if (!memory || size < 0 || (size_t)size < skip) return bump;
+    bump.at = (uint8_t *)memory + skip;
+    bump.left = (size_t)size - skip;
+    return bump;
+}
+
+/* Aligned to 8, not zeroed. NULL, and `failed`: there is not enough. */
+static void *wisp__bump_take(wisp__bump *bump, size_t size) {
+    void *taken = bump->at;
+    size_t rounded = (size + 7) & ~(size_t)7;
+    if (bump->failed || rounded < size || rounded > bump->left || !bump->at) {
+        bump->failed = true;
+        return NULL;
+    }
+    bump->at += rounded;
+    bump->left -= rounded;
+    return taken;
+}
+
+/* Where whoever reads takes memory from, whichever it is. */
+typedef struct wisp__supply {
+    void *(*take)(void *owner, size_t size);     /* aligned to 8, or NULL */
+    void  *owner;
+} wisp__supply;
+
+static void *wisp__supply_bump(void *owner, size_t size) {
+    return wisp__bump_take((wisp__bump *)owner, size);
+}
+
+static wisp__supply wisp__supply_of_bump(wisp__bump *bump) {
+    wisp__supply supply = { wisp__supply_bump, NULL };
+    supply.owner = bump;
+    return supply;
 }
 
 /* ===========================================================================
@@ -1890,10 +2499,289 @@ wisp_value wisp_map(const wisp_pair *pairs, int count) {
     return value;
 }
 
+wisp_value wisp_reference(wisp_object object) {
+    wisp_value value = wisp__value_of(WISP_OBJECT, 0);
+    value.as.object = object;
+    return value;
+}
+
+wisp_value wisp_struct(const wisp_schema *schema, const void *data) {
+    wisp_value value = wisp__value_of(WISP_STRUCT, schema && data ? schema->count : 0);
+    if (!schema || !data) return wisp_nil();
+    value.as.structure.schema = schema;
+    value.as.structure.data = data;
+    return value;
+}
+
+/* --- structs as values: a struct is seen as a map through its schema, without a copy --- */
+
+/* Private kind: elements in memory. Where a type keeps its content elsewhere, its storage is a
+   wisp__place and `bytes` of the type is negative: the layout of maps, which no C struct has. */
+enum { WISP__ITEMS = WISP_STRUCT + 1 };
+
+typedef struct wisp__place { const void *at; int count; } wisp__place;
+
+/* A union in that layout: which option, then its storage. */
+enum { WISP__UNION_HEAD = 8 };
+
+static int64_t wisp__load_int(const void *at, int bytes, bool is_signed) {
+    uint8_t u8;
+    uint16_t u16;
+    uint32_t u32;
+    uint64_t u64;
+    switch (bytes) {
+    case 1: memcpy(&u8, at, 1); return is_signed ? (int8_t)u8 : u8;
+    case 2: memcpy(&u16, at, 2); return is_signed ? (int16_t)u16 : u16;
+    case 4: memcpy(&u32, at, 4); return is_signed ? (int32_t)u32 : (int64_t)u32;
+    default: memcpy(&u64, at, 8); return (int64_t)u64;
+    }
+}
+
+static void wisp__store_int(void *at, int bytes, uint64_t value) {
+    uint8_t u8 = (uint8_t)value;
+    uint16_t u16 = (uint16_t)value;
+    uint32_t u32 = (uint32_t)value;
+    switch (bytes) {
+    case 1: memcpy(at, &u8, 1); break;
+    case 2: memcpy(at, &u16, 2); break;
+    case 4: memcpy(at, &u32, 4); break;
+    default: memcpy(at, &value, 8); break;
+    }
+}
+
+static double wisp__load_number(const void *at, int bytes) {
+    float float32;
+    double number;
+    if (bytes == 4) {
+        memcpy(&float32, at, 4);
+        return (double)float32;
+    }
+    memcpy(&number, at, 8);
+    return number;
+}
+
+static bool wisp__type_signed(const wisp_type *type) {
+    return type->kind == WISP_TYPE_INTEGER || (type->kind == WISP_TYPE_RANGE && type->least < 0);
+}
+
+/* What a type takes where no member says it; 0: only a member can say. */
+static int wisp__type_bytes(const wisp_type *type, int member_bytes) {
+    if (type->bytes) return type->bytes;
+    if (member_bytes) return member_bytes;
+    switch (type->kind) {
+    case WISP_TYPE_BOOL: return 1;
+    case WISP_TYPE_VEC2: return 8;
+    case WISP_TYPE_VEC3: return 12;
+    case WISP_TYPE_VEC4:
+    case WISP_TYPE_QUAT:
+    case WISP_TYPE_COLOR: return 16;
+    case WISP_TYPE_TRANSFORM: return 28;
+    case WISP_TYPE_ENUM:
+    case WISP_TYPE_OBJECT: return 4;
+    case WISP_TYPE_ANY:
+    case WISP_TYPE_EXACT: return (int)sizeof(wisp_value);
+    case WISP_TYPE_STRUCT: return ((const wisp_schema *)type->of)->bytes;
+    case WISP_TYPE_STRING:
+    case WISP_TYPE_BYTES:
+    case WISP_TYPE_ARRAY: return -(int)sizeof(wisp__place);
+    case WISP_TYPE_UNION: return -WISP__UNION_HEAD;
+    case WISP_TYPE_LITERAL: return 0;
+    default: return 8;
+    }
+}
+
+/* What an option takes in a union of `bytes`: in a C union nothing is elsewhere. */
+static int wisp__option_bytes(const wisp_type *option, int bytes) {
+    int natural = wisp__type_bytes(option, 0);
+    if (bytes < 0 || natural >= 0) return natural;
+    if (option->kind == WISP_TYPE_STRING) return option->max + 1;
+    if (option->kind == WISP_TYPE_BYTES) return option->max;
+    return option->max * wisp__type_bytes((const wisp_type *)option->of, 0);
+}
+
+static wisp_value wisp__view_string(const wisp_type *type, int bytes, const void *at, int count) {
+    wisp__place place;
+    wisp_value value = wisp_string_n((const char *)at, count < 0 ? type->max : count);
+    if (bytes < 0) {
+        memcpy(&place, at, sizeof place);
+        value = wisp_string_n((const char *)place.at, place.count);
+    } else if (type->kind == WISP_TYPE_STRING) {
+        const void *end = memchr(at, 0, (size_t)bytes);
+        value.count = end ? (int)((const char *)end - (const char *)at) : bytes;
+    }
+    if (type->kind == WISP_TYPE_BYTES) value.kind = WISP_BYTES;
+    return value;
+}
+
+static wisp_value wisp__view_color(int bytes, const void *at) {
+    const uint8_t *parts = (const uint8_t *)at;
+    float all[4];
+    if (bytes == 4)
+        return wisp_color4((float)parts[0] / 255.0f, (float)parts[1] / 255.0f,
+                           (float)parts[2] / 255.0f, (float)parts[3] / 255.0f);
+    memcpy(all, at, sizeof all);
+    return wisp_color4(all[0], all[1], all[2], all[3]);
+}
+
+static wisp_value wisp__view_floats(wisp_kind kind, const void *at, int count) {
+    wisp_value value = wisp__value_of(kind, 0);
+    memcpy(&value.as, at, (size_t)count * sizeof(float));
+    return value;
+}
+
+static wisp_value wisp__view_items(const wisp_type *type, int bytes, const void *at, int count) {
+    wisp_value value = wisp__value_of((wisp_kind)WISP__ITEMS, count < 0 ? type->max : count);
+    const wisp_type *element = (const wisp_type *)type->of;
+    wisp__place place;
+    if (bytes < 0) {
+        memcpy(&place, at, sizeof place);
+        at = place.at;
+        value.count = place.count;
+    }
+    value.as.items.type = element;
+    value.as.items.data = at;
+    value.as.items.each = bytes < 0 ? element->bytes : bytes / wisp__max_int(type->max, 1);
+    if (value.as.items.each < 0) value.as.items.each = -value.as.items.each;
+    return value;
+}
+
+/* What stands at `at`, in storage of `bytes` (negative: elsewhere, see wisp__place). `count`: what
+   the member that counts says, or -1. */
+static wisp_value wisp__view(const wisp_type *type, int bytes, const void *at, int count) {
+    wisp_value value = wisp_nil();
+    const wisp_type *options = (const wisp_type *)type->of;
+    int64_t integer;
+    bytes = wisp__type_bytes(type, bytes);
+    if (type->kind == WISP_TYPE_UNION) {
+        if (bytes < 0) {
+            count = (int)wisp__load_int(at, 4, true);
+            at = (const uint8_t *)at + WISP__UNION_HEAD;
+        }
+        if (count < 0 || count >= type->max) return value;
+        type = &options[count];
+        count = -1;
+        bytes = wisp__option_bytes(type, bytes);
+    }
+    switch (type->kind) {
+    case WISP_TYPE_ANY:
+    case WISP_TYPE_EXACT: memcpy(&value, at, sizeof value); break;
+    case WISP_TYPE_LITERAL:
+        value = type->of ? wisp_string((const char *)type->of) : wisp_number(type->lo);
+        break;
+    case WISP_TYPE_BOOL: value = wisp_bool(wisp__load_int(at, bytes, false) != 0); break;
+    case WISP_TYPE_INTEGER:
+    case WISP_TYPE_UINT:
+    case WISP_TYPE_RANGE:
+        integer = wisp__load_int(at, bytes, wisp__type_signed(type));
+        value = type->kind == WISP_TYPE_UINT ? wisp_uint((uint64_t)integer) : wisp_int(integer);
+        break;
+    case WISP_TYPE_NUMBER:
+    case WISP_TYPE_NUMBER_RANGE:
+    case WISP_TYPE_QUANTIZED:
+        value = wisp_number(wisp__load_number(at, bytes));
+        if (bytes == 4) value = wisp_float((float)value.as.number);
+        break;
+    case WISP_TYPE_STRING:
+    case WISP_TYPE_BYTES: value = wisp__view_string(type, bytes, at, count); break;
+    case WISP_TYPE_VEC2: value = wisp__view_floats(WISP_VEC2, at, 2); break;
+    case WISP_TYPE_VEC3: value = wisp__view_floats(WISP_VEC3, at, 3); break;
+    case WISP_TYPE_VEC4: value = wisp__view_floats(WISP_VEC4, at, 4); break;
+    case WISP_TYPE_QUAT: value = wisp__view_floats(WISP_QUAT, at, 4); break;
+    case WISP_TYPE_TRANSFORM: value = wisp__view_floats(WISP_TRANSFORM, at, 7); break;
+    case WISP_TYPE_COLOR: value = wisp__view_color(bytes, at); break;
+    case WISP_TYPE_ENUM:
+        integer = wisp__load_int(at, bytes, false);
+        value = wisp_int(integer);
+        if (integer >= 0 && integer < type->max)
+            value = wisp_string(((const char *const *)type->of)[integer]);
+        break;
+    case WISP_TYPE_OBJECT:
+        value = wisp__value_of(WISP_OBJECT, 0);
+        memcpy(&value.as.object, at, sizeof value.as.object);
+        break;
+    case WISP_TYPE_STRUCT: value = wisp_struct((const wisp_schema *)type->of, at); break;
+    default: value = wisp__view_items(type, bytes, at, count); break;
+    }
+    return value;
+}
+
+/* How many elements or which option the field has by its own member; -1: no such member. */
+static int wisp__field_count(const wisp_field *field, const void *data) {
+    int64_t count;
+    if (!field->count_bytes || field->flags & WISP_FLAG_MAYBE) return -1;
+    count = wisp__load_int((const uint8_t *)data + field->count_offset, field->count_bytes, false);
+    if (count < 0 || count > field->type.max) return field->type.max + 1;
+    return (int)count;
+}
+
+static bool wisp__field_there(const wisp_field *field, const void *data) {
+    return !(field->flags & WISP_FLAG_MAYBE) || ((const uint8_t *)data)[field->count_offset];
+}
+
+static wisp_value wisp__view_field(const wisp_field *field, const void *data) {
+    int count = wisp__field_count(field, data);
+    if (!wisp__field_there(field, data)) return wisp_nil();
+    if (field->type.kind != WISP_TYPE_UNION) count = wisp__min_int(count, field->type.max);
+    return wisp__view(&field->type, field->bytes, (const uint8_t *)data + field->offset, count);
+}
+
+static bool wisp__is_map(const wisp_value *value) {
+    return value->kind == WISP_MAP || (value->kind == WISP_STRUCT &&
+                                       value->as.structure.schema->shape != WISP_SHAPE_LIST);
+}
+
+static bool wisp__is_array(const wisp_value *value) {
+    return value->kind == WISP_ARRAY || (int)value->kind == WISP__ITEMS ||
+           (value->kind == WISP_STRUCT && value->as.structure.schema->shape == WISP_SHAPE_LIST);
+}
+
+/* The i-th element, pair or field: its key (NULL in arrays), and its value, which lives in
+   *scratch if need be. A field that is not there is nil. */
+static const wisp_value *wisp__child(const wisp_value *value, int i, const char **key,
+                                     wisp_value *scratch) {
+    *key = NULL;
+    if (value->kind == WISP_ARRAY) return &value->as.array[i];
+    if (value->kind == WISP_MAP) {
+        *key = value->as.map[i].key;
+        return &value->as.map[i].value;
+    }
+    if ((int)value->kind == WISP__ITEMS) {
+        const uint8_t *data = (const uint8_t *)value->as.items.data;
+        *scratch = wisp__view(value->as.items.type, value->as.items.each,
+                              data + (size_t)i * (size_t)value->as.items.each, -1);
+        return scratch;
+    }
+    if (value->as.structure.schema->shape != WISP_SHAPE_LIST)
+        *key = value->as.structure.schema->fields[i].name;
+    *scratch = wisp__view_field(&value->as.structure.schema->fields[i], value->as.structure.data);
+    return scratch;
+}
+
+/* The child with a key, searched from `from` onwards and around: maps are mostly in one order. */
+static const wisp_value *wisp__child_named(const wisp_value *map, const char *name, int from,
+                                           wisp_value *scratch) {
+    for (int i = 0; i < map->count; i++) {
+        int at = from + i < map->count ? from + i : from + i - map->count;
+        const char *key = map->kind == WISP_MAP ? map->as.map[at].key
+                                                : map->as.structure.schema->fields[at].name;
+        if (strcmp(key, name) == 0) return wisp__child(map, at, &key, scratch);
+    }
+    return NULL;
+}
+
+/* Pairs or elements, without fields that are not there. */
+static int wisp__present(const wisp_value *value) {
+    int count = value->count;
+    for (int i = 0; value->kind == WISP_STRUCT && i < value->count; i++)
+        count -= !wisp__field_there(&value->as.structure.schema->fields[i],
+                                    value->as.structure.data);
+    return count;
+}
+
 /* How many floats a kind is made of, and where they are; 0 for other kinds. The vector members
    of the union are packed floats that begin where the union begins. */
 static int wisp__value_floats(const wisp_value *value, float out[7]) {
-    static const int counts[] = { 0, 0, 0, 0, 0, 0, 0, 0, 2, 3, 4, 4, 7, 4, 0, 0 };
+    static const int counts[] = { 0, 0, 0, 0, 0, 0, 0, 0, 2, 3, 4, 4, 7, 4, 0, 0, 0, 0, 0 };
     int count = counts[value->kind];
     memcpy(out, &value->as, (size_t)count * sizeof(float));
     return count;
@@ -1942,19 +2830,31 @@ static bool wisp__numeric_equal(const wisp__numeric *a, const wisp__numeric *b) 
     return a->number >= b->number && a->number <= b->number;
 }
 
-/* The pair with a key, searched from `from` onwards and around: maps are mostly in one order. */
-static int wisp__map_find(const wisp_value *map, const char *key, int from) {
-    for (int i = 0; i < map->count; i++) {
-        int at = from + i < map->count ? from + i : from + i - map->count;
-        if (strcmp(map->as.map[at].key, key) == 0) return at;
+/* Lists, element by element or pair by pair; a pair that is nil may be missing in a struct. */
+typedef bool (*wisp__same)(const wisp_value *a, const wisp_value *b);
+
+static bool wisp__array_equal(const wisp_value *a, const wisp_value *b, wisp__same same) {
+    if (a->count != b->count) return false;
+    for (int i = 0; i < a->count; i++) {
+        wisp_value x, y;
+        const char *key;
+        const wisp_value *p = wisp__child(a, i, &key, &x);
+        if (!same(p, wisp__child(b, i, &key, &y))) return false;
     }
-    return -1;
+    return true;
 }
 
-static bool wisp__map_equal(const wisp_value *a, const wisp_value *b) {
+static bool wisp__map_equal(const wisp_value *a, const wisp_value *b, wisp__same same) {
+    if (wisp__present(a) != wisp__present(b)) return false;
     for (int i = 0; i < a->count; i++) {
-        int at = wisp__map_find(b, a->as.map[i].key, i);
-        if (at < 0 || !wisp_equal(&a->as.map[i].value, &b->as.map[at].value)) return false;
+        wisp_value x, y;
+        const char *key;
+        const wisp_value *p = wisp__child(a, i, &key, &x), *q;
+        if (a->kind == WISP_STRUCT && !wisp__field_there(&a->as.structure.schema->fields[i],
+                                                         a->as.structure.data))
+            continue;
+        q = wisp__child_named(b, key, i, &y);
+        if (!q || !same(p, q)) return false;
     }
     return true;
 }
@@ -1965,16 +2865,14 @@ bool wisp_equal(const wisp_value *a, const wisp_value *b) {
     int floats;
     if (!a || !b) return a == b;
     if (wisp__numeric_of(a, &x)) return wisp__numeric_of(b, &y) && wisp__numeric_equal(&x, &y);
+    if (wisp__is_array(a)) return wisp__is_array(b) && wisp__array_equal(a, b, wisp_equal);
+    if (wisp__is_map(a)) return wisp__is_map(b) && wisp__map_equal(a, b, wisp_equal);
     if (a->kind != b->kind || a->count != b->count) return false;
     switch (a->kind) {
     case WISP_BOOL: return a->as.boolean == b->as.boolean;
+    case WISP_OBJECT: return a->as.object.id == b->as.object.id;
     case WISP_STRING:
     case WISP_BYTES: return !a->count || memcmp(a->as.bytes, b->as.bytes, (size_t)a->count) == 0;
-    case WISP_ARRAY:
-        for (int i = 0; i < a->count; i++)
-            if (!wisp_equal(&a->as.array[i], &b->as.array[i])) return false;
-        return true;
-    case WISP_MAP: return wisp__map_equal(a, b);
     default: break;
     }
     floats = wisp__value_floats(a, p);
@@ -1994,6 +2892,24 @@ static uint64_t wisp__numeric_hash(const wisp__numeric *numeric) {
     return wisp__mix(bits ^ UINT64_C(0x5bd1e9955bd1e995));
 }
 
+/* Of lists; a sum over pairs, so that the order of keys does not matter. */
+static uint64_t wisp__list_hash(const wisp_value *value, uint64_t (*hash)(const wisp_value *)) {
+    bool map = wisp__is_map(value);
+    uint64_t h = wisp__mix((map ? WISP_MAP : WISP_ARRAY) + (uint64_t)0x100);
+    h += (uint64_t)(unsigned)wisp__present(value);
+    for (int i = 0; i < value->count; i++) {
+        wisp_value scratch;
+        const char *key;
+        const wisp_value *child = wisp__child(value, i, &key, &scratch);
+        if (value->kind == WISP_STRUCT &&
+            !wisp__field_there(&value->as.structure.schema->fields[i], value->as.structure.data))
+            continue;
+        if (map) h += wisp__mix(wisp__hash_bytes(key, (int)strlen(key)) ^ wisp__mix(hash(child)));
+        else h = wisp__mix(h + hash(child));
+    }
+    return h;
+}
+
 uint64_t wisp_hash(const wisp_value *value) {
     wisp__numeric numeric;
     float floats[7];
@@ -2001,21 +2917,13 @@ uint64_t wisp_hash(const wisp_value *value) {
     int count;
     if (!value) return 0;
     if (wisp__numeric_of(value, &numeric)) return wisp__numeric_hash(&numeric);
+    if (wisp__is_map(value) || wisp__is_array(value)) return wisp__list_hash(value, wisp_hash);
     h = wisp__mix((uint64_t)value->kind + 0x100) + (uint64_t)(unsigned)value->count;
     switch (value->kind) {
     case WISP_BOOL: return wisp__mix(h + value->as.boolean);
+    case WISP_OBJECT: return wisp__mix(h + value->as.object.id);
     case WISP_STRING:
     case WISP_BYTES: return wisp__mix(h ^ wisp__hash_bytes(value->as.bytes, value->count));
-    case WISP_ARRAY:
-        for (int i = 0; i < value->count; i++) h = wisp__mix(h + wisp_hash(&value->as.array[i]));
-        return h;
-    case WISP_MAP:       /* a sum, so that the order of keys does not matter */
-        for (int i = 0; i < value->count; i++) {
-            const wisp_pair *pair = &value->as.map[i];
-            uint64_t key = wisp__hash_bytes(pair->key, (int)strlen(pair->key));
-            h += wisp__mix(key ^ wisp__mix(wisp_hash(&pair->value)));
-        }
-        return h;
     default: break;
     }
     count = wisp__value_floats(value, floats);
@@ -2026,6 +2934,29 @@ uint64_t wisp_hash(const wisp_value *value) {
     return h;
 }
 
+/* Where the fields of a struct that was received become values, each when it is asked for. */
+typedef struct wisp__fields {
+    wisp_result (*make)(struct wisp__fields *fields, const wisp_value *from, wisp_value *out);
+    void       *owner;
+    wisp_value *values;          /* one for each field, and whether it is there yet */
+    bool       *made;
+} wisp__fields;
+
+static const wisp_value *wisp__field_at(const wisp_value *value, int i) {
+    wisp__fields *fields = (wisp__fields *)value->as.structure.view;
+    wisp_value scratch;
+    const char *key;
+    if (!fields || !wisp__field_there(&value->as.structure.schema->fields[i],
+                                      value->as.structure.data))
+        return NULL;
+    if (!fields->made[i]) {
+        const wisp_value *field = wisp__child(value, i, &key, &scratch);
+        if (fields->make(fields, field, &fields->values[i])) return NULL;
+        fields->made[i] = true;
+    }
+    return &fields->values[i];
+}
+
 wisp_kind wisp_kind_of(const wisp_value *value) { return value ? value->kind : WISP_NIL; }
 
 int wisp_count_of(const wisp_value *value) { return value ? value->count : 0; }
@@ -2033,25 +2964,1772 @@ int wisp_count_of(const wisp_value *value) { return value ? value->count : 0; }
 const wisp_value *wisp_element_of(const wisp_value *value, int i) {
     if (!value || i < 0 || i >= value->count) return NULL;
     if (value->kind == WISP_ARRAY) return &value->as.array[i];
+    if (value->kind == WISP_STRUCT) return wisp__field_at(value, i);
     return value->kind == WISP_MAP ? &value->as.map[i].value : NULL;
 }
 
 const char *wisp_key_of(const wisp_value *map, int i) {
-    if (!map || map->kind != WISP_MAP || i < 0 || i >= map->count) return NULL;
-    return map->as.map[i].key;
+    if (!map || i < 0 || i >= map->count) return NULL;
+    if (map->kind == WISP_STRUCT) return map->as.structure.schema->fields[i].name;
+    return map->kind == WISP_MAP ? map->as.map[i].key : NULL;
 }
 
 const wisp_value *wisp_field_of(const wisp_value *map, const char *key) {
-    int at;
-    if (!map || !key || map->kind != WISP_MAP) return NULL;
-    at = wisp__map_find(map, key, 0);
-    return at < 0 ? NULL : &map->as.map[at].value;
+    wisp_value scratch;
+    if (!map || !key) return NULL;
+    if (map->kind == WISP_MAP) return wisp__child_named(map, key, 0, &scratch);
+    for (int i = 0; map->kind == WISP_STRUCT && i < map->count; i++)
+        if (strcmp(map->as.structure.schema->fields[i].name, key) == 0)
+            return wisp__field_at(map, i);
+    return NULL;
 }
 
 const char *wisp_string_of(const wisp_value *value, int *size_bytes) {
     bool fits = value && (value->kind == WISP_STRING || value->kind == WISP_BYTES);
     if (size_bytes) *size_bytes = fits ? value->count : 0;
     return fits ? value->as.string : NULL;
+}
+
+/* ===========================================================================
+ * MARK: >>type
+ * What: does a value fit a type? And if so, the type's storage filled from it.
+ * Invariants: what does not fit is told by its path and why; storage that is
+ *   filled holds nothing outside its type. Strings and elements of the layout
+ *   of maps are not copied: they point to where the value has them.
+ * Not here: what a type itself must be like (schema).
+ * ======================================================================== */
+
+typedef struct wisp__fitting {
+    wisp__supply *supply;     /* for elements of the layout of maps */
+    bool          lenient;    /* what formats with fewer kinds make of ours is taken too */
+    bool          loose;      /* fields that the schema does not have are passed over */
+    char         *text;       /* why it does not fit; or NULL */
+    int           text_bytes;
+    wisp_result   result;     /* WISP_E_INVALID or WISP_E_MEMORY, once something failed */
+} wisp__fitting;
+
+static wisp__fitting wisp__fitting_on(char *text, int text_bytes, wisp__supply *supply) {
+    wisp__fitting f;
+    memset(&f, 0, sizeof f);
+    f.supply = supply;
+    f.text = text_bytes > 0 ? text : NULL;
+    f.text_bytes = text_bytes;
+    if (f.text) f.text[0] = 0;
+    return f;
+}
+
+WISP__PRINTF(2, 3)
+static bool wisp__blame(wisp__fitting *f, const char *format, ...) {
+    va_list list;
+    f->result = WISP_E_INVALID;
+    if (!f->text) return false;
+    va_start(list, format);
+    vsnprintf(f->text, (size_t)f->text_bytes, format, list);
+    va_end(list);
+    return false;
+}
+
+/* Puts what the failing value stands in before the text: a field's name, or an index. */
+static bool wisp__blame_in(wisp__fitting *f, const char *name, int index) {
+    char place[80];
+    size_t length, old;
+    if (!f->text) return false;
+    if (name) snprintf(place, sizeof place, "%s", name);
+    else snprintf(place, sizeof place, "[%d]", index);
+    length = strlen(place);
+    old = strlen(f->text);
+    if (f->text[0] != '[' && f->text[0] != '.') {
+        snprintf(place + length, sizeof place - length, ": ");
+        length = strlen(place);
+    }
+    if (length + 2 >= (size_t)f->text_bytes) return false;
+    if (old + length + 2 > (size_t)f->text_bytes) old = (size_t)f->text_bytes - length - 2;
+    memmove(f->text + length + (name ? 1 : 0), f->text, old);
+    memcpy(f->text + (name ? 1 : 0), place, length);
+    if (name) f->text[0] = '.';
+    f->text[old + length + (name ? 1 : 0)] = 0;
+    return false;
+}
+
+/* The whole path begins with a name, without its dot. */
+static wisp_result wisp__blamed(const wisp__fitting *f) {
+    if (f->text && f->text[0] == '.') memmove(f->text, f->text + 1, strlen(f->text));
+    return f->result;
+}
+
+static bool wisp__fit_integer(wisp__fitting *f, const wisp_type *type, int bytes,
+                              const wisp_value *v, void *at) {
+    wisp__numeric n;
+    bool is_signed = wisp__type_signed(type);
+    uint64_t most = UINT64_MAX >> (64 - 8 * bytes), least = 0, value;
+    if (!wisp__numeric_of(v, &n) || !n.integral) return wisp__blame(f, "is no integer");
+    if (is_signed) most >>= 1, least = most + 1;
+    if (n.magnitude > (n.negative ? least : most))
+        return wisp__blame(f, "does not fit %d bytes", bytes);
+    value = n.negative ? 0 - n.magnitude : n.magnitude;
+    if (type->kind == WISP_TYPE_RANGE &&
+        ((int64_t)value < type->least || (int64_t)value > type->most ||
+         (!is_signed && value > (uint64_t)INT64_MAX)))
+        return wisp__blame(f, "%s%.0f is not in %.0f .. %.0f", n.negative ? "-" : "",
+                           (double)n.magnitude, (double)type->least, (double)type->most);
+    if (at) wisp__store_int(at, bytes, value);
+    return true;
+}
+
+static bool wisp__numeric_number(const wisp_value *v, double *number) {
+    wisp__numeric n;
+    if (!wisp__numeric_of(v, &n)) return false;
+    *number = n.number;
+    if (v->kind == WISP_INT) *number = (double)v->as.integer;
+    if (v->kind == WISP_UINT) *number = (double)v->as.uinteger;
+    return true;
+}
+
+static bool wisp__in_range(const wisp_type *type, double number) {
+    return number >= type->lo && number <= type->hi;
+}
+
+static bool wisp__fit_number(wisp__fitting *f, const wisp_type *type, int bytes,
+                             const wisp_value *v, void *at) {
+    double number = 0, size;
+    float float32;
+    if (!wisp__numeric_number(v, &number)) return wisp__blame(f, "is no number");
+    if (type->kind != WISP_TYPE_NUMBER && !wisp__in_range(type, number))
+        return wisp__blame(f, "%g is not in %g .. %g", number, type->lo, type->hi);
+    size = number < 0 ? -number : number;
+    if (bytes == 4 && size > 3.4028235677973366e38 && size - size >= 0)
+        return wisp__blame(f, "%g does not fit a float", number);
+    if (at && bytes == 4) {
+        float32 = v->kind == WISP_FLOAT ? v->as.float32 : (float)number;
+        memcpy(at, &float32, 4);
+    } else if (at) {
+        memcpy(at, &number, 8);
+    }
+    return true;
+}
+
+static bool wisp__fit_bool(wisp__fitting *f, int bytes, const wisp_value *v, void *at) {
+    wisp__numeric n;
+    bool flag = v->kind == WISP_BOOL && v->as.boolean;
+    if (v->kind != WISP_BOOL) {
+        if (!wisp__numeric_of(v, &n) || !n.integral || n.negative || n.magnitude > 1)
+            return wisp__blame(f, "is no bool");
+        flag = n.magnitude == 1;
+    }
+    if (at) wisp__store_int(at, bytes, flag);
+    return true;
+}
+
+/* RFC 4648, with its padding. Bytes written, or -1. */
+static int wisp__from_base64(const char *text, int count, uint8_t *out) {
+    uint32_t word = 0;
+    int written = 0, pads = 0;
+    if (count % 4) return -1;
+    for (int i = 0; i < count; i++) {
+        char c = text[i];
+        uint32_t six = 64;
+        if (c >= 'A' && c <= 'Z') six = (uint32_t)(c - 'A');
+        else if (c >= 'a' && c <= 'z') six = (uint32_t)(c - 'a') + 26;
+        else if (c >= '0' && c <= '9') six = (uint32_t)(c - '0') + 52;
+        else if (c == '+') six = 62;
+        else if (c == '/') six = 63;
+        else if (c == '=' && i >= count - 2) pads++, six = 0;
+        if (six == 64 || (pads && c != '=')) return -1;
+        word = word << 6 | six;
+        if (i % 4 < 3) continue;
+        for (int k = 0; k < 3 - pads; k++) out[written++] = (uint8_t)(word >> (16 - 8 * k));
+        word = 0;
+    }
+    return written;
+}
+
+static bool wisp__no_memory(wisp__fitting *f) {
+    f->result = WISP_E_MEMORY;
+    return wisp__blame(f, "no memory") || (f->result = WISP_E_MEMORY, false);
+}
+
+/* Puts `count` bytes into storage: in place, or where they are. */
+static bool wisp__fit_place(int bytes, void *at, const void *from, int count) {
+    wisp__place place;
+    if (!at) return true;
+    if (bytes < 0) {
+        place.at = from;
+        place.count = count;
+        memcpy(at, &place, sizeof place);
+    } else {
+        memset(at, 0, (size_t)bytes);
+        if (count) memcpy(at, from, (size_t)count);
+    }
+    return true;
+}
+
+static bool wisp__fit_string(wisp__fitting *f, const wisp_type *type, int bytes,
+                             const wisp_value *v, void *at) {
+    if (v->kind != WISP_STRING) return wisp__blame(f, "is no string");
+    if (v->count > type->max) return wisp__blame(f, "%d bytes are over %d", v->count, type->max);
+    if (v->count < 0 || (v->count && !v->as.string)) return wisp__blame(f, "is no string");
+    if (bytes > 0 && v->count && memchr(v->as.string, 0, (size_t)v->count))
+        return wisp__blame(f, "has a NUL inside");
+    return wisp__fit_place(bytes, at, v->as.string, v->count);
+}
+
+/* `count` NULL: there is no member that says how many; they are always max. */
+static bool wisp__fit_bytes(wisp__fitting *f, const wisp_type *type, int bytes,
+                            const wisp_value *v, void *at, int *count) {
+    wisp_value decoded = *v;
+    if (v->kind == WISP_STRING && f->lenient) {
+        int size = v->count / 4 * 3;
+        uint8_t *out = NULL;
+        if (!f->supply) return true;                   /* is read when there is room for it */
+        out = (uint8_t *)f->supply->take(f->supply->owner, (size_t)size + 1);
+        if (!out) return wisp__no_memory(f);
+        decoded = wisp_bytes(out, wisp__from_base64(v->as.string, v->count, out));
+    }
+    if (decoded.kind != WISP_BYTES || decoded.count < 0 || (decoded.count && !decoded.as.bytes))
+        return wisp__blame(f, "is not bytes");
+    if (decoded.count > type->max)
+        return wisp__blame(f, "%d bytes are over %d", decoded.count, type->max);
+    if ((bytes > 0 ? !count : type->least != 0) && decoded.count != type->max)
+        return wisp__blame(f, "%d bytes are not %d", decoded.count, type->max);
+    if (count) *count = decoded.count;
+    return wisp__fit_place(bytes, at, decoded.as.bytes, decoded.count);
+}
+
+/* The floats of a vector, or of an array of numbers where that is all a format has. */
+static bool wisp__fit_parts(wisp__fitting *f, wisp_kind kind, int count, const wisp_value *v,
+                            float parts[7]) {
+    if (v->kind == kind) {
+        wisp__value_floats(v, parts);
+        return true;
+    }
+    if (!f->lenient || !wisp__is_array(v) || v->count != count)
+        return wisp__blame(f, "is no vector of %d", count);
+    for (int i = 0; i < count; i++) {
+        wisp_value scratch;
+        const char *key;
+        double number = 0;
+        if (!wisp__numeric_number(wisp__child(v, i, &key, &scratch), &number))
+            return wisp__blame(f, "is no vector of %d", count);
+        parts[i] = (float)number;
+    }
+    return true;
+}
+
+/* The range of a component; step 0: a plain float. */
+static wisp_range wisp__component(const wisp_type *type, int i) {
+    wisp_range range;
+    if (type->of) return ((const wisp_range *)type->of)[i];
+    range.lo = type->lo;
+    range.hi = type->hi;
+    range.step = type->step;
+    return range;
+}
+
+static int wisp__vector_count(const wisp_type *type) {
+    return type->kind == WISP_TYPE_VEC2 ? 2 : type->kind == WISP_TYPE_VEC3 ? 3 : 4;
+}
+
+static bool wisp__fit_vector(wisp__fitting *f, const wisp_type *type, const wisp_value *v,
+                             void *at) {
+    static const wisp_kind kinds[] = { WISP_VEC2, WISP_VEC3, WISP_VEC4 };
+    int count = wisp__vector_count(type);
+    float parts[7];
+    if (!wisp__fit_parts(f, kinds[count - 2], count, v, parts)) return false;
+    for (int i = 0; i < count; i++) {
+        wisp_range range = wisp__component(type, i);
+        double part = (double)parts[i];
+        if (range.step > 0 && !(part >= range.lo && part <= range.hi))
+            return wisp__blame(f, "component %d: %g is not in %g .. %g", i, part, range.lo,
+                               range.hi);
+    }
+    if (at) memcpy(at, parts, (size_t)count * sizeof(float));
+    return true;
+}
+
+static bool wisp__is_rotation(const float parts[4]) {
+    double sum = 0;
+    for (int i = 0; i < 4; i++) sum += (double)parts[i] * (double)parts[i];
+    return sum > 1e-12 && sum < 1e12;
+}
+
+static bool wisp__fit_quat(wisp__fitting *f, const wisp_type *type, const wisp_value *v, void *at) {
+    float parts[7];
+    if (!wisp__fit_parts(f, WISP_QUAT, 4, v, parts)) return false;
+    if (type->max && !wisp__is_rotation(parts)) return wisp__blame(f, "is no rotation");
+    if (at) memcpy(at, parts, 4 * sizeof(float));
+    return true;
+}
+
+static bool wisp__fit_transform(wisp__fitting *f, const wisp_value *v, void *at) {
+    float parts[7], turn[7];
+    wisp_value scratch;
+    const wisp_value *position, *rotation;
+    if (v->kind == WISP_TRANSFORM || !f->lenient || !wisp__is_map(v)) {
+        if (!wisp__fit_parts(f, WISP_TRANSFORM, 7, v, parts)) return false;
+    } else {
+        position = wisp__child_named(v, "position", 0, &scratch);
+        if (!position || !wisp__fit_parts(f, WISP_VEC3, 3, position, parts))
+            return wisp__blame(f, "is no transform");
+        rotation = wisp__child_named(v, "rotation", 1, &scratch);
+        if (!rotation || !wisp__fit_parts(f, WISP_QUAT, 4, rotation, turn))
+            return wisp__blame(f, "is no transform");
+        memcpy(parts + 3, turn, 4 * sizeof(float));
+    }
+    if (at) memcpy(at, parts, 7 * sizeof(float));
+    return true;
+}
+
+static uint8_t wisp__to_byte(float part) { return (uint8_t)(part * 255.0f + 0.5f); }
+
+static bool wisp__fit_color(wisp__fitting *f, int bytes, const wisp_value *v, void *at) {
+    float parts[7];
+    if (!wisp__fit_parts(f, WISP_COLOR, 4, v, parts)) return false;
+    for (int i = 0; i < 4; i++)
+        if (!(parts[i] >= 0.0f && parts[i] <= 1.0f))
+            return wisp__blame(f, "channel %d: %g is not in 0 .. 1", i, (double)parts[i]);
+    if (at && bytes == 4)
+        for (int i = 0; i < 4; i++) ((uint8_t *)at)[i] = wisp__to_byte(parts[i]);
+    else if (at)
+        memcpy(at, parts, 4 * sizeof(float));
+    return true;
+}
+
+static bool wisp__fit_enum(wisp__fitting *f, const wisp_type *type, int bytes, const wisp_value *v,
+                           void *at) {
+    const char *const *names = (const char *const *)type->of;
+    wisp__numeric n;
+    int index = type->max;
+    if (v->kind == WISP_STRING) {
+        for (index = 0; index < type->max; index++)
+            if (strlen(names[index]) == (size_t)v->count &&
+                memcmp(names[index], v->as.string, (size_t)v->count) == 0)
+                break;
+    } else if (wisp__numeric_of(v, &n) && n.integral && !n.negative && n.magnitude < INT32_MAX) {
+        index = (int)n.magnitude;
+    }
+    if (index >= type->max) return wisp__blame(f, "is none of %d names", type->max);
+    if (at) wisp__store_int(at, bytes, (uint64_t)index);
+    return true;
+}
+
+static bool wisp__fit_object(wisp__fitting *f, const wisp_value *v, void *at) {
+    wisp__numeric n;
+    wisp_object object = { 0 };
+    if (v->kind == WISP_OBJECT) object = v->as.object;
+    else if (f->lenient && wisp__numeric_of(v, &n) && n.integral && !n.negative &&
+             n.magnitude <= UINT32_MAX)
+        object.id = (uint32_t)n.magnitude;
+    else return wisp__blame(f, "is no object");
+    if (at) memcpy(at, &object, sizeof object);
+    return true;
+}
+
+static bool wisp__fit_literal(wisp__fitting *f, const wisp_type *type, const wisp_value *v) {
+    wisp_value wanted = wisp__view(type, 0, NULL, -1);
+    if (wisp_equal(v, &wanted)) return true;
+    return type->of ? wisp__blame(f, "is not '%s'", (const char *)type->of)
+                    : wisp__blame(f, "is not %g", type->lo);
+}
+
+static bool wisp__fit_exact(wisp__fitting *f, const wisp_type *type, const wisp_value *v,
+                            void *at) {
+    if (type->kind == WISP_TYPE_EXACT && (int)v->kind != type->max)
+        return wisp__blame(f, "is of another kind");
+    if (at) memcpy(at, v, sizeof *v);
+    return true;
+}
+
+typedef bool (*wisp__fit_type)(wisp__fitting *f, const wisp_type *type, int bytes,
+                               const wisp_value *v, void *at, int *count);
+
+/* Elements in place, or in memory of the supply. */
+static bool wisp__fit_array(wisp__fitting *f, const wisp_type *type, int bytes,
+                            const wisp_value *v, void *at, int *count, wisp__fit_type fit) {
+    const wisp_type *element = (const wisp_type *)type->of;
+    int each = bytes > 0 ? bytes / wisp__max_int(type->max, 1) : wisp__type_bytes(element, 0);
+    uint8_t *items = (uint8_t *)at;
+    if (!wisp__is_array(v)) return wisp__blame(f, "is no array");
+    if (v->count > type->max) return wisp__blame(f, "%d elements are over %d", v->count, type->max);
+    if ((bytes > 0 ? !count : type->least != 0) && v->count != type->max)
+        return wisp__blame(f, "%d elements are not %d", v->count, type->max);
+    if (count) *count = v->count;
+    if (each < 0) each = -each;
+    if (at && bytes < 0) {
+        items = (uint8_t *)f->supply->take(f->supply->owner,
+                                           (size_t)v->count * (size_t)each + 1);
+        if (!items) return wisp__no_memory(f);
+        memset(items, 0, (size_t)v->count * (size_t)each + 1);
+        wisp__fit_place(bytes, at, items, v->count);
+    } else if (at) {
+        memset(at, 0, (size_t)bytes);
+    }
+    for (int i = 0; i < v->count; i++) {
+        wisp_value scratch;
+        const char *key;
+        const wisp_value *child = wisp__child(v, i, &key, &scratch);
+        void *to = at ? items + (size_t)i * (size_t)each : NULL;
+        if (!fit(f, element, bytes > 0 ? each : 0, child, to, NULL))
+            return wisp__blame_in(f, NULL, i);
+    }
+    return true;
+}
+
+/* The first option that the value fits. */
+static bool wisp__fit_union(wisp__fitting *f, const wisp_type *type, int bytes,
+                            const wisp_value *v, void *at, int *count, wisp__fit_type fit) {
+    const wisp_type *options = (const wisp_type *)type->of;
+    wisp__fitting quiet = *f;
+    quiet.text = NULL;
+    quiet.result = WISP_OK;
+    for (int i = 0; i < type->max; i++) {
+        int inner = 0;
+        int each = wisp__option_bytes(&options[i], bytes), *in = each < 0 ? &inner : NULL;
+        if (!fit(&quiet, &options[i], each, v, NULL, in)) continue;
+        if (at && bytes < 0) {
+            wisp__store_int(at, 4, (uint64_t)i);
+            at = (uint8_t *)at + WISP__UNION_HEAD;
+        }
+        if (count) *count = i;
+        return !at || fit(f, &options[i], each, v, at, in);
+    }
+    return wisp__blame(f, "is none of %d options", type->max);
+}
+
+/* What a field holds when a value lacks it; nil: nothing. */
+static wisp_value wisp__fallback(const wisp_field *field) {
+    if (!(field->flags & WISP_FLAG_OPTIONAL)) return wisp_nil();
+    if (field->fallback_text) return wisp_string(field->fallback_text);
+    if (field->type.kind == WISP_TYPE_STRING) return wisp_string("");
+    return wisp_number(field->fallback);
+}
+
+static bool wisp__fit_field(wisp__fitting *f, const wisp_field *field, const wisp_value *v,
+                            void *data, wisp__fit_type fit) {
+    uint8_t *base = (uint8_t *)data;
+    wisp_value fallback = wisp__fallback(field);
+    int count = -1;
+    bool maybe = (field->flags & WISP_FLAG_MAYBE) != 0, counted = field->count_bytes && !maybe;
+    if (!v || (v->kind == WISP_NIL && field->type.kind != WISP_TYPE_ANY)) {
+        if (maybe) {
+            if (base) base[field->count_offset] = 0;
+            return true;
+        }
+        v = &fallback;
+        if (v->kind == WISP_NIL && field->type.kind != WISP_TYPE_LITERAL)
+            return wisp__blame(f, "is missing");
+        if (v->kind == WISP_NIL) return true;
+    }
+    if (!fit(f, &field->type, field->bytes, v, base ? base + field->offset : NULL,
+             counted || field->bytes <= 0 ? &count : NULL))
+        return false;
+    if (base && counted)
+        wisp__store_int(base + field->count_offset, field->count_bytes, (uint64_t)count);
+    if (base && maybe) base[field->count_offset] = 1;
+    return true;
+}
+
+static bool wisp__has_field(const wisp_schema *schema, const char *name) {
+    for (int i = 0; i < schema->count; i++)
+        if (strcmp(schema->fields[i].name, name) == 0) return true;
+    return false;
+}
+
+static bool wisp__fit_struct(wisp__fitting *f, const wisp_schema *schema, const wisp_value *v,
+                             void *at, wisp__fit_type fit) {
+    bool list = schema->shape == WISP_SHAPE_LIST;
+    int found = 0;
+    wisp_value scratch;
+    const char *key;
+    if (list ? !wisp__is_array(v) : !wisp__is_map(v))
+        return wisp__blame(f, list ? "is no array" : "is no map");
+    for (int i = 0; i < schema->count; i++) {
+        const wisp_field *field = &schema->fields[i];
+        const wisp_value *child = NULL;
+        if (!list) child = wisp__child_named(v, field->name, i, &scratch);
+        else if (i < v->count) child = wisp__child(v, i, &key, &scratch);
+        found += child != NULL;
+        if (!wisp__fit_field(f, field, child, at, fit)) return wisp__blame_in(f, field->name, 0);
+    }
+    if (f->loose || found == v->count) return true;
+    for (int i = 0; !list && i < v->count; i++) {
+        wisp__child(v, i, &key, &scratch);
+        if (wisp__has_field(schema, key)) continue;
+        wisp__blame(f, "is no field of %s", schema->name);
+        return wisp__blame_in(f, key, 0);
+    }
+    return wisp__blame(f, list ? "%d values are over %d" : "%d pairs are over %d", v->count,
+                       schema->count);
+}
+
+/* Does the value fit? With `at` its storage of `bytes` is filled; what was there is lost. `count`
+   gets how many elements there are, or which option; NULL: no member says it. */
+static bool wisp__match(wisp__fitting *f, const wisp_type *type, int bytes, const wisp_value *v,
+                      void *at, int *count) {
+    bytes = wisp__type_bytes(type, bytes);
+    switch (type->kind) {
+    case WISP_TYPE_LITERAL: return wisp__fit_literal(f, type, v);
+    case WISP_TYPE_BOOL: return wisp__fit_bool(f, bytes, v, at);
+    case WISP_TYPE_INTEGER:
+    case WISP_TYPE_UINT:
+    case WISP_TYPE_RANGE: return wisp__fit_integer(f, type, bytes, v, at);
+    case WISP_TYPE_NUMBER:
+    case WISP_TYPE_NUMBER_RANGE:
+    case WISP_TYPE_QUANTIZED: return wisp__fit_number(f, type, bytes, v, at);
+    case WISP_TYPE_STRING: return wisp__fit_string(f, type, bytes, v, at);
+    case WISP_TYPE_BYTES: return wisp__fit_bytes(f, type, bytes, v, at, count);
+    case WISP_TYPE_VEC2:
+    case WISP_TYPE_VEC3:
+    case WISP_TYPE_VEC4: return wisp__fit_vector(f, type, v, at);
+    case WISP_TYPE_QUAT: return wisp__fit_quat(f, type, v, at);
+    case WISP_TYPE_TRANSFORM: return wisp__fit_transform(f, v, at);
+    case WISP_TYPE_COLOR: return wisp__fit_color(f, bytes, v, at);
+    case WISP_TYPE_ENUM: return wisp__fit_enum(f, type, bytes, v, at);
+    case WISP_TYPE_OBJECT: return wisp__fit_object(f, v, at);
+    case WISP_TYPE_STRUCT:
+        return wisp__fit_struct(f, (const wisp_schema *)type->of, v, at, wisp__match);
+    case WISP_TYPE_ARRAY: return wisp__fit_array(f, type, bytes, v, at, count, wisp__match);
+    case WISP_TYPE_UNION: return wisp__fit_union(f, type, bytes, v, at, count, wisp__match);
+    default: return wisp__fit_exact(f, type, v, at);
+    }
+}
+
+/* The same for a whole schema. */
+static wisp_result wisp__fit_schema(wisp__fitting *f, const wisp_schema *schema,
+                                    const wisp_value *v, void *at) {
+    if (wisp__fit_struct(f, schema, v, at, wisp__match)) return WISP_OK;
+    return wisp__blamed(f);
+}
+
+/* --- a struct as maps --- */
+
+typedef wisp_result (*wisp__make_map)(wisp__supply *supply, const wisp_value *from,
+                                      wisp_value *out);
+
+static wisp_result wisp__as_array(wisp__supply *supply, const wisp_value *from, wisp_value *out,
+                                  wisp__make_map make) {
+    wisp_value *items = (wisp_value *)supply->take(supply->owner,
+                                                   (size_t)from->count * sizeof *items + 1);
+    if (!items) return WISP_E_MEMORY;
+    for (int i = 0; i < from->count; i++) {
+        wisp_value scratch;
+        const char *key;
+        wisp_result result = make(supply, wisp__child(from, i, &key, &scratch), &items[i]);
+        if (result) return result;
+    }
+    *out = wisp_array(items, from->count);
+    return WISP_OK;
+}
+
+/* Maps and arrays of values of a struct, or of maps with structs in them. */
+static wisp_result wisp__as_map(wisp__supply *supply, const wisp_value *from, wisp_value *out) {
+    wisp_pair *pairs;
+    int count = 0;
+    *out = *from;
+    if (wisp__is_array(from)) return wisp__as_array(supply, from, out, wisp__as_map);
+    if (!wisp__is_map(from)) return WISP_OK;
+    pairs = (wisp_pair *)supply->take(supply->owner, (size_t)from->count * sizeof *pairs + 1);
+    if (!pairs) return WISP_E_MEMORY;
+    for (int i = 0; i < from->count; i++) {
+        wisp_value scratch;
+        const char *key;
+        wisp_result result;
+        const wisp_value *child = wisp__child(from, i, &key, &scratch);
+        if (from->kind == WISP_STRUCT &&
+            !wisp__field_there(&from->as.structure.schema->fields[i], from->as.structure.data))
+            continue;
+        pairs[count].key = key;
+        result = wisp__as_map(supply, child, &pairs[count++].value);
+        if (result) return result;
+    }
+    *out = wisp_map(pairs, count);
+    return WISP_OK;
+}
+
+wisp_result wisp_as_map(const wisp_value *value, wisp_value *out, void *memory,
+                        int memory_bytes) {
+    wisp__bump bump = wisp__bump_on(memory, memory_bytes);
+    wisp__supply supply = wisp__supply_of_bump(&bump);
+    return value && out ? wisp__as_map(&supply, value, out) : WISP_E_ARGUMENT;
+}
+
+wisp_result wisp_validate(const wisp_schema *schema, const wisp_value *value, char *text,
+                          int text_bytes) {
+    wisp__fitting f = wisp__fitting_on(text, text_bytes, NULL);
+    return schema && value ? wisp__fit_schema(&f, schema, value, NULL) : WISP_E_ARGUMENT;
+}
+
+wisp_result wisp_fill_struct(const wisp_schema *schema, const wisp_value *value, void *data,
+                             char *text, int text_bytes) {
+    wisp__fitting f = wisp__fitting_on(text, text_bytes, NULL);
+    wisp_result result;
+    if (!schema || !value || !data || schema->shape != WISP_SHAPE_STRUCT) return WISP_E_ARGUMENT;
+    f.loose = true;
+    result = wisp__fit_schema(&f, schema, value, NULL);
+    return result ? result : wisp__fit_schema(&f, schema, value, data);
+}
+
+/* ===========================================================================
+ * MARK: >>schema
+ * What: checking schemas; compiling them to a flat program of operations, one
+ *   for each number or blob that is written; descriptors, which carry a schema
+ *   over the wire.
+ * Invariants: a program's operations stand in the order of their bits; those
+ *   inside an array, an option or what may be missing follow it, up to `end`.
+ *   A schema without a C struct is laid out here: its compiled copy has
+ *   offsets, and keeps strings and elements elsewhere (wisp__place).
+ * Not here: writing and reading by a program (record).
+ *
+ *   descriptor  version:8 list:1 name, length(count), fields
+ *   field       name flags:3 numbered:1 [length] [default: text:1, name | 64] type
+ *   name        length bytes
+ *   type        kind:5, then by kind
+ *     exact 5 · literal text:1, name | 64 · integer uint log2(bytes):2 form:2
+ *     range 64 64 · number form:2 (by class, 32, 64) · number range form:2 64 64
+ *     quantized 64 64 64 · string length · bytes length fixed:1 · quat 5
+ *     vectors form:2 (plain, one range, each its own) 64 64 64 ..
+ *     enum length, names · struct descriptor · union length, types
+ *     array length fixed:1 type
+ * ======================================================================== */
+
+enum { WISP__SCHEMA_DEPTH = 16, WISP__SCHEMA_NODES = 4096, WISP__DESCRIPTOR_BYTES = 16384 };
+
+typedef enum wisp__code {
+    WISP__OP_INT,       /* `bits` of value - lo */
+    WISP__OP_LONG,      /* 64 bits, by class */
+    WISP__OP_FLOATS,    /* `max` floats as they are */
+    WISP__OP_DOUBLE, WISP__OP_NUMBER,      /* as it is; by class, as in pack */
+    WISP__OP_QUANTIZED, /* `bits` of steps from low */
+    WISP__OP_QUAT, WISP__OP_COLOR,
+    WISP__OP_TEXT, WISP__OP_BYTES, WISP__OP_PLACE,   /* char[]; uint8_t[]; elsewhere */
+    WISP__OP_ANY, WISP__OP_LITERAL,
+    WISP__OP_ARRAY, WISP__OP_UNION, WISP__OP_OPTION, WISP__OP_OPTIONAL, WISP__OP_MAYBE
+} wisp__code;
+
+enum { WISP__OP_SIGNED = 1, WISP__OP_RANGED = 2, WISP__OP_FIXED = 4, WISP__OP_ELSEWHERE = 8,
+       WISP__OP_PLAIN = 16 };      /* PLAIN: no order among its numbers; a body of nothing but numbers */
+
+typedef struct wisp__op {
+    uint8_t  code, flags;
+    uint8_t  bits;                 /* of the number, length, count or index */
+    int8_t   bytes;                /* of the number in memory */
+    int8_t   count_bytes;
+    int32_t  end;                  /* the operation after its body */
+    int32_t  offset, count_offset; /* in what the body stands in */
+    int32_t  max, each;            /* elements, bytes; each: from one to the next */
+    int64_t  least;
+    uint64_t span;                 /* largest number that is written */
+    double   low, high, step;
+    const wisp_type  *type;
+    const wisp_field *field;       /* of the OPTIONAL */
+} wisp__op;
+
+typedef struct wisp__program {
+    const wisp_schema *schema;     /* with offsets */
+    const wisp_schema *source;     /* as it was given */
+    const wisp__op    *ops;
+    int                count;
+    bool               fixed;      /* nothing but numbers: its length is always the same */
+    bool               keyed;
+} wisp__program;
+
+/* --- checking --- */
+
+typedef struct wisp__checking {
+    wisp__fitting blame;
+    int           depth, nodes;
+    size_t        bytes;           /* that compiling takes at most */
+} wisp__checking;
+
+typedef bool (*wisp__check_fn)(wisp__checking *c, const wisp_type *type, int bytes, bool counted);
+
+static int wisp__bit_length(uint64_t value) {
+    int bits = 0;
+    for (; value; value >>= 1) bits++;
+    return bits;
+}
+
+/* Steps of a range; 0: it makes no sense, or takes over 32 bits. */
+static uint64_t wisp__steps(const wisp_range *r) {
+    double steps;
+    if (!(r->step > 0 && r->hi > r->lo && r->hi - r->lo < 1e300)) return 0;
+    steps = (r->hi - r->lo) / r->step + 0.5;
+    return steps >= 1 && steps < 4294967296.0 ? (uint64_t)steps : 0;
+}
+
+static bool wisp__check_steps(wisp__checking *c, const wisp_range *r, int bytes) {
+    double most = r->hi > -r->lo ? r->hi : -r->lo;
+    if (!wisp__steps(r))
+        return wisp__blame(&c->blame, "%g .. %g in steps of %g: no range of at most 32 bits", r->lo,
+                           r->hi, r->step);
+    if (bytes == 4 && most / 8388608.0 > r->step)
+        return wisp__blame(&c->blame, "a float cannot tell %g from %g", most, most - r->step);
+    return true;
+}
+
+static bool wisp__check_bytes(wisp__checking *c, int bytes, bool fits) {
+    return fits || wisp__blame(&c->blame, "does not fit a member of %d bytes", bytes);
+}
+
+static bool wisp__is_width(int bytes) {
+    return bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8;
+}
+
+static bool wisp__check_integer(wisp__checking *c, const wisp_type *type, int bytes) {
+    uint64_t most = UINT64_MAX >> (64 - 8 * wisp__min_int(wisp__max_int(bytes, 1), 8));
+    if (!wisp__check_bytes(c, bytes, wisp__is_width(bytes))) return false;
+    if (type->kind != WISP_TYPE_RANGE) return true;
+    if (type->least > type->most) return wisp__blame(&c->blame, "its range is upside down");
+    if (type->least < 0) most >>= 1;
+    return wisp__check_bytes(c, bytes, (type->most < 0 || (uint64_t)type->most <= most) &&
+                             (type->least >= 0 || (uint64_t)(-(type->least + 1)) <= most));
+}
+
+static bool wisp__check_number(wisp__checking *c, const wisp_type *type, int bytes) {
+    wisp_range range = wisp__component(type, 0);
+    if (!wisp__check_bytes(c, bytes, bytes == 4 || bytes == 8)) return false;
+    if (type->kind == WISP_TYPE_QUANTIZED) return wisp__check_steps(c, &range, bytes);
+    if (type->kind == WISP_TYPE_NUMBER_RANGE && !(type->lo <= type->hi))
+        return wisp__blame(&c->blame, "its range is upside down");
+    return true;
+}
+
+static bool wisp__check_vector(wisp__checking *c, const wisp_type *type, int bytes) {
+    int count = wisp__vector_count(type);
+    if (!wisp__check_bytes(c, bytes, bytes == 4 * count)) return false;
+    for (int i = 0; i < count; i++) {
+        wisp_range range = wisp__component(type, i);
+        if ((type->of || type->step > 0 || type->lo < 0 || type->hi > 0) &&
+            !wisp__check_steps(c, &range, 4))
+            return false;
+    }
+    return true;
+}
+
+static bool wisp__check_max(wisp__checking *c, const wisp_type *type, int most) {
+    if (type->max >= 1 && type->max <= most) return true;
+    return wisp__blame(&c->blame, "%d is not in 1 .. %d", type->max, most);
+}
+
+static bool wisp__check_enum(wisp__checking *c, const wisp_type *type, int bytes) {
+    const char *const *names = (const char *const *)type->of;
+    if (!wisp__check_max(c, type, 4096)) return false;
+    if (!wisp__check_bytes(c, bytes, wisp__is_width(bytes) && (bytes > 1 || type->max <= 256)))
+        return false;
+    for (int i = 0; names && i < type->max; i++)
+        if (!names[i] || strlen(names[i]) > 64) names = NULL;
+    return names || wisp__blame(&c->blame, "a name of the enum is missing, or over 64 bytes");
+}
+
+static bool wisp__check_array(wisp__checking *c, const wisp_type *type, int bytes,
+                              wisp__check_fn check) {
+    const wisp_type *element = (const wisp_type *)type->of;
+    int each = bytes > 0 ? bytes / wisp__max_int(type->max, 1) : 0;
+    if (!wisp__check_max(c, type, 1 << 24)) return false;
+    if (!element) return wisp__blame(&c->blame, "has no element type");
+    if (bytes > 0 && (each * type->max != bytes || !each))
+        return wisp__blame(&c->blame, "%d bytes are not %d elements", bytes, type->max);
+    return check(c, element, each, false) || wisp__blame_in(&c->blame, "[]", 0);
+}
+
+static bool wisp__check_union(wisp__checking *c, const wisp_type *type, int bytes, bool counted,
+                              wisp__check_fn check) {
+    const wisp_type *options = (const wisp_type *)type->of;
+    if (!wisp__check_max(c, type, 256)) return false;
+    if (!options) return wisp__blame(&c->blame, "has no options");
+    if (bytes > 0 && !counted) return wisp__blame(&c->blame, "no member says which option it is");
+    for (int i = 0; i < type->max; i++) {
+        int each = wisp__option_bytes(&options[i], bytes);
+        if (bytes > 0 && options[i].kind == WISP_TYPE_UNION)
+            return wisp__blame(&c->blame, "a C union directly in a C union");
+        if (each > bytes && bytes > 0)
+            return wisp__blame(&c->blame, "option %d takes %d bytes of %d", i, each, bytes);
+        if (!check(c, &options[i], bytes > 0 ? each : 0, false))
+            return wisp__blame_in(&c->blame, "option", 0);
+    }
+    return true;
+}
+
+static bool wisp__check_name(const char *name) {
+    return name && name[0] && strlen(name) <= 64;
+}
+
+/* Do two fields of a struct share bytes, also with what counts them? */
+static bool wisp__overlap(int a, int a_bytes, int b, int b_bytes) {
+    return a_bytes > 0 && b_bytes > 0 && a < b + b_bytes && b < a + a_bytes;
+}
+
+static int wisp__field_number(const wisp_schema *schema, int i) {
+    return schema->fields[i].number ? schema->fields[i].number : i + 1;
+}
+
+static bool wisp__check_pair(wisp__checking *c, const wisp_schema *schema, int i, int k) {
+    const wisp_field *a = &schema->fields[i], *b = &schema->fields[k];
+    bool same = strcmp(a->name, b->name) == 0;
+    if (same) return wisp__blame(&c->blame, "is there twice");
+    if (wisp__field_number(schema, i) == wisp__field_number(schema, k))
+        return wisp__blame(&c->blame, "has the number of %s", b->name);
+    if (schema->shape != WISP_SHAPE_STRUCT) return true;
+    if (wisp__overlap(a->offset, a->bytes, b->offset, b->bytes) ||
+        wisp__overlap(a->count_offset, a->count_bytes, b->offset, b->bytes) ||
+        wisp__overlap(a->offset, a->bytes, b->count_offset, b->count_bytes))
+        return wisp__blame(&c->blame, "overlaps %s", b->name);
+    return true;
+}
+
+/* A default is a number, a bool or a text that fits. */
+static bool wisp__check_fallback(wisp__checking *c, const wisp_field *field, int bytes) {
+    wisp_value fallback = wisp__fallback(field);
+    if (!(field->flags & WISP_FLAG_OPTIONAL)) return true;
+    if (field->flags & WISP_FLAG_MAYBE || field->type.kind >= WISP_TYPE_BYTES + 0)
+        if (field->flags & WISP_FLAG_MAYBE || field->type.kind != WISP_TYPE_ENUM)
+            return wisp__blame(&c->blame, "cannot have a default");
+    if (field->type.kind == WISP_TYPE_ANY || field->type.kind == WISP_TYPE_EXACT ||
+        field->type.kind == WISP_TYPE_LITERAL)
+        return wisp__blame(&c->blame, "cannot have a default");
+    if (wisp__match(&c->blame, &field->type, bytes, &fallback, NULL, NULL)) return true;
+    return wisp__blame_in(&c->blame, "its default", 0);
+}
+
+static bool wisp__check_field(wisp__checking *c, const wisp_schema *schema, int i,
+                              wisp__check_fn check) {
+    const wisp_field *field = &schema->fields[i];
+    bool c_struct = schema->shape == WISP_SHAPE_STRUCT;
+    int number = wisp__field_number(schema, i), bytes = c_struct ? field->bytes : 0;
+    if (!wisp__check_name(field->name)) return wisp__blame(&c->blame, "its name is not 1..64 bytes");
+    if (c_struct != (field->offset >= 0))
+        return wisp__blame(&c->blame, c_struct ? "is a field of maps" : "is a field of structs");
+    if (c_struct && (field->offset + field->bytes > schema->bytes || field->bytes < 1 ||
+                     field->count_offset + field->count_bytes > schema->bytes))
+        return wisp__blame(&c->blame, "is not inside %d bytes", schema->bytes);
+    if (field->count_bytes && (!wisp__is_width(field->count_bytes) || field->flags))
+        return wisp__blame(&c->blame, "what counts it is no integer");
+    if (number < 1 || number > (1 << 29) - 1 || (number >= 19000 && number <= 19999))
+        return wisp__blame(&c->blame, "%d is no number of Protobuf", number);
+    if (c_struct && field->type.bytes > 0 && field->type.bytes != field->bytes)
+        return wisp__check_bytes(c, field->bytes, false);
+    for (int k = 0; k < i; k++)
+        if (!wisp__check_pair(c, schema, i, k)) return false;
+    return check(c, &field->type, bytes, field->count_bytes > 0) &&
+           wisp__check_fallback(c, field, bytes);
+}
+
+static bool wisp__check_struct(wisp__checking *c, const wisp_schema *schema,
+                               wisp__check_fn check) {
+    if (!schema) return wisp__blame(&c->blame, "has no schema");
+    if (++c->depth > WISP__SCHEMA_DEPTH) return wisp__blame(&c->blame, "nests too deeply");
+    if (!wisp__check_name(schema->name)) return wisp__blame(&c->blame, "name is not 1..64 bytes");
+    if (schema->version < 1 || schema->version > 255)
+        return wisp__blame(&c->blame, "version %d is not in 1 .. 255", schema->version);
+    if (!schema->fields || schema->count < 1 || schema->count > 1024)
+        return wisp__blame(&c->blame, "%d fields are not 1 .. 1024", schema->count);
+    c->bytes += sizeof(wisp_schema) + (size_t)schema->count * sizeof(wisp_field);
+    for (int i = 0; i < schema->count; i++)
+        if (!wisp__check_field(c, schema, i, check))
+            return wisp__blame_in(&c->blame, wisp__check_name(schema->fields[i].name)
+                                                 ? schema->fields[i].name : "?", 0);
+    c->depth--;
+    return true;
+}
+
+static bool wisp__check_nested(wisp__checking *c, const wisp_type *type, int bytes,
+                               wisp__check_fn check) {
+    const wisp_schema *schema = (const wisp_schema *)type->of;
+    if (schema && (schema->shape == WISP_SHAPE_LIST ||
+                   (bytes > 0 && (schema->shape != WISP_SHAPE_STRUCT || schema->bytes != bytes))))
+        return wisp__blame(&c->blame, "is no struct of %d bytes", bytes);
+    return wisp__check_struct(c, schema, check);
+}
+
+/* `bytes`: of the member, 0 in a map. */
+static bool wisp__check_type(wisp__checking *c, const wisp_type *type, int bytes, bool counted) {
+    int given = bytes;
+    bytes = wisp__type_bytes(type, bytes);
+    c->bytes += sizeof(wisp_type) + 6 * sizeof(wisp__op);
+    if (++c->nodes > WISP__SCHEMA_NODES) return wisp__blame(&c->blame, "is too large a schema");
+    if (counted && type->kind != WISP_TYPE_BYTES && type->kind != WISP_TYPE_ARRAY &&
+        type->kind != WISP_TYPE_UNION)
+        return wisp__blame(&c->blame, "has nothing to count");
+    switch (type->kind) {
+    case WISP_TYPE_ANY: return wisp__check_bytes(c, bytes, bytes == (int)sizeof(wisp_value));
+    case WISP_TYPE_EXACT:
+        return wisp__check_bytes(c, bytes, bytes == (int)sizeof(wisp_value)) &&
+               ((type->max >= WISP_NIL && type->max <= WISP_OBJECT) ||
+                wisp__blame(&c->blame, "%d is no kind", type->max));
+    case WISP_TYPE_LITERAL: return true;
+    case WISP_TYPE_BOOL: return wisp__check_bytes(c, bytes, wisp__is_width(bytes));
+    case WISP_TYPE_INTEGER:
+    case WISP_TYPE_UINT:
+    case WISP_TYPE_RANGE: return wisp__check_integer(c, type, bytes);
+    case WISP_TYPE_NUMBER:
+    case WISP_TYPE_NUMBER_RANGE:
+    case WISP_TYPE_QUANTIZED: return wisp__check_number(c, type, bytes);
+    case WISP_TYPE_STRING:
+        return wisp__check_max(c, type, 1 << 24) &&
+               wisp__check_bytes(c, bytes, bytes < 0 || bytes > type->max);
+    case WISP_TYPE_BYTES:
+        return wisp__check_max(c, type, 1 << 24) &&
+               wisp__check_bytes(c, bytes, bytes < 0 || bytes >= type->max);
+    case WISP_TYPE_VEC2:
+    case WISP_TYPE_VEC3:
+    case WISP_TYPE_VEC4: return wisp__check_vector(c, type, bytes);
+    case WISP_TYPE_QUAT:
+        return wisp__check_bytes(c, bytes, bytes == 16) &&
+               (type->max == 0 || (type->max >= 2 && type->max <= 20) ||
+                wisp__blame(&c->blame, "%d bits are not 2 .. 20", type->max));
+    case WISP_TYPE_TRANSFORM: return wisp__check_bytes(c, bytes, bytes == 28);
+    case WISP_TYPE_COLOR: return wisp__check_bytes(c, bytes, bytes == 16 || bytes == 4);
+    case WISP_TYPE_ENUM: return wisp__check_enum(c, type, bytes);
+    case WISP_TYPE_OBJECT: return wisp__check_bytes(c, bytes, bytes == 4);
+    case WISP_TYPE_STRUCT: return wisp__check_nested(c, type, given, wisp__check_type);
+    case WISP_TYPE_ARRAY: return wisp__check_array(c, type, bytes, wisp__check_type);
+    case WISP_TYPE_UNION: return wisp__check_union(c, type, bytes, counted, wisp__check_type);
+    default: return wisp__blame(&c->blame, "%d is no type", type->kind);
+    }
+}
+
+/* Checks a schema and says what compiling it takes at most. */
+static wisp_result wisp__schema_check(const wisp_schema *schema, char *text, int text_bytes,
+                                      size_t *bytes) {
+    wisp__checking c;
+    memset(&c, 0, sizeof c);
+    c.blame = wisp__fitting_on(text, text_bytes, NULL);
+    c.bytes = sizeof(wisp__program) + sizeof(wisp_schema) + 64;
+    if (!wisp__check_struct(&c, schema, wisp__check_type)) {
+        wisp__blamed(&c.blame);
+        return WISP_E_SCHEMA;
+    }
+    if (bytes) *bytes = c.bytes;
+    return WISP_OK;
+}
+
+/* --- laying out: a copy with offsets, for schemas without a C struct --- */
+
+static int wisp__align(int at, int to) { return (at + to - 1) & -to; }
+
+/* What storage of so many bytes is aligned to. */
+static int wisp__alignment(int bytes) {
+    if (bytes < 0) return 8;
+    return bytes >= 8 || bytes == 0 ? 8 : bytes > 2 ? 4 : bytes;
+}
+
+typedef bool (*wisp__lay_fn)(wisp__bump *memory, const wisp_type *from, wisp_type *to);
+
+static const wisp_schema *wisp__lay_schema(wisp__bump *memory, const wisp_schema *from,
+                                           wisp__lay_fn lay) {
+    wisp_schema *to = (wisp_schema *)wisp__bump_take(memory, sizeof *to);
+    wisp_field *fields = (wisp_field *)wisp__bump_take(memory,
+                                                       (size_t)from->count * sizeof *fields);
+    int at = 0;
+    if (!to || !fields) return NULL;
+    *to = *from;
+    to->fields = fields;
+    if (to->shape == WISP_SHAPE_STRUCT) to->shape = WISP_SHAPE_MAP;
+    for (int i = 0; i < from->count; i++) {
+        int bytes;
+        fields[i] = from->fields[i];
+        if (!lay(memory, &from->fields[i].type, &fields[i].type)) return NULL;
+        bytes = fields[i].type.bytes;
+        at = wisp__align(at, wisp__alignment(bytes));
+        fields[i].offset = at;
+        fields[i].bytes = bytes;
+        at += bytes < 0 ? -bytes : bytes;
+        if (!(fields[i].flags & WISP_FLAG_MAYBE)) continue;
+        fields[i].count_offset = at++;
+        fields[i].count_bytes = 1;
+    }
+    to->bytes = wisp__align(wisp__max_int(at, 1), 8);
+    return to;
+}
+
+static bool wisp__lay_union(wisp__bump *memory, const wisp_type *from, wisp_type *to,
+                            wisp__lay_fn lay) {
+    const wisp_type *options = (const wisp_type *)from->of;
+    wisp_type *all = (wisp_type *)wisp__bump_take(memory, (size_t)from->max * sizeof *all);
+    int most = 0;
+    if (!all) return false;
+    for (int i = 0; i < from->max; i++) {
+        if (!lay(memory, &options[i], &all[i])) return false;
+        most = wisp__max_int(most, all[i].bytes < 0 ? -all[i].bytes : all[i].bytes);
+    }
+    to->of = all;
+    to->bytes = -wisp__align(WISP__UNION_HEAD + most, 8);
+    return true;
+}
+
+static bool wisp__lay_type(wisp__bump *memory, const wisp_type *from, wisp_type *to) {
+    const wisp_schema *nested = (const wisp_schema *)from->of;
+    wisp_type *element;
+    *to = *from;
+    to->bytes = wisp__type_bytes(from, 0);
+    switch (from->kind) {
+    case WISP_TYPE_NUMBER:
+    case WISP_TYPE_NUMBER_RANGE:
+        to->max = from->bytes == 0 || from->max;       /* written by class */
+        return true;
+    case WISP_TYPE_STRUCT:
+        if (nested->shape != WISP_SHAPE_STRUCT) nested = wisp__lay_schema(memory, nested,
+                                                                          wisp__lay_type);
+        to->of = nested;
+        if (nested) to->bytes = nested->bytes;
+        return nested != NULL;
+    case WISP_TYPE_ARRAY:
+        element = (wisp_type *)wisp__bump_take(memory, sizeof *element);
+        to->of = element;
+        return element && wisp__lay_type(memory, (const wisp_type *)from->of, element);
+    case WISP_TYPE_UNION: return wisp__lay_union(memory, from, to, wisp__lay_type);
+    default: return true;
+    }
+}
+
+/* --- compiling --- */
+
+typedef struct wisp__compiling {
+    wisp__bump *memory;
+    wisp__op   *ops;           /* grow at the end of the memory */
+    int         count;
+    bool        fixed;
+} wisp__compiling;
+
+static wisp__op *wisp__emit(wisp__compiling *c, wisp__code code, const wisp_type *type, int bytes,
+                            int offset) {
+    wisp__op *op = (wisp__op *)wisp__bump_take(c->memory, sizeof *op);
+    if (!op) return NULL;
+    if (!c->count) c->ops = op;
+    c->count++;
+    memset(op, 0, sizeof *op);
+    op->code = (uint8_t)code;
+    op->type = type;
+    op->bytes = (int8_t)bytes;
+    op->offset = offset;
+    op->end = c->count;
+    op->max = type->max;
+    op->low = type->lo;
+    op->high = type->hi;
+    if (code != WISP__OP_INT && code != WISP__OP_FLOATS && code != WISP__OP_QUANTIZED &&
+        code != WISP__OP_QUAT && code != WISP__OP_COLOR && code != WISP__OP_LITERAL &&
+        code != WISP__OP_DOUBLE)
+        c->fixed = false;
+    return op;
+}
+
+static void wisp__emit_integer(wisp__compiling *c, const wisp_type *type, int bytes, int offset) {
+    uint64_t span = UINT64_MAX >> (64 - 8 * bytes);
+    int64_t least = 0;
+    bool is_signed = wisp__type_signed(type);
+    wisp__op *op;
+    if (is_signed) least = -(int64_t)(span >> 1) - 1;
+    if (type->kind == WISP_TYPE_BOOL) span = 1;
+    if (type->kind == WISP_TYPE_ENUM) span = (uint64_t)type->max - 1;
+    if (type->kind == WISP_TYPE_RANGE) {
+        least = type->least;
+        span = (uint64_t)type->most - (uint64_t)type->least;
+    }
+    if (type->kind == WISP_TYPE_OBJECT) span = UINT32_MAX;
+    op = wisp__emit(c, wisp__bit_length(span) > 32 ? WISP__OP_LONG : WISP__OP_INT, type, bytes,
+                    offset);
+    if (!op) return;
+    op->bits = (uint8_t)wisp__bit_length(span);
+    op->least = least;
+    op->span = span;
+    if (is_signed) op->flags |= WISP__OP_SIGNED;
+    if (type->kind == WISP_TYPE_BOOL || type->kind == WISP_TYPE_ENUM ||
+        type->kind == WISP_TYPE_OBJECT)
+        op->flags |= WISP__OP_PLAIN;
+}
+
+static void wisp__emit_quantized(wisp__compiling *c, const wisp_type *type, wisp_range range,
+                                 int bytes, int offset) {
+    wisp__op *op = wisp__emit(c, WISP__OP_QUANTIZED, type, bytes, offset);
+    if (!op) return;
+    op->low = range.lo;
+    op->high = range.hi;
+    op->step = range.step;
+    op->span = wisp__steps(&range);
+    op->bits = (uint8_t)wisp__bit_length(op->span);
+}
+
+static void wisp__emit_floats(wisp__compiling *c, const wisp_type *type, int count, int offset) {
+    wisp__op *op = wisp__emit(c, WISP__OP_FLOATS, type, 4, offset);
+    if (!op) return;
+    op->max = count;
+    op->flags |= WISP__OP_PLAIN;
+    if (type->kind == WISP_TYPE_NUMBER_RANGE) op->flags |= WISP__OP_RANGED;
+}
+
+static void wisp__emit_number(wisp__compiling *c, const wisp_type *type, int bytes, int offset) {
+    wisp__op *op;
+    if (bytes == 4) {
+        wisp__emit_floats(c, type, 1, offset);
+        return;
+    }
+    op = wisp__emit(c, type->max ? WISP__OP_NUMBER : WISP__OP_DOUBLE, type, bytes, offset);
+    if (!op) return;
+    op->flags |= WISP__OP_PLAIN;
+    if (type->kind == WISP_TYPE_NUMBER_RANGE) op->flags |= WISP__OP_RANGED;
+}
+
+static void wisp__emit_vector(wisp__compiling *c, const wisp_type *type, int offset) {
+    int count = wisp__vector_count(type);
+    if (!(wisp__component(type, 0).step > 0)) {
+        wisp__emit_floats(c, type, count, offset);
+        return;
+    }
+    for (int i = 0; i < count; i++)
+        wisp__emit_quantized(c, type, wisp__component(type, i), 4, offset + 4 * i);
+}
+
+static void wisp__emit_blob(wisp__compiling *c, const wisp_type *type, int bytes, int offset,
+                            int count_offset, int count_bytes) {
+    wisp__code code = bytes < 0 ? WISP__OP_PLACE : WISP__OP_BYTES;
+    wisp__op *op;
+    if (bytes > 0 && type->kind == WISP_TYPE_STRING) code = WISP__OP_TEXT;
+    op = wisp__emit(c, code, type, 0, offset);
+    if (!op) return;
+    op->each = bytes;
+    op->count_offset = count_offset;
+    op->count_bytes = (int8_t)count_bytes;
+    op->bits = (uint8_t)wisp__bit_length((uint64_t)type->max);
+    if (type->kind == WISP_TYPE_BYTES && (bytes < 0 ? type->least != 0 : !count_bytes))
+        op->flags |= WISP__OP_FIXED;
+}
+
+typedef void (*wisp__emit_fn)(wisp__compiling *c, const wisp_type *type, int bytes, int offset,
+                              int count_offset, int count_bytes);
+
+static void wisp__emit_array(wisp__compiling *c, const wisp_type *type, int bytes, int offset,
+                             int count_offset, int count_bytes, wisp__emit_fn emit) {
+    const wisp_type *element = (const wisp_type *)type->of;
+    wisp__op *op = wisp__emit(c, WISP__OP_ARRAY, type, 0, offset);
+    bool fixed = c->fixed;
+    int each = bytes > 0 ? bytes / type->max : wisp__type_bytes(element, 0);
+    if (!op) return;
+    op->each = each < 0 ? -each : each;
+    op->count_offset = count_offset;
+    op->count_bytes = (int8_t)count_bytes;
+    op->bits = (uint8_t)wisp__bit_length((uint64_t)type->max);
+    if (bytes < 0) op->flags |= WISP__OP_ELSEWHERE;
+    if (bytes < 0 ? type->least != 0 : !count_bytes) op->flags |= WISP__OP_FIXED;
+    c->fixed = true;
+    emit(c, element, each, 0, 0, 0);
+    op->end = c->count;
+    if (c->fixed) op->flags |= WISP__OP_PLAIN;
+    c->fixed = fixed;
+}
+
+static void wisp__emit_union(wisp__compiling *c, const wisp_type *type, int bytes, int offset,
+                             int count_offset, int count_bytes, wisp__emit_fn emit) {
+    const wisp_type *options = (const wisp_type *)type->of;
+    wisp__op *op = wisp__emit(c, WISP__OP_UNION, type, 0, offset), *option;
+    if (!op) return;
+    op->bits = (uint8_t)wisp__bit_length((uint64_t)type->max - 1);
+    op->count_offset = bytes < 0 ? offset : count_offset;
+    op->count_bytes = (int8_t)(bytes < 0 ? 4 : count_bytes);
+    for (int i = 0; i < type->max; i++) {
+        option = wisp__emit(c, WISP__OP_OPTION, &options[i], 0, offset);
+        if (!option) return;
+        emit(c, &options[i], wisp__option_bytes(&options[i], bytes),
+             bytes < 0 ? offset + WISP__UNION_HEAD : offset, 0, 0);
+        option->end = c->count;
+    }
+    op->end = c->count;
+}
+
+static void wisp__emit_struct(wisp__compiling *c, const wisp_schema *schema, int offset,
+                              wisp__emit_fn emit) {
+    for (int i = 0; i < schema->count; i++) {
+        const wisp_field *field = &schema->fields[i];
+        wisp__op *around = NULL;
+        bool maybe = (field->flags & WISP_FLAG_MAYBE) != 0;
+        if (maybe || field->flags & WISP_FLAG_OPTIONAL) {
+            around = wisp__emit(c, maybe ? WISP__OP_MAYBE : WISP__OP_OPTIONAL, &field->type, 0,
+                                offset + field->offset);
+            if (!around) return;
+            around->field = field;
+            around->count_offset = offset + field->count_offset;
+        }
+        emit(c, &field->type, field->bytes, offset + field->offset, offset + field->count_offset,
+             maybe ? 0 : field->count_bytes);
+        if (around) around->end = c->count;
+    }
+}
+
+static void wisp__emit_type(wisp__compiling *c, const wisp_type *type, int bytes, int offset,
+                            int count_offset, int count_bytes) {
+    bytes = wisp__type_bytes(type, bytes);
+    switch (type->kind) {
+    case WISP_TYPE_ANY:
+    case WISP_TYPE_EXACT: wisp__emit(c, WISP__OP_ANY, type, 0, offset); break;
+    case WISP_TYPE_LITERAL: {
+        wisp__op *op = wisp__emit(c, WISP__OP_LITERAL, type, 0, offset);
+        if (op) op->each = bytes;
+        break;
+    }
+    case WISP_TYPE_NUMBER:
+    case WISP_TYPE_NUMBER_RANGE: wisp__emit_number(c, type, bytes, offset); break;
+    case WISP_TYPE_QUANTIZED:
+        wisp__emit_quantized(c, type, wisp__component(type, 0), bytes, offset);
+        break;
+    case WISP_TYPE_STRING:
+    case WISP_TYPE_BYTES:
+        wisp__emit_blob(c, type, bytes, offset, count_offset, count_bytes);
+        break;
+    case WISP_TYPE_VEC2:
+    case WISP_TYPE_VEC3:
+    case WISP_TYPE_VEC4: wisp__emit_vector(c, type, offset); break;
+    case WISP_TYPE_QUAT:
+        if (type->max) wisp__emit(c, WISP__OP_QUAT, type, 0, offset);
+        else wisp__emit_floats(c, type, 4, offset);
+        break;
+    case WISP_TYPE_TRANSFORM: wisp__emit_floats(c, type, 7, offset); break;
+    case WISP_TYPE_COLOR: wisp__emit(c, WISP__OP_COLOR, type, bytes, offset); break;
+    case WISP_TYPE_STRUCT:
+        wisp__emit_struct(c, (const wisp_schema *)type->of, offset, wisp__emit_type);
+        break;
+    case WISP_TYPE_ARRAY:
+        wisp__emit_array(c, type, bytes, offset, count_offset, count_bytes, wisp__emit_type);
+        break;
+    case WISP_TYPE_UNION:
+        wisp__emit_union(c, type, bytes, offset, count_offset, count_bytes, wisp__emit_type);
+        break;
+    default: wisp__emit_integer(c, type, bytes, offset); break;
+    }
+}
+
+/* Compiles a schema that was checked. NULL: the memory is too small. */
+static const wisp__program *wisp__compile(wisp__bump *memory, const wisp_schema *schema) {
+    wisp__program *program = (wisp__program *)wisp__bump_take(memory, sizeof *program);
+    wisp__compiling c;
+    memset(&c, 0, sizeof c);
+    c.memory = memory;
+    c.fixed = true;
+    if (!program) return NULL;
+    memset(program, 0, sizeof *program);
+    program->source = program->schema = schema;
+    if (schema->shape != WISP_SHAPE_STRUCT)
+        program->schema = wisp__lay_schema(memory, schema, wisp__lay_type);
+    if (!program->schema) return NULL;
+    wisp__emit_struct(&c, program->schema, 0, wisp__emit_type);
+    program->ops = c.ops;
+    program->count = c.count;
+    program->fixed = c.fixed;
+    for (int i = 0; i < schema->count; i++)
+        program->keyed = program->keyed || (schema->fields[i].flags & WISP_FLAG_KEY) != 0;
+    return memory->failed ? NULL : program;
+}
+
+/* --- descriptors --- */
+
+static void wisp__put_number(wisp__writer *to, double number) {
+    uint64_t bits;
+    memcpy(&bits, &number, 8);
+    wisp__put(to, bits, 64);
+}
+
+static void wisp__put_text(wisp__writer *to, const char *text) {
+    size_t length = strlen(text);
+    wisp__put_length(to, length);
+    for (size_t i = 0; i < length; i++) wisp__put(to, (uint8_t)text[i], 8);
+}
+
+static void wisp__put_range(wisp__writer *to, wisp_range range, bool step) {
+    wisp__put_number(to, range.lo);
+    wisp__put_number(to, range.hi);
+    if (step) wisp__put_number(to, range.step);
+}
+
+/* How a number goes: 0 by class, 1 as a float, 2 as a double. */
+static int wisp__number_form(const wisp_type *type, int bytes) {
+    if (bytes == 4) return 1;
+    return type->max || bytes == 0 ? 0 : 2;
+}
+
+typedef void (*wisp__describe_fn)(wisp__writer *to, const wisp_type *type, int bytes,
+                                  bool counted);
+
+static void wisp__describe_field(wisp__writer *to, const wisp_field *field,
+                                 wisp__describe_fn describe) {
+    wisp__put_text(to, field->name);
+    wisp__put(to, (uint64_t)field->flags & 7, 3);
+    wisp__put(to, field->number != 0, 1);
+    if (field->number) wisp__put_length(to, (uint64_t)field->number);
+    if (field->flags & WISP_FLAG_OPTIONAL) {
+        wisp__put(to, field->fallback_text != NULL, 1);
+        if (field->fallback_text) wisp__put_text(to, field->fallback_text);
+        else wisp__put_number(to, field->fallback);
+    }
+    describe(to, &field->type, wisp__max_int(field->offset >= 0 ? field->bytes : 0, 0),
+             field->count_bytes > 0);
+}
+
+static void wisp__describe_schema(wisp__writer *to, const wisp_schema *schema,
+                                  wisp__describe_fn describe) {
+    wisp__put(to, (uint64_t)schema->version, 8);
+    wisp__put(to, schema->shape == WISP_SHAPE_LIST, 1);
+    wisp__put_text(to, schema->name);
+    wisp__put_length(to, (uint64_t)schema->count);
+    for (int i = 0; i < schema->count; i++)
+        wisp__describe_field(to, &schema->fields[i], describe);
+}
+
+static void wisp__describe_vector(wisp__writer *to, const wisp_type *type) {
+    int form = type->of ? 2 : type->step > 0 ? 1 : 0;
+    int count = form == 2 ? wisp__vector_count(type) : form;
+    wisp__put(to, (uint64_t)form, 2);
+    for (int i = 0; i < count; i++) wisp__put_range(to, wisp__component(type, i), true);
+}
+
+static void wisp__describe_array(wisp__writer *to, const wisp_type *type, int bytes, bool counted,
+                                 wisp__describe_fn describe) {
+    wisp__put_length(to, (uint64_t)type->max);
+    wisp__put(to, bytes > 0 && !counted, 1);
+    describe(to, (const wisp_type *)type->of, bytes > 0 ? bytes / type->max : 0, false);
+}
+
+/* `bytes`: of the member; 0 in a map. */
+static void wisp__describe_type(wisp__writer *to, const wisp_type *type, int bytes, bool counted) {
+    const wisp_type *options = (const wisp_type *)type->of;
+    if (type->bytes > 0) bytes = type->bytes;
+    wisp__put(to, (uint64_t)type->kind, 5);
+    switch (type->kind) {
+    case WISP_TYPE_EXACT: wisp__put(to, (uint64_t)type->max, 5); break;
+    case WISP_TYPE_LITERAL:
+        wisp__put(to, type->of != NULL, 1);
+        if (type->of) wisp__put_text(to, (const char *)type->of);
+        else wisp__put_number(to, type->lo);
+        break;
+    case WISP_TYPE_INTEGER:
+    case WISP_TYPE_UINT:
+        wisp__put(to, (uint64_t)wisp__bit_length((uint64_t)(bytes ? bytes : 8)) - 1, 2);
+        wisp__put(to, (uint64_t)type->max & 3, 2);
+        break;
+    case WISP_TYPE_RANGE:
+        wisp__put(to, (uint64_t)type->least, 64);
+        wisp__put(to, (uint64_t)type->most, 64);
+        break;
+    case WISP_TYPE_NUMBER:
+    case WISP_TYPE_NUMBER_RANGE:
+        wisp__put(to, (uint64_t)wisp__number_form(type, bytes), 2);
+        if (type->kind == WISP_TYPE_NUMBER_RANGE)
+            wisp__put_range(to, wisp__component(type, 0), false);
+        break;
+    case WISP_TYPE_QUANTIZED: wisp__put_range(to, wisp__component(type, 0), true); break;
+    case WISP_TYPE_STRING: wisp__put_length(to, (uint64_t)type->max); break;
+    case WISP_TYPE_BYTES:
+        wisp__put_length(to, (uint64_t)type->max);
+        wisp__put(to, bytes > 0 && !counted, 1);
+        break;
+    case WISP_TYPE_VEC2:
+    case WISP_TYPE_VEC3:
+    case WISP_TYPE_VEC4: wisp__describe_vector(to, type); break;
+    case WISP_TYPE_QUAT: wisp__put(to, (uint64_t)type->max, 5); break;
+    case WISP_TYPE_ENUM:
+        wisp__put_length(to, (uint64_t)type->max);
+        for (int i = 0; i < type->max; i++)
+            wisp__put_text(to, ((const char *const *)type->of)[i]);
+        break;
+    case WISP_TYPE_STRUCT:
+        wisp__describe_schema(to, (const wisp_schema *)type->of, wisp__describe_type);
+        break;
+    case WISP_TYPE_ARRAY:
+        wisp__describe_array(to, type, bytes, counted, wisp__describe_type);
+        break;
+    case WISP_TYPE_UNION:
+        wisp__put_length(to, (uint64_t)type->max);
+        for (int i = 0; i < type->max; i++)
+            wisp__describe_type(to, &options[i],
+                                bytes > 0 ? wisp__option_bytes(&options[i], bytes) : 0, false);
+        break;
+    default: break;
+    }
+}
+
+/* Writes a checked schema's descriptor; bits, or WISP_E_TOO_BIG. */
+static int wisp__describe(const wisp_schema *schema, uint8_t *out, int capacity) {
+    wisp__writer to = wisp__writer_on(out, capacity - WISP__SLACK);
+    wisp__describe_schema(&to, schema, wisp__describe_type);
+    return to.full ? WISP_E_TOO_BIG : (int)to.at;
+}
+
+typedef struct wisp__describing {
+    wisp__reader *from;
+    wisp__bump   *memory;
+    int           depth, nodes;
+} wisp__describing;
+
+typedef bool (*wisp__learn_fn)(wisp__describing *d, wisp_type *type);
+
+static bool wisp__learn_fail(wisp__describing *d) {
+    d->from->failed = true;
+    return false;
+}
+
+static const char *wisp__get_text(wisp__describing *d, int most) {
+    int length = wisp__get_length(d->from);
+    char *text;
+    if (length > most || (int64_t)length * 8 > d->from->end - d->from->at) wisp__learn_fail(d);
+    if (d->from->failed) return NULL;
+    text = (char *)wisp__bump_take(d->memory, (size_t)length + 1);
+    if (!text) return NULL;
+    for (int i = 0; i < length; i++) text[i] = (char)(uint8_t)wisp__get(d->from, 8);
+    text[length] = 0;
+    if ((int)strlen(text) != length) wisp__learn_fail(d);
+    return text;
+}
+
+static double wisp__get_double(wisp__reader *from) {
+    uint64_t bits = wisp__get(from, 64);
+    double number;
+    memcpy(&number, &bits, 8);
+    return number;
+}
+
+static wisp_range wisp__get_range(wisp__reader *from, bool step) {
+    wisp_range range;
+    range.lo = wisp__get_double(from);
+    range.hi = wisp__get_double(from);
+    range.step = step ? wisp__get_double(from) : 0;
+    return range;
+}
+
+static void wisp__learn_range(wisp__describing *d, wisp_type *type, bool step) {
+    wisp_range range = wisp__get_range(d->from, step);
+    type->lo = range.lo;
+    type->hi = range.hi;
+    type->step = range.step;
+}
+
+static bool wisp__learn_vector(wisp__describing *d, wisp_type *type) {
+    int form = (int)wisp__get(d->from, 2), count = wisp__vector_count(type);
+    wisp_range *ranges;
+    if (form == 1) wisp__learn_range(d, type, true);
+    if (form < 2) return true;
+    ranges = (wisp_range *)wisp__bump_take(d->memory, (size_t)count * sizeof *ranges);
+    if (!ranges) return false;
+    for (int i = 0; i < count; i++) ranges[i] = wisp__get_range(d->from, true);
+    type->of = ranges;
+    return true;
+}
+
+static bool wisp__learn_enum(wisp__describing *d, wisp_type *type) {
+    const char **names;
+    if (type->max > 4096 || (int64_t)type->max * 8 > d->from->end - d->from->at)
+        return wisp__learn_fail(d);
+    names = (const char **)wisp__bump_take(d->memory, (size_t)type->max * sizeof *names);
+    for (int i = 0; names && i < type->max; i++) {
+        names[i] = wisp__get_text(d, 64);
+        if (!names[i]) return false;
+    }
+    type->of = names;
+    return names != NULL;
+}
+
+static bool wisp__learn_field(wisp__describing *d, wisp_field *field, wisp__learn_fn learn) {
+    memset(field, 0, sizeof *field);
+    field->name = wisp__get_text(d, 64);
+    field->offset = -1;
+    field->flags = (int)wisp__get(d->from, 3);
+    if (wisp__get(d->from, 1)) field->number = wisp__get_length(d->from);
+    if (!field->name) return false;
+    if (field->flags & WISP_FLAG_OPTIONAL) {
+        if (wisp__get(d->from, 1)) field->fallback_text = wisp__get_text(d, 1 << 16);
+        else field->fallback = wisp__get_double(d->from);
+    }
+    return learn(d, &field->type);
+}
+
+static const wisp_schema *wisp__learn_schema(wisp__describing *d, wisp__learn_fn learn) {
+    wisp_schema *schema = (wisp_schema *)wisp__bump_take(d->memory, sizeof *schema);
+    wisp_field *fields;
+    if (!schema || ++d->depth > WISP__SCHEMA_DEPTH) {
+        wisp__learn_fail(d);
+        return NULL;
+    }
+    memset(schema, 0, sizeof *schema);
+    schema->version = (int)wisp__get(d->from, 8);
+    schema->shape = wisp__get(d->from, 1) ? WISP_SHAPE_LIST : WISP_SHAPE_MAP;
+    schema->name = wisp__get_text(d, 64);
+    schema->count = wisp__get_length(d->from);
+    if (schema->count > 1024 || (int64_t)schema->count * 17 > d->from->end - d->from->at)
+        wisp__learn_fail(d);
+    if (d->from->failed) return NULL;
+    fields = (wisp_field *)wisp__bump_take(d->memory, (size_t)schema->count * sizeof *fields);
+    for (int i = 0; fields && i < schema->count; i++)
+        if (!wisp__learn_field(d, &fields[i], learn)) return NULL;
+    schema->fields = fields;
+    d->depth--;
+    return fields ? schema : NULL;
+}
+
+static bool wisp__learn_type(wisp__describing *d, wisp_type *type) {
+    wisp_type *inner;
+    int form;
+    memset(type, 0, sizeof *type);
+    type->kind = (int)wisp__get(d->from, 5);
+    if (d->from->failed || ++d->nodes > WISP__SCHEMA_NODES) return wisp__learn_fail(d);
+    switch (type->kind) {
+    case WISP_TYPE_EXACT:
+    case WISP_TYPE_QUAT: type->max = (int)wisp__get(d->from, 5); break;
+    case WISP_TYPE_LITERAL:
+        if (!wisp__get(d->from, 1)) type->lo = wisp__get_double(d->from);
+        else type->of = wisp__get_text(d, 1 << 16);
+        break;
+    case WISP_TYPE_INTEGER:
+    case WISP_TYPE_UINT:
+        type->bytes = 1 << wisp__get(d->from, 2);
+        type->max = (int)wisp__get(d->from, 2);
+        break;
+    case WISP_TYPE_RANGE:
+        type->least = (int64_t)wisp__get(d->from, 64);
+        type->most = (int64_t)wisp__get(d->from, 64);
+        break;
+    case WISP_TYPE_NUMBER:
+    case WISP_TYPE_NUMBER_RANGE:
+        form = (int)wisp__get(d->from, 2);
+        type->bytes = form == 1 ? 4 : form == 2 ? 8 : 0;
+        if (type->kind == WISP_TYPE_NUMBER_RANGE) wisp__learn_range(d, type, false);
+        break;
+    case WISP_TYPE_QUANTIZED: wisp__learn_range(d, type, true); break;
+    case WISP_TYPE_STRING: type->max = wisp__get_length(d->from); break;
+    case WISP_TYPE_BYTES:
+        type->max = wisp__get_length(d->from);
+        type->least = (int64_t)wisp__get(d->from, 1);
+        break;
+    case WISP_TYPE_VEC2:
+    case WISP_TYPE_VEC3:
+    case WISP_TYPE_VEC4: return wisp__learn_vector(d, type);
+    case WISP_TYPE_ENUM:
+        type->max = wisp__get_length(d->from);
+        return wisp__learn_enum(d, type);
+    case WISP_TYPE_STRUCT:
+        type->of = wisp__learn_schema(d, wisp__learn_type);
+        return type->of != NULL;
+    case WISP_TYPE_ARRAY:
+        type->max = wisp__get_length(d->from);
+        type->least = (int64_t)wisp__get(d->from, 1);
+        inner = (wisp_type *)wisp__bump_take(d->memory, sizeof *inner);
+        type->of = inner;
+        if (++d->depth > WISP__SCHEMA_DEPTH) return wisp__learn_fail(d);
+        if (!inner || !wisp__learn_type(d, inner)) return false;
+        d->depth--;
+        break;
+    case WISP_TYPE_UNION:
+        type->max = wisp__get_length(d->from);
+        if (type->max > 256 || ++d->depth > WISP__SCHEMA_DEPTH) return wisp__learn_fail(d);
+        inner = (wisp_type *)wisp__bump_take(d->memory, (size_t)type->max * sizeof *inner);
+        type->of = inner;
+        for (int i = 0; inner && i < type->max; i++)
+            if (!wisp__learn_type(d, &inner[i])) return false;
+        d->depth--;
+        return inner != NULL;
+    default: break;
+    }
+    return !d->from->failed;
+}
+
+/* Makes a schema of a descriptor's bits, checked, all of it in the memory. NULL: WISP_E_SCHEMA, or
+   WISP_E_MEMORY when the memory is too small. */
+static const wisp_schema *wisp__undescribe(wisp__reader *from, wisp__bump *memory,
+                                           wisp_result *why) {
+    wisp__describing d;
+    const wisp_schema *schema;
+    memset(&d, 0, sizeof d);
+    d.from = from;
+    d.memory = memory;
+    schema = wisp__learn_schema(&d, wisp__learn_type);
+    *why = memory->failed ? WISP_E_MEMORY : WISP_E_SCHEMA;
+    if (!schema || from->failed) return NULL;
+    *why = wisp__schema_check(schema, NULL, 0, NULL);
+    return *why ? NULL : schema;
+}
+
+wisp_result wisp_schema_check(const wisp_schema *schema, char *text, int text_bytes) {
+    return schema ? wisp__schema_check(schema, text, text_bytes, NULL) : WISP_E_ARGUMENT;
+}
+
+int wisp_schema_bytes(const wisp_schema *schema) {
+    size_t bytes = 0;
+    if (!schema || wisp__schema_check(schema, NULL, 0, &bytes)) return WISP_E_SCHEMA;
+    return (int)bytes;
+}
+
+const wisp_schema *wisp_schema_compile(const wisp_schema *schema, void *memory,
+                                       int memory_bytes) {
+    wisp__bump bump = wisp__bump_on(memory, memory_bytes);
+    wisp_schema *compiled;
+    if (!schema || wisp__schema_check(schema, NULL, 0, NULL)) return NULL;
+    compiled = (wisp_schema *)wisp__bump_take(&bump, sizeof *compiled);
+    if (!compiled) return NULL;
+    *compiled = *schema;
+    compiled->program = wisp__compile(&bump, schema);
+    return compiled->program ? compiled : NULL;
+}
+
+/* ===========================================================================
+ * MARK: >>migrate
+ * What: maps under change, and the steps that lead from one version of a
+ *   schema to another.
+ * Invariants: a step that fails leaves nothing behind; an edit's memory is
+ *   its supply's, so it ends with the message that is migrated.
+ * ======================================================================== */
+
+struct wisp_edit {
+    wisp__supply *supply;
+    wisp_pair    *pairs;
+    int           count, room;
+    wisp_result   result;        /* the first failure of memory */
+};
+
+static int wisp__edit_find(const wisp_edit *edit, const char *name) {
+    for (int i = 0; i < edit->count; i++)
+        if (strcmp(edit->pairs[i].key, name) == 0) return i;
+    return -1;
+}
+
+static char *wisp__edit_copy(wisp_edit *edit, const void *from, size_t bytes) {
+    char *copy = (char *)edit->supply->take(edit->supply->owner, bytes + 1);
+    if (!copy) {
+        edit->result = WISP_E_MEMORY;
+        return NULL;
+    }
+    if (bytes) memcpy(copy, from, bytes);
+    copy[bytes] = 0;
+    return copy;
+}
+
+/* Copies all that a value points to. */
+static wisp_result wisp__edit_own(wisp_edit *edit, wisp_value *value) {
+    wisp_value all;
+    if (value->kind == WISP_STRING || value->kind == WISP_BYTES) {
+        value->as.string = wisp__edit_copy(edit, value->as.string, (size_t)value->count);
+        return value->as.string ? WISP_OK : WISP_E_MEMORY;
+    }
+    if (!wisp__is_map(value) && !wisp__is_array(value)) return WISP_OK;
+    if (wisp__as_map(edit->supply, value, &all)) return WISP_E_MEMORY;
+    *value = all;
+    for (int i = 0; i < all.count; i++) {
+        wisp_pair *pair = all.kind == WISP_MAP ? (wisp_pair *)(uintptr_t)&all.as.map[i] : NULL;
+        wisp_value *child = pair ? &pair->value : (wisp_value *)(uintptr_t)&all.as.array[i];
+        if (pair) pair->key = wisp__edit_copy(edit, pair->key, strlen(pair->key));
+        if ((pair && !pair->key) || wisp__edit_own(edit, child)) return WISP_E_MEMORY;
+    }
+    return WISP_OK;
+}
+
+static bool wisp__edit_room(wisp_edit *edit) {
+    int room = wisp__max_int(16, edit->room * 2);
+    wisp_pair *pairs;
+    if (edit->count < edit->room) return true;
+    pairs = (wisp_pair *)edit->supply->take(edit->supply->owner, (size_t)room * sizeof *pairs);
+    if (!pairs) {
+        edit->result = WISP_E_MEMORY;
+        return false;
+    }
+    if (edit->count) memcpy(pairs, edit->pairs, (size_t)edit->count * sizeof *pairs);
+    edit->pairs = pairs;
+    edit->room = room;
+    return true;
+}
+
+const wisp_value *wisp_edit_get(const wisp_edit *edit, const char *name) {
+    int at = edit && name ? wisp__edit_find(edit, name) : -1;
+    return at < 0 ? NULL : &edit->pairs[at].value;
+}
+
+wisp_result wisp_edit_set(wisp_edit *edit, const char *name, wisp_value value) {
+    int at;
+    char *key;
+    if (!edit || !name || (int)value.kind < 0 || value.kind > WISP_STRUCT) return WISP_E_ARGUMENT;
+    at = wisp__edit_find(edit, name);
+    if (at < 0 && edit->count >= 4096) return WISP_E_LIMIT;
+    if (wisp__edit_own(edit, &value)) return WISP_E_MEMORY;
+    if (at < 0) {
+        key = wisp__edit_copy(edit, name, strlen(name));
+        if (!key || !wisp__edit_room(edit)) return WISP_E_MEMORY;
+        at = edit->count++;
+        edit->pairs[at].key = key;
+    }
+    edit->pairs[at].value = value;
+    return WISP_OK;
+}
+
+wisp_result wisp_edit_remove(wisp_edit *edit, const char *name) {
+    int at = edit && name ? wisp__edit_find(edit, name) : -1;
+    if (!edit || !name) return WISP_E_ARGUMENT;
+    if (at < 0) return WISP_E_NAME;
+    edit->count--;
+    memmove(&edit->pairs[at], &edit->pairs[at + 1],
+            (size_t)(edit->count - at) * sizeof *edit->pairs);
+    return WISP_OK;
+}
+
+wisp_result wisp_edit_rename(wisp_edit *edit, const char *from, const char *to) {
+    int at = edit && from && to ? wisp__edit_find(edit, from) : -1;
+    char *key;
+    if (!edit || !from || !to) return WISP_E_ARGUMENT;
+    if (at < 0 || wisp__edit_find(edit, to) >= 0) return WISP_E_NAME;
+    key = wisp__edit_copy(edit, to, strlen(to));
+    if (!key) return WISP_E_MEMORY;
+    edit->pairs[at].key = key;
+    return WISP_OK;
+}
+
+/* A row is edited by the names of its fields as well. */
+static wisp_result wisp__edit_begin(wisp_edit *edit, wisp__supply *supply,
+                                    const wisp_schema *schema, const wisp_value *value) {
+    memset(edit, 0, sizeof *edit);
+    edit->supply = supply;
+    for (int i = 0; i < value->count; i++) {
+        wisp_value scratch;
+        const char *key;
+        const wisp_value *child = wisp__child(value, i, &key, &scratch);
+        wisp_result result;
+        if (!key && i < schema->count) key = schema->fields[i].name;
+        if (child->kind == WISP_NIL || !key) continue;
+        result = wisp_edit_set(edit, key, *child);
+        if (result) return result;
+    }
+    return WISP_OK;
+}
+
+/* Runs the steps from one version up to another. WISP_E_VERSION: there is no way back.
+   WISP_E_MIGRATION: a step is missing; what a step returns otherwise. */
+static wisp_result wisp__migrate(wisp_edit *edit, const wisp_migration *steps, int count,
+                                 int from, int to, char *text, int text_bytes) {
+    wisp_result result = WISP_OK;
+    if (from > to) {
+        snprintf(text, (size_t)text_bytes, "version %d is newer than %d", from, to);
+        return WISP_E_VERSION;
+    }
+    for (; from < to && result == WISP_OK; from++) {
+        const wisp_migration *step = NULL;
+        for (int i = 0; i < count && !step; i++)
+            if (steps[i].from == from) step = &steps[i];
+        snprintf(text, (size_t)text_bytes, "%s step from version %d to %d",
+                 step ? "failing" : "no", from, from + 1);
+        result = step ? step->step(edit, step->user) : WISP_E_MIGRATION;
+        if (result > 0) result = WISP_E_MIGRATION;
+        if (result == WISP_OK) result = edit->result;
+    }
+    return result;
+}
+
+/* The fields that a schema has, in its order, as a map or a row of what it says; others are left
+   out, missing ones are for the schema to judge. */
+static wisp_result wisp__edit_end(wisp_edit *edit, const wisp_schema *schema, wisp_value *out) {
+    wisp_value *row;
+    if (schema->shape != WISP_SHAPE_LIST) {
+        *out = wisp_map(edit->pairs, edit->count);
+        return WISP_OK;
+    }
+    row = (wisp_value *)edit->supply->take(edit->supply->owner,
+                                           (size_t)schema->count * sizeof *row);
+    if (!row) return WISP_E_MEMORY;
+    for (int i = 0; i < schema->count; i++) {
+        int at = wisp__edit_find(edit, schema->fields[i].name);
+        row[i] = at < 0 ? wisp_nil() : edit->pairs[at].value;
+    }
+    *out = wisp_array(row, schema->count);
+    return WISP_OK;
 }
 
 /* ===========================================================================
@@ -2075,13 +4753,14 @@ const char *wisp_string_of(const wisp_value *value, int *size_bytes) {
  *   bytes     shape: 7:4, length                  data: align, bytes
  *   vec2..4, quat, transform  8:4 .. 12:4         data: 32 bits each
  *   color     shape: 13:4     data: 1, 8 bits each | 0, 32 bits each
+ *   object    shape: 15:4, 0:1                    data: integer
  *   array     shape: 14:4, 0:1, small(count), homogeneous:1, one shape or all
  *   map       shape: 14:4, 1:1, small(count), each: length, key, shape
  *   integer   data: class:3, then 4 8 12 16 24 32 48 or 64 bits
  *   small     groups of 3 bits and "more"; length: groups of 7 and "more"
  * ======================================================================== */
 
-enum { WISP__CODE_LIST = 14 };
+enum { WISP__CODE_LIST = 14, WISP__CODE_OBJECT = 15 };
 
 typedef enum wisp__parts { WISP__DATA_ONLY, WISP__SHAPE_AND_DATA } wisp__parts;
 
@@ -2196,13 +4875,17 @@ static void wisp__pack_floats(wisp__writer *data, const wisp_value *value) {
 
 /* Would both write the same bits of shape? */
 static bool wisp__same_shape(const wisp_value *a, const wisp_value *b) {
-    if (a->kind != b->kind) return false;
-    if (a->kind == WISP_BYTES) return a->count == b->count;
-    if (a->kind != WISP_ARRAY && a->kind != WISP_MAP) return true;
-    if (a->count != b->count) return false;
+    bool map = wisp__is_map(a);
+    if (map != wisp__is_map(b) || wisp__is_array(a) != wisp__is_array(b)) return false;
+    if (!map && !wisp__is_array(a))
+        return a->kind == b->kind && (a->kind != WISP_BYTES || a->count == b->count);
+    if (a->count != b->count || wisp__present(a) != a->count || wisp__present(b) != b->count)
+        return false;
     for (int i = 0; i < a->count; i++) {
-        if (a->kind == WISP_MAP && strcmp(a->as.map[i].key, b->as.map[i].key) != 0) return false;
-        if (!wisp__same_shape(wisp_element_of(a, i), wisp_element_of(b, i))) return false;
+        wisp_value x, y;
+        const char *p, *q;
+        const wisp_value *u = wisp__child(a, i, &p, &x), *v = wisp__child(b, i, &q, &y);
+        if ((map && strcmp(p, q) != 0) || !wisp__same_shape(u, v)) return false;
     }
     return true;
 }
@@ -2211,13 +4894,41 @@ static bool wisp__same_shape(const wisp_value *a, const wisp_value *b) {
 typedef struct wisp__measure {
     int     values, blob_bytes;
     int64_t shape_bits, data_bits;
+    bool    viewing;                /* inside a struct, where elements in memory are to be seen */
 } wisp__measure;
+
+typedef wisp_result (*wisp__measure_fn)(const wisp_limits *limits, const wisp_value *values,
+                                        int count, int depth, wisp__measure *m);
+
+static wisp_result wisp__measure_list(const wisp_limits *limits, const wisp_value *v, int depth,
+                                      wisp__measure *m, wisp__measure_fn measure) {
+    bool map = wisp__is_map(v), viewing = m->viewing;
+    wisp_result result = WISP_OK;
+    if (v->count < 0 || (v->count && !v->as.array)) return WISP_E_ARGUMENT;
+    if (depth > limits->nesting) return WISP_E_DEPTH;
+    if (map && v->count > limits->map_pairs) return WISP_E_LIMIT;
+    if (v->kind == WISP_ARRAY) return measure(limits, v->as.array, v->count, depth, m);
+    m->viewing = v->kind != WISP_MAP;
+    for (int i = 0; i < v->count && result == WISP_OK; i++) {
+        wisp_value scratch;
+        const char *key;
+        const wisp_value *child = wisp__child(v, i, &key, &scratch);
+        size_t length = map && key ? strlen(key) : 0;
+        if (map && !key) return WISP_E_ARGUMENT;
+        if (length > (size_t)(limits->message_bytes - m->blob_bytes)) return WISP_E_TOO_BIG;
+        m->blob_bytes += (int)length;
+        m->shape_bits += 40 + (int64_t)length * 8;
+        result = measure(limits, child, 1, depth, m);
+    }
+    m->viewing = viewing;
+    return result;
+}
 
 /* Checks what a caller may have given wrong, and measures it. */
 static wisp_result wisp__pack_measure(const wisp_limits *limits, const wisp_value *values,
                                       int count, int depth, wisp__measure *m) {
     static const uint8_t most_bits[] = { 0, 1, 67, 67, 36, 69, 48, 8,
-                                         64, 96, 128, 128, 224, 129, 0, 0 };
+                                         64, 96, 128, 128, 224, 129, 0, 0, 67, 0, 0 };
     if (count < 0 || (count && !values)) return WISP_E_ARGUMENT;
     if (depth > limits->nesting) return WISP_E_DEPTH;
     if (count > limits->message_values - m->values) return WISP_E_LIMIT;
@@ -2225,7 +4936,8 @@ static wisp_result wisp__pack_measure(const wisp_limits *limits, const wisp_valu
     for (int i = 0; i < count; i++) {
         const wisp_value *v = &values[i];
         wisp_result result = WISP_OK;
-        if ((unsigned)v->kind > WISP_MAP) return WISP_E_TYPE;
+        if ((int)v->kind < 0 || (int)v->kind > (int)WISP_STRUCT + m->viewing)
+            return WISP_E_TYPE;
         m->shape_bits += 46;
         m->data_bits += most_bits[v->kind] + 1;
         if (v->kind == WISP_STRING || v->kind == WISP_BYTES) {
@@ -2233,21 +4945,8 @@ static wisp_result wisp__pack_measure(const wisp_limits *limits, const wisp_valu
             if (v->count > limits->message_bytes - m->blob_bytes) return WISP_E_TOO_BIG;
             m->blob_bytes += v->count;
             m->data_bits += (int64_t)v->count * 8;
-        } else if (v->kind == WISP_ARRAY) {
-            result = wisp__pack_measure(limits, v->as.array, v->count, depth + 1, m);
-        } else if (v->kind == WISP_MAP) {
-            if (v->count < 0 || (v->count && !v->as.map)) return WISP_E_ARGUMENT;
-            if (depth + 1 > limits->nesting) return WISP_E_DEPTH;
-            if (v->count > limits->map_pairs) return WISP_E_LIMIT;
-            for (int k = 0; k < v->count && result == WISP_OK; k++) {
-                const wisp_pair *pair = &v->as.map[k];
-                size_t length = pair->key ? strlen(pair->key) : 0;
-                if (!pair->key) return WISP_E_ARGUMENT;
-                if (length > (size_t)(limits->message_bytes - m->blob_bytes)) return WISP_E_TOO_BIG;
-                m->blob_bytes += (int)length;
-                m->shape_bits += 40 + (int64_t)length * 8;
-                result = wisp__pack_measure(limits, &pair->value, 1, depth + 1, m);
-            }
+        } else if (v->kind >= WISP_ARRAY && v->kind != WISP_OBJECT) {
+            result = wisp__measure_list(limits, v, depth + 1, m, wisp__pack_measure);
         }
         if (result) return result;
     }
@@ -2255,9 +4954,12 @@ static wisp_result wisp__pack_measure(const wisp_limits *limits, const wisp_valu
 }
 
 static void wisp__pack_array(wisp__packer *p, const wisp_value *value, wisp__parts parts) {
+    wisp_value first, scratch;
+    const char *key;
     bool alike = true;
     for (int i = 1; alike && i < value->count; i++)
-        alike = wisp__same_shape(&value->as.array[0], &value->as.array[i]);
+        alike = wisp__same_shape(wisp__child(value, 0, &key, &first),
+                                 wisp__child(value, i, &key, &scratch));
     if (parts == WISP__SHAPE_AND_DATA) {
         wisp__put(&p->shape, WISP__CODE_LIST, 5);
         wisp__put_small(&p->shape, (uint64_t)value->count);
@@ -2265,7 +4967,7 @@ static void wisp__pack_array(wisp__packer *p, const wisp_value *value, wisp__par
     }
     for (int i = 0; i < value->count; i++) {
         int64_t before = p->data.at;
-        p->value(p, &value->as.array[i], i && alike ? WISP__DATA_ONLY : parts);
+        p->value(p, wisp__child(value, i, &key, &scratch), i && alike ? WISP__DATA_ONLY : parts);
         if (p->data.at == before) wisp__put(&p->data, 0, 1);
     }
 }
@@ -2273,17 +4975,22 @@ static void wisp__pack_array(wisp__packer *p, const wisp_value *value, wisp__par
 static void wisp__pack_map(wisp__packer *p, const wisp_value *value, wisp__parts parts) {
     if (parts == WISP__SHAPE_AND_DATA) {
         wisp__put(&p->shape, WISP__CODE_LIST | 1 << 4, 5);
-        wisp__put_small(&p->shape, (uint64_t)value->count);
+        wisp__put_small(&p->shape, (uint64_t)wisp__present(value));
     }
     for (int i = 0; i < value->count; i++) {
-        const wisp_pair *pair = &value->as.map[i];
+        wisp_value scratch;
+        const char *name;
+        const wisp_value *child = wisp__child(value, i, &name, &scratch);
         int64_t before = p->data.at;
+        if (value->kind == WISP_STRUCT &&
+            !wisp__field_there(&value->as.structure.schema->fields[i], value->as.structure.data))
+            continue;
         if (parts == WISP__SHAPE_AND_DATA) {
-            int length = (int)strlen(pair->key);
+            int length = (int)strlen(name);
             wisp__put_length(&p->shape, (uint64_t)length);
-            for (int k = 0; k < length; k++) wisp__put(&p->shape, (uint8_t)pair->key[k], 8);
+            for (int k = 0; k < length; k++) wisp__put(&p->shape, (uint8_t)name[k], 8);
         }
-        p->value(p, &pair->value, parts);
+        p->value(p, child, parts);
         if (p->data.at == before) wisp__put(&p->data, 0, 1);
     }
 }
@@ -2308,17 +5015,34 @@ static void wisp__pack_value(wisp__packer *p, const wisp_value *value, wisp__par
     case WISP_NUMBER: wisp__pack_number(&p->data, value->as.number); break;
     case WISP_STRING:
     case WISP_BYTES: wisp__pack_blob(p, value, parts); break;
-    case WISP_ARRAY: wisp__pack_array(p, value, parts); break;
-    case WISP_MAP: wisp__pack_map(p, value, parts); break;
-    default: wisp__pack_floats(&p->data, value); break;
+    case WISP_OBJECT:
+        if (parts == WISP__SHAPE_AND_DATA) wisp__put(&p->shape, WISP__CODE_OBJECT, 5);
+        wisp__put_integer(&p->data, value->as.object.id);
+        break;
+    case WISP_VEC2:
+    case WISP_VEC3:
+    case WISP_VEC4:
+    case WISP_QUAT:
+    case WISP_TRANSFORM:
+    case WISP_COLOR: wisp__pack_floats(&p->data, value); break;
+    default:
+        if (wisp__is_map(value)) wisp__pack_map(p, value, parts);
+        else wisp__pack_array(p, value, parts);
+        break;
     }
+}
+
+/* Packs measured values into p->shape and p->data, from where they stand. */
+static void wisp__pack_values(wisp__packer *p, const wisp_value *values, int count) {
+    p->value = wisp__pack_value;
+    wisp__put_small(&p->shape, (uint64_t)count);
+    for (int i = 0; i < count; i++) wisp__pack_value(p, &values[i], WISP__SHAPE_AND_DATA);
 }
 
 /* Packs a message's values into p->shape and p->data from their start. What describes them may
    exceed the limit a little, so that a string of message_bytes fits. */
 static wisp_result wisp__pack(wisp__packer *p, const wisp_value *values, int count) {
-    wisp__measure m = { 0, 0, 40, 0 };
-    p->value = wisp__pack_value;
+    wisp__measure m = { 0, 0, 40, 0, false };
     p->result = wisp__pack_measure(&p->base->limits, values, count, 0, &m);
     p->values = m.values;
     if (p->result) return p->result;
@@ -2332,12 +5056,33 @@ static wisp_result wisp__pack(wisp__packer *p, const wisp_value *values, int cou
         return p->result;
     p->shape.at = p->data.at = 0;
     p->shape.full = p->data.full = false;
-    wisp__put_small(&p->shape, (uint64_t)count);
-    for (int i = 0; i < count; i++) wisp__pack_value(p, &values[i], WISP__SHAPE_AND_DATA);
+    wisp__pack_values(p, values, count);
     if (p->shape.full || p->data.full ||
         (p->shape.at + p->data.at) / 8 > (int64_t)p->base->limits.message_bytes + 256)
         p->result = WISP_E_TOO_BIG;
     return p->result;
+}
+
+/* The same into memory that was given, the data right behind the shape, ended by zero bits: bytes
+   written, or a negative result. WISP_E_TOO_BIG: it takes up to twice its size while it is made. */
+static int wisp__pack_into(wisp__base *base, const wisp_value *values, int count, uint8_t *out,
+                           int capacity) {
+    wisp__measure m = { 0, 0, 40, 0, false };
+    wisp__packer p;
+    wisp_result result = wisp__pack_measure(&base->limits, values, count, 0, &m);
+    int64_t shape = m.shape_bits / 8 + WISP__SLACK + 1, data = m.data_bits / 8 + WISP__SLACK + 1;
+    if (result) return result;
+    if (shape + data > capacity) return WISP_E_TOO_BIG;
+    memset(&p, 0, sizeof p);
+    p.base = base;
+    p.shape = wisp__writer_on(out, (int)shape - WISP__SLACK);
+    p.data = wisp__writer_on(out + shape, (int)data - WISP__SLACK);
+    wisp__pack_values(&p, values, count);
+    p.shape.end = (int64_t)(capacity - WISP__SLACK) * 8;
+    wisp__put_bits(&p.shape, p.data.bytes, p.data.at);
+    wisp__put_align(&p.shape);
+    if (p.shape.full || p.data.full) return WISP_E_TOO_BIG;
+    return (int)(p.shape.at / 8);
 }
 
 /* Names the knob behind a refusal. */
@@ -2372,6 +5117,11 @@ static void wisp__unpack_fail(wisp__unpacker *u, wisp_result code) {
     if (u->result == WISP_OK) u->result = code;
     u->shape->failed = true;
     u->data->failed = true;
+}
+
+/* A number outside its schema: what follows it can be read all the same. */
+static void wisp__unpack_invalid(wisp__unpacker *u) {
+    if (u->result == WISP_OK) u->result = WISP_E_INVALID;
 }
 
 static inline void *wisp__unpack_take(wisp__unpacker *u, size_t bytes) {
@@ -2512,9 +5262,10 @@ static void wisp__unpack_value(wisp__unpacker *u, wisp_value *out, const wisp_va
         if (wisp__get(u->shape, 1)) wisp__unpack_map(u, out, like, depth + 1);
         else wisp__unpack_array(u, out, like, depth + 1);
         break;
-    case 15:
-        *out = wisp_nil();
-        wisp__unpack_fail(u, WISP_E_BAD_PACKET);
+    case WISP__CODE_OBJECT:
+        *out = wisp__value_of(WISP_OBJECT, 0);
+        if (wisp__get(u->shape, 1)) wisp__unpack_fail(u, WISP_E_BAD_PACKET);
+        out->as.object.id = (uint32_t)wisp__get_integer(u->data);
         break;
     default: wisp__unpack_floats(u, out, (wisp_kind)code); break;
     }
@@ -2524,7 +5275,7 @@ static void wisp__skip_value_shape(wisp__reader *shape, int depth) {
     int code = (int)wisp__get(shape, 4), count;
     bool map, alike;
     if (code == WISP_BYTES) wisp__get_length(shape);
-    if (code == 15 || depth > 256) shape->failed = true;
+    if ((code == WISP__CODE_OBJECT && wisp__get(shape, 1)) || depth > 256) shape->failed = true;
     if (code != WISP__CODE_LIST) return;
     map = wisp__get(shape, 1) != 0;
     count = wisp__get_small(shape);
@@ -2560,6 +5311,4799 @@ failed:
     if (!u->shape->failed && !u->data->failed) return WISP_OK;
     *count = 0;
     return u->result ? u->result : WISP_E_BAD_PACKET;
+}
+
+/* ===========================================================================
+ * MARK: >>record
+ * What: the packed form of what has a schema: an image (a C struct, or the
+ *   layout of maps) written and read by the schema's program.
+ * Invariants: what is written is inside its schema, and what is read as well;
+ *   reading then writing gives the same bits. Blobs begin at a byte of the
+ *   record. A writer never passes its end, a reader never its own.
+ *
+ *   int        value - least            quantized  steps from lo
+ *   long       integer of value - least, zigzag where it has a sign
+ *   floats     32 each                  double     64    number  as in pack
+ *   quat       largest:2, three of `bits`: (c * sqrt 2 + 1) / 2 * (2^bits - 1)
+ *   color      8 each                   literal    nothing
+ *   text bytes length in the bits of max, align, bytes; fixed: align, bytes
+ *   any        length(bytes), align, the self-describing form of one value
+ *   array      count in the bits of max unless fixed, elements
+ *   union      index, the option        optional, maybe   1, it | 0
+ * ======================================================================== */
+
+/* Where bits go: passed by value, so that it lives in registers. Words are stored whole up to
+   `last`, bytes up to `end`; a pen that is full writes no more. */
+typedef struct wisp__pen {
+    uint64_t acc;
+    uint8_t *to, *last, *end, *start;
+    int      n;               /* bits in acc that are not stored yet, 0..7 between calls */
+    bool     full, wrong;     /* wrong: a value outside its schema */
+} wisp__pen;
+
+static wisp__pen wisp__pen_on(void *out, int capacity) {
+    wisp__pen pen;
+    memset(&pen, 0, sizeof pen);
+    pen.start = pen.to = (uint8_t *)out;
+    pen.end = pen.start + capacity;
+    pen.last = capacity >= 8 ? pen.end - 8 : pen.start;
+    pen.full = capacity < 8;
+    return pen;
+}
+
+/* Near the end: byte by byte. */
+static wisp__pen wisp__pen_slowly(wisp__pen pen) {
+    for (; pen.n >= 8 && pen.to < pen.end; pen.n -= 8, pen.acc >>= 8) *pen.to++ = (uint8_t)pen.acc;
+    if (pen.n >= 8) {
+        pen.full = true;
+        pen.n = 0;
+        pen.acc = 0;
+    }
+    return pen;
+}
+
+/* `bits` 0..56, and the value fits in them. */
+static inline wisp__pen wisp__pen_put(wisp__pen pen, uint64_t value, int bits) {
+    pen.acc |= value << pen.n;
+    pen.n += bits;
+    if (pen.to > pen.last) return wisp__pen_slowly(pen);
+    wisp__store64(pen.to, pen.acc);
+    pen.to += pen.n >> 3;
+    pen.acc >>= pen.n & 56;
+    pen.n &= 7;
+    return pen;
+}
+
+static wisp__pen wisp__pen_put64(wisp__pen pen, uint64_t value) {
+    return wisp__pen_put(wisp__pen_put(pen, value & UINT32_MAX, 32), value >> 32, 32);
+}
+
+static wisp__pen wisp__pen_bytes(wisp__pen pen, const void *from, int count) {
+    pen = wisp__pen_put(pen, 0, -pen.n & 7);
+    if (count > pen.end - pen.to) pen.full = true;
+    if (pen.full || !count) return pen;
+    memcpy(pen.to, from, (size_t)count);
+    pen.to += count;
+    return pen;
+}
+
+static int64_t wisp__pen_bits(const wisp__pen *pen) {
+    return (int64_t)(pen->to - pen->start) * 8 + pen->n;
+}
+
+/* The last bits; false: it was full. */
+static bool wisp__pen_end(wisp__pen *pen) {
+    if (pen->n && pen->to < pen->end) *pen->to = (uint8_t)pen->acc;
+    else if (pen->n) pen->full = true;
+    return !pen->full;
+}
+
+static wisp__pen wisp__pen_integer(wisp__pen pen, uint64_t value) {
+    static const uint8_t widths[8] = { 4, 8, 12, 16, 24, 32, 48, 64 };
+    int class_of = 0;
+    while (class_of < 7 && value >> widths[class_of]) class_of++;
+    pen = wisp__pen_put(pen, (uint64_t)class_of, 3);
+    if (class_of == 7) return wisp__pen_put64(pen, value);
+    return wisp__pen_put(pen, value, widths[class_of]);
+}
+
+static wisp__pen wisp__pen_length(wisp__pen pen, uint64_t value) {
+    for (; value >= 128; value >>= 7) pen = wisp__pen_put(pen, (value & 127) | 128, 8);
+    return wisp__pen_put(pen, value, 8);
+}
+
+/* --- numbers --- */
+
+/* Newton's method; not from libm, so that nothing must be linked and every machine agrees. */
+static double wisp__root(double square) {
+    double root = square > 1 ? square : 1;
+    for (int i = 0; i < 64; i++) {
+        double next = 0.5 * (root + square / root);
+        if (next >= root) break;
+        root = next;
+    }
+    return square > 0 ? root : 0;
+}
+
+static uint64_t wisp__quantize(const wisp__op *op, double number) {
+    double steps = (number - op->low) / op->step + 0.5;
+    uint64_t n = steps > 0 ? (uint64_t)steps : 0;
+    return n < op->span ? n : op->span;
+}
+
+static double wisp__dequantize(const wisp__op *op, uint64_t steps) {
+    return wisp__min(op->low + (double)steps * op->step, op->high);
+}
+
+#define WISP__ROOT_2 1.4142135623730951
+
+static wisp__pen wisp__write_quat(wisp__pen pen, const wisp__op *op, const uint8_t *at) {
+    float parts[4];
+    int largest = 0, bits = op->max;
+    double length = 0, scale = (double)((1u << bits) - 1);
+    memcpy(parts, at, sizeof parts);
+    if (!wisp__is_rotation(parts)) {
+        pen.wrong = true;
+        return pen;
+    }
+    for (int i = 0; i < 4; i++) {
+        float a = parts[i] < 0 ? -parts[i] : parts[i];
+        float b = parts[largest] < 0 ? -parts[largest] : parts[largest];
+        if (a > b) largest = i;
+        length += (double)parts[i] * (double)parts[i];
+    }
+    length = wisp__root(length) * (parts[largest] < 0 ? -1 : 1);
+    pen = wisp__pen_put(pen, (uint64_t)largest, 2);
+    for (int i = 0; i < 4; i++) {
+        double part = ((double)parts[i] / length * WISP__ROOT_2 + 1) / 2 * scale + 0.5;
+        if (i == largest) continue;
+        pen = wisp__pen_put(pen, (uint64_t)wisp__max(0, wisp__min(part, scale)), bits);
+    }
+    return pen;
+}
+
+static void wisp__read_quat(wisp__reader *from, const wisp__op *op, uint8_t *at) {
+    float parts[4];
+    int largest = (int)wisp__get(from, 2);
+    double rest = 1, scale = (double)((1u << op->max) - 1);
+    for (int i = 0; i < 4; i++) {
+        double part;
+        if (i == largest) continue;
+        part = ((double)wisp__get(from, op->max) / scale * 2 - 1) / WISP__ROOT_2;
+        parts[i] = (float)part;
+        rest -= part * part;
+    }
+    parts[largest] = (float)wisp__root(wisp__max(rest, 0));
+    memcpy(at, parts, sizeof parts);
+}
+
+static wisp__pen wisp__write_color(wisp__pen pen, const wisp__op *op, const uint8_t *at) {
+    float parts[4];
+    uint64_t word = 0;
+    if (op->bytes == 4) return wisp__pen_put(pen, wisp__load_part(at, 4), 32);
+    memcpy(parts, at, sizeof parts);
+    for (int i = 0; i < 4; i++) {
+        if (!(parts[i] >= 0.0f && parts[i] <= 1.0f)) pen.wrong = true;
+        else word |= (uint64_t)wisp__to_byte(parts[i]) << (8 * i);
+    }
+    return wisp__pen_put(pen, word, 32);
+}
+
+static void wisp__read_color(wisp__reader *from, const wisp__op *op, uint8_t *at) {
+    uint64_t word = wisp__get(from, 32);
+    for (int i = 0; i < 4; i++, word >>= 8) {
+        float part = (float)(uint8_t)word / 255.0f;
+        if (op->bytes == 4) at[i] = (uint8_t)word;
+        else memcpy(at + 4 * i, &part, 4);
+    }
+}
+
+static wisp__pen wisp__write_floats(wisp__pen pen, const wisp__op *op, const uint8_t *at) {
+    for (int i = 0; i < op->max; i++) {
+        float part;
+        memcpy(&part, at + 4 * i, 4);
+        if (op->flags & WISP__OP_RANGED &&
+            !((double)part >= op->low && (double)part <= op->high))
+            pen.wrong = true;
+        pen = wisp__pen_put(pen, wisp__float_bits(part), 32);
+    }
+    return pen;
+}
+
+static wisp__pen wisp__write_double(wisp__pen pen, const wisp__op *op, const uint8_t *at) {
+    uint8_t form[16 + WISP__SLACK];
+    wisp__writer writer = wisp__writer_on(form, 16);
+    uint64_t bits;
+    double number;
+    memcpy(&number, at, 8);
+    memcpy(&bits, at, 8);
+    if (op->flags & WISP__OP_RANGED && !(number >= op->low && number <= op->high))
+        pen.wrong = true;
+    if (op->code == WISP__OP_DOUBLE) return wisp__pen_put64(pen, bits);
+    memset(form, 0, sizeof form);
+    wisp__pack_number(&writer, number);
+    pen = wisp__pen_put(pen, wisp__low_bits(wisp__load64(form), wisp__min_int((int)writer.at, 40)),
+                        wisp__min_int((int)writer.at, 40));
+    if (writer.at > 40)
+        pen = wisp__pen_put(pen, wisp__low_bits(wisp__load64(form + 5), (int)writer.at - 40),
+                            (int)writer.at - 40);
+    return pen;
+}
+
+/* --- writing --- */
+
+static wisp__pen wisp__write_int(wisp__pen pen, const wisp__op *op, const uint8_t *at) {
+    int64_t number = wisp__load_int(at, op->bytes, (op->flags & WISP__OP_SIGNED) != 0);
+    uint64_t value = (uint64_t)number - (uint64_t)op->least;
+    if (value > op->span) {
+        pen.wrong = true;
+        value = 0;
+    }
+    if (op->code == WISP__OP_INT) return wisp__pen_put(pen, value, op->bits);
+    if (op->span < UINT64_MAX) return wisp__pen_integer(pen, value);
+    return wisp__pen_integer(pen, op->flags & WISP__OP_SIGNED ? wisp__zigzag(number) : value);
+}
+
+static wisp__pen wisp__write_quantized(wisp__pen pen, const wisp__op *op, const uint8_t *at) {
+    double number = wisp__load_number(at, op->bytes);
+    if (number >= op->low && number <= op->high)
+        return wisp__pen_put(pen, wisp__quantize(op, number), op->bits);
+    pen.wrong = true;
+    return pen;
+}
+
+/* How many there are by the member that counts, or all. */
+static int wisp__op_count(const wisp__op *op, const uint8_t *image) {
+    int64_t count;
+    if (!op->count_bytes) return op->max;
+    count = wisp__load_int(image + op->count_offset, op->count_bytes, false);
+    return count < 0 || count > op->max ? -1 : (int)count;
+}
+
+static wisp__pen wisp__write_blob(wisp__pen pen, const wisp__op *op, const uint8_t *image) {
+    const uint8_t *from = image + op->offset, *end;
+    wisp__place place;
+    int count;
+    if (op->code == WISP__OP_PLACE) {
+        memcpy(&place, from, sizeof place);
+        from = (const uint8_t *)place.at;
+        count = place.count;
+    } else if (op->code == WISP__OP_TEXT) {
+        end = (const uint8_t *)memchr(from, 0, (size_t)op->each);
+        count = end ? (int)(end - from) : op->max + 1;
+    } else {
+        count = wisp__op_count(op, image);
+    }
+    if (count < 0 || count > op->max || (op->flags & WISP__OP_FIXED && count != op->max)) {
+        pen.wrong = true;
+        return pen;
+    }
+    if (!(op->flags & WISP__OP_FIXED)) pen = wisp__pen_put(pen, (uint64_t)count, op->bits);
+    return count ? wisp__pen_bytes(pen, from, count) : pen;
+}
+
+static wisp__pen wisp__write_any(wisp__pen pen, const wisp__op *op, const uint8_t *at,
+                                 wisp__base *base) {
+    wisp_value value;
+    uint8_t *from;
+    int64_t room = pen.end - pen.to - 2 * WISP__SLACK;     /* its length is put before it */
+    int bytes;
+    memcpy(&value, at, sizeof value);
+    if (op->type->kind == WISP_TYPE_EXACT && (int)value.kind != op->type->max) pen.wrong = true;
+    if (room < 0 || pen.full) {
+        pen.full = true;
+        return pen;
+    }
+    from = pen.to + 2 * WISP__SLACK;
+    bytes = wisp__pack_into(base, &value, 1, from, room > INT32_MAX ? INT32_MAX : (int)room);
+    if (bytes == WISP_E_TOO_BIG) pen.full = true;
+    else if (bytes < 0) pen.wrong = true;
+    if (bytes < 0) return pen;
+    pen = wisp__pen_length(pen, (uint64_t)bytes);
+    pen = wisp__pen_put(pen, 0, -pen.n & 7);
+    if (!pen.full) memmove(pen.to, from, (size_t)bytes);
+    pen.to += pen.full ? 0 : bytes;
+    return pen;
+}
+
+/* Does what may be missing hold its default? */
+static bool wisp__holds_fallback(const wisp__op *op, const uint8_t *image) {
+    wisp_value value = wisp__view(&op->field->type, op->field->bytes, image + op->offset, -1);
+    wisp_value fallback = wisp__fallback(op->field);
+    if (op->type->kind == WISP_TYPE_BOOL) fallback = wisp_bool(op->field->fallback > 0);
+    if (op->type->kind == WISP_TYPE_ENUM && fallback.kind != WISP_STRING)
+        value = wisp_int(wisp__load_int(image + op->offset, wisp__type_bytes(op->type,
+                                                                             op->field->bytes),
+                                        false));
+    return wisp_equal(&value, &fallback);
+}
+
+typedef wisp__pen (*wisp__write_fn)(wisp__pen pen, wisp__base *base, const wisp__op *ops, int at,
+                                    int end, const uint8_t *image);
+
+static wisp__pen wisp__write_array(wisp__pen pen, wisp__base *base, const wisp__op *ops, int at,
+                                   const uint8_t *image, wisp__write_fn write) {
+    const wisp__op *op = &ops[at];
+    const uint8_t *items = image + op->offset;
+    wisp__place place;
+    int count = wisp__op_count(op, image);
+    if (op->flags & WISP__OP_ELSEWHERE) {
+        memcpy(&place, items, sizeof place);
+        items = (const uint8_t *)place.at;
+        count = place.count;
+    }
+    if (count < 0 || count > op->max || (op->flags & WISP__OP_FIXED && count != op->max)) {
+        pen.wrong = true;
+        return pen;
+    }
+    if (!(op->flags & WISP__OP_FIXED)) pen = wisp__pen_put(pen, (uint64_t)count, op->bits);
+    for (int i = 0; i < count && !pen.full && !pen.wrong; i++, items += op->each)
+        pen = write(pen, base, ops, at + 1, op->end, items);
+    return pen;
+}
+
+static int wisp__option_at(const wisp__op *ops, int at, int index) {
+    int option = at + 1;
+    for (; index > 0; index--) option = ops[option].end;
+    return option;
+}
+
+static wisp__pen wisp__write_union(wisp__pen pen, wisp__base *base, const wisp__op *ops, int at,
+                                   const uint8_t *image, wisp__write_fn write) {
+    const wisp__op *op = &ops[at];
+    int64_t index = wisp__load_int(image + op->count_offset, op->count_bytes, false);
+    int option;
+    if (index < 0 || index >= op->max) {
+        pen.wrong = true;
+        return pen;
+    }
+    option = wisp__option_at(ops, at, (int)index);
+    pen = wisp__pen_put(pen, (uint64_t)index, op->bits);
+    return write(pen, base, ops, option + 1, ops[option].end, image);
+}
+
+/* Operations `at` up to `end` over an image. */
+static wisp__pen wisp__write_ops(wisp__pen pen, wisp__base *base, const wisp__op *ops, int at,
+                                 int end, const uint8_t *image) {
+    for (; at < end; at = ops[at].end) {
+        const wisp__op *op = &ops[at];
+        const uint8_t *from = image + op->offset;
+        bool there;
+        switch (op->code) {
+        case WISP__OP_INT:
+        case WISP__OP_LONG: pen = wisp__write_int(pen, op, from); break;
+        case WISP__OP_FLOATS: pen = wisp__write_floats(pen, op, from); break;
+        case WISP__OP_DOUBLE:
+        case WISP__OP_NUMBER: pen = wisp__write_double(pen, op, from); break;
+        case WISP__OP_QUANTIZED: pen = wisp__write_quantized(pen, op, from); break;
+        case WISP__OP_QUAT: pen = wisp__write_quat(pen, op, from); break;
+        case WISP__OP_COLOR: pen = wisp__write_color(pen, op, from); break;
+        case WISP__OP_TEXT:
+        case WISP__OP_BYTES:
+        case WISP__OP_PLACE: pen = wisp__write_blob(pen, op, image); break;
+        case WISP__OP_ANY: pen = wisp__write_any(pen, op, from, base); break;
+        case WISP__OP_LITERAL: break;
+        case WISP__OP_ARRAY:
+            pen = wisp__write_array(pen, base, ops, at, image, wisp__write_ops);
+            break;
+        case WISP__OP_UNION:
+            pen = wisp__write_union(pen, base, ops, at, image, wisp__write_ops);
+            break;
+        default:
+            there = op->code == WISP__OP_MAYBE ? image[op->count_offset] != 0
+                                               : !wisp__holds_fallback(op, image);
+            pen = wisp__pen_put(pen, there, 1);
+            if (there) pen = wisp__write_ops(pen, base, ops, at + 1, op->end, image);
+            break;
+        }
+        if (pen.wrong || pen.full) break;
+    }
+    return pen;
+}
+
+/* Writes an image; bits written, WISP_E_INVALID, or WISP_E_TOO_BIG (capacity in bytes). `base` only
+   has limits. */
+static int64_t wisp__record_write(wisp__base *base, const wisp__program *program,
+                                  const void *image, void *out, int capacity) {
+    wisp__pen pen = wisp__write_ops(wisp__pen_on(out, capacity), base, program->ops, 0,
+                                    program->count, (const uint8_t *)image);
+    if (pen.wrong) return WISP_E_INVALID;
+    return wisp__pen_end(&pen) ? wisp__pen_bits(&pen) : (int64_t)WISP_E_TOO_BIG;
+}
+
+/* --- reading --- */
+
+static void wisp__read_int(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
+    uint64_t value;
+    if (op->code == WISP__OP_INT) value = wisp__get(u->data, op->bits);
+    else value = wisp__get_integer(u->data);
+    if (op->span == UINT64_MAX && op->flags & WISP__OP_SIGNED) {
+        value = (uint64_t)wisp__unzigzag(value);
+    } else {
+        if (value > op->span) wisp__unpack_invalid(u);
+        value += (uint64_t)op->least;
+    }
+    wisp__store_int(at, op->bytes, value);
+}
+
+static void wisp__read_number(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
+    wisp_value value;
+    uint64_t bits;
+    if (op->code == WISP__OP_NUMBER) {
+        wisp__unpack_number(u, &value);
+    } else {
+        bits = wisp__get(u->data, 64);
+        value = wisp_number(0);
+        memcpy(&value.as.number, &bits, 8);
+    }
+    if (op->flags & WISP__OP_RANGED &&
+        !(value.as.number >= op->low && value.as.number <= op->high))
+        wisp__unpack_invalid(u);
+    memcpy(at, &value.as.number, 8);
+}
+
+static void wisp__read_quantized(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
+    uint64_t steps = wisp__get(u->data, op->bits);
+    double number = wisp__dequantize(op, steps);
+    float float32 = (float)number;
+    if (steps > op->span) wisp__unpack_invalid(u);
+    if (op->bytes == 4) memcpy(at, &float32, 4);
+    else memcpy(at, &number, 8);
+}
+
+static void wisp__read_floats(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
+    for (int i = 0; i < op->max; i++) {
+        float part = wisp__bits_float((uint32_t)wisp__get(u->data, 32));
+        if (op->flags & WISP__OP_RANGED &&
+            !((double)part >= op->low && (double)part <= op->high))
+            wisp__unpack_invalid(u);
+        memcpy(at + 4 * i, &part, 4);
+    }
+}
+
+static void wisp__read_align(wisp__unpacker *u) {
+    wisp__skip(u->data, (u->start - u->data->at) & 7);
+}
+
+static void wisp__read_blob(wisp__unpacker *u, const wisp__op *op, uint8_t *image) {
+    uint8_t *at = image + op->offset;
+    wisp__place place;
+    int count = op->max;
+    if (!(op->flags & WISP__OP_FIXED)) count = (int)wisp__get(u->data, op->bits);
+    if (count > op->max) wisp__unpack_fail(u, WISP_E_INVALID);
+    if (count) wisp__read_align(u);
+    if ((int64_t)count * 8 > u->data->end - u->data->at) wisp__unpack_fail(u, WISP_E_BAD_PACKET);
+    if (u->data->failed) return;
+    if (op->code == WISP__OP_PLACE) {
+        place.at = count ? wisp__unpack_bytes(u, u->data, count) : "";
+        place.count = count;
+        memcpy(at, &place, sizeof place);
+        return;
+    }
+    if (op->count_bytes)
+        wisp__store_int(image + op->count_offset, op->count_bytes, (uint64_t)count);
+    if (((u->data->at) & 7) == 0) {
+        if (count) memcpy(at, u->data->bytes + (u->data->at >> 3), (size_t)count);
+        wisp__skip(u->data, (int64_t)count * 8);
+    } else {
+        for (int i = 0; i < count; i++) at[i] = (uint8_t)wisp__get(u->data, 8);
+    }
+    if (op->code == WISP__OP_TEXT && count && memchr(at, 0, (size_t)count))
+        wisp__unpack_invalid(u);
+}
+
+static void wisp__read_any(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
+    wisp__unpacker inner = *u;
+    wisp__reader shape, data;
+    const wisp_value *values = NULL;
+    int count = 0, bytes = wisp__get_length(u->data);
+    wisp__read_align(u);
+    shape = *u->data;
+    wisp__skip(u->data, (int64_t)bytes * 8);
+    if (u->data->failed) return;
+    shape.end = u->data->at;
+    data = shape;
+    wisp__skip_shape(&data);
+    inner.shape = &shape;
+    inner.data = &data;
+    if (data.failed) inner.result = WISP_E_BAD_PACKET;
+    else inner.result = wisp__unpack(&inner, &values, &count);
+    u->values = inner.values;
+    if (inner.result == WISP_OK && (count != 1 || data.at > shape.end || shape.end - data.at >= 8))
+        inner.result = WISP_E_BAD_PACKET;
+    if (inner.result == WISP_OK && op->type->kind == WISP_TYPE_EXACT &&
+        (int)values[0].kind != op->type->max)
+        wisp__unpack_invalid(u);
+    if (inner.result) wisp__unpack_fail(u, inner.result);
+    else memcpy(at, &values[0], sizeof *values);
+}
+
+static void wisp__read_fallback(const wisp__op *op, uint8_t *image) {
+    wisp__fitting f = wisp__fitting_on(NULL, 0, NULL);
+    wisp_value fallback = wisp__fallback(op->field);
+    wisp__match(&f, &op->field->type, op->field->bytes, &fallback, image + op->offset, NULL);
+}
+
+typedef void (*wisp__read_fn)(wisp__unpacker *u, const wisp__op *ops, int at, int end,
+                              uint8_t *image);
+
+static void wisp__read_array(wisp__unpacker *u, const wisp__op *ops, int at, uint8_t *image,
+                             wisp__read_fn read) {
+    const wisp__op *op = &ops[at];
+    uint8_t *items = image + op->offset;
+    wisp__place place;
+    int count = op->max;
+    if (!(op->flags & WISP__OP_FIXED)) count = (int)wisp__get(u->data, op->bits);
+    if (count > op->max) wisp__unpack_fail(u, WISP_E_INVALID);
+    if (count > u->values) wisp__unpack_fail(u, WISP_E_LIMIT);
+    if (u->data->failed) return;
+    u->values -= count;
+    if (op->count_bytes)
+        wisp__store_int(image + op->count_offset, op->count_bytes, (uint64_t)count);
+    if (op->flags & WISP__OP_ELSEWHERE) {
+        size_t bytes = (size_t)count * (size_t)op->each;
+        if ((int64_t)bytes > (int64_t)u->base->limits.message_bytes * 16)
+            wisp__unpack_fail(u, WISP_E_LIMIT);
+        else items = (uint8_t *)wisp__unpack_take(u, bytes + 1);
+        if (u->data->failed || !items) return;
+        memset(items, 0, bytes);
+        place.at = items;
+        place.count = count;
+        memcpy(image + op->offset, &place, sizeof place);
+    }
+    for (int i = 0; i < count && !u->data->failed; i++, items += op->each)
+        read(u, ops, at + 1, op->end, items);
+}
+
+static void wisp__read_union(wisp__unpacker *u, const wisp__op *ops, int at, uint8_t *image,
+                             wisp__read_fn read) {
+    const wisp__op *op = &ops[at];
+    int index = (int)wisp__get(u->data, op->bits), option;
+    if (index >= op->max) wisp__unpack_fail(u, WISP_E_INVALID);
+    if (u->data->failed) return;
+    option = wisp__option_at(ops, at, index);
+    wisp__store_int(image + op->count_offset, op->count_bytes, (uint64_t)index);
+    read(u, ops, option + 1, ops[option].end, image);
+}
+
+static void wisp__read_ops(wisp__unpacker *u, const wisp__op *ops, int at, int end,
+                           uint8_t *image) {
+    for (; at < end && !u->data->failed; at = ops[at].end) {
+        const wisp__op *op = &ops[at];
+        uint8_t *to = image + op->offset;
+        switch (op->code) {
+        case WISP__OP_INT:
+        case WISP__OP_LONG: wisp__read_int(u, op, to); break;
+        case WISP__OP_FLOATS: wisp__read_floats(u, op, to); break;
+        case WISP__OP_DOUBLE:
+        case WISP__OP_NUMBER: wisp__read_number(u, op, to); break;
+        case WISP__OP_QUANTIZED: wisp__read_quantized(u, op, to); break;
+        case WISP__OP_QUAT: wisp__read_quat(u->data, op, to); break;
+        case WISP__OP_COLOR: wisp__read_color(u->data, op, to); break;
+        case WISP__OP_TEXT:
+        case WISP__OP_BYTES:
+        case WISP__OP_PLACE: wisp__read_blob(u, op, image); break;
+        case WISP__OP_ANY: wisp__read_any(u, op, to); break;
+        case WISP__OP_LITERAL: break;
+        case WISP__OP_ARRAY: wisp__read_array(u, ops, at, image, wisp__read_ops); break;
+        case WISP__OP_UNION: wisp__read_union(u, ops, at, image, wisp__read_ops); break;
+        default:
+            if (wisp__get(u->data, 1)) {
+                if (op->code == WISP__OP_MAYBE) image[op->count_offset] = 1;
+                wisp__read_ops(u, ops, at + 1, op->end, image);
+            } else if (op->code == WISP__OP_OPTIONAL) {
+                wisp__read_fallback(op, image);
+            }
+            break;
+        }
+    }
+}
+
+/* Reads a record where u->data stands into an image of program->schema->bytes that is all zero.
+   WISP_OK, WISP_E_INVALID (when u->data has not failed, it stands at the record's end all the
+   same), WISP_E_BAD_PACKET, WISP_E_LIMIT or WISP_E_MEMORY. */
+static wisp_result wisp__record_read(wisp__unpacker *u, const wisp__program *program,
+                                     void *image) {
+    wisp__reader shape = wisp__reader_on(NULL, 0);
+    wisp__reader *before = u->shape;
+    u->start = u->data->at;
+    u->result = WISP_OK;
+    u->shape = &shape;                       /* fails together with the data */
+    wisp__read_ops(u, program->ops, 0, program->count, (uint8_t *)image);
+    u->shape = before;
+    if (!u->data->failed || u->result) return u->result;
+    return WISP_E_BAD_PACKET;
+}
+
+/* ===========================================================================
+ * MARK: >>codec
+ * What: codecs used alone, without an endpoint; the bit-packed one.
+ * Invariants: what goes into a codec and what comes out of it fits the schema.
+ *   Everything that is decoded lives in the memory that was given.
+ * ======================================================================== */
+
+/* A base that has nothing but default limits. */
+static void *wisp__no_alloc(void *user, size_t size) {
+    (void)user;
+    (void)size;
+    return NULL;
+}
+
+static void wisp__base_alone(wisp__base *base) {
+    memset(base, 0, sizeof *base);
+    base->memory.alloc = wisp__no_alloc;
+    wisp__limits_defaults(&base->limits, 1);
+}
+
+/* An arena of one block in the memory of a bump, all that is left of it. */
+static wisp__arena wisp__arena_in(wisp__bump *memory) {
+    wisp__arena arena = { NULL, NULL };
+    wisp__arena_block *block;
+    size_t skip = (size_t)(-(uintptr_t)memory->at & 15);
+    if (!memory->at || memory->left < skip + WISP__ARENA_HEAD) return arena;
+    block = (wisp__arena_block *)(void *)(memory->at + skip);
+    block->next = NULL;
+    block->used = 0;
+    block->bytes = (memory->left - skip - WISP__ARENA_HEAD) & ~(size_t)15;
+    arena.first = arena.current = block;
+    return arena;
+}
+
+static void *wisp__supply_arena(void *owner, size_t size) {
+    wisp__unpacker *u = (wisp__unpacker *)owner;
+    return wisp__arena_take(u->base, u->arena, size);
+}
+
+static wisp__supply wisp__supply_of(wisp__unpacker *u) {
+    wisp__supply supply = { wisp__supply_arena, NULL };
+    supply.owner = u;
+    return supply;
+}
+
+/* Programs that were not compiled before are compiled for one use. */
+enum { WISP__COMPILED_BYTES = 24 << 10 };
+
+/* The program of a schema; NULL with the reason. */
+static const wisp__program *wisp__program_of(const wisp_schema *schema, wisp__bump *memory,
+                                             wisp_result *why) {
+    const wisp__program *program;
+    if (schema->program) return schema->program;
+    *why = wisp__schema_check(schema, NULL, 0, NULL);
+    if (*why) return NULL;
+    program = wisp__compile(memory, schema);
+    *why = program ? WISP_OK : WISP_E_MEMORY;
+    return program;
+}
+
+/* The image of a value: the struct itself, or made of a map. NULL with the reason. */
+static const void *wisp__image_of(const wisp__program *program, const wisp_value *value,
+                                  wisp__supply *supply, bool lenient, wisp_result *why) {
+    const wisp_schema *schema = program->schema;
+    wisp__fitting f = wisp__fitting_on(NULL, 0, supply);
+    void *image;
+    if (value->kind == WISP_STRUCT && schema->shape == WISP_SHAPE_STRUCT &&
+        (value->as.structure.schema == program->source ||
+         value->as.structure.schema == schema ||
+         value->as.structure.schema->fields == schema->fields))
+        return value->as.structure.data;
+    *why = WISP_E_MEMORY;
+    image = supply->take(supply->owner, (size_t)schema->bytes);
+    if (!image) return NULL;
+    memset(image, 0, (size_t)schema->bytes);
+    f.lenient = lenient;
+    *why = wisp__fit_schema(&f, schema, value, image);
+    return *why ? NULL : image;
+}
+
+/* --- values of images --- */
+
+/* Fields of a struct that are asked for one by one. */
+typedef struct wisp__lazy {
+    wisp__fields fields;
+    wisp__supply supply;
+    wisp__bump   bump;               /* what the supply is, when there is no endpoint */
+} wisp__lazy;
+
+static wisp_result wisp__lazy_make(wisp__fields *fields, const wisp_value *from, wisp_value *out) {
+    return wisp__as_map(&((wisp__lazy *)fields->owner)->supply, from, out);
+}
+
+/* The value of an image: a struct whose fields can be asked for as long as the supply's memory
+   lives, or a map, or an array of a row. */
+static wisp_result wisp__image_value(const wisp_schema *schema, const void *image,
+                                     wisp__supply *supply, wisp_value *out) {
+    wisp_value value = wisp_struct(schema, image);
+    size_t fields = (size_t)schema->count;
+    wisp__lazy *lazy;
+    if (schema->shape != WISP_SHAPE_STRUCT) return wisp__as_map(supply, &value, out);
+    lazy = (wisp__lazy *)supply->take(supply->owner, sizeof *lazy);
+    if (!lazy) return WISP_E_MEMORY;
+    lazy->fields.values = (wisp_value *)supply->take(supply->owner,
+                                                     fields * sizeof *lazy->fields.values);
+    lazy->fields.made = (bool *)supply->take(supply->owner, fields * sizeof(bool));
+    if (!lazy->fields.values || !lazy->fields.made) return WISP_E_MEMORY;
+    memset(lazy->fields.made, 0, fields * sizeof(bool));
+    lazy->supply = *supply;
+    lazy->fields.make = wisp__lazy_make;
+    lazy->fields.owner = lazy;
+    value.as.structure.view = &lazy->fields;
+    *out = value;
+    return WISP_OK;
+}
+
+/* A struct that was decoded alone takes what its fields need from the rest of the memory. */
+static void wisp__image_alone(wisp_value *value, const wisp__arena *arena) {
+    wisp__fields *fields;
+    wisp__lazy *lazy;
+    if (value->kind != WISP_STRUCT) return;
+    fields = (wisp__fields *)value->as.structure.view;
+    lazy = (wisp__lazy *)fields->owner;
+    lazy->bump = wisp__bump_on((char *)arena->current + WISP__ARENA_HEAD + arena->current->used,
+                               (int)(arena->current->bytes - arena->current->used));
+    lazy->supply = wisp__supply_of_bump(&lazy->bump);
+}
+
+/* --- the bit-packed codec --- */
+
+static int wisp__bitpack_encode(const wisp_codec *codec, const wisp_schema *schema,
+                                const wisp_value *value, void *out, int capacity) {
+    uint64_t memory[WISP__COMPILED_BYTES / 8];
+    wisp__bump bump = wisp__bump_on(memory, (int)sizeof memory);
+    wisp__supply supply = wisp__supply_of_bump(&bump);
+    wisp__base base;
+    const wisp__program *program;
+    const void *image;
+    wisp_result why = WISP_OK;
+    int64_t bits;
+    (void)codec;
+    wisp__base_alone(&base);
+    if (!schema) return wisp__pack_into(&base, value, 1, (uint8_t *)out, capacity);
+    program = wisp__program_of(schema, &bump, &why);
+    if (!program) return why;
+    image = wisp__image_of(program, value, &supply, false, &why);
+    if (!image) return why;
+    bits = wisp__record_write(&base, program, image, out, capacity);
+    return bits < 0 ? (int)bits : (int)((bits + 7) / 8);
+}
+
+/* A value that describes itself. */
+static int wisp__bitpack_decode_plain(wisp__unpacker *u, wisp_value *out) {
+    wisp__reader shape = *u->data;
+    const wisp_value *values;
+    int count;
+    wisp_result result;
+    u->shape = &shape;
+    wisp__skip_shape(u->data);
+    if (u->data->failed) return WISP_E_BAD_PACKET;
+    result = wisp__unpack(u, &values, &count);
+    if (result) return result;
+    if (count != 1) return WISP_E_BAD_PACKET;
+    *out = values[0];
+    return (int)((u->data->at + 7) / 8);
+}
+
+static int wisp__bitpack_decode(const wisp_codec *codec, const wisp_schema *schema,
+                                const void *bytes, int size, wisp_value *out, void *memory,
+                                int memory_size) {
+    wisp__bump bump = wisp__bump_on(memory, memory_size);
+    wisp__reader data = wisp__reader_on(bytes, size);
+    const wisp__program *program;
+    wisp__arena arena;
+    wisp__base base;
+    wisp__unpacker u;
+    wisp__supply supply;
+    wisp_result result = WISP_OK;
+    void *image;
+    (void)codec;
+    wisp__base_alone(&base);
+    memset(&u, 0, sizeof u);
+    u.base = &base;
+    u.arena = &arena;
+    u.data = &data;
+    u.values = base.limits.message_values;
+    program = schema ? wisp__program_of(schema, &bump, &result) : NULL;
+    if (schema && !program) return result;
+    arena = wisp__arena_in(&bump);
+    if (!schema) return wisp__bitpack_decode_plain(&u, out);
+    image = wisp__arena_take(&base, &arena, (size_t)program->schema->bytes);
+    if (!image) return WISP_E_MEMORY;
+    memset(image, 0, (size_t)program->schema->bytes);
+    result = wisp__record_read(&u, program, image);
+    supply = wisp__supply_of(&u);
+    if (result == WISP_OK) result = wisp__image_value(program->schema, image, &supply, out);
+    if (result) return result;
+    wisp__image_alone(out, &arena);
+    return (int)((data.at + 7) / 8);
+}
+
+const wisp_codec *wisp_bitpack(void) {
+    static const wisp_codec codec = { "bitpack", wisp__bitpack_encode, wisp__bitpack_decode, NULL };
+    return &codec;
+}
+
+/* --- any codec --- */
+
+int wisp_encode(const wisp_codec *codec, const wisp_schema *schema, const wisp_value *value,
+                void *out, int capacity) {
+    wisp_result result = WISP_OK;
+    if (!codec || !value || capacity < 0 || (capacity && !out)) return WISP_E_ARGUMENT;
+    if (schema && codec != wisp_bitpack()) {
+        result = schema->program ? WISP_OK : wisp__schema_check(schema, NULL, 0, NULL);
+        if (result == WISP_OK) result = wisp_validate(schema, value, NULL, 0);
+    }
+    return result ? result : codec->encode(codec, schema, value, out, capacity);
+}
+
+/* What a codec has decoded becomes what the schema says. */
+static wisp_result wisp__conform(const wisp__program *program, wisp__supply *supply,
+                                 const wisp_value *decoded, wisp_value *out) {
+    wisp_result result = WISP_OK;
+    const void *image = wisp__image_of(program, decoded, supply, true, &result);
+    return image ? wisp__image_value(program->schema, image, supply, out) : result;
+}
+
+int wisp_decode(const wisp_codec *codec, const wisp_schema *schema, const void *bytes, int size,
+                wisp_value *out, void *memory, int memory_size) {
+    wisp__bump bump = wisp__bump_on(memory, memory_size);
+    wisp__supply supply;
+    const wisp__program *program;
+    wisp_result result = WISP_OK;
+    wisp_value decoded;
+    wisp__base base;
+    wisp__unpacker u;
+    wisp__arena arena;
+    int half, read;
+    if (!codec || !out || size < 0 || (size && !bytes) || memory_size < 0) return WISP_E_ARGUMENT;
+    if (!schema || codec == wisp_bitpack())
+        return codec->decode(codec, schema, bytes, size, out, memory, memory_size);
+    program = wisp__program_of(schema, &bump, &result);
+    if (!program) return result;
+    half = (int)(bump.left / 2);
+    read = codec->decode(codec, schema, bytes, size, &decoded, bump.at, half);
+    if (read < 0) return read;
+    bump.at += half & ~7;
+    bump.left -= (size_t)(half & ~7);
+    wisp__base_alone(&base);
+    arena = wisp__arena_in(&bump);
+    memset(&u, 0, sizeof u);
+    u.base = &base;
+    u.arena = &arena;
+    supply = wisp__supply_of(&u);
+    result = wisp__conform(program, &supply, &decoded, out);
+    if (result) return result;
+    wisp__image_alone(out, &arena);
+    return read;
+}
+
+/* ===========================================================================
+ * MARK: >>json
+ * What: JSON text (RFC 8259) to values and back, and between them decimal and
+ *   binary numbers, both ways exact. No locale changes any of it.
+ * Invariants: what is written is read back as the same value, numbers to the
+ *   bit. A reader's memory is what is kept, from its start on, and the items
+ *   of lists that are still open, from its end backwards: they never meet, and
+ *   size_bytes * sizeof(wisp_value) + 16 are enough for any text.
+ * Not here: schemas; whoever calls converts before and after.
+ *
+ *   nil null · bool true, false · int, uint, object's id: their digits
+ *   float, number    the fewest digits that are read back as the same bits
+ *   string           in quotes; \" \\ \b \f \n \r \t, other controls \u00xx
+ *   bytes            string of base64 (RFC 4648, section 4, with padding)
+ *   vec2..4, quat, color  array of 2..4 numbers
+ *   transform        {"position":[x,y,z],"rotation":[x,y,z,w]}
+ *   array, map, struct    array, object; a NUL in a key is C0 80 in memory
+ * ======================================================================== */
+
+enum { WISP__JSON_NESTING = 256 };    /* lists in each other */
+
+/* --- powers of ten --- */
+
+/* floor(log2(10^power)), for -1233..1233. */
+static int wisp__json_log2(int power) {
+    return (int)(((int64_t)power * 1741647 + (INT64_C(4096) << 19)) >> 19) - 4096;
+}
+
+/* The highest 128 bits of 10^power, rounded up: 10^power * 2^(127 - floor(log2(10^power))). */
+typedef struct wisp__json_power { uint64_t high, low; } wisp__json_power;
+
+enum { WISP__JSON_POWER_MIN = -351, WISP__JSON_POWER_MAX = 350, WISP__JSON_POWER_EXACT = 55 };
+
+/* Every 27th power is in a table; 5^1..5^26, which fit a word, lead to those between. The product
+   is off by -2..1 in its last place, so 1 minus that is kept too: two bits for each, from bit 2 on.
+   The correction never carries. Exact (not rounded) for 0..WISP__JSON_POWER_EXACT. */
+static wisp__json_power wisp__json_power_of(int power) {
+    static const uint64_t steps[26][3] = {
+        { UINT64_C(0x8049a4ac0c5811ae), UINT64_C(0x205b896d777d6279), UINT64_C(0x15010004541054) },
+        { UINT64_C(0xcf42894a5dce35ea), UINT64_C(0x52064cac828675ba), UINT64_C(0x01054544054554) },
+        { UINT64_C(0xa76c582338ed2621), UINT64_C(0xaf2af2b80af6f24f), UINT64_C(0x10551555555544) },
+        { UINT64_C(0x873e4f75e2224e68), UINT64_C(0x5a7744a6e804a292), UINT64_C(0x00150040001510) },
+        { UINT64_C(0xda7f5bf590966848), UINT64_C(0xaf39a475506a899f), UINT64_C(0x11000140000450) },
+        { UINT64_C(0xb080392cc4349dec), UINT64_C(0xbd8d794d96aacfb4), UINT64_C(0x00000000000004) },
+        { UINT64_C(0x8e938662882af53e), UINT64_C(0x547eb47b7282ee9d), UINT64_C(0x15592455551554) },
+        { UINT64_C(0xe65829b3046b0afa), UINT64_C(0x0cb4a5a3112a5113), UINT64_C(0x05505540040000) },
+        { UINT64_C(0xba121a4650e4ddeb), UINT64_C(0x92f34d62616ce414), UINT64_C(0x15565545505558) },
+        { UINT64_C(0x964e858c91ba2655), UINT64_C(0x3a6a07f8d510f870), UINT64_C(0x10004150000014) },
+        { UINT64_C(0xf2d56790ab41c2a2), UINT64_C(0xfae27299423fb9c4), UINT64_C(0x14000155404450) },
+        { UINT64_C(0xc428d05aa4751e4c), UINT64_C(0xaa97e14c3c26b887), UINT64_C(0x00011400504000) },
+        { UINT64_C(0x9e74d1b791e07e48), UINT64_C(0x775ea264cf55347e), UINT64_C(0x14541140500040) },
+        { UINT64_C(0x8000000000000000), UINT64_C(0x0000000000000000), UINT64_C(0x15555555555554) },
+        { UINT64_C(0xcecb8f27f4200f3a), UINT64_C(0x0000000000000000), UINT64_C(0x15555555555554) },
+        { UINT64_C(0xa70c3c40a64e6c51), UINT64_C(0x999090b65f67d924), UINT64_C(0x00000000000004) },
+        { UINT64_C(0x86f0ac99b4e8dafd), UINT64_C(0x69a028bb3ded71a4), UINT64_C(0x00000100040004) },
+        { UINT64_C(0xda01ee641a708de9), UINT64_C(0xe80e6f4820cc9496), UINT64_C(0x00100004010000) },
+        { UINT64_C(0xb01ae745b101e9e4), UINT64_C(0x5ec05dcff72e7f90), UINT64_C(0x00011140501104) },
+        { UINT64_C(0x8e41ade9fbebc27d), UINT64_C(0x14588f13be847308), UINT64_C(0x155659a4555958) },
+        { UINT64_C(0xe5d3ef282a242e81), UINT64_C(0x8f1668c8a86da5fb), UINT64_C(0x00040000000000) },
+        { UINT64_C(0xb9a74a0637ce2ee1), UINT64_C(0x6d953e2bd7173693), UINT64_C(0x00155104150500) },
+        { UINT64_C(0x95f83d0a1fb69cd9), UINT64_C(0x4abdaf101564f98f), UINT64_C(0x165a4555565664) },
+        { UINT64_C(0xf24a01a73cf2dccf), UINT64_C(0xbc633b39673c8ced), UINT64_C(0x05451440441454) },
+        { UINT64_C(0xc3b8358109e84f07), UINT64_C(0x0a862f80ec4700c9), UINT64_C(0x14155555655554) },
+        { UINT64_C(0x9e19db92b4e31ba9), UINT64_C(0x6c07a2c26a8346d2), UINT64_C(0x14551555455554) }
+    };
+    static const uint64_t fives[27] = {
+        1, 5, 25, 125, 625, 3125, 15625, 78125, 390625, 1953125, 9765625, 48828125, 244140625,
+        1220703125, UINT64_C(6103515625), UINT64_C(30517578125), UINT64_C(152587890625),
+        UINT64_C(762939453125), UINT64_C(3814697265625), UINT64_C(19073486328125),
+        UINT64_C(95367431640625), UINT64_C(476837158203125), UINT64_C(2384185791015625),
+        UINT64_C(11920928955078125), UINT64_C(59604644775390625), UINT64_C(298023223876953125),
+        UINT64_C(1490116119384765625)
+    };
+    int between = (power - WISP__JSON_POWER_MIN) % 27;
+    const uint64_t *step = steps[(power - WISP__JSON_POWER_MIN) / 27];
+    wisp__json_power result = { step[0], step[1] };
+    uint64_t high, middle, low, carry;
+    int down;
+    if (between == 0) return result;
+    down = wisp__json_log2(power) - wisp__json_log2(power - between) - between;   /* 1..60 */
+    low = wisp__multiply(step[1], fives[between], &carry);
+    middle = wisp__multiply(step[0], fives[between], &high) + carry;
+    high += middle < carry;
+    result.high = middle >> down | high << (64 - down);
+    result.low = (low >> down | middle << (64 - down)) + 1 - (step[2] >> 2 * between & 3);
+    return result;
+}
+
+/* --- from decimal to binary --- */
+
+/* A number's text, taken apart: digits * 10^power, and the sign. */
+typedef struct wisp__json_number {
+    const uint8_t *first, *last;   /* the digits and maybe a point among them */
+    uint64_t       digits;         /* the first 19 that matter */
+    int64_t        power;          /* of the last of them */
+    int64_t        text_power;     /* of the last digit in the text */
+    bool           negative;
+    bool           whole;          /* neither fraction nor exponent */
+    bool           more;           /* there are more than 19: digits <= the truth < digits + 1 */
+    bool           fits;           /* whole, and `digits` is all of it in spite of `more` */
+} wisp__json_number;
+
+/* The double at or below a number, and whether the next one is nearer. */
+typedef struct wisp__json_cut {
+    uint64_t bits;      /* of the double, without its sign */
+    bool     up;
+    bool     unsure;    /* too near to the middle of both to tell */
+} wisp__json_cut;
+
+static int wisp__json_leading_zeros(uint64_t word) {
+    int zeros = 0;
+    for (int step = 32; step > 0; step /= 2)
+        if (!(word >> (64 - step))) zeros += step, word <<= step;
+    return zeros;
+}
+
+/* Multiplies with 128 bits of the power, as D. Lemire does in "Number Parsing at a Gigabyte per
+   Second" (2021). The power is rounded up by less than one in its last place, so that the product
+   (high, middle, low) is too large by less than 2 in `middle`; digits that were left out make it
+   too small by less than 64 in `high`. Digits are not 0, with `more` 19 of them. */
+static wisp__json_cut wisp__json_cut_of(uint64_t digits, int power, bool more) {
+    wisp__json_cut cut = { 0, false, false };
+    wisp__json_power ten = wisp__json_power_of(power);
+    int shift = wisp__json_leading_zeros(digits), exponent, keep;
+    uint64_t high, middle, low, carry, half, rest;
+    bool exact = power >= 0 && power <= WISP__JSON_POWER_EXACT;
+    low = wisp__multiply(digits << shift, ten.low, &carry);
+    middle = wisp__multiply(digits << shift, ten.high, &high) + carry;
+    high += middle < carry;
+    exponent = 64 + wisp__json_log2(power) - shift;
+    if (!(high >> 63)) {
+        high = high << 1 | middle >> 63;
+        middle = middle << 1 | low >> 63;
+        low <<= 1;
+        exponent--;
+    }
+    if (exponent > 1023) cut.bits = UINT64_C(0x7ff) << 52;
+    keep = exponent >= -1022 ? 53 : exponent + 1075;      /* bits of the double; -1: below half */
+    cut.unsure = keep == -1 && more;                      /* of the smallest one */
+    if (exponent > 1023 || keep < 0) return cut;
+    half = UINT64_C(1) << (63 - keep);
+    rest = high & (half * 2 - 1);
+    cut.bits = keep ? high >> (64 - keep) : 0;
+    if (keep == 53) cut.bits += (uint64_t)(exponent + 1022) << 52;
+    cut.up = rest > half || (rest == half && ((middle | low) || (cut.bits & 1)));
+    if (more) cut.unsure = rest <= half && rest + 64 >= half;
+    else if (!exact) cut.unsure = rest == half && middle < 2;
+    return cut;
+}
+
+/* A large integer, least limb first. What is compared here stays below 2600 bits: 770 digits take
+   2558; 5^1094, for 770 digits of the smallest double, times 54 bits takes 2595. */
+enum { WISP__JSON_LIMBS = 96, WISP__JSON_DIGITS = 769 };
+
+typedef struct wisp__json_big {
+    uint32_t limbs[WISP__JSON_LIMBS];
+    int      count;
+} wisp__json_big;
+
+static void wisp__json_big_step(wisp__json_big *big, uint32_t factor, uint32_t add) {
+    uint64_t carry = add;
+    for (int i = 0; i < big->count; i++) {
+        carry += (uint64_t)big->limbs[i] * factor;
+        big->limbs[i] = (uint32_t)carry;
+        carry >>= 32;
+    }
+    WISP_ASSERT(carry == 0 || big->count < WISP__JSON_LIMBS);
+    if (carry) big->limbs[big->count++] = (uint32_t)carry;
+}
+
+static void wisp__json_big_fives(wisp__json_big *big, int64_t power) {
+    for (; power >= 13; power -= 13) wisp__json_big_step(big, 1220703125, 0);
+    for (; power > 0; power--) wisp__json_big_step(big, 5, 0);
+}
+
+static void wisp__json_big_twos(wisp__json_big *big, int64_t power) {
+    int limbs = (int)(power / 32);
+    wisp__json_big_step(big, UINT32_C(1) << (power % 32), 0);
+    WISP_ASSERT(big->count + limbs <= WISP__JSON_LIMBS);
+    memmove(big->limbs + limbs, big->limbs, (size_t)big->count * sizeof *big->limbs);
+    memset(big->limbs, 0, (size_t)limbs * sizeof *big->limbs);
+    big->count += limbs;
+}
+
+static int wisp__json_big_compare(const wisp__json_big *a, const wisp__json_big *b) {
+    if (a->count != b->count) return a->count < b->count ? -1 : 1;
+    for (int i = a->count - 1; i >= 0; i--)
+        if (a->limbs[i] != b->limbs[i]) return a->limbs[i] < b->limbs[i] ? -1 : 1;
+    return 0;
+}
+
+/* All digits of the text as an integer; returns the power of ten of its last place. The middle of
+   two doubles has at most 768 digits, so of all that follow one stands for "there is more". */
+static int64_t wisp__json_big_digits(wisp__json_big *big, const wisp__json_number *n) {
+    int64_t power = n->text_power;
+    int count = 0;
+    bool rest = false;
+    big->count = 0;
+    for (const uint8_t *at = n->first; at < n->last; at++) {
+        if (*at == '.') continue;
+        if (count < WISP__JSON_DIGITS) {
+            wisp__json_big_step(big, 10, (uint32_t)(*at - '0'));
+            count += big->count > 0;
+        } else {
+            rest = rest || *at != '0';
+            power++;
+        }
+    }
+    if (!rest) return power;
+    wisp__json_big_step(big, 10, 1);
+    return power - 1;
+}
+
+/* Is the number nearer to the double above `bits` than to this one? In the middle, the even one. */
+static bool wisp__json_is_above_middle(const wisp__json_number *n, uint64_t bits) {
+    wisp__json_big number, middle;
+    int64_t power = wisp__json_big_digits(&number, n), twos;
+    int exponent = (int)(bits >> 52), order;
+    uint64_t fraction = bits & ((UINT64_C(1) << 52) - 1);
+    uint64_t odd = 2 * (exponent ? fraction | UINT64_C(1) << 52 : fraction) + 1;
+    middle.limbs[0] = (uint32_t)odd;
+    middle.limbs[1] = (uint32_t)(odd >> 32);
+    middle.count = odd >> 32 ? 2 : 1;
+    twos = power - ((exponent ? exponent : 1) - 1076);    /* the middle is odd * 2^(... - 1076) */
+    if (power >= 0) wisp__json_big_fives(&number, power);
+    else wisp__json_big_fives(&middle, -power);
+    if (twos >= 0) wisp__json_big_twos(&number, twos);
+    else wisp__json_big_twos(&middle, -twos);
+    order = wisp__json_big_compare(&number, &middle);
+    return order > 0 || (order == 0 && (bits & 1));
+}
+
+/* Few digits and a small power: both are exact as doubles, so that one product or quotient is
+   rounded once (W. Clinger, 1990). Not where a double is computed with more bits than it has. */
+static bool wisp__json_is_simple(const wisp__json_number *n, double *out) {
+#if defined(__FLT_EVAL_METHOD__) && (__FLT_EVAL_METHOD__ == 0 || __FLT_EVAL_METHOD__ == 1)
+    static const double tens[] = {
+        1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
+        1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22
+    };
+    double number = (double)n->digits;
+    if (n->digits >> 53 || n->power < -22 || n->power > 22 || n->more) return false;
+    number = n->power < 0 ? number / tens[-n->power] : number * tens[n->power];
+    *out = n->negative ? -number : number;
+    return true;
+#else
+    (void)n;
+    (void)out;
+    return false;
+#endif
+}
+
+/* WISP_E_LIMIT: larger than every double. */
+static wisp_result wisp__json_to_double(const wisp__json_number *n, double *out) {
+    wisp__json_cut cut = { 0, false, false };
+    if (wisp__json_is_simple(n, out)) return WISP_OK;
+    if (n->digits == 0 || n->power < -342) cut.bits = 0;     /* 10^19 * 10^-343 is nearer to 0 */
+    else if (n->power > 308) return WISP_E_LIMIT;
+    else cut = wisp__json_cut_of(n->digits, (int)n->power, n->more);
+    if (cut.unsure) cut.up = wisp__json_is_above_middle(n, cut.bits);
+    cut.bits += cut.up;
+    if (cut.bits >= UINT64_C(0x7ff) << 52) return WISP_E_LIMIT;
+    cut.bits |= (uint64_t)n->negative << 63;
+    memcpy(out, &cut.bits, 8);
+    return WISP_OK;
+}
+
+/* --- from binary to decimal --- */
+
+typedef struct wisp__json_decimal {
+    uint64_t digits;
+    int      power;      /* digits * 10^power */
+} wisp__json_decimal;
+
+/* floor(factor * 10^power), its lowest bit set when that leaves a rest; the power's scale is in
+   the factor. A rest of up to 2^-63 comes from the power, which is rounded up. */
+static uint64_t wisp__json_scale(wisp__json_power ten, uint64_t factor) {
+    uint64_t carry, high, low;
+    (void)wisp__multiply(ten.low, factor, &carry);
+    low = wisp__multiply(ten.high, factor, &high) + carry;
+    high += low < carry;
+    return high | (low > 1);
+}
+
+/* The shortest decimal that is nearer to significand * 2^exponent than to any other number of its
+   format, and of these the nearest: R. Giulietti, "The Schubfach way to render doubles" (2020).
+   All is counted in quarters of the last binary place. `narrow`: the number below is at half the
+   distance, as it is below a power of two. */
+static wisp__json_decimal wisp__json_shortest(uint64_t significand, int exponent, bool narrow) {
+    int64_t log10 = (int64_t)exponent * 1262611 - (narrow ? 524031 : 0);
+    wisp__json_decimal result;
+    int power = (int)((log10 + (INT64_C(4096) << 22)) >> 22) - 4096;
+    int shift = exponent + wisp__json_log2(-power) + 1;
+    wisp__json_power ten = wisp__json_power_of(-power);
+    uint64_t odd = significand & 1, middle = wisp__json_scale(ten, 4 * significand << shift);
+    uint64_t lower = wisp__json_scale(ten, (4 * significand - 2 + narrow) << shift) + odd;
+    uint64_t upper = wisp__json_scale(ten, (4 * significand + 2) << shift) - odd;
+    uint64_t units = middle / 4, tens = middle / 40;
+    bool below = lower <= 40 * tens, above = 40 * tens + 40 <= upper;
+    result.power = power;
+    if (units >= 10 && below != above) {
+        result.digits = tens + above;
+        result.power++;
+        return result;
+    }
+    below = lower <= 4 * units;
+    above = 4 * units + 4 <= upper;
+    if (below == above)
+        above = middle > 4 * units + 2 || (middle == 4 * units + 2 && (units & 1));
+    result.digits = units + above;
+    return result;
+}
+
+/* A finite number of a format with `bits` fraction bits, `bias` above its exponents. */
+static wisp__json_decimal wisp__json_decimal_of(uint64_t fraction, int exponent, int bits,
+                                                int bias) {
+    wisp__json_decimal whole = { 0, 0 };
+    uint64_t significand = exponent ? fraction | UINT64_C(1) << bits : fraction;
+    int power = (exponent ? exponent : 1) - bias - bits;
+    if (significand == 0) return whole;
+    if (power <= 0 && power >= -bits && !(significand & ((UINT64_C(1) << -power) - 1))) {
+        whole.digits = significand >> -power;
+        return whole;
+    }
+    whole = wisp__json_shortest(significand, power, fraction == 0 && exponent > 1);
+    for (; whole.digits % 10 == 0; whole.power++) whole.digits /= 10;
+    return whole;
+}
+
+/* --- writing --- */
+
+typedef struct wisp__json_writer {
+    uint8_t    *at, *end;      /* end == at after a failure: nothing more fits */
+    int         depth;
+    wisp_result result;        /* the first failure */
+} wisp__json_writer;
+
+static void wisp__json_refuse(wisp__json_writer *w, wisp_result code) {
+    if (w->result == WISP_OK) w->result = code;
+    w->end = w->at;
+}
+
+static inline bool wisp__json_has_room(wisp__json_writer *w, int size) {
+    if (w->end - w->at >= size) return true;
+    wisp__json_refuse(w, WISP_E_TOO_BIG);
+    return false;
+}
+
+static inline void wisp__json_put(wisp__json_writer *w, char c) {
+    if (wisp__json_has_room(w, 1)) *w->at++ = (uint8_t)c;
+}
+
+static void wisp__json_put_text(wisp__json_writer *w, const void *text, int size) {
+    if (!wisp__json_has_room(w, size)) return;
+    memcpy(w->at, text, (size_t)size);
+    w->at += size;
+}
+
+static int wisp__json_digit_count(uint64_t number) {
+    int count = 1;
+    for (uint64_t next = 10; count < 20 && number >= next; next *= 10) count++;
+    return count;
+}
+
+/* The last `count` digits. */
+static void wisp__json_write_digits(uint8_t *to, uint64_t number, int count) {
+    static const char pairs[] =
+        "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+        "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+        "8081828384858687888990919293949596979899";
+    for (; count >= 2; count -= 2, number /= 100)
+        memcpy(to + count - 2, pairs + number % 100 * 2, 2);
+    if (count) *to = (uint8_t)('0' + number % 10);
+}
+
+enum { WISP__JSON_NUMBER_BYTES = 32 };    /* "-1.2345678901234567e-308" takes 24 */
+
+static int wisp__json_write_integer(uint8_t *to, uint64_t magnitude, bool negative) {
+    int count = wisp__json_digit_count(magnitude);
+    *to = '-';
+    wisp__json_write_digits(to + negative, magnitude, count);
+    return negative + count;
+}
+
+/* d.ddde-xx */
+static int wisp__json_write_scientific(uint8_t *to, uint64_t digits, int count, int exponent) {
+    int size = count > 1 ? count + 1 : 1;
+    uint64_t magnitude = (uint64_t)(exponent < 0 ? -exponent : exponent);
+    wisp__json_write_digits(to + 1, digits, count);
+    to[0] = to[1];
+    to[1] = '.';
+    to[size++] = 'e';
+    return size + wisp__json_write_integer(to + size, magnitude, exponent < 0);
+}
+
+/* Zeros are added on the left of up to 6 places, on the right up to `places`: so far every whole
+   number differs from all others of the format, and the text says no other integer. */
+static int wisp__json_write_decimal(uint8_t *to, wisp__json_decimal d, int places) {
+    int count = wisp__json_digit_count(d.digits), point = count + d.power;
+    if (point <= -6 || (d.power > 0 && point > places))
+        return wisp__json_write_scientific(to, d.digits, count, point - 1);
+    if (d.power >= 0) {
+        wisp__json_write_digits(to, d.digits, count);
+        memset(to + count, '0', (size_t)d.power);
+        return point;
+    }
+    if (point <= 0) {
+        memset(to, '0', (size_t)(2 - point));
+        to[1] = '.';
+        wisp__json_write_digits(to + 2 - point, d.digits, count);
+        return 2 - point + count;
+    }
+    wisp__json_write_digits(to + 1, d.digits, count);
+    memmove(to, to + 1, (size_t)point);
+    to[point] = '.';
+    return count + 1;
+}
+
+/* A number is written in place where the longest one fits, else aside, to see its size first. */
+static inline uint8_t *wisp__json_place(wisp__json_writer *w, uint8_t *aside) {
+    return w->end - w->at >= WISP__JSON_NUMBER_BYTES ? w->at : aside;
+}
+
+static void wisp__json_placed(wisp__json_writer *w, const uint8_t *place, int size) {
+    if (place == w->at) w->at += size;
+    else wisp__json_put_text(w, place, size);
+}
+
+static void wisp__json_put_integer(wisp__json_writer *w, uint64_t magnitude, bool negative) {
+    uint8_t aside[WISP__JSON_NUMBER_BYTES], *place = wisp__json_place(w, aside);
+    wisp__json_placed(w, place, wisp__json_write_integer(place, magnitude, negative));
+}
+
+static void wisp__json_put_binary(wisp__json_writer *w, wisp__json_decimal d, bool negative,
+                                  int places) {
+    uint8_t aside[WISP__JSON_NUMBER_BYTES], *place = wisp__json_place(w, aside);
+    if (d.digits == 0 && negative) {
+        wisp__json_put_text(w, "-0.0", 4);
+        return;
+    }
+    *place = '-';
+    wisp__json_placed(w, place, negative + wisp__json_write_decimal(place + negative, d, places));
+}
+
+static void wisp__json_put_float(wisp__json_writer *w, float number) {
+    uint32_t bits = wisp__float_bits(number);
+    int exponent = (int)(bits >> 23 & 0xff);
+    if (exponent == 0xff) wisp__json_refuse(w, WISP_E_TYPE);
+    else wisp__json_put_binary(w, wisp__json_decimal_of(bits & 0x7fffff, exponent, 23, 127),
+                               bits >> 31 != 0, 7);
+}
+
+static void wisp__json_put_double(wisp__json_writer *w, double number) {
+    uint64_t bits;
+    int exponent;
+    memcpy(&bits, &number, 8);
+    exponent = (int)(bits >> 52 & 0x7ff);
+    if (exponent == 0x7ff) wisp__json_refuse(w, WISP_E_TYPE);
+    else wisp__json_put_binary(w, wisp__json_decimal_of(bits & ((UINT64_C(1) << 52) - 1), exponent,
+                                                        52, 1023),
+                               bits >> 63 != 0, 16);
+}
+
+static void wisp__json_put_floats(wisp__json_writer *w, const float *parts, int count) {
+    for (int i = 0; i < count; i++) {
+        wisp__json_put(w, i ? ',' : '[');
+        wisp__json_put_float(w, parts[i]);
+    }
+    wisp__json_put(w, ']');
+}
+
+static void wisp__json_put_vector(wisp__json_writer *w, const wisp_value *value) {
+    float parts[7];
+    int count = wisp__value_floats(value, parts);
+    if (value->kind != WISP_TRANSFORM) {
+        wisp__json_put_floats(w, parts, count);
+        return;
+    }
+    wisp__json_put_text(w, "{\"position\":", 12);
+    wisp__json_put_floats(w, parts, 3);
+    wisp__json_put_text(w, ",\"rotation\":", 12);
+    wisp__json_put_floats(w, parts + 3, 4);
+    wisp__json_put(w, '}');
+}
+
+static void wisp__json_put_base64(wisp__json_writer *w, const uint8_t *bytes, int size) {
+    static const char letters[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    if ((w->end - w->at - 2) / 4 < ((int64_t)size + 2) / 3) {
+        wisp__json_refuse(w, WISP_E_TOO_BIG);
+        return;
+    }
+    *w->at++ = '"';
+    for (; size > 0; size -= 3, bytes += 3) {
+        uint32_t three = (uint32_t)bytes[0] << 16 | (uint32_t)(size > 1 ? bytes[1] : 0) << 8 |
+                         (size > 2 ? bytes[2] : 0);
+        for (int shift = 18; shift >= 0; shift -= 6)
+            *w->at++ = (uint8_t)letters[three >> shift & 63];
+        if (size < 2) w->at[-2] = '=';
+        if (size < 3) w->at[-1] = '=';
+    }
+    *w->at++ = '"';
+}
+
+/* Marks, in its highest bit, the first of 8 bytes that is a quote, backslash, control character
+   or not ASCII, and others after it; a word of 0 when none is. */
+static inline uint64_t wisp__json_special(uint64_t word) {
+    const uint64_t each = UINT64_C(0x0101010101010101);
+    uint64_t marks = (word - each * 0x20) | ((word ^ each * '"') - each) |
+                     ((word ^ each * '\\') - each) | word;
+    return marks & each * 0x80;
+}
+
+/* The place of the first mark, 0..7. */
+static inline int wisp__json_first(uint64_t marks) {
+    const uint64_t each = UINT64_C(0x0101010101010101);
+    return (int)((((marks & (0 - marks)) - 1) & each) * each >> 56) - 1;
+}
+
+/* Bytes of one character beyond ASCII, 2..4, or 0: not UTF-8 (RFC 3629; surrogates are not). */
+static int wisp__json_character(const uint8_t *at, const uint8_t *end) {
+    int lead = at[0], size = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    int least = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
+    int most = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
+    if (lead < 0xc2 || lead > 0xf4 || end - at < size) return 0;
+    if (at[1] < least || at[1] > most) return 0;
+    for (int i = 2; i < size; i++)
+        if ((at[i] & 0xc0) != 0x80) return 0;
+    return size;
+}
+
+static void wisp__json_put_escape(wisp__json_writer *w, int c) {
+    static const char letters[] = "uuuuuuuubtnufruu";
+    static const char hex[] = "0123456789abcdef";
+    char text[6] = { '\\', 'u', '0', '0', '0', '0' };
+    int size = 2;
+    text[1] = c >= 0x20 ? (char)c : letters[c & 15];
+    if (c >= 0x10 && c < 0x20) text[1] = 'u';
+    if (text[1] == 'u') {
+        text[4] = hex[c >> 4];
+        text[5] = hex[c & 15];
+        size = 6;
+    }
+    wisp__json_put_text(w, text, size);
+}
+
+static inline bool wisp__json_is_plain(uint8_t c) {
+    return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+}
+
+/* Copies what needs no care; returns where care begins, or the room ends. */
+static const uint8_t *wisp__json_put_plain(wisp__json_writer *w, const uint8_t *at,
+                                           const uint8_t *end) {
+    while (end - at >= 8 && w->end - w->at >= 8) {
+        uint64_t word = wisp__load64(at), marks = wisp__json_special(word);
+        int size = marks ? wisp__json_first(marks) : 8;
+        wisp__store64(w->at, word);
+        w->at += size;
+        at += size;
+        if (marks) return at;
+    }
+    while (at < end && w->at < w->end && wisp__json_is_plain(*at)) *w->at++ = *at++;
+    return at;
+}
+
+static void wisp__json_put_string(wisp__json_writer *w, const void *text, int size, bool is_key) {
+    const uint8_t *at = (const uint8_t *)text, *end = at ? at + size : at;
+    wisp__json_put(w, '"');
+    while (w->result == WISP_OK) {
+        int bytes = 1;
+        at = wisp__json_put_plain(w, at, end);
+        if (at == end) break;
+        if (*at >= 0x80) bytes = wisp__json_character(at, end);
+        if (bytes == 0 && is_key && end - at >= 2 && at[0] == 0xc0 && at[1] == 0x80) {
+            wisp__json_put_escape(w, 0);
+            bytes = 2;
+        } else if (bytes == 0) {
+            wisp__json_refuse(w, WISP_E_TYPE);
+        } else if (*at < 0x20 || *at == '"' || *at == '\\') {
+            wisp__json_put_escape(w, *at);
+        } else {
+            wisp__json_put_text(w, at, bytes);
+        }
+        at += bytes;
+    }
+    wisp__json_put(w, '"');
+}
+
+static void wisp__json_put_blob(wisp__json_writer *w, const wisp_value *value) {
+    if (value->count < 0 || (value->count && !value->as.bytes))
+        wisp__json_refuse(w, WISP_E_ARGUMENT);
+    else if (value->kind == WISP_STRING)
+        wisp__json_put_string(w, value->as.string, value->count, false);
+    else wisp__json_put_base64(w, (const uint8_t *)value->as.bytes, value->count);
+}
+
+static void wisp__json_put_leaf(wisp__json_writer *w, const wisp_value *value) {
+    switch (value->kind) {
+    case WISP_NIL: wisp__json_put_text(w, "null", 4); break;
+    case WISP_BOOL:
+        if (value->as.boolean) wisp__json_put_text(w, "true", 4);
+        else wisp__json_put_text(w, "false", 5);
+        break;
+    case WISP_INT: {
+        uint64_t integer = (uint64_t)value->as.integer;
+        bool negative = integer >> 63 != 0;
+        wisp__json_put_integer(w, negative ? 0 - integer : integer, negative);
+        break;
+    }
+    case WISP_UINT: wisp__json_put_integer(w, value->as.uinteger, false); break;
+    case WISP_FLOAT: wisp__json_put_float(w, value->as.float32); break;
+    case WISP_NUMBER: wisp__json_put_double(w, value->as.number); break;
+    case WISP_STRING:
+    case WISP_BYTES: wisp__json_put_blob(w, value); break;
+    case WISP_VEC2:
+    case WISP_VEC3:
+    case WISP_VEC4:
+    case WISP_QUAT:
+    case WISP_TRANSFORM:
+    case WISP_COLOR: wisp__json_put_vector(w, value); break;
+    case WISP_OBJECT: wisp__json_put_integer(w, value->as.object.id, false); break;
+    default: wisp__json_refuse(w, WISP_E_TYPE); break;
+    }
+}
+
+/* A list calls back for its items, at most WISP__JSON_NESTING deep. */
+static void wisp__json_put_value(wisp__json_writer *w, const wisp_value *value) {
+    bool is_map = wisp__is_map(value);
+    if (!is_map && !wisp__is_array(value)) {
+        wisp__json_put_leaf(w, value);
+        return;
+    }
+    if (w->depth == WISP__JSON_NESTING) wisp__json_refuse(w, WISP_E_DEPTH);
+    if (value->count < 0 || (value->count && !value->as.bytes))
+        wisp__json_refuse(w, WISP_E_ARGUMENT);
+    w->depth++;
+    wisp__json_put(w, is_map ? '{' : '[');
+    for (int i = 0; i < value->count && w->result == WISP_OK; i++) {
+        const char *key = NULL;
+        wisp_value scratch;
+        const wisp_value *item = wisp__child(value, i, &key, &scratch);
+        if (i) wisp__json_put(w, ',');
+        if (!item || (is_map && !key)) {
+            wisp__json_refuse(w, WISP_E_ARGUMENT);
+            break;
+        }
+        if (is_map) {
+            wisp__json_put_string(w, key, (int)strlen(key), true);
+            wisp__json_put(w, ':');
+        }
+        wisp__json_put_value(w, item);
+    }
+    wisp__json_put(w, is_map ? '}' : ']');
+    w->depth--;
+}
+
+static int wisp__json_encode(const wisp_codec *codec, const wisp_schema *schema,
+                             const wisp_value *value, void *out, int capacity) {
+    uint8_t none[1];
+    wisp__json_writer w = { NULL, NULL, 0, WISP_OK };
+    const uint8_t *start = out ? (const uint8_t *)out : none;
+    (void)codec;
+    (void)schema;
+    if (!value || capacity < 0 || (!out && capacity)) return WISP_E_ARGUMENT;
+    w.at = out ? (uint8_t *)out : none;
+    w.end = w.at + capacity;
+    wisp__json_put_value(&w, value);
+    return w.result ? w.result : (int)(w.at - start);
+}
+
+/* --- reading --- */
+
+/* A list whose end has not come. Its items stand in front of `top`, each before the one that came
+   earlier: values, or in a map slots, which are aligned alike. */
+typedef struct wisp__json_open {
+    uint8_t *top;
+    int      count;
+    bool     is_map;
+} wisp__json_open;
+
+typedef struct wisp__json_slot {
+    wisp_value  value;      /* first, so that values are found alike in both kinds of list */
+    const char *key;        /* NULL: a later pair has the same key */
+    uint32_t    mark;       /* hash of the key */
+} wisp__json_slot;
+
+typedef struct wisp__json_reader {
+    const uint8_t  *at, *end;
+    uint8_t        *low, *high;     /* free memory lies between; high is aligned for values */
+    wisp_result     result;         /* the first failure */
+    int             depth;
+    wisp__json_open open[WISP__JSON_NESTING];
+} wisp__json_reader;
+
+static bool wisp__json_fail(wisp__json_reader *r, wisp_result code) {
+    if (r->result == WISP_OK) r->result = code;
+    return false;
+}
+
+/* The next byte that is not blank, which stays to be read; 0 at the end. */
+static inline int wisp__json_peek(wisp__json_reader *r) {
+    for (; r->at < r->end; r->at++) {
+        int c = *r->at;
+        if (c != ' ' && c != '\n' && c != '\r' && c != '\t') return c;
+    }
+    return 0;
+}
+
+/* Adds the digits at `at` to a number, modulo 2^64; returns where they end. Eight at once are
+   summed in pairs, fours and all. */
+static const uint8_t *wisp__json_read_digits(const uint8_t *at, const uint8_t *end,
+                                             uint64_t *number) {
+    uint64_t sum = *number;
+    while (end - at >= 8) {
+        uint64_t word = wisp__load64(at) ^ UINT64_C(0x3030303030303030);
+        if ((word | (word + UINT64_C(0x0606060606060606))) & UINT64_C(0xf0f0f0f0f0f0f0f0)) break;
+        word = word * 2561 >> 8 & UINT64_C(0x00ff00ff00ff00ff);
+        word = word * 6553601 >> 16 & UINT64_C(0x0000ffff0000ffff);
+        sum = sum * 100000000 + (word * UINT64_C(42949672960001) >> 32);
+        at += 8;
+    }
+    for (; at < end && *at >= '0' && *at <= '9'; at++) sum = sum * 10 + (uint64_t)(*at - '0');
+    *number = sum;
+    return at;
+}
+
+/* After the e: a sign or none, digits. What is beyond any number of digits stays so. */
+static const uint8_t *wisp__json_read_exponent(const uint8_t *at, const uint8_t *end,
+                                               int64_t *exponent) {
+    const int64_t most = INT64_C(1) << 40;
+    bool negative = at < end && *at == '-';
+    const uint8_t *first;
+    int64_t sum = 0;
+    if (at < end && (*at == '-' || *at == '+')) at++;
+    for (first = at; at < end && *at >= '0' && *at <= '9'; at++)
+        if (sum < most) sum = sum * 10 + (*at - '0');
+    *exponent = negative ? -sum : sum;
+    return at > first ? at : NULL;
+}
+
+/* More than 19 digits: keeps the first 19 that matter. Of 20 it keeps all that fit a word: these
+   begin with a 1, and are not below 10^19, as they are when the sum has wrapped. */
+static void wisp__json_shorten(wisp__json_number *n, int64_t count) {
+    const uint8_t *at = n->first;
+    uint64_t digits = 0;
+    int taken = 0;
+    for (; at < n->last && (*at == '0' || *at == '.'); at++) count -= *at == '0';
+    if (count <= 19) return;
+    n->more = true;
+    n->fits = n->whole && count == 20 && *at == '1' && n->digits >= UINT64_C(10000000000000000000);
+    if (n->fits) return;
+    for (; taken < 19; at++) {
+        if (*at == '.') continue;
+        digits = digits * 10 + (uint64_t)(*at - '0');
+        taken++;
+    }
+    n->digits = digits;
+    n->power += count - 19;
+}
+
+/* Takes a number's text apart. */
+static bool wisp__json_scan(wisp__json_reader *r, wisp__json_number *n) {
+    const uint8_t *at = r->at, *end = r->end, *point;
+    int64_t count, exponent = 0;
+    memset(n, 0, sizeof *n);
+    n->negative = *at == '-';
+    n->whole = true;
+    n->first = at += n->negative;
+    at = point = wisp__json_read_digits(at, end, &n->digits);
+    count = point - n->first;
+    if (count == 0 || (count > 1 && *n->first == '0')) return wisp__json_fail(r, WISP_E_SYNTAX);
+    if (at < end && *at == '.') {
+        at = wisp__json_read_digits(point + 1, end, &n->digits);
+        if (at == point + 1) return wisp__json_fail(r, WISP_E_SYNTAX);
+        n->power = point + 1 - at;
+        n->whole = false;
+    }
+    n->last = at;
+    count -= n->power;
+    if (at < end && (*at | 0x20) == 'e') {
+        at = wisp__json_read_exponent(at + 1, end, &exponent);
+        if (!at) return wisp__json_fail(r, WISP_E_SYNTAX);
+        n->whole = false;
+    }
+    n->power = n->text_power = n->power + exponent;
+    if (count > 19) wisp__json_shorten(n, count);
+    r->at = at;
+    return true;
+}
+
+static void wisp__json_read_number(wisp__json_reader *r, wisp_value *out) {
+    const uint64_t top = UINT64_C(1) << 63;
+    wisp__json_number n;
+    double number = 0;
+    bool all;
+    if (!wisp__json_scan(r, &n)) return;
+    all = n.whole && (!n.more || n.fits);
+    out->count = 0;
+    if (all && !n.negative) {
+        out->kind = n.digits < top ? WISP_INT : WISP_UINT;
+        if (n.digits < top) out->as.integer = (int64_t)n.digits;
+        else out->as.uinteger = n.digits;
+    } else if (all && n.digits > 0 && n.digits <= top) {
+        out->kind = WISP_INT;
+        out->as.integer = -(int64_t)(n.digits - 1) - 1;
+    } else {
+        if (n.fits) n.more = false;
+        if (wisp__json_to_double(&n, &number)) wisp__json_fail(r, WISP_E_LIMIT);
+        out->kind = WISP_NUMBER;
+        out->as.number = number;
+    }
+}
+
+/* Four digits of base 16, or -1. */
+static int32_t wisp__json_hex4(const uint8_t *at) {
+    int32_t sum = 0;
+    for (int i = 0; i < 4; i++) {
+        int c = at[i], letter = (c | 0x20) - 'a';
+        if (c >= '0' && c <= '9') sum = sum * 16 + c - '0';
+        else if (letter >= 0 && letter < 6) sum = sum * 16 + letter + 10;
+        else return -1;
+    }
+    return sum;
+}
+
+/* Writes a code point as UTF-8; returns its bytes. */
+static int wisp__json_write_character(uint8_t *to, int32_t code) {
+    int size = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    static const uint8_t leads[] = { 0, 0, 0xc0, 0xe0, 0xf0 };
+    for (int i = size - 1; i > 0; i--, code >>= 6) to[i] = (uint8_t)(0x80 | (code & 0x3f));
+    to[0] = (uint8_t)(leads[size] | code);
+    return size;
+}
+
+/* An escape at r->at, which is moved behind it. Returns the bytes written, at most 4; 0: none. */
+static int wisp__json_read_escape(wisp__json_reader *r, uint8_t *to, bool is_key) {
+    static const char letters[] = "\"\\/bfnrt", plain[] = "\"\\/\b\f\n\r\t";
+    const uint8_t *at = r->at;
+    const char *letter = NULL;
+    int32_t code, low;
+    if (r->end - at < 2) return 0;
+    if (at[1] != 'u') {
+        letter = at[1] ? strchr(letters, at[1]) : NULL;
+        if (letter) *to = (uint8_t)plain[letter - letters];
+        r->at = at + 2;
+        return letter != NULL;
+    }
+    if (r->end - at < 6 || (code = wisp__json_hex4(at + 2)) < 0) return 0;
+    r->at = at + 6;
+    if (code == 0 && is_key) {
+        to[0] = 0xc0;
+        to[1] = 0x80;
+        return 2;
+    }
+    if (code < 0xd800 || code > 0xdfff) return wisp__json_write_character(to, code);
+    if (code > 0xdbff || r->end - at < 12 || at[6] != '\\' || at[7] != 'u') return 0;
+    low = wisp__json_hex4(at + 8);
+    r->at = at + 12;
+    if (low < 0xdc00 || low > 0xdfff) return 0;
+    return wisp__json_write_character(to, 0x10000 + (code - 0xd800) * 0x400 + (low - 0xdc00));
+}
+
+/* Copies what needs no care to `to`; returns its end there. */
+static uint8_t *wisp__json_read_plain(wisp__json_reader *r, uint8_t *to) {
+    while (r->end - r->at >= 8 && r->high - to >= 8) {
+        uint64_t word = wisp__load64(r->at), marks = wisp__json_special(word);
+        int size = marks ? wisp__json_first(marks) : 8;
+        wisp__store64(to, word);
+        r->at += size;
+        to += size;
+        if (marks) break;
+    }
+    return to;
+}
+
+/* The string that begins at r->at, kept with a NUL behind it; NULL: failed. */
+static const char *wisp__json_read_string(wisp__json_reader *r, int *size, bool is_key) {
+    uint8_t *to = r->low, *start = to;
+    for (r->at++;;) {
+        int bytes = 1, c;
+        to = wisp__json_read_plain(r, to);
+        if (r->at == r->end) break;
+        c = *r->at;
+        if (r->high - to < 4) {
+            wisp__json_fail(r, WISP_E_MEMORY);
+            return NULL;
+        }
+        if (c == '"') {
+            r->at++;
+            *to = 0;
+            *size = (int)(to - start);
+            r->low = to + 1;
+            return (const char *)start;
+        }
+        if (c == '\\') {
+            bytes = wisp__json_read_escape(r, to, is_key);
+        } else {
+            if (c >= 0x80) bytes = wisp__json_character(r->at, r->end);
+            else if (c < 0x20) bytes = 0;
+            memcpy(to, r->at, (size_t)bytes);
+            r->at += bytes;
+        }
+        if (bytes == 0) break;
+        to += bytes;
+    }
+    wisp__json_fail(r, WISP_E_SYNTAX);
+    return NULL;
+}
+
+static void wisp__json_read_word(wisp__json_reader *r, const char *word, int size) {
+    if (r->end - r->at < size || memcmp(r->at, word, (size_t)size) != 0)
+        wisp__json_fail(r, WISP_E_SYNTAX);
+    else r->at += size;
+}
+
+/* A value that is no list and begins with c. */
+static bool wisp__json_read_leaf(wisp__json_reader *r, int c, wisp_value *out) {
+    int size = 0;
+    const char *text;
+    switch (c) {
+    case '"':
+        text = wisp__json_read_string(r, &size, false);
+        out->kind = WISP_STRING;
+        out->count = size;
+        out->as.string = text;
+        break;
+    case 't':
+        wisp__json_read_word(r, "true", 4);
+        *out = wisp_bool(true);
+        break;
+    case 'f':
+        wisp__json_read_word(r, "false", 5);
+        *out = wisp_bool(false);
+        break;
+    case 'n':
+        wisp__json_read_word(r, "null", 4);
+        *out = wisp_nil();
+        break;
+    default:
+        if (c == '-' || (c >= '0' && c <= '9')) wisp__json_read_number(r, out);
+        else wisp__json_fail(r, WISP_E_SYNTAX);
+        break;
+    }
+    return r->result == WISP_OK;
+}
+
+static bool wisp__json_open_list(wisp__json_reader *r, bool is_map) {
+    wisp__json_open *open = &r->open[r->depth];
+    if (r->depth == WISP__JSON_NESTING) return wisp__json_fail(r, WISP_E_DEPTH);
+    open->top = r->high;
+    open->count = 0;
+    open->is_map = is_map;
+    r->depth++;
+    r->at++;
+    return true;
+}
+
+/* Makes room for one more item of the innermost list, in a map with its key; returns where its
+   value goes. NULL: failed. */
+static wisp_value *wisp__json_item(wisp__json_reader *r) {
+    wisp__json_open *open = &r->open[r->depth - 1];
+    int bytes = open->is_map ? (int)sizeof(wisp__json_slot) : (int)sizeof(wisp_value), size = 0;
+    const char *key = NULL;
+    if (r->high - r->low < bytes) {
+        wisp__json_fail(r, WISP_E_MEMORY);
+        return NULL;
+    }
+    r->high -= bytes;
+    open->count++;
+    if (open->is_map) {
+        wisp__json_slot *slot = (wisp__json_slot *)(void *)r->high;
+        if (wisp__json_peek(r) == '"') key = wisp__json_read_string(r, &size, true);
+        if (!key || wisp__json_peek(r) != ':') {
+            wisp__json_fail(r, WISP_E_SYNTAX);
+            return NULL;
+        }
+        slot->key = key;
+        slot->mark = (uint32_t)wisp__hash_bytes(key, size);
+        r->at++;
+    }
+    return (wisp_value *)(void *)r->high;
+}
+
+/* The i-th pair of a map. */
+static wisp__json_slot *wisp__json_slot_at(const wisp__json_open *open, int i) {
+    return (wisp__json_slot *)(void *)open->top - (i + 1);
+}
+
+/* By mark, key and place. Marks are mostly enough; where input makes them equal, the keys' bytes
+   bound the work all the same. */
+static bool wisp__json_precedes(const wisp__json_open *open, uint32_t a, uint32_t b) {
+    const wisp__json_slot *x = wisp__json_slot_at(open, (int)a);
+    const wisp__json_slot *y = wisp__json_slot_at(open, (int)b);
+    int order;
+    if (x->mark != y->mark) return x->mark < y->mark;
+    order = strcmp(x->key, y->key);
+    return order ? order < 0 : a < b;
+}
+
+/* One step of heapsort: lets the item at `at` sink among the first `count`. */
+static void wisp__json_sink(const wisp__json_open *open, uint32_t *order, int at, int count) {
+    uint32_t item = order[at];
+    for (int child = 2 * at + 1; child < count; child = 2 * at + 1) {
+        if (child + 1 < count && wisp__json_precedes(open, order[child], order[child + 1])) child++;
+        if (!wisp__json_precedes(open, item, order[child])) break;
+        order[at] = order[child];
+        at = child;
+    }
+    order[at] = item;
+}
+
+static void wisp__json_sort(const wisp__json_open *open, uint32_t *order) {
+    for (int i = 0; i < open->count; i++) order[i] = (uint32_t)i;
+    for (int i = open->count / 2 - 1; i >= 0; i--) wisp__json_sink(open, order, i, open->count);
+    for (int i = open->count - 1; i > 0; i--) {
+        uint32_t last = order[0];
+        order[0] = order[i];
+        order[i] = last;
+        wisp__json_sink(open, order, 0, i);
+    }
+}
+
+/* Takes a pair away when a later one has its key. */
+static int wisp__json_drop(wisp__json_slot *slot, const wisp__json_slot *later) {
+    if (slot->mark != later->mark || strcmp(slot->key, later->key) != 0) return 0;
+    slot->key = NULL;
+    return 1;
+}
+
+/* Few pairs: each is compared with each. Returns how many were taken away. */
+static int wisp__json_drop_few(const wisp__json_open *open) {
+    int dropped = 0;
+    for (int i = 0; i < open->count; i++) {
+        wisp__json_slot *slot = wisp__json_slot_at(open, i);
+        for (int k = i + 1; slot->key && k < open->count; k++)
+            dropped += wisp__json_drop(slot, wisp__json_slot_at(open, k));
+    }
+    return dropped;
+}
+
+/* Many pairs: sorted, equal keys stand together, the one that came last at the end. */
+static int wisp__json_drop_many(const wisp__json_open *open, uint32_t *order) {
+    int dropped = 0;
+    wisp__json_sort(open, order);
+    for (int i = 0; i + 1 < open->count; i++)
+        dropped += wisp__json_drop(wisp__json_slot_at(open, (int)order[i]),
+                                   wisp__json_slot_at(open, (int)order[i + 1]));
+    return dropped;
+}
+
+enum { WISP__JSON_FEW = 16 };
+
+/* The sorted order stands where the pairs will. */
+static wisp_value wisp__json_close_map(const wisp__json_open *open, wisp_pair *pairs) {
+    bool few = open->count <= WISP__JSON_FEW;
+    int dropped = few ? wisp__json_drop_few(open)
+                      : wisp__json_drop_many(open, (uint32_t *)(void *)pairs);
+    wisp_pair *to = pairs;
+    for (int i = 0; i < open->count; i++) {
+        const wisp__json_slot *slot = wisp__json_slot_at(open, i);
+        if (!slot->key) continue;
+        to->key = slot->key;
+        to->value = slot->value;
+        to++;
+    }
+    return wisp_map(pairs, open->count - dropped);
+}
+
+static wisp_value wisp__json_close_array(const wisp__json_open *open, wisp_value *values) {
+    const wisp_value *top = (wisp_value *)(void *)open->top;
+    for (int i = 0; i < open->count; i++) values[i] = *(top - (i + 1));
+    return wisp_array(values, open->count);
+}
+
+/* Moves the innermost list's items to where they stay, in their order, and ends it. */
+static bool wisp__json_close_list(wisp__json_reader *r, wisp_value *out) {
+    wisp__json_open *open = &r->open[r->depth - 1];
+    size_t each = open->is_map ? sizeof(wisp_pair) : sizeof(wisp_value);
+    ptrdiff_t pad = -(ptrdiff_t)((uintptr_t)r->low & 7) & 7;
+    ptrdiff_t bytes = (ptrdiff_t)open->count * (ptrdiff_t)each;
+    uint8_t *place = r->low;
+    if (open->count > 0) {
+        if (r->high - r->low < pad + bytes) return wisp__json_fail(r, WISP_E_MEMORY);
+        place = r->low + pad;
+    }
+    if (open->is_map) *out = wisp__json_close_map(open, (wisp_pair *)(void *)place);
+    else *out = wisp__json_close_array(open, (wisp_value *)(void *)place);
+    r->low = place + (size_t)out->count * each;
+    r->high = open->top;
+    r->depth--;
+    r->at++;
+    return true;
+}
+
+/* After a value, or (fresh) the begin of a list: ends the lists that end here and returns where
+   the next value goes. NULL: failed, or the text is complete. */
+static wisp_value *wisp__json_step(wisp__json_reader *r, wisp_value *out, bool fresh) {
+    for (; r->depth > 0; fresh = false) {
+        wisp_value list;
+        int c = wisp__json_peek(r), end = r->open[r->depth - 1].is_map ? '}' : ']';
+        if (c != end && (fresh || c == ',')) {
+            r->at += !fresh;
+            return wisp__json_item(r);
+        }
+        if (c != end) {
+            wisp__json_fail(r, WISP_E_SYNTAX);
+            return NULL;
+        }
+        if (!wisp__json_close_list(r, &list)) return NULL;
+        *(r->depth ? (wisp_value *)(void *)r->high : out) = list;
+    }
+    return NULL;
+}
+
+static void wisp__json_read(wisp__json_reader *r, wisp_value *out) {
+    wisp_value *to = out;
+    while (to) {
+        int c = wisp__json_peek(r);
+        bool is_list = c == '[' || c == '{';
+        if (is_list ? !wisp__json_open_list(r, c == '{') : !wisp__json_read_leaf(r, c, to)) return;
+        to = wisp__json_step(r, out, is_list);
+    }
+    wisp__json_peek(r);
+    if (r->at < r->end) wisp__json_fail(r, WISP_E_SYNTAX);
+}
+
+static int wisp__json_decode(const wisp_codec *codec, const wisp_schema *schema, const void *bytes,
+                             int size, wisp_value *out, void *memory, int memory_size) {
+    wisp__json_reader r;
+    wisp__bump bump;
+    wisp_value value;
+    (void)codec;
+    (void)schema;
+    if (!out || size < 0 || memory_size < 0 || (size && !bytes) || (memory_size && !memory))
+        return WISP_E_ARGUMENT;
+    if (size == 0) return WISP_E_SYNTAX;
+    bump = wisp__bump_on(memory, memory_size);
+    r.at = (const uint8_t *)bytes;
+    r.end = r.at + size;
+    r.low = bump.left ? bump.at : (uint8_t *)r.open;
+    r.high = r.low + (bump.left & ~(size_t)7);
+    r.result = WISP_OK;
+    r.depth = 0;
+    wisp__json_read(&r, &value);
+    if (r.result) return r.result;
+    *out = value;
+    return size;
+}
+
+const wisp_codec *wisp_json(void) {
+    static const wisp_codec codec = { "json", wisp__json_encode, wisp__json_decode, NULL };
+    return &codec;
+}
+
+/* ===========================================================================
+ * MARK: >>msgpack
+ * What: the MessagePack codec (github.com/msgpack/msgpack, spec.md). Written
+ *   in the smallest forms, read in all.
+ * Invariants: what encode writes, decode reads. A writer never passes its
+ *   capacity; the first failure sticks. A reader never owes more values than
+ *   it has bytes left, because each takes one at least: so a length that lies
+ *   fails before memory is taken, however deep it stands.
+ * Not here: schemas (codec converts before and after).
+ *
+ *   00..7f  integer 0..127     c4 c5 c6     bin: length in 1, 2, 4 bytes
+ *   80..8f  map of 0..15       c7 c8 c9     ext: length in 1, 2, 4, type
+ *   90..9f  array of 0..15     ca cb        float 32, float 64
+ *   a0..bf  str of 0..31       cc cd ce cf  uint in 1, 2, 4, 8 bytes
+ *   c0      nil                d0 d1 d2 d3  int in 1, 2, 4, 8 bytes
+ *   c1      never used         d4 .. d8     ext of 1, 2, 4, 8, 16 bytes: type
+ *   c2 c3   false, true        d9 da db     str: length in 1, 2, 4 bytes
+ *   e0..ff  integer -32..-1    dc dd, de df array, map: count in 2, 4 bytes
+ *
+ *   timestamp  ext -1 of  4: seconds:32
+ *                         8: nanoseconds:30, seconds:34
+ *                        12: nanoseconds:32, seconds:64 with sign
+ *   vec2..4, quat, transform, color   ext 1..6 of 8 12 16 16 28 16: floats:32
+ *   object                            ext 7 of 4: id:32
+ *
+ * Every number is big-endian.
+ * ======================================================================== */
+
+enum {
+    WISP__MSGPACK_NESTING   = 256,
+    WISP__MSGPACK_TIMESTAMP = -1,     /* type of an ext; those of the floats follow their kinds */
+    WISP__MSGPACK_OBJECT    = 7
+};
+
+#define WISP__MSGPACK_NANOSECONDS_MAX 999999999u
+
+static uint64_t wisp__msgpack_load(const uint8_t *from, int size) {
+    uint64_t number = 0;
+    for (int i = 0; i < size; i++) number = number << 8 | from[i];
+    return number;
+}
+
+static void wisp__msgpack_store(uint8_t *to, uint64_t number, int size) {
+    for (int i = size - 1; i >= 0; i--, number >>= 8) to[i] = (uint8_t)number;
+}
+
+/* Two's complement, whatever the machine has. */
+static int64_t wisp__msgpack_signed(uint64_t bits) {
+    return bits >> 63 ? -(int64_t)~bits - 1 : (int64_t)bits;
+}
+
+/* Bytes of the UTF-8 character that begins `left` (at least 1) bytes; 0: it is none. The range of
+   the second byte keeps out overlong forms, surrogates and what is beyond U+10FFFF (RFC 3629,
+   section 4). */
+static size_t wisp__msgpack_character(const uint8_t *text, size_t left) {
+    uint8_t first = text[0], low = 0x80, high = 0xbf;
+    size_t size = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+    if (first < 0x80) return 1;
+    if (first < 0xc2 || first > 0xf4 || size > left) return 0;
+    if (first == 0xe0) low = 0xa0;
+    if (first == 0xed) high = 0x9f;
+    if (first == 0xf0) low = 0x90;
+    if (first == 0xf4) high = 0x8f;
+    if (text[1] < low || text[1] > high) return 0;
+    for (size_t i = 2; i < size; i++)
+        if ((text[i] & 0xc0) != 0x80) return 0;
+    return size;
+}
+
+static bool wisp__msgpack_is_utf8(const void *text, size_t size) {
+    const uint8_t *at = (const uint8_t *)text;
+    while (size > 0) {
+        size_t step = 8;
+        if (size < 8 || wisp__load64(at) & UINT64_C(0x8080808080808080))
+            step = wisp__msgpack_character(at, size);
+        if (step == 0) return false;
+        at += step;
+        size -= step;
+    }
+    return true;
+}
+
+/* Nanoseconds and seconds of an ext -1; false: no timestamp has this size. */
+static bool wisp__msgpack_parse_time(const uint8_t *data, size_t size, uint32_t *nanoseconds,
+                                     int64_t *seconds) {
+    if (size != 4 && size != 8 && size != 12) return false;
+    *nanoseconds = 0;
+    if (size == 4) *seconds = (int64_t)wisp__msgpack_load(data, 4);
+    if (size == 8) {
+        *nanoseconds = (uint32_t)(wisp__msgpack_load(data, 4) >> 2);
+        *seconds = (int64_t)(wisp__msgpack_load(data, 8) & ((UINT64_C(1) << 34) - 1));
+    }
+    if (size == 12) {
+        *nanoseconds = (uint32_t)wisp__msgpack_load(data, 4);
+        *seconds = wisp__msgpack_signed(wisp__msgpack_load(data + 4, 8));
+    }
+    return true;
+}
+
+/* --- writing --- */
+
+/* Lists call back through `value`, because lists and values hold each other. */
+typedef struct wisp__msgpack_writer {
+    void      (*value)(struct wisp__msgpack_writer *w, const wisp_value *value, int depth);
+    uint8_t    *at;
+    size_t      left;      /* bytes of capacity */
+    wisp_result result;    /* the first failure */
+} wisp__msgpack_writer;
+
+/* How a length is said: in the first byte when it is below `fixed`, else after the code: in one
+   byte (code - 1, where there is such a form), two (code) or four (code + 1). */
+typedef struct wisp__msgpack_form {
+    uint8_t  first;
+    unsigned fixed;
+    bool     has_byte;
+    uint8_t  code;
+} wisp__msgpack_form;
+
+static const wisp__msgpack_form wisp__msgpack_str   = { 0xa0, 32, true, 0xda };
+static const wisp__msgpack_form wisp__msgpack_bin   = { 0, 0, true, 0xc5 };
+static const wisp__msgpack_form wisp__msgpack_ext   = { 0, 0, true, 0xc8 };
+static const wisp__msgpack_form wisp__msgpack_array = { 0x90, 16, false, 0xdc };
+static const wisp__msgpack_form wisp__msgpack_map   = { 0x80, 16, false, 0xde };
+
+static void wisp__msgpack_refuse(wisp__msgpack_writer *w, wisp_result code) {
+    if (w->result == WISP_OK) w->result = code;
+}
+
+static void wisp__msgpack_put(wisp__msgpack_writer *w, const void *bytes, size_t size) {
+    if (size > w->left) wisp__msgpack_refuse(w, WISP_E_TOO_BIG);
+    if (w->result || size == 0) return;
+    memcpy(w->at, bytes, size);
+    w->at += size;
+    w->left -= size;
+}
+
+/* A first byte, and a number in `size` (0..8) bytes. */
+static void wisp__msgpack_put_code(wisp__msgpack_writer *w, unsigned code, uint64_t number,
+                                   int size) {
+    uint8_t bytes[9];
+    bytes[0] = (uint8_t)code;
+    wisp__msgpack_store(bytes + 1, number, size);
+    wisp__msgpack_put(w, bytes, (size_t)size + 1);
+}
+
+static void wisp__msgpack_put_length(wisp__msgpack_writer *w, const wisp__msgpack_form *form,
+                                     size_t length) {
+    if (length < form->fixed) wisp__msgpack_put_code(w, form->first + (unsigned)length, 0, 0);
+    else if (form->has_byte && length <= 0xff)
+        wisp__msgpack_put_code(w, form->code - 1u, length, 1);
+    else if (length <= 0xffff) wisp__msgpack_put_code(w, form->code, length, 2);
+    else wisp__msgpack_put_code(w, form->code + 1u, length, 4);
+}
+
+static void wisp__msgpack_put_uint(wisp__msgpack_writer *w, uint64_t number) {
+    if (number <= 0x7f) wisp__msgpack_put_code(w, (unsigned)number, 0, 0);
+    else if (number <= 0xff) wisp__msgpack_put_code(w, 0xcc, number, 1);
+    else if (number <= 0xffff) wisp__msgpack_put_code(w, 0xcd, number, 2);
+    else if (number <= 0xffffffff) wisp__msgpack_put_code(w, 0xce, number, 4);
+    else wisp__msgpack_put_code(w, 0xcf, number, 8);
+}
+
+static void wisp__msgpack_put_int(wisp__msgpack_writer *w, int64_t number) {
+    uint64_t bits = (uint64_t)number;
+    if (number >= 0) wisp__msgpack_put_uint(w, bits);
+    else if (number >= -32) wisp__msgpack_put_code(w, (unsigned)(bits & 0xff), 0, 0);
+    else if (number >= INT8_MIN) wisp__msgpack_put_code(w, 0xd0, bits, 1);
+    else if (number >= INT16_MIN) wisp__msgpack_put_code(w, 0xd1, bits, 2);
+    else if (number >= INT32_MIN) wisp__msgpack_put_code(w, 0xd2, bits, 4);
+    else wisp__msgpack_put_code(w, 0xd3, bits, 8);
+}
+
+/* A float or a number, as the bits that stand in memory: a floating-point register may change
+   those of a signalling NaN. */
+static void wisp__msgpack_put_real(wisp__msgpack_writer *w, const wisp_value *value) {
+    uint32_t low = 0;
+    uint64_t high = 0;
+    memcpy(&low, &value->as.float32, 4);
+    memcpy(&high, &value->as.number, 8);
+    if (value->kind == WISP_FLOAT) wisp__msgpack_put_code(w, 0xca, low, 4);
+    else wisp__msgpack_put_code(w, 0xcb, high, 8);
+}
+
+/* The head is not written without the text: a length beyond what it can say does not fit. */
+static void wisp__msgpack_put_text(wisp__msgpack_writer *w, const char *text, size_t size) {
+    if (size > w->left) wisp__msgpack_refuse(w, WISP_E_TOO_BIG);
+    else if (!wisp__msgpack_is_utf8(text, size)) wisp__msgpack_refuse(w, WISP_E_TYPE);
+    if (w->result) return;
+    wisp__msgpack_put_length(w, &wisp__msgpack_str, size);
+    wisp__msgpack_put(w, text, size);
+}
+
+static void wisp__msgpack_put_ext(wisp__msgpack_writer *w, int type, const void *data,
+                                  size_t size) {
+    static const uint8_t codes[] = { 0, 0xd4, 0xd5, 0, 0xd6, 0, 0, 0, 0xd7,
+                                     0, 0, 0, 0, 0, 0, 0, 0xd8 };
+    uint8_t byte = (uint8_t)(unsigned)type;
+    if (size < sizeof codes && codes[size]) wisp__msgpack_put_code(w, codes[size], 0, 0);
+    else wisp__msgpack_put_length(w, &wisp__msgpack_ext, size);
+    wisp__msgpack_put(w, &byte, 1);
+    wisp__msgpack_put(w, data, size);
+}
+
+static void wisp__msgpack_put_floats(wisp__msgpack_writer *w, const wisp_value *value) {
+    float parts[7];
+    uint8_t data[sizeof parts];
+    int count = wisp__value_floats(value, parts);
+    for (int i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &parts[i], 4);
+        wisp__msgpack_store(data + 4 * i, bits, 4);
+    }
+    wisp__msgpack_put_ext(w, (int)value->kind - WISP_VEC2 + 1, data, (size_t)count * 4);
+}
+
+static void wisp__msgpack_put_object(wisp__msgpack_writer *w, uint32_t id) {
+    uint8_t data[4];
+    wisp__msgpack_store(data, id, 4);
+    wisp__msgpack_put_ext(w, WISP__MSGPACK_OBJECT, data, 4);
+}
+
+static void wisp__msgpack_put_time(wisp__msgpack_writer *w, int64_t seconds,
+                                   uint32_t nanoseconds) {
+    uint8_t data[12];
+    uint64_t bits = (uint64_t)seconds;
+    int size = bits >> 34 ? 12 : bits >> 32 || nanoseconds ? 8 : 4;
+    if (size == 12) {
+        wisp__msgpack_store(data, nanoseconds, 4);
+        wisp__msgpack_store(data + 4, bits, 8);
+    } else {
+        wisp__msgpack_store(data, (uint64_t)nanoseconds << 34 | bits, size);
+    }
+    wisp__msgpack_put_ext(w, WISP__MSGPACK_TIMESTAMP, data, (size_t)size);
+}
+
+/* Does the value point to what it counts? */
+static bool wisp__msgpack_is_sound(const wisp_value *value) {
+    switch (value->kind) {
+    case WISP_STRING:
+    case WISP_BYTES:
+    case WISP_ARRAY:
+    case WISP_MAP: return value->count >= 0 && (value->count == 0 || value->as.bytes);
+    default: return value->count >= 0;
+    }
+}
+
+/* Child i of a map if its key is `name`, else NULL. */
+static const wisp_value *wisp__msgpack_named(const wisp_value *map, int i, const char *name,
+                                             wisp_value *scratch) {
+    const char *key = NULL;
+    const wisp_value *child = wisp__child(map, i, &key, scratch);
+    return key && strcmp(key, name) == 0 ? child : NULL;
+}
+
+/* true: an integer from `least` to `most`, whichever its kind. */
+static bool wisp__msgpack_in_range(const wisp_value *value, int64_t least, int64_t most,
+                                   int64_t *out) {
+    if (value->kind == WISP_INT) *out = value->as.integer;
+    else if (value->kind == WISP_UINT && value->as.uinteger <= INT64_MAX)
+        *out = (int64_t)value->as.uinteger;
+    else return false;
+    return *out >= least && *out <= most;
+}
+
+/* false: it is not {"$seconds", "$nanoseconds"}, and nothing was written. */
+static bool wisp__msgpack_put_timestamp(wisp__msgpack_writer *w, const wisp_value *map) {
+    wisp_value scratch[2];
+    const wisp_value *first = wisp__msgpack_named(map, 0, "$seconds", &scratch[0]);
+    const wisp_value *second = first ? wisp__msgpack_named(map, 1, "$nanoseconds", &scratch[1])
+                                     : NULL;
+    int64_t seconds, nanoseconds;
+    if (!second || !wisp__msgpack_in_range(first, INT64_MIN, INT64_MAX, &seconds)) return false;
+    if (!wisp__msgpack_in_range(second, 0, WISP__MSGPACK_NANOSECONDS_MAX, &nanoseconds))
+        return false;
+    wisp__msgpack_put_time(w, seconds, (uint32_t)nanoseconds);
+    return true;
+}
+
+/* false: it is not {"$ext", "$data"}, and nothing was written. A timestamp that decode would
+   refuse cannot be said this way either. */
+static bool wisp__msgpack_put_extension(wisp__msgpack_writer *w, const wisp_value *map) {
+    wisp_value scratch[2];
+    const wisp_value *first = wisp__msgpack_named(map, 0, "$ext", &scratch[0]);
+    const wisp_value *data = first ? wisp__msgpack_named(map, 1, "$data", &scratch[1]) : NULL;
+    int64_t type, seconds;
+    uint32_t nanoseconds = 0;
+    if (!data || !wisp__msgpack_in_range(first, INT8_MIN, INT8_MAX, &type)) return false;
+    if (data->kind != WISP_BYTES || !wisp__msgpack_is_sound(data)) return false;
+    if (type == WISP__MSGPACK_TIMESTAMP)
+        wisp__msgpack_parse_time((const uint8_t *)data->as.bytes, (size_t)data->count,
+                                 &nanoseconds, &seconds);
+    if (nanoseconds > WISP__MSGPACK_NANOSECONDS_MAX) wisp__msgpack_refuse(w, WISP_E_TYPE);
+    wisp__msgpack_put_ext(w, (int)type, data->as.bytes, (size_t)data->count);
+    return true;
+}
+
+/* The array of [key, value] arrays that {"$map"} holds; NULL: it is not that. */
+static const wisp_value *wisp__msgpack_entries(const wisp_value *map, wisp_value *scratch) {
+    const wisp_value *entries = wisp__msgpack_named(map, 0, "$map", scratch);
+    if (!entries || !wisp__is_array(entries) || !wisp__msgpack_is_sound(entries)) return NULL;
+    for (int i = 0; i < entries->count; i++) {
+        wisp_value inner;
+        const char *key;
+        const wisp_value *entry = wisp__child(entries, i, &key, &inner);
+        if (!wisp__is_array(entry) || entry->count != 2 || !wisp__msgpack_is_sound(entry))
+            return NULL;
+    }
+    return entries;
+}
+
+/* false: it is not {"$map"}, and nothing was written. `depth` is the map's own: its entries and
+   their keys and values stand one and two lists deeper. */
+static bool wisp__msgpack_put_entries(wisp__msgpack_writer *w, const wisp_value *map, int depth) {
+    wisp_value outer;
+    const wisp_value *entries = wisp__msgpack_entries(map, &outer);
+    if (!entries) return false;
+    if (depth + (entries->count ? 2 : 1) > WISP__MSGPACK_NESTING)
+        wisp__msgpack_refuse(w, WISP_E_DEPTH);
+    wisp__msgpack_put_length(w, &wisp__msgpack_map, (size_t)entries->count);
+    for (int i = 0; i < entries->count && !w->result; i++) {
+        wisp_value inner, leaf;
+        const char *key;
+        const wisp_value *entry = wisp__child(entries, i, &key, &inner);
+        w->value(w, wisp__child(entry, 0, &key, &leaf), depth + 2);
+        w->value(w, wisp__child(entry, 1, &key, &leaf), depth + 2);
+    }
+    return true;
+}
+
+/* A field of a struct that may be missing, and is: it is not written. */
+static bool wisp__msgpack_is_missing(const wisp_value *map, int i) {
+    return map->kind == WISP_STRUCT && !wisp__field_there(&map->as.structure.schema->fields[i],
+                                                          map->as.structure.data);
+}
+
+static void wisp__msgpack_put_map(wisp__msgpack_writer *w, const wisp_value *map, int depth) {
+    if (map->count == 1 && wisp__msgpack_put_entries(w, map, depth)) return;
+    if (map->count == 2 && wisp__msgpack_put_timestamp(w, map)) return;
+    if (map->count == 2 && wisp__msgpack_put_extension(w, map)) return;
+    wisp__msgpack_put_length(w, &wisp__msgpack_map, (size_t)wisp__present(map));
+    for (int i = 0; i < map->count && !w->result; i++) {
+        wisp_value scratch;
+        const char *key = NULL;
+        const wisp_value *child = wisp__child(map, i, &key, &scratch);
+        if (wisp__msgpack_is_missing(map, i)) continue;
+        if (key) wisp__msgpack_put_text(w, key, strlen(key));
+        else wisp__msgpack_refuse(w, WISP_E_ARGUMENT);
+        w->value(w, child, depth);
+    }
+}
+
+/* `depth` counts the lists from the outermost down to this one. */
+static void wisp__msgpack_put_list(wisp__msgpack_writer *w, const wisp_value *list, int depth) {
+    if (depth > WISP__MSGPACK_NESTING) wisp__msgpack_refuse(w, WISP_E_DEPTH);
+    if (w->result) return;
+    if (wisp__is_map(list)) {
+        wisp__msgpack_put_map(w, list, depth);
+        return;
+    }
+    wisp__msgpack_put_length(w, &wisp__msgpack_array, (size_t)list->count);
+    for (int i = 0; i < list->count && !w->result; i++) {
+        wisp_value scratch;
+        const char *key;
+        w->value(w, wisp__child(list, i, &key, &scratch), depth);
+    }
+}
+
+static void wisp__msgpack_put_value(wisp__msgpack_writer *w, const wisp_value *value, int depth) {
+    if (!wisp__msgpack_is_sound(value)) wisp__msgpack_refuse(w, WISP_E_ARGUMENT);
+    if (w->result) return;
+    if (wisp__is_map(value) || wisp__is_array(value)) {
+        wisp__msgpack_put_list(w, value, depth + 1);
+        return;
+    }
+    switch (value->kind) {
+    case WISP_NIL: wisp__msgpack_put_code(w, 0xc0, 0, 0); break;
+    case WISP_BOOL: wisp__msgpack_put_code(w, value->as.boolean ? 0xc3 : 0xc2, 0, 0); break;
+    case WISP_INT: wisp__msgpack_put_int(w, value->as.integer); break;
+    case WISP_UINT: wisp__msgpack_put_uint(w, value->as.uinteger); break;
+    case WISP_FLOAT:
+    case WISP_NUMBER: wisp__msgpack_put_real(w, value); break;
+    case WISP_STRING: wisp__msgpack_put_text(w, value->as.string, (size_t)value->count); break;
+    case WISP_BYTES:
+        wisp__msgpack_put_length(w, &wisp__msgpack_bin, (size_t)value->count);
+        wisp__msgpack_put(w, value->as.bytes, (size_t)value->count);
+        break;
+    case WISP_VEC2:
+    case WISP_VEC3:
+    case WISP_VEC4:
+    case WISP_QUAT:
+    case WISP_TRANSFORM:
+    case WISP_COLOR: wisp__msgpack_put_floats(w, value); break;
+    case WISP_OBJECT: wisp__msgpack_put_object(w, value->as.object.id); break;
+    default: wisp__msgpack_refuse(w, WISP_E_TYPE); break;
+    }
+}
+
+/* --- reading --- */
+
+typedef enum wisp__msgpack_family {
+    WISP__MSGPACK_NIL, WISP__MSGPACK_NEVER, WISP__MSGPACK_BOOL, WISP__MSGPACK_BIN,
+    WISP__MSGPACK_EXT, WISP__MSGPACK_FLOAT, WISP__MSGPACK_NUMBER, WISP__MSGPACK_UINT,
+    WISP__MSGPACK_INT, WISP__MSGPACK_STR, WISP__MSGPACK_ARRAY, WISP__MSGPACK_MAP
+} wisp__msgpack_family;
+
+/* What a first byte begins, with its number: a value, bits, a length or a count. */
+typedef struct wisp__msgpack_head {
+    wisp__msgpack_family family;
+    uint64_t             number;
+} wisp__msgpack_head;
+
+/* Lists call back through `value`, as those of the writer do. */
+typedef struct wisp__msgpack_reader {
+    void         (*value)(struct wisp__msgpack_reader *r, wisp_value *out, int depth);
+    const uint8_t *at;
+    size_t         left;       /* bytes */
+    size_t         owed;       /* values that begun lists have yet to bring; at most `left` */
+    wisp__bump     memory;
+    int            deepest;    /* list of the part that is read, from the outermost */
+    wisp_result    result;     /* the first failure */
+} wisp__msgpack_reader;
+
+static void wisp__msgpack_fail(wisp__msgpack_reader *r, wisp_result code) {
+    if (r->result == WISP_OK) r->result = code;
+}
+
+/* The next bytes, of those that no value is owed; NULL: there are fewer. */
+static const uint8_t *wisp__msgpack_take(wisp__msgpack_reader *r, uint64_t size) {
+    const uint8_t *bytes = r->at;
+    if (size > r->left - r->owed) wisp__msgpack_fail(r, WISP_E_SYNTAX);
+    if (r->result) return NULL;
+    r->at += (size_t)size;
+    r->left -= (size_t)size;
+    return bytes;
+}
+
+static void *wisp__msgpack_memory(wisp__msgpack_reader *r, size_t count, size_t item_bytes) {
+    void *memory = NULL;
+    if (count <= r->memory.left / item_bytes)
+        memory = wisp__bump_take(&r->memory, count * item_bytes);
+    if (!memory) wisp__msgpack_fail(r, WISP_E_MEMORY);
+    return memory;
+}
+
+/* Takes note of a list at a depth; false: it is too deep. */
+static bool wisp__msgpack_enter(wisp__msgpack_reader *r, int depth) {
+    if (depth > WISP__MSGPACK_NESTING) wisp__msgpack_fail(r, WISP_E_DEPTH);
+    r->deepest = wisp__max_int(r->deepest, depth);
+    return r->result == WISP_OK;
+}
+
+/* The first byte of a value and the number that belongs to it. */
+static wisp__msgpack_head wisp__msgpack_get_head(wisp__msgpack_reader *r) {
+    static const struct { uint8_t family, bytes, number; } heads[32] = {
+        { WISP__MSGPACK_NIL, 0, 0 },    { WISP__MSGPACK_NEVER, 0, 0 },
+        { WISP__MSGPACK_BOOL, 0, 0 },   { WISP__MSGPACK_BOOL, 0, 1 },
+        { WISP__MSGPACK_BIN, 1, 0 },    { WISP__MSGPACK_BIN, 2, 0 },
+        { WISP__MSGPACK_BIN, 4, 0 },    { WISP__MSGPACK_EXT, 1, 0 },
+        { WISP__MSGPACK_EXT, 2, 0 },    { WISP__MSGPACK_EXT, 4, 0 },
+        { WISP__MSGPACK_FLOAT, 4, 0 },  { WISP__MSGPACK_NUMBER, 8, 0 },
+        { WISP__MSGPACK_UINT, 1, 0 },   { WISP__MSGPACK_UINT, 2, 0 },
+        { WISP__MSGPACK_UINT, 4, 0 },   { WISP__MSGPACK_UINT, 8, 0 },
+        { WISP__MSGPACK_INT, 1, 0 },    { WISP__MSGPACK_INT, 2, 0 },
+        { WISP__MSGPACK_INT, 4, 0 },    { WISP__MSGPACK_INT, 8, 0 },
+        { WISP__MSGPACK_EXT, 0, 1 },    { WISP__MSGPACK_EXT, 0, 2 },
+        { WISP__MSGPACK_EXT, 0, 4 },    { WISP__MSGPACK_EXT, 0, 8 },
+        { WISP__MSGPACK_EXT, 0, 16 },   { WISP__MSGPACK_STR, 1, 0 },
+        { WISP__MSGPACK_STR, 2, 0 },    { WISP__MSGPACK_STR, 4, 0 },
+        { WISP__MSGPACK_ARRAY, 2, 0 },  { WISP__MSGPACK_ARRAY, 4, 0 },
+        { WISP__MSGPACK_MAP, 2, 0 },    { WISP__MSGPACK_MAP, 4, 0 },
+    };
+    wisp__msgpack_head head = { WISP__MSGPACK_NEVER, 0 };
+    const uint8_t *first = wisp__msgpack_take(r, 1), *rest;
+    unsigned code = first ? *first : 0xc1;
+    if (code <= 0x7f) head.family = WISP__MSGPACK_UINT, head.number = code;
+    else if (code <= 0x8f) head.family = WISP__MSGPACK_MAP, head.number = code & 15;
+    else if (code <= 0x9f) head.family = WISP__MSGPACK_ARRAY, head.number = code & 15;
+    else if (code <= 0xbf) head.family = WISP__MSGPACK_STR, head.number = code & 31;
+    else if (code >= 0xe0) head.family = WISP__MSGPACK_INT, head.number = ~UINT64_C(0xff) | code;
+    else {
+        int bytes = heads[code & 31].bytes;
+        head.family = (wisp__msgpack_family)heads[code & 31].family;
+        head.number = heads[code & 31].number;
+        rest = wisp__msgpack_take(r, (uint64_t)bytes);
+        if (rest && bytes) head.number = wisp__msgpack_load(rest, bytes);
+        if (head.family == WISP__MSGPACK_INT && bytes < 8 && head.number >> (8 * bytes - 1))
+            head.number |= ~UINT64_C(0) << 8 * bytes;
+    }
+    return head;
+}
+
+static void wisp__msgpack_get_integer(wisp_value *out, wisp__msgpack_head head) {
+    if (head.family == WISP__MSGPACK_INT) *out = wisp_int(wisp__msgpack_signed(head.number));
+    else if (head.number <= INT64_MAX) *out = wisp_int((int64_t)head.number);
+    else *out = wisp_uint(head.number);
+}
+
+/* The bits go to memory as they are, and not through a register that might change them. */
+static void wisp__msgpack_get_real(wisp_value *out, wisp__msgpack_head head) {
+    uint32_t low = (uint32_t)head.number;
+    if (head.family == WISP__MSGPACK_FLOAT) {
+        *out = wisp__value_of(WISP_FLOAT, 0);
+        memcpy(&out->as.float32, &low, 4);
+    } else {
+        *out = wisp__value_of(WISP_NUMBER, 0);
+        memcpy(&out->as.number, &head.number, 8);
+    }
+}
+
+static void wisp__msgpack_get_text(wisp__msgpack_reader *r, wisp_value *out, uint64_t size) {
+    const uint8_t *bytes = wisp__msgpack_take(r, size);
+    char *text;
+    if (bytes && !wisp__msgpack_is_utf8(bytes, (size_t)size)) wisp__msgpack_fail(r, WISP_E_SYNTAX);
+    if (r->result) return;
+    text = (char *)wisp__msgpack_memory(r, (size_t)size + 1, 1);
+    if (!text) return;
+    memcpy(text, bytes, (size_t)size);
+    text[size] = 0;
+    *out = wisp_string_n(text, (int)size);
+}
+
+static void wisp__msgpack_get_bytes(wisp__msgpack_reader *r, wisp_value *out, uint64_t size) {
+    const uint8_t *bytes = wisp__msgpack_take(r, size);
+    if (bytes) *out = wisp_bytes(bytes, (int)size);
+}
+
+/* A map of two pairs that stands for what no kind stands for. */
+static void wisp__msgpack_get_stand_in(wisp__msgpack_reader *r, wisp_value *out, int depth,
+                                       const wisp_pair pairs[2]) {
+    wisp_pair *copy;
+    if (!wisp__msgpack_enter(r, depth + 1)) return;
+    copy = (wisp_pair *)wisp__msgpack_memory(r, 2, sizeof *copy);
+    if (!copy) return;
+    memcpy(copy, pairs, 2 * sizeof *copy);
+    *out = wisp_map(copy, 2);
+}
+
+static void wisp__msgpack_get_floats(wisp_value *out, wisp_kind kind, const uint8_t *data,
+                                     size_t size) {
+    uint32_t parts[7];
+    for (size_t i = 0; i < size / 4; i++)
+        parts[i] = (uint32_t)wisp__msgpack_load(data + 4 * i, 4);
+    *out = wisp__value_of(kind, 0);
+    memcpy(&out->as, parts, size);
+}
+
+/* false: a type that is no kind, or a size that is not its own. */
+static bool wisp__msgpack_get_kind(wisp_value *out, uint8_t type, const uint8_t *data,
+                                   uint64_t size) {
+    static const uint8_t sizes[] = { 0, 8, 12, 16, 16, 28, 16, 4 };
+    if (type < 1 || type > WISP__MSGPACK_OBJECT || size != sizes[type]) return false;
+    if (type < WISP__MSGPACK_OBJECT) {
+        wisp__msgpack_get_floats(out, (wisp_kind)(WISP_VEC2 + type - 1), data, (size_t)size);
+    } else {
+        *out = wisp__value_of(WISP_OBJECT, 0);
+        out->as.object.id = (uint32_t)wisp__msgpack_load(data, 4);
+    }
+    return true;
+}
+
+static void wisp__msgpack_get_ext(wisp__msgpack_reader *r, wisp_value *out, uint64_t size,
+                                  int depth) {
+    const uint8_t *byte = wisp__msgpack_take(r, 1), *data = wisp__msgpack_take(r, size);
+    wisp_pair pairs[2];
+    uint32_t nanoseconds = 0;
+    int64_t seconds = 0;
+    int type;
+    if (!byte || !data || wisp__msgpack_get_kind(out, *byte, data, size)) return;
+    type = *byte < 128 ? *byte : *byte - 256;
+    if (type == WISP__MSGPACK_TIMESTAMP &&
+        wisp__msgpack_parse_time(data, (size_t)size, &nanoseconds, &seconds)) {
+        pairs[0].key = "$seconds";
+        pairs[0].value = wisp_int(seconds);
+        pairs[1].key = "$nanoseconds";
+        pairs[1].value = wisp_uint(nanoseconds);
+    } else {
+        pairs[0].key = "$ext";
+        pairs[0].value = wisp_int(type);
+        pairs[1].key = "$data";
+        pairs[1].value = wisp_bytes(data, (int)size);
+    }
+    if (nanoseconds > WISP__MSGPACK_NANOSECONDS_MAX) wisp__msgpack_fail(r, WISP_E_SYNTAX);
+    wisp__msgpack_get_stand_in(r, out, depth, pairs);
+}
+
+/* The values of a list; NULL: there are none, or the reader has failed. */
+static wisp_value *wisp__msgpack_get_items(wisp__msgpack_reader *r, uint64_t count, int depth) {
+    wisp_value *items;
+    if (!wisp__msgpack_enter(r, depth)) return NULL;
+    if (count > r->left - r->owed) wisp__msgpack_fail(r, WISP_E_SYNTAX);
+    if (r->result || count == 0) return NULL;
+    items = (wisp_value *)wisp__msgpack_memory(r, (size_t)count, sizeof *items);
+    if (!items) return NULL;
+    r->owed += (size_t)count;
+    for (size_t i = 0; i < count && !r->result; i++) r->value(r, &items[i], depth);
+    return r->result ? NULL : items;
+}
+
+/* Merges two neighbours, both in order, from..middle and middle..end. Of equal keys the one that
+   stands first stays first. */
+static void wisp__msgpack_merge(const wisp_pair *pairs, const uint32_t *order, uint32_t *merged,
+                                size_t from, size_t middle, size_t end) {
+    size_t left = from, right = middle;
+    for (size_t i = from; i < end; i++) {
+        bool take_left = left < middle;
+        if (take_left && right < end)
+            take_left = strcmp(pairs[order[left]].key, pairs[order[right]].key) <= 0;
+        merged[i] = order[take_left ? left++ : right++];
+    }
+}
+
+/* The order of the pairs by key. `space` has room for two indexes of each pair. */
+static const uint32_t *wisp__msgpack_sort(const wisp_pair *pairs, size_t count, uint32_t *space) {
+    uint32_t *order = space, *merged = space + count;
+    for (size_t i = 0; i < count; i++) order[i] = (uint32_t)i;
+    for (size_t run = 1; run < count; run *= 2) {
+        uint32_t *swapped = order;
+        for (size_t from = 0; from < count; from += 2 * run) {
+            size_t middle = from + run < count ? from + run : count;
+            size_t end = middle + run < count ? middle + run : count;
+            wisp__msgpack_merge(pairs, order, merged, from, middle, end);
+        }
+        order = merged;
+        merged = swapped;
+    }
+    return order;
+}
+
+/* Leaves one pair of each key, where the first stood, with the value of the last; returns how
+   many are left. By sorting, so that keys chosen to collide cost no more than others. */
+static size_t wisp__msgpack_distinct(wisp_pair *pairs, size_t count, uint32_t *space) {
+    const uint32_t *order = wisp__msgpack_sort(pairs, count, space);
+    size_t kept = 0;
+    for (size_t i = count; i-- > 1;) {
+        wisp_pair *before = &pairs[order[i - 1]], *pair = &pairs[order[i]];
+        if (strcmp(before->key, pair->key) != 0) continue;
+        before->value = pair->value;
+        pair->key = NULL;
+    }
+    for (size_t i = 0; i < count; i++)
+        if (pairs[i].key) pairs[kept++] = pairs[i];
+    return kept;
+}
+
+/* A key and a value hold a pair, and the two indexes that sorting needs for it. */
+typedef char wisp__msgpack_pair_fits[
+    2 * sizeof(wisp_value) >= sizeof(wisp_pair) + 2 * sizeof(uint32_t) ? 1 : -1];
+
+/* Keys and values in turn become pairs, in the same memory. */
+static void wisp__msgpack_plain_map(wisp_value *out, wisp_value *items, size_t count) {
+    wisp_pair *pairs = (wisp_pair *)(void *)items;
+    for (size_t i = 0; i < count; i++) {
+        wisp_pair pair;
+        pair.key = items[2 * i].as.string;
+        pair.value = items[2 * i + 1];
+        memmove(&pairs[i], &pair, sizeof pair);
+    }
+    count = wisp__msgpack_distinct(pairs, count, (uint32_t *)(void *)(pairs + count));
+    *out = wisp_map(pairs, (int)count);
+}
+
+/* {"$map": [[key, value], ...]}: two lists deeper than the map was read as. */
+static void wisp__msgpack_keyed_map(wisp__msgpack_reader *r, wisp_value *out,
+                                    const wisp_value *items, size_t count) {
+    wisp_value *entries;
+    wisp_pair *pair;
+    if (!wisp__msgpack_enter(r, r->deepest + 2)) return;
+    entries = (wisp_value *)wisp__msgpack_memory(r, count, sizeof *entries);
+    pair = (wisp_pair *)wisp__msgpack_memory(r, 1, sizeof *pair);
+    if (!entries || !pair) return;
+    for (size_t i = 0; i < count; i++) entries[i] = wisp_array(items + 2 * i, 2);
+    pair->key = "$map";
+    pair->value = wisp_array(entries, (int)count);
+    *out = wisp_map(pair, 1);
+}
+
+static bool wisp__msgpack_is_key(const wisp_value *value) {
+    return value->kind == WISP_STRING && !memchr(value->as.string, 0, (size_t)value->count);
+}
+
+/* `deepest` is of this map alone while it is read: only when all of it has been seen is it known
+   whether it stands two lists deeper. */
+static void wisp__msgpack_get_map(wisp__msgpack_reader *r, wisp_value *out, uint64_t count,
+                                  int depth) {
+    int before = r->deepest;
+    bool plain = true;
+    wisp_value *items;
+    r->deepest = 0;
+    items = wisp__msgpack_get_items(r, 2 * count, depth);
+    for (uint64_t i = 0; items && i < count; i++)
+        plain = plain && wisp__msgpack_is_key(&items[2 * i]);
+    if (!r->result) {
+        if (count == 0) *out = wisp_map(NULL, 0);
+        else if (!plain) wisp__msgpack_keyed_map(r, out, items, (size_t)count);
+        else wisp__msgpack_plain_map(out, items, (size_t)count);
+    }
+    r->deepest = wisp__max_int(r->deepest, before);
+}
+
+static void wisp__msgpack_get_array(wisp__msgpack_reader *r, wisp_value *out, uint64_t count,
+                                    int depth) {
+    const wisp_value *items = wisp__msgpack_get_items(r, count, depth);
+    if (!r->result) *out = wisp_array(items, (int)count);
+}
+
+static void wisp__msgpack_get_value(wisp__msgpack_reader *r, wisp_value *out, int depth) {
+    wisp__msgpack_head head;
+    r->owed--;
+    head = wisp__msgpack_get_head(r);
+    *out = wisp_nil();
+    if (r->result) return;
+    switch (head.family) {
+    case WISP__MSGPACK_NIL: break;
+    case WISP__MSGPACK_BOOL: *out = wisp_bool(head.number != 0); break;
+    case WISP__MSGPACK_UINT:
+    case WISP__MSGPACK_INT: wisp__msgpack_get_integer(out, head); break;
+    case WISP__MSGPACK_FLOAT:
+    case WISP__MSGPACK_NUMBER: wisp__msgpack_get_real(out, head); break;
+    case WISP__MSGPACK_STR: wisp__msgpack_get_text(r, out, head.number); break;
+    case WISP__MSGPACK_BIN: wisp__msgpack_get_bytes(r, out, head.number); break;
+    case WISP__MSGPACK_EXT: wisp__msgpack_get_ext(r, out, head.number, depth); break;
+    case WISP__MSGPACK_ARRAY: wisp__msgpack_get_array(r, out, head.number, depth + 1); break;
+    case WISP__MSGPACK_MAP: wisp__msgpack_get_map(r, out, head.number, depth + 1); break;
+    case WISP__MSGPACK_NEVER: wisp__msgpack_fail(r, WISP_E_SYNTAX); break;
+    }
+}
+
+/* --- the codec --- */
+
+static int wisp__msgpack_encode(const wisp_codec *codec, const wisp_schema *schema,
+                                const wisp_value *value, void *out, int capacity) {
+    wisp__msgpack_writer w;
+    (void)codec;
+    (void)schema;
+    if (!value || capacity < 0 || (capacity && !out)) return WISP_E_ARGUMENT;
+    w.value = wisp__msgpack_put_value;
+    w.at = (uint8_t *)out;
+    w.left = (size_t)capacity;
+    w.result = WISP_OK;
+    wisp__msgpack_put_value(&w, value, 0);
+    return w.result ? w.result : capacity - (int)w.left;
+}
+
+static int wisp__msgpack_decode(const wisp_codec *codec, const wisp_schema *schema,
+                                const void *bytes, int size, wisp_value *out, void *memory,
+                                int memory_size) {
+    wisp__msgpack_reader r;
+    wisp_value value;
+    (void)codec;
+    (void)schema;
+    if (!out || size < 0 || (size && !bytes)) return WISP_E_ARGUMENT;
+    if (memory_size < 0 || (memory_size && !memory)) return WISP_E_ARGUMENT;
+    if (size == 0) return WISP_E_SYNTAX;
+    r.value = wisp__msgpack_get_value;
+    r.at = (const uint8_t *)bytes;
+    r.left = (size_t)size;
+    r.owed = 1;
+    r.memory = wisp__bump_on(memory, memory_size);
+    r.deepest = 0;
+    r.result = WISP_OK;
+    wisp__msgpack_get_value(&r, &value, 0);
+    if (r.result) return r.result;
+    *out = value;
+    return size - (int)r.left;
+}
+
+const wisp_codec *wisp_msgpack(void) {
+    static const wisp_codec codec = { "msgpack", wisp__msgpack_encode, wisp__msgpack_decode,
+                                      NULL };
+    return &codec;
+}
+
+/* ===========================================================================
+ * MARK: >>protobuf
+ * What: the Protobuf codec: the proto3 wire form of a schema's messages, and
+ *   without a schema google.protobuf.Value
+ *   (protobuf.dev/programming-guides/encoding, struct.proto).
+ * Invariants: what encode writes, decode reads. Fields are written in the
+ *   order of their numbers, so equal values have equal bytes. The writer goes
+ *   backwards from the end of its room: a message's length is known when its
+ *   head is written, and no message is measured twice. Whatever is read twice
+ *   merges into what is there, so reading makes an open tree, with nothing for
+ *   what has not come; only then defaults are filled in and keys made unique.
+ * Not here: ranges, lengths and bounds of enums (the caller validates).
+ *
+ *   message  { field }
+ *   field    tag, then by its wire:   0 varint
+ *                                     1 8 bytes, little-endian
+ *                                     2 length: varint, bytes
+ *                                     3 { field }, tag of wire 4 (a group)
+ *                                     5 4 bytes, little-endian
+ *   tag      varint of number << 3 | wire, below 2^32 and in at most 5 bytes
+ *   varint   groups of seven bits, lowest first, each with a bit that says
+ *            whether another follows; at most 64 bits in 10 bytes
+ *
+ *   bool, enum, integer, uint, range, object   wire 0; sint is zigzag;
+ *                                              sfixed and fixed: wire 5 or 1
+ *   number (also in a range, and quantized)    wire 5 if it takes 4 bytes, else 1
+ *   string, bytes, literal text                wire 2
+ *   vec2..4, quat, color   message { float 1, 2, .. }: wire 5
+ *   transform              message { 1: position, 2: rotation }
+ *   struct                 message { fields by their numbers }
+ *   union                  message { one field: the option's index + 1 }
+ *   array of these: scalars wire 2 with all of them, others a field for each
+ *   array in an array or a union   message { 1: the array }
+ *   any, exact             message { 1: nil, wire 0 | 2: number, wire 1 |
+ *                                    3: string | 4: bool, wire 0 |
+ *                                    5: { 1: { 1: key, 2: any } } | 6: { 1: any } }
+ * ======================================================================== */
+
+enum { WISP__PROTOBUF_NESTING = 100 };      /* messages inside the outermost, as others have it */
+
+typedef enum wisp__protobuf_wire {
+    WISP__PROTOBUF_VARINT, WISP__PROTOBUF_8, WISP__PROTOBUF_SIZED, WISP__PROTOBUF_BEGIN,
+    WISP__PROTOBUF_END, WISP__PROTOBUF_4
+} wisp__protobuf_wire;
+
+/* Which of Protobuf's types a type is. Those up to DOUBLE are scalars: 64 bits hold one. */
+typedef enum wisp__protobuf_form {
+    WISP__PROTOBUF_BOOL, WISP__PROTOBUF_ENUM, WISP__PROTOBUF_OBJECT,
+    WISP__PROTOBUF_INT32, WISP__PROTOBUF_INT64, WISP__PROTOBUF_UINT32, WISP__PROTOBUF_UINT64,
+    WISP__PROTOBUF_SINT32, WISP__PROTOBUF_SINT64,
+    WISP__PROTOBUF_FIXED32, WISP__PROTOBUF_FIXED64,
+    WISP__PROTOBUF_SFIXED32, WISP__PROTOBUF_SFIXED64,
+    WISP__PROTOBUF_FLOAT, WISP__PROTOBUF_DOUBLE,
+    WISP__PROTOBUF_STRING, WISP__PROTOBUF_BYTES, WISP__PROTOBUF_MESSAGE, WISP__PROTOBUF_LIST
+} wisp__protobuf_form;
+
+/* --- what the types of a schema are on the wire --- */
+
+static wisp__protobuf_form wisp__protobuf_integer_form(const wisp_type *type, bool narrow) {
+    bool is_signed = type->kind == WISP_TYPE_INTEGER;
+    if (type->max == 2) {
+        narrow = type->bytes > 0 && type->bytes <= 4;
+        if (is_signed) return narrow ? WISP__PROTOBUF_SFIXED32 : WISP__PROTOBUF_SFIXED64;
+        return narrow ? WISP__PROTOBUF_FIXED32 : WISP__PROTOBUF_FIXED64;
+    }
+    if (!is_signed) return narrow ? WISP__PROTOBUF_UINT32 : WISP__PROTOBUF_UINT64;
+    if (type->max == 1) return narrow ? WISP__PROTOBUF_SINT32 : WISP__PROTOBUF_SINT64;
+    return narrow ? WISP__PROTOBUF_INT32 : WISP__PROTOBUF_INT64;
+}
+
+/* `bytes`: of the member that holds it, where the type does not say; 0: there is none. */
+static wisp__protobuf_form wisp__protobuf_form_of(const wisp_type *type, int bytes) {
+    bool narrow;
+    if (type->bytes) bytes = type->bytes;
+    narrow = bytes > 0 && bytes <= 4;
+    switch (type->kind) {
+    case WISP_TYPE_BOOL: return WISP__PROTOBUF_BOOL;
+    case WISP_TYPE_ENUM: return WISP__PROTOBUF_ENUM;
+    case WISP_TYPE_OBJECT: return WISP__PROTOBUF_OBJECT;
+    case WISP_TYPE_INTEGER:
+    case WISP_TYPE_UINT: return wisp__protobuf_integer_form(type, narrow);
+    case WISP_TYPE_RANGE: return type->least < 0 ? WISP__PROTOBUF_INT64 : WISP__PROTOBUF_UINT64;
+    case WISP_TYPE_NUMBER:
+    case WISP_TYPE_NUMBER_RANGE:
+    case WISP_TYPE_QUANTIZED: return narrow ? WISP__PROTOBUF_FLOAT : WISP__PROTOBUF_DOUBLE;
+    case WISP_TYPE_LITERAL: return type->of ? WISP__PROTOBUF_STRING : WISP__PROTOBUF_DOUBLE;
+    case WISP_TYPE_STRING: return WISP__PROTOBUF_STRING;
+    case WISP_TYPE_BYTES: return WISP__PROTOBUF_BYTES;
+    case WISP_TYPE_ARRAY: return WISP__PROTOBUF_LIST;
+    default: return WISP__PROTOBUF_MESSAGE;
+    }
+}
+
+static bool wisp__protobuf_is_scalar(wisp__protobuf_form form) {
+    return form <= WISP__PROTOBUF_DOUBLE;
+}
+
+static unsigned wisp__protobuf_wire_of(wisp__protobuf_form form) {
+    switch (form) {
+    case WISP__PROTOBUF_FIXED32:
+    case WISP__PROTOBUF_SFIXED32:
+    case WISP__PROTOBUF_FLOAT: return WISP__PROTOBUF_4;
+    case WISP__PROTOBUF_FIXED64:
+    case WISP__PROTOBUF_SFIXED64:
+    case WISP__PROTOBUF_DOUBLE: return WISP__PROTOBUF_8;
+    default: return form < WISP__PROTOBUF_STRING ? WISP__PROTOBUF_VARINT : WISP__PROTOBUF_SIZED;
+    }
+}
+
+static int wisp__protobuf_field_bytes(const wisp_field *field) {
+    return field->offset >= 0 ? field->bytes : 0;
+}
+
+/* Of the member that holds one element. Where an array keeps its elements elsewhere (`bytes` of
+   its type is negative) they say themselves what they take. */
+static int wisp__protobuf_element_bytes(const wisp_type *array, int bytes) {
+    if (array->bytes) bytes = array->bytes;
+    return bytes > 0 && array->max > 0 ? bytes / array->max : 0;
+}
+
+static uint32_t wisp__protobuf_number(const wisp_schema *schema, int i) {
+    int number = schema->fields[i].number;
+    return number ? (uint32_t)number : (uint32_t)i + 1;
+}
+
+/* The kind of a type that is made of floats. Kinds and types of these stand in the same order. */
+static wisp_kind wisp__protobuf_floats_kind(const wisp_type *type) {
+    return (wisp_kind)(WISP_VEC2 + (type->kind - WISP_TYPE_VEC2));
+}
+
+/* --- scalars as 64 bits, and back --- */
+
+/* false: it is no integer that so many bits hold. */
+static bool wisp__protobuf_integer_bits(const wisp_value *value, int width, bool is_signed,
+                                        uint64_t *bits) {
+    uint64_t most = UINT64_MAX >> (64 - width + is_signed);
+    wisp__numeric number;
+    if (!wisp__numeric_of(value, &number) || !number.integral) return false;
+    *bits = number.negative ? 0 - number.magnitude : number.magnitude;
+    if (number.negative) return is_signed && number.magnitude - 1 <= most;
+    return number.magnitude <= most;
+}
+
+static bool wisp__protobuf_enum_bits(const wisp_type *type, const wisp_value *value,
+                                     uint64_t *bits) {
+    const char *const *names = (const char *const *)type->of;
+    if (value->kind != WISP_STRING) return wisp__protobuf_integer_bits(value, 32, true, bits);
+    for (int i = 0; names && i < type->max; i++) {
+        if (strlen(names[i]) != (size_t)value->count) continue;
+        if (memcmp(names[i], value->as.string, (size_t)value->count) != 0) continue;
+        *bits = (uint64_t)i;
+        return true;
+    }
+    return false;
+}
+
+/* What is a float or a double already keeps its bits, also those of a NaN. */
+static bool wisp__protobuf_real_bits(const wisp_value *value, bool narrow, uint64_t *bits) {
+    double number;
+    uint32_t low;
+    switch (value->kind) {
+    case WISP_INT: number = (double)value->as.integer; break;
+    case WISP_UINT: number = (double)value->as.uinteger; break;
+    case WISP_FLOAT: number = (double)value->as.float32; break;
+    case WISP_NUMBER: number = value->as.number; break;
+    default: return false;
+    }
+    low = wisp__float_bits((float)number);
+    if (value->kind == WISP_FLOAT) memcpy(&low, &value->as.float32, 4);
+    *bits = low;
+    if (!narrow) memcpy(bits, &number, 8);
+    if (!narrow && value->kind == WISP_NUMBER) memcpy(bits, &value->as.number, 8);
+    return true;
+}
+
+/* The scalar that a value is; false: it is none of this form. */
+static bool wisp__protobuf_bits(wisp__protobuf_form form, const wisp_type *type,
+                                const wisp_value *value, uint64_t *bits) {
+    switch (form) {
+    case WISP__PROTOBUF_BOOL:
+        if (value->kind == WISP_BOOL) *bits = value->as.boolean;
+        return value->kind == WISP_BOOL;
+    case WISP__PROTOBUF_OBJECT:
+        if (value->kind == WISP_OBJECT) *bits = value->as.object.id;
+        return value->kind == WISP_OBJECT;
+    case WISP__PROTOBUF_ENUM: return wisp__protobuf_enum_bits(type, value, bits);
+    case WISP__PROTOBUF_INT32:
+    case WISP__PROTOBUF_SFIXED32: return wisp__protobuf_integer_bits(value, 32, true, bits);
+    case WISP__PROTOBUF_INT64:
+    case WISP__PROTOBUF_SFIXED64: return wisp__protobuf_integer_bits(value, 64, true, bits);
+    case WISP__PROTOBUF_UINT32:
+    case WISP__PROTOBUF_FIXED32: return wisp__protobuf_integer_bits(value, 32, false, bits);
+    case WISP__PROTOBUF_UINT64:
+    case WISP__PROTOBUF_FIXED64: return wisp__protobuf_integer_bits(value, 64, false, bits);
+    case WISP__PROTOBUF_SINT32:
+    case WISP__PROTOBUF_SINT64:
+        if (!wisp__protobuf_integer_bits(value, form == WISP__PROTOBUF_SINT32 ? 32 : 64, true,
+                                         bits))
+            return false;
+        *bits = wisp__zigzag((int64_t)*bits);
+        return true;
+    case WISP__PROTOBUF_FLOAT: return wisp__protobuf_real_bits(value, true, bits);
+    case WISP__PROTOBUF_DOUBLE: return wisp__protobuf_real_bits(value, false, bits);
+    default: return false;
+    }
+}
+
+static wisp_value wisp__protobuf_real(bool narrow, uint64_t bits) {
+    wisp_value value = wisp__value_of(narrow ? WISP_FLOAT : WISP_NUMBER, 0);
+    uint32_t low = (uint32_t)bits;
+    if (narrow) memcpy(&value.as.float32, &low, 4);
+    else memcpy(&value.as.number, &bits, 8);
+    return value;
+}
+
+/* Of what was read: more bits than a form has are dropped, as the specification wants. */
+static wisp_value wisp__protobuf_scalar(wisp__protobuf_form form, const wisp_type *type,
+                                        uint64_t bits) {
+    wisp_value value;
+    switch (form) {
+    case WISP__PROTOBUF_BOOL: return wisp_bool(bits != 0);
+    case WISP__PROTOBUF_OBJECT:
+        value = wisp__value_of(WISP_OBJECT, 0);
+        value.as.object.id = (uint32_t)bits;
+        return value;
+    case WISP__PROTOBUF_ENUM:
+    case WISP__PROTOBUF_INT32:
+    case WISP__PROTOBUF_SFIXED32: return wisp_int((int32_t)(uint32_t)bits);
+    case WISP__PROTOBUF_INT64:
+    case WISP__PROTOBUF_SFIXED64: return wisp_int((int64_t)bits);
+    case WISP__PROTOBUF_SINT32: return wisp_int(wisp__unzigzag((uint32_t)bits));
+    case WISP__PROTOBUF_SINT64: return wisp_int(wisp__unzigzag(bits));
+    case WISP__PROTOBUF_UINT32:
+    case WISP__PROTOBUF_FIXED32: return wisp_uint((uint32_t)bits);
+    case WISP__PROTOBUF_FLOAT: return wisp__protobuf_real(true, bits);
+    case WISP__PROTOBUF_DOUBLE: return wisp__protobuf_real(false, bits);
+    default: break;
+    }
+    if (type->kind == WISP_TYPE_RANGE && bits <= INT64_MAX) return wisp_int((int64_t)bits);
+    return wisp_uint(bits);
+}
+
+/* What a field is that has not come: nil for what consists of other values. */
+static wisp_value wisp__protobuf_zero(const wisp_type *type, wisp__protobuf_form form) {
+    if (wisp__protobuf_is_scalar(form)) return wisp__protobuf_scalar(form, type, 0);
+    if (form == WISP__PROTOBUF_STRING) return wisp_string("");
+    if (form == WISP__PROTOBUF_BYTES) return wisp_bytes("", 0);
+    if (type->kind >= WISP_TYPE_VEC2 && type->kind <= WISP_TYPE_COLOR)
+        return wisp__value_of(wisp__protobuf_floats_kind(type), 0);
+    return wisp_nil();
+}
+
+/* The default of an optional field. */
+static wisp_value wisp__protobuf_fallback(const wisp_field *field, wisp__protobuf_form form) {
+    const char *text = field->fallback_text;
+    wisp_value value = text ? wisp_string(text) : wisp_number(field->fallback);
+    uint64_t bits = 0;
+    switch (form) {
+    case WISP__PROTOBUF_STRING: return wisp_string(text);
+    case WISP__PROTOBUF_BYTES: return wisp_bytes(text ? text : "", text ? (int)strlen(text) : 0);
+    case WISP__PROTOBUF_LIST: return wisp_nil();
+    case WISP__PROTOBUF_MESSAGE:
+        if (field->type.kind == WISP_TYPE_ANY || field->type.kind == WISP_TYPE_EXACT ||
+            field->type.kind == WISP_TYPE_UNION)
+            return value;
+        return wisp__protobuf_zero(&field->type, form);
+    case WISP__PROTOBUF_BOOL: return wisp_bool(field->fallback < 0 || field->fallback > 0);
+    default: break;
+    }
+    if (!wisp__protobuf_bits(form, &field->type, &value, &bits)) bits = 0;
+    return wisp__protobuf_scalar(form, &field->type, bits);
+}
+
+/* --- text --- */
+
+/* Bytes of the character that begins `left` (at least 1) bytes; 0: it is none. The range of the
+   second byte keeps out overlong forms, surrogates and what is beyond U+10FFFF (RFC 3629,
+   section 4). */
+static size_t wisp__protobuf_character(const uint8_t *text, size_t left) {
+    uint8_t first = text[0], low = 0x80, high = 0xbf;
+    size_t size = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+    if (first < 0x80) return 1;
+    if (first < 0xc2 || first > 0xf4 || size > left) return 0;
+    if (first == 0xe0) low = 0xa0;
+    if (first == 0xed) high = 0x9f;
+    if (first == 0xf0) low = 0x90;
+    if (first == 0xf4) high = 0x8f;
+    if (text[1] < low || text[1] > high) return 0;
+    for (size_t i = 2; i < size; i++)
+        if ((text[i] & 0xc0) != 0x80) return 0;
+    return size;
+}
+
+static bool wisp__protobuf_is_utf8(const void *text, size_t size) {
+    const uint8_t *at = (const uint8_t *)text;
+    while (size > 0) {
+        size_t step = 8;
+        if (size < 8 || wisp__load64(at) & UINT64_C(0x8080808080808080))
+            step = wisp__protobuf_character(at, size);
+        if (step == 0) return false;
+        at += step;
+        size -= step;
+    }
+    return true;
+}
+
+/* RFC 4648, section 4, with padding; `to` has room for 4 characters for each 3 bytes begun. */
+static void wisp__protobuf_base64(const uint8_t *from, size_t size, uint8_t *to) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (size_t i = 0; i < size; i += 3, to += 4) {
+        uint32_t group = (uint32_t)from[i] << 16;
+        if (i + 1 < size) group |= (uint32_t)from[i + 1] << 8;
+        if (i + 2 < size) group |= from[i + 2];
+        for (int k = 0; k < 4; k++) to[k] = (uint8_t)digits[group >> (18 - 6 * k) & 63];
+        if (i + 2 >= size) to[3] = '=';
+        if (i + 1 >= size) to[2] = '=';
+    }
+}
+
+/* --- writing, backwards --- */
+
+/* Messages and what is in them hold each other, so they call back through these. */
+typedef struct wisp__protobuf_writer {
+    void      (*any)(struct wisp__protobuf_writer *w, const wisp_value *value, int depth);
+    void      (*element)(struct wisp__protobuf_writer *w, const wisp_type *type, int bytes,
+                         const wisp_value *value, uint32_t number, int depth);
+    uint8_t    *begin, *at;     /* what is written begins at `at` */
+    wisp_result result;         /* the first failure */
+} wisp__protobuf_writer;
+
+static void wisp__protobuf_refuse(wisp__protobuf_writer *w, wisp_result code) {
+    if (w->result == WISP_OK) w->result = code;
+}
+
+/* Room for `size` bytes in front of what is written; NULL: there is none. */
+static uint8_t *wisp__protobuf_room(wisp__protobuf_writer *w, size_t size) {
+    if (size > (size_t)(w->at - w->begin)) wisp__protobuf_refuse(w, WISP_E_TOO_BIG);
+    if (w->result) return NULL;
+    w->at -= size;
+    return w->at;
+}
+
+static void wisp__protobuf_put_varint(wisp__protobuf_writer *w, uint64_t number) {
+    size_t size = 1;
+    uint8_t *to;
+    for (uint64_t rest = number >> 7; rest; rest >>= 7) size++;
+    to = wisp__protobuf_room(w, size);
+    if (!to) return;
+    for (; number >= 128; number >>= 7) *to++ = (uint8_t)(number | 128);
+    *to = (uint8_t)number;
+}
+
+static void wisp__protobuf_put_fixed(wisp__protobuf_writer *w, uint64_t bits, size_t size) {
+    uint8_t *to = wisp__protobuf_room(w, size);
+    for (size_t i = 0; to && i < size; i++, bits >>= 8) to[i] = (uint8_t)bits;
+}
+
+static void wisp__protobuf_put_tag(wisp__protobuf_writer *w, uint32_t number, unsigned wire) {
+    wisp__protobuf_put_varint(w, (uint64_t)number << 3 | wire);
+}
+
+/* Tag and length of what has been written since w->at was `end`. */
+static void wisp__protobuf_put_head(wisp__protobuf_writer *w, const uint8_t *end,
+                                    uint32_t number) {
+    wisp__protobuf_put_varint(w, (uint64_t)(end - w->at));
+    wisp__protobuf_put_tag(w, number, WISP__PROTOBUF_SIZED);
+}
+
+/* Is there what a text or a list counts? */
+static bool wisp__protobuf_is_there(wisp__protobuf_writer *w, const wisp_value *value) {
+    bool counts = value->kind == WISP_STRING || value->kind == WISP_BYTES ||
+                  value->kind == WISP_ARRAY || value->kind == WISP_MAP;
+    if (counts && (value->count < 0 || (value->count && !value->as.bytes)))
+        wisp__protobuf_refuse(w, WISP_E_ARGUMENT);
+    return w->result == WISP_OK;
+}
+
+static void wisp__protobuf_put_bytes(wisp__protobuf_writer *w, const void *bytes, size_t size,
+                                     uint32_t number) {
+    const uint8_t *end = w->at;
+    uint8_t *to = wisp__protobuf_room(w, size);
+    if (to && size) memcpy(to, bytes, size);
+    wisp__protobuf_put_head(w, end, number);
+}
+
+static void wisp__protobuf_put_text(wisp__protobuf_writer *w, const char *text, size_t size,
+                                    uint32_t number) {
+    if (!wisp__protobuf_is_utf8(text, size)) wisp__protobuf_refuse(w, WISP_E_TYPE);
+    wisp__protobuf_put_bytes(w, text, size, number);
+}
+
+static void wisp__protobuf_put_bits(wisp__protobuf_writer *w, unsigned wire, uint64_t bits) {
+    if (wire == WISP__PROTOBUF_VARINT) wisp__protobuf_put_varint(w, bits);
+    else wisp__protobuf_put_fixed(w, bits, wire == WISP__PROTOBUF_4 ? 4 : 8);
+}
+
+static void wisp__protobuf_put_scalar(wisp__protobuf_writer *w, wisp__protobuf_form form,
+                                      const wisp_type *type, const wisp_value *value) {
+    uint64_t bits = 0;
+    if (!wisp__protobuf_bits(form, type, value, &bits)) wisp__protobuf_refuse(w, WISP_E_INVALID);
+    wisp__protobuf_put_bits(w, wisp__protobuf_wire_of(form), bits);
+}
+
+static bool wisp__protobuf_may_nest(wisp__protobuf_writer *w, int depth) {
+    if (depth > WISP__PROTOBUF_NESTING) wisp__protobuf_refuse(w, WISP_E_DEPTH);
+    return w->result == WISP_OK;
+}
+
+/* Floats 1, 2, .. of a message; zeros are not written, minus zero is. */
+static void wisp__protobuf_put_floats(wisp__protobuf_writer *w, const void *floats, int count) {
+    uint32_t parts[4] = { 0 };
+    memcpy(parts, floats, (size_t)count * 4);
+    for (int i = count - 1; i >= 0; i--) {
+        if (!parts[i]) continue;
+        wisp__protobuf_put_fixed(w, parts[i], 4);
+        wisp__protobuf_put_tag(w, (uint32_t)i + 1, WISP__PROTOBUF_4);
+    }
+}
+
+static void wisp__protobuf_put_transform(wisp__protobuf_writer *w, const wisp_value *value,
+                                         int depth) {
+    const uint8_t *end = w->at;
+    if (!wisp__protobuf_may_nest(w, depth + 1)) return;
+    wisp__protobuf_put_floats(w, &value->as.transform.rotation, 4);
+    wisp__protobuf_put_head(w, end, 2);
+    end = w->at;
+    wisp__protobuf_put_floats(w, &value->as.transform.position, 3);
+    wisp__protobuf_put_head(w, end, 1);
+}
+
+/* --- writing values without a type, as google.protobuf.Value --- */
+
+/* Has a double all digits of it? */
+static bool wisp__protobuf_is_exact(uint64_t magnitude) {
+    while (magnitude && !(magnitude & 1)) magnitude >>= 1;
+    return magnitude >> 53 == 0;
+}
+
+static void wisp__protobuf_put_number(wisp__protobuf_writer *w, const wisp_value *value) {
+    wisp__numeric number;
+    uint64_t bits = 0;
+    if (wisp__numeric_of(value, &number) && value->kind < WISP_FLOAT &&
+        !wisp__protobuf_is_exact(number.magnitude))
+        wisp__protobuf_refuse(w, WISP_E_TYPE);
+    wisp__protobuf_real_bits(value, false, &bits);
+    wisp__protobuf_put_fixed(w, bits, 8);
+    wisp__protobuf_put_tag(w, 2, WISP__PROTOBUF_8);
+}
+
+static void wisp__protobuf_put_base64(wisp__protobuf_writer *w, const wisp_value *value) {
+    const uint8_t *end = w->at;
+    size_t size = (size_t)value->count;
+    uint8_t *to = wisp__protobuf_room(w, (size + 2) / 3 * 4);
+    if (to && size) wisp__protobuf_base64((const uint8_t *)value->as.bytes, size, to);
+    wisp__protobuf_put_head(w, end, 3);
+}
+
+/* A list of numbers. */
+static void wisp__protobuf_put_parts(wisp__protobuf_writer *w, const wisp_value *value, int depth) {
+    const uint8_t *end = w->at;
+    float parts[7];
+    int count = wisp__value_floats(value, parts);
+    if (!wisp__protobuf_may_nest(w, depth + 2)) return;
+    for (int i = count - 1; i >= 0; i--) {
+        const uint8_t *part_end = w->at;
+        wisp_value part = wisp_float(parts[i]);
+        wisp__protobuf_put_number(w, &part);
+        wisp__protobuf_put_head(w, part_end, 1);
+    }
+    wisp__protobuf_put_head(w, end, 6);
+}
+
+/* A field of a struct that may be missing, and is. */
+static bool wisp__protobuf_is_missing(const wisp_value *value, int i) {
+    return value->kind == WISP_STRUCT && i < value->count &&
+           !wisp__field_there(&value->as.structure.schema->fields[i], value->as.structure.data);
+}
+
+static void wisp__protobuf_put_any_pair(wisp__protobuf_writer *w, const char *key,
+                                        const wisp_value *value, int depth) {
+    const uint8_t *end = w->at;
+    w->any(w, value, depth + 1);
+    wisp__protobuf_put_head(w, end, 2);
+    if (!key) wisp__protobuf_refuse(w, WISP_E_ARGUMENT);
+    if (!w->result) wisp__protobuf_put_text(w, key, strlen(key), 1);
+}
+
+/* A message in the Value; in it elements, or pairs, which are messages too. */
+static void wisp__protobuf_put_any_list(wisp__protobuf_writer *w, const wisp_value *value,
+                                        int depth) {
+    const uint8_t *end = w->at;
+    bool map = wisp__is_map(value);
+    if (!wisp__protobuf_may_nest(w, depth)) return;
+    for (int i = value->count - 1; i >= 0 && !w->result; i--) {
+        const uint8_t *item_end = w->at;
+        wisp_value scratch;
+        const char *key;
+        const wisp_value *child = wisp__child(value, i, &key, &scratch);
+        if (map && wisp__protobuf_is_missing(value, i)) continue;
+        if (map) wisp__protobuf_put_any_pair(w, key, child, depth + 1);
+        else w->any(w, child, depth + 1);
+        wisp__protobuf_put_head(w, item_end, 1);
+    }
+    wisp__protobuf_put_head(w, end, map ? 5 : 6);
+}
+
+static void wisp__protobuf_put_any(wisp__protobuf_writer *w, const wisp_value *value, int depth) {
+    wisp_value id;
+    if (!wisp__protobuf_may_nest(w, depth) || !wisp__protobuf_is_there(w, value)) return;
+    if (wisp__is_map(value) || wisp__is_array(value)) {
+        wisp__protobuf_put_any_list(w, value, depth + 1);
+        return;
+    }
+    switch (value->kind) {
+    case WISP_NIL:
+    case WISP_BOOL:
+        wisp__protobuf_put_varint(w, value->kind == WISP_BOOL && value->as.boolean);
+        wisp__protobuf_put_tag(w, value->kind == WISP_BOOL ? 4 : 1, WISP__PROTOBUF_VARINT);
+        break;
+    case WISP_INT:
+    case WISP_UINT:
+    case WISP_FLOAT:
+    case WISP_NUMBER: wisp__protobuf_put_number(w, value); break;
+    case WISP_OBJECT:
+        id = wisp_uint(value->as.object.id);
+        wisp__protobuf_put_number(w, &id);
+        break;
+    case WISP_STRING:
+        wisp__protobuf_put_text(w, value->as.string, (size_t)value->count, 3);
+        break;
+    case WISP_BYTES: wisp__protobuf_put_base64(w, value); break;
+    case WISP_VEC2:
+    case WISP_VEC3:
+    case WISP_VEC4:
+    case WISP_QUAT:
+    case WISP_TRANSFORM:
+    case WISP_COLOR: wisp__protobuf_put_parts(w, value, depth); break;
+    default: wisp__protobuf_refuse(w, WISP_E_TYPE); break;
+    }
+}
+
+/* --- which option of a union a value is --- */
+
+/* Looks into lists as deep as `levels` says: what is further in cannot change the choice. */
+typedef bool (*wisp__protobuf_fit)(const wisp_type *type, const wisp_value *value, int levels);
+
+static bool wisp__protobuf_fits_scalar(const wisp_type *type, const wisp_value *value) {
+    wisp__protobuf_form form = wisp__protobuf_form_of(type, 0);
+    wisp__numeric numeric;
+    double number;
+    uint64_t bits = 0;
+    if (!wisp__protobuf_bits(form, type, value, &bits)) return false;
+    if (!wisp__numeric_of(value, &numeric)) return true;
+    number = numeric.negative ? -(double)numeric.magnitude : (double)numeric.magnitude;
+    if (!numeric.integral) number = numeric.number;
+    switch (type->kind) {
+    case WISP_TYPE_ENUM: return !numeric.negative && numeric.magnitude < (uint64_t)type->max;
+    case WISP_TYPE_RANGE:
+        if (type->least < 0) return (int64_t)bits >= type->least && (int64_t)bits <= type->most;
+        return bits >= (uint64_t)type->least && bits <= (uint64_t)type->most;
+    case WISP_TYPE_LITERAL: return number >= type->lo && number <= type->lo;
+    case WISP_TYPE_NUMBER_RANGE:
+    case WISP_TYPE_QUANTIZED: return number >= type->lo && number <= type->hi;
+    case WISP_TYPE_NUMBER: return !numeric.integral || wisp__protobuf_is_exact(numeric.magnitude);
+    default: return true;
+    }
+}
+
+static bool wisp__protobuf_fits_text(const wisp_type *type, const wisp_value *value) {
+    const char *literal = (const char *)type->of;
+    if (value->kind != (type->kind == WISP_TYPE_BYTES ? WISP_BYTES : WISP_STRING)) return false;
+    if (type->kind != WISP_TYPE_LITERAL) return value->count <= type->max;
+    return strlen(literal) == (size_t)value->count &&
+           memcmp(literal, value->as.string, (size_t)value->count) == 0;
+}
+
+static bool wisp__protobuf_fits_list(const wisp_type *type, const wisp_value *value, int levels,
+                                     wisp__protobuf_fit fit) {
+    if (!wisp__is_array(value) || value->count > type->max) return false;
+    for (int i = 0; levels > 0 && i < value->count; i++) {
+        wisp_value scratch;
+        const char *key;
+        const wisp_value *child = wisp__child(value, i, &key, &scratch);
+        if (!fit((const wisp_type *)type->of, child, levels - 1)) return false;
+    }
+    return true;
+}
+
+/* The value of the i-th field of a schema in a map or a row; NULL: it is not there. A nil in its
+   place says the same, but where it can be a value: in a map, of a field that takes any. */
+static const wisp_value *wisp__protobuf_child(const wisp_schema *schema, const wisp_value *value,
+                                              int i, wisp_value *scratch) {
+    const wisp_field *field = &schema->fields[i];
+    bool row = schema->shape == WISP_SHAPE_LIST;
+    const wisp_value *child = NULL;
+    int last = value->count - 1;
+    const char *key;
+    if (!row) child = wisp__child_named(value, field->name, wisp__min_int(i, last), scratch);
+    else if (i <= last) child = wisp__child(value, i, &key, scratch);
+    if (child && child->kind == WISP_NIL && field->flags & WISP_FLAG_MAYBE &&
+        (row || field->type.kind != WISP_TYPE_ANY || wisp__protobuf_is_missing(value, i)))
+        return NULL;
+    return child;
+}
+
+static bool wisp__protobuf_is_of_shape(const wisp_schema *schema, const wisp_value *value) {
+    return schema->shape == WISP_SHAPE_LIST ? wisp__is_array(value) : wisp__is_map(value);
+}
+
+/* How many fields or elements there are that are not nil. */
+static int wisp__protobuf_filled(const wisp_value *value) {
+    int count = 0;
+    for (int i = 0; i < value->count; i++) {
+        wisp_value scratch;
+        const char *key;
+        count += wisp__child(value, i, &key, &scratch)->kind != WISP_NIL;
+    }
+    return count;
+}
+
+/* All its fields, and no others. */
+static bool wisp__protobuf_fits_struct(const wisp_schema *schema, const wisp_value *value,
+                                       int levels, wisp__protobuf_fit fit) {
+    int found = 0;
+    if (!wisp__protobuf_is_of_shape(schema, value)) return false;
+    for (int i = 0; i < schema->count; i++) {
+        const wisp_field *field = &schema->fields[i];
+        wisp_value scratch;
+        const wisp_value *child = wisp__protobuf_child(schema, value, i, &scratch);
+        found += child && child->kind != WISP_NIL;
+        if (!child && !(field->flags & (WISP_FLAG_MAYBE | WISP_FLAG_OPTIONAL))) return false;
+        if (child && levels > 0 && !fit(&field->type, child, levels - 1)) return false;
+    }
+    return found == wisp__protobuf_filled(value);
+}
+
+static bool wisp__protobuf_fits(const wisp_type *type, const wisp_value *value, int levels) {
+    wisp__protobuf_form form = wisp__protobuf_form_of(type, 0);
+    if (wisp__protobuf_is_scalar(form)) return wisp__protobuf_fits_scalar(type, value);
+    switch (type->kind) {
+    case WISP_TYPE_ANY: return true;
+    case WISP_TYPE_EXACT:
+        if (type->max == WISP_MAP) return wisp__is_map(value);
+        if (type->max == WISP_ARRAY) return wisp__is_array(value);
+        return (int)value->kind == type->max;
+    case WISP_TYPE_LITERAL:
+    case WISP_TYPE_STRING:
+    case WISP_TYPE_BYTES: return wisp__protobuf_fits_text(type, value);
+    case WISP_TYPE_ARRAY:
+        return wisp__protobuf_fits_list(type, value, levels, wisp__protobuf_fits);
+    case WISP_TYPE_STRUCT:
+        return wisp__protobuf_fits_struct((const wisp_schema *)type->of, value, levels,
+                                          wisp__protobuf_fits);
+    case WISP_TYPE_UNION:
+        for (int i = 0; i < type->max; i++)
+            if (wisp__protobuf_fits((const wisp_type *)type->of + i, value, levels)) return true;
+        return false;
+    default: return value->kind == wisp__protobuf_floats_kind(type);
+    }
+}
+
+/* --- writing with a schema --- */
+
+static bool wisp__protobuf_is_default(const wisp_field *field, wisp__protobuf_form form,
+                                      const wisp_value *value) {
+    wisp_value other = wisp__protobuf_zero(&field->type, form);
+    uint64_t bits = 0, other_bits = 0;
+    if (field->flags & WISP_FLAG_OPTIONAL) other = wisp__protobuf_fallback(field, form);
+    if (wisp__protobuf_is_scalar(form))
+        return wisp__protobuf_bits(form, &field->type, value, &bits) &&
+               wisp__protobuf_bits(form, &field->type, &other, &other_bits) && bits == other_bits;
+    return value->kind == other.kind && value->count == other.count &&
+           (!value->count || memcmp(value->as.bytes, other.as.bytes, (size_t)value->count) == 0);
+}
+
+static void wisp__protobuf_put_list(wisp__protobuf_writer *w, const wisp_type *type, int bytes,
+                                    const wisp_value *value, uint32_t number, int depth) {
+    const wisp_type *element = (const wisp_type *)type->of;
+    int each = wisp__protobuf_element_bytes(type, bytes);
+    wisp__protobuf_form form = wisp__protobuf_form_of(element, each);
+    const uint8_t *end = w->at;
+    if (!wisp__is_array(value)) wisp__protobuf_refuse(w, WISP_E_INVALID);
+    if (!wisp__protobuf_is_there(w, value)) return;
+    for (int i = value->count - 1; i >= 0 && !w->result; i--) {
+        wisp_value scratch;
+        const char *key;
+        const wisp_value *child = wisp__child(value, i, &key, &scratch);
+        if (wisp__protobuf_is_scalar(form)) wisp__protobuf_put_scalar(w, form, element, child);
+        else w->element(w, element, each, child, number, depth);
+    }
+    if (wisp__protobuf_is_scalar(form)) wisp__protobuf_put_head(w, end, number);
+}
+
+/* A field by the rules of presence. NULL: the value does not have it. */
+static void wisp__protobuf_put_field(wisp__protobuf_writer *w, const wisp_field *field,
+                                     const wisp_value *value, uint32_t number, int depth) {
+    int bytes = wisp__protobuf_field_bytes(field);
+    wisp__protobuf_form form = wisp__protobuf_form_of(&field->type, bytes);
+    bool maybe = (field->flags & WISP_FLAG_MAYBE) != 0;
+    if (!value && !(field->flags & (WISP_FLAG_MAYBE | WISP_FLAG_OPTIONAL)))
+        wisp__protobuf_refuse(w, WISP_E_INVALID);
+    if (!value || !wisp__protobuf_is_there(w, value)) return;
+    if (form == WISP__PROTOBUF_LIST) {
+        if (value->count || maybe || !wisp__is_array(value))
+            wisp__protobuf_put_list(w, &field->type, bytes, value, number, depth);
+    } else if (maybe || form == WISP__PROTOBUF_MESSAGE ||
+               !wisp__protobuf_is_default(field, form, value)) {
+        w->element(w, &field->type, bytes, value, number, depth);
+    }
+}
+
+static bool wisp__protobuf_is_ordered(const wisp_schema *schema) {
+    for (int i = 1; i < schema->count; i++)
+        if (wisp__protobuf_number(schema, i - 1) >= wisp__protobuf_number(schema, i)) return false;
+    return true;
+}
+
+/* The field with the highest number below `below`, or -1. */
+static int wisp__protobuf_next_lower(const wisp_schema *schema, uint32_t below) {
+    int found = -1;
+    for (int i = 0; i < schema->count; i++) {
+        uint32_t number = wisp__protobuf_number(schema, i);
+        if (number < below && (found < 0 || number > wisp__protobuf_number(schema, found)))
+            found = i;
+    }
+    return found;
+}
+
+static void wisp__protobuf_put_struct(wisp__protobuf_writer *w, const wisp_schema *schema,
+                                      const wisp_value *value, int depth) {
+    bool ordered = wisp__protobuf_is_ordered(schema);
+    int i = ordered ? schema->count - 1 : wisp__protobuf_next_lower(schema, UINT32_MAX);
+    if (!wisp__protobuf_is_of_shape(schema, value)) wisp__protobuf_refuse(w, WISP_E_INVALID);
+    if (!wisp__protobuf_is_there(w, value)) return;
+    while (i >= 0 && !w->result) {
+        uint32_t number = wisp__protobuf_number(schema, i);
+        wisp_value scratch;
+        const wisp_value *child = wisp__protobuf_child(schema, value, i, &scratch);
+        wisp__protobuf_put_field(w, &schema->fields[i], child, number, depth);
+        i = ordered ? i - 1 : wisp__protobuf_next_lower(schema, number);
+    }
+}
+
+static void wisp__protobuf_put_union(wisp__protobuf_writer *w, const wisp_type *type,
+                                     const wisp_value *value, int depth) {
+    const wisp_type *options = (const wisp_type *)type->of;
+    int i = 0;
+    while (i < type->max && !wisp__protobuf_fits(&options[i], value, 2)) i++;
+    if (i == type->max) wisp__protobuf_refuse(w, WISP_E_INVALID);
+    else w->element(w, &options[i], 0, value, (uint32_t)i + 1, depth);
+}
+
+static void wisp__protobuf_put_message(wisp__protobuf_writer *w, const wisp_type *type, int bytes,
+                                       const wisp_value *value, int depth) {
+    if (!wisp__protobuf_may_nest(w, depth)) return;
+    switch (type->kind) {
+    case WISP_TYPE_STRUCT:
+        wisp__protobuf_put_struct(w, (const wisp_schema *)type->of, value, depth);
+        return;
+    case WISP_TYPE_ARRAY:
+        if (value->count || !wisp__is_array(value))
+            wisp__protobuf_put_list(w, type, bytes, value, 1, depth);
+        return;
+    case WISP_TYPE_UNION: wisp__protobuf_put_union(w, type, value, depth); return;
+    case WISP_TYPE_ANY:
+    case WISP_TYPE_EXACT: wisp__protobuf_put_any(w, value, depth); return;
+    default: break;
+    }
+    if (value->kind != wisp__protobuf_floats_kind(type)) wisp__protobuf_refuse(w, WISP_E_INVALID);
+    else if (value->kind == WISP_TRANSFORM) wisp__protobuf_put_transform(w, value, depth);
+    else wisp__protobuf_put_floats(w, &value->as, value->kind == WISP_VEC2 ? 2 :
+                                                  value->kind == WISP_VEC3 ? 3 : 4);
+}
+
+/* A field with one value, whichever it is. */
+static void wisp__protobuf_put_element(wisp__protobuf_writer *w, const wisp_type *type, int bytes,
+                                       const wisp_value *value, uint32_t number, int depth) {
+    wisp__protobuf_form form = wisp__protobuf_form_of(type, bytes);
+    const uint8_t *end = w->at;
+    if (!wisp__protobuf_is_there(w, value)) return;
+    if (wisp__protobuf_is_scalar(form)) {
+        wisp__protobuf_put_scalar(w, form, type, value);
+        wisp__protobuf_put_tag(w, number, wisp__protobuf_wire_of(form));
+    } else if (form == WISP__PROTOBUF_STRING || form == WISP__PROTOBUF_BYTES) {
+        bool text = form == WISP__PROTOBUF_STRING;
+        if (value->kind != (text ? WISP_STRING : WISP_BYTES))
+            wisp__protobuf_refuse(w, WISP_E_INVALID);
+        else if (text)
+            wisp__protobuf_put_text(w, value->as.string, (size_t)value->count, number);
+        else wisp__protobuf_put_bytes(w, value->as.bytes, (size_t)value->count, number);
+    } else {
+        wisp__protobuf_put_message(w, type, bytes, value, depth + 1);
+        wisp__protobuf_put_head(w, end, number);
+    }
+}
+
+/* --- reading --- */
+
+/* Messages and what is in them hold each other, so they call back through these. */
+typedef struct wisp__protobuf_reader {
+    void         (*any)(struct wisp__protobuf_reader *r, wisp_value *out, int depth);
+    void         (*element)(struct wisp__protobuf_reader *r, const wisp_type *type, int bytes,
+                            wisp_value *out, int depth);
+    void         (*finish)(struct wisp__protobuf_reader *r, const wisp_type *type, int bytes,
+                           wisp_value *value, int depth);
+    const uint8_t *at, *end;           /* of the message that is read */
+    wisp__bump     memory;
+    const wisp_schema *ordered;        /* one whose numbers are known to ascend */
+    wisp_result    result;             /* the first failure; then at == end */
+} wisp__protobuf_reader;
+
+static void wisp__protobuf_fail(wisp__protobuf_reader *r, wisp_result code) {
+    if (r->result == WISP_OK) r->result = code;
+    r->at = r->end;
+}
+
+static bool wisp__protobuf_more(const wisp__protobuf_reader *r) {
+    return r->result == WISP_OK && r->at < r->end;
+}
+
+/* NULL, and the reader has failed: there is not enough memory. */
+static void *wisp__protobuf_memory(wisp__protobuf_reader *r, size_t count, size_t size) {
+    void *memory = NULL;
+    if (count <= SIZE_MAX / size) memory = wisp__bump_take(&r->memory, count * size);
+    if (!memory) wisp__protobuf_fail(r, WISP_E_MEMORY);
+    return memory;
+}
+
+/* The next `size` bytes, or NULL and the reader has failed. */
+static const uint8_t *wisp__protobuf_take(wisp__protobuf_reader *r, uint64_t size) {
+    const uint8_t *taken = r->at;
+    if (size > (uint64_t)(r->end - r->at)) wisp__protobuf_fail(r, WISP_E_SYNTAX);
+    if (r->result) return NULL;
+    r->at += size;
+    return taken;
+}
+
+static uint64_t wisp__protobuf_get_varint(wisp__protobuf_reader *r) {
+    uint64_t number = 0;
+    for (int shift = 0; shift < 64; shift += 7) {
+        const uint8_t *byte = wisp__protobuf_take(r, 1);
+        if (!byte || (shift == 63 && *byte > 1)) break;
+        number |= (uint64_t)(*byte & 127) << shift;
+        if (*byte < 128) return number;
+    }
+    wisp__protobuf_fail(r, WISP_E_SYNTAX);
+    return 0;
+}
+
+/* A tag; 0, which is none, and the reader has failed. */
+static uint32_t wisp__protobuf_get_tag(wisp__protobuf_reader *r) {
+    const uint8_t *begin = r->at;
+    uint64_t tag = wisp__protobuf_get_varint(r);
+    if (r->result) return 0;
+    if (r->at - begin > 5 || tag > UINT32_MAX || tag < 8 || (tag & 7) > WISP__PROTOBUF_4) {
+        wisp__protobuf_fail(r, WISP_E_SYNTAX);
+        return 0;
+    }
+    return (uint32_t)tag;
+}
+
+static uint64_t wisp__protobuf_get_fixed(wisp__protobuf_reader *r, int size) {
+    const uint8_t *bytes = wisp__protobuf_take(r, (uint64_t)size);
+    uint64_t bits = 0;
+    for (int i = size - 1; bytes && i >= 0; i--) bits = bits << 8 | bytes[i];
+    return bits;
+}
+
+static uint64_t wisp__protobuf_get_bits(wisp__protobuf_reader *r, unsigned wire) {
+    if (wire == WISP__PROTOBUF_VARINT) return wisp__protobuf_get_varint(r);
+    return wisp__protobuf_get_fixed(r, wire == WISP__PROTOBUF_4 ? 4 : 8);
+}
+
+/* From here to the matching wisp__protobuf_close the reader ends where the length that stands
+   here says. Returns what it ends at otherwise. `depth`: of the message that begins. */
+static const uint8_t *wisp__protobuf_open(wisp__protobuf_reader *r, int depth) {
+    const uint8_t *outer = r->end;
+    uint64_t size = wisp__protobuf_get_varint(r);
+    const uint8_t *begin = wisp__protobuf_take(r, size);
+    if (depth > WISP__PROTOBUF_NESTING) wisp__protobuf_fail(r, WISP_E_DEPTH);
+    if (r->result) return outer;
+    r->at = begin;
+    r->end = begin + size;
+    return outer;
+}
+
+static void wisp__protobuf_close(wisp__protobuf_reader *r, const uint8_t *outer) {
+    r->end = outer;
+    if (r->result) r->at = r->end;
+}
+
+/* A field that nobody knows, or of another wire than is known, after its tag (which may be 0, if
+   the reader has failed). `depth`: of the message it is in. */
+static void wisp__protobuf_skip(wisp__protobuf_reader *r, uint32_t tag, int depth) {
+    uint32_t groups[WISP__PROTOBUF_NESTING];
+    int open = 0;
+    do {
+        uint32_t number = tag >> 3;
+        switch (tag & 7) {
+        case WISP__PROTOBUF_VARINT: wisp__protobuf_get_varint(r); break;
+        case WISP__PROTOBUF_8: wisp__protobuf_take(r, 8); break;
+        case WISP__PROTOBUF_4: wisp__protobuf_take(r, 4); break;
+        case WISP__PROTOBUF_SIZED: wisp__protobuf_take(r, wisp__protobuf_get_varint(r)); break;
+        case WISP__PROTOBUF_BEGIN:
+            if (depth + open >= WISP__PROTOBUF_NESTING) wisp__protobuf_fail(r, WISP_E_DEPTH);
+            else groups[open++] = number;
+            break;
+        default:
+            if (open == 0 || groups[--open] != number) wisp__protobuf_fail(r, WISP_E_SYNTAX);
+            break;
+        }
+        if (open) tag = wisp__protobuf_get_tag(r);
+    } while (open && !r->result);
+}
+
+/* How many fields with this tag follow at once, counting the one whose tag was read. */
+static size_t wisp__protobuf_run(const wisp__protobuf_reader *r, uint32_t tag, int depth) {
+    wisp__protobuf_reader ahead = *r;
+    size_t count = 0;
+    uint32_t next = tag;
+    for (; next == tag; count++) {
+        wisp__protobuf_skip(&ahead, tag, depth);
+        next = wisp__protobuf_more(&ahead) ? wisp__protobuf_get_tag(&ahead) : 0;
+    }
+    return count;
+}
+
+/* How many values a packed list has that begins here. */
+static size_t wisp__protobuf_packed(const wisp__protobuf_reader *r, unsigned wire) {
+    size_t left = (size_t)(r->end - r->at), count = 0;
+    if (wire == WISP__PROTOBUF_4) return left / 4;
+    if (wire == WISP__PROTOBUF_8) return left / 8;
+    for (size_t i = 0; i < left; i++) count += r->at[i] < 128;
+    return count;
+}
+
+/* How many items there is room for, which stands ahead of them. */
+static size_t wisp__protobuf_room_of(const void *items) {
+    size_t room = 0;
+    if (items) memcpy(&room, (const uint8_t *)items - 8, sizeof room);
+    return room;
+}
+
+/* Items with room for `more` than `count`; NULL: the reader has failed. The room doubles, so that
+   a list that comes in pieces costs no more than its size. */
+static void *wisp__protobuf_grow(wisp__protobuf_reader *r, const void *items, int count,
+                                 size_t more, size_t size) {
+    size_t used = (size_t)count, room = wisp__protobuf_room_of(items);
+    uint8_t *block;
+    if (r->result) return NULL;
+    if (items && more <= room - used) return (void *)items;
+    room = used + (more > used ? more : used);
+    if (room > INT32_MAX || room > (SIZE_MAX - 8) / size) {
+        wisp__protobuf_fail(r, WISP_E_MEMORY);
+        return NULL;
+    }
+    block = (uint8_t *)wisp__protobuf_memory(r, 8 + room * size, 1);
+    if (!block) return NULL;
+    memcpy(block, &room, sizeof room);
+    if (used) memcpy(block + 8, items, used * size);
+    return block + 8;
+}
+
+/* The same for one more, the field of which has this tag, and all that follow it at once. */
+static void *wisp__protobuf_grow_by_run(wisp__protobuf_reader *r, const void *items, int count,
+                                        uint32_t tag, int depth, size_t size) {
+    size_t more = 1;
+    if (wisp__protobuf_room_of(items) == (size_t)count) more = wisp__protobuf_run(r, tag, depth);
+    return wisp__protobuf_grow(r, items, count, more, size);
+}
+
+/* A length and text, copied with a NUL after it; NULL: the reader has failed. */
+static char *wisp__protobuf_get_text(wisp__protobuf_reader *r, int *size) {
+    uint64_t length = wisp__protobuf_get_varint(r);
+    const uint8_t *bytes = wisp__protobuf_take(r, length);
+    char *text;
+    if (bytes && !wisp__protobuf_is_utf8(bytes, (size_t)length))
+        wisp__protobuf_fail(r, WISP_E_SYNTAX);
+    text = r->result ? NULL : (char *)wisp__protobuf_memory(r, (size_t)length + 1, 1);
+    if (!text) return NULL;
+    if (length) memcpy(text, bytes, (size_t)length);
+    text[length] = 0;
+    *size = (int)length;
+    return text;
+}
+
+static void wisp__protobuf_get_string(wisp__protobuf_reader *r, wisp_value *out) {
+    int size = 0;
+    const char *text = wisp__protobuf_get_text(r, &size);
+    if (text) *out = wisp_string_n(text, size);
+}
+
+static void wisp__protobuf_get_bytes(wisp__protobuf_reader *r, wisp_value *out) {
+    uint64_t size = wisp__protobuf_get_varint(r);
+    const uint8_t *bytes = wisp__protobuf_take(r, size);
+    if (bytes) *out = wisp_bytes(bytes, (int)size);
+}
+
+/* Floats 1 .. count of a message, into those that are there. */
+static void wisp__protobuf_get_floats(wisp__protobuf_reader *r, void *floats, int count,
+                                      int depth) {
+    while (wisp__protobuf_more(r)) {
+        uint32_t tag = wisp__protobuf_get_tag(r), number = tag >> 3, part;
+        if (number > (uint32_t)count || (tag & 7) != WISP__PROTOBUF_4) {
+            wisp__protobuf_skip(r, tag, depth);
+            continue;
+        }
+        part = (uint32_t)wisp__protobuf_get_fixed(r, 4);
+        if (!r->result) memcpy((uint8_t *)floats + 4 * (number - 1), &part, 4);
+    }
+}
+
+static void wisp__protobuf_get_transform(wisp__protobuf_reader *r, wisp_transform *out,
+                                         int depth) {
+    while (wisp__protobuf_more(r)) {
+        uint32_t tag = wisp__protobuf_get_tag(r);
+        const uint8_t *outer;
+        if (tag != (1 << 3 | WISP__PROTOBUF_SIZED) && tag != (2 << 3 | WISP__PROTOBUF_SIZED)) {
+            wisp__protobuf_skip(r, tag, depth);
+            continue;
+        }
+        outer = wisp__protobuf_open(r, depth + 1);
+        if (tag >> 3 == 1) wisp__protobuf_get_floats(r, &out->position, 3, depth + 1);
+        else wisp__protobuf_get_floats(r, &out->rotation, 4, depth + 1);
+        wisp__protobuf_close(r, outer);
+    }
+}
+
+/* --- reading google.protobuf.Value --- */
+
+static void wisp__protobuf_get_pair(wisp__protobuf_reader *r, wisp_pair *pair, int depth) {
+    pair->key = "";
+    pair->value = wisp_nil();
+    while (wisp__protobuf_more(r)) {
+        uint32_t tag = wisp__protobuf_get_tag(r);
+        if (tag == (1 << 3 | WISP__PROTOBUF_SIZED)) {
+            int size = 0;
+            const char *key = wisp__protobuf_get_text(r, &size);
+            if (key && memchr(key, 0, (size_t)size)) wisp__protobuf_fail(r, WISP_E_TYPE);
+            if (key) pair->key = key;
+        } else if (tag == (2 << 3 | WISP__PROTOBUF_SIZED)) {
+            const uint8_t *outer = wisp__protobuf_open(r, depth + 1);
+            r->any(r, &pair->value, depth + 1);
+            wisp__protobuf_close(r, outer);
+        } else {
+            wisp__protobuf_skip(r, tag, depth);
+        }
+    }
+}
+
+/* A list or a map, in *out already if more of it comes. */
+static void wisp__protobuf_get_any_list(wisp__protobuf_reader *r, wisp_value *out, bool map,
+                                        int depth) {
+    size_t size = map ? sizeof(wisp_pair) : sizeof(wisp_value);
+    if (out->kind != (map ? WISP_MAP : WISP_ARRAY))
+        *out = wisp__value_of(map ? WISP_MAP : WISP_ARRAY, 0);
+    while (wisp__protobuf_more(r)) {
+        uint32_t tag = wisp__protobuf_get_tag(r);
+        const uint8_t *outer;
+        uint8_t *items;
+        if (tag != (1 << 3 | WISP__PROTOBUF_SIZED)) {
+            wisp__protobuf_skip(r, tag, depth);
+            continue;
+        }
+        items = (uint8_t *)wisp__protobuf_grow_by_run(r, out->as.bytes, out->count, tag, depth,
+                                                      size);
+        if (!items) return;
+        out->as.bytes = items;
+        items += (size_t)out->count * size;
+        if (!map) *(wisp_value *)(void *)items = wisp_nil();
+        outer = wisp__protobuf_open(r, depth + 1);
+        if (map) wisp__protobuf_get_pair(r, (wisp_pair *)(void *)items, depth + 1);
+        else r->any(r, (wisp_value *)(void *)items, depth + 1);
+        wisp__protobuf_close(r, outer);
+        out->count++;
+    }
+}
+
+static void wisp__protobuf_get_any(wisp__protobuf_reader *r, wisp_value *out, int depth) {
+    while (wisp__protobuf_more(r)) {
+        uint32_t tag = wisp__protobuf_get_tag(r);
+        const uint8_t *outer;
+        switch (tag) {
+        case 1 << 3 | WISP__PROTOBUF_VARINT:
+            wisp__protobuf_get_varint(r);
+            *out = wisp_nil();
+            break;
+        case 2 << 3 | WISP__PROTOBUF_8:
+            *out = wisp__protobuf_real(false, wisp__protobuf_get_fixed(r, 8));
+            break;
+        case 3 << 3 | WISP__PROTOBUF_SIZED: wisp__protobuf_get_string(r, out); break;
+        case 4 << 3 | WISP__PROTOBUF_VARINT:
+            *out = wisp_bool(wisp__protobuf_get_varint(r) != 0);
+            break;
+        case 5 << 3 | WISP__PROTOBUF_SIZED:
+        case 6 << 3 | WISP__PROTOBUF_SIZED:
+            outer = wisp__protobuf_open(r, depth + 1);
+            wisp__protobuf_get_any_list(r, out, tag >> 3 == 5, depth + 1);
+            wisp__protobuf_close(r, outer);
+            break;
+        default: wisp__protobuf_skip(r, tag, depth); break;
+        }
+    }
+}
+
+/* The order of pairs by key; of equal keys by place. */
+static bool wisp__protobuf_before(const wisp_pair *pairs, uint32_t a, uint32_t b) {
+    int order = strcmp(pairs[a].key, pairs[b].key);
+    return order ? order < 0 : a < b;
+}
+
+static void wisp__protobuf_sift(const wisp_pair *pairs, uint32_t *heap, size_t at, size_t count) {
+    for (size_t child = 2 * at + 1; child < count; child = 2 * at + 1) {
+        uint32_t moved = heap[at];
+        if (child + 1 < count && wisp__protobuf_before(pairs, heap[child], heap[child + 1]))
+            child++;
+        if (!wisp__protobuf_before(pairs, moved, heap[child])) return;
+        heap[at] = heap[child];
+        heap[child] = moved;
+        at = child;
+    }
+}
+
+/* Sorts the places of the pairs by key: in a heap, so that no keys cost more than others. */
+static void wisp__protobuf_sort(const wisp_pair *pairs, uint32_t *places, size_t count) {
+    for (size_t i = 0; i < count; i++) places[i] = (uint32_t)i;
+    for (size_t i = count / 2; i-- > 0;) wisp__protobuf_sift(pairs, places, i, count);
+    for (size_t i = count; i-- > 1;) {
+        uint32_t last = places[0];
+        places[0] = places[i];
+        places[i] = last;
+        wisp__protobuf_sift(pairs, places, 0, i);
+    }
+}
+
+/* Leaves one pair of each key, where the first stood, with the value of the last. */
+static void wisp__protobuf_make_distinct(wisp__protobuf_reader *r, wisp_value *map) {
+    wisp__bump before = r->memory;
+    wisp_pair *pairs = (wisp_pair *)map->as.map;
+    size_t count = (size_t)map->count;
+    uint32_t *places;
+    if (count < 2) return;
+    places = (uint32_t *)wisp__protobuf_memory(r, count, sizeof *places);
+    if (!places) return;
+    wisp__protobuf_sort(pairs, places, count);
+    for (size_t i = count; i-- > 1;) {
+        wisp_pair *pair = &pairs[places[i]], *earlier = &pairs[places[i - 1]];
+        if (strcmp(earlier->key, pair->key) != 0) continue;
+        earlier->value = pair->value;
+        pair->key = NULL;
+    }
+    map->count = 0;
+    for (size_t i = 0; i < count; i++)
+        if (pairs[i].key) pairs[map->count++] = pairs[i];
+    r->memory = before;
+}
+
+static void wisp__protobuf_finish_any(wisp__protobuf_reader *r, wisp_value *value) {
+    if (value->kind == WISP_MAP) wisp__protobuf_make_distinct(r, value);
+    if (value->kind != WISP_MAP && value->kind != WISP_ARRAY) return;
+    for (int i = 0; i < value->count && !r->result; i++)
+        wisp__protobuf_finish_any(r, (wisp_value *)wisp_element_of(value, i));
+}
+
+/* --- reading with a schema --- */
+
+/* Is this how a type travels? Else it is skipped as unknown. */
+static bool wisp__protobuf_takes(const wisp_type *type, int bytes, uint32_t tag) {
+    wisp__protobuf_form form = wisp__protobuf_form_of(type, bytes);
+    if (form == WISP__PROTOBUF_LIST) {
+        form = wisp__protobuf_form_of((const wisp_type *)type->of,
+                                      wisp__protobuf_element_bytes(type, bytes));
+        if ((tag & 7) == WISP__PROTOBUF_SIZED) return true;
+    }
+    return (tag & 7) == wisp__protobuf_wire_of(form);
+}
+
+/* The values of a packed list, in items with room for them; returns how many. */
+static int wisp__protobuf_get_packed(wisp__protobuf_reader *r, wisp__protobuf_form form,
+                                     const wisp_type *type, wisp_value *items) {
+    unsigned wire = wisp__protobuf_wire_of(form);
+    int count = 0;
+    while (wisp__protobuf_more(r)) {
+        uint64_t bits = wisp__protobuf_get_bits(r, wire);
+        if (!r->result) items[count++] = wisp__protobuf_scalar(form, type, bits);
+    }
+    return count;
+}
+
+/* What a repeated field brings: one element, or scalars packed. */
+static void wisp__protobuf_get_list(wisp__protobuf_reader *r, const wisp_type *type, int bytes,
+                                    uint32_t tag, wisp_value *out, int depth) {
+    const wisp_type *element = (const wisp_type *)type->of;
+    int each = wisp__protobuf_element_bytes(type, bytes);
+    wisp__protobuf_form form = wisp__protobuf_form_of(element, each);
+    unsigned wire = wisp__protobuf_wire_of(form);
+    wisp_value *items;
+    if (out->kind != WISP_ARRAY) *out = wisp_array(NULL, 0);
+    if ((tag & 7) == wire) {
+        items = (wisp_value *)wisp__protobuf_grow_by_run(r, out->as.array, out->count, tag, depth,
+                                                         sizeof *items);
+        if (!items) return;
+        out->as.array = items;
+        items[out->count] = wisp_nil();
+        r->element(r, element, each, &items[out->count++], depth);
+    } else {
+        const uint8_t *outer = wisp__protobuf_open(r, depth);
+        items = (wisp_value *)wisp__protobuf_grow(r, out->as.array, out->count,
+                                                  wisp__protobuf_packed(r, wire), sizeof *items);
+        if (items) {
+            out->as.array = items;
+            out->count += wisp__protobuf_get_packed(r, form, element, items + out->count);
+        }
+        wisp__protobuf_close(r, outer);
+    }
+}
+
+/* The field with a number, first looked for at `near`; -1: there is none. */
+static int wisp__protobuf_find(wisp__protobuf_reader *r, const wisp_schema *schema,
+                               uint32_t number, int near) {
+    int low = 0, high = schema->count - 1;
+    for (int i = near; i < schema->count && i < near + 2; i++)
+        if (wisp__protobuf_number(schema, i) == number) return i;
+    while (low <= high) {
+        int middle = low + (high - low) / 2;
+        uint32_t there = wisp__protobuf_number(schema, middle);
+        if (there == number) return middle;
+        if (there < number) low = middle + 1;
+        else high = middle - 1;
+    }
+    if (r->ordered == schema) return -1;
+    for (int i = 0; i < schema->count; i++)
+        if (wisp__protobuf_number(schema, i) == number) return i;
+    if (wisp__protobuf_is_ordered(schema)) r->ordered = schema;
+    return -1;
+}
+
+/* The pairs of a message, one for each field: those in *out, or new ones. A pair without key has
+   not come yet. NULL: the reader has failed. */
+static wisp_pair *wisp__protobuf_pairs(wisp__protobuf_reader *r, const wisp_schema *schema,
+                                       wisp_value *out) {
+    wisp_pair *pairs;
+    if (out->kind == WISP_MAP) return (wisp_pair *)out->as.map;
+    pairs = (wisp_pair *)wisp__protobuf_memory(r, (size_t)schema->count, sizeof *pairs);
+    if (!pairs) return NULL;
+    for (int i = 0; i < schema->count; i++) {
+        pairs[i].key = NULL;
+        pairs[i].value = wisp_nil();
+    }
+    *out = wisp_map(pairs, schema->count);
+    return pairs;
+}
+
+static void wisp__protobuf_get_struct(wisp__protobuf_reader *r, const wisp_schema *schema,
+                                      wisp_value *out, int depth) {
+    wisp_pair *pairs = wisp__protobuf_pairs(r, schema, out);
+    int near = 0;
+    while (wisp__protobuf_more(r)) {
+        uint32_t tag = wisp__protobuf_get_tag(r);
+        int i = wisp__protobuf_find(r, schema, tag >> 3, near);
+        const wisp_field *field = i < 0 ? NULL : &schema->fields[i];
+        int bytes = field ? wisp__protobuf_field_bytes(field) : 0;
+        if (!field || !wisp__protobuf_takes(&field->type, bytes, tag)) {
+            wisp__protobuf_skip(r, tag, depth);
+            continue;
+        }
+        near = i;
+        pairs[i].key = field->name;
+        if (field->type.kind == WISP_TYPE_ARRAY)
+            wisp__protobuf_get_list(r, &field->type, bytes, tag, &pairs[i].value, depth);
+        else r->element(r, &field->type, bytes, &pairs[i].value, depth);
+    }
+}
+
+/* Until it is finished a union is an array, with the value alone in it; its count is the option's
+   index + 1. */
+static void wisp__protobuf_get_union(wisp__protobuf_reader *r, const wisp_type *type,
+                                     wisp_value *out, int depth) {
+    while (wisp__protobuf_more(r)) {
+        uint32_t tag = wisp__protobuf_get_tag(r), number = tag >> 3;
+        bool known = number >= 1 && number <= (uint32_t)type->max;
+        const wisp_type *option = (const wisp_type *)type->of + (known ? number - 1 : 0);
+        wisp_value *held = (wisp_value *)out->as.array;
+        if (!known ||
+            (tag & 7) != wisp__protobuf_wire_of(wisp__protobuf_form_of(option, 0))) {
+            wisp__protobuf_skip(r, tag, depth);
+            continue;
+        }
+        if (out->kind != WISP_ARRAY) held = (wisp_value *)wisp__protobuf_memory(r, 1, sizeof *held);
+        if (!held) return;
+        if (out->kind != WISP_ARRAY || out->count != (int)number) *held = wisp_nil();
+        *out = wisp_array(held, (int)number);
+        r->element(r, option, 0, held, depth);
+    }
+}
+
+static void wisp__protobuf_get_message(wisp__protobuf_reader *r, const wisp_type *type, int bytes,
+                                       wisp_value *out, int depth) {
+    static const int counts[] = { 2, 3, 4, 4, 0, 4 };
+    switch (type->kind) {
+    case WISP_TYPE_STRUCT:
+        wisp__protobuf_get_struct(r, (const wisp_schema *)type->of, out, depth);
+        return;
+    case WISP_TYPE_UNION: wisp__protobuf_get_union(r, type, out, depth); return;
+    case WISP_TYPE_ANY:
+    case WISP_TYPE_EXACT: wisp__protobuf_get_any(r, out, depth); return;
+    case WISP_TYPE_ARRAY:
+        while (wisp__protobuf_more(r)) {
+            uint32_t tag = wisp__protobuf_get_tag(r);
+            if (tag >> 3 != 1 || !wisp__protobuf_takes(type, bytes, tag))
+                wisp__protobuf_skip(r, tag, depth);
+            else wisp__protobuf_get_list(r, type, bytes, tag, out, depth);
+        }
+        return;
+    default: break;
+    }
+    if (out->kind == WISP_NIL) *out = wisp__value_of(wisp__protobuf_floats_kind(type), 0);
+    if (type->kind == WISP_TYPE_TRANSFORM)
+        wisp__protobuf_get_transform(r, &out->as.transform, depth);
+    else wisp__protobuf_get_floats(r, &out->as, counts[type->kind - WISP_TYPE_VEC2], depth);
+}
+
+/* What stands after the tag of a field with one value: a message goes into what *out has of it,
+   anything else takes its place. */
+static void wisp__protobuf_get_element(wisp__protobuf_reader *r, const wisp_type *type, int bytes,
+                                       wisp_value *out, int depth) {
+    wisp__protobuf_form form = wisp__protobuf_form_of(type, bytes);
+    if (wisp__protobuf_is_scalar(form)) {
+        uint64_t bits = wisp__protobuf_get_bits(r, wisp__protobuf_wire_of(form));
+        *out = wisp__protobuf_scalar(form, type, bits);
+    } else if (form == WISP__PROTOBUF_STRING) {
+        wisp__protobuf_get_string(r, out);
+    } else if (form == WISP__PROTOBUF_BYTES) {
+        wisp__protobuf_get_bytes(r, out);
+    } else {
+        const uint8_t *outer = wisp__protobuf_open(r, depth + 1);
+        wisp__protobuf_get_message(r, type, bytes, out, depth + 1);
+        wisp__protobuf_close(r, outer);
+    }
+}
+
+/* --- finishing: from the open tree to the value --- */
+
+/* Fields that have not come get their default, and those that may be missing go. */
+static void wisp__protobuf_finish_struct(wisp__protobuf_reader *r, const wisp_schema *schema,
+                                         wisp_value *value, int depth) {
+    wisp_pair *pairs = wisp__protobuf_pairs(r, schema, value);
+    bool row = schema->shape == WISP_SHAPE_LIST;
+    int kept = 0;
+    for (int i = 0; i < schema->count && !r->result; i++) {
+        const wisp_field *field = &schema->fields[i];
+        int bytes = wisp__protobuf_field_bytes(field);
+        wisp__protobuf_form form = wisp__protobuf_form_of(&field->type, bytes);
+        wisp_pair pair = pairs[i];
+        bool missing = !pair.key && field->flags & WISP_FLAG_MAYBE;
+        if (missing && !row) continue;
+        if (!pair.key && field->flags & WISP_FLAG_OPTIONAL)
+            pair.value = wisp__protobuf_fallback(field, form);
+        if (!missing && (pair.key || pair.value.kind == WISP_NIL))
+            r->finish(r, &field->type, bytes, &pair.value, depth + 1);
+        pair.key = field->name;
+        /* A value is smaller than a pair, so a row never overtakes the pairs it comes from. */
+        if (row) memcpy((wisp_value *)(void *)pairs + kept++, &pair.value, sizeof pair.value);
+        else pairs[kept++] = pair;
+    }
+    if (r->result) return;
+    if (row) *value = wisp_array((const wisp_value *)(const void *)pairs, kept);
+    else *value = wisp_map(pairs, kept);
+}
+
+/* Two steps are at most one message. `depth` stops types that hold themselves and have not come. */
+static void wisp__protobuf_finish(wisp__protobuf_reader *r, const wisp_type *type, int bytes,
+                                  wisp_value *value, int depth) {
+    const wisp_type *inner = (const wisp_type *)type->of;
+    int each = wisp__protobuf_element_bytes(type, bytes);
+    wisp__protobuf_form form = wisp__protobuf_form_of(type, bytes);
+    if (depth > 2 * WISP__PROTOBUF_NESTING + 2) wisp__protobuf_fail(r, WISP_E_DEPTH);
+    if (r->result) return;
+    switch (type->kind) {
+    case WISP_TYPE_ANY:
+    case WISP_TYPE_EXACT: wisp__protobuf_finish_any(r, value); break;
+    case WISP_TYPE_STRUCT:
+        wisp__protobuf_finish_struct(r, (const wisp_schema *)type->of, value, depth);
+        break;
+    case WISP_TYPE_UNION:
+        if (value->kind != WISP_ARRAY) break;
+        inner += value->count - 1;
+        *value = value->as.array[0];
+        wisp__protobuf_finish(r, inner, 0, value, depth + 1);
+        break;
+    case WISP_TYPE_ARRAY:
+        if (value->kind != WISP_ARRAY) *value = wisp_array(NULL, 0);
+        if (wisp__protobuf_form_of(inner, each) < WISP__PROTOBUF_MESSAGE) break;
+        for (int i = 0; i < value->count && !r->result; i++)
+            wisp__protobuf_finish(r, inner, each, (wisp_value *)&value->as.array[i], depth + 1);
+        break;
+    default:
+        if (value->kind == WISP_NIL) *value = wisp__protobuf_zero(type, form);
+        break;
+    }
+}
+
+/* --- the codec --- */
+
+static int wisp__protobuf_encode(const wisp_codec *codec, const wisp_schema *schema,
+                                 const wisp_value *value, void *out, int capacity) {
+    wisp__protobuf_writer w;
+    uint8_t none;
+    size_t size;
+    (void)codec;
+    if (!value || capacity < 0 || (capacity && !out)) return WISP_E_ARGUMENT;
+    w.any = wisp__protobuf_put_any;
+    w.element = wisp__protobuf_put_element;
+    w.begin = capacity ? (uint8_t *)out : &none;
+    w.at = w.begin + capacity;
+    w.result = WISP_OK;
+    if (schema) wisp__protobuf_put_struct(&w, schema, value, 0);
+    else wisp__protobuf_put_any(&w, value, 0);
+    if (w.result) return w.result;
+    size = (size_t)capacity - (size_t)(w.at - w.begin);
+    if (size) memmove(out, w.at, size);
+    return (int)size;
+}
+
+static int wisp__protobuf_decode(const wisp_codec *codec, const wisp_schema *schema,
+                                 const void *bytes, int size, wisp_value *out, void *memory,
+                                 int memory_size) {
+    wisp__protobuf_reader r;
+    wisp_value value = wisp_nil();
+    (void)codec;
+    if (!out || size < 0 || (size && !bytes)) return WISP_E_ARGUMENT;
+    if (memory_size < 0 || (memory_size && !memory)) return WISP_E_ARGUMENT;
+    r.any = wisp__protobuf_get_any;
+    r.element = wisp__protobuf_get_element;
+    r.finish = wisp__protobuf_finish;
+    r.at = (const uint8_t *)(bytes ? bytes : "");
+    r.end = r.at + size;
+    r.memory = wisp__bump_on(memory, memory_size);
+    r.ordered = NULL;
+    r.result = WISP_OK;
+    if (schema) {
+        wisp__protobuf_get_struct(&r, schema, &value, 0);
+        wisp__protobuf_finish_struct(&r, schema, &value, 0);
+    } else {
+        wisp__protobuf_get_any(&r, &value, 0);
+        wisp__protobuf_finish_any(&r, &value);
+    }
+    if (r.result) return r.result;
+    *out = value;
+    return size;
+}
+
+const wisp_codec *wisp_protobuf(void) {
+    static const wisp_codec codec = { "protobuf", wisp__protobuf_encode, wisp__protobuf_decode,
+                                      NULL };
+    return &codec;
+}
+
+/* ===========================================================================
+ * MARK: >>squeeze
+ * What: the compressors that are plugged in and their contexts, dictionaries,
+ *   blocks packed and unpacked, the policy of WISP_COMPRESSION_AUTO, and the
+ *   only compressor of our own: runs of equal bytes.
+ * Invariants: a packed block is smaller than what went in; unpacking writes
+ *   `expected` bytes or fails, and takes no memory but a context, once for each
+ *   compressor and dictionary; what has not shrunk lately is hardly tried.
+ * Not here: how a block stands on the wire. Whoever keeps it tells how it was
+ *   packed, in three bits, and how large it was.
+ *
+ *   method   0 stored · 1 runs · 2 LZ4 block · 3 raw deflate (RFC 1951)
+ *            4 zstd frame (RFC 8878) without its magic number · 5..7 the user's
+ *   runs     0zzzzlll [more(z)] [more(l)] byte*l    z zeros, then l bytes as they are
+ *            1nnnnnnn [more(n)] byte                the byte n + 4 times
+ *            more: only after a count of all ones (15, 7, 127): what is to be added,
+ *            seven bits to the byte, low ones first, the top bit says that more follow
+ * ======================================================================== */
+
+typedef enum wisp__method {
+    WISP__STORED, WISP__RUNS, WISP__LZ4, WISP__DEFLATE, WISP__ZSTD, WISP__USER_METHOD,
+    WISP__METHODS = 8
+} wisp__method;
+
+enum {
+    WISP__DICTIONARIES = 15,
+    WISP__SQUEEZE_LEAST = 8,            /* bytes: less is not tried */
+    WISP__SQUEEZE_SAMPLED = 65536       /* bytes: as much is not tried unseen */
+};
+
+typedef struct wisp__dictionary {
+    uint32_t id;                        /* its hash, never 0 */
+    int      size;
+    uint8_t *bytes;
+} wisp__dictionary;
+
+/* What packing has cost, over all streams: bytes that came in, calls of a compressor, bytes they
+   were given, bytes saved. */
+typedef struct wisp__squeeze_cost { uint64_t seen, calls, tried, saved; } wisp__squeeze_cost;
+
+/* Contexts point to `memory`: it must not move. */
+typedef struct wisp__squeeze {
+    wisp__base        *base;
+    wisp_allocator     memory;          /* the base's, counted */
+    bool               starved;         /* the memory has returned NULL */
+    unsigned           methods;         /* a bit for each that can be used */
+    wisp_compressor    compressors[WISP__METHODS];
+    wisp__dictionary   dictionaries[WISP__DICTIONARIES];
+    int                dictionary_count;
+    void              *contexts[WISP__METHODS][WISP__DICTIONARIES + 1];   /* 0: no dictionary */
+    wisp__squeeze_cost cost;
+} wisp__squeeze;
+
+/* Blocks of one kind: of a remote, or the batches to a peer. */
+typedef struct wisp__squeeze_stream {
+    wisp_compression mode;
+    uint32_t dictionary;                /* its id; 0: none */
+    uint32_t turns;                     /* blocks tried */
+    int      choice, rival;             /* arms, see below */
+    int      misses;                    /* tries in a row that did not pay */
+    int64_t  pass;                      /* bytes still to let pass untried */
+} wisp__squeeze_stream;
+
+/* One block to be packed. */
+typedef struct wisp__squeeze_job {
+    wisp__squeeze *sq;
+    uint32_t       dictionary;
+    unsigned       methods;             /* that both ends have */
+    const uint8_t *from;
+    int            size;
+    uint8_t       *to;
+    int            room;                /* less than size */
+} wisp__squeeze_job;
+
+/* --- runs --- */
+
+typedef struct wisp__runs { uint8_t *bytes; int at, end; bool full; } wisp__runs;
+
+static void wisp__runs_byte(wisp__runs *to, unsigned byte) {
+    if (to->at < to->end) to->bytes[to->at++] = (uint8_t)byte;
+    else to->full = true;
+}
+
+/* What of `count` did not fit a field whose largest value is `most`. */
+static void wisp__runs_more(wisp__runs *to, int count, int most) {
+    if (count < most) return;
+    for (count -= most; count >= 128; count >>= 7) {
+        wisp__runs_byte(to, ((unsigned)count & 127u) | 128u);
+    }
+    wisp__runs_byte(to, (unsigned)count);
+}
+
+static int wisp__runs_same(const uint8_t *from, int size) {
+    int count = 1;
+    while (count < size && from[count] == from[0]) count++;
+    return count;
+}
+
+/* Bytes ahead of the next that are better told otherwise: two zeros, or four of a kind. */
+static int wisp__runs_literals(const uint8_t *from, int size) {
+    int i = 0;
+    for (; i + 1 < size; i++) {
+        if (from[i] != from[i + 1]) continue;
+        if (from[i] == 0) return i;
+        if (i + 3 < size && from[i] == from[i + 2] && from[i] == from[i + 3]) return i;
+    }
+    return size;
+}
+
+static void wisp__runs_mixed(wisp__runs *to, const uint8_t *from, int zeros, int literals) {
+    wisp__runs_byte(to, (unsigned)(wisp__min_int(zeros, 15) << 3 | wisp__min_int(literals, 7)));
+    wisp__runs_more(to, zeros, 15);
+    wisp__runs_more(to, literals, 7);
+    if (literals > to->end - to->at) to->full = true;
+    if (to->full || literals == 0) return;
+    memcpy(to->bytes + to->at, from + zeros, (size_t)literals);
+    to->at += literals;
+}
+
+/* Bytes written, or 0: they do not fit. */
+static int wisp__runs_pack(const uint8_t *from, int size, uint8_t *bytes, int room) {
+    wisp__runs to = { NULL, 0, 0, false };
+    to.bytes = bytes;
+    to.end = room;
+    for (int at = 0; at < size && !to.full;) {
+        int same = wisp__runs_same(from + at, size - at);
+        if (from[at] && same >= 4) {
+            wisp__runs_byte(&to, 128u | (unsigned)wisp__min_int(same - 4, 127));
+            wisp__runs_more(&to, same - 4, 127);
+            wisp__runs_byte(&to, from[at]);
+            at += same;
+        } else {
+            int zeros = from[at] ? 0 : same;
+            int literals = wisp__runs_literals(from + at + zeros, size - at - zeros);
+            wisp__runs_mixed(&to, from + at, zeros, literals);
+            at += zeros + literals;
+        }
+    }
+    return to.full ? 0 : to.at;
+}
+
+typedef struct wisp__runs_source {
+    const uint8_t *bytes;
+    int            at, end;
+    bool           failed;
+} wisp__runs_source;
+
+static unsigned wisp__runs_next(wisp__runs_source *from) {
+    if (from->at < from->end) return from->bytes[from->at++];
+    from->failed = true;
+    return 0;
+}
+
+/* The count that begins with `field`; it fails from 2^28 up, which no message has. */
+static int wisp__runs_count(wisp__runs_source *from, unsigned field, unsigned most) {
+    uint64_t count = 0;
+    unsigned byte = 128;
+    if (field < most) return (int)field;
+    for (int shift = 0; (byte & 128) && shift < 35; shift += 7) {
+        byte = wisp__runs_next(from);
+        count |= (uint64_t)(byte & 127) << shift;
+    }
+    if ((byte & 128) || count + most > (1u << 28)) from->failed = true;
+    return from->failed ? 0 : (int)(count + most);
+}
+
+/* The bytes of one token, of which there are at most `room`: how many, -1: malformed or more. */
+static int wisp__runs_token(wisp__runs_source *from, uint8_t *to, int room) {
+    unsigned token = wisp__runs_next(from);
+    int zeros, literals;
+    if (token & 128) {
+        int count = wisp__runs_count(from, token & 127, 127) + 4;
+        unsigned byte = wisp__runs_next(from);
+        if (from->failed || count > room) return -1;
+        memset(to, (int)byte, (size_t)count);
+        return count;
+    }
+    zeros = wisp__runs_count(from, token >> 3, 15);
+    literals = wisp__runs_count(from, token & 7, 7);
+    if (from->failed || zeros > room || literals > room - zeros) return -1;
+    if (literals > from->end - from->at || zeros + literals == 0) return -1;
+    memset(to, 0, (size_t)zeros);
+    if (literals) memcpy(to + zeros, from->bytes + from->at, (size_t)literals);
+    from->at += literals;
+    return zeros + literals;
+}
+
+/* Bytes written, or -1: malformed, or more than fit. */
+static int wisp__runs_unpack(const uint8_t *bytes, int size, uint8_t *to, int room) {
+    wisp__runs_source from = { NULL, 0, 0, false };
+    int at = 0;
+    from.bytes = bytes;
+    from.end = size;
+    while (from.at < from.end) {
+        int count = wisp__runs_token(&from, to + at, room - at);
+        if (count < 0) return -1;
+        at += count;
+    }
+    return at;
+}
+
+/* --- compressors and their contexts --- */
+
+static void *wisp__squeeze_alloc(void *user, size_t size) {
+    wisp__squeeze *sq = (wisp__squeeze *)user;
+    void *pointer = wisp__alloc(sq->base, size);
+    if (!pointer) sq->starved = true;
+    return pointer;
+}
+
+static void wisp__squeeze_release(void *user, void *pointer, size_t size) {
+    wisp__free(((wisp__squeeze *)user)->base, pointer, size);
+}
+
+/* The method of a mode that is plugged in; WISP__STORED: it is none of those. */
+static int wisp__squeeze_method(wisp_compression mode) {
+    if (mode >= WISP_COMPRESSION_LZ4 && mode <= WISP_COMPRESSION_ZSTD)
+        return WISP__LZ4 + (mode - WISP_COMPRESSION_LZ4);
+    if (mode >= WISP_COMPRESSION_USER && mode <= WISP_COMPRESSION_USER + 2)
+        return WISP__USER_METHOD + (mode - WISP_COMPRESSION_USER);
+    return WISP__STORED;
+}
+
+/* 0: no dictionary; -1: not known here; otherwise one more than its place. */
+static int wisp__squeeze_column(const wisp__squeeze *sq, uint32_t dictionary) {
+    if (!dictionary) return 0;
+    for (int i = 0; i < sq->dictionary_count; i++)
+        if (sq->dictionaries[i].id == dictionary) return i + 1;
+    return -1;
+}
+
+/* WISP_E_UNSUPPORTED: no such compressor or dictionary, or not both together. */
+static wisp_result wisp__squeeze_open(wisp__squeeze *sq, int method, uint32_t dictionary,
+                                      void **context) {
+    int column = wisp__squeeze_column(sq, dictionary);
+    const wisp_compressor *c;
+    *context = NULL;
+    if (method < WISP__LZ4 || method >= WISP__METHODS) return WISP_E_UNSUPPORTED;
+    c = &sq->compressors[method];
+    if (column < 0 || !c->open) return WISP_E_UNSUPPORTED;
+    if (!sq->contexts[method][column]) {
+        const wisp__dictionary *d = column ? &sq->dictionaries[column - 1] : NULL;
+        sq->starved = false;
+        sq->contexts[method][column] = c->open(c, &sq->memory, d ? d->bytes : NULL,
+                                               d ? d->size : 0);
+    }
+    *context = sq->contexts[method][column];
+    if (*context) return WISP_OK;
+    return sq->starved || !column ? WISP_E_MEMORY : WISP_E_UNSUPPORTED;
+}
+
+static void wisp__squeeze_close(wisp__squeeze *sq, int method) {
+    const wisp_compressor *c = &sq->compressors[method];
+    for (int i = 0; i <= WISP__DICTIONARIES; i++) {
+        if (sq->contexts[method][i]) c->close(c, sq->contexts[method][i]);
+        sq->contexts[method][i] = NULL;
+    }
+}
+
+/* --- packing --- */
+
+/* Bytes written, fewer than went in; 0: it did not work out. */
+static int wisp__squeeze_try(const wisp__squeeze_job *job, int method) {
+    wisp__squeeze *sq = job->sq;
+    void *context;
+    int size;
+    sq->cost.calls++;
+    sq->cost.tried += (uint64_t)job->size;
+    if (method == WISP__RUNS) return wisp__runs_pack(job->from, job->size, job->to, job->room);
+    if (wisp__squeeze_open(sq, method, job->dictionary, &context)) return 0;
+    size = sq->compressors[method].compress(context, job->from, job->size, job->to, job->room);
+    return size > 0 && size <= job->room ? size : 0;
+}
+
+/* What shrank to a sixteenth, or to a few bytes, may be a few runs, which need fewer in our form than
+   in any compressor's; they are packed behind the `size` bytes that are there. */
+static int wisp__squeeze_runs_instead(const wisp__squeeze_job *job, int size, int *method) {
+    wisp__squeeze_job again = *job;
+    int runs;
+    if (size < 3 || size > wisp__max_int(job->size / 16, 16) || *method == WISP__RUNS) return size;
+    again.to += size;
+    again.room = wisp__min_int(job->room - size, size - 1);
+    runs = wisp__squeeze_try(&again, WISP__RUNS);
+    if (!runs) return size;
+    memcpy(job->to, again.to, (size_t)runs);
+    *method = WISP__RUNS;
+    return runs;
+}
+
+/* --- auto: one choice, measured against a rival now and then, and left alone while it fails --- */
+
+/* What is picked from. The price is the share of a block, in 64ths, that a method must save before
+   it is worth its time; the bytes saved beyond that decide between two. */
+typedef struct wisp__arm { int method, price; } wisp__arm;
+enum { WISP__ARMS = 3 };
+
+static const wisp__arm wisp__arms[WISP__ARMS] = {
+    { WISP__LZ4, 1 }, { WISP__ZSTD, 4 }, { WISP__RUNS, 0 }
+};
+
+enum {
+    WISP__RIVAL_EVERY = 16,     /* turns from one comparison with a rival to the next */
+    WISP__MISSES_FREE = 3,      /* misses until blocks are let pass */
+    WISP__BACKOFF_MOST = 6      /* at most 2^6 times the bytes tried in vain */
+};
+
+/* Not above 0: it does not pay. */
+static int64_t wisp__arm_gain(int arm, int size, int packed) {
+    if (!packed) return 0;
+    return (int64_t)(size - packed) * 64 - (int64_t)size * wisp__arms[arm].price;
+}
+
+/* The next arm that both ends have: runs always are. */
+static int wisp__arm_after(int arm, unsigned methods) {
+    do arm = (arm + 1) % WISP__ARMS;
+    while (!(methods >> wisp__arms[arm].method & 1));
+    return arm;
+}
+
+/* Of every 2^n times as many bytes one is tried again, n growing from 0. */
+static void wisp__squeeze_missed(wisp__squeeze_stream *s, int tried) {
+    int level = s->misses + 1 - WISP__MISSES_FREE;
+    if (level >= 0) s->pass = (int64_t)tried << level;
+    if (level < WISP__BACKOFF_MOST) s->misses++;
+}
+
+/* Does one of four pieces, a thirty-second of the block in all, pay? */
+static bool wisp__squeeze_sample(const wisp__squeeze_job *job, int arm) {
+    wisp__squeeze_job piece = *job;
+    piece.size = job->size / 128;
+    piece.room = wisp__min_int(job->room, piece.size - 1);
+    for (int i = 0; i < 4; i++) {
+        int packed;
+        piece.from = job->from + job->size / 8 * (2 * i + 1);
+        packed = wisp__squeeze_try(&piece, wisp__arms[arm].method);
+        if (wisp__arm_gain(arm, piece.size, packed) > 0) return true;
+    }
+    return false;
+}
+
+/* Packs by the choice, or by the rival where that is better and the turn is one to compare. */
+static int wisp__squeeze_pick(const wisp__squeeze_job *job, wisp__squeeze_stream *s) {
+    bool compares = s->misses == 0 && (s->turns < WISP__ARMS || s->turns % WISP__RIVAL_EVERY == 0);
+    int64_t rivals = 0, gain;
+    int packed;
+    s->turns++;
+    if (compares) {
+        s->rival = wisp__arm_after(s->rival, job->methods);
+        if (s->rival == s->choice) s->rival = wisp__arm_after(s->rival, job->methods);
+    }
+    if (compares && s->rival != s->choice) {
+        packed = wisp__squeeze_try(job, wisp__arms[s->rival].method);
+        rivals = wisp__arm_gain(s->rival, job->size, packed);
+    }
+    packed = wisp__squeeze_try(job, wisp__arms[s->choice].method);
+    gain = wisp__arm_gain(s->choice, job->size, packed);
+    if (rivals > gain) {
+        s->choice = s->rival;
+        packed = wisp__squeeze_try(job, wisp__arms[s->choice].method);
+        gain = wisp__arm_gain(s->choice, job->size, packed);
+    }
+    return gain > 0 ? packed : 0;
+}
+
+static int wisp__squeeze_auto(const wisp__squeeze_job *job, wisp__squeeze_stream *s, int *method) {
+    bool unsure = s->turns == 0 || s->misses > 0;
+    bool other = s->misses >= WISP__MISSES_FREE;
+    int packed;
+    if (s->pass > 0) {
+        s->pass -= job->size;
+        return 0;
+    }
+    if (other || !(job->methods >> wisp__arms[s->choice].method & 1))
+        s->choice = wisp__arm_after(s->choice, job->methods);
+    if (unsure && job->size >= WISP__SQUEEZE_SAMPLED && !wisp__squeeze_sample(job, s->choice)) {
+        s->turns++;
+        wisp__squeeze_missed(s, job->size / 32);
+        return 0;
+    }
+    packed = wisp__squeeze_pick(job, s);
+    if (packed) s->misses = 0;
+    else wisp__squeeze_missed(s, job->size);
+    *method = wisp__arms[s->choice].method;
+    return packed;
+}
+
+/* --- for the rooms below --- */
+
+static void wisp__squeeze_init(wisp__squeeze *sq, wisp__base *base) {
+    memset(sq, 0, sizeof *sq);
+    sq->base = base;
+    sq->memory.alloc = wisp__squeeze_alloc;
+    sq->memory.free = wisp__squeeze_release;
+    sq->memory.user = sq;
+    sq->methods = 1u << WISP__STORED | 1u << WISP__RUNS;
+}
+
+static void wisp__squeeze_free(wisp__squeeze *sq) {
+    for (int method = WISP__LZ4; method < WISP__METHODS; method++) wisp__squeeze_close(sq, method);
+    for (int i = 0; i < sq->dictionary_count; i++)
+        wisp__free(sq->base, sq->dictionaries[i].bytes, (size_t)sq->dictionaries[i].size);
+    memset(sq, 0, sizeof *sq);
+}
+
+WISP__UNUSED static void wisp__squeeze_check(const wisp__squeeze *sq) {
+    for (int method = 0; method < WISP__METHODS; method++) {
+        bool built_in = method == WISP__STORED || method == WISP__RUNS;
+        bool there = built_in || sq->compressors[method].open != NULL;
+        WISP_ASSERT(there == ((sq->methods >> method & 1) != 0));
+        for (int i = 0; i <= WISP__DICTIONARIES; i++)
+            if (sq->contexts[method][i])
+                WISP_ASSERT(there && !built_in && i <= sq->dictionary_count);
+        (void)there;
+    }
+    for (int i = 0; i < sq->dictionary_count; i++) {
+        WISP_ASSERT(sq->dictionaries[i].id != 0 && sq->dictionaries[i].bytes);
+        WISP_ASSERT(wisp__squeeze_column(sq, sq->dictionaries[i].id) == i + 1);
+    }
+    WISP_ASSERT(sq->cost.saved <= sq->cost.seen);
+}
+
+/* What wisp_add_compressor promises. */
+static wisp_result wisp__squeeze_add(wisp__squeeze *sq, const wisp_compressor *c) {
+    int method;
+    if (!c || !c->name || !c->open || !c->close || !c->compress || !c->decompress)
+        return WISP_E_ARGUMENT;
+    method = wisp__squeeze_method(c->mode);
+    if (method == WISP__STORED) return WISP_E_ARGUMENT;
+    wisp__squeeze_close(sq, method);
+    sq->compressors[method] = *c;
+    sq->methods |= 1u << method;
+    return WISP_OK;
+}
+
+/* WISP_OK, WISP_E_UNSUPPORTED (not plugged in), WISP_E_ARGUMENT (no mode). Auto always can. */
+static wisp_result wisp__squeeze_can(const wisp__squeeze *sq, wisp_compression mode) {
+    int method = wisp__squeeze_method(mode);
+    if (mode == WISP_COMPRESSION_NONE || mode == WISP_COMPRESSION_AUTO) return WISP_OK;
+    if (method == WISP__STORED) return WISP_E_ARGUMENT;
+    return sq->methods >> method & 1 ? WISP_OK : WISP_E_UNSUPPORTED;
+}
+
+/* Keeps a copy, until the end, and tells its id, which is the same for the same bytes on every
+   machine. WISP_E_ARGUMENT: nothing in it; WISP_E_TOO_BIG: over 1 MiB; WISP_E_LIMIT: there are
+   WISP__DICTIONARIES, or others with the same id; WISP_E_MEMORY. */
+static wisp_result wisp__squeeze_dictionary(wisp__squeeze *sq, const void *bytes, int size,
+                                            uint32_t *id) {
+    wisp__dictionary *d = &sq->dictionaries[wisp__min_int(sq->dictionary_count,
+                                                          WISP__DICTIONARIES - 1)];
+    int column;
+    *id = 0;
+    if (!bytes || size <= 0) return WISP_E_ARGUMENT;
+    if (size > 1 << 20) return WISP_E_TOO_BIG;
+    *id = (uint32_t)wisp__hash_bytes(bytes, size);
+    if (!*id) *id = 1;
+    column = wisp__squeeze_column(sq, *id);
+    if (column > 0) {
+        d = &sq->dictionaries[column - 1];
+        return d->size == size && memcmp(d->bytes, bytes, (size_t)size) == 0 ? WISP_OK
+                                                                             : WISP_E_LIMIT;
+    }
+    if (sq->dictionary_count == WISP__DICTIONARIES) return WISP_E_LIMIT;
+    d->bytes = (uint8_t *)wisp__alloc(sq->base, (size_t)size);
+    if (!d->bytes) return WISP_E_MEMORY;
+    memcpy(d->bytes, bytes, (size_t)size);
+    d->size = size;
+    d->id = *id;
+    sq->dictionary_count++;
+    return WISP_OK;
+}
+
+/* Makes the contexts that a mode needs, so that later no memory is taken. WISP_E_ARGUMENT,
+   WISP_E_MEMORY, WISP_E_UNSUPPORTED: not plugged in, or of no use with this dictionary. */
+static wisp_result wisp__squeeze_ready(wisp__squeeze *sq, wisp_compression mode,
+                                       uint32_t dictionary) {
+    wisp_result result = wisp__squeeze_can(sq, mode);
+    void *context;
+    if (result || mode == WISP_COMPRESSION_NONE) return result;
+    if (mode != WISP_COMPRESSION_AUTO)
+        return wisp__squeeze_open(sq, wisp__squeeze_method(mode), dictionary, &context);
+    for (int i = 0; i < WISP__ARMS && !result; i++) {
+        int method = wisp__arms[i].method;
+        if (method != WISP__RUNS && (sq->methods >> method & 1))
+            result = wisp__squeeze_open(sq, method, dictionary, &context);
+    }
+    return result;
+}
+
+static void wisp__squeeze_stream_init(wisp__squeeze_stream *s, wisp_compression mode,
+                                      uint32_t dictionary) {
+    memset(s, 0, sizeof *s);
+    s->mode = mode;
+    s->dictionary = dictionary;
+}
+
+/* Packs a block for a peer that has `methods`: bytes written, fewer than `size`, and how; or 0: it
+   does not pay, and what is in `to` has no meaning. */
+static int wisp__squeeze_pack(wisp__squeeze *sq, wisp__squeeze_stream *s, unsigned methods,
+                              const void *from, int size, void *to, int capacity, int *method) {
+    wisp__squeeze_job job = { NULL, 0, 0, NULL, 0, NULL, 0 };
+    int fixed = wisp__squeeze_method(s->mode), packed;
+    job.sq = sq;
+    job.dictionary = s->dictionary;
+    job.methods = (methods & sq->methods) | 1u << WISP__RUNS;
+    job.from = (const uint8_t *)from;
+    job.size = size;
+    job.to = (uint8_t *)to;
+    job.room = wisp__min_int(capacity, size - 1);
+    *method = WISP__STORED;
+    if (s->mode == WISP_COMPRESSION_NONE || size <= 0) return 0;
+    sq->cost.seen += (uint64_t)size;
+    if (size < WISP__SQUEEZE_LEAST || job.room <= 0) return 0;
+    if (fixed != WISP__STORED && (job.methods >> fixed & 1)) {
+        *method = fixed;
+        packed = wisp__squeeze_try(&job, fixed);
+    } else {
+        packed = wisp__squeeze_auto(&job, s, method);
+    }
+    packed = wisp__squeeze_runs_instead(&job, packed, method);
+    if (!packed) *method = WISP__STORED;
+    else sq->cost.saved += (uint64_t)(size - packed);
+    return packed;
+}
+
+/* Unpacks to exactly `expected` bytes, for which `to` has room. WISP_E_COMPRESSED: malformed, or
+   fewer or more come out; WISP_E_UNSUPPORTED: no such method or dictionary here; WISP_E_MEMORY. */
+static wisp_result wisp__squeeze_unpack(wisp__squeeze *sq, int method, uint32_t dictionary,
+                                        const void *from, int size, void *to, int expected) {
+    void *context;
+    wisp_result result;
+    int count;
+    if (!from || size <= 0 || !to || expected <= 0) return WISP_E_COMPRESSED;
+    if (method == WISP__STORED) {
+        if (size != expected) return WISP_E_COMPRESSED;
+        memcpy(to, from, (size_t)size);
+        return WISP_OK;
+    }
+    if (method == WISP__RUNS) {
+        count = wisp__runs_unpack((const uint8_t *)from, size, (uint8_t *)to, expected);
+        return count == expected ? WISP_OK : WISP_E_COMPRESSED;
+    }
+    result = wisp__squeeze_open(sq, method, dictionary, &context);
+    if (result) return result;
+    count = sq->compressors[method].decompress(context, from, size, to, expected);
+    return count == expected ? WISP_OK : WISP_E_COMPRESSED;
 }
 
 /* ===========================================================================
@@ -2620,21 +10164,6 @@ typedef struct wisp__seal {
 } wisp__seal;
 
 #define WISP__P61 ((UINT64_C(1) << 61) - 1)
-
-/* a * b as two words. */
-static inline uint64_t wisp__multiply(uint64_t a, uint64_t b, uint64_t *high) {
-#ifdef __SIZEOF_INT128__
-    __extension__ typedef unsigned __int128 wisp__u128;
-    wisp__u128 product = (wisp__u128)a * b;
-    *high = (uint64_t)(product >> 64);
-    return (uint64_t)product;
-#else
-    uint64_t al = (uint32_t)a, ah = a >> 32, bl = (uint32_t)b, bh = b >> 32;
-    uint64_t low = al * bl, mid = ah * bl + (low >> 32), mid2 = al * bh + (uint32_t)mid;
-    *high = ah * bh + (mid >> 32) + (mid2 >> 32);
-    return mid2 << 32 | (uint32_t)low;
-#endif
-}
 
 static uint64_t wisp__multiply_p61(uint64_t a, uint64_t b) {
     uint64_t high, low = wisp__multiply(a, b, &high);
@@ -3244,6 +10773,7 @@ enum { WISP__EVENT, WISP__INVOKE, WISP__REPLY };
 typedef struct wisp__message {
     int      references;
     int      remote;           /* index in the registry */
+    int      form;             /* index of the entry whose form it has */
     int      chunk_bytes;
     int      values;
     int      shape_bits;
@@ -3296,6 +10826,7 @@ typedef struct wisp__held {
     uint8_t  kind;                /* a wisp__record */
     bool     first, last;         /* of a fragment */
     int      remote;              /* -1: not known here */
+    struct wisp__form *form;      /* NULL: plain */
     uint32_t call, floor;
     int16_t  result;
     int      charge;              /* bytes of the window */
@@ -3517,6 +11048,7 @@ typedef struct wisp__peer {
     bool         dirty;            /* has something to send: on the list */
     bool         told;             /* "joined" was told, so "left" will be */
     bool         asked;            /* by wisp_join here, whichever nonce won */
+    uint8_t      methods;          /* of compression, that the other end has */
     wisp_addr    addr;
     uint32_t     next_of_address;  /* chain in the table: index + 1 */
     struct wisp__peer *next_dirty;
@@ -3901,6 +11433,188 @@ static wisp__lane *wisp__peer_lane(wisp__base *base, wisp__peer *peer, int chann
 }
 
 /* ===========================================================================
+ * MARK: >>form
+ * What: what messages of a name look like: described by themselves, packed by
+ *   a schema, or bytes of a codec; whether differences, whether compressed.
+ *   And the schemas behind it, ours and those that peers have described.
+ * Invariants: a form never changes once a message or an announcement has it;
+ *   a descriptor is kept once, whoever described it, and counted.
+ * Not here: who has which form (remote), its bytes (content).
+ *
+ *   extra    of an announcement: delta:1 sync:1 adaptive:1 squeezed:1
+ *            described:1 dictionary:1 [name of the codec] [dictionary:32]
+ *            [length(bits) descriptor]
+ * ======================================================================== */
+
+typedef enum wisp__form_kind { WISP__VALUES, WISP__RECORD, WISP__CODED } wisp__form_kind;
+
+typedef struct wisp__described {
+    struct wisp__described *next;
+    uint64_t             hash;             /* of the descriptor's bits */
+    int                  references, bits;
+    bool                 learnt;           /* from a peer */
+    size_t               bytes;            /* of all this in one piece */
+    const wisp__program *program;
+    uint8_t             *descriptor;
+} wisp__described;
+
+typedef struct wisp__schemas {
+    wisp__base      *base;
+    wisp__described *first;
+    size_t           learnt_bytes;         /* of those that peers have described */
+} wisp__schemas;
+
+typedef struct wisp__form {
+    uint8_t          kind;
+    bool             delta, sync, adaptive, squeezed;
+    uint32_t         dictionary;
+    const wisp_codec *codec;
+    wisp__described *described;            /* NULL: no schema */
+} wisp__form;
+
+static bool wisp__form_equal(const wisp__form *a, const wisp__form *b) {
+    return a->kind == b->kind && a->delta == b->delta && a->sync == b->sync &&
+           a->adaptive == b->adaptive && a->squeezed == b->squeezed &&
+           a->dictionary == b->dictionary && a->codec == b->codec && a->described == b->described;
+}
+
+/* Values that describe themselves, and nothing else: what needs no announcement but its name. */
+static bool wisp__form_plain(const wisp__form *form) {
+    return form->kind == WISP__VALUES && !form->delta && !form->squeezed;
+}
+
+/* A copy of a compiled schema in memory of its own: compiled twice, to know how much it is. */
+static wisp__described *wisp__described_make(wisp__schemas *schemas, const wisp_schema *schema,
+                                             const uint8_t *descriptor, int bits, size_t room,
+                                             wisp_result *why) {
+    size_t head = sizeof(wisp__described) + (size_t)bits / 8 + 1 + WISP__SLACK;
+    wisp__described *d = (wisp__described *)wisp__alloc(schemas->base, head + room + 16);
+    wisp__bump bump;
+    *why = d ? WISP_OK : WISP_E_MEMORY;
+    if (!d) return NULL;
+    d->bytes = head + room + 16;
+    d->bits = bits;
+    d->descriptor = (uint8_t *)(d + 1);
+    memcpy(d->descriptor, descriptor, (size_t)bits / 8 + 1);
+    d->hash = wisp__hash_bytes(d->descriptor, (bits + 7) / 8);
+    bump = wisp__bump_on((uint8_t *)d + head, (int)(room + 16));
+    if (schema) {
+        d->program = wisp__compile(&bump, schema);
+    } else {
+        wisp__reader from = wisp__reader_on(d->descriptor, bits / 8 + 1);
+        const wisp_schema *learnt;
+        from.end = bits;
+        learnt = wisp__undescribe(&from, &bump, why);
+        if (learnt) d->program = wisp__compile(&bump, learnt);
+    }
+    if (d->program) return d;
+    if (*why == WISP_OK) *why = WISP_E_MEMORY;
+    wisp__free(schemas->base, d, d->bytes);
+    return NULL;
+}
+
+static wisp__described *wisp__described_keep(wisp__schemas *schemas, wisp__described *d,
+                                             bool learnt) {
+    if (!d) return NULL;
+    d->references = 1;
+    d->next = schemas->first;
+    schemas->first = d;
+    d->learnt = learnt;
+    if (learnt) schemas->learnt_bytes += d->bytes;
+    return d;
+}
+
+static void wisp__described_release(wisp__schemas *schemas, wisp__described *d) {
+    wisp__described **link = &schemas->first;
+    if (!d || --d->references > 0) return;
+    while (*link != d) link = &(*link)->next;
+    *link = d->next;
+    if (d->learnt) schemas->learnt_bytes -= d->bytes;
+    wisp__free(schemas->base, d, d->bytes);
+}
+
+/* Ours: checked, compiled, with its descriptor; the caller has one more reference to it. */
+static wisp__described *wisp__described_of(wisp__schemas *schemas, const wisp_schema *schema,
+                                           char *text, int text_bytes, wisp_result *why) {
+    uint8_t descriptor[WISP__DESCRIPTOR_BYTES + WISP__SLACK];
+    size_t room = 0;
+    int bits;
+    for (wisp__described *d = schemas->first; d; d = d->next) {
+        if (d->program->source != schema) continue;
+        d->references++;
+        return d;
+    }
+    *why = wisp__schema_check(schema, text, text_bytes, &room);
+    if (*why) return NULL;
+    memset(descriptor, 0, sizeof descriptor);
+    bits = wisp__describe(schema, descriptor, (int)sizeof descriptor);
+    if (bits < 0) {
+        snprintf(text, (size_t)text_bytes, "%s: its description is over %d bytes", schema->name,
+                 WISP__DESCRIPTOR_BYTES);
+        *why = WISP_E_SCHEMA;
+        return NULL;
+    }
+    return wisp__described_keep(schemas, wisp__described_make(schemas, schema, descriptor, bits,
+                                                              room, why), false);
+}
+
+/* Theirs: a descriptor's bits, which may be anything. WISP_E_SCHEMA, WISP_E_LIMIT (schema_bytes),
+   WISP_E_MEMORY. `descriptor` has zero bits up to the end of its last byte. */
+static wisp__described *wisp__described_learn(wisp__schemas *schemas, const uint8_t *descriptor,
+                                              int bits, wisp_result *why) {
+    uint64_t hash = wisp__hash_bytes(descriptor, (bits + 7) / 8);
+    size_t limit = (size_t)schemas->base->limits.schema_bytes, room = (size_t)bits * 4 + 1024;
+    for (wisp__described *d = schemas->first; d; d = d->next) {
+        if (d->hash != hash || d->bits != bits ||
+            memcmp(d->descriptor, descriptor, (size_t)(bits + 7) / 8) != 0)
+            continue;
+        d->references++;
+        return d;
+    }
+    *why = WISP_E_MEMORY;
+    while (*why == WISP_E_MEMORY) {
+        wisp__described *d;
+        if (room + schemas->learnt_bytes > limit) {
+            *why = WISP_E_LIMIT;
+            return NULL;
+        }
+        d = wisp__described_make(schemas, NULL, descriptor, bits, room, why);
+        if (d) return wisp__described_keep(schemas, d, true);
+        room *= 2;
+    }
+    return NULL;
+}
+
+static void wisp__schemas_free(wisp__schemas *schemas) {
+    while (schemas->first) {
+        wisp__described *d = schemas->first;
+        schemas->first = d->next;
+        wisp__free(schemas->base, d, d->bytes);
+    }
+}
+
+/* Bits of the form in an announcement, without the descriptor. */
+static void wisp__put_form(wisp__writer *to, const wisp__form *form) {
+    wisp__put(to, form->delta, 1);
+    wisp__put(to, form->sync, 1);
+    wisp__put(to, form->adaptive, 1);
+    wisp__put(to, form->squeezed, 1);
+    wisp__put(to, form->described != NULL, 1);
+    wisp__put(to, form->dictionary != 0, 1);
+    if (form->codec) wisp__put_text(to, form->codec->name);
+    if (form->dictionary) wisp__put(to, form->dictionary, 32);
+    if (!form->described) return;
+    wisp__put_length(to, (uint64_t)form->described->bits);
+    wisp__put_bits(to, form->described->descriptor, form->described->bits);
+}
+
+/* What it takes at most. */
+static int wisp__form_bytes(const wisp__form *form) {
+    if (wisp__form_plain(form)) return 1;
+    return 64 + (form->described ? form->described->bits / 8 : 0);
+}
+
+/* ===========================================================================
  * MARK: >>remote
  * What: the registry of names, their settings, and what each peer knows.
  * Invariants: a remote is never removed; its index is its number on the wire,
@@ -3908,7 +11622,7 @@ static wisp__lane *wisp__peer_lane(wisp__base *base, wisp__peer *peer, int chann
  *   no memory.
  * ======================================================================== */
 
-enum { WISP__NAME_BYTES = 128, WISP__RESERVED = 3 };
+enum { WISP__NAME_BYTES = 128, WISP__RESERVED = 3, WISP__CODECS = 12 };
 
 typedef struct wisp__remote {
     int               index;
@@ -3919,6 +11633,12 @@ typedef struct wisp__remote {
     struct wisp__connection *last;
     wisp_handler      answer;          /* the one invoke handler (call) */
     void             *answer_user;
+    struct wisp__remote *main;         /* itself, or what this is an older form of */
+    int               newest;          /* index of the entry with the form that is sent now */
+    bool              used;            /* the form is known to somebody: it must not change */
+    wisp__form        form;
+    wisp__described  *schema;          /* what comes in is checked against; or NULL */
+    wisp__squeeze_stream squeeze;
     char              name[WISP__NAME_BYTES + 1];
 } wisp__remote;
 
@@ -3931,7 +11651,18 @@ typedef struct wisp__registry {
     struct { const char *name; wisp__remote *remote; } recent[16];   /* by address of the name */
     wisp_config    defaults;
     bool           unbatched;
+    wisp__schemas  schemas;
+    wisp__squeeze *squeeze;
+    const wisp_codec *codecs[WISP__CODECS];
+    int            codec_count;
+    char           text[160];          /* what was wrong with a schema or a value, the last time */
 } wisp__registry;
+
+/* What a peer's number stands for. */
+typedef struct wisp__their {
+    uint16_t    remote;                /* local index + 1; 0: nothing */
+    wisp__form *form;                  /* NULL: plain */
+} wisp__their;
 
 enum { WISP__UNTOLD, WISP__TOLD, WISP__HEARD, WISP__BOUND, WISP__UNKNOWN };
 
@@ -3956,7 +11687,7 @@ typedef struct wisp__session {
     wisp__peer     peer;
     wisp__route   *routes;             /* by local index */
     int            route_room;
-    uint16_t      *theirs;             /* their number -> local index + 1 */
+    wisp__their   *theirs;             /* by their number */
     int            their_room;
     int            untold;             /* remotes before it have been announced */
     wisp__control *controls;           /* to be sent */
@@ -4024,8 +11755,10 @@ static wisp_result wisp__registry_widen(wisp__registry *registry) {
 
 /* The setting in force: the remote's own, else the common one, else the default. */
 static void wisp__config_resolve(const wisp__registry *registry, wisp__remote *remote) {
-    static const wisp_config builtin = { WISP_RELIABLE, WISP_CHANNEL(0), WISP_BATCH_RELIABLE, 256,
-                                         WISP_PRIORITY(500), -1, 0, 10, 1 };
+    static const wisp_config builtin = {
+        { 0, NULL, 0, NULL, NULL, 0, 0, NULL, 0 }, WISP_RELIABLE, WISP_CHANNEL(0),
+        WISP_BATCH_RELIABLE, 256, WISP_PRIORITY(500), -1, 0, WISP_OFF, 10, 1
+    };
     const wisp_config *own = &remote->own, *all = &registry->defaults, *b = &builtin;
     wisp_config *now = &remote->now;
     double window;
@@ -4037,6 +11770,16 @@ static void wisp__config_resolve(const wisp__registry *registry, wisp__remote *r
     now->batch_priority = WISP__RESOLVE(batch_priority);
     now->rate_burst = WISP__RESOLVE(rate_burst);
     now->call_tries = WISP__RESOLVE(call_tries);
+    now->delta_sync = WISP__RESOLVE(delta_sync);
+    now->encode.mode = WISP__RESOLVE(encode.mode);
+    now->encode.codec = WISP__RESOLVE(encode.codec);
+    now->encode.schema = WISP__RESOLVE(encode.schema);
+    now->encode.migrations = WISP__RESOLVE(encode.migrations);
+    now->encode.migration_count = WISP__RESOLVE(encode.migration_count);
+    now->encode.adaptive = WISP__RESOLVE(encode.adaptive);
+    now->encode.dictionary = WISP__RESOLVE(encode.dictionary);
+    now->encode.dictionary_bytes = WISP__RESOLVE(encode.dictionary_bytes);
+    now->encode.compression = own->encode.compression;     /* the common one is for packets */
 #undef WISP__RESOLVE
     now->rate_limit = own->rate_limit < 0 || own->rate_limit > 0 ? own->rate_limit
                                                                  : all->rate_limit;
@@ -4046,6 +11789,85 @@ static void wisp__config_resolve(const wisp__registry *registry, wisp__remote *r
         window = 0.25 / now->rate_limit;
         now->rate_burst = window > 1e6 ? 1000000 : wisp__max_int(1, (int)(window + 0.999999));
     }
+}
+
+/* What the settings in force make of the form. The schema that comes with it has a reference. */
+static wisp_result wisp__form_wanted(wisp__registry *registry, const wisp__remote *remote,
+                                     wisp__form *form) {
+    const wisp_encoding *e = &remote->now.encode;
+    wisp_result why = WISP_OK;
+    memset(form, 0, sizeof *form);
+    if (e->schema) form->described = wisp__described_of(&registry->schemas, e->schema,
+                                                        registry->text,
+                                                        (int)sizeof registry->text, &why);
+    if (why) return why;
+    form->codec = e->codec;
+    form->squeezed = e->mode == WISP_ENCODE_COMPRESSED || e->compression > WISP_COMPRESSION_NONE;
+    form->delta = e->mode == WISP_ENCODE_DELTA && !e->codec;
+    form->sync = form->delta && remote->now.delta_sync == WISP_ON;
+    form->adaptive = form->delta && e->adaptive == WISP_ON;
+    if (e->codec) form->kind = WISP__CODED;
+    else if (e->schema && e->mode != WISP_ENCODE_BASIC && e->mode != WISP_ENCODE_SAFE)
+        form->kind = WISP__RECORD;
+    if (form->squeezed && e->dictionary)
+        why = wisp__squeeze_dictionary(registry->squeeze, e->dictionary, e->dictionary_bytes,
+                                       &form->dictionary);
+    if (why) wisp__described_release(&registry->schemas, form->described);
+    return why;
+}
+
+/* Another entry of the same name, for a form that must not take the place of the one in use. */
+static wisp__remote *wisp__registry_alias(wisp__registry *registry, wisp__remote *remote,
+                                          wisp_result *why) {
+    wisp__remote *alias;
+    *why = wisp__grow(registry->base, (void **)&registry->remotes, &registry->room,
+                      registry->count + 1, registry->base->limits.remotes + WISP__RESERVED,
+                      sizeof *registry->remotes);
+    if (*why) return NULL;
+    alias = (wisp__remote *)wisp__alloc(registry->base, sizeof *alias);
+    *why = alias ? WISP_OK : WISP_E_MEMORY;
+    if (!alias) return NULL;
+    memcpy(alias->name, remote->name, sizeof alias->name);
+    alias->hash = remote->hash;
+    alias->index = alias->newest = registry->count;
+    alias->main = remote;
+    registry->remotes[registry->count++] = alias;
+    return alias;
+}
+
+/* Makes the form that is sent follow the settings; on failure the old one stays. */
+static wisp_result wisp__form_refresh(wisp__registry *registry, wisp__remote *remote) {
+    wisp__remote *entry = registry->remotes[remote->newest];
+    wisp__form form;
+    wisp_result result = wisp__form_wanted(registry, remote, &form);
+    const wisp_encoding *e = &remote->now.encode;
+    wisp_compression mode = e->compression ? e->compression : WISP_COMPRESSION_AUTO;
+    if (result) return result;
+    if (form.kind != WISP__RECORD && form.kind != WISP__CODED) {
+        wisp__described_release(&registry->schemas, remote->schema);
+        remote->schema = form.described;
+        form.described = NULL;
+    } else {
+        wisp__described_release(&registry->schemas, remote->schema);
+        remote->schema = form.described;
+        if (form.described) form.described->references++;
+    }
+    if (wisp__form_equal(&entry->form, &form)) {
+        wisp__described_release(&registry->schemas, form.described);
+    } else {
+        if (entry->used) entry = wisp__registry_alias(registry, remote, &result);
+        if (!entry) {
+            wisp__described_release(&registry->schemas, form.described);
+            return result;
+        }
+        wisp__described_release(&registry->schemas, entry->form.described);
+        entry->form = form;
+        remote->newest = entry->index;
+    }
+    if (form.squeezed && (remote->squeeze.mode != mode ||
+                          remote->squeeze.dictionary != form.dictionary))
+        wisp__squeeze_stream_init(&remote->squeeze, mode, form.dictionary);
+    return WISP_OK;
 }
 
 static wisp__remote *wisp__registry_add_slowly(wisp__registry *registry, const char *name,
@@ -4072,10 +11894,14 @@ static wisp__remote *wisp__registry_add_slowly(wisp__registry *registry, const c
     if (!remote) return NULL;
     memcpy(remote->name, name, (size_t)length);
     remote->hash = wisp__hash_bytes(name, length);
-    remote->index = registry->count;
+    remote->index = remote->newest = registry->count;
+    remote->main = remote;
     registry->remotes[registry->count++] = remote;
     wisp__registry_seat(registry, remote);
     wisp__config_resolve(registry, remote);
+    if (wisp__form_refresh(registry, remote))
+        wisp__log(registry->base, WISP_LOG_ERROR, WISP_E_MEMORY,
+                  "'%s' does not have its settings: no memory", name);
     return remote;
 }
 
@@ -4101,7 +11927,37 @@ static wisp_result wisp__config_check(const wisp_config *c) {
     if (c->batch_priority < 0 || c->batch_priority > 1000) return WISP_E_ARGUMENT;
     if (!(c->rate_limit <= 1e9 && c->rate_limit >= -1e9)) return WISP_E_ARGUMENT;
     if (!(c->call_timeout >= 0 && c->call_timeout <= 1e9)) return WISP_E_ARGUMENT;
+    if (c->delta_sync < 0 || c->delta_sync > WISP_OFF) return WISP_E_ARGUMENT;
     return WISP_OK;
+}
+
+static wisp_result wisp__encoding_check(const wisp__registry *registry, const wisp_encoding *e) {
+    size_t name = e->codec && e->codec->name ? strlen(e->codec->name) : 0;
+    if (e->mode < 0 || e->mode > WISP_ENCODE_DELTA) return WISP_E_ARGUMENT;
+    if (e->adaptive < 0 || e->adaptive > WISP_OFF) return WISP_E_ARGUMENT;
+    if (e->migration_count < 0 || (e->migration_count && !e->migrations)) return WISP_E_ARGUMENT;
+    if (e->dictionary_bytes < 0 || (e->dictionary_bytes && !e->dictionary))
+        return WISP_E_ARGUMENT;
+    if (e->codec && (name < 1 || name > 32 || !e->codec->encode || !e->codec->decode))
+        return WISP_E_ARGUMENT;
+    if (e->codec && e->mode == WISP_ENCODE_DELTA) return WISP_E_UNSUPPORTED;
+    return e->compression ? wisp__squeeze_can(registry->squeeze, e->compression) : WISP_OK;
+}
+
+static void wisp__encoding_merge(wisp_encoding *to, const wisp_encoding *from) {
+    if (from->mode) to->mode = from->mode;
+    if (from->codec) to->codec = from->codec;
+    if (from->compression) to->compression = from->compression;
+    if (from->schema) to->schema = from->schema;
+    if (from->migrations) {
+        to->migrations = from->migrations;
+        to->migration_count = from->migration_count;
+    }
+    if (from->adaptive) to->adaptive = from->adaptive;
+    if (from->dictionary) {
+        to->dictionary = from->dictionary;
+        to->dictionary_bytes = from->dictionary_bytes;
+    }
 }
 
 /* Lays the fields of `from` that are not zero over `to`. */
@@ -4119,6 +11975,21 @@ static void wisp__config_merge(wisp_config *to, const wisp_config *from) {
     if (from->rate_burst) to->rate_burst = from->rate_burst;
     if (from->call_timeout > 0) to->call_timeout = from->call_timeout;
     if (from->call_tries) to->call_tries = from->call_tries;
+    if (from->delta_sync) to->delta_sync = from->delta_sync;
+    wisp__encoding_merge(&to->encode, &from->encode);
+}
+
+/* Settles what the settings in force mean for one remote, or for all of them (NULL). */
+static wisp_result wisp__registry_settle(wisp__registry *registry, const wisp__remote *only) {
+    wisp_result result = WISP_OK;
+    int count = registry->count;
+    for (int i = 0; i < count && result == WISP_OK; i++) {
+        wisp__remote *remote = registry->remotes[i];
+        if (remote->main != remote || (only && remote != only)) continue;
+        wisp__config_resolve(registry, remote);
+        if (i >= WISP__RESERVED) result = wisp__form_refresh(registry, remote);
+    }
+    return result;
 }
 
 /* NULL config: inherit everything; NULL name: the common settings. */
@@ -4126,7 +11997,8 @@ static wisp_result wisp__registry_configure(wisp__registry *registry, const char
                                             const wisp_config *config) {
     wisp_result result = config ? wisp__config_check(config) : WISP_OK;
     wisp__remote *remote = NULL;
-    wisp_config *to = &registry->defaults;
+    wisp_config *to = &registry->defaults, before;
+    if (result == WISP_OK && config) result = wisp__encoding_check(registry, &config->encode);
     if (result) return result;
     if (name) {
         remote = wisp__registry_add(registry, name, &result);
@@ -4134,15 +12006,18 @@ static wisp_result wisp__registry_configure(wisp__registry *registry, const char
         if (remote->index < WISP__RESERVED) return WISP_E_NAME;
         to = &remote->own;
     }
+    before = *to;
     if (config) wisp__config_merge(to, config);
     else memset(to, 0, sizeof *to);
-    for (int i = 0; i < registry->count; i++)
-        if (!remote || registry->remotes[i] == remote)
-            wisp__config_resolve(registry, registry->remotes[i]);
-    return WISP_OK;
+    result = wisp__registry_settle(registry, remote);
+    if (result == WISP_OK) return WISP_OK;
+    *to = before;
+    wisp__registry_settle(registry, remote);
+    return result;
 }
 
 static void wisp__registry_free(wisp__registry *registry) {
+    wisp__schemas_free(&registry->schemas);
     for (int i = 0; i < registry->count; i++)
         wisp__free(registry->base, registry->remotes[i], sizeof **registry->remotes);
     wisp__free(registry->base, registry->remotes,
@@ -4182,8 +12057,402 @@ static void wisp__control_add(wisp__base *base, wisp__session *session, int kind
 /* The remote a peer means by its number, or NULL. */
 static wisp__remote *wisp__theirs(const wisp__registry *registry, const wisp__session *session,
                                   int number) {
-    if (number < 0 || number >= session->their_room || !session->theirs[number]) return NULL;
-    return registry->remotes[session->theirs[number] - 1];
+    if (number < 0 || number >= session->their_room || !session->theirs[number].remote) return NULL;
+    return registry->remotes[session->theirs[number].remote - 1];
+}
+
+/* ===========================================================================
+ * MARK: >>content
+ * What: values of a message to bits and back, by the form of its name; what
+ *   has come in made to fit the schema that is registered here.
+ * Invariants: what goes out fits its schema, and so does what a handler gets;
+ *   every message can be moved past, also when it cannot be used.
+ * Not here: differences (delta), records and packets (batch, session).
+ *
+ *   plain      shape and data, as in pack: the only form with a shape apart
+ *   others     [squeezed:1] 0: content | 1: method:3 length(bytes) length(packed) align, packed
+ *   content    values: shape data · record: as in record
+ *              coded: row:1 length(bytes) align, bytes; row: they are an array of the values
+ * ======================================================================== */
+
+typedef struct wisp__content {
+    wisp__base     *base;
+    wisp__registry *registry;
+    wisp__packer    packer;            /* what goes out: shape and data */
+    wisp__arena     scratch;           /* while it is made */
+    wisp__arena     arena;             /* what has come in, until the next message */
+} wisp__content;
+
+/* What was read of a message. */
+typedef struct wisp__decoded {
+    const wisp_value    *values;
+    int                  count;
+    const wisp__program *program;      /* of the image; NULL: there are values */
+    void                *image;
+} wisp__decoded;
+
+static wisp__unpacker wisp__content_unpacker(wisp__content *c, wisp__arena *arena,
+                                             wisp__reader *data, int values) {
+    wisp__unpacker u;
+    memset(&u, 0, sizeof u);
+    u.base = c->base;
+    u.arena = arena;
+    u.data = data;
+    u.values = values;
+    return u;
+}
+
+/* The values of a message as the one value that its schema speaks of. */
+static wisp_result wisp__subject(const wisp_schema *schema, const wisp_value *values, int count,
+                                 wisp_value *out, char *text, int text_bytes) {
+    if (schema->shape == WISP_SHAPE_LIST) {
+        *out = wisp_array(values, count);
+        return WISP_OK;
+    }
+    if (count != 1) {
+        snprintf(text, (size_t)text_bytes, "%d values are not one %s", count, schema->name);
+        return WISP_E_INVALID;
+    }
+    *out = values[0];
+    return WISP_OK;
+}
+
+/* --- out --- */
+
+/* Makes room for at least twice what there was, as long as a message may be so large. */
+static wisp_result wisp__content_grow(wisp__content *c, int64_t need) {
+    wisp__packer *p = &c->packer;
+    int64_t most = (int64_t)c->base->limits.message_bytes * 2 + 4096;
+    if (need < 1024) need = 1024;
+    if (p->data_room >= most) return WISP_E_TOO_BIG;
+    if (need > most) need = most;
+    wisp__packer_grow(p, &p->data, &p->data_room, need);
+    return p->result;
+}
+
+static wisp_result wisp__encode_record(wisp__content *c, const wisp__program *program,
+                                       const wisp_value *values, int count) {
+    wisp__packer *p = &c->packer;
+    wisp__registry *registry = c->registry;
+    wisp__unpacker u = wisp__content_unpacker(c, &c->scratch, NULL, 0);
+    wisp__supply supply = wisp__supply_of(&u);
+    wisp_value subject;
+    wisp_result why = wisp__subject(program->schema, values, count, &subject, registry->text,
+                                    (int)sizeof registry->text);
+    const void *image = why ? NULL : wisp__image_of(program, &subject, &supply, false, &why);
+    int64_t bits = WISP_E_TOO_BIG;
+    while (image && bits == WISP_E_TOO_BIG) {
+        if (p->data_room > 64)
+            bits = wisp__record_write(c->base, program, image, p->data.bytes,
+                                      p->data_room - WISP__SLACK);
+        if (bits != WISP_E_TOO_BIG) break;
+        why = wisp__content_grow(c, (int64_t)p->data_room * 2);
+        if (why) return why;
+    }
+    if (image && bits >= 0) {
+        p->data.at = bits;
+        p->values = 1;
+        return WISP_OK;
+    }
+    if (image) why = (wisp_result)bits;
+    if (why == WISP_E_INVALID && image)
+        wisp_validate(program->source, &subject, registry->text, (int)sizeof registry->text);
+    else if (why == WISP_E_INVALID && !registry->text[0])
+        wisp_validate(program->source, &subject, registry->text, (int)sizeof registry->text);
+    return why;
+}
+
+static wisp_result wisp__encode_coded(wisp__content *c, const wisp__form *form,
+                                      const wisp_value *values, int count) {
+    const wisp__program *program = form->described ? form->described->program : NULL;
+    wisp_value subject = count == 1 ? values[0] : wisp_array(values, count);
+    wisp__packer *p = &c->packer;
+    wisp_schema compiled;
+    bool row = count != 1;
+    int room = 1024, bytes = WISP_E_TOO_BIG;
+    uint8_t *out = NULL;
+    wisp_result why = WISP_OK;
+    if (program) {
+        row = program->schema->shape == WISP_SHAPE_LIST;
+        why = wisp__subject(program->source, values, count, &subject, c->registry->text,
+                            (int)sizeof c->registry->text);
+        if (why == WISP_OK)
+            why = wisp_validate(program->source, &subject, c->registry->text,
+                                (int)sizeof c->registry->text);
+        if (why) return why;
+        compiled = *program->source;
+        compiled.program = program;
+    }
+    for (; bytes == WISP_E_TOO_BIG && room / 2 <= c->base->limits.message_bytes; room *= 2) {
+        out = (uint8_t *)wisp__arena_take(c->base, &c->scratch, (size_t)room + 64);
+        if (!out) return WISP_E_MEMORY;
+        bytes = form->codec->encode(form->codec, program ? &compiled : NULL, &subject, out, room);
+    }
+    if (bytes < 0 || bytes > c->base->limits.message_bytes)
+        return bytes < 0 ? bytes : WISP_E_TOO_BIG;
+    if (p->data_room < bytes + 64) why = wisp__content_grow(c, (int64_t)bytes + 64);
+    if (why) return why;
+    wisp__put(&p->data, row, 1);
+    wisp__put_length(&p->data, (uint64_t)bytes);
+    wisp__put_align(&p->data);
+    wisp__put_bytes(&p->data, out, bytes);
+    p->values = 1;
+    return WISP_OK;
+}
+
+/* Puts the bit before the content, and the content compressed where that pays. */
+static wisp_result wisp__encode_squeezed(wisp__content *c, wisp__remote *remote,
+                                         unsigned methods) {
+    wisp__packer *p = &c->packer;
+    int bytes = (int)((p->shape.at + p->data.at + 7) / 8), method = 0, packed;
+    size_t room = (size_t)bytes + 2 * WISP__SLACK;
+    uint8_t *raw = (uint8_t *)wisp__arena_take(c->base, &c->scratch, room);
+    uint8_t *to = (uint8_t *)wisp__arena_take(c->base, &c->scratch, room);
+    int64_t bits = p->shape.at + p->data.at;
+    wisp__writer all;
+    if (!raw || !to) return WISP_E_MEMORY;
+    memset(raw, 0, room);
+    all = wisp__writer_on(raw, bytes + WISP__SLACK);
+    wisp__put_bits(&all, p->shape.bytes, p->shape.at);
+    wisp__put_bits(&all, p->data.bytes, p->data.at);
+    packed = wisp__squeeze_pack(c->registry->squeeze, &remote->squeeze, methods, raw, bytes, to,
+                                bytes - 5, &method);
+    if (p->data_room < bytes + 64 && wisp__content_grow(c, (int64_t)bytes + 64)) return p->result;
+    p->shape.at = p->data.at = 0;
+    wisp__put(&p->data, packed > 0, 1);
+    if (packed > 0) {
+        wisp__put(&p->data, (uint64_t)method, 3);
+        wisp__put_length(&p->data, (uint64_t)bytes);
+        wisp__put_length(&p->data, (uint64_t)packed);
+        wisp__put_align(&p->data);
+        wisp__put_bytes(&p->data, to, packed);
+    } else {
+        wisp__put_bits(&p->data, raw, bits);
+    }
+    return p->data.full ? WISP_E_TOO_BIG : WISP_OK;
+}
+
+/* Puts values into the packer's shape and data, by the form that the remote has now. `methods`: of
+   compression, that everybody who gets it has. */
+static wisp_result wisp__encode(wisp__content *c, wisp__remote *remote, const wisp_value *values,
+                                int count, unsigned methods) {
+    const wisp__form *form = &c->registry->remotes[remote->newest]->form;
+    wisp_result result = WISP_OK;
+    wisp_value subject;
+    char *text = c->registry->text;
+    int text_bytes = (int)sizeof c->registry->text;
+    if (form->kind == WISP__VALUES) {
+        if (remote->schema && remote->now.encode.mode == WISP_ENCODE_SAFE && count >= 0) {
+            const wisp_schema *schema = remote->schema->program->source;
+            result = wisp__subject(schema, values, count, &subject, text, text_bytes);
+            if (result == WISP_OK) result = wisp_validate(schema, &subject, text, text_bytes);
+        }
+        if (result == WISP_OK) result = wisp__pack(&c->packer, values, count);
+    } else {
+        if (count < 0 || (count && !values)) return WISP_E_ARGUMENT;
+        text[0] = 0;
+        c->packer.shape.at = c->packer.data.at = 0;
+        c->packer.shape.full = c->packer.data.full = false;
+        if (form->kind == WISP__RECORD)
+            result = wisp__encode_record(c, form->described->program, values, count);
+        else
+            result = wisp__encode_coded(c, form, values, count);
+        if (result == WISP_OK &&
+            c->packer.data.at / 8 > (int64_t)c->base->limits.message_bytes + 256)
+            result = WISP_E_TOO_BIG;
+    }
+    if (result == WISP_OK && form->squeezed) result = wisp__encode_squeezed(c, remote, methods);
+    wisp__arena_reset(&c->scratch);
+    return result;
+}
+
+/* --- in --- */
+
+static wisp_result wisp__decode_values(wisp__unpacker *u, wisp__decoded *out) {
+    wisp__reader shape = *u->data;
+    u->shape = &shape;
+    wisp__skip_shape(u->data);
+    return u->data->failed ? WISP_E_BAD_PACKET : wisp__unpack(u, &out->values, &out->count);
+}
+
+static wisp_result wisp__decode_record(wisp__unpacker *u, const wisp__program *program,
+                                       wisp__decoded *out) {
+    size_t bytes = (size_t)program->schema->bytes;
+    void *image = wisp__arena_take(u->base, u->arena, bytes);
+    if (!image) return WISP_E_MEMORY;
+    memset(image, 0, bytes);
+    out->image = image;
+    out->program = program;
+    return wisp__record_read(u, program, image);
+}
+
+/* What a codec needs to decode is not known before; it never gets more than values may take. */
+static wisp_result wisp__decode_coded(wisp__unpacker *u, const wisp__form *form,
+                                      wisp__decoded *out) {
+    const wisp__program *program = form->described ? form->described->program : NULL;
+    int64_t most = (int64_t)u->base->limits.message_values * (int)sizeof(wisp_pair) + 65536;
+    wisp_value *value = (wisp_value *)wisp__unpack_take(u, sizeof *value);
+    bool row = wisp__get(u->data, 1) != 0;
+    int bytes = wisp__get_length(u->data), read = WISP_E_MEMORY;
+    const char *from;
+    wisp_schema compiled;
+    wisp__read_align(u);
+    from = u->data->failed ? NULL : wisp__unpack_bytes(u, u->data, bytes);
+    if (u->data->failed || !value) return u->result ? u->result : WISP_E_BAD_PACKET;
+    if (program) {
+        compiled = *program->schema;
+        compiled.program = program;
+    }
+    most = most < 1 << 28 ? most : 1 << 28;
+    for (int64_t room = 1024 + (int64_t)bytes * 8; read == WISP_E_MEMORY; room *= 2) {
+        void *memory;
+        room = room < most ? room : most;
+        memory = wisp__arena_take(u->base, u->arena, (size_t)room);
+        if (!memory) return WISP_E_MEMORY;
+        read = form->codec->decode(form->codec, program ? &compiled : NULL, from, bytes, value,
+                                   memory, (int)room);
+        if (read == WISP_E_MEMORY && room >= most) read = WISP_E_LIMIT;
+    }
+    if (read >= 0 && read != bytes) read = WISP_E_SYNTAX;
+    if (read >= 0 && row && value->kind != WISP_ARRAY) read = WISP_E_SYNTAX;
+    if (read < 0) wisp__unpack_invalid(u);
+    out->values = row && read >= 0 ? value->as.array : value;
+    out->count = row && read >= 0 ? value->count : 1;
+    return read < 0 ? read : WISP_OK;
+}
+
+static wisp_result wisp__decode_content(wisp__unpacker *u, const wisp__form *form,
+                                        wisp__decoded *out) {
+    if (form->kind == WISP__RECORD)
+        return wisp__decode_record(u, form->described->program, out);
+    return form->kind == WISP__CODED ? wisp__decode_coded(u, form, out)
+                                     : wisp__decode_values(u, out);
+}
+
+/* Compressed content, within the bound that its length and the limits set. */
+static wisp_result wisp__decode_squeezed(wisp__content *c, wisp__unpacker *u,
+                                         const wisp__form *form, wisp__decoded *out) {
+    int method = (int)wisp__get(u->data, 3), bytes = wisp__get_length(u->data);
+    int packed = wisp__get_length(u->data);
+    wisp__reader *outer = u->data, inner;
+    const char *from;
+    uint8_t *to;
+    wisp_result result;
+    wisp__read_align(u);
+    if ((int64_t)packed * 8 > outer->end - outer->at) outer->failed = true;
+    from = outer->failed ? NULL : wisp__unpack_bytes(u, outer, packed);
+    if (outer->failed) return WISP_E_BAD_PACKET;
+    if (bytes > c->base->limits.message_bytes + 512) return WISP_E_COMPRESSED;
+    to = (uint8_t *)wisp__arena_take(c->base, u->arena, (size_t)bytes + WISP__SLACK);
+    if (!to) return WISP_E_MEMORY;
+    result = wisp__squeeze_unpack(c->registry->squeeze, method, form->dictionary, from, packed, to,
+                                  bytes);
+    if (result) return result;
+    inner = wisp__reader_on(to, bytes);
+    u->data = &inner;
+    u->start = 0;
+    result = wisp__decode_content(u, form, out);
+    u->data = outer;
+    return inner.failed && !result ? WISP_E_BAD_PACKET : result;
+}
+
+/* Reads a message of a form that is not plain where `data` stands. When `data` has not failed it
+   stands behind the message, also if that cannot be used. */
+static wisp_result wisp__decode(wisp__content *c, const wisp__form *form, wisp__reader *data,
+                                int *budget, wisp__decoded *out) {
+    int most = wisp__min_int(*budget, c->base->limits.message_values);
+    wisp__unpacker u = wisp__content_unpacker(c, &c->arena, data, most);
+    wisp__reader shape = wisp__reader_on(NULL, 0);
+    wisp_result result;
+    memset(out, 0, sizeof *out);
+    wisp__arena_reset(&c->arena);
+    u.shape = &shape;
+    u.start = data->at;
+    if (form->squeezed && wisp__get(data, 1)) {
+        result = wisp__decode_squeezed(c, &u, form, out);
+    } else {
+        u.start = data->at;
+        result = wisp__decode_content(&u, form, out);
+    }
+    *budget -= most - u.values;
+    if (data->failed && !result) return WISP_E_BAD_PACKET;
+    return result;
+}
+
+/* --- what has come in, as the schema here wants it --- */
+
+/* Makes values of a value: those of a row, or the one. */
+static wisp_result wisp__decoded_set(wisp__content *c, const wisp_schema *schema,
+                                     const wisp_value *value, wisp__decoded *d) {
+    wisp_value *one;
+    if (schema->shape == WISP_SHAPE_LIST && value->kind == WISP_ARRAY) {
+        d->values = value->as.array;
+        d->count = value->count;
+        return WISP_OK;
+    }
+    one = (wisp_value *)wisp__arena_take(c->base, &c->arena, sizeof *one);
+    if (!one) return WISP_E_MEMORY;
+    *one = *value;
+    d->values = one;
+    d->count = 1;
+    return WISP_OK;
+}
+
+/* Takes what came through the steps to the version that is wanted here. */
+static wisp_result wisp__conform_version(wisp__content *c, const wisp__remote *remote,
+                                         const wisp_schema *theirs, wisp__supply *supply,
+                                         wisp_value *value) {
+    const wisp_schema *ours = remote->schema->program->schema;
+    const wisp_encoding *e = &remote->now.encode;
+    char *text = c->registry->text;
+    wisp_edit edit;
+    wisp_result result;
+    if (theirs->version == ours->version) return WISP_OK;
+    result = wisp__edit_begin(&edit, supply, theirs, value);
+    if (result == WISP_OK)
+        result = wisp__migrate(&edit, e->migrations, e->migration_count, theirs->version,
+                               ours->version, text, (int)sizeof c->registry->text);
+    return result ? result : wisp__edit_end(&edit, ours, value);
+}
+
+/* Makes values of what was read that fit the schema registered here, if there is one. The text of
+   the registry says what does not. */
+static wisp_result wisp__conform_decoded(wisp__content *c, const wisp__remote *remote,
+                                         const wisp__form *form, wisp__decoded *d) {
+    const wisp__program *ours = remote->schema ? remote->schema->program : NULL;
+    wisp__described *described = form ? form->described : NULL;
+    wisp__unpacker u = wisp__content_unpacker(c, &c->arena, NULL, 0);
+    wisp__supply supply = wisp__supply_of(&u);
+    wisp__fitting f = wisp__fitting_on(c->registry->text, (int)sizeof c->registry->text, &supply);
+    const wisp_schema *schema;
+    wisp_value value;
+    wisp_result result = WISP_OK;
+    void *image = d->image;
+    if (!ours && !d->image) return WISP_OK;
+    schema = ours ? ours->schema : d->program->schema;
+    if (d->image) value = wisp_struct(d->program->schema, d->image);
+    else result = wisp__subject(schema, d->values, d->count, &value, f.text, f.text_bytes);
+    if (result) return result;
+    if (ours && d->program != ours) {
+        if (described)
+            result = wisp__conform_version(c, remote, described->program->schema, &supply, &value);
+        if (result) return result;
+        image = wisp__arena_take(c->base, &c->arena, (size_t)schema->bytes);
+        if (!image) return WISP_E_MEMORY;
+        memset(image, 0, (size_t)schema->bytes);
+        f.loose = described != NULL;
+        f.lenient = form && form->kind == WISP__CODED;
+        result = wisp__fit_schema(&f, schema, &value, image);
+        if (result) return result;
+    }
+    result = wisp__image_value(schema, image, &supply, &value);
+    return result ? result : wisp__decoded_set(c, schema, &value, d);
+}
+
+static void wisp__content_free(wisp__content *c) {
+    wisp__packer_free(&c->packer);
+    wisp__arena_free(c->base, &c->scratch);
+    wisp__arena_free(c->base, &c->arena);
 }
 
 /* ===========================================================================
@@ -4266,6 +12535,8 @@ typedef struct wisp__filler {
 
 typedef enum wisp__fit { WISP__FITS, WISP__FULL, WISP__WAITS } wisp__fit;
 
+enum { WISP__ANNOUNCEMENT = 100 };     /* type of a message: an announcement too large for a packet */
+
 static int wisp__wire_id(int index) { return index - WISP__RESERVED; }
 
 /* The largest message that goes in one piece. */
@@ -4344,8 +12615,11 @@ static bool wisp__same_bits(const uint8_t *a, const uint8_t *b, int64_t bits) {
 /* A message by itself, in the form its peer can read. `floor`: of the peer's calls. */
 static void wisp__put_message(wisp__writer *to, const wisp__message *m, bool bound,
                               uint32_t floor) {
-    uint64_t id = (uint64_t)wisp__wire_id(m->remote);
-    if (m->type == WISP__EVENT) {
+    uint64_t id = (uint64_t)wisp__wire_id(m->form);
+    if (m->type == WISP__ANNOUNCEMENT) {
+        wisp__put_control(to, WISP__R_ANNOUNCE);
+        bound = true;
+    } else if (m->type == WISP__EVENT) {
         wisp__put(to, bound ? 2 : 8, bound ? 2 : 4);
         wisp__put_length(to, id);
     } else if (m->type == WISP__INVOKE) {
@@ -4368,7 +12642,7 @@ static void wisp__put_message(wisp__writer *to, const wisp__message *m, bool bou
 /* As the message before in this packet, in one bit, or counted; false: not alike. */
 static bool wisp__put_alike(wisp__filler *f, const wisp__message *m) {
     const wisp__message *p = f->previous;
-    if (!p || m->type != WISP__EVENT || p->remote != m->remote || p->shape_bits != m->shape_bits ||
+    if (!p || m->type != WISP__EVENT || p->form != m->form || p->shape_bits != m->shape_bits ||
         !wisp__same_bits(p->bytes, m->bytes, m->shape_bits))
         return false;
     if (p->data_bits == m->data_bits && f->run < 4096 &&
@@ -4383,20 +12657,40 @@ static bool wisp__put_alike(wisp__filler *f, const wisp__message *m) {
     return true;
 }
 
+/* What an announcement takes at most, and is it too large to stand beside others in a packet? */
+static int wisp__announcement_bytes(const wisp__remote *entry) {
+    return 32 + (int)strlen(entry->name) + wisp__form_bytes(&entry->form);
+}
+
+static bool wisp__announced_apart(const wisp__base *base, const wisp__remote *entry) {
+    return wisp__announcement_bytes(entry) > wisp__piece_bytes(base) / 2;
+}
+
+static void wisp__put_announcement(wisp__writer *to, wisp__remote *entry) {
+    const wisp__form *form = &entry->form;
+    uint8_t extra[WISP__DESCRIPTOR_BYTES + 128];
+    wisp__writer out = wisp__writer_on(extra, (int)sizeof extra - WISP__SLACK);
+    const wisp__program *program = form->described ? form->described->program : NULL;
+    entry->used = true;
+    wisp__put_length(to, (uint64_t)wisp__wire_id(entry->index));
+    wisp__put_text(to, entry->name);
+    wisp__put(to, program ? (uint64_t)program->source->version : 0, 8);
+    wisp__put(to, form->kind, 8);
+    if (!wisp__form_plain(form)) wisp__put_form(&out, form);
+    wisp__put_align(&out);
+    wisp__put_length(to, (uint64_t)(out.at / 8));
+    for (int64_t i = 0; i < out.at / 8; i++) wisp__put(to, extra[i], 8);
+}
+
 static bool wisp__fill_announcement(wisp__filler *f, int index) {
-    const wisp__remote *remote = f->sender->registry->remotes[index];
+    wisp__remote *remote = f->sender->registry->remotes[index];
     wisp__route *route = wisp__route_of(f->sender->base, f->session, index);
     int64_t at;
-    int length = (int)strlen(remote->name);
     if (!route || !wisp__fill_may(f)) return false;
     wisp__fill_run(f);
     at = f->to.at;
     wisp__put_control(&f->to, WISP__R_ANNOUNCE);
-    wisp__put_length(&f->to, (uint64_t)wisp__wire_id(index));
-    wisp__put_length(&f->to, (uint64_t)length);
-    for (int i = 0; i < length; i++) wisp__put(&f->to, (uint8_t)remote->name[i], 8);
-    wisp__put(&f->to, 0, 16);
-    wisp__put_length(&f->to, 0);
+    wisp__put_announcement(&f->to, remote);
     if (!wisp__fill_done(f, at)) return false;
     wisp__fill_carry(f, WISP__R_ANNOUNCE, 0, (uint32_t)index);
     route->known = f->sender->base->reliable ? WISP__HEARD : WISP__TOLD;
@@ -4407,17 +12701,18 @@ static bool wisp__fill_announcement(wisp__filler *f, int index) {
 /* The announcement that must stand before a message, if its peer may not have it yet. When both
    are too large for one packet the announcement goes alone, and the message waits for its ack. */
 static inline wisp__fit wisp__fill_introduce(wisp__filler *f, const wisp__message *m, int bytes) {
-    wisp__route *route = wisp__route_of(f->sender->base, f->session, m->remote);
+    wisp__route *route = wisp__route_of(f->sender->base, f->session, m->form);
+    const wisp__remote *entry = f->sender->registry->remotes[m->form];
     uint64_t packet = f->session->peer.flow.next;
-    int name;
     bool beside;
     if (!route) return WISP__WAITS;
-    if (m->type == WISP__REPLY || route->known >= WISP__HEARD) return WISP__FITS;
-    name = (int)strlen(f->sender->registry->remotes[m->remote]->name);
-    beside = bytes + name + 32 <= wisp__piece_bytes(f->sender->base);
+    if (m->type == WISP__REPLY || m->type == WISP__ANNOUNCEMENT || route->known >= WISP__HEARD)
+        return WISP__FITS;
+    if (wisp__announced_apart(f->sender->base, entry)) return WISP__WAITS;
+    beside = bytes + wisp__announcement_bytes(entry) <= wisp__piece_bytes(f->sender->base);
     if (route->known == WISP__TOLD && !beside) return WISP__WAITS;
     if (route->known == WISP__TOLD && route->told_in == packet) return WISP__FITS;
-    if (!wisp__fill_announcement(f, m->remote)) return WISP__FULL;
+    if (!wisp__fill_announcement(f, m->form)) return WISP__FULL;
     return beside || route->known >= WISP__HEARD ? WISP__FITS : WISP__WAITS;
 }
 
@@ -4436,7 +12731,8 @@ static wisp__fit wisp__fill_message(wisp__filler *f, const wisp__message *m, uin
     at = f->to.at;
     run = f->run;
     previous = f->previous;
-    bound = m->type == WISP__REPLY || s->routes[m->remote].known == WISP__BOUND;
+    bound = m->type == WISP__REPLY || m->type == WISP__ANNOUNCEMENT ||
+            s->routes[m->form].known == WISP__BOUND;
     wisp__put_section(f, m->delivery, m->channel, sequence);
     if (!bound || !wisp__put_alike(f, m)) {
         wisp__fill_run(f);
@@ -4496,10 +12792,11 @@ static wisp__fit wisp__fill_item(wisp__filler *f, const wisp__item *item, uint32
 
 static wisp_result wisp__enqueue(wisp__sender *sender, wisp__session *s, wisp__message *m) {
     wisp__base *base = sender->base;
-    wisp__route *route = wisp__route_of(base, s, m->remote);
+    wisp__route *route = wisp__route_of(base, s, wisp__max_int(m->remote, m->form));
     wisp__entry *entry;
     int bytes = m->size;
     if (!route) return WISP_E_MEMORY;
+    route = &s->routes[m->remote];
     if (s->queued >= base->limits.queue_messages ||
         bytes > base->limits.queue_bytes - s->queued_bytes) {
         if (!s->peer.stats.messages_refused++)
@@ -4604,7 +12901,10 @@ static wisp__fit wisp__fill_controls(wisp__filler *f) {
     }
     for (; s->untold < f->sender->registry->count; s->untold++) {
         wisp__route *route = wisp__route_of(f->sender->base, s, s->untold);
+        const wisp__remote *entry = f->sender->registry->remotes[s->untold];
         if (!route) return WISP__FULL;
+        if (entry->main->newest != entry->index) continue;
+        if (wisp__announced_apart(f->sender->base, entry)) continue;
         if (route->known == WISP__UNTOLD && !wisp__fill_announcement(f, s->untold))
             return WISP__FULL;
     }
@@ -4701,13 +13001,51 @@ static wisp__message *wisp__message_whole(wisp__sender *sender, const wisp__mess
     return whole;
 }
 
+/* Puts an announcement that is too large for a packet ahead of the first message of its form. It
+   goes reliably, in fragments; the messages wait until it is answered. */
+static wisp__message *wisp__queue_announcement(wisp__sender *sender, wisp__session *s,
+                                               const wisp__message *first) {
+    wisp__remote *entry = sender->registry->remotes[first->form];
+    wisp__base *base = sender->base;
+    size_t bytes = (size_t)wisp__announcement_bytes(entry);
+    size_t chunk = sizeof(wisp__message) + bytes + WISP__SLACK;
+    wisp__message *m = (wisp__message *)wisp__chunk_take(base, sender->chunks, chunk);
+    wisp__entry *place = (wisp__entry *)wisp__chunk_take(base, sender->chunks, sizeof *place);
+    wisp__route *route = &s->routes[first->remote];
+    wisp__writer to;
+    if (!m || !place) {
+        wisp__chunk_give(base, sender->chunks, m, chunk);
+        wisp__chunk_give(base, sender->chunks, place, sizeof *place);
+        return NULL;
+    }
+    *m = *first;
+    m->references = 1;
+    m->chunk_bytes = (int)chunk;
+    m->type = WISP__ANNOUNCEMENT;
+    m->delivery = WISP_RELIABLE;
+    to = wisp__writer_on(m->bytes, (int)bytes);
+    wisp__put_announcement(&to, entry);
+    wisp__message_measure(m, 0, to.at);
+    place->message = m;
+    place->next = route->first;
+    route->first = place;
+    s->queued++;
+    s->queued_bytes += m->size;
+    s->routes[first->form].known = WISP__TOLD;
+    return m;
+}
+
 static wisp__fit wisp__fill_queued(wisp__filler *f, int index, uint32_t *blocked) {
     wisp__sender *sender = f->sender;
     wisp__session *s = f->session;
     wisp__message *m = s->routes[index].first->message;
     wisp__remote *remote = sender->registry->remotes[index];
     wisp__fit fit;
-    if (s->routes[index].known == WISP__UNKNOWN && m->type != WISP__REPLY) {
+    if (m->type != WISP__REPLY && s->routes[m->form].known == WISP__UNTOLD &&
+        wisp__announced_apart(sender->base, sender->registry->remotes[m->form]))
+        m = wisp__queue_announcement(sender, s, m);
+    if (!m) return WISP__WAITS;
+    if (s->routes[m->form].known == WISP__UNKNOWN && m->type != WISP__REPLY) {
         remote->stats.undeliverable++;
         s->peer.stats.messages_abandoned++;
         wisp__message_release(sender->base, sender->chunks, wisp__dequeue(sender, s, index));
@@ -4721,7 +13059,7 @@ static wisp__fit wisp__fill_queued(wisp__filler *f, int index, uint32_t *blocked
         item.offset = -1;
         item.size = m->size + 16;
         if (!lane || !wisp__window_open(f, &lane->out, item.size)) return WISP__WAITS;
-        if (m->size > wisp__piece_bytes(sender->base)) {
+        if (m->size > wisp__piece_bytes(sender->base) || m->type == WISP__ANNOUNCEMENT) {
             lane->out.cutting = wisp__message_whole(sender, m, s->call_floor);
             lane->out.cut = 0;
             if (!lane->out.cutting) return WISP__WAITS;
@@ -4733,10 +13071,12 @@ static wisp__fit wisp__fill_queued(wisp__filler *f, int index, uint32_t *blocked
         fit = wisp__fill_message(f, m, 0);
     }
     if (fit != WISP__FITS) return fit;
-    remote->stats.messages_sent++;
-    remote->stats.bits_sent += (uint64_t)(m->shape_bits + m->data_bits);
-    s->peer.stats.messages_sent++;
-    sender->base->stats.messages_sent++;
+    if (m->type != WISP__ANNOUNCEMENT) {
+        remote->stats.messages_sent++;
+        remote->stats.bits_sent += (uint64_t)(m->shape_bits + m->data_bits);
+        s->peer.stats.messages_sent++;
+        sender->base->stats.messages_sent++;
+    }
     if (f->kept && f->previous == f->kept) {        /* nothing was written of this message yet */
         wisp__fill_run(f);
         f->previous = NULL;
@@ -4913,6 +13253,12 @@ static void wisp__session_free(wisp__sender *sender, wisp__session *s) {
     s->peer.stats.messages_abandoned += (uint64_t)wisp__peer_abandon(sender->peers, &s->peer);
     base->stats.messages_abandoned += s->peer.stats.messages_abandoned;
     wisp__free(base, s->routes, (size_t)s->route_room * sizeof *s->routes);
+    for (int i = 0; i < s->their_room; i++) {
+        wisp__form *form = s->theirs[i].form;
+        if (!form) continue;
+        wisp__described_release(&sender->registry->schemas, form->described);
+        wisp__free(base, form, sizeof *form);
+    }
     wisp__free(base, s->theirs, (size_t)s->their_room * sizeof *s->theirs);
     wisp__free(base, s->controls, (size_t)s->control_room * sizeof *s->controls);
     wisp__free(base, s->active, (size_t)s->active_room * sizeof *s->active);
@@ -5688,8 +14034,8 @@ enum { WISP__RECEIVED = 32, WISP__LEAST_FRAGMENT = 128 };
 struct wisp {
     wisp__base     base;
     wisp__chunks   chunks;
-    wisp__arena    arena;
-    wisp__packer   packer;
+    wisp__content  content;
+    wisp__squeeze  squeeze;
     wisp__registry registry;
     wisp__peers    peers;
     wisp__events   events;
@@ -6084,10 +14430,11 @@ typedef struct wisp__incoming {
     wisp__remote *remote;         /* NULL: not known here */
     uint32_t      call, floor;    /* floor: their calls before it are settled */
     int16_t       result;
+    wisp__form   *form;           /* NULL: plain */
     int64_t       shape_at, shape_end, data_at, end;     /* bits in the packet */
     wisp_result   readable;       /* WISP_OK, or why the values cannot be read */
-    const wisp_value *values;
-    int           count;
+    bool          parsed;         /* in->end is right, whether they can be used or not */
+    wisp__decoded content;
 } wisp__incoming;
 
 /* A packet, or a large message, while it is read. */
@@ -6114,8 +14461,8 @@ static void wisp__message_event(wisp *w, wisp__session *s, const wisp__incoming 
     event->peer = wisp__peer_handle(s);
     event->remote = wisp__remote_handle(in->remote);
     event->name = in->remote ? in->remote->name : "";
-    event->args = in->values;
-    event->count = in->count;
+    event->args = in->content.values;
+    event->count = in->content.count;
     event->text = "";
     event->time = w->now;
 }
@@ -6125,22 +14472,26 @@ static void wisp__read_values(wisp *w, const wisp__reader *from, wisp__incoming 
     wisp__reader shape = *from, data = *from;
     int most = wisp__min_int(*budget, w->base.limits.message_values);
     wisp__unpacker u;
-    wisp__arena_reset(&w->arena);
-    u.base = &w->base;
-    u.arena = &w->arena;
-    u.shape = &shape;
-    u.data = &data;
-    u.values = most;
     shape.at = in->shape_at;
     data.at = in->data_at;
-    in->readable = wisp__unpack(&u, &in->values, &in->count);
-    *budget -= most - u.values;
+    if (in->form) {
+        in->readable = wisp__decode(&w->content, in->form, &data, budget, &in->content);
+        in->parsed = !data.failed;
+    } else {
+        wisp__arena_reset(&w->content.arena);
+        memset(&in->content, 0, sizeof in->content);
+        u = wisp__content_unpacker(&w->content, &w->content.arena, &data, most);
+        u.shape = &shape;
+        in->readable = wisp__unpack(&u, &in->content.values, &in->content.count);
+        in->parsed = in->readable == WISP_OK;
+        *budget -= most - u.values;
+    }
     in->end = data.at;
 }
 
 static wisp__message *wisp__message_make(wisp *w, const wisp__remote *remote, int type,
                                          wisp_result *why) {
-    wisp__packer *p = &w->packer;
+    wisp__packer *p = &w->content.packer;
     size_t shape = (size_t)(p->shape.at + 7) / 8, data = (size_t)(p->data.at + 7) / 8;
     size_t bytes = sizeof(wisp__message) + shape + data + WISP__SLACK;
     wisp__message *m = (wisp__message *)wisp__chunk_take(&w->base, &w->chunks, bytes);
@@ -6149,6 +14500,8 @@ static wisp__message *wisp__message_make(wisp *w, const wisp__remote *remote, in
     m->references = 1;
     m->chunk_bytes = (int)bytes;
     m->remote = remote->index;
+    m->form = type == WISP__REPLY ? remote->index : remote->newest;
+    w->registry.remotes[m->form]->used = true;
     m->call = 0;
     m->result = WISP_OK;
     m->type = (uint8_t)type;
@@ -6186,7 +14539,7 @@ static wisp__message *wisp__compose(wisp *w, const wisp__remote *remote, int typ
 /* Queues a message for one peer and sends at once where that is asked for. */
 static wisp_result wisp__give(wisp *w, wisp__session *s, wisp__message *m) {
     wisp__remote *remote = w->registry.remotes[m->remote];
-    wisp__route *route = wisp__route_of(&w->base, s, m->remote);
+    wisp__route *route = wisp__route_of(&w->base, s, m->form);
     wisp_result result;
     if (!route) return WISP_E_MEMORY;
     if (route->known == WISP__UNKNOWN && m->type != WISP__REPLY) {
@@ -6206,7 +14559,7 @@ static wisp__message *wisp__answer_make(wisp *w, const wisp__remote *remote, uin
                                         wisp_result code, const wisp_value *values, int count,
                                         wisp_result *why) {
     wisp__message *m = NULL;
-    *why = wisp__pack_refused(&w->base, wisp__pack(&w->packer, values, count));
+    *why = wisp__pack_refused(&w->base, wisp__pack(&w->content.packer, values, count));
     if (*why == WISP_OK) m = wisp__compose(w, remote, WISP__REPLY, why);
     if (!m) return NULL;
     m->call = id;
@@ -6335,8 +14688,9 @@ static void wisp__on_replied(wisp *w, wisp__session *s, const wisp__incoming *in
     wisp__message_event(w, s, &answer, &event);
     event.result = in->result;
     if (in->result) {
-        event.text = in->count && in->values[0].kind == WISP_STRING ? in->values[0].as.string
-                                                                    : wisp_result_text(in->result);
+        const wisp_value *text = in->content.count ? in->content.values : NULL;
+        event.text = text && text->kind == WISP_STRING ? text->as.string
+                                                       : wisp_result_text(in->result);
         event.args = NULL;
         event.count = 0;
     }
@@ -6394,18 +14748,38 @@ static void wisp__dispatch(wisp *w) {
     if (w->events.notice_count) wisp__events_notices(&w->events, w, w->now);
 }
 
+/* A message that is of no use. The caller of an invoke gets to know why. */
+static void wisp__on_unreadable(wisp *w, wisp__session *s, const wisp__incoming *in) {
+    wisp__remote *remote = in->remote ? in->remote : w->registry.remotes[WISP__ON_ERROR];
+    wisp_value text = wisp_string(w->registry.text);
+    wisp__message *m;
+    wisp_result why;
+    s->peer.stats.bad_messages++;
+    if (in->remote && in->readable == WISP_E_INVALID) in->remote->stats.invalid++;
+    wisp__error(w, s, in->remote, in->readable,
+                w->registry.text[0] ? w->registry.text : "message cannot be read");
+    if (in->kind != WISP__R_INVOKE) return;
+    m = wisp__answer_make(w, remote, in->call, in->readable, &text, w->registry.text[0] != 0, &why);
+    if (m) wisp__answer_give(w, s, NULL, m);
+    else wisp__error(w, s, remote, why, "the answer of a call was not made");
+}
+
+/* What has been read, as the schema that is registered here wants it. */
+static void wisp__conform_incoming(wisp *w, wisp__incoming *in) {
+    w->registry.text[0] = 0;
+    if (in->readable || !in->remote || in->kind == WISP__R_REPLY) return;
+    if (!in->form && !in->remote->schema) return;
+    in->readable = wisp__conform_decoded(&w->content, in->remote, in->form, &in->content);
+}
+
 /* A message whose turn it is. What happened before it is told before it. */
-static void wisp__deliver(wisp *w, wisp__session *s, const wisp__incoming *in, int delivery,
+static void wisp__deliver(wisp *w, wisp__session *s, wisp__incoming *in, int delivery,
                           uint64_t number) {
     if (w->events.notice_count || w->calls.done_first) wisp__dispatch(w);
     if (s->peer.state != WISP__JOINED || w->destroyed) return;
+    wisp__conform_incoming(w, in);
     if (in->readable) {
-        s->peer.stats.bad_messages++;
-        wisp__error(w, s, in->remote, in->readable, "message cannot be read");
-        if (in->kind == WISP__R_INVOKE)
-            wisp__answer_code(w, s, NULL, in->call,
-                              in->remote ? in->remote : w->registry.remotes[WISP__ON_ERROR],
-                              in->readable);
+        wisp__on_unreadable(w, s, in);
     } else if (in->kind == WISP__R_INVOKE) {
         wisp__on_invoked(w, s, in, delivery);
     } else if (in->kind == WISP__R_REPLY) {
@@ -6437,14 +14811,14 @@ static void wisp__read_bound(wisp__reading *r, wisp__incoming *in, bool own_shap
     wisp__reader at = r->from;
     if (own_shape) {
         in->shape_at = at.at;
-        wisp__skip_shape(&at);
+        if (!in->form) wisp__skip_shape(&at);
         in->shape_end = at.at;
     }
     in->data_at = at.at;
     if (at.failed) in->readable = WISP_E_BAD_PACKET;
     else wisp__read_values(r->w, &r->from, in, &r->values);
     if (in->readable == WISP_E_MEMORY) wisp__break_with(r, in->readable, "no memory for a message");
-    else if (in->readable) wisp__break(r, "a message that cannot be read");
+    else if (in->readable && !in->parsed) wisp__break(r, "a message that cannot be read");
     else r->from.at = in->end;
 }
 
@@ -6459,7 +14833,7 @@ static void wisp__read_unbound(wisp__reading *r, wisp__incoming *in) {
     }
     within.end = r->from.at;
     in->shape_at = within.at;
-    wisp__skip_shape(&within);
+    if (!in->form) wisp__skip_shape(&within);
     in->shape_end = in->data_at = within.at;
     in->readable = within.failed ? WISP_E_BAD_PACKET : WISP_OK;
     if (in->readable || (in->kind == WISP__R_EVENT && !in->remote)) return;
@@ -6484,10 +14858,16 @@ static void wisp__read_content(wisp__reading *r, wisp__incoming *in, int number,
     }
 }
 
+/* What their number stands for. */
+static void wisp__read_name(wisp__reading *r, wisp__incoming *in, int number) {
+    in->remote = wisp__theirs(&r->w->registry, r->session, number);
+    if (in->remote) in->form = r->session->theirs[number].form;
+}
+
 static void wisp__read_event(wisp__reading *r, wisp__incoming *in, bool bound) {
     int number = wisp__get_length(&r->from);
     in->kind = WISP__R_EVENT;
-    in->remote = wisp__theirs(&r->w->registry, r->session, number);
+    wisp__read_name(r, in, number);
     wisp__read_content(r, in, number, bound);
 }
 
@@ -6496,7 +14876,7 @@ static void wisp__read_invoke(wisp__reading *r, wisp__incoming *in) {
     uint32_t low;
     int ahead, number = wisp__get_length(&r->from);
     in->kind = WISP__R_INVOKE;
-    in->remote = wisp__theirs(&r->w->registry, s, number);
+    wisp__read_name(r, in, number);
     low = (uint32_t)wisp__get(&r->from, 24);
     ahead = wisp__get_small(&r->from);
     in->call = s->request_floor + (uint32_t)wisp__ahead_24(low, s->request_floor);
@@ -6510,6 +14890,157 @@ static void wisp__read_reply(wisp__reading *r, wisp__incoming *in) {
     if (!wisp__get(&r->from, 1)) in->result = (int16_t)(uint16_t)wisp__get(&r->from, 16);
     if (in->result > 0) wisp__break(r, "a failure that is none");
     wisp__read_bound(r, in, true);
+}
+
+/* --- names that are announced --- */
+
+/* They know the name by now: ours is announced again. */
+static void wisp__tell_anew(wisp__session *s, int index) {
+    s->routes[index].known = WISP__UNTOLD;
+    s->untold = wisp__min_int(s->untold, index);
+}
+
+/* A codec by its name; NULL: not plugged in. */
+static const wisp_codec *wisp__codec_named(const wisp__registry *registry, const char *name) {
+    for (int i = 0; i < registry->codec_count; i++)
+        if (strcmp(registry->codecs[i]->name, name) == 0) return registry->codecs[i];
+    return NULL;
+}
+
+/* An announcement while it is read. */
+typedef struct wisp__learning {
+    int          number, length;
+    char         name[WISP__NAME_BYTES + WISP__SLACK];
+    wisp__form   form;
+    bool         plain;
+    char         codec[WISP__SLACK + 40];
+    int          bits;                 /* of the descriptor, at */
+    int64_t      at;
+} wisp__learning;
+
+/* The form, all but the schema behind it. false: it makes no sense. */
+static bool wisp__read_form(wisp__reader *from, wisp__learning *l, int kind) {
+    bool described, dictionary;
+    int length;
+    l->form.kind = (uint8_t)kind;
+    l->form.delta = wisp__get(from, 1) != 0;
+    l->form.sync = wisp__get(from, 1) != 0;
+    l->form.adaptive = wisp__get(from, 1) != 0;
+    l->form.squeezed = wisp__get(from, 1) != 0;
+    described = wisp__get(from, 1) != 0;
+    dictionary = wisp__get(from, 1) != 0;
+    if (kind == WISP__CODED) {
+        length = wisp__get_length(from);
+        if (length < 1 || length > 32) return false;
+        wisp__get_bits(from, (uint8_t *)l->codec, (int64_t)length * 8);
+        l->codec[length] = 0;
+    }
+    if (dictionary) l->form.dictionary = (uint32_t)wisp__get(from, 32);
+    if (described) l->bits = wisp__get_length(from);
+    l->at = from->at;
+    if (l->bits > WISP__DESCRIPTOR_BYTES * 8 || (described && !l->bits)) return false;
+    wisp__skip(from, l->bits);
+    return !from->failed && kind <= WISP__CODED && (described || kind != WISP__RECORD) &&
+           !(l->form.delta && kind == WISP__CODED);
+}
+
+/* A form of theirs, with the schema that is behind it. NULL with the reason: what they announce
+   cannot be understood here. */
+static wisp__form *wisp__learn_form(wisp *w, const wisp__reader *packet,
+                                    const wisp__learning *l, wisp_result *why) {
+    uint8_t bytes[WISP__DESCRIPTOR_BYTES + 2 * WISP__SLACK];
+    wisp__reader from = *packet;
+    wisp__form *form = (wisp__form *)wisp__alloc(&w->base, sizeof *form);
+    *why = form ? WISP_OK : WISP_E_MEMORY;
+    if (!form) return NULL;
+    *form = l->form;
+    if (l->form.kind == WISP__CODED) {
+        form->codec = wisp__codec_named(&w->registry, l->codec);
+        if (!form->codec) *why = WISP_E_UNSUPPORTED;
+    }
+    if (form->dictionary && wisp__squeeze_column(&w->squeeze, form->dictionary) < 0)
+        *why = WISP_E_UNSUPPORTED;
+    if (*why == WISP_OK && l->bits) {
+        memset(bytes, 0, sizeof bytes);
+        from.at = l->at;
+        wisp__get_bits(&from, bytes, l->bits);
+        bytes[l->bits / 8] &= (uint8_t)((1u << (l->bits & 7)) - 1);
+        form->described = wisp__described_learn(&w->registry.schemas, bytes, l->bits, why);
+    }
+    if (*why == WISP_OK) return form;
+    wisp__free(&w->base, form, sizeof *form);
+    return NULL;
+}
+
+static void wisp__form_release(wisp *w, wisp__form *form) {
+    if (!form) return;
+    wisp__described_release(&w->registry.schemas, form->described);
+    wisp__free(&w->base, form, sizeof *form);
+}
+
+/* Learns their number for a name. A name that nobody registered here takes no memory. */
+static void wisp__learn(wisp__reading *r, const wisp__learning *l) {
+    wisp *w = r->w;
+    wisp__session *s = r->session;
+    wisp__remote *remote = wisp__registry_find(&w->registry, l->name, l->length);
+    wisp__route *route = remote ? wisp__route_of(&w->base, s, remote->index) : NULL;
+    wisp_result room = WISP_E_LIMIT, why = WISP_OK;
+    wisp__form *form = NULL;
+    if (remote && remote->index >= WISP__RESERVED)
+        room = wisp__grow(&w->base, (void **)&s->theirs, &s->their_room, l->number + 1,
+                          w->base.limits.remotes, sizeof *s->theirs);
+    if (room == WISP_OK && s->theirs[l->number].remote) {
+        if (s->theirs[l->number].remote != remote->index + 1)
+            wisp__break(r, "a number that was announced for another name");
+        else wisp__control_add(&w->base, s, WISP__R_BOUND, l->number);
+        return;
+    }
+    if (room == WISP_OK && !l->plain) form = wisp__learn_form(w, &r->from, l, &why);
+    if (room == WISP_E_MEMORY || why == WISP_E_MEMORY || (remote && !route)) {
+        wisp__form_release(w, form);
+        wisp__break_with(r, WISP_E_MEMORY, "no memory for a name");
+        return;
+    }
+    if (why) wisp__error(w, s, remote, why, "what was announced for it cannot be understood");
+    if (room == WISP_E_LIMIT || why) {
+        w->base.stats.names_unknown++;
+        wisp__control_add(&w->base, s, WISP__R_UNKNOWN, l->number);
+        return;
+    }
+    s->theirs[l->number].remote = (uint16_t)(remote->index + 1);
+    s->theirs[l->number].form = form;
+    wisp__control_add(&w->base, s, WISP__R_BOUND, l->number);
+    route->named = true;
+    if (route->known == WISP__UNKNOWN) wisp__tell_anew(s, remote->index);
+}
+
+static void wisp__read_announcement(wisp__reading *r) {
+    wisp__learning l;
+    int kind, extra;
+    int64_t end;
+    memset(&l, 0, sizeof l);
+    l.number = wisp__get_length(&r->from);
+    l.length = wisp__get_length(&r->from);
+    if (l.length < 1 || l.length > WISP__NAME_BYTES || l.number > 0xffff) {
+        wisp__break(r, "an announcement out of range");
+        return;
+    }
+    wisp__get_bits(&r->from, (uint8_t *)l.name, (int64_t)l.length * 8);
+    l.name[l.length] = 0;
+    wisp__get(&r->from, 8);               /* the schema's version, which its descriptor says too */
+    kind = (int)wisp__get(&r->from, 8);
+    extra = wisp__get_length(&r->from);
+    end = r->from.at + (int64_t)extra * 8;
+    l.plain = extra == 0 && kind == WISP__VALUES;
+    if (end > r->from.end) r->from.failed = true;
+    if (!l.plain && !r->from.failed && !wisp__read_form(&r->from, &l, kind))
+        r->from.failed = true;
+    if (r->from.failed || r->from.at > end) {
+        wisp__break(r, "an announcement cut short");
+        return;
+    }
+    r->from.at = end;
+    wisp__learn(r, &l);
 }
 
 /* --- turns: what is in order goes on, what is early is kept --- */
@@ -6528,10 +15059,12 @@ static void wisp__read_whole(wisp__reading *r, const wisp__lane_in *lane) {
         kind = (int)wisp__get(&whole.from, 4);
         if (kind == WISP__R_INVOKE) wisp__read_invoke(&whole, &in);
         else if (kind == WISP__R_REPLY) wisp__read_reply(&whole, &in);
+        else if (kind == WISP__R_ANNOUNCE) wisp__read_announcement(&whole);
         else wisp__break(&whole, "fragments of no message");
+        if (kind == WISP__R_ANNOUNCE) in.kind = WISP__R_NOTHING;
     }
     if (whole.broken) wisp__break_with(r, whole.code, whole.broken);
-    else wisp__deliver(r->w, r->session, &in, WISP_RELIABLE, r->number);
+    else if (in.kind != WISP__R_NOTHING) wisp__deliver(r->w, r->session, &in, WISP_RELIABLE, r->number);
 }
 
 /* What stands at its place in the order. */
@@ -6559,8 +15092,7 @@ static void wisp__arrive(wisp__reading *r, wisp__lane_in *lane, wisp__incoming *
 }
 
 /* Keeps what came early. An event that cannot be read or is not known only keeps its place. */
-static void wisp__hold(wisp__reading *r, wisp__lane *lane, uint32_t sequence,
-                       const wisp__incoming *in) {
+static void wisp__hold(wisp__reading *r, wisp__lane *lane, uint32_t sequence, wisp__incoming *in) {
     wisp__base *base = &r->w->base;
     bool fragment = in->kind == WISP__R_FRAGMENT;
     bool content = !in->readable && (in->remote || fragment || in->kind == WISP__R_REPLY);
@@ -6587,6 +15119,7 @@ static void wisp__hold(wisp__reading *r, wisp__lane *lane, uint32_t sequence,
     held->first = in->first;
     held->last = in->last;
     held->remote = in->remote ? in->remote->index : -1;
+    held->form = in->form;
     held->call = in->call;
     held->floor = in->floor;
     held->result = in->result;
@@ -6611,6 +15144,7 @@ static void wisp__arrive_held(wisp__reading *r, wisp__lane_in *lane, const wisp_
     in.first = held->first;
     in.last = held->last;
     in.remote = held->remote >= 0 ? r->w->registry.remotes[held->remote] : NULL;
+    in.form = held->form;
     in.call = held->call;
     in.floor = held->floor;
     in.result = held->result;
@@ -6620,7 +15154,7 @@ static void wisp__arrive_held(wisp__reading *r, wisp__lane_in *lane, const wisp_
     kept.from = wisp__reader_on(held->bytes, data_at + (int)((held->data_bits + 7) / 8));
     kept.values = wisp__max_int(WISP__PACKET_VALUES, r->w->base.limits.message_values);
     if ((in.kind == WISP__R_EVENT || in.kind == WISP__R_REPLY || in.kind == WISP__R_INVOKE) &&
-        held->shape_bits)
+        (held->shape_bits || held->data_bits || in.form))
         wisp__read_values(r->w, &kept.from, &in, &kept.values);
     if (in.readable == WISP_E_MEMORY)
         wisp__break_with(&kept, in.readable, "no memory for a message");
@@ -6698,57 +15232,6 @@ static void wisp__read_fragment(wisp__reading *r) {
     wisp__take_turn(r, &in);
 }
 
-/* They know the name by now: ours is announced again. */
-static void wisp__tell_anew(wisp__session *s, int index) {
-    s->routes[index].known = WISP__UNTOLD;
-    s->untold = wisp__min_int(s->untold, index);
-}
-
-/* Learns their number for a name. A name that nobody registered here takes no memory. */
-static void wisp__learn(wisp__reading *r, int number, const char *name, int length, bool readable) {
-    wisp *w = r->w;
-    wisp__session *s = r->session;
-    wisp__remote *remote = readable ? wisp__registry_find(&w->registry, name, length) : NULL;
-    wisp__route *route = remote ? wisp__route_of(&w->base, s, remote->index) : NULL;
-    wisp_result room = WISP_E_LIMIT;
-    if (remote && remote->index >= WISP__RESERVED)
-        room = wisp__grow(&w->base, (void **)&s->theirs, &s->their_room, number + 1,
-                          w->base.limits.remotes, sizeof *s->theirs);
-    if (room == WISP_E_MEMORY || (remote && !route)) {
-        wisp__break_with(r, WISP_E_MEMORY, "no memory for a name");
-        return;
-    }
-    if (room == WISP_E_LIMIT) {
-        w->base.stats.names_unknown++;
-        wisp__control_add(&w->base, s, WISP__R_UNKNOWN, number);
-        return;
-    }
-    if (s->theirs[number] && s->theirs[number] != remote->index + 1) {
-        wisp__break(r, "a number that was announced for another name");
-        return;
-    }
-    s->theirs[number] = (uint16_t)(remote->index + 1);
-    wisp__control_add(&w->base, s, WISP__R_BOUND, number);
-    route->named = true;
-    if (route->known == WISP__UNKNOWN) wisp__tell_anew(s, remote->index);
-}
-
-static void wisp__read_announcement(wisp__reading *r) {
-    char name[WISP__NAME_BYTES + WISP__SLACK];
-    int number = wisp__get_length(&r->from), length = wisp__get_length(&r->from), codec;
-    if (length < 1 || length > WISP__NAME_BYTES || number > 0xffff) {
-        wisp__break(r, "an announcement out of range");
-        return;
-    }
-    wisp__get_bits(&r->from, (uint8_t *)name, (int64_t)length * 8);
-    name[length] = 0;
-    wisp__skip(&r->from, 8);                                /* version of the schema */
-    codec = (int)wisp__get(&r->from, 8);
-    wisp__skip(&r->from, (int64_t)wisp__get_length(&r->from) * 8);
-    if (r->from.failed) wisp__break(r, "an announcement cut short");
-    else wisp__learn(r, number, name, length, codec == 0);
-}
-
 /* They have bound our number, or do not know its name. */
 static void wisp__read_answer(wisp__reading *r, bool bound) {
     wisp *w = r->w;
@@ -6771,7 +15254,8 @@ static void wisp__read_answer(wisp__reading *r, bool bound) {
         w->registry.remotes[index]->stats.unknown++;
         for (wisp__pending *call = s->calls_first, *next; call; call = next) {
             next = call->next;
-            if (call->remote == index) wisp__call_end(&w->calls, call, WISP_E_NO_REMOTE);
+            if (call->remote == w->registry.remotes[index]->main->index)
+                wisp__call_end(&w->calls, call, WISP_E_NO_REMOTE);
         }
     }
 }
@@ -7102,7 +15586,8 @@ static bool wisp__limits_valid(const wisp_limits *l) {
            l->queue_messages >= 0 && l->queue_bytes >= 0 && l->window_items >= 0 &&
            l->window_bytes >= 0 && l->window_packets >= 0 && l->calls >= 0 &&
            l->calls_remembered >= 0 && l->packet_messages >= 0 && l->update_packets >= 0 &&
-           l->notices >= 0;
+           l->notices >= 0 && l->schema_bytes >= 0 && l->baseline_bytes >= 0 &&
+           l->baselines >= 0 && l->keys >= 0;
 }
 
 static wisp_result wisp__desc_validate(const wisp_desc *desc) {
@@ -7147,6 +15632,13 @@ static void wisp__make_room(wisp *w, int count) {
     }
 }
 
+static void wisp__codecs_builtin(wisp__registry *registry) {
+    registry->codecs[registry->codec_count++] = wisp_bitpack();
+    registry->codecs[registry->codec_count++] = wisp_json();
+    registry->codecs[registry->codec_count++] = wisp_msgpack();
+    registry->codecs[registry->codec_count++] = wisp_protobuf();
+}
+
 /* Lets the rooms know of each other. Nothing is allocated yet. */
 static void wisp__wire(wisp *w, const wisp_desc *desc) {
     w->base.memory = desc->memory;
@@ -7157,7 +15649,12 @@ static void wisp__wire(wisp *w, const wisp_desc *desc) {
     w->base.reliable = desc->link.reliable;
     w->base.timeout = desc->timeout;
     w->accept = desc->accept;
-    w->packer.base = w->registry.base = w->peers.base = w->events.base = w->calls.base = &w->base;
+    w->registry.base = w->peers.base = w->events.base = w->calls.base = &w->base;
+    w->content.base = w->content.packer.base = w->registry.schemas.base = &w->base;
+    w->content.registry = &w->registry;
+    w->registry.squeeze = &w->squeeze;
+    wisp__squeeze_init(&w->squeeze, &w->base);
+    wisp__codecs_builtin(&w->registry);
     w->sender.base = &w->base;
     w->peers.chunks = w->calls.chunks = w->sender.chunks = &w->chunks;
     w->events.registry = w->sender.registry = &w->registry;
@@ -7200,8 +15697,8 @@ static void wisp__release(wisp *w) {
     wisp__pool_free(&w->base, &w->calls.pool);
     wisp__events_free(&w->events);
     wisp__registry_free(&w->registry);
-    wisp__packer_free(&w->packer);
-    wisp__arena_free(&w->base, &w->arena);
+    wisp__content_free(&w->content);
+    wisp__squeeze_free(&w->squeeze);
     wisp__chunks_free(&w->base, &w->chunks);
     wisp__free(&w->base, w->peers.timers.heap,
                (size_t)w->peers.timers.room * sizeof *w->peers.timers.heap);
@@ -7325,6 +15822,7 @@ wisp_result wisp_update(wisp *w, double now) {
 double wisp_now(const wisp *w) { return w ? w->now : 0; }
 void *wisp_user(const wisp *w) { return w ? w->base.user : NULL; }
 wisp_result wisp_why(const wisp *w) { return w ? w->why : WISP_E_ARGUMENT; }
+const char *wisp_why_text(const wisp *w) { return w ? w->registry.text : ""; }
 
 /* --- peers --- */
 
@@ -7462,6 +15960,63 @@ wisp_result wisp_set_rate_limit(wisp *w, double seconds, const char *remote) {
     return wisp_use_config(w, &config, remote);
 }
 
+wisp_result wisp_use_schemas(wisp *w, const wisp_schema_entry *entries, int count) {
+    if (!w || count < 0 || (count && !entries)) return WISP_E_ARGUMENT;
+    for (int i = 0; i < count; i++) {
+        wisp_result result = entries[i].remote && entries[i].schema ? WISP_OK : WISP_E_ARGUMENT;
+        if (result == WISP_OK)
+            result = wisp__schema_check(entries[i].schema, w->registry.text,
+                                        (int)sizeof w->registry.text, NULL);
+        if (result) return result;
+    }
+    for (int i = 0; i < count; i++) {
+        wisp_config config = wisp__config_none();
+        wisp_result result;
+        config.encode.schema = entries[i].schema;
+        config.encode.migrations = entries[i].migrations;
+        config.encode.migration_count = entries[i].migration_count;
+        result = wisp_use_config(w, &config, entries[i].remote);
+        if (result) return result;
+    }
+    return WISP_OK;
+}
+
+wisp_result wisp_use_compression(wisp *w, wisp_compression mode, const char *remote) {
+    wisp_config config = wisp__config_none();
+    config.encode.compression = mode;
+    return mode ? wisp_use_config(w, &config, remote) : WISP_E_ARGUMENT;
+}
+
+wisp_result wisp_use_delta(wisp *w, const wisp_schema *schema, const char *remote) {
+    wisp_config config = wisp__config_none();
+    config.encode.mode = WISP_ENCODE_DELTA;
+    config.encode.schema = schema;
+    return wisp_use_config(w, &config, remote);
+}
+
+wisp_result wisp_enable_delta_sync(wisp *w, const char *remote) {
+    wisp_config config = wisp__config_none();
+    config.delta_sync = WISP_ON;
+    return wisp_use_config(w, &config, remote);
+}
+
+wisp_result wisp_add_codec(wisp *w, const wisp_codec *codec) {
+    wisp__registry *registry = w ? &w->registry : NULL;
+    if (!w || !codec || !codec->encode || !codec->decode || !codec->name || !codec->name[0] ||
+        strlen(codec->name) > 32)
+        return WISP_E_ARGUMENT;
+    for (int i = 0; i < registry->codec_count; i++)
+        if (strcmp(registry->codecs[i]->name, codec->name) == 0)
+            return registry->codecs[i] == codec ? WISP_OK : WISP_E_NAME;
+    if (registry->codec_count == WISP__CODECS) return WISP_E_LIMIT;
+    registry->codecs[registry->codec_count++] = codec;
+    return WISP_OK;
+}
+
+wisp_result wisp_add_compressor(wisp *w, const wisp_compressor *compressor) {
+    return w ? wisp__squeeze_add(&w->squeeze, compressor) : WISP_E_ARGUMENT;
+}
+
 wisp_remote wisp_remote_named(wisp *w, const char *name) {
     return wisp__remote_handle(w ? wisp__registry_add(&w->registry, name, &w->why) : NULL);
 }
@@ -7485,6 +16040,33 @@ static wisp__remote *wisp__remote_to_send(wisp *w, wisp_target target, wisp_resu
     if (!remote || remote->index >= WISP__RESERVED) return remote;
     *why = WISP_E_NAME;
     return NULL;
+}
+
+/* The remote if it is there already and messages can go to it. */
+static wisp__remote *wisp__remote_found(wisp *w, wisp_target target) {
+    wisp_result why;
+    int length;
+    wisp__remote *remote = NULL;
+    if (!target.name && target.remote.id) return wisp__remote_to_send(w, target, &why);
+    if (wisp__name_check(target.name, &length) == WISP_OK)
+        remote = wisp__registry_find(&w->registry, target.name, length);
+    return remote && remote->index >= WISP__RESERVED ? remote : NULL;
+}
+
+/* What compressors everybody has who a message goes to: a peer, or (NULL) all of them. */
+static unsigned wisp__methods_of(const wisp *w, const wisp__session *s) {
+    unsigned methods = w->squeeze.methods;
+    if (s) return s->peer.state == WISP__JOINED ? methods & s->peer.methods : 1u << WISP__RUNS;
+    for (const wisp__peer *peer = w->peers.first; peer; peer = peer->next)
+        methods &= peer->methods;
+    return methods;
+}
+
+/* Tells what a caller gave wrong. */
+static wisp_result wisp__encode_refused(wisp *w, const wisp__remote *remote, wisp_result result) {
+    if (result != WISP_E_INVALID) return wisp__pack_refused(&w->base, result);
+    wisp__log(&w->base, WISP_LOG_WARNING, result, "'%s': %s", remote->name, w->registry.text);
+    return result;
 }
 
 static void wisp__keep_first(wisp_result *first, wisp_result result) {
@@ -7532,10 +16114,16 @@ wisp_result wisp_fire_target(wisp *w, wisp_target target, wisp_to to, const wisp
     if (!w || to.count < 0 || (to.mode >= WISP__TO_LIST && to.count && !to.list))
         return WISP_E_ARGUMENT;
     if (to.mode == WISP__TO_PEER && (s = wisp__session_of(w, to.peer)) == NULL) return WISP_E_STALE;
-    result = wisp__pack(&w->packer, values, count);
-    if (result) return wisp__pack_refused(&w->base, result);
-    remote = wisp__remote_to_send(w, target, &result);      /* may register the name */
-    if (!remote) return result;
+    if (count < 0 || (count && !values)) return WISP_E_ARGUMENT;
+    remote = wisp__remote_found(w, target);
+    if (!remote) {                       /* a name that is new is registered only if all goes well */
+        result = wisp__pack(&w->content.packer, values, count);
+        if (result) return wisp__pack_refused(&w->base, result);
+        remote = wisp__remote_to_send(w, target, &result);
+        if (!remote) return result;
+    }
+    result = wisp__encode(&w->content, remote, values, count, wisp__methods_of(w, s));
+    if (result) return wisp__encode_refused(w, remote, result);
     m = wisp__compose(w, remote, WISP__EVENT, &result);
     if (!m) return result;
     if (s) result = wisp__give(w, s, m);
@@ -7719,11 +16307,42 @@ wisp_color wisp_arg_color(wisp_event *event, int i) {
     return wisp__arg_or_zero(event, i, WISP_COLOR).as.color;
 }
 
+wisp_object wisp_arg_object(wisp_event *event, int i) {
+    return wisp__arg_or_zero(event, i, WISP_OBJECT).as.object;
+}
+
+const void *wisp_arg_struct(wisp_event *event, int i, const wisp_schema *schema) {
+    const wisp_value *value = wisp_arg_value(event, i);
+    wisp__unpacker u;
+    wisp__supply supply;
+    wisp__fitting f;
+    void *image = NULL;
+    if (!event || !event->w || !schema || schema->shape != WISP_SHAPE_STRUCT) return NULL;
+    if (value && value->kind == WISP_STRUCT &&
+        value->as.structure.schema->fields == schema->fields)
+        return value->as.structure.data;
+    u = wisp__content_unpacker(&event->w->content, &event->w->content.arena, NULL, 0);
+    supply = wisp__supply_of(&u);
+    f = wisp__fitting_on(event->w->registry.text, (int)sizeof event->w->registry.text, &supply);
+    f.loose = true;
+    if (value && wisp__is_map(value))
+        image = wisp__arena_take(u.base, u.arena, (size_t)schema->bytes);
+    if (image) memset(image, 0, (size_t)schema->bytes);
+    if (image && wisp__fit_schema(&f, schema, value, image) == WISP_OK) return image;
+    wisp__arg_wrong(event, i, value);
+    return NULL;
+}
+
 const wisp_value *wisp_arg_array(wisp_event *event, int i) {
     return wisp__arg(event, i, WISP_ARRAY);
 }
 
-const wisp_value *wisp_arg_map(wisp_event *event, int i) { return wisp__arg(event, i, WISP_MAP); }
+const wisp_value *wisp_arg_map(wisp_event *event, int i) {
+    const wisp_value *value = wisp_arg_value(event, i);
+    if (value && wisp__is_map(value)) return value;
+    wisp__arg_wrong(event, i, value);
+    return NULL;
+}
 
 /* --- calls --- */
 
@@ -7769,6 +16388,7 @@ wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp
     wisp_call handle = { 0 };
     const wisp_call_desc *how = desc ? desc : &none;
     wisp__session *s;
+    wisp__remote *remote;
     wisp__pending *call;
     if (!w) return handle;
     w->why = WISP_E_ARGUMENT;
@@ -7777,7 +16397,13 @@ wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp
     w->why = WISP_E_STALE;
     s = wisp__session_of(w, to.peer);
     if (!s) return handle;
-    w->why = wisp__pack_refused(&w->base, wisp__pack(&w->packer, values, count));
+    w->why = WISP_E_ARGUMENT;
+    if (count < 0 || (count && !values)) return handle;
+    remote = wisp__remote_found(w, target);
+    if (remote) w->why = wisp__encode(&w->content, remote, values, count, wisp__methods_of(w, s));
+    else w->why = wisp__pack(&w->content.packer, values, count);
+    if (w->why && remote) wisp__encode_refused(w, remote, w->why);
+    else if (w->why) wisp__pack_refused(&w->base, w->why);
     if (w->why) return handle;
     call = wisp__call_add(&w->calls, false, &w->why);
     if (!call && w->why == WISP_E_LIMIT)
