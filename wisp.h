@@ -37,6 +37,8 @@
        >>json      JSON (RFC 8259)
        >>msgpack   MessagePack
        >>protobuf  Protobuf (proto3)
+       >>coder     tables of numbers as differences, and a range coder
+       >>delta     differences of records and of values
        >>squeeze   compressors, and which of them pays
        >>seal      SipHash, the join cookie, the tag on every packet
        >>packet    header, acks, round trip, loss, congestion, pacing
@@ -770,8 +772,9 @@ WISP_API const wisp_codec *wisp_msgpack(void);
    Fields that are 0, false or empty are not written, optional ones when they
    are their default, those that may be missing when they are; messages always.
    A field that has not come has its default, or is 0, false, empty or missing
-   (a union or any: nil). An array of strings or messages that may be missing
-   and is empty comes as missing. An enum comes as its number.
+   (a union or any: nil); a union without an option is as if it had not come.
+   An array of strings or messages that may be missing and is empty comes as
+   missing. An enum comes as its number.
 
    Without a schema a message is one google.protobuf.Value: nil, bool, number,
    string, map and array. Every number comes as a number. Objects are written
@@ -2235,7 +2238,8 @@ static inline void wisp__put(wisp__writer *writer, uint64_t value, int count) {
     writer->at += count;
 }
 
-/* `count` bits from the start of `from`, which is readable for 8 bytes beyond them. */
+/* `count` bits from the start of `from`, which is readable for 8 bytes beyond them. It may overlap
+   what is written if it stands behind it. */
 static void wisp__put_bits(wisp__writer *writer, const uint8_t *from, int64_t count) {
     uint8_t *to = writer->bytes + (writer->at >> 3);
     int shift = (int)(writer->at & 7);
@@ -2248,7 +2252,7 @@ static void wisp__put_bits(wisp__writer *writer, const uint8_t *from, int64_t co
     if (count <= 0) return;
     carry = *to & ((1u << shift) - 1);
     if (shift == 0) {
-        memcpy(to, from, (size_t)((count + 7) / 8));
+        memmove(to, from, (size_t)((count + 7) / 8));
         return;
     }
     for (; count > 0; count -= 64, from += 8, to += 8) {
@@ -2649,10 +2653,10 @@ static wisp_value wisp__view_items(const wisp_type *type, int bytes, const void 
    the member that counts says, or -1. */
 static wisp_value wisp__view(const wisp_type *type, int bytes, const void *at, int count) {
     wisp_value value = wisp_nil();
-    const wisp_type *options = (const wisp_type *)type->of;
     int64_t integer;
     bytes = wisp__type_bytes(type, bytes);
-    if (type->kind == WISP_TYPE_UNION) {
+    while (type->kind == WISP_TYPE_UNION) {
+        const wisp_type *options = (const wisp_type *)type->of;
         if (bytes < 0) {
             count = (int)wisp__load_int(at, 4, true);
             at = (const uint8_t *)at + WISP__UNION_HEAD;
@@ -2700,7 +2704,8 @@ static wisp_value wisp__view(const wisp_type *type, int bytes, const void *at, i
         memcpy(&value.as.object, at, sizeof value.as.object);
         break;
     case WISP_TYPE_STRUCT: value = wisp_struct((const wisp_schema *)type->of, at); break;
-    default: value = wisp__view_items(type, bytes, at, count); break;
+    case WISP_TYPE_ARRAY: value = wisp__view_items(type, bytes, at, count); break;
+    default: break;
     }
     return value;
 }
@@ -2760,6 +2765,7 @@ static const wisp_value *wisp__child(const wisp_value *value, int i, const char 
 /* The child with a key, searched from `from` onwards and around: maps are mostly in one order. */
 static const wisp_value *wisp__child_named(const wisp_value *map, const char *name, int from,
                                            wisp_value *scratch) {
+    if (from >= map->count) from = 0;
     for (int i = 0; i < map->count; i++) {
         int at = from + i < map->count ? from + i : from + i - map->count;
         const char *key = map->kind == WISP_MAP ? map->as.map[at].key
@@ -3409,7 +3415,8 @@ static bool wisp__fit_field(wisp__fitting *f, const wisp_field *field, const wis
     wisp_value fallback = wisp__fallback(field);
     int count = -1;
     bool maybe = (field->flags & WISP_FLAG_MAYBE) != 0, counted = field->count_bytes && !maybe;
-    if (!v || (v->kind == WISP_NIL && field->type.kind != WISP_TYPE_ANY)) {
+    if (!v || (v->kind == WISP_NIL && field->type.kind != WISP_TYPE_ANY &&
+               field->flags & (WISP_FLAG_MAYBE | WISP_FLAG_OPTIONAL))) {
         if (maybe) {
             if (base) base[field->count_offset] = 0;
             return true;
@@ -3421,7 +3428,7 @@ static bool wisp__fit_field(wisp__fitting *f, const wisp_field *field, const wis
     }
     if (!fit(f, &field->type, field->bytes, v, base ? base + field->offset : NULL,
              counted || field->bytes <= 0 ? &count : NULL))
-        return false;
+        return v->kind == WISP_NIL ? wisp__blame(f, "is missing") : false;
     if (base && counted)
         wisp__store_int(base + field->count_offset, field->count_bytes, (uint64_t)count);
     if (base && maybe) base[field->count_offset] = 1;
@@ -3606,7 +3613,7 @@ typedef enum wisp__code {
 } wisp__code;
 
 enum { WISP__OP_SIGNED = 1, WISP__OP_RANGED = 2, WISP__OP_FIXED = 4, WISP__OP_ELSEWHERE = 8,
-       WISP__OP_PLAIN = 16 };      /* PLAIN: no order among its numbers; a body of nothing but numbers */
+       WISP__OP_PLAIN = 16, WISP__OP_KEY = 32 };      /* PLAIN: no order among its numbers; a body of nothing but numbers */
 
 typedef struct wisp__op {
     uint8_t  code, flags;
@@ -4139,6 +4146,7 @@ static void wisp__emit_struct(wisp__compiling *c, const wisp_schema *schema, int
     for (int i = 0; i < schema->count; i++) {
         const wisp_field *field = &schema->fields[i];
         wisp__op *around = NULL;
+        int first = c->count;
         bool maybe = (field->flags & WISP_FLAG_MAYBE) != 0;
         if (maybe || field->flags & WISP_FLAG_OPTIONAL) {
             around = wisp__emit(c, maybe ? WISP__OP_MAYBE : WISP__OP_OPTIONAL, &field->type, 0,
@@ -4150,6 +4158,8 @@ static void wisp__emit_struct(wisp__compiling *c, const wisp_schema *schema, int
         emit(c, &field->type, field->bytes, offset + field->offset, offset + field->count_offset,
              maybe ? 0 : field->count_bytes);
         if (around) around->end = c->count;
+        for (int k = first; field->flags & WISP_FLAG_KEY && k < c->count; k++)
+            c->ops[k].flags |= WISP__OP_KEY;
     }
 }
 
@@ -5063,10 +5073,10 @@ static wisp_result wisp__pack(wisp__packer *p, const wisp_value *values, int cou
     return p->result;
 }
 
-/* The same into memory that was given, the data right behind the shape, ended by zero bits: bytes
-   written, or a negative result. WISP_E_TOO_BIG: it takes up to twice its size while it is made. */
-static int wisp__pack_into(wisp__base *base, const wisp_value *values, int count, uint8_t *out,
-                           int capacity) {
+/* The same into memory that was given, the data right behind the shape: bits written, or a negative
+   result. WISP_E_TOO_BIG: it takes up to twice its size while it is made. */
+static int64_t wisp__pack_bits(wisp__base *base, const wisp_value *values, int count,
+                               uint8_t *out, int capacity) {
     wisp__measure m = { 0, 0, 40, 0, false };
     wisp__packer p;
     wisp_result result = wisp__pack_measure(&base->limits, values, count, 0, &m);
@@ -5080,9 +5090,16 @@ static int wisp__pack_into(wisp__base *base, const wisp_value *values, int count
     wisp__pack_values(&p, values, count);
     p.shape.end = (int64_t)(capacity - WISP__SLACK) * 8;
     wisp__put_bits(&p.shape, p.data.bytes, p.data.at);
-    wisp__put_align(&p.shape);
     if (p.shape.full || p.data.full) return WISP_E_TOO_BIG;
-    return (int)(p.shape.at / 8);
+    out[p.shape.at / 8] &= (uint8_t)((1u << (p.shape.at & 7)) - 1);
+    return p.shape.at;
+}
+
+/* In whole bytes, the last ended by zero bits. */
+static int wisp__pack_into(wisp__base *base, const wisp_value *values, int count, uint8_t *out,
+                           int capacity) {
+    int64_t bits = wisp__pack_bits(base, values, count, out, capacity);
+    return bits < 0 ? (int)bits : (int)((bits + 7) / 8);
 }
 
 /* Names the knob behind a refusal. */
@@ -8700,10 +8717,9 @@ static const wisp_value *wisp__protobuf_child(const wisp_schema *schema, const w
     const char *key;
     if (!row) child = wisp__child_named(value, field->name, wisp__min_int(i, last), scratch);
     else if (i <= last) child = wisp__child(value, i, &key, scratch);
-    if (child && child->kind == WISP_NIL && field->flags & WISP_FLAG_MAYBE &&
-        (row || field->type.kind != WISP_TYPE_ANY || wisp__protobuf_is_missing(value, i)))
-        return NULL;
-    return child;
+    if (!child || child->kind != WISP_NIL || !(field->flags & WISP_FLAG_MAYBE)) return child;
+    if (row || field->type.kind != WISP_TYPE_ANY) return NULL;
+    return wisp__protobuf_is_missing(value, i) ? NULL : child;
 }
 
 static bool wisp__protobuf_is_of_shape(const wisp_schema *schema, const wisp_value *value) {
@@ -8764,16 +8780,33 @@ static bool wisp__protobuf_fits(const wisp_type *type, const wisp_value *value, 
 
 /* --- writing with a schema --- */
 
-static bool wisp__protobuf_is_default(const wisp_field *field, wisp__protobuf_form form,
-                                      const wisp_value *value) {
-    wisp_value other = wisp__protobuf_zero(&field->type, form);
-    uint64_t bits = 0, other_bits = 0;
-    if (field->flags & WISP_FLAG_OPTIONAL) other = wisp__protobuf_fallback(field, form);
-    if (wisp__protobuf_is_scalar(form))
-        return wisp__protobuf_bits(form, &field->type, value, &bits) &&
-               wisp__protobuf_bits(form, &field->type, &other, &other_bits) && bits == other_bits;
-    return value->kind == other.kind && value->count == other.count &&
-           (!value->count || memcmp(value->as.bytes, other.as.bytes, (size_t)value->count) == 0);
+/* A scalar that is not its default, or that need not be there. */
+static void wisp__protobuf_put_scalar_field(wisp__protobuf_writer *w, const wisp_field *field,
+                                            wisp__protobuf_form form, const wisp_value *value,
+                                            uint32_t number) {
+    unsigned wire = wisp__protobuf_wire_of(form);
+    uint64_t bits = 0, otherwise = 0;
+    wisp_value fallback;
+    if (!wisp__protobuf_bits(form, &field->type, value, &bits))
+        wisp__protobuf_refuse(w, WISP_E_INVALID);
+    if (field->flags & WISP_FLAG_OPTIONAL) {
+        fallback = wisp__protobuf_fallback(field, form);
+        wisp__protobuf_bits(form, &field->type, &fallback, &otherwise);
+    }
+    if (bits == otherwise && !(field->flags & WISP_FLAG_MAYBE)) return;
+    wisp__protobuf_put_bits(w, wire, bits);
+    wisp__protobuf_put_tag(w, number, wire);
+}
+
+static bool wisp__protobuf_is_default_text(const wisp_field *field, wisp__protobuf_form form,
+                                           const wisp_value *value) {
+    wisp_value fallback;
+    if (form == WISP__PROTOBUF_MESSAGE || field->flags & WISP_FLAG_MAYBE) return false;
+    if (value->kind != (form == WISP__PROTOBUF_STRING ? WISP_STRING : WISP_BYTES)) return false;
+    if (!(field->flags & WISP_FLAG_OPTIONAL)) return value->count == 0;
+    fallback = wisp__protobuf_fallback(field, form);
+    return value->count == fallback.count &&
+           (!value->count || memcmp(value->as.bytes, fallback.as.bytes, (size_t)value->count) == 0);
 }
 
 static void wisp__protobuf_put_list(wisp__protobuf_writer *w, const wisp_type *type, int bytes,
@@ -8803,11 +8836,12 @@ static void wisp__protobuf_put_field(wisp__protobuf_writer *w, const wisp_field 
     if (!value && !(field->flags & (WISP_FLAG_MAYBE | WISP_FLAG_OPTIONAL)))
         wisp__protobuf_refuse(w, WISP_E_INVALID);
     if (!value || !wisp__protobuf_is_there(w, value)) return;
-    if (form == WISP__PROTOBUF_LIST) {
+    if (wisp__protobuf_is_scalar(form)) {
+        wisp__protobuf_put_scalar_field(w, field, form, value, number);
+    } else if (form == WISP__PROTOBUF_LIST) {
         if (value->count || maybe || !wisp__is_array(value))
             wisp__protobuf_put_list(w, &field->type, bytes, value, number, depth);
-    } else if (maybe || form == WISP__PROTOBUF_MESSAGE ||
-               !wisp__protobuf_is_default(field, form, value)) {
+    } else if (!wisp__protobuf_is_default_text(field, form, value)) {
         w->element(w, &field->type, bytes, value, number, depth);
     }
 }
@@ -9044,6 +9078,14 @@ static size_t wisp__protobuf_room_of(const void *items) {
     return room;
 }
 
+/* Gives back the block that was taken last, so that it can be taken again, and larger. */
+static void wisp__protobuf_give_back(wisp__protobuf_reader *r, const uint8_t *block, size_t size) {
+    size = (size + 7) & ~(size_t)7;
+    if (block + size != r->memory.at) return;
+    r->memory.at -= size;
+    r->memory.left += size;
+}
+
 /* Items with room for `more` than `count`; NULL: the reader has failed. The room doubles, so that
    a list that comes in pieces costs no more than its size. */
 static void *wisp__protobuf_grow(wisp__protobuf_reader *r, const void *items, int count,
@@ -9057,10 +9099,13 @@ static void *wisp__protobuf_grow(wisp__protobuf_reader *r, const void *items, in
         wisp__protobuf_fail(r, WISP_E_MEMORY);
         return NULL;
     }
+    if (items)
+        wisp__protobuf_give_back(r, (const uint8_t *)items - 8,
+                                 8 + wisp__protobuf_room_of(items) * size);
     block = (uint8_t *)wisp__protobuf_memory(r, 8 + room * size, 1);
     if (!block) return NULL;
     memcpy(block, &room, sizeof room);
-    if (used) memcpy(block + 8, items, used * size);
+    if (used && block + 8 != items) memcpy(block + 8, items, used * size);
     return block + 8;
 }
 
@@ -9461,6 +9506,10 @@ static void wisp__protobuf_finish_struct(wisp__protobuf_reader *r, const wisp_sc
             pair.value = wisp__protobuf_fallback(field, form);
         if (!missing && (pair.key || pair.value.kind == WISP_NIL))
             r->finish(r, &field->type, bytes, &pair.value, depth + 1);
+        /* A union that came without any option. */
+        if (!row && field->flags & WISP_FLAG_MAYBE && field->type.kind != WISP_TYPE_ANY &&
+            pair.value.kind == WISP_NIL)
+            continue;
         pair.key = field->name;
         /* A value is smaller than a pair, so a row never overtakes the pairs it comes from. */
         if (row) memcpy((wisp_value *)(void *)pairs + kept++, &pair.value, sizeof pair.value);
@@ -9557,6 +9606,2088 @@ const wisp_codec *wisp_protobuf(void) {
     static const wisp_codec codec = { "protobuf", wisp__protobuf_encode, wisp__protobuf_decode,
                                       NULL };
     return &codec;
+}
+
+/* ===========================================================================
+ * MARK: >>coder
+ * What: the difference of a table of small integers from one that the receiver
+ *   holds: plainly in bits, and through an adaptive range coder.
+ * Invariants: every symbol of both tables is below 2 to the bits of its column.
+ *   Both ends adapt to what travelled, never to what did not. The length of a
+ *   plain difference can be told without the table it starts from.
+ * Not here: what the columns mean (schemas), which table is the base (delta).
+ *
+ * A row is cut into cells of at most 64 columns. Fields stand in the order
+ * drawn, least significant bit first.
+ *
+ *   plain   0                          nothing differs
+ *           1 cell                     the table is one cell
+ *           10 spans | 110 spans       it has more; 110: a row of zeros in the base
+ *                                      is told from the row above it instead
+ *           111 symbols                it has more: every symbol, in its column's bits
+ *   spans   { count of cells that are equal, count of cells that differ less 1,
+ *             these cells }            until all cells are told; from the second
+ *                                      on the first count is less 1 too
+ *   cell    mask, then a value for each column that differs
+ *           no mask at all             a table of one column and more than one row
+ *           mask of zeros, symbols     only where the table is one cell
+ *   mask    r zeros, 1                 the mask of rank r among those of before
+ *           one zero for each of them  another: one bit a column, or with more
+ *                                      than 16 columns eights: 0, or 1 and 8 bits
+ *   value   of 1 bit                   nothing: it can only be the other one
+ *           kind 0                     number, see wisp__trend
+ *           kind 1, up to 8 bits       the symbol
+ *           kind 1, more               0 symbol, or 1 and what an exclusive or leaves:
+ *                                      zeros below (f bits), width less 1 (f bits; f
+ *                                      holds the column's bits less 1), the
+ *                                      bits within but for first and last, which are 1
+ *   number  of order k                 q ones (q < 4), 0, k bits; 4 << k and beyond:
+ *           1111, n zeros, 1, n + k + 1 bits (Golomb, Rice, Elias)
+ *
+ *   adaptively: no bytes when nothing differs, else bits through the range coder,
+ *   each by the chance that was learned for its place:
+ *   follows, then for each cell: differs; if so, for each column: differs; then
+ *   for each that does: a symbol (wisp__code_symbol), or the error of a guess:
+ *   width in steps from the expected one, sign, digits below the first 1
+ *   (three by their chances, the rest evenly)
+ * ======================================================================== */
+
+#define WISP__CELL   64     /* columns; a mask is a word */
+#define WISP__ONES    4     /* of a number, before lengths grow by doubling */
+#define WISP__RANKS   8
+
+typedef struct wisp__column {
+    uint8_t bits;           /* 1..32 */
+    uint8_t kind;           /* 0: near symbols mean near values; 1: they do not */
+} wisp__column;
+
+/* The mean width of numbers of late in 256ths of a bit, fast at first, which gives the order of the
+   next one. Widths forget a single large number sooner than a mean of numbers would. */
+typedef struct wisp__level {
+    int width, seen;
+} wisp__level;
+
+/* A column's differences of late. They are told either as they are (never 0) or from their mean:
+   rows that are neighbours often move together. What was shorter of late is taken. */
+typedef struct wisp__trend {
+    wisp__level alone, along;
+    int64_t     drift;      /* mean difference, times 256 */
+} wisp__trend;
+
+/* Masks of before, the commonest first. */
+typedef struct wisp__ranks {
+    uint64_t masks[WISP__RANKS];
+    int      uses[WISP__RANKS];
+    int      count;
+} wisp__ranks;
+
+/* A table on its way: what writer and reader share. */
+typedef struct wisp__table {
+    const wisp__column *columns;
+    int                 column_count, rows;
+    int                 row_cells;      /* cells in a row */
+    int64_t             cells;
+    const uint32_t     *base;           /* NULL: only the length is wanted */
+    uint32_t           *now;
+    bool                follows;        /* rows of zeros are told from the row above */
+    wisp__trend         trends[WISP__CELL];
+    wisp__ranks         ranks;
+    wisp__level         equal, differ;  /* cells on end */
+} wisp__table;
+
+/* ---- numbers and their orders ---- */
+
+/* Bits that a value takes without leading zeros. */
+static int wisp__width(uint64_t value) {
+#if defined(__GNUC__)
+    return value ? 64 - __builtin_clzll(value) : 0;
+#else
+    int bits = 0;
+    for (int step = 32; step; step /= 2)
+        if (value >> step) value >>= step, bits += step;
+    return bits + (value != 0);
+#endif
+}
+
+/* log2(size + 1/2) in 256ths, with a straight line between powers: -256..8448. */
+static int wisp__log_size(int64_t number) {
+    uint64_t odd = (uint64_t)(number < 0 ? -number : number) * 2 + 1;
+    int width = wisp__width(odd) - 1;
+    return width * 256 + (int)((odd << 8) >> width) - 512;
+}
+
+static wisp__level wisp__level_of_order(int order) {
+    wisp__level level = { 0, 0 };
+    level.width = order * 256;
+    return level;
+}
+
+/* An order is below the bits of the number: then a number takes at most twice these and four. */
+static int wisp__level_order(const wisp__level *level, int bits) {
+    int order = (level->width + 208) / 256;        /* 2 to the mean width is below the mean */
+    return order < 0 ? 0 : wisp__min_int(order, bits - 1);
+}
+
+static void wisp__level_add(wisp__level *level, uint32_t number) {
+    static const int parts[] = { 2, 2, 4, 8, 16 };
+    level->width += (wisp__log_size(number) - level->width) / parts[level->seen];
+    if (level->seen < 4) level->seen++;
+}
+
+static void wisp__put_rice(wisp__writer *to, uint32_t number, int order) {
+    uint32_t ones = number >> order;
+    uint64_t more;
+    int extra;
+    if (ones < WISP__ONES) {
+        wisp__put(to, (UINT64_C(1) << ones) - 1, (int)ones + 1);
+        wisp__put(to, number & ((UINT64_C(1) << order) - 1), order);
+        return;
+    }
+    more = (uint64_t)number - ((uint64_t)WISP__ONES << order) + (UINT64_C(2) << order);
+    extra = wisp__width(more >> order >> 1) - 1;
+    wisp__put(to, (UINT64_C(1) << WISP__ONES) - 1, WISP__ONES);
+    wisp__put(to, UINT64_C(1) << extra, extra + 1);
+    wisp__put(to, more - (UINT64_C(1) << (extra + order + 1)), extra + order + 1);
+}
+
+/* Zeros before the next one; fails when there are more than `most`. */
+static int wisp__get_zeros(wisp__reader *from, int most) {
+    for (int zeros = 0; zeros <= most && !from->failed; zeros++)
+        if (wisp__get(from, 1)) return zeros;
+    from->failed = true;
+    return 0;
+}
+
+static uint32_t wisp__get_rice(wisp__reader *from, int order, uint32_t most) {
+    uint64_t number = 0, ones = 0;
+    while (ones < WISP__ONES && wisp__get(from, 1)) ones++;
+    number = ones << order;
+    if (ones < WISP__ONES) {
+        number |= wisp__get(from, order);
+    } else {
+        int extra = wisp__get_zeros(from, 32 - order);
+        number += (UINT64_C(1) << (extra + order + 1)) - (UINT64_C(2) << order);
+        number += wisp__get(from, extra + order + 1);
+    }
+    if (number > most) from->failed = true;
+    return from->failed ? 0 : (uint32_t)number;
+}
+
+/* ---- differences ---- */
+
+static int64_t wisp__between(int64_t number, int64_t least, int64_t most) {
+    return number < least ? least : number > most ? most : number;
+}
+
+static uint32_t wisp__column_mask(const wisp__column *column) {
+    return (uint32_t)wisp__low_bits(UINT64_MAX, column->bits);
+}
+
+/* 0, -1, 1, -2, ... to 0, 1, 2, 3, ..., in numbers of so many bits that wrap around. */
+static uint32_t wisp__fold(uint32_t number, int bits) {
+    uint32_t mask = (uint32_t)wisp__low_bits(UINT64_MAX, bits);
+    return ((number << 1) ^ (0 - (number >> (bits - 1) & 1))) & mask;
+}
+
+static uint32_t wisp__unfold(uint32_t folded, int bits) {
+    return ((folded >> 1) ^ (0 - (folded & 1))) & (uint32_t)wisp__low_bits(UINT64_MAX, bits);
+}
+
+static int64_t wisp__signed(uint32_t number, int bits) {
+    return (int64_t)number - (int64_t)((uint64_t)(number >> (bits - 1) & 1) << bits);
+}
+
+static wisp__trend wisp__trend_of(const wisp__column *column) {
+    wisp__trend trend;
+    trend.alone = wisp__level_of_order(2 + column->bits / 8);
+    trend.along = trend.alone;
+    trend.drift = 0;
+    return trend;
+}
+
+static bool wisp__trend_along(const wisp__trend *trend) {
+    return trend->along.width < trend->alone.width;
+}
+
+/* The difference that is expected, in the column's bits. */
+static uint32_t wisp__trend_drift(const wisp__trend *trend, const wisp__column *column) {
+    return (uint32_t)(uint64_t)(trend->drift / 256) & wisp__column_mask(column);
+}
+
+static void wisp__trend_add(wisp__trend *trend, const wisp__column *column, uint32_t difference) {
+    uint32_t from_drift = difference - wisp__trend_drift(trend, column);
+    int64_t pull = wisp__signed(difference, column->bits) * 256 - trend->drift;
+    int64_t most = INT64_C(512) << wisp__max_int(trend->alone.width / 256, 0);
+    wisp__level_add(&trend->alone, wisp__fold(difference, column->bits) - 1);
+    wisp__level_add(&trend->along, wisp__fold(from_drift & wisp__column_mask(column),
+                                              column->bits));
+    trend->drift += wisp__between(pull, -most, most) / 8;
+}
+
+static void wisp__put_difference(wisp__writer *to, wisp__trend *trend, const wisp__column *column,
+                                 uint32_t difference) {
+    if (wisp__trend_along(trend)) {
+        uint32_t rest = difference - wisp__trend_drift(trend, column);
+        wisp__put_rice(to, wisp__fold(rest & wisp__column_mask(column), column->bits),
+                         wisp__level_order(&trend->along, column->bits));
+    } else {
+        wisp__put_rice(to, wisp__fold(difference, column->bits) - 1,
+                         wisp__level_order(&trend->alone, column->bits));
+    }
+    wisp__trend_add(trend, column, difference);
+}
+
+/* 0 only if the reader has failed. */
+static uint32_t wisp__get_difference(wisp__reader *from, wisp__trend *trend,
+                                     const wisp__column *column) {
+    uint32_t mask = wisp__column_mask(column), difference;
+    if (wisp__trend_along(trend)) {
+        int order = wisp__level_order(&trend->along, column->bits);
+        uint32_t rest = wisp__get_rice(from, order, mask);
+        difference = (wisp__unfold(rest, column->bits) + wisp__trend_drift(trend, column)) & mask;
+    } else {
+        int order = wisp__level_order(&trend->alone, column->bits);
+        uint32_t folded = wisp__get_rice(from, order, mask - 1);
+        difference = wisp__unfold(folded + 1, column->bits);
+    }
+    if (difference == 0) from->failed = true;
+    if (from->failed) return 0;
+    wisp__trend_add(trend, column, difference);
+    return difference;
+}
+
+/* ---- symbols without order ---- */
+
+static int wisp__trailing_zeros(uint32_t value) {
+    int zeros = 0;
+    while (zeros < 31 && !(value >> zeros & 1)) zeros++;
+    return zeros;
+}
+
+static void wisp__put_symbol(wisp__writer *to, int bits, uint32_t base, uint32_t now) {
+    uint32_t changed = base ^ now;
+    int field = wisp__width((uint32_t)bits - 1);
+    int below = wisp__trailing_zeros(changed), width = wisp__width(changed) - below;
+    int within = width > 2 ? width - 2 : 0;
+    if (bits <= 8) {
+        wisp__put(to, now, bits);
+    } else if (2 * field + within >= bits) {
+        wisp__put(to, 0, 1);
+        wisp__put(to, now, bits);
+    } else {
+        wisp__put(to, 1, 1);
+        wisp__put(to, (uint64_t)below, field);
+        wisp__put(to, (uint64_t)(width - 1), field);
+        wisp__put(to, wisp__low_bits(changed >> below >> 1, within), within);
+    }
+}
+
+static uint32_t wisp__get_symbol(wisp__reader *from, int bits, uint32_t base) {
+    int field = wisp__width((uint32_t)bits - 1), below, width;
+    uint32_t within;
+    if (bits <= 8 || !wisp__get(from, 1)) return (uint32_t)wisp__get(from, bits);
+    below = (int)wisp__get(from, field);
+    width = (int)wisp__get(from, field) + 1;
+    within = (uint32_t)wisp__get(from, width > 2 ? width - 2 : 0);
+    if (below + width > bits) from->failed = true;
+    if (from->failed) return 0;
+    within = within << 1 | 1;
+    if (width > 1) within |= UINT32_C(1) << (width - 1);
+    return base ^ within << below;
+}
+
+/* ---- masks ---- */
+
+static void wisp__put_fresh_mask(wisp__writer *to, uint64_t mask, int count) {
+    if (count <= 16) {
+        wisp__put(to, mask, count);
+        return;
+    }
+    for (; count > 0; count -= 8, mask >>= 8) {
+        wisp__put(to, (mask & 255) != 0, 1);
+        if (mask & 255) wisp__put(to, mask & 255, 8);
+    }
+}
+
+static uint64_t wisp__get_fresh_mask(wisp__reader *from, int count) {
+    uint64_t mask = 0;
+    if (count <= 16) return wisp__get(from, count);
+    for (int at = 0; at < count; at += 8)
+        if (wisp__get(from, 1)) mask |= wisp__get(from, 8) << at;
+    if (count < WISP__CELL && mask >> count) from->failed = true;
+    return mask;
+}
+
+static void wisp__ranks_age(wisp__ranks *ranks) {
+    for (int i = 0; i < ranks->count; i++) ranks->uses[i] /= 2;
+}
+
+/* The mask of this rank was used once more; a rank of `count` is one that was not there. */
+static void wisp__ranks_use(wisp__ranks *ranks, int rank, uint64_t mask) {
+    int uses = 1;
+    if (rank < ranks->count) uses = ranks->uses[rank] + 1;
+    else if (ranks->count < WISP__RANKS) ranks->count++;
+    else rank = WISP__RANKS - 1;
+    for (; rank > 0 && ranks->uses[rank - 1] <= uses; rank--) {
+        ranks->masks[rank] = ranks->masks[rank - 1];
+        ranks->uses[rank] = ranks->uses[rank - 1];
+    }
+    ranks->masks[rank] = mask;
+    ranks->uses[rank] = uses;
+    if (uses > 32) wisp__ranks_age(ranks);
+}
+
+static void wisp__put_mask(wisp__writer *to, wisp__ranks *ranks, uint64_t mask, int count) {
+    int rank = 0;
+    while (rank < ranks->count && ranks->masks[rank] != mask) rank++;
+    wisp__put(to, 0, rank);
+    if (rank < ranks->count) wisp__put(to, 1, 1);
+    else wisp__put_fresh_mask(to, mask, count);
+    wisp__ranks_use(ranks, rank, mask);
+}
+
+/* Never 0 unless the table is one cell or the reader has failed. */
+static uint64_t wisp__get_mask(wisp__reader *from, wisp__ranks *ranks, int count) {
+    uint64_t mask = 0;
+    int rank = 0;
+    while (rank < ranks->count && !wisp__get(from, 1)) rank++;
+    if (rank < ranks->count) mask = ranks->masks[rank];
+    else mask = wisp__get_fresh_mask(from, count);
+    if (count < WISP__CELL && mask >> count) from->failed = true;
+    if (from->failed) return 0;
+    wisp__ranks_use(ranks, rank, mask);
+    return mask;
+}
+
+/* ---- cells ---- */
+
+static void wisp__table_open(wisp__table *table, const wisp__column *columns, int column_count,
+                             int rows) {
+    memset(table, 0, sizeof *table);
+    table->columns = columns;
+    table->column_count = column_count;
+    table->rows = rows;
+    table->row_cells = (column_count + WISP__CELL - 1) / WISP__CELL;
+    table->cells = (int64_t)rows * table->row_cells;
+    table->equal = wisp__level_of_order(wisp__width((uint64_t)table->cells) / 2);
+    table->differ = wisp__level_of_order(0);
+    for (int i = 0; i < WISP__CELL && i < column_count; i++)
+        table->trends[i] = wisp__trend_of(&columns[i]);
+}
+
+/* Where a cell is. */
+typedef struct wisp__cell {
+    int    column, count;   /* its first column, and how many they are */
+    size_t at;              /* its first symbol */
+    bool   first;           /* of all rows */
+} wisp__cell;
+
+static wisp__cell wisp__cell_of(const wisp__table *table, int64_t index) {
+    wisp__cell cell;
+    int64_t row = table->row_cells == 1 ? index : index / table->row_cells;
+    cell.column = (int)(index - row * table->row_cells) * WISP__CELL;
+    cell.count = wisp__min_int(table->column_count - cell.column, WISP__CELL);
+    cell.at = (size_t)row * (size_t)table->column_count + (size_t)cell.column;
+    cell.first = row == 0;
+    return cell;
+}
+
+static bool wisp__all_zero(const uint32_t *symbols, int count) {
+    for (int i = 0; i < count; i++)
+        if (symbols[i]) return false;
+    return true;
+}
+
+/* What a cell is told from; base is not NULL. */
+static const uint32_t *wisp__cell_reference(const wisp__table *table, const uint32_t *now,
+                                            const wisp__cell *cell) {
+    const uint32_t *base = table->base + cell->at;
+    if (!table->follows || cell->first || !wisp__all_zero(base, cell->count)) return base;
+    return now + cell->at - table->column_count;
+}
+
+static uint64_t wisp__cell_mask(const uint32_t *from, const uint32_t *now, int count) {
+    uint64_t mask = 0;
+    for (int i = 0; i < count; i++) mask |= (uint64_t)(from[i] != now[i]) << i;
+    return mask;
+}
+
+static bool wisp__cell_differs(const wisp__table *table, const uint32_t *now, int64_t index) {
+    wisp__cell cell = wisp__cell_of(table, index);
+    const uint32_t *from = wisp__cell_reference(table, now, &cell);
+    return memcmp(from, now + cell.at, (size_t)cell.count * sizeof *now) != 0;
+}
+
+/* Whether a cell has a mask: that of a row of one column is known, unless the table is no more. */
+static bool wisp__cell_masked(const wisp__table *table) {
+    return table->column_count > 1 || table->cells == 1;
+}
+
+static void wisp__put_cell(wisp__writer *to, wisp__table *table, const uint32_t *now,
+                           int64_t index) {
+    wisp__cell cell = wisp__cell_of(table, index);
+    const wisp__column *columns = table->columns + cell.column;
+    const uint32_t *from = wisp__cell_reference(table, now, &cell);
+    uint64_t mask = wisp__cell_mask(from, now + cell.at, cell.count);
+    now += cell.at;
+    if (wisp__cell_masked(table)) wisp__put_mask(to, &table->ranks, mask, cell.count);
+    for (int i = 0; i < cell.count; i++) {
+        const wisp__column *column = &columns[i];
+        if (!(mask >> i & 1) || column->bits == 1) continue;
+        if (column->kind) wisp__put_symbol(to, column->bits, from[i], now[i]);
+        else wisp__put_difference(to, &table->trends[i], column,
+                                  (now[i] - from[i]) & wisp__column_mask(column));
+    }
+}
+
+static uint32_t wisp__get_value(wisp__reader *from, wisp__trend *trend,
+                                const wisp__column *column, uint32_t base) {
+    if (column->bits == 1) return base ^ 1;
+    if (column->kind) return wisp__get_symbol(from, column->bits, base);
+    return (base + wisp__get_difference(from, trend, column)) & wisp__column_mask(column);
+}
+
+/* Reads what differs into a cell that equals what it is told from. */
+static void wisp__get_changes(wisp__reader *from, wisp__table *table, const wisp__cell *cell,
+                              uint64_t mask) {
+    const wisp__column *columns = table->columns + cell->column;
+    for (int i = 0; i < cell->count && !from->failed; i++) {
+        uint32_t *now = table->base ? table->now + cell->at + i : NULL, value;
+        if (!(mask >> i & 1)) continue;
+        value = wisp__get_value(from, &table->trends[i], &columns[i], now ? *now : 0);
+        if (now && !from->failed) *now = value;
+    }
+}
+
+static void wisp__copy_cell(wisp__table *table, int64_t index) {
+    wisp__cell cell;
+    const uint32_t *from;
+    if (!table->base) return;
+    cell = wisp__cell_of(table, index);
+    from = wisp__cell_reference(table, table->now, &cell);
+    if (from != table->now + cell.at)
+        memcpy(table->now + cell.at, from, (size_t)cell.count * sizeof *from);
+}
+
+/* ---- tables ---- */
+
+WISP__UNUSED static void wisp__coder_check(const wisp__column *columns, int column_count, int rows,
+                                           const uint32_t *table) {
+    for (int i = 0; i < column_count; i++) WISP_ASSERT(columns[i].bits - 1 < 32);
+    for (int row = 0; row < rows; row++)
+        for (int i = 0; i < column_count; i++)
+            WISP_ASSERT((uint64_t)*table++ >> columns[i].bits == 0);
+    (void)table;
+    (void)columns;
+}
+
+static int64_t wisp__row_bits(const wisp__column *columns, int column_count) {
+    int64_t bits = 0;
+    for (int i = 0; i < column_count; i++) bits += columns[i].bits;
+    return bits;
+}
+
+/* The most that a table takes, in bits. */
+static int64_t wisp__table_bits(const wisp__column *columns, int column_count, int rows) {
+    return 1 + 16 + rows * wisp__row_bits(columns, column_count);
+}
+
+/* In the form that takes a table's bits whatever it holds. */
+static void wisp__put_symbols(wisp__writer *to, const wisp__table *table, const uint32_t *now) {
+    if (table->cells == 1) wisp__put(to, 1, 1), wisp__put_fresh_mask(to, 0, table->column_count);
+    else wisp__put(to, 7, 3);
+    for (int row = 0; row < table->rows; row++)
+        for (int i = 0; i < table->column_count; i++) wisp__put(to, *now++, table->columns[i].bits);
+}
+
+static bool wisp__get_symbols(wisp__reader *from, const wisp__table *table) {
+    uint32_t *now = table->now;
+    if (!table->base) {
+        wisp__skip(from, table->rows * wisp__row_bits(table->columns, table->column_count));
+        return !from->failed;
+    }
+    for (int row = 0; row < table->rows && !from->failed; row++)
+        for (int i = 0; i < table->column_count; i++)
+            *now++ = (uint32_t)wisp__get(from, table->columns[i].bits);
+    return !from->failed;
+}
+
+/* How much shorter the table's new rows are when they are told from the rows above, in bits of
+   their differences without leading zeros; more than 0 makes it worth while. */
+static int64_t wisp__follow_gain(const wisp__table *table, const uint32_t *now) {
+    int64_t gain = 0;
+    for (int64_t index = table->row_cells; index < table->cells; index++) {
+        wisp__cell cell = wisp__cell_of(table, index);
+        if (!wisp__all_zero(table->base + cell.at, cell.count)) continue;
+        for (int i = 0; i < cell.count; i++) {
+            const wisp__column *column = &table->columns[cell.column + i];
+            uint32_t symbol = now[cell.at + (size_t)i];
+            uint32_t above = now[cell.at + (size_t)i - (size_t)table->column_count];
+            uint32_t difference = (symbol - above) & wisp__column_mask(column);
+            gain += wisp__width(wisp__fold(symbol, column->bits));
+            gain -= wisp__width(wisp__fold(difference, column->bits));
+        }
+    }
+    return gain;
+}
+
+static void wisp__put_spans(wisp__writer *to, wisp__table *table, const uint32_t *now) {
+    int64_t at = 0, start;
+    while (at < table->cells && !to->full) {
+        int64_t least = at > 0;
+        for (start = at; at < table->cells && !wisp__cell_differs(table, now, at); at++) {}
+        wisp__put_rice(to, (uint32_t)(at - start - least), wisp__level_order(&table->equal, 32));
+        wisp__level_add(&table->equal, (uint32_t)(at - start - least));
+        if (at == table->cells) return;
+        for (start = at; at < table->cells && wisp__cell_differs(table, now, at); at++) {}
+        wisp__put_rice(to, (uint32_t)(at - start - 1), wisp__level_order(&table->differ, 32));
+        wisp__level_add(&table->differ, (uint32_t)(at - start - 1));
+        for (; start < at; start++) wisp__put_cell(to, table, now, start);
+    }
+}
+
+/* A count of cells, at least `least`; fails when it is more than are left. */
+static int64_t wisp__get_count(wisp__reader *from, wisp__level *level, int64_t least,
+                               int64_t left) {
+    uint32_t count = wisp__get_rice(from, wisp__level_order(level, 32), UINT32_MAX);
+    if (count + least > left) from->failed = true;
+    wisp__level_add(level, count);
+    return from->failed ? 0 : count + least;
+}
+
+static void wisp__get_cell(wisp__reader *from, wisp__table *table, int64_t index) {
+    wisp__cell cell = wisp__cell_of(table, index);
+    uint64_t mask = 1;
+    if (wisp__cell_masked(table)) mask = wisp__get_mask(from, &table->ranks, cell.count);
+    if (mask == 0) from->failed = true;
+    wisp__copy_cell(table, index);
+    wisp__get_changes(from, table, &cell, mask);
+}
+
+static bool wisp__get_spans(wisp__reader *from, wisp__table *table) {
+    int64_t at = 0;
+    while (at < table->cells && !from->failed) {
+        int64_t end = at + wisp__get_count(from, &table->equal, at > 0, table->cells - at);
+        for (; at < end; at++) wisp__copy_cell(table, at);
+        if (at == table->cells || from->failed) break;
+        end = at + wisp__get_count(from, &table->differ, 1, table->cells - at);
+        for (; at < end && !from->failed; at++) wisp__get_cell(from, table, at);
+    }
+    return !from->failed;
+}
+
+static bool wisp__get_one_cell(wisp__reader *from, wisp__table *table) {
+    wisp__cell cell = wisp__cell_of(table, 0);
+    uint64_t mask = wisp__get_mask(from, &table->ranks, cell.count);
+    if (from->failed) return false;
+    if (mask == 0) return wisp__get_symbols(from, table);
+    wisp__copy_cell(table, 0);
+    wisp__get_changes(from, table, &cell, mask);
+    return !from->failed;
+}
+
+static void wisp__put_differences(wisp__writer *to, wisp__table *table, const uint32_t *now) {
+    wisp__put(to, 1, 1);
+    if (table->cells == 1) {
+        wisp__put_cell(to, table, now, 0);
+        return;
+    }
+    table->follows = wisp__follow_gain(table, now) > 0;
+    wisp__put(to, table->follows, table->follows ? 2 : 1);
+    wisp__put_spans(to, table, now);
+}
+
+/* Writes `now` as it differs from `base`, both of rows x column_count symbols below 2 to the bits
+   of their column. */
+static void wisp__table_write(wisp__writer *to, const wisp__column *columns, int column_count,
+                              int rows, const uint32_t *base, const uint32_t *now) {
+    size_t symbols = (size_t)rows * (size_t)column_count;
+    wisp__table table;
+    wisp__writer start = *to;
+    if (symbols == 0 || memcmp(base, now, symbols * sizeof *now) == 0) {
+        wisp__put(to, 0, 1);
+        return;
+    }
+    wisp__table_open(&table, columns, column_count, rows);
+    table.base = base;
+    wisp__put_differences(to, &table, now);
+    if (!to->full && to->at - start.at <= wisp__table_bits(columns, column_count, rows)) return;
+    *to = start;
+    wisp__put_symbols(to, &table, now);
+}
+
+/* Reads into `now`, which may be `base` itself. With base NULL it moves past the table, and `now`
+   is not touched. False: malformed; what `now` holds then is of no use, but within its bits. */
+static bool wisp__table_read(wisp__reader *from, const wisp__column *columns, int column_count,
+                             int rows, const uint32_t *base, uint32_t *now) {
+    size_t symbols = (size_t)rows * (size_t)column_count;
+    wisp__table table;
+    if (!wisp__get(from, 1)) {
+        if (from->failed) return false;
+        if (base && base != now && symbols) memcpy(now, base, symbols * sizeof *now);
+        return true;
+    }
+    if (symbols == 0) from->failed = true;
+    if (from->failed) return false;
+    wisp__table_open(&table, columns, column_count, rows);
+    table.base = base;
+    table.now = now;
+    if (table.cells == 1) return wisp__get_one_cell(from, &table);
+    if (!wisp__get(from, 1)) return wisp__get_spans(from, &table);
+    if (wisp__get(from, 1)) return wisp__get_symbols(from, &table);
+    table.follows = true;
+    return wisp__get_spans(from, &table);
+}
+
+/* ---- the adaptive form: a range coder over chances ---- */
+
+/* The chance of a one, in 65536ths, learned at two speeds; its mean is used. The low four bits of
+   `fast` count what was seen, as the first few teach the most. */
+typedef struct wisp__chance { uint16_t fast, slow; } wisp__chance;
+
+static wisp__chance wisp__chance_even(void) {
+    wisp__chance chance = { 0x8000, 0x8000 };
+    return chance;
+}
+
+/* 32..65504 */
+static uint32_t wisp__chance_of(const wisp__chance *chance) {
+    uint32_t mean = ((uint32_t)(chance->fast & 0xfff0) + chance->slow) / 2;
+    return mean < 32 ? 32 : mean > 65504 ? 65504 : mean;
+}
+
+static uint16_t wisp__chance_moved(uint32_t from, int one, int shift) {
+    if (one) return (uint16_t)(from + ((65535 - from) >> shift));
+    return (uint16_t)(from - (from >> shift));
+}
+
+static void wisp__chance_learn(wisp__chance *chance, int one) {
+    static const uint8_t shifts[16] = { 1, 1, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 6, 7 };
+    int seen = chance->fast & 15, shift = shifts[seen];
+    uint16_t fast = wisp__chance_moved(chance->fast & 0xfff0u, one, shift < 4 ? shift : 4);
+    chance->slow = wisp__chance_moved(chance->slow, one, shift);
+    chance->fast = (uint16_t)((fast & 0xfff0) | (seen < 15 ? seen + 1 : 15));
+}
+
+/* Encodes when `to` is set and decodes otherwise, so that both ends run the same lines. The bytes
+   are a number between 0 and 1, of which the zeros at its end are left off. */
+typedef struct wisp__range {
+    uint8_t       *to;
+    const uint8_t *from;
+    int            at, size;        /* size: capacity, or bytes that may be read */
+    uint64_t       low;             /* 33 bits, of which the top one is a carry */
+    uint32_t       width;
+    uint32_t       code;            /* of what is decoded, above low */
+    bool           failed;
+} wisp__range;
+
+static void wisp__range_carry(wisp__range *range) {
+    int at = range->at;
+    while (at > 0 && ++range->to[--at] == 0) {}
+    range->low &= UINT32_MAX;
+}
+
+static void wisp__range_shift(wisp__range *range) {
+    if (!range->to) {
+        range->code = range->code << 8 | (range->at < range->size ? range->from[range->at] : 0u);
+        if (range->at < range->size) range->at++;
+    } else {
+        if (range->low >> 32) wisp__range_carry(range);
+        if (range->at >= range->size) range->failed = true;
+        else range->to[range->at++] = (uint8_t)(range->low >> 24);
+        range->low = range->low << 8 & UINT32_MAX;
+    }
+    range->width <<= 8;
+}
+
+static wisp__range wisp__range_to(uint8_t *to, int capacity) {
+    wisp__range range = { NULL, NULL, 0, 0, 0, UINT32_MAX, 0, false };
+    range.to = to;
+    range.size = capacity;
+    return range;
+}
+
+static wisp__range wisp__range_from(const uint8_t *from, int size) {
+    wisp__range range = { NULL, NULL, 0, 0, 0, 0, 0, false };
+    range.from = from;
+    range.size = size;
+    for (int i = 0; i < 4; i++) wisp__range_shift(&range);
+    range.width = UINT32_MAX;
+    return range;
+}
+
+/* The bit, as it was given or as it was read. */
+static int wisp__range_bit(wisp__range *range, uint32_t chance, int one) {
+    uint32_t ones = (uint32_t)((uint64_t)range->width * chance >> 16);
+    if (!range->to) one = range->code < ones;
+    if (one) {
+        range->width = ones;
+    } else {
+        range->width -= ones;
+        if (range->to) range->low += ones;
+        else range->code -= ones;
+    }
+    while (range->width < 1u << 24) wisp__range_shift(range);
+    return one;
+}
+
+/* Bytes written, at least one, or -1. Of all numbers in the range the shortest is taken. */
+static int wisp__range_end(wisp__range *range) {
+    uint64_t end = range->low + range->width;
+    for (int bits = 32; bits >= 0; bits -= 8) {
+        uint64_t rounded = (range->low + (UINT64_C(1) << bits) - 1) >> bits << bits;
+        if (rounded >= end) continue;
+        range->low = rounded;
+        break;
+    }
+    if (range->low >> 32) wisp__range_carry(range);
+    for (; range->low || range->at == 0; range->low = range->low << 8 & UINT32_MAX) {
+        if (range->at >= range->size) return -1;
+        range->to[range->at++] = (uint8_t)(range->low >> 24);
+    }
+    while (range->at > 1 && range->to[range->at - 1] == 0) range->at--;
+    return range->failed ? -1 : range->at;
+}
+
+static int wisp__code_bit(wisp__range *range, wisp__chance *chance, int one) {
+    one = wisp__range_bit(range, wisp__chance_of(chance), one);
+    wisp__chance_learn(chance, one);
+    return one;
+}
+
+/* By two chances that saw different sides of it. */
+static int wisp__code_bit_by(wisp__range *range, wisp__chance *a, wisp__chance *b, int one) {
+    one = wisp__range_bit(range, (wisp__chance_of(a) + wisp__chance_of(b)) / 2, one);
+    wisp__chance_learn(a, one);
+    wisp__chance_learn(b, one);
+    return one;
+}
+
+/* The low bits (0..32) of the value, all alike. */
+static uint32_t wisp__code_evenly(wisp__range *range, uint32_t value, int bits) {
+    uint32_t read = 0;
+    while (bits > 0) {
+        int count = bits < 8 ? bits : 8;
+        uint32_t part = value >> (bits - count) & ((1u << count) - 1);
+        range->width >>= count;
+        if (!range->to) part = range->code / range->width & ((1u << count) - 1);
+        if (range->to) range->low += (uint64_t)part * range->width;
+        else range->code -= part * range->width;
+        while (range->width < 1u << 24) wisp__range_shift(range);
+        read = read << count | part;
+        bits -= count;
+    }
+    return read;
+}
+
+/* From the top bit down, each by a chance that belongs to the bits above it: chances[1 ..
+   2^bits - 1]. */
+static uint32_t wisp__code_tree(wisp__range *range, wisp__chance *chances, uint32_t value,
+                                int bits) {
+    uint32_t node = 1;
+    for (int i = bits - 1; i >= 0; i--)
+        node = node << 1 | (uint32_t)wisp__code_bit(range, &chances[node], (int)(value >> i & 1));
+    return node - (UINT32_C(1) << bits);
+}
+
+/* ---- models ---- */
+
+#define WISP__STEPS  20     /* from the expected width of a number to the true one, clipped */
+#define WISP__INPUTS  4     /* what a difference is guessed from */
+
+/* What is learned of a column. `moods` below is whether symbols without order changed in the row:
+   now (1), in the base (2); what has an order then often jumps. */
+typedef struct wisp__column_model {
+    wisp__chance differs[16];
+    wisp__chance tree[32];                  /* kind 0: signs; kind 1: see wisp__code_symbol */
+    int32_t      weights[4][WISP__INPUTS];  /* per mood; of the inputs, in 65536ths */
+    int32_t      level[4];                  /* per mood; mean width of the errors, in 65536ths */
+    int32_t      recent;                    /* the same of the last few rows */
+    int32_t      drift, error;              /* mean difference of rows above; error in the last */
+} wisp__column_model;
+
+/* Shared by all columns but for the part at the end; to be copied as bytes. */
+typedef struct wisp__models {
+    wisp__chance follows, cells[64];
+    wisp__chance widths[2][3][WISP__STEPS], paces[8][2][WISP__STEPS];
+    wisp__chance digits[16][8];
+} wisp__models;
+
+static size_t wisp__models_size(int column_count) {
+    return sizeof(wisp__models) + (size_t)column_count * sizeof(wisp__column_model);
+}
+
+static wisp__column_model *wisp__models_column(wisp__models *models, int column) {
+    return (wisp__column_model *)(void *)(models + 1) + column;
+}
+
+static void wisp__chances_even(wisp__chance *chances, size_t count) {
+    for (size_t i = 0; i < count; i++) chances[i] = wisp__chance_even();
+}
+
+/* What both ends begin with when there is no base yet. Memory is of wisp__models_size and aligned
+   for an int32_t. */
+static void wisp__models_init(wisp__models *models, const wisp__column *columns,
+                              int column_count) {
+    wisp__chances_even(&models->follows, sizeof *models / sizeof(wisp__chance));
+    for (int i = 0; i < column_count; i++) {
+        wisp__column_model *model = wisp__models_column(models, i);
+        memset(model, 0, sizeof *model);
+        wisp__chances_even(model->differs, 16);
+        wisp__chances_even(model->tree, 32);
+        for (int mood = 0; mood < 4; mood++) {
+            model->level[mood] = columns[i].bits * 65536 / 3;
+            model->weights[mood][1] = 59000;    /* 0.9 of how it moved */
+            model->weights[mood][2] = 26000;    /* 0.4 of how that changed */
+            model->weights[mood][3] = 6500;
+        }
+    }
+}
+
+/* ---- a table through the models ---- */
+
+/* A table on its way, adaptively. `out` is `now` where it is decoded, and NULL elsewhere. */
+typedef struct wisp__coding {
+    wisp__range     range;
+    wisp__table     table;
+    wisp__models   *models;
+    const uint32_t *now;
+    uint32_t       *out;
+    const uint32_t *before[2];  /* the base's base, and what that was told from; or NULL */
+    int             flag;       /* first column of one bit, or -1 */
+} wisp__coding;
+
+/* A cell that differs. */
+typedef struct wisp__changing {
+    wisp__cell      cell;
+    const uint32_t *from;           /* what it is told from */
+    const uint32_t *before[2];      /* how that came to be, or NULL */
+    uint64_t        mask;
+    int             mood;
+    int64_t         excess, last;   /* widths above what was expected, in 256ths: sum, last */
+    int             numbers;        /* in the sum */
+} wisp__changing;
+
+static int wisp__sign3(int64_t number) { return number > 0 ? 2 : number < 0; }
+
+/* What a number is expected to be like. */
+typedef struct wisp__outlook {
+    int64_t inputs[WISP__INPUTS];   /* drift, motion, its change, error in the row above */
+    int64_t guess;
+    int64_t level, width;           /* of the error, in 256ths */
+    int     pace, sign;             /* contexts */
+} wisp__outlook;
+
+static int64_t wisp__step(const wisp__column *column, uint32_t from, uint32_t to) {
+    return wisp__signed((to - from) & wisp__column_mask(column), column->bits);
+}
+
+/* The weights were found by trial on recorded motion; the chances make up for what they miss. */
+static wisp__outlook wisp__look_out(const wisp__changing *change, const wisp__column *column,
+                                    const wisp__column_model *model, int i) {
+    wisp__outlook out;
+    const int32_t *weights = model->weights[change->mood];
+    int64_t most = (INT64_C(1) << (column->bits - 1)) - 1, motion_log, bend_log, sum = 0;
+    memset(&out, 0, sizeof out);
+    out.level = motion_log = bend_log = model->level[change->mood] / 256;
+    out.inputs[0] = model->drift;
+    out.inputs[3] = model->error;
+    if (change->before[0]) {
+        const uint32_t *older = change->before[1];
+        out.inputs[1] = wisp__step(column, change->before[0][i], change->from[i]);
+        if (older) out.inputs[2] = out.inputs[1] -
+                                   wisp__step(column, older[i], change->before[0][i]);
+        motion_log = wisp__log_size(out.inputs[1]);
+        bend_log = older ? wisp__log_size(out.inputs[2]) : motion_log;
+    }
+    for (int k = 0; k < WISP__INPUTS; k++) sum += weights[k] * out.inputs[k];
+    out.guess = wisp__between((sum + 32768 * (sum < 0 ? -1 : 1)) / 65536, -most, most);
+    out.width = 159 * out.level + 44 * (model->recent / 256) + 31 * bend_log + 13 * motion_log;
+    if (change->numbers) out.width += 102 * change->excess / change->numbers - 13 * change->last;
+    out.width = wisp__between(out.width / 256, 0, column->bits * 256 - 256);
+    out.pace = (int)wisp__between((bend_log + 384) / 256 - (out.width + 64) / 256 + 3, 0, 7);
+    out.sign = wisp__sign3(out.guess) * 9 + wisp__sign3(out.inputs[2]) * 3 +
+               wisp__sign3(out.inputs[3]);
+    return out;
+}
+
+/* Normalised least mean squares; errors beyond four times the usual do not count in full. */
+static void wisp__learn_weights(int32_t *weights, const wisp__outlook *out, int64_t error,
+                                int bits) {
+    int64_t unit = bits > 20 ? INT64_C(1) << (bits - 20) : 1, power, gain;
+    int64_t usual = INT64_C(1) << wisp__between(out->level / 256, 0, 32);
+    usual = usual / unit + 1;
+    error = wisp__between(error / unit, -4 * usual, 4 * usual);
+    power = 16 * usual * usual;
+    for (int k = 0; k < WISP__INPUTS; k++)
+        power += (out->inputs[k] / unit) * (out->inputs[k] / unit);
+    gain = error * (5000 << 12) / power;
+    for (int k = 0; k < WISP__INPUTS; k++)
+        weights[k] = (int32_t)wisp__between(weights[k] + gain * (out->inputs[k] / unit) / 4096,
+                                            -131072, 131072);
+}
+
+static void wisp__learn_difference(wisp__changing *change, const wisp__column *column,
+                                   wisp__column_model *model, const wisp__outlook *out,
+                                   int64_t difference, int64_t error) {
+    int64_t usual = INT64_C(4) << wisp__between(out->level / 256, 0, 28);
+    int64_t log = wisp__log_size(error);
+    int32_t *level = &model->level[change->mood];
+    wisp__learn_weights(model->weights[change->mood], out, error, column->bits);
+    change->last = log - out->level;
+    change->excess += change->last;
+    change->numbers++;
+    *level += (int32_t)(log * 256 - *level) / 25;
+    model->recent += (int32_t)(log * 256 - model->recent) * 3 / 10;
+    model->drift += (int32_t)((difference - model->drift) * 3 / 10);
+    model->error = (int32_t)wisp__between(error, -usual, usual);
+}
+
+/* How many bits the size of an error takes: steps up or down from what is expected. */
+static int wisp__code_width(wisp__coding *coding, const wisp__changing *change,
+                            const wisp__outlook *out, int bits, int width) {
+    wisp__range *range = &coding->range;
+    int halves = (int)(out->width + 64) / 128, middle = halves / 2, side, at;
+    wisp__chance *a, *b;
+    if (middle > bits - 1) middle = bits - 1;
+    side = middle == 0 ? 2 : change->mood > 0;
+    a = coding->models->widths[middle == 0 ? 0 : halves & 1][side];
+    b = coding->models->paces[out->pace][middle >= 3];
+    at = middle;
+    if (wisp__code_bit_by(range, a, b, width > at)) {
+        for (at++; at < bits; at++) {
+            int step = wisp__min_int(at - middle, 9);
+            if (!wisp__code_bit_by(range, a + step, b + step, width > at)) break;
+        }
+        return at;
+    }
+    for (; at > 0; at--) {
+        int step = wisp__min_int(10 + middle - at, 19);
+        if (!wisp__code_bit_by(range, a + step, b + step, width < at)) break;
+    }
+    return at;
+}
+
+/* A number of which the width is known: all bits but the first, which is 1. */
+static uint32_t wisp__code_digits(wisp__coding *coding, const wisp__outlook *out, int width,
+                                  uint32_t size) {
+    int place = (int)wisp__between(width - out->width / 256 + 8, 0, 15);
+    int rest = width - 1, top = wisp__min_int(rest, 3);
+    uint32_t digits = wisp__code_tree(&coding->range, coding->models->digits[place],
+                                      size >> (rest - top) & ((1u << top) - 1), top);
+    digits |= 1u << top;
+    rest -= top;
+    return digits << rest | wisp__code_evenly(&coding->range, size, rest);
+}
+
+/* The difference, which is 0 only in bytes that nobody encoded. */
+static int64_t wisp__code_difference(wisp__coding *coding, wisp__changing *change,
+                                     const wisp__column *column, wisp__column_model *model,
+                                     int i, int64_t difference) {
+    wisp__outlook out = wisp__look_out(change, column, model, i);
+    uint32_t mask = wisp__column_mask(column);
+    int64_t error = wisp__signed((uint32_t)(uint64_t)(difference - out.guess) & mask,
+                                 column->bits);
+    uint32_t size = (uint32_t)(error < 0 ? -error : error);
+    int width = wisp__code_width(coding, change, &out, column->bits, wisp__width(size));
+    if (width == 0) {
+        error = 0;
+    } else {
+        int negative = wisp__code_bit(&coding->range, &model->tree[out.sign], error < 0);
+        size = wisp__code_digits(coding, &out, width, size);
+        error = negative ? -(int64_t)size : (int64_t)size;
+        error = wisp__signed((uint32_t)(uint64_t)error & mask, column->bits);
+    }
+    difference = wisp__signed((uint32_t)(uint64_t)(out.guess + error) & mask, column->bits);
+    wisp__learn_difference(change, column, model, &out, difference, error);
+    return difference;
+}
+
+/* Few symbols: by their base if they are at most four. More: how wide the exclusive or is. */
+static uint32_t wisp__code_symbol(wisp__range *range, wisp__chance *tree, int bits, uint32_t base,
+                                  uint32_t now) {
+    uint32_t changed = base ^ now;
+    int rest;
+    if (bits == 1) return base ^ 1;
+    if (bits == 2) return wisp__code_tree(range, tree + 4 * base, now, bits);
+    if (bits <= 5) return wisp__code_tree(range, tree, now, bits);
+    rest = (int)wisp__code_tree(range, tree, (uint32_t)wisp__width(changed >> 1), 5);
+    changed = wisp__code_evenly(range, changed, rest) | UINT32_C(1) << rest;
+    return (base ^ changed) & (uint32_t)wisp__low_bits(UINT64_MAX, bits);
+}
+
+static void wisp__code_value(wisp__coding *coding, wisp__changing *change, int i) {
+    const wisp__column *column = &coding->table.columns[change->cell.column + i];
+    wisp__column_model *model = wisp__models_column(coding->models, change->cell.column + i);
+    uint32_t from = change->from[i], now = coding->now[change->cell.at + (size_t)i];
+    if (column->kind || column->bits == 1) {
+        now = wisp__code_symbol(&coding->range, model->tree, column->bits, from, now);
+    } else {
+        int64_t difference = wisp__step(column, from, now);
+        difference = wisp__code_difference(coding, change, column, model, i, difference);
+        now = (from + (uint32_t)(uint64_t)difference) & wisp__column_mask(column);
+    }
+    if (now == from) coding->range.failed = true;
+    if (coding->out) coding->out[change->cell.at + (size_t)i] = now;
+}
+
+/* Which columns differ; at least one. */
+static void wisp__code_mask(wisp__coding *coding, wisp__changing *change) {
+    uint64_t mask = 0;
+    int jumped = 0, last = 0;
+    for (int i = 0; i < change->cell.count; i++) {
+        const wisp__column *column = &coding->table.columns[change->cell.column + i];
+        wisp__column_model *model = wisp__models_column(coding->models, change->cell.column + i);
+        int moved = change->before[0] && change->before[0][i] != change->from[i];
+        int context = last | moved << 1 | jumped << 2 | (mask != 0) << 3;
+        last = wisp__code_bit(&coding->range, &model->differs[context],
+                              (int)(change->mask >> i & 1));
+        mask |= (uint64_t)last << i;
+        if (column->kind && last) jumped = 1;
+        if (column->kind && moved) change->mood = 2;
+    }
+    change->mask = mask;
+    change->mood |= jumped;
+    if (mask == 0) coding->range.failed = true;
+}
+
+static void wisp__code_changes(wisp__coding *coding, const wisp__cell *cell,
+                               const uint32_t *from) {
+    wisp__changing change;
+    memset(&change, 0, sizeof change);
+    change.cell = *cell;
+    change.from = from;
+    if (from == coding->table.base + cell->at)
+        for (int k = 0; k < 2 && coding->before[k]; k++)
+            change.before[k] = coding->before[k] + cell->at;
+    if (!coding->out) change.mask = wisp__cell_mask(from, coding->now + cell->at, cell->count);
+    wisp__code_mask(coding, &change);
+    for (int i = 0; i < cell->count && !coding->range.failed; i++)
+        if (change.mask >> i & 1) wisp__code_value(coding, &change, i);
+}
+
+/* Whether a cell of one table differs from that of another, where both are known. */
+static int wisp__cell_moved(const wisp__cell *cell, const uint32_t *before, const uint32_t *after) {
+    if (!before) return 0;
+    return memcmp(before + cell->at, after + cell->at, (size_t)cell->count * sizeof *after) != 0;
+}
+
+static int wisp__cell_context(const wisp__coding *coding, const wisp__cell *cell, int moved,
+                              int next) {
+    const uint32_t *base = coding->table.base;
+    int older = coding->before[0] && wisp__cell_moved(cell, coding->before[1], coding->before[0]);
+    int flag = coding->flag - cell->column;
+    int set = flag >= 0 && flag < cell->count && base[cell->at + (size_t)flag] != 0;
+    return moved << 2 | older << 3 | next << 4 | set << 5;
+}
+
+static void wisp__code_cells(wisp__coding *coding) {
+    const wisp__table *table = &coding->table;
+    wisp__cell cell = wisp__cell_of(table, 0), next;
+    int moved = wisp__cell_moved(&cell, coding->before[0], table->base), next_moved, recent = 0;
+    for (int64_t at = 0; at < table->cells && !coding->range.failed; at++, cell = next) {
+        const uint32_t *from = wisp__cell_reference(table, coding->now, &cell);
+        size_t size = (size_t)cell.count * sizeof *from;
+        int differs = !coding->out && memcmp(from, coding->now + cell.at, size) != 0, context;
+        next = at + 1 < table->cells ? wisp__cell_of(table, at + 1) : cell;
+        next_moved = wisp__cell_moved(&next, coding->before[0], table->base);
+        context = recent | wisp__cell_context(coding, &cell, moved, next_moved);
+        differs = wisp__code_bit(&coding->range, &coding->models->cells[context], differs);
+        if (coding->out) memcpy(coding->out + cell.at, from, size);
+        if (differs) wisp__code_changes(coding, &cell, from);
+        recent = (recent << 1 | differs) & 3;
+        moved = next_moved;
+    }
+}
+
+static void wisp__coding_open(wisp__coding *coding, const wisp__column *columns, int column_count,
+                              int rows, wisp__models *models, const uint32_t *const held[3]) {
+    memset(coding, 0, sizeof *coding);
+    wisp__table_open(&coding->table, columns, column_count, rows);
+    coding->table.base = held[0];
+    coding->before[0] = held[1];
+    coding->before[1] = held[1] ? held[2] : NULL;
+    coding->models = models;
+    coding->flag = -1;
+    for (int i = column_count - 1; i >= 0; i--) {
+        wisp__column_model *model = wisp__models_column(models, i);
+        model->recent = model->level[0];
+        model->drift = model->error = 0;
+        if (columns[i].bits == 1) coding->flag = i;
+    }
+}
+
+/* Writes `now` as it differs from held[0]; held[1] is what that was told from, held[2] what that
+   was, both NULL if the receiver may not have them. `models` are those from after held[0] was
+   told (or as they were initialised, if it was told plainly), and become those of `now`; equal
+   tables leave them as they are. Bytes written, 0 when the tables are equal, or -1: more than the
+   capacity, then the models are of no use and the plain form, which has a bound, is to be taken. */
+static int wisp__table_encode(const wisp__column *columns, int column_count, int rows,
+                              wisp__models *models, const uint32_t *const held[3],
+                              const uint32_t *now, uint8_t *to, int capacity) {
+    wisp__coding coding;
+    size_t symbols = (size_t)rows * (size_t)column_count;
+    if (symbols == 0 || memcmp(held[0], now, symbols * sizeof *now) == 0) return 0;
+    wisp__coding_open(&coding, columns, column_count, rows, models, held);
+    coding.range = wisp__range_to(to, capacity);
+    coding.now = now;
+    coding.table.follows = wisp__follow_gain(&coding.table, now) > 0;
+    wisp__code_bit(&coding.range, &models->follows, coding.table.follows);
+    wisp__code_cells(&coding);
+    if (coding.range.failed) return -1;
+    return wisp__range_end(&coding.range);
+}
+
+/* The counterpart, on any bytes. `now` is none of the tables held. False: nobody encoded this;
+   then `now` and the models are of no use, but `now` is within its bits. */
+static bool wisp__table_decode(const wisp__column *columns, int column_count, int rows,
+                               wisp__models *models, const uint32_t *const held[3],
+                               uint32_t *now, const uint8_t *from, int size) {
+    wisp__coding coding;
+    size_t symbols = (size_t)rows * (size_t)column_count;
+    if (symbols == 0 || size <= 0) {
+        if (symbols) memcpy(now, held[0], symbols * sizeof *now);
+        return size == 0;
+    }
+    memset(now, 0, symbols * sizeof *now);
+    wisp__coding_open(&coding, columns, column_count, rows, models, held);
+    coding.range = wisp__range_from(from, size);
+    coding.now = coding.out = now;
+    coding.table.follows = wisp__code_bit(&coding.range, &models->follows, 0) != 0;
+    wisp__code_cells(&coding);
+    return !coding.range.failed;
+}
+
+/* ===========================================================================
+ * MARK: >>delta
+ * What: the difference of a record from another of the same schema, and of
+ *   values without a schema from others; and both put together again.
+ * Invariants: both ends work on packed bits, so that what one rounds the other
+ *   has rounded too; a difference applied to its base gives the very bits it
+ *   was made from. Its reader is never led beyond what it was given.
+ * Not here: tables of numbers (coder), which value is the base (track).
+ *
+ *   body      the table of its numbers, 1 x n; then for each that is no number:
+ *     array     same count:1 [count], its numbers as a table, rows x n, in the
+ *               arrays of the schema itself [by range coder:1 length align bytes];
+ *               then for each row what is no number in it
+ *     others    differs:1 [as in record]
+ *   values    same count:1 [small(count)], then for each: differs:1 [change]
+ *   change    0:2 shape data | 1:2 integer (zigzag difference of the kind before)
+ *             2:2 map, the keys of before: gone:1 | differs:1 [change] each
+ *             3:2 map: gone:1 each; differs:1 [change] for each that is not;
+ *                 small(new), for each: length key shape data · array: as values
+ * ======================================================================== */
+
+/* Symbols and rows of one difference at most: what is larger goes as it is. */
+enum { WISP__DELTA_SYMBOLS = 1 << 20, WISP__DELTA_ROWS = 1 << 18 };
+
+/* A record and where it begins: blobs are aligned to there. */
+typedef struct wisp__side {
+    wisp__reader from;
+    int64_t      start;
+    bool         there;
+} wisp__side;
+
+typedef struct wisp__differ {
+    wisp__unpacker *u;                 /* memory and limits */
+    const wisp__op *ops;
+    wisp__side      base, now;         /* now: while a difference is made */
+    wisp__side      older[2];          /* for the range coder: what the base was told from .. */
+    uint8_t        *models;            /* its models, adapted on the way; NULL: plain */
+    wisp__writer   *to;                /* the difference, while it is made; the record, else */
+    wisp__side      delta;             /* the difference, while it is applied */
+    int             rows, symbols;     /* that may still come */
+    bool            failed;
+} wisp__differ;
+
+static wisp__side wisp__side_on(const void *bytes, int64_t bits) {
+    wisp__side side;
+    memset(&side, 0, sizeof side);
+    side.from = wisp__reader_on(bytes, (int)((bits + 7) / 8));
+    side.from.end = bits;
+    side.there = bytes != NULL;
+    return side;
+}
+
+static void *wisp__differ_take(wisp__differ *d, size_t size) {
+    void *memory = d->failed ? NULL : wisp__arena_take(d->u->base, d->u->arena, size + 16);
+    if (!memory) d->failed = true;
+    return memory;
+}
+
+static bool wisp__op_is_blob(const wisp__op *op) {
+    return op->code == WISP__OP_TEXT || op->code == WISP__OP_BYTES || op->code == WISP__OP_PLACE ||
+           op->code == WISP__OP_ANY;
+}
+
+static bool wisp__op_is_number(const wisp__op *op) {
+    return op->code <= WISP__OP_COLOR || op->code == WISP__OP_LITERAL;
+}
+
+/* --- moving over records, with or without a copy --- */
+
+/* How many bytes a blob has; the reader stands at the first of them. */
+static int wisp__pass_length(const wisp__op *op, wisp__side *side) {
+    int count = op->max;
+    if (op->code == WISP__OP_ANY) count = wisp__get_length(&side->from);
+    else if (!(op->flags & WISP__OP_FIXED)) count = (int)wisp__get(&side->from, op->bits);
+    if (op->code != WISP__OP_ANY && count > op->max) side->from.failed = true;
+    if (count || op->code == WISP__OP_ANY)
+        wisp__skip(&side->from, (side->start - side->from.at) & 7);
+    return side->from.failed ? 0 : count;
+}
+
+static void wisp__pass_blob(const wisp__op *op, wisp__side *side, wisp__writer *to) {
+    int count = wisp__pass_length(op, side);
+    int64_t at = side->from.at;
+    wisp__skip(&side->from, (int64_t)count * 8);
+    if (!to || side->from.failed) return;
+    if (op->code == WISP__OP_ANY) wisp__put_length(to, (uint64_t)count);
+    else if (!(op->flags & WISP__OP_FIXED)) wisp__put(to, (uint64_t)count, op->bits);
+    if (count || op->code == WISP__OP_ANY) wisp__put_align(to);
+    for (wisp__reader copy = side->from; count > 0 && !to->full; count--) {
+        copy.at = at;
+        wisp__put(to, wisp__get(&copy, 8), 8);
+        at += 8;
+    }
+}
+
+static void wisp__pass_bits(wisp__side *side, wisp__writer *to, int bits) {
+    uint64_t value = wisp__get(&side->from, bits);
+    if (to) wisp__put(to, value, bits);
+}
+
+/* Numbers by class keep their class: there is only one for each. */
+static void wisp__pass_class(wisp__differ *d, const wisp__op *op, wisp__side *side,
+                             wisp__writer *to) {
+    wisp_value value;
+    uint64_t integer;
+    if (op->code == WISP__OP_LONG) {
+        integer = wisp__get_integer(&side->from);
+        if (to) wisp__put_integer(to, integer);
+        return;
+    }
+    d->u->data = &side->from;
+    wisp__unpack_number(d->u, &value);
+    if (to) wisp__pack_number(to, value.as.number);
+}
+
+static bool wisp__pass_rows(wisp__differ *d, int count) {
+    d->rows -= count;
+    if (d->rows < 0) d->failed = true;
+    return !d->failed;
+}
+
+/* Moves over operations `at` up to `end`; what they read goes to `to`, if that is not NULL. */
+static void wisp__pass(wisp__differ *d, int at, int end, wisp__side *side, wisp__writer *to) {
+    for (; at < end && !side->from.failed && !d->failed; at = d->ops[at].end) {
+        const wisp__op *op = &d->ops[at];
+        int count, option;
+        switch (op->code) {
+        case WISP__OP_INT:
+        case WISP__OP_QUANTIZED: wisp__pass_bits(side, to, op->bits); break;
+        case WISP__OP_FLOATS:
+            for (int i = 0; i < op->max; i++) wisp__pass_bits(side, to, 32);
+            break;
+        case WISP__OP_DOUBLE: wisp__pass_bits(side, to, 64); break;
+        case WISP__OP_LONG:
+        case WISP__OP_NUMBER: wisp__pass_class(d, op, side, to); break;
+        case WISP__OP_QUAT:
+            wisp__pass_bits(side, to, 2);
+            for (int i = 0; i < 3; i++) wisp__pass_bits(side, to, op->max);
+            break;
+        case WISP__OP_COLOR: wisp__pass_bits(side, to, 32); break;
+        case WISP__OP_LITERAL: break;
+        case WISP__OP_ARRAY:
+            count = op->flags & WISP__OP_FIXED ? op->max : (int)wisp__get(&side->from, op->bits);
+            if (to && !(op->flags & WISP__OP_FIXED)) wisp__put(to, (uint64_t)count, op->bits);
+            if (count > op->max) side->from.failed = true;
+            if (!wisp__pass_rows(d, count)) break;
+            for (int i = 0; i < count && !side->from.failed; i++)
+                wisp__pass(d, at + 1, op->end, side, to);
+            break;
+        case WISP__OP_UNION:
+            count = (int)wisp__get(&side->from, op->bits);
+            if (count >= op->max) side->from.failed = true;
+            if (to) wisp__put(to, (uint64_t)count, op->bits);
+            if (side->from.failed) break;
+            option = wisp__option_at(d->ops, at, count);
+            wisp__pass(d, option + 1, d->ops[option].end, side, to);
+            break;
+        case WISP__OP_OPTIONAL:
+        case WISP__OP_MAYBE:
+            count = (int)wisp__get(&side->from, 1);
+            if (to) wisp__put(to, (uint64_t)count, 1);
+            if (count) wisp__pass(d, at + 1, op->end, side, to);
+            break;
+        default: wisp__pass_blob(op, side, to); break;
+        }
+    }
+}
+
+/* --- numbers as symbols of a table, the rest as slots --- */
+
+typedef struct wisp__table_shape {
+    wisp__column *columns;             /* NULL: only counted */
+    int           count, slots;
+} wisp__table_shape;
+
+static void wisp__add_columns(wisp__table_shape *shape, int count, int bits, int kind) {
+    for (int i = 0; i < count; i++, shape->count++) {
+        if (!shape->columns) continue;
+        shape->columns[shape->count].bits = (uint8_t)bits;
+        shape->columns[shape->count].kind = (uint8_t)kind;
+    }
+}
+
+static void wisp__shape_of(const wisp__op *ops, int at, int end, wisp__table_shape *shape) {
+    for (; at < end; at = ops[at].end) {
+        const wisp__op *op = &ops[at];
+        int plain = (op->flags & WISP__OP_PLAIN) != 0;
+        switch (op->code) {
+        case WISP__OP_INT:
+        case WISP__OP_QUANTIZED: wisp__add_columns(shape, op->bits > 0, op->bits, plain); break;
+        case WISP__OP_FLOATS: wisp__add_columns(shape, op->max, 32, 1); break;
+        case WISP__OP_DOUBLE:
+        case WISP__OP_NUMBER: wisp__add_columns(shape, 2, 32, 1); break;
+        case WISP__OP_LONG: wisp__add_columns(shape, 2, 32, 0); break;
+        case WISP__OP_QUAT:
+            wisp__add_columns(shape, 1, 2, 1);
+            wisp__add_columns(shape, 3, op->max, 0);
+            break;
+        case WISP__OP_COLOR: wisp__add_columns(shape, 4, 8, 0); break;
+        case WISP__OP_LITERAL: break;
+        case WISP__OP_OPTIONAL:
+        case WISP__OP_MAYBE:
+            wisp__add_columns(shape, 1, 1, 1);
+            wisp__shape_of(ops, at + 1, op->end, shape);
+            break;
+        default: shape->slots++; break;
+        }
+    }
+}
+
+/* The cells of one row: its symbols, and the bits where its slots begin (-1: not there). */
+typedef struct wisp__cells {
+    uint32_t *symbols;
+    int64_t  *slots;
+} wisp__cells;
+
+static void wisp__take_word(wisp__cells *cells, wisp__side *side, int bits) {
+    *cells->symbols++ = side->there ? (uint32_t)wisp__get(&side->from, bits) : 0;
+}
+
+static void wisp__take_number(wisp__differ *d, const wisp__op *op, wisp__cells *cells,
+                              wisp__side *side) {
+    uint64_t bits = 0;
+    wisp_value value;
+    if (side->there && op->code == WISP__OP_LONG) {
+        bits = wisp__get_integer(&side->from);
+    } else if (side->there && op->code == WISP__OP_DOUBLE) {
+        bits = wisp__get(&side->from, 64);
+    } else if (side->there) {
+        d->u->data = &side->from;
+        wisp__unpack_number(d->u, &value);
+        memcpy(&bits, &value.as.number, 8);
+    }
+    *cells->symbols++ = (uint32_t)bits;
+    *cells->symbols++ = (uint32_t)(bits >> 32);
+}
+
+/* Takes the cells of a row from a record. A row that is not there is all zero. */
+static void wisp__take_cells(wisp__differ *d, int at, int end, wisp__cells *cells,
+                             wisp__side *side) {
+    bool there = side->there;
+    for (; at < end; at = d->ops[at].end) {
+        const wisp__op *op = &d->ops[at];
+        switch (op->code) {
+        case WISP__OP_INT:
+        case WISP__OP_QUANTIZED: if (op->bits) wisp__take_word(cells, side, op->bits); break;
+        case WISP__OP_FLOATS:
+            for (int i = 0; i < op->max; i++) wisp__take_word(cells, side, 32);
+            break;
+        case WISP__OP_LONG:
+        case WISP__OP_DOUBLE:
+        case WISP__OP_NUMBER: wisp__take_number(d, op, cells, side); break;
+        case WISP__OP_QUAT:
+            wisp__take_word(cells, side, 2);
+            for (int i = 0; i < 3; i++) wisp__take_word(cells, side, op->max);
+            break;
+        case WISP__OP_COLOR:
+            for (int i = 0; i < 4; i++) wisp__take_word(cells, side, 8);
+            break;
+        case WISP__OP_LITERAL: break;
+        case WISP__OP_OPTIONAL:
+        case WISP__OP_MAYBE:
+            wisp__take_word(cells, side, 1);
+            side->there = there && cells->symbols[-1];
+            wisp__take_cells(d, at + 1, op->end, cells, side);
+            side->there = there;
+            break;
+        default:
+            *cells->slots++ = there ? side->from.at : -1;
+            if (there) wisp__pass(d, at, at + 1, side, NULL);
+            break;
+        }
+    }
+}
+
+/* A table of rows with their slots, as one side has it. */
+typedef struct wisp__grid {
+    int       rows;
+    uint32_t *symbols;
+    int64_t  *slots;
+} wisp__grid;
+
+/* `there` of `rows` rows, one after another where the side stands. */
+static void wisp__grid_take(wisp__differ *d, int at, int end, const wisp__table_shape *shape,
+                            int there, int rows, wisp__side side, wisp__grid *grid) {
+    wisp__cells cells;
+    size_t columns = (size_t)shape->count, slots = (size_t)shape->slots;
+    grid->rows = rows;
+    grid->symbols = (uint32_t *)wisp__differ_take(d, (size_t)rows * columns * 4);
+    grid->slots = (int64_t *)wisp__differ_take(d, (size_t)rows * slots * 8);
+    if (d->failed) return;
+    cells.symbols = grid->symbols;
+    cells.slots = grid->slots;
+    for (int i = 0; i < rows && !side.from.failed && !d->failed; i++) {
+        side.there = i < there;
+        wisp__take_cells(d, at, end, &cells, &side);
+    }
+    if (side.from.failed) d->failed = true;
+}
+
+/* Columns of a body; false: there are too many cells for a difference. */
+static bool wisp__grid_shape(wisp__differ *d, int at, int end, int rows,
+                             wisp__table_shape *shape) {
+    memset(shape, 0, sizeof *shape);
+    wisp__shape_of(d->ops, at, end, shape);
+    if (rows && shape->count + shape->slots > d->symbols / rows) d->failed = true;
+    if (d->failed) return false;
+    d->symbols -= rows * (shape->count + shape->slots);
+    shape->columns = (wisp__column *)wisp__differ_take(d, (size_t)shape->count *
+                                                          sizeof *shape->columns);
+    if (d->failed) return false;
+    shape->count = shape->slots = 0;
+    wisp__shape_of(d->ops, at, end, shape);
+    return true;
+}
+
+/* Elements of the array that begins at `slot`; the side then stands at the first. */
+static int wisp__array_open(const wisp__op *op, wisp__side *side, int64_t slot) {
+    int count = op->max;
+    if (!side->there || slot < 0) return 0;
+    side->from.at = slot;
+    if (!(op->flags & WISP__OP_FIXED)) count = (int)wisp__get(&side->from, op->bits);
+    return count > op->max ? 0 : count;
+}
+
+/* --- the range coder, for arrays of nothing but numbers in the schema itself --- */
+
+/* Bytes of models of all such arrays. */
+static size_t wisp__delta_models(const wisp__program *program) {
+    size_t bytes = 0;
+    for (int at = 0; at < program->count; at = program->ops[at].end) {
+        wisp__table_shape shape;
+        const wisp__op *op = &program->ops[at];
+        if (op->code != WISP__OP_ARRAY || !(op->flags & WISP__OP_PLAIN)) continue;
+        memset(&shape, 0, sizeof shape);
+        wisp__shape_of(program->ops, at + 1, op->end, &shape);
+        bytes += (wisp__models_size(shape.count) + 7) & ~(size_t)7;
+    }
+    return bytes;
+}
+
+static void wisp__delta_models_init(wisp__differ *d, const wisp__program *program) {
+    uint8_t *models = d->models;
+    for (int at = 0; at < program->count; at = program->ops[at].end) {
+        wisp__table_shape shape;
+        const wisp__op *op = &program->ops[at];
+        if (op->code != WISP__OP_ARRAY || !(op->flags & WISP__OP_PLAIN)) continue;
+        if (!wisp__grid_shape(d, at + 1, op->end, 0, &shape)) return;
+        wisp__models_init((wisp__models *)(void *)models, shape.columns, shape.count);
+        models += (wisp__models_size(shape.count) + 7) & ~(size_t)7;
+    }
+}
+
+/* The tables of the base and before, all with so many rows. */
+static void wisp__older_tables(wisp__differ *d, int at, const wisp__table_shape *shape, int rows,
+                               const wisp__grid *base, const int64_t older_at[2],
+                               const uint32_t *held[3]) {
+    const wisp__op *op = &d->ops[at];
+    wisp__grid grid;
+    held[0] = base->symbols;
+    held[1] = held[2] = NULL;
+    for (int i = 0; i < 2 && d->older[i].there && !d->failed; i++) {
+        wisp__side side = d->older[i];
+        int count = wisp__array_open(op, &side, older_at[i]);
+        wisp__grid_take(d, at + 1, op->end, shape, wisp__min_int(count, rows), rows, side, &grid);
+        held[i + 1] = grid.symbols;
+    }
+}
+
+static bool wisp__put_coded(wisp__differ *d, const wisp__table_shape *shape, int rows,
+                            const uint32_t *const held[3], const uint32_t *now) {
+    size_t models = (wisp__models_size(shape->count) + 7) & ~(size_t)7;
+    int room = (int)(wisp__table_bits(shape->columns, shape->count, rows) / 8) + 64, bytes = -1;
+    uint8_t *out = (uint8_t *)wisp__differ_take(d, (size_t)room);
+    uint8_t *before = (uint8_t *)wisp__differ_take(d, models);
+    if (d->failed) return false;
+    memcpy(before, d->models, models);
+    bytes = wisp__table_encode(shape->columns, shape->count, rows,
+                               (wisp__models *)(void *)d->models, held, now, out, room);
+    wisp__put(d->to, bytes >= 0, 1);
+    if (bytes < 0) memcpy(d->models, before, models);
+    d->models += models;
+    if (bytes < 0) return false;
+    wisp__put_length(d->to, (uint64_t)bytes);
+    wisp__put_align(d->to);
+    wisp__put_bytes(d->to, out, bytes);
+    return true;
+}
+
+/* true: the table went this way. */
+static bool wisp__get_coded(wisp__differ *d, const wisp__table_shape *shape, int rows,
+                            const uint32_t *const held[3], uint32_t *now) {
+    wisp__models *models = (wisp__models *)(void *)d->models;
+    wisp__reader *from = &d->delta.from;
+    uint8_t *bytes;
+    int count;
+    d->models += (wisp__models_size(shape->count) + 7) & ~(size_t)7;
+    if (!wisp__get(from, 1)) return false;
+    count = wisp__get_length(from);
+    wisp__skip(from, (d->delta.start - from->at) & 7);
+    if (from->failed || (int64_t)count * 8 > from->end - from->at) d->failed = true;
+    bytes = (uint8_t *)wisp__differ_take(d, (size_t)count + WISP__SLACK);
+    if (d->failed) return true;
+    wisp__get_bits(from, bytes, (int64_t)count * 8);
+    if (!wisp__table_decode(shape->columns, shape->count, rows, models, held, now, bytes, count))
+        d->failed = true;
+    return true;
+}
+
+/* --- making a difference --- */
+
+static bool wisp__blob_same(const wisp__op *op, wisp__side a, wisp__side b) {
+    int count = wisp__pass_length(op, &a);
+    if (count != wisp__pass_length(op, &b)) return false;
+    for (; count > 0; count--)
+        if (wisp__get(&a.from, 8) != wisp__get(&b.from, 8)) return false;
+    return !a.from.failed && !b.from.failed;
+}
+
+/* Is what stands in a slot the same on both sides? Other than blobs are compared as copies. */
+static bool wisp__slot_same(wisp__differ *d, int at, int64_t base_at, int64_t now_at) {
+    wisp__side a = d->base, b = d->now;
+    wisp__writer copies[2];
+    size_t room = (size_t)wisp__max_int(a.from.size, b.from.size) * 2 + 2 * WISP__SLACK;
+    a.from.at = base_at;
+    b.from.at = now_at;
+    if (base_at < 0) return false;
+    if (wisp__op_is_blob(&d->ops[at])) return wisp__blob_same(&d->ops[at], a, b);
+    for (int i = 0; i < 2; i++) {
+        void *memory = wisp__differ_take(d, room);
+        if (!memory) return false;
+        copies[i] = wisp__writer_on(memory, (int)room - WISP__SLACK);
+        wisp__pass(d, at, at + 1, i ? &b : &a, &copies[i]);
+        wisp__put(&copies[i], 0, 64);
+    }
+    return !copies[0].full && copies[0].at == copies[1].at &&
+           memcmp(copies[0].bytes, copies[1].bytes, (size_t)copies[0].at / 8) == 0;
+}
+
+typedef void (*wisp__slots_fn)(wisp__differ *d, int at, int end, const wisp__grid *base,
+                               const wisp__grid *now, const int64_t *older);
+
+static void wisp__put_array(wisp__differ *d, int at, int64_t base_at, int64_t now_at,
+                            const int64_t older[2], bool top, wisp__slots_fn slots) {
+    const wisp__op *op = &d->ops[at];
+    wisp__side base = d->base, now = d->now;
+    int had = wisp__array_open(op, &base, base_at), rows = wisp__array_open(op, &now, now_at);
+    wisp__table_shape shape;
+    wisp__grid a, b;
+    const uint32_t *held[3];
+    if (!(op->flags & WISP__OP_FIXED)) {
+        wisp__put(d->to, had == rows, 1);
+        if (had != rows) wisp__put(d->to, (uint64_t)rows, op->bits);
+    }
+    if (!wisp__pass_rows(d, rows) || !wisp__grid_shape(d, at + 1, op->end, rows, &shape)) return;
+    wisp__grid_take(d, at + 1, op->end, &shape, wisp__min_int(had, rows), rows, base, &a);
+    wisp__grid_take(d, at + 1, op->end, &shape, rows, rows, now, &b);
+    if (d->failed || !rows) return;
+    if (top && d->models && op->flags & WISP__OP_PLAIN) {
+        wisp__older_tables(d, at, &shape, rows, &a, older, held);
+        if (d->failed || wisp__put_coded(d, &shape, rows, held, b.symbols)) return;
+    }
+    if (shape.count)
+        wisp__table_write(d->to, shape.columns, shape.count, rows, a.symbols, b.symbols);
+    if (shape.slots) slots(d, at + 1, op->end, &a, &b, NULL);
+}
+
+/* What is no number in rows, row by row. `older` is only there for the schema itself. */
+static void wisp__put_slots(wisp__differ *d, int at, int end, const wisp__grid *base,
+                            const wisp__grid *now, const int64_t *older) {
+    const int64_t *a = base->slots, *b = now->slots;
+    for (int row = 0; row < now->rows; row++) {
+        for (int i = at, next; i < end && !d->failed; i = next) {
+            const wisp__op *op = &d->ops[i];
+            bool inside = op->code == WISP__OP_OPTIONAL || op->code == WISP__OP_MAYBE;
+            int64_t none[2] = { -1, -1 };
+            next = inside ? i + 1 : op->end;
+            if (inside || wisp__op_is_number(op)) continue;
+            if (*b >= 0 && op->code == WISP__OP_ARRAY) {
+                wisp__put_array(d, i, *a, *b, older ? older : none, older != NULL, wisp__put_slots);
+            } else if (*b >= 0) {
+                bool same = wisp__slot_same(d, i, *a, *b);
+                wisp__side from = d->now;
+                from.from.at = *b;
+                wisp__put(d->to, !same, 1);
+                if (!same) wisp__pass(d, i, i + 1, &from, d->to);
+            }
+            a++;
+            b++;
+            if (older) older += 2;
+        }
+    }
+}
+
+/* Where the slots of the schema itself are in the two older records, pair by pair. */
+static int64_t *wisp__older_slots(wisp__differ *d, int count, const wisp__table_shape *shape) {
+    int64_t *pairs = (int64_t *)wisp__differ_take(d, (size_t)shape->slots * 2 * 8);
+    wisp__grid grid;
+    for (int i = 0; i < 2 && !d->failed; i++) {
+        wisp__grid_take(d, 0, count, shape, d->older[i].there, 1, d->older[i], &grid);
+        for (int k = 0; k < shape->slots && !d->failed; k++) pairs[2 * k + i] = grid.slots[k];
+    }
+    return pairs;
+}
+
+/* Writes the difference of a record from another. false: there is none that can be made; then
+   what was written so far means nothing. */
+static bool wisp__delta_write(wisp__differ *d, const wisp__program *program) {
+    wisp__table_shape shape;
+    wisp__grid base, now;
+    int64_t *older = NULL;
+    d->ops = program->ops;
+    d->rows = WISP__DELTA_ROWS;
+    d->symbols = WISP__DELTA_SYMBOLS;
+    if (!wisp__grid_shape(d, 0, program->count, 1, &shape)) return false;
+    wisp__grid_take(d, 0, program->count, &shape, 1, 1, d->base, &base);
+    wisp__grid_take(d, 0, program->count, &shape, 1, 1, d->now, &now);
+    if (shape.slots) older = wisp__older_slots(d, program->count, &shape);
+    if (d->failed) return false;
+    if (shape.count)
+        wisp__table_write(d->to, shape.columns, shape.count, 1, base.symbols, now.symbols);
+    if (shape.slots) wisp__put_slots(d, 0, program->count, &base, &now, older);
+    return !d->failed && !d->to->full;
+}
+
+/* --- applying one --- */
+
+static void wisp__rebuild_number(wisp__differ *d, const wisp__op *op, const uint32_t *symbols) {
+    uint64_t bits = symbols[0] | (uint64_t)symbols[1] << 32;
+    double number;
+    memcpy(&number, &bits, 8);
+    if (op->code == WISP__OP_LONG) wisp__put_integer(d->to, bits);
+    else if (op->code == WISP__OP_DOUBLE) wisp__put(d->to, bits, 64);
+    else wisp__pack_number(d->to, number);
+}
+
+typedef void (*wisp__rebuild_slot_fn)(wisp__differ *d, int at, int64_t base_at, const int64_t *older);
+
+/* Writes a row of the new record: its numbers from the table, its slots from where they are told. */
+static void wisp__rebuild_cells(wisp__differ *d, int at, int end, wisp__cells *cells, bool there,
+                             const int64_t **older, wisp__rebuild_slot_fn slot) {
+    for (; at < end && !d->failed; at = d->ops[at].end) {
+        const wisp__op *op = &d->ops[at];
+        const uint32_t *s = cells->symbols;
+        int used = 0;
+        switch (op->code) {
+        case WISP__OP_INT:
+        case WISP__OP_QUANTIZED:
+            used = op->bits > 0;
+            if (there && used) wisp__put(d->to, s[0], op->bits);
+            break;
+        case WISP__OP_FLOATS:
+            for (used = 0; used < op->max; used++)
+                if (there) wisp__put(d->to, s[used], 32);
+            break;
+        case WISP__OP_LONG:
+        case WISP__OP_DOUBLE:
+        case WISP__OP_NUMBER:
+            if (there) wisp__rebuild_number(d, op, s);
+            used = 2;
+            break;
+        case WISP__OP_QUAT:
+            for (used = 0; used < 4; used++)
+                if (there) wisp__put(d->to, s[used], used ? op->max : 2);
+            break;
+        case WISP__OP_COLOR:
+            for (used = 0; used < 4; used++)
+                if (there) wisp__put(d->to, s[used], 8);
+            break;
+        case WISP__OP_LITERAL: break;
+        case WISP__OP_OPTIONAL:
+        case WISP__OP_MAYBE:
+            if (there) wisp__put(d->to, s[0], 1);
+            cells->symbols++;
+            wisp__rebuild_cells(d, at + 1, op->end, cells, there && s[0], older, slot);
+            break;
+        default:
+            if (there) slot(d, at, *cells->slots, *older);
+            cells->slots++;
+            if (*older) *older += 2;
+            break;
+        }
+        cells->symbols += used;
+    }
+}
+
+static void wisp__rebuild_grid(wisp__differ *d, int at, int end, const wisp__grid *base,
+                            uint32_t *symbols, const int64_t *older, wisp__rebuild_slot_fn slot) {
+    wisp__cells cells;
+    cells.symbols = symbols;
+    cells.slots = base->slots;
+    for (int row = 0; row < base->rows && !d->failed; row++)
+        wisp__rebuild_cells(d, at, end, &cells, true, &older, slot);
+}
+
+static void wisp__rebuild_array(wisp__differ *d, int at, int64_t base_at, const int64_t *older,
+                             wisp__rebuild_slot_fn slot) {
+    const wisp__op *op = &d->ops[at];
+    wisp__side base = d->base;
+    int had = wisp__array_open(op, &base, base_at), rows = had;
+    wisp__table_shape shape;
+    wisp__grid grid;
+    const uint32_t *held[3];
+    uint32_t *symbols;
+    bool coded = false;
+    if (op->flags & WISP__OP_FIXED) rows = op->max;
+    else if (!wisp__get(&d->delta.from, 1)) rows = (int)wisp__get(&d->delta.from, op->bits);
+    if (rows > op->max || d->delta.from.failed) d->failed = true;
+    if (d->failed) return;
+    if (!(op->flags & WISP__OP_FIXED)) wisp__put(d->to, (uint64_t)rows, op->bits);
+    if (!wisp__pass_rows(d, rows) || !wisp__grid_shape(d, at + 1, op->end, rows, &shape)) return;
+    wisp__grid_take(d, at + 1, op->end, &shape, wisp__min_int(had, rows), rows, base, &grid);
+    symbols = (uint32_t *)wisp__differ_take(d, (size_t)rows * (size_t)shape.count * 4);
+    if (d->failed || !rows) return;
+    if (older && d->models && op->flags & WISP__OP_PLAIN) {
+        wisp__older_tables(d, at, &shape, rows, &grid, older, held);
+        coded = !d->failed && wisp__get_coded(d, &shape, rows, held, symbols);
+    }
+    if (!coded && shape.count && !d->failed &&
+        !wisp__table_read(&d->delta.from, shape.columns, shape.count, rows, grid.symbols, symbols))
+        d->failed = true;
+    wisp__rebuild_grid(d, at + 1, op->end, &grid, symbols, NULL, slot);
+}
+
+/* `older`: of the schema's own slots; NULL inside an array. */
+static void wisp__rebuild_slot(wisp__differ *d, int at, int64_t base_at, const int64_t *older) {
+    wisp__side base = d->base;
+    if (d->ops[at].code == WISP__OP_ARRAY) {
+        wisp__rebuild_array(d, at, base_at, older, wisp__rebuild_slot);
+        return;
+    }
+    base.from.at = base_at;
+    if (wisp__get(&d->delta.from, 1)) wisp__pass(d, at, at + 1, &d->delta, d->to);
+    else if (base_at >= 0) wisp__pass(d, at, at + 1, &base, d->to);
+    else d->failed = true;
+    if (d->delta.from.failed) d->failed = true;
+}
+
+/* Writes the record that a difference makes of its base. false: malformed, or d->to is full. */
+static bool wisp__delta_apply(wisp__differ *d, const wisp__program *program) {
+    wisp__table_shape shape;
+    wisp__grid base;
+    uint32_t *symbols;
+    int64_t *older = NULL;
+    d->ops = program->ops;
+    d->rows = 4 * WISP__DELTA_ROWS;        /* every side is moved over, more than once */
+    d->symbols = WISP__DELTA_SYMBOLS;
+    if (!wisp__grid_shape(d, 0, program->count, 1, &shape)) return false;
+    wisp__grid_take(d, 0, program->count, &shape, 1, 1, d->base, &base);
+    symbols = (uint32_t *)wisp__differ_take(d, (size_t)shape.count * 4);
+    if (shape.slots) older = wisp__older_slots(d, program->count, &shape);
+    if (d->failed) return false;
+    if (shape.count && !wisp__table_read(&d->delta.from, shape.columns, shape.count, 1,
+                                         base.symbols, symbols))
+        return false;
+    wisp__rebuild_grid(d, 0, program->count, &base, symbols, older, wisp__rebuild_slot);
+    return !d->failed && !d->to->full && !d->delta.from.failed;
+}
+
+/* Moves past a difference of a program that is nothing but numbers, without its base. */
+static bool wisp__delta_pass(wisp__unpacker *u, const wisp__program *program, wisp__reader *from) {
+    wisp__differ d;
+    wisp__table_shape shape;
+    memset(&d, 0, sizeof d);
+    d.u = u;
+    d.ops = program->ops;
+    d.symbols = WISP__DELTA_SYMBOLS;
+    return wisp__grid_shape(&d, 0, program->count, 1, &shape) &&
+           (!shape.count || wisp__table_read(from, shape.columns, shape.count, 1, NULL, NULL));
+}
+
+/* --- values without a schema: sorted by key on both ends, so that pairs have places --- */
+
+/* Merges sorted runs of pairs, until there is one. */
+static wisp_pair *wisp__sort_pairs(wisp_pair *pairs, wisp_pair *spare, int count) {
+    for (int run = 1; run < count; run *= 2) {
+        wisp_pair *swap = pairs;
+        for (int from = 0; from < count; from += 2 * run) {
+            int a = from, b = wisp__min_int(from + run, count), b_end = wisp__min_int(b + run, count);
+            int a_end = b;
+            for (int at = from; at < b_end; at++) {
+                bool left = b >= b_end || (a < a_end && strcmp(pairs[a].key, pairs[b].key) <= 0);
+                spare[at] = pairs[left ? a++ : b++];
+            }
+        }
+        pairs = spare;
+        spare = swap;
+    }
+    return pairs;
+}
+
+/* A copy of lists with their maps sorted by key. WISP_E_ARGUMENT: a key is there twice. */
+static wisp_result wisp__canonical(wisp__supply *supply, const wisp_value *from, wisp_value *out) {
+    wisp_value *items;
+    wisp_pair *pairs;
+    wisp_result result = wisp__as_map(supply, from, out);
+    size_t count = (size_t)out->count;
+    if (result || (out->kind != WISP_ARRAY && out->kind != WISP_MAP)) return result;
+    if (out->kind == WISP_ARRAY) {
+        items = (wisp_value *)supply->take(supply->owner, count * sizeof *items + 1);
+        for (int i = 0; items && i < out->count && !result; i++)
+            result = wisp__canonical(supply, &out->as.array[i], &items[i]);
+        out->as.array = items;
+        return items ? result : WISP_E_MEMORY;
+    }
+    pairs = (wisp_pair *)supply->take(supply->owner, 2 * count * sizeof *pairs + 1);
+    if (!pairs) return WISP_E_MEMORY;
+    if (count) memcpy(pairs, out->as.map, count * sizeof *pairs);
+    pairs = wisp__sort_pairs(pairs, pairs + count, out->count);
+    for (int i = 0; i < out->count && !result; i++) {
+        wisp_value value = pairs[i].value;
+        if (i && strcmp(pairs[i - 1].key, pairs[i].key) == 0) result = WISP_E_ARGUMENT;
+        else result = wisp__canonical(supply, &value, &pairs[i].value);
+    }
+    out->as.map = pairs;
+    return result;
+}
+
+static void wisp__put_whole(wisp__differ *d, const wisp_value *value) {
+    wisp__measure m = { 0, 0, 40, 0, false };
+    wisp_result result = wisp__pack_measure(&d->u->base->limits, value, 1, 0, &m);
+    size_t room = (size_t)((m.shape_bits + m.data_bits) / 8) + 4 * WISP__SLACK;
+    uint8_t *bytes = result ? NULL : (uint8_t *)wisp__differ_take(d, room);
+    int64_t bits;
+    if (!bytes) {
+        d->failed = true;
+        return;
+    }
+    bits = wisp__pack_bits(d->u->base, value, 1, bytes, (int)room);
+    if (bits < 0) d->failed = true;
+    else wisp__put_bits(d->to, bytes, bits);
+}
+
+static bool wisp__same_keys(const wisp_value *a, const wisp_value *b) {
+    if (a->count != b->count) return false;
+    for (int i = 0; i < a->count; i++)
+        if (strcmp(a->as.map[i].key, b->as.map[i].key) != 0) return false;
+    return true;
+}
+
+static bool wisp__value_same(const wisp_value *a, const wisp_value *b) {
+    return a->kind == b->kind && wisp_equal(a, b);
+}
+
+typedef void (*wisp__put_change_fn)(wisp__differ *d, const wisp_value *a, const wisp_value *b);
+
+/* An element, unless it is as before. */
+static void wisp__put_child(wisp__differ *d, const wisp_value *a, const wisp_value *b,
+                            wisp__put_change_fn change) {
+    bool differs = !wisp__value_same(a, b);
+    wisp__put(d->to, differs, 1);
+    if (differs) change(d, a, b);
+}
+
+static void wisp__put_list(wisp__differ *d, const wisp_value *a, int a_count, const wisp_value *b,
+                           int b_count, wisp__put_change_fn change) {
+    wisp__put(d->to, a_count == b_count, 1);
+    if (a_count != b_count) wisp__put_small(d->to, (uint64_t)b_count);
+    for (int i = 0; i < b_count && !d->failed; i++) {
+        if (i < a_count) wisp__put_child(d, &a[i], &b[i], change);
+        else wisp__put_whole(d, &b[i]);
+    }
+}
+
+/* Both are sorted: one walk tells what is gone, what differs and what is new. */
+static void wisp__put_map(wisp__differ *d, const wisp_value *a, const wisp_value *b,
+                          wisp__put_change_fn change) {
+    int k = 0, added = 0, kept = 0;
+    for (int i = 0; i < a->count; i++) {
+        const wisp_pair *p = &a->as.map[i];
+        int order = -1;
+        while (k < b->count && (order = strcmp(b->as.map[k].key, p->key)) < 0) k++;
+        wisp__put(d->to, k >= b->count || order != 0, 1);
+        if (k >= b->count || order != 0) continue;
+        kept++;
+        wisp__put_child(d, &p->value, &b->as.map[k].value, change);
+    }
+    added = b->count - kept;
+    wisp__put_small(d->to, (uint64_t)added);
+    for (int i = 0, n = 0; n < b->count && !d->failed; n++) {
+        const wisp_pair *p = &b->as.map[n];
+        while (i < a->count && strcmp(a->as.map[i].key, p->key) < 0) i++;
+        if (i < a->count && strcmp(a->as.map[i].key, p->key) == 0) continue;
+        wisp__put_text(d->to, p->key);
+        wisp__put_whole(d, &p->value);
+    }
+}
+
+static void wisp__put_change(wisp__differ *d, const wisp_value *a, const wisp_value *b) {
+    if (a->kind == b->kind && (a->kind == WISP_INT || a->kind == WISP_UINT)) {
+        wisp__put(d->to, 1, 2);
+        wisp__put_integer(d->to, wisp__zigzag((int64_t)(b->as.uinteger - a->as.uinteger)));
+    } else if (a->kind == WISP_MAP && b->kind == WISP_MAP && wisp__same_keys(a, b)) {
+        wisp__put(d->to, 2, 2);
+        for (int i = 0; i < a->count && !d->failed; i++)
+            wisp__put_child(d, &a->as.map[i].value, &b->as.map[i].value, wisp__put_change);
+    } else if (a->kind == WISP_MAP && b->kind == WISP_MAP) {
+        wisp__put(d->to, 3, 2);
+        wisp__put_map(d, a, b, wisp__put_change);
+    } else if (a->kind == WISP_ARRAY && b->kind == WISP_ARRAY) {
+        wisp__put(d->to, 3, 2);
+        wisp__put_list(d, a->as.array, a->count, b->as.array, b->count, wisp__put_change);
+    } else {
+        wisp__put(d->to, 0, 2);
+        wisp__put_whole(d, b);
+    }
+}
+
+/* Writes the difference of sorted values. false: there is none. */
+static bool wisp__values_write(wisp__differ *d, const wisp_value *a, int a_count,
+                               const wisp_value *b, int b_count) {
+    wisp__put_list(d, a, a_count, b, b_count, wisp__put_change);
+    return !d->failed && !d->to->full;
+}
+
+static void wisp__get_whole(wisp__differ *d, wisp_value *out) {
+    wisp__reader *from = &d->delta.from, shape = *from;
+    const wisp_value *values;
+    int count;
+    *out = wisp_nil();
+    d->u->shape = &shape;
+    d->u->data = from;
+    wisp__skip_shape(from);
+    if (from->failed || wisp__unpack(d->u, &values, &count) || count != 1) d->failed = true;
+    else *out = values[0];
+}
+
+typedef void (*wisp__get_change_fn)(wisp__differ *d, const wisp_value *a, wisp_value *out);
+
+static void wisp__get_child(wisp__differ *d, const wisp_value *a, wisp_value *out,
+                            wisp__get_change_fn change) {
+    *out = *a;
+    if (wisp__get(&d->delta.from, 1)) change(d, a, out);
+}
+
+/* May so many more values be made? */
+static bool wisp__differ_may(wisp__differ *d, int count) {
+    if (count > d->u->values || d->delta.from.failed) d->failed = true;
+    d->u->values -= d->failed ? 0 : count;
+    return !d->failed;
+}
+
+static void wisp__get_list(wisp__differ *d, const wisp_value *a, int a_count, wisp_value *out,
+                           wisp__get_change_fn change) {
+    int count = a_count;
+    wisp_value *items;
+    if (!wisp__get(&d->delta.from, 1)) count = wisp__get_small(&d->delta.from);
+    if (!wisp__differ_may(d, count)) return;
+    items = (wisp_value *)wisp__differ_take(d, (size_t)count * sizeof *items);
+    for (int i = 0; i < count && !d->failed; i++) {
+        if (i < a_count) wisp__get_child(d, &a[i], &items[i], change);
+        else wisp__get_whole(d, &items[i]);
+        if (d->delta.from.failed) d->failed = true;
+    }
+    if (!d->failed) *out = wisp_array(items, count);
+}
+
+static const char *wisp__get_key(wisp__differ *d) {
+    int length = wisp__get_length(&d->delta.from);
+    char *key;
+    if ((int64_t)length * 8 > d->delta.from.end - d->delta.from.at) d->failed = true;
+    key = (char *)wisp__differ_take(d, (size_t)length + 9);
+    if (d->failed) return "";
+    wisp__get_bits(&d->delta.from, (uint8_t *)key, (int64_t)length * 8);
+    key[length] = 0;
+    if ((int)strlen(key) != length) d->failed = true;
+    return key;
+}
+
+/* What stays, then what is new, merged by key. */
+static void wisp__get_map(wisp__differ *d, const wisp_value *a, wisp_value *out,
+                          wisp__get_change_fn change) {
+    size_t room = (size_t)a->count;
+    wisp_pair *stay = (wisp_pair *)wisp__differ_take(d, room * sizeof *stay), *all;
+    int kept = 0, added, left;
+    for (int i = 0; i < a->count && !d->failed; i++) {
+        if (wisp__get(&d->delta.from, 1)) continue;
+        stay[kept].key = a->as.map[i].key;
+        wisp__get_child(d, &a->as.map[i].value, &stay[kept].value, change);
+        kept++;
+    }
+    added = wisp__get_small(&d->delta.from);
+    if (added > d->u->base->limits.map_pairs - kept) d->failed = true;
+    if (!wisp__differ_may(d, kept + added)) return;
+    all = (wisp_pair *)wisp__differ_take(d, (size_t)(kept + added) * 2 * sizeof *all);
+    left = kept;
+    for (int i = 0; i < added && !d->failed; i++) {
+        all[kept + i].key = wisp__get_key(d);
+        wisp__get_whole(d, &all[kept + i].value);
+    }
+    if (d->failed) return;
+    if (left) memcpy(all, stay, (size_t)left * sizeof *all);
+    all = wisp__sort_pairs(all, all + kept + added, kept + added);
+    for (int i = 1; i < kept + added; i++)
+        if (strcmp(all[i - 1].key, all[i].key) == 0) d->failed = true;
+    *out = wisp_map(all, kept + added);
+}
+
+static void wisp__get_change(wisp__differ *d, const wisp_value *a, wisp_value *out) {
+    int how = (int)wisp__get(&d->delta.from, 2);
+    wisp_pair *pairs;
+    if (how == 0) {
+        wisp__get_whole(d, out);
+    } else if (how == 1 && (a->kind == WISP_INT || a->kind == WISP_UINT)) {
+        uint64_t step = (uint64_t)wisp__unzigzag(wisp__get_integer(&d->delta.from));
+        out->as.uinteger = a->as.uinteger + step;
+    } else if (how == 2 && a->kind == WISP_MAP && wisp__differ_may(d, a->count)) {
+        pairs = (wisp_pair *)wisp__differ_take(d, (size_t)a->count * sizeof *pairs);
+        for (int i = 0; i < a->count && !d->failed; i++) {
+            pairs[i].key = a->as.map[i].key;
+            wisp__get_child(d, &a->as.map[i].value, &pairs[i].value, wisp__get_change);
+        }
+        *out = wisp_map(pairs, a->count);
+    } else if (how == 3 && a->kind == WISP_MAP) {
+        wisp__get_map(d, a, out, wisp__get_change);
+    } else if (how == 3 && a->kind == WISP_ARRAY) {
+        wisp__get_list(d, a->as.array, a->count, out, wisp__get_change);
+    } else {
+        d->failed = true;
+    }
+}
+
+/* The values that a difference makes of others; false: malformed. */
+static bool wisp__values_apply(wisp__differ *d, const wisp_value *a, int a_count,
+                               const wisp_value **values, int *count) {
+    wisp_value all = wisp_nil();
+    wisp__get_list(d, a, a_count, &all, wisp__get_change);
+    *values = all.as.array;
+    *count = all.count;
+    return !d->failed && !d->delta.from.failed && all.kind == WISP_ARRAY;
 }
 
 /* ===========================================================================
@@ -9833,8 +11964,8 @@ static int wisp__squeeze_try(const wisp__squeeze_job *job, int method) {
     return size > 0 && size <= job->room ? size : 0;
 }
 
-/* What shrank to a sixteenth, or to a few bytes, may be a few runs, which need fewer in our form than
-   in any compressor's; they are packed behind the `size` bytes that are there. */
+/* What shrank to a sixteenth, or to a few bytes, may be a few runs, which need fewer in our form
+   than in any compressor's; they are packed behind the `size` bytes that are there. */
 static int wisp__squeeze_runs_instead(const wisp__squeeze_job *job, int size, int *method) {
     wisp__squeeze_job again = *job;
     int runs;
@@ -14512,8 +16643,8 @@ static wisp__message *wisp__message_make(wisp *w, const wisp__remote *remote, in
     m->time = w->base.time;
     m->order = w->order++;
     wisp__message_measure(m, (int)p->shape.at, p->data.at);
-    memcpy(m->bytes, p->shape.bytes, shape);
-    memcpy(m->bytes + shape, p->data.bytes, data);
+    if (shape) memcpy(m->bytes, p->shape.bytes, shape);
+    if (data) memcpy(m->bytes + shape, p->data.bytes, data);
     return m;
 }
 
