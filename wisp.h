@@ -44,6 +44,7 @@
        >>packet    header, acks, round trip, loss, congestion, pacing
        >>channel   reliable order, fragments, reassembly
        >>peer      join handshake, session life, leave
+       >>track     the values that differences are to, for each peer
        >>form      what the messages of a name look like on the wire
        >>remote    names, their settings, their announcement to peers
        >>content   values to bits and back, by form and schema
@@ -296,6 +297,7 @@ typedef struct wisp_remote_stats {
     uint64_t invokes_repeated;    /* answered from memory */
     uint64_t failures;            /* handlers that failed */
     uint64_t invalid;             /* received, and outside the schema here */
+    uint64_t unchanged;           /* not sent: the peer has the same value */
 } wisp_remote_stats;
 
 typedef struct wisp_total_stats {
@@ -12905,6 +12907,8 @@ typedef struct wisp__message {
     int      references;
     int      remote;           /* index in the registry */
     int      form;             /* index of the entry whose form it has */
+    int      track;            /* place of the value that is told unreliably; -1: none */
+    uint32_t value;            /* its sequence there */
     int      chunk_bytes;
     int      values;
     int      shape_bits;
@@ -13564,6 +13568,323 @@ static wisp__lane *wisp__peer_lane(wisp__base *base, wisp__peer *peer, int chann
 }
 
 /* ===========================================================================
+ * MARK: >>track
+ * What: the values that differences are to: of each name and key, those that
+ *   were sent to a peer, or came from it, of late.
+ * Invariants: the bits of a value are kept once and counted, whoever has been
+ *   sent them. What a sender names as the base has been acked, or was sent
+ *   before it in the same order; a receiver that has lost it says so, and gets
+ *   the whole value. No peer has more than limits.keys tracks and
+ *   limits.baseline_bytes of values, each way.
+ *
+ *   message   [keyed: small(place)] whole:1 [sequence:12, unless in order]
+ *             [not whole: base as steps back, 6, unless in order] [adaptive: older:2]
+ *             [sync: hash of the base:16] [small(four bits each), unless the
+ *             schema is nothing but numbers]] content of the form, or its difference
+ * ======================================================================== */
+
+enum { WISP__IN_ORDER = 4, WISP__STEPS_BACK = 63 };
+
+/* A record, or the packed values of a message, or models of the range coder. */
+typedef struct wisp__kept {
+    int      references;
+    int      chunk_bytes;
+    int64_t  bits;
+    uint64_t bytes[1];                 /* aligned for models; slack after them */
+} wisp__kept;
+
+typedef struct wisp__stored {
+    wisp__kept *value, *models;        /* NULL: nothing; no models */
+    uint32_t    sequence, base;        /* base: what it was told from */
+    bool        has_base, acked;
+} wisp__stored;
+
+typedef struct wisp__track {
+    struct wisp__track *next;          /* of the same bucket */
+    int          number;               /* index of the form here, or their number */
+    uint64_t     key;                  /* hash of the key here, or their place */
+    int          place;                /* among the tracks of this side */
+    int          room;                 /* of the ring, a power of two */
+    uint32_t     sequence;             /* of the next value; of the newest that came, plus 1 */
+    bool         begun;
+    bool         has_acked, again;     /* again: the newest was lost, and goes once more */
+    bool         whole;                /* the other end has nothing: no difference can be told */
+    uint32_t     acked;                /* the newest value that was acked */
+    uint64_t     used;                 /* when it was last sent, in messages */
+    wisp__stored ring[1];              /* by sequence */
+} wisp__track;
+
+enum { WISP__TRACK_BUCKETS = 64 };
+
+typedef struct wisp__tracks {
+    wisp__track **places;              /* by place */
+    wisp__track  *buckets[WISP__TRACK_BUCKETS];
+    int           room, count;
+    int64_t       bytes;               /* of values and models */
+    uint64_t      clock;
+    int           again;               /* tracks whose newest value goes once more */
+} wisp__tracks;
+
+static wisp__kept *wisp__kept_make(wisp__base *base, wisp__chunks *chunks, const void *bytes,
+                                   int64_t bits) {
+    size_t count = (size_t)((bits + 7) / 8);
+    size_t chunk = sizeof(wisp__kept) + count + WISP__SLACK;
+    wisp__kept *kept = (wisp__kept *)wisp__chunk_take(base, chunks, chunk);
+    uint8_t *to;
+    if (!kept) return NULL;
+    kept->references = 1;
+    kept->chunk_bytes = (int)chunk;
+    kept->bits = bits;
+    to = (uint8_t *)kept->bytes;
+    if (count) memcpy(to, bytes, count);
+    memset(to + count, 0, WISP__SLACK);
+    if (bits & 7) to[count - 1] &= (uint8_t)((1u << (bits & 7)) - 1);
+    return kept;
+}
+
+static void wisp__kept_release(wisp__base *base, wisp__chunks *chunks, wisp__kept *kept) {
+    if (kept && --kept->references == 0)
+        wisp__chunk_give(base, chunks, kept, (size_t)kept->chunk_bytes);
+}
+
+static bool wisp__kept_same(const wisp__kept *a, const wisp__kept *b) {
+    return a && b && (a == b || (a->bits == b->bits &&
+                                 memcmp(a->bytes, b->bytes, (size_t)(a->bits + 7) / 8) == 0));
+}
+
+static wisp__stored *wisp__track_at(wisp__track *track, uint32_t sequence) {
+    return &track->ring[sequence & (uint32_t)(track->room - 1)];
+}
+
+/* A value that is still held; NULL: it is not. */
+static wisp__stored *wisp__track_find(wisp__track *track, uint32_t sequence) {
+    wisp__stored *stored = wisp__track_at(track, sequence);
+    return stored->value && stored->sequence == sequence ? stored : NULL;
+}
+
+static wisp__stored *wisp__track_newest(wisp__track *track) {
+    return track->begun ? wisp__track_find(track, track->sequence - 1) : NULL;
+}
+
+static void wisp__stored_drop(wisp__base *base, wisp__chunks *chunks, wisp__tracks *tracks,
+                              wisp__stored *stored) {
+    if (stored->value) tracks->bytes -= stored->value->chunk_bytes;
+    if (stored->models) tracks->bytes -= stored->models->chunk_bytes;
+    wisp__kept_release(base, chunks, stored->value);
+    wisp__kept_release(base, chunks, stored->models);
+    memset(stored, 0, sizeof *stored);
+}
+
+static void wisp__track_forget(wisp__base *base, wisp__chunks *chunks, wisp__tracks *tracks,
+                               wisp__track *track) {
+    for (int i = 0; i < track->room; i++)
+        wisp__stored_drop(base, chunks, tracks, &track->ring[i]);
+    track->has_acked = false;
+}
+
+static wisp__track **wisp__track_bucket(wisp__tracks *tracks, int number, uint64_t key) {
+    return &tracks->buckets[wisp__mix(key + (uint64_t)number) % WISP__TRACK_BUCKETS];
+}
+
+static wisp__track *wisp__track_get(wisp__tracks *tracks, int number, uint64_t key) {
+    wisp__track *track = *wisp__track_bucket(tracks, number, key);
+    while (track && (track->number != number || track->key != key)) track = track->next;
+    return track;
+}
+
+static void wisp__track_unlink(wisp__tracks *tracks, wisp__track *track) {
+    wisp__track **link = wisp__track_bucket(tracks, track->number, track->key);
+    while (*link != track) link = &(*link)->next;
+    *link = track->next;
+}
+
+static void wisp__track_link(wisp__tracks *tracks, wisp__track *track, int number, uint64_t key) {
+    wisp__track **link = wisp__track_bucket(tracks, number, key);
+    track->number = number;
+    track->key = key;
+    track->next = *link;
+    *link = track;
+}
+
+static size_t wisp__track_bytes(int room) {
+    return sizeof(wisp__track) + (size_t)room * sizeof(wisp__stored);
+}
+
+/* The track that was not used for the longest, of a form; NULL: there is none. */
+static wisp__track *wisp__track_oldest(const wisp__tracks *tracks, int room) {
+    wisp__track *oldest = NULL;
+    for (int i = 0; i < tracks->count; i++) {
+        wisp__track *track = tracks->places[i];
+        if (track->room == room && (!oldest || track->used < oldest->used)) oldest = track;
+    }
+    return oldest;
+}
+
+/* The track of a name and key, made if need be: at the limit the one that has rested longest is
+   taken from its key (`evict`). NULL with the reason. */
+static wisp__track *wisp__track_open(wisp__base *base, wisp__chunks *chunks, wisp__tracks *tracks,
+                                     int number, uint64_t key, bool in_order, bool evict,
+                                     wisp_result *why) {
+    wisp__track *track = wisp__track_get(tracks, number, key);
+    int room = in_order ? WISP__IN_ORDER : base->limits.baselines;
+    *why = WISP_OK;
+    if (!track && tracks->count >= base->limits.keys) {
+        *why = WISP_E_LIMIT;
+        track = evict ? wisp__track_oldest(tracks, room) : NULL;
+        if (!track) return NULL;
+        *why = WISP_OK;
+        wisp__track_forget(base, chunks, tracks, track);
+        wisp__track_unlink(tracks, track);
+        wisp__track_link(tracks, track, number, key);
+        tracks->again -= track->again;
+        track->again = false;
+        track->whole = true;
+    } else if (!track) {
+        *why = wisp__grow(base, (void **)&tracks->places, &tracks->room, tracks->count + 1,
+                          base->limits.keys, sizeof *tracks->places);
+        if (*why == WISP_OK)
+            track = (wisp__track *)wisp__alloc(base, wisp__track_bytes(room));
+        if (!track) {
+            if (*why == WISP_OK) *why = WISP_E_MEMORY;
+            return NULL;
+        }
+        track->room = room;
+        track->place = tracks->count;
+        tracks->places[tracks->count++] = track;
+        wisp__track_link(tracks, track, number, key);
+    }
+    track->used = ++tracks->clock;
+    return track;
+}
+
+/* Keeps a value as the newest; it takes over a reference to the models. Over the limit of bytes it
+   is not kept, and what comes next goes whole. */
+static void wisp__track_store(wisp__base *base, wisp__chunks *chunks, wisp__tracks *tracks,
+                              wisp__track *track, uint32_t sequence, wisp__kept *value,
+                              wisp__kept *models, const uint32_t *from) {
+    wisp__stored *stored = wisp__track_at(track, sequence);
+    int64_t bytes = value->chunk_bytes + (models ? models->chunk_bytes : 0);
+    if (stored->value && wisp__distance(stored->sequence, sequence) > 0) {
+        wisp__kept_release(base, chunks, models);      /* it came too late to be a base */
+        return;
+    }
+    wisp__stored_drop(base, chunks, tracks, stored);
+    for (uint32_t back = (uint32_t)track->room - 1;
+         back > 0 && tracks->bytes + bytes > base->limits.baseline_bytes; back--) {
+        uint32_t old = sequence - back;
+        if (!(track->has_acked && old == track->acked) && !(from && old == *from))
+            wisp__stored_drop(base, chunks, tracks, wisp__track_at(track, old));
+    }
+    if (tracks->bytes + bytes > base->limits.baseline_bytes) {
+        wisp__kept_release(base, chunks, models);
+        return;
+    }
+    tracks->bytes += bytes;
+    value->references++;
+    stored->value = value;
+    stored->models = models;
+    stored->sequence = sequence;
+    stored->has_base = from != NULL;
+    stored->base = from ? *from : 0;
+}
+
+/* What was told in a packet has arrived, or is lost. */
+static void wisp__track_told(wisp__tracks *tracks, int place, uint32_t low, bool arrived) {
+    wisp__track *track = place < tracks->count ? tracks->places[place] : NULL;
+    uint32_t sequence;
+    wisp__stored *stored;
+    if (!track) return;
+    sequence = track->sequence - ((track->sequence - low) & 0xffff);
+    stored = wisp__track_find(track, sequence);
+    if (!stored) return;
+    if (arrived) {
+        stored->acked = true;
+        if (!track->has_acked || wisp__distance(sequence, track->acked) > 0) {
+            track->has_acked = true;
+            track->acked = sequence;
+        }
+    } else if (sequence == track->sequence - 1 && !track->again) {
+        track->again = true;
+        tracks->again++;
+    }
+}
+
+/* The base that a value can be told from; NULL: none, it goes whole. */
+static wisp__stored *wisp__track_base(wisp__track *track, bool in_order) {
+    if (track->whole) return NULL;
+    if (in_order) return wisp__track_newest(track);
+    if (!track->has_acked || track->sequence - track->acked > WISP__STEPS_BACK) return NULL;
+    return wisp__track_find(track, track->acked);
+}
+
+/* Has the other end, or will it have, nothing but this value? */
+static bool wisp__track_settled(wisp__track *track, const wisp__kept *value, bool in_order) {
+    wisp__stored *newest = wisp__track_newest(track), *stored;
+    uint32_t from = track->has_acked ? track->acked : track->sequence - (uint32_t)track->room;
+    if (!newest || track->whole || !wisp__kept_same(newest->value, value)) return false;
+    if (in_order) return true;
+    if (track->sequence - from > (uint32_t)track->room) return false;
+    for (; from != track->sequence; from++) {
+        stored = wisp__track_find(track, from);
+        if (stored ? !wisp__kept_same(stored->value, value) : track->has_acked) return false;
+    }
+    return true;
+}
+
+/* Forgets what was told of a name: its values go whole again, the newest at once. */
+static void wisp__tracks_reset(wisp__base *base, wisp__chunks *chunks, wisp__tracks *tracks,
+                               int number) {
+    for (int i = 0; i < tracks->count; i++) {
+        wisp__track *track = tracks->places[i];
+        wisp__stored *newest = wisp__track_newest(track), kept;
+        if (track->number != number) continue;
+        memset(&kept, 0, sizeof kept);
+        if (newest) {
+            kept.value = newest->value;
+            kept.value->references++;
+            kept.sequence = newest->sequence;
+        }
+        wisp__track_forget(base, chunks, tracks, track);
+        track->whole = true;
+        if (!newest) continue;
+        tracks->bytes += kept.value->chunk_bytes;
+        *wisp__track_at(track, kept.sequence) = kept;
+        tracks->again += !track->again;
+        track->again = true;
+    }
+}
+
+static void wisp__tracks_free(wisp__base *base, wisp__chunks *chunks, wisp__tracks *tracks) {
+    for (int i = 0; i < tracks->count; i++) {
+        wisp__track_forget(base, chunks, tracks, tracks->places[i]);
+        wisp__free(base, tracks->places[i], wisp__track_bytes(tracks->places[i]->room));
+    }
+    wisp__free(base, tracks->places, (size_t)tracks->room * sizeof *tracks->places);
+    memset(tracks, 0, sizeof *tracks);
+}
+
+WISP__UNUSED static void wisp__tracks_check(const wisp__base *base, const wisp__tracks *tracks) {
+    int64_t bytes = 0;
+    int again = 0;
+    for (int i = 0; i < tracks->count; i++) {
+        const wisp__track *track = tracks->places[i];
+        WISP_ASSERT(track->place == i);
+        again += track->again;
+        for (int k = 0; k < track->room; k++) {
+            const wisp__stored *stored = &track->ring[k];
+            if (stored->value) bytes += stored->value->chunk_bytes;
+            if (stored->models) bytes += stored->models->chunk_bytes;
+            WISP_ASSERT(stored->value || !stored->models);
+        }
+    }
+    WISP_ASSERT(bytes == tracks->bytes && again == tracks->again);
+    WISP_ASSERT(tracks->count <= base->limits.keys);
+    (void)base;
+    (void)bytes;
+    (void)again;
+}
+
+/* ===========================================================================
  * MARK: >>form
  * What: what messages of a name look like: described by themselves, packed by
  *   a schema, or bytes of a codec; whether differences, whether compressed.
@@ -13598,14 +13919,17 @@ typedef struct wisp__schemas {
 typedef struct wisp__form {
     uint8_t          kind;
     bool             delta, sync, adaptive, squeezed;
+    uint8_t          line;                 /* of differences: the order that they need, else 0 */
     uint32_t         dictionary;
     const wisp_codec *codec;
     wisp__described *described;            /* NULL: no schema */
+    int              number;               /* of theirs: its number over there */
+    bool             asked;                /* of theirs: for values as a whole */
 } wisp__form;
 
 static bool wisp__form_equal(const wisp__form *a, const wisp__form *b) {
     return a->kind == b->kind && a->delta == b->delta && a->sync == b->sync &&
-           a->adaptive == b->adaptive && a->squeezed == b->squeezed &&
+           a->adaptive == b->adaptive && a->squeezed == b->squeezed && a->line == b->line &&
            a->dictionary == b->dictionary && a->codec == b->codec && a->described == b->described;
 }
 
@@ -13835,6 +14159,7 @@ typedef struct wisp__session {
     int            request_room;
     uint32_t       request_floor;
     int            kept_bytes;         /* of answers kept */
+    wisp__tracks   told, heard;        /* values that differences are to: ours, theirs */
     struct wisp__pending *deferred;    /* calls of theirs that are answered later */
     int            held_bytes;         /* received out of order */
     int            steps, misses, told_errors;     /* in this packet: work that is bounded */
@@ -13933,8 +14258,11 @@ static wisp_result wisp__form_wanted(wisp__registry *registry, const wisp__remot
                                                         (int)sizeof registry->text, &why);
     if (why) return why;
     form->codec = e->codec;
-    form->squeezed = e->mode == WISP_ENCODE_COMPRESSED || e->compression > WISP_COMPRESSION_NONE;
     form->delta = e->mode == WISP_ENCODE_DELTA && !e->codec;
+    form->squeezed = !form->delta && (e->mode == WISP_ENCODE_COMPRESSED ||
+                                      e->compression > WISP_COMPRESSION_NONE);
+    if (form->delta)
+        form->line = remote->now.delivery == WISP_RELIABLE ? (uint8_t)remote->now.channel : 100;
     form->sync = form->delta && remote->now.delta_sync == WISP_ON;
     form->adaptive = form->delta && e->adaptive == WISP_ON;
     if (e->codec) form->kind = WISP__CODED;
@@ -14198,7 +14526,7 @@ static wisp__remote *wisp__theirs(const wisp__registry *registry, const wisp__se
  *   has come in made to fit the schema that is registered here.
  * Invariants: what goes out fits its schema, and so does what a handler gets;
  *   every message can be moved past, also when it cannot be used.
- * Not here: differences (delta), records and packets (batch, session).
+ * Not here: how differences are made (delta) and of what (track); packets.
  *
  *   plain      shape and data, as in pack: the only form with a shape apart
  *   others     [squeezed:1] 0: content | 1: method:3 length(bytes) length(packed) align, packed
@@ -14331,6 +14659,17 @@ static wisp_result wisp__encode_coded(wisp__content *c, const wisp__form *form,
     return WISP_OK;
 }
 
+/* Values with their maps sorted, so that differences of them have places to speak of. */
+static wisp_result wisp__encode_sorted(wisp__content *c, const wisp_value *values, int count) {
+    wisp__unpacker u = wisp__content_unpacker(c, &c->scratch, NULL, 0);
+    wisp__supply supply = wisp__supply_of(&u);
+    wisp__measure m = { 0, 0, 40, 0, false };
+    wisp_value all = wisp_array(values, count), sorted;
+    wisp_result result = wisp__pack_measure(&c->base->limits, values, count, 0, &m);
+    if (result == WISP_OK) result = wisp__canonical(&supply, &all, &sorted);
+    return result ? result : wisp__pack(&c->packer, sorted.as.array, count);
+}
+
 /* Puts the bit before the content, and the content compressed where that pays. */
 static wisp_result wisp__encode_squeezed(wisp__content *c, wisp__remote *remote,
                                          unsigned methods) {
@@ -14378,7 +14717,8 @@ static wisp_result wisp__encode(wisp__content *c, wisp__remote *remote, const wi
             result = wisp__subject(schema, values, count, &subject, text, text_bytes);
             if (result == WISP_OK) result = wisp_validate(schema, &subject, text, text_bytes);
         }
-        if (result == WISP_OK) result = wisp__pack(&c->packer, values, count);
+        if (result == WISP_OK && form->delta) result = wisp__encode_sorted(c, values, count);
+        else if (result == WISP_OK) result = wisp__pack(&c->packer, values, count);
     } else {
         if (count < 0 || (count && !values)) return WISP_E_ARGUMENT;
         text[0] = 0;
@@ -14510,6 +14850,258 @@ static wisp_result wisp__decode(wisp__content *c, const wisp__form *form, wisp__
     return result;
 }
 
+/* --- differences --- */
+
+/* What stands before the content of a message that tells a value. */
+typedef struct wisp__telling {
+    int      place, back, older;       /* older: bit 0: the base's base is used, bit 1: and its own */
+    bool     whole;
+    uint32_t sequence;                 /* low 12 bits of it, when read */
+    uint32_t hash;                     /* 16 bits */
+    int64_t  end;                      /* -1: not told */
+} wisp__telling;
+
+enum { WISP__SEQUENCE_BITS = 12 };
+
+/* Does its length have to be told, because only the base can say it? */
+static bool wisp__told_length(const wisp__form *form) {
+    return form->kind != WISP__RECORD || !form->described->program->fixed;
+}
+
+static bool wisp__form_keyed(const wisp__form *form) {
+    return form->kind == WISP__RECORD && form->described->program->keyed;
+}
+
+static void wisp__put_telling(wisp__writer *to, const wisp__form *form, bool in_order,
+                              const wisp__telling *t, int64_t bits) {
+    if (wisp__form_keyed(form)) wisp__put_small(to, (uint64_t)t->place);
+    wisp__put(to, t->whole, 1);
+    if (!in_order) wisp__put(to, t->sequence & ((1u << WISP__SEQUENCE_BITS) - 1),
+                             WISP__SEQUENCE_BITS);
+    if (t->whole) return;
+    if (!in_order) wisp__put(to, (uint64_t)t->back, 6);
+    if (form->adaptive) wisp__put(to, (uint64_t)t->older, 2);
+    if (form->sync) wisp__put(to, t->hash, 16);
+    if (wisp__told_length(form)) wisp__put_small(to, (uint64_t)(bits + 3) / 4);
+}
+
+static void wisp__get_telling(wisp__reader *from, const wisp__form *form, bool in_order,
+                              wisp__telling *t) {
+    memset(t, 0, sizeof *t);
+    t->end = -1;
+    if (wisp__form_keyed(form)) t->place = wisp__get_small(from);
+    t->whole = wisp__get(from, 1) != 0;
+    if (!in_order) t->sequence = (uint32_t)wisp__get(from, WISP__SEQUENCE_BITS);
+    if (t->whole) return;
+    if (!in_order) t->back = (int)wisp__get(from, 6);
+    if (form->adaptive) t->older = (int)wisp__get(from, 2);
+    if (form->sync) t->hash = (uint32_t)wisp__get(from, 16);
+    if (!wisp__told_length(form)) return;
+    t->end = (int64_t)wisp__get_small(from) * 4;
+    t->end += from->at;
+}
+
+static uint32_t wisp__told_hash(const wisp__kept *kept) {
+    return (uint32_t)wisp__hash_bytes(kept->bytes, (int)((kept->bits + 7) / 8)) & 0xffff;
+}
+
+/* The content in the packer as a value that is kept. NULL: no memory. */
+static wisp__kept *wisp__content_keep(wisp__content *c, wisp__chunks *chunks) {
+    wisp__packer *p = &c->packer;
+    int64_t bits = p->shape.at + p->data.at;
+    size_t room = (size_t)(bits / 8) + 2 * WISP__SLACK;
+    uint8_t *all = (uint8_t *)wisp__arena_take(c->base, &c->scratch, room);
+    wisp__writer to;
+    if (!all) return NULL;
+    memset(all, 0, room);
+    to = wisp__writer_on(all, (int)room - WISP__SLACK);
+    wisp__put_bits(&to, p->shape.bytes, p->shape.at);
+    wisp__put_bits(&to, p->data.bytes, p->data.at);
+    return wisp__kept_make(c->base, chunks, all, bits);
+}
+
+/* What a value is about: a hash of its key fields; 0 without any. */
+static uint64_t wisp__kept_key(wisp__content *c, const wisp__form *form, const wisp__kept *kept) {
+    uint8_t bytes[256 + WISP__SLACK];
+    wisp__reader data = wisp__reader_on(NULL, 0), shape = data;
+    wisp__unpacker u = wisp__content_unpacker(c, &c->scratch, &data, 0);
+    wisp__writer to = wisp__writer_on(bytes, 256);
+    wisp__differ d;
+    if (!wisp__form_keyed(form)) return 0;
+    memset(&d, 0, sizeof d);
+    memset(bytes, 0, sizeof bytes);
+    u.shape = &shape;
+    d.u = &u;
+    d.ops = form->described->program->ops;
+    d.rows = WISP__DELTA_ROWS;
+    d.base = wisp__side_on(kept->bytes, kept->bits);
+    for (int at = 0; at < form->described->program->count; at = d.ops[at].end)
+        wisp__pass(&d, at, at + 1, &d.base, d.ops[at].flags & WISP__OP_KEY ? &to : NULL);
+    wisp__put_align(&to);
+    return wisp__hash_bytes(bytes, (int)(to.at / 8)) | 1;
+}
+
+static void wisp__differ_on(wisp__differ *d, wisp__unpacker *u, const wisp__kept *base,
+                            const wisp__kept *const older[2]) {
+    memset(d, 0, sizeof *d);
+    d->u = u;
+    d->base = wisp__side_on(base->bytes, base->bits);
+    for (int i = 0; i < 2; i++)
+        if (older[i]) d->older[i] = wisp__side_on(older[i]->bytes, older[i]->bits);
+}
+
+/* The models to begin with, in memory of the arena: those after the base, or new ones. */
+static uint8_t *wisp__models_begin(wisp__differ *d, const wisp__program *program,
+                                   const wisp__kept *models) {
+    size_t bytes = wisp__delta_models(program);
+    uint8_t *copy = bytes ? (uint8_t *)wisp__differ_take(d, bytes) : NULL;
+    if (!copy) return NULL;
+    d->models = copy;
+    d->symbols = WISP__DELTA_SYMBOLS;
+    d->ops = program->ops;
+    if (models && (size_t)(models->bits / 8) == bytes) memcpy(copy, models->bytes, bytes);
+    else wisp__delta_models_init(d, program);
+    d->models = copy;
+    return copy;
+}
+
+/* A value of packed values, or NULL when it cannot be read. */
+static const wisp_value *wisp__kept_values(wisp__unpacker *u, const wisp__kept *kept, int *count) {
+    wisp__reader data = wisp__reader_on(kept->bytes, (int)((kept->bits + 7) / 8));
+    wisp__decoded out;
+    memset(&out, 0, sizeof out);
+    u->data = &data;
+    u->result = WISP_OK;
+    if (wisp__decode_values(u, &out)) return NULL;
+    *count = out.count;
+    return out.values ? out.values : (const wisp_value *)kept->bytes;
+}
+
+/* A difference that was made, to be used for everybody who has the same base. */
+typedef struct wisp__difference {
+    const wisp__kept *base, *older[2], *models;
+    const uint8_t    *bytes;
+    int64_t           bits;            /* 0: there is none that is shorter than the value */
+    const uint8_t    *adapted;         /* models after it; NULL: none */
+    size_t            adapted_bytes;
+} wisp__difference;
+
+/* Makes the difference of a value from a base; its memory is of c->scratch. */
+static void wisp__difference_make(wisp__content *c, const wisp__form *form,
+                                  const wisp__kept *value, wisp__difference *out) {
+    const wisp__program *program = form->kind == WISP__RECORD ? form->described->program : NULL;
+    wisp__reader data = wisp__reader_on(NULL, 0), shape = data;
+    wisp__unpacker u = wisp__content_unpacker(c, &c->scratch, &data, 1 << 26);
+    size_t room = (size_t)(value->bits / 8) + 16;
+    wisp__differ d;
+    wisp__writer to;
+    uint8_t *bytes, *models = NULL;
+    const wisp_value *a, *b;
+    int a_count = 0, b_count = 0;
+    bool made;
+    u.shape = &shape;
+    out->bits = 0;
+    out->adapted = NULL;
+    wisp__differ_on(&d, &u, out->base, out->older);
+    d.now = wisp__side_on(value->bytes, value->bits);
+    bytes = (uint8_t *)wisp__differ_take(&d, room + WISP__SLACK);
+    if (form->adaptive && program) models = wisp__models_begin(&d, program, out->models);
+    if (!bytes || d.failed) return;
+    to = wisp__writer_on(bytes, (int)room);
+    d.to = &to;
+    if (program) {
+        made = wisp__delta_write(&d, program);
+    } else {
+        a = wisp__kept_values(&u, out->base, &a_count);
+        b = wisp__kept_values(&u, value, &b_count);
+        made = a && b && wisp__values_write(&d, a, a_count, b, b_count);
+    }
+    if (!made || to.at >= value->bits) return;
+    out->bytes = bytes;
+    out->bits = to.at;
+    out->adapted = models;
+    out->adapted_bytes = models ? wisp__delta_models(program) : 0;
+}
+
+/* Applies a difference where `from` stands: the new value, with the models after it in *models.
+   NULL with the reason. */
+static wisp__kept *wisp__difference_apply(wisp__content *c, wisp__chunks *chunks,
+                                          const wisp__form *form, const wisp__reader *from,
+                                          const wisp__difference *base, wisp__kept **models,
+                                          wisp_result *why) {
+    const wisp__program *program = form->kind == WISP__RECORD ? form->described->program : NULL;
+    wisp__reader data = *from, shape = *from;
+    wisp__unpacker u = wisp__content_unpacker(c, &c->arena, &data, c->base->limits.message_values);
+    int64_t most = (int64_t)c->base->limits.message_bytes + 512;
+    int64_t room = wisp__min_int((int)most, (int)(base->base->bits / 8) + from->size + 256);
+    wisp__writer to;
+    wisp__differ d;
+    wisp__kept *value = NULL;
+    uint8_t *bytes = NULL, *adapted = NULL;
+    bool made = false, full = true;
+    wisp__arena_reset(&c->arena);
+    u.shape = &shape;
+    *models = NULL;
+    while (full) {
+        wisp__differ_on(&d, &u, base->base, base->older);
+        d.delta.from = *from;
+        d.delta.start = from->at;
+        d.delta.there = true;
+        if (form->adaptive && program) adapted = wisp__models_begin(&d, program, base->models);
+        bytes = (uint8_t *)wisp__differ_take(&d, (size_t)room + WISP__SLACK);
+        *why = WISP_E_MEMORY;
+        if (!bytes) return NULL;
+        memset(bytes, 0, WISP__SLACK);
+        to = wisp__writer_on(bytes, (int)room);
+        d.to = &to;
+        if (program) {
+            made = wisp__delta_apply(&d, program);
+        } else {
+            const wisp_value *a, *values = NULL;
+            int a_count = 0, count = 0;
+            a = wisp__kept_values(&u, base->base, &a_count);
+            made = a && wisp__values_apply(&d, a, a_count, &values, &count);
+            to.at = made ? wisp__pack_bits(c->base, values, count, bytes, (int)room) : 0;
+            if (to.at < 0) to.full = true;
+        }
+        full = to.full && room < most;
+        room = room * 2 < most ? room * 2 : most;
+    }
+    *why = WISP_E_BAD_PACKET;
+    if (!made || to.full) return NULL;
+    *why = WISP_E_MEMORY;
+    value = wisp__kept_make(c->base, chunks, bytes, to.at);
+    if (!value || !adapted) return value;
+    *models = wisp__kept_make(c->base, chunks, adapted, (int64_t)wisp__delta_models(program) * 8);
+    if (*models) return value;
+    wisp__kept_release(c->base, chunks, value);
+    return NULL;
+}
+
+/* Moves past a message that tells a value: it is applied only when its turn comes. */
+static wisp_result wisp__told_extent(wisp__content *c, const wisp__form *form,
+                                     wisp__reader *data, bool in_order, int *budget) {
+    wisp__telling t;
+    wisp__reader shape = wisp__reader_on(NULL, 0);
+    wisp__unpacker u = wisp__content_unpacker(c, &c->arena, data,
+                                              wisp__min_int(*budget,
+                                                            c->base->limits.message_values));
+    wisp__decoded out;
+    wisp_result result = WISP_OK;
+    int most = u.values;
+    wisp__arena_reset(&c->arena);
+    wisp__get_telling(data, form, in_order, &t);
+    u.shape = &shape;
+    u.start = data->at;
+    memset(&out, 0, sizeof out);
+    if (t.whole) result = wisp__decode_content(&u, form, &out);
+    else if (t.end >= 0) wisp__skip(data, t.end - data->at);
+    else if (!wisp__delta_pass(&u, form->described->program, data)) data->failed = true;
+    *budget -= most - u.values;
+    return data->failed && result != WISP_E_MEMORY ? WISP_E_BAD_PACKET
+         : result == WISP_E_INVALID ? WISP_OK : result;
+}
+
 /* --- what has come in, as the schema here wants it --- */
 
 /* Makes values of a value: those of a row, or the one. */
@@ -14625,12 +15217,14 @@ static bool wisp__policy_admit(const wisp_config *config, wisp__route *route, do
  *   REPLY 4: call:24 ok:1 [code:16] shape data
  *   ANNOUNCE 5: length(id) length(bytes) name version:8 codec:8 length(extra)
  *   BOUND 6 · UNKNOWN 7: length(id) · PING 8 · LEAVE 9: code:16 length(bytes) text
+ *   RESYNC 10: length(id), whose values are to come whole
  * ======================================================================== */
 
 typedef enum wisp__record {
     WISP__R_END, WISP__R_SECTION, WISP__R_FRAGMENT, WISP__R_INVOKE, WISP__R_REPLY,
     WISP__R_ANNOUNCE, WISP__R_BOUND, WISP__R_UNKNOWN, WISP__R_PING, WISP__R_LEAVE,
-    WISP__R_EVENT, WISP__R_NOTHING
+    WISP__R_RESYNC,
+    WISP__R_EVENT, WISP__R_VALUE, WISP__R_NOTHING      /* never on the wire */
 } wisp__record;
 
 /* What one packet holds at most, and a run of equal messages takes at most. */
@@ -15199,7 +15793,10 @@ static wisp__fit wisp__fill_queued(wisp__filler *f, int index, uint32_t *blocked
             fit = wisp__fill_first(f, &lane->out, item);
         }
     } else {
+        if (m->track >= 0 && !wisp__fill_may(f)) return WISP__WAITS;
         fit = wisp__fill_message(f, m, 0);
+        if (fit == WISP__FITS && m->track >= 0)
+            wisp__fill_carry(f, WISP__R_VALUE, 0, (uint32_t)m->track << 16 | (m->value & 0xffff));
     }
     if (fit != WISP__FITS) return fit;
     if (m->type != WISP__ANNOUNCEMENT) {
@@ -15351,7 +15948,10 @@ static void wisp__fate_told(void *owner, const wisp__ref *ref, bool arrived) {
     }
     for (uint32_t i = 0; i < ref->count && ref->kind != WISP__R_EVENT; i++) {
         int number = (int)(ref->number + i);
-        if (ref->kind == WISP__R_ANNOUNCE) {
+        if (ref->kind == WISP__R_VALUE) {
+            uint32_t value = ref->number + i;
+            wisp__track_told(&s->told, (int)(value >> 16), value & 0xffff, arrived);
+        } else if (ref->kind == WISP__R_ANNOUNCE) {
             wisp__route *route = &s->routes[number];
             if (route->known != WISP__TOLD) continue;
             route->known = arrived ? WISP__HEARD : WISP__UNTOLD;
@@ -15381,6 +15981,8 @@ static void wisp__session_free(wisp__sender *sender, wisp__session *s) {
         wisp__message_release(base, sender->chunks, wisp__dequeue(sender, s, s->active[0]));
         s->peer.stats.messages_abandoned++;
     }
+    wisp__tracks_free(base, sender->chunks, &s->told);
+    wisp__tracks_free(base, sender->chunks, &s->heard);
     s->peer.stats.messages_abandoned += (uint64_t)wisp__peer_abandon(sender->peers, &s->peer);
     base->stats.messages_abandoned += s->peer.stats.messages_abandoned;
     wisp__free(base, s->routes, (size_t)s->route_room * sizeof *s->routes);
@@ -16564,6 +17166,8 @@ typedef struct wisp__incoming {
     wisp__form   *form;           /* NULL: plain */
     int64_t       shape_at, shape_end, data_at, end;     /* bits in the packet */
     wisp_result   readable;       /* WISP_OK, or why the values cannot be read */
+    wisp__reader  from;           /* of a value that is told: applied when its turn comes */
+    bool          told, in_order, stale;
     bool          parsed;         /* in->end is right, whether they can be used or not */
     wisp__decoded content;
 } wisp__incoming;
@@ -16605,7 +17209,12 @@ static void wisp__read_values(wisp *w, const wisp__reader *from, wisp__incoming 
     wisp__unpacker u;
     shape.at = in->shape_at;
     data.at = in->data_at;
-    if (in->form) {
+    in->told = in->form && in->form->delta && in->kind == WISP__R_EVENT;
+    if (in->told) {
+        in->from = *from;
+        in->readable = wisp__told_extent(&w->content, in->form, &data, in->in_order, budget);
+        in->parsed = !data.failed;
+    } else if (in->form) {
         in->readable = wisp__decode(&w->content, in->form, &data, budget, &in->content);
         in->parsed = !data.failed;
     } else {
@@ -16632,6 +17241,7 @@ static wisp__message *wisp__message_make(wisp *w, const wisp__remote *remote, in
     m->chunk_bytes = (int)bytes;
     m->remote = remote->index;
     m->form = type == WISP__REPLY ? remote->index : remote->newest;
+    m->track = -1;
     w->registry.remotes[m->form]->used = true;
     m->call = 0;
     m->result = WISP_OK;
@@ -16683,6 +17293,149 @@ static wisp_result wisp__give(wisp *w, wisp__session *s, wisp__message *m) {
     wisp__flush(&w->sender, s, m->immediate ? m->remote : -1);
     wisp__post_send(&w->peers);
     return WISP_OK;
+}
+
+/* --- values that are told by differences --- */
+
+/* The differences that were made of one value, for the next who has the same base. */
+typedef struct wisp__spread {
+    wisp__difference made[8];
+    int              count;
+} wisp__spread;
+
+static wisp__difference *wisp__spread_of(wisp *w, wisp__spread *spread, const wisp__form *form,
+                                         const wisp__kept *value, const wisp__difference *base) {
+    wisp__difference *d;
+    for (int i = 0; i < spread->count; i++) {
+        d = &spread->made[i];
+        if (d->base == base->base && d->models == base->models && d->older[0] == base->older[0] &&
+            d->older[1] == base->older[1])
+            return d;
+    }
+    if (spread->count == (int)(sizeof spread->made / sizeof *spread->made)) {
+        spread->count = 0;
+        wisp__arena_reset(&w->content.scratch);
+    }
+    d = &spread->made[spread->count++];
+    *d = *base;
+    wisp__difference_make(&w->content, form, value, d);
+    return d;
+}
+
+/* What the other end holds of a track, that the range coder can use beside the base. */
+static int wisp__told_older(wisp__track *track, const wisp__stored *base,
+                            wisp__difference *difference) {
+    int older = 0;
+    for (int i = 0; i < 2; i++) {
+        base = base->has_base ? wisp__track_find(track, base->base) : NULL;
+        if (!base) break;
+        difference->older[i] = base->value;
+        older |= 1 << i;
+    }
+    return older;
+}
+
+/* Puts a telling and its content into the packer. */
+static wisp_result wisp__tell_pack(wisp *w, const wisp__form *form, bool in_order,
+                                   const wisp__telling *t, const uint8_t *bytes, int64_t bits) {
+    wisp__packer *p = &w->content.packer;
+    wisp_result result = WISP_OK;
+    if (p->data_room < (int)(bits / 8) + 64)
+        result = wisp__content_grow(&w->content, bits / 8 + 64);
+    if (result) return result;
+    p->shape.at = p->data.at = 0;
+    p->shape.full = p->data.full = false;
+    wisp__put_telling(&p->data, form, in_order, t, bits);
+    wisp__put_bits(&p->data, bytes, bits);
+    if (!t->whole && wisp__told_length(form)) wisp__put(&p->data, 0, (int)(-bits & 3));
+    p->values = 1;
+    return p->data.full ? WISP_E_TOO_BIG : WISP_OK;
+}
+
+/* Gives a value to a peer: whole, or as a difference; nothing when the peer has it, unless it was
+   lost (`again`). */
+static wisp_result wisp__tell_value(wisp *w, wisp__session *s, wisp__remote *remote,
+                                    wisp__kept *value, wisp__spread *spread, bool again) {
+    wisp__remote *entry = w->registry.remotes[remote->newest];
+    const wisp__form *form = &entry->form;
+    bool in_order = w->base.reliable || remote->now.delivery == WISP_RELIABLE;
+    uint64_t key = wisp__kept_key(&w->content, form, value);
+    wisp_result why;
+    wisp__track *track = wisp__track_open(&w->base, &w->chunks, &s->told, entry->index, key,
+                                          in_order, true, &why);
+    wisp__stored *stored = track ? wisp__track_base(track, in_order) : NULL;
+    wisp__difference wanted, *d = NULL;
+    wisp__telling t;
+    wisp__message *m;
+    wisp__kept *models = NULL;
+    uint32_t from = stored ? stored->sequence : 0;
+    if (!track) return why;
+    if (!again && wisp__track_settled(track, value, in_order)) {
+        remote->stats.unchanged++;
+        return WISP_OK;
+    }
+    memset(&t, 0, sizeof t);
+    memset(&wanted, 0, sizeof wanted);
+    t.place = track->place;
+    t.sequence = track->sequence;
+    if (stored) {
+        wanted.base = stored->value;
+        wanted.models = form->adaptive ? stored->models : NULL;
+        if (form->adaptive) t.older = wisp__told_older(track, stored, &wanted);
+        t.back = (int)(track->sequence - stored->sequence);
+        t.hash = wisp__told_hash(stored->value);
+        d = wisp__spread_of(w, spread, form, value, &wanted);
+        if (!d->bits) d = NULL;
+    }
+    t.whole = d == NULL;
+    why = wisp__tell_pack(w, form, in_order, &t, d ? d->bytes : (const uint8_t *)value->bytes,
+                          d ? d->bits : value->bits);
+    if (why == WISP_OK && d && d->adapted) {
+        models = wisp__kept_make(&w->base, &w->chunks, d->adapted, (int64_t)d->adapted_bytes * 8);
+        if (!models) why = WISP_E_MEMORY;
+    }
+    m = why ? NULL : wisp__compose(w, remote, WISP__EVENT, &why);
+    if (m && !in_order) {
+        m->track = track->place;
+        m->value = track->sequence;
+    }
+    if (m) why = wisp__give(w, s, m);
+    if (m) wisp__message_release(&w->base, &w->chunks, m);
+    if (why) {
+        wisp__kept_release(&w->base, &w->chunks, models);
+        return why;
+    }
+    wisp__track_store(&w->base, &w->chunks, &s->told, track, track->sequence, value, models,
+                      d ? &from : NULL);
+    track->sequence++;
+    track->begun = true;
+    if (t.whole) track->whole = false;
+    return WISP_OK;
+}
+
+/* Values whose last telling was lost go once more. */
+static void wisp__tell_again(wisp *w, wisp__session *s) {
+    for (int i = 0; i < s->told.count && s->told.again > 0; i++) {
+        wisp__track *track = s->told.places[i];
+        wisp__remote *entry = w->registry.remotes[track->number];
+        wisp__stored *newest = wisp__track_newest(track);
+        wisp__spread spread;
+        wisp__kept *value;
+        if (!track->again) continue;
+        track->again = false;
+        s->told.again--;
+        if (!newest || entry->main->newest != entry->index) continue;
+        value = newest->value;
+        value->references++;
+        spread.count = 0;
+        if (wisp__tell_value(w, s, entry->main, value, &spread, true)) {
+            track->again = true;           /* the queue is full: when the next news comes */
+            s->told.again++;
+        }
+        wisp__kept_release(&w->base, &w->chunks, value);
+        wisp__arena_reset(&w->content.scratch);
+        if (track->again) return;
+    }
 }
 
 /* The answer to a call of theirs. NULL with the reason. */
@@ -16879,6 +17632,102 @@ static void wisp__dispatch(wisp *w) {
     if (w->events.notice_count) wisp__events_notices(&w->events, w, w->now);
 }
 
+/* --- values that are told by differences --- */
+
+/* What is told cannot be applied: the other end is asked for whole values, once. */
+static wisp_result wisp__ask_whole(wisp *w, wisp__session *s, wisp__form *form, const char *why) {
+    bool first = !form->asked;
+    snprintf(w->registry.text, sizeof w->registry.text, "%s", why);
+    if (first) wisp__control_add(&w->base, s, WISP__R_RESYNC, form->number);
+    form->asked = true;
+    return WISP_E_BASELINE;
+}
+
+/* The base that a telling names, with what else the range coder uses; false: it is not held. */
+static bool wisp__heard_base(wisp__track *track, const wisp__telling *t, uint32_t sequence,
+                             bool in_order, wisp__difference *base, uint32_t *from) {
+    wisp__stored *stored = NULL;
+    *from = sequence - (in_order ? 1 : (uint32_t)t->back);
+    if (track && (in_order || t->back)) stored = wisp__track_find(track, *from);
+    if (!stored) return false;
+    base->base = stored->value;
+    base->models = stored->models;
+    return wisp__told_older(track, stored, base) >= t->older;
+}
+
+/* Applies what was told, in its turn. *deliver: it is new. */
+static wisp_result wisp__hear_value(wisp *w, wisp__session *s, wisp__incoming *in, bool *deliver) {
+    wisp__form *form = in->form;
+    wisp__reader from = in->from;
+    wisp__telling t;
+    wisp__track *track;
+    wisp__stored *newest;
+    wisp__difference base;
+    wisp__kept *value = NULL, *models = NULL;
+    wisp_result why;
+    uint32_t sequence, base_at = 0;
+    uint8_t *bytes;
+    bool in_order = in->in_order;
+    memset(&base, 0, sizeof base);
+    *deliver = true;
+    from.at = in->data_at;
+    from.end = in->end;
+    wisp__get_telling(&from, form, in_order, &t);
+    track = wisp__track_open(&w->base, &w->chunks, &s->heard, form->number, (uint64_t)t.place,
+                             in_order, false, &why);
+    if (!track && (why == WISP_E_MEMORY || !t.whole)) return why;
+    sequence = track ? track->sequence : 0;
+    if (!in_order && track && track->begun) {
+        uint32_t ahead = (t.sequence - sequence) & ((1u << WISP__SEQUENCE_BITS) - 1);
+        sequence += ahead - ((ahead & (1u << (WISP__SEQUENCE_BITS - 1))) << 1);
+    } else if (!in_order) {
+        sequence = t.sequence;
+    }
+    if (t.whole) {
+        int64_t bits = from.end - from.at;
+        wisp__arena_reset(&w->content.arena);
+        bytes = (uint8_t *)wisp__arena_take(&w->base, &w->content.arena,
+                                            (size_t)(bits / 8) + 2 * WISP__SLACK);
+        if (bytes) wisp__get_bits(&from, bytes, bits);
+        if (bytes) value = wisp__kept_make(&w->base, &w->chunks, bytes, bits);
+        form->asked = false;
+        why = WISP_E_MEMORY;
+    } else {
+        if (!wisp__heard_base(track, &t, sequence, in_order, &base, &base_at))
+            return wisp__ask_whole(w, s, form, "a difference to a value that is not held");
+        if (!(t.older & 1)) base.older[0] = NULL;
+        if (!(t.older & 2)) base.older[1] = NULL;
+        if (form->sync && wisp__told_hash(base.base) != t.hash)
+            return wisp__ask_whole(w, s, form, "a difference to another value than is held");
+        value = wisp__difference_apply(&w->content, &w->chunks, form, &from, &base, &models, &why);
+        if (!value && why == WISP_E_BAD_PACKET)
+            return wisp__ask_whole(w, s, form, "a difference that makes no sense");
+    }
+    if (!value) return why;
+    newest = track && track->begun ? wisp__track_newest(track) : NULL;
+    if (track && track->begun && !in_order) {
+        bool newer = wisp__distance(sequence, track->sequence) >= 0;
+        *deliver = newer && !(newest && wisp__kept_same(newest->value, value));
+        in->stale = !newer;
+    }
+    if (track) {
+        bool newer = !track->begun || wisp__distance(sequence, track->sequence) >= 0;
+        wisp__track_store(&w->base, &w->chunks, &s->heard, track, sequence, value, models,
+                          t.whole ? NULL : &base_at);
+        if (newer) track->sequence = sequence + 1;
+        track->begun = true;
+    } else {
+        wisp__kept_release(&w->base, &w->chunks, models);
+    }
+    if (*deliver) {
+        int budget = w->base.limits.message_values;
+        wisp__reader data = wisp__reader_on(value->bytes, (int)((value->bits + 7) / 8));
+        why = wisp__decode(&w->content, form, &data, &budget, &in->content);
+    }
+    wisp__kept_release(&w->base, &w->chunks, value);
+    return *deliver ? why : WISP_OK;
+}
+
 /* A message that is of no use. The caller of an invoke gets to know why. */
 static void wisp__on_unreadable(wisp *w, wisp__session *s, const wisp__incoming *in) {
     wisp__remote *remote = in->remote ? in->remote : w->registry.remotes[WISP__ON_ERROR];
@@ -16897,8 +17746,7 @@ static void wisp__on_unreadable(wisp *w, wisp__session *s, const wisp__incoming 
 
 /* What has been read, as the schema that is registered here wants it. */
 static void wisp__conform_incoming(wisp *w, wisp__incoming *in) {
-    w->registry.text[0] = 0;
-    if (in->readable || !in->remote || in->kind == WISP__R_REPLY) return;
+    if (!in->remote || in->kind == WISP__R_REPLY) return;
     if (!in->form && !in->remote->schema) return;
     in->readable = wisp__conform_decoded(&w->content, in->remote, in->form, &in->content);
 }
@@ -16908,7 +17756,17 @@ static void wisp__deliver(wisp *w, wisp__session *s, wisp__incoming *in, int del
                           uint64_t number) {
     if (w->events.notice_count || w->calls.done_first) wisp__dispatch(w);
     if (s->peer.state != WISP__JOINED || w->destroyed) return;
-    wisp__conform_incoming(w, in);
+    w->registry.text[0] = 0;
+    if (in->told && !in->readable) {
+        bool fresh;
+        in->readable = wisp__hear_value(w, s, in, &fresh);
+        if (in->stale) {
+            in->remote->stats.stale++;
+            s->peer.stats.stale++;
+        }
+        if (!fresh && !in->readable) return;
+    }
+    if (!in->readable) wisp__conform_incoming(w, in);
     if (in->readable) {
         wisp__on_unreadable(w, s, in);
     } else if (in->kind == WISP__R_INVOKE) {
@@ -16993,6 +17851,7 @@ static void wisp__read_content(wisp__reading *r, wisp__incoming *in, int number,
 static void wisp__read_name(wisp__reading *r, wisp__incoming *in, int number) {
     in->remote = wisp__theirs(&r->w->registry, r->session, number);
     if (in->remote) in->form = r->session->theirs[number].form;
+    in->in_order = r->w->base.reliable || r->delivery == WISP_RELIABLE;
 }
 
 static void wisp__read_event(wisp__reading *r, wisp__incoming *in, bool bound) {
@@ -17098,6 +17957,7 @@ static wisp__form *wisp__learn_form(wisp *w, const wisp__reader *packet,
         bytes[l->bits / 8] &= (uint8_t)((1u << (l->bits & 7)) - 1);
         form->described = wisp__described_learn(&w->registry.schemas, bytes, l->bits, why);
     }
+    form->number = l->number;
     if (*why == WISP_OK) return form;
     wisp__free(&w->base, form, sizeof *form);
     return NULL;
@@ -17182,6 +18042,7 @@ static void wisp__read_whole(wisp__reading *r, const wisp__lane_in *lane) {
     wisp__incoming in;
     int kind;
     memset(&in, 0, sizeof in);
+    whole.delivery = WISP_RELIABLE;
     whole.from = wisp__reader_on(lane->whole, lane->whole_bytes);
     whole.values = r->w->base.limits.message_values;
     if (wisp__get(&whole.from, 4) == 8) {
@@ -17276,6 +18137,7 @@ static void wisp__arrive_held(wisp__reading *r, wisp__lane_in *lane, const wisp_
     in.last = held->last;
     in.remote = held->remote >= 0 ? r->w->registry.remotes[held->remote] : NULL;
     in.form = held->form;
+    in.in_order = true;
     in.call = held->call;
     in.floor = held->floor;
     in.result = held->result;
@@ -17391,6 +18253,21 @@ static void wisp__read_answer(wisp__reading *r, bool bound) {
     }
 }
 
+/* They have lost what differences are to. */
+static void wisp__read_resync(wisp__reading *r) {
+    int index = wisp__get_length(&r->from) + WISP__RESERVED;
+    if (r->from.failed || index >= r->w->registry.count) {
+        wisp__break(r, "a number that was never given");
+        return;
+    }
+    r->session->steps += r->session->told.count;
+    if (r->session->steps > WISP__SETTLE_STEPS + 16 * r->w->base.limits.keys) {
+        wisp__break(r, "whole values are asked for too often");
+        return;
+    }
+    wisp__tracks_reset(&r->w->base, &r->w->chunks, &r->session->told, index);
+}
+
 static void wisp__read_leave(wisp__reading *r) {
     char text[256 + WISP__SLACK];
     wisp_result code = (int16_t)(uint16_t)wisp__get(&r->from, 16);
@@ -17419,6 +18296,7 @@ static bool wisp__read_control(wisp__reading *r, int kind) {
     case WISP__R_UNKNOWN: wisp__read_answer(r, false); break;
     case WISP__R_PING: break;
     case WISP__R_LEAVE: wisp__read_leave(r); break;
+    case WISP__R_RESYNC: wisp__read_resync(r); break;
     case WISP__R_INVOKE:
         wisp__read_invoke(r, &in);
         r->has_previous = false;
@@ -17668,6 +18546,8 @@ static void wisp__flush_dirty(wisp *w) {
         next = peer->next_dirty;
         peer->dirty = false;
         wisp__offer_stuck(&w->peers, peer);
+        if (((wisp__session *)(void *)peer)->told.again > 0)
+            wisp__tell_again(w, (wisp__session *)(void *)peer);
         again = !wisp__flush(&w->sender, (wisp__session *)(void *)peer, -1);
         if (again || peer->stuck_first) wisp__peers_mark(&w->peers, peer);
     }
@@ -17686,6 +18566,8 @@ WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session 
             queued++;
             bytes += e->message->size;
         }
+    wisp__tracks_check(&w->base, &s->told);
+    wisp__tracks_check(&w->base, &s->heard);
     WISP_ASSERT(queued == s->queued && bytes == s->queued_bytes);
     WISP_ASSERT(s->held_bytes >= 0 && s->held_bytes <= w->base.limits.window_bytes);
     WISP_ASSERT(s->kept_bytes >= 0 && s->peer.window_used >= 0);
@@ -18204,7 +19086,20 @@ static void wisp__keep_first(wisp_result *first, wisp_result result) {
     if (*first == WISP_OK) *first = result;
 }
 
-static wisp_result wisp__fire_list(wisp *w, wisp_to to, wisp__message *m) {
+/* What is fired: a message for everybody, or a value that each is told in another way. */
+typedef struct wisp__shot {
+    wisp__message *message;
+    wisp__remote  *remote;
+    wisp__kept    *value;
+    wisp__spread   spread;
+} wisp__shot;
+
+static wisp_result wisp__shoot(wisp *w, wisp__session *s, wisp__shot *shot) {
+    if (shot->message) return wisp__give(w, s, shot->message);
+    return wisp__tell_value(w, s, shot->remote, shot->value, &shot->spread, false);
+}
+
+static wisp_result wisp__fire_list(wisp *w, wisp_to to, wisp__shot *shot) {
     wisp_result first = WISP_OK;
     uint64_t mark = ++w->mark;
     for (int i = 0; i < to.count; i++) {
@@ -18215,12 +19110,12 @@ static wisp_result wisp__fire_list(wisp *w, wisp_to to, wisp__message *m) {
             continue;
         }
         s->mark = mark;
-        wisp__keep_first(&first, wisp__give(w, s, m));
+        wisp__keep_first(&first, wisp__shoot(w, s, shot));
     }
     return first;
 }
 
-static wisp_result wisp__fire_all(wisp *w, wisp_to to, wisp__message *m) {
+static wisp_result wisp__fire_all(wisp *w, wisp_to to, wisp__shot *shot) {
     wisp_result first = WISP_OK;
     uint64_t mark = ++w->mark;
     wisp__peer *next;
@@ -18231,7 +19126,7 @@ static wisp_result wisp__fire_all(wisp *w, wisp_to to, wisp__message *m) {
     for (wisp__peer *peer = w->peers.first; peer; peer = next) {
         wisp__session *s = (wisp__session *)(void *)peer;
         next = peer->next;
-        if (s->mark != mark) wisp__keep_first(&first, wisp__give(w, s, m));
+        if (s->mark != mark) wisp__keep_first(&first, wisp__shoot(w, s, shot));
     }
     return first;
 }
@@ -18240,7 +19135,7 @@ wisp_result wisp_fire_target(wisp *w, wisp_target target, wisp_to to, const wisp
                              int count) {
     wisp__remote *remote;
     wisp__session *s = NULL;
-    wisp__message *m;
+    wisp__shot shot;
     wisp_result result;
     if (!w || to.count < 0 || (to.mode >= WISP__TO_LIST && to.count && !to.list))
         return WISP_E_ARGUMENT;
@@ -18255,12 +19150,23 @@ wisp_result wisp_fire_target(wisp *w, wisp_target target, wisp_to to, const wisp
     }
     result = wisp__encode(&w->content, remote, values, count, wisp__methods_of(w, s));
     if (result) return wisp__encode_refused(w, remote, result);
-    m = wisp__compose(w, remote, WISP__EVENT, &result);
-    if (!m) return result;
-    if (s) result = wisp__give(w, s, m);
-    else if (to.mode == WISP__TO_LIST) result = wisp__fire_list(w, to, m);
-    else result = wisp__fire_all(w, to, m);
-    wisp__message_release(&w->base, &w->chunks, m);
+    shot.message = NULL;
+    shot.remote = remote;
+    shot.value = NULL;
+    shot.spread.count = 0;
+    if (w->registry.remotes[remote->newest]->form.delta) {
+        shot.value = wisp__content_keep(&w->content, &w->chunks);
+        if (!shot.value) result = WISP_E_MEMORY;
+    } else {
+        shot.message = wisp__compose(w, remote, WISP__EVENT, &result);
+    }
+    if (result) return result;
+    if (s) result = wisp__shoot(w, s, &shot);
+    else if (to.mode == WISP__TO_LIST) result = wisp__fire_list(w, to, &shot);
+    else result = wisp__fire_all(w, to, &shot);
+    if (shot.message) wisp__message_release(&w->base, &w->chunks, shot.message);
+    wisp__kept_release(&w->base, &w->chunks, shot.value);
+    wisp__arena_reset(&w->content.scratch);
     return result;
 }
 
@@ -18793,7 +19699,7 @@ static size_t wisp__session_memory(const wisp__session *s) {
     bytes += (size_t)s->active_room * sizeof *s->active;
     bytes += (size_t)s->request_room * sizeof *s->requests;
     for (int c = 0; c < WISP__CHANNELS; c++) bytes += wisp__lane_memory(s->peer.lanes[c]);
-    return bytes;
+    return bytes + (size_t)s->told.bytes + (size_t)s->heard.bytes;
 }
 
 void wisp_stats_peer(const wisp *w, wisp_peer peer, wisp_peer_stats *out) {

@@ -1,0 +1,595 @@
+/* test_codec.c - codecs used alone, without an endpoint: any schema, any value, any memory */
+#define WISP_IMPLEMENTATION
+#define WISP_STATIC
+#include "../wisp.h"
+#include "test.h"
+#include "low.h"
+#include "schemas.h"
+
+enum { BYTES_MAX = 1 << 17, MEMORY_MAX = 1 << 20 };
+
+static uint8_t bytes_out[BYTES_MAX], bytes_again[BYTES_MAX];
+static union { double align; uint8_t bytes[MEMORY_MAX]; } memory_a, memory_b, memory_c;
+static schemas made;
+static char why[200];
+
+static int encode(const wisp_schema *schema, const wisp_value *value) {
+    return wisp_encode(wisp_bitpack(), schema, value, bytes_out, BYTES_MAX);
+}
+
+static int decode(const wisp_schema *schema, int size, wisp_value *out) {
+    return wisp_decode(wisp_bitpack(), schema, bytes_out, size, out, memory_a.bytes, MEMORY_MAX);
+}
+
+static const wisp_schema *compiled(const wisp_schema *schema) {
+    return wisp_schema_compile(schema, memory_c.bytes, MEMORY_MAX);
+}
+
+/* Memory of exactly so many bytes, so that the sanitizer sees a step beyond. */
+static void *exactly(int bytes) {
+    void *memory = malloc(bytes > 0 ? (size_t)bytes : 1);
+    if (!memory) exit(2);
+    memset(memory, 0xa5, bytes > 0 ? (size_t)bytes : 1);
+    return memory;
+}
+
+/* --- without a schema --- */
+
+TEST(what_has_no_schema_describes_itself) {
+    static low_values v;
+    for (uint64_t seed = 1; seed <= 500; seed++) {
+        wisp_value value, out;
+        int size;
+        low_values_start(&v, seed, 3);
+        value = low_value(&v);
+        size = encode(NULL, &value);
+        if (!CHECK(size > 0)) return;
+        if (!CHECK_EQ_INT(decode(NULL, size, &out), size)) return;
+        if (!CHECK(low_same(&value, &out))) return;
+    }
+}
+
+TEST(a_schema_less_value_cut_anywhere_is_refused) {
+    static low_values v;
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        wisp_value value, out;
+        int size;
+        low_values_start(&v, seed, 3);
+        value = low_value(&v);
+        size = encode(NULL, &value);
+        for (int cut = 0; cut < size; cut++) {
+            void *part = exactly(cut);
+            memcpy(part, bytes_out, (size_t)cut);
+            if (!CHECK(wisp_decode(wisp_bitpack(), NULL, part, cut, &out, memory_a.bytes,
+                                   MEMORY_MAX) < 0)) return;
+            free(part);
+        }
+    }
+}
+
+/* --- random schemas --- */
+
+/* Encodes and decodes; false: it has failed, and the seed is told. */
+static bool round_trip(const wisp_schema *schema, const wisp_value *value, wisp_value *out,
+                       uint64_t seed) {
+    int size = encode(schema, value), read = size < 0 ? size : decode(schema, size, out);
+    bool good = size >= 0 && read == size;
+    if (!CHECK(good)) {
+        wisp_validate(schema, value, why, sizeof why);
+        printf("    seed %llu: %d bytes, read %d: %s\n", (unsigned long long)seed, size, read, why);
+    }
+    return good;
+}
+
+TEST(random_schemas_are_fine_and_their_values_fit) {
+    for (uint64_t seed = 1; seed <= 3000; seed++) {
+        const wisp_schema *schema;
+        wisp_value value;
+        schemas_start(&made, seed, (int)(seed % 32));
+        schema = schemas_random(&made);
+        if (!CHECK_EQ_INT(wisp_schema_check(schema, why, sizeof why), WISP_OK))
+            printf("    seed %d: %s\n", (int)seed, why);
+        value = schemas_value(&made, schema);
+        if (!CHECK_EQ_INT(wisp_validate(schema, &value, why, sizeof why), WISP_OK))
+            printf("    seed %d: %s\n", (int)seed, why);
+    }
+}
+
+TEST(what_is_lossless_comes_back_equal) {
+    for (uint64_t seed = 1; seed <= 4000; seed++) {
+        const wisp_schema *schema;
+        wisp_value value, out;
+        schemas_start(&made, seed, SCHEMAS_LOSSLESS);
+        schema = compiled(schemas_random(&made));
+        value = schemas_value(&made, schema);
+        if (!round_trip(schema, &value, &out, seed)) continue;
+        if (!CHECK(wisp_equal(&value, &out))) printf("    seed %d\n", (int)seed);
+        CHECK(wisp_hash(&value) == wisp_hash(&out));
+        CHECK(wisp_validate(schema, &out, NULL, 0) == WISP_OK);
+    }
+}
+
+TEST(what_was_decoded_once_comes_back_equal_and_as_the_same_bytes) {
+    for (uint64_t seed = 1; seed <= 4000; seed++) {
+        const wisp_schema *schema;
+        wisp_value value, once, copy, twice;
+        int size, again;
+        schemas_start(&made, seed, 0);
+        schema = compiled(schemas_random(&made));
+        value = schemas_value(&made, schema);
+        if (!round_trip(schema, &value, &once, seed)) continue;
+        if (!CHECK_EQ_INT(wisp_validate(schema, &once, why, sizeof why), WISP_OK))
+            printf("    seed %d: %s\n", (int)seed, why);
+        if (wisp_as_map(&once, &copy, memory_b.bytes, MEMORY_MAX)) continue;
+        size = encode(schema, &once);
+        if (!CHECK(size >= 0)) continue;
+        memcpy(bytes_again, bytes_out, (size_t)size);
+        again = wisp_decode(wisp_bitpack(), schema, bytes_again, size, &twice, memory_b.bytes,
+                            MEMORY_MAX);
+        if (!CHECK_EQ_INT(again, size)) continue;
+        if (!CHECK(wisp_equal(&once, &twice))) printf("    seed %d\n", (int)seed);
+        CHECK_EQ_INT(encode(schema, &twice), size);
+        CHECK_EQ_MEM(bytes_out, bytes_again, size);
+    }
+}
+
+TEST(a_schema_packs_the_same_whether_compiled_or_not) {
+    for (uint64_t seed = 1; seed <= 500; seed++) {
+        const wisp_schema *schema, *fast;
+        wisp_value value, out;
+        int size;
+        schemas_start(&made, seed, SCHEMAS_LOSSLESS);
+        schema = schemas_random(&made);
+        fast = compiled(schema);
+        value = schemas_value(&made, schema);
+        size = encode(fast, &value);
+        if (!CHECK(size >= 0)) continue;
+        memcpy(bytes_again, bytes_out, (size_t)size);
+        if (!CHECK_EQ_INT(encode(schema, &value), size)) printf("    seed %d\n", (int)seed);
+        CHECK_EQ_MEM(bytes_out, bytes_again, size);
+        CHECK_EQ_INT(decode(schema, size, &out), size);
+        CHECK(wisp_equal(&value, &out));
+    }
+}
+
+TEST(what_does_not_fit_is_refused_by_validating_and_encoding_alike) {
+    for (uint64_t seed = 1; seed <= 4000; seed++) {
+        const wisp_schema *schema;
+        wisp_value value;
+        schemas_start(&made, seed, (int)(seed & 1));
+        schema = compiled(schemas_random(&made));
+        value = schemas_misfit(&made, schema);
+        why[0] = 0;
+        if (!CHECK_EQ_INT(wisp_validate(schema, &value, why, sizeof why), WISP_E_INVALID))
+            printf("    seed %d\n", (int)seed);
+        CHECK(why[0] != 0 && strlen(why) < sizeof why);
+        if (!CHECK_EQ_INT(encode(schema, &value), WISP_E_INVALID))
+            printf("    seed %d\n", (int)seed);
+    }
+}
+
+/* --- memory and capacity --- */
+
+TEST(capacity_is_enough_or_refused_and_never_passed) {
+    for (uint64_t seed = 1; seed <= 200; seed++) {
+        const wisp_schema *schema;
+        wisp_value value;
+        int size;
+        schemas_start(&made, seed, SCHEMAS_NO_ANY);
+        schema = compiled(schemas_random(&made));
+        value = schemas_value(&made, schema);
+        size = encode(schema, &value);
+        if (!CHECK(size >= 0)) continue;
+        for (int capacity = 0; capacity <= size; capacity++) {
+            uint8_t *out = (uint8_t *)exactly(capacity);
+            int wrote = wisp_encode(wisp_bitpack(), schema, &value, out, capacity);
+            if (!CHECK_EQ_INT(wrote, capacity < size ? WISP_E_TOO_BIG : size))
+                printf("    seed %d: capacity %d of %d\n", (int)seed, capacity, size);
+            if (wrote == size) CHECK_EQ_MEM(out, bytes_out, size);
+            free(out);
+        }
+    }
+}
+
+TEST(capacity_beside_values_that_describe_themselves_is_never_passed) {
+    for (uint64_t seed = 1; seed <= 200; seed++) {
+        const wisp_schema *schema;
+        wisp_value value;
+        int size, room;
+        schemas_start(&made, seed, 0);
+        schema = compiled(schemas_random(&made));
+        value = schemas_value(&made, schema);
+        size = encode(schema, &value);
+        if (!CHECK(size >= 0)) continue;
+        for (int capacity = 0; capacity <= size; capacity++) {
+            uint8_t *out = (uint8_t *)exactly(capacity);
+            int wrote = wisp_encode(wisp_bitpack(), schema, &value, out, capacity);
+            if (wrote != size && !CHECK_EQ_INT(wrote, WISP_E_TOO_BIG)) printf("    seed %d\n", (int)seed);
+            if (capacity < size) CHECK_EQ_INT(wrote, WISP_E_TOO_BIG);
+            free(out);
+        }
+        for (room = size; room < BYTES_MAX; room++)
+            if (wisp_encode(wisp_bitpack(), schema, &value, bytes_again, room) == size) break;
+        CHECK(room <= 40 * size + 1000);
+    }
+}
+
+TEST(memory_of_any_size_is_enough_or_refused_and_never_passed) {
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        const wisp_schema *schema, *fast;
+        wisp_value value, out;
+        int size, room, step;
+        schemas_start(&made, seed, 0);
+        schema = schemas_random(&made);
+        fast = compiled(schema);
+        value = schemas_value(&made, schema);
+        size = encode(fast, &value);
+        if (!CHECK(size >= 0)) continue;
+        for (int uncompiled = 0; uncompiled < 2; uncompiled++) {
+            bool enough = false;
+            for (room = 0, step = 1; room < MEMORY_MAX && !enough; room += step) {
+                uint8_t *memory = (uint8_t *)exactly(room);
+                int read = wisp_decode(wisp_bitpack(), uncompiled ? schema : fast, bytes_out, size,
+                                       &out, memory, room);
+                enough = read == size;
+                if (!enough) CHECK_EQ_INT(read, WISP_E_MEMORY);
+                else CHECK_EQ_INT(wisp_validate(schema, &out, NULL, 0), WISP_OK);
+                free(memory);
+                if (room > 64) step = 1 + room / 24;
+            }
+            CHECK(enough);
+        }
+    }
+}
+
+TEST(memory_may_begin_at_any_byte) {
+    for (uint64_t seed = 1; seed <= 100; seed++) {
+        const wisp_schema *schema;
+        wisp_value value, out;
+        int size, turn = (int)(seed % 8);
+        schemas_start(&made, seed, SCHEMAS_LOSSLESS);
+        schema = schemas_random(&made);
+        value = schemas_value(&made, schema);
+        schema = wisp_schema_compile(schema, memory_c.bytes + turn, MEMORY_MAX - turn);
+        size = encode(schema, &value);
+        memmove(bytes_out + turn, bytes_out, (size_t)size);
+        CHECK_EQ_INT(wisp_decode(wisp_bitpack(), schema, bytes_out + turn, size, &out,
+                                 memory_a.bytes + turn, MEMORY_MAX - turn), size);
+        CHECK(wisp_equal(&value, &out));
+    }
+}
+
+TEST(bytes_behind_a_record_are_left_alone) {
+    for (uint64_t seed = 1; seed <= 200; seed++) {
+        const wisp_schema *schema;
+        wisp_value value, out;
+        int size;
+        schemas_start(&made, seed, SCHEMAS_LOSSLESS);
+        schema = compiled(schemas_random(&made));
+        value = schemas_value(&made, schema);
+        size = encode(schema, &value);
+        if (!CHECK(size >= 0)) continue;
+        memset(bytes_out + size, 0xff, 64);
+        CHECK_EQ_INT(decode(schema, size + 64, &out), size);
+        CHECK(wisp_equal(&value, &out));
+    }
+}
+
+TEST(bytes_cut_anywhere_are_refused) {
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        const wisp_schema *schema;
+        wisp_value value, out;
+        int size;
+        schemas_start(&made, seed, 0);
+        schema = compiled(schemas_random(&made));
+        value = schemas_value(&made, schema);
+        size = encode(schema, &value);
+        for (int cut = 0; cut < size; cut++) {
+            void *part = exactly(cut);
+            memcpy(part, bytes_out, (size_t)cut);
+            CHECK(wisp_decode(wisp_bitpack(), schema, part, cut, &out, memory_a.bytes,
+                              MEMORY_MAX) < 0);
+            free(part);
+        }
+    }
+}
+
+/* What is decoded from spoilt bytes fits, and encodes to bytes that decode to the same. */
+static void must_be_sound(const wisp_schema *schema, const wisp_value *out, int seed) {
+    wisp_value twice;
+    int size;
+    if (!CHECK_EQ_INT(wisp_validate(schema, out, why, sizeof why), WISP_OK))
+        printf("    seed %d: %s\n", seed, why);
+    size = wisp_encode(wisp_bitpack(), schema, out, bytes_again, BYTES_MAX);
+    if (!CHECK(size >= 0)) {
+        printf("    seed %d: %d\n", seed, size);
+        return;
+    }
+    if (!CHECK_EQ_INT(wisp_decode(wisp_bitpack(), schema, bytes_again, size, &twice,
+                                  memory_b.bytes, MEMORY_MAX), size)) return;
+    size = wisp_encode(wisp_bitpack(), schema, &twice, bytes_again, BYTES_MAX);
+    CHECK(size >= 0);
+}
+
+TEST(bytes_that_were_changed_never_give_a_value_outside_the_schema) {
+    int sound = 0, refused = 0;
+    for (uint64_t seed = 1; seed <= 1500; seed++) {
+        const wisp_schema *schema;
+        wisp_value value, out;
+        int size, read;
+        uint8_t *copy;
+        schemas_start(&made, seed, 0);
+        schema = compiled(schemas_random(&made));
+        value = schemas_value(&made, schema);
+        size = encode(schema, &value);
+        if (size <= 0) continue;
+        copy = (uint8_t *)exactly(size);
+        for (int turn = 0; turn < 8; turn++) {
+            memcpy(copy, bytes_out, (size_t)size);
+            for (int k = 0; k <= turn; k++)
+                copy[test_random_below(&made.seed, size)] ^=
+                    (uint8_t)(1 << test_random_below(&made.seed, 8));
+            if (turn == 7) low_random_bytes(&made.seed, copy, size);
+            read = wisp_decode(wisp_bitpack(), schema, copy, size, &out, memory_a.bytes,
+                               MEMORY_MAX);
+            if (read >= 0) must_be_sound(schema, &out, (int)seed);
+            if (read >= 0) sound++;
+            else refused++;
+            CHECK(read <= size);
+            CHECK(read >= 0 || read == WISP_E_INVALID || read == WISP_E_BAD_PACKET ||
+                  read == WISP_E_LIMIT || read == WISP_E_DEPTH || read == WISP_E_MEMORY);
+        }
+        free(copy);
+    }
+    CHECK(sound > 1000 && refused > 1000);
+}
+
+/* --- structs and maps --- */
+
+typedef struct item { uint16_t id; uint8_t count; } item;
+typedef struct bag { int32_t gold; char name[13]; uint8_t used; item items[6]; float weight;
+                     bool open; } bag;
+static const wisp_field item_fields[] = {
+    WISP_FIELD(item, id, WISP_T_RANGE(0, 1000)),
+    WISP_FIELD(item, count, WISP_T_UINT),
+};
+static const wisp_schema item_schema = WISP_SCHEMA(item, 1, item_fields);
+static const wisp_type item_type = WISP_T_STRUCT(&item_schema);
+static const wisp_field bag_fields[] = {
+    WISP_FIELD(bag, gold, WISP_T_INTEGER),
+    WISP_FIELD(bag, name, WISP_T_STRING(12)),
+    WISP_COUNTED_FIELD(bag, items, used, WISP_T_ARRAY(&item_type, 6)),
+    WISP_FIELD(bag, weight, WISP_T_NUMBER),
+    WISP_OPTIONAL_FIELD(bag, open, WISP_T_BOOL, true),
+};
+static const wisp_schema bag_schema = WISP_SCHEMA(bag, 3, bag_fields);
+
+static bag random_bag(uint64_t *seed) {
+    bag b;
+    memset(&b, 0, sizeof b);
+    b.gold = (int32_t)(uint32_t)test_random(seed);
+    b.used = (uint8_t)test_random_below(seed, 7);
+    snprintf(b.name, sizeof b.name, "bag %d", test_random_below(seed, 1000));
+    for (int i = 0; i < b.used; i++) b.items[i].id = (uint16_t)test_random_below(seed, 1001);
+    for (int i = 0; i < b.used; i++) b.items[i].count = (uint8_t)test_random(seed);
+    b.weight = (float)test_random_unit(seed);
+    b.open = test_random_below(seed, 2) != 0;
+    return b;
+}
+
+TEST(a_struct_and_its_map_give_the_same_bytes) {
+    uint64_t seed = 5;
+    for (int i = 0; i < 200; i++) {
+        bag b = random_bag(&seed);
+        wisp_value value = wisp_struct(&bag_schema, &b), map;
+        int size = encode(&bag_schema, &value);
+        if (!CHECK(size > 0)) return;
+        memcpy(bytes_again, bytes_out, (size_t)size);
+        CHECK_EQ_INT(wisp_as_map(&value, &map, memory_a.bytes, MEMORY_MAX), WISP_OK);
+        CHECK_EQ_INT(map.kind, WISP_MAP);
+        CHECK_EQ_INT(encode(&bag_schema, &map), size);
+        CHECK_EQ_MEM(bytes_out, bytes_again, size);
+    }
+}
+
+TEST(a_struct_comes_back_as_a_struct_with_the_same_members) {
+    uint64_t seed = 6;
+    for (int i = 0; i < 200; i++) {
+        bag b = random_bag(&seed);
+        const bag *got;
+        wisp_value value = wisp_struct(&bag_schema, &b), out;
+        int size = encode(&bag_schema, &value);
+        if (!CHECK_EQ_INT(decode(&bag_schema, size, &out), size)) return;
+        if (!CHECK_EQ_INT(out.kind, WISP_STRUCT)) return;
+        got = (const bag *)out.as.structure.data;
+        CHECK_EQ_INT(got->gold, b.gold);
+        CHECK_EQ_STR(got->name, b.name);
+        CHECK_EQ_INT(got->used, b.used);
+        CHECK_EQ_MEM(got->items, b.items, sizeof b.items);
+        CHECK(got->weight >= b.weight && got->weight <= b.weight);
+        CHECK_EQ_INT(got->open, b.open);
+        CHECK(wisp_equal(&value, &out));
+        CHECK(wisp_hash(&value) == wisp_hash(&out));
+    }
+}
+
+TEST(a_struct_of_another_schema_packs_by_the_names_of_its_fields) {
+    typedef struct other_bag { float weight; bool open; item items[6]; int n; char name[30];
+                            int64_t gold; } other_bag;
+    static const wisp_field fields[] = {
+        WISP_FIELD(other_bag, weight, WISP_T_NUMBER),
+        WISP_FIELD(other_bag, open, WISP_T_BOOL),
+        WISP_COUNTED_FIELD(other_bag, items, n, WISP_T_ARRAY(&item_type, 6)),
+        WISP_FIELD(other_bag, name, WISP_T_STRING(29)),
+        WISP_FIELD(other_bag, gold, WISP_T_INTEGER),
+    };
+    static const wisp_schema schema = WISP_SCHEMA(other_bag, 1, fields);
+    uint64_t seed = 7;
+    bag b = random_bag(&seed);
+    other_bag t;
+    wisp_value value = wisp_struct(&bag_schema, &b), other = wisp_struct(&schema, &t);
+    int size = encode(&bag_schema, &value);
+    memcpy(bytes_again, bytes_out, (size_t)size);
+    memset(&t, 0, sizeof t);
+    CHECK_EQ_INT(wisp_fill_struct(&schema, &value, &t, why, sizeof why), WISP_OK);
+    CHECK_EQ_INT(encode(&bag_schema, &other), size);
+    CHECK_EQ_MEM(bytes_out, bytes_again, size);
+    t.gold = INT64_C(1) << 40;
+    CHECK_EQ_INT(encode(&bag_schema, &other), WISP_E_INVALID);
+}
+
+TEST(a_struct_that_does_not_fit_is_refused_by_validating_and_encoding_alike) {
+    uint64_t seed = 8;
+    for (int mistake = 0; mistake < 4; mistake++) {
+        bag b = random_bag(&seed);
+        wisp_value value = wisp_struct(&bag_schema, &b);
+        b.used = 2;
+        CHECK_EQ_INT(wisp_validate(&bag_schema, &value, NULL, 0), WISP_OK);
+        if (mistake == 0) b.used = 7;
+        if (mistake == 1) b.items[1].id = 1001;
+        if (mistake == 2) memset(b.name, 'x', sizeof b.name);
+        if (mistake == 3) b.used = 255;
+        CHECK_EQ_INT(wisp_validate(&bag_schema, &value, why, sizeof why), WISP_E_INVALID);
+        CHECK_EQ_INT(encode(&bag_schema, &value), WISP_E_INVALID);
+    }
+}
+
+TEST(fields_of_a_decoded_struct_need_memory_only_when_they_are_asked_for) {
+    uint64_t seed = 9;
+    bag b = random_bag(&seed);
+    wisp_value value = wisp_struct(&bag_schema, &b), out;
+    const wisp_schema *fast = compiled(&bag_schema);
+    int size = encode(fast, &value), enough = 0;
+    b.used = 6;
+    size = encode(fast, &value);
+    for (int room = 0; room < 8192; room += 8) {
+        uint8_t *memory = (uint8_t *)exactly(room);
+        if (wisp_decode(wisp_bitpack(), fast, bytes_out, size, &out, memory, room) == size) {
+            const wisp_value *gold = wisp_field_of(&out, "gold");
+            const wisp_value *items = wisp_field_of(&out, "items");
+            if (CHECK(gold != NULL)) CHECK_EQ_INT(gold->as.integer, b.gold);
+            if (items) CHECK_EQ_INT(wisp_count_of(items), 6);
+            if (items) enough++;
+            if (items) CHECK(wisp_field_of(&out, "items") == items);
+        }
+        free(memory);
+    }
+    CHECK(enough > 0);
+}
+
+TEST(a_value_of_a_map_outlives_neither_memory_nor_bytes_but_nothing_else) {
+    static const wisp_field fields[] = { WISP_MAP_FIELD("text", WISP_T_STRING(20)) };
+    static const wisp_schema schema = WISP_MAP_SCHEMA("m", 1, fields);
+    wisp_pair pair;
+    char text[] = "changed later";
+    wisp_value value, out;
+    int size;
+    pair.key = "text";
+    pair.value = wisp_string(text);
+    value = wisp_map(&pair, 1);
+    size = encode(&schema, &value);
+    CHECK_EQ_INT(decode(&schema, size, &out), size);
+    memset(text, 'x', strlen(text));
+    CHECK_EQ_STR(wisp_string_of(wisp_field_of(&out, "text"), NULL), "changed later");
+}
+
+/* A schema and a value of many kilobytes: nothing inside is too small for them. */
+TEST(large_schemas_and_large_values_encode_without_being_compiled) {
+    enum { MANY = 1000 };
+    static wisp_field fields[MANY];
+    static char names[MANY][16];
+    static wisp_value numbers[8000];
+    static wisp_pair pairs[MANY];
+    static const wisp_type number = WISP_T_NUMBER;
+    static const wisp_field list_fields[] = { WISP_MAP_FIELD("list", WISP_T_ARRAY(&number, 8000)) };
+    static const wisp_schema list_schema = WISP_MAP_SCHEMA("list", 1, list_fields);
+    wisp_schema many = WISP_MAP_SCHEMA("many", 1, fields);
+    wisp_field model = WISP_MAP_FIELD("x", WISP_T_UINT);
+    wisp_value value, out;
+    int size;
+    for (int i = 0; i < MANY; i++) {
+        snprintf(names[i], sizeof names[i], "f%d", i);
+        fields[i] = model;
+        fields[i].name = pairs[i].key = names[i];
+        pairs[i].value = wisp_int(i);
+    }
+    value = wisp_map(pairs, MANY);
+    size = encode(&many, &value);
+    CHECK(size > 0);
+    if (size > 0) CHECK_EQ_INT(decode(&many, size, &out), size);
+    if (size > 0) CHECK(wisp_equal(&value, &out));
+    for (int i = 0; i < 8000; i++) numbers[i] = wisp_number(i);
+    pairs[0].key = "list";
+    pairs[0].value = wisp_array(numbers, 8000);
+    value = wisp_map(pairs, 1);
+    size = encode(&list_schema, &value);
+    CHECK(size > 0);
+    if (size > 0) CHECK_EQ_INT(decode(&list_schema, size, &out), size);
+    if (size > 0) CHECK(wisp_equal(&value, &out));
+}
+
+/* --- what callers give wrong --- */
+
+TEST(nothing_is_an_argument_error) {
+    wisp_value value = wisp_int(1), out;
+    CHECK_EQ_INT(wisp_encode(NULL, NULL, &value, bytes_out, 10), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_encode(wisp_bitpack(), NULL, NULL, bytes_out, 10), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_encode(wisp_bitpack(), NULL, &value, NULL, 10), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_encode(wisp_bitpack(), NULL, &value, bytes_out, -1), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_encode(wisp_bitpack(), NULL, &value, NULL, 0), WISP_E_TOO_BIG);
+    CHECK_EQ_INT(wisp_encode(wisp_bitpack(), &item_schema, &value, NULL, 0), WISP_E_INVALID);
+    CHECK_EQ_INT(wisp_decode(NULL, NULL, bytes_out, 1, &out, memory_a.bytes, 100), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_decode(wisp_bitpack(), NULL, NULL, 1, &out, memory_a.bytes, 100),
+                 WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_decode(wisp_bitpack(), NULL, bytes_out, -1, &out, memory_a.bytes, 100),
+                 WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_decode(wisp_bitpack(), NULL, bytes_out, 1, NULL, memory_a.bytes, 100),
+                 WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_decode(wisp_bitpack(), NULL, bytes_out, 1, &out, memory_a.bytes, -1),
+                 WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_decode(wisp_bitpack(), &bag_schema, NULL, 0, &out, NULL, 0), WISP_E_MEMORY);
+}
+
+TEST(a_schema_that_makes_no_sense_is_refused_by_encoding_and_decoding) {
+    static const wisp_field fields[] = { WISP_MAP_FIELD("a", WISP_T_QUAT(1)) };
+    static const wisp_schema schema = WISP_MAP_SCHEMA("m", 1, fields);
+    wisp_pair pair;
+    wisp_value value, out;
+    pair.key = "a";
+    pair.value = wisp_quatv(0, 0, 0, 1);
+    value = wisp_map(&pair, 1);
+    CHECK_EQ_INT(encode(&schema, &value), WISP_E_SCHEMA);
+    CHECK_EQ_INT(decode(&schema, 10, &out), WISP_E_SCHEMA);
+    CHECK(wisp_schema_compile(&schema, memory_c.bytes, MEMORY_MAX) == NULL);
+}
+
+TEST(the_codec_has_its_name) { CHECK_EQ_STR(wisp_bitpack()->name, "bitpack"); }
+
+static const test_case tests[] = {
+    CASE(what_has_no_schema_describes_itself),
+    CASE(a_schema_less_value_cut_anywhere_is_refused),
+    CASE(random_schemas_are_fine_and_their_values_fit),
+    CASE(what_is_lossless_comes_back_equal),
+    CASE(what_was_decoded_once_comes_back_equal_and_as_the_same_bytes),
+    CASE(a_schema_packs_the_same_whether_compiled_or_not),
+    CASE(what_does_not_fit_is_refused_by_validating_and_encoding_alike),
+    CASE(capacity_is_enough_or_refused_and_never_passed),
+    CASE(capacity_beside_values_that_describe_themselves_is_never_passed),
+    CASE(memory_of_any_size_is_enough_or_refused_and_never_passed),
+    CASE(memory_may_begin_at_any_byte),
+    CASE(bytes_behind_a_record_are_left_alone),
+    CASE(bytes_cut_anywhere_are_refused),
+    CASE(bytes_that_were_changed_never_give_a_value_outside_the_schema),
+    CASE(a_struct_and_its_map_give_the_same_bytes),
+    CASE(a_struct_comes_back_as_a_struct_with_the_same_members),
+    CASE(a_struct_of_another_schema_packs_by_the_names_of_its_fields),
+    CASE(a_struct_that_does_not_fit_is_refused_by_validating_and_encoding_alike),
+    CASE(fields_of_a_decoded_struct_need_memory_only_when_they_are_asked_for),
+    CASE(a_value_of_a_map_outlives_neither_memory_nor_bytes_but_nothing_else),
+    CASE(large_schemas_and_large_values_encode_without_being_compiled),
+    CASE(nothing_is_an_argument_error),
+    CASE(a_schema_that_makes_no_sense_is_refused_by_encoding_and_decoding),
+    CASE(the_codec_has_its_name),
+};
+
+int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }

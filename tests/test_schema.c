@@ -1,0 +1,861 @@
+/* test_schema.c - schemas: what is wrong with one is told, what is right compiles and describes
+   itself */
+#define WISP_IMPLEMENTATION
+#define WISP_STATIC
+#include "../wisp.h"
+#include "test.h"
+#include "low.h"
+#include "schemas.h"
+
+enum { MEMORY_MAX = 1 << 20, BIG = 1 << 16 };
+
+static union { double align; uint8_t bytes[MEMORY_MAX]; } memory, memory_b;
+static uint8_t described[BIG], again[BIG];
+static schemas made;
+static char why[200];
+
+static void *exactly(int bytes) {
+    void *block = malloc(bytes > 0 ? (size_t)bytes : 1);
+    if (!block) exit(2);
+    memset(block, 0xa5, bytes > 0 ? (size_t)bytes : 1);
+    return block;
+}
+
+static wisp_schema schema_of(const wisp_field *fields, int count, wisp_shape shape, int bytes) {
+    wisp_schema schema;
+    memset(&schema, 0, sizeof schema);
+    schema.name = "test";
+    schema.version = 1;
+    schema.bytes = bytes;
+    schema.fields = fields;
+    schema.count = count;
+    schema.shape = shape;
+    return schema;
+}
+
+static bool is_refused(const wisp_schema *schema, const char *text) {
+    int result;
+    memset(why, 'x', sizeof why);
+    result = wisp_schema_check(schema, why, sizeof why);
+    return CHECK_EQ_INT(result, WISP_E_SCHEMA) & CHECK_EQ_STR(why, text) &
+           CHECK_EQ_INT(wisp_schema_check(schema, NULL, 0), WISP_E_SCHEMA) &
+           CHECK_EQ_INT(wisp_schema_bytes(schema), WISP_E_SCHEMA) &
+           CHECK(wisp_schema_compile(schema, memory.bytes, MEMORY_MAX) == NULL);
+}
+
+static bool is_fine(const wisp_schema *schema) {
+    memset(why, 'x', sizeof why);
+    return CHECK_EQ_INT(wisp_schema_check(schema, why, sizeof why), WISP_OK) &
+           CHECK_EQ_STR(why, "") & CHECK(wisp_schema_bytes(schema) > 0) &
+           CHECK(wisp_schema_compile(schema, memory.bytes, MEMORY_MAX) != NULL);
+}
+
+/* --- what static initialisers can say, as C99 and as C++11 --- */
+
+typedef enum team { RED, GREEN, BLUE } team;
+static const char *const teams[] = { "red", "green", "blue" };
+
+typedef struct item { uint16_t id; uint8_t count; } item;
+static const wisp_field item_fields[] = {
+    WISP_FIELD(item, id, WISP_T_RANGE(0, 1000)),
+    WISP_FIELD(item, count, WISP_T_UINT),
+};
+static const wisp_schema item_schema = WISP_SCHEMA(item, 1, item_fields);
+static const wisp_type item_type = WISP_T_STRUCT(&item_schema);
+static const wisp_type number_type = WISP_T_NUMBER;
+static const wisp_type float_type = WISP_T_FLOAT;
+static const wisp_type row_type = WISP_T_ARRAY(&float_type, 3);
+static const wisp_range ranges[] = { { 0, 10, 0.5 }, { -1, 1, 0.01 }, { 0, 1, 0.25 }, { 5, 6, 1 } };
+static const wisp_type choices[] = {
+    WISP_T_INTEGER, WISP_T_STRING(7), WISP_T_STRUCT(&item_schema), WISP_T_BYTES(3)
+};
+
+typedef struct all {
+    wisp_value any, exact;
+    bool flag;
+    int8_t i8; int16_t i16; int32_t i32; int64_t i64;
+    uint8_t u8; uint16_t u16; uint32_t u32; uint64_t u64;
+    int32_t range;
+    float f; double d; float nr; float q; double qd;
+    char text[11];
+    uint8_t fixed[5], blob[16];
+    int blob_count;
+    wisp_vec2 v2; wisp_vec3 v3; wisp_vec4 v4; wisp_vec3 vq; wisp_vec4 ve;
+    wisp_quat whole, packed;
+    wisp_transform transform;
+    wisp_color color;
+    uint8_t rgba[4];
+    team side;
+    wisp_object object;
+    item one, pair[2], some[8];
+    uint16_t some_count;
+    float rows[2][3];
+    union { int64_t number; char text[8]; item one; } choice;
+    uint8_t choice_is;
+} all;
+
+static const wisp_field all_fields[] = {
+    WISP_FIELD(all, any, WISP_T_ANY),
+    WISP_FIELD(all, exact, WISP_T_EXACT(WISP_STRING)),
+    WISP_OPTIONAL_FIELD(all, flag, WISP_T_BOOL, true),
+    WISP_KEY_FIELD(all, i8, WISP_T_INT8),
+    WISP_FIELD(all, i16, WISP_T_INT16),
+    WISP_FIELD(all, i32, WISP_T_SINT32),
+    WISP_FIELD(all, i64, WISP_T_SFIXED64),
+    WISP_FIELD(all, u8, WISP_T_UINT8),
+    WISP_FIELD(all, u16, WISP_T_UINT16),
+    WISP_NUMBERED_FIELD(all, u32, WISP_T_FIXED32, 900),
+    WISP_FIELD(all, u64, WISP_T_UINT64),
+    WISP_FIELD(all, range, WISP_T_RANGE(-5, 1000000)),
+    WISP_FIELD(all, f, WISP_T_FLOAT),
+    WISP_FIELD(all, d, WISP_T_DOUBLE),
+    WISP_FIELD(all, nr, WISP_T_NUMBER_RANGE(0, 1)),
+    WISP_OPTIONAL_FIELD(all, q, WISP_T_QUANTIZED(0, 100, 0.5), 100),
+    WISP_FIELD(all, qd, WISP_T_QUANTIZED(-1, 1, 0.001)),
+    WISP_OPTIONAL_TEXT_FIELD(all, text, WISP_T_STRING(10), "nobody"),
+    WISP_FIELD(all, fixed, WISP_T_BYTES(5)),
+    WISP_COUNTED_FIELD(all, blob, blob_count, WISP_T_BYTES(16)),
+    WISP_FIELD(all, v2, WISP_T_VEC2),
+    WISP_FIELD(all, v3, WISP_T_VEC3),
+    WISP_FIELD(all, v4, WISP_T_VEC4),
+    WISP_FIELD(all, vq, WISP_T_VEC3_QUANTIZED(-100, 100, 0.01)),
+    WISP_FIELD(all, ve, WISP_T_VEC4_EACH(ranges)),
+    WISP_FIELD(all, whole, WISP_T_QUAT(0)),
+    WISP_FIELD(all, packed, WISP_T_QUAT(9)),
+    WISP_FIELD(all, transform, WISP_T_TRANSFORM),
+    WISP_FIELD(all, color, WISP_T_COLOR),
+    WISP_FIELD(all, rgba, WISP_T_COLOR),
+    WISP_FIELD(all, side, WISP_T_ENUM(teams, 3)),
+    WISP_FIELD(all, object, WISP_T_OBJECT),
+    WISP_FIELD(all, one, WISP_T_STRUCT(&item_schema)),
+    WISP_FIELD(all, pair, WISP_T_ARRAY(&item_type, 2)),
+    WISP_COUNTED_FIELD(all, some, some_count, WISP_T_ARRAY(&item_type, 8)),
+    WISP_FIELD(all, rows, WISP_T_ARRAY(&row_type, 2)),
+    WISP_UNION_FIELD(all, choice, choice_is, WISP_T_UNION(choices, 4)),
+};
+static const wisp_schema all_schema = WISP_SCHEMA(all, 255, all_fields);
+
+static const wisp_field map_fields[] = {
+    WISP_MAP_FIELD("any", WISP_T_ANY),
+    WISP_KEY_MAP_FIELD("id", WISP_T_UINT),
+    WISP_OPTIONAL_MAP_FIELD("hp", WISP_T_NUMBER_RANGE(0, 100), 100),
+    WISP_OPTIONAL_TEXT_MAP_FIELD("name", WISP_T_STRING(20), "bob"),
+    WISP_MAYBE_MAP_FIELD("guild", WISP_T_STRING(20)),
+    WISP_NUMBERED_MAP_FIELD("kind", WISP_T_LITERAL_TEXT("player"), 77),
+    WISP_MAP_FIELD("version", WISP_T_LITERAL(3)),
+    WISP_MAP_FIELD("choice", WISP_T_UNION(choices, 4)),
+    WISP_MAP_FIELD("list", WISP_T_ARRAY(&row_type, 100)),
+    WISP_OPTIONAL_MAP_FIELD("side", WISP_T_ENUM(teams, 3), BLUE),
+    WISP_MAP_FIELD("item", WISP_T_STRUCT(&item_schema)),
+};
+static const wisp_schema map_schema = WISP_MAP_SCHEMA("map", 1, map_fields);
+static const wisp_type map_type = WISP_T_STRUCT(&map_schema);
+static const wisp_field row_fields[] = {
+    WISP_MAP_FIELD("damage", WISP_T_RANGE(0, 100)),
+    WISP_MAP_FIELD("what", WISP_T_ARRAY(&map_type, 3)),
+};
+static const wisp_schema row_schema = WISP_LIST_SCHEMA("hit", 1, row_fields);
+
+TEST(every_type_can_be_said_by_static_initialisers) {
+    CHECK(is_fine(&all_schema));
+    CHECK(is_fine(&map_schema));
+    CHECK(is_fine(&row_schema));
+    CHECK(is_fine(&item_schema));
+    CHECK_EQ_STR(all_schema.name, "all");
+    CHECK_EQ_INT(all_schema.bytes, sizeof(all));
+    CHECK_EQ_INT(item_schema.count, 2);
+}
+
+/* --- mistakes in the fields of maps --- */
+
+typedef struct mistake { wisp_field field; const char *why; } mistake;
+
+static const char *const no_name[] = { "a", NULL };
+static const char *const long_name[] = {
+    "12345678901234567890123456789012345678901234567890123456789012345"
+};
+static const wisp_range bad_ranges[] = { { 0, 1, 0.1 }, { 1, 0, 0.1 }, { 0, 1, 0.1 } };
+static const wisp_type bad_option[] = { WISP_T_BOOL, WISP_T_QUAT(99) };
+static const wisp_type bad_type = WISP_T_RANGE(2, 1);
+static const wisp_field bad_fields[] = { WISP_MAP_FIELD("inner", WISP_T_RANGE(2, 1)) };
+static const wisp_schema bad_schema = WISP_MAP_SCHEMA("bad", 1, bad_fields);
+static const wisp_field fine_fields[] = { WISP_MAP_FIELD("x", WISP_T_BOOL) };
+static const wisp_schema version_0 = WISP_MAP_SCHEMA("v", 0, fine_fields);
+static const wisp_schema a_row = WISP_LIST_SCHEMA("row", 1, fine_fields);
+
+#define WHOLE_LINE "12345678901234567890123456789012345678901234567890123456789012345"
+
+static const mistake of_maps[] = {
+    { WISP_MAP_FIELD("a", WISP_T_RANGE(1, 0)), "a: its range is upside down" },
+    { WISP_MAP_FIELD("a", WISP_T_NUMBER_RANGE(1, 0)), "a: its range is upside down" },
+    { WISP_MAP_FIELD("a", WISP_T_QUANTIZED(1, 0, 0.1)),
+      "a: 1 .. 0 in steps of 0.1: no range of at most 32 bits" },
+    { WISP_MAP_FIELD("a", WISP_T_QUANTIZED(0, 1, 0)),
+      "a: 0 .. 1 in steps of 0: no range of at most 32 bits" },
+    { WISP_MAP_FIELD("a", WISP_T_QUANTIZED(0, 1, -0.1)),
+      "a: 0 .. 1 in steps of -0.1: no range of at most 32 bits" },
+    { WISP_MAP_FIELD("a", WISP_T_QUANTIZED(0, 5e9, 1)),
+      "a: 0 .. 5e+09 in steps of 1: no range of at most 32 bits" },
+    { WISP_MAP_FIELD("a", WISP_T_QUANTIZED(-1e308, 1e308, 1e300)),
+      "a: -1e+308 .. 1e+308 in steps of 1e+300: no range of at most 32 bits" },
+    { WISP_MAP_FIELD("a", WISP_T_VEC2_QUANTIZED(1, 0, 0.1)),
+      "a: 1 .. 0 in steps of 0.1: no range of at most 32 bits" },
+    { WISP_MAP_FIELD("a", WISP_T_VEC3_EACH(bad_ranges)),
+      "a: 1 .. 0 in steps of 0.1: no range of at most 32 bits" },
+    { WISP_MAP_FIELD("a", WISP_T_VEC3_QUANTIZED(-1e9, 1e9, 1)), "a: a float cannot tell 1e+09 from 1e+09" },
+    { WISP_MAP_FIELD("a", WISP_T_QUAT(1)), "a: 1 bits are not 2 .. 20" },
+    { WISP_MAP_FIELD("a", WISP_T_QUAT(21)), "a: 21 bits are not 2 .. 20" },
+    { WISP_MAP_FIELD("a", WISP_T_QUAT(-1)), "a: -1 bits are not 2 .. 20" },
+    { WISP_MAP_FIELD("a", WISP_T_STRING(0)), "a: 0 is not in 1 .. 16777216" },
+    { WISP_MAP_FIELD("a", WISP_T_STRING(1 << 25)), "a: 33554432 is not in 1 .. 16777216" },
+    { WISP_MAP_FIELD("a", WISP_T_BYTES(-1)), "a: -1 is not in 1 .. 16777216" },
+    { WISP_MAP_FIELD("a", WISP_T_ENUM(teams, 0)), "a: 0 is not in 1 .. 4096" },
+    { WISP_MAP_FIELD("a", WISP_T_ENUM(teams, 4097)), "a: 4097 is not in 1 .. 4096" },
+    { WISP_MAP_FIELD("a", WISP_T_ENUM(no_name, 2)),
+      "a: a name of the enum is missing, or over 64 bytes" },
+    { WISP_MAP_FIELD("a", WISP_T_ENUM(long_name, 1)),
+      "a: a name of the enum is missing, or over 64 bytes" },
+    { WISP_MAP_FIELD("a", WISP_T_ENUM(NULL, 3)),
+      "a: a name of the enum is missing, or over 64 bytes" },
+    { WISP_MAP_FIELD("a", WISP_T_ARRAY(&number_type, 0)), "a: 0 is not in 1 .. 16777216" },
+    { WISP_MAP_FIELD("a", WISP_T_ARRAY(NULL, 3)), "a: has no element type" },
+    { WISP_MAP_FIELD("a", WISP_T_ARRAY(&bad_type, 3)), "a.[]: its range is upside down" },
+    { WISP_MAP_FIELD("a", WISP_T_UNION(choices, 0)), "a: 0 is not in 1 .. 256" },
+    { WISP_MAP_FIELD("a", WISP_T_UNION(choices, 257)), "a: 257 is not in 1 .. 256" },
+    { WISP_MAP_FIELD("a", WISP_T_UNION(NULL, 3)), "a: has no options" },
+    { WISP_MAP_FIELD("a", WISP_T_UNION(bad_option, 2)), "a.option: 99 bits are not 2 .. 20" },
+    { WISP_MAP_FIELD("a", WISP_T_STRUCT(NULL)), "a: has no schema" },
+    { WISP_MAP_FIELD("a", WISP_T_STRUCT(&bad_schema)), "a.inner: its range is upside down" },
+    { WISP_MAP_FIELD("a", WISP_T_STRUCT(&version_0)), "a: version 0 is not in 1 .. 255" },
+    { WISP_MAP_FIELD("a", WISP_T_STRUCT(&a_row)), "a: is no struct of 0 bytes" },
+    { WISP_MAP_FIELD("a", WISP_T_EXACT(WISP_STRUCT)), "a: 17 is no kind" },
+    { WISP_MAP_FIELD("a", WISP_T_EXACT(-1)), "a: -1 is no kind" },
+    { WISP_MAP_FIELD(NULL, WISP_T_BOOL), "?: its name is not 1..64 bytes" },
+    { WISP_MAP_FIELD("", WISP_T_BOOL), "?: its name is not 1..64 bytes" },
+    { WISP_MAP_FIELD(WHOLE_LINE, WISP_T_BOOL), "?: its name is not 1..64 bytes" },
+    { WISP_FIELD(item, id, WISP_T_UINT), "id: is a field of structs" },
+    { WISP_NUMBERED_MAP_FIELD("a", WISP_T_BOOL, -1), "a: -1 is no number of Protobuf" },
+    { WISP_NUMBERED_MAP_FIELD("a", WISP_T_BOOL, 19000), "a: 19000 is no number of Protobuf" },
+    { WISP_NUMBERED_MAP_FIELD("a", WISP_T_BOOL, 19999), "a: 19999 is no number of Protobuf" },
+    { WISP_NUMBERED_MAP_FIELD("a", WISP_T_BOOL, 1 << 29), "a: 536870912 is no number of Protobuf" },
+    { WISP_OPTIONAL_MAP_FIELD("a", WISP_T_RANGE(0, 5), 6), "a.its default: 6 is not in 0 .. 5" },
+    { WISP_OPTIONAL_MAP_FIELD("a", WISP_T_RANGE(0, 5), 0.5), "a.its default: is no integer" },
+    { WISP_OPTIONAL_MAP_FIELD("a", WISP_T_QUANTIZED(0, 1, 0.1), 2),
+      "a.its default: 2 is not in 0 .. 1" },
+    { WISP_OPTIONAL_MAP_FIELD("a", WISP_T_BOOL, 2), "a.its default: is no bool" },
+    { WISP_OPTIONAL_MAP_FIELD("a", WISP_T_UINT8, 256), "a.its default: does not fit 1 bytes" },
+    { WISP_OPTIONAL_MAP_FIELD("a", WISP_T_ENUM(teams, 3), 3),
+      "a.its default: is none of 3 names" },
+    { WISP_OPTIONAL_TEXT_MAP_FIELD("a", WISP_T_STRING(2), "abc"),
+      "a.its default: 3 bytes are over 2" },
+    { WISP_OPTIONAL_TEXT_MAP_FIELD("a", WISP_T_ENUM(teams, 3), "pink"),
+      "a.its default: is none of 3 names" },
+    { WISP_OPTIONAL_TEXT_MAP_FIELD("a", WISP_T_UINT, "1"), "a.its default: is no integer" },
+    { WISP_OPTIONAL_MAP_FIELD("a", WISP_T_ANY, 1), "a: cannot have a default" },
+    { WISP_OPTIONAL_MAP_FIELD("a", WISP_T_LITERAL(1), 1), "a: cannot have a default" },
+    { WISP_OPTIONAL_MAP_FIELD("a", WISP_T_VEC3, 1), "a: cannot have a default" },
+    { WISP_OPTIONAL_MAP_FIELD("a", WISP_T_BYTES(3), 0), "a: cannot have a default" },
+    { WISP_OPTIONAL_MAP_FIELD("a", WISP_T_STRUCT(&item_schema), 0), "a: cannot have a default" },
+};
+
+TEST(a_wrong_field_of_a_map_is_named_with_the_reason) {
+    for (int i = 0; i < TEST_COUNT(of_maps); i++) {
+        wisp_schema schema = schema_of(&of_maps[i].field, 1, WISP_SHAPE_MAP, 0);
+        if (of_maps[i].field.type.kind == WISP_TYPE_STRUCT && !of_maps[i].field.type.of) continue;
+        if (!is_refused(&schema, of_maps[i].why)) printf("    mistake %d\n", i);
+    }
+}
+
+TEST(a_type_that_lacks_its_schema_is_refused) {
+    static const wisp_type lacking = WISP_T_STRUCT(NULL);
+    static const wisp_field fields[] = {
+        WISP_MAP_FIELD("a", WISP_T_STRUCT(NULL)),
+        WISP_MAP_FIELD("a", WISP_T_ARRAY(&lacking, 3)),
+        WISP_MAP_FIELD("a", WISP_T_UNION(&lacking, 1)),
+    };
+    for (int i = 0; i < 3; i++) {
+        wisp_schema schema = schema_of(&fields[i], 1, WISP_SHAPE_MAP, 0);
+        CHECK_EQ_INT(wisp_schema_check(&schema, why, sizeof why), WISP_E_SCHEMA);
+        CHECK(why[0] == 'a');
+    }
+}
+
+TEST(a_kind_that_there_is_not_is_refused) {
+    wisp_field field = WISP_MAP_FIELD("a", WISP_T_BOOL);
+    wisp_schema schema = schema_of(&field, 1, WISP_SHAPE_MAP, 0);
+    field.type.kind = 0;
+    CHECK(is_refused(&schema, "a: 0 is no type"));
+    field.type.kind = WISP_TYPE_UNION + 1;
+    CHECK(is_refused(&schema, "a: 24 is no type"));
+    field.type.kind = -1;
+    CHECK(is_refused(&schema, "a: -1 is no type"));
+}
+
+TEST(a_width_that_there_is_not_is_refused) {
+    wisp_field field = WISP_MAP_FIELD("a", WISP_T_INTEGER);
+    wisp_schema schema = schema_of(&field, 1, WISP_SHAPE_MAP, 0);
+    field.type.bytes = 3;
+    CHECK(is_refused(&schema, "a: does not fit a member of 3 bytes"));
+    field.type.bytes = -8;
+    CHECK_EQ_INT(wisp_schema_check(&schema, why, sizeof why), WISP_E_SCHEMA);
+    field.type.kind = WISP_TYPE_STRING;
+    field.type.max = 8;
+    field.type.bytes = -100;
+    CHECK_EQ_INT(wisp_schema_check(&schema, why, sizeof why), WISP_E_SCHEMA);
+}
+
+TEST(fields_with_one_name_or_one_number_are_refused) {
+    wisp_field fields[3] = {
+        WISP_MAP_FIELD("a", WISP_T_BOOL), WISP_MAP_FIELD("b", WISP_T_BOOL),
+        WISP_MAP_FIELD("a", WISP_T_INTEGER)
+    };
+    wisp_schema schema = schema_of(fields, 3, WISP_SHAPE_MAP, 0);
+    CHECK(is_refused(&schema, "a: is there twice"));
+    fields[2].name = "c";
+    CHECK(is_fine(&schema));
+    fields[1].number = 1;
+    CHECK(is_refused(&schema, "b: has the number of a"));
+    fields[1].number = 3;
+    CHECK(is_refused(&schema, "c: has the number of b"));
+    fields[2].number = 2;
+    CHECK(is_fine(&schema));
+}
+
+TEST(names_versions_and_counts_have_bounds) {
+    wisp_schema schema = schema_of(fine_fields, 1, WISP_SHAPE_MAP, 0);
+    schema.version = 256;
+    CHECK(is_refused(&schema, "version 256 is not in 1 .. 255"));
+    schema.version = 0;
+    CHECK(is_refused(&schema, "version 0 is not in 1 .. 255"));
+    schema.version = 255;
+    CHECK(is_fine(&schema));
+    schema.name = WHOLE_LINE;
+    CHECK(is_refused(&schema, "name is not 1..64 bytes"));
+    schema.name = WHOLE_LINE + 1;
+    CHECK(is_fine(&schema));
+    schema.name = "";
+    CHECK(is_refused(&schema, "name is not 1..64 bytes"));
+    schema.name = NULL;
+    CHECK(is_refused(&schema, "name is not 1..64 bytes"));
+    schema.name = "a";
+    schema.count = 0;
+    CHECK(is_refused(&schema, "0 fields are not 1 .. 1024"));
+    schema.count = 1025;
+    CHECK(is_refused(&schema, "1025 fields are not 1 .. 1024"));
+    schema.count = -1;
+    CHECK(is_refused(&schema, "-1 fields are not 1 .. 1024"));
+    schema.count = 1;
+    schema.fields = NULL;
+    CHECK_EQ_INT(wisp_schema_check(&schema, NULL, 0), WISP_E_SCHEMA);
+    CHECK_EQ_INT(wisp_schema_check(NULL, NULL, 0), WISP_E_ARGUMENT);
+}
+
+/* --- mistakes in the fields of structs --- */
+
+typedef struct body {
+    int32_t a, b, n;
+    uint8_t small, bytes[12];
+    item items[4];
+    float f, g;
+    double d;
+    wisp_vec3 v;
+    wisp_color color;
+    char text[8];
+    union { int32_t i; char text[16]; } choice;
+    wisp_value value;
+    item one;
+} body;
+
+static const wisp_type wide_options[] = { WISP_T_INT32, WISP_T_STRING(16) };
+static const wisp_type nested_options[] = { WISP_T_INT32, WISP_T_UNION(wide_options, 2) };
+static const wisp_type fine_options[] = { WISP_T_INT32, WISP_T_STRING(15) };
+
+static const mistake of_structs[] = {
+    { WISP_MAP_FIELD("a", WISP_T_BOOL), "a: is a field of maps" },
+    { WISP_FIELD(body, small, WISP_T_RANGE(0, 256)), "small: does not fit a member of 1 bytes" },
+    { WISP_FIELD(body, small, WISP_T_RANGE(-1, 128)), "small: does not fit a member of 1 bytes" },
+    { WISP_FIELD(body, small, WISP_T_RANGE(-129, 0)), "small: does not fit a member of 1 bytes" },
+    { WISP_FIELD(body, a, WISP_T_RANGE(0, 4294967296)), "a: does not fit a member of 4 bytes" },
+    { WISP_FIELD(body, a, WISP_T_INT64), "a: does not fit a member of 4 bytes" },
+    { WISP_FIELD(body, v, WISP_T_INTEGER), "v: does not fit a member of 12 bytes" },
+    { WISP_FIELD(body, small, WISP_T_NUMBER), "small: does not fit a member of 1 bytes" },
+    { WISP_FIELD(body, f, WISP_T_DOUBLE), "f: does not fit a member of 4 bytes" },
+    { WISP_FIELD(body, small, WISP_T_QUANTIZED(0, 1, 0.1)),
+      "small: does not fit a member of 1 bytes" },
+    { WISP_FIELD(body, f, WISP_T_QUANTIZED(0, 1e9, 1)), "f: a float cannot tell 1e+09 from 1e+09" },
+    { WISP_FIELD(body, v, WISP_T_VEC2), "v: does not fit a member of 12 bytes" },
+    { WISP_FIELD(body, v, WISP_T_QUAT(9)), "v: does not fit a member of 12 bytes" },
+    { WISP_FIELD(body, v, WISP_T_TRANSFORM), "v: does not fit a member of 12 bytes" },
+    { WISP_FIELD(body, v, WISP_T_COLOR), "v: does not fit a member of 12 bytes" },
+    { WISP_FIELD(body, v, WISP_T_BOOL), "v: does not fit a member of 12 bytes" },
+    { WISP_FIELD(body, small, WISP_T_OBJECT), "small: does not fit a member of 1 bytes" },
+    { WISP_FIELD(body, a, WISP_T_ANY), "a: does not fit a member of 4 bytes" },
+    { WISP_FIELD(body, a, WISP_T_EXACT(WISP_INT)), "a: does not fit a member of 4 bytes" },
+    { WISP_FIELD(body, text, WISP_T_STRING(8)), "text: does not fit a member of 8 bytes" },
+    { WISP_FIELD(body, bytes, WISP_T_BYTES(13)), "bytes: does not fit a member of 12 bytes" },
+    { WISP_FIELD(body, v, WISP_T_ENUM(teams, 3)), "v: does not fit a member of 12 bytes" },
+    { WISP_FIELD(body, one, WISP_T_STRUCT(&map_schema)),
+      "one: is no struct of 4 bytes" },
+    { WISP_FIELD(body, v, WISP_T_STRUCT(&item_schema)), "v: is no struct of 12 bytes" },
+    { WISP_FIELD(body, items, WISP_T_ARRAY(&item_type, 3)), "items: 16 bytes are not 3 elements" },
+    { WISP_FIELD(body, items, WISP_T_ARRAY(&item_type, 17)), "items: 16 bytes are not 17 elements" },
+    { WISP_FIELD(body, items, WISP_T_ARRAY(&item_type, 2)), "items.[]: is no struct of 8 bytes" },
+    { WISP_FIELD(body, choice, WISP_T_UNION(fine_options, 2)),
+      "choice: no member says which option it is" },
+    { WISP_UNION_FIELD(body, choice, n, WISP_T_UNION(wide_options, 2)),
+      "choice: option 1 takes 17 bytes of 16" },
+    { WISP_UNION_FIELD(body, choice, n, WISP_T_UNION(nested_options, 2)),
+      "choice: a C union directly in a C union" },
+    { WISP_COUNTED_FIELD(body, a, n, WISP_T_INTEGER), "a: has nothing to count" },
+    { WISP_COUNTED_FIELD(body, text, n, WISP_T_STRING(7)), "text: has nothing to count" },
+    { WISP_COUNTED_FIELD(body, items, bytes, WISP_T_ARRAY(&item_type, 4)),
+      "items: what counts it is no integer" },
+};
+
+TEST(a_wrong_field_of_a_struct_is_named_with_the_reason) {
+    for (int i = 0; i < TEST_COUNT(of_structs); i++) {
+        wisp_schema schema = schema_of(&of_structs[i].field, 1, WISP_SHAPE_STRUCT, sizeof(body));
+        if (!is_refused(&schema, of_structs[i].why)) printf("    mistake %d\n", i);
+    }
+}
+
+TEST(a_struct_with_every_field_right_is_fine) {
+    static const wisp_field fields[] = {
+        WISP_FIELD(body, a, WISP_T_RANGE(-2147483647 - 1, 2147483647)),
+        WISP_FIELD(body, b, WISP_T_RANGE(0, 4294967295)),
+        WISP_FIELD(body, small, WISP_T_RANGE(0, 255)),
+        WISP_FIELD(body, bytes, WISP_T_BYTES(12)),
+        WISP_COUNTED_FIELD(body, items, n, WISP_T_ARRAY(&item_type, 4)),
+        WISP_FIELD(body, f, WISP_T_QUANTIZED(0, 8388608, 1)),
+        WISP_FIELD(body, d, WISP_T_QUANTIZED(0, 4294967295.0, 1)),
+        WISP_FIELD(body, text, WISP_T_STRING(7)),
+    };
+    wisp_schema schema = schema_of(fields, TEST_COUNT(fields), WISP_SHAPE_STRUCT, sizeof(body));
+    CHECK(is_fine(&schema));
+}
+
+TEST(fields_that_share_bytes_are_refused) {
+    wisp_field fields[2] = {
+        WISP_FIELD(body, a, WISP_T_INTEGER), WISP_FIELD(body, b, WISP_T_INTEGER)
+    };
+    wisp_field counted = WISP_COUNTED_FIELD(body, items, n, WISP_T_ARRAY(&item_type, 4));
+    wisp_field counts = WISP_FIELD(body, n, WISP_T_RANGE(0, 4));
+    wisp_schema schema = schema_of(fields, 2, WISP_SHAPE_STRUCT, sizeof(body));
+    CHECK(is_fine(&schema));
+    fields[1].offset = 3;
+    CHECK(is_refused(&schema, "b: overlaps a"));
+    fields[1].offset = 0;
+    CHECK(is_refused(&schema, "b: overlaps a"));
+    fields[0] = counted;
+    fields[1] = counts;
+    CHECK(is_refused(&schema, "n: overlaps items"));
+    fields[0] = counts;
+    fields[1] = counted;
+    CHECK(is_refused(&schema, "items: overlaps n"));
+}
+
+TEST(two_fields_counted_by_one_member_are_refused) {
+    wisp_field fields[2] = {
+        WISP_COUNTED_FIELD(body, items, n, WISP_T_ARRAY(&item_type, 4)),
+        WISP_COUNTED_FIELD(body, bytes, n, WISP_T_BYTES(12))
+    };
+    wisp_schema schema = schema_of(fields, 2, WISP_SHAPE_STRUCT, sizeof(body));
+    CHECK(is_refused(&schema, "bytes: overlaps items"));
+}
+
+TEST(a_field_that_counts_itself_is_refused) {
+    wisp_field field = WISP_COUNTED_FIELD(body, bytes, n, WISP_T_BYTES(12));
+    wisp_schema schema = schema_of(&field, 1, WISP_SHAPE_STRUCT, sizeof(body));
+    CHECK(is_fine(&schema));
+    field.count_offset = field.offset + 4;
+    CHECK_EQ_INT(wisp_schema_check(&schema, why, sizeof why), WISP_E_SCHEMA);
+}
+
+TEST(what_counts_must_be_able_to_count_as_far) {
+    typedef struct many { uint8_t used; uint8_t bytes[300]; } many;
+    static const wisp_field field = WISP_COUNTED_FIELD(many, bytes, used, WISP_T_BYTES(300));
+    static const wisp_field less = WISP_COUNTED_FIELD(many, bytes, used, WISP_T_BYTES(255));
+    wisp_schema schema = schema_of(&field, 1, WISP_SHAPE_STRUCT, sizeof(many));
+    CHECK_EQ_INT(wisp_schema_check(&schema, why, sizeof why), WISP_E_SCHEMA);
+    schema.fields = &less;
+    CHECK(is_fine(&schema));
+}
+
+TEST(fields_outside_of_their_struct_are_refused) {
+    static const int offsets[] = { -1, -4, 0x7ffffff0, (int)sizeof(body) - 3, (int)sizeof(body) };
+    for (int i = 0; i < 5; i++) {
+        wisp_field field = WISP_COUNTED_FIELD(body, bytes, n, WISP_T_BYTES(12));
+        wisp_schema schema = schema_of(&field, 1, WISP_SHAPE_STRUCT, sizeof(body));
+        field.offset = offsets[i];
+        CHECK_EQ_INT(wisp_schema_check(&schema, why, sizeof why), WISP_E_SCHEMA);
+        field.offset = (int)offsetof(body, bytes);
+        CHECK_EQ_INT(wisp_schema_check(&schema, why, sizeof why), WISP_OK);
+        field.count_offset = offsets[i];
+        CHECK_EQ_INT(wisp_schema_check(&schema, why, sizeof why), WISP_E_SCHEMA);
+        field.count_offset = (int)offsetof(body, n);
+        field.bytes = 0x7fffffff;
+        CHECK_EQ_INT(wisp_schema_check(&schema, why, sizeof why), WISP_E_SCHEMA);
+    }
+}
+
+TEST(what_only_maps_have_is_refused_in_a_struct_and_the_reverse) {
+    wisp_field field = WISP_FIELD(body, a, WISP_T_INTEGER);
+    wisp_field map_field = WISP_MAP_FIELD("a", WISP_T_ARRAY(&item_type, 4));
+    wisp_schema schema = schema_of(&field, 1, WISP_SHAPE_STRUCT, sizeof(body));
+    field.flags = WISP_FLAG_MAYBE;
+    CHECK_EQ_INT(wisp_schema_check(&schema, why, sizeof why), WISP_E_SCHEMA);
+    map_field.count_bytes = 4;
+    map_field.count_offset = 1 << 20;
+    schema = schema_of(&map_field, 1, WISP_SHAPE_MAP, 0);
+    CHECK_EQ_INT(wisp_schema_check(&schema, why, sizeof why), WISP_E_SCHEMA);
+}
+
+/* --- depth and size --- */
+
+/* `depth` schemas inside each other. */
+static const wisp_schema *nested(wisp_schema *all_of_them, wisp_field *fields, int depth) {
+    static const wisp_field leaf = WISP_MAP_FIELD("leaf", WISP_T_BOOL);
+    static const wisp_field inner = WISP_MAP_FIELD("in", WISP_T_STRUCT(NULL));
+    for (int i = 0; i < depth; i++) {
+        fields[i] = i ? inner : leaf;
+        if (i) fields[i].type.of = &all_of_them[i - 1];
+        all_of_them[i] = schema_of(&fields[i], 1, WISP_SHAPE_MAP, 0);
+    }
+    return &all_of_them[depth - 1];
+}
+
+TEST(schemas_nest_sixteen_deep) {
+    static wisp_schema schemas_in[20];
+    static wisp_field fields[20];
+    CHECK(is_fine(nested(schemas_in, fields, 16)));
+    CHECK(is_refused(nested(schemas_in, fields, 17),
+                     "in.in.in.in.in.in.in.in.in.in.in.in.in.in.in.in: nests too deeply"));
+}
+
+TEST(a_schema_inside_itself_is_refused) {
+    wisp_field fields[2] = { WISP_MAP_FIELD("a", WISP_T_BOOL),
+                             WISP_MAP_FIELD("self", WISP_T_STRUCT(NULL)) };
+    wisp_schema schema = schema_of(fields, 2, WISP_SHAPE_MAP, 0);
+    fields[1].type.of = &schema;
+    CHECK_EQ_INT(wisp_schema_check(&schema, why, sizeof why), WISP_E_SCHEMA);
+    CHECK(strncmp(why, "self.self.self", 14) == 0);
+    fields[0] = fields[1];
+    fields[0].name = "other";
+    CHECK_EQ_INT(wisp_schema_check(&schema, why, sizeof why), WISP_E_SCHEMA);
+}
+
+TEST(a_type_inside_itself_is_refused) {
+    static wisp_type loop = WISP_T_ARRAY(&number_type, 2);
+    static wisp_type turn = WISP_T_UNION(choices, 1);
+    wisp_field field = WISP_MAP_FIELD("a", WISP_T_ARRAY(&number_type, 2));
+    wisp_schema schema = schema_of(&field, 1, WISP_SHAPE_MAP, 0);
+    loop.of = &loop;
+    field.type.of = &loop;
+    CHECK_EQ_INT(wisp_schema_check(&schema, why, sizeof why), WISP_E_SCHEMA);
+    turn.of = &turn;
+    field.type.of = &turn;
+    CHECK_EQ_INT(wisp_schema_check(&schema, why, sizeof why), WISP_E_SCHEMA);
+}
+
+/* What is nested here must also be taken by those to whom it is described. */
+TEST(arrays_and_unions_nest_as_deep_as_descriptors_do) {
+    static wisp_type arrays[40];
+    for (int depth = 1; depth <= 40; depth++) {
+        wisp_field field = WISP_MAP_FIELD("a", WISP_T_ARRAY(&number_type, 2));
+        wisp_schema schema = schema_of(&field, 1, WISP_SHAPE_MAP, 0);
+        wisp__reader from;
+        wisp__bump bump = wisp__bump_on(memory.bytes, MEMORY_MAX);
+        wisp_result result;
+        int bits;
+        for (int i = 0; i < depth; i++) {
+            arrays[i] = field.type;
+            arrays[i].of = i ? &arrays[i - 1] : &number_type;
+        }
+        field.type.of = &arrays[depth - 1];
+        if (wisp_schema_check(&schema, NULL, 0)) {
+            CHECK(depth >= 8);
+            continue;
+        }
+        bits = wisp__describe(&schema, described, BIG);
+        from = wisp__reader_on(described, (bits + 7) / 8);
+        if (!CHECK(wisp__undescribe(&from, &bump, &result) != NULL)) printf("    %d deep\n", depth);
+    }
+}
+
+TEST(a_thousand_fields_are_fine_and_more_than_4096_types_are_not) {
+    static wisp_field fields[1024];
+    static char names[1024][16];
+    static const wisp_field model = WISP_MAP_FIELD("x", WISP_T_UINT);
+    static wisp_type many[256];
+    wisp_schema schema = schema_of(fields, 1024, WISP_SHAPE_MAP, 0);
+    wisp_type choice = WISP_T_UNION(many, 256), leaf = WISP_T_BOOL;
+    for (int i = 0; i < 1024; i++) {
+        snprintf(names[i], sizeof names[i], "f%d", i);
+        fields[i] = model;
+        fields[i].name = names[i];
+    }
+    CHECK(is_fine(&schema));
+    for (int i = 0; i < 256; i++) many[i] = leaf;
+    for (int i = 0; i < 20; i++) fields[i].type = choice;
+    CHECK_EQ_INT(wisp_schema_check(&schema, why, sizeof why), WISP_E_SCHEMA);
+    CHECK(strstr(why, "is too large a schema") != NULL);
+}
+
+TEST(the_reason_is_cut_to_the_room_for_it) {
+    static wisp_schema schemas_in[20];
+    static wisp_field fields[20];
+    const wisp_schema *schema = nested(schemas_in, fields, 17);
+    for (int room = 0; room < 100; room++) {
+        char *text = (char *)exactly(room);
+        CHECK_EQ_INT(wisp_schema_check(schema, text, room), WISP_E_SCHEMA);
+        if (room) CHECK(memchr(text, 0, (size_t)room) != NULL);
+        free(text);
+    }
+    CHECK_EQ_INT(wisp_schema_check(schema, NULL, 100), WISP_E_SCHEMA);
+}
+
+/* --- compiling --- */
+
+/* Compiles in every amount of memory: below wisp_schema_bytes it may be too little. */
+static void compile_in_any_memory(const wisp_schema *schema, int step) {
+    int bytes = wisp_schema_bytes(schema);
+    if (!CHECK(bytes > 0)) return;
+    for (int room = 0; room <= bytes; room += room + step > bytes && room < bytes ? bytes - room
+                                                                                 : step) {
+        void *block = exactly(room);
+        const wisp_schema *fast = wisp_schema_compile(schema, block, room);
+        if (room == bytes) CHECK(fast != NULL);
+        if (fast) CHECK_EQ_STR(fast->name, schema->name);
+        if (fast) CHECK_EQ_INT(fast->version, schema->version);
+        free(block);
+    }
+    CHECK(wisp_schema_compile(schema, NULL, 0) == NULL);
+    for (int turn = 0; turn < 8; turn++) {
+        uint8_t *block = (uint8_t *)exactly(bytes + turn);
+        CHECK(wisp_schema_compile(schema, block + turn, bytes) != NULL);
+        free(block);
+    }
+}
+
+TEST(schema_bytes_is_enough_and_less_is_never_passed) {
+    compile_in_any_memory(&item_schema, 1);
+    compile_in_any_memory(&all_schema, 7);
+    compile_in_any_memory(&map_schema, 7);
+    compile_in_any_memory(&row_schema, 7);
+}
+
+TEST(schema_bytes_is_enough_for_random_schemas) {
+    for (uint64_t seed = 1; seed <= 500; seed++) {
+        const wisp_schema *schema;
+        schemas_start(&made, seed, 0);
+        schema = schemas_random(&made);
+        compile_in_any_memory(schema, 1 + wisp_schema_bytes(schema) / 5);
+    }
+}
+
+TEST(a_compiled_schema_may_be_compiled_again) {
+    const wisp_schema *fast = wisp_schema_compile(&all_schema, memory.bytes, MEMORY_MAX);
+    const wisp_schema *twice;
+    if (!CHECK(fast != NULL)) return;
+    twice = wisp_schema_compile(fast, memory_b.bytes, MEMORY_MAX);
+    CHECK(twice != NULL);
+    CHECK_EQ_INT(wisp_schema_bytes(fast), wisp_schema_bytes(&all_schema));
+    CHECK(wisp_schema_compile(NULL, memory.bytes, MEMORY_MAX) == NULL);
+    CHECK_EQ_INT(wisp_schema_bytes(NULL), WISP_E_SCHEMA);
+}
+
+/* --- descriptors --- */
+
+static const wisp_schema *undescribed(const uint8_t *bytes, int size, wisp_result *result) {
+    wisp__reader from = wisp__reader_on(bytes, size);
+    wisp__bump bump = wisp__bump_on(memory.bytes, MEMORY_MAX);
+    return wisp__undescribe(&from, &bump, result);
+}
+
+static void describes_itself(const wisp_schema *schema) {
+    wisp_result result;
+    int bits = wisp__describe(schema, described, BIG), more;
+    const wisp_schema *learned;
+    if (!CHECK(bits > 0)) return;
+    learned = undescribed(described, (bits + 7) / 8, &result);
+    if (!CHECK(learned != NULL)) return;
+    CHECK_EQ_INT(result, WISP_OK);
+    CHECK_EQ_STR(learned->name, schema->name);
+    CHECK_EQ_INT(learned->version, schema->version);
+    CHECK_EQ_INT(learned->count, schema->count);
+    if (schema->shape == WISP_SHAPE_STRUCT) return;
+    more = wisp__describe(learned, again, BIG);
+    if (CHECK_EQ_INT(more, bits)) CHECK_EQ_MEM(described, again, bits / 8);
+}
+
+TEST(a_schema_is_learned_from_its_descriptor) {
+    describes_itself(&item_schema);
+    describes_itself(&all_schema);
+    describes_itself(&map_schema);
+    describes_itself(&row_schema);
+    for (uint64_t seed = 1; seed <= 500; seed++) {
+        schemas_start(&made, seed, 0);
+        describes_itself(schemas_random(&made));
+    }
+}
+
+/* What one side packs by its C struct, or its maps, the other reads by the descriptor alone. */
+static void reads_by_descriptor(const wisp_schema *schema, const wisp_value *value) {
+    static uint8_t bytes[BIG], fast_memory[MEMORY_MAX], out_memory[MEMORY_MAX], map_memory[MEMORY_MAX];
+    wisp_result result;
+    wisp_value own, theirs;
+    int bits = wisp__describe(schema, described, BIG);
+    const wisp_schema *learned = undescribed(described, (bits + 7) / 8, &result), *fast;
+    const wisp_schema *mine = wisp_schema_compile(schema, memory_b.bytes, MEMORY_MAX);
+    int size = wisp_encode(wisp_bitpack(), mine, value, bytes, BIG);
+    if (!CHECK(size >= 0 && learned != NULL)) return;
+    fast = wisp_schema_compile(learned, fast_memory, MEMORY_MAX);
+    if (!CHECK(fast != NULL)) return;
+    CHECK_EQ_INT(wisp_decode(wisp_bitpack(), mine, bytes, size, &own, map_memory, MEMORY_MAX), size);
+    CHECK_EQ_INT(wisp_decode(wisp_bitpack(), fast, bytes, size, &theirs, out_memory, MEMORY_MAX),
+                 size);
+    CHECK(wisp_equal(&own, &theirs));
+}
+
+TEST(what_is_packed_by_a_schema_is_read_by_its_descriptor) {
+    static all value;
+    wisp_value of_all = wisp_struct(&all_schema, &value);
+    memset(&value, 0, sizeof value);
+    value.exact = wisp_string("exact");
+    value.u64 = UINT64_MAX;
+    value.i8 = -128;
+    value.range = 999999;
+    value.ve.w = 5.5f;
+    value.q = 33.5f;
+    value.packed.x = value.packed.w = 1;
+    value.side = BLUE;
+    value.some_count = 3;
+    value.some[2].id = 1000;
+    value.blob_count = 16;
+    value.choice_is = 1;
+    memcpy(value.choice.text, "seven", 6);
+    value.rows[1][2] = 1.5f;
+    CHECK_EQ_INT(wisp_validate(&all_schema, &of_all, why, sizeof why), WISP_OK);
+    reads_by_descriptor(&all_schema, &of_all);
+    value.choice_is = 2;
+    memset(&value.choice, 0, sizeof value.choice);
+    reads_by_descriptor(&all_schema, &of_all);
+    value.choice_is = 3;
+    reads_by_descriptor(&all_schema, &of_all);
+    for (uint64_t seed = 1; seed <= 200; seed++) {
+        const wisp_schema *schema;
+        wisp_value random_value;
+        schemas_start(&made, seed, 0);
+        schema = schemas_random(&made);
+        random_value = schemas_value(&made, schema);
+        if (wisp_schema_bytes(schema)) reads_by_descriptor(schema, &random_value);
+    }
+}
+
+TEST(a_descriptor_cut_anywhere_is_refused) {
+    int bits = wisp__describe(&map_schema, described, BIG);
+    wisp_result result;
+    for (int size = 0; size < bits / 8; size++) {
+        uint8_t *part = (uint8_t *)exactly(size);
+        memcpy(part, described, (size_t)size);
+        CHECK(undescribed(part, size, &result) == NULL);
+        CHECK_EQ_INT(result, WISP_E_SCHEMA);
+        free(part);
+    }
+}
+
+TEST(a_descriptor_needs_memory_and_never_makes_another_schema_of_too_little) {
+    int bits = wisp__describe(&map_schema, described, BIG), enough = 0;
+    for (int room = 0; room < 6000; room += 3) {
+        void *block = exactly(room);
+        wisp__reader from = wisp__reader_on(described, (bits + 7) / 8);
+        wisp__bump bump = wisp__bump_on(block, room);
+        wisp_result result;
+        const wisp_schema *learned = wisp__undescribe(&from, &bump, &result);
+        if (learned) {
+            enough++;
+            CHECK_EQ_INT(wisp__describe(learned, again, BIG), bits);
+            CHECK_EQ_MEM(described, again, bits / 8);
+        } else {
+            CHECK_EQ_INT(result, WISP_E_MEMORY);
+        }
+        free(block);
+    }
+    CHECK(enough > 0);
+}
+
+TEST(a_spoilt_descriptor_is_refused_or_is_a_right_schema) {
+    uint64_t seed = 77;
+    int right = 0;
+    for (int i = 0; i < 20000; i++) {
+        int bits, size;
+        wisp_result result;
+        const wisp_schema *learned;
+        uint8_t *part;
+        if (i % 20 == 0) {
+            schemas_start(&made, (uint64_t)i, 0);
+            bits = wisp__describe(i % 40 ? &map_schema : schemas_random(&made), described, BIG);
+        } else {
+            bits = wisp__describe(i % 3 ? &map_schema : &all_schema, described, BIG);
+        }
+        size = (bits + 7) / 8;
+        part = (uint8_t *)exactly(size);
+        memcpy(part, described, (size_t)size);
+        for (int k = 0; k < 1 + i % 3; k++)
+            part[test_random_below(&seed, size)] ^= (uint8_t)(1 << test_random_below(&seed, 8));
+        if (i % 7 == 0) low_random_bytes(&seed, part, size);
+        learned = undescribed(part, size, &result);
+        if (learned) right++;
+        if (learned) CHECK_EQ_INT(wisp_schema_check(learned, NULL, 0), WISP_OK);
+        else CHECK(result == WISP_E_SCHEMA || result == WISP_E_MEMORY);
+        if (learned && wisp_schema_bytes(learned) <= MEMORY_MAX)
+            CHECK(wisp_schema_compile(learned, memory_b.bytes, MEMORY_MAX) != NULL);
+        free(part);
+    }
+    CHECK(right > 100);
+}
+
+TEST(a_descriptor_is_told_when_there_is_no_room_for_it) {
+    int bits = wisp__describe(&map_schema, described, BIG);
+    for (int room = WISP__SLACK; room < bits / 8 + WISP__SLACK + 1; room++) {
+        uint8_t *block = (uint8_t *)exactly(room);
+        int wrote = wisp__describe(&map_schema, block, room);
+        CHECK_EQ_INT(wrote, room < (bits + 7) / 8 + WISP__SLACK ? WISP_E_TOO_BIG : bits);
+        free(block);
+    }
+}
+
+static const test_case tests[] = {
+    CASE(every_type_can_be_said_by_static_initialisers),
+    CASE(a_wrong_field_of_a_map_is_named_with_the_reason),
+    CASE(a_type_that_lacks_its_schema_is_refused),
+    CASE(a_kind_that_there_is_not_is_refused),
+    CASE(a_width_that_there_is_not_is_refused),
+    CASE(fields_with_one_name_or_one_number_are_refused),
+    CASE(names_versions_and_counts_have_bounds),
+    CASE(a_wrong_field_of_a_struct_is_named_with_the_reason),
+    CASE(a_struct_with_every_field_right_is_fine),
+    CASE(fields_that_share_bytes_are_refused),
+    CASE(two_fields_counted_by_one_member_are_refused),
+    CASE(a_field_that_counts_itself_is_refused),
+    CASE(what_counts_must_be_able_to_count_as_far),
+    CASE(fields_outside_of_their_struct_are_refused),
+    CASE(what_only_maps_have_is_refused_in_a_struct_and_the_reverse),
+    CASE(schemas_nest_sixteen_deep),
+    CASE(a_schema_inside_itself_is_refused),
+    CASE(a_type_inside_itself_is_refused),
+    CASE(arrays_and_unions_nest_as_deep_as_descriptors_do),
+    CASE(a_thousand_fields_are_fine_and_more_than_4096_types_are_not),
+    CASE(the_reason_is_cut_to_the_room_for_it),
+    CASE(schema_bytes_is_enough_and_less_is_never_passed),
+    CASE(schema_bytes_is_enough_for_random_schemas),
+    CASE(a_compiled_schema_may_be_compiled_again),
+    CASE(a_schema_is_learned_from_its_descriptor),
+    CASE(what_is_packed_by_a_schema_is_read_by_its_descriptor),
+    CASE(a_descriptor_cut_anywhere_is_refused),
+    CASE(a_descriptor_needs_memory_and_never_makes_another_schema_of_too_little),
+    CASE(a_spoilt_descriptor_is_refused_or_is_a_right_schema),
+    CASE(a_descriptor_is_told_when_there_is_no_room_for_it),
+};
+
+int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }
