@@ -6,22 +6,31 @@
 #   asan       only the tests, under the address and undefined sanitizers
 #   fuzz       one minute of libFuzzer
 #   cover      which lines of wisp.h the tests run, room by room
-#   bench      the figures, beside libenet's in the same run
+#   bench      the figures, beside other libraries' in the same run
+#   tools      builds wisp_train, and trains a dictionary with it
 #   check      the structure of the source, and warnings in C and C++
 #   clean      removes build/
 
 MAKEFLAGS += -j2
 .DEFAULT_GOAL := help
-.PHONY: help demo examples test asan fuzz cover bench check clean
+.PHONY: help demo examples test asan fuzz cover bench tools check clean
 
 TESTS    := $(notdir $(basename $(wildcard tests/test_*.c)))
 FUZZERS  := $(notdir $(basename $(wildcard tests/fuzz/fuzz_*.c)))
 EXAMPLES := $(notdir $(basename $(wildcard examples/0*.c)))
-HEADERS  := wisp.h $(wildcard tests/*.h tests/compile/*.h tests/fuzz/*.h examples/*.h)
+HEADERS  := $(wildcard wisp*.h tests/*.h tests/compile/*.h tests/fuzz/*.h examples/*.h tools/*.h)
 
 # Also run under the emulators: where byte order, word size or the C library can matter.
 FOREIGN  := $(filter $(TESTS), $(addprefix test_, base pool stats bits value pack seal packet \
-            golden remote policy event call links))
+            golden remote policy event call links type schema record codec json msgpack protobuf \
+            coder migrate engine))
+
+# What needs LZ4, libdeflate and zstd, which are there only for this machine itself.
+COMPRESS := -llz4 -ldeflate -lzstd
+LIBS_test_compress := $(COMPRESS)
+LIBS_fuzz_compress := $(COMPRESS)
+LIBS_07_compress   := $(COMPRESS)
+TESTS_M32 := $(filter-out test_compress, $(TESTS))
 
 # A kind of build: the compiler with its flags, what is linked, and what runs the program. (The
 # 32-bit x87 and s390x compute every float as a double, whatever the source says.)
@@ -55,19 +64,19 @@ demo: | build
 examples: $(EXAMPLES:%=build/%)
 
 build/%: examples/%.c $(HEADERS) | build
-	$(CC) -std=c99 -O2 -I. $< -o $@ -lm
+	$(CC) -std=c99 -O2 -I. $< -o $@ $(LIBS_$*) -lm
 
 # --- test: every step leaves a log, and tools/summary adds the logs up --------------------------
 
 LOGS_ASAN := $(TESTS:%=build/tests/asan/%.log)
-LOGS_TEST := $(LOGS_ASAN) $(TESTS:%=build/tests/m32/%.log) \
+LOGS_TEST := $(LOGS_ASAN) $(TESTS_M32:%=build/tests/m32/%.log) \
     $(foreach kind, s390x mingw, $(FOREIGN:%=build/tests/$(kind)/%.log)) \
     $(foreach kind, gcc clang m32 s390x mingw, \
         $(addprefix build/compile/$(kind)/, c99.log c11.log embedded.log two_units.log)) \
     $(foreach kind, g++ clang++ m32++, build/compile/$(kind)/cpp11.log) \
     build/compile/mixed/c_in_cpp.log build/compile/mixed/cpp_in_c.log \
     $(EXAMPLES:%=build/examples/asan/%.log) build/examples/asan/arena.log \
-    $(FUZZERS:%=build/fuzz/clang/%.log)
+    $(FUZZERS:%=build/fuzz/clang/%.log) build/tools/gcc/wisp_train.log
 
 test: $(LOGS_TEST)
 	@tools/summary $^
@@ -83,7 +92,7 @@ build/missing: tools/install | build
 
 KIND   = $(notdir $(@D))
 EXE    = $(@:.log=.exe)
-OUTPUT = -o $(EXE) -lm $(LIBS_$(KIND))
+OUTPUT = -o $(EXE) $(LIBS_$(*F)) -lm $(LIBS_$(KIND))
 RUN    = $(RUN_$(KIND)) $(EXE)
 
 build/tests/%.log: tests/$$(*F).c $(HEADERS) | build/missing
@@ -133,12 +142,12 @@ build/structure.log: tools/check Makefile $(SOURCES) $(HEADERS) | build/missing
 	@tools/step $@ tools/check
 
 build/warn/clang/%.log: %.c $(HEADERS) | build/missing
-	@tools/step $@ "$(CC_clang) -std=$(or $(STD_$(*F)),c99) -I. -fsyntax-only $<"
+	@tools/step $@ "$(CC_clang) -std=$(or $(STD_$(*F)),c99) -I. $(PLAYERS_$(*F)) -fsyntax-only $<"
 
 build/warn/g++/%.log: %.c $(HEADERS) | build/missing
 	@tools/step $@ "$(CC_g++) -x c++ -I. -fsyntax-only $<"
 
-# --- fuzz, cover, bench, clean ------------------------------------------------------------------
+# --- fuzz, cover, bench -------------------------------------------------------------------------
 
 fuzz: $(FUZZERS:%=build/fuzz/%)
 	@for fuzzer in $^; do \
@@ -149,14 +158,49 @@ fuzz: $(FUZZERS:%=build/fuzz/%)
 
 build/fuzz/%: tests/fuzz/%.c $(HEADERS) | build/missing
 	@mkdir -p $(@D)
-	clang -std=c99 -O1 $(SANITIZE) -fsanitize=fuzzer $< -o $@ -lm
+	clang -std=c99 -O1 $(SANITIZE) -fsanitize=fuzzer $< -o $@ $(LIBS_$*) -lm
 
 cover: | build
 	tools/cover $(TESTS)
 
-bench: tools/bench.c $(HEADERS) | build/missing
-	$(CC) -std=c99 -O2 -DNDEBUG -I. $< -o build/bench -lenet -lm
-	build/bench
+# One program after another: they measure.
+BENCHES := $(notdir $(basename $(wildcard tools/bench_*.c)))
+
+bench: $(BENCHES:%=build/%)
+	@for program in $^; do $$program || exit 1; done
+
+build/bench_%: tools/bench_%.c $(HEADERS) | build/missing
+	$(CC) -std=c99 -O2 -DNDEBUG -I. $(PLAYERS_bench_$*) $< -o $@ $(LIBS_bench_$*) -lm
+
+# players.proto becomes C, once by protobuf-c and once by nanopb.
+PLAYERS := build/players/players.pb-c.c build/players/players.pb.c
+PLAYERS_bench_records := -isystem build/players
+LIBS_bench_traffic    := -lenet
+LIBS_bench_records    := $(PLAYERS) -lprotobuf-c -lprotobuf-nanopb -lmsgpackc
+LIBS_bench_remotes    := -llz4
+LIBS_bench_cubes      := -lzstd
+
+build/bench_records build/warn/clang/tools/bench_records.log: | $(PLAYERS)
+
+build/players/players.pb-c.c: tools/players.proto | build/missing
+	@mkdir -p $(@D)
+	protoc-c -Itools --c_out=$(@D) $<
+
+build/players/players.pb.c: tools/players.proto tools/players.options | build/missing
+	@mkdir -p $(@D)
+	protoc -Itools --nanopb_opt=-ftools/players.options --nanopb_out=$(@D) $<
+
+# --- tools ---------------------------------------------------------------------------------------
+
+tools: build/wisp_train build/tools/gcc/wisp_train.log
+	@tools/summary build/tools/gcc/wisp_train.log
+
+build/wisp_train: tools/wisp_train.c $(HEADERS) | build/missing
+	$(CC) -std=c99 -O2 -I. $< -o $@ -lzstd -lm
+
+# Trains a dictionary from the lines of wisp.h, each a payload.
+build/tools/%/wisp_train.log: tools/wisp_train.c tools/smoke $(HEADERS) | build/missing
+	@tools/step $@ "$(CC_$(KIND)) -std=c99 -I. $< -o $(EXE) -lzstd -lm" "tools/smoke $(EXE)"
 
 clean:
 	rm -rf build

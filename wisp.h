@@ -466,7 +466,7 @@ typedef struct wisp_range { double lo, hi, step; } wisp_range;
 /* In a struct a type is as wide as its member; in a map, an array or a union
    an integer has 64 bits and a number is a double unless the type says.
    Members: bool; any integer; float or double; char[max + 1], NUL ends;
-   unsigned char[max]; wisp_vec2 .. wisp_quat, wisp_transform; wisp_color or
+   unsigned char[max]; char[] for a literal text; wisp_vec2 .. wisp_quat, wisp_transform; wisp_color or
    unsigned char[4]; an enum; wisp_object; wisp_value (ANY, EXACT, what it
    points to lives as the event does); arrays and unions of these. */
 #define WISP_T_ANY             WISP__T(ANY, 0, 0, 0, 0, 0, 0, 0, 0)
@@ -687,7 +687,11 @@ typedef struct wisp_codec {
 WISP_API const wisp_codec *wisp_bitpack(void);
 
 /* Bytes written, or a negative result: what the codec says, WISP_E_INVALID,
-   WISP_E_SCHEMA. The schema may be NULL. */
+   WISP_E_SCHEMA. The schema may be NULL. The bit-packed codec needs no memory
+   for structs with a compiled schema; a map, or a schema that is not compiled,
+   is laid out in 24 KiB of the stack, or in the second half of `out` if that is
+   too small (WISP_E_MEMORY: both are). What describes itself (no schema, ANY)
+   takes up to twice its size and 64 bytes of `out` while it is made. */
 WISP_API int wisp_encode(const wisp_codec *codec, const wisp_schema *schema,
                          const wisp_value *value, void *out, int capacity);
 /* Bytes read, or a negative result. With a schema the value is a struct, a map
@@ -2586,7 +2590,7 @@ static int wisp__type_bytes(const wisp_type *type, int member_bytes) {
     case WISP_TYPE_OBJECT: return 4;
     case WISP_TYPE_ANY:
     case WISP_TYPE_EXACT: return (int)sizeof(wisp_value);
-    case WISP_TYPE_STRUCT: return ((const wisp_schema *)type->of)->bytes;
+    case WISP_TYPE_STRUCT: return type->of ? ((const wisp_schema *)type->of)->bytes : 0;
     case WISP_TYPE_STRING:
     case WISP_TYPE_BYTES:
     case WISP_TYPE_ARRAY: return -(int)sizeof(wisp__place);
@@ -2602,7 +2606,8 @@ static int wisp__option_bytes(const wisp_type *option, int bytes) {
     if (bytes < 0 || natural >= 0) return natural;
     if (option->kind == WISP_TYPE_STRING) return option->max + 1;
     if (option->kind == WISP_TYPE_BYTES) return option->max;
-    return option->max * wisp__type_bytes((const wisp_type *)option->of, 0);
+    if (!option->of || option->max > 1 << 16) return 0;
+    return option->max * wisp__min_int(wisp__type_bytes((const wisp_type *)option->of, 0), 1 << 14);
 }
 
 static wisp_value wisp__view_string(const wisp_type *type, int bytes, const void *at, int count) {
@@ -2611,7 +2616,7 @@ static wisp_value wisp__view_string(const wisp_type *type, int bytes, const void
     if (bytes < 0) {
         memcpy(&place, at, sizeof place);
         value = wisp_string_n((const char *)place.at, place.count);
-    } else if (type->kind == WISP_TYPE_STRING) {
+    } else if (type->kind != WISP_TYPE_BYTES) {
         const void *end = memchr(at, 0, (size_t)bytes);
         value.count = end ? (int)((const char *)end - (const char *)at) : bytes;
     }
@@ -2673,8 +2678,12 @@ static wisp_value wisp__view(const wisp_type *type, int bytes, const void *at, i
     case WISP_TYPE_EXACT: memcpy(&value, at, sizeof value); break;
     case WISP_TYPE_LITERAL:
         value = type->of ? wisp_string((const char *)type->of) : wisp_number(type->lo);
+        if (bytes > 0 && at) value = wisp__view_string(type, bytes, at, -1);
         break;
-    case WISP_TYPE_BOOL: value = wisp_bool(wisp__load_int(at, bytes, false) != 0); break;
+    case WISP_TYPE_BOOL:
+        integer = wisp__load_int(at, bytes, false);
+        value = integer & ~(int64_t)1 ? wisp_int(integer) : wisp_bool(integer != 0);
+        break;
     case WISP_TYPE_INTEGER:
     case WISP_TYPE_UINT:
     case WISP_TYPE_RANGE:
@@ -3093,8 +3102,10 @@ static bool wisp__numeric_number(const wisp_value *v, double *number) {
     return true;
 }
 
-static bool wisp__in_range(const wisp_type *type, double number) {
-    return number >= type->lo && number <= type->hi;
+/* Bounds of what is kept as a float are floats too: 0.1f is in 0 .. 0.1. */
+static bool wisp__in_bounds(double number, double lo, double hi, int bytes) {
+    if (bytes == 4) return (float)number >= (float)lo && (float)number <= (float)hi;
+    return number >= lo && number <= hi;
 }
 
 static bool wisp__fit_number(wisp__fitting *f, const wisp_type *type, int bytes,
@@ -3102,7 +3113,7 @@ static bool wisp__fit_number(wisp__fitting *f, const wisp_type *type, int bytes,
     double number = 0, size;
     float float32;
     if (!wisp__numeric_number(v, &number)) return wisp__blame(f, "is no number");
-    if (type->kind != WISP_TYPE_NUMBER && !wisp__in_range(type, number))
+    if (type->kind != WISP_TYPE_NUMBER && !wisp__in_bounds(number, type->lo, type->hi, bytes))
         return wisp__blame(f, "%g is not in %g .. %g", number, type->lo, type->hi);
     size = number < 0 ? -number : number;
     if (bytes == 4 && size > 3.4028235677973366e38 && size - size >= 0)
@@ -3246,7 +3257,7 @@ static bool wisp__fit_vector(wisp__fitting *f, const wisp_type *type, const wisp
     for (int i = 0; i < count; i++) {
         wisp_range range = wisp__component(type, i);
         double part = (double)parts[i];
-        if (range.step > 0 && !(part >= range.lo && part <= range.hi))
+        if (range.step > 0 && !wisp__in_bounds(part, range.lo, range.hi, 4))
             return wisp__blame(f, "component %d: %g is not in %g .. %g", i, part, range.lo,
                                range.hi);
     }
@@ -3332,9 +3343,11 @@ static bool wisp__fit_object(wisp__fitting *f, const wisp_value *v, void *at) {
     return true;
 }
 
-static bool wisp__fit_literal(wisp__fitting *f, const wisp_type *type, const wisp_value *v) {
+static bool wisp__fit_literal(wisp__fitting *f, const wisp_type *type, int bytes,
+                              const wisp_value *v, void *at) {
     wisp_value wanted = wisp__view(type, 0, NULL, -1);
-    if (wisp_equal(v, &wanted)) return true;
+    if (wisp_equal(v, &wanted))
+        return bytes <= 0 || wisp__fit_place(bytes, at, wanted.as.string, wanted.count);
     return type->of ? wisp__blame(f, "is not '%s'", (const char *)type->of)
                     : wisp__blame(f, "is not %g", type->lo);
 }
@@ -3382,16 +3395,35 @@ static bool wisp__fit_array(wisp__fitting *f, const wisp_type *type, int bytes,
     return true;
 }
 
-/* The first option that the value fits. */
+/* Does the option say the value as it is, and not only something that it can be taken for? */
+static bool wisp__says_exactly(const wisp_type *option, const wisp_value *v) {
+    double number = 0;
+    wisp_value taken;
+    switch (option->kind) {
+    case WISP_TYPE_BOOL: return v->kind == WISP_BOOL;
+    case WISP_TYPE_ENUM: return v->kind == WISP_STRING;
+    case WISP_TYPE_OBJECT: return v->kind == WISP_OBJECT;
+    case WISP_TYPE_QUANTIZED: return false;
+    case WISP_TYPE_NUMBER:
+    case WISP_TYPE_NUMBER_RANGE:
+        wisp__numeric_number(v, &number);
+        taken = option->bytes == 4 ? wisp_float((float)number) : wisp_number(number);
+        return wisp_equal(v, &taken);
+    default: return true;
+    }
+}
+
+/* The first option that the value fits as it is, else the first that takes it. */
 static bool wisp__fit_union(wisp__fitting *f, const wisp_type *type, int bytes,
                             const wisp_value *v, void *at, int *count, wisp__fit_type fit) {
     const wisp_type *options = (const wisp_type *)type->of;
     wisp__fitting quiet = *f;
     quiet.text = NULL;
     quiet.result = WISP_OK;
-    for (int i = 0; i < type->max; i++) {
-        int inner = 0;
+    for (int turn = 0; turn < 2 * type->max; turn++) {
+        int i = turn % type->max, inner = 0;
         int each = wisp__option_bytes(&options[i], bytes), *in = each < 0 ? &inner : NULL;
+        if (turn < type->max && !wisp__says_exactly(&options[i], v)) continue;
         if (!fit(&quiet, &options[i], each, v, NULL, in)) continue;
         if (at && bytes < 0) {
             wisp__store_int(at, 4, (uint64_t)i);
@@ -3443,6 +3475,19 @@ static bool wisp__has_field(const wisp_schema *schema, const char *name) {
     return false;
 }
 
+/* What a struct's own member says about a list must be so: it is only seen up to its maximum. */
+static bool wisp__count_fits(wisp__fitting *f, const wisp_value *v, const wisp_value *child,
+                             int i) {
+    const wisp_schema *schema = v->as.structure.schema;
+    int count;
+    if (schema->shape != WISP_SHAPE_STRUCT || schema->fields[i].type.kind == WISP_TYPE_UNION)
+        return true;
+    if (i >= schema->count || (int)child->kind < 0) return true;
+    count = wisp__field_count(&schema->fields[i], v->as.structure.data);
+    if (count <= schema->fields[i].type.max) return true;
+    return wisp__blame(f, "its count is over %d", schema->fields[i].type.max);
+}
+
 static bool wisp__fit_struct(wisp__fitting *f, const wisp_schema *schema, const wisp_value *v,
                              void *at, wisp__fit_type fit) {
     bool list = schema->shape == WISP_SHAPE_LIST;
@@ -3457,6 +3502,8 @@ static bool wisp__fit_struct(wisp__fitting *f, const wisp_schema *schema, const 
         if (!list) child = wisp__child_named(v, field->name, i, &scratch);
         else if (i < v->count) child = wisp__child(v, i, &key, &scratch);
         found += child != NULL;
+        if (child == &scratch && v->kind == WISP_STRUCT && !wisp__count_fits(f, v, child, i))
+            return wisp__blame_in(f, field->name, 0);
         if (!wisp__fit_field(f, field, child, at, fit)) return wisp__blame_in(f, field->name, 0);
     }
     if (f->loose || found == v->count) return true;
@@ -3476,7 +3523,7 @@ static bool wisp__match(wisp__fitting *f, const wisp_type *type, int bytes, cons
                       void *at, int *count) {
     bytes = wisp__type_bytes(type, bytes);
     switch (type->kind) {
-    case WISP_TYPE_LITERAL: return wisp__fit_literal(f, type, v);
+    case WISP_TYPE_LITERAL: return wisp__fit_literal(f, type, bytes, v, at);
     case WISP_TYPE_BOOL: return wisp__fit_bool(f, bytes, v, at);
     case WISP_TYPE_INTEGER:
     case WISP_TYPE_UINT:
@@ -3516,7 +3563,7 @@ typedef wisp_result (*wisp__make_map)(wisp__supply *supply, const wisp_value *fr
 
 static wisp_result wisp__as_array(wisp__supply *supply, const wisp_value *from, wisp_value *out,
                                   wisp__make_map make) {
-    wisp_value *items = (wisp_value *)supply->take(supply->owner,
+    wisp_value *items = from->count < 0 || (from->count && !from->as.array) ? NULL : (wisp_value *)supply->take(supply->owner,
                                                    (size_t)from->count * sizeof *items + 1);
     if (!items) return WISP_E_MEMORY;
     for (int i = 0; i < from->count; i++) {
@@ -3536,6 +3583,7 @@ static wisp_result wisp__as_map(wisp__supply *supply, const wisp_value *from, wi
     *out = *from;
     if (wisp__is_array(from)) return wisp__as_array(supply, from, out, wisp__as_map);
     if (!wisp__is_map(from)) return WISP_OK;
+    if (from->count < 0 || (from->count && !from->as.map)) return WISP_E_ARGUMENT;
     pairs = (wisp_pair *)supply->take(supply->owner, (size_t)from->count * sizeof *pairs + 1);
     if (!pairs) return WISP_E_MEMORY;
     for (int i = 0; i < from->count; i++) {
@@ -3630,7 +3678,12 @@ typedef struct wisp__op {
     double   low, high, step;
     const wisp_type  *type;
     const wisp_field *field;       /* of the OPTIONAL */
+#if UINTPTR_MAX == UINT32_MAX && !defined(__arm__)
+    uint32_t fill;                 /* they stand in a row in memory that is given in eights */
+#endif
 } wisp__op;
+
+typedef char wisp__op_fills_its_place[sizeof(wisp__op) % 8 == 0 ? 1 : -1];
 
 typedef struct wisp__program {
     const wisp_schema *schema;     /* with offsets */
@@ -3737,7 +3790,10 @@ static bool wisp__check_array(wisp__checking *c, const wisp_type *type, int byte
     if (!element) return wisp__blame(&c->blame, "has no element type");
     if (bytes > 0 && (each * type->max != bytes || !each))
         return wisp__blame(&c->blame, "%d bytes are not %d elements", bytes, type->max);
-    return check(c, element, each, false) || wisp__blame_in(&c->blame, "[]", 0);
+    if (++c->depth > WISP__SCHEMA_DEPTH) return wisp__blame(&c->blame, "nests too deeply");
+    if (!check(c, element, each, false)) return wisp__blame_in(&c->blame, "[]", 0);
+    c->depth--;
+    return true;
 }
 
 static bool wisp__check_union(wisp__checking *c, const wisp_type *type, int bytes, bool counted,
@@ -3746,6 +3802,7 @@ static bool wisp__check_union(wisp__checking *c, const wisp_type *type, int byte
     if (!wisp__check_max(c, type, 256)) return false;
     if (!options) return wisp__blame(&c->blame, "has no options");
     if (bytes > 0 && !counted) return wisp__blame(&c->blame, "no member says which option it is");
+    if (++c->depth > WISP__SCHEMA_DEPTH) return wisp__blame(&c->blame, "nests too deeply");
     for (int i = 0; i < type->max; i++) {
         int each = wisp__option_bytes(&options[i], bytes);
         if (bytes > 0 && options[i].kind == WISP_TYPE_UNION)
@@ -3755,6 +3812,7 @@ static bool wisp__check_union(wisp__checking *c, const wisp_type *type, int byte
         if (!check(c, &options[i], bytes > 0 ? each : 0, false))
             return wisp__blame_in(&c->blame, "option", 0);
     }
+    c->depth--;
     return true;
 }
 
@@ -3780,7 +3838,8 @@ static bool wisp__check_pair(wisp__checking *c, const wisp_schema *schema, int i
     if (schema->shape != WISP_SHAPE_STRUCT) return true;
     if (wisp__overlap(a->offset, a->bytes, b->offset, b->bytes) ||
         wisp__overlap(a->count_offset, a->count_bytes, b->offset, b->bytes) ||
-        wisp__overlap(a->offset, a->bytes, b->count_offset, b->count_bytes))
+        wisp__overlap(a->offset, a->bytes, b->count_offset, b->count_bytes) ||
+        wisp__overlap(a->count_offset, a->count_bytes, b->count_offset, b->count_bytes))
         return wisp__blame(&c->blame, "overlaps %s", b->name);
     return true;
 }
@@ -3807,11 +3866,21 @@ static bool wisp__check_field(wisp__checking *c, const wisp_schema *schema, int 
     if (!wisp__check_name(field->name)) return wisp__blame(&c->blame, "its name is not 1..64 bytes");
     if (c_struct != (field->offset >= 0))
         return wisp__blame(&c->blame, c_struct ? "is a field of maps" : "is a field of structs");
-    if (c_struct && (field->offset + field->bytes > schema->bytes || field->bytes < 1 ||
-                     field->count_offset + field->count_bytes > schema->bytes))
+    if (c_struct && (field->bytes < 1 || field->bytes > schema->bytes - field->offset ||
+                     field->count_offset < 0 || field->count_bytes < 0 ||
+                     field->count_bytes > schema->bytes - field->count_offset))
         return wisp__blame(&c->blame, "is not inside %d bytes", schema->bytes);
+    if (c_struct ? (field->flags & WISP_FLAG_MAYBE) != 0 : field->count_bytes != 0)
+        return wisp__blame(&c->blame, c_struct ? "a member is never missing"
+                                               : "no member counts it");
     if (field->count_bytes && (!wisp__is_width(field->count_bytes) || field->flags))
         return wisp__blame(&c->blame, "what counts it is no integer");
+    if (wisp__overlap(field->offset, field->bytes, field->count_offset, field->count_bytes))
+        return wisp__blame(&c->blame, "what counts it is inside of it");
+    if (field->count_bytes && field->count_bytes < 4 &&
+        (field->type.max - (field->type.kind == WISP_TYPE_UNION)) >> (8 * field->count_bytes))
+        return wisp__blame(&c->blame, "%d bytes cannot count to %d", field->count_bytes,
+                           field->type.max);
     if (number < 1 || number > (1 << 29) - 1 || (number >= 19000 && number <= 19999))
         return wisp__blame(&c->blame, "%d is no number of Protobuf", number);
     if (c_struct && field->type.bytes > 0 && field->type.bytes != field->bytes)
@@ -3855,6 +3924,8 @@ static bool wisp__check_type(wisp__checking *c, const wisp_type *type, int bytes
     bytes = wisp__type_bytes(type, bytes);
     c->bytes += sizeof(wisp_type) + 6 * sizeof(wisp__op);
     if (++c->nodes > WISP__SCHEMA_NODES) return wisp__blame(&c->blame, "is too large a schema");
+    if (type->bytes < 0 || (type->bytes && type->kind > WISP_TYPE_QUANTIZED))
+        return wisp__blame(&c->blame, "%d bytes are no width of it", type->bytes);
     if (counted && type->kind != WISP_TYPE_BYTES && type->kind != WISP_TYPE_ARRAY &&
         type->kind != WISP_TYPE_UNION)
         return wisp__blame(&c->blame, "has nothing to count");
@@ -3864,7 +3935,10 @@ static bool wisp__check_type(wisp__checking *c, const wisp_type *type, int bytes
         return wisp__check_bytes(c, bytes, bytes == (int)sizeof(wisp_value)) &&
                ((type->max >= WISP_NIL && type->max <= WISP_OBJECT) ||
                 wisp__blame(&c->blame, "%d is no kind", type->max));
-    case WISP_TYPE_LITERAL: return true;
+    case WISP_TYPE_LITERAL:
+        if (bytes <= 0) return true;
+        if (!type->of) return wisp__blame(&c->blame, "a literal number has no member");
+        return wisp__check_bytes(c, bytes, (size_t)bytes > strlen((const char *)type->of));
     case WISP_TYPE_BOOL: return wisp__check_bytes(c, bytes, wisp__is_width(bytes));
     case WISP_TYPE_INTEGER:
     case WISP_TYPE_UINT:
@@ -4173,7 +4247,7 @@ static void wisp__emit_type(wisp__compiling *c, const wisp_type *type, int bytes
     case WISP_TYPE_EXACT: wisp__emit(c, WISP__OP_ANY, type, 0, offset); break;
     case WISP_TYPE_LITERAL: {
         wisp__op *op = wisp__emit(c, WISP__OP_LITERAL, type, 0, offset);
-        if (op) op->each = bytes;
+        if (op) op->each = wisp__max_int(bytes, 0);
         break;
     }
     case WISP_TYPE_NUMBER:
@@ -4293,7 +4367,7 @@ static void wisp__describe_vector(wisp__writer *to, const wisp_type *type) {
 static void wisp__describe_array(wisp__writer *to, const wisp_type *type, int bytes, bool counted,
                                  wisp__describe_fn describe) {
     wisp__put_length(to, (uint64_t)type->max);
-    wisp__put(to, bytes > 0 && !counted, 1);
+    wisp__put(to, bytes > 0 ? !counted : type->least != 0, 1);
     describe(to, (const wisp_type *)type->of, bytes > 0 ? bytes / type->max : 0, false);
 }
 
@@ -4328,7 +4402,7 @@ static void wisp__describe_type(wisp__writer *to, const wisp_type *type, int byt
     case WISP_TYPE_STRING: wisp__put_length(to, (uint64_t)type->max); break;
     case WISP_TYPE_BYTES:
         wisp__put_length(to, (uint64_t)type->max);
-        wisp__put(to, bytes > 0 && !counted, 1);
+        wisp__put(to, bytes > 0 ? !counted : type->least != 0, 1);
         break;
     case WISP_TYPE_VEC2:
     case WISP_TYPE_VEC3:
@@ -4549,7 +4623,7 @@ static const wisp_schema *wisp__undescribe(wisp__reader *from, wisp__bump *memor
     d.memory = memory;
     schema = wisp__learn_schema(&d, wisp__learn_type);
     *why = memory->failed ? WISP_E_MEMORY : WISP_E_SCHEMA;
-    if (!schema || from->failed) return NULL;
+    if (!schema || from->failed || memory->failed) return NULL;
     *why = wisp__schema_check(schema, NULL, 0, NULL);
     return *why ? NULL : schema;
 }
@@ -4609,22 +4683,40 @@ static char *wisp__edit_copy(wisp_edit *edit, const void *from, size_t bytes) {
 }
 
 /* Copies all that a value points to. */
-static wisp_result wisp__edit_own(wisp_edit *edit, wisp_value *value) {
-    wisp_value all;
-    if (value->kind == WISP_STRING || value->kind == WISP_BYTES) {
-        value->as.string = wisp__edit_copy(edit, value->as.string, (size_t)value->count);
-        return value->as.string ? WISP_OK : WISP_E_MEMORY;
+static wisp_result wisp__edit_own(wisp_edit *edit, const wisp_value *from, wisp_value *out,
+                                  int depth) {
+    bool map = wisp__is_map(from);
+    wisp_pair *pairs = NULL;
+    wisp_value *items = NULL;
+    wisp_result result = WISP_OK;
+    int count = 0;
+    *out = *from;
+    if (from->kind == WISP_STRING || from->kind == WISP_BYTES) {
+        if (from->count < 0 || (from->count && !from->as.bytes)) return WISP_E_ARGUMENT;
+        out->as.string = wisp__edit_copy(edit, from->as.string, (size_t)from->count);
+        return out->as.string ? WISP_OK : WISP_E_MEMORY;
     }
-    if (!wisp__is_map(value) && !wisp__is_array(value)) return WISP_OK;
-    if (wisp__as_map(edit->supply, value, &all)) return WISP_E_MEMORY;
-    *value = all;
-    for (int i = 0; i < all.count; i++) {
-        wisp_pair *pair = all.kind == WISP_MAP ? (wisp_pair *)(uintptr_t)&all.as.map[i] : NULL;
-        wisp_value *child = pair ? &pair->value : (wisp_value *)(uintptr_t)&all.as.array[i];
-        if (pair) pair->key = wisp__edit_copy(edit, pair->key, strlen(pair->key));
-        if ((pair && !pair->key) || wisp__edit_own(edit, child)) return WISP_E_MEMORY;
+    if (!map && !wisp__is_array(from)) return WISP_OK;
+    if (from->count < 0 || (from->count && !from->as.array)) return WISP_E_ARGUMENT;
+    if (depth > 256) return WISP_E_DEPTH;
+    if (map) pairs = (wisp_pair *)edit->supply->take(edit->supply->owner,
+                                                     (size_t)from->count * sizeof *pairs + 1);
+    else items = (wisp_value *)edit->supply->take(edit->supply->owner,
+                                                  (size_t)from->count * sizeof *items + 1);
+    if (!pairs && !items) return edit->result = WISP_E_MEMORY;
+    for (int i = 0; i < from->count && result == WISP_OK; i++) {
+        wisp_value scratch;
+        const char *key;
+        const wisp_value *child = wisp__child(from, i, &key, &scratch);
+        if (map && !key) return WISP_E_ARGUMENT;
+        if (from->kind == WISP_STRUCT && child->kind == WISP_NIL) continue;
+        if (map) pairs[count].key = wisp__edit_copy(edit, key, strlen(key));
+        if (map && !pairs[count].key) return WISP_E_MEMORY;
+        result = wisp__edit_own(edit, child, map ? &pairs[count].value : &items[count], depth + 1);
+        count++;
     }
-    return WISP_OK;
+    *out = map ? wisp_map(pairs, count) : wisp_array(items, count);
+    return result;
 }
 
 static bool wisp__edit_room(wisp_edit *edit) {
@@ -4647,13 +4739,14 @@ const wisp_value *wisp_edit_get(const wisp_edit *edit, const char *name) {
     return at < 0 ? NULL : &edit->pairs[at].value;
 }
 
-wisp_result wisp_edit_set(wisp_edit *edit, const char *name, wisp_value value) {
-    int at;
+static wisp_result wisp__edit_put(wisp_edit *edit, const char *name, const wisp_value *from) {
+    int at = wisp__edit_find(edit, name);
     char *key;
-    if (!edit || !name || (int)value.kind < 0 || value.kind > WISP_STRUCT) return WISP_E_ARGUMENT;
-    at = wisp__edit_find(edit, name);
+    wisp_value value;
+    wisp_result result;
     if (at < 0 && edit->count >= 4096) return WISP_E_LIMIT;
-    if (wisp__edit_own(edit, &value)) return WISP_E_MEMORY;
+    result = wisp__edit_own(edit, from, &value, 0);
+    if (result) return result;
     if (at < 0) {
         key = wisp__edit_copy(edit, name, strlen(name));
         if (!key || !wisp__edit_room(edit)) return WISP_E_MEMORY;
@@ -4662,6 +4755,11 @@ wisp_result wisp_edit_set(wisp_edit *edit, const char *name, wisp_value value) {
     }
     edit->pairs[at].value = value;
     return WISP_OK;
+}
+
+wisp_result wisp_edit_set(wisp_edit *edit, const char *name, wisp_value value) {
+    if (!edit || !name || (int)value.kind < 0 || value.kind > WISP_STRUCT) return WISP_E_ARGUMENT;
+    return wisp__edit_put(edit, name, &value);
 }
 
 wisp_result wisp_edit_remove(wisp_edit *edit, const char *name) {
@@ -4697,7 +4795,7 @@ static wisp_result wisp__edit_begin(wisp_edit *edit, wisp__supply *supply,
         wisp_result result;
         if (!key && i < schema->count) key = schema->fields[i].name;
         if (child->kind == WISP_NIL || !key) continue;
-        result = wisp_edit_set(edit, key, *child);
+        result = wisp__edit_put(edit, key, child);
         if (result) return result;
     }
     return WISP_OK;
@@ -5129,6 +5227,7 @@ typedef struct wisp__unpacker {
     wisp__reader *shape, *data;    /* may be one and the same kind of bytes, read at two places */
     int           values;          /* that may still be made */
     int64_t       start;           /* bit where the data began: blobs are aligned to it */
+    int64_t       room;            /* bytes that elements of records may still take */
     wisp_result   result;
 } wisp__unpacker;
 
@@ -5343,7 +5442,7 @@ failed:
  *   int        value - least            quantized  steps from lo
  *   long       integer of value - least, zigzag where it has a sign
  *   floats     32 each                  double     64    number  as in pack
- *   quat       largest:2, three of `bits`: (c * sqrt 2 + 1) / 2 * (2^bits - 1)
+ *   quat       largest:2, three of `bits`: (c * sqrt 2 + 1) / 2 * (2^bits - 2)
  *   color      8 each                   literal    nothing
  *   text bytes length in the bits of max, align, bytes; fixed: align, bytes
  *   any        length(bytes), align, the self-describing form of one value
@@ -5365,8 +5464,8 @@ static wisp__pen wisp__pen_on(void *out, int capacity) {
     memset(&pen, 0, sizeof pen);
     pen.start = pen.to = (uint8_t *)out;
     pen.end = pen.start + capacity;
-    pen.last = capacity >= 8 ? pen.end - 8 : pen.start;
-    pen.full = capacity < 8;
+    pen.last = pen.end - 8;
+    WISP_ASSERT(capacity >= 8);
     return pen;
 }
 
@@ -5456,43 +5555,84 @@ static double wisp__dequantize(const wisp__op *op, uint64_t steps) {
 
 #define WISP__ROOT_2 1.4142135623730951
 
+/* Steps of the smallest three: an even number of them, so that zero is said exactly. */
+static double wisp__quat_scale(const wisp__op *op) { return (double)((1u << op->max) - 2); }
+
+static float wisp__magnitude(float number) { return number < 0 ? -number : number; }
+
+/* Three components in steps; the other one, which is made positive, follows from them. */
+static void wisp__quat_steps(const float parts[4], int largest, double scale, uint32_t steps[4]) {
+    double length = 0;
+    for (int i = 0; i < 4; i++) length += (double)parts[i] * (double)parts[i];
+    length = wisp__root(length) * (parts[largest] < 0 ? -1 : 1);
+    for (int i = 0; i < 4; i++) {
+        double part = ((double)parts[i] / length * WISP__ROOT_2 + 1) / 2 * scale + 0.5;
+        steps[i] = i == largest ? 0 : (uint32_t)wisp__max(0, wisp__min(part, scale));
+    }
+}
+
+static void wisp__quat_parts(int largest, const uint32_t steps[4], double scale, float parts[4]) {
+    double rest = 1, length;
+    for (int i = 0; i < 4; i++) {
+        double part = ((double)steps[i] / scale * 2 - 1) / WISP__ROOT_2;
+        if (i != largest) rest -= part * part;
+    }
+    length = rest < 0 ? wisp__root(1 - rest) : 1;
+    for (int i = 0; i < 4; i++)
+        parts[i] = (float)(((double)steps[i] / scale * 2 - 1) / WISP__ROOT_2 / length);
+    parts[largest] = (float)wisp__root(wisp__max(rest, 0));
+}
+
+/* Of components that are nearly the largest, the first by which just these parts come out again:
+   what was read is written as it was. -1: none. */
+static int wisp__quat_again(const float parts[4], double scale, uint32_t steps[4]) {
+    float most = 0, again[4];
+    for (int i = 0; i < 4; i++)
+        if (wisp__magnitude(parts[i]) > most) most = wisp__magnitude(parts[i]);
+    for (int i = 0; i < 4; i++) {
+        double off = 0;
+        if (parts[i] < 0 || (double)parts[i] < (double)most - 4 / scale) continue;
+        wisp__quat_steps(parts, i, scale, steps);
+        wisp__quat_parts(i, steps, scale, again);
+        for (int k = 0; k < 4; k++)
+            off = wisp__max(off, (double)wisp__magnitude(again[k] - parts[k]));
+        if (off < 3e-7) return i;
+    }
+    return -1;
+}
+
 static wisp__pen wisp__write_quat(wisp__pen pen, const wisp__op *op, const uint8_t *at) {
-    float parts[4];
-    int largest = 0, bits = op->max;
-    double length = 0, scale = (double)((1u << bits) - 1);
+    float parts[4], read[4];
+    uint32_t steps[4];
+    double scale = wisp__quat_scale(op);
+    int largest, first = 0;
     memcpy(parts, at, sizeof parts);
     if (!wisp__is_rotation(parts)) {
         pen.wrong = true;
         return pen;
     }
-    for (int i = 0; i < 4; i++) {
-        float a = parts[i] < 0 ? -parts[i] : parts[i];
-        float b = parts[largest] < 0 ? -parts[largest] : parts[largest];
-        if (a > b) largest = i;
-        length += (double)parts[i] * (double)parts[i];
+    largest = wisp__quat_again(parts, scale, steps);
+    if (largest < 0) {
+        for (int i = 1; i < 4; i++)
+            if (wisp__magnitude(parts[i]) > wisp__magnitude(parts[first])) first = i;
+        wisp__quat_steps(parts, first, scale, steps);
+        wisp__quat_parts(first, steps, scale, read);
+        largest = wisp__quat_again(read, scale, steps);
     }
-    length = wisp__root(length) * (parts[largest] < 0 ? -1 : 1);
+    if (largest < 0) wisp__quat_steps(parts, largest = first, scale, steps);
     pen = wisp__pen_put(pen, (uint64_t)largest, 2);
-    for (int i = 0; i < 4; i++) {
-        double part = ((double)parts[i] / length * WISP__ROOT_2 + 1) / 2 * scale + 0.5;
-        if (i == largest) continue;
-        pen = wisp__pen_put(pen, (uint64_t)wisp__max(0, wisp__min(part, scale)), bits);
-    }
+    for (int i = 0; i < 4; i++)
+        if (i != largest) pen = wisp__pen_put(pen, steps[i], op->max);
     return pen;
 }
 
 static void wisp__read_quat(wisp__reader *from, const wisp__op *op, uint8_t *at) {
     float parts[4];
+    uint32_t steps[4] = { 0, 0, 0, 0 };
     int largest = (int)wisp__get(from, 2);
-    double rest = 1, scale = (double)((1u << op->max) - 1);
-    for (int i = 0; i < 4; i++) {
-        double part;
-        if (i == largest) continue;
-        part = ((double)wisp__get(from, op->max) / scale * 2 - 1) / WISP__ROOT_2;
-        parts[i] = (float)part;
-        rest -= part * part;
-    }
-    parts[largest] = (float)wisp__root(wisp__max(rest, 0));
+    for (int i = 0; i < 4; i++)
+        if (i != largest) steps[i] = (uint32_t)wisp__get(from, op->max);
+    wisp__quat_parts(largest, steps, wisp__quat_scale(op), parts);
     memcpy(at, parts, sizeof parts);
 }
 
@@ -5522,7 +5662,7 @@ static wisp__pen wisp__write_floats(wisp__pen pen, const wisp__op *op, const uin
         float part;
         memcpy(&part, at + 4 * i, 4);
         if (op->flags & WISP__OP_RANGED &&
-            !((double)part >= op->low && (double)part <= op->high))
+            !wisp__in_bounds((double)part, op->low, op->high, 4))
             pen.wrong = true;
         pen = wisp__pen_put(pen, wisp__float_bits(part), 32);
     }
@@ -5565,7 +5705,7 @@ static wisp__pen wisp__write_int(wisp__pen pen, const wisp__op *op, const uint8_
 
 static wisp__pen wisp__write_quantized(wisp__pen pen, const wisp__op *op, const uint8_t *at) {
     double number = wisp__load_number(at, op->bytes);
-    if (number >= op->low && number <= op->high)
+    if (wisp__in_bounds(number, op->low, op->high, op->bytes))
         return wisp__pen_put(pen, wisp__quantize(op, number), op->bits);
     pen.wrong = true;
     return pen;
@@ -5629,6 +5769,7 @@ static wisp__pen wisp__write_any(wisp__pen pen, const wisp__op *op, const uint8_
 static bool wisp__holds_fallback(const wisp__op *op, const uint8_t *image) {
     wisp_value value = wisp__view(&op->field->type, op->field->bytes, image + op->offset, -1);
     wisp_value fallback = wisp__fallback(op->field);
+    if (value.kind == WISP_FLOAT) fallback = wisp_float((float)op->field->fallback);
     if (op->type->kind == WISP_TYPE_BOOL) fallback = wisp_bool(op->field->fallback > 0);
     if (op->type->kind == WISP_TYPE_ENUM && fallback.kind != WISP_STRING)
         value = wisp_int(wisp__load_int(image + op->offset, wisp__type_bytes(op->type,
@@ -5701,7 +5842,11 @@ static wisp__pen wisp__write_ops(wisp__pen pen, wisp__base *base, const wisp__op
         case WISP__OP_BYTES:
         case WISP__OP_PLACE: pen = wisp__write_blob(pen, op, image); break;
         case WISP__OP_ANY: pen = wisp__write_any(pen, op, from, base); break;
-        case WISP__OP_LITERAL: break;
+        case WISP__OP_LITERAL:
+            if (op->each > 0 && strncmp((const char *)from, (const char *)op->type->of,
+                                        (size_t)op->each) != 0)
+                pen.wrong = true;
+            break;
         case WISP__OP_ARRAY:
             pen = wisp__write_array(pen, base, ops, at, image, wisp__write_ops);
             break;
@@ -5724,10 +5869,17 @@ static wisp__pen wisp__write_ops(wisp__pen pen, wisp__base *base, const wisp__op
    has limits. */
 static int64_t wisp__record_write(wisp__base *base, const wisp__program *program,
                                   const void *image, void *out, int capacity) {
-    wisp__pen pen = wisp__write_ops(wisp__pen_on(out, capacity), base, program->ops, 0,
-                                    program->count, (const uint8_t *)image);
+    uint8_t small[8] = { 0 };              /* a pen stores whole words */
+    bool tiny = capacity < (int)sizeof small;
+    wisp__pen pen = wisp__pen_on(tiny ? small : out, tiny ? (int)sizeof small : capacity);
+    int64_t bits;
+    pen = wisp__write_ops(pen, base, program->ops, 0, program->count, (const uint8_t *)image);
     if (pen.wrong) return WISP_E_INVALID;
-    return wisp__pen_end(&pen) ? wisp__pen_bits(&pen) : (int64_t)WISP_E_TOO_BIG;
+    if (!wisp__pen_end(&pen)) return WISP_E_TOO_BIG;
+    bits = wisp__pen_bits(&pen);
+    if (tiny && (bits + 7) / 8 > capacity) return WISP_E_TOO_BIG;
+    if (tiny && bits) memcpy(out, small, (size_t)(bits + 7) / 8);
+    return bits;
 }
 
 /* --- reading --- */
@@ -5774,7 +5926,7 @@ static void wisp__read_floats(wisp__unpacker *u, const wisp__op *op, uint8_t *at
     for (int i = 0; i < op->max; i++) {
         float part = wisp__bits_float((uint32_t)wisp__get(u->data, 32));
         if (op->flags & WISP__OP_RANGED &&
-            !((double)part >= op->low && (double)part <= op->high))
+            !wisp__in_bounds((double)part, op->low, op->high, 4))
             wisp__unpack_invalid(u);
         memcpy(at + 4 * i, &part, 4);
     }
@@ -5861,8 +6013,8 @@ static void wisp__read_array(wisp__unpacker *u, const wisp__op *ops, int at, uin
         wisp__store_int(image + op->count_offset, op->count_bytes, (uint64_t)count);
     if (op->flags & WISP__OP_ELSEWHERE) {
         size_t bytes = (size_t)count * (size_t)op->each;
-        if ((int64_t)bytes > (int64_t)u->base->limits.message_bytes * 16)
-            wisp__unpack_fail(u, WISP_E_LIMIT);
+        u->room -= (int64_t)bytes;
+        if (u->room < 0) wisp__unpack_fail(u, WISP_E_LIMIT);
         else items = (uint8_t *)wisp__unpack_take(u, bytes + 1);
         if (u->data->failed || !items) return;
         memset(items, 0, bytes);
@@ -5903,7 +6055,10 @@ static void wisp__read_ops(wisp__unpacker *u, const wisp__op *ops, int at, int e
         case WISP__OP_BYTES:
         case WISP__OP_PLACE: wisp__read_blob(u, op, image); break;
         case WISP__OP_ANY: wisp__read_any(u, op, to); break;
-        case WISP__OP_LITERAL: break;
+        case WISP__OP_LITERAL:
+            if (op->each > 0)
+                memcpy(to, op->type->of, strlen((const char *)op->type->of) + 1);
+            break;
         case WISP__OP_ARRAY: wisp__read_array(u, ops, at, image, wisp__read_ops); break;
         case WISP__OP_UNION: wisp__read_union(u, ops, at, image, wisp__read_ops); break;
         default:
@@ -6064,25 +6219,30 @@ static void wisp__image_alone(wisp_value *value, const wisp__arena *arena) {
 
 /* --- the bit-packed codec --- */
 
+static int wisp__bitpack_record(wisp__base *base, const wisp_schema *schema,
+                                const wisp_value *value, wisp__bump bump, void *out,
+                                int capacity) {
+    wisp__supply supply = wisp__supply_of_bump(&bump);
+    wisp_result why = WISP_OK;
+    const wisp__program *program = wisp__program_of(schema, &bump, &why);
+    const void *image = program ? wisp__image_of(program, value, &supply, false, &why) : NULL;
+    int64_t bits = image ? wisp__record_write(base, program, image, out, capacity) : why;
+    return bits < 0 ? (int)bits : (int)((bits + 7) / 8);
+}
+
 static int wisp__bitpack_encode(const wisp_codec *codec, const wisp_schema *schema,
                                 const wisp_value *value, void *out, int capacity) {
     uint64_t memory[WISP__COMPILED_BYTES / 8];
-    wisp__bump bump = wisp__bump_on(memory, (int)sizeof memory);
-    wisp__supply supply = wisp__supply_of_bump(&bump);
     wisp__base base;
-    const wisp__program *program;
-    const void *image;
-    wisp_result why = WISP_OK;
-    int64_t bits;
+    int half = capacity / 2, bytes;
     (void)codec;
     wisp__base_alone(&base);
     if (!schema) return wisp__pack_into(&base, value, 1, (uint8_t *)out, capacity);
-    program = wisp__program_of(schema, &bump, &why);
-    if (!program) return why;
-    image = wisp__image_of(program, value, &supply, false, &why);
-    if (!image) return why;
-    bits = wisp__record_write(&base, program, image, out, capacity);
-    return bits < 0 ? (int)bits : (int)((bits + 7) / 8);
+    bytes = wisp__bitpack_record(&base, schema, value, wisp__bump_on(memory, (int)sizeof memory),
+                                 out, capacity);
+    if (bytes != WISP_E_MEMORY || !half) return bytes;
+    return wisp__bitpack_record(&base, schema, value,
+                                wisp__bump_on((uint8_t *)out + half, capacity - half), out, half);
 }
 
 /* A value that describes itself. */
@@ -6120,6 +6280,7 @@ static int wisp__bitpack_decode(const wisp_codec *codec, const wisp_schema *sche
     u.arena = &arena;
     u.data = &data;
     u.values = base.limits.message_values;
+    u.room = INT32_MAX;
     program = schema ? wisp__program_of(schema, &bump, &result) : NULL;
     if (schema && !program) return result;
     arena = wisp__arena_in(&bump);
@@ -13092,13 +13253,13 @@ static wisp__held *wisp__lane_next_held(wisp__lane_in *in) {
 /* Adds a fragment to the message being put together. */
 static wisp_result wisp__lane_assemble(wisp__base *base, wisp__lane_in *in, bool first,
                                        wisp__reader *from, int bytes) {
+    int most = wisp__max_int(base->limits.message_bytes, WISP__DESCRIPTOR_BYTES) + 512;
     wisp_result result;
     if (first == in->assembling) return WISP_E_PROTOCOL;
     if (first) in->whole_bytes = 0;
-    if (bytes > base->limits.message_bytes + 512 - in->whole_bytes) return WISP_E_LIMIT;
+    if (bytes > most - in->whole_bytes) return WISP_E_LIMIT;
     result = wisp__grow(base, (void **)&in->whole, &in->whole_room,
-                        in->whole_bytes + bytes + WISP__SLACK,
-                        base->limits.message_bytes + 512 + WISP__SLACK, 1);
+                        in->whole_bytes + bytes + WISP__SLACK, most + WISP__SLACK, 1);
     if (result) return result;
     wisp__get_bits(from, in->whole + in->whole_bytes, (int64_t)bytes * 8);
     in->whole_bytes += bytes;
@@ -13941,7 +14102,7 @@ static bool wisp__form_plain(const wisp__form *form) {
 /* A copy of a compiled schema in memory of its own: compiled twice, to know how much it is. */
 static wisp__described *wisp__described_make(wisp__schemas *schemas, const wisp_schema *schema,
                                              const uint8_t *descriptor, int bits, size_t room,
-                                             wisp_result *why) {
+                                             size_t *used, wisp_result *why) {
     size_t head = sizeof(wisp__described) + (size_t)bits / 8 + 1 + WISP__SLACK;
     wisp__described *d = (wisp__described *)wisp__alloc(schemas->base, head + room + 16);
     wisp__bump bump;
@@ -13962,6 +14123,7 @@ static wisp__described *wisp__described_make(wisp__schemas *schemas, const wisp_
         learnt = wisp__undescribe(&from, &bump, why);
         if (learnt) d->program = wisp__compile(&bump, learnt);
     }
+    *used = room + 16 - bump.left;
     if (d->program) return d;
     if (*why == WISP_OK) *why = WISP_E_MEMORY;
     wisp__free(schemas->base, d, d->bytes);
@@ -13992,7 +14154,7 @@ static void wisp__described_release(wisp__schemas *schemas, wisp__described *d) 
 static wisp__described *wisp__described_of(wisp__schemas *schemas, const wisp_schema *schema,
                                            char *text, int text_bytes, wisp_result *why) {
     uint8_t descriptor[WISP__DESCRIPTOR_BYTES + WISP__SLACK];
-    size_t room = 0;
+    size_t room = 0, used;
     int bits;
     for (wisp__described *d = schemas->first; d; d = d->next) {
         if (d->program->source != schema) continue;
@@ -14003,14 +14165,10 @@ static wisp__described *wisp__described_of(wisp__schemas *schemas, const wisp_sc
     if (*why) return NULL;
     memset(descriptor, 0, sizeof descriptor);
     bits = wisp__describe(schema, descriptor, (int)sizeof descriptor);
-    if (bits < 0) {
-        snprintf(text, (size_t)text_bytes, "%s: its description is over %d bytes", schema->name,
-                 WISP__DESCRIPTOR_BYTES);
-        *why = WISP_E_SCHEMA;
-        return NULL;
-    }
+    *why = bits < 0 ? WISP_E_SCHEMA : WISP_OK;
+    if (*why) return NULL;
     return wisp__described_keep(schemas, wisp__described_make(schemas, schema, descriptor, bits,
-                                                              room, why), false);
+                                                              room, &used, why), false);
 }
 
 /* Theirs: a descriptor's bits, which may be anything. WISP_E_SCHEMA, WISP_E_LIMIT (schema_bytes),
@@ -14018,7 +14176,7 @@ static wisp__described *wisp__described_of(wisp__schemas *schemas, const wisp_sc
 static wisp__described *wisp__described_learn(wisp__schemas *schemas, const uint8_t *descriptor,
                                               int bits, wisp_result *why) {
     uint64_t hash = wisp__hash_bytes(descriptor, (bits + 7) / 8);
-    size_t limit = (size_t)schemas->base->limits.schema_bytes, room = (size_t)bits * 4 + 1024;
+    size_t limit = (size_t)schemas->base->limits.schema_bytes, room = (size_t)bits + 1024, used;
     for (wisp__described *d = schemas->first; d; d = d->next) {
         if (d->hash != hash || d->bits != bits ||
             memcmp(d->descriptor, descriptor, (size_t)(bits + 7) / 8) != 0)
@@ -14029,13 +14187,20 @@ static wisp__described *wisp__described_learn(wisp__schemas *schemas, const uint
     *why = WISP_E_MEMORY;
     while (*why == WISP_E_MEMORY) {
         wisp__described *d;
-        if (room + schemas->learnt_bytes > limit) {
+        if (room > 2 * limit) {
             *why = WISP_E_LIMIT;
             return NULL;
         }
-        d = wisp__described_make(schemas, NULL, descriptor, bits, room, why);
-        if (d) return wisp__described_keep(schemas, d, true);
+        d = wisp__described_make(schemas, NULL, descriptor, bits, room, &used, why);
         room *= 2;
+        if (!d) continue;
+        wisp__free(schemas->base, d, d->bytes);            /* again, in just what it takes */
+        d = wisp__described_make(schemas, NULL, descriptor, bits, used, &used, why);
+        if (!d) return NULL;
+        if (d->bytes + schemas->learnt_bytes <= limit)
+            return wisp__described_keep(schemas, d, true);
+        wisp__free(schemas->base, d, d->bytes);
+        *why = WISP_E_LIMIT;
     }
     return NULL;
 }
@@ -14294,6 +14459,17 @@ static wisp__remote *wisp__registry_alias(wisp__registry *registry, wisp__remote
     return alias;
 }
 
+/* An entry of the name that has this form already, from before; NULL: none. */
+static wisp__remote *wisp__form_known(const wisp__registry *registry, const wisp__remote *remote,
+                                      const wisp__form *form) {
+    for (int i = remote->index; i < registry->count; i++) {
+        wisp__remote *entry = registry->remotes[i];
+        if (entry->main == remote && entry->used && wisp__form_equal(&entry->form, form))
+            return entry;
+    }
+    return NULL;
+}
+
 /* Makes the form that is sent follow the settings; on failure the old one stays. */
 static wisp_result wisp__form_refresh(wisp__registry *registry, wisp__remote *remote) {
     wisp__remote *entry = registry->remotes[remote->newest];
@@ -14314,12 +14490,19 @@ static wisp_result wisp__form_refresh(wisp__registry *registry, wisp__remote *re
     if (wisp__form_equal(&entry->form, &form)) {
         wisp__described_release(&registry->schemas, form.described);
     } else {
-        if (entry->used) entry = wisp__registry_alias(registry, remote, &result);
+        wisp__remote *known = wisp__form_known(registry, remote, &form);
+        if (known) {
+            wisp__described_release(&registry->schemas, form.described);
+            form = known->form;
+            entry = known;
+        } else if (entry->used) {
+            entry = wisp__registry_alias(registry, remote, &result);
+        }
         if (!entry) {
             wisp__described_release(&registry->schemas, form.described);
             return result;
         }
-        wisp__described_release(&registry->schemas, entry->form.described);
+        if (!known) wisp__described_release(&registry->schemas, entry->form.described);
         entry->form = form;
         remote->newest = entry->index;
     }
@@ -14358,9 +14541,11 @@ static wisp__remote *wisp__registry_add_slowly(wisp__registry *registry, const c
     registry->remotes[registry->count++] = remote;
     wisp__registry_seat(registry, remote);
     wisp__config_resolve(registry, remote);
-    if (wisp__form_refresh(registry, remote))
-        wisp__log(registry->base, WISP_LOG_ERROR, WISP_E_MEMORY,
-                  "'%s' does not have its settings: no memory", name);
+    *why = wisp__form_refresh(registry, remote);
+    if (*why)
+        wisp__log(registry->base, WISP_LOG_ERROR, *why, "'%s' does not have its settings: %s", name,
+                  wisp_result_text(*why));
+    *why = WISP_OK;
     return remote;
 }
 
@@ -14390,7 +14575,9 @@ static wisp_result wisp__config_check(const wisp_config *c) {
     return WISP_OK;
 }
 
-static wisp_result wisp__encoding_check(const wisp__registry *registry, const wisp_encoding *e) {
+static wisp_result wisp__encoding_check(wisp__registry *registry, const wisp_encoding *e) {
+    uint8_t descriptor[WISP__DESCRIPTOR_BYTES + WISP__SLACK];
+    int text = (int)sizeof registry->text;
     size_t name = e->codec && e->codec->name ? strlen(e->codec->name) : 0;
     if (e->mode < 0 || e->mode > WISP_ENCODE_DELTA) return WISP_E_ARGUMENT;
     if (e->adaptive < 0 || e->adaptive > WISP_OFF) return WISP_E_ARGUMENT;
@@ -14400,6 +14587,13 @@ static wisp_result wisp__encoding_check(const wisp__registry *registry, const wi
     if (e->codec && (name < 1 || name > 32 || !e->codec->encode || !e->codec->decode))
         return WISP_E_ARGUMENT;
     if (e->codec && e->mode == WISP_ENCODE_DELTA) return WISP_E_UNSUPPORTED;
+    if (e->schema && wisp__schema_check(e->schema, registry->text, text, NULL))
+        return WISP_E_SCHEMA;
+    if (e->schema && wisp__describe(e->schema, descriptor, (int)sizeof descriptor) < 0) {
+        snprintf(registry->text, (size_t)text, "%s: its description is over %d bytes",
+                 e->schema->name, WISP__DESCRIPTOR_BYTES);
+        return WISP_E_SCHEMA;
+    }
     return e->compression ? wisp__squeeze_can(registry->squeeze, e->compression) : WISP_OK;
 }
 
@@ -14558,6 +14752,7 @@ static wisp__unpacker wisp__content_unpacker(wisp__content *c, wisp__arena *aren
     u.arena = arena;
     u.data = data;
     u.values = values;
+    u.room = (int64_t)c->base->limits.message_bytes * 16;
     return u;
 }
 

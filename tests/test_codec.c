@@ -413,9 +413,16 @@ TEST(a_struct_comes_back_as_a_struct_with_the_same_members) {
     }
 }
 
+typedef struct other_bag {
+    float weight;
+    bool open;
+    item items[6];
+    int n;
+    char name[30];
+    int64_t gold;
+} other_bag;
+
 TEST(a_struct_of_another_schema_packs_by_the_names_of_its_fields) {
-    typedef struct other_bag { float weight; bool open; item items[6]; int n; char name[30];
-                            int64_t gold; } other_bag;
     static const wisp_field fields[] = {
         WISP_FIELD(other_bag, weight, WISP_T_NUMBER),
         WISP_FIELD(other_bag, open, WISP_T_BOOL),

@@ -471,11 +471,12 @@ TEST(a_field_that_counts_itself_is_refused) {
     CHECK_EQ_INT(wisp_schema_check(&schema, why, sizeof why), WISP_E_SCHEMA);
 }
 
+typedef struct counted { uint8_t used; uint8_t bytes[300]; } counted;
+
 TEST(what_counts_must_be_able_to_count_as_far) {
-    typedef struct many { uint8_t used; uint8_t bytes[300]; } many;
-    static const wisp_field field = WISP_COUNTED_FIELD(many, bytes, used, WISP_T_BYTES(300));
-    static const wisp_field less = WISP_COUNTED_FIELD(many, bytes, used, WISP_T_BYTES(255));
-    wisp_schema schema = schema_of(&field, 1, WISP_SHAPE_STRUCT, sizeof(many));
+    static const wisp_field field = WISP_COUNTED_FIELD(counted, bytes, used, WISP_T_BYTES(300));
+    static const wisp_field less = WISP_COUNTED_FIELD(counted, bytes, used, WISP_T_BYTES(255));
+    wisp_schema schema = schema_of(&field, 1, WISP_SHAPE_STRUCT, sizeof(counted));
     CHECK_EQ_INT(wisp_schema_check(&schema, why, sizeof why), WISP_E_SCHEMA);
     schema.fields = &less;
     CHECK(is_fine(&schema));

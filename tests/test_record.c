@@ -1,0 +1,703 @@
+/* test_record.c - the packed form of what has a schema: every bit of it, and bits that are wrong */
+#define WISP_IMPLEMENTATION
+#define WISP_STATIC
+#include "../wisp.h"
+#include "test.h"
+#include "low.h"
+#include "schemas.h"
+
+enum { MEMORY_MAX = 1 << 18, OUT_MAX = 4096 };
+
+static union { double align; uint8_t bytes[MEMORY_MAX]; } memory_a, memory_b, memory_c;
+static uint8_t out_bytes[OUT_MAX];
+static schemas made;
+
+/* The program of a schema of maps with one field of a type, in memory_c. */
+static wisp_field only_field;
+static wisp_schema only_schema;
+
+static const wisp_schema *only_as(const wisp_type *type, int flags, double fallback) {
+    wisp_field model = WISP_MAP_FIELD("x", WISP_T_BOOL);
+    only_field = model;
+    only_field.type = *type;
+    only_field.flags = flags;
+    only_field.fallback = fallback;
+    memset(&only_schema, 0, sizeof only_schema);
+    only_schema.name = "only";
+    only_schema.version = 1;
+    only_schema.fields = &only_field;
+    only_schema.count = 1;
+    only_schema.shape = WISP_SHAPE_MAP;
+    return wisp_schema_compile(&only_schema, memory_c.bytes, MEMORY_MAX);
+}
+
+static const wisp_schema *only(const wisp_type *type) { return only_as(type, 0, 0); }
+
+/* Bits written, or a negative result. */
+static int64_t write_map(const wisp_schema *schema, const wisp_value *value, uint8_t *out,
+                         int capacity) {
+    wisp__bump bump = wisp__bump_on(memory_b.bytes, MEMORY_MAX);
+    wisp__supply supply = wisp__supply_of_bump(&bump);
+    wisp__base base;
+    wisp_result result = WISP_OK;
+    const void *image = wisp__image_of(schema->program, value, &supply, false, &result);
+    wisp__base_alone(&base);
+    return image ? wisp__record_write(&base, schema->program, image, out, capacity) : result;
+}
+
+static wisp_value map_of(wisp_pair *pair, wisp_value value) {
+    pair->key = "x";
+    pair->value = value;
+    return wisp_map(pair, 1);
+}
+
+static int64_t write_only(const wisp_schema *schema, wisp_value value) {
+    wisp_pair pair;
+    wisp_value map = map_of(&pair, value);
+    memset(out_bytes, 0xee, sizeof out_bytes);
+    return write_map(schema, &map, out_bytes, OUT_MAX);
+}
+
+/* Decodes `bits` that stand at a bit of a larger buffer; the bits behind are ones. */
+static wisp_result read_at(const wisp_schema *schema, const uint8_t *bytes, int64_t bits, int start,
+                           wisp_value *out, int64_t *used) {
+    static uint8_t shifted[OUT_MAX + 64];
+    wisp__bump bump = wisp__bump_on(memory_a.bytes, MEMORY_MAX);
+    wisp__arena arena = wisp__arena_in(&bump);
+    wisp__base base;
+    wisp__unpacker u;
+    wisp__reader data;
+    wisp__supply supply;
+    wisp_result result;
+    void *image;
+    int64_t whole = start + bits;
+    memset(shifted, 0xff, sizeof shifted);
+    for (int64_t i = 0; i < bits; i++) {
+        int64_t to = start + i;
+        if (!(bytes[i >> 3] >> (i & 7) & 1))
+            shifted[to >> 3] = (uint8_t)(shifted[to >> 3] & ~(1 << (to & 7)));
+    }
+    wisp__base_alone(&base);
+    memset(&u, 0, sizeof u);
+    data = wisp__reader_on(shifted, (int)((whole + 7) / 8));
+    data.at = start;
+    data.end = whole;
+    u.base = &base;
+    u.arena = &arena;
+    u.data = &data;
+    u.values = base.limits.message_values;
+    image = wisp__arena_take(&base, &arena, (size_t)schema->program->schema->bytes);
+    memset(image, 0, (size_t)schema->program->schema->bytes);
+    result = wisp__record_read(&u, schema->program, image);
+    supply = wisp__supply_of(&u);
+    if (result == WISP_OK) result = wisp__image_value(schema->program->schema, image, &supply, out);
+    *used = data.at - start;
+    return result;
+}
+
+static const char *hex_of(const uint8_t *bytes, int64_t bits) {
+    static char hex[2 * OUT_MAX + 1];
+    int count = (int)((bits + 7) / 8);
+    for (int i = 0; i < count; i++) snprintf(hex + 2 * i, 3, "%02x", (unsigned)bytes[i]);
+    hex[2 * count] = 0;
+    return hex;
+}
+
+/* --- golden bytes --- */
+
+/* One field is written as so many bits, these; and read again from any bit of a buffer. */
+static void is_golden(const wisp_schema *schema, wisp_value value, int bits, const char *hex,
+                      bool exact, int line) {
+    wisp_value out = wisp_nil(), map;
+    wisp_pair pair;
+    int64_t wrote = write_only(schema, value), used;
+    bool good = CHECK_EQ_INT(wrote, bits);
+    if (wrote >= 0) good &= CHECK_EQ_STR(hex_of(out_bytes, wrote), hex);
+    map = map_of(&pair, value);
+    for (int start = 0; good && start < 8; start++) {
+        good &= CHECK_EQ_INT(read_at(schema, out_bytes, bits, start, &out, &used), WISP_OK);
+        good = good && CHECK_EQ_INT(used, bits);
+        if (good && exact) good &= CHECK(wisp_equal(&map, &out));
+    }
+    if (!good) printf("    line %d: %d bits %s\n", line, (int)wrote, wrote >= 0 ? hex_of(out_bytes, wrote) : "");
+}
+
+#define GOLDEN(type, value, bits, hex) \
+    do { \
+        static const wisp_type type_ = type; \
+        is_golden(only(&type_), value, bits, hex, true, __LINE__); \
+    } while (0)
+#define GOLDEN_NEAR(type, value, bits, hex) \
+    do { \
+        static const wisp_type type_ = type; \
+        is_golden(only(&type_), value, bits, hex, false, __LINE__); \
+    } while (0)
+
+static wisp_value object_of(uint32_t id) {
+    wisp_object object = { 0 };
+    object.id = id;
+    return wisp_reference(object);
+}
+
+TEST(integers_have_their_golden_bytes) {
+    GOLDEN(WISP_T_BOOL, wisp_bool(false), 1, "00");
+    GOLDEN(WISP_T_BOOL, wisp_bool(true), 1, "01");
+    GOLDEN(WISP_T_INT8, wisp_int(-128), 8, "00");
+    GOLDEN(WISP_T_INT8, wisp_int(127), 8, "ff");
+    GOLDEN(WISP_T_INT16, wisp_int(1000), 16, "e883");
+    GOLDEN(WISP_T_INT32, wisp_int(-1), 32, "ffffff7f");
+    GOLDEN(WISP_T_SINT32, wisp_int(-1), 32, "ffffff7f");
+    GOLDEN(WISP_T_INT64, wisp_int(0), 7, "00");
+    GOLDEN(WISP_T_INT64, wisp_int(-1), 7, "08");
+    GOLDEN(WISP_T_INTEGER, wisp_int(300), 15, "c212");
+    GOLDEN(WISP_T_INTEGER, wisp_int(INT64_MIN), 67, "ffffffffffffffff07");
+    GOLDEN(WISP_T_UINT8, wisp_int(200), 8, "c8");
+    GOLDEN(WISP_T_UINT16, wisp_int(0x1234), 16, "3412");
+    GOLDEN(WISP_T_UINT32, wisp_uint(0x12345678), 32, "78563412");
+    GOLDEN(WISP_T_FIXED32, wisp_uint(0xffffffff), 32, "ffffffff");
+    GOLDEN(WISP_T_UINT64, wisp_uint(UINT64_MAX), 67, "ffffffffffffffff07");
+    GOLDEN(WISP_T_UINT, wisp_uint(5), 7, "28");
+    GOLDEN(WISP_T_RANGE(0, 1000), wisp_int(1000), 10, "e803");
+    GOLDEN(WISP_T_RANGE(-5, 5), wisp_int(5), 4, "0a");
+    GOLDEN(WISP_T_RANGE(7, 7), wisp_int(7), 0, "");
+    GOLDEN(WISP_T_RANGE(0, 4294967295), wisp_int(4294967295), 32, "ffffffff");
+    GOLDEN(WISP_T_RANGE(0, 10000000000), wisp_int(300), 15, "6209");
+    GOLDEN(WISP_T_RANGE(INT64_MIN, INT64_MAX), wisp_int(-1), 7, "08");
+    GOLDEN(WISP_T_OBJECT, object_of(12345), 32, "39300000");
+}
+
+TEST(numbers_have_their_golden_bytes) {
+    GOLDEN(WISP_T_NUMBER, wisp_number(1.0), 9, "4000");
+    GOLDEN(WISP_T_NUMBER, wisp_number(0.5), 34, "010000fc00");
+    GOLDEN(WISP_T_NUMBER, wisp_number(0.1), 66, "6a6666666666e6fe00");
+    GOLDEN(WISP_T_FLOAT, wisp_float(1.0f), 32, "0000803f");
+    GOLDEN(WISP_T_DOUBLE, wisp_number(1.0), 64, "000000000000f03f");
+    GOLDEN(WISP_T_NUMBER_RANGE(0, 1), wisp_number(1.0), 9, "4000");
+    GOLDEN(WISP_T_QUANTIZED(0, 100, 0.5), wisp_number(55.5), 8, "6f");
+    GOLDEN(WISP_T_QUANTIZED(0, 100, 0.5), wisp_number(100), 8, "c8");
+    GOLDEN(WISP_T_QUANTIZED(-1, 1, 2), wisp_number(1), 1, "01");
+    GOLDEN(WISP_T_QUANTIZED(0, 4294967295.0, 1), wisp_number(4294967295.0), 32, "ffffffff");
+    GOLDEN_NEAR(WISP_T_QUANTIZED(0, 1, 0.4), wisp_number(1), 2, "03");
+}
+
+TEST(vectors_have_their_golden_bytes) {
+    static const wisp_range each[] = { { 0, 10, 0.5 }, { -1, 1, 0.25 }, { 0, 1, 1 }, { 5, 6, 0.5 } };
+    wisp_vec3 position = { 1, 2, 3 };
+    wisp_quat rotation = { 0, 0, 0, 1 };
+    GOLDEN(WISP_T_VEC2, wisp_vec2v(1, 2), 64, "0000803f00000040");
+    GOLDEN(WISP_T_VEC3, wisp_vec3v(1, 2, -1), 96, "0000803f00000040000080bf");
+    GOLDEN(WISP_T_VEC4, wisp_vec4v(1, 2, -1, 0), 128, "0000803f00000040000080bf00000000");
+    GOLDEN(WISP_T_VEC2_QUANTIZED(0, 100, 1), wisp_vec2v(1, 100), 14, "0132");
+    GOLDEN(WISP_T_VEC3_QUANTIZED(-100, 100, 0.5), wisp_vec3v(0, 100, -100), 27, "c8200300");
+    GOLDEN(WISP_T_VEC4_QUANTIZED(0, 1, 1), wisp_vec4v(1, 0, 1, 0), 4, "05");
+    GOLDEN(WISP_T_VEC2_EACH(each), wisp_vec2v(10, -1), 9, "1400");
+    GOLDEN(WISP_T_VEC3_EACH(each), wisp_vec3v(0.5f, 1, 1), 10, "0103");
+    GOLDEN(WISP_T_VEC4_EACH(each), wisp_vec4v(0.5f, 1, 1, 6), 12, "010b");
+    GOLDEN(WISP_T_QUAT(0), wisp_quatv(0, 0, 0, 1), 128, "0000000000000000000000000000803f");
+    GOLDEN(WISP_T_TRANSFORM, wisp_transformv(position, rotation), 224,
+           "0000803f000000400000404000000000000000000000000" "00000803f");
+    GOLDEN(WISP_T_COLOR, wisp_color4(1, 0, 0, 1), 32, "ff0000ff");
+    GOLDEN(WISP_T_COLOR, wisp_color4(0, 1, 51.0f / 255.0f, 0), 32, "00ff3300");
+}
+
+TEST(rotations_have_their_golden_bits) {
+    GOLDEN_NEAR(WISP_T_QUAT(2), wisp_quatv(1, 0, 0, 0), 8, "a8");
+    GOLDEN_NEAR(WISP_T_QUAT(9), wisp_quatv(0, 0, 0, 1), 29, "03040810");
+    GOLDEN_NEAR(WISP_T_QUAT(9), wisp_quatv(0, 0, 0, -3), 29, "03040810");
+    GOLDEN_NEAR(WISP_T_QUAT(20), wisp_quatv(0, 1, 0, 0), 62, "0100200000020020");
+}
+
+TEST(blobs_have_their_golden_bytes) {
+    GOLDEN(WISP_T_STRING(20), wisp_string(""), 5, "00");
+    GOLDEN(WISP_T_STRING(20), wisp_string("ab"), 24, "026162");
+    GOLDEN(WISP_T_STRING(1), wisp_string("a"), 16, "0161");
+    GOLDEN(WISP_T_STRING(300), wisp_string("ab"), 32, "02006162");
+    GOLDEN(WISP_T_BYTES(4), wisp_bytes("\1\2\3", 3), 32, "03010203");
+    GOLDEN(WISP_T_ANY, wisp_int(5), 24, "022150");
+    GOLDEN(WISP_T_ANY, wisp_nil(), 16, "0101");
+    GOLDEN(WISP_T_EXACT(WISP_INT), wisp_int(5), 24, "022150");
+}
+
+TEST(composed_types_have_their_golden_bytes) {
+    static const char *const teams[] = { "red", "green", "blue" };
+    static const wisp_type number = WISP_T_FLOAT, numbers = WISP_T_ARRAY(&number, 3);
+    static const wisp_type options[] = { WISP_T_STRING(8), WISP_T_INTEGER, WISP_T_ARRAY(&number, 4) };
+    static const wisp_field fields[] = {
+        WISP_MAP_FIELD("id", WISP_T_RANGE(0, 1000)), WISP_MAP_FIELD("count", WISP_T_UINT8)
+    };
+    static const wisp_schema item = WISP_MAP_SCHEMA("item", 1, fields);
+    wisp_value two[2], none[1];
+    wisp_pair pairs[2];
+    two[0] = wisp_float(1);
+    two[1] = wisp_float(2);
+    none[0] = wisp_array(two, 0);
+    pairs[0].key = "count";
+    pairs[0].value = wisp_int(255);
+    pairs[1].key = "id";
+    pairs[1].value = wisp_int(77);
+    GOLDEN(WISP_T_ENUM(teams, 3), wisp_string("blue"), 2, "02");
+    GOLDEN(WISP_T_ENUM(teams, 1), wisp_string("red"), 0, "");
+    GOLDEN(WISP_T_LITERAL(3), wisp_int(3), 0, "");
+    GOLDEN(WISP_T_LITERAL_TEXT("on"), wisp_string("on"), 0, "");
+    GOLDEN(WISP_T_ARRAY(&number, 3), wisp_array(two, 2), 66, "020000fe0000000001");
+    GOLDEN(WISP_T_ARRAY(&number, 3), wisp_array(two, 0), 2, "00");
+    GOLDEN(WISP_T_ARRAY(&numbers, 1), wisp_array(none, 1), 3, "01");
+    GOLDEN(WISP_T_STRUCT(&item), wisp_map(pairs, 2), 18, "4dfc03");
+    GOLDEN(WISP_T_UNION(options, 3), wisp_int(5), 9, "4101");
+    GOLDEN(WISP_T_UNION(options, 3), wisp_string("ab"), 24, "086162");
+    GOLDEN(WISP_T_UNION(options, 3), wisp_array(two, 1), 37, "060000f007");
+    GOLDEN(WISP_T_UNION(options, 1), wisp_string(""), 4, "00");
+}
+
+TEST(what_may_be_left_out_has_its_golden_bits) {
+    static const wisp_type number = WISP_T_RANGE(0, 1000);
+    const wisp_schema *schema = only_as(&number, WISP_FLAG_OPTIONAL, 500);
+    wisp_value none = wisp_map(NULL, 0), out;
+    int64_t used;
+    is_golden(schema, wisp_int(500), 1, "00", true, __LINE__);
+    is_golden(schema, wisp_int(1000), 11, "d107", true, __LINE__);
+    CHECK_EQ_INT(write_map(schema, &none, out_bytes, OUT_MAX), 1);
+    CHECK_EQ_INT(out_bytes[0], 0);
+    schema = only_as(&number, WISP_FLAG_MAYBE, 0);
+    is_golden(schema, wisp_int(1000), 11, "d107", true, __LINE__);
+    CHECK_EQ_INT(write_map(schema, &none, out_bytes, OUT_MAX), 1);
+    CHECK_EQ_INT(out_bytes[0], 0);
+    CHECK_EQ_INT(read_at(schema, out_bytes, 1, 3, &out, &used), WISP_OK);
+    CHECK_EQ_INT(wisp_count_of(&out), 0);
+}
+
+typedef struct player { bool alive; uint8_t team, used; float hp; char name[9]; uint16_t items[4];
+                        uint8_t key[3]; uint8_t rgba[4]; } player;
+static const wisp_type item_id = WISP_T_RANGE(0, 500);
+static const wisp_field player_fields[] = {
+    WISP_FIELD(player, alive, WISP_T_BOOL),
+    WISP_FIELD(player, team, WISP_T_RANGE(1, 4)),
+    WISP_FIELD(player, hp, WISP_T_QUANTIZED(0, 100, 1)),
+    WISP_FIELD(player, name, WISP_T_STRING(8)),
+    WISP_COUNTED_FIELD(player, items, used, WISP_T_ARRAY(&item_id, 4)),
+    WISP_FIELD(player, key, WISP_T_BYTES(3)),
+    WISP_FIELD(player, rgba, WISP_T_COLOR),
+};
+static const wisp_schema player_schema = WISP_SCHEMA(player, 1, player_fields);
+
+/* alive:1 team:2 hp:7, length:4, align, "bob", count:3, items 9 9, align, key, color */
+TEST(a_struct_has_its_golden_bytes) {
+    static const player p = { true, 3, 2, 42.0f, "bob", { 500, 1, 9, 9 }, { 1, 2, 3 },
+                              { 255, 0, 17, 128 } };
+    const wisp_schema *schema = wisp_schema_compile(&player_schema, memory_c.bytes, MEMORY_MAX);
+    wisp_value value = wisp_struct(&player_schema, &p);
+    int64_t bits = write_map(schema, &value, out_bytes, OUT_MAX);
+    CHECK_EQ_INT(bits, 120);
+    CHECK_EQ_STR(hex_of(out_bytes, bits), "550d626f62a21f00010203ff001180");
+    CHECK_EQ_INT(wisp_validate(&player_schema, &value, NULL, 0), WISP_OK);
+}
+
+/* --- rounding --- */
+
+static double only_number(const wisp_value *out) {
+    const wisp_value *x = wisp_field_of(out, "x");
+    return !x ? -1e99 : x->kind == WISP_FLOAT ? (double)x->as.float32 : x->as.number;
+}
+
+static bool same_after_reading(const wisp_schema *schema, const wisp_value *out, int64_t bits) {
+    uint8_t first[64];
+    memcpy(first, out_bytes, 64);
+    memset(out_bytes, 0xee, 64);
+    return write_map(schema, out, out_bytes, OUT_MAX) == bits &&
+           memcmp(first, out_bytes, (size_t)((bits + 7) / 8)) == 0;
+}
+
+TEST(what_is_in_steps_is_off_by_at_most_half_a_step_and_stays) {
+    static const wisp_type types[] = {
+        WISP_T_QUANTIZED(0, 100, 0.5), WISP_T_QUANTIZED(-1, 1, 0.001), WISP_T_QUANTIZED(0, 1, 0.3),
+        WISP_T_QUANTIZED(-1e6, 1e6, 0.01), WISP_T_QUANTIZED(0.1, 0.7, 0.1),
+        WISP_T_QUANTIZED(-5, -4, 1e-9), WISP_T_QUANTIZED(0, 1, 0.6), WISP_T_QUANTIZED(3, 1e9, 7)
+    };
+    uint64_t seed = 3;
+    for (int t = 0; t < TEST_COUNT(types); t++) {
+        const wisp_type *type = &types[t];
+        const wisp_schema *schema = only(type);
+        for (int i = 0; i < 1000; i++) {
+            double number = type->lo + (type->hi - type->lo) * test_random_unit(&seed);
+            wisp_value out;
+            int64_t bits, used;
+            if (i < 2) number = i ? type->hi : type->lo;
+            bits = write_only(schema, wisp_number(number));
+            if (!CHECK(bits >= 0)) break;
+            if (!CHECK_EQ_INT(read_at(schema, out_bytes, bits, i & 7, &out, &used), WISP_OK)) break;
+            CHECK_NEAR(only_number(&out), number, type->step * 0.5000001);
+            if (!CHECK(same_after_reading(schema, &out, bits))) printf("    type %d %g\n", t, number);
+        }
+    }
+}
+
+typedef struct floats { float a, b; wisp_vec2 v; } floats;
+
+/* 0.1f is a little over 0.1, and 0.7f a little under 0.7: both ends are inside all the same. */
+TEST(a_float_at_the_end_of_its_range_is_inside_of_it) {
+    static const wisp_field fields[] = {
+        WISP_FIELD(floats, a, WISP_T_QUANTIZED(0.7, 9.1, 0.1)),
+        WISP_FIELD(floats, b, WISP_T_NUMBER_RANGE(0.7, 9.1)),
+        WISP_FIELD(floats, v, WISP_T_VEC2_QUANTIZED(0.7, 9.1, 0.1)),
+    };
+    static const wisp_schema plain = WISP_SCHEMA(floats, 1, fields);
+    const wisp_schema *schema = wisp_schema_compile(&plain, memory_c.bytes, MEMORY_MAX);
+    static const float ends[] = { 0.7f, 9.1f };
+    char why[100];
+    for (int i = 0; i < 2; i++) {
+        floats f;
+        wisp_value value = wisp_struct(&plain, &f), out;
+        int64_t bits, used;
+        f.a = f.b = f.v.x = f.v.y = ends[i];
+        if (!CHECK_EQ_INT(wisp_validate(&plain, &value, why, 100), WISP_OK)) printf("    %s\n", why);
+        bits = write_map(schema, &value, out_bytes, OUT_MAX);
+        if (!CHECK(bits > 0)) continue;
+        CHECK_EQ_INT(read_at(schema, out_bytes, bits, 0, &out, &used), WISP_OK);
+        CHECK_EQ_INT(wisp_validate(&plain, &out, why, 100), WISP_OK);
+        CHECK(same_after_reading(schema, &out, bits));
+    }
+}
+
+TEST(every_step_of_a_float_is_valid_and_stays) {
+    static const wisp_range ranges[] = { { 0.7, 9.1, 0.1 }, { -0.3, 0.9, 0.01 }, { 0, 0.1, 0.001 },
+                                         { -1, 1, 2e-7 }, { 0, 16777.3, 0.0021 }, { 5.3, 77.7, 3 } };
+    wisp_field field = WISP_FIELD(floats, a, WISP_T_QUANTIZED(0, 1, 1));
+    for (int r = 0; r < TEST_COUNT(ranges); r++) {
+        wisp_schema plain = WISP_SCHEMA(floats, 1, player_fields);
+        const wisp_schema *schema;
+        uint64_t steps = wisp__steps(&ranges[r]), skip = steps / 500 + 1;
+        int bits_of_it = wisp__bit_length(steps);
+        field.type.lo = ranges[r].lo;
+        field.type.hi = ranges[r].hi;
+        field.type.step = ranges[r].step;
+        plain.fields = &field;
+        plain.count = 1;
+        schema = wisp_schema_compile(&plain, memory_c.bytes, MEMORY_MAX);
+        if (!CHECK(schema != NULL)) continue;
+        for (uint64_t n = 0; n <= steps; n += n + skip > steps && n < steps ? steps - n : skip) {
+            wisp_value out;
+            int64_t used;
+            char why[100];
+            memset(out_bytes, 0, 16);
+            wisp__store64(out_bytes, n);
+            if (!CHECK_EQ_INT(read_at(schema, out_bytes, bits_of_it, 0, &out, &used), WISP_OK)) break;
+            if (!CHECK_EQ_INT(wisp_validate(&plain, &out, why, 100), WISP_OK)) printf("    %s\n", why);
+            if (!CHECK(same_after_reading(schema, &out, bits_of_it))) printf("    range %d step %d\n", r, (int)n);
+        }
+    }
+}
+
+TEST(colours_of_bytes_and_of_floats_are_the_same_bits) {
+    static const wisp_type type = WISP_T_COLOR;
+    const wisp_schema *schema = only(&type);
+    for (int i = 0; i < 256; i++) {
+        float part = (float)i / 255.0f;
+        wisp_value out;
+        int64_t used;
+        CHECK_EQ_INT(write_only(schema, wisp_color4(part, 0, 1, part)), 32);
+        CHECK_EQ_INT(out_bytes[0], i);
+        CHECK_EQ_INT(out_bytes[3], i);
+        CHECK_EQ_INT(read_at(schema, out_bytes, 32, 5, &out, &used), WISP_OK);
+        CHECK(same_after_reading(schema, &out, 32));
+    }
+}
+
+/* --- rotations --- */
+
+static wisp_quat only_quat(const wisp_value *out) { return wisp_field_of(out, "x")->as.quat; }
+
+/* Cosine of half the angle between two rotations; their signs do not matter. */
+static double alike(const float *a, wisp_quat b) {
+    double dot = (double)a[0] * (double)b.x + (double)a[1] * (double)b.y +
+                 (double)a[2] * (double)b.z + (double)a[3] * (double)b.w;
+    double length = 0;
+    for (int i = 0; i < 4; i++) length += (double)a[i] * (double)a[i];
+    length = wisp__root(length);
+    return (dot < 0 ? -dot : dot) / length;
+}
+
+static double length_of(wisp_quat q) {
+    return wisp__root((double)q.x * (double)q.x + (double)q.y * (double)q.y +
+                      (double)q.z * (double)q.z + (double)q.w * (double)q.w);
+}
+
+/* Random ones, ones with equal parts, ones about an axis; of any length but none. */
+static void random_quat(uint64_t *seed, int i, float parts[4]) {
+    double scale = i % 3 ? 1 : 1e3 * test_random_unit(seed) + 1e-3;
+    for (int k = 0; k < 4; k++) {
+        double part = test_random_unit(seed) * 2 - 1;
+        if (i % 5 == 0) part = test_random_below(seed, 3) - 1.0;
+        if (i % 5 == 1 && k < 2) part = 0;
+        parts[k] = (float)(part * scale);
+    }
+    if (!wisp__is_rotation(parts)) parts[i & 3] = 1;
+}
+
+TEST(rotations_are_off_by_little_and_less_with_more_bits) {
+    uint64_t seed = 11;
+    for (int bits = 3; bits <= 20; bits++) {
+        wisp_type type = WISP_T_QUAT(3);
+        const wisp_schema *schema;
+        /* each of three parts is off by half a step of sqrt 2 / 2^bits, what follows by up to thrice */
+        double step = 1.4142135623730951 / (double)((1 << bits) - 1), most;
+        type.max = bits;
+        schema = only(&type);
+        most = 1 - 6 * step * step;
+        for (int i = 0; i < 2000; i++) {
+            float parts[4];
+            wisp_value out;
+            int64_t wrote, used;
+            random_quat(&seed, i, parts);
+            wrote = write_only(schema, wisp_quatv(parts[0], parts[1], parts[2], parts[3]));
+            if (!CHECK_EQ_INT(wrote, 2 + 3 * bits)) break;
+            CHECK_EQ_INT(read_at(schema, out_bytes, wrote, 0, &out, &used), WISP_OK);
+            if (!CHECK(alike(parts, only_quat(&out)) > most - 1e-6)) printf("    %d bits\n", bits);
+        }
+    }
+}
+
+TEST(rotations_are_idempotent_at_all_bits) {
+    uint64_t seed = 12;
+    for (int bits = 2; bits <= 20; bits++) {
+        wisp_type type = WISP_T_QUAT(3);
+        const wisp_schema *schema;
+        type.max = bits;
+        schema = only(&type);
+        for (int i = 0; i < 2000; i++) {
+            float parts[4];
+            wisp_value out;
+            int64_t wrote, used;
+            random_quat(&seed, i, parts);
+            wrote = write_only(schema, wisp_quatv(parts[0], parts[1], parts[2], parts[3]));
+            CHECK_EQ_INT(read_at(schema, out_bytes, wrote, 0, &out, &used), WISP_OK);
+            if (!CHECK(same_after_reading(schema, &out, wrote))) printf("    %d bits\n", bits);
+        }
+    }
+}
+
+TEST(rotations_that_are_read_have_length_one) {
+    uint64_t seed = 13;
+    for (int bits = 2; bits <= 20; bits++) {
+        wisp_type type = WISP_T_QUAT(3);
+        const wisp_schema *schema;
+        type.max = bits;
+        schema = only(&type);
+        for (int i = 0; i < 300; i++) {
+            wisp_value out;
+            int64_t used;
+            low_random_bytes(&seed, out_bytes, 16);
+            if (i == 0) memset(out_bytes, 0xff, 16);
+            if (i == 1) memset(out_bytes, 0, 16);
+            CHECK_EQ_INT(read_at(schema, out_bytes, 2 + 3 * bits, 0, &out, &used), WISP_OK);
+            CHECK_NEAR(length_of(only_quat(&out)), 1, 1e-6);
+        }
+    }
+}
+
+/* Whichever part is largest, and whatever its sign: the rotation is the same, the part positive. */
+TEST(the_largest_part_of_a_rotation_is_left_out_and_positive) {
+    static const wisp_type type = WISP_T_QUAT(12);
+    const wisp_schema *schema = only(&type);
+    for (int i = 0; i < 8; i++) {
+        float parts[4] = { 0.1f, -0.2f, 0.3f, 0.15f };
+        wisp_value out;
+        int64_t used;
+        wisp_quat q;
+        parts[i & 3] = i < 4 ? 0.9f : -0.9f;
+        CHECK_EQ_INT(write_only(schema, wisp_quatv(parts[0], parts[1], parts[2], parts[3])), 38);
+        CHECK_EQ_INT(out_bytes[0] & 3, i & 3);
+        CHECK_EQ_INT(read_at(schema, out_bytes, 38, 0, &out, &used), WISP_OK);
+        q = only_quat(&out);
+        CHECK((&q.x)[i & 3] > 0.8f);
+        CHECK(alike(parts, q) > 0.999999);
+    }
+}
+
+TEST(what_is_no_rotation_is_refused) {
+    static const wisp_type type = WISP_T_QUAT(12), whole = WISP_T_QUAT(0);
+    float nan = (float)low_nan();
+    const wisp_schema *schema = only(&type);
+    CHECK_EQ_INT(write_only(schema, wisp_quatv(0, 0, 0, 0)), WISP_E_INVALID);
+    CHECK_EQ_INT(write_only(schema, wisp_quatv(nan, 0, 0, 1)), WISP_E_INVALID);
+    CHECK_EQ_INT(write_only(schema, wisp_quatv(1e30f, 0, 0, 1)), WISP_E_INVALID);
+    CHECK_EQ_INT(write_only(only(&whole), wisp_quatv(0, 0, 0, 0)), 128);
+}
+
+/* --- bits that are wrong --- */
+
+/* A field of `bits` that holds `number` is outside of its schema. */
+static void is_outside(const wisp_type *type, uint64_t number, int bits, int line) {
+    const wisp_schema *schema = only(type);
+    wisp_value out;
+    int64_t used;
+    memset(out_bytes, 0, 32);
+    wisp__store64(out_bytes, number);
+    if (!CHECK_EQ_INT(read_at(schema, out_bytes, bits, 0, &out, &used), WISP_E_INVALID))
+        printf("    line %d\n", line);
+    if (!CHECK_EQ_INT(read_at(schema, out_bytes, bits, 5, &out, &used), WISP_E_INVALID))
+        printf("    line %d\n", line);
+}
+
+#define OUTSIDE(type, number, bits) \
+    do { \
+        static const wisp_type type_ = type; \
+        is_outside(&type_, number, bits, __LINE__); \
+    } while (0)
+
+TEST(numbers_outside_of_their_range_are_not_read) {
+    static const char *const teams[] = { "red", "green", "blue" };
+    static const wisp_type number = WISP_T_FLOAT;
+    static const wisp_type options[] = { WISP_T_BOOL, WISP_T_BOOL, WISP_T_BOOL };
+    OUTSIDE(WISP_T_RANGE(0, 1000), 1001, 10);
+    OUTSIDE(WISP_T_RANGE(-5, 5), 11, 4);
+    OUTSIDE(WISP_T_RANGE(0, 10000000000), (UINT64_C(10000000001) << 3) | 6, 51);
+    OUTSIDE(WISP_T_QUANTIZED(0, 100, 0.5), 201, 8);
+    OUTSIDE(WISP_T_VEC2_QUANTIZED(0, 100, 1), 101, 14);
+    OUTSIDE(WISP_T_ENUM(teams, 3), 3, 2);
+    OUTSIDE(WISP_T_STRING(20), 21, 64);
+    OUTSIDE(WISP_T_BYTES(4), 5, 64);
+    OUTSIDE(WISP_T_ARRAY(&number, 2), 3, 64);
+    OUTSIDE(WISP_T_UNION(options, 3), 3, 3);
+    OUTSIDE(WISP_T_NUMBER_RANGE(0, 1), 4 << 5, 9);
+    OUTSIDE(WISP_T_EXACT(WISP_BOOL), 0x502102, 24);
+}
+
+TEST(a_nan_is_in_no_range) {
+    static const wisp_type types[] = { WISP_T_NUMBER_RANGE(-1e300, 1e300), WISP_T_QUANTIZED(0, 1, 0.1),
+                                       WISP_T_RANGE(0, 5), WISP_T_INTEGER, WISP_T_BOOL };
+    for (int i = 0; i < TEST_COUNT(types); i++)
+        CHECK_EQ_INT(write_only(only(&types[i]), wisp_number(low_nan())), WISP_E_INVALID);
+}
+
+TEST(a_text_with_a_nul_inside_is_no_text_of_a_struct) {
+    const wisp_schema *schema = wisp_schema_compile(&player_schema, memory_c.bytes, MEMORY_MAX);
+    player p;
+    wisp_value value = wisp_struct(&player_schema, &p), out;
+    int64_t bits, used;
+    memset(&p, 0, sizeof p);
+    p.team = 1;
+    memcpy(p.name, "abc", 3);
+    bits = write_map(schema, &value, out_bytes, OUT_MAX);
+    CHECK_EQ_INT(read_at(schema, out_bytes, bits, 0, &out, &used), WISP_OK);
+    out_bytes[3] = 0;
+    CHECK_EQ_INT(read_at(schema, out_bytes, bits, 0, &out, &used), WISP_E_INVALID);
+}
+
+TEST(what_is_outside_of_its_range_does_not_hide_where_the_record_ends) {
+    static const wisp_field fields[] = {
+        WISP_MAP_FIELD("a", WISP_T_RANGE(0, 5)), WISP_MAP_FIELD("b", WISP_T_STRING(7))
+    };
+    static const wisp_schema plain = WISP_MAP_SCHEMA("m", 1, fields);
+    const wisp_schema *schema = wisp_schema_compile(&plain, memory_c.bytes, MEMORY_MAX);
+    wisp_value out;
+    int64_t used;
+    memset(out_bytes, 0, 16);
+    out_bytes[0] = 6 | 2 << 3;
+    CHECK_EQ_INT(read_at(schema, out_bytes, 24, 3, &out, &used), WISP_E_INVALID);
+    CHECK_EQ_INT(used, 24);
+}
+
+TEST(records_cut_at_any_bit_are_refused) {
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        const wisp_schema *schema;
+        wisp_value value, out;
+        int64_t bits, used;
+        schemas_start(&made, seed, 0);
+        schema = wisp_schema_compile(schemas_random(&made), memory_c.bytes, MEMORY_MAX);
+        value = schemas_value(&made, schema);
+        bits = write_map(schema, &value, out_bytes, OUT_MAX);
+        if (!CHECK(bits >= 0)) continue;
+        for (int64_t cut = 0; cut < bits; cut++)
+            if (!CHECK(read_at(schema, out_bytes, cut, (int)(seed & 7), &out, &used) < 0)) {
+                printf("    seed %d: %d of %d bits\n", (int)seed, (int)cut, (int)bits);
+                break;
+            }
+    }
+}
+
+TEST(records_begin_at_any_bit) {
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        const wisp_schema *schema;
+        wisp_value value, out;
+        int64_t bits, used;
+        schemas_start(&made, seed, SCHEMAS_LOSSLESS);
+        schema = wisp_schema_compile(schemas_random(&made), memory_c.bytes, MEMORY_MAX);
+        value = schemas_value(&made, schema);
+        bits = write_map(schema, &value, out_bytes, OUT_MAX);
+        if (bits == WISP_E_TOO_BIG) continue;
+        for (int start = 0; start < 8; start++) {
+            if (!CHECK_EQ_INT(read_at(schema, out_bytes, bits, start, &out, &used), WISP_OK)) break;
+            CHECK_EQ_INT(used, bits);
+            CHECK(wisp_equal(&value, &out));
+        }
+    }
+}
+
+TEST(a_record_is_as_long_as_it_says_and_nothing_behind_is_written) {
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        const wisp_schema *schema;
+        wisp_value value;
+        int64_t bits;
+        uint8_t *block;
+        int bytes;
+        schemas_start(&made, seed, SCHEMAS_NO_ANY);
+        schema = wisp_schema_compile(schemas_random(&made), memory_c.bytes, MEMORY_MAX);
+        value = schemas_value(&made, schema);
+        bits = write_map(schema, &value, out_bytes, OUT_MAX);
+        if (!CHECK(bits >= 0)) continue;
+        bytes = (int)((bits + 7) / 8);
+        block = (uint8_t *)malloc((size_t)bytes + 1);
+        if (!block) return;
+        CHECK_EQ_INT(write_map(schema, &value, block, bytes), bits);
+        CHECK_EQ_MEM(block, out_bytes, bytes);
+        if (bits & 7) CHECK_EQ_INT(block[bytes - 1] >> (bits & 7), 0);
+        if (bytes) CHECK_EQ_INT(write_map(schema, &value, block, bytes - 1), WISP_E_TOO_BIG);
+        free(block);
+    }
+}
+
+/* A count in a few bits must not cost memory or time beyond the limits. */
+TEST(a_hostile_count_costs_no_more_than_the_limits) {
+    static const wisp_type nothing = WISP_T_RANGE(5, 5), row = WISP_T_ARRAY(&nothing, 1 << 24);
+    static const wisp_type rows = WISP_T_ARRAY(&row, 1 << 24);
+    wisp_value out;
+    int64_t used;
+    wisp_result result;
+    memset(out_bytes, 0xff, 64);
+    out_bytes[2] = 0x7f;
+    out_bytes[3] = 0;
+    result = read_at(only(&row), out_bytes, 25, 0, &out, &used);
+    CHECK(result == WISP_E_LIMIT || result == WISP_E_MEMORY);
+    result = read_at(only(&rows), out_bytes, 500, 0, &out, &used);
+    CHECK(result < 0);
+}
+
+static const test_case tests[] = {
+    CASE(integers_have_their_golden_bytes),
+    CASE(numbers_have_their_golden_bytes),
+    CASE(vectors_have_their_golden_bytes),
+    CASE(rotations_have_their_golden_bits),
+    CASE(blobs_have_their_golden_bytes),
+    CASE(composed_types_have_their_golden_bytes),
+    CASE(what_may_be_left_out_has_its_golden_bits),
+    CASE(a_struct_has_its_golden_bytes),
+    CASE(what_is_in_steps_is_off_by_at_most_half_a_step_and_stays),
+    CASE(a_float_at_the_end_of_its_range_is_inside_of_it),
+    CASE(every_step_of_a_float_is_valid_and_stays),
+    CASE(colours_of_bytes_and_of_floats_are_the_same_bits),
+    CASE(rotations_are_off_by_little_and_less_with_more_bits),
+    CASE(rotations_are_idempotent_at_all_bits),
+    CASE(rotations_that_are_read_have_length_one),
+    CASE(the_largest_part_of_a_rotation_is_left_out_and_positive),
+    CASE(what_is_no_rotation_is_refused),
+    CASE(numbers_outside_of_their_range_are_not_read),
+    CASE(a_nan_is_in_no_range),
+    CASE(a_text_with_a_nul_inside_is_no_text_of_a_struct),
+    CASE(what_is_outside_of_its_range_does_not_hide_where_the_record_ends),
+    CASE(records_cut_at_any_bit_are_refused),
+    CASE(records_begin_at_any_bit),
+    CASE(a_record_is_as_long_as_it_says_and_nothing_behind_is_written),
+    CASE(a_hostile_count_costs_no_more_than_the_limits),
+};
+
+int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }
