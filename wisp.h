@@ -267,6 +267,7 @@ typedef struct wisp_object     { uint32_t id; } wisp_object;
 typedef struct wisp_peer_stats {
     uint64_t packets_sent, packets_received;
     uint64_t bytes_sent, bytes_received;
+    uint64_t bytes_saved;         /* not sent, by compression of packets */
     uint64_t messages_sent, messages_received;
     uint64_t packets_lost;        /* sent by us, declared lost */
     uint64_t packets_acked;
@@ -1698,6 +1699,13 @@ static void wisp__store64(void *to, uint64_t word) {
     uint8_t *b = (uint8_t *)to;
     for (int i = 0; i < 8; i++, word >>= 8) b[i] = (uint8_t)word;
 #endif
+}
+
+/* The low `count` (<= 8) bytes of a word. */
+static void wisp__store_part(void *to, uint64_t word, int count) {
+    uint8_t bytes[8];
+    wisp__store64(bytes, word);
+    memcpy(to, bytes, (size_t)count);
 }
 
 /* The first `count` (< 8) bytes as a word, the rest zero. */
@@ -12556,12 +12564,15 @@ static bool wisp__system_entropy(void *user, void *out, int size) {
  * Not here: what packets carry (channel, batch), where they go (host).
  *
  *   packet    flags:8 tag:32 number:16|32 body      (number: not on reliable links)
- *   flags     bit 7: session; bit 0: acks first in the body; bit 1: number has 32 bits
+ *   flags     bit 7: session; bit 0: acks first in the body; bit 1: number has 32 bits;
+ *             bit 2: the body is method:8 (bit 7: with the dictionary) bytes:16
+ *             [dictionary:16] and what the compressor made of it
  *   acks      largest:16 delay:8 (half milliseconds) small(ranges - 1) length(first - 1)
  *             then per range length(gap - 1) length(packets - 1), downwards
  * ======================================================================== */
 
-enum { WISP__FLAG_SESSION = 128, WISP__FLAG_ACKS = 1, WISP__FLAG_WIDE = 2 };
+enum { WISP__FLAG_SESSION = 128, WISP__FLAG_ACKS = 1, WISP__FLAG_WIDE = 2,
+       WISP__FLAG_SQUEEZED = 4 };
 
 #define WISP__SEEN_WORDS     16        /* 1024 packet numbers that are told apart */
 #define WISP__ACK_DELAY      0.025     /* seconds (RFC 9000 18.2: max_ack_delay) */
@@ -13317,6 +13328,7 @@ static int wisp__lane_free(wisp__base *base, wisp__chunks *chunks, wisp__lane *l
  *   ACCEPT    server nonce:64 flags:8 window:32
  *   DENY      code:16
  *   flags     bit 0: the link is reliable; bits 1..4: log2 of window_items
+             5..7: LZ4, deflate, zstd can be read; bits 29..31 of window: the user's compressors
              app: length:8 bytes; ticket: length:16 bytes
  * ======================================================================== */
 
@@ -13394,6 +13406,7 @@ typedef struct wisp__peers {
     int           max_peers;
     int           strangers;      /* sessions that others asked for */
     bool          refuse_joins;
+    const wisp__squeeze *squeeze;
     wisp__peer   *first, *last;   /* joined */
     wisp__peer   *dirty;
     wisp__post    post;
@@ -13557,6 +13570,12 @@ static uint8_t *wisp__post_buffer(wisp__peers *peers) {
     return post->buffers + (size_t)post->count * (size_t)(peers->base->mtu + WISP__SLACK);
 }
 
+/* A buffer more, for what is made of a packet. */
+static uint8_t *wisp__post_spare(wisp__peers *peers) {
+    return peers->post.buffers +
+           (size_t)WISP__POST_PACKETS * (size_t)(peers->base->mtu + WISP__SLACK);
+}
+
 /* `owner`: the peer that keeps it if the link does not take it; NULL: nobody. */
 static void wisp__post_add(wisp__peers *peers, const wisp_addr *addr, wisp__peer *owner,
                            uint8_t *data, int size) {
@@ -13639,16 +13658,21 @@ static bool wisp__cookie_good(const wisp__peers *peers, const wisp_addr *addr, u
 static void wisp__put_abilities(const wisp__peers *peers, wisp__writer *to) {
     const wisp_limits *limits = &peers->base->limits;
     unsigned log2 = 0;
+    unsigned methods = peers->squeeze->methods;
     while (1 << log2 < limits->window_items) log2++;
-    wisp__put(to, (peers->base->reliable ? 1u : 0u) | log2 << 1, 8);
-    wisp__put(to, (uint32_t)limits->window_bytes, 32);
+    wisp__put(to, (peers->base->reliable ? 1u : 0u) | log2 << 1 |
+                      (methods >> WISP__LZ4 & 7) << 5, 8);
+    wisp__put(to, (uint32_t)wisp__min_int(limits->window_bytes, 0x1fffffff), 29);
+    wisp__put(to, methods >> WISP__USER_METHOD & 7, 3);
 }
 
 /* false: the link there is of the other kind. */
 static bool wisp__take_abilities(const wisp__peers *peers, wisp__peer *peer, uint8_t flags,
                                  uint32_t window) {
     int items = 1 << (flags >> 1 & 15);
-    peer->window_bytes = (int)(window & 0x3fffffff);
+    peer->window_bytes = (int)(window & 0x1fffffff);
+    peer->methods = (uint8_t)(1u << WISP__STORED | 1u << WISP__RUNS | (unsigned)(flags >> 5)
+                              << WISP__LZ4 | (window >> 29) << WISP__USER_METHOD);
     peer->window_items = (uint32_t)wisp__min_int(items, peers->base->limits.window_items);
     return ((flags & 1) != 0) == peers->base->reliable;
 }
@@ -14273,6 +14297,7 @@ typedef struct wisp__registry {
     bool           unbatched;
     wisp__schemas  schemas;
     wisp__squeeze *squeeze;
+    wisp__squeeze_stream batches;      /* of whole packets */
     const wisp_codec *codecs[WISP__CODECS];
     int            codec_count;
     char           text[160];          /* what was wrong with a schema or a value, the last time */
@@ -14416,6 +14441,7 @@ static void wisp__config_resolve(const wisp__registry *registry, wisp__remote *r
 static wisp_result wisp__form_wanted(wisp__registry *registry, const wisp__remote *remote,
                                      wisp__form *form) {
     const wisp_encoding *e = &remote->now.encode;
+    uint32_t dictionary = 0;
     wisp_result why = WISP_OK;
     memset(form, 0, sizeof *form);
     if (e->schema) form->described = wisp__described_of(&registry->schemas, e->schema,
@@ -14433,9 +14459,14 @@ static wisp_result wisp__form_wanted(wisp__registry *registry, const wisp__remot
     if (e->codec) form->kind = WISP__CODED;
     else if (e->schema && e->mode != WISP_ENCODE_BASIC && e->mode != WISP_ENCODE_SAFE)
         form->kind = WISP__RECORD;
-    if (form->squeezed && e->dictionary)
+    if (e->dictionary)
         why = wisp__squeeze_dictionary(registry->squeeze, e->dictionary, e->dictionary_bytes,
-                                       &form->dictionary);
+                                       &dictionary);
+    if (form->squeezed) form->dictionary = dictionary;
+    if (form->squeezed && why == WISP_OK)
+        why = wisp__squeeze_ready(registry->squeeze, e->compression ? e->compression
+                                                                    : WISP_COMPRESSION_AUTO,
+                                  dictionary);
     if (why) wisp__described_release(&registry->schemas, form->described);
     return why;
 }
@@ -14632,9 +14663,26 @@ static void wisp__config_merge(wisp_config *to, const wisp_config *from) {
     wisp__encoding_merge(&to->encode, &from->encode);
 }
 
+/* What the common settings say of whole packets. */
+static wisp_result wisp__batches_settle(wisp__registry *registry) {
+    const wisp_encoding *e = &registry->defaults.encode;
+    wisp_compression mode = e->compression ? e->compression : WISP_COMPRESSION_NONE;
+    uint32_t dictionary = 0;
+    wisp_result result = WISP_OK;
+    if (e->dictionary)
+        result = wisp__squeeze_dictionary(registry->squeeze, e->dictionary, e->dictionary_bytes,
+                                          &dictionary);
+    if (result == WISP_OK && mode != WISP_COMPRESSION_NONE)
+        result = wisp__squeeze_ready(registry->squeeze, mode, dictionary);
+    if (result == WISP_OK && (mode != registry->batches.mode ||
+                              dictionary != registry->batches.dictionary))
+        wisp__squeeze_stream_init(&registry->batches, mode, dictionary);
+    return result;
+}
+
 /* Settles what the settings in force mean for one remote, or for all of them (NULL). */
 static wisp_result wisp__registry_settle(wisp__registry *registry, const wisp__remote *only) {
-    wisp_result result = WISP_OK;
+    wisp_result result = only ? WISP_OK : wisp__batches_settle(registry);
     int count = registry->count;
     for (int i = 0; i < count && result == WISP_OK; i++) {
         wisp__remote *remote = registry->remotes[i];
@@ -16048,6 +16096,25 @@ static void wisp__packet_begin(wisp__filler *f, wisp__sender *sender, wisp__sess
     if (f->acks) f->packet[0] |= WISP__FLAG_ACKS;
 }
 
+/* Compresses the body where that pays; its new size. */
+static int wisp__packet_squeeze(wisp__filler *f, int size) {
+    wisp__registry *registry = f->sender->registry;
+    wisp__peer *peer = &f->session->peer;
+    wisp__squeeze_stream *stream = &registry->batches;
+    uint8_t *body = f->packet + f->head, *packed = wisp__post_spare(f->sender->peers);
+    int head = stream->dictionary ? 5 : 3, method, bytes;
+    if (stream->mode <= WISP_COMPRESSION_NONE || size <= 16) return size;
+    bytes = wisp__squeeze_pack(registry->squeeze, stream, peer->methods, body, size, packed,
+                               size - head - 1, &method);
+    if (bytes <= 0) return size;
+    f->packet[0] |= WISP__FLAG_SQUEEZED;
+    wisp__store_part(body, (uint64_t)method | (stream->dictionary ? 128u : 0u) |
+                               (uint64_t)size << 8 | (uint64_t)stream->dictionary << 24, head);
+    memcpy(body + head, packed, (size_t)bytes);
+    peer->stats.bytes_saved += (uint64_t)(size - bytes - head);
+    return bytes + head;
+}
+
 static void wisp__packet_end(wisp__filler *f) {
     wisp__peers *peers = f->sender->peers;
     wisp__peer *peer = &f->session->peer;
@@ -16056,7 +16123,7 @@ static void wisp__packet_end(wisp__filler *f) {
     wisp__fill_run(f);
     f->to.end += WISP__RUN_BITS;
     wisp__put_align(&f->to);
-    size = f->head + (int)(f->to.at / 8);
+    size = f->head + wisp__packet_squeeze(f, (int)(f->to.at / 8));
     if (f->sender->base->reliable) {
         flow->next = ++peer->sent_in_order;
     } else {
@@ -16983,6 +17050,11 @@ struct wisp {
     uint8_t       *incoming;
 };
 
+/* What so many buffers for datagrams take. */
+static size_t wisp__buffer_bytes(const wisp *w, int packets) {
+    return (size_t)packets * (size_t)(w->base.mtu + WISP__SLACK);
+}
+
 static wisp_peer wisp__peer_handle(const wisp__session *s) {
     wisp_peer peer;
     peer.id = s ? s->peer.slot.id : 0;
@@ -17190,7 +17262,7 @@ static bool wisp__read_response(wisp__reader *from, wisp__response *r) {
     r->ticket_size = (int)wisp__get(from, 16);
     r->ticket = from->bytes + from->at / 8;
     wisp__skip(from, (int64_t)r->ticket_size * 8);
-    return !from->failed && r->window < 1u << 30;
+    return !from->failed;
 }
 
 /* What speaks against letting them in; WISP_OK or WISP_PENDING if nothing. */
@@ -18570,6 +18642,26 @@ static void wisp__read_body(wisp__reading *r, bool acks) {
     if (r->from.failed && !r->broken) wisp__break(r, "a record longer than its packet");
 }
 
+/* The body of a compressed packet: never larger than a packet. */
+static void wisp__read_squeezed(wisp__reading *r) {
+    wisp *w = r->w;
+    uint8_t *to = w->incoming + wisp__buffer_bytes(w, WISP__RECEIVED);
+    int kind = (int)wisp__get(&r->from, 8), size = (int)wisp__get(&r->from, 16);
+    bool dictionary = (kind & 128) != 0;
+    uint32_t known = w->registry.batches.dictionary;
+    const uint8_t *from;
+    int left;
+    if (dictionary && (uint32_t)wisp__get(&r->from, 16) != (known & 0xffff)) r->from.failed = true;
+    from = r->from.bytes + r->from.at / 8;
+    left = r->from.size - (int)(r->from.at / 8);
+    if (r->from.failed || size > w->base.mtu || (kind & 127) >= WISP__METHODS ||
+        wisp__squeeze_unpack(&w->squeeze, kind & 127, dictionary ? known : 0, from, left, to, size))
+        wisp__break_with(r, WISP_E_COMPRESSED, dictionary && !known ? "no such dictionary here"
+                                                                    : "a packet cannot be unpacked");
+    else
+        r->from = wisp__reader_on(to, size);
+}
+
 /* A packet whose tag is right. */
 static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet, int head,
                             uint64_t number) {
@@ -18596,8 +18688,9 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
     r.number = number;
     r.from = wisp__reader_on(bytes + head, packet->size - head);
     r.values = wisp__max_int(WISP__PACKET_VALUES, w->base.limits.message_values);
-    if (bytes[0] & 0x7c) wisp__break(&r, "flags of no meaning");
-    wisp__read_body(&r, (bytes[0] & WISP__FLAG_ACKS) != 0);
+    if (bytes[0] & 0x78) wisp__break(&r, "flags of no meaning");
+    else if (bytes[0] & WISP__FLAG_SQUEEZED) wisp__read_squeezed(&r);
+    if (!r.broken) wisp__read_body(&r, (bytes[0] & WISP__FLAG_ACKS) != 0);
     if (r.broken) {
         w->base.stats.packets_malformed++;
         wisp__log(&w->base, WISP_LOG_WARNING, r.code, "session ended: %s", r.broken);
@@ -18827,10 +18920,6 @@ static wisp_result wisp__seed(const wisp_desc *desc, wisp__peers *peers) {
     return WISP_OK;
 }
 
-static size_t wisp__buffer_bytes(const wisp *w, int packets) {
-    return (size_t)packets * (size_t)(w->base.mtu + WISP__SLACK);
-}
-
 /* Makes the first `count` places ready for datagrams, each one byte larger than allowed, to see
    what is too large. */
 static void wisp__make_room(wisp *w, int count) {
@@ -18861,6 +18950,7 @@ static void wisp__wire(wisp *w, const wisp_desc *desc) {
     w->content.base = w->content.packer.base = w->registry.schemas.base = &w->base;
     w->content.registry = &w->registry;
     w->registry.squeeze = &w->squeeze;
+    w->peers.squeeze = &w->squeeze;
     wisp__squeeze_init(&w->squeeze, &w->base);
     wisp__codecs_builtin(&w->registry);
     w->sender.base = &w->base;
@@ -18883,9 +18973,9 @@ static wisp_result wisp__start(wisp *w) {
     wisp_result why = WISP_OK;
     w->peers.table_room = wisp__power_of_two(2 * w->peers.max_peers);
     w->peers.table = (uint32_t *)wisp__alloc(&w->base, (size_t)w->peers.table_room * 4);
-    w->incoming = (uint8_t *)wisp__alloc(&w->base, wisp__buffer_bytes(w, WISP__RECEIVED));
+    w->incoming = (uint8_t *)wisp__alloc(&w->base, wisp__buffer_bytes(w, WISP__RECEIVED + 1));
     w->peers.post.buffers = (uint8_t *)wisp__alloc(&w->base,
-                                                   wisp__buffer_bytes(w, WISP__POST_PACKETS));
+                                                   wisp__buffer_bytes(w, WISP__POST_PACKETS + 1));
     if (!w->peers.table || !w->incoming || !w->peers.post.buffers) return WISP_E_MEMORY;
     wisp__make_room(w, WISP__RECEIVED);
     for (int i = 0; i < WISP__RESERVED && why == WISP_OK; i++)
@@ -18911,8 +19001,8 @@ static void wisp__release(wisp *w) {
     wisp__free(&w->base, w->peers.timers.heap,
                (size_t)w->peers.timers.room * sizeof *w->peers.timers.heap);
     wisp__free(&w->base, w->peers.table, (size_t)w->peers.table_room * 4);
-    wisp__free(&w->base, w->incoming, wisp__buffer_bytes(w, WISP__RECEIVED));
-    wisp__free(&w->base, w->peers.post.buffers, wisp__buffer_bytes(w, WISP__POST_PACKETS));
+    wisp__free(&w->base, w->incoming, wisp__buffer_bytes(w, WISP__RECEIVED + 1));
+    wisp__free(&w->base, w->peers.post.buffers, wisp__buffer_bytes(w, WISP__POST_PACKETS + 1));
     base = w->base;
     wisp__free(&base, w, sizeof *w);
     WISP_ASSERT(base.stats.memory == 0);

@@ -21,7 +21,7 @@ enum { LEVEL_BYTES = 20000, LINES = 200 };
 
 /* ---- what is sent ------------------------------------------------------ */
 
-/* Rooms and corridors, a byte for each tile: much that is alike, little that is the same. */
+/* Rooms and corridors, a byte for each tile, and here and there a thing that lies about. */
 static wisp_value make_level(void) {
     static char tiles[LEVEL_BYTES];
     static const char *const kinds[] = { "########", "#......#", "#..~~..#", "#.####.#" };
@@ -29,6 +29,7 @@ static wisp_value make_level(void) {
     for (size_t i = 0; i < LEVEL_BYTES; i += 8) {
         seed = seed * 1664525u + 1013904223u;
         memcpy(tiles + i, kinds[seed >> 30], 8);
+        if (seed >> 16 & 7) continue;
         tiles[i + (seed >> 27 & 7)] = (char)('a' + (seed >> 22 & 15));
     }
     return wisp_bytes(tiles, LEVEL_BYTES);

@@ -224,6 +224,7 @@ static inline bool low_same(const wisp_value *a, const wisp_value *b) {
     case WISP_UINT:
     case WISP_NUMBER: return memcmp(&a->as, &b->as, 8) == 0;
     case WISP_FLOAT: return memcmp(&a->as, &b->as, 4) == 0;
+    case WISP_OBJECT: return a->as.object.id == b->as.object.id;
     case WISP_STRING:
     case WISP_BYTES: return !a->count || !memcmp(a->as.bytes, b->as.bytes, (size_t)a->count);
     case WISP_ARRAY:

@@ -326,19 +326,35 @@ TEST(lists_that_make_no_sense_are_argument_errors) {
     world_close(&p.w);
 }
 
+TEST(a_struct_without_schema_or_data_is_nil) {
+    static const wisp_field fields[] = { WISP_FIELD(wisp_vec2, x, WISP_T_NUMBER) };
+    static const wisp_schema schema = WISP_SCHEMA(wisp_vec2, 1, fields);
+    wisp_vec2 data = { 1, 2 };
+    wisp_value lacking[2], whole = wisp_struct(&schema, &data);
+    lacking[0] = wisp_struct(NULL, &data);
+    lacking[1] = wisp_struct(&schema, NULL);
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQ_INT(lacking[i].kind, WISP_NIL);
+        CHECK_EQ_INT(lacking[i].count, 0);
+    }
+    CHECK_EQ_INT(whole.kind, WISP_STRUCT);
+    CHECK_EQ_INT(whole.count, 1);
+}
+
 TEST(values_that_make_no_sense_are_refused_and_nothing_is_sent) {
     world_two t;
     wisp_value bad = wisp_int(1), nest[20];
-    int no_kind = WISP_MAP + 1;
     two_listening(&t, "r");
     CHECK_EQ_INT(wisp_fire_values(t.client, "r", wisp_to_all(), NULL, 1), WISP_E_ARGUMENT);
     CHECK_EQ_INT(wisp_fire_values(t.client, "r", wisp_to_all(), &bad, -1), WISP_E_ARGUMENT);
     bad = wisp_string("x");
     bad.count = -1;
     CHECK_EQ_INT(wisp_fire_values(t.client, "r", wisp_to_all(), &bad, 1), WISP_E_ARGUMENT);
-    bad = wisp_nil();
-    memcpy(&bad.kind, &no_kind, sizeof bad.kind);
-    CHECK_EQ_INT(wisp_fire_values(t.client, "r", wisp_to_all(), &bad, 1), WISP_E_TYPE);
+    for (int no_kind = WISP_STRUCT + 1; no_kind < WISP_STRUCT + 4; no_kind++) {
+        bad = wisp_nil();
+        memcpy(&bad.kind, &no_kind, sizeof bad.kind);
+        CHECK_EQ_INT(wisp_fire_values(t.client, "r", wisp_to_all(), &bad, 1), WISP_E_TYPE);
+    }
     nest[0] = wisp_int(1);
     for (int i = 1; i < 20; i++) nest[i] = wisp_array(&nest[i - 1], 1);
     CHECK_EQ_INT(wisp_fire_values(t.client, "r", wisp_to_all(), &nest[17], 1), WISP_E_DEPTH);
@@ -1249,6 +1265,7 @@ static const test_case tests[] = {
     CASE(the_first_error_of_a_list_is_returned),
     CASE(except_leaves_out_who_is_named),
     CASE(lists_that_make_no_sense_are_argument_errors),
+    CASE(a_struct_without_schema_or_data_is_nil),
     CASE(values_that_make_no_sense_are_refused_and_nothing_is_sent),
     CASE(a_thousand_values_arrive),
     CASE(an_event_tells_where_it_comes_from),

@@ -211,6 +211,110 @@ TEST(a_megabyte_of_text_comes_back) {
     bench_end(&b);
 }
 
+/* --- objects and structs --- */
+
+static wisp_pair pair(const char *key, wisp_value value) {
+    wisp_pair made;
+    made.key = key;
+    made.value = value;
+    return made;
+}
+
+static wisp_value object_of(uint32_t id) {
+    wisp_object object = { 0 };
+    object.id = id;
+    return wisp_reference(object);
+}
+
+/* values:4, the code 15 and a zero; the id as an integer */
+TEST(objects_have_their_golden_bits_and_come_back) {
+    bench b;
+    bench_start(&b);
+    CHECK(round_one(&b, object_of(5)));
+    CHECK_EQ_INT(b.shape_bits, 9);
+    CHECK_EQ_INT(b.data_bits, 7);
+    CHECK_EQ_INT(b.shape[0], 0xf1);
+    CHECK_EQ_INT(b.shape[1], 0);
+    CHECK_EQ_INT(b.data[0], 5 << 3);
+    for (int bit = 0; bit < 32; bit++) CHECK(round_one(&b, object_of(UINT32_C(1) << bit)));
+    CHECK(round_one(&b, object_of(0)));
+    CHECK(round_one(&b, object_of(UINT32_MAX)));
+    CHECK_EQ_INT(b.data_bits, 3 + 32);
+    bench_end(&b);
+}
+
+TEST(objects_in_lists_come_back) {
+    wisp_value items[6];
+    wisp_pair pairs[2];
+    bench b;
+    bench_start(&b);
+    for (int i = 0; i < 6; i++) items[i] = object_of((uint32_t)i * 1000);
+    CHECK(round_one(&b, wisp_array(items, 6)));
+    CHECK_EQ_INT(b.shape_bits, 4 + 5 + 4 + 1 + 5);
+    items[3] = wisp_int(3);
+    CHECK(round_one(&b, wisp_array(items, 6)));
+    pairs[0] = pair("a", items[0]);
+    pairs[1] = pair("b", wisp_array(items, 6));
+    CHECK(round_one(&b, wisp_map(pairs, 2)));
+    bench_end(&b);
+}
+
+typedef struct spot { int16_t x, y; float heat[2]; uint8_t used; uint8_t bytes[4]; } spot;
+static const wisp_type heat_type = WISP_T_FLOAT;
+static const wisp_field spot_fields[] = {
+    WISP_FIELD(spot, x, WISP_T_INTEGER),
+    WISP_FIELD(spot, y, WISP_T_INTEGER),
+    WISP_FIELD(spot, heat, WISP_T_ARRAY(&heat_type, 2)),
+    WISP_COUNTED_FIELD(spot, bytes, used, WISP_T_BYTES(4)),
+};
+static const wisp_schema spot_schema = WISP_SCHEMA(spot, 1, spot_fields);
+
+/* Packs both; the same shape and the same data, bit by bit. */
+static bool packs_alike(const wisp_value *a, const wisp_value *b_value) {
+    bench a_bench, b_bench;
+    bool alike;
+    bench_start(&a_bench);
+    bench_start(&b_bench);
+    alike = CHECK_EQ_INT(bench_pack(&a_bench, a, 1), WISP_OK) &&
+            CHECK_EQ_INT(bench_pack(&b_bench, b_value, 1), WISP_OK) &&
+            CHECK_EQ_INT(a_bench.shape_bits, b_bench.shape_bits) &&
+            CHECK_EQ_INT(a_bench.data_bits, b_bench.data_bits) &&
+            CHECK_EQ_MEM(a_bench.shape, b_bench.shape, (a_bench.shape_bits + 7) / 8) &&
+            CHECK_EQ_MEM(a_bench.data, b_bench.data, (a_bench.data_bits + 7) / 8) &&
+            CHECK_EQ_INT(bench_unpack(&a_bench), WISP_OK) &&
+            CHECK(wisp_equal(&a_bench.values[0], a)) &&
+            CHECK(wisp_hash(&a_bench.values[0]) == wisp_hash(a)) &&
+            CHECK(low_same(&a_bench.values[0], b_value));
+    bench_end(&a_bench);
+    bench_end(&b_bench);
+    return alike;
+}
+
+TEST(structs_pack_as_the_maps_they_are) {
+    static uint64_t memory[512];
+    spot spots[3];
+    wisp_value alone, items[3], array, map, as_map;
+    wisp_pair pairs[2];
+    memset(spots, 0, sizeof spots);
+    for (int i = 0; i < 3; i++) {
+        spots[i].x = (int16_t)(i - 1);
+        spots[i].heat[1] = 0.5f;
+        spots[i].used = 2;
+        items[i] = wisp_struct(&spot_schema, &spots[i]);
+    }
+    alone = items[0];
+    array = wisp_array(items, 3);
+    pairs[0] = pair("list", array);
+    pairs[1] = pair("one", alone);
+    map = wisp_map(pairs, 2);
+    CHECK_EQ_INT(wisp_as_map(&alone, &as_map, memory, sizeof memory), WISP_OK);
+    CHECK(packs_alike(&alone, &as_map));
+    CHECK_EQ_INT(wisp_as_map(&array, &as_map, memory, sizeof memory), WISP_OK);
+    CHECK(packs_alike(&array, &as_map));
+    CHECK_EQ_INT(wisp_as_map(&map, &as_map, memory, sizeof memory), WISP_OK);
+    CHECK(packs_alike(&map, &as_map));
+}
+
 /* --- many, and lists --- */
 
 TEST(messages_of_0_1_16_and_1000_values_come_back) {
@@ -244,13 +348,6 @@ TEST(arrays_of_one_kind_name_it_once) {
     CHECK(round_one(&b, wisp_array(NULL, 0)));
     CHECK(round_one(&b, wisp_map(NULL, 0)));
     bench_end(&b);
-}
-
-static wisp_pair pair(const char *key, wisp_value value) {
-    wisp_pair made;
-    made.key = key;
-    made.value = value;
-    return made;
 }
 
 TEST(records_in_an_array_name_their_fields_once) {
@@ -433,7 +530,7 @@ TEST(mistakes_of_the_caller_have_codes) {
     wrong[6] = wisp_map(NULL, 1);
     wrong[7] = wisp_map(&no_key, -1);
     wrong[8] = wisp_map(&no_key, 1);
-    wrong[9] = with_kind(ok, 16);
+    wrong[9] = with_kind(ok, WISP_STRUCT + 1);
     wrong[10] = with_count(wisp_string("x"), INT32_MIN);
     wrong[11] = wisp_array(&ok, INT32_MIN);
     for (int i = 0; i < 12; i++) {
@@ -601,7 +698,7 @@ TEST(without_memory_packing_and_unpacking_say_so) {
 static uint64_t touched(const wisp_value *values, int count) {
     uint64_t sum = 0;
     for (int i = 0; i < count; i++) {
-        CHECK((unsigned)values[i].kind <= WISP_MAP);
+        CHECK((unsigned)values[i].kind <= WISP_OBJECT);
         sum += wisp_hash(&values[i]);
         if (values[i].kind == WISP_STRING || values[i].kind == WISP_BYTES)
             CHECK_EQ_INT(values[i].as.string[values[i].count], 0);
@@ -800,8 +897,12 @@ TEST(codes_without_a_meaning_are_refused) {
     bench b;
     bench_start(&b);
     bench_fill(&b, 8, 64);
-    b.shape[0] = 1 | 15 << 4;       /* kind 15 */
+    b.shape[0] = 1 | WISP__CODE_OBJECT << 4;
+    b.shape[1] = 1;                 /* what follows an object's code is a zero */
     CHECK_EQ_INT(bench_unpack(&b), WISP_E_BAD_PACKET);
+    b.shape[1] = 0;
+    CHECK_EQ_INT(bench_unpack(&b), WISP_OK);
+    CHECK_EQ_INT(b.values[0].kind, WISP_OBJECT);
     b.shape[0] = 1 | WISP_NUMBER << 4;
     b.data[0] = 3;                  /* a number of the fourth form */
     CHECK_EQ_INT(bench_unpack(&b), WISP_E_BAD_PACKET);
@@ -865,6 +966,9 @@ static const test_case tests[] = {
     CASE(colors_of_bytes_take_bytes_and_others_come_back_too),
     CASE(vectors_come_back),
     CASE(text_of_any_bytes_comes_back_and_ends_in_nul),
+    CASE(objects_have_their_golden_bits_and_come_back),
+    CASE(objects_in_lists_come_back),
+    CASE(structs_pack_as_the_maps_they_are),
     CASE(a_megabyte_of_text_comes_back),
     CASE(messages_of_0_1_16_and_1000_values_come_back),
     CASE(arrays_of_one_kind_name_it_once),
