@@ -3650,7 +3650,7 @@ wisp_result wisp_fill_struct(const wisp_schema *schema, const wisp_value *value,
  *   type        kind:5, then by kind
  *     exact 5 · literal text:1, name | 64 · integer uint log2(bytes):2 form:2
  *     range 64 64 · number form:2 (by class, 32, 64) · number range form:2 64 64
- *     quantized 64 64 64 · string length · bytes length fixed:1 · quat 5
+ *     quantized float:1 64 64 64 · string length · bytes length fixed:1 · quat 5
  *     vectors form:2 (plain, one range, each its own) 64 64 64 ..
  *     enum length, names · struct descriptor · union length, types
  *     array length fixed:1 type
@@ -4406,7 +4406,10 @@ static void wisp__describe_type(wisp__writer *to, const wisp_type *type, int byt
         if (type->kind == WISP_TYPE_NUMBER_RANGE)
             wisp__put_range(to, wisp__component(type, 0), false);
         break;
-    case WISP_TYPE_QUANTIZED: wisp__put_range(to, wisp__component(type, 0), true); break;
+    case WISP_TYPE_QUANTIZED:
+        wisp__put(to, bytes == 4, 1);
+        wisp__put_range(to, wisp__component(type, 0), true);
+        break;
     case WISP_TYPE_STRING: wisp__put_length(to, (uint64_t)type->max); break;
     case WISP_TYPE_BYTES:
         wisp__put_length(to, (uint64_t)type->max);
@@ -4582,7 +4585,10 @@ static bool wisp__learn_type(wisp__describing *d, wisp_type *type) {
         type->bytes = form == 1 ? 4 : form == 2 ? 8 : 0;
         if (type->kind == WISP_TYPE_NUMBER_RANGE) wisp__learn_range(d, type, false);
         break;
-    case WISP_TYPE_QUANTIZED: wisp__learn_range(d, type, true); break;
+    case WISP_TYPE_QUANTIZED:
+        type->bytes = wisp__get(d->from, 1) ? 4 : 0;
+        wisp__learn_range(d, type, true);
+        break;
     case WISP_TYPE_STRING: type->max = wisp__get_length(d->from); break;
     case WISP_TYPE_BYTES:
         type->max = wisp__get_length(d->from);
@@ -11256,29 +11262,41 @@ static int wisp__array_open(const wisp__op *op, wisp__side *side, int64_t slot) 
 
 /* --- the range coder, for arrays of nothing but numbers in the schema itself --- */
 
-/* Bytes of models of all such arrays. */
-static size_t wisp__delta_models(const wisp__program *program) {
+/* The array's columns, if it is one that the coder takes. */
+static bool wisp__coded_array(const wisp__op *ops, int at, wisp__table_shape *shape) {
+    memset(shape, 0, sizeof *shape);
+    if (ops[at].code != WISP__OP_ARRAY || !(ops[at].flags & WISP__OP_PLAIN)) return false;
+    wisp__shape_of(ops, at + 1, ops[at].end, shape);
+    return true;
+}
+
+/* The operation after, also inside of what may be missing, but not inside arrays and unions. */
+static int wisp__op_after(const wisp__op *ops, int at) {
+    bool inside = ops[at].code == WISP__OP_OPTIONAL || ops[at].code == WISP__OP_MAYBE;
+    return inside ? at + 1 : ops[at].end;
+}
+
+/* Bytes of models of such arrays before an operation. */
+static size_t wisp__models_before(const wisp__op *ops, int end) {
     size_t bytes = 0;
-    for (int at = 0; at < program->count; at = program->ops[at].end) {
-        wisp__table_shape shape;
-        const wisp__op *op = &program->ops[at];
-        if (op->code != WISP__OP_ARRAY || !(op->flags & WISP__OP_PLAIN)) continue;
-        memset(&shape, 0, sizeof shape);
-        wisp__shape_of(program->ops, at + 1, op->end, &shape);
-        bytes += (wisp__models_size(shape.count) + 7) & ~(size_t)7;
-    }
+    wisp__table_shape shape;
+    for (int at = 0; at < end; at = wisp__op_after(ops, at))
+        if (wisp__coded_array(ops, at, &shape))
+            bytes += (wisp__models_size(shape.count) + 7) & ~(size_t)7;
     return bytes;
 }
 
+static size_t wisp__delta_models(const wisp__program *program) {
+    return wisp__models_before(program->ops, program->count);
+}
+
 static void wisp__delta_models_init(wisp__differ *d, const wisp__program *program) {
-    uint8_t *models = d->models;
-    for (int at = 0; at < program->count; at = program->ops[at].end) {
-        wisp__table_shape shape;
-        const wisp__op *op = &program->ops[at];
-        if (op->code != WISP__OP_ARRAY || !(op->flags & WISP__OP_PLAIN)) continue;
-        if (!wisp__grid_shape(d, at + 1, op->end, 0, &shape)) return;
-        wisp__models_init((wisp__models *)(void *)models, shape.columns, shape.count);
-        models += (wisp__models_size(shape.count) + 7) & ~(size_t)7;
+    wisp__table_shape shape;
+    for (int at = 0; at < program->count; at = wisp__op_after(program->ops, at)) {
+        size_t bytes = wisp__models_before(program->ops, at);
+        if (!wisp__coded_array(program->ops, at, &shape)) continue;
+        if (!wisp__grid_shape(d, at + 1, program->ops[at].end, 0, &shape)) return;
+        wisp__models_init((wisp__models *)(void *)(d->models + bytes), shape.columns, shape.count);
     }
 }
 
@@ -11298,19 +11316,19 @@ static void wisp__older_tables(wisp__differ *d, int at, const wisp__table_shape 
     }
 }
 
-static bool wisp__put_coded(wisp__differ *d, const wisp__table_shape *shape, int rows,
+static bool wisp__put_coded(wisp__differ *d, int at, const wisp__table_shape *shape, int rows,
                             const uint32_t *const held[3], const uint32_t *now) {
-    size_t models = (wisp__models_size(shape->count) + 7) & ~(size_t)7;
+    size_t models = wisp__models_size(shape->count);
+    uint8_t *own = d->models + wisp__models_before(d->ops, at);
     int room = (int)(wisp__table_bits(shape->columns, shape->count, rows) / 8) + 64, bytes = -1;
     uint8_t *out = (uint8_t *)wisp__differ_take(d, (size_t)room);
     uint8_t *before = (uint8_t *)wisp__differ_take(d, models);
     if (d->failed) return false;
-    memcpy(before, d->models, models);
-    bytes = wisp__table_encode(shape->columns, shape->count, rows,
-                               (wisp__models *)(void *)d->models, held, now, out, room);
+    memcpy(before, own, models);
+    bytes = wisp__table_encode(shape->columns, shape->count, rows, (wisp__models *)(void *)own,
+                               held, now, out, room);
     wisp__put(d->to, bytes >= 0, 1);
-    if (bytes < 0) memcpy(d->models, before, models);
-    d->models += models;
+    if (bytes < 0) memcpy(own, before, models);
     if (bytes < 0) return false;
     wisp__put_length(d->to, (uint64_t)bytes);
     wisp__put_align(d->to);
@@ -11319,13 +11337,13 @@ static bool wisp__put_coded(wisp__differ *d, const wisp__table_shape *shape, int
 }
 
 /* true: the table went this way. */
-static bool wisp__get_coded(wisp__differ *d, const wisp__table_shape *shape, int rows,
+static bool wisp__get_coded(wisp__differ *d, int at, const wisp__table_shape *shape, int rows,
                             const uint32_t *const held[3], uint32_t *now) {
-    wisp__models *models = (wisp__models *)(void *)d->models;
+    uint8_t *own = d->models + wisp__models_before(d->ops, at);
+    wisp__models *models = (wisp__models *)(void *)own;
     wisp__reader *from = &d->delta.from;
     uint8_t *bytes;
     int count;
-    d->models += (wisp__models_size(shape->count) + 7) & ~(size_t)7;
     if (!wisp__get(from, 1)) return false;
     count = wisp__get_length(from);
     wisp__skip(from, (d->delta.start - from->at) & 7);
@@ -11389,7 +11407,7 @@ static void wisp__put_array(wisp__differ *d, int at, int64_t base_at, int64_t no
     if (d->failed || !rows) return;
     if (top && d->models && op->flags & WISP__OP_PLAIN) {
         wisp__older_tables(d, at, &shape, rows, &a, older, held);
-        if (d->failed || wisp__put_coded(d, &shape, rows, held, b.symbols)) return;
+        if (d->failed || wisp__put_coded(d, at, &shape, rows, held, b.symbols)) return;
     }
     if (shape.count)
         wisp__table_write(d->to, shape.columns, shape.count, rows, a.symbols, b.symbols);
@@ -11405,7 +11423,7 @@ static void wisp__put_slots(wisp__differ *d, int at, int end, const wisp__grid *
             const wisp__op *op = &d->ops[i];
             bool inside = op->code == WISP__OP_OPTIONAL || op->code == WISP__OP_MAYBE;
             int64_t none[2] = { -1, -1 };
-            next = inside ? i + 1 : op->end;
+            next = wisp__op_after(d->ops, i);
             if (inside || wisp__op_is_number(op)) continue;
             if (*b >= 0 && op->code == WISP__OP_ARRAY) {
                 wisp__put_array(d, i, *a, *b, older ? older : none, older != NULL, wisp__put_slots);
@@ -11545,7 +11563,7 @@ static void wisp__rebuild_array(wisp__differ *d, int at, int64_t base_at, const 
     if (d->failed || !rows) return;
     if (older && d->models && op->flags & WISP__OP_PLAIN) {
         wisp__older_tables(d, at, &shape, rows, &grid, older, held);
-        coded = !d->failed && wisp__get_coded(d, &shape, rows, held, symbols);
+        coded = !d->failed && wisp__get_coded(d, at, &shape, rows, held, symbols);
     }
     if (!coded && shape.count && !d->failed &&
         !wisp__table_read(&d->delta.from, shape.columns, shape.count, rows, grid.symbols, symbols))
@@ -14098,6 +14116,7 @@ typedef struct wisp__described {
 typedef struct wisp__schemas {
     wisp__base      *base;
     wisp__described *first;
+    wisp__described *dead;                 /* nobody's, but a handler may still see values of them */
     size_t           learnt_bytes;         /* of those that peers have described */
 } wisp__schemas;
 
@@ -14171,7 +14190,17 @@ static void wisp__described_release(wisp__schemas *schemas, wisp__described *d) 
     while (*link != d) link = &(*link)->next;
     *link = d->next;
     if (d->learnt) schemas->learnt_bytes -= d->bytes;
-    wisp__free(schemas->base, d, d->bytes);
+    d->next = schemas->dead;
+    schemas->dead = d;
+}
+
+/* No value of theirs is seen any more. */
+static void wisp__schemas_bury(wisp__schemas *schemas) {
+    while (schemas->dead) {
+        wisp__described *d = schemas->dead;
+        schemas->dead = d->next;
+        wisp__free(schemas->base, d, d->bytes);
+    }
 }
 
 /* Ours: checked, compiled, with its descriptor; the caller has one more reference to it. */
@@ -14230,6 +14259,7 @@ static wisp__described *wisp__described_learn(wisp__schemas *schemas, const uint
 }
 
 static void wisp__schemas_free(wisp__schemas *schemas) {
+    wisp__schemas_bury(schemas);
     while (schemas->first) {
         wisp__described *d = schemas->first;
         schemas->first = d->next;
@@ -19109,6 +19139,7 @@ wisp_result wisp_update(wisp *w, double now) {
     wisp__dispatch(w);
     wisp__flush_dirty(w);
     wisp__tell_link(w, !received || w->peers.post.broken);
+    if (w->registry.schemas.dead) wisp__schemas_bury(&w->registry.schemas);
     w->updating = false;
     if (w->destroyed) {
         wisp__destroy_now(w);
@@ -19258,25 +19289,42 @@ wisp_result wisp_set_rate_limit(wisp *w, double seconds, const char *remote) {
     return wisp_use_config(w, &config, remote);
 }
 
+static wisp_config wisp__entry_config(const wisp_schema_entry *entry) {
+    wisp_config config = wisp__config_none();
+    config.encode.schema = entry->schema;
+    config.encode.migrations = entry->migrations;
+    config.encode.migration_count = entry->migration_count;
+    return config;
+}
+
 wisp_result wisp_use_schemas(wisp *w, const wisp_schema_entry *entries, int count) {
+    wisp_config *before = NULL;
+    wisp_result result = WISP_OK;
+    int set = 0;
     if (!w || count < 0 || (count && !entries)) return WISP_E_ARGUMENT;
-    for (int i = 0; i < count; i++) {
-        wisp_result result = entries[i].remote && entries[i].schema ? WISP_OK : WISP_E_ARGUMENT;
-        if (result == WISP_OK)
-            result = wisp__schema_check(entries[i].schema, w->registry.text,
-                                        (int)sizeof w->registry.text, NULL);
-        if (result) return result;
+    for (int i = 0; i < count && result == WISP_OK; i++) {
+        wisp_config config = wisp__entry_config(&entries[i]);
+        result = entries[i].remote && entries[i].schema ? WISP_OK : WISP_E_ARGUMENT;
+        if (result == WISP_OK) result = wisp__encoding_check(&w->registry, &config.encode);
+        if (result == WISP_OK) wisp__registry_add(&w->registry, entries[i].remote, &result);
+        if (result == WISP_OK && strncmp(entries[i].remote, "wisp:", 5) == 0) result = WISP_E_NAME;
     }
-    for (int i = 0; i < count; i++) {
-        wisp_config config = wisp__config_none();
-        wisp_result result;
-        config.encode.schema = entries[i].schema;
-        config.encode.migrations = entries[i].migrations;
-        config.encode.migration_count = entries[i].migration_count;
-        result = wisp_use_config(w, &config, entries[i].remote);
-        if (result) return result;
+    if (result || !count) return result;
+    before = (wisp_config *)wisp__alloc(&w->base, (size_t)count * sizeof *before);
+    if (!before) return WISP_E_MEMORY;
+    for (; set < count && result == WISP_OK; set++) {
+        wisp_config config = wisp__entry_config(&entries[set]);
+        before[set] = wisp__registry_add(&w->registry, entries[set].remote, &result)->own;
+        result = wisp_use_config(w, &config, entries[set].remote);
     }
-    return WISP_OK;
+    while (result && set-- > 0) {                    /* back to what was, the last first */
+        wisp_result ignored;
+        wisp__remote *remote = wisp__registry_add(&w->registry, entries[set].remote, &ignored);
+        remote->own = before[set];
+        wisp__registry_settle(&w->registry, remote);
+    }
+    wisp__free(&w->base, before, (size_t)count * sizeof *before);
+    return result;
 }
 
 wisp_result wisp_use_compression(wisp *w, wisp_compression mode, const char *remote) {

@@ -1,0 +1,912 @@
+/* test_delta.c - differences of records and of values: what they make of their base, what they
+   cost, and what is made of bits that are no difference */
+#define WISP_IMPLEMENTATION
+#define WISP_STATIC
+#include "../wisp.h"
+#include "test.h"
+#include "low.h"
+#include "schemas.h"
+
+enum { PROGRAM_BYTES = 1 << 20, RECORD_BYTES = 1 << 15, DIFFERENCE_BYTES = 1 << 16 };
+
+typedef struct record { int64_t bits; uint8_t bytes[RECORD_BYTES + WISP__SLACK]; } record;
+
+typedef struct difference {
+    int64_t bits, start;                /* start: where it stands in its bytes */
+    uint8_t bytes[DIFFERENCE_BYTES + WISP__SLACK];
+} difference;
+
+/* Memory that counts, one schema, and what is needed to work on records of it. */
+typedef struct rig {
+    wisp__base           base;
+    low_memory           memory;
+    wisp__arena          arena;
+    const wisp__program *program;
+    union { double align; uint8_t bytes[PROGRAM_BYTES]; } block;
+} rig;
+
+static rig the_rig;
+static schemas made;
+static record records[6];
+static difference told;
+
+static void rig_open(rig *r, const wisp_schema *schema) {
+    wisp__bump bump = wisp__bump_on(r->block.bytes, PROGRAM_BYTES);
+    low_start(&r->base, &r->memory);
+    memset(&r->arena, 0, sizeof r->arena);
+    r->program = schema ? wisp__compile(&bump, schema) : NULL;
+    CHECK(!schema || r->program);
+}
+
+static void rig_close(rig *r) {
+    wisp__arena_free(&r->base, &r->arena);
+    CHECK(low_is_empty(&r->base, &r->memory));
+}
+
+static wisp__unpacker rig_unpacker(rig *r, wisp__reader *none) {
+    wisp__unpacker u;
+    memset(&u, 0, sizeof u);
+    *none = wisp__reader_on(NULL, 0);
+    u.base = &r->base;
+    u.arena = &r->arena;
+    u.shape = u.data = none;
+    u.values = 1 << 20;
+    return u;
+}
+
+/* The packed form of a value of the schema, or of a struct of it. */
+static bool record_of(rig *r, const wisp_value *value, record *out) {
+    wisp__reader none;
+    wisp__unpacker u = rig_unpacker(r, &none);
+    wisp__supply supply = wisp__supply_of(&u);
+    wisp_result why = WISP_OK;
+    const void *image;
+    wisp__arena_reset(&r->arena);
+    memset(out->bytes, 0, sizeof out->bytes);
+    image = wisp__image_of(r->program, value, &supply, false, &why);
+    if (!CHECK(image != NULL)) return false;
+    out->bits = wisp__record_write(&r->base, r->program, image, out->bytes, RECORD_BYTES);
+    return CHECK(out->bits >= 0);
+}
+
+static bool record_same(const record *a, const record *b) {
+    int64_t whole = a->bits / 8, rest = a->bits & 7;
+    if (a->bits != b->bits || memcmp(a->bytes, b->bytes, (size_t)whole)) return false;
+    return !rest || !((a->bytes[whole] ^ b->bytes[whole]) & ((1 << rest) - 1));
+}
+
+/* Of the records before: the base of the base, and its own. */
+typedef struct older { const record *one, *two; } older;
+
+static void differ_on(wisp__differ *d, wisp__unpacker *u, const record *base, older before,
+                      uint8_t *models) {
+    memset(d, 0, sizeof *d);
+    d->u = u;
+    d->base = wisp__side_on(base->bytes, base->bits);
+    if (before.one) d->older[0] = wisp__side_on(before.one->bytes, before.one->bits);
+    if (before.two) d->older[1] = wisp__side_on(before.two->bytes, before.two->bits);
+    d->models = models;
+}
+
+static bool tell(rig *r, const record *base, older before, const record *now, uint8_t *models,
+                 difference *out) {
+    wisp__reader none;
+    wisp__unpacker u = rig_unpacker(r, &none);
+    wisp__writer to = wisp__writer_on(out->bytes, DIFFERENCE_BYTES);
+    wisp__differ d;
+    wisp__arena_reset(&r->arena);
+    memset(out->bytes, 0xa5, sizeof out->bytes);
+    differ_on(&d, &u, base, before, models);
+    d.now = wisp__side_on(now->bytes, now->bits);
+    d.to = &to;
+    if (!wisp__delta_write(&d, r->program)) return false;
+    out->bits = to.at;
+    out->start = 0;
+    wisp__put(&to, UINT64_MAX >> 7, 57);     /* what follows a difference is no part of it */
+    return true;
+}
+
+/* Moves a difference to another bit: blobs in it are aligned to its own start. */
+static void move_to(difference *d, int start) {
+    static uint8_t copy[DIFFERENCE_BYTES + WISP__SLACK];
+    wisp__writer to = wisp__writer_on(d->bytes, DIFFERENCE_BYTES);
+    memcpy(copy, d->bytes, sizeof copy);
+    wisp__put(&to, 0, start);
+    wisp__put_bits(&to, copy, d->bits);
+    wisp__put(&to, 0x155, 9);
+    d->start = start;
+}
+
+/* The record that the difference makes; `used`: bits of it. */
+static bool apply(rig *r, const record *base, older before, const difference *from,
+                  uint8_t *models, record *out, int64_t *used) {
+    wisp__reader none;
+    wisp__unpacker u = rig_unpacker(r, &none);
+    wisp__writer to = wisp__writer_on(out->bytes, RECORD_BYTES);
+    wisp__differ d;
+    bool good;
+    wisp__arena_reset(&r->arena);
+    memset(out->bytes, 0, sizeof out->bytes);
+    differ_on(&d, &u, base, before, models);
+    d.delta.from = wisp__reader_on(from->bytes, (int)((from->start + from->bits + 7) / 8));
+    d.delta.from.end = from->start + from->bits;
+    d.delta.from.at = d.delta.start = from->start;
+    d.delta.there = true;
+    d.to = &to;
+    good = wisp__delta_apply(&d, r->program);
+    out->bits = to.at;
+    *used = d.delta.from.at - from->start;
+    return good;
+}
+
+/* --- records --- */
+
+static const older nothing_older = { NULL, NULL };
+
+/* Tells one record from another and back; -1: it did not come out. */
+static int64_t there_and_back(rig *r, const record *base, const record *now, int start) {
+    static record got;
+    int64_t used = 0;
+    if (!CHECK(tell(r, base, nothing_older, now, NULL, &told))) return -1;
+    move_to(&told, start);
+    if (!CHECK(apply(r, base, nothing_older, &told, NULL, &got, &used))) return -1;
+    if (!CHECK(record_same(&got, now)) || !CHECK_EQ_INT(used, told.bits)) return -1;
+    return told.bits;
+}
+
+TEST(the_difference_of_any_two_values_of_a_schema_gives_the_bits_of_the_second) {
+    rig *r = &the_rig;
+    for (uint64_t seed = 1; seed <= 400; seed++) {
+        const wisp_schema *schema;
+        int count = 0;
+        schemas_start(&made, seed, 0);
+        schema = schemas_random(&made);
+        rig_open(r, schema);
+        while (r->program && count < 3) {
+            wisp_value value = schemas_value(&made, schema);
+            if (!record_of(r, &value, &records[count])) break;
+            count++;
+        }
+        for (int a = 0; a < count; a++)
+            for (int b = 0; b < count; b++)
+                if (there_and_back(r, &records[a], &records[b], (a * 3 + b) & 7) < 0)
+                    printf("seed %d, %d to %d\n", (int)seed, a, b);
+        rig_close(r);
+    }
+}
+
+/* Models to begin with, for the schema of the rig; their bytes, 0: it has no such arrays. */
+enum { MODELS_BYTES = 1 << 16 };
+typedef union models { double align; uint8_t bytes[MODELS_BYTES]; } models;
+static models sender, receiver;
+
+static size_t models_begin(rig *r, models *m) {
+    wisp__reader none;
+    wisp__unpacker u = rig_unpacker(r, &none);
+    size_t bytes = wisp__delta_models(r->program);
+    wisp__differ d;
+    if (bytes > MODELS_BYTES) return 0;
+    memset(&d, 0, sizeof d);
+    memset(m->bytes, 0xa5, MODELS_BYTES);
+    d.u = &u;
+    d.ops = r->program->ops;
+    d.symbols = WISP__DELTA_SYMBOLS;
+    d.models = m->bytes;
+    wisp__arena_reset(&r->arena);
+    if (bytes) wisp__delta_models_init(&d, r->program);
+    CHECK(!d.failed);
+    return bytes;
+}
+
+/* The i-th record told from the one before, with those before that, by both ends' models. */
+static bool chain_step(rig *r, int i, size_t bytes) {
+    static record got;
+    older before = { i > 1 ? &records[i - 2] : NULL, i > 2 ? &records[i - 3] : NULL };
+    int64_t used = 0;
+    bool beyond = false;
+    if (!CHECK(tell(r, &records[i - 1], before, &records[i], sender.bytes, &told))) return false;
+    move_to(&told, i);
+    if (!CHECK(apply(r, &records[i - 1], before, &told, receiver.bytes, &got, &used)))
+        return false;
+    for (size_t k = bytes; k < bytes + 4096 && k < MODELS_BYTES; k++)
+        beyond |= sender.bytes[k] != 0xa5 || receiver.bytes[k] != 0xa5;
+    return CHECK(record_same(&got, &records[i])) && CHECK_EQ_INT(used, told.bits) &&
+           CHECK_EQ_MEM(sender.bytes, receiver.bytes, bytes) && CHECK(!beyond);
+}
+
+TEST(a_difference_with_the_range_coder_gives_the_same_bits_along_a_chain_of_values) {
+    rig *r = &the_rig;
+    int with_models = 0;
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        const wisp_schema *schema;
+        size_t bytes;
+        schemas_start(&made, seed, 0);
+        schema = schemas_random(&made);
+        rig_open(r, schema);
+        bytes = models_begin(r, &sender);
+        receiver = sender;
+        with_models += bytes > 0;
+        for (int i = 0; i < 6 && bytes; i++) {
+            wisp_value value = schemas_value(&made, schema);
+            if (!record_of(r, &value, &records[i])) break;
+            if (i && !chain_step(r, i, bytes)) printf("seed %d, value %d\n", (int)seed, i);
+        }
+        rig_close(r);
+    }
+    CHECK(with_models > 20);
+}
+
+/* A chain of maps with one list of numbers, and another that some do not have. */
+static void chain_of_lists(const wisp_schema *schema, const int (*counts)[2]) {
+    static wisp_value items[2][64];
+    rig *r = &the_rig;
+    size_t bytes;
+    uint64_t seed = 4;
+    rig_open(r, schema);
+    bytes = models_begin(r, &sender);
+    receiver = sender;
+    for (int i = 0; i < 6; i++) {
+        wisp_pair pairs[2];
+        wisp_value value;
+        int fields = 0;
+        for (int k = 0; k < 2; k++) {
+            if (counts[i][k] < 0) continue;
+            for (int n = 0; n < counts[i][k]; n++)
+                items[k][n] = wisp_int(1000 * n + test_random_below(&seed, 50));
+            pairs[fields].key = schema->fields[k].name;
+            pairs[fields++].value = wisp_array(items[k], counts[i][k]);
+        }
+        value = wisp_map(pairs, fields);
+        if (!record_of(r, &value, &records[i])) break;
+        if (i && !chain_step(r, i, bytes)) break;
+    }
+    rig_close(r);
+}
+
+static const wisp_type number_type = WISP_T_RANGE(0, 100000);
+
+TEST(an_empty_array_leaves_the_models_of_the_next_alone) {
+    static const wisp_type wide[] = { WISP_T_UINT64 };
+    static const wisp_field fields[] = {
+        WISP_MAP_FIELD("a", WISP_T_ARRAY(&number_type, 64)),
+        WISP_MAP_FIELD("b", WISP_T_ARRAY(wide, 64)),
+    };
+    static const wisp_schema schema = WISP_MAP_SCHEMA("two", 1, fields);
+    static const int counts[6][2] = { { 5, 5 }, { 0, 5 }, { 0, 60 }, { 60, 3 }, { 4, 0 }, { 0, 9 } };
+    chain_of_lists(&schema, counts);
+}
+
+TEST(an_array_that_may_be_missing_has_models_of_its_own_or_none) {
+    static const wisp_field fields[] = {
+        WISP_MAYBE_MAP_FIELD("a", WISP_T_ARRAY(&number_type, 64)),
+        WISP_MAP_FIELD("b", WISP_T_ARRAY(&number_type, 64)),
+    };
+    static const wisp_field only[] = { WISP_MAYBE_MAP_FIELD("a", WISP_T_ARRAY(&number_type, 64)),
+                                       WISP_MAYBE_MAP_FIELD("b", WISP_T_ARRAY(&number_type, 64)) };
+    static const wisp_schema schema = WISP_MAP_SCHEMA("maybe", 1, fields);
+    static const wisp_schema other = WISP_MAP_SCHEMA("other", 1, only);
+    static const int counts[6][2] = { { 5, 5 }, { -1, 9 }, { 40, 9 }, { 41, 30 }, { -1, 7 }, { 9, 0 } };
+    chain_of_lists(&schema, counts);
+    chain_of_lists(&other, counts);
+}
+
+TEST(what_is_nothing_but_numbers_can_be_passed_without_its_base) {
+    rig *r = &the_rig;
+    int fixed = 0;
+    for (uint64_t seed = 1; seed <= 600; seed++) {
+        const wisp_schema *schema;
+        schemas_start(&made, seed, SCHEMAS_NO_ANY);
+        schema = schemas_random(&made);
+        rig_open(r, schema);
+        for (int i = 0; i < 3 && r->program->fixed; i++) {
+            wisp_value value = schemas_value(&made, schema);
+            wisp__reader none, from;
+            wisp__unpacker u = rig_unpacker(r, &none);
+            if (!record_of(r, &value, &records[i]) || i == 0) continue;
+            fixed++;
+            if (!CHECK(tell(r, &records[i - 1], nothing_older, &records[i], NULL, &told))) break;
+            move_to(&told, i + 2);
+            from = wisp__reader_on(told.bytes, DIFFERENCE_BYTES);
+            from.at = told.start;
+            CHECK(wisp__delta_pass(&u, r->program, &from));
+            CHECK_EQ_INT(from.at - told.start, told.bits);
+        }
+        rig_close(r);
+    }
+    CHECK(fixed > 30);
+}
+
+typedef struct item { uint16_t id, count; } item;
+static const wisp_field item_fields[] = {
+    WISP_FIELD(item, id, WISP_T_RANGE(0, 1000)),
+    WISP_FIELD(item, count, WISP_T_UINT16),
+};
+static const wisp_schema item_schema = WISP_SCHEMA(item, 1, item_fields);
+static const wisp_type item_type = WISP_T_STRUCT(&item_schema);
+
+typedef struct bag {
+    int  owner, count;
+    char name[25];
+    item items[100];
+} bag;
+static const wisp_field bag_fields[] = {
+    WISP_FIELD(bag, owner, WISP_T_INT32),
+    WISP_FIELD(bag, name, WISP_T_STRING(24)),
+    WISP_COUNTED_FIELD(bag, items, count, WISP_T_ARRAY(&item_type, 100)),
+};
+static const wisp_schema bag_schema = WISP_SCHEMA(bag, 1, bag_fields);
+
+static bool record_of_bag(rig *r, const bag *b, record *out) {
+    wisp_value value = wisp_struct(&bag_schema, b);
+    return record_of(r, &value, out);
+}
+
+static bag bag_of(int count) {
+    bag b;
+    memset(&b, 0, sizeof b);
+    b.owner = 7;
+    b.count = count;
+    strcpy(b.name, "a name of some length");
+    for (int i = 0; i < count; i++) {
+        b.items[i].id = (uint16_t)(i * 7);
+        b.items[i].count = (uint16_t)(i * 100);
+    }
+    return b;
+}
+
+TEST(what_has_not_changed_costs_a_few_bits) {
+    rig *r = &the_rig;
+    bag b = bag_of(100);
+    int64_t bits;
+    rig_open(r, &bag_schema);
+    if (!record_of_bag(r, &b, &records[0])) return;
+    CHECK(there_and_back(r, &records[0], &records[0], 0) <= 8);
+    b.items[50].count++;
+    if (!record_of_bag(r, &b, &records[1])) return;
+    bits = there_and_back(r, &records[0], &records[1], 3);
+    CHECK(bits > 0 && bits <= 40);
+    rig_close(r);
+}
+
+TEST(arrays_grow_shrink_and_empty) {
+    static const int counts[] = { 0, 1, 100, 99, 3, 0, 0, 50, 51 };
+    rig *r = &the_rig;
+    rig_open(r, &bag_schema);
+    for (int i = 0; i < 9; i++)
+        for (int k = 0; k < 9; k++) {
+            bag a = bag_of(counts[i]), b = bag_of(counts[k]);
+            if (k & 1 && b.count) b.items[b.count - 1].id = 3;
+            if (!record_of_bag(r, &a, &records[0]) || !record_of_bag(r, &b, &records[1])) return;
+            there_and_back(r, &records[0], &records[1], 1);
+        }
+    rig_close(r);
+}
+
+typedef struct stats { float hp, mp; uint32_t xp; } stats;
+static const wisp_field stats_plain[] = {
+    WISP_FIELD(stats, hp, WISP_T_FLOAT), WISP_FIELD(stats, mp, WISP_T_FLOAT),
+    WISP_FIELD(stats, xp, WISP_T_UINT32),
+};
+static const wisp_field stats_ranged[] = {
+    WISP_FIELD(stats, hp, WISP_T_QUANTIZED(0, 100, 0.5)),
+    WISP_FIELD(stats, mp, WISP_T_QUANTIZED(0, 100, 0.5)),
+    WISP_FIELD(stats, xp, WISP_T_RANGE(0, 1000000)),
+};
+static const wisp_field stats_numbers[] = {
+    WISP_MAP_FIELD("hp", WISP_T_NUMBER), WISP_MAP_FIELD("mp", WISP_T_NUMBER),
+    WISP_MAP_FIELD("xp", WISP_T_NUMBER),
+};
+static const wisp_field stats_limits[] = {
+    WISP_MAP_FIELD("hp", WISP_T_NUMBER_RANGE(0, 100)),
+    WISP_MAP_FIELD("mp", WISP_T_NUMBER_RANGE(0, 100)),
+    WISP_MAP_FIELD("xp", WISP_T_INTEGER),
+};
+static const wisp_schema stats_schemas[] = {
+    WISP_SCHEMA(stats, 1, stats_plain), WISP_SCHEMA(stats, 1, stats_ranged),
+    WISP_MAP_SCHEMA("numbers", 1, stats_numbers), WISP_MAP_SCHEMA("limits", 1, stats_limits),
+};
+
+static wisp_value stats_value(const wisp_schema *schema, const stats *s, wisp_pair pairs[3]) {
+    if (schema->shape == WISP_SHAPE_STRUCT) return wisp_struct(schema, s);
+    pairs[0].key = "hp";
+    pairs[0].value = wisp_number((double)s->hp);
+    pairs[1].key = "mp";
+    pairs[1].value = wisp_number((double)s->mp);
+    pairs[2].key = "xp";
+    pairs[2].value = wisp_int((int64_t)s->xp);
+    return wisp_map(pairs, 3);
+}
+
+TEST(one_of_three_numbers_that_changes_costs_three_bytes_at_most) {
+    static const double steps[] = { 100, 95, 94, 0, 1, 50, 99.5, 100 };
+    rig *r = &the_rig;
+    for (int k = 0; k < 4; k++) {
+        const wisp_schema *schema = &stats_schemas[k];
+        rig_open(r, schema);
+        for (int i = 0; i < 8; i++) {
+            stats s = { (float)steps[i], 80, 12345 };
+            wisp_pair pairs[3];
+            wisp_value value = stats_value(schema, &s, pairs);
+            int64_t bits;
+            if (!record_of(r, &value, &records[i & 1]) || i == 0) continue;
+            bits = there_and_back(r, &records[~i & 1], &records[i & 1], 0);
+            if (!CHECK(bits > 0 && bits <= 24))
+                printf("schema %d, %g to %g: %d bits\n", k, steps[i - 1], steps[i], (int)bits);
+        }
+        rig_close(r);
+    }
+}
+
+TEST(what_is_new_again_after_it_was_missing_comes_whole) {
+    static const wisp_type text = WISP_T_STRING(30);
+    static const wisp_field fields[] = {
+        WISP_MAYBE_MAP_FIELD("a", WISP_T_STRING(30)),
+        WISP_MAP_FIELD("b", WISP_T_UINT8),
+        { "c", WISP_T_ARRAY(&text, 8), -1, 0, 0, 0, WISP_FLAG_MAYBE, 0, NULL, 0 },
+    };
+    static const wisp_schema schema = WISP_MAP_SCHEMA("maybe", 1, fields);
+    wisp_value texts[2] = { wisp_string("left"), wisp_string("right") };
+    wisp_pair pairs[3] = { { "b", wisp_int(3) }, { "a", wisp_string("text") },
+                           { "c", wisp_array(texts, 2) } };
+    wisp_value values[3];
+    rig *r = &the_rig;
+    for (int i = 0; i < 3; i++) values[i] = wisp_map(pairs, i + 1);
+    rig_open(r, &schema);
+    for (int a = 0; a < 3; a++)
+        for (int b = 0; b < 3; b++) {
+            if (!record_of(r, &values[a], &records[0]) || !record_of(r, &values[b], &records[1]))
+                return;
+            there_and_back(r, &records[0], &records[1], 2);
+        }
+    rig_close(r);
+}
+
+/* --- bits that are no difference --- */
+
+/* What comes out of wrong bits fits the record's room, and the memory it took is in proportion. */
+static void endure(rig *r, const record *base, const difference *from) {
+    static record got;
+    int64_t used = 0;
+    bool good = apply(r, base, nothing_older, from, NULL, &got, &used);
+    CHECK(used >= 0 && used <= from->bits + 64);
+    if (!good) return;
+    CHECK(used <= from->bits);
+    CHECK(got.bits >= 0 && got.bits <= RECORD_BYTES * 8);
+}
+
+TEST(a_difference_cut_short_or_changed_is_endured) {
+    rig *r = &the_rig;
+    uint64_t seed = 99;
+    for (uint64_t n = 1; n <= 60; n++) {
+        const wisp_schema *schema;
+        schemas_start(&made, n, 0);
+        schema = schemas_random(&made);
+        rig_open(r, schema);
+        for (int i = 0; i < 2; i++) {
+            wisp_value value = schemas_value(&made, schema);
+            if (!record_of(r, &value, &records[i])) return;
+        }
+        if (!CHECK(tell(r, &records[0], nothing_older, &records[1], NULL, &told))) return;
+        for (int64_t bits = told.bits, cut = 0; cut < bits; cut += 1 + bits / 200) {
+            difference *d = &told;
+            d->bits = cut;
+            endure(r, &records[0], d);
+            d->bits = bits;
+        }
+        for (int i = 0; i < 150; i++) {
+            static difference spoilt;
+            int bits = told.bits ? (int)told.bits : 1;
+            spoilt = told;
+            for (int k = test_random_below(&seed, 4); k >= 0; k--) {
+                int at = test_random_below(&seed, bits);
+                spoilt.bytes[at / 8] ^= (uint8_t)(1 << (at & 7));
+            }
+            endure(r, &records[0], &spoilt);
+        }
+        CHECK(r->memory.largest < 64 << 20);
+        rig_close(r);
+    }
+}
+
+TEST(random_bits_are_endured_plain_and_by_range_coder) {
+    static record got;
+    rig *r = &the_rig;
+    uint64_t seed = 5;
+    for (uint64_t n = 1; n <= 100; n++) {
+        const wisp_schema *schema;
+        wisp_value value;
+        int64_t used;
+        schemas_start(&made, n, 0);
+        schema = schemas_random(&made);
+        rig_open(r, schema);
+        value = schemas_value(&made, schema);
+        if (!record_of(r, &value, &records[0])) return;
+        for (int i = 0; i < 30; i++) {
+            told.bits = test_random_below(&seed, 2000);
+            told.start = test_random_below(&seed, 8);
+            low_random_bytes(&seed, told.bytes, 300);
+            endure(r, &records[0], &told);
+            if (models_begin(r, &receiver))
+                apply(r, &records[0], nothing_older, &told, receiver.bytes, &got, &used);
+        }
+        CHECK(r->memory.largest < 64 << 20);
+        rig_close(r);
+    }
+}
+
+/* A few bits must not ask for more than the bounds of one difference. */
+TEST(lists_in_lists_that_a_few_bits_announce_do_not_take_memory_without_bound) {
+    static const wisp_type flag = WISP_T_BOOL;
+    static const wisp_type row = WISP_T_ARRAY(&flag, 60000);
+    static const wisp_type table = WISP_T_ARRAY(&row, 60000);
+    static const wisp_field fields[] = { WISP_MAP_FIELD("t", WISP_T_ARRAY(&table, 60000)) };
+    static const wisp_schema schema = WISP_MAP_SCHEMA("deep", 1, fields);
+    wisp_pair pair = { "t", wisp_array(NULL, 0) };
+    wisp_value value = wisp_map(&pair, 1);
+    rig *r = &the_rig;
+    uint64_t seed = 1;
+    rig_open(r, &schema);
+    if (!record_of(r, &value, &records[0])) return;
+    for (int i = 0; i < 40; i++) {
+        told.bits = 400;
+        told.start = 0;
+        low_random_bytes(&seed, told.bytes, 64);
+        if (i & 1) memset(told.bytes + 3, 0xff, 40);
+        told.bytes[0] &= 0xfe;
+        endure(r, &records[0], &told);
+    }
+    CHECK(r->memory.largest < 100 << 20);
+    rig_close(r);
+}
+
+/* Other than blobs are compared as copies; they must not add up. */
+TEST(many_unions_in_one_record_take_memory_in_proportion) {
+    static const wisp_type options[] = { WISP_T_UINT32, WISP_T_STRING(20) };
+    static const wisp_type either = WISP_T_UNION(options, 2);
+    static const wisp_field fields[] = { WISP_MAP_FIELD("l", WISP_T_ARRAY(&either, 3000)) };
+    static const wisp_schema schema = WISP_MAP_SCHEMA("unions", 1, fields);
+    static wisp_value items[3000];
+    wisp_pair pair = { "l", wisp_array(items, 3000) };
+    wisp_value value = wisp_map(&pair, 1);
+    rig *r = &the_rig;
+    rig_open(r, &schema);
+    for (int i = 0; i < 3000; i++) items[i] = wisp_int(i * 100);
+    if (!record_of(r, &value, &records[0])) return;
+    items[1500] = wisp_string("other");
+    if (!record_of(r, &value, &records[1])) return;
+    there_and_back(r, &records[0], &records[1], 0);
+    CHECK(r->memory.largest < 8 << 20);
+    rig_close(r);
+}
+
+/* --- values without a schema --- */
+
+typedef struct tree { record packed; const wisp_value *values; int count; } tree;
+
+static tree trees[2];
+
+/* Packed as what is sent without a schema: maps sorted. false: it cannot be. */
+static bool tree_of(rig *r, const wisp_value *values, int count, tree *out) {
+    wisp__reader none;
+    wisp__unpacker u = rig_unpacker(r, &none);
+    wisp__supply supply = wisp__supply_of(&u);
+    wisp_value all = wisp_array(values, count), sorted;
+    wisp__arena_reset(&r->arena);
+    memset(out->packed.bytes, 0, sizeof out->packed.bytes);
+    if (wisp__canonical(&supply, &all, &sorted)) return false;
+    out->packed.bits = wisp__pack_bits(&r->base, sorted.as.array, count, out->packed.bytes,
+                                       RECORD_BYTES);
+    return out->packed.bits >= 0;
+}
+
+/* The values of a tree again, as one that holds only its bits has them. */
+static bool tree_open(wisp__unpacker *u, tree *t) {
+    wisp__reader data = wisp__reader_on(t->packed.bytes, (int)((t->packed.bits + 7) / 8));
+    wisp__reader shape = data;
+    wisp_result why;
+    u->shape = &shape;
+    u->data = &data;
+    u->result = WISP_OK;
+    wisp__skip_shape(&data);
+    why = wisp__unpack(u, &t->values, &t->count);
+    if (!t->values) t->values = (const wisp_value *)t->packed.bytes;
+    return CHECK_EQ_INT(why, WISP_OK);
+}
+
+static bool tree_tell(rig *r, tree *a, tree *b, difference *out) {
+    wisp__reader none;
+    wisp__unpacker u = rig_unpacker(r, &none);
+    wisp__writer to = wisp__writer_on(out->bytes, DIFFERENCE_BYTES);
+    wisp__differ d;
+    wisp__arena_reset(&r->arena);
+    memset(&d, 0, sizeof d);
+    d.u = &u;
+    d.to = &to;
+    memset(out->bytes, 0xa5, sizeof out->bytes);
+    if (!tree_open(&u, a) || !tree_open(&u, b)) return false;
+    if (!wisp__values_write(&d, a->values, a->count, b->values, b->count)) return false;
+    out->bits = to.at;
+    out->start = 0;
+    wisp__put(&to, UINT64_MAX >> 7, 57);
+    return true;
+}
+
+static bool tree_apply(rig *r, tree *base, const difference *from, record *out, int64_t *used) {
+    wisp__reader none;
+    wisp__unpacker u = rig_unpacker(r, &none);
+    const wisp_value *values = NULL;
+    int count = 0;
+    bool good;
+    wisp__differ d;
+    wisp__arena_reset(&r->arena);
+    memset(&d, 0, sizeof d);
+    memset(out->bytes, 0, sizeof out->bytes);
+    d.u = &u;
+    if (!tree_open(&u, base)) return false;
+    d.delta.from = wisp__reader_on(from->bytes, (int)((from->start + from->bits + 7) / 8));
+    d.delta.from.end = from->start + from->bits;
+    d.delta.from.at = d.delta.start = from->start;
+    good = wisp__values_apply(&d, base->values, base->count, &values, &count);
+    *used = d.delta.from.at - from->start;
+    if (!good) return false;
+    out->bits = wisp__pack_bits(&r->base, values, count, out->bytes, RECORD_BYTES);
+    return out->bits >= 0;
+}
+
+static int64_t tree_there_and_back(rig *r, tree *a, tree *b, int start) {
+    static record got;
+    int64_t used = 0;
+    if (!CHECK(tree_tell(r, a, b, &told))) return -1;
+    move_to(&told, start);
+    if (!CHECK(tree_apply(r, a, &told, &got, &used))) return -1;
+    if (!CHECK(record_same(&got, &b->packed)) || !CHECK_EQ_INT(used, told.bits)) return -1;
+    return told.bits;
+}
+
+/* A value much like another: a few of its parts are changed, added, removed or retyped. */
+typedef wisp_value (*alter_fn)(schemas *s, const wisp_value *from, int depth);
+
+static wisp_value alter_list(schemas *s, const wisp_value *from, int depth, alter_fn alter) {
+    wisp_value *items = (wisp_value *)schemas_take(s, ((size_t)from->count + 2) * sizeof *items);
+    int count = from->count;
+    for (int i = 0; i < count; i++) items[i] = alter(s, &from->as.array[i], depth - 1);
+    if (count && schemas_once(s, 3)) count--;
+    else if (schemas_once(s, 3)) items[count++] = schemas_any(s, 1);
+    return wisp_array(items, count);
+}
+
+static wisp_value alter_map(schemas *s, const wisp_value *from, int depth, alter_fn alter) {
+    wisp_pair *pairs = (wisp_pair *)schemas_take(s, ((size_t)from->count + 2) * sizeof *pairs);
+    int count = 0;
+    for (int i = from->count - 1; i >= 0; i--) {
+        if (schemas_once(s, 6)) continue;
+        pairs[count].key = from->as.map[i].key;
+        pairs[count++].value = alter(s, &from->as.map[i].value, depth - 1);
+    }
+    if (schemas_once(s, 3)) {
+        char *key = schemas_text(s, 4);
+        key[0] = (char)('A' + schemas_below(s, 26));
+        pairs[count].key = key;
+        pairs[count++].value = schemas_any(s, 1);
+    }
+    return wisp_map(pairs, count);
+}
+
+static wisp_value alter(schemas *s, const wisp_value *from, int depth) {
+    if (depth <= 0 || schemas_once(s, 12)) return schemas_any(s, depth);
+    if (from->kind == WISP_ARRAY) return alter_list(s, from, depth, alter);
+    if (from->kind == WISP_MAP) return alter_map(s, from, depth, alter);
+    if (from->kind == WISP_INT && schemas_once(s, 3)) return wisp_int(from->as.integer / 2);
+    return *from;
+}
+
+TEST(the_difference_of_any_two_trees_gives_the_bits_of_the_second) {
+    rig *r = &the_rig;
+    rig_open(r, NULL);
+    for (uint64_t seed = 1; seed <= 1500; seed++) {
+        wisp_value first[3], second[3];
+        int a = 0, b = 0;
+        schemas_start(&made, seed, 0);
+        a = schemas_below(&made, 4);
+        for (int i = 0; i < a; i++) first[i] = schemas_any(&made, 3);
+        b = schemas_once(&made, 3) ? schemas_below(&made, 4) : a;
+        for (int i = 0; i < b; i++)
+            second[i] = i < a ? alter(&made, &first[i], 3) : schemas_any(&made, 2);
+        if (!CHECK(tree_of(r, first, a, &trees[0]) && tree_of(r, second, b, &trees[1]))) continue;
+        if (tree_there_and_back(r, &trees[0], &trees[1], (int)(seed & 7)) < 0)
+            printf("seed %d\n", (int)seed);
+        if (tree_there_and_back(r, &trees[1], &trees[0], 0) < 0) printf("seed %d, back\n", (int)seed);
+    }
+    rig_close(r);
+}
+
+/* Tells `b` from `a`: bits, or -1. */
+static int64_t cost(wisp_value a, wisp_value b) {
+    rig *r = &the_rig;
+    int64_t bits = -1;
+    rig_open(r, NULL);
+    if (CHECK(tree_of(r, &a, 1, &trees[0]) && tree_of(r, &b, 1, &trees[1])))
+        bits = tree_there_and_back(r, &trees[0], &trees[1], 0);
+    rig_close(r);
+    return bits;
+}
+
+TEST(equal_numbers_of_other_kinds_are_told_apart) {
+    wisp_value one[] = { wisp_int(1) }, same[] = { wisp_number(1) }, too[] = { wisp_uint(1) };
+    wisp_value zero[] = { wisp_number(0.0) }, minus[] = { wisp_number(-0.0) };
+    wisp_value single[] = { wisp_float(1) };
+    wisp_pair deep = { "k", wisp_array(one, 1) }, other = { "k", wisp_array(same, 1) };
+    cost(wisp_int(1), wisp_number(1));
+    cost(wisp_number(0.0), wisp_number(-0.0));
+    cost(wisp_array(one, 1), wisp_array(same, 1));
+    cost(wisp_array(one, 1), wisp_array(too, 1));
+    cost(wisp_array(same, 1), wisp_array(single, 1));
+    cost(wisp_array(zero, 1), wisp_array(minus, 1));
+    cost(wisp_map(&deep, 1), wisp_map(&other, 1));
+    cost(wisp_vec2v(0.0f, 1), wisp_vec2v(-0.0f, 1));
+}
+
+TEST(a_removed_a_new_and_a_retyped_key_travel) {
+    wisp_pair all[] = { { "a", wisp_int(1) }, { "b", wisp_string("two") }, { "c", wisp_nil() } };
+    wisp_pair less[] = { { "c", wisp_nil() }, { "a", wisp_int(1) } };
+    wisp_pair other[] = { { "b", wisp_int(2) }, { "z", wisp_bool(true) }, { "a", wisp_int(1) } };
+    wisp_value none = wisp_map(NULL, 0), full = wisp_map(all, 3);
+    CHECK(cost(full, wisp_map(less, 2)) <= 32);
+    CHECK(cost(wisp_map(less, 2), full) > 0);
+    CHECK(cost(full, wisp_map(other, 3)) > 0);
+    CHECK(cost(full, none) > 0);
+    CHECK(cost(none, full) > 0);
+    CHECK(cost(none, none) <= 4);
+}
+
+TEST(equal_trees_cost_a_few_bits_and_one_number_not_many_more) {
+    static wisp_pair pairs[60];
+    static char keys[60][16];
+    wisp_value before;
+    rig *r = &the_rig;
+    for (int i = 0; i < 60; i++) {
+        snprintf(keys[i], 16, "key%d", i);
+        pairs[i].key = keys[i];
+        pairs[i].value = wisp_int(i * 1000);
+    }
+    before = wisp_map(pairs, 60);
+    CHECK(cost(before, before) <= 4);
+    rig_open(r, NULL);
+    if (!CHECK(tree_of(r, &before, 1, &trees[0]))) return;
+    pairs[30].value = wisp_int(30001);
+    if (!CHECK(tree_of(r, &before, 1, &trees[1]))) return;
+    CHECK(tree_there_and_back(r, &trees[0], &trees[1], 0) <= 60 + 24);
+    rig_close(r);
+}
+
+TEST(a_key_that_is_there_twice_is_refused) {
+    wisp_pair twice[] = { { "a", wisp_int(1) }, { "b", wisp_int(2) }, { "a", wisp_int(3) } };
+    wisp_value map = wisp_map(twice, 3);
+    rig *r = &the_rig;
+    rig_open(r, NULL);
+    CHECK(!tree_of(r, &map, 1, &trees[0]));
+    rig_close(r);
+}
+
+TEST(many_keys_are_sorted_in_time_and_in_order) {
+    enum { KEYS = 4000 };
+    static wisp_pair pairs[KEYS], spare[KEYS];
+    static char keys[KEYS][16];
+    wisp_pair *sorted;
+    for (int i = 0; i < KEYS; i++) {
+        snprintf(keys[i], 16, "%c%d", 'a' + i % 23, i * 7919 % KEYS);
+        pairs[i].key = keys[i];
+        pairs[i].value = wisp_int(i);
+    }
+    sorted = wisp__sort_pairs(pairs, spare, KEYS);
+    for (int i = 1; i < KEYS; i++) CHECK(strcmp(sorted[i - 1].key, sorted[i].key) <= 0);
+}
+
+TEST(wrong_bits_for_a_tree_are_endured) {
+    static record got;
+    rig *r = &the_rig;
+    uint64_t random = 8;
+    rig_open(r, NULL);
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        wisp_value first, second;
+        int64_t used = 0, bits;
+        schemas_start(&made, seed, 0);
+        first = schemas_any(&made, 3);
+        second = alter(&made, &first, 3);
+        if (!CHECK(tree_of(r, &first, 1, &trees[0]) && tree_of(r, &second, 1, &trees[1]))) continue;
+        if (!CHECK(tree_tell(r, &trees[0], &trees[1], &told))) continue;
+        bits = told.bits;
+        for (int i = 0; i < 12 && bits; i++) {
+            static difference spoilt;
+            spoilt = told;
+            if (i & 1) spoilt.bits = test_random_below(&random, (int)bits);
+            else
+                for (int k = 0; k < 3; k++) {
+                    int at = test_random_below(&random, (int)bits);
+                    spoilt.bytes[at / 8] ^= (uint8_t)(1 << (at & 7));
+                }
+            if (i == 2) low_random_bytes(&random, spoilt.bytes, (int)(bits + 7) / 8);
+            tree_apply(r, &trees[0], &spoilt, &got, &used);
+        }
+    }
+    CHECK(r->memory.largest < 32 << 20);
+    rig_close(r);
+}
+
+/* --- golden: what has once been sent stays readable --- */
+
+static void check_golden(const char *hex) {
+    char text[2 * 64 + 1];
+    int bytes = (int)((told.bits + 7) / 8);
+    if (!CHECK(bytes <= 64)) return;
+    if (told.bits & 7) told.bytes[bytes - 1] &= (uint8_t)((1 << (told.bits & 7)) - 1);
+    for (int i = 0; i < bytes; i++) snprintf(text + 2 * i, 3, "%02x", told.bytes[i]);
+    text[2 * bytes] = 0;
+    CHECK_EQ_STR(text, hex);
+}
+
+TEST(golden_differences_of_records) {
+    rig *r = &the_rig;
+    bag a = bag_of(3), b = bag_of(3);
+    rig_open(r, &bag_schema);
+    if (!record_of_bag(r, &a, &records[0])) return;
+    there_and_back(r, &records[0], &records[0], 0);
+    check_golden("04");
+    b.items[1].count += 2;
+    if (!record_of_bag(r, &b, &records[1])) return;
+    there_and_back(r, &records[0], &records[1], 0);
+    check_golden("4c1a00");
+    b = bag_of(4);
+    strcpy(b.name, "eve");
+    b.owner = -1;
+    if (!record_of_bag(r, &b, &records[1])) return;
+    there_and_back(r, &records[0], &records[1], 0);
+    check_golden("730e65766508abebf304");
+    rig_close(r);
+}
+
+TEST(golden_differences_of_values) {
+    wisp_value ints[] = { wisp_int(1), wisp_int(2), wisp_int(3) };
+    wisp_pair a[] = { { "hp", wisp_int(100) }, { "mp", wisp_int(80) }, { "n", wisp_string("x") } };
+    wisp_pair b[] = { { "hp", wisp_int(95) }, { "mp", wisp_int(80) }, { "n", wisp_string("x") } };
+    wisp_pair c[] = { { "hp", wisp_int(95) }, { "xp", wisp_bool(true) } };
+    cost(wisp_map(a, 3), wisp_map(a, 3));
+    check_golden("01");
+    cost(wisp_map(a, 3), wisp_map(b, 3));
+    check_golden("3b24");
+    cost(wisp_map(b, 3), wisp_map(c, 2));
+    check_golden("cf2180071711");
+    cost(wisp_array(ints, 2), wisp_array(ints, 3));
+    check_golden("6f088101");
+    cost(wisp_int(7), wisp_string("seven"));
+    check_golden("135630576657e606");
+}
+
+static const test_case tests[] = {
+    CASE(the_difference_of_any_two_values_of_a_schema_gives_the_bits_of_the_second),
+    CASE(a_difference_with_the_range_coder_gives_the_same_bits_along_a_chain_of_values),
+    CASE(an_empty_array_leaves_the_models_of_the_next_alone),
+    CASE(an_array_that_may_be_missing_has_models_of_its_own_or_none),
+    CASE(what_is_nothing_but_numbers_can_be_passed_without_its_base),
+    CASE(what_has_not_changed_costs_a_few_bits),
+    CASE(arrays_grow_shrink_and_empty),
+    CASE(one_of_three_numbers_that_changes_costs_three_bytes_at_most),
+    CASE(what_is_new_again_after_it_was_missing_comes_whole),
+    CASE(a_difference_cut_short_or_changed_is_endured),
+    CASE(random_bits_are_endured_plain_and_by_range_coder),
+    CASE(lists_in_lists_that_a_few_bits_announce_do_not_take_memory_without_bound),
+    CASE(many_unions_in_one_record_take_memory_in_proportion),
+    CASE(the_difference_of_any_two_trees_gives_the_bits_of_the_second),
+    CASE(equal_numbers_of_other_kinds_are_told_apart),
+    CASE(a_removed_a_new_and_a_retyped_key_travel),
+    CASE(equal_trees_cost_a_few_bits_and_one_number_not_many_more),
+    CASE(a_key_that_is_there_twice_is_refused),
+    CASE(many_keys_are_sorted_in_time_and_in_order),
+    CASE(wrong_bits_for_a_tree_are_endured),
+    CASE(golden_differences_of_records),
+    CASE(golden_differences_of_values),
+};
+
+int main(int argc, char **argv) {
+    return test_main(argc, argv, tests, TEST_COUNT(tests));
+}
