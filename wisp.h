@@ -467,7 +467,8 @@ typedef struct wisp_range { double lo, hi, step; } wisp_range;
 /* In a struct a type is as wide as its member; in a map, an array or a union
    an integer has 64 bits and a number is a double unless the type says.
    Members: bool; any integer; float or double; char[max + 1], NUL ends;
-   unsigned char[max]; char[] for a literal text; wisp_vec2 .. wisp_quat, wisp_transform; wisp_color or
+   unsigned char[max]; char[] for a literal text; wisp_vec2 .. wisp_quat,
+   wisp_transform; wisp_color or
    unsigned char[4]; an enum; wisp_object; wisp_value (ANY, EXACT, what it
    points to lives as the event does); arrays and unions of these. */
 #define WISP_T_ANY             WISP__T(ANY, 0, 0, 0, 0, 0, 0, 0, 0)
@@ -3571,8 +3572,10 @@ typedef wisp_result (*wisp__make_map)(wisp__supply *supply, const wisp_value *fr
 
 static wisp_result wisp__as_array(wisp__supply *supply, const wisp_value *from, wisp_value *out,
                                   wisp__make_map make) {
-    wisp_value *items = from->count < 0 || (from->count && !from->as.array) ? NULL : (wisp_value *)supply->take(supply->owner,
-                                                   (size_t)from->count * sizeof *items + 1);
+    size_t count = (size_t)wisp__max_int(from->count, 0);
+    wisp_value *items;
+    if (from->count < 0 || (from->count && !from->as.array)) return WISP_E_ARGUMENT;
+    items = (wisp_value *)supply->take(supply->owner, count * sizeof *items + 1);
     if (!items) return WISP_E_MEMORY;
     for (int i = 0; i < from->count; i++) {
         wisp_value scratch;
@@ -3671,7 +3674,8 @@ typedef enum wisp__code {
 } wisp__code;
 
 enum { WISP__OP_SIGNED = 1, WISP__OP_RANGED = 2, WISP__OP_FIXED = 4, WISP__OP_ELSEWHERE = 8,
-       WISP__OP_PLAIN = 16, WISP__OP_KEY = 32 };      /* PLAIN: no order among its numbers; a body of nothing but numbers */
+       WISP__OP_PLAIN = 16,     /* no order among its numbers; of an array: nothing but numbers */
+       WISP__OP_KEY = 32 };
 
 typedef struct wisp__op {
     uint8_t  code, flags;
@@ -3871,7 +3875,8 @@ static bool wisp__check_field(wisp__checking *c, const wisp_schema *schema, int 
     const wisp_field *field = &schema->fields[i];
     bool c_struct = schema->shape == WISP_SHAPE_STRUCT;
     int number = wisp__field_number(schema, i), bytes = c_struct ? field->bytes : 0;
-    if (!wisp__check_name(field->name)) return wisp__blame(&c->blame, "its name is not 1..64 bytes");
+    if (!wisp__check_name(field->name))
+        return wisp__blame(&c->blame, "its name is not 1..64 bytes");
     if (c_struct != (field->offset >= 0))
         return wisp__blame(&c->blame, c_struct ? "is a field of maps" : "is a field of structs");
     if (c_struct && (field->bytes < 1 || field->bytes > schema->bytes - field->offset ||
@@ -5470,6 +5475,7 @@ typedef struct wisp__pen {
     uint64_t acc;
     uint8_t *to, *last, *end, *start;
     int      n;               /* bits in acc that are not stored yet, 0..7 between calls */
+    int      values;          /* that a reader will count: elements, and what describes itself */
     bool     full, wrong;     /* wrong: a value outside its schema */
 } wisp__pen;
 
@@ -5757,6 +5763,7 @@ static wisp__pen wisp__write_blob(wisp__pen pen, const wisp__op *op, const uint8
 
 static wisp__pen wisp__write_any(wisp__pen pen, const wisp__op *op, const uint8_t *at,
                                  wisp__base *base) {
+    wisp__measure m = { 0, 0, 40, 0, false };
     wisp_value value;
     uint8_t *from;
     int64_t room = pen.end - pen.to - 2 * WISP__SLACK;     /* its length is put before it */
@@ -5772,6 +5779,8 @@ static wisp__pen wisp__write_any(wisp__pen pen, const wisp__op *op, const uint8_
     if (bytes == WISP_E_TOO_BIG) pen.full = true;
     else if (bytes < 0) pen.wrong = true;
     if (bytes < 0) return pen;
+    wisp__pack_measure(&base->limits, &value, 1, 0, &m);
+    pen.values += m.values;
     pen = wisp__pen_length(pen, (uint64_t)bytes);
     pen = wisp__pen_put(pen, 0, -pen.n & 7);
     if (!pen.full) memmove(pen.to, from, (size_t)bytes);
@@ -5811,6 +5820,7 @@ static wisp__pen wisp__write_array(wisp__pen pen, wisp__base *base, const wisp__
         return pen;
     }
     if (!(op->flags & WISP__OP_FIXED)) pen = wisp__pen_put(pen, (uint64_t)count, op->bits);
+    pen.values += count;
     for (int i = 0; i < count && !pen.full && !pen.wrong; i++, items += op->each)
         pen = write(pen, base, ops, at + 1, op->end, items);
     return pen;
@@ -5880,9 +5890,10 @@ static wisp__pen wisp__write_ops(wisp__pen pen, wisp__base *base, const wisp__op
 }
 
 /* Writes an image; bits written, WISP_E_INVALID, or WISP_E_TOO_BIG (capacity in bytes). `base` only
-   has limits. */
-static int64_t wisp__record_write(wisp__base *base, const wisp__program *program,
-                                  const void *image, void *out, int capacity) {
+   has limits. *values: what its reader will count. */
+static int64_t wisp__record_write_counted(wisp__base *base, const wisp__program *program,
+                                          const void *image, void *out, int capacity,
+                                          int *values) {
     uint8_t small[8] = { 0 };              /* a pen stores whole words */
     bool tiny = capacity < (int)sizeof small;
     wisp__pen pen = wisp__pen_on(tiny ? small : out, tiny ? (int)sizeof small : capacity);
@@ -5893,7 +5904,14 @@ static int64_t wisp__record_write(wisp__base *base, const wisp__program *program
     bits = wisp__pen_bits(&pen);
     if (tiny && (bits + 7) / 8 > capacity) return WISP_E_TOO_BIG;
     if (tiny && bits) memcpy(out, small, (size_t)(bits + 7) / 8);
+    *values = pen.values;
     return bits;
+}
+
+static int64_t wisp__record_write(wisp__base *base, const wisp__program *program,
+                                  const void *image, void *out, int capacity) {
+    int values;
+    return wisp__record_write_counted(base, program, image, out, capacity, &values);
 }
 
 /* --- reading --- */
@@ -11483,9 +11501,10 @@ static void wisp__rebuild_number(wisp__differ *d, const wisp__op *op, const uint
     else wisp__pack_number(d->to, number);
 }
 
-typedef void (*wisp__rebuild_slot_fn)(wisp__differ *d, int at, int64_t base_at, const int64_t *older);
+typedef void (*wisp__rebuild_slot_fn)(wisp__differ *d, int at, int64_t base_at,
+                                      const int64_t *older);
 
-/* Writes a row of the new record: its numbers from the table, its slots from where they are told. */
+/* Writes a row of the new record: its numbers from the table, its slots from where they stand. */
 static void wisp__rebuild_cells(wisp__differ *d, int at, int end, wisp__cells *cells, bool there,
                              const int64_t **older, wisp__rebuild_slot_fn slot) {
     for (; at < end && !d->failed; at = d->ops[at].end) {
@@ -11625,8 +11644,8 @@ static wisp_pair *wisp__sort_pairs(wisp_pair *pairs, wisp_pair *spare, int count
     for (int run = 1; run < count; run *= 2) {
         wisp_pair *swap = pairs;
         for (int from = 0; from < count; from += 2 * run) {
-            int a = from, b = wisp__min_int(from + run, count), b_end = wisp__min_int(b + run, count);
-            int a_end = b;
+            int a = from, a_end = wisp__min_int(from + run, count);
+            int b = a_end, b_end = wisp__min_int(b + run, count);
             for (int at = from; at < b_end; at++) {
                 bool left = b >= b_end || (a < a_end && strcmp(pairs[a].key, pairs[b].key) <= 0);
                 spare[at] = pairs[left ? a++ : b++];
@@ -13792,6 +13811,7 @@ enum { WISP__IN_ORDER = 4, WISP__STEPS_BACK = 63 };
 typedef struct wisp__kept {
     int      references;
     int      chunk_bytes;
+    int      values;                   /* that a reader of it all counts */
     int64_t  bits;
     uint64_t bytes[1];                 /* aligned for models; slack after them */
 } wisp__kept;
@@ -13837,6 +13857,7 @@ static wisp__kept *wisp__kept_make(wisp__base *base, wisp__chunks *chunks, const
     if (!kept) return NULL;
     kept->references = 1;
     kept->chunk_bytes = (int)chunk;
+    kept->values = 1;
     kept->bits = bits;
     to = (uint8_t *)kept->bytes;
     if (count) memcpy(to, bytes, count);
@@ -14116,7 +14137,7 @@ typedef struct wisp__described {
 typedef struct wisp__schemas {
     wisp__base      *base;
     wisp__described *first;
-    wisp__described *dead;                 /* nobody's, but a handler may still see values of them */
+    wisp__described *dead;                 /* nobody's, but a handler may still see their values */
     size_t           learnt_bytes;         /* of those that peers have described */
 } wisp__schemas;
 
@@ -14875,15 +14896,16 @@ static wisp_result wisp__encode_record(wisp__content *c, const wisp__program *pr
     int64_t bits = WISP_E_TOO_BIG;
     while (image && bits == WISP_E_TOO_BIG) {
         if (p->data_room > 64)
-            bits = wisp__record_write(c->base, program, image, p->data.bytes,
-                                      p->data_room - WISP__SLACK);
+            bits = wisp__record_write_counted(c->base, program, image, p->data.bytes,
+                                              p->data_room - WISP__SLACK, &p->values);
         if (bits != WISP_E_TOO_BIG) break;
         why = wisp__content_grow(c, (int64_t)p->data_room * 2);
         if (why) return why;
     }
     if (image && bits >= 0) {
         p->data.at = bits;
-        p->values = 1;
+        p->values = wisp__max_int(p->values, 1);
+        if (p->values > c->base->limits.message_values) return WISP_E_LIMIT;
         return WISP_OK;
     }
     if (image) why = (wisp_result)bits;
@@ -15127,7 +15149,7 @@ static wisp_result wisp__decode(wisp__content *c, const wisp__form *form, wisp__
 
 /* What stands before the content of a message that tells a value. */
 typedef struct wisp__telling {
-    int      place, back, older;       /* older: bit 0: the base's base is used, bit 1: and its own */
+    int      place, back, older;       /* older: bit 0: the base's base is used; bit 1: its own */
     bool     whole;
     uint32_t sequence;                 /* low 12 bits of it, when read */
     uint32_t hash;                     /* 16 bits */
@@ -15184,13 +15206,16 @@ static wisp__kept *wisp__content_keep(wisp__content *c, wisp__chunks *chunks) {
     int64_t bits = p->shape.at + p->data.at;
     size_t room = (size_t)(bits / 8) + 2 * WISP__SLACK;
     uint8_t *all = (uint8_t *)wisp__arena_take(c->base, &c->scratch, room);
+    wisp__kept *kept;
     wisp__writer to;
     if (!all) return NULL;
     memset(all, 0, room);
     to = wisp__writer_on(all, (int)room - WISP__SLACK);
     wisp__put_bits(&to, p->shape.bytes, p->shape.at);
     wisp__put_bits(&to, p->data.bytes, p->data.at);
-    return wisp__kept_make(c->base, chunks, all, bits);
+    kept = wisp__kept_make(c->base, chunks, all, bits);
+    if (kept) kept->values = p->values;
+    return kept;
 }
 
 /* What a value is about: a hash of its key fields; 0 without any. */
@@ -15533,7 +15558,7 @@ typedef struct wisp__filler {
 
 typedef enum wisp__fit { WISP__FITS, WISP__FULL, WISP__WAITS } wisp__fit;
 
-enum { WISP__ANNOUNCEMENT = 100 };     /* type of a message: an announcement too large for a packet */
+enum { WISP__ANNOUNCEMENT = 100 };     /* type of a message: what is too large for a packet */
 
 static int wisp__wire_id(int index) { return index - WISP__RESERVED; }
 
@@ -17645,7 +17670,6 @@ static wisp_result wisp__tell_pack(wisp *w, const wisp__form *form, bool in_orde
     wisp__put_telling(&p->data, form, in_order, t, bits);
     wisp__put_bits(&p->data, bytes, bits);
     if (!t->whole && wisp__told_length(form)) wisp__put(&p->data, 0, (int)(-bits & 3));
-    p->values = 1;
     return p->data.full ? WISP_E_TOO_BIG : WISP_OK;
 }
 
@@ -17685,6 +17709,7 @@ static wisp_result wisp__tell_value(wisp *w, wisp__session *s, wisp__remote *rem
         if (!d->bits) d = NULL;
     }
     t.whole = d == NULL;
+    w->content.packer.values = t.whole ? value->values : 1;
     why = wisp__tell_pack(w, form, in_order, &t, d ? d->bytes : (const uint8_t *)value->bytes,
                           d ? d->bits : value->bits);
     if (why == WISP_OK && d && d->adapted) {
@@ -17952,13 +17977,26 @@ static bool wisp__heard_base(wisp__track *track, const wisp__telling *t, uint32_
     return wisp__told_older(track, stored, base) >= t->older;
 }
 
+/* Keeps what was heard; false: it is not news. */
+static bool wisp__heard_store(wisp *w, wisp__session *s, wisp__track *track, uint32_t sequence,
+                              wisp__kept *value, wisp__kept *models, const uint32_t *base,
+                              wisp__incoming *in) {
+    wisp__stored *newest = wisp__track_newest(track);
+    bool newer = !track->begun || wisp__distance(sequence, track->sequence) >= 0;
+    bool news = in->in_order || (newer && !(newest && wisp__kept_same(newest->value, value)));
+    in->stale = !newer;
+    wisp__track_store(&w->base, &w->chunks, &s->heard, track, sequence, value, models, base);
+    if (newer) track->sequence = sequence + 1;
+    track->begun = true;
+    return news;
+}
+
 /* Applies what was told, in its turn. *deliver: it is new. */
 static wisp_result wisp__hear_value(wisp *w, wisp__session *s, wisp__incoming *in, bool *deliver) {
     wisp__form *form = in->form;
     wisp__reader from = in->from;
     wisp__telling t;
     wisp__track *track;
-    wisp__stored *newest;
     wisp__difference base;
     wisp__kept *value = NULL, *models = NULL;
     wisp_result why;
@@ -18001,21 +18039,9 @@ static wisp_result wisp__hear_value(wisp *w, wisp__session *s, wisp__incoming *i
             return wisp__ask_whole(w, s, form, "a difference that makes no sense");
     }
     if (!value) return why;
-    newest = track && track->begun ? wisp__track_newest(track) : NULL;
-    if (track && track->begun && !in_order) {
-        bool newer = wisp__distance(sequence, track->sequence) >= 0;
-        *deliver = newer && !(newest && wisp__kept_same(newest->value, value));
-        in->stale = !newer;
-    }
-    if (track) {
-        bool newer = !track->begun || wisp__distance(sequence, track->sequence) >= 0;
-        wisp__track_store(&w->base, &w->chunks, &s->heard, track, sequence, value, models,
-                          t.whole ? NULL : &base_at);
-        if (newer) track->sequence = sequence + 1;
-        track->begun = true;
-    } else {
-        wisp__kept_release(&w->base, &w->chunks, models);
-    }
+    if (track) *deliver = wisp__heard_store(w, s, track, sequence, value, models,
+                                            t.whole ? NULL : &base_at, in);
+    else wisp__kept_release(&w->base, &w->chunks, models);
     if (*deliver) {
         int budget = w->base.limits.message_values;
         wisp__reader data = wisp__reader_on(value->bytes, (int)((value->bits + 7) / 8));
@@ -18353,7 +18379,8 @@ static void wisp__read_whole(wisp__reading *r, const wisp__lane_in *lane) {
         if (kind == WISP__R_ANNOUNCE) in.kind = WISP__R_NOTHING;
     }
     if (whole.broken) wisp__break_with(r, whole.code, whole.broken);
-    else if (in.kind != WISP__R_NOTHING) wisp__deliver(r->w, r->session, &in, WISP_RELIABLE, r->number);
+    else if (in.kind != WISP__R_NOTHING)
+        wisp__deliver(r->w, r->session, &in, WISP_RELIABLE, r->number);
 }
 
 /* What stands at its place in the order. */
@@ -18686,8 +18713,9 @@ static void wisp__read_squeezed(wisp__reading *r) {
     left = r->from.size - (int)(r->from.at / 8);
     if (r->from.failed || size > w->base.mtu || (kind & 127) >= WISP__METHODS ||
         wisp__squeeze_unpack(&w->squeeze, kind & 127, dictionary ? known : 0, from, left, to, size))
-        wisp__break_with(r, WISP_E_COMPRESSED, dictionary && !known ? "no such dictionary here"
-                                                                    : "a packet cannot be unpacked");
+        wisp__break_with(r, WISP_E_COMPRESSED, dictionary && !known
+                                                   ? "no such dictionary here"
+                                                   : "a packet cannot be unpacked");
     else
         r->from = wisp__reader_on(to, size);
 }
@@ -19475,7 +19503,7 @@ wisp_result wisp_fire_target(wisp *w, wisp_target target, wisp_to to, const wisp
     if (to.mode == WISP__TO_PEER && (s = wisp__session_of(w, to.peer)) == NULL) return WISP_E_STALE;
     if (count < 0 || (count && !values)) return WISP_E_ARGUMENT;
     remote = wisp__remote_found(w, target);
-    if (!remote) {                       /* a name that is new is registered only if all goes well */
+    if (!remote) {                     /* a name that is new is registered only if all goes well */
         result = wisp__pack(&w->content.packer, values, count);
         if (result) return wisp__pack_refused(&w->base, result);
         remote = wisp__remote_to_send(w, target, &result);

@@ -500,17 +500,15 @@ TEST(a_value_of_a_map_outlives_neither_memory_nor_bytes_but_nothing_else) {
     CHECK_EQ_STR(wisp_string_of(wisp_field_of(&out, "text"), NULL), "changed later");
 }
 
-/* A schema and a value of many kilobytes: nothing inside is too small for them. */
-TEST(large_schemas_and_large_values_encode_without_being_compiled) {
+/* --- what is large --- */
+
+TEST(a_thousand_fields_encode_when_they_are_compiled) {
     enum { MANY = 1000 };
     static wisp_field fields[MANY];
     static char names[MANY][16];
-    static wisp_value numbers[8000];
     static wisp_pair pairs[MANY];
-    static const wisp_type number = WISP_T_NUMBER;
-    static const wisp_field list_fields[] = { WISP_MAP_FIELD("list", WISP_T_ARRAY(&number, 8000)) };
-    static const wisp_schema list_schema = WISP_MAP_SCHEMA("list", 1, list_fields);
     wisp_schema many = WISP_MAP_SCHEMA("many", 1, fields);
+    const wisp_schema *fast;
     wisp_field model = WISP_MAP_FIELD("x", WISP_T_UINT);
     wisp_value value, out;
     int size;
@@ -521,18 +519,46 @@ TEST(large_schemas_and_large_values_encode_without_being_compiled) {
         pairs[i].value = wisp_int(i);
     }
     value = wisp_map(pairs, MANY);
-    size = encode(&many, &value);
-    CHECK(size > 0);
-    if (size > 0) CHECK_EQ_INT(decode(&many, size, &out), size);
-    if (size > 0) CHECK(wisp_equal(&value, &out));
-    for (int i = 0; i < 8000; i++) numbers[i] = wisp_number(i);
-    pairs[0].key = "list";
-    pairs[0].value = wisp_array(numbers, 8000);
-    value = wisp_map(pairs, 1);
-    size = encode(&list_schema, &value);
-    CHECK(size > 0);
-    if (size > 0) CHECK_EQ_INT(decode(&list_schema, size, &out), size);
-    if (size > 0) CHECK(wisp_equal(&value, &out));
+    CHECK_EQ_INT(wisp_encode(wisp_bitpack(), &many, &value, bytes_out, 4000), WISP_E_MEMORY);
+    fast = compiled(&many);
+    if (!CHECK(fast != NULL)) return;
+    size = encode(fast, &value);
+    if (!CHECK(size > 0)) return;
+    CHECK_EQ_INT(decode(fast, size, &out), size);
+    CHECK(wisp_equal(&value, &out));
+    CHECK_EQ_INT(wisp_decode(wisp_bitpack(), &many, bytes_out, size, &out, memory_a.bytes,
+                             MEMORY_MAX), size);
+    CHECK(wisp_equal(&value, &out));
+}
+
+/* A map of 64 KB is laid out in the second half of what it is written to, and not written over. */
+TEST(a_large_map_encodes_where_there_is_room_for_it_twice) {
+    enum { NUMBERS = 8000, ROOM = 1 << 18 };
+    static wisp_value numbers[NUMBERS];
+    static const wisp_type number = WISP_T_DOUBLE;
+    static const wisp_field fields[] = { WISP_MAP_FIELD("list", WISP_T_ARRAY(&number, NUMBERS)) };
+    static const wisp_schema plain = WISP_MAP_SCHEMA("list", 1, fields);
+    const wisp_schema *schema = compiled(&plain);
+    uint8_t *out_room = (uint8_t *)exactly(ROOM);
+    wisp_pair pair = { "list", wisp_array(numbers, NUMBERS) };
+    wisp_value value = wisp_map(&pair, 1), out;
+    int size, enough = 0;
+    for (int i = 0; i < NUMBERS; i++) numbers[i] = wisp_number(i * 0.1);
+    size = wisp_encode(wisp_bitpack(), schema, &value, out_room, ROOM);
+    if (!CHECK_EQ_INT(size, 2 + NUMBERS * 8)) return;
+    for (int room = 0; room < ROOM; room += room < 64 ? 1 : 997) {
+        uint8_t *block = (uint8_t *)exactly(room);
+        int wrote = wisp_encode(wisp_bitpack(), schema, &value, block, room);
+        CHECK(wrote == size || wrote == WISP_E_TOO_BIG || wrote == WISP_E_MEMORY);
+        if (wrote == size) CHECK_EQ_MEM(block, out_room, size);
+        enough += wrote == size;
+        free(block);
+    }
+    CHECK(enough > 100);
+    CHECK_EQ_INT(wisp_decode(wisp_bitpack(), schema, out_room, size, &out, memory_a.bytes,
+                             MEMORY_MAX), size);
+    CHECK(wisp_equal(&value, &out));
+    free(out_room);
 }
 
 /* --- what callers give wrong --- */
@@ -593,7 +619,8 @@ static const test_case tests[] = {
     CASE(a_struct_that_does_not_fit_is_refused_by_validating_and_encoding_alike),
     CASE(fields_of_a_decoded_struct_need_memory_only_when_they_are_asked_for),
     CASE(a_value_of_a_map_outlives_neither_memory_nor_bytes_but_nothing_else),
-    CASE(large_schemas_and_large_values_encode_without_being_compiled),
+    CASE(a_thousand_fields_encode_when_they_are_compiled),
+    CASE(a_large_map_encodes_where_there_is_room_for_it_twice),
     CASE(nothing_is_an_argument_error),
     CASE(a_schema_that_makes_no_sense_is_refused_by_encoding_and_decoding),
     CASE(the_codec_has_its_name),

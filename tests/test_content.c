@@ -866,6 +866,7 @@ TEST(an_event_outlives_its_schema_in_the_handler) {
             world_two t;
             subject m;
             int told = what;
+            copy.name = "alike";                       /* by another name: not the same description */
             world_two_open(&t);
             wisp_connect_target(t.server, wisp_by_name("n"), on_upheaval, &told, false);
             if (both) use_schema(t.server, "n", &copy);
@@ -875,7 +876,6 @@ TEST(an_event_outlives_its_schema_in_the_handler) {
             fire(t.client, "n", &m);
             for (int i = 0; i < 10 && told < 100; i++) world_step(&t.w);
             CHECK(told >= 100);
-            if (told >= 100 && what == 3) t.w.ends[world_index(&t.w, t.server)] = NULL;
             world_run(&t.w, 0.1);
             world_close(&t.w);
         }

@@ -343,7 +343,7 @@ TEST(many_schemas_fit_the_bound) {
 }
 
 TEST(schemas_beyond_the_bound_are_told_and_take_nothing) {
-    enum { PLANS = 30, SCHEMA_BYTES = 300000 };
+    enum { PLANS = 30, SCHEMA_BYTES = 60000 };
     world_two t;
     counter c[PLANS];
     plan *plans[PLANS];

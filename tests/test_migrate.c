@@ -261,7 +261,7 @@ static wisp_result step_3(wisp_edit *edit, void *user) {
 
 /* What a step does without looking at what it is told. */
 static wisp_result step_careless(wisp_edit *edit, void *user) {
-    static const char text[4000];
+    static const char text[4000] = "";
     (void)user;
     for (int i = 0; i < 2000; i++) wisp_edit_set(edit, "text", wisp_bytes(text, 4000));
     return WISP_OK;

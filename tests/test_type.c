@@ -1,0 +1,643 @@
+/* test_type.c - does a value fit a type; a struct seen as a map; a struct filled from a map */
+#define WISP_IMPLEMENTATION
+#define WISP_STATIC
+#include "../wisp.h"
+#include "test.h"
+#include "low.h"
+#include "schemas.h"
+
+enum { MEMORY_MAX = 1 << 16 };
+
+static union { double align; uint8_t bytes[MEMORY_MAX]; } memory, memory_b;
+static char why[200];
+
+/* --- each type against each kind of value --- */
+
+enum { KINDS = 20 };
+
+static wisp_value kinds[KINDS];
+static wisp_value kind_items[2];
+static wisp_pair kind_pairs[1];
+
+/* One value of each kind, numbers in several forms. */
+static void make_kinds(void) {
+    wisp_vec3 position = { 1, 2, 3 };
+    wisp_quat rotation = { 0, 0, 0, 1 };
+    wisp_object object = { 7 };
+    kind_items[0] = wisp_int(1);
+    kind_items[1] = wisp_int(2);
+    kind_pairs[0].key = "k";
+    kind_pairs[0].value = wisp_int(1);
+    kinds[0] = wisp_nil();
+    kinds[1] = wisp_bool(true);
+    kinds[2] = wisp_int(1);
+    kinds[3] = wisp_int(-300);
+    kinds[4] = wisp_uint(UINT64_MAX);
+    kinds[5] = wisp_float(1.0f);
+    kinds[6] = wisp_number(0.5);
+    kinds[7] = wisp_number(1e300);
+    kinds[8] = wisp_string("ab");
+    kinds[9] = wisp_bytes("ab", 2);
+    kinds[10] = wisp_vec2v(1, 2);
+    kinds[11] = wisp_vec3v(1, 2, 3);
+    kinds[12] = wisp_vec4v(1, 2, 3, 4);
+    kinds[13] = wisp_quatv(0, 0, 0, 1);
+    kinds[14] = wisp_transformv(position, rotation);
+    kinds[15] = wisp_color4(1, 0, 0, 1);
+    kinds[16] = wisp_array(kind_items, 2);
+    kinds[17] = wisp_map(kind_pairs, 1);
+    kinds[18] = wisp_reference(object);
+    kinds[19] = wisp_number(low_nan());
+}
+
+static const char *const names[] = { "ab", "cd" };
+static const wisp_type int_type = WISP_T_INTEGER;
+static const wisp_field k_fields[] = { WISP_MAP_FIELD("k", WISP_T_INTEGER) };
+static const wisp_schema k_schema = WISP_MAP_SCHEMA("k", 1, k_fields);
+static const wisp_type two_options[] = { WISP_T_VEC2, WISP_T_BYTES(2) };
+
+/* `fits`: a letter for each of the kinds above, in their order:
+   nil bool 1 -300 2^64-1 1.0f .5 1e300 text bytes vec2 vec3 vec4 quat transform color [] {} object
+   nan */
+typedef struct fitting { wisp_type type; const char *fits; } fitting;
+
+static const fitting fittings[] = {
+    { WISP_T_ANY,                        "yyyyyyyyyyyyyyyyyyyy" },
+    { WISP_T_EXACT(WISP_INT),            "--yy----------------" },
+    { WISP_T_EXACT(WISP_MAP),            "-----------------y--" },
+    { WISP_T_LITERAL(1),                 "--y--y--------------" },
+    { WISP_T_LITERAL_TEXT("ab"),         "--------y-----------" },
+    { WISP_T_BOOL,                       "-yy--y--------------" },
+    { WISP_T_INTEGER,                    "--yy-y--------------" },
+    { WISP_T_INT8,                       "--y--y--------------" },
+    { WISP_T_INT16,                      "--yy-y--------------" },
+    { WISP_T_UINT,                       "--y-yy--------------" },
+    { WISP_T_UINT32,                     "--y--y--------------" },
+    { WISP_T_RANGE(0, 5),                "--y--y--------------" },
+    { WISP_T_RANGE(-300, 0),             "---y----------------" },
+    { WISP_T_NUMBER,                     "--yyyyyy-----------y" },
+    { WISP_T_FLOAT,                      "--yyyyy------------y" },
+    { WISP_T_NUMBER_RANGE(0, 1),         "--y--yy-------------" },
+    { WISP_T_QUANTIZED(0.5, 1, 0.1),     "--y--yy-------------" },
+    { WISP_T_STRING(2),                  "--------y-----------" },
+    { WISP_T_STRING(1),                  "--------------------" },
+    { WISP_T_BYTES(2),                   "---------y----------" },
+    { WISP_T_BYTES(1),                   "--------------------" },
+    { WISP_T_VEC2,                       "----------y---------" },
+    { WISP_T_VEC3,                       "-----------y--------" },
+    { WISP_T_VEC3_QUANTIZED(0, 3, 0.1),  "-----------y--------" },
+    { WISP_T_VEC3_QUANTIZED(0, 2, 0.1),  "--------------------" },
+    { WISP_T_VEC4,                       "------------y-------" },
+    { WISP_T_QUAT(9),                    "-------------y------" },
+    { WISP_T_QUAT(0),                    "-------------y------" },
+    { WISP_T_TRANSFORM,                  "--------------y-----" },
+    { WISP_T_COLOR,                      "---------------y----" },
+    { WISP_T_ENUM(names, 2),             "--y--y--y-----------" },
+    { WISP_T_OBJECT,                     "------------------y-" },
+    { WISP_T_STRUCT(&k_schema),          "-----------------y--" },
+    { WISP_T_ARRAY(&int_type, 2),        "----------------y---" },
+    { WISP_T_ARRAY(&int_type, 1),        "--------------------" },
+    { WISP_T_UNION(two_options, 2),      "---------yy---------" },
+};
+
+TEST(each_type_takes_the_kinds_it_should) {
+    wisp_field field = WISP_MAP_FIELD("x", WISP_T_BOOL);
+    wisp_schema schema = WISP_MAP_SCHEMA("s", 1, k_fields);
+    make_kinds();
+    schema.fields = &field;
+    for (int t = 0; t < TEST_COUNT(fittings); t++) {
+        field.type = fittings[t].type;
+        CHECK_EQ_INT(wisp_schema_check(&schema, why, sizeof why), WISP_OK);
+        for (int k = 0; k < KINDS; k++) {
+            bool wanted = fittings[t].fits[k] == 'y';
+            wisp_pair pair;
+            wisp_value map;
+            wisp_result result;
+            pair.key = "x";
+            pair.value = kinds[k];
+            map = wisp_map(&pair, 1);
+            result = wisp_validate(&schema, &map, why, sizeof why);
+            if (!CHECK_EQ_INT(result, wanted ? WISP_OK : WISP_E_INVALID))
+                printf("    type %d, value %d: %s\n", t, k, why);
+            if (wanted) CHECK_EQ_STR(why, "");
+            else CHECK(strncmp(why, "x", 1) == 0 && strlen(why) > 3);
+        }
+    }
+}
+
+/* --- what is said of what does not fit --- */
+
+typedef struct item { uint16_t id; uint8_t count; } item;
+static const wisp_field item_fields[] = {
+    WISP_FIELD(item, id, WISP_T_RANGE(0, 1000)), WISP_FIELD(item, count, WISP_T_UINT)
+};
+static const wisp_schema item_schema = WISP_SCHEMA(item, 1, item_fields);
+static const wisp_type item_type = WISP_T_STRUCT(&item_schema);
+
+typedef struct stats {
+    float hp;
+    int64_t gold;
+    char name[9];
+    wisp_vec3 at;
+    wisp_color tint;
+    int n;
+    item items[3];
+    item pair[2];
+    bool open;
+    int flag;
+    uint8_t key[2], blob[4];
+    uint16_t blob_count;
+    double odds;
+    wisp_value any;
+} stats;
+
+static const wisp_field stats_fields[] = {
+    WISP_FIELD(stats, hp, WISP_T_QUANTIZED(0, 100, 0.5)),
+    WISP_FIELD(stats, gold, WISP_T_INTEGER),
+    WISP_OPTIONAL_TEXT_FIELD(stats, name, WISP_T_STRING(8), "nobody"),
+    WISP_FIELD(stats, at, WISP_T_VEC3_QUANTIZED(-100, 100, 0.01)),
+    WISP_FIELD(stats, tint, WISP_T_COLOR),
+    WISP_COUNTED_FIELD(stats, items, n, WISP_T_ARRAY(&item_type, 3)),
+    WISP_FIELD(stats, pair, WISP_T_ARRAY(&item_type, 2)),
+    WISP_OPTIONAL_FIELD(stats, open, WISP_T_BOOL, true),
+    WISP_OPTIONAL_FIELD(stats, flag, WISP_T_BOOL, false),
+    WISP_FIELD(stats, key, WISP_T_BYTES(2)),
+    WISP_COUNTED_FIELD(stats, blob, blob_count, WISP_T_BYTES(4)),
+    WISP_OPTIONAL_FIELD(stats, odds, WISP_T_NUMBER, 0.25),
+    WISP_FIELD(stats, any, WISP_T_ANY),
+};
+static const wisp_schema stats_schema = WISP_SCHEMA(stats, 1, stats_fields);
+
+static stats some_stats(void) {
+    stats s;
+    memset(&s, 0, sizeof s);
+    s.hp = 50;
+    s.gold = -5;
+    memcpy(s.name, "alice", 5);
+    s.n = 2;
+    s.items[0].id = 1000;
+    s.items[1].id = 7;
+    s.open = true;
+    s.blob_count = 3;
+    s.odds = 0.5;
+    s.any = wisp_int(3);
+    return s;
+}
+
+static void says(const stats *s, const char *text) {
+    wisp_value value = wisp_struct(&stats_schema, s);
+    CHECK_EQ_INT(wisp_validate(&stats_schema, &value, why, sizeof why),
+                 text[0] ? WISP_E_INVALID : WISP_OK);
+    CHECK_EQ_STR(why, text);
+}
+
+TEST(the_text_names_the_place_and_the_reason) {
+    stats s = some_stats();
+    says(&s, "");
+    s.items[1].id = 2000;
+    says(&s, "items[1].id: 2000 is not in 0 .. 1000");
+    s = some_stats();
+    s.pair[0].id = 1001;
+    says(&s, "pair[0].id: 1001 is not in 0 .. 1000");
+    s = some_stats();
+    s.hp = 150;
+    says(&s, "hp: 150 is not in 0 .. 100");
+    s = some_stats();
+    s.at.y = -101;
+    says(&s, "at: component 1: -101 is not in -100 .. 100");
+    s = some_stats();
+    s.tint.a = 1.5f;
+    says(&s, "tint: channel 3: 1.5 is not in 0 .. 1");
+    s = some_stats();
+    memset(s.name, 'x', sizeof s.name);
+    says(&s, "name: 9 bytes are over 8");
+}
+
+static void map_says(const wisp_schema *schema, const wisp_pair *pairs, int count,
+                     const char *text) {
+    wisp_value value = wisp_map(pairs, count);
+    CHECK_EQ_INT(wisp_validate(schema, &value, why, sizeof why), WISP_E_INVALID);
+    CHECK_EQ_STR(why, text);
+}
+
+TEST(the_text_of_maps_names_what_is_missing_and_what_is_too_much) {
+    wisp_pair pairs[3];
+    wisp_value value = wisp_int(1);
+    pairs[0].key = "id";
+    pairs[0].value = wisp_int(5);
+    pairs[1].key = "count";
+    pairs[1].value = wisp_int(256);
+    pairs[2].key = "more";
+    pairs[2].value = wisp_nil();
+    map_says(&item_schema, pairs, 1, "count: is missing");
+    map_says(&item_schema, pairs, 2, "count: does not fit 1 bytes");
+    pairs[1].value = wisp_int(-1);
+    map_says(&item_schema, pairs, 2, "count: does not fit 1 bytes");
+    pairs[1].value = wisp_number(0.5);
+    map_says(&item_schema, pairs, 2, "count: is no integer");
+    pairs[1].value = wisp_int(1);
+    map_says(&item_schema, pairs, 3, "more: is no field of item");
+    pairs[2].key = "id";
+    map_says(&item_schema, pairs, 3, "3 pairs are over 2");
+    pairs[1].value = wisp_nil();
+    map_says(&item_schema, pairs, 2, "count: is missing");
+    CHECK_EQ_INT(wisp_validate(&item_schema, &value, why, sizeof why), WISP_E_INVALID);
+    CHECK_EQ_STR(why, "is no map");
+}
+
+TEST(the_text_is_cut_to_the_room_for_it) {
+    stats s = some_stats();
+    wisp_value value = wisp_struct(&stats_schema, &s);
+    s.items[1].id = 2000;
+    for (int room = 0; room < 60; room++) {
+        char *text = (char *)malloc((size_t)room + !room);
+        if (!text) return;
+        CHECK_EQ_INT(wisp_validate(&stats_schema, &value, text, room), WISP_E_INVALID);
+        if (room) CHECK(memchr(text, 0, (size_t)room) != NULL);
+        if (room > 40) CHECK_EQ_STR(text, "items[1].id: 2000 is not in 0 .. 1000");
+        free(text);
+    }
+    CHECK_EQ_INT(wisp_validate(&stats_schema, &value, NULL, 100), WISP_E_INVALID);
+    CHECK_EQ_INT(wisp_validate(NULL, &value, why, 100), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_validate(&stats_schema, NULL, why, 100), WISP_E_ARGUMENT);
+}
+
+TEST(fields_are_found_in_any_order_and_number) {
+    static const wisp_field fields[] = {
+        WISP_OPTIONAL_MAP_FIELD("a", WISP_T_INTEGER, 1), WISP_MAYBE_MAP_FIELD("b", WISP_T_INTEGER),
+        WISP_MAYBE_MAP_FIELD("c", WISP_T_INTEGER), WISP_MAYBE_MAP_FIELD("d", WISP_T_INTEGER),
+        WISP_MAP_FIELD("e", WISP_T_INTEGER),
+    };
+    static const wisp_schema schema = WISP_MAP_SCHEMA("m", 1, fields);
+    static const char *const keys[] = { "a", "b", "c", "d", "e" };
+    for (int have = 0; have < 32; have++)
+        for (int turn = 0; turn < 5; turn++) {
+            wisp_pair pairs[5];
+            wisp_value value;
+            int count = 0;
+            for (int i = 0; i < 5; i++) {
+                int at = (i + turn) % 5;
+                if (!(have >> at & 1)) continue;
+                pairs[count].key = keys[at];
+                pairs[count++].value = wisp_int(at);
+            }
+            value = wisp_map(pairs, count);
+            CHECK_EQ_INT(wisp_validate(&schema, &value, why, sizeof why),
+                         have & 16 ? WISP_OK : WISP_E_INVALID);
+            if (!(have & 16)) CHECK_EQ_STR(why, "e: is missing");
+        }
+}
+
+TEST(values_that_make_no_sense_are_refused_and_not_read) {
+    static const wisp_field fields[] = { WISP_MAP_FIELD("x", WISP_T_STRING(5)) };
+    static const wisp_field lists[] = { WISP_MAP_FIELD("x", WISP_T_ARRAY(&int_type, 5)) };
+    static const wisp_schema text = WISP_MAP_SCHEMA("t", 1, fields);
+    static const wisp_schema list = WISP_MAP_SCHEMA("l", 1, lists);
+    wisp_pair pair = { "x", wisp_string_n(NULL, 3) };
+    wisp_value map = wisp_map(&pair, 1), no_pairs = wisp_map(NULL, 1);
+    CHECK_EQ_INT(wisp_validate(&text, &map, NULL, 0), WISP_E_INVALID);
+    pair.value = wisp_string_n("abc", -1);
+    CHECK_EQ_INT(wisp_validate(&text, &map, NULL, 0), WISP_E_INVALID);
+    pair.value = wisp_array(NULL, 3);
+    CHECK_EQ_INT(wisp_validate(&list, &map, NULL, 0), WISP_E_INVALID);
+    pair.value = wisp_array(kind_items, -1);
+    CHECK_EQ_INT(wisp_validate(&list, &map, NULL, 0), WISP_E_INVALID);
+    pair.key = NULL;
+    CHECK_EQ_INT(wisp_validate(&text, &map, NULL, 0), WISP_E_INVALID);
+    CHECK_EQ_INT(wisp_validate(&text, &no_pairs, NULL, 0), WISP_E_INVALID);
+}
+
+/* --- nil, unions, rows --- */
+
+TEST(nil_is_a_value_where_a_type_takes_it) {
+    static const wisp_type nullable[] = { WISP_T_EXACT(WISP_NIL), WISP_T_INTEGER };
+    static const wisp_field fields[] = { WISP_MAP_FIELD("x", WISP_T_UNION(nullable, 2)),
+                                         WISP_MAP_FIELD("y", WISP_T_EXACT(WISP_NIL)),
+                                         WISP_MAP_FIELD("z", WISP_T_ANY) };
+    static const wisp_schema schema = WISP_MAP_SCHEMA("m", 1, fields);
+    wisp_pair pairs[3];
+    wisp_value map, out;
+    uint8_t bytes[256];
+    int size;
+    for (int i = 0; i < 3; i++) {
+        pairs[i].key = fields[i].name;
+        pairs[i].value = wisp_nil();
+    }
+    map = wisp_map(pairs, 3);
+    CHECK_EQ_INT(wisp_validate(&schema, &map, why, sizeof why), WISP_OK);
+    size = wisp_encode(wisp_bitpack(), &schema, &map, bytes, sizeof bytes);
+    CHECK(size > 0);
+    CHECK_EQ_INT(wisp_decode(wisp_bitpack(), &schema, bytes, size, &out, memory.bytes, MEMORY_MAX),
+                 size);
+    if (size > 0) CHECK(wisp_equal(&map, &out));
+    map.count = 2;
+    CHECK_EQ_INT(wisp_validate(&schema, &map, why, sizeof why), WISP_E_INVALID);
+    CHECK_EQ_STR(why, "z: is missing");
+}
+
+/* Encodes and decodes a map of one field "x"; its value. */
+static const wisp_value *through(const wisp_type *type, wisp_value value) {
+    static wisp_value out;
+    static uint8_t bytes[512];
+    wisp_field field = WISP_MAP_FIELD("x", WISP_T_BOOL);
+    wisp_schema schema = WISP_MAP_SCHEMA("s", 1, k_fields);
+    wisp_pair pair = { "x", value };
+    wisp_value map = wisp_map(&pair, 1);
+    int size;
+    field.type = *type;
+    schema.fields = &field;
+    size = wisp_encode(wisp_bitpack(), &schema, &map, bytes, sizeof bytes);
+    if (!CHECK(size >= 0)) return NULL;
+    if (!CHECK_EQ_INT(wisp_decode(wisp_bitpack(), &schema, bytes, size, &out, memory.bytes,
+                                  MEMORY_MAX), size)) return NULL;
+    return wisp_field_of(&out, "x");
+}
+
+static const wisp_type number_first[] = { WISP_T_NUMBER, WISP_T_INTEGER };
+static const wisp_type bool_first[] = { WISP_T_BOOL, WISP_T_INTEGER };
+static const wisp_type enum_first[] = { WISP_T_ENUM(names, 2), WISP_T_INTEGER };
+static const wisp_type float_first[] = { WISP_T_FLOAT, WISP_T_DOUBLE };
+static const wisp_type steps_first[] = { WISP_T_QUANTIZED(0, 1, 0.25), WISP_T_DOUBLE };
+
+TEST(a_union_prefers_the_option_that_says_a_value_exactly) {
+    static const wisp_type unions[] = {
+        WISP_T_UNION(number_first, 2), WISP_T_UNION(bool_first, 2), WISP_T_UNION(enum_first, 2),
+        WISP_T_UNION(float_first, 2), WISP_T_UNION(steps_first, 2)
+    };
+    wisp_value values[5];
+    values[0] = wisp_int(9007199254740993);
+    values[1] = wisp_int(1);
+    values[2] = wisp_int(1);
+    values[3] = wisp_number(0.1);
+    values[4] = wisp_number(0.3);
+    for (int i = 0; i < 5; i++) {
+        const wisp_value *x = through(&unions[i], values[i]);
+        if (x && !CHECK(wisp_equal(x, &values[i]))) printf("    union %d\n", i);
+    }
+}
+
+TEST(a_union_may_be_an_option_of_a_union) {
+    static const wisp_type inner[] = { WISP_T_STRING(5), WISP_T_VEC2, WISP_T_ARRAY(&int_type, 3) };
+    static const wisp_type outer[] = { WISP_T_INTEGER, WISP_T_UNION(inner, 3) };
+    static const wisp_type type = WISP_T_UNION(outer, 2);
+    wisp_value values[4];
+    make_kinds();
+    values[0] = wisp_int(5);
+    values[1] = wisp_string("abc");
+    values[2] = wisp_vec2v(1, 2);
+    values[3] = wisp_array(kind_items, 2);
+    for (int i = 0; i < 4; i++) {
+        const wisp_value *x = through(&type, values[i]);
+        if (x) CHECK(wisp_equal(x, &values[i]));
+    }
+}
+
+TEST(rows_are_arrays_whose_last_values_may_be_left_out) {
+    static const wisp_field fields[] = {
+        WISP_MAP_FIELD("damage", WISP_T_RANGE(0, 100)),
+        WISP_OPTIONAL_TEXT_MAP_FIELD("what", WISP_T_STRING(8), "fist"),
+        WISP_MAYBE_MAP_FIELD("where", WISP_T_VEC2),
+    };
+    static const wisp_schema schema = WISP_LIST_SCHEMA("hit", 1, fields);
+    wisp_value values[4], row, out;
+    uint8_t bytes[64];
+    int size;
+    values[0] = wisp_int(12);
+    values[1] = wisp_string("sword");
+    values[2] = wisp_vec2v(1, 2);
+    values[3] = wisp_int(1);
+    for (int count = 0; count <= 4; count++) {
+        row = wisp_array(values, count);
+        CHECK_EQ_INT(wisp_validate(&schema, &row, why, sizeof why),
+                     count == 0 || count == 4 ? WISP_E_INVALID : WISP_OK);
+        if (count == 0) CHECK_EQ_STR(why, "damage: is missing");
+        if (count == 4) CHECK_EQ_STR(why, "4 values are over 3");
+        if (why[0]) continue;
+        size = wisp_encode(wisp_bitpack(), &schema, &row, bytes, sizeof bytes);
+        CHECK_EQ_INT(wisp_decode(wisp_bitpack(), &schema, bytes, size, &out, memory.bytes,
+                                 MEMORY_MAX), size);
+        CHECK_EQ_INT(wisp_kind_of(&out), WISP_ARRAY);
+        CHECK_EQ_INT(wisp_count_of(&out), 3);
+        CHECK_EQ_STR(wisp_string_of(wisp_element_of(&out, 1), NULL), count > 1 ? "sword" : "fist");
+        CHECK_EQ_INT(wisp_kind_of(wisp_element_of(&out, 2)), count > 2 ? WISP_VEC2 : WISP_NIL);
+    }
+}
+
+/* --- structs --- */
+
+TEST(a_count_over_the_maximum_is_refused) {
+    stats s = some_stats();
+    wisp_value value = wisp_struct(&stats_schema, &s);
+    s.n = 4;
+    CHECK_EQ_INT(wisp_validate(&stats_schema, &value, why, sizeof why), WISP_E_INVALID);
+    s.n = -1;
+    CHECK_EQ_INT(wisp_validate(&stats_schema, &value, why, sizeof why), WISP_E_INVALID);
+    s.n = 3;
+    CHECK_EQ_INT(wisp_validate(&stats_schema, &value, why, sizeof why), WISP_OK);
+    s.blob_count = 5;
+    CHECK_EQ_INT(wisp_validate(&stats_schema, &value, why, sizeof why), WISP_E_INVALID);
+}
+
+TEST(a_bool_is_0_or_1) {
+    stats s = some_stats();
+    uint8_t bytes[256];
+    wisp_value value = wisp_struct(&stats_schema, &s);
+    for (int flag = 0; flag < 3; flag++) {
+        wisp_result result;
+        int size;
+        s.flag = flag;
+        result = wisp_validate(&stats_schema, &value, why, sizeof why);
+        size = wisp_encode(wisp_bitpack(), &stats_schema, &value, bytes, sizeof bytes);
+        CHECK_EQ_INT(result == WISP_OK, size > 0);
+        if (flag < 2) CHECK_EQ_INT(result, WISP_OK);
+    }
+}
+
+TEST(a_struct_equals_its_map_and_hashes_alike) {
+    stats s = some_stats(), other = some_stats();
+    wisp_value value = wisp_struct(&stats_schema, &s), twin = wisp_struct(&stats_schema, &other), map;
+    CHECK_EQ_INT(wisp_as_map(&value, &map, memory.bytes, MEMORY_MAX), WISP_OK);
+    CHECK_EQ_INT(map.kind, WISP_MAP);
+    CHECK_EQ_INT(map.count, stats_schema.count);
+    CHECK(wisp_equal(&value, &map) && wisp_equal(&map, &value) && wisp_equal(&value, &twin));
+    CHECK(wisp_hash(&value) == wisp_hash(&map));
+    CHECK_EQ_INT(wisp_field_of(wisp_element_of(wisp_field_of(&map, "items"), 1), "id")->as.integer, 7);
+    CHECK_EQ_INT(wisp_count_of(wisp_field_of(&map, "blob")), 3);
+    CHECK_EQ_INT(wisp_kind_of(wisp_field_of(&map, "open")), WISP_BOOL);
+    other.items[2].id = 9;                 /* beyond the count: not part of the value */
+    CHECK(wisp_equal(&value, &twin) && wisp_hash(&value) == wisp_hash(&twin));
+    other.items[1].id = 8;
+    CHECK(!wisp_equal(&value, &twin) && !wisp_equal(&twin, &map));
+}
+
+TEST(as_map_says_when_memory_is_too_small) {
+    stats s = some_stats();
+    wisp_value value = wisp_struct(&stats_schema, &s), map, number = wisp_int(4);
+    bool enough = false;
+    for (int room = 0; room < 8192 && !enough; room += 8) {
+        void *block = malloc((size_t)room + 1);
+        wisp_result result = wisp_as_map(&value, &map, block, room);
+        enough = result == WISP_OK;
+        if (!enough) CHECK_EQ_INT(result, WISP_E_MEMORY);
+        else CHECK(wisp_equal(&value, &map));
+        free(block);
+    }
+    CHECK(enough);
+    CHECK_EQ_INT(wisp_as_map(&number, &map, NULL, 0), WISP_OK);
+    CHECK(wisp_equal(&number, &map));
+    CHECK_EQ_INT(wisp_as_map(NULL, &map, memory.bytes, 8), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_as_map(&number, NULL, memory.bytes, 8), WISP_E_ARGUMENT);
+}
+
+TEST(a_struct_is_filled_from_its_map_and_keeps_what_has_no_field) {
+    stats s = some_stats(), got;
+    wisp_value value = wisp_struct(&stats_schema, &s), map, filled = wisp_struct(&stats_schema, &got);
+    memset(&got, 0x5a, sizeof got);
+    CHECK_EQ_INT(wisp_as_map(&value, &map, memory.bytes, MEMORY_MAX), WISP_OK);
+    CHECK_EQ_INT(wisp_fill_struct(&stats_schema, &map, &got, why, sizeof why), WISP_OK);
+    CHECK(wisp_equal(&value, &filled));
+    CHECK_EQ_STR(got.name, "alice");
+    CHECK_EQ_INT(got.n, 2);
+    CHECK_EQ_INT(got.items[2].id, 0);
+    CHECK_EQ_INT(got.blob_count, 3);
+}
+
+TEST(a_struct_is_filled_with_defaults_and_from_more_than_it_has) {
+    static const wisp_field fields[] = { WISP_OPTIONAL_FIELD(item, id, WISP_T_RANGE(0, 1000), 42),
+                                         WISP_FIELD(item, count, WISP_T_UINT) };
+    static const wisp_schema schema = WISP_SCHEMA(item, 1, fields);
+    wisp_pair pairs[2] = { { "stranger", wisp_string("is passed over") }, { "count", wisp_int(9) } };
+    wisp_value map = wisp_map(pairs, 2);
+    item got = { 1, 2 };
+    CHECK_EQ_INT(wisp_fill_struct(&schema, &map, &got, why, sizeof why), WISP_OK);
+    CHECK_EQ_INT(got.id, 42);
+    CHECK_EQ_INT(got.count, 9);
+    CHECK_EQ_INT(wisp_validate(&schema, &map, why, sizeof why), WISP_E_INVALID);
+}
+
+TEST(a_struct_that_cannot_be_filled_is_as_it_was) {
+    wisp_pair pairs[2] = { { "id", wisp_int(5) }, { "count", wisp_int(-9) } };
+    wisp_value map = wisp_map(pairs, 2);
+    item got = { 11, 22 };
+    CHECK_EQ_INT(wisp_fill_struct(&item_schema, &map, &got, why, sizeof why), WISP_E_INVALID);
+    CHECK_EQ_STR(why, "count: does not fit 1 bytes");
+    CHECK(got.id == 11 && got.count == 22);
+    CHECK_EQ_INT(wisp_fill_struct(NULL, &map, &got, why, sizeof why), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_fill_struct(&item_schema, NULL, &got, why, sizeof why), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_fill_struct(&item_schema, &map, NULL, why, sizeof why), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_fill_struct(&k_schema, &map, &got, why, sizeof why), WISP_E_ARGUMENT);
+}
+
+TEST(fields_of_a_decoded_struct_can_be_asked_for_and_of_ones_own_not) {
+    stats s = some_stats();
+    uint8_t bytes[256];
+    wisp_value value = wisp_struct(&stats_schema, &s), out;
+    int size = wisp_encode(wisp_bitpack(), &stats_schema, &value, bytes, sizeof bytes);
+    const wisp_value *items;
+    CHECK(wisp_field_of(&value, "gold") == NULL);
+    CHECK_EQ_INT(wisp_decode(wisp_bitpack(), &stats_schema, bytes, size, &out, memory_b.bytes,
+                             MEMORY_MAX), size);
+    CHECK_EQ_INT(wisp_kind_of(&out), WISP_STRUCT);
+    CHECK_EQ_INT(wisp_count_of(&out), stats_schema.count);
+    CHECK_EQ_STR(wisp_key_of(&out, 1), "gold");
+    CHECK(wisp_key_of(&out, -1) == NULL && wisp_key_of(&out, stats_schema.count) == NULL);
+    CHECK(wisp_element_of(&out, stats_schema.count) == NULL);
+    if (!CHECK(wisp_field_of(&out, "gold") != NULL)) return;
+    CHECK_EQ_INT(wisp_field_of(&out, "gold")->as.integer, -5);
+    CHECK(wisp_field_of(&out, "gold") == wisp_element_of(&out, 1));
+    CHECK_EQ_STR(wisp_string_of(wisp_field_of(&out, "name"), NULL), "alice");
+    CHECK(wisp_field_of(&out, "nothing") == NULL);
+    items = wisp_field_of(&out, "items");
+    CHECK_EQ_INT(wisp_kind_of(items), WISP_ARRAY);
+    CHECK_EQ_INT(wisp_count_of(items), 2);
+    CHECK_EQ_INT(wisp_field_of(wisp_element_of(items, 1), "id")->as.integer, 7);
+    CHECK_EQ_INT(wisp_field_of(&out, "any")->as.integer, 3);
+    CHECK(wisp_equal(&value, &out));
+}
+
+typedef struct light { float rate; } light;
+
+TEST(a_default_that_a_float_rounds_is_still_the_default) {
+    static const wisp_field fields[] = { WISP_OPTIONAL_FIELD(light, rate, WISP_T_NUMBER, 0.1) };
+    static const wisp_schema schema = WISP_SCHEMA(light, 1, fields);
+    light l = { 0.1f };
+    wisp_value value = wisp_struct(&schema, &l), none = wisp_map(NULL, 0), out;
+    uint8_t bytes[32];
+    CHECK_EQ_INT(wisp_encode(wisp_bitpack(), &schema, &value, bytes, sizeof bytes), 1);
+    CHECK_EQ_INT(bytes[0], 0);
+    CHECK_EQ_INT(wisp_encode(wisp_bitpack(), &schema, &none, bytes, sizeof bytes), 1);
+    CHECK_EQ_INT(wisp_decode(wisp_bitpack(), &schema, bytes, 1, &out, memory.bytes, MEMORY_MAX), 1);
+    CHECK(((const light *)out.as.structure.data)->rate >= 0.1f);
+    CHECK_EQ_INT(wisp_encode(wisp_bitpack(), &schema, &out, bytes, sizeof bytes), 1);
+}
+
+/* Every width of member: the ends of its range are taken, what is beyond is not. */
+typedef struct widths { int8_t a; int16_t b; int32_t c; int64_t d; uint8_t e; uint16_t f; uint32_t g;
+                        uint64_t h; } widths;
+static const wisp_field width_fields[] = {
+    WISP_FIELD(widths, a, WISP_T_INTEGER), WISP_FIELD(widths, b, WISP_T_INTEGER),
+    WISP_FIELD(widths, c, WISP_T_INTEGER), WISP_FIELD(widths, d, WISP_T_INTEGER),
+    WISP_FIELD(widths, e, WISP_T_UINT), WISP_FIELD(widths, f, WISP_T_UINT),
+    WISP_FIELD(widths, g, WISP_T_UINT), WISP_FIELD(widths, h, WISP_T_UINT),
+};
+static const wisp_schema width_schema = WISP_SCHEMA(widths, 1, width_fields);
+
+TEST(integers_are_as_wide_as_their_members) {
+    wisp_pair pairs[8];
+    wisp_value map;
+    widths w;
+    for (int end = 0; end < 2; end++) {
+        for (int i = 0; i < 8; i++) {
+            int bits = 8 << (i & 3);
+            uint64_t most = UINT64_MAX >> (64 - bits);
+            pairs[i].key = width_fields[i].name;
+            if (i > 3) pairs[i].value = wisp_uint(end ? most : 0);
+            else pairs[i].value = wisp_int(end ? (int64_t)(most >> 1) : -(int64_t)(most >> 1) - 1);
+        }
+        map = wisp_map(pairs, 8);
+        CHECK_EQ_INT(wisp_fill_struct(&width_schema, &map, &w, why, sizeof why), WISP_OK);
+        CHECK_EQ_INT(w.a, end ? INT8_MAX : INT8_MIN);
+        CHECK_EQ_INT(w.b, end ? INT16_MAX : INT16_MIN);
+        CHECK_EQ_INT(w.c, end ? INT32_MAX : INT32_MIN);
+        CHECK(w.d == (end ? INT64_MAX : INT64_MIN));
+        CHECK_EQ_INT(w.e, end ? UINT8_MAX : 0);
+        CHECK_EQ_INT(w.f, end ? UINT16_MAX : 0);
+        CHECK_EQ_INT(w.g, end ? UINT32_MAX : 0);
+        CHECK(w.h == (end ? UINT64_MAX : 0));
+        for (int i = 0; i < 8; i++) {
+            wisp_value kept = pairs[i].value;
+            int bits = 8 << (i & 3);
+            if (bits == 64) pairs[i].value = i > 3 && !end ? wisp_int(-1) : wisp_number(end ? 1e30 : -1e30);
+            else if (i > 3) pairs[i].value = wisp_int(end ? INT64_C(1) << bits : -1);
+            else pairs[i].value = wisp_int(kept.as.integer + (end ? 1 : -1));
+            CHECK_EQ_INT(wisp_fill_struct(&width_schema, &map, &w, why, sizeof why), WISP_E_INVALID);
+            CHECK(why[0] == 'a' + i);
+            pairs[i].value = kept;
+        }
+    }
+}
+
+static const test_case tests[] = {
+    CASE(each_type_takes_the_kinds_it_should),
+    CASE(the_text_names_the_place_and_the_reason),
+    CASE(the_text_of_maps_names_what_is_missing_and_what_is_too_much),
+    CASE(the_text_is_cut_to_the_room_for_it),
+    CASE(fields_are_found_in_any_order_and_number),
+    CASE(nil_is_a_value_where_a_type_takes_it),
+    CASE(a_union_prefers_the_option_that_says_a_value_exactly),
+    CASE(a_union_may_be_an_option_of_a_union),
+    CASE(rows_are_arrays_whose_last_values_may_be_left_out),
+    CASE(a_count_over_the_maximum_is_refused),
+    CASE(a_bool_is_0_or_1),
+    CASE(a_struct_equals_its_map_and_hashes_alike),
+    CASE(as_map_says_when_memory_is_too_small),
+    CASE(a_struct_is_filled_from_its_map_and_keeps_what_has_no_field),
+    CASE(a_struct_is_filled_with_defaults_and_from_more_than_it_has),
+    CASE(a_struct_that_cannot_be_filled_is_as_it_was),
+    CASE(fields_of_a_decoded_struct_can_be_asked_for_and_of_ones_own_not),
+    CASE(a_default_that_a_float_rounds_is_still_the_default),
+    CASE(integers_are_as_wide_as_their_members),
+    CASE(values_that_make_no_sense_are_refused_and_not_read),
+};
+
+int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }

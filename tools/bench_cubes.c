@@ -1,0 +1,203 @@
+/* bench_cubes.c - 901 cubes of a recorded physics simulation, 60 frames a second, each frame as its
+   difference from the one 6 before it, which is what the receiver has acknowledged by then
+
+   Build    cc -std=c99 -O2 -DNDEBUG -I. tools/bench_cubes.c -o build/bench_cubes -lzstd -lm
+   Run      build/bench_cubes [quick] [table] [delta]      where tests/data/cubes.bin.zst is
+
+   A frame of the file is 901 times 8 int32, little-endian: which component of the rotation is the
+   largest, the three others in 9 bits, x and y in 18 bits around 0, z in 14, and whether the cube
+   interacts. Every frame is read back and compared. `quick` takes a tenth of the frames.
+
+   table    the coder of tables by itself, plainly and adaptively
+   delta    wisp_fire of a struct of 901 structs with wisp_use_delta, unreliable, over a link that
+            takes 50 ms each way; the rate is of all that the server sends */
+#include "bench.h"
+
+#include <zstd.h>
+
+enum { CUBES = 901, FIELDS = 8, SYMBOLS = CUBES * FIELDS, DISTANCE = 6, CENTRE = 1 << 17 };
+enum { FRAMES_PER_SECOND = 60, SLICES = 15 };
+
+static const char *const cubes_path = "tests/data/cubes.bin.zst";
+
+/* What a frame says, as the coder has it: no symbol is below 0. */
+typedef struct recording {
+    uint32_t *symbols;
+    int       frames;
+} recording;
+
+static const wisp__column columns[FIELDS] = {
+    { 2, 1 }, { 9, 0 }, { 9, 0 }, { 9, 0 }, { 18, 0 }, { 18, 0 }, { 14, 0 }, { 1, 1 },
+};
+
+static void *read_file(const char *path, size_t *size) {
+    FILE *file = fopen(path, "rb");
+    char *bytes = NULL;
+    long length = -1;
+    if (file && fseek(file, 0, SEEK_END) == 0) length = ftell(file);
+    if (length > 0) bytes = (char *)malloc((size_t)length);
+    if (bytes) rewind(file);
+    *size = bytes ? fread(bytes, 1, (size_t)length, file) : 0;
+    if (file) fclose(file);
+    return bytes;
+}
+
+static bool read_frame(uint32_t *symbols, const unsigned char *raw) {
+    int i;
+    for (i = 0; i < SYMBOLS; i++) {
+        const unsigned char *b = raw + 4 * i;
+        int column = i % FIELDS;
+        symbols[i] = b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+        if (column == 4 || column == 5) symbols[i] += CENTRE;
+        if (symbols[i] >> columns[column].bits) return false;
+    }
+    return true;
+}
+
+static void decode_recording(recording *r, const void *packed, size_t packed_size) {
+    unsigned long long size = ZSTD_getFrameContentSize(packed, packed_size);
+    unsigned char *raw;
+    int i;
+    if (size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN) size = 1 << 30;
+    raw = (unsigned char *)malloc((size_t)size);
+    size = raw ? ZSTD_decompress(raw, (size_t)size, packed, packed_size) : 0;
+    r->frames = ZSTD_isError((size_t)size) ? 0 : (int)(size / (4 * SYMBOLS));
+    r->symbols = (uint32_t *)malloc(((size_t)r->frames + 1) * SYMBOLS * sizeof *r->symbols);
+    if (!r->symbols) r->frames = 0;
+    for (i = 0; i < r->frames; i++)
+        if (!read_frame(r->symbols + (size_t)i * SYMBOLS, raw + (size_t)i * 4 * SYMBOLS)) break;
+    r->frames = i;
+    free(raw);
+}
+
+/* Once for all sections. */
+static const recording *recorded(bool quick) {
+    static recording r;
+    static recording part;
+    size_t size = 0;
+    void *packed = r.symbols ? NULL : read_file(cubes_path, &size);
+    if (packed) decode_recording(&r, packed, size);
+    free(packed);
+    if (r.frames == 0) complain("%s cannot be read", cubes_path);
+    part = r;
+    if (quick) part.frames = r.frames / 10;
+    return &part;
+}
+
+/* The frame, or zeros before the first. */
+static const uint32_t *frame_of(const recording *r, int i) {
+    static const uint32_t zeros[SYMBOLS];
+    return i < 0 ? zeros : r->symbols + (size_t)i * SYMBOLS;
+}
+
+static double kbps(double bytes, int frames) {
+    return bytes / frames * 8 * FRAMES_PER_SECOND / 1000;
+}
+
+/* ---------------------------------------------------------------------------
+ * The coder by itself
+ * ------------------------------------------------------------------------ */
+
+/* What a slice of the frames took. */
+typedef struct cost {
+    double encode, decode;
+    double bytes;                             /* of all frames */
+} cost;
+
+static void plain_frame(const recording *r, int i, cost *c) {
+    static uint8_t bytes[SYMBOLS * 4 + WISP__SLACK];
+    static uint32_t out[SYMBOLS];
+    const uint32_t *now = frame_of(r, i), *base = frame_of(r, i - DISTANCE);
+    double begin = cpu_seconds(), middle;
+    wisp__writer to = wisp__writer_on(bytes, SYMBOLS * 4);
+    wisp__reader from;
+    int size;
+    wisp__table_write(&to, columns, FIELDS, CUBES, base, now);
+    size = (int)((to.at + 7) / 8);
+    middle = cpu_seconds();
+    from = wisp__reader_on(bytes, size);
+    if (!wisp__table_read(&from, columns, FIELDS, CUBES, base, out)) size = 0;
+    c->decode += cpu_seconds() - middle;
+    c->encode += middle - begin;
+    c->bytes += size;
+    if (memcmp(out, now, sizeof out) != 0) complain("cubes.plain: frame %d is not what it was", i);
+}
+
+/* What both ends have learned, after each of the last frames. */
+typedef struct learned {
+    wisp__models *sender[DISTANCE], *receiver[DISTANCE];
+} learned;
+
+static void learned_free(learned *l) {
+    int i;
+    for (i = 0; i < DISTANCE; i++) {
+        free(l->sender[i]);
+        free(l->receiver[i]);
+    }
+}
+
+static bool learned_begin(learned *l) {
+    int i;
+    for (i = 0; i < DISTANCE; i++) {
+        l->sender[i] = (wisp__models *)malloc(wisp__models_size(FIELDS));
+        l->receiver[i] = (wisp__models *)malloc(wisp__models_size(FIELDS));
+        if (!l->sender[i] || !l->receiver[i]) return false;
+        wisp__models_init(l->sender[i], columns, FIELDS);
+        wisp__models_init(l->receiver[i], columns, FIELDS);
+    }
+    return true;
+}
+
+static void adaptive_frame(const recording *r, int i, learned *l, cost *c) {
+    static uint8_t bytes[SYMBOLS * 4];
+    static uint32_t out[SYMBOLS];
+    const uint32_t *now = frame_of(r, i), *held[3] = { NULL, NULL, NULL };
+    double begin, middle;
+    int k, size;
+    held[0] = frame_of(r, i - DISTANCE);
+    for (k = 1; k < 3 && i >= k * DISTANCE; k++) held[k] = frame_of(r, i - k * DISTANCE - DISTANCE);
+    begin = cpu_seconds();
+    size = wisp__table_encode(columns, FIELDS, CUBES, l->sender[i % DISTANCE], held, now, bytes,
+                              (int)sizeof bytes);
+    middle = cpu_seconds();
+    if (!wisp__table_decode(columns, FIELDS, CUBES, l->receiver[i % DISTANCE], held, out, bytes,
+                            size))
+        size = 0;
+    c->decode += cpu_seconds() - middle;
+    c->encode += middle - begin;
+    c->bytes += size;
+    if (memcmp(out, now, sizeof out) != 0)
+        complain("cubes.adaptive: frame %d is not what it was", i);
+}
+
+static void record_slice(const char *group, cost *c, int frames) {
+    record(group, "encode", "us/frame", 0, c->encode * 1e6 / frames);
+    record(group, "decode", "us/frame", 0, c->decode * 1e6 / frames);
+    c->encode = c->decode = 0;
+}
+
+/* Each slice plainly, then adaptively, so that both see the same machine. */
+static void run_table(bool quick) {
+    const recording *r = recorded(quick);
+    cost plain = { 0, 0, 0 }, adaptive = { 0, 0, 0 };
+    learned l;
+    int slice, i;
+    memset(&l, 0, sizeof l);
+    if (r->frames > SLICES && learned_begin(&l)) {
+        for (slice = 0; slice < SLICES; slice++) {
+            int first = r->frames * slice / SLICES, end = r->frames * (slice + 1) / SLICES;
+            for (i = first; i < end; i++) plain_frame(r, i, &plain);
+            for (i = first; i < end; i++) adaptive_frame(r, i, &l, &adaptive);
+            record_slice("cubes.plain", &plain, end - first);
+            record_slice("cubes.adaptive", &adaptive, end - first);
+        }
+        record("cubes.plain", "rate", "kbps", 284, kbps(plain.bytes, r->frames));
+        record("cubes.adaptive", "rate", "kbps", 204, kbps(adaptive.bytes, r->frames));
+    }
+    learned_free(&l);
+}
+
+int main(int count, char **words) {
+    static const section sections[] = { { "table", run_table } };
+    return bench_main("bench_cubes", count, words, sections, 1);
+}
