@@ -34,6 +34,7 @@
        >>pack      the self-describing bit-packed form of values
        >>record    the packed form of what has a schema
        >>codec     the interface of codecs, and bytes to values alone
+       >>engine    ready schemas of the engine's data types
        >>json      JSON (RFC 8259)
        >>msgpack   MessagePack
        >>protobuf  Protobuf (proto3)
@@ -804,6 +805,196 @@ WISP_API const wisp_codec *wisp_msgpack(void);
    *out is as it was. Texts are copied and have a NUL after them, bytes point
    into what was read. */
 WISP_API const wisp_codec *wisp_protobuf(void);
+
+/* ===========================================================================
+ * MARK: >>engine
+ * The plain data types of the Roblox engine as structs with ready schemas, so
+ * that a port keeps its types; names, ranges and defaults are the engine's
+ * (create.roblox.com/docs/reference/engine/datatypes). All are in one table:
+ *
+ *     wisp_udim2 size = { { 0.5f, -20 }, { 0, 300 } };
+ *     const wisp_schema *udim2 = wisp_engine_schema("UDim2");
+ *     wisp_fire(w, "resize", peer, wisp_struct(udim2, &size));
+ *
+ * To nest one in a struct of yours, write WISP_T_STRUCT(NULL) for its field, in
+ * a table that is not const, and before the schema is used
+ * fields[i].type.of = wisp_engine_schema("UDim2").
+ * Members marked with a default may be missing in a map, and cost a bit when
+ * they have it. What only several members together show is not checked: that a
+ * minimum is below its maximum, that keypoints begin at 0, end at 1 and are in
+ * order.
+ * ======================================================================== */
+
+/* Vector2, Vector3, CFrame and Color3 are values of their own kind: wisp_vec2v,
+   wisp_vec3v, wisp_transformv, wisp_color3; Instance is wisp_reference. The
+   table has the first four as well: a Color3 there is three floats and an
+   alpha, default 1. */
+typedef wisp_transform wisp_cframe;
+
+typedef struct wisp_vector2_int16 { int16_t x, y; } wisp_vector2_int16;
+typedef struct wisp_vector3_int16 { int16_t x, y, z; } wisp_vector3_int16;
+
+typedef struct wisp_udim  { float scale; int32_t offset; } wisp_udim;
+typedef struct wisp_udim2 { wisp_udim x, y; } wisp_udim2;
+typedef struct wisp_rect    { wisp_vec2 min, max; } wisp_rect;
+typedef struct wisp_ray     { wisp_vec3 origin, direction; } wisp_ray;
+typedef struct wisp_region3 { wisp_vec3 min, max; } wisp_region3;
+typedef struct wisp_region3_int16 {
+    wisp_vector3_int16 min, max;
+} wisp_region3_int16;
+
+typedef struct wisp_axes { bool x, y, z; } wisp_axes;
+typedef struct wisp_faces {
+    bool right, top, back, left, bottom, front;
+} wisp_faces;
+
+typedef struct wisp_number_range { float min, max; } wisp_number_range;
+
+enum { WISP_KEYPOINTS_MAX = 20 };
+
+typedef struct wisp_number_keypoint {
+    float time;                          /* 0..1 */
+    float value;
+    float envelope;                      /* 0 or more; default 0 */
+} wisp_number_keypoint;
+
+typedef struct wisp_number_sequence {
+    int                  count;
+    wisp_number_keypoint keypoints[WISP_KEYPOINTS_MAX];
+} wisp_number_sequence;
+
+typedef struct wisp_color_keypoint {
+    float      time;                     /* 0..1 */
+    wisp_color value;                    /* sent as 8 bits a channel */
+} wisp_color_keypoint;
+
+typedef struct wisp_color_sequence {
+    int                 count;
+    wisp_color_keypoint keypoints[WISP_KEYPOINTS_MAX];
+} wisp_color_sequence;
+
+/* 1..1032, with gaps */
+typedef struct wisp_brick_color { uint16_t number; } wisp_brick_color;
+
+/* milliseconds since 1970, UTC: -17987443200000 (the year 1400) to
+   253402300799999 (the year 9999) */
+typedef struct wisp_date_time { int64_t milliseconds; } wisp_date_time;
+
+typedef struct wisp_enum_item {
+    char    type[65], name[65];          /* "Material", "Neon" */
+    int32_t value;
+} wisp_enum_item;
+
+typedef int wisp_easing_style;
+enum {
+    WISP_EASING_LINEAR, WISP_EASING_SINE, WISP_EASING_BACK, WISP_EASING_QUAD,
+    WISP_EASING_QUART, WISP_EASING_QUINT, WISP_EASING_BOUNCE,
+    WISP_EASING_ELASTIC, WISP_EASING_EXPONENTIAL, WISP_EASING_CIRCULAR,
+    WISP_EASING_CUBIC
+};
+
+typedef int wisp_easing_direction;
+enum { WISP_EASING_IN, WISP_EASING_OUT, WISP_EASING_IN_OUT };
+
+typedef struct wisp_tween_info {
+    float                 time;          /* seconds; default 1 */
+    wisp_easing_style     easing_style;        /* default QUAD */
+    wisp_easing_direction easing_direction;    /* default OUT */
+    int32_t               repeat_count;  /* -1: for ever; default 0 */
+    bool                  reverses;      /* default false */
+    float                 delay_time;    /* seconds; default 0 */
+} wisp_tween_info;
+
+typedef struct wisp_physical_properties {
+    float density;                       /* 0.0001..100 */
+    float friction;                      /* 0..2 */
+    float elasticity;                    /* 0..1 */
+    float friction_weight;               /* 0..100; default 1 */
+    float elasticity_weight;             /* 0..100; default 1 */
+    float acoustic_absorption;           /* 0..1; default 1 */
+} wisp_physical_properties;
+
+typedef int wisp_font_weight;            /* the engine's: 100 * (this + 1) */
+enum {
+    WISP_FONT_THIN, WISP_FONT_EXTRA_LIGHT, WISP_FONT_LIGHT, WISP_FONT_REGULAR,
+    WISP_FONT_MEDIUM, WISP_FONT_SEMI_BOLD, WISP_FONT_BOLD,
+    WISP_FONT_EXTRA_BOLD, WISP_FONT_HEAVY
+};
+
+typedef int wisp_font_style;
+enum { WISP_FONT_NORMAL, WISP_FONT_ITALIC };
+
+typedef struct wisp_font {
+    char             family[256];        /* "rbxasset://fonts/..." */
+    wisp_font_weight weight;             /* default REGULAR */
+    wisp_font_style  style;              /* default NORMAL */
+} wisp_font;
+
+typedef int wisp_content_source;
+enum { WISP_CONTENT_NONE, WISP_CONTENT_URI, WISP_CONTENT_OBJECT };
+
+typedef struct wisp_content {
+    wisp_content_source source;          /* which member of `as` */
+    union {
+        char        uri[256];            /* not "": that is NONE */
+        wisp_object object;
+    } as;
+} wisp_content;
+
+typedef int wisp_waypoint_action;
+enum { WISP_WAYPOINT_WALK, WISP_WAYPOINT_JUMP, WISP_WAYPOINT_CUSTOM };
+
+typedef struct wisp_path_waypoint {
+    wisp_vec3            position;
+    wisp_waypoint_action action;         /* default WALK */
+    char                 label[65];      /* default "" */
+} wisp_path_waypoint;
+
+typedef struct wisp_path2d_control_point {
+    wisp_udim2 position, left_tangent, right_tangent;
+} wisp_path2d_control_point;
+
+typedef struct wisp_raycast_result {
+    wisp_object instance;
+    wisp_vec3   position, normal;
+    float       distance;                /* 0 or more */
+    uint16_t    material;                /* the value of an Enum.Material */
+} wisp_raycast_result;
+
+typedef int wisp_curve_interpolation;
+enum { WISP_CURVE_CONSTANT, WISP_CURVE_LINEAR, WISP_CURVE_CUBIC };
+
+typedef struct wisp_float_curve_key {
+    float                  time, value;
+    wisp_curve_interpolation interpolation;
+    float                  left_tangent, right_tangent;    /* default 0 */
+} wisp_float_curve_key;
+
+typedef struct wisp_rotation_curve_key {
+    float                  time;
+    wisp_cframe            value;
+    wisp_curve_interpolation interpolation;
+    float                  left_tangent, right_tangent;    /* default 0 */
+} wisp_rotation_curve_key;
+
+typedef struct wisp_value_curve_key {
+    float                  time;
+    wisp_value             value;
+    wisp_curve_interpolation interpolation;
+    float                  left_tangent, right_tangent;    /* default 0 */
+} wisp_value_curve_key;
+
+typedef struct wisp_engine_type {
+    const char        *name;             /* the engine's: "UDim2", "CFrame" */
+    const wisp_schema *schema;
+} wisp_engine_type;
+
+/* All of them; `count` may be NULL. They live as long as the program. */
+WISP_API const wisp_engine_type *wisp_engine_types(int *count);
+/* The schema of one; NULL: there is no such type. */
+WISP_API const wisp_schema *wisp_engine_schema(const char *name);
+/* The color of a number; of 194, medium stone grey, where there is none. */
+WISP_API wisp_color wisp_brick_color_rgb(int number);
 
 /* ===========================================================================
  * MARK: >>squeeze
@@ -6385,6 +6576,423 @@ int wisp_decode(const wisp_codec *codec, const wisp_schema *schema, const void *
     if (result) return result;
     wisp__image_alone(out, &arena);
     return read;
+}
+
+/* ===========================================================================
+ * MARK: >>engine
+ * What: schemas of the plain data types of the Roblox engine, in one table.
+ * Invariants: nothing here is written to; a type stands after those it is made
+ *   of. Fields, names of enums and the order of both are the wire form: a change
+ *   takes a new version of the schema.
+ * Not here: types that are handles, queries or generators of the engine's own
+ *   (Instance, RaycastParams, Random, ...).
+ * ======================================================================== */
+
+/* Over every float but infinity, also after JSON: for what only has a lower bound. */
+#define WISP__FINITE 3.5e38
+
+/* --- vectors: kinds of value too, here as structs --- */
+
+static const wisp_field wisp__vector2_fields[] = {
+    WISP_FIELD(wisp_vec2, x, WISP_T_NUMBER),
+    WISP_FIELD(wisp_vec2, y, WISP_T_NUMBER),
+};
+static const wisp_schema wisp__vector2_schema = WISP_SCHEMA(wisp_vec2, 1, wisp__vector2_fields);
+
+static const wisp_field wisp__vector3_fields[] = {
+    WISP_FIELD(wisp_vec3, x, WISP_T_NUMBER),
+    WISP_FIELD(wisp_vec3, y, WISP_T_NUMBER),
+    WISP_FIELD(wisp_vec3, z, WISP_T_NUMBER),
+};
+static const wisp_schema wisp__vector3_schema = WISP_SCHEMA(wisp_vec3, 1, wisp__vector3_fields);
+
+static const wisp_field wisp__cframe_fields[] = {
+    WISP_FIELD(wisp_cframe, position, WISP_T_VEC3),
+    WISP_FIELD(wisp_cframe, rotation, WISP_T_QUAT(0)),
+};
+static const wisp_schema wisp__cframe_schema = WISP_SCHEMA(wisp_cframe, 1, wisp__cframe_fields);
+
+static const wisp_field wisp__color3_fields[] = {
+    WISP_FIELD(wisp_color, r, WISP_T_NUMBER_RANGE(0, 1)),
+    WISP_FIELD(wisp_color, g, WISP_T_NUMBER_RANGE(0, 1)),
+    WISP_FIELD(wisp_color, b, WISP_T_NUMBER_RANGE(0, 1)),
+    WISP_OPTIONAL_FIELD(wisp_color, a, WISP_T_NUMBER_RANGE(0, 1), 1),
+};
+static const wisp_schema wisp__color3_schema = WISP_SCHEMA(wisp_color, 1, wisp__color3_fields);
+
+static const wisp_field wisp__vector2_int16_fields[] = {
+    WISP_FIELD(wisp_vector2_int16, x, WISP_T_INTEGER),
+    WISP_FIELD(wisp_vector2_int16, y, WISP_T_INTEGER),
+};
+static const wisp_schema wisp__vector2_int16_schema =
+    WISP_SCHEMA(wisp_vector2_int16, 1, wisp__vector2_int16_fields);
+
+static const wisp_field wisp__vector3_int16_fields[] = {
+    WISP_FIELD(wisp_vector3_int16, x, WISP_T_INTEGER),
+    WISP_FIELD(wisp_vector3_int16, y, WISP_T_INTEGER),
+    WISP_FIELD(wisp_vector3_int16, z, WISP_T_INTEGER),
+};
+static const wisp_schema wisp__vector3_int16_schema =
+    WISP_SCHEMA(wisp_vector3_int16, 1, wisp__vector3_int16_fields);
+
+/* --- lengths on a screen, areas and volumes --- */
+
+static const wisp_field wisp__udim_fields[] = {
+    WISP_FIELD(wisp_udim, scale, WISP_T_NUMBER),
+    WISP_FIELD(wisp_udim, offset, WISP_T_INTEGER),
+};
+static const wisp_schema wisp__udim_schema = WISP_SCHEMA(wisp_udim, 1, wisp__udim_fields);
+
+static const wisp_field wisp__udim2_fields[] = {
+    WISP_FIELD(wisp_udim2, x, WISP_T_STRUCT(&wisp__udim_schema)),
+    WISP_FIELD(wisp_udim2, y, WISP_T_STRUCT(&wisp__udim_schema)),
+};
+static const wisp_schema wisp__udim2_schema = WISP_SCHEMA(wisp_udim2, 1, wisp__udim2_fields);
+
+static const wisp_field wisp__rect_fields[] = {
+    WISP_FIELD(wisp_rect, min, WISP_T_VEC2),
+    WISP_FIELD(wisp_rect, max, WISP_T_VEC2),
+};
+static const wisp_schema wisp__rect_schema = WISP_SCHEMA(wisp_rect, 1, wisp__rect_fields);
+
+static const wisp_field wisp__ray_fields[] = {
+    WISP_FIELD(wisp_ray, origin, WISP_T_VEC3),
+    WISP_FIELD(wisp_ray, direction, WISP_T_VEC3),
+};
+static const wisp_schema wisp__ray_schema = WISP_SCHEMA(wisp_ray, 1, wisp__ray_fields);
+
+static const wisp_field wisp__region3_fields[] = {
+    WISP_FIELD(wisp_region3, min, WISP_T_VEC3),
+    WISP_FIELD(wisp_region3, max, WISP_T_VEC3),
+};
+static const wisp_schema wisp__region3_schema = WISP_SCHEMA(wisp_region3, 1, wisp__region3_fields);
+
+static const wisp_field wisp__region3_int16_fields[] = {
+    WISP_FIELD(wisp_region3_int16, min, WISP_T_STRUCT(&wisp__vector3_int16_schema)),
+    WISP_FIELD(wisp_region3_int16, max, WISP_T_STRUCT(&wisp__vector3_int16_schema)),
+};
+static const wisp_schema wisp__region3_int16_schema =
+    WISP_SCHEMA(wisp_region3_int16, 1, wisp__region3_int16_fields);
+
+static const wisp_field wisp__axes_fields[] = {
+    WISP_FIELD(wisp_axes, x, WISP_T_BOOL),
+    WISP_FIELD(wisp_axes, y, WISP_T_BOOL),
+    WISP_FIELD(wisp_axes, z, WISP_T_BOOL),
+};
+static const wisp_schema wisp__axes_schema = WISP_SCHEMA(wisp_axes, 1, wisp__axes_fields);
+
+/* In the order of the engine's NormalId. */
+static const wisp_field wisp__faces_fields[] = {
+    WISP_FIELD(wisp_faces, right, WISP_T_BOOL),
+    WISP_FIELD(wisp_faces, top, WISP_T_BOOL),
+    WISP_FIELD(wisp_faces, back, WISP_T_BOOL),
+    WISP_FIELD(wisp_faces, left, WISP_T_BOOL),
+    WISP_FIELD(wisp_faces, bottom, WISP_T_BOOL),
+    WISP_FIELD(wisp_faces, front, WISP_T_BOOL),
+};
+static const wisp_schema wisp__faces_schema = WISP_SCHEMA(wisp_faces, 1, wisp__faces_fields);
+
+/* --- ranges and sequences --- */
+
+static const wisp_field wisp__number_range_fields[] = {
+    WISP_FIELD(wisp_number_range, min, WISP_T_NUMBER),
+    WISP_FIELD(wisp_number_range, max, WISP_T_NUMBER),
+};
+static const wisp_schema wisp__number_range_schema =
+    WISP_SCHEMA(wisp_number_range, 1, wisp__number_range_fields);
+
+static const wisp_field wisp__number_keypoint_fields[] = {
+    WISP_FIELD(wisp_number_keypoint, time, WISP_T_NUMBER_RANGE(0, 1)),
+    WISP_FIELD(wisp_number_keypoint, value, WISP_T_NUMBER),
+    WISP_OPTIONAL_FIELD(wisp_number_keypoint, envelope, WISP_T_NUMBER_RANGE(0, WISP__FINITE), 0),
+};
+static const wisp_schema wisp__number_keypoint_schema =
+    WISP_SCHEMA(wisp_number_keypoint, 1, wisp__number_keypoint_fields);
+static const wisp_type wisp__number_keypoint = WISP_T_STRUCT(&wisp__number_keypoint_schema);
+
+static const wisp_field wisp__number_sequence_fields[] = {
+    WISP_COUNTED_FIELD(wisp_number_sequence, keypoints, count,
+                       WISP_T_ARRAY(&wisp__number_keypoint, WISP_KEYPOINTS_MAX)),
+};
+static const wisp_schema wisp__number_sequence_schema =
+    WISP_SCHEMA(wisp_number_sequence, 1, wisp__number_sequence_fields);
+
+static const wisp_field wisp__color_keypoint_fields[] = {
+    WISP_FIELD(wisp_color_keypoint, time, WISP_T_NUMBER_RANGE(0, 1)),
+    WISP_FIELD(wisp_color_keypoint, value, WISP_T_COLOR),
+};
+static const wisp_schema wisp__color_keypoint_schema =
+    WISP_SCHEMA(wisp_color_keypoint, 1, wisp__color_keypoint_fields);
+static const wisp_type wisp__color_keypoint = WISP_T_STRUCT(&wisp__color_keypoint_schema);
+
+static const wisp_field wisp__color_sequence_fields[] = {
+    WISP_COUNTED_FIELD(wisp_color_sequence, keypoints, count,
+                       WISP_T_ARRAY(&wisp__color_keypoint, WISP_KEYPOINTS_MAX)),
+};
+static const wisp_schema wisp__color_sequence_schema =
+    WISP_SCHEMA(wisp_color_sequence, 1, wisp__color_sequence_fields);
+
+/* --- numbers with a meaning --- */
+
+static const wisp_field wisp__brick_color_fields[] = {
+    WISP_FIELD(wisp_brick_color, number, WISP_T_RANGE(1, 1032)),
+};
+static const wisp_schema wisp__brick_color_schema =
+    WISP_SCHEMA(wisp_brick_color, 1, wisp__brick_color_fields);
+
+static const wisp_field wisp__date_time_fields[] = {
+    WISP_FIELD(wisp_date_time, milliseconds,
+               WISP_T_RANGE(INT64_C(-17987443200000), INT64_C(253402300799999))),
+};
+static const wisp_schema wisp__date_time_schema =
+    WISP_SCHEMA(wisp_date_time, 1, wisp__date_time_fields);
+
+static const wisp_field wisp__enum_item_fields[] = {
+    WISP_FIELD(wisp_enum_item, type, WISP_T_STRING(64)),
+    WISP_FIELD(wisp_enum_item, name, WISP_T_STRING(64)),
+    WISP_FIELD(wisp_enum_item, value, WISP_T_INTEGER),
+};
+static const wisp_schema wisp__enum_item_schema =
+    WISP_SCHEMA(wisp_enum_item, 1, wisp__enum_item_fields);
+
+/* --- settings of tweens, parts, texts and paths --- */
+
+static const char *const wisp__easing_styles[] = {
+    "Linear", "Sine", "Back", "Quad", "Quart", "Quint", "Bounce", "Elastic", "Exponential",
+    "Circular", "Cubic",
+};
+static const char *const wisp__easing_directions[] = { "In", "Out", "InOut" };
+
+static const wisp_field wisp__tween_info_fields[] = {
+    WISP_OPTIONAL_FIELD(wisp_tween_info, time, WISP_T_NUMBER, 1),
+    WISP_OPTIONAL_FIELD(wisp_tween_info, easing_style, WISP_T_ENUM(wisp__easing_styles, 11),
+                        WISP_EASING_QUAD),
+    WISP_OPTIONAL_FIELD(wisp_tween_info, easing_direction, WISP_T_ENUM(wisp__easing_directions, 3),
+                        WISP_EASING_OUT),
+    WISP_OPTIONAL_FIELD(wisp_tween_info, repeat_count, WISP_T_RANGE(-1, INT32_MAX), 0),
+    WISP_OPTIONAL_FIELD(wisp_tween_info, reverses, WISP_T_BOOL, false),
+    WISP_OPTIONAL_FIELD(wisp_tween_info, delay_time, WISP_T_NUMBER, 0),
+};
+static const wisp_schema wisp__tween_info_schema =
+    WISP_SCHEMA(wisp_tween_info, 1, wisp__tween_info_fields);
+
+/* The least density is the float that is next to 0.0001; it lies below. */
+static const wisp_field wisp__physical_properties_fields[] = {
+    WISP_FIELD(wisp_physical_properties, density, WISP_T_NUMBER_RANGE(9.999999747378752e-05, 100)),
+    WISP_FIELD(wisp_physical_properties, friction, WISP_T_NUMBER_RANGE(0, 2)),
+    WISP_FIELD(wisp_physical_properties, elasticity, WISP_T_NUMBER_RANGE(0, 1)),
+    WISP_OPTIONAL_FIELD(wisp_physical_properties, friction_weight, WISP_T_NUMBER_RANGE(0, 100), 1),
+    WISP_OPTIONAL_FIELD(wisp_physical_properties, elasticity_weight, WISP_T_NUMBER_RANGE(0, 100),
+                        1),
+    WISP_OPTIONAL_FIELD(wisp_physical_properties, acoustic_absorption, WISP_T_NUMBER_RANGE(0, 1),
+                        1),
+};
+static const wisp_schema wisp__physical_properties_schema =
+    WISP_SCHEMA(wisp_physical_properties, 1, wisp__physical_properties_fields);
+
+static const char *const wisp__font_weights[] = {
+    "Thin", "ExtraLight", "Light", "Regular", "Medium", "SemiBold", "Bold", "ExtraBold", "Heavy",
+};
+static const char *const wisp__font_styles[] = { "Normal", "Italic" };
+
+static const wisp_field wisp__font_fields[] = {
+    WISP_FIELD(wisp_font, family, WISP_T_STRING(255)),
+    WISP_OPTIONAL_FIELD(wisp_font, weight, WISP_T_ENUM(wisp__font_weights, 9), WISP_FONT_REGULAR),
+    WISP_OPTIONAL_FIELD(wisp_font, style, WISP_T_ENUM(wisp__font_styles, 2), WISP_FONT_NORMAL),
+};
+static const wisp_schema wisp__font_schema = WISP_SCHEMA(wisp_font, 1, wisp__font_fields);
+
+/* "" is nothing, as in the engine: an option of its own, which takes no bits. */
+static const wisp_type wisp__content_options[] = {
+    WISP_T_LITERAL_TEXT(""), WISP_T_STRING(255), WISP_T_OBJECT,
+};
+static const wisp_field wisp__content_fields[] = {
+    WISP_UNION_FIELD(wisp_content, as, source, WISP_T_UNION(wisp__content_options, 3)),
+};
+static const wisp_schema wisp__content_schema = WISP_SCHEMA(wisp_content, 1, wisp__content_fields);
+
+static const char *const wisp__waypoint_actions[] = { "Walk", "Jump", "Custom" };
+
+static const wisp_field wisp__path_waypoint_fields[] = {
+    WISP_FIELD(wisp_path_waypoint, position, WISP_T_VEC3),
+    WISP_OPTIONAL_FIELD(wisp_path_waypoint, action, WISP_T_ENUM(wisp__waypoint_actions, 3),
+                        WISP_WAYPOINT_WALK),
+    WISP_OPTIONAL_TEXT_FIELD(wisp_path_waypoint, label, WISP_T_STRING(64), ""),
+};
+static const wisp_schema wisp__path_waypoint_schema =
+    WISP_SCHEMA(wisp_path_waypoint, 1, wisp__path_waypoint_fields);
+
+static const wisp_field wisp__path2d_control_point_fields[] = {
+    WISP_FIELD(wisp_path2d_control_point, position, WISP_T_STRUCT(&wisp__udim2_schema)),
+    WISP_FIELD(wisp_path2d_control_point, left_tangent, WISP_T_STRUCT(&wisp__udim2_schema)),
+    WISP_FIELD(wisp_path2d_control_point, right_tangent, WISP_T_STRUCT(&wisp__udim2_schema)),
+};
+static const wisp_schema wisp__path2d_control_point_schema =
+    WISP_SCHEMA(wisp_path2d_control_point, 1, wisp__path2d_control_point_fields);
+
+static const wisp_field wisp__raycast_result_fields[] = {
+    WISP_FIELD(wisp_raycast_result, instance, WISP_T_OBJECT),
+    WISP_FIELD(wisp_raycast_result, position, WISP_T_VEC3),
+    WISP_FIELD(wisp_raycast_result, normal, WISP_T_VEC3),
+    WISP_FIELD(wisp_raycast_result, distance, WISP_T_NUMBER_RANGE(0, WISP__FINITE)),
+    WISP_FIELD(wisp_raycast_result, material, WISP_T_UINT),
+};
+static const wisp_schema wisp__raycast_result_schema =
+    WISP_SCHEMA(wisp_raycast_result, 1, wisp__raycast_result_fields);
+
+/* --- keys of animation curves: alike but for their values --- */
+
+static const char *const wisp__curve_interpolations[] = { "Constant", "Linear", "Cubic" };
+
+static const wisp_field wisp__float_curve_key_fields[] = {
+    WISP_FIELD(wisp_float_curve_key, time, WISP_T_NUMBER),
+    WISP_FIELD(wisp_float_curve_key, value, WISP_T_NUMBER),
+    WISP_FIELD(wisp_float_curve_key, interpolation, WISP_T_ENUM(wisp__curve_interpolations, 3)),
+    WISP_OPTIONAL_FIELD(wisp_float_curve_key, left_tangent, WISP_T_NUMBER, 0),
+    WISP_OPTIONAL_FIELD(wisp_float_curve_key, right_tangent, WISP_T_NUMBER, 0),
+};
+static const wisp_schema wisp__float_curve_key_schema =
+    WISP_SCHEMA(wisp_float_curve_key, 1, wisp__float_curve_key_fields);
+
+static const wisp_field wisp__rotation_curve_key_fields[] = {
+    WISP_FIELD(wisp_rotation_curve_key, time, WISP_T_NUMBER),
+    WISP_FIELD(wisp_rotation_curve_key, value, WISP_T_TRANSFORM),
+    WISP_FIELD(wisp_rotation_curve_key, interpolation, WISP_T_ENUM(wisp__curve_interpolations, 3)),
+    WISP_OPTIONAL_FIELD(wisp_rotation_curve_key, left_tangent, WISP_T_NUMBER, 0),
+    WISP_OPTIONAL_FIELD(wisp_rotation_curve_key, right_tangent, WISP_T_NUMBER, 0),
+};
+static const wisp_schema wisp__rotation_curve_key_schema =
+    WISP_SCHEMA(wisp_rotation_curve_key, 1, wisp__rotation_curve_key_fields);
+
+static const wisp_field wisp__value_curve_key_fields[] = {
+    WISP_FIELD(wisp_value_curve_key, time, WISP_T_NUMBER),
+    WISP_FIELD(wisp_value_curve_key, value, WISP_T_ANY),
+    WISP_FIELD(wisp_value_curve_key, interpolation, WISP_T_ENUM(wisp__curve_interpolations, 3)),
+    WISP_OPTIONAL_FIELD(wisp_value_curve_key, left_tangent, WISP_T_NUMBER, 0),
+    WISP_OPTIONAL_FIELD(wisp_value_curve_key, right_tangent, WISP_T_NUMBER, 0),
+};
+static const wisp_schema wisp__value_curve_key_schema =
+    WISP_SCHEMA(wisp_value_curve_key, 1, wisp__value_curve_key_fields);
+
+/* --- the table --- */
+
+static const wisp_engine_type wisp__engine_table[] = {
+    { "Axes", &wisp__axes_schema },
+    { "BrickColor", &wisp__brick_color_schema },
+    { "CFrame", &wisp__cframe_schema },
+    { "Color3", &wisp__color3_schema },
+    { "ColorSequence", &wisp__color_sequence_schema },
+    { "ColorSequenceKeypoint", &wisp__color_keypoint_schema },
+    { "Content", &wisp__content_schema },
+    { "DateTime", &wisp__date_time_schema },
+    { "EnumItem", &wisp__enum_item_schema },
+    { "Faces", &wisp__faces_schema },
+    { "FloatCurveKey", &wisp__float_curve_key_schema },
+    { "Font", &wisp__font_schema },
+    { "NumberRange", &wisp__number_range_schema },
+    { "NumberSequence", &wisp__number_sequence_schema },
+    { "NumberSequenceKeypoint", &wisp__number_keypoint_schema },
+    { "Path2DControlPoint", &wisp__path2d_control_point_schema },
+    { "PathWaypoint", &wisp__path_waypoint_schema },
+    { "PhysicalProperties", &wisp__physical_properties_schema },
+    { "Ray", &wisp__ray_schema },
+    { "RaycastResult", &wisp__raycast_result_schema },
+    { "Rect", &wisp__rect_schema },
+    { "Region3", &wisp__region3_schema },
+    { "Region3int16", &wisp__region3_int16_schema },
+    { "RotationCurveKey", &wisp__rotation_curve_key_schema },
+    { "TweenInfo", &wisp__tween_info_schema },
+    { "UDim", &wisp__udim_schema },
+    { "UDim2", &wisp__udim2_schema },
+    { "ValueCurveKey", &wisp__value_curve_key_schema },
+    { "Vector2", &wisp__vector2_schema },
+    { "Vector2int16", &wisp__vector2_int16_schema },
+    { "Vector3", &wisp__vector3_schema },
+    { "Vector3int16", &wisp__vector3_int16_schema },
+};
+
+const wisp_engine_type *wisp_engine_types(int *count) {
+    if (count) *count = WISP__LENGTH(wisp__engine_table);
+    return wisp__engine_table;
+}
+
+const wisp_schema *wisp_engine_schema(const char *name) {
+    for (int i = 0; name && i < WISP__LENGTH(wisp__engine_table); i++)
+        if (strcmp(wisp__engine_table[i].name, name) == 0) return wisp__engine_table[i].schema;
+    return NULL;
+}
+
+/* --- the palette of BrickColor, by number; colors as 0xrrggbb --- */
+
+typedef struct wisp__brick {
+    uint16_t number;
+    uint32_t rgb;
+} wisp__brick;
+
+static const wisp__brick wisp__palette[] = {
+    { 1, 0xf2f3f3 }, { 2, 0xa1a5a2 }, { 3, 0xf9e999 }, { 5, 0xd7c59a }, { 6, 0xc2dab8 },
+    { 9, 0xe8bac8 }, { 11, 0x80bbdb }, { 12, 0xcb8442 }, { 18, 0xcc8e69 }, { 21, 0xc4281c },
+    { 22, 0xc470a0 }, { 23, 0x0d69ac }, { 24, 0xf5cd30 }, { 25, 0x624732 }, { 26, 0x1b2a35 },
+    { 27, 0x6d6e6c }, { 28, 0x287f47 }, { 29, 0xa1c48c }, { 36, 0xf3cf9b }, { 37, 0x4b974b },
+    { 38, 0xa05f35 }, { 39, 0xc1cade }, { 40, 0xececec }, { 41, 0xcd544b }, { 42, 0xc1dff0 },
+    { 43, 0x7bb6e8 }, { 44, 0xf7f18d }, { 45, 0xb4d2e4 }, { 47, 0xd9856c }, { 48, 0x84b68d },
+    { 49, 0xf8f184 }, { 50, 0xece8de }, { 100, 0xeec4b6 }, { 101, 0xda867a },
+    { 102, 0x6e99ca }, { 103, 0xc7c1b7 }, { 104, 0x6b327c }, { 105, 0xe29b40 },
+    { 106, 0xda8541 }, { 107, 0x008f9c }, { 108, 0x685c43 }, { 110, 0x435493 },
+    { 111, 0xbfb7b1 }, { 112, 0x6874ac }, { 113, 0xe5adc8 }, { 115, 0xc7d23c },
+    { 116, 0x55a5af }, { 118, 0xb7d7d5 }, { 119, 0xa4bd47 }, { 120, 0xd9e4a7 },
+    { 121, 0xe7ac58 }, { 123, 0xd36f4c }, { 124, 0x923978 }, { 125, 0xeab892 },
+    { 126, 0xa5a5cb }, { 127, 0xdcbc81 }, { 128, 0xae7a59 }, { 131, 0x9ca3a8 },
+    { 133, 0xd5733d }, { 134, 0xd8dd56 }, { 135, 0x74869d }, { 136, 0x877c90 },
+    { 137, 0xe09864 }, { 138, 0x958a73 }, { 140, 0x203a56 }, { 141, 0x27462d },
+    { 143, 0xcfe2f7 }, { 145, 0x7988a1 }, { 146, 0x958ea3 }, { 147, 0x938767 },
+    { 148, 0x575857 }, { 149, 0x161d32 }, { 150, 0xabadac }, { 151, 0x789082 },
+    { 153, 0x957977 }, { 154, 0x7b2e2f }, { 157, 0xfff67b }, { 158, 0xe1a4c2 },
+    { 168, 0x756c62 }, { 176, 0x97695b }, { 178, 0xb48455 }, { 179, 0x898788 },
+    { 180, 0xd7a94b }, { 190, 0xf9d62e }, { 191, 0xe8ab2d }, { 192, 0x694028 },
+    { 193, 0xcf6024 }, { 194, 0xa3a2a5 }, { 195, 0x4667a4 }, { 196, 0x23478b },
+    { 198, 0x8e4285 }, { 199, 0x635f62 }, { 200, 0x828a5d }, { 208, 0xe5e4df },
+    { 209, 0xb08e44 }, { 210, 0x709578 }, { 211, 0x79b5b5 }, { 212, 0x9fc3e9 },
+    { 213, 0x6c81b7 }, { 216, 0x904c2a }, { 217, 0x7c5c46 }, { 218, 0x96709f },
+    { 219, 0x6b629b }, { 220, 0xa7a9ce }, { 221, 0xcd6298 }, { 222, 0xe4adc8 },
+    { 223, 0xdc9095 }, { 224, 0xf0d5a0 }, { 225, 0xebb87f }, { 226, 0xfdea8d },
+    { 232, 0x7dbbdd }, { 268, 0x342b75 }, { 301, 0x506d54 }, { 302, 0x5b5d69 },
+    { 303, 0x0010b0 }, { 304, 0x2c651d }, { 305, 0x527cae }, { 306, 0x335882 },
+    { 307, 0x102adc }, { 308, 0x3d1585 }, { 309, 0x348e40 }, { 310, 0x5b9a4c },
+    { 311, 0x9fa1ac }, { 312, 0x592259 }, { 313, 0x1f801d }, { 314, 0x9fadc0 },
+    { 315, 0x0989cf }, { 316, 0x7b007b }, { 317, 0x7c9c6b }, { 318, 0x8aab85 },
+    { 319, 0xb9c4b1 }, { 320, 0xcacbd1 }, { 321, 0xa75e9b }, { 322, 0x7b2f7b },
+    { 323, 0x94be81 }, { 324, 0xa8bd99 }, { 325, 0xdfdfde }, { 327, 0x970000 },
+    { 328, 0xb1e5a6 }, { 329, 0x98c2db }, { 330, 0xff98dc }, { 331, 0xff5959 },
+    { 332, 0x750000 }, { 333, 0xefb838 }, { 334, 0xf8d96d }, { 335, 0xe7e7ec },
+    { 336, 0xc7d4e4 }, { 337, 0xff9494 }, { 338, 0xbe6862 }, { 339, 0x562424 },
+    { 340, 0xf1e7c7 }, { 341, 0xfef3bb }, { 342, 0xe0b2d0 }, { 343, 0xd490bd },
+    { 344, 0x965555 }, { 345, 0x8f4c2a }, { 346, 0xd3be96 }, { 347, 0xe2dcbc },
+    { 348, 0xedeaea }, { 349, 0xe9dada }, { 350, 0x883e3e }, { 351, 0xbc9b5d },
+    { 352, 0xc7ac78 }, { 353, 0xcabfa3 }, { 354, 0xbbb3b2 }, { 355, 0x6c584b },
+    { 356, 0xa0844f }, { 357, 0x958988 }, { 358, 0xaba89e }, { 359, 0xaf9483 },
+    { 360, 0x966766 }, { 361, 0x564236 }, { 362, 0x7e683f }, { 363, 0x69665c },
+    { 364, 0x5a4c42 }, { 365, 0x6a3909 }, { 1001, 0xf8f8f8 }, { 1002, 0xcdcdcd },
+    { 1003, 0x111111 }, { 1004, 0xff0000 }, { 1005, 0xffb000 }, { 1006, 0xb480ff },
+    { 1007, 0xa34b4b }, { 1008, 0xc1be42 }, { 1009, 0xffff00 }, { 1010, 0x0000ff },
+    { 1011, 0x002060 }, { 1012, 0x2154b9 }, { 1013, 0x04afec }, { 1014, 0xaa5500 },
+    { 1015, 0xaa00aa }, { 1016, 0xff66cc }, { 1017, 0xffaf00 }, { 1018, 0x12eed4 },
+    { 1019, 0x00ffff }, { 1020, 0x00ff00 }, { 1021, 0x3a7d15 }, { 1022, 0x7f8e64 },
+    { 1023, 0x8c5b9f }, { 1024, 0xafddff }, { 1025, 0xffc9c9 }, { 1026, 0xb1a7ff },
+    { 1027, 0x9ff3e9 }, { 1028, 0xccffcc }, { 1029, 0xffffcc }, { 1030, 0xffcc99 },
+    { 1031, 0x6225d1 }, { 1032, 0xff00bf },
+};
+
+wisp_color wisp_brick_color_rgb(int number) {
+    uint32_t rgb = 0xa3a2a5;             /* medium stone grey */
+    wisp_color color;
+    for (int i = 0; i < WISP__LENGTH(wisp__palette); i++)
+        if (wisp__palette[i].number == number) rgb = wisp__palette[i].rgb;
+    color.r = (float)(rgb >> 16) / 255.0f;
+    color.g = (float)(rgb >> 8 & 255) / 255.0f;
+    color.b = (float)(rgb & 255) / 255.0f;
+    color.a = 1.0f;
+    return color;
 }
 
 /* ===========================================================================
