@@ -2981,7 +2981,7 @@ static const wisp_value *wisp__child_named(const wisp_value *map, const char *na
         int at = from + i < map->count ? from + i : from + i - map->count;
         const char *key = map->kind == WISP_MAP ? map->as.map[at].key
                                                 : map->as.structure.schema->fields[at].name;
-        if (strcmp(key, name) == 0) return wisp__child(map, at, &key, scratch);
+        if (key && strcmp(key, name) == 0) return wisp__child(map, at, &key, scratch);
     }
     return NULL;
 }
@@ -3569,7 +3569,8 @@ static bool wisp__fit_array(wisp__fitting *f, const wisp_type *type, int bytes,
     const wisp_type *element = (const wisp_type *)type->of;
     int each = bytes > 0 ? bytes / wisp__max_int(type->max, 1) : wisp__type_bytes(element, 0);
     uint8_t *items = (uint8_t *)at;
-    if (!wisp__is_array(v)) return wisp__blame(f, "is no array");
+    if (!wisp__is_array(v) || v->count < 0 || (v->count && !v->as.array))
+        return wisp__blame(f, "is no array");
     if (v->count > type->max) return wisp__blame(f, "%d elements are over %d", v->count, type->max);
     if ((bytes > 0 ? !count : type->least != 0) && v->count != type->max)
         return wisp__blame(f, "%d elements are not %d", v->count, type->max);
@@ -3694,7 +3695,8 @@ static bool wisp__fit_struct(wisp__fitting *f, const wisp_schema *schema, const 
     int found = 0;
     wisp_value scratch;
     const char *key;
-    if (list ? !wisp__is_array(v) : !wisp__is_map(v))
+    if ((list ? !wisp__is_array(v) : !wisp__is_map(v)) || v->count < 0 ||
+        (v->count && !v->as.array))
         return wisp__blame(f, list ? "is no array" : "is no map");
     for (int i = 0; i < schema->count; i++) {
         const wisp_field *field = &schema->fields[i];
@@ -3709,6 +3711,7 @@ static bool wisp__fit_struct(wisp__fitting *f, const wisp_schema *schema, const 
     if (f->loose || found == v->count) return true;
     for (int i = 0; !list && i < v->count; i++) {
         wisp__child(v, i, &key, &scratch);
+        if (!key) return wisp__blame(f, "has a pair without a key");
         if (wisp__has_field(schema, key)) continue;
         wisp__blame(f, "is no field of %s", schema->name);
         return wisp__blame_in(f, key, 0);
@@ -5755,13 +5758,16 @@ static double wisp__root(double square) {
 }
 
 static uint64_t wisp__quantize(const wisp__op *op, double number) {
-    double steps = (number - op->low) / op->step + 0.5;
+    double above = number - op->low;          /* each step rounds by itself, on every machine */
+    double steps = above / op->step + 0.5;
     uint64_t n = steps > 0 ? (uint64_t)steps : 0;
     return n < op->span ? n : op->span;
 }
 
 static double wisp__dequantize(const wisp__op *op, uint64_t steps) {
-    return wisp__min(op->low + (double)steps * op->step, op->high);
+    double above = (double)steps * op->step;
+    double number = op->low + above;
+    return wisp__min(number, op->high);
 }
 
 #define WISP__ROOT_2 1.4142135623730951
@@ -12314,8 +12320,32 @@ static bool wisp__same_keys(const wisp_value *a, const wisp_value *b) {
     return true;
 }
 
+/* The same bits: 1 and 1.0, or 0.0 and -0.0, are equal but not the same. Maps are sorted. */
 static bool wisp__value_same(const wisp_value *a, const wisp_value *b) {
-    return a->kind == b->kind && wisp_equal(a, b);
+    float p[7], q[7];
+    int floats;
+    if (a->kind != b->kind || a->count != b->count) return false;
+    switch (a->kind) {
+    case WISP_INT:
+    case WISP_UINT: return a->as.uinteger == b->as.uinteger;
+    case WISP_FLOAT: return memcmp(&a->as.float32, &b->as.float32, sizeof(float)) == 0;
+    case WISP_NUMBER: return memcmp(&a->as.number, &b->as.number, sizeof(double)) == 0;
+    case WISP_ARRAY:
+        for (int i = 0; i < a->count; i++)
+            if (!wisp__value_same(&a->as.array[i], &b->as.array[i])) return false;
+        return true;
+    case WISP_MAP:
+        for (int i = 0; i < a->count; i++)
+            if (strcmp(a->as.map[i].key, b->as.map[i].key) != 0 ||
+                !wisp__value_same(&a->as.map[i].value, &b->as.map[i].value))
+                return false;
+        return true;
+    default: break;
+    }
+    floats = wisp__value_floats(a, p);
+    if (!floats) return wisp_equal(a, b);
+    wisp__value_floats(b, q);
+    return memcmp(p, q, (size_t)floats * sizeof(float)) == 0;
 }
 
 typedef void (*wisp__put_change_fn)(wisp__differ *d, const wisp_value *a, const wisp_value *b);
@@ -16134,7 +16164,7 @@ typedef enum wisp__record {
 } wisp__record;
 
 /* What one packet holds at most, and a run of equal messages takes at most. */
-enum { WISP__PACKET_VALUES = 65536, WISP__PACKET_MESSAGES = 2048, WISP__RUN_BITS = 24 };
+enum { WISP__PACKET_VALUES = 1 << 20, WISP__PACKET_MESSAGES = 2048, WISP__RUN_BITS = 24 };
 
 /* What waiting is worth: levels of priority per second, so that nothing starves. */
 #define WISP__AGING 50.0
