@@ -5093,6 +5093,7 @@ typedef struct wisp__packer {
     wisp__writer shape, data;
     int          shape_room, data_room;   /* bytes of the buffers, with slack */
     int          values;                  /* of the message, nested ones too */
+    int          raw;                     /* bytes that its reader unpacks */
     wisp_result  result;                  /* the first failure */
 } wisp__packer;
 
@@ -11606,6 +11607,7 @@ typedef struct wisp__differ {
     uint8_t        *models;            /* its models, adapted on the way; NULL: plain */
     wisp__writer   *to;                /* the difference, while it is made; the record, else */
     wisp__side      delta;             /* the difference, while it is applied */
+    uint8_t        *copies;            /* room for two records, to compare what is no blob */
     int             rows, symbols;     /* that may still come */
     bool            failed;
 } wisp__differ;
@@ -12007,10 +12009,10 @@ static bool wisp__slot_same(wisp__differ *d, int at, int64_t base_at, int64_t no
     b.from.at = now_at;
     if (base_at < 0) return false;
     if (wisp__op_is_blob(&d->ops[at])) return wisp__blob_same(&d->ops[at], a, b);
+    if (!d->copies) d->copies = (uint8_t *)wisp__differ_take(d, 2 * room);
+    if (!d->copies) return false;
     for (int i = 0; i < 2; i++) {
-        void *memory = wisp__differ_take(d, room);
-        if (!memory) return false;
-        copies[i] = wisp__writer_on(memory, (int)room - WISP__SLACK);
+        copies[i] = wisp__writer_on(d->copies + (size_t)i * room, (int)room - WISP__SLACK);
         wisp__pass(d, at, at + 1, i ? &b : &a, &copies[i]);
         wisp__put(&copies[i], 0, 64);
     }
@@ -13757,7 +13759,7 @@ typedef struct wisp__message {
     int      track;            /* place of the value that is told unreliably; -1: none */
     uint32_t value;            /* its sequence there */
     int      chunk_bytes;
-    int      values;
+    int      values, raw;      /* that its reader counts; bytes that it unpacks */
     int      shape_bits;
     int64_t  data_bits;
     int      data_at;          /* byte of `bytes` where the data begins */
@@ -14438,6 +14440,7 @@ static wisp__lane *wisp__peer_lane(wisp__base *base, wisp__peer *peer, int chann
  *   limits.baseline_bytes of values, each way.
  *
  *   message   [keyed: small(place)] whole:1 [sequence:12, unless in order]
+ *             [whole, unless in order: far:1 [the sequence's other bits:20]]
  *             [not whole: base as steps back, 6, unless in order] [adaptive: older:2]
  *             [sync: hash of the base:16] [small(four bits each), unless the
  *             schema is nothing but numbers]] content of the form, or its difference
@@ -14572,32 +14575,54 @@ static size_t wisp__track_bytes(int room) {
     return sizeof(wisp__track) + (size_t)room * sizeof(wisp__stored);
 }
 
-/* The track that was not used for the longest, of a form; NULL: there is none. */
-static wisp__track *wisp__track_oldest(const wisp__tracks *tracks, int room) {
+/* The track that was not used for the longest, of those whose newest value has arrived, or will;
+   NULL: there is none. */
+static wisp__track *wisp__track_oldest(const wisp__tracks *tracks) {
     wisp__track *oldest = NULL;
     for (int i = 0; i < tracks->count; i++) {
         wisp__track *track = tracks->places[i];
-        if (track->room == room && (!oldest || track->used < oldest->used)) oldest = track;
+        const wisp__stored *newest = wisp__track_newest(track);
+        if (track->again || (newest && track->room != WISP__IN_ORDER && !newest->acked)) continue;
+        if (!oldest || track->used < oldest->used) oldest = track;
     }
     return oldest;
 }
 
+/* A track of another length at the same place. NULL: no memory, and the old one stays. */
+static wisp__track *wisp__track_refit(wisp__base *base, wisp__tracks *tracks, wisp__track *track,
+                                      int room) {
+    wisp__track *other;
+    if (track->room == room) return track;
+    other = (wisp__track *)wisp__alloc(base, wisp__track_bytes(room));
+    if (!other) return NULL;
+    other->room = room;
+    other->place = track->place;
+    other->sequence = track->sequence;
+    tracks->places[track->place] = other;
+    wisp__free(base, track, wisp__track_bytes(track->room));
+    return other;
+}
+
 /* The track of a name and key, made if need be: at the limit the one that has rested longest is
-   taken from its key (`evict`). NULL with the reason. */
+   taken from its key. NULL with the reason. */
 static wisp__track *wisp__track_open(wisp__base *base, wisp__chunks *chunks, wisp__tracks *tracks,
-                                     int number, uint64_t key, bool in_order, bool evict,
+                                     int number, uint64_t key, bool in_order,
                                      wisp_result *why) {
-    wisp__track *track = wisp__track_get(tracks, number, key);
+    wisp__track *track = wisp__track_get(tracks, number, key), *old;
     int room = in_order ? WISP__IN_ORDER : base->limits.baselines;
     *why = WISP_OK;
     if (!track && tracks->count >= base->limits.keys) {
         *why = WISP_E_LIMIT;
-        track = evict ? wisp__track_oldest(tracks, room) : NULL;
+        track = wisp__track_oldest(tracks);
         if (!track) return NULL;
         *why = WISP_OK;
         wisp__track_forget(base, chunks, tracks, track);
         wisp__track_unlink(tracks, track);
-        wisp__track_link(tracks, track, number, key);
+        old = track;
+        track = wisp__track_refit(base, tracks, old, room);
+        if (!track) *why = WISP_E_MEMORY;
+        wisp__track_link(tracks, track ? track : old, number, key);
+        if (!track) return NULL;
         tracks->again -= track->again;
         track->again = false;
         track->whole = true;
@@ -14693,14 +14718,17 @@ static bool wisp__track_settled(wisp__track *track, const wisp__kept *value, boo
     return true;
 }
 
-/* Forgets what was told of a name: its values go whole again, the newest at once. */
+/* Forgets what was told of a name: its values go whole again, the newest at once (`again`). */
 static void wisp__tracks_reset(wisp__base *base, wisp__chunks *chunks, wisp__tracks *tracks,
-                               int number) {
+                               int number, bool again) {
     for (int i = 0; i < tracks->count; i++) {
         wisp__track *track = tracks->places[i];
         wisp__stored *newest = wisp__track_newest(track), kept;
         if (track->number != number) continue;
         memset(&kept, 0, sizeof kept);
+        if (!again) newest = NULL;
+        tracks->again -= track->again;
+        track->again = false;
         if (newest) {
             kept.value = newest->value;
             kept.value->references++;
@@ -14711,7 +14739,7 @@ static void wisp__tracks_reset(wisp__base *base, wisp__chunks *chunks, wisp__tra
         if (!newest) continue;
         tracks->bytes += kept.value->chunk_bytes;
         *wisp__track_at(track, kept.sequence) = kept;
-        tracks->again += !track->again;
+        tracks->again++;
         track->again = true;
     }
 }
@@ -15039,6 +15067,7 @@ typedef struct wisp__session {
     uint32_t       request_floor;
     int            kept_bytes;         /* of answers kept */
     wisp__tracks   told, heard;        /* values that differences are to: ours, theirs */
+    int            heard_values;       /* in this packet, of values that were put together */
     struct wisp__pending *deferred;    /* calls of theirs that are answered later */
     int            held_bytes;         /* received out of order */
     int            steps, misses, told_errors;     /* in this packet: work that is bounded */
@@ -15471,7 +15500,11 @@ typedef struct wisp__content {
     wisp__packer    packer;            /* what goes out: shape and data */
     wisp__arena     scratch;           /* while it is made */
     wisp__arena     arena;             /* what has come in, until the next message */
+    int64_t         unpacked;          /* bytes, of what has come in this packet */
 } wisp__content;
+
+/* What one packet holds at most, unpacked, unless it is a single message. */
+enum { WISP__PACKET_RAW = 4 << 20 };
 
 /* What was read of a message. */
 typedef struct wisp__decoded {
@@ -15623,6 +15656,7 @@ static wisp_result wisp__encode_squeezed(wisp__content *c, wisp__remote *remote,
     if (p->data_room < bytes + 64 && wisp__content_grow(c, (int64_t)bytes + 64)) return p->result;
     p->shape.at = p->data.at = 0;
     wisp__put(&p->data, packed > 0, 1);
+    p->raw = packed > 0 ? bytes : 0;
     if (packed > 0) {
         wisp__put(&p->data, (uint64_t)method, 3);
         wisp__put_length(&p->data, (uint64_t)bytes);
@@ -15644,6 +15678,7 @@ static wisp_result wisp__encode(wisp__content *c, wisp__remote *remote, const wi
     wisp_value subject;
     char *text = c->registry->text;
     int text_bytes = (int)sizeof c->registry->text;
+    c->packer.raw = 0;
     if (form->kind == WISP__VALUES) {
         if (remote->schema && remote->now.encode.mode == WISP_ENCODE_SAFE && count >= 0) {
             const wisp_schema *schema = remote->schema->program->source;
@@ -15747,6 +15782,8 @@ static wisp_result wisp__decode_squeezed(wisp__content *c, wisp__unpacker *u,
     from = outer->failed ? NULL : wisp__unpack_bytes(u, outer, packed);
     if (outer->failed) return WISP_E_BAD_PACKET;
     if (bytes > c->base->limits.message_bytes + 512) return WISP_E_COMPRESSED;
+    if (c->unpacked && c->unpacked + bytes > WISP__PACKET_RAW) return WISP_E_LIMIT;
+    c->unpacked += bytes;
     to = (uint8_t *)wisp__arena_take(c->base, u->arena, (size_t)bytes + WISP__SLACK);
     if (!to) return WISP_E_MEMORY;
     result = wisp__squeeze_unpack(c->registry->squeeze, method, form->dictionary, from, packed, to,
@@ -15789,7 +15826,8 @@ static wisp_result wisp__decode(wisp__content *c, const wisp__form *form, wisp__
 typedef struct wisp__telling {
     int      place, back, older;       /* older: bit 0: the base's base is used; bit 1: its own */
     bool     whole;
-    uint32_t sequence;                 /* low 12 bits of it, when read */
+    uint32_t sequence;                 /* low 12 bits of it, when read and not far */
+    bool     far;                      /* whole, and all of the sequence is told */
     uint32_t hash;                     /* 16 bits */
     int64_t  end;                      /* -1: not told */
 } wisp__telling;
@@ -15811,6 +15849,8 @@ static void wisp__put_telling(wisp__writer *to, const wisp__form *form, bool in_
     wisp__put(to, t->whole, 1);
     if (!in_order) wisp__put(to, t->sequence & ((1u << WISP__SEQUENCE_BITS) - 1),
                              WISP__SEQUENCE_BITS);
+    if (t->whole && !in_order) wisp__put(to, t->far, 1);
+    if (t->far) wisp__put(to, t->sequence >> WISP__SEQUENCE_BITS, 32 - WISP__SEQUENCE_BITS);
     if (t->whole) return;
     if (!in_order) wisp__put(to, (uint64_t)t->back, 6);
     if (form->adaptive) wisp__put(to, (uint64_t)t->older, 2);
@@ -15825,6 +15865,9 @@ static void wisp__get_telling(wisp__reader *from, const wisp__form *form, bool i
     if (wisp__form_keyed(form)) t->place = wisp__get_small(from);
     t->whole = wisp__get(from, 1) != 0;
     if (!in_order) t->sequence = (uint32_t)wisp__get(from, WISP__SEQUENCE_BITS);
+    if (t->whole && !in_order) t->far = wisp__get(from, 1) != 0;
+    if (t->far)
+        t->sequence |= (uint32_t)wisp__get(from, 32 - WISP__SEQUENCE_BITS) << WISP__SEQUENCE_BITS;
     if (t->whole) return;
     if (!in_order) t->back = (int)wisp__get(from, 6);
     if (form->adaptive) t->older = (int)wisp__get(from, 2);
@@ -15920,6 +15963,7 @@ typedef struct wisp__difference {
     int64_t           bits;            /* 0: there is none that is shorter than the value */
     const uint8_t    *adapted;         /* models after it; NULL: none */
     size_t            adapted_bytes;
+    wisp__kept       *after;           /* the same, once somebody keeps them */
 } wisp__difference;
 
 /* Makes the difference of a value from a base; its memory is of c->scratch. */
@@ -15996,6 +16040,7 @@ static wisp__kept *wisp__difference_apply(wisp__content *c, wisp__chunks *chunks
             const wisp_value *a, *values = NULL;
             int a_count = 0, count = 0;
             a = wisp__kept_values(&u, base->base, &a_count);
+            u.values = c->base->limits.message_values;
             made = a && wisp__values_apply(&d, a, a_count, &values, &count);
             to.at = made ? wisp__pack_bits(c->base, values, count, bytes, (int)room) : 0;
             if (to.at < 0) to.full = true;
@@ -16190,7 +16235,7 @@ typedef struct wisp__filler {
     uint32_t             sequence;      /* that the next reliable record has */
     const wisp__message *previous;
     wisp__message       *kept;          /* the last from the queue, which `previous` may be */
-    int                  run, values, messages;
+    int                  run, values, messages, raw;
     bool                 eliciting, acks;
 } wisp__filler;
 
@@ -16387,6 +16432,7 @@ static wisp__fit wisp__fill_message(wisp__filler *f, const wisp__message *m, uin
     bool bound;
     if (f->values + m->values > WISP__PACKET_VALUES && f->messages) return WISP__FULL;
     if (f->messages >= WISP__PACKET_MESSAGES) return WISP__FULL;
+    if (f->raw && f->raw + m->raw > WISP__PACKET_RAW) return WISP__FULL;
     fit = wisp__fill_introduce(f, m, m->size);
     if (fit != WISP__FITS) return fit;
     at = f->to.at;
@@ -16412,6 +16458,7 @@ static wisp__fit wisp__fill_message(wisp__filler *f, const wisp__message *m, uin
     f->sequence = sequence + 1;
     f->previous = bound && m->type == WISP__EVENT ? m : NULL;
     f->values += m->values;
+    f->raw += m->raw;
     f->messages++;
     return WISP__FITS;
 }
@@ -18210,6 +18257,7 @@ static wisp__message *wisp__message_make(wisp *w, const wisp__remote *remote, in
     m->channel = (uint8_t)(remote->now.channel - 1);
     m->immediate = remote->now.batching == WISP_BATCH_NEVER || w->registry.unbatched;
     m->values = p->values;
+    m->raw = p->raw;
     m->time = w->base.time;
     m->order = w->order++;
     wisp__message_measure(m, (int)p->shape.at, p->data.at);
@@ -18263,6 +18311,12 @@ typedef struct wisp__spread {
     int              count;
 } wisp__spread;
 
+static void wisp__spread_free(wisp *w, wisp__spread *spread) {
+    while (spread->count > 0)
+        wisp__kept_release(&w->base, &w->chunks, spread->made[--spread->count].after);
+    wisp__arena_reset(&w->content.scratch);
+}
+
 static wisp__difference *wisp__spread_of(wisp *w, wisp__spread *spread, const wisp__form *form,
                                          const wisp__kept *value, const wisp__difference *base) {
     wisp__difference *d;
@@ -18272,10 +18326,8 @@ static wisp__difference *wisp__spread_of(wisp *w, wisp__spread *spread, const wi
             d->older[1] == base->older[1])
             return d;
     }
-    if (spread->count == (int)(sizeof spread->made / sizeof *spread->made)) {
-        spread->count = 0;
-        wisp__arena_reset(&w->content.scratch);
-    }
+    if (spread->count == (int)(sizeof spread->made / sizeof *spread->made))
+        wisp__spread_free(w, spread);
     d = &spread->made[spread->count++];
     *d = *base;
     wisp__difference_make(&w->content, form, value, d);
@@ -18321,7 +18373,7 @@ static wisp_result wisp__tell_value(wisp *w, wisp__session *s, wisp__remote *rem
     uint64_t key = wisp__kept_key(&w->content, form, value);
     wisp_result why;
     wisp__track *track = wisp__track_open(&w->base, &w->chunks, &s->told, entry->index, key,
-                                          in_order, true, &why);
+                                          in_order, &why);
     wisp__stored *stored = track ? wisp__track_base(track, in_order) : NULL;
     wisp__difference wanted, *d = NULL;
     wisp__telling t;
@@ -18347,12 +18399,18 @@ static wisp_result wisp__tell_value(wisp *w, wisp__session *s, wisp__remote *rem
         if (!d->bits) d = NULL;
     }
     t.whole = d == NULL;
-    w->content.packer.values = t.whole ? value->values : 1;
+    t.far = t.whole && !in_order && track->sequence >= 1024 &&
+            (!track->has_acked || track->sequence - track->acked > 1024);
+    w->content.packer.values = value->values;
     why = wisp__tell_pack(w, form, in_order, &t, d ? d->bytes : (const uint8_t *)value->bytes,
                           d ? d->bits : value->bits);
     if (why == WISP_OK && d && d->adapted) {
-        models = wisp__kept_make(&w->base, &w->chunks, d->adapted, (int64_t)d->adapted_bytes * 8);
-        if (!models) why = WISP_E_MEMORY;
+        if (!d->after)
+            d->after = wisp__kept_make(&w->base, &w->chunks, d->adapted,
+                                       (int64_t)d->adapted_bytes * 8);
+        models = d->after;
+        if (models) models->references++;
+        else why = WISP_E_MEMORY;
     }
     m = why ? NULL : wisp__compose(w, remote, WISP__EVENT, &why);
     if (m && !in_order) {
@@ -18381,6 +18439,7 @@ static void wisp__tell_again(wisp *w, wisp__session *s) {
         wisp__stored *newest = wisp__track_newest(track);
         wisp__spread spread;
         wisp__kept *value;
+        wisp_result result;
         if (!track->again) continue;
         track->again = false;
         s->told.again--;
@@ -18388,13 +18447,16 @@ static void wisp__tell_again(wisp *w, wisp__session *s) {
         value = newest->value;
         value->references++;
         spread.count = 0;
-        if (wisp__tell_value(w, s, entry->main, value, &spread, true)) {
-            track->again = true;           /* the queue is full: when the next news comes */
-            s->told.again++;
-        }
+        result = wisp__tell_value(w, s, entry->main, value, &spread, true);
         wisp__kept_release(&w->base, &w->chunks, value);
-        wisp__arena_reset(&w->content.scratch);
-        if (track->again) return;
+        wisp__spread_free(w, &spread);
+        if (result == WISP_E_QUEUE_FULL || result == WISP_E_MEMORY) {
+            track->again = true;           /* when the next news comes */
+            s->told.again++;
+            return;
+        }
+        if (result && result != WISP_E_NO_REMOTE)
+            wisp__error(w, s, entry->main, result, "a value that was lost cannot go again");
     }
 }
 
@@ -18552,7 +18614,7 @@ static void wisp__on_event(wisp *w, wisp__session *s, const wisp__incoming *in, 
         return;
     }
     wisp__count_received(w, s, remote, in);
-    if (delivery == WISP_SEQUENCED) {
+    if (delivery == WISP_SEQUENCED && !in->told) {        /* what is told has an order by key */
         if (number < route->newest) {
             remote->stats.stale++;
             s->peer.stats.stale++;
@@ -18594,13 +18656,32 @@ static void wisp__dispatch(wisp *w) {
 
 /* --- values that are told by differences --- */
 
-/* What is told cannot be applied: the other end is asked for whole values, once. */
-static wisp_result wisp__ask_whole(wisp *w, wisp__session *s, wisp__form *form, const char *why) {
+/* What is told cannot be applied: the other end is asked for whole values. It is told once, what
+   follows until they come is only counted. */
+static wisp_result wisp__ask_whole(wisp *w, wisp__session *s, wisp__incoming *in,
+                                   const char *why) {
+    wisp__form *form = in->form;
     bool first = !form->asked;
     snprintf(w->registry.text, sizeof w->registry.text, "%s", why);
     if (first) wisp__control_add(&w->base, s, WISP__R_RESYNC, form->number);
     form->asked = true;
-    return WISP_E_BASELINE;
+    in->stale = !first;
+    return first ? WISP_E_BASELINE : WISP_OK;
+}
+
+/* A value in order that is of no use here must not be followed by differences to it: nothing is
+   held any more. */
+static void wisp__heard_lost(wisp *w, wisp__session *s, wisp__incoming *in) {
+    wisp__reader from = in->from;
+    wisp__telling t;
+    wisp__track *track;
+    if (!in->in_order) return;
+    from.at = in->data_at;
+    wisp__get_telling(&from, in->form, true, &t);
+    track = wisp__track_get(&s->heard, in->form->number, (uint64_t)t.place);
+    if (track) wisp__track_forget(&w->base, &w->chunks, &s->heard, track);
+    if (!in->form->asked) wisp__control_add(&w->base, s, WISP__R_RESYNC, in->form->number);
+    in->form->asked = true;
 }
 
 /* The base that a telling names, with what else the range coder uses; false: it is not held. */
@@ -18624,6 +18705,7 @@ static bool wisp__heard_store(wisp *w, wisp__session *s, wisp__track *track, uin
     bool news = in->in_order || (newer && !(newest && wisp__kept_same(newest->value, value)));
     in->stale = !newer;
     wisp__track_store(&w->base, &w->chunks, &s->heard, track, sequence, value, models, base);
+    if (wisp__track_find(track, sequence)) wisp__track_find(track, sequence)->acked = true;
     if (newer) track->sequence = sequence + 1;
     track->begun = true;
     return news;
@@ -18647,10 +18729,13 @@ static wisp_result wisp__hear_value(wisp *w, wisp__session *s, wisp__incoming *i
     from.end = in->end;
     wisp__get_telling(&from, form, in_order, &t);
     track = wisp__track_open(&w->base, &w->chunks, &s->heard, form->number, (uint64_t)t.place,
-                             in_order, false, &why);
-    if (!track && (why == WISP_E_MEMORY || !t.whole)) return why;
+                             in_order, &why);
+    *deliver = t.whole || track != NULL;
+    if (!track && why == WISP_E_MEMORY) return why;
     sequence = track ? track->sequence : 0;
-    if (!in_order && track && track->begun) {
+    if (t.far) {
+        sequence = t.sequence;
+    } else if (!in_order && track && track->begun) {
         uint32_t ahead = (t.sequence - sequence) & ((1u << WISP__SEQUENCE_BITS) - 1);
         sequence += ahead - ((ahead & (1u << (WISP__SEQUENCE_BITS - 1))) << 1);
     } else if (!in_order) {
@@ -18666,15 +18751,25 @@ static wisp_result wisp__hear_value(wisp *w, wisp__session *s, wisp__incoming *i
         form->asked = false;
         why = WISP_E_MEMORY;
     } else {
-        if (!wisp__heard_base(track, &t, sequence, in_order, &base, &base_at))
-            return wisp__ask_whole(w, s, form, "a difference to a value that is not held");
+        bool held = wisp__heard_base(track, &t, sequence, in_order, &base, &base_at);
+        *deliver = false;
+        if (!held && !in_order && track && track->begun &&
+            wisp__distance(sequence, track->sequence) < 0) {
+            in->stale = true;
+            return WISP_OK;
+        }
+        if (!held) return wisp__ask_whole(w, s, in, "a difference to a value that is not held");
         if (!(t.older & 1)) base.older[0] = NULL;
         if (!(t.older & 2)) base.older[1] = NULL;
         if (form->sync && wisp__told_hash(base.base) != t.hash)
-            return wisp__ask_whole(w, s, form, "a difference to another value than is held");
+            return wisp__ask_whole(w, s, in, "a difference to another value than is held");
+        s->heard_values += base.base->values;
+        if (s->heard_values > 2 * WISP__PACKET_VALUES)
+            return wisp__ask_whole(w, s, in, "more in a packet than can be put together");
         value = wisp__difference_apply(&w->content, &w->chunks, form, &from, &base, &models, &why);
         if (!value && why == WISP_E_BAD_PACKET)
-            return wisp__ask_whole(w, s, form, "a difference that makes no sense");
+            return wisp__ask_whole(w, s, in, "a difference that makes no sense");
+        *deliver = true;
     }
     if (!value) return why;
     if (track) *deliver = wisp__heard_store(w, s, track, sequence, value, models,
@@ -18684,6 +18779,7 @@ static wisp_result wisp__hear_value(wisp *w, wisp__session *s, wisp__incoming *i
         int budget = w->base.limits.message_values;
         wisp__reader data = wisp__reader_on(value->bytes, (int)((value->bits + 7) / 8));
         why = wisp__decode(&w->content, form, &data, &budget, &in->content);
+        value->values = w->base.limits.message_values - budget + 1;
     }
     wisp__kept_release(&w->base, &w->chunks, value);
     return *deliver ? why : WISP_OK;
@@ -18718,9 +18814,11 @@ static void wisp__deliver(wisp *w, wisp__session *s, wisp__incoming *in, int del
     if (w->events.notice_count || w->calls.done_first) wisp__dispatch(w);
     if (s->peer.state != WISP__JOINED || w->destroyed) return;
     w->registry.text[0] = 0;
+    if (in->told && in->readable) wisp__heard_lost(w, s, in);
     if (in->told && !in->readable) {
         bool fresh;
         in->readable = wisp__hear_value(w, s, in, &fresh);
+        if (in->readable && in->readable != WISP_E_INVALID) wisp__heard_lost(w, s, in);
         if (in->stale) {
             in->remote->stats.stale++;
             s->peer.stats.stale++;
@@ -19206,6 +19304,7 @@ static void wisp__read_answer(wisp__reading *r, bool bound) {
         wisp__tell_anew(s, index);
     } else if (route->known != WISP__BOUND && route->known != WISP__UNKNOWN) {
         route->known = WISP__UNKNOWN;
+        wisp__tracks_reset(&w->base, &w->chunks, &s->told, index, false);
         w->registry.remotes[index]->stats.unknown++;
         for (wisp__pending *call = s->calls_first, *next; call; call = next) {
             next = call->next;
@@ -19227,7 +19326,7 @@ static void wisp__read_resync(wisp__reading *r) {
         wisp__break(r, "whole values are asked for too often");
         return;
     }
-    wisp__tracks_reset(&r->w->base, &r->w->chunks, &r->session->told, index);
+    wisp__tracks_reset(&r->w->base, &r->w->chunks, &r->session->told, index, true);
 }
 
 static void wisp__read_leave(wisp__reading *r) {
@@ -19377,7 +19476,8 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
         wisp__flow_note(&peer->flow, number, w->base.time);
     }
     if (peer->state == WISP__HALF_OPENED) wisp__confirm(w, s);
-    s->steps = s->misses = s->told_errors = 0;
+    s->steps = s->misses = s->told_errors = s->heard_values = 0;
+    w->content.unpacked = 0;
     memset(&r, 0, sizeof r);
     r.w = w;
     r.session = s;
@@ -20165,7 +20265,7 @@ wisp_result wisp_fire_target(wisp *w, wisp_target target, wisp_to to, const wisp
     else result = wisp__fire_all(w, to, &shot);
     if (shot.message) wisp__message_release(&w->base, &w->chunks, shot.message);
     wisp__kept_release(&w->base, &w->chunks, shot.value);
-    wisp__arena_reset(&w->content.scratch);
+    wisp__spread_free(w, &shot.spread);
     return result;
 }
 

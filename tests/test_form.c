@@ -488,8 +488,8 @@ TEST(settings_may_change_as_often_as_one_likes) {
     world_two_open(&t);
     count_on(t.server, "plan", &c);
     for (int i = 0; i < 1500; i++) {
-        wisp_result result = i & 1 ? use_encoding(t.client, "plan", WISP_ENCODE_BASIC, NULL, 0)
-                                   : use_encoding(t.client, "plan", WISP_ENCODE_COMPRESSED, NULL, 0);
+        wisp_encode_mode mode = i & 1 ? WISP_ENCODE_BASIC : WISP_ENCODE_COMPRESSED;
+        wisp_result result = use_encoding(t.client, "plan", mode, NULL, 0);
         failed += result != WISP_OK;
         failed += fire_plan(t.client, "plan", p, i) != WISP_OK;
         if (i % 10 == 0) world_step(&t.w);
@@ -798,7 +798,7 @@ TEST(a_packet_of_bombs_takes_no_more_than_one_message) {
     before = (double)world_total(t.server).memory_peak;
     for (int i = 0; i < 3; i++) {
         wisp_value value = wisp_bytes(large, (1 << 20) - 1024);
-        CHECK_EQ_INT(wisp_fire_values(t.client, "b", wisp_to_peer(t.to_server), &value, 1), WISP_OK);
+        CHECK_EQ_INT(wisp_fire_values(t.client, "b", wisp_to_all(), &value, 1), WISP_OK);
     }
     world_run(&t.w, 0.5);
     CHECK_EQ_INT(world_count(&t.w, t.server, "b"), 3);

@@ -37,16 +37,16 @@ static bool is_refused(const wisp_schema *schema, const char *text) {
     int result;
     memset(why, 'x', sizeof why);
     result = wisp_schema_check(schema, why, sizeof why);
-    return CHECK_EQ_INT(result, WISP_E_SCHEMA) & CHECK_EQ_STR(why, text) &
-           CHECK_EQ_INT(wisp_schema_check(schema, NULL, 0), WISP_E_SCHEMA) &
-           CHECK_EQ_INT(wisp_schema_bytes(schema), WISP_E_SCHEMA) &
+    return CHECK_EQ_INT(result, WISP_E_SCHEMA) && CHECK_EQ_STR(why, text) &&
+           CHECK_EQ_INT(wisp_schema_check(schema, NULL, 0), WISP_E_SCHEMA) &&
+           CHECK_EQ_INT(wisp_schema_bytes(schema), WISP_E_SCHEMA) &&
            CHECK(wisp_schema_compile(schema, memory.bytes, MEMORY_MAX) == NULL);
 }
 
 static bool is_fine(const wisp_schema *schema) {
     memset(why, 'x', sizeof why);
-    return CHECK_EQ_INT(wisp_schema_check(schema, why, sizeof why), WISP_OK) &
-           CHECK_EQ_STR(why, "") & CHECK(wisp_schema_bytes(schema) > 0) &
+    return CHECK_EQ_INT(wisp_schema_check(schema, why, sizeof why), WISP_OK) &&
+           CHECK_EQ_STR(why, "") && CHECK(wisp_schema_bytes(schema) > 0) &&
            CHECK(wisp_schema_compile(schema, memory.bytes, MEMORY_MAX) != NULL);
 }
 

@@ -1017,10 +1017,10 @@ TEST(whole_values_in_between_leave_all_values_right) {
                 memset(&t, 0, sizeof t);
                 f.adaptive = adaptive;
                 f.latency = 0.05;
-                f.keys = 1 + (adaptive ? 0 : f.keys - 1);
+                if (shape_keyed(f.shape)) f.keys = 6;
                 flow_net(&t.w, &f);
                 flow_join(&t, &f);
-                things[0].as.count = 8;
+                for (int k = 0; k < 6; k++) things[k].as.count = 8;
                 for (int i = 0; i < 200; i++) {
                     int key = test_random_below(&seed, f.keys);
                     thing_change(&things[key], &seed);
@@ -1138,7 +1138,7 @@ TEST(kept_values_take_no_more_memory_than_the_limit_says) {
     CHECK(most > 2048);
     CHECK(world_peer_stats(t.client, t.to_server).memory > most);
     world_run(&t.w, 2);
-    CHECK_EQ_INT(book.unknown + book.older, 0);
+    check_book("little room");
     CHECK(book_ends(0));
     world_close(&t.w);
 }

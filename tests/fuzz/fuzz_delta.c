@@ -1,0 +1,265 @@
+/* fuzz_delta.c - any bits as the difference of a record or of values, applied in each form
+
+   The script chooses a schema and makes the base by it; the rest is the difference. What comes out
+   of it fits the schema when it can be read, and is told by a difference that gives the same bits.
+   What is nothing but numbers has the length that one sees who does not hold the base.
+*/
+#define WISP_IMPLEMENTATION
+#define WISP_STATIC
+#include "../../wisp.h"
+#include "script.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { PLAN_BYTES = 1 << 17, RECORD_BYTES = 1 << 14, MODELS_BYTES = 1 << 16 };
+
+/* --- schemas: numbers alone, everything, lists of numbers for the range coder --- */
+
+static const wisp_type small_type = WISP_T_RANGE(0, 1000), wide_type = WISP_T_INT64;
+static const wisp_type text_type = WISP_T_STRING(20), flag_type = WISP_T_BOOL;
+static const wisp_type either[] = { WISP_T_UINT16, WISP_T_STRING(8), WISP_T_VEC3 };
+static const wisp_type either_type = WISP_T_UNION(either, 3);
+static const wisp_type row_type = WISP_T_ARRAY(&small_type, 12);
+
+static const wisp_field number_fields[] = {
+    WISP_MAP_FIELD("a", WISP_T_RANGE(-500, 500)), WISP_MAP_FIELD("b", WISP_T_FLOAT),
+    WISP_MAP_FIELD("c", WISP_T_QUAT(9)), WISP_MAP_FIELD("d", WISP_T_COLOR),
+    WISP_MAP_FIELD("e", WISP_T_BOOL), WISP_MAP_FIELD("f", WISP_T_DOUBLE),
+    WISP_MAP_FIELD("g", WISP_T_VEC3_QUANTIZED(-100, 100, 0.1)),
+};
+static const wisp_field item_fields[] = {
+    WISP_MAP_FIELD("id", WISP_T_RANGE(0, 99)), WISP_MAP_FIELD("n", WISP_T_INT32),
+    WISP_OPTIONAL_MAP_FIELD("x", WISP_T_FLOAT, 1), WISP_MAYBE_MAP_FIELD("t", WISP_T_STRING(9)),
+};
+static const wisp_schema item_schema = WISP_MAP_SCHEMA("item", 1, item_fields);
+static const wisp_type item_type = WISP_T_STRUCT(&item_schema);
+static const wisp_field mixed_fields[] = {
+    WISP_MAP_FIELD("items", WISP_T_ARRAY(&item_type, 30)), WISP_MAP_FIELD("any", WISP_T_ANY),
+    WISP_MAP_FIELD("either", WISP_T_ARRAY(&either_type, 9)),
+    WISP_MAYBE_MAP_FIELD("rows", WISP_T_ARRAY(&row_type, 12)),
+    WISP_MAP_FIELD("number", WISP_T_NUMBER), WISP_MAP_FIELD("bytes", WISP_T_BYTES(40)),
+};
+static const wisp_field list_fields[] = {
+    WISP_MAP_FIELD("a", WISP_T_ARRAY(&small_type, 200)),
+    WISP_MAP_FIELD("flags", WISP_T_ARRAY(&flag_type, 3000)),
+    WISP_MAYBE_MAP_FIELD("b", WISP_T_ARRAY(&wide_type, 30)),
+    WISP_MAP_FIELD("texts", WISP_T_ARRAY(&text_type, 9)),
+    WISP_MAYBE_MAP_FIELD("c", WISP_T_ARRAY(&small_type, 60)),
+};
+static const wisp_schema all_schemas[] = {
+    WISP_MAP_SCHEMA("numbers", 1, number_fields), WISP_MAP_SCHEMA("mixed", 1, mixed_fields),
+    WISP_MAP_SCHEMA("lists", 1, list_fields),
+};
+
+/* --- what is worked on --- */
+
+typedef struct record { int64_t bits; uint8_t bytes[RECORD_BYTES + WISP__SLACK]; } record;
+
+typedef struct bench {
+    wisp__base           base;
+    memory               used;
+    wisp__arena          arena;
+    const wisp__program *program;
+    wisp__reader         none;
+    wisp__unpacker       u;
+    record               records[4];    /* the base, two before it, and what is made */
+    union { double align; uint8_t bytes[PLAN_BYTES]; } plan;
+    union { double align; uint8_t bytes[MODELS_BYTES]; } models;
+} bench;
+
+static bench the_bench;
+
+static void bench_open(bench *b, const wisp_schema *schema) {
+    wisp__bump bump = wisp__bump_on(b->plan.bytes, PLAN_BYTES);
+    memset(&b->base, 0, sizeof b->base);
+    memset(&b->used, 0, sizeof b->used);
+    memset(&b->arena, 0, sizeof b->arena);
+    b->base.memory = memory_allocator(&b->used);
+    wisp__limits_defaults(&b->base.limits, 1);
+    b->program = schema ? wisp__compile(&bump, schema) : NULL;
+    MUST(!schema || b->program);
+}
+
+/* The unpacker anew, with its arena empty. */
+static wisp__unpacker *bench_unpacker(bench *b) {
+    memset(&b->u, 0, sizeof b->u);
+    b->none = wisp__reader_on(NULL, 0);
+    wisp__arena_reset(&b->arena);
+    b->u.base = &b->base;
+    b->u.arena = &b->arena;
+    b->u.shape = b->u.data = &b->none;
+    b->u.values = 65536;
+    return &b->u;
+}
+
+static wisp__side side_of(const record *r) { return wisp__side_on(r->bytes, r->bits); }
+
+static wisp__side difference_of(const uint8_t *data, int size, int start) {
+    wisp__side side = wisp__side_on(data, (int64_t)size * 8);
+    side.from.at = side.start = start <= size * 8 ? start : 0;
+    return side;
+}
+
+/* A record is what random bits make of one that is empty: any difference that can be applied. */
+static bool apply(bench *b, wisp__side delta, const record *base, const record *const older[2],
+                  bool adaptive, record *out, int64_t *used) {
+    wisp__unpacker *u = bench_unpacker(b);
+    wisp__writer to = wisp__writer_on(out->bytes, RECORD_BYTES);
+    wisp__differ d;
+    bool good;
+    memset(&d, 0, sizeof d);
+    memset(out->bytes, 0, sizeof out->bytes);
+    d.u = u;
+    d.ops = b->program->ops;
+    d.symbols = WISP__DELTA_SYMBOLS;
+    if (adaptive) {
+        MUST(wisp__delta_models(b->program) <= MODELS_BYTES);
+        d.models = b->models.bytes;
+        wisp__delta_models_init(&d, b->program);
+        MUST(!d.failed);
+    }
+    d.base = side_of(base);
+    for (int i = 0; i < 2; i++)
+        if (older[i]) d.older[i] = side_of(older[i]);
+    d.delta = delta;
+    d.to = &to;
+    good = wisp__delta_apply(&d, b->program);
+    out->bits = to.at;
+    *used = d.delta.from.at - delta.start;
+    MUST(!good || (*used >= 0 && d.delta.from.at <= d.delta.from.end));
+    return good && out->bits <= RECORD_BYTES * 8;
+}
+
+/* Tells `now` from `base`, and checks what that makes. */
+static void tell_again(bench *b, const record *base, const record *now) {
+    static uint8_t bytes[2 * RECORD_BYTES + WISP__SLACK];
+    static record got;
+    static const record *const none[2] = { NULL, NULL };
+    wisp__writer to = wisp__writer_on(bytes, 2 * RECORD_BYTES);
+    wisp__unpacker *u = bench_unpacker(b);
+    wisp__differ d;
+    wisp__side delta;
+    int64_t used, bits;
+    memset(&d, 0, sizeof d);
+    memset(bytes, 0, sizeof bytes);
+    d.u = u;
+    d.base = side_of(base);
+    d.now = side_of(now);
+    d.to = &to;
+    if (!wisp__delta_write(&d, b->program)) return;
+    bits = to.at;
+    delta = wisp__side_on(bytes, bits);
+    MUST(apply(b, delta, base, none, false, &got, &used));
+    MUST(got.bits == now->bits && used == bits);
+    MUST(memcmp(got.bytes, now->bytes, (size_t)(got.bits / 8)) == 0);
+}
+
+/* What can be read fits, and none of it crashes. */
+static bool record_reads(bench *b, const record *r) {
+    wisp__unpacker *u = bench_unpacker(b);
+    wisp__reader data = wisp__reader_on(r->bytes, (int)((r->bits + 7) / 8));
+    size_t bytes = (size_t)b->program->schema->bytes;
+    void *image = wisp__arena_take(&b->base, &b->arena, bytes);
+    MUST(image != NULL);
+    memset(image, 0, bytes);
+    u->data = &data;
+    return wisp__record_read(u, b->program, image) == WISP_OK;
+}
+
+static void check_passing(bench *b, wisp__side delta, int64_t used) {
+    wisp__unpacker *u = bench_unpacker(b);
+    wisp__reader from = delta.from;
+    if (!b->program->fixed) return;
+    MUST(wisp__delta_pass(u, b->program, &from));
+    MUST(from.at - delta.start == used);
+}
+
+/* The record of a schema with nothing in it: zeros are one, if blobs and lists may be empty. */
+static void make_base(bench *b, script *s) {
+    static uint8_t zeros[RECORD_BYTES];
+    static const record *const none[2] = { NULL, NULL };
+    record *r = b->records;
+    int64_t used;
+    for (int i = 0; i < 3; i++) r[i].bits = 0;
+    memset(r[0].bytes, 0, sizeof r[0].bytes);
+    memset(zeros, 0, sizeof zeros);
+    r[0].bits = RECORD_BYTES * 8;                  /* as long as is read of it */
+    for (int i = 1; i < 3; i++) {
+        int size = take(s);
+        if ((size_t)size > s->size - s->at) size = (int)(s->size - s->at);
+        if (!apply(b, difference_of(s->data + s->at, size, 0), &r[i - 1], none, false, &r[i],
+                   &used) || !record_reads(b, &r[i]))
+            r[i] = r[i - 1];
+        s->at += (size_t)size;
+    }
+}
+
+static void fuzz_records(script *s, int which, bool adaptive) {
+    bench *b = &the_bench;
+    const record *older[2];
+    const uint8_t *data;
+    wisp__side delta;
+    int64_t used;
+    int start, size;
+    bench_open(b, &all_schemas[which]);
+    start = take_below(s, 9);
+    older[0] = take_below(s, 2) ? &b->records[1] : NULL;
+    older[1] = older[0] && take_below(s, 2) ? &b->records[0] : NULL;
+    make_base(b, s);
+    data = s->data + s->at;
+    size = (int)(s->size - s->at);
+    delta = difference_of(data, size, start);
+    if (apply(b, delta, &b->records[2], older, adaptive, &b->records[3], &used)) {
+        if (!adaptive) check_passing(b, delta, used);
+        if (b->records[2].bits < RECORD_BYTES * 8 && record_reads(b, &b->records[3]))
+            tell_again(b, &b->records[2], &b->records[3]);
+    }
+    MUST(b->used.peak < (size_t)256 << 20);
+    wisp__arena_free(&b->base, &b->arena);
+    MUST(b->used.held == 0);
+}
+
+/* Values that the script makes, sorted as on the wire, and the rest as a difference to them. */
+static void fuzz_values(script *s) {
+    static shelf made;
+    bench *b = &the_bench;
+    wisp__unpacker *u;
+    wisp__supply supply;
+    wisp_value value, all, sorted;
+    const wisp_value *values = NULL;
+    int count = 0;
+    wisp__differ d;
+    bench_open(b, NULL);
+    memset(&made, 0, sizeof made);
+    value = shelf_value(&made, s, 0);
+    all = wisp_array(&value, 1);
+    u = bench_unpacker(b);
+    supply = wisp__supply_of(u);
+    if (wisp__canonical(&supply, &all, &sorted) == WISP_OK) {
+        memset(&d, 0, sizeof d);
+        d.u = u;
+        d.delta = difference_of(s->data + s->at, (int)(s->size - s->at), 0);
+        if (wisp__values_apply(&d, sorted.as.array, 1, &values, &count)) {
+            int64_t bits = wisp__pack_bits(&b->base, values, count, b->records[0].bytes,
+                                           RECORD_BYTES);
+            MUST(count >= 0 && count <= 65536);
+            for (int i = 0; i < count; i++) look_at(&values[i]);
+            MUST(bits >= 0 || bits == WISP_E_TOO_BIG || bits == WISP_E_DEPTH ||
+                 bits == WISP_E_LIMIT || bits == WISP_E_ARGUMENT || bits == WISP_E_NAME);
+        }
+    }
+    MUST(b->used.peak < (size_t)64 << 20);
+    wisp__arena_free(&b->base, &b->arena);
+    MUST(b->used.held == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    script s = { NULL, 0, 0 };
+    int form;
+    s.data = data;
+    s.size = size > 8192 ? 8192 : size;
+    form = take_below(&s, 8);
+    if (form < 6) fuzz_records(&s, form % 3, form >= 3);
+    else fuzz_values(&s);
+    return 0;
+}
