@@ -15500,7 +15500,8 @@ typedef struct wisp__content {
     wisp__packer    packer;            /* what goes out: shape and data */
     wisp__arena     scratch;           /* while it is made */
     wisp__arena     arena;             /* what has come in, until the next message */
-    int64_t         unpacked;          /* bytes, of what has come in this packet */
+    uint32_t        turn;              /* how often the arena was emptied */
+    int64_t         unpacked, taken;   /* bytes, in this packet: by compression, by elements */
 } wisp__content;
 
 /* What one packet holds at most, unpacked, unless it is a single message. */
@@ -15513,6 +15514,12 @@ typedef struct wisp__decoded {
     const wisp__program *program;      /* of the image; NULL: there are values */
     void                *image;
 } wisp__decoded;
+
+/* What has come in before is no longer there. */
+static void wisp__content_turn(wisp__content *c) {
+    wisp__arena_reset(&c->arena);
+    c->turn++;
+}
 
 static wisp__unpacker wisp__content_unpacker(wisp__content *c, wisp__arena *arena,
                                              wisp__reader *data, int values) {
@@ -15805,10 +15812,13 @@ static wisp_result wisp__decode(wisp__content *c, const wisp__form *form, wisp__
     wisp__unpacker u = wisp__content_unpacker(c, &c->arena, data, most);
     wisp__reader shape = wisp__reader_on(NULL, 0);
     wisp_result result;
+    int64_t room;
     memset(out, 0, sizeof *out);
-    wisp__arena_reset(&c->arena);
+    wisp__content_turn(c);
     u.shape = &shape;
     u.start = data->at;
+    u.room = u.room > c->taken ? u.room - c->taken : 0;
+    room = u.room;
     if (form->squeezed && wisp__get(data, 1)) {
         result = wisp__decode_squeezed(c, &u, form, out);
     } else {
@@ -15816,6 +15826,7 @@ static wisp_result wisp__decode(wisp__content *c, const wisp__form *form, wisp__
         result = wisp__decode_content(&u, form, out);
     }
     *budget -= most - u.values;
+    c->taken += room - u.room;
     if (data->failed && !result) return WISP_E_BAD_PACKET;
     return result;
 }
@@ -16019,7 +16030,7 @@ static wisp__kept *wisp__difference_apply(wisp__content *c, wisp__chunks *chunks
     wisp__kept *value = NULL;
     uint8_t *bytes = NULL, *adapted = NULL;
     bool made = false, full = true;
-    wisp__arena_reset(&c->arena);
+    wisp__content_turn(c);
     u.shape = &shape;
     *models = NULL;
     while (full) {
@@ -16070,7 +16081,7 @@ static wisp_result wisp__told_extent(wisp__content *c, const wisp__form *form,
     wisp__decoded out;
     wisp_result result = WISP_OK;
     int most = u.values;
-    wisp__arena_reset(&c->arena);
+    wisp__content_turn(c);
     wisp__get_telling(data, form, in_order, &t);
     u.shape = &shape;
     u.start = data->at;
@@ -18175,6 +18186,8 @@ typedef struct wisp__incoming {
     wisp_result   readable;       /* WISP_OK, or why the values cannot be read */
     wisp__reader  from;           /* of a value that is told: applied when its turn comes */
     bool          told, in_order, stale;
+    bool          conformed;      /* the content is as the schema here wants it */
+    uint32_t      turn;           /* of the arena that the content is in */
     bool          parsed;         /* in->end is right, whether they can be used or not */
     wisp__decoded content;
 } wisp__incoming;
@@ -18225,7 +18238,7 @@ static void wisp__read_values(wisp *w, const wisp__reader *from, wisp__incoming 
         in->readable = wisp__decode(&w->content, in->form, &data, budget, &in->content);
         in->parsed = !data.failed;
     } else {
-        wisp__arena_reset(&w->content.arena);
+        wisp__content_turn(&w->content);
         memset(&in->content, 0, sizeof in->content);
         u = wisp__content_unpacker(&w->content, &w->content.arena, &data, most);
         u.shape = &shape;
@@ -18234,6 +18247,8 @@ static void wisp__read_values(wisp *w, const wisp__reader *from, wisp__incoming 
         *budget -= most - u.values;
     }
     in->end = data.at;
+    in->turn = w->content.turn;
+    in->conformed = false;
 }
 
 static wisp__message *wisp__message_make(wisp *w, const wisp__remote *remote, int type,
@@ -18743,7 +18758,7 @@ static wisp_result wisp__hear_value(wisp *w, wisp__session *s, wisp__incoming *i
     }
     if (t.whole) {
         int64_t bits = from.end - from.at;
-        wisp__arena_reset(&w->content.arena);
+        wisp__content_turn(&w->content);
         bytes = (uint8_t *)wisp__arena_take(&w->base, &w->content.arena,
                                             (size_t)(bits / 8) + 2 * WISP__SLACK);
         if (bytes) wisp__get_bits(&from, bytes, bits);
@@ -18825,7 +18840,8 @@ static void wisp__deliver(wisp *w, wisp__session *s, wisp__incoming *in, int del
         }
         if (!fresh && !in->readable) return;
     }
-    if (!in->readable) wisp__conform_incoming(w, in);
+    if (!in->readable && !in->conformed) wisp__conform_incoming(w, in);
+    in->conformed = true;
     if (in->readable) {
         wisp__on_unreadable(w, s, in);
     } else if (in->kind == WISP__R_INVOKE) {
@@ -19380,8 +19396,9 @@ static void wisp__read_run(wisp__reading *r) {
     int count = wisp__get_small(&r->from) + 1;
     if (!r->has_previous || r->from.failed) wisp__break(r, "a repeat of nothing");
     for (int i = 0; i < count && wisp__goes_on(r); i++) {
-        wisp__read_values(r->w, &r->from, &r->previous, &r->values);
-        if (r->previous.readable) wisp__break(r, "a repeat that cannot be read");
+        bool there = !r->previous.told && r->previous.turn == r->w->content.turn;
+        if (!there) wisp__read_values(r->w, &r->from, &r->previous, &r->values);
+        if (r->previous.readable && !r->previous.parsed) wisp__break(r, "a repeat that cannot be read");
         wisp__take_turn(r, &r->previous);
     }
 }
@@ -19477,7 +19494,7 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
     }
     if (peer->state == WISP__HALF_OPENED) wisp__confirm(w, s);
     s->steps = s->misses = s->told_errors = s->heard_values = 0;
-    w->content.unpacked = 0;
+    w->content.unpacked = w->content.taken = 0;
     memset(&r, 0, sizeof r);
     r.w = w;
     r.session = s;

@@ -120,7 +120,8 @@ static void is_golden(const wisp_schema *schema, wisp_value value, int bits, con
         good = good && CHECK_EQ_INT(used, bits);
         if (good && exact) good &= CHECK(wisp_equal(&map, &out));
     }
-    if (!good) printf("    line %d: %d bits %s\n", line, (int)wrote, wrote >= 0 ? hex_of(out_bytes, wrote) : "");
+    if (!good) printf("    line %d: %d bits %s\n", line, (int)wrote,
+                      wrote >= 0 ? hex_of(out_bytes, wrote) : "");
 }
 
 #define GOLDEN(type, value, bits, hex) \
@@ -182,7 +183,8 @@ TEST(numbers_have_their_golden_bytes) {
 }
 
 TEST(vectors_have_their_golden_bytes) {
-    static const wisp_range each[] = { { 0, 10, 0.5 }, { -1, 1, 0.25 }, { 0, 1, 1 }, { 5, 6, 0.5 } };
+    static const wisp_range each[] = { { 0, 10, 0.5 }, { -1, 1, 0.25 }, { 0, 1, 1 },
+                                       { 5, 6, 0.5 } };
     wisp_vec3 position = { 1, 2, 3 };
     wisp_quat rotation = { 0, 0, 0, 1 };
     GOLDEN(WISP_T_VEC2, wisp_vec2v(1, 2), 64, "0000803f00000040");
@@ -222,7 +224,8 @@ TEST(blobs_have_their_golden_bytes) {
 TEST(composed_types_have_their_golden_bytes) {
     static const char *const teams[] = { "red", "green", "blue" };
     static const wisp_type number = WISP_T_FLOAT, numbers = WISP_T_ARRAY(&number, 3);
-    static const wisp_type options[] = { WISP_T_STRING(8), WISP_T_INTEGER, WISP_T_ARRAY(&number, 4) };
+    static const wisp_type options[] = { WISP_T_STRING(8), WISP_T_INTEGER,
+                                         WISP_T_ARRAY(&number, 4) };
     static const wisp_field fields[] = {
         WISP_MAP_FIELD("id", WISP_T_RANGE(0, 1000)), WISP_MAP_FIELD("count", WISP_T_UINT8)
     };
@@ -327,7 +330,8 @@ TEST(what_is_in_steps_is_off_by_at_most_half_a_step_and_stays) {
             if (!CHECK(bits >= 0)) break;
             if (!CHECK_EQ_INT(read_at(schema, out_bytes, bits, i & 7, &out, &used), WISP_OK)) break;
             CHECK_NEAR(only_number(&out), number, type->step * 0.5000001);
-            if (!CHECK(same_after_reading(schema, &out, bits))) printf("    type %d %g\n", t, number);
+            if (!CHECK(same_after_reading(schema, &out, bits)))
+                printf("    type %d %g\n", t, number);
         }
     }
 }
@@ -350,7 +354,8 @@ TEST(a_float_at_the_end_of_its_range_is_inside_of_it) {
         wisp_value value = wisp_struct(&plain, &f), out;
         int64_t bits, used;
         f.a = f.b = f.v.x = f.v.y = ends[i];
-        if (!CHECK_EQ_INT(wisp_validate(&plain, &value, why, 100), WISP_OK)) printf("    %s\n", why);
+        if (!CHECK_EQ_INT(wisp_validate(&plain, &value, why, 100), WISP_OK))
+            printf("    %s\n", why);
         bits = write_map(schema, &value, out_bytes, OUT_MAX);
         if (!CHECK(bits > 0)) continue;
         CHECK_EQ_INT(read_at(schema, out_bytes, bits, 0, &out, &used), WISP_OK);
@@ -361,7 +366,8 @@ TEST(a_float_at_the_end_of_its_range_is_inside_of_it) {
 
 TEST(every_step_of_a_float_is_valid_and_stays) {
     static const wisp_range ranges[] = { { 0.7, 9.1, 0.1 }, { -0.3, 0.9, 0.01 }, { 0, 0.1, 0.001 },
-                                         { -1, 1, 2e-7 }, { 0, 16777.3, 0.0021 }, { 5.3, 77.7, 3 } };
+                                         { -1, 1, 2e-7 }, { 0, 16777.3, 0.0021 },
+                                         { 5.3, 77.7, 3 } };
     wisp_field field = WISP_FIELD(floats, a, WISP_T_QUANTIZED(0, 1, 1));
     for (int r = 0; r < TEST_COUNT(ranges); r++) {
         wisp_schema plain = WISP_SCHEMA(floats, 1, player_fields);
@@ -381,9 +387,12 @@ TEST(every_step_of_a_float_is_valid_and_stays) {
             char why[100];
             memset(out_bytes, 0, 16);
             wisp__store64(out_bytes, n);
-            if (!CHECK_EQ_INT(read_at(schema, out_bytes, bits_of_it, 0, &out, &used), WISP_OK)) break;
-            if (!CHECK_EQ_INT(wisp_validate(&plain, &out, why, 100), WISP_OK)) printf("    %s\n", why);
-            if (!CHECK(same_after_reading(schema, &out, bits_of_it))) printf("    range %d step %d\n", r, (int)n);
+            if (!CHECK_EQ_INT(read_at(schema, out_bytes, bits_of_it, 0, &out, &used), WISP_OK))
+                break;
+            if (!CHECK_EQ_INT(wisp_validate(&plain, &out, why, 100), WISP_OK))
+                printf("    %s\n", why);
+            if (!CHECK(same_after_reading(schema, &out, bits_of_it)))
+                printf("    range %d step %d\n", r, (int)n);
         }
     }
 }
@@ -439,7 +448,7 @@ TEST(rotations_are_off_by_little_and_less_with_more_bits) {
     for (int bits = 3; bits <= 20; bits++) {
         wisp_type type = WISP_T_QUAT(3);
         const wisp_schema *schema;
-        /* each of three parts is off by half a step of sqrt 2 / (2^bits - 2), what follows by up to thrice */
+        /* three parts are off by half a step of sqrt 2 / (2^bits - 2), what follows by thrice */
         double step = 1.4142135623730951 / (double)((1 << bits) - 2), most;
         type.max = bits;
         schema = only(&type);
@@ -564,7 +573,8 @@ TEST(numbers_outside_of_their_range_are_not_read) {
 }
 
 TEST(a_nan_is_in_no_range) {
-    static const wisp_type types[] = { WISP_T_NUMBER_RANGE(-1e300, 1e300), WISP_T_QUANTIZED(0, 1, 0.1),
+    static const wisp_type types[] = { WISP_T_NUMBER_RANGE(-1e300, 1e300),
+                                       WISP_T_QUANTIZED(0, 1, 0.1),
                                        WISP_T_RANGE(0, 5), WISP_T_INTEGER, WISP_T_BOOL };
     for (int i = 0; i < TEST_COUNT(types); i++)
         CHECK_EQ_INT(write_only(only(&types[i]), wisp_number(low_nan())), WISP_E_INVALID);

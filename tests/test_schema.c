@@ -202,7 +202,8 @@ static const mistake of_maps[] = {
       "a: 1 .. 0 in steps of 0.1: no range of at most 32 bits" },
     { WISP_MAP_FIELD("a", WISP_T_VEC3_EACH(bad_ranges)),
       "a: 1 .. 0 in steps of 0.1: no range of at most 32 bits" },
-    { WISP_MAP_FIELD("a", WISP_T_VEC3_QUANTIZED(-1e9, 1e9, 1)), "a: a float cannot tell 1e+09 from 1e+09" },
+    { WISP_MAP_FIELD("a", WISP_T_VEC3_QUANTIZED(-1e9, 1e9, 1)),
+      "a: a float cannot tell 1e+09 from 1e+09" },
     { WISP_MAP_FIELD("a", WISP_T_QUAT(1)), "a: 1 bits are not 2 .. 20" },
     { WISP_MAP_FIELD("a", WISP_T_QUAT(21)), "a: 21 bits are not 2 .. 20" },
     { WISP_MAP_FIELD("a", WISP_T_QUAT(-1)), "a: -1 bits are not 2 .. 20" },
@@ -331,7 +332,7 @@ TEST(names_versions_and_counts_have_bounds) {
     CHECK(is_fine(&schema));
     schema.name = WHOLE_LINE;
     CHECK(is_refused(&schema, "name is not 1..64 bytes"));
-    schema.name = WHOLE_LINE + 1;
+    schema.name = &WHOLE_LINE[1];
     CHECK(is_fine(&schema));
     schema.name = "";
     CHECK(is_refused(&schema, "name is not 1..64 bytes"));
@@ -398,7 +399,8 @@ static const mistake of_structs[] = {
       "one: is no struct of 4 bytes" },
     { WISP_FIELD(body, v, WISP_T_STRUCT(&item_schema)), "v: is no struct of 12 bytes" },
     { WISP_FIELD(body, items, WISP_T_ARRAY(&item_type, 3)), "items: 16 bytes are not 3 elements" },
-    { WISP_FIELD(body, items, WISP_T_ARRAY(&item_type, 17)), "items: 16 bytes are not 17 elements" },
+    { WISP_FIELD(body, items, WISP_T_ARRAY(&item_type, 17)),
+      "items: 16 bytes are not 17 elements" },
     { WISP_FIELD(body, items, WISP_T_ARRAY(&item_type, 2)), "items.[]: is no struct of 8 bytes" },
     { WISP_FIELD(body, choice, WISP_T_UNION(fine_options, 2)),
       "choice: no member says which option it is" },
@@ -702,7 +704,8 @@ TEST(a_schema_is_learned_from_its_descriptor) {
 
 /* What one side packs by its C struct, or its maps, the other reads by the descriptor alone. */
 static void reads_by_descriptor(const wisp_schema *schema, const wisp_value *value) {
-    static uint8_t bytes[BIG], fast_memory[MEMORY_MAX], out_memory[MEMORY_MAX], map_memory[MEMORY_MAX];
+    static uint8_t bytes[BIG], fast_memory[MEMORY_MAX];
+    static uint8_t out_memory[MEMORY_MAX], map_memory[MEMORY_MAX];
     wisp_result result;
     wisp_value own, theirs;
     int bits = wisp__describe(schema, described, BIG);
@@ -712,7 +715,8 @@ static void reads_by_descriptor(const wisp_schema *schema, const wisp_value *val
     if (!CHECK(size >= 0 && learned != NULL)) return;
     fast = wisp_schema_compile(learned, fast_memory, MEMORY_MAX);
     if (!CHECK(fast != NULL)) return;
-    CHECK_EQ_INT(wisp_decode(wisp_bitpack(), mine, bytes, size, &own, map_memory, MEMORY_MAX), size);
+    CHECK_EQ_INT(wisp_decode(wisp_bitpack(), mine, bytes, size, &own, map_memory, MEMORY_MAX),
+                 size);
     CHECK_EQ_INT(wisp_decode(wisp_bitpack(), fast, bytes, size, &theirs, out_memory, MEMORY_MAX),
                  size);
     CHECK(wisp_equal(&own, &theirs));
