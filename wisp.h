@@ -1,8 +1,10 @@
-/* wisp.h - events and calls between programs, over raw UDP - version 0.1
+/* wisp.h - events, calls and state between programs, over UDP - version 0.2
 
    One header, strict C99 (and C++11), no dependency. It takes two callbacks
    that send and receive datagrams, and gives named events and named calls:
-   bit-packed, batched, prioritised, rate-limited, reliable where asked.
+   bit-packed, batched, prioritised, rate-limited, reliable where asked; checked
+   and packed by schemas, told as differences, compressed, in the codec of your
+   choice.
 
        #define WISP_IMPLEMENTATION       // in exactly one source file
        #include "wisp.h"
@@ -63,10 +65,15 @@
        peer       a handle to one session with another endpoint.
        remote     a name, with settings; events and calls go through it.
        message    values for a remote, to a set of peers.
+       schema     what a remote's values are like: both ends check them, and
+                  nothing of it is on the wire.
+       value told what changes is sent as a difference to what the other end
+                  is known to hold.
 
-       fire/invoke -> encode once -> queue per peer -> flush: by priority,
-       into packets -> seal -> link.send ... link.recv -> check the tag ->
-       acks -> records -> channel order -> rate limit -> handlers
+       fire/invoke -> check -> encode once -> queue per peer -> flush: by
+       priority, into packets -> compress -> seal -> link.send ... link.recv ->
+       check the tag -> acks -> records -> channel order -> differences ->
+       versions -> check -> rate limit -> handlers
 
    RULES
        - Time comes in as the argument of wisp_update. It may stand still or
@@ -107,7 +114,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WISP_VERSION      "0.1.0"
+#define WISP_VERSION      "0.2.0"
 #define WISP_WIRE_VERSION 1      /* what both ends must have in common */
 
 #ifndef WISP_API

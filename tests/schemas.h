@@ -16,7 +16,7 @@
 #include <stddef.h>
 
 enum {
-    SCHEMAS_LOSSLESS = 1,     /* no floats, nothing in steps, rotations whole, colours by the byte */
+    SCHEMAS_LOSSLESS = 1,     /* nothing is rounded: no floats, steps, packed rotations */
     SCHEMAS_FINITE   = 2,     /* no NaN, no infinities, no minus zero */
     SCHEMAS_TEXT     = 4,     /* strings of printable ASCII; else any bytes but NUL */
     SCHEMAS_NO_ANY   = 8,     /* nothing that describes itself: ANY, EXACT */
@@ -54,7 +54,9 @@ static inline void *schemas_take(schemas *s, size_t size) {
     return taken;
 }
 
-static inline int schemas_below(schemas *s, int count) { return test_random_below(&s->seed, count); }
+static inline int schemas_below(schemas *s, int count) {
+    return test_random_below(&s->seed, count);
+}
 
 /* 1 of `in` times */
 static inline bool schemas_once(schemas *s, int in) { return schemas_below(s, in) == 0; }

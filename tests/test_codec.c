@@ -204,7 +204,8 @@ TEST(capacity_beside_values_that_describe_themselves_is_never_passed) {
         for (int capacity = 0; capacity <= size; capacity++) {
             uint8_t *out = (uint8_t *)exactly(capacity);
             int wrote = wisp_encode(wisp_bitpack(), schema, &value, out, capacity);
-            if (wrote != size && !CHECK_EQ_INT(wrote, WISP_E_TOO_BIG)) printf("    seed %d\n", (int)seed);
+            if (wrote != size && !CHECK_EQ_INT(wrote, WISP_E_TOO_BIG))
+                printf("    seed %d\n", (int)seed);
             if (capacity < size) CHECK_EQ_INT(wrote, WISP_E_TOO_BIG);
             free(out);
         }

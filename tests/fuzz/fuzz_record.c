@@ -3,7 +3,8 @@
    The first byte chooses a schema: some of structs and maps that have everything, else a random
    one; the second how much memory there is. The rest are read by it. What is decoded is a value of
    the schema; written it decodes to an equal value (rotations: to one that stays), and is written
-   as the same bytes once more. A descriptor is read from the same bytes too: what is learned from it is a right schema. */
+   as the same bytes once more. A descriptor is read from the same bytes too: what is learned from
+   it is a right schema. */
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../../wisp.h"
@@ -45,7 +46,8 @@ static const wisp_field item_fields[] = {
 };
 static const wisp_schema item_schema = WISP_SCHEMA(item, 1, item_fields);
 static const wisp_type item_type = WISP_T_STRUCT(&item_schema);
-static const wisp_range ranges[] = { { 0.7, 9.1, 0.1 }, { -1, 1, 0.01 }, { 0, 1, 0.3 }, { 5, 6, 1 } };
+static const wisp_range ranges[] = { { 0.7, 9.1, 0.1 }, { -1, 1, 0.01 }, { 0, 1, 0.3 },
+                                     { 5, 6, 1 } };
 static const wisp_type choices[] = { WISP_T_INT32, WISP_T_STRING(11), WISP_T_STRUCT(&item_schema) };
 
 static const wisp_field thing_fields[] = {
@@ -110,8 +112,8 @@ static void *exactly(int bytes) {
     return memory;
 }
 
-/* `exactly_so`: nothing in the schema is rounded. Else what comes out of the first round stays: bits
-   that no writer makes may be rotations that are rounded once. */
+/* `exactly_so`: nothing in the schema is rounded. Else what comes out of the first round stays:
+   bits that no writer makes may be rotations that are rounded once. */
 static void write_and_read(const wisp_schema *schema, const wisp_value *value, bool exactly_so) {
     static uint8_t bytes[OUT], more[OUT];
     wisp_value again, once_more;
