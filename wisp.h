@@ -18733,6 +18733,18 @@ static bool wisp__heard_store(wisp *w, wisp__session *s, wisp__track *track, uin
     return news;
 }
 
+/* A value that was told whole, where `from` stands. NULL: no memory. */
+static wisp__kept *wisp__heard_whole(wisp *w, wisp__reader *from) {
+    int64_t bits = from->end - from->at;
+    uint8_t *bytes;
+    wisp__content_turn(&w->content);
+    bytes = (uint8_t *)wisp__arena_take(&w->base, &w->content.arena,
+                                        (size_t)(bits / 8) + 2 * WISP__SLACK);
+    if (!bytes) return NULL;
+    wisp__get_bits(from, bytes, bits);
+    return wisp__kept_make(&w->base, &w->chunks, bytes, bits);
+}
+
 /* Applies what was told, in its turn. *deliver: it is new. */
 static wisp_result wisp__hear_value(wisp *w, wisp__session *s, wisp__incoming *in, bool *deliver) {
     wisp__form *form = in->form;
@@ -18743,7 +18755,6 @@ static wisp_result wisp__hear_value(wisp *w, wisp__session *s, wisp__incoming *i
     wisp__kept *value = NULL, *models = NULL;
     wisp_result why;
     uint32_t sequence, base_at = 0;
-    uint8_t *bytes;
     bool in_order = in->in_order;
     memset(&base, 0, sizeof base);
     *deliver = true;
@@ -18764,12 +18775,7 @@ static wisp_result wisp__hear_value(wisp *w, wisp__session *s, wisp__incoming *i
         sequence = t.sequence;
     }
     if (t.whole) {
-        int64_t bits = from.end - from.at;
-        wisp__content_turn(&w->content);
-        bytes = (uint8_t *)wisp__arena_take(&w->base, &w->content.arena,
-                                            (size_t)(bits / 8) + 2 * WISP__SLACK);
-        if (bytes) wisp__get_bits(&from, bytes, bits);
-        if (bytes) value = wisp__kept_make(&w->base, &w->chunks, bytes, bits);
+        value = wisp__heard_whole(w, &from);
         form->asked = false;
         why = WISP_E_MEMORY;
     } else {
@@ -19405,7 +19411,8 @@ static void wisp__read_run(wisp__reading *r) {
     for (int i = 0; i < count && wisp__goes_on(r); i++) {
         bool there = !r->previous.told && r->previous.turn == r->w->content.turn;
         if (!there) wisp__read_values(r->w, &r->from, &r->previous, &r->values);
-        if (r->previous.readable && !r->previous.parsed) wisp__break(r, "a repeat that cannot be read");
+        if (r->previous.readable && !r->previous.parsed)
+            wisp__break(r, "a repeat that cannot be read");
         wisp__take_turn(r, &r->previous);
     }
 }

@@ -9,7 +9,6 @@
 #include "udp.h"        /* first: it asks the system headers for more than C99 offers */
 
 #include <stdio.h>
-
 #define WISP_IMPLEMENTATION
 #include "wisp.h"
 
@@ -31,8 +30,6 @@ static const wisp_field entity_fields[] = {
     WISP_FIELD(entity, state, WISP_T_STRING(12)),
 };
 static const wisp_schema entity_schema = WISP_SCHEMA(entity, 1, entity_fields);
-
-/* ---- the world --------------------------------------------------------- */
 
 static void place_entities(entity *list) {
     memset(list, 0, ENTITIES * sizeof *list);
@@ -65,7 +62,6 @@ static void on_entity(wisp_event *event) {
 }
 
 static void on_whole(wisp_event *event) { (void)event; }    /* only its bytes are of interest */
-
 static void on_error(wisp_event *event) {
     printf("error: %s (%s)\n", wisp_result_text(event->result), event->text);
 }
@@ -107,7 +103,7 @@ static unsigned bytes_of(const wisp *server, const char *name) {
 }
 
 static void play(wisp *server, wisp *client, entity *list) {
-    unsigned whole = 0, differences = 0;
+    unsigned whole = 0, changes = 0;
     for (int tick = 1; tick <= TICKS; tick++) {
         move_entities(list, tick);
         for (int i = 0; i < ENTITIES; i++) {
@@ -117,9 +113,9 @@ static void play(wisp *server, wisp *client, entity *list) {
         update_for(server, client, 1.0 / 60);
         if (tick % 10 == 1)
             printf("tick %2d: %4u bytes whole, %4u as differences\n", tick,
-                   bytes_of(server, "whole") - whole, bytes_of(server, "entity") - differences);
+                   bytes_of(server, "whole") - whole, bytes_of(server, "entity") - changes);
         whole = bytes_of(server, "whole");
-        differences = bytes_of(server, "entity");
+        changes = bytes_of(server, "entity");
     }
     update_for(server, client, 0.3);
 }
@@ -131,9 +127,8 @@ int main(void) {
     wisp *client = open_endpoint(&client_socket, true);
     wisp_schema_entry whole = { "whole", &entity_schema, NULL, 0 };
     wisp_addr address;
-    bool good = server && client;
-
-    if (good && udp_resolve("127.0.0.1", udp_port(&server_socket), &address)) {
+    bool good = server && client && udp_resolve("127.0.0.1", udp_port(&server_socket), &address);
+    if (good) {
         place_entities(list);
         wisp_use_schemas(server, &whole, 1);
         wisp_use_delta(server, &entity_schema, "entity");

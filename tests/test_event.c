@@ -1127,9 +1127,11 @@ TEST(both_sides_are_told_of_a_session_and_of_its_end) {
     }
     CHECK_EQ_INT(world_last(&t.w, t.server, WISP_LEFT)->peer.id, t.to_client.id);
     CHECK_EQ_INT(world_last(&t.w, t.client, WISP_JOINED)->peer.id, t.to_server.id);
-    CHECK_EQ_STR(world_nth(&t.w, t.server, NULL, 0)->name, WISP_JOINED);
     CHECK_EQ_INT(world_count(&t.w, t.server, "r"), 2);
-    CHECK_EQ_STR(world_nth(&t.w, t.server, NULL, 3)->name, WISP_LEFT);
+    for (int i = 0; i < 4; i += 3) {
+        const world_note *note = world_nth(&t.w, t.server, NULL, i);
+        if (CHECK(note)) CHECK_EQ_STR(note->name, i ? WISP_LEFT : WISP_JOINED);
+    }
     world_close(&t.w);
 }
 

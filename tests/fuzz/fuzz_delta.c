@@ -11,7 +11,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { PLAN_BYTES = 1 << 17, RECORD_BYTES = 1 << 14, MODELS_BYTES = 1 << 16 };
+enum { PLAN_BYTES = 1 << 17, RECORD_BYTES = 1 << 14 };
 
 /* --- schemas: numbers alone, everything, lists of numbers for the range coder --- */
 
@@ -64,7 +64,6 @@ typedef struct bench {
     wisp__unpacker       u;
     record               records[4];    /* the base, two before it, and what is made */
     union { double align; uint8_t bytes[PLAN_BYTES]; } plan;
-    union { double align; uint8_t bytes[MODELS_BYTES]; } models;
 } bench;
 
 static bench the_bench;
@@ -106,6 +105,7 @@ static bool apply(bench *b, wisp__side delta, const record *base, const record *
     wisp__unpacker *u = bench_unpacker(b);
     wisp__writer to = wisp__writer_on(out->bytes, RECORD_BYTES);
     wisp__differ d;
+    uint8_t *models = NULL;             /* no larger than they are, so that all beyond is seen */
     bool good;
     memset(&d, 0, sizeof d);
     memset(out->bytes, 0, sizeof out->bytes);
@@ -113,10 +113,12 @@ static bool apply(bench *b, wisp__side delta, const record *base, const record *
     d.ops = b->program->ops;
     d.symbols = WISP__DELTA_SYMBOLS;
     if (adaptive) {
-        MUST(wisp__delta_models(b->program) <= MODELS_BYTES);
-        d.models = b->models.bytes;
+        models = (uint8_t *)malloc(wisp__delta_models(b->program) + 1);
+        MUST(models != NULL);
+        d.models = models;
         wisp__delta_models_init(&d, b->program);
         MUST(!d.failed);
+        d.models = models;
     }
     d.base = side_of(base);
     for (int i = 0; i < 2; i++)
@@ -125,6 +127,7 @@ static bool apply(bench *b, wisp__side delta, const record *base, const record *
     d.to = &to;
     good = wisp__delta_apply(&d, b->program);
     out->bits = to.at;
+    free(models);
     *used = d.delta.from.at - delta.start;
     MUST(!good || (*used >= 0 && d.delta.from.at <= d.delta.from.end));
     return good && out->bits <= RECORD_BYTES * 8;
