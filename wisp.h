@@ -249,7 +249,8 @@ typedef struct wisp_limits {
     int baseline_bytes;     /* of values that differences are to, per peer and
                                direction; 1 MiB */
     int baselines;          /* values kept for a name and key until one is
-                               acked; power of two 4..64; 16 */
+                               acked; power of two 4..64, best the same on
+                               both ends; 16 */
     int keys;               /* keys with a baseline per peer and direction;
                                1024 */
 } wisp_limits;
@@ -14481,6 +14482,7 @@ typedef struct wisp__track {
     bool         has_acked, again;     /* again: the newest was lost, and goes once more */
     bool         whole;                /* the other end has nothing: no difference can be told */
     uint32_t     acked;                /* the newest value that was acked */
+    uint32_t     floor;                /* what was told before it does not count any more */
     uint64_t     used;                 /* when it was last sent, in messages */
     wisp__stored ring[1];              /* by sequence */
 } wisp__track;
@@ -14630,8 +14632,7 @@ static wisp__track *wisp__track_open(wisp__base *base, wisp__chunks *chunks, wis
         if (!track) *why = WISP_E_MEMORY;
         wisp__track_link(tracks, track ? track : old, number, key);
         if (!track) return NULL;
-        tracks->again -= track->again;
-        track->again = false;
+        track->floor = track->sequence;
         track->whole = true;
     } else if (!track) {
         *why = wisp__grow(base, (void **)&tracks->places, &tracks->room, tracks->count + 1,
@@ -14690,7 +14691,7 @@ static void wisp__track_told(wisp__tracks *tracks, int place, uint32_t low, bool
     if (!track) return;
     sequence = track->sequence - ((track->sequence - low) & 0xffff);
     stored = wisp__track_find(track, sequence);
-    if (!stored) return;
+    if (!stored || wisp__distance(sequence, track->floor) < 0) return;
     if (arrived) {
         stored->acked = true;
         if (!track->has_acked || wisp__distance(sequence, track->acked) > 0) {
@@ -14743,6 +14744,7 @@ static void wisp__tracks_reset(wisp__base *base, wisp__chunks *chunks, wisp__tra
         }
         wisp__track_forget(base, chunks, tracks, track);
         track->whole = true;
+        track->floor = track->sequence;
         if (!newest) continue;
         tracks->bytes += kept.value->chunk_bytes;
         *wisp__track_at(track, kept.sequence) = kept;
@@ -16045,6 +16047,7 @@ static wisp__kept *wisp__difference_apply(wisp__content *c, wisp__chunks *chunks
         d.delta.from = *from;
         d.delta.start = from->at;
         d.delta.there = true;
+        u.values = c->base->limits.message_values;
         if (form->adaptive && program) adapted = wisp__models_begin(&d, program, base->models);
         bytes = (uint8_t *)wisp__differ_take(&d, (size_t)room + WISP__SLACK);
         *why = WISP_E_MEMORY;
@@ -18765,6 +18768,10 @@ static wisp_result wisp__hear_value(wisp *w, wisp__session *s, wisp__incoming *i
                              in_order, &why);
     *deliver = t.whole || track != NULL;
     if (!track && why == WISP_E_MEMORY) return why;
+    if (track && track->whole) {                     /* taken from another key: nothing is known */
+        track->whole = track->begun = false;
+        track->sequence = 0;
+    }
     sequence = track ? track->sequence : 0;
     if (t.far) {
         sequence = t.sequence;

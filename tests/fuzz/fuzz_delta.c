@@ -1,17 +1,20 @@
 /* fuzz_delta.c - any bits as the difference of a record or of values, applied in each form
 
-   The script chooses a schema and makes the base by it; the rest is the difference. What comes out
-   of it fits the schema when it can be read, and is told by a difference that gives the same bits.
-   What is nothing but numbers has the length that one sees who does not hold the base.
+   The script chooses a schema and random values of it. What is told from one to another gives the
+   bits of the other. Then the rest of the script is laid over that difference, or is one: what it
+   makes of the base is told from the base like any other record, if it can be read. What is
+   nothing but numbers has the length that one sees who does not hold the base.
 */
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../../wisp.h"
+#include "../test.h"
+#include "../schemas.h"
 #include "script.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { PLAN_BYTES = 1 << 17, RECORD_BYTES = 1 << 14 };
+enum { PLAN_BYTES = 1 << 20, RECORD_BYTES = 1 << 15 };
 
 /* --- schemas: numbers alone, everything, lists of numbers for the range coder --- */
 
@@ -99,7 +102,6 @@ static wisp__side difference_of(const uint8_t *data, int size, int start) {
     return side;
 }
 
-/* A record is what random bits make of one that is empty: any difference that can be applied. */
 static bool apply(bench *b, wisp__side delta, const record *base, const record *const older[2],
                   bool adaptive, record *out, int64_t *used) {
     wisp__unpacker *u = bench_unpacker(b);
@@ -133,28 +135,25 @@ static bool apply(bench *b, wisp__side delta, const record *base, const record *
     return good && out->bits <= RECORD_BYTES * 8;
 }
 
-/* Tells `now` from `base`, and checks what that makes. */
-static void tell_again(bench *b, const record *base, const record *now) {
-    static uint8_t bytes[2 * RECORD_BYTES + WISP__SLACK];
+/* Tells `now` from `base` in `bytes`, and checks what that makes; bits, or -1: it goes whole. */
+static int64_t tell(bench *b, const record *base, const record *now, uint8_t *bytes) {
     static record got;
     static const record *const none[2] = { NULL, NULL };
     wisp__writer to = wisp__writer_on(bytes, 2 * RECORD_BYTES);
-    wisp__unpacker *u = bench_unpacker(b);
     wisp__differ d;
-    wisp__side delta;
     int64_t used, bits;
     memset(&d, 0, sizeof d);
-    memset(bytes, 0, sizeof bytes);
-    d.u = u;
+    memset(bytes, 0, 2 * RECORD_BYTES + WISP__SLACK);
+    d.u = bench_unpacker(b);
     d.base = side_of(base);
     d.now = side_of(now);
     d.to = &to;
-    if (!wisp__delta_write(&d, b->program)) return;
+    if (!wisp__delta_write(&d, b->program)) return -1;
     bits = to.at;
-    delta = wisp__side_on(bytes, bits);
-    MUST(apply(b, delta, base, none, false, &got, &used));
+    MUST(apply(b, wisp__side_on(bytes, bits), base, none, false, &got, &used));
     MUST(got.bits == now->bits && used == bits);
-    MUST(memcmp(got.bytes, now->bytes, (size_t)(got.bits / 8)) == 0);
+    MUST(memcmp(got.bytes, now->bytes, (size_t)((got.bits + 7) / 8)) == 0);
+    return bits;
 }
 
 /* What can be read fits, and none of it crashes. */
@@ -177,45 +176,63 @@ static void check_passing(bench *b, wisp__side delta, int64_t used) {
     MUST(from.at - delta.start == used);
 }
 
-/* The record of a schema with nothing in it: zeros are one, if blobs and lists may be empty. */
-static void make_base(bench *b, script *s) {
-    static uint8_t zeros[RECORD_BYTES];
-    static const record *const none[2] = { NULL, NULL };
-    record *r = b->records;
-    int64_t used;
-    for (int i = 0; i < 3; i++) r[i].bits = 0;
-    memset(r[0].bytes, 0, sizeof r[0].bytes);
-    memset(zeros, 0, sizeof zeros);
-    r[0].bits = RECORD_BYTES * 8;                  /* as long as is read of it */
-    for (int i = 1; i < 3; i++) {
-        int size = take(s);
-        if ((size_t)size > s->size - s->at) size = (int)(s->size - s->at);
-        if (!apply(b, difference_of(s->data + s->at, size, 0), &r[i - 1], none, false, &r[i],
-                   &used) || !record_reads(b, &r[i]))
-            r[i] = r[i - 1];
-        s->at += (size_t)size;
+static schemas made;
+
+/* A record of a random value of the schema; false: there is none that fits the room. */
+static bool make_record(bench *b, const wisp_schema *schema, record *out) {
+    wisp_value value = schemas_value(&made, schema);
+    wisp_result why = WISP_OK;
+    wisp__supply supply = wisp__supply_of(bench_unpacker(b));
+    const void *image = wisp__image_of(b->program, &value, &supply, false, &why);
+    MUST(image != NULL);
+    memset(out->bytes, 0, sizeof out->bytes);
+    out->bits = wisp__record_write(&b->base, b->program, image, out->bytes, RECORD_BYTES);
+    MUST(out->bits >= 0 || out->bits == WISP_E_TOO_BIG);
+    if (out->bits >= 0 && out->bits & 7)
+        out->bytes[out->bits / 8] &= (uint8_t)((1u << (out->bits & 7)) - 1);
+    return out->bits >= 0;
+}
+
+/* The script over the bits of a true difference: each two bytes of it change one of its bytes. */
+static int spoil(script *s, uint8_t *bytes, int64_t bits) {
+    int size = (int)((bits + 7) / 8);
+    while (size && !script_ended(s)) {
+        int at = take16(s) % size;
+        bytes[at] ^= take(s);
     }
+    return size;
+}
+
+static void try_difference(bench *b, wisp__side delta, const record *const older[2],
+                           bool adaptive) {
+    static uint8_t bytes[2 * RECORD_BYTES + WISP__SLACK];
+    int64_t used;
+    if (!apply(b, delta, &b->records[2], older, adaptive, &b->records[3], &used)) return;
+    if (!adaptive) check_passing(b, delta, used);
+    if (record_reads(b, &b->records[3])) tell(b, &b->records[2], &b->records[3], bytes);
 }
 
 static void fuzz_records(script *s, int which, bool adaptive) {
+    static uint8_t bytes[2 * RECORD_BYTES + WISP__SLACK];
     bench *b = &the_bench;
     const record *older[2];
-    const uint8_t *data;
-    wisp__side delta;
-    int64_t used;
-    int start, size;
-    bench_open(b, &all_schemas[which]);
-    start = take_below(s, 9);
+    const wisp_schema *schema;
+    bool spoils = take_below(s, 2) != 0, fits = true;
+    int start = take_below(s, 9);
+    int64_t bits;
+    schemas_start(&made, (uint64_t)take16(s), 0);
+    schema = which < 3 ? &all_schemas[which] : schemas_random(&made);
+    bench_open(b, schema);
     older[0] = take_below(s, 2) ? &b->records[1] : NULL;
     older[1] = older[0] && take_below(s, 2) ? &b->records[0] : NULL;
-    make_base(b, s);
-    data = s->data + s->at;
-    size = (int)(s->size - s->at);
-    delta = difference_of(data, size, start);
-    if (apply(b, delta, &b->records[2], older, adaptive, &b->records[3], &used)) {
-        if (!adaptive) check_passing(b, delta, used);
-        if (b->records[2].bits < RECORD_BYTES * 8 && record_reads(b, &b->records[3]))
-            tell_again(b, &b->records[2], &b->records[3]);
+    for (int i = 0; i < 4 && fits; i++) fits = make_record(b, schema, &b->records[i]);
+    if (fits) {
+        bits = tell(b, &b->records[2], &b->records[3], bytes);
+        if (!spoils)
+            try_difference(b, difference_of(s->data + s->at, (int)(s->size - s->at), start),
+                           older, adaptive);
+        else if (bits >= 0)
+            try_difference(b, difference_of(bytes, spoil(s, bytes, bits), 0), older, adaptive);
     }
     MUST(b->used.peak < (size_t)256 << 20);
     wisp__arena_free(&b->base, &b->arena);
@@ -224,7 +241,7 @@ static void fuzz_records(script *s, int which, bool adaptive) {
 
 /* Values that the script makes, sorted as on the wire, and the rest as a difference to them. */
 static void fuzz_values(script *s) {
-    static shelf made;
+    static shelf parts;
     bench *b = &the_bench;
     wisp__unpacker *u;
     wisp__supply supply;
@@ -233,8 +250,8 @@ static void fuzz_values(script *s) {
     int count = 0;
     wisp__differ d;
     bench_open(b, NULL);
-    memset(&made, 0, sizeof made);
-    value = shelf_value(&made, s, 0);
+    memset(&parts, 0, sizeof parts);
+    value = shelf_value(&parts, s, 0);
     all = wisp_array(&value, 1);
     u = bench_unpacker(b);
     supply = wisp__supply_of(u);
@@ -261,8 +278,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     int form;
     s.data = data;
     s.size = size > 8192 ? 8192 : size;
-    form = take_below(&s, 8);
-    if (form < 6) fuzz_records(&s, form % 3, form >= 3);
+    form = take_below(&s, 10);
+    if (form < 8) fuzz_records(&s, form % 4, form >= 4);
     else fuzz_values(&s);
     return 0;
 }
