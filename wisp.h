@@ -1983,14 +1983,20 @@ static int wisp__default_int(int value, int fallback) {
     return value > 0 ? value : fallback;
 }
 
+/* The limits of a message, when nobody says others. */
+enum { WISP__MESSAGE_BYTES = 1 << 20, WISP__MESSAGE_VALUES = 65536, WISP__MAP_PAIRS = 4096,
+       WISP__NESTING = 16 };
+
 static void wisp__limits_defaults(wisp_limits *limits, int max_peers) {
     wisp_limits *l = limits;
     l->remotes = wisp__min_int(wisp__default_int(l->remotes, 1024), 16384);
     l->connections = wisp__min_int(wisp__default_int(l->connections, 4096), 1 << 20);
-    l->message_bytes = wisp__min_int(wisp__default_int(l->message_bytes, 1 << 20), 1 << 28);
-    l->message_values = wisp__min_int(wisp__default_int(l->message_values, 65536), 1 << 24);
-    l->map_pairs = wisp__min_int(wisp__default_int(l->map_pairs, 4096), 1 << 24);
-    l->nesting = wisp__min_int(wisp__default_int(l->nesting, 16), 256);
+    l->message_bytes = wisp__min_int(wisp__default_int(l->message_bytes, WISP__MESSAGE_BYTES),
+                                     1 << 28);
+    l->message_values = wisp__min_int(wisp__default_int(l->message_values, WISP__MESSAGE_VALUES),
+                                      1 << 24);
+    l->map_pairs = wisp__min_int(wisp__default_int(l->map_pairs, WISP__MAP_PAIRS), 1 << 24);
+    l->nesting = wisp__min_int(wisp__default_int(l->nesting, WISP__NESTING), 256);
     l->queue_messages = wisp__default_int(l->queue_messages, 65536);
     l->queue_bytes = wisp__default_int(l->queue_bytes, 4 << 20);
     l->queue_bytes = wisp__max_int(l->queue_bytes, 2 * l->message_bytes);
@@ -3877,18 +3883,41 @@ typedef enum wisp__code {
 
 enum { WISP__OP_SIGNED = 1, WISP__OP_RANGED = 2, WISP__OP_FIXED = 4, WISP__OP_ELSEWHERE = 8,
        WISP__OP_PLAIN = 16,     /* no order among its numbers; of an array: nothing but numbers */
-       WISP__OP_KEY = 32 };
+       WISP__OP_KEY = 32,
+       WISP__OP_LAST = 64 };    /* the last of a body */
+
+/* How an operation is done within a run; NONE: by itself. */
+typedef enum wisp__quick {
+    WISP__QUICK_NONE, WISP__QUICK_U8, WISP__QUICK_I8, WISP__QUICK_U16, WISP__QUICK_I16,
+    WISP__QUICK_U32, WISP__QUICK_I32, WISP__QUICK_64, WISP__QUICK_FLOATS, WISP__QUICK_RANGED,
+    WISP__QUICK_DOUBLE,
+    WISP__QUICK_FLOAT_STEPS, WISP__QUICK_DOUBLE_STEPS, WISP__QUICK_TEXT
+} wisp__quick;
+
+enum { WISP__TILE = 32,            /* rows at a time */
+       WISP__TILE_HEAD = 64,       /* bytes of a row, without its text, that is done so */
+       WISP__RUN_BLOB = 32,        /* bytes of the longest text in a run */
+       WISP__RUN_SLACK = 48,       /* beyond a run: words are copied whole */
+       WISP__RUN_MOST = 512 };     /* bytes of a run: near the end of a message it is copied */
 
 typedef struct wisp__op {
     uint8_t  code, flags;
     uint8_t  bits;                 /* of the number, length, count or index */
     int8_t   bytes;                /* of the number in memory */
     int8_t   count_bytes;
+    uint8_t  quick;                /* how it is done within a run */
     int32_t  end;                  /* the operation after its body */
     int32_t  offset, count_offset; /* in what the body stands in */
     int32_t  max, each;            /* elements, bytes; each: from one to the next */
     int64_t  least;
     uint64_t span;                 /* largest number that is written */
+    uint64_t mask;                 /* of `bits` */
+    int32_t  run, run_bytes;       /* the operation after the run that begins here, and the most
+                                      that it takes; 0: none begins */
+    int32_t  head;                 /* of an array whose rows are done in tiles: bits of one
+                                      without its text; 0: they are not */
+    int16_t  columns, column_bits; /* operations of such an array, or of a column of it: floats
+                                      that are neighbours are one; its bits */
     double   low, high, step;
     const wisp_type  *type;
     const wisp_field *field;       /* of the OPTIONAL */
@@ -4496,6 +4525,88 @@ static void wisp__emit_type(wisp__compiling *c, const wisp_type *type, int bytes
     }
 }
 
+static wisp__quick wisp__quick_of(const wisp__op *op) {
+    bool is_signed = (op->flags & WISP__OP_SIGNED) != 0;
+    switch (op->code) {
+    case WISP__OP_INT:
+        if (op->bytes == 1) return is_signed ? WISP__QUICK_I8 : WISP__QUICK_U8;
+        if (op->bytes == 2) return is_signed ? WISP__QUICK_I16 : WISP__QUICK_U16;
+        if (op->bytes == 4) return is_signed ? WISP__QUICK_I32 : WISP__QUICK_U32;
+        return WISP__QUICK_64;
+    case WISP__OP_FLOATS: return op->flags & WISP__OP_RANGED ? WISP__QUICK_RANGED
+                                                             : WISP__QUICK_FLOATS;
+    case WISP__OP_DOUBLE: return op->flags & WISP__OP_RANGED ? WISP__QUICK_NONE
+                                                             : WISP__QUICK_DOUBLE;
+    case WISP__OP_QUANTIZED: return op->bytes == 4 ? WISP__QUICK_FLOAT_STEPS
+                                                   : WISP__QUICK_DOUBLE_STEPS;
+    case WISP__OP_TEXT:
+        return op->max <= WISP__RUN_BLOB && op->each >= 8 ? WISP__QUICK_TEXT : WISP__QUICK_NONE;
+    default: return WISP__QUICK_NONE;
+    }
+}
+
+static int wisp__quick_bits(const wisp__op *op) {
+    switch (op->quick) {
+    case WISP__QUICK_FLOATS:
+    case WISP__QUICK_RANGED: return 32 * op->max;
+    case WISP__QUICK_DOUBLE: return 64;
+    case WISP__QUICK_TEXT: return op->bits + 7 + 8 * op->max;
+    default: return op->bits;
+    }
+}
+
+/* An array's rows are done in tiles when each is a run that begins and ends at a byte: then where a
+   number stands in its row is the same in all of them. */
+static int32_t wisp__tile_head(const wisp__op *ops, int array) {
+    int32_t bits = 0;
+    if (ops[array + 1].run != ops[array].end) return 0;
+    for (int i = array + 1; i < ops[array].end; i++) {
+        const wisp__op *op = &ops[i];
+        bool last = i + 1 == ops[array].end;
+        if (op->quick == WISP__QUICK_RANGED || op->quick == WISP__QUICK_DOUBLE) return 0;
+        if (op->quick == WISP__QUICK_TEXT && !last) return 0;
+        bits += op->quick == WISP__QUICK_TEXT ? op->bits : wisp__quick_bits(op);
+        if (last && op->quick != WISP__QUICK_TEXT && bits % 8 != 0) return 0;
+    }
+    return bits <= 8 * WISP__TILE_HEAD ? bits : 0;
+}
+
+static void wisp__find_column(wisp__op *op, bool followed) {
+    int bits = op->quick == WISP__QUICK_TEXT ? op->bits : wisp__quick_bits(op), columns = 1;
+    if (followed && op->quick == WISP__QUICK_FLOATS && !(op->flags & WISP__OP_LAST) &&
+        op[1].quick == WISP__QUICK_FLOATS && op[1].offset == op->offset + 4 * op->max &&
+        bits + op[1].column_bits <= 8 * WISP__TILE_HEAD) {
+        columns += op[1].columns;
+        bits += op[1].column_bits;
+    }
+    op->columns = (int16_t)columns;
+    op->column_bits = (int16_t)bits;
+}
+
+/* Finds the runs: operations of one body, one after another, that have a bound. */
+static void wisp__find_runs(wisp__op *ops, int count) {
+    int after = 0, bits = 0;       /* of the run that the operation may begin */
+    for (int i = 0; i < count; i++)
+        if (ops[i].end > i + 1) ops[ops[i].end - 1].flags |= WISP__OP_LAST;
+    for (int i = count - 1; i >= 0; i--) {
+        wisp__op *op = &ops[i];
+        op->quick = (uint8_t)wisp__quick_of(op);
+        op->mask = wisp__low_bits(UINT64_MAX, wisp__min_int(op->bits, 64));
+        if (op->flags & WISP__OP_LAST || !op->quick) bits = 0;
+        if (op->code == WISP__OP_ARRAY) op->head = wisp__tile_head(ops, i);
+        wisp__find_column(op, i + 1 < count);
+        if (op->head) op->columns = (int16_t)(op->end - i - 1);
+        if (!op->quick) continue;
+        if (!bits || bits + wisp__quick_bits(op) > 8 * WISP__RUN_MOST) {
+            after = i + 1;
+            bits = 0;
+        }
+        bits += wisp__quick_bits(op);
+        op->run = after;
+        op->run_bytes = (bits + 7) / 8 + WISP__RUN_SLACK;
+    }
+}
+
 /* Compiles a schema that was checked. NULL: the memory is too small. */
 static const wisp__program *wisp__compile(wisp__bump *memory, const wisp_schema *schema) {
     wisp__program *program = (wisp__program *)wisp__bump_take(memory, sizeof *program);
@@ -4510,6 +4621,8 @@ static const wisp__program *wisp__compile(wisp__bump *memory, const wisp_schema 
         program->schema = wisp__lay_schema(memory, schema, wisp__lay_type);
     if (!program->schema) return NULL;
     wisp__emit_struct(&c, program->schema, 0, wisp__emit_type);
+    if (memory->failed) return NULL;
+    wisp__find_runs(c.ops, c.count);
     program->ops = c.ops;
     program->count = c.count;
     program->fixed = c.fixed;
@@ -5660,6 +5773,8 @@ failed:
  * Invariants: what is written is inside its schema, and what is read as well;
  *   reading then writing gives the same bits. Blobs begin at a byte of the
  *   record. A writer never passes its end, a reader never its own.
+ *   Runs and tiles are shorter ways to the same bits: where one of them stops, the operations
+ *   one by one go on, and tell what is wrong.
  *
  *   int        value - least            quantized  steps from lo
  *   long       integer of value - least, zigzag where it has a sign
@@ -6007,6 +6122,299 @@ static bool wisp__holds_fallback(const wisp__op *op, const uint8_t *image) {
     return wisp_equal(&value, &fallback);
 }
 
+/* --- writing runs: at full speed, because one look at the room left serves a whole run --- */
+
+static inline void wisp__run_put(wisp__pen *pen, uint64_t value, int bits) {
+    pen->acc |= value << pen->n;
+    pen->n += bits;
+    wisp__store64(pen->to, pen->acc);
+    pen->to += pen->n >> 3;
+    pen->acc >>= pen->n & 56;
+    pen->n &= 7;
+}
+
+static inline void wisp__run_put64(wisp__pen *pen, uint64_t value) {
+    wisp__store64(pen->to, pen->acc | value << pen->n);
+    pen->to += 8;
+    pen->acc = value >> 1 >> (63 - pen->n);
+}
+
+static inline void wisp__run_int(wisp__pen *pen, const wisp__op *op, int64_t number) {
+    uint64_t value = (uint64_t)number - (uint64_t)op->least;
+    if (value > op->span) {
+        pen->wrong = true;
+        value = 0;
+    }
+    wisp__run_put(pen, value, op->bits);
+}
+
+static inline void wisp__run_floats(wisp__pen *pen, const uint8_t *from, int count) {
+    uint32_t low, high;
+    for (; count >= 2; count -= 2, from += 8) {
+        memcpy(&low, from, 4);
+        memcpy(&high, from + 4, 4);
+        wisp__run_put64(pen, low | (uint64_t)high << 32);
+    }
+    if (count == 0) return;
+    memcpy(&low, from, 4);
+    wisp__run_put(pen, low, 32);
+}
+
+static inline bool wisp__floats_inside(const wisp__op *op, const uint8_t *from) {
+    bool inside = true;
+    for (int i = 0; i < op->max; i++) {
+        double number = wisp__load_number(from + 4 * i, 4);
+        inside = inside && number >= op->low && number <= op->high;
+    }
+    return inside;
+}
+
+static inline void wisp__run_steps(wisp__pen *pen, const wisp__op *op, double number) {
+    if (number >= op->low && number <= op->high) {
+        uint64_t steps = wisp__quantize(op, number);
+        wisp__run_put(pen, steps, op->bits);
+    } else {
+        pen->wrong = true;
+    }
+}
+
+#define WISP__EACH_BYTE UINT64_C(0x0101010101010101)
+
+/* The top bit of the lowest byte that is 0, and of none below it; above it there may be others. */
+static inline uint64_t wisp__zero_byte(uint64_t word) {
+    return (word - WISP__EACH_BYTE) & ~word & WISP__EACH_BYTE << 7;
+}
+
+/* Bytes below the lowest one that is 0; 8: none is. */
+static inline uint64_t wisp__bytes_before_zero(uint64_t word) {
+    uint64_t zero = wisp__zero_byte(word);
+    return ((((zero & (0 - zero)) >> 7) - 1) & WISP__EACH_BYTE) * WISP__EACH_BYTE >> 56;
+}
+
+/* Of a text in `each` bytes, 8 or more; `each`: no NUL is in it. */
+static inline int wisp__text_length(const uint8_t *from, int each) {
+    for (int i = 0; i < each; i += 8) {
+        int at = wisp__min_int(i, each - 8);
+        uint64_t word = wisp__load64(from + at);
+        if (wisp__zero_byte(word)) return at + (int)wisp__bytes_before_zero(word);
+    }
+    return each;
+}
+
+static inline void wisp__run_text(wisp__pen *pen, const wisp__op *op, const uint8_t *from) {
+    int length = wisp__text_length(from, op->each);
+    if (length > op->max) {
+        pen->wrong = true;
+        return;
+    }
+    wisp__run_put(pen, (uint64_t)length, op->bits);
+    if (length == 0) return;
+    wisp__run_put(pen, 0, -pen->n & 7);
+    for (int i = 0; i < length; i += 8) {
+        int at = wisp__min_int(i, op->each - 8);
+        wisp__store64(pen->to + at, wisp__load64(from + at));
+    }
+    pen->to += length;
+}
+
+/* Writes `rows` times the run that begins with `op`; returns how many: the next would not fit for
+   sure, or has a value outside its schema. */
+static int wisp__write_rows(wisp__pen *pen, const wisp__op *op, const wisp__op *end,
+                           const uint8_t *image, int rows, int each) {
+    wisp__pen row = *pen, before;
+    for (int i = 0; i < rows; i++, image += each) {
+        if (row.end - row.to < op->run_bytes) {
+            *pen = row;
+            return i;
+        }
+        before = row;
+        for (const wisp__op *at = op; at < end; at++) {
+            const uint8_t *from = image + at->offset;
+            switch (at->quick) {
+            case WISP__QUICK_U8: wisp__run_int(&row, at, from[0]); break;
+            case WISP__QUICK_I8: wisp__run_int(&row, at, (int8_t)from[0]); break;
+            case WISP__QUICK_U16: wisp__run_int(&row, at, wisp__load_int(from, 2, false)); break;
+            case WISP__QUICK_I16: wisp__run_int(&row, at, wisp__load_int(from, 2, true)); break;
+            case WISP__QUICK_U32: wisp__run_int(&row, at, wisp__load_int(from, 4, false)); break;
+            case WISP__QUICK_I32: wisp__run_int(&row, at, wisp__load_int(from, 4, true)); break;
+            case WISP__QUICK_64: wisp__run_int(&row, at, wisp__load_int(from, 8, false)); break;
+            case WISP__QUICK_RANGED:
+                row.wrong = row.wrong || !wisp__floats_inside(at, from);
+                wisp__run_floats(&row, from, at->max);
+                break;
+            case WISP__QUICK_FLOATS: wisp__run_floats(&row, from, at->max); break;
+            case WISP__QUICK_FLOAT_STEPS:
+                wisp__run_steps(&row, at, wisp__load_number(from, 4));
+                break;
+            case WISP__QUICK_DOUBLE_STEPS:
+                wisp__run_steps(&row, at, wisp__load_number(from, 8));
+                break;
+            case WISP__QUICK_DOUBLE:
+                wisp__run_put64(&row, (uint64_t)wisp__load_int(from, 8, false));
+                break;
+            default: wisp__run_text(&row, at, from); break;
+            }
+        }
+        if (row.wrong) {
+            *pen = before;
+            return i;
+        }
+    }
+    *pen = row;
+    return rows;
+}
+
+/* --- writing tiles: column by column, so that what an operation says is looked up once for many
+       rows --- */
+
+/* Rows without their texts, side by side, and how long the texts are. */
+typedef struct wisp__heads {
+    uint8_t slots[WISP__TILE][WISP__TILE_HEAD + 16];
+    int     lengths[WISP__TILE];
+    int     rows, each;            /* each: bytes from one row to the next in the image */
+    int     bit;                   /* where the next column begins */
+} wisp__heads;
+
+enum { WISP__SLOT_BYTES = WISP__TILE_HEAD + 16 };
+
+/* The value after what stands before it in its first byte. */
+static inline void wisp__slot_put(uint8_t *to, uint64_t value, int shift) {
+    wisp__store64(to, (uint64_t)(*to & ((1u << shift) - 1)) | value << shift);
+}
+
+/* false: a value is outside. `bytes` and `is_signed` are constants where this is called. */
+static inline bool wisp__heads_ints(wisp__heads *h, const wisp__op *op, const uint8_t *from,
+                                    int bytes, bool is_signed) {
+    uint8_t *to = h->slots[0] + (h->bit >> 3);
+    uint64_t least = (uint64_t)op->least, span = op->span;
+    int shift = h->bit & 7, each = h->each;
+    for (int i = h->rows; i > 0; i--, from += each, to += WISP__SLOT_BYTES) {
+        uint64_t value = (uint64_t)wisp__load_int(from, bytes, is_signed) - least;
+        if (value > span) return false;
+        wisp__slot_put(to, value, shift);
+    }
+    return true;
+}
+
+static inline bool wisp__heads_steps(wisp__heads *h, const wisp__op *op, const uint8_t *from,
+                                     int bytes) {
+    uint8_t *to = h->slots[0] + (h->bit >> 3);
+    int shift = h->bit & 7;
+    int64_t span = (int64_t)op->span, steps;       /* of at most 32 bits */
+    for (int i = h->rows; i > 0; i--, from += h->each, to += WISP__SLOT_BYTES) {
+        double number = wisp__load_number(from, bytes);
+        if (!(number >= op->low && number <= op->high)) return false;
+        steps = (int64_t)((number - op->low) / op->step + 0.5);
+        wisp__slot_put(to, steps < span ? (uint64_t)steps : op->span, shift);
+    }
+    return true;
+}
+
+static inline uint64_t wisp__slot_float(uint8_t *to, const uint8_t *from, uint64_t carry,
+                                        int shift) {
+    uint32_t bits;
+    memcpy(&bits, from, 4);
+    carry |= (uint64_t)bits << shift;
+    wisp__store64(to, carry);
+    return carry >> 32;
+}
+
+static void wisp__heads_floats(wisp__heads *h, const uint8_t *from, int count) {
+    uint8_t *to = h->slots[0] + (h->bit >> 3);
+    int shift = h->bit & 7, each = h->each, rest = count % 3;
+    for (int i = h->rows; i > 0; i--, from += each, to += WISP__SLOT_BYTES) {
+        uint64_t carry = *to & ((1u << shift) - 1);
+        const uint8_t *part = from, *end = from + 4 * (count - rest);
+        uint8_t *out = to;
+        for (; part < end; part += 12, out += 12) {
+            carry = wisp__slot_float(out, part, carry, shift);
+            carry = wisp__slot_float(out + 4, part + 4, carry, shift);
+            carry = wisp__slot_float(out + 8, part + 8, carry, shift);
+        }
+        if (!rest) continue;
+        carry = wisp__slot_float(out, part, carry, shift);
+        if (rest == 2) wisp__slot_float(out + 4, part + 4, carry, shift);
+    }
+}
+
+/* The same where 16 bytes and no more are looked at; 16: no NUL is in them. */
+static inline int wisp__text_length_16(const uint8_t *from) {
+    uint64_t low = wisp__load64(from), high = wisp__load64(from + 8);
+    if (wisp__zero_byte(low)) return (int)wisp__bytes_before_zero(low);
+    return 8 + (int)wisp__bytes_before_zero(high);
+}
+
+/* false: a text is too long, or empty, and then its row does not end at a byte. */
+static bool wisp__heads_lengths(wisp__heads *h, const wisp__op *op, const uint8_t *from) {
+    uint8_t *to = h->slots[0] + (h->bit >> 3);
+    int shift = h->bit & 7, each = h->each, most = op->max;
+    bool is_short = op->each == 17 && most == 16;
+    for (int i = 0; i < h->rows; i++, from += each, to += WISP__SLOT_BYTES) {
+        int length = is_short ? wisp__text_length_16(from) : wisp__text_length(from, op->each);
+        if (is_short && from[16] && length == 16) return false;
+        if (length == 0 || length > most) return false;
+        wisp__slot_put(to, (uint64_t)length, shift);
+        h->lengths[i] = length;
+    }
+    return true;
+}
+
+static bool wisp__heads_column(wisp__heads *h, const wisp__op *op, const uint8_t *from) {
+    switch (op->quick) {
+    case WISP__QUICK_U8: return wisp__heads_ints(h, op, from, 1, false);
+    case WISP__QUICK_I8: return wisp__heads_ints(h, op, from, 1, true);
+    case WISP__QUICK_U16: return wisp__heads_ints(h, op, from, 2, false);
+    case WISP__QUICK_I16: return wisp__heads_ints(h, op, from, 2, true);
+    case WISP__QUICK_U32: return wisp__heads_ints(h, op, from, 4, false);
+    case WISP__QUICK_I32: return wisp__heads_ints(h, op, from, 4, true);
+    case WISP__QUICK_64: return wisp__heads_ints(h, op, from, 8, true);
+    case WISP__QUICK_FLOAT_STEPS: return wisp__heads_steps(h, op, from, 4);
+    case WISP__QUICK_DOUBLE_STEPS: return wisp__heads_steps(h, op, from, 8);
+    case WISP__QUICK_FLOATS: wisp__heads_floats(h, from, op->column_bits / 32); return true;
+    default: return wisp__heads_lengths(h, op, from);
+    }
+}
+
+/* The rows one after another, each with its text. */
+static uint8_t *wisp__heads_join(const wisp__heads *h, int head_bytes, const wisp__op *text,
+                                 const uint8_t *image, uint8_t *to) {
+    bool short_text = text && text->each >= 16 && text->max <= 16;
+    if (text) image += text->offset;
+    for (int i = 0; i < h->rows; i++, image += h->each) {
+        memcpy(to, h->slots[i], 32);
+        if (head_bytes > 32) memcpy(to + 32, h->slots[i] + 32, 32);
+        to += head_bytes;
+        if (!text) continue;
+        if (short_text) memcpy(to, image, 16);
+        else memcpy(to, image, (size_t)h->lengths[i]);
+        to += h->lengths[i];
+    }
+    return to;
+}
+
+/* Writes rows of an array in tiles; returns how many: what is left is for runs. */
+static int wisp__write_tiles(wisp__pen *pen, const wisp__op *array, const uint8_t *image,
+                             int rows) {
+    const wisp__op *first = array + 1, *end = first + array->columns;
+    const wisp__op *text = end[-1].quick == WISP__QUICK_TEXT ? end - 1 : NULL;
+    wisp__heads h;
+    int done = 0;
+    h.each = array->each;
+    h.slots[0][0] = 0;
+    for (; done < rows; done += h.rows, image += (ptrdiff_t)h.rows * h.each) {
+        h.rows = wisp__min_int(WISP__TILE, rows - done);
+        h.bit = 0;
+        if (pen->n || pen->end - pen->to < (ptrdiff_t)h.rows * first->run_bytes) return done;
+        for (const wisp__op *op = first; op < end; op += op->columns) {
+            if (!wisp__heads_column(&h, op, image + op->offset)) return done;
+            h.bit += op->column_bits;
+        }
+        pen->to = wisp__heads_join(&h, (h.bit + 7) / 8, text, image, pen->to);
+        pen->acc = 0;
+    }
+    return done;
+}
+
 typedef wisp__pen (*wisp__write_fn)(wisp__pen pen, wisp__base *base, const wisp__op *ops, int at,
                                     int end, const uint8_t *image);
 
@@ -6015,7 +6423,7 @@ static wisp__pen wisp__write_array(wisp__pen pen, wisp__base *base, const wisp__
     const wisp__op *op = &ops[at];
     const uint8_t *items = image + op->offset;
     wisp__place place;
-    int count = wisp__op_count(op, image);
+    int done = 0, count = wisp__op_count(op, image);
     if (op->flags & WISP__OP_ELSEWHERE) {
         memcpy(&place, items, sizeof place);
         items = (const uint8_t *)place.at;
@@ -6027,7 +6435,12 @@ static wisp__pen wisp__write_array(wisp__pen pen, wisp__base *base, const wisp__
     }
     if (!(op->flags & WISP__OP_FIXED)) pen = wisp__pen_put(pen, (uint64_t)count, op->bits);
     pen.values += count;
-    for (int i = 0; i < count && !pen.full && !pen.wrong; i++, items += op->each)
+    if (op->head) done = wisp__write_tiles(&pen, op, items, count);
+    if (ops[at + 1].run == op->end)
+        done += wisp__write_rows(&pen, &ops[at + 1], ops + op->end,
+                                 items + (ptrdiff_t)done * op->each, count - done, op->each);
+    items += (ptrdiff_t)done * op->each;
+    for (int i = done; i < count && !pen.full && !pen.wrong; i++, items += op->each)
         pen = write(pen, base, ops, at + 1, op->end, items);
     return pen;
 }
@@ -6059,6 +6472,10 @@ static wisp__pen wisp__write_ops(wisp__pen pen, wisp__base *base, const wisp__op
         const wisp__op *op = &ops[at];
         const uint8_t *from = image + op->offset;
         bool there;
+        if (op->run && wisp__write_rows(&pen, op, ops + op->run, image, 1, 0)) {
+            at = op->run - 1;
+            continue;
+        }
         switch (op->code) {
         case WISP__OP_INT:
         case WISP__OP_LONG: pen = wisp__write_int(pen, op, from); break;
@@ -6233,6 +6650,293 @@ static void wisp__read_fallback(const wisp__op *op, uint8_t *image) {
     wisp__match(&f, &op->field->type, op->field->bytes, &fallback, image + op->offset, NULL);
 }
 
+/* --- reading runs --- */
+
+/* Where a run is read: beyond `bytes` + the bits `at` there is slack. */
+typedef struct wisp__eye {
+    const uint8_t *bytes;
+    int64_t        at;
+    bool           wrong;            /* a value outside its schema */
+} wisp__eye;
+
+static inline uint64_t wisp__eye_word(const wisp__eye *eye) {
+    return wisp__load64(eye->bytes + (eye->at >> 3)) >> (eye->at & 7);
+}
+
+static inline uint64_t wisp__eye_int(wisp__eye *eye, const wisp__op *op) {
+    uint64_t value = wisp__eye_word(eye) & op->mask;
+    eye->at += op->bits;
+    if (value > op->span) eye->wrong = true;
+    return value + (uint64_t)op->least;
+}
+
+static inline void wisp__eye_floats(wisp__eye *eye, uint8_t *to, int count) {
+    const uint8_t *from = eye->bytes + (eye->at >> 3);
+    int shift = (int)(eye->at & 7);
+    for (int i = 0; i < count; i++) {
+        uint32_t bits = (uint32_t)(wisp__load64(from + 4 * i) >> shift);
+        memcpy(to + 4 * i, &bits, 4);
+    }
+    eye->at += 32 * count;
+}
+
+static inline uint64_t wisp__eye_64(wisp__eye *eye) {
+    int shift = (int)(eye->at & 7);
+    uint64_t word = wisp__eye_word(eye) |
+                    (uint64_t)eye->bytes[(eye->at >> 3) + 8] << 1 << (63 - shift);
+    eye->at += 64;
+    return word;
+}
+
+static inline double wisp__eye_steps(wisp__eye *eye, const wisp__op *op) {
+    uint64_t steps = wisp__eye_word(eye) & op->mask;
+    eye->at += op->bits;
+    if (steps > op->span) eye->wrong = true;
+    return wisp__dequantize(op, steps);
+}
+
+/* Eight bytes of which `count` count, whatever it is. */
+static inline uint64_t wisp__keep_bytes(int count) {
+    static const uint8_t ones[2 * WISP__RUN_BLOB + 16] = {
+        255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+        255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+    };
+    return wisp__load64(ones + WISP__RUN_BLOB - count);
+}
+
+/* Whole words, cut off by masks. */
+static inline void wisp__eye_text(wisp__eye *eye, const wisp__op *op, uint8_t *to,
+                                  int64_t start) {
+    int count = (int)(wisp__eye_word(eye) & op->mask), shift;
+    const uint8_t *from;
+    uint64_t wrong = 0;
+    eye->at += op->bits;
+    if (count > op->max) eye->wrong = true;
+    if (count == 0 || count > op->max) return;
+    eye->at += (start - eye->at) & 7;
+    from = eye->bytes + (eye->at >> 3);
+    shift = (int)(eye->at & 7);
+    for (int i = 0; i < count; i += 8) {
+        int at = wisp__min_int(i, op->each - 8);
+        uint64_t keep = wisp__keep_bytes(count - at), word = wisp__load64(from + at) >> shift;
+        if (shift) word |= (uint64_t)from[at + 8] << (64 - shift);
+        wrong |= wisp__zero_byte(word | ~keep);
+        wisp__store64(to + at, word & keep);
+    }
+    if (wrong) eye->wrong = true;
+    eye->at += 8 * count;
+}
+
+static void wisp__eye_run(wisp__eye *eye_at, const wisp__op *op, const wisp__op *end,
+                          uint8_t *image, int64_t start) {
+    wisp__eye eye = *eye_at;
+    for (; op < end; op++) {
+        uint8_t *to = image + op->offset;
+        double number;
+        float float32;
+        uint64_t word;
+        switch (op->quick) {
+        case WISP__QUICK_U8:
+        case WISP__QUICK_I8: to[0] = (uint8_t)wisp__eye_int(&eye, op); break;
+        case WISP__QUICK_U16:
+        case WISP__QUICK_I16: wisp__store_int(to, 2, wisp__eye_int(&eye, op)); break;
+        case WISP__QUICK_U32:
+        case WISP__QUICK_I32: wisp__store_int(to, 4, wisp__eye_int(&eye, op)); break;
+        case WISP__QUICK_64: wisp__store_int(to, 8, wisp__eye_int(&eye, op)); break;
+        case WISP__QUICK_FLOATS: wisp__eye_floats(&eye, to, op->max); break;
+        case WISP__QUICK_RANGED:
+            wisp__eye_floats(&eye, to, op->max);
+            eye.wrong = eye.wrong || !wisp__floats_inside(op, to);
+            break;
+        case WISP__QUICK_DOUBLE:
+            word = wisp__eye_64(&eye);
+            memcpy(to, &word, 8);
+            break;
+        case WISP__QUICK_FLOAT_STEPS:
+            float32 = (float)wisp__eye_steps(&eye, op);
+            memcpy(to, &float32, 4);
+            break;
+        case WISP__QUICK_DOUBLE_STEPS:
+            number = wisp__eye_steps(&eye, op);
+            memcpy(to, &number, 8);
+            break;
+        default: wisp__eye_text(&eye, op, to, start); break;
+        }
+    }
+    *eye_at = eye;
+}
+
+/* Reads `rows` times the run that begins with `op`; returns how many: the next is cut off, or has a
+   value outside its schema. A run that ends the message is read from a copy with slack. */
+static int wisp__read_rows(wisp__unpacker *u, const wisp__op *op, const wisp__op *end,
+                          uint8_t *image, int rows, int each) {
+    uint8_t copy[2 * (WISP__RUN_MOST + WISP__RUN_SLACK)];
+    wisp__reader *data = u->data;
+    wisp__eye eye = { NULL, 0, false };
+    int64_t moved = 0;             /* bits that the copy begins later */
+    eye.bytes = data->bytes;
+    eye.at = data->at;
+    for (int i = 0; i < rows; i++, image += each) {
+        int64_t left = data->size - ((eye.at + moved) >> 3);
+        if (left < op->run_bytes && eye.bytes != copy) {
+            moved = (eye.at >> 3) * 8;
+            memcpy(copy, data->bytes + (eye.at >> 3), (size_t)left);
+            memset(copy + left, 0, (size_t)op->run_bytes);
+            eye.bytes = copy;
+            eye.at -= moved;
+        }
+        wisp__eye_run(&eye, op, end, image, u->start - moved);
+        if (eye.wrong || eye.at + moved > data->end) return i;
+        data->at = eye.at + moved;
+    }
+    return rows;
+}
+
+/* --- reading tiles --- */
+
+/* Rows that begin at bytes, and where their images are. */
+typedef struct wisp__rows {
+    const uint8_t *at[WISP__TILE];
+    int            counts[WISP__TILE];   /* of their texts */
+    int            rows, each;
+    int            bit;            /* where the next column begins */
+} wisp__rows;
+
+static inline bool wisp__rows_ints(const wisp__rows *r, const wisp__op *op, uint8_t *to,
+                                   int bytes) {
+    uint64_t least = (uint64_t)op->least, span = op->span, mask = op->mask;
+    int shift = r->bit & 7, byte = r->bit >> 3, rows = r->rows, each = r->each;
+    for (int i = 0; i < rows; i++, to += each) {
+        uint64_t value = wisp__load64(r->at[i] + byte) >> shift & mask;
+        if (value > span) return false;
+        wisp__store_int(to, bytes, value + least);
+    }
+    return true;
+}
+
+static inline bool wisp__rows_steps(const wisp__rows *r, const wisp__op *op, uint8_t *to,
+                                    bool is_double) {
+    for (int i = 0; i < r->rows; i++, to += r->each) {
+        uint64_t steps = wisp__load64(r->at[i] + (r->bit >> 3)) >> (r->bit & 7) & op->mask;
+        double number = wisp__min(op->low + (double)(int64_t)steps * op->step, op->high);
+        float float32 = (float)number;
+        if (steps > op->span) return false;
+        if (is_double) memcpy(to, &number, 8);
+        else memcpy(to, &float32, 4);
+    }
+    return true;
+}
+
+static inline void wisp__row_float(uint8_t *to, const uint8_t *from, int shift) {
+    uint32_t bits = (uint32_t)(wisp__load64(from) >> shift);
+    memcpy(to, &bits, 4);
+}
+
+static void wisp__rows_floats(const wisp__rows *r, uint8_t *to, int count) {
+    int shift = r->bit & 7, byte = r->bit >> 3, each = r->each, rest = count % 3;
+    for (int i = 0; i < r->rows; i++, to += each) {
+        const uint8_t *from = r->at[i] + byte;
+        uint8_t *part = to, *end = to + 4 * (count - rest);
+        for (; part < end; part += 12, from += 12) {
+            wisp__row_float(part, from, shift);
+            wisp__row_float(part + 4, from + 4, shift);
+            wisp__row_float(part + 8, from + 8, shift);
+        }
+        if (!rest) continue;
+        wisp__row_float(part, from, shift);
+        if (rest == 2) wisp__row_float(part + 4, from + 4, shift);
+    }
+}
+
+/* Eight bytes of a text, `keep` of them; what follows becomes 0. Returns no top bits: no NUL. */
+static inline uint64_t wisp__row_word(uint8_t *to, const uint8_t *from, uint64_t keep) {
+    uint64_t word = wisp__load64(from);
+    wisp__store64(to, word & keep);
+    word |= ~keep;
+    return (word - WISP__EACH_BYTE) & ~word;
+}
+
+/* The texts; false: a NUL is in one. */
+static bool wisp__rows_texts(const wisp__rows *r, const wisp__op *op, uint8_t *to) {
+    int byte = (r->bit + op->bits + 7) / 8, each = r->each, size = op->each;
+    uint64_t wrong = 0;
+    for (int i = 0; i < r->rows; i++, to += each) {
+        const uint8_t *from = r->at[i] + byte;
+        int count = r->counts[i], at = 0;
+        for (; at + 16 <= size; at += 16) {
+            wrong |= wisp__row_word(to + at, from + at, wisp__keep_bytes(count - at));
+            wrong |= wisp__row_word(to + at + 8, from + at + 8, wisp__keep_bytes(count - at - 8));
+        }
+        for (; at + 1 < size; at += 8) {
+            int last = wisp__min_int(at, size - 8);
+            wrong |= wisp__row_word(to + last, from + last, wisp__keep_bytes(count - last));
+        }
+    }
+    return (wrong & WISP__EACH_BYTE << 7) == 0;
+}
+
+static bool wisp__rows_column(const wisp__rows *r, const wisp__op *op, uint8_t *to) {
+    switch (op->quick) {
+    case WISP__QUICK_U8:
+    case WISP__QUICK_I8: return wisp__rows_ints(r, op, to, 1);
+    case WISP__QUICK_U16:
+    case WISP__QUICK_I16: return wisp__rows_ints(r, op, to, 2);
+    case WISP__QUICK_U32:
+    case WISP__QUICK_I32: return wisp__rows_ints(r, op, to, 4);
+    case WISP__QUICK_64: return wisp__rows_ints(r, op, to, 8);
+    case WISP__QUICK_FLOAT_STEPS: return wisp__rows_steps(r, op, to, false);
+    case WISP__QUICK_DOUBLE_STEPS: return wisp__rows_steps(r, op, to, true);
+    case WISP__QUICK_FLOATS: wisp__rows_floats(r, to, op->column_bits / 32); return true;
+    default: return wisp__rows_texts(r, op, to);
+    }
+}
+
+/* Finds the rows of a tile from `from` on; returns where they end. Stops before a row that may pass
+   `end`, or whose text is too long, or empty. */
+static const uint8_t *wisp__rows_find(wisp__rows *r, int head, const wisp__op *text,
+                                      const uint8_t *from, const uint8_t *end) {
+    int rows = 0, most = r->rows, bytes = (head + 7) / 8;
+    int byte = text ? (head - text->bits) >> 3 : 0, shift = text ? (head - text->bits) & 7 : 0;
+    uint64_t mask = text ? text->mask : 0;
+    int longest = text ? text->max : 0;
+    for (; rows < most && from <= end; rows++) {
+        int count = (int)(wisp__load64(from + byte) >> shift & mask);
+        if (count > longest || (text && !count)) break;
+        r->at[rows] = from;
+        r->counts[rows] = count;
+        from += bytes + count;
+    }
+    r->rows = rows;
+    return from;
+}
+
+/* Reads rows of an array in tiles; returns how many: what is left is for runs. */
+static int wisp__read_tiles(wisp__unpacker *u, const wisp__op *array, uint8_t *image, int rows) {
+    const wisp__op *first = array + 1, *end = first + array->columns;
+    const wisp__op *text = end[-1].quick == WISP__QUICK_TEXT ? end - 1 : NULL;
+    wisp__reader *data = u->data;
+    wisp__rows r;
+    int done = 0;
+    r.each = array->each;
+    while (done < rows && ((data->at | u->start) & 7) == 0) {
+        const uint8_t *after;
+        r.rows = wisp__min_int(WISP__TILE, rows - done);
+        r.bit = 0;
+        if ((data->end - data->at) >> 3 < first->run_bytes) return done;
+        after = wisp__rows_find(&r, array->head, text, data->bytes + (data->at >> 3),
+                                data->bytes + (data->end >> 3) - first->run_bytes);
+        for (const wisp__op *op = first; op < end; op += op->columns) {
+            if (!wisp__rows_column(&r, op, image + op->offset)) return done;
+            r.bit += op->column_bits;
+        }
+        if (!r.rows) return done;
+        data->at = (after - data->bytes) * 8;
+        done += r.rows;
+        image += (ptrdiff_t)r.rows * r.each;
+    }
+    return done;
+}
+
 typedef void (*wisp__read_fn)(wisp__unpacker *u, const wisp__op *ops, int at, int end,
                               uint8_t *image);
 
@@ -6241,7 +6945,7 @@ static void wisp__read_array(wisp__unpacker *u, const wisp__op *ops, int at, uin
     const wisp__op *op = &ops[at];
     uint8_t *items = image + op->offset;
     wisp__place place;
-    int count = op->max;
+    int count = op->max, done = 0;
     if (!(op->flags & WISP__OP_FIXED)) count = (int)wisp__get(u->data, op->bits);
     if (count > op->max) wisp__unpack_fail(u, WISP_E_INVALID);
     if (count > u->values) wisp__unpack_fail(u, WISP_E_LIMIT);
@@ -6260,7 +6964,12 @@ static void wisp__read_array(wisp__unpacker *u, const wisp__op *ops, int at, uin
         place.count = count;
         memcpy(image + op->offset, &place, sizeof place);
     }
-    for (int i = 0; i < count && !u->data->failed; i++, items += op->each)
+    if (op->head) done = wisp__read_tiles(u, op, items, count);
+    if (ops[at + 1].run == op->end)
+        done += wisp__read_rows(u, &ops[at + 1], ops + op->end,
+                                items + (ptrdiff_t)done * op->each, count - done, op->each);
+    items += (ptrdiff_t)done * op->each;
+    for (int i = done; i < count && !u->data->failed; i++, items += op->each)
         read(u, ops, at + 1, op->end, items);
 }
 
@@ -6280,6 +6989,10 @@ static void wisp__read_ops(wisp__unpacker *u, const wisp__op *ops, int at, int e
     for (; at < end && !u->data->failed; at = ops[at].end) {
         const wisp__op *op = &ops[at];
         uint8_t *to = image + op->offset;
+        if (op->run && wisp__read_rows(u, op, ops + op->run, image, 1, 0)) {
+            at = op->run - 1;
+            continue;
+        }
         switch (op->code) {
         case WISP__OP_INT:
         case WISP__OP_LONG: wisp__read_int(u, op, to); break;
@@ -6334,7 +7047,7 @@ static wisp_result wisp__record_read(wisp__unpacker *u, const wisp__program *pro
  *   Everything that is decoded lives in the memory that was given.
  * ======================================================================== */
 
-/* A base that has nothing but default limits. */
+/* A base that has nothing but the default limits of a message. */
 static void *wisp__no_alloc(void *user, size_t size) {
     (void)user;
     (void)size;
@@ -6344,7 +7057,10 @@ static void *wisp__no_alloc(void *user, size_t size) {
 static void wisp__base_alone(wisp__base *base) {
     memset(base, 0, sizeof *base);
     base->memory.alloc = wisp__no_alloc;
-    wisp__limits_defaults(&base->limits, 1);
+    base->limits.message_bytes = WISP__MESSAGE_BYTES;
+    base->limits.message_values = WISP__MESSAGE_VALUES;
+    base->limits.map_pairs = WISP__MAP_PAIRS;
+    base->limits.nesting = WISP__NESTING;
 }
 
 /* An arena of one block in the memory of a bump, all that is left of it. */
@@ -16230,7 +16946,7 @@ typedef enum wisp__record {
 } wisp__record;
 
 /* What one packet holds at most, and a run of equal messages takes at most. */
-enum { WISP__PACKET_VALUES = 1 << 20, WISP__PACKET_MESSAGES = 2048, WISP__RUN_BITS = 24 };
+enum { WISP__PACKET_VALUES = 65536, WISP__PACKET_MESSAGES = 2048, WISP__RUN_BITS = 24 };
 
 /* What waiting is worth: levels of priority per second, so that nothing starves. */
 #define WISP__AGING 50.0
@@ -16478,8 +17194,12 @@ static wisp__fit wisp__fill_message(wisp__filler *f, const wisp__message *m, uin
     f->channel = m->channel;
     f->sequence = sequence + 1;
     f->previous = bound && m->type == WISP__EVENT ? m : NULL;
-    f->values += m->values;
-    f->raw += m->raw;
+    if (f->run <= run || f->sender->registry->remotes[m->form]->form.delta) {
+        f->values += m->values;
+        f->raw += m->raw;
+    } else {
+        f->values++;                   /* a repeat is not read again */
+    }
     f->messages++;
     return WISP__FITS;
 }
@@ -18799,7 +19519,7 @@ static wisp_result wisp__hear_value(wisp *w, wisp__session *s, wisp__incoming *i
         if (form->sync && wisp__told_hash(base.base) != t.hash)
             return wisp__ask_whole(w, s, in, "a difference to another value than is held");
         s->heard_values += base.base->values;
-        if (s->heard_values > 2 * WISP__PACKET_VALUES)
+        if (s->heard_values > WISP__PACKET_VALUES + w->base.limits.message_values)
             return wisp__ask_whole(w, s, in, "more in a packet than can be put together");
         value = wisp__difference_apply(&w->content, &w->chunks, form, &from, &base, &models, &why);
         if (!value && why == WISP_E_BAD_PACKET)
