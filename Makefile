@@ -39,12 +39,12 @@ WARN     := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wdouble-promotion -W
 WARN_C   := $(WARN) -Wstrict-prototypes
 SANITIZE := -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 
-CC_asan    := gcc $(WARN_C) -O1 $(SANITIZE)
+CC_asan    := clang $(WARN_C) -O0 $(SANITIZE)
 CC_gcc     := gcc $(WARN_C) -O2
 CC_clang   := clang $(WARN_C) -O2
-CC_m32     := gcc $(WARN_C) -Wno-double-promotion -O1 -m32
+CC_m32     := gcc $(WARN_C) -Wno-double-promotion -O0 -m32
 CC_s390x   := s390x-linux-gnu-gcc $(WARN_C) -Wno-double-promotion -O1 -static
-CC_mingw   := x86_64-w64-mingw32-gcc $(WARN_C) -O1
+CC_mingw   := x86_64-w64-mingw32-gcc $(WARN_C) -O0
 CC_g++     := g++ -std=c++11 $(WARN) -O2
 CC_clang++ := clang++ -std=c++11 $(WARN) -O2
 CC_m32++   := g++ -std=c++11 $(WARN) -Wno-double-promotion -O1 -m32
@@ -104,9 +104,8 @@ build/examples/%.log: examples/$$(*F).c $(HEADERS) | build/missing
 
 ARGS_02_chat := --demo
 
-# With clang's sanitizers, which look for other things than gcc's.
 build/fuzz/clang/%.log: tests/fuzz/%.c tests/fuzz/driver.c $(HEADERS) | build/missing
-	@tools/step $@ "$(CC_clang) $(SANITIZE) -std=c99 $< tests/fuzz/driver.c $(OUTPUT)" "$(RUN)"
+	@tools/step $@ "$(CC_asan) -std=c99 $< tests/fuzz/driver.c $(OUTPUT)" "$(RUN)"
 
 # The header in each language and on each machine; every program talks to itself over a loopback.
 build/compile/%.log: tests/compile/$$(*F).c $(HEADERS) | build/missing

@@ -5,14 +5,13 @@
 
        static const section sections[] = { { "traffic", run_traffic }, ... };
        int main(int count, char **words) {
-           return bench_main("bench_x", count, words, sections, n);
+           return bench_main("bench_traffic", count, words, sections, 1);
        }
 
    and runs those that its arguments name, or all; `quick` takes a tenth of the work. Each round
-   runs
-   every contender once, and a row is the median of its rounds, so what the machine does meanwhile
-   strikes all alike. A figure above its goal is MISSED and no failure. The program exits 1 when
-   something did not arrive or was not what had been sent. */
+   runs every contender once, and a row is the median of its rounds, so what the machine does
+   meanwhile strikes all alike. A figure above its goal is MISSED and no failure. The program exits
+   1 when something did not arrive or was not what had been sent. */
 #ifndef TOOLS_BENCH_H
 #define TOOLS_BENCH_H
 
@@ -202,8 +201,7 @@ static inline void on_error(wisp_event *event) {
 
 /* An endpoint that knows, beside what the caller will name, as many remotes as a small game. */
 static inline wisp *open_endpoint(wisp_link link, int side, int max_peers,
-                                  const wisp_limits *limits,
-                           uint64_t seed) {
+                                  const wisp_limits *limits, uint64_t seed) {
     wisp_desc desc;
     wisp_result why = WISP_OK;
     wisp *w;

@@ -300,9 +300,12 @@ static double sent_bits(const stage *s, const char *remote) {
 
 static void delta_rows(const char *figure, bool reliable) {
     static stage s;
-    health value = { 100, 50, 123456 };
+    static health value;                      /* static: what is between its members is 0 too */
     double before;
     int i;
+    value.hp = 100;
+    value.mp = 50;
+    value.xp = 123456;
     if (!stage_open(&s, "health", MTU, 0, 0)) return;
     wisp_use_delta(s.pair.ends[SERVER], &health_schema, "health");
     wisp_set_unreliable(s.pair.ends[SERVER], "health", !reliable);
