@@ -15207,7 +15207,7 @@ enum { WISP__TRACK_BUCKETS = 64 };
 
 typedef struct wisp__tracks {
     wisp__track **places;              /* by place */
-    wisp__track  *buckets[WISP__TRACK_BUCKETS];
+    wisp__track **buckets;             /* NULL: there never was a track */
     int           room, count;
     int64_t       bytes;               /* of values and models */
     uint64_t      clock;
@@ -15277,7 +15277,7 @@ static wisp__track **wisp__track_bucket(wisp__tracks *tracks, int number, uint64
 }
 
 static wisp__track *wisp__track_get(wisp__tracks *tracks, int number, uint64_t key) {
-    wisp__track *track = *wisp__track_bucket(tracks, number, key);
+    wisp__track *track = tracks->buckets ? *wisp__track_bucket(tracks, number, key) : NULL;
     while (track && (track->number != number || track->key != key)) track = track->next;
     return track;
 }
@@ -15353,7 +15353,10 @@ static wisp__track *wisp__track_open(wisp__base *base, wisp__chunks *chunks, wis
     } else if (!track) {
         *why = wisp__grow(base, (void **)&tracks->places, &tracks->room, tracks->count + 1,
                           base->limits.keys, sizeof *tracks->places);
-        if (*why == WISP_OK)
+        if (*why == WISP_OK && !tracks->buckets)
+            tracks->buckets = (wisp__track **)wisp__alloc(base, WISP__TRACK_BUCKETS *
+                                                                    sizeof *tracks->buckets);
+        if (*why == WISP_OK && tracks->buckets)
             track = (wisp__track *)wisp__alloc(base, wisp__track_bytes(room));
         if (!track) {
             if (*why == WISP_OK) *why = WISP_E_MEMORY;
@@ -15475,6 +15478,7 @@ static void wisp__tracks_free(wisp__base *base, wisp__chunks *chunks, wisp__trac
         wisp__free(base, tracks->places[i], wisp__track_bytes(tracks->places[i]->room));
     }
     wisp__free(base, tracks->places, (size_t)tracks->room * sizeof *tracks->places);
+    wisp__free(base, tracks->buckets, WISP__TRACK_BUCKETS * sizeof *tracks->buckets);
     memset(tracks, 0, sizeof *tracks);
 }
 
