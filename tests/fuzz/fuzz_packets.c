@@ -283,7 +283,7 @@ static void any_tagged(world *f) {
 
 static void put_values(world *f, wisp__writer *to, bool length) {
     shelf *content = (shelf *)calloc(1, sizeof *content);
-    wisp__packer *p = &f->w->packer;
+    wisp__packer *p = &f->w->content.packer;
     wisp_value values[4];
     int count = take_below(&f->in, 5);
     MUST(content);
