@@ -56,7 +56,9 @@
        >>event     connections, dispatch, life-cycle and error events
        >>call      invoke, reply, defer, timeout, at-most-once
        >>links     loopback and simulated networks, for tests and demos
-       >>session   how sessions begin and end, and what comes in for them
+       >>session   how sessions begin and end
+       >>exchange  messages given and got: told, heard, handed to handlers
+       >>receive   packets and their records as they come; timers
        >>host      create, update, destroy: wires the rooms
 
    THE IDEAS
@@ -18501,11 +18503,10 @@ void wisp_simulator_free(wisp_simulator *sim) {
 
 /* ===========================================================================
  * MARK: >>session
- * What: how sessions begin and end, and what comes in for them: packets, the
- *   records in them, messages in their turn, handed to events and calls.
+ * What: how sessions begin and end: joins judged, goodbyes, the handshake's
+ *   packets.
  * Invariants: a session that has ended keeps its slot until its timer frees
- *   it, so no pointer dangles while a packet is read; after every handler its
- *   state is looked at again.
+ *   it, so no pointer dangles while a packet is read.
  * ======================================================================== */
 
 /* Only a last fragment may be smaller: what is held must be worth its place. */
@@ -18907,7 +18908,13 @@ static void wisp__on_handshake(wisp *w, const wisp_packet *packet) {
     }
 }
 
-/* --- what comes in: records --- */
+/* ===========================================================================
+ * MARK: >>exchange
+ * What: messages that a session gives and gets: made for a peer, told by
+ *   differences; heard, checked, handed to handlers.
+ * Invariants: after every handler the session's state is looked at again.
+ * Not here: how messages stand in packets (batch, receive).
+ * ======================================================================== */
 
 typedef struct wisp__incoming {
     wisp__record  kind;           /* WISP__R_EVENT, INVOKE, REPLY, FRAGMENT; NOTHING: fills a gap */
@@ -19599,6 +19606,14 @@ static void wisp__deliver(wisp *w, wisp__session *s, wisp__incoming *in, int del
         wisp__error(w, s, NULL, WISP_E_NO_REMOTE, "a message for a name that is not known here");
     }
 }
+
+/* ===========================================================================
+ * MARK: >>receive
+ * What: packets as they come: tags, records, names that are announced, the
+ *   order of channels; and the timers of sessions and calls.
+ * Invariants: the work that one packet causes is bounded; a packet that makes
+ *   no sense ends its session, and nothing else.
+ * ======================================================================== */
 
 /* --- records of messages --- */
 

@@ -1,1159 +1,945 @@
-/* test_session.c - what comes in for a session: honest, out of order, senseless, forged */
+/* test_session.c - how sessions begin, live and end, among real endpoints */
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
 #include "test.h"
 #include "world.h"
-#include "hooks.h"
-
-/* A server and a client whose packets the test can write itself, with the right tag. */
-typedef struct bench {
-    world_two    t;
-    tap          out;             /* around the client's link */
-    uint8_t      bytes[1400];     /* the packet being written */
-    wisp__writer to;              /* its body */
-    int          handled;         /* in the test's own handlers */
-} bench;
-
-static void bench_names(bench *b) {
-    world_watch(&b->t.w, b->t.server, "hp");
-    world_watch(&b->t.w, b->t.server, WISP_LEFT);
-    world_watch(&b->t.w, b->t.server, WISP_ERROR);
-    world_watch(&b->t.w, b->t.client, WISP_LEFT);
-    wisp_remote_named(b->t.client, "hp");
-}
-
-static wisp__peer *bench_peer(bench *b) {
-    return &wisp__session_of(b->t.client, b->t.to_server)->peer;
-}
-
-static wisp__session *bench_server_side(bench *b) {
-    return wisp__session_of(b->t.server, b->t.to_client);
-}
-
-/* Joined, and "hp" is bound as number 0. */
-static bench *bench_open(void) {
-    bench *b = (bench *)calloc(1, sizeof *b);
-    world_two_open(&b->t);
-    bench_names(b);
-    world_run(&b->t.w, 0.1);
-    tap_on(&b->out, b->t.client);
-    return b;
-}
-
-/* After the session ended: the same again, from the same endpoints. */
-static void bench_rejoin(bench *b) {
-    world_run(&b->t.w, 2);
-    b->t.to_server = world_join(&b->t.w, b->t.client, b->t.server);
-    b->t.to_client = world_peer(b->t.server, 0);
-    world_run(&b->t.w, 0.1);
-    world_forget(&b->t.w);
-}
-
-static void bench_close(bench *b) {
-    world_close(&b->t.w);
-    free(b);
-}
-
-static bool bench_joined(bench *b) { return wisp_peers(b->t.server, NULL, 0) == 1; }
-
-/* --- packets of our own --- */
-
-static wisp__writer *body(bench *b) {
-    memset(b->bytes, 0, sizeof b->bytes);
-    b->to = wisp__writer_on(b->bytes + 7, 1193);
-    return &b->to;
-}
-
-/* Tags what was written and sends it to the server, as the client. */
-static void send_flagged(bench *b, int flags, int body_bytes) {
-    wisp__peer *peer = bench_peer(b);
-    uint64_t number = peer->flow.next++;
-    tap_packet packet;
-    int size = 7 + body_bytes;
-    b->bytes[0] = (uint8_t)(WISP__FLAG_SESSION | flags);
-    b->bytes[5] = (uint8_t)number;
-    b->bytes[6] = (uint8_t)(number >> 8);
-    wisp__put_tag(b->bytes + 1, wisp__seal_tag(&peer->seal, 0, number ^ (uint64_t)b->bytes[0] << 56,
-                                               b->bytes + 5, size - 5));
-    memset(&packet, 0, sizeof packet);
-    packet.addr = world_addr(&b->t.w, b->t.server);
-    packet.size = size;
-    memcpy(packet.bytes, b->bytes, (size_t)size);
-    tap_pass(&b->out, &packet);
-}
-
-static void send_body(bench *b) {
-    send_flagged(b, 0, (int)((b->to.at + 7) / 8));
-}
-
-static void put_section(wisp__writer *to, int delivery, uint32_t sequence) {
-    wisp__put_control(to, WISP__R_SECTION);
-    wisp__put(to, (uint64_t)delivery, 2);
-    wisp__put(to, 3, 4);
-    if (delivery == WISP_RELIABLE) wisp__put(to, sequence & WISP__LOW_24, 24);
-}
-
-/* The values of one message: a bool, true. */
-static void put_true(wisp__writer *to) {
-    wisp__put_small(to, 1);
-    wisp__put(to, WISP_BOOL, 4);
-    wisp__put(to, 1, 1);
-}
-
-static void put_bound(wisp__writer *to, int id) {
-    wisp__put(to, 2, 2);
-    wisp__put_length(to, (uint64_t)id);
-}
-
-static void put_unbound(wisp__writer *to, int id, int bits) {
-    wisp__put(to, 8, 4);
-    wisp__put_length(to, (uint64_t)id);
-    wisp__put_length(to, (uint64_t)bits);
-}
-
-static void put_fragment(wisp__writer *to, int first, int last, int bytes) {
-    wisp__put_control(to, WISP__R_FRAGMENT);
-    wisp__put(to, (uint64_t)first, 1);
-    wisp__put(to, (uint64_t)last, 1);
-    wisp__put(to, (uint64_t)bytes, 16);
-}
-
-static void put_text(wisp__writer *to, const char *text, int length) {
-    for (int i = 0; i < length; i++) wisp__put(to, (uint8_t)text[i], 8);
-}
-
-static void put_announcement(wisp__writer *to, int id, const char *name, int length) {
-    wisp__put_control(to, WISP__R_ANNOUNCE);
-    wisp__put_length(to, (uint64_t)id);
-    wisp__put_length(to, (uint64_t)length);
-    put_text(to, name, length);
-    wisp__put(to, 0, 16);
-    wisp__put_length(to, 0);
-}
-
-/* --- bodies that break the rules, each a function --- */
-
-typedef void (*writer_of)(wisp__writer *to);
-
-static void bad_control_10(wisp__writer *to) { wisp__put(to, 10 << 4, 8); }
-static void bad_control_15(wisp__writer *to) { wisp__put(to, 15 << 4, 8); }
-static void bad_section_of_nothing(wisp__writer *to) { put_section(to, 0, 0); }
-
-static void bad_section_cut(wisp__writer *to) {
-    wisp__put_control(to, WISP__R_SECTION);
-}
-
-static void bad_no_section(wisp__writer *to) {
-    put_bound(to, 0);
-    put_true(to);
-}
-
-static void bad_like_none(wisp__writer *to) {
-    put_section(to, WISP_UNRELIABLE, 0);
-    wisp__put(to, 1, 1);
-    wisp__put(to, 0xff, 8);
-}
-
-static void bad_like_none_after_section(wisp__writer *to) {
-    put_section(to, WISP_UNRELIABLE, 0);
-    put_bound(to, 0);
-    put_true(to);
-    put_section(to, WISP_SEQUENCED, 0);
-    wisp__put(to, 0xff, 8);
-}
-
-static void bad_like_an_unbound(wisp__writer *to) {
-    put_section(to, WISP_UNRELIABLE, 0);
-    put_unbound(to, 0, 9);
-    put_true(to);
-    wisp__put(to, 0xff, 8);
-}
-
-static void bad_run_of_nothing(wisp__writer *to) {
-    put_section(to, WISP_UNRELIABLE, 0);
-    wisp__put(to, 4, 3);
-    wisp__put_small(to, 2);
-    wisp__put(to, 0xff, 8);
-}
-
-static void bad_run_without_end(wisp__writer *to) {
-    put_section(to, WISP_UNRELIABLE, 0);
-    put_bound(to, 0);
-    put_true(to);
-    wisp__put(to, 4, 3);
-    wisp__put_small(to, 5000);
-}
-
-static void bad_run_of_a_billion(wisp__writer *to) {
-    put_section(to, WISP_UNRELIABLE, 0);
-    put_bound(to, 0);
-    put_true(to);
-    wisp__put(to, 4, 3);
-    wisp__put_small(to, 1 << 29);
-}
-
-static void bad_number_never_announced(wisp__writer *to) {
-    put_section(to, WISP_UNRELIABLE, 0);
-    put_bound(to, 99);
-    put_true(to);
-}
-
-static void bad_number_beyond_all(wisp__writer *to) {
-    put_section(to, WISP_UNRELIABLE, 0);
-    put_bound(to, (1 << 28) - 1);
-    put_true(to);
-}
-
-static void bad_number_without_end(wisp__writer *to) {
-    put_section(to, WISP_UNRELIABLE, 0);
-    wisp__put(to, 2, 2);
-    for (int i = 0; i < 8; i++) wisp__put(to, 255, 8);
-}
-
-static void bad_values_of_no_kind(wisp__writer *to) {
-    put_section(to, WISP_UNRELIABLE, 0);
-    put_bound(to, 0);
-    wisp__put_small(to, 1);
-    wisp__put(to, 15, 4);
-    wisp__put(to, 1, 8);
-}
-
-static void bad_values_too_many(wisp__writer *to) {
-    put_section(to, WISP_UNRELIABLE, 0);
-    put_bound(to, 0);
-    wisp__put_small(to, 1 << 29);
-    wisp__put(to, 1, 8);
-}
-
-static void bad_string_longer_than_packet(wisp__writer *to) {
-    put_section(to, WISP_UNRELIABLE, 0);
-    put_bound(to, 0);
-    wisp__put_small(to, 1);
-    wisp__put(to, WISP_STRING, 4);
-    wisp__put_length(to, 4000);
-    wisp__put(to, 1, 8);
-}
-
-static void bad_nest(wisp__writer *to) {
-    put_section(to, WISP_UNRELIABLE, 0);
-    put_bound(to, 0);
-    wisp__put_small(to, 1);
-    for (int i = 0; i < 400; i++) {
-        wisp__put(to, WISP__CODE_LIST, 5);
-        wisp__put_small(to, 1);
-        wisp__put(to, 1, 1);
-    }
-    wisp__put(to, 1, 8);
-}
-
-static void bad_length_beyond_packet(wisp__writer *to) {
-    put_section(to, WISP_UNRELIABLE, 0);
-    put_unbound(to, 0, 9000);
-    put_true(to);
-}
-
-static void bad_early_beyond_window(wisp__writer *to) {
-    put_section(to, WISP_RELIABLE, WISP_FIRST_NUMBER + 2048);
-    put_bound(to, 0);
-    put_true(to);
-}
-
-static void bad_fragment_empty(wisp__writer *to) {
-    put_section(to, WISP_RELIABLE, WISP_FIRST_NUMBER);
-    put_fragment(to, 1, 0, 0);
-    wisp__put(to, 1, 8);
-}
-
-static void bad_fragment_cut(wisp__writer *to) {
-    put_section(to, WISP_RELIABLE, WISP_FIRST_NUMBER);
-    put_fragment(to, 1, 0, 500);
-    put_text(to, "too short", 9);
-}
-
-static void bad_fragment_unreliable(wisp__writer *to) {
-    put_section(to, WISP_UNRELIABLE, 0);
-    put_fragment(to, 1, 0, 4);
-    put_text(to, "four", 4);
-}
-
-static void bad_fragment_without_first(wisp__writer *to) {
-    put_section(to, WISP_RELIABLE, WISP_FIRST_NUMBER);
-    put_fragment(to, 0, 0, 4);
-    put_text(to, "four", 4);
-}
-
-static void bad_fragment_first_twice(wisp__writer *to) {
-    put_section(to, WISP_RELIABLE, WISP_FIRST_NUMBER);
-    for (int i = 0; i < 2; i++) {
-        put_fragment(to, 1, 0, 4);
-        put_text(to, "four", 4);
-    }
-}
-
-static void bad_fragments_of_no_message(wisp__writer *to) {
-    put_section(to, WISP_RELIABLE, WISP_FIRST_NUMBER);
-    put_fragment(to, 1, 0, 1);
-    wisp__put_control(to, WISP__R_PING);
-    put_fragment(to, 0, 1, 1);
-    wisp__put(to, 0, 8);
-}
-
-static void bad_fragment_message_in_fragments(wisp__writer *to) {
-    put_section(to, WISP_RELIABLE, WISP_FIRST_NUMBER);
-    put_fragment(to, 1, 1, 3);
-    wisp__put(to, (uint64_t)WISP__R_FRAGMENT << 4, 8);
-    wisp__put(to, 0xffff, 16);
-}
-
-static void bad_invoke_never_announced(wisp__writer *to) {
-    put_section(to, WISP_RELIABLE, WISP_FIRST_NUMBER);
-    wisp__put_control(to, WISP__R_INVOKE);
-    wisp__put_length(to, 77);
-    wisp__put(to, 1, 24);
-    wisp__put_small(to, 0);
-    wisp__put(to, 1, 1);
-    put_true(to);
-}
-
-static void bad_invoke_cut(wisp__writer *to) {
-    put_section(to, WISP_RELIABLE, WISP_FIRST_NUMBER);
-    wisp__put_control(to, WISP__R_INVOKE);
-    wisp__put_length(to, 0);
-    wisp__put(to, 1, 8);
-}
-
-static void bad_reply_positive(wisp__writer *to) {
-    put_section(to, WISP_RELIABLE, WISP_FIRST_NUMBER);
-    wisp__put_control(to, WISP__R_REPLY);
-    wisp__put(to, 1, 24);
-    wisp__put(to, 0, 1);
-    wisp__put(to, 5, 16);
-    put_true(to);
-}
-
-static void bad_reply_unreadable(wisp__writer *to) {
-    put_section(to, WISP_RELIABLE, WISP_FIRST_NUMBER);
-    wisp__put_control(to, WISP__R_REPLY);
-    wisp__put(to, 1, 24);
-    wisp__put(to, 1, 1);
-    wisp__put_small(to, 1);
-    wisp__put(to, 15, 4);
-    wisp__put(to, 1, 8);
-}
-
-static void bad_announcement_nameless(wisp__writer *to) { put_announcement(to, 3, "", 0); }
-
-static void bad_announcement_long(wisp__writer *to) {
-    char name[129];
-    memset(name, 'n', sizeof name);
-    put_announcement(to, 3, name, 129);
-}
-
-static void bad_announcement_number(wisp__writer *to) { put_announcement(to, 65536, "x", 1); }
-
-static void bad_announcement_cut(wisp__writer *to) {
-    wisp__put_control(to, WISP__R_ANNOUNCE);
-    wisp__put_length(to, 3);
-    wisp__put_length(to, 100);
-    put_text(to, "short", 5);
-}
-
-static void bad_announcement_extra(wisp__writer *to) {
-    wisp__put_control(to, WISP__R_ANNOUNCE);
-    wisp__put_length(to, 3);
-    wisp__put_length(to, 2);
-    put_text(to, "mp", 2);
-    wisp__put(to, 0, 16);
-    wisp__put_length(to, (1 << 28) - 1);
-}
-
-static void bad_announcement_of_another(wisp__writer *to) { put_announcement(to, 0, "mp", 2); }
-
-static void bad_bound_never_given(wisp__writer *to) {
-    wisp__put_control(to, WISP__R_BOUND);
-    wisp__put_length(to, 200);
-}
-
-static void bad_unknown_never_given(wisp__writer *to) {
-    wisp__put_control(to, WISP__R_UNKNOWN);
-    wisp__put_length(to, (1 << 28) - 1);
-}
-
-static void bad_leave_positive(wisp__writer *to) {
-    wisp__put_control(to, WISP__R_LEAVE);
-    wisp__put(to, 7, 16);
-    wisp__put_length(to, 0);
-}
-
-static void bad_leave_long(wisp__writer *to) {
-    wisp__put_control(to, WISP__R_LEAVE);
-    wisp__put(to, 0, 16);
-    wisp__put_length(to, 256);
-    for (int i = 0; i < 256; i++) wisp__put(to, 'x', 8);
-}
-
-static void bad_leave_cut(wisp__writer *to) {
-    wisp__put_control(to, WISP__R_LEAVE);
-    wisp__put(to, 0, 16);
-    wisp__put_length(to, 200);
-    put_text(to, "short", 5);
-}
-
-typedef struct bad_case { const char *name; writer_of write; } bad_case;
-#define BAD(name) { #name, bad_##name }
-
-static const bad_case bad_cases[] = {
-    BAD(control_10), BAD(control_15), BAD(section_of_nothing), BAD(section_cut), BAD(no_section),
-    BAD(like_none), BAD(like_none_after_section), BAD(like_an_unbound), BAD(run_of_nothing),
-    BAD(run_without_end), BAD(run_of_a_billion), BAD(number_never_announced),
-    BAD(number_beyond_all), BAD(number_without_end), BAD(values_of_no_kind), BAD(values_too_many),
-    BAD(string_longer_than_packet), BAD(nest), BAD(length_beyond_packet),
-    BAD(early_beyond_window), BAD(fragment_empty), BAD(fragment_cut), BAD(fragment_unreliable),
-    BAD(fragment_without_first), BAD(fragment_first_twice), BAD(fragments_of_no_message),
-    BAD(fragment_message_in_fragments), BAD(invoke_never_announced), BAD(invoke_cut),
-    BAD(reply_positive), BAD(reply_unreadable), BAD(announcement_nameless),
-    BAD(announcement_long), BAD(announcement_number), BAD(announcement_cut),
-    BAD(announcement_extra), BAD(announcement_of_another), BAD(bound_never_given),
-    BAD(unknown_never_given), BAD(leave_positive), BAD(leave_long), BAD(leave_cut),
-};
-enum { BAD_CASES = (int)(sizeof bad_cases / sizeof *bad_cases) };
-
-TEST(every_senseless_record_ends_the_session_with_a_code_on_both_sides) {
-    bench *b = bench_open();
-    wisp_remote_named(b->t.server, "mp");
-    for (int i = 0; i < BAD_CASES; i++) {
-        uint64_t before = world_total(b->t.server).packets_malformed;
-        bad_cases[i].write(body(b));
-        send_body(b);
-        world_run(&b->t.w, 0.05);
-        if (!CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_LEFT, WISP_E_PROTOCOL), 1) ||
-            !CHECK_EQ_INT(world_results(&b->t.w, b->t.client, WISP_LEFT, WISP_E_PROTOCOL), 1) ||
-            !CHECK_EQ_INT(world_total(b->t.server).packets_malformed, before + 1))
-            printf("  in %s\n", bad_cases[i].name);
-        if (bench_joined(b)) wisp_leave(b->t.client, b->t.to_server, "next");
-        bench_rejoin(b);
-    }
-    bench_close(b);
-}
-
-/* All that stands before a senseless record in its packet is done. */
-TEST(what_stands_before_a_senseless_record_is_delivered) {
-    bench *b = bench_open();
-    wisp__writer *to = body(b);
-    put_section(to, WISP_UNRELIABLE, 0);
-    put_bound(to, 0);
-    put_true(to);
-    bad_control_15(to);
-    send_body(b);
-    world_run(&b->t.w, 0.05);
-    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 1);
-    CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_LEFT, WISP_E_PROTOCOL), 1);
-    bench_close(b);
-}
-
-static void check_flags(int flags) {
-    bench *b = bench_open();
-    wisp__put_control(body(b), WISP__R_PING);
-    send_flagged(b, flags, 1);
-    world_run(&b->t.w, 0.05);
-    CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_LEFT,
-                               flags == WISP__FLAG_SQUEEZED ? WISP_E_COMPRESSED
-                                                            : WISP_E_PROTOCOL), 1);
-    bench_close(b);
-}
-
-TEST(flags_of_no_meaning_end_the_session) {
-    for (int bit = 2; bit < 7; bit++) check_flags(1 << bit);
-}
-
-/* --- acks --- */
-
-static void check_acks(const uint64_t *values, const int *bits, int count, bool good) {
-    bench *b = bench_open();
-    wisp__writer *to = body(b);
-    for (int i = 0; i < count; i++) {
-        if (bits[i] > 0) wisp__put(to, values[i], bits[i]);
-        else wisp__put_length(to, values[i]);
-    }
-    send_flagged(b, WISP__FLAG_ACKS, (int)((to->at + 7) / 8));
-    world_run(&b->t.w, 0.05);
-    CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_LEFT, WISP_E_PROTOCOL), good ? 0 : 1);
-    CHECK(bench_joined(b) == good);
-    bench_close(b);
-}
-
-TEST(acks_of_what_was_never_sent_end_the_session) {
-    /* largest, delay, count - 1, then the lengths (0 bits: in groups) */
-    static const uint64_t good[] = { 1, 0, 0, 0 }, ahead[] = { 900, 0, 0, 0 };
-    static const uint64_t behind[] = { 0xffff, 0, 0, 0 }, wide[] = { 1, 0, 0, 500 };
-    static const uint64_t below[] = { 1, 0, 1, 0, 0, 0 }, cut[] = { 1, 0, 7 };
-    static const uint64_t huge[] = { 1, 0, 0, (1 << 28) - 1 };
-    static const int bits[] = { 16, 8, 4, 0, 0, 0 };
-    check_acks(good, bits, 4, true);
-    check_acks(ahead, bits, 4, false);
-    check_acks(behind, bits, 4, false);
-    check_acks(wide, bits, 4, false);
-    check_acks(below, bits, 6, false);
-    check_acks(cut, bits, 3, false);
-    check_acks(huge, bits, 4, false);
-    check_acks(good, bits, 1, false);
-}
-
-/* --- honest packets, mangled and tagged anew --- */
-
-static void on_double(wisp_event *event) {
-    wisp_value twice = wisp_int(2 * wisp_arg_int(event, 0));
-    wisp_reply_values(event, &twice, 1);
-}
-
-static wisp_value some_map(void) {
-    static wisp_pair pairs[2];
-    static wisp_value list[3];
-    for (int i = 0; i < 3; i++) list[i] = wisp_int(i * 1000);
-    pairs[0].key = "name";
-    pairs[0].value = wisp_string("somebody");
-    pairs[1].key = "list";
-    pairs[1].value = wisp_array(list, 3);
-    return wisp_map(pairs, 2);
-}
-
-/* Makes the client send a bit of everything; its packets stay in the tap. */
-static void send_samples(bench *b) {
-    char large[3000];
-    wisp_value values[3];
-    memset(large, 'L', sizeof large);
-    b->out.keep = true;
-    values[0] = some_map();
-    values[1] = wisp_vec3v(1, 2, 3);
-    values[2] = wisp_color3(1, 0, 0);
-    wisp_fire_values(b->t.client, "hp", wisp_to_peer(b->t.to_server), values, 3);
-    world_fire(b->t.client, "fresh", b->t.to_server, 1);
-    for (int i = 0; i < 4; i++) world_fire(b->t.client, "hp", b->t.to_server, i / 2);
-    world_fire(b->t.client, "fast", b->t.to_server, 5);
-    values[0] = wisp_int(4);
-    wisp_invoke_values(b->t.client, "double", wisp_to_peer(b->t.to_server), NULL, values, 1);
-    values[0] = wisp_string_n(large, (int)sizeof large);
-    wisp_fire_values(b->t.client, "hp", wisp_to_peer(b->t.to_server), values, 1);
-    world_run(&b->t.w, 0.02);
-    b->out.keep = false;
-}
-
-/* Sends a kept packet with a new number and a right tag. */
-static void send_mangled(bench *b, const tap_packet *kept, int size) {
-    int flags = kept->bytes[0] & WISP__FLAG_ACKS;
-    memset(b->bytes, 0, sizeof b->bytes);
-    memcpy(b->bytes + 7, kept->bytes + 7, (size_t)(size - 7));
-    send_flagged(b, flags, size - 7);
-}
-
-static bench *mangle_open(void) {
-    bench *b = bench_open();
-    world_watch(&b->t.w, b->t.server, "fast");
-    wisp_set_unreliable(b->t.client, "fast", true);
-    wisp_on_invoke(b->t.server, "double", on_double, NULL);
-    world_run(&b->t.w, 0.1);
-    return b;
-}
-
-/* After each mangled packet the session is alive or has ended with a code; then it is made anew. */
-static void settle_mangled(bench *b) {
-    b->t.w.now += 0.001;
-    world_update(&b->t.w, 0);
-    if (bench_joined(b)) return;
-    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, WISP_LEFT), 1);
-    CHECK(world_last(&b->t.w, b->t.server, WISP_LEFT)->result < 0);
-    b->t.w.step = 0.2;
-    bench_rejoin(b);
-    b->t.w.step = 0.01;
-    b->out.kept_count = 0;
-    send_samples(b);
-}
-
-TEST(honest_packets_cut_at_every_byte_do_no_harm) {
-    bench *b = mangle_open();
-    send_samples(b);
-    CHECK(b->out.kept_count >= 3);
-    for (int i = 0; i < b->out.kept_count; i++)
-        for (int size = 7; size <= b->out.kept[i].size && i < b->out.kept_count;
-             size += size < 150 ? 1 : 61) {
-            tap_packet packet = b->out.kept[i];
-            send_mangled(b, &packet, size);
-            settle_mangled(b);
-        }
-    bench_close(b);
-}
-
-TEST(honest_packets_with_wrong_bits_and_right_tags_do_no_harm) {
-    bench *b = mangle_open();
-    uint64_t seed = 3;
-    send_samples(b);
-    for (int round = 0; round < 1500; round++) {
-        tap_packet packet = b->out.kept[test_random_below(&seed, b->out.kept_count)];
-        int flips = 1 + test_random_below(&seed, 4), most = packet.size < 150 ? packet.size : 150;
-        for (int i = 0; i < flips; i++)
-            packet.bytes[7 + test_random_below(&seed, most - 7)] ^=
-                (uint8_t)(1 << test_random_below(&seed, 8));
-        send_mangled(b, &packet, packet.size);
-        settle_mangled(b);
-    }
-    CHECK(world_total(b->t.server).joins > 50);
-    bench_close(b);
-}
-
-TEST(random_bodies_with_right_tags_do_no_harm) {
-    bench *b = mangle_open();
-    uint64_t seed = 11;
-    for (int round = 0; round < 1500; round++) {
-        int size = 1 + test_random_below(&seed, round % 10 ? 60 : 1190);
-        body(b);
-        if (round & 1) put_section(&b->to, 1 + test_random_below(&seed, 3), WISP_FIRST_NUMBER);
-        for (int i = (int)((b->to.at + 7) / 8); i < size; i++)
-            b->bytes[7 + i] = (uint8_t)test_random(&seed);
-        send_flagged(b, test_random_below(&seed, 8) == 0, size);
-        settle_mangled(b);
-    }
-    CHECK(world_total(b->t.server).packets_malformed > 300);
-    bench_close(b);
-}
-
-/* --- packets that are not of the session --- */
-
-static tap_packet one_packet(bench *b) {
-    b->out.keep = true;
-    b->out.kept_count = 0;
-    world_fire(b->t.client, "hp", b->t.to_server, 77);
-    world_run(&b->t.w, 0.01);
-    b->out.keep = false;
-    CHECK_EQ_INT(b->out.kept_count, 1);
-    return b->out.kept[0];
-}
-
-TEST(a_packet_with_any_one_bit_flipped_is_refused_and_the_true_one_taken) {
-    bench *b = bench_open();
-    tap_packet packet = one_packet(b);
-    wisp_total_stats before = world_total(b->t.server), after;
-    for (int bit = 0; bit < packet.size * 8; bit++) {
-        tap_packet wrong = packet;
-        wrong.bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
-        tap_pass(&b->out, &wrong);
-        world_update(&b->t.w, 0);
-    }
-    after = world_total(b->t.server);
-    CHECK_EQ_INT(after.packets_bad_tag - before.packets_bad_tag +
-                 after.packets_foreign - before.packets_foreign +
-                 after.handshakes_bad - before.handshakes_bad, packet.size * 8);
-    CHECK(after.packets_bad_tag - before.packets_bad_tag >= (uint64_t)packet.size * 8 - 1);
-    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 0);
-    tap_pass(&b->out, &packet);
-    world_update(&b->t.w, 0);
-    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 1);
-    CHECK_EQ_INT(world_last(&b->t.w, b->t.server, "hp")->number, 77);
-    CHECK(bench_joined(b));
-    bench_close(b);
-}
-
-TEST(a_packet_sent_again_is_counted_and_not_taken_again) {
-    bench *b = bench_open();
-    tap_packet packet = one_packet(b);
-    for (int i = 0; i < 5; i++) tap_pass(&b->out, &packet);
-    world_run(&b->t.w, 0.05);
-    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 1);
-    CHECK_EQ_INT(world_peer_stats(b->t.server, b->t.to_client).packets_duplicate, 4);
-    bench_close(b);
-}
-
-TEST(a_packet_of_another_peer_or_direction_is_refused) {
-    bench *b = bench_open();
-    wisp *third = world_add(&b->t.w);
-    tap_packet packet;
-    tap reverse, thirds;
-    world_join(&b->t.w, third, b->t.server);
-    tap_on(&thirds, third);
-    packet = one_packet(b);
-    tap_pass(&thirds, &packet);               /* the client's packet from the third one's address */
-    world_update(&b->t.w, 0);
-    CHECK_EQ_INT(world_total(b->t.server).packets_bad_tag, 1);
-    tap_on(&reverse, b->t.server);
-    packet.addr = world_addr(&b->t.w, b->t.client);
-    tap_pass(&reverse, &packet);              /* and back to the client itself */
-    world_update(&b->t.w, 1);
-    CHECK_EQ_INT(world_total(b->t.client).packets_bad_tag, 1);
-    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 0);
-    bench_close(b);
-}
-
-static void pass_bytes(bench *b, const wisp_link *from, int first, int size) {
-    uint8_t bytes[1400];
-    wisp_packet packet;
-    memset(bytes, first, sizeof bytes);
-    packet.addr = world_addr(&b->t.w, b->t.server);
-    packet.data = bytes;
-    packet.size = size;
-    packet.status = 0;
-    from->send(from->user, &packet, 1);
-    world_update(&b->t.w, 0);
-}
-
-TEST(empty_oversized_and_foreign_datagrams_have_their_counters) {
-    bench *b = (bench *)calloc(1, sizeof *b);
-    wisp_link stranger, inner;
-    wisp_total_stats before, after;
-    world_open(&b->t.w);
-    b->t.w.pipe.mtu = 1400;
-    world_two_join(&b->t);
-    b->t.server->base.mtu = 1200;             /* the pipe lets through what the server does not */
-    bench_names(b);
-    world_run(&b->t.w, 0.2);
-    inner = b->out.inner = b->t.client->peers.post.link;
-    stranger = wisp_loopback(&b->t.w.pipe, 20);
-    before = world_total(b->t.server);
-    pass_bytes(b, &inner, 0x80, 0);
-    pass_bytes(b, &inner, 0x80, 1201);
-    pass_bytes(b, &inner, 0x80, 1400);
-    for (int size = 1; size <= 100; size++) pass_bytes(b, &stranger, 0x80, size);
-    for (int size = 1; size <= 100; size++) pass_bytes(b, &stranger, 0x01, size);
-    pass_bytes(b, &inner, 0x80, 100);
-    after = world_total(b->t.server);
-    CHECK_EQ_INT(after.packets_empty - before.packets_empty, 1);
-    CHECK_EQ_INT(after.packets_oversized - before.packets_oversized, 2);
-    CHECK_EQ_INT(after.packets_foreign - before.packets_foreign, 200);
-    CHECK_EQ_INT(after.packets_bad_tag - before.packets_bad_tag, 1);
-    CHECK_EQ_INT(after.packets_received - before.packets_received, 204);
-    CHECK_EQ_INT(after.memory, before.memory);
-    CHECK(bench_joined(b));
-    b->t.server->base.mtu = 1400;
-    bench_close(b);
-}
-
-TEST(short_session_packets_from_a_peer_are_refused_at_every_size) {
-    bench *b = bench_open();
-    wisp_link inner = b->out.inner;
-    for (int size = 1; size < 12; size++) {
-        pass_bytes(b, &inner, 0x80, size);
-        pass_bytes(b, &inner, 0xff, size);
-    }
-    CHECK(bench_joined(b));
-    CHECK_EQ_INT(world_total(b->t.server).packets_malformed, 0);
-    bench_close(b);
-}
-
-/* --- order --- */
-
-static void keep_messages(bench *b, int count) {
-    b->out.keep = true;
-    b->out.kept_count = 0;
-    wisp_set_batch_mode(b->t.client, "hp", WISP_BATCH_NEVER);
-    for (int i = 0; i < count; i++) world_fire(b->t.client, "hp", b->t.to_server, i);
-    b->out.keep = false;
-}
-
-TEST(reliable_messages_wait_for_those_before_them) {
-    bench *b = bench_open();
-    keep_messages(b, 10);
-    CHECK_EQ_INT(b->out.kept_count, 10);
-    for (int i = 9; i >= 0; i--) {
-        CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 0);
-        tap_pass(&b->out, &b->out.kept[i]);
-        world_update(&b->t.w, 0);
-    }
-    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 10);
-    CHECK(world_counts_up(&b->t.w, b->t.server, "hp", 0));
-    CHECK_EQ_INT(bench_server_side(b)->held_bytes, 0);
-    bench_close(b);
-}
-
-TEST(any_order_of_arrival_gives_the_order_of_sending) {
-    bench *b = bench_open();
-    uint64_t seed = 5;
-    for (int round = 0; round < 50; round++) {
-        world_forget(&b->t.w);
-        keep_messages(b, 8);
-        for (int left = b->out.kept_count; left > 0; left--) {
-            int pick = test_random_below(&seed, left);
-            tap_pass(&b->out, &b->out.kept[pick]);
-            b->out.kept[pick] = b->out.kept[left - 1];
-            world_update(&b->t.w, 0);
-        }
-        CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 8);
-        CHECK(world_counts_up(&b->t.w, b->t.server, "hp", 0));
-        world_run(&b->t.w, 0.3);
-    }
-    bench_close(b);
-}
-
-/* One that was fired long ago must not pass for one that is to come. */
-TEST(a_packet_from_64000_messages_ago_is_not_taken_for_a_new_one) {
-    bench *b = bench_open();
-    tap_packet old;
-    int sent = 1;
-    keep_messages(b, 1);
-    old = b->out.kept[0];
-    wisp_set_batch_mode(b->t.client, "hp", WISP_BATCH_RELIABLE);
-    world_run(&b->t.w, 2);                           /* its message is sent anew */
-    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 1);
-    for (int step = 0; step < 2000 && sent < 64500; step++) {
-        int room = 600 - world_peer_stats(b->t.client, b->t.to_server).queued_messages;
-        for (int i = 0; i < room; i++) world_fire(b->t.client, "hp", b->t.to_server, sent++);
-        world_step(&b->t.w);
-        world_forget(&b->t.w);
-    }
-    world_run(&b->t.w, 1);
-    world_forget(&b->t.w);
-    CHECK(bench_peer(b)->flow.next < 950);           /* so that its number is not too old to tell */
-    tap_pass(&b->out, &old);
-    for (int i = 0; i < 2000; i++) {
-        world_fire(b->t.client, "hp", b->t.to_server, sent + i);
-        if (i % 100 == 99) world_step(&b->t.w);
-    }
-    world_run(&b->t.w, 1);
-    CHECK(bench_joined(b));
-    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 2000);
-    CHECK(world_counts_up(&b->t.w, b->t.server, "hp", sent));
-    bench_close(b);
-}
-
-/* --- windows --- */
-
-/* Reliable messages out of order, from a client that does not care for the window. */
-TEST(what_comes_early_is_held_up_to_window_bytes_and_no_further) {
-    bench *b = (bench *)calloc(1, sizeof *b);
-    int most = 0;
-    world_open(&b->t.w);
-    b->t.w.desc.limits.window_bytes = 20000;
-    world_two_join(&b->t);
-    bench_names(b);
-    world_run(&b->t.w, 0.1);
-    tap_on(&b->out, b->t.client);
-    for (int i = 1; i < 100 && bench_joined(b); i++) {
-        wisp__writer *to = body(b);
-        put_section(to, WISP_RELIABLE, (uint32_t)(WISP_FIRST_NUMBER + (unsigned)i));
-        put_fragment(to, 0, 0, 1000);
-        for (int k = 0; k < 1000; k++) wisp__put(to, 7, 8);
-        send_body(b);
-        world_update(&b->t.w, 0);
-        if (bench_joined(b)) most = bench_server_side(b)->held_bytes;
-    }
-    CHECK_EQ_INT(most, 20000);
-    CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_LEFT, WISP_E_PROTOCOL), 1);
-    bench_close(b);
-}
-
-TEST(an_honest_sender_stays_within_the_receivers_window) {
-    bench *b = (bench *)calloc(1, sizeof *b);
-    int most = 0;
-    world_open(&b->t.w);
-    b->t.w.desc.limits.window_bytes = 4096;
-    b->t.server = world_add(&b->t.w);
-    b->t.w.desc.limits.window_bytes = 0;
-    b->t.client = world_add(&b->t.w);
-    b->t.to_server = world_join(&b->t.w, b->t.client, b->t.server);
-    b->t.to_client = world_peer(b->t.server, 0);
-    bench_names(b);
-    world_run(&b->t.w, 0.1);
-    tap_on(&b->out, b->t.client);
-    keep_messages(b, 1);                             /* lost */
-    wisp_set_batch_mode(b->t.client, "hp", WISP_BATCH_RELIABLE);
-    for (int i = 1; i < 1000; i++) world_fire(b->t.client, "hp", b->t.to_server, i);
-    for (int i = 0; i < 200 && bench_joined(b); i++) {
-        int held;
-        world_step(&b->t.w);
-        held = bench_joined(b) ? bench_server_side(b)->held_bytes : 0;
-        if (held > most) most = held;
-    }
-    CHECK(most > 1000 && most <= 4096);
-    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 1000);
-    CHECK(world_counts_up(&b->t.w, b->t.server, "hp", 0));
-    bench_close(b);
-}
-
-/* The ends of a session may be made with other limits; neither may take the other for a villain. */
-TEST(ends_with_other_window_items_understand_each_other) {
-    bench *b = (bench *)calloc(1, sizeof *b);
-    world_open(&b->t.w);
-    b->t.w.desc.limits.window_items = 64;
-    b->t.server = world_add(&b->t.w);
-    b->t.w.desc.limits.window_items = 2048;
-    b->t.client = world_add(&b->t.w);
-    b->t.to_server = world_join(&b->t.w, b->t.client, b->t.server);
-    b->t.to_client = world_peer(b->t.server, 0);
-    bench_names(b);
-    world_run(&b->t.w, 0.1);
-    tap_on(&b->out, b->t.client);
-    keep_messages(b, 1);                             /* lost */
-    wisp_set_batch_mode(b->t.client, "hp", WISP_BATCH_RELIABLE);
-    for (int i = 1; i < 1000; i++) world_fire(b->t.client, "hp", b->t.to_server, i);
-    world_run(&b->t.w, 5);
-    CHECK(bench_joined(b));
-    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 1000);
-    bench_close(b);
-}
-
-/* --- names --- */
-
-TEST(a_name_unknown_there_is_told_to_both_sides) {
-    bench *b = bench_open();
-    int remotes = world_total(b->t.server).remotes;
-    CHECK_EQ_INT(world_fire(b->t.client, "nope", b->t.to_server, 1), WISP_OK);
-    world_fire(b->t.client, "hp", b->t.to_server, 2);
-    world_run(&b->t.w, 0.2);
-    CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_ERROR, WISP_E_NO_REMOTE), 1);
-    CHECK_EQ_INT(world_remote_stats(b->t.client, "nope").unknown, 1);
-    CHECK_EQ_INT(world_fire(b->t.client, "nope", b->t.to_server, 1), WISP_E_NO_REMOTE);
-    CHECK_EQ_INT(world_remote_stats(b->t.client, "nope").undeliverable, 1);
-    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 1);
-    CHECK_EQ_INT(world_total(b->t.server).names_unknown, 1);
-    CHECK_EQ_INT(world_total(b->t.server).remotes, remotes);
-    CHECK(bench_joined(b));
-    bench_close(b);
-}
-
-/* When the name is registered there later, that side's own announcement makes it known, with its
-   next packet: at the latest a keepalive. */
-TEST(a_name_that_was_unknown_works_once_it_is_registered) {
-    bench *b = bench_open();
-    world_fire(b->t.client, "late", b->t.to_server, 1);
-    world_run(&b->t.w, 0.2);
-    CHECK_EQ_INT(world_fire(b->t.client, "late", b->t.to_server, 1), WISP_E_NO_REMOTE);
-    world_watch(&b->t.w, b->t.server, "late");
-    world_run(&b->t.w, 3);
-    CHECK_EQ_INT(world_fire(b->t.client, "late", b->t.to_server, 3), WISP_OK);
-    world_run(&b->t.w, 0.2);
-    CHECK_EQ_INT(world_last(&b->t.w, b->t.server, "late")->number, 3);
-    bench_close(b);
-}
-
-TEST(thousands_of_unknown_names_take_no_memory) {
-    bench *b = bench_open();
-    wisp__session *s = bench_server_side(b);
-    char name[16];
-    uint64_t before = world_total(b->t.server).memory;
-    for (int packet = 0; packet < 200; packet++) {
-        wisp__writer *to = body(b);
-        for (int i = 0; i < 50; i++) {
-            int id = 100 + packet * 50 + i;
-            put_announcement(to, id, name, snprintf(name, sizeof name, "n%d", id));
-        }
-        send_body(b);
-        world_update(&b->t.w, 0);
-    }
-    CHECK(bench_joined(b));
-    CHECK_EQ_INT(world_total(b->t.server).names_unknown, 10000);
-    CHECK(s->their_room <= 16);
-    CHECK(world_total(b->t.server).memory - before < 100000);
-    bench_close(b);
-}
-
-/* --- one bad message --- */
-
-static void check_bad_among_good(int delivery, uint32_t first, bool gap) {
-    bench *b = bench_open();
-    wisp__writer *to = body(b);
-    put_section(to, delivery, first + (gap ? 1 : 0));
+#include "scene.h"
+
+/* --- each refusal has its code --- */
+
+static void check_refused(scene *c, wisp_result code) {
+    world_run(&c->t.w, 1.0);
+    CHECK_EQ_INT(told(c, c->t.client, WISP_JOINED), 0);
+    CHECK_EQ_INT(told(c, c->t.client, WISP_LEFT), 1);
+    CHECK_EQ_INT(world_last(&c->t.w, c->t.client, WISP_LEFT)->result, code);
+    CHECK_EQ_INT(slots(c->t.client), 0);
+    CHECK_EQ_INT(told(c, c->t.server, WISP_JOINED), 0);
+    CHECK_EQ_INT(slots(c->t.server), 0);
+    CHECK_EQ_INT(c->s.larger, 0);
+    scene_close(c);
+}
+
+TEST(another_application_is_refused) {
+    static const char *const apps[] = { "", "tes", "tesT", "testt", "other" };
     for (int i = 0; i < 5; i++) {
-        put_unbound(to, i == 3 ? 900 : 0, 9);
-        if (i == 1) wisp__put(to, 0x1f1, 9);         /* one value of no kind */
-        else put_true(to);
-    }
-    send_body(b);
-    if (gap) {
-        to = body(b);
-        put_section(to, delivery, first);
-        put_unbound(to, 0, 9);
-        put_true(to);
-        send_body(b);
-    }
-    world_run(&b->t.w, 0.05);
-    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), gap ? 4 : 3);
-    CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_ERROR, WISP_E_BAD_PACKET), 1);
-    CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_ERROR, WISP_E_NO_REMOTE), 1);
-    CHECK_EQ_INT(world_peer_stats(b->t.server, b->t.to_client).bad_messages, 2);
-    CHECK(bench_joined(b));
-    bench_close(b);
-}
-
-TEST(a_bad_message_does_not_cost_the_rest_of_its_batch) {
-    check_bad_among_good(WISP_UNRELIABLE, 0, false);
-    check_bad_among_good(WISP_SEQUENCED, 0, false);
-    check_bad_among_good(WISP_RELIABLE, WISP_FIRST_NUMBER, false);
-}
-
-TEST(a_bad_message_held_for_its_turn_does_not_cost_the_others) {
-    check_bad_among_good(WISP_RELIABLE, WISP_FIRST_NUMBER, true);
-}
-
-TEST(a_message_that_ends_before_its_length_is_bad) {
-    bench *b = bench_open();
-    wisp__writer *to = body(b);
-    put_section(to, WISP_UNRELIABLE, 0);
-    put_unbound(to, 0, 17);
-    put_true(to);
-    wisp__put(to, 0, 8);
-    send_body(b);
-    world_run(&b->t.w, 0.05);
-    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 0);
-    CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_ERROR, WISP_E_BAD_PACKET), 1);
-    CHECK(bench_joined(b));
-    bench_close(b);
-}
-
-/* --- handlers --- */
-
-static void on_count(wisp_event *event) {
-    bench *b = (bench *)event->user;
-    b->handled++;
-    if (wisp_arg_int(event, 0) == 2) wisp_leave(event->w, event->peer, "enough");
-}
-
-/* The rest of the packet, and what was held behind it, is not delivered any more. */
-TEST(a_handler_that_leaves_ends_the_reading_of_its_packet) {
-    for (int held = 0; held < 2; held++) {
-        bench *b = bench_open();
-        wisp_connect_target(b->t.server, wisp_by_name("n"), on_count, b, false);
-        world_fire(b->t.client, "n", b->t.to_server, 0);
-        world_run(&b->t.w, 0.1);
-        b->out.keep = true;
-        if (held) wisp_set_batch_mode(b->t.client, "n", WISP_BATCH_NEVER);
-        for (int i = 1; i < 6; i++) world_fire(b->t.client, "n", b->t.to_server, i);
-        wisp_flush_batches(b->t.client);
-        CHECK_EQ_INT(b->out.kept_count, held ? 5 : 1);
-        for (int i = b->out.kept_count - 1; i >= 0; i--) tap_pass(&b->out, &b->out.kept[i]);
-        b->out.keep = false;
-        world_run(&b->t.w, 0.2);
-        CHECK_EQ_INT(b->handled, 3);
-        CHECK_EQ_STR(world_last(&b->t.w, b->t.client, WISP_LEFT)->text, "enough");
-        CHECK_EQ_INT(world_last(&b->t.w, b->t.client, WISP_LEFT)->result, WISP_OK);
-        bench_close(b);
+        static scene c;
+        scene_open(&c);
+        c.t.server = scene_add(&c);
+        c.t.w.desc.app = apps[i];
+        c.t.client = scene_add(&c);
+        scene_ask(&c, c.t.client, c.t.server);
+        check_refused(&c, WISP_E_APP);
     }
 }
 
-/* --- calls that make no sense, and the work that one packet may cause --- */
-
-static void put_invoke(wisp__writer *to, uint32_t id, int ahead) {
-    wisp__put_control(to, WISP__R_INVOKE);
-    wisp__put_length(to, 0);
-    wisp__put(to, id & WISP__LOW_24, 24);
-    wisp__put_small(to, (uint64_t)ahead);
-    wisp__put(to, 0, 1);
-    wisp__put_length(to, 9);
+TEST(another_version_of_the_application_is_refused) {
+    static scene c;
+    scene_open(&c);
+    c.t.w.desc.app_version = 0x80000000u;
+    c.t.server = scene_add(&c);
+    c.t.w.desc.app_version = 0;
+    c.t.client = scene_add(&c);
+    scene_ask(&c, c.t.client, c.t.server);
+    check_refused(&c, WISP_E_APP_VERSION);
 }
 
-TEST(an_unreadable_invoke_does_not_run_its_handler_early_or_in_order) {
-    for (int early = 0; early < 2; early++) {
-        bench *b = bench_open();
-        wisp__writer *to = body(b);
-        wisp_on_invoke_target(b->t.server, wisp_by_name("hp"), on_count, b);
-        put_section(to, WISP_RELIABLE, (uint32_t)WISP_FIRST_NUMBER + (unsigned)early);
-        put_invoke(to, WISP_FIRST_NUMBER, 0);
-        wisp__put(to, 0x1f1, 9);                     /* one value of no kind */
-        send_body(b);
-        to = body(b);
-        put_section(to, WISP_RELIABLE, WISP_FIRST_NUMBER);
-        put_unbound(to, 0, 9);
-        put_true(to);
-        if (early) send_body(b);
-        world_run(&b->t.w, 0.05);
-        CHECK_EQ_INT(b->handled, 0);
-        CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), early);
-        CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_ERROR, WISP_E_BAD_PACKET), 1);
-        CHECK(bench_joined(b));
-        bench_close(b);
+TEST(a_link_that_is_reliable_on_one_side_only_is_refused) {
+    for (int reliable = 0; reliable < 2; reliable++) {
+        static scene c;
+        scene_open(&c);
+        c.t.w.pipe.reliable = reliable != 0;
+        c.t.server = scene_add(&c);
+        c.t.w.pipe.reliable = !reliable;
+        c.t.client = scene_add(&c);
+        scene_ask(&c, c.t.client, c.t.server);
+        check_refused(&c, WISP_E_LINK_KIND);
     }
 }
 
-TEST(calls_that_settle_in_leaps_end_the_session) {
-    bench *b = bench_open();
-    uint32_t id = WISP_FIRST_NUMBER + 4095;
-    for (int packet = 0; packet < 2; packet++) {
-        wisp__writer *to = body(b);
-        put_section(to, WISP_UNRELIABLE, 0);
-        for (int i = 0; i < 20; i++, id += 8000) {
-            put_invoke(to, id, packet ? 0 : 4095);
-            put_true(to);
-            if (!packet) break;
+TEST(an_endpoint_that_takes_no_joins_says_so) {
+    static scene c;
+    scene_open(&c);
+    c.t.w.desc.refuse_joins = true;
+    scene_pair(&c);
+    scene_ask(&c, c.t.client, c.t.server);
+    check_refused(&c, WISP_E_REFUSED);
+}
+
+TEST(the_code_of_accept_reaches_the_other_side) {
+    static const wisp_result codes[] = { WISP_E_DENIED, WISP_E_USER, WISP_E_USER - 31000 };
+    for (int i = 0; i < 3; i++) {
+        static scene c;
+        judge j = { WISP_OK, 0, "", 0 };
+        j.verdict = codes[i];
+        scene_open(&c);
+        c.t.server = scene_add_judge(&c, &j);
+        c.t.client = scene_add(&c);
+        scene_ask(&c, c.t.client, c.t.server);
+        check_refused(&c, codes[i]);
+    }
+}
+
+/* What one side sends is made to look as if another wisp had sent it. */
+static int version_tap(world *w, int n, wisp_packet *packet) {
+    int *other = (int *)w->user;
+    if (n == *other && !(*(uint8_t *)packet->data & WISP__FLAG_SESSION))
+        ((uint8_t *)packet->data)[5] = WISP_WIRE_VERSION + 1;
+    return 1;
+}
+
+TEST(another_wire_version_is_refused_by_whoever_is_asked) {
+    static scene c;
+    int other = 1;
+    scene_open(&c);
+    c.t.w.tap = version_tap;
+    c.t.w.user = &other;
+    scene_pair(&c);
+    scene_ask(&c, c.t.client, c.t.server);
+    check_refused(&c, WISP_E_WIRE_VERSION);
+}
+
+TEST(a_refusal_in_another_wire_version_is_understood) {
+    static scene c;
+    int other = 0;
+    scene_open(&c);
+    c.t.w.tap = version_tap;
+    c.t.w.user = &other;
+    c.t.w.desc.refuse_joins = true;
+    scene_pair(&c);
+    scene_ask(&c, c.t.client, c.t.server);
+    check_refused(&c, WISP_E_WIRE_VERSION);
+}
+
+TEST(a_full_server_says_so_and_takes_the_next_when_one_has_left) {
+    static scene c;
+    wisp *second;
+    wisp_peer peer;
+    scene_open(&c);
+    c.t.w.desc.max_peers = 1;
+    scene_join(&c);
+    second = scene_add(&c);
+    scene_ask(&c, second, c.t.server);
+    world_run(&c.t.w, 1.0);
+    CHECK_EQ_INT(world_last(&c.t.w, second, WISP_LEFT)->result, WISP_E_SERVER_FULL);
+    CHECK_EQ_INT(wisp_peers(c.t.server, NULL, 0), 1);
+    wisp_leave(c.t.client, c.t.to_server, "");
+    world_run(&c.t.w, 0.1);
+    peer = scene_ask(&c, second, c.t.server);
+    world_run(&c.t.w, 1.0);
+    CHECK_EQ_INT(told(&c, second, WISP_JOINED), 1);
+    CHECK(wisp_peer_equal(world_last(&c.t.w, second, WISP_JOINED)->peer, peer));
+    scene_close(&c);
+}
+
+/* A kick leaves the slot taken for a while; the place is free at once. */
+TEST(a_kicked_peer_makes_room_at_once) {
+    static scene c;
+    scene_open(&c);
+    c.t.w.desc.max_peers = 1;
+    scene_join(&c);
+    for (int i = 0; i < 3; i++) {
+        wisp *next = scene_add(&c);
+        wisp_leave(c.t.server, world_peer(c.t.server, 0), "kicked");
+        scene_ask(&c, next, c.t.server);
+        world_run(&c.t.w, 0.2);
+        CHECK_EQ_INT(told(&c, next, WISP_JOINED), 1);
+        CHECK_EQ_INT(told(&c, next, WISP_LEFT), 0);
+        world_run(&c.t.w, 0.8);
+    }
+    scene_close(&c);
+}
+
+TEST(a_ticket_comes_whole_or_is_refused_at_once) {
+    static scene c;
+    static judge j;
+    char ticket[1200];
+    static const int sizes[] = { 0, 1, 100, 1200 - 128 };
+    memset(&j, 0, sizeof j);
+    scene_open(&c);
+    c.t.w.desc.app = "an application whose name takes all of the sixty-four bytes....";
+    c.t.server = scene_add_judge(&c, &j);
+    for (int i = 0; i < 1200; i++) ticket[i] = (char)(i * 13);
+    for (int i = 0; i < 4; i++) {
+        wisp *client = scene_add(&c);
+        wisp_addr to = wisp_loopback_addr(0);
+        CHECK(wisp_join(client, &to, ticket, sizes[i]).id != 0);
+        world_run(&c.t.w, 0.5);
+        CHECK_EQ_INT(told(&c, client, WISP_JOINED), 1);
+        CHECK_EQ_INT(j.size, sizes[i]);
+        CHECK_EQ_MEM(j.ticket, ticket, sizes[i]);
+        CHECK_EQ_INT(j.asked, i + 1);
+        CHECK_EQ_INT(wisp_join(client, &to, ticket, 1200 - 127).id, 0);
+        CHECK_EQ_INT(wisp_why(client), WISP_E_TOO_BIG);
+        CHECK_EQ_INT(wisp_join(client, &to, NULL, 4).id, 0);
+        CHECK_EQ_INT(wisp_join(client, &to, ticket, -1).id, 0);
+        CHECK_EQ_INT(wisp_join(client, NULL, NULL, 0).id, 0);
+        CHECK_EQ_INT(wisp_why(client), WISP_E_ARGUMENT);
+    }
+    CHECK_EQ_INT(c.s.larger, 0);
+    scene_close(&c);
+}
+
+/* Two seeds, so that now one end and now the other has the smaller nonce. */
+static void scene_seeds(scene *c, uint64_t seed, int n) {
+    c->t.w.desc.seed = (seed & 1) == (uint64_t)n ? seed + 1000 : seed;
+}
+
+/* --- accept that does more than judge --- */
+
+typedef struct meddler { wisp_peer own; wisp_addr to; int what, calls; } meddler;
+
+/* Gives up the join of its own that is under way, starts another, or ends it all. */
+static wisp_result meddle(wisp *w, const wisp_addr *from, const void *ticket, int size,
+                          void *user) {
+    meddler *m = (meddler *)user;
+    (void)ticket;
+    (void)size;
+    m->calls++;
+    if (m->what == 0) wisp_leave(w, m->own, "no longer");
+    if (m->what == 1) wisp_join(w, &m->to, NULL, 0);
+    if (m->what == 2) wisp_destroy(w);
+    if (m->what == 3) CHECK_EQ_INT(wisp_admit(w, from, WISP_OK), WISP_E_STALE);
+    return WISP_OK;
+}
+
+/* Returns how often it was asked. */
+static int accept_meddles(int what, uint64_t seed) {
+    static scene c;
+    meddler m;
+    memset(&m, 0, sizeof m);
+    m.what = what;
+    m.to = wisp_loopback_addr(30);
+    scene_open(&c);
+    scene_seeds(&c, seed, 0);
+    c.t.w.desc.accept = meddle;
+    c.t.w.desc.user = &m;
+    c.t.server = scene_add(&c);
+    c.t.w.desc.accept = NULL;
+    c.t.w.desc.user = NULL;
+    scene_seeds(&c, seed, 1);
+    c.t.client = scene_add(&c);
+    m.own = scene_ask(&c, c.t.server, c.t.client);
+    scene_ask(&c, c.t.client, c.t.server);
+    world_run(&c.t.w, 14.0);
+    if (what == 2 && m.calls) CHECK(c.t.w.ends[0] == NULL);
+    else CHECK_EQ_INT(wisp_peers(c.t.server, NULL, 0), wisp_peers(c.t.client, NULL, 0));
+    for (int i = 0; what == 0 && m.calls && i < c.t.w.note_count; i++)
+        if (strcmp(c.t.w.notes[i].name, WISP_JOINED) == 0 && c.t.w.notes[i].end == c.t.server)
+            CHECK(!wisp_peer_equal(c.t.w.notes[i].peer, m.own));    /* what was left is gone */
+    scene_close(&c);
+    return m.calls;
+}
+
+TEST(accept_may_call_everything) {
+    for (int what = 0; what < 4; what++) {
+        int calls = 0;
+        for (uint64_t seed = 1; seed <= 8; seed++) calls += accept_meddles(what, seed);
+        CHECK(calls > 0 && calls < 8);                  /* both ends have won */
+    }
+}
+
+/* --- accept that answers later --- */
+
+static void pending_open(scene *c, judge *j) {
+    memset(j, 0, sizeof *j);
+    j->verdict = WISP_PENDING;
+    scene_open(c);
+    c->t.server = scene_add_judge(c, j);
+    c->t.client = scene_add(c);
+    scene_ask(c, c->t.client, c->t.server);
+    world_run(&c->t.w, 3.0);
+    CHECK_EQ_INT(j->asked, 1);
+    CHECK_EQ_INT(told(c, NULL, WISP_JOINED), 0);
+    CHECK_EQ_INT(told(c, NULL, WISP_LEFT), 0);
+}
+
+TEST(a_pending_join_is_let_in_later) {
+    static scene c;
+    static judge j;
+    wisp_addr from = wisp_loopback_addr(1), nobody = wisp_loopback_addr(9);
+    pending_open(&c, &j);
+    CHECK_EQ_INT(wisp_admit(c.t.server, &nobody, WISP_OK), WISP_E_STALE);
+    CHECK_EQ_INT(wisp_admit(c.t.server, &from, WISP_PENDING), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_admit(c.t.server, NULL, WISP_OK), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_admit(c.t.server, &from, WISP_OK), WISP_OK);
+    CHECK_EQ_INT(wisp_admit(c.t.server, &from, WISP_OK), WISP_E_STALE);
+    world_run(&c.t.w, 2.0);
+    CHECK_EQ_INT(j.asked, 1);
+    check_one_session(&c);
+    scene_close(&c);
+}
+
+TEST(a_pending_join_is_let_in_though_the_accept_is_lost) {
+    static scene c;
+    static judge j;
+    wisp_addr from = wisp_loopback_addr(1);
+    pending_open(&c, &j);
+    c.s.lose_kinds = 1u << WISP__ACCEPT;
+    CHECK_EQ_INT(wisp_admit(c.t.server, &from, WISP_OK), WISP_OK);
+    c.s.lose_kinds = 0;
+    world_run(&c.t.w, 3.0);
+    check_one_session(&c);
+    scene_close(&c);
+}
+
+TEST(a_pending_join_is_denied_later) {
+    static scene c;
+    static judge j;
+    wisp_addr from = wisp_loopback_addr(1);
+    pending_open(&c, &j);
+    CHECK_EQ_INT(wisp_admit(c.t.server, &from, WISP_E_USER - 1), WISP_OK);
+    check_refused(&c, WISP_E_USER - 1);
+}
+
+TEST(a_pending_join_that_nobody_answers_times_out_on_both_sides) {
+    static scene c;
+    static judge j;
+    wisp_addr from = wisp_loopback_addr(1);
+    pending_open(&c, &j);
+    world_run(&c.t.w, 18.0);
+    CHECK_EQ_INT(world_last(&c.t.w, c.t.client, WISP_LEFT)->result, WISP_E_TIMEOUT);
+    CHECK_EQ_INT(told(&c, c.t.server, WISP_LEFT), 0);
+    CHECK_EQ_INT(slots(c.t.server), 0);
+    CHECK_EQ_INT(wisp_admit(c.t.server, &from, WISP_OK), WISP_E_STALE);
+    scene_close(&c);
+}
+
+/* --- half open --- */
+
+TEST(a_half_open_slot_is_free_after_two_seconds) {
+    static scene c;
+    scene_open(&c);
+    c.t.w.desc.max_peers = 1;
+    scene_pair(&c);
+    c.s.lose_kinds = 1u << WISP__ACCEPT;
+    scene_ask(&c, c.t.client, c.t.server);
+    world_run(&c.t.w, 0.1);
+    scene_crash(&c, c.t.client);
+    c.s.lose_kinds = 0;
+    world_run(&c.t.w, 1.8);
+    CHECK_EQ_INT(slots(c.t.server), 1);
+    CHECK_EQ_INT(c.t.server->peers.strangers, 1);
+    world_run(&c.t.w, 0.3);
+    CHECK_EQ_INT(slots(c.t.server), 0);
+    CHECK_EQ_INT(c.t.server->peers.strangers, 0);
+    CHECK_EQ_INT(told(&c, c.t.server, NULL), 0);
+    c.t.client = scene_revive(&c, 1, 99);
+    scene_ask(&c, c.t.client, c.t.server);
+    world_run(&c.t.w, 1.0);
+    check_one_session(&c);
+    scene_close(&c);
+}
+
+TEST(nobody_has_joined_before_the_first_tagged_packet) {
+    static scene c;
+    scene_open(&c);
+    scene_pair(&c);
+    c.s.lose_side = 1;
+    c.s.lose_from = 2;                                  /* after REQUEST and RESPONSE */
+    c.s.lose_count = 100000;
+    scene_ask(&c, c.t.client, c.t.server);
+    world_run(&c.t.w, 1.5);
+    CHECK_EQ_INT(told(&c, c.t.client, WISP_JOINED), 1);
+    CHECK_EQ_INT(told(&c, c.t.server, WISP_JOINED), 0);
+    CHECK_EQ_INT(wisp_peers(c.t.server, NULL, 0), 0);
+    world_run(&c.t.w, 12.0);
+    CHECK_EQ_INT(told(&c, c.t.server, WISP_JOINED) + told(&c, c.t.server, WISP_LEFT), 0);
+    CHECK_EQ_INT(world_last(&c.t.w, c.t.client, WISP_LEFT)->result, WISP_E_TIMEOUT);
+    CHECK_EQ_INT(slots(c.t.server) + slots(c.t.client), 0);
+    scene_close(&c);
+}
+
+/* --- replays --- */
+
+TEST(a_replayed_response_brings_nobody_back) {
+    static const double waits[] = { 0.02, 0.5, 2, 8, 20 };
+    for (int i = 0; i < 5; i++) {
+        for (int kick = 0; kick < 2; kick++) {
+            static scene c;
+            spy before;
+            scene_open(&c);
+            scene_join(&c);
+            before = c.s;
+            if (kick) wisp_leave(c.t.server, c.t.to_client, "kicked");
+            else wisp_leave(c.t.client, c.t.to_server, "bye");
+            world_run(&c.t.w, waits[i]);
+            inject(&c, 1, 0, before.kept[WISP__RESPONSE], before.kept_size[WISP__RESPONSE]);
+            inject(&c, 1, 0, before.kept[SESSION], before.kept_size[SESSION]);
+            world_run(&c.t.w, 0.1);
+            inject(&c, 1, 0, before.kept[SESSION], before.kept_size[SESSION]);
+            world_run(&c.t.w, 4.0);
+            CHECK_EQ_INT(told(&c, c.t.server, WISP_JOINED), 1);
+            CHECK_EQ_INT(told(&c, c.t.server, WISP_LEFT), 1);
+            CHECK_EQ_INT(wisp_peers(c.t.server, NULL, 0), 0);
+            CHECK_EQ_INT(slots(c.t.server), 0);
+            CHECK_EQ_INT(told(&c, c.t.client, WISP_JOINED), 1);
+            scene_close(&c);
         }
-        send_body(b);
-        world_run(&b->t.w, 0.05);
-        CHECK_EQ_INT(bench_joined(b), !packet);
     }
-    bench_close(b);
 }
 
-/* The handle of the second call that waits. */
-static wisp_call second_call(const wisp__session *s) {
-    wisp_call call = { 0 };
-    if (s->calls_first && s->calls_first->next) call.id = s->calls_first->next->slot.id;
-    return call;
-}
-
-TEST(answers_of_no_call_are_sought_64_times_a_packet_at_most) {
-    bench *b = bench_open();
-    wisp__session *s = bench_server_side(b);
-    wisp__writer *to = body(b);
-    for (int i = 0; i < 3; i++)
-        wisp_invoke_target(b->t.server, wisp_by_name("q"), wisp_to_peer(b->t.to_client), NULL,
-                           NULL, 0);
-    wisp_cancel(b->t.server, second_call(s));
-    put_section(to, WISP_UNRELIABLE, 0);
-    for (int i = 0; i < 100; i++) {
-        wisp__put_control(to, WISP__R_REPLY);
-        wisp__put(to, (WISP_FIRST_NUMBER + 1) & WISP__LOW_24, 24);
-        wisp__put(to, 1, 1);
-        put_true(to);
+TEST(a_replayed_handshake_does_not_touch_a_session) {
+    static scene c;
+    static const int kinds[] = { WISP__REQUEST, WISP__CHALLENGE, WISP__RESPONSE, WISP__ACCEPT };
+    hand h;
+    int size;
+    scene_open(&c);
+    scene_join(&c);
+    for (int round = 0; round < 20; round++) {
+        for (int k = 0; k < 4; k++) {
+            inject(&c, 1, 0, c.s.kept[kinds[k]], c.s.kept_size[kinds[k]]);
+            inject(&c, 0, 1, c.s.kept[kinds[k]], c.s.kept_size[kinds[k]]);
+        }
+        hand_begin(&h, WISP__DENY, wisp__load64(c.s.kept[WISP__REQUEST] + 6));
+        wisp__put(&h.to, (uint16_t)WISP_E_DENIED, 16);
+        size = hand_end(&h, 20);
+        inject(&c, 0, 1, h.bytes, size);
+        world_run(&c.t.w, 0.3);
     }
-    send_body(b);
-    world_update(&b->t.w, 0);
-    CHECK_EQ_INT(s->misses, 64);
-    CHECK(bench_joined(b));
-    bench_close(b);
+    check_one_session(&c);
+    scene_close(&c);
 }
 
-TEST(of_one_packet_256_errors_are_told_and_all_are_counted) {
-    bench *b = bench_open();
-    wisp__writer *to = body(b);
-    uint64_t before = world_total(b->t.server).errors;
-    put_section(to, WISP_UNRELIABLE, 0);
-    for (int i = 0; i < 300; i++) put_unbound(to, 900, 0);
-    send_body(b);
-    world_run(&b->t.w, 0.05);
-    CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_ERROR, WISP_E_BAD_PACKET), 256);
-    CHECK_EQ_INT(world_total(b->t.server).errors - before, 300);
-    CHECK(bench_joined(b));
-    bench_close(b);
+/* --- joining anew --- */
+
+TEST(a_join_anew_ends_the_old_session_once_it_is_proven) {
+    static scene c;
+    wisp_peer old;
+    int n;
+    scene_open(&c);
+    scene_join(&c);
+    old = c.t.to_client;
+    scene_crash(&c, c.t.client);
+    c.t.client = scene_revive(&c, 1, 4242);
+    c.s.lose_kinds = 1u << SESSION;                     /* all but the proof comes through */
+    scene_ask(&c, c.t.client, c.t.server);
+    world_run(&c.t.w, 1.0);
+    CHECK_EQ_INT(told(&c, c.t.client, WISP_JOINED), 1);
+    CHECK_EQ_INT(told(&c, c.t.server, WISP_LEFT), 0);
+    CHECK(wisp_peer_addr(c.t.server, old) != NULL);
+    CHECK_EQ_INT(wisp_peers(c.t.server, NULL, 0), 1);
+    c.s.lose_kinds = 0;
+    world_run(&c.t.w, 1.5);
+    CHECK_EQ_INT(told(&c, c.t.server, WISP_JOINED), 2);
+    CHECK_EQ_INT(told(&c, c.t.server, WISP_LEFT), 1);
+    CHECK_EQ_INT(world_last(&c.t.w, c.t.server, WISP_LEFT)->result, WISP_E_REPLACED);
+    CHECK(wisp_peer_equal(world_last(&c.t.w, c.t.server, WISP_LEFT)->peer, old));
+    CHECK(wisp_peer_addr(c.t.server, old) == NULL);
+    CHECK_EQ_INT(wisp_peers(c.t.server, NULL, 0), 1);
+    for (n = 0; strcmp(c.t.w.notes[n].name, WISP_LEFT) != 0; n++) {
+    }
+    CHECK_EQ_STR(c.t.w.notes[n + 1].name, WISP_JOINED); /* first he left, then he joined */
+    CHECK_EQ_INT(told(&c, c.t.client, WISP_LEFT), 0);
+    scene_close(&c);
+}
+
+TEST(a_join_anew_goes_through_though_the_server_is_full) {
+    static scene c;
+    scene_open(&c);
+    c.t.w.desc.max_peers = 1;
+    scene_join(&c);
+    for (int i = 0; i < 3; i++) {
+        scene_crash(&c, c.t.client);
+        c.t.client = scene_revive(&c, 1, 1000 + (uint64_t)i);
+        scene_ask(&c, c.t.client, c.t.server);
+        world_run(&c.t.w, 1.0);
+        CHECK_EQ_INT(told(&c, c.t.server, WISP_JOINED), 2 + i);
+        CHECK_EQ_INT(told(&c, c.t.server, WISP_LEFT), 1 + i);
+        CHECK_EQ_INT(wisp_peers(c.t.server, NULL, 0), 1);
+        CHECK_EQ_INT(c.t.server->peers.strangers, 1);
+    }
+    scene_close(&c);
+}
+
+TEST(a_spoofed_join_cannot_end_a_session) {
+    static scene c;
+    uint64_t seed = 6;
+    scene_open(&c);
+    scene_join(&c);
+    for (int i = 0; i < 200; i++) {
+        hand h;
+        int size;
+        hand_begin(&h, WISP__REQUEST, test_random(&seed));
+        size = hand_end(&h, 64);
+        inject(&c, 1, 0, h.bytes, size);
+        hand_begin(&h, WISP__RESPONSE, h.nonce);
+        wisp__put(&h.to, 0, 8);
+        wisp__put(&h.to, test_random(&seed), 64);
+        size = hand_end(&h, 90);
+        inject(&c, 1, 0, h.bytes, size);
+        world_step(&c.t.w);
+    }
+    world_run(&c.t.w, 3.0);
+    check_one_session(&c);
+    scene_close(&c);
+}
+
+/* Somebody who saw the cookie, but does not get the answer, opens a half and no more. */
+TEST(a_join_that_is_never_proven_cannot_end_a_session) {
+    static scene c;
+    static spy first;
+    catch_response(&c);
+    first = c.s;
+    c.t.client = scene_revive(&c, 1, 777);
+    scene_ask(&c, c.t.client, c.t.server);
+    world_run(&c.t.w, 1.0);
+    CHECK_EQ_INT(wisp_peers(c.t.server, NULL, 0), 1);
+    inject(&c, 1, 0, first.kept[WISP__RESPONSE], first.kept_size[WISP__RESPONSE]);
+    world_run(&c.t.w, 0.1);
+    CHECK_EQ_INT(slots(c.t.server), 2);
+    world_run(&c.t.w, 3.0);
+    check_one_session(&c);
+    scene_close(&c);
+}
+
+/* --- each other, oneself, nobody --- */
+
+static void join_each_other(uint64_t seed, int apart, int lose_side, int lose_from) {
+    static scene c;
+    scene_open(&c);
+    scene_seeds(&c, seed, 0);
+    c.t.server = scene_add(&c);
+    scene_seeds(&c, seed, 1);
+    c.t.client = scene_add(&c);
+    c.s.lose_side = lose_side;
+    c.s.lose_from = lose_from;
+    c.s.lose_count = 1;
+    scene_ask(&c, c.t.client, c.t.server);
+    for (int i = 0; i < apart; i++) world_step(&c.t.w);
+    scene_ask(&c, c.t.server, c.t.client);
+    world_run(&c.t.w, 6.0);
+    if (apart < 2) check_one_session(&c);
+    else check_settled(&c);                             /* the first one was there already */
+    scene_close(&c);
+}
+
+TEST(two_that_join_each_other_end_with_one_session) {
+    for (uint64_t seed = 1; seed <= 8; seed++)
+        for (int apart = 0; apart < 8; apart++) join_each_other(seed, apart, 0, 1 << 20);
+}
+
+TEST(two_that_join_each_other_survive_the_loss_of_any_packet) {
+    for (uint64_t seed = 1; seed <= 4; seed++)
+        for (int side = ALL; side < 2; side++)
+            for (int from = 0; from < 8; from++) join_each_other(seed, 0, side, from);
+}
+
+TEST(two_that_join_each_other_survive_doubled_packets) {
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        static scene c;
+        scene_open(&c);
+        c.s.copies = 3;
+        scene_seeds(&c, seed, 0);
+        c.t.server = scene_add(&c);
+        scene_seeds(&c, seed, 1);
+        c.t.client = scene_add(&c);
+        scene_ask(&c, c.t.client, c.t.server);
+        scene_ask(&c, c.t.server, c.t.client);
+        world_run(&c.t.w, 6.0);
+        check_one_session(&c);
+        scene_close(&c);
+    }
+}
+
+TEST(joining_twice_ends_with_one_session) {
+    for (int apart = 0; apart < 40; apart += 4) {
+        static scene c;
+        scene_open(&c);
+        scene_pair(&c);
+        scene_ask(&c, c.t.client, c.t.server);
+        for (int i = 0; i < apart; i++) world_step(&c.t.w);
+        scene_ask(&c, c.t.client, c.t.server);
+        world_run(&c.t.w, 6.0);
+        check_settled(&c);
+        world_fire(c.t.client, "n", WISP_SERVER, 6);
+        world_run(&c.t.w, 0.2);
+        CHECK_EQ_INT(told(&c, c.t.server, "n"), 2);
+        scene_close(&c);
+    }
+}
+
+TEST(whoever_joins_itself_is_told_that_it_failed) {
+    static scene c;
+    scene_open(&c);
+    c.t.server = scene_add(&c);
+    scene_ask(&c, c.t.server, c.t.server);
+    world_run(&c.t.w, 13.0);
+    CHECK_EQ_INT(told(&c, c.t.server, WISP_JOINED), 0);
+    CHECK_EQ_INT(told(&c, c.t.server, WISP_LEFT), 1);
+    CHECK(world_last(&c.t.w, c.t.server, WISP_LEFT)->result < 0);
+    CHECK_EQ_INT(slots(c.t.server), 0);
+    scene_close(&c);
+}
+
+TEST(a_join_to_nobody_times_out) {
+    static scene c;
+    wisp_addr nobody = wisp_loopback_addr(30);
+    wisp_peer peer;
+    scene_open(&c);
+    c.t.client = scene_add(&c);
+    peer = wisp_join(c.t.client, &nobody, NULL, 0);
+    CHECK(peer.id != 0);
+    world_run(&c.t.w, 9.9);
+    CHECK_EQ_INT(told(&c, c.t.client, WISP_LEFT), 0);
+    CHECK(c.s.kinds[WISP__REQUEST] >= 8 && c.s.kinds[WISP__REQUEST] <= 16);
+    world_run(&c.t.w, 1.5);
+    CHECK_EQ_INT(told(&c, c.t.client, WISP_LEFT), 1);
+    CHECK_EQ_INT(world_last(&c.t.w, c.t.client, WISP_LEFT)->result, WISP_E_TIMEOUT);
+    CHECK(wisp_peer_equal(world_last(&c.t.w, c.t.client, WISP_LEFT)->peer, peer));
+    CHECK_EQ_INT(slots(c.t.client), 0);
+    scene_close(&c);
+}
+
+/* --- many --- */
+
+enum { CROWD = 300 };
+
+typedef struct crowd {
+    wisp_pipe      pipe;
+    wisp_simulator sims[CROWD + 2];
+    wisp          *ends[CROWD + 2];
+    int            joined[CROWD + 2], left[CROWD + 2];
+    wisp_result    result;
+} crowd;
+
+static void crowd_on(wisp_event *event) {
+    crowd *c = (crowd *)wisp_user(event->w);
+    int i = *(int *)event->user;
+    if (strcmp(event->name, WISP_JOINED) == 0) c->joined[i]++;
+    else c->left[i]++;
+    if (strcmp(event->name, WISP_LEFT) == 0) c->result = event->result;
+}
+
+static void crowd_add(crowd *c, int i) {
+    static int numbers[CROWD + 2];
+    wisp_desc desc;
+    memset(&desc, 0, sizeof desc);
+    numbers[i] = i;
+    c->sims[i].seed = (uint64_t)i + 1;
+    c->sims[i].latency = 0.02;
+    c->sims[i].jitter = 0.02;
+    c->sims[i].loss = 0.05;
+    desc.link = wisp_simulate(&c->sims[i], wisp_loopback(&c->pipe, i));
+    desc.max_peers = i ? 1 : CROWD;
+    desc.seed = (uint64_t)i + 1;
+    desc.user = c;
+    c->ends[i] = wisp_create(&desc, NULL);
+    wisp_connect_target(c->ends[i], wisp_by_name(WISP_JOINED), crowd_on, &numbers[i], false);
+    wisp_connect_target(c->ends[i], wisp_by_name(WISP_LEFT), crowd_on, &numbers[i], false);
+}
+
+static void crowd_run(crowd *c, double from, double to) {
+    for (double now = from; now < to; now += 0.02)
+        for (int i = 0; i < CROWD + 2; i++) {
+            c->sims[i].now = now;
+            wisp_update(c->ends[i], now);
+        }
+}
+
+TEST(three_hundred_join_at_once_and_one_more_is_told_that_it_is_full) {
+    static crowd c;
+    wisp_addr server = wisp_loopback_addr(0);
+    memset(&c, 0, sizeof c);
+    for (int i = 0; i < CROWD + 2; i++) crowd_add(&c, i);
+    for (int i = 1; i <= CROWD; i++) CHECK(wisp_join(c.ends[i], &server, NULL, 0).id != 0);
+    crowd_run(&c, 0, 4.0);
+    CHECK_EQ_INT(wisp_peers(c.ends[0], NULL, 0), CROWD);
+    CHECK_EQ_INT(c.joined[0], CROWD);
+    for (int i = 1; i <= CROWD; i++) CHECK(c.joined[i] == 1 && c.left[i] == 0);
+    CHECK_EQ_INT(c.left[0], 0);
+    CHECK(wisp_join(c.ends[CROWD + 1], &server, NULL, 0).id != 0);
+    crowd_run(&c, 4.0, 6.0);
+    CHECK_EQ_INT(c.left[CROWD + 1], 1);
+    CHECK_EQ_INT(c.result, WISP_E_SERVER_FULL);
+    CHECK_EQ_INT(wisp_peers(c.ends[0], NULL, 0), CROWD);
+    for (int i = CROWD + 1; i >= 0; i--) wisp_destroy(c.ends[i]);
+    for (int i = 0; i < CROWD + 2; i++) wisp_simulator_free(&c.sims[i]);
+    wisp_pipe_free(&c.pipe);
+}
+
+/* --- how sessions live and end --- */
+
+TEST(an_idle_session_is_kept_alive_by_few_packets) {
+    static scene c;
+    scene_open(&c);
+    scene_join(&c);
+    c.s.seen[0] = c.s.seen[1] = 0;
+    world_run(&c.t.w, 60.0);
+    CHECK_EQ_INT(wisp_peers(c.t.server, NULL, 0), 1);
+    CHECK_EQ_INT(wisp_peers(c.t.client, NULL, 0), 1);
+    CHECK(c.s.seen[0] >= 12 && c.s.seen[0] <= 60);      /* a ping and its ack each 2.5 s */
+    CHECK(c.s.seen[1] >= 12 && c.s.seen[1] <= 60);
+    check_one_session(&c);
+    scene_close(&c);
+}
+
+TEST(silence_ends_a_session_on_both_sides_after_the_timeout) {
+    for (int timeout = 1; timeout <= 30; timeout += 9) {
+        static scene c;
+        scene_open(&c);
+        c.t.w.desc.timeout = timeout;
+        scene_join(&c);
+        c.s.lose_kinds = ~0u;
+        world_run(&c.t.w, timeout * 0.74);
+        CHECK_EQ_INT(told(&c, NULL, WISP_LEFT), 0);
+        world_run(&c.t.w, timeout * 0.3 + 0.5);
+        CHECK_EQ_INT(told(&c, c.t.server, WISP_LEFT), 1);
+        CHECK_EQ_INT(told(&c, c.t.client, WISP_LEFT), 1);
+        CHECK_EQ_INT(world_last(&c.t.w, c.t.server, WISP_LEFT)->result, WISP_E_TIMEOUT);
+        CHECK_EQ_INT(world_last(&c.t.w, c.t.client, WISP_LEFT)->result, WISP_E_TIMEOUT);
+        world_run(&c.t.w, 0.1);
+        CHECK_EQ_INT(slots(c.t.server) + slots(c.t.client), 0);
+        CHECK_EQ_INT(world_total(c.t.server).timeouts, 1);
+        scene_close(&c);
+    }
+}
+
+TEST(a_session_outlives_a_gap_shorter_than_the_timeout) {
+    static scene c;
+    scene_open(&c);
+    scene_join(&c);
+    c.s.lose_kinds = ~0u;
+    world_run(&c.t.w, 7.0);
+    c.s.lose_kinds = 0;
+    world_run(&c.t.w, 8.0);
+    check_one_session(&c);
+    scene_close(&c);
+}
+
+static void check_goodbye(scene *c, const char *reason) {
+    CHECK_EQ_INT(told(c, c->t.server, WISP_LEFT), 1);
+    CHECK_EQ_INT(told(c, c->t.client, WISP_LEFT), 1);
+    CHECK_EQ_INT(world_last(&c->t.w, c->t.server, WISP_LEFT)->result, WISP_OK);
+    CHECK_EQ_INT(world_last(&c->t.w, c->t.client, WISP_LEFT)->result, WISP_OK);
+    CHECK_EQ_STR(world_last(&c->t.w, c->t.server, WISP_LEFT)->text, reason);
+    CHECK_EQ_STR(world_last(&c->t.w, c->t.client, WISP_LEFT)->text, reason);
+    CHECK_EQ_INT(wisp_peers(c->t.server, NULL, 0) + wisp_peers(c->t.client, NULL, 0), 0);
+}
+
+TEST(both_sides_see_the_reason_of_a_leave) {
+    char full[96], longer[300];
+    const char *reasons[4], *seen[4];
+    memset(full, 'r', 95);
+    full[95] = 0;
+    memset(longer, 'r', 299);
+    longer[299] = 0;
+    reasons[0] = seen[0] = "going home";
+    reasons[1] = NULL;
+    seen[1] = "";
+    reasons[2] = seen[2] = full;
+    reasons[3] = longer;
+    seen[3] = full;
+    for (int i = 0; i < 4; i++) {
+        for (int kick = 0; kick < 2; kick++) {
+            static scene c;
+            wisp *who;
+            wisp_peer whom;
+            scene_open(&c);
+            scene_join(&c);
+            who = kick ? c.t.server : c.t.client;
+            whom = kick ? c.t.to_client : c.t.to_server;
+            wisp_leave(who, whom, reasons[i]);
+            CHECK(wisp_peer_addr(who, whom) == NULL);   /* stale at once */
+            CHECK_EQ_INT(world_fire(who, "n", whom, 1), WISP_E_STALE);
+            wisp_leave(who, whom, "again");
+            world_run(&c.t.w, 0.1);
+            check_goodbye(&c, seen[i]);
+            world_run(&c.t.w, 4.0);
+            CHECK_EQ_INT(slots(c.t.server) + slots(c.t.client), 0);
+            scene_close(&c);
+        }
+    }
+}
+
+TEST(a_goodbye_comes_though_four_of_its_packets_are_lost) {
+    for (int kick = 0; kick < 2; kick++) {
+        static scene c;
+        scene_open(&c);
+        scene_join(&c);
+        c.s.lose_side = !kick;
+        c.s.lose_from = c.s.seen[!kick];
+        c.s.lose_count = 4;
+        if (kick) wisp_leave(c.t.server, c.t.to_client, "out");
+        else wisp_leave(c.t.client, c.t.to_server, "out");
+        world_run(&c.t.w, 3.0);
+        check_goodbye(&c, "out");
+        scene_close(&c);
+    }
+}
+
+TEST(what_was_fired_before_a_leave_comes_before_it) {
+    static scene c;
+    scene_open(&c);
+    scene_join(&c);
+    world_watch(&c.t.w, c.t.server, "n");
+    for (int i = 0; i < 20; i++) world_fire(c.t.client, "n", c.t.to_server, i);
+    wisp_leave(c.t.client, c.t.to_server, "bye");
+    world_run(&c.t.w, 0.2);
+    CHECK_EQ_INT(told(&c, c.t.server, "n"), 20);
+    CHECK_EQ_STR(c.t.w.notes[c.t.w.note_count - 1].name, WISP_LEFT);
+    scene_close(&c);
+}
+
+TEST(leaving_while_joining_is_told_once_and_leaves_nothing) {
+    for (int steps = 0; steps < 8; steps++) {
+        static scene c;
+        wisp_peer peer;
+        scene_open(&c);
+        scene_pair(&c);
+        peer = scene_ask(&c, c.t.client, c.t.server);
+        for (int i = 0; i < steps; i++) {
+            c.t.w.now += 0.01;
+            world_update(&c.t.w, i & 1);
+        }
+        wisp_leave(c.t.client, peer, "changed my mind");
+        world_run(&c.t.w, 5.0);
+        CHECK_EQ_INT(told(&c, c.t.client, WISP_LEFT), 1);
+        CHECK_EQ_INT(told(&c, c.t.server, WISP_LEFT), told(&c, c.t.server, WISP_JOINED));
+        CHECK_EQ_INT(slots(c.t.server) + slots(c.t.client), 0);
+        CHECK_EQ_INT(c.t.server->peers.strangers, 0);
+        scene_close(&c);
+    }
+}
+
+TEST(joining_and_leaving_over_and_over_takes_no_more_memory) {
+    static scene c;
+    uint64_t memory = 0;
+    scene_open(&c);
+    scene_pair(&c);
+    for (int i = 0; i < 40; i++) {
+        wisp_peer peer = scene_ask(&c, c.t.client, c.t.server);
+        world_run(&c.t.w, 0.2);
+        CHECK_EQ_INT(wisp_peers(c.t.server, NULL, 0), 1);
+        wisp_leave(i & 1 ? c.t.client : c.t.server,
+                   i & 1 ? peer : world_peer(c.t.server, 0), "bye");
+        world_run(&c.t.w, 4.0);
+        if (i == 10) memory = world_total(c.t.server).memory + world_total(c.t.client).memory;
+    }
+    CHECK_EQ_INT(world_total(c.t.server).memory + world_total(c.t.client).memory, memory);
+    CHECK_EQ_INT(told(&c, NULL, WISP_JOINED), 80);
+    CHECK_EQ_INT(told(&c, NULL, WISP_LEFT), 80);
+    scene_close(&c);
+}
+
+/* --- the server restarts --- */
+
+TEST(a_restarted_server_is_noticed_and_joined_anew) {
+    static scene c;
+    scene_open(&c);
+    scene_join(&c);
+    scene_crash(&c, c.t.server);
+    c.t.server = scene_revive(&c, 0, 31337);
+    world_fire(c.t.client, "m", c.t.to_server, 1);
+    world_run(&c.t.w, 12.0);
+    CHECK_EQ_INT(world_last(&c.t.w, c.t.client, WISP_LEFT)->result, WISP_E_TIMEOUT);
+    CHECK_EQ_INT(told(&c, c.t.server, NULL), 0);
+    CHECK_EQ_INT(slots(c.t.server), 0);
+    CHECK(world_total(c.t.server).packets_foreign > 0);
+    world_forget(&c.t.w);
+    scene_ask(&c, c.t.client, c.t.server);
+    world_run(&c.t.w, 1.0);
+    check_one_session(&c);
+    scene_close(&c);
+}
+
+TEST(a_join_goes_on_when_the_server_restarts_in_the_middle) {
+    for (int updates = 0; updates < 8; updates++) {
+        static scene c;
+        scene_open(&c);
+        scene_pair(&c);
+        scene_ask(&c, c.t.client, c.t.server);
+        for (int i = 0; i < updates; i++) {
+            c.t.w.now += 0.01;
+            world_update(&c.t.w, i & 1);
+            if (c.s.kinds[WISP__ACCEPT]) break;
+        }
+        if (!c.s.kinds[WISP__ACCEPT]) {
+            scene_crash(&c, c.t.server);
+            c.t.server = scene_revive(&c, 0, 31337);
+            world_run(&c.t.w, 6.0);
+            check_one_session(&c);
+        }
+        scene_close(&c);
+    }
+}
+
+/* Entropy that never repeats, as a system's: a restart must not reuse what went before. */
+static bool other_entropy(void *user, void *out, int size) {
+    static uint64_t state = 1;
+    (void)user;
+    for (int i = 0; i < size; i++) ((uint8_t *)out)[i] = (uint8_t)test_random(&state);
+    return true;
+}
+
+TEST(a_restart_never_reuses_a_nonce) {
+    uint64_t nonces[40];
+    for (int i = 0; i < 20; i++) {
+        static scene c;
+        wisp_desc desc;
+        wisp *ends[2];
+        wisp_addr to = wisp_loopback_addr(0);
+        scene_open(&c);
+        for (int n = 0; n < 2; n++) {
+            desc = c.t.w.desc;
+            desc.link = world_link(&c.t.w, n);
+            desc.entropy = other_entropy;
+            ends[n] = c.t.w.ends[n] = wisp_create(&desc, NULL);
+            c.t.w.count = n + 1;
+        }
+        wisp_join(ends[1], &to, NULL, 0);
+        world_run(&c.t.w, 0.5);
+        CHECK_EQ_INT(wisp_peers(ends[0], NULL, 0), 1);
+        nonces[2 * i] = wisp__load64(c.s.kept[WISP__REQUEST] + 6);
+        nonces[2 * i + 1] = wisp__load64(c.s.kept[WISP__ACCEPT] + 14);
+        scene_close(&c);
+    }
+    for (int i = 0; i < 40; i++)
+        for (int k = 0; k < i; k++) CHECK(nonces[i] != nonces[k]);
 }
 
 static const test_case tests[] = {
-    CASE(every_senseless_record_ends_the_session_with_a_code_on_both_sides),
-    CASE(what_stands_before_a_senseless_record_is_delivered),
-    CASE(flags_of_no_meaning_end_the_session),
-    CASE(acks_of_what_was_never_sent_end_the_session),
-    CASE(honest_packets_cut_at_every_byte_do_no_harm),
-    CASE(honest_packets_with_wrong_bits_and_right_tags_do_no_harm),
-    CASE(random_bodies_with_right_tags_do_no_harm),
-    CASE(a_packet_with_any_one_bit_flipped_is_refused_and_the_true_one_taken),
-    CASE(a_packet_sent_again_is_counted_and_not_taken_again),
-    CASE(a_packet_of_another_peer_or_direction_is_refused),
-    CASE(empty_oversized_and_foreign_datagrams_have_their_counters),
-    CASE(short_session_packets_from_a_peer_are_refused_at_every_size),
-    CASE(reliable_messages_wait_for_those_before_them),
-    CASE(any_order_of_arrival_gives_the_order_of_sending),
-    CASE(a_packet_from_64000_messages_ago_is_not_taken_for_a_new_one),
-    CASE(what_comes_early_is_held_up_to_window_bytes_and_no_further),
-    CASE(an_honest_sender_stays_within_the_receivers_window),
-    CASE(ends_with_other_window_items_understand_each_other),
-    CASE(a_name_unknown_there_is_told_to_both_sides),
-    CASE(a_name_that_was_unknown_works_once_it_is_registered),
-    CASE(thousands_of_unknown_names_take_no_memory),
-    CASE(an_unreadable_invoke_does_not_run_its_handler_early_or_in_order),
-    CASE(calls_that_settle_in_leaps_end_the_session),
-    CASE(answers_of_no_call_are_sought_64_times_a_packet_at_most),
-    CASE(of_one_packet_256_errors_are_told_and_all_are_counted),
-    CASE(a_bad_message_does_not_cost_the_rest_of_its_batch),
-    CASE(a_bad_message_held_for_its_turn_does_not_cost_the_others),
-    CASE(a_message_that_ends_before_its_length_is_bad),
-    CASE(a_handler_that_leaves_ends_the_reading_of_its_packet),
+    CASE(another_application_is_refused),
+    CASE(another_version_of_the_application_is_refused),
+    CASE(a_link_that_is_reliable_on_one_side_only_is_refused),
+    CASE(an_endpoint_that_takes_no_joins_says_so),
+    CASE(the_code_of_accept_reaches_the_other_side),
+    CASE(another_wire_version_is_refused_by_whoever_is_asked),
+    CASE(a_refusal_in_another_wire_version_is_understood),
+    CASE(a_full_server_says_so_and_takes_the_next_when_one_has_left),
+    CASE(a_kicked_peer_makes_room_at_once),
+    CASE(a_ticket_comes_whole_or_is_refused_at_once),
+    CASE(accept_may_call_everything),
+    CASE(a_pending_join_is_let_in_later),
+    CASE(a_pending_join_is_let_in_though_the_accept_is_lost),
+    CASE(a_pending_join_is_denied_later),
+    CASE(a_pending_join_that_nobody_answers_times_out_on_both_sides),
+    CASE(a_half_open_slot_is_free_after_two_seconds),
+    CASE(nobody_has_joined_before_the_first_tagged_packet),
+    CASE(a_replayed_response_brings_nobody_back),
+    CASE(a_replayed_handshake_does_not_touch_a_session),
+    CASE(a_join_anew_ends_the_old_session_once_it_is_proven),
+    CASE(a_join_anew_goes_through_though_the_server_is_full),
+    CASE(a_spoofed_join_cannot_end_a_session),
+    CASE(a_join_that_is_never_proven_cannot_end_a_session),
+    CASE(two_that_join_each_other_end_with_one_session),
+    CASE(two_that_join_each_other_survive_the_loss_of_any_packet),
+    CASE(two_that_join_each_other_survive_doubled_packets),
+    CASE(joining_twice_ends_with_one_session),
+    CASE(whoever_joins_itself_is_told_that_it_failed),
+    CASE(a_join_to_nobody_times_out),
+    CASE(three_hundred_join_at_once_and_one_more_is_told_that_it_is_full),
+    CASE(an_idle_session_is_kept_alive_by_few_packets),
+    CASE(silence_ends_a_session_on_both_sides_after_the_timeout),
+    CASE(a_session_outlives_a_gap_shorter_than_the_timeout),
+    CASE(both_sides_see_the_reason_of_a_leave),
+    CASE(a_goodbye_comes_though_four_of_its_packets_are_lost),
+    CASE(what_was_fired_before_a_leave_comes_before_it),
+    CASE(leaving_while_joining_is_told_once_and_leaves_nothing),
+    CASE(joining_and_leaving_over_and_over_takes_no_more_memory),
+    CASE(a_restarted_server_is_noticed_and_joined_anew),
+    CASE(a_join_goes_on_when_the_server_restarts_in_the_middle),
+    CASE(a_restart_never_reuses_a_nonce)
 };
 
-int main(int argc, char **argv) {
-    return test_main(argc, argv, tests, TEST_COUNT(tests));
-}
+int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }

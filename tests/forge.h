@@ -1,0 +1,134 @@
+/* forge.h - packets that the test writes itself, with the right tag, to a server
+
+   Included after world.h and hooks.h.
+*/
+#ifndef FORGE_H
+#define FORGE_H
+
+/* A server and a client whose packets the test can write itself, with the right tag. */
+typedef struct bench {
+    world_two    t;
+    tap          out;             /* around the client's link */
+    uint8_t      bytes[1400];     /* the packet being written */
+    wisp__writer to;              /* its body */
+    int          handled;         /* in the test's own handlers */
+} bench;
+
+static inline void bench_names(bench *b) {
+    world_watch(&b->t.w, b->t.server, "hp");
+    world_watch(&b->t.w, b->t.server, WISP_LEFT);
+    world_watch(&b->t.w, b->t.server, WISP_ERROR);
+    world_watch(&b->t.w, b->t.client, WISP_LEFT);
+    wisp_remote_named(b->t.client, "hp");
+}
+
+static inline wisp__peer *bench_peer(bench *b) {
+    return &wisp__session_of(b->t.client, b->t.to_server)->peer;
+}
+
+static inline wisp__session *bench_server_side(bench *b) {
+    return wisp__session_of(b->t.server, b->t.to_client);
+}
+
+/* Joined, and "hp" is bound as number 0. */
+static inline bench *bench_open(void) {
+    bench *b = (bench *)calloc(1, sizeof *b);
+    world_two_open(&b->t);
+    bench_names(b);
+    world_run(&b->t.w, 0.1);
+    tap_on(&b->out, b->t.client);
+    return b;
+}
+
+/* After the session ended: the same again, from the same endpoints. */
+static inline void bench_rejoin(bench *b) {
+    world_run(&b->t.w, 2);
+    b->t.to_server = world_join(&b->t.w, b->t.client, b->t.server);
+    b->t.to_client = world_peer(b->t.server, 0);
+    world_run(&b->t.w, 0.1);
+    world_forget(&b->t.w);
+}
+
+static inline void bench_close(bench *b) {
+    world_close(&b->t.w);
+    free(b);
+}
+
+static bool bench_joined(bench *b) { return wisp_peers(b->t.server, NULL, 0) == 1; }
+
+/* --- packets of our own --- */
+
+static inline wisp__writer *body(bench *b) {
+    memset(b->bytes, 0, sizeof b->bytes);
+    b->to = wisp__writer_on(b->bytes + 7, 1193);
+    return &b->to;
+}
+
+/* Tags what was written and sends it to the server, as the client. */
+static inline void send_flagged(bench *b, int flags, int body_bytes) {
+    wisp__peer *peer = bench_peer(b);
+    uint64_t number = peer->flow.next++;
+    tap_packet packet;
+    int size = 7 + body_bytes;
+    b->bytes[0] = (uint8_t)(WISP__FLAG_SESSION | flags);
+    b->bytes[5] = (uint8_t)number;
+    b->bytes[6] = (uint8_t)(number >> 8);
+    wisp__put_tag(b->bytes + 1, wisp__seal_tag(&peer->seal, 0, number ^ (uint64_t)b->bytes[0] << 56,
+                                               b->bytes + 5, size - 5));
+    memset(&packet, 0, sizeof packet);
+    packet.addr = world_addr(&b->t.w, b->t.server);
+    packet.size = size;
+    memcpy(packet.bytes, b->bytes, (size_t)size);
+    tap_pass(&b->out, &packet);
+}
+
+static inline void send_body(bench *b) {
+    send_flagged(b, 0, (int)((b->to.at + 7) / 8));
+}
+
+static inline void put_section(wisp__writer *to, int delivery, uint32_t sequence) {
+    wisp__put_control(to, WISP__R_SECTION);
+    wisp__put(to, (uint64_t)delivery, 2);
+    wisp__put(to, 3, 4);
+    if (delivery == WISP_RELIABLE) wisp__put(to, sequence & WISP__LOW_24, 24);
+}
+
+/* The values of one message: a bool, true. */
+static inline void put_true(wisp__writer *to) {
+    wisp__put_small(to, 1);
+    wisp__put(to, WISP_BOOL, 4);
+    wisp__put(to, 1, 1);
+}
+
+static inline void put_bound(wisp__writer *to, int id) {
+    wisp__put(to, 2, 2);
+    wisp__put_length(to, (uint64_t)id);
+}
+
+static inline void put_unbound(wisp__writer *to, int id, int bits) {
+    wisp__put(to, 8, 4);
+    wisp__put_length(to, (uint64_t)id);
+    wisp__put_length(to, (uint64_t)bits);
+}
+
+static inline void put_fragment(wisp__writer *to, int first, int last, int bytes) {
+    wisp__put_control(to, WISP__R_FRAGMENT);
+    wisp__put(to, (uint64_t)first, 1);
+    wisp__put(to, (uint64_t)last, 1);
+    wisp__put(to, (uint64_t)bytes, 16);
+}
+
+static inline void put_text(wisp__writer *to, const char *text, int length) {
+    for (int i = 0; i < length; i++) wisp__put(to, (uint8_t)text[i], 8);
+}
+
+static inline void put_announcement(wisp__writer *to, int id, const char *name, int length) {
+    wisp__put_control(to, WISP__R_ANNOUNCE);
+    wisp__put_length(to, (uint64_t)id);
+    wisp__put_length(to, (uint64_t)length);
+    put_text(to, name, length);
+    wisp__put(to, 0, 16);
+    wisp__put_length(to, 0);
+}
+
+#endif

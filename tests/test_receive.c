@@ -1,0 +1,846 @@
+/* test_receive.c - packets as they come: honest, out of order, senseless, forged */
+#define WISP_IMPLEMENTATION
+#define WISP_STATIC
+#include "../wisp.h"
+#include "test.h"
+#include "world.h"
+#include "hooks.h"
+#include "forge.h"
+
+/* --- bodies that break the rules, each a function --- */
+
+typedef void (*writer_of)(wisp__writer *to);
+
+static void bad_control_10(wisp__writer *to) { wisp__put(to, 10 << 4, 8); }
+static void bad_control_15(wisp__writer *to) { wisp__put(to, 15 << 4, 8); }
+static void bad_section_of_nothing(wisp__writer *to) { put_section(to, 0, 0); }
+
+static void bad_section_cut(wisp__writer *to) {
+    wisp__put_control(to, WISP__R_SECTION);
+}
+
+static void bad_no_section(wisp__writer *to) {
+    put_bound(to, 0);
+    put_true(to);
+}
+
+static void bad_like_none(wisp__writer *to) {
+    put_section(to, WISP_UNRELIABLE, 0);
+    wisp__put(to, 1, 1);
+    wisp__put(to, 0xff, 8);
+}
+
+static void bad_like_none_after_section(wisp__writer *to) {
+    put_section(to, WISP_UNRELIABLE, 0);
+    put_bound(to, 0);
+    put_true(to);
+    put_section(to, WISP_SEQUENCED, 0);
+    wisp__put(to, 0xff, 8);
+}
+
+static void bad_like_an_unbound(wisp__writer *to) {
+    put_section(to, WISP_UNRELIABLE, 0);
+    put_unbound(to, 0, 9);
+    put_true(to);
+    wisp__put(to, 0xff, 8);
+}
+
+static void bad_run_of_nothing(wisp__writer *to) {
+    put_section(to, WISP_UNRELIABLE, 0);
+    wisp__put(to, 4, 3);
+    wisp__put_small(to, 2);
+    wisp__put(to, 0xff, 8);
+}
+
+static void bad_run_without_end(wisp__writer *to) {
+    put_section(to, WISP_UNRELIABLE, 0);
+    put_bound(to, 0);
+    put_true(to);
+    wisp__put(to, 4, 3);
+    wisp__put_small(to, 5000);
+}
+
+static void bad_run_of_a_billion(wisp__writer *to) {
+    put_section(to, WISP_UNRELIABLE, 0);
+    put_bound(to, 0);
+    put_true(to);
+    wisp__put(to, 4, 3);
+    wisp__put_small(to, 1 << 29);
+}
+
+static void bad_number_never_announced(wisp__writer *to) {
+    put_section(to, WISP_UNRELIABLE, 0);
+    put_bound(to, 99);
+    put_true(to);
+}
+
+static void bad_number_beyond_all(wisp__writer *to) {
+    put_section(to, WISP_UNRELIABLE, 0);
+    put_bound(to, (1 << 28) - 1);
+    put_true(to);
+}
+
+static void bad_number_without_end(wisp__writer *to) {
+    put_section(to, WISP_UNRELIABLE, 0);
+    wisp__put(to, 2, 2);
+    for (int i = 0; i < 8; i++) wisp__put(to, 255, 8);
+}
+
+static void bad_values_of_no_kind(wisp__writer *to) {
+    put_section(to, WISP_UNRELIABLE, 0);
+    put_bound(to, 0);
+    wisp__put_small(to, 1);
+    wisp__put(to, 15, 4);
+    wisp__put(to, 1, 8);
+}
+
+static void bad_values_too_many(wisp__writer *to) {
+    put_section(to, WISP_UNRELIABLE, 0);
+    put_bound(to, 0);
+    wisp__put_small(to, 1 << 29);
+    wisp__put(to, 1, 8);
+}
+
+static void bad_string_longer_than_packet(wisp__writer *to) {
+    put_section(to, WISP_UNRELIABLE, 0);
+    put_bound(to, 0);
+    wisp__put_small(to, 1);
+    wisp__put(to, WISP_STRING, 4);
+    wisp__put_length(to, 4000);
+    wisp__put(to, 1, 8);
+}
+
+static void bad_nest(wisp__writer *to) {
+    put_section(to, WISP_UNRELIABLE, 0);
+    put_bound(to, 0);
+    wisp__put_small(to, 1);
+    for (int i = 0; i < 400; i++) {
+        wisp__put(to, WISP__CODE_LIST, 5);
+        wisp__put_small(to, 1);
+        wisp__put(to, 1, 1);
+    }
+    wisp__put(to, 1, 8);
+}
+
+static void bad_length_beyond_packet(wisp__writer *to) {
+    put_section(to, WISP_UNRELIABLE, 0);
+    put_unbound(to, 0, 9000);
+    put_true(to);
+}
+
+static void bad_early_beyond_window(wisp__writer *to) {
+    put_section(to, WISP_RELIABLE, WISP_FIRST_NUMBER + 2048);
+    put_bound(to, 0);
+    put_true(to);
+}
+
+static void bad_fragment_empty(wisp__writer *to) {
+    put_section(to, WISP_RELIABLE, WISP_FIRST_NUMBER);
+    put_fragment(to, 1, 0, 0);
+    wisp__put(to, 1, 8);
+}
+
+static void bad_fragment_cut(wisp__writer *to) {
+    put_section(to, WISP_RELIABLE, WISP_FIRST_NUMBER);
+    put_fragment(to, 1, 0, 500);
+    put_text(to, "too short", 9);
+}
+
+static void bad_fragment_unreliable(wisp__writer *to) {
+    put_section(to, WISP_UNRELIABLE, 0);
+    put_fragment(to, 1, 0, 4);
+    put_text(to, "four", 4);
+}
+
+static void bad_fragment_without_first(wisp__writer *to) {
+    put_section(to, WISP_RELIABLE, WISP_FIRST_NUMBER);
+    put_fragment(to, 0, 0, 4);
+    put_text(to, "four", 4);
+}
+
+static void bad_fragment_first_twice(wisp__writer *to) {
+    put_section(to, WISP_RELIABLE, WISP_FIRST_NUMBER);
+    for (int i = 0; i < 2; i++) {
+        put_fragment(to, 1, 0, 4);
+        put_text(to, "four", 4);
+    }
+}
+
+static void bad_fragments_of_no_message(wisp__writer *to) {
+    put_section(to, WISP_RELIABLE, WISP_FIRST_NUMBER);
+    put_fragment(to, 1, 0, 1);
+    wisp__put_control(to, WISP__R_PING);
+    put_fragment(to, 0, 1, 1);
+    wisp__put(to, 0, 8);
+}
+
+static void bad_fragment_message_in_fragments(wisp__writer *to) {
+    put_section(to, WISP_RELIABLE, WISP_FIRST_NUMBER);
+    put_fragment(to, 1, 1, 3);
+    wisp__put(to, (uint64_t)WISP__R_FRAGMENT << 4, 8);
+    wisp__put(to, 0xffff, 16);
+}
+
+static void bad_invoke_never_announced(wisp__writer *to) {
+    put_section(to, WISP_RELIABLE, WISP_FIRST_NUMBER);
+    wisp__put_control(to, WISP__R_INVOKE);
+    wisp__put_length(to, 77);
+    wisp__put(to, 1, 24);
+    wisp__put_small(to, 0);
+    wisp__put(to, 1, 1);
+    put_true(to);
+}
+
+static void bad_invoke_cut(wisp__writer *to) {
+    put_section(to, WISP_RELIABLE, WISP_FIRST_NUMBER);
+    wisp__put_control(to, WISP__R_INVOKE);
+    wisp__put_length(to, 0);
+    wisp__put(to, 1, 8);
+}
+
+static void bad_reply_positive(wisp__writer *to) {
+    put_section(to, WISP_RELIABLE, WISP_FIRST_NUMBER);
+    wisp__put_control(to, WISP__R_REPLY);
+    wisp__put(to, 1, 24);
+    wisp__put(to, 0, 1);
+    wisp__put(to, 5, 16);
+    put_true(to);
+}
+
+static void bad_reply_unreadable(wisp__writer *to) {
+    put_section(to, WISP_RELIABLE, WISP_FIRST_NUMBER);
+    wisp__put_control(to, WISP__R_REPLY);
+    wisp__put(to, 1, 24);
+    wisp__put(to, 1, 1);
+    wisp__put_small(to, 1);
+    wisp__put(to, 15, 4);
+    wisp__put(to, 1, 8);
+}
+
+static void bad_announcement_nameless(wisp__writer *to) { put_announcement(to, 3, "", 0); }
+
+static void bad_announcement_long(wisp__writer *to) {
+    char name[129];
+    memset(name, 'n', sizeof name);
+    put_announcement(to, 3, name, 129);
+}
+
+static void bad_announcement_number(wisp__writer *to) { put_announcement(to, 65536, "x", 1); }
+
+static void bad_announcement_cut(wisp__writer *to) {
+    wisp__put_control(to, WISP__R_ANNOUNCE);
+    wisp__put_length(to, 3);
+    wisp__put_length(to, 100);
+    put_text(to, "short", 5);
+}
+
+static void bad_announcement_extra(wisp__writer *to) {
+    wisp__put_control(to, WISP__R_ANNOUNCE);
+    wisp__put_length(to, 3);
+    wisp__put_length(to, 2);
+    put_text(to, "mp", 2);
+    wisp__put(to, 0, 16);
+    wisp__put_length(to, (1 << 28) - 1);
+}
+
+static void bad_announcement_of_another(wisp__writer *to) { put_announcement(to, 0, "mp", 2); }
+
+static void bad_bound_never_given(wisp__writer *to) {
+    wisp__put_control(to, WISP__R_BOUND);
+    wisp__put_length(to, 200);
+}
+
+static void bad_unknown_never_given(wisp__writer *to) {
+    wisp__put_control(to, WISP__R_UNKNOWN);
+    wisp__put_length(to, (1 << 28) - 1);
+}
+
+static void bad_leave_positive(wisp__writer *to) {
+    wisp__put_control(to, WISP__R_LEAVE);
+    wisp__put(to, 7, 16);
+    wisp__put_length(to, 0);
+}
+
+static void bad_leave_long(wisp__writer *to) {
+    wisp__put_control(to, WISP__R_LEAVE);
+    wisp__put(to, 0, 16);
+    wisp__put_length(to, 256);
+    for (int i = 0; i < 256; i++) wisp__put(to, 'x', 8);
+}
+
+static void bad_leave_cut(wisp__writer *to) {
+    wisp__put_control(to, WISP__R_LEAVE);
+    wisp__put(to, 0, 16);
+    wisp__put_length(to, 200);
+    put_text(to, "short", 5);
+}
+
+typedef struct bad_case { const char *name; writer_of write; } bad_case;
+#define BAD(name) { #name, bad_##name }
+
+static const bad_case bad_cases[] = {
+    BAD(control_10), BAD(control_15), BAD(section_of_nothing), BAD(section_cut), BAD(no_section),
+    BAD(like_none), BAD(like_none_after_section), BAD(like_an_unbound), BAD(run_of_nothing),
+    BAD(run_without_end), BAD(run_of_a_billion), BAD(number_never_announced),
+    BAD(number_beyond_all), BAD(number_without_end), BAD(values_of_no_kind), BAD(values_too_many),
+    BAD(string_longer_than_packet), BAD(nest), BAD(length_beyond_packet),
+    BAD(early_beyond_window), BAD(fragment_empty), BAD(fragment_cut), BAD(fragment_unreliable),
+    BAD(fragment_without_first), BAD(fragment_first_twice), BAD(fragments_of_no_message),
+    BAD(fragment_message_in_fragments), BAD(invoke_never_announced), BAD(invoke_cut),
+    BAD(reply_positive), BAD(reply_unreadable), BAD(announcement_nameless),
+    BAD(announcement_long), BAD(announcement_number), BAD(announcement_cut),
+    BAD(announcement_extra), BAD(announcement_of_another), BAD(bound_never_given),
+    BAD(unknown_never_given), BAD(leave_positive), BAD(leave_long), BAD(leave_cut),
+};
+enum { BAD_CASES = (int)(sizeof bad_cases / sizeof *bad_cases) };
+
+TEST(every_senseless_record_ends_the_session_with_a_code_on_both_sides) {
+    bench *b = bench_open();
+    wisp_remote_named(b->t.server, "mp");
+    for (int i = 0; i < BAD_CASES; i++) {
+        uint64_t before = world_total(b->t.server).packets_malformed;
+        bad_cases[i].write(body(b));
+        send_body(b);
+        world_run(&b->t.w, 0.05);
+        if (!CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_LEFT, WISP_E_PROTOCOL), 1) ||
+            !CHECK_EQ_INT(world_results(&b->t.w, b->t.client, WISP_LEFT, WISP_E_PROTOCOL), 1) ||
+            !CHECK_EQ_INT(world_total(b->t.server).packets_malformed, before + 1))
+            printf("  in %s\n", bad_cases[i].name);
+        if (bench_joined(b)) wisp_leave(b->t.client, b->t.to_server, "next");
+        bench_rejoin(b);
+    }
+    bench_close(b);
+}
+
+/* All that stands before a senseless record in its packet is done. */
+TEST(what_stands_before_a_senseless_record_is_delivered) {
+    bench *b = bench_open();
+    wisp__writer *to = body(b);
+    put_section(to, WISP_UNRELIABLE, 0);
+    put_bound(to, 0);
+    put_true(to);
+    bad_control_15(to);
+    send_body(b);
+    world_run(&b->t.w, 0.05);
+    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 1);
+    CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_LEFT, WISP_E_PROTOCOL), 1);
+    bench_close(b);
+}
+
+static void check_flags(int flags) {
+    bench *b = bench_open();
+    wisp__put_control(body(b), WISP__R_PING);
+    send_flagged(b, flags, 1);
+    world_run(&b->t.w, 0.05);
+    CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_LEFT,
+                               flags == WISP__FLAG_SQUEEZED ? WISP_E_COMPRESSED
+                                                            : WISP_E_PROTOCOL), 1);
+    bench_close(b);
+}
+
+TEST(flags_of_no_meaning_end_the_session) {
+    for (int bit = 2; bit < 7; bit++) check_flags(1 << bit);
+}
+
+/* --- acks --- */
+
+static void check_acks(const uint64_t *values, const int *bits, int count, bool good) {
+    bench *b = bench_open();
+    wisp__writer *to = body(b);
+    for (int i = 0; i < count; i++) {
+        if (bits[i] > 0) wisp__put(to, values[i], bits[i]);
+        else wisp__put_length(to, values[i]);
+    }
+    send_flagged(b, WISP__FLAG_ACKS, (int)((to->at + 7) / 8));
+    world_run(&b->t.w, 0.05);
+    CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_LEFT, WISP_E_PROTOCOL), good ? 0 : 1);
+    CHECK(bench_joined(b) == good);
+    bench_close(b);
+}
+
+TEST(acks_of_what_was_never_sent_end_the_session) {
+    /* largest, delay, count - 1, then the lengths (0 bits: in groups) */
+    static const uint64_t good[] = { 1, 0, 0, 0 }, ahead[] = { 900, 0, 0, 0 };
+    static const uint64_t behind[] = { 0xffff, 0, 0, 0 }, wide[] = { 1, 0, 0, 500 };
+    static const uint64_t below[] = { 1, 0, 1, 0, 0, 0 }, cut[] = { 1, 0, 7 };
+    static const uint64_t huge[] = { 1, 0, 0, (1 << 28) - 1 };
+    static const int bits[] = { 16, 8, 4, 0, 0, 0 };
+    check_acks(good, bits, 4, true);
+    check_acks(ahead, bits, 4, false);
+    check_acks(behind, bits, 4, false);
+    check_acks(wide, bits, 4, false);
+    check_acks(below, bits, 6, false);
+    check_acks(cut, bits, 3, false);
+    check_acks(huge, bits, 4, false);
+    check_acks(good, bits, 1, false);
+}
+
+/* --- honest packets, mangled and tagged anew --- */
+
+static void on_double(wisp_event *event) {
+    wisp_value twice = wisp_int(2 * wisp_arg_int(event, 0));
+    wisp_reply_values(event, &twice, 1);
+}
+
+static wisp_value some_map(void) {
+    static wisp_pair pairs[2];
+    static wisp_value list[3];
+    for (int i = 0; i < 3; i++) list[i] = wisp_int(i * 1000);
+    pairs[0].key = "name";
+    pairs[0].value = wisp_string("somebody");
+    pairs[1].key = "list";
+    pairs[1].value = wisp_array(list, 3);
+    return wisp_map(pairs, 2);
+}
+
+/* Makes the client send a bit of everything; its packets stay in the tap. */
+static void send_samples(bench *b) {
+    char large[3000];
+    wisp_value values[3];
+    memset(large, 'L', sizeof large);
+    b->out.keep = true;
+    values[0] = some_map();
+    values[1] = wisp_vec3v(1, 2, 3);
+    values[2] = wisp_color3(1, 0, 0);
+    wisp_fire_values(b->t.client, "hp", wisp_to_peer(b->t.to_server), values, 3);
+    world_fire(b->t.client, "fresh", b->t.to_server, 1);
+    for (int i = 0; i < 4; i++) world_fire(b->t.client, "hp", b->t.to_server, i / 2);
+    world_fire(b->t.client, "fast", b->t.to_server, 5);
+    values[0] = wisp_int(4);
+    wisp_invoke_values(b->t.client, "double", wisp_to_peer(b->t.to_server), NULL, values, 1);
+    values[0] = wisp_string_n(large, (int)sizeof large);
+    wisp_fire_values(b->t.client, "hp", wisp_to_peer(b->t.to_server), values, 1);
+    world_run(&b->t.w, 0.02);
+    b->out.keep = false;
+}
+
+/* Sends a kept packet with a new number and a right tag. */
+static void send_mangled(bench *b, const tap_packet *kept, int size) {
+    int flags = kept->bytes[0] & WISP__FLAG_ACKS;
+    memset(b->bytes, 0, sizeof b->bytes);
+    memcpy(b->bytes + 7, kept->bytes + 7, (size_t)(size - 7));
+    send_flagged(b, flags, size - 7);
+}
+
+static bench *mangle_open(void) {
+    bench *b = bench_open();
+    world_watch(&b->t.w, b->t.server, "fast");
+    wisp_set_unreliable(b->t.client, "fast", true);
+    wisp_on_invoke(b->t.server, "double", on_double, NULL);
+    world_run(&b->t.w, 0.1);
+    return b;
+}
+
+/* After each mangled packet the session is alive or has ended with a code; then it is made anew. */
+static void settle_mangled(bench *b) {
+    b->t.w.now += 0.001;
+    world_update(&b->t.w, 0);
+    if (bench_joined(b)) return;
+    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, WISP_LEFT), 1);
+    CHECK(world_last(&b->t.w, b->t.server, WISP_LEFT)->result < 0);
+    b->t.w.step = 0.2;
+    bench_rejoin(b);
+    b->t.w.step = 0.01;
+    b->out.kept_count = 0;
+    send_samples(b);
+}
+
+TEST(honest_packets_cut_at_every_byte_do_no_harm) {
+    bench *b = mangle_open();
+    send_samples(b);
+    CHECK(b->out.kept_count >= 3);
+    for (int i = 0; i < b->out.kept_count; i++)
+        for (int size = 7; size <= b->out.kept[i].size && i < b->out.kept_count;
+             size += size < 150 ? 1 : 61) {
+            tap_packet packet = b->out.kept[i];
+            send_mangled(b, &packet, size);
+            settle_mangled(b);
+        }
+    bench_close(b);
+}
+
+TEST(honest_packets_with_wrong_bits_and_right_tags_do_no_harm) {
+    bench *b = mangle_open();
+    uint64_t seed = 3;
+    send_samples(b);
+    for (int round = 0; round < 1500; round++) {
+        tap_packet packet = b->out.kept[test_random_below(&seed, b->out.kept_count)];
+        int flips = 1 + test_random_below(&seed, 4), most = packet.size < 150 ? packet.size : 150;
+        for (int i = 0; i < flips; i++)
+            packet.bytes[7 + test_random_below(&seed, most - 7)] ^=
+                (uint8_t)(1 << test_random_below(&seed, 8));
+        send_mangled(b, &packet, packet.size);
+        settle_mangled(b);
+    }
+    CHECK(world_total(b->t.server).joins > 50);
+    bench_close(b);
+}
+
+TEST(random_bodies_with_right_tags_do_no_harm) {
+    bench *b = mangle_open();
+    uint64_t seed = 11;
+    for (int round = 0; round < 1500; round++) {
+        int size = 1 + test_random_below(&seed, round % 10 ? 60 : 1190);
+        body(b);
+        if (round & 1) put_section(&b->to, 1 + test_random_below(&seed, 3), WISP_FIRST_NUMBER);
+        for (int i = (int)((b->to.at + 7) / 8); i < size; i++)
+            b->bytes[7 + i] = (uint8_t)test_random(&seed);
+        send_flagged(b, test_random_below(&seed, 8) == 0, size);
+        settle_mangled(b);
+    }
+    CHECK(world_total(b->t.server).packets_malformed > 300);
+    bench_close(b);
+}
+
+/* --- packets that are not of the session --- */
+
+static tap_packet one_packet(bench *b) {
+    b->out.keep = true;
+    b->out.kept_count = 0;
+    world_fire(b->t.client, "hp", b->t.to_server, 77);
+    world_run(&b->t.w, 0.01);
+    b->out.keep = false;
+    CHECK_EQ_INT(b->out.kept_count, 1);
+    return b->out.kept[0];
+}
+
+TEST(a_packet_with_any_one_bit_flipped_is_refused_and_the_true_one_taken) {
+    bench *b = bench_open();
+    tap_packet packet = one_packet(b);
+    wisp_total_stats before = world_total(b->t.server), after;
+    for (int bit = 0; bit < packet.size * 8; bit++) {
+        tap_packet wrong = packet;
+        wrong.bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        tap_pass(&b->out, &wrong);
+        world_update(&b->t.w, 0);
+    }
+    after = world_total(b->t.server);
+    CHECK_EQ_INT(after.packets_bad_tag - before.packets_bad_tag +
+                 after.packets_foreign - before.packets_foreign +
+                 after.handshakes_bad - before.handshakes_bad, packet.size * 8);
+    CHECK(after.packets_bad_tag - before.packets_bad_tag >= (uint64_t)packet.size * 8 - 1);
+    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 0);
+    tap_pass(&b->out, &packet);
+    world_update(&b->t.w, 0);
+    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 1);
+    CHECK_EQ_INT(world_last(&b->t.w, b->t.server, "hp")->number, 77);
+    CHECK(bench_joined(b));
+    bench_close(b);
+}
+
+TEST(a_packet_sent_again_is_counted_and_not_taken_again) {
+    bench *b = bench_open();
+    tap_packet packet = one_packet(b);
+    for (int i = 0; i < 5; i++) tap_pass(&b->out, &packet);
+    world_run(&b->t.w, 0.05);
+    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 1);
+    CHECK_EQ_INT(world_peer_stats(b->t.server, b->t.to_client).packets_duplicate, 4);
+    bench_close(b);
+}
+
+TEST(a_packet_of_another_peer_or_direction_is_refused) {
+    bench *b = bench_open();
+    wisp *third = world_add(&b->t.w);
+    tap_packet packet;
+    tap reverse, thirds;
+    world_join(&b->t.w, third, b->t.server);
+    tap_on(&thirds, third);
+    packet = one_packet(b);
+    tap_pass(&thirds, &packet);               /* the client's packet from the third one's address */
+    world_update(&b->t.w, 0);
+    CHECK_EQ_INT(world_total(b->t.server).packets_bad_tag, 1);
+    tap_on(&reverse, b->t.server);
+    packet.addr = world_addr(&b->t.w, b->t.client);
+    tap_pass(&reverse, &packet);              /* and back to the client itself */
+    world_update(&b->t.w, 1);
+    CHECK_EQ_INT(world_total(b->t.client).packets_bad_tag, 1);
+    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 0);
+    bench_close(b);
+}
+
+static void pass_bytes(bench *b, const wisp_link *from, int first, int size) {
+    uint8_t bytes[1400];
+    wisp_packet packet;
+    memset(bytes, first, sizeof bytes);
+    packet.addr = world_addr(&b->t.w, b->t.server);
+    packet.data = bytes;
+    packet.size = size;
+    packet.status = 0;
+    from->send(from->user, &packet, 1);
+    world_update(&b->t.w, 0);
+}
+
+TEST(empty_oversized_and_foreign_datagrams_have_their_counters) {
+    bench *b = (bench *)calloc(1, sizeof *b);
+    wisp_link stranger, inner;
+    wisp_total_stats before, after;
+    world_open(&b->t.w);
+    b->t.w.pipe.mtu = 1400;
+    world_two_join(&b->t);
+    b->t.server->base.mtu = 1200;             /* the pipe lets through what the server does not */
+    bench_names(b);
+    world_run(&b->t.w, 0.2);
+    inner = b->out.inner = b->t.client->peers.post.link;
+    stranger = wisp_loopback(&b->t.w.pipe, 20);
+    before = world_total(b->t.server);
+    pass_bytes(b, &inner, 0x80, 0);
+    pass_bytes(b, &inner, 0x80, 1201);
+    pass_bytes(b, &inner, 0x80, 1400);
+    for (int size = 1; size <= 100; size++) pass_bytes(b, &stranger, 0x80, size);
+    for (int size = 1; size <= 100; size++) pass_bytes(b, &stranger, 0x01, size);
+    pass_bytes(b, &inner, 0x80, 100);
+    after = world_total(b->t.server);
+    CHECK_EQ_INT(after.packets_empty - before.packets_empty, 1);
+    CHECK_EQ_INT(after.packets_oversized - before.packets_oversized, 2);
+    CHECK_EQ_INT(after.packets_foreign - before.packets_foreign, 200);
+    CHECK_EQ_INT(after.packets_bad_tag - before.packets_bad_tag, 1);
+    CHECK_EQ_INT(after.packets_received - before.packets_received, 204);
+    CHECK_EQ_INT(after.memory, before.memory);
+    CHECK(bench_joined(b));
+    b->t.server->base.mtu = 1400;
+    bench_close(b);
+}
+
+TEST(short_session_packets_from_a_peer_are_refused_at_every_size) {
+    bench *b = bench_open();
+    wisp_link inner = b->out.inner;
+    for (int size = 1; size < 12; size++) {
+        pass_bytes(b, &inner, 0x80, size);
+        pass_bytes(b, &inner, 0xff, size);
+    }
+    CHECK(bench_joined(b));
+    CHECK_EQ_INT(world_total(b->t.server).packets_malformed, 0);
+    bench_close(b);
+}
+
+/* --- order --- */
+
+static void keep_messages(bench *b, int count) {
+    b->out.keep = true;
+    b->out.kept_count = 0;
+    wisp_set_batch_mode(b->t.client, "hp", WISP_BATCH_NEVER);
+    for (int i = 0; i < count; i++) world_fire(b->t.client, "hp", b->t.to_server, i);
+    b->out.keep = false;
+}
+
+TEST(reliable_messages_wait_for_those_before_them) {
+    bench *b = bench_open();
+    keep_messages(b, 10);
+    CHECK_EQ_INT(b->out.kept_count, 10);
+    for (int i = 9; i >= 0; i--) {
+        CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 0);
+        tap_pass(&b->out, &b->out.kept[i]);
+        world_update(&b->t.w, 0);
+    }
+    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 10);
+    CHECK(world_counts_up(&b->t.w, b->t.server, "hp", 0));
+    CHECK_EQ_INT(bench_server_side(b)->held_bytes, 0);
+    bench_close(b);
+}
+
+TEST(any_order_of_arrival_gives_the_order_of_sending) {
+    bench *b = bench_open();
+    uint64_t seed = 5;
+    for (int round = 0; round < 50; round++) {
+        world_forget(&b->t.w);
+        keep_messages(b, 8);
+        for (int left = b->out.kept_count; left > 0; left--) {
+            int pick = test_random_below(&seed, left);
+            tap_pass(&b->out, &b->out.kept[pick]);
+            b->out.kept[pick] = b->out.kept[left - 1];
+            world_update(&b->t.w, 0);
+        }
+        CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 8);
+        CHECK(world_counts_up(&b->t.w, b->t.server, "hp", 0));
+        world_run(&b->t.w, 0.3);
+    }
+    bench_close(b);
+}
+
+/* One that was fired long ago must not pass for one that is to come. */
+TEST(a_packet_from_64000_messages_ago_is_not_taken_for_a_new_one) {
+    bench *b = bench_open();
+    tap_packet old;
+    int sent = 1;
+    keep_messages(b, 1);
+    old = b->out.kept[0];
+    wisp_set_batch_mode(b->t.client, "hp", WISP_BATCH_RELIABLE);
+    world_run(&b->t.w, 2);                           /* its message is sent anew */
+    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 1);
+    for (int step = 0; step < 2000 && sent < 64500; step++) {
+        int room = 600 - world_peer_stats(b->t.client, b->t.to_server).queued_messages;
+        for (int i = 0; i < room; i++) world_fire(b->t.client, "hp", b->t.to_server, sent++);
+        world_step(&b->t.w);
+        world_forget(&b->t.w);
+    }
+    world_run(&b->t.w, 1);
+    world_forget(&b->t.w);
+    CHECK(bench_peer(b)->flow.next < 950);           /* so that its number is not too old to tell */
+    tap_pass(&b->out, &old);
+    for (int i = 0; i < 2000; i++) {
+        world_fire(b->t.client, "hp", b->t.to_server, sent + i);
+        if (i % 100 == 99) world_step(&b->t.w);
+    }
+    world_run(&b->t.w, 1);
+    CHECK(bench_joined(b));
+    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 2000);
+    CHECK(world_counts_up(&b->t.w, b->t.server, "hp", sent));
+    bench_close(b);
+}
+
+/* --- windows --- */
+
+/* Reliable messages out of order, from a client that does not care for the window. */
+TEST(what_comes_early_is_held_up_to_window_bytes_and_no_further) {
+    bench *b = (bench *)calloc(1, sizeof *b);
+    int most = 0;
+    world_open(&b->t.w);
+    b->t.w.desc.limits.window_bytes = 20000;
+    world_two_join(&b->t);
+    bench_names(b);
+    world_run(&b->t.w, 0.1);
+    tap_on(&b->out, b->t.client);
+    for (int i = 1; i < 100 && bench_joined(b); i++) {
+        wisp__writer *to = body(b);
+        put_section(to, WISP_RELIABLE, (uint32_t)(WISP_FIRST_NUMBER + (unsigned)i));
+        put_fragment(to, 0, 0, 1000);
+        for (int k = 0; k < 1000; k++) wisp__put(to, 7, 8);
+        send_body(b);
+        world_update(&b->t.w, 0);
+        if (bench_joined(b)) most = bench_server_side(b)->held_bytes;
+    }
+    CHECK_EQ_INT(most, 20000);
+    CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_LEFT, WISP_E_PROTOCOL), 1);
+    bench_close(b);
+}
+
+TEST(an_honest_sender_stays_within_the_receivers_window) {
+    bench *b = (bench *)calloc(1, sizeof *b);
+    int most = 0;
+    world_open(&b->t.w);
+    b->t.w.desc.limits.window_bytes = 4096;
+    b->t.server = world_add(&b->t.w);
+    b->t.w.desc.limits.window_bytes = 0;
+    b->t.client = world_add(&b->t.w);
+    b->t.to_server = world_join(&b->t.w, b->t.client, b->t.server);
+    b->t.to_client = world_peer(b->t.server, 0);
+    bench_names(b);
+    world_run(&b->t.w, 0.1);
+    tap_on(&b->out, b->t.client);
+    keep_messages(b, 1);                             /* lost */
+    wisp_set_batch_mode(b->t.client, "hp", WISP_BATCH_RELIABLE);
+    for (int i = 1; i < 1000; i++) world_fire(b->t.client, "hp", b->t.to_server, i);
+    for (int i = 0; i < 200 && bench_joined(b); i++) {
+        int held;
+        world_step(&b->t.w);
+        held = bench_joined(b) ? bench_server_side(b)->held_bytes : 0;
+        if (held > most) most = held;
+    }
+    CHECK(most > 1000 && most <= 4096);
+    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 1000);
+    CHECK(world_counts_up(&b->t.w, b->t.server, "hp", 0));
+    bench_close(b);
+}
+
+/* The ends of a session may be made with other limits; neither may take the other for a villain. */
+TEST(ends_with_other_window_items_understand_each_other) {
+    bench *b = (bench *)calloc(1, sizeof *b);
+    world_open(&b->t.w);
+    b->t.w.desc.limits.window_items = 64;
+    b->t.server = world_add(&b->t.w);
+    b->t.w.desc.limits.window_items = 2048;
+    b->t.client = world_add(&b->t.w);
+    b->t.to_server = world_join(&b->t.w, b->t.client, b->t.server);
+    b->t.to_client = world_peer(b->t.server, 0);
+    bench_names(b);
+    world_run(&b->t.w, 0.1);
+    tap_on(&b->out, b->t.client);
+    keep_messages(b, 1);                             /* lost */
+    wisp_set_batch_mode(b->t.client, "hp", WISP_BATCH_RELIABLE);
+    for (int i = 1; i < 1000; i++) world_fire(b->t.client, "hp", b->t.to_server, i);
+    world_run(&b->t.w, 5);
+    CHECK(bench_joined(b));
+    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 1000);
+    bench_close(b);
+}
+
+/* --- names --- */
+
+TEST(a_name_unknown_there_is_told_to_both_sides) {
+    bench *b = bench_open();
+    int remotes = world_total(b->t.server).remotes;
+    CHECK_EQ_INT(world_fire(b->t.client, "nope", b->t.to_server, 1), WISP_OK);
+    world_fire(b->t.client, "hp", b->t.to_server, 2);
+    world_run(&b->t.w, 0.2);
+    CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_ERROR, WISP_E_NO_REMOTE), 1);
+    CHECK_EQ_INT(world_remote_stats(b->t.client, "nope").unknown, 1);
+    CHECK_EQ_INT(world_fire(b->t.client, "nope", b->t.to_server, 1), WISP_E_NO_REMOTE);
+    CHECK_EQ_INT(world_remote_stats(b->t.client, "nope").undeliverable, 1);
+    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 1);
+    CHECK_EQ_INT(world_total(b->t.server).names_unknown, 1);
+    CHECK_EQ_INT(world_total(b->t.server).remotes, remotes);
+    CHECK(bench_joined(b));
+    bench_close(b);
+}
+
+/* When the name is registered there later, that side's own announcement makes it known, with its
+   next packet: at the latest a keepalive. */
+TEST(a_name_that_was_unknown_works_once_it_is_registered) {
+    bench *b = bench_open();
+    world_fire(b->t.client, "late", b->t.to_server, 1);
+    world_run(&b->t.w, 0.2);
+    CHECK_EQ_INT(world_fire(b->t.client, "late", b->t.to_server, 1), WISP_E_NO_REMOTE);
+    world_watch(&b->t.w, b->t.server, "late");
+    world_run(&b->t.w, 3);
+    CHECK_EQ_INT(world_fire(b->t.client, "late", b->t.to_server, 3), WISP_OK);
+    world_run(&b->t.w, 0.2);
+    CHECK_EQ_INT(world_last(&b->t.w, b->t.server, "late")->number, 3);
+    bench_close(b);
+}
+
+TEST(thousands_of_unknown_names_take_no_memory) {
+    bench *b = bench_open();
+    wisp__session *s = bench_server_side(b);
+    char name[16];
+    uint64_t before = world_total(b->t.server).memory;
+    for (int packet = 0; packet < 200; packet++) {
+        wisp__writer *to = body(b);
+        for (int i = 0; i < 50; i++) {
+            int id = 100 + packet * 50 + i;
+            put_announcement(to, id, name, snprintf(name, sizeof name, "n%d", id));
+        }
+        send_body(b);
+        world_update(&b->t.w, 0);
+    }
+    CHECK(bench_joined(b));
+    CHECK_EQ_INT(world_total(b->t.server).names_unknown, 10000);
+    CHECK(s->their_room <= 16);
+    CHECK(world_total(b->t.server).memory - before < 100000);
+    bench_close(b);
+}
+
+static const test_case tests[] = {
+    CASE(every_senseless_record_ends_the_session_with_a_code_on_both_sides),
+    CASE(what_stands_before_a_senseless_record_is_delivered),
+    CASE(flags_of_no_meaning_end_the_session),
+    CASE(acks_of_what_was_never_sent_end_the_session),
+    CASE(honest_packets_cut_at_every_byte_do_no_harm),
+    CASE(honest_packets_with_wrong_bits_and_right_tags_do_no_harm),
+    CASE(random_bodies_with_right_tags_do_no_harm),
+    CASE(a_packet_with_any_one_bit_flipped_is_refused_and_the_true_one_taken),
+    CASE(a_packet_sent_again_is_counted_and_not_taken_again),
+    CASE(a_packet_of_another_peer_or_direction_is_refused),
+    CASE(empty_oversized_and_foreign_datagrams_have_their_counters),
+    CASE(short_session_packets_from_a_peer_are_refused_at_every_size),
+    CASE(reliable_messages_wait_for_those_before_them),
+    CASE(any_order_of_arrival_gives_the_order_of_sending),
+    CASE(a_packet_from_64000_messages_ago_is_not_taken_for_a_new_one),
+    CASE(what_comes_early_is_held_up_to_window_bytes_and_no_further),
+    CASE(an_honest_sender_stays_within_the_receivers_window),
+    CASE(ends_with_other_window_items_understand_each_other),
+    CASE(a_name_unknown_there_is_told_to_both_sides),
+    CASE(a_name_that_was_unknown_works_once_it_is_registered),
+    CASE(thousands_of_unknown_names_take_no_memory)
+};
+
+int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }
