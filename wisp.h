@@ -15165,9 +15165,9 @@ static wisp__lane *wisp__peer_lane(wisp__base *base, wisp__peer *peer, int chann
  *   the whole value. No peer has more than limits.keys tracks and
  *   limits.baseline_bytes of values, each way.
  *
- *   message   [keyed: small(place)] whole:1 [sequence:12, unless in order]
- *             [whole, unless in order: far:1 [the sequence's other bits:20]]
- *             [not whole: base as steps back, 6, unless in order] [adaptive: older:2]
+ *   message   [keyed: small(place)] whole:1 [sequence:11, unless in order]
+ *             [whole, unless in order: far:1 [the sequence's other bits:21]]
+ *             [not whole, unless in order: small(steps back - 1)] [adaptive: older:2]
  *             [sync: hash of the base:16] [small(four bits each), unless the
  *             schema is nothing but numbers]] content of the form, or its difference
  * ======================================================================== */
@@ -16568,13 +16568,14 @@ static wisp_result wisp__decode(wisp__content *c, const wisp__form *form, wisp__
 typedef struct wisp__telling {
     int      place, back, older;       /* older: bit 0: the base's base is used; bit 1: its own */
     bool     whole;
-    uint32_t sequence;                 /* low 12 bits of it, when read and not far */
+    uint32_t sequence;                 /* its low bits, when read and not far */
     bool     far;                      /* whole, and all of the sequence is told */
     uint32_t hash;                     /* 16 bits */
     int64_t  end;                      /* -1: not told */
 } wisp__telling;
 
-enum { WISP__SEQUENCE_BITS = 12 };
+/* Sequences that are nearer than this are told by their low bits. */
+enum { WISP__SEQUENCE_BITS = 11, WISP__SEQUENCE_NEAR = 1 << (WISP__SEQUENCE_BITS - 2) };
 
 /* Does its length have to be told, because only the base can say it? */
 static bool wisp__told_length(const wisp__form *form) {
@@ -16594,7 +16595,7 @@ static void wisp__put_telling(wisp__writer *to, const wisp__form *form, bool in_
     if (t->whole && !in_order) wisp__put(to, t->far, 1);
     if (t->far) wisp__put(to, t->sequence >> WISP__SEQUENCE_BITS, 32 - WISP__SEQUENCE_BITS);
     if (t->whole) return;
-    if (!in_order) wisp__put(to, (uint64_t)t->back, 6);
+    if (!in_order) wisp__put_small(to, (uint64_t)t->back - 1);
     if (form->adaptive) wisp__put(to, (uint64_t)t->older, 2);
     if (form->sync) wisp__put(to, t->hash, 16);
     if (wisp__told_length(form)) wisp__put_small(to, (uint64_t)(bits + 3) / 4);
@@ -16611,7 +16612,7 @@ static void wisp__get_telling(wisp__reader *from, const wisp__form *form, bool i
     if (t->far)
         t->sequence |= (uint32_t)wisp__get(from, 32 - WISP__SEQUENCE_BITS) << WISP__SEQUENCE_BITS;
     if (t->whole) return;
-    if (!in_order) t->back = (int)wisp__get(from, 6);
+    if (!in_order) t->back = wisp__get_small(from) + 1;
     if (form->adaptive) t->older = (int)wisp__get(from, 2);
     if (form->sync) t->hash = (uint32_t)wisp__get(from, 16);
     if (!wisp__told_length(form)) return;
@@ -19155,8 +19156,8 @@ static wisp_result wisp__tell_value(wisp *w, wisp__session *s, wisp__remote *rem
         if (!d->bits) d = NULL;
     }
     t.whole = d == NULL;
-    t.far = t.whole && !in_order && track->sequence >= 1024 &&
-            (!track->has_acked || track->sequence - track->acked > 1024);
+    t.far = t.whole && !in_order && track->sequence >= WISP__SEQUENCE_NEAR &&
+            (!track->has_acked || track->sequence - track->acked > WISP__SEQUENCE_NEAR);
     w->content.packer.values = value->values;
     why = wisp__tell_pack(w, form, in_order, &t, d ? d->bytes : (const uint8_t *)value->bytes,
                           d ? d->bits : value->bits);
@@ -19445,7 +19446,7 @@ static bool wisp__heard_base(wisp__track *track, const wisp__telling *t, uint32_
                              bool in_order, wisp__difference *base, uint32_t *from) {
     wisp__stored *stored = NULL;
     *from = sequence - (in_order ? 1 : (uint32_t)t->back);
-    if (track && (in_order || t->back)) stored = wisp__track_find(track, *from);
+    if (track) stored = wisp__track_find(track, *from);
     if (!stored) return false;
     base->base = stored->value;
     base->models = stored->models;

@@ -134,6 +134,7 @@ static bool stage_open(stage *s, const char *remote, int mtu, wisp_compression p
     memset(s, 0, sizeof *s);
     memset(&limits, 0, sizeof limits);
     limits.queue_bytes = 16 << 20;
+    limits.window_bytes = 1 << 20;       /* 1000 fires of 600 bytes are in flight at once */
     s->pair.step = tick_seconds;
     s->pair.pipe.capacity = 16 << 20;
     s->pair.pipe.mtu = mtu;
