@@ -49,9 +49,9 @@
        >>peer      join handshake, session life, leave
        >>track     the values that differences are to, for each peer
        >>form      what the messages of a name look like on the wire
+       >>policy    rate limits, budgets of bytes, floods, errors and joins
        >>remote    names, their settings, their announcement to peers
        >>content   values to bits and back, by form and schema
-       >>policy    rate limits
        >>batch     scheduler: priorities, packets filled and sent
        >>event     connections, dispatch, life-cycle and error events
        >>call      invoke, reply, defer, timeout, at-most-once
@@ -204,6 +204,12 @@ enum {
     WISP_E_COMPRESSED     = -38, /* compressed bytes that make no sense */
     WISP_E_BASELINE       = -39, /* a difference to what is not held here */
 
+    /* policy */
+    WISP_E_PATTERN        = -40, /* a pattern that makes no sense */
+    WISP_E_BUDGET         = -41, /* over a budget of bytes */
+    WISP_E_FLOOD          = -42, /* too many packets, messages or errors */
+    WISP_E_DROPPED        = -43, /* a middleware took it away */
+
     WISP_E_USER           = -1000 /* yours: this and everything below */
 };
 
@@ -295,6 +301,10 @@ typedef struct wisp_peer_stats {
     int      in_flight;           /* bytes */
     int      queued_messages, queued_bytes;
     int      memory;              /* bytes held for this peer */
+    uint64_t filtered;            /* dropped or refused by middleware */
+    uint64_t over_budget;         /* unreliable, and not sent for the budget */
+    uint64_t packets_refused;     /* received over the budget: not looked at */
+    uint64_t flooded;             /* messages received over the budget */
 } wisp_peer_stats;
 
 typedef struct wisp_remote_stats {
@@ -310,6 +320,8 @@ typedef struct wisp_remote_stats {
     uint64_t failures;            /* handlers that failed */
     uint64_t invalid;             /* received, and outside the schema here */
     uint64_t unchanged;           /* not sent: the peer has the same value */
+    uint64_t filtered;            /* dropped or refused by middleware */
+    uint64_t over_budget;         /* unreliable, and not sent for the budget */
 } wisp_remote_stats;
 
 typedef struct wisp_total_stats {
@@ -334,6 +346,7 @@ typedef struct wisp_total_stats {
     uint64_t memory, memory_peak; /* bytes from the allocator */
     uint64_t allocations;         /* calls of the allocator */
     int      peers, remotes, calls_pending;
+    uint64_t joins_flooded;       /* refused: the host tries too often */
 } wisp_total_stats;
 
 /* ===========================================================================
@@ -1129,6 +1142,38 @@ WISP_API void       *wisp_peer_user(const wisp *w, wisp_peer peer);
 WISP_API wisp_result wisp_set_peer_user(wisp *w, wisp_peer peer, void *user);
 
 /* ===========================================================================
+ * MARK: >>policy
+ * How much a peer may send and be sent. What is over a budget of bytes is
+ * delayed when it is reliable; when it is not, the least urgent goes, and its
+ * fire or WISP_BUDGET tells. Each peer is sure of its share of what all may
+ * use: one that sends too much takes nothing from the others.
+ * ======================================================================== */
+
+/* Zero is the default: no limit, but for errors. Rates are per second. */
+typedef struct wisp_budget {
+    double out, in;              /* bytes of each peer, each way */
+    double total_out, total_in;  /* bytes of all peers together */
+    double burst;                /* seconds' worth at once; 0 = 0.5; 0.01..60 */
+    double messages;             /* received from a peer; over it they are
+                                    dropped, and each is an error */
+    double packets;              /* the same; not on a reliable link */
+    double errors;               /* bad or flooding messages of a peer that are
+                                    forgiven; 0 = 16; < 0: all */
+    int    error_burst;          /* at once; one more ends the session with
+                                    WISP_E_FLOOD; 0 = 1024 */
+    double joins;                /* attempts of a host; 0 = 8; < 0: no limit */
+    int    join_burst;           /* at once, more are answered WISP_E_FLOOD;
+                                    0 = 64 */
+    uint64_t (*host)(void *user, const wisp_addr *from);  /* which host that
+                                    is, without the port; NULL: each address
+                                    is one */
+} wisp_budget;
+
+/* Replaces the budget in force; NULL: the default. WISP_E_ARGUMENT: a rate
+   that is no number, or a burst out of range. */
+WISP_API wisp_result wisp_use_budget(wisp *w, const wisp_budget *budget);
+
+/* ===========================================================================
  * MARK: >>remote
  * Settings. `remote` NULL sets what every remote inherits, also those
  * registered later; a remote's own setting wins, field by field. The last
@@ -1269,6 +1314,9 @@ WISP_API wisp_result wisp_flush_batches(wisp *w);
 #define WISP_JOINED "wisp:joined"  /* peer */
 #define WISP_LEFT   "wisp:left"    /* peer, result (WISP_OK: a goodbye), text */
 #define WISP_ERROR  "wisp:error"   /* result, text; peer and remote if known */
+#define WISP_BUDGET "wisp:budget"  /* text; WISP_OK: a budget of bytes is near,
+                                      WISP_E_BUDGET: it is used up; peer, or
+                                      none when it is that of all */
 
 typedef struct wisp_event {
     wisp             *w;
@@ -1797,6 +1845,8 @@ const char *wisp_result_text(wisp_result code) {
         "schema makes no sense", "value is outside its schema", "schema is newer over there",
         "migration failed", "bytes are not of this format", "compressed bytes make no sense",
         "difference to a value that is not held",
+        "pattern makes no sense", "over a budget of bytes", "too many packets, messages or errors",
+        "a middleware took it away"
     };
     if (code == WISP_PENDING) return "pending";
     if (code <= WISP_E_USER) return "application error";
@@ -15707,6 +15757,220 @@ static int wisp__form_bytes(const wisp__form *form) {
 }
 
 /* ===========================================================================
+ * MARK: >>policy
+ * What: token buckets: the rate limit of a peer and name; budgets of bytes,
+ *   messages, packets and errors of a peer, and of all; attempts to join.
+ * Invariants: a bucket holds its burst at most. What a peer is sure of, its
+ *   share of what all may use, is not taken by others.
+ * Not here: what becomes of what is over (batch, exchange, receive).
+ * ======================================================================== */
+
+typedef struct wisp__bucket { double level, filled; } wisp__bucket;     /* filled 0: never used */
+
+/* What one peer has left, and which of its budgets have been warned of. */
+typedef struct wisp__spending {
+    wisp__bucket out, in, share_out, share_in;      /* bytes */
+    wisp__bucket messages, packets, errors;
+    uint8_t      warned, news;                      /* WISP__NEAR.. << 2 * way; news: to be told */
+    bool         held_back;                         /* messages wait for the budget */
+} wisp__spending;
+
+enum { WISP__NEAR = 1, WISP__OVER = 2, WISP__KNOCKS = 256, WISP__KNOCK_WAYS = 4 };
+
+typedef struct wisp__knock { uint64_t host; wisp__bucket bucket; } wisp__knock;
+
+typedef struct wisp__policy {
+    wisp_budget  budget;                            /* its defaults filled in */
+    wisp__bucket out, in;                           /* bytes of all */
+    uint8_t      warned, news;
+    wisp__knock  knocks[WISP__KNOCKS];              /* who asked to join of late */
+} wisp__policy;
+
+static void wisp__bucket_fill(wisp__bucket *b, double rate, double burst, double now) {
+    if (b->filled > 0) b->level = wisp__min(b->level + (now - b->filled) * rate, burst);
+    else b->level = burst;
+    b->filled = wisp__max(now, 1e-9);
+}
+
+/* Takes one token; false: there is none. */
+static bool wisp__bucket_take(wisp__bucket *b, double rate, double burst, double now) {
+    wisp__bucket_fill(b, rate, burst, now);
+    if (b->level < 1 - 1e-6) return false;
+    b->level -= 1;
+    return true;
+}
+
+/* May one more message of this name come from this peer? */
+static bool wisp__policy_admit(const wisp_config *config, wisp__bucket *bucket, double now) {
+    if (!(config->rate_limit > 0)) return true;
+    return wisp__bucket_take(bucket, 1 / config->rate_limit, config->rate_burst, now);
+}
+
+static bool wisp__rate_valid(double rate) { return rate >= -1e15 && rate <= 1e15; }
+
+static wisp_result wisp__budget_check(const wisp_budget *b) {
+    bool rates = wisp__rate_valid(b->out) && wisp__rate_valid(b->in) &&
+                 wisp__rate_valid(b->total_out) && wisp__rate_valid(b->total_in) &&
+                 wisp__rate_valid(b->messages) && wisp__rate_valid(b->packets) &&
+                 wisp__rate_valid(b->errors) && wisp__rate_valid(b->joins);
+    bool signs = b->out >= 0 && b->in >= 0 && b->total_out >= 0 && b->total_in >= 0 &&
+                 b->messages >= 0 && b->packets >= 0;
+    bool burst = (b->burst >= 0.01 && b->burst <= 60) || !(b->burst < 0 || b->burst > 0);
+    if (b->burst - b->burst < 0 || !(b->burst >= 0)) burst = false;
+    return rates && signs && burst && b->error_burst >= 0 && b->join_burst >= 0 ? WISP_OK
+                                                                                : WISP_E_ARGUMENT;
+}
+
+static void wisp__policy_set(wisp__policy *policy, const wisp_budget *budget) {
+    wisp_budget *b = &policy->budget;
+    memset(policy, 0, sizeof *policy);
+    if (budget) *b = *budget;
+    if (!(b->burst > 0)) b->burst = 0.5;
+    if (!(b->errors > 0 || b->errors < 0)) b->errors = 16;
+    if (!(b->joins > 0 || b->joins < 0)) b->joins = 8;
+    b->error_burst = wisp__default_int(b->error_burst, 1024);
+    b->join_burst = wisp__default_int(b->join_burst, 64);
+}
+
+/* Notes what is to be told of a budget: once, until it is half full again. */
+static void wisp__policy_warn(uint8_t *warned, uint8_t *news, int way, double level,
+                              double burst) {
+    int state = level <= 0 ? WISP__OVER : level < burst / 4 ? WISP__NEAR : 0;
+    int told = (*warned >> (2 * way)) & 3;
+    if (level > burst / 2) told = 0;
+    if (state > told) {
+        *news = (uint8_t)((*news & ~(3 << (2 * way))) | state << (2 * way));
+        told = state;
+    }
+    *warned = (uint8_t)((*warned & ~(3 << (2 * way))) | told << (2 * way));
+}
+
+/* The buckets of one way: a peer's own, what it is sure of, and everybody's. */
+typedef struct wisp__purse {
+    wisp__bucket *own, *share, *all;
+    double        rate, share_rate, all_rate, burst;       /* rates 0: no limit; burst in seconds */
+    int           way;
+} wisp__purse;
+
+static wisp__purse wisp__purse_of(wisp__policy *policy, wisp__spending *s, bool in, int peers) {
+    const wisp_budget *b = &policy->budget;
+    wisp__purse p;
+    p.own = in ? &s->in : &s->out;
+    p.share = in ? &s->share_in : &s->share_out;
+    p.all = in ? &policy->in : &policy->out;
+    p.rate = in ? b->in : b->out;
+    p.all_rate = in ? b->total_in : b->total_out;
+    p.share_rate = p.all_rate / wisp__max_int(peers, 1);
+    p.burst = b->burst;
+    p.way = in ? 1 : 0;
+    return p;
+}
+
+/* Is anything left to be used now? */
+static bool wisp__purse_open(const wisp__purse *p, double now) {
+    if (p->rate > 0) {
+        wisp__bucket_fill(p->own, p->rate, p->rate * p->burst, now);
+        if (p->own->level <= 0) return false;
+    }
+    if (!(p->all_rate > 0)) return true;
+    wisp__bucket_fill(p->all, p->all_rate, p->all_rate * p->burst, now);
+    wisp__bucket_fill(p->share, p->share_rate, p->share_rate * p->burst, now);
+    return p->all->level > 0 || p->share->level > 0;
+}
+
+/* Uses it; what is over comes off what follows. */
+static void wisp__purse_spend(const wisp__purse *p, wisp__policy *policy, wisp__spending *s,
+                              int bytes) {
+    if (p->rate > 0) {
+        p->own->level -= bytes;
+        wisp__policy_warn(&s->warned, &s->news, p->way, p->own->level, p->rate * p->burst);
+    }
+    if (!(p->all_rate > 0)) return;
+    p->share->level = wisp__max(p->share->level - bytes, -p->share_rate * p->burst - bytes);
+    p->all->level = wisp__max(p->all->level - bytes, -p->all_rate * p->burst);
+    wisp__policy_warn(&policy->warned, &policy->news, p->way, p->all->level,
+                      p->all_rate * p->burst);
+}
+
+/* May a packet go to this peer? */
+static bool wisp__policy_may_send(wisp__policy *policy, wisp__spending *s, int peers, double now) {
+    const wisp_budget *b = &policy->budget;
+    wisp__purse p;
+    if (!(b->out > 0 || b->total_out > 0)) return true;
+    p = wisp__purse_of(policy, s, false, peers);
+    s->held_back = !wisp__purse_open(&p, now);
+    return !s->held_back;
+}
+
+static void wisp__policy_sent(wisp__policy *policy, wisp__spending *s, int peers, int bytes) {
+    const wisp_budget *b = &policy->budget;
+    wisp__purse p;
+    if (!(b->out > 0 || b->total_out > 0)) return;
+    p = wisp__purse_of(policy, s, false, peers);
+    wisp__purse_spend(&p, policy, s, bytes);
+}
+
+/* Bytes of unreliable messages that may wait for the budget: what a burst takes, or some packets. */
+static double wisp__policy_waiting(const wisp__policy *policy, int peers, int mtu) {
+    const wisp_budget *b = &policy->budget;
+    double rate = b->out, share = b->total_out / wisp__max_int(peers, 1);
+    if (!(rate > 0) || (share > 0 && share < rate)) rate = share;
+    return wisp__max(rate * b->burst, 4.0 * mtu);
+}
+
+/* May a packet that has come be looked at? Else WISP_E_BUDGET, or WISP_E_FLOOD: an error of the
+   peer. What is over is paid for by those who sent it, not by what follows. */
+static wisp_result wisp__policy_packet(wisp__policy *policy, wisp__spending *s, int peers,
+                                       int bytes, double now) {
+    const wisp_budget *b = &policy->budget;
+    wisp__purse p;
+    if (b->packets > 0 &&
+        !wisp__bucket_take(&s->packets, b->packets, wisp__max(b->packets * b->burst, 1), now))
+        return WISP_E_FLOOD;
+    if (!(b->in > 0 || b->total_in > 0)) return WISP_OK;
+    p = wisp__purse_of(policy, s, true, peers);
+    if (!wisp__purse_open(&p, now)) {
+        if (b->in > 0)
+            wisp__policy_warn(&s->warned, &s->news, p.way, s->in.level, b->in * b->burst);
+        return WISP_E_BUDGET;
+    }
+    wisp__purse_spend(&p, policy, s, bytes);
+    return WISP_OK;
+}
+
+/* May one more message come from this peer? */
+static bool wisp__policy_message(const wisp__policy *policy, wisp__spending *s, double now) {
+    const wisp_budget *b = &policy->budget;
+    if (!(b->messages > 0)) return true;
+    return wisp__bucket_take(&s->messages, b->messages, wisp__max(b->messages * b->burst, 1), now);
+}
+
+/* Notes an error of a peer; false: it has made too many. */
+static bool wisp__policy_forgive(const wisp__policy *policy, wisp__spending *s, double now) {
+    const wisp_budget *b = &policy->budget;
+    return b->errors < 0 || wisp__bucket_take(&s->errors, b->errors, b->error_burst, now);
+}
+
+/* May this host try to join once more? The place of who tried longest ago is taken. */
+static bool wisp__policy_knock(wisp__policy *policy, uint64_t host, double now) {
+    const wisp_budget *b = &policy->budget;
+    wisp__knock *places = policy->knocks + wisp__mix(host) % (WISP__KNOCKS / WISP__KNOCK_WAYS) *
+                                               WISP__KNOCK_WAYS;
+    wisp__knock *place = places;
+    if (b->joins < 0) return true;
+    for (int i = 0; i < WISP__KNOCK_WAYS; i++) {
+        if (places[i].bucket.filled > 0 && places[i].host == host) {
+            place = &places[i];
+            break;
+        }
+        if (places[i].bucket.filled < place->bucket.filled) place = &places[i];
+    }
+    if (place->host != host) memset(place, 0, sizeof *place);
+    place->host = host;
+    return wisp__bucket_take(&place->bucket, b->joins, b->join_burst, now);
+}
+
+/* ===========================================================================
  * MARK: >>remote
  * What: the registry of names, their settings, and what each peer knows.
  * Invariants: a remote is never removed; its index is its number on the wire,
@@ -15714,7 +15978,7 @@ static int wisp__form_bytes(const wisp__form *form) {
  *   no memory.
  * ======================================================================== */
 
-enum { WISP__NAME_BYTES = 128, WISP__RESERVED = 3, WISP__CODECS = 12 };
+enum { WISP__NAME_BYTES = 128, WISP__RESERVED = 4, WISP__CODECS = 12 };
 
 typedef struct wisp__remote {
     int               index;
@@ -15767,7 +16031,7 @@ typedef struct wisp__route {
     uint64_t told_in;                  /* packet that carries the announcement */
     uint64_t newest;                   /* packet of the last sequenced message */
     struct wisp__entry *first, *last;  /* the queue (batch) */
-    double   tokens, filled;           /* the rate limit (policy); filled 0: not begun */
+    wisp__bucket rate;                 /* the rate limit */
 } wisp__route;
 
 typedef struct wisp__control {         /* records for `count` numbers, one after another */
@@ -15803,6 +16067,8 @@ typedef struct wisp__session {
     int            held_bytes;         /* received out of order */
     int            steps, misses, told_errors;     /* in this packet: work that is bounded */
     int            notices_left;       /* "joined" and "left", while not told (session) */
+    wisp__spending spending;           /* budgets */
+    int            loose_bytes;        /* queued, and not reliable */
     uint64_t       mark;               /* of the last list that named it (host) */
 } wisp__session;
 
@@ -16904,26 +17170,6 @@ static void wisp__content_free(wisp__content *c) {
 }
 
 /* ===========================================================================
- * MARK: >>policy
- * What: the rate limit of one peer and one remote, a token bucket.
- * ======================================================================== */
-
-/* May one more message come now? Takes its token. */
-static bool wisp__policy_admit(const wisp_config *config, wisp__route *route, double now) {
-    if (!(config->rate_limit > 0)) return true;
-    if (!(route->filled > 0)) {
-        route->tokens = config->rate_burst;
-    } else {
-        double gained = (now - route->filled) / config->rate_limit;
-        route->tokens = wisp__min(route->tokens + gained, config->rate_burst);
-    }
-    route->filled = wisp__max(now, 1e-9);
-    if (route->tokens < 1 - 1e-6) return false;
-    route->tokens -= 1;
-    return true;
-}
-
-/* ===========================================================================
  * MARK: >>batch
  * What: the queue of each peer, and packets filled from it: control records,
  *   what was lost, then messages by priority.
@@ -16965,6 +17211,7 @@ typedef struct wisp__sender {
     wisp__chunks   *chunks;
     wisp__registry *registry;
     wisp__peers    *peers;
+    wisp__policy   *policy;
 } wisp__sender;
 
 /* A packet being filled. */
@@ -17246,40 +17493,6 @@ static wisp__fit wisp__fill_item(wisp__filler *f, const wisp__item *item, uint32
 
 /* --- the queue --- */
 
-static wisp_result wisp__enqueue(wisp__sender *sender, wisp__session *s, wisp__message *m) {
-    wisp__base *base = sender->base;
-    wisp__route *route = wisp__route_of(base, s, wisp__max_int(m->remote, m->form));
-    wisp__entry *entry;
-    int bytes = m->size;
-    if (!route) return WISP_E_MEMORY;
-    route = &s->routes[m->remote];
-    if (s->queued >= base->limits.queue_messages ||
-        bytes > base->limits.queue_bytes - s->queued_bytes) {
-        if (!s->peer.stats.messages_refused++)
-            wisp__log(base, WISP_LOG_WARNING, WISP_E_QUEUE_FULL, "send queue is full: send less, "
-                      "or raise desc.limits.queue_messages and queue_bytes");
-        return WISP_E_QUEUE_FULL;
-    }
-    if (s->active_count == s->active_room &&
-        wisp__grow(base, (void **)&s->active, &s->active_room, s->active_count + 1, 1 << 15,
-                   sizeof *s->active))
-        return WISP_E_MEMORY;
-    entry = (wisp__entry *)wisp__chunk_take(base, sender->chunks, sizeof *entry);
-    if (!entry) return WISP_E_MEMORY;
-    entry->next = NULL;
-    entry->message = m;
-    m->references++;
-    if (route->last) route->last->next = entry;
-    else route->first = entry;
-    route->last = entry;
-    if (!route->active) s->active[s->active_count++] = (uint16_t)m->remote;
-    route->active = true;
-    s->queued++;
-    s->queued_bytes += bytes;
-    wisp__peers_mark(sender->peers, &s->peer);
-    return WISP_OK;
-}
-
 /* Takes the first message off a route's queue; its reference passes to the caller. */
 static wisp__message *wisp__dequeue(wisp__sender *sender, wisp__session *s, int index) {
     wisp__route *route = &s->routes[index];
@@ -17289,6 +17502,7 @@ static wisp__message *wisp__dequeue(wisp__sender *sender, wisp__session *s, int 
     if (!route->first) route->last = NULL;
     s->queued--;
     s->queued_bytes -= m->size;
+    if (m->delivery != WISP_RELIABLE) s->loose_bytes -= m->size;
     wisp__chunk_give(sender->base, sender->chunks, entry, sizeof *entry);
     for (int i = 0; !route->first && i < s->active_count; i++) {
         if (s->active[i] != index) continue;
@@ -17306,6 +17520,82 @@ static int wisp__line_of(const wisp__message *m) {
 
 static double wisp__urgency(const wisp__registry *registry, const wisp__message *m) {
     return (double)registry->remotes[m->remote]->now.batch_priority + WISP__AGING * m->time;
+}
+
+static void wisp__count_over_budget(wisp__sender *sender, wisp__session *s,
+                                    const wisp__message *m) {
+    s->peer.stats.over_budget++;
+    sender->registry->remotes[m->remote]->stats.over_budget++;
+}
+
+/* The queue whose first message is not reliable, and less urgent than `m`; -1: none. */
+static int wisp__least_urgent(const wisp__sender *sender, const wisp__session *s,
+                              const wisp__message *m) {
+    double least = wisp__urgency(sender->registry, m);
+    int index = -1;
+    for (int i = 0; i < s->active_count; i++) {
+        const wisp__message *first = s->routes[s->active[i]].first->message;
+        double urgency = wisp__urgency(sender->registry, first);
+        if (first->delivery == WISP_RELIABLE || urgency <= least) continue;
+        least = urgency;
+        index = s->active[i];
+    }
+    return index;
+}
+
+/* Of what is not reliable and waits for the budget, only so much is kept: what is less urgent than
+   `m` goes. false: `m` itself is. */
+static bool wisp__make_place(wisp__sender *sender, wisp__session *s, const wisp__message *m) {
+    double most = wisp__policy_waiting(sender->policy, sender->peers->joined, sender->base->mtu);
+    while (s->loose_bytes + m->size > most) {
+        int index = wisp__least_urgent(sender, s, m);
+        wisp__message *least;
+        if (index < 0) return false;
+        least = wisp__dequeue(sender, s, index);
+        wisp__count_over_budget(sender, s, least);
+        if (least->track >= 0) wisp__track_told(&s->told, least->track, least->value, false);
+        wisp__message_release(sender->base, sender->chunks, least);
+    }
+    return true;
+}
+
+static wisp_result wisp__enqueue(wisp__sender *sender, wisp__session *s, wisp__message *m) {
+    wisp__base *base = sender->base;
+    wisp__route *route = wisp__route_of(base, s, wisp__max_int(m->remote, m->form));
+    wisp__entry *entry;
+    int bytes = m->size;
+    if (!route) return WISP_E_MEMORY;
+    route = &s->routes[m->remote];
+    if (s->queued >= base->limits.queue_messages ||
+        bytes > base->limits.queue_bytes - s->queued_bytes) {
+        if (!s->peer.stats.messages_refused++)
+            wisp__log(base, WISP_LOG_WARNING, WISP_E_QUEUE_FULL, "send queue is full: send less, "
+                      "or raise desc.limits.queue_messages and queue_bytes");
+        return WISP_E_QUEUE_FULL;
+    }
+    if (s->spending.held_back && m->delivery != WISP_RELIABLE && !wisp__make_place(sender, s, m)) {
+        wisp__count_over_budget(sender, s, m);
+        return WISP_E_BUDGET;
+    }
+    if (s->active_count == s->active_room &&
+        wisp__grow(base, (void **)&s->active, &s->active_room, s->active_count + 1, 1 << 15,
+                   sizeof *s->active))
+        return WISP_E_MEMORY;
+    entry = (wisp__entry *)wisp__chunk_take(base, sender->chunks, sizeof *entry);
+    if (!entry) return WISP_E_MEMORY;
+    entry->next = NULL;
+    entry->message = m;
+    m->references++;
+    if (route->last) route->last->next = entry;
+    else route->first = entry;
+    route->last = entry;
+    if (!route->active) s->active[s->active_count++] = (uint16_t)m->remote;
+    route->active = true;
+    s->queued++;
+    s->queued_bytes += bytes;
+    if (m->delivery != WISP_RELIABLE) s->loose_bytes += bytes;
+    wisp__peers_mark(sender->peers, &s->peer);
+    return WISP_OK;
 }
 
 /* The route whose first message goes next: lowest priority number, then fired first. -1: none.
@@ -17626,6 +17916,7 @@ static void wisp__packet_end(wisp__filler *f) {
     if (!f->sender->base->reliable) flow->next++;
     peer->stats.packets_sent++;
     peer->stats.bytes_sent += (uint64_t)size;
+    wisp__policy_sent(f->sender->policy, &f->session->spending, peers->joined, size);
     peer->spoke = f->sender->base->time;
     wisp__post_add(peers, &peer->addr, peer, f->packet, size);
 }
@@ -17657,6 +17948,9 @@ static bool wisp__wants_to_send(const wisp__sender *sender, const wisp__session 
 
 static bool wisp__may_send(wisp__sender *sender, wisp__session *s) {
     if (s->peer.stuck_first && !s->peer.ending) return false;
+    if (!wisp__policy_may_send(sender->policy, &s->spending, sender->peers->joined,
+                               sender->base->time))
+        return false;
     return sender->base->reliable || wisp__flow_may_send(sender->base, &s->peer.flow);
 }
 
@@ -17666,6 +17960,7 @@ static bool wisp__flush(wisp__sender *sender, wisp__session *s, int only) {
     wisp__flow *flow = &s->peer.flow;
     bool acked;
     if (s->peer.state != WISP__JOINED) return true;
+    s->spending.held_back = false;
     wisp__flow_pace(sender->base, flow, sender->base->time);
     while (wisp__wants_to_send(sender, s) && wisp__may_send(sender, s)) {
         wisp__filler f;
@@ -17679,7 +17974,8 @@ static bool wisp__flush(wisp__sender *sender, wisp__session *s, int only) {
     if (!sender->base->reliable && wisp__flow_must_ack(flow, sender->base->time))
         wisp__send_acks(sender, s);
     wisp__peer_timer(sender->peers, &s->peer);
-    acked = !sender->base->reliable && flow->in_flight > 0 && flow->pace_tokens > 0;
+    acked = !sender->base->reliable && flow->in_flight > 0 && flow->pace_tokens > 0 &&
+            !s->spending.held_back;
     return !s->peer.stuck_first && (acked || !wisp__wants_to_send(sender, s));
 }
 
@@ -17789,7 +18085,7 @@ typedef struct wisp__events {
     bool            dead;          /* some connection is marked */
 } wisp__events;
 
-enum { WISP__ON_JOINED, WISP__ON_LEFT, WISP__ON_ERROR };
+enum { WISP__ON_JOINED, WISP__ON_LEFT, WISP__ON_ERROR, WISP__ON_BUDGET };
 
 /* Room for `count` more, beside what is reserved. */
 static wisp_result wisp__notices_reserve(wisp__events *events, int count) {
@@ -17805,8 +18101,8 @@ static void wisp__notice_add(wisp__events *events, int name, wisp_peer peer, wis
     wisp__base *base = events->base;
     wisp__notice *notice;
     va_list list;
-    if (name == WISP__ON_ERROR) {
-        base->stats.errors++;
+    if (name >= WISP__ON_ERROR) {
+        base->stats.errors += name == WISP__ON_ERROR;
         if (events->notice_count >= base->limits.notices || wisp__notices_reserve(events, 1)) {
             if (!base->stats.notices_dropped++)
                 wisp__log(base, WISP_LOG_WARNING, WISP_E_LIMIT, "error events are dropped: update "
@@ -17823,7 +18119,7 @@ static void wisp__notice_add(wisp__events *events, int name, wisp_peer peer, wis
     va_start(list, format);
     vsnprintf(notice->text, sizeof notice->text, format, list);
     va_end(list);
-    if (name == WISP__ON_ERROR) wisp__log(base, WISP_LOG_WARNING, result, "%s", notice->text);
+    if (name >= WISP__ON_ERROR) wisp__log(base, WISP_LOG_WARNING, result, "%s", notice->text);
 }
 
 static void wisp__events_connect(wisp__remote *remote, wisp__connection *c) {
@@ -18523,6 +18819,7 @@ struct wisp {
     wisp__events   events;
     wisp__calls    calls;
     wisp__sender   sender;
+    wisp__policy   policy;
     wisp_result  (*accept)(wisp *w, const wisp_addr *from, const void *ticket, int ticket_size,
                            void *user);
     double         now, last_now;     /* the caller's time */
@@ -18595,6 +18892,20 @@ static void wisp__error(wisp *w, wisp__session *s, wisp__remote *remote, wisp_re
                      code, "%s%s%s", remote ? remote->name : "", remote ? ": " : "", text);
 }
 
+/* Tells of the budgets of a peer, or (NULL) of all, that are near or used up. */
+static void wisp__tell_budget(wisp *w, wisp__session *s) {
+    uint8_t *news = s ? &s->spending.news : &w->policy.news;
+    for (int way = 0; way < 2; way++) {
+        int state = *news >> (2 * way) & 3;
+        if (!state) continue;
+        wisp__notice_add(&w->events, WISP__ON_BUDGET, wisp__peer_handle(s),
+                         wisp__remote_handle(NULL), state == WISP__OVER ? WISP_E_BUDGET : WISP_OK,
+                         "the bytes %s %s are %s", way ? "from" : "to", s ? "a peer" : "all",
+                         state == WISP__OVER ? "over the budget" : "near the budget");
+    }
+    *news = 0;
+}
+
 /* Tells of a session's beginning or end; its room was reserved when the session was added. */
 static void wisp__tell(wisp *w, wisp__session *s, int name, wisp_result result, const char *text) {
     s->notices_left--;
@@ -18632,6 +18943,15 @@ static void wisp__end(wisp *w, wisp__session *s, wisp_result result, const char 
     if (peer->state == WISP__LEAVING) wisp__send_leave(&w->sender, s);
     wisp__timers_set(&w->peers.timers, &peer->timer,        /* its slot outlives the news of it */
                      w->base.time + (peer->state == WISP__LEAVING ? 0.1 : 1e-6));
+}
+
+/* An error that the peer is to blame for; of too many its session ends. */
+static void wisp__offend(wisp *w, wisp__session *s) {
+    if (s->peer.state != WISP__JOINED || wisp__policy_forgive(&w->policy, &s->spending,
+                                                              w->base.time))
+        return;
+    wisp__log(&w->base, WISP_LOG_WARNING, WISP_E_FLOOD, "session ended: too many errors");
+    wisp__end(w, s, WISP_E_FLOOD, "too many errors", true);
 }
 
 static void wisp__remove_session(wisp *w, wisp__session *s) {
@@ -18768,6 +19088,17 @@ static wisp_result wisp__judge(wisp *w, const wisp_addr *addr, const wisp__respo
     return w->accept ? w->accept(w, addr, r->ticket, r->ticket_size, w->base.user) : WISP_OK;
 }
 
+/* May this host try to join once more? */
+static bool wisp__may_knock(wisp *w, const wisp_addr *addr) {
+    const wisp_budget *budget = &w->policy.budget;
+    uint64_t host = budget->host ? budget->host(w->base.user, addr)
+                                 : wisp__hash_bytes((const char *)addr->bytes,
+                                                    (int)sizeof addr->bytes);
+    if (wisp__policy_knock(&w->policy, host, w->base.time)) return true;
+    w->base.stats.joins_flooded++;
+    return false;
+}
+
 static void wisp__half_open(wisp *w, wisp__session *s) {
     s->peer.state = WISP__HALF_OPENED;
     s->peer.tries = 1;
@@ -18815,6 +19146,10 @@ static void wisp__on_response(wisp *w, const wisp_addr *addr, uint64_t nonce, wi
         return;
     }
     if (ours && ours->client_nonce < nonce) return;
+    if (!wisp__may_knock(w, addr)) {
+        wisp__deny(&w->peers, addr, nonce, WISP_E_FLOOD);
+        return;
+    }
     if (waiting)
         wisp__end(w, (wisp__session *)(void *)waiting, WISP_E_REPLACED, "joined anew", false);
     id = ours ? ours->slot.id : 0;
@@ -19282,7 +19617,7 @@ static void wisp__on_new_call(wisp *w, wisp__session *s, wisp__request *request,
                               const wisp__incoming *in, wisp__remote *remote, wisp__route *route) {
     if (!in->remote) {
         wisp__answer_code(w, s, request, in->call, remote, WISP_E_NO_REMOTE);
-    } else if (!wisp__policy_admit(&remote->now, route, w->base.time)) {
+    } else if (!wisp__policy_admit(&remote->now, &route->rate, w->base.time)) {
         remote->stats.rate_limited++;
         s->peer.stats.rate_limited++;
         wisp__answer_code(w, s, request, in->call, remote, WISP_E_RATE);
@@ -19379,7 +19714,7 @@ static void wisp__on_event(wisp *w, wisp__session *s, const wisp__incoming *in, 
         }
         route->newest = number;
     }
-    if (!wisp__policy_admit(&remote->now, route, w->base.time)) {
+    if (!wisp__policy_admit(&remote->now, &route->rate, w->base.time)) {
         remote->stats.rate_limited++;
         s->peer.stats.rate_limited++;
         wisp__error(w, s, remote, WISP_E_RATE, "over the rate limit: dropped");
@@ -19562,10 +19897,20 @@ static void wisp__on_unreadable(wisp *w, wisp__session *s, const wisp__incoming 
     if (in->remote && in->readable == WISP_E_INVALID) in->remote->stats.invalid++;
     wisp__error(w, s, in->remote, in->readable,
                 w->registry.text[0] ? w->registry.text : "message cannot be read");
-    if (in->kind != WISP__R_INVOKE) return;
-    m = wisp__answer_make(w, remote, in->call, in->readable, &text, w->registry.text[0] != 0, &why);
-    if (m) wisp__answer_give(w, s, NULL, m);
-    else wisp__error(w, s, remote, why, "the answer of a call was not made");
+    if (in->kind == WISP__R_INVOKE) {
+        m = wisp__answer_make(w, remote, in->call, in->readable, &text, w->registry.text[0] != 0,
+                              &why);
+        if (m) wisp__answer_give(w, s, NULL, m);
+        else wisp__error(w, s, remote, why, "the answer of a call was not made");
+    }
+    wisp__offend(w, s);
+}
+
+/* Over the rate of messages: dropped, and not answered. */
+static void wisp__on_flood(wisp *w, wisp__session *s, const wisp__incoming *in) {
+    s->peer.stats.flooded++;
+    wisp__error(w, s, in->remote, WISP_E_FLOOD, "too many messages: dropped");
+    wisp__offend(w, s);
 }
 
 /* What has been read, as the schema that is registered here wants it. */
@@ -19596,6 +19941,8 @@ static void wisp__deliver(wisp *w, wisp__session *s, wisp__incoming *in, int del
     in->conformed = true;
     if (in->readable) {
         wisp__on_unreadable(w, s, in);
+    } else if (!wisp__policy_message(&w->policy, &s->spending, w->base.time)) {
+        wisp__on_flood(w, s, in);
     } else if (in->kind == WISP__R_INVOKE) {
         wisp__on_invoked(w, s, in, delivery);
     } else if (in->kind == WISP__R_REPLY) {
@@ -19605,6 +19952,7 @@ static void wisp__deliver(wisp *w, wisp__session *s, wisp__incoming *in, int del
     } else if (in->kind == WISP__R_EVENT) {
         s->peer.stats.bad_messages++;
         wisp__error(w, s, NULL, WISP_E_NO_REMOTE, "a message for a name that is not known here");
+        wisp__offend(w, s);
     }
 }
 
@@ -20235,6 +20583,19 @@ static void wisp__read_squeezed(wisp__reading *r) {
         r->from = wisp__reader_on(to, size);
 }
 
+/* Is a packet within the budgets? On a reliable link it is looked at all the same. */
+static bool wisp__within_budget(wisp *w, wisp__session *s, int size) {
+    wisp_result verdict = wisp__policy_packet(&w->policy, &s->spending, w->peers.joined, size,
+                                              w->base.time);
+    if (s->spending.news) wisp__tell_budget(w, s);
+    if (w->policy.news) wisp__tell_budget(w, NULL);
+    if (verdict == WISP_OK) return true;
+    if (verdict == WISP_E_FLOOD || w->base.reliable) wisp__offend(w, s);
+    if (w->base.reliable) return s->peer.state == WISP__JOINED;
+    s->peer.stats.packets_refused++;
+    return false;
+}
+
 /* A packet whose tag is right. */
 static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet, int head,
                             uint64_t number) {
@@ -20245,6 +20606,7 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
     peer->stats.packets_received++;
     peer->stats.bytes_received += (uint64_t)packet->size;
     peer->heard = w->base.time;
+    if (!wisp__within_budget(w, s, packet->size)) return;
     if (w->base.reliable) {
         peer->received_in_order = number;
     } else if (wisp__flow_is_duplicate(&peer->flow, number)) {
@@ -20411,8 +20773,11 @@ static void wisp__flush_dirty(wisp *w) {
         if (((wisp__session *)(void *)peer)->told.again > 0)
             wisp__tell_again(w, (wisp__session *)(void *)peer);
         again = !wisp__flush(&w->sender, (wisp__session *)(void *)peer, -1);
+        if (((wisp__session *)(void *)peer)->spending.news)
+            wisp__tell_budget(w, (wisp__session *)(void *)peer);
         if (again || peer->stuck_first) wisp__peers_mark(&w->peers, peer);
     }
+    if (w->policy.news) wisp__tell_budget(w, NULL);
     wisp__post_send(&w->peers);
 }
 
@@ -20531,6 +20896,8 @@ static void wisp__wire(wisp *w, const wisp_desc *desc) {
     w->peers.chunks = w->calls.chunks = w->sender.chunks = &w->chunks;
     w->events.registry = w->sender.registry = &w->registry;
     w->sender.peers = &w->peers;
+    w->sender.policy = &w->policy;
+    wisp__policy_set(&w->policy, NULL);
     w->calls.timers = &w->peers.timers;
     w->peers.post.link = desc->link;
     w->peers.app_version = desc->app_version;
@@ -20543,7 +20910,7 @@ static void wisp__wire(wisp *w, const wisp_desc *desc) {
 }
 
 static wisp_result wisp__start(wisp *w) {
-    static const char *const reserved[] = { WISP_JOINED, WISP_LEFT, WISP_ERROR };
+    static const char *const reserved[] = { WISP_JOINED, WISP_LEFT, WISP_ERROR, WISP_BUDGET };
     wisp_result why = WISP_OK;
     w->peers.table_room = wisp__power_of_two(2 * w->peers.max_peers);
     w->peers.table = (uint32_t *)wisp__alloc(&w->base, (size_t)w->peers.table_room * 4);
@@ -20786,6 +21153,13 @@ wisp_result wisp_set_peer_user(wisp *w, wisp_peer peer, void *user) {
 
 wisp_result wisp_use_config(wisp *w, const wisp_config *config, const char *remote) {
     return w ? wisp__registry_configure(&w->registry, remote, config) : WISP_E_ARGUMENT;
+}
+
+wisp_result wisp_use_budget(wisp *w, const wisp_budget *budget) {
+    wisp_result result = w && budget ? wisp__budget_check(budget) : WISP_OK;
+    if (!w || result) return WISP_E_ARGUMENT;
+    wisp__policy_set(&w->policy, budget);
+    return WISP_OK;
 }
 
 wisp_result wisp_use_batching(wisp *w, bool enabled) {

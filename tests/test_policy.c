@@ -428,46 +428,46 @@ TEST(what_is_dropped_does_not_disturb_the_order_behind_it) {
 
 TEST(the_bucket_takes_one_token_each_and_fills_to_its_burst) {
     wisp_config config;
-    wisp__route route;
+    wisp__bucket bucket;
     memset(&config, 0, sizeof config);
-    memset(&route, 0, sizeof route);
+    memset(&bucket, 0, sizeof bucket);
     config.rate_limit = 0.5;
     config.rate_burst = 2;
-    CHECK(wisp__policy_admit(&config, &route, 0));
-    CHECK(wisp__policy_admit(&config, &route, 0));
-    CHECK(!wisp__policy_admit(&config, &route, 0));
-    CHECK(!wisp__policy_admit(&config, &route, 0.4));
-    CHECK(wisp__policy_admit(&config, &route, 0.5));
-    CHECK(!wisp__policy_admit(&config, &route, 0.9));
-    CHECK(wisp__policy_admit(&config, &route, 1.0));
-    CHECK(wisp__policy_admit(&config, &route, 1000));
-    CHECK(wisp__policy_admit(&config, &route, 1000));
-    CHECK(!wisp__policy_admit(&config, &route, 1000));
+    CHECK(wisp__policy_admit(&config, &bucket, 0));
+    CHECK(wisp__policy_admit(&config, &bucket, 0));
+    CHECK(!wisp__policy_admit(&config, &bucket, 0));
+    CHECK(!wisp__policy_admit(&config, &bucket, 0.4));
+    CHECK(wisp__policy_admit(&config, &bucket, 0.5));
+    CHECK(!wisp__policy_admit(&config, &bucket, 0.9));
+    CHECK(wisp__policy_admit(&config, &bucket, 1.0));
+    CHECK(wisp__policy_admit(&config, &bucket, 1000));
+    CHECK(wisp__policy_admit(&config, &bucket, 1000));
+    CHECK(!wisp__policy_admit(&config, &bucket, 1000));
 }
 
 TEST(a_refusal_costs_no_token) {
     wisp_config config;
-    wisp__route route;
+    wisp__bucket bucket;
     int admitted = 0;
     memset(&config, 0, sizeof config);
-    memset(&route, 0, sizeof route);
+    memset(&bucket, 0, sizeof bucket);
     config.rate_limit = 1;
     config.rate_burst = 1;
-    for (int i = 0; i <= 10000; i++) admitted += wisp__policy_admit(&config, &route, i * 0.001);
+    for (int i = 0; i <= 10000; i++) admitted += wisp__policy_admit(&config, &bucket, i * 0.001);
     CHECK_EQ_INT(admitted, 11);
 }
 
 TEST(a_burst_that_shrinks_is_in_force_at_once) {
     wisp_config config;
-    wisp__route route;
+    wisp__bucket bucket;
     memset(&config, 0, sizeof config);
-    memset(&route, 0, sizeof route);
+    memset(&bucket, 0, sizeof bucket);
     config.rate_limit = 1;
     config.rate_burst = 100;
-    CHECK(wisp__policy_admit(&config, &route, 1));
+    CHECK(wisp__policy_admit(&config, &bucket, 1));
     config.rate_burst = 1;
-    CHECK(wisp__policy_admit(&config, &route, 1));
-    CHECK(!wisp__policy_admit(&config, &route, 1));
+    CHECK(wisp__policy_admit(&config, &bucket, 1));
+    CHECK(!wisp__policy_admit(&config, &bucket, 1));
 }
 
 static const test_case tests[] = {
