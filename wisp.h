@@ -55,10 +55,12 @@
        >>content   values to bits and back, by form and schema
        >>batch     scheduler: priorities, packets filled and sent
        >>event     connections, dispatch, life-cycle and error events
+       >>hook      middleware: the chain that every message passes
        >>call      invoke, reply, defer, timeout, at-most-once
        >>links     loopback and simulated networks, for tests and demos
        >>session   how sessions begin and end
-       >>exchange  messages given and got: told, heard, handed to handlers
+       >>outgoing  messages made and given to peers, told, fired, answered
+       >>incoming  messages read, put together, handed to handlers
        >>receive   packets and their records as they come; timers
        >>host      create, update, destroy: wires the rooms
 
@@ -262,6 +264,12 @@ typedef struct wisp_limits {
                                both ends; 16 */
     int keys;               /* keys with a baseline per peer and direction;
                                1024 */
+    int held_messages;      /* held by middleware for a peer, or on their way
+                               out; 1024 */
+    int held_bytes;         /* the same in bytes; 1 MiB */
+    int matched_names;      /* names registered because a peer announced them
+                               and a pattern of wisp_connect_match takes them;
+                               64 */
 } wisp_limits;
 
 /* ===========================================================================
@@ -1382,7 +1390,12 @@ typedef struct wisp_event {
     double            time;       /* of the wisp_update that runs */
     void             *user;
     struct wisp__request *request; /* private: the call to be answered */
+    int               message;    /* WISP_MESSAGE_EVENT, or what else it is */
+    struct wisp__passage *passage; /* private: its way through middleware */
 } wisp_event;
+
+enum { WISP_MESSAGE_EVENT, WISP_MESSAGE_INVOKE, WISP_MESSAGE_REPLY };
+
 /* What an event points to lives until its handler returns. */
 typedef void (*wisp_handler)(wisp_event *event);
 
@@ -1448,6 +1461,59 @@ WISP_API const void *wisp_arg_struct(wisp_event *event, int i,
                                      const wisp_schema *schema);
 
 /* ===========================================================================
+ * MARK: >>hook
+ * Middleware: one chain that every message passes: on its way out before it
+ * is encoded, once, however many peers it goes to; on its way in after the
+ * rate limit and the schema, before its handlers. Out in the order of
+ * registration, in in the reverse order.
+ * ======================================================================== */
+
+/* What a hook answers: one of these, or a negative code, which rejects the
+   message: on its way out the caller gets the code, on its way in an error
+   event tells it, and the caller of an invoke gets it. */
+enum {
+    WISP_PASS = 0,
+    WISP_DROP = 2,   /* it goes no further; counted as `filtered`. A call that
+                        is dropped on its way out, or whose reply is, ends with
+                        WISP_E_DROPPED */
+    WISP_HOLD = 3    /* it is kept, up to limits.held_messages and held_bytes,
+                        until wisp_release or the end of its peer. A reply
+                        cannot be held: WISP_E_UNSUPPORTED */
+};
+
+/* event->message says what it is, event->peer where it comes from or goes to
+   (id 0: to several), event->user is the middleware's. Everything may be
+   called, wisp_unuse of itself too. */
+typedef wisp_result (*wisp_hook)(wisp_event *event);
+
+typedef struct wisp_middleware {
+    const char *name;      /* 1..64 bytes, not yet in use */
+    const char *pattern;   /* of the names it is for; NULL: all */
+    wisp_hook   inbound;   /* NULL: all passes */
+    wisp_hook   outbound;  /* NULL: all passes */
+    void       *user;
+    const char *except;    /* of names it leaves alone; NULL: none */
+} wisp_middleware;
+
+/* Adds to the end of the chain; texts are copied. WISP_E_NAME: the name is
+   bad or taken; WISP_E_PATTERN (wisp_why_text says where), WISP_E_LIMIT: there
+   are 32, WISP_E_MEMORY. */
+WISP_API wisp_result wisp_use(wisp *w, const wisp_middleware *middleware);
+/* What it holds goes on. WISP_E_STALE: there is none of that name. */
+WISP_API wisp_result wisp_unuse(wisp *w, const char *name);
+/* Lets go of what a middleware holds for a peer (id 0: for all, and what goes
+   to several), in order: with WISP_PASS it passes the rest of the chain, with
+   WISP_DROP or a negative code it has been dropped or rejected. It goes on
+   before what comes next, at the latest in the next wisp_update. Returns how
+   many there are. */
+WISP_API int wisp_release(wisp *w, const char *name, wisp_peer peer,
+                          wisp_result verdict);
+/* Inside a hook: other values for the message, which are copied. Those on
+   their way in are checked against the schema once more. */
+WISP_API wisp_result wisp_change(wisp_event *event, const wisp_value *values,
+                                 int count);
+
+/* ===========================================================================
  * MARK: >>call
  * ======================================================================== */
 
@@ -1456,7 +1522,8 @@ typedef struct wisp_call_desc {
     void        *user;
     double       timeout;    /* seconds for all tries; 0 = the remote's */
     int          tries;      /* 0 = the remote's; repeats go out only where
-                                delivery is not reliable */
+                                delivery is not reliable, after pauses that
+                                double, shortened by chance */
 } wisp_call_desc;
 
 /* Calls a remote of one peer. on_reply runs exactly once: with WISP_OK and
@@ -2120,6 +2187,9 @@ static void wisp__limits_defaults(wisp_limits *limits, int max_peers) {
     l->baselines = wisp__default_int(l->baselines, 16);
     l->baselines = wisp__power_of_two(wisp__max_int(wisp__min_int(l->baselines, 64), 4));
     l->keys = wisp__min_int(wisp__default_int(l->keys, 1024), 1 << 16);
+    l->held_messages = wisp__default_int(l->held_messages, 1024);
+    l->held_bytes = wisp__default_int(l->held_bytes, 1 << 20);
+    l->matched_names = wisp__default_int(l->matched_names, 64);
 }
 
 /* ===========================================================================
@@ -16060,7 +16130,7 @@ static int wisp__form_bytes(const wisp__form *form) {
  *   messages, packets and errors of a peer, and of all; attempts to join.
  * Invariants: a bucket holds its burst at most. What a peer is sure of, its
  *   share of what all may use, is not taken by others.
- * Not here: what becomes of what is over (batch, exchange, receive).
+ * Not here: what becomes of what is over (batch, incoming, receive).
  * ======================================================================== */
 
 typedef struct wisp__bucket { double level, filled; } wisp__bucket;     /* filled 0: never used */
@@ -16293,6 +16363,7 @@ typedef struct wisp__remote {
     wisp__form        form;
     wisp__described  *schema;          /* what comes in is checked against; or NULL */
     wisp__squeeze_stream squeeze;
+    uint32_t          inbound, outbound;    /* places of the middleware it passes (hook) */
     char              name[WISP__NAME_BYTES + 1];
 } wisp__remote;
 
@@ -16311,6 +16382,8 @@ typedef struct wisp__registry {
     const wisp_codec *codecs[WISP__CODECS];
     int            codec_count;
     char           text[160];          /* what was wrong with a schema or a value, the last time */
+    void         (*added)(void *owner, wisp__remote *remote);   /* told of every new name */
+    void          *owner;
 } wisp__registry;
 
 /* What a peer's number stands for. */
@@ -16366,6 +16439,7 @@ typedef struct wisp__session {
     int            steps, misses, told_errors;     /* in this packet: work that is bounded */
     int            notices_left;       /* "joined" and "left", while not told (session) */
     wisp__spending spending;           /* budgets */
+    int            stalled, stalled_bytes;          /* held by middleware (hook) */
     int            loose_bytes;        /* queued, and not reliable */
     uint64_t       mark;               /* of the last list that named it (host) */
 } wisp__session;
@@ -16585,6 +16659,7 @@ static wisp__remote *wisp__registry_add_slowly(wisp__registry *registry, const c
     registry->remotes[registry->count++] = remote;
     wisp__registry_seat(registry, remote);
     wisp__config_resolve(registry, remote);
+    if (registry->added) registry->added(registry->owner, remote);
     *why = wisp__form_refresh(registry, remote);
     if (*why)
         wisp__log(registry->base, WISP_LOG_ERROR, *why, "'%s' does not have its settings: %s", name,
@@ -18546,6 +18621,222 @@ wisp_peer wisp_server(void) {
 bool wisp_peer_equal(wisp_peer a, wisp_peer b) { return a.id == b.id; }
 
 /* ===========================================================================
+ * MARK: >>hook
+ * What: the chain of middleware, and the messages that it holds.
+ * Invariants: places do not move while a hook runs; a name's bits say which
+ *   places it passes, so that a message looks at no pattern; what is held is
+ *   in the order it was held.
+ * Not here: where messages enter the chain and leave it (outgoing, incoming).
+ * ======================================================================== */
+
+enum { WISP__HOOKS = 32, WISP__HOOK_DEPTH = 16 };
+
+typedef struct wisp__hook {
+    wisp_middleware m;
+    wisp_pattern    pattern, except;
+    uint32_t        serial;             /* grows in the order of registration */
+    bool            dead;
+    char            name[65];
+} wisp__hook;
+
+/* The way of one message through the chain. */
+typedef struct wisp__passage {
+    bool        inbound, changed;
+    uint32_t    after;                  /* serial of the hook it has passed or met; 0: none */
+} wisp__passage;
+
+/* A message that is held. */
+typedef struct wisp__stalled {
+    struct wisp__stalled *next;
+    wisp__passage  passage;
+    wisp__message *message;             /* its values, describing themselves */
+    int            kind;                /* WISP_MESSAGE_.. */
+    wisp_to        to;                  /* inbound: whom it is from */
+    wisp_peer     *list;                /* a copy of to.list, or NULL */
+    uint32_t       call;                /* inbound: id of theirs; outbound: handle of ours */
+    bool           once;                /* inbound: no repeat of it will come */
+    bool           ready;
+    wisp_result    verdict;
+    wisp_call_desc how;
+} wisp__stalled;
+
+typedef struct wisp__hooks {
+    wisp__base     *base;
+    wisp__registry *registry;
+    wisp__hook     *places[WISP__HOOKS];
+    int             count;
+    uint32_t        serial;
+    int             depth;              /* messages in the chain, inside each other */
+    bool            dead;               /* some place is to be cleared */
+    wisp__arena     arena;              /* values that were changed or held, while depth > 0 */
+    wisp__stalled  *first, **last;
+    int             ready;
+    int             held, held_bytes;   /* on their way out */
+} wisp__hooks;
+
+static bool wisp__hook_takes(const wisp__hook *hook, const char *name) {
+    return !hook->dead && (!hook->m.pattern || wisp_pattern_matches(&hook->pattern, name)) &&
+           !(hook->m.except && wisp_pattern_matches(&hook->except, name));
+}
+
+/* Which places the messages of a name pass. */
+static void wisp__hooks_route(const wisp__hooks *hooks, wisp__remote *remote) {
+    remote->inbound = remote->outbound = 0;
+    if (remote->index < WISP__RESERVED) return;
+    for (int i = 0; i < hooks->count; i++) {
+        const wisp__hook *hook = hooks->places[i];
+        if (!wisp__hook_takes(hook, remote->name)) continue;
+        if (hook->m.inbound) remote->inbound |= 1u << i;
+        if (hook->m.outbound) remote->outbound |= 1u << i;
+    }
+}
+
+static void wisp__hooks_route_all(const wisp__hooks *hooks) {
+    for (int i = 0; i < hooks->registry->count; i++)
+        wisp__hooks_route(hooks, hooks->registry->remotes[i]);
+}
+
+/* Clears the places of what was removed, when no hook runs. */
+static void wisp__hooks_sweep(wisp__hooks *hooks) {
+    int kept = 0;
+    if (hooks->depth || !hooks->dead) return;
+    hooks->dead = false;
+    for (int i = 0; i < hooks->count; i++) {
+        if (!hooks->places[i]->dead) hooks->places[kept++] = hooks->places[i];
+        else wisp__free(hooks->base, hooks->places[i], sizeof **hooks->places);
+    }
+    hooks->count = kept;
+    wisp__hooks_route_all(hooks);
+}
+
+static wisp__hook *wisp__hook_named(const wisp__hooks *hooks, const char *name) {
+    for (int i = 0; name && i < hooks->count; i++)
+        if (!hooks->places[i]->dead && strcmp(hooks->places[i]->name, name) == 0)
+            return hooks->places[i];
+    return NULL;
+}
+
+/* `position` and `which` say where a pattern is wrong. */
+static wisp_result wisp__hooks_add(wisp__hooks *hooks, const wisp_middleware *m, int *position,
+                                   const char **which) {
+    size_t length = m->name ? strlen(m->name) : 0;
+    wisp__hook *hook;
+    wisp_result result = WISP_OK;
+    if (!m->inbound && !m->outbound) return WISP_E_ARGUMENT;
+    if (length < 1 || length > 64 || wisp__hook_named(hooks, m->name)) return WISP_E_NAME;
+    wisp__hooks_sweep(hooks);
+    if (hooks->count == WISP__HOOKS) return WISP_E_LIMIT;
+    hook = (wisp__hook *)wisp__alloc(hooks->base, sizeof *hook);
+    if (!hook) return WISP_E_MEMORY;
+    hook->m = *m;
+    hook->m.name = hook->name;
+    hook->serial = ++hooks->serial;
+    memcpy(hook->name, m->name, length);
+    *which = m->pattern;
+    if (m->pattern) result = wisp_pattern_compile(&hook->pattern, m->pattern, position);
+    if (result == WISP_OK && m->except) {
+        *which = m->except;
+        result = wisp_pattern_compile(&hook->except, m->except, position);
+    }
+    if (result) {
+        wisp__free(hooks->base, hook, sizeof *hook);
+        return result;
+    }
+    hooks->places[hooks->count++] = hook;
+    wisp__hooks_route_all(hooks);
+    return WISP_OK;
+}
+
+/* A message enters the chain; false: hooks have sent messages inside each other too deeply. */
+static bool wisp__hooks_enter(wisp__hooks *hooks) {
+    if (hooks->depth >= WISP__HOOK_DEPTH) return false;
+    hooks->depth++;
+    return true;
+}
+
+static void wisp__hooks_leave(wisp__hooks *hooks) {
+    if (--hooks->depth) return;
+    wisp__arena_reset(&hooks->arena);
+    wisp__hooks_sweep(hooks);
+}
+
+/* Takes a message through what is left of its chain, until a hook does not let it pass. */
+static wisp_result wisp__hooks_run(wisp__hooks *hooks, const wisp__remote *remote,
+                                   wisp_event *event, wisp__passage *passage) {
+    uint32_t places = passage->inbound ? remote->inbound : remote->outbound;
+    int count = hooks->count;
+    wisp_result verdict = WISP_PASS;
+    event->passage = passage;
+    for (int i = 0; i < count && verdict == WISP_PASS; i++) {
+        int place = passage->inbound ? count - 1 - i : i;
+        const wisp__hook *hook = hooks->places[place];
+        bool passed = passage->after && (passage->inbound ? hook->serial >= passage->after
+                                                          : hook->serial <= passage->after);
+        if (!(places >> place & 1) || hook->dead || passed) continue;
+        passage->after = hook->serial;
+        event->user = hook->m.user;
+        verdict = passage->inbound ? hook->m.inbound(event) : hook->m.outbound(event);
+        if (verdict > 0 && verdict != WISP_DROP && verdict != WISP_HOLD) verdict = WISP_E_ARGUMENT;
+    }
+    event->passage = NULL;
+    return verdict;
+}
+
+static void wisp__hooks_hold(wisp__hooks *hooks, wisp__stalled *held) {
+    held->next = NULL;
+    if (!hooks->first) hooks->last = &hooks->first;
+    *hooks->last = held;
+    hooks->last = &held->next;
+}
+
+static void wisp__hooks_unlink(wisp__hooks *hooks, wisp__stalled **place) {
+    wisp__stalled *held = *place;
+    *place = held->next;
+    if (hooks->last == &held->next) hooks->last = place;
+    if (held->ready) hooks->ready--;
+}
+
+/* The first that was released, off the list; NULL: there is none. */
+static wisp__stalled *wisp__hooks_next(wisp__hooks *hooks) {
+    wisp__stalled **place = &hooks->first, *held;
+    if (!hooks->ready) return NULL;
+    while (*place && !(*place)->ready) place = &(*place)->next;
+    held = *place;
+    if (held) wisp__hooks_unlink(hooks, place);
+    return held;
+}
+
+/* Marks what a hook holds, for a peer or (id 0) for all. */
+static int wisp__hooks_release(wisp__hooks *hooks, uint32_t serial, wisp_peer peer,
+                               wisp_result verdict) {
+    int count = 0;
+    for (wisp__stalled *held = hooks->first; held; held = held->next) {
+        if (held->ready || held->passage.after != serial) continue;
+        if (peer.id && held->to.peer.id != peer.id) continue;
+        held->ready = true;
+        held->verdict = verdict;
+        count++;
+    }
+    hooks->ready += count;
+    return count;
+}
+
+static void wisp__hooks_free(wisp__hooks *hooks) {
+    for (int i = 0; i < hooks->count; i++)
+        wisp__free(hooks->base, hooks->places[i], sizeof **hooks->places);
+    wisp__arena_free(hooks->base, &hooks->arena);
+}
+
+WISP__UNUSED static void wisp__hooks_check(const wisp__hooks *hooks) {
+    int ready = 0;
+    for (const wisp__stalled *held = hooks->first; held; held = held->next) ready += held->ready;
+    for (int i = 1; i < hooks->count; i++)
+        WISP_ASSERT(hooks->places[i]->serial > hooks->places[i - 1]->serial);
+    WISP_ASSERT(ready == hooks->ready && hooks->depth >= 0);
+    (void)ready;
+}
+
+/* ===========================================================================
  * MARK: >>call
  * What: calls that wait for an answer, and answers that are kept so that a
  *   repeated call runs its handler once.
@@ -18560,7 +18851,7 @@ typedef struct wisp__pending {          /* a call of ours */
     wisp__session *session;
     wisp__message *message;             /* kept for repeats; or NULL */
     uint32_t      id;
-    int           remote, tries;
+    int           remote, tries;        /* tries: that are left */
     double        deadline, interval;
     wisp_handler  fn, also;             /* also: of wisp_await_reply */
     void         *user, *also_user;
@@ -19118,6 +19409,7 @@ struct wisp {
     wisp__calls    calls;
     wisp__sender   sender;
     wisp__policy   policy;
+    wisp__hooks    hooks;
     wisp_result  (*accept)(wisp *w, const wisp_addr *from, const void *ticket, int ticket_size,
                            void *user);
     double         now, last_now;     /* the caller's time */
@@ -19178,6 +19470,25 @@ static wisp__remote *wisp__remote_of(wisp *w, wisp_target target, wisp_result *w
     return w->registry.remotes[target.remote.id - 1];
 }
 
+/* A remote that messages can go to: not one of the reserved names. */
+static wisp__remote *wisp__remote_to_send(wisp *w, wisp_target target, wisp_result *why) {
+    wisp__remote *remote = wisp__remote_of(w, target, why);
+    if (!remote || remote->index >= WISP__RESERVED) return remote;
+    *why = WISP_E_NAME;
+    return NULL;
+}
+
+/* The remote if it is there already and messages can go to it. */
+static wisp__remote *wisp__remote_found(wisp *w, wisp_target target) {
+    wisp_result why;
+    int length;
+    wisp__remote *remote = NULL;
+    if (!target.name && target.remote.id) return wisp__remote_to_send(w, target, &why);
+    if (wisp__name_check(target.name, &length) == WISP_OK)
+        remote = wisp__registry_find(&w->registry, target.name, length);
+    return remote && remote->index >= WISP__RESERVED ? remote : NULL;
+}
+
 /* Of one packet 256 errors are told; the others are only counted. */
 static void wisp__error(wisp *w, wisp__session *s, wisp__remote *remote, wisp_result code,
                         const char *text) {
@@ -19214,6 +19525,43 @@ static void wisp__tell(wisp *w, wisp__session *s, int name, wisp_result result, 
 
 /* --- sessions begin and end --- */
 
+/* What was held is not held any more. */
+static void wisp__stalled_free(wisp *w, wisp__stalled *held) {
+    wisp__session *s = held->passage.inbound
+                           ? (wisp__session *)wisp__pool_get(&w->peers.pool, held->to.peer.id)
+                           : NULL;
+    int *count = held->passage.inbound ? s ? &s->stalled : NULL : &w->hooks.held;
+    int *bytes = held->passage.inbound ? s ? &s->stalled_bytes : NULL : &w->hooks.held_bytes;
+    if (count) --*count;
+    if (bytes) *bytes -= held->message->size;
+    wisp__message_release(&w->base, &w->chunks, held->message);
+    if (held->list)
+        wisp__free(&w->base, held->list, (size_t)held->to.count * sizeof *held->list);
+    wisp__chunk_give(&w->base, &w->chunks, held, sizeof *held);
+}
+
+static wisp__pending *wisp__call_of(wisp *w, uint32_t handle) {
+    return (wisp__pending *)wisp__pool_get(&w->calls.pool, handle);
+}
+
+/* A peer is gone (or, NULL, all of them): what is held for it ends, calls with a code. */
+static void wisp__stalled_leave(wisp *w, wisp__session *s) {
+    wisp__stalled **place = &w->hooks.first;
+    while (*place) {
+        wisp__stalled *held = *place;
+        if (s && held->to.peer.id != s->peer.slot.id) {
+            place = &held->next;
+            continue;
+        }
+        wisp__hooks_unlink(&w->hooks, place);
+        if (held->kind == WISP_MESSAGE_INVOKE && !held->passage.inbound &&
+            wisp__call_of(w, held->call))
+            wisp__call_end(&w->calls, wisp__call_of(w, held->call), WISP_E_CLOSED);
+        if (s) s->peer.stats.messages_abandoned++;
+        wisp__stalled_free(w, held);
+    }
+}
+
 /* Ends a session. `tell`: say goodbye over there, for a while. */
 static void wisp__end(wisp *w, wisp__session *s, wisp_result result, const char *reason,
                       bool tell) {
@@ -19234,6 +19582,7 @@ static void wisp__end(wisp *w, wisp__session *s, wisp_result result, const char 
         wisp__tell(w, s, WISP__ON_LEFT, result, text);
     peer->ending = joined && tell && w->base.reliable;
     if (joined && tell) wisp__flush(&w->sender, s, -1);
+    if (w->hooks.first) wisp__stalled_leave(w, s);
     wisp__calls_leave(&w->calls, s);
     wisp__session_free(&w->sender, s);
     peer->state = joined && tell ? WISP__LEAVING : WISP__GONE;
@@ -19543,88 +19892,12 @@ static void wisp__on_handshake(wisp *w, const wisp_packet *packet) {
 }
 
 /* ===========================================================================
- * MARK: >>exchange
- * What: messages that a session gives and gets: made for a peer, told by
- *   differences; heard, checked, handed to handlers.
- * Invariants: after every handler the session's state is looked at again.
- * Not here: how messages stand in packets (batch, receive).
+ * MARK: >>outgoing
+ * What: what this end has to say: messages made of values, given to peers, told
+ *   by differences; fired at many, asked and answered.
+ * Invariants: a message that is refused leaves nothing behind.
+ * Not here: how messages stand in packets (batch).
  * ======================================================================== */
-
-typedef struct wisp__incoming {
-    wisp__record  kind;           /* WISP__R_EVENT, INVOKE, REPLY, FRAGMENT; NOTHING: fills a gap */
-    bool          first, last;    /* of a fragment */
-    wisp__remote *remote;         /* NULL: not known here */
-    uint32_t      call, floor;    /* floor: their calls before it are settled */
-    int16_t       result;
-    wisp__form   *form;           /* NULL: plain */
-    int64_t       shape_at, shape_end, data_at, end;     /* bits in the packet */
-    wisp_result   readable;       /* WISP_OK, or why the values cannot be read */
-    wisp__reader  from;           /* of a value that is told: applied when its turn comes */
-    bool          told, in_order, stale;
-    bool          conformed;      /* the content is as the schema here wants it */
-    uint32_t      turn;           /* of the arena that the content is in */
-    bool          parsed;         /* in->end is right, whether they can be used or not */
-    wisp__decoded content;
-} wisp__incoming;
-
-/* A packet, or a large message, while it is read. */
-typedef struct wisp__reading {
-    wisp           *w;
-    wisp__session  *session;
-    wisp__reader    from;
-    uint64_t        number;
-    int             delivery, channel;
-    uint32_t        sequence;
-    wisp__incoming  previous;
-    bool            has_previous, eliciting, answered;
-    int             values, messages;
-    const char     *broken;       /* why the session must end, or NULL */
-    wisp_result     code;         /* with which */
-} wisp__reading;
-
-static void wisp__message_event(wisp *w, wisp__session *s, const wisp__incoming *in,
-                                wisp_event *event) {
-    event->result = WISP_OK;
-    event->user = NULL;
-    event->request = NULL;
-    event->w = w;
-    event->peer = wisp__peer_handle(s);
-    event->remote = wisp__remote_handle(in->remote);
-    event->name = in->remote ? in->remote->name : "";
-    event->args = in->content.values;
-    event->count = in->content.count;
-    event->text = "";
-    event->time = w->now;
-}
-
-/* Reads values at the places that `in` names; the end of the data goes to in->end. */
-static void wisp__read_values(wisp *w, const wisp__reader *from, wisp__incoming *in, int *budget) {
-    wisp__reader shape = *from, data = *from;
-    int most = wisp__min_int(*budget, w->base.limits.message_values);
-    wisp__unpacker u;
-    shape.at = in->shape_at;
-    data.at = in->data_at;
-    in->told = in->form && in->form->delta && in->kind == WISP__R_EVENT;
-    if (in->told) {
-        in->from = *from;
-        in->readable = wisp__told_extent(&w->content, in->form, &data, in->in_order, budget);
-        in->parsed = !data.failed;
-    } else if (in->form) {
-        in->readable = wisp__decode(&w->content, in->form, &data, budget, &in->content);
-        in->parsed = !data.failed;
-    } else {
-        wisp__content_turn(&w->content);
-        memset(&in->content, 0, sizeof in->content);
-        u = wisp__content_unpacker(&w->content, &w->content.arena, &data, most);
-        u.shape = &shape;
-        in->readable = wisp__unpack(&u, &in->content.values, &in->content.count);
-        in->parsed = in->readable == WISP_OK;
-        *budget -= most - u.values;
-    }
-    in->end = data.at;
-    in->turn = w->content.turn;
-    in->conformed = false;
-}
 
 static wisp__message *wisp__message_make(wisp *w, const wisp__remote *remote, int type,
                                          wisp_result *why) {
@@ -19850,6 +20123,205 @@ static void wisp__tell_again(wisp *w, wisp__session *s) {
     }
 }
 
+/* --- fired at one or at many --- */
+
+/* What compressors everybody has who a message goes to: a peer, or (NULL) all of them. */
+static unsigned wisp__methods_of(const wisp *w, const wisp__session *s) {
+    unsigned methods = w->squeeze.methods;
+    if (s) return s->peer.state == WISP__JOINED ? methods & s->peer.methods : 1u << WISP__RUNS;
+    for (const wisp__peer *peer = w->peers.first; peer; peer = peer->next)
+        methods &= peer->methods;
+    return methods;
+}
+
+/* Tells what a caller gave wrong. */
+static wisp_result wisp__encode_refused(wisp *w, const wisp__remote *remote, wisp_result result) {
+    if (result != WISP_E_INVALID) return wisp__pack_refused(&w->base, result);
+    wisp__log(&w->base, WISP_LOG_WARNING, result, "'%s': %s", remote->name, w->registry.text);
+    return result;
+}
+
+static void wisp__keep_first(wisp_result *first, wisp_result result) {
+    if (*first == WISP_OK) *first = result;
+}
+
+/* What is fired: a message for everybody, or a value that each is told in another way. */
+typedef struct wisp__shot {
+    wisp__message *message;
+    wisp__remote  *remote;
+    wisp__kept    *value;
+    wisp__spread   spread;
+} wisp__shot;
+
+static wisp_result wisp__shoot(wisp *w, wisp__session *s, wisp__shot *shot) {
+    if (shot->message) return wisp__give(w, s, shot->message);
+    return wisp__tell_value(w, s, shot->remote, shot->value, &shot->spread, false);
+}
+
+static wisp_result wisp__fire_list(wisp *w, wisp_to to, wisp__shot *shot) {
+    wisp_result first = WISP_OK;
+    uint64_t mark = ++w->mark;
+    for (int i = 0; i < to.count; i++) {
+        wisp__session *s = wisp__session_of(w, to.list[i]);
+        if (!s || s->mark == mark) {
+            w->base.stats.targets_skipped++;
+            wisp__keep_first(&first, s ? WISP_E_ARGUMENT : WISP_E_STALE);
+            continue;
+        }
+        s->mark = mark;
+        wisp__keep_first(&first, wisp__shoot(w, s, shot));
+    }
+    return first;
+}
+
+static wisp_result wisp__fire_all(wisp *w, wisp_to to, wisp__shot *shot) {
+    wisp_result first = WISP_OK;
+    uint64_t mark = ++w->mark;
+    wisp__peer *next;
+    for (int i = 0; to.mode == WISP__TO_EXCEPT && i < to.count; i++) {
+        wisp__session *s = wisp__session_of(w, to.list[i]);
+        if (s) s->mark = mark;
+    }
+    for (wisp__peer *peer = w->peers.first; peer; peer = next) {
+        wisp__session *s = (wisp__session *)(void *)peer;
+        next = peer->next;
+        if (s->mark != mark) wisp__keep_first(&first, wisp__shoot(w, s, shot));
+    }
+    return first;
+}
+
+/* Queues values for peers, encoded once, or once for each base that they are told from. */
+static wisp_result wisp__fire(wisp *w, wisp__remote *remote, wisp_to to, const wisp_value *values,
+                              int count) {
+    wisp__session *s = NULL;
+    wisp__shot shot;
+    wisp_result result;
+    if (to.mode == WISP__TO_PEER && (s = wisp__session_of(w, to.peer)) == NULL) return WISP_E_STALE;
+    result = wisp__encode(&w->content, remote, values, count, wisp__methods_of(w, s));
+    if (result) return wisp__encode_refused(w, remote, result);
+    shot.message = NULL;
+    shot.remote = remote;
+    shot.value = NULL;
+    shot.spread.count = 0;
+    if (w->registry.remotes[remote->newest]->form.delta) {
+        shot.value = wisp__content_keep(&w->content, &w->chunks);
+        if (!shot.value) result = WISP_E_MEMORY;
+    } else {
+        shot.message = wisp__compose(w, remote, WISP__EVENT, &result);
+    }
+    if (result) return result;
+    if (s) result = wisp__shoot(w, s, &shot);
+    else if (to.mode == WISP__TO_LIST) result = wisp__fire_list(w, to, &shot);
+    else result = wisp__fire_all(w, to, &shot);
+    if (shot.message) wisp__message_release(&w->base, &w->chunks, shot.message);
+    wisp__kept_release(&w->base, &w->chunks, shot.value);
+    wisp__spread_free(w, &shot.spread);
+    return result;
+}
+
+/* --- through the chain of middleware --- */
+
+static void wisp__count_filtered(wisp__session *s, wisp__remote *remote) {
+    remote->stats.filtered++;
+    if (s) s->peer.stats.filtered++;
+}
+
+/* Copies of values, which live as long as their message is in the chain. */
+static wisp_result wisp__values_copy(wisp *w, const wisp__message *m, const wisp_value **values,
+                                     int *count) {
+    const wisp__packer *p = &w->content.packer;
+    wisp__reader shape = wisp__reader_on(m ? m->bytes : p->shape.bytes,
+                                         (int)((m ? m->shape_bits : p->shape.at) + 7) / 8);
+    wisp__reader data = wisp__reader_on(m ? m->bytes + m->data_at : p->data.bytes,
+                                        (int)(((m ? m->data_bits : p->data.at) + 7) / 8));
+    wisp__unpacker u = wisp__content_unpacker(&w->content, &w->hooks.arena, &data,
+                                              w->base.limits.message_values);
+    u.shape = &shape;
+    return wisp__unpack(&u, values, count);
+}
+
+/* Keeps a message whose hook said so. */
+static wisp_result wisp__stall(wisp *w, const wisp__remote *remote, const wisp_event *event,
+                               const wisp__stalled *how) {
+    bool inbound = how->passage.inbound;
+    wisp__session *s = inbound ? wisp__session_of(w, event->peer) : NULL;
+    int *held_count = s ? &s->stalled : &w->hooks.held;
+    int *held_bytes = s ? &s->stalled_bytes : &w->hooks.held_bytes;
+    wisp__stalled *held;
+    wisp__message *m;
+    wisp_result result = wisp__pack(&w->content.packer, event->args, event->count);
+    if (inbound && !s) return WISP_E_CLOSED;
+    if (result) return result;
+    if (*held_count >= w->base.limits.held_messages) return WISP_E_LIMIT;
+    m = wisp__message_make(w, remote, WISP__EVENT, &result);
+    if (!m) return result;
+    held = (wisp__stalled *)wisp__chunk_take(&w->base, &w->chunks, sizeof *held);
+    if (held) *held = *how;
+    if (held && how->to.list) {
+        held->list = (wisp_peer *)wisp__alloc(&w->base,
+                                              (size_t)how->to.count * sizeof *held->list);
+        if (held->list)
+            memcpy(held->list, how->to.list, (size_t)how->to.count * sizeof *held->list);
+        held->to.list = held->list;
+    }
+    if (!held || (how->to.list && !held->list) ||
+        m->size > w->base.limits.held_bytes - *held_bytes) {
+        result = !held || (how->to.list && !held->list) ? WISP_E_MEMORY : WISP_E_LIMIT;
+        if (held && held->list)
+            wisp__free(&w->base, held->list, (size_t)how->to.count * sizeof *held->list);
+        if (held) wisp__chunk_give(&w->base, &w->chunks, held, sizeof *held);
+        wisp__message_release(&w->base, &w->chunks, m);
+        return result;
+    }
+    held->message = m;
+    ++*held_count;
+    *held_bytes += m->size;
+    wisp__hooks_hold(&w->hooks, held);
+    return WISP_OK;
+}
+
+/* Takes what goes out through its chain: WISP_PASS with the values to be sent, WISP_DROP, WISP_HOLD
+   or why it is refused. wisp__hooks_enter came before. */
+static wisp_result wisp__let_out(wisp *w, wisp__remote *remote, wisp__stalled *how,
+                                 const wisp_value **values, int *count) {
+    wisp__session *s = how->to.mode == WISP__TO_PEER ? wisp__session_of(w, how->to.peer) : NULL;
+    wisp_event event;
+    wisp_result verdict;
+    memset(&event, 0, sizeof event);
+    event.w = w;
+    event.peer = how->to.peer = wisp__peer_handle(s);
+    event.remote = wisp__remote_handle(remote);
+    event.name = remote->name;
+    event.args = *values;
+    event.count = *count;
+    event.text = "";
+    event.time = w->now;
+    event.message = how->kind;
+    verdict = wisp__hooks_run(&w->hooks, remote, &event, &how->passage);
+    *values = event.args;
+    *count = event.count;
+    if (verdict == WISP_HOLD)
+        verdict = how->kind == WISP_MESSAGE_REPLY ? WISP_E_UNSUPPORTED
+                                                  : wisp__stall(w, remote, &event, how);
+    else if (verdict != WISP_PASS) wisp__count_filtered(s, remote);
+    else return WISP_PASS;
+    return verdict == WISP_OK ? WISP_HOLD : verdict;
+}
+
+/* Fires what passes the chain. */
+static wisp_result wisp__fire_through(wisp *w, wisp__remote *remote, wisp__stalled *how,
+                                      const wisp_value *values, int count) {
+    wisp_result result;
+    if (!wisp__hooks_enter(&w->hooks)) return WISP_E_DEPTH;
+    how->kind = WISP_MESSAGE_EVENT;
+    result = wisp__let_out(w, remote, how, &values, &count);
+    if (result == WISP_PASS) result = wisp__fire(w, remote, how->to, values, count);
+    wisp__hooks_leave(&w->hooks);
+    return result > 0 ? WISP_OK : result;
+}
+
+/* --- answers and calls --- */
+
 /* The answer to a call of theirs. NULL with the reason. */
 static wisp__message *wisp__answer_make(wisp *w, const wisp__remote *remote, uint32_t id,
                                         wisp_result code, const wisp_value *values, int count,
@@ -19885,21 +20357,287 @@ static void wisp__answer_code(wisp *w, wisp__session *s, wisp__request *request,
     else wisp__error(w, s, remote, why, "the answer of a call was not made");
 }
 
+/* Repeats go after pauses that double, all of them within the timeout, each shorter by chance, so
+   that callers who failed together do not come back together. */
+static double wisp__call_pause(wisp *w, wisp__pending *call) {
+    double chance = (double)(wisp__random(&w->peers.secret) >> 40) / (double)(1 << 24);
+    double pause = call->interval * (0.6 + 0.4 * chance);
+    call->interval *= 2;
+    return pause;
+}
+
+/* `m` NULL: the call is held, and only its timeout runs. */
+static void wisp__call_schedule(wisp *w, wisp__pending *call, const wisp__remote *remote,
+                                const wisp_call_desc *desc, wisp__message *m) {
+    double timeout = desc->timeout > 0 ? desc->timeout : remote->now.call_timeout;
+    int tries = wisp__min_int(desc->tries > 0 ? desc->tries : remote->now.call_tries, 30);
+    bool repeats = m && tries > 1 && m->delivery != WISP_RELIABLE && !w->base.reliable;
+    double next = timeout;
+    if (!(call->deadline > 0)) call->deadline = w->base.time + timeout;
+    if (repeats) {
+        call->interval = timeout / (double)((1 << tries) - 1);
+        next = wisp__call_pause(w, call);
+        call->tries = tries - 1;
+        call->message = m;
+        m->references++;
+    }
+    wisp__timers_set(&w->peers.timers, &call->timer,
+                     wisp__min(call->deadline, w->base.time + next));
+}
+
+static void wisp__call_fill(wisp__pending *call, const wisp__session *s, const wisp__remote *remote,
+                            const wisp_call_desc *desc) {
+    call->fn = desc->on_reply;
+    call->user = desc->user;
+    call->remote = remote->index;
+    call->peer = wisp__peer_handle(s);
+}
+
+/* Queues values as a call that has its slot. */
+static wisp_result wisp__call_begin(wisp *w, wisp__session *s, wisp__pending *call,
+                                    wisp__remote *remote, const wisp_call_desc *desc,
+                                    const wisp_value *values, int count) {
+    wisp_result result = wisp__encode(&w->content, remote, values, count, wisp__methods_of(w, s));
+    wisp__message *m;
+    if (result) return wisp__encode_refused(w, remote, result);
+    m = wisp__compose(w, remote, WISP__INVOKE, &result);
+    if (!m) return result;
+    m->call = s->next_call;
+    result = wisp__give(w, s, m);
+    if (result == WISP_OK) {
+        wisp__call_fill(call, s, remote, desc);
+        wisp__call_link(s, call);
+        wisp__call_schedule(w, call, remote, desc, m);
+        remote->stats.invokes_sent++;
+    }
+    wisp__message_release(&w->base, &w->chunks, m);
+    return result;
+}
+
+/* Begins a call that passes the chain; when it is held only its timeout runs. */
+static wisp_result wisp__call_through(wisp *w, wisp__pending *call, wisp__remote *remote,
+                                      wisp__stalled *how, const wisp_value *values, int count) {
+    wisp_result result;
+    wisp__session *s;
+    if (!wisp__hooks_enter(&w->hooks)) return WISP_E_DEPTH;
+    how->kind = WISP_MESSAGE_INVOKE;
+    how->call = call->slot.id;
+    result = wisp__let_out(w, remote, how, &values, &count);
+    s = wisp__session_of(w, how->to.peer);
+    call = wisp__call_of(w, how->call);
+    if (!s || !call || call->done)
+        result = s ? WISP_E_CANCELLED : WISP_E_CLOSED;
+    else if (result == WISP_PASS)
+        result = wisp__call_begin(w, s, call, remote, &how->how, values, count);
+    else if (result == WISP_DROP)
+        result = WISP_E_DROPPED;
+    else if (result == WISP_HOLD && !(call->deadline > 0)) {
+        wisp__call_fill(call, s, remote, &how->how);
+        wisp__call_schedule(w, call, remote, &how->how, NULL);
+    }
+    wisp__hooks_leave(&w->hooks);
+    return result > 0 ? WISP_OK : result;
+}
+
+/* The answer to a call of theirs, when it has passed the chain. NULL with the reason. */
+static wisp__message *wisp__answer_through(wisp *w, const wisp__session *s, wisp__remote *remote,
+                                           uint32_t id, wisp_result code, const wisp_value *values,
+                                           int count, wisp_result *why) {
+    wisp__message *m;
+    wisp__stalled how;
+    wisp_result verdict;
+    if (code || !remote->outbound || count < 0 || (count && !values))
+        return wisp__answer_make(w, remote, id, code, values, count, why);
+    *why = WISP_E_DEPTH;
+    if (!wisp__hooks_enter(&w->hooks)) return NULL;
+    memset(&how, 0, sizeof how);
+    how.kind = WISP_MESSAGE_REPLY;
+    how.to = wisp_to_peer(wisp__peer_handle(s));
+    verdict = wisp__let_out(w, remote, &how, &values, &count);
+    if (verdict == WISP_DROP) verdict = WISP_E_DROPPED;
+    m = wisp__answer_make(w, remote, id, verdict, values, verdict ? 0 : count, why);
+    wisp__hooks_leave(&w->hooks);
+    return m;
+}
+
+/* ===========================================================================
+ * MARK: >>incoming
+ * What: what is said to this end: values read, put together from differences,
+ *   checked, and handed to handlers in their turn.
+ * Invariants: after every handler the session's state is looked at again.
+ * Not here: how messages stand in packets (receive).
+ * ======================================================================== */
+
+typedef struct wisp__incoming {
+    wisp__record  kind;           /* WISP__R_EVENT, INVOKE, REPLY, FRAGMENT; NOTHING: fills a gap */
+    bool          first, last;    /* of a fragment */
+    wisp__remote *remote;         /* NULL: not known here */
+    uint32_t      call, floor;    /* floor: their calls before it are settled */
+    int16_t       result;
+    wisp__form   *form;           /* NULL: plain */
+    int64_t       shape_at, shape_end, data_at, end;     /* bits in the packet */
+    wisp_result   readable;       /* WISP_OK, or why the values cannot be read */
+    wisp__reader  from;           /* of a value that is told: applied when its turn comes */
+    bool          told, in_order, stale;
+    bool          conformed;      /* the content is as the schema here wants it */
+    uint32_t      turn;           /* of the arena that the content is in */
+    bool          parsed;         /* in->end is right, whether they can be used or not */
+    wisp__decoded content;
+} wisp__incoming;
+
+/* A packet, or a large message, while it is read. */
+typedef struct wisp__reading {
+    wisp           *w;
+    wisp__session  *session;
+    wisp__reader    from;
+    uint64_t        number;
+    int             delivery, channel;
+    uint32_t        sequence;
+    wisp__incoming  previous;
+    bool            has_previous, eliciting, answered;
+    int             values, messages;
+    const char     *broken;       /* why the session must end, or NULL */
+    wisp_result     code;         /* with which */
+} wisp__reading;
+
+static void wisp__message_event(wisp *w, wisp__session *s, const wisp__incoming *in,
+                                wisp_event *event) {
+    event->result = WISP_OK;
+    event->user = NULL;
+    event->request = NULL;
+    event->message = WISP_MESSAGE_EVENT;
+    event->passage = NULL;
+    event->w = w;
+    event->peer = wisp__peer_handle(s);
+    event->remote = wisp__remote_handle(in->remote);
+    event->name = in->remote ? in->remote->name : "";
+    event->args = in->content.values;
+    event->count = in->content.count;
+    event->text = "";
+    event->time = w->now;
+}
+
+/* Reads values at the places that `in` names; the end of the data goes to in->end. */
+static void wisp__read_values(wisp *w, const wisp__reader *from, wisp__incoming *in, int *budget) {
+    wisp__reader shape = *from, data = *from;
+    int most = wisp__min_int(*budget, w->base.limits.message_values);
+    wisp__unpacker u;
+    shape.at = in->shape_at;
+    data.at = in->data_at;
+    in->told = in->form && in->form->delta && in->kind == WISP__R_EVENT;
+    if (in->told) {
+        in->from = *from;
+        in->readable = wisp__told_extent(&w->content, in->form, &data, in->in_order, budget);
+        in->parsed = !data.failed;
+    } else if (in->form) {
+        in->readable = wisp__decode(&w->content, in->form, &data, budget, &in->content);
+        in->parsed = !data.failed;
+    } else {
+        wisp__content_turn(&w->content);
+        memset(&in->content, 0, sizeof in->content);
+        u = wisp__content_unpacker(&w->content, &w->content.arena, &data, most);
+        u.shape = &shape;
+        in->readable = wisp__unpack(&u, &in->content.values, &in->content.count);
+        in->parsed = in->readable == WISP_OK;
+        *budget -= most - u.values;
+    }
+    in->end = data.at;
+    in->turn = w->content.turn;
+    in->conformed = false;
+}
+
+/* --- through the chain to the handlers --- */
+
 static void wisp__run_answer(wisp *w, wisp__session *s, wisp__request *request,
-                             const wisp__incoming *in) {
-    wisp_event event;
+                             wisp__remote *remote, wisp_event *event) {
     uint32_t id = request->id;
-    wisp__message_event(w, s, in, &event);
-    event.user = in->remote->answer_user;
-    event.request = request;
+    event->user = remote->answer_user;
+    event->request = request;
     request->state = WISP__REQUEST_RUNS;
-    request->remote = in->remote->index;
+    request->remote = remote->index;
     w->events.running++;
-    in->remote->answer(&event);
+    remote->answer(event);
     w->events.running--;
     wisp__events_sweep(&w->events);
-    if (s->peer.state != WISP__JOINED || !event.request) return;
-    wisp__answer_code(w, s, request, id, in->remote, event.result);
+    if (s->peer.state != WISP__JOINED || !event->request) return;
+    wisp__answer_code(w, s, event->request, id, remote, event->result);
+}
+
+static void wisp__run_event(wisp *w, wisp__session *s, wisp__remote *remote, wisp_event *event) {
+    if (wisp__events_run(&w->events, remote, event)) return;
+    remote->stats.unhandled++;
+    wisp__error(w, s, remote, WISP_E_NO_HANDLER, "nobody is connected");
+}
+
+/* Values that a hook has changed, or that were held, as the schema here wants them. */
+static wisp_result wisp__conform_again(wisp *w, const wisp__remote *remote, wisp_event *event) {
+    wisp__decoded d;
+    wisp_result result;
+    memset(&d, 0, sizeof d);
+    d.values = event->args;
+    d.count = event->count;
+    w->registry.text[0] = 0;
+    result = wisp__conform_decoded(&w->content, remote, NULL, &d);
+    event->args = d.values;
+    event->count = d.count;
+    return result;
+}
+
+/* What becomes of a message that a hook did not let pass. */
+static void wisp__keep_out(wisp *w, wisp__session *s, wisp__remote *remote, wisp_result verdict,
+                           wisp__request *request) {
+    wisp__count_filtered(s, remote);
+    if (verdict == WISP_DROP) {
+        if (request && !request->once) wisp__request_forget(&w->calls, s, request);
+        return;
+    }
+    wisp__error(w, s, remote, verdict, verdict == WISP_E_LIMIT ? "more than may be held: dropped"
+                                                               : "refused by middleware");
+    if (request) wisp__answer_code(w, s, request, request->id, remote, verdict);
+}
+
+/* A message on its way in, through what is left of its chain, to its handlers. */
+static void wisp__go_in(wisp *w, wisp__session *s, wisp__remote *remote, wisp_event *event,
+                        wisp__stalled *how, wisp__request *request) {
+    wisp_result verdict = how->verdict;
+    event->message = how->kind;
+    if (!wisp__hooks_enter(&w->hooks)) {
+        wisp__keep_out(w, s, remote, WISP_E_DEPTH, request);
+        return;
+    }
+    if (verdict == WISP_PASS)
+        verdict = wisp__hooks_run(&w->hooks, remote, event, &how->passage);
+    if (verdict == WISP_PASS && how->passage.changed && s->peer.state == WISP__JOINED)
+        verdict = wisp__conform_again(w, remote, event);
+    if (s->peer.state != WISP__JOINED || w->destroyed) {
+        wisp__hooks_leave(&w->hooks);
+        return;
+    }
+    if (verdict == WISP_HOLD) {
+        if (request) request->state = WISP__REQUEST_RUNS;
+        verdict = wisp__stall(w, remote, event, how);
+        if (verdict) wisp__keep_out(w, s, remote, verdict, request);
+    } else if (verdict != WISP_PASS) {
+        wisp__keep_out(w, s, remote, verdict, request);
+    } else if (request) {
+        wisp__run_answer(w, s, request, remote, event);
+    } else {
+        wisp__run_event(w, s, remote, event);
+    }
+    wisp__hooks_leave(&w->hooks);
+}
+
+static wisp__stalled wisp__way_in(const wisp_event *event, int kind, const wisp__request *request) {
+    wisp__stalled how;
+    memset(&how, 0, sizeof how);
+    how.passage.inbound = true;
+    how.kind = kind;
+    how.to = wisp_to_peer(event->peer);
+    if (request) {
+        how.call = request->id;
+        how.once = request->once;
+    }
+    return how;
 }
 
 static void wisp__count_received(wisp *w, wisp__session *s, wisp__remote *remote,
@@ -19922,7 +20660,15 @@ static void wisp__on_new_call(wisp *w, wisp__session *s, wisp__request *request,
     } else if (!remote->answer) {
         wisp__answer_code(w, s, request, in->call, remote, WISP_E_NO_HANDLER);
     } else {
-        wisp__run_answer(w, s, request, in);
+        wisp_event event;
+        wisp__message_event(w, s, in, &event);
+        event.message = WISP_MESSAGE_INVOKE;
+        if (remote->inbound) {
+            wisp__stalled how = wisp__way_in(&event, WISP_MESSAGE_INVOKE, request);
+            wisp__go_in(w, s, remote, &event, &how, request);
+        } else {
+            wisp__run_answer(w, s, request, remote, &event);
+        }
     }
 }
 
@@ -19973,16 +20719,35 @@ static void wisp__run_reply(wisp *w, wisp__pending *call, wisp_event *event) {
     wisp__events_sweep(&w->events);
 }
 
+/* Takes a reply through the chain; false: its call goes on waiting, or is over. */
+static bool wisp__let_reply_in(wisp *w, wisp__session *s, uint32_t call, wisp__remote *remote,
+                               wisp_event *event) {
+    wisp__stalled how = wisp__way_in(event, WISP_MESSAGE_REPLY, NULL);
+    wisp_result verdict = wisp__hooks_run(&w->hooks, remote, event, &how.passage);
+    const wisp__pending *pending = wisp__call_of(w, call);
+    if (verdict == WISP_HOLD) verdict = WISP_E_UNSUPPORTED;
+    if (verdict != WISP_PASS) wisp__count_filtered(s, remote);
+    if (!pending || pending->done || verdict == WISP_DROP) return false;
+    if (verdict == WISP_PASS) return true;
+    event->result = verdict;
+    event->text = wisp_result_text(verdict);
+    event->args = NULL;
+    event->count = 0;
+    return true;
+}
+
 static void wisp__on_replied(wisp *w, wisp__session *s, const wisp__incoming *in) {
     wisp__pending *call = wisp__call_find(s, in->call);
     wisp_event event;
     wisp__incoming answer = *in;
+    bool goes_on = true, chained;
     if (!call) return;
     answer.remote = w->registry.remotes[call->remote];
     answer.remote->stats.replies_received++;
     wisp__count_received(w, s, answer.remote, in);
     wisp__message_event(w, s, &answer, &event);
     event.result = in->result;
+    event.message = WISP_MESSAGE_REPLY;
     if (in->result) {
         const wisp_value *text = in->content.count ? in->content.values : NULL;
         event.text = text && text->kind == WISP_STRING ? text->as.string
@@ -19990,8 +20755,13 @@ static void wisp__on_replied(wisp *w, wisp__session *s, const wisp__incoming *in
         event.args = NULL;
         event.count = 0;
     }
-    wisp__call_settle(&w->calls, call);
-    wisp__run_reply(w, call, &event);
+    chained = answer.remote->inbound && wisp__hooks_enter(&w->hooks);
+    if (chained) goes_on = wisp__let_reply_in(w, s, call->slot.id, answer.remote, &event);
+    if (goes_on) {
+        wisp__call_settle(&w->calls, call);
+        wisp__run_reply(w, call, &event);
+    }
+    if (chained) wisp__hooks_leave(&w->hooks);
 }
 
 static void wisp__on_event(wisp *w, wisp__session *s, const wisp__incoming *in, int delivery,
@@ -20019,13 +20789,80 @@ static void wisp__on_event(wisp *w, wisp__session *s, const wisp__incoming *in, 
         return;
     }
     wisp__message_event(w, s, in, &event);
-    if (wisp__events_run(&w->events, remote, &event)) return;
-    remote->stats.unhandled++;
-    wisp__error(w, s, remote, WISP_E_NO_HANDLER, "nobody is connected");
+    if (remote->inbound) {
+        wisp__stalled how = wisp__way_in(&event, WISP_MESSAGE_EVENT, NULL);
+        wisp__go_in(w, s, remote, &event, &how, NULL);
+    } else {
+        wisp__run_event(w, s, remote, &event);
+    }
 }
 
-/* Runs what waits: calls that ended without an answer, then notices. What their handlers add
-   waits for the next time. */
+/* What was held goes on: in, with the call it may be; out, to whom it was for. */
+static void wisp__resume_in(wisp *w, wisp__stalled *held, const wisp_value *values, int count) {
+    wisp__session *s = wisp__session_of(w, held->to.peer);
+    wisp__remote *remote = w->registry.remotes[held->message->remote];
+    wisp__request once, *request = NULL;
+    wisp__incoming in;
+    wisp_event event;
+    if (!s) return;
+    memset(&in, 0, sizeof in);
+    in.remote = remote;
+    in.content.values = values;
+    in.content.count = count;
+    wisp__message_event(w, s, &in, &event);
+    if (held->kind == WISP_MESSAGE_INVOKE) {
+        memset(&once, 0, sizeof once);
+        once.id = held->call;
+        once.once = true;
+        request = &once;
+        if (!held->once && s->request_room && wisp__request_at(s, held->call)->id == held->call)
+            request = wisp__request_at(s, held->call);
+    }
+    held->passage.changed = true;        /* the values do not have their schema's form any more */
+    wisp__go_in(w, s, remote, &event, held, request);
+}
+
+static void wisp__resume_out(wisp *w, wisp__stalled *held, const wisp_value *values, int count) {
+    wisp__remote *remote = w->registry.remotes[held->message->remote];
+    bool invoke = held->kind == WISP_MESSAGE_INVOKE;
+    wisp__pending *call = invoke ? wisp__call_of(w, held->call) : NULL;
+    wisp_result result = held->verdict;
+    if (invoke && (!call || call->done)) return;
+    if (result != WISP_PASS) {
+        wisp__count_filtered(wisp__session_of(w, held->to.peer), remote);
+        if (result == WISP_DROP) result = invoke ? WISP_E_DROPPED : WISP_OK;
+    } else if (invoke) {
+        result = wisp__call_through(w, call, remote, held, values, count);
+        call = wisp__call_of(w, held->call);
+    } else {
+        result = wisp__fire_through(w, remote, held, values, count);
+    }
+    if (result && invoke && call) wisp__call_end(&w->calls, call, result);
+    else if (result && !invoke)
+        wisp__error(w, NULL, remote, result, "what was held cannot be sent");
+}
+
+/* What was released by now; what its handlers release waits for the next time. */
+static void wisp__resume_held(wisp *w) {
+    for (int left = w->hooks.ready; left > 0; left--) {
+        wisp__stalled *held = wisp__hooks_next(&w->hooks);
+        const wisp_value *values;
+        int count;
+        bool entered;
+        if (!held) return;
+        entered = wisp__hooks_enter(&w->hooks);
+        if (wisp__values_copy(w, held->message, &values, &count) != WISP_OK)
+            wisp__error(w, NULL, w->registry.remotes[held->message->remote], WISP_E_MEMORY,
+                        "what was held cannot go on");
+        else if (held->passage.inbound) wisp__resume_in(w, held, values, count);
+        else wisp__resume_out(w, held, values, count);
+        wisp__stalled_free(w, held);
+        if (entered) wisp__hooks_leave(&w->hooks);
+    }
+}
+
+/* Runs what waits: calls that ended without an answer, then what middleware has released, then
+   notices. What their handlers add waits for the next time. */
 static void wisp__dispatch(wisp *w) {
     wisp__pending *call, *last = w->calls.done_last;
     while (last && (call = wisp__calls_next_done(&w->calls)) != NULL) {
@@ -20041,6 +20878,7 @@ static void wisp__dispatch(wisp *w) {
         wisp__run_reply(w, call, &event);
         if (end) break;
     }
+    if (w->hooks.ready) wisp__resume_held(w);
     if (w->events.notice_count) wisp__events_notices(&w->events, w, w->now);
 }
 
@@ -20221,7 +21059,7 @@ static void wisp__conform_incoming(wisp *w, wisp__incoming *in) {
 /* A message whose turn it is. What happened before it is told before it. */
 static void wisp__deliver(wisp *w, wisp__session *s, wisp__incoming *in, int delivery,
                           uint64_t number) {
-    if (w->events.notice_count || w->calls.done_first) wisp__dispatch(w);
+    if (w->events.notice_count || w->calls.done_first || w->hooks.ready) wisp__dispatch(w);
     if (s->peer.state != WISP__JOINED || w->destroyed) return;
     w->registry.text[0] = 0;
     if (in->told && in->readable) wisp__heard_lost(w, s, in);
@@ -21023,14 +21861,15 @@ static void wisp__on_peer_timer(wisp *w, wisp__session *s) {
 
 /* Ends the call, or repeats it where the delivery may have lost it. */
 static void wisp__on_call_timer(wisp *w, wisp__pending *call) {
-    if (w->base.time >= call->deadline || !call->message) {
+    double next;
+    if (w->base.time >= call->deadline || !call->message) {        /* held, or sent once */
         wisp__call_end(&w->calls, call, WISP_E_TIMEOUT);
         return;
     }
-    if (call->message->references == 1)          /* else it still waits in the queue */
+    if (call->tries-- > 0 && call->message->references == 1)     /* else it still waits there */
         wisp__give(w, call->session, call->message);
-    wisp__timers_set(w->calls.timers, &call->timer,
-                     wisp__min(call->deadline, w->base.time + call->interval));
+    next = call->tries > 0 ? w->base.time + wisp__call_pause(w, call) : call->deadline;
+    wisp__timers_set(w->calls.timers, &call->timer, wisp__min(call->deadline, next));
 }
 
 #define WISP__OWNER(type, member, pointer) \
@@ -21125,7 +21964,8 @@ static bool wisp__limits_valid(const wisp_limits *l) {
            l->window_bytes >= 0 && l->window_packets >= 0 && l->calls >= 0 &&
            l->calls_remembered >= 0 && l->packet_messages >= 0 && l->update_packets >= 0 &&
            l->notices >= 0 && l->schema_bytes >= 0 && l->baseline_bytes >= 0 &&
-           l->baselines >= 0 && l->keys >= 0;
+           l->baselines >= 0 && l->keys >= 0 && l->held_messages >= 0 && l->held_bytes >= 0 &&
+           l->matched_names >= 0;
 }
 
 static wisp_result wisp__desc_validate(const wisp_desc *desc) {
@@ -21173,6 +22013,12 @@ static void wisp__codecs_builtin(wisp__registry *registry) {
     registry->codecs[registry->codec_count++] = wisp_protobuf();
 }
 
+/* Tells the later rooms of a new name. */
+static void wisp__name_added(void *owner, wisp__remote *remote) {
+    wisp *w = (wisp *)owner;
+    wisp__hooks_route(&w->hooks, remote);
+}
+
 /* Lets the rooms know of each other. Nothing is allocated yet. */
 static void wisp__wire(wisp *w, const wisp_desc *desc) {
     w->base.memory = desc->memory;
@@ -21195,6 +22041,10 @@ static void wisp__wire(wisp *w, const wisp_desc *desc) {
     w->events.registry = w->sender.registry = &w->registry;
     w->sender.peers = &w->peers;
     w->sender.policy = &w->policy;
+    w->hooks.base = &w->base;
+    w->hooks.registry = &w->registry;
+    w->registry.added = wisp__name_added;
+    w->registry.owner = w;
     wisp__policy_set(&w->policy, NULL);
     w->calls.timers = &w->peers.timers;
     w->peers.post.link = desc->link;
@@ -21232,6 +22082,8 @@ static void wisp__release(wisp *w) {
     }
     wisp__pool_free(&w->base, &w->peers.pool);
     wisp__pool_free(&w->base, &w->calls.pool);
+    wisp__stalled_leave(w, NULL);
+    wisp__hooks_free(&w->hooks);
     wisp__events_free(&w->events);
     wisp__registry_free(&w->registry);
     wisp__content_free(&w->content);
@@ -21460,6 +22312,52 @@ wisp_result wisp_use_budget(wisp *w, const wisp_budget *budget) {
     return WISP_OK;
 }
 
+static wisp_result wisp__pattern_refused(wisp *w, wisp_result result, const char *pattern,
+                                         int position) {
+    if (result == WISP_E_PATTERN)
+        snprintf(w->registry.text, sizeof w->registry.text, "pattern '%.100s': wrong at byte %d",
+                 pattern, position);
+    return result;
+}
+
+wisp_result wisp_use(wisp *w, const wisp_middleware *middleware) {
+    int position = 0;
+    const char *pattern = NULL;
+    wisp_result result;
+    if (!w || !middleware) return WISP_E_ARGUMENT;
+    result = wisp__hooks_add(&w->hooks, middleware, &position, &pattern);
+    return wisp__pattern_refused(w, result, pattern ? pattern : "", position);
+}
+
+wisp_result wisp_unuse(wisp *w, const char *name) {
+    wisp__hook *hook = w ? wisp__hook_named(&w->hooks, name) : NULL;
+    wisp_peer all = { 0 };
+    if (!hook) return w && name ? WISP_E_STALE : WISP_E_ARGUMENT;
+    wisp__hooks_release(&w->hooks, hook->serial, all, WISP_PASS);
+    hook->dead = w->hooks.dead = true;
+    wisp__hooks_sweep(&w->hooks);
+    return WISP_OK;
+}
+
+int wisp_release(wisp *w, const char *name, wisp_peer peer, wisp_result verdict) {
+    const wisp__hook *hook = w ? wisp__hook_named(&w->hooks, name) : NULL;
+    const wisp__session *s = hook && peer.id ? wisp__session_of(w, peer) : NULL;
+    if (!hook || (peer.id && !s)) return 0;
+    if (verdict > 0 && verdict != WISP_DROP) return 0;
+    return wisp__hooks_release(&w->hooks, hook->serial, wisp__peer_handle(s), verdict);
+}
+
+wisp_result wisp_change(wisp_event *event, const wisp_value *values, int count) {
+    wisp_result result;
+    wisp *w = event ? event->w : NULL;
+    if (!w || !event->passage || count < 0 || (count && !values)) return WISP_E_ARGUMENT;
+    result = wisp__pack(&w->content.packer, values, count);
+    if (result == WISP_OK)
+        result = wisp__values_copy(w, NULL, &event->args, &event->count);
+    if (result == WISP_OK) event->passage->changed = true;
+    return result;
+}
+
 wisp_result wisp_use_batching(wisp *w, bool enabled) {
     if (!w) return WISP_E_ARGUMENT;
     w->registry.unbatched = !enabled;
@@ -21596,99 +22494,14 @@ wisp_result wisp_flush_batches(wisp *w) {
 
 /* --- fire --- */
 
-/* A remote that messages can go to: not one of the reserved names. */
-static wisp__remote *wisp__remote_to_send(wisp *w, wisp_target target, wisp_result *why) {
-    wisp__remote *remote = wisp__remote_of(w, target, why);
-    if (!remote || remote->index >= WISP__RESERVED) return remote;
-    *why = WISP_E_NAME;
-    return NULL;
-}
-
-/* The remote if it is there already and messages can go to it. */
-static wisp__remote *wisp__remote_found(wisp *w, wisp_target target) {
-    wisp_result why;
-    int length;
-    wisp__remote *remote = NULL;
-    if (!target.name && target.remote.id) return wisp__remote_to_send(w, target, &why);
-    if (wisp__name_check(target.name, &length) == WISP_OK)
-        remote = wisp__registry_find(&w->registry, target.name, length);
-    return remote && remote->index >= WISP__RESERVED ? remote : NULL;
-}
-
-/* What compressors everybody has who a message goes to: a peer, or (NULL) all of them. */
-static unsigned wisp__methods_of(const wisp *w, const wisp__session *s) {
-    unsigned methods = w->squeeze.methods;
-    if (s) return s->peer.state == WISP__JOINED ? methods & s->peer.methods : 1u << WISP__RUNS;
-    for (const wisp__peer *peer = w->peers.first; peer; peer = peer->next)
-        methods &= peer->methods;
-    return methods;
-}
-
-/* Tells what a caller gave wrong. */
-static wisp_result wisp__encode_refused(wisp *w, const wisp__remote *remote, wisp_result result) {
-    if (result != WISP_E_INVALID) return wisp__pack_refused(&w->base, result);
-    wisp__log(&w->base, WISP_LOG_WARNING, result, "'%s': %s", remote->name, w->registry.text);
-    return result;
-}
-
-static void wisp__keep_first(wisp_result *first, wisp_result result) {
-    if (*first == WISP_OK) *first = result;
-}
-
-/* What is fired: a message for everybody, or a value that each is told in another way. */
-typedef struct wisp__shot {
-    wisp__message *message;
-    wisp__remote  *remote;
-    wisp__kept    *value;
-    wisp__spread   spread;
-} wisp__shot;
-
-static wisp_result wisp__shoot(wisp *w, wisp__session *s, wisp__shot *shot) {
-    if (shot->message) return wisp__give(w, s, shot->message);
-    return wisp__tell_value(w, s, shot->remote, shot->value, &shot->spread, false);
-}
-
-static wisp_result wisp__fire_list(wisp *w, wisp_to to, wisp__shot *shot) {
-    wisp_result first = WISP_OK;
-    uint64_t mark = ++w->mark;
-    for (int i = 0; i < to.count; i++) {
-        wisp__session *s = wisp__session_of(w, to.list[i]);
-        if (!s || s->mark == mark) {
-            w->base.stats.targets_skipped++;
-            wisp__keep_first(&first, s ? WISP_E_ARGUMENT : WISP_E_STALE);
-            continue;
-        }
-        s->mark = mark;
-        wisp__keep_first(&first, wisp__shoot(w, s, shot));
-    }
-    return first;
-}
-
-static wisp_result wisp__fire_all(wisp *w, wisp_to to, wisp__shot *shot) {
-    wisp_result first = WISP_OK;
-    uint64_t mark = ++w->mark;
-    wisp__peer *next;
-    for (int i = 0; to.mode == WISP__TO_EXCEPT && i < to.count; i++) {
-        wisp__session *s = wisp__session_of(w, to.list[i]);
-        if (s) s->mark = mark;
-    }
-    for (wisp__peer *peer = w->peers.first; peer; peer = next) {
-        wisp__session *s = (wisp__session *)(void *)peer;
-        next = peer->next;
-        if (s->mark != mark) wisp__keep_first(&first, wisp__shoot(w, s, shot));
-    }
-    return first;
-}
-
 wisp_result wisp_fire_target(wisp *w, wisp_target target, wisp_to to, const wisp_value *values,
                              int count) {
     wisp__remote *remote;
-    wisp__session *s = NULL;
-    wisp__shot shot;
+    wisp__stalled how;
     wisp_result result;
     if (!w || to.count < 0 || (to.mode >= WISP__TO_LIST && to.count && !to.list))
         return WISP_E_ARGUMENT;
-    if (to.mode == WISP__TO_PEER && (s = wisp__session_of(w, to.peer)) == NULL) return WISP_E_STALE;
+    if (to.mode == WISP__TO_PEER && !wisp__session_of(w, to.peer)) return WISP_E_STALE;
     if (count < 0 || (count && !values)) return WISP_E_ARGUMENT;
     remote = wisp__remote_found(w, target);
     if (!remote) {                     /* a name that is new is registered only if all goes well */
@@ -21697,26 +22510,10 @@ wisp_result wisp_fire_target(wisp *w, wisp_target target, wisp_to to, const wisp
         remote = wisp__remote_to_send(w, target, &result);
         if (!remote) return result;
     }
-    result = wisp__encode(&w->content, remote, values, count, wisp__methods_of(w, s));
-    if (result) return wisp__encode_refused(w, remote, result);
-    shot.message = NULL;
-    shot.remote = remote;
-    shot.value = NULL;
-    shot.spread.count = 0;
-    if (w->registry.remotes[remote->newest]->form.delta) {
-        shot.value = wisp__content_keep(&w->content, &w->chunks);
-        if (!shot.value) result = WISP_E_MEMORY;
-    } else {
-        shot.message = wisp__compose(w, remote, WISP__EVENT, &result);
-    }
-    if (result) return result;
-    if (s) result = wisp__shoot(w, s, &shot);
-    else if (to.mode == WISP__TO_LIST) result = wisp__fire_list(w, to, &shot);
-    else result = wisp__fire_all(w, to, &shot);
-    if (shot.message) wisp__message_release(&w->base, &w->chunks, shot.message);
-    wisp__kept_release(&w->base, &w->chunks, shot.value);
-    wisp__spread_free(w, &shot.spread);
-    return result;
+    if (!remote->outbound) return wisp__fire(w, remote, to, values, count);
+    memset(&how, 0, sizeof how);
+    how.to = to;
+    return wisp__fire_through(w, remote, &how, values, count);
 }
 
 wisp_result wisp_fire_values(wisp *w, const char *remote, wisp_to to, const wisp_value *values,
@@ -21932,42 +22729,6 @@ const wisp_value *wisp_arg_map(wisp_event *event, int i) {
 
 /* --- calls --- */
 
-static void wisp__call_schedule(wisp *w, wisp__pending *call, const wisp__remote *remote,
-                                const wisp_call_desc *desc, wisp__message *m) {
-    double timeout = desc->timeout > 0 ? desc->timeout : remote->now.call_timeout;
-    int tries = desc->tries > 0 ? desc->tries : remote->now.call_tries;
-    bool repeats = tries > 1 && m->delivery != WISP_RELIABLE && !w->base.reliable;
-    call->deadline = w->base.time + timeout;
-    call->interval = repeats ? timeout / tries : timeout;
-    if (repeats) {
-        call->message = m;
-        m->references++;
-    }
-    wisp__timers_set(&w->peers.timers, &call->timer, w->base.time + call->interval);
-}
-
-/* Queues the packed values as a call that has its slot. */
-static wisp_result wisp__call_begin(wisp *w, wisp__session *s, wisp__pending *call,
-                                    wisp_target target, const wisp_call_desc *desc) {
-    wisp_result result;
-    wisp__remote *remote = wisp__remote_to_send(w, target, &result);
-    wisp__message *m = remote ? wisp__compose(w, remote, WISP__INVOKE, &result) : NULL;
-    if (!m) return result;
-    m->call = s->next_call;
-    result = wisp__give(w, s, m);
-    if (result == WISP_OK) {
-        call->fn = desc->on_reply;
-        call->user = desc->user;
-        call->remote = remote->index;
-        call->peer = wisp__peer_handle(s);
-        wisp__call_link(s, call);
-        wisp__call_schedule(w, call, remote, desc, m);
-        remote->stats.invokes_sent++;
-    }
-    wisp__message_release(&w->base, &w->chunks, m);
-    return result;
-}
-
 wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp_call_desc *desc,
                              const wisp_value *values, int count) {
     static const wisp_call_desc none = { NULL, NULL, 0, 0 };
@@ -21986,19 +22747,30 @@ wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp
     w->why = WISP_E_ARGUMENT;
     if (count < 0 || (count && !values)) return handle;
     remote = wisp__remote_found(w, target);
-    if (remote) w->why = wisp__encode(&w->content, remote, values, count, wisp__methods_of(w, s));
-    else w->why = wisp__pack(&w->content.packer, values, count);
-    if (w->why && remote) wisp__encode_refused(w, remote, w->why);
-    else if (w->why) wisp__pack_refused(&w->base, w->why);
+    w->why = WISP_OK;
+    if (!remote) w->why = wisp__pack(&w->content.packer, values, count);
+    if (w->why) wisp__pack_refused(&w->base, w->why);
+    else if (!remote) remote = wisp__remote_to_send(w, target, &w->why);
     if (w->why) return handle;
     call = wisp__call_add(&w->calls, false, &w->why);
     if (!call && w->why == WISP_E_LIMIT)
         wisp__log(&w->base, WISP_LOG_WARNING, w->why,
                   "too many calls wait for answers: raise desc.limits.calls");
     if (!call) return handle;
-    w->why = wisp__call_begin(w, s, call, target, how);
-    if (w->why) wisp__call_remove(&w->calls, call);
-    else handle.id = call->slot.id;
+    handle.id = call->slot.id;
+    if (remote->outbound) {
+        wisp__stalled way;
+        memset(&way, 0, sizeof way);
+        way.to = to;
+        way.how = *how;
+        w->why = wisp__call_through(w, call, remote, &way, values, count);
+        call = wisp__call_of(w, handle.id);
+    } else {
+        w->why = wisp__call_begin(w, s, call, remote, how, values, count);
+    }
+    if (w->why == WISP_OK) return handle;
+    if (call) wisp__call_remove(&w->calls, call);
+    handle.id = 0;
     return handle;
 }
 
@@ -22033,8 +22805,8 @@ static wisp_result wisp__answer_event(wisp_event *event, wisp_result code, const
     wisp__session *s = wisp__answering(event, &result);
     wisp__message *m;
     if (!s) return result;
-    m = wisp__answer_make(event->w, event->w->registry.remotes[event->request->remote],
-                          event->request->id, code, values, count, &result);
+    m = wisp__answer_through(event->w, s, event->w->registry.remotes[event->request->remote],
+                             event->request->id, code, values, count, &result);
     event->result = result;              /* what the caller gets if nothing else follows */
     if (!m) return result;
     result = wisp__answer_give(event->w, s, event->request, m);
@@ -22096,8 +22868,8 @@ static wisp_result wisp__answer_deferred(wisp *w, wisp_call handle, wisp_result 
     if (!w) return WISP_E_ARGUMENT;
     if (!call || !call->deferred) return WISP_E_STALE;
     s = call->session;
-    m = wisp__answer_make(w, w->registry.remotes[call->remote], call->id, code, values, count,
-                          &why);
+    m = wisp__answer_through(w, s, w->registry.remotes[call->remote], call->id, code, values, count,
+                             &why);
     if (!m) return why;
     if (s->request_room) request = wisp__request_at(s, call->id);
     if (request && (request->id != call->id || !request->state)) request = NULL;

@@ -1,4 +1,4 @@
-/* test_exchange.c - messages that come for a session, good ones and bad ones, and their handlers */
+/* test_incoming.c - messages that come for a session, good ones and bad ones, and their handlers */
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
