@@ -53,6 +53,7 @@
        >>policy    rate limits, budgets of bytes, floods, errors and joins
        >>remote    names, their settings, their announcement to peers
        >>content   values to bits and back, by form and schema
+       >>group     peers by a name, to be fired at and called together
        >>batch     scheduler: priorities, packets filled and sent
        >>event     connections, dispatch, life-cycle and error events
        >>hook      middleware: the chain that every message passes
@@ -267,6 +268,7 @@ typedef struct wisp_limits {
     int held_messages;      /* held by middleware for a peer, or on their way
                                out; 1024 */
     int held_bytes;         /* the same in bytes; 1 MiB */
+    int groups;             /* groups of peers; 1024 */
     int matched_names;      /* names registered because a peer announced them
                                and a pattern of wisp_connect_match takes them;
                                64 */
@@ -283,6 +285,7 @@ typedef struct wisp_remote     { uint32_t id; } wisp_remote;
 typedef struct wisp_connection { uint32_t id; } wisp_connection;
 typedef struct wisp_call       { uint32_t id; } wisp_call;
 typedef struct wisp_object     { uint32_t id; } wisp_object;
+typedef struct wisp_group      { uint32_t id; } wisp_group;
 
 /* ===========================================================================
  * MARK: >>stats
@@ -1361,6 +1364,28 @@ WISP_API wisp_target wisp_by_name(const char *name);
 WISP_API wisp_target wisp_by_handle(wisp_remote remote);
 
 /* ===========================================================================
+ * MARK: >>group
+ * Groups of peers. A peer may be in many; its membership ends with its
+ * session. wisp_to_group sends to all members, as far as they are joined.
+ * ======================================================================== */
+
+/* Makes a group or finds it: 1..128 bytes. Id 0: wisp_why tells (WISP_E_NAME,
+   WISP_E_LIMIT: limits.groups are there, WISP_E_MEMORY). */
+WISP_API wisp_group  wisp_group_named(wisp *w, const char *name);
+/* WISP_OK also if it is in it already, or was not. WISP_E_STALE: no such group
+   or peer. */
+WISP_API wisp_result wisp_group_add(wisp *w, wisp_group group, wisp_peer peer);
+WISP_API wisp_result wisp_group_remove(wisp *w, wisp_group group,
+                                       wisp_peer peer);
+WISP_API bool        wisp_group_has(const wisp *w, wisp_group group,
+                                    wisp_peer peer);
+/* Fills up to `capacity` members in no order, returns how many there are. */
+WISP_API int         wisp_group_peers(const wisp *w, wisp_group group,
+                                      wisp_peer *out, int capacity);
+/* Ends a group; its handle is stale then. */
+WISP_API wisp_result wisp_group_end(wisp *w, wisp_group group);
+
+/* ===========================================================================
  * MARK: >>batch
  * ======================================================================== */
 
@@ -1404,11 +1429,13 @@ typedef struct wisp_to {
     wisp_peer        peer;
     const wisp_peer *list;
     int              count;
+    wisp_group       group;
 } wisp_to;
 WISP_API wisp_to wisp_to_peer(wisp_peer peer);
 WISP_API wisp_to wisp_to_all(void);                /* every joined peer */
 WISP_API wisp_to wisp_to_list(const wisp_peer *peers, int count);
 WISP_API wisp_to wisp_to_except(const wisp_peer *peers, int count);
+WISP_API wisp_to wisp_to_group(wisp_group group);
 
 /* Queues a message of `count` values to peers. Errors: WISP_E_ARGUMENT,
    WISP_E_NAME, WISP_E_STALE, WISP_E_TOO_BIG, WISP_E_DEPTH, WISP_E_LIMIT,
@@ -1524,9 +1551,13 @@ typedef struct wisp_call_desc {
     int          tries;      /* 0 = the remote's; repeats go out only where
                                 delivery is not reliable, after pauses that
                                 double, shortened by chance */
+    wisp_handler on_done;    /* of a call to several: when each has answered
+                                or failed; args: how many did, how many did
+                                not; result: WISP_OK, or the first failure */
 } wisp_call_desc;
 
-/* Calls a remote of one peer. on_reply runs exactly once: with WISP_OK and
+/* Calls a remote of a peer, or of several: then on_reply runs once for each
+   (event->peer), and on_done when all have. on_reply runs exactly once: with WISP_OK and
    the values of the reply, or with the code of the failure: what wisp_fail
    said, WISP_E_TIMEOUT, WISP_E_CLOSED, WISP_E_CANCELLED, WISP_E_RATE,
    WISP_E_NO_REMOTE, WISP_E_NO_HANDLER, WISP_E_EXPIRED, WISP_E_TOO_BIG (the
@@ -2189,6 +2220,7 @@ static void wisp__limits_defaults(wisp_limits *limits, int max_peers) {
     l->keys = wisp__min_int(wisp__default_int(l->keys, 1024), 1 << 16);
     l->held_messages = wisp__default_int(l->held_messages, 1024);
     l->held_bytes = wisp__default_int(l->held_bytes, 1 << 20);
+    l->groups = wisp__min_int(wisp__default_int(l->groups, 1024), 1 << 16);
     l->matched_names = wisp__default_int(l->matched_names, 64);
 }
 
@@ -16440,6 +16472,7 @@ typedef struct wisp__session {
     int            notices_left;       /* "joined" and "left", while not told (session) */
     wisp__spending spending;           /* budgets */
     int            stalled, stalled_bytes;          /* held by middleware (hook) */
+    struct wisp__member *groups;       /* that it is in (group) */
     int            loose_bytes;        /* queued, and not reliable */
     uint64_t       mark;               /* of the last list that named it (host) */
 } wisp__session;
@@ -17543,6 +17576,118 @@ static void wisp__content_free(wisp__content *c) {
 }
 
 /* ===========================================================================
+ * MARK: >>group
+ * What: groups of peers by name.
+ * Invariants: a member stands once in its group, and in the list of its
+ *   session; what is added and removed costs the number of groups that the
+ *   peer is in, whatever their size.
+ * ======================================================================== */
+
+typedef struct wisp__member {
+    struct wisp__member *next;              /* of the same session */
+    wisp__session       *session;
+    struct wisp__group  *group;
+    int                  at;                /* its place in the group */
+} wisp__member;
+
+typedef struct wisp__group {
+    wisp__slot     slot;
+    wisp__member **members;
+    int            room, count;
+    char           name[WISP__NAME_BYTES + 1];
+} wisp__group;
+
+typedef struct wisp__group_set {
+    wisp__base   *base;
+    wisp__chunks *chunks;
+    wisp__pool    pool;
+} wisp__group_set;
+
+static wisp__group *wisp__group_at(const wisp__group_set *groups, int index) {
+    return (wisp__group *)wisp__pool_live(&groups->pool, index);
+}
+
+static wisp__group *wisp__group_find(const wisp__group_set *groups, const char *name) {
+    for (int i = 0; i < groups->pool.made; i++) {
+        wisp__group *group = wisp__group_at(groups, i);
+        if (group && strcmp(group->name, name) == 0) return group;
+    }
+    return NULL;
+}
+
+static wisp__group *wisp__group_add(wisp__group_set *groups, const char *name, wisp_result *why) {
+    int length = 0;
+    wisp__group *group;
+    *why = wisp__name_check(name, &length);
+    if (*why) return NULL;
+    group = wisp__group_find(groups, name);
+    if (group) return group;
+    group = (wisp__group *)wisp__pool_add(groups->base, &groups->pool, why);
+    if (group) memcpy(group->name, name, (size_t)length);
+    return group;
+}
+
+/* The place in a session's list where its membership is, or would be. */
+static wisp__member **wisp__member_place(wisp__session *s, const wisp__group *group) {
+    wisp__member **place = &s->groups;
+    while (*place && (*place)->group != group) place = &(*place)->next;
+    return place;
+}
+
+static wisp_result wisp__group_join(wisp__group_set *groups, wisp__group *group, wisp__session *s) {
+    wisp__member **place = wisp__member_place(s, group), *member;
+    wisp_result result;
+    if (*place) return WISP_OK;
+    result = wisp__grow(groups->base, (void **)&group->members, &group->room, group->count + 1,
+                        1 << 20, sizeof *group->members);
+    if (result) return result;
+    member = (wisp__member *)wisp__chunk_take(groups->base, groups->chunks, sizeof *member);
+    if (!member) return WISP_E_MEMORY;
+    member->next = NULL;
+    member->session = s;
+    member->group = group;
+    member->at = group->count;
+    group->members[group->count++] = member;
+    *place = member;
+    return WISP_OK;
+}
+
+static void wisp__member_remove(wisp__group_set *groups, wisp__member **place) {
+    wisp__member *member = *place, *last;
+    wisp__group *group = member->group;
+    last = group->members[--group->count];
+    group->members[member->at] = last;
+    last->at = member->at;
+    *place = member->next;
+    wisp__chunk_give(groups->base, groups->chunks, member, sizeof *member);
+}
+
+/* A session is over: it is in no group any more. */
+static void wisp__groups_leave(wisp__group_set *groups, wisp__session *s) {
+    while (s->groups) wisp__member_remove(groups, &s->groups);
+}
+
+static void wisp__group_end(wisp__group_set *groups, wisp__group *group) {
+    while (group->count)
+        wisp__member_remove(groups, wisp__member_place(group->members[0]->session, group));
+    wisp__free(groups->base, group->members, (size_t)group->room * sizeof *group->members);
+    wisp__pool_remove(&groups->pool, group);
+}
+
+static void wisp__groups_free(wisp__group_set *groups) {
+    for (int i = 0; i < groups->pool.made; i++)
+        if (wisp__group_at(groups, i)) wisp__group_end(groups, wisp__group_at(groups, i));
+    wisp__pool_free(groups->base, &groups->pool);
+}
+
+WISP__UNUSED static void wisp__group_check(const wisp__group *group) {
+    for (int i = 0; i < group->count; i++) {
+        WISP_ASSERT(group->members[i]->group == group && group->members[i]->at == i);
+        WISP_ASSERT(*wisp__member_place(group->members[i]->session, group) == group->members[i]);
+    }
+}
+
+/* ===========================================================================
  * MARK: >>batch
  * What: the queue of each peer, and packets filled from it: control records,
  *   what was lost, then messages by priority.
@@ -18585,7 +18730,7 @@ wisp_target wisp_by_handle(wisp_remote remote) {
     return target;
 }
 
-enum { WISP__TO_PEER, WISP__TO_ALL, WISP__TO_LIST, WISP__TO_EXCEPT };
+enum { WISP__TO_PEER, WISP__TO_ALL, WISP__TO_GROUP, WISP__TO_LIST, WISP__TO_EXCEPT };
 
 static wisp_to wisp__to(int mode, const wisp_peer *list, int count) {
     wisp_to to;
@@ -18610,6 +18755,12 @@ wisp_to wisp_to_list(const wisp_peer *peers, int count) {
 
 wisp_to wisp_to_except(const wisp_peer *peers, int count) {
     return wisp__to(WISP__TO_EXCEPT, peers, count);
+}
+
+wisp_to wisp_to_group(wisp_group group) {
+    wisp_to to = wisp__to(WISP__TO_GROUP, NULL, 0);
+    to.group = group;
+    return to;
 }
 
 wisp_peer wisp_server(void) {
@@ -18859,6 +19010,10 @@ typedef struct wisp__pending {          /* a call of ours */
     wisp_result   result;               /* if done without an answer */
     bool          done, deferred;       /* deferred: a call of theirs to be answered later */
     struct wisp__pending *next_done;
+    struct wisp__pending *whole;        /* the call to several that this is part of; or NULL */
+    bool          gathers;              /* it is such a whole: */
+    int           left, answered, failed;
+    wisp_result   first_failure;
 } wisp__pending;
 
 enum { WISP__TIMER_PEER, WISP__TIMER_CALL };
@@ -19410,6 +19565,7 @@ struct wisp {
     wisp__sender   sender;
     wisp__policy   policy;
     wisp__hooks    hooks;
+    wisp__group_set groups;
     wisp_result  (*accept)(wisp *w, const wisp_addr *from, const void *ticket, int ticket_size,
                            void *user);
     double         now, last_now;     /* the caller's time */
@@ -19583,6 +19739,7 @@ static void wisp__end(wisp *w, wisp__session *s, wisp_result result, const char 
     peer->ending = joined && tell && w->base.reliable;
     if (joined && tell) wisp__flush(&w->sender, s, -1);
     if (w->hooks.first) wisp__stalled_leave(w, s);
+    wisp__groups_leave(&w->groups, s);
     wisp__calls_leave(&w->calls, s);
     wisp__session_free(&w->sender, s);
     peer->state = joined && tell ? WISP__LEAVING : WISP__GONE;
@@ -20174,6 +20331,15 @@ static wisp_result wisp__fire_list(wisp *w, wisp_to to, wisp__shot *shot) {
     return first;
 }
 
+static wisp_result wisp__fire_group(wisp *w, wisp_to to, wisp__shot *shot) {
+    const wisp__group *group = (const wisp__group *)wisp__pool_get(&w->groups.pool, to.group.id);
+    wisp_result first = WISP_OK;
+    if (!group) return WISP_E_STALE;
+    for (int i = 0; i < group->count; i++)
+        wisp__keep_first(&first, wisp__shoot(w, group->members[i]->session, shot));
+    return first;
+}
+
 static wisp_result wisp__fire_all(wisp *w, wisp_to to, wisp__shot *shot) {
     wisp_result first = WISP_OK;
     uint64_t mark = ++w->mark;
@@ -20212,6 +20378,7 @@ static wisp_result wisp__fire(wisp *w, wisp__remote *remote, wisp_to to, const w
     if (result) return result;
     if (s) result = wisp__shoot(w, s, &shot);
     else if (to.mode == WISP__TO_LIST) result = wisp__fire_list(w, to, &shot);
+    else if (to.mode == WISP__TO_GROUP) result = wisp__fire_group(w, to, &shot);
     else result = wisp__fire_all(w, to, &shot);
     if (shot.message) wisp__message_release(&w->base, &w->chunks, shot.message);
     wisp__kept_release(&w->base, &w->chunks, shot.value);
@@ -20706,7 +20873,8 @@ static void wisp__on_invoked(wisp *w, wisp__session *s, const wisp__incoming *in
         wisp__answer_code(w, s, NULL, in->call, remote, WISP_E_EXPIRED);
 }
 
-static void wisp__run_reply(wisp *w, wisp__pending *call, wisp_event *event) {
+/* Runs the handlers of a call that is over. */
+static void wisp__run_ended(wisp *w, wisp__pending *call, wisp_event *event) {
     wisp_handler fn = call->fn, also = call->also;
     void *user = call->user, *also_user = call->also_user;
     wisp__call_remove(&w->calls, call);
@@ -20717,6 +20885,40 @@ static void wisp__run_reply(wisp *w, wisp__pending *call, wisp_event *event) {
     if (also) also(event);
     w->events.running--;
     wisp__events_sweep(&w->events);
+}
+
+/* Every part of a call to several is over. */
+static void wisp__run_whole(wisp *w, wisp__pending *whole) {
+    wisp_value counts[2];
+    wisp__incoming in;
+    wisp_event event;
+    memset(&in, 0, sizeof in);
+    counts[0] = wisp_int(whole->answered);
+    counts[1] = wisp_int(whole->failed);
+    in.remote = w->registry.remotes[whole->remote];
+    in.content.values = counts;
+    in.content.count = 2;
+    wisp__message_event(w, NULL, &in, &event);
+    event.message = WISP_MESSAGE_REPLY;
+    event.result = whole->first_failure;
+    event.text = wisp_result_text(event.result);
+    wisp__run_ended(w, whole, &event);
+}
+
+/* One call, or a part of one, is over. */
+static void wisp__run_reply(wisp *w, wisp__pending *call, wisp_event *event) {
+    wisp__pending *whole = call->whole;
+    wisp_result result = event->result;
+    if (call->gathers) {
+        wisp__run_whole(w, call);
+        return;
+    }
+    wisp__run_ended(w, call, event);
+    if (!whole) return;
+    if (result == WISP_OK) whole->answered++;
+    else whole->failed++;
+    if (whole->first_failure == WISP_OK) whole->first_failure = result;
+    if (--whole->left == 0) wisp__run_whole(w, whole);
 }
 
 /* Takes a reply through the chain; false: its call goes on waiting, or is over. */
@@ -21965,7 +22167,7 @@ static bool wisp__limits_valid(const wisp_limits *l) {
            l->calls_remembered >= 0 && l->packet_messages >= 0 && l->update_packets >= 0 &&
            l->notices >= 0 && l->schema_bytes >= 0 && l->baseline_bytes >= 0 &&
            l->baselines >= 0 && l->keys >= 0 && l->held_messages >= 0 && l->held_bytes >= 0 &&
-           l->matched_names >= 0;
+           l->groups >= 0 && l->matched_names >= 0;
 }
 
 static wisp_result wisp__desc_validate(const wisp_desc *desc) {
@@ -22043,6 +22245,8 @@ static void wisp__wire(wisp *w, const wisp_desc *desc) {
     w->sender.policy = &w->policy;
     w->hooks.base = &w->base;
     w->hooks.registry = &w->registry;
+    w->groups.base = &w->base;
+    w->groups.chunks = &w->chunks;
     w->registry.added = wisp__name_added;
     w->registry.owner = w;
     wisp__policy_set(&w->policy, NULL);
@@ -22054,6 +22258,7 @@ static void wisp__wire(wisp *w, const wisp_desc *desc) {
     memcpy(w->peers.app, desc->app, strlen(desc->app));
     wisp__pool_init(&w->peers.pool, 2 * desc->max_peers, sizeof(wisp__session), 4);
     wisp__pool_init(&w->events.pool, desc->limits.connections, sizeof(wisp__connection), 32);
+    wisp__pool_init(&w->groups.pool, desc->limits.groups, sizeof(wisp__group), 8);
     wisp__pool_init(&w->calls.pool, 2 * desc->limits.calls, sizeof(wisp__pending), 16);
 }
 
@@ -22083,6 +22288,7 @@ static void wisp__release(wisp *w) {
     wisp__pool_free(&w->base, &w->peers.pool);
     wisp__pool_free(&w->base, &w->calls.pool);
     wisp__stalled_leave(w, NULL);
+    wisp__groups_free(&w->groups);
     wisp__hooks_free(&w->hooks);
     wisp__events_free(&w->events);
     wisp__registry_free(&w->registry);
@@ -22296,6 +22502,58 @@ wisp_result wisp_set_peer_user(wisp *w, wisp_peer peer, void *user) {
     wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
     if (!s) return w ? WISP_E_STALE : WISP_E_ARGUMENT;
     s->peer.user = user;
+    return WISP_OK;
+}
+
+/* --- groups --- */
+
+static wisp__group *wisp__group_of(const wisp *w, wisp_group group) {
+    return w ? (wisp__group *)wisp__pool_get(&w->groups.pool, group.id) : NULL;
+}
+
+wisp_group wisp_group_named(wisp *w, const char *name) {
+    wisp_group handle = { 0 };
+    const wisp__group *group = w ? wisp__group_add(&w->groups, name, &w->why) : NULL;
+    if (group) handle.id = group->slot.id;
+    return handle;
+}
+
+wisp_result wisp_group_add(wisp *w, wisp_group group, wisp_peer peer) {
+    wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
+    wisp__group *found = wisp__group_of(w, group);
+    if (!w) return WISP_E_ARGUMENT;
+    return s && found ? wisp__group_join(&w->groups, found, s) : WISP_E_STALE;
+}
+
+wisp_result wisp_group_remove(wisp *w, wisp_group group, wisp_peer peer) {
+    wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
+    wisp__group *found = wisp__group_of(w, group);
+    wisp__member **place;
+    if (!w) return WISP_E_ARGUMENT;
+    if (!s || !found) return WISP_E_STALE;
+    place = wisp__member_place(s, found);
+    if (*place) wisp__member_remove(&w->groups, place);
+    return WISP_OK;
+}
+
+bool wisp_group_has(const wisp *w, wisp_group group, wisp_peer peer) {
+    wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
+    const wisp__group *found = wisp__group_of(w, group);
+    return s && found && *wisp__member_place(s, found);
+}
+
+int wisp_group_peers(const wisp *w, wisp_group group, wisp_peer *out, int capacity) {
+    const wisp__group *found = wisp__group_of(w, group);
+    if (!found) return 0;
+    for (int i = 0; i < found->count && out && i < capacity; i++)
+        out[i] = wisp__peer_handle(found->members[i]->session);
+    return found->count;
+}
+
+wisp_result wisp_group_end(wisp *w, wisp_group group) {
+    wisp__group *found = wisp__group_of(w, group);
+    if (!found) return w ? WISP_E_STALE : WISP_E_ARGUMENT;
+    wisp__group_end(&w->groups, found);
     return WISP_OK;
 }
 
@@ -22729,21 +22987,125 @@ const wisp_value *wisp_arg_map(wisp_event *event, int i) {
 
 /* --- calls --- */
 
+/* Begins a call that has its slot, through the chain of middleware if there is one. When it fails
+   the slot is still there, unless a hook has cancelled it. */
+static wisp_result wisp__call_send(wisp *w, wisp__session *s, wisp__pending *call,
+                                   wisp__remote *remote, const wisp_call_desc *how,
+                                   const wisp_value *values, int count) {
+    wisp__stalled way;
+    if (!remote->outbound) return wisp__call_begin(w, s, call, remote, how, values, count);
+    memset(&way, 0, sizeof way);
+    way.to = wisp_to_peer(wisp__peer_handle(s));
+    way.how = *how;
+    return wisp__call_through(w, call, remote, &way, values, count);
+}
+
+/* Those that a message goes to, each once. Returns how many there are, or a negative code; to be
+   freed with its `room`. */
+static int wisp__targets(wisp *w, wisp_to to, wisp_peer **targets, int *room) {
+    const wisp__group *group = (const wisp__group *)wisp__pool_get(&w->groups.pool, to.group.id);
+    uint64_t mark = ++w->mark;
+    int count = 0;
+    if (to.mode == WISP__TO_GROUP && !group) return WISP_E_STALE;
+    *room = to.mode == WISP__TO_LIST ? to.count
+          : to.mode == WISP__TO_GROUP ? group->count : w->peers.joined;
+    *targets = (wisp_peer *)wisp__alloc(&w->base, (size_t)(*room + 1) * sizeof **targets);
+    if (!*targets) return WISP_E_MEMORY;
+    for (int i = 0; to.mode == WISP__TO_EXCEPT && i < to.count; i++)
+        if (wisp__session_of(w, to.list[i])) wisp__session_of(w, to.list[i])->mark = mark;
+    for (int i = 0; to.mode == WISP__TO_LIST && i < to.count; i++) {
+        wisp__session *s = wisp__session_of(w, to.list[i]);
+        if (!s || s->mark == mark) {
+            w->base.stats.targets_skipped++;
+            continue;
+        }
+        s->mark = mark;
+        (*targets)[count++] = wisp__peer_handle(s);
+    }
+    if (to.mode == WISP__TO_GROUP) count = wisp_group_peers(w, to.group, *targets, *room);
+    if (to.mode == WISP__TO_LIST || to.mode == WISP__TO_GROUP) return count;
+    for (wisp__peer *peer = w->peers.first; peer; peer = peer->next)
+        if (((wisp__session *)(void *)peer)->mark != mark)
+            (*targets)[count++].id = peer->slot.id;
+    return count;
+}
+
+/* Slots for a call to several and its parts, all or none. */
+static wisp__pending *wisp__whole_add(wisp *w, const wisp__remote *remote,
+                                      const wisp_call_desc *how, int parts) {
+    wisp__pending *whole, *part = NULL;
+    w->why = WISP_E_LIMIT;
+    if (parts >= w->base.limits.calls - w->calls.ours) return NULL;
+    whole = wisp__call_add(&w->calls, false, &w->why);
+    if (!whole) return NULL;
+    whole->gathers = true;
+    whole->fn = how->on_done;
+    whole->user = how->user;
+    whole->remote = remote->index;
+    for (int i = 0; i < parts; i++) {
+        part = wisp__call_add(&w->calls, false, &w->why);
+        if (!part) break;
+        part->whole = whole;
+        part->next = whole->next;
+        whole->next = part;
+    }
+    if (part || !parts) return whole;
+    while ((part = whole->next) != NULL) {
+        whole->next = part->next;
+        wisp__call_remove(&w->calls, part);
+    }
+    wisp__call_remove(&w->calls, whole);
+    return NULL;
+}
+
+static wisp_call wisp__invoke_many(wisp *w, wisp__remote *remote, wisp_to to,
+                                   const wisp_call_desc *how, const wisp_value *values, int count) {
+    wisp_call handle = { 0 };
+    wisp_peer *targets;
+    wisp__pending *whole = NULL;
+    int room, parts = wisp__targets(w, to, &targets, &room);
+    w->why = parts;
+    if (parts < 0) return handle;
+    whole = wisp__whole_add(w, remote, how, parts);
+    if (whole) {
+        handle.id = whole->slot.id;
+        whole->left = parts;
+        w->why = WISP_OK;
+    }
+    for (int i = 0; whole && i < parts; i++) {
+        wisp__pending *part = whole->next;
+        uint32_t id = part->slot.id;
+        wisp__session *s = wisp__session_of(w, targets[i]);
+        wisp_result result = WISP_E_CLOSED;
+        whole->next = part->next;
+        part->next = NULL;
+        part->fn = how->on_reply;
+        part->user = how->user;
+        part->remote = remote->index;
+        part->peer = targets[i];
+        if (s) result = wisp__call_send(w, s, part, remote, how, values, count);
+        part = wisp__call_of(w, id);
+        if (result && part) wisp__call_end(&w->calls, part, result);
+    }
+    if (whole && !parts) wisp__call_end(&w->calls, whole, WISP_OK);
+    wisp__free(&w->base, targets, (size_t)(room + 1) * sizeof *targets);
+    return handle;
+}
+
 wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp_call_desc *desc,
                              const wisp_value *values, int count) {
-    static const wisp_call_desc none = { NULL, NULL, 0, 0 };
+    static const wisp_call_desc none = { NULL, NULL, 0, 0, NULL };
     wisp_call handle = { 0 };
     const wisp_call_desc *how = desc ? desc : &none;
-    wisp__session *s;
+    wisp__session *s = NULL;
     wisp__remote *remote;
     wisp__pending *call;
     if (!w) return handle;
     w->why = WISP_E_ARGUMENT;
-    if (to.mode != WISP__TO_PEER || how->tries < 0 || !(how->timeout >= 0 && how->timeout <= 1e9))
-        return handle;
+    if (how->tries < 0 || !(how->timeout >= 0 && how->timeout <= 1e9)) return handle;
+    if (to.count < 0 || (to.mode >= WISP__TO_LIST && to.count && !to.list)) return handle;
     w->why = WISP_E_STALE;
-    s = wisp__session_of(w, to.peer);
-    if (!s) return handle;
+    if (to.mode == WISP__TO_PEER && (s = wisp__session_of(w, to.peer)) == NULL) return handle;
     w->why = WISP_E_ARGUMENT;
     if (count < 0 || (count && !values)) return handle;
     remote = wisp__remote_found(w, target);
@@ -22752,22 +23114,15 @@ wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp
     if (w->why) wisp__pack_refused(&w->base, w->why);
     else if (!remote) remote = wisp__remote_to_send(w, target, &w->why);
     if (w->why) return handle;
+    if (!s) return wisp__invoke_many(w, remote, to, how, values, count);
     call = wisp__call_add(&w->calls, false, &w->why);
     if (!call && w->why == WISP_E_LIMIT)
         wisp__log(&w->base, WISP_LOG_WARNING, w->why,
                   "too many calls wait for answers: raise desc.limits.calls");
     if (!call) return handle;
     handle.id = call->slot.id;
-    if (remote->outbound) {
-        wisp__stalled way;
-        memset(&way, 0, sizeof way);
-        way.to = to;
-        way.how = *how;
-        w->why = wisp__call_through(w, call, remote, &way, values, count);
-        call = wisp__call_of(w, handle.id);
-    } else {
-        w->why = wisp__call_begin(w, s, call, remote, how, values, count);
-    }
+    w->why = wisp__call_send(w, s, call, remote, how, values, count);
+    call = wisp__call_of(w, handle.id);
     if (w->why == WISP_OK) return handle;
     if (call) wisp__call_remove(&w->calls, call);
     handle.id = 0;
@@ -22895,7 +23250,15 @@ wisp_result wisp_answer_fail(wisp *w, wisp_call call, wisp_result code, const ch
 
 void wisp_cancel(wisp *w, wisp_call handle) {
     wisp__pending *call = w ? (wisp__pending *)wisp__pool_get(&w->calls.pool, handle.id) : NULL;
-    if (call && !call->deferred) wisp__call_end(&w->calls, call, WISP_E_CANCELLED);
+    if (!call || call->deferred) return;
+    if (!call->gathers) {
+        wisp__call_end(&w->calls, call, WISP_E_CANCELLED);
+        return;
+    }
+    for (int i = 0; i < w->calls.pool.made; i++) {
+        wisp__pending *part = (wisp__pending *)wisp__pool_live(&w->calls.pool, i);
+        if (part && part->whole == call) wisp__call_end(&w->calls, part, WISP_E_CANCELLED);
+    }
 }
 
 /* --- await --- */
@@ -23073,6 +23436,9 @@ WISP__UNUSED static void wisp__host_check(const wisp *w) {
     }
     WISP_ASSERT(joined == w->peers.joined);
     WISP_ASSERT(w->peers.strangers >= 0);
+    wisp__hooks_check(&w->hooks);
+    for (int i = 0; i < w->groups.pool.made; i++)
+        if (wisp__group_at(&w->groups, i)) wisp__group_check(wisp__group_at(&w->groups, i));
     (void)joined;
 }
 
