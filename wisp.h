@@ -109,6 +109,7 @@
        WISP_NO_STDLIB        no malloc and free: then desc.memory is needed
        WISP_PLAIN_CHUNKS     every message straight from the allocator, not from
                              reused chunks: memory checkers see each one
+       WISP_WITH_SETJMP      wisp_raise: a handler may be left from any depth
        WISP_FIRST_NUMBER     where packet numbers, channel sequences and call
                              ids begin; both ends must agree. For tests that
                              start just below a wrap. Default 1.
@@ -1398,7 +1399,9 @@ WISP_API wisp_result wisp_flush_batches(wisp *w);
 
 #define WISP_JOINED "wisp:joined"  /* peer */
 #define WISP_LEFT   "wisp:left"    /* peer, result (WISP_OK: a goodbye), text */
-#define WISP_ERROR  "wisp:error"   /* result, text; peer and remote if known */
+#define WISP_ERROR  "wisp:error"   /* result, text; peer and remote if known;
+                                      args: the first 16 bytes of what came,
+                                      in hexadecimal, if it was that */
 #define WISP_BUDGET "wisp:budget"  /* text; WISP_OK: a budget of bytes is near,
                                       WISP_E_BUDGET: it is used up; peer, or
                                       none when it is that of all */
@@ -1451,6 +1454,31 @@ WISP_API wisp_result wisp_send(wisp *w, wisp_remote remote, wisp_to to,
 WISP_API wisp_result wisp_fire_target(wisp *w, wisp_target remote, wisp_to to,
                                       const wisp_value *values, int count);
 
+/* An error, as a sink is told of it. What it points to lives until the sink
+   returns. */
+typedef struct wisp_report {
+    wisp_result code;
+    wisp_peer   peer;         /* id 0: of none */
+    const char *remote;       /* "": of none */
+    const char *text;
+    const char *head;         /* the first bytes of what came, or "" */
+    const char *backtrace;    /* what the sink's own hook wrote, or "" */
+    double      time;         /* of the wisp_update that runs, or ran last */
+} wisp_report;
+
+typedef struct wisp_sink {
+    /* Told of every error at once, where it happens, also of those that are no
+       event any more because of limits.notices. It must call nothing of wisp
+       but what only reads. */
+    void (*report)(void *user, const wisp_report *report);
+    /* Writes where the program is, at most `size` bytes with the NUL; NULL. */
+    void (*backtrace)(void *user, char *text, int size);
+    void *user;
+} wisp_sink;
+
+/* NULL: none. WISP_E_ARGUMENT: without `report`. */
+WISP_API wisp_result wisp_use_sink(wisp *w, const wisp_sink *sink);
+
 /* Connects a handler; several may listen, in the order of connection. Id 0:
    wisp_why. A handler may disconnect any connection, also its own. `once`
    ends it before its first event; what comes then without another handler
@@ -1459,6 +1487,14 @@ WISP_API wisp_connection wisp_connect_target(wisp *w, wisp_target remote,
                                              wisp_handler fn, void *user,
                                              bool once);
 WISP_API void wisp_disconnect(wisp *w, wisp_connection connection);
+
+/* Connects a handler to all names in which the pattern (see wisp_pattern) is
+   found: those that are registered, those that will be, and up to
+   limits.matched_names that peers announce and nobody registered. Each name is
+   matched once. Each counts as a connection; the one that is returned ends
+   them all. Id 0: wisp_why; WISP_E_PATTERN: wisp_why_text says where. */
+WISP_API wisp_connection wisp_connect_match(wisp *w, const char *pattern,
+                                            wisp_handler fn, void *user);
 
 /* The arguments of a handler. A missing one, or one of another kind, gives
    zero, "" or NULL, and is reported by an error event (WISP_E_TYPE). A bool
@@ -1582,6 +1618,11 @@ WISP_API wisp_result wisp_reply_values(wisp_event *event,
    case an error event is raised here. `code` must be negative. */
 WISP_API wisp_result wisp_fail(wisp_event *event, wisp_result code,
                                const char *format, ...) WISP__PRINTF(3, 4);
+/* As wisp_fail, and leaves the running handler or hook at once, from whatever
+   depth of its own functions: it does not return. Only with WISP_WITH_SETJMP.
+   In C++ no destructors run. */
+WISP_API void        wisp_raise(wisp_event *event, wisp_result code,
+                                const char *format, ...) WISP__PRINTF(3, 4);
 /* Answer later: wisp_answer or wisp_answer_fail, once. Id 0: wisp_why. */
 WISP_API wisp_call   wisp_defer(wisp_event *event);
 WISP_API wisp_result wisp_answer(wisp *w, wisp_call call,
@@ -1944,6 +1985,9 @@ static inline wisp_call wisp__invoke(wisp *w, wisp_target remote, wisp_peer to,
 
 #include <stdarg.h>
 #include <stdio.h>
+#ifdef WISP_WITH_SETJMP
+#include <setjmp.h>
+#endif
 #include <string.h>
 #ifndef WISP_NO_STDLIB
 #include <stdlib.h>
@@ -16180,6 +16224,7 @@ enum { WISP__NEAR = 1, WISP__OVER = 2, WISP__KNOCKS = 256, WISP__KNOCK_WAYS = 4 
 typedef struct wisp__knock { uint64_t host; wisp__bucket bucket; } wisp__knock;
 
 typedef struct wisp__policy {
+    wisp__base  *base;
     wisp_budget  budget;                            /* its defaults filled in */
     wisp__bucket out, in;                           /* bytes of all */
     uint8_t      warned, news;
@@ -16223,7 +16268,9 @@ static wisp_result wisp__budget_check(const wisp_budget *b) {
 
 static void wisp__policy_set(wisp__policy *policy, const wisp_budget *budget) {
     wisp_budget *b = &policy->budget;
+    wisp__base *base = policy->base;
     memset(policy, 0, sizeof *policy);
+    policy->base = base;
     if (budget) *b = *budget;
     if (!(b->burst > 0)) b->burst = 0.5;
     if (!(b->errors > 0 || b->errors < 0)) b->errors = 16;
@@ -16251,6 +16298,12 @@ typedef struct wisp__purse {
     double        rate, share_rate, all_rate, burst;       /* rates 0: no limit; burst in seconds */
     int           way;
 } wisp__purse;
+
+/* What a peer has left; NULL: no memory, and then nothing is counted. */
+static wisp__spending *wisp__spending_of(wisp__base *base, wisp__spending **place) {
+    if (!*place) *place = (wisp__spending *)wisp__alloc(base, sizeof **place);
+    return *place;
+}
 
 static wisp__purse wisp__purse_of(wisp__policy *policy, wisp__spending *s, bool in, int peers) {
     const wisp_budget *b = &policy->budget;
@@ -16293,10 +16346,14 @@ static void wisp__purse_spend(const wisp__purse *p, wisp__policy *policy, wisp__
 }
 
 /* May a packet go to this peer? */
-static bool wisp__policy_may_send(wisp__policy *policy, wisp__spending *s, int peers, double now) {
+static bool wisp__policy_may_send(wisp__policy *policy, wisp__spending **place, int peers,
+                                  double now) {
     const wisp_budget *b = &policy->budget;
+    wisp__spending *s;
     wisp__purse p;
     if (!(b->out > 0 || b->total_out > 0)) return true;
+    s = wisp__spending_of(policy->base, place);
+    if (!s) return true;
     p = wisp__purse_of(policy, s, false, peers);
     s->held_back = !wisp__purse_open(&p, now);
     return !s->held_back;
@@ -16305,7 +16362,7 @@ static bool wisp__policy_may_send(wisp__policy *policy, wisp__spending *s, int p
 static void wisp__policy_sent(wisp__policy *policy, wisp__spending *s, int peers, int bytes) {
     const wisp_budget *b = &policy->budget;
     wisp__purse p;
-    if (!(b->out > 0 || b->total_out > 0)) return;
+    if (!s || !(b->out > 0 || b->total_out > 0)) return;
     p = wisp__purse_of(policy, s, false, peers);
     wisp__purse_spend(&p, policy, s, bytes);
 }
@@ -16320,10 +16377,13 @@ static double wisp__policy_waiting(const wisp__policy *policy, int peers, int mt
 
 /* May a packet that has come be looked at? Else WISP_E_BUDGET, or WISP_E_FLOOD: an error of the
    peer. What is over is paid for by those who sent it, not by what follows. */
-static wisp_result wisp__policy_packet(wisp__policy *policy, wisp__spending *s, int peers,
+static wisp_result wisp__policy_packet(wisp__policy *policy, wisp__spending **place, int peers,
                                        int bytes, double now) {
     const wisp_budget *b = &policy->budget;
+    bool limited = b->packets > 0 || b->in > 0 || b->total_in > 0;
+    wisp__spending *s = limited ? wisp__spending_of(policy->base, place) : NULL;
     wisp__purse p;
+    if (!s) return WISP_OK;
     if (b->packets > 0 &&
         !wisp__bucket_take(&s->packets, b->packets, wisp__max(b->packets * b->burst, 1), now))
         return WISP_E_FLOOD;
@@ -16339,16 +16399,17 @@ static wisp_result wisp__policy_packet(wisp__policy *policy, wisp__spending *s, 
 }
 
 /* May one more message come from this peer? */
-static bool wisp__policy_message(const wisp__policy *policy, wisp__spending *s, double now) {
+static bool wisp__policy_message(const wisp__policy *policy, wisp__spending **place, double now) {
     const wisp_budget *b = &policy->budget;
-    if (!(b->messages > 0)) return true;
-    return wisp__bucket_take(&s->messages, b->messages, wisp__max(b->messages * b->burst, 1), now);
+    wisp__spending *s = b->messages > 0 ? wisp__spending_of(policy->base, place) : NULL;
+    return !s || wisp__bucket_take(&s->messages, b->messages, wisp__max(b->messages * b->burst, 1), now);
 }
 
 /* Notes an error of a peer; false: it has made too many. */
-static bool wisp__policy_forgive(const wisp__policy *policy, wisp__spending *s, double now) {
+static bool wisp__policy_forgive(const wisp__policy *policy, wisp__spending **place, double now) {
     const wisp_budget *b = &policy->budget;
-    return b->errors < 0 || wisp__bucket_take(&s->errors, b->errors, b->error_burst, now);
+    wisp__spending *s = b->errors < 0 ? NULL : wisp__spending_of(policy->base, place);
+    return !s || wisp__bucket_take(&s->errors, b->errors, b->error_burst, now);
 }
 
 /* May this host try to join once more? The place of who tried longest ago is taken. */
@@ -16431,7 +16492,7 @@ typedef struct wisp__route {
     uint8_t  known;                    /* over there: WISP__UNTOLD.. */
     bool     active;                   /* its queue is not empty */
     bool     named;                    /* they announced this name, and did not refuse it since */
-    uint64_t told_in;                  /* packet that carries the announcement */
+    uint32_t told_in;                  /* packet that carries the announcement, its low bits */
     uint64_t newest;                   /* packet of the last sequenced message */
     struct wisp__entry *first, *last;  /* the queue (batch) */
     wisp__bucket rate;                 /* the rate limit */
@@ -16470,7 +16531,7 @@ typedef struct wisp__session {
     int            held_bytes;         /* received out of order */
     int            steps, misses, told_errors;     /* in this packet: work that is bounded */
     int            notices_left;       /* "joined" and "left", while not told (session) */
-    wisp__spending spending;           /* budgets */
+    wisp__spending *spending;          /* budgets; NULL: nothing was used of any */
     int            stalled, stalled_bytes;          /* held by middleware (hook) */
     struct wisp__member *groups;       /* that it is in (group) */
     int            loose_bytes;        /* queued, and not reliable */
@@ -17909,7 +17970,7 @@ static bool wisp__fill_announcement(wisp__filler *f, int index) {
     if (!wisp__fill_done(f, at)) return false;
     wisp__fill_carry(f, WISP__R_ANNOUNCE, 0, (uint32_t)index);
     route->known = f->sender->base->reliable ? WISP__HEARD : WISP__TOLD;
-    route->told_in = f->session->peer.flow.next;
+    route->told_in = (uint32_t)f->session->peer.flow.next;
     return true;
 }
 
@@ -17926,7 +17987,7 @@ static inline wisp__fit wisp__fill_introduce(wisp__filler *f, const wisp__messag
     if (wisp__announced_apart(f->sender->base, entry)) return WISP__WAITS;
     beside = bytes + wisp__announcement_bytes(entry) <= wisp__piece_bytes(f->sender->base);
     if (route->known == WISP__TOLD && !beside) return WISP__WAITS;
-    if (route->known == WISP__TOLD && route->told_in == packet) return WISP__FITS;
+    if (route->known == WISP__TOLD && route->told_in == (uint32_t)packet) return WISP__FITS;
     if (!wisp__fill_announcement(f, m->form)) return WISP__FULL;
     return beside || route->known >= WISP__HEARD ? WISP__FITS : WISP__WAITS;
 }
@@ -18091,7 +18152,7 @@ static wisp_result wisp__enqueue(wisp__sender *sender, wisp__session *s, wisp__m
                       "or raise desc.limits.queue_messages and queue_bytes");
         return WISP_E_QUEUE_FULL;
     }
-    if (s->spending.held_back && m->delivery != WISP_RELIABLE && !wisp__make_place(sender, s, m)) {
+    if (s->spending && s->spending->held_back && m->delivery != WISP_RELIABLE && !wisp__make_place(sender, s, m)) {
         wisp__count_over_budget(sender, s, m);
         return WISP_E_BUDGET;
     }
@@ -18434,7 +18495,7 @@ static void wisp__packet_end(wisp__filler *f) {
     if (!f->sender->base->reliable) flow->next++;
     peer->stats.packets_sent++;
     peer->stats.bytes_sent += (uint64_t)size;
-    wisp__policy_sent(f->sender->policy, &f->session->spending, peers->joined, size);
+    wisp__policy_sent(f->sender->policy, f->session->spending, peers->joined, size);
     peer->spoke = f->sender->base->time;
     wisp__post_add(peers, &peer->addr, peer, f->packet, size);
 }
@@ -18478,7 +18539,7 @@ static bool wisp__flush(wisp__sender *sender, wisp__session *s, int only) {
     wisp__flow *flow = &s->peer.flow;
     bool acked;
     if (s->peer.state != WISP__JOINED) return true;
-    s->spending.held_back = false;
+    if (s->spending) s->spending->held_back = false;
     wisp__flow_pace(sender->base, flow, sender->base->time);
     while (wisp__wants_to_send(sender, s) && wisp__may_send(sender, s)) {
         wisp__filler f;
@@ -18493,7 +18554,7 @@ static bool wisp__flush(wisp__sender *sender, wisp__session *s, int only) {
         wisp__send_acks(sender, s);
     wisp__peer_timer(sender->peers, &s->peer);
     acked = !sender->base->reliable && flow->in_flight > 0 && flow->pace_tokens > 0 &&
-            !s->spending.held_back;
+            !(s->spending && s->spending->held_back);
     return !s->peer.stuck_first && (acked || !wisp__wants_to_send(sender, s));
 }
 
@@ -18549,6 +18610,8 @@ static void wisp__session_free(wisp__sender *sender, wisp__session *s) {
     wisp__tracks_free(base, sender->chunks, &s->heard);
     s->peer.stats.messages_abandoned += (uint64_t)wisp__peer_abandon(sender->peers, &s->peer);
     base->stats.messages_abandoned += s->peer.stats.messages_abandoned;
+    wisp__free(base, s->spending, sizeof *s->spending);
+    s->spending = NULL;
     wisp__free(base, s->routes, (size_t)s->route_room * sizeof *s->routes);
     for (int i = 0; i < s->their_room; i++) {
         wisp__form *form = s->theirs[i].form;
@@ -18582,6 +18645,8 @@ typedef struct wisp__connection {
     bool         once, dead;
     wisp_handler fn;
     void        *user;
+    wisp_pattern *pattern;         /* of a connection to many names; else NULL */
+    struct wisp__connection *parts;    /* those it is connected by; or its next such */
 } wisp__connection;
 
 typedef struct wisp__notice {
@@ -18589,7 +18654,8 @@ typedef struct wisp__notice {
     wisp_peer   peer;
     wisp_remote remote;
     wisp_result result;
-    char        text[96];
+    char        text[160];
+    char        head[33];          /* hexadecimal: the first bytes of what came; or "" */
 } wisp__notice;
 
 typedef struct wisp__events {
@@ -18601,6 +18667,12 @@ typedef struct wisp__events {
     int             reserved;      /* room kept for "joined" and "left" of the sessions there are */
     int             running;       /* handlers, inside each other */
     bool            dead;          /* some connection is marked */
+    double          now;           /* the caller's time */
+    wisp_sink       sink;
+    char            head[33];      /* for the error that is told next */
+    wisp__connection *matches;     /* to many names, in order */
+    int             matched;       /* names registered because of them */
+    void           *landing;       /* where wisp_raise leaves to: a jmp_buf */
 } wisp__events;
 
 enum { WISP__ON_JOINED, WISP__ON_LEFT, WISP__ON_ERROR, WISP__ON_BUDGET };
@@ -18612,6 +18684,38 @@ static wisp_result wisp__notices_reserve(wisp__events *events, int count) {
                       sizeof *events->notices);
 }
 
+/* Runs one handler; wisp_raise ends it. */
+static void wisp__handle(wisp__events *events, wisp_handler fn, wisp_event *event) {
+#ifdef WISP_WITH_SETJMP
+    jmp_buf here;
+    void *outer = events->landing;
+    events->landing = &here;
+    if (setjmp(here) == 0) fn(event);
+    events->landing = outer;
+#else
+    (void)events;
+    fn(event);
+#endif
+}
+
+static void wisp__report(wisp__events *events, wisp_peer peer, wisp_remote remote,
+                         wisp_result code, const char *text) {
+    wisp_report report;
+    char backtrace[2048];
+    backtrace[0] = 0;
+    if (events->sink.backtrace)
+        events->sink.backtrace(events->sink.user, backtrace, (int)sizeof backtrace);
+    backtrace[sizeof backtrace - 1] = 0;
+    report.code = code;
+    report.peer = peer;
+    report.remote = remote.id ? events->registry->remotes[remote.id - 1]->name : "";
+    report.text = text;
+    report.head = events->head;
+    report.backtrace = backtrace;
+    report.time = events->now;
+    events->sink.report(events->sink.user, &report);
+}
+
 /* "Joined" and "left" have their room reserved; an error may find none. */
 WISP__PRINTF(6, 7)
 static void wisp__notice_add(wisp__events *events, int name, wisp_peer peer, wisp_remote remote,
@@ -18619,8 +18723,14 @@ static void wisp__notice_add(wisp__events *events, int name, wisp_peer peer, wis
     wisp__base *base = events->base;
     wisp__notice *notice;
     va_list list;
+    char text[sizeof notice->text];
+    va_start(list, format);
+    vsnprintf(text, sizeof text, format, list);
+    va_end(list);
     if (name >= WISP__ON_ERROR) {
         base->stats.errors += name == WISP__ON_ERROR;
+        if (name == WISP__ON_ERROR && events->sink.report)
+            wisp__report(events, peer, remote, result, text);
         if (events->notice_count >= base->limits.notices || wisp__notices_reserve(events, 1)) {
             if (!base->stats.notices_dropped++)
                 wisp__log(base, WISP_LOG_WARNING, WISP_E_LIMIT, "error events are dropped: update "
@@ -18634,9 +18744,8 @@ static void wisp__notice_add(wisp__events *events, int name, wisp_peer peer, wis
     notice->peer = peer;
     notice->remote = remote;
     notice->result = result;
-    va_start(list, format);
-    vsnprintf(notice->text, sizeof notice->text, format, list);
-    va_end(list);
+    memcpy(notice->text, text, sizeof text);
+    memcpy(notice->head, events->head, sizeof notice->head);
     if (name >= WISP__ON_ERROR) wisp__log(base, WISP_LOG_WARNING, result, "%s", notice->text);
 }
 
@@ -18648,8 +18757,19 @@ static void wisp__events_connect(wisp__remote *remote, wisp__connection *c) {
 }
 
 static void wisp__events_sweep(wisp__events *events) {
+    wisp__connection **many = &events->matches;
     if (events->running || !events->dead) return;
     events->dead = false;
+    while (*many) {                     /* their parts are dead too, and go below */
+        wisp__connection *c = *many;
+        if (c->dead) {
+            *many = c->next;
+            wisp__free(events->base, c->pattern, sizeof *c->pattern);
+            wisp__pool_remove(&events->pool, c);
+        } else {
+            many = &c->next;
+        }
+    }
     for (int i = 0; i < events->registry->count; i++) {
         wisp__remote *remote = events->registry->remotes[i];
         wisp__connection **link = &remote->first;
@@ -18671,7 +18791,45 @@ static void wisp__events_disconnect(wisp__events *events, wisp__connection *c) {
     if (c->dead) return;
     c->dead = true;
     events->dead = true;
+    for (wisp__connection *part = c->pattern ? c->parts : NULL; part; part = part->parts)
+        part->dead = true;
     wisp__events_sweep(events);
+}
+
+/* Connects a name to a connection of many, if its pattern is found there. */
+static wisp_result wisp__events_match(wisp__events *events, wisp__connection *many,
+                                      wisp__remote *remote) {
+    wisp__connection *part;
+    wisp_result why;
+    if (many->dead || remote->main != remote || remote->index < WISP__RESERVED ||
+        !wisp_pattern_matches(many->pattern, remote->name))
+        return WISP_OK;
+    part = (wisp__connection *)wisp__pool_add(events->base, &events->pool, &why);
+    if (!part) {
+        wisp__log(events->base, WISP_LOG_ERROR, why, "'%s' is not connected to a pattern: raise "
+                  "desc.limits.connections", remote->name);
+        return why;
+    }
+    part->fn = many->fn;
+    part->user = many->user;
+    part->parts = many->parts;
+    many->parts = part;
+    wisp__events_connect(remote, part);
+    return WISP_OK;
+}
+
+/* A name is new. */
+static void wisp__events_name(wisp__events *events, wisp__remote *remote) {
+    for (wisp__connection *many = events->matches; many; many = many->next)
+        wisp__events_match(events, many, remote);
+}
+
+/* May a name that only a peer has announced be registered? */
+static bool wisp__events_wanted(const wisp__events *events, const char *name) {
+    if (events->matched >= events->base->limits.matched_names) return false;
+    for (const wisp__connection *many = events->matches; many; many = many->next)
+        if (!many->dead && wisp_pattern_matches(many->pattern, name)) return true;
+    return false;
 }
 
 /* Runs the handlers of a remote that were connected when the event came. false: there is none. */
@@ -18684,7 +18842,7 @@ static bool wisp__events_run(wisp__events *events, wisp__remote *remote, wisp_ev
             any = true;
             event->user = c->user;
             if (c->once) wisp__events_disconnect(events, c);
-            c->fn(event);
+            wisp__handle(events, c->fn, event);
         }
         if (c == last) break;
     }
@@ -18698,6 +18856,7 @@ static void wisp__events_notices(wisp__events *events, wisp *w, double now) {
     for (int i = 0; i < events->notice_count && i < 4 * events->base->limits.notices; i++) {
         wisp__notice notice = events->notices[i];
         wisp__remote *remote = events->registry->remotes[notice.name];
+        wisp_value head;
         wisp_event event;
         memset(&event, 0, sizeof event);
         event.w = w;
@@ -18707,12 +18866,19 @@ static void wisp__events_notices(wisp__events *events, wisp *w, double now) {
         event.result = notice.result;
         event.text = notice.text;
         event.time = now;
+        head = wisp_string(notice.head);
+        if (notice.head[0]) {
+            event.args = &head;
+            event.count = 1;
+        }
         wisp__events_run(events, remote, &event);
     }
     events->notice_count = 0;
 }
 
 static void wisp__events_free(wisp__events *events) {
+    for (wisp__connection *many = events->matches; many; many = many->next)
+        wisp__free(events->base, many->pattern, sizeof *many->pattern);
     wisp__pool_free(events->base, &events->pool);
     wisp__free(events->base, events->notices,
                (size_t)events->notice_room * sizeof *events->notices);
@@ -18813,6 +18979,7 @@ typedef struct wisp__stalled {
 
 typedef struct wisp__hooks {
     wisp__base     *base;
+    wisp__events   *events;
     wisp__registry *registry;
     wisp__hook     *places[WISP__HOOKS];
     int             count;
@@ -18911,6 +19078,23 @@ static void wisp__hooks_leave(wisp__hooks *hooks) {
     wisp__hooks_sweep(hooks);
 }
 
+/* Runs one hook; what wisp_raise says is its verdict. */
+static wisp_result wisp__hook_run(wisp__events *events, wisp_hook fn, wisp_event *event) {
+#ifdef WISP_WITH_SETJMP
+    jmp_buf here;
+    void *outer = events->landing;
+    volatile wisp_result verdict = WISP_E_HANDLER;
+    events->landing = &here;
+    if (setjmp(here) == 0) verdict = fn(event);
+    else if (event->result < 0) verdict = event->result;
+    events->landing = outer;
+    return verdict;
+#else
+    (void)events;
+    return fn(event);
+#endif
+}
+
 /* Takes a message through what is left of its chain, until a hook does not let it pass. */
 static wisp_result wisp__hooks_run(wisp__hooks *hooks, const wisp__remote *remote,
                                    wisp_event *event, wisp__passage *passage) {
@@ -18926,7 +19110,7 @@ static wisp_result wisp__hooks_run(wisp__hooks *hooks, const wisp__remote *remot
         if (!(places >> place & 1) || hook->dead || passed) continue;
         passage->after = hook->serial;
         event->user = hook->m.user;
-        verdict = passage->inbound ? hook->m.inbound(event) : hook->m.outbound(event);
+        verdict = wisp__hook_run(hooks->events, passage->inbound ? hook->m.inbound : hook->m.outbound, event);
         if (verdict > 0 && verdict != WISP_DROP && verdict != WISP_HOLD) verdict = WISP_E_ARGUMENT;
     }
     event->passage = NULL;
@@ -19576,6 +19760,7 @@ struct wisp {
     uint64_t       mark;              /* of lists fired to */
     int            spread;            /* names that all peers have been marked for */
     int            most_received;     /* datagrams that the link has handed over at once */
+    wisp__reader   record;            /* where the record begins that is read; size 0: none */
     wisp_packet    received[WISP__RECEIVED];     /* places for datagrams, in `incoming` */
     uint8_t       *incoming;
 };
@@ -19645,6 +19830,18 @@ static wisp__remote *wisp__remote_found(wisp *w, wisp_target target) {
     return remote && remote->index >= WISP__RESERVED ? remote : NULL;
 }
 
+/* The first bytes of the record that is read, in hexadecimal. */
+static void wisp__note_head(wisp *w) {
+    wisp__reader from = w->record;
+    char *to = w->events.head;
+    for (int i = 0; i < 16 && from.end - from.at >= 8; i++, to += 2) {
+        int byte = (int)wisp__get(&from, 8);
+        to[0] = "0123456789abcdef"[byte >> 4];
+        to[1] = "0123456789abcdef"[byte & 15];
+    }
+    *to = 0;
+}
+
 /* Of one packet 256 errors are told; the others are only counted. */
 static void wisp__error(wisp *w, wisp__session *s, wisp__remote *remote, wisp_result code,
                         const char *text) {
@@ -19653,13 +19850,15 @@ static void wisp__error(wisp *w, wisp__session *s, wisp__remote *remote, wisp_re
         w->base.stats.notices_dropped++;
         return;
     }
+    wisp__note_head(w);
     wisp__notice_add(&w->events, WISP__ON_ERROR, wisp__peer_handle(s), wisp__remote_handle(remote),
                      code, "%s%s%s", remote ? remote->name : "", remote ? ": " : "", text);
+    w->events.head[0] = 0;
 }
 
 /* Tells of the budgets of a peer, or (NULL) of all, that are near or used up. */
 static void wisp__tell_budget(wisp *w, wisp__session *s) {
-    uint8_t *news = s ? &s->spending.news : &w->policy.news;
+    uint8_t *news = s ? &s->spending->news : &w->policy.news;
     for (int way = 0; way < 2; way++) {
         int state = *news >> (2 * way) & 3;
         if (!state) continue;
@@ -20723,7 +20922,7 @@ static void wisp__run_answer(wisp *w, wisp__session *s, wisp__request *request,
     request->state = WISP__REQUEST_RUNS;
     request->remote = remote->index;
     w->events.running++;
-    remote->answer(event);
+    wisp__handle(&w->events, remote->answer, event);
     w->events.running--;
     wisp__events_sweep(&w->events);
     if (s->peer.state != WISP__JOINED || !event->request) return;
@@ -20880,9 +21079,9 @@ static void wisp__run_ended(wisp *w, wisp__pending *call, wisp_event *event) {
     wisp__call_remove(&w->calls, call);
     w->events.running++;
     event->user = user;
-    if (fn) fn(event);
+    if (fn) wisp__handle(&w->events, fn, event);
     event->user = also_user;
-    if (also) also(event);
+    if (also) wisp__handle(&w->events, also, event);
     w->events.running--;
     wisp__events_sweep(&w->events);
 }
@@ -21490,11 +21689,24 @@ static void wisp__form_release(wisp *w, wisp__form *form) {
     wisp__free(&w->base, form, sizeof *form);
 }
 
+/* The remote that an announcement is about; NULL: nobody registered it, nor does a pattern of ours
+   take it. */
+static wisp__remote *wisp__name_announced(wisp *w, const wisp__learning *l) {
+    wisp__remote *remote = wisp__registry_find(&w->registry, l->name, l->length);
+    wisp_result why;
+    if (remote || !w->events.matches || strlen(l->name) != (size_t)l->length ||
+        !wisp__events_wanted(&w->events, l->name))
+        return remote;
+    remote = wisp__registry_add(&w->registry, l->name, &why);
+    w->events.matched += remote != NULL;
+    return remote;
+}
+
 /* Learns their number for a name. A name that nobody registered here takes no memory. */
 static void wisp__learn(wisp__reading *r, const wisp__learning *l) {
     wisp *w = r->w;
     wisp__session *s = r->session;
-    wisp__remote *remote = wisp__registry_find(&w->registry, l->name, l->length);
+    wisp__remote *remote = wisp__name_announced(w, l);
     wisp__route *route = remote ? wisp__route_of(&w->base, s, remote->index) : NULL;
     wisp_result room = WISP_E_LIMIT, why = WISP_OK;
     wisp__form *form = NULL;
@@ -21560,11 +21772,12 @@ static void wisp__read_announcement(wisp__reading *r) {
 /* The last fragment has come: the whole is one record, a message behind its length. */
 static void wisp__read_whole(wisp__reading *r, const wisp__lane_in *lane) {
     wisp__reading whole = *r;
+    wisp__reader outer = r->w->record;
     wisp__incoming in;
     int kind;
     memset(&in, 0, sizeof in);
     whole.delivery = WISP_RELIABLE;
-    whole.from = wisp__reader_on(lane->whole, lane->whole_bytes);
+    whole.from = r->w->record = wisp__reader_on(lane->whole, lane->whole_bytes);
     whole.values = r->w->base.limits.message_values;
     if (wisp__get(&whole.from, 4) == 8) {
         wisp__read_event(&whole, &in, false);
@@ -21579,6 +21792,7 @@ static void wisp__read_whole(wisp__reading *r, const wisp__lane_in *lane) {
     if (whole.broken) wisp__break_with(r, whole.code, whole.broken);
     else if (in.kind != WISP__R_NOTHING)
         wisp__deliver(r->w, r->session, &in, WISP_RELIABLE, r->number);
+    r->w->record = outer;
 }
 
 /* What stands at its place in the order. */
@@ -21652,6 +21866,7 @@ static void wisp__hold(wisp__reading *r, wisp__lane *lane, uint32_t sequence, wi
 static void wisp__arrive_held(wisp__reading *r, wisp__lane_in *lane, const wisp__held *held) {
     wisp__incoming in;
     wisp__reading kept = *r;
+    wisp__reader outer = r->w->record;
     int data_at = (held->shape_bits + 7) / 8;
     memset(&in, 0, sizeof in);
     in.kind = (wisp__record)held->kind;
@@ -21668,6 +21883,7 @@ static void wisp__arrive_held(wisp__reading *r, wisp__lane_in *lane, const wisp_
     in.end = in.data_at + held->data_bits;
     kept.from = wisp__reader_on(held->bytes, data_at + (int)((held->data_bits + 7) / 8));
     kept.values = wisp__max_int(WISP__PACKET_VALUES, r->w->base.limits.message_values);
+    r->w->record = kept.from;
     if ((in.kind == WISP__R_EVENT || in.kind == WISP__R_REPLY || in.kind == WISP__R_INVOKE) &&
         (held->shape_bits || held->data_bits || in.form))
         wisp__read_values(r->w, &kept.from, &in, &kept.values);
@@ -21675,6 +21891,7 @@ static void wisp__arrive_held(wisp__reading *r, wisp__lane_in *lane, const wisp_
         wisp__break_with(&kept, in.readable, "no memory for a message");
     else wisp__arrive(&kept, lane, &in);
     if (kept.broken) wisp__break_with(r, kept.code, kept.broken);
+    r->w->record = outer;
 }
 
 /* The session may end in a handler; then its lanes are gone. */
@@ -21868,6 +22085,7 @@ static void wisp__read_message(wisp__reading *r, bool bound) {
 static bool wisp__read_record(wisp__reading *r) {
     wisp__reader *from = &r->from;
     int64_t left = from->end - from->at;
+    r->w->record.at = from->at;
     if (left < 8) {
         wisp__reader rest = *from;
         if (wisp__get(&rest, (int)left) == 0) return false;
@@ -21925,7 +22143,7 @@ static void wisp__read_squeezed(wisp__reading *r) {
 static bool wisp__within_budget(wisp *w, wisp__session *s, int size) {
     wisp_result verdict = wisp__policy_packet(&w->policy, &s->spending, w->peers.joined, size,
                                               w->base.time);
-    if (s->spending.news) wisp__tell_budget(w, s);
+    if (s->spending && s->spending->news) wisp__tell_budget(w, s);
     if (w->policy.news) wisp__tell_budget(w, NULL);
     if (verdict == WISP_OK) return true;
     if (verdict == WISP_E_FLOOD || w->base.reliable) wisp__offend(w, s);
@@ -21964,7 +22182,10 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
     r.values = wisp__max_int(WISP__PACKET_VALUES, w->base.limits.message_values);
     if (bytes[0] & 0x78) wisp__break(&r, "flags of no meaning");
     else if (bytes[0] & WISP__FLAG_SQUEEZED) wisp__read_squeezed(&r);
+    w->record = r.from;
     if (!r.broken) wisp__read_body(&r, (bytes[0] & WISP__FLAG_ACKS) != 0);
+    if (r.broken && peer->state == WISP__JOINED) wisp__error(w, s, NULL, r.code, r.broken);
+    w->record.end = w->record.at = 0;
     if (r.broken) {
         w->base.stats.packets_malformed++;
         wisp__log(&w->base, WISP_LOG_WARNING, r.code, "session ended: %s", r.broken);
@@ -22100,6 +22321,7 @@ static void wisp__spread_names(wisp *w) {
 
 /* Sends what waits for those that have something to send. */
 static void wisp__flush_dirty(wisp *w) {
+    wisp__session *s;
     wisp__peer *peer, *next;
     wisp__spread_names(w);
     peer = w->peers.dirty;
@@ -22112,8 +22334,8 @@ static void wisp__flush_dirty(wisp *w) {
         if (((wisp__session *)(void *)peer)->told.again > 0)
             wisp__tell_again(w, (wisp__session *)(void *)peer);
         again = !wisp__flush(&w->sender, (wisp__session *)(void *)peer, -1);
-        if (((wisp__session *)(void *)peer)->spending.news)
-            wisp__tell_budget(w, (wisp__session *)(void *)peer);
+        s = (wisp__session *)(void *)peer;
+        if (s->spending && s->spending->news) wisp__tell_budget(w, s);
         if (again || peer->stuck_first) wisp__peers_mark(&w->peers, peer);
     }
     if (w->policy.news) wisp__tell_budget(w, NULL);
@@ -22219,6 +22441,7 @@ static void wisp__codecs_builtin(wisp__registry *registry) {
 static void wisp__name_added(void *owner, wisp__remote *remote) {
     wisp *w = (wisp *)owner;
     wisp__hooks_route(&w->hooks, remote);
+    wisp__events_name(&w->events, remote);
 }
 
 /* Lets the rooms know of each other. Nothing is allocated yet. */
@@ -22245,10 +22468,12 @@ static void wisp__wire(wisp *w, const wisp_desc *desc) {
     w->sender.policy = &w->policy;
     w->hooks.base = &w->base;
     w->hooks.registry = &w->registry;
+    w->hooks.events = &w->events;
     w->groups.base = &w->base;
     w->groups.chunks = &w->chunks;
     w->registry.added = wisp__name_added;
     w->registry.owner = w;
+    w->policy.base = &w->base;
     wisp__policy_set(&w->policy, NULL);
     w->calls.timers = &w->peers.timers;
     w->peers.post.link = desc->link;
@@ -22364,7 +22589,7 @@ static void wisp__advance(wisp *w, double now) {
         step = 0;
     }
     w->started = true;
-    w->now = now;
+    w->now = w->events.now = now;
     w->base.time += wisp__min(step, w->base.timeout / 2);
 }
 
@@ -22616,6 +22841,13 @@ wisp_result wisp_change(wisp_event *event, const wisp_value *values, int count) 
     return result;
 }
 
+wisp_result wisp_use_sink(wisp *w, const wisp_sink *sink) {
+    if (!w || (sink && !sink->report)) return WISP_E_ARGUMENT;
+    memset(&w->events.sink, 0, sizeof w->events.sink);
+    if (sink) w->events.sink = *sink;
+    return WISP_OK;
+}
+
 wisp_result wisp_use_batching(wisp *w, bool enabled) {
     if (!w) return WISP_E_ARGUMENT;
     w->registry.unbatched = !enabled;
@@ -22809,6 +23041,37 @@ wisp_connection wisp_connect_target(wisp *w, wisp_target target, wisp_handler fn
     c->once = once;
     wisp__events_connect(remote, c);
     handle.id = c->slot.id;
+    return handle;
+}
+
+wisp_connection wisp_connect_match(wisp *w, const char *pattern, wisp_handler fn, void *user) {
+    wisp_connection handle = { 0 };
+    wisp__connection *many, **last;
+    wisp_pattern compiled;
+    int position = 0;
+    if (!w) return handle;
+    w->why = fn && pattern ? wisp_pattern_compile(&compiled, pattern, &position) : WISP_E_ARGUMENT;
+    if (w->why == WISP_E_PATTERN) wisp__pattern_refused(w, w->why, pattern, position);
+    if (w->why) return handle;
+    many = (wisp__connection *)wisp__pool_add(&w->base, &w->events.pool, &w->why);
+    if (!many) return handle;
+    many->pattern = (wisp_pattern *)wisp__alloc(&w->base, sizeof *many->pattern);
+    if (!many->pattern) {
+        w->why = WISP_E_MEMORY;
+        wisp__pool_remove(&w->events.pool, many);
+        return handle;
+    }
+    *many->pattern = compiled;
+    many->fn = fn;
+    many->user = user;
+    for (last = &w->events.matches; *last;) last = &(*last)->next;
+    *last = many;
+    handle.id = many->slot.id;
+    for (int i = 0; i < w->registry.count && w->why == WISP_OK; i++)
+        w->why = wisp__events_match(&w->events, many, w->registry.remotes[i]);
+    if (w->why == WISP_OK) return handle;
+    wisp__events_disconnect(&w->events, many);
+    handle.id = 0;
     return handle;
 }
 
@@ -23178,23 +23441,44 @@ static void wisp__format(char *text, size_t size, const char *format, va_list li
     if (format) vsnprintf(text, size, format, list);
 }
 
-wisp_result wisp_fail(wisp_event *event, wisp_result code, const char *format, ...) {
+static wisp_result wisp__fail(wisp_event *event, wisp_result code, const char *format,
+                              va_list list) {
     char text[256];
     wisp_value value;
-    va_list list;
     wisp__remote *remote;
     if (!event || !event->w || code >= 0 || code < INT16_MIN) return WISP_E_ARGUMENT;
-    va_start(list, format);
     wisp__format(text, sizeof text, format, list);
-    va_end(list);
     remote = event->remote.id ? event->w->registry.remotes[event->remote.id - 1] : NULL;
     if (remote) remote->stats.failures++;
+    wisp__note_head(event->w);
     wisp__notice_add(&event->w->events, WISP__ON_ERROR, event->peer, event->remote, code, "%s: %s",
                      event->name, text);
+    event->w->events.head[0] = 0;
     if (!event->request) return WISP_OK;
     value = wisp_string(text);
     return wisp__answer_event(event, code, &value, 1);
 }
+
+wisp_result wisp_fail(wisp_event *event, wisp_result code, const char *format, ...) {
+    va_list list;
+    wisp_result result;
+    va_start(list, format);
+    result = wisp__fail(event, code, format, list);
+    va_end(list);
+    return result;
+}
+
+#ifdef WISP_WITH_SETJMP
+void wisp_raise(wisp_event *event, wisp_result code, const char *format, ...) {
+    va_list list;
+    va_start(list, format);
+    wisp__fail(event, code, format, list);
+    va_end(list);
+    if (!event || !event->w || !event->w->events.landing) return;
+    event->result = code;
+    longjmp(*(jmp_buf *)event->w->events.landing, 1);
+}
+#endif
 
 wisp_call wisp_defer(wisp_event *event) {
     wisp_call handle = { 0 };
@@ -23382,6 +23666,7 @@ static size_t wisp__session_memory(const wisp__session *s) {
     bytes += (size_t)s->control_room * sizeof *s->controls;
     bytes += (size_t)s->active_room * sizeof *s->active;
     bytes += (size_t)s->request_room * sizeof *s->requests;
+    if (s->spending) bytes += sizeof *s->spending;
     for (int c = 0; c < WISP__CHANNELS; c++) bytes += wisp__lane_memory(s->peer.lanes[c]);
     return bytes + (size_t)s->told.bytes + (size_t)s->heard.bytes;
 }
