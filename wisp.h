@@ -29,6 +29,7 @@
        >>pool      handles with generations, timers, chunks, the arena
        >>stats     the counters that every later room counts into
        >>bits      bit writer and reader, bit copy
+       >>text      UTF-8 and base64
        >>value     dynamic values: kinds, equality, stable hash
        >>type      does a value fit a type, and its storage filled
        >>schema    checking and compiling schemas, their descriptors
@@ -2373,6 +2374,20 @@ static void *wisp__bump_take(wisp__bump *bump, size_t size) {
     return taken;
 }
 
+static void *wisp__bump_items(wisp__bump *bump, size_t count, size_t item_bytes) {
+    if (count > SIZE_MAX / item_bytes) bump->failed = true;
+    return bump->failed ? NULL : wisp__bump_take(bump, count * item_bytes);
+}
+
+/* A copy with a NUL after it. */
+static char *wisp__bump_text(wisp__bump *bump, const void *text, size_t size) {
+    char *copy = size < SIZE_MAX ? (char *)wisp__bump_take(bump, size + 1) : NULL;
+    if (!copy) return NULL;
+    if (size) memcpy(copy, text, size);
+    copy[size] = 0;
+    return copy;
+}
+
 /* Where whoever reads takes memory from, whichever it is. */
 typedef struct wisp__supply {
     void *(*take)(void *owner, size_t size);     /* aligned to 8, or NULL */
@@ -2604,8 +2619,90 @@ WISP__UNUSED static void wisp__bits_check(const wisp__reader *reader) {
 }
 
 /* ===========================================================================
+ * MARK: >>text
+ * What: UTF-8 (RFC 3629) and base64 (RFC 4648, section 4, with padding).
+ * Not here: numbers as text (decimal), quotes and escapes (json).
+ * ======================================================================== */
+
+/* Bytes of the character that begins `left` (at least 1) bytes; 0: it is none. The range of the
+   second byte keeps out overlong forms, surrogates and what is beyond U+10FFFF (RFC 3629,
+   section 4). */
+static size_t wisp__text_character(const uint8_t *text, size_t left) {
+    uint8_t first = text[0], low = 0x80, high = 0xbf;
+    size_t size = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+    if (first < 0x80) return 1;
+    if (first < 0xc2 || first > 0xf4 || size > left) return 0;
+    if (first == 0xe0) low = 0xa0;
+    if (first == 0xed) high = 0x9f;
+    if (first == 0xf0) low = 0x90;
+    if (first == 0xf4) high = 0x8f;
+    if (text[1] < low || text[1] > high) return 0;
+    for (size_t i = 2; i < size; i++)
+        if ((text[i] & 0xc0) != 0x80) return 0;
+    return size;
+}
+
+static bool wisp__text_is_utf8(const void *text, size_t size) {
+    const uint8_t *at = (const uint8_t *)text;
+    while (size > 0) {
+        size_t step = 8;
+        if (size < 8 || wisp__load64(at) & UINT64_C(0x8080808080808080))
+            step = wisp__text_character(at, size);
+        if (step == 0) return false;
+        at += step;
+        size -= step;
+    }
+    return true;
+}
+
+/* Writes a code point, which may be any, as UTF-8; returns its bytes, 1..4. */
+static int wisp__text_write(uint8_t *to, int32_t code) {
+    int size = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    static const uint8_t leads[] = { 0, 0, 0xc0, 0xe0, 0xf0 };
+    for (int i = size - 1; i > 0; i--, code >>= 6) to[i] = (uint8_t)(0x80 | (code & 0x3f));
+    to[0] = (uint8_t)(leads[size] | code);
+    return size;
+}
+
+/* `to` has room for 4 characters for each 3 bytes begun. */
+static void wisp__text_to_base64(const uint8_t *from, size_t size, uint8_t *to) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (size_t i = 0; i < size; i += 3, to += 4) {
+        uint32_t group = (uint32_t)from[i] << 16;
+        if (i + 1 < size) group |= (uint32_t)from[i + 1] << 8;
+        if (i + 2 < size) group |= from[i + 2];
+        for (int k = 0; k < 4; k++) to[k] = (uint8_t)digits[group >> (18 - 6 * k) & 63];
+        if (i + 2 >= size) to[3] = '=';
+        if (i + 1 >= size) to[2] = '=';
+    }
+}
+
+/* Bytes written, at most 3 for each 4 characters; -1: it is not base64. */
+static int wisp__text_from_base64(const char *text, int count, uint8_t *out) {
+    uint32_t word = 0;
+    int written = 0, pads = 0;
+    if (count % 4) return -1;
+    for (int i = 0; i < count; i++) {
+        char c = text[i];
+        uint32_t six = 64;
+        if (c >= 'A' && c <= 'Z') six = (uint32_t)(c - 'A');
+        else if (c >= 'a' && c <= 'z') six = (uint32_t)(c - 'a') + 26;
+        else if (c >= '0' && c <= '9') six = (uint32_t)(c - '0') + 52;
+        else if (c == '+') six = 62;
+        else if (c == '/') six = 63;
+        else if (c == '=' && i >= count - 2) pads++, six = 0;
+        if (six == 64 || (pads && c != '=')) return -1;
+        word = word << 6 | six;
+        if (i % 4 < 3) continue;
+        for (int k = 0; k < 3 - pads; k++) out[written++] = (uint8_t)(word >> (16 - 8 * k));
+        word = 0;
+    }
+    return written;
+}
+
+/* ===========================================================================
  * MARK: >>value
- * What: making, comparing and hashing values.
+ * What: making, comparing and hashing values; the order of keys.
  * Invariants: a value never owns what it points to. Equality is by content,
  *   and equal values hash alike.
  * ======================================================================== */
@@ -2615,6 +2712,15 @@ static wisp_value wisp__value_of(wisp_kind kind, int count) {
     memset(&value, 0, sizeof value);
     value.kind = kind;
     value.count = count;
+    return value;
+}
+
+/* A float or a number by its bits, which pass through no register that might change a NaN. */
+static wisp_value wisp__value_of_bits(bool narrow, uint64_t bits) {
+    wisp_value value = wisp__value_of(narrow ? WISP_FLOAT : WISP_NUMBER, 0);
+    uint32_t low = (uint32_t)bits;
+    if (narrow) memcpy(&value.as.float32, &low, 4);
+    else memcpy(&value.as.number, &bits, 8);
     return value;
 }
 
@@ -2824,6 +2930,19 @@ static int wisp__option_bytes(const wisp_type *option, int bytes) {
     return option->max * wisp__min_int(wisp__type_bytes((const wisp_type *)option->of, 0), 1 << 14);
 }
 
+static bool wisp__string_is(const wisp_value *value, const char *text) {
+    return value->kind == WISP_STRING && strlen(text) == (size_t)value->count &&
+           (!value->count || memcmp(text, value->as.string, (size_t)value->count) == 0);
+}
+
+/* Which of an enum's names a string is; -1: none. */
+static int wisp__name_index(const wisp_type *type, const wisp_value *value) {
+    const char *const *names = (const char *const *)type->of;
+    for (int i = 0; names && i < type->max; i++)
+        if (wisp__string_is(value, names[i])) return i;
+    return -1;
+}
+
 static wisp_value wisp__view_string(const wisp_type *type, int bytes, const void *at, int count) {
     wisp__place place;
     wisp_value value = wisp_string_n((const char *)at, count < 0 ? type->max : count);
@@ -3000,12 +3119,24 @@ static const wisp_value *wisp__child_named(const wisp_value *map, const char *na
     return NULL;
 }
 
+/* Is the i-th child a field of a struct that may be missing, and is? */
+static bool wisp__is_missing(const wisp_value *value, int i) {
+    return value->kind == WISP_STRUCT && i < value->count &&
+           !wisp__field_there(&value->as.structure.schema->fields[i], value->as.structure.data);
+}
+
+/* Does the value point to what it counts? */
+static bool wisp__is_sound(const wisp_value *value) {
+    bool counts = value->kind == WISP_STRING || value->kind == WISP_BYTES ||
+                  value->kind == WISP_ARRAY || value->kind == WISP_MAP;
+    return !counts || (value->count >= 0 && (value->count == 0 || value->as.bytes));
+}
+
 /* Pairs or elements, without fields that are not there. */
 static int wisp__present(const wisp_value *value) {
     int count = value->count;
     for (int i = 0; value->kind == WISP_STRUCT && i < value->count; i++)
-        count -= !wisp__field_there(&value->as.structure.schema->fields[i],
-                                    value->as.structure.data);
+        count -= wisp__is_missing(value, i);
     return count;
 }
 
@@ -3081,9 +3212,7 @@ static bool wisp__map_equal(const wisp_value *a, const wisp_value *b, wisp__same
         wisp_value x, y;
         const char *key;
         const wisp_value *p = wisp__child(a, i, &key, &x), *q;
-        if (a->kind == WISP_STRUCT && !wisp__field_there(&a->as.structure.schema->fields[i],
-                                                         a->as.structure.data))
-            continue;
+        if (wisp__is_missing(a, i)) continue;
         q = wisp__child_named(b, key, i, &y);
         if (!q || !same(p, q)) return false;
     }
@@ -3132,9 +3261,7 @@ static uint64_t wisp__list_hash(const wisp_value *value, uint64_t (*hash)(const 
         wisp_value scratch;
         const char *key;
         const wisp_value *child = wisp__child(value, i, &key, &scratch);
-        if (value->kind == WISP_STRUCT &&
-            !wisp__field_there(&value->as.structure.schema->fields[i], value->as.structure.data))
-            continue;
+        if (wisp__is_missing(value, i)) continue;
         if (map) h += wisp__mix(wisp__hash_bytes(key, (int)strlen(key)) ^ wisp__mix(hash(child)));
         else h = wisp__mix(h + hash(child));
     }
@@ -3163,6 +3290,77 @@ uint64_t wisp_hash(const wisp_value *value) {
         h = wisp__mix(h + wisp_hash(&part));
     }
     return h;
+}
+
+/* --- keys: the order of pairs, and one pair for each --- */
+
+/* Does the item at place a come before the one at b? Never both ways, and never neither way. */
+typedef bool (*wisp__before_fn)(const void *items, uint32_t a, uint32_t b);
+
+/* Lets places[at] sink to where it belongs in a heap. */
+static void wisp__places_sink(const void *items, uint32_t *places, size_t at, size_t count,
+                              wisp__before_fn before) {
+    uint32_t item = places[at];
+    for (size_t child = 2 * at + 1; child < count; child = 2 * at + 1) {
+        if (child + 1 < count && before(items, places[child], places[child + 1])) child++;
+        if (!before(items, item, places[child])) break;
+        places[at] = places[child];
+        at = child;
+    }
+    places[at] = item;
+}
+
+static void wisp__places_insert(const void *items, uint32_t *places, size_t count,
+                                wisp__before_fn before) {
+    for (size_t i = 1; i < count; i++) {
+        uint32_t item = places[i];
+        size_t at = i;
+        for (; at > 0 && before(items, item, places[at - 1]); at--) places[at] = places[at - 1];
+        places[at] = item;
+    }
+}
+
+enum { WISP__PLACES_FEW = 16 };
+
+/* Sorts the places 0 .. count - 1 of items. Many go through a heap, so that items that were chosen
+   to be slow cost no more than others. */
+static void wisp__places_sort(const void *items, uint32_t *places, size_t count,
+                              wisp__before_fn before) {
+    for (size_t i = 0; i < count; i++) places[i] = (uint32_t)i;
+    if (count <= WISP__PLACES_FEW) {
+        wisp__places_insert(items, places, count, before);
+        return;
+    }
+    for (size_t i = count / 2; i-- > 0;) wisp__places_sink(items, places, i, count, before);
+    for (size_t i = count; i-- > 1;) {
+        uint32_t last = places[0];
+        places[0] = places[i];
+        places[i] = last;
+        wisp__places_sink(items, places, 0, i, before);
+    }
+}
+
+/* By key; of equal keys by place. */
+static bool wisp__pair_before(const void *items, uint32_t a, uint32_t b) {
+    const wisp_pair *pairs = (const wisp_pair *)items;
+    int order = strcmp(pairs[a].key, pairs[b].key);
+    return order ? order < 0 : a < b;
+}
+
+/* Leaves one pair of each key, where the first stood, with the value of the last; returns how
+   many are left. `places` has room for `count` of them. */
+static int wisp__pairs_distinct(wisp_pair *pairs, size_t count, uint32_t *places) {
+    int kept = 0;
+    wisp__places_sort(pairs, places, count, wisp__pair_before);
+    for (size_t i = count; i-- > 1;) {
+        wisp_pair *earlier = &pairs[places[i - 1]], *pair = &pairs[places[i]];
+        if (strcmp(earlier->key, pair->key) != 0) continue;
+        earlier->value = pair->value;
+        pair->key = NULL;
+    }
+    for (size_t i = 0; i < count; i++)
+        if (pairs[i].key) pairs[kept++] = pairs[i];
+    return kept;
 }
 
 /* Where the fields of a struct that was received become values, each when it is asked for. */
@@ -3353,29 +3551,6 @@ static bool wisp__fit_bool(wisp__fitting *f, int bytes, const wisp_value *v, voi
     return true;
 }
 
-/* RFC 4648, with its padding. Bytes written, or -1. */
-static int wisp__from_base64(const char *text, int count, uint8_t *out) {
-    uint32_t word = 0;
-    int written = 0, pads = 0;
-    if (count % 4) return -1;
-    for (int i = 0; i < count; i++) {
-        char c = text[i];
-        uint32_t six = 64;
-        if (c >= 'A' && c <= 'Z') six = (uint32_t)(c - 'A');
-        else if (c >= 'a' && c <= 'z') six = (uint32_t)(c - 'a') + 26;
-        else if (c >= '0' && c <= '9') six = (uint32_t)(c - '0') + 52;
-        else if (c == '+') six = 62;
-        else if (c == '/') six = 63;
-        else if (c == '=' && i >= count - 2) pads++, six = 0;
-        if (six == 64 || (pads && c != '=')) return -1;
-        word = word << 6 | six;
-        if (i % 4 < 3) continue;
-        for (int k = 0; k < 3 - pads; k++) out[written++] = (uint8_t)(word >> (16 - 8 * k));
-        word = 0;
-    }
-    return written;
-}
-
 static bool wisp__no_memory(wisp__fitting *f) {
     f->result = WISP_E_MEMORY;
     return wisp__blame(f, "no memory") || (f->result = WISP_E_MEMORY, false);
@@ -3416,7 +3591,7 @@ static bool wisp__fit_bytes(wisp__fitting *f, const wisp_type *type, int bytes,
         if (!f->supply) return true;                   /* is read when there is room for it */
         out = (uint8_t *)f->supply->take(f->supply->owner, (size_t)size + 1);
         if (!out) return wisp__no_memory(f);
-        decoded = wisp_bytes(out, wisp__from_base64(v->as.string, v->count, out));
+        decoded = wisp_bytes(out, wisp__text_from_base64(v->as.string, v->count, out));
     }
     if (decoded.kind != WISP_BYTES || decoded.count < 0 || (decoded.count && !decoded.as.bytes))
         return wisp__blame(f, "is not bytes");
@@ -3529,18 +3704,15 @@ static bool wisp__fit_color(wisp__fitting *f, int bytes, const wisp_value *v, vo
 
 static bool wisp__fit_enum(wisp__fitting *f, const wisp_type *type, int bytes, const wisp_value *v,
                            void *at) {
-    const char *const *names = (const char *const *)type->of;
     wisp__numeric n;
-    int index = type->max;
+    int index = -1;
     if (v->kind == WISP_STRING) {
-        for (index = 0; index < type->max; index++)
-            if (strlen(names[index]) == (size_t)v->count &&
-                memcmp(names[index], v->as.string, (size_t)v->count) == 0)
-                break;
+        index = wisp__name_index(type, v);
     } else if (wisp__numeric_of(v, &n) && n.integral && !n.negative && n.magnitude < INT32_MAX) {
         index = (int)n.magnitude;
     }
-    if (index >= type->max) return wisp__blame(f, "is none of %d names", type->max);
+    if (index < 0 || index >= type->max)
+        return wisp__blame(f, "is none of %d names", type->max);
     if (at) wisp__store_int(at, bytes, (uint64_t)index);
     return true;
 }
@@ -8212,21 +8384,14 @@ static void wisp__json_put_vector(wisp__json_writer *w, const wisp_value *value)
 }
 
 static void wisp__json_put_base64(wisp__json_writer *w, const uint8_t *bytes, int size) {
-    static const char letters[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    if ((w->end - w->at - 2) / 4 < ((int64_t)size + 2) / 3) {
+    int64_t letters = ((int64_t)size + 2) / 3 * 4;
+    if (w->end - w->at - 2 < letters) {
         wisp__json_refuse(w, WISP_E_TOO_BIG);
         return;
     }
     *w->at++ = '"';
-    for (; size > 0; size -= 3, bytes += 3) {
-        uint32_t three = (uint32_t)bytes[0] << 16 | (uint32_t)(size > 1 ? bytes[1] : 0) << 8 |
-                         (size > 2 ? bytes[2] : 0);
-        for (int shift = 18; shift >= 0; shift -= 6)
-            *w->at++ = (uint8_t)letters[three >> shift & 63];
-        if (size < 2) w->at[-2] = '=';
-        if (size < 3) w->at[-1] = '=';
-    }
+    wisp__text_to_base64(bytes, (size_t)size, w->at);
+    w->at += letters;
     *w->at++ = '"';
 }
 
@@ -8243,18 +8408,6 @@ static inline uint64_t wisp__json_special(uint64_t word) {
 static inline int wisp__json_first(uint64_t marks) {
     const uint64_t each = UINT64_C(0x0101010101010101);
     return (int)((((marks & (0 - marks)) - 1) & each) * each >> 56) - 1;
-}
-
-/* Bytes of one character beyond ASCII, 2..4, or 0: not UTF-8 (RFC 3629; surrogates are not). */
-static int wisp__json_character(const uint8_t *at, const uint8_t *end) {
-    int lead = at[0], size = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-    int least = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
-    int most = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
-    if (lead < 0xc2 || lead > 0xf4 || end - at < size) return 0;
-    if (at[1] < least || at[1] > most) return 0;
-    for (int i = 2; i < size; i++)
-        if ((at[i] & 0xc0) != 0x80) return 0;
-    return size;
 }
 
 static void wisp__json_put_escape(wisp__json_writer *w, int c) {
@@ -8298,7 +8451,7 @@ static void wisp__json_put_string(wisp__json_writer *w, const void *text, int si
         int bytes = 1;
         at = wisp__json_put_plain(w, at, end);
         if (at == end) break;
-        if (*at >= 0x80) bytes = wisp__json_character(at, end);
+        if (*at >= 0x80) bytes = (int)wisp__text_character(at, (size_t)(end - at));
         if (bytes == 0 && is_key && end - at >= 2 && at[0] == 0xc0 && at[1] == 0x80) {
             wisp__json_put_escape(w, 0);
             bytes = 2;
@@ -8315,8 +8468,7 @@ static void wisp__json_put_string(wisp__json_writer *w, const void *text, int si
 }
 
 static void wisp__json_put_blob(wisp__json_writer *w, const wisp_value *value) {
-    if (value->count < 0 || (value->count && !value->as.bytes))
-        wisp__json_refuse(w, WISP_E_ARGUMENT);
+    if (!wisp__is_sound(value)) wisp__json_refuse(w, WISP_E_ARGUMENT);
     else if (value->kind == WISP_STRING)
         wisp__json_put_string(w, value->as.string, value->count, false);
     else wisp__json_put_base64(w, (const uint8_t *)value->as.bytes, value->count);
@@ -8359,8 +8511,7 @@ static void wisp__json_put_value(wisp__json_writer *w, const wisp_value *value) 
         return;
     }
     if (w->depth == WISP__JSON_NESTING) wisp__json_refuse(w, WISP_E_DEPTH);
-    if (value->count < 0 || (value->count && !value->as.bytes))
-        wisp__json_refuse(w, WISP_E_ARGUMENT);
+    if (value->count < 0 || !wisp__is_sound(value)) wisp__json_refuse(w, WISP_E_ARGUMENT);
     w->depth++;
     wisp__json_put(w, is_map ? '{' : '[');
     for (int i = 0; i < value->count && w->result == WISP_OK; i++) {
@@ -8551,15 +8702,6 @@ static int32_t wisp__json_hex4(const uint8_t *at) {
     return sum;
 }
 
-/* Writes a code point as UTF-8; returns its bytes. */
-static int wisp__json_write_character(uint8_t *to, int32_t code) {
-    int size = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-    static const uint8_t leads[] = { 0, 0, 0xc0, 0xe0, 0xf0 };
-    for (int i = size - 1; i > 0; i--, code >>= 6) to[i] = (uint8_t)(0x80 | (code & 0x3f));
-    to[0] = (uint8_t)(leads[size] | code);
-    return size;
-}
-
 /* An escape at r->at, which is moved behind it. Returns the bytes written, at most 4; 0: none. */
 static int wisp__json_read_escape(wisp__json_reader *r, uint8_t *to, bool is_key) {
     static const char letters[] = "\"\\/bfnrt", plain[] = "\"\\/\b\f\n\r\t";
@@ -8580,12 +8722,12 @@ static int wisp__json_read_escape(wisp__json_reader *r, uint8_t *to, bool is_key
         to[1] = 0x80;
         return 2;
     }
-    if (code < 0xd800 || code > 0xdfff) return wisp__json_write_character(to, code);
+    if (code < 0xd800 || code > 0xdfff) return wisp__text_write(to, code);
     if (code > 0xdbff || r->end - at < 12 || at[6] != '\\' || at[7] != 'u') return 0;
     low = wisp__json_hex4(at + 8);
     r->at = at + 12;
     if (low < 0xdc00 || low > 0xdfff) return 0;
-    return wisp__json_write_character(to, 0x10000 + (code - 0xd800) * 0x400 + (low - 0xdc00));
+    return wisp__text_write(to, 0x10000 + (code - 0xd800) * 0x400 + (low - 0xdc00));
 }
 
 /* Copies what needs no care to `to`; returns its end there. */
@@ -8623,7 +8765,7 @@ static const char *wisp__json_read_string(wisp__json_reader *r, int *size, bool 
         if (c == '\\') {
             bytes = wisp__json_read_escape(r, to, is_key);
         } else {
-            if (c >= 0x80) bytes = wisp__json_character(r->at, r->end);
+            if (c >= 0x80) bytes = (int)wisp__text_character(r->at, (size_t)(r->end - r->at));
             else if (c < 0x20) bytes = 0;
             memcpy(to, r->at, (size_t)bytes);
             r->at += bytes;
@@ -8716,73 +8858,33 @@ static wisp__json_slot *wisp__json_slot_at(const wisp__json_open *open, int i) {
 
 /* By mark, key and place. Marks are mostly enough; where input makes them equal, the keys' bytes
    bound the work all the same. */
-static bool wisp__json_precedes(const wisp__json_open *open, uint32_t a, uint32_t b) {
-    const wisp__json_slot *x = wisp__json_slot_at(open, (int)a);
-    const wisp__json_slot *y = wisp__json_slot_at(open, (int)b);
+static bool wisp__json_before(const void *open, uint32_t a, uint32_t b) {
+    const wisp__json_slot *x = wisp__json_slot_at((const wisp__json_open *)open, (int)a);
+    const wisp__json_slot *y = wisp__json_slot_at((const wisp__json_open *)open, (int)b);
     int order;
     if (x->mark != y->mark) return x->mark < y->mark;
     order = strcmp(x->key, y->key);
     return order ? order < 0 : a < b;
 }
 
-/* One step of heapsort: lets the item at `at` sink among the first `count`. */
-static void wisp__json_sink(const wisp__json_open *open, uint32_t *order, int at, int count) {
-    uint32_t item = order[at];
-    for (int child = 2 * at + 1; child < count; child = 2 * at + 1) {
-        if (child + 1 < count && wisp__json_precedes(open, order[child], order[child + 1])) child++;
-        if (!wisp__json_precedes(open, item, order[child])) break;
-        order[at] = order[child];
-        at = child;
-    }
-    order[at] = item;
-}
-
-static void wisp__json_sort(const wisp__json_open *open, uint32_t *order) {
-    for (int i = 0; i < open->count; i++) order[i] = (uint32_t)i;
-    for (int i = open->count / 2 - 1; i >= 0; i--) wisp__json_sink(open, order, i, open->count);
-    for (int i = open->count - 1; i > 0; i--) {
-        uint32_t last = order[0];
-        order[0] = order[i];
-        order[i] = last;
-        wisp__json_sink(open, order, 0, i);
-    }
-}
-
-/* Takes a pair away when a later one has its key. */
-static int wisp__json_drop(wisp__json_slot *slot, const wisp__json_slot *later) {
-    if (slot->mark != later->mark || strcmp(slot->key, later->key) != 0) return 0;
-    slot->key = NULL;
-    return 1;
-}
-
-/* Few pairs: each is compared with each. Returns how many were taken away. */
-static int wisp__json_drop_few(const wisp__json_open *open) {
+/* Takes pairs away when a later one has their key, and returns how many: sorted, equal keys stand
+   together, the one that came last at the end. */
+static int wisp__json_drop(const wisp__json_open *open, uint32_t *order) {
     int dropped = 0;
-    for (int i = 0; i < open->count; i++) {
-        wisp__json_slot *slot = wisp__json_slot_at(open, i);
-        for (int k = i + 1; slot->key && k < open->count; k++)
-            dropped += wisp__json_drop(slot, wisp__json_slot_at(open, k));
+    wisp__places_sort(open, order, (size_t)open->count, wisp__json_before);
+    for (int i = 0; i + 1 < open->count; i++) {
+        wisp__json_slot *slot = wisp__json_slot_at(open, (int)order[i]);
+        const wisp__json_slot *next = wisp__json_slot_at(open, (int)order[i + 1]);
+        if (slot->mark != next->mark || strcmp(slot->key, next->key) != 0) continue;
+        slot->key = NULL;
+        dropped++;
     }
     return dropped;
 }
-
-/* Many pairs: sorted, equal keys stand together, the one that came last at the end. */
-static int wisp__json_drop_many(const wisp__json_open *open, uint32_t *order) {
-    int dropped = 0;
-    wisp__json_sort(open, order);
-    for (int i = 0; i + 1 < open->count; i++)
-        dropped += wisp__json_drop(wisp__json_slot_at(open, (int)order[i]),
-                                   wisp__json_slot_at(open, (int)order[i + 1]));
-    return dropped;
-}
-
-enum { WISP__JSON_FEW = 16 };
 
 /* The sorted order stands where the pairs will. */
 static wisp_value wisp__json_close_map(const wisp__json_open *open, wisp_pair *pairs) {
-    bool few = open->count <= WISP__JSON_FEW;
-    int dropped = few ? wisp__json_drop_few(open)
-                      : wisp__json_drop_many(open, (uint32_t *)(void *)pairs);
+    int dropped = wisp__json_drop(open, (uint32_t *)(void *)pairs);
     wisp_pair *to = pairs;
     for (int i = 0; i < open->count; i++) {
         const wisp__json_slot *slot = wisp__json_slot_at(open, i);
@@ -8931,37 +9033,6 @@ static int64_t wisp__msgpack_signed(uint64_t bits) {
     return bits >> 63 ? -(int64_t)~bits - 1 : (int64_t)bits;
 }
 
-/* Bytes of the UTF-8 character that begins `left` (at least 1) bytes; 0: it is none. The range of
-   the second byte keeps out overlong forms, surrogates and what is beyond U+10FFFF (RFC 3629,
-   section 4). */
-static size_t wisp__msgpack_character(const uint8_t *text, size_t left) {
-    uint8_t first = text[0], low = 0x80, high = 0xbf;
-    size_t size = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-    if (first < 0x80) return 1;
-    if (first < 0xc2 || first > 0xf4 || size > left) return 0;
-    if (first == 0xe0) low = 0xa0;
-    if (first == 0xed) high = 0x9f;
-    if (first == 0xf0) low = 0x90;
-    if (first == 0xf4) high = 0x8f;
-    if (text[1] < low || text[1] > high) return 0;
-    for (size_t i = 2; i < size; i++)
-        if ((text[i] & 0xc0) != 0x80) return 0;
-    return size;
-}
-
-static bool wisp__msgpack_is_utf8(const void *text, size_t size) {
-    const uint8_t *at = (const uint8_t *)text;
-    while (size > 0) {
-        size_t step = 8;
-        if (size < 8 || wisp__load64(at) & UINT64_C(0x8080808080808080))
-            step = wisp__msgpack_character(at, size);
-        if (step == 0) return false;
-        at += step;
-        size -= step;
-    }
-    return true;
-}
-
 /* Nanoseconds and seconds of an ext -1; false: no timestamp has this size. */
 static bool wisp__msgpack_parse_time(const uint8_t *data, size_t size, uint32_t *nanoseconds,
                                      int64_t *seconds) {
@@ -9066,7 +9137,7 @@ static void wisp__msgpack_put_real(wisp__msgpack_writer *w, const wisp_value *va
 /* The head is not written without the text: a length beyond what it can say does not fit. */
 static void wisp__msgpack_put_text(wisp__msgpack_writer *w, const char *text, size_t size) {
     if (size > w->left) wisp__msgpack_refuse(w, WISP_E_TOO_BIG);
-    else if (!wisp__msgpack_is_utf8(text, size)) wisp__msgpack_refuse(w, WISP_E_TYPE);
+    else if (!wisp__text_is_utf8(text, size)) wisp__msgpack_refuse(w, WISP_E_TYPE);
     if (w->result) return;
     wisp__msgpack_put_length(w, &wisp__msgpack_str, size);
     wisp__msgpack_put(w, text, size);
@@ -9115,17 +9186,6 @@ static void wisp__msgpack_put_time(wisp__msgpack_writer *w, int64_t seconds,
     wisp__msgpack_put_ext(w, WISP__MSGPACK_TIMESTAMP, data, (size_t)size);
 }
 
-/* Does the value point to what it counts? */
-static bool wisp__msgpack_is_sound(const wisp_value *value) {
-    switch (value->kind) {
-    case WISP_STRING:
-    case WISP_BYTES:
-    case WISP_ARRAY:
-    case WISP_MAP: return value->count >= 0 && (value->count == 0 || value->as.bytes);
-    default: return value->count >= 0;
-    }
-}
-
 /* Child i of a map if its key is `name`, else NULL. */
 static const wisp_value *wisp__msgpack_named(const wisp_value *map, int i, const char *name,
                                              wisp_value *scratch) {
@@ -9167,7 +9227,7 @@ static bool wisp__msgpack_put_extension(wisp__msgpack_writer *w, const wisp_valu
     int64_t type, seconds;
     uint32_t nanoseconds = 0;
     if (!data || !wisp__msgpack_in_range(first, INT8_MIN, INT8_MAX, &type)) return false;
-    if (data->kind != WISP_BYTES || !wisp__msgpack_is_sound(data)) return false;
+    if (data->kind != WISP_BYTES || !wisp__is_sound(data)) return false;
     if (type == WISP__MSGPACK_TIMESTAMP)
         wisp__msgpack_parse_time((const uint8_t *)data->as.bytes, (size_t)data->count,
                                  &nanoseconds, &seconds);
@@ -9179,13 +9239,13 @@ static bool wisp__msgpack_put_extension(wisp__msgpack_writer *w, const wisp_valu
 /* The array of [key, value] arrays that {"$map"} holds; NULL: it is not that. */
 static const wisp_value *wisp__msgpack_entries(const wisp_value *map, wisp_value *scratch) {
     const wisp_value *entries = wisp__msgpack_named(map, 0, "$map", scratch);
-    if (!entries || !wisp__is_array(entries) || !wisp__msgpack_is_sound(entries)) return NULL;
+    if (!entries || !wisp__is_array(entries) || entries->count < 0 || !wisp__is_sound(entries))
+        return NULL;
     for (int i = 0; i < entries->count; i++) {
         wisp_value inner;
         const char *key;
         const wisp_value *entry = wisp__child(entries, i, &key, &inner);
-        if (!wisp__is_array(entry) || entry->count != 2 || !wisp__msgpack_is_sound(entry))
-            return NULL;
+        if (!wisp__is_array(entry) || entry->count != 2 || !wisp__is_sound(entry)) return NULL;
     }
     return entries;
 }
@@ -9209,12 +9269,6 @@ static bool wisp__msgpack_put_entries(wisp__msgpack_writer *w, const wisp_value 
     return true;
 }
 
-/* A field of a struct that may be missing, and is: it is not written. */
-static bool wisp__msgpack_is_missing(const wisp_value *map, int i) {
-    return map->kind == WISP_STRUCT && !wisp__field_there(&map->as.structure.schema->fields[i],
-                                                          map->as.structure.data);
-}
-
 static void wisp__msgpack_put_map(wisp__msgpack_writer *w, const wisp_value *map, int depth) {
     if (map->count == 1 && wisp__msgpack_put_entries(w, map, depth)) return;
     if (map->count == 2 && wisp__msgpack_put_timestamp(w, map)) return;
@@ -9224,7 +9278,7 @@ static void wisp__msgpack_put_map(wisp__msgpack_writer *w, const wisp_value *map
         wisp_value scratch;
         const char *key = NULL;
         const wisp_value *child = wisp__child(map, i, &key, &scratch);
-        if (wisp__msgpack_is_missing(map, i)) continue;
+        if (wisp__is_missing(map, i)) continue;
         if (key) wisp__msgpack_put_text(w, key, strlen(key));
         else wisp__msgpack_refuse(w, WISP_E_ARGUMENT);
         w->value(w, child, depth);
@@ -9248,7 +9302,7 @@ static void wisp__msgpack_put_list(wisp__msgpack_writer *w, const wisp_value *li
 }
 
 static void wisp__msgpack_put_value(wisp__msgpack_writer *w, const wisp_value *value, int depth) {
-    if (!wisp__msgpack_is_sound(value)) wisp__msgpack_refuse(w, WISP_E_ARGUMENT);
+    if (value->count < 0 || !wisp__is_sound(value)) wisp__msgpack_refuse(w, WISP_E_ARGUMENT);
     if (w->result) return;
     if (wisp__is_map(value) || wisp__is_array(value)) {
         wisp__msgpack_put_list(w, value, depth + 1);
@@ -9316,10 +9370,9 @@ static const uint8_t *wisp__msgpack_take(wisp__msgpack_reader *r, uint64_t size)
     return bytes;
 }
 
+/* NULL, and the reader has failed: there is not enough memory. */
 static void *wisp__msgpack_memory(wisp__msgpack_reader *r, size_t count, size_t item_bytes) {
-    void *memory = NULL;
-    if (count <= r->memory.left / item_bytes)
-        memory = wisp__bump_take(&r->memory, count * item_bytes);
+    void *memory = wisp__bump_items(&r->memory, count, item_bytes);
     if (!memory) wisp__msgpack_fail(r, WISP_E_MEMORY);
     return memory;
 }
@@ -9377,28 +9430,14 @@ static void wisp__msgpack_get_integer(wisp_value *out, wisp__msgpack_head head) 
     else *out = wisp_uint(head.number);
 }
 
-/* The bits go to memory as they are, and not through a register that might change them. */
-static void wisp__msgpack_get_real(wisp_value *out, wisp__msgpack_head head) {
-    uint32_t low = (uint32_t)head.number;
-    if (head.family == WISP__MSGPACK_FLOAT) {
-        *out = wisp__value_of(WISP_FLOAT, 0);
-        memcpy(&out->as.float32, &low, 4);
-    } else {
-        *out = wisp__value_of(WISP_NUMBER, 0);
-        memcpy(&out->as.number, &head.number, 8);
-    }
-}
-
 static void wisp__msgpack_get_text(wisp__msgpack_reader *r, wisp_value *out, uint64_t size) {
     const uint8_t *bytes = wisp__msgpack_take(r, size);
-    char *text;
-    if (bytes && !wisp__msgpack_is_utf8(bytes, (size_t)size)) wisp__msgpack_fail(r, WISP_E_SYNTAX);
+    const char *text;
+    if (bytes && !wisp__text_is_utf8(bytes, (size_t)size)) wisp__msgpack_fail(r, WISP_E_SYNTAX);
     if (r->result) return;
-    text = (char *)wisp__msgpack_memory(r, (size_t)size + 1, 1);
-    if (!text) return;
-    memcpy(text, bytes, (size_t)size);
-    text[size] = 0;
-    *out = wisp_string_n(text, (int)size);
+    text = wisp__bump_text(&r->memory, bytes, (size_t)size);
+    if (text) *out = wisp_string_n(text, (int)size);
+    else wisp__msgpack_fail(r, WISP_E_MEMORY);
 }
 
 static void wisp__msgpack_get_bytes(wisp__msgpack_reader *r, wisp_value *out, uint64_t size) {
@@ -9422,8 +9461,7 @@ static void wisp__msgpack_get_floats(wisp_value *out, wisp_kind kind, const uint
     uint32_t parts[7];
     for (size_t i = 0; i < size / 4; i++)
         parts[i] = (uint32_t)wisp__msgpack_load(data + 4 * i, 4);
-    *out = wisp__value_of(kind, 0);
-    memcpy(&out->as, parts, size);
+    *out = wisp__view_floats(kind, parts, (int)size / 4);
 }
 
 /* false: a type that is no kind, or a size that is not its own. */
@@ -9478,55 +9516,9 @@ static wisp_value *wisp__msgpack_get_items(wisp__msgpack_reader *r, uint64_t cou
     return r->result ? NULL : items;
 }
 
-/* Merges two neighbours, both in order, from..middle and middle..end. Of equal keys the one that
-   stands first stays first. */
-static void wisp__msgpack_merge(const wisp_pair *pairs, const uint32_t *order, uint32_t *merged,
-                                size_t from, size_t middle, size_t end) {
-    size_t left = from, right = middle;
-    for (size_t i = from; i < end; i++) {
-        bool take_left = left < middle;
-        if (take_left && right < end)
-            take_left = strcmp(pairs[order[left]].key, pairs[order[right]].key) <= 0;
-        merged[i] = order[take_left ? left++ : right++];
-    }
-}
-
-/* The order of the pairs by key. `space` has room for two indexes of each pair. */
-static const uint32_t *wisp__msgpack_sort(const wisp_pair *pairs, size_t count, uint32_t *space) {
-    uint32_t *order = space, *merged = space + count;
-    for (size_t i = 0; i < count; i++) order[i] = (uint32_t)i;
-    for (size_t run = 1; run < count; run *= 2) {
-        uint32_t *swapped = order;
-        for (size_t from = 0; from < count; from += 2 * run) {
-            size_t middle = from + run < count ? from + run : count;
-            size_t end = middle + run < count ? middle + run : count;
-            wisp__msgpack_merge(pairs, order, merged, from, middle, end);
-        }
-        order = merged;
-        merged = swapped;
-    }
-    return order;
-}
-
-/* Leaves one pair of each key, where the first stood, with the value of the last; returns how
-   many are left. By sorting, so that keys chosen to collide cost no more than others. */
-static size_t wisp__msgpack_distinct(wisp_pair *pairs, size_t count, uint32_t *space) {
-    const uint32_t *order = wisp__msgpack_sort(pairs, count, space);
-    size_t kept = 0;
-    for (size_t i = count; i-- > 1;) {
-        wisp_pair *before = &pairs[order[i - 1]], *pair = &pairs[order[i]];
-        if (strcmp(before->key, pair->key) != 0) continue;
-        before->value = pair->value;
-        pair->key = NULL;
-    }
-    for (size_t i = 0; i < count; i++)
-        if (pairs[i].key) pairs[kept++] = pairs[i];
-    return kept;
-}
-
-/* A key and a value hold a pair, and the two indexes that sorting needs for it. */
+/* A key and a value hold a pair, and its place, which sorting needs. */
 typedef char wisp__msgpack_pair_fits[
-    2 * sizeof(wisp_value) >= sizeof(wisp_pair) + 2 * sizeof(uint32_t) ? 1 : -1];
+    2 * sizeof(wisp_value) >= sizeof(wisp_pair) + sizeof(uint32_t) ? 1 : -1];
 
 /* Keys and values in turn become pairs, in the same memory. */
 static void wisp__msgpack_plain_map(wisp_value *out, wisp_value *items, size_t count) {
@@ -9537,8 +9529,7 @@ static void wisp__msgpack_plain_map(wisp_value *out, wisp_value *items, size_t c
         pair.value = items[2 * i + 1];
         memmove(&pairs[i], &pair, sizeof pair);
     }
-    count = wisp__msgpack_distinct(pairs, count, (uint32_t *)(void *)(pairs + count));
-    *out = wisp_map(pairs, (int)count);
+    *out = wisp_map(pairs, wisp__pairs_distinct(pairs, count, (uint32_t *)(void *)(pairs + count)));
 }
 
 /* {"$map": [[key, value], ...]}: two lists deeper than the map was read as. */
@@ -9597,7 +9588,9 @@ static void wisp__msgpack_get_value(wisp__msgpack_reader *r, wisp_value *out, in
     case WISP__MSGPACK_UINT:
     case WISP__MSGPACK_INT: wisp__msgpack_get_integer(out, head); break;
     case WISP__MSGPACK_FLOAT:
-    case WISP__MSGPACK_NUMBER: wisp__msgpack_get_real(out, head); break;
+    case WISP__MSGPACK_NUMBER:
+        *out = wisp__value_of_bits(head.family == WISP__MSGPACK_FLOAT, head.number);
+        break;
     case WISP__MSGPACK_STR: wisp__msgpack_get_text(r, out, head.number); break;
     case WISP__MSGPACK_BIN: wisp__msgpack_get_bytes(r, out, head.number); break;
     case WISP__MSGPACK_EXT: wisp__msgpack_get_ext(r, out, head.number, depth); break;
@@ -9772,11 +9765,6 @@ static int wisp__protobuf_element_bytes(const wisp_type *array, int bytes) {
     return bytes > 0 && array->max > 0 ? bytes / array->max : 0;
 }
 
-static uint32_t wisp__protobuf_number(const wisp_schema *schema, int i) {
-    int number = schema->fields[i].number;
-    return number ? (uint32_t)number : (uint32_t)i + 1;
-}
-
 /* The kind of a type that is made of floats. Kinds and types of these stand in the same order. */
 static wisp_kind wisp__protobuf_floats_kind(const wisp_type *type) {
     return (wisp_kind)(WISP_VEC2 + (type->kind - WISP_TYPE_VEC2));
@@ -9797,15 +9785,11 @@ static bool wisp__protobuf_integer_bits(const wisp_value *value, int width, bool
 
 static bool wisp__protobuf_enum_bits(const wisp_type *type, const wisp_value *value,
                                      uint64_t *bits) {
-    const char *const *names = (const char *const *)type->of;
+    int index;
     if (value->kind != WISP_STRING) return wisp__protobuf_integer_bits(value, 32, true, bits);
-    for (int i = 0; names && i < type->max; i++) {
-        if (strlen(names[i]) != (size_t)value->count) continue;
-        if (memcmp(names[i], value->as.string, (size_t)value->count) != 0) continue;
-        *bits = (uint64_t)i;
-        return true;
-    }
-    return false;
+    index = wisp__name_index(type, value);
+    if (index >= 0) *bits = (uint64_t)index;
+    return index >= 0;
 }
 
 /* What is a float or a double already keeps its bits, also those of a NaN. */
@@ -9859,14 +9843,6 @@ static bool wisp__protobuf_bits(wisp__protobuf_form form, const wisp_type *type,
     }
 }
 
-static wisp_value wisp__protobuf_real(bool narrow, uint64_t bits) {
-    wisp_value value = wisp__value_of(narrow ? WISP_FLOAT : WISP_NUMBER, 0);
-    uint32_t low = (uint32_t)bits;
-    if (narrow) memcpy(&value.as.float32, &low, 4);
-    else memcpy(&value.as.number, &bits, 8);
-    return value;
-}
-
 /* Of what was read: more bits than a form has are dropped, as the specification wants. */
 static wisp_value wisp__protobuf_scalar(wisp__protobuf_form form, const wisp_type *type,
                                         uint64_t bits) {
@@ -9886,8 +9862,8 @@ static wisp_value wisp__protobuf_scalar(wisp__protobuf_form form, const wisp_typ
     case WISP__PROTOBUF_SINT64: return wisp_int(wisp__unzigzag(bits));
     case WISP__PROTOBUF_UINT32:
     case WISP__PROTOBUF_FIXED32: return wisp_uint((uint32_t)bits);
-    case WISP__PROTOBUF_FLOAT: return wisp__protobuf_real(true, bits);
-    case WISP__PROTOBUF_DOUBLE: return wisp__protobuf_real(false, bits);
+    case WISP__PROTOBUF_FLOAT: return wisp__value_of_bits(true, bits);
+    case WISP__PROTOBUF_DOUBLE: return wisp__value_of_bits(false, bits);
     default: break;
     }
     if (type->kind == WISP_TYPE_RANGE && bits <= INT64_MAX) return wisp_int((int64_t)bits);
@@ -9923,52 +9899,6 @@ static wisp_value wisp__protobuf_fallback(const wisp_field *field, wisp__protobu
     }
     if (!wisp__protobuf_bits(form, &field->type, &value, &bits)) bits = 0;
     return wisp__protobuf_scalar(form, &field->type, bits);
-}
-
-/* --- text --- */
-
-/* Bytes of the character that begins `left` (at least 1) bytes; 0: it is none. The range of the
-   second byte keeps out overlong forms, surrogates and what is beyond U+10FFFF (RFC 3629,
-   section 4). */
-static size_t wisp__protobuf_character(const uint8_t *text, size_t left) {
-    uint8_t first = text[0], low = 0x80, high = 0xbf;
-    size_t size = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-    if (first < 0x80) return 1;
-    if (first < 0xc2 || first > 0xf4 || size > left) return 0;
-    if (first == 0xe0) low = 0xa0;
-    if (first == 0xed) high = 0x9f;
-    if (first == 0xf0) low = 0x90;
-    if (first == 0xf4) high = 0x8f;
-    if (text[1] < low || text[1] > high) return 0;
-    for (size_t i = 2; i < size; i++)
-        if ((text[i] & 0xc0) != 0x80) return 0;
-    return size;
-}
-
-static bool wisp__protobuf_is_utf8(const void *text, size_t size) {
-    const uint8_t *at = (const uint8_t *)text;
-    while (size > 0) {
-        size_t step = 8;
-        if (size < 8 || wisp__load64(at) & UINT64_C(0x8080808080808080))
-            step = wisp__protobuf_character(at, size);
-        if (step == 0) return false;
-        at += step;
-        size -= step;
-    }
-    return true;
-}
-
-/* RFC 4648, section 4, with padding; `to` has room for 4 characters for each 3 bytes begun. */
-static void wisp__protobuf_base64(const uint8_t *from, size_t size, uint8_t *to) {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (size_t i = 0; i < size; i += 3, to += 4) {
-        uint32_t group = (uint32_t)from[i] << 16;
-        if (i + 1 < size) group |= (uint32_t)from[i + 1] << 8;
-        if (i + 2 < size) group |= from[i + 2];
-        for (int k = 0; k < 4; k++) to[k] = (uint8_t)digits[group >> (18 - 6 * k) & 63];
-        if (i + 2 >= size) to[3] = '=';
-        if (i + 1 >= size) to[2] = '=';
-    }
 }
 
 /* --- writing, backwards --- */
@@ -10022,10 +9952,7 @@ static void wisp__protobuf_put_head(wisp__protobuf_writer *w, const uint8_t *end
 
 /* Is there what a text or a list counts? */
 static bool wisp__protobuf_is_there(wisp__protobuf_writer *w, const wisp_value *value) {
-    bool counts = value->kind == WISP_STRING || value->kind == WISP_BYTES ||
-                  value->kind == WISP_ARRAY || value->kind == WISP_MAP;
-    if (counts && (value->count < 0 || (value->count && !value->as.bytes)))
-        wisp__protobuf_refuse(w, WISP_E_ARGUMENT);
+    if (!wisp__is_sound(value)) wisp__protobuf_refuse(w, WISP_E_ARGUMENT);
     return w->result == WISP_OK;
 }
 
@@ -10039,7 +9966,7 @@ static void wisp__protobuf_put_bytes(wisp__protobuf_writer *w, const void *bytes
 
 static void wisp__protobuf_put_text(wisp__protobuf_writer *w, const char *text, size_t size,
                                     uint32_t number) {
-    if (!wisp__protobuf_is_utf8(text, size)) wisp__protobuf_refuse(w, WISP_E_TYPE);
+    if (!wisp__text_is_utf8(text, size)) wisp__protobuf_refuse(w, WISP_E_TYPE);
     wisp__protobuf_put_bytes(w, text, size, number);
 }
 
@@ -10105,7 +10032,7 @@ static void wisp__protobuf_put_base64(wisp__protobuf_writer *w, const wisp_value
     const uint8_t *end = w->at;
     size_t size = (size_t)value->count;
     uint8_t *to = wisp__protobuf_room(w, (size + 2) / 3 * 4);
-    if (to && size) wisp__protobuf_base64((const uint8_t *)value->as.bytes, size, to);
+    if (to && size) wisp__text_to_base64((const uint8_t *)value->as.bytes, size, to);
     wisp__protobuf_put_head(w, end, 3);
 }
 
@@ -10122,12 +10049,6 @@ static void wisp__protobuf_put_parts(wisp__protobuf_writer *w, const wisp_value 
         wisp__protobuf_put_head(w, part_end, 1);
     }
     wisp__protobuf_put_head(w, end, 6);
-}
-
-/* A field of a struct that may be missing, and is. */
-static bool wisp__protobuf_is_missing(const wisp_value *value, int i) {
-    return value->kind == WISP_STRUCT && i < value->count &&
-           !wisp__field_there(&value->as.structure.schema->fields[i], value->as.structure.data);
 }
 
 static void wisp__protobuf_put_any_pair(wisp__protobuf_writer *w, const char *key,
@@ -10150,7 +10071,7 @@ static void wisp__protobuf_put_any_list(wisp__protobuf_writer *w, const wisp_val
         wisp_value scratch;
         const char *key;
         const wisp_value *child = wisp__child(value, i, &key, &scratch);
-        if (map && wisp__protobuf_is_missing(value, i)) continue;
+        if (map && wisp__is_missing(value, i)) continue;
         if (map) wisp__protobuf_put_any_pair(w, key, child, depth + 1);
         else w->any(w, child, depth + 1);
         wisp__protobuf_put_head(w, item_end, 1);
@@ -10221,11 +10142,10 @@ static bool wisp__protobuf_fits_scalar(const wisp_type *type, const wisp_value *
 }
 
 static bool wisp__protobuf_fits_text(const wisp_type *type, const wisp_value *value) {
-    const char *literal = (const char *)type->of;
+    if (type->kind == WISP_TYPE_LITERAL)
+        return wisp__string_is(value, (const char *)type->of);
     if (value->kind != (type->kind == WISP_TYPE_BYTES ? WISP_BYTES : WISP_STRING)) return false;
-    if (type->kind != WISP_TYPE_LITERAL) return value->count <= type->max;
-    return strlen(literal) == (size_t)value->count &&
-           memcmp(literal, value->as.string, (size_t)value->count) == 0;
+    return value->count <= type->max;
 }
 
 static bool wisp__protobuf_fits_list(const wisp_type *type, const wisp_value *value, int levels,
@@ -10253,7 +10173,7 @@ static const wisp_value *wisp__protobuf_child(const wisp_schema *schema, const w
     else if (i <= last) child = wisp__child(value, i, &key, scratch);
     if (!child || child->kind != WISP_NIL || !(field->flags & WISP_FLAG_MAYBE)) return child;
     if (row || field->type.kind != WISP_TYPE_ANY) return NULL;
-    return wisp__protobuf_is_missing(value, i) ? NULL : child;
+    return wisp__is_missing(value, i) ? NULL : child;
 }
 
 static bool wisp__protobuf_is_of_shape(const wisp_schema *schema, const wisp_value *value) {
@@ -10382,16 +10302,16 @@ static void wisp__protobuf_put_field(wisp__protobuf_writer *w, const wisp_field 
 
 static bool wisp__protobuf_is_ordered(const wisp_schema *schema) {
     for (int i = 1; i < schema->count; i++)
-        if (wisp__protobuf_number(schema, i - 1) >= wisp__protobuf_number(schema, i)) return false;
+        if (wisp__field_number(schema, i - 1) >= wisp__field_number(schema, i)) return false;
     return true;
 }
 
 /* The field with the highest number below `below`, or -1. */
-static int wisp__protobuf_next_lower(const wisp_schema *schema, uint32_t below) {
+static int wisp__protobuf_next_lower(const wisp_schema *schema, int below) {
     int found = -1;
     for (int i = 0; i < schema->count; i++) {
-        uint32_t number = wisp__protobuf_number(schema, i);
-        if (number < below && (found < 0 || number > wisp__protobuf_number(schema, found)))
+        int number = wisp__field_number(schema, i);
+        if (number < below && (found < 0 || number > wisp__field_number(schema, found)))
             found = i;
     }
     return found;
@@ -10400,14 +10320,14 @@ static int wisp__protobuf_next_lower(const wisp_schema *schema, uint32_t below) 
 static void wisp__protobuf_put_struct(wisp__protobuf_writer *w, const wisp_schema *schema,
                                       const wisp_value *value, int depth) {
     bool ordered = wisp__protobuf_is_ordered(schema);
-    int i = ordered ? schema->count - 1 : wisp__protobuf_next_lower(schema, UINT32_MAX);
+    int i = ordered ? schema->count - 1 : wisp__protobuf_next_lower(schema, INT32_MAX);
     if (!wisp__protobuf_is_of_shape(schema, value)) wisp__protobuf_refuse(w, WISP_E_INVALID);
     if (!wisp__protobuf_is_there(w, value)) return;
     while (i >= 0 && !w->result) {
-        uint32_t number = wisp__protobuf_number(schema, i);
+        int number = wisp__field_number(schema, i);
         wisp_value scratch;
         const wisp_value *child = wisp__protobuf_child(schema, value, i, &scratch);
-        wisp__protobuf_put_field(w, &schema->fields[i], child, number, depth);
+        wisp__protobuf_put_field(w, &schema->fields[i], child, (uint32_t)number, depth);
         i = ordered ? i - 1 : wisp__protobuf_next_lower(schema, number);
     }
 }
@@ -10490,9 +10410,8 @@ static bool wisp__protobuf_more(const wisp__protobuf_reader *r) {
 }
 
 /* NULL, and the reader has failed: there is not enough memory. */
-static void *wisp__protobuf_memory(wisp__protobuf_reader *r, size_t count, size_t size) {
-    void *memory = NULL;
-    if (count <= SIZE_MAX / size) memory = wisp__bump_take(&r->memory, count * size);
+static void *wisp__protobuf_memory(wisp__protobuf_reader *r, size_t count, size_t item_bytes) {
+    void *memory = wisp__bump_items(&r->memory, count, item_bytes);
     if (!memory) wisp__protobuf_fail(r, WISP_E_MEMORY);
     return memory;
 }
@@ -10652,17 +10571,15 @@ static void *wisp__protobuf_grow_by_run(wisp__protobuf_reader *r, const void *it
 }
 
 /* A length and text, copied with a NUL after it; NULL: the reader has failed. */
-static char *wisp__protobuf_get_text(wisp__protobuf_reader *r, int *size) {
+static const char *wisp__protobuf_get_text(wisp__protobuf_reader *r, int *size) {
     uint64_t length = wisp__protobuf_get_varint(r);
     const uint8_t *bytes = wisp__protobuf_take(r, length);
-    char *text;
-    if (bytes && !wisp__protobuf_is_utf8(bytes, (size_t)length))
-        wisp__protobuf_fail(r, WISP_E_SYNTAX);
-    text = r->result ? NULL : (char *)wisp__protobuf_memory(r, (size_t)length + 1, 1);
-    if (!text) return NULL;
-    if (length) memcpy(text, bytes, (size_t)length);
-    text[length] = 0;
-    *size = (int)length;
+    const char *text;
+    if (bytes && !wisp__text_is_utf8(bytes, (size_t)length)) wisp__protobuf_fail(r, WISP_E_SYNTAX);
+    if (r->result) return NULL;
+    text = wisp__bump_text(&r->memory, bytes, (size_t)length);
+    if (text) *size = (int)length;
+    else wisp__protobuf_fail(r, WISP_E_MEMORY);
     return text;
 }
 
@@ -10768,7 +10685,7 @@ static void wisp__protobuf_get_any(wisp__protobuf_reader *r, wisp_value *out, in
             *out = wisp_nil();
             break;
         case 2 << 3 | WISP__PROTOBUF_8:
-            *out = wisp__protobuf_real(false, wisp__protobuf_get_fixed(r, 8));
+            *out = wisp__value_of_bits(false, wisp__protobuf_get_fixed(r, 8));
             break;
         case 3 << 3 | WISP__PROTOBUF_SIZED: wisp__protobuf_get_string(r, out); break;
         case 4 << 3 | WISP__PROTOBUF_VARINT:
@@ -10785,55 +10702,15 @@ static void wisp__protobuf_get_any(wisp__protobuf_reader *r, wisp_value *out, in
     }
 }
 
-/* The order of pairs by key; of equal keys by place. */
-static bool wisp__protobuf_before(const wisp_pair *pairs, uint32_t a, uint32_t b) {
-    int order = strcmp(pairs[a].key, pairs[b].key);
-    return order ? order < 0 : a < b;
-}
-
-static void wisp__protobuf_sift(const wisp_pair *pairs, uint32_t *heap, size_t at, size_t count) {
-    for (size_t child = 2 * at + 1; child < count; child = 2 * at + 1) {
-        uint32_t moved = heap[at];
-        if (child + 1 < count && wisp__protobuf_before(pairs, heap[child], heap[child + 1]))
-            child++;
-        if (!wisp__protobuf_before(pairs, moved, heap[child])) return;
-        heap[at] = heap[child];
-        heap[child] = moved;
-        at = child;
-    }
-}
-
-/* Sorts the places of the pairs by key: in a heap, so that no keys cost more than others. */
-static void wisp__protobuf_sort(const wisp_pair *pairs, uint32_t *places, size_t count) {
-    for (size_t i = 0; i < count; i++) places[i] = (uint32_t)i;
-    for (size_t i = count / 2; i-- > 0;) wisp__protobuf_sift(pairs, places, i, count);
-    for (size_t i = count; i-- > 1;) {
-        uint32_t last = places[0];
-        places[0] = places[i];
-        places[i] = last;
-        wisp__protobuf_sift(pairs, places, 0, i);
-    }
-}
-
 /* Leaves one pair of each key, where the first stood, with the value of the last. */
 static void wisp__protobuf_make_distinct(wisp__protobuf_reader *r, wisp_value *map) {
     wisp__bump before = r->memory;
-    wisp_pair *pairs = (wisp_pair *)map->as.map;
     size_t count = (size_t)map->count;
     uint32_t *places;
     if (count < 2) return;
     places = (uint32_t *)wisp__protobuf_memory(r, count, sizeof *places);
     if (!places) return;
-    wisp__protobuf_sort(pairs, places, count);
-    for (size_t i = count; i-- > 1;) {
-        wisp_pair *pair = &pairs[places[i]], *earlier = &pairs[places[i - 1]];
-        if (strcmp(earlier->key, pair->key) != 0) continue;
-        earlier->value = pair->value;
-        pair->key = NULL;
-    }
-    map->count = 0;
-    for (size_t i = 0; i < count; i++)
-        if (pairs[i].key) pairs[map->count++] = pairs[i];
+    map->count = wisp__pairs_distinct((wisp_pair *)map->as.map, count, places);
     r->memory = before;
 }
 
@@ -10898,21 +10775,21 @@ static void wisp__protobuf_get_list(wisp__protobuf_reader *r, const wisp_type *t
 }
 
 /* The field with a number, first looked for at `near`; -1: there is none. */
-static int wisp__protobuf_find(wisp__protobuf_reader *r, const wisp_schema *schema,
-                               uint32_t number, int near) {
+static int wisp__protobuf_find(wisp__protobuf_reader *r, const wisp_schema *schema, int number,
+                               int near) {
     int low = 0, high = schema->count - 1;
     for (int i = near; i < schema->count && i < near + 2; i++)
-        if (wisp__protobuf_number(schema, i) == number) return i;
+        if (wisp__field_number(schema, i) == number) return i;
     while (low <= high) {
         int middle = low + (high - low) / 2;
-        uint32_t there = wisp__protobuf_number(schema, middle);
+        int there = wisp__field_number(schema, middle);
         if (there == number) return middle;
         if (there < number) low = middle + 1;
         else high = middle - 1;
     }
     if (r->ordered == schema) return -1;
     for (int i = 0; i < schema->count; i++)
-        if (wisp__protobuf_number(schema, i) == number) return i;
+        if (wisp__field_number(schema, i) == number) return i;
     if (wisp__protobuf_is_ordered(schema)) r->ordered = schema;
     return -1;
 }
@@ -10939,7 +10816,7 @@ static void wisp__protobuf_get_struct(wisp__protobuf_reader *r, const wisp_schem
     int near = 0;
     while (wisp__protobuf_more(r)) {
         uint32_t tag = wisp__protobuf_get_tag(r);
-        int i = wisp__protobuf_find(r, schema, tag >> 3, near);
+        int i = wisp__protobuf_find(r, schema, (int)(tag >> 3), near);
         const wisp_field *field = i < 0 ? NULL : &schema->fields[i];
         int bytes = field ? wisp__protobuf_field_bytes(field) : 0;
         if (!field || !wisp__protobuf_takes(&field->type, bytes, tag)) {

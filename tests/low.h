@@ -242,4 +242,19 @@ static inline bool low_same(const wisp_value *a, const wisp_value *b) {
     return memcmp(p, q, (size_t)wisp__value_floats(a, p) * sizeof(float)) == 0;
 }
 
+/* --- text --- */
+
+/* Bytes that are no UTF-8: cut off, overlong, surrogates, beyond the last code point; NULL after
+   the last. */
+static inline const char *low_torn(int i) {
+    static const char *const torn[] = {
+        "\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xc2", "\xc2\x41", "\xc2\xc2", "\xe0\x9f\xbf",
+        "\xe1\x80", "\xe1\x80\x41", "\xed\xa0\x80", "\xed\xbf\xbf", "\xf0\x8f\xbf\xbf",
+        "\xf1\x80\x80", "\xf1\x80\x80\xc0", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80",
+        "\xf8\x88\x80\x80\x80", "\xfe", "\xff",
+        NULL
+    };
+    return torn[i];
+}
+
 #endif /* LOW_H */
