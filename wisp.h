@@ -38,6 +38,7 @@
        >>record    the packed form of what has a schema
        >>codec     the interface of codecs, and bytes to values alone
        >>engine    ready schemas of the engine's data types
+       >>decimal   numbers as text and back, exactly
        >>json      JSON (RFC 8259)
        >>msgpack   MessagePack
        >>protobuf  Protobuf (proto3)
@@ -7899,42 +7900,30 @@ wisp_color wisp_brick_color_rgb(int number) {
 }
 
 /* ===========================================================================
- * MARK: >>json
- * What: JSON text (RFC 8259) to values and back, and between them decimal and
- *   binary numbers, both ways exact. No locale changes any of it.
- * Invariants: what is written is read back as the same value, numbers to the
- *   bit. A reader's memory is what is kept, from its start on, and the items
- *   of lists that are still open, from its end backwards: they never meet, and
- *   size_bytes * sizeof(wisp_value) + 16 are enough for any text.
- * Not here: schemas; whoever calls converts before and after.
- *
- *   nil null · bool true, false · int, uint, object's id: their digits
- *   float, number    the fewest digits that are read back as the same bits
- *   string           in quotes; \" \\ \b \f \n \r \t, other controls \u00xx
- *   bytes            string of base64 (RFC 4648, section 4, with padding)
- *   vec2..4, quat, color  array of 2..4 numbers
- *   transform        {"position":[x,y,z],"rotation":[x,y,z,w]}
- *   array, map, struct    array, object; a NUL in a key is C0 80 in memory
+ * MARK: >>decimal
+ * What: numbers as text and back, both ways exact: text is rounded to the
+ *   nearest double, and a float or double is written in the fewest digits that
+ *   are read back as the same bits. No locale changes any of it.
+ * Not here: what stands around a number (json).
  * ======================================================================== */
-
-enum { WISP__JSON_NESTING = 256 };    /* lists in each other */
 
 /* --- powers of ten --- */
 
 /* floor(log2(10^power)), for -1233..1233. */
-static int wisp__json_log2(int power) {
+static int wisp__decimal_log2(int power) {
     return (int)(((int64_t)power * 1741647 + (INT64_C(4096) << 19)) >> 19) - 4096;
 }
 
 /* The highest 128 bits of 10^power, rounded up: 10^power * 2^(127 - floor(log2(10^power))). */
-typedef struct wisp__json_power { uint64_t high, low; } wisp__json_power;
+typedef struct wisp__decimal_power { uint64_t high, low; } wisp__decimal_power;
 
-enum { WISP__JSON_POWER_MIN = -351, WISP__JSON_POWER_MAX = 350, WISP__JSON_POWER_EXACT = 55 };
+enum { WISP__DECIMAL_POWER_MIN = -351, WISP__DECIMAL_POWER_MAX = 350,
+       WISP__DECIMAL_POWER_EXACT = 55 };
 
 /* Every 27th power is in a table; 5^1..5^26, which fit a word, lead to those between. The product
    is off by -2..1 in its last place, so 1 minus that is kept too: two bits for each, from bit 2 on.
-   The correction never carries. Exact (not rounded) for 0..WISP__JSON_POWER_EXACT. */
-static wisp__json_power wisp__json_power_of(int power) {
+   The correction never carries. Exact (not rounded) for 0..WISP__DECIMAL_POWER_EXACT. */
+static wisp__decimal_power wisp__decimal_power_of(int power) {
     static const uint64_t steps[26][3] = {
         { UINT64_C(0x8049a4ac0c5811ae), UINT64_C(0x205b896d777d6279), UINT64_C(0x15010004541054) },
         { UINT64_C(0xcf42894a5dce35ea), UINT64_C(0x52064cac828675ba), UINT64_C(0x01054544054554) },
@@ -7971,13 +7960,13 @@ static wisp__json_power wisp__json_power_of(int power) {
         UINT64_C(11920928955078125), UINT64_C(59604644775390625), UINT64_C(298023223876953125),
         UINT64_C(1490116119384765625)
     };
-    int between = (power - WISP__JSON_POWER_MIN) % 27;
-    const uint64_t *step = steps[(power - WISP__JSON_POWER_MIN) / 27];
-    wisp__json_power result = { step[0], step[1] };
+    int between = (power - WISP__DECIMAL_POWER_MIN) % 27;
+    const uint64_t *step = steps[(power - WISP__DECIMAL_POWER_MIN) / 27];
+    wisp__decimal_power result = { step[0], step[1] };
     uint64_t high, middle, low, carry;
     int down;
     if (between == 0) return result;
-    down = wisp__json_log2(power) - wisp__json_log2(power - between) - between;   /* 1..60 */
+    down = wisp__decimal_log2(power) - wisp__decimal_log2(power - between) - between;   /* 1..60 */
     low = wisp__multiply(step[1], fives[between], &carry);
     middle = wisp__multiply(step[0], fives[between], &high) + carry;
     high += middle < carry;
@@ -7986,10 +7975,10 @@ static wisp__json_power wisp__json_power_of(int power) {
     return result;
 }
 
-/* --- from decimal to binary --- */
+/* --- text taken apart --- */
 
 /* A number's text, taken apart: digits * 10^power, and the sign. */
-typedef struct wisp__json_number {
+typedef struct wisp__decimal_text {
     const uint8_t *first, *last;   /* the digits and maybe a point among them */
     uint64_t       digits;         /* the first 19 that matter */
     int64_t        power;          /* of the last of them */
@@ -7998,16 +7987,101 @@ typedef struct wisp__json_number {
     bool           whole;          /* neither fraction nor exponent */
     bool           more;           /* there are more than 19: digits <= the truth < digits + 1 */
     bool           fits;           /* whole, and `digits` is all of it in spite of `more` */
-} wisp__json_number;
+} wisp__decimal_text;
+
+/* Adds the digits at `at` to a number, modulo 2^64; returns where they end. Eight at once are
+   summed in pairs, fours and all. */
+static const uint8_t *wisp__decimal_read_digits(const uint8_t *at, const uint8_t *end,
+                                                uint64_t *number) {
+    uint64_t sum = *number;
+    while (end - at >= 8) {
+        uint64_t word = wisp__load64(at) ^ UINT64_C(0x3030303030303030);
+        if ((word | (word + UINT64_C(0x0606060606060606))) & UINT64_C(0xf0f0f0f0f0f0f0f0)) break;
+        word = word * 2561 >> 8 & UINT64_C(0x00ff00ff00ff00ff);
+        word = word * 6553601 >> 16 & UINT64_C(0x0000ffff0000ffff);
+        sum = sum * 100000000 + (word * UINT64_C(42949672960001) >> 32);
+        at += 8;
+    }
+    for (; at < end && *at >= '0' && *at <= '9'; at++) sum = sum * 10 + (uint64_t)(*at - '0');
+    *number = sum;
+    return at;
+}
+
+/* After the e: a sign or none, digits. What is beyond any number of digits stays so. */
+static const uint8_t *wisp__decimal_read_exponent(const uint8_t *at, const uint8_t *end,
+                                                  int64_t *exponent) {
+    const int64_t most = INT64_C(1) << 40;
+    bool negative = at < end && *at == '-';
+    const uint8_t *first;
+    int64_t sum = 0;
+    if (at < end && (*at == '-' || *at == '+')) at++;
+    for (first = at; at < end && *at >= '0' && *at <= '9'; at++)
+        if (sum < most) sum = sum * 10 + (*at - '0');
+    *exponent = negative ? -sum : sum;
+    return at > first ? at : NULL;
+}
+
+/* More than 19 digits: keeps the first 19 that matter. Of 20 it keeps all that fit a word: these
+   begin with a 1, and are not below 10^19, as they are when the sum has wrapped. */
+static void wisp__decimal_shorten(wisp__decimal_text *n, int64_t count) {
+    const uint8_t *at = n->first;
+    uint64_t digits = 0;
+    int taken = 0;
+    for (; at < n->last && (*at == '0' || *at == '.'); at++) count -= *at == '0';
+    if (count <= 19) return;
+    n->more = true;
+    n->fits = n->whole && count == 20 && *at == '1' && n->digits >= UINT64_C(10000000000000000000);
+    if (n->fits) return;
+    for (; taken < 19; at++) {
+        if (*at == '.') continue;
+        digits = digits * 10 + (uint64_t)(*at - '0');
+        taken++;
+    }
+    n->digits = digits;
+    n->power += count - 19;
+}
+
+/* Takes the text of a number apart that begins at `at`, by the grammar of JSON. Returns where it
+   ends; NULL: it is none. */
+static const uint8_t *wisp__decimal_scan(const uint8_t *at, const uint8_t *end,
+                                         wisp__decimal_text *n) {
+    const uint8_t *point;
+    int64_t count, exponent = 0;
+    memset(n, 0, sizeof *n);
+    n->negative = at < end && *at == '-';
+    n->whole = true;
+    n->first = at += n->negative;
+    at = point = wisp__decimal_read_digits(at, end, &n->digits);
+    count = point - n->first;
+    if (count == 0 || (count > 1 && *n->first == '0')) return NULL;
+    if (at < end && *at == '.') {
+        at = wisp__decimal_read_digits(point + 1, end, &n->digits);
+        if (at == point + 1) return NULL;
+        n->power = point + 1 - at;
+        n->whole = false;
+    }
+    n->last = at;
+    count -= n->power;
+    if (at < end && (*at | 0x20) == 'e') {
+        at = wisp__decimal_read_exponent(at + 1, end, &exponent);
+        if (!at) return NULL;
+        n->whole = false;
+    }
+    n->power = n->text_power = n->power + exponent;
+    if (count > 19) wisp__decimal_shorten(n, count);
+    return at;
+}
+
+/* --- from decimal to binary --- */
 
 /* The double at or below a number, and whether the next one is nearer. */
-typedef struct wisp__json_cut {
+typedef struct wisp__decimal_cut {
     uint64_t bits;      /* of the double, without its sign */
     bool     up;
     bool     unsure;    /* too near to the middle of both to tell */
-} wisp__json_cut;
+} wisp__decimal_cut;
 
-static int wisp__json_leading_zeros(uint64_t word) {
+static int wisp__decimal_leading_zeros(uint64_t word) {
     int zeros = 0;
     for (int step = 32; step > 0; step /= 2)
         if (!(word >> (64 - step))) zeros += step, word <<= step;
@@ -8018,16 +8092,16 @@ static int wisp__json_leading_zeros(uint64_t word) {
    Second" (2021). The power is rounded up by less than one in its last place, so that the product
    (high, middle, low) is too large by less than 2 in `middle`; digits that were left out make it
    too small by less than 64 in `high`. Digits are not 0, with `more` 19 of them. */
-static wisp__json_cut wisp__json_cut_of(uint64_t digits, int power, bool more) {
-    wisp__json_cut cut = { 0, false, false };
-    wisp__json_power ten = wisp__json_power_of(power);
-    int shift = wisp__json_leading_zeros(digits), exponent, keep;
+static wisp__decimal_cut wisp__decimal_cut_of(uint64_t digits, int power, bool more) {
+    wisp__decimal_cut cut = { 0, false, false };
+    wisp__decimal_power ten = wisp__decimal_power_of(power);
+    int shift = wisp__decimal_leading_zeros(digits), exponent, keep;
     uint64_t high, middle, low, carry, half, rest;
-    bool exact = power >= 0 && power <= WISP__JSON_POWER_EXACT;
+    bool exact = power >= 0 && power <= WISP__DECIMAL_POWER_EXACT;
     low = wisp__multiply(digits << shift, ten.low, &carry);
     middle = wisp__multiply(digits << shift, ten.high, &high) + carry;
     high += middle < carry;
-    exponent = 64 + wisp__json_log2(power) - shift;
+    exponent = 64 + wisp__decimal_log2(power) - shift;
     if (!(high >> 63)) {
         high = high << 1 | middle >> 63;
         middle = middle << 1 | low >> 63;
@@ -8050,39 +8124,39 @@ static wisp__json_cut wisp__json_cut_of(uint64_t digits, int power, bool more) {
 
 /* A large integer, least limb first. What is compared here stays below 2600 bits: 770 digits take
    2558; 5^1094, for 770 digits of the smallest double, times 54 bits takes 2595. */
-enum { WISP__JSON_LIMBS = 96, WISP__JSON_DIGITS = 769 };
+enum { WISP__DECIMAL_LIMBS = 96, WISP__DECIMAL_DIGITS = 769 };
 
-typedef struct wisp__json_big {
-    uint32_t limbs[WISP__JSON_LIMBS];
+typedef struct wisp__decimal_big {
+    uint32_t limbs[WISP__DECIMAL_LIMBS];
     int      count;
-} wisp__json_big;
+} wisp__decimal_big;
 
-static void wisp__json_big_step(wisp__json_big *big, uint32_t factor, uint32_t add) {
+static void wisp__decimal_big_step(wisp__decimal_big *big, uint32_t factor, uint32_t add) {
     uint64_t carry = add;
     for (int i = 0; i < big->count; i++) {
         carry += (uint64_t)big->limbs[i] * factor;
         big->limbs[i] = (uint32_t)carry;
         carry >>= 32;
     }
-    WISP_ASSERT(carry == 0 || big->count < WISP__JSON_LIMBS);
+    WISP_ASSERT(carry == 0 || big->count < WISP__DECIMAL_LIMBS);
     if (carry) big->limbs[big->count++] = (uint32_t)carry;
 }
 
-static void wisp__json_big_fives(wisp__json_big *big, int64_t power) {
-    for (; power >= 13; power -= 13) wisp__json_big_step(big, 1220703125, 0);
-    for (; power > 0; power--) wisp__json_big_step(big, 5, 0);
+static void wisp__decimal_big_fives(wisp__decimal_big *big, int64_t power) {
+    for (; power >= 13; power -= 13) wisp__decimal_big_step(big, 1220703125, 0);
+    for (; power > 0; power--) wisp__decimal_big_step(big, 5, 0);
 }
 
-static void wisp__json_big_twos(wisp__json_big *big, int64_t power) {
+static void wisp__decimal_big_twos(wisp__decimal_big *big, int64_t power) {
     int limbs = (int)(power / 32);
-    wisp__json_big_step(big, UINT32_C(1) << (power % 32), 0);
-    WISP_ASSERT(big->count + limbs <= WISP__JSON_LIMBS);
+    wisp__decimal_big_step(big, UINT32_C(1) << (power % 32), 0);
+    WISP_ASSERT(big->count + limbs <= WISP__DECIMAL_LIMBS);
     memmove(big->limbs + limbs, big->limbs, (size_t)big->count * sizeof *big->limbs);
     memset(big->limbs, 0, (size_t)limbs * sizeof *big->limbs);
     big->count += limbs;
 }
 
-static int wisp__json_big_compare(const wisp__json_big *a, const wisp__json_big *b) {
+static int wisp__decimal_big_compare(const wisp__decimal_big *a, const wisp__decimal_big *b) {
     if (a->count != b->count) return a->count < b->count ? -1 : 1;
     for (int i = a->count - 1; i >= 0; i--)
         if (a->limbs[i] != b->limbs[i]) return a->limbs[i] < b->limbs[i] ? -1 : 1;
@@ -8091,15 +8165,15 @@ static int wisp__json_big_compare(const wisp__json_big *a, const wisp__json_big 
 
 /* All digits of the text as an integer; returns the power of ten of its last place. The middle of
    two doubles has at most 768 digits, so of all that follow one stands for "there is more". */
-static int64_t wisp__json_big_digits(wisp__json_big *big, const wisp__json_number *n) {
+static int64_t wisp__decimal_big_digits(wisp__decimal_big *big, const wisp__decimal_text *n) {
     int64_t power = n->text_power;
     int count = 0;
     bool rest = false;
     big->count = 0;
     for (const uint8_t *at = n->first; at < n->last; at++) {
         if (*at == '.') continue;
-        if (count < WISP__JSON_DIGITS) {
-            wisp__json_big_step(big, 10, (uint32_t)(*at - '0'));
+        if (count < WISP__DECIMAL_DIGITS) {
+            wisp__decimal_big_step(big, 10, (uint32_t)(*at - '0'));
             count += big->count > 0;
         } else {
             rest = rest || *at != '0';
@@ -8107,14 +8181,14 @@ static int64_t wisp__json_big_digits(wisp__json_big *big, const wisp__json_numbe
         }
     }
     if (!rest) return power;
-    wisp__json_big_step(big, 10, 1);
+    wisp__decimal_big_step(big, 10, 1);
     return power - 1;
 }
 
 /* Is the number nearer to the double above `bits` than to this one? In the middle, the even one. */
-static bool wisp__json_is_above_middle(const wisp__json_number *n, uint64_t bits) {
-    wisp__json_big number, middle;
-    int64_t power = wisp__json_big_digits(&number, n), twos;
+static bool wisp__decimal_is_above_middle(const wisp__decimal_text *n, uint64_t bits) {
+    wisp__decimal_big number, middle;
+    int64_t power = wisp__decimal_big_digits(&number, n), twos;
     int exponent = (int)(bits >> 52), order;
     uint64_t fraction = bits & ((UINT64_C(1) << 52) - 1);
     uint64_t odd = 2 * (exponent ? fraction | UINT64_C(1) << 52 : fraction) + 1;
@@ -8122,17 +8196,17 @@ static bool wisp__json_is_above_middle(const wisp__json_number *n, uint64_t bits
     middle.limbs[1] = (uint32_t)(odd >> 32);
     middle.count = odd >> 32 ? 2 : 1;
     twos = power - ((exponent ? exponent : 1) - 1076);    /* the middle is odd * 2^(... - 1076) */
-    if (power >= 0) wisp__json_big_fives(&number, power);
-    else wisp__json_big_fives(&middle, -power);
-    if (twos >= 0) wisp__json_big_twos(&number, twos);
-    else wisp__json_big_twos(&middle, -twos);
-    order = wisp__json_big_compare(&number, &middle);
+    if (power >= 0) wisp__decimal_big_fives(&number, power);
+    else wisp__decimal_big_fives(&middle, -power);
+    if (twos >= 0) wisp__decimal_big_twos(&number, twos);
+    else wisp__decimal_big_twos(&middle, -twos);
+    order = wisp__decimal_big_compare(&number, &middle);
     return order > 0 || (order == 0 && (bits & 1));
 }
 
 /* Few digits and a small power: both are exact as doubles, so that one product or quotient is
    rounded once (W. Clinger, 1990). Not where a double is computed with more bits than it has. */
-static bool wisp__json_is_simple(const wisp__json_number *n, double *out) {
+static bool wisp__decimal_is_simple(const wisp__decimal_text *n, double *out) {
 #if defined(__FLT_EVAL_METHOD__) && (__FLT_EVAL_METHOD__ == 0 || __FLT_EVAL_METHOD__ == 1)
     static const double tens[] = {
         1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
@@ -8151,13 +8225,13 @@ static bool wisp__json_is_simple(const wisp__json_number *n, double *out) {
 }
 
 /* WISP_E_LIMIT: larger than every double. */
-static wisp_result wisp__json_to_double(const wisp__json_number *n, double *out) {
-    wisp__json_cut cut = { 0, false, false };
-    if (wisp__json_is_simple(n, out)) return WISP_OK;
+static wisp_result wisp__decimal_to_double(const wisp__decimal_text *n, double *out) {
+    wisp__decimal_cut cut = { 0, false, false };
+    if (wisp__decimal_is_simple(n, out)) return WISP_OK;
     if (n->digits == 0 || n->power < -342) cut.bits = 0;     /* 10^19 * 10^-343 is nearer to 0 */
     else if (n->power > 308) return WISP_E_LIMIT;
-    else cut = wisp__json_cut_of(n->digits, (int)n->power, n->more);
-    if (cut.unsure) cut.up = wisp__json_is_above_middle(n, cut.bits);
+    else cut = wisp__decimal_cut_of(n->digits, (int)n->power, n->more && !n->fits);
+    if (cut.unsure) cut.up = wisp__decimal_is_above_middle(n, cut.bits);
     cut.bits += cut.up;
     if (cut.bits >= UINT64_C(0x7ff) << 52) return WISP_E_LIMIT;
     cut.bits |= (uint64_t)n->negative << 63;
@@ -8167,14 +8241,14 @@ static wisp_result wisp__json_to_double(const wisp__json_number *n, double *out)
 
 /* --- from binary to decimal --- */
 
-typedef struct wisp__json_decimal {
+typedef struct wisp__decimal {
     uint64_t digits;
     int      power;      /* digits * 10^power */
-} wisp__json_decimal;
+} wisp__decimal;
 
 /* floor(factor * 10^power), its lowest bit set when that leaves a rest; the power's scale is in
    the factor. A rest of up to 2^-63 comes from the power, which is rounded up. */
-static uint64_t wisp__json_scale(wisp__json_power ten, uint64_t factor) {
+static uint64_t wisp__decimal_scale(wisp__decimal_power ten, uint64_t factor) {
     uint64_t carry, high, low;
     (void)wisp__multiply(ten.low, factor, &carry);
     low = wisp__multiply(ten.high, factor, &high) + carry;
@@ -8186,15 +8260,15 @@ static uint64_t wisp__json_scale(wisp__json_power ten, uint64_t factor) {
    format, and of these the nearest: R. Giulietti, "The Schubfach way to render doubles" (2020).
    All is counted in quarters of the last binary place. `narrow`: the number below is at half the
    distance, as it is below a power of two. */
-static wisp__json_decimal wisp__json_shortest(uint64_t significand, int exponent, bool narrow) {
+static wisp__decimal wisp__decimal_shortest(uint64_t significand, int exponent, bool narrow) {
     int64_t log10 = (int64_t)exponent * 1262611 - (narrow ? 524031 : 0);
-    wisp__json_decimal result;
+    wisp__decimal result;
     int power = (int)((log10 + (INT64_C(4096) << 22)) >> 22) - 4096;
-    int shift = exponent + wisp__json_log2(-power) + 1;
-    wisp__json_power ten = wisp__json_power_of(-power);
-    uint64_t odd = significand & 1, middle = wisp__json_scale(ten, 4 * significand << shift);
-    uint64_t lower = wisp__json_scale(ten, (4 * significand - 2 + narrow) << shift) + odd;
-    uint64_t upper = wisp__json_scale(ten, (4 * significand + 2) << shift) - odd;
+    int shift = exponent + wisp__decimal_log2(-power) + 1;
+    wisp__decimal_power ten = wisp__decimal_power_of(-power);
+    uint64_t odd = significand & 1, middle = wisp__decimal_scale(ten, 4 * significand << shift);
+    uint64_t lower = wisp__decimal_scale(ten, (4 * significand - 2 + narrow) << shift) + odd;
+    uint64_t upper = wisp__decimal_scale(ten, (4 * significand + 2) << shift) - odd;
     uint64_t units = middle / 4, tens = middle / 40;
     bool below = lower <= 40 * tens, above = 40 * tens + 40 <= upper;
     result.power = power;
@@ -8212,9 +8286,9 @@ static wisp__json_decimal wisp__json_shortest(uint64_t significand, int exponent
 }
 
 /* A finite number of a format with `bits` fraction bits, `bias` above its exponents. */
-static wisp__json_decimal wisp__json_decimal_of(uint64_t fraction, int exponent, int bits,
+static wisp__decimal wisp__decimal_of(uint64_t fraction, int exponent, int bits,
                                                 int bias) {
-    wisp__json_decimal whole = { 0, 0 };
+    wisp__decimal whole = { 0, 0 };
     uint64_t significand = exponent ? fraction | UINT64_C(1) << bits : fraction;
     int power = (exponent ? exponent : 1) - bias - bits;
     if (significand == 0) return whole;
@@ -8222,10 +8296,124 @@ static wisp__json_decimal wisp__json_decimal_of(uint64_t fraction, int exponent,
         whole.digits = significand >> -power;
         return whole;
     }
-    whole = wisp__json_shortest(significand, power, fraction == 0 && exponent > 1);
+    whole = wisp__decimal_shortest(significand, power, fraction == 0 && exponent > 1);
     for (; whole.digits % 10 == 0; whole.power++) whole.digits /= 10;
     return whole;
 }
+
+/* --- text written --- */
+
+enum { WISP__DECIMAL_BYTES = 32 };    /* "-0.0000012345678901234567" takes 25 */
+
+static int wisp__decimal_digit_count(uint64_t number) {
+    int count = 1;
+    for (uint64_t next = 10; count < 20 && number >= next; next *= 10) count++;
+    return count;
+}
+
+/* The last `count` digits. */
+static void wisp__decimal_write_digits(uint8_t *to, uint64_t number, int count) {
+    static const char pairs[] =
+        "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+        "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+        "8081828384858687888990919293949596979899";
+    for (; count >= 2; count -= 2, number /= 100)
+        memcpy(to + count - 2, pairs + number % 100 * 2, 2);
+    if (count) *to = (uint8_t)('0' + number % 10);
+}
+
+static int wisp__decimal_write_integer(uint8_t *to, uint64_t magnitude, bool negative) {
+    int count = wisp__decimal_digit_count(magnitude);
+    *to = '-';
+    wisp__decimal_write_digits(to + negative, magnitude, count);
+    return negative + count;
+}
+
+/* d.ddde-xx */
+static int wisp__decimal_write_scientific(uint8_t *to, uint64_t digits, int count, int exponent) {
+    int size = count > 1 ? count + 1 : 1;
+    uint64_t magnitude = (uint64_t)(exponent < 0 ? -exponent : exponent);
+    wisp__decimal_write_digits(to + 1, digits, count);
+    to[0] = to[1];
+    to[1] = '.';
+    to[size++] = 'e';
+    return size + wisp__decimal_write_integer(to + size, magnitude, exponent < 0);
+}
+
+/* Zeros are added on the left of up to 6 places, on the right up to `places`: so far every whole
+   number differs from all others of the format, and the text says no other integer. */
+static int wisp__decimal_write(uint8_t *to, wisp__decimal d, int places) {
+    int count = wisp__decimal_digit_count(d.digits), point = count + d.power;
+    if (point <= -6 || (d.power > 0 && point > places))
+        return wisp__decimal_write_scientific(to, d.digits, count, point - 1);
+    if (d.power >= 0) {
+        wisp__decimal_write_digits(to, d.digits, count);
+        memset(to + count, '0', (size_t)d.power);
+        return point;
+    }
+    if (point <= 0) {
+        memset(to, '0', (size_t)(2 - point));
+        to[1] = '.';
+        wisp__decimal_write_digits(to + 2 - point, d.digits, count);
+        return 2 - point + count;
+    }
+    wisp__decimal_write_digits(to + 1, d.digits, count);
+    memmove(to, to + 1, (size_t)point);
+    to[point] = '.';
+    return count + 1;
+}
+
+/* The sign, and a number of a format; minus zero is "-0.0". */
+static int wisp__decimal_write_signed(uint8_t *to, wisp__decimal d, bool negative, int places) {
+    if (d.digits == 0 && negative) {
+        memcpy(to, "-0.0", 4);
+        return 4;
+    }
+    *to = '-';
+    return negative + wisp__decimal_write(to + negative, d, places);
+}
+
+/* Writes a float in its shortest form where there is room for WISP__DECIMAL_BYTES; returns its
+   bytes. 0: it is infinite, or no number. */
+static int wisp__decimal_write_float(uint8_t *to, float number) {
+    uint32_t bits = wisp__float_bits(number);
+    int exponent = (int)(bits >> 23 & 0xff);
+    if (exponent == 0xff) return 0;
+    return wisp__decimal_write_signed(to, wisp__decimal_of(bits & 0x7fffff, exponent, 23, 127),
+                                      bits >> 31 != 0, 7);
+}
+
+static int wisp__decimal_write_double(uint8_t *to, double number) {
+    uint64_t bits;
+    int exponent;
+    memcpy(&bits, &number, 8);
+    exponent = (int)(bits >> 52 & 0x7ff);
+    if (exponent == 0x7ff) return 0;
+    return wisp__decimal_write_signed(to, wisp__decimal_of(bits & ((UINT64_C(1) << 52) - 1),
+                                                           exponent, 52, 1023),
+                                      bits >> 63 != 0, 16);
+}
+
+/* ===========================================================================
+ * MARK: >>json
+ * What: JSON text (RFC 8259) to values and back. No locale changes any of it.
+ * Invariants: what is written is read back as the same value, numbers to the
+ *   bit. A reader's memory is what is kept, from its start on, and the items
+ *   of lists that are still open, from its end backwards: they never meet, and
+ *   size_bytes * sizeof(wisp_value) + 16 are enough for any text.
+ * Not here: schemas, whoever calls converts before and after; the text of
+ *   numbers (decimal).
+ *
+ *   nil null · bool true, false · int, uint, object's id: their digits
+ *   float, number    the fewest digits that are read back as the same bits
+ *   string           in quotes; \" \\ \b \f \n \r \t, other controls \u00xx
+ *   bytes            string of base64 (RFC 4648, section 4, with padding)
+ *   vec2..4, quat, color  array of 2..4 numbers
+ *   transform        {"position":[x,y,z],"rotation":[x,y,z,w]}
+ *   array, map, struct    array, object; a NUL in a key is C0 80 in memory
+ * ======================================================================== */
+
+enum { WISP__JSON_NESTING = 256 };    /* lists in each other */
 
 /* --- writing --- */
 
@@ -8256,69 +8444,9 @@ static void wisp__json_put_text(wisp__json_writer *w, const void *text, int size
     w->at += size;
 }
 
-static int wisp__json_digit_count(uint64_t number) {
-    int count = 1;
-    for (uint64_t next = 10; count < 20 && number >= next; next *= 10) count++;
-    return count;
-}
-
-/* The last `count` digits. */
-static void wisp__json_write_digits(uint8_t *to, uint64_t number, int count) {
-    static const char pairs[] =
-        "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
-        "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
-        "8081828384858687888990919293949596979899";
-    for (; count >= 2; count -= 2, number /= 100)
-        memcpy(to + count - 2, pairs + number % 100 * 2, 2);
-    if (count) *to = (uint8_t)('0' + number % 10);
-}
-
-enum { WISP__JSON_NUMBER_BYTES = 32 };    /* "-1.2345678901234567e-308" takes 24 */
-
-static int wisp__json_write_integer(uint8_t *to, uint64_t magnitude, bool negative) {
-    int count = wisp__json_digit_count(magnitude);
-    *to = '-';
-    wisp__json_write_digits(to + negative, magnitude, count);
-    return negative + count;
-}
-
-/* d.ddde-xx */
-static int wisp__json_write_scientific(uint8_t *to, uint64_t digits, int count, int exponent) {
-    int size = count > 1 ? count + 1 : 1;
-    uint64_t magnitude = (uint64_t)(exponent < 0 ? -exponent : exponent);
-    wisp__json_write_digits(to + 1, digits, count);
-    to[0] = to[1];
-    to[1] = '.';
-    to[size++] = 'e';
-    return size + wisp__json_write_integer(to + size, magnitude, exponent < 0);
-}
-
-/* Zeros are added on the left of up to 6 places, on the right up to `places`: so far every whole
-   number differs from all others of the format, and the text says no other integer. */
-static int wisp__json_write_decimal(uint8_t *to, wisp__json_decimal d, int places) {
-    int count = wisp__json_digit_count(d.digits), point = count + d.power;
-    if (point <= -6 || (d.power > 0 && point > places))
-        return wisp__json_write_scientific(to, d.digits, count, point - 1);
-    if (d.power >= 0) {
-        wisp__json_write_digits(to, d.digits, count);
-        memset(to + count, '0', (size_t)d.power);
-        return point;
-    }
-    if (point <= 0) {
-        memset(to, '0', (size_t)(2 - point));
-        to[1] = '.';
-        wisp__json_write_digits(to + 2 - point, d.digits, count);
-        return 2 - point + count;
-    }
-    wisp__json_write_digits(to + 1, d.digits, count);
-    memmove(to, to + 1, (size_t)point);
-    to[point] = '.';
-    return count + 1;
-}
-
 /* A number is written in place where the longest one fits, else aside, to see its size first. */
 static inline uint8_t *wisp__json_place(wisp__json_writer *w, uint8_t *aside) {
-    return w->end - w->at >= WISP__JSON_NUMBER_BYTES ? w->at : aside;
+    return w->end - w->at >= WISP__DECIMAL_BYTES ? w->at : aside;
 }
 
 static void wisp__json_placed(wisp__json_writer *w, const uint8_t *place, int size) {
@@ -8327,38 +8455,22 @@ static void wisp__json_placed(wisp__json_writer *w, const uint8_t *place, int si
 }
 
 static void wisp__json_put_integer(wisp__json_writer *w, uint64_t magnitude, bool negative) {
-    uint8_t aside[WISP__JSON_NUMBER_BYTES], *place = wisp__json_place(w, aside);
-    wisp__json_placed(w, place, wisp__json_write_integer(place, magnitude, negative));
-}
-
-static void wisp__json_put_binary(wisp__json_writer *w, wisp__json_decimal d, bool negative,
-                                  int places) {
-    uint8_t aside[WISP__JSON_NUMBER_BYTES], *place = wisp__json_place(w, aside);
-    if (d.digits == 0 && negative) {
-        wisp__json_put_text(w, "-0.0", 4);
-        return;
-    }
-    *place = '-';
-    wisp__json_placed(w, place, negative + wisp__json_write_decimal(place + negative, d, places));
+    uint8_t aside[WISP__DECIMAL_BYTES], *place = wisp__json_place(w, aside);
+    wisp__json_placed(w, place, wisp__decimal_write_integer(place, magnitude, negative));
 }
 
 static void wisp__json_put_float(wisp__json_writer *w, float number) {
-    uint32_t bits = wisp__float_bits(number);
-    int exponent = (int)(bits >> 23 & 0xff);
-    if (exponent == 0xff) wisp__json_refuse(w, WISP_E_TYPE);
-    else wisp__json_put_binary(w, wisp__json_decimal_of(bits & 0x7fffff, exponent, 23, 127),
-                               bits >> 31 != 0, 7);
+    uint8_t aside[WISP__DECIMAL_BYTES], *place = wisp__json_place(w, aside);
+    int size = wisp__decimal_write_float(place, number);
+    if (size) wisp__json_placed(w, place, size);
+    else wisp__json_refuse(w, WISP_E_TYPE);
 }
 
 static void wisp__json_put_double(wisp__json_writer *w, double number) {
-    uint64_t bits;
-    int exponent;
-    memcpy(&bits, &number, 8);
-    exponent = (int)(bits >> 52 & 0x7ff);
-    if (exponent == 0x7ff) wisp__json_refuse(w, WISP_E_TYPE);
-    else wisp__json_put_binary(w, wisp__json_decimal_of(bits & ((UINT64_C(1) << 52) - 1), exponent,
-                                                        52, 1023),
-                               bits >> 63 != 0, 16);
+    uint8_t aside[WISP__DECIMAL_BYTES], *place = wisp__json_place(w, aside);
+    int size = wisp__decimal_write_double(place, number);
+    if (size) wisp__json_placed(w, place, size);
+    else wisp__json_refuse(w, WISP_E_TYPE);
 }
 
 static void wisp__json_put_floats(wisp__json_writer *w, const float *parts, int count) {
@@ -8585,94 +8697,17 @@ static inline int wisp__json_peek(wisp__json_reader *r) {
     return 0;
 }
 
-/* Adds the digits at `at` to a number, modulo 2^64; returns where they end. Eight at once are
-   summed in pairs, fours and all. */
-static const uint8_t *wisp__json_read_digits(const uint8_t *at, const uint8_t *end,
-                                             uint64_t *number) {
-    uint64_t sum = *number;
-    while (end - at >= 8) {
-        uint64_t word = wisp__load64(at) ^ UINT64_C(0x3030303030303030);
-        if ((word | (word + UINT64_C(0x0606060606060606))) & UINT64_C(0xf0f0f0f0f0f0f0f0)) break;
-        word = word * 2561 >> 8 & UINT64_C(0x00ff00ff00ff00ff);
-        word = word * 6553601 >> 16 & UINT64_C(0x0000ffff0000ffff);
-        sum = sum * 100000000 + (word * UINT64_C(42949672960001) >> 32);
-        at += 8;
-    }
-    for (; at < end && *at >= '0' && *at <= '9'; at++) sum = sum * 10 + (uint64_t)(*at - '0');
-    *number = sum;
-    return at;
-}
-
-/* After the e: a sign or none, digits. What is beyond any number of digits stays so. */
-static const uint8_t *wisp__json_read_exponent(const uint8_t *at, const uint8_t *end,
-                                               int64_t *exponent) {
-    const int64_t most = INT64_C(1) << 40;
-    bool negative = at < end && *at == '-';
-    const uint8_t *first;
-    int64_t sum = 0;
-    if (at < end && (*at == '-' || *at == '+')) at++;
-    for (first = at; at < end && *at >= '0' && *at <= '9'; at++)
-        if (sum < most) sum = sum * 10 + (*at - '0');
-    *exponent = negative ? -sum : sum;
-    return at > first ? at : NULL;
-}
-
-/* More than 19 digits: keeps the first 19 that matter. Of 20 it keeps all that fit a word: these
-   begin with a 1, and are not below 10^19, as they are when the sum has wrapped. */
-static void wisp__json_shorten(wisp__json_number *n, int64_t count) {
-    const uint8_t *at = n->first;
-    uint64_t digits = 0;
-    int taken = 0;
-    for (; at < n->last && (*at == '0' || *at == '.'); at++) count -= *at == '0';
-    if (count <= 19) return;
-    n->more = true;
-    n->fits = n->whole && count == 20 && *at == '1' && n->digits >= UINT64_C(10000000000000000000);
-    if (n->fits) return;
-    for (; taken < 19; at++) {
-        if (*at == '.') continue;
-        digits = digits * 10 + (uint64_t)(*at - '0');
-        taken++;
-    }
-    n->digits = digits;
-    n->power += count - 19;
-}
-
-/* Takes a number's text apart. */
-static bool wisp__json_scan(wisp__json_reader *r, wisp__json_number *n) {
-    const uint8_t *at = r->at, *end = r->end, *point;
-    int64_t count, exponent = 0;
-    memset(n, 0, sizeof *n);
-    n->negative = *at == '-';
-    n->whole = true;
-    n->first = at += n->negative;
-    at = point = wisp__json_read_digits(at, end, &n->digits);
-    count = point - n->first;
-    if (count == 0 || (count > 1 && *n->first == '0')) return wisp__json_fail(r, WISP_E_SYNTAX);
-    if (at < end && *at == '.') {
-        at = wisp__json_read_digits(point + 1, end, &n->digits);
-        if (at == point + 1) return wisp__json_fail(r, WISP_E_SYNTAX);
-        n->power = point + 1 - at;
-        n->whole = false;
-    }
-    n->last = at;
-    count -= n->power;
-    if (at < end && (*at | 0x20) == 'e') {
-        at = wisp__json_read_exponent(at + 1, end, &exponent);
-        if (!at) return wisp__json_fail(r, WISP_E_SYNTAX);
-        n->whole = false;
-    }
-    n->power = n->text_power = n->power + exponent;
-    if (count > 19) wisp__json_shorten(n, count);
-    r->at = at;
-    return true;
-}
-
 static void wisp__json_read_number(wisp__json_reader *r, wisp_value *out) {
     const uint64_t top = UINT64_C(1) << 63;
-    wisp__json_number n;
+    wisp__decimal_text n;
+    const uint8_t *end = wisp__decimal_scan(r->at, r->end, &n);
     double number = 0;
     bool all;
-    if (!wisp__json_scan(r, &n)) return;
+    if (!end) {
+        wisp__json_fail(r, WISP_E_SYNTAX);
+        return;
+    }
+    r->at = end;
     all = n.whole && (!n.more || n.fits);
     out->count = 0;
     if (all && !n.negative) {
@@ -8683,8 +8718,7 @@ static void wisp__json_read_number(wisp__json_reader *r, wisp_value *out) {
         out->kind = WISP_INT;
         out->as.integer = -(int64_t)(n.digits - 1) - 1;
     } else {
-        if (n.fits) n.more = false;
-        if (wisp__json_to_double(&n, &number)) wisp__json_fail(r, WISP_E_LIMIT);
+        if (wisp__decimal_to_double(&n, &number)) wisp__json_fail(r, WISP_E_LIMIT);
         out->kind = WISP_NUMBER;
         out->as.number = number;
     }
