@@ -41,7 +41,8 @@
        >>decimal   numbers as text and back, exactly
        >>json      JSON (RFC 8259)
        >>msgpack   MessagePack
-       >>protobuf  Protobuf (proto3)
+       >>protowire Protobuf's bytes, and values without a schema in them
+       >>protobuf  Protobuf (proto3): the messages of schemas
        >>coder     tables of numbers as differences, and a range coder
        >>delta     differences of records and of values
        >>squeeze   compressors, and which of them pays
@@ -9680,17 +9681,14 @@ const wisp_codec *wisp_msgpack(void) {
 }
 
 /* ===========================================================================
- * MARK: >>protobuf
- * What: the Protobuf codec: the proto3 wire form of a schema's messages, and
- *   without a schema google.protobuf.Value
- *   (protobuf.dev/programming-guides/encoding, struct.proto).
- * Invariants: what encode writes, decode reads. Fields are written in the
- *   order of their numbers, so equal values have equal bytes. The writer goes
- *   backwards from the end of its room: a message's length is known when its
- *   head is written, and no message is measured twice. Whatever is read twice
- *   merges into what is there, so reading makes an open tree, with nothing for
- *   what has not come; only then defaults are filled in and keys made unique.
- * Not here: ranges, lengths and bounds of enums (the caller validates).
+ * MARK: >>protowire
+ * What: Protobuf's wire form, and in it google.protobuf.Value: what a value is
+ *   without a schema (protobuf.dev/programming-guides/encoding, struct.proto).
+ * Invariants: the writer goes backwards from the end of its room: a message's
+ *   length is known when its head is written, and no message is measured
+ *   twice. Whatever is read twice merges into what is there; only then keys
+ *   are made unique.
+ * Not here: messages of a schema (protobuf).
  *
  *   message  { field }
  *   field    tag, then by its wire:   0 varint
@@ -9701,6 +9699,539 @@ const wisp_codec *wisp_msgpack(void) {
  *   tag      varint of number << 3 | wire, below 2^32 and in at most 5 bytes
  *   varint   groups of seven bits, lowest first, each with a bit that says
  *            whether another follows; at most 64 bits in 10 bytes
+ *   Value    message { 1: nil, wire 0 | 2: number, wire 1 | 3: string |
+ *                      4: bool, wire 0 | 5: { 1: { 1: key, 2: Value } } |
+ *                      6: { 1: Value } }
+ * ======================================================================== */
+
+enum { WISP__PROTOWIRE_NESTING = 100 };      /* messages inside the outermost, as others have it */
+
+typedef enum wisp__protowire_wire {
+    WISP__PROTOWIRE_VARINT, WISP__PROTOWIRE_8, WISP__PROTOWIRE_SIZED, WISP__PROTOWIRE_BEGIN,
+    WISP__PROTOWIRE_END, WISP__PROTOWIRE_4
+} wisp__protowire_wire;
+
+/* --- writing, backwards --- */
+
+/* Messages and what is in them hold each other, so they call back through these: `any` writes a
+   Value; `element` a field of a schema's message, and is NULL without a schema. */
+typedef struct wisp__protowire_writer {
+    void      (*any)(struct wisp__protowire_writer *w, const wisp_value *value, int depth);
+    void      (*element)(struct wisp__protowire_writer *w, const wisp_type *type, int bytes,
+                         const wisp_value *value, uint32_t number, int depth);
+    uint8_t    *begin, *at;     /* what is written begins at `at` */
+    wisp_result result;         /* the first failure */
+} wisp__protowire_writer;
+
+static void wisp__protowire_refuse(wisp__protowire_writer *w, wisp_result code) {
+    if (w->result == WISP_OK) w->result = code;
+}
+
+/* Room for `size` bytes in front of what is written; NULL: there is none. */
+static uint8_t *wisp__protowire_room(wisp__protowire_writer *w, size_t size) {
+    if (size > (size_t)(w->at - w->begin)) wisp__protowire_refuse(w, WISP_E_TOO_BIG);
+    if (w->result) return NULL;
+    w->at -= size;
+    return w->at;
+}
+
+static void wisp__protowire_put_varint(wisp__protowire_writer *w, uint64_t number) {
+    size_t size = 1;
+    uint8_t *to;
+    for (uint64_t rest = number >> 7; rest; rest >>= 7) size++;
+    to = wisp__protowire_room(w, size);
+    if (!to) return;
+    for (; number >= 128; number >>= 7) *to++ = (uint8_t)(number | 128);
+    *to = (uint8_t)number;
+}
+
+static void wisp__protowire_put_fixed(wisp__protowire_writer *w, uint64_t bits, size_t size) {
+    uint8_t *to = wisp__protowire_room(w, size);
+    for (size_t i = 0; to && i < size; i++, bits >>= 8) to[i] = (uint8_t)bits;
+}
+
+static void wisp__protowire_put_tag(wisp__protowire_writer *w, uint32_t number, unsigned wire) {
+    wisp__protowire_put_varint(w, (uint64_t)number << 3 | wire);
+}
+
+/* Tag and length of what has been written since w->at was `end`. */
+static void wisp__protowire_put_head(wisp__protowire_writer *w, const uint8_t *end,
+                                     uint32_t number) {
+    wisp__protowire_put_varint(w, (uint64_t)(end - w->at));
+    wisp__protowire_put_tag(w, number, WISP__PROTOWIRE_SIZED);
+}
+
+/* Is there what a text or a list counts? */
+static bool wisp__protowire_is_there(wisp__protowire_writer *w, const wisp_value *value) {
+    if (!wisp__is_sound(value)) wisp__protowire_refuse(w, WISP_E_ARGUMENT);
+    return w->result == WISP_OK;
+}
+
+static void wisp__protowire_put_bytes(wisp__protowire_writer *w, const void *bytes, size_t size,
+                                      uint32_t number) {
+    const uint8_t *end = w->at;
+    uint8_t *to = wisp__protowire_room(w, size);
+    if (to && size) memcpy(to, bytes, size);
+    wisp__protowire_put_head(w, end, number);
+}
+
+static void wisp__protowire_put_text(wisp__protowire_writer *w, const char *text, size_t size,
+                                     uint32_t number) {
+    if (!wisp__text_is_utf8(text, size)) wisp__protowire_refuse(w, WISP_E_TYPE);
+    wisp__protowire_put_bytes(w, text, size, number);
+}
+
+static void wisp__protowire_put_bits(wisp__protowire_writer *w, unsigned wire, uint64_t bits) {
+    if (wire == WISP__PROTOWIRE_VARINT) wisp__protowire_put_varint(w, bits);
+    else wisp__protowire_put_fixed(w, bits, wire == WISP__PROTOWIRE_4 ? 4 : 8);
+}
+
+static bool wisp__protowire_may_nest(wisp__protowire_writer *w, int depth) {
+    if (depth > WISP__PROTOWIRE_NESTING) wisp__protowire_refuse(w, WISP_E_DEPTH);
+    return w->result == WISP_OK;
+}
+
+/* --- writing google.protobuf.Value --- */
+
+/* What is a float or a double already keeps its bits, also those of a NaN. */
+static bool wisp__protowire_real_bits(const wisp_value *value, bool narrow, uint64_t *bits) {
+    double number;
+    uint32_t low;
+    switch (value->kind) {
+    case WISP_INT: number = (double)value->as.integer; break;
+    case WISP_UINT: number = (double)value->as.uinteger; break;
+    case WISP_FLOAT: number = (double)value->as.float32; break;
+    case WISP_NUMBER: number = value->as.number; break;
+    default: return false;
+    }
+    low = wisp__float_bits((float)number);
+    if (value->kind == WISP_FLOAT) memcpy(&low, &value->as.float32, 4);
+    *bits = low;
+    if (!narrow) memcpy(bits, &number, 8);
+    if (!narrow && value->kind == WISP_NUMBER) memcpy(bits, &value->as.number, 8);
+    return true;
+}
+
+/* Has a double all digits of it? */
+static bool wisp__protowire_is_exact(uint64_t magnitude) {
+    while (magnitude && !(magnitude & 1)) magnitude >>= 1;
+    return magnitude >> 53 == 0;
+}
+
+static void wisp__protowire_put_number(wisp__protowire_writer *w, const wisp_value *value) {
+    wisp__numeric number;
+    uint64_t bits = 0;
+    if (wisp__numeric_of(value, &number) && value->kind < WISP_FLOAT &&
+        !wisp__protowire_is_exact(number.magnitude))
+        wisp__protowire_refuse(w, WISP_E_TYPE);
+    wisp__protowire_real_bits(value, false, &bits);
+    wisp__protowire_put_fixed(w, bits, 8);
+    wisp__protowire_put_tag(w, 2, WISP__PROTOWIRE_8);
+}
+
+static void wisp__protowire_put_base64(wisp__protowire_writer *w, const wisp_value *value) {
+    const uint8_t *end = w->at;
+    size_t size = (size_t)value->count;
+    uint8_t *to = wisp__protowire_room(w, (size + 2) / 3 * 4);
+    if (to && size) wisp__text_to_base64((const uint8_t *)value->as.bytes, size, to);
+    wisp__protowire_put_head(w, end, 3);
+}
+
+/* A list of numbers. */
+static void wisp__protowire_put_parts(wisp__protowire_writer *w, const wisp_value *value,
+                                      int depth) {
+    const uint8_t *end = w->at;
+    float parts[7];
+    int count = wisp__value_floats(value, parts);
+    if (!wisp__protowire_may_nest(w, depth + 2)) return;
+    for (int i = count - 1; i >= 0; i--) {
+        const uint8_t *part_end = w->at;
+        wisp_value part = wisp_float(parts[i]);
+        wisp__protowire_put_number(w, &part);
+        wisp__protowire_put_head(w, part_end, 1);
+    }
+    wisp__protowire_put_head(w, end, 6);
+}
+
+static void wisp__protowire_put_any_pair(wisp__protowire_writer *w, const char *key,
+                                         const wisp_value *value, int depth) {
+    const uint8_t *end = w->at;
+    w->any(w, value, depth + 1);
+    wisp__protowire_put_head(w, end, 2);
+    if (!key) wisp__protowire_refuse(w, WISP_E_ARGUMENT);
+    if (!w->result) wisp__protowire_put_text(w, key, strlen(key), 1);
+}
+
+/* A message in the Value; in it elements, or pairs, which are messages too. */
+static void wisp__protowire_put_any_list(wisp__protowire_writer *w, const wisp_value *value,
+                                         int depth) {
+    const uint8_t *end = w->at;
+    bool map = wisp__is_map(value);
+    if (!wisp__protowire_may_nest(w, depth)) return;
+    for (int i = value->count - 1; i >= 0 && !w->result; i--) {
+        const uint8_t *item_end = w->at;
+        wisp_value scratch;
+        const char *key;
+        const wisp_value *child = wisp__child(value, i, &key, &scratch);
+        if (map && wisp__is_missing(value, i)) continue;
+        if (map) wisp__protowire_put_any_pair(w, key, child, depth + 1);
+        else w->any(w, child, depth + 1);
+        wisp__protowire_put_head(w, item_end, 1);
+    }
+    wisp__protowire_put_head(w, end, map ? 5 : 6);
+}
+
+static void wisp__protowire_put_any(wisp__protowire_writer *w, const wisp_value *value, int depth) {
+    wisp_value id;
+    if (!wisp__protowire_may_nest(w, depth) || !wisp__protowire_is_there(w, value)) return;
+    if (wisp__is_map(value) || wisp__is_array(value)) {
+        wisp__protowire_put_any_list(w, value, depth + 1);
+        return;
+    }
+    switch (value->kind) {
+    case WISP_NIL:
+    case WISP_BOOL:
+        wisp__protowire_put_varint(w, value->kind == WISP_BOOL && value->as.boolean);
+        wisp__protowire_put_tag(w, value->kind == WISP_BOOL ? 4 : 1, WISP__PROTOWIRE_VARINT);
+        break;
+    case WISP_INT:
+    case WISP_UINT:
+    case WISP_FLOAT:
+    case WISP_NUMBER: wisp__protowire_put_number(w, value); break;
+    case WISP_OBJECT:
+        id = wisp_uint(value->as.object.id);
+        wisp__protowire_put_number(w, &id);
+        break;
+    case WISP_STRING:
+        wisp__protowire_put_text(w, value->as.string, (size_t)value->count, 3);
+        break;
+    case WISP_BYTES: wisp__protowire_put_base64(w, value); break;
+    case WISP_VEC2:
+    case WISP_VEC3:
+    case WISP_VEC4:
+    case WISP_QUAT:
+    case WISP_TRANSFORM:
+    case WISP_COLOR: wisp__protowire_put_parts(w, value, depth); break;
+    default: wisp__protowire_refuse(w, WISP_E_TYPE); break;
+    }
+}
+
+/* --- reading --- */
+
+/* The same for reading; `finish` makes a value of the open tree of a type. */
+typedef struct wisp__protowire_reader {
+    void         (*any)(struct wisp__protowire_reader *r, wisp_value *out, int depth);
+    void         (*element)(struct wisp__protowire_reader *r, const wisp_type *type, int bytes,
+                            wisp_value *out, int depth);
+    void         (*finish)(struct wisp__protowire_reader *r, const wisp_type *type, int bytes,
+                           wisp_value *value, int depth);
+    const uint8_t *at, *end;           /* of the message that is read */
+    wisp__bump     memory;
+    const wisp_schema *ordered;        /* one whose numbers are known to ascend */
+    wisp_result    result;             /* the first failure; then at == end */
+} wisp__protowire_reader;
+
+static void wisp__protowire_fail(wisp__protowire_reader *r, wisp_result code) {
+    if (r->result == WISP_OK) r->result = code;
+    r->at = r->end;
+}
+
+static bool wisp__protowire_more(const wisp__protowire_reader *r) {
+    return r->result == WISP_OK && r->at < r->end;
+}
+
+/* NULL, and the reader has failed: there is not enough memory. */
+static void *wisp__protowire_memory(wisp__protowire_reader *r, size_t count, size_t item_bytes) {
+    void *memory = wisp__bump_items(&r->memory, count, item_bytes);
+    if (!memory) wisp__protowire_fail(r, WISP_E_MEMORY);
+    return memory;
+}
+
+/* The next `size` bytes, or NULL and the reader has failed. */
+static const uint8_t *wisp__protowire_take(wisp__protowire_reader *r, uint64_t size) {
+    const uint8_t *taken = r->at;
+    if (size > (uint64_t)(r->end - r->at)) wisp__protowire_fail(r, WISP_E_SYNTAX);
+    if (r->result) return NULL;
+    r->at += size;
+    return taken;
+}
+
+static uint64_t wisp__protowire_get_varint(wisp__protowire_reader *r) {
+    uint64_t number = 0;
+    for (int shift = 0; shift < 64; shift += 7) {
+        const uint8_t *byte = wisp__protowire_take(r, 1);
+        if (!byte || (shift == 63 && *byte > 1)) break;
+        number |= (uint64_t)(*byte & 127) << shift;
+        if (*byte < 128) return number;
+    }
+    wisp__protowire_fail(r, WISP_E_SYNTAX);
+    return 0;
+}
+
+/* A tag; 0, which is none, and the reader has failed. */
+static uint32_t wisp__protowire_get_tag(wisp__protowire_reader *r) {
+    const uint8_t *begin = r->at;
+    uint64_t tag = wisp__protowire_get_varint(r);
+    if (r->result) return 0;
+    if (r->at - begin > 5 || tag > UINT32_MAX || tag < 8 || (tag & 7) > WISP__PROTOWIRE_4) {
+        wisp__protowire_fail(r, WISP_E_SYNTAX);
+        return 0;
+    }
+    return (uint32_t)tag;
+}
+
+static uint64_t wisp__protowire_get_fixed(wisp__protowire_reader *r, int size) {
+    const uint8_t *bytes = wisp__protowire_take(r, (uint64_t)size);
+    uint64_t bits = 0;
+    for (int i = size - 1; bytes && i >= 0; i--) bits = bits << 8 | bytes[i];
+    return bits;
+}
+
+static uint64_t wisp__protowire_get_bits(wisp__protowire_reader *r, unsigned wire) {
+    if (wire == WISP__PROTOWIRE_VARINT) return wisp__protowire_get_varint(r);
+    return wisp__protowire_get_fixed(r, wire == WISP__PROTOWIRE_4 ? 4 : 8);
+}
+
+/* From here to the matching wisp__protowire_close the reader ends where the length that stands
+   here says. Returns what it ends at otherwise. `depth`: of the message that begins. */
+static const uint8_t *wisp__protowire_open(wisp__protowire_reader *r, int depth) {
+    const uint8_t *outer = r->end;
+    uint64_t size = wisp__protowire_get_varint(r);
+    const uint8_t *begin = wisp__protowire_take(r, size);
+    if (depth > WISP__PROTOWIRE_NESTING) wisp__protowire_fail(r, WISP_E_DEPTH);
+    if (r->result) return outer;
+    r->at = begin;
+    r->end = begin + size;
+    return outer;
+}
+
+static void wisp__protowire_close(wisp__protowire_reader *r, const uint8_t *outer) {
+    r->end = outer;
+    if (r->result) r->at = r->end;
+}
+
+/* A field that nobody knows, or of another wire than is known, after its tag (which may be 0, if
+   the reader has failed). `depth`: of the message it is in. */
+static void wisp__protowire_skip(wisp__protowire_reader *r, uint32_t tag, int depth) {
+    uint32_t groups[WISP__PROTOWIRE_NESTING];
+    int open = 0;
+    do {
+        uint32_t number = tag >> 3;
+        switch (tag & 7) {
+        case WISP__PROTOWIRE_VARINT: wisp__protowire_get_varint(r); break;
+        case WISP__PROTOWIRE_8: wisp__protowire_take(r, 8); break;
+        case WISP__PROTOWIRE_4: wisp__protowire_take(r, 4); break;
+        case WISP__PROTOWIRE_SIZED: wisp__protowire_take(r, wisp__protowire_get_varint(r)); break;
+        case WISP__PROTOWIRE_BEGIN:
+            if (depth + open >= WISP__PROTOWIRE_NESTING) wisp__protowire_fail(r, WISP_E_DEPTH);
+            else groups[open++] = number;
+            break;
+        default:
+            if (open == 0 || groups[--open] != number) wisp__protowire_fail(r, WISP_E_SYNTAX);
+            break;
+        }
+        if (open) tag = wisp__protowire_get_tag(r);
+    } while (open && !r->result);
+}
+
+/* How many fields with this tag follow at once, counting the one whose tag was read. */
+static size_t wisp__protowire_run(const wisp__protowire_reader *r, uint32_t tag, int depth) {
+    wisp__protowire_reader ahead = *r;
+    size_t count = 0;
+    uint32_t next = tag;
+    for (; next == tag; count++) {
+        wisp__protowire_skip(&ahead, tag, depth);
+        next = wisp__protowire_more(&ahead) ? wisp__protowire_get_tag(&ahead) : 0;
+    }
+    return count;
+}
+
+/* How many values a packed list has that begins here. */
+static size_t wisp__protowire_packed(const wisp__protowire_reader *r, unsigned wire) {
+    size_t left = (size_t)(r->end - r->at), count = 0;
+    if (wire == WISP__PROTOWIRE_4) return left / 4;
+    if (wire == WISP__PROTOWIRE_8) return left / 8;
+    for (size_t i = 0; i < left; i++) count += r->at[i] < 128;
+    return count;
+}
+
+/* How many items there is room for, which stands ahead of them. */
+static size_t wisp__protowire_room_of(const void *items) {
+    size_t room = 0;
+    if (items) memcpy(&room, (const uint8_t *)items - 8, sizeof room);
+    return room;
+}
+
+/* Gives back the block that was taken last, so that it can be taken again, and larger. */
+static void wisp__protowire_give_back(wisp__protowire_reader *r, const uint8_t *block,
+                                      size_t size) {
+    size = (size + 7) & ~(size_t)7;
+    if (block + size != r->memory.at) return;
+    r->memory.at -= size;
+    r->memory.left += size;
+}
+
+/* Items with room for `more` than `count`; NULL: the reader has failed. The room doubles, so that
+   a list that comes in pieces costs no more than its size. */
+static void *wisp__protowire_grow(wisp__protowire_reader *r, const void *items, int count,
+                                  size_t more, size_t size) {
+    size_t used = (size_t)count, room = wisp__protowire_room_of(items);
+    uint8_t *block;
+    if (r->result) return NULL;
+    if (items && more <= room - used) return (void *)items;
+    room = used + (more > used ? more : used);
+    if (room > INT32_MAX || room > (SIZE_MAX - 8) / size) {
+        wisp__protowire_fail(r, WISP_E_MEMORY);
+        return NULL;
+    }
+    if (items)
+        wisp__protowire_give_back(r, (const uint8_t *)items - 8,
+                                  8 + wisp__protowire_room_of(items) * size);
+    block = (uint8_t *)wisp__protowire_memory(r, 8 + room * size, 1);
+    if (!block) return NULL;
+    memcpy(block, &room, sizeof room);
+    if (used && block + 8 != items) memcpy(block + 8, items, used * size);
+    return block + 8;
+}
+
+/* The same for one more, the field of which has this tag, and all that follow it at once. */
+static void *wisp__protowire_grow_by_run(wisp__protowire_reader *r, const void *items, int count,
+                                         uint32_t tag, int depth, size_t size) {
+    size_t more = 1;
+    if (wisp__protowire_room_of(items) == (size_t)count) more = wisp__protowire_run(r, tag, depth);
+    return wisp__protowire_grow(r, items, count, more, size);
+}
+
+/* A length and text, copied with a NUL after it; NULL: the reader has failed. */
+static const char *wisp__protowire_get_text(wisp__protowire_reader *r, int *size) {
+    uint64_t length = wisp__protowire_get_varint(r);
+    const uint8_t *bytes = wisp__protowire_take(r, length);
+    const char *text;
+    if (bytes && !wisp__text_is_utf8(bytes, (size_t)length)) wisp__protowire_fail(r, WISP_E_SYNTAX);
+    if (r->result) return NULL;
+    text = wisp__bump_text(&r->memory, bytes, (size_t)length);
+    if (text) *size = (int)length;
+    else wisp__protowire_fail(r, WISP_E_MEMORY);
+    return text;
+}
+
+static void wisp__protowire_get_string(wisp__protowire_reader *r, wisp_value *out) {
+    int size = 0;
+    const char *text = wisp__protowire_get_text(r, &size);
+    if (text) *out = wisp_string_n(text, size);
+}
+
+static void wisp__protowire_get_bytes(wisp__protowire_reader *r, wisp_value *out) {
+    uint64_t size = wisp__protowire_get_varint(r);
+    const uint8_t *bytes = wisp__protowire_take(r, size);
+    if (bytes) *out = wisp_bytes(bytes, (int)size);
+}
+
+/* --- reading google.protobuf.Value --- */
+
+static void wisp__protowire_get_pair(wisp__protowire_reader *r, wisp_pair *pair, int depth) {
+    pair->key = "";
+    pair->value = wisp_nil();
+    while (wisp__protowire_more(r)) {
+        uint32_t tag = wisp__protowire_get_tag(r);
+        if (tag == (1 << 3 | WISP__PROTOWIRE_SIZED)) {
+            int size = 0;
+            const char *key = wisp__protowire_get_text(r, &size);
+            if (key && memchr(key, 0, (size_t)size)) wisp__protowire_fail(r, WISP_E_TYPE);
+            if (key) pair->key = key;
+        } else if (tag == (2 << 3 | WISP__PROTOWIRE_SIZED)) {
+            const uint8_t *outer = wisp__protowire_open(r, depth + 1);
+            r->any(r, &pair->value, depth + 1);
+            wisp__protowire_close(r, outer);
+        } else {
+            wisp__protowire_skip(r, tag, depth);
+        }
+    }
+}
+
+/* A list or a map, in *out already if more of it comes. */
+static void wisp__protowire_get_any_list(wisp__protowire_reader *r, wisp_value *out, bool map,
+                                         int depth) {
+    size_t size = map ? sizeof(wisp_pair) : sizeof(wisp_value);
+    if (out->kind != (map ? WISP_MAP : WISP_ARRAY))
+        *out = wisp__value_of(map ? WISP_MAP : WISP_ARRAY, 0);
+    while (wisp__protowire_more(r)) {
+        uint32_t tag = wisp__protowire_get_tag(r);
+        const uint8_t *outer;
+        uint8_t *items;
+        if (tag != (1 << 3 | WISP__PROTOWIRE_SIZED)) {
+            wisp__protowire_skip(r, tag, depth);
+            continue;
+        }
+        items = (uint8_t *)wisp__protowire_grow_by_run(r, out->as.bytes, out->count, tag, depth,
+                                                       size);
+        if (!items) return;
+        out->as.bytes = items;
+        items += (size_t)out->count * size;
+        if (!map) *(wisp_value *)(void *)items = wisp_nil();
+        outer = wisp__protowire_open(r, depth + 1);
+        if (map) wisp__protowire_get_pair(r, (wisp_pair *)(void *)items, depth + 1);
+        else r->any(r, (wisp_value *)(void *)items, depth + 1);
+        wisp__protowire_close(r, outer);
+        out->count++;
+    }
+}
+
+static void wisp__protowire_get_any(wisp__protowire_reader *r, wisp_value *out, int depth) {
+    while (wisp__protowire_more(r)) {
+        uint32_t tag = wisp__protowire_get_tag(r);
+        const uint8_t *outer;
+        switch (tag) {
+        case 1 << 3 | WISP__PROTOWIRE_VARINT:
+            wisp__protowire_get_varint(r);
+            *out = wisp_nil();
+            break;
+        case 2 << 3 | WISP__PROTOWIRE_8:
+            *out = wisp__value_of_bits(false, wisp__protowire_get_fixed(r, 8));
+            break;
+        case 3 << 3 | WISP__PROTOWIRE_SIZED: wisp__protowire_get_string(r, out); break;
+        case 4 << 3 | WISP__PROTOWIRE_VARINT:
+            *out = wisp_bool(wisp__protowire_get_varint(r) != 0);
+            break;
+        case 5 << 3 | WISP__PROTOWIRE_SIZED:
+        case 6 << 3 | WISP__PROTOWIRE_SIZED:
+            outer = wisp__protowire_open(r, depth + 1);
+            wisp__protowire_get_any_list(r, out, tag >> 3 == 5, depth + 1);
+            wisp__protowire_close(r, outer);
+            break;
+        default: wisp__protowire_skip(r, tag, depth); break;
+        }
+    }
+}
+
+/* Leaves one pair of each key, where the first stood, with the value of the last. */
+static void wisp__protowire_make_distinct(wisp__protowire_reader *r, wisp_value *map) {
+    wisp__bump before = r->memory;
+    size_t count = (size_t)map->count;
+    uint32_t *places;
+    if (count < 2) return;
+    places = (uint32_t *)wisp__protowire_memory(r, count, sizeof *places);
+    if (!places) return;
+    map->count = wisp__pairs_distinct((wisp_pair *)map->as.map, count, places);
+    r->memory = before;
+}
+
+static void wisp__protowire_finish_any(wisp__protowire_reader *r, wisp_value *value) {
+    if (value->kind == WISP_MAP) wisp__protowire_make_distinct(r, value);
+    if (value->kind != WISP_MAP && value->kind != WISP_ARRAY) return;
+    for (int i = 0; i < value->count && !r->result; i++)
+        wisp__protowire_finish_any(r, (wisp_value *)wisp_element_of(value, i));
+}
+
+/* ===========================================================================
+ * MARK: >>protobuf
+ * What: the Protobuf codec: the proto3 wire form of a schema's messages.
+ * Invariants: what encode writes, decode reads. Fields are written in the
+ *   order of their numbers, so equal values have equal bytes. Reading makes an
+ *   open tree, with nothing for what has not come; only then defaults are
+ *   filled in and keys made unique.
+ * Not here: ranges, lengths and bounds of enums (the caller validates); bytes
+ *   and values without a schema (protowire).
  *
  *   bool, enum, integer, uint, range, object   wire 0; sint is zigzag;
  *                                              sfixed and fixed: wire 5 or 1
@@ -9712,17 +10243,8 @@ const wisp_codec *wisp_msgpack(void) {
  *   union                  message { one field: the option's index + 1 }
  *   array of these: scalars wire 2 with all of them, others a field for each
  *   array in an array or a union   message { 1: the array }
- *   any, exact             message { 1: nil, wire 0 | 2: number, wire 1 |
- *                                    3: string | 4: bool, wire 0 |
- *                                    5: { 1: { 1: key, 2: any } } | 6: { 1: any } }
+ *   any, exact             google.protobuf.Value
  * ======================================================================== */
-
-enum { WISP__PROTOBUF_NESTING = 100 };      /* messages inside the outermost, as others have it */
-
-typedef enum wisp__protobuf_wire {
-    WISP__PROTOBUF_VARINT, WISP__PROTOBUF_8, WISP__PROTOBUF_SIZED, WISP__PROTOBUF_BEGIN,
-    WISP__PROTOBUF_END, WISP__PROTOBUF_4
-} wisp__protobuf_wire;
 
 /* Which of Protobuf's types a type is. Those up to DOUBLE are scalars: 64 bits hold one. */
 typedef enum wisp__protobuf_form {
@@ -9780,11 +10302,11 @@ static unsigned wisp__protobuf_wire_of(wisp__protobuf_form form) {
     switch (form) {
     case WISP__PROTOBUF_FIXED32:
     case WISP__PROTOBUF_SFIXED32:
-    case WISP__PROTOBUF_FLOAT: return WISP__PROTOBUF_4;
+    case WISP__PROTOBUF_FLOAT: return WISP__PROTOWIRE_4;
     case WISP__PROTOBUF_FIXED64:
     case WISP__PROTOBUF_SFIXED64:
-    case WISP__PROTOBUF_DOUBLE: return WISP__PROTOBUF_8;
-    default: return form < WISP__PROTOBUF_STRING ? WISP__PROTOBUF_VARINT : WISP__PROTOBUF_SIZED;
+    case WISP__PROTOBUF_DOUBLE: return WISP__PROTOWIRE_8;
+    default: return form < WISP__PROTOBUF_STRING ? WISP__PROTOWIRE_VARINT : WISP__PROTOWIRE_SIZED;
     }
 }
 
@@ -9826,25 +10348,6 @@ static bool wisp__protobuf_enum_bits(const wisp_type *type, const wisp_value *va
     return index >= 0;
 }
 
-/* What is a float or a double already keeps its bits, also those of a NaN. */
-static bool wisp__protobuf_real_bits(const wisp_value *value, bool narrow, uint64_t *bits) {
-    double number;
-    uint32_t low;
-    switch (value->kind) {
-    case WISP_INT: number = (double)value->as.integer; break;
-    case WISP_UINT: number = (double)value->as.uinteger; break;
-    case WISP_FLOAT: number = (double)value->as.float32; break;
-    case WISP_NUMBER: number = value->as.number; break;
-    default: return false;
-    }
-    low = wisp__float_bits((float)number);
-    if (value->kind == WISP_FLOAT) memcpy(&low, &value->as.float32, 4);
-    *bits = low;
-    if (!narrow) memcpy(bits, &number, 8);
-    if (!narrow && value->kind == WISP_NUMBER) memcpy(bits, &value->as.number, 8);
-    return true;
-}
-
 /* The scalar that a value is; false: it is none of this form. */
 static bool wisp__protobuf_bits(wisp__protobuf_form form, const wisp_type *type,
                                 const wisp_value *value, uint64_t *bits) {
@@ -9871,8 +10374,8 @@ static bool wisp__protobuf_bits(wisp__protobuf_form form, const wisp_type *type,
             return false;
         *bits = wisp__zigzag((int64_t)*bits);
         return true;
-    case WISP__PROTOBUF_FLOAT: return wisp__protobuf_real_bits(value, true, bits);
-    case WISP__PROTOBUF_DOUBLE: return wisp__protobuf_real_bits(value, false, bits);
+    case WISP__PROTOBUF_FLOAT: return wisp__protowire_real_bits(value, true, bits);
+    case WISP__PROTOBUF_DOUBLE: return wisp__protowire_real_bits(value, false, bits);
     default: return false;
     }
 }
@@ -9935,217 +10438,35 @@ static wisp_value wisp__protobuf_fallback(const wisp_field *field, wisp__protobu
     return wisp__protobuf_scalar(form, &field->type, bits);
 }
 
-/* --- writing, backwards --- */
+/* --- writing scalars and floats --- */
 
-/* Messages and what is in them hold each other, so they call back through these. */
-typedef struct wisp__protobuf_writer {
-    void      (*any)(struct wisp__protobuf_writer *w, const wisp_value *value, int depth);
-    void      (*element)(struct wisp__protobuf_writer *w, const wisp_type *type, int bytes,
-                         const wisp_value *value, uint32_t number, int depth);
-    uint8_t    *begin, *at;     /* what is written begins at `at` */
-    wisp_result result;         /* the first failure */
-} wisp__protobuf_writer;
-
-static void wisp__protobuf_refuse(wisp__protobuf_writer *w, wisp_result code) {
-    if (w->result == WISP_OK) w->result = code;
-}
-
-/* Room for `size` bytes in front of what is written; NULL: there is none. */
-static uint8_t *wisp__protobuf_room(wisp__protobuf_writer *w, size_t size) {
-    if (size > (size_t)(w->at - w->begin)) wisp__protobuf_refuse(w, WISP_E_TOO_BIG);
-    if (w->result) return NULL;
-    w->at -= size;
-    return w->at;
-}
-
-static void wisp__protobuf_put_varint(wisp__protobuf_writer *w, uint64_t number) {
-    size_t size = 1;
-    uint8_t *to;
-    for (uint64_t rest = number >> 7; rest; rest >>= 7) size++;
-    to = wisp__protobuf_room(w, size);
-    if (!to) return;
-    for (; number >= 128; number >>= 7) *to++ = (uint8_t)(number | 128);
-    *to = (uint8_t)number;
-}
-
-static void wisp__protobuf_put_fixed(wisp__protobuf_writer *w, uint64_t bits, size_t size) {
-    uint8_t *to = wisp__protobuf_room(w, size);
-    for (size_t i = 0; to && i < size; i++, bits >>= 8) to[i] = (uint8_t)bits;
-}
-
-static void wisp__protobuf_put_tag(wisp__protobuf_writer *w, uint32_t number, unsigned wire) {
-    wisp__protobuf_put_varint(w, (uint64_t)number << 3 | wire);
-}
-
-/* Tag and length of what has been written since w->at was `end`. */
-static void wisp__protobuf_put_head(wisp__protobuf_writer *w, const uint8_t *end,
-                                    uint32_t number) {
-    wisp__protobuf_put_varint(w, (uint64_t)(end - w->at));
-    wisp__protobuf_put_tag(w, number, WISP__PROTOBUF_SIZED);
-}
-
-/* Is there what a text or a list counts? */
-static bool wisp__protobuf_is_there(wisp__protobuf_writer *w, const wisp_value *value) {
-    if (!wisp__is_sound(value)) wisp__protobuf_refuse(w, WISP_E_ARGUMENT);
-    return w->result == WISP_OK;
-}
-
-static void wisp__protobuf_put_bytes(wisp__protobuf_writer *w, const void *bytes, size_t size,
-                                     uint32_t number) {
-    const uint8_t *end = w->at;
-    uint8_t *to = wisp__protobuf_room(w, size);
-    if (to && size) memcpy(to, bytes, size);
-    wisp__protobuf_put_head(w, end, number);
-}
-
-static void wisp__protobuf_put_text(wisp__protobuf_writer *w, const char *text, size_t size,
-                                    uint32_t number) {
-    if (!wisp__text_is_utf8(text, size)) wisp__protobuf_refuse(w, WISP_E_TYPE);
-    wisp__protobuf_put_bytes(w, text, size, number);
-}
-
-static void wisp__protobuf_put_bits(wisp__protobuf_writer *w, unsigned wire, uint64_t bits) {
-    if (wire == WISP__PROTOBUF_VARINT) wisp__protobuf_put_varint(w, bits);
-    else wisp__protobuf_put_fixed(w, bits, wire == WISP__PROTOBUF_4 ? 4 : 8);
-}
-
-static void wisp__protobuf_put_scalar(wisp__protobuf_writer *w, wisp__protobuf_form form,
+static void wisp__protobuf_put_scalar(wisp__protowire_writer *w, wisp__protobuf_form form,
                                       const wisp_type *type, const wisp_value *value) {
     uint64_t bits = 0;
-    if (!wisp__protobuf_bits(form, type, value, &bits)) wisp__protobuf_refuse(w, WISP_E_INVALID);
-    wisp__protobuf_put_bits(w, wisp__protobuf_wire_of(form), bits);
-}
-
-static bool wisp__protobuf_may_nest(wisp__protobuf_writer *w, int depth) {
-    if (depth > WISP__PROTOBUF_NESTING) wisp__protobuf_refuse(w, WISP_E_DEPTH);
-    return w->result == WISP_OK;
+    if (!wisp__protobuf_bits(form, type, value, &bits)) wisp__protowire_refuse(w, WISP_E_INVALID);
+    wisp__protowire_put_bits(w, wisp__protobuf_wire_of(form), bits);
 }
 
 /* Floats 1, 2, .. of a message; zeros are not written, minus zero is. */
-static void wisp__protobuf_put_floats(wisp__protobuf_writer *w, const void *floats, int count) {
+static void wisp__protobuf_put_floats(wisp__protowire_writer *w, const void *floats, int count) {
     uint32_t parts[4] = { 0 };
     memcpy(parts, floats, (size_t)count * 4);
     for (int i = count - 1; i >= 0; i--) {
         if (!parts[i]) continue;
-        wisp__protobuf_put_fixed(w, parts[i], 4);
-        wisp__protobuf_put_tag(w, (uint32_t)i + 1, WISP__PROTOBUF_4);
+        wisp__protowire_put_fixed(w, parts[i], 4);
+        wisp__protowire_put_tag(w, (uint32_t)i + 1, WISP__PROTOWIRE_4);
     }
 }
 
-static void wisp__protobuf_put_transform(wisp__protobuf_writer *w, const wisp_value *value,
+static void wisp__protobuf_put_transform(wisp__protowire_writer *w, const wisp_value *value,
                                          int depth) {
     const uint8_t *end = w->at;
-    if (!wisp__protobuf_may_nest(w, depth + 1)) return;
+    if (!wisp__protowire_may_nest(w, depth + 1)) return;
     wisp__protobuf_put_floats(w, &value->as.transform.rotation, 4);
-    wisp__protobuf_put_head(w, end, 2);
+    wisp__protowire_put_head(w, end, 2);
     end = w->at;
     wisp__protobuf_put_floats(w, &value->as.transform.position, 3);
-    wisp__protobuf_put_head(w, end, 1);
-}
-
-/* --- writing values without a type, as google.protobuf.Value --- */
-
-/* Has a double all digits of it? */
-static bool wisp__protobuf_is_exact(uint64_t magnitude) {
-    while (magnitude && !(magnitude & 1)) magnitude >>= 1;
-    return magnitude >> 53 == 0;
-}
-
-static void wisp__protobuf_put_number(wisp__protobuf_writer *w, const wisp_value *value) {
-    wisp__numeric number;
-    uint64_t bits = 0;
-    if (wisp__numeric_of(value, &number) && value->kind < WISP_FLOAT &&
-        !wisp__protobuf_is_exact(number.magnitude))
-        wisp__protobuf_refuse(w, WISP_E_TYPE);
-    wisp__protobuf_real_bits(value, false, &bits);
-    wisp__protobuf_put_fixed(w, bits, 8);
-    wisp__protobuf_put_tag(w, 2, WISP__PROTOBUF_8);
-}
-
-static void wisp__protobuf_put_base64(wisp__protobuf_writer *w, const wisp_value *value) {
-    const uint8_t *end = w->at;
-    size_t size = (size_t)value->count;
-    uint8_t *to = wisp__protobuf_room(w, (size + 2) / 3 * 4);
-    if (to && size) wisp__text_to_base64((const uint8_t *)value->as.bytes, size, to);
-    wisp__protobuf_put_head(w, end, 3);
-}
-
-/* A list of numbers. */
-static void wisp__protobuf_put_parts(wisp__protobuf_writer *w, const wisp_value *value, int depth) {
-    const uint8_t *end = w->at;
-    float parts[7];
-    int count = wisp__value_floats(value, parts);
-    if (!wisp__protobuf_may_nest(w, depth + 2)) return;
-    for (int i = count - 1; i >= 0; i--) {
-        const uint8_t *part_end = w->at;
-        wisp_value part = wisp_float(parts[i]);
-        wisp__protobuf_put_number(w, &part);
-        wisp__protobuf_put_head(w, part_end, 1);
-    }
-    wisp__protobuf_put_head(w, end, 6);
-}
-
-static void wisp__protobuf_put_any_pair(wisp__protobuf_writer *w, const char *key,
-                                        const wisp_value *value, int depth) {
-    const uint8_t *end = w->at;
-    w->any(w, value, depth + 1);
-    wisp__protobuf_put_head(w, end, 2);
-    if (!key) wisp__protobuf_refuse(w, WISP_E_ARGUMENT);
-    if (!w->result) wisp__protobuf_put_text(w, key, strlen(key), 1);
-}
-
-/* A message in the Value; in it elements, or pairs, which are messages too. */
-static void wisp__protobuf_put_any_list(wisp__protobuf_writer *w, const wisp_value *value,
-                                        int depth) {
-    const uint8_t *end = w->at;
-    bool map = wisp__is_map(value);
-    if (!wisp__protobuf_may_nest(w, depth)) return;
-    for (int i = value->count - 1; i >= 0 && !w->result; i--) {
-        const uint8_t *item_end = w->at;
-        wisp_value scratch;
-        const char *key;
-        const wisp_value *child = wisp__child(value, i, &key, &scratch);
-        if (map && wisp__is_missing(value, i)) continue;
-        if (map) wisp__protobuf_put_any_pair(w, key, child, depth + 1);
-        else w->any(w, child, depth + 1);
-        wisp__protobuf_put_head(w, item_end, 1);
-    }
-    wisp__protobuf_put_head(w, end, map ? 5 : 6);
-}
-
-static void wisp__protobuf_put_any(wisp__protobuf_writer *w, const wisp_value *value, int depth) {
-    wisp_value id;
-    if (!wisp__protobuf_may_nest(w, depth) || !wisp__protobuf_is_there(w, value)) return;
-    if (wisp__is_map(value) || wisp__is_array(value)) {
-        wisp__protobuf_put_any_list(w, value, depth + 1);
-        return;
-    }
-    switch (value->kind) {
-    case WISP_NIL:
-    case WISP_BOOL:
-        wisp__protobuf_put_varint(w, value->kind == WISP_BOOL && value->as.boolean);
-        wisp__protobuf_put_tag(w, value->kind == WISP_BOOL ? 4 : 1, WISP__PROTOBUF_VARINT);
-        break;
-    case WISP_INT:
-    case WISP_UINT:
-    case WISP_FLOAT:
-    case WISP_NUMBER: wisp__protobuf_put_number(w, value); break;
-    case WISP_OBJECT:
-        id = wisp_uint(value->as.object.id);
-        wisp__protobuf_put_number(w, &id);
-        break;
-    case WISP_STRING:
-        wisp__protobuf_put_text(w, value->as.string, (size_t)value->count, 3);
-        break;
-    case WISP_BYTES: wisp__protobuf_put_base64(w, value); break;
-    case WISP_VEC2:
-    case WISP_VEC3:
-    case WISP_VEC4:
-    case WISP_QUAT:
-    case WISP_TRANSFORM:
-    case WISP_COLOR: wisp__protobuf_put_parts(w, value, depth); break;
-    default: wisp__protobuf_refuse(w, WISP_E_TYPE); break;
-    }
+    wisp__protowire_put_head(w, end, 1);
 }
 
 /* --- which option of a union a value is --- */
@@ -10170,7 +10491,7 @@ static bool wisp__protobuf_fits_scalar(const wisp_type *type, const wisp_value *
     case WISP_TYPE_LITERAL: return number >= type->lo && number <= type->lo;
     case WISP_TYPE_NUMBER_RANGE:
     case WISP_TYPE_QUANTIZED: return number >= type->lo && number <= type->hi;
-    case WISP_TYPE_NUMBER: return !numeric.integral || wisp__protobuf_is_exact(numeric.magnitude);
+    case WISP_TYPE_NUMBER: return !numeric.integral || wisp__protowire_is_exact(numeric.magnitude);
     default: return true;
     }
 }
@@ -10269,21 +10590,21 @@ static bool wisp__protobuf_fits(const wisp_type *type, const wisp_value *value, 
 /* --- writing with a schema --- */
 
 /* A scalar that is not its default, or that need not be there. */
-static void wisp__protobuf_put_scalar_field(wisp__protobuf_writer *w, const wisp_field *field,
+static void wisp__protobuf_put_scalar_field(wisp__protowire_writer *w, const wisp_field *field,
                                             wisp__protobuf_form form, const wisp_value *value,
                                             uint32_t number) {
     unsigned wire = wisp__protobuf_wire_of(form);
     uint64_t bits = 0, otherwise = 0;
     wisp_value fallback;
     if (!wisp__protobuf_bits(form, &field->type, value, &bits))
-        wisp__protobuf_refuse(w, WISP_E_INVALID);
+        wisp__protowire_refuse(w, WISP_E_INVALID);
     if (field->flags & WISP_FLAG_OPTIONAL) {
         fallback = wisp__protobuf_fallback(field, form);
         wisp__protobuf_bits(form, &field->type, &fallback, &otherwise);
     }
     if (bits == otherwise && !(field->flags & WISP_FLAG_MAYBE)) return;
-    wisp__protobuf_put_bits(w, wire, bits);
-    wisp__protobuf_put_tag(w, number, wire);
+    wisp__protowire_put_bits(w, wire, bits);
+    wisp__protowire_put_tag(w, number, wire);
 }
 
 static bool wisp__protobuf_is_default_text(const wisp_field *field, wisp__protobuf_form form,
@@ -10297,14 +10618,14 @@ static bool wisp__protobuf_is_default_text(const wisp_field *field, wisp__protob
            (!value->count || memcmp(value->as.bytes, fallback.as.bytes, (size_t)value->count) == 0);
 }
 
-static void wisp__protobuf_put_list(wisp__protobuf_writer *w, const wisp_type *type, int bytes,
+static void wisp__protobuf_put_list(wisp__protowire_writer *w, const wisp_type *type, int bytes,
                                     const wisp_value *value, uint32_t number, int depth) {
     const wisp_type *element = (const wisp_type *)type->of;
     int each = wisp__protobuf_element_bytes(type, bytes);
     wisp__protobuf_form form = wisp__protobuf_form_of(element, each);
     const uint8_t *end = w->at;
-    if (!wisp__is_array(value)) wisp__protobuf_refuse(w, WISP_E_INVALID);
-    if (!wisp__protobuf_is_there(w, value)) return;
+    if (!wisp__is_array(value)) wisp__protowire_refuse(w, WISP_E_INVALID);
+    if (!wisp__protowire_is_there(w, value)) return;
     for (int i = value->count - 1; i >= 0 && !w->result; i--) {
         wisp_value scratch;
         const char *key;
@@ -10312,18 +10633,18 @@ static void wisp__protobuf_put_list(wisp__protobuf_writer *w, const wisp_type *t
         if (wisp__protobuf_is_scalar(form)) wisp__protobuf_put_scalar(w, form, element, child);
         else w->element(w, element, each, child, number, depth);
     }
-    if (wisp__protobuf_is_scalar(form)) wisp__protobuf_put_head(w, end, number);
+    if (wisp__protobuf_is_scalar(form)) wisp__protowire_put_head(w, end, number);
 }
 
 /* A field by the rules of presence. NULL: the value does not have it. */
-static void wisp__protobuf_put_field(wisp__protobuf_writer *w, const wisp_field *field,
+static void wisp__protobuf_put_field(wisp__protowire_writer *w, const wisp_field *field,
                                      const wisp_value *value, uint32_t number, int depth) {
     int bytes = wisp__protobuf_field_bytes(field);
     wisp__protobuf_form form = wisp__protobuf_form_of(&field->type, bytes);
     bool maybe = (field->flags & WISP_FLAG_MAYBE) != 0;
     if (!value && !(field->flags & (WISP_FLAG_MAYBE | WISP_FLAG_OPTIONAL)))
-        wisp__protobuf_refuse(w, WISP_E_INVALID);
-    if (!value || !wisp__protobuf_is_there(w, value)) return;
+        wisp__protowire_refuse(w, WISP_E_INVALID);
+    if (!value || !wisp__protowire_is_there(w, value)) return;
     if (wisp__protobuf_is_scalar(form)) {
         wisp__protobuf_put_scalar_field(w, field, form, value, number);
     } else if (form == WISP__PROTOBUF_LIST) {
@@ -10351,12 +10672,12 @@ static int wisp__protobuf_next_lower(const wisp_schema *schema, int below) {
     return found;
 }
 
-static void wisp__protobuf_put_struct(wisp__protobuf_writer *w, const wisp_schema *schema,
+static void wisp__protobuf_put_struct(wisp__protowire_writer *w, const wisp_schema *schema,
                                       const wisp_value *value, int depth) {
     bool ordered = wisp__protobuf_is_ordered(schema);
     int i = ordered ? schema->count - 1 : wisp__protobuf_next_lower(schema, INT32_MAX);
-    if (!wisp__protobuf_is_of_shape(schema, value)) wisp__protobuf_refuse(w, WISP_E_INVALID);
-    if (!wisp__protobuf_is_there(w, value)) return;
+    if (!wisp__protobuf_is_of_shape(schema, value)) wisp__protowire_refuse(w, WISP_E_INVALID);
+    if (!wisp__protowire_is_there(w, value)) return;
     while (i >= 0 && !w->result) {
         int number = wisp__field_number(schema, i);
         wisp_value scratch;
@@ -10366,18 +10687,18 @@ static void wisp__protobuf_put_struct(wisp__protobuf_writer *w, const wisp_schem
     }
 }
 
-static void wisp__protobuf_put_union(wisp__protobuf_writer *w, const wisp_type *type,
+static void wisp__protobuf_put_union(wisp__protowire_writer *w, const wisp_type *type,
                                      const wisp_value *value, int depth) {
     const wisp_type *options = (const wisp_type *)type->of;
     int i = 0;
     while (i < type->max && !wisp__protobuf_fits(&options[i], value, 2)) i++;
-    if (i == type->max) wisp__protobuf_refuse(w, WISP_E_INVALID);
+    if (i == type->max) wisp__protowire_refuse(w, WISP_E_INVALID);
     else w->element(w, &options[i], 0, value, (uint32_t)i + 1, depth);
 }
 
-static void wisp__protobuf_put_message(wisp__protobuf_writer *w, const wisp_type *type, int bytes,
+static void wisp__protobuf_put_message(wisp__protowire_writer *w, const wisp_type *type, int bytes,
                                        const wisp_value *value, int depth) {
-    if (!wisp__protobuf_may_nest(w, depth)) return;
+    if (!wisp__protowire_may_nest(w, depth)) return;
     switch (type->kind) {
     case WISP_TYPE_STRUCT:
         wisp__protobuf_put_struct(w, (const wisp_schema *)type->of, value, depth);
@@ -10388,371 +10709,65 @@ static void wisp__protobuf_put_message(wisp__protobuf_writer *w, const wisp_type
         return;
     case WISP_TYPE_UNION: wisp__protobuf_put_union(w, type, value, depth); return;
     case WISP_TYPE_ANY:
-    case WISP_TYPE_EXACT: wisp__protobuf_put_any(w, value, depth); return;
+    case WISP_TYPE_EXACT: wisp__protowire_put_any(w, value, depth); return;
     default: break;
     }
-    if (value->kind != wisp__protobuf_floats_kind(type)) wisp__protobuf_refuse(w, WISP_E_INVALID);
+    if (value->kind != wisp__protobuf_floats_kind(type)) wisp__protowire_refuse(w, WISP_E_INVALID);
     else if (value->kind == WISP_TRANSFORM) wisp__protobuf_put_transform(w, value, depth);
     else wisp__protobuf_put_floats(w, &value->as, value->kind == WISP_VEC2 ? 2 :
                                                   value->kind == WISP_VEC3 ? 3 : 4);
 }
 
 /* A field with one value, whichever it is. */
-static void wisp__protobuf_put_element(wisp__protobuf_writer *w, const wisp_type *type, int bytes,
+static void wisp__protobuf_put_element(wisp__protowire_writer *w, const wisp_type *type, int bytes,
                                        const wisp_value *value, uint32_t number, int depth) {
     wisp__protobuf_form form = wisp__protobuf_form_of(type, bytes);
     const uint8_t *end = w->at;
-    if (!wisp__protobuf_is_there(w, value)) return;
+    if (!wisp__protowire_is_there(w, value)) return;
     if (wisp__protobuf_is_scalar(form)) {
         wisp__protobuf_put_scalar(w, form, type, value);
-        wisp__protobuf_put_tag(w, number, wisp__protobuf_wire_of(form));
+        wisp__protowire_put_tag(w, number, wisp__protobuf_wire_of(form));
     } else if (form == WISP__PROTOBUF_STRING || form == WISP__PROTOBUF_BYTES) {
         bool text = form == WISP__PROTOBUF_STRING;
         if (value->kind != (text ? WISP_STRING : WISP_BYTES))
-            wisp__protobuf_refuse(w, WISP_E_INVALID);
+            wisp__protowire_refuse(w, WISP_E_INVALID);
         else if (text)
-            wisp__protobuf_put_text(w, value->as.string, (size_t)value->count, number);
-        else wisp__protobuf_put_bytes(w, value->as.bytes, (size_t)value->count, number);
+            wisp__protowire_put_text(w, value->as.string, (size_t)value->count, number);
+        else wisp__protowire_put_bytes(w, value->as.bytes, (size_t)value->count, number);
     } else {
         wisp__protobuf_put_message(w, type, bytes, value, depth + 1);
-        wisp__protobuf_put_head(w, end, number);
+        wisp__protowire_put_head(w, end, number);
     }
-}
-
-/* --- reading --- */
-
-/* Messages and what is in them hold each other, so they call back through these. */
-typedef struct wisp__protobuf_reader {
-    void         (*any)(struct wisp__protobuf_reader *r, wisp_value *out, int depth);
-    void         (*element)(struct wisp__protobuf_reader *r, const wisp_type *type, int bytes,
-                            wisp_value *out, int depth);
-    void         (*finish)(struct wisp__protobuf_reader *r, const wisp_type *type, int bytes,
-                           wisp_value *value, int depth);
-    const uint8_t *at, *end;           /* of the message that is read */
-    wisp__bump     memory;
-    const wisp_schema *ordered;        /* one whose numbers are known to ascend */
-    wisp_result    result;             /* the first failure; then at == end */
-} wisp__protobuf_reader;
-
-static void wisp__protobuf_fail(wisp__protobuf_reader *r, wisp_result code) {
-    if (r->result == WISP_OK) r->result = code;
-    r->at = r->end;
-}
-
-static bool wisp__protobuf_more(const wisp__protobuf_reader *r) {
-    return r->result == WISP_OK && r->at < r->end;
-}
-
-/* NULL, and the reader has failed: there is not enough memory. */
-static void *wisp__protobuf_memory(wisp__protobuf_reader *r, size_t count, size_t item_bytes) {
-    void *memory = wisp__bump_items(&r->memory, count, item_bytes);
-    if (!memory) wisp__protobuf_fail(r, WISP_E_MEMORY);
-    return memory;
-}
-
-/* The next `size` bytes, or NULL and the reader has failed. */
-static const uint8_t *wisp__protobuf_take(wisp__protobuf_reader *r, uint64_t size) {
-    const uint8_t *taken = r->at;
-    if (size > (uint64_t)(r->end - r->at)) wisp__protobuf_fail(r, WISP_E_SYNTAX);
-    if (r->result) return NULL;
-    r->at += size;
-    return taken;
-}
-
-static uint64_t wisp__protobuf_get_varint(wisp__protobuf_reader *r) {
-    uint64_t number = 0;
-    for (int shift = 0; shift < 64; shift += 7) {
-        const uint8_t *byte = wisp__protobuf_take(r, 1);
-        if (!byte || (shift == 63 && *byte > 1)) break;
-        number |= (uint64_t)(*byte & 127) << shift;
-        if (*byte < 128) return number;
-    }
-    wisp__protobuf_fail(r, WISP_E_SYNTAX);
-    return 0;
-}
-
-/* A tag; 0, which is none, and the reader has failed. */
-static uint32_t wisp__protobuf_get_tag(wisp__protobuf_reader *r) {
-    const uint8_t *begin = r->at;
-    uint64_t tag = wisp__protobuf_get_varint(r);
-    if (r->result) return 0;
-    if (r->at - begin > 5 || tag > UINT32_MAX || tag < 8 || (tag & 7) > WISP__PROTOBUF_4) {
-        wisp__protobuf_fail(r, WISP_E_SYNTAX);
-        return 0;
-    }
-    return (uint32_t)tag;
-}
-
-static uint64_t wisp__protobuf_get_fixed(wisp__protobuf_reader *r, int size) {
-    const uint8_t *bytes = wisp__protobuf_take(r, (uint64_t)size);
-    uint64_t bits = 0;
-    for (int i = size - 1; bytes && i >= 0; i--) bits = bits << 8 | bytes[i];
-    return bits;
-}
-
-static uint64_t wisp__protobuf_get_bits(wisp__protobuf_reader *r, unsigned wire) {
-    if (wire == WISP__PROTOBUF_VARINT) return wisp__protobuf_get_varint(r);
-    return wisp__protobuf_get_fixed(r, wire == WISP__PROTOBUF_4 ? 4 : 8);
-}
-
-/* From here to the matching wisp__protobuf_close the reader ends where the length that stands
-   here says. Returns what it ends at otherwise. `depth`: of the message that begins. */
-static const uint8_t *wisp__protobuf_open(wisp__protobuf_reader *r, int depth) {
-    const uint8_t *outer = r->end;
-    uint64_t size = wisp__protobuf_get_varint(r);
-    const uint8_t *begin = wisp__protobuf_take(r, size);
-    if (depth > WISP__PROTOBUF_NESTING) wisp__protobuf_fail(r, WISP_E_DEPTH);
-    if (r->result) return outer;
-    r->at = begin;
-    r->end = begin + size;
-    return outer;
-}
-
-static void wisp__protobuf_close(wisp__protobuf_reader *r, const uint8_t *outer) {
-    r->end = outer;
-    if (r->result) r->at = r->end;
-}
-
-/* A field that nobody knows, or of another wire than is known, after its tag (which may be 0, if
-   the reader has failed). `depth`: of the message it is in. */
-static void wisp__protobuf_skip(wisp__protobuf_reader *r, uint32_t tag, int depth) {
-    uint32_t groups[WISP__PROTOBUF_NESTING];
-    int open = 0;
-    do {
-        uint32_t number = tag >> 3;
-        switch (tag & 7) {
-        case WISP__PROTOBUF_VARINT: wisp__protobuf_get_varint(r); break;
-        case WISP__PROTOBUF_8: wisp__protobuf_take(r, 8); break;
-        case WISP__PROTOBUF_4: wisp__protobuf_take(r, 4); break;
-        case WISP__PROTOBUF_SIZED: wisp__protobuf_take(r, wisp__protobuf_get_varint(r)); break;
-        case WISP__PROTOBUF_BEGIN:
-            if (depth + open >= WISP__PROTOBUF_NESTING) wisp__protobuf_fail(r, WISP_E_DEPTH);
-            else groups[open++] = number;
-            break;
-        default:
-            if (open == 0 || groups[--open] != number) wisp__protobuf_fail(r, WISP_E_SYNTAX);
-            break;
-        }
-        if (open) tag = wisp__protobuf_get_tag(r);
-    } while (open && !r->result);
-}
-
-/* How many fields with this tag follow at once, counting the one whose tag was read. */
-static size_t wisp__protobuf_run(const wisp__protobuf_reader *r, uint32_t tag, int depth) {
-    wisp__protobuf_reader ahead = *r;
-    size_t count = 0;
-    uint32_t next = tag;
-    for (; next == tag; count++) {
-        wisp__protobuf_skip(&ahead, tag, depth);
-        next = wisp__protobuf_more(&ahead) ? wisp__protobuf_get_tag(&ahead) : 0;
-    }
-    return count;
-}
-
-/* How many values a packed list has that begins here. */
-static size_t wisp__protobuf_packed(const wisp__protobuf_reader *r, unsigned wire) {
-    size_t left = (size_t)(r->end - r->at), count = 0;
-    if (wire == WISP__PROTOBUF_4) return left / 4;
-    if (wire == WISP__PROTOBUF_8) return left / 8;
-    for (size_t i = 0; i < left; i++) count += r->at[i] < 128;
-    return count;
-}
-
-/* How many items there is room for, which stands ahead of them. */
-static size_t wisp__protobuf_room_of(const void *items) {
-    size_t room = 0;
-    if (items) memcpy(&room, (const uint8_t *)items - 8, sizeof room);
-    return room;
-}
-
-/* Gives back the block that was taken last, so that it can be taken again, and larger. */
-static void wisp__protobuf_give_back(wisp__protobuf_reader *r, const uint8_t *block, size_t size) {
-    size = (size + 7) & ~(size_t)7;
-    if (block + size != r->memory.at) return;
-    r->memory.at -= size;
-    r->memory.left += size;
-}
-
-/* Items with room for `more` than `count`; NULL: the reader has failed. The room doubles, so that
-   a list that comes in pieces costs no more than its size. */
-static void *wisp__protobuf_grow(wisp__protobuf_reader *r, const void *items, int count,
-                                 size_t more, size_t size) {
-    size_t used = (size_t)count, room = wisp__protobuf_room_of(items);
-    uint8_t *block;
-    if (r->result) return NULL;
-    if (items && more <= room - used) return (void *)items;
-    room = used + (more > used ? more : used);
-    if (room > INT32_MAX || room > (SIZE_MAX - 8) / size) {
-        wisp__protobuf_fail(r, WISP_E_MEMORY);
-        return NULL;
-    }
-    if (items)
-        wisp__protobuf_give_back(r, (const uint8_t *)items - 8,
-                                 8 + wisp__protobuf_room_of(items) * size);
-    block = (uint8_t *)wisp__protobuf_memory(r, 8 + room * size, 1);
-    if (!block) return NULL;
-    memcpy(block, &room, sizeof room);
-    if (used && block + 8 != items) memcpy(block + 8, items, used * size);
-    return block + 8;
-}
-
-/* The same for one more, the field of which has this tag, and all that follow it at once. */
-static void *wisp__protobuf_grow_by_run(wisp__protobuf_reader *r, const void *items, int count,
-                                        uint32_t tag, int depth, size_t size) {
-    size_t more = 1;
-    if (wisp__protobuf_room_of(items) == (size_t)count) more = wisp__protobuf_run(r, tag, depth);
-    return wisp__protobuf_grow(r, items, count, more, size);
-}
-
-/* A length and text, copied with a NUL after it; NULL: the reader has failed. */
-static const char *wisp__protobuf_get_text(wisp__protobuf_reader *r, int *size) {
-    uint64_t length = wisp__protobuf_get_varint(r);
-    const uint8_t *bytes = wisp__protobuf_take(r, length);
-    const char *text;
-    if (bytes && !wisp__text_is_utf8(bytes, (size_t)length)) wisp__protobuf_fail(r, WISP_E_SYNTAX);
-    if (r->result) return NULL;
-    text = wisp__bump_text(&r->memory, bytes, (size_t)length);
-    if (text) *size = (int)length;
-    else wisp__protobuf_fail(r, WISP_E_MEMORY);
-    return text;
-}
-
-static void wisp__protobuf_get_string(wisp__protobuf_reader *r, wisp_value *out) {
-    int size = 0;
-    const char *text = wisp__protobuf_get_text(r, &size);
-    if (text) *out = wisp_string_n(text, size);
-}
-
-static void wisp__protobuf_get_bytes(wisp__protobuf_reader *r, wisp_value *out) {
-    uint64_t size = wisp__protobuf_get_varint(r);
-    const uint8_t *bytes = wisp__protobuf_take(r, size);
-    if (bytes) *out = wisp_bytes(bytes, (int)size);
 }
 
 /* Floats 1 .. count of a message, into those that are there. */
-static void wisp__protobuf_get_floats(wisp__protobuf_reader *r, void *floats, int count,
+static void wisp__protobuf_get_floats(wisp__protowire_reader *r, void *floats, int count,
                                       int depth) {
-    while (wisp__protobuf_more(r)) {
-        uint32_t tag = wisp__protobuf_get_tag(r), number = tag >> 3, part;
-        if (number > (uint32_t)count || (tag & 7) != WISP__PROTOBUF_4) {
-            wisp__protobuf_skip(r, tag, depth);
+    while (wisp__protowire_more(r)) {
+        uint32_t tag = wisp__protowire_get_tag(r), number = tag >> 3, part;
+        if (number > (uint32_t)count || (tag & 7) != WISP__PROTOWIRE_4) {
+            wisp__protowire_skip(r, tag, depth);
             continue;
         }
-        part = (uint32_t)wisp__protobuf_get_fixed(r, 4);
+        part = (uint32_t)wisp__protowire_get_fixed(r, 4);
         if (!r->result) memcpy((uint8_t *)floats + 4 * (number - 1), &part, 4);
     }
 }
 
-static void wisp__protobuf_get_transform(wisp__protobuf_reader *r, wisp_transform *out,
+static void wisp__protobuf_get_transform(wisp__protowire_reader *r, wisp_transform *out,
                                          int depth) {
-    while (wisp__protobuf_more(r)) {
-        uint32_t tag = wisp__protobuf_get_tag(r);
+    while (wisp__protowire_more(r)) {
+        uint32_t tag = wisp__protowire_get_tag(r);
         const uint8_t *outer;
-        if (tag != (1 << 3 | WISP__PROTOBUF_SIZED) && tag != (2 << 3 | WISP__PROTOBUF_SIZED)) {
-            wisp__protobuf_skip(r, tag, depth);
+        if (tag != (1 << 3 | WISP__PROTOWIRE_SIZED) && tag != (2 << 3 | WISP__PROTOWIRE_SIZED)) {
+            wisp__protowire_skip(r, tag, depth);
             continue;
         }
-        outer = wisp__protobuf_open(r, depth + 1);
+        outer = wisp__protowire_open(r, depth + 1);
         if (tag >> 3 == 1) wisp__protobuf_get_floats(r, &out->position, 3, depth + 1);
         else wisp__protobuf_get_floats(r, &out->rotation, 4, depth + 1);
-        wisp__protobuf_close(r, outer);
+        wisp__protowire_close(r, outer);
     }
-}
-
-/* --- reading google.protobuf.Value --- */
-
-static void wisp__protobuf_get_pair(wisp__protobuf_reader *r, wisp_pair *pair, int depth) {
-    pair->key = "";
-    pair->value = wisp_nil();
-    while (wisp__protobuf_more(r)) {
-        uint32_t tag = wisp__protobuf_get_tag(r);
-        if (tag == (1 << 3 | WISP__PROTOBUF_SIZED)) {
-            int size = 0;
-            const char *key = wisp__protobuf_get_text(r, &size);
-            if (key && memchr(key, 0, (size_t)size)) wisp__protobuf_fail(r, WISP_E_TYPE);
-            if (key) pair->key = key;
-        } else if (tag == (2 << 3 | WISP__PROTOBUF_SIZED)) {
-            const uint8_t *outer = wisp__protobuf_open(r, depth + 1);
-            r->any(r, &pair->value, depth + 1);
-            wisp__protobuf_close(r, outer);
-        } else {
-            wisp__protobuf_skip(r, tag, depth);
-        }
-    }
-}
-
-/* A list or a map, in *out already if more of it comes. */
-static void wisp__protobuf_get_any_list(wisp__protobuf_reader *r, wisp_value *out, bool map,
-                                        int depth) {
-    size_t size = map ? sizeof(wisp_pair) : sizeof(wisp_value);
-    if (out->kind != (map ? WISP_MAP : WISP_ARRAY))
-        *out = wisp__value_of(map ? WISP_MAP : WISP_ARRAY, 0);
-    while (wisp__protobuf_more(r)) {
-        uint32_t tag = wisp__protobuf_get_tag(r);
-        const uint8_t *outer;
-        uint8_t *items;
-        if (tag != (1 << 3 | WISP__PROTOBUF_SIZED)) {
-            wisp__protobuf_skip(r, tag, depth);
-            continue;
-        }
-        items = (uint8_t *)wisp__protobuf_grow_by_run(r, out->as.bytes, out->count, tag, depth,
-                                                      size);
-        if (!items) return;
-        out->as.bytes = items;
-        items += (size_t)out->count * size;
-        if (!map) *(wisp_value *)(void *)items = wisp_nil();
-        outer = wisp__protobuf_open(r, depth + 1);
-        if (map) wisp__protobuf_get_pair(r, (wisp_pair *)(void *)items, depth + 1);
-        else r->any(r, (wisp_value *)(void *)items, depth + 1);
-        wisp__protobuf_close(r, outer);
-        out->count++;
-    }
-}
-
-static void wisp__protobuf_get_any(wisp__protobuf_reader *r, wisp_value *out, int depth) {
-    while (wisp__protobuf_more(r)) {
-        uint32_t tag = wisp__protobuf_get_tag(r);
-        const uint8_t *outer;
-        switch (tag) {
-        case 1 << 3 | WISP__PROTOBUF_VARINT:
-            wisp__protobuf_get_varint(r);
-            *out = wisp_nil();
-            break;
-        case 2 << 3 | WISP__PROTOBUF_8:
-            *out = wisp__value_of_bits(false, wisp__protobuf_get_fixed(r, 8));
-            break;
-        case 3 << 3 | WISP__PROTOBUF_SIZED: wisp__protobuf_get_string(r, out); break;
-        case 4 << 3 | WISP__PROTOBUF_VARINT:
-            *out = wisp_bool(wisp__protobuf_get_varint(r) != 0);
-            break;
-        case 5 << 3 | WISP__PROTOBUF_SIZED:
-        case 6 << 3 | WISP__PROTOBUF_SIZED:
-            outer = wisp__protobuf_open(r, depth + 1);
-            wisp__protobuf_get_any_list(r, out, tag >> 3 == 5, depth + 1);
-            wisp__protobuf_close(r, outer);
-            break;
-        default: wisp__protobuf_skip(r, tag, depth); break;
-        }
-    }
-}
-
-/* Leaves one pair of each key, where the first stood, with the value of the last. */
-static void wisp__protobuf_make_distinct(wisp__protobuf_reader *r, wisp_value *map) {
-    wisp__bump before = r->memory;
-    size_t count = (size_t)map->count;
-    uint32_t *places;
-    if (count < 2) return;
-    places = (uint32_t *)wisp__protobuf_memory(r, count, sizeof *places);
-    if (!places) return;
-    map->count = wisp__pairs_distinct((wisp_pair *)map->as.map, count, places);
-    r->memory = before;
-}
-
-static void wisp__protobuf_finish_any(wisp__protobuf_reader *r, wisp_value *value) {
-    if (value->kind == WISP_MAP) wisp__protobuf_make_distinct(r, value);
-    if (value->kind != WISP_MAP && value->kind != WISP_ARRAY) return;
-    for (int i = 0; i < value->count && !r->result; i++)
-        wisp__protobuf_finish_any(r, (wisp_value *)wisp_element_of(value, i));
 }
 
 /* --- reading with a schema --- */
@@ -10763,25 +10778,25 @@ static bool wisp__protobuf_takes(const wisp_type *type, int bytes, uint32_t tag)
     if (form == WISP__PROTOBUF_LIST) {
         form = wisp__protobuf_form_of((const wisp_type *)type->of,
                                       wisp__protobuf_element_bytes(type, bytes));
-        if ((tag & 7) == WISP__PROTOBUF_SIZED) return true;
+        if ((tag & 7) == WISP__PROTOWIRE_SIZED) return true;
     }
     return (tag & 7) == wisp__protobuf_wire_of(form);
 }
 
 /* The values of a packed list, in items with room for them; returns how many. */
-static int wisp__protobuf_get_packed(wisp__protobuf_reader *r, wisp__protobuf_form form,
+static int wisp__protobuf_get_packed(wisp__protowire_reader *r, wisp__protobuf_form form,
                                      const wisp_type *type, wisp_value *items) {
     unsigned wire = wisp__protobuf_wire_of(form);
     int count = 0;
-    while (wisp__protobuf_more(r)) {
-        uint64_t bits = wisp__protobuf_get_bits(r, wire);
+    while (wisp__protowire_more(r)) {
+        uint64_t bits = wisp__protowire_get_bits(r, wire);
         if (!r->result) items[count++] = wisp__protobuf_scalar(form, type, bits);
     }
     return count;
 }
 
 /* What a repeated field brings: one element, or scalars packed. */
-static void wisp__protobuf_get_list(wisp__protobuf_reader *r, const wisp_type *type, int bytes,
+static void wisp__protobuf_get_list(wisp__protowire_reader *r, const wisp_type *type, int bytes,
                                     uint32_t tag, wisp_value *out, int depth) {
     const wisp_type *element = (const wisp_type *)type->of;
     int each = wisp__protobuf_element_bytes(type, bytes);
@@ -10790,26 +10805,26 @@ static void wisp__protobuf_get_list(wisp__protobuf_reader *r, const wisp_type *t
     wisp_value *items;
     if (out->kind != WISP_ARRAY) *out = wisp_array(NULL, 0);
     if ((tag & 7) == wire) {
-        items = (wisp_value *)wisp__protobuf_grow_by_run(r, out->as.array, out->count, tag, depth,
-                                                         sizeof *items);
+        items = (wisp_value *)wisp__protowire_grow_by_run(r, out->as.array, out->count, tag, depth,
+                                                          sizeof *items);
         if (!items) return;
         out->as.array = items;
         items[out->count] = wisp_nil();
         r->element(r, element, each, &items[out->count++], depth);
     } else {
-        const uint8_t *outer = wisp__protobuf_open(r, depth);
-        items = (wisp_value *)wisp__protobuf_grow(r, out->as.array, out->count,
-                                                  wisp__protobuf_packed(r, wire), sizeof *items);
+        const uint8_t *outer = wisp__protowire_open(r, depth);
+        items = (wisp_value *)wisp__protowire_grow(r, out->as.array, out->count,
+                                                   wisp__protowire_packed(r, wire), sizeof *items);
         if (items) {
             out->as.array = items;
             out->count += wisp__protobuf_get_packed(r, form, element, items + out->count);
         }
-        wisp__protobuf_close(r, outer);
+        wisp__protowire_close(r, outer);
     }
 }
 
 /* The field with a number, first looked for at `near`; -1: there is none. */
-static int wisp__protobuf_find(wisp__protobuf_reader *r, const wisp_schema *schema, int number,
+static int wisp__protobuf_find(wisp__protowire_reader *r, const wisp_schema *schema, int number,
                                int near) {
     int low = 0, high = schema->count - 1;
     for (int i = near; i < schema->count && i < near + 2; i++)
@@ -10830,11 +10845,11 @@ static int wisp__protobuf_find(wisp__protobuf_reader *r, const wisp_schema *sche
 
 /* The pairs of a message, one for each field: those in *out, or new ones. A pair without key has
    not come yet. NULL: the reader has failed. */
-static wisp_pair *wisp__protobuf_pairs(wisp__protobuf_reader *r, const wisp_schema *schema,
+static wisp_pair *wisp__protobuf_pairs(wisp__protowire_reader *r, const wisp_schema *schema,
                                        wisp_value *out) {
     wisp_pair *pairs;
     if (out->kind == WISP_MAP) return (wisp_pair *)out->as.map;
-    pairs = (wisp_pair *)wisp__protobuf_memory(r, (size_t)schema->count, sizeof *pairs);
+    pairs = (wisp_pair *)wisp__protowire_memory(r, (size_t)schema->count, sizeof *pairs);
     if (!pairs) return NULL;
     for (int i = 0; i < schema->count; i++) {
         pairs[i].key = NULL;
@@ -10844,17 +10859,17 @@ static wisp_pair *wisp__protobuf_pairs(wisp__protobuf_reader *r, const wisp_sche
     return pairs;
 }
 
-static void wisp__protobuf_get_struct(wisp__protobuf_reader *r, const wisp_schema *schema,
+static void wisp__protobuf_get_struct(wisp__protowire_reader *r, const wisp_schema *schema,
                                       wisp_value *out, int depth) {
     wisp_pair *pairs = wisp__protobuf_pairs(r, schema, out);
     int near = 0;
-    while (wisp__protobuf_more(r)) {
-        uint32_t tag = wisp__protobuf_get_tag(r);
+    while (wisp__protowire_more(r)) {
+        uint32_t tag = wisp__protowire_get_tag(r);
         int i = wisp__protobuf_find(r, schema, (int)(tag >> 3), near);
         const wisp_field *field = i < 0 ? NULL : &schema->fields[i];
         int bytes = field ? wisp__protobuf_field_bytes(field) : 0;
         if (!field || !wisp__protobuf_takes(&field->type, bytes, tag)) {
-            wisp__protobuf_skip(r, tag, depth);
+            wisp__protowire_skip(r, tag, depth);
             continue;
         }
         near = i;
@@ -10867,19 +10882,20 @@ static void wisp__protobuf_get_struct(wisp__protobuf_reader *r, const wisp_schem
 
 /* Until it is finished a union is an array, with the value alone in it; its count is the option's
    index + 1. */
-static void wisp__protobuf_get_union(wisp__protobuf_reader *r, const wisp_type *type,
+static void wisp__protobuf_get_union(wisp__protowire_reader *r, const wisp_type *type,
                                      wisp_value *out, int depth) {
-    while (wisp__protobuf_more(r)) {
-        uint32_t tag = wisp__protobuf_get_tag(r), number = tag >> 3;
+    while (wisp__protowire_more(r)) {
+        uint32_t tag = wisp__protowire_get_tag(r), number = tag >> 3;
         bool known = number >= 1 && number <= (uint32_t)type->max;
         const wisp_type *option = (const wisp_type *)type->of + (known ? number - 1 : 0);
         wisp_value *held = (wisp_value *)out->as.array;
         if (!known ||
             (tag & 7) != wisp__protobuf_wire_of(wisp__protobuf_form_of(option, 0))) {
-            wisp__protobuf_skip(r, tag, depth);
+            wisp__protowire_skip(r, tag, depth);
             continue;
         }
-        if (out->kind != WISP_ARRAY) held = (wisp_value *)wisp__protobuf_memory(r, 1, sizeof *held);
+        if (out->kind != WISP_ARRAY)
+            held = (wisp_value *)wisp__protowire_memory(r, 1, sizeof *held);
         if (!held) return;
         if (out->kind != WISP_ARRAY || out->count != (int)number) *held = wisp_nil();
         *out = wisp_array(held, (int)number);
@@ -10887,7 +10903,7 @@ static void wisp__protobuf_get_union(wisp__protobuf_reader *r, const wisp_type *
     }
 }
 
-static void wisp__protobuf_get_message(wisp__protobuf_reader *r, const wisp_type *type, int bytes,
+static void wisp__protobuf_get_message(wisp__protowire_reader *r, const wisp_type *type, int bytes,
                                        wisp_value *out, int depth) {
     static const int counts[] = { 2, 3, 4, 4, 0, 4 };
     switch (type->kind) {
@@ -10896,12 +10912,12 @@ static void wisp__protobuf_get_message(wisp__protobuf_reader *r, const wisp_type
         return;
     case WISP_TYPE_UNION: wisp__protobuf_get_union(r, type, out, depth); return;
     case WISP_TYPE_ANY:
-    case WISP_TYPE_EXACT: wisp__protobuf_get_any(r, out, depth); return;
+    case WISP_TYPE_EXACT: wisp__protowire_get_any(r, out, depth); return;
     case WISP_TYPE_ARRAY:
-        while (wisp__protobuf_more(r)) {
-            uint32_t tag = wisp__protobuf_get_tag(r);
+        while (wisp__protowire_more(r)) {
+            uint32_t tag = wisp__protowire_get_tag(r);
             if (tag >> 3 != 1 || !wisp__protobuf_takes(type, bytes, tag))
-                wisp__protobuf_skip(r, tag, depth);
+                wisp__protowire_skip(r, tag, depth);
             else wisp__protobuf_get_list(r, type, bytes, tag, out, depth);
         }
         return;
@@ -10915,27 +10931,27 @@ static void wisp__protobuf_get_message(wisp__protobuf_reader *r, const wisp_type
 
 /* What stands after the tag of a field with one value: a message goes into what *out has of it,
    anything else takes its place. */
-static void wisp__protobuf_get_element(wisp__protobuf_reader *r, const wisp_type *type, int bytes,
+static void wisp__protobuf_get_element(wisp__protowire_reader *r, const wisp_type *type, int bytes,
                                        wisp_value *out, int depth) {
     wisp__protobuf_form form = wisp__protobuf_form_of(type, bytes);
     if (wisp__protobuf_is_scalar(form)) {
-        uint64_t bits = wisp__protobuf_get_bits(r, wisp__protobuf_wire_of(form));
+        uint64_t bits = wisp__protowire_get_bits(r, wisp__protobuf_wire_of(form));
         *out = wisp__protobuf_scalar(form, type, bits);
     } else if (form == WISP__PROTOBUF_STRING) {
-        wisp__protobuf_get_string(r, out);
+        wisp__protowire_get_string(r, out);
     } else if (form == WISP__PROTOBUF_BYTES) {
-        wisp__protobuf_get_bytes(r, out);
+        wisp__protowire_get_bytes(r, out);
     } else {
-        const uint8_t *outer = wisp__protobuf_open(r, depth + 1);
+        const uint8_t *outer = wisp__protowire_open(r, depth + 1);
         wisp__protobuf_get_message(r, type, bytes, out, depth + 1);
-        wisp__protobuf_close(r, outer);
+        wisp__protowire_close(r, outer);
     }
 }
 
 /* --- finishing: from the open tree to the value --- */
 
 /* Fields that have not come get their default, and those that may be missing go. */
-static void wisp__protobuf_finish_struct(wisp__protobuf_reader *r, const wisp_schema *schema,
+static void wisp__protobuf_finish_struct(wisp__protowire_reader *r, const wisp_schema *schema,
                                          wisp_value *value, int depth) {
     wisp_pair *pairs = wisp__protobuf_pairs(r, schema, value);
     bool row = schema->shape == WISP_SHAPE_LIST;
@@ -10966,16 +10982,16 @@ static void wisp__protobuf_finish_struct(wisp__protobuf_reader *r, const wisp_sc
 }
 
 /* Two steps are at most one message. `depth` stops types that hold themselves and have not come. */
-static void wisp__protobuf_finish(wisp__protobuf_reader *r, const wisp_type *type, int bytes,
+static void wisp__protobuf_finish(wisp__protowire_reader *r, const wisp_type *type, int bytes,
                                   wisp_value *value, int depth) {
     const wisp_type *inner = (const wisp_type *)type->of;
     int each = wisp__protobuf_element_bytes(type, bytes);
     wisp__protobuf_form form = wisp__protobuf_form_of(type, bytes);
-    if (depth > 2 * WISP__PROTOBUF_NESTING + 2) wisp__protobuf_fail(r, WISP_E_DEPTH);
+    if (depth > 2 * WISP__PROTOWIRE_NESTING + 2) wisp__protowire_fail(r, WISP_E_DEPTH);
     if (r->result) return;
     switch (type->kind) {
     case WISP_TYPE_ANY:
-    case WISP_TYPE_EXACT: wisp__protobuf_finish_any(r, value); break;
+    case WISP_TYPE_EXACT: wisp__protowire_finish_any(r, value); break;
     case WISP_TYPE_STRUCT:
         wisp__protobuf_finish_struct(r, (const wisp_schema *)type->of, value, depth);
         break;
@@ -11001,18 +11017,18 @@ static void wisp__protobuf_finish(wisp__protobuf_reader *r, const wisp_type *typ
 
 static int wisp__protobuf_encode(const wisp_codec *codec, const wisp_schema *schema,
                                  const wisp_value *value, void *out, int capacity) {
-    wisp__protobuf_writer w;
+    wisp__protowire_writer w;
     uint8_t none;
     size_t size;
     (void)codec;
     if (!value || capacity < 0 || (capacity && !out)) return WISP_E_ARGUMENT;
-    w.any = wisp__protobuf_put_any;
+    w.any = wisp__protowire_put_any;
     w.element = wisp__protobuf_put_element;
     w.begin = capacity ? (uint8_t *)out : &none;
     w.at = w.begin + capacity;
     w.result = WISP_OK;
     if (schema) wisp__protobuf_put_struct(&w, schema, value, 0);
-    else wisp__protobuf_put_any(&w, value, 0);
+    else wisp__protowire_put_any(&w, value, 0);
     if (w.result) return w.result;
     size = (size_t)capacity - (size_t)(w.at - w.begin);
     if (size) memmove(out, w.at, size);
@@ -11022,12 +11038,12 @@ static int wisp__protobuf_encode(const wisp_codec *codec, const wisp_schema *sch
 static int wisp__protobuf_decode(const wisp_codec *codec, const wisp_schema *schema,
                                  const void *bytes, int size, wisp_value *out, void *memory,
                                  int memory_size) {
-    wisp__protobuf_reader r;
+    wisp__protowire_reader r;
     wisp_value value = wisp_nil();
     (void)codec;
     if (!out || size < 0 || (size && !bytes)) return WISP_E_ARGUMENT;
     if (memory_size < 0 || (memory_size && !memory)) return WISP_E_ARGUMENT;
-    r.any = wisp__protobuf_get_any;
+    r.any = wisp__protowire_get_any;
     r.element = wisp__protobuf_get_element;
     r.finish = wisp__protobuf_finish;
     r.at = (const uint8_t *)(bytes ? bytes : "");
@@ -11039,8 +11055,8 @@ static int wisp__protobuf_decode(const wisp_codec *codec, const wisp_schema *sch
         wisp__protobuf_get_struct(&r, schema, &value, 0);
         wisp__protobuf_finish_struct(&r, schema, &value, 0);
     } else {
-        wisp__protobuf_get_any(&r, &value, 0);
-        wisp__protobuf_finish_any(&r, &value);
+        wisp__protowire_get_any(&r, &value, 0);
+        wisp__protowire_finish_any(&r, &value);
     }
     if (r.result) return r.result;
     *out = value;
