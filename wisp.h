@@ -43,7 +43,8 @@
        >>msgpack   MessagePack
        >>protowire Protobuf's bytes, and values without a schema in them
        >>protobuf  Protobuf (proto3): the messages of schemas
-       >>coder     tables of numbers as differences, and a range coder
+       >>table     tables of numbers as differences
+       >>coder     the same through an adaptive range coder
        >>delta     differences of records and of values
        >>squeeze   compressors, and which of them pays
        >>seal      SipHash, the join cookie, the tag on every packet
@@ -11070,18 +11071,19 @@ const wisp_codec *wisp_protobuf(void) {
 }
 
 /* ===========================================================================
- * MARK: >>coder
+ * MARK: >>table
  * What: the difference of a table of small integers from one that the receiver
- *   holds: plainly in bits, and through an adaptive range coder.
+ *   holds, in bits.
  * Invariants: every symbol of both tables is below 2 to the bits of its column.
  *   Both ends adapt to what travelled, never to what did not. The length of a
- *   plain difference can be told without the table it starts from.
- * Not here: what the columns mean (schemas), which table is the base (delta).
+ *   difference can be told without the table it starts from.
+ * Not here: what the columns mean (schemas), which table is the base (delta),
+ *   fewer bytes for more time (coder).
  *
  * A row is cut into cells of at most 64 columns. Fields stand in the order
  * drawn, least significant bit first.
  *
- *   plain   0                          nothing differs
+ *   table   0                          nothing differs
  *           1 cell                     the table is one cell
  *           10 spans | 110 spans       it has more; 110: a row of zeros in the base
  *                                      is told from the row above it instead
@@ -11104,13 +11106,6 @@ const wisp_codec *wisp_protobuf(void) {
  *                                      bits within but for first and last, which are 1
  *   number  of order k                 q ones (q < 4), 0, k bits; 4 << k and beyond:
  *           1111, n zeros, 1, n + k + 1 bits (Golomb, Rice, Elias)
- *
- *   adaptively: no bytes when nothing differs, else bits through the range coder,
- *   each by the chance that was learned for its place:
- *   follows, then for each cell: differs; if so, for each column: differs; then
- *   for each that does: a symbol (wisp__code_symbol), or the error of a guess:
- *   width in steps from the expected one, sign, digits below the first 1
- *   (three by their chances, the rest evenly)
  * ======================================================================== */
 
 #define WISP__CELL   64     /* columns; a mask is a word */
@@ -11532,7 +11527,7 @@ static void wisp__copy_cell(wisp__table *table, int64_t index) {
 
 /* ---- tables ---- */
 
-WISP__UNUSED static void wisp__coder_check(const wisp__column *columns, int column_count, int rows,
+WISP__UNUSED static void wisp__table_check(const wisp__column *columns, int column_count, int rows,
                                            const uint32_t *table) {
     for (int i = 0; i < column_count; i++) WISP_ASSERT(columns[i].bits - 1 < 32);
     for (int row = 0; row < rows; row++)
@@ -11700,7 +11695,23 @@ static bool wisp__table_read(wisp__reader *from, const wisp__column *columns, in
     return wisp__get_spans(from, &table);
 }
 
-/* ---- the adaptive form: a range coder over chances ---- */
+/* ===========================================================================
+ * MARK: >>coder
+ * What: the difference of a table through an adaptive range coder: fewer bytes
+ *   than plainly (table), and more time.
+ * Invariants: every symbol of both tables is below 2 to the bits of its column.
+ *   Both ends adapt to what travelled, never to what did not.
+ * Not here: whose models they are, and since when (delta, track).
+ *
+ *   No bytes when nothing differs, else bits through the range coder, each by
+ *   the chance that was learned for its place:
+ *   follows, then for each cell: differs; if so, for each column: differs; then
+ *   for each that does: a symbol (wisp__code_symbol), or the error of a guess:
+ *   width in steps from the expected one, sign, digits below the first 1
+ *   (three by their chances, the rest evenly)
+ * ======================================================================== */
+
+/* ---- a range coder over chances ---- */
 
 /* The chance of a one, in 65536ths, learned at two speeds; its mean is used. The low four bits of
    `fast` count what was seen, as the first few teach the most. */
@@ -12183,7 +12194,7 @@ static void wisp__coding_open(wisp__coding *coding, const wisp__column *columns,
    told (or as they were initialised, if it was told plainly), and become those of `now`; equal
    tables leave them as they are. Bytes written, 0 when the tables are equal, or -1: more than the
    capacity, then the models are of no use and the plain form, which has a bound, is to be taken. */
-static int wisp__table_encode(const wisp__column *columns, int column_count, int rows,
+static int wisp__coder_encode(const wisp__column *columns, int column_count, int rows,
                               wisp__models *models, const uint32_t *const held[3],
                               const uint32_t *now, uint8_t *to, int capacity) {
     wisp__coding coding;
@@ -12201,7 +12212,7 @@ static int wisp__table_encode(const wisp__column *columns, int column_count, int
 
 /* The counterpart, on any bytes. `now` is none of the tables held. False: nobody encoded this;
    then `now` and the models are of no use, but `now` is within its bits. */
-static bool wisp__table_decode(const wisp__column *columns, int column_count, int rows,
+static bool wisp__coder_decode(const wisp__column *columns, int column_count, int rows,
                                wisp__models *models, const uint32_t *const held[3],
                                uint32_t *now, const uint8_t *from, int size) {
     wisp__coding coding;
@@ -12226,7 +12237,7 @@ static bool wisp__table_decode(const wisp__column *columns, int column_count, in
  * Invariants: both ends work on packed bits, so that what one rounds the other
  *   has rounded too; a difference applied to its base gives the very bits it
  *   was made from. Its reader is never led beyond what it was given.
- * Not here: tables of numbers (coder), which value is the base (track).
+ * Not here: tables of numbers (table, coder), which value is the base (track).
  *
  *   body      the table of its numbers, 1 x n; then for each that is no number:
  *     array     same count:1 [count], its numbers as a table, rows x n, in the
@@ -12610,7 +12621,7 @@ static bool wisp__put_coded(wisp__differ *d, int at, const wisp__table_shape *sh
     uint8_t *before = (uint8_t *)wisp__differ_take(d, models);
     if (d->failed) return false;
     memcpy(before, own, models);
-    bytes = wisp__table_encode(shape->columns, shape->count, rows, (wisp__models *)(void *)own,
+    bytes = wisp__coder_encode(shape->columns, shape->count, rows, (wisp__models *)(void *)own,
                                held, now, out, room);
     wisp__put(d->to, bytes >= 0, 1);
     if (bytes < 0) memcpy(own, before, models);
@@ -12636,7 +12647,7 @@ static bool wisp__get_coded(wisp__differ *d, int at, const wisp__table_shape *sh
     bytes = (uint8_t *)wisp__differ_take(d, (size_t)count + WISP__SLACK);
     if (d->failed) return true;
     wisp__get_bits(from, bytes, (int64_t)count * 8);
-    if (!wisp__table_decode(shape->columns, shape->count, rows, models, held, now, bytes, count))
+    if (!wisp__coder_decode(shape->columns, shape->count, rows, models, held, now, bytes, count))
         d->failed = true;
     return true;
 }
