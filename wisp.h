@@ -32,7 +32,8 @@
        >>text      UTF-8 and base64
        >>value     dynamic values: kinds, equality, stable hash
        >>type      does a value fit a type, and its storage filled
-       >>schema    checking and compiling schemas, their descriptors
+       >>schema    checking and compiling schemas
+       >>descriptor  schemas on the wire
        >>migrate   from one version of a schema to another
        >>pack      the self-describing bit-packed form of values
        >>record    the packed form of what has a schema
@@ -4022,27 +4023,16 @@ wisp_result wisp_fill_struct(const wisp_schema *schema, const wisp_value *value,
 /* ===========================================================================
  * MARK: >>schema
  * What: checking schemas; compiling them to a flat program of operations, one
- *   for each number or blob that is written; descriptors, which carry a schema
- *   over the wire.
+ *   for each number or blob that is written.
  * Invariants: a program's operations stand in the order of their bits; those
  *   inside an array, an option or what may be missing follow it, up to `end`.
  *   A schema without a C struct is laid out here: its compiled copy has
  *   offsets, and keeps strings and elements elsewhere (wisp__place).
- * Not here: writing and reading by a program (record).
- *
- *   descriptor  version:8 list:1 name, length(count), fields
- *   field       name flags:3 numbered:1 [length] [default: text:1, name | 64] type
- *   name        length bytes
- *   type        kind:5, then by kind
- *     exact 5 · literal text:1, name | 64 · integer uint log2(bytes):2 form:2
- *     range 64 64 · number form:2 (by class, 32, 64) · number range form:2 64 64
- *     quantized float:1 64 64 64 · string length · bytes length fixed:1 · quat 5
- *     vectors form:2 (plain, one range, each its own) 64 64 64 ..
- *     enum length, names · struct descriptor · union length, types
- *     array length fixed:1 type
+ * Not here: writing and reading by a program (record), schemas on the wire
+ *   (descriptor).
  * ======================================================================== */
 
-enum { WISP__SCHEMA_DEPTH = 16, WISP__SCHEMA_NODES = 4096, WISP__DESCRIPTOR_BYTES = 16384 };
+enum { WISP__SCHEMA_DEPTH = 16, WISP__SCHEMA_NODES = 4096 };
 
 typedef enum wisp__code {
     WISP__OP_INT,       /* `bits` of value - lo */
@@ -4806,7 +4796,50 @@ static const wisp__program *wisp__compile(wisp__bump *memory, const wisp_schema 
     return memory->failed ? NULL : program;
 }
 
-/* --- descriptors --- */
+wisp_result wisp_schema_check(const wisp_schema *schema, char *text, int text_bytes) {
+    return schema ? wisp__schema_check(schema, text, text_bytes, NULL) : WISP_E_ARGUMENT;
+}
+
+int wisp_schema_bytes(const wisp_schema *schema) {
+    size_t bytes = 0;
+    if (!schema || wisp__schema_check(schema, NULL, 0, &bytes)) return WISP_E_SCHEMA;
+    return (int)bytes;
+}
+
+const wisp_schema *wisp_schema_compile(const wisp_schema *schema, void *memory,
+                                       int memory_bytes) {
+    wisp__bump bump = wisp__bump_on(memory, memory_bytes);
+    wisp_schema *compiled;
+    if (!schema || wisp__schema_check(schema, NULL, 0, NULL)) return NULL;
+    compiled = (wisp_schema *)wisp__bump_take(&bump, sizeof *compiled);
+    if (!compiled) return NULL;
+    *compiled = *schema;
+    compiled->program = wisp__compile(&bump, schema);
+    return compiled->program ? compiled : NULL;
+}
+
+/* ===========================================================================
+ * MARK: >>descriptor
+ * What: descriptors, which carry a schema over the wire.
+ * Invariants: what was read is checked as any schema is, and lies in the memory
+ *   that was given. Offsets do not travel: it is a schema of maps, or of rows.
+ * Not here: which descriptors a peer has (remote).
+ *
+ *   descriptor  version:8 list:1 name, length(count), fields
+ *   field       name flags:3 numbered:1 [length] [default: text:1, name | 64] type
+ *   name        length bytes
+ *   type        kind:5, then by kind
+ *     exact 5 · literal text:1, name | 64 · integer uint log2(bytes):2 form:2
+ *     range 64 64 · number form:2 (by class, 32, 64) · number range form:2 64 64
+ *     quantized float:1 64 64 64 · string length · bytes length fixed:1 · quat 5
+ *     vectors form:2 (plain, one range, each its own) 64 64 64 ..
+ *     enum length, names · struct descriptor · union length, types
+ *     array length fixed:1 type
+ * ======================================================================== */
+
+enum { WISP__DESCRIPTOR_BYTES = 16384 };
+
+/* --- writing --- */
 
 static void wisp__put_number(wisp__writer *to, double number) {
     uint64_t bits;
@@ -4941,6 +4974,8 @@ static int wisp__describe(const wisp_schema *schema, uint8_t *out, int capacity)
     wisp__describe_schema(&to, schema, wisp__describe_type);
     return to.full ? WISP_E_TOO_BIG : (int)to.at;
 }
+
+/* --- reading: hostile --- */
 
 typedef struct wisp__describing {
     wisp__reader *from;
@@ -5135,28 +5170,6 @@ static const wisp_schema *wisp__undescribe(wisp__reader *from, wisp__bump *memor
     if (!schema || from->failed || memory->failed) return NULL;
     *why = wisp__schema_check(schema, NULL, 0, NULL);
     return *why ? NULL : schema;
-}
-
-wisp_result wisp_schema_check(const wisp_schema *schema, char *text, int text_bytes) {
-    return schema ? wisp__schema_check(schema, text, text_bytes, NULL) : WISP_E_ARGUMENT;
-}
-
-int wisp_schema_bytes(const wisp_schema *schema) {
-    size_t bytes = 0;
-    if (!schema || wisp__schema_check(schema, NULL, 0, &bytes)) return WISP_E_SCHEMA;
-    return (int)bytes;
-}
-
-const wisp_schema *wisp_schema_compile(const wisp_schema *schema, void *memory,
-                                       int memory_bytes) {
-    wisp__bump bump = wisp__bump_on(memory, memory_bytes);
-    wisp_schema *compiled;
-    if (!schema || wisp__schema_check(schema, NULL, 0, NULL)) return NULL;
-    compiled = (wisp_schema *)wisp__bump_take(&bump, sizeof *compiled);
-    if (!compiled) return NULL;
-    *compiled = *schema;
-    compiled->program = wisp__compile(&bump, schema);
-    return compiled->program ? compiled : NULL;
 }
 
 /* ===========================================================================
