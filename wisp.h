@@ -46,7 +46,8 @@
        >>protobuf  Protobuf (proto3): the messages of schemas
        >>table     tables of numbers as differences
        >>coder     the same through an adaptive range coder
-       >>delta     differences of records and of values
+       >>delta     differences of records
+       >>change    differences of values without a schema
        >>squeeze   compressors, and which of them pays
        >>seal      SipHash, the join cookie, the tag on every packet
        >>packet    header, acks, round trip, loss, congestion, pacing
@@ -12245,23 +12246,19 @@ static bool wisp__coder_decode(const wisp__column *columns, int column_count, in
 
 /* ===========================================================================
  * MARK: >>delta
- * What: the difference of a record from another of the same schema, and of
- *   values without a schema from others; and both put together again.
+ * What: the difference of a record from another of the same schema, and both
+ *   put together again.
  * Invariants: both ends work on packed bits, so that what one rounds the other
  *   has rounded too; a difference applied to its base gives the very bits it
  *   was made from. Its reader is never led beyond what it was given.
- * Not here: tables of numbers (table, coder), which value is the base (track).
+ * Not here: tables of numbers (table, coder), values without a schema (change),
+ *   which value is the base (track).
  *
  *   body      the table of its numbers, 1 x n; then for each that is no number:
  *     array     same count:1 [count], its numbers as a table, rows x n, in the
  *               arrays of the schema itself [by range coder:1 length align bytes];
  *               then for each row what is no number in it
  *     others    differs:1 [as in record]
- *   values    same count:1 [small(count)], then for each: differs:1 [change]
- *   change    0:2 shape data | 1:2 integer (zigzag difference of the kind before)
- *             2:2 map, the keys of before: gone:1 | differs:1 [change] each
- *             3:2 map: gone:1 each; differs:1 [change] for each that is not;
- *                 small(new), for each: length key shape data · array: as values
  * ======================================================================== */
 
 /* Symbols and rows of one difference at most: what is larger goes as it is. */
@@ -12928,7 +12925,23 @@ static bool wisp__delta_pass(wisp__unpacker *u, const wisp__program *program, wi
            (!shape.count || wisp__table_read(from, shape.columns, shape.count, 1, NULL, NULL));
 }
 
-/* --- values without a schema: sorted by key on both ends, so that pairs have places --- */
+/* ===========================================================================
+ * MARK: >>change
+ * What: the difference of values without a schema from others, and both put
+ *   together again.
+ * Invariants: maps are sorted by key on both ends, so that pairs have places. A
+ *   difference applied to its base gives the very bits it was made from, and
+ *   its reader is never led beyond what it was given.
+ * Not here: records of a schema (delta), which value is the base (track).
+ *
+ *   values    same count:1 [small(count)], then for each: differs:1 [change]
+ *   change    0:2 shape data | 1:2 integer (zigzag difference of the kind before)
+ *             2:2 map, the keys of before: gone:1 | differs:1 [change] each
+ *             3:2 map: gone:1 each; differs:1 [change] for each that is not;
+ *                 small(new), for each: length key shape data · array: as values
+ * ======================================================================== */
+
+/* --- sorted values --- */
 
 /* Merges sorted runs of pairs, until there is one. */
 static wisp_pair *wisp__sort_pairs(wisp_pair *pairs, wisp_pair *spare, int count) {
@@ -12974,6 +12987,8 @@ static wisp_result wisp__canonical(wisp__supply *supply, const wisp_value *from,
     out->as.map = pairs;
     return result;
 }
+
+/* --- making a difference --- */
 
 static void wisp__put_whole(wisp__differ *d, const wisp_value *value) {
     wisp__measure m = { 0, 0, 40, 0, false };
@@ -13095,6 +13110,8 @@ static bool wisp__values_write(wisp__differ *d, const wisp_value *a, int a_count
     wisp__put_list(d, a, a_count, b, b_count, wisp__put_change);
     return !d->failed && !d->to->full;
 }
+
+/* --- applying one --- */
 
 static void wisp__get_whole(wisp__differ *d, wisp_value *out) {
     wisp__reader *from = &d->delta.from, shape = *from;
