@@ -21,17 +21,17 @@ EXAMPLES := $(notdir $(basename $(wildcard examples/0*.c)))
 HEADERS  := $(wildcard wisp*.h tests/*.h tests/compile/*.h tests/fuzz/*.h examples/*.h tools/*.h)
 
 # Also run under the emulators: where byte order, word size or the C library can matter.
-FOREIGN  := $(filter $(TESTS), $(addprefix test_, base pool stats bits value match pack seal packet \
-            golden remote policy event call links type schema record codec json msgpack protobuf \
-            coder migrate engine))
+FOREIGN  := $(filter $(TESTS), $(addprefix test_, base pool stats bits text value match pack seal \
+            packet golden remote policy event call links type schema descriptor record codec decimal \
+            json msgpack protowire protobuf table coder migrate engine))
 
 # What needs LZ4, libdeflate and zstd, which are there only for this machine itself.
 COMPRESS := -llz4 -ldeflate -lzstd
 LIBS_test_compress := $(COMPRESS)
 LIBS_fuzz_compress := $(COMPRESS)
 LIBS_07_compress   := $(COMPRESS)
-TESTS_M32 := $(FOREIGN) $(addprefix test_, batch session incoming outgoing receive host peer packet channel wrap wrap16 \
-            soak oom form content delta track squeeze)
+TESTS_M32 := $(FOREIGN) $(addprefix test_, batch session incoming outgoing receive host peer \
+            packet channel wrap wrap16 soak oom form content delta change track squeeze)
 
 # A kind of build: the compiler with its flags, what is linked, and what runs the program. (The
 # 32-bit x87 and s390x compute every float as a double, whatever the source says.)

@@ -29,20 +29,26 @@
        >>pool      handles with generations, timers, chunks, the arena
        >>stats     the counters that every later room counts into
        >>bits      bit writer and reader, bit copy
+       >>text      UTF-8 and base64
        >>value     dynamic values: kinds, equality, stable hash
        >>match     patterns that names are found by, in linear time
        >>type      does a value fit a type, and its storage filled
-       >>schema    checking and compiling schemas, their descriptors
+       >>schema    checking and compiling schemas
+       >>descriptor  schemas on the wire
        >>migrate   from one version of a schema to another
        >>pack      the self-describing bit-packed form of values
        >>record    the packed form of what has a schema
        >>codec     the interface of codecs, and bytes to values alone
        >>engine    ready schemas of the engine's data types
+       >>decimal   numbers as text and back, exactly
        >>json      JSON (RFC 8259)
        >>msgpack   MessagePack
-       >>protobuf  Protobuf (proto3)
-       >>coder     tables of numbers as differences, and a range coder
-       >>delta     differences of records and of values
+       >>protowire Protobuf's bytes, and values without a schema in them
+       >>protobuf  Protobuf (proto3): the messages of schemas
+       >>table     tables of numbers as differences
+       >>coder     the same through an adaptive range coder
+       >>delta     differences of records
+       >>change    differences of values without a schema
        >>squeeze   compressors, and which of them pays
        >>seal      SipHash, the join cookie, the tag on every packet
        >>packet    header, acks, round trip, loss, congestion, pacing
@@ -2623,6 +2629,20 @@ static void *wisp__bump_take(wisp__bump *bump, size_t size) {
     return taken;
 }
 
+static void *wisp__bump_items(wisp__bump *bump, size_t count, size_t item_bytes) {
+    if (count > SIZE_MAX / item_bytes) bump->failed = true;
+    return bump->failed ? NULL : wisp__bump_take(bump, count * item_bytes);
+}
+
+/* A copy with a NUL after it. */
+static char *wisp__bump_text(wisp__bump *bump, const void *text, size_t size) {
+    char *copy = size < SIZE_MAX ? (char *)wisp__bump_take(bump, size + 1) : NULL;
+    if (!copy) return NULL;
+    if (size) memcpy(copy, text, size);
+    copy[size] = 0;
+    return copy;
+}
+
 /* Where whoever reads takes memory from, whichever it is. */
 typedef struct wisp__supply {
     void *(*take)(void *owner, size_t size);     /* aligned to 8, or NULL */
@@ -2854,8 +2874,90 @@ WISP__UNUSED static void wisp__bits_check(const wisp__reader *reader) {
 }
 
 /* ===========================================================================
+ * MARK: >>text
+ * What: UTF-8 (RFC 3629) and base64 (RFC 4648, section 4, with padding).
+ * Not here: numbers as text (decimal), quotes and escapes (json).
+ * ======================================================================== */
+
+/* Bytes of the character that begins `left` (at least 1) bytes; 0: it is none. The range of the
+   second byte keeps out overlong forms, surrogates and what is beyond U+10FFFF (RFC 3629,
+   section 4). */
+static size_t wisp__text_character(const uint8_t *text, size_t left) {
+    uint8_t first = text[0], low = 0x80, high = 0xbf;
+    size_t size = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+    if (first < 0x80) return 1;
+    if (first < 0xc2 || first > 0xf4 || size > left) return 0;
+    if (first == 0xe0) low = 0xa0;
+    if (first == 0xed) high = 0x9f;
+    if (first == 0xf0) low = 0x90;
+    if (first == 0xf4) high = 0x8f;
+    if (text[1] < low || text[1] > high) return 0;
+    for (size_t i = 2; i < size; i++)
+        if ((text[i] & 0xc0) != 0x80) return 0;
+    return size;
+}
+
+static bool wisp__text_is_utf8(const void *text, size_t size) {
+    const uint8_t *at = (const uint8_t *)text;
+    while (size > 0) {
+        size_t step = 8;
+        if (size < 8 || wisp__load64(at) & UINT64_C(0x8080808080808080))
+            step = wisp__text_character(at, size);
+        if (step == 0) return false;
+        at += step;
+        size -= step;
+    }
+    return true;
+}
+
+/* Writes a code point, which may be any, as UTF-8; returns its bytes, 1..4. */
+static int wisp__text_write(uint8_t *to, int32_t code) {
+    int size = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    static const uint8_t leads[] = { 0, 0, 0xc0, 0xe0, 0xf0 };
+    for (int i = size - 1; i > 0; i--, code >>= 6) to[i] = (uint8_t)(0x80 | (code & 0x3f));
+    to[0] = (uint8_t)(leads[size] | code);
+    return size;
+}
+
+/* `to` has room for 4 characters for each 3 bytes begun. */
+static void wisp__text_to_base64(const uint8_t *from, size_t size, uint8_t *to) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (size_t i = 0; i < size; i += 3, to += 4) {
+        uint32_t group = (uint32_t)from[i] << 16;
+        if (i + 1 < size) group |= (uint32_t)from[i + 1] << 8;
+        if (i + 2 < size) group |= from[i + 2];
+        for (int k = 0; k < 4; k++) to[k] = (uint8_t)digits[group >> (18 - 6 * k) & 63];
+        if (i + 2 >= size) to[3] = '=';
+        if (i + 1 >= size) to[2] = '=';
+    }
+}
+
+/* Bytes written, at most 3 for each 4 characters; -1: it is not base64. */
+static int wisp__text_from_base64(const char *text, int count, uint8_t *out) {
+    uint32_t word = 0;
+    int written = 0, pads = 0;
+    if (count % 4) return -1;
+    for (int i = 0; i < count; i++) {
+        char c = text[i];
+        uint32_t six = 64;
+        if (c >= 'A' && c <= 'Z') six = (uint32_t)(c - 'A');
+        else if (c >= 'a' && c <= 'z') six = (uint32_t)(c - 'a') + 26;
+        else if (c >= '0' && c <= '9') six = (uint32_t)(c - '0') + 52;
+        else if (c == '+') six = 62;
+        else if (c == '/') six = 63;
+        else if (c == '=' && i >= count - 2) pads++, six = 0;
+        if (six == 64 || (pads && c != '=')) return -1;
+        word = word << 6 | six;
+        if (i % 4 < 3) continue;
+        for (int k = 0; k < 3 - pads; k++) out[written++] = (uint8_t)(word >> (16 - 8 * k));
+        word = 0;
+    }
+    return written;
+}
+
+/* ===========================================================================
  * MARK: >>value
- * What: making, comparing and hashing values.
+ * What: making, comparing and hashing values; the order of keys.
  * Invariants: a value never owns what it points to. Equality is by content,
  *   and equal values hash alike.
  * ======================================================================== */
@@ -2865,6 +2967,15 @@ static wisp_value wisp__value_of(wisp_kind kind, int count) {
     memset(&value, 0, sizeof value);
     value.kind = kind;
     value.count = count;
+    return value;
+}
+
+/* A float or a number by its bits, which pass through no register that might change a NaN. */
+static wisp_value wisp__value_of_bits(bool narrow, uint64_t bits) {
+    wisp_value value = wisp__value_of(narrow ? WISP_FLOAT : WISP_NUMBER, 0);
+    uint32_t low = (uint32_t)bits;
+    if (narrow) memcpy(&value.as.float32, &low, 4);
+    else memcpy(&value.as.number, &bits, 8);
     return value;
 }
 
@@ -3074,6 +3185,19 @@ static int wisp__option_bytes(const wisp_type *option, int bytes) {
     return option->max * wisp__min_int(wisp__type_bytes((const wisp_type *)option->of, 0), 1 << 14);
 }
 
+static bool wisp__string_is(const wisp_value *value, const char *text) {
+    return value->kind == WISP_STRING && strlen(text) == (size_t)value->count &&
+           (!value->count || memcmp(text, value->as.string, (size_t)value->count) == 0);
+}
+
+/* Which of an enum's names a string is; -1: none. */
+static int wisp__name_index(const wisp_type *type, const wisp_value *value) {
+    const char *const *names = (const char *const *)type->of;
+    for (int i = 0; names && i < type->max; i++)
+        if (wisp__string_is(value, names[i])) return i;
+    return -1;
+}
+
 static wisp_value wisp__view_string(const wisp_type *type, int bytes, const void *at, int count) {
     wisp__place place;
     wisp_value value = wisp_string_n((const char *)at, count < 0 ? type->max : count);
@@ -3250,12 +3374,24 @@ static const wisp_value *wisp__child_named(const wisp_value *map, const char *na
     return NULL;
 }
 
+/* Is the i-th child a field of a struct that may be missing, and is? */
+static bool wisp__is_missing(const wisp_value *value, int i) {
+    return value->kind == WISP_STRUCT && i < value->count &&
+           !wisp__field_there(&value->as.structure.schema->fields[i], value->as.structure.data);
+}
+
+/* Does the value point to what it counts? */
+static bool wisp__is_sound(const wisp_value *value) {
+    bool counts = value->kind == WISP_STRING || value->kind == WISP_BYTES ||
+                  value->kind == WISP_ARRAY || value->kind == WISP_MAP;
+    return !counts || (value->count >= 0 && (value->count == 0 || value->as.bytes));
+}
+
 /* Pairs or elements, without fields that are not there. */
 static int wisp__present(const wisp_value *value) {
     int count = value->count;
     for (int i = 0; value->kind == WISP_STRUCT && i < value->count; i++)
-        count -= !wisp__field_there(&value->as.structure.schema->fields[i],
-                                    value->as.structure.data);
+        count -= wisp__is_missing(value, i);
     return count;
 }
 
@@ -3331,9 +3467,7 @@ static bool wisp__map_equal(const wisp_value *a, const wisp_value *b, wisp__same
         wisp_value x, y;
         const char *key;
         const wisp_value *p = wisp__child(a, i, &key, &x), *q;
-        if (a->kind == WISP_STRUCT && !wisp__field_there(&a->as.structure.schema->fields[i],
-                                                         a->as.structure.data))
-            continue;
+        if (wisp__is_missing(a, i)) continue;
         q = wisp__child_named(b, key, i, &y);
         if (!q || !same(p, q)) return false;
     }
@@ -3382,9 +3516,7 @@ static uint64_t wisp__list_hash(const wisp_value *value, uint64_t (*hash)(const 
         wisp_value scratch;
         const char *key;
         const wisp_value *child = wisp__child(value, i, &key, &scratch);
-        if (value->kind == WISP_STRUCT &&
-            !wisp__field_there(&value->as.structure.schema->fields[i], value->as.structure.data))
-            continue;
+        if (wisp__is_missing(value, i)) continue;
         if (map) h += wisp__mix(wisp__hash_bytes(key, (int)strlen(key)) ^ wisp__mix(hash(child)));
         else h = wisp__mix(h + hash(child));
     }
@@ -3413,6 +3545,77 @@ uint64_t wisp_hash(const wisp_value *value) {
         h = wisp__mix(h + wisp_hash(&part));
     }
     return h;
+}
+
+/* --- keys: the order of pairs, and one pair for each --- */
+
+/* Does the item at place a come before the one at b? Never both ways, and never neither way. */
+typedef bool (*wisp__before_fn)(const void *items, uint32_t a, uint32_t b);
+
+/* Lets places[at] sink to where it belongs in a heap. */
+static void wisp__places_sink(const void *items, uint32_t *places, size_t at, size_t count,
+                              wisp__before_fn before) {
+    uint32_t item = places[at];
+    for (size_t child = 2 * at + 1; child < count; child = 2 * at + 1) {
+        if (child + 1 < count && before(items, places[child], places[child + 1])) child++;
+        if (!before(items, item, places[child])) break;
+        places[at] = places[child];
+        at = child;
+    }
+    places[at] = item;
+}
+
+static void wisp__places_insert(const void *items, uint32_t *places, size_t count,
+                                wisp__before_fn before) {
+    for (size_t i = 1; i < count; i++) {
+        uint32_t item = places[i];
+        size_t at = i;
+        for (; at > 0 && before(items, item, places[at - 1]); at--) places[at] = places[at - 1];
+        places[at] = item;
+    }
+}
+
+enum { WISP__PLACES_FEW = 16 };
+
+/* Sorts the places 0 .. count - 1 of items. Many go through a heap, so that items that were chosen
+   to be slow cost no more than others. */
+static void wisp__places_sort(const void *items, uint32_t *places, size_t count,
+                              wisp__before_fn before) {
+    for (size_t i = 0; i < count; i++) places[i] = (uint32_t)i;
+    if (count <= WISP__PLACES_FEW) {
+        wisp__places_insert(items, places, count, before);
+        return;
+    }
+    for (size_t i = count / 2; i-- > 0;) wisp__places_sink(items, places, i, count, before);
+    for (size_t i = count; i-- > 1;) {
+        uint32_t last = places[0];
+        places[0] = places[i];
+        places[i] = last;
+        wisp__places_sink(items, places, 0, i, before);
+    }
+}
+
+/* By key; of equal keys by place. */
+static bool wisp__pair_before(const void *items, uint32_t a, uint32_t b) {
+    const wisp_pair *pairs = (const wisp_pair *)items;
+    int order = strcmp(pairs[a].key, pairs[b].key);
+    return order ? order < 0 : a < b;
+}
+
+/* Leaves one pair of each key, where the first stood, with the value of the last; returns how
+   many are left. `places` has room for `count` of them. */
+static int wisp__pairs_distinct(wisp_pair *pairs, size_t count, uint32_t *places) {
+    int kept = 0;
+    wisp__places_sort(pairs, places, count, wisp__pair_before);
+    for (size_t i = count; i-- > 1;) {
+        wisp_pair *earlier = &pairs[places[i - 1]], *pair = &pairs[places[i]];
+        if (strcmp(earlier->key, pair->key) != 0) continue;
+        earlier->value = pair->value;
+        pair->key = NULL;
+    }
+    for (size_t i = 0; i < count; i++)
+        if (pairs[i].key) pairs[kept++] = pairs[i];
+    return kept;
 }
 
 /* Where the fields of a struct that was received become values, each when it is asked for. */
@@ -3849,29 +4052,6 @@ static bool wisp__fit_bool(wisp__fitting *f, int bytes, const wisp_value *v, voi
     return true;
 }
 
-/* RFC 4648, with its padding. Bytes written, or -1. */
-static int wisp__from_base64(const char *text, int count, uint8_t *out) {
-    uint32_t word = 0;
-    int written = 0, pads = 0;
-    if (count % 4) return -1;
-    for (int i = 0; i < count; i++) {
-        char c = text[i];
-        uint32_t six = 64;
-        if (c >= 'A' && c <= 'Z') six = (uint32_t)(c - 'A');
-        else if (c >= 'a' && c <= 'z') six = (uint32_t)(c - 'a') + 26;
-        else if (c >= '0' && c <= '9') six = (uint32_t)(c - '0') + 52;
-        else if (c == '+') six = 62;
-        else if (c == '/') six = 63;
-        else if (c == '=' && i >= count - 2) pads++, six = 0;
-        if (six == 64 || (pads && c != '=')) return -1;
-        word = word << 6 | six;
-        if (i % 4 < 3) continue;
-        for (int k = 0; k < 3 - pads; k++) out[written++] = (uint8_t)(word >> (16 - 8 * k));
-        word = 0;
-    }
-    return written;
-}
-
 static bool wisp__no_memory(wisp__fitting *f) {
     f->result = WISP_E_MEMORY;
     return wisp__blame(f, "no memory") || (f->result = WISP_E_MEMORY, false);
@@ -3912,7 +4092,7 @@ static bool wisp__fit_bytes(wisp__fitting *f, const wisp_type *type, int bytes,
         if (!f->supply) return true;                   /* is read when there is room for it */
         out = (uint8_t *)f->supply->take(f->supply->owner, (size_t)size + 1);
         if (!out) return wisp__no_memory(f);
-        decoded = wisp_bytes(out, wisp__from_base64(v->as.string, v->count, out));
+        decoded = wisp_bytes(out, wisp__text_from_base64(v->as.string, v->count, out));
     }
     if (decoded.kind != WISP_BYTES || decoded.count < 0 || (decoded.count && !decoded.as.bytes))
         return wisp__blame(f, "is not bytes");
@@ -4025,18 +4205,15 @@ static bool wisp__fit_color(wisp__fitting *f, int bytes, const wisp_value *v, vo
 
 static bool wisp__fit_enum(wisp__fitting *f, const wisp_type *type, int bytes, const wisp_value *v,
                            void *at) {
-    const char *const *names = (const char *const *)type->of;
     wisp__numeric n;
-    int index = type->max;
+    int index = -1;
     if (v->kind == WISP_STRING) {
-        for (index = 0; index < type->max; index++)
-            if (strlen(names[index]) == (size_t)v->count &&
-                memcmp(names[index], v->as.string, (size_t)v->count) == 0)
-                break;
+        index = wisp__name_index(type, v);
     } else if (wisp__numeric_of(v, &n) && n.integral && !n.negative && n.magnitude < INT32_MAX) {
         index = (int)n.magnitude;
     }
-    if (index >= type->max) return wisp__blame(f, "is none of %d names", type->max);
+    if (index < 0 || index >= type->max)
+        return wisp__blame(f, "is none of %d names", type->max);
     if (at) wisp__store_int(at, bytes, (uint64_t)index);
     return true;
 }
@@ -4343,27 +4520,16 @@ wisp_result wisp_fill_struct(const wisp_schema *schema, const wisp_value *value,
 /* ===========================================================================
  * MARK: >>schema
  * What: checking schemas; compiling them to a flat program of operations, one
- *   for each number or blob that is written; descriptors, which carry a schema
- *   over the wire.
+ *   for each number or blob that is written.
  * Invariants: a program's operations stand in the order of their bits; those
  *   inside an array, an option or what may be missing follow it, up to `end`.
  *   A schema without a C struct is laid out here: its compiled copy has
  *   offsets, and keeps strings and elements elsewhere (wisp__place).
- * Not here: writing and reading by a program (record).
- *
- *   descriptor  version:8 list:1 name, length(count), fields
- *   field       name flags:3 numbered:1 [length] [default: text:1, name | 64] type
- *   name        length bytes
- *   type        kind:5, then by kind
- *     exact 5 · literal text:1, name | 64 · integer uint log2(bytes):2 form:2
- *     range 64 64 · number form:2 (by class, 32, 64) · number range form:2 64 64
- *     quantized float:1 64 64 64 · string length · bytes length fixed:1 · quat 5
- *     vectors form:2 (plain, one range, each its own) 64 64 64 ..
- *     enum length, names · struct descriptor · union length, types
- *     array length fixed:1 type
+ * Not here: writing and reading by a program (record), schemas on the wire
+ *   (descriptor).
  * ======================================================================== */
 
-enum { WISP__SCHEMA_DEPTH = 16, WISP__SCHEMA_NODES = 4096, WISP__DESCRIPTOR_BYTES = 16384 };
+enum { WISP__SCHEMA_DEPTH = 16, WISP__SCHEMA_NODES = 4096 };
 
 typedef enum wisp__code {
     WISP__OP_INT,       /* `bits` of value - lo */
@@ -5127,7 +5293,50 @@ static const wisp__program *wisp__compile(wisp__bump *memory, const wisp_schema 
     return memory->failed ? NULL : program;
 }
 
-/* --- descriptors --- */
+wisp_result wisp_schema_check(const wisp_schema *schema, char *text, int text_bytes) {
+    return schema ? wisp__schema_check(schema, text, text_bytes, NULL) : WISP_E_ARGUMENT;
+}
+
+int wisp_schema_bytes(const wisp_schema *schema) {
+    size_t bytes = 0;
+    if (!schema || wisp__schema_check(schema, NULL, 0, &bytes)) return WISP_E_SCHEMA;
+    return (int)bytes;
+}
+
+const wisp_schema *wisp_schema_compile(const wisp_schema *schema, void *memory,
+                                       int memory_bytes) {
+    wisp__bump bump = wisp__bump_on(memory, memory_bytes);
+    wisp_schema *compiled;
+    if (!schema || wisp__schema_check(schema, NULL, 0, NULL)) return NULL;
+    compiled = (wisp_schema *)wisp__bump_take(&bump, sizeof *compiled);
+    if (!compiled) return NULL;
+    *compiled = *schema;
+    compiled->program = wisp__compile(&bump, schema);
+    return compiled->program ? compiled : NULL;
+}
+
+/* ===========================================================================
+ * MARK: >>descriptor
+ * What: descriptors, which carry a schema over the wire.
+ * Invariants: what was read is checked as any schema is, and lies in the memory
+ *   that was given. Offsets do not travel: it is a schema of maps, or of rows.
+ * Not here: which descriptors a peer has (remote).
+ *
+ *   descriptor  version:8 list:1 name, length(count), fields
+ *   field       name flags:3 numbered:1 [length] [default: text:1, name | 64] type
+ *   name        length bytes
+ *   type        kind:5, then by kind
+ *     exact 5 · literal text:1, name | 64 · integer uint log2(bytes):2 form:2
+ *     range 64 64 · number form:2 (by class, 32, 64) · number range form:2 64 64
+ *     quantized float:1 64 64 64 · string length · bytes length fixed:1 · quat 5
+ *     vectors form:2 (plain, one range, each its own) 64 64 64 ..
+ *     enum length, names · struct descriptor · union length, types
+ *     array length fixed:1 type
+ * ======================================================================== */
+
+enum { WISP__DESCRIPTOR_BYTES = 16384 };
+
+/* --- writing --- */
 
 static void wisp__put_number(wisp__writer *to, double number) {
     uint64_t bits;
@@ -5262,6 +5471,8 @@ static int wisp__describe(const wisp_schema *schema, uint8_t *out, int capacity)
     wisp__describe_schema(&to, schema, wisp__describe_type);
     return to.full ? WISP_E_TOO_BIG : (int)to.at;
 }
+
+/* --- reading: hostile --- */
 
 typedef struct wisp__describing {
     wisp__reader *from;
@@ -5456,28 +5667,6 @@ static const wisp_schema *wisp__undescribe(wisp__reader *from, wisp__bump *memor
     if (!schema || from->failed || memory->failed) return NULL;
     *why = wisp__schema_check(schema, NULL, 0, NULL);
     return *why ? NULL : schema;
-}
-
-wisp_result wisp_schema_check(const wisp_schema *schema, char *text, int text_bytes) {
-    return schema ? wisp__schema_check(schema, text, text_bytes, NULL) : WISP_E_ARGUMENT;
-}
-
-int wisp_schema_bytes(const wisp_schema *schema) {
-    size_t bytes = 0;
-    if (!schema || wisp__schema_check(schema, NULL, 0, &bytes)) return WISP_E_SCHEMA;
-    return (int)bytes;
-}
-
-const wisp_schema *wisp_schema_compile(const wisp_schema *schema, void *memory,
-                                       int memory_bytes) {
-    wisp__bump bump = wisp__bump_on(memory, memory_bytes);
-    wisp_schema *compiled;
-    if (!schema || wisp__schema_check(schema, NULL, 0, NULL)) return NULL;
-    compiled = (wisp_schema *)wisp__bump_take(&bump, sizeof *compiled);
-    if (!compiled) return NULL;
-    *compiled = *schema;
-    compiled->program = wisp__compile(&bump, schema);
-    return compiled->program ? compiled : NULL;
 }
 
 /* ===========================================================================
@@ -8223,42 +8412,30 @@ wisp_color wisp_brick_color_rgb(int number) {
 }
 
 /* ===========================================================================
- * MARK: >>json
- * What: JSON text (RFC 8259) to values and back, and between them decimal and
- *   binary numbers, both ways exact. No locale changes any of it.
- * Invariants: what is written is read back as the same value, numbers to the
- *   bit. A reader's memory is what is kept, from its start on, and the items
- *   of lists that are still open, from its end backwards: they never meet, and
- *   size_bytes * sizeof(wisp_value) + 16 are enough for any text.
- * Not here: schemas; whoever calls converts before and after.
- *
- *   nil null · bool true, false · int, uint, object's id: their digits
- *   float, number    the fewest digits that are read back as the same bits
- *   string           in quotes; \" \\ \b \f \n \r \t, other controls \u00xx
- *   bytes            string of base64 (RFC 4648, section 4, with padding)
- *   vec2..4, quat, color  array of 2..4 numbers
- *   transform        {"position":[x,y,z],"rotation":[x,y,z,w]}
- *   array, map, struct    array, object; a NUL in a key is C0 80 in memory
+ * MARK: >>decimal
+ * What: numbers as text and back, both ways exact: text is rounded to the
+ *   nearest double, and a float or double is written in the fewest digits that
+ *   are read back as the same bits. No locale changes any of it.
+ * Not here: what stands around a number (json).
  * ======================================================================== */
-
-enum { WISP__JSON_NESTING = 256 };    /* lists in each other */
 
 /* --- powers of ten --- */
 
 /* floor(log2(10^power)), for -1233..1233. */
-static int wisp__json_log2(int power) {
+static int wisp__decimal_log2(int power) {
     return (int)(((int64_t)power * 1741647 + (INT64_C(4096) << 19)) >> 19) - 4096;
 }
 
 /* The highest 128 bits of 10^power, rounded up: 10^power * 2^(127 - floor(log2(10^power))). */
-typedef struct wisp__json_power { uint64_t high, low; } wisp__json_power;
+typedef struct wisp__decimal_power { uint64_t high, low; } wisp__decimal_power;
 
-enum { WISP__JSON_POWER_MIN = -351, WISP__JSON_POWER_MAX = 350, WISP__JSON_POWER_EXACT = 55 };
+enum { WISP__DECIMAL_POWER_MIN = -351, WISP__DECIMAL_POWER_MAX = 350,
+       WISP__DECIMAL_POWER_EXACT = 55 };
 
 /* Every 27th power is in a table; 5^1..5^26, which fit a word, lead to those between. The product
    is off by -2..1 in its last place, so 1 minus that is kept too: two bits for each, from bit 2 on.
-   The correction never carries. Exact (not rounded) for 0..WISP__JSON_POWER_EXACT. */
-static wisp__json_power wisp__json_power_of(int power) {
+   The correction never carries. Exact (not rounded) for 0..WISP__DECIMAL_POWER_EXACT. */
+static wisp__decimal_power wisp__decimal_power_of(int power) {
     static const uint64_t steps[26][3] = {
         { UINT64_C(0x8049a4ac0c5811ae), UINT64_C(0x205b896d777d6279), UINT64_C(0x15010004541054) },
         { UINT64_C(0xcf42894a5dce35ea), UINT64_C(0x52064cac828675ba), UINT64_C(0x01054544054554) },
@@ -8295,13 +8472,13 @@ static wisp__json_power wisp__json_power_of(int power) {
         UINT64_C(11920928955078125), UINT64_C(59604644775390625), UINT64_C(298023223876953125),
         UINT64_C(1490116119384765625)
     };
-    int between = (power - WISP__JSON_POWER_MIN) % 27;
-    const uint64_t *step = steps[(power - WISP__JSON_POWER_MIN) / 27];
-    wisp__json_power result = { step[0], step[1] };
+    int between = (power - WISP__DECIMAL_POWER_MIN) % 27;
+    const uint64_t *step = steps[(power - WISP__DECIMAL_POWER_MIN) / 27];
+    wisp__decimal_power result = { step[0], step[1] };
     uint64_t high, middle, low, carry;
     int down;
     if (between == 0) return result;
-    down = wisp__json_log2(power) - wisp__json_log2(power - between) - between;   /* 1..60 */
+    down = wisp__decimal_log2(power) - wisp__decimal_log2(power - between) - between;   /* 1..60 */
     low = wisp__multiply(step[1], fives[between], &carry);
     middle = wisp__multiply(step[0], fives[between], &high) + carry;
     high += middle < carry;
@@ -8310,10 +8487,10 @@ static wisp__json_power wisp__json_power_of(int power) {
     return result;
 }
 
-/* --- from decimal to binary --- */
+/* --- text taken apart --- */
 
 /* A number's text, taken apart: digits * 10^power, and the sign. */
-typedef struct wisp__json_number {
+typedef struct wisp__decimal_text {
     const uint8_t *first, *last;   /* the digits and maybe a point among them */
     uint64_t       digits;         /* the first 19 that matter */
     int64_t        power;          /* of the last of them */
@@ -8322,16 +8499,101 @@ typedef struct wisp__json_number {
     bool           whole;          /* neither fraction nor exponent */
     bool           more;           /* there are more than 19: digits <= the truth < digits + 1 */
     bool           fits;           /* whole, and `digits` is all of it in spite of `more` */
-} wisp__json_number;
+} wisp__decimal_text;
+
+/* Adds the digits at `at` to a number, modulo 2^64; returns where they end. Eight at once are
+   summed in pairs, fours and all. */
+static const uint8_t *wisp__decimal_read_digits(const uint8_t *at, const uint8_t *end,
+                                                uint64_t *number) {
+    uint64_t sum = *number;
+    while (end - at >= 8) {
+        uint64_t word = wisp__load64(at) ^ UINT64_C(0x3030303030303030);
+        if ((word | (word + UINT64_C(0x0606060606060606))) & UINT64_C(0xf0f0f0f0f0f0f0f0)) break;
+        word = word * 2561 >> 8 & UINT64_C(0x00ff00ff00ff00ff);
+        word = word * 6553601 >> 16 & UINT64_C(0x0000ffff0000ffff);
+        sum = sum * 100000000 + (word * UINT64_C(42949672960001) >> 32);
+        at += 8;
+    }
+    for (; at < end && *at >= '0' && *at <= '9'; at++) sum = sum * 10 + (uint64_t)(*at - '0');
+    *number = sum;
+    return at;
+}
+
+/* After the e: a sign or none, digits. What is beyond any number of digits stays so. */
+static const uint8_t *wisp__decimal_read_exponent(const uint8_t *at, const uint8_t *end,
+                                                  int64_t *exponent) {
+    const int64_t most = INT64_C(1) << 40;
+    bool negative = at < end && *at == '-';
+    const uint8_t *first;
+    int64_t sum = 0;
+    if (at < end && (*at == '-' || *at == '+')) at++;
+    for (first = at; at < end && *at >= '0' && *at <= '9'; at++)
+        if (sum < most) sum = sum * 10 + (*at - '0');
+    *exponent = negative ? -sum : sum;
+    return at > first ? at : NULL;
+}
+
+/* More than 19 digits: keeps the first 19 that matter. Of 20 it keeps all that fit a word: these
+   begin with a 1, and are not below 10^19, as they are when the sum has wrapped. */
+static void wisp__decimal_shorten(wisp__decimal_text *n, int64_t count) {
+    const uint8_t *at = n->first;
+    uint64_t digits = 0;
+    int taken = 0;
+    for (; at < n->last && (*at == '0' || *at == '.'); at++) count -= *at == '0';
+    if (count <= 19) return;
+    n->more = true;
+    n->fits = n->whole && count == 20 && *at == '1' && n->digits >= UINT64_C(10000000000000000000);
+    if (n->fits) return;
+    for (; taken < 19; at++) {
+        if (*at == '.') continue;
+        digits = digits * 10 + (uint64_t)(*at - '0');
+        taken++;
+    }
+    n->digits = digits;
+    n->power += count - 19;
+}
+
+/* Takes the text of a number apart that begins at `at`, by the grammar of JSON. Returns where it
+   ends; NULL: it is none. */
+static const uint8_t *wisp__decimal_scan(const uint8_t *at, const uint8_t *end,
+                                         wisp__decimal_text *n) {
+    const uint8_t *point;
+    int64_t count, exponent = 0;
+    memset(n, 0, sizeof *n);
+    n->negative = at < end && *at == '-';
+    n->whole = true;
+    n->first = at += n->negative;
+    at = point = wisp__decimal_read_digits(at, end, &n->digits);
+    count = point - n->first;
+    if (count == 0 || (count > 1 && *n->first == '0')) return NULL;
+    if (at < end && *at == '.') {
+        at = wisp__decimal_read_digits(point + 1, end, &n->digits);
+        if (at == point + 1) return NULL;
+        n->power = point + 1 - at;
+        n->whole = false;
+    }
+    n->last = at;
+    count -= n->power;
+    if (at < end && (*at | 0x20) == 'e') {
+        at = wisp__decimal_read_exponent(at + 1, end, &exponent);
+        if (!at) return NULL;
+        n->whole = false;
+    }
+    n->power = n->text_power = n->power + exponent;
+    if (count > 19) wisp__decimal_shorten(n, count);
+    return at;
+}
+
+/* --- from decimal to binary --- */
 
 /* The double at or below a number, and whether the next one is nearer. */
-typedef struct wisp__json_cut {
+typedef struct wisp__decimal_cut {
     uint64_t bits;      /* of the double, without its sign */
     bool     up;
     bool     unsure;    /* too near to the middle of both to tell */
-} wisp__json_cut;
+} wisp__decimal_cut;
 
-static int wisp__json_leading_zeros(uint64_t word) {
+static int wisp__decimal_leading_zeros(uint64_t word) {
     int zeros = 0;
     for (int step = 32; step > 0; step /= 2)
         if (!(word >> (64 - step))) zeros += step, word <<= step;
@@ -8342,16 +8604,16 @@ static int wisp__json_leading_zeros(uint64_t word) {
    Second" (2021). The power is rounded up by less than one in its last place, so that the product
    (high, middle, low) is too large by less than 2 in `middle`; digits that were left out make it
    too small by less than 64 in `high`. Digits are not 0, with `more` 19 of them. */
-static wisp__json_cut wisp__json_cut_of(uint64_t digits, int power, bool more) {
-    wisp__json_cut cut = { 0, false, false };
-    wisp__json_power ten = wisp__json_power_of(power);
-    int shift = wisp__json_leading_zeros(digits), exponent, keep;
+static wisp__decimal_cut wisp__decimal_cut_of(uint64_t digits, int power, bool more) {
+    wisp__decimal_cut cut = { 0, false, false };
+    wisp__decimal_power ten = wisp__decimal_power_of(power);
+    int shift = wisp__decimal_leading_zeros(digits), exponent, keep;
     uint64_t high, middle, low, carry, half, rest;
-    bool exact = power >= 0 && power <= WISP__JSON_POWER_EXACT;
+    bool exact = power >= 0 && power <= WISP__DECIMAL_POWER_EXACT;
     low = wisp__multiply(digits << shift, ten.low, &carry);
     middle = wisp__multiply(digits << shift, ten.high, &high) + carry;
     high += middle < carry;
-    exponent = 64 + wisp__json_log2(power) - shift;
+    exponent = 64 + wisp__decimal_log2(power) - shift;
     if (!(high >> 63)) {
         high = high << 1 | middle >> 63;
         middle = middle << 1 | low >> 63;
@@ -8374,39 +8636,39 @@ static wisp__json_cut wisp__json_cut_of(uint64_t digits, int power, bool more) {
 
 /* A large integer, least limb first. What is compared here stays below 2600 bits: 770 digits take
    2558; 5^1094, for 770 digits of the smallest double, times 54 bits takes 2595. */
-enum { WISP__JSON_LIMBS = 96, WISP__JSON_DIGITS = 769 };
+enum { WISP__DECIMAL_LIMBS = 96, WISP__DECIMAL_DIGITS = 769 };
 
-typedef struct wisp__json_big {
-    uint32_t limbs[WISP__JSON_LIMBS];
+typedef struct wisp__decimal_big {
+    uint32_t limbs[WISP__DECIMAL_LIMBS];
     int      count;
-} wisp__json_big;
+} wisp__decimal_big;
 
-static void wisp__json_big_step(wisp__json_big *big, uint32_t factor, uint32_t add) {
+static void wisp__decimal_big_step(wisp__decimal_big *big, uint32_t factor, uint32_t add) {
     uint64_t carry = add;
     for (int i = 0; i < big->count; i++) {
         carry += (uint64_t)big->limbs[i] * factor;
         big->limbs[i] = (uint32_t)carry;
         carry >>= 32;
     }
-    WISP_ASSERT(carry == 0 || big->count < WISP__JSON_LIMBS);
+    WISP_ASSERT(carry == 0 || big->count < WISP__DECIMAL_LIMBS);
     if (carry) big->limbs[big->count++] = (uint32_t)carry;
 }
 
-static void wisp__json_big_fives(wisp__json_big *big, int64_t power) {
-    for (; power >= 13; power -= 13) wisp__json_big_step(big, 1220703125, 0);
-    for (; power > 0; power--) wisp__json_big_step(big, 5, 0);
+static void wisp__decimal_big_fives(wisp__decimal_big *big, int64_t power) {
+    for (; power >= 13; power -= 13) wisp__decimal_big_step(big, 1220703125, 0);
+    for (; power > 0; power--) wisp__decimal_big_step(big, 5, 0);
 }
 
-static void wisp__json_big_twos(wisp__json_big *big, int64_t power) {
+static void wisp__decimal_big_twos(wisp__decimal_big *big, int64_t power) {
     int limbs = (int)(power / 32);
-    wisp__json_big_step(big, UINT32_C(1) << (power % 32), 0);
-    WISP_ASSERT(big->count + limbs <= WISP__JSON_LIMBS);
+    wisp__decimal_big_step(big, UINT32_C(1) << (power % 32), 0);
+    WISP_ASSERT(big->count + limbs <= WISP__DECIMAL_LIMBS);
     memmove(big->limbs + limbs, big->limbs, (size_t)big->count * sizeof *big->limbs);
     memset(big->limbs, 0, (size_t)limbs * sizeof *big->limbs);
     big->count += limbs;
 }
 
-static int wisp__json_big_compare(const wisp__json_big *a, const wisp__json_big *b) {
+static int wisp__decimal_big_compare(const wisp__decimal_big *a, const wisp__decimal_big *b) {
     if (a->count != b->count) return a->count < b->count ? -1 : 1;
     for (int i = a->count - 1; i >= 0; i--)
         if (a->limbs[i] != b->limbs[i]) return a->limbs[i] < b->limbs[i] ? -1 : 1;
@@ -8415,15 +8677,15 @@ static int wisp__json_big_compare(const wisp__json_big *a, const wisp__json_big 
 
 /* All digits of the text as an integer; returns the power of ten of its last place. The middle of
    two doubles has at most 768 digits, so of all that follow one stands for "there is more". */
-static int64_t wisp__json_big_digits(wisp__json_big *big, const wisp__json_number *n) {
+static int64_t wisp__decimal_big_digits(wisp__decimal_big *big, const wisp__decimal_text *n) {
     int64_t power = n->text_power;
     int count = 0;
     bool rest = false;
     big->count = 0;
     for (const uint8_t *at = n->first; at < n->last; at++) {
         if (*at == '.') continue;
-        if (count < WISP__JSON_DIGITS) {
-            wisp__json_big_step(big, 10, (uint32_t)(*at - '0'));
+        if (count < WISP__DECIMAL_DIGITS) {
+            wisp__decimal_big_step(big, 10, (uint32_t)(*at - '0'));
             count += big->count > 0;
         } else {
             rest = rest || *at != '0';
@@ -8431,14 +8693,14 @@ static int64_t wisp__json_big_digits(wisp__json_big *big, const wisp__json_numbe
         }
     }
     if (!rest) return power;
-    wisp__json_big_step(big, 10, 1);
+    wisp__decimal_big_step(big, 10, 1);
     return power - 1;
 }
 
 /* Is the number nearer to the double above `bits` than to this one? In the middle, the even one. */
-static bool wisp__json_is_above_middle(const wisp__json_number *n, uint64_t bits) {
-    wisp__json_big number, middle;
-    int64_t power = wisp__json_big_digits(&number, n), twos;
+static bool wisp__decimal_is_above_middle(const wisp__decimal_text *n, uint64_t bits) {
+    wisp__decimal_big number, middle;
+    int64_t power = wisp__decimal_big_digits(&number, n), twos;
     int exponent = (int)(bits >> 52), order;
     uint64_t fraction = bits & ((UINT64_C(1) << 52) - 1);
     uint64_t odd = 2 * (exponent ? fraction | UINT64_C(1) << 52 : fraction) + 1;
@@ -8446,17 +8708,17 @@ static bool wisp__json_is_above_middle(const wisp__json_number *n, uint64_t bits
     middle.limbs[1] = (uint32_t)(odd >> 32);
     middle.count = odd >> 32 ? 2 : 1;
     twos = power - ((exponent ? exponent : 1) - 1076);    /* the middle is odd * 2^(... - 1076) */
-    if (power >= 0) wisp__json_big_fives(&number, power);
-    else wisp__json_big_fives(&middle, -power);
-    if (twos >= 0) wisp__json_big_twos(&number, twos);
-    else wisp__json_big_twos(&middle, -twos);
-    order = wisp__json_big_compare(&number, &middle);
+    if (power >= 0) wisp__decimal_big_fives(&number, power);
+    else wisp__decimal_big_fives(&middle, -power);
+    if (twos >= 0) wisp__decimal_big_twos(&number, twos);
+    else wisp__decimal_big_twos(&middle, -twos);
+    order = wisp__decimal_big_compare(&number, &middle);
     return order > 0 || (order == 0 && (bits & 1));
 }
 
 /* Few digits and a small power: both are exact as doubles, so that one product or quotient is
    rounded once (W. Clinger, 1990). Not where a double is computed with more bits than it has. */
-static bool wisp__json_is_simple(const wisp__json_number *n, double *out) {
+static bool wisp__decimal_is_simple(const wisp__decimal_text *n, double *out) {
 #if defined(__FLT_EVAL_METHOD__) && (__FLT_EVAL_METHOD__ == 0 || __FLT_EVAL_METHOD__ == 1)
     static const double tens[] = {
         1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
@@ -8475,13 +8737,13 @@ static bool wisp__json_is_simple(const wisp__json_number *n, double *out) {
 }
 
 /* WISP_E_LIMIT: larger than every double. */
-static wisp_result wisp__json_to_double(const wisp__json_number *n, double *out) {
-    wisp__json_cut cut = { 0, false, false };
-    if (wisp__json_is_simple(n, out)) return WISP_OK;
+static wisp_result wisp__decimal_to_double(const wisp__decimal_text *n, double *out) {
+    wisp__decimal_cut cut = { 0, false, false };
+    if (wisp__decimal_is_simple(n, out)) return WISP_OK;
     if (n->digits == 0 || n->power < -342) cut.bits = 0;     /* 10^19 * 10^-343 is nearer to 0 */
     else if (n->power > 308) return WISP_E_LIMIT;
-    else cut = wisp__json_cut_of(n->digits, (int)n->power, n->more);
-    if (cut.unsure) cut.up = wisp__json_is_above_middle(n, cut.bits);
+    else cut = wisp__decimal_cut_of(n->digits, (int)n->power, n->more && !n->fits);
+    if (cut.unsure) cut.up = wisp__decimal_is_above_middle(n, cut.bits);
     cut.bits += cut.up;
     if (cut.bits >= UINT64_C(0x7ff) << 52) return WISP_E_LIMIT;
     cut.bits |= (uint64_t)n->negative << 63;
@@ -8491,14 +8753,14 @@ static wisp_result wisp__json_to_double(const wisp__json_number *n, double *out)
 
 /* --- from binary to decimal --- */
 
-typedef struct wisp__json_decimal {
+typedef struct wisp__decimal {
     uint64_t digits;
     int      power;      /* digits * 10^power */
-} wisp__json_decimal;
+} wisp__decimal;
 
 /* floor(factor * 10^power), its lowest bit set when that leaves a rest; the power's scale is in
    the factor. A rest of up to 2^-63 comes from the power, which is rounded up. */
-static uint64_t wisp__json_scale(wisp__json_power ten, uint64_t factor) {
+static uint64_t wisp__decimal_scale(wisp__decimal_power ten, uint64_t factor) {
     uint64_t carry, high, low;
     (void)wisp__multiply(ten.low, factor, &carry);
     low = wisp__multiply(ten.high, factor, &high) + carry;
@@ -8510,15 +8772,15 @@ static uint64_t wisp__json_scale(wisp__json_power ten, uint64_t factor) {
    format, and of these the nearest: R. Giulietti, "The Schubfach way to render doubles" (2020).
    All is counted in quarters of the last binary place. `narrow`: the number below is at half the
    distance, as it is below a power of two. */
-static wisp__json_decimal wisp__json_shortest(uint64_t significand, int exponent, bool narrow) {
+static wisp__decimal wisp__decimal_shortest(uint64_t significand, int exponent, bool narrow) {
     int64_t log10 = (int64_t)exponent * 1262611 - (narrow ? 524031 : 0);
-    wisp__json_decimal result;
+    wisp__decimal result;
     int power = (int)((log10 + (INT64_C(4096) << 22)) >> 22) - 4096;
-    int shift = exponent + wisp__json_log2(-power) + 1;
-    wisp__json_power ten = wisp__json_power_of(-power);
-    uint64_t odd = significand & 1, middle = wisp__json_scale(ten, 4 * significand << shift);
-    uint64_t lower = wisp__json_scale(ten, (4 * significand - 2 + narrow) << shift) + odd;
-    uint64_t upper = wisp__json_scale(ten, (4 * significand + 2) << shift) - odd;
+    int shift = exponent + wisp__decimal_log2(-power) + 1;
+    wisp__decimal_power ten = wisp__decimal_power_of(-power);
+    uint64_t odd = significand & 1, middle = wisp__decimal_scale(ten, 4 * significand << shift);
+    uint64_t lower = wisp__decimal_scale(ten, (4 * significand - 2 + narrow) << shift) + odd;
+    uint64_t upper = wisp__decimal_scale(ten, (4 * significand + 2) << shift) - odd;
     uint64_t units = middle / 4, tens = middle / 40;
     bool below = lower <= 40 * tens, above = 40 * tens + 40 <= upper;
     result.power = power;
@@ -8536,9 +8798,9 @@ static wisp__json_decimal wisp__json_shortest(uint64_t significand, int exponent
 }
 
 /* A finite number of a format with `bits` fraction bits, `bias` above its exponents. */
-static wisp__json_decimal wisp__json_decimal_of(uint64_t fraction, int exponent, int bits,
+static wisp__decimal wisp__decimal_of(uint64_t fraction, int exponent, int bits,
                                                 int bias) {
-    wisp__json_decimal whole = { 0, 0 };
+    wisp__decimal whole = { 0, 0 };
     uint64_t significand = exponent ? fraction | UINT64_C(1) << bits : fraction;
     int power = (exponent ? exponent : 1) - bias - bits;
     if (significand == 0) return whole;
@@ -8546,10 +8808,124 @@ static wisp__json_decimal wisp__json_decimal_of(uint64_t fraction, int exponent,
         whole.digits = significand >> -power;
         return whole;
     }
-    whole = wisp__json_shortest(significand, power, fraction == 0 && exponent > 1);
+    whole = wisp__decimal_shortest(significand, power, fraction == 0 && exponent > 1);
     for (; whole.digits % 10 == 0; whole.power++) whole.digits /= 10;
     return whole;
 }
+
+/* --- text written --- */
+
+enum { WISP__DECIMAL_BYTES = 32 };    /* "-0.0000012345678901234567" takes 25 */
+
+static int wisp__decimal_digit_count(uint64_t number) {
+    int count = 1;
+    for (uint64_t next = 10; count < 20 && number >= next; next *= 10) count++;
+    return count;
+}
+
+/* The last `count` digits. */
+static void wisp__decimal_write_digits(uint8_t *to, uint64_t number, int count) {
+    static const char pairs[] =
+        "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+        "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+        "8081828384858687888990919293949596979899";
+    for (; count >= 2; count -= 2, number /= 100)
+        memcpy(to + count - 2, pairs + number % 100 * 2, 2);
+    if (count) *to = (uint8_t)('0' + number % 10);
+}
+
+static int wisp__decimal_write_integer(uint8_t *to, uint64_t magnitude, bool negative) {
+    int count = wisp__decimal_digit_count(magnitude);
+    *to = '-';
+    wisp__decimal_write_digits(to + negative, magnitude, count);
+    return negative + count;
+}
+
+/* d.ddde-xx */
+static int wisp__decimal_write_scientific(uint8_t *to, uint64_t digits, int count, int exponent) {
+    int size = count > 1 ? count + 1 : 1;
+    uint64_t magnitude = (uint64_t)(exponent < 0 ? -exponent : exponent);
+    wisp__decimal_write_digits(to + 1, digits, count);
+    to[0] = to[1];
+    to[1] = '.';
+    to[size++] = 'e';
+    return size + wisp__decimal_write_integer(to + size, magnitude, exponent < 0);
+}
+
+/* Zeros are added on the left of up to 6 places, on the right up to `places`: so far every whole
+   number differs from all others of the format, and the text says no other integer. */
+static int wisp__decimal_write(uint8_t *to, wisp__decimal d, int places) {
+    int count = wisp__decimal_digit_count(d.digits), point = count + d.power;
+    if (point <= -6 || (d.power > 0 && point > places))
+        return wisp__decimal_write_scientific(to, d.digits, count, point - 1);
+    if (d.power >= 0) {
+        wisp__decimal_write_digits(to, d.digits, count);
+        memset(to + count, '0', (size_t)d.power);
+        return point;
+    }
+    if (point <= 0) {
+        memset(to, '0', (size_t)(2 - point));
+        to[1] = '.';
+        wisp__decimal_write_digits(to + 2 - point, d.digits, count);
+        return 2 - point + count;
+    }
+    wisp__decimal_write_digits(to + 1, d.digits, count);
+    memmove(to, to + 1, (size_t)point);
+    to[point] = '.';
+    return count + 1;
+}
+
+/* The sign, and a number of a format; minus zero is "-0.0". */
+static int wisp__decimal_write_signed(uint8_t *to, wisp__decimal d, bool negative, int places) {
+    if (d.digits == 0 && negative) {
+        memcpy(to, "-0.0", 4);
+        return 4;
+    }
+    *to = '-';
+    return negative + wisp__decimal_write(to + negative, d, places);
+}
+
+/* Writes a float in its shortest form where there is room for WISP__DECIMAL_BYTES; returns its
+   bytes. 0: it is infinite, or no number. */
+static int wisp__decimal_write_float(uint8_t *to, float number) {
+    uint32_t bits = wisp__float_bits(number);
+    int exponent = (int)(bits >> 23 & 0xff);
+    if (exponent == 0xff) return 0;
+    return wisp__decimal_write_signed(to, wisp__decimal_of(bits & 0x7fffff, exponent, 23, 127),
+                                      bits >> 31 != 0, 7);
+}
+
+static int wisp__decimal_write_double(uint8_t *to, double number) {
+    uint64_t bits;
+    int exponent;
+    memcpy(&bits, &number, 8);
+    exponent = (int)(bits >> 52 & 0x7ff);
+    if (exponent == 0x7ff) return 0;
+    return wisp__decimal_write_signed(to, wisp__decimal_of(bits & ((UINT64_C(1) << 52) - 1),
+                                                           exponent, 52, 1023),
+                                      bits >> 63 != 0, 16);
+}
+
+/* ===========================================================================
+ * MARK: >>json
+ * What: JSON text (RFC 8259) to values and back. No locale changes any of it.
+ * Invariants: what is written is read back as the same value, numbers to the
+ *   bit. A reader's memory is what is kept, from its start on, and the items
+ *   of lists that are still open, from its end backwards: they never meet, and
+ *   size_bytes * sizeof(wisp_value) + 16 are enough for any text.
+ * Not here: schemas, whoever calls converts before and after; the text of
+ *   numbers (decimal).
+ *
+ *   nil null · bool true, false · int, uint, object's id: their digits
+ *   float, number    the fewest digits that are read back as the same bits
+ *   string           in quotes; \" \\ \b \f \n \r \t, other controls \u00xx
+ *   bytes            string of base64 (RFC 4648, section 4, with padding)
+ *   vec2..4, quat, color  array of 2..4 numbers
+ *   transform        {"position":[x,y,z],"rotation":[x,y,z,w]}
+ *   array, map, struct    array, object; a NUL in a key is C0 80 in memory
+ * ======================================================================== */
+
+enum { WISP__JSON_NESTING = 256 };    /* lists in each other */
 
 /* --- writing --- */
 
@@ -8580,69 +8956,9 @@ static void wisp__json_put_text(wisp__json_writer *w, const void *text, int size
     w->at += size;
 }
 
-static int wisp__json_digit_count(uint64_t number) {
-    int count = 1;
-    for (uint64_t next = 10; count < 20 && number >= next; next *= 10) count++;
-    return count;
-}
-
-/* The last `count` digits. */
-static void wisp__json_write_digits(uint8_t *to, uint64_t number, int count) {
-    static const char pairs[] =
-        "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
-        "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
-        "8081828384858687888990919293949596979899";
-    for (; count >= 2; count -= 2, number /= 100)
-        memcpy(to + count - 2, pairs + number % 100 * 2, 2);
-    if (count) *to = (uint8_t)('0' + number % 10);
-}
-
-enum { WISP__JSON_NUMBER_BYTES = 32 };    /* "-1.2345678901234567e-308" takes 24 */
-
-static int wisp__json_write_integer(uint8_t *to, uint64_t magnitude, bool negative) {
-    int count = wisp__json_digit_count(magnitude);
-    *to = '-';
-    wisp__json_write_digits(to + negative, magnitude, count);
-    return negative + count;
-}
-
-/* d.ddde-xx */
-static int wisp__json_write_scientific(uint8_t *to, uint64_t digits, int count, int exponent) {
-    int size = count > 1 ? count + 1 : 1;
-    uint64_t magnitude = (uint64_t)(exponent < 0 ? -exponent : exponent);
-    wisp__json_write_digits(to + 1, digits, count);
-    to[0] = to[1];
-    to[1] = '.';
-    to[size++] = 'e';
-    return size + wisp__json_write_integer(to + size, magnitude, exponent < 0);
-}
-
-/* Zeros are added on the left of up to 6 places, on the right up to `places`: so far every whole
-   number differs from all others of the format, and the text says no other integer. */
-static int wisp__json_write_decimal(uint8_t *to, wisp__json_decimal d, int places) {
-    int count = wisp__json_digit_count(d.digits), point = count + d.power;
-    if (point <= -6 || (d.power > 0 && point > places))
-        return wisp__json_write_scientific(to, d.digits, count, point - 1);
-    if (d.power >= 0) {
-        wisp__json_write_digits(to, d.digits, count);
-        memset(to + count, '0', (size_t)d.power);
-        return point;
-    }
-    if (point <= 0) {
-        memset(to, '0', (size_t)(2 - point));
-        to[1] = '.';
-        wisp__json_write_digits(to + 2 - point, d.digits, count);
-        return 2 - point + count;
-    }
-    wisp__json_write_digits(to + 1, d.digits, count);
-    memmove(to, to + 1, (size_t)point);
-    to[point] = '.';
-    return count + 1;
-}
-
 /* A number is written in place where the longest one fits, else aside, to see its size first. */
 static inline uint8_t *wisp__json_place(wisp__json_writer *w, uint8_t *aside) {
-    return w->end - w->at >= WISP__JSON_NUMBER_BYTES ? w->at : aside;
+    return w->end - w->at >= WISP__DECIMAL_BYTES ? w->at : aside;
 }
 
 static void wisp__json_placed(wisp__json_writer *w, const uint8_t *place, int size) {
@@ -8651,38 +8967,22 @@ static void wisp__json_placed(wisp__json_writer *w, const uint8_t *place, int si
 }
 
 static void wisp__json_put_integer(wisp__json_writer *w, uint64_t magnitude, bool negative) {
-    uint8_t aside[WISP__JSON_NUMBER_BYTES], *place = wisp__json_place(w, aside);
-    wisp__json_placed(w, place, wisp__json_write_integer(place, magnitude, negative));
-}
-
-static void wisp__json_put_binary(wisp__json_writer *w, wisp__json_decimal d, bool negative,
-                                  int places) {
-    uint8_t aside[WISP__JSON_NUMBER_BYTES], *place = wisp__json_place(w, aside);
-    if (d.digits == 0 && negative) {
-        wisp__json_put_text(w, "-0.0", 4);
-        return;
-    }
-    *place = '-';
-    wisp__json_placed(w, place, negative + wisp__json_write_decimal(place + negative, d, places));
+    uint8_t aside[WISP__DECIMAL_BYTES], *place = wisp__json_place(w, aside);
+    wisp__json_placed(w, place, wisp__decimal_write_integer(place, magnitude, negative));
 }
 
 static void wisp__json_put_float(wisp__json_writer *w, float number) {
-    uint32_t bits = wisp__float_bits(number);
-    int exponent = (int)(bits >> 23 & 0xff);
-    if (exponent == 0xff) wisp__json_refuse(w, WISP_E_TYPE);
-    else wisp__json_put_binary(w, wisp__json_decimal_of(bits & 0x7fffff, exponent, 23, 127),
-                               bits >> 31 != 0, 7);
+    uint8_t aside[WISP__DECIMAL_BYTES], *place = wisp__json_place(w, aside);
+    int size = wisp__decimal_write_float(place, number);
+    if (size) wisp__json_placed(w, place, size);
+    else wisp__json_refuse(w, WISP_E_TYPE);
 }
 
 static void wisp__json_put_double(wisp__json_writer *w, double number) {
-    uint64_t bits;
-    int exponent;
-    memcpy(&bits, &number, 8);
-    exponent = (int)(bits >> 52 & 0x7ff);
-    if (exponent == 0x7ff) wisp__json_refuse(w, WISP_E_TYPE);
-    else wisp__json_put_binary(w, wisp__json_decimal_of(bits & ((UINT64_C(1) << 52) - 1), exponent,
-                                                        52, 1023),
-                               bits >> 63 != 0, 16);
+    uint8_t aside[WISP__DECIMAL_BYTES], *place = wisp__json_place(w, aside);
+    int size = wisp__decimal_write_double(place, number);
+    if (size) wisp__json_placed(w, place, size);
+    else wisp__json_refuse(w, WISP_E_TYPE);
 }
 
 static void wisp__json_put_floats(wisp__json_writer *w, const float *parts, int count) {
@@ -8708,21 +9008,14 @@ static void wisp__json_put_vector(wisp__json_writer *w, const wisp_value *value)
 }
 
 static void wisp__json_put_base64(wisp__json_writer *w, const uint8_t *bytes, int size) {
-    static const char letters[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    if ((w->end - w->at - 2) / 4 < ((int64_t)size + 2) / 3) {
+    int64_t letters = ((int64_t)size + 2) / 3 * 4;
+    if (w->end - w->at - 2 < letters) {
         wisp__json_refuse(w, WISP_E_TOO_BIG);
         return;
     }
     *w->at++ = '"';
-    for (; size > 0; size -= 3, bytes += 3) {
-        uint32_t three = (uint32_t)bytes[0] << 16 | (uint32_t)(size > 1 ? bytes[1] : 0) << 8 |
-                         (size > 2 ? bytes[2] : 0);
-        for (int shift = 18; shift >= 0; shift -= 6)
-            *w->at++ = (uint8_t)letters[three >> shift & 63];
-        if (size < 2) w->at[-2] = '=';
-        if (size < 3) w->at[-1] = '=';
-    }
+    wisp__text_to_base64(bytes, (size_t)size, w->at);
+    w->at += letters;
     *w->at++ = '"';
 }
 
@@ -8739,18 +9032,6 @@ static inline uint64_t wisp__json_special(uint64_t word) {
 static inline int wisp__json_first(uint64_t marks) {
     const uint64_t each = UINT64_C(0x0101010101010101);
     return (int)((((marks & (0 - marks)) - 1) & each) * each >> 56) - 1;
-}
-
-/* Bytes of one character beyond ASCII, 2..4, or 0: not UTF-8 (RFC 3629; surrogates are not). */
-static int wisp__json_character(const uint8_t *at, const uint8_t *end) {
-    int lead = at[0], size = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-    int least = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
-    int most = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
-    if (lead < 0xc2 || lead > 0xf4 || end - at < size) return 0;
-    if (at[1] < least || at[1] > most) return 0;
-    for (int i = 2; i < size; i++)
-        if ((at[i] & 0xc0) != 0x80) return 0;
-    return size;
 }
 
 static void wisp__json_put_escape(wisp__json_writer *w, int c) {
@@ -8794,7 +9075,7 @@ static void wisp__json_put_string(wisp__json_writer *w, const void *text, int si
         int bytes = 1;
         at = wisp__json_put_plain(w, at, end);
         if (at == end) break;
-        if (*at >= 0x80) bytes = wisp__json_character(at, end);
+        if (*at >= 0x80) bytes = (int)wisp__text_character(at, (size_t)(end - at));
         if (bytes == 0 && is_key && end - at >= 2 && at[0] == 0xc0 && at[1] == 0x80) {
             wisp__json_put_escape(w, 0);
             bytes = 2;
@@ -8811,8 +9092,7 @@ static void wisp__json_put_string(wisp__json_writer *w, const void *text, int si
 }
 
 static void wisp__json_put_blob(wisp__json_writer *w, const wisp_value *value) {
-    if (value->count < 0 || (value->count && !value->as.bytes))
-        wisp__json_refuse(w, WISP_E_ARGUMENT);
+    if (!wisp__is_sound(value)) wisp__json_refuse(w, WISP_E_ARGUMENT);
     else if (value->kind == WISP_STRING)
         wisp__json_put_string(w, value->as.string, value->count, false);
     else wisp__json_put_base64(w, (const uint8_t *)value->as.bytes, value->count);
@@ -8855,8 +9135,7 @@ static void wisp__json_put_value(wisp__json_writer *w, const wisp_value *value) 
         return;
     }
     if (w->depth == WISP__JSON_NESTING) wisp__json_refuse(w, WISP_E_DEPTH);
-    if (value->count < 0 || (value->count && !value->as.bytes))
-        wisp__json_refuse(w, WISP_E_ARGUMENT);
+    if (value->count < 0 || !wisp__is_sound(value)) wisp__json_refuse(w, WISP_E_ARGUMENT);
     w->depth++;
     wisp__json_put(w, is_map ? '{' : '[');
     for (int i = 0; i < value->count && w->result == WISP_OK; i++) {
@@ -8930,94 +9209,17 @@ static inline int wisp__json_peek(wisp__json_reader *r) {
     return 0;
 }
 
-/* Adds the digits at `at` to a number, modulo 2^64; returns where they end. Eight at once are
-   summed in pairs, fours and all. */
-static const uint8_t *wisp__json_read_digits(const uint8_t *at, const uint8_t *end,
-                                             uint64_t *number) {
-    uint64_t sum = *number;
-    while (end - at >= 8) {
-        uint64_t word = wisp__load64(at) ^ UINT64_C(0x3030303030303030);
-        if ((word | (word + UINT64_C(0x0606060606060606))) & UINT64_C(0xf0f0f0f0f0f0f0f0)) break;
-        word = word * 2561 >> 8 & UINT64_C(0x00ff00ff00ff00ff);
-        word = word * 6553601 >> 16 & UINT64_C(0x0000ffff0000ffff);
-        sum = sum * 100000000 + (word * UINT64_C(42949672960001) >> 32);
-        at += 8;
-    }
-    for (; at < end && *at >= '0' && *at <= '9'; at++) sum = sum * 10 + (uint64_t)(*at - '0');
-    *number = sum;
-    return at;
-}
-
-/* After the e: a sign or none, digits. What is beyond any number of digits stays so. */
-static const uint8_t *wisp__json_read_exponent(const uint8_t *at, const uint8_t *end,
-                                               int64_t *exponent) {
-    const int64_t most = INT64_C(1) << 40;
-    bool negative = at < end && *at == '-';
-    const uint8_t *first;
-    int64_t sum = 0;
-    if (at < end && (*at == '-' || *at == '+')) at++;
-    for (first = at; at < end && *at >= '0' && *at <= '9'; at++)
-        if (sum < most) sum = sum * 10 + (*at - '0');
-    *exponent = negative ? -sum : sum;
-    return at > first ? at : NULL;
-}
-
-/* More than 19 digits: keeps the first 19 that matter. Of 20 it keeps all that fit a word: these
-   begin with a 1, and are not below 10^19, as they are when the sum has wrapped. */
-static void wisp__json_shorten(wisp__json_number *n, int64_t count) {
-    const uint8_t *at = n->first;
-    uint64_t digits = 0;
-    int taken = 0;
-    for (; at < n->last && (*at == '0' || *at == '.'); at++) count -= *at == '0';
-    if (count <= 19) return;
-    n->more = true;
-    n->fits = n->whole && count == 20 && *at == '1' && n->digits >= UINT64_C(10000000000000000000);
-    if (n->fits) return;
-    for (; taken < 19; at++) {
-        if (*at == '.') continue;
-        digits = digits * 10 + (uint64_t)(*at - '0');
-        taken++;
-    }
-    n->digits = digits;
-    n->power += count - 19;
-}
-
-/* Takes a number's text apart. */
-static bool wisp__json_scan(wisp__json_reader *r, wisp__json_number *n) {
-    const uint8_t *at = r->at, *end = r->end, *point;
-    int64_t count, exponent = 0;
-    memset(n, 0, sizeof *n);
-    n->negative = *at == '-';
-    n->whole = true;
-    n->first = at += n->negative;
-    at = point = wisp__json_read_digits(at, end, &n->digits);
-    count = point - n->first;
-    if (count == 0 || (count > 1 && *n->first == '0')) return wisp__json_fail(r, WISP_E_SYNTAX);
-    if (at < end && *at == '.') {
-        at = wisp__json_read_digits(point + 1, end, &n->digits);
-        if (at == point + 1) return wisp__json_fail(r, WISP_E_SYNTAX);
-        n->power = point + 1 - at;
-        n->whole = false;
-    }
-    n->last = at;
-    count -= n->power;
-    if (at < end && (*at | 0x20) == 'e') {
-        at = wisp__json_read_exponent(at + 1, end, &exponent);
-        if (!at) return wisp__json_fail(r, WISP_E_SYNTAX);
-        n->whole = false;
-    }
-    n->power = n->text_power = n->power + exponent;
-    if (count > 19) wisp__json_shorten(n, count);
-    r->at = at;
-    return true;
-}
-
 static void wisp__json_read_number(wisp__json_reader *r, wisp_value *out) {
     const uint64_t top = UINT64_C(1) << 63;
-    wisp__json_number n;
+    wisp__decimal_text n;
+    const uint8_t *end = wisp__decimal_scan(r->at, r->end, &n);
     double number = 0;
     bool all;
-    if (!wisp__json_scan(r, &n)) return;
+    if (!end) {
+        wisp__json_fail(r, WISP_E_SYNTAX);
+        return;
+    }
+    r->at = end;
     all = n.whole && (!n.more || n.fits);
     out->count = 0;
     if (all && !n.negative) {
@@ -9028,8 +9230,7 @@ static void wisp__json_read_number(wisp__json_reader *r, wisp_value *out) {
         out->kind = WISP_INT;
         out->as.integer = -(int64_t)(n.digits - 1) - 1;
     } else {
-        if (n.fits) n.more = false;
-        if (wisp__json_to_double(&n, &number)) wisp__json_fail(r, WISP_E_LIMIT);
+        if (wisp__decimal_to_double(&n, &number)) wisp__json_fail(r, WISP_E_LIMIT);
         out->kind = WISP_NUMBER;
         out->as.number = number;
     }
@@ -9045,15 +9246,6 @@ static int32_t wisp__json_hex4(const uint8_t *at) {
         else return -1;
     }
     return sum;
-}
-
-/* Writes a code point as UTF-8; returns its bytes. */
-static int wisp__json_write_character(uint8_t *to, int32_t code) {
-    int size = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-    static const uint8_t leads[] = { 0, 0, 0xc0, 0xe0, 0xf0 };
-    for (int i = size - 1; i > 0; i--, code >>= 6) to[i] = (uint8_t)(0x80 | (code & 0x3f));
-    to[0] = (uint8_t)(leads[size] | code);
-    return size;
 }
 
 /* An escape at r->at, which is moved behind it. Returns the bytes written, at most 4; 0: none. */
@@ -9076,12 +9268,12 @@ static int wisp__json_read_escape(wisp__json_reader *r, uint8_t *to, bool is_key
         to[1] = 0x80;
         return 2;
     }
-    if (code < 0xd800 || code > 0xdfff) return wisp__json_write_character(to, code);
+    if (code < 0xd800 || code > 0xdfff) return wisp__text_write(to, code);
     if (code > 0xdbff || r->end - at < 12 || at[6] != '\\' || at[7] != 'u') return 0;
     low = wisp__json_hex4(at + 8);
     r->at = at + 12;
     if (low < 0xdc00 || low > 0xdfff) return 0;
-    return wisp__json_write_character(to, 0x10000 + (code - 0xd800) * 0x400 + (low - 0xdc00));
+    return wisp__text_write(to, 0x10000 + (code - 0xd800) * 0x400 + (low - 0xdc00));
 }
 
 /* Copies what needs no care to `to`; returns its end there. */
@@ -9119,7 +9311,7 @@ static const char *wisp__json_read_string(wisp__json_reader *r, int *size, bool 
         if (c == '\\') {
             bytes = wisp__json_read_escape(r, to, is_key);
         } else {
-            if (c >= 0x80) bytes = wisp__json_character(r->at, r->end);
+            if (c >= 0x80) bytes = (int)wisp__text_character(r->at, (size_t)(r->end - r->at));
             else if (c < 0x20) bytes = 0;
             memcpy(to, r->at, (size_t)bytes);
             r->at += bytes;
@@ -9212,73 +9404,33 @@ static wisp__json_slot *wisp__json_slot_at(const wisp__json_open *open, int i) {
 
 /* By mark, key and place. Marks are mostly enough; where input makes them equal, the keys' bytes
    bound the work all the same. */
-static bool wisp__json_precedes(const wisp__json_open *open, uint32_t a, uint32_t b) {
-    const wisp__json_slot *x = wisp__json_slot_at(open, (int)a);
-    const wisp__json_slot *y = wisp__json_slot_at(open, (int)b);
+static bool wisp__json_before(const void *open, uint32_t a, uint32_t b) {
+    const wisp__json_slot *x = wisp__json_slot_at((const wisp__json_open *)open, (int)a);
+    const wisp__json_slot *y = wisp__json_slot_at((const wisp__json_open *)open, (int)b);
     int order;
     if (x->mark != y->mark) return x->mark < y->mark;
     order = strcmp(x->key, y->key);
     return order ? order < 0 : a < b;
 }
 
-/* One step of heapsort: lets the item at `at` sink among the first `count`. */
-static void wisp__json_sink(const wisp__json_open *open, uint32_t *order, int at, int count) {
-    uint32_t item = order[at];
-    for (int child = 2 * at + 1; child < count; child = 2 * at + 1) {
-        if (child + 1 < count && wisp__json_precedes(open, order[child], order[child + 1])) child++;
-        if (!wisp__json_precedes(open, item, order[child])) break;
-        order[at] = order[child];
-        at = child;
-    }
-    order[at] = item;
-}
-
-static void wisp__json_sort(const wisp__json_open *open, uint32_t *order) {
-    for (int i = 0; i < open->count; i++) order[i] = (uint32_t)i;
-    for (int i = open->count / 2 - 1; i >= 0; i--) wisp__json_sink(open, order, i, open->count);
-    for (int i = open->count - 1; i > 0; i--) {
-        uint32_t last = order[0];
-        order[0] = order[i];
-        order[i] = last;
-        wisp__json_sink(open, order, 0, i);
-    }
-}
-
-/* Takes a pair away when a later one has its key. */
-static int wisp__json_drop(wisp__json_slot *slot, const wisp__json_slot *later) {
-    if (slot->mark != later->mark || strcmp(slot->key, later->key) != 0) return 0;
-    slot->key = NULL;
-    return 1;
-}
-
-/* Few pairs: each is compared with each. Returns how many were taken away. */
-static int wisp__json_drop_few(const wisp__json_open *open) {
+/* Takes pairs away when a later one has their key, and returns how many: sorted, equal keys stand
+   together, the one that came last at the end. */
+static int wisp__json_drop(const wisp__json_open *open, uint32_t *order) {
     int dropped = 0;
-    for (int i = 0; i < open->count; i++) {
-        wisp__json_slot *slot = wisp__json_slot_at(open, i);
-        for (int k = i + 1; slot->key && k < open->count; k++)
-            dropped += wisp__json_drop(slot, wisp__json_slot_at(open, k));
+    wisp__places_sort(open, order, (size_t)open->count, wisp__json_before);
+    for (int i = 0; i + 1 < open->count; i++) {
+        wisp__json_slot *slot = wisp__json_slot_at(open, (int)order[i]);
+        const wisp__json_slot *next = wisp__json_slot_at(open, (int)order[i + 1]);
+        if (slot->mark != next->mark || strcmp(slot->key, next->key) != 0) continue;
+        slot->key = NULL;
+        dropped++;
     }
     return dropped;
 }
-
-/* Many pairs: sorted, equal keys stand together, the one that came last at the end. */
-static int wisp__json_drop_many(const wisp__json_open *open, uint32_t *order) {
-    int dropped = 0;
-    wisp__json_sort(open, order);
-    for (int i = 0; i + 1 < open->count; i++)
-        dropped += wisp__json_drop(wisp__json_slot_at(open, (int)order[i]),
-                                   wisp__json_slot_at(open, (int)order[i + 1]));
-    return dropped;
-}
-
-enum { WISP__JSON_FEW = 16 };
 
 /* The sorted order stands where the pairs will. */
 static wisp_value wisp__json_close_map(const wisp__json_open *open, wisp_pair *pairs) {
-    bool few = open->count <= WISP__JSON_FEW;
-    int dropped = few ? wisp__json_drop_few(open)
-                      : wisp__json_drop_many(open, (uint32_t *)(void *)pairs);
+    int dropped = wisp__json_drop(open, (uint32_t *)(void *)pairs);
     wisp_pair *to = pairs;
     for (int i = 0; i < open->count; i++) {
         const wisp__json_slot *slot = wisp__json_slot_at(open, i);
@@ -9427,37 +9579,6 @@ static int64_t wisp__msgpack_signed(uint64_t bits) {
     return bits >> 63 ? -(int64_t)~bits - 1 : (int64_t)bits;
 }
 
-/* Bytes of the UTF-8 character that begins `left` (at least 1) bytes; 0: it is none. The range of
-   the second byte keeps out overlong forms, surrogates and what is beyond U+10FFFF (RFC 3629,
-   section 4). */
-static size_t wisp__msgpack_character(const uint8_t *text, size_t left) {
-    uint8_t first = text[0], low = 0x80, high = 0xbf;
-    size_t size = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-    if (first < 0x80) return 1;
-    if (first < 0xc2 || first > 0xf4 || size > left) return 0;
-    if (first == 0xe0) low = 0xa0;
-    if (first == 0xed) high = 0x9f;
-    if (first == 0xf0) low = 0x90;
-    if (first == 0xf4) high = 0x8f;
-    if (text[1] < low || text[1] > high) return 0;
-    for (size_t i = 2; i < size; i++)
-        if ((text[i] & 0xc0) != 0x80) return 0;
-    return size;
-}
-
-static bool wisp__msgpack_is_utf8(const void *text, size_t size) {
-    const uint8_t *at = (const uint8_t *)text;
-    while (size > 0) {
-        size_t step = 8;
-        if (size < 8 || wisp__load64(at) & UINT64_C(0x8080808080808080))
-            step = wisp__msgpack_character(at, size);
-        if (step == 0) return false;
-        at += step;
-        size -= step;
-    }
-    return true;
-}
-
 /* Nanoseconds and seconds of an ext -1; false: no timestamp has this size. */
 static bool wisp__msgpack_parse_time(const uint8_t *data, size_t size, uint32_t *nanoseconds,
                                      int64_t *seconds) {
@@ -9562,7 +9683,7 @@ static void wisp__msgpack_put_real(wisp__msgpack_writer *w, const wisp_value *va
 /* The head is not written without the text: a length beyond what it can say does not fit. */
 static void wisp__msgpack_put_text(wisp__msgpack_writer *w, const char *text, size_t size) {
     if (size > w->left) wisp__msgpack_refuse(w, WISP_E_TOO_BIG);
-    else if (!wisp__msgpack_is_utf8(text, size)) wisp__msgpack_refuse(w, WISP_E_TYPE);
+    else if (!wisp__text_is_utf8(text, size)) wisp__msgpack_refuse(w, WISP_E_TYPE);
     if (w->result) return;
     wisp__msgpack_put_length(w, &wisp__msgpack_str, size);
     wisp__msgpack_put(w, text, size);
@@ -9611,17 +9732,6 @@ static void wisp__msgpack_put_time(wisp__msgpack_writer *w, int64_t seconds,
     wisp__msgpack_put_ext(w, WISP__MSGPACK_TIMESTAMP, data, (size_t)size);
 }
 
-/* Does the value point to what it counts? */
-static bool wisp__msgpack_is_sound(const wisp_value *value) {
-    switch (value->kind) {
-    case WISP_STRING:
-    case WISP_BYTES:
-    case WISP_ARRAY:
-    case WISP_MAP: return value->count >= 0 && (value->count == 0 || value->as.bytes);
-    default: return value->count >= 0;
-    }
-}
-
 /* Child i of a map if its key is `name`, else NULL. */
 static const wisp_value *wisp__msgpack_named(const wisp_value *map, int i, const char *name,
                                              wisp_value *scratch) {
@@ -9663,7 +9773,7 @@ static bool wisp__msgpack_put_extension(wisp__msgpack_writer *w, const wisp_valu
     int64_t type, seconds;
     uint32_t nanoseconds = 0;
     if (!data || !wisp__msgpack_in_range(first, INT8_MIN, INT8_MAX, &type)) return false;
-    if (data->kind != WISP_BYTES || !wisp__msgpack_is_sound(data)) return false;
+    if (data->kind != WISP_BYTES || !wisp__is_sound(data)) return false;
     if (type == WISP__MSGPACK_TIMESTAMP)
         wisp__msgpack_parse_time((const uint8_t *)data->as.bytes, (size_t)data->count,
                                  &nanoseconds, &seconds);
@@ -9675,13 +9785,13 @@ static bool wisp__msgpack_put_extension(wisp__msgpack_writer *w, const wisp_valu
 /* The array of [key, value] arrays that {"$map"} holds; NULL: it is not that. */
 static const wisp_value *wisp__msgpack_entries(const wisp_value *map, wisp_value *scratch) {
     const wisp_value *entries = wisp__msgpack_named(map, 0, "$map", scratch);
-    if (!entries || !wisp__is_array(entries) || !wisp__msgpack_is_sound(entries)) return NULL;
+    if (!entries || !wisp__is_array(entries) || entries->count < 0 || !wisp__is_sound(entries))
+        return NULL;
     for (int i = 0; i < entries->count; i++) {
         wisp_value inner;
         const char *key;
         const wisp_value *entry = wisp__child(entries, i, &key, &inner);
-        if (!wisp__is_array(entry) || entry->count != 2 || !wisp__msgpack_is_sound(entry))
-            return NULL;
+        if (!wisp__is_array(entry) || entry->count != 2 || !wisp__is_sound(entry)) return NULL;
     }
     return entries;
 }
@@ -9705,12 +9815,6 @@ static bool wisp__msgpack_put_entries(wisp__msgpack_writer *w, const wisp_value 
     return true;
 }
 
-/* A field of a struct that may be missing, and is: it is not written. */
-static bool wisp__msgpack_is_missing(const wisp_value *map, int i) {
-    return map->kind == WISP_STRUCT && !wisp__field_there(&map->as.structure.schema->fields[i],
-                                                          map->as.structure.data);
-}
-
 static void wisp__msgpack_put_map(wisp__msgpack_writer *w, const wisp_value *map, int depth) {
     if (map->count == 1 && wisp__msgpack_put_entries(w, map, depth)) return;
     if (map->count == 2 && wisp__msgpack_put_timestamp(w, map)) return;
@@ -9720,7 +9824,7 @@ static void wisp__msgpack_put_map(wisp__msgpack_writer *w, const wisp_value *map
         wisp_value scratch;
         const char *key = NULL;
         const wisp_value *child = wisp__child(map, i, &key, &scratch);
-        if (wisp__msgpack_is_missing(map, i)) continue;
+        if (wisp__is_missing(map, i)) continue;
         if (key) wisp__msgpack_put_text(w, key, strlen(key));
         else wisp__msgpack_refuse(w, WISP_E_ARGUMENT);
         w->value(w, child, depth);
@@ -9744,7 +9848,7 @@ static void wisp__msgpack_put_list(wisp__msgpack_writer *w, const wisp_value *li
 }
 
 static void wisp__msgpack_put_value(wisp__msgpack_writer *w, const wisp_value *value, int depth) {
-    if (!wisp__msgpack_is_sound(value)) wisp__msgpack_refuse(w, WISP_E_ARGUMENT);
+    if (value->count < 0 || !wisp__is_sound(value)) wisp__msgpack_refuse(w, WISP_E_ARGUMENT);
     if (w->result) return;
     if (wisp__is_map(value) || wisp__is_array(value)) {
         wisp__msgpack_put_list(w, value, depth + 1);
@@ -9812,10 +9916,9 @@ static const uint8_t *wisp__msgpack_take(wisp__msgpack_reader *r, uint64_t size)
     return bytes;
 }
 
+/* NULL, and the reader has failed: there is not enough memory. */
 static void *wisp__msgpack_memory(wisp__msgpack_reader *r, size_t count, size_t item_bytes) {
-    void *memory = NULL;
-    if (count <= r->memory.left / item_bytes)
-        memory = wisp__bump_take(&r->memory, count * item_bytes);
+    void *memory = wisp__bump_items(&r->memory, count, item_bytes);
     if (!memory) wisp__msgpack_fail(r, WISP_E_MEMORY);
     return memory;
 }
@@ -9873,28 +9976,14 @@ static void wisp__msgpack_get_integer(wisp_value *out, wisp__msgpack_head head) 
     else *out = wisp_uint(head.number);
 }
 
-/* The bits go to memory as they are, and not through a register that might change them. */
-static void wisp__msgpack_get_real(wisp_value *out, wisp__msgpack_head head) {
-    uint32_t low = (uint32_t)head.number;
-    if (head.family == WISP__MSGPACK_FLOAT) {
-        *out = wisp__value_of(WISP_FLOAT, 0);
-        memcpy(&out->as.float32, &low, 4);
-    } else {
-        *out = wisp__value_of(WISP_NUMBER, 0);
-        memcpy(&out->as.number, &head.number, 8);
-    }
-}
-
 static void wisp__msgpack_get_text(wisp__msgpack_reader *r, wisp_value *out, uint64_t size) {
     const uint8_t *bytes = wisp__msgpack_take(r, size);
-    char *text;
-    if (bytes && !wisp__msgpack_is_utf8(bytes, (size_t)size)) wisp__msgpack_fail(r, WISP_E_SYNTAX);
+    const char *text;
+    if (bytes && !wisp__text_is_utf8(bytes, (size_t)size)) wisp__msgpack_fail(r, WISP_E_SYNTAX);
     if (r->result) return;
-    text = (char *)wisp__msgpack_memory(r, (size_t)size + 1, 1);
-    if (!text) return;
-    memcpy(text, bytes, (size_t)size);
-    text[size] = 0;
-    *out = wisp_string_n(text, (int)size);
+    text = wisp__bump_text(&r->memory, bytes, (size_t)size);
+    if (text) *out = wisp_string_n(text, (int)size);
+    else wisp__msgpack_fail(r, WISP_E_MEMORY);
 }
 
 static void wisp__msgpack_get_bytes(wisp__msgpack_reader *r, wisp_value *out, uint64_t size) {
@@ -9918,8 +10007,7 @@ static void wisp__msgpack_get_floats(wisp_value *out, wisp_kind kind, const uint
     uint32_t parts[7];
     for (size_t i = 0; i < size / 4; i++)
         parts[i] = (uint32_t)wisp__msgpack_load(data + 4 * i, 4);
-    *out = wisp__value_of(kind, 0);
-    memcpy(&out->as, parts, size);
+    *out = wisp__view_floats(kind, parts, (int)size / 4);
 }
 
 /* false: a type that is no kind, or a size that is not its own. */
@@ -9974,55 +10062,9 @@ static wisp_value *wisp__msgpack_get_items(wisp__msgpack_reader *r, uint64_t cou
     return r->result ? NULL : items;
 }
 
-/* Merges two neighbours, both in order, from..middle and middle..end. Of equal keys the one that
-   stands first stays first. */
-static void wisp__msgpack_merge(const wisp_pair *pairs, const uint32_t *order, uint32_t *merged,
-                                size_t from, size_t middle, size_t end) {
-    size_t left = from, right = middle;
-    for (size_t i = from; i < end; i++) {
-        bool take_left = left < middle;
-        if (take_left && right < end)
-            take_left = strcmp(pairs[order[left]].key, pairs[order[right]].key) <= 0;
-        merged[i] = order[take_left ? left++ : right++];
-    }
-}
-
-/* The order of the pairs by key. `space` has room for two indexes of each pair. */
-static const uint32_t *wisp__msgpack_sort(const wisp_pair *pairs, size_t count, uint32_t *space) {
-    uint32_t *order = space, *merged = space + count;
-    for (size_t i = 0; i < count; i++) order[i] = (uint32_t)i;
-    for (size_t run = 1; run < count; run *= 2) {
-        uint32_t *swapped = order;
-        for (size_t from = 0; from < count; from += 2 * run) {
-            size_t middle = from + run < count ? from + run : count;
-            size_t end = middle + run < count ? middle + run : count;
-            wisp__msgpack_merge(pairs, order, merged, from, middle, end);
-        }
-        order = merged;
-        merged = swapped;
-    }
-    return order;
-}
-
-/* Leaves one pair of each key, where the first stood, with the value of the last; returns how
-   many are left. By sorting, so that keys chosen to collide cost no more than others. */
-static size_t wisp__msgpack_distinct(wisp_pair *pairs, size_t count, uint32_t *space) {
-    const uint32_t *order = wisp__msgpack_sort(pairs, count, space);
-    size_t kept = 0;
-    for (size_t i = count; i-- > 1;) {
-        wisp_pair *before = &pairs[order[i - 1]], *pair = &pairs[order[i]];
-        if (strcmp(before->key, pair->key) != 0) continue;
-        before->value = pair->value;
-        pair->key = NULL;
-    }
-    for (size_t i = 0; i < count; i++)
-        if (pairs[i].key) pairs[kept++] = pairs[i];
-    return kept;
-}
-
-/* A key and a value hold a pair, and the two indexes that sorting needs for it. */
+/* A key and a value hold a pair, and its place, which sorting needs. */
 typedef char wisp__msgpack_pair_fits[
-    2 * sizeof(wisp_value) >= sizeof(wisp_pair) + 2 * sizeof(uint32_t) ? 1 : -1];
+    2 * sizeof(wisp_value) >= sizeof(wisp_pair) + sizeof(uint32_t) ? 1 : -1];
 
 /* Keys and values in turn become pairs, in the same memory. */
 static void wisp__msgpack_plain_map(wisp_value *out, wisp_value *items, size_t count) {
@@ -10033,8 +10075,7 @@ static void wisp__msgpack_plain_map(wisp_value *out, wisp_value *items, size_t c
         pair.value = items[2 * i + 1];
         memmove(&pairs[i], &pair, sizeof pair);
     }
-    count = wisp__msgpack_distinct(pairs, count, (uint32_t *)(void *)(pairs + count));
-    *out = wisp_map(pairs, (int)count);
+    *out = wisp_map(pairs, wisp__pairs_distinct(pairs, count, (uint32_t *)(void *)(pairs + count)));
 }
 
 /* {"$map": [[key, value], ...]}: two lists deeper than the map was read as. */
@@ -10093,7 +10134,9 @@ static void wisp__msgpack_get_value(wisp__msgpack_reader *r, wisp_value *out, in
     case WISP__MSGPACK_UINT:
     case WISP__MSGPACK_INT: wisp__msgpack_get_integer(out, head); break;
     case WISP__MSGPACK_FLOAT:
-    case WISP__MSGPACK_NUMBER: wisp__msgpack_get_real(out, head); break;
+    case WISP__MSGPACK_NUMBER:
+        *out = wisp__value_of_bits(head.family == WISP__MSGPACK_FLOAT, head.number);
+        break;
     case WISP__MSGPACK_STR: wisp__msgpack_get_text(r, out, head.number); break;
     case WISP__MSGPACK_BIN: wisp__msgpack_get_bytes(r, out, head.number); break;
     case WISP__MSGPACK_EXT: wisp__msgpack_get_ext(r, out, head.number, depth); break;
@@ -10149,17 +10192,14 @@ const wisp_codec *wisp_msgpack(void) {
 }
 
 /* ===========================================================================
- * MARK: >>protobuf
- * What: the Protobuf codec: the proto3 wire form of a schema's messages, and
- *   without a schema google.protobuf.Value
- *   (protobuf.dev/programming-guides/encoding, struct.proto).
- * Invariants: what encode writes, decode reads. Fields are written in the
- *   order of their numbers, so equal values have equal bytes. The writer goes
- *   backwards from the end of its room: a message's length is known when its
- *   head is written, and no message is measured twice. Whatever is read twice
- *   merges into what is there, so reading makes an open tree, with nothing for
- *   what has not come; only then defaults are filled in and keys made unique.
- * Not here: ranges, lengths and bounds of enums (the caller validates).
+ * MARK: >>protowire
+ * What: Protobuf's wire form, and in it google.protobuf.Value: what a value is
+ *   without a schema (protobuf.dev/programming-guides/encoding, struct.proto).
+ * Invariants: the writer goes backwards from the end of its room: a message's
+ *   length is known when its head is written, and no message is measured
+ *   twice. Whatever is read twice merges into what is there; only then keys
+ *   are made unique.
+ * Not here: messages of a schema (protobuf).
  *
  *   message  { field }
  *   field    tag, then by its wire:   0 varint
@@ -10170,6 +10210,539 @@ const wisp_codec *wisp_msgpack(void) {
  *   tag      varint of number << 3 | wire, below 2^32 and in at most 5 bytes
  *   varint   groups of seven bits, lowest first, each with a bit that says
  *            whether another follows; at most 64 bits in 10 bytes
+ *   Value    message { 1: nil, wire 0 | 2: number, wire 1 | 3: string |
+ *                      4: bool, wire 0 | 5: { 1: { 1: key, 2: Value } } |
+ *                      6: { 1: Value } }
+ * ======================================================================== */
+
+enum { WISP__PROTOWIRE_NESTING = 100 };      /* messages inside the outermost, as others have it */
+
+typedef enum wisp__protowire_wire {
+    WISP__PROTOWIRE_VARINT, WISP__PROTOWIRE_8, WISP__PROTOWIRE_SIZED, WISP__PROTOWIRE_BEGIN,
+    WISP__PROTOWIRE_END, WISP__PROTOWIRE_4
+} wisp__protowire_wire;
+
+/* --- writing, backwards --- */
+
+/* Messages and what is in them hold each other, so they call back through these: `any` writes a
+   Value; `element` a field of a schema's message, and is NULL without a schema. */
+typedef struct wisp__protowire_writer {
+    void      (*any)(struct wisp__protowire_writer *w, const wisp_value *value, int depth);
+    void      (*element)(struct wisp__protowire_writer *w, const wisp_type *type, int bytes,
+                         const wisp_value *value, uint32_t number, int depth);
+    uint8_t    *begin, *at;     /* what is written begins at `at` */
+    wisp_result result;         /* the first failure */
+} wisp__protowire_writer;
+
+static void wisp__protowire_refuse(wisp__protowire_writer *w, wisp_result code) {
+    if (w->result == WISP_OK) w->result = code;
+}
+
+/* Room for `size` bytes in front of what is written; NULL: there is none. */
+static uint8_t *wisp__protowire_room(wisp__protowire_writer *w, size_t size) {
+    if (size > (size_t)(w->at - w->begin)) wisp__protowire_refuse(w, WISP_E_TOO_BIG);
+    if (w->result) return NULL;
+    w->at -= size;
+    return w->at;
+}
+
+static void wisp__protowire_put_varint(wisp__protowire_writer *w, uint64_t number) {
+    size_t size = 1;
+    uint8_t *to;
+    for (uint64_t rest = number >> 7; rest; rest >>= 7) size++;
+    to = wisp__protowire_room(w, size);
+    if (!to) return;
+    for (; number >= 128; number >>= 7) *to++ = (uint8_t)(number | 128);
+    *to = (uint8_t)number;
+}
+
+static void wisp__protowire_put_fixed(wisp__protowire_writer *w, uint64_t bits, size_t size) {
+    uint8_t *to = wisp__protowire_room(w, size);
+    for (size_t i = 0; to && i < size; i++, bits >>= 8) to[i] = (uint8_t)bits;
+}
+
+static void wisp__protowire_put_tag(wisp__protowire_writer *w, uint32_t number, unsigned wire) {
+    wisp__protowire_put_varint(w, (uint64_t)number << 3 | wire);
+}
+
+/* Tag and length of what has been written since w->at was `end`. */
+static void wisp__protowire_put_head(wisp__protowire_writer *w, const uint8_t *end,
+                                     uint32_t number) {
+    wisp__protowire_put_varint(w, (uint64_t)(end - w->at));
+    wisp__protowire_put_tag(w, number, WISP__PROTOWIRE_SIZED);
+}
+
+/* Is there what a text or a list counts? */
+static bool wisp__protowire_is_there(wisp__protowire_writer *w, const wisp_value *value) {
+    if (!wisp__is_sound(value)) wisp__protowire_refuse(w, WISP_E_ARGUMENT);
+    return w->result == WISP_OK;
+}
+
+static void wisp__protowire_put_bytes(wisp__protowire_writer *w, const void *bytes, size_t size,
+                                      uint32_t number) {
+    const uint8_t *end = w->at;
+    uint8_t *to = wisp__protowire_room(w, size);
+    if (to && size) memcpy(to, bytes, size);
+    wisp__protowire_put_head(w, end, number);
+}
+
+static void wisp__protowire_put_text(wisp__protowire_writer *w, const char *text, size_t size,
+                                     uint32_t number) {
+    if (!wisp__text_is_utf8(text, size)) wisp__protowire_refuse(w, WISP_E_TYPE);
+    wisp__protowire_put_bytes(w, text, size, number);
+}
+
+static void wisp__protowire_put_bits(wisp__protowire_writer *w, unsigned wire, uint64_t bits) {
+    if (wire == WISP__PROTOWIRE_VARINT) wisp__protowire_put_varint(w, bits);
+    else wisp__protowire_put_fixed(w, bits, wire == WISP__PROTOWIRE_4 ? 4 : 8);
+}
+
+static bool wisp__protowire_may_nest(wisp__protowire_writer *w, int depth) {
+    if (depth > WISP__PROTOWIRE_NESTING) wisp__protowire_refuse(w, WISP_E_DEPTH);
+    return w->result == WISP_OK;
+}
+
+/* --- writing google.protobuf.Value --- */
+
+/* What is a float or a double already keeps its bits, also those of a NaN. */
+static bool wisp__protowire_real_bits(const wisp_value *value, bool narrow, uint64_t *bits) {
+    double number;
+    uint32_t low;
+    switch (value->kind) {
+    case WISP_INT: number = (double)value->as.integer; break;
+    case WISP_UINT: number = (double)value->as.uinteger; break;
+    case WISP_FLOAT: number = (double)value->as.float32; break;
+    case WISP_NUMBER: number = value->as.number; break;
+    default: return false;
+    }
+    low = wisp__float_bits((float)number);
+    if (value->kind == WISP_FLOAT) memcpy(&low, &value->as.float32, 4);
+    *bits = low;
+    if (!narrow) memcpy(bits, &number, 8);
+    if (!narrow && value->kind == WISP_NUMBER) memcpy(bits, &value->as.number, 8);
+    return true;
+}
+
+/* Has a double all digits of it? */
+static bool wisp__protowire_is_exact(uint64_t magnitude) {
+    while (magnitude && !(magnitude & 1)) magnitude >>= 1;
+    return magnitude >> 53 == 0;
+}
+
+static void wisp__protowire_put_number(wisp__protowire_writer *w, const wisp_value *value) {
+    wisp__numeric number;
+    uint64_t bits = 0;
+    if (wisp__numeric_of(value, &number) && value->kind < WISP_FLOAT &&
+        !wisp__protowire_is_exact(number.magnitude))
+        wisp__protowire_refuse(w, WISP_E_TYPE);
+    wisp__protowire_real_bits(value, false, &bits);
+    wisp__protowire_put_fixed(w, bits, 8);
+    wisp__protowire_put_tag(w, 2, WISP__PROTOWIRE_8);
+}
+
+static void wisp__protowire_put_base64(wisp__protowire_writer *w, const wisp_value *value) {
+    const uint8_t *end = w->at;
+    size_t size = (size_t)value->count;
+    uint8_t *to = wisp__protowire_room(w, (size + 2) / 3 * 4);
+    if (to && size) wisp__text_to_base64((const uint8_t *)value->as.bytes, size, to);
+    wisp__protowire_put_head(w, end, 3);
+}
+
+/* A list of numbers. */
+static void wisp__protowire_put_parts(wisp__protowire_writer *w, const wisp_value *value,
+                                      int depth) {
+    const uint8_t *end = w->at;
+    float parts[7];
+    int count = wisp__value_floats(value, parts);
+    if (!wisp__protowire_may_nest(w, depth + 2)) return;
+    for (int i = count - 1; i >= 0; i--) {
+        const uint8_t *part_end = w->at;
+        wisp_value part = wisp_float(parts[i]);
+        wisp__protowire_put_number(w, &part);
+        wisp__protowire_put_head(w, part_end, 1);
+    }
+    wisp__protowire_put_head(w, end, 6);
+}
+
+static void wisp__protowire_put_any_pair(wisp__protowire_writer *w, const char *key,
+                                         const wisp_value *value, int depth) {
+    const uint8_t *end = w->at;
+    w->any(w, value, depth + 1);
+    wisp__protowire_put_head(w, end, 2);
+    if (!key) wisp__protowire_refuse(w, WISP_E_ARGUMENT);
+    if (!w->result) wisp__protowire_put_text(w, key, strlen(key), 1);
+}
+
+/* A message in the Value; in it elements, or pairs, which are messages too. */
+static void wisp__protowire_put_any_list(wisp__protowire_writer *w, const wisp_value *value,
+                                         int depth) {
+    const uint8_t *end = w->at;
+    bool map = wisp__is_map(value);
+    if (!wisp__protowire_may_nest(w, depth)) return;
+    for (int i = value->count - 1; i >= 0 && !w->result; i--) {
+        const uint8_t *item_end = w->at;
+        wisp_value scratch;
+        const char *key;
+        const wisp_value *child = wisp__child(value, i, &key, &scratch);
+        if (map && wisp__is_missing(value, i)) continue;
+        if (map) wisp__protowire_put_any_pair(w, key, child, depth + 1);
+        else w->any(w, child, depth + 1);
+        wisp__protowire_put_head(w, item_end, 1);
+    }
+    wisp__protowire_put_head(w, end, map ? 5 : 6);
+}
+
+static void wisp__protowire_put_any(wisp__protowire_writer *w, const wisp_value *value, int depth) {
+    wisp_value id;
+    if (!wisp__protowire_may_nest(w, depth) || !wisp__protowire_is_there(w, value)) return;
+    if (wisp__is_map(value) || wisp__is_array(value)) {
+        wisp__protowire_put_any_list(w, value, depth + 1);
+        return;
+    }
+    switch (value->kind) {
+    case WISP_NIL:
+    case WISP_BOOL:
+        wisp__protowire_put_varint(w, value->kind == WISP_BOOL && value->as.boolean);
+        wisp__protowire_put_tag(w, value->kind == WISP_BOOL ? 4 : 1, WISP__PROTOWIRE_VARINT);
+        break;
+    case WISP_INT:
+    case WISP_UINT:
+    case WISP_FLOAT:
+    case WISP_NUMBER: wisp__protowire_put_number(w, value); break;
+    case WISP_OBJECT:
+        id = wisp_uint(value->as.object.id);
+        wisp__protowire_put_number(w, &id);
+        break;
+    case WISP_STRING:
+        wisp__protowire_put_text(w, value->as.string, (size_t)value->count, 3);
+        break;
+    case WISP_BYTES: wisp__protowire_put_base64(w, value); break;
+    case WISP_VEC2:
+    case WISP_VEC3:
+    case WISP_VEC4:
+    case WISP_QUAT:
+    case WISP_TRANSFORM:
+    case WISP_COLOR: wisp__protowire_put_parts(w, value, depth); break;
+    default: wisp__protowire_refuse(w, WISP_E_TYPE); break;
+    }
+}
+
+/* --- reading --- */
+
+/* The same for reading; `finish` makes a value of the open tree of a type. */
+typedef struct wisp__protowire_reader {
+    void         (*any)(struct wisp__protowire_reader *r, wisp_value *out, int depth);
+    void         (*element)(struct wisp__protowire_reader *r, const wisp_type *type, int bytes,
+                            wisp_value *out, int depth);
+    void         (*finish)(struct wisp__protowire_reader *r, const wisp_type *type, int bytes,
+                           wisp_value *value, int depth);
+    const uint8_t *at, *end;           /* of the message that is read */
+    wisp__bump     memory;
+    const wisp_schema *ordered;        /* one whose numbers are known to ascend */
+    wisp_result    result;             /* the first failure; then at == end */
+} wisp__protowire_reader;
+
+static void wisp__protowire_fail(wisp__protowire_reader *r, wisp_result code) {
+    if (r->result == WISP_OK) r->result = code;
+    r->at = r->end;
+}
+
+static bool wisp__protowire_more(const wisp__protowire_reader *r) {
+    return r->result == WISP_OK && r->at < r->end;
+}
+
+/* NULL, and the reader has failed: there is not enough memory. */
+static void *wisp__protowire_memory(wisp__protowire_reader *r, size_t count, size_t item_bytes) {
+    void *memory = wisp__bump_items(&r->memory, count, item_bytes);
+    if (!memory) wisp__protowire_fail(r, WISP_E_MEMORY);
+    return memory;
+}
+
+/* The next `size` bytes, or NULL and the reader has failed. */
+static const uint8_t *wisp__protowire_take(wisp__protowire_reader *r, uint64_t size) {
+    const uint8_t *taken = r->at;
+    if (size > (uint64_t)(r->end - r->at)) wisp__protowire_fail(r, WISP_E_SYNTAX);
+    if (r->result) return NULL;
+    r->at += size;
+    return taken;
+}
+
+static uint64_t wisp__protowire_get_varint(wisp__protowire_reader *r) {
+    uint64_t number = 0;
+    for (int shift = 0; shift < 64; shift += 7) {
+        const uint8_t *byte = wisp__protowire_take(r, 1);
+        if (!byte || (shift == 63 && *byte > 1)) break;
+        number |= (uint64_t)(*byte & 127) << shift;
+        if (*byte < 128) return number;
+    }
+    wisp__protowire_fail(r, WISP_E_SYNTAX);
+    return 0;
+}
+
+/* A tag; 0, which is none, and the reader has failed. */
+static uint32_t wisp__protowire_get_tag(wisp__protowire_reader *r) {
+    const uint8_t *begin = r->at;
+    uint64_t tag = wisp__protowire_get_varint(r);
+    if (r->result) return 0;
+    if (r->at - begin > 5 || tag > UINT32_MAX || tag < 8 || (tag & 7) > WISP__PROTOWIRE_4) {
+        wisp__protowire_fail(r, WISP_E_SYNTAX);
+        return 0;
+    }
+    return (uint32_t)tag;
+}
+
+static uint64_t wisp__protowire_get_fixed(wisp__protowire_reader *r, int size) {
+    const uint8_t *bytes = wisp__protowire_take(r, (uint64_t)size);
+    uint64_t bits = 0;
+    for (int i = size - 1; bytes && i >= 0; i--) bits = bits << 8 | bytes[i];
+    return bits;
+}
+
+static uint64_t wisp__protowire_get_bits(wisp__protowire_reader *r, unsigned wire) {
+    if (wire == WISP__PROTOWIRE_VARINT) return wisp__protowire_get_varint(r);
+    return wisp__protowire_get_fixed(r, wire == WISP__PROTOWIRE_4 ? 4 : 8);
+}
+
+/* From here to the matching wisp__protowire_close the reader ends where the length that stands
+   here says. Returns what it ends at otherwise. `depth`: of the message that begins. */
+static const uint8_t *wisp__protowire_open(wisp__protowire_reader *r, int depth) {
+    const uint8_t *outer = r->end;
+    uint64_t size = wisp__protowire_get_varint(r);
+    const uint8_t *begin = wisp__protowire_take(r, size);
+    if (depth > WISP__PROTOWIRE_NESTING) wisp__protowire_fail(r, WISP_E_DEPTH);
+    if (r->result) return outer;
+    r->at = begin;
+    r->end = begin + size;
+    return outer;
+}
+
+static void wisp__protowire_close(wisp__protowire_reader *r, const uint8_t *outer) {
+    r->end = outer;
+    if (r->result) r->at = r->end;
+}
+
+/* A field that nobody knows, or of another wire than is known, after its tag (which may be 0, if
+   the reader has failed). `depth`: of the message it is in. */
+static void wisp__protowire_skip(wisp__protowire_reader *r, uint32_t tag, int depth) {
+    uint32_t groups[WISP__PROTOWIRE_NESTING];
+    int open = 0;
+    do {
+        uint32_t number = tag >> 3;
+        switch (tag & 7) {
+        case WISP__PROTOWIRE_VARINT: wisp__protowire_get_varint(r); break;
+        case WISP__PROTOWIRE_8: wisp__protowire_take(r, 8); break;
+        case WISP__PROTOWIRE_4: wisp__protowire_take(r, 4); break;
+        case WISP__PROTOWIRE_SIZED: wisp__protowire_take(r, wisp__protowire_get_varint(r)); break;
+        case WISP__PROTOWIRE_BEGIN:
+            if (depth + open >= WISP__PROTOWIRE_NESTING) wisp__protowire_fail(r, WISP_E_DEPTH);
+            else groups[open++] = number;
+            break;
+        default:
+            if (open == 0 || groups[--open] != number) wisp__protowire_fail(r, WISP_E_SYNTAX);
+            break;
+        }
+        if (open) tag = wisp__protowire_get_tag(r);
+    } while (open && !r->result);
+}
+
+/* How many fields with this tag follow at once, counting the one whose tag was read. */
+static size_t wisp__protowire_run(const wisp__protowire_reader *r, uint32_t tag, int depth) {
+    wisp__protowire_reader ahead = *r;
+    size_t count = 0;
+    uint32_t next = tag;
+    for (; next == tag; count++) {
+        wisp__protowire_skip(&ahead, tag, depth);
+        next = wisp__protowire_more(&ahead) ? wisp__protowire_get_tag(&ahead) : 0;
+    }
+    return count;
+}
+
+/* How many values a packed list has that begins here. */
+static size_t wisp__protowire_packed(const wisp__protowire_reader *r, unsigned wire) {
+    size_t left = (size_t)(r->end - r->at), count = 0;
+    if (wire == WISP__PROTOWIRE_4) return left / 4;
+    if (wire == WISP__PROTOWIRE_8) return left / 8;
+    for (size_t i = 0; i < left; i++) count += r->at[i] < 128;
+    return count;
+}
+
+/* How many items there is room for, which stands ahead of them. */
+static size_t wisp__protowire_room_of(const void *items) {
+    size_t room = 0;
+    if (items) memcpy(&room, (const uint8_t *)items - 8, sizeof room);
+    return room;
+}
+
+/* Gives back the block that was taken last, so that it can be taken again, and larger. */
+static void wisp__protowire_give_back(wisp__protowire_reader *r, const uint8_t *block,
+                                      size_t size) {
+    size = (size + 7) & ~(size_t)7;
+    if (block + size != r->memory.at) return;
+    r->memory.at -= size;
+    r->memory.left += size;
+}
+
+/* Items with room for `more` than `count`; NULL: the reader has failed. The room doubles, so that
+   a list that comes in pieces costs no more than its size. */
+static void *wisp__protowire_grow(wisp__protowire_reader *r, const void *items, int count,
+                                  size_t more, size_t size) {
+    size_t used = (size_t)count, room = wisp__protowire_room_of(items);
+    uint8_t *block;
+    if (r->result) return NULL;
+    if (items && more <= room - used) return (void *)items;
+    room = used + (more > used ? more : used);
+    if (room > INT32_MAX || room > (SIZE_MAX - 8) / size) {
+        wisp__protowire_fail(r, WISP_E_MEMORY);
+        return NULL;
+    }
+    if (items)
+        wisp__protowire_give_back(r, (const uint8_t *)items - 8,
+                                  8 + wisp__protowire_room_of(items) * size);
+    block = (uint8_t *)wisp__protowire_memory(r, 8 + room * size, 1);
+    if (!block) return NULL;
+    memcpy(block, &room, sizeof room);
+    if (used && block + 8 != items) memcpy(block + 8, items, used * size);
+    return block + 8;
+}
+
+/* The same for one more, the field of which has this tag, and all that follow it at once. */
+static void *wisp__protowire_grow_by_run(wisp__protowire_reader *r, const void *items, int count,
+                                         uint32_t tag, int depth, size_t size) {
+    size_t more = 1;
+    if (wisp__protowire_room_of(items) == (size_t)count) more = wisp__protowire_run(r, tag, depth);
+    return wisp__protowire_grow(r, items, count, more, size);
+}
+
+/* A length and text, copied with a NUL after it; NULL: the reader has failed. */
+static const char *wisp__protowire_get_text(wisp__protowire_reader *r, int *size) {
+    uint64_t length = wisp__protowire_get_varint(r);
+    const uint8_t *bytes = wisp__protowire_take(r, length);
+    const char *text;
+    if (bytes && !wisp__text_is_utf8(bytes, (size_t)length)) wisp__protowire_fail(r, WISP_E_SYNTAX);
+    if (r->result) return NULL;
+    text = wisp__bump_text(&r->memory, bytes, (size_t)length);
+    if (text) *size = (int)length;
+    else wisp__protowire_fail(r, WISP_E_MEMORY);
+    return text;
+}
+
+static void wisp__protowire_get_string(wisp__protowire_reader *r, wisp_value *out) {
+    int size = 0;
+    const char *text = wisp__protowire_get_text(r, &size);
+    if (text) *out = wisp_string_n(text, size);
+}
+
+static void wisp__protowire_get_bytes(wisp__protowire_reader *r, wisp_value *out) {
+    uint64_t size = wisp__protowire_get_varint(r);
+    const uint8_t *bytes = wisp__protowire_take(r, size);
+    if (bytes) *out = wisp_bytes(bytes, (int)size);
+}
+
+/* --- reading google.protobuf.Value --- */
+
+static void wisp__protowire_get_pair(wisp__protowire_reader *r, wisp_pair *pair, int depth) {
+    pair->key = "";
+    pair->value = wisp_nil();
+    while (wisp__protowire_more(r)) {
+        uint32_t tag = wisp__protowire_get_tag(r);
+        if (tag == (1 << 3 | WISP__PROTOWIRE_SIZED)) {
+            int size = 0;
+            const char *key = wisp__protowire_get_text(r, &size);
+            if (key && memchr(key, 0, (size_t)size)) wisp__protowire_fail(r, WISP_E_TYPE);
+            if (key) pair->key = key;
+        } else if (tag == (2 << 3 | WISP__PROTOWIRE_SIZED)) {
+            const uint8_t *outer = wisp__protowire_open(r, depth + 1);
+            r->any(r, &pair->value, depth + 1);
+            wisp__protowire_close(r, outer);
+        } else {
+            wisp__protowire_skip(r, tag, depth);
+        }
+    }
+}
+
+/* A list or a map, in *out already if more of it comes. */
+static void wisp__protowire_get_any_list(wisp__protowire_reader *r, wisp_value *out, bool map,
+                                         int depth) {
+    size_t size = map ? sizeof(wisp_pair) : sizeof(wisp_value);
+    if (out->kind != (map ? WISP_MAP : WISP_ARRAY))
+        *out = wisp__value_of(map ? WISP_MAP : WISP_ARRAY, 0);
+    while (wisp__protowire_more(r)) {
+        uint32_t tag = wisp__protowire_get_tag(r);
+        const uint8_t *outer;
+        uint8_t *items;
+        if (tag != (1 << 3 | WISP__PROTOWIRE_SIZED)) {
+            wisp__protowire_skip(r, tag, depth);
+            continue;
+        }
+        items = (uint8_t *)wisp__protowire_grow_by_run(r, out->as.bytes, out->count, tag, depth,
+                                                       size);
+        if (!items) return;
+        out->as.bytes = items;
+        items += (size_t)out->count * size;
+        if (!map) *(wisp_value *)(void *)items = wisp_nil();
+        outer = wisp__protowire_open(r, depth + 1);
+        if (map) wisp__protowire_get_pair(r, (wisp_pair *)(void *)items, depth + 1);
+        else r->any(r, (wisp_value *)(void *)items, depth + 1);
+        wisp__protowire_close(r, outer);
+        out->count++;
+    }
+}
+
+static void wisp__protowire_get_any(wisp__protowire_reader *r, wisp_value *out, int depth) {
+    while (wisp__protowire_more(r)) {
+        uint32_t tag = wisp__protowire_get_tag(r);
+        const uint8_t *outer;
+        switch (tag) {
+        case 1 << 3 | WISP__PROTOWIRE_VARINT:
+            wisp__protowire_get_varint(r);
+            *out = wisp_nil();
+            break;
+        case 2 << 3 | WISP__PROTOWIRE_8:
+            *out = wisp__value_of_bits(false, wisp__protowire_get_fixed(r, 8));
+            break;
+        case 3 << 3 | WISP__PROTOWIRE_SIZED: wisp__protowire_get_string(r, out); break;
+        case 4 << 3 | WISP__PROTOWIRE_VARINT:
+            *out = wisp_bool(wisp__protowire_get_varint(r) != 0);
+            break;
+        case 5 << 3 | WISP__PROTOWIRE_SIZED:
+        case 6 << 3 | WISP__PROTOWIRE_SIZED:
+            outer = wisp__protowire_open(r, depth + 1);
+            wisp__protowire_get_any_list(r, out, tag >> 3 == 5, depth + 1);
+            wisp__protowire_close(r, outer);
+            break;
+        default: wisp__protowire_skip(r, tag, depth); break;
+        }
+    }
+}
+
+/* Leaves one pair of each key, where the first stood, with the value of the last. */
+static void wisp__protowire_make_distinct(wisp__protowire_reader *r, wisp_value *map) {
+    wisp__bump before = r->memory;
+    size_t count = (size_t)map->count;
+    uint32_t *places;
+    if (count < 2) return;
+    places = (uint32_t *)wisp__protowire_memory(r, count, sizeof *places);
+    if (!places) return;
+    map->count = wisp__pairs_distinct((wisp_pair *)map->as.map, count, places);
+    r->memory = before;
+}
+
+static void wisp__protowire_finish_any(wisp__protowire_reader *r, wisp_value *value) {
+    if (value->kind == WISP_MAP) wisp__protowire_make_distinct(r, value);
+    if (value->kind != WISP_MAP && value->kind != WISP_ARRAY) return;
+    for (int i = 0; i < value->count && !r->result; i++)
+        wisp__protowire_finish_any(r, (wisp_value *)wisp_element_of(value, i));
+}
+
+/* ===========================================================================
+ * MARK: >>protobuf
+ * What: the Protobuf codec: the proto3 wire form of a schema's messages.
+ * Invariants: what encode writes, decode reads. Fields are written in the
+ *   order of their numbers, so equal values have equal bytes. Reading makes an
+ *   open tree, with nothing for what has not come; only then defaults are
+ *   filled in and keys made unique.
+ * Not here: ranges, lengths and bounds of enums (the caller validates); bytes
+ *   and values without a schema (protowire).
  *
  *   bool, enum, integer, uint, range, object   wire 0; sint is zigzag;
  *                                              sfixed and fixed: wire 5 or 1
@@ -10181,17 +10754,8 @@ const wisp_codec *wisp_msgpack(void) {
  *   union                  message { one field: the option's index + 1 }
  *   array of these: scalars wire 2 with all of them, others a field for each
  *   array in an array or a union   message { 1: the array }
- *   any, exact             message { 1: nil, wire 0 | 2: number, wire 1 |
- *                                    3: string | 4: bool, wire 0 |
- *                                    5: { 1: { 1: key, 2: any } } | 6: { 1: any } }
+ *   any, exact             google.protobuf.Value
  * ======================================================================== */
-
-enum { WISP__PROTOBUF_NESTING = 100 };      /* messages inside the outermost, as others have it */
-
-typedef enum wisp__protobuf_wire {
-    WISP__PROTOBUF_VARINT, WISP__PROTOBUF_8, WISP__PROTOBUF_SIZED, WISP__PROTOBUF_BEGIN,
-    WISP__PROTOBUF_END, WISP__PROTOBUF_4
-} wisp__protobuf_wire;
 
 /* Which of Protobuf's types a type is. Those up to DOUBLE are scalars: 64 bits hold one. */
 typedef enum wisp__protobuf_form {
@@ -10249,11 +10813,11 @@ static unsigned wisp__protobuf_wire_of(wisp__protobuf_form form) {
     switch (form) {
     case WISP__PROTOBUF_FIXED32:
     case WISP__PROTOBUF_SFIXED32:
-    case WISP__PROTOBUF_FLOAT: return WISP__PROTOBUF_4;
+    case WISP__PROTOBUF_FLOAT: return WISP__PROTOWIRE_4;
     case WISP__PROTOBUF_FIXED64:
     case WISP__PROTOBUF_SFIXED64:
-    case WISP__PROTOBUF_DOUBLE: return WISP__PROTOBUF_8;
-    default: return form < WISP__PROTOBUF_STRING ? WISP__PROTOBUF_VARINT : WISP__PROTOBUF_SIZED;
+    case WISP__PROTOBUF_DOUBLE: return WISP__PROTOWIRE_8;
+    default: return form < WISP__PROTOBUF_STRING ? WISP__PROTOWIRE_VARINT : WISP__PROTOWIRE_SIZED;
     }
 }
 
@@ -10266,11 +10830,6 @@ static int wisp__protobuf_field_bytes(const wisp_field *field) {
 static int wisp__protobuf_element_bytes(const wisp_type *array, int bytes) {
     if (array->bytes) bytes = array->bytes;
     return bytes > 0 && array->max > 0 ? bytes / array->max : 0;
-}
-
-static uint32_t wisp__protobuf_number(const wisp_schema *schema, int i) {
-    int number = schema->fields[i].number;
-    return number ? (uint32_t)number : (uint32_t)i + 1;
 }
 
 /* The kind of a type that is made of floats. Kinds and types of these stand in the same order. */
@@ -10293,34 +10852,11 @@ static bool wisp__protobuf_integer_bits(const wisp_value *value, int width, bool
 
 static bool wisp__protobuf_enum_bits(const wisp_type *type, const wisp_value *value,
                                      uint64_t *bits) {
-    const char *const *names = (const char *const *)type->of;
+    int index;
     if (value->kind != WISP_STRING) return wisp__protobuf_integer_bits(value, 32, true, bits);
-    for (int i = 0; names && i < type->max; i++) {
-        if (strlen(names[i]) != (size_t)value->count) continue;
-        if (memcmp(names[i], value->as.string, (size_t)value->count) != 0) continue;
-        *bits = (uint64_t)i;
-        return true;
-    }
-    return false;
-}
-
-/* What is a float or a double already keeps its bits, also those of a NaN. */
-static bool wisp__protobuf_real_bits(const wisp_value *value, bool narrow, uint64_t *bits) {
-    double number;
-    uint32_t low;
-    switch (value->kind) {
-    case WISP_INT: number = (double)value->as.integer; break;
-    case WISP_UINT: number = (double)value->as.uinteger; break;
-    case WISP_FLOAT: number = (double)value->as.float32; break;
-    case WISP_NUMBER: number = value->as.number; break;
-    default: return false;
-    }
-    low = wisp__float_bits((float)number);
-    if (value->kind == WISP_FLOAT) memcpy(&low, &value->as.float32, 4);
-    *bits = low;
-    if (!narrow) memcpy(bits, &number, 8);
-    if (!narrow && value->kind == WISP_NUMBER) memcpy(bits, &value->as.number, 8);
-    return true;
+    index = wisp__name_index(type, value);
+    if (index >= 0) *bits = (uint64_t)index;
+    return index >= 0;
 }
 
 /* The scalar that a value is; false: it is none of this form. */
@@ -10349,18 +10885,10 @@ static bool wisp__protobuf_bits(wisp__protobuf_form form, const wisp_type *type,
             return false;
         *bits = wisp__zigzag((int64_t)*bits);
         return true;
-    case WISP__PROTOBUF_FLOAT: return wisp__protobuf_real_bits(value, true, bits);
-    case WISP__PROTOBUF_DOUBLE: return wisp__protobuf_real_bits(value, false, bits);
+    case WISP__PROTOBUF_FLOAT: return wisp__protowire_real_bits(value, true, bits);
+    case WISP__PROTOBUF_DOUBLE: return wisp__protowire_real_bits(value, false, bits);
     default: return false;
     }
-}
-
-static wisp_value wisp__protobuf_real(bool narrow, uint64_t bits) {
-    wisp_value value = wisp__value_of(narrow ? WISP_FLOAT : WISP_NUMBER, 0);
-    uint32_t low = (uint32_t)bits;
-    if (narrow) memcpy(&value.as.float32, &low, 4);
-    else memcpy(&value.as.number, &bits, 8);
-    return value;
 }
 
 /* Of what was read: more bits than a form has are dropped, as the specification wants. */
@@ -10382,8 +10910,8 @@ static wisp_value wisp__protobuf_scalar(wisp__protobuf_form form, const wisp_typ
     case WISP__PROTOBUF_SINT64: return wisp_int(wisp__unzigzag(bits));
     case WISP__PROTOBUF_UINT32:
     case WISP__PROTOBUF_FIXED32: return wisp_uint((uint32_t)bits);
-    case WISP__PROTOBUF_FLOAT: return wisp__protobuf_real(true, bits);
-    case WISP__PROTOBUF_DOUBLE: return wisp__protobuf_real(false, bits);
+    case WISP__PROTOBUF_FLOAT: return wisp__value_of_bits(true, bits);
+    case WISP__PROTOBUF_DOUBLE: return wisp__value_of_bits(false, bits);
     default: break;
     }
     if (type->kind == WISP_TYPE_RANGE && bits <= INT64_MAX) return wisp_int((int64_t)bits);
@@ -10421,272 +10949,35 @@ static wisp_value wisp__protobuf_fallback(const wisp_field *field, wisp__protobu
     return wisp__protobuf_scalar(form, &field->type, bits);
 }
 
-/* --- text --- */
+/* --- writing scalars and floats --- */
 
-/* Bytes of the character that begins `left` (at least 1) bytes; 0: it is none. The range of the
-   second byte keeps out overlong forms, surrogates and what is beyond U+10FFFF (RFC 3629,
-   section 4). */
-static size_t wisp__protobuf_character(const uint8_t *text, size_t left) {
-    uint8_t first = text[0], low = 0x80, high = 0xbf;
-    size_t size = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-    if (first < 0x80) return 1;
-    if (first < 0xc2 || first > 0xf4 || size > left) return 0;
-    if (first == 0xe0) low = 0xa0;
-    if (first == 0xed) high = 0x9f;
-    if (first == 0xf0) low = 0x90;
-    if (first == 0xf4) high = 0x8f;
-    if (text[1] < low || text[1] > high) return 0;
-    for (size_t i = 2; i < size; i++)
-        if ((text[i] & 0xc0) != 0x80) return 0;
-    return size;
-}
-
-static bool wisp__protobuf_is_utf8(const void *text, size_t size) {
-    const uint8_t *at = (const uint8_t *)text;
-    while (size > 0) {
-        size_t step = 8;
-        if (size < 8 || wisp__load64(at) & UINT64_C(0x8080808080808080))
-            step = wisp__protobuf_character(at, size);
-        if (step == 0) return false;
-        at += step;
-        size -= step;
-    }
-    return true;
-}
-
-/* RFC 4648, section 4, with padding; `to` has room for 4 characters for each 3 bytes begun. */
-static void wisp__protobuf_base64(const uint8_t *from, size_t size, uint8_t *to) {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (size_t i = 0; i < size; i += 3, to += 4) {
-        uint32_t group = (uint32_t)from[i] << 16;
-        if (i + 1 < size) group |= (uint32_t)from[i + 1] << 8;
-        if (i + 2 < size) group |= from[i + 2];
-        for (int k = 0; k < 4; k++) to[k] = (uint8_t)digits[group >> (18 - 6 * k) & 63];
-        if (i + 2 >= size) to[3] = '=';
-        if (i + 1 >= size) to[2] = '=';
-    }
-}
-
-/* --- writing, backwards --- */
-
-/* Messages and what is in them hold each other, so they call back through these. */
-typedef struct wisp__protobuf_writer {
-    void      (*any)(struct wisp__protobuf_writer *w, const wisp_value *value, int depth);
-    void      (*element)(struct wisp__protobuf_writer *w, const wisp_type *type, int bytes,
-                         const wisp_value *value, uint32_t number, int depth);
-    uint8_t    *begin, *at;     /* what is written begins at `at` */
-    wisp_result result;         /* the first failure */
-} wisp__protobuf_writer;
-
-static void wisp__protobuf_refuse(wisp__protobuf_writer *w, wisp_result code) {
-    if (w->result == WISP_OK) w->result = code;
-}
-
-/* Room for `size` bytes in front of what is written; NULL: there is none. */
-static uint8_t *wisp__protobuf_room(wisp__protobuf_writer *w, size_t size) {
-    if (size > (size_t)(w->at - w->begin)) wisp__protobuf_refuse(w, WISP_E_TOO_BIG);
-    if (w->result) return NULL;
-    w->at -= size;
-    return w->at;
-}
-
-static void wisp__protobuf_put_varint(wisp__protobuf_writer *w, uint64_t number) {
-    size_t size = 1;
-    uint8_t *to;
-    for (uint64_t rest = number >> 7; rest; rest >>= 7) size++;
-    to = wisp__protobuf_room(w, size);
-    if (!to) return;
-    for (; number >= 128; number >>= 7) *to++ = (uint8_t)(number | 128);
-    *to = (uint8_t)number;
-}
-
-static void wisp__protobuf_put_fixed(wisp__protobuf_writer *w, uint64_t bits, size_t size) {
-    uint8_t *to = wisp__protobuf_room(w, size);
-    for (size_t i = 0; to && i < size; i++, bits >>= 8) to[i] = (uint8_t)bits;
-}
-
-static void wisp__protobuf_put_tag(wisp__protobuf_writer *w, uint32_t number, unsigned wire) {
-    wisp__protobuf_put_varint(w, (uint64_t)number << 3 | wire);
-}
-
-/* Tag and length of what has been written since w->at was `end`. */
-static void wisp__protobuf_put_head(wisp__protobuf_writer *w, const uint8_t *end,
-                                    uint32_t number) {
-    wisp__protobuf_put_varint(w, (uint64_t)(end - w->at));
-    wisp__protobuf_put_tag(w, number, WISP__PROTOBUF_SIZED);
-}
-
-/* Is there what a text or a list counts? */
-static bool wisp__protobuf_is_there(wisp__protobuf_writer *w, const wisp_value *value) {
-    bool counts = value->kind == WISP_STRING || value->kind == WISP_BYTES ||
-                  value->kind == WISP_ARRAY || value->kind == WISP_MAP;
-    if (counts && (value->count < 0 || (value->count && !value->as.bytes)))
-        wisp__protobuf_refuse(w, WISP_E_ARGUMENT);
-    return w->result == WISP_OK;
-}
-
-static void wisp__protobuf_put_bytes(wisp__protobuf_writer *w, const void *bytes, size_t size,
-                                     uint32_t number) {
-    const uint8_t *end = w->at;
-    uint8_t *to = wisp__protobuf_room(w, size);
-    if (to && size) memcpy(to, bytes, size);
-    wisp__protobuf_put_head(w, end, number);
-}
-
-static void wisp__protobuf_put_text(wisp__protobuf_writer *w, const char *text, size_t size,
-                                    uint32_t number) {
-    if (!wisp__protobuf_is_utf8(text, size)) wisp__protobuf_refuse(w, WISP_E_TYPE);
-    wisp__protobuf_put_bytes(w, text, size, number);
-}
-
-static void wisp__protobuf_put_bits(wisp__protobuf_writer *w, unsigned wire, uint64_t bits) {
-    if (wire == WISP__PROTOBUF_VARINT) wisp__protobuf_put_varint(w, bits);
-    else wisp__protobuf_put_fixed(w, bits, wire == WISP__PROTOBUF_4 ? 4 : 8);
-}
-
-static void wisp__protobuf_put_scalar(wisp__protobuf_writer *w, wisp__protobuf_form form,
+static void wisp__protobuf_put_scalar(wisp__protowire_writer *w, wisp__protobuf_form form,
                                       const wisp_type *type, const wisp_value *value) {
     uint64_t bits = 0;
-    if (!wisp__protobuf_bits(form, type, value, &bits)) wisp__protobuf_refuse(w, WISP_E_INVALID);
-    wisp__protobuf_put_bits(w, wisp__protobuf_wire_of(form), bits);
-}
-
-static bool wisp__protobuf_may_nest(wisp__protobuf_writer *w, int depth) {
-    if (depth > WISP__PROTOBUF_NESTING) wisp__protobuf_refuse(w, WISP_E_DEPTH);
-    return w->result == WISP_OK;
+    if (!wisp__protobuf_bits(form, type, value, &bits)) wisp__protowire_refuse(w, WISP_E_INVALID);
+    wisp__protowire_put_bits(w, wisp__protobuf_wire_of(form), bits);
 }
 
 /* Floats 1, 2, .. of a message; zeros are not written, minus zero is. */
-static void wisp__protobuf_put_floats(wisp__protobuf_writer *w, const void *floats, int count) {
+static void wisp__protobuf_put_floats(wisp__protowire_writer *w, const void *floats, int count) {
     uint32_t parts[4] = { 0 };
     memcpy(parts, floats, (size_t)count * 4);
     for (int i = count - 1; i >= 0; i--) {
         if (!parts[i]) continue;
-        wisp__protobuf_put_fixed(w, parts[i], 4);
-        wisp__protobuf_put_tag(w, (uint32_t)i + 1, WISP__PROTOBUF_4);
+        wisp__protowire_put_fixed(w, parts[i], 4);
+        wisp__protowire_put_tag(w, (uint32_t)i + 1, WISP__PROTOWIRE_4);
     }
 }
 
-static void wisp__protobuf_put_transform(wisp__protobuf_writer *w, const wisp_value *value,
+static void wisp__protobuf_put_transform(wisp__protowire_writer *w, const wisp_value *value,
                                          int depth) {
     const uint8_t *end = w->at;
-    if (!wisp__protobuf_may_nest(w, depth + 1)) return;
+    if (!wisp__protowire_may_nest(w, depth + 1)) return;
     wisp__protobuf_put_floats(w, &value->as.transform.rotation, 4);
-    wisp__protobuf_put_head(w, end, 2);
+    wisp__protowire_put_head(w, end, 2);
     end = w->at;
     wisp__protobuf_put_floats(w, &value->as.transform.position, 3);
-    wisp__protobuf_put_head(w, end, 1);
-}
-
-/* --- writing values without a type, as google.protobuf.Value --- */
-
-/* Has a double all digits of it? */
-static bool wisp__protobuf_is_exact(uint64_t magnitude) {
-    while (magnitude && !(magnitude & 1)) magnitude >>= 1;
-    return magnitude >> 53 == 0;
-}
-
-static void wisp__protobuf_put_number(wisp__protobuf_writer *w, const wisp_value *value) {
-    wisp__numeric number;
-    uint64_t bits = 0;
-    if (wisp__numeric_of(value, &number) && value->kind < WISP_FLOAT &&
-        !wisp__protobuf_is_exact(number.magnitude))
-        wisp__protobuf_refuse(w, WISP_E_TYPE);
-    wisp__protobuf_real_bits(value, false, &bits);
-    wisp__protobuf_put_fixed(w, bits, 8);
-    wisp__protobuf_put_tag(w, 2, WISP__PROTOBUF_8);
-}
-
-static void wisp__protobuf_put_base64(wisp__protobuf_writer *w, const wisp_value *value) {
-    const uint8_t *end = w->at;
-    size_t size = (size_t)value->count;
-    uint8_t *to = wisp__protobuf_room(w, (size + 2) / 3 * 4);
-    if (to && size) wisp__protobuf_base64((const uint8_t *)value->as.bytes, size, to);
-    wisp__protobuf_put_head(w, end, 3);
-}
-
-/* A list of numbers. */
-static void wisp__protobuf_put_parts(wisp__protobuf_writer *w, const wisp_value *value, int depth) {
-    const uint8_t *end = w->at;
-    float parts[7];
-    int count = wisp__value_floats(value, parts);
-    if (!wisp__protobuf_may_nest(w, depth + 2)) return;
-    for (int i = count - 1; i >= 0; i--) {
-        const uint8_t *part_end = w->at;
-        wisp_value part = wisp_float(parts[i]);
-        wisp__protobuf_put_number(w, &part);
-        wisp__protobuf_put_head(w, part_end, 1);
-    }
-    wisp__protobuf_put_head(w, end, 6);
-}
-
-/* A field of a struct that may be missing, and is. */
-static bool wisp__protobuf_is_missing(const wisp_value *value, int i) {
-    return value->kind == WISP_STRUCT && i < value->count &&
-           !wisp__field_there(&value->as.structure.schema->fields[i], value->as.structure.data);
-}
-
-static void wisp__protobuf_put_any_pair(wisp__protobuf_writer *w, const char *key,
-                                        const wisp_value *value, int depth) {
-    const uint8_t *end = w->at;
-    w->any(w, value, depth + 1);
-    wisp__protobuf_put_head(w, end, 2);
-    if (!key) wisp__protobuf_refuse(w, WISP_E_ARGUMENT);
-    if (!w->result) wisp__protobuf_put_text(w, key, strlen(key), 1);
-}
-
-/* A message in the Value; in it elements, or pairs, which are messages too. */
-static void wisp__protobuf_put_any_list(wisp__protobuf_writer *w, const wisp_value *value,
-                                        int depth) {
-    const uint8_t *end = w->at;
-    bool map = wisp__is_map(value);
-    if (!wisp__protobuf_may_nest(w, depth)) return;
-    for (int i = value->count - 1; i >= 0 && !w->result; i--) {
-        const uint8_t *item_end = w->at;
-        wisp_value scratch;
-        const char *key;
-        const wisp_value *child = wisp__child(value, i, &key, &scratch);
-        if (map && wisp__protobuf_is_missing(value, i)) continue;
-        if (map) wisp__protobuf_put_any_pair(w, key, child, depth + 1);
-        else w->any(w, child, depth + 1);
-        wisp__protobuf_put_head(w, item_end, 1);
-    }
-    wisp__protobuf_put_head(w, end, map ? 5 : 6);
-}
-
-static void wisp__protobuf_put_any(wisp__protobuf_writer *w, const wisp_value *value, int depth) {
-    wisp_value id;
-    if (!wisp__protobuf_may_nest(w, depth) || !wisp__protobuf_is_there(w, value)) return;
-    if (wisp__is_map(value) || wisp__is_array(value)) {
-        wisp__protobuf_put_any_list(w, value, depth + 1);
-        return;
-    }
-    switch (value->kind) {
-    case WISP_NIL:
-    case WISP_BOOL:
-        wisp__protobuf_put_varint(w, value->kind == WISP_BOOL && value->as.boolean);
-        wisp__protobuf_put_tag(w, value->kind == WISP_BOOL ? 4 : 1, WISP__PROTOBUF_VARINT);
-        break;
-    case WISP_INT:
-    case WISP_UINT:
-    case WISP_FLOAT:
-    case WISP_NUMBER: wisp__protobuf_put_number(w, value); break;
-    case WISP_OBJECT:
-        id = wisp_uint(value->as.object.id);
-        wisp__protobuf_put_number(w, &id);
-        break;
-    case WISP_STRING:
-        wisp__protobuf_put_text(w, value->as.string, (size_t)value->count, 3);
-        break;
-    case WISP_BYTES: wisp__protobuf_put_base64(w, value); break;
-    case WISP_VEC2:
-    case WISP_VEC3:
-    case WISP_VEC4:
-    case WISP_QUAT:
-    case WISP_TRANSFORM:
-    case WISP_COLOR: wisp__protobuf_put_parts(w, value, depth); break;
-    default: wisp__protobuf_refuse(w, WISP_E_TYPE); break;
-    }
+    wisp__protowire_put_head(w, end, 1);
 }
 
 /* --- which option of a union a value is --- */
@@ -10711,17 +11002,16 @@ static bool wisp__protobuf_fits_scalar(const wisp_type *type, const wisp_value *
     case WISP_TYPE_LITERAL: return number >= type->lo && number <= type->lo;
     case WISP_TYPE_NUMBER_RANGE:
     case WISP_TYPE_QUANTIZED: return number >= type->lo && number <= type->hi;
-    case WISP_TYPE_NUMBER: return !numeric.integral || wisp__protobuf_is_exact(numeric.magnitude);
+    case WISP_TYPE_NUMBER: return !numeric.integral || wisp__protowire_is_exact(numeric.magnitude);
     default: return true;
     }
 }
 
 static bool wisp__protobuf_fits_text(const wisp_type *type, const wisp_value *value) {
-    const char *literal = (const char *)type->of;
+    if (type->kind == WISP_TYPE_LITERAL)
+        return wisp__string_is(value, (const char *)type->of);
     if (value->kind != (type->kind == WISP_TYPE_BYTES ? WISP_BYTES : WISP_STRING)) return false;
-    if (type->kind != WISP_TYPE_LITERAL) return value->count <= type->max;
-    return strlen(literal) == (size_t)value->count &&
-           memcmp(literal, value->as.string, (size_t)value->count) == 0;
+    return value->count <= type->max;
 }
 
 static bool wisp__protobuf_fits_list(const wisp_type *type, const wisp_value *value, int levels,
@@ -10749,7 +11039,7 @@ static const wisp_value *wisp__protobuf_child(const wisp_schema *schema, const w
     else if (i <= last) child = wisp__child(value, i, &key, scratch);
     if (!child || child->kind != WISP_NIL || !(field->flags & WISP_FLAG_MAYBE)) return child;
     if (row || field->type.kind != WISP_TYPE_ANY) return NULL;
-    return wisp__protobuf_is_missing(value, i) ? NULL : child;
+    return wisp__is_missing(value, i) ? NULL : child;
 }
 
 static bool wisp__protobuf_is_of_shape(const wisp_schema *schema, const wisp_value *value) {
@@ -10811,21 +11101,21 @@ static bool wisp__protobuf_fits(const wisp_type *type, const wisp_value *value, 
 /* --- writing with a schema --- */
 
 /* A scalar that is not its default, or that need not be there. */
-static void wisp__protobuf_put_scalar_field(wisp__protobuf_writer *w, const wisp_field *field,
+static void wisp__protobuf_put_scalar_field(wisp__protowire_writer *w, const wisp_field *field,
                                             wisp__protobuf_form form, const wisp_value *value,
                                             uint32_t number) {
     unsigned wire = wisp__protobuf_wire_of(form);
     uint64_t bits = 0, otherwise = 0;
     wisp_value fallback;
     if (!wisp__protobuf_bits(form, &field->type, value, &bits))
-        wisp__protobuf_refuse(w, WISP_E_INVALID);
+        wisp__protowire_refuse(w, WISP_E_INVALID);
     if (field->flags & WISP_FLAG_OPTIONAL) {
         fallback = wisp__protobuf_fallback(field, form);
         wisp__protobuf_bits(form, &field->type, &fallback, &otherwise);
     }
     if (bits == otherwise && !(field->flags & WISP_FLAG_MAYBE)) return;
-    wisp__protobuf_put_bits(w, wire, bits);
-    wisp__protobuf_put_tag(w, number, wire);
+    wisp__protowire_put_bits(w, wire, bits);
+    wisp__protowire_put_tag(w, number, wire);
 }
 
 static bool wisp__protobuf_is_default_text(const wisp_field *field, wisp__protobuf_form form,
@@ -10839,14 +11129,14 @@ static bool wisp__protobuf_is_default_text(const wisp_field *field, wisp__protob
            (!value->count || memcmp(value->as.bytes, fallback.as.bytes, (size_t)value->count) == 0);
 }
 
-static void wisp__protobuf_put_list(wisp__protobuf_writer *w, const wisp_type *type, int bytes,
+static void wisp__protobuf_put_list(wisp__protowire_writer *w, const wisp_type *type, int bytes,
                                     const wisp_value *value, uint32_t number, int depth) {
     const wisp_type *element = (const wisp_type *)type->of;
     int each = wisp__protobuf_element_bytes(type, bytes);
     wisp__protobuf_form form = wisp__protobuf_form_of(element, each);
     const uint8_t *end = w->at;
-    if (!wisp__is_array(value)) wisp__protobuf_refuse(w, WISP_E_INVALID);
-    if (!wisp__protobuf_is_there(w, value)) return;
+    if (!wisp__is_array(value)) wisp__protowire_refuse(w, WISP_E_INVALID);
+    if (!wisp__protowire_is_there(w, value)) return;
     for (int i = value->count - 1; i >= 0 && !w->result; i--) {
         wisp_value scratch;
         const char *key;
@@ -10854,18 +11144,18 @@ static void wisp__protobuf_put_list(wisp__protobuf_writer *w, const wisp_type *t
         if (wisp__protobuf_is_scalar(form)) wisp__protobuf_put_scalar(w, form, element, child);
         else w->element(w, element, each, child, number, depth);
     }
-    if (wisp__protobuf_is_scalar(form)) wisp__protobuf_put_head(w, end, number);
+    if (wisp__protobuf_is_scalar(form)) wisp__protowire_put_head(w, end, number);
 }
 
 /* A field by the rules of presence. NULL: the value does not have it. */
-static void wisp__protobuf_put_field(wisp__protobuf_writer *w, const wisp_field *field,
+static void wisp__protobuf_put_field(wisp__protowire_writer *w, const wisp_field *field,
                                      const wisp_value *value, uint32_t number, int depth) {
     int bytes = wisp__protobuf_field_bytes(field);
     wisp__protobuf_form form = wisp__protobuf_form_of(&field->type, bytes);
     bool maybe = (field->flags & WISP_FLAG_MAYBE) != 0;
     if (!value && !(field->flags & (WISP_FLAG_MAYBE | WISP_FLAG_OPTIONAL)))
-        wisp__protobuf_refuse(w, WISP_E_INVALID);
-    if (!value || !wisp__protobuf_is_there(w, value)) return;
+        wisp__protowire_refuse(w, WISP_E_INVALID);
+    if (!value || !wisp__protowire_is_there(w, value)) return;
     if (wisp__protobuf_is_scalar(form)) {
         wisp__protobuf_put_scalar_field(w, field, form, value, number);
     } else if (form == WISP__PROTOBUF_LIST) {
@@ -10878,48 +11168,48 @@ static void wisp__protobuf_put_field(wisp__protobuf_writer *w, const wisp_field 
 
 static bool wisp__protobuf_is_ordered(const wisp_schema *schema) {
     for (int i = 1; i < schema->count; i++)
-        if (wisp__protobuf_number(schema, i - 1) >= wisp__protobuf_number(schema, i)) return false;
+        if (wisp__field_number(schema, i - 1) >= wisp__field_number(schema, i)) return false;
     return true;
 }
 
 /* The field with the highest number below `below`, or -1. */
-static int wisp__protobuf_next_lower(const wisp_schema *schema, uint32_t below) {
+static int wisp__protobuf_next_lower(const wisp_schema *schema, int below) {
     int found = -1;
     for (int i = 0; i < schema->count; i++) {
-        uint32_t number = wisp__protobuf_number(schema, i);
-        if (number < below && (found < 0 || number > wisp__protobuf_number(schema, found)))
+        int number = wisp__field_number(schema, i);
+        if (number < below && (found < 0 || number > wisp__field_number(schema, found)))
             found = i;
     }
     return found;
 }
 
-static void wisp__protobuf_put_struct(wisp__protobuf_writer *w, const wisp_schema *schema,
+static void wisp__protobuf_put_struct(wisp__protowire_writer *w, const wisp_schema *schema,
                                       const wisp_value *value, int depth) {
     bool ordered = wisp__protobuf_is_ordered(schema);
-    int i = ordered ? schema->count - 1 : wisp__protobuf_next_lower(schema, UINT32_MAX);
-    if (!wisp__protobuf_is_of_shape(schema, value)) wisp__protobuf_refuse(w, WISP_E_INVALID);
-    if (!wisp__protobuf_is_there(w, value)) return;
+    int i = ordered ? schema->count - 1 : wisp__protobuf_next_lower(schema, INT32_MAX);
+    if (!wisp__protobuf_is_of_shape(schema, value)) wisp__protowire_refuse(w, WISP_E_INVALID);
+    if (!wisp__protowire_is_there(w, value)) return;
     while (i >= 0 && !w->result) {
-        uint32_t number = wisp__protobuf_number(schema, i);
+        int number = wisp__field_number(schema, i);
         wisp_value scratch;
         const wisp_value *child = wisp__protobuf_child(schema, value, i, &scratch);
-        wisp__protobuf_put_field(w, &schema->fields[i], child, number, depth);
+        wisp__protobuf_put_field(w, &schema->fields[i], child, (uint32_t)number, depth);
         i = ordered ? i - 1 : wisp__protobuf_next_lower(schema, number);
     }
 }
 
-static void wisp__protobuf_put_union(wisp__protobuf_writer *w, const wisp_type *type,
+static void wisp__protobuf_put_union(wisp__protowire_writer *w, const wisp_type *type,
                                      const wisp_value *value, int depth) {
     const wisp_type *options = (const wisp_type *)type->of;
     int i = 0;
     while (i < type->max && !wisp__protobuf_fits(&options[i], value, 2)) i++;
-    if (i == type->max) wisp__protobuf_refuse(w, WISP_E_INVALID);
+    if (i == type->max) wisp__protowire_refuse(w, WISP_E_INVALID);
     else w->element(w, &options[i], 0, value, (uint32_t)i + 1, depth);
 }
 
-static void wisp__protobuf_put_message(wisp__protobuf_writer *w, const wisp_type *type, int bytes,
+static void wisp__protobuf_put_message(wisp__protowire_writer *w, const wisp_type *type, int bytes,
                                        const wisp_value *value, int depth) {
-    if (!wisp__protobuf_may_nest(w, depth)) return;
+    if (!wisp__protowire_may_nest(w, depth)) return;
     switch (type->kind) {
     case WISP_TYPE_STRUCT:
         wisp__protobuf_put_struct(w, (const wisp_schema *)type->of, value, depth);
@@ -10930,414 +11220,65 @@ static void wisp__protobuf_put_message(wisp__protobuf_writer *w, const wisp_type
         return;
     case WISP_TYPE_UNION: wisp__protobuf_put_union(w, type, value, depth); return;
     case WISP_TYPE_ANY:
-    case WISP_TYPE_EXACT: wisp__protobuf_put_any(w, value, depth); return;
+    case WISP_TYPE_EXACT: wisp__protowire_put_any(w, value, depth); return;
     default: break;
     }
-    if (value->kind != wisp__protobuf_floats_kind(type)) wisp__protobuf_refuse(w, WISP_E_INVALID);
+    if (value->kind != wisp__protobuf_floats_kind(type)) wisp__protowire_refuse(w, WISP_E_INVALID);
     else if (value->kind == WISP_TRANSFORM) wisp__protobuf_put_transform(w, value, depth);
     else wisp__protobuf_put_floats(w, &value->as, value->kind == WISP_VEC2 ? 2 :
                                                   value->kind == WISP_VEC3 ? 3 : 4);
 }
 
 /* A field with one value, whichever it is. */
-static void wisp__protobuf_put_element(wisp__protobuf_writer *w, const wisp_type *type, int bytes,
+static void wisp__protobuf_put_element(wisp__protowire_writer *w, const wisp_type *type, int bytes,
                                        const wisp_value *value, uint32_t number, int depth) {
     wisp__protobuf_form form = wisp__protobuf_form_of(type, bytes);
     const uint8_t *end = w->at;
-    if (!wisp__protobuf_is_there(w, value)) return;
+    if (!wisp__protowire_is_there(w, value)) return;
     if (wisp__protobuf_is_scalar(form)) {
         wisp__protobuf_put_scalar(w, form, type, value);
-        wisp__protobuf_put_tag(w, number, wisp__protobuf_wire_of(form));
+        wisp__protowire_put_tag(w, number, wisp__protobuf_wire_of(form));
     } else if (form == WISP__PROTOBUF_STRING || form == WISP__PROTOBUF_BYTES) {
         bool text = form == WISP__PROTOBUF_STRING;
         if (value->kind != (text ? WISP_STRING : WISP_BYTES))
-            wisp__protobuf_refuse(w, WISP_E_INVALID);
+            wisp__protowire_refuse(w, WISP_E_INVALID);
         else if (text)
-            wisp__protobuf_put_text(w, value->as.string, (size_t)value->count, number);
-        else wisp__protobuf_put_bytes(w, value->as.bytes, (size_t)value->count, number);
+            wisp__protowire_put_text(w, value->as.string, (size_t)value->count, number);
+        else wisp__protowire_put_bytes(w, value->as.bytes, (size_t)value->count, number);
     } else {
         wisp__protobuf_put_message(w, type, bytes, value, depth + 1);
-        wisp__protobuf_put_head(w, end, number);
+        wisp__protowire_put_head(w, end, number);
     }
-}
-
-/* --- reading --- */
-
-/* Messages and what is in them hold each other, so they call back through these. */
-typedef struct wisp__protobuf_reader {
-    void         (*any)(struct wisp__protobuf_reader *r, wisp_value *out, int depth);
-    void         (*element)(struct wisp__protobuf_reader *r, const wisp_type *type, int bytes,
-                            wisp_value *out, int depth);
-    void         (*finish)(struct wisp__protobuf_reader *r, const wisp_type *type, int bytes,
-                           wisp_value *value, int depth);
-    const uint8_t *at, *end;           /* of the message that is read */
-    wisp__bump     memory;
-    const wisp_schema *ordered;        /* one whose numbers are known to ascend */
-    wisp_result    result;             /* the first failure; then at == end */
-} wisp__protobuf_reader;
-
-static void wisp__protobuf_fail(wisp__protobuf_reader *r, wisp_result code) {
-    if (r->result == WISP_OK) r->result = code;
-    r->at = r->end;
-}
-
-static bool wisp__protobuf_more(const wisp__protobuf_reader *r) {
-    return r->result == WISP_OK && r->at < r->end;
-}
-
-/* NULL, and the reader has failed: there is not enough memory. */
-static void *wisp__protobuf_memory(wisp__protobuf_reader *r, size_t count, size_t size) {
-    void *memory = NULL;
-    if (count <= SIZE_MAX / size) memory = wisp__bump_take(&r->memory, count * size);
-    if (!memory) wisp__protobuf_fail(r, WISP_E_MEMORY);
-    return memory;
-}
-
-/* The next `size` bytes, or NULL and the reader has failed. */
-static const uint8_t *wisp__protobuf_take(wisp__protobuf_reader *r, uint64_t size) {
-    const uint8_t *taken = r->at;
-    if (size > (uint64_t)(r->end - r->at)) wisp__protobuf_fail(r, WISP_E_SYNTAX);
-    if (r->result) return NULL;
-    r->at += size;
-    return taken;
-}
-
-static uint64_t wisp__protobuf_get_varint(wisp__protobuf_reader *r) {
-    uint64_t number = 0;
-    for (int shift = 0; shift < 64; shift += 7) {
-        const uint8_t *byte = wisp__protobuf_take(r, 1);
-        if (!byte || (shift == 63 && *byte > 1)) break;
-        number |= (uint64_t)(*byte & 127) << shift;
-        if (*byte < 128) return number;
-    }
-    wisp__protobuf_fail(r, WISP_E_SYNTAX);
-    return 0;
-}
-
-/* A tag; 0, which is none, and the reader has failed. */
-static uint32_t wisp__protobuf_get_tag(wisp__protobuf_reader *r) {
-    const uint8_t *begin = r->at;
-    uint64_t tag = wisp__protobuf_get_varint(r);
-    if (r->result) return 0;
-    if (r->at - begin > 5 || tag > UINT32_MAX || tag < 8 || (tag & 7) > WISP__PROTOBUF_4) {
-        wisp__protobuf_fail(r, WISP_E_SYNTAX);
-        return 0;
-    }
-    return (uint32_t)tag;
-}
-
-static uint64_t wisp__protobuf_get_fixed(wisp__protobuf_reader *r, int size) {
-    const uint8_t *bytes = wisp__protobuf_take(r, (uint64_t)size);
-    uint64_t bits = 0;
-    for (int i = size - 1; bytes && i >= 0; i--) bits = bits << 8 | bytes[i];
-    return bits;
-}
-
-static uint64_t wisp__protobuf_get_bits(wisp__protobuf_reader *r, unsigned wire) {
-    if (wire == WISP__PROTOBUF_VARINT) return wisp__protobuf_get_varint(r);
-    return wisp__protobuf_get_fixed(r, wire == WISP__PROTOBUF_4 ? 4 : 8);
-}
-
-/* From here to the matching wisp__protobuf_close the reader ends where the length that stands
-   here says. Returns what it ends at otherwise. `depth`: of the message that begins. */
-static const uint8_t *wisp__protobuf_open(wisp__protobuf_reader *r, int depth) {
-    const uint8_t *outer = r->end;
-    uint64_t size = wisp__protobuf_get_varint(r);
-    const uint8_t *begin = wisp__protobuf_take(r, size);
-    if (depth > WISP__PROTOBUF_NESTING) wisp__protobuf_fail(r, WISP_E_DEPTH);
-    if (r->result) return outer;
-    r->at = begin;
-    r->end = begin + size;
-    return outer;
-}
-
-static void wisp__protobuf_close(wisp__protobuf_reader *r, const uint8_t *outer) {
-    r->end = outer;
-    if (r->result) r->at = r->end;
-}
-
-/* A field that nobody knows, or of another wire than is known, after its tag (which may be 0, if
-   the reader has failed). `depth`: of the message it is in. */
-static void wisp__protobuf_skip(wisp__protobuf_reader *r, uint32_t tag, int depth) {
-    uint32_t groups[WISP__PROTOBUF_NESTING];
-    int open = 0;
-    do {
-        uint32_t number = tag >> 3;
-        switch (tag & 7) {
-        case WISP__PROTOBUF_VARINT: wisp__protobuf_get_varint(r); break;
-        case WISP__PROTOBUF_8: wisp__protobuf_take(r, 8); break;
-        case WISP__PROTOBUF_4: wisp__protobuf_take(r, 4); break;
-        case WISP__PROTOBUF_SIZED: wisp__protobuf_take(r, wisp__protobuf_get_varint(r)); break;
-        case WISP__PROTOBUF_BEGIN:
-            if (depth + open >= WISP__PROTOBUF_NESTING) wisp__protobuf_fail(r, WISP_E_DEPTH);
-            else groups[open++] = number;
-            break;
-        default:
-            if (open == 0 || groups[--open] != number) wisp__protobuf_fail(r, WISP_E_SYNTAX);
-            break;
-        }
-        if (open) tag = wisp__protobuf_get_tag(r);
-    } while (open && !r->result);
-}
-
-/* How many fields with this tag follow at once, counting the one whose tag was read. */
-static size_t wisp__protobuf_run(const wisp__protobuf_reader *r, uint32_t tag, int depth) {
-    wisp__protobuf_reader ahead = *r;
-    size_t count = 0;
-    uint32_t next = tag;
-    for (; next == tag; count++) {
-        wisp__protobuf_skip(&ahead, tag, depth);
-        next = wisp__protobuf_more(&ahead) ? wisp__protobuf_get_tag(&ahead) : 0;
-    }
-    return count;
-}
-
-/* How many values a packed list has that begins here. */
-static size_t wisp__protobuf_packed(const wisp__protobuf_reader *r, unsigned wire) {
-    size_t left = (size_t)(r->end - r->at), count = 0;
-    if (wire == WISP__PROTOBUF_4) return left / 4;
-    if (wire == WISP__PROTOBUF_8) return left / 8;
-    for (size_t i = 0; i < left; i++) count += r->at[i] < 128;
-    return count;
-}
-
-/* How many items there is room for, which stands ahead of them. */
-static size_t wisp__protobuf_room_of(const void *items) {
-    size_t room = 0;
-    if (items) memcpy(&room, (const uint8_t *)items - 8, sizeof room);
-    return room;
-}
-
-/* Gives back the block that was taken last, so that it can be taken again, and larger. */
-static void wisp__protobuf_give_back(wisp__protobuf_reader *r, const uint8_t *block, size_t size) {
-    size = (size + 7) & ~(size_t)7;
-    if (block + size != r->memory.at) return;
-    r->memory.at -= size;
-    r->memory.left += size;
-}
-
-/* Items with room for `more` than `count`; NULL: the reader has failed. The room doubles, so that
-   a list that comes in pieces costs no more than its size. */
-static void *wisp__protobuf_grow(wisp__protobuf_reader *r, const void *items, int count,
-                                 size_t more, size_t size) {
-    size_t used = (size_t)count, room = wisp__protobuf_room_of(items);
-    uint8_t *block;
-    if (r->result) return NULL;
-    if (items && more <= room - used) return (void *)items;
-    room = used + (more > used ? more : used);
-    if (room > INT32_MAX || room > (SIZE_MAX - 8) / size) {
-        wisp__protobuf_fail(r, WISP_E_MEMORY);
-        return NULL;
-    }
-    if (items)
-        wisp__protobuf_give_back(r, (const uint8_t *)items - 8,
-                                 8 + wisp__protobuf_room_of(items) * size);
-    block = (uint8_t *)wisp__protobuf_memory(r, 8 + room * size, 1);
-    if (!block) return NULL;
-    memcpy(block, &room, sizeof room);
-    if (used && block + 8 != items) memcpy(block + 8, items, used * size);
-    return block + 8;
-}
-
-/* The same for one more, the field of which has this tag, and all that follow it at once. */
-static void *wisp__protobuf_grow_by_run(wisp__protobuf_reader *r, const void *items, int count,
-                                        uint32_t tag, int depth, size_t size) {
-    size_t more = 1;
-    if (wisp__protobuf_room_of(items) == (size_t)count) more = wisp__protobuf_run(r, tag, depth);
-    return wisp__protobuf_grow(r, items, count, more, size);
-}
-
-/* A length and text, copied with a NUL after it; NULL: the reader has failed. */
-static char *wisp__protobuf_get_text(wisp__protobuf_reader *r, int *size) {
-    uint64_t length = wisp__protobuf_get_varint(r);
-    const uint8_t *bytes = wisp__protobuf_take(r, length);
-    char *text;
-    if (bytes && !wisp__protobuf_is_utf8(bytes, (size_t)length))
-        wisp__protobuf_fail(r, WISP_E_SYNTAX);
-    text = r->result ? NULL : (char *)wisp__protobuf_memory(r, (size_t)length + 1, 1);
-    if (!text) return NULL;
-    if (length) memcpy(text, bytes, (size_t)length);
-    text[length] = 0;
-    *size = (int)length;
-    return text;
-}
-
-static void wisp__protobuf_get_string(wisp__protobuf_reader *r, wisp_value *out) {
-    int size = 0;
-    const char *text = wisp__protobuf_get_text(r, &size);
-    if (text) *out = wisp_string_n(text, size);
-}
-
-static void wisp__protobuf_get_bytes(wisp__protobuf_reader *r, wisp_value *out) {
-    uint64_t size = wisp__protobuf_get_varint(r);
-    const uint8_t *bytes = wisp__protobuf_take(r, size);
-    if (bytes) *out = wisp_bytes(bytes, (int)size);
 }
 
 /* Floats 1 .. count of a message, into those that are there. */
-static void wisp__protobuf_get_floats(wisp__protobuf_reader *r, void *floats, int count,
+static void wisp__protobuf_get_floats(wisp__protowire_reader *r, void *floats, int count,
                                       int depth) {
-    while (wisp__protobuf_more(r)) {
-        uint32_t tag = wisp__protobuf_get_tag(r), number = tag >> 3, part;
-        if (number > (uint32_t)count || (tag & 7) != WISP__PROTOBUF_4) {
-            wisp__protobuf_skip(r, tag, depth);
+    while (wisp__protowire_more(r)) {
+        uint32_t tag = wisp__protowire_get_tag(r), number = tag >> 3, part;
+        if (number > (uint32_t)count || (tag & 7) != WISP__PROTOWIRE_4) {
+            wisp__protowire_skip(r, tag, depth);
             continue;
         }
-        part = (uint32_t)wisp__protobuf_get_fixed(r, 4);
+        part = (uint32_t)wisp__protowire_get_fixed(r, 4);
         if (!r->result) memcpy((uint8_t *)floats + 4 * (number - 1), &part, 4);
     }
 }
 
-static void wisp__protobuf_get_transform(wisp__protobuf_reader *r, wisp_transform *out,
+static void wisp__protobuf_get_transform(wisp__protowire_reader *r, wisp_transform *out,
                                          int depth) {
-    while (wisp__protobuf_more(r)) {
-        uint32_t tag = wisp__protobuf_get_tag(r);
+    while (wisp__protowire_more(r)) {
+        uint32_t tag = wisp__protowire_get_tag(r);
         const uint8_t *outer;
-        if (tag != (1 << 3 | WISP__PROTOBUF_SIZED) && tag != (2 << 3 | WISP__PROTOBUF_SIZED)) {
-            wisp__protobuf_skip(r, tag, depth);
+        if (tag != (1 << 3 | WISP__PROTOWIRE_SIZED) && tag != (2 << 3 | WISP__PROTOWIRE_SIZED)) {
+            wisp__protowire_skip(r, tag, depth);
             continue;
         }
-        outer = wisp__protobuf_open(r, depth + 1);
+        outer = wisp__protowire_open(r, depth + 1);
         if (tag >> 3 == 1) wisp__protobuf_get_floats(r, &out->position, 3, depth + 1);
         else wisp__protobuf_get_floats(r, &out->rotation, 4, depth + 1);
-        wisp__protobuf_close(r, outer);
+        wisp__protowire_close(r, outer);
     }
-}
-
-/* --- reading google.protobuf.Value --- */
-
-static void wisp__protobuf_get_pair(wisp__protobuf_reader *r, wisp_pair *pair, int depth) {
-    pair->key = "";
-    pair->value = wisp_nil();
-    while (wisp__protobuf_more(r)) {
-        uint32_t tag = wisp__protobuf_get_tag(r);
-        if (tag == (1 << 3 | WISP__PROTOBUF_SIZED)) {
-            int size = 0;
-            const char *key = wisp__protobuf_get_text(r, &size);
-            if (key && memchr(key, 0, (size_t)size)) wisp__protobuf_fail(r, WISP_E_TYPE);
-            if (key) pair->key = key;
-        } else if (tag == (2 << 3 | WISP__PROTOBUF_SIZED)) {
-            const uint8_t *outer = wisp__protobuf_open(r, depth + 1);
-            r->any(r, &pair->value, depth + 1);
-            wisp__protobuf_close(r, outer);
-        } else {
-            wisp__protobuf_skip(r, tag, depth);
-        }
-    }
-}
-
-/* A list or a map, in *out already if more of it comes. */
-static void wisp__protobuf_get_any_list(wisp__protobuf_reader *r, wisp_value *out, bool map,
-                                        int depth) {
-    size_t size = map ? sizeof(wisp_pair) : sizeof(wisp_value);
-    if (out->kind != (map ? WISP_MAP : WISP_ARRAY))
-        *out = wisp__value_of(map ? WISP_MAP : WISP_ARRAY, 0);
-    while (wisp__protobuf_more(r)) {
-        uint32_t tag = wisp__protobuf_get_tag(r);
-        const uint8_t *outer;
-        uint8_t *items;
-        if (tag != (1 << 3 | WISP__PROTOBUF_SIZED)) {
-            wisp__protobuf_skip(r, tag, depth);
-            continue;
-        }
-        items = (uint8_t *)wisp__protobuf_grow_by_run(r, out->as.bytes, out->count, tag, depth,
-                                                      size);
-        if (!items) return;
-        out->as.bytes = items;
-        items += (size_t)out->count * size;
-        if (!map) *(wisp_value *)(void *)items = wisp_nil();
-        outer = wisp__protobuf_open(r, depth + 1);
-        if (map) wisp__protobuf_get_pair(r, (wisp_pair *)(void *)items, depth + 1);
-        else r->any(r, (wisp_value *)(void *)items, depth + 1);
-        wisp__protobuf_close(r, outer);
-        out->count++;
-    }
-}
-
-static void wisp__protobuf_get_any(wisp__protobuf_reader *r, wisp_value *out, int depth) {
-    while (wisp__protobuf_more(r)) {
-        uint32_t tag = wisp__protobuf_get_tag(r);
-        const uint8_t *outer;
-        switch (tag) {
-        case 1 << 3 | WISP__PROTOBUF_VARINT:
-            wisp__protobuf_get_varint(r);
-            *out = wisp_nil();
-            break;
-        case 2 << 3 | WISP__PROTOBUF_8:
-            *out = wisp__protobuf_real(false, wisp__protobuf_get_fixed(r, 8));
-            break;
-        case 3 << 3 | WISP__PROTOBUF_SIZED: wisp__protobuf_get_string(r, out); break;
-        case 4 << 3 | WISP__PROTOBUF_VARINT:
-            *out = wisp_bool(wisp__protobuf_get_varint(r) != 0);
-            break;
-        case 5 << 3 | WISP__PROTOBUF_SIZED:
-        case 6 << 3 | WISP__PROTOBUF_SIZED:
-            outer = wisp__protobuf_open(r, depth + 1);
-            wisp__protobuf_get_any_list(r, out, tag >> 3 == 5, depth + 1);
-            wisp__protobuf_close(r, outer);
-            break;
-        default: wisp__protobuf_skip(r, tag, depth); break;
-        }
-    }
-}
-
-/* The order of pairs by key; of equal keys by place. */
-static bool wisp__protobuf_before(const wisp_pair *pairs, uint32_t a, uint32_t b) {
-    int order = strcmp(pairs[a].key, pairs[b].key);
-    return order ? order < 0 : a < b;
-}
-
-static void wisp__protobuf_sift(const wisp_pair *pairs, uint32_t *heap, size_t at, size_t count) {
-    for (size_t child = 2 * at + 1; child < count; child = 2 * at + 1) {
-        uint32_t moved = heap[at];
-        if (child + 1 < count && wisp__protobuf_before(pairs, heap[child], heap[child + 1]))
-            child++;
-        if (!wisp__protobuf_before(pairs, moved, heap[child])) return;
-        heap[at] = heap[child];
-        heap[child] = moved;
-        at = child;
-    }
-}
-
-/* Sorts the places of the pairs by key: in a heap, so that no keys cost more than others. */
-static void wisp__protobuf_sort(const wisp_pair *pairs, uint32_t *places, size_t count) {
-    for (size_t i = 0; i < count; i++) places[i] = (uint32_t)i;
-    for (size_t i = count / 2; i-- > 0;) wisp__protobuf_sift(pairs, places, i, count);
-    for (size_t i = count; i-- > 1;) {
-        uint32_t last = places[0];
-        places[0] = places[i];
-        places[i] = last;
-        wisp__protobuf_sift(pairs, places, 0, i);
-    }
-}
-
-/* Leaves one pair of each key, where the first stood, with the value of the last. */
-static void wisp__protobuf_make_distinct(wisp__protobuf_reader *r, wisp_value *map) {
-    wisp__bump before = r->memory;
-    wisp_pair *pairs = (wisp_pair *)map->as.map;
-    size_t count = (size_t)map->count;
-    uint32_t *places;
-    if (count < 2) return;
-    places = (uint32_t *)wisp__protobuf_memory(r, count, sizeof *places);
-    if (!places) return;
-    wisp__protobuf_sort(pairs, places, count);
-    for (size_t i = count; i-- > 1;) {
-        wisp_pair *pair = &pairs[places[i]], *earlier = &pairs[places[i - 1]];
-        if (strcmp(earlier->key, pair->key) != 0) continue;
-        earlier->value = pair->value;
-        pair->key = NULL;
-    }
-    map->count = 0;
-    for (size_t i = 0; i < count; i++)
-        if (pairs[i].key) pairs[map->count++] = pairs[i];
-    r->memory = before;
-}
-
-static void wisp__protobuf_finish_any(wisp__protobuf_reader *r, wisp_value *value) {
-    if (value->kind == WISP_MAP) wisp__protobuf_make_distinct(r, value);
-    if (value->kind != WISP_MAP && value->kind != WISP_ARRAY) return;
-    for (int i = 0; i < value->count && !r->result; i++)
-        wisp__protobuf_finish_any(r, (wisp_value *)wisp_element_of(value, i));
 }
 
 /* --- reading with a schema --- */
@@ -11348,25 +11289,25 @@ static bool wisp__protobuf_takes(const wisp_type *type, int bytes, uint32_t tag)
     if (form == WISP__PROTOBUF_LIST) {
         form = wisp__protobuf_form_of((const wisp_type *)type->of,
                                       wisp__protobuf_element_bytes(type, bytes));
-        if ((tag & 7) == WISP__PROTOBUF_SIZED) return true;
+        if ((tag & 7) == WISP__PROTOWIRE_SIZED) return true;
     }
     return (tag & 7) == wisp__protobuf_wire_of(form);
 }
 
 /* The values of a packed list, in items with room for them; returns how many. */
-static int wisp__protobuf_get_packed(wisp__protobuf_reader *r, wisp__protobuf_form form,
+static int wisp__protobuf_get_packed(wisp__protowire_reader *r, wisp__protobuf_form form,
                                      const wisp_type *type, wisp_value *items) {
     unsigned wire = wisp__protobuf_wire_of(form);
     int count = 0;
-    while (wisp__protobuf_more(r)) {
-        uint64_t bits = wisp__protobuf_get_bits(r, wire);
+    while (wisp__protowire_more(r)) {
+        uint64_t bits = wisp__protowire_get_bits(r, wire);
         if (!r->result) items[count++] = wisp__protobuf_scalar(form, type, bits);
     }
     return count;
 }
 
 /* What a repeated field brings: one element, or scalars packed. */
-static void wisp__protobuf_get_list(wisp__protobuf_reader *r, const wisp_type *type, int bytes,
+static void wisp__protobuf_get_list(wisp__protowire_reader *r, const wisp_type *type, int bytes,
                                     uint32_t tag, wisp_value *out, int depth) {
     const wisp_type *element = (const wisp_type *)type->of;
     int each = wisp__protobuf_element_bytes(type, bytes);
@@ -11375,51 +11316,51 @@ static void wisp__protobuf_get_list(wisp__protobuf_reader *r, const wisp_type *t
     wisp_value *items;
     if (out->kind != WISP_ARRAY) *out = wisp_array(NULL, 0);
     if ((tag & 7) == wire) {
-        items = (wisp_value *)wisp__protobuf_grow_by_run(r, out->as.array, out->count, tag, depth,
-                                                         sizeof *items);
+        items = (wisp_value *)wisp__protowire_grow_by_run(r, out->as.array, out->count, tag, depth,
+                                                          sizeof *items);
         if (!items) return;
         out->as.array = items;
         items[out->count] = wisp_nil();
         r->element(r, element, each, &items[out->count++], depth);
     } else {
-        const uint8_t *outer = wisp__protobuf_open(r, depth);
-        items = (wisp_value *)wisp__protobuf_grow(r, out->as.array, out->count,
-                                                  wisp__protobuf_packed(r, wire), sizeof *items);
+        const uint8_t *outer = wisp__protowire_open(r, depth);
+        items = (wisp_value *)wisp__protowire_grow(r, out->as.array, out->count,
+                                                   wisp__protowire_packed(r, wire), sizeof *items);
         if (items) {
             out->as.array = items;
             out->count += wisp__protobuf_get_packed(r, form, element, items + out->count);
         }
-        wisp__protobuf_close(r, outer);
+        wisp__protowire_close(r, outer);
     }
 }
 
 /* The field with a number, first looked for at `near`; -1: there is none. */
-static int wisp__protobuf_find(wisp__protobuf_reader *r, const wisp_schema *schema,
-                               uint32_t number, int near) {
+static int wisp__protobuf_find(wisp__protowire_reader *r, const wisp_schema *schema, int number,
+                               int near) {
     int low = 0, high = schema->count - 1;
     for (int i = near; i < schema->count && i < near + 2; i++)
-        if (wisp__protobuf_number(schema, i) == number) return i;
+        if (wisp__field_number(schema, i) == number) return i;
     while (low <= high) {
         int middle = low + (high - low) / 2;
-        uint32_t there = wisp__protobuf_number(schema, middle);
+        int there = wisp__field_number(schema, middle);
         if (there == number) return middle;
         if (there < number) low = middle + 1;
         else high = middle - 1;
     }
     if (r->ordered == schema) return -1;
     for (int i = 0; i < schema->count; i++)
-        if (wisp__protobuf_number(schema, i) == number) return i;
+        if (wisp__field_number(schema, i) == number) return i;
     if (wisp__protobuf_is_ordered(schema)) r->ordered = schema;
     return -1;
 }
 
 /* The pairs of a message, one for each field: those in *out, or new ones. A pair without key has
    not come yet. NULL: the reader has failed. */
-static wisp_pair *wisp__protobuf_pairs(wisp__protobuf_reader *r, const wisp_schema *schema,
+static wisp_pair *wisp__protobuf_pairs(wisp__protowire_reader *r, const wisp_schema *schema,
                                        wisp_value *out) {
     wisp_pair *pairs;
     if (out->kind == WISP_MAP) return (wisp_pair *)out->as.map;
-    pairs = (wisp_pair *)wisp__protobuf_memory(r, (size_t)schema->count, sizeof *pairs);
+    pairs = (wisp_pair *)wisp__protowire_memory(r, (size_t)schema->count, sizeof *pairs);
     if (!pairs) return NULL;
     for (int i = 0; i < schema->count; i++) {
         pairs[i].key = NULL;
@@ -11429,17 +11370,17 @@ static wisp_pair *wisp__protobuf_pairs(wisp__protobuf_reader *r, const wisp_sche
     return pairs;
 }
 
-static void wisp__protobuf_get_struct(wisp__protobuf_reader *r, const wisp_schema *schema,
+static void wisp__protobuf_get_struct(wisp__protowire_reader *r, const wisp_schema *schema,
                                       wisp_value *out, int depth) {
     wisp_pair *pairs = wisp__protobuf_pairs(r, schema, out);
     int near = 0;
-    while (wisp__protobuf_more(r)) {
-        uint32_t tag = wisp__protobuf_get_tag(r);
-        int i = wisp__protobuf_find(r, schema, tag >> 3, near);
+    while (wisp__protowire_more(r)) {
+        uint32_t tag = wisp__protowire_get_tag(r);
+        int i = wisp__protobuf_find(r, schema, (int)(tag >> 3), near);
         const wisp_field *field = i < 0 ? NULL : &schema->fields[i];
         int bytes = field ? wisp__protobuf_field_bytes(field) : 0;
         if (!field || !wisp__protobuf_takes(&field->type, bytes, tag)) {
-            wisp__protobuf_skip(r, tag, depth);
+            wisp__protowire_skip(r, tag, depth);
             continue;
         }
         near = i;
@@ -11452,19 +11393,20 @@ static void wisp__protobuf_get_struct(wisp__protobuf_reader *r, const wisp_schem
 
 /* Until it is finished a union is an array, with the value alone in it; its count is the option's
    index + 1. */
-static void wisp__protobuf_get_union(wisp__protobuf_reader *r, const wisp_type *type,
+static void wisp__protobuf_get_union(wisp__protowire_reader *r, const wisp_type *type,
                                      wisp_value *out, int depth) {
-    while (wisp__protobuf_more(r)) {
-        uint32_t tag = wisp__protobuf_get_tag(r), number = tag >> 3;
+    while (wisp__protowire_more(r)) {
+        uint32_t tag = wisp__protowire_get_tag(r), number = tag >> 3;
         bool known = number >= 1 && number <= (uint32_t)type->max;
         const wisp_type *option = (const wisp_type *)type->of + (known ? number - 1 : 0);
         wisp_value *held = (wisp_value *)out->as.array;
         if (!known ||
             (tag & 7) != wisp__protobuf_wire_of(wisp__protobuf_form_of(option, 0))) {
-            wisp__protobuf_skip(r, tag, depth);
+            wisp__protowire_skip(r, tag, depth);
             continue;
         }
-        if (out->kind != WISP_ARRAY) held = (wisp_value *)wisp__protobuf_memory(r, 1, sizeof *held);
+        if (out->kind != WISP_ARRAY)
+            held = (wisp_value *)wisp__protowire_memory(r, 1, sizeof *held);
         if (!held) return;
         if (out->kind != WISP_ARRAY || out->count != (int)number) *held = wisp_nil();
         *out = wisp_array(held, (int)number);
@@ -11472,7 +11414,7 @@ static void wisp__protobuf_get_union(wisp__protobuf_reader *r, const wisp_type *
     }
 }
 
-static void wisp__protobuf_get_message(wisp__protobuf_reader *r, const wisp_type *type, int bytes,
+static void wisp__protobuf_get_message(wisp__protowire_reader *r, const wisp_type *type, int bytes,
                                        wisp_value *out, int depth) {
     static const int counts[] = { 2, 3, 4, 4, 0, 4 };
     switch (type->kind) {
@@ -11481,12 +11423,12 @@ static void wisp__protobuf_get_message(wisp__protobuf_reader *r, const wisp_type
         return;
     case WISP_TYPE_UNION: wisp__protobuf_get_union(r, type, out, depth); return;
     case WISP_TYPE_ANY:
-    case WISP_TYPE_EXACT: wisp__protobuf_get_any(r, out, depth); return;
+    case WISP_TYPE_EXACT: wisp__protowire_get_any(r, out, depth); return;
     case WISP_TYPE_ARRAY:
-        while (wisp__protobuf_more(r)) {
-            uint32_t tag = wisp__protobuf_get_tag(r);
+        while (wisp__protowire_more(r)) {
+            uint32_t tag = wisp__protowire_get_tag(r);
             if (tag >> 3 != 1 || !wisp__protobuf_takes(type, bytes, tag))
-                wisp__protobuf_skip(r, tag, depth);
+                wisp__protowire_skip(r, tag, depth);
             else wisp__protobuf_get_list(r, type, bytes, tag, out, depth);
         }
         return;
@@ -11500,27 +11442,27 @@ static void wisp__protobuf_get_message(wisp__protobuf_reader *r, const wisp_type
 
 /* What stands after the tag of a field with one value: a message goes into what *out has of it,
    anything else takes its place. */
-static void wisp__protobuf_get_element(wisp__protobuf_reader *r, const wisp_type *type, int bytes,
+static void wisp__protobuf_get_element(wisp__protowire_reader *r, const wisp_type *type, int bytes,
                                        wisp_value *out, int depth) {
     wisp__protobuf_form form = wisp__protobuf_form_of(type, bytes);
     if (wisp__protobuf_is_scalar(form)) {
-        uint64_t bits = wisp__protobuf_get_bits(r, wisp__protobuf_wire_of(form));
+        uint64_t bits = wisp__protowire_get_bits(r, wisp__protobuf_wire_of(form));
         *out = wisp__protobuf_scalar(form, type, bits);
     } else if (form == WISP__PROTOBUF_STRING) {
-        wisp__protobuf_get_string(r, out);
+        wisp__protowire_get_string(r, out);
     } else if (form == WISP__PROTOBUF_BYTES) {
-        wisp__protobuf_get_bytes(r, out);
+        wisp__protowire_get_bytes(r, out);
     } else {
-        const uint8_t *outer = wisp__protobuf_open(r, depth + 1);
+        const uint8_t *outer = wisp__protowire_open(r, depth + 1);
         wisp__protobuf_get_message(r, type, bytes, out, depth + 1);
-        wisp__protobuf_close(r, outer);
+        wisp__protowire_close(r, outer);
     }
 }
 
 /* --- finishing: from the open tree to the value --- */
 
 /* Fields that have not come get their default, and those that may be missing go. */
-static void wisp__protobuf_finish_struct(wisp__protobuf_reader *r, const wisp_schema *schema,
+static void wisp__protobuf_finish_struct(wisp__protowire_reader *r, const wisp_schema *schema,
                                          wisp_value *value, int depth) {
     wisp_pair *pairs = wisp__protobuf_pairs(r, schema, value);
     bool row = schema->shape == WISP_SHAPE_LIST;
@@ -11551,16 +11493,16 @@ static void wisp__protobuf_finish_struct(wisp__protobuf_reader *r, const wisp_sc
 }
 
 /* Two steps are at most one message. `depth` stops types that hold themselves and have not come. */
-static void wisp__protobuf_finish(wisp__protobuf_reader *r, const wisp_type *type, int bytes,
+static void wisp__protobuf_finish(wisp__protowire_reader *r, const wisp_type *type, int bytes,
                                   wisp_value *value, int depth) {
     const wisp_type *inner = (const wisp_type *)type->of;
     int each = wisp__protobuf_element_bytes(type, bytes);
     wisp__protobuf_form form = wisp__protobuf_form_of(type, bytes);
-    if (depth > 2 * WISP__PROTOBUF_NESTING + 2) wisp__protobuf_fail(r, WISP_E_DEPTH);
+    if (depth > 2 * WISP__PROTOWIRE_NESTING + 2) wisp__protowire_fail(r, WISP_E_DEPTH);
     if (r->result) return;
     switch (type->kind) {
     case WISP_TYPE_ANY:
-    case WISP_TYPE_EXACT: wisp__protobuf_finish_any(r, value); break;
+    case WISP_TYPE_EXACT: wisp__protowire_finish_any(r, value); break;
     case WISP_TYPE_STRUCT:
         wisp__protobuf_finish_struct(r, (const wisp_schema *)type->of, value, depth);
         break;
@@ -11586,18 +11528,18 @@ static void wisp__protobuf_finish(wisp__protobuf_reader *r, const wisp_type *typ
 
 static int wisp__protobuf_encode(const wisp_codec *codec, const wisp_schema *schema,
                                  const wisp_value *value, void *out, int capacity) {
-    wisp__protobuf_writer w;
+    wisp__protowire_writer w;
     uint8_t none;
     size_t size;
     (void)codec;
     if (!value || capacity < 0 || (capacity && !out)) return WISP_E_ARGUMENT;
-    w.any = wisp__protobuf_put_any;
+    w.any = wisp__protowire_put_any;
     w.element = wisp__protobuf_put_element;
     w.begin = capacity ? (uint8_t *)out : &none;
     w.at = w.begin + capacity;
     w.result = WISP_OK;
     if (schema) wisp__protobuf_put_struct(&w, schema, value, 0);
-    else wisp__protobuf_put_any(&w, value, 0);
+    else wisp__protowire_put_any(&w, value, 0);
     if (w.result) return w.result;
     size = (size_t)capacity - (size_t)(w.at - w.begin);
     if (size) memmove(out, w.at, size);
@@ -11607,12 +11549,12 @@ static int wisp__protobuf_encode(const wisp_codec *codec, const wisp_schema *sch
 static int wisp__protobuf_decode(const wisp_codec *codec, const wisp_schema *schema,
                                  const void *bytes, int size, wisp_value *out, void *memory,
                                  int memory_size) {
-    wisp__protobuf_reader r;
+    wisp__protowire_reader r;
     wisp_value value = wisp_nil();
     (void)codec;
     if (!out || size < 0 || (size && !bytes)) return WISP_E_ARGUMENT;
     if (memory_size < 0 || (memory_size && !memory)) return WISP_E_ARGUMENT;
-    r.any = wisp__protobuf_get_any;
+    r.any = wisp__protowire_get_any;
     r.element = wisp__protobuf_get_element;
     r.finish = wisp__protobuf_finish;
     r.at = (const uint8_t *)(bytes ? bytes : "");
@@ -11624,8 +11566,8 @@ static int wisp__protobuf_decode(const wisp_codec *codec, const wisp_schema *sch
         wisp__protobuf_get_struct(&r, schema, &value, 0);
         wisp__protobuf_finish_struct(&r, schema, &value, 0);
     } else {
-        wisp__protobuf_get_any(&r, &value, 0);
-        wisp__protobuf_finish_any(&r, &value);
+        wisp__protowire_get_any(&r, &value, 0);
+        wisp__protowire_finish_any(&r, &value);
     }
     if (r.result) return r.result;
     *out = value;
@@ -11639,18 +11581,19 @@ const wisp_codec *wisp_protobuf(void) {
 }
 
 /* ===========================================================================
- * MARK: >>coder
+ * MARK: >>table
  * What: the difference of a table of small integers from one that the receiver
- *   holds: plainly in bits, and through an adaptive range coder.
+ *   holds, in bits.
  * Invariants: every symbol of both tables is below 2 to the bits of its column.
  *   Both ends adapt to what travelled, never to what did not. The length of a
- *   plain difference can be told without the table it starts from.
- * Not here: what the columns mean (schemas), which table is the base (delta).
+ *   difference can be told without the table it starts from.
+ * Not here: what the columns mean (schemas), which table is the base (delta),
+ *   fewer bytes for more time (coder).
  *
  * A row is cut into cells of at most 64 columns. Fields stand in the order
  * drawn, least significant bit first.
  *
- *   plain   0                          nothing differs
+ *   table   0                          nothing differs
  *           1 cell                     the table is one cell
  *           10 spans | 110 spans       it has more; 110: a row of zeros in the base
  *                                      is told from the row above it instead
@@ -11673,13 +11616,6 @@ const wisp_codec *wisp_protobuf(void) {
  *                                      bits within but for first and last, which are 1
  *   number  of order k                 q ones (q < 4), 0, k bits; 4 << k and beyond:
  *           1111, n zeros, 1, n + k + 1 bits (Golomb, Rice, Elias)
- *
- *   adaptively: no bytes when nothing differs, else bits through the range coder,
- *   each by the chance that was learned for its place:
- *   follows, then for each cell: differs; if so, for each column: differs; then
- *   for each that does: a symbol (wisp__code_symbol), or the error of a guess:
- *   width in steps from the expected one, sign, digits below the first 1
- *   (three by their chances, the rest evenly)
  * ======================================================================== */
 
 #define WISP__CELL   64     /* columns; a mask is a word */
@@ -12101,7 +12037,7 @@ static void wisp__copy_cell(wisp__table *table, int64_t index) {
 
 /* ---- tables ---- */
 
-WISP__UNUSED static void wisp__coder_check(const wisp__column *columns, int column_count, int rows,
+WISP__UNUSED static void wisp__table_check(const wisp__column *columns, int column_count, int rows,
                                            const uint32_t *table) {
     for (int i = 0; i < column_count; i++) WISP_ASSERT(columns[i].bits - 1 < 32);
     for (int row = 0; row < rows; row++)
@@ -12269,7 +12205,23 @@ static bool wisp__table_read(wisp__reader *from, const wisp__column *columns, in
     return wisp__get_spans(from, &table);
 }
 
-/* ---- the adaptive form: a range coder over chances ---- */
+/* ===========================================================================
+ * MARK: >>coder
+ * What: the difference of a table through an adaptive range coder: fewer bytes
+ *   than plainly (table), and more time.
+ * Invariants: every symbol of both tables is below 2 to the bits of its column.
+ *   Both ends adapt to what travelled, never to what did not.
+ * Not here: whose models they are, and since when (delta, track).
+ *
+ *   No bytes when nothing differs, else bits through the range coder, each by
+ *   the chance that was learned for its place:
+ *   follows, then for each cell: differs; if so, for each column: differs; then
+ *   for each that does: a symbol (wisp__code_symbol), or the error of a guess:
+ *   width in steps from the expected one, sign, digits below the first 1
+ *   (three by their chances, the rest evenly)
+ * ======================================================================== */
+
+/* ---- a range coder over chances ---- */
 
 /* The chance of a one, in 65536ths, learned at two speeds; its mean is used. The low four bits of
    `fast` count what was seen, as the first few teach the most. */
@@ -12752,7 +12704,7 @@ static void wisp__coding_open(wisp__coding *coding, const wisp__column *columns,
    told (or as they were initialised, if it was told plainly), and become those of `now`; equal
    tables leave them as they are. Bytes written, 0 when the tables are equal, or -1: more than the
    capacity, then the models are of no use and the plain form, which has a bound, is to be taken. */
-static int wisp__table_encode(const wisp__column *columns, int column_count, int rows,
+static int wisp__coder_encode(const wisp__column *columns, int column_count, int rows,
                               wisp__models *models, const uint32_t *const held[3],
                               const uint32_t *now, uint8_t *to, int capacity) {
     wisp__coding coding;
@@ -12770,7 +12722,7 @@ static int wisp__table_encode(const wisp__column *columns, int column_count, int
 
 /* The counterpart, on any bytes. `now` is none of the tables held. False: nobody encoded this;
    then `now` and the models are of no use, but `now` is within its bits. */
-static bool wisp__table_decode(const wisp__column *columns, int column_count, int rows,
+static bool wisp__coder_decode(const wisp__column *columns, int column_count, int rows,
                                wisp__models *models, const uint32_t *const held[3],
                                uint32_t *now, const uint8_t *from, int size) {
     wisp__coding coding;
@@ -12790,23 +12742,19 @@ static bool wisp__table_decode(const wisp__column *columns, int column_count, in
 
 /* ===========================================================================
  * MARK: >>delta
- * What: the difference of a record from another of the same schema, and of
- *   values without a schema from others; and both put together again.
+ * What: the difference of a record from another of the same schema, and both
+ *   put together again.
  * Invariants: both ends work on packed bits, so that what one rounds the other
  *   has rounded too; a difference applied to its base gives the very bits it
  *   was made from. Its reader is never led beyond what it was given.
- * Not here: tables of numbers (coder), which value is the base (track).
+ * Not here: tables of numbers (table, coder), values without a schema (change),
+ *   which value is the base (track).
  *
  *   body      the table of its numbers, 1 x n; then for each that is no number:
  *     array     same count:1 [count], its numbers as a table, rows x n, in the
  *               arrays of the schema itself [by range coder:1 length align bytes];
  *               then for each row what is no number in it
  *     others    differs:1 [as in record]
- *   values    same count:1 [small(count)], then for each: differs:1 [change]
- *   change    0:2 shape data | 1:2 integer (zigzag difference of the kind before)
- *             2:2 map, the keys of before: gone:1 | differs:1 [change] each
- *             3:2 map: gone:1 each; differs:1 [change] for each that is not;
- *                 small(new), for each: length key shape data · array: as values
  * ======================================================================== */
 
 /* Symbols and rows of one difference at most: what is larger goes as it is. */
@@ -13179,7 +13127,7 @@ static bool wisp__put_coded(wisp__differ *d, int at, const wisp__table_shape *sh
     uint8_t *before = (uint8_t *)wisp__differ_take(d, models);
     if (d->failed) return false;
     memcpy(before, own, models);
-    bytes = wisp__table_encode(shape->columns, shape->count, rows, (wisp__models *)(void *)own,
+    bytes = wisp__coder_encode(shape->columns, shape->count, rows, (wisp__models *)(void *)own,
                                held, now, out, room);
     wisp__put(d->to, bytes >= 0, 1);
     if (bytes < 0) memcpy(own, before, models);
@@ -13205,7 +13153,7 @@ static bool wisp__get_coded(wisp__differ *d, int at, const wisp__table_shape *sh
     bytes = (uint8_t *)wisp__differ_take(d, (size_t)count + WISP__SLACK);
     if (d->failed) return true;
     wisp__get_bits(from, bytes, (int64_t)count * 8);
-    if (!wisp__table_decode(shape->columns, shape->count, rows, models, held, now, bytes, count))
+    if (!wisp__coder_decode(shape->columns, shape->count, rows, models, held, now, bytes, count))
         d->failed = true;
     return true;
 }
@@ -13473,7 +13421,23 @@ static bool wisp__delta_pass(wisp__unpacker *u, const wisp__program *program, wi
            (!shape.count || wisp__table_read(from, shape.columns, shape.count, 1, NULL, NULL));
 }
 
-/* --- values without a schema: sorted by key on both ends, so that pairs have places --- */
+/* ===========================================================================
+ * MARK: >>change
+ * What: the difference of values without a schema from others, and both put
+ *   together again.
+ * Invariants: maps are sorted by key on both ends, so that pairs have places. A
+ *   difference applied to its base gives the very bits it was made from, and
+ *   its reader is never led beyond what it was given.
+ * Not here: records of a schema (delta), which value is the base (track).
+ *
+ *   values    same count:1 [small(count)], then for each: differs:1 [change]
+ *   change    0:2 shape data | 1:2 integer (zigzag difference of the kind before)
+ *             2:2 map, the keys of before: gone:1 | differs:1 [change] each
+ *             3:2 map: gone:1 each; differs:1 [change] for each that is not;
+ *                 small(new), for each: length key shape data · array: as values
+ * ======================================================================== */
+
+/* --- sorted values --- */
 
 /* Merges sorted runs of pairs, until there is one. */
 static wisp_pair *wisp__sort_pairs(wisp_pair *pairs, wisp_pair *spare, int count) {
@@ -13519,6 +13483,8 @@ static wisp_result wisp__canonical(wisp__supply *supply, const wisp_value *from,
     out->as.map = pairs;
     return result;
 }
+
+/* --- making a difference --- */
 
 static void wisp__put_whole(wisp__differ *d, const wisp_value *value) {
     wisp__measure m = { 0, 0, 40, 0, false };
@@ -13640,6 +13606,8 @@ static bool wisp__values_write(wisp__differ *d, const wisp_value *a, int a_count
     wisp__put_list(d, a, a_count, b, b_count, wisp__put_change);
     return !d->failed && !d->to->full;
 }
+
+/* --- applying one --- */
 
 static void wisp__get_whole(wisp__differ *d, wisp_value *out) {
     wisp__reader *from = &d->delta.from, shape = *from;

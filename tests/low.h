@@ -242,4 +242,48 @@ static inline bool low_same(const wisp_value *a, const wisp_value *b) {
     return memcmp(p, q, (size_t)wisp__value_floats(a, p) * sizeof(float)) == 0;
 }
 
+/* --- doubles --- */
+
+static inline uint64_t low_bits_of(double number) {
+    uint64_t bits;
+    memcpy(&bits, &number, 8);
+    return bits;
+}
+
+static inline double low_double_of(uint64_t bits) {
+    double number;
+    memcpy(&number, &bits, 8);
+    return number;
+}
+
+/* Doubles of every size, many with few bits, integers, and neighbours of powers of two. */
+static inline double low_double(uint64_t *seed) {
+    uint64_t bits = test_random(seed);
+    switch (test_random_below(seed, 6)) {
+    case 0: bits &= ~((UINT64_C(1) << test_random_below(seed, 53)) - 1); break;
+    case 1: bits &= UINT64_C(0x800fffffffffffff); break;
+    case 2: bits = (bits & UINT64_C(0xfff0000000000000)) + bits % 5 - 2; break;
+    case 3: return (double)(int64_t)(bits >> (bits & 63));
+    case 4: return (double)(int64_t)(bits % 2000001 - 1000000) / 1000.0;
+    default: break;
+    }
+    if ((bits >> 52 & 0x7ff) == 0x7ff) bits ^= UINT64_C(1) << 62;
+    return low_double_of(bits);
+}
+
+/* --- text --- */
+
+/* Bytes that are no UTF-8: cut off, overlong, surrogates, beyond the last code point; NULL after
+   the last. */
+static inline const char *low_torn(int i) {
+    static const char *const torn[] = {
+        "\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xc2", "\xc2\x41", "\xc2\xc2", "\xe0\x9f\xbf",
+        "\xe1\x80", "\xe1\x80\x41", "\xed\xa0\x80", "\xed\xbf\xbf", "\xf0\x8f\xbf\xbf",
+        "\xf1\x80\x80", "\xf1\x80\x80\xc0", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80",
+        "\xf8\x88\x80\x80\x80", "\xfe", "\xff",
+        NULL
+    };
+    return torn[i];
+}
+
 #endif /* LOW_H */

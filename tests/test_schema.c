@@ -1,16 +1,15 @@
-/* test_schema.c - schemas: what is wrong with one is told, what is right compiles and describes
-   itself */
+/* test_schema.c - schemas: what is wrong with one is told, what is right compiles */
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
 #include "test.h"
 #include "low.h"
 #include "schemas.h"
+#include "every.h"
 
-enum { MEMORY_MAX = 1 << 20, BIG = 1 << 16 };
+enum { MEMORY_MAX = 1 << 20 };
 
 static union { double align; uint8_t bytes[MEMORY_MAX]; } memory, memory_b;
-static uint8_t described[BIG], again[BIG];
 static schemas made;
 static char why[200];
 
@@ -51,110 +50,6 @@ static bool is_fine(const wisp_schema *schema) {
 }
 
 /* --- what static initialisers can say, as C99 and as C++11 --- */
-
-typedef enum team { RED, GREEN, BLUE } team;
-static const char *const teams[] = { "red", "green", "blue" };
-
-typedef struct item { uint16_t id; uint8_t count; } item;
-static const wisp_field item_fields[] = {
-    WISP_FIELD(item, id, WISP_T_RANGE(0, 1000)),
-    WISP_FIELD(item, count, WISP_T_UINT),
-};
-static const wisp_schema item_schema = WISP_SCHEMA(item, 1, item_fields);
-static const wisp_type item_type = WISP_T_STRUCT(&item_schema);
-static const wisp_type number_type = WISP_T_NUMBER;
-static const wisp_type float_type = WISP_T_FLOAT;
-static const wisp_type row_type = WISP_T_ARRAY(&float_type, 3);
-static const wisp_range ranges[] = { { 0, 10, 0.5 }, { -1, 1, 0.01 }, { 0, 1, 0.25 }, { 5, 6, 1 } };
-static const wisp_type choices[] = {
-    WISP_T_INTEGER, WISP_T_STRING(7), WISP_T_STRUCT(&item_schema), WISP_T_BYTES(3)
-};
-
-typedef struct all {
-    wisp_value any, exact;
-    bool flag;
-    int8_t i8; int16_t i16; int32_t i32; int64_t i64;
-    uint8_t u8; uint16_t u16; uint32_t u32; uint64_t u64;
-    int32_t range;
-    float f; double d; float nr; float q; double qd;
-    char text[11];
-    uint8_t fixed[5], blob[16];
-    int blob_count;
-    wisp_vec2 v2; wisp_vec3 v3; wisp_vec4 v4; wisp_vec3 vq; wisp_vec4 ve;
-    wisp_quat whole, packed;
-    wisp_transform transform;
-    wisp_color color;
-    uint8_t rgba[4];
-    team side;
-    wisp_object object;
-    item one, pair[2], some[8];
-    uint16_t some_count;
-    float rows[2][3];
-    union { int64_t number; char text[8]; item one; } choice;
-    uint8_t choice_is;
-} all;
-
-static const wisp_field all_fields[] = {
-    WISP_FIELD(all, any, WISP_T_ANY),
-    WISP_FIELD(all, exact, WISP_T_EXACT(WISP_STRING)),
-    WISP_OPTIONAL_FIELD(all, flag, WISP_T_BOOL, true),
-    WISP_KEY_FIELD(all, i8, WISP_T_INT8),
-    WISP_FIELD(all, i16, WISP_T_INT16),
-    WISP_FIELD(all, i32, WISP_T_SINT32),
-    WISP_FIELD(all, i64, WISP_T_SFIXED64),
-    WISP_FIELD(all, u8, WISP_T_UINT8),
-    WISP_FIELD(all, u16, WISP_T_UINT16),
-    WISP_NUMBERED_FIELD(all, u32, WISP_T_FIXED32, 900),
-    WISP_FIELD(all, u64, WISP_T_UINT64),
-    WISP_FIELD(all, range, WISP_T_RANGE(-5, 1000000)),
-    WISP_FIELD(all, f, WISP_T_FLOAT),
-    WISP_FIELD(all, d, WISP_T_DOUBLE),
-    WISP_FIELD(all, nr, WISP_T_NUMBER_RANGE(0, 1)),
-    WISP_OPTIONAL_FIELD(all, q, WISP_T_QUANTIZED(0, 100, 0.5), 100),
-    WISP_FIELD(all, qd, WISP_T_QUANTIZED(-1, 1, 0.001)),
-    WISP_OPTIONAL_TEXT_FIELD(all, text, WISP_T_STRING(10), "nobody"),
-    WISP_FIELD(all, fixed, WISP_T_BYTES(5)),
-    WISP_COUNTED_FIELD(all, blob, blob_count, WISP_T_BYTES(16)),
-    WISP_FIELD(all, v2, WISP_T_VEC2),
-    WISP_FIELD(all, v3, WISP_T_VEC3),
-    WISP_FIELD(all, v4, WISP_T_VEC4),
-    WISP_FIELD(all, vq, WISP_T_VEC3_QUANTIZED(-100, 100, 0.01)),
-    WISP_FIELD(all, ve, WISP_T_VEC4_EACH(ranges)),
-    WISP_FIELD(all, whole, WISP_T_QUAT(0)),
-    WISP_FIELD(all, packed, WISP_T_QUAT(9)),
-    WISP_FIELD(all, transform, WISP_T_TRANSFORM),
-    WISP_FIELD(all, color, WISP_T_COLOR),
-    WISP_FIELD(all, rgba, WISP_T_COLOR),
-    WISP_FIELD(all, side, WISP_T_ENUM(teams, 3)),
-    WISP_FIELD(all, object, WISP_T_OBJECT),
-    WISP_FIELD(all, one, WISP_T_STRUCT(&item_schema)),
-    WISP_FIELD(all, pair, WISP_T_ARRAY(&item_type, 2)),
-    WISP_COUNTED_FIELD(all, some, some_count, WISP_T_ARRAY(&item_type, 8)),
-    WISP_FIELD(all, rows, WISP_T_ARRAY(&row_type, 2)),
-    WISP_UNION_FIELD(all, choice, choice_is, WISP_T_UNION(choices, 4)),
-};
-static const wisp_schema all_schema = WISP_SCHEMA(all, 255, all_fields);
-
-static const wisp_field map_fields[] = {
-    WISP_MAP_FIELD("any", WISP_T_ANY),
-    WISP_KEY_MAP_FIELD("id", WISP_T_UINT),
-    WISP_OPTIONAL_MAP_FIELD("hp", WISP_T_NUMBER_RANGE(0, 100), 100),
-    WISP_OPTIONAL_TEXT_MAP_FIELD("name", WISP_T_STRING(20), "bob"),
-    WISP_MAYBE_MAP_FIELD("guild", WISP_T_STRING(20)),
-    WISP_NUMBERED_MAP_FIELD("kind", WISP_T_LITERAL_TEXT("player"), 77),
-    WISP_MAP_FIELD("version", WISP_T_LITERAL(3)),
-    WISP_MAP_FIELD("choice", WISP_T_UNION(choices, 4)),
-    WISP_MAP_FIELD("list", WISP_T_ARRAY(&row_type, 100)),
-    WISP_OPTIONAL_MAP_FIELD("side", WISP_T_ENUM(teams, 3), BLUE),
-    WISP_MAP_FIELD("item", WISP_T_STRUCT(&item_schema)),
-};
-static const wisp_schema map_schema = WISP_MAP_SCHEMA("map", 1, map_fields);
-static const wisp_type map_type = WISP_T_STRUCT(&map_schema);
-static const wisp_field row_fields[] = {
-    WISP_MAP_FIELD("damage", WISP_T_RANGE(0, 100)),
-    WISP_MAP_FIELD("what", WISP_T_ARRAY(&map_type, 3)),
-};
-static const wisp_schema row_schema = WISP_LIST_SCHEMA("hit", 1, row_fields);
 
 TEST(every_type_can_be_said_by_static_initialisers) {
     CHECK(is_fine(&all_schema));
@@ -562,6 +457,7 @@ TEST(a_type_inside_itself_is_refused) {
 
 /* What is nested here must also be taken by those to whom it is described. */
 TEST(arrays_and_unions_nest_as_deep_as_descriptors_do) {
+    static uint8_t described[4096];
     static wisp_type arrays[40];
     for (int depth = 1; depth <= 40; depth++) {
         wisp_field field = WISP_MAP_FIELD("a", WISP_T_ARRAY(&number_type, 2));
@@ -579,7 +475,7 @@ TEST(arrays_and_unions_nest_as_deep_as_descriptors_do) {
             CHECK(depth >= 8);
             continue;
         }
-        bits = wisp__describe(&schema, described, BIG);
+        bits = wisp__describe(&schema, described, (int)sizeof described);
         from = wisp__reader_on(described, (bits + 7) / 8);
         if (!CHECK(wisp__undescribe(&from, &bump, &result) != NULL)) printf("    %d deep\n", depth);
     }
@@ -667,169 +563,6 @@ TEST(a_compiled_schema_may_be_compiled_again) {
     CHECK_EQ_INT(wisp_schema_bytes(NULL), WISP_E_SCHEMA);
 }
 
-/* --- descriptors --- */
-
-static const wisp_schema *undescribed(const uint8_t *bytes, int size, wisp_result *result) {
-    wisp__reader from = wisp__reader_on(bytes, size);
-    wisp__bump bump = wisp__bump_on(memory.bytes, MEMORY_MAX);
-    return wisp__undescribe(&from, &bump, result);
-}
-
-static void describes_itself(const wisp_schema *schema) {
-    wisp_result result;
-    int bits = wisp__describe(schema, described, BIG), more;
-    const wisp_schema *learned;
-    if (!CHECK(bits > 0)) return;
-    learned = undescribed(described, (bits + 7) / 8, &result);
-    if (!CHECK(learned != NULL)) return;
-    CHECK_EQ_INT(result, WISP_OK);
-    CHECK_EQ_STR(learned->name, schema->name);
-    CHECK_EQ_INT(learned->version, schema->version);
-    CHECK_EQ_INT(learned->count, schema->count);
-    if (schema->shape == WISP_SHAPE_STRUCT) return;
-    more = wisp__describe(learned, again, BIG);
-    if (CHECK_EQ_INT(more, bits)) CHECK_EQ_MEM(described, again, bits / 8);
-}
-
-TEST(a_schema_is_learned_from_its_descriptor) {
-    describes_itself(&item_schema);
-    describes_itself(&all_schema);
-    describes_itself(&map_schema);
-    describes_itself(&row_schema);
-    for (uint64_t seed = 1; seed <= 500; seed++) {
-        schemas_start(&made, seed, 0);
-        describes_itself(schemas_random(&made));
-    }
-}
-
-/* What one side packs by its C struct, or its maps, the other reads by the descriptor alone. */
-static void reads_by_descriptor(const wisp_schema *schema, const wisp_value *value) {
-    static uint8_t bytes[BIG], fast_memory[MEMORY_MAX];
-    static uint8_t out_memory[MEMORY_MAX], map_memory[MEMORY_MAX];
-    wisp_result result;
-    wisp_value own, theirs;
-    int bits = wisp__describe(schema, described, BIG);
-    const wisp_schema *learned = undescribed(described, (bits + 7) / 8, &result), *fast;
-    const wisp_schema *mine = wisp_schema_compile(schema, memory_b.bytes, MEMORY_MAX);
-    int size = wisp_encode(wisp_bitpack(), mine, value, bytes, BIG);
-    if (!CHECK(size >= 0 && learned != NULL)) return;
-    fast = wisp_schema_compile(learned, fast_memory, MEMORY_MAX);
-    if (!CHECK(fast != NULL)) return;
-    CHECK_EQ_INT(wisp_decode(wisp_bitpack(), mine, bytes, size, &own, map_memory, MEMORY_MAX),
-                 size);
-    CHECK_EQ_INT(wisp_decode(wisp_bitpack(), fast, bytes, size, &theirs, out_memory, MEMORY_MAX),
-                 size);
-    CHECK(wisp_equal(&own, &theirs));
-}
-
-TEST(what_is_packed_by_a_schema_is_read_by_its_descriptor) {
-    static all value;
-    wisp_value of_all = wisp_struct(&all_schema, &value);
-    memset(&value, 0, sizeof value);
-    value.exact = wisp_string("exact");
-    value.u64 = UINT64_MAX;
-    value.i8 = -128;
-    value.range = 999999;
-    value.ve.w = 5.5f;
-    value.q = 33.5f;
-    value.packed.x = value.packed.w = 1;
-    value.side = BLUE;
-    value.some_count = 3;
-    value.some[2].id = 1000;
-    value.blob_count = 16;
-    value.choice_is = 1;
-    memcpy(value.choice.text, "seven", 6);
-    value.rows[1][2] = 1.5f;
-    CHECK_EQ_INT(wisp_validate(&all_schema, &of_all, why, sizeof why), WISP_OK);
-    reads_by_descriptor(&all_schema, &of_all);
-    value.choice_is = 2;
-    memset(&value.choice, 0, sizeof value.choice);
-    reads_by_descriptor(&all_schema, &of_all);
-    value.choice_is = 3;
-    reads_by_descriptor(&all_schema, &of_all);
-    for (uint64_t seed = 1; seed <= 200; seed++) {
-        const wisp_schema *schema;
-        wisp_value random_value;
-        schemas_start(&made, seed, 0);
-        schema = schemas_random(&made);
-        random_value = schemas_value(&made, schema);
-        if (wisp_schema_bytes(schema)) reads_by_descriptor(schema, &random_value);
-    }
-}
-
-TEST(a_descriptor_cut_anywhere_is_refused) {
-    int bits = wisp__describe(&map_schema, described, BIG);
-    wisp_result result;
-    for (int size = 0; size < bits / 8; size++) {
-        uint8_t *part = (uint8_t *)exactly(size);
-        memcpy(part, described, (size_t)size);
-        CHECK(undescribed(part, size, &result) == NULL);
-        CHECK_EQ_INT(result, WISP_E_SCHEMA);
-        free(part);
-    }
-}
-
-TEST(a_descriptor_needs_memory_and_never_makes_another_schema_of_too_little) {
-    int bits = wisp__describe(&map_schema, described, BIG), enough = 0;
-    for (int room = 0; room < 6000; room += 3) {
-        void *block = exactly(room);
-        wisp__reader from = wisp__reader_on(described, (bits + 7) / 8);
-        wisp__bump bump = wisp__bump_on(block, room);
-        wisp_result result;
-        const wisp_schema *learned = wisp__undescribe(&from, &bump, &result);
-        if (learned) {
-            enough++;
-            CHECK_EQ_INT(wisp__describe(learned, again, BIG), bits);
-            CHECK_EQ_MEM(described, again, bits / 8);
-        } else {
-            CHECK_EQ_INT(result, WISP_E_MEMORY);
-        }
-        free(block);
-    }
-    CHECK(enough > 0);
-}
-
-TEST(a_spoilt_descriptor_is_refused_or_is_a_right_schema) {
-    uint64_t seed = 77;
-    int right = 0;
-    for (int i = 0; i < 20000; i++) {
-        int bits, size;
-        wisp_result result;
-        const wisp_schema *learned;
-        uint8_t *part;
-        if (i % 20 == 0) {
-            schemas_start(&made, (uint64_t)i, 0);
-            bits = wisp__describe(i % 40 ? &map_schema : schemas_random(&made), described, BIG);
-        } else {
-            bits = wisp__describe(i % 3 ? &map_schema : &all_schema, described, BIG);
-        }
-        size = (bits + 7) / 8;
-        part = (uint8_t *)exactly(size);
-        memcpy(part, described, (size_t)size);
-        for (int k = 0; k < 1 + i % 3; k++)
-            part[test_random_below(&seed, size)] ^= (uint8_t)(1 << test_random_below(&seed, 8));
-        if (i % 7 == 0) low_random_bytes(&seed, part, size);
-        learned = undescribed(part, size, &result);
-        if (learned) right++;
-        if (learned) CHECK_EQ_INT(wisp_schema_check(learned, NULL, 0), WISP_OK);
-        else CHECK(result == WISP_E_SCHEMA || result == WISP_E_MEMORY);
-        if (learned && wisp_schema_bytes(learned) <= MEMORY_MAX)
-            CHECK(wisp_schema_compile(learned, memory_b.bytes, MEMORY_MAX) != NULL);
-        free(part);
-    }
-    CHECK(right > 100);
-}
-
-TEST(a_descriptor_is_told_when_there_is_no_room_for_it) {
-    int bits = wisp__describe(&map_schema, described, BIG);
-    for (int room = WISP__SLACK; room < bits / 8 + WISP__SLACK + 1; room++) {
-        uint8_t *block = (uint8_t *)exactly(room);
-        int wrote = wisp__describe(&map_schema, block, room);
-        CHECK_EQ_INT(wrote, room < (bits + 7) / 8 + WISP__SLACK ? WISP_E_TOO_BIG : bits);
-        free(block);
-    }
-}
-
 static const test_case tests[] = {
     CASE(every_type_can_be_said_by_static_initialisers),
     CASE(a_wrong_field_of_a_map_is_named_with_the_reason),
@@ -855,12 +588,6 @@ static const test_case tests[] = {
     CASE(schema_bytes_is_enough_and_less_is_never_passed),
     CASE(schema_bytes_is_enough_for_random_schemas),
     CASE(a_compiled_schema_may_be_compiled_again),
-    CASE(a_schema_is_learned_from_its_descriptor),
-    CASE(what_is_packed_by_a_schema_is_read_by_its_descriptor),
-    CASE(a_descriptor_cut_anywhere_is_refused),
-    CASE(a_descriptor_needs_memory_and_never_makes_another_schema_of_too_little),
-    CASE(a_spoilt_descriptor_is_refused_or_is_a_right_schema),
-    CASE(a_descriptor_is_told_when_there_is_no_room_for_it),
 };
 
 int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }

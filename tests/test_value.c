@@ -358,6 +358,59 @@ TEST(fields_are_found_by_key_and_by_place) {
     CHECK(wisp_element_of(&map, 4) == NULL);
 }
 
+/* --- the order of keys --- */
+
+typedef struct keys {
+    wisp_pair pairs[300];
+    char      texts[300][8];
+    uint32_t  places[300];
+} keys;
+
+/* Keys that come in no order, each about `count / different` times; values are their places. */
+static wisp_pair *make_keys(keys *k, int count, int different, uint64_t seed) {
+    for (int i = 0; i < count; i++) {
+        int key = (int)(test_random(&seed) % (unsigned)different);
+        snprintf(k->texts[i], sizeof k->texts[i], "%d", key);
+        k->pairs[i].key = k->texts[i];
+        k->pairs[i].value = wisp_int(i);
+    }
+    return k->pairs;
+}
+
+TEST(places_are_sorted_by_key_and_then_by_place) {
+    static keys k;
+    for (int count = 0; count <= 300; count += count < 40 ? 1 : 52)
+        for (int different = 1; different <= 1000; different *= 10) {
+            wisp_pair *pairs = make_keys(&k, count, different, (uint64_t)count + 7);
+            wisp__places_sort(pairs, k.places, (size_t)count, wisp__pair_before);
+            for (int i = 1; i < count; i++)
+                CHECK(wisp__pair_before(pairs, k.places[i - 1], k.places[i]));
+        }
+}
+
+TEST(of_equal_keys_the_first_place_gets_the_last_value) {
+    static keys k, all;
+    for (int count = 0; count <= 300; count += count < 40 ? 1 : 52) {
+        int left, at = 0;
+        make_keys(&all, count, count / 2 + 1, (uint64_t)count);
+        make_keys(&k, count, count / 2 + 1, (uint64_t)count);
+        left = wisp__pairs_distinct(k.pairs, (size_t)count, k.places);
+        for (int i = 0; i < count; i++) {
+            int first = 0, last = i;
+            while (strcmp(all.texts[first], all.texts[i]) != 0) first++;
+            if (first < i || at >= left) continue;
+            for (int j = i; j < count; j++)
+                if (strcmp(all.texts[j], all.texts[i]) == 0) last = j;
+            CHECK_EQ_STR(k.pairs[at].key, all.texts[i]);
+            CHECK_EQ_INT(k.pairs[at].value.as.integer, last);
+            at++;
+        }
+        CHECK_EQ_INT(at, left);
+        for (int i = 1; i < left; i++)
+            for (int j = 0; j < i; j++) CHECK(strcmp(k.pairs[i].key, k.pairs[j].key) != 0);
+    }
+}
+
 static const test_case tests[] = {
     CASE(constructors_keep_what_they_are_given),
     CASE(strings_know_their_length),
@@ -379,6 +432,8 @@ static const test_case tests[] = {
     CASE(text_is_no_list),
     CASE(elements_are_found_within_bounds_only),
     CASE(fields_are_found_by_key_and_by_place),
+    CASE(places_are_sorted_by_key_and_then_by_place),
+    CASE(of_equal_keys_the_first_place_gets_the_last_value),
 };
 
 int main(int argc, char **argv) {

@@ -160,10 +160,10 @@ static void adaptive_frame(const recording *r, int i, learned *l, cost *c) {
     held[0] = frame_of(r, i - DISTANCE);
     for (k = 1; k < 3 && i >= k * DISTANCE; k++) held[k] = frame_of(r, i - k * DISTANCE - DISTANCE);
     begin = cpu_seconds();
-    size = wisp__table_encode(columns, FIELDS, CUBES, l->sender[i % DISTANCE], held, now, bytes,
+    size = wisp__coder_encode(columns, FIELDS, CUBES, l->sender[i % DISTANCE], held, now, bytes,
                               (int)sizeof bytes);
     middle = cpu_seconds();
-    if (!wisp__table_decode(columns, FIELDS, CUBES, l->receiver[i % DISTANCE], held, out, bytes,
+    if (!wisp__coder_decode(columns, FIELDS, CUBES, l->receiver[i % DISTANCE], held, out, bytes,
                             size))
         size = 0;
     c->decode += cpu_seconds() - middle;

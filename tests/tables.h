@@ -1,0 +1,70 @@
+/* tables.h - set-up shared by the tests of table and coder
+
+   Random tables, each with what it was before. Included after wisp.h (with its implementation) and
+   test.h. */
+#ifndef TABLES_H
+#define TABLES_H
+
+#include <stdlib.h>
+
+enum { SYMBOLS_MAX = 6000, COLUMNS_MAX = 300 };
+
+/* A base, what it became, and what it was before that. */
+typedef struct tables {
+    wisp__column columns[COLUMNS_MAX];
+    int          column_count, rows;
+    uint32_t     oldest[SYMBOLS_MAX], old[SYMBOLS_MAX], base[SYMBOLS_MAX], now[SYMBOLS_MAX];
+} tables;
+
+static inline void *exact(size_t size) {
+    void *memory = malloc(size ? size : 1);
+    if (!memory) abort();
+    memset(memory, 0xa5, size ? size : 1);
+    return memory;
+}
+
+static inline uint32_t symbol_below(uint64_t *seed, const wisp__column *column) {
+    return (uint32_t)wisp__low_bits(test_random(seed), column->bits);
+}
+
+/* Changes some symbols, a little or to anything; `often`: of 256. */
+static inline void change(tables *t, uint64_t *seed, int often, const uint32_t *from,
+                          uint32_t *to) {
+    for (int i = 0; i < t->rows * t->column_count; i++) {
+        const wisp__column *column = &t->columns[i % t->column_count];
+        int step = test_random_below(seed, 9) - 4;
+        to[i] = from[i];
+        if (test_random_below(seed, 256) >= often) continue;
+        if (test_random_below(seed, 3) == 0) to[i] = symbol_below(seed, column);
+        else to[i] = (from[i] + (uint32_t)step) & wisp__column_mask(column);
+    }
+}
+
+static inline void make(tables *t, uint64_t *seed, int column_count, int rows) {
+    static const int often[] = { 0, 3, 20, 128, 256 };
+    t->column_count = column_count;
+    t->rows = rows;
+    for (int i = 0; i < column_count; i++) {
+        t->columns[i].bits = (uint8_t)(1 + test_random_below(seed, 32));
+        t->columns[i].kind = (uint8_t)test_random_below(seed, 2);
+    }
+    for (int i = 0; i < rows * column_count; i++) {
+        bool zero = test_random_below(seed, 4) == 0 || rows % 3 == 0;
+        t->oldest[i] = zero ? 0 : symbol_below(seed, &t->columns[i % column_count]);
+    }
+    change(t, seed, often[test_random_below(seed, 5)], t->oldest, t->old);
+    change(t, seed, often[test_random_below(seed, 5)], t->old, t->base);
+    change(t, seed, often[test_random_below(seed, 5)], t->base, t->now);
+}
+
+/* What the difference takes, written plainly. */
+static inline int64_t bits_of(const wisp__column *columns, int column_count, int rows,
+                              const uint32_t *base, const uint32_t *now) {
+    static uint8_t bytes[65536];
+    wisp__writer to = wisp__writer_on(bytes, (int)sizeof bytes - WISP__SLACK);
+    wisp__table_write(&to, columns, column_count, rows, base, now);
+    CHECK(!to.full);
+    return to.at;
+}
+
+#endif /* TABLES_H */
