@@ -21,7 +21,7 @@ EXAMPLES := $(notdir $(basename $(wildcard examples/0*.c)))
 HEADERS  := $(wildcard wisp*.h tests/*.h tests/compile/*.h tests/fuzz/*.h examples/*.h tools/*.h)
 
 # Also run under the emulators: where byte order, word size or the C library can matter.
-FOREIGN  := $(filter $(TESTS), $(addprefix test_, base pool stats bits value pack seal packet \
+FOREIGN  := $(filter $(TESTS), $(addprefix test_, base pool stats bits value match pack seal packet \
             golden remote policy event call links type schema record codec json msgpack protobuf \
             coder migrate engine))
 

@@ -30,6 +30,7 @@
        >>stats     the counters that every later room counts into
        >>bits      bit writer and reader, bit copy
        >>value     dynamic values: kinds, equality, stable hash
+       >>match     patterns that names are found by, in linear time
        >>type      does a value fit a type, and its storage filled
        >>schema    checking and compiling schemas, their descriptors
        >>migrate   from one version of a schema to another
@@ -201,6 +202,9 @@ enum {
     WISP_E_SYNTAX         = -37, /* bytes that are not of a codec's format */
     WISP_E_COMPRESSED     = -38, /* compressed bytes that make no sense */
     WISP_E_BASELINE       = -39, /* a difference to what is not held here */
+
+    /* policy */
+    WISP_E_PATTERN        = -40, /* a pattern that makes no sense */
 
     WISP_E_USER           = -1000 /* yours: this and everything below */
 };
@@ -434,6 +438,57 @@ WISP_API const wisp_value *wisp_field_of(const wisp_value *map,
 /* The bytes of a string or bytes value and how many (size may be NULL);
    NULL for another kind. */
 WISP_API const char *wisp_string_of(const wisp_value *value, int *size_bytes);
+
+/* ===========================================================================
+ * MARK: >>match
+ * Patterns that names are found by: a subset of POSIX extended regular
+ * expressions, with the meaning that they have there (in the C locale).
+ *
+ *     abc        these bytes, anywhere in the text
+ *     .          any one byte
+ *     [a-z_]     one byte of these; [^a-z] one that is none of these. A `]`
+ *                comes first, a `-` first or last; a backslash is itself
+ *     x*  x+  x? any number of x, at least one, at most one
+ *     x|y        x or y; either may be empty
+ *     (x)        one thing, for what is written after it
+ *     ^  $       the begin of the text, its end
+ *     \.         the dot itself; so for each of  . [ ] ( ) { } * + ? | ^ $ \
+ *
+ * So "Player(HP|MaxHP)Changed" finds PlayerHPChanged and OldPlayerMaxHPChanged,
+ * and only "^Player(HP|MaxHP)Changed$" leaves out the second. Upper and lower
+ * case differ. In UTF-8 a letter beyond ASCII is several bytes: it may stand
+ * in a pattern, but for `.` and in [ ] it is not one.
+ *
+ * No text takes longer than its length times that of the pattern.
+ * ======================================================================== */
+
+enum { WISP_PATTERN_BYTES = 255 };     /* the longest pattern */
+
+/* A pattern, compiled: it points nowhere and may be copied. All private. One
+   that is zero is the empty pattern, which every text matches. */
+typedef struct wisp_pattern {
+    uint8_t size;
+    uint8_t text[WISP_PATTERN_BYTES + 1];
+    uint8_t jump[WISP_PATTERN_BYTES + 1];
+    uint8_t skip[WISP_PATTERN_BYTES + 1];
+} wisp_pattern;
+
+/* Compiles `text`, which is not needed afterwards.
+   WISP_E_ARGUMENT: `out` or `text` is NULL.
+   WISP_E_TOO_BIG: it has more than WISP_PATTERN_BYTES bytes.
+   WISP_E_PATTERN: it makes no sense, and *position (unless NULL) tells from
+   which byte on, 0 for the first: a ( or [ without its end, a ) without its
+   begin, * + ? after nothing that can be repeated (as in "a|*" or "^*"), a
+   range from high to low or after a range ([a-c-e]), a class of a class
+   ([[:alpha:]]), a { that is not \{, a backslash before any other byte or at
+   the end.
+   On an error *out is unchanged, and *position too but for WISP_E_PATTERN. */
+WISP_API wisp_result wisp_pattern_compile(wisp_pattern *out, const char *text,
+                                          int *position);
+
+/* Is the pattern found in the text, of any length? */
+WISP_API bool wisp_pattern_matches(const wisp_pattern *pattern,
+                                   const char *text);
 
 /* ===========================================================================
  * MARK: >>type
@@ -1794,7 +1849,7 @@ const char *wisp_result_text(wisp_result code) {
         "link is busy", "link is broken", "malformed packet", "peer broke the protocol",
         "schema makes no sense", "value is outside its schema", "schema is newer over there",
         "migration failed", "bytes are not of this format", "compressed bytes make no sense",
-        "difference to a value that is not held",
+        "difference to a value that is not held", "pattern makes no sense",
     };
     if (code == WISP_PENDING) return "pending";
     if (code <= WISP_E_USER) return "application error";
@@ -3219,6 +3274,252 @@ const char *wisp_string_of(const wisp_value *value, int *size_bytes) {
     bool fits = value && (value->kind == WISP_STRING || value->kind == WISP_BYTES);
     if (size_bytes) *size_bytes = fits ? value->count : 0;
     return fits ? value->as.string : NULL;
+}
+
+/* ===========================================================================
+ * MARK: >>match
+ * What: patterns compiled, and texts searched for them.
+ * Invariants: each byte of a pattern is a state of its automaton, and the state after the last byte
+ *   is the match. What a state does is what its byte says. `jump` leads from
+ *       (        to the first | of its group, or else to its )
+ *       |        to the next | of its group, or else to its )
+ *       * + ?    back to where what is repeated begins
+ *       others   which take a byte: to what comes after
+ *   where the whole pattern is a group too: the last state is its ( and its ). `skip` leads from
+ *   where something begins that may be left out to the * or ? that says so; 0: it may not.
+ *   All states that the bytes so far can lead to are followed at once, each of them once per byte.
+ * Not here: which names there are, and what was found before.
+ * ======================================================================== */
+
+/* States in the order in which they were reached. */
+typedef struct wisp__states {
+    uint64_t in[(WISP_PATTERN_BYTES + 1) / 64];
+    int      count;
+    uint8_t  list[WISP_PATTERN_BYTES + 1];
+} wisp__states;
+
+static bool wisp__states_have(const wisp__states *states, int i) {
+    return (states->in[i >> 6] >> (i & 63) & 1) != 0;
+}
+
+static void wisp__states_add(wisp__states *states, int i) {
+    if (wisp__states_have(states, i)) return;
+    states->in[i >> 6] |= UINT64_C(1) << (i & 63);
+    states->list[states->count++] = (uint8_t)i;
+}
+
+static void wisp__states_clear(wisp__states *states) {
+    memset(states->in, 0, sizeof states->in);
+    states->count = 0;
+}
+
+/* Of a class: the byte at i, or the range from it on; returns where the next one begins. */
+static int wisp__class_range(const uint8_t *text, int i, uint8_t *low, uint8_t *high) {
+    bool range = text[i + 1] == '-' && text[i + 2] && text[i + 2] != ']';
+    *low = text[i];
+    *high = text[range ? i + 2 : i];
+    return range ? i + 3 : i + 1;
+}
+
+static bool wisp__class_has(const uint8_t *text, int i, uint8_t byte) {
+    bool inverse = text[i + 1] == '^', found = false;
+    i += inverse ? 2 : 1;
+    do {
+        uint8_t low, high;
+        i = wisp__class_range(text, i, &low, &high);
+        found = found || (low <= byte && byte <= high);
+    } while (text[i] != ']');
+    return found != inverse;
+}
+
+/* A class of a class: [.x.], [=x=] or [:x:], which are not for here. */
+static bool wisp__class_nested(const uint8_t *text, int i) {
+    return text[i] == '[' && text[i + 1] && strchr(".=:", text[i + 1]);
+}
+
+/* Where the class ends that begins at i; -1: it is wrong at *wrong. */
+static int wisp__class_end(const uint8_t *text, int i, int *wrong) {
+    int first = i + (text[i + 1] == '^' ? 2 : 1);
+    *wrong = i;
+    for (i = first; text[i] && (text[i] != ']' || i == first);) {
+        uint8_t low, high;
+        int next = wisp__class_range(text, i, &low, &high);
+        bool stray = text[i] == '-' && i > first && text[i + 1] && text[i + 1] != ']';
+        bool nested = wisp__class_nested(text, i) || wisp__class_nested(text, next - 1);
+        if (stray || nested || low > high) {
+            *wrong = i;
+            return -1;
+        }
+        i = next;
+    }
+    return text[i] ? i + 1 : -1;
+}
+
+/* What the compiler knows of the groups that are open, the whole pattern being the first. */
+typedef struct wisp__groups {
+    uint8_t open[WISP_PATTERN_BYTES + 1];   /* where its ( is */
+    uint8_t last[WISP_PATTERN_BYTES + 1];   /* its last |, or else its ( */
+    int     depth;
+    int     atom;                           /* what a * now would repeat; -1: nothing */
+} wisp__groups;
+
+static void wisp__group_open(wisp__groups *groups, int i) {
+    groups->depth++;
+    groups->open[groups->depth] = groups->last[groups->depth] = (uint8_t)i;
+    groups->atom = -1;
+}
+
+/* At a |, and at the end of the group: what stood last in it leads here. */
+static void wisp__group_bar(wisp__groups *groups, wisp_pattern *p, int i) {
+    p->jump[groups->last[groups->depth]] = (uint8_t)i;
+    groups->last[groups->depth] = (uint8_t)i;
+    groups->atom = -1;
+}
+
+static bool wisp__group_close(wisp__groups *groups, wisp_pattern *p, int i) {
+    if (groups->depth == 0) return false;
+    wisp__group_bar(groups, p, i);
+    groups->atom = groups->open[groups->depth--];
+    return true;
+}
+
+/* Of repeats of the same thing, the first that allows to skip it leads on to the others. */
+static bool wisp__pattern_repeat(const wisp__groups *groups, wisp_pattern *p, int i) {
+    if (groups->atom < 0) return false;
+    p->jump[i] = (uint8_t)groups->atom;
+    if (p->text[i] != '+' && !p->skip[groups->atom]) p->skip[groups->atom] = (uint8_t)i;
+    return true;
+}
+
+/* Something that takes one byte; false: it is wrong at *wrong. */
+static bool wisp__pattern_atom(wisp__groups *groups, wisp_pattern *p, int i, int *wrong) {
+    const uint8_t *text = p->text;
+    int next = i + 1;
+    if (text[i] == '[') next = wisp__class_end(text, i, wrong);
+    if (text[i] == '\\') next = text[i + 1] && strchr(".[](){}*+?|^$\\", text[i + 1]) ? i + 2 : -1;
+    if (next < 0) return false;
+    p->jump[i] = (uint8_t)next;
+    groups->atom = i;
+    return true;
+}
+
+/* What stands at i; false: it is wrong at *wrong. */
+static bool wisp__pattern_state(wisp__groups *groups, wisp_pattern *p, int i, int *wrong) {
+    *wrong = i;
+    switch (p->text[i]) {
+    case '(': wisp__group_open(groups, i); return true;
+    case '|': wisp__group_bar(groups, p, i); return true;
+    case ')': return wisp__group_close(groups, p, i);
+    case '*':
+    case '+':
+    case '?': return wisp__pattern_repeat(groups, p, i);
+    case '^':
+    case '$': groups->atom = -1; return true;
+    case '{': return false;
+    default: return wisp__pattern_atom(groups, p, i, wrong);
+    }
+}
+
+/* Fills `jump` and `skip`; false: the text is wrong at *wrong. */
+static bool wisp__pattern_link(wisp_pattern *p, int *wrong) {
+    wisp__groups groups;
+    groups.depth = 0;
+    groups.open[0] = groups.last[0] = p->size;
+    groups.atom = -1;
+    for (int i = 0; i < p->size;) {
+        if (!wisp__pattern_state(&groups, p, i, wrong)) return false;
+        i = groups.atom == i ? p->jump[i] : i + 1;
+    }
+    *wrong = groups.open[groups.depth];
+    if (groups.depth > 0) return false;
+    wisp__group_bar(&groups, p, p->size);
+    return true;
+}
+
+WISP__UNUSED static void wisp__match_check(const wisp_pattern *p) {
+    WISP_ASSERT(p->text[p->size] == 0);
+    for (int i = 0; i <= p->size; i++) {
+        WISP_ASSERT(p->jump[i] <= p->size);
+        WISP_ASSERT(!p->skip[i] || (p->skip[i] > i && p->jump[p->skip[i]] == i));
+    }
+    (void)p;
+}
+
+wisp_result wisp_pattern_compile(wisp_pattern *out, const char *text, int *position) {
+    wisp_pattern p;
+    size_t size = text ? strlen(text) : 0;
+    int wrong;
+    if (!out || !text) return WISP_E_ARGUMENT;
+    if (size > WISP_PATTERN_BYTES) return WISP_E_TOO_BIG;
+    memset(&p, 0, sizeof p);
+    p.size = (uint8_t)size;
+    memcpy(p.text, text, size);
+    if (!wisp__pattern_link(&p, &wrong)) {
+        if (position) *position = wrong;
+        return WISP_E_PATTERN;
+    }
+    *out = p;
+    return WISP_OK;
+}
+
+/* All ways into a group, the first of which begins at `first`. */
+static void wisp__match_enter(const wisp_pattern *p, wisp__states *states, int group, int first) {
+    wisp__states_add(states, first);
+    for (int i = p->jump[group]; p->text[i] == '|'; i = p->jump[i]) wisp__states_add(states, i + 1);
+}
+
+/* Adds the states that are reached without another byte, for a place in the text that is its
+   begin, its end, both or neither. */
+static void wisp__match_follow(const wisp_pattern *p, wisp__states *states, bool begin, bool end) {
+    for (int k = 0; k < states->count; k++) {
+        int i = states->list[k];
+        bool on = false;
+        if (p->skip[i]) wisp__states_add(states, p->skip[i]);
+        switch (p->text[i]) {
+        case '(': wisp__match_enter(p, states, i, i + 1); break;
+        case '|': wisp__states_add(states, p->jump[i]); break;
+        case '*':
+        case '+': wisp__states_add(states, p->jump[i]); on = true; break;
+        case '?':
+        case ')': on = true; break;
+        case '^': on = begin; break;
+        case '$': on = end; break;
+        default: break;
+        }
+        if (on) wisp__states_add(states, i + 1);
+    }
+}
+
+static bool wisp__match_takes(const wisp_pattern *p, int i, uint8_t byte) {
+    switch (p->text[i]) {
+    case '(': case ')': case '|': case '*': case '+': case '?': case '^': case '$': return false;
+    case '.': return true;
+    case '[': return wisp__class_has(p->text, i, byte);
+    case '\\': return p->text[i + 1] == byte;
+    default: return p->text[i] == byte;
+    }
+}
+
+/* The states that a byte leads to. */
+static void wisp__match_step(const wisp_pattern *p, const wisp__states *from, uint8_t byte,
+                             wisp__states *to) {
+    wisp__states_clear(to);
+    for (int k = 0; k < from->count; k++)
+        if (wisp__match_takes(p, from->list[k], byte)) wisp__states_add(to, p->jump[from->list[k]]);
+}
+
+bool wisp_pattern_matches(const wisp_pattern *pattern, const char *text) {
+    wisp__states states[2];
+    if (!pattern || !text) return false;
+    wisp__states_clear(&states[0]);
+    for (size_t i = 0;; i++) {
+        wisp__states *now = &states[i & 1];
+        wisp__match_enter(pattern, now, pattern->size, 0);
+        wisp__match_follow(pattern, now, i == 0, !text[i]);
+        if (wisp__states_have(now, pattern->size)) return true;
+        if (!text[i]) return false;
+        wisp__match_step(pattern, now, (uint8_t)text[i], &states[~i & 1]);
+    }
 }
 
 /* ===========================================================================
