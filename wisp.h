@@ -3743,8 +3743,7 @@ static int wisp__class_end(const uint8_t *text, int i, int *wrong) {
         uint8_t low, high;
         int next = wisp__class_range(text, i, &low, &high);
         bool stray = text[i] == '-' && i > first && text[i + 1] && text[i + 1] != ']';
-        bool nested = wisp__class_nested(text, i) || wisp__class_nested(text, next - 1);
-        if (stray || nested || low > high) {
+        if (stray || low > high || wisp__class_nested(text, next - 1)) {
             *wrong = i;
             return -1;
         }
@@ -3781,11 +3780,11 @@ static bool wisp__group_close(wisp__groups *groups, wisp_pattern *p, int i) {
     return true;
 }
 
-/* Of repeats of the same thing, the first that allows to skip it leads on to the others. */
+/* Of several that allow to skip the same thing the last is enough: the others lead on to it. */
 static bool wisp__pattern_repeat(const wisp__groups *groups, wisp_pattern *p, int i) {
     if (groups->atom < 0) return false;
     p->jump[i] = (uint8_t)groups->atom;
-    if (p->text[i] != '+' && !p->skip[groups->atom]) p->skip[groups->atom] = (uint8_t)i;
+    if (p->text[i] != '+') p->skip[groups->atom] = (uint8_t)i;
     return true;
 }
 
