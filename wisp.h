@@ -6471,6 +6471,16 @@ failed:
  *   union      index, the option        optional, maybe   1, it | 0
  * ======================================================================== */
 
+/* Sixteen bytes at once, where the compiler has them and the lowest byte is the first; else, and
+   with WISP__NO_VECTORS, words. */
+#if defined(__GNUC__) && defined(__BYTE_ORDER__) && !defined(WISP__NO_VECTORS)
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define WISP__VECTORS
+typedef uint64_t wisp__words __attribute__((vector_size(16)));
+typedef uint8_t wisp__bytes __attribute__((vector_size(16)));
+#endif
+#endif
+
 /* Where bits go: passed by value, so that it lives in registers. Words are stored whole up to
    `last`, bytes up to `end`; a pen that is full writes no more. */
 typedef struct wisp__pen {
@@ -6832,16 +6842,20 @@ static inline void wisp__run_int(wisp__pen *pen, const wisp__op *op, int64_t num
     wisp__run_put(pen, value, op->bits);
 }
 
+/* The bits of a float, and of two neighbours, as they are sent. */
+static inline uint64_t wisp__one_float(const uint8_t *from) {
+    uint32_t bits;
+    memcpy(&bits, from, 4);
+    return bits;
+}
+
+static inline uint64_t wisp__two_floats(const uint8_t *from) {
+    return wisp__one_float(from) | wisp__one_float(from + 4) << 32;
+}
+
 static inline void wisp__run_floats(wisp__pen *pen, const uint8_t *from, int count) {
-    uint32_t low, high;
-    for (; count >= 2; count -= 2, from += 8) {
-        memcpy(&low, from, 4);
-        memcpy(&high, from + 4, 4);
-        wisp__run_put64(pen, low | (uint64_t)high << 32);
-    }
-    if (count == 0) return;
-    memcpy(&low, from, 4);
-    wisp__run_put(pen, low, 32);
+    for (; count >= 2; count -= 2, from += 8) wisp__run_put64(pen, wisp__two_floats(from));
+    if (count) wisp__run_put(pen, wisp__one_float(from), 32);
 }
 
 static inline bool wisp__floats_inside(const wisp__op *op, const uint8_t *from) {
@@ -6951,10 +6965,9 @@ static int wisp__write_rows(wisp__pen *pen, const wisp__op *op, const wisp__op *
 /* --- writing tiles: column by column, so that what an operation says is looked up once for many
        rows --- */
 
-/* Rows without their texts, side by side, and how long the texts are. */
+/* Rows without their texts, side by side; bits from `bit` on are 0 up to the next byte. */
 typedef struct wisp__heads {
     uint8_t slots[WISP__TILE][WISP__TILE_HEAD + 16];
-    int     lengths[WISP__TILE];
     int     rows, each;            /* each: bytes from one row to the next in the image */
     int     bit;                   /* where the next column begins */
 } wisp__heads;
@@ -6963,7 +6976,7 @@ enum { WISP__SLOT_BYTES = WISP__TILE_HEAD + 16 };
 
 /* The value after what stands before it in its first byte. */
 static inline void wisp__slot_put(uint8_t *to, uint64_t value, int shift) {
-    wisp__store64(to, (uint64_t)(*to & ((1u << shift) - 1)) | value << shift);
+    wisp__store64(to, *to | value << shift);
 }
 
 /* false: a value is outside. `bytes` and `is_signed` are constants where this is called. */
@@ -6977,6 +6990,7 @@ static inline bool wisp__heads_ints(wisp__heads *h, const wisp__op *op, const ui
         if (value > span) return false;
         wisp__slot_put(to, value, shift);
     }
+    h->bit += op->bits;
     return true;
 }
 
@@ -6991,56 +7005,66 @@ static inline bool wisp__heads_steps(wisp__heads *h, const wisp__op *op, const u
         steps = (int64_t)((number - op->low) / op->step + 0.5);
         wisp__slot_put(to, steps < span ? (uint64_t)steps : op->span, shift);
     }
+    h->bit += op->bits;
     return true;
 }
 
-static inline uint64_t wisp__slot_float(uint8_t *to, const uint8_t *from, uint64_t carry,
-                                        int shift) {
-    uint32_t bits;
-    memcpy(&bits, from, 4);
-    carry |= (uint64_t)bits << shift;
-    wisp__store64(to, carry);
-    return carry >> 32;
+/* Two floats after the bits of `carry`; returns those that are left over. `scale` is 1 << shift: a
+   multiplication gives both parts of what is shifted at once. */
+static inline uint64_t wisp__slot_floats(uint8_t *to, const uint8_t *from, uint64_t scale,
+                                         uint64_t carry) {
+    uint64_t above, word = wisp__multiply(wisp__two_floats(from), scale, &above);
+    wisp__store64(to, word | carry);
+    return above;
+}
+
+/* One to six floats side by side: `count` is a constant where this is called. */
+static inline void wisp__heads_six(wisp__heads *h, const uint8_t *from, int count) {
+    uint8_t *to = h->slots[0] + (h->bit >> 3);
+    uint64_t scale = UINT64_C(1) << (h->bit & 7);
+    int each = h->each;
+    for (int i = h->rows; i > 0; i--, from += each, to += WISP__SLOT_BYTES) {
+        uint64_t carry = *to;
+        if (count >= 2) carry = wisp__slot_floats(to, from, scale, carry);
+        if (count >= 4) carry = wisp__slot_floats(to + 8, from + 8, scale, carry);
+        if (count >= 6) carry = wisp__slot_floats(to + 16, from + 16, scale, carry);
+        if (count % 2) carry |= wisp__one_float(from + 4 * (count - 1)) * scale;
+        wisp__store64(to + count / 2 * 8, carry);
+    }
+    h->bit += 32 * count;
 }
 
 static void wisp__heads_floats(wisp__heads *h, const uint8_t *from, int count) {
-    uint8_t *to = h->slots[0] + (h->bit >> 3);
-    int shift = h->bit & 7, each = h->each, rest = count % 3;
-    for (int i = h->rows; i > 0; i--, from += each, to += WISP__SLOT_BYTES) {
-        uint64_t carry = *to & ((1u << shift) - 1);
-        const uint8_t *part = from, *end = from + 4 * (count - rest);
-        uint8_t *out = to;
-        for (; part < end; part += 12, out += 12) {
-            carry = wisp__slot_float(out, part, carry, shift);
-            carry = wisp__slot_float(out + 4, part + 4, carry, shift);
-            carry = wisp__slot_float(out + 8, part + 8, carry, shift);
-        }
-        if (!rest) continue;
-        carry = wisp__slot_float(out, part, carry, shift);
-        if (rest == 2) wisp__slot_float(out + 4, part + 4, carry, shift);
+    for (; count > 6; count -= 6, from += 24) wisp__heads_six(h, from, 6);
+    switch (count) {
+    case 1: wisp__heads_six(h, from, 1); break;
+    case 2: wisp__heads_six(h, from, 2); break;
+    case 3: wisp__heads_six(h, from, 3); break;
+    case 4: wisp__heads_six(h, from, 4); break;
+    case 5: wisp__heads_six(h, from, 5); break;
+    default: wisp__heads_six(h, from, 6); break;
     }
 }
 
-/* The same where 16 bytes and no more are looked at; 16: no NUL is in them. */
-static inline int wisp__text_length_16(const uint8_t *from) {
-    uint64_t low = wisp__load64(from), high = wisp__load64(from + 8);
-    if (wisp__zero_byte(low)) return (int)wisp__bytes_before_zero(low);
-    return 8 + (int)wisp__bytes_before_zero(high);
-}
-
-/* false: a text is too long, or empty, and then its row does not end at a byte. */
-static bool wisp__heads_lengths(wisp__heads *h, const wisp__op *op, const uint8_t *from) {
-    uint8_t *to = h->slots[0] + (h->bit >> 3);
-    int shift = h->bit & 7, each = h->each, most = op->max;
-    bool is_short = op->each == 17 && most == 16;
-    for (int i = 0; i < h->rows; i++, from += each, to += WISP__SLOT_BYTES) {
-        int length = is_short ? wisp__text_length_16(from) : wisp__text_length(from, op->each);
-        if (is_short && from[16] && length == 16) return false;
-        if (length == 0 || length > most) return false;
-        wisp__slot_put(to, (uint64_t)length, shift);
-        h->lengths[i] = length;
-    }
-    return true;
+/* Of a text in 17 bytes: without a branch on its length, because nobody could predict it. */
+static inline int wisp__text_length_17(const uint8_t *from) {
+#ifdef WISP__VECTORS
+    static const wisp__bytes bits = { 1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128 };
+    wisp__bytes text;
+    wisp__words zeros;
+    uint64_t low, high;
+    if (from[16]) return wisp__text_length(from, 17);
+    memcpy(&text, from, 16);
+    zeros = (wisp__words)((wisp__bytes)(text == 0) & bits);
+    low = zeros[0] * WISP__EACH_BYTE >> 56;          /* the sum of its bytes: a bit for each */
+    high = zeros[1] * WISP__EACH_BYTE >> 56;
+    return __builtin_ctz((unsigned)(low | high << 8 | 1 << 16));
+#else
+    uint64_t word = wisp__load64(from), none = 0 - (uint64_t)!wisp__zero_byte(word);
+    if (from[16]) return wisp__text_length(from, 17);
+    word = (word & ~none) | (wisp__load64(from + 8) & none);
+    return (int)((none & 8) + wisp__bytes_before_zero(word));
+#endif
 }
 
 static bool wisp__heads_column(wisp__heads *h, const wisp__op *op, const uint8_t *from) {
@@ -7055,25 +7079,45 @@ static bool wisp__heads_column(wisp__heads *h, const wisp__op *op, const uint8_t
     case WISP__QUICK_FLOAT_STEPS: return wisp__heads_steps(h, op, from, 4);
     case WISP__QUICK_DOUBLE_STEPS: return wisp__heads_steps(h, op, from, 8);
     case WISP__QUICK_FLOATS: wisp__heads_floats(h, from, op->column_bits / 32); return true;
-    default: return wisp__heads_lengths(h, op, from);
+    default: return false;                       /* a text is no column */
     }
 }
 
-/* The rows one after another, each with its text. */
-static uint8_t *wisp__heads_join(const wisp__heads *h, int head_bytes, const wisp__op *text,
-                                 const uint8_t *image, uint8_t *to) {
-    bool short_text = text && text->each >= 16 && text->max <= 16;
-    if (text) image += text->offset;
-    for (int i = 0; i < h->rows; i++, image += h->each) {
-        memcpy(to, h->slots[i], 32);
-        if (head_bytes > 32) memcpy(to + 32, h->slots[i] + 32, 32);
-        to += head_bytes;
-        if (!text) continue;
-        if (short_text) memcpy(to, image, 16);
-        else memcpy(to, image, (size_t)h->lengths[i]);
-        to += h->lengths[i];
+/* The rows one after another, each with its text: returns how many, the next text is too long, or
+   empty, and then does not end at a byte. */
+static int wisp__heads_join(wisp__pen *pen, const wisp__heads *h, const wisp__op *text,
+                            const uint8_t *image) {
+    ptrdiff_t byte = h->bit >> 3, bytes = (h->bit + text->bits + 7) / 8, each = h->each;
+    int shift = h->bit & 7, rows = h->rows, most = text->max, i;
+    bool in_17 = text->each == 17;
+    uint8_t *to = pen->to;
+    image += text->offset;
+    for (i = 0; i < rows; i++, image += each) {
+        const uint8_t *slot = h->slots[i];
+        int length = in_17 ? wisp__text_length_17(image) : wisp__text_length(image, text->each);
+        if (length == 0 || length > most) break;
+        memcpy(to, slot, 32);
+        if (bytes > 32) memcpy(to + 32, slot + 32, 32);
+        wisp__store64(to + byte, slot[byte] | (uint64_t)(unsigned)length << shift);
+        to += bytes;
+        if (in_17) memcpy(to, image, 16);
+        else memcpy(to, image, (size_t)length);
+        to += (unsigned)length;
     }
-    return to;
+    pen->to = to;
+    return i;
+}
+
+/* The same of rows without a text. */
+static int wisp__heads_list(wisp__pen *pen, const wisp__heads *h) {
+    int bytes = h->bit / 8;
+    uint8_t *to = pen->to;
+    for (int i = 0; i < h->rows; i++, to += bytes) {
+        memcpy(to, h->slots[i], 32);
+        if (bytes > 32) memcpy(to + 32, h->slots[i] + 32, 32);
+    }
+    pen->to = to;
+    return h->rows;
 }
 
 /* Writes rows of an array in tiles; returns how many: what is left is for runs. */
@@ -7082,19 +7126,21 @@ static int wisp__write_tiles(wisp__pen *pen, const wisp__op *array, const uint8_
     const wisp__op *first = array + 1, *end = first + array->columns;
     const wisp__op *text = end[-1].quick == WISP__QUICK_TEXT ? end - 1 : NULL;
     wisp__heads h;
-    int done = 0;
+    int done = 0, joined;
     h.each = array->each;
-    h.slots[0][0] = 0;
-    for (; done < rows; done += h.rows, image += (ptrdiff_t)h.rows * h.each) {
+    if (text) end--;
+    for (; done < rows; image += (ptrdiff_t)h.rows * h.each) {
         h.rows = wisp__min_int(WISP__TILE, rows - done);
         h.bit = 0;
+        for (int i = 0; i < h.rows; i++) h.slots[i][0] = 0;
         if (pen->n || pen->end - pen->to < (ptrdiff_t)h.rows * first->run_bytes) return done;
         for (const wisp__op *op = first; op < end; op += op->columns) {
             if (!wisp__heads_column(&h, op, image + op->offset)) return done;
-            h.bit += op->column_bits;
         }
-        pen->to = wisp__heads_join(&h, (h.bit + 7) / 8, text, image, pen->to);
+        joined = text ? wisp__heads_join(pen, &h, text, image) : wisp__heads_list(pen, &h);
         pen->acc = 0;
+        done += joined;
+        if (joined < h.rows) return done;
     }
     return done;
 }
@@ -7379,35 +7425,41 @@ static inline double wisp__eye_steps(wisp__eye *eye, const wisp__op *op) {
     return wisp__dequantize(op, steps);
 }
 
+/* From WISP__RUN_BLOB - n on: n bytes to keep, then such as not to. */
+static const uint8_t wisp__ones[2 * WISP__RUN_BLOB + 16] = {
+    255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+    255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+};
+
 /* Eight bytes of which `count` count, whatever it is. */
 static inline uint64_t wisp__keep_bytes(int count) {
-    static const uint8_t ones[2 * WISP__RUN_BLOB + 16] = {
-        255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
-        255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
-    };
-    return wisp__load64(ones + WISP__RUN_BLOB - count);
+    return wisp__load64(wisp__ones + WISP__RUN_BLOB - count);
 }
 
-/* Whole words, cut off by masks. */
-static inline void wisp__eye_text(wisp__eye *eye, const wisp__op *op, uint8_t *to,
-                                  int64_t start) {
-    int count = (int)(wisp__eye_word(eye) & op->mask), shift;
-    const uint8_t *from;
+/* Copies `count` bytes of a text into `each`, 8 or more, whole words cut off by masks; false: a NUL
+   is among them. It begins `shift` bits after `from`. */
+static inline bool wisp__eye_copy(uint8_t *to, const uint8_t *from, int count, int each,
+                                  int shift) {
     uint64_t wrong = 0;
-    eye->at += op->bits;
-    if (count > op->max) eye->wrong = true;
-    if (count == 0 || count > op->max) return;
-    eye->at += (start - eye->at) & 7;
-    from = eye->bytes + (eye->at >> 3);
-    shift = (int)(eye->at & 7);
     for (int i = 0; i < count; i += 8) {
-        int at = wisp__min_int(i, op->each - 8);
+        int at = wisp__min_int(i, each - 8);
         uint64_t keep = wisp__keep_bytes(count - at), word = wisp__load64(from + at) >> shift;
         if (shift) word |= (uint64_t)from[at + 8] << (64 - shift);
         wrong |= wisp__zero_byte(word | ~keep);
         wisp__store64(to + at, word & keep);
     }
-    if (wrong) eye->wrong = true;
+    return wrong == 0;
+}
+
+static inline void wisp__eye_text(wisp__eye *eye, const wisp__op *op, uint8_t *to,
+                                  int64_t start) {
+    int count = (int)(wisp__eye_word(eye) & op->mask);
+    eye->at += op->bits;
+    if (count > op->max) eye->wrong = true;
+    if (count == 0 || count > op->max) return;
+    eye->at += (start - eye->at) & 7;
+    if (!wisp__eye_copy(to, eye->bytes + (eye->at >> 3), count, op->each, (int)(eye->at & 7)))
+        eye->wrong = true;
     eye->at += 8 * count;
 }
 
@@ -7481,12 +7533,11 @@ static int wisp__read_rows(wisp__unpacker *u, const wisp__op *op, const wisp__op
 /* Rows that begin at bytes, and where their images are. */
 typedef struct wisp__rows {
     const uint8_t *at[WISP__TILE];
-    int            counts[WISP__TILE];   /* of their texts */
     int            rows, each;
     int            bit;            /* where the next column begins */
 } wisp__rows;
 
-static inline bool wisp__rows_ints(const wisp__rows *r, const wisp__op *op, uint8_t *to,
+static inline bool wisp__rows_ints(wisp__rows *r, const wisp__op *op, uint8_t *to,
                                    int bytes) {
     uint64_t least = (uint64_t)op->least, span = op->span, mask = op->mask;
     int shift = r->bit & 7, byte = r->bit >> 3, rows = r->rows, each = r->each;
@@ -7495,10 +7546,11 @@ static inline bool wisp__rows_ints(const wisp__rows *r, const wisp__op *op, uint
         if (value > span) return false;
         wisp__store_int(to, bytes, value + least);
     }
+    r->bit += op->bits;
     return true;
 }
 
-static inline bool wisp__rows_steps(const wisp__rows *r, const wisp__op *op, uint8_t *to,
+static inline bool wisp__rows_steps(wisp__rows *r, const wisp__op *op, uint8_t *to,
                                     bool is_double) {
     for (int i = 0; i < r->rows; i++, to += r->each) {
         uint64_t steps = wisp__load64(r->at[i] + (r->bit >> 3)) >> (r->bit & 7) & op->mask;
@@ -7508,6 +7560,7 @@ static inline bool wisp__rows_steps(const wisp__rows *r, const wisp__op *op, uin
         if (is_double) memcpy(to, &number, 8);
         else memcpy(to, &float32, 4);
     }
+    r->bit += op->bits;
     return true;
 }
 
@@ -7516,50 +7569,47 @@ static inline void wisp__row_float(uint8_t *to, const uint8_t *from, int shift) 
     memcpy(to, &bits, 4);
 }
 
-static void wisp__rows_floats(const wisp__rows *r, uint8_t *to, int count) {
-    int shift = r->bit & 7, byte = r->bit >> 3, each = r->each, rest = count % 3;
+static inline void wisp__row_four_floats(uint8_t *to, const uint8_t *from, int shift) {
+#ifdef WISP__VECTORS
+    wisp__words low, high;
+    memcpy(&low, from, 16);
+    memcpy(&high, from + 8, 16);
+    low = low >> shift | high << 1 << (63 - shift);
+    memcpy(to, &low, 16);
+#else
+    for (int i = 0; i < 16; i += 4) wisp__row_float(to + i, from + i, shift);
+#endif
+}
+
+/* One to eight floats side by side: `count` is a constant where this is called. */
+static inline void wisp__rows_eight(wisp__rows *r, uint8_t *to, int count) {
+    int shift = r->bit & 7, byte = r->bit >> 3, each = r->each, last = 4 * (count - 4);
     for (int i = 0; i < r->rows; i++, to += each) {
         const uint8_t *from = r->at[i] + byte;
-        uint8_t *part = to, *end = to + 4 * (count - rest);
-        for (; part < end; part += 12, from += 12) {
-            wisp__row_float(part, from, shift);
-            wisp__row_float(part + 4, from + 4, shift);
-            wisp__row_float(part + 8, from + 8, shift);
-        }
-        if (!rest) continue;
-        wisp__row_float(part, from, shift);
-        if (rest == 2) wisp__row_float(part + 4, from + 4, shift);
+        if (count > 4) wisp__row_four_floats(to, from, shift);
+        if (count >= 4) wisp__row_four_floats(to + last, from + last, shift);
+        if (count < 4) wisp__row_float(to, from, shift);
+        if (count == 2 || count == 3) wisp__row_float(to + 4, from + 4, shift);
+        if (count == 3) wisp__row_float(to + 8, from + 8, shift);
+    }
+    r->bit += 32 * count;
+}
+
+static void wisp__rows_floats(wisp__rows *r, uint8_t *to, int count) {
+    for (; count > 8; count -= 8, to += 32) wisp__rows_eight(r, to, 8);
+    switch (count) {
+    case 1: wisp__rows_eight(r, to, 1); break;
+    case 2: wisp__rows_eight(r, to, 2); break;
+    case 3: wisp__rows_eight(r, to, 3); break;
+    case 4: wisp__rows_eight(r, to, 4); break;
+    case 5: wisp__rows_eight(r, to, 5); break;
+    case 6: wisp__rows_eight(r, to, 6); break;
+    case 7: wisp__rows_eight(r, to, 7); break;
+    default: wisp__rows_eight(r, to, 8); break;
     }
 }
 
-/* Eight bytes of a text, `keep` of them; what follows becomes 0. Returns no top bits: no NUL. */
-static inline uint64_t wisp__row_word(uint8_t *to, const uint8_t *from, uint64_t keep) {
-    uint64_t word = wisp__load64(from);
-    wisp__store64(to, word & keep);
-    word |= ~keep;
-    return (word - WISP__EACH_BYTE) & ~word;
-}
-
-/* The texts; false: a NUL is in one. */
-static bool wisp__rows_texts(const wisp__rows *r, const wisp__op *op, uint8_t *to) {
-    int byte = (r->bit + op->bits + 7) / 8, each = r->each, size = op->each;
-    uint64_t wrong = 0;
-    for (int i = 0; i < r->rows; i++, to += each) {
-        const uint8_t *from = r->at[i] + byte;
-        int count = r->counts[i], at = 0;
-        for (; at + 16 <= size; at += 16) {
-            wrong |= wisp__row_word(to + at, from + at, wisp__keep_bytes(count - at));
-            wrong |= wisp__row_word(to + at + 8, from + at + 8, wisp__keep_bytes(count - at - 8));
-        }
-        for (; at + 1 < size; at += 8) {
-            int last = wisp__min_int(at, size - 8);
-            wrong |= wisp__row_word(to + last, from + last, wisp__keep_bytes(count - last));
-        }
-    }
-    return (wrong & WISP__EACH_BYTE << 7) == 0;
-}
-
-static bool wisp__rows_column(const wisp__rows *r, const wisp__op *op, uint8_t *to) {
+static bool wisp__rows_column(wisp__rows *r, const wisp__op *op, uint8_t *to) {
     switch (op->quick) {
     case WISP__QUICK_U8:
     case WISP__QUICK_I8: return wisp__rows_ints(r, op, to, 1);
@@ -7571,25 +7621,61 @@ static bool wisp__rows_column(const wisp__rows *r, const wisp__op *op, uint8_t *
     case WISP__QUICK_FLOAT_STEPS: return wisp__rows_steps(r, op, to, false);
     case WISP__QUICK_DOUBLE_STEPS: return wisp__rows_steps(r, op, to, true);
     case WISP__QUICK_FLOATS: wisp__rows_floats(r, to, op->column_bits / 32); return true;
-    default: return wisp__rows_texts(r, op, to);
+    default: return false;                       /* a text is no column */
     }
 }
 
-/* Finds the rows of a tile from `from` on; returns where they end. Stops before a row that may pass
-   `end`, or whose text is too long, or empty. */
-static const uint8_t *wisp__rows_find(wisp__rows *r, int head, const wisp__op *text,
-                                      const uint8_t *from, const uint8_t *end) {
-    int rows = 0, most = r->rows, bytes = (head + 7) / 8;
-    int byte = text ? (head - text->bits) >> 3 : 0, shift = text ? (head - text->bits) & 7 : 0;
-    uint64_t mask = text ? text->mask : 0;
-    int longest = text ? text->max : 0;
-    for (; rows < most && from <= end; rows++) {
-        int count = (int)(wisp__load64(from + byte) >> shift & mask);
-        if (count > longest || (text && !count)) break;
-        r->at[rows] = from;
-        r->counts[rows] = count;
-        from += bytes + count;
+/* Sixteen bytes of a text, `count` of them; what follows becomes 0. Of `wrong`, 16 bytes, some are
+   no longer 0 when a NUL is among them. */
+static inline void wisp__row_text_16(uint8_t *to, const uint8_t *from, int64_t count,
+                                     uint8_t *wrong) {
+    const uint8_t *keep_from = wisp__ones + WISP__RUN_BLOB - count;
+#ifdef WISP__VECTORS
+    wisp__bytes text, keep, nul;
+    memcpy(&text, from, 16);
+    memcpy(&keep, keep_from, 16);
+    memcpy(&nul, wrong, 16);
+    text &= keep;
+    nul |= (wisp__bytes)(text == 0) & keep;
+    memcpy(to, &text, 16);
+    memcpy(wrong, &nul, 16);
+#else
+    for (int i = 0; i < 16; i += 8) {
+        uint64_t word = wisp__load64(from + i), keep = wisp__load64(keep_from + i);
+        wisp__store64(to + i, word & keep);
+        wisp__store64(wrong + i, wisp__load64(wrong + i) | wisp__zero_byte(word | ~keep));
     }
+#endif
+}
+
+/* Finds the rows of a tile from `from` on, and reads their texts to `to`, each into `each` bytes:
+   it pays to have 17 as a constant. Returns where the rows end. Stops before one that may pass
+   `end`, or whose text is too long, or empty; finds none when a NUL is in a text. */
+static inline const uint8_t *wisp__rows_find(wisp__rows *r, const wisp__op *text, int head,
+                                             const uint8_t *from, const uint8_t *end,
+                                             uint8_t *to, int each) {
+    int byte = (head - text->bits) >> 3, shift = (head - text->bits) & 7, most = r->rows, rows;
+    uint64_t longest = (uint64_t)text->max, mask = text->mask, count;
+    int64_t bytes = (head + 7) / 8;
+    uint8_t wrong[16] = { 0 };
+    for (rows = 0; rows < most && from <= end; rows++, to += r->each) {
+        const uint8_t *after = from + bytes;
+        count = wisp__load64(from + byte) >> shift & mask;
+        if (count > longest || !count) break;
+        if (each == 17) wisp__row_text_16(to, after, (int64_t)count, wrong);
+        else if (!wisp__eye_copy(to, after, (int)count, each, 0)) wrong[0] = 1;
+        r->at[rows] = from;
+        from = after + count;
+    }
+    r->rows = wisp__load64(wrong) | wisp__load64(wrong + 8) ? 0 : rows;
+    return from;
+}
+
+/* The same of rows without a text. */
+static const uint8_t *wisp__rows_list(wisp__rows *r, int head, const uint8_t *from,
+                                      const uint8_t *end) {
+    int rows = 0, most = r->rows;
+    for (; rows < most && from <= end; rows++, from += head / 8) r->at[rows] = from;
     r->rows = rows;
     return from;
 }
@@ -7602,19 +7688,24 @@ static int wisp__read_tiles(wisp__unpacker *u, const wisp__op *array, uint8_t *i
     wisp__rows r;
     int done = 0;
     r.each = array->each;
+    if (text) end--;
     while (done < rows && ((data->at | u->start) & 7) == 0) {
-        const uint8_t *after;
+        const uint8_t *from = data->bytes + (data->at >> 3), *stop;
+        uint8_t *to = text ? image + text->offset : NULL;
+        if ((data->end - data->at) >> 3 < first->run_bytes) return done;
+        stop = data->bytes + (data->end >> 3) - first->run_bytes;
         r.rows = wisp__min_int(WISP__TILE, rows - done);
         r.bit = 0;
-        if ((data->end - data->at) >> 3 < first->run_bytes) return done;
-        after = wisp__rows_find(&r, array->head, text, data->bytes + (data->at >> 3),
-                                data->bytes + (data->end >> 3) - first->run_bytes);
+        if (!text) from = wisp__rows_list(&r, array->head, from, stop);
+        else if (text->each == 17)
+            from = wisp__rows_find(&r, text, array->head, from, stop, to, 17);
+        else
+            from = wisp__rows_find(&r, text, array->head, from, stop, to, text->each);
         for (const wisp__op *op = first; op < end; op += op->columns) {
             if (!wisp__rows_column(&r, op, image + op->offset)) return done;
-            r.bit += op->column_bits;
         }
         if (!r.rows) return done;
-        data->at = (after - data->bytes) * 8;
+        data->at = (from - data->bytes) * 8;
         done += r.rows;
         image += (ptrdiff_t)r.rows * r.each;
     }

@@ -939,6 +939,105 @@ TEST(runs_and_tiles_do_what_operations_do_one_by_one) {
     CHECK(written > 100 && refused > 20 && read > 200 && rejected > 100);
 }
 
+/* --- many rows at a time --- */
+
+/* Columns of each width, floats side by side, and texts that may end a row. */
+typedef struct crowd_row {
+    uint8_t  small;
+    int16_t  middle;
+    uint32_t large;
+    float    a, b, c, d, e, f, g, h, i;
+    char     brief[17], longer[27];
+} crowd_row;
+
+enum { CROWD = 70, CROWD_FLOATS = 9, CROWD_BYTES = CROWD * 128 };
+
+typedef struct crowd { crowd_row rows[CROWD]; } crowd;
+
+/* Texts of 1..most bytes, and something behind their ends. */
+static void fill_crowd(crowd *all, uint64_t *random) {
+    for (int i = 0; i < CROWD; i++) {
+        crowd_row *row = &all->rows[i];
+        int brief = 1 + test_random_below(random, 16), longer = 1 + test_random_below(random, 26);
+        low_random_bytes(random, row, (int)sizeof *row);
+        row->small = (uint8_t)(3 + row->small % 98);
+        row->middle = (int16_t)(row->middle % 300);
+        memset(row->brief, 'a' + i % 26, (size_t)brief);
+        memset(row->longer, 'A' + i % 26, (size_t)longer);
+        row->brief[brief] = row->longer[longer] = 0;
+    }
+}
+
+/* Bits written; what is read of them is written as the same bits. */
+static int64_t there_and_back(const wisp_schema *schema, const crowd *all, uint8_t *out) {
+    static uint8_t again[CROWD_BYTES];
+    wisp__base base;
+    wisp_value value;
+    int64_t bits;
+    int bytes;
+    wisp__base_alone(&base);
+    bits = wisp__record_write(&base, schema->program, all, out, CROWD_BYTES);
+    bytes = (int)((bits + 7) / 8);
+    if (!CHECK(bits > 0)) return 0;
+    if (CHECK_EQ_INT(wisp_decode(wisp_bitpack(), schema, out, bytes, &value, memory_a.bytes,
+                                 MEMORY_MAX), bytes))
+        CHECK_EQ_INT(wisp__record_write(&base, schema->program, value.as.structure.data, again,
+                                        CROWD_BYTES), bits);
+    CHECK_EQ_MEM(again, out, bytes);
+    return bits;
+}
+
+static void is_the_same_each_way(const wisp_field *fields, int count, const crowd *all) {
+    static uint8_t tiles[CROWD_BYTES], runs[CROWD_BYTES], single[CROWD_BYTES];
+    wisp_schema row = { "row", 1, (int)sizeof(crowd_row), fields, count, WISP_SHAPE_STRUCT, NULL };
+    wisp_type type = WISP_T_STRUCT(&row);
+    wisp_field rows = WISP_FIELD(crowd, rows, WISP_T_ARRAY(&type, CROWD));
+    wisp_schema whole = { "crowd", 1, (int)sizeof(crowd), &rows, 1, WISP_SHAPE_STRUCT, NULL };
+    const wisp_schema *schema = wisp_schema_compile(&whole, memory_c.bytes, MEMORY_MAX);
+    wisp__op *ops;
+    int64_t bits;
+    if (!CHECK(schema != NULL)) return;
+    ops = (wisp__op *)(uintptr_t)schema->program->ops;
+    CHECK(ops[0].head > 0);
+    bits = there_and_back(schema, all, tiles);
+    ops[0].head = 0;
+    CHECK_EQ_INT(there_and_back(schema, all, runs), bits);
+    for (int i = 0; i < schema->program->count; i++) ops[i].run = 0;
+    CHECK_EQ_INT(there_and_back(schema, all, single), bits);
+    CHECK_EQ_MEM(tiles, single, (int)((bits + 7) / 8));
+    CHECK_EQ_MEM(runs, single, (int)((bits + 7) / 8));
+}
+
+TEST(rows_have_the_same_bits_many_at_a_time_and_one_by_one) {
+    static const wisp_field parts[] = {
+        WISP_FIELD(crowd_row, a, WISP_T_NUMBER), WISP_FIELD(crowd_row, b, WISP_T_NUMBER),
+        WISP_FIELD(crowd_row, c, WISP_T_NUMBER), WISP_FIELD(crowd_row, d, WISP_T_NUMBER),
+        WISP_FIELD(crowd_row, e, WISP_T_NUMBER), WISP_FIELD(crowd_row, f, WISP_T_NUMBER),
+        WISP_FIELD(crowd_row, g, WISP_T_NUMBER), WISP_FIELD(crowd_row, h, WISP_T_NUMBER),
+        WISP_FIELD(crowd_row, i, WISP_T_NUMBER),
+        WISP_FIELD(crowd_row, middle, WISP_T_RANGE(-300, 299)),
+        WISP_FIELD(crowd_row, brief, WISP_T_STRING(16)),
+        WISP_FIELD(crowd_row, longer, WISP_T_STRING(26)),
+        WISP_FIELD(crowd_row, large, WISP_T_UINT),
+        WISP_FIELD(crowd_row, small, WISP_T_RANGE(3, 100)),
+    };
+    static crowd all;
+    wisp_field fields[CROWD_FLOATS + 3];
+    uint64_t random = 5;
+    for (int count = 1; count <= CROWD_FLOATS; count++) {
+        fill_crowd(&all, &random);
+        fields[0] = parts[12];
+        memcpy(fields + 1, parts, (size_t)count * sizeof *parts);
+        is_the_same_each_way(fields, count + 1, &all);           /* whole bytes, no text */
+        fields[0] = parts[13];
+        fields[count + 1] = parts[9];
+        fields[count + 2] = parts[10];
+        is_the_same_each_way(fields, count + 3, &all);
+        fields[count + 2] = parts[11];
+        is_the_same_each_way(fields, count + 3, &all);
+    }
+}
+
 static const test_case tests[] = {
     CASE(integers_have_their_golden_bytes),
     CASE(numbers_have_their_golden_bytes),
@@ -966,6 +1065,7 @@ static const test_case tests[] = {
     CASE(a_record_is_as_long_as_it_says_and_nothing_behind_is_written),
     CASE(a_hostile_count_costs_no_more_than_the_limits),
     CASE(runs_and_tiles_do_what_operations_do_one_by_one),
+    CASE(rows_have_the_same_bits_many_at_a_time_and_one_by_one),
 };
 
 int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }
