@@ -1393,6 +1393,173 @@ WISP_API wisp_result wisp_answer_fail(wisp *w, wisp_call call,
 WISP_API void        wisp_cancel(wisp *w, wisp_call call);
 
 /* ===========================================================================
+ * MARK: >>profile
+ * Where time and bytes go. Off, which is the default, it costs a comparison
+ * here and there; on, some nanoseconds per message and about a kilobyte per
+ * name and per peer. Everything counts from when the profiler was turned on,
+ * or from the beginning of what began later; rates are of the last full second
+ * of the caller's time.
+ *
+ *     wisp_profiler profiler = { my_clock, NULL, NULL };
+ *     wisp_snapshot now;
+ *     wisp_use_profiler(w, &profiler);
+ *     ...
+ *     wisp_snapshot_take(w, NULL, &now);
+ *     wisp_fire(w, "stats", admin, wisp_struct(wisp_snapshot_schema(), &now));
+ * ======================================================================== */
+
+enum {
+    WISP_HISTORY_SECONDS     = 120,
+    WISP_SNAPSHOT_REMOTES    = 16,
+    WISP_SNAPSHOT_PEERS      = 16,
+    WISP_SNAPSHOT_ERRORS     = 8,
+    WISP_SNAPSHOT_NAME       = 48,      /* with its NUL; longer ones are cut */
+    WISP_SNAPSHOT_TEXT       = 96,      /* the same of texts */
+    WISP_SNAPSHOT_JSON_BYTES = 98304    /* no snapshot is longer as JSON */
+};
+
+/* Why messages did not reach a handler: places in `drops`. */
+typedef int wisp_drop;
+enum {
+    WISP_DROP_RATE,         /* came in over the rate limit */
+    WISP_DROP_BUDGET,       /* over a budget, either way */
+    WISP_DROP_FILTER,       /* a middleware or filter said no, either way */
+    WISP_DROP_STALE,        /* came in older than one that was delivered */
+    WISP_DROP_INVALID,      /* came in outside its schema */
+    WISP_DROP_UNREADABLE,   /* came in as bytes that make no sense here */
+    WISP_DROP_NO_HANDLER,   /* came in, and nobody is connected */
+    WISP_DROP_NO_REMOTE,    /* the name is not known at the other end */
+    WISP_DROP_QUEUE_FULL,   /* refused when fired: limits.queue_messages */
+    WISP_DROP_ABANDONED,    /* waited or was in flight when a session ended */
+    WISP_DROP_LOST,         /* of a peer: packets (not messages) lost */
+    WISP_DROPS
+};
+/* A word or two ("rate limit"); never NULL. */
+WISP_API const char *wisp_drop_text(wisp_drop drop);
+
+/* How long something took, in seconds. Quantiles are within 10% between 1 us
+   and 100 s. All are 0 while count is. */
+typedef struct wisp_timing {
+    uint64_t count;
+    float    mean, max;
+    float    p50, p90, p99;
+} wisp_timing;
+
+/* What went one way. For a remote `bytes` are those of its messages, without
+   headers; for a peer and in all they are those of datagrams. */
+typedef struct wisp_traffic {
+    uint64_t messages;
+    uint64_t bytes_raw;            /* values as they lie in memory */
+    uint64_t bytes_packed;         /* packed, before compression */
+    uint64_t bytes;                /* as sent */
+    float    messages_per_second;
+    float    bytes_per_second;
+} wisp_traffic;
+
+typedef struct wisp_remote_profile {
+    char         name[WISP_SNAPSHOT_NAME];
+    wisp_traffic out, in;
+    uint64_t     calls_sent, calls_received;
+    uint64_t     calls_answered, calls_failed;   /* of those sent */
+    wisp_timing  latency;          /* of calls sent: to their answer */
+    wisp_timing  handlers;         /* 0 without profiler.clock */
+    uint32_t     drops[WISP_DROPS];
+    uint32_t     queued;           /* messages that wait for any peer */
+    float        queued_seconds;   /* how long the oldest of them does */
+} wisp_remote_profile;
+
+typedef struct wisp_peer_profile {
+    uint32_t     id;                             /* of the wisp_peer */
+    char         address[WISP_SNAPSHOT_NAME];    /* by the hook, or "" */
+    wisp_traffic out, in;
+    uint64_t     calls_sent, calls_received;
+    uint64_t     calls_answered, calls_failed;   /* of those sent */
+    wisp_timing  latency;
+    float        rtt, jitter;      /* seconds; 0: not known yet */
+    float        loss;             /* 0..1 of the packets sent */
+    float        budget_use;       /* 0..1 and over; 0: no budget is set */
+    uint32_t     congestion_window, in_flight;   /* bytes */
+    uint32_t     queued, queued_bytes;           /* messages that wait */
+    float        queued_seconds;   /* how long the oldest of them does */
+    uint32_t     drops[WISP_DROPS];
+} wisp_peer_profile;
+
+/* One second of the whole endpoint. */
+typedef struct wisp_sample {
+    float bytes_out, bytes_in;          /* of datagrams */
+    float messages_out, messages_in;
+    float rtt;                          /* seconds, mean of the peers */
+    float loss;                         /* 0..1, in this second */
+    float queued_bytes;                 /* at its end, for all peers */
+} wisp_sample;
+
+typedef struct wisp_error_note {
+    double   time;                      /* the caller's */
+    int32_t  code;
+    uint32_t peer;                      /* id, or 0 */
+    char     remote[WISP_SNAPSHOT_NAME];/* or "" */
+    char     text[WISP_SNAPSHOT_TEXT];
+} wisp_error_note;
+
+/* Plain data: it may be copied, kept, and sent by wisp_snapshot_schema(). All
+   numbers are finite, all texts UTF-8 that ends with a NUL. */
+typedef struct wisp_snapshot {
+    char         app[65];
+    uint32_t     app_version;
+    double       time;                  /* the caller's, of the last update */
+    double       seconds;               /* since the profiler was turned on */
+    wisp_traffic out, in;               /* the whole endpoint */
+    wisp_timing  latency, handlers;     /* of all remotes together */
+    uint32_t     drops[WISP_DROPS];     /* the same */
+    uint64_t     errors;
+    uint64_t     memory, memory_peak;   /* bytes from the allocator */
+    uint32_t     peers_joined, remotes_known, calls_pending;
+    uint32_t     sample_count, remote_count, peer_count, error_count;
+    wisp_sample         samples[WISP_HISTORY_SECONDS];   /* oldest first */
+    wisp_remote_profile remotes[WISP_SNAPSHOT_REMOTES];  /* most bytes first */
+    wisp_peer_profile   peers[WISP_SNAPSHOT_PEERS];      /* most bytes first */
+    wisp_error_note     errors_last[WISP_SNAPSHOT_ERRORS];  /* newest first */
+} wisp_snapshot;
+
+typedef struct wisp_profiler {
+    double (*clock)(void *user);        /* seconds; may be NULL: then the time
+                                           that handlers take is not known */
+    /* Writes an address as text of less than `size` bytes, NUL ends; may be
+       NULL. */
+    void   (*address_text)(void *user, const wisp_addr *addr, char *out,
+                           int size);
+    void    *user;
+} wisp_profiler;
+
+/* Turns the profiler on; NULL: off, and what it counted is forgotten. Turned on
+   while it is on, it goes on counting with the new hooks. WISP_E_ARGUMENT;
+   WISP_E_MEMORY: it is as it was. */
+WISP_API wisp_result wisp_use_profiler(wisp *w,
+                                       const wisp_profiler *profiler);
+/* What there is to see now: the remotes and peers with most bytes lately, then
+   in all. `filter` (may be NULL) takes only remotes and errors of remotes whose
+   name contains it. WISP_E_ARGUMENT; WISP_E_UNSUPPORTED: the profiler is off.
+   `out` is then as it was. Allocates nothing. */
+WISP_API wisp_result wisp_snapshot_take(const wisp *w, const char *filter,
+                                        wisp_snapshot *out);
+/* All of one name or peer. WISP_E_ARGUMENT; WISP_E_UNSUPPORTED: the profiler is
+   off; WISP_E_NO_REMOTE: no such name here; WISP_E_STALE. `out` is then as it
+   was. */
+WISP_API wisp_result wisp_profile_remote(const wisp *w, const char *remote,
+                                         wisp_remote_profile *out);
+WISP_API wisp_result wisp_profile_peer(const wisp *w, wisp_peer peer,
+                                       wisp_peer_profile *out);
+
+/* Of wisp_snapshot, to send it with wisp_struct and read it with
+   wisp_arg_struct. It lives as long as the program. */
+WISP_API const wisp_schema *wisp_snapshot_schema(void);
+/* The snapshot as JSON, NUL ends; bytes without it, or WISP_E_TOO_BIG,
+   WISP_E_ARGUMENT, WISP_E_INVALID (a count out of range), WISP_E_TYPE (a number
+   that is not finite, text that is not UTF-8). */
+WISP_API int wisp_snapshot_json(const wisp_snapshot *snapshot, char *out,
+                                int capacity);
+
+/* ===========================================================================
  * MARK: >>links
  * ======================================================================== */
 
