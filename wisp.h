@@ -28,6 +28,7 @@
        >>base      result codes, memory, log, random numbers, hash
        >>pool      handles with generations, timers, chunks, the arena
        >>stats     the counters that every later room counts into
+       >>meter     what only a profiler counts: histograms, history, drops
        >>bits      bit writer and reader, bit copy
        >>value     dynamic values: kinds, equality, stable hash
        >>type      does a value fit a type, and its storage filled
@@ -55,6 +56,7 @@
        >>batch     scheduler: priorities, packets filled and sent
        >>event     connections, dispatch, life-cycle and error events
        >>call      invoke, reply, defer, timeout, at-most-once
+       >>profile   the snapshot: what the profiler tells, as a struct and JSON
        >>links     loopback and simulated networks, for tests and demos
        >>session   how sessions begin and end, and what comes in for them
        >>host      create, update, destroy: wires the rooms
@@ -1430,7 +1432,7 @@ enum {
     WISP_DROP_NO_HANDLER,   /* came in, and nobody is connected */
     WISP_DROP_NO_REMOTE,    /* the name is not known at the other end */
     WISP_DROP_QUEUE_FULL,   /* refused when fired: limits.queue_messages */
-    WISP_DROP_ABANDONED,    /* waited or was in flight when a session ended */
+    WISP_DROP_ABANDONED,    /* waited to be sent when a session ended */
     WISP_DROP_LOST,         /* of a peer: packets (not messages) lost */
     WISP_DROPS
 };
@@ -1476,7 +1478,7 @@ typedef struct wisp_peer_profile {
     uint64_t     calls_answered, calls_failed;   /* of those sent */
     wisp_timing  latency;
     float        rtt, jitter;      /* seconds; 0: not known yet */
-    float        loss;             /* 0..1 of the packets sent */
+    float        loss;             /* 0..1 of the packets sent lately */
     float        budget_use;       /* 0..1 and over; 0: no budget is set */
     uint32_t     congestion_window, in_flight;   /* bytes */
     uint32_t     queued, queued_bytes;           /* messages that wait */
@@ -1543,8 +1545,8 @@ WISP_API wisp_result wisp_use_profiler(wisp *w,
 WISP_API wisp_result wisp_snapshot_take(const wisp *w, const char *filter,
                                         wisp_snapshot *out);
 /* All of one name or peer. WISP_E_ARGUMENT; WISP_E_UNSUPPORTED: the profiler is
-   off; WISP_E_NO_REMOTE: no such name here; WISP_E_STALE. `out` is then as it
-   was. */
+   off; WISP_E_NAME, WISP_E_NO_REMOTE: no such name here; WISP_E_STALE;
+   WISP_E_MEMORY: there was none when it began. `out` is then as it was. */
 WISP_API wisp_result wisp_profile_remote(const wisp *w, const char *remote,
                                          wisp_remote_profile *out);
 WISP_API wisp_result wisp_profile_peer(const wisp *w, wisp_peer peer,
@@ -2566,6 +2568,267 @@ static wisp__supply wisp__supply_of_bump(wisp__bump *bump) {
 static double wisp__stats_loss(const wisp_peer_stats *stats) {
     uint64_t ended = stats->packets_lost + stats->packets_acked;
     return ended ? (double)stats->packets_lost / (double)ended : 0;
+}
+
+/* ===========================================================================
+ * MARK: >>meter
+ * What: what only a profiler counts: how long things took, the last two
+ *   minutes second by second, the values, calls and drops of each remote and
+ *   peer, the last errors.
+ * Invariants: there are meters only while the profiler is on; their counters
+ *   only grow.
+ * Not here: the counters that always run (stats), and what is told of both
+ *   (profile).
+ * ======================================================================== */
+
+/* --- how long things took --- */
+
+/* Buckets are a quarter of an octave wide, from 2^-20 s, just under 1 us, to 2^7 s: the middle of
+   one is within 9.1% of all that fall into it. The first and last take what is beyond. */
+enum { WISP__OCTAVES_BELOW = 20, WISP__OCTAVES = 27, WISP__BUCKETS = 4 * WISP__OCTAVES };
+
+typedef struct wisp__histogram {
+    uint32_t buckets[WISP__BUCKETS];   /* each stays at its most */
+    uint64_t count;
+    double   sum, most;                /* seconds */
+} wisp__histogram;
+
+static int wisp__histogram_place(double seconds) {
+    uint64_t bits;
+    int octave, part;
+    memcpy(&bits, &seconds, 8);
+    octave = (int)(bits >> 52 & 0x7ff) - 1023 + WISP__OCTAVES_BELOW;
+    part = (int)(bits >> 36 & 0xffff);                   /* of the octave, by its logarithm */
+    if (octave < 0) return 0;
+    if (octave >= WISP__OCTAVES) return WISP__BUCKETS - 1;
+    return 4 * octave + (part >= 0x3070) + (part >= 0x6a0a) + (part >= 0xae8a);
+}
+
+/* What is no time, because a clock went back or is no clock, is left out. */
+static void wisp__histogram_add(wisp__histogram *h, double seconds) {
+    uint32_t *bucket;
+    if (!(seconds >= 0 && seconds < 1e9)) return;
+    bucket = &h->buckets[wisp__histogram_place(seconds)];
+    *bucket += *bucket < UINT32_MAX;
+    h->count++;
+    h->sum += seconds;
+    h->most = wisp__max(h->most, seconds);
+}
+
+static void wisp__histogram_merge(wisp__histogram *h, const wisp__histogram *from) {
+    if (!from->count) return;
+    for (int i = 0; i < WISP__BUCKETS; i++) {
+        uint32_t room = UINT32_MAX - h->buckets[i];
+        h->buckets[i] += from->buckets[i] < room ? from->buckets[i] : room;
+    }
+    h->count += from->count;
+    h->sum += from->sum;
+    h->most = wisp__max(h->most, from->most);
+}
+
+/* The least time that a share of 0..1 of them did not exceed. */
+static double wisp__histogram_quantile(const wisp__histogram *h, double share) {
+    static const double middles[4] = { 1.0905077326652577, 1.2968395546510096,
+                                       1.5422108254079407, 1.8340080864093424 };
+    uint64_t all = 0, rank, below = 0;
+    double least = 1.0 / (1 << WISP__OCTAVES_BELOW);
+    int i = 0;
+    for (int k = 0; k < WISP__BUCKETS; k++) all += h->buckets[k];
+    if (!all) return 0;
+    rank = (uint64_t)(share * (double)all);
+    if ((double)rank < share * (double)all || !rank) rank++;
+    while (i < WISP__BUCKETS - 1 && (below += h->buckets[i]) < rank) i++;
+    for (int octave = i / 4; octave > 0; octave--) least *= 2;
+    return wisp__min(least * middles[i % 4], h->most);
+}
+
+static void wisp__histogram_tell(const wisp__histogram *h, wisp_timing *out) {
+    memset(out, 0, sizeof *out);
+    if (!h->count) return;
+    out->count = h->count;
+    out->mean = (float)(h->sum / (double)h->count);
+    out->max = (float)h->most;
+    out->p50 = (float)wisp__histogram_quantile(h, 0.5);
+    out->p90 = (float)wisp__histogram_quantile(h, 0.9);
+    out->p99 = (float)wisp__histogram_quantile(h, 0.99);
+}
+
+/* --- the last two minutes --- */
+
+/* Counters that only grow, and beside them what is so at the moment. */
+typedef struct wisp__totals {
+    uint64_t bytes_out, bytes_in, messages_out, messages_in;
+    uint64_t packets_lost, packets_ended;      /* ended: lost or acked */
+    double   rtt, queued_bytes;
+} wisp__totals;
+
+typedef struct wisp__history {
+    bool         begun;
+    double       second;               /* when the one under way began */
+    wisp__totals last;                 /* as it was then */
+    int          next, count;
+    wisp_sample  samples[WISP_HISTORY_SECONDS];
+} wisp__history;
+
+static void wisp__history_push(wisp__history *h, const wisp_sample *sample) {
+    h->samples[h->next] = *sample;
+    h->next = (h->next + 1) % WISP_HISTORY_SECONDS;
+    h->count = wisp__min_int(h->count + 1, WISP_HISTORY_SECONDS);
+}
+
+/* Whole seconds that are over since the last sample; 0: none. Time that goes back begins a second
+   anew. */
+static double wisp__history_due(wisp__history *h, double now) {
+    if (!h->begun || now < h->second) h->second = now;
+    h->begun = true;
+    return now - h->second >= 1 ? (double)(int64_t)wisp__min(now - h->second, 1e15) : 0;
+}
+
+/* Ends `seconds` of them. What happened is told of the first; the others were not seen. */
+static void wisp__history_add(wisp__history *h, double seconds, const wisp__totals *now) {
+    const wisp__totals *last = &h->last;
+    uint64_t ended = now->packets_ended - last->packets_ended;
+    wisp_sample sample, none;
+    memset(&none, 0, sizeof none);
+    sample.bytes_out = (float)(now->bytes_out - last->bytes_out);
+    sample.bytes_in = (float)(now->bytes_in - last->bytes_in);
+    sample.messages_out = (float)(now->messages_out - last->messages_out);
+    sample.messages_in = (float)(now->messages_in - last->messages_in);
+    sample.rtt = (float)now->rtt;
+    sample.loss = ended ? (float)(now->packets_lost - last->packets_lost) / (float)ended : 0;
+    sample.queued_bytes = (float)now->queued_bytes;
+    wisp__history_push(h, &sample);
+    for (int i = 1; i < seconds && i <= WISP_HISTORY_SECONDS; i++) wisp__history_push(h, &none);
+    h->second += seconds;
+    h->last = *now;
+}
+
+/* The samples, oldest first; how many there are. */
+static int wisp__history_tell(const wisp__history *h, wisp_sample out[WISP_HISTORY_SECONDS]) {
+    int first = h->next - h->count + WISP_HISTORY_SECONDS;
+    for (int i = 0; i < h->count; i++) out[i] = h->samples[(first + i) % WISP_HISTORY_SECONDS];
+    return h->count;
+}
+
+/* --- one way of a remote or peer: what is counted beside its stats, and they as they were --- */
+
+typedef struct wisp__way {
+    uint64_t raw;                      /* bytes of values */
+    uint64_t saved;                    /* by compression, in the unit of size */
+    uint64_t first_messages, first_size;       /* when the meter began */
+    uint64_t last_messages, last_size;         /* a second ago */
+    double   messages_per_second, size_per_second;
+} wisp__way;
+
+static void wisp__way_begin(wisp__way *way, uint64_t messages, uint64_t size) {
+    way->first_messages = way->last_messages = messages;
+    way->first_size = way->last_size = size;
+}
+
+static void wisp__way_tick(wisp__way *way, uint64_t messages, uint64_t size, double seconds) {
+    way->messages_per_second = (double)(messages - way->last_messages) / seconds;
+    way->size_per_second = (double)(size - way->last_size) / seconds;
+    way->last_messages = messages;
+    way->last_size = size;
+}
+
+/* `unit`: bytes are so many of size. */
+static void wisp__way_tell(const wisp__way *way, uint64_t messages, uint64_t size, unsigned unit,
+                           wisp_traffic *out) {
+    size -= way->first_size;
+    out->messages = messages - way->first_messages;
+    out->bytes_raw = way->raw;
+    out->bytes_packed = (size + way->saved + unit - 1) / unit;
+    out->bytes = (size + unit - 1) / unit;
+    out->messages_per_second = (float)way->messages_per_second;
+    out->bytes_per_second = (float)(way->size_per_second / (double)unit);
+}
+
+/* --- meters --- */
+
+typedef struct wisp__call_meter {
+    uint64_t        sent, received, answered, failed;
+    wisp__histogram latency;
+} wisp__call_meter;
+
+typedef struct wisp__remote_meter {
+    wisp__way        out, in;          /* sizes in bits */
+    wisp__call_meter calls;
+    wisp__histogram  handlers;
+    uint32_t         drops[WISP_DROPS];
+    uint32_t         queued;           /* messages, for all peers */
+} wisp__remote_meter;
+
+typedef struct wisp__peer_meter {
+    wisp__way        out, in;          /* sizes in bytes */
+    wisp__call_meter calls;
+    uint32_t         drops[WISP_DROPS];
+    uint64_t         first_saved, first_lost;  /* its stats when the meter began */
+    uint64_t         last_lost, last_ended;    /* packets, a second ago */
+    double           loss;             /* smoothed over some seconds */
+} wisp__peer_meter;
+
+/* An error that was told. */
+typedef struct wisp__told_error {
+    double      time;
+    wisp_result code;
+    wisp_peer   peer;
+    wisp_remote remote;
+    char        text[WISP_SNAPSHOT_TEXT];
+} wisp__told_error;
+
+typedef struct wisp__meters {
+    wisp_profiler    hooks;
+    double           began, now;       /* the caller's time */
+    wisp__history    history;
+    wisp__totals     totals;           /* packets of all peers, also those that are gone */
+    wisp__way        out, in;          /* of the endpoint, in bytes */
+    uint64_t         first_errors;
+    uint32_t         drops[WISP_DROPS];
+    wisp__told_error errors[WISP_SNAPSHOT_ERRORS];     /* a ring */
+    uint64_t         error_count;
+} wisp__meters;
+
+/* Any of the three may be NULL. */
+static void wisp__meters_drop(wisp__meters *all, wisp__remote_meter *remote,
+                              wisp__peer_meter *peer, wisp_drop why) {
+    if (all) all->drops[why] += all->drops[why] < UINT32_MAX;
+    if (remote) remote->drops[why] += remote->drops[why] < UINT32_MAX;
+    if (peer) peer->drops[why] += peer->drops[why] < UINT32_MAX;
+}
+
+static void wisp__meters_error(wisp__meters *all, wisp_result code, wisp_peer peer,
+                               wisp_remote remote, const char *text) {
+    wisp__told_error *error = &all->errors[all->error_count++ % WISP_SNAPSHOT_ERRORS];
+    error->time = all->now;
+    error->code = code;
+    error->peer = peer;
+    error->remote = remote;
+    snprintf(error->text, sizeof error->text, "%s", text);
+}
+
+/* Where handlers begin; less than 0: their time is not measured. */
+static double wisp__meters_clock(const wisp__meters *all) {
+    return all && all->hooks.clock ? all->hooks.clock(all->hooks.user) : -1;
+}
+
+/* When a call begins or ends; less than 0: it is not measured. */
+static double wisp__meters_time(const wisp__meters *all, double time) {
+    return all && all->hooks.clock ? all->hooks.clock(all->hooks.user) : all ? time : -1;
+}
+
+static void wisp__calls_ended(wisp__call_meter *calls, double seconds, bool answered) {
+    if (answered) calls->answered++;
+    else calls->failed++;
+    wisp__histogram_add(&calls->latency, seconds);
+}
+
+WISP__UNUSED static void wisp__histogram_check(const wisp__histogram *h) {
+    uint64_t all = 0;
+    for (int i = 0; i < WISP__BUCKETS; i++) all += h->buckets[i];
+    WISP_ASSERT(all <= h->count && (all || !h->count));
+    WISP_ASSERT(h->sum <= h->most * (double)h->count * 1.000001);
+    (void)all;
 }
 
 /* ===========================================================================
@@ -5382,6 +5645,7 @@ typedef struct wisp__packer {
     int          shape_room, data_room;   /* bytes of the buffers, with slack */
     int          values;                  /* of the message, nested ones too */
     int          raw;                     /* bytes that its reader unpacks */
+    int          plain;                   /* bytes of its values in memory, for the profiler */
     wisp_result  result;                  /* the first failure */
 } wisp__packer;
 
@@ -14651,6 +14915,7 @@ typedef struct wisp__message {
     uint32_t value;            /* its sequence there */
     int      chunk_bytes;
     int      values, raw;      /* that its reader counts; bytes that it unpacks */
+    int      plain;            /* bytes of its values in memory, for the profiler */
     int      shape_bits;
     int64_t  data_bits;
     int      data_at;          /* byte of `bytes` where the data begins */
@@ -15886,6 +16151,7 @@ typedef struct wisp__remote {
     uint64_t          hash;
     wisp_config       own, now;        /* as set; with what it inherits */
     wisp_remote_stats stats;
+    wisp__remote_meter *meter;         /* NULL while the profiler is off */
     struct wisp__connection *first;      /* connections, in order (event) */
     struct wisp__connection *last;
     wisp_handler      answer;          /* the one invoke handler (call) */
@@ -15913,6 +16179,7 @@ typedef struct wisp__registry {
     wisp__squeeze_stream batches;      /* of whole packets */
     const wisp_codec *codecs[WISP__CODECS];
     int            codec_count;
+    wisp__meters  *meters;             /* NULL while the profiler is off */
     char           text[160];          /* what was wrong with a schema or a value, the last time */
 } wisp__registry;
 
@@ -15967,9 +16234,74 @@ typedef struct wisp__session {
     struct wisp__pending *deferred;    /* calls of theirs that are answered later */
     int            held_bytes;         /* received out of order */
     int            steps, misses, told_errors;     /* in this packet: work that is bounded */
+    wisp__peer_meter *meter;           /* NULL while the profiler is off */
     int            notices_left;       /* "joined" and "left", while not told (session) */
     uint64_t       mark;               /* of the last list that named it (host) */
 } wisp__session;
+
+/* --- what the profiler counts --- */
+
+/* A message that came to nothing. Remote and session may be NULL. */
+static void wisp__drop(const wisp__registry *registry, const wisp__remote *remote,
+                       const wisp__session *s, wisp_drop why) {
+    if (!registry->meters) return;
+    wisp__meters_drop(registry->meters, remote ? remote->meter : NULL, s ? s->meter : NULL, why);
+}
+
+static void wisp__count_sent(const wisp__remote *remote, const wisp__session *s,
+                             const wisp__message *m) {
+    if (s->meter) s->meter->out.raw += (uint64_t)m->plain;
+    if (!remote->meter) return;
+    remote->meter->out.raw += (uint64_t)m->plain;
+    if (m->raw) remote->meter->out.saved += (uint64_t)(m->raw * (int64_t)8 - m->data_bits);
+}
+
+/* From the queue by `change`, which is 1 or -1. What is queued by wisp itself does not count. */
+static void wisp__count_queued(const wisp__registry *registry, const wisp__message *m,
+                               int change) {
+    wisp__remote_meter *meter = registry->meters ? registry->remotes[m->remote]->meter : NULL;
+    if (meter && m->type <= WISP__REPLY && (change > 0 || meter->queued))
+        meter->queued += (uint32_t)change;
+}
+
+/* How long handlers took that began when the clock said `began`. */
+static void wisp__count_handled(const wisp__registry *registry, const wisp__remote *remote,
+                                double began) {
+    if (began >= 0 && registry->meters && remote->meter)
+        wisp__histogram_add(&remote->meter->handlers,
+                            wisp__meters_clock(registry->meters) - began);
+}
+
+/* What is measured of a remote from now on. NULL: the profiler is off, there is no memory, or it is
+   one of the reserved names, or an older form of another. */
+static wisp__remote_meter *wisp__meter_of_remote(wisp__registry *registry,
+                                                 const wisp__remote *remote) {
+    wisp__remote_meter *meter = NULL;
+    const wisp_remote_stats *stats = &remote->stats;
+    if (registry->meters && remote->index >= WISP__RESERVED && remote->main == remote)
+        meter = (wisp__remote_meter *)wisp__alloc(registry->base, sizeof *meter);
+    if (!meter) return NULL;
+    wisp__way_begin(&meter->out, stats->messages_sent, stats->bits_sent);
+    wisp__way_begin(&meter->in, stats->messages_received, stats->bits_received);
+    return meter;
+}
+
+/* The same of a peer. */
+static wisp__peer_meter *wisp__meter_of_peer(wisp__registry *registry, const wisp__session *s) {
+    wisp__peer_meter *meter = NULL;
+    const wisp_peer_stats *stats = &s->peer.stats;
+    if (registry->meters)
+        meter = (wisp__peer_meter *)wisp__alloc(registry->base, sizeof *meter);
+    if (!meter) return NULL;
+    wisp__way_begin(&meter->out, stats->messages_sent, stats->bytes_sent);
+    wisp__way_begin(&meter->in, stats->messages_received, stats->bytes_received);
+    meter->first_saved = stats->bytes_saved;
+    meter->first_lost = meter->last_lost = stats->packets_lost;
+    meter->last_ended = stats->packets_lost + stats->packets_acked;
+    return meter;
+}
+
+/* --- the registry --- */
 
 static wisp_result wisp__name_check(const char *name, int *length) {
     size_t bytes;
@@ -16183,6 +16515,7 @@ static wisp__remote *wisp__registry_add_slowly(wisp__registry *registry, const c
     remote->hash = wisp__hash_bytes(name, length);
     remote->index = remote->newest = registry->count;
     remote->main = remote;
+    remote->meter = wisp__meter_of_remote(registry, remote);
     registry->remotes[registry->count++] = remote;
     wisp__registry_seat(registry, remote);
     wisp__config_resolve(registry, remote);
@@ -16409,6 +16742,7 @@ typedef struct wisp__decoded {
     int                  count;
     const wisp__program *program;      /* of the image; NULL: there are values */
     void                *image;
+    int                  unpacked;     /* bytes it was before compression; 0: there was none */
 } wisp__decoded;
 
 /* What has come in before is no longer there. */
@@ -16427,6 +16761,33 @@ static wisp__unpacker wisp__content_unpacker(wisp__content *c, wisp__arena *aren
     u.values = values;
     u.room = (int64_t)c->base->limits.message_bytes * 16;
     return u;
+}
+
+/* Bytes that values take as they lie in memory: texts without their NUL, structs whole. */
+static int64_t wisp__values_bytes(const wisp_value *values, int count) {
+    static const uint8_t sizes[] = { 0, 1, 8, 8, 4, 8, 0, 0, 8, 12, 16, 16, 28, 16, 0, 0, 4, 0, 0 };
+    int64_t bytes = 0;
+    for (int i = 0; i < count; i++) {
+        const wisp_value *value = &values[i];
+        if (value->kind == WISP_STRING || value->kind == WISP_BYTES) {
+            bytes += value->count;
+        } else if (value->kind == WISP_ARRAY) {
+            bytes += wisp__values_bytes(value->as.array, value->count);
+        } else if (value->kind == WISP_STRUCT &&
+                   value->as.structure.schema->shape == WISP_SHAPE_STRUCT) {
+            bytes += value->as.structure.schema->bytes;
+        } else if (wisp__is_map(value) || wisp__is_array(value)) {
+            for (int k = 0; k < value->count; k++) {
+                const char *key;
+                wisp_value scratch;
+                bytes += wisp__values_bytes(wisp__child(value, k, &key, &scratch), 1);
+                if (key) bytes += (int64_t)strlen(key);
+            }
+        } else {
+            bytes += sizes[value->kind];
+        }
+    }
+    return bytes;
 }
 
 /* The values of a message as the one value that its schema speaks of. */
@@ -16692,6 +17053,7 @@ static wisp_result wisp__decode_squeezed(wisp__content *c, wisp__unpacker *u,
     result = wisp__squeeze_unpack(c->registry->squeeze, method, form->dictionary, from, packed, to,
                                   bytes);
     if (result) return result;
+    out->unpacked = bytes;
     inner = wisp__reader_on(to, bytes);
     u->data = &inner;
     u->start = 0;
@@ -17422,6 +17784,7 @@ static wisp_result wisp__enqueue(wisp__sender *sender, wisp__session *s, wisp__m
         if (!s->peer.stats.messages_refused++)
             wisp__log(base, WISP_LOG_WARNING, WISP_E_QUEUE_FULL, "send queue is full: send less, "
                       "or raise desc.limits.queue_messages and queue_bytes");
+        wisp__drop(sender->registry, sender->registry->remotes[m->remote], s, WISP_DROP_QUEUE_FULL);
         return WISP_E_QUEUE_FULL;
     }
     if (s->active_count == s->active_room &&
@@ -17440,6 +17803,7 @@ static wisp_result wisp__enqueue(wisp__sender *sender, wisp__session *s, wisp__m
     route->active = true;
     s->queued++;
     s->queued_bytes += bytes;
+    if (sender->registry->meters) wisp__count_queued(sender->registry, m, 1);
     wisp__peers_mark(sender->peers, &s->peer);
     return WISP_OK;
 }
@@ -17453,6 +17817,7 @@ static wisp__message *wisp__dequeue(wisp__sender *sender, wisp__session *s, int 
     if (!route->first) route->last = NULL;
     s->queued--;
     s->queued_bytes -= m->size;
+    if (sender->registry->meters) wisp__count_queued(sender->registry, m, -1);
     wisp__chunk_give(sender->base, sender->chunks, entry, sizeof *entry);
     for (int i = 0; !route->first && i < s->active_count; i++) {
         if (s->active[i] != index) continue;
@@ -17668,6 +18033,7 @@ static wisp__fit wisp__fill_queued(wisp__filler *f, int index, uint32_t *blocked
     if (s->routes[m->form].known == WISP__UNKNOWN && m->type != WISP__REPLY) {
         remote->stats.undeliverable++;
         s->peer.stats.messages_abandoned++;
+        wisp__drop(sender->registry, remote, s, WISP_DROP_NO_REMOTE);
         wisp__message_release(sender->base, sender->chunks, wisp__dequeue(sender, s, index));
         return WISP__FITS;
     }
@@ -17699,6 +18065,7 @@ static wisp__fit wisp__fill_queued(wisp__filler *f, int index, uint32_t *blocked
         remote->stats.bits_sent += (uint64_t)(m->shape_bits + m->data_bits);
         s->peer.stats.messages_sent++;
         sender->base->stats.messages_sent++;
+        if (sender->registry->meters) wisp__count_sent(remote, s, m);
     }
     if (f->kept && f->previous == f->kept) {        /* nothing was written of this message yet */
         wisp__fill_run(f);
@@ -17764,6 +18131,7 @@ static int wisp__packet_squeeze(wisp__filler *f, int size) {
                                (uint64_t)size << 8 | (uint64_t)stream->dictionary << 24, head);
     memcpy(body + head, packed, (size_t)bytes);
     peer->stats.bytes_saved += (uint64_t)(size - bytes - head);
+    if (registry->meters) registry->meters->out.saved += (uint64_t)(size - bytes - head);
     return bytes + head;
 }
 
@@ -17892,6 +18260,8 @@ static void wisp__send_leave(wisp__sender *sender, wisp__session *s) {
 static void wisp__session_free(wisp__sender *sender, wisp__session *s) {
     wisp__base *base = sender->base;
     while (s->active_count) {
+        const wisp__registry *registry = sender->registry;
+        wisp__drop(registry, registry->remotes[s->active[0]], s, WISP_DROP_ABANDONED);
         wisp__message_release(base, sender->chunks, wisp__dequeue(sender, s, s->active[0]));
         s->peer.stats.messages_abandoned++;
     }
@@ -17987,6 +18357,8 @@ static void wisp__notice_add(wisp__events *events, int name, wisp_peer peer, wis
     va_start(list, format);
     vsnprintf(notice->text, sizeof notice->text, format, list);
     va_end(list);
+    if (name == WISP__ON_ERROR && events->registry->meters)
+        wisp__meters_error(events->registry->meters, result, peer, remote, notice->text);
     if (name == WISP__ON_ERROR) wisp__log(base, WISP_LOG_WARNING, result, "%s", notice->text);
 }
 
@@ -18028,6 +18400,7 @@ static void wisp__events_disconnect(wisp__events *events, wisp__connection *c) {
 static bool wisp__events_run(wisp__events *events, wisp__remote *remote, wisp_event *event) {
     wisp__connection *last = remote->last;
     bool any = false;
+    double began = wisp__meters_clock(events->registry->meters);
     events->running++;                  /* so that no connection is unlinked meanwhile */
     for (wisp__connection *c = remote->first; c; c = c->next) {
         if (!c->dead) {
@@ -18039,6 +18412,7 @@ static bool wisp__events_run(wisp__events *events, wisp__remote *remote, wisp_ev
         if (c == last) break;
     }
     events->running--;
+    if (any) wisp__count_handled(events->registry, remote, began);
     wisp__events_sweep(events);
     return any;
 }
@@ -18132,6 +18506,7 @@ typedef struct wisp__pending {          /* a call of ours */
     uint32_t      id;
     int           remote, tries;
     double        deadline, interval;
+    double        began;                /* by the profiler's clock; less than 0: not measured */
     wisp_handler  fn, also;             /* also: of wisp_await_reply */
     void         *user, *also_user;
     wisp_peer     peer;
@@ -18334,6 +18709,272 @@ static wisp__pending *wisp__call_find(wisp__session *s, uint32_t low) {
     while (call && call->id != id) call = from_floor <= to_end ? call->next : call->previous;
     if (!call) s->misses++;
     return call;
+}
+
+/* ===========================================================================
+ * MARK: >>profile
+ * What: what the profiler tells: meters and stats as plain structs, their
+ *   schema, the snapshot as JSON.
+ * Invariants: what is told is finite, and texts are UTF-8 with a NUL, so that
+ *   it fits its schema and any codec. Fields, their order and what they hold
+ *   are the wire form: a change takes a new version of the schema.
+ * Not here: counting (meter), and who is asked (host).
+ * ======================================================================== */
+
+/* Takes what fits of a text, whole characters only; what is not UTF-8 becomes a question mark. */
+static void wisp__text_cut(char *out, int size, const char *from) {
+    size_t left = strlen(from);
+    int at = 0;
+    while (left > 0) {
+        size_t step = wisp__msgpack_character((const uint8_t *)from, left);
+        int bytes = step ? (int)step : 1;
+        if (at + bytes >= size) break;
+        memcpy(out + at, step ? from : "?", (size_t)bytes);
+        at += bytes;
+        from += bytes;
+        left -= (size_t)bytes;
+    }
+    out[at] = 0;
+}
+
+const char *wisp_drop_text(wisp_drop drop) {
+    static const char *const texts[] = {
+        "rate limit", "budget", "filter", "stale", "invalid", "unreadable", "no handler",
+        "no remote", "queue full", "abandoned", "lost packets",
+    };
+    return drop >= 0 && drop < WISP_DROPS ? texts[drop] : "unknown reason";
+}
+
+/* --- what a snapshot is made of, for schemas --- */
+
+static const wisp_type wisp__drop_type = WISP_T_UINT32;
+
+static const wisp_field wisp__timing_fields[] = {
+    WISP_FIELD(wisp_timing, count, WISP_T_UINT),
+    WISP_FIELD(wisp_timing, mean, WISP_T_NUMBER),
+    WISP_FIELD(wisp_timing, max, WISP_T_NUMBER),
+    WISP_FIELD(wisp_timing, p50, WISP_T_NUMBER),
+    WISP_FIELD(wisp_timing, p90, WISP_T_NUMBER),
+    WISP_FIELD(wisp_timing, p99, WISP_T_NUMBER),
+};
+static const wisp_schema wisp__timing_schema = WISP_SCHEMA(wisp_timing, 1, wisp__timing_fields);
+
+static const wisp_field wisp__traffic_fields[] = {
+    WISP_FIELD(wisp_traffic, messages, WISP_T_UINT),
+    WISP_FIELD(wisp_traffic, bytes_raw, WISP_T_UINT),
+    WISP_FIELD(wisp_traffic, bytes_packed, WISP_T_UINT),
+    WISP_FIELD(wisp_traffic, bytes, WISP_T_UINT),
+    WISP_FIELD(wisp_traffic, messages_per_second, WISP_T_NUMBER),
+    WISP_FIELD(wisp_traffic, bytes_per_second, WISP_T_NUMBER),
+};
+static const wisp_schema wisp__traffic_schema = WISP_SCHEMA(wisp_traffic, 1, wisp__traffic_fields);
+
+static const wisp_field wisp__remote_profile_fields[] = {
+    WISP_FIELD(wisp_remote_profile, name, WISP_T_STRING(WISP_SNAPSHOT_NAME - 1)),
+    WISP_FIELD(wisp_remote_profile, out, WISP_T_STRUCT(&wisp__traffic_schema)),
+    WISP_FIELD(wisp_remote_profile, in, WISP_T_STRUCT(&wisp__traffic_schema)),
+    WISP_FIELD(wisp_remote_profile, calls_sent, WISP_T_UINT),
+    WISP_FIELD(wisp_remote_profile, calls_received, WISP_T_UINT),
+    WISP_FIELD(wisp_remote_profile, calls_answered, WISP_T_UINT),
+    WISP_FIELD(wisp_remote_profile, calls_failed, WISP_T_UINT),
+    WISP_FIELD(wisp_remote_profile, latency, WISP_T_STRUCT(&wisp__timing_schema)),
+    WISP_FIELD(wisp_remote_profile, handlers, WISP_T_STRUCT(&wisp__timing_schema)),
+    WISP_FIELD(wisp_remote_profile, drops, WISP_T_ARRAY(&wisp__drop_type, WISP_DROPS)),
+    WISP_FIELD(wisp_remote_profile, queued, WISP_T_UINT),
+    WISP_FIELD(wisp_remote_profile, queued_seconds, WISP_T_NUMBER),
+};
+static const wisp_schema wisp__remote_profile_schema =
+    WISP_SCHEMA(wisp_remote_profile, 1, wisp__remote_profile_fields);
+static const wisp_type wisp__remote_profile_type = WISP_T_STRUCT(&wisp__remote_profile_schema);
+
+static const wisp_field wisp__peer_profile_fields[] = {
+    WISP_FIELD(wisp_peer_profile, id, WISP_T_UINT),
+    WISP_FIELD(wisp_peer_profile, address, WISP_T_STRING(WISP_SNAPSHOT_NAME - 1)),
+    WISP_FIELD(wisp_peer_profile, out, WISP_T_STRUCT(&wisp__traffic_schema)),
+    WISP_FIELD(wisp_peer_profile, in, WISP_T_STRUCT(&wisp__traffic_schema)),
+    WISP_FIELD(wisp_peer_profile, calls_sent, WISP_T_UINT),
+    WISP_FIELD(wisp_peer_profile, calls_received, WISP_T_UINT),
+    WISP_FIELD(wisp_peer_profile, calls_answered, WISP_T_UINT),
+    WISP_FIELD(wisp_peer_profile, calls_failed, WISP_T_UINT),
+    WISP_FIELD(wisp_peer_profile, latency, WISP_T_STRUCT(&wisp__timing_schema)),
+    WISP_FIELD(wisp_peer_profile, rtt, WISP_T_NUMBER),
+    WISP_FIELD(wisp_peer_profile, jitter, WISP_T_NUMBER),
+    WISP_FIELD(wisp_peer_profile, loss, WISP_T_NUMBER),
+    WISP_FIELD(wisp_peer_profile, budget_use, WISP_T_NUMBER),
+    WISP_FIELD(wisp_peer_profile, congestion_window, WISP_T_UINT),
+    WISP_FIELD(wisp_peer_profile, in_flight, WISP_T_UINT),
+    WISP_FIELD(wisp_peer_profile, queued, WISP_T_UINT),
+    WISP_FIELD(wisp_peer_profile, queued_bytes, WISP_T_UINT),
+    WISP_FIELD(wisp_peer_profile, queued_seconds, WISP_T_NUMBER),
+    WISP_FIELD(wisp_peer_profile, drops, WISP_T_ARRAY(&wisp__drop_type, WISP_DROPS)),
+};
+static const wisp_schema wisp__peer_profile_schema =
+    WISP_SCHEMA(wisp_peer_profile, 1, wisp__peer_profile_fields);
+static const wisp_type wisp__peer_profile_type = WISP_T_STRUCT(&wisp__peer_profile_schema);
+
+static const wisp_field wisp__sample_fields[] = {
+    WISP_FIELD(wisp_sample, bytes_out, WISP_T_NUMBER),
+    WISP_FIELD(wisp_sample, bytes_in, WISP_T_NUMBER),
+    WISP_FIELD(wisp_sample, messages_out, WISP_T_NUMBER),
+    WISP_FIELD(wisp_sample, messages_in, WISP_T_NUMBER),
+    WISP_FIELD(wisp_sample, rtt, WISP_T_NUMBER),
+    WISP_FIELD(wisp_sample, loss, WISP_T_NUMBER),
+    WISP_FIELD(wisp_sample, queued_bytes, WISP_T_NUMBER),
+};
+static const wisp_schema wisp__sample_schema = WISP_SCHEMA(wisp_sample, 1, wisp__sample_fields);
+static const wisp_type wisp__sample_type = WISP_T_STRUCT(&wisp__sample_schema);
+
+static const wisp_field wisp__error_note_fields[] = {
+    WISP_FIELD(wisp_error_note, time, WISP_T_NUMBER),
+    WISP_FIELD(wisp_error_note, code, WISP_T_INTEGER),
+    WISP_FIELD(wisp_error_note, peer, WISP_T_UINT),
+    WISP_FIELD(wisp_error_note, remote, WISP_T_STRING(WISP_SNAPSHOT_NAME - 1)),
+    WISP_FIELD(wisp_error_note, text, WISP_T_STRING(WISP_SNAPSHOT_TEXT - 1)),
+};
+static const wisp_schema wisp__error_note_schema =
+    WISP_SCHEMA(wisp_error_note, 1, wisp__error_note_fields);
+static const wisp_type wisp__error_note_type = WISP_T_STRUCT(&wisp__error_note_schema);
+
+static const wisp_field wisp__snapshot_fields[] = {
+    WISP_FIELD(wisp_snapshot, app, WISP_T_STRING(64)),
+    WISP_FIELD(wisp_snapshot, app_version, WISP_T_UINT),
+    WISP_FIELD(wisp_snapshot, time, WISP_T_NUMBER),
+    WISP_FIELD(wisp_snapshot, seconds, WISP_T_NUMBER),
+    WISP_FIELD(wisp_snapshot, out, WISP_T_STRUCT(&wisp__traffic_schema)),
+    WISP_FIELD(wisp_snapshot, in, WISP_T_STRUCT(&wisp__traffic_schema)),
+    WISP_FIELD(wisp_snapshot, latency, WISP_T_STRUCT(&wisp__timing_schema)),
+    WISP_FIELD(wisp_snapshot, handlers, WISP_T_STRUCT(&wisp__timing_schema)),
+    WISP_FIELD(wisp_snapshot, drops, WISP_T_ARRAY(&wisp__drop_type, WISP_DROPS)),
+    WISP_FIELD(wisp_snapshot, errors, WISP_T_UINT),
+    WISP_FIELD(wisp_snapshot, memory, WISP_T_UINT),
+    WISP_FIELD(wisp_snapshot, memory_peak, WISP_T_UINT),
+    WISP_FIELD(wisp_snapshot, peers_joined, WISP_T_UINT),
+    WISP_FIELD(wisp_snapshot, remotes_known, WISP_T_UINT),
+    WISP_FIELD(wisp_snapshot, calls_pending, WISP_T_UINT),
+    WISP_COUNTED_FIELD(wisp_snapshot, samples, sample_count,
+                       WISP_T_ARRAY(&wisp__sample_type, WISP_HISTORY_SECONDS)),
+    WISP_COUNTED_FIELD(wisp_snapshot, remotes, remote_count,
+                       WISP_T_ARRAY(&wisp__remote_profile_type, WISP_SNAPSHOT_REMOTES)),
+    WISP_COUNTED_FIELD(wisp_snapshot, peers, peer_count,
+                       WISP_T_ARRAY(&wisp__peer_profile_type, WISP_SNAPSHOT_PEERS)),
+    WISP_COUNTED_FIELD(wisp_snapshot, errors_last, error_count,
+                       WISP_T_ARRAY(&wisp__error_note_type, WISP_SNAPSHOT_ERRORS)),
+};
+static const wisp_schema wisp__snapshot_schema =
+    WISP_SCHEMA(wisp_snapshot, 1, wisp__snapshot_fields);
+
+/* --- what meters and stats say --- */
+
+static void wisp__tell_remote(const wisp__remote *remote, wisp_remote_profile *out) {
+    const wisp__remote_meter *meter = remote->meter;
+    const wisp_remote_stats *stats = &remote->stats;
+    memset(out, 0, sizeof *out);
+    wisp__text_cut(out->name, (int)sizeof out->name, remote->name);
+    wisp__way_tell(&meter->out, stats->messages_sent, stats->bits_sent, 8, &out->out);
+    wisp__way_tell(&meter->in, stats->messages_received, stats->bits_received, 8, &out->in);
+    out->calls_sent = meter->calls.sent;
+    out->calls_received = meter->calls.received;
+    out->calls_answered = meter->calls.answered;
+    out->calls_failed = meter->calls.failed;
+    wisp__histogram_tell(&meter->calls.latency, &out->latency);
+    wisp__histogram_tell(&meter->handlers, &out->handlers);
+    memcpy(out->drops, meter->drops, sizeof out->drops);
+    out->queued = meter->queued;
+}
+
+static void wisp__tell_peer(const wisp__session *s, const wisp_profiler *hooks,
+                            wisp_peer_profile *out) {
+    const wisp__peer_meter *meter = s->meter;
+    const wisp_peer_stats *stats = &s->peer.stats;
+    const wisp__flow *flow = &s->peer.flow;
+    char text[WISP_SNAPSHOT_NAME] = "";
+    memset(out, 0, sizeof *out);
+    out->id = s->peer.slot.id;
+    if (hooks->address_text)
+        hooks->address_text(hooks->user, &s->peer.addr, text, (int)sizeof text);
+    text[sizeof text - 1] = 0;
+    wisp__text_cut(out->address, (int)sizeof out->address, text);
+    wisp__way_tell(&meter->out, stats->messages_sent, stats->bytes_sent, 1, &out->out);
+    wisp__way_tell(&meter->in, stats->messages_received, stats->bytes_received, 1, &out->in);
+    out->out.bytes_packed += stats->bytes_saved - meter->first_saved;
+    out->calls_sent = meter->calls.sent;
+    out->calls_received = meter->calls.received;
+    out->calls_answered = meter->calls.answered;
+    out->calls_failed = meter->calls.failed;
+    wisp__histogram_tell(&meter->calls.latency, &out->latency);
+    out->rtt = flow->has_rtt ? (float)flow->rtt : 0;
+    out->jitter = flow->has_rtt ? (float)flow->variation : 0;
+    out->loss = (float)meter->loss;
+    out->congestion_window = (uint32_t)flow->window;
+    out->in_flight = (uint32_t)flow->in_flight;
+    out->queued = (uint32_t)s->queued;
+    out->queued_bytes = (uint32_t)s->queued_bytes;
+    memcpy(out->drops, meter->drops, sizeof out->drops);
+    out->drops[WISP_DROP_LOST] = (uint32_t)(stats->packets_lost - meter->first_lost);
+}
+
+/* `name`: of the remote, which the text need not say again. */
+static void wisp__tell_error(const wisp__told_error *error, const char *name,
+                             wisp_error_note *out) {
+    const char *text = error->text;
+    size_t length = strlen(name);
+    memset(out, 0, sizeof *out);
+    if (length && strncmp(text, name, length) == 0 && strncmp(text + length, ": ", 2) == 0)
+        text += length + 2;
+    out->time = error->time;
+    out->code = error->code;
+    out->peer = error->peer.id;
+    wisp__text_cut(out->remote, (int)sizeof out->remote, name);
+    wisp__text_cut(out->text, (int)sizeof out->text, text);
+}
+
+/* The few things with most bytes lately, then in all; of equal ones the first. */
+typedef struct wisp__top {
+    const void *things[WISP_SNAPSHOT_REMOTES];
+    double      lately[WISP_SNAPSHOT_REMOTES];
+    uint64_t    in_all[WISP_SNAPSHOT_REMOTES];
+    int         count;
+} wisp__top;
+
+typedef char wisp__top_is_for_peers_too[WISP_SNAPSHOT_PEERS == WISP_SNAPSHOT_REMOTES ? 1 : -1];
+
+static void wisp__top_add(wisp__top *top, const void *thing, double lately, uint64_t in_all) {
+    int at = top->count;
+    while (at > 0 && (lately > top->lately[at - 1] ||
+                      (lately >= top->lately[at - 1] && in_all > top->in_all[at - 1])))
+        at--;
+    if (at == WISP_SNAPSHOT_REMOTES) return;
+    if (top->count < WISP_SNAPSHOT_REMOTES) top->count++;
+    for (int i = top->count - 1; i > at; i--) {
+        top->things[i] = top->things[i - 1];
+        top->lately[i] = top->lately[i - 1];
+        top->in_all[i] = top->in_all[i - 1];
+    }
+    top->things[at] = thing;
+    top->lately[at] = lately;
+    top->in_all[at] = in_all;
+}
+
+/* When the first of what waits for a peer was fired: of a remote by its index, or (-1) of all. */
+static double wisp__queued_since(const wisp__session *s, int index, double now) {
+    double since = now;
+    if (index >= 0 && index < s->route_room && s->routes[index].first)
+        return s->routes[index].first->message->time;
+    for (int i = 0; index < 0 && i < s->active_count; i++)
+        since = wisp__min(since, s->routes[s->active[i]].first->message->time);
+    return since;
+}
+
+const wisp_schema *wisp_snapshot_schema(void) { return &wisp__snapshot_schema; }
+
+int wisp_snapshot_json(const wisp_snapshot *snapshot, char *out, int capacity) {
+    wisp_value value = wisp_struct(&wisp__snapshot_schema, snapshot);
+    int bytes;
+    if (!snapshot || capacity < 0 || (capacity && !out)) return WISP_E_ARGUMENT;
+    if (!capacity) return WISP_E_TOO_BIG;
+    bytes = wisp_encode(wisp_json(), &wisp__snapshot_schema, &value, out, capacity - 1);
+    if (bytes >= 0) out[bytes] = 0;
+    return bytes;
 }
 
 /* ===========================================================================
@@ -18802,6 +19443,7 @@ static void wisp__end(wisp *w, wisp__session *s, wisp_result result, const char 
 static void wisp__remove_session(wisp *w, wisp__session *s) {
     w->events.reserved -= s->notices_left;
     wisp__peers_unlink(&w->peers, &s->peer);
+    wisp__free(&w->base, s->meter, sizeof *s->meter);
     wisp__pool_remove(&w->peers.pool, s);
 }
 
@@ -18869,6 +19511,7 @@ static wisp__session *wisp__add_session(wisp *w, const wisp_addr *addr, wisp_res
     s->notices_left = 2;
     w->events.reserved += 2;
     s->peer.timer.kind = WISP__TIMER_PEER;
+    s->meter = wisp__meter_of_peer(&w->registry, s);
     s->next_call = s->call_floor = s->request_floor = WISP_FIRST_NUMBER;
     return s;
 }
@@ -19174,6 +19817,7 @@ static wisp__message *wisp__message_make(wisp *w, const wisp__remote *remote, in
     m->immediate = remote->now.batching == WISP_BATCH_NEVER || w->registry.unbatched;
     m->values = p->values;
     m->raw = p->raw;
+    m->plain = p->plain;
     m->time = w->base.time;
     m->order = w->order++;
     wisp__message_measure(m, (int)p->shape.at, p->data.at);
@@ -19209,6 +19853,7 @@ static wisp_result wisp__give(wisp *w, wisp__session *s, wisp__message *m) {
     if (!route) return WISP_E_MEMORY;
     if (route->known == WISP__UNKNOWN && m->type != WISP__REPLY) {
         remote->stats.undeliverable++;
+        wisp__drop(&w->registry, remote, s, WISP_DROP_NO_REMOTE);
         return WISP_E_NO_REMOTE;
     }
     result = wisp__enqueue(&w->sender, s, m);
@@ -19362,6 +20007,7 @@ static void wisp__tell_again(wisp *w, wisp__session *s) {
         if (!newest || entry->main->newest != entry->index) continue;
         value = newest->value;
         value->references++;
+        w->content.packer.plain = 0;       /* it was counted when it was fired */
         spread.count = 0;
         result = wisp__tell_value(w, s, entry->main, value, &spread, true);
         wisp__kept_release(&w->base, &w->chunks, value);
@@ -19376,12 +20022,19 @@ static void wisp__tell_again(wisp *w, wisp__session *s) {
     }
 }
 
+/* Bytes of the values that were packed, while the profiler wants to know. */
+static int wisp__profiled_bytes(const wisp *w, const wisp_value *values, int count) {
+    int64_t bytes = w->registry.meters ? wisp__values_bytes(values, count) : 0;
+    return (int)(bytes < INT32_MAX ? bytes : INT32_MAX);
+}
+
 /* The answer to a call of theirs. NULL with the reason. */
 static wisp__message *wisp__answer_make(wisp *w, const wisp__remote *remote, uint32_t id,
                                         wisp_result code, const wisp_value *values, int count,
                                         wisp_result *why) {
     wisp__message *m = NULL;
     *why = wisp__pack_refused(&w->base, wisp__pack(&w->content.packer, values, count));
+    w->content.packer.plain = *why ? 0 : wisp__profiled_bytes(w, values, count);
     if (*why == WISP_OK) m = wisp__compose(w, remote, WISP__REPLY, why);
     if (!m) return NULL;
     m->call = id;
@@ -19415,21 +20068,37 @@ static void wisp__run_answer(wisp *w, wisp__session *s, wisp__request *request,
                              const wisp__incoming *in) {
     wisp_event event;
     uint32_t id = request->id;
+    double began;
     wisp__message_event(w, s, in, &event);
     event.user = in->remote->answer_user;
     event.request = request;
+    began = wisp__meters_clock(w->registry.meters);
     request->state = WISP__REQUEST_RUNS;
     request->remote = in->remote->index;
     w->events.running++;
     in->remote->answer(&event);
     w->events.running--;
+    wisp__count_handled(&w->registry, in->remote, began);
     wisp__events_sweep(&w->events);
     if (s->peer.state != WISP__JOINED || !event.request) return;
     wisp__answer_code(w, s, request, id, in->remote, event.result);
 }
 
+/* For the profiler: the values, and what compression saved. */
+static void wisp__count_values(const wisp__remote *remote, const wisp__session *s,
+                               const wisp__incoming *in) {
+    uint64_t raw = (uint64_t)wisp__values_bytes(in->content.values, in->content.count);
+    int64_t packed = in->content.unpacked * (int64_t)8;
+    if (s->meter) s->meter->in.raw += raw;
+    if (!remote->meter) return;
+    remote->meter->in.raw += raw;
+    if (packed > in->end - in->data_at)
+        remote->meter->in.saved += (uint64_t)(packed - (in->end - in->data_at));
+}
+
 static void wisp__count_received(wisp *w, wisp__session *s, wisp__remote *remote,
                                  const wisp__incoming *in) {
+    if (w->registry.meters) wisp__count_values(remote, s, in);
     remote->stats.messages_received++;
     remote->stats.bits_received += (uint64_t)(in->shape_end - in->shape_at + in->end - in->data_at);
     s->peer.stats.messages_received++;
@@ -19440,12 +20109,15 @@ static void wisp__count_received(wisp *w, wisp__session *s, wisp__remote *remote
 static void wisp__on_new_call(wisp *w, wisp__session *s, wisp__request *request,
                               const wisp__incoming *in, wisp__remote *remote, wisp__route *route) {
     if (!in->remote) {
+        wisp__drop(&w->registry, NULL, s, WISP_DROP_NO_REMOTE);
         wisp__answer_code(w, s, request, in->call, remote, WISP_E_NO_REMOTE);
     } else if (!wisp__policy_admit(&remote->now, route, w->base.time)) {
         remote->stats.rate_limited++;
         s->peer.stats.rate_limited++;
+        wisp__drop(&w->registry, remote, s, WISP_DROP_RATE);
         wisp__answer_code(w, s, request, in->call, remote, WISP_E_RATE);
     } else if (!remote->answer) {
+        wisp__drop(&w->registry, remote, s, WISP_DROP_NO_HANDLER);
         wisp__answer_code(w, s, request, in->call, remote, WISP_E_NO_HANDLER);
     } else {
         wisp__run_answer(w, s, request, in);
@@ -19475,6 +20147,8 @@ static void wisp__on_invoked(wisp *w, wisp__session *s, const wisp__incoming *in
         return;
     }
     remote->stats.invokes_received++;
+    if (remote->meter) remote->meter->calls.received++;
+    if (s->meter) s->meter->calls.received++;
     wisp__count_received(w, s, remote, in);
     if (!request->state) {
         wisp__on_new_call(w, s, request, in, remote, route);
@@ -19486,9 +20160,22 @@ static void wisp__on_invoked(wisp *w, wisp__session *s, const wisp__incoming *in
         wisp__answer_code(w, s, NULL, in->call, remote, WISP_E_EXPIRED);
 }
 
+/* For the profiler: a call of ours is over. */
+static void wisp__count_ended(wisp *w, const wisp__pending *call, bool answered) {
+    const wisp__remote *remote = w->registry.remotes[call->remote];
+    wisp__session *s = (wisp__session *)wisp__pool_get(&w->peers.pool, call->peer.id);
+    double now = wisp__meters_time(w->registry.meters, w->base.time);
+    double seconds = call->began < 0 ? -1 : now - call->began;
+    if (remote->meter) wisp__calls_ended(&remote->meter->calls, seconds, answered);
+    if (s && s->meter) wisp__calls_ended(&s->meter->calls, seconds, answered);
+}
+
 static void wisp__run_reply(wisp *w, wisp__pending *call, wisp_event *event) {
     wisp_handler fn = call->fn, also = call->also;
     void *user = call->user, *also_user = call->also_user;
+    const wisp__remote *remote = w->registry.remotes[call->remote];
+    double began = wisp__meters_clock(w->registry.meters);
+    if (w->registry.meters) wisp__count_ended(w, call, event->result == WISP_OK);
     wisp__call_remove(&w->calls, call);
     w->events.running++;
     event->user = user;
@@ -19496,6 +20183,7 @@ static void wisp__run_reply(wisp *w, wisp__pending *call, wisp_event *event) {
     event->user = also_user;
     if (also) also(event);
     w->events.running--;
+    if (fn || also) wisp__count_handled(&w->registry, remote, began);
     wisp__events_sweep(&w->events);
 }
 
@@ -19534,6 +20222,7 @@ static void wisp__on_event(wisp *w, wisp__session *s, const wisp__incoming *in, 
         if (number < route->newest) {
             remote->stats.stale++;
             s->peer.stats.stale++;
+            wisp__drop(&w->registry, remote, s, WISP_DROP_STALE);
             return;
         }
         route->newest = number;
@@ -19541,12 +20230,14 @@ static void wisp__on_event(wisp *w, wisp__session *s, const wisp__incoming *in, 
     if (!wisp__policy_admit(&remote->now, route, w->base.time)) {
         remote->stats.rate_limited++;
         s->peer.stats.rate_limited++;
+        wisp__drop(&w->registry, remote, s, WISP_DROP_RATE);
         wisp__error(w, s, remote, WISP_E_RATE, "over the rate limit: dropped");
         return;
     }
     wisp__message_event(w, s, in, &event);
     if (wisp__events_run(&w->events, remote, &event)) return;
     remote->stats.unhandled++;
+    wisp__drop(&w->registry, remote, s, WISP_DROP_NO_HANDLER);
     wisp__error(w, s, remote, WISP_E_NO_HANDLER, "nobody is connected");
 }
 
@@ -19718,6 +20409,8 @@ static void wisp__on_unreadable(wisp *w, wisp__session *s, const wisp__incoming 
     wisp__message *m;
     wisp_result why;
     s->peer.stats.bad_messages++;
+    wisp__drop(&w->registry, in->remote, s,
+               in->readable == WISP_E_INVALID ? WISP_DROP_INVALID : WISP_DROP_UNREADABLE);
     if (in->remote && in->readable == WISP_E_INVALID) in->remote->stats.invalid++;
     wisp__error(w, s, in->remote, in->readable,
                 w->registry.text[0] ? w->registry.text : "message cannot be read");
@@ -19748,6 +20441,7 @@ static void wisp__deliver(wisp *w, wisp__session *s, wisp__incoming *in, int del
         if (in->stale) {
             in->remote->stats.stale++;
             s->peer.stats.stale++;
+            wisp__drop(&w->registry, in->remote, s, WISP_DROP_STALE);
         }
         if (!fresh && !in->readable) return;
     }
@@ -19763,6 +20457,7 @@ static void wisp__deliver(wisp *w, wisp__session *s, wisp__incoming *in, int del
         wisp__on_event(w, s, in, delivery, number);
     } else if (in->kind == WISP__R_EVENT) {
         s->peer.stats.bad_messages++;
+        wisp__drop(&w->registry, NULL, s, WISP_DROP_NO_REMOTE);
         wisp__error(w, s, NULL, WISP_E_NO_REMOTE, "a message for a name that is not known here");
     }
 }
@@ -20365,6 +21060,13 @@ static void wisp__read_body(wisp__reading *r, bool acks) {
     if (r->from.failed && !r->broken) wisp__break(r, "a record longer than its packet");
 }
 
+/* For the profiler: what compression of a packet saved. */
+static void wisp__count_unpacked(wisp *w, const wisp__session *s, int saved) {
+    if (saved <= 0) return;
+    w->registry.meters->in.saved += (uint64_t)saved;
+    if (s->meter) s->meter->in.saved += (uint64_t)saved;
+}
+
 /* The body of a compressed packet: never larger than a packet. */
 static void wisp__read_squeezed(wisp__reading *r) {
     wisp *w = r->w;
@@ -20384,6 +21086,8 @@ static void wisp__read_squeezed(wisp__reading *r) {
                                                    : "a packet cannot be unpacked");
     else
         r->from = wisp__reader_on(to, size);
+    if (!r->broken && w->registry.meters)
+        wisp__count_unpacked(w, r->session, size - left - (dictionary ? 5 : 3));
 }
 
 /* A packet whose tag is right. */
@@ -20596,6 +21300,144 @@ WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session 
  *   changed nothing.
  * ======================================================================== */
 
+/* --- the profiler: on, off, and each second --- */
+
+static void wisp__profiler_off(wisp *w) {
+    for (int i = 0; i < w->registry.count; i++) {
+        wisp__remote *remote = w->registry.remotes[i];
+        wisp__free(&w->base, remote->meter, sizeof *remote->meter);
+        remote->meter = NULL;
+    }
+    for (int i = 0; i < w->peers.pool.made; i++) {
+        wisp__session *s = wisp__session_at(w, i);
+        if (!s) continue;
+        wisp__free(&w->base, s->meter, sizeof *s->meter);
+        s->meter = NULL;
+    }
+    wisp__free(&w->base, w->registry.meters, sizeof *w->registry.meters);
+    w->registry.meters = NULL;
+}
+
+/* A meter for each remote that can have one, and for each session; false: no memory for some. */
+static bool wisp__profiler_meters(wisp *w) {
+    bool all = true;
+    for (int i = WISP__RESERVED; i < w->registry.count; i++) {
+        wisp__remote *remote = w->registry.remotes[i];
+        if (remote->main != remote || remote->meter) continue;
+        remote->meter = wisp__meter_of_remote(&w->registry, remote);
+        all = all && remote->meter;
+    }
+    for (int i = 0; i < w->peers.pool.made; i++) {
+        wisp__session *s = wisp__session_at(w, i);
+        if (!s || s->meter) continue;
+        s->meter = wisp__meter_of_peer(&w->registry, s);
+        all = all && s->meter;
+    }
+    return all;
+}
+
+/* What waits already when the profiler is turned on. */
+static void wisp__profiler_queues(wisp *w) {
+    for (int i = 0; i < w->peers.pool.made; i++) {
+        const wisp__session *s = wisp__session_at(w, i);
+        for (int k = 0; s && k < s->active_count; k++)
+            for (wisp__entry *e = s->routes[s->active[k]].first; e; e = e->next)
+                wisp__count_queued(&w->registry, e->message, 1);
+    }
+}
+
+static void wisp__profiler_totals(const wisp *w, wisp__totals *totals) {
+    const wisp_total_stats *stats = &w->base.stats;
+    totals->bytes_out = stats->bytes_sent;
+    totals->bytes_in = stats->bytes_received;
+    totals->messages_out = stats->messages_sent;
+    totals->messages_in = stats->messages_received;
+    totals->queued_bytes = totals->rtt = 0;
+}
+
+/* Begins a second, which the next update does when there was none yet. */
+static double wisp__profiler_due(wisp *w) {
+    wisp__meters *meters = w->registry.meters;
+    meters->now = w->now;
+    if (!w->started) return 0;
+    if (!meters->history.begun) meters->began = w->now;
+    return wisp__history_due(&meters->history, w->now);
+}
+
+/* Takes a second of a peer's counters; its part of the totals. */
+static void wisp__profiler_peer(wisp__session *s, double seconds, wisp__totals *totals) {
+    const wisp_peer_stats *stats = &s->peer.stats;
+    wisp__peer_meter *meter = s->meter;
+    uint64_t ended = stats->packets_lost + stats->packets_acked;
+    if (meter) {
+        uint64_t lost = stats->packets_lost - meter->last_lost;
+        totals->packets_lost += lost;
+        totals->packets_ended += ended - meter->last_ended;
+        if (ended > meter->last_ended)
+            meter->loss += ((double)lost / (double)(ended - meter->last_ended) - meter->loss) / 4;
+        meter->last_lost = stats->packets_lost;
+        meter->last_ended = ended;
+        wisp__way_tick(&meter->out, stats->messages_sent, stats->bytes_sent, seconds);
+        wisp__way_tick(&meter->in, stats->messages_received, stats->bytes_received, seconds);
+    }
+    totals->queued_bytes += s->queued_bytes;
+}
+
+/* Once in an update: all there is to do when a second is over. */
+static void wisp__profiler_tick(wisp *w) {
+    wisp__meters *meters = w->registry.meters;
+    wisp__totals *totals = &meters->totals;
+    double seconds = wisp__profiler_due(w);
+    int measured = 0;
+    if (seconds < 1) return;
+    wisp__profiler_meters(w);
+    wisp__profiler_totals(w, totals);
+    for (int i = WISP__RESERVED; i < w->registry.count; i++) {
+        const wisp__remote *remote = w->registry.remotes[i];
+        const wisp_remote_stats *stats = &remote->stats;
+        if (!remote->meter) continue;
+        wisp__way_tick(&remote->meter->out, stats->messages_sent, stats->bits_sent, seconds);
+        wisp__way_tick(&remote->meter->in, stats->messages_received, stats->bits_received, seconds);
+    }
+    for (wisp__peer *peer = w->peers.first; peer; peer = peer->next) {
+        wisp__profiler_peer((wisp__session *)(void *)peer, seconds, totals);
+        totals->rtt += peer->flow.has_rtt ? peer->flow.rtt : 0;
+        measured += peer->flow.has_rtt;
+    }
+    totals->rtt /= wisp__max_int(measured, 1);
+    wisp__way_tick(&meters->out, totals->messages_out, totals->bytes_out, seconds);
+    wisp__way_tick(&meters->in, totals->messages_in, totals->bytes_in, seconds);
+    wisp__history_add(&meters->history, seconds, totals);
+}
+
+wisp_result wisp_use_profiler(wisp *w, const wisp_profiler *profiler) {
+    wisp__meters *meters;
+    if (!w) return WISP_E_ARGUMENT;
+    if (!profiler) {
+        wisp__profiler_off(w);
+        return WISP_OK;
+    }
+    if (w->registry.meters) {
+        w->registry.meters->hooks = *profiler;
+        return WISP_OK;
+    }
+    meters = (wisp__meters *)wisp__alloc(&w->base, sizeof *meters);
+    if (!meters) return WISP_E_MEMORY;
+    w->registry.meters = meters;
+    if (!wisp__profiler_meters(w)) {
+        wisp__profiler_off(w);
+        return WISP_E_MEMORY;
+    }
+    meters->hooks = *profiler;
+    meters->first_errors = w->base.stats.errors;
+    wisp__profiler_queues(w);
+    wisp__profiler_totals(w, &meters->history.last);
+    wisp__way_begin(&meters->out, w->base.stats.messages_sent, w->base.stats.bytes_sent);
+    wisp__way_begin(&meters->in, w->base.stats.messages_received, w->base.stats.bytes_received);
+    wisp__profiler_due(w);
+    return WISP_OK;
+}
+
 /* --- create --- */
 
 static void wisp__desc_defaults(wisp_desc *desc) {
@@ -20710,6 +21552,7 @@ static wisp_result wisp__start(wisp *w) {
 
 static void wisp__release(wisp *w) {
     wisp__base base;
+    wisp__profiler_off(w);
     for (int i = 0; i < w->peers.pool.made; i++) {
         wisp__session *s = wisp__session_at(w, i);
         if (!s) continue;
@@ -20833,6 +21676,7 @@ wisp_result wisp_update(wisp *w, double now) {
     wisp__run_timers(w);
     wisp__dispatch(w);
     wisp__flush_dirty(w);
+    if (w->registry.meters) wisp__profiler_tick(w);
     wisp__tell_link(w, !received || w->peers.post.broken);
     if (w->registry.schemas.dead) wisp__schemas_bury(&w->registry.schemas);
     w->updating = false;
@@ -21178,6 +22022,7 @@ wisp_result wisp_fire_target(wisp *w, wisp_target target, wisp_to to, const wisp
     }
     result = wisp__encode(&w->content, remote, values, count, wisp__methods_of(w, s));
     if (result) return wisp__encode_refused(w, remote, result);
+    w->content.packer.plain = wisp__profiled_bytes(w, values, count);
     shot.message = NULL;
     shot.remote = remote;
     shot.value = NULL;
@@ -21435,6 +22280,9 @@ static wisp_result wisp__call_begin(wisp *w, wisp__session *s, wisp__pending *ca
     m->call = s->next_call;
     result = wisp__give(w, s, m);
     if (result == WISP_OK) {
+        call->began = wisp__meters_time(w->registry.meters, w->base.time);
+        if (remote->meter) remote->meter->calls.sent++;
+        if (s->meter) s->meter->calls.sent++;
         call->fn = desc->on_reply;
         call->user = desc->user;
         call->remote = remote->index;
@@ -21470,6 +22318,7 @@ wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp
     if (w->why && remote) wisp__encode_refused(w, remote, w->why);
     else if (w->why) wisp__pack_refused(&w->base, w->why);
     if (w->why) return handle;
+    w->content.packer.plain = wisp__profiled_bytes(w, values, count);
     call = wisp__call_add(&w->calls, false, &w->why);
     if (!call && w->why == WISP_E_LIMIT)
         wisp__log(&w->base, WISP_LOG_WARNING, w->why,
@@ -21727,6 +22576,7 @@ static size_t wisp__session_memory(const wisp__session *s) {
     bytes += (size_t)s->active_room * sizeof *s->active;
     bytes += (size_t)s->request_room * sizeof *s->requests;
     for (int c = 0; c < WISP__CHANNELS; c++) bytes += wisp__lane_memory(s->peer.lanes[c]);
+    if (s->meter) bytes += sizeof *s->meter;
     return bytes + (size_t)s->told.bytes + (size_t)s->heard.bytes;
 }
 
@@ -21767,6 +22617,139 @@ void wisp_stats_total(const wisp *w, wisp_total_stats *out) {
     out->peers = w->peers.joined;
     out->remotes = w->registry.count - WISP__RESERVED;
     out->calls_pending = w->calls.ours;
+}
+
+/* --- the profiler: what it tells --- */
+
+/* Lets a profile say how long the oldest message of a remote has waited. */
+static void wisp__profile_waits(const wisp *w, const wisp__remote *remote,
+                                wisp_remote_profile *out) {
+    double since = w->base.time;
+    for (int i = 0; out->queued && i < w->peers.pool.made; i++) {
+        const wisp__session *s = wisp__session_at(w, i);
+        if (s && s->queued)
+            since = wisp__min(since, wisp__queued_since(s, remote->index, w->base.time));
+    }
+    out->queued_seconds = (float)(w->base.time - since);
+}
+
+static void wisp__profile_peer(const wisp *w, const wisp__session *s, wisp_peer_profile *out) {
+    wisp__tell_peer(s, &w->registry.meters->hooks, out);
+    out->queued_seconds = (float)(w->base.time - wisp__queued_since(s, -1, w->base.time));
+}
+
+/* The remotes whose name contains the filter; sums go over all. */
+static void wisp__snapshot_remotes(const wisp *w, const char *filter, wisp_snapshot *out) {
+    wisp__histogram latency, handlers;
+    wisp__top top;
+    memset(&latency, 0, sizeof latency);
+    memset(&handlers, 0, sizeof handlers);
+    memset(&top, 0, sizeof top);
+    for (int i = WISP__RESERVED; i < w->registry.count; i++) {
+        const wisp__remote *remote = w->registry.remotes[i];
+        const wisp__remote_meter *meter = remote->meter;
+        if (!meter) continue;
+        out->out.bytes_raw += meter->out.raw;
+        out->in.bytes_raw += meter->in.raw;
+        wisp__histogram_merge(&latency, &meter->calls.latency);
+        wisp__histogram_merge(&handlers, &meter->handlers);
+        if (filter && !strstr(remote->name, filter)) continue;
+        wisp__top_add(&top, remote, meter->out.size_per_second + meter->in.size_per_second,
+                      remote->stats.bits_sent - meter->out.first_size +
+                          remote->stats.bits_received - meter->in.first_size);
+    }
+    wisp__histogram_tell(&latency, &out->latency);
+    wisp__histogram_tell(&handlers, &out->handlers);
+    out->remote_count = (uint32_t)top.count;
+    for (int i = 0; i < top.count; i++) {
+        const wisp__remote *remote = (const wisp__remote *)top.things[i];
+        wisp__tell_remote(remote, &out->remotes[i]);
+        wisp__profile_waits(w, remote, &out->remotes[i]);
+    }
+}
+
+static void wisp__snapshot_peers(const wisp *w, wisp_snapshot *out) {
+    uint64_t lost = w->registry.meters->totals.packets_lost;
+    wisp__top top;
+    memset(&top, 0, sizeof top);
+    for (const wisp__peer *peer = w->peers.first; peer; peer = peer->next) {
+        const wisp__peer_meter *meter = ((const wisp__session *)(const void *)peer)->meter;
+        if (!meter) continue;
+        lost += peer->stats.packets_lost - meter->last_lost;
+        wisp__top_add(&top, peer, meter->out.size_per_second + meter->in.size_per_second,
+                      peer->stats.bytes_sent - meter->out.first_size +
+                          peer->stats.bytes_received - meter->in.first_size);
+    }
+    out->drops[WISP_DROP_LOST] = (uint32_t)lost;
+    out->peer_count = (uint32_t)top.count;
+    for (int i = 0; i < top.count; i++)
+        wisp__profile_peer(w, (const wisp__session *)top.things[i], &out->peers[i]);
+}
+
+/* The last errors, of remotes whose name contains the filter. */
+static void wisp__snapshot_errors(const wisp *w, const char *filter, wisp_snapshot *out) {
+    const wisp__meters *meters = w->registry.meters;
+    uint64_t count = meters->error_count;
+    for (int i = 0; i < WISP_SNAPSHOT_ERRORS && count > 0; i++) {
+        const wisp__told_error *error = &meters->errors[--count % WISP_SNAPSHOT_ERRORS];
+        const char *name = wisp_remote_name(w, error->remote);
+        if (filter && !strstr(name ? name : "", filter)) continue;
+        wisp__tell_error(error, name ? name : "", &out->errors_last[out->error_count++]);
+    }
+}
+
+wisp_result wisp_snapshot_take(const wisp *w, const char *filter, wisp_snapshot *out) {
+    const wisp__meters *meters;
+    const wisp_total_stats *stats;
+    if (!w || !out) return WISP_E_ARGUMENT;
+    meters = w->registry.meters;
+    stats = &w->base.stats;
+    if (!meters) return WISP_E_UNSUPPORTED;
+    memset(out, 0, sizeof *out);
+    wisp__text_cut(out->app, (int)sizeof out->app, w->peers.app);
+    out->app_version = w->peers.app_version;
+    out->time = w->now;
+    out->seconds = meters->history.begun ? wisp__max(w->now - meters->began, 0) : 0;
+    wisp__way_tell(&meters->out, stats->messages_sent, stats->bytes_sent, 1, &out->out);
+    wisp__way_tell(&meters->in, stats->messages_received, stats->bytes_received, 1, &out->in);
+    memcpy(out->drops, meters->drops, sizeof out->drops);
+    out->errors = stats->errors - meters->first_errors;
+    out->memory = stats->memory;
+    out->memory_peak = stats->memory_peak;
+    out->peers_joined = (uint32_t)w->peers.joined;
+    out->remotes_known = (uint32_t)(w->registry.count - WISP__RESERVED);
+    out->calls_pending = (uint32_t)w->calls.ours;
+    out->sample_count = (uint32_t)wisp__history_tell(&meters->history, out->samples);
+    wisp__snapshot_remotes(w, filter, out);
+    wisp__snapshot_peers(w, out);
+    wisp__snapshot_errors(w, filter, out);
+    return WISP_OK;
+}
+
+wisp_result wisp_profile_remote(const wisp *w, const char *name, wisp_remote_profile *out) {
+    const wisp__remote *remote;
+    wisp_result result;
+    int length;
+    if (!w || !out) return WISP_E_ARGUMENT;
+    if (!w->registry.meters) return WISP_E_UNSUPPORTED;
+    result = wisp__name_check(name, &length);
+    if (result) return result;
+    remote = wisp__registry_find(&w->registry, name, length);
+    if (!remote || remote->index < WISP__RESERVED) return WISP_E_NO_REMOTE;
+    if (!remote->meter) return WISP_E_MEMORY;
+    wisp__tell_remote(remote, out);
+    wisp__profile_waits(w, remote, out);
+    return WISP_OK;
+}
+
+wisp_result wisp_profile_peer(const wisp *w, wisp_peer peer, wisp_peer_profile *out) {
+    const wisp__session *s = wisp__session_or_left(w, peer);
+    if (!w || !out) return WISP_E_ARGUMENT;
+    if (!w->registry.meters) return WISP_E_UNSUPPORTED;
+    if (!s) return WISP_E_STALE;
+    if (!s->meter) return WISP_E_MEMORY;
+    wisp__profile_peer(w, s, out);
+    return WISP_OK;
 }
 
 /* Runs every room's check: for tests. */
