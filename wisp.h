@@ -2631,12 +2631,13 @@ static double wisp__histogram_quantile(const wisp__histogram *h, double share) {
     static const double middles[4] = { 1.0905077326652577, 1.2968395546510096,
                                        1.5422108254079407, 1.8340080864093424 };
     uint64_t all = 0, rank, below = 0;
-    double least = 1.0 / (1 << WISP__OCTAVES_BELOW);
+    double wanted, least = 1.0 / (1 << WISP__OCTAVES_BELOW);
     int i = 0;
     for (int k = 0; k < WISP__BUCKETS; k++) all += h->buckets[k];
     if (!all) return 0;
-    rank = (uint64_t)(share * (double)all);
-    if ((double)rank < share * (double)all || !rank) rank++;
+    wanted = share * (double)all - 1e-6;                 /* whatever the product is rounded to */
+    rank = (uint64_t)wanted;
+    if ((double)rank < wanted || !rank) rank++;
     while (i < WISP__BUCKETS - 1 && (below += h->buckets[i]) < rank) i++;
     for (int octave = i / 4; octave > 0; octave--) least *= 2;
     return wisp__min(least * middles[i % 4], h->most);
@@ -2800,11 +2801,13 @@ static void wisp__meters_drop(wisp__meters *all, wisp__remote_meter *remote,
 static void wisp__meters_error(wisp__meters *all, wisp_result code, wisp_peer peer,
                                wisp_remote remote, const char *text) {
     wisp__told_error *error = &all->errors[all->error_count++ % WISP_SNAPSHOT_ERRORS];
+    int length = wisp__min_int((int)strlen(text), (int)sizeof error->text - 1);
     error->time = all->now;
     error->code = code;
     error->peer = peer;
     error->remote = remote;
-    snprintf(error->text, sizeof error->text, "%s", text);
+    memcpy(error->text, text, (size_t)length);
+    error->text[length] = 0;
 }
 
 /* Where handlers begin; less than 0: their time is not measured. */

@@ -129,7 +129,7 @@ static const wisp_schema hero_schema = WISP_SCHEMA(hero, 1, hero_fields);
 TEST(packing_shows_in_bytes_before_and_after) {
     world_two t;
     wisp_config config;
-    hero h;
+    static hero h;
     wisp_value value = wisp_struct(&hero_schema, &h);
     wisp_remote_profile out, in;
     memset(&h, 0, sizeof h);
@@ -207,7 +207,7 @@ TEST(compression_of_packets_shows_on_both_ends) {
 
 TEST(differences_count_whole_values_as_raw) {
     world_two t;
-    hero h;
+    static hero h;
     wisp_value value = wisp_struct(&hero_schema, &h);
     wisp_remote_profile out, in;
     memset(&h, 0, sizeof h);
@@ -572,9 +572,7 @@ TEST(drops_are_told_by_reason) {
 TEST(values_outside_a_schema_are_invalid) {
     world_two t;
     wisp_config config;
-    hero h;
     wisp_value value = wisp_int(5);
-    memset(&h, 0, sizeof h);
     memset(&config, 0, sizeof config);
     config.encode.schema = &hero_schema;
     profiled_open(&t);
@@ -751,7 +749,7 @@ TEST(the_busiest_remotes_are_told_first) {
 static void address_of(void *user, const wisp_addr *addr, char *out, int size) {
     wisp_addr first = wisp_loopback_addr(1);
     (void)user;
-    if (memcmp(addr, &first, sizeof first) == 0) memset(out, 'x', (size_t)size);   /* ends nowhere */
+    if (memcmp(addr, &first, sizeof first) == 0) memset(out, 'x', (size_t)size);   /* no end */
     else snprintf(out, (size_t)size, "side");
 }
 
