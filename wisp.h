@@ -2757,7 +2757,6 @@ typedef struct wisp__remote_meter {
     wisp__call_meter calls;
     wisp__histogram  handlers;
     uint32_t         drops[WISP_DROPS];
-    uint32_t         queued;           /* messages, for all peers */
 } wisp__remote_meter;
 
 typedef struct wisp__peer_meter {
@@ -16199,6 +16198,7 @@ typedef struct wisp__route {
     uint8_t  known;                    /* over there: WISP__UNTOLD.. */
     bool     active;                   /* its queue is not empty */
     bool     named;                    /* they announced this name, and did not refuse it since */
+    int32_t  queued;                   /* messages in the queue */
     uint64_t told_in;                  /* packet that carries the announcement */
     uint64_t newest;                   /* packet of the last sequenced message */
     struct wisp__entry *first, *last;  /* the queue (batch) */
@@ -16257,14 +16257,6 @@ static void wisp__count_sent(const wisp__remote *remote, const wisp__session *s,
     if (!remote->meter) return;
     remote->meter->out.raw += (uint64_t)m->plain;
     if (m->raw) remote->meter->out.saved += (uint64_t)(m->raw * (int64_t)8 - m->data_bits);
-}
-
-/* From the queue by `change`, which is 1 or -1. What is queued by wisp itself does not count. */
-static void wisp__count_queued(const wisp__registry *registry, const wisp__message *m,
-                               int change) {
-    wisp__remote_meter *meter = registry->meters ? registry->remotes[m->remote]->meter : NULL;
-    if (meter && m->type <= WISP__REPLY && (change > 0 || meter->queued))
-        meter->queued += (uint32_t)change;
 }
 
 /* How long handlers took that began when the clock said `began`. */
@@ -16766,29 +16758,42 @@ static wisp__unpacker wisp__content_unpacker(wisp__content *c, wisp__arena *aren
     return u;
 }
 
-/* Bytes that values take as they lie in memory: texts without their NUL, structs whole. */
-static int64_t wisp__values_bytes(const wisp_value *values, int count) {
-    static const uint8_t sizes[] = { 0, 1, 8, 8, 4, 8, 0, 0, 8, 12, 16, 16, 28, 16, 0, 0, 4, 0, 0 };
+/* Bytes of a value that is no plain number, as it lies in memory: texts without their NUL. */
+static int64_t wisp__value_bytes(const wisp_value *value) {
+    float floats[7];
+    int64_t bytes = 0;
+    switch ((int)value->kind) {
+    case WISP_STRING:
+    case WISP_BYTES: return value->count;
+    case WISP_STRUCT:
+        if (value->as.structure.schema->shape == WISP_SHAPE_STRUCT)
+            return value->as.structure.schema->bytes;
+        break;
+    case WISP_BOOL: return 1;
+    case WISP_INT:
+    case WISP_UINT:
+    case WISP_NUMBER: return 8;
+    case WISP_OBJECT: return 4;
+    default: break;
+    }
+    if (!wisp__is_map(value) && !wisp__is_array(value))
+        return value->kind == WISP_FLOAT ? 4 : 4 * wisp__value_floats(value, floats);
+    for (int i = 0; i < value->count; i++) {
+        const char *key;
+        wisp_value scratch;
+        bytes += wisp__value_bytes(wisp__child(value, i, &key, &scratch));
+        if (key) bytes += (int64_t)strlen(key);
+    }
+    return bytes;
+}
+
+static inline int64_t wisp__values_bytes(const wisp_value *values, int count) {
     int64_t bytes = 0;
     for (int i = 0; i < count; i++) {
-        const wisp_value *value = &values[i];
-        if (value->kind == WISP_STRING || value->kind == WISP_BYTES) {
-            bytes += value->count;
-        } else if (value->kind == WISP_ARRAY) {
-            bytes += wisp__values_bytes(value->as.array, value->count);
-        } else if (value->kind == WISP_STRUCT &&
-                   value->as.structure.schema->shape == WISP_SHAPE_STRUCT) {
-            bytes += value->as.structure.schema->bytes;
-        } else if (wisp__is_map(value) || wisp__is_array(value)) {
-            for (int k = 0; k < value->count; k++) {
-                const char *key;
-                wisp_value scratch;
-                bytes += wisp__values_bytes(wisp__child(value, k, &key, &scratch), 1);
-                if (key) bytes += (int64_t)strlen(key);
-            }
-        } else {
-            bytes += sizes[value->kind];
-        }
+        wisp_kind kind = values[i].kind;
+        if (kind == WISP_INT || kind == WISP_NUMBER) bytes += 8;
+        else if (kind == WISP_FLOAT) bytes += 4;
+        else bytes += wisp__value_bytes(&values[i]);
     }
     return bytes;
 }
@@ -17806,7 +17811,7 @@ static wisp_result wisp__enqueue(wisp__sender *sender, wisp__session *s, wisp__m
     route->active = true;
     s->queued++;
     s->queued_bytes += bytes;
-    if (sender->registry->meters) wisp__count_queued(sender->registry, m, 1);
+    route->queued++;
     wisp__peers_mark(sender->peers, &s->peer);
     return WISP_OK;
 }
@@ -17820,7 +17825,7 @@ static wisp__message *wisp__dequeue(wisp__sender *sender, wisp__session *s, int 
     if (!route->first) route->last = NULL;
     s->queued--;
     s->queued_bytes -= m->size;
-    if (sender->registry->meters) wisp__count_queued(sender->registry, m, -1);
+    route->queued--;
     wisp__chunk_give(sender->base, sender->chunks, entry, sizeof *entry);
     for (int i = 0; !route->first && i < s->active_count; i++) {
         if (s->active[i] != index) continue;
@@ -18017,6 +18022,7 @@ static wisp__message *wisp__queue_announcement(wisp__sender *sender, wisp__sessi
     place->message = m;
     place->next = route->first;
     route->first = place;
+    route->queued++;
     s->queued++;
     s->queued_bytes += m->size;
     s->routes[first->form].known = WISP__TOLD;
@@ -18403,7 +18409,6 @@ static void wisp__events_disconnect(wisp__events *events, wisp__connection *c) {
 static bool wisp__events_run(wisp__events *events, wisp__remote *remote, wisp_event *event) {
     wisp__connection *last = remote->last;
     bool any = false;
-    double began = wisp__meters_clock(events->registry->meters);
     events->running++;                  /* so that no connection is unlinked meanwhile */
     for (wisp__connection *c = remote->first; c; c = c->next) {
         if (!c->dead) {
@@ -18415,7 +18420,6 @@ static bool wisp__events_run(wisp__events *events, wisp__remote *remote, wisp_ev
         if (c == last) break;
     }
     events->running--;
-    if (any) wisp__count_handled(events->registry, remote, began);
     wisp__events_sweep(events);
     return any;
 }
@@ -18882,7 +18886,6 @@ static void wisp__tell_remote(const wisp__remote *remote, wisp_remote_profile *o
     wisp__histogram_tell(&meter->calls.latency, &out->latency);
     wisp__histogram_tell(&meter->handlers, &out->handlers);
     memcpy(out->drops, meter->drops, sizeof out->drops);
-    out->queued = meter->queued;
 }
 
 static void wisp__tell_peer(const wisp__session *s, const wisp_profiler *hooks,
@@ -18958,14 +18961,21 @@ static void wisp__top_add(wisp__top *top, const void *thing, double lately, uint
     top->in_all[at] = in_all;
 }
 
-/* When the first of what waits for a peer was fired: of a remote by its index, or (-1) of all. */
-static double wisp__queued_since(const wisp__session *s, int index, double now) {
-    double since = now;
-    if (index >= 0 && index < s->route_room && s->routes[index].first)
-        return s->routes[index].first->message->time;
-    for (int i = 0; index < 0 && i < s->active_count; i++)
-        since = wisp__min(since, s->routes[s->active[i]].first->message->time);
-    return since;
+/* When the first of what waits for a peer was fired; `now` if nothing does. */
+static double wisp__queued_since(const wisp__session *s, double now) {
+    for (int i = 0; i < s->active_count; i++)
+        now = wisp__min(now, s->routes[s->active[i]].first->message->time);
+    return now;
+}
+
+/* Adds to a remote's profile what of it waits for one peer. */
+static void wisp__tell_queue(const wisp__session *s, int index, double now,
+                             wisp_remote_profile *out) {
+    const wisp__route *route = index < s->route_room ? &s->routes[index] : NULL;
+    if (!route || !route->first) return;
+    out->queued += (uint32_t)route->queued;
+    out->queued_seconds = (float)wisp__max((double)out->queued_seconds,
+                                           now - route->first->message->time);
 }
 
 const wisp_schema *wisp_snapshot_schema(void) { return &wisp__snapshot_schema; }
@@ -20211,6 +20221,14 @@ static void wisp__on_replied(wisp *w, wisp__session *s, const wisp__incoming *in
     wisp__run_reply(w, call, &event);
 }
 
+/* Runs the handlers of an event by the profiler's clock; false: there is none. */
+static bool wisp__run_timed(wisp *w, wisp__remote *remote, wisp_event *event) {
+    double began = wisp__meters_clock(w->registry.meters);
+    bool any = wisp__events_run(&w->events, remote, event);
+    if (any) wisp__count_handled(&w->registry, remote, began);
+    return any;
+}
+
 static void wisp__on_event(wisp *w, wisp__session *s, const wisp__incoming *in, int delivery,
                            uint64_t number) {
     wisp__remote *remote = in->remote;
@@ -20238,7 +20256,9 @@ static void wisp__on_event(wisp *w, wisp__session *s, const wisp__incoming *in, 
         return;
     }
     wisp__message_event(w, s, in, &event);
-    if (wisp__events_run(&w->events, remote, &event)) return;
+    if (w->registry.meters ? wisp__run_timed(w, remote, &event)
+                           : wisp__events_run(&w->events, remote, &event))
+        return;
     remote->stats.unhandled++;
     wisp__drop(&w->registry, remote, s, WISP_DROP_NO_HANDLER);
     wisp__error(w, s, remote, WISP_E_NO_HANDLER, "nobody is connected");
@@ -21339,16 +21359,6 @@ static bool wisp__profiler_meters(wisp *w) {
     return all;
 }
 
-/* What waits already when the profiler is turned on. */
-static void wisp__profiler_queues(wisp *w) {
-    for (int i = 0; i < w->peers.pool.made; i++) {
-        const wisp__session *s = wisp__session_at(w, i);
-        for (int k = 0; s && k < s->active_count; k++)
-            for (wisp__entry *e = s->routes[s->active[k]].first; e; e = e->next)
-                wisp__count_queued(&w->registry, e->message, 1);
-    }
-}
-
 static void wisp__profiler_totals(const wisp *w, wisp__totals *totals) {
     const wisp_total_stats *stats = &w->base.stats;
     totals->bytes_out = stats->bytes_sent;
@@ -21433,7 +21443,6 @@ wisp_result wisp_use_profiler(wisp *w, const wisp_profiler *profiler) {
     }
     meters->hooks = *profiler;
     meters->first_errors = w->base.stats.errors;
-    wisp__profiler_queues(w);
     wisp__profiler_totals(w, &meters->history.last);
     wisp__way_begin(&meters->out, w->base.stats.messages_sent, w->base.stats.bytes_sent);
     wisp__way_begin(&meters->in, w->base.stats.messages_received, w->base.stats.bytes_received);
@@ -22624,21 +22633,18 @@ void wisp_stats_total(const wisp *w, wisp_total_stats *out) {
 
 /* --- the profiler: what it tells --- */
 
-/* Lets a profile say how long the oldest message of a remote has waited. */
-static void wisp__profile_waits(const wisp *w, const wisp__remote *remote,
-                                wisp_remote_profile *out) {
-    double since = w->base.time;
-    for (int i = 0; out->queued && i < w->peers.pool.made; i++) {
+static void wisp__profile_remote(const wisp *w, const wisp__remote *remote,
+                                 wisp_remote_profile *out) {
+    wisp__tell_remote(remote, out);
+    for (int i = 0; i < w->peers.pool.made; i++) {
         const wisp__session *s = wisp__session_at(w, i);
-        if (s && s->queued)
-            since = wisp__min(since, wisp__queued_since(s, remote->index, w->base.time));
+        if (s && s->queued) wisp__tell_queue(s, remote->index, w->base.time, out);
     }
-    out->queued_seconds = (float)(w->base.time - since);
 }
 
 static void wisp__profile_peer(const wisp *w, const wisp__session *s, wisp_peer_profile *out) {
     wisp__tell_peer(s, &w->registry.meters->hooks, out);
-    out->queued_seconds = (float)(w->base.time - wisp__queued_since(s, -1, w->base.time));
+    out->queued_seconds = (float)(w->base.time - wisp__queued_since(s, w->base.time));
 }
 
 /* The remotes whose name contains the filter; sums go over all. */
@@ -22664,11 +22670,8 @@ static void wisp__snapshot_remotes(const wisp *w, const char *filter, wisp_snaps
     wisp__histogram_tell(&latency, &out->latency);
     wisp__histogram_tell(&handlers, &out->handlers);
     out->remote_count = (uint32_t)top.count;
-    for (int i = 0; i < top.count; i++) {
-        const wisp__remote *remote = (const wisp__remote *)top.things[i];
-        wisp__tell_remote(remote, &out->remotes[i]);
-        wisp__profile_waits(w, remote, &out->remotes[i]);
-    }
+    for (int i = 0; i < top.count; i++)
+        wisp__profile_remote(w, (const wisp__remote *)top.things[i], &out->remotes[i]);
 }
 
 static void wisp__snapshot_peers(const wisp *w, wisp_snapshot *out) {
@@ -22740,8 +22743,7 @@ wisp_result wisp_profile_remote(const wisp *w, const char *name, wisp_remote_pro
     remote = wisp__registry_find(&w->registry, name, length);
     if (!remote || remote->index < WISP__RESERVED) return WISP_E_NO_REMOTE;
     if (!remote->meter) return WISP_E_MEMORY;
-    wisp__tell_remote(remote, out);
-    wisp__profile_waits(w, remote, out);
+    wisp__profile_remote(w, remote, out);
     return WISP_OK;
 }
 
