@@ -20111,11 +20111,11 @@ static void wisp__count_values(const wisp__remote *remote, const wisp__session *
 
 static void wisp__count_received(wisp *w, wisp__session *s, wisp__remote *remote,
                                  const wisp__incoming *in) {
-    if (w->registry.meters) wisp__count_values(remote, s, in);
     remote->stats.messages_received++;
     remote->stats.bits_received += (uint64_t)(in->shape_end - in->shape_at + in->end - in->data_at);
     s->peer.stats.messages_received++;
     w->base.stats.messages_received++;
+    if (w->registry.meters) wisp__count_values(remote, s, in);
 }
 
 /* A call that is new, and may run. */
