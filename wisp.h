@@ -28,6 +28,7 @@
        >>base      result codes, memory, log, random numbers, hash
        >>pool      handles with generations, timers, chunks, the arena
        >>stats     the counters that every later room counts into
+       >>meter     what only a profiler counts: histograms, history, drops
        >>bits      bit writer and reader, bit copy
        >>text      UTF-8 and base64
        >>value     dynamic values: kinds, equality, stable hash
@@ -64,6 +65,7 @@
        >>event     connections, dispatch, life-cycle and error events
        >>hook      middleware: the chain that every message passes
        >>call      invoke, reply, defer, timeout, at-most-once
+       >>profile   the snapshot: what the profiler tells, as a struct and JSON
        >>links     loopback and simulated networks, for tests and demos
        >>session   how sessions begin and end
        >>outgoing  messages made and given to peers, told, fired, answered
@@ -1640,6 +1642,173 @@ WISP_API wisp_result wisp_answer_fail(wisp *w, wisp_call call,
 WISP_API void        wisp_cancel(wisp *w, wisp_call call);
 
 /* ===========================================================================
+ * MARK: >>profile
+ * Where time and bytes go. Off, which is the default, it costs a comparison
+ * here and there; on, some nanoseconds per message and about a kilobyte per
+ * name and per peer. Everything counts from when the profiler was turned on,
+ * or from the beginning of what began later; rates are of the last full second
+ * of the caller's time.
+ *
+ *     wisp_profiler profiler = { my_clock, NULL, NULL };
+ *     wisp_snapshot now;
+ *     wisp_use_profiler(w, &profiler);
+ *     ...
+ *     wisp_snapshot_take(w, NULL, &now);
+ *     wisp_fire(w, "stats", admin, wisp_struct(wisp_snapshot_schema(), &now));
+ * ======================================================================== */
+
+enum {
+    WISP_HISTORY_SECONDS     = 120,
+    WISP_SNAPSHOT_REMOTES    = 16,
+    WISP_SNAPSHOT_PEERS      = 16,
+    WISP_SNAPSHOT_ERRORS     = 8,
+    WISP_SNAPSHOT_NAME       = 48,      /* with its NUL; longer ones are cut */
+    WISP_SNAPSHOT_TEXT       = 96,      /* the same of texts */
+    WISP_SNAPSHOT_JSON_BYTES = 98304    /* no snapshot is longer as JSON */
+};
+
+/* Why messages did not reach a handler: places in `drops`. */
+typedef int wisp_drop;
+enum {
+    WISP_DROP_RATE,         /* came in over the rate limit */
+    WISP_DROP_BUDGET,       /* over a budget, either way */
+    WISP_DROP_FILTER,       /* a middleware or filter said no, either way */
+    WISP_DROP_STALE,        /* came in older than one that was delivered */
+    WISP_DROP_INVALID,      /* came in outside its schema */
+    WISP_DROP_UNREADABLE,   /* came in as bytes that make no sense here */
+    WISP_DROP_NO_HANDLER,   /* came in, and nobody is connected */
+    WISP_DROP_NO_REMOTE,    /* the name is not known at the other end */
+    WISP_DROP_QUEUE_FULL,   /* refused when fired: limits.queue_messages */
+    WISP_DROP_ABANDONED,    /* waited to be sent when a session ended */
+    WISP_DROP_LOST,         /* of a peer: packets (not messages) lost */
+    WISP_DROPS
+};
+/* A word or two ("rate limit"); never NULL. */
+WISP_API const char *wisp_drop_text(wisp_drop drop);
+
+/* How long something took, in seconds. Quantiles are within 10% between 1 us
+   and 100 s. All are 0 while count is. */
+typedef struct wisp_timing {
+    uint64_t count;
+    float    mean, max;
+    float    p50, p90, p99;
+} wisp_timing;
+
+/* What went one way. For a remote `bytes` are those of its messages, without
+   headers; for a peer and in all they are those of datagrams. */
+typedef struct wisp_traffic {
+    uint64_t messages;
+    uint64_t bytes_raw;            /* values as they lie in memory */
+    uint64_t bytes_packed;         /* packed, before compression */
+    uint64_t bytes;                /* as sent */
+    float    messages_per_second;
+    float    bytes_per_second;
+} wisp_traffic;
+
+typedef struct wisp_remote_profile {
+    char         name[WISP_SNAPSHOT_NAME];
+    wisp_traffic out, in;
+    uint64_t     calls_sent, calls_received;
+    uint64_t     calls_answered, calls_failed;   /* of those sent */
+    wisp_timing  latency;          /* of calls sent: to their answer */
+    wisp_timing  handlers;         /* 0 without profiler.clock */
+    uint32_t     drops[WISP_DROPS];
+    uint32_t     queued;           /* messages that wait for any peer */
+    float        queued_seconds;   /* how long the oldest of them does */
+} wisp_remote_profile;
+
+typedef struct wisp_peer_profile {
+    uint32_t     id;                             /* of the wisp_peer */
+    char         address[WISP_SNAPSHOT_NAME];    /* by the hook, or "" */
+    wisp_traffic out, in;
+    uint64_t     calls_sent, calls_received;
+    uint64_t     calls_answered, calls_failed;   /* of those sent */
+    wisp_timing  latency;
+    float        rtt, jitter;      /* seconds; 0: not known yet */
+    float        loss;             /* 0..1 of the packets sent lately */
+    float        budget_use;       /* 0..1 and over; 0: no budget is set */
+    uint32_t     congestion_window, in_flight;   /* bytes */
+    uint32_t     queued, queued_bytes;           /* messages that wait */
+    float        queued_seconds;   /* how long the oldest of them does */
+    uint32_t     drops[WISP_DROPS];
+} wisp_peer_profile;
+
+/* One second of the whole endpoint. */
+typedef struct wisp_sample {
+    float bytes_out, bytes_in;          /* of datagrams */
+    float messages_out, messages_in;
+    float rtt;                          /* seconds, mean of the peers */
+    float loss;                         /* 0..1, in this second */
+    float queued_bytes;                 /* at its end, for all peers */
+} wisp_sample;
+
+typedef struct wisp_error_note {
+    double   time;                      /* the caller's */
+    int32_t  code;
+    uint32_t peer;                      /* id, or 0 */
+    char     remote[WISP_SNAPSHOT_NAME];/* or "" */
+    char     text[WISP_SNAPSHOT_TEXT];
+} wisp_error_note;
+
+/* Plain data: it may be copied, kept, and sent by wisp_snapshot_schema(). All
+   numbers are finite, all texts UTF-8 that ends with a NUL. */
+typedef struct wisp_snapshot {
+    char         app[65];
+    uint32_t     app_version;
+    double       time;                  /* the caller's, of the last update */
+    double       seconds;               /* since the profiler was turned on */
+    wisp_traffic out, in;               /* the whole endpoint */
+    wisp_timing  latency, handlers;     /* of all remotes together */
+    uint32_t     drops[WISP_DROPS];     /* the same */
+    uint64_t     errors;
+    uint64_t     memory, memory_peak;   /* bytes from the allocator */
+    uint32_t     peers_joined, remotes_known, calls_pending;
+    uint32_t     sample_count, remote_count, peer_count, error_count;
+    wisp_sample         samples[WISP_HISTORY_SECONDS];   /* oldest first */
+    wisp_remote_profile remotes[WISP_SNAPSHOT_REMOTES];  /* most bytes first */
+    wisp_peer_profile   peers[WISP_SNAPSHOT_PEERS];      /* most bytes first */
+    wisp_error_note     errors_last[WISP_SNAPSHOT_ERRORS];  /* newest first */
+} wisp_snapshot;
+
+typedef struct wisp_profiler {
+    double (*clock)(void *user);        /* seconds; may be NULL: then the time
+                                           that handlers take is not known */
+    /* Writes an address as text of less than `size` bytes, NUL ends; may be
+       NULL. */
+    void   (*address_text)(void *user, const wisp_addr *addr, char *out,
+                           int size);
+    void    *user;
+} wisp_profiler;
+
+/* Turns the profiler on; NULL: off, and what it counted is forgotten. Turned on
+   while it is on, it goes on counting with the new hooks. WISP_E_ARGUMENT;
+   WISP_E_MEMORY: it is as it was. */
+WISP_API wisp_result wisp_use_profiler(wisp *w,
+                                       const wisp_profiler *profiler);
+/* What there is to see now: the remotes and peers with most bytes lately, then
+   in all. `filter` (may be NULL) takes only remotes and errors of remotes whose
+   name contains it. WISP_E_ARGUMENT; WISP_E_UNSUPPORTED: the profiler is off.
+   `out` is then as it was. Allocates nothing. */
+WISP_API wisp_result wisp_snapshot_take(const wisp *w, const char *filter,
+                                        wisp_snapshot *out);
+/* All of one name or peer. WISP_E_ARGUMENT; WISP_E_UNSUPPORTED: the profiler is
+   off; WISP_E_NAME, WISP_E_NO_REMOTE: no such name here; WISP_E_STALE;
+   WISP_E_MEMORY: there was none when it began. `out` is then as it was. */
+WISP_API wisp_result wisp_profile_remote(const wisp *w, const char *remote,
+                                         wisp_remote_profile *out);
+WISP_API wisp_result wisp_profile_peer(const wisp *w, wisp_peer peer,
+                                       wisp_peer_profile *out);
+
+/* Of wisp_snapshot, to send it with wisp_struct and read it with
+   wisp_arg_struct. It lives as long as the program. */
+WISP_API const wisp_schema *wisp_snapshot_schema(void);
+/* The snapshot as JSON, NUL ends; bytes without it, or WISP_E_TOO_BIG,
+   WISP_E_ARGUMENT, WISP_E_INVALID (a count out of range), WISP_E_TYPE (a number
+   that is not finite, text that is not UTF-8). */
+WISP_API int wisp_snapshot_json(const wisp_snapshot *snapshot, char *out,
+                                int capacity);
+
+/* ===========================================================================
  * MARK: >>links
  * ======================================================================== */
 
@@ -2669,6 +2838,270 @@ static wisp__supply wisp__supply_of_bump(wisp__bump *bump) {
 static double wisp__stats_loss(const wisp_peer_stats *stats) {
     uint64_t ended = stats->packets_lost + stats->packets_acked;
     return ended ? (double)stats->packets_lost / (double)ended : 0;
+}
+
+/* ===========================================================================
+ * MARK: >>meter
+ * What: what only a profiler counts: how long things took, the last two
+ *   minutes second by second, the values, calls and drops of each remote and
+ *   peer, the last errors.
+ * Invariants: there are meters only while the profiler is on; their counters
+ *   only grow.
+ * Not here: the counters that always run (stats), and what is told of both
+ *   (profile).
+ * ======================================================================== */
+
+/* --- how long things took --- */
+
+/* Buckets are a quarter of an octave wide, from 2^-20 s, just under 1 us, to 2^7 s: the middle of
+   one is within 9.1% of all that fall into it. The first and last take what is beyond. */
+enum { WISP__OCTAVES_BELOW = 20, WISP__OCTAVES = 27, WISP__BUCKETS = 4 * WISP__OCTAVES };
+
+typedef struct wisp__histogram {
+    uint32_t buckets[WISP__BUCKETS];   /* each stays at its most */
+    uint64_t count;
+    double   sum, most;                /* seconds */
+} wisp__histogram;
+
+static int wisp__histogram_place(double seconds) {
+    uint64_t bits;
+    int octave, part;
+    memcpy(&bits, &seconds, 8);
+    octave = (int)(bits >> 52 & 0x7ff) - 1023 + WISP__OCTAVES_BELOW;
+    part = (int)(bits >> 36 & 0xffff);                   /* of the octave, by its logarithm */
+    if (octave < 0) return 0;
+    if (octave >= WISP__OCTAVES) return WISP__BUCKETS - 1;
+    return 4 * octave + (part >= 0x3070) + (part >= 0x6a0a) + (part >= 0xae8a);
+}
+
+/* What is no time, because a clock went back or is no clock, is left out. */
+static void wisp__histogram_add(wisp__histogram *h, double seconds) {
+    uint32_t *bucket;
+    if (!(seconds >= 0 && seconds < 1e9)) return;
+    bucket = &h->buckets[wisp__histogram_place(seconds)];
+    *bucket += *bucket < UINT32_MAX;
+    h->count++;
+    h->sum += seconds;
+    h->most = wisp__max(h->most, seconds);
+}
+
+static void wisp__histogram_merge(wisp__histogram *h, const wisp__histogram *from) {
+    if (!from->count) return;
+    for (int i = 0; i < WISP__BUCKETS; i++) {
+        uint32_t room = UINT32_MAX - h->buckets[i];
+        h->buckets[i] += from->buckets[i] < room ? from->buckets[i] : room;
+    }
+    h->count += from->count;
+    h->sum += from->sum;
+    h->most = wisp__max(h->most, from->most);
+}
+
+/* The least time that a share of 0..1 of them did not exceed. */
+static double wisp__histogram_quantile(const wisp__histogram *h, double share) {
+    static const double middles[4] = { 1.0905077326652577, 1.2968395546510096,
+                                       1.5422108254079407, 1.8340080864093424 };
+    uint64_t all = 0, rank, below = 0;
+    double wanted, least = 1.0 / (1 << WISP__OCTAVES_BELOW);
+    int i = 0;
+    for (int k = 0; k < WISP__BUCKETS; k++) all += h->buckets[k];
+    if (!all) return 0;
+    wanted = share * (double)all - 1e-6;                 /* whatever the product is rounded to */
+    rank = (uint64_t)wanted;
+    if ((double)rank < wanted || !rank) rank++;
+    while (i < WISP__BUCKETS - 1 && (below += h->buckets[i]) < rank) i++;
+    for (int octave = i / 4; octave > 0; octave--) least *= 2;
+    return wisp__min(least * middles[i % 4], h->most);
+}
+
+static void wisp__histogram_tell(const wisp__histogram *h, wisp_timing *out) {
+    memset(out, 0, sizeof *out);
+    if (!h->count) return;
+    out->count = h->count;
+    out->mean = (float)(h->sum / (double)h->count);
+    out->max = (float)h->most;
+    out->p50 = (float)wisp__histogram_quantile(h, 0.5);
+    out->p90 = (float)wisp__histogram_quantile(h, 0.9);
+    out->p99 = (float)wisp__histogram_quantile(h, 0.99);
+}
+
+/* --- the last two minutes --- */
+
+/* Counters that only grow, and beside them what is so at the moment. */
+typedef struct wisp__totals {
+    uint64_t bytes_out, bytes_in, messages_out, messages_in;
+    uint64_t packets_lost, packets_ended;      /* ended: lost or acked */
+    double   rtt, queued_bytes;
+} wisp__totals;
+
+typedef struct wisp__history {
+    bool         begun;
+    double       second;               /* when the one under way began */
+    wisp__totals last;                 /* as it was then */
+    int          next, count;
+    wisp_sample  samples[WISP_HISTORY_SECONDS];
+} wisp__history;
+
+static void wisp__history_push(wisp__history *h, const wisp_sample *sample) {
+    h->samples[h->next] = *sample;
+    h->next = (h->next + 1) % WISP_HISTORY_SECONDS;
+    h->count = wisp__min_int(h->count + 1, WISP_HISTORY_SECONDS);
+}
+
+/* Whole seconds that are over since the last sample; 0: none. Time that goes back begins a second
+   anew. */
+static double wisp__history_due(wisp__history *h, double now) {
+    if (!h->begun || now < h->second) h->second = now;
+    h->begun = true;
+    return now - h->second >= 1 ? (double)(int64_t)wisp__min(now - h->second, 1e15) : 0;
+}
+
+/* Ends `seconds` of them. What happened is told of the first; the others were not seen. */
+static void wisp__history_add(wisp__history *h, double seconds, const wisp__totals *now) {
+    const wisp__totals *last = &h->last;
+    uint64_t ended = now->packets_ended - last->packets_ended;
+    wisp_sample sample, none;
+    memset(&none, 0, sizeof none);
+    sample.bytes_out = (float)(now->bytes_out - last->bytes_out);
+    sample.bytes_in = (float)(now->bytes_in - last->bytes_in);
+    sample.messages_out = (float)(now->messages_out - last->messages_out);
+    sample.messages_in = (float)(now->messages_in - last->messages_in);
+    sample.rtt = (float)now->rtt;
+    sample.loss = ended ? (float)(now->packets_lost - last->packets_lost) / (float)ended : 0;
+    sample.queued_bytes = (float)now->queued_bytes;
+    wisp__history_push(h, &sample);
+    for (int i = 1; i < seconds && i <= WISP_HISTORY_SECONDS; i++) wisp__history_push(h, &none);
+    h->second += seconds;
+    h->last = *now;
+}
+
+/* The samples, oldest first; how many there are. */
+static int wisp__history_tell(const wisp__history *h, wisp_sample out[WISP_HISTORY_SECONDS]) {
+    int first = h->next - h->count + WISP_HISTORY_SECONDS;
+    for (int i = 0; i < h->count; i++) out[i] = h->samples[(first + i) % WISP_HISTORY_SECONDS];
+    return h->count;
+}
+
+/* --- one way of a remote or peer: what is counted beside its stats, and they as they were --- */
+
+typedef struct wisp__way {
+    uint64_t raw;                      /* bytes of values */
+    uint64_t saved;                    /* by compression, in the unit of size */
+    uint64_t first_messages, first_size;       /* when the meter began */
+    uint64_t last_messages, last_size;         /* a second ago */
+    double   messages_per_second, size_per_second;
+} wisp__way;
+
+static void wisp__way_begin(wisp__way *way, uint64_t messages, uint64_t size) {
+    way->first_messages = way->last_messages = messages;
+    way->first_size = way->last_size = size;
+}
+
+static void wisp__way_tick(wisp__way *way, uint64_t messages, uint64_t size, double seconds) {
+    way->messages_per_second = (double)(messages - way->last_messages) / seconds;
+    way->size_per_second = (double)(size - way->last_size) / seconds;
+    way->last_messages = messages;
+    way->last_size = size;
+}
+
+/* `unit`: bytes are so many of size. */
+static void wisp__way_tell(const wisp__way *way, uint64_t messages, uint64_t size, unsigned unit,
+                           wisp_traffic *out) {
+    size -= way->first_size;
+    out->messages = messages - way->first_messages;
+    out->bytes_raw = way->raw;
+    out->bytes_packed = (size + way->saved + unit - 1) / unit;
+    out->bytes = (size + unit - 1) / unit;
+    out->messages_per_second = (float)way->messages_per_second;
+    out->bytes_per_second = (float)(way->size_per_second / (double)unit);
+}
+
+/* --- meters --- */
+
+typedef struct wisp__call_meter {
+    uint64_t        sent, received, answered, failed;
+    wisp__histogram latency;
+} wisp__call_meter;
+
+typedef struct wisp__remote_meter {
+    wisp__way        out, in;          /* sizes in bits */
+    wisp__call_meter calls;
+    wisp__histogram  handlers;
+    uint32_t         drops[WISP_DROPS];
+    int64_t          queued;           /* messages that wait for any peer */
+} wisp__remote_meter;
+
+typedef struct wisp__peer_meter {
+    wisp__way        out, in;          /* sizes in bytes */
+    wisp__call_meter calls;
+    uint32_t         drops[WISP_DROPS];
+    uint64_t         first_saved, first_lost;  /* its stats when the meter began */
+    uint64_t         last_lost, last_ended;    /* packets, a second ago */
+    double           loss;             /* smoothed over some seconds */
+} wisp__peer_meter;
+
+/* An error that was told. */
+typedef struct wisp__told_error {
+    double      time;
+    wisp_result code;
+    wisp_peer   peer;
+    wisp_remote remote;
+    char        text[WISP_SNAPSHOT_TEXT];
+} wisp__told_error;
+
+typedef struct wisp__meters {
+    wisp_profiler    hooks;
+    double           began, now;       /* the caller's time */
+    wisp__history    history;
+    wisp__totals     totals;           /* packets of all peers, also those that are gone */
+    wisp__way        out, in;          /* of the endpoint, in bytes */
+    uint64_t         first_errors;
+    uint32_t         drops[WISP_DROPS];
+    wisp__told_error errors[WISP_SNAPSHOT_ERRORS];     /* a ring */
+    uint64_t         error_count;
+} wisp__meters;
+
+/* Any of the three may be NULL. */
+static void wisp__meters_drop(wisp__meters *all, wisp__remote_meter *remote,
+                              wisp__peer_meter *peer, wisp_drop why) {
+    if (all) all->drops[why] += all->drops[why] < UINT32_MAX;
+    if (remote) remote->drops[why] += remote->drops[why] < UINT32_MAX;
+    if (peer) peer->drops[why] += peer->drops[why] < UINT32_MAX;
+}
+
+static void wisp__meters_error(wisp__meters *all, wisp_result code, wisp_peer peer,
+                               wisp_remote remote, const char *text) {
+    wisp__told_error *error = &all->errors[all->error_count++ % WISP_SNAPSHOT_ERRORS];
+    int length = wisp__min_int((int)strlen(text), (int)sizeof error->text - 1);
+    error->time = all->now;
+    error->code = code;
+    error->peer = peer;
+    error->remote = remote;
+    memcpy(error->text, text, (size_t)length);
+    error->text[length] = 0;
+}
+
+/* Where handlers begin; less than 0: their time is not measured. */
+static double wisp__meters_clock(const wisp__meters *all) {
+    return all && all->hooks.clock ? all->hooks.clock(all->hooks.user) : -1;
+}
+
+/* When a call begins or ends; less than 0: it is not measured. */
+static double wisp__meters_time(const wisp__meters *all, double time) {
+    return all && all->hooks.clock ? all->hooks.clock(all->hooks.user) : all ? time : -1;
+}
+
+static void wisp__calls_ended(wisp__call_meter *calls, double seconds, bool answered) {
+    if (answered) calls->answered++;
+    else calls->failed++;
+    wisp__histogram_add(&calls->latency, seconds);
+}
+
+WISP__UNUSED static void wisp__histogram_check(const wisp__histogram *h) {
+    uint64_t all = 0;
+    for (int i = 0; i < WISP__BUCKETS; i++) all += h->buckets[i];
+    WISP_ASSERT(all <= h->count && (all || !h->count));
+    WISP_ASSERT(h->sum <= h->most * (double)h->count * 1.000001);
+    (void)all;
 }
 
 /* ===========================================================================
@@ -5899,6 +6332,7 @@ typedef struct wisp__packer {
     int          shape_room, data_room;   /* bytes of the buffers, with slack */
     int          values;                  /* of the message, nested ones too */
     int          raw;                     /* bytes that its reader unpacks */
+    int          plain;                   /* bytes of its values in memory, for the profiler */
     wisp_result  result;                  /* the first failure */
 } wisp__packer;
 
@@ -15038,6 +15472,7 @@ typedef struct wisp__message {
     uint32_t value;            /* its sequence there */
     int      chunk_bytes;
     int      values, raw;      /* that its reader counts; bytes that it unpacks */
+    int      plain;            /* bytes of its values in memory, for the profiler */
     int      shape_bits;
     int64_t  data_bits;
     int      data_at;          /* byte of `bytes` where the data begins */
@@ -16504,6 +16939,7 @@ typedef struct wisp__remote {
     uint64_t          hash;
     wisp_config       own, now;        /* as set; with what it inherits */
     wisp_remote_stats stats;
+    wisp__remote_meter *meter;         /* NULL while the profiler is off */
     struct wisp__connection *first;      /* connections, in order (event) */
     struct wisp__connection *last;
     wisp_handler      answer;          /* the one invoke handler (call) */
@@ -16532,6 +16968,7 @@ typedef struct wisp__registry {
     wisp__squeeze_stream batches;      /* of whole packets */
     const wisp_codec *codecs[WISP__CODECS];
     int            codec_count;
+    wisp__meters  *meters;             /* NULL while the profiler is off */
     char           text[160];          /* what was wrong with a schema or a value, the last time */
     void         (*added)(void *owner, wisp__remote *remote);   /* told of every new name */
     void          *owner;
@@ -16588,6 +17025,7 @@ typedef struct wisp__session {
     struct wisp__pending *deferred;    /* calls of theirs that are answered later */
     int            held_bytes;         /* received out of order */
     int            steps, misses, told_errors;     /* in this packet: work that is bounded */
+    wisp__peer_meter *meter;           /* NULL while the profiler is off */
     int            notices_left;       /* "joined" and "left", while not told (session) */
     wisp__spending *spending;          /* budgets; NULL: nothing was used of any */
     int            stalled, stalled_bytes;          /* held by middleware (hook) */
@@ -16595,6 +17033,62 @@ typedef struct wisp__session {
     int            loose_bytes;        /* queued, and not reliable */
     uint64_t       mark;               /* of the last list that named it (host) */
 } wisp__session;
+
+/* --- what the profiler counts --- */
+
+/* A message that came to nothing. Remote and session may be NULL. */
+static void wisp__drop(const wisp__registry *registry, const wisp__remote *remote,
+                       const wisp__session *s, wisp_drop why) {
+    if (!registry->meters) return;
+    wisp__meters_drop(registry->meters, remote ? remote->meter : NULL, s ? s->meter : NULL, why);
+}
+
+static void wisp__count_sent(const wisp__remote *remote, const wisp__session *s,
+                             const wisp__message *m) {
+    if (s->meter) s->meter->out.raw += (uint64_t)m->plain;
+    if (!remote->meter) return;
+    remote->meter->out.raw += (uint64_t)m->plain;
+    if (m->raw) remote->meter->out.saved += (uint64_t)(m->raw * (int64_t)8 - m->data_bits);
+}
+
+/* How long handlers took that began when the clock said `began`. */
+static void wisp__count_handled(const wisp__registry *registry, const wisp__remote *remote,
+                                double began) {
+    if (began >= 0 && registry->meters && remote->meter)
+        wisp__histogram_add(&remote->meter->handlers,
+                            wisp__meters_clock(registry->meters) - began);
+}
+
+/* What is measured of a remote from now on. NULL: the profiler is off, there is no memory, or it is
+   one of the reserved names, or an older form of another. */
+static wisp__remote_meter *wisp__meter_of_remote(wisp__registry *registry,
+                                                 const wisp__remote *remote) {
+    wisp__remote_meter *meter = NULL;
+    const wisp_remote_stats *stats = &remote->stats;
+    if (registry->meters && remote->index >= WISP__RESERVED && remote->main == remote)
+        meter = (wisp__remote_meter *)wisp__alloc(registry->base, sizeof *meter);
+    if (!meter) return NULL;
+    wisp__way_begin(&meter->out, stats->messages_sent, stats->bits_sent);
+    wisp__way_begin(&meter->in, stats->messages_received, stats->bits_received);
+    return meter;
+}
+
+/* The same of a peer. */
+static wisp__peer_meter *wisp__meter_of_peer(wisp__registry *registry, const wisp__session *s) {
+    wisp__peer_meter *meter = NULL;
+    const wisp_peer_stats *stats = &s->peer.stats;
+    if (registry->meters)
+        meter = (wisp__peer_meter *)wisp__alloc(registry->base, sizeof *meter);
+    if (!meter) return NULL;
+    wisp__way_begin(&meter->out, stats->messages_sent, stats->bytes_sent);
+    wisp__way_begin(&meter->in, stats->messages_received, stats->bytes_received);
+    meter->first_saved = stats->bytes_saved;
+    meter->first_lost = meter->last_lost = stats->packets_lost;
+    meter->last_ended = stats->packets_lost + stats->packets_acked;
+    return meter;
+}
+
+/* --- the registry --- */
 
 static wisp_result wisp__name_check(const char *name, int *length) {
     size_t bytes;
@@ -16808,6 +17302,7 @@ static wisp__remote *wisp__registry_add_slowly(wisp__registry *registry, const c
     remote->hash = wisp__hash_bytes(name, length);
     remote->index = remote->newest = registry->count;
     remote->main = remote;
+    remote->meter = wisp__meter_of_remote(registry, remote);
     registry->remotes[registry->count++] = remote;
     wisp__registry_seat(registry, remote);
     wisp__config_resolve(registry, remote);
@@ -17035,6 +17530,7 @@ typedef struct wisp__decoded {
     int                  count;
     const wisp__program *program;      /* of the image; NULL: there are values */
     void                *image;
+    int                  unpacked;     /* bytes it was before compression; 0: there was none */
 } wisp__decoded;
 
 /* What has come in before is no longer there. */
@@ -17053,6 +17549,46 @@ static wisp__unpacker wisp__content_unpacker(wisp__content *c, wisp__arena *aren
     u.values = values;
     u.room = (int64_t)c->base->limits.message_bytes * 16;
     return u;
+}
+
+/* Bytes of a value that is no plain number, as it lies in memory: texts without their NUL. */
+static int64_t wisp__value_bytes(const wisp_value *value) {
+    float floats[7];
+    int64_t bytes = 0;
+    switch ((int)value->kind) {
+    case WISP_STRING:
+    case WISP_BYTES: return value->count;
+    case WISP_STRUCT:
+        if (value->as.structure.schema->shape == WISP_SHAPE_STRUCT)
+            return value->as.structure.schema->bytes;
+        break;
+    case WISP_BOOL: return 1;
+    case WISP_INT:
+    case WISP_UINT:
+    case WISP_NUMBER: return 8;
+    case WISP_OBJECT: return 4;
+    default: break;
+    }
+    if (!wisp__is_map(value) && !wisp__is_array(value))
+        return value->kind == WISP_FLOAT ? 4 : 4 * wisp__value_floats(value, floats);
+    for (int i = 0; i < value->count; i++) {
+        const char *key;
+        wisp_value scratch;
+        bytes += wisp__value_bytes(wisp__child(value, i, &key, &scratch));
+        if (key) bytes += (int64_t)strlen(key);
+    }
+    return bytes;
+}
+
+static inline int64_t wisp__values_bytes(const wisp_value *values, int count) {
+    int64_t bytes = 0;
+    for (int i = 0; i < count; i++) {
+        wisp_kind kind = values[i].kind;
+        if (kind == WISP_INT || kind == WISP_NUMBER) bytes += 8;
+        else if (kind == WISP_FLOAT) bytes += 4;
+        else bytes += wisp__value_bytes(&values[i]);
+    }
+    return bytes;
 }
 
 /* The values of a message as the one value that its schema speaks of. */
@@ -17318,6 +17854,7 @@ static wisp_result wisp__decode_squeezed(wisp__content *c, wisp__unpacker *u,
     result = wisp__squeeze_unpack(c->registry->squeeze, method, form->dictionary, from, packed, to,
                                   bytes);
     if (result) return result;
+    out->unpacked = bytes;
     inner = wisp__reader_on(to, bytes);
     u->data = &inner;
     u->start = 0;
@@ -18130,6 +18667,11 @@ static wisp__fit wisp__fill_item(wisp__filler *f, const wisp__item *item, uint32
 
 /* --- the queue --- */
 
+/* For the profiler. */
+static void wisp__count_queued(const wisp__remote *remote, int change) {
+    if (remote->main->meter) remote->main->meter->queued += change;
+}
+
 /* Takes the first message off a route's queue; its reference passes to the caller. */
 static wisp__message *wisp__dequeue(wisp__sender *sender, wisp__session *s, int index) {
     wisp__route *route = &s->routes[index];
@@ -18140,6 +18682,7 @@ static wisp__message *wisp__dequeue(wisp__sender *sender, wisp__session *s, int 
     s->queued--;
     s->queued_bytes -= m->size;
     if (m->delivery != WISP_RELIABLE) s->loose_bytes -= m->size;
+    wisp__count_queued(sender->registry->remotes[m->remote], -1);
     wisp__chunk_give(sender->base, sender->chunks, entry, sizeof *entry);
     for (int i = 0; !route->first && i < s->active_count; i++) {
         if (s->active[i] != index) continue;
@@ -18163,6 +18706,7 @@ static void wisp__count_over_budget(wisp__sender *sender, wisp__session *s,
                                     const wisp__message *m) {
     s->peer.stats.over_budget++;
     sender->registry->remotes[m->remote]->stats.over_budget++;
+    wisp__drop(sender->registry, sender->registry->remotes[m->remote], s, WISP_DROP_BUDGET);
 }
 
 /* The queue whose first message is not reliable, and less urgent than `m`; -1: none. */
@@ -18208,6 +18752,7 @@ static wisp_result wisp__enqueue(wisp__sender *sender, wisp__session *s, wisp__m
         if (!s->peer.stats.messages_refused++)
             wisp__log(base, WISP_LOG_WARNING, WISP_E_QUEUE_FULL, "send queue is full: send less, "
                       "or raise desc.limits.queue_messages and queue_bytes");
+        wisp__drop(sender->registry, sender->registry->remotes[m->remote], s, WISP_DROP_QUEUE_FULL);
         return WISP_E_QUEUE_FULL;
     }
     if (s->spending && s->spending->held_back && m->delivery != WISP_RELIABLE && !wisp__make_place(sender, s, m)) {
@@ -18231,6 +18776,7 @@ static wisp_result wisp__enqueue(wisp__sender *sender, wisp__session *s, wisp__m
     s->queued++;
     s->queued_bytes += bytes;
     if (m->delivery != WISP_RELIABLE) s->loose_bytes += bytes;
+    wisp__count_queued(sender->registry->remotes[m->remote], 1);
     wisp__peers_mark(sender->peers, &s->peer);
     return WISP_OK;
 }
@@ -18412,6 +18958,7 @@ static wisp__message *wisp__queue_announcement(wisp__sender *sender, wisp__sessi
     place->message = m;
     place->next = route->first;
     route->first = place;
+    wisp__count_queued(entry, 1);
     s->queued++;
     s->queued_bytes += m->size;
     s->routes[first->form].known = WISP__TOLD;
@@ -18431,6 +18978,7 @@ static wisp__fit wisp__fill_queued(wisp__filler *f, int index, uint32_t *blocked
     if (s->routes[m->form].known == WISP__UNKNOWN && m->type != WISP__REPLY) {
         remote->stats.undeliverable++;
         s->peer.stats.messages_abandoned++;
+        wisp__drop(sender->registry, remote, s, WISP_DROP_NO_REMOTE);
         wisp__message_release(sender->base, sender->chunks, wisp__dequeue(sender, s, index));
         return WISP__FITS;
     }
@@ -18462,6 +19010,7 @@ static wisp__fit wisp__fill_queued(wisp__filler *f, int index, uint32_t *blocked
         remote->stats.bits_sent += (uint64_t)(m->shape_bits + m->data_bits);
         s->peer.stats.messages_sent++;
         sender->base->stats.messages_sent++;
+        if (sender->registry->meters) wisp__count_sent(remote, s, m);
     }
     if (f->kept && f->previous == f->kept) {        /* nothing was written of this message yet */
         wisp__fill_run(f);
@@ -18527,6 +19076,7 @@ static int wisp__packet_squeeze(wisp__filler *f, int size) {
                                (uint64_t)size << 8 | (uint64_t)stream->dictionary << 24, head);
     memcpy(body + head, packed, (size_t)bytes);
     peer->stats.bytes_saved += (uint64_t)(size - bytes - head);
+    if (registry->meters) registry->meters->out.saved += (uint64_t)(size - bytes - head);
     return bytes + head;
 }
 
@@ -18661,6 +19211,8 @@ static void wisp__send_leave(wisp__sender *sender, wisp__session *s) {
 static void wisp__session_free(wisp__sender *sender, wisp__session *s) {
     wisp__base *base = sender->base;
     while (s->active_count) {
+        const wisp__registry *registry = sender->registry;
+        wisp__drop(registry, registry->remotes[s->active[0]], s, WISP_DROP_ABANDONED);
         wisp__message_release(base, sender->chunks, wisp__dequeue(sender, s, s->active[0]));
         s->peer.stats.messages_abandoned++;
     }
@@ -18804,6 +19356,8 @@ static void wisp__notice_add(wisp__events *events, int name, wisp_peer peer, wis
     notice->result = result;
     memcpy(notice->text, text, sizeof text);
     memcpy(notice->head, events->head, sizeof notice->head);
+    if (name == WISP__ON_ERROR && events->registry->meters)
+        wisp__meters_error(events->registry->meters, result, peer, remote, notice->text);
     if (name >= WISP__ON_ERROR) wisp__log(base, WISP_LOG_WARNING, result, "%s", notice->text);
 }
 
@@ -19246,6 +19800,7 @@ typedef struct wisp__pending {          /* a call of ours */
     uint32_t      id;
     int           remote, tries;        /* tries: that are left */
     double        deadline, interval;
+    double        began;                /* by the profiler's clock; less than 0: not measured */
     wisp_handler  fn, also;             /* also: of wisp_await_reply */
     void         *user, *also_user;
     wisp_peer     peer;
@@ -19452,6 +20007,277 @@ static wisp__pending *wisp__call_find(wisp__session *s, uint32_t low) {
     while (call && call->id != id) call = from_floor <= to_end ? call->next : call->previous;
     if (!call) s->misses++;
     return call;
+}
+
+/* ===========================================================================
+ * MARK: >>profile
+ * What: what the profiler tells: meters and stats as plain structs, their
+ *   schema, the snapshot as JSON.
+ * Invariants: what is told is finite, and texts are UTF-8 with a NUL, so that
+ *   it fits its schema and any codec. Fields, their order and what they hold
+ *   are the wire form: a change takes a new version of the schema.
+ * Not here: counting (meter), and who is asked (host).
+ * ======================================================================== */
+
+/* Takes what fits of a text, whole characters only; what is not UTF-8 becomes a question mark. */
+static void wisp__text_cut(char *out, int size, const char *from) {
+    size_t left = strlen(from);
+    int at = 0;
+    while (left > 0) {
+        size_t step = wisp__text_character((const uint8_t *)from, left);
+        int bytes = step ? (int)step : 1;
+        if (at + bytes >= size) break;
+        memcpy(out + at, step ? from : "?", (size_t)bytes);
+        at += bytes;
+        from += bytes;
+        left -= (size_t)bytes;
+    }
+    out[at] = 0;
+}
+
+const char *wisp_drop_text(wisp_drop drop) {
+    static const char *const texts[] = {
+        "rate limit", "budget", "filter", "stale", "invalid", "unreadable", "no handler",
+        "no remote", "queue full", "abandoned", "lost packets",
+    };
+    return drop >= 0 && drop < WISP_DROPS ? texts[drop] : "unknown reason";
+}
+
+/* --- what a snapshot is made of, for schemas --- */
+
+static const wisp_type wisp__drop_type = WISP_T_UINT32;
+
+static const wisp_field wisp__timing_fields[] = {
+    WISP_FIELD(wisp_timing, count, WISP_T_UINT),
+    WISP_FIELD(wisp_timing, mean, WISP_T_NUMBER),
+    WISP_FIELD(wisp_timing, max, WISP_T_NUMBER),
+    WISP_FIELD(wisp_timing, p50, WISP_T_NUMBER),
+    WISP_FIELD(wisp_timing, p90, WISP_T_NUMBER),
+    WISP_FIELD(wisp_timing, p99, WISP_T_NUMBER),
+};
+static const wisp_schema wisp__timing_schema = WISP_SCHEMA(wisp_timing, 1, wisp__timing_fields);
+
+static const wisp_field wisp__traffic_fields[] = {
+    WISP_FIELD(wisp_traffic, messages, WISP_T_UINT),
+    WISP_FIELD(wisp_traffic, bytes_raw, WISP_T_UINT),
+    WISP_FIELD(wisp_traffic, bytes_packed, WISP_T_UINT),
+    WISP_FIELD(wisp_traffic, bytes, WISP_T_UINT),
+    WISP_FIELD(wisp_traffic, messages_per_second, WISP_T_NUMBER),
+    WISP_FIELD(wisp_traffic, bytes_per_second, WISP_T_NUMBER),
+};
+static const wisp_schema wisp__traffic_schema = WISP_SCHEMA(wisp_traffic, 1, wisp__traffic_fields);
+
+static const wisp_field wisp__remote_profile_fields[] = {
+    WISP_FIELD(wisp_remote_profile, name, WISP_T_STRING(WISP_SNAPSHOT_NAME - 1)),
+    WISP_FIELD(wisp_remote_profile, out, WISP_T_STRUCT(&wisp__traffic_schema)),
+    WISP_FIELD(wisp_remote_profile, in, WISP_T_STRUCT(&wisp__traffic_schema)),
+    WISP_FIELD(wisp_remote_profile, calls_sent, WISP_T_UINT),
+    WISP_FIELD(wisp_remote_profile, calls_received, WISP_T_UINT),
+    WISP_FIELD(wisp_remote_profile, calls_answered, WISP_T_UINT),
+    WISP_FIELD(wisp_remote_profile, calls_failed, WISP_T_UINT),
+    WISP_FIELD(wisp_remote_profile, latency, WISP_T_STRUCT(&wisp__timing_schema)),
+    WISP_FIELD(wisp_remote_profile, handlers, WISP_T_STRUCT(&wisp__timing_schema)),
+    WISP_FIELD(wisp_remote_profile, drops, WISP_T_ARRAY(&wisp__drop_type, WISP_DROPS)),
+    WISP_FIELD(wisp_remote_profile, queued, WISP_T_UINT),
+    WISP_FIELD(wisp_remote_profile, queued_seconds, WISP_T_NUMBER),
+};
+static const wisp_schema wisp__remote_profile_schema =
+    WISP_SCHEMA(wisp_remote_profile, 1, wisp__remote_profile_fields);
+static const wisp_type wisp__remote_profile_type = WISP_T_STRUCT(&wisp__remote_profile_schema);
+
+static const wisp_field wisp__peer_profile_fields[] = {
+    WISP_FIELD(wisp_peer_profile, id, WISP_T_UINT),
+    WISP_FIELD(wisp_peer_profile, address, WISP_T_STRING(WISP_SNAPSHOT_NAME - 1)),
+    WISP_FIELD(wisp_peer_profile, out, WISP_T_STRUCT(&wisp__traffic_schema)),
+    WISP_FIELD(wisp_peer_profile, in, WISP_T_STRUCT(&wisp__traffic_schema)),
+    WISP_FIELD(wisp_peer_profile, calls_sent, WISP_T_UINT),
+    WISP_FIELD(wisp_peer_profile, calls_received, WISP_T_UINT),
+    WISP_FIELD(wisp_peer_profile, calls_answered, WISP_T_UINT),
+    WISP_FIELD(wisp_peer_profile, calls_failed, WISP_T_UINT),
+    WISP_FIELD(wisp_peer_profile, latency, WISP_T_STRUCT(&wisp__timing_schema)),
+    WISP_FIELD(wisp_peer_profile, rtt, WISP_T_NUMBER),
+    WISP_FIELD(wisp_peer_profile, jitter, WISP_T_NUMBER),
+    WISP_FIELD(wisp_peer_profile, loss, WISP_T_NUMBER),
+    WISP_FIELD(wisp_peer_profile, budget_use, WISP_T_NUMBER),
+    WISP_FIELD(wisp_peer_profile, congestion_window, WISP_T_UINT),
+    WISP_FIELD(wisp_peer_profile, in_flight, WISP_T_UINT),
+    WISP_FIELD(wisp_peer_profile, queued, WISP_T_UINT),
+    WISP_FIELD(wisp_peer_profile, queued_bytes, WISP_T_UINT),
+    WISP_FIELD(wisp_peer_profile, queued_seconds, WISP_T_NUMBER),
+    WISP_FIELD(wisp_peer_profile, drops, WISP_T_ARRAY(&wisp__drop_type, WISP_DROPS)),
+};
+static const wisp_schema wisp__peer_profile_schema =
+    WISP_SCHEMA(wisp_peer_profile, 1, wisp__peer_profile_fields);
+static const wisp_type wisp__peer_profile_type = WISP_T_STRUCT(&wisp__peer_profile_schema);
+
+static const wisp_field wisp__sample_fields[] = {
+    WISP_FIELD(wisp_sample, bytes_out, WISP_T_NUMBER),
+    WISP_FIELD(wisp_sample, bytes_in, WISP_T_NUMBER),
+    WISP_FIELD(wisp_sample, messages_out, WISP_T_NUMBER),
+    WISP_FIELD(wisp_sample, messages_in, WISP_T_NUMBER),
+    WISP_FIELD(wisp_sample, rtt, WISP_T_NUMBER),
+    WISP_FIELD(wisp_sample, loss, WISP_T_NUMBER),
+    WISP_FIELD(wisp_sample, queued_bytes, WISP_T_NUMBER),
+};
+static const wisp_schema wisp__sample_schema = WISP_SCHEMA(wisp_sample, 1, wisp__sample_fields);
+static const wisp_type wisp__sample_type = WISP_T_STRUCT(&wisp__sample_schema);
+
+static const wisp_field wisp__error_note_fields[] = {
+    WISP_FIELD(wisp_error_note, time, WISP_T_NUMBER),
+    WISP_FIELD(wisp_error_note, code, WISP_T_INTEGER),
+    WISP_FIELD(wisp_error_note, peer, WISP_T_UINT),
+    WISP_FIELD(wisp_error_note, remote, WISP_T_STRING(WISP_SNAPSHOT_NAME - 1)),
+    WISP_FIELD(wisp_error_note, text, WISP_T_STRING(WISP_SNAPSHOT_TEXT - 1)),
+};
+static const wisp_schema wisp__error_note_schema =
+    WISP_SCHEMA(wisp_error_note, 1, wisp__error_note_fields);
+static const wisp_type wisp__error_note_type = WISP_T_STRUCT(&wisp__error_note_schema);
+
+static const wisp_field wisp__snapshot_fields[] = {
+    WISP_FIELD(wisp_snapshot, app, WISP_T_STRING(64)),
+    WISP_FIELD(wisp_snapshot, app_version, WISP_T_UINT),
+    WISP_FIELD(wisp_snapshot, time, WISP_T_NUMBER),
+    WISP_FIELD(wisp_snapshot, seconds, WISP_T_NUMBER),
+    WISP_FIELD(wisp_snapshot, out, WISP_T_STRUCT(&wisp__traffic_schema)),
+    WISP_FIELD(wisp_snapshot, in, WISP_T_STRUCT(&wisp__traffic_schema)),
+    WISP_FIELD(wisp_snapshot, latency, WISP_T_STRUCT(&wisp__timing_schema)),
+    WISP_FIELD(wisp_snapshot, handlers, WISP_T_STRUCT(&wisp__timing_schema)),
+    WISP_FIELD(wisp_snapshot, drops, WISP_T_ARRAY(&wisp__drop_type, WISP_DROPS)),
+    WISP_FIELD(wisp_snapshot, errors, WISP_T_UINT),
+    WISP_FIELD(wisp_snapshot, memory, WISP_T_UINT),
+    WISP_FIELD(wisp_snapshot, memory_peak, WISP_T_UINT),
+    WISP_FIELD(wisp_snapshot, peers_joined, WISP_T_UINT),
+    WISP_FIELD(wisp_snapshot, remotes_known, WISP_T_UINT),
+    WISP_FIELD(wisp_snapshot, calls_pending, WISP_T_UINT),
+    WISP_COUNTED_FIELD(wisp_snapshot, samples, sample_count,
+                       WISP_T_ARRAY(&wisp__sample_type, WISP_HISTORY_SECONDS)),
+    WISP_COUNTED_FIELD(wisp_snapshot, remotes, remote_count,
+                       WISP_T_ARRAY(&wisp__remote_profile_type, WISP_SNAPSHOT_REMOTES)),
+    WISP_COUNTED_FIELD(wisp_snapshot, peers, peer_count,
+                       WISP_T_ARRAY(&wisp__peer_profile_type, WISP_SNAPSHOT_PEERS)),
+    WISP_COUNTED_FIELD(wisp_snapshot, errors_last, error_count,
+                       WISP_T_ARRAY(&wisp__error_note_type, WISP_SNAPSHOT_ERRORS)),
+};
+static const wisp_schema wisp__snapshot_schema =
+    WISP_SCHEMA(wisp_snapshot, 1, wisp__snapshot_fields);
+
+/* --- what meters and stats say --- */
+
+static void wisp__tell_remote(const wisp__remote *remote, wisp_remote_profile *out) {
+    const wisp__remote_meter *meter = remote->meter;
+    const wisp_remote_stats *stats = &remote->stats;
+    memset(out, 0, sizeof *out);
+    wisp__text_cut(out->name, (int)sizeof out->name, remote->name);
+    wisp__way_tell(&meter->out, stats->messages_sent, stats->bits_sent, 8, &out->out);
+    wisp__way_tell(&meter->in, stats->messages_received, stats->bits_received, 8, &out->in);
+    out->calls_sent = meter->calls.sent;
+    out->calls_received = meter->calls.received;
+    out->calls_answered = meter->calls.answered;
+    out->calls_failed = meter->calls.failed;
+    wisp__histogram_tell(&meter->calls.latency, &out->latency);
+    wisp__histogram_tell(&meter->handlers, &out->handlers);
+    memcpy(out->drops, meter->drops, sizeof out->drops);
+}
+
+static void wisp__tell_peer(const wisp__session *s, const wisp_profiler *hooks,
+                            wisp_peer_profile *out) {
+    const wisp__peer_meter *meter = s->meter;
+    const wisp_peer_stats *stats = &s->peer.stats;
+    const wisp__flow *flow = &s->peer.flow;
+    char text[WISP_SNAPSHOT_NAME] = "";
+    memset(out, 0, sizeof *out);
+    out->id = s->peer.slot.id;
+    if (hooks->address_text)
+        hooks->address_text(hooks->user, &s->peer.addr, text, (int)sizeof text);
+    text[sizeof text - 1] = 0;
+    wisp__text_cut(out->address, (int)sizeof out->address, text);
+    wisp__way_tell(&meter->out, stats->messages_sent, stats->bytes_sent, 1, &out->out);
+    wisp__way_tell(&meter->in, stats->messages_received, stats->bytes_received, 1, &out->in);
+    out->out.bytes_packed += stats->bytes_saved - meter->first_saved;
+    out->calls_sent = meter->calls.sent;
+    out->calls_received = meter->calls.received;
+    out->calls_answered = meter->calls.answered;
+    out->calls_failed = meter->calls.failed;
+    wisp__histogram_tell(&meter->calls.latency, &out->latency);
+    out->rtt = flow->has_rtt ? (float)flow->rtt : 0;
+    out->jitter = flow->has_rtt ? (float)flow->variation : 0;
+    out->loss = (float)meter->loss;
+    out->congestion_window = (uint32_t)flow->window;
+    out->in_flight = (uint32_t)flow->in_flight;
+    out->queued = (uint32_t)s->queued;
+    out->queued_bytes = (uint32_t)s->queued_bytes;
+    memcpy(out->drops, meter->drops, sizeof out->drops);
+    out->drops[WISP_DROP_LOST] = (uint32_t)(stats->packets_lost - meter->first_lost);
+}
+
+/* `name`: of the remote, which the text need not say again. */
+static void wisp__tell_error(const wisp__told_error *error, const char *name,
+                             wisp_error_note *out) {
+    const char *text = error->text;
+    size_t length = strlen(name);
+    memset(out, 0, sizeof *out);
+    if (length && strncmp(text, name, length) == 0 && strncmp(text + length, ": ", 2) == 0)
+        text += length + 2;
+    out->time = error->time;
+    out->code = error->code;
+    out->peer = error->peer.id;
+    wisp__text_cut(out->remote, (int)sizeof out->remote, name);
+    wisp__text_cut(out->text, (int)sizeof out->text, text);
+}
+
+/* The few things with most bytes lately, then in all; of equal ones the first. */
+typedef struct wisp__top {
+    const void *things[WISP_SNAPSHOT_REMOTES];
+    double      lately[WISP_SNAPSHOT_REMOTES];
+    uint64_t    in_all[WISP_SNAPSHOT_REMOTES];
+    int         count;
+} wisp__top;
+
+typedef char wisp__top_is_for_peers_too[WISP_SNAPSHOT_PEERS == WISP_SNAPSHOT_REMOTES ? 1 : -1];
+
+static void wisp__top_add(wisp__top *top, const void *thing, double lately, uint64_t in_all) {
+    int at = top->count;
+    while (at > 0 && (lately > top->lately[at - 1] ||
+                      (lately >= top->lately[at - 1] && in_all > top->in_all[at - 1])))
+        at--;
+    if (at == WISP_SNAPSHOT_REMOTES) return;
+    if (top->count < WISP_SNAPSHOT_REMOTES) top->count++;
+    for (int i = top->count - 1; i > at; i--) {
+        top->things[i] = top->things[i - 1];
+        top->lately[i] = top->lately[i - 1];
+        top->in_all[i] = top->in_all[i - 1];
+    }
+    top->things[at] = thing;
+    top->lately[at] = lately;
+    top->in_all[at] = in_all;
+}
+
+/* When the first of what waits for a peer was fired; `now` if nothing does. */
+static double wisp__queued_since(const wisp__session *s, double now) {
+    for (int i = 0; i < s->active_count; i++)
+        now = wisp__min(now, s->routes[s->active[i]].first->message->time);
+    return now;
+}
+
+/* Adds to a remote's profile what of it waits for one peer. */
+static void wisp__tell_queue(const wisp__session *s, int index, double now,
+                             wisp_remote_profile *out) {
+    const wisp__route *route = index < s->route_room ? &s->routes[index] : NULL;
+    if (!route || !route->first) return;
+    out->queued_seconds = (float)wisp__max((double)out->queued_seconds,
+                                           now - route->first->message->time);
+}
+
+const wisp_schema *wisp_snapshot_schema(void) { return &wisp__snapshot_schema; }
+
+int wisp_snapshot_json(const wisp_snapshot *snapshot, char *out, int capacity) {
+    wisp_value value = wisp_struct(&wisp__snapshot_schema, snapshot);
+    int bytes;
+    if (!snapshot || capacity < 0 || (capacity && !out)) return WISP_E_ARGUMENT;
+    if (!capacity) return WISP_E_TOO_BIG;
+    bytes = wisp_encode(wisp_json(), &wisp__snapshot_schema, &value, out, capacity - 1);
+    if (bytes >= 0) out[bytes] = 0;
+    return bytes;
 }
 
 /* ===========================================================================
@@ -20018,6 +20844,7 @@ static void wisp__offend(wisp *w, wisp__session *s) {
 static void wisp__remove_session(wisp *w, wisp__session *s) {
     w->events.reserved -= s->notices_left;
     wisp__peers_unlink(&w->peers, &s->peer);
+    wisp__free(&w->base, s->meter, sizeof *s->meter);
     wisp__pool_remove(&w->peers.pool, s);
 }
 
@@ -20085,6 +20912,7 @@ static wisp__session *wisp__add_session(wisp *w, const wisp_addr *addr, wisp_res
     s->notices_left = 2;
     w->events.reserved += 2;
     s->peer.timer.kind = WISP__TIMER_PEER;
+    s->meter = wisp__meter_of_peer(&w->registry, s);
     s->next_call = s->call_floor = s->request_floor = WISP_FIRST_NUMBER;
     return s;
 }
@@ -20335,6 +21163,7 @@ static wisp__message *wisp__message_make(wisp *w, const wisp__remote *remote, in
     m->immediate = remote->now.batching == WISP_BATCH_NEVER || w->registry.unbatched;
     m->values = p->values;
     m->raw = p->raw;
+    m->plain = p->plain;
     m->time = w->base.time;
     m->order = w->order++;
     wisp__message_measure(m, (int)p->shape.at, p->data.at);
@@ -20370,6 +21199,7 @@ static wisp_result wisp__give(wisp *w, wisp__session *s, wisp__message *m) {
     if (!route) return WISP_E_MEMORY;
     if (route->known == WISP__UNKNOWN && m->type != WISP__REPLY) {
         remote->stats.undeliverable++;
+        wisp__drop(&w->registry, remote, s, WISP_DROP_NO_REMOTE);
         return WISP_E_NO_REMOTE;
     }
     result = wisp__enqueue(&w->sender, s, m);
@@ -20523,6 +21353,7 @@ static void wisp__tell_again(wisp *w, wisp__session *s) {
         if (!newest || entry->main->newest != entry->index) continue;
         value = newest->value;
         value->references++;
+        w->content.packer.plain = 0;       /* it was counted when it was fired */
         spread.count = 0;
         result = wisp__tell_value(w, s, entry->main, value, &spread, true);
         wisp__kept_release(&w->base, &w->chunks, value);
@@ -20535,6 +21366,12 @@ static void wisp__tell_again(wisp *w, wisp__session *s) {
         if (result && result != WISP_E_NO_REMOTE)
             wisp__error(w, s, entry->main, result, "a value that was lost cannot go again");
     }
+}
+
+/* Bytes of the values that were packed, while the profiler wants to know. */
+static int wisp__profiled_bytes(const wisp *w, const wisp_value *values, int count) {
+    int64_t bytes = w->registry.meters ? wisp__values_bytes(values, count) : 0;
+    return (int)(bytes < INT32_MAX ? bytes : INT32_MAX);
 }
 
 /* --- fired at one or at many --- */
@@ -20622,6 +21459,7 @@ static wisp_result wisp__fire(wisp *w, wisp__remote *remote, wisp_to to, const w
     if (to.mode == WISP__TO_PEER && (s = wisp__session_of(w, to.peer)) == NULL) return WISP_E_STALE;
     result = wisp__encode(&w->content, remote, values, count, wisp__methods_of(w, s));
     if (result) return wisp__encode_refused(w, remote, result);
+    w->content.packer.plain = wisp__profiled_bytes(w, values, count);
     shot.message = NULL;
     shot.remote = remote;
     shot.value = NULL;
@@ -20645,9 +21483,10 @@ static wisp_result wisp__fire(wisp *w, wisp__remote *remote, wisp_to to, const w
 
 /* --- through the chain of middleware --- */
 
-static void wisp__count_filtered(wisp__session *s, wisp__remote *remote) {
+static void wisp__count_filtered(wisp *w, wisp__session *s, wisp__remote *remote) {
     remote->stats.filtered++;
     if (s) s->peer.stats.filtered++;
+    wisp__drop(&w->registry, remote, s, WISP_DROP_FILTER);
 }
 
 /* Copies of values, which live as long as their message is in the chain. */
@@ -20727,7 +21566,7 @@ static wisp_result wisp__let_out(wisp *w, wisp__remote *remote, wisp__stalled *h
     if (verdict == WISP_HOLD)
         verdict = how->kind == WISP_MESSAGE_REPLY ? WISP_E_UNSUPPORTED
                                                   : wisp__stall(w, remote, &event, how);
-    else if (verdict != WISP_PASS) wisp__count_filtered(s, remote);
+    else if (verdict != WISP_PASS) wisp__count_filtered(w, s, remote);
     else return WISP_PASS;
     return verdict == WISP_OK ? WISP_HOLD : verdict;
 }
@@ -20752,6 +21591,7 @@ static wisp__message *wisp__answer_make(wisp *w, const wisp__remote *remote, uin
                                         wisp_result *why) {
     wisp__message *m = NULL;
     *why = wisp__pack_refused(&w->base, wisp__pack(&w->content.packer, values, count));
+    w->content.packer.plain = *why ? 0 : wisp__profiled_bytes(w, values, count);
     if (*why == WISP_OK) m = wisp__compose(w, remote, WISP__REPLY, why);
     if (!m) return NULL;
     m->call = id;
@@ -20824,11 +21664,15 @@ static wisp_result wisp__call_begin(wisp *w, wisp__session *s, wisp__pending *ca
     wisp_result result = wisp__encode(&w->content, remote, values, count, wisp__methods_of(w, s));
     wisp__message *m;
     if (result) return wisp__encode_refused(w, remote, result);
+    w->content.packer.plain = wisp__profiled_bytes(w, values, count);
     m = wisp__compose(w, remote, WISP__INVOKE, &result);
     if (!m) return result;
     m->call = s->next_call;
     result = wisp__give(w, s, m);
     if (result == WISP_OK) {
+        call->began = wisp__meters_time(w->registry.meters, w->base.time);
+        if (remote->meter) remote->meter->calls.sent++;
+        if (s->meter) s->meter->calls.sent++;
         wisp__call_fill(call, s, remote, desc);
         wisp__call_link(s, call);
         wisp__call_schedule(w, call, remote, desc, m);
@@ -20975,6 +21819,7 @@ static void wisp__read_values(wisp *w, const wisp__reader *from, wisp__incoming 
 static void wisp__run_answer(wisp *w, wisp__session *s, wisp__request *request,
                              wisp__remote *remote, wisp_event *event) {
     uint32_t id = request->id;
+    double began = wisp__meters_clock(w->registry.meters);
     event->user = remote->answer_user;
     event->request = request;
     request->state = WISP__REQUEST_RUNS;
@@ -20982,14 +21827,19 @@ static void wisp__run_answer(wisp *w, wisp__session *s, wisp__request *request,
     w->events.running++;
     wisp__handle(&w->events, remote->answer, event);
     w->events.running--;
+    wisp__count_handled(&w->registry, remote, began);
     wisp__events_sweep(&w->events);
     if (s->peer.state != WISP__JOINED || !event->request) return;
     wisp__answer_code(w, s, event->request, id, remote, event->result);
 }
 
 static void wisp__run_event(wisp *w, wisp__session *s, wisp__remote *remote, wisp_event *event) {
-    if (wisp__events_run(&w->events, remote, event)) return;
+    double began = wisp__meters_clock(w->registry.meters);
+    bool any = wisp__events_run(&w->events, remote, event);
+    if (any) wisp__count_handled(&w->registry, remote, began);
+    if (any) return;
     remote->stats.unhandled++;
+    wisp__drop(&w->registry, remote, s, WISP_DROP_NO_HANDLER);
     wisp__error(w, s, remote, WISP_E_NO_HANDLER, "nobody is connected");
 }
 
@@ -21010,7 +21860,7 @@ static wisp_result wisp__conform_again(wisp *w, const wisp__remote *remote, wisp
 /* What becomes of a message that a hook did not let pass. */
 static void wisp__keep_out(wisp *w, wisp__session *s, wisp__remote *remote, wisp_result verdict,
                            wisp__request *request) {
-    wisp__count_filtered(s, remote);
+    wisp__count_filtered(w, s, remote);
     if (verdict == WISP_DROP) {
         if (request && !request->once) wisp__request_forget(&w->calls, s, request);
         return;
@@ -21064,24 +21914,40 @@ static wisp__stalled wisp__way_in(const wisp_event *event, int kind, const wisp_
     return how;
 }
 
+/* For the profiler: the values, and what compression saved. */
+static void wisp__count_values(const wisp__remote *remote, const wisp__session *s,
+                               const wisp__incoming *in) {
+    uint64_t raw = (uint64_t)wisp__values_bytes(in->content.values, in->content.count);
+    int64_t packed = in->content.unpacked * (int64_t)8;
+    if (s->meter) s->meter->in.raw += raw;
+    if (!remote->meter) return;
+    remote->meter->in.raw += raw;
+    if (packed > in->end - in->data_at)
+        remote->meter->in.saved += (uint64_t)(packed - (in->end - in->data_at));
+}
+
 static void wisp__count_received(wisp *w, wisp__session *s, wisp__remote *remote,
                                  const wisp__incoming *in) {
     remote->stats.messages_received++;
     remote->stats.bits_received += (uint64_t)(in->shape_end - in->shape_at + in->end - in->data_at);
     s->peer.stats.messages_received++;
     w->base.stats.messages_received++;
+    if (w->registry.meters) wisp__count_values(remote, s, in);
 }
 
 /* A call that is new, and may run. */
 static void wisp__on_new_call(wisp *w, wisp__session *s, wisp__request *request,
                               const wisp__incoming *in, wisp__remote *remote, wisp__route *route) {
     if (!in->remote) {
+        wisp__drop(&w->registry, NULL, s, WISP_DROP_NO_REMOTE);
         wisp__answer_code(w, s, request, in->call, remote, WISP_E_NO_REMOTE);
     } else if (!wisp__policy_admit(&remote->now, &route->rate, w->base.time)) {
         remote->stats.rate_limited++;
         s->peer.stats.rate_limited++;
+        wisp__drop(&w->registry, remote, s, WISP_DROP_RATE);
         wisp__answer_code(w, s, request, in->call, remote, WISP_E_RATE);
     } else if (!remote->answer) {
+        wisp__drop(&w->registry, remote, s, WISP_DROP_NO_HANDLER);
         wisp__answer_code(w, s, request, in->call, remote, WISP_E_NO_HANDLER);
     } else {
         wisp_event event;
@@ -21119,6 +21985,8 @@ static void wisp__on_invoked(wisp *w, wisp__session *s, const wisp__incoming *in
         return;
     }
     remote->stats.invokes_received++;
+    if (remote->meter) remote->meter->calls.received++;
+    if (s->meter) s->meter->calls.received++;
     wisp__count_received(w, s, remote, in);
     if (!request->state) {
         wisp__on_new_call(w, s, request, in, remote, route);
@@ -21130,10 +21998,23 @@ static void wisp__on_invoked(wisp *w, wisp__session *s, const wisp__incoming *in
         wisp__answer_code(w, s, NULL, in->call, remote, WISP_E_EXPIRED);
 }
 
+/* For the profiler: a call of ours is over. */
+static void wisp__count_ended(wisp *w, const wisp__pending *call, bool answered) {
+    const wisp__remote *remote = w->registry.remotes[call->remote];
+    wisp__session *s = (wisp__session *)wisp__pool_get(&w->peers.pool, call->peer.id);
+    double now = wisp__meters_time(w->registry.meters, w->base.time);
+    double seconds = call->began < 0 ? -1 : now - call->began;
+    if (remote->meter) wisp__calls_ended(&remote->meter->calls, seconds, answered);
+    if (s && s->meter) wisp__calls_ended(&s->meter->calls, seconds, answered);
+}
+
 /* Runs the handlers of a call that is over. */
 static void wisp__run_ended(wisp *w, wisp__pending *call, wisp_event *event) {
     wisp_handler fn = call->fn, also = call->also;
     void *user = call->user, *also_user = call->also_user;
+    const wisp__remote *remote = w->registry.remotes[call->remote];
+    double began = wisp__meters_clock(w->registry.meters);
+    if (w->registry.meters && !call->gathers) wisp__count_ended(w, call, event->result == WISP_OK);
     wisp__call_remove(&w->calls, call);
     w->events.running++;
     event->user = user;
@@ -21141,6 +22022,7 @@ static void wisp__run_ended(wisp *w, wisp__pending *call, wisp_event *event) {
     event->user = also_user;
     if (also) wisp__handle(&w->events, also, event);
     w->events.running--;
+    if (fn || also) wisp__count_handled(&w->registry, remote, began);
     wisp__events_sweep(&w->events);
 }
 
@@ -21185,7 +22067,7 @@ static bool wisp__let_reply_in(wisp *w, wisp__session *s, uint32_t call, wisp__r
     wisp_result verdict = wisp__hooks_run(&w->hooks, remote, event, &how.passage);
     const wisp__pending *pending = wisp__call_of(w, call);
     if (verdict == WISP_HOLD) verdict = WISP_E_UNSUPPORTED;
-    if (verdict != WISP_PASS) wisp__count_filtered(s, remote);
+    if (verdict != WISP_PASS) wisp__count_filtered(w, s, remote);
     if (!pending || pending->done || verdict == WISP_DROP) return false;
     if (verdict == WISP_PASS) return true;
     event->result = verdict;
@@ -21237,6 +22119,7 @@ static void wisp__on_event(wisp *w, wisp__session *s, const wisp__incoming *in, 
         if (number < route->newest) {
             remote->stats.stale++;
             s->peer.stats.stale++;
+            wisp__drop(&w->registry, remote, s, WISP_DROP_STALE);
             return;
         }
         route->newest = number;
@@ -21244,6 +22127,7 @@ static void wisp__on_event(wisp *w, wisp__session *s, const wisp__incoming *in, 
     if (!wisp__policy_admit(&remote->now, &route->rate, w->base.time)) {
         remote->stats.rate_limited++;
         s->peer.stats.rate_limited++;
+        wisp__drop(&w->registry, remote, s, WISP_DROP_RATE);
         wisp__error(w, s, remote, WISP_E_RATE, "over the rate limit: dropped");
         return;
     }
@@ -21288,7 +22172,7 @@ static void wisp__resume_out(wisp *w, wisp__stalled *held, const wisp_value *val
     wisp_result result = held->verdict;
     if (invoke && (!call || call->done)) return;
     if (result != WISP_PASS) {
-        wisp__count_filtered(wisp__session_of(w, held->to.peer), remote);
+        wisp__count_filtered(w, wisp__session_of(w, held->to.peer), remote);
         if (result == WISP_DROP) result = invoke ? WISP_E_DROPPED : WISP_OK;
     } else if (invoke) {
         result = wisp__call_through(w, call, remote, held, values, count);
@@ -21489,6 +22373,8 @@ static void wisp__on_unreadable(wisp *w, wisp__session *s, const wisp__incoming 
     wisp__message *m;
     wisp_result why;
     s->peer.stats.bad_messages++;
+    wisp__drop(&w->registry, in->remote, s,
+               in->readable == WISP_E_INVALID ? WISP_DROP_INVALID : WISP_DROP_UNREADABLE);
     if (in->remote && in->readable == WISP_E_INVALID) in->remote->stats.invalid++;
     wisp__error(w, s, in->remote, in->readable,
                 w->registry.text[0] ? w->registry.text : "message cannot be read");
@@ -21504,6 +22390,7 @@ static void wisp__on_unreadable(wisp *w, wisp__session *s, const wisp__incoming 
 /* Over the rate of messages: dropped, and not answered. */
 static void wisp__on_flood(wisp *w, wisp__session *s, const wisp__incoming *in) {
     s->peer.stats.flooded++;
+    wisp__drop(&w->registry, in->remote, s, WISP_DROP_BUDGET);
     wisp__error(w, s, in->remote, WISP_E_FLOOD, "too many messages: dropped");
     wisp__offend(w, s);
 }
@@ -21529,6 +22416,7 @@ static void wisp__deliver(wisp *w, wisp__session *s, wisp__incoming *in, int del
         if (in->stale) {
             in->remote->stats.stale++;
             s->peer.stats.stale++;
+            wisp__drop(&w->registry, in->remote, s, WISP_DROP_STALE);
         }
         if (!fresh && !in->readable) return;
     }
@@ -21546,6 +22434,7 @@ static void wisp__deliver(wisp *w, wisp__session *s, wisp__incoming *in, int del
         wisp__on_event(w, s, in, delivery, number);
     } else if (in->kind == WISP__R_EVENT) {
         s->peer.stats.bad_messages++;
+        wisp__drop(&w->registry, NULL, s, WISP_DROP_NO_REMOTE);
         wisp__error(w, s, NULL, WISP_E_NO_REMOTE, "a message for a name that is not known here");
         wisp__offend(w, s);
     }
@@ -22176,6 +23065,13 @@ static void wisp__read_body(wisp__reading *r, bool acks) {
     if (r->from.failed && !r->broken) wisp__break(r, "a record longer than its packet");
 }
 
+/* For the profiler: what compression of a packet saved. */
+static void wisp__count_unpacked(wisp *w, const wisp__session *s, int saved) {
+    if (saved <= 0) return;
+    w->registry.meters->in.saved += (uint64_t)saved;
+    if (s->meter) s->meter->in.saved += (uint64_t)saved;
+}
+
 /* The body of a compressed packet: never larger than a packet. */
 static void wisp__read_squeezed(wisp__reading *r) {
     wisp *w = r->w;
@@ -22195,6 +23091,8 @@ static void wisp__read_squeezed(wisp__reading *r) {
                                                    : "a packet cannot be unpacked");
     else
         r->from = wisp__reader_on(to, size);
+    if (!r->broken && w->registry.meters)
+        wisp__count_unpacked(w, r->session, size - left - (dictionary ? 5 : 3));
 }
 
 /* Is a packet within the budgets? On a reliable link it is looked at all the same. */
@@ -22429,6 +23327,145 @@ WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session 
  *   changed nothing.
  * ======================================================================== */
 
+/* --- the profiler: on, off, and each second --- */
+
+static void wisp__profiler_off(wisp *w) {
+    for (int i = 0; i < w->registry.count; i++) {
+        wisp__remote *remote = w->registry.remotes[i];
+        wisp__free(&w->base, remote->meter, sizeof *remote->meter);
+        remote->meter = NULL;
+    }
+    for (int i = 0; i < w->peers.pool.made; i++) {
+        wisp__session *s = wisp__session_at(w, i);
+        if (!s) continue;
+        wisp__free(&w->base, s->meter, sizeof *s->meter);
+        s->meter = NULL;
+    }
+    wisp__free(&w->base, w->registry.meters, sizeof *w->registry.meters);
+    w->registry.meters = NULL;
+}
+
+/* Messages of a remote that wait for any peer. */
+static int wisp__waiting_of(const wisp *w, int index) {
+    int count = 0;
+    for (int i = 0; i < w->peers.pool.made; i++) {
+        const wisp__session *s = wisp__session_at(w, i);
+        const wisp__entry *e = s && index < s->route_room ? s->routes[index].first : NULL;
+        for (; e; e = e->next) count++;
+    }
+    return count;
+}
+
+/* A meter for each remote that can have one, and for each session; false: no memory for some. */
+static bool wisp__profiler_meters(wisp *w) {
+    bool all = true;
+    for (int i = WISP__RESERVED; i < w->registry.count; i++) {
+        wisp__remote *remote = w->registry.remotes[i];
+        if (remote->main != remote || remote->meter) continue;
+        remote->meter = wisp__meter_of_remote(&w->registry, remote);
+        if (remote->meter) remote->meter->queued = wisp__waiting_of(w, i);
+        all = all && remote->meter;
+    }
+    for (int i = 0; i < w->peers.pool.made; i++) {
+        wisp__session *s = wisp__session_at(w, i);
+        if (!s || s->meter) continue;
+        s->meter = wisp__meter_of_peer(&w->registry, s);
+        all = all && s->meter;
+    }
+    return all;
+}
+
+static void wisp__profiler_totals(const wisp *w, wisp__totals *totals) {
+    const wisp_total_stats *stats = &w->base.stats;
+    totals->bytes_out = stats->bytes_sent;
+    totals->bytes_in = stats->bytes_received;
+    totals->messages_out = stats->messages_sent;
+    totals->messages_in = stats->messages_received;
+    totals->queued_bytes = totals->rtt = 0;
+}
+
+/* Begins a second, which the next update does when there was none yet. */
+static double wisp__profiler_due(wisp *w) {
+    wisp__meters *meters = w->registry.meters;
+    meters->now = w->now;
+    if (!w->started) return 0;
+    if (!meters->history.begun) meters->began = w->now;
+    return wisp__history_due(&meters->history, w->now);
+}
+
+/* Takes a second of a peer's counters; its part of the totals. */
+static void wisp__profiler_peer(wisp__session *s, double seconds, wisp__totals *totals) {
+    const wisp_peer_stats *stats = &s->peer.stats;
+    wisp__peer_meter *meter = s->meter;
+    uint64_t ended = stats->packets_lost + stats->packets_acked;
+    if (meter) {
+        uint64_t lost = stats->packets_lost - meter->last_lost;
+        totals->packets_lost += lost;
+        totals->packets_ended += ended - meter->last_ended;
+        if (ended > meter->last_ended)
+            meter->loss += ((double)lost / (double)(ended - meter->last_ended) - meter->loss) / 4;
+        meter->last_lost = stats->packets_lost;
+        meter->last_ended = ended;
+        wisp__way_tick(&meter->out, stats->messages_sent, stats->bytes_sent, seconds);
+        wisp__way_tick(&meter->in, stats->messages_received, stats->bytes_received, seconds);
+    }
+    totals->queued_bytes += s->queued_bytes;
+}
+
+/* Once in an update: all there is to do when a second is over. */
+static void wisp__profiler_tick(wisp *w) {
+    wisp__meters *meters = w->registry.meters;
+    wisp__totals *totals = &meters->totals;
+    double seconds = wisp__profiler_due(w);
+    int measured = 0;
+    if (seconds < 1) return;
+    wisp__profiler_meters(w);
+    wisp__profiler_totals(w, totals);
+    for (int i = WISP__RESERVED; i < w->registry.count; i++) {
+        const wisp__remote *remote = w->registry.remotes[i];
+        const wisp_remote_stats *stats = &remote->stats;
+        if (!remote->meter) continue;
+        wisp__way_tick(&remote->meter->out, stats->messages_sent, stats->bits_sent, seconds);
+        wisp__way_tick(&remote->meter->in, stats->messages_received, stats->bits_received, seconds);
+    }
+    for (wisp__peer *peer = w->peers.first; peer; peer = peer->next) {
+        wisp__profiler_peer((wisp__session *)(void *)peer, seconds, totals);
+        totals->rtt += peer->flow.has_rtt ? peer->flow.rtt : 0;
+        measured += peer->flow.has_rtt;
+    }
+    totals->rtt /= wisp__max_int(measured, 1);
+    wisp__way_tick(&meters->out, totals->messages_out, totals->bytes_out, seconds);
+    wisp__way_tick(&meters->in, totals->messages_in, totals->bytes_in, seconds);
+    wisp__history_add(&meters->history, seconds, totals);
+}
+
+wisp_result wisp_use_profiler(wisp *w, const wisp_profiler *profiler) {
+    wisp__meters *meters;
+    if (!w) return WISP_E_ARGUMENT;
+    if (!profiler) {
+        wisp__profiler_off(w);
+        return WISP_OK;
+    }
+    if (w->registry.meters) {
+        w->registry.meters->hooks = *profiler;
+        return WISP_OK;
+    }
+    meters = (wisp__meters *)wisp__alloc(&w->base, sizeof *meters);
+    if (!meters) return WISP_E_MEMORY;
+    w->registry.meters = meters;
+    if (!wisp__profiler_meters(w)) {
+        wisp__profiler_off(w);
+        return WISP_E_MEMORY;
+    }
+    meters->hooks = *profiler;
+    meters->first_errors = w->base.stats.errors;
+    wisp__profiler_totals(w, &meters->history.last);
+    wisp__way_begin(&meters->out, w->base.stats.messages_sent, w->base.stats.bytes_sent);
+    wisp__way_begin(&meters->in, w->base.stats.messages_received, w->base.stats.bytes_received);
+    wisp__profiler_due(w);
+    return WISP_OK;
+}
+
 /* --- create --- */
 
 static void wisp__desc_defaults(wisp_desc *desc) {
@@ -22562,6 +23599,7 @@ static wisp_result wisp__start(wisp *w) {
 
 static void wisp__release(wisp *w) {
     wisp__base base;
+    wisp__profiler_off(w);
     for (int i = 0; i < w->peers.pool.made; i++) {
         wisp__session *s = wisp__session_at(w, i);
         if (!s) continue;
@@ -22688,6 +23726,7 @@ wisp_result wisp_update(wisp *w, double now) {
     wisp__run_timers(w);
     wisp__dispatch(w);
     wisp__flush_dirty(w);
+    if (w->registry.meters) wisp__profiler_tick(w);
     wisp__tell_link(w, !received || w->peers.post.broken);
     if (w->registry.schemas.dead) wisp__schemas_bury(&w->registry.schemas);
     w->updating = false;
@@ -23726,6 +24765,7 @@ static size_t wisp__session_memory(const wisp__session *s) {
     bytes += (size_t)s->request_room * sizeof *s->requests;
     if (s->spending) bytes += sizeof *s->spending;
     for (int c = 0; c < WISP__CHANNELS; c++) bytes += wisp__lane_memory(s->peer.lanes[c]);
+    if (s->meter) bytes += sizeof *s->meter;
     return bytes + (size_t)s->told.bytes + (size_t)s->heard.bytes;
 }
 
@@ -23766,6 +24806,133 @@ void wisp_stats_total(const wisp *w, wisp_total_stats *out) {
     out->peers = w->peers.joined;
     out->remotes = w->registry.count - WISP__RESERVED;
     out->calls_pending = w->calls.ours;
+}
+
+/* --- the profiler: what it tells --- */
+
+static void wisp__profile_remote(const wisp *w, const wisp__remote *remote,
+                                 wisp_remote_profile *out) {
+    wisp__tell_remote(remote, out);
+    out->queued = (uint32_t)remote->meter->queued;
+    for (int i = 0; i < w->peers.pool.made; i++) {
+        const wisp__session *s = wisp__session_at(w, i);
+        if (s && s->queued) wisp__tell_queue(s, remote->index, w->base.time, out);
+    }
+}
+
+static void wisp__profile_peer(const wisp *w, const wisp__session *s, wisp_peer_profile *out) {
+    wisp__tell_peer(s, &w->registry.meters->hooks, out);
+    out->queued_seconds = (float)(w->base.time - wisp__queued_since(s, w->base.time));
+}
+
+/* The remotes whose name contains the filter; sums go over all. */
+static void wisp__snapshot_remotes(const wisp *w, const char *filter, wisp_snapshot *out) {
+    wisp__histogram latency, handlers;
+    wisp__top top;
+    memset(&latency, 0, sizeof latency);
+    memset(&handlers, 0, sizeof handlers);
+    memset(&top, 0, sizeof top);
+    for (int i = WISP__RESERVED; i < w->registry.count; i++) {
+        const wisp__remote *remote = w->registry.remotes[i];
+        const wisp__remote_meter *meter = remote->meter;
+        if (!meter) continue;
+        out->out.bytes_raw += meter->out.raw;
+        out->in.bytes_raw += meter->in.raw;
+        wisp__histogram_merge(&latency, &meter->calls.latency);
+        wisp__histogram_merge(&handlers, &meter->handlers);
+        if (filter && !strstr(remote->name, filter)) continue;
+        wisp__top_add(&top, remote, meter->out.size_per_second + meter->in.size_per_second,
+                      remote->stats.bits_sent - meter->out.first_size +
+                          remote->stats.bits_received - meter->in.first_size);
+    }
+    wisp__histogram_tell(&latency, &out->latency);
+    wisp__histogram_tell(&handlers, &out->handlers);
+    out->remote_count = (uint32_t)top.count;
+    for (int i = 0; i < top.count; i++)
+        wisp__profile_remote(w, (const wisp__remote *)top.things[i], &out->remotes[i]);
+}
+
+static void wisp__snapshot_peers(const wisp *w, wisp_snapshot *out) {
+    uint64_t lost = w->registry.meters->totals.packets_lost;
+    wisp__top top;
+    memset(&top, 0, sizeof top);
+    for (const wisp__peer *peer = w->peers.first; peer; peer = peer->next) {
+        const wisp__peer_meter *meter = ((const wisp__session *)(const void *)peer)->meter;
+        if (!meter) continue;
+        lost += peer->stats.packets_lost - meter->last_lost;
+        wisp__top_add(&top, peer, meter->out.size_per_second + meter->in.size_per_second,
+                      peer->stats.bytes_sent - meter->out.first_size +
+                          peer->stats.bytes_received - meter->in.first_size);
+    }
+    out->drops[WISP_DROP_LOST] = (uint32_t)lost;
+    out->peer_count = (uint32_t)top.count;
+    for (int i = 0; i < top.count; i++)
+        wisp__profile_peer(w, (const wisp__session *)top.things[i], &out->peers[i]);
+}
+
+/* The last errors, of remotes whose name contains the filter. */
+static void wisp__snapshot_errors(const wisp *w, const char *filter, wisp_snapshot *out) {
+    const wisp__meters *meters = w->registry.meters;
+    uint64_t count = meters->error_count;
+    for (int i = 0; i < WISP_SNAPSHOT_ERRORS && count > 0; i++) {
+        const wisp__told_error *error = &meters->errors[--count % WISP_SNAPSHOT_ERRORS];
+        const char *name = wisp_remote_name(w, error->remote);
+        if (filter && !strstr(name ? name : "", filter)) continue;
+        wisp__tell_error(error, name ? name : "", &out->errors_last[out->error_count++]);
+    }
+}
+
+wisp_result wisp_snapshot_take(const wisp *w, const char *filter, wisp_snapshot *out) {
+    const wisp__meters *meters;
+    const wisp_total_stats *stats;
+    if (!w || !out) return WISP_E_ARGUMENT;
+    meters = w->registry.meters;
+    stats = &w->base.stats;
+    if (!meters) return WISP_E_UNSUPPORTED;
+    memset(out, 0, sizeof *out);
+    wisp__text_cut(out->app, (int)sizeof out->app, w->peers.app);
+    out->app_version = w->peers.app_version;
+    out->time = w->now;
+    out->seconds = meters->history.begun ? wisp__max(w->now - meters->began, 0) : 0;
+    wisp__way_tell(&meters->out, stats->messages_sent, stats->bytes_sent, 1, &out->out);
+    wisp__way_tell(&meters->in, stats->messages_received, stats->bytes_received, 1, &out->in);
+    memcpy(out->drops, meters->drops, sizeof out->drops);
+    out->errors = stats->errors - meters->first_errors;
+    out->memory = stats->memory;
+    out->memory_peak = stats->memory_peak;
+    out->peers_joined = (uint32_t)w->peers.joined;
+    out->remotes_known = (uint32_t)(w->registry.count - WISP__RESERVED);
+    out->calls_pending = (uint32_t)w->calls.ours;
+    out->sample_count = (uint32_t)wisp__history_tell(&meters->history, out->samples);
+    wisp__snapshot_remotes(w, filter, out);
+    wisp__snapshot_peers(w, out);
+    wisp__snapshot_errors(w, filter, out);
+    return WISP_OK;
+}
+
+wisp_result wisp_profile_remote(const wisp *w, const char *name, wisp_remote_profile *out) {
+    const wisp__remote *remote;
+    wisp_result result;
+    int length;
+    if (!w || !out) return WISP_E_ARGUMENT;
+    if (!w->registry.meters) return WISP_E_UNSUPPORTED;
+    result = wisp__name_check(name, &length);
+    if (result) return result;
+    remote = wisp__registry_find(&w->registry, name, length);
+    if (!remote || remote->index < WISP__RESERVED) return WISP_E_NO_REMOTE;
+    if (!remote->meter) return WISP_E_MEMORY;
+    wisp__profile_remote(w, remote, out);
+    return WISP_OK;
+}
+
+wisp_result wisp_profile_peer(const wisp *w, wisp_peer peer, wisp_peer_profile *out) {
+    const wisp__session *s = wisp__session_or_left(w, peer);
+    if (!w || !out) return WISP_E_ARGUMENT;
+    if (!w->registry.meters) return WISP_E_UNSUPPORTED;
+    if (!s) return WISP_E_STALE;
+    if (!s->meter) return WISP_E_MEMORY;
+    wisp__profile_peer(w, s, out);
+    return WISP_OK;
 }
 
 /* Runs every room's check: for tests. */
