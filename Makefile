@@ -2,6 +2,7 @@
 #
 #   demo       builds the arena with a C compiler, nothing else, and plays it (ten seconds)
 #   examples   builds the small examples
+#   picture    draws examples/overlay.png, which README shows
 #   test       all tests on all compilers, 32 bit, big-endian, Windows; installs what it needs
 #   asan       only the tests, under the address and undefined sanitizers
 #   fuzz       one minute of libFuzzer
@@ -13,23 +14,24 @@
 
 MAKEFLAGS += -j2
 .DEFAULT_GOAL := help
-.PHONY: help demo examples test asan fuzz cover bench tools check clean
+.PHONY: help demo examples picture test asan fuzz cover bench tools check clean
 
 TESTS    := $(notdir $(basename $(wildcard tests/test_*.c)))
 FUZZERS  := $(notdir $(basename $(wildcard tests/fuzz/fuzz_*.c)))
-EXAMPLES := $(notdir $(basename $(wildcard examples/0*.c)))
+EXAMPLES := $(notdir $(basename $(wildcard examples/[0-9]*.c)))
 HEADERS  := $(wildcard wisp*.h tests/*.h tests/compile/*.h tests/fuzz/*.h examples/*.h tools/*.h)
 
 # Also run under the emulators: where byte order, word size or the C library can matter.
 FOREIGN  := $(filter $(TESTS), $(addprefix test_, base pool stats bits value pack seal packet \
             golden remote policy event call links type schema record codec json msgpack protobuf \
-            coder migrate engine meter profile))
+            coder migrate engine meter profile overlay))
 
 # What needs LZ4, libdeflate and zstd, which are there only for this machine itself.
 COMPRESS := -llz4 -ldeflate -lzstd
 LIBS_test_compress := $(COMPRESS)
 LIBS_fuzz_compress := $(COMPRESS)
 LIBS_07_compress   := $(COMPRESS)
+LIBS_11_overlay    := -lpng
 TESTS_M32 := $(FOREIGN) $(addprefix test_, batch session host peer packet channel wrap wrap16 \
             soak oom form content delta track squeeze)
 
@@ -63,6 +65,9 @@ demo: | build
 	build/arena
 
 examples: $(EXAMPLES:%=build/%)
+
+picture: build/11_overlay
+	build/11_overlay examples/overlay.png
 
 build/%: examples/%.c $(HEADERS) | build
 	$(CC) -std=c99 -O2 -I. $< -o $@ $(LIBS_$*) -lm
@@ -102,7 +107,8 @@ build/tests/%.log: tests/$$(*F).c $(HEADERS) | build/missing
 build/examples/%.log: examples/$$(*F).c $(HEADERS) | build/missing
 	@tools/step $@ "$(CC_$(KIND)) -std=c99 -I. $< $(OUTPUT)" "$(RUN) $(ARGS_$(*F))"
 
-ARGS_02_chat := --demo
+ARGS_02_chat    := --demo
+ARGS_11_overlay := build/examples/overlay.png
 
 build/fuzz/clang/%.log: tests/fuzz/%.c tests/fuzz/driver.c $(HEADERS) | build/missing
 	@tools/step $@ "$(CC_asan) -std=c99 $< tests/fuzz/driver.c $(OUTPUT)" "$(RUN)"
