@@ -21907,18 +21907,29 @@ static int wisp__overview_remotes(const wisp__panel *panel, const wisp_snapshot 
     return first;
 }
 
-/* How long ago, what, and of which remote. */
+/* A peer's address where the snapshot knows it, else "#id". */
+static const char *wisp__peer_name(const wisp_snapshot *s, uint32_t id, char *number) {
+    for (int i = 0; i < wisp__overlay_peers(s); i++)
+        if (s->peers[i].id == id && *s->peers[i].address) return s->peers[i].address;
+    snprintf(number, WISP__FIGURE, "#%lu", (unsigned long)id);
+    return number;
+}
+
+/* How long ago, what (an application's own errors have but a number), of which remote and peer. */
 static void wisp__error_line(const wisp__panel *panel, const wisp_snapshot *s, int row,
                              const wisp_error_note *e) {
-    int at = wisp__margin(panel), end = panel->columns - at, ago = at + 9;
-    char figure[WISP__FIGURE];
+    int at = wisp__margin(panel), end = panel->columns - at;
+    char figure[WISP__FIGURE], what[64];
     wisp__figure_time(figure, wisp__max(s->time - e->time, 0));
     wisp__panel_right(panel, at, row, 6, WISP__INK_DIM, figure);
-    wisp__panel_text(panel, ago, row, end - ago, WISP__INK_LOSS, wisp_result_text(e->code));
-    ago += wisp__glyphs(wisp_result_text(e->code)) + 2;
-    if (*e->remote) wisp__panel_pair(panel, &ago, end, row, "in", WISP__INK_TEXT, e->remote);
-    snprintf(figure, sizeof figure, "%u", (unsigned)e->peer);
-    if (e->peer) wisp__panel_pair(panel, &ago, end, row, "of peer", WISP__INK_TEXT, figure);
+    at += 9;
+    if (e->code > WISP_E_USER) snprintf(what, sizeof what, "%s", wisp_result_text(e->code));
+    else snprintf(what, sizeof what, "application error %ld", (long)e->code);
+    wisp__panel_text(panel, at, row, end - at, WISP__INK_LOSS, what);
+    at += wisp__glyphs(what) + 2;
+    if (*e->remote) wisp__panel_pair(panel, &at, end, row, "in", WISP__INK_TEXT, e->remote);
+    if (e->peer) wisp__panel_pair(panel, &at, end, row, "of", WISP__INK_TEXT,
+                                  wisp__peer_name(s, e->peer, figure));
 }
 
 static const wisp__sheet_column wisp__remote_columns[] = {
@@ -22037,10 +22048,9 @@ static void wisp__peers_sheet(const wisp__panel *panel, const wisp_snapshot *s, 
     wisp__sheet_head(panel, &sheet, row, "peer");
     for (int i = 0; i < wisp__overlay_peers(s) && first < end; i++) {
         const wisp_peer_profile *p = &s->peers[i];
-        char id[WISP__FIGURE];
+        char number[WISP__FIGURE];
         if (!wisp__overlay_sees(panel, p->address)) continue;
-        snprintf(id, sizeof id, "#%u", (unsigned)p->id);
-        wisp__sheet_row(panel, &sheet, first++, *p->address ? p->address : id,
+        wisp__sheet_row(panel, &sheet, first++, wisp__peer_name(s, p->id, number),
                         wisp__peer_weight(p) / most, wisp__peer_cell, p);
     }
     if (first == row + 1) wisp__page_empty(panel, first, "nobody is here");
