@@ -8,7 +8,7 @@
 #   fuzz       one minute of libFuzzer
 #   cover      which lines of wisp.h the tests run, room by room
 #   bench      the figures, beside other libraries' in the same run
-#   tools      builds wisp_train, and trains a dictionary with it
+#   tools      builds wisp_train, and trains a dictionary with it; builds wisp_top
 #   check      the structure of the source, and warnings in C and C++
 #   clean      removes build/
 
@@ -82,7 +82,8 @@ LOGS_TEST := $(LOGS_ASAN) $(TESTS_M32:%=build/tests/m32/%.log) \
     $(foreach kind, g++ clang++ m32++, build/compile/$(kind)/cpp11.log) \
     build/compile/mixed/c_in_cpp.log build/compile/mixed/cpp_in_c.log \
     $(EXAMPLES:%=build/examples/asan/%.log) build/examples/asan/arena.log \
-    $(FUZZERS:%=build/fuzz/clang/%.log) build/tools/gcc/wisp_train.log
+    $(FUZZERS:%=build/fuzz/clang/%.log) build/tools/gcc/wisp_train.log \
+    build/tools/gcc/wisp_top.log
 
 test: $(LOGS_TEST)
 	@tools/summary $^
@@ -198,7 +199,7 @@ build/players/players.pb.c: tools/players.proto tools/players.options | build/mi
 
 # --- tools ---------------------------------------------------------------------------------------
 
-tools: build/wisp_train build/tools/gcc/wisp_train.log
+tools: build/wisp_train build/wisp_top build/tools/gcc/wisp_train.log
 	@tools/summary build/tools/gcc/wisp_train.log
 
 build/wisp_train: tools/wisp_train.c $(HEADERS) | build/missing
@@ -207,6 +208,16 @@ build/wisp_train: tools/wisp_train.c $(HEADERS) | build/missing
 # Trains a dictionary from the lines of wisp.h, each a payload.
 build/tools/%/wisp_train.log: tools/wisp_train.c tools/smoke $(HEADERS) | build/missing
 	@tools/step $@ "$(CC_$(KIND)) -std=c99 -I. $< -o $(EXE) -lzstd -lm" "tools/smoke $(EXE)"
+
+build/wisp_top: tools/wisp_top.c $(HEADERS) | build
+	$(CC) -std=c99 -O2 -Iexamples -I. $< -o $@ -lm
+
+# Looks into the arena's server, and into a chat that offers nothing to see.
+build/tools/%/wisp_top.log: tools/wisp_top.c tools/smoke_top examples/arena.c examples/02_chat.c \
+        $(HEADERS) | build/missing
+	@tools/step $@ "for program in tools/wisp_top examples/arena examples/02_chat; do \
+	    $(CC_$(KIND)) -std=c99 -Iexamples -I. \$$program.c -o $(@D)/\$${program#*/} -lm || exit 1; \
+	    done" "tools/smoke_top $(@D)"
 
 clean:
 	rm -rf build

@@ -21848,7 +21848,7 @@ static void wisp__overview_totals(const wisp__panel *panel, const wisp_snapshot 
     wisp__figure_count(figure, (double)s->memory, "B");
     wisp__panel_pair(panel, &at, end, row, "mem", WISP__INK_TEXT, figure);
     wisp__figure_saved(figure, s->out.bytes_raw, s->out.bytes);
-    wisp__panel_pair(panel, &at, end, row, "saved", WISP__INK_TEXT, figure);
+    if (*figure != '-') wisp__panel_pair(panel, &at, end, row, "saved", WISP__INK_TEXT, figure);
 }
 
 /* Four, two or one beside each other; of all four only the first ones where room is scarce. Returns
