@@ -210,13 +210,13 @@ build/tools/%/wisp_train.log: tools/wisp_train.c tools/smoke $(HEADERS) | build/
 	@tools/step $@ "$(CC_$(KIND)) -std=c99 -I. $< -o $(EXE) -lzstd -lm" "tools/smoke $(EXE)"
 
 build/wisp_top: tools/wisp_top.c $(HEADERS) | build
-	$(CC) -std=c99 -O2 -Iexamples -I. $< -o $@ -lm
+	$(CC) -std=c99 -O2 -I. $< -o $@ -lm
 
 # Looks into the arena's server, and into a chat that offers nothing to see.
 build/tools/%/wisp_top.log: tools/wisp_top.c tools/smoke_top examples/arena.c examples/02_chat.c \
         $(HEADERS) | build/missing
 	@tools/step $@ "for program in tools/wisp_top examples/arena examples/02_chat; do \
-	    $(CC_$(KIND)) -std=c99 -Iexamples -I. \$$program.c -o $(@D)/\$${program#*/} -lm || exit 1; \
+	    $(CC_$(KIND)) -std=c99 -I. \$$program.c -o $(@D)/\$${program#*/} -lm || exit 1; \
 	    done" "tools/smoke_top $(@D)"
 
 clean:

@@ -1,6 +1,6 @@
 /* wisp_top.c - looks into a running endpoint, in a terminal
 
-   Build    cc -std=c99 -O2 -Iexamples -I. tools/wisp_top.c -o build/wisp_top -lm       (POSIX)
+   Build    cc -std=c99 -O2 -I. tools/wisp_top.c -o build/wisp_top -lm       (POSIX)
    Run      build/wisp_top [-1] [-p page] [-f filter] [-n frames] [-a app] [-v version] [-t ticket]
                            host port
 
@@ -27,7 +27,7 @@
        wisp_use_profiler(w, &profiler);
        wisp_on_invoke(w, "wisp_top", on_top, NULL);
 */
-#include "udp.h"        /* first: it asks the system headers for more than C99 offers */
+#include "../examples/udp.h"    /* first: it asks the system headers for more than C99 offers */
 
 #include <signal.h>
 #include <stdlib.h>
