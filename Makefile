@@ -2,34 +2,36 @@
 #
 #   demo       builds the arena with a C compiler, nothing else, and plays it (ten seconds)
 #   examples   builds the small examples
+#   picture    draws examples/overlay.png, which README shows
 #   test       all tests on all compilers, 32 bit, big-endian, Windows; installs what it needs
 #   asan       only the tests, under the address and undefined sanitizers
 #   fuzz       one minute of libFuzzer
 #   cover      which lines of wisp.h the tests run, room by room
 #   bench      the figures, beside other libraries' in the same run
-#   tools      builds wisp_train, and trains a dictionary with it
+#   tools      builds wisp_train, and trains a dictionary with it; builds wisp_top
 #   check      the structure of the source, and warnings in C and C++
 #   clean      removes build/
 
 MAKEFLAGS += -j2
 .DEFAULT_GOAL := help
-.PHONY: help demo examples test asan fuzz cover bench tools check clean
+.PHONY: help demo examples picture test asan fuzz cover bench tools check clean
 
 TESTS    := $(notdir $(basename $(wildcard tests/test_*.c)))
 FUZZERS  := $(notdir $(basename $(wildcard tests/fuzz/fuzz_*.c)))
-EXAMPLES := $(notdir $(basename $(wildcard examples/0*.c)))
+EXAMPLES := $(notdir $(basename $(wildcard examples/[0-9]*.c)))
 HEADERS  := $(wildcard wisp*.h tests/*.h tests/compile/*.h tests/fuzz/*.h examples/*.h tools/*.h)
 
 # Also run under the emulators: where byte order, word size or the C library can matter.
 FOREIGN  := $(filter $(TESTS), $(addprefix test_, base pool stats bits text value match pack seal \
             packet golden remote policy event call links type schema descriptor record codec decimal \
-            json msgpack protowire protobuf table coder migrate engine meter profile))
+            json msgpack protowire protobuf table coder migrate engine meter profile overlay))
 
 # What needs LZ4, libdeflate and zstd, which are there only for this machine itself.
 COMPRESS := -llz4 -ldeflate -lzstd
 LIBS_test_compress := $(COMPRESS)
 LIBS_fuzz_compress := $(COMPRESS)
 LIBS_07_compress   := $(COMPRESS)
+LIBS_11_overlay    := -lpng
 TESTS_M32 := $(FOREIGN) $(addprefix test_, batch session incoming outgoing receive host peer \
             packet channel wrap wrap16 soak oom form content delta change track squeeze)
 
@@ -64,6 +66,9 @@ demo: | build
 
 examples: $(EXAMPLES:%=build/%)
 
+picture: build/11_overlay
+	build/11_overlay examples/overlay.png
+
 build/%: examples/%.c $(HEADERS) | build
 	$(CC) -std=c99 -O2 -I. $< -o $@ $(LIBS_$*) -lm
 
@@ -77,7 +82,8 @@ LOGS_TEST := $(LOGS_ASAN) $(TESTS_M32:%=build/tests/m32/%.log) \
     $(foreach kind, g++ clang++ m32++, build/compile/$(kind)/cpp11.log) \
     build/compile/mixed/c_in_cpp.log build/compile/mixed/cpp_in_c.log \
     $(EXAMPLES:%=build/examples/asan/%.log) build/examples/asan/arena.log \
-    $(FUZZERS:%=build/fuzz/clang/%.log) build/tools/gcc/wisp_train.log
+    $(FUZZERS:%=build/fuzz/clang/%.log) build/tools/gcc/wisp_train.log \
+    build/tools/gcc/wisp_top.log
 
 test: $(LOGS_TEST)
 	@tools/summary $^
@@ -102,7 +108,8 @@ build/tests/%.log: tests/$$(*F).c $(HEADERS) | build/missing
 build/examples/%.log: examples/$$(*F).c $(HEADERS) | build/missing
 	@tools/step $@ "$(CC_$(KIND)) -std=c99 -I. $< $(OUTPUT)" "$(RUN) $(ARGS_$(*F))"
 
-ARGS_02_chat := --demo
+ARGS_02_chat    := --demo
+ARGS_11_overlay := build/examples/overlay.png
 
 build/fuzz/clang/%.log: tests/fuzz/%.c tests/fuzz/driver.c $(HEADERS) | build/missing
 	@tools/step $@ "$(CC_asan) -std=c99 $< tests/fuzz/driver.c $(OUTPUT)" "$(RUN)"
@@ -192,7 +199,7 @@ build/players/players.pb.c: tools/players.proto tools/players.options | build/mi
 
 # --- tools ---------------------------------------------------------------------------------------
 
-tools: build/wisp_train build/tools/gcc/wisp_train.log
+tools: build/wisp_train build/wisp_top build/tools/gcc/wisp_train.log
 	@tools/summary build/tools/gcc/wisp_train.log
 
 build/wisp_train: tools/wisp_train.c $(HEADERS) | build/missing
@@ -201,6 +208,16 @@ build/wisp_train: tools/wisp_train.c $(HEADERS) | build/missing
 # Trains a dictionary from the lines of wisp.h, each a payload.
 build/tools/%/wisp_train.log: tools/wisp_train.c tools/smoke $(HEADERS) | build/missing
 	@tools/step $@ "$(CC_$(KIND)) -std=c99 -I. $< -o $(EXE) -lzstd -lm" "tools/smoke $(EXE)"
+
+build/wisp_top: tools/wisp_top.c $(HEADERS) | build
+	$(CC) -std=c99 -O2 -I. $< -o $@ -lm
+
+# Looks into the arena's server, and into a chat that offers nothing to see.
+build/tools/%/wisp_top.log: tools/wisp_top.c tools/smoke_top examples/arena.c examples/02_chat.c \
+        $(HEADERS) | build/missing
+	@tools/step $@ "for program in tools/wisp_top examples/arena examples/02_chat; do \
+	    $(CC_$(KIND)) -std=c99 -I. \$$program.c -o $(@D)/\$${program#*/} -lm || exit 1; \
+	    done" "tools/smoke_top $(@D)"
 
 clean:
 	rm -rf build

@@ -71,6 +71,7 @@
        >>outgoing  messages made and given to peers, told, fired, answered
        >>incoming  messages read, put together, handed to handlers
        >>receive   packets and their records as they come; timers
+       >>overlay   a debug panel, drawn through two callbacks
        >>host      create, update, destroy: wires the rooms
 
    THE IDEAS
@@ -1856,6 +1857,56 @@ typedef struct wisp_simulator {
 /* The simulator must not move while the link is used. */
 WISP_API wisp_link wisp_simulate(wisp_simulator *sim, wisp_link inner);
 WISP_API void      wisp_simulator_free(wisp_simulator *sim);
+
+/* ===========================================================================
+ * MARK: >>overlay
+ * A panel to look at while the game runs, drawn by your renderer: all it needs
+ * is to fill a rectangle and to write a text.
+ *
+ *     wisp_canvas canvas = { my_rect, my_text, my_renderer };
+ *     canvas.page = page;                          // keys may turn the pages
+ *     if (panel_is_open) wisp_overlay(w, &canvas);
+ *
+ * One that is not drawn costs nothing, one that is takes some 300 calls of the
+ * two callbacks, at most 900, and no memory from the allocator.
+ * ======================================================================== */
+
+enum {
+    WISP_PAGE_OVERVIEW,     /* graphs of two minutes, totals, top remotes */
+    WISP_PAGE_REMOTES,      /* bytes and their packing, calls, drops */
+    WISP_PAGE_PEERS,        /* round trips, loss, queues, budgets */
+    WISP_PAGE_ERRORS,       /* the last ones */
+    WISP_PAGES
+};
+
+/* Where to draw. Zeros are defaults; a callback that is NULL is not called, a
+   size below zero or not a number draws nothing. Nothing is drawn outside: what
+   does not fit is left out or cut. */
+typedef struct wisp_canvas {
+    /* Fills a rectangle, over what is there: whole pixels from the upper left
+       corner, never empty; 0xRRGGBBAA, straight alpha. */
+    void (*rect)(void *user, float x, float y, float width, float height,
+                 uint32_t rgba);
+    /* Writes one line of UTF-8 without control characters; x and y are its
+       upper left corner. The text is only lent. */
+    void (*text)(void *user, float x, float y, uint32_t rgba,
+                 const char *text);
+    void  *user;
+    float  width, height;              /* pixels, at most 16384; 0: 640 x 360 */
+    float  char_width, char_height;    /* pixels from one character and line to
+                                          the next; 0: 8 x 12 */
+    int    page;                       /* others are the overview */
+    const char *filter;                /* only remotes, addresses of peers and
+                                          errors of remotes that contain it;
+                                          NULL or "": all */
+} wisp_canvas;
+
+/* Takes a snapshot (some 16 KiB of stack) and draws it. With the profiler off
+   it says so instead. */
+WISP_API void wisp_overlay(wisp *w, const wisp_canvas *canvas);
+/* Draws any snapshot, also one that came over the network. */
+WISP_API void wisp_overlay_draw(const wisp_snapshot *snapshot,
+                                const wisp_canvas *canvas);
 
 /* ===========================================================================
  * MARK: >>host
@@ -23320,6 +23371,788 @@ WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session 
 }
 
 /* ===========================================================================
+ * MARK: >>overlay
+ * What: a snapshot as pages of graphs and tables, laid out in character cells.
+ * Invariants: what the callbacks get lies inside the canvas: rectangles on
+ *   whole pixels, texts within their columns, clean of control characters.
+ * Not here: where the numbers come from (profile); wisp_overlay (host).
+ * ======================================================================== */
+
+enum { WISP__INK_BACK, WISP__INK_HEAD, WISP__INK_STRIPE, WISP__INK_PLOT, WISP__INK_LINE,
+       WISP__INK_SHARE, WISP__INK_TEXT, WISP__INK_DIM, WISP__INK_TITLE, WISP__INK_OUT, WISP__INK_IN,
+       WISP__INK_RTT, WISP__INK_LOSS, WISP__INK_GOOD, WISP__INK_WARN, WISP__INK_BAD, WISP__INKS };
+
+static const uint32_t wisp__inks[WISP__INKS] = {
+    0x0e1219ebu, /* back: the game shines through a little */
+    0x202a3affu, /* head */
+    0x171d28ffu, /* stripe: every other row of a table */
+    0x080b10ffu, /* plot */
+    0x26303fffu, /* line */
+    0x27507affu, /* share: the bar behind a name */
+    0xd7dee8ffu, /* text */
+    0x76859aff, /* dim */
+    0xffffffffu, /* title */
+    0xf0a24affu, /* out */
+    0x4fa8f0ffu, /* in */
+    0x62c98affu, /* rtt */
+    0xe8635affu, /* loss */
+    0x3f8f63ffu, /* good */
+    0xc98f2effu, /* warn */
+    0xd9483fffu, /* bad */
+};
+
+/* --- the panel: clips --- */
+
+enum { WISP__CANVAS_MOST = 16384,       /* pixels: floats hold them exactly */
+       WISP__CELLS_MOST = 1024,         /* columns, rows */
+       WISP__GLYPHS = 128 };            /* of one text */
+
+typedef struct wisp__panel {
+    wisp_canvas to;                     /* its sizes with the defaults filled in */
+    int         width, height;          /* whole pixels */
+    int         columns, rows;
+} wisp__panel;
+
+static bool wisp__panel_size(float *size, float fallback) {
+    if (*size == 0) *size = fallback;
+    if (!(*size > 0)) return false;
+    if (*size > (float)WISP__CANVAS_MOST) *size = (float)WISP__CANVAS_MOST;
+    return true;
+}
+
+/* How many cells there is room for. */
+static int wisp__panel_cells(int pixels, float cell) {
+    double count = wisp__min((double)pixels / (double)cell, WISP__CELLS_MOST);
+    int whole = (int)count;
+    return (double)whole * (double)cell > pixels ? whole - 1 : whole;
+}
+
+/* false: there is nothing to draw on. */
+static bool wisp__panel_begin(wisp__panel *panel, const wisp_canvas *canvas) {
+    panel->to = *canvas;
+    if (!wisp__panel_size(&panel->to.width, 640) || !wisp__panel_size(&panel->to.height, 360))
+        return false;
+    if (!wisp__panel_size(&panel->to.char_width, 8) ||
+        !wisp__panel_size(&panel->to.char_height, 12))
+        return false;
+    panel->width = (int)panel->to.width;
+    panel->height = (int)panel->to.height;
+    panel->columns = wisp__panel_cells(panel->width, panel->to.char_width);
+    panel->rows = wisp__panel_cells(panel->height, panel->to.char_height);
+    if (panel->to.filter && !*panel->to.filter) panel->to.filter = NULL;
+    return true;
+}
+
+static int wisp__panel_x(const wisp__panel *panel, int column) {
+    return (int)((double)column * (double)panel->to.char_width);
+}
+
+static int wisp__panel_y(const wisp__panel *panel, int row) {
+    return (int)((double)row * (double)panel->to.char_height);
+}
+
+static void wisp__panel_rect(const wisp__panel *panel, int x, int y, int width, int height,
+                             int ink) {
+    int right = wisp__min_int(x + width, panel->width);
+    int bottom = wisp__min_int(y + height, panel->height);
+    x = wisp__max_int(x, 0);
+    y = wisp__max_int(y, 0);
+    if (!panel->to.rect || right <= x || bottom <= y) return;
+    panel->to.rect(panel->to.user, (float)x, (float)y, (float)(right - x), (float)(bottom - y),
+                   wisp__inks[ink]);
+}
+
+static void wisp__panel_fill(const wisp__panel *panel, int column, int row, int columns, int rows,
+                           int ink) {
+    int x = wisp__panel_x(panel, column), y = wisp__panel_y(panel, row);
+    wisp__panel_rect(panel, x, y, wisp__panel_x(panel, column + columns) - x,
+                   wisp__panel_y(panel, row + rows) - y, ink);
+}
+
+/* Bytes of the UTF-8 character that begins there; 0: it is none, or one for control. */
+static int wisp__glyph_bytes(const char *text) {
+    const uint8_t *b = (const uint8_t *)text;
+    int bytes = b[0] < 0x80 ? 1 : b[0] < 0xc2 ? 0 : b[0] < 0xe0 ? 2 : b[0] < 0xf0 ? 3 :
+                b[0] < 0xf5 ? 4 : 0;
+    if (bytes == 1) return b[0] >= 0x20 && b[0] != 0x7f;
+    for (int i = 1; i < bytes; i++)
+        if ((b[i] & 0xc0) != 0x80) return 0;
+    return bytes == 2 && b[0] == 0xc2 && b[1] < 0xa0 ? 0 : bytes;
+}
+
+/* The first characters of a text, a '?' for each byte that is none; the last is '~' when more
+   would follow. */
+static void wisp__glyphs_cut(const char *text, int room, char *out) {
+    char *last = out;
+    for (int i = 0; *text && i < room; i++) {
+        int bytes = wisp__glyph_bytes(text);
+        last = out;
+        if (bytes) memcpy(out, text, (size_t)bytes);
+        else *out = '?';
+        out += wisp__max_int(bytes, 1);
+        text += wisp__max_int(bytes, 1);
+    }
+    if (*text) {
+        *last = '~';
+        out = last + 1;
+    }
+    *out = 0;
+}
+
+static int wisp__glyphs(const char *text) {
+    int count = 0;
+    for (; *text; count++) text += wisp__max_int(wisp__glyph_bytes(text), 1);
+    return count;
+}
+
+/* Writes at most `room` columns. */
+static void wisp__panel_text(const wisp__panel *panel, int column, int row, int room, int ink,
+                           const char *text) {
+    char cut[WISP__GLYPHS * 4 + 1];
+    room = wisp__min_int(wisp__min_int(room, panel->columns - column), WISP__GLYPHS);
+    if (!panel->to.text || room <= 0 || column < 0 || !*text) return;
+    if (row < 0 || row >= panel->rows) return;
+    wisp__glyphs_cut(text, room, cut);
+    panel->to.text(panel->to.user, (float)wisp__panel_x(panel, column),
+                   (float)wisp__panel_y(panel, row), wisp__inks[ink], cut);
+}
+
+/* The same, at the right end of these columns. */
+static void wisp__panel_right(const wisp__panel *panel, int column, int row, int room, int ink,
+                            const char *text) {
+    int skip = wisp__max_int(room - wisp__glyphs(text), 0);
+    wisp__panel_text(panel, column + skip, row, room - skip, ink, text);
+}
+
+/* A label and its figure, if both fit before the end; moves on behind them. */
+static void wisp__panel_pair(const wisp__panel *panel, int *column, int end, int row,
+                            const char *label, int ink, const char *figure) {
+    int label_cells = wisp__glyphs(label) + 1, cells = label_cells + wisp__glyphs(figure);
+    if (*column + cells > end) return;
+    wisp__panel_text(panel, *column, row, label_cells, WISP__INK_DIM, label);
+    wisp__panel_text(panel, *column + label_cells, row, cells - label_cells, ink, figure);
+    *column += cells + 2;
+}
+
+/* The part of a length that is filled: 0 for what is no number. */
+static int wisp__panel_part(int length, double share) {
+    if (!(share > 0)) return 0;
+    return (int)((double)length * wisp__min(share, 1) + 0.5);
+}
+
+/* --- figures: short texts of numbers --- */
+
+enum { WISP__FIGURE = 16 };
+
+static char *wisp__figure_add(char *to, const char *text) {
+    while (*text) *to++ = *text++;
+    return to;
+}
+
+static char *wisp__figure_number(char *to, int number) {
+    char digits[12];
+    int count = 0;
+    do digits[count++] = (char)('0' + number % 10);
+    while ((number /= 10) > 0);
+    while (count > 0) *to++ = digits[--count];
+    return to;
+}
+
+/* Below `fine` with one decimal, unless that is 0. By hand: snprintf would take most of the time
+   that a page takes. */
+static void wisp__figure_write(char *out, double value, double fine, const char *gap,
+                               const char *prefix, const char *unit) {
+    int tenths = (int)(wisp__min(value, 1e4) * 10 + 0.5);
+    bool decimal = value < fine && tenths % 10 != 0;
+    out = wisp__figure_number(out, decimal ? tenths / 10 : (tenths + 5) / 10);
+    if (decimal) {
+        *out++ = '.';
+        *out++ = (char)('0' + tenths % 10);
+    }
+    out = wisp__figure_add(out, gap);
+    out = wisp__figure_add(out, prefix);
+    *wisp__figure_add(out, unit) = 0;
+}
+
+/* "0", "950", "1.2k", "34M", "1.2 kB". */
+static void wisp__figure_count(char *out, double value, const char *unit) {
+    static const char *const prefixes[] = { "", "k", "M", "G", "T", "P", "E" };
+    int scale = 0;
+    if (!(value >= 0)) value = 0;
+    value = wisp__min(value, 9.99e20);
+    for (; value >= 999.5 && scale < 6; scale++) value /= 1000;
+    wisp__figure_write(out, value, scale ? 99.95 : 9.95, *unit == 'B' ? " " : "", prefixes[scale],
+                       unit);
+}
+
+/* "340 us", "1.2 ms", "12 ms", "3 s", "5 h"; "-": 0, which is not known. */
+static void wisp__figure_time(char *out, double seconds) {
+    static const struct { double length, most; const char *name; } units[] = {
+        { 1e-6, 999.5e-6, "us" }, { 1e-3, 0.9995, "ms" }, { 1, 9999.5, "s" }, { 3600, 0, "h" },
+    };
+    int i = 0;
+    if (!(seconds > 0)) {
+        memcpy(out, "-", 2);
+        return;
+    }
+    while (i < 3 && seconds >= units[i].most) i++;
+    wisp__figure_write(out, wisp__min(seconds / units[i].length, 9999), 9.95, " ", "",
+                       units[i].name);
+}
+
+/* "0.5 %" of 0.005. */
+static void wisp__figure_share(char *out, double share) {
+    if (!(share >= 0)) share = 0;
+    wisp__figure_write(out, wisp__min(share * 100, 999), 9.95, " ", "", "%");
+}
+
+/* "0:02:05" */
+static void wisp__figure_clock(char *out, double seconds) {
+    int whole = seconds > 0 ? (int)wisp__min(seconds, 3.5e6) : 0;
+    snprintf(out, WISP__FIGURE, "%d:%02d:%02d", whole / 3600, whole / 60 % 60, whole % 60);
+}
+
+/* Saved of what it was: "38 %"; "-" of nothing. */
+static void wisp__figure_saved(char *out, uint64_t before, uint64_t after) {
+    if (before == 0 || after > before) memcpy(out, "-", 2);
+    else wisp__figure_share(out, 1 - (double)after / (double)before);
+}
+
+/* --- what is seen of a snapshot --- */
+
+static bool wisp__overlay_sees(const wisp__panel *panel, const char *name) {
+    return !panel->to.filter || strstr(name, panel->to.filter);
+}
+
+static int wisp__overlay_remotes(const wisp_snapshot *s) {
+    return s->remote_count < WISP_SNAPSHOT_REMOTES ? (int)s->remote_count : WISP_SNAPSHOT_REMOTES;
+}
+
+static int wisp__overlay_peers(const wisp_snapshot *s) {
+    return s->peer_count < WISP_SNAPSHOT_PEERS ? (int)s->peer_count : WISP_SNAPSHOT_PEERS;
+}
+
+static int wisp__overlay_errors(const wisp_snapshot *s) {
+    return s->error_count < WISP_SNAPSHOT_ERRORS ? (int)s->error_count : WISP_SNAPSHOT_ERRORS;
+}
+
+static double wisp__drops_sum(const uint32_t *drops) {
+    double sum = 0;
+    for (int i = 0; i < WISP_DROPS; i++) sum += (double)drops[i];
+    return sum;
+}
+
+/* What a bar is long for: bytes in this second, or in all where that is asked. */
+static double wisp__traffic_weight(const wisp_traffic *t, bool in_all) {
+    double weight = in_all ? (double)t->bytes : (double)t->bytes_per_second;
+    return weight > 0 && weight < 1e30 ? weight : 0;
+}
+
+/* The longest bar. *in_all: nothing goes to and fro just now, so the bars tell of the past. */
+static double wisp__remotes_most(const wisp__panel *panel, const wisp_snapshot *s, bool *in_all) {
+    double most = 0;
+    for (int way = 0; way < 2 && most == 0; way++) {
+        *in_all = way == 1;
+        for (int i = 0; i < wisp__overlay_remotes(s); i++) {
+            const wisp_remote_profile *r = &s->remotes[i];
+            if (!wisp__overlay_sees(panel, r->name)) continue;
+            most = wisp__max(most, wisp__traffic_weight(&r->out, *in_all) +
+                                   wisp__traffic_weight(&r->in, *in_all));
+        }
+    }
+    return most > 0 ? most : 1;
+}
+
+/* --- the graphs --- */
+
+enum { WISP__GRAPH_OUT, WISP__GRAPH_IN, WISP__GRAPH_RTT, WISP__GRAPH_LOSS, WISP__GRAPHS };
+
+static const struct { const char *title; double least; int ink; } wisp__graphs[WISP__GRAPHS] = {
+    { "out", 1000, WISP__INK_OUT },         /* least: the smallest full scale */
+    { "in", 1000, WISP__INK_IN },
+    { "round trip", 0.01, WISP__INK_RTT },
+    { "loss", 0.1, WISP__INK_LOSS },
+};
+
+static double wisp__graph_value(const wisp_sample *sample, int graph) {
+    double value = (double)(graph == WISP__GRAPH_OUT ? sample->bytes_out :
+                            graph == WISP__GRAPH_IN ? sample->bytes_in :
+                            graph == WISP__GRAPH_RTT ? sample->rtt : sample->loss);
+    return value > 0 ? wisp__min(value, 1e30) : 0;
+}
+
+static void wisp__graph_figure(char *out, double value, int graph, const char *bytes) {
+    if (graph == WISP__GRAPH_RTT) wisp__figure_time(out, value);
+    else if (graph == WISP__GRAPH_LOSS) wisp__figure_share(out, value);
+    else wisp__figure_count(out, value, bytes);
+}
+
+/* 1, 2, 3 or 5 times `least`, or that times a power of ten. */
+static double wisp__graph_scale(double most, double least) {
+    static const double steps[4] = { 2, 1.5, 5.0 / 3, 2 };
+    double scale = least;
+    for (int i = 0; scale < most; i = (i + 1) % 4) scale *= steps[i];
+    return scale;
+}
+
+/* A box in pixels. */
+typedef struct wisp__box { int x, y, width, height; } wisp__box;
+
+/* Neighbours of one height become one rectangle. */
+static void wisp__graph_bars(const wisp__panel *panel, wisp__box box, const wisp_sample *samples,
+                             int count, int step, double scale, int graph) {
+    int begin = 0, height = -1;
+    for (int i = 0; i <= count; i++) {
+        int now = 0;
+        if (i < count) {
+            double value = wisp__graph_value(&samples[i], graph);
+            now = wisp__panel_part(box.height, value / scale);
+            if (value > 0) now = wisp__max_int(now, 1);
+        }
+        if (i < count && now == height) continue;
+        wisp__panel_rect(panel, box.x + begin * step, box.y + box.height - height,
+                         (i - begin) * step, height, wisp__graphs[graph].ink);
+        begin = i;
+        height = now;
+    }
+}
+
+/* The plot is as many whole pixels per second wide as fit beside the axis, and ends at the right:
+   the newest second stands there. */
+static void wisp__graph_plot(const wisp__panel *panel, int column, int row, int columns, int rows,
+                             const wisp_snapshot *s, int graph, double scale) {
+    enum { AXIS = 7 };
+    int end = wisp__panel_x(panel, column + columns);
+    int room = end - wisp__panel_x(panel, column + AXIS);
+    int step = wisp__max_int(room / WISP_HISTORY_SECONDS, 1);
+    int seconds = wisp__min_int(WISP_HISTORY_SECONDS, room);
+    int have = s->sample_count < WISP_HISTORY_SECONDS ? (int)s->sample_count : WISP_HISTORY_SECONDS;
+    int count = wisp__min_int(have, seconds);
+    char figure[WISP__FIGURE];
+    wisp__box box = { 0, 0, 0, 0 };
+    if (room <= 0 || rows <= 0) return;
+    box.x = end - seconds * step;
+    box.y = wisp__panel_y(panel, row);
+    box.width = seconds * step;
+    box.height = wisp__panel_y(panel, row + rows) - box.y;
+    wisp__panel_rect(panel, box.x, box.y, box.width, box.height, WISP__INK_PLOT);
+    wisp__panel_rect(panel, box.x, box.y + box.height / 2, box.width, 1, WISP__INK_LINE);
+    wisp__graph_figure(figure, scale, graph, "");
+    wisp__panel_right(panel, column, row, AXIS - 1, WISP__INK_DIM, figure);
+    if (rows > 1) wisp__panel_right(panel, column, row + rows - 1, AXIS - 1, WISP__INK_DIM, "0");
+    box.x += (seconds - count) * step;
+    wisp__graph_bars(panel, box, s->samples + have - count, count, step, scale, graph);
+}
+
+static void wisp__graph_draw(const wisp__panel *panel, int column, int row, int columns, int rows,
+                             const wisp_snapshot *s, int graph) {
+    int have = s->sample_count < WISP_HISTORY_SECONDS ? (int)s->sample_count : WISP_HISTORY_SECONDS;
+    int at = column, title = wisp__glyphs(wisp__graphs[graph].title) + 1;
+    char now[WISP__FIGURE], peak[WISP__FIGURE];
+    double most = 0;
+    for (int i = 0; i < have; i++)
+        most = wisp__max(most, wisp__graph_value(&s->samples[i], graph));
+    wisp__graph_figure(now, have ? wisp__graph_value(&s->samples[have - 1], graph) : 0, graph,
+                       "B/s");
+    wisp__graph_figure(peak, most, graph, "B/s");
+    wisp__panel_text(panel, at, row, columns, wisp__graphs[graph].ink, wisp__graphs[graph].title);
+    wisp__panel_text(panel, at + title, row, columns - title, WISP__INK_TITLE, now);
+    at = column + columns - wisp__glyphs(peak) - 5;
+    if (at > column + title + wisp__glyphs(now))
+        wisp__panel_pair(panel, &at, column + columns, row, "peak", WISP__INK_TEXT, peak);
+    wisp__graph_plot(panel, column, row + 1, columns, rows - 1, s, graph,
+                     wisp__graph_scale(most, wisp__graphs[graph].least));
+}
+
+/* --- tables --- */
+
+/* A column of figures; those of a low rank are there first when room is scarce. */
+typedef struct wisp__sheet_column { const char *title; int cells, rank, ink; } wisp__sheet_column;
+
+typedef struct wisp__sheet {
+    const wisp__sheet_column *columns;
+    int                 count;
+    int                 begin, end;      /* columns of the canvas */
+    uint32_t            shown;           /* bits */
+    int                 name_cells;      /* what the figures leave for the name */
+} wisp__sheet;
+
+/* Of a page whose names should have that many cells. */
+static wisp__sheet wisp__sheet_fit(const wisp__panel *panel, const wisp__sheet_column *columns,
+                                   int count, int name_cells) {
+    wisp__sheet sheet = { columns, count, 0, 0, 0, 0 };
+    sheet.begin = panel->columns > 40;
+    sheet.end = panel->columns - sheet.begin;
+    sheet.name_cells = sheet.end - sheet.begin;
+    for (int rank = 0; rank < count; rank++)
+        for (int i = 0; i < count; i++) {
+            if (columns[i].rank != rank) continue;
+            if (sheet.name_cells - columns[i].cells < name_cells) return sheet;
+            sheet.name_cells -= columns[i].cells;
+            sheet.shown |= 1u << i;
+        }
+    return sheet;
+}
+
+static void wisp__sheet_head(const wisp__panel *panel, const wisp__sheet *sheet, int row,
+                             const char *name) {
+    int at = sheet->begin + sheet->name_cells;
+    wisp__panel_text(panel, sheet->begin, row, sheet->name_cells, WISP__INK_DIM, name);
+    for (int i = 0; i < sheet->count; i++) {
+        if (!(sheet->shown >> i & 1)) continue;
+        wisp__panel_right(panel, at, row, sheet->columns[i].cells, WISP__INK_DIM,
+                        sheet->columns[i].title);
+        at += sheet->columns[i].cells;
+    }
+}
+
+/* Writes the figure of a column; returns how far its bar goes, which 1 fills; 0: it has none. */
+typedef double (*wisp__sheet_figure)(const void *of, int column, char *out);
+
+static void wisp__sheet_cell(const wisp__panel *panel, const wisp__sheet_column *column, int at,
+                             int row, wisp__sheet_figure cell, const void *of, int number) {
+    char figure[WISP__FIGURE];
+    double use = cell(of, number, figure);
+    bool none = *figure == '-' || (*figure == '0' && figure[1] != '.');
+    int x = wisp__panel_x(panel, at + 1), y = wisp__panel_y(panel, row);
+    int width = wisp__panel_x(panel, at + column->cells) - x;
+    int height = wisp__panel_y(panel, row + 1) - y - 1;
+    wisp__panel_rect(panel, x, y, wisp__panel_part(width, use), height,
+                     use < 0.75 ? WISP__INK_GOOD : use < 1 ? WISP__INK_WARN : WISP__INK_BAD);
+    wisp__panel_right(panel, at + 1, row, column->cells - 1,
+                      none ? WISP__INK_DIM : column->ink, figure);
+}
+
+/* A stripe behind every other row, the name on its bar, the figures. */
+static void wisp__sheet_row(const wisp__panel *panel, const wisp__sheet *sheet, int row,
+                            const char *name, double share, wisp__sheet_figure cell,
+                            const void *of) {
+    int at = sheet->begin + sheet->name_cells;
+    int x = wisp__panel_x(panel, sheet->begin), width = wisp__panel_x(panel, at - 1) - x;
+    int y = wisp__panel_y(panel, row), height = wisp__panel_y(panel, row + 1) - y - 1;
+    if (row % 2) wisp__panel_fill(panel, 0, row, panel->columns, 1, WISP__INK_STRIPE);
+    wisp__panel_rect(panel, x, y, wisp__panel_part(width, share), height, WISP__INK_SHARE);
+    wisp__panel_text(panel, sheet->begin, row, sheet->name_cells - 1, WISP__INK_TITLE, name);
+    for (int i = 0; i < sheet->count; i++) {
+        if (!(sheet->shown >> i & 1)) continue;
+        wisp__sheet_cell(panel, &sheet->columns[i], at, row, cell, of, i);
+        at += sheet->columns[i].cells;
+    }
+}
+
+/* --- the pages: each draws from row `row` on --- */
+
+static int wisp__margin(const wisp__panel *panel) { return panel->columns > 40; }
+
+static void wisp__page_empty(const wisp__panel *panel, int row, const char *text) {
+    int margin = wisp__margin(panel);
+    wisp__panel_text(panel, margin, row, panel->columns - 2 * margin, WISP__INK_DIM,
+                   panel->to.filter ? "nothing here matches the filter" : text);
+}
+
+/* Name, clock and filter at the left, the pages at the right; only the one that is open when room
+   is scarce. */
+static void wisp__overlay_head(const wisp__panel *panel, const wisp_snapshot *s, int page) {
+    static const char *const names[WISP_PAGES] = { "overview", "remotes", "peers", "errors" };
+    int at = wisp__margin(panel), end = panel->columns - at;
+    char clock[WISP__FIGURE];
+    wisp__panel_fill(panel, 0, 0, panel->columns, 1, WISP__INK_HEAD);
+    for (int i = WISP_PAGES - 1; i >= 0; i--) {
+        int cells = wisp__glyphs(names[i]) + 2;
+        if (panel->columns < 70 && i != page) continue;
+        end -= cells;
+        if (i == page) wisp__panel_fill(panel, end, 0, cells, 1, WISP__INK_SHARE);
+        wisp__panel_text(panel, end + 1, 0, cells - 1, i == page ? WISP__INK_TITLE : WISP__INK_DIM,
+                       names[i]);
+    }
+    wisp__figure_clock(clock, s->seconds);
+    wisp__panel_text(panel, at, 0, end - at, WISP__INK_TITLE, *s->app ? s->app : "wisp");
+    at += wisp__glyphs(*s->app ? s->app : "wisp") + 2;
+    wisp__panel_pair(panel, &at, end, 0, "up", WISP__INK_TEXT, clock);
+    if (!panel->to.filter) return;
+    wisp__panel_text(panel, at, 0, end - at, WISP__INK_DIM, "only");
+    wisp__panel_text(panel, at + 5, 0, end - at - 6, WISP__INK_OUT, panel->to.filter);
+}
+
+static void wisp__overview_totals(const wisp__panel *panel, const wisp_snapshot *s, int row) {
+    int at = wisp__margin(panel), end = panel->columns - at;
+    double drops = wisp__drops_sum(s->drops);
+    char figure[WISP__FIGURE];
+    wisp__figure_count(figure, (double)s->peers_joined, "");
+    wisp__panel_pair(panel, &at, end, row, "peers", WISP__INK_TEXT, figure);
+    wisp__figure_count(figure, (double)s->out.messages_per_second, "/s");
+    wisp__panel_pair(panel, &at, end, row, "sent", WISP__INK_OUT, figure);
+    wisp__figure_count(figure, (double)s->in.messages_per_second, "/s");
+    wisp__panel_pair(panel, &at, end, row, "got", WISP__INK_IN, figure);
+    wisp__figure_time(figure, (double)s->latency.p99);
+    wisp__panel_pair(panel, &at, end, row, "p99", WISP__INK_TEXT, figure);
+    wisp__figure_count(figure, drops, "");
+    wisp__panel_pair(panel, &at, end, row, "drops", drops > 0 ? WISP__INK_OUT : WISP__INK_TEXT,
+                    figure);
+    wisp__figure_count(figure, (double)s->errors, "");
+    wisp__panel_pair(panel, &at, end, row, "errors", s->errors ? WISP__INK_LOSS : WISP__INK_TEXT,
+                    figure);
+    wisp__figure_count(figure, (double)s->memory, "B");
+    wisp__panel_pair(panel, &at, end, row, "mem", WISP__INK_TEXT, figure);
+    wisp__figure_saved(figure, s->out.bytes_raw, s->out.bytes);
+    if (*figure != '-') wisp__panel_pair(panel, &at, end, row, "saved", WISP__INK_TEXT, figure);
+}
+
+/* Four, two or one beside each other; of all four only the first ones where room is scarce. Returns
+   the row below. */
+static int wisp__overview_graphs(const wisp__panel *panel, const wisp_snapshot *s, int row) {
+    int beside = panel->columns >= 150 ? 4 : panel->columns >= 60 ? 2 : 1;
+    int margin = wisp__margin(panel), graphs = WISP__GRAPHS, lines, rows;
+    int columns = (panel->columns - 2 * margin - 2 * (beside - 1)) / beside;
+    for (;; graphs /= 2) {
+        if (graphs < beside) return row;
+        lines = graphs / beside;
+        rows = wisp__min_int((panel->rows - 8 - lines) / (2 * lines), 16);
+        if (rows > 0) break;
+    }
+    for (int i = 0; i < graphs; i++)
+        wisp__graph_draw(panel, margin + i % beside * (columns + 2), row + i / beside * (rows + 2),
+                         columns, rows + 1, s, i);
+    return row + lines * (rows + 2);
+}
+
+/* The name, a bar of what goes out and comes in, and both as figures. */
+static void wisp__overview_remote(const wisp__panel *panel, int row, const wisp_remote_profile *r,
+                                  double most, bool in_all) {
+    int margin = wisp__margin(panel), end = panel->columns - margin;
+    int name = wisp__max_int(wisp__min_int(panel->columns / 3, 26), 10), bar = margin + name;
+    double out = wisp__traffic_weight(&r->out, in_all), in = wisp__traffic_weight(&r->in, in_all);
+    int x = wisp__panel_x(panel, bar), width = wisp__panel_x(panel, end - 23) - x;
+    int out_width = wisp__panel_part(width, out / most);
+    int y = wisp__panel_y(panel, row), height = wisp__panel_y(panel, row + 1) - y;
+    int lower = wisp__max_int(height / 6, 1);
+    char figure[WISP__FIGURE];
+    wisp__panel_text(panel, margin, row, name - 1, WISP__INK_TEXT, r->name);
+    wisp__panel_rect(panel, x, y + lower, out_width, height - 2 * lower, WISP__INK_OUT);
+    wisp__panel_rect(panel, x + out_width, y + lower, wisp__panel_part(width, in / most),
+                   height - 2 * lower, WISP__INK_IN);
+    if (end - 22 < bar) return;
+    wisp__figure_count(figure, out, in_all ? "B" : "B/s");
+    wisp__panel_right(panel, end - 22, row, 11, WISP__INK_OUT, figure);
+    wisp__figure_count(figure, in, in_all ? "B" : "B/s");
+    wisp__panel_right(panel, end - 11, row, 11, WISP__INK_IN, figure);
+}
+
+/* Returns the row below. */
+static int wisp__overview_remotes(const wisp__panel *panel, const wisp_snapshot *s, int row,
+                                  int end) {
+    bool in_all;
+    double most = wisp__remotes_most(panel, s, &in_all);
+    int margin = wisp__margin(panel), first = row + 1;
+    wisp__panel_text(panel, margin, row, panel->columns, WISP__INK_DIM,
+                   in_all ? "most bytes, in all" : "most bytes, in this second");
+    for (int i = 0; i < wisp__overlay_remotes(s) && first < end; i++) {
+        if (!wisp__overlay_sees(panel, s->remotes[i].name)) continue;
+        wisp__overview_remote(panel, first++, &s->remotes[i], most, in_all);
+    }
+    if (first == row + 1) wisp__page_empty(panel, first++, "nothing was sent or came yet");
+    return first;
+}
+
+/* A peer's address where the snapshot knows it, else "#id". */
+static const char *wisp__peer_name(const wisp_snapshot *s, uint32_t id, char *number) {
+    for (int i = 0; i < wisp__overlay_peers(s); i++)
+        if (s->peers[i].id == id && *s->peers[i].address) return s->peers[i].address;
+    snprintf(number, WISP__FIGURE, "#%lu", (unsigned long)id);
+    return number;
+}
+
+/* How long ago, what (an application's own errors have but a number), of which remote and peer. */
+static void wisp__error_line(const wisp__panel *panel, const wisp_snapshot *s, int row,
+                             const wisp_error_note *e) {
+    int at = wisp__margin(panel), end = panel->columns - at;
+    char figure[WISP__FIGURE], what[64];
+    wisp__figure_time(figure, wisp__max(s->time - e->time, 0));
+    wisp__panel_right(panel, at, row, 6, WISP__INK_DIM, figure);
+    at += 9;
+    if (e->code > WISP_E_USER) snprintf(what, sizeof what, "%s", wisp_result_text(e->code));
+    else snprintf(what, sizeof what, "application error %ld", (long)e->code);
+    wisp__panel_text(panel, at, row, end - at, WISP__INK_LOSS, what);
+    at += wisp__glyphs(what) + 2;
+    if (*e->remote) wisp__panel_pair(panel, &at, end, row, "in", WISP__INK_TEXT, e->remote);
+    if (e->peer) wisp__panel_pair(panel, &at, end, row, "of", WISP__INK_TEXT,
+                                  wisp__peer_name(s, e->peer, figure));
+}
+
+static const wisp__sheet_column wisp__remote_columns[] = {
+    { "out/s", 6, 0, WISP__INK_OUT },    { "in/s", 6, 1, WISP__INK_IN },
+    { "msg/s", 6, 10, WISP__INK_TEXT },  { "raw", 6, 5, WISP__INK_TEXT },
+    { "packed", 7, 8, WISP__INK_TEXT },  { "sent", 6, 6, WISP__INK_TEXT },
+    { "saved", 7, 9, WISP__INK_RTT },    { "calls", 6, 2, WISP__INK_TEXT },
+    { "failed", 7, 11, WISP__INK_LOSS }, { "p50", 7, 3, WISP__INK_TEXT },
+    { "p90", 7, 7, WISP__INK_TEXT },     { "p99", 7, 4, WISP__INK_TEXT },
+    { "handler", 8, 13, WISP__INK_TEXT }, { "queued", 7, 14, WISP__INK_TEXT },
+    { "oldest", 7, 15, WISP__INK_TEXT }, { "drops", 6, 12, WISP__INK_LOSS },
+};
+
+static double wisp__remote_cell(const void *of, int column, char *out) {
+    const wisp_remote_profile *r = (const wisp_remote_profile *)of;
+    uint64_t raw = r->out.bytes_raw + r->in.bytes_raw, sent = r->out.bytes + r->in.bytes;
+    switch (column) {
+    case 0: wisp__figure_count(out, (double)r->out.bytes_per_second, ""); break;
+    case 1: wisp__figure_count(out, (double)r->in.bytes_per_second, ""); break;
+    case 2: wisp__figure_count(out, (double)r->out.messages_per_second +
+                                    (double)r->in.messages_per_second, ""); break;
+    case 3: wisp__figure_count(out, (double)raw, ""); break;
+    case 4: wisp__figure_count(out, (double)(r->out.bytes_packed + r->in.bytes_packed), ""); break;
+    case 5: wisp__figure_count(out, (double)sent, ""); break;
+    case 6: wisp__figure_saved(out, raw, sent); break;
+    case 7: wisp__figure_count(out, (double)(r->calls_sent + r->calls_received), ""); break;
+    case 8: wisp__figure_count(out, (double)r->calls_failed, ""); break;
+    case 9: wisp__figure_time(out, (double)r->latency.p50); break;
+    case 10: wisp__figure_time(out, (double)r->latency.p90); break;
+    case 11: wisp__figure_time(out, (double)r->latency.p99); break;
+    case 12: wisp__figure_time(out, (double)r->handlers.mean); break;
+    case 13: wisp__figure_count(out, (double)r->queued, ""); break;
+    case 14: wisp__figure_time(out, (double)r->queued_seconds); break;
+    default: wisp__figure_count(out, wisp__drops_sum(r->drops), ""); break;
+    }
+    return 0;
+}
+
+/* What was dropped of all remotes, and why. */
+static void wisp__page_drops(const wisp__panel *panel, const wisp_snapshot *s, int row) {
+    int at = wisp__margin(panel), end = panel->columns - at;
+    char figure[WISP__FIGURE];
+    wisp__panel_text(panel, at, row, end - at, WISP__INK_DIM, "drops:");
+    at += 7;
+    if (!(wisp__drops_sum(s->drops) > 0)) wisp__panel_text(panel, at, row, end - at, WISP__INK_DIM,
+                                                         "none");
+    for (int i = 0; i < WISP_DROPS; i++) {
+        if (!s->drops[i]) continue;
+        wisp__figure_count(figure, (double)s->drops[i], "");
+        wisp__panel_pair(panel, &at, end, row, wisp_drop_text(i), WISP__INK_LOSS, figure);
+    }
+}
+
+static void wisp__page_remotes(const wisp__panel *panel, const wisp_snapshot *s, int row) {
+    enum { COLUMNS = sizeof wisp__remote_columns / sizeof *wisp__remote_columns };
+    wisp__sheet sheet = wisp__sheet_fit(panel, wisp__remote_columns, COLUMNS, 18);
+    bool in_all;
+    double most = wisp__remotes_most(panel, s, &in_all);
+    int first = row + 1;
+    wisp__sheet_head(panel, &sheet, row, "remote");
+    for (int i = 0; i < wisp__overlay_remotes(s) && first < panel->rows - 1; i++) {
+        const wisp_remote_profile *r = &s->remotes[i];
+        if (!wisp__overlay_sees(panel, r->name)) continue;
+        wisp__sheet_row(panel, &sheet, first++, r->name,
+                        (wisp__traffic_weight(&r->out, in_all) +
+                         wisp__traffic_weight(&r->in, in_all)) / most, wisp__remote_cell, r);
+    }
+    if (first == row + 1) wisp__page_empty(panel, first, "nothing was sent or came yet");
+    wisp__page_drops(panel, s, panel->rows - 1);
+}
+
+static const wisp__sheet_column wisp__peer_columns[] = {
+    { "rtt", 7, 0, WISP__INK_RTT },     { "jitter", 7, 5, WISP__INK_TEXT },
+    { "loss", 6, 1, WISP__INK_LOSS },   { "out/s", 6, 2, WISP__INK_OUT },
+    { "in/s", 6, 3, WISP__INK_IN },     { "window", 7, 6, WISP__INK_TEXT },
+    { "flight", 7, 9, WISP__INK_TEXT }, { "queue", 6, 7, WISP__INK_TEXT },
+    { "oldest", 7, 10, WISP__INK_TEXT }, { "p99", 7, 11, WISP__INK_TEXT },
+    { "drops", 6, 8, WISP__INK_LOSS },  { "budget", 8, 4, WISP__INK_TITLE },
+};
+
+static double wisp__peer_cell(const void *of, int column, char *out) {
+    const wisp_peer_profile *p = (const wisp_peer_profile *)of;
+    switch (column) {
+    case 0: wisp__figure_time(out, (double)p->rtt); break;
+    case 1: wisp__figure_time(out, (double)p->jitter); break;
+    case 2: wisp__figure_share(out, (double)p->loss); break;
+    case 3: wisp__figure_count(out, (double)p->out.bytes_per_second, ""); break;
+    case 4: wisp__figure_count(out, (double)p->in.bytes_per_second, ""); break;
+    case 5: wisp__figure_count(out, (double)p->congestion_window, ""); break;
+    case 6: wisp__figure_count(out, (double)p->in_flight, ""); break;
+    case 7: wisp__figure_count(out, (double)p->queued_bytes, ""); break;
+    case 8: wisp__figure_time(out, (double)p->queued_seconds); break;
+    case 9: wisp__figure_time(out, (double)p->latency.p99); break;
+    case 10: wisp__figure_count(out, wisp__drops_sum(p->drops), ""); break;
+    default:
+        memcpy(out, "-", 2);
+        if (p->budget_use > 0) wisp__figure_share(out, (double)p->budget_use);
+        return (double)p->budget_use;
+    }
+    return 0;
+}
+
+static double wisp__peer_weight(const wisp_peer_profile *p) {
+    return wisp__traffic_weight(&p->out, false) + wisp__traffic_weight(&p->in, false);
+}
+
+static void wisp__peers_sheet(const wisp__panel *panel, const wisp_snapshot *s, int row,
+                              int end) {
+    enum { COLUMNS = sizeof wisp__peer_columns / sizeof *wisp__peer_columns };
+    wisp__sheet sheet = wisp__sheet_fit(panel, wisp__peer_columns, COLUMNS, 22);
+    int first = row + 1;
+    double most = 1;
+    for (int i = 0; i < wisp__overlay_peers(s); i++)
+        if (wisp__overlay_sees(panel, s->peers[i].address))
+            most = wisp__max(most, wisp__peer_weight(&s->peers[i]));
+    wisp__sheet_head(panel, &sheet, row, "peer");
+    for (int i = 0; i < wisp__overlay_peers(s) && first < end; i++) {
+        const wisp_peer_profile *p = &s->peers[i];
+        char number[WISP__FIGURE];
+        if (!wisp__overlay_sees(panel, p->address)) continue;
+        wisp__sheet_row(panel, &sheet, first++, wisp__peer_name(s, p->id, number),
+                        wisp__peer_weight(p) / most, wisp__peer_cell, p);
+    }
+    if (first == row + 1) wisp__page_empty(panel, first, "nobody is here");
+}
+
+static void wisp__page_peers(const wisp__panel *panel, const wisp_snapshot *s, int row) {
+    wisp__peers_sheet(panel, s, row, panel->rows);
+}
+
+/* The peers stand below where a large canvas has room for them. */
+static void wisp__page_overview(const wisp__panel *panel, const wisp_snapshot *s, int row) {
+    bool has_error = wisp__overlay_errors(s) > 0 && panel->rows > 20;
+    int end = panel->rows - has_error;
+    wisp__overview_totals(panel, s, row);
+    row = wisp__overview_graphs(panel, s, row + 1 + (panel->rows > 20));
+    row = wisp__overview_remotes(panel, s, row, end);
+    if (end - row > 4) wisp__peers_sheet(panel, s, row + 1, end);
+    if (!has_error) return;
+    wisp__panel_fill(panel, 0, panel->rows - 1, panel->columns, 1, WISP__INK_HEAD);
+    wisp__error_line(panel, s, panel->rows - 1, &s->errors_last[0]);
+}
+
+static void wisp__page_errors(const wisp__panel *panel, const wisp_snapshot *s, int row) {
+    int text = wisp__margin(panel) + 9, shown = 0;
+    for (int i = 0; i < wisp__overlay_errors(s) && row < panel->rows; i++) {
+        const wisp_error_note *e = &s->errors_last[i];
+        if (!wisp__overlay_sees(panel, e->remote)) continue;
+        if (shown++ % 2 == 0) wisp__panel_fill(panel, 0, row, panel->columns, 2, WISP__INK_STRIPE);
+        wisp__error_line(panel, s, row, e);
+        wisp__panel_text(panel, text, row + 1, panel->columns - text - 1, WISP__INK_DIM, e->text);
+        row += 2;
+    }
+    if (!shown) wisp__page_empty(panel, row, "nothing went wrong yet");
+}
+
+static void wisp__overlay_notice(const wisp_canvas *canvas, const char *text) {
+    wisp__panel panel;
+    if (!canvas || !wisp__panel_begin(&panel, canvas)) return;
+    wisp__panel_fill(&panel, 0, 0, wisp__glyphs(text) + 2, 1, WISP__INK_BACK);
+    wisp__panel_text(&panel, 1, 0, panel.columns - 1, WISP__INK_TEXT, text);
+}
+
+void wisp_overlay_draw(const wisp_snapshot *snapshot, const wisp_canvas *canvas) {
+    static void (*const pages[WISP_PAGES])(const wisp__panel *, const wisp_snapshot *, int) = {
+        wisp__page_overview, wisp__page_remotes, wisp__page_peers, wisp__page_errors };
+    wisp__panel panel;
+    int page;
+    if (!snapshot || !canvas || !wisp__panel_begin(&panel, canvas)) return;
+    page = canvas->page >= 0 && canvas->page < WISP_PAGES ? canvas->page : WISP_PAGE_OVERVIEW;
+    wisp__panel_rect(&panel, 0, 0, panel.width, panel.height, WISP__INK_BACK);
+    wisp__overlay_head(&panel, snapshot, page);
+    pages[page](&panel, snapshot, panel.rows > 12 ? 2 : 1);
+}
+
+/* ===========================================================================
  * MARK: >>host
  * What: the endpoint: create, update, destroy; the public calls, which find
  *   their objects and hand on to the rooms.
@@ -24933,6 +25766,17 @@ wisp_result wisp_profile_peer(const wisp *w, wisp_peer peer, wisp_peer_profile *
     if (!s->meter) return WISP_E_MEMORY;
     wisp__profile_peer(w, s, out);
     return WISP_OK;
+}
+
+/* --- overlay --- */
+
+void wisp_overlay(wisp *w, const wisp_canvas *canvas) {
+    wisp_snapshot snapshot;
+    wisp_result result;
+    if (!w || !canvas) return;
+    result = wisp_snapshot_take(w, canvas->filter, &snapshot);
+    if (result == WISP_OK) wisp_overlay_draw(&snapshot, canvas);
+    else wisp__overlay_notice(canvas, "nothing is counted: call wisp_use_profiler");
 }
 
 /* Runs every room's check: for tests. */

@@ -10,6 +10,8 @@
    Run      ./arena          exits 0 only if all sides agree, each purchase was settled exactly
                              once, and each process ended as the script says, within 20 seconds
 
+   Meanwhile tools/wisp_top looks into the server, which says how when it begins.
+
    CONTENTS   the rules, the shared state, the network, the server, its table, its last act,
               the client, the launcher
    The launcher runs this program again for every other part:
@@ -34,6 +36,9 @@ enum { FIELD_WIDTH = 60, FIELD_HEIGHT = 40 };
 enum { E_POOR = WISP_E_USER - 1, E_OVER = WISP_E_USER - 2, E_MISCOUNT = WISP_E_USER - 3,
        E_STRANGER = WISP_E_USER - 4 };
 enum { CRASHED = 42, REPORT_FD = 3 };
+
+#define ONLOOKER       "wisp_top"         /* a ticket, and what they may invoke */
+enum { ONLOOKER_SIZE = sizeof ONLOOKER - 1 };
 
 #define LOSS           0.03
 #define LATENCY        0.040
@@ -308,12 +313,14 @@ static void broadcast(server *s, const char *remote, const player *p, wisp_value
 
 /* ---- who comes and goes -------------------------------------------------- */
 
-/* The ticket is the name; it is known to be that player's from the address it came from. */
+/* The ticket is the name; it is known to be that player's from the address it came from. Who only
+   looks on may do so at any time. */
 static wisp_result accept_player(wisp *w, const wisp_addr *from, const void *ticket, int size,
                                  void *user) {
     server *s = user;
     int i = size > 0 ? player_named(ticket, size) : -1;
     (void)w;
+    if (size == ONLOOKER_SIZE && memcmp(ticket, ONLOOKER, ONLOOKER_SIZE) == 0) return WISP_OK;
     if (i < 0) return E_STRANGER;
     if (s->over) return E_OVER;
     s->players[i].addr = *from;
@@ -425,6 +432,36 @@ static void on_checkout(wisp_event *event) {
     wisp_reply(event);
 }
 
+/* ---- who looks on ---------------------------------------------------------- */
+
+static double profiler_clock(void *unused) {
+    (void)unused;
+    return udp_seconds();
+}
+
+static void profiler_name(void *user, const wisp_addr *addr, char *out, int size) {
+    const server *s = user;
+    for (int i = 0; i < PLAYERS; i++) {
+        if (memcmp(&s->players[i].addr, addr, sizeof *addr) != 0) continue;
+        snprintf(out, (size_t)size, "%s", names[i]);
+    }
+}
+
+/* The argument is a filter. */
+static void on_onlooker(wisp_event *event) {
+    wisp_snapshot snapshot;
+    wisp_result result = wisp_snapshot_take(event->w, wisp_arg_string(event, 0), &snapshot);
+    if (result == WISP_OK) wisp_reply(event, wisp_struct(wisp_snapshot_schema(), &snapshot));
+    else wisp_fail(event, result, "no snapshot");
+}
+
+static bool invite_onlookers(server *s) {
+    wisp_profiler profiler = { profiler_clock, profiler_name, s };
+    news(s, "look in with: build/wisp_top -a arena -v 1 127.0.0.1 %d", udp_port(&s->net.socket));
+    return wisp_use_profiler(s->net.w, &profiler) == WISP_OK &&
+           wisp_on_invoke(s->net.w, ONLOOKER, on_onlooker, NULL) == WISP_OK;
+}
+
 /* ===========================================================================
  * The server's table
  * ======================================================================== */
@@ -524,11 +561,18 @@ static bool as_scripted(const server *s) {
            cy->ended != WISP_OK && s->errors == 0;
 }
 
+/* Onlookers would not know what to do with it. */
+static void tell_players(server *s, const char *remote, wisp_value value) {
+    for (int i = 0; i < PLAYERS; i++) {
+        if (s->players[i].joined) wisp_fire(s->net.w, remote, s->players[i].peer, value);
+    }
+}
+
 static bool compare(server *s) {
     double end = s->now + DRAIN_SECONDS;
     bool good;
     s->over = true;
-    wisp_fire_all(s->net.w, "stop");
+    tell_players(s, "stop", wisp_nil());
     news(s, "the game is over");
     while (s->now < end) server_step(s);
     end = s->now + ASK_SECONDS;
@@ -537,7 +581,7 @@ static bool compare(server *s) {
         server_step(s);
     }
     good = as_scripted(s) && count_joined(s, true) == 3;
-    wisp_fire_all(s->net.w, "verdict", wisp_bool(good));
+    tell_players(s, "verdict", wisp_bool(good));
     table_show(s);
     s->live = false;                      /* what follows stays below the table */
     printf("  server: version %d, hash %016llx\n", s->state.version,
@@ -572,6 +616,7 @@ static int run_server(void) {
     for (int i = 0; i < PLAYERS; i++) s.players[i].server = &s;
     if (!net_open(&s.net, 0, accept_player, 1000, &s)) return 1;
     connect_server(&s);
+    if (!invite_onlookers(&s)) return 1;
     report_port(&s.net);
     while (s.now < PLAY_SECONDS) server_step(&s);
     good = compare(&s);
