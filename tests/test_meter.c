@@ -117,7 +117,7 @@ TEST(merged_histograms_are_as_one) {
     memset(&all, 0, sizeof all);
     memset(&empty, 0, sizeof empty);
     for (int i = 0; i < 1000; i++) {
-        double seconds = (double)(int)(random_seconds(&random) * 1024) / 1024;    /* sums are exact */
+        double seconds = (double)(int)(random_seconds(&random) * 1024) / 1024;    /* exact sums */
         wisp__histogram_add(i % 3 ? &a : &b, seconds);
         wisp__histogram_add(&all, seconds);
     }

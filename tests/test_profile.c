@@ -358,7 +358,8 @@ TEST(loss_shows_in_peers_and_history) {
     CHECK_EQ_INT(out.drops[WISP_DROP_LOST], world_peer_stats(t.client, t.to_server).packets_lost);
     s = snapshot_of(t.client, NULL);
     CHECK_EQ_INT(s->drops[WISP_DROP_LOST], out.drops[WISP_DROP_LOST]);
-    for (uint32_t i = 0; i < s->sample_count; i++) most = wisp__max(most, (double)s->samples[i].loss);
+    for (uint32_t i = 0; i < s->sample_count; i++)
+        most = wisp__max(most, (double)s->samples[i].loss);
     CHECK(most > 0.1 && most < 0.6);
     wisp_leave(t.client, t.to_server, "");
     world_run(&t.w, 3);
