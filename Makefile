@@ -22,9 +22,9 @@ EXAMPLES := $(notdir $(basename $(wildcard examples/[0-9]*.c)))
 HEADERS  := $(wildcard wisp*.h tests/*.h tests/compile/*.h tests/fuzz/*.h examples/*.h tools/*.h)
 
 # Also run under the emulators: where byte order, word size or the C library can matter.
-FOREIGN  := $(filter $(TESTS), $(addprefix test_, base pool stats bits text value match pack seal \
-            packet golden remote policy event call links type schema descriptor record codec decimal \
-            json msgpack protowire protobuf table coder migrate engine meter profile overlay))
+FOREIGN  := $(filter $(TESTS), $(addprefix test_, base pool stats meter bits text value match pack \
+            seal packet golden remote policy event call links type schema descriptor record codec \
+            decimal json msgpack protowire protobuf table coder migrate engine profile overlay))
 
 # What needs LZ4, libdeflate and zstd, which are there only for this machine itself.
 COMPRESS := -llz4 -ldeflate -lzstd

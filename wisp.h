@@ -1602,12 +1602,12 @@ typedef struct wisp_call_desc {
 } wisp_call_desc;
 
 /* Calls a remote of a peer, or of several: then on_reply runs once for each
-   (event->peer), and on_done when all have. on_reply runs exactly once: with WISP_OK and
-   the values of the reply, or with the code of the failure: what wisp_fail
-   said, WISP_E_TIMEOUT, WISP_E_CLOSED, WISP_E_CANCELLED, WISP_E_RATE,
-   WISP_E_NO_REMOTE, WISP_E_NO_HANDLER, WISP_E_EXPIRED, WISP_E_TOO_BIG (the
-   reply was). The handler over there runs at most once. Id 0: wisp_why, and
-   on_reply will not run. */
+   (event->peer), and on_done when all have. on_reply runs exactly once: with
+   WISP_OK and the values of the reply, or with the code of the failure: what
+   wisp_fail said, WISP_E_TIMEOUT, WISP_E_CLOSED, WISP_E_CANCELLED,
+   WISP_E_RATE, WISP_E_NO_REMOTE, WISP_E_NO_HANDLER, WISP_E_EXPIRED,
+   WISP_E_DROPPED, WISP_E_TOO_BIG (the reply was). The handler over there runs
+   at most once. Id 0: wisp_why, and on_reply will not run. */
 WISP_API wisp_call   wisp_invoke_target(wisp *w, wisp_target remote,
                                         wisp_to to,
                                         const wisp_call_desc *desc,
@@ -16911,7 +16911,7 @@ static void wisp__policy_sent(wisp__policy *policy, wisp__spending *s, int peers
     wisp__purse_spend(&p, policy, s, bytes);
 }
 
-/* Bytes of unreliable messages that may wait for the budget: what a burst takes, or some packets. */
+/* Bytes of unreliable messages that may wait for the budget: a burst of it, or some packets. */
 static double wisp__policy_waiting(const wisp__policy *policy, int peers, int mtu) {
     const wisp_budget *b = &policy->budget;
     double rate = b->out, share = b->total_out / wisp__max_int(peers, 1);
@@ -16946,7 +16946,8 @@ static wisp_result wisp__policy_packet(wisp__policy *policy, wisp__spending **pl
 static bool wisp__policy_message(const wisp__policy *policy, wisp__spending **place, double now) {
     const wisp_budget *b = &policy->budget;
     wisp__spending *s = b->messages > 0 ? wisp__spending_of(policy->base, place) : NULL;
-    return !s || wisp__bucket_take(&s->messages, b->messages, wisp__max(b->messages * b->burst, 1), now);
+    return !s || wisp__bucket_take(&s->messages, b->messages, wisp__max(b->messages * b->burst, 1),
+                                   now);
 }
 
 /* Notes an error of a peer; false: it has made too many. */
@@ -18806,7 +18807,8 @@ static wisp_result wisp__enqueue(wisp__sender *sender, wisp__session *s, wisp__m
         wisp__drop(sender->registry, sender->registry->remotes[m->remote], s, WISP_DROP_QUEUE_FULL);
         return WISP_E_QUEUE_FULL;
     }
-    if (s->spending && s->spending->held_back && m->delivery != WISP_RELIABLE && !wisp__make_place(sender, s, m)) {
+    if (s->spending && s->spending->held_back && m->delivery != WISP_RELIABLE &&
+        !wisp__make_place(sender, s, m)) {
         wisp__count_over_budget(sender, s, m);
         return WISP_E_BUDGET;
     }
@@ -19773,7 +19775,8 @@ static wisp_result wisp__hooks_run(wisp__hooks *hooks, const wisp__remote *remot
         if (!(places >> place & 1) || hook->dead || passed) continue;
         passage->after = hook->serial;
         event->user = hook->m.user;
-        verdict = wisp__hook_run(hooks->events, passage->inbound ? hook->m.inbound : hook->m.outbound, event);
+        verdict = wisp__hook_run(hooks->events,
+                                 passage->inbound ? hook->m.inbound : hook->m.outbound, event);
         if (verdict > 0 && verdict != WISP_DROP && verdict != WISP_HOLD) verdict = WISP_E_ARGUMENT;
     }
     event->passage = NULL;

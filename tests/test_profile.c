@@ -1173,7 +1173,7 @@ TEST(what_finds_no_memory_is_measured_as_soon_as_there_is_some) {
     world_two_join(&t);
     wisp_use_profiler(t.client, &plain);
     for (int n = 1; n < 10 && result != WISP_E_MEMORY; n++) {
-        memory.fail_at = memory.asked + 1 + n % 3;      /* at last a name finds some, its meter not */
+        memory.fail_at = memory.asked + 1 + n % 3;    /* at last a name finds some, its meter not */
         snprintf(late, sizeof late, "late %d", n);
         if (wisp_remote_named(t.client, late).id)
             result = wisp_profile_remote(t.client, late, &profile);

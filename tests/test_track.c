@@ -1455,7 +1455,7 @@ TEST(hostile_tellings_neither_crash_nor_take_memory) {
                 low_random_bytes(&seed, bits, 128);
                 telling.place = test_random_below(&seed, 3) ? test_random_below(&seed, 4)
                                                             : (int)(test_random(&seed) >> 40);
-                telling.back = 1 + test_random_below(&seed, test_random_below(&seed, 2) ? 64 : 1 << 20);
+                telling.back = 1 + test_random_below(&seed, i & 1 ? 64 : 1 << 20);
                 telling.older = test_random_below(&seed, 4);
                 telling.sequence = (uint32_t)test_random(&seed);
                 telling.hash = (uint32_t)test_random(&seed) & 0xffff;

@@ -34,7 +34,7 @@ typedef struct world_note {
     int64_t     number;               /* the first of them, if it is a whole number; else 0 */
     double      time;                 /* of the world */
     char        name[WORLD_TEXT];
-    char        text[WORLD_TEXT];     /* event->text, or if that is empty the first value that is a string */
+    char        text[WORLD_TEXT];     /* event->text; if that is empty the first value, if a string */
 } world_note;
 
 typedef struct world world;
@@ -221,7 +221,8 @@ static inline void world_on(wisp_event *event) {
     if (first.kind == WISP_INT) note->number = first.as.integer;
     if (first.kind == WISP_UINT) note->number = (int64_t)first.as.uinteger;
     world_copy(note->name, event->name);
-    world_copy(note->text, event->text[0] || first.kind != WISP_STRING ? event->text : first.as.string);
+    world_copy(note->text, event->text[0] || first.kind != WISP_STRING ? event->text
+                                                                       : first.as.string);
 }
 
 static inline wisp_connection world_watch(world *w, wisp *end, const char *name) {
