@@ -1,4 +1,4 @@
-/* wisp.h - events, calls and state between programs, over UDP - version 0.2
+/* wisp.h - events, calls and state between programs, over UDP - version 0.3
 
    One header, strict C99 (and C++11), no dependency. It takes two callbacks
    that send and receive datagrams, and gives named events and named calls:
@@ -130,7 +130,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WISP_VERSION      "0.2.0"
+#define WISP_VERSION      "0.3.0"
 #define WISP_WIRE_VERSION 1      /* what both ends must have in common */
 
 #ifndef WISP_API
@@ -16942,6 +16942,26 @@ static wisp_result wisp__policy_packet(wisp__policy *policy, wisp__spending **pl
     return WISP_OK;
 }
 
+/* The share of a bucket that is used: 1 when nothing is left, more when it is overdrawn. */
+static double wisp__bucket_use(const wisp__bucket *b, double rate, double seconds, double now) {
+    wisp__bucket filled = *b;
+    if (!(rate > 0)) return 0;
+    wisp__bucket_fill(&filled, rate, rate * seconds, now);
+    return 1 - filled.level / (rate * seconds);
+}
+
+/* How much a peer uses of the budgets of bytes, that which is nearest to its end. */
+static double wisp__policy_use(const wisp__policy *policy, const wisp__spending *s, int peers,
+                               double now) {
+    const wisp_budget *b = &policy->budget;
+    double out = b->total_out / wisp__max_int(peers, 1), in = b->total_in / wisp__max_int(peers, 1);
+    if (!s) return 0;
+    return wisp__max(wisp__max(wisp__bucket_use(&s->out, b->out, b->burst, now),
+                               wisp__bucket_use(&s->in, b->in, b->burst, now)),
+                     wisp__max(wisp__bucket_use(&s->share_out, out, b->burst, now),
+                               wisp__bucket_use(&s->share_in, in, b->burst, now)));
+}
+
 /* May one more message come from this peer? */
 static bool wisp__policy_message(const wisp__policy *policy, wisp__spending **place, double now) {
     const wisp_budget *b = &policy->budget;
@@ -25659,6 +25679,8 @@ static void wisp__profile_remote(const wisp *w, const wisp__remote *remote,
 static void wisp__profile_peer(const wisp *w, const wisp__session *s, wisp_peer_profile *out) {
     wisp__tell_peer(s, &w->registry.meters->hooks, out);
     out->queued_seconds = (float)(w->base.time - wisp__queued_since(s, w->base.time));
+    out->budget_use = (float)wisp__policy_use(&w->policy, s->spending, w->peers.joined,
+                                              w->base.time);
 }
 
 /* The remotes whose name contains the filter; sums go over all. */

@@ -34,7 +34,7 @@ typedef struct world_note {
     int64_t     number;               /* the first of them, if it is a whole number; else 0 */
     double      time;                 /* of the world */
     char        name[WORLD_TEXT];
-    char        text[WORLD_TEXT];     /* event->text; if that is empty the first value, if a string */
+    char        text[WORLD_TEXT];     /* event->text; if that is empty the first value */
 } world_note;
 
 typedef struct world world;
