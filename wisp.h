@@ -85,10 +85,10 @@
        value told what changes is sent as a difference to what the other end
                   is known to hold.
 
-       fire/invoke -> check -> encode once -> queue per peer -> flush: by
+       fire/invoke -> middleware -> check -> encode once -> queue -> flush: by
        priority, into packets -> compress -> seal -> link.send ... link.recv ->
        check the tag -> acks -> records -> channel order -> differences ->
-       versions -> check -> rate limit -> handlers
+       versions -> check -> rate limit -> middleware -> handlers
 
    RULES
        - Time comes in as the argument of wisp_update. It may stand still or
