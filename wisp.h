@@ -16200,12 +16200,11 @@ static void wisp__policy_set(wisp__policy *policy, const wisp_budget *budget) {
     b->join_burst = wisp__default_int(b->join_burst, 64);
 }
 
-/* Notes what is to be told of a budget: once, until it is half full again. */
-static void wisp__policy_warn(uint8_t *warned, uint8_t *news, int way, double level,
+/* Notes what is to be told of a budget: once, until it was half full again `before` a use. */
+static void wisp__policy_warn(uint8_t *warned, uint8_t *news, int way, double before, double level,
                               double burst) {
     int state = level <= 0 ? WISP__OVER : level < burst / 4 ? WISP__NEAR : 0;
-    int told = (*warned >> (2 * way)) & 3;
-    if (level > burst / 2) told = 0;
+    int told = before > burst / 2 ? 0 : (*warned >> (2 * way)) & 3;
     if (state > told) {
         *news = (uint8_t)((*news & ~(3 << (2 * way))) | state << (2 * way));
         told = state;
@@ -16234,29 +16233,35 @@ static wisp__purse wisp__purse_of(wisp__policy *policy, wisp__spending *s, bool 
     return p;
 }
 
-/* Is anything left to be used now? */
-static bool wisp__purse_open(const wisp__purse *p, double now) {
-    if (p->rate > 0) {
-        wisp__bucket_fill(p->own, p->rate, p->rate * p->burst, now);
-        if (p->own->level <= 0) return false;
-    }
-    if (!(p->all_rate > 0)) return true;
+static void wisp__purse_fill(const wisp__purse *p, double now) {
+    if (p->rate > 0) wisp__bucket_fill(p->own, p->rate, p->rate * p->burst, now);
+    if (!(p->all_rate > 0)) return;
     wisp__bucket_fill(p->all, p->all_rate, p->all_rate * p->burst, now);
     wisp__bucket_fill(p->share, p->share_rate, p->share_rate * p->burst, now);
-    return p->all->level > 0 || p->share->level > 0;
+}
+
+/* Is anything left to be used now? */
+static bool wisp__purse_open(const wisp__purse *p, double now) {
+    wisp__purse_fill(p, now);
+    if (p->rate > 0 && p->own->level <= 0) return false;
+    return !(p->all_rate > 0) || p->all->level > 0 || p->share->level > 0;
 }
 
 /* Uses it; what is over comes off what follows. */
 static void wisp__purse_spend(const wisp__purse *p, wisp__policy *policy, wisp__spending *s,
-                              int bytes) {
+                              int bytes, double now) {
+    double own, all;
+    wisp__purse_fill(p, now);
+    own = p->own->level;
+    all = p->all->level;
     if (p->rate > 0) {
         p->own->level -= bytes;
-        wisp__policy_warn(&s->warned, &s->news, p->way, p->own->level, p->rate * p->burst);
+        wisp__policy_warn(&s->warned, &s->news, p->way, own, p->own->level, p->rate * p->burst);
     }
     if (!(p->all_rate > 0)) return;
     p->share->level = wisp__max(p->share->level - bytes, -p->share_rate * p->burst - bytes);
-    p->all->level = wisp__max(p->all->level - bytes, -p->all_rate * p->burst);
-    wisp__policy_warn(&policy->warned, &policy->news, p->way, p->all->level,
+    p->all->level = wisp__max(all - bytes, -p->all_rate * p->burst);
+    wisp__policy_warn(&policy->warned, &policy->news, p->way, all, p->all->level,
                       p->all_rate * p->burst);
 }
 
@@ -16270,12 +16275,13 @@ static bool wisp__policy_may_send(wisp__policy *policy, wisp__spending *s, int p
     return !s->held_back;
 }
 
-static void wisp__policy_sent(wisp__policy *policy, wisp__spending *s, int peers, int bytes) {
+static void wisp__policy_sent(wisp__policy *policy, wisp__spending *s, int peers, int bytes,
+                              double now) {
     const wisp_budget *b = &policy->budget;
     wisp__purse p;
     if (!(b->out > 0 || b->total_out > 0)) return;
     p = wisp__purse_of(policy, s, false, peers);
-    wisp__purse_spend(&p, policy, s, bytes);
+    wisp__purse_spend(&p, policy, s, bytes, now);
 }
 
 /* Bytes of unreliable messages that may wait for the budget: what a burst takes, or some packets. */
@@ -16297,12 +16303,8 @@ static wisp_result wisp__policy_packet(wisp__policy *policy, wisp__spending *s, 
         return WISP_E_FLOOD;
     if (!(b->in > 0 || b->total_in > 0)) return WISP_OK;
     p = wisp__purse_of(policy, s, true, peers);
-    if (!wisp__purse_open(&p, now)) {
-        if (b->in > 0)
-            wisp__policy_warn(&s->warned, &s->news, p.way, s->in.level, b->in * b->burst);
-        return WISP_E_BUDGET;
-    }
-    wisp__purse_spend(&p, policy, s, bytes);
+    if (!wisp__purse_open(&p, now)) return WISP_E_BUDGET;
+    wisp__purse_spend(&p, policy, s, bytes, now);
     return WISP_OK;
 }
 
@@ -18289,7 +18291,8 @@ static void wisp__packet_end(wisp__filler *f) {
     if (!f->sender->base->reliable) flow->next++;
     peer->stats.packets_sent++;
     peer->stats.bytes_sent += (uint64_t)size;
-    wisp__policy_sent(f->sender->policy, &f->session->spending, peers->joined, size);
+    wisp__policy_sent(f->sender->policy, &f->session->spending, peers->joined, size,
+                      f->sender->base->time);
     peer->spoke = f->sender->base->time;
     wisp__post_add(peers, &peer->addr, peer, f->packet, size);
 }

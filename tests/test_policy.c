@@ -857,6 +857,47 @@ TEST(a_budget_that_is_near_and_over_is_told_once_until_it_has_recovered) {
     }
 }
 
+TEST(a_budget_smaller_than_two_packets_is_warned_of_again_as_well) {
+    world_two t;
+    open_over(&t, PLAIN);
+    use_out(t.client, 3000);
+    for (int round = 1; round <= 3; round++) {
+        for (int i = 0; i < 2; i++)
+            fire_bytes(t.client, "r", wisp_to_peer(t.to_server), i, 1000);
+        world_run(&t.w, 2);
+        CHECK_EQ_INT(world_results(&t.w, t.client, WISP_BUDGET, WISP_E_BUDGET), round);
+    }
+    world_close(&t.w);
+}
+
+TEST(a_peer_that_only_listens_is_not_warned_of_what_it_answers) {
+    world_two t;
+    open_over(&t, PLAIN);
+    use_out(t.client, 10000);
+    for (int i = 0; i < 3000; i++) {
+        world_fire(t.server, "r", t.to_client, i);
+        world_step(&t.w);
+    }
+    CHECK_EQ_INT(world_count(&t.w, t.client, WISP_BUDGET), 0);
+    world_close(&t.w);
+}
+
+TEST(of_a_use_below_the_budget_nothing_is_told) {
+    world_two t;
+    wisp_budget budget = no_budget();
+    open_over(&t, PLAIN);
+    budget.out = budget.in = budget.total_out = budget.total_in = 20000;
+    CHECK_EQ_INT(wisp_use_budget(t.client, &budget), WISP_OK);
+    CHECK_EQ_INT(wisp_use_budget(t.server, &budget), WISP_OK);
+    for (int i = 0; i < 300; i++) {
+        CHECK_EQ_INT(fire_bytes(t.client, "r", wisp_to_peer(t.to_server), i, 150), WISP_OK);
+        world_step(&t.w);
+    }
+    CHECK_EQ_INT(world_count(&t.w, NULL, WISP_BUDGET), 0);
+    CHECK_EQ_INT(world_peer_stats(t.server, t.to_client).packets_refused, 0);
+    world_close(&t.w);
+}
+
 /* --- keeping a session, and differences --- */
 
 /* --- floods and errors --- */
@@ -1360,6 +1401,9 @@ static const test_case tests[] = {
     CASE(unreliable_messages_over_the_budget_of_what_comes_are_not_looked_at),
     CASE(on_a_reliable_link_what_comes_over_the_budget_is_an_error_each),
     CASE(a_budget_that_is_near_and_over_is_told_once_until_it_has_recovered),
+    CASE(a_budget_smaller_than_two_packets_is_warned_of_again_as_well),
+    CASE(a_peer_that_only_listens_is_not_warned_of_what_it_answers),
+    CASE(of_a_use_below_the_budget_nothing_is_told),
     CASE(messages_over_the_rate_are_dropped_counted_and_told),
     CASE(messages_that_repeat_each_other_are_counted_each),
     CASE(an_invoke_over_the_rate_of_messages_is_not_answered),
