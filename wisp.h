@@ -16247,7 +16247,8 @@ static bool wisp__purse_open(const wisp__purse *p, double now) {
     return !(p->all_rate > 0) || p->all->level > 0 || p->share->level > 0;
 }
 
-/* Uses it; what is over comes off what follows. */
+/* Uses it; what is over comes off what follows: a burst at most of what nothing holds back (acks),
+   and of a share no more than a packet, so that peers who come later change the shares at once. */
 static void wisp__purse_spend(const wisp__purse *p, wisp__policy *policy, wisp__spending *s,
                               int bytes, double now) {
     double own, all;
@@ -16255,11 +16256,11 @@ static void wisp__purse_spend(const wisp__purse *p, wisp__policy *policy, wisp__
     own = p->own->level;
     all = p->all->level;
     if (p->rate > 0) {
-        p->own->level -= bytes;
+        p->own->level = wisp__max(own - bytes, -p->rate * p->burst - bytes);
         wisp__policy_warn(&s->warned, &s->news, p->way, own, p->own->level, p->rate * p->burst);
     }
     if (!(p->all_rate > 0)) return;
-    p->share->level = wisp__max(p->share->level - bytes, -p->share_rate * p->burst - bytes);
+    p->share->level = wisp__max(p->share->level - bytes, -bytes);
     p->all->level = wisp__max(all - bytes, -p->all_rate * p->burst);
     wisp__policy_warn(&policy->warned, &policy->news, p->way, all, p->all->level,
                       p->all_rate * p->burst);

@@ -900,6 +900,21 @@ TEST(of_a_use_below_the_budget_nothing_is_told) {
 
 /* --- keeping a session, and differences --- */
 
+TEST(what_must_be_answered_puts_nobody_far_into_debt) {
+    world_two t;
+    open_over(&t, PLAIN);
+    use_out(t.client, 100);
+    for (int i = 0; i < 1000; i++) {
+        fire_bytes(t.server, "r", wisp_to_peer(t.to_client), i, 1000);
+        world_step(&t.w);
+    }
+    world_run(&t.w, 1);
+    world_fire(t.client, "r", t.to_server, 1);
+    world_run(&t.w, 2);
+    CHECK_EQ_INT(world_count(&t.w, t.server, "r"), 1);
+    world_close(&t.w);
+}
+
 /* --- floods and errors --- */
 
 TEST(messages_over_the_rate_are_dropped_counted_and_told) {
@@ -1315,6 +1330,43 @@ TEST(whoever_sends_too_much_takes_nothing_from_the_others) {
     crowd_close(c);
 }
 
+/* What was used while there were few is no debt when there are many. */
+TEST(peers_that_come_and_go_change_the_shares_at_once) {
+    crowd *c = crowd_open(2);
+    wisp_budget budget = no_budget();
+    int before;
+    budget.total_out = 50000;
+    CHECK_EQ_INT(wisp_use_budget(c->server, &budget), WISP_OK);
+    CHECK_EQ_INT(wisp_set_unreliable(c->server, "down", true), WISP_OK);
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 300; i++) {
+            for (int k = 0; k < 10; k++)
+                fire_bytes(c->server, "down", wisp_to_peer(c->members[0].to_client), c->step, 100);
+            crowd_step(c);
+        }
+        crowd_join(c, 2, 20);
+        before = c->members[0].down;
+        for (int i = 0; i < 200; i++) {
+            fire_bytes(c->server, "down", wisp_to_peer(c->members[0].to_client), c->step, 100);
+            for (int k = 1; k < 20; k++)
+                for (int n = 0; n < 10; n++)
+                    fire_bytes(c->server, "down", wisp_to_peer(c->members[k].to_client), c->step,
+                               100);
+            crowd_step(c);
+        }
+        CHECK(c->members[0].down - before > 0.9 * 2 * 50000 / 20 / 112);
+        for (int i = 2; i < 20; i++) crowd_leave(c, i);
+    }
+    before = c->members[0].down;
+    for (int i = 0; i < 300; i++) {
+        for (int k = 0; k < 10; k++)
+            fire_bytes(c->server, "down", wisp_to_peer(c->members[0].to_client), c->step, 100);
+        crowd_step(c);
+    }
+    CHECK(c->members[0].down - before > 0.9 * 3 * 50000 / 105);
+    crowd_close(c);
+}
+
 /* Each of 49 speaks twenty times a second, and hears the server as often; the 50th floods. */
 static crowd *crowd_served(int flood) {
     crowd *c = crowd_open(CROWD);
@@ -1404,6 +1456,7 @@ static const test_case tests[] = {
     CASE(a_budget_smaller_than_two_packets_is_warned_of_again_as_well),
     CASE(a_peer_that_only_listens_is_not_warned_of_what_it_answers),
     CASE(of_a_use_below_the_budget_nothing_is_told),
+    CASE(what_must_be_answered_puts_nobody_far_into_debt),
     CASE(messages_over_the_rate_are_dropped_counted_and_told),
     CASE(messages_that_repeat_each_other_are_counted_each),
     CASE(an_invoke_over_the_rate_of_messages_is_not_answered),
@@ -1417,6 +1470,7 @@ static const test_case tests[] = {
     CASE(what_leaves_for_all_keeps_to_the_total_in_equal_shares),
     CASE(whoever_is_sent_too_much_takes_nothing_from_the_others),
     CASE(whoever_sends_too_much_takes_nothing_from_the_others),
+    CASE(peers_that_come_and_go_change_the_shares_at_once),
     CASE(a_flood_of_100000_from_one_of_50_leaves_the_others_alone),
 };
 
