@@ -16189,15 +16189,19 @@ static wisp_result wisp__budget_check(const wisp_budget *b) {
                                                                                 : WISP_E_ARGUMENT;
 }
 
+/* What has been used stays used, so that who sets a budget time and again lifts none. A debt that
+   was made at a higher rate is a burst of the new one at most. */
 static void wisp__policy_set(wisp__policy *policy, const wisp_budget *budget) {
     wisp_budget *b = &policy->budget;
-    memset(policy, 0, sizeof *policy);
+    memset(b, 0, sizeof *b);
     if (budget) *b = *budget;
     if (!(b->burst > 0)) b->burst = 0.5;
     if (!(b->errors > 0 || b->errors < 0)) b->errors = 16;
     if (!(b->joins > 0 || b->joins < 0)) b->joins = 8;
     b->error_burst = wisp__default_int(b->error_burst, 1024);
     b->join_burst = wisp__default_int(b->join_burst, 64);
+    policy->out.level = wisp__max(policy->out.level, -b->total_out * b->burst);
+    policy->in.level = wisp__max(policy->in.level, -b->total_in * b->burst);
 }
 
 /* Notes what is to be told of a budget: once, until it was half full again `before` a use. */

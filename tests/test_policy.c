@@ -705,6 +705,24 @@ TEST(a_budget_that_changes_while_messages_flow_holds_from_then_on) {
     world_close(&t.w);
 }
 
+/* A program may set its budget in each of its frames. */
+TEST(a_budget_set_again_and_again_is_no_fresh_one) {
+    world_two t;
+    wisp_budget budget = no_budget();
+    uint64_t before;
+    open_over(&t, PLAIN);
+    budget.total_out = 10000;
+    before = client_sent(&t);
+    for (int i = 0; i < 400; i++) {
+        CHECK_EQ_INT(wisp_use_budget(t.client, &budget), WISP_OK);
+        fire_bytes(t.client, "r", wisp_to_peer(t.to_server), i, 600);
+        world_step(&t.w);
+    }
+    CHECK((double)(client_sent(&t) - before) < 10000 * (4 + 2 * 0.5) + PACKET);
+    CHECK_EQ_INT(world_count(&t.w, t.client, WISP_BUDGET), 2);
+    world_close(&t.w);
+}
+
 TEST(a_leap_of_the_clock_is_worth_no_more_than_the_burst) {
     static const double leaps[] = { 1000, -1000, 1e6, -3 };
     world_two t;
@@ -1448,6 +1466,7 @@ static const test_case tests[] = {
     CASE(what_is_urgent_takes_the_place_of_what_waits_and_is_not),
     CASE(what_is_reliable_is_never_dropped_for_what_is_not),
     CASE(a_budget_that_changes_while_messages_flow_holds_from_then_on),
+    CASE(a_budget_set_again_and_again_is_no_fresh_one),
     CASE(a_leap_of_the_clock_is_worth_no_more_than_the_burst),
     CASE(what_comes_from_a_peer_is_looked_at_within_its_budget),
     CASE(unreliable_messages_over_the_budget_of_what_comes_are_not_looked_at),

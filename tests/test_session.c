@@ -1011,6 +1011,20 @@ TEST(a_join_that_is_pending_is_one_attempt) {
     scene_close(&c);
 }
 
+/* A budget that is set in each frame forgives nobody. */
+TEST(attempts_are_remembered_though_the_budget_is_set_again) {
+    static scene c;
+    open_hosts(&c, 9);
+    for (int i = 1; i <= 9; i++) {
+        use_joins(c.t.server, 0.01, 4, host_of_ten);
+        scene_ask(&c, c.t.w.ends[i], c.t.server);
+        world_run(&c.t.w, 0.1);
+    }
+    CHECK_EQ_INT(told(&c, c.t.server, WISP_JOINED), 4);
+    CHECK_EQ_INT(world_total(c.t.server).joins_flooded, 5);
+    scene_close(&c);
+}
+
 TEST(joins_below_zero_are_not_limited) {
     static scene c;
     scene_open(&c);
@@ -1128,6 +1142,7 @@ static const test_case tests[] = {
     CASE(a_flood_of_joins_leaves_sessions_and_other_hosts_alone),
     CASE(what_repeats_a_join_is_no_further_attempt),
     CASE(a_join_that_is_pending_is_one_attempt),
+    CASE(attempts_are_remembered_though_the_budget_is_set_again),
     CASE(joins_below_zero_are_not_limited),
     CASE(by_default_a_host_has_64_attempts_and_8_a_second),
     CASE(a_host_is_let_in_whatever_others_do),
