@@ -20121,7 +20121,7 @@ static void wisp__tell_again(wisp *w, wisp__session *s) {
         result = wisp__tell_value(w, s, entry->main, value, &spread, true);
         wisp__kept_release(&w->base, &w->chunks, value);
         wisp__spread_free(w, &spread);
-        if (result == WISP_E_QUEUE_FULL || result == WISP_E_MEMORY) {
+        if (result == WISP_E_QUEUE_FULL || result == WISP_E_BUDGET || result == WISP_E_MEMORY) {
             track->again = true;           /* when the next news comes */
             s->told.again++;
             return;

@@ -933,6 +933,60 @@ TEST(what_must_be_answered_puts_nobody_far_into_debt) {
     world_close(&t.w);
 }
 
+/* What the server has of each of ten things in the end. */
+static int64_t things_heard[10];
+
+static void on_thing(wisp_event *event) {
+    const wisp_value *list = &event->args[0];
+    if (event->count == 1 && list->kind == WISP_ARRAY && list->count >= 2)
+        things_heard[(int)list->as.array[0].as.integer] = list->as.array[1].as.integer;
+}
+
+TEST(a_value_that_is_told_and_dropped_comes_again) {
+    for (int link = PLAIN; link <= LOSSY; link++) {
+        world_two t;
+        int64_t accepted[10];
+        char name[10][8];
+        uint64_t seed = 5;
+        uint64_t over = 0;
+        open_over(&t, link);
+        for (int k = 0; k < 10; k++) {
+            snprintf(name[k], sizeof name[k], "v%d", k);
+            accepted[k] = things_heard[k] = -1;
+            CHECK_EQ_INT(wisp_use_delta(t.client, NULL, name[k]), WISP_OK);
+            CHECK_EQ_INT(wisp_set_unreliable(t.client, name[k], true), WISP_OK);
+            wisp_set_batch_priority(t.client, name[k], 50 * k);
+            wisp_connect_target(t.server, wisp_by_name(name[k]), on_thing, NULL, false);
+        }
+        world_run(&t.w, 0.5);
+        use_out(t.client, 8000);
+        for (int i = 0; i < 600; i++) {
+            for (int k = 9; k >= 0; k--) {
+                wisp_value parts[12], list;
+                wisp_result result;
+                parts[0] = wisp_int(k);
+                parts[1] = wisp_int(i);
+                for (int j = 2; j < 12; j++) parts[j] = wisp_int((int64_t)test_random(&seed));
+                list = wisp_array(parts, 12);
+                result = wisp_fire_values(t.client, name[k], wisp_to_peer(t.to_server), &list, 1);
+                CHECK(result == WISP_OK || result == WISP_E_BUDGET);
+                if (result == WISP_OK) accepted[k] = i;
+            }
+            world_step(&t.w);
+        }
+        world_watch(&t.w, t.client, WISP_ERROR);
+        world_run(&t.w, 8);
+        for (int k = 0; k < 10; k++) {
+            CHECK(accepted[k] >= 0);
+            CHECK_EQ_INT(things_heard[k], accepted[k]);
+            over += world_remote_stats(t.client, name[k]).over_budget;
+        }
+        CHECK(over > 0);
+        CHECK_EQ_INT(world_count(&t.w, t.client, WISP_ERROR), 0);
+        world_close(&t.w);
+    }
+}
+
 /* --- floods and errors --- */
 
 TEST(messages_over_the_rate_are_dropped_counted_and_told) {
@@ -1476,6 +1530,7 @@ static const test_case tests[] = {
     CASE(a_peer_that_only_listens_is_not_warned_of_what_it_answers),
     CASE(of_a_use_below_the_budget_nothing_is_told),
     CASE(what_must_be_answered_puts_nobody_far_into_debt),
+    CASE(a_value_that_is_told_and_dropped_comes_again),
     CASE(messages_over_the_rate_are_dropped_counted_and_told),
     CASE(messages_that_repeat_each_other_are_counted_each),
     CASE(an_invoke_over_the_rate_of_messages_is_not_answered),
