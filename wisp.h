@@ -19509,9 +19509,11 @@ static void wisp__error(wisp *w, wisp__session *s, wisp__remote *remote, wisp_re
                      code, "%s%s%s", remote ? remote->name : "", remote ? ": " : "", text);
 }
 
-/* Tells of the budgets of a peer, or (NULL) of all, that are near or used up. */
+/* Tells of the budgets of a peer, between "joined" and "left", or (NULL) of all, that are near or
+   used up. */
 static void wisp__tell_budget(wisp *w, wisp__session *s) {
     uint8_t *news = s ? &s->spending.news : &w->policy.news;
+    if (s && s->peer.state != WISP__JOINED) return;
     for (int way = 0; way < 2; way++) {
         int state = *news >> (2 * way) & 3;
         if (!state) continue;

@@ -916,6 +916,33 @@ TEST(of_a_use_below_the_budget_nothing_is_told) {
     world_close(&t.w);
 }
 
+TEST(budgets_are_told_between_joined_and_left) {
+    for (int round = 0; round < 2; round++) {
+        world w;
+        wisp *server, *client;
+        wisp_peer peer;
+        wisp_budget budget = no_budget();
+        world_open(&w);
+        server = world_add(&w);
+        client = world_add(&w);
+        world_watch(&w, server, WISP_JOINED);
+        world_watch(&w, server, WISP_LEFT);
+        world_watch(&w, server, WISP_BUDGET);
+        budget.out = budget.in = 30;
+        if (round) budget.in = 0, budget.out = 2000;
+        CHECK_EQ_INT(wisp_use_budget(server, &budget), WISP_OK);
+        peer = world_join(&w, client, server);
+        world_run(&w, 0.1);
+        CHECK_EQ_STR(w.notes[0].name, WISP_JOINED);
+        fire_bytes(server, "r", wisp_to_peer(world_peer(server, 0)), 0, 1000);
+        wisp_leave(server, world_peer(server, 0), "");
+        world_run(&w, 3);
+        CHECK_EQ_STR(w.notes[w.note_count - 1].name, WISP_LEFT);
+        CHECK(peer.id != 0);
+        world_close(&w);
+    }
+}
+
 /* --- keeping a session, and differences --- */
 
 TEST(what_must_be_answered_puts_nobody_far_into_debt) {
@@ -1529,6 +1556,7 @@ static const test_case tests[] = {
     CASE(a_budget_smaller_than_two_packets_is_warned_of_again_as_well),
     CASE(a_peer_that_only_listens_is_not_warned_of_what_it_answers),
     CASE(of_a_use_below_the_budget_nothing_is_told),
+    CASE(budgets_are_told_between_joined_and_left),
     CASE(what_must_be_answered_puts_nobody_far_into_debt),
     CASE(a_value_that_is_told_and_dropped_comes_again),
     CASE(messages_over_the_rate_are_dropped_counted_and_told),
