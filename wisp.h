@@ -1211,12 +1211,13 @@ WISP_API wisp_result wisp_set_peer_user(wisp *w, wisp_peer peer, void *user);
 
 /* Zero is the default: no limit, but for errors. Rates are per second. */
 typedef struct wisp_budget {
-    double out, in;              /* bytes of each peer, each way */
+    double out, in;              /* bytes of each peer, each way; on a reliable
+                                    link what comes over it is an error */
     double total_out, total_in;  /* bytes of all peers together */
     double burst;                /* seconds' worth at once; 0 = 0.5; 0.01..60 */
     double messages;             /* received from a peer; over it they are
                                     dropped, and each is an error */
-    double packets;              /* the same; not on a reliable link */
+    double packets;              /* the same; none on a reliable link */
     double errors;               /* bad or flooding messages of a peer that are
                                     forgiven; 0 = 16; < 0: all */
     int    error_burst;          /* at once; one more ends the session with
@@ -16297,20 +16298,24 @@ static double wisp__policy_waiting(const wisp__policy *policy, int peers, int mt
     return wisp__max(rate * b->burst, 4.0 * mtu);
 }
 
-/* May a packet that has come be looked at? Else WISP_E_BUDGET, or WISP_E_FLOOD: an error of the
-   peer. What is over is paid for by those who sent it, not by what follows. */
-static wisp_result wisp__policy_packet(wisp__policy *policy, wisp__spending *s, int peers,
-                                       int bytes, double now) {
+/* May one more packet come from this peer? */
+static bool wisp__policy_packet(const wisp__policy *policy, wisp__spending *s, double now) {
+    const wisp_budget *b = &policy->budget;
+    if (!(b->packets > 0)) return true;
+    return wisp__bucket_take(&s->packets, b->packets, wisp__max(b->packets * b->burst, 1), now);
+}
+
+/* May the bytes that have come be looked at? What is over is paid for by those who sent it, not by
+   what follows. */
+static bool wisp__policy_received(wisp__policy *policy, wisp__spending *s, int peers, int bytes,
+                                  double now) {
     const wisp_budget *b = &policy->budget;
     wisp__purse p;
-    if (b->packets > 0 &&
-        !wisp__bucket_take(&s->packets, b->packets, wisp__max(b->packets * b->burst, 1), now))
-        return WISP_E_FLOOD;
-    if (!(b->in > 0 || b->total_in > 0)) return WISP_OK;
+    if (!(b->in > 0 || b->total_in > 0)) return true;
     p = wisp__purse_of(policy, s, true, peers);
-    if (!wisp__purse_open(&p, now)) return WISP_E_BUDGET;
+    if (!wisp__purse_open(&p, now)) return false;
     wisp__purse_spend(&p, policy, s, bytes, now);
-    return WISP_OK;
+    return true;
 }
 
 /* May one more message come from this peer? */
@@ -21729,15 +21734,18 @@ static void wisp__read_squeezed(wisp__reading *r) {
         r->from = wisp__reader_on(to, size);
 }
 
-/* Is a packet within the budgets? On a reliable link it is looked at all the same. */
+/* Is a packet within the budgets? On a reliable link, where nothing may be missing, it is looked at
+   all the same: what is over the bytes is an error there. */
 static bool wisp__within_budget(wisp *w, wisp__session *s, int size) {
-    wisp_result verdict = wisp__policy_packet(&w->policy, &s->spending, w->peers.joined, size,
-                                              w->base.time);
+    bool reliable = w->base.reliable;
+    bool flood = !reliable && !wisp__policy_packet(&w->policy, &s->spending, w->base.time);
+    bool over = flood || !wisp__policy_received(&w->policy, &s->spending, w->peers.joined, size,
+                                                w->base.time);
     if (s->spending.news) wisp__tell_budget(w, s);
     if (w->policy.news) wisp__tell_budget(w, NULL);
-    if (verdict == WISP_OK) return true;
-    if (verdict == WISP_E_FLOOD || w->base.reliable) wisp__offend(w, s);
-    if (w->base.reliable) return s->peer.state == WISP__JOINED;
+    if (!over) return true;
+    if (flood || reliable) wisp__offend(w, s);
+    if (reliable) return s->peer.state == WISP__JOINED;
     s->peer.stats.packets_refused++;
     return false;
 }

@@ -1098,6 +1098,24 @@ TEST(packets_over_the_rate_are_refused_and_are_errors) {
     world_close(&t.w);
 }
 
+TEST(a_reliable_link_has_no_rate_of_packets) {
+    world_two t;
+    wisp_budget budget = no_budget();
+    open_over(&t, RELIABLE);
+    budget.packets = 5;
+    budget.errors = 1;
+    budget.error_burst = 10;
+    CHECK_EQ_INT(wisp_use_budget(t.server, &budget), WISP_OK);
+    for (int i = 0; i < 300; i++) {
+        world_fire(t.client, "r", t.to_server, i);
+        world_step(&t.w);
+    }
+    world_run(&t.w, 0.1);
+    CHECK_EQ_INT(world_count(&t.w, t.server, "r"), 300);
+    CHECK_EQ_INT(world_count(&t.w, NULL, WISP_LEFT), 0);
+    world_close(&t.w);
+}
+
 /* One passes the rate; of the others `forgiven` are errors that may be, and one more ends it. */
 static void check_ended_after(world_two *t, int forgiven) {
     for (int i = 0; i < forgiven + 1; i++) world_fire(t->client, "r", t->to_server, i);
@@ -1563,6 +1581,7 @@ static const test_case tests[] = {
     CASE(messages_that_repeat_each_other_are_counted_each),
     CASE(an_invoke_over_the_rate_of_messages_is_not_answered),
     CASE(packets_over_the_rate_are_refused_and_are_errors),
+    CASE(a_reliable_link_has_no_rate_of_packets),
     CASE(one_error_more_than_are_forgiven_ends_the_session_on_both_sides),
     CASE(without_a_budget_garbage_is_forgiven_so_far),
     CASE(errors_are_forgiven_at_their_rate),
