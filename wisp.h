@@ -18319,6 +18319,17 @@ static void wisp__send_acks(wisp__sender *sender, wisp__session *s) {
     if (s->peer.flow.acks_alone >= 64) s->ping = true;    /* so that our acks are acked too */
 }
 
+/* A ping by itself: no budget holds it back, else a debt could outlast the timeout. */
+static void wisp__send_ping(wisp__sender *sender, wisp__session *s) {
+    wisp__filler f;
+    if (!sender->base->reliable && !wisp__flow_may_send(sender->base, &s->peer.flow)) return;
+    wisp__packet_begin(&f, sender, s);
+    wisp__put_control(&f.to, WISP__R_PING);
+    f.eliciting = true;
+    s->ping = false;
+    wisp__packet_end(&f);
+}
+
 static bool wisp__has_lost(const wisp__session *s) {
     for (int c = 0; c < s->peer.lane_end; c++) {
         const wisp__lane *lane = s->peer.lanes[c];
@@ -18357,6 +18368,7 @@ static bool wisp__flush(wisp__sender *sender, wisp__session *s, int only) {
         if (f.kept) wisp__message_release(sender->base, sender->chunks, f.kept);
         if (fit != WISP__FULL || !f.eliciting) break;
     }
+    if (s->spending.held_back && s->ping) wisp__send_ping(sender, s);
     if (!sender->base->reliable && wisp__flow_must_ack(flow, sender->base->time))
         wisp__send_acks(sender, s);
     wisp__peer_timer(sender->peers, &s->peer);

@@ -945,6 +945,21 @@ TEST(budgets_are_told_between_joined_and_left) {
 
 /* --- keeping a session, and differences --- */
 
+TEST(a_session_outlives_a_debt_longer_than_its_timeout) {
+    for (int link = PLAIN; link <= RELIABLE; link += RELIABLE) {
+        world_two t;
+        open_over(&t, link);
+        use_out(t.client, 40);
+        use_out(t.server, 40);
+        fire_bytes(t.client, "r", wisp_to_peer(t.to_server), 0, 1000);
+        fire_bytes(t.server, "r", wisp_to_peer(t.to_client), 0, 1000);
+        world_run(&t.w, 60);
+        CHECK_EQ_INT(world_count(&t.w, NULL, WISP_LEFT), 0);
+        CHECK_EQ_INT(world_count(&t.w, t.server, "r"), 1);
+        world_close(&t.w);
+    }
+}
+
 TEST(what_must_be_answered_puts_nobody_far_into_debt) {
     world_two t;
     open_over(&t, PLAIN);
@@ -1575,6 +1590,7 @@ static const test_case tests[] = {
     CASE(a_peer_that_only_listens_is_not_warned_of_what_it_answers),
     CASE(of_a_use_below_the_budget_nothing_is_told),
     CASE(budgets_are_told_between_joined_and_left),
+    CASE(a_session_outlives_a_debt_longer_than_its_timeout),
     CASE(what_must_be_answered_puts_nobody_far_into_debt),
     CASE(a_value_that_is_told_and_dropped_comes_again),
     CASE(messages_over_the_rate_are_dropped_counted_and_told),
