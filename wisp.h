@@ -16245,11 +16245,13 @@ static void wisp__purse_fill(const wisp__purse *p, double now) {
     wisp__bucket_fill(p->share, p->share_rate, p->share_rate * p->burst, now);
 }
 
-/* Is anything left to be used now? */
-static bool wisp__purse_open(const wisp__purse *p, double now) {
+/* Bytes that may be used now; none are left at 0 or less. One of the rates is set. */
+static double wisp__purse_left(const wisp__purse *p, double now) {
+    double left;
     wisp__purse_fill(p, now);
-    if (p->rate > 0 && p->own->level <= 0) return false;
-    return !(p->all_rate > 0) || p->all->level > 0 || p->share->level > 0;
+    if (!(p->all_rate > 0)) return p->own->level;
+    left = wisp__max(p->all->level, p->share->level);
+    return p->rate > 0 ? wisp__min(left, p->own->level) : left;
 }
 
 /* Uses it; what is over comes off what follows: a burst at most of what nothing holds back (acks),
@@ -16271,31 +16273,36 @@ static void wisp__purse_spend(const wisp__purse *p, wisp__policy *policy, wisp__
                       p->all_rate * p->burst);
 }
 
+/* Is there a budget that what is sent may have to wait for? */
+static bool wisp__policy_limits(const wisp__policy *policy) {
+    return policy->budget.out > 0 || policy->budget.total_out > 0;
+}
+
 /* May a packet go to this peer? */
 static bool wisp__policy_may_send(wisp__policy *policy, wisp__spending *s, int peers, double now) {
-    const wisp_budget *b = &policy->budget;
     wisp__purse p;
-    if (!(b->out > 0 || b->total_out > 0)) return true;
+    if (!wisp__policy_limits(policy)) return true;
     p = wisp__purse_of(policy, s, false, peers);
-    s->held_back = !wisp__purse_open(&p, now);
+    s->held_back = !(wisp__purse_left(&p, now) > 0);
     return !s->held_back;
 }
 
 static void wisp__policy_sent(wisp__policy *policy, wisp__spending *s, int peers, int bytes,
                               double now) {
-    const wisp_budget *b = &policy->budget;
     wisp__purse p;
-    if (!(b->out > 0 || b->total_out > 0)) return;
+    if (!wisp__policy_limits(policy)) return;
     p = wisp__purse_of(policy, s, false, peers);
     wisp__purse_spend(&p, policy, s, bytes, now);
 }
 
-/* Bytes of unreliable messages that may wait for the budget: what a burst takes, or some packets. */
-static double wisp__policy_waiting(const wisp__policy *policy, int peers, int mtu) {
-    const wisp_budget *b = &policy->budget;
-    double rate = b->out, share = b->total_out / wisp__max_int(peers, 1);
-    if (!(rate > 0) || (share > 0 && share < rate)) rate = share;
-    return wisp__max(rate * b->burst, 4.0 * mtu);
+/* Bytes of unreliable messages that may wait: what can go now, and after it a burst, or some
+   packets. */
+static double wisp__policy_waiting(wisp__policy *policy, wisp__spending *s, int peers, int mtu,
+                                   double now) {
+    wisp__purse p = wisp__purse_of(policy, s, false, peers);
+    double rate = p.rate, left = wisp__purse_left(&p, now);
+    if (!(rate > 0) || (p.all_rate > 0 && p.share_rate < rate)) rate = p.share_rate;
+    return wisp__max(left, 0) + wisp__max(rate * p.burst, 4.0 * mtu);
 }
 
 /* May one more packet come from this peer? */
@@ -16313,7 +16320,7 @@ static bool wisp__policy_received(wisp__policy *policy, wisp__spending *s, int p
     wisp__purse p;
     if (!(b->in > 0 || b->total_in > 0)) return true;
     p = wisp__purse_of(policy, s, true, peers);
-    if (!wisp__purse_open(&p, now)) return false;
+    if (!(wisp__purse_left(&p, now) > 0)) return false;
     wisp__purse_spend(&p, policy, s, bytes, now);
     return true;
 }
@@ -17931,7 +17938,8 @@ static int wisp__least_urgent(const wisp__sender *sender, const wisp__session *s
 /* Of what is not reliable and waits for the budget, only so much is kept: what is less urgent than
    `m` goes. false: `m` itself is. */
 static bool wisp__make_place(wisp__sender *sender, wisp__session *s, const wisp__message *m) {
-    double most = wisp__policy_waiting(sender->policy, sender->peers->joined, sender->base->mtu);
+    double most = wisp__policy_waiting(sender->policy, &s->spending, sender->peers->joined,
+                                       sender->base->mtu, sender->base->time);
     while (s->loose_bytes + m->size > most) {
         int index = wisp__least_urgent(sender, s, m);
         wisp__message *least;
@@ -17958,7 +17966,8 @@ static wisp_result wisp__enqueue(wisp__sender *sender, wisp__session *s, wisp__m
                       "or raise desc.limits.queue_messages and queue_bytes");
         return WISP_E_QUEUE_FULL;
     }
-    if (s->spending.held_back && m->delivery != WISP_RELIABLE && !wisp__make_place(sender, s, m)) {
+    if (m->delivery != WISP_RELIABLE && wisp__policy_limits(sender->policy) &&
+        !wisp__make_place(sender, s, m)) {
         wisp__count_over_budget(sender, s, m);
         return WISP_E_BUDGET;
     }

@@ -681,6 +681,38 @@ TEST(what_is_reliable_is_never_dropped_for_what_is_not) {
     world_close(&t.w);
 }
 
+/* The burst goes at once, as much again waits; what else is fired at once comes too late anyway. */
+TEST(of_a_flood_in_one_moment_no_more_waits_than_a_burst) {
+    world_two t;
+    int refused;
+    open_over(&t, PLAIN);
+    wisp_set_unreliable(t.client, "r", true);
+    use_out(t.client, 20000);
+    refused = fire_unreliable(&t, "r", 2000, 0);
+    CHECK_NEAR(2000 - refused, 20000 / 103, 20);
+    world_run(&t.w, 0.8);
+    CHECK_EQ_INT(world_count(&t.w, t.server, "r"), 2000 - refused);
+    CHECK_EQ_INT(world_peer_stats(t.client, t.to_server).queued_messages, 0);
+    world_close(&t.w);
+}
+
+TEST(a_budget_that_is_lifted_refuses_nothing_more) {
+    world_two t;
+    open_over(&t, PLAIN);
+    wisp_set_unreliable(t.client, "r", true);
+    use_out(t.client, 2000);
+    for (int i = 0; i < 20; i++) {
+        fire_unreliable(&t, "r", 20, i);
+        world_step(&t.w);
+    }
+    CHECK_EQ_INT(fire_unreliable(&t, "r", 1, 0), 1);
+    CHECK_EQ_INT(wisp_use_budget(t.client, NULL), WISP_OK);
+    CHECK_EQ_INT(fire_unreliable(&t, "r", 100, 0), 0);
+    world_run(&t.w, 0.5);
+    CHECK_EQ_INT(world_peer_stats(t.client, t.to_server).queued_messages, 0);
+    world_close(&t.w);
+}
+
 TEST(a_budget_that_changes_while_messages_flow_holds_from_then_on) {
     static const double rates[] = { 50000, 5000, 100000, 10000 };
     world_two t;
@@ -1579,6 +1611,8 @@ static const test_case tests[] = {
     CASE(what_is_unreliable_and_over_the_budget_is_refused_and_counted),
     CASE(what_is_urgent_takes_the_place_of_what_waits_and_is_not),
     CASE(what_is_reliable_is_never_dropped_for_what_is_not),
+    CASE(of_a_flood_in_one_moment_no_more_waits_than_a_burst),
+    CASE(a_budget_that_is_lifted_refuses_nothing_more),
     CASE(a_budget_that_changes_while_messages_flow_holds_from_then_on),
     CASE(a_budget_set_again_and_again_is_no_fresh_one),
     CASE(a_leap_of_the_clock_is_worth_no_more_than_the_burst),
