@@ -17596,7 +17596,10 @@ enum { WISP__PACKET_VALUES = 65536, WISP__PACKET_MESSAGES = 2048, WISP__RUN_BITS
 /* What waiting is worth: levels of priority per second, so that nothing starves. */
 #define WISP__AGING 50.0
 
-typedef struct wisp__entry { struct wisp__entry *next; wisp__message *message; } wisp__entry;
+typedef struct wisp__entry {
+    struct wisp__entry *next, *before;
+    wisp__message      *message;
+} wisp__entry;
 
 typedef struct wisp__sender {
     wisp__base     *base;
@@ -17885,13 +17888,15 @@ static wisp__fit wisp__fill_item(wisp__filler *f, const wisp__item *item, uint32
 
 /* --- the queue --- */
 
-/* Takes the first message off a route's queue; its reference passes to the caller. */
-static wisp__message *wisp__dequeue(wisp__sender *sender, wisp__session *s, int index) {
+/* Takes a message off a route's queue; its reference passes to the caller. */
+static wisp__message *wisp__unqueue(wisp__sender *sender, wisp__session *s, int index,
+                                    wisp__entry *entry) {
     wisp__route *route = &s->routes[index];
-    wisp__entry *entry = route->first;
     wisp__message *m = entry->message;
-    route->first = entry->next;
-    if (!route->first) route->last = NULL;
+    if (entry->next) entry->next->before = entry->before;
+    else route->last = entry->before;
+    if (entry->before) entry->before->next = entry->next;
+    else route->first = entry->next;
     s->queued--;
     s->queued_bytes -= m->size;
     if (m->delivery != WISP_RELIABLE) s->loose_bytes -= m->size;
@@ -17903,6 +17908,10 @@ static wisp__message *wisp__dequeue(wisp__sender *sender, wisp__session *s, int 
         break;
     }
     return m;
+}
+
+static wisp__message *wisp__dequeue(wisp__sender *sender, wisp__session *s, int index) {
+    return wisp__unqueue(sender, s, index, s->routes[index].first);
 }
 
 /* What waits together: a channel, or all that is not reliable. */
@@ -17920,15 +17929,16 @@ static void wisp__count_over_budget(wisp__sender *sender, wisp__session *s,
     sender->registry->remotes[m->remote]->stats.over_budget++;
 }
 
-/* The queue whose first message is not reliable, and less urgent than `m`; -1: none. */
+/* The queue whose last message, the least urgent of its name, is not reliable and less urgent than
+   `m`; -1: none. */
 static int wisp__least_urgent(const wisp__sender *sender, const wisp__session *s,
                               const wisp__message *m) {
     double least = wisp__urgency(sender->registry, m);
     int index = -1;
     for (int i = 0; i < s->active_count; i++) {
-        const wisp__message *first = s->routes[s->active[i]].first->message;
-        double urgency = wisp__urgency(sender->registry, first);
-        if (first->delivery == WISP_RELIABLE || urgency <= least) continue;
+        const wisp__message *last = s->routes[s->active[i]].last->message;
+        double urgency = wisp__urgency(sender->registry, last);
+        if (last->delivery == WISP_RELIABLE || urgency <= least) continue;
         least = urgency;
         index = s->active[i];
     }
@@ -17944,7 +17954,7 @@ static bool wisp__make_place(wisp__sender *sender, wisp__session *s, const wisp_
         int index = wisp__least_urgent(sender, s, m);
         wisp__message *least;
         if (index < 0) return false;
-        least = wisp__dequeue(sender, s, index);
+        least = wisp__unqueue(sender, s, index, s->routes[index].last);
         wisp__count_over_budget(sender, s, least);
         if (least->track >= 0) wisp__track_told(&s->told, least->track, least->value, false);
         wisp__message_release(sender->base, sender->chunks, least);
@@ -17978,6 +17988,7 @@ static wisp_result wisp__enqueue(wisp__sender *sender, wisp__session *s, wisp__m
     entry = (wisp__entry *)wisp__chunk_take(base, sender->chunks, sizeof *entry);
     if (!entry) return WISP_E_MEMORY;
     entry->next = NULL;
+    entry->before = route->last;
     entry->message = m;
     m->references++;
     if (route->last) route->last->next = entry;
@@ -18168,6 +18179,8 @@ static wisp__message *wisp__queue_announcement(wisp__sender *sender, wisp__sessi
     wisp__message_measure(m, 0, to.at);
     place->message = m;
     place->next = route->first;
+    place->before = NULL;
+    route->first->before = place;
     route->first = place;
     s->queued++;
     s->queued_bytes += m->size;

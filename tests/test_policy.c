@@ -636,6 +636,33 @@ TEST(what_is_unreliable_and_over_the_budget_is_refused_and_counted) {
     }
 }
 
+TEST(the_least_urgent_goes_and_what_has_waited_gains) {
+    static const char *const names[] = { "high", "middle", "low" };
+    world_two t;
+    int64_t over[3], came[3];
+    open_over(&t, PLAIN);
+    for (int i = 0; i < 3; i++) {
+        world_watch(&t.w, t.server, names[i]);
+        wisp_set_unreliable(t.client, names[i], true);
+        wisp_set_batch_priority(t.client, names[i], 100 + 10 * i);
+    }
+    use_out(t.client, 20000);
+    for (int i = 0; i < 1000; i++) {
+        for (int k = 2; k >= 0; k--) fire_unreliable(&t, names[k], 1, i);
+        world_step(&t.w);
+    }
+    world_run(&t.w, 2);
+    for (int i = 0; i < 3; i++) {
+        over[i] = (int64_t)world_remote_stats(t.client, names[i]).over_budget;
+        came[i] = world_count(&t.w, t.server, names[i]);
+        CHECK_EQ_INT(over[i] + came[i], 1000);
+    }
+    CHECK(over[0] < over[1] && over[1] < over[2]);
+    CHECK(came[2] > 10);                        /* even the least urgent does not starve */
+    CHECK_EQ_INT(world_peer_stats(t.client, t.to_server).over_budget, over[0] + over[1] + over[2]);
+    world_close(&t.w);
+}
+
 TEST(what_is_urgent_takes_the_place_of_what_waits_and_is_not) {
     world_two t;
     int refused = 0;
@@ -1609,6 +1636,7 @@ static const test_case tests[] = {
     CASE(a_burst_that_shrinks_is_in_force_at_once),
     CASE(what_leaves_for_a_peer_keeps_to_its_budget_and_what_is_reliable_arrives_in_order),
     CASE(what_is_unreliable_and_over_the_budget_is_refused_and_counted),
+    CASE(the_least_urgent_goes_and_what_has_waited_gains),
     CASE(what_is_urgent_takes_the_place_of_what_waits_and_is_not),
     CASE(what_is_reliable_is_never_dropped_for_what_is_not),
     CASE(of_a_flood_in_one_moment_no_more_waits_than_a_burst),
