@@ -1224,12 +1224,13 @@ WISP_API wisp_result wisp_set_peer_user(wisp *w, wisp_peer peer, void *user);
 
 /* Zero is the default: no limit, but for errors. Rates are per second. */
 typedef struct wisp_budget {
-    double out, in;              /* bytes of each peer, each way */
+    double out, in;              /* bytes of each peer, each way; on a reliable
+                                    link what comes over it is an error */
     double total_out, total_in;  /* bytes of all peers together */
     double burst;                /* seconds' worth at once; 0 = 0.5; 0.01..60 */
     double messages;             /* received from a peer; over it they are
                                     dropped, and each is an error */
-    double packets;              /* the same; not on a reliable link */
+    double packets;              /* the same; none on a reliable link */
     double errors;               /* bad or flooding messages of a peer that are
                                     forgiven; 0 = 16; < 0: all */
     int    error_burst;          /* at once; one more ends the session with
@@ -16810,25 +16811,26 @@ static wisp_result wisp__budget_check(const wisp_budget *b) {
                                                                                 : WISP_E_ARGUMENT;
 }
 
+/* What has been used stays used, so that who sets a budget time and again lifts none. A debt that
+   was made at a higher rate is a burst of the new one at most. */
 static void wisp__policy_set(wisp__policy *policy, const wisp_budget *budget) {
     wisp_budget *b = &policy->budget;
-    wisp__base *base = policy->base;
-    memset(policy, 0, sizeof *policy);
-    policy->base = base;
+    memset(b, 0, sizeof *b);
     if (budget) *b = *budget;
     if (!(b->burst > 0)) b->burst = 0.5;
     if (!(b->errors > 0 || b->errors < 0)) b->errors = 16;
     if (!(b->joins > 0 || b->joins < 0)) b->joins = 8;
     b->error_burst = wisp__default_int(b->error_burst, 1024);
     b->join_burst = wisp__default_int(b->join_burst, 64);
+    policy->out.level = wisp__max(policy->out.level, -b->total_out * b->burst);
+    policy->in.level = wisp__max(policy->in.level, -b->total_in * b->burst);
 }
 
-/* Notes what is to be told of a budget: once, until it is half full again. */
-static void wisp__policy_warn(uint8_t *warned, uint8_t *news, int way, double level,
+/* Notes what is to be told of a budget: once, until it was half full again `before` a use. */
+static void wisp__policy_warn(uint8_t *warned, uint8_t *news, int way, double before, double level,
                               double burst) {
     int state = level <= 0 ? WISP__OVER : level < burst / 4 ? WISP__NEAR : 0;
-    int told = (*warned >> (2 * way)) & 3;
-    if (level > burst / 2) told = 0;
+    int told = before > burst / 2 ? 0 : (*warned >> (2 * way)) & 3;
     if (state > told) {
         *news = (uint8_t)((*news & ~(3 << (2 * way))) | state << (2 * way));
         told = state;
@@ -16844,8 +16846,8 @@ typedef struct wisp__purse {
 } wisp__purse;
 
 /* What a peer has left; NULL: no memory, and then nothing is counted. */
-static wisp__spending *wisp__spending_of(wisp__base *base, wisp__spending **place) {
-    if (!*place) *place = (wisp__spending *)wisp__alloc(base, sizeof **place);
+static wisp__spending *wisp__spending_of(const wisp__policy *policy, wisp__spending **place) {
+    if (!*place) *place = (wisp__spending *)wisp__alloc(policy->base, sizeof **place);
     return *place;
 }
 
@@ -16863,83 +16865,101 @@ static wisp__purse wisp__purse_of(wisp__policy *policy, wisp__spending *s, bool 
     return p;
 }
 
-/* Is anything left to be used now? */
-static bool wisp__purse_open(const wisp__purse *p, double now) {
-    if (p->rate > 0) {
-        wisp__bucket_fill(p->own, p->rate, p->rate * p->burst, now);
-        if (p->own->level <= 0) return false;
-    }
-    if (!(p->all_rate > 0)) return true;
+static void wisp__purse_fill(const wisp__purse *p, double now) {
+    if (p->rate > 0) wisp__bucket_fill(p->own, p->rate, p->rate * p->burst, now);
+    if (!(p->all_rate > 0)) return;
     wisp__bucket_fill(p->all, p->all_rate, p->all_rate * p->burst, now);
     wisp__bucket_fill(p->share, p->share_rate, p->share_rate * p->burst, now);
-    return p->all->level > 0 || p->share->level > 0;
 }
 
-/* Uses it; what is over comes off what follows. */
+/* Bytes that may be used now; none are left at 0 or less. One of the rates is set. */
+static double wisp__purse_left(const wisp__purse *p, double now) {
+    double left;
+    wisp__purse_fill(p, now);
+    if (!(p->all_rate > 0)) return p->own->level;
+    left = wisp__max(p->all->level, p->share->level);
+    return p->rate > 0 ? wisp__min(left, p->own->level) : left;
+}
+
+/* Uses it; what is over comes off what follows: a burst at most of what nothing holds back (acks),
+   and of a share no more than a packet, so that peers who come later change the shares at once. */
 static void wisp__purse_spend(const wisp__purse *p, wisp__policy *policy, wisp__spending *s,
-                              int bytes) {
+                              int bytes, double now) {
+    double own, all;
+    wisp__purse_fill(p, now);
+    own = p->own->level;
+    all = p->all->level;
     if (p->rate > 0) {
-        p->own->level -= bytes;
-        wisp__policy_warn(&s->warned, &s->news, p->way, p->own->level, p->rate * p->burst);
+        p->own->level = wisp__max(own - bytes, -p->rate * p->burst - bytes);
+        wisp__policy_warn(&s->warned, &s->news, p->way, own, p->own->level, p->rate * p->burst);
     }
     if (!(p->all_rate > 0)) return;
-    p->share->level = wisp__max(p->share->level - bytes, -p->share_rate * p->burst - bytes);
-    p->all->level = wisp__max(p->all->level - bytes, -p->all_rate * p->burst);
-    wisp__policy_warn(&policy->warned, &policy->news, p->way, p->all->level,
+    p->share->level = wisp__max(p->share->level - bytes, -bytes);
+    p->all->level = wisp__max(all - bytes, -p->all_rate * p->burst);
+    wisp__policy_warn(&policy->warned, &policy->news, p->way, all, p->all->level,
                       p->all_rate * p->burst);
+}
+
+/* Is there a budget that what is sent may have to wait for? */
+static bool wisp__policy_limits(const wisp__policy *policy) {
+    return policy->budget.out > 0 || policy->budget.total_out > 0;
 }
 
 /* May a packet go to this peer? */
 static bool wisp__policy_may_send(wisp__policy *policy, wisp__spending **place, int peers,
                                   double now) {
-    const wisp_budget *b = &policy->budget;
-    wisp__spending *s;
+    wisp__spending *s = wisp__policy_limits(policy) ? wisp__spending_of(policy, place) : NULL;
     wisp__purse p;
-    if (!(b->out > 0 || b->total_out > 0)) return true;
-    s = wisp__spending_of(policy->base, place);
     if (!s) return true;
     p = wisp__purse_of(policy, s, false, peers);
-    s->held_back = !wisp__purse_open(&p, now);
+    s->held_back = !(wisp__purse_left(&p, now) > 0);
     return !s->held_back;
 }
 
-static void wisp__policy_sent(wisp__policy *policy, wisp__spending *s, int peers, int bytes) {
-    const wisp_budget *b = &policy->budget;
+static void wisp__policy_sent(wisp__policy *policy, wisp__spending **place, int peers, int bytes,
+                              double now) {
+    wisp__spending *s = wisp__policy_limits(policy) ? wisp__spending_of(policy, place) : NULL;
     wisp__purse p;
-    if (!s || !(b->out > 0 || b->total_out > 0)) return;
+    if (!s) return;
     p = wisp__purse_of(policy, s, false, peers);
-    wisp__purse_spend(&p, policy, s, bytes);
+    wisp__purse_spend(&p, policy, s, bytes, now);
 }
 
-/* Bytes of unreliable messages that may wait for the budget: a burst of it, or some packets. */
-static double wisp__policy_waiting(const wisp__policy *policy, int peers, int mtu) {
-    const wisp_budget *b = &policy->budget;
-    double rate = b->out, share = b->total_out / wisp__max_int(peers, 1);
-    if (!(rate > 0) || (share > 0 && share < rate)) rate = share;
-    return wisp__max(rate * b->burst, 4.0 * mtu);
-}
-
-/* May a packet that has come be looked at? Else WISP_E_BUDGET, or WISP_E_FLOOD: an error of the
-   peer. What is over is paid for by those who sent it, not by what follows. */
-static wisp_result wisp__policy_packet(wisp__policy *policy, wisp__spending **place, int peers,
-                                       int bytes, double now) {
-    const wisp_budget *b = &policy->budget;
-    bool limited = b->packets > 0 || b->in > 0 || b->total_in > 0;
-    wisp__spending *s = limited ? wisp__spending_of(policy->base, place) : NULL;
+/* Bytes of unreliable messages that may wait: what can go now, and after it a burst, or some
+   packets. */
+static double wisp__policy_waiting(wisp__policy *policy, wisp__spending **place, int peers, int mtu,
+                                   double now) {
+    wisp__spending *s = wisp__spending_of(policy, place);
     wisp__purse p;
-    if (!s) return WISP_OK;
-    if (b->packets > 0 &&
-        !wisp__bucket_take(&s->packets, b->packets, wisp__max(b->packets * b->burst, 1), now))
-        return WISP_E_FLOOD;
-    if (!(b->in > 0 || b->total_in > 0)) return WISP_OK;
+    double rate, left;
+    if (!s) return 1e18;
+    p = wisp__purse_of(policy, s, false, peers);
+    rate = p.rate;
+    left = wisp__purse_left(&p, now);
+    if (!(rate > 0) || (p.all_rate > 0 && p.share_rate < rate)) rate = p.share_rate;
+    return wisp__max(left, 0) + wisp__max(rate * p.burst, 4.0 * mtu);
+}
+
+/* May one more packet come from this peer? */
+static bool wisp__policy_packet(const wisp__policy *policy, wisp__spending **place, double now) {
+    const wisp_budget *b = &policy->budget;
+    wisp__spending *s = b->packets > 0 ? wisp__spending_of(policy, place) : NULL;
+    if (!s) return true;
+    return wisp__bucket_take(&s->packets, b->packets, wisp__max(b->packets * b->burst, 1), now);
+}
+
+/* May the bytes that have come be looked at? What is over is paid for by those who sent it, not by
+   what follows. */
+static bool wisp__policy_received(wisp__policy *policy, wisp__spending **place, int peers,
+                                  int bytes, double now) {
+    const wisp_budget *b = &policy->budget;
+    wisp__spending *s = b->in > 0 || b->total_in > 0 ? wisp__spending_of(policy, place) : NULL;
+    wisp__purse p;
+    if (!s) return true;
     p = wisp__purse_of(policy, s, true, peers);
-    if (!wisp__purse_open(&p, now)) {
-        if (b->in > 0)
-            wisp__policy_warn(&s->warned, &s->news, p.way, s->in.level, b->in * b->burst);
-        return WISP_E_BUDGET;
-    }
-    wisp__purse_spend(&p, policy, s, bytes);
-    return WISP_OK;
+    if (!(wisp__purse_left(&p, now) > 0)) return false;
+    wisp__purse_spend(&p, policy, s, bytes, now);
+    return true;
 }
 
 /* The share of a bucket that is used: 1 when nothing is left, more when it is overdrawn. */
@@ -16965,15 +16985,15 @@ static double wisp__policy_use(const wisp__policy *policy, const wisp__spending 
 /* May one more message come from this peer? */
 static bool wisp__policy_message(const wisp__policy *policy, wisp__spending **place, double now) {
     const wisp_budget *b = &policy->budget;
-    wisp__spending *s = b->messages > 0 ? wisp__spending_of(policy->base, place) : NULL;
-    return !s || wisp__bucket_take(&s->messages, b->messages, wisp__max(b->messages * b->burst, 1),
-                                   now);
+    wisp__spending *s = b->messages > 0 ? wisp__spending_of(policy, place) : NULL;
+    if (!s) return true;
+    return wisp__bucket_take(&s->messages, b->messages, wisp__max(b->messages * b->burst, 1), now);
 }
 
 /* Notes an error of a peer; false: it has made too many. */
 static bool wisp__policy_forgive(const wisp__policy *policy, wisp__spending **place, double now) {
     const wisp_budget *b = &policy->budget;
-    wisp__spending *s = b->errors < 0 ? NULL : wisp__spending_of(policy->base, place);
+    wisp__spending *s = b->errors < 0 ? NULL : wisp__spending_of(policy, place);
     return !s || wisp__bucket_take(&s->errors, b->errors, b->error_burst, now);
 }
 
@@ -18450,7 +18470,10 @@ enum { WISP__PACKET_VALUES = 65536, WISP__PACKET_MESSAGES = 2048, WISP__RUN_BITS
 /* What waiting is worth: levels of priority per second, so that nothing starves. */
 #define WISP__AGING 50.0
 
-typedef struct wisp__entry { struct wisp__entry *next; wisp__message *message; } wisp__entry;
+typedef struct wisp__entry {
+    struct wisp__entry *next, *before;
+    wisp__message      *message;
+} wisp__entry;
 
 typedef struct wisp__sender {
     wisp__base     *base;
@@ -18744,13 +18767,15 @@ static void wisp__count_queued(const wisp__remote *remote, int change) {
     if (remote->main->meter) remote->main->meter->queued += change;
 }
 
-/* Takes the first message off a route's queue; its reference passes to the caller. */
-static wisp__message *wisp__dequeue(wisp__sender *sender, wisp__session *s, int index) {
+/* Takes a message off a route's queue; its reference passes to the caller. */
+static wisp__message *wisp__unqueue(wisp__sender *sender, wisp__session *s, int index,
+                                    wisp__entry *entry) {
     wisp__route *route = &s->routes[index];
-    wisp__entry *entry = route->first;
     wisp__message *m = entry->message;
-    route->first = entry->next;
-    if (!route->first) route->last = NULL;
+    if (entry->next) entry->next->before = entry->before;
+    else route->last = entry->before;
+    if (entry->before) entry->before->next = entry->next;
+    else route->first = entry->next;
     s->queued--;
     s->queued_bytes -= m->size;
     if (m->delivery != WISP_RELIABLE) s->loose_bytes -= m->size;
@@ -18763,6 +18788,10 @@ static wisp__message *wisp__dequeue(wisp__sender *sender, wisp__session *s, int 
         break;
     }
     return m;
+}
+
+static wisp__message *wisp__dequeue(wisp__sender *sender, wisp__session *s, int index) {
+    return wisp__unqueue(sender, s, index, s->routes[index].first);
 }
 
 /* What waits together: a channel, or all that is not reliable. */
@@ -18781,15 +18810,16 @@ static void wisp__count_over_budget(wisp__sender *sender, wisp__session *s,
     wisp__drop(sender->registry, sender->registry->remotes[m->remote], s, WISP_DROP_BUDGET);
 }
 
-/* The queue whose first message is not reliable, and less urgent than `m`; -1: none. */
+/* The queue whose last message, the least urgent of its name, is not reliable and less urgent than
+   `m`; -1: none. */
 static int wisp__least_urgent(const wisp__sender *sender, const wisp__session *s,
                               const wisp__message *m) {
     double least = wisp__urgency(sender->registry, m);
     int index = -1;
     for (int i = 0; i < s->active_count; i++) {
-        const wisp__message *first = s->routes[s->active[i]].first->message;
-        double urgency = wisp__urgency(sender->registry, first);
-        if (first->delivery == WISP_RELIABLE || urgency <= least) continue;
+        const wisp__message *last = s->routes[s->active[i]].last->message;
+        double urgency = wisp__urgency(sender->registry, last);
+        if (last->delivery == WISP_RELIABLE || urgency <= least) continue;
         least = urgency;
         index = s->active[i];
     }
@@ -18799,12 +18829,13 @@ static int wisp__least_urgent(const wisp__sender *sender, const wisp__session *s
 /* Of what is not reliable and waits for the budget, only so much is kept: what is less urgent than
    `m` goes. false: `m` itself is. */
 static bool wisp__make_place(wisp__sender *sender, wisp__session *s, const wisp__message *m) {
-    double most = wisp__policy_waiting(sender->policy, sender->peers->joined, sender->base->mtu);
+    double most = wisp__policy_waiting(sender->policy, &s->spending, sender->peers->joined,
+                                       sender->base->mtu, sender->base->time);
     while (s->loose_bytes + m->size > most) {
         int index = wisp__least_urgent(sender, s, m);
         wisp__message *least;
         if (index < 0) return false;
-        least = wisp__dequeue(sender, s, index);
+        least = wisp__unqueue(sender, s, index, s->routes[index].last);
         wisp__count_over_budget(sender, s, least);
         if (least->track >= 0) wisp__track_told(&s->told, least->track, least->value, false);
         wisp__message_release(sender->base, sender->chunks, least);
@@ -18827,7 +18858,7 @@ static wisp_result wisp__enqueue(wisp__sender *sender, wisp__session *s, wisp__m
         wisp__drop(sender->registry, sender->registry->remotes[m->remote], s, WISP_DROP_QUEUE_FULL);
         return WISP_E_QUEUE_FULL;
     }
-    if (s->spending && s->spending->held_back && m->delivery != WISP_RELIABLE &&
+    if (m->delivery != WISP_RELIABLE && wisp__policy_limits(sender->policy) &&
         !wisp__make_place(sender, s, m)) {
         wisp__count_over_budget(sender, s, m);
         return WISP_E_BUDGET;
@@ -18839,6 +18870,7 @@ static wisp_result wisp__enqueue(wisp__sender *sender, wisp__session *s, wisp__m
     entry = (wisp__entry *)wisp__chunk_take(base, sender->chunks, sizeof *entry);
     if (!entry) return WISP_E_MEMORY;
     entry->next = NULL;
+    entry->before = route->last;
     entry->message = m;
     m->references++;
     if (route->last) route->last->next = entry;
@@ -19030,6 +19062,8 @@ static wisp__message *wisp__queue_announcement(wisp__sender *sender, wisp__sessi
     wisp__message_measure(m, 0, to.at);
     place->message = m;
     place->next = route->first;
+    place->before = NULL;
+    route->first->before = place;
     route->first = place;
     wisp__count_queued(entry, 1);
     s->queued++;
@@ -19176,7 +19210,8 @@ static void wisp__packet_end(wisp__filler *f) {
     if (!f->sender->base->reliable) flow->next++;
     peer->stats.packets_sent++;
     peer->stats.bytes_sent += (uint64_t)size;
-    wisp__policy_sent(f->sender->policy, f->session->spending, peers->joined, size);
+    wisp__policy_sent(f->sender->policy, &f->session->spending, peers->joined, size,
+                      f->sender->base->time);
     peer->spoke = f->sender->base->time;
     wisp__post_add(peers, &peer->addr, peer, f->packet, size);
 }
@@ -19191,6 +19226,17 @@ static void wisp__send_acks(wisp__sender *sender, wisp__session *s) {
     f.packet[0] |= WISP__FLAG_ACKS;
     wisp__packet_end(&f);
     if (s->peer.flow.acks_alone >= 64) s->ping = true;    /* so that our acks are acked too */
+}
+
+/* A ping by itself: no budget holds it back, else a debt could outlast the timeout. */
+static void wisp__send_ping(wisp__sender *sender, wisp__session *s) {
+    wisp__filler f;
+    if (!sender->base->reliable && !wisp__flow_may_send(sender->base, &s->peer.flow)) return;
+    wisp__packet_begin(&f, sender, s);
+    wisp__put_control(&f.to, WISP__R_PING);
+    f.eliciting = true;
+    s->ping = false;
+    wisp__packet_end(&f);
 }
 
 static bool wisp__has_lost(const wisp__session *s) {
@@ -19231,6 +19277,7 @@ static bool wisp__flush(wisp__sender *sender, wisp__session *s, int only) {
         if (f.kept) wisp__message_release(sender->base, sender->chunks, f.kept);
         if (fit != WISP__FULL || !f.eliciting) break;
     }
+    if (s->spending && s->spending->held_back && s->ping) wisp__send_ping(sender, s);
     if (!sender->base->reliable && wisp__flow_must_ack(flow, sender->base->time))
         wisp__send_acks(sender, s);
     wisp__peer_timer(sender->peers, &s->peer);
@@ -19293,8 +19340,6 @@ static void wisp__session_free(wisp__sender *sender, wisp__session *s) {
     wisp__tracks_free(base, sender->chunks, &s->heard);
     s->peer.stats.messages_abandoned += (uint64_t)wisp__peer_abandon(sender->peers, &s->peer);
     base->stats.messages_abandoned += s->peer.stats.messages_abandoned;
-    wisp__free(base, s->spending, sizeof *s->spending);
-    s->spending = NULL;
     wisp__free(base, s->routes, (size_t)s->route_room * sizeof *s->routes);
     for (int i = 0; i < s->their_room; i++) {
         wisp__form *form = s->theirs[i].form;
@@ -20814,9 +20859,11 @@ static void wisp__error(wisp *w, wisp__session *s, wisp__remote *remote, wisp_re
     w->events.head[0] = 0;
 }
 
-/* Tells of the budgets of a peer, or (NULL) of all, that are near or used up. */
+/* Tells of the budgets of a peer, between "joined" and "left", or (NULL) of all, that are near or
+   used up. */
 static void wisp__tell_budget(wisp *w, wisp__session *s) {
     uint8_t *news = s ? &s->spending->news : &w->policy.news;
+    if (s && s->peer.state != WISP__JOINED) return;
     for (int way = 0; way < 2; way++) {
         int state = *news >> (2 * way) & 3;
         if (!state) continue;
@@ -20919,6 +20966,7 @@ static void wisp__remove_session(wisp *w, wisp__session *s) {
     w->events.reserved -= s->notices_left;
     wisp__peers_unlink(&w->peers, &s->peer);
     wisp__free(&w->base, s->meter, sizeof *s->meter);
+    wisp__free(&w->base, s->spending, sizeof *s->spending);     /* goodbyes count too */
     wisp__pool_remove(&w->peers.pool, s);
 }
 
@@ -21432,7 +21480,7 @@ static void wisp__tell_again(wisp *w, wisp__session *s) {
         result = wisp__tell_value(w, s, entry->main, value, &spread, true);
         wisp__kept_release(&w->base, &w->chunks, value);
         wisp__spread_free(w, &spread);
-        if (result == WISP_E_QUEUE_FULL || result == WISP_E_MEMORY) {
+        if (result == WISP_E_QUEUE_FULL || result == WISP_E_BUDGET || result == WISP_E_MEMORY) {
             track->again = true;           /* when the next news comes */
             s->told.again++;
             return;
@@ -23169,15 +23217,18 @@ static void wisp__read_squeezed(wisp__reading *r) {
         wisp__count_unpacked(w, r->session, size - left - (dictionary ? 5 : 3));
 }
 
-/* Is a packet within the budgets? On a reliable link it is looked at all the same. */
+/* Is a packet within the budgets? On a reliable link, where nothing may be missing, it is looked at
+   all the same: what is over the bytes is an error there. */
 static bool wisp__within_budget(wisp *w, wisp__session *s, int size) {
-    wisp_result verdict = wisp__policy_packet(&w->policy, &s->spending, w->peers.joined, size,
-                                              w->base.time);
+    bool reliable = w->base.reliable;
+    bool flood = !reliable && !wisp__policy_packet(&w->policy, &s->spending, w->base.time);
+    bool over = flood || !wisp__policy_received(&w->policy, &s->spending, w->peers.joined, size,
+                                                w->base.time);
     if (s->spending && s->spending->news) wisp__tell_budget(w, s);
     if (w->policy.news) wisp__tell_budget(w, NULL);
-    if (verdict == WISP_OK) return true;
-    if (verdict == WISP_E_FLOOD || w->base.reliable) wisp__offend(w, s);
-    if (w->base.reliable) return s->peer.state == WISP__JOINED;
+    if (!over) return true;
+    if (flood || reliable) wisp__offend(w, s);
+    if (reliable) return s->peer.state == WISP__JOINED;
     s->peer.stats.packets_refused++;
     return false;
 }
@@ -24461,6 +24512,7 @@ static void wisp__release(wisp *w) {
         if (!s) continue;
         while (s->peer.stuck_first) wisp__unstick(&w->peers, &s->peer);
         wisp__flow_free(&w->base, &s->peer.flow);
+        wisp__free(&w->base, s->spending, sizeof *s->spending);
     }
     wisp__pool_free(&w->base, &w->peers.pool);
     wisp__pool_free(&w->base, &w->calls.pool);

@@ -1,7 +1,9 @@
-/* The rate limit of one peer and one remote, on every path that a message can take. */
+/* The rate limit of one peer and one remote, on every path that a message can take; and budgets, of
+   a peer and of all. */
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
+#include <math.h>
 #include "test.h"
 #include "world.h"
 
@@ -470,6 +472,1138 @@ TEST(a_burst_that_shrinks_is_in_force_at_once) {
     CHECK(!wisp__policy_admit(&config, &bucket, 1));
 }
 
+/* --- budgets: what is fired, and what is measured --- */
+
+enum { PLAIN, LOSSY, RELIABLE, LINKS };
+
+enum { PACKET = 1200, ACKS = 100 };     /* bytes: a packet, and acks that no budget holds back */
+
+/* A server that listens to "r", to errors and to budgets, and a client, over a kind of link. */
+static void open_over(world_two *t, int link) {
+    memset(t, 0, sizeof *t);
+    world_open(&t->w);
+    t->w.pipe.reliable = link == RELIABLE;
+    t->w.bad = link == LOSSY;
+    t->w.net.latency = 0.02;
+    t->w.net.jitter = 0.02;
+    t->w.net.loss = 0.1;
+    t->w.net.duplicate = 0.05;
+    t->w.net.seed = 7;
+    world_two_join(t);
+    world_watch(&t->w, t->server, "r");
+    world_watch(&t->w, t->server, WISP_ERROR);
+    world_watch(&t->w, t->server, WISP_BUDGET);
+    world_watch(&t->w, t->client, WISP_BUDGET);
+    world_watch(&t->w, t->server, WISP_LEFT);
+    world_watch(&t->w, t->client, WISP_LEFT);
+    wisp_remote_named(t->client, "r");
+    world_run(&t->w, 0.5);
+    world_forget(&t->w);
+}
+
+/* Nothing is limited, not even errors. */
+static wisp_budget no_budget(void) {
+    wisp_budget budget;
+    memset(&budget, 0, sizeof budget);
+    budget.errors = budget.joins = -1;
+    return budget;
+}
+
+static void use_out(wisp *w, double bytes) {
+    wisp_budget budget = no_budget();
+    budget.out = bytes;
+    CHECK_EQ_INT(wisp_use_budget(w, &budget), WISP_OK);
+}
+
+static void use_in(wisp *w, double bytes) {
+    wisp_budget budget = no_budget();
+    budget.in = bytes;
+    CHECK_EQ_INT(wisp_use_budget(w, &budget), WISP_OK);
+}
+
+static void use_messages(wisp *w, double messages, double errors, int error_burst) {
+    wisp_budget budget = no_budget();
+    budget.messages = messages;
+    budget.errors = errors;
+    budget.error_burst = error_burst;
+    CHECK_EQ_INT(wisp_use_budget(w, &budget), WISP_OK);
+}
+
+/* A number, and bytes that no two messages share. */
+static wisp_result fire_bytes(wisp *from, const char *name, wisp_to to, int number, int size) {
+    static uint64_t seed = 1;
+    char bytes[PACKET];
+    wisp_value values[2];
+    for (int i = 0; i < size; i++) bytes[i] = (char)test_random(&seed);
+    values[0] = wisp_int(number);
+    values[1] = wisp_bytes(bytes, size);
+    return wisp_fire_values(from, name, to, values, 2);
+}
+
+/* Bytes against a bucket of the test's own: how far it is overdrawn at the worst. */
+typedef struct meter { double rate, burst, level, lowest; uint64_t bytes; } meter;
+
+static meter meter_of(double rate, double burst, uint64_t bytes) {
+    meter m;
+    m.rate = rate;
+    m.burst = m.level = rate * burst;
+    m.lowest = 0;
+    m.bytes = bytes;
+    return m;
+}
+
+static void meter_read(meter *m, uint64_t bytes, double seconds) {
+    m->level += m->rate * seconds;
+    if (m->level > m->burst) m->level = m->burst;
+    m->level -= (double)(bytes - m->bytes);
+    m->bytes = bytes;
+    if (m->level < m->lowest) m->lowest = m->level;
+}
+
+static uint64_t client_sent(const world_two *t) {
+    return world_peer_stats(t->client, t->to_server).bytes_sent;
+}
+
+/* --- bytes out --- */
+
+TEST(what_leaves_for_a_peer_keeps_to_its_budget_and_what_is_reliable_arrives_in_order) {
+    for (int link = PLAIN; link < LINKS; link++) {
+        world_two t;
+        meter m;
+        double began, done = 0;
+        open_over(&t, link);
+        use_out(t.client, 20000);
+        m = meter_of(20000, 0.5, client_sent(&t));
+        began = t.w.now;
+        for (int i = 0; i < 4000; i++) {
+            if (i < 500)
+                CHECK_EQ_INT(fire_bytes(t.client, "r", wisp_to_peer(t.to_server), i, 600), WISP_OK);
+            world_step(&t.w);
+            meter_read(&m, client_sent(&t), t.w.step);
+            if (!(done > 0) && world_count(&t.w, t.server, "r") == 500) done = t.w.now - began;
+        }
+        CHECK(m.lowest > -PACKET - ACKS);
+        CHECK_EQ_INT(world_count(&t.w, t.server, "r"), 500);
+        CHECK(world_counts_up(&t.w, t.server, "r", 0));
+        CHECK(done > 500 * 600 / 20000.0 - 0.6);
+        CHECK(done < (link == LOSSY ? 1.4 : 1.1) * 500 * 600 / 20000.0);
+        CHECK_EQ_INT(world_peer_stats(t.client, t.to_server).over_budget, 0);
+        CHECK_EQ_INT(world_count(&t.w, t.server, WISP_ERROR), 0);
+        world_close(&t.w);
+    }
+}
+
+/* Fires `each` of 100 bytes in each step; returns how many were refused. */
+static int fire_unreliable(world_two *t, const char *name, int each, int number) {
+    int refused = 0;
+    for (int i = 0; i < each; i++) {
+        wisp_result result = fire_bytes(t->client, name, wisp_to_peer(t->to_server),
+                                        number * each + i, 100);
+        CHECK(result == WISP_OK || result == WISP_E_BUDGET);
+        refused += result == WISP_E_BUDGET;
+    }
+    return refused;
+}
+
+TEST(what_is_unreliable_and_over_the_budget_is_refused_and_counted) {
+    for (int link = PLAIN; link < LINKS; link++) {
+        world_two t;
+        meter m;
+        int refused = 0;
+        wisp_peer_stats stats;
+        open_over(&t, link);
+        wisp_set_unreliable(t.client, "r", true);
+        use_out(t.client, 20000);
+        m = meter_of(20000, 0.5, client_sent(&t));
+        for (int i = 0; i < 500; i++) {
+            refused += fire_unreliable(&t, "r", 10, i);
+            world_step(&t.w);
+            meter_read(&m, client_sent(&t), t.w.step);
+        }
+        for (int i = 0; i < 200; i++) {
+            world_step(&t.w);
+            meter_read(&m, client_sent(&t), t.w.step);
+        }
+        stats = world_peer_stats(t.client, t.to_server);
+        CHECK(m.lowest > -PACKET - ACKS);
+        CHECK(refused > 0);
+        CHECK_EQ_INT(stats.over_budget, refused);
+        CHECK_EQ_INT(world_remote_stats(t.client, "r").over_budget, refused);
+        CHECK_EQ_INT(stats.queued_messages, 0);
+        if (link != LOSSY) CHECK_EQ_INT(world_count(&t.w, t.server, "r"), 5000 - refused);
+        CHECK(world_count(&t.w, t.server, "r") > (link == LOSSY ? 0.7 : 0.85) * 6 * 20000 / 107);
+        world_close(&t.w);
+    }
+}
+
+TEST(the_least_urgent_goes_and_what_has_waited_gains) {
+    static const char *const names[] = { "high", "middle", "low" };
+    world_two t;
+    int64_t over[3], came[3];
+    open_over(&t, PLAIN);
+    for (int i = 0; i < 3; i++) {
+        world_watch(&t.w, t.server, names[i]);
+        wisp_set_unreliable(t.client, names[i], true);
+        wisp_set_batch_priority(t.client, names[i], 100 + 10 * i);
+    }
+    use_out(t.client, 20000);
+    for (int i = 0; i < 1000; i++) {
+        for (int k = 2; k >= 0; k--) fire_unreliable(&t, names[k], 1, i);
+        world_step(&t.w);
+    }
+    world_run(&t.w, 2);
+    for (int i = 0; i < 3; i++) {
+        over[i] = (int64_t)world_remote_stats(t.client, names[i]).over_budget;
+        came[i] = world_count(&t.w, t.server, names[i]);
+        CHECK_EQ_INT(over[i] + came[i], 1000);
+    }
+    CHECK(over[0] < over[1] && over[1] < over[2]);
+    CHECK(came[2] > 10);                        /* even the least urgent does not starve */
+    CHECK_EQ_INT(world_peer_stats(t.client, t.to_server).over_budget, over[0] + over[1] + over[2]);
+    world_close(&t.w);
+}
+
+TEST(what_is_urgent_takes_the_place_of_what_waits_and_is_not) {
+    world_two t;
+    int refused = 0;
+    open_over(&t, PLAIN);
+    world_watch(&t.w, t.server, "urgent");
+    wisp_set_unreliable(t.client, "r", true);
+    wisp_set_unreliable(t.client, "urgent", true);
+    wisp_set_batch_priority(t.client, "urgent", 0);
+    use_out(t.client, 20000);
+    for (int i = 0; i < 20; i++) {
+        refused += fire_unreliable(&t, "r", 20, i);
+        world_step(&t.w);
+    }
+    refused += fire_unreliable(&t, "r", 20, 20);
+    CHECK(refused > 0);
+    for (int i = 0; i < 50; i++)
+        CHECK_EQ_INT(fire_bytes(t.client, "urgent", wisp_to_peer(t.to_server), i, 100), WISP_OK);
+    CHECK(world_remote_stats(t.client, "r").over_budget >= (uint64_t)refused + 49);
+    CHECK_EQ_INT(world_remote_stats(t.client, "urgent").over_budget, 0);
+    world_run(&t.w, 1);
+    CHECK_EQ_INT(world_count(&t.w, t.server, "urgent"), 50);
+    world_close(&t.w);
+}
+
+TEST(what_is_reliable_is_never_dropped_for_what_is_not) {
+    world_two t;
+    open_over(&t, PLAIN);
+    world_watch(&t.w, t.server, "loose");
+    wisp_set_unreliable(t.client, "loose", true);
+    wisp_set_batch_priority(t.client, "loose", 0);
+    wisp_set_batch_priority(t.client, "r", 999);
+    use_out(t.client, 20000);
+    for (int i = 0; i < 300; i++) {
+        CHECK_EQ_INT(fire_bytes(t.client, "r", wisp_to_peer(t.to_server), i, 100), WISP_OK);
+        fire_unreliable(&t, "loose", 4, i);
+        world_step(&t.w);
+    }
+    world_run(&t.w, 10);
+    CHECK_EQ_INT(world_count(&t.w, t.server, "r"), 300);
+    CHECK(world_counts_up(&t.w, t.server, "r", 0));
+    CHECK_EQ_INT(world_remote_stats(t.client, "r").over_budget, 0);
+    CHECK(world_remote_stats(t.client, "loose").over_budget > 0);
+    world_close(&t.w);
+}
+
+/* The burst goes at once, as much again waits; what else is fired at once comes too late anyway. */
+TEST(of_a_flood_in_one_moment_no_more_waits_than_a_burst) {
+    world_two t;
+    int refused;
+    open_over(&t, PLAIN);
+    wisp_set_unreliable(t.client, "r", true);
+    use_out(t.client, 20000);
+    refused = fire_unreliable(&t, "r", 2000, 0);
+    CHECK_NEAR(2000 - refused, 20000 / 103, 20);
+    world_run(&t.w, 0.8);
+    CHECK_EQ_INT(world_count(&t.w, t.server, "r"), 2000 - refused);
+    CHECK_EQ_INT(world_peer_stats(t.client, t.to_server).queued_messages, 0);
+    world_close(&t.w);
+}
+
+TEST(a_budget_that_is_lifted_refuses_nothing_more) {
+    world_two t;
+    open_over(&t, PLAIN);
+    wisp_set_unreliable(t.client, "r", true);
+    use_out(t.client, 2000);
+    for (int i = 0; i < 20; i++) {
+        fire_unreliable(&t, "r", 20, i);
+        world_step(&t.w);
+    }
+    CHECK_EQ_INT(fire_unreliable(&t, "r", 1, 0), 1);
+    CHECK_EQ_INT(wisp_use_budget(t.client, NULL), WISP_OK);
+    CHECK_EQ_INT(fire_unreliable(&t, "r", 100, 0), 0);
+    world_run(&t.w, 0.5);
+    CHECK_EQ_INT(world_peer_stats(t.client, t.to_server).queued_messages, 0);
+    world_close(&t.w);
+}
+
+TEST(a_budget_that_changes_while_messages_flow_holds_from_then_on) {
+    static const double rates[] = { 50000, 5000, 100000, 10000 };
+    world_two t;
+    int fired = 0;
+    open_over(&t, PLAIN);
+    for (int i = 0; i < 4; i++) {
+        uint64_t before = client_sent(&t);
+        meter m = meter_of(rates[i], 0.5, before);
+        use_out(t.client, rates[i]);
+        for (int step = 0; step < 200; step++) {
+            fire_bytes(t.client, "r", wisp_to_peer(t.to_server), fired++, 1000);
+            world_step(&t.w);
+            meter_read(&m, client_sent(&t), t.w.step);
+        }
+        CHECK(m.lowest > -PACKET - ACKS);
+        CHECK((double)(client_sent(&t) - before) > 0.8 * 2 * rates[i] - PACKET);
+    }
+    CHECK_EQ_INT(wisp_use_budget(t.client, NULL), WISP_OK);
+    world_run(&t.w, 5);
+    CHECK_EQ_INT(world_count(&t.w, t.server, "r"), fired);
+    CHECK(world_counts_up(&t.w, t.server, "r", 0));
+    world_close(&t.w);
+}
+
+/* A program may set its budget in each of its frames. */
+TEST(a_budget_set_again_and_again_is_no_fresh_one) {
+    world_two t;
+    wisp_budget budget = no_budget();
+    uint64_t before;
+    open_over(&t, PLAIN);
+    budget.total_out = 10000;
+    before = client_sent(&t);
+    for (int i = 0; i < 400; i++) {
+        CHECK_EQ_INT(wisp_use_budget(t.client, &budget), WISP_OK);
+        fire_bytes(t.client, "r", wisp_to_peer(t.to_server), i, 600);
+        world_step(&t.w);
+    }
+    CHECK((double)(client_sent(&t) - before) < 10000 * (4 + 2 * 0.5) + PACKET);
+    CHECK_EQ_INT(world_count(&t.w, t.client, WISP_BUDGET), 2);
+    world_close(&t.w);
+}
+
+TEST(a_leap_of_the_clock_is_worth_no_more_than_the_burst) {
+    static const double leaps[] = { 1000, -1000, 1e6, -3 };
+    world_two t;
+    open_over(&t, PLAIN);
+    use_out(t.client, 10000);
+    t.w.desc.timeout = 10;
+    for (int i = 0; i < 4000; i++) fire_bytes(t.client, "r", wisp_to_peer(t.to_server), i, 500);
+    for (int i = 0; i < 4; i++) {
+        uint64_t before;
+        world_run(&t.w, 2);
+        before = client_sent(&t);
+        t.w.now += leaps[i];
+        world_run(&t.w, 1);
+        CHECK((double)(client_sent(&t) - before) < 10000 * 1.5 + 2 * PACKET);
+        CHECK((double)(client_sent(&t) - before) > 10000 * 0.9 - PACKET);
+    }
+    world_close(&t.w);
+}
+
+/* --- bytes in --- */
+
+TEST(what_comes_from_a_peer_is_looked_at_within_its_budget) {
+    for (int link = PLAIN; link <= LOSSY; link++) {
+        world_two t;
+        meter m;
+        open_over(&t, link);
+        use_in(t.server, 20000);
+        m = meter_of(20000, 0.5, 0);
+        for (int i = 0; i < 6000; i++) {
+            if (i < 400) fire_bytes(t.client, "r", wisp_to_peer(t.to_server), i, 600);
+            world_step(&t.w);
+            meter_read(&m, 600u * (uint64_t)world_count(&t.w, t.server, "r"), t.w.step);
+        }
+        CHECK(m.lowest > -PACKET - 20 * 600);     /* those in a row that waited for one of them */
+        CHECK_EQ_INT(world_count(&t.w, t.server, "r"), 400);
+        CHECK(world_counts_up(&t.w, t.server, "r", 0));
+        CHECK(world_peer_stats(t.server, t.to_client).packets_refused > 0);
+        CHECK_EQ_INT(world_peer_stats(t.server, t.to_client).flooded, 0);
+        CHECK_EQ_INT(world_count(&t.w, NULL, WISP_LEFT), 0);
+        world_close(&t.w);
+    }
+}
+
+/* A sender that no window holds back. */
+static void unhindered(wisp *end, wisp_peer to) {
+    wisp__session_of(end, to)->peer.flow.free_packets = 1000;
+}
+
+TEST(unreliable_messages_over_the_budget_of_what_comes_are_not_looked_at) {
+    world_two t;
+    meter m;
+    wisp_peer_stats stats;
+    open_over(&t, PLAIN);
+    wisp_set_unreliable(t.client, "r", true);
+    use_in(t.server, 20000);
+    m = meter_of(20000, 0.5, 0);
+    for (int i = 0; i < 1000; i++) {
+        unhindered(t.client, t.to_server);
+        fire_bytes(t.client, "r", wisp_to_peer(t.to_server), i, 1000);
+        world_step(&t.w);
+        meter_read(&m, 1000u * (uint64_t)world_count(&t.w, t.server, "r"), t.w.step);
+    }
+    stats = world_peer_stats(t.server, t.to_client);
+    CHECK(m.lowest > -PACKET);
+    CHECK_NEAR(world_count(&t.w, t.server, "r"), 10.5 * 20000 / 1012, 8);
+    CHECK(stats.packets_refused + (uint64_t)world_count(&t.w, t.server, "r") >= 999);
+    world_close(&t.w);
+}
+
+/* Nothing may be dropped there, so each packet that is over is an error. */
+TEST(on_a_reliable_link_what_comes_over_the_budget_is_an_error_each) {
+    for (int forgiven = 0; forgiven < 2; forgiven++) {
+        world_two t;
+        wisp_budget budget = no_budget();
+        open_over(&t, RELIABLE);
+        budget.in = 10000;
+        budget.errors = forgiven ? -1 : 1;
+        budget.error_burst = 20;
+        CHECK_EQ_INT(wisp_use_budget(t.server, &budget), WISP_OK);
+        for (int i = 0; i < 200; i++) {
+            fire_bytes(t.client, "r", wisp_to_peer(t.to_server), i, 1000);
+            world_step(&t.w);
+        }
+        world_run(&t.w, 1);
+        CHECK(world_counts_up(&t.w, t.server, "r", 0));
+        CHECK_EQ_INT(world_results(&t.w, t.server, WISP_LEFT, WISP_E_FLOOD), !forgiven);
+        CHECK_EQ_INT(world_results(&t.w, t.client, WISP_LEFT, WISP_E_FLOOD), !forgiven);
+        if (forgiven) {
+            CHECK_EQ_INT(world_count(&t.w, t.server, "r"), 200);
+            CHECK_EQ_INT(world_peer_stats(t.server, t.to_client).packets_refused, 0);
+        } else {
+            CHECK(world_count(&t.w, t.server, "r") >= 20);
+            CHECK(world_count(&t.w, t.server, "r") < 100);
+        }
+        world_close(&t.w);
+    }
+}
+
+/* --- warnings --- */
+
+static void check_warning(const world_note *note, wisp_peer peer, wisp_result result,
+                          const char *text) {
+    if (!CHECK(note != NULL)) return;
+    CHECK_EQ_INT(note->result, result);
+    CHECK_EQ_INT(note->peer.id, peer.id);
+    CHECK_EQ_INT(note->remote.id, 0);
+    CHECK_EQ_STR(note->text, text);
+}
+
+static const wisp_peer nobody = { 0 };
+
+/* Near, then over, each once however long it lasts; after a rest the same again. */
+static void check_warned(world_two *t, wisp *end, wisp_peer peer, const char *way) {
+    char near_text[64], over_text[64];
+    snprintf(near_text, sizeof near_text, "the bytes %s are near the budget", way);
+    snprintf(over_text, sizeof over_text, "the bytes %s are over the budget", way);
+    wisp_set_unreliable(t->client, "r", true);
+    for (int round = 0; round < 3; round++) {
+        world_forget(&t->w);
+        for (int i = 0; i < 300; i++) {
+            unhindered(t->client, t->to_server);
+            fire_bytes(t->client, "r", wisp_to_peer(t->to_server), i, 300);
+            world_step(&t->w);
+        }
+        CHECK_EQ_INT(world_count(&t->w, NULL, WISP_BUDGET), 2);
+        CHECK_EQ_INT(world_count(&t->w, end, WISP_BUDGET), 2);
+        check_warning(world_nth(&t->w, end, WISP_BUDGET, 0), peer, WISP_OK, near_text);
+        check_warning(world_nth(&t->w, end, WISP_BUDGET, 1), peer, WISP_E_BUDGET, over_text);
+        world_run(&t->w, 2);
+        CHECK_EQ_INT(world_count(&t->w, NULL, WISP_BUDGET), 2);
+    }
+    CHECK_EQ_INT(world_total(end).errors, 0);
+}
+
+TEST(a_budget_that_is_near_and_over_is_told_once_until_it_has_recovered) {
+    for (int kind = 0; kind < 4; kind++) {
+        world_two t;
+        wisp_budget budget = no_budget();
+        open_over(&t, PLAIN);
+        if (kind == 0) budget.out = 10000;
+        if (kind == 1) budget.total_out = 10000;
+        if (kind == 2) budget.in = 10000;
+        if (kind == 3) budget.total_in = 10000;
+        CHECK_EQ_INT(wisp_use_budget(kind < 2 ? t.client : t.server, &budget), WISP_OK);
+        if (kind == 0) check_warned(&t, t.client, t.to_server, "to a peer");
+        if (kind == 1) check_warned(&t, t.client, nobody, "to all");
+        if (kind == 2) check_warned(&t, t.server, t.to_client, "from a peer");
+        if (kind == 3) check_warned(&t, t.server, nobody, "from all");
+        world_close(&t.w);
+    }
+}
+
+TEST(a_budget_smaller_than_two_packets_is_warned_of_again_as_well) {
+    world_two t;
+    open_over(&t, PLAIN);
+    use_out(t.client, 3000);
+    for (int round = 1; round <= 3; round++) {
+        for (int i = 0; i < 2; i++)
+            fire_bytes(t.client, "r", wisp_to_peer(t.to_server), i, 1000);
+        world_run(&t.w, 2);
+        CHECK_EQ_INT(world_results(&t.w, t.client, WISP_BUDGET, WISP_E_BUDGET), round);
+    }
+    world_close(&t.w);
+}
+
+TEST(a_peer_that_only_listens_is_not_warned_of_what_it_answers) {
+    world_two t;
+    open_over(&t, PLAIN);
+    use_out(t.client, 10000);
+    for (int i = 0; i < 3000; i++) {
+        world_fire(t.server, "r", t.to_client, i);
+        world_step(&t.w);
+    }
+    CHECK_EQ_INT(world_count(&t.w, t.client, WISP_BUDGET), 0);
+    world_close(&t.w);
+}
+
+TEST(of_a_use_below_the_budget_nothing_is_told) {
+    world_two t;
+    wisp_budget budget = no_budget();
+    open_over(&t, PLAIN);
+    budget.out = budget.in = budget.total_out = budget.total_in = 20000;
+    CHECK_EQ_INT(wisp_use_budget(t.client, &budget), WISP_OK);
+    CHECK_EQ_INT(wisp_use_budget(t.server, &budget), WISP_OK);
+    for (int i = 0; i < 300; i++) {
+        CHECK_EQ_INT(fire_bytes(t.client, "r", wisp_to_peer(t.to_server), i, 150), WISP_OK);
+        world_step(&t.w);
+    }
+    CHECK_EQ_INT(world_count(&t.w, NULL, WISP_BUDGET), 0);
+    CHECK_EQ_INT(world_peer_stats(t.server, t.to_client).packets_refused, 0);
+    world_close(&t.w);
+}
+
+TEST(budgets_are_told_between_joined_and_left) {
+    for (int round = 0; round < 2; round++) {
+        world w;
+        wisp *server, *client;
+        wisp_peer peer;
+        wisp_budget budget = no_budget();
+        world_open(&w);
+        server = world_add(&w);
+        client = world_add(&w);
+        world_watch(&w, server, WISP_JOINED);
+        world_watch(&w, server, WISP_LEFT);
+        world_watch(&w, server, WISP_BUDGET);
+        budget.out = budget.in = 30;
+        if (round) budget.in = 0, budget.out = 2000;
+        CHECK_EQ_INT(wisp_use_budget(server, &budget), WISP_OK);
+        peer = world_join(&w, client, server);
+        world_run(&w, 0.1);
+        CHECK_EQ_STR(w.notes[0].name, WISP_JOINED);
+        fire_bytes(server, "r", wisp_to_peer(world_peer(server, 0)), 0, 1000);
+        wisp_leave(server, world_peer(server, 0), "");
+        world_run(&w, 3);
+        CHECK_EQ_STR(w.notes[w.note_count - 1].name, WISP_LEFT);
+        CHECK(peer.id != 0);
+        world_close(&w);
+    }
+}
+
+/* --- keeping a session, and differences --- */
+
+TEST(a_session_outlives_a_debt_longer_than_its_timeout) {
+    for (int link = PLAIN; link <= RELIABLE; link += RELIABLE) {
+        world_two t;
+        open_over(&t, link);
+        use_out(t.client, 40);
+        use_out(t.server, 40);
+        fire_bytes(t.client, "r", wisp_to_peer(t.to_server), 0, 1000);
+        fire_bytes(t.server, "r", wisp_to_peer(t.to_client), 0, 1000);
+        world_run(&t.w, 60);
+        CHECK_EQ_INT(world_count(&t.w, NULL, WISP_LEFT), 0);
+        CHECK_EQ_INT(world_count(&t.w, t.server, "r"), 1);
+        world_close(&t.w);
+    }
+}
+
+TEST(what_must_be_answered_puts_nobody_far_into_debt) {
+    world_two t;
+    open_over(&t, PLAIN);
+    use_out(t.client, 100);
+    for (int i = 0; i < 1000; i++) {
+        fire_bytes(t.server, "r", wisp_to_peer(t.to_client), i, 1000);
+        world_step(&t.w);
+    }
+    world_run(&t.w, 1);
+    world_fire(t.client, "r", t.to_server, 1);
+    world_run(&t.w, 2);
+    CHECK_EQ_INT(world_count(&t.w, t.server, "r"), 1);
+    world_close(&t.w);
+}
+
+/* What the server has of each of ten things in the end. */
+static int64_t things_heard[10];
+
+static void on_thing(wisp_event *event) {
+    const wisp_value *list = &event->args[0];
+    if (event->count == 1 && list->kind == WISP_ARRAY && list->count >= 2)
+        things_heard[(int)list->as.array[0].as.integer] = list->as.array[1].as.integer;
+}
+
+TEST(a_value_that_is_told_and_dropped_comes_again) {
+    for (int link = PLAIN; link <= LOSSY; link++) {
+        world_two t;
+        int64_t accepted[10];
+        char name[10][8];
+        uint64_t seed = 5;
+        uint64_t over = 0;
+        open_over(&t, link);
+        for (int k = 0; k < 10; k++) {
+            snprintf(name[k], sizeof name[k], "v%d", k);
+            accepted[k] = things_heard[k] = -1;
+            CHECK_EQ_INT(wisp_use_delta(t.client, NULL, name[k]), WISP_OK);
+            CHECK_EQ_INT(wisp_set_unreliable(t.client, name[k], true), WISP_OK);
+            wisp_set_batch_priority(t.client, name[k], 50 * k);
+            wisp_connect_target(t.server, wisp_by_name(name[k]), on_thing, NULL, false);
+        }
+        world_run(&t.w, 0.5);
+        use_out(t.client, 8000);
+        for (int i = 0; i < 600; i++) {
+            for (int k = 9; k >= 0; k--) {
+                wisp_value parts[12], list;
+                wisp_result result;
+                parts[0] = wisp_int(k);
+                parts[1] = wisp_int(i);
+                for (int j = 2; j < 12; j++) parts[j] = wisp_int((int64_t)test_random(&seed));
+                list = wisp_array(parts, 12);
+                result = wisp_fire_values(t.client, name[k], wisp_to_peer(t.to_server), &list, 1);
+                CHECK(result == WISP_OK || result == WISP_E_BUDGET);
+                if (result == WISP_OK) accepted[k] = i;
+            }
+            world_step(&t.w);
+        }
+        world_watch(&t.w, t.client, WISP_ERROR);
+        world_run(&t.w, 8);
+        for (int k = 0; k < 10; k++) {
+            CHECK(accepted[k] >= 0);
+            CHECK_EQ_INT(things_heard[k], accepted[k]);
+            over += world_remote_stats(t.client, name[k]).over_budget;
+        }
+        CHECK(over > 0);
+        CHECK_EQ_INT(world_count(&t.w, t.client, WISP_ERROR), 0);
+        world_close(&t.w);
+    }
+}
+
+/* --- floods and errors --- */
+
+TEST(messages_over_the_rate_are_dropped_counted_and_told) {
+    for (int link = PLAIN; link < LINKS; link++) {
+        world_two t;
+        open_over(&t, link);
+        use_messages(t.server, 20, -1, 0);
+        for (int i = 0; i < 200; i++) world_fire(t.client, "r", t.to_server, i);
+        world_run(&t.w, 0.1);
+        if (link == LOSSY) world_run(&t.w, 3);
+        CHECK_EQ_INT(world_count(&t.w, t.server, "r"), 200 - (int)world_peer_stats(t.server,
+                                                                t.to_client).flooded);
+        if (link != LOSSY) CHECK_EQ_INT(world_count(&t.w, t.server, "r"), 10);
+        CHECK_EQ_INT(world_results(&t.w, t.server, WISP_ERROR, WISP_E_FLOOD),
+                     world_peer_stats(t.server, t.to_client).flooded);
+        CHECK_EQ_STR(world_last(&t.w, t.server, WISP_ERROR)->text, "r: too many messages: dropped");
+        CHECK_EQ_INT(world_last(&t.w, t.server, WISP_ERROR)->peer.id, t.to_client.id);
+        world_forget(&t.w);
+        world_run(&t.w, 1);
+        for (int i = 0; i < 100; i++) {         /* at the rate nothing is lost */
+            world_fire(t.client, "r", t.to_server, i);
+            world_run(&t.w, 0.05);
+        }
+        world_run(&t.w, 1);
+        CHECK_EQ_INT(world_count(&t.w, t.server, "r"), 100);
+        world_close(&t.w);
+    }
+}
+
+TEST(messages_that_repeat_each_other_are_counted_each) {
+    world_two t;
+    open_over(&t, PLAIN);
+    use_messages(t.server, 20, -1, 0);
+    for (int i = 0; i < 500; i++) world_fire(t.client, "r", t.to_server, 7);
+    world_run(&t.w, 0.1);
+    CHECK_EQ_INT(world_count(&t.w, t.server, "r"), 10);
+    CHECK_EQ_INT(world_peer_stats(t.server, t.to_client).flooded, 490);
+    world_close(&t.w);
+}
+
+TEST(an_invoke_over_the_rate_of_messages_is_not_answered) {
+    world_two t;
+    open_over(&t, PLAIN);
+    answered = 0;
+    wisp_on_invoke_target(t.server, wisp_by_name("r"), on_call, NULL);
+    use_messages(t.server, 4, -1, 0);
+    for (int i = 0; i < 6; i++) invoke(&t, 1);
+    world_run(&t.w, 6);
+    CHECK_EQ_INT(answered, 2);
+    CHECK_EQ_INT(world_results(&t.w, t.client, "r", WISP_OK), 2);
+    CHECK_EQ_INT(world_results(&t.w, t.client, "r", WISP_E_TIMEOUT), 4);
+    CHECK_EQ_INT(world_total(t.client).calls_pending, 0);
+    world_close(&t.w);
+}
+
+TEST(packets_over_the_rate_are_refused_and_are_errors) {
+    world_two t;
+    wisp_budget budget = no_budget();
+    wisp_peer_stats stats;
+    open_over(&t, PLAIN);
+    wisp_set_unreliable(t.client, "r", true);
+    budget.packets = 20;
+    budget.errors = 0.001;
+    budget.error_burst = 1000;
+    CHECK_EQ_INT(wisp_use_budget(t.server, &budget), WISP_OK);
+    for (int i = 0; i < 500; i++) {
+        unhindered(t.client, t.to_server);
+        world_fire(t.client, "r", t.to_server, i);
+        world_step(&t.w);
+    }
+    stats = world_peer_stats(t.server, t.to_client);
+    CHECK_NEAR(world_count(&t.w, t.server, "r"), 110, 4);
+    CHECK_NEAR(stats.packets_refused, 390, 8);
+    CHECK_EQ_INT(stats.flooded, 0);
+    CHECK_EQ_INT(world_count(&t.w, NULL, WISP_LEFT), 0);
+    for (int i = 0; i < 2000; i++) {
+        if (wisp_peers(t.client, NULL, 0)) unhindered(t.client, t.to_server);
+        world_fire(t.client, "r", t.to_server, i);
+        world_step(&t.w);
+    }
+    CHECK_EQ_INT(world_results(&t.w, t.server, WISP_LEFT, WISP_E_FLOOD), 1);
+    world_close(&t.w);
+}
+
+TEST(a_reliable_link_has_no_rate_of_packets) {
+    world_two t;
+    wisp_budget budget = no_budget();
+    open_over(&t, RELIABLE);
+    budget.packets = 5;
+    budget.errors = 1;
+    budget.error_burst = 10;
+    CHECK_EQ_INT(wisp_use_budget(t.server, &budget), WISP_OK);
+    for (int i = 0; i < 300; i++) {
+        world_fire(t.client, "r", t.to_server, i);
+        world_step(&t.w);
+    }
+    world_run(&t.w, 0.1);
+    CHECK_EQ_INT(world_count(&t.w, t.server, "r"), 300);
+    CHECK_EQ_INT(world_count(&t.w, NULL, WISP_LEFT), 0);
+    world_close(&t.w);
+}
+
+/* One passes the rate; of the others `forgiven` are errors that may be, and one more ends it. */
+static void check_ended_after(world_two *t, int forgiven) {
+    for (int i = 0; i < forgiven + 1; i++) world_fire(t->client, "r", t->to_server, i);
+    world_step(&t->w);
+    world_step(&t->w);
+    CHECK_EQ_INT(world_peer_stats(t->server, t->to_client).flooded, forgiven);
+    CHECK_EQ_INT(world_count(&t->w, NULL, WISP_LEFT), 0);
+    world_fire(t->client, "r", t->to_server, 0);
+    world_run(&t->w, 0.5);
+    CHECK_EQ_INT(world_count(&t->w, t->server, "r"), 1);
+    for (int i = 0; i < 2; i++) {
+        wisp *end = i ? t->client : t->server;
+        CHECK_EQ_INT(world_count(&t->w, end, WISP_LEFT), 1);
+        CHECK_EQ_INT(world_last(&t->w, end, WISP_LEFT)->result, WISP_E_FLOOD);
+        CHECK_EQ_STR(world_last(&t->w, end, WISP_LEFT)->text, "too many errors");
+        CHECK_EQ_INT(wisp_peers(end, NULL, 0), 0);
+    }
+}
+
+TEST(one_error_more_than_are_forgiven_ends_the_session_on_both_sides) {
+    for (int link = PLAIN; link < LINKS; link++) {
+        if (link == LOSSY) continue;
+        for (int bursts = 1; bursts <= 50; bursts += 49) {
+            world_two t;
+            open_over(&t, link);
+            use_messages(t.server, 0.01, 0.01, bursts);
+            check_ended_after(&t, bursts);
+            world_close(&t.w);
+        }
+    }
+}
+
+static const wisp_field pair_fields[] = { WISP_MAP_FIELD("x", WISP_T_UINT32) };
+static const wisp_schema pair_schema = WISP_MAP_SCHEMA("pair", 1, pair_fields);
+
+/* What cannot be read is an error with no budget set: 1024 at once, 16 per second. */
+TEST(without_a_budget_garbage_is_forgiven_so_far) {
+    for (int extra = 0; extra < 2; extra++) {
+        world_two t;
+        wisp_config config;
+        memset(&config, 0, sizeof config);
+        config.encode.schema = &pair_schema;
+        open_over(&t, PLAIN);
+        CHECK_EQ_INT(wisp_use_config(t.server, &config, "r"), WISP_OK);
+        for (int i = 0; i < 1024 + extra; i++) world_fire(t.client, "r", t.to_server, i);
+        world_run(&t.w, 0.1);
+        CHECK_EQ_INT(world_results(&t.w, t.server, WISP_LEFT, WISP_E_FLOOD), extra);
+        CHECK_EQ_INT(world_results(&t.w, t.client, WISP_LEFT, WISP_E_FLOOD), extra);
+        for (int i = 0; i < 320 && !extra; i++) {
+            world_fire(t.client, "r", t.to_server, i);
+            world_run(&t.w, 0.07);
+        }
+        CHECK_EQ_INT(world_results(&t.w, t.server, WISP_LEFT, WISP_E_FLOOD), extra);
+        CHECK_EQ_INT(world_count(&t.w, t.server, "r"), 0);
+        world_close(&t.w);
+    }
+}
+
+TEST(errors_are_forgiven_at_their_rate) {
+    for (int faster = 0; faster < 2; faster++) {
+        world_two t;
+        open_over(&t, PLAIN);
+        use_messages(t.server, 0.001, 10, 10);
+        for (int i = 0; i < 300; i++) {
+            world_fire(t.client, "r", t.to_server, i);
+            world_run(&t.w, faster ? 0.08 : 0.1);
+        }
+        CHECK_EQ_INT(world_results(&t.w, t.server, WISP_LEFT, WISP_E_FLOOD), faster);
+        world_close(&t.w);
+    }
+}
+
+TEST(errors_below_zero_are_forgiven_all) {
+    world_two t;
+    open_over(&t, PLAIN);
+    use_messages(t.server, 1, -1, 1);
+    for (int i = 0; i < 5000; i++) world_fire(t.client, "r", t.to_server, i);
+    world_run(&t.w, 1);
+    CHECK_EQ_INT(world_count(&t.w, NULL, WISP_LEFT), 0);
+    CHECK(world_peer_stats(t.server, t.to_client).flooded > 4990);
+    world_close(&t.w);
+}
+
+TEST(whoever_joins_again_begins_with_full_budgets) {
+    world_two t;
+    open_over(&t, PLAIN);
+    use_messages(t.server, 0.01, 0.01, 5);
+    check_ended_after(&t, 5);
+    world_run(&t.w, 2);
+    t.to_server = world_join(&t.w, t.client, t.server);
+    t.to_client = world_peer(t.server, 0);
+    world_forget(&t.w);
+    check_ended_after(&t, 5);
+    world_close(&t.w);
+}
+
+/* --- arguments --- */
+
+TEST(a_budget_that_makes_no_sense_leaves_the_one_in_force) {
+    world_two t;
+    wisp_budget good = no_budget();
+    double bad[4];
+    bad[0] = -1;
+    bad[1] = HUGE_VAL;
+    bad[2] = -HUGE_VAL;
+    bad[3] = HUGE_VAL - HUGE_VAL;
+    open_over(&t, PLAIN);
+    good.out = 5000;
+    good.burst = 60;
+    CHECK_EQ_INT(wisp_use_budget(t.client, &good), WISP_OK);
+    for (int field = 0; field < 11; field++) {
+        for (int i = 0; i < 4; i++) {
+            wisp_budget b = no_budget();
+            double *rates[9];
+            rates[0] = &b.out;
+            rates[1] = &b.in;
+            rates[2] = &b.total_out;
+            rates[3] = &b.total_in;
+            rates[4] = &b.messages;
+            rates[5] = &b.packets;
+            rates[6] = &b.burst;
+            rates[7] = &b.errors;
+            rates[8] = &b.joins;
+            if (field < 9) *rates[field] = bad[i];
+            if (field == 9) b.error_burst = -1;
+            if (field == 10) b.join_burst = -1;
+            if ((field == 7 || field == 8) && i == 0) continue;       /* below zero: all */
+            CHECK_EQ_INT(wisp_use_budget(t.client, &b), WISP_E_ARGUMENT);
+        }
+    }
+    good.burst = 0.009;
+    CHECK_EQ_INT(wisp_use_budget(t.client, &good), WISP_E_ARGUMENT);
+    good.burst = 60.1;
+    CHECK_EQ_INT(wisp_use_budget(t.client, &good), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_use_budget(NULL, &good), WISP_E_ARGUMENT);
+    CHECK_NEAR(t.client->policy.budget.out, 5000, 0);
+    CHECK_NEAR(t.client->policy.budget.burst, 60, 0);
+    CHECK(t.client->policy.budget.errors < 0);
+    CHECK_EQ_INT(wisp_use_budget(t.client, NULL), WISP_OK);
+    CHECK_NEAR(t.client->policy.budget.burst, 0.5, 0);
+    CHECK_NEAR(t.client->policy.budget.errors, 16, 0);
+    CHECK_EQ_INT(t.client->policy.budget.error_burst, 1024);
+    CHECK_NEAR(t.client->policy.budget.joins, 8, 0);
+    CHECK_EQ_INT(t.client->policy.budget.join_burst, 64);
+    world_close(&t.w);
+}
+
+/* --- many peers, more than a world holds --- */
+
+enum { CROWD = 50 };
+
+typedef struct member {
+    wisp     *end;
+    wisp_peer to_server, to_client;
+    int       up, down;             /* messages that came: at the server, from it */
+    double    up_steps, down_steps; /* on their way, all together */
+} member;
+
+typedef struct crowd {
+    wisp_pipe pipe;
+    wisp     *server;
+    member    members[CROWD];
+    int       count, step;
+} crowd;
+
+static void on_up(wisp_event *event) {
+    member *m = (member *)wisp_peer_user(event->w, event->peer);
+    crowd *c = (crowd *)event->user;
+    if (!m) return;
+    m->up++;
+    m->up_steps += (double)(c->step - event->args[0].as.integer);
+}
+
+static void on_down(wisp_event *event) {
+    crowd *c = (crowd *)event->user;
+    for (int i = 0; i < c->count; i++) {
+        if (c->members[i].end != event->w) continue;
+        c->members[i].down++;
+        c->members[i].down_steps += (double)(c->step - event->args[0].as.integer);
+    }
+}
+
+static void crowd_step(crowd *c) {
+    c->step++;
+    wisp_update(c->server, c->step * 0.01);
+    for (int i = 0; i < c->count; i++)
+        if (c->members[i].end) wisp_update(c->members[i].end, c->step * 0.01);
+}
+
+static void crowd_run(crowd *c, double seconds) {
+    for (int i = 0; i < (int)(seconds * 100 + 0.5); i++) crowd_step(c);
+}
+
+static wisp *crowd_end(crowd *c, int side) {
+    wisp_desc desc;
+    memset(&desc, 0, sizeof desc);
+    desc.app = "crowd";
+    desc.seed = (uint64_t)side + 1;
+    desc.link = wisp_loopback(&c->pipe, side);
+    return wisp_create(&desc, NULL);
+}
+
+/* The i-th has joined: its server notes which one it is. */
+static void crowd_meet(crowd *c, int i) {
+    member *m = &c->members[i];
+    wisp_addr from = wisp_loopback_addr(i + 1);
+    wisp_peer peers[CROWD];
+    int joined = wisp_peers(c->server, peers, CROWD);
+    for (int k = 0; k < joined; k++)
+        if (memcmp(wisp_peer_addr(c->server, peers[k]), &from, sizeof from) == 0)
+            m->to_client = peers[k];
+    CHECK(m->to_client.id != 0);
+    wisp_set_peer_user(c->server, m->to_client, m);
+}
+
+/* They join, all at once. */
+static void crowd_join(crowd *c, int first, int end) {
+    wisp_addr to = wisp_loopback_addr(0);
+    if (end > c->count) c->count = end;
+    for (int i = first; i < end; i++) {
+        member *m = &c->members[i];
+        memset(m, 0, sizeof *m);
+        m->end = crowd_end(c, i + 1);
+        wisp_connect_target(m->end, wisp_by_name("down"), on_down, c, false);
+        m->to_server = wisp_join(m->end, &to, NULL, 0);
+    }
+    crowd_run(c, 0.1);
+    for (int i = first; i < end; i++) crowd_meet(c, i);
+}
+
+static void crowd_leave(crowd *c, int i) {
+    wisp_destroy(c->members[i].end);
+    c->members[i].end = NULL;
+    crowd_run(c, 0.1);
+}
+
+static crowd *crowd_open(int count) {
+    crowd *c = (crowd *)calloc(1, sizeof *c);
+    c->server = crowd_end(c, 0);
+    wisp_connect_target(c->server, wisp_by_name("up"), on_up, c, false);
+    wisp_remote_named(c->server, "down");
+    crowd_join(c, 0, count);
+    crowd_run(c, 0.3);
+    return c;
+}
+
+static void crowd_forget(crowd *c) {
+    for (int i = 0; i < c->count; i++) {
+        member *m = &c->members[i];
+        m->up = m->down = 0;
+        m->up_steps = m->down_steps = 0;
+    }
+}
+
+static void crowd_close(crowd *c) {
+    for (int i = 0; i < c->count; i++) wisp_destroy(c->members[i].end);
+    wisp_destroy(c->server);
+    wisp_pipe_free(&c->pipe);
+    free(c);
+}
+
+TEST(what_leaves_for_all_keeps_to_the_total_in_equal_shares) {
+    crowd *c = crowd_open(5);
+    wisp_budget budget = no_budget();
+    uint64_t before = world_total(c->server).bytes_sent;
+    meter m = meter_of(50000, 2 * 0.5, before);
+    budget.total_out = 50000;
+    CHECK_EQ_INT(wisp_use_budget(c->server, &budget), WISP_OK);
+    for (int i = 0; i < 500; i++) {
+        for (int k = 0; k < 5; k++)
+            fire_bytes(c->server, "down", wisp_to_peer(c->members[k].to_client), c->step, 400);
+        crowd_step(c);
+        meter_read(&m, world_total(c->server).bytes_sent, 0.01);
+    }
+    CHECK(m.lowest > -5 * PACKET - ACKS);
+    CHECK((double)(m.bytes - before) > 0.95 * 5 * 50000);
+    for (int k = 0; k < 5; k++) CHECK(c->members[k].down > 0.85 * 5 * 50000 / 5 / 410);
+    crowd_run(c, 20);
+    for (int k = 0; k < 5; k++) CHECK_EQ_INT(c->members[k].down, 500);
+    crowd_close(c);
+}
+
+TEST(whoever_is_sent_too_much_takes_nothing_from_the_others) {
+    crowd *c = crowd_open(5);
+    wisp_budget budget = no_budget();
+    budget.total_out = 50000;
+    CHECK_EQ_INT(wisp_use_budget(c->server, &budget), WISP_OK);
+    CHECK_EQ_INT(wisp_set_unreliable(c->server, "down", true), WISP_OK);
+    for (int i = 0; i < 500; i++) {
+        for (int k = 0; k < 50; k++)
+            fire_bytes(c->server, "down", wisp_to_peer(c->members[0].to_client), c->step, 100);
+        for (int k = 1; k < 5; k++)
+            CHECK_EQ_INT(fire_bytes(c->server, "down", wisp_to_peer(c->members[k].to_client),
+                                    c->step, 60), WISP_OK);
+        crowd_step(c);
+    }
+    crowd_run(c, 0.1);
+    for (int k = 1; k < 5; k++) {
+        CHECK_EQ_INT(c->members[k].down, 500);
+        CHECK(c->members[k].down_steps <= 500);
+        CHECK_EQ_INT(world_peer_stats(c->server, c->members[k].to_client).over_budget, 0);
+    }
+    CHECK(world_peer_stats(c->server, c->members[0].to_client).over_budget > 10000);
+    crowd_close(c);
+}
+
+TEST(whoever_sends_too_much_takes_nothing_from_the_others) {
+    crowd *c = crowd_open(5);
+    wisp_budget budget = no_budget();
+    budget.total_in = 50000;
+    CHECK_EQ_INT(wisp_use_budget(c->server, &budget), WISP_OK);
+    for (int k = 0; k < 5; k++)
+        CHECK_EQ_INT(wisp_set_unreliable(c->members[k].end, "up", true), WISP_OK);
+    for (int i = 0; i < 500; i++) {
+        unhindered(c->members[0].end, c->members[0].to_server);
+        for (int k = 0; k < 50; k++)
+            fire_bytes(c->members[0].end, "up", wisp_to_peer(c->members[0].to_server), c->step,
+                       100);
+        for (int k = 1; k < 5; k++)
+            fire_bytes(c->members[k].end, "up", wisp_to_peer(c->members[k].to_server), c->step, 60);
+        crowd_step(c);
+    }
+    crowd_run(c, 0.1);
+    for (int k = 1; k < 5; k++) {
+        CHECK_EQ_INT(c->members[k].up, 500);
+        CHECK_EQ_INT(world_peer_stats(c->server, c->members[k].to_client).packets_refused, 0);
+    }
+    CHECK(world_peer_stats(c->server, c->members[0].to_client).packets_refused > 1000);
+    crowd_close(c);
+}
+
+/* What was used while there were few is no debt when there are many. */
+TEST(peers_that_come_and_go_change_the_shares_at_once) {
+    crowd *c = crowd_open(2);
+    wisp_budget budget = no_budget();
+    int before;
+    budget.total_out = 50000;
+    CHECK_EQ_INT(wisp_use_budget(c->server, &budget), WISP_OK);
+    CHECK_EQ_INT(wisp_set_unreliable(c->server, "down", true), WISP_OK);
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 300; i++) {
+            for (int k = 0; k < 10; k++)
+                fire_bytes(c->server, "down", wisp_to_peer(c->members[0].to_client), c->step, 100);
+            crowd_step(c);
+        }
+        crowd_join(c, 2, 20);
+        before = c->members[0].down;
+        for (int i = 0; i < 200; i++) {
+            fire_bytes(c->server, "down", wisp_to_peer(c->members[0].to_client), c->step, 100);
+            for (int k = 1; k < 20; k++)
+                for (int n = 0; n < 10; n++)
+                    fire_bytes(c->server, "down", wisp_to_peer(c->members[k].to_client), c->step,
+                               100);
+            crowd_step(c);
+        }
+        CHECK(c->members[0].down - before > 0.9 * 2 * 50000 / 20 / 112);
+        for (int i = 2; i < 20; i++) crowd_leave(c, i);
+    }
+    before = c->members[0].down;
+    for (int i = 0; i < 300; i++) {
+        for (int k = 0; k < 10; k++)
+            fire_bytes(c->server, "down", wisp_to_peer(c->members[0].to_client), c->step, 100);
+        crowd_step(c);
+    }
+    CHECK(c->members[0].down - before > 0.9 * 3 * 50000 / 105);
+    crowd_close(c);
+}
+
+/* Each of 49 speaks twenty times a second, and hears the server as often; the 50th floods. */
+static crowd *crowd_served(int flood) {
+    crowd *c = crowd_open(CROWD);
+    wisp_budget budget = no_budget();
+    budget.total_in = budget.total_out = 400000;
+    budget.messages = 200;
+    CHECK_EQ_INT(wisp_use_budget(c->server, &budget), WISP_OK);
+    CHECK_EQ_INT(wisp_set_unreliable(c->members[CROWD - 1].end, "up", true), WISP_OK);
+    crowd_forget(c);
+    for (int i = 0; i < 250; i++) {
+        member *last = &c->members[CROWD - 1];
+        for (int k = 0; k < CROWD - 1; k++)
+            if ((i + k) % 5 == 0)
+                CHECK_EQ_INT(fire_bytes(c->members[k].end, "up",
+                                        wisp_to_peer(c->members[k].to_server), c->step, 60),
+                             WISP_OK);
+        if (i % 5 == 0)
+            CHECK_EQ_INT(fire_bytes(c->server, "down", wisp_to_all(), c->step, 60), WISP_OK);
+        unhindered(last->end, last->to_server);
+        for (int n = 0; n < flood; n++)
+            CHECK_EQ_INT(world_fire(last->end, "up", last->to_server, c->step << 9 | n), WISP_OK);
+        crowd_step(c);
+    }
+    crowd_run(c, 0.5);
+    return c;
+}
+
+TEST(a_flood_of_100000_from_one_of_50_leaves_the_others_alone) {
+    crowd *calm = crowd_served(0), *flooded = crowd_served(400);
+    member *last = &flooded->members[CROWD - 1];
+    wisp_peer_stats stats = world_peer_stats(flooded->server, last->to_client);
+    for (int k = 0; k < CROWD - 1; k++) {
+        member *a = &calm->members[k], *b = &flooded->members[k];
+        CHECK_EQ_INT(a->up, 50);
+        CHECK_EQ_INT(a->down, 50);
+        CHECK(b->up >= 0.9 * a->up && b->down >= 0.9 * a->down);
+        CHECK(b->up_steps * a->up <= 1.1 * a->up_steps * b->up);
+        CHECK(b->down_steps * a->down <= 1.1 * a->down_steps * b->down);
+    }
+    CHECK_EQ_INT(world_peer_stats(last->end, last->to_server).messages_sent, 100000);
+    CHECK(last->up < 200 * 4);
+    CHECK(stats.flooded > 1000);
+    crowd_close(calm);
+    crowd_close(flooded);
+}
+
 static const test_case tests[] = {
     CASE(off_by_default),
     CASE(holds_for_batched_messages),
@@ -500,6 +1634,43 @@ static const test_case tests[] = {
     CASE(the_bucket_takes_one_token_each_and_fills_to_its_burst),
     CASE(a_refusal_costs_no_token),
     CASE(a_burst_that_shrinks_is_in_force_at_once),
+    CASE(what_leaves_for_a_peer_keeps_to_its_budget_and_what_is_reliable_arrives_in_order),
+    CASE(what_is_unreliable_and_over_the_budget_is_refused_and_counted),
+    CASE(the_least_urgent_goes_and_what_has_waited_gains),
+    CASE(what_is_urgent_takes_the_place_of_what_waits_and_is_not),
+    CASE(what_is_reliable_is_never_dropped_for_what_is_not),
+    CASE(of_a_flood_in_one_moment_no_more_waits_than_a_burst),
+    CASE(a_budget_that_is_lifted_refuses_nothing_more),
+    CASE(a_budget_that_changes_while_messages_flow_holds_from_then_on),
+    CASE(a_budget_set_again_and_again_is_no_fresh_one),
+    CASE(a_leap_of_the_clock_is_worth_no_more_than_the_burst),
+    CASE(what_comes_from_a_peer_is_looked_at_within_its_budget),
+    CASE(unreliable_messages_over_the_budget_of_what_comes_are_not_looked_at),
+    CASE(on_a_reliable_link_what_comes_over_the_budget_is_an_error_each),
+    CASE(a_budget_that_is_near_and_over_is_told_once_until_it_has_recovered),
+    CASE(a_budget_smaller_than_two_packets_is_warned_of_again_as_well),
+    CASE(a_peer_that_only_listens_is_not_warned_of_what_it_answers),
+    CASE(of_a_use_below_the_budget_nothing_is_told),
+    CASE(budgets_are_told_between_joined_and_left),
+    CASE(a_session_outlives_a_debt_longer_than_its_timeout),
+    CASE(what_must_be_answered_puts_nobody_far_into_debt),
+    CASE(a_value_that_is_told_and_dropped_comes_again),
+    CASE(messages_over_the_rate_are_dropped_counted_and_told),
+    CASE(messages_that_repeat_each_other_are_counted_each),
+    CASE(an_invoke_over_the_rate_of_messages_is_not_answered),
+    CASE(packets_over_the_rate_are_refused_and_are_errors),
+    CASE(a_reliable_link_has_no_rate_of_packets),
+    CASE(one_error_more_than_are_forgiven_ends_the_session_on_both_sides),
+    CASE(without_a_budget_garbage_is_forgiven_so_far),
+    CASE(errors_are_forgiven_at_their_rate),
+    CASE(errors_below_zero_are_forgiven_all),
+    CASE(whoever_joins_again_begins_with_full_budgets),
+    CASE(a_budget_that_makes_no_sense_leaves_the_one_in_force),
+    CASE(what_leaves_for_all_keeps_to_the_total_in_equal_shares),
+    CASE(whoever_is_sent_too_much_takes_nothing_from_the_others),
+    CASE(whoever_sends_too_much_takes_nothing_from_the_others),
+    CASE(peers_that_come_and_go_change_the_shares_at_once),
+    CASE(a_flood_of_100000_from_one_of_50_leaves_the_others_alone),
 };
 
 int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }

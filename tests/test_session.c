@@ -898,6 +898,203 @@ TEST(a_restart_never_reuses_a_nonce) {
         for (int k = 0; k < i; k++) CHECK(nonces[i] != nonces[k]);
 }
 
+/* --- attempts to join, by host --- */
+
+/* Ten sides of the pipe are one host. */
+static uint64_t host_of_ten(void *user, const wisp_addr *from) {
+    (void)user;
+    return (uint64_t)from->bytes[1] / 10;
+}
+
+static void use_joins(wisp *w, double joins, int burst,
+                      uint64_t (*host)(void *user, const wisp_addr *from)) {
+    wisp_budget budget;
+    memset(&budget, 0, sizeof budget);
+    budget.joins = joins;
+    budget.join_burst = burst;
+    budget.host = host;
+    CHECK_EQ_INT(wisp_use_budget(w, &budget), WISP_OK);
+}
+
+/* A server, which is side 0, and as many that may join it. */
+static void open_hosts(scene *c, int clients) {
+    scene_open(c);
+    c->t.server = scene_add(c);
+    for (int i = 0; i < clients; i++) scene_add(c);
+}
+
+TEST(addresses_of_one_host_share_its_attempts_and_others_have_their_own) {
+    static scene c;
+    open_hosts(&c, 29);
+    use_joins(c.t.server, 1, 3, host_of_ten);
+    for (int i = 1; i <= 9; i++) scene_ask(&c, c.t.w.ends[i], c.t.server);
+    for (int i = 10; i <= 12; i++) scene_ask(&c, c.t.w.ends[i], c.t.server);
+    scene_ask(&c, c.t.w.ends[20], c.t.server);
+    world_run(&c.t.w, 0.5);
+    for (int i = 1; i <= 20; i += i < 12 ? 1 : 8) {
+        bool in = i <= 3 || i >= 10;
+        CHECK_EQ_INT(told(&c, c.t.w.ends[i], WISP_JOINED), in);
+        CHECK_EQ_INT(told(&c, c.t.w.ends[i], WISP_LEFT), !in);
+        if (!in) CHECK_EQ_INT(world_last(&c.t.w, c.t.w.ends[i], WISP_LEFT)->result, WISP_E_FLOOD);
+    }
+    CHECK_EQ_INT(world_total(c.t.server).joins_flooded, 6);
+    CHECK_EQ_INT(told(&c, c.t.server, WISP_JOINED), 7);
+    world_run(&c.t.w, 1.5);
+    scene_ask(&c, c.t.w.ends[9], c.t.server);           /* one a second is forgiven */
+    world_run(&c.t.w, 0.5);
+    CHECK_EQ_INT(told(&c, c.t.w.ends[9], WISP_JOINED), 1);
+    CHECK_EQ_INT(c.s.larger, 0);
+    scene_close(&c);
+}
+
+TEST(without_a_host_function_each_address_is_one) {
+    static scene c;
+    open_hosts(&c, 20);
+    use_joins(c.t.server, 0.01, 1, NULL);
+    for (int round = 0; round < 2; round++) {
+        for (int i = 1; i <= 20; i++) scene_ask(&c, c.t.w.ends[i], c.t.server);
+        world_run(&c.t.w, 0.5);
+        CHECK_EQ_INT(told(&c, c.t.server, WISP_JOINED), 20);
+        CHECK_EQ_INT(world_total(c.t.server).joins_flooded, 20 * round);
+        CHECK_EQ_INT(world_results(&c.t.w, NULL, WISP_LEFT, WISP_E_FLOOD), 20 * round);
+        for (int i = 1; i <= 20 && !round; i++)
+            wisp_leave(c.t.w.ends[i], world_peer(c.t.w.ends[i], 0), "");
+        world_run(&c.t.w, 2);
+    }
+    scene_close(&c);
+}
+
+TEST(a_flood_of_joins_leaves_sessions_and_other_hosts_alone) {
+    static scene c;
+    open_hosts(&c, 12);
+    use_joins(c.t.server, 1, 2, host_of_ten);
+    scene_ask(&c, c.t.w.ends[1], c.t.server);
+    world_run(&c.t.w, 2);
+    for (int i = 0; i < 300; i++) {
+        scene_ask(&c, c.t.w.ends[2 + i % 8], c.t.server);
+        if (i == 150) scene_ask(&c, c.t.w.ends[10], c.t.server);
+        world_run(&c.t.w, 0.02);
+    }
+    CHECK(world_total(c.t.server).joins_flooded > 200);
+    CHECK_EQ_INT(told(&c, c.t.w.ends[1], WISP_LEFT), 0);
+    CHECK_EQ_INT(told(&c, c.t.w.ends[10], WISP_JOINED), 1);
+    CHECK_EQ_INT(told(&c, c.t.w.ends[10], WISP_LEFT), 0);
+    scene_close(&c);
+}
+
+TEST(what_repeats_a_join_is_no_further_attempt) {
+    static scene c;
+    scene_open(&c);
+    c.s.copies = 6;
+    scene_pair(&c);
+    use_joins(c.t.server, 0.01, 1, NULL);
+    scene_ask(&c, c.t.client, c.t.server);
+    world_run(&c.t.w, 1);
+    for (int i = 0; i < 50; i++)
+        inject(&c, 1, 0, c.s.kept[WISP__RESPONSE], c.s.kept_size[WISP__RESPONSE]);
+    world_run(&c.t.w, 1);
+    CHECK_EQ_INT(world_total(c.t.server).joins_flooded, 0);
+    check_one_session(&c);
+    scene_close(&c);
+}
+
+TEST(a_join_that_is_pending_is_one_attempt) {
+    static scene c;
+    static judge j;
+    pending_open(&c, &j);
+    use_joins(c.t.server, 0.01, 1, NULL);
+    for (int i = 0; i < 50; i++)
+        inject(&c, 1, 0, c.s.kept[WISP__RESPONSE], c.s.kept_size[WISP__RESPONSE]);
+    world_run(&c.t.w, 1);
+    CHECK_EQ_INT(world_total(c.t.server).joins_flooded, 0);
+    CHECK_EQ_INT(j.asked, 1);
+    scene_close(&c);
+}
+
+/* A budget that is set in each frame forgives nobody. */
+TEST(attempts_are_remembered_though_the_budget_is_set_again) {
+    static scene c;
+    open_hosts(&c, 9);
+    for (int i = 1; i <= 9; i++) {
+        use_joins(c.t.server, 0.01, 4, host_of_ten);
+        scene_ask(&c, c.t.w.ends[i], c.t.server);
+        world_run(&c.t.w, 0.1);
+    }
+    CHECK_EQ_INT(told(&c, c.t.server, WISP_JOINED), 4);
+    CHECK_EQ_INT(world_total(c.t.server).joins_flooded, 5);
+    scene_close(&c);
+}
+
+TEST(joins_below_zero_are_not_limited) {
+    static scene c;
+    scene_open(&c);
+    scene_pair(&c);
+    use_joins(c.t.server, -1, 1, host_of_ten);
+    for (int i = 0; i < 100; i++) {
+        wisp_peer peer = scene_ask(&c, c.t.client, c.t.server);
+        world_run(&c.t.w, 0.05);
+        wisp_leave(c.t.client, peer, "");
+        world_run(&c.t.w, 0.05);
+    }
+    CHECK_EQ_INT(told(&c, c.t.server, WISP_JOINED), 100);
+    scene_close(&c);
+}
+
+TEST(by_default_a_host_has_64_attempts_and_8_a_second) {
+    static scene c;
+    int in = 0;
+    scene_open(&c);
+    scene_pair(&c);
+    for (int i = 0; i < 110; i++) {
+        wisp_peer peer = scene_ask(&c, c.t.client, c.t.server);
+        world_run(&c.t.w, 0.03);
+        wisp_leave(c.t.client, peer, "");
+        world_run(&c.t.w, 0.02);
+        in += told(&c, c.t.server, WISP_JOINED) == i + 1;
+    }
+    CHECK_NEAR(told(&c, c.t.server, WISP_JOINED), 64 + 8 * 5.5, 2);
+    CHECK(in > 64);
+    CHECK_EQ_INT(world_total(c.t.server).joins_flooded, 110 - told(&c, c.t.server, WISP_JOINED));
+    scene_close(&c);
+}
+
+/* What is remembered of hosts takes the same room however many there are; that hosts share a place
+   costs no honest one an attempt. */
+TEST(a_host_is_let_in_whatever_others_do) {
+    static wisp__policy policy;
+    uint64_t alike[40];
+    int count = 0;
+    wisp__policy_set(&policy, NULL);
+    policy.budget.joins = 1;
+    policy.budget.join_burst = 3;
+    for (uint64_t host = 0; count < 40; host++)
+        if (wisp__mix(host) % (WISP__KNOCKS / WISP__KNOCK_WAYS) == 5) alike[count++] = host;
+    for (int i = 0; i < 100; i++) wisp__policy_knock(&policy, alike[0], 1);
+    CHECK(!wisp__policy_knock(&policy, alike[0], 1));
+    for (int i = 1; i < 40; i++)
+        for (int k = 0; k < 3; k++) CHECK(wisp__policy_knock(&policy, alike[i], 1.0 + 0.001 * i));
+    for (uint64_t host = 1000; host < 101000; host++)
+        CHECK(wisp__policy_knock(&policy, host << 32, 2 + (double)host * 1e-6));
+    CHECK(wisp__policy_knock(&policy, 0, 10));          /* a hash of zero is a host as well */
+    CHECK(wisp__policy_knock(&policy, 0, 10) && wisp__policy_knock(&policy, 0, 10));
+    CHECK(!wisp__policy_knock(&policy, 0, 10));
+}
+
+/* Who keeps trying is not forgotten for those who come once. */
+TEST(a_host_that_keeps_trying_is_remembered) {
+    static wisp__policy policy;
+    uint64_t seed = 3;
+    int in = 0;
+    wisp__policy_set(&policy, NULL);
+    policy.budget.joins = 1;
+    policy.budget.join_burst = 3;
+    for (int i = 0; i < 10000; i++) {
+        in += wisp__policy_knock(&policy, 77, 1 + i * 0.001);
+        wisp__policy_knock(&policy, test_random(&seed), 1 + i * 0.001);
+    }
+    CHECK_NEAR(in, 13, 3);
+}
+
 static const test_case tests[] = {
     CASE(another_application_is_refused),
     CASE(another_version_of_the_application_is_refused),
@@ -939,7 +1136,17 @@ static const test_case tests[] = {
     CASE(joining_and_leaving_over_and_over_takes_no_more_memory),
     CASE(a_restarted_server_is_noticed_and_joined_anew),
     CASE(a_join_goes_on_when_the_server_restarts_in_the_middle),
-    CASE(a_restart_never_reuses_a_nonce)
+    CASE(a_restart_never_reuses_a_nonce),
+    CASE(addresses_of_one_host_share_its_attempts_and_others_have_their_own),
+    CASE(without_a_host_function_each_address_is_one),
+    CASE(a_flood_of_joins_leaves_sessions_and_other_hosts_alone),
+    CASE(what_repeats_a_join_is_no_further_attempt),
+    CASE(a_join_that_is_pending_is_one_attempt),
+    CASE(attempts_are_remembered_though_the_budget_is_set_again),
+    CASE(joins_below_zero_are_not_limited),
+    CASE(by_default_a_host_has_64_attempts_and_8_a_second),
+    CASE(a_host_is_let_in_whatever_others_do),
+    CASE(a_host_that_keeps_trying_is_remembered)
 };
 
 int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }
