@@ -18760,6 +18760,11 @@ static void wisp__hooks_leave(wisp__hooks *hooks) {
     wisp__hooks_sweep(hooks);
 }
 
+/* Passed, dropped, or rejected with a code that fits the wire. */
+static bool wisp__hook_may_say(wisp_result verdict) {
+    return verdict == WISP_DROP || (verdict <= WISP_PASS && verdict >= INT16_MIN);
+}
+
 /* Takes a message through what is left of its chain, until a hook does not let it pass. */
 static wisp_result wisp__hooks_run(wisp__hooks *hooks, const wisp__remote *remote,
                                    wisp_event *event, wisp__passage *passage) {
@@ -18776,7 +18781,7 @@ static wisp_result wisp__hooks_run(wisp__hooks *hooks, const wisp__remote *remot
         passage->after = hook->serial;
         event->user = hook->m.user;
         verdict = passage->inbound ? hook->m.inbound(event) : hook->m.outbound(event);
-        if (verdict > 0 && verdict != WISP_DROP && verdict != WISP_HOLD) verdict = WISP_E_ARGUMENT;
+        if (verdict != WISP_HOLD && !wisp__hook_may_say(verdict)) verdict = WISP_E_ARGUMENT;
     }
     event->passage = NULL;
     return verdict;
@@ -22343,7 +22348,7 @@ int wisp_release(wisp *w, const char *name, wisp_peer peer, wisp_result verdict)
     const wisp__hook *hook = w ? wisp__hook_named(&w->hooks, name) : NULL;
     const wisp__session *s = hook && peer.id ? wisp__session_of(w, peer) : NULL;
     if (!hook || (peer.id && !s)) return 0;
-    if (verdict > 0 && verdict != WISP_DROP) return 0;
+    if (!wisp__hook_may_say(verdict)) return 0;
     return wisp__hooks_release(&w->hooks, hook->serial, wisp__peer_handle(s), verdict);
 }
 

@@ -59,6 +59,26 @@ TEST(what_is_released_with_a_drop_or_a_code_is_gone_and_counted) {
     }
 }
 
+TEST(a_release_that_makes_no_sense_releases_nothing) {
+    world_two t;
+    probe p = probe_of(WISP_HOLD);
+    wisp_peer all = { 0 }, stale = { 0x12345678 };
+    two_open(&t);
+    use(t.client, "hold", "^r$", OUT, &p);
+    fire(&t, "r", 1);
+    CHECK_EQ_INT(wisp_release(NULL, "hold", all, WISP_PASS), 0);
+    CHECK_EQ_INT(wisp_release(t.client, NULL, all, WISP_PASS), 0);
+    CHECK_EQ_INT(wisp_release(t.client, "other", all, WISP_PASS), 0);
+    CHECK_EQ_INT(wisp_release(t.client, "hold", stale, WISP_PASS), 0);
+    CHECK_EQ_INT(wisp_release(t.client, "hold", all, WISP_HOLD), 0);
+    CHECK_EQ_INT(wisp_release(t.client, "hold", all, 1), 0);
+    CHECK_EQ_INT(wisp_release(t.client, "hold", all, -65536), 0);
+    CHECK_EQ_INT(wisp_release(t.client, "hold", WISP_SERVER, WISP_PASS), 1);
+    world_run(&t.w, 0.1);
+    CHECK_EQ_INT(heard(&t, "r"), 1);
+    world_close(&t.w);
+}
+
 TEST(each_peer_is_released_for_itself) {
     world w;
     wisp *server, *clients[2];
@@ -662,6 +682,7 @@ TEST(whatever_is_lost_held_or_dropped_handlers_run_at_most_once) {
 static const test_case tests[] = {
     CASE(what_is_held_waits_for_its_release_and_keeps_its_order),
     CASE(what_is_released_with_a_drop_or_a_code_is_gone_and_counted),
+    CASE(a_release_that_makes_no_sense_releases_nothing),
     CASE(each_peer_is_released_for_itself),
     CASE(what_is_changed_and_then_held_stays_changed),
     CASE(what_an_unused_middleware_holds_goes_on),

@@ -81,6 +81,26 @@ TEST(what_is_rejected_on_its_way_in_is_an_error_event) {
     world_close(&t.w);
 }
 
+/* A code must fit the wire, where the caller of an invoke is told it. */
+TEST(a_verdict_that_makes_no_sense_is_an_argument_error) {
+    static const wisp_result verdicts[] = { 1, 4, 100, INT16_MIN - 1, -65536, INT32_MIN };
+    for (int i = 0; i < TEST_COUNT(verdicts); i++) {
+        world_two t;
+        probe p = probe_of(verdicts[i]), q = p;
+        two_open(&t);
+        use(t.client, "nonsense", "^r$", OUT, &p);
+        use(t.server, "nonsense", NULL, IN, &q);
+        CHECK_EQ_INT(world_fire(t.client, "r", t.to_server, 1), WISP_E_ARGUMENT);
+        fire(&t, "s", 1);
+        ask(&t, 1);
+        world_run(&t.w, 0.1);
+        check_answer(&t, WISP_E_ARGUMENT, 0);
+        CHECK_EQ_INT(heard(&t, "r") + heard(&t, "s"), 0);
+        CHECK_EQ_INT(world_results(&t.w, t.server, WISP_ERROR, WISP_E_ARGUMENT), 2);
+        world_close(&t.w);
+    }
+}
+
 TEST(values_can_be_changed_both_ways) {
     world_two t;
     probe out = probe_that(act_add_ten, NULL), in = out, seen = probe_of(WISP_PASS);
@@ -945,6 +965,7 @@ static const test_case tests[] = {
     CASE(what_is_dropped_goes_no_further_and_is_counted),
     CASE(what_is_rejected_on_its_way_out_is_told_to_its_caller),
     CASE(what_is_rejected_on_its_way_in_is_an_error_event),
+    CASE(a_verdict_that_makes_no_sense_is_an_argument_error),
     CASE(values_can_be_changed_both_ways),
     CASE(changed_values_are_copied_and_may_be_made_of_the_old_ones),
     CASE(a_change_that_fails_changes_nothing_and_none_is_made_outside_hooks),
