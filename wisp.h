@@ -20444,7 +20444,8 @@ static wisp_result wisp__call_through(wisp *w, wisp__pending *call, wisp__remote
     return result > 0 ? WISP_OK : result;
 }
 
-/* The answer to a call of theirs, when it has passed the chain. NULL with the reason. */
+/* The answer to a call of theirs, when it has passed the chain. NULL with the reason; it is
+   WISP_E_CLOSED when a hook has ended the session. */
 static wisp__message *wisp__answer_through(wisp *w, const wisp__session *s, wisp__remote *remote,
                                            uint32_t id, wisp_result code, const wisp_value *values,
                                            int count, wisp_result *why) {
@@ -20460,7 +20461,10 @@ static wisp__message *wisp__answer_through(wisp *w, const wisp__session *s, wisp
     how.to = wisp_to_peer(wisp__peer_handle(s));
     verdict = wisp__let_out(w, remote, &how, &values, &count);
     if (verdict == WISP_DROP) verdict = WISP_E_DROPPED;
-    m = wisp__answer_make(w, remote, id, verdict, values, verdict ? 0 : count, why);
+    *why = WISP_E_CLOSED;
+    m = wisp__session_of(w, how.to.peer)
+            ? wisp__answer_make(w, remote, id, verdict, values, verdict ? 0 : count, why)
+            : NULL;
     wisp__hooks_leave(&w->hooks);
     return m;
 }
@@ -20553,9 +20557,22 @@ static void wisp__read_values(wisp *w, const wisp__reader *from, wisp__incoming 
 
 /* --- through the chain to the handlers --- */
 
+/* The answer of a handler that has given none: no values, or why its own did not go. */
+static void wisp__answer_for(wisp *w, wisp__session *s, wisp__request *request, uint32_t id,
+                             wisp__remote *remote, wisp_result code) {
+    wisp__message *m = NULL;
+    if (code == WISP_OK) m = wisp__answer_through(w, s, remote, id, WISP_OK, NULL, 0, &code);
+    if (m) wisp__answer_give(w, s, request, m);
+    else if (s->peer.state == WISP__JOINED) wisp__answer_code(w, s, request, id, remote, code);
+}
+
 static void wisp__run_answer(wisp *w, wisp__session *s, wisp__request *request,
                              wisp__remote *remote, wisp_event *event) {
     uint32_t id = request->id;
+    if (!remote->answer) {                /* not any more: a hook, or while it was held */
+        wisp__answer_code(w, s, request, id, remote, WISP_E_NO_HANDLER);
+        return;
+    }
     event->user = remote->answer_user;
     event->request = request;
     request->state = WISP__REQUEST_RUNS;
@@ -20565,7 +20582,7 @@ static void wisp__run_answer(wisp *w, wisp__session *s, wisp__request *request,
     w->events.running--;
     wisp__events_sweep(&w->events);
     if (s->peer.state != WISP__JOINED || !event->request) return;
-    wisp__answer_code(w, s, event->request, id, remote, event->result);
+    wisp__answer_for(w, s, event->request, id, remote, event->result);
 }
 
 static void wisp__run_event(wisp *w, wisp__session *s, wisp__remote *remote, wisp_event *event) {
@@ -22876,6 +22893,10 @@ static wisp_result wisp__answer_deferred(wisp *w, wisp_call handle, wisp_result 
     m = wisp__answer_through(w, s, w->registry.remotes[call->remote], call->id, code, values, count,
                              &why);
     if (!m) return why;
+    if (!wisp__pool_get(&w->calls.pool, handle.id)) {              /* a hook has answered it */
+        wisp__message_release(&w->base, &w->chunks, m);
+        return WISP_E_STALE;
+    }
     if (s->request_room) request = wisp__request_at(s, call->id);
     if (request && (request->id != call->id || !request->state)) request = NULL;
     wisp__deferred_remove(&w->calls, call);

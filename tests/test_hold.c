@@ -540,6 +540,28 @@ TEST(a_peer_that_leaves_ends_the_calls_that_are_held_for_it) {
     }
 }
 
+static void act_no_handler(wisp_event *event, probe *p) {
+    p->acted++;
+    CHECK_EQ_INT(wisp_on_invoke(event->w, "ask", NULL, NULL), WISP_OK);
+}
+
+TEST(a_call_whose_handler_goes_while_it_is_in_the_chain_is_told_so) {
+    for (int held = 0; held < 2; held++) {
+        world_two t;
+        probe p = probe_of(WISP_HOLD);
+        two_open(&t);
+        if (!held) p = probe_that(act_no_handler, &t);
+        use(t.server, "hold", "^ask$", IN, &p);
+        ask(&t, 5);
+        world_run(&t.w, 0.1);
+        if (held) wisp_on_invoke(t.server, "ask", NULL, NULL);
+        CHECK_EQ_INT(release(t.server, "hold", WISP_PASS), held);
+        world_run(&t.w, 0.1);
+        check_answer(&t, WISP_E_NO_HANDLER, 0);
+        world_close(&t.w);
+    }
+}
+
 /* --- calls over unreliable delivery --- */
 
 /* Every packet from the server is lost, so the client repeats its call. */
@@ -703,6 +725,7 @@ static const test_case tests[] = {
     CASE(a_call_released_late_has_what_is_left_of_its_time),
     CASE(a_held_call_is_cancelled),
     CASE(a_peer_that_leaves_ends_the_calls_that_are_held_for_it),
+    CASE(a_call_whose_handler_goes_while_it_is_in_the_chain_is_told_so),
     CASE(repeats_of_a_held_call_run_its_handler_once),
     CASE(repeats_of_a_rejected_call_are_answered_from_memory),
     CASE(a_repeat_of_a_dropped_call_is_a_new_chance_and_runs_its_handler_once),

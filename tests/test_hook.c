@@ -273,6 +273,32 @@ TEST(a_call_passes_four_times_and_each_hook_may_change_it) {
     world_close(&t.w);
 }
 
+static void on_no_answer(wisp_event *event) {
+    (void)event;
+    answers++;
+}
+
+TEST(the_reply_of_no_values_passes_the_chain_too) {
+    world_two t;
+    probe p = probe_that(act_add_ten, NULL), drop = probe_of(WISP_DROP);
+    two_open(&t);
+    wisp_on_invoke(t.server, "ask", on_no_answer, NULL);
+    p.act = act_no_values;
+    use(t.server, "look", NULL, OUT, &p);
+    ask(&t, 5);
+    world_run(&t.w, 0.2);
+    check_answer(&t, WISP_OK, 0);
+    CHECK_EQ_INT(p.runs, 1);
+    CHECK_EQ_INT(p.count, 0);
+    world_forget(&t.w);
+    use(t.server, "drop", NULL, OUT, &drop);
+    ask(&t, 5);
+    world_run(&t.w, 0.2);
+    check_answer(&t, WISP_E_DROPPED, 0);
+    CHECK_EQ_INT(world_remote_stats(t.server, "ask").filtered, 1);
+    world_close(&t.w);
+}
+
 TEST(an_answer_that_is_given_later_passes_the_chain_too) {
     world_two t;
     probe p = probe_that(act_add_ten, NULL);
@@ -739,6 +765,45 @@ static wisp *open_spot(world_two *t, const spot *s, probe *p, void (*act)(wisp_e
 
 static const wisp_result after_act[] = { WISP_PASS, WISP_DROP, WISP_HOLD, REFUSED };
 
+static void act_leave(wisp_event *event, probe *p) {
+    if (p->acted++) return;
+    wisp_leave(event->w, event->peer, "enough");
+}
+
+TEST(an_answer_whose_hook_ends_the_session_is_refused) {
+    world_two t;
+    probe p = probe_that(act_leave, &t);
+    two_open(&t);
+    wisp_on_invoke(t.server, "ask", on_later, NULL);
+    use(t.server, "act", NULL, OUT, &p);
+    ask(&t, 1);
+    world_run(&t.w, 0.1);
+    CHECK_EQ_INT(wisp_answer(t.server, later, NULL, 0), WISP_E_CLOSED);
+    CHECK_EQ_INT(wisp_answer(t.server, later, NULL, 0), WISP_E_STALE);
+    world_run(&t.w, 0.3);
+    check_answer(&t, WISP_E_CLOSED, 0);
+    world_close(&t.w);
+}
+
+static void act_answer(wisp_event *event, probe *p) {
+    if (p->acted++) return;
+    CHECK_EQ_INT(wisp_answer_fail(event->w, later, REFUSED, "first"), WISP_OK);
+}
+
+TEST(an_answer_that_its_hook_has_given_is_stale) {
+    world_two t;
+    probe p = probe_that(act_answer, &t);
+    two_open(&t);
+    wisp_on_invoke(t.server, "ask", on_later, NULL);
+    use(t.server, "act", NULL, OUT, &p);
+    ask(&t, 1);
+    world_run(&t.w, 0.1);
+    CHECK_EQ_INT(wisp_answer(t.server, later, NULL, 0), WISP_E_STALE);
+    world_run(&t.w, 0.3);
+    check_answer(&t, REFUSED, 0);
+    world_close(&t.w);
+}
+
 static void act_fire_same(wisp_event *event, probe *p) {
     wisp_result result = world_fire(event->w, event->name, event->peer, wisp_arg_int(event, 0) + 1);
     if (result) CHECK_EQ_INT(result, WISP_E_DEPTH);
@@ -972,6 +1037,7 @@ static const test_case tests[] = {
     CASE(a_message_may_be_left_without_values),
     CASE(calls_and_replies_are_dropped_rejected_and_passed_both_ways),
     CASE(a_call_passes_four_times_and_each_hook_may_change_it),
+    CASE(the_reply_of_no_values_passes_the_chain_too),
     CASE(an_answer_that_is_given_later_passes_the_chain_too),
     CASE(a_failure_is_seen_where_it_comes_in_with_its_code),
     CASE(the_chain_runs_in_the_order_of_registration_out_and_in_reverse_in),
@@ -992,6 +1058,8 @@ static const test_case tests[] = {
     CASE(a_hook_that_registers_itself_anew_goes_to_the_end),
     CASE(the_place_of_a_removed_one_is_free_when_the_hooks_have_returned),
     CASE(a_hook_is_removed_by_a_message_that_it_sends_itself),
+    CASE(an_answer_whose_hook_ends_the_session_is_refused),
+    CASE(an_answer_that_its_hook_has_given_is_stale),
     CASE(a_hook_that_fires_what_it_hooks_ends_at_a_depth),
     CASE(a_hook_that_asks_what_it_hooks_ends_at_a_depth_and_leaks_no_slot),
     CASE(a_hook_that_sends_something_else_does_not_disturb_its_message),
