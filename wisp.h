@@ -1466,6 +1466,12 @@ WISP_API const void *wisp_arg_struct(wisp_event *event, int i,
  * is encoded, once, however many peers it goes to; on its way in after the
  * rate limit and the schema, before its handlers. Out in the order of
  * registration, in in the reverse order.
+ *
+ * Outbound hooks run inside the call that sends, so also outside of
+ * wisp_update: there wisp_update and the wisp_await functions answer
+ * WISP_E_BUSY, and wisp_destroy takes effect in the next wisp_update (which
+ * returns WISP_E_CLOSED, and the endpoint is gone), or when it is called again
+ * outside of hooks.
  * ======================================================================== */
 
 /* What a hook answers: one of these, or a negative code, which rejects the
@@ -22164,9 +22170,12 @@ static void wisp__destroy_now(wisp *w) {
     wisp__release(w);
 }
 
+/* Inside of handlers, or of hooks, which also run outside of an update. */
+static bool wisp__is_inside(const wisp *w) { return w->updating || w->hooks.depth > 0; }
+
 void wisp_destroy(wisp *w) {
-    if (!w || w->destroyed) return;
-    if (w->updating) w->destroyed = true;
+    if (!w) return;
+    if (wisp__is_inside(w)) w->destroyed = true;
     else wisp__destroy_now(w);
 }
 
@@ -22214,7 +22223,11 @@ static void wisp__tell_link(wisp *w, bool broken) {
 wisp_result wisp_update(wisp *w, double now) {
     bool received;
     if (!w || !(now - now >= 0)) return WISP_E_ARGUMENT;
-    if (w->updating) return WISP_E_BUSY;
+    if (wisp__is_inside(w)) return WISP_E_BUSY;
+    if (w->destroyed) {
+        wisp__destroy_now(w);
+        return WISP_E_CLOSED;
+    }
     w->updating = true;
     wisp__advance(w, now);
     received = wisp__receive(w);
@@ -22957,7 +22970,7 @@ wisp_result wisp_await_ready(wisp *w, wisp_clock clock, void *clock_user, double
     uint64_t before;
     bool under_way;
     if (!w || !clock) return WISP_E_ARGUMENT;
-    if (w->updating) return WISP_E_BUSY;
+    if (wisp__is_inside(w)) return WISP_E_BUSY;
     under_way = !wisp__joins_done(w);
     if (under_way) w->join_failure = WISP_OK;
     before = w->joins_done;
@@ -23000,7 +23013,7 @@ wisp_result wisp_await_event_target(wisp *w, wisp_target remote, wisp_handler fn
     wisp_connection connection;
     wisp_result result;
     if (!w || !clock) return WISP_E_ARGUMENT;
-    if (w->updating) return WISP_E_BUSY;
+    if (wisp__is_inside(w)) return WISP_E_BUSY;
     connection = wisp_connect_target(w, remote, wisp__awaiting_on, &awaiting, true);
     if (!connection.id) return w->why;
     result = wisp__await(w, clock, clock_user, timeout, wisp__awaiting_done, &awaiting);
@@ -23014,7 +23027,7 @@ wisp_result wisp_await_reply(wisp *w, wisp_call handle, wisp_handler fn, void *u
     wisp__pending *call;
     wisp_result result;
     if (!w || !clock) return WISP_E_ARGUMENT;
-    if (w->updating) return WISP_E_BUSY;
+    if (wisp__is_inside(w)) return WISP_E_BUSY;
     call = (wisp__pending *)wisp__pool_get(&w->calls.pool, handle.id);
     if (!call || call->deferred) return WISP_E_STALE;
     call->also = wisp__awaiting_on;

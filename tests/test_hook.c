@@ -804,6 +804,67 @@ TEST(an_answer_that_its_hook_has_given_is_stale) {
     world_close(&t.w);
 }
 
+static void act_destroy(wisp_event *event, probe *p) {
+    world_two *t = p->two;
+    p->acted++;
+    wisp_destroy(event->w);
+    CHECK(world_index(&t->w, event->w) >= 0);
+    wisp_peers(event->w, NULL, 0);
+}
+
+TEST(a_hook_destroys_its_endpoint_which_is_gone_after_the_update) {
+    for (int i = 0; i < TEST_COUNT(spots); i++)
+        for (int v = 0; v < TEST_COUNT(after_act); v++) {
+            world_two t;
+            probe p;
+            wisp *at = open_spot(&t, &spots[i], &p, act_destroy);
+            int n = world_index(&t.w, at);
+            p.verdict = after_act[v];
+            run_spot(&t, &spots[i]);
+            CHECK_EQ_INT(p.acted, 1);
+            CHECK(t.w.ends[n] == NULL);
+            world_close(&t.w);
+        }
+}
+
+TEST(an_endpoint_that_a_hook_destroyed_outside_of_an_update_can_be_destroyed_at_once) {
+    world_two t;
+    ledger memory = ledger_none();
+    probe p = probe_that(act_destroy, &t);
+    world_open(&t.w);
+    t.w.desc.memory = ledger_memory(&memory);
+    world_two_join(&t);
+    use(t.client, "act", NULL, OUT, &p);
+    CHECK_EQ_INT(world_fire(t.client, "r", t.to_server, 1), WISP_OK);
+    CHECK(memory.out > 0);
+    world_destroy(&t.w, t.client);
+    world_close(&t.w);
+    CHECK_EQ_INT(memory.out, 0);
+}
+
+static double still(void *user) {
+    (void)user;
+    return 0;
+}
+
+static void act_update(wisp_event *event, probe *p) {
+    p->acted++;
+    CHECK_EQ_INT(wisp_update(event->w, p->two->w.now), WISP_E_BUSY);
+    CHECK_EQ_INT(wisp_await_ready(event->w, still, NULL, 1), WISP_E_BUSY);
+    CHECK_EQ_INT(wisp_await_event(event->w, "x", NULL, NULL, still, NULL, 1), WISP_E_BUSY);
+}
+
+TEST(update_and_await_inside_a_hook_are_busy) {
+    for (int i = 0; i < TEST_COUNT(spots); i++) {
+        world_two t;
+        probe p;
+        open_spot(&t, &spots[i], &p, act_update);
+        run_spot(&t, &spots[i]);
+        CHECK_EQ_INT(p.acted, 1);
+        world_close(&t.w);
+    }
+}
+
 static void act_fire_same(wisp_event *event, probe *p) {
     wisp_result result = world_fire(event->w, event->name, event->peer, wisp_arg_int(event, 0) + 1);
     if (result) CHECK_EQ_INT(result, WISP_E_DEPTH);
@@ -1060,6 +1121,9 @@ static const test_case tests[] = {
     CASE(a_hook_is_removed_by_a_message_that_it_sends_itself),
     CASE(an_answer_whose_hook_ends_the_session_is_refused),
     CASE(an_answer_that_its_hook_has_given_is_stale),
+    CASE(a_hook_destroys_its_endpoint_which_is_gone_after_the_update),
+    CASE(an_endpoint_that_a_hook_destroyed_outside_of_an_update_can_be_destroyed_at_once),
+    CASE(update_and_await_inside_a_hook_are_busy),
     CASE(a_hook_that_fires_what_it_hooks_ends_at_a_depth),
     CASE(a_hook_that_asks_what_it_hooks_ends_at_a_depth_and_leaks_no_slot),
     CASE(a_hook_that_sends_something_else_does_not_disturb_its_message),
