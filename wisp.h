@@ -18793,11 +18793,20 @@ static wisp_result wisp__hooks_run(wisp__hooks *hooks, const wisp__remote *remot
     return verdict;
 }
 
+static bool wisp__hook_lives(const wisp__hooks *hooks, uint32_t serial) {
+    for (int i = 0; i < hooks->count; i++)
+        if (hooks->places[i]->serial == serial) return !hooks->places[i]->dead;
+    return false;
+}
+
+/* A hook that has been removed meanwhile holds nothing: the message goes on. */
 static void wisp__hooks_hold(wisp__hooks *hooks, wisp__stalled *held) {
     held->next = NULL;
     if (!hooks->first) hooks->last = &hooks->first;
     *hooks->last = held;
     hooks->last = &held->next;
+    held->ready = !wisp__hook_lives(hooks, held->passage.after);
+    if (held->ready) hooks->ready++;
 }
 
 static void wisp__hooks_unlink(wisp__hooks *hooks, wisp__stalled **place) {
@@ -19536,8 +19545,8 @@ static void wisp__tell(wisp *w, wisp__session *s, int name, wisp_result result, 
 
 /* --- sessions begin and end --- */
 
-/* What was held is not held any more. */
-static void wisp__stalled_free(wisp *w, wisp__stalled *held) {
+/* What was held takes no place any more. */
+static void wisp__stalled_uncount(wisp *w, const wisp__stalled *held) {
     wisp__session *s = held->passage.inbound
                            ? (wisp__session *)wisp__pool_get(&w->peers.pool, held->to.peer.id)
                            : NULL;
@@ -19545,6 +19554,9 @@ static void wisp__stalled_free(wisp *w, wisp__stalled *held) {
     int *bytes = held->passage.inbound ? s ? &s->stalled_bytes : NULL : &w->hooks.held_bytes;
     if (count) --*count;
     if (bytes) *bytes -= held->message->size;
+}
+
+static void wisp__stalled_free(wisp *w, wisp__stalled *held) {
     wisp__message_release(&w->base, &w->chunks, held->message);
     if (held->list)
         wisp__free(&w->base, held->list, (size_t)held->to.count * sizeof *held->list);
@@ -19569,6 +19581,7 @@ static void wisp__stalled_leave(wisp *w, wisp__session *s) {
             wisp__call_of(w, held->call))
             wisp__call_end(&w->calls, wisp__call_of(w, held->call), WISP_E_CLOSED);
         if (s) s->peer.stats.messages_abandoned++;
+        wisp__stalled_uncount(w, held);
         wisp__stalled_free(w, held);
     }
 }
@@ -20251,40 +20264,46 @@ static wisp_result wisp__values_copy(wisp *w, const wisp__message *m, const wisp
     return wisp__unpack(&u, values, count);
 }
 
+/* A copy of how a message is held, with its list of peers. NULL: no memory. */
+static wisp__stalled *wisp__stalled_make(wisp *w, const wisp__stalled *how, wisp__message *m) {
+    wisp__stalled *held = (wisp__stalled *)wisp__chunk_take(&w->base, &w->chunks, sizeof *held);
+    size_t bytes = how->to.list ? (size_t)how->to.count * sizeof *how->to.list : 0;
+    if (!held) return NULL;
+    *held = *how;
+    held->message = m;
+    held->list = bytes ? (wisp_peer *)wisp__alloc(&w->base, bytes) : NULL;
+    held->to.list = held->list;
+    if (held->list) memcpy(held->list, how->to.list, bytes);
+    if (held->list || !bytes) return held;
+    wisp__chunk_give(&w->base, &w->chunks, held, sizeof *held);
+    return NULL;
+}
+
 /* Keeps a message whose hook said so. */
 static wisp_result wisp__stall(wisp *w, const wisp__remote *remote, const wisp_event *event,
                                const wisp__stalled *how) {
+    wisp__session *s = wisp__session_of(w, how->to.peer);
     bool inbound = how->passage.inbound;
-    wisp__session *s = inbound ? wisp__session_of(w, event->peer) : NULL;
-    int *held_count = s ? &s->stalled : &w->hooks.held;
-    int *held_bytes = s ? &s->stalled_bytes : &w->hooks.held_bytes;
-    wisp__stalled *held;
+    int *held_count = inbound && s ? &s->stalled : &w->hooks.held;
+    int *held_bytes = inbound && s ? &s->stalled_bytes : &w->hooks.held_bytes;
+    wisp__stalled *held = NULL;
     wisp__message *m;
-    wisp_result result = wisp__pack(&w->content.packer, event->args, event->count);
-    if (inbound && !s) return WISP_E_CLOSED;
+    wisp_result result;
+    if (how->to.mode == WISP__TO_PEER && !s) return WISP_E_STALE;       /* the hook has ended it */
+    result = wisp__pack(&w->content.packer, event->args, event->count);
     if (result) return result;
     if (*held_count >= w->base.limits.held_messages) return WISP_E_LIMIT;
     m = wisp__message_make(w, remote, WISP__EVENT, &result);
     if (!m) return result;
-    held = (wisp__stalled *)wisp__chunk_take(&w->base, &w->chunks, sizeof *held);
-    if (held) *held = *how;
-    if (held && how->to.list) {
-        held->list = (wisp_peer *)wisp__alloc(&w->base,
-                                              (size_t)how->to.count * sizeof *held->list);
-        if (held->list)
-            memcpy(held->list, how->to.list, (size_t)how->to.count * sizeof *held->list);
-        held->to.list = held->list;
+    result = WISP_E_LIMIT;
+    if (m->size <= w->base.limits.held_bytes - *held_bytes) {
+        held = wisp__stalled_make(w, how, m);
+        result = WISP_E_MEMORY;
     }
-    if (!held || (how->to.list && !held->list) ||
-        m->size > w->base.limits.held_bytes - *held_bytes) {
-        result = !held || (how->to.list && !held->list) ? WISP_E_MEMORY : WISP_E_LIMIT;
-        if (held && held->list)
-            wisp__free(&w->base, held->list, (size_t)how->to.count * sizeof *held->list);
-        if (held) wisp__chunk_give(&w->base, &w->chunks, held, sizeof *held);
+    if (!held) {
         wisp__message_release(&w->base, &w->chunks, m);
         return result;
     }
-    held->message = m;
     ++*held_count;
     *held_bytes += m->size;
     wisp__hooks_hold(&w->hooks, held);
@@ -20311,12 +20330,13 @@ static wisp_result wisp__let_out(wisp *w, wisp__remote *remote, wisp__stalled *h
     verdict = wisp__hooks_run(&w->hooks, remote, &event, &how->passage);
     *values = event.args;
     *count = event.count;
+    if (verdict == WISP_PASS) return WISP_PASS;
     if (verdict == WISP_HOLD)
         verdict = how->kind == WISP_MESSAGE_REPLY ? WISP_E_UNSUPPORTED
                                                   : wisp__stall(w, remote, &event, how);
-    else if (verdict != WISP_PASS) wisp__count_filtered(s, remote);
-    else return WISP_PASS;
-    return verdict == WISP_OK ? WISP_HOLD : verdict;
+    if (verdict == WISP_OK) return WISP_HOLD;
+    wisp__count_filtered(wisp__session_of(w, how->to.peer), remote);
+    return verdict;
 }
 
 /* Fires what passes the chain. */
@@ -20878,6 +20898,7 @@ static void wisp__resume_held(wisp *w) {
         int count;
         bool entered;
         if (!held) return;
+        wisp__stalled_uncount(w, held);              /* it may be held again */
         entered = wisp__hooks_enter(&w->hooks);
         if (wisp__values_copy(w, held->message, &values, &count) != WISP_OK)
             wisp__error(w, NULL, w->registry.remotes[held->message->remote], WISP_E_MEMORY,
@@ -23112,6 +23133,7 @@ WISP__UNUSED static void wisp__host_check(const wisp *w) {
     }
     WISP_ASSERT(joined == w->peers.joined);
     WISP_ASSERT(w->peers.strangers >= 0);
+    wisp__hooks_check(&w->hooks);
     (void)joined;
 }
 

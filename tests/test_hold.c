@@ -105,6 +105,64 @@ TEST(each_peer_is_released_for_itself) {
     world_close(&w);
 }
 
+TEST(what_is_released_goes_on_behind_its_hook_and_may_be_held_again) {
+    for (int way = IN; way <= OUT; way++) {
+        world_two t;
+        probe p[3];
+        wisp *at;
+        const char *first = way == IN ? "c" : "a", *second = way == IN ? "a" : "c";
+        two_open(&t);
+        at = way == IN ? t.server : t.client;
+        for (int i = 0; i < 3; i++) {
+            char name[2] = { (char)('a' + i), 0 };
+            p[i] = probe_of(i == 1 ? WISP_PASS : WISP_HOLD);
+            p[i].letter = name[0];
+            use(at, name, "^r$", way, &p[i]);
+        }
+        for (int i = 0; i < 3; i++) fire(&t, "r", i);
+        world_run(&t.w, 0.1);
+        CHECK_EQ_STR(trail, way == IN ? "ccc" : "aaa");
+        CHECK_EQ_INT(release(at, second, WISP_PASS), 0);
+        CHECK_EQ_INT(release(at, first, WISP_PASS), 3);
+        world_run(&t.w, 0.1);
+        CHECK_EQ_STR(trail, way == IN ? "cccbababa" : "aaabcbcbc");
+        CHECK_EQ_INT(heard(&t, "r"), 0);
+        fire(&t, "s", 1);
+        CHECK_EQ_INT(release(at, first, WISP_PASS), 0);
+        world_run(&t.w, 0.1);
+        CHECK_EQ_INT(heard(&t, "r"), 0);
+        CHECK_EQ_INT(release(at, second, WISP_PASS), 3);
+        world_run(&t.w, 0.1);
+        CHECK_EQ_INT(heard(&t, "r"), 3);
+        CHECK(world_counts_up(&t.w, t.server, "r", 0));
+        world_close(&t.w);
+    }
+}
+
+TEST(a_message_that_is_held_again_takes_no_second_place) {
+    for (int way = IN; way <= OUT; way++) {
+        world_two t;
+        probe p = probe_of(WISP_HOLD);
+        wisp *at;
+        world_open(&t.w);
+        t.w.desc.limits.held_messages = 1;
+        world_two_join(&t);
+        two_begin(&t);
+        at = way == IN ? t.server : t.client;
+        use(at, "a", NULL, way, &p);
+        use(at, "b", NULL, way, &p);
+        fire(&t, "r", 1);
+        world_run(&t.w, 0.1);
+        CHECK_EQ_INT(release(at, way == IN ? "b" : "a", WISP_PASS), 1);
+        world_run(&t.w, 0.1);
+        CHECK_EQ_INT(release(at, way == IN ? "a" : "b", WISP_PASS), 1);
+        world_run(&t.w, 0.1);
+        CHECK_EQ_INT(heard(&t, "r"), 1);
+        CHECK_EQ_INT(world_count(&t.w, NULL, WISP_ERROR), 0);
+        world_close(&t.w);
+    }
+}
+
 TEST(what_is_changed_and_then_held_stays_changed) {
     for (int way = IN; way <= OUT; way++) {
         world_two t;
@@ -139,6 +197,28 @@ TEST(what_an_unused_middleware_holds_goes_on) {
         world_run(&t.w, 0.1);
         CHECK_EQ_INT(heard(&t, "r"), 1);
         CHECK_EQ_INT(q.runs, 1);
+        world_close(&t.w);
+    }
+}
+
+static void act_unuse_hold(wisp_event *event, probe *p) {
+    p->acted++;
+    CHECK_EQ_INT(wisp_unuse(event->w, "hold"), WISP_OK);
+}
+
+TEST(what_a_hook_holds_that_has_removed_itself_goes_on) {
+    for (int way = IN; way <= OUT; way++) {
+        world_two t;
+        probe p = probe_that(act_unuse_hold, NULL);
+        wisp *at;
+        two_open(&t);
+        at = way == IN ? t.server : t.client;
+        p.verdict = WISP_HOLD;
+        use(at, "hold", NULL, way, &p);
+        fire(&t, "r", 5);
+        world_run(&t.w, 0.1);
+        CHECK_EQ_INT(p.acted, 1);
+        CHECK_EQ_INT(heard(&t, "r"), 1);
         world_close(&t.w);
     }
 }
@@ -305,6 +385,34 @@ TEST(an_empty_list_can_be_held) {
 }
 
 /* --- the limits of what is held --- */
+
+TEST(more_than_may_be_held_is_told_and_makes_room_again) {
+    for (int way = IN; way <= OUT; way++) {
+        world_two t;
+        probe p = probe_of(WISP_HOLD);
+        wisp *at;
+        world_open(&t.w);
+        t.w.desc.limits.held_messages = 3;
+        world_two_join(&t);
+        two_begin(&t);
+        at = way == IN ? t.server : t.client;
+        use(at, "hold", NULL, way, &p);
+        for (int round = 0; round < 2; round++) {
+            for (int i = 0; i < 5; i++)
+                CHECK_EQ_INT(world_fire(t.client, "r", t.to_server, 3 * round + i),
+                             way == OUT && i >= 3 ? WISP_E_LIMIT : WISP_OK);
+            world_run(&t.w, 0.1);
+            CHECK_EQ_INT(world_results(&t.w, at, WISP_ERROR, WISP_E_LIMIT),
+                         way == IN ? 2 * round + 2 : 0);
+            CHECK_EQ_INT(release(at, "hold", WISP_PASS), 3);
+            world_run(&t.w, 0.1);
+            CHECK_EQ_INT(heard(&t, "r"), 3 * round + 3);
+        }
+        CHECK(world_counts_up(&t.w, t.server, "r", 0));
+        CHECK_EQ_INT(world_remote_stats(at, "r").filtered, 4);
+        world_close(&t.w);
+    }
+}
 
 TEST(the_bytes_of_what_is_held_are_bounded) {
     for (int way = IN; way <= OUT; way++) {
@@ -706,14 +814,18 @@ static const test_case tests[] = {
     CASE(what_is_released_with_a_drop_or_a_code_is_gone_and_counted),
     CASE(a_release_that_makes_no_sense_releases_nothing),
     CASE(each_peer_is_released_for_itself),
+    CASE(what_is_released_goes_on_behind_its_hook_and_may_be_held_again),
+    CASE(a_message_that_is_held_again_takes_no_second_place),
     CASE(what_is_changed_and_then_held_stays_changed),
     CASE(what_an_unused_middleware_holds_goes_on),
+    CASE(what_a_hook_holds_that_has_removed_itself_goes_on),
     CASE(a_hook_and_a_handler_release_what_comes_before_the_next_message),
     CASE(held_values_are_a_copy),
     CASE(what_goes_to_several_passes_once_with_no_peer),
     CASE(what_is_held_for_several_goes_to_them_when_all_is_released),
     CASE(of_those_that_something_is_held_for_who_has_left_is_left_out),
     CASE(an_empty_list_can_be_held),
+    CASE(more_than_may_be_held_is_told_and_makes_room_again),
     CASE(the_bytes_of_what_is_held_are_bounded),
     CASE(the_limit_of_what_comes_in_is_each_peers_own),
     CASE(what_is_held_for_a_peer_that_leaves_is_counted_as_abandoned),

@@ -770,6 +770,25 @@ static void act_leave(wisp_event *event, probe *p) {
     wisp_leave(event->w, event->peer, "enough");
 }
 
+TEST(a_hook_ends_the_session_of_its_message) {
+    for (int i = 0; i < TEST_COUNT(spots); i++)
+        for (int v = 0; v < TEST_COUNT(after_act); v++) {
+            world_two t;
+            probe p;
+            wisp *at = open_spot(&t, &spots[i], &p, act_leave);
+            p.verdict = after_act[v];
+            wisp_set_unreliable(t.client, "ask", v & 1);
+            run_spot(&t, &spots[i]);
+            CHECK_EQ_INT(p.acted, 1);
+            CHECK_EQ_INT(wisp_peers(at, NULL, 0), 0);
+            CHECK_EQ_INT(heard(&t, "r"), 0);
+            CHECK_EQ_INT(release(at, "act", WISP_PASS), 0);
+            CHECK_EQ_INT(answers, spots[i].kind == WISP_MESSAGE_REPLY);
+            CHECK_EQ_INT(world_total(t.client).calls_pending, 0);
+            world_close(&t.w);
+        }
+}
+
 TEST(an_answer_whose_hook_ends_the_session_is_refused) {
     world_two t;
     probe p = probe_that(act_leave, &t);
@@ -1119,6 +1138,7 @@ static const test_case tests[] = {
     CASE(a_hook_that_registers_itself_anew_goes_to_the_end),
     CASE(the_place_of_a_removed_one_is_free_when_the_hooks_have_returned),
     CASE(a_hook_is_removed_by_a_message_that_it_sends_itself),
+    CASE(a_hook_ends_the_session_of_its_message),
     CASE(an_answer_whose_hook_ends_the_session_is_refused),
     CASE(an_answer_that_its_hook_has_given_is_stale),
     CASE(a_hook_destroys_its_endpoint_which_is_gone_after_the_update),
