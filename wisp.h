@@ -20617,30 +20617,37 @@ static void wisp__run_event(wisp *w, wisp__session *s, wisp__remote *remote, wis
     wisp__error(w, s, remote, WISP_E_NO_HANDLER, "nobody is connected");
 }
 
-/* Values that a hook has changed, or that were held, as the schema here wants them. */
+/* Values that a hook has changed, or that were held, as the schema here wants them. What is made of
+   them lives as long as their message is in the chain. */
 static wisp_result wisp__conform_again(wisp *w, const wisp__remote *remote, wisp_event *event) {
+    wisp__arena content = w->content.arena;
     wisp__decoded d;
     wisp_result result;
     memset(&d, 0, sizeof d);
     d.values = event->args;
     d.count = event->count;
     w->registry.text[0] = 0;
+    w->content.arena = w->hooks.arena;
     result = wisp__conform_decoded(&w->content, remote, NULL, &d);
+    w->hooks.arena = w->content.arena;
+    w->content.arena = content;
     event->args = d.values;
     event->count = d.count;
     return result;
 }
 
-/* What becomes of a message that a hook did not let pass. */
+/* What becomes of a message that a hook did not let pass, or made unfit for the schema: how it is
+   unfit, else "". */
 static void wisp__keep_out(wisp *w, wisp__session *s, wisp__remote *remote, wisp_result verdict,
-                           wisp__request *request) {
+                           wisp__request *request, const char *unfit) {
+    const char *text = verdict == WISP_E_LIMIT ? "more than may be held: dropped"
+                                               : "refused by middleware";
     wisp__count_filtered(s, remote);
     if (verdict == WISP_DROP) {
         if (request && !request->once) wisp__request_forget(&w->calls, s, request);
         return;
     }
-    wisp__error(w, s, remote, verdict, verdict == WISP_E_LIMIT ? "more than may be held: dropped"
-                                                               : "refused by middleware");
+    wisp__error(w, s, remote, verdict, unfit[0] ? unfit : text);
     if (request) wisp__answer_code(w, s, request, request->id, remote, verdict);
 }
 
@@ -20648,15 +20655,18 @@ static void wisp__keep_out(wisp *w, wisp__session *s, wisp__remote *remote, wisp
 static void wisp__go_in(wisp *w, wisp__session *s, wisp__remote *remote, wisp_event *event,
                         wisp__stalled *how, wisp__request *request) {
     wisp_result verdict = how->verdict;
+    const char *unfit = "";
     event->message = how->kind;
     if (!wisp__hooks_enter(&w->hooks)) {
-        wisp__keep_out(w, s, remote, WISP_E_DEPTH, request);
+        wisp__keep_out(w, s, remote, WISP_E_DEPTH, request, "");
         return;
     }
     if (verdict == WISP_PASS)
         verdict = wisp__hooks_run(&w->hooks, remote, event, &how->passage);
-    if (verdict == WISP_PASS && how->passage.changed && s->peer.state == WISP__JOINED)
+    if (verdict == WISP_PASS && how->passage.changed && s->peer.state == WISP__JOINED) {
         verdict = wisp__conform_again(w, remote, event);
+        unfit = w->registry.text;
+    }
     if (s->peer.state != WISP__JOINED || w->destroyed) {
         wisp__hooks_leave(&w->hooks);
         return;
@@ -20664,9 +20674,9 @@ static void wisp__go_in(wisp *w, wisp__session *s, wisp__remote *remote, wisp_ev
     if (verdict == WISP_HOLD) {
         if (request) request->state = WISP__REQUEST_RUNS;
         verdict = wisp__stall(w, remote, event, how);
-        if (verdict) wisp__keep_out(w, s, remote, verdict, request);
+        if (verdict) wisp__keep_out(w, s, remote, verdict, request, "");
     } else if (verdict != WISP_PASS) {
-        wisp__keep_out(w, s, remote, verdict, request);
+        wisp__keep_out(w, s, remote, verdict, request, unfit);
     } else if (request) {
         wisp__run_answer(w, s, request, remote, event);
     } else {
@@ -22404,14 +22414,18 @@ int wisp_release(wisp *w, const char *name, wisp_peer peer, wisp_result verdict)
 }
 
 wisp_result wisp_change(wisp_event *event, const wisp_value *values, int count) {
+    const wisp_value *changed;
+    int changed_count;
     wisp_result result;
     wisp *w = event ? event->w : NULL;
     if (!w || !event->passage || count < 0 || (count && !values)) return WISP_E_ARGUMENT;
     result = wisp__pack(&w->content.packer, values, count);
-    if (result == WISP_OK)
-        result = wisp__values_copy(w, NULL, &event->args, &event->count);
-    if (result == WISP_OK) event->passage->changed = true;
-    return result;
+    if (result == WISP_OK) result = wisp__values_copy(w, NULL, &changed, &changed_count);
+    if (result) return result;
+    event->args = changed;
+    event->count = changed_count;
+    event->passage->changed = true;
+    return WISP_OK;
 }
 
 wisp_result wisp_use_batching(wisp *w, bool enabled) {

@@ -129,6 +129,17 @@ TEST(changed_values_outside_the_schema_never_reach_a_handler) {
     world_close(&t.w);
 }
 
+TEST(a_change_outside_the_schema_is_told_with_its_field) {
+    world_two t;
+    probe bad = probe_that(act_hero_bad, NULL);
+    two_heroes(&t, false, WISP_RELIABLE);
+    use(t.server, "bad", NULL, IN, &bad);
+    fire_hero(&t, 5);
+    world_run(&t.w, 0.1);
+    CHECK(strstr(world_last(&t.w, t.server, WISP_ERROR)->text, "hp") != NULL);
+    world_close(&t.w);
+}
+
 TEST(a_held_struct_comes_out_as_a_struct) {
     for (int i = 0; i < 4; i++) {
         world_two t;
@@ -232,6 +243,23 @@ TEST(a_dropped_value_is_not_unchanged_the_next_time) {
     world_close(&t.w);
 }
 
+/* A run of equal messages in a packet is read once: what hooks make of each must not pile up. */
+TEST(changes_of_many_equal_messages_take_the_memory_of_one) {
+    world_two t;
+    probe p = probe_that(act_hero_itself, NULL);
+    uint64_t before;
+    two_heroes(&t, false, WISP_RELIABLE);
+    use(t.server, "itself", NULL, IN, &p);
+    fire_hero(&t, 5);
+    world_run(&t.w, 0.1);
+    before = world_total(t.server).memory_peak;
+    for (int i = 0; i < 2000; i++) fire_hero(&t, 5);
+    world_run(&t.w, 0.5);
+    CHECK_EQ_INT(p.acted, 2001);
+    CHECK(world_total(t.server).memory_peak < before + 20000);
+    world_close(&t.w);
+}
+
 /* --- without memory --- */
 
 static void act_text(wisp_event *event, probe *p) {
@@ -285,14 +313,50 @@ TEST(without_memory_what_is_lost_is_told_and_nothing_leaks) {
     }
 }
 
+static void act_change_without(wisp_event *event, probe *p) {
+    static char bytes[6000];
+    wisp_value value = wisp_bytes(bytes, 6000);
+    ledger *memory = (ledger *)event->w->base.memory.user;
+    memory->fail_at = memory->asked + 1;
+    memory->fail_on = true;
+    p->acted = wisp_change(event, &value, 1);
+    memory->fail_at = 0;
+    CHECK_EQ_INT(event->count, 1);
+    CHECK_EQ_INT(wisp_arg_int(event, 0), 5);
+}
+
+TEST(a_change_without_memory_changes_nothing) {
+    for (int grown = 0; grown < 2; grown++) {
+        world_two t;
+        ledger memory = ledger_none();
+        probe p = probe_that(act_change_without, NULL);
+        static char bytes[6000];
+        wisp_value value = wisp_bytes(bytes, 6000);
+        world_open(&t.w);
+        t.w.desc.memory = ledger_memory(&memory);
+        world_two_join(&t);
+        two_begin(&t);
+        if (grown) wisp_fire_values(t.client, "s", wisp_to_peer(t.to_server), &value, 1);
+        use(t.client, "change", "^r$", OUT, &p);
+        fire(&t, "r", 5);
+        CHECK_EQ_INT(p.acted, WISP_E_MEMORY);
+        world_run(&t.w, 0.1);
+        CHECK_EQ_INT(world_last(&t.w, t.server, "r")->number, 5);
+        world_close(&t.w);
+    }
+}
+
 static const test_case tests[] = {
     CASE(changed_values_that_fit_the_schema_come_out_as_its_struct),
     CASE(changed_values_outside_the_schema_never_reach_a_handler),
+    CASE(a_change_outside_the_schema_is_told_with_its_field),
     CASE(a_held_struct_comes_out_as_a_struct),
     CASE(a_schema_that_came_while_a_message_was_held_is_in_force),
     CASE(what_a_hook_takes_away_leaves_differences_right),
     CASE(a_dropped_value_is_not_unchanged_the_next_time),
+    CASE(changes_of_many_equal_messages_take_the_memory_of_one),
     CASE(without_memory_what_is_lost_is_told_and_nothing_leaks),
+    CASE(a_change_without_memory_changes_nothing),
 };
 
 int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }
