@@ -18676,7 +18676,7 @@ typedef struct wisp__hooks {
     bool            dead;               /* some place is to be cleared */
     wisp__arena     arena;              /* values that were changed or held, while depth > 0 */
     wisp__stalled  *first, **last;
-    int             ready;
+    int             ready, ready_out;   /* ready_out: of these on their way out */
     int             held, held_bytes;   /* on their way out */
 } wisp__hooks;
 
@@ -18799,28 +18799,37 @@ static bool wisp__hook_lives(const wisp__hooks *hooks, uint32_t serial) {
     return false;
 }
 
+static void wisp__hooks_let(wisp__hooks *hooks, wisp__stalled *held, wisp_result verdict) {
+    held->ready = true;
+    held->verdict = verdict;
+    hooks->ready++;
+    hooks->ready_out += !held->passage.inbound;
+}
+
 /* A hook that has been removed meanwhile holds nothing: the message goes on. */
 static void wisp__hooks_hold(wisp__hooks *hooks, wisp__stalled *held) {
     held->next = NULL;
     if (!hooks->first) hooks->last = &hooks->first;
     *hooks->last = held;
     hooks->last = &held->next;
-    held->ready = !wisp__hook_lives(hooks, held->passage.after);
-    if (held->ready) hooks->ready++;
+    held->ready = false;
+    if (!wisp__hook_lives(hooks, held->passage.after)) wisp__hooks_let(hooks, held, WISP_PASS);
 }
 
 static void wisp__hooks_unlink(wisp__hooks *hooks, wisp__stalled **place) {
     wisp__stalled *held = *place;
     *place = held->next;
     if (hooks->last == &held->next) hooks->last = place;
-    if (held->ready) hooks->ready--;
+    hooks->ready -= held->ready;
+    hooks->ready_out -= held->ready && !held->passage.inbound;
 }
 
-/* The first that was released, off the list; NULL: there is none. */
-static wisp__stalled *wisp__hooks_next(wisp__hooks *hooks) {
+/* The first that was released, on its way out or (`any`) either way, off the list; NULL: none. */
+static wisp__stalled *wisp__hooks_next(wisp__hooks *hooks, bool any) {
     wisp__stalled **place = &hooks->first, *held;
-    if (!hooks->ready) return NULL;
-    while (*place && !(*place)->ready) place = &(*place)->next;
+    if (!(any ? hooks->ready : hooks->ready_out)) return NULL;
+    while (*place && !((*place)->ready && (any || !(*place)->passage.inbound)))
+        place = &(*place)->next;
     held = *place;
     if (held) wisp__hooks_unlink(hooks, place);
     return held;
@@ -18833,11 +18842,9 @@ static int wisp__hooks_release(wisp__hooks *hooks, uint32_t serial, wisp_peer pe
     for (wisp__stalled *held = hooks->first; held; held = held->next) {
         if (held->ready || held->passage.after != serial) continue;
         if (peer.id && held->to.peer.id != peer.id) continue;
-        held->ready = true;
-        held->verdict = verdict;
+        wisp__hooks_let(hooks, held, verdict);
         count++;
     }
-    hooks->ready += count;
     return count;
 }
 
@@ -18848,12 +18855,16 @@ static void wisp__hooks_free(wisp__hooks *hooks) {
 }
 
 WISP__UNUSED static void wisp__hooks_check(const wisp__hooks *hooks) {
-    int ready = 0;
-    for (const wisp__stalled *held = hooks->first; held; held = held->next) ready += held->ready;
+    int ready = 0, out = 0;
+    for (const wisp__stalled *held = hooks->first; held; held = held->next) {
+        ready += held->ready;
+        out += held->ready && !held->passage.inbound;
+    }
     for (int i = 1; i < hooks->count; i++)
         WISP_ASSERT(hooks->places[i]->serial > hooks->places[i - 1]->serial);
-    WISP_ASSERT(ready == hooks->ready && hooks->depth >= 0);
+    WISP_ASSERT(ready == hooks->ready && out == hooks->ready_out && hooks->depth >= 0);
     (void)ready;
+    (void)out;
 }
 
 /* ===========================================================================
@@ -20900,10 +20911,11 @@ static void wisp__resume_out(wisp *w, wisp__stalled *held, const wisp_value *val
         wisp__error(w, NULL, remote, result, "what was held cannot be sent");
 }
 
-/* What was released by now; what its handlers release waits for the next time. */
-static void wisp__resume_held(wisp *w) {
-    for (int left = w->hooks.ready; left > 0; left--) {
-        wisp__stalled *held = wisp__hooks_next(&w->hooks);
+/* What was released by now, on its way out or (`any`) either way; what its handlers release waits
+   for the next time. */
+static void wisp__resume_held(wisp *w, bool any) {
+    for (int left = any ? w->hooks.ready : w->hooks.ready_out; left > 0; left--) {
+        wisp__stalled *held = wisp__hooks_next(&w->hooks, any);
         const wisp_value *values;
         int count;
         bool entered;
@@ -20918,6 +20930,12 @@ static void wisp__resume_held(wisp *w) {
         wisp__stalled_free(w, held);
         if (entered) wisp__hooks_leave(&w->hooks);
     }
+}
+
+/* What was released on its way out goes before what is sent next, unless hooks are inside each
+   other so deeply that it would be refused. */
+static void wisp__resume_out_first(wisp *w) {
+    if (w->hooks.depth + 2 < WISP__HOOK_DEPTH) wisp__resume_held(w, false);
 }
 
 /* Runs what waits: calls that ended without an answer, then what middleware has released, then
@@ -20937,7 +20955,7 @@ static void wisp__dispatch(wisp *w) {
         wisp__run_reply(w, call, &event);
         if (end) break;
     }
-    if (w->hooks.ready) wisp__resume_held(w);
+    if (w->hooks.ready) wisp__resume_held(w, true);
     if (w->events.notice_count) wisp__events_notices(&w->events, w, w->now);
 }
 
@@ -22571,6 +22589,7 @@ wisp_result wisp_fire_target(wisp *w, wisp_target target, wisp_to to, const wisp
     wisp_result result;
     if (!w || to.count < 0 || (to.mode >= WISP__TO_LIST && to.count && !to.list))
         return WISP_E_ARGUMENT;
+    if (w->hooks.ready_out) wisp__resume_out_first(w);
     if (to.mode == WISP__TO_PEER && !wisp__session_of(w, to.peer)) return WISP_E_STALE;
     if (count < 0 || (count && !values)) return WISP_E_ARGUMENT;
     remote = wisp__remote_found(w, target);
@@ -22808,6 +22827,7 @@ wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp
     wisp__remote *remote;
     wisp__pending *call;
     if (!w) return handle;
+    if (w->hooks.ready_out) wisp__resume_out_first(w);
     w->why = WISP_E_ARGUMENT;
     if (to.mode != WISP__TO_PEER || how->tries < 0 || !(how->timeout >= 0 && how->timeout <= 1e9))
         return handle;

@@ -245,6 +245,23 @@ TEST(a_hook_and_a_handler_release_what_comes_before_the_next_message) {
     world_close(&t.w);
 }
 
+TEST(what_is_released_on_its_way_out_goes_before_what_is_fired_next) {
+    world_two t;
+    probe hold = probe_of(WISP_HOLD);
+    two_open(&t);
+    use(t.client, "hold", "^r$", OUT, &hold);
+    fire(&t, "r", 0);
+    fire(&t, "r", 1);
+    CHECK_EQ_INT(release(t.client, "hold", WISP_PASS), 2);
+    hold.verdict = WISP_PASS;
+    fire(&t, "r", 2);
+    CHECK_EQ_INT(release(t.client, "hold", WISP_PASS), 0);
+    world_run(&t.w, 0.1);
+    CHECK_EQ_INT(heard(&t, "r"), 3);
+    CHECK(world_counts_up(&t.w, t.server, "r", 0));
+    world_close(&t.w);
+}
+
 /* The values stay what they were, whatever happened to the fired ones. */
 TEST(held_values_are_a_copy) {
     world_two t;
@@ -820,6 +837,7 @@ static const test_case tests[] = {
     CASE(what_an_unused_middleware_holds_goes_on),
     CASE(what_a_hook_holds_that_has_removed_itself_goes_on),
     CASE(a_hook_and_a_handler_release_what_comes_before_the_next_message),
+    CASE(what_is_released_on_its_way_out_goes_before_what_is_fired_next),
     CASE(held_values_are_a_copy),
     CASE(what_goes_to_several_passes_once_with_no_peer),
     CASE(what_is_held_for_several_goes_to_them_when_all_is_released),
