@@ -19597,6 +19597,22 @@ static void wisp__stalled_leave(wisp *w, wisp__session *s) {
     }
 }
 
+/* Held calls of ours that are over take no place. */
+static void wisp__stalled_prune(wisp *w) {
+    wisp__stalled **place = &w->hooks.first;
+    while (*place) {
+        wisp__stalled *held = *place;
+        const wisp__pending *call = wisp__call_of(w, held->call);
+        if (held->passage.inbound || held->kind != WISP_MESSAGE_INVOKE || (call && !call->done)) {
+            place = &held->next;
+            continue;
+        }
+        wisp__hooks_unlink(&w->hooks, place);
+        wisp__stalled_uncount(w, held);
+        wisp__stalled_free(w, held);
+    }
+}
+
 /* Ends a session. `tell`: say goodbye over there, for a while. */
 static void wisp__end(wisp *w, wisp__session *s, wisp_result result, const char *reason,
                       bool tell) {
@@ -20303,10 +20319,12 @@ static wisp_result wisp__stall(wisp *w, const wisp__remote *remote, const wisp_e
     if (how->to.mode == WISP__TO_PEER && !s) return WISP_E_STALE;       /* the hook has ended it */
     result = wisp__pack(&w->content.packer, event->args, event->count);
     if (result) return result;
+    if (!inbound && *held_count >= w->base.limits.held_messages) wisp__stalled_prune(w);
     if (*held_count >= w->base.limits.held_messages) return WISP_E_LIMIT;
     m = wisp__message_make(w, remote, WISP__EVENT, &result);
     if (!m) return result;
     result = WISP_E_LIMIT;
+    if (!inbound && m->size > w->base.limits.held_bytes - *held_bytes) wisp__stalled_prune(w);
     if (m->size <= w->base.limits.held_bytes - *held_bytes) {
         held = wisp__stalled_make(w, how, m);
         result = WISP_E_MEMORY;

@@ -650,6 +650,29 @@ TEST(a_held_call_is_cancelled) {
     world_close(&t.w);
 }
 
+TEST(a_held_call_that_is_over_takes_no_place) {
+    world_two t;
+    probe p = probe_of(WISP_HOLD);
+    wisp_call call;
+    world_open(&t.w);
+    t.w.desc.limits.held_messages = 2;
+    world_two_join(&t);
+    two_begin(&t);
+    use(t.client, "hold", NULL, OUT, &p);
+    fire(&t, "r", 1);
+    wisp_cancel(t.client, ask(&t, 1));
+    call = ask_tries(&t, 2, 0.1, 1);
+    CHECK(call.id != 0);
+    CHECK_EQ_INT(world_fire(t.client, "r", t.to_server, 2), WISP_E_LIMIT);
+    world_run(&t.w, 0.3);
+    fire(&t, "r", 2);
+    CHECK_EQ_INT(world_fire(t.client, "r", t.to_server, 3), WISP_E_LIMIT);
+    CHECK_EQ_INT(release(t.client, "hold", WISP_PASS), 2);
+    world_run(&t.w, 0.2);
+    CHECK_EQ_INT(heard(&t, "r"), 2);
+    world_close(&t.w);
+}
+
 TEST(a_peer_that_leaves_ends_the_calls_that_are_held_for_it) {
     for (int way = IN; way <= OUT; way++) {
         world_two t;
@@ -854,6 +877,7 @@ static const test_case tests[] = {
     CASE(a_held_call_times_out_and_its_release_does_nothing),
     CASE(a_call_released_late_has_what_is_left_of_its_time),
     CASE(a_held_call_is_cancelled),
+    CASE(a_held_call_that_is_over_takes_no_place),
     CASE(a_peer_that_leaves_ends_the_calls_that_are_held_for_it),
     CASE(a_call_whose_handler_goes_while_it_is_in_the_chain_is_told_so),
     CASE(repeats_of_a_held_call_run_its_handler_once),
