@@ -30,8 +30,8 @@ COMPRESS := -llz4 -ldeflate -lzstd
 LIBS_test_compress := $(COMPRESS)
 LIBS_fuzz_compress := $(COMPRESS)
 LIBS_07_compress   := $(COMPRESS)
-TESTS_M32 := $(FOREIGN) $(addprefix test_, batch session incoming outgoing receive host peer packet channel wrap wrap16 \
-            soak oom form content delta track squeeze)
+TESTS_M32 := $(FOREIGN) $(addprefix test_, batch session hook hold filter outgoing incoming \
+            receive host peer packet channel wrap wrap16 soak oom form content delta track squeeze)
 
 # A kind of build: the compiler with its flags, what is linked, and what runs the program. (The
 # 32-bit x87 and s390x compute every float as a double, whatever the source says.)

@@ -6,6 +6,7 @@
 #include "world.h"
 #include "hooks.h"
 #include "probe.h"
+#include "party.h"
 
 /* --- held and released --- */
 
@@ -280,29 +281,8 @@ TEST(held_values_are_a_copy) {
 
 /* --- to several --- */
 
-typedef struct party {
-    world     w;
-    wisp     *server, *clients[3];
-    wisp_peer to_client[3];
-} party;
-
-static void party_open(party *p) {
-    world_open(&p->w);
-    trail[0] = 0;
-    p->server = world_add(&p->w);
-    for (int i = 0; i < 3; i++) {
-        p->clients[i] = world_add(&p->w);
-        world_join(&p->w, p->clients[i], p->server);
-        p->to_client[i] = world_peer(p->server, i);
-        world_watch(&p->w, p->clients[i], "r");
-    }
-    world_watch(&p->w, p->server, WISP_ERROR);
-    world_run(&p->w, 0.3);
-    world_forget(&p->w);
-}
-
 /* Which clients have heard `number` last: a bit each. */
-static int party_heard(const party *p, int64_t number) {
+static int party_last_at(const party *p, int64_t number) {
     int bits = 0;
     for (int i = 0; i < 3; i++)
         bits |= (world_last(&p->w, p->clients[i], "r")->number == number) << i;
@@ -334,7 +314,7 @@ TEST(what_goes_to_several_passes_once_with_no_peer) {
         use(p.server, "ten", NULL, OUT, &ten);
         CHECK_EQ_INT(party_fire(&p, form, 5), WISP_OK);
         world_run(&p.w, 0.1);
-        CHECK_EQ_INT(party_heard(&p, 15), party_bits[form]);
+        CHECK_EQ_INT(party_last_at(&p, 15), party_bits[form]);
         CHECK_EQ_INT(ten.runs, 1);
         CHECK_EQ_INT(ten.peer.id, 0);
         ten.act = NULL;
@@ -343,7 +323,7 @@ TEST(what_goes_to_several_passes_once_with_no_peer) {
         ten.verdict = REFUSED;
         CHECK_EQ_INT(party_fire(&p, form, 6), REFUSED);
         world_run(&p.w, 0.1);
-        CHECK_EQ_INT(party_heard(&p, 6), 0);
+        CHECK_EQ_INT(party_last_at(&p, 6), 0);
         CHECK_EQ_INT(world_remote_stats(p.server, "r").filtered, 2);
         world_close(&p.w);
     }
@@ -359,10 +339,10 @@ TEST(what_is_held_for_several_goes_to_them_when_all_is_released) {
         CHECK_EQ_INT(party_fire(&p, form, 5), WISP_OK);
         CHECK_EQ_INT(wisp_release(p.server, "hold", p.to_client[2], WISP_PASS), 0);
         world_run(&p.w, 0.1);
-        CHECK_EQ_INT(party_heard(&p, 5), 0);
+        CHECK_EQ_INT(party_last_at(&p, 5), 0);
         CHECK_EQ_INT(wisp_release(p.server, "hold", all, WISP_PASS), 1);
         world_run(&p.w, 0.1);
-        CHECK_EQ_INT(party_heard(&p, 5), party_bits[form]);
+        CHECK_EQ_INT(party_last_at(&p, 5), party_bits[form]);
         CHECK_EQ_INT(hold.runs, 1);
         world_close(&p.w);
     }
@@ -374,13 +354,14 @@ TEST(of_those_that_something_is_held_for_who_has_left_is_left_out) {
         probe hold = probe_of(WISP_HOLD);
         wisp_peer all = { 0 };
         party_open(&p);
+        world_watch(&p.w, p.server, WISP_ERROR);
         use(p.server, "hold", NULL, OUT, &hold);
         party_fire(&p, form, 5);
         wisp_leave(p.server, p.to_client[2], "");
         world_run(&p.w, 3);
         CHECK_EQ_INT(wisp_release(p.server, "hold", all, WISP_PASS), 1);
         world_run(&p.w, 0.1);
-        CHECK_EQ_INT(party_heard(&p, 5), party_bits[form] & 3);
+        CHECK_EQ_INT(party_last_at(&p, 5), party_bits[form] & 3);
         CHECK_EQ_INT(world_results(&p.w, p.server, WISP_ERROR, WISP_E_STALE), form == 1);
         world_close(&p.w);
     }
