@@ -1474,22 +1474,28 @@ WISP_API const void *wisp_arg_struct(wisp_event *event, int i,
  * outside of hooks.
  * ======================================================================== */
 
-/* What a hook answers: one of these, or a negative code, which rejects the
+/* What a hook answers: one of these, or a code, -32768..-1, which rejects the
    message: on its way out the caller gets the code, on its way in an error
-   event tells it, and the caller of an invoke gets it. */
+   event tells it, and the caller of an invoke gets it. Anything else counts as
+   WISP_E_ARGUMENT. */
 enum {
     WISP_PASS = 0,
     WISP_DROP = 2,   /* it goes no further; counted as `filtered`. A call that
                         is dropped on its way out, or whose reply is, ends with
-                        WISP_E_DROPPED */
-    WISP_HOLD = 3    /* it is kept, up to limits.held_messages and held_bytes,
-                        until wisp_release or the end of its peer. A reply
-                        cannot be held: WISP_E_UNSUPPORTED */
+                        WISP_E_DROPPED. One that is dropped on its way in, or
+                        whose reply is, goes on waiting: for a repeat, or for
+                        its timeout */
+    WISP_HOLD = 3    /* it is kept, up to limits.held_messages and held_bytes
+                        (WISP_E_LIMIT), until wisp_release or the end of its
+                        peer; a struct becomes a map for the hooks that come
+                        later. A reply cannot be held: WISP_E_UNSUPPORTED */
 };
 
 /* event->message says what it is, event->peer where it comes from or goes to
-   (id 0: to several), event->user is the middleware's. Everything may be
-   called, wisp_unuse of itself too. */
+   (id 0: to several), event->user is the middleware's. A reply that comes in
+   may be a failure, with its code in event->result; failures do not pass on
+   their way out. Everything may be called, wisp_unuse of itself too; hooks
+   that send what they hook end in WISP_E_DEPTH. */
 typedef wisp_result (*wisp_hook)(wisp_event *event);
 
 typedef struct wisp_middleware {
@@ -1501,21 +1507,26 @@ typedef struct wisp_middleware {
     const char *except;    /* of names it leaves alone; NULL: none */
 } wisp_middleware;
 
-/* Adds to the end of the chain; texts are copied. WISP_E_NAME: the name is
-   bad or taken; WISP_E_PATTERN (wisp_why_text says where), WISP_E_LIMIT: there
-   are 32, WISP_E_MEMORY. */
+/* Adds to the end of the chain; texts are copied. WISP_E_ARGUMENT: there is no
+   hook; WISP_E_NAME: the name is bad or taken; WISP_E_PATTERN (wisp_why_text
+   says where); WISP_E_TOO_BIG: a pattern over WISP_PATTERN_BYTES;
+   WISP_E_LIMIT: there are 32, with those removed while a hook still runs;
+   WISP_E_MEMORY. The chain is unchanged then. */
 WISP_API wisp_result wisp_use(wisp *w, const wisp_middleware *middleware);
 /* What it holds goes on. WISP_E_STALE: there is none of that name. */
 WISP_API wisp_result wisp_unuse(wisp *w, const char *name);
 /* Lets go of what a middleware holds for a peer (id 0: for all, and what goes
    to several), in order: with WISP_PASS it passes the rest of the chain, with
-   WISP_DROP or a negative code it has been dropped or rejected. It goes on
-   before what comes next, at the latest in the next wisp_update. Returns how
-   many there are. */
+   WISP_DROP or a code it has been dropped or rejected. It goes on before what
+   comes next, or is sent next, at the latest in the next wisp_update; what
+   then goes wrong on its way out is an error event. Returns how many there
+   are; 0 also for a name, peer or verdict that makes no sense. */
 WISP_API int wisp_release(wisp *w, const char *name, wisp_peer peer,
                           wisp_result verdict);
 /* Inside a hook: other values for the message, which are copied. Those on
-   their way in are checked against the schema once more. */
+   their way in are checked against the schema once more, when all hooks have
+   run. WISP_E_ARGUMENT: not inside a hook; WISP_E_TYPE, WISP_E_TOO_BIG,
+   WISP_E_DEPTH, WISP_E_LIMIT, WISP_E_MEMORY: the values are what they were. */
 WISP_API wisp_result wisp_change(wisp_event *event, const wisp_value *values,
                                  int count);
 
