@@ -1539,24 +1539,36 @@ WISP_API const void *wisp_arg_struct(wisp_event *event, int i,
  * is encoded, once, however many peers it goes to; on its way in after the
  * rate limit and the schema, before its handlers. Out in the order of
  * registration, in in the reverse order.
+ *
+ * Outbound hooks run inside the call that sends, so also outside of
+ * wisp_update: there wisp_update and the wisp_await functions answer
+ * WISP_E_BUSY, and wisp_destroy takes effect in the next wisp_update (which
+ * returns WISP_E_CLOSED, and the endpoint is gone), or when it is called again
+ * outside of hooks.
  * ======================================================================== */
 
-/* What a hook answers: one of these, or a negative code, which rejects the
+/* What a hook answers: one of these, or a code, -32768..-1, which rejects the
    message: on its way out the caller gets the code, on its way in an error
-   event tells it, and the caller of an invoke gets it. */
+   event tells it, and the caller of an invoke gets it. Anything else counts as
+   WISP_E_ARGUMENT. */
 enum {
     WISP_PASS = 0,
     WISP_DROP = 2,   /* it goes no further; counted as `filtered`. A call that
                         is dropped on its way out, or whose reply is, ends with
-                        WISP_E_DROPPED */
-    WISP_HOLD = 3    /* it is kept, up to limits.held_messages and held_bytes,
-                        until wisp_release or the end of its peer. A reply
-                        cannot be held: WISP_E_UNSUPPORTED */
+                        WISP_E_DROPPED. One that is dropped on its way in, or
+                        whose reply is, goes on waiting: for a repeat, or for
+                        its timeout */
+    WISP_HOLD = 3    /* it is kept, up to limits.held_messages and held_bytes
+                        (WISP_E_LIMIT), until wisp_release or the end of its
+                        peer; a struct becomes a map for the hooks that come
+                        later. A reply cannot be held: WISP_E_UNSUPPORTED */
 };
 
 /* event->message says what it is, event->peer where it comes from or goes to
-   (id 0: to several), event->user is the middleware's. Everything may be
-   called, wisp_unuse of itself too. */
+   (id 0: to several), event->user is the middleware's. A reply that comes in
+   may be a failure, with its code in event->result; failures do not pass on
+   their way out. Everything may be called, wisp_unuse of itself too; hooks
+   that send what they hook end in WISP_E_DEPTH. */
 typedef wisp_result (*wisp_hook)(wisp_event *event);
 
 typedef struct wisp_middleware {
@@ -1568,21 +1580,26 @@ typedef struct wisp_middleware {
     const char *except;    /* of names it leaves alone; NULL: none */
 } wisp_middleware;
 
-/* Adds to the end of the chain; texts are copied. WISP_E_NAME: the name is
-   bad or taken; WISP_E_PATTERN (wisp_why_text says where), WISP_E_LIMIT: there
-   are 32, WISP_E_MEMORY. */
+/* Adds to the end of the chain; texts are copied. WISP_E_ARGUMENT: there is no
+   hook; WISP_E_NAME: the name is bad or taken; WISP_E_PATTERN (wisp_why_text
+   says where); WISP_E_TOO_BIG: a pattern over WISP_PATTERN_BYTES;
+   WISP_E_LIMIT: there are 32, with those removed while a hook still runs;
+   WISP_E_MEMORY. The chain is unchanged then. */
 WISP_API wisp_result wisp_use(wisp *w, const wisp_middleware *middleware);
 /* What it holds goes on. WISP_E_STALE: there is none of that name. */
 WISP_API wisp_result wisp_unuse(wisp *w, const char *name);
 /* Lets go of what a middleware holds for a peer (id 0: for all, and what goes
    to several), in order: with WISP_PASS it passes the rest of the chain, with
-   WISP_DROP or a negative code it has been dropped or rejected. It goes on
-   before what comes next, at the latest in the next wisp_update. Returns how
-   many there are. */
+   WISP_DROP or a code it has been dropped or rejected. It goes on before what
+   comes next, or is sent next, at the latest in the next wisp_update; what
+   then goes wrong on its way out is an error event. Returns how many there
+   are; 0 also for a name, peer or verdict that makes no sense. */
 WISP_API int wisp_release(wisp *w, const char *name, wisp_peer peer,
                           wisp_result verdict);
 /* Inside a hook: other values for the message, which are copied. Those on
-   their way in are checked against the schema once more. */
+   their way in are checked against the schema once more, when all hooks have
+   run. WISP_E_ARGUMENT: not inside a hook; WISP_E_TYPE, WISP_E_TOO_BIG,
+   WISP_E_DEPTH, WISP_E_LIMIT, WISP_E_MEMORY: the values are what they were. */
 WISP_API wisp_result wisp_change(wisp_event *event, const wisp_value *values,
                                  int count);
 
@@ -19718,7 +19735,7 @@ typedef struct wisp__hooks {
     bool            dead;               /* some place is to be cleared */
     wisp__arena     arena;              /* values that were changed or held, while depth > 0 */
     wisp__stalled  *first, **last;
-    int             ready;
+    int             ready, ready_out;   /* ready_out: of these on their way out */
     int             held, held_bytes;   /* on their way out */
 } wisp__hooks;
 
@@ -19825,6 +19842,11 @@ static wisp_result wisp__hook_run(wisp__events *events, wisp_hook fn, wisp_event
 #endif
 }
 
+/* Passed, dropped, or rejected with a code that fits the wire. */
+static bool wisp__hook_may_say(wisp_result verdict) {
+    return verdict == WISP_DROP || (verdict <= WISP_PASS && verdict >= INT16_MIN);
+}
+
 /* Takes a message through what is left of its chain, until a hook does not let it pass. */
 static wisp_result wisp__hooks_run(wisp__hooks *hooks, const wisp__remote *remote,
                                    wisp_event *event, wisp__passage *passage) {
@@ -19842,31 +19864,49 @@ static wisp_result wisp__hooks_run(wisp__hooks *hooks, const wisp__remote *remot
         event->user = hook->m.user;
         verdict = wisp__hook_run(hooks->events,
                                  passage->inbound ? hook->m.inbound : hook->m.outbound, event);
-        if (verdict > 0 && verdict != WISP_DROP && verdict != WISP_HOLD) verdict = WISP_E_ARGUMENT;
+        if (verdict != WISP_HOLD && !wisp__hook_may_say(verdict)) verdict = WISP_E_ARGUMENT;
     }
     event->passage = NULL;
     return verdict;
 }
 
+static bool wisp__hook_lives(const wisp__hooks *hooks, uint32_t serial) {
+    for (int i = 0; i < hooks->count; i++)
+        if (hooks->places[i]->serial == serial) return !hooks->places[i]->dead;
+    return false;
+}
+
+static void wisp__hooks_let(wisp__hooks *hooks, wisp__stalled *held, wisp_result verdict) {
+    held->ready = true;
+    held->verdict = verdict;
+    hooks->ready++;
+    hooks->ready_out += !held->passage.inbound;
+}
+
+/* A hook that has been removed meanwhile holds nothing: the message goes on. */
 static void wisp__hooks_hold(wisp__hooks *hooks, wisp__stalled *held) {
     held->next = NULL;
     if (!hooks->first) hooks->last = &hooks->first;
     *hooks->last = held;
     hooks->last = &held->next;
+    held->ready = false;
+    if (!wisp__hook_lives(hooks, held->passage.after)) wisp__hooks_let(hooks, held, WISP_PASS);
 }
 
 static void wisp__hooks_unlink(wisp__hooks *hooks, wisp__stalled **place) {
     wisp__stalled *held = *place;
     *place = held->next;
     if (hooks->last == &held->next) hooks->last = place;
-    if (held->ready) hooks->ready--;
+    hooks->ready -= held->ready;
+    hooks->ready_out -= held->ready && !held->passage.inbound;
 }
 
-/* The first that was released, off the list; NULL: there is none. */
-static wisp__stalled *wisp__hooks_next(wisp__hooks *hooks) {
+/* The first that was released, on its way out or (`any`) either way, off the list; NULL: none. */
+static wisp__stalled *wisp__hooks_next(wisp__hooks *hooks, bool any) {
     wisp__stalled **place = &hooks->first, *held;
-    if (!hooks->ready) return NULL;
-    while (*place && !(*place)->ready) place = &(*place)->next;
+    if (!(any ? hooks->ready : hooks->ready_out)) return NULL;
+    while (*place && !((*place)->ready && (any || !(*place)->passage.inbound)))
+        place = &(*place)->next;
     held = *place;
     if (held) wisp__hooks_unlink(hooks, place);
     return held;
@@ -19879,11 +19919,9 @@ static int wisp__hooks_release(wisp__hooks *hooks, uint32_t serial, wisp_peer pe
     for (wisp__stalled *held = hooks->first; held; held = held->next) {
         if (held->ready || held->passage.after != serial) continue;
         if (peer.id && held->to.peer.id != peer.id) continue;
-        held->ready = true;
-        held->verdict = verdict;
+        wisp__hooks_let(hooks, held, verdict);
         count++;
     }
-    hooks->ready += count;
     return count;
 }
 
@@ -19894,12 +19932,16 @@ static void wisp__hooks_free(wisp__hooks *hooks) {
 }
 
 WISP__UNUSED static void wisp__hooks_check(const wisp__hooks *hooks) {
-    int ready = 0;
-    for (const wisp__stalled *held = hooks->first; held; held = held->next) ready += held->ready;
+    int ready = 0, out = 0;
+    for (const wisp__stalled *held = hooks->first; held; held = held->next) {
+        ready += held->ready;
+        out += held->ready && !held->passage.inbound;
+    }
     for (int i = 1; i < hooks->count; i++)
         WISP_ASSERT(hooks->places[i]->serial > hooks->places[i - 1]->serial);
-    WISP_ASSERT(ready == hooks->ready && hooks->depth >= 0);
+    WISP_ASSERT(ready == hooks->ready && out == hooks->ready_out && hooks->depth >= 0);
     (void)ready;
+    (void)out;
 }
 
 /* ===========================================================================
@@ -20885,8 +20927,8 @@ static void wisp__tell(wisp *w, wisp__session *s, int name, wisp_result result, 
 
 /* --- sessions begin and end --- */
 
-/* What was held is not held any more. */
-static void wisp__stalled_free(wisp *w, wisp__stalled *held) {
+/* What was held takes no place any more. */
+static void wisp__stalled_uncount(wisp *w, const wisp__stalled *held) {
     wisp__session *s = held->passage.inbound
                            ? (wisp__session *)wisp__pool_get(&w->peers.pool, held->to.peer.id)
                            : NULL;
@@ -20894,6 +20936,9 @@ static void wisp__stalled_free(wisp *w, wisp__stalled *held) {
     int *bytes = held->passage.inbound ? s ? &s->stalled_bytes : NULL : &w->hooks.held_bytes;
     if (count) --*count;
     if (bytes) *bytes -= held->message->size;
+}
+
+static void wisp__stalled_free(wisp *w, wisp__stalled *held) {
     wisp__message_release(&w->base, &w->chunks, held->message);
     if (held->list)
         wisp__free(&w->base, held->list, (size_t)held->to.count * sizeof *held->list);
@@ -20918,6 +20963,23 @@ static void wisp__stalled_leave(wisp *w, wisp__session *s) {
             wisp__call_of(w, held->call))
             wisp__call_end(&w->calls, wisp__call_of(w, held->call), WISP_E_CLOSED);
         if (s) s->peer.stats.messages_abandoned++;
+        wisp__stalled_uncount(w, held);
+        wisp__stalled_free(w, held);
+    }
+}
+
+/* Held calls of ours that are over take no place. */
+static void wisp__stalled_prune(wisp *w) {
+    wisp__stalled **place = &w->hooks.first;
+    while (*place) {
+        wisp__stalled *held = *place;
+        const wisp__pending *call = wisp__call_of(w, held->call);
+        if (held->passage.inbound || held->kind != WISP_MESSAGE_INVOKE || (call && !call->done)) {
+            place = &held->next;
+            continue;
+        }
+        wisp__hooks_unlink(&w->hooks, place);
+        wisp__stalled_uncount(w, held);
         wisp__stalled_free(w, held);
     }
 }
@@ -21625,40 +21687,48 @@ static wisp_result wisp__values_copy(wisp *w, const wisp__message *m, const wisp
     return wisp__unpack(&u, values, count);
 }
 
+/* A copy of how a message is held, with its list of peers. NULL: no memory. */
+static wisp__stalled *wisp__stalled_make(wisp *w, const wisp__stalled *how, wisp__message *m) {
+    wisp__stalled *held = (wisp__stalled *)wisp__chunk_take(&w->base, &w->chunks, sizeof *held);
+    size_t bytes = how->to.list ? (size_t)how->to.count * sizeof *how->to.list : 0;
+    if (!held) return NULL;
+    *held = *how;
+    held->message = m;
+    held->list = bytes ? (wisp_peer *)wisp__alloc(&w->base, bytes) : NULL;
+    held->to.list = held->list;
+    if (held->list) memcpy(held->list, how->to.list, bytes);
+    if (held->list || !bytes) return held;
+    wisp__chunk_give(&w->base, &w->chunks, held, sizeof *held);
+    return NULL;
+}
+
 /* Keeps a message whose hook said so. */
 static wisp_result wisp__stall(wisp *w, const wisp__remote *remote, const wisp_event *event,
                                const wisp__stalled *how) {
+    wisp__session *s = wisp__session_of(w, how->to.peer);
     bool inbound = how->passage.inbound;
-    wisp__session *s = inbound ? wisp__session_of(w, event->peer) : NULL;
-    int *held_count = s ? &s->stalled : &w->hooks.held;
-    int *held_bytes = s ? &s->stalled_bytes : &w->hooks.held_bytes;
-    wisp__stalled *held;
+    int *held_count = inbound && s ? &s->stalled : &w->hooks.held;
+    int *held_bytes = inbound && s ? &s->stalled_bytes : &w->hooks.held_bytes;
+    wisp__stalled *held = NULL;
     wisp__message *m;
-    wisp_result result = wisp__pack(&w->content.packer, event->args, event->count);
-    if (inbound && !s) return WISP_E_CLOSED;
+    wisp_result result;
+    if (how->to.mode == WISP__TO_PEER && !s) return WISP_E_STALE;       /* the hook has ended it */
+    result = wisp__pack(&w->content.packer, event->args, event->count);
     if (result) return result;
+    if (!inbound && *held_count >= w->base.limits.held_messages) wisp__stalled_prune(w);
     if (*held_count >= w->base.limits.held_messages) return WISP_E_LIMIT;
     m = wisp__message_make(w, remote, WISP__EVENT, &result);
     if (!m) return result;
-    held = (wisp__stalled *)wisp__chunk_take(&w->base, &w->chunks, sizeof *held);
-    if (held) *held = *how;
-    if (held && how->to.list) {
-        held->list = (wisp_peer *)wisp__alloc(&w->base,
-                                              (size_t)how->to.count * sizeof *held->list);
-        if (held->list)
-            memcpy(held->list, how->to.list, (size_t)how->to.count * sizeof *held->list);
-        held->to.list = held->list;
+    result = WISP_E_LIMIT;
+    if (!inbound && m->size > w->base.limits.held_bytes - *held_bytes) wisp__stalled_prune(w);
+    if (m->size <= w->base.limits.held_bytes - *held_bytes) {
+        held = wisp__stalled_make(w, how, m);
+        result = WISP_E_MEMORY;
     }
-    if (!held || (how->to.list && !held->list) ||
-        m->size > w->base.limits.held_bytes - *held_bytes) {
-        result = !held || (how->to.list && !held->list) ? WISP_E_MEMORY : WISP_E_LIMIT;
-        if (held && held->list)
-            wisp__free(&w->base, held->list, (size_t)how->to.count * sizeof *held->list);
-        if (held) wisp__chunk_give(&w->base, &w->chunks, held, sizeof *held);
+    if (!held) {
         wisp__message_release(&w->base, &w->chunks, m);
         return result;
     }
-    held->message = m;
     ++*held_count;
     *held_bytes += m->size;
     wisp__hooks_hold(&w->hooks, held);
@@ -21685,12 +21755,13 @@ static wisp_result wisp__let_out(wisp *w, wisp__remote *remote, wisp__stalled *h
     verdict = wisp__hooks_run(&w->hooks, remote, &event, &how->passage);
     *values = event.args;
     *count = event.count;
+    if (verdict == WISP_PASS) return WISP_PASS;
     if (verdict == WISP_HOLD)
         verdict = how->kind == WISP_MESSAGE_REPLY ? WISP_E_UNSUPPORTED
                                                   : wisp__stall(w, remote, &event, how);
-    else if (verdict != WISP_PASS) wisp__count_filtered(w, s, remote);
-    else return WISP_PASS;
-    return verdict == WISP_OK ? WISP_HOLD : verdict;
+    if (verdict == WISP_OK) return WISP_HOLD;
+    wisp__count_filtered(w, wisp__session_of(w, how->to.peer), remote);
+    return verdict;
 }
 
 /* Fires what passes the chain. */
@@ -21829,7 +21900,8 @@ static wisp_result wisp__call_through(wisp *w, wisp__pending *call, wisp__remote
     return result > 0 ? WISP_OK : result;
 }
 
-/* The answer to a call of theirs, when it has passed the chain. NULL with the reason. */
+/* The answer to a call of theirs, when it has passed the chain. NULL with the reason; it is
+   WISP_E_CLOSED when a hook has ended the session. */
 static wisp__message *wisp__answer_through(wisp *w, const wisp__session *s, wisp__remote *remote,
                                            uint32_t id, wisp_result code, const wisp_value *values,
                                            int count, wisp_result *why) {
@@ -21845,7 +21917,10 @@ static wisp__message *wisp__answer_through(wisp *w, const wisp__session *s, wisp
     how.to = wisp_to_peer(wisp__peer_handle(s));
     verdict = wisp__let_out(w, remote, &how, &values, &count);
     if (verdict == WISP_DROP) verdict = WISP_E_DROPPED;
-    m = wisp__answer_make(w, remote, id, verdict, values, verdict ? 0 : count, why);
+    *why = WISP_E_CLOSED;
+    m = wisp__session_of(w, how.to.peer)
+            ? wisp__answer_make(w, remote, id, verdict, values, verdict ? 0 : count, why)
+            : NULL;
     wisp__hooks_leave(&w->hooks);
     return m;
 }
@@ -21938,10 +22013,23 @@ static void wisp__read_values(wisp *w, const wisp__reader *from, wisp__incoming 
 
 /* --- through the chain to the handlers --- */
 
+/* The answer of a handler that has given none: no values, or why its own did not go. */
+static void wisp__answer_for(wisp *w, wisp__session *s, wisp__request *request, uint32_t id,
+                             wisp__remote *remote, wisp_result code) {
+    wisp__message *m = NULL;
+    if (code == WISP_OK) m = wisp__answer_through(w, s, remote, id, WISP_OK, NULL, 0, &code);
+    if (m) wisp__answer_give(w, s, request, m);
+    else if (s->peer.state == WISP__JOINED) wisp__answer_code(w, s, request, id, remote, code);
+}
+
 static void wisp__run_answer(wisp *w, wisp__session *s, wisp__request *request,
                              wisp__remote *remote, wisp_event *event) {
     uint32_t id = request->id;
     double began = wisp__meters_clock(w->registry.meters);
+    if (!remote->answer) {                /* not any more: a hook, or while it was held */
+        wisp__answer_code(w, s, request, id, remote, WISP_E_NO_HANDLER);
+        return;
+    }
     event->user = remote->answer_user;
     event->request = request;
     request->state = WISP__REQUEST_RUNS;
@@ -21952,7 +22040,7 @@ static void wisp__run_answer(wisp *w, wisp__session *s, wisp__request *request,
     wisp__count_handled(&w->registry, remote, began);
     wisp__events_sweep(&w->events);
     if (s->peer.state != WISP__JOINED || !event->request) return;
-    wisp__answer_code(w, s, event->request, id, remote, event->result);
+    wisp__answer_for(w, s, event->request, id, remote, event->result);
 }
 
 static void wisp__run_event(wisp *w, wisp__session *s, wisp__remote *remote, wisp_event *event) {
@@ -21965,30 +22053,37 @@ static void wisp__run_event(wisp *w, wisp__session *s, wisp__remote *remote, wis
     wisp__error(w, s, remote, WISP_E_NO_HANDLER, "nobody is connected");
 }
 
-/* Values that a hook has changed, or that were held, as the schema here wants them. */
+/* Values that a hook has changed, or that were held, as the schema here wants them. What is made of
+   them lives as long as their message is in the chain. */
 static wisp_result wisp__conform_again(wisp *w, const wisp__remote *remote, wisp_event *event) {
+    wisp__arena content = w->content.arena;
     wisp__decoded d;
     wisp_result result;
     memset(&d, 0, sizeof d);
     d.values = event->args;
     d.count = event->count;
     w->registry.text[0] = 0;
+    w->content.arena = w->hooks.arena;
     result = wisp__conform_decoded(&w->content, remote, NULL, &d);
+    w->hooks.arena = w->content.arena;
+    w->content.arena = content;
     event->args = d.values;
     event->count = d.count;
     return result;
 }
 
-/* What becomes of a message that a hook did not let pass. */
+/* What becomes of a message that a hook did not let pass, or made unfit for the schema: how it is
+   unfit, else "". */
 static void wisp__keep_out(wisp *w, wisp__session *s, wisp__remote *remote, wisp_result verdict,
-                           wisp__request *request) {
+                           wisp__request *request, const char *unfit) {
+    const char *text = verdict == WISP_E_LIMIT ? "more than may be held: dropped"
+                                               : "refused by middleware";
     wisp__count_filtered(w, s, remote);
     if (verdict == WISP_DROP) {
         if (request && !request->once) wisp__request_forget(&w->calls, s, request);
         return;
     }
-    wisp__error(w, s, remote, verdict, verdict == WISP_E_LIMIT ? "more than may be held: dropped"
-                                                               : "refused by middleware");
+    wisp__error(w, s, remote, verdict, unfit[0] ? unfit : text);
     if (request) wisp__answer_code(w, s, request, request->id, remote, verdict);
 }
 
@@ -21996,15 +22091,18 @@ static void wisp__keep_out(wisp *w, wisp__session *s, wisp__remote *remote, wisp
 static void wisp__go_in(wisp *w, wisp__session *s, wisp__remote *remote, wisp_event *event,
                         wisp__stalled *how, wisp__request *request) {
     wisp_result verdict = how->verdict;
+    const char *unfit = "";
     event->message = how->kind;
     if (!wisp__hooks_enter(&w->hooks)) {
-        wisp__keep_out(w, s, remote, WISP_E_DEPTH, request);
+        wisp__keep_out(w, s, remote, WISP_E_DEPTH, request, "");
         return;
     }
     if (verdict == WISP_PASS)
         verdict = wisp__hooks_run(&w->hooks, remote, event, &how->passage);
-    if (verdict == WISP_PASS && how->passage.changed && s->peer.state == WISP__JOINED)
+    if (verdict == WISP_PASS && how->passage.changed && s->peer.state == WISP__JOINED) {
         verdict = wisp__conform_again(w, remote, event);
+        unfit = w->registry.text;
+    }
     if (s->peer.state != WISP__JOINED || w->destroyed) {
         wisp__hooks_leave(&w->hooks);
         return;
@@ -22012,9 +22110,9 @@ static void wisp__go_in(wisp *w, wisp__session *s, wisp__remote *remote, wisp_ev
     if (verdict == WISP_HOLD) {
         if (request) request->state = WISP__REQUEST_RUNS;
         verdict = wisp__stall(w, remote, event, how);
-        if (verdict) wisp__keep_out(w, s, remote, verdict, request);
+        if (verdict) wisp__keep_out(w, s, remote, verdict, request, "");
     } else if (verdict != WISP_PASS) {
-        wisp__keep_out(w, s, remote, verdict, request);
+        wisp__keep_out(w, s, remote, verdict, request, unfit);
     } else if (request) {
         wisp__run_answer(w, s, request, remote, event);
     } else {
@@ -22307,14 +22405,16 @@ static void wisp__resume_out(wisp *w, wisp__stalled *held, const wisp_value *val
         wisp__error(w, NULL, remote, result, "what was held cannot be sent");
 }
 
-/* What was released by now; what its handlers release waits for the next time. */
-static void wisp__resume_held(wisp *w) {
-    for (int left = w->hooks.ready; left > 0; left--) {
-        wisp__stalled *held = wisp__hooks_next(&w->hooks);
+/* What was released by now, on its way out or (`any`) either way; what its handlers release waits
+   for the next time. */
+static void wisp__resume_held(wisp *w, bool any) {
+    for (int left = any ? w->hooks.ready : w->hooks.ready_out; left > 0; left--) {
+        wisp__stalled *held = wisp__hooks_next(&w->hooks, any);
         const wisp_value *values;
         int count;
         bool entered;
         if (!held) return;
+        wisp__stalled_uncount(w, held);              /* it may be held again */
         entered = wisp__hooks_enter(&w->hooks);
         if (wisp__values_copy(w, held->message, &values, &count) != WISP_OK)
             wisp__error(w, NULL, w->registry.remotes[held->message->remote], WISP_E_MEMORY,
@@ -22324,6 +22424,12 @@ static void wisp__resume_held(wisp *w) {
         wisp__stalled_free(w, held);
         if (entered) wisp__hooks_leave(&w->hooks);
     }
+}
+
+/* What was released on its way out goes before what is sent next, unless hooks are inside each
+   other so deeply that it would be refused. */
+static void wisp__resume_out_first(wisp *w) {
+    if (w->hooks.depth + 2 < WISP__HOOK_DEPTH) wisp__resume_held(w, false);
 }
 
 /* Runs what waits: calls that ended without an answer, then what middleware has released, then
@@ -22343,7 +22449,7 @@ static void wisp__dispatch(wisp *w) {
         wisp__run_reply(w, call, &event);
         if (end) break;
     }
-    if (w->hooks.ready) wisp__resume_held(w);
+    if (w->hooks.ready) wisp__resume_held(w, true);
     if (w->events.notice_count) wisp__events_notices(&w->events, w, w->now);
 }
 
@@ -24577,9 +24683,12 @@ static void wisp__destroy_now(wisp *w) {
     wisp__release(w);
 }
 
+/* Inside of handlers, or of hooks, which also run outside of an update. */
+static bool wisp__is_inside(const wisp *w) { return w->updating || w->hooks.depth > 0; }
+
 void wisp_destroy(wisp *w) {
-    if (!w || w->destroyed) return;
-    if (w->updating) w->destroyed = true;
+    if (!w) return;
+    if (wisp__is_inside(w)) w->destroyed = true;
     else wisp__destroy_now(w);
 }
 
@@ -24627,7 +24736,11 @@ static void wisp__tell_link(wisp *w, bool broken) {
 wisp_result wisp_update(wisp *w, double now) {
     bool received;
     if (!w || !(now - now >= 0)) return WISP_E_ARGUMENT;
-    if (w->updating) return WISP_E_BUSY;
+    if (wisp__is_inside(w)) return WISP_E_BUSY;
+    if (w->destroyed) {
+        wisp__destroy_now(w);
+        return WISP_E_CLOSED;
+    }
     w->updating = true;
     wisp__advance(w, now);
     received = wisp__receive(w);
@@ -24831,19 +24944,23 @@ int wisp_release(wisp *w, const char *name, wisp_peer peer, wisp_result verdict)
     const wisp__hook *hook = w ? wisp__hook_named(&w->hooks, name) : NULL;
     const wisp__session *s = hook && peer.id ? wisp__session_of(w, peer) : NULL;
     if (!hook || (peer.id && !s)) return 0;
-    if (verdict > 0 && verdict != WISP_DROP) return 0;
+    if (!wisp__hook_may_say(verdict)) return 0;
     return wisp__hooks_release(&w->hooks, hook->serial, wisp__peer_handle(s), verdict);
 }
 
 wisp_result wisp_change(wisp_event *event, const wisp_value *values, int count) {
+    const wisp_value *changed;
+    int changed_count;
     wisp_result result;
     wisp *w = event ? event->w : NULL;
     if (!w || !event->passage || count < 0 || (count && !values)) return WISP_E_ARGUMENT;
     result = wisp__pack(&w->content.packer, values, count);
-    if (result == WISP_OK)
-        result = wisp__values_copy(w, NULL, &event->args, &event->count);
-    if (result == WISP_OK) event->passage->changed = true;
-    return result;
+    if (result == WISP_OK) result = wisp__values_copy(w, NULL, &changed, &changed_count);
+    if (result) return result;
+    event->args = changed;
+    event->count = changed_count;
+    event->passage->changed = true;
+    return WISP_OK;
 }
 
 wisp_result wisp_use_sink(wisp *w, const wisp_sink *sink) {
@@ -24996,6 +25113,7 @@ wisp_result wisp_fire_target(wisp *w, wisp_target target, wisp_to to, const wisp
     wisp_result result;
     if (!w || to.count < 0 || (to.mode >= WISP__TO_LIST && to.count && !to.list))
         return WISP_E_ARGUMENT;
+    if (w->hooks.ready_out) wisp__resume_out_first(w);
     if (to.mode == WISP__TO_PEER && !wisp__session_of(w, to.peer)) return WISP_E_STALE;
     if (count < 0 || (count && !values)) return WISP_E_ARGUMENT;
     remote = wisp__remote_found(w, target);
@@ -25369,6 +25487,7 @@ wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp
     wisp__remote *remote;
     wisp__pending *call;
     if (!w) return handle;
+    if (w->hooks.ready_out) wisp__resume_out_first(w);
     w->why = WISP_E_ARGUMENT;
     if (how->tries < 0 || !(how->timeout >= 0 && how->timeout <= 1e9)) return handle;
     if (to.count < 0 || (to.mode >= WISP__TO_LIST && to.count && !to.list)) return handle;
@@ -25515,6 +25634,10 @@ static wisp_result wisp__answer_deferred(wisp *w, wisp_call handle, wisp_result 
     m = wisp__answer_through(w, s, w->registry.remotes[call->remote], call->id, code, values, count,
                              &why);
     if (!m) return why;
+    if (!wisp__pool_get(&w->calls.pool, handle.id)) {              /* a hook has answered it */
+        wisp__message_release(&w->base, &w->chunks, m);
+        return WISP_E_STALE;
+    }
     if (s->request_room) request = wisp__request_at(s, call->id);
     if (request && (request->id != call->id || !request->state)) request = NULL;
     wisp__deferred_remove(&w->calls, call);
@@ -25583,7 +25706,7 @@ wisp_result wisp_await_ready(wisp *w, wisp_clock clock, void *clock_user, double
     uint64_t before;
     bool under_way;
     if (!w || !clock) return WISP_E_ARGUMENT;
-    if (w->updating) return WISP_E_BUSY;
+    if (wisp__is_inside(w)) return WISP_E_BUSY;
     under_way = !wisp__joins_done(w);
     if (under_way) w->join_failure = WISP_OK;
     before = w->joins_done;
@@ -25626,7 +25749,7 @@ wisp_result wisp_await_event_target(wisp *w, wisp_target remote, wisp_handler fn
     wisp_connection connection;
     wisp_result result;
     if (!w || !clock) return WISP_E_ARGUMENT;
-    if (w->updating) return WISP_E_BUSY;
+    if (wisp__is_inside(w)) return WISP_E_BUSY;
     connection = wisp_connect_target(w, remote, wisp__awaiting_on, &awaiting, true);
     if (!connection.id) return w->why;
     result = wisp__await(w, clock, clock_user, timeout, wisp__awaiting_done, &awaiting);
@@ -25640,7 +25763,7 @@ wisp_result wisp_await_reply(wisp *w, wisp_call handle, wisp_handler fn, void *u
     wisp__pending *call;
     wisp_result result;
     if (!w || !clock) return WISP_E_ARGUMENT;
-    if (w->updating) return WISP_E_BUSY;
+    if (wisp__is_inside(w)) return WISP_E_BUSY;
     call = (wisp__pending *)wisp__pool_get(&w->calls.pool, handle.id);
     if (!call || call->deferred) return WISP_E_STALE;
     call->also = wisp__awaiting_on;

@@ -694,23 +694,6 @@ TEST(as_many_calls_as_the_limit_allows_are_answered) {
     world_close(&t.w);
 }
 
-TEST(a_full_queue_refuses_the_call_and_leaks_no_slot) {
-    world_two t;
-    begin();
-    world_open(&t.w);
-    t.w.desc.limits.queue_messages = 5;
-    t.w.desc.limits.calls = 100;
-    world_two_join(&t);
-    answer_with(t.server, "r", on_add_one);
-    for (int i = 0; i < 5; i++) CHECK(call(&t, i).id != 0);
-    CHECK_EQ_INT(call(&t, 5).id, 0);
-    CHECK_EQ_INT(wisp_why(t.client), WISP_E_QUEUE_FULL);
-    CHECK_EQ_INT(world_total(t.client).calls_pending, 5);
-    world_run(&t.w, 0.2);
-    CHECK_EQ_INT(world_results(&t.w, t.client, "r", WISP_OK), 5);
-    world_close(&t.w);
-}
-
 /* --- sizes --- */
 
 static void on_too_big(wisp_event *event) {
@@ -823,82 +806,6 @@ TEST(an_unreliable_call_may_have_an_answer_larger_than_a_packet) {
 }
 
 /* --- tries --- */
-
-static unsigned char seen[1000];
-
-static void on_seen(wisp_event *event) {
-    int64_t i = wisp_arg_int(event, 0);
-    if (i >= 0 && i < 1000) seen[i]++;
-    runs++;
-    wisp_reply(event, wisp_int(i));
-}
-
-TEST(tries_over_a_lossy_remote_run_the_handler_at_most_once) {
-    world_two t;
-    int at_most_once = 0, answered;
-    begin();
-    memset(seen, 0, sizeof seen);
-    world_open(&t.w);
-    t.w.bad = true;
-    t.w.net.latency = 0.03;
-    t.w.net.jitter = 0.1;
-    t.w.net.seed = 11;
-    world_two_join(&t);
-    answer_with(t.server, "r", on_seen);
-    wisp_set_unreliable(t.client, "r", true);
-    wisp_set_unreliable(t.server, "r", true);
-    t.w.sims[0].loss = t.w.sims[1].loss = 0.3;
-    t.w.sims[0].duplicate = t.w.sims[1].duplicate = 0.2;
-    for (int i = 0; i < 1000; i++) {
-        CHECK(call_from(&t.w, t.client, t.to_server, i, 5, 10).id != 0);
-        world_run(&t.w, 0.05);
-    }
-    world_run(&t.w, 6);
-    for (int i = 0; i < 1000; i++) at_most_once += seen[i] <= 1;
-    answered = world_results(&t.w, t.client, "r", WISP_OK);
-    CHECK_EQ_INT(at_most_once, 1000);
-    CHECK_EQ_INT(world_count(&t.w, t.client, "r"), 1000);
-    CHECK(answered > 980);
-    CHECK_EQ_INT(answered + world_results(&t.w, t.client, "r", WISP_E_TIMEOUT), 1000);
-    CHECK(world_remote_stats(t.server, "r").invokes_repeated > 100);
-    CHECK_EQ_INT(world_total(t.client).calls_pending, 0);
-    world_close(&t.w);
-}
-
-TEST(tries_are_counted_and_spread_over_the_timeout) {
-    for (int tries = 1; tries <= 7; tries++) {
-        world_two t;
-        begin();
-        world_open(&t.w);
-        t.w.bad = true;
-        world_two_join(&t);
-        wisp_set_unreliable(t.client, "r", true);
-        wisp_set_unreliable(t.server, "r", true);
-        answer_with(t.server, "r", on_add_one);
-        world_run(&t.w, 0.3);
-        t.w.sims[0].loss = 1;                       /* every answer is lost */
-        call_from(&t.w, t.client, t.to_server, 1, 3, tries);
-        world_run(&t.w, 2.9);
-        CHECK_EQ_INT(world_count(&t.w, t.client, "r"), 0);
-        world_run(&t.w, 0.3);
-        check_ended(&t, WISP_E_TIMEOUT);
-        CHECK_EQ_INT(world_remote_stats(t.server, "r").invokes_received, tries);
-        CHECK_EQ_INT(world_remote_stats(t.server, "r").invokes_repeated, tries - 1);
-        CHECK_EQ_INT(runs, 1);
-        world_close(&t.w);
-    }
-}
-
-TEST(tries_of_a_reliable_remote_send_one_message) {
-    world_two t;
-    two_answering(&t, on_defer);
-    call_from(&t.w, t.client, t.to_server, 1, 2, 10);
-    world_run(&t.w, 3);
-    check_ended(&t, WISP_E_TIMEOUT);
-    CHECK_EQ_INT(world_remote_stats(t.client, "r").messages_sent, 1);
-    CHECK_EQ_INT(world_remote_stats(t.server, "r").invokes_received, 1);
-    world_close(&t.w);
-}
 
 /* An unreliable call whose message the test keeps, to send it once more when it likes. */
 static wisp__message *kept_message(world_two *t, int64_t number) {
@@ -1421,14 +1328,10 @@ static const test_case tests[] = {
     CASE(the_limit_of_calls_is_a_code),
     CASE(more_deferred_calls_than_the_limit_are_answered_at_once),
     CASE(as_many_calls_as_the_limit_allows_are_answered),
-    CASE(a_full_queue_refuses_the_call_and_leaks_no_slot),
     CASE(a_reply_that_is_too_big_is_told_to_both_sides),
     CASE(a_deferred_answer_that_is_too_big_can_be_given_again),
     CASE(a_large_call_has_a_large_answer_whatever_the_delivery),
     CASE(an_unreliable_call_may_have_an_answer_larger_than_a_packet),
-    CASE(tries_over_a_lossy_remote_run_the_handler_at_most_once),
-    CASE(tries_are_counted_and_spread_over_the_timeout),
-    CASE(tries_of_a_reliable_remote_send_one_message),
     CASE(a_repeat_is_answered_from_memory_until_it_is_settled_and_then_expired),
     CASE(an_expired_call_that_still_waits_is_told_so),
     CASE(ids_outlive_their_sixteen_bits),

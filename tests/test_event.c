@@ -4,29 +4,9 @@
 #include "../wisp.h"
 #include "test.h"
 #include "world.h"
+#include "party.h"
 
 #include <math.h>
-
-/* A server with three clients, all of which listen to "r". */
-typedef struct party {
-    world     w;
-    wisp     *server, *clients[3];
-    wisp_peer to_server[3], to_client[3];
-} party;
-
-static void party_open(party *p) {
-    world_open(&p->w);
-    p->server = world_add(&p->w);
-    for (int i = 0; i < 3; i++) {
-        p->clients[i] = world_add(&p->w);
-        p->to_server[i] = world_join(&p->w, p->clients[i], p->server);
-        p->to_client[i] = world_peer(p->server, i);
-        world_watch(&p->w, p->clients[i], "r");
-    }
-    world_run(&p->w, 0.5);
-}
-
-static int party_heard(const party *p, int i) { return world_count(&p->w, p->clients[i], "r"); }
 
 static void two_listening(world_two *t, const char *name) {
     world_two_open(t);
@@ -153,179 +133,6 @@ TEST(a_remote_is_fired_by_name_or_by_handle) {
     world_close(&t.w);
 }
 
-TEST(eleven_fires_in_one_frame_deliver_eleven) {
-    world_two t;
-    two_listening(&t, "r");
-    for (int i = 0; i < 11; i++)
-        CHECK_EQ_INT(world_fire(t.client, "r", t.to_server, i), WISP_OK);
-    world_run(&t.w, 0.1);
-    CHECK_EQ_INT(world_count(&t.w, t.server, "r"), 11);
-    CHECK(world_counts_up(&t.w, t.server, "r", 0));
-    world_close(&t.w);
-}
-
-TEST(what_is_fired_before_the_join_is_done_waits_for_it) {
-    world w;
-    wisp *server, *client;
-    wisp_addr addr;
-    wisp_peer peer;
-    world_open(&w);
-    server = world_add(&w);
-    client = world_add(&w);
-    world_watch(&w, server, "r");
-    addr = world_addr(&w, server);
-    peer = wisp_join(client, &addr, NULL, 0);
-    for (int i = 0; i < 5; i++) CHECK_EQ_INT(world_fire(client, "r", peer, i), WISP_OK);
-    CHECK_EQ_INT(world_peer_stats(client, peer).queued_messages, 5);
-    world_run(&w, 0.5);
-    CHECK_EQ_INT(world_count(&w, server, "r"), 5);
-    CHECK(world_counts_up(&w, server, "r", 0));
-    world_close(&w);
-}
-
-TEST(fire_all_reaches_every_joined_peer_once) {
-    party p;
-    party_open(&p);
-    CHECK_EQ_INT(wisp_fire_all(p.server, "r", V(1)), WISP_OK);
-    world_run(&p.w, 0.2);
-    for (int i = 0; i < 3; i++) CHECK_EQ_INT(party_heard(&p, i), 1);
-    CHECK_EQ_INT(world_remote_stats(p.server, "r").messages_sent, 3);
-    wisp_leave(p.server, p.to_client[1], "");
-    CHECK_EQ_INT(wisp_fire_all(p.server, "r", V(2)), WISP_OK);
-    world_run(&p.w, 0.2);
-    CHECK_EQ_INT(party_heard(&p, 0), 2);
-    CHECK_EQ_INT(party_heard(&p, 1), 1);
-    CHECK_EQ_INT(party_heard(&p, 2), 2);
-    world_close(&p.w);
-}
-
-TEST(fire_all_with_nobody_there_is_no_error) {
-    world w;
-    wisp *end;
-    world_open(&w);
-    end = world_add(&w);
-    CHECK_EQ_INT(wisp_fire_all(end, "r", V(1)), WISP_OK);
-    CHECK_EQ_INT(world_remote_stats(end, "r").messages_sent, 0);
-    world_close(&w);
-}
-
-TEST(fire_all_goes_to_whom_we_joined_as_well_as_who_joined_us) {
-    world w;
-    wisp *upper, *middle, *lower;
-    world_open(&w);
-    upper = world_add(&w);
-    middle = world_add(&w);
-    lower = world_add(&w);
-    world_join(&w, middle, upper);
-    world_join(&w, lower, middle);
-    world_watch(&w, upper, "r");
-    world_watch(&w, lower, "r");
-    wisp_fire_all(middle, "r", V(1));
-    world_run(&w, 0.3);
-    CHECK_EQ_INT(world_count(&w, upper, "r"), 1);
-    CHECK_EQ_INT(world_count(&w, lower, "r"), 1);
-    CHECK_EQ_INT(wisp_fire(middle, "r", WISP_SERVER, V(2)), WISP_OK);
-    world_run(&w, 0.3);
-    CHECK_EQ_INT(world_last(&w, upper, "r")->number, 2);
-    CHECK_EQ_INT(world_count(&w, lower, "r"), 1);
-    CHECK_EQ_INT(wisp_fire(upper, "r", WISP_SERVER, V(3)), WISP_E_STALE);
-    world_close(&w);
-}
-
-TEST(a_list_skips_doubled_peers_and_serves_the_rest) {
-    party p;
-    wisp_peer list[4];
-    party_open(&p);
-    list[0] = list[1] = list[3] = p.to_client[0];
-    list[2] = p.to_client[2];
-    CHECK_EQ_INT(wisp_fire_list(p.server, "r", list, 4, V(1)), WISP_E_ARGUMENT);
-    world_run(&p.w, 0.2);
-    CHECK_EQ_INT(party_heard(&p, 0), 1);
-    CHECK_EQ_INT(party_heard(&p, 1), 0);
-    CHECK_EQ_INT(party_heard(&p, 2), 1);
-    CHECK_EQ_INT(world_total(p.server).targets_skipped, 2);
-    CHECK_EQ_INT(wisp_fire_list(p.server, "r", list + 1, 2, V(1)), WISP_OK);
-    world_close(&p.w);
-}
-
-TEST(a_list_skips_stale_peers_and_serves_the_rest) {
-    party p;
-    wisp_peer list[5];
-    party_open(&p);
-    memset(list, 0, sizeof list);
-    wisp_leave(p.server, p.to_client[1], "");
-    list[1] = p.to_client[1];
-    list[2] = p.to_client[2];
-    list[3].id = 0x12345678;
-    list[4] = p.to_client[0];
-    CHECK_EQ_INT(wisp_fire_list(p.server, "r", list, 5, V(1)), WISP_E_STALE);
-    world_run(&p.w, 0.2);
-    CHECK_EQ_INT(party_heard(&p, 0), 1);
-    CHECK_EQ_INT(party_heard(&p, 1), 0);
-    CHECK_EQ_INT(party_heard(&p, 2), 1);
-    CHECK_EQ_INT(world_total(p.server).targets_skipped, 3);
-    world_close(&p.w);
-}
-
-TEST(a_list_knows_the_server_by_both_its_handles) {
-    world_two t;
-    wisp_peer list[2];
-    two_listening(&t, "r");
-    list[0] = t.to_server;
-    list[1] = WISP_SERVER;
-    CHECK_EQ_INT(wisp_fire_list(t.client, "r", list, 2, V(1)), WISP_E_ARGUMENT);
-    world_run(&t.w, 0.2);
-    CHECK_EQ_INT(world_count(&t.w, t.server, "r"), 1);
-    world_close(&t.w);
-}
-
-TEST(the_first_error_of_a_list_is_returned) {
-    party p;
-    wisp_peer list[3];
-    party_open(&p);
-    list[0] = list[1] = p.to_client[0];
-    list[2].id = 0;
-    CHECK_EQ_INT(wisp_fire_list(p.server, "r", list, 3, V(1)), WISP_E_ARGUMENT);
-    list[0].id = 0;
-    list[2] = list[1];
-    CHECK_EQ_INT(wisp_fire_list(p.server, "r", list, 3, V(1)), WISP_E_STALE);
-    world_close(&p.w);
-}
-
-TEST(except_leaves_out_who_is_named) {
-    party p;
-    wisp_peer list[4];
-    party_open(&p);
-    list[0] = list[1] = p.to_client[1];
-    list[2].id = 0;
-    list[3].id = 0x12345678;
-    CHECK_EQ_INT(wisp_fire_except(p.server, "r", list, 4, V(1)), WISP_OK);
-    CHECK_EQ_INT(wisp_fire_except(p.server, "r", p.to_client, 3, V(1)), WISP_OK);
-    world_run(&p.w, 0.2);
-    CHECK_EQ_INT(party_heard(&p, 0), 1);
-    CHECK_EQ_INT(party_heard(&p, 1), 0);
-    CHECK_EQ_INT(party_heard(&p, 2), 1);
-    wisp_fire_except(p.server, "r", list, 0, V(1));
-    world_run(&p.w, 0.2);
-    CHECK_EQ_INT(party_heard(&p, 1), 1);
-    world_close(&p.w);
-}
-
-TEST(lists_that_make_no_sense_are_argument_errors) {
-    party p;
-    party_open(&p);
-    CHECK_EQ_INT(wisp_fire_values(p.server, "r", wisp_to_list(NULL, 0), NULL, 0), WISP_OK);
-    CHECK_EQ_INT(wisp_fire_values(p.server, "r", wisp_to_list(NULL, 1), NULL, 0), WISP_E_ARGUMENT);
-    CHECK_EQ_INT(wisp_fire_values(p.server, "r", wisp_to_list(p.to_client, -1), NULL, 0),
-                 WISP_E_ARGUMENT);
-    CHECK_EQ_INT(wisp_fire_values(p.server, "r", wisp_to_except(NULL, 1), NULL, 0),
-                 WISP_E_ARGUMENT);
-    CHECK_EQ_INT(wisp_fire_values(NULL, "r", wisp_to_all(), NULL, 0), WISP_E_ARGUMENT);
-    CHECK_EQ_INT(wisp_send(NULL, wisp_remote_named(p.server, "r"), wisp_to_all(), NULL, 0),
-                 WISP_E_ARGUMENT);
-    world_close(&p.w);
-}
-
 TEST(a_struct_without_schema_or_data_is_nil) {
     static const wisp_field fields[] = { WISP_FIELD(wisp_vec2, x, WISP_T_NUMBER) };
     static const wisp_schema schema = WISP_SCHEMA(wisp_vec2, 1, fields);
@@ -339,31 +146,6 @@ TEST(a_struct_without_schema_or_data_is_nil) {
     }
     CHECK_EQ_INT(whole.kind, WISP_STRUCT);
     CHECK_EQ_INT(whole.count, 1);
-}
-
-TEST(values_that_make_no_sense_are_refused_and_nothing_is_sent) {
-    world_two t;
-    wisp_value bad = wisp_int(1), nest[20];
-    two_listening(&t, "r");
-    CHECK_EQ_INT(wisp_fire_values(t.client, "r", wisp_to_all(), NULL, 1), WISP_E_ARGUMENT);
-    CHECK_EQ_INT(wisp_fire_values(t.client, "r", wisp_to_all(), &bad, -1), WISP_E_ARGUMENT);
-    bad = wisp_string("x");
-    bad.count = -1;
-    CHECK_EQ_INT(wisp_fire_values(t.client, "r", wisp_to_all(), &bad, 1), WISP_E_ARGUMENT);
-    for (int no_kind = WISP_STRUCT + 1; no_kind < WISP_STRUCT + 4; no_kind++) {
-        bad = wisp_nil();
-        memcpy(&bad.kind, &no_kind, sizeof bad.kind);
-        CHECK_EQ_INT(wisp_fire_values(t.client, "r", wisp_to_all(), &bad, 1), WISP_E_TYPE);
-    }
-    nest[0] = wisp_int(1);
-    for (int i = 1; i < 20; i++) nest[i] = wisp_array(&nest[i - 1], 1);
-    CHECK_EQ_INT(wisp_fire_values(t.client, "r", wisp_to_all(), &nest[17], 1), WISP_E_DEPTH);
-    world_run(&t.w, 0.1);
-    CHECK_EQ_INT(world_count(&t.w, t.server, "r"), 0);
-    CHECK_EQ_INT(wisp_fire_values(t.client, "r", wisp_to_all(), &nest[16], 1), WISP_OK);
-    world_run(&t.w, 0.1);
-    CHECK_EQ_INT(world_count(&t.w, t.server, "r"), 1);
-    world_close(&t.w);
 }
 
 TEST(a_thousand_values_arrive) {
@@ -1256,19 +1038,7 @@ static const test_case tests[] = {
     CASE(plain_values_are_wrapped_by_their_type_and_remotes_go_by_handle),
 #endif
     CASE(a_remote_is_fired_by_name_or_by_handle),
-    CASE(eleven_fires_in_one_frame_deliver_eleven),
-    CASE(what_is_fired_before_the_join_is_done_waits_for_it),
-    CASE(fire_all_reaches_every_joined_peer_once),
-    CASE(fire_all_with_nobody_there_is_no_error),
-    CASE(fire_all_goes_to_whom_we_joined_as_well_as_who_joined_us),
-    CASE(a_list_skips_doubled_peers_and_serves_the_rest),
-    CASE(a_list_skips_stale_peers_and_serves_the_rest),
-    CASE(a_list_knows_the_server_by_both_its_handles),
-    CASE(the_first_error_of_a_list_is_returned),
-    CASE(except_leaves_out_who_is_named),
-    CASE(lists_that_make_no_sense_are_argument_errors),
     CASE(a_struct_without_schema_or_data_is_nil),
-    CASE(values_that_make_no_sense_are_refused_and_nothing_is_sent),
     CASE(a_thousand_values_arrive),
     CASE(an_event_tells_where_it_comes_from),
     CASE(handlers_run_in_the_order_of_connection),
