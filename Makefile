@@ -23,8 +23,9 @@ HEADERS  := $(wildcard wisp*.h tests/*.h tests/compile/*.h tests/fuzz/*.h exampl
 
 # Also run under the emulators: where byte order, word size or the C library can matter.
 FOREIGN  := $(filter $(TESTS), $(addprefix test_, base pool stats meter bits text value match pack \
-            seal packet golden remote policy event call links type schema descriptor record codec \
-            decimal json msgpack protowire protobuf table coder migrate engine profile overlay))
+            seal packet golden remote policy event call links type schema descriptor scalar tile \
+            record codec decimal json msgpack protowire protobuf table coder migrate engine profile \
+            overlay))
 
 # What needs LZ4, libdeflate and zstd, which are there only for this machine itself.
 COMPRESS := -llz4 -ldeflate -lzstd

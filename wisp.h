@@ -38,6 +38,8 @@
        >>descriptor  schemas on the wire
        >>migrate   from one version of a schema to another
        >>pack      the self-describing bit-packed form of values
+       >>scalar    single numbers of records, written and read
+       >>tile      many rows and numbers of records at once
        >>record    the packed form of what has a schema
        >>codec     the interface of codecs, and bytes to values alone
        >>engine    ready schemas of the engine's data types
@@ -6954,35 +6956,17 @@ failed:
 }
 
 /* ===========================================================================
- * MARK: >>record
- * What: the packed form of what has a schema: an image (a C struct, or the
- *   layout of maps) written and read by the schema's program.
- * Invariants: what is written is inside its schema, and what is read as well;
- *   reading then writing gives the same bits. Blobs begin at a byte of the
- *   record. A writer never passes its end, a reader never its own.
- *   Runs and tiles are shorter ways to the same bits: where one of them stops, the operations
- *   one by one go on, and tell what is wrong.
+ * MARK: >>scalar
+ * What: single numbers of records, written with a pen and read: integers of a
+ *   range, steps, rotations, colours, floats.
+ * Invariants: what is written, read and written again gives the same bits. A
+ *   pen that is full writes no more.
  *
  *   int        value - least            quantized  steps from lo
- *   long       integer of value - least, zigzag where it has a sign
  *   floats     32 each                  double     64    number  as in pack
  *   quat       largest:2, three of `bits`: (c * sqrt 2 + 1) / 2 * (2^bits - 2)
- *   color      8 each                   literal    nothing
- *   text bytes length in the bits of max, align, bytes; fixed: align, bytes
- *   any        length(bytes), align, the self-describing form of one value
- *   array      count in the bits of max unless fixed, elements
- *   union      index, the option        optional, maybe   1, it | 0
+ *   color      8 each
  * ======================================================================== */
-
-/* Sixteen bytes at once, where the compiler has them and the lowest byte is the first; else, and
-   with WISP__NO_VECTORS, words. */
-#if defined(__GNUC__) && defined(__BYTE_ORDER__) && !defined(WISP__NO_VECTORS)
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define WISP__VECTORS
-typedef uint64_t wisp__words __attribute__((vector_size(16)));
-typedef uint8_t wisp__bytes __attribute__((vector_size(16)));
-#endif
-#endif
 
 /* Where bits go: passed by value, so that it lives in registers. Words are stored whole up to
    `last`, bytes up to `end`; a pen that is full writes no more. */
@@ -7227,8 +7211,6 @@ static wisp__pen wisp__write_double(wisp__pen pen, const wisp__op *op, const uin
     return pen;
 }
 
-/* --- writing --- */
-
 static wisp__pen wisp__write_int(wisp__pen pen, const wisp__op *op, const uint8_t *at) {
     int64_t number = wisp__load_int(at, op->bytes, (op->flags & WISP__OP_SIGNED) != 0);
     uint64_t value = (uint64_t)number - (uint64_t)op->least;
@@ -7250,74 +7232,74 @@ static wisp__pen wisp__write_quantized(wisp__pen pen, const wisp__op *op, const 
 }
 
 /* How many there are by the member that counts, or all. */
-static int wisp__op_count(const wisp__op *op, const uint8_t *image) {
-    int64_t count;
-    if (!op->count_bytes) return op->max;
-    count = wisp__load_int(image + op->count_offset, op->count_bytes, false);
-    return count < 0 || count > op->max ? -1 : (int)count;
-}
 
-static wisp__pen wisp__write_blob(wisp__pen pen, const wisp__op *op, const uint8_t *image) {
-    const uint8_t *from = image + op->offset, *end;
-    wisp__place place;
-    int count;
-    if (op->code == WISP__OP_PLACE) {
-        memcpy(&place, from, sizeof place);
-        from = (const uint8_t *)place.at;
-        count = place.count;
-    } else if (op->code == WISP__OP_TEXT) {
-        end = (const uint8_t *)memchr(from, 0, (size_t)op->each);
-        count = end ? (int)(end - from) : op->max + 1;
+static void wisp__read_int(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
+    uint64_t value;
+    if (op->code == WISP__OP_INT) value = wisp__get(u->data, op->bits);
+    else value = wisp__get_integer(u->data);
+    if (op->span == UINT64_MAX && op->flags & WISP__OP_SIGNED) {
+        value = (uint64_t)wisp__unzigzag(value);
     } else {
-        count = wisp__op_count(op, image);
+        if (value > op->span) wisp__unpack_invalid(u);
+        value += (uint64_t)op->least;
     }
-    if (count < 0 || count > op->max || (op->flags & WISP__OP_FIXED && count != op->max)) {
-        pen.wrong = true;
-        return pen;
-    }
-    if (!(op->flags & WISP__OP_FIXED)) pen = wisp__pen_put(pen, (uint64_t)count, op->bits);
-    return count ? wisp__pen_bytes(pen, from, count) : pen;
+    wisp__store_int(at, op->bytes, value);
 }
 
-static wisp__pen wisp__write_any(wisp__pen pen, const wisp__op *op, const uint8_t *at,
-                                 wisp__base *base) {
-    wisp__measure m = { 0, 0, 40, 0, false };
+static void wisp__read_number(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
     wisp_value value;
-    uint8_t *from;
-    int64_t room = pen.end - pen.to - 2 * WISP__SLACK;     /* its length is put before it */
-    int bytes;
-    memcpy(&value, at, sizeof value);
-    if (op->type->kind == WISP_TYPE_EXACT && (int)value.kind != op->type->max) pen.wrong = true;
-    if (room < 0 || pen.full) {
-        pen.full = true;
-        return pen;
+    uint64_t bits;
+    if (op->code == WISP__OP_NUMBER) {
+        wisp__unpack_number(u, &value);
+    } else {
+        bits = wisp__get(u->data, 64);
+        value = wisp_number(0);
+        memcpy(&value.as.number, &bits, 8);
     }
-    from = pen.to + 2 * WISP__SLACK;
-    bytes = wisp__pack_into(base, &value, 1, from, room > INT32_MAX ? INT32_MAX : (int)room);
-    if (bytes == WISP_E_TOO_BIG) pen.full = true;
-    else if (bytes < 0) pen.wrong = true;
-    if (bytes < 0) return pen;
-    wisp__pack_measure(&base->limits, &value, 1, 0, &m);
-    pen.values += m.values;
-    pen = wisp__pen_length(pen, (uint64_t)bytes);
-    pen = wisp__pen_put(pen, 0, -pen.n & 7);
-    if (!pen.full) memmove(pen.to, from, (size_t)bytes);
-    pen.to += pen.full ? 0 : bytes;
-    return pen;
+    if (op->flags & WISP__OP_RANGED &&
+        !(value.as.number >= op->low && value.as.number <= op->high))
+        wisp__unpack_invalid(u);
+    memcpy(at, &value.as.number, 8);
 }
 
-/* Does what may be missing hold its default? */
-static bool wisp__holds_fallback(const wisp__op *op, const uint8_t *image) {
-    wisp_value value = wisp__view(&op->field->type, op->field->bytes, image + op->offset, -1);
-    wisp_value fallback = wisp__fallback(op->field);
-    if (value.kind == WISP_FLOAT) fallback = wisp_float((float)op->field->fallback);
-    if (op->type->kind == WISP_TYPE_BOOL) fallback = wisp_bool(op->field->fallback > 0);
-    if (op->type->kind == WISP_TYPE_ENUM && fallback.kind != WISP_STRING)
-        value = wisp_int(wisp__load_int(image + op->offset, wisp__type_bytes(op->type,
-                                                                             op->field->bytes),
-                                        false));
-    return wisp_equal(&value, &fallback);
+static void wisp__read_quantized(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
+    uint64_t steps = wisp__get(u->data, op->bits);
+    double number = wisp__dequantize(op, steps);
+    float float32 = (float)number;
+    if (steps > op->span) wisp__unpack_invalid(u);
+    if (op->bytes == 4) memcpy(at, &float32, 4);
+    else memcpy(at, &number, 8);
 }
+
+static void wisp__read_floats(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
+    for (int i = 0; i < op->max; i++) {
+        float part = wisp__bits_float((uint32_t)wisp__get(u->data, 32));
+        if (op->flags & WISP__OP_RANGED &&
+            !wisp__in_bounds((double)part, op->low, op->high, 4))
+            wisp__unpack_invalid(u);
+        memcpy(at + 4 * i, &part, 4);
+    }
+}
+
+/* ===========================================================================
+ * MARK: >>tile
+ * What: shorter ways to the bits of a record: runs of operations that need one
+ *   look at the room left, and tiles, many rows of an array at once, column by
+ *   column.
+ * Invariants: the bits are those of the operations one by one. Where a run or
+ *   tile cannot go on, nothing of it was written or read, and the operations
+ *   one by one go on, and tell what is wrong.
+ * ======================================================================== */
+
+/* Sixteen bytes at once, where the compiler has them and the lowest byte is the first; else, and
+   with WISP__NO_VECTORS, words. */
+#if defined(__GNUC__) && defined(__BYTE_ORDER__) && !defined(WISP__NO_VECTORS)
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define WISP__VECTORS
+typedef uint64_t wisp__words __attribute__((vector_size(16)));
+typedef uint8_t wisp__bytes __attribute__((vector_size(16)));
+#endif
+#endif
 
 /* --- writing runs: at full speed, because one look at the room left serves a whole run --- */
 
@@ -7646,241 +7628,6 @@ static int wisp__write_tiles(wisp__pen *pen, const wisp__op *array, const uint8_
         if (joined < h.rows) return done;
     }
     return done;
-}
-
-typedef wisp__pen (*wisp__write_fn)(wisp__pen pen, wisp__base *base, const wisp__op *ops, int at,
-                                    int end, const uint8_t *image);
-
-static wisp__pen wisp__write_array(wisp__pen pen, wisp__base *base, const wisp__op *ops, int at,
-                                   const uint8_t *image, wisp__write_fn write) {
-    const wisp__op *op = &ops[at];
-    const uint8_t *items = image + op->offset;
-    wisp__place place;
-    int done = 0, count = wisp__op_count(op, image);
-    if (op->flags & WISP__OP_ELSEWHERE) {
-        memcpy(&place, items, sizeof place);
-        items = (const uint8_t *)place.at;
-        count = place.count;
-    }
-    if (count < 0 || count > op->max || (op->flags & WISP__OP_FIXED && count != op->max)) {
-        pen.wrong = true;
-        return pen;
-    }
-    if (!(op->flags & WISP__OP_FIXED)) pen = wisp__pen_put(pen, (uint64_t)count, op->bits);
-    pen.values += count;
-    if (op->head) done = wisp__write_tiles(&pen, op, items, count);
-    if (ops[at + 1].run == op->end)
-        done += wisp__write_rows(&pen, &ops[at + 1], ops + op->end,
-                                 items + (ptrdiff_t)done * op->each, count - done, op->each);
-    items += (ptrdiff_t)done * op->each;
-    for (int i = done; i < count && !pen.full && !pen.wrong; i++, items += op->each)
-        pen = write(pen, base, ops, at + 1, op->end, items);
-    return pen;
-}
-
-static int wisp__option_at(const wisp__op *ops, int at, int index) {
-    int option = at + 1;
-    for (; index > 0; index--) option = ops[option].end;
-    return option;
-}
-
-static wisp__pen wisp__write_union(wisp__pen pen, wisp__base *base, const wisp__op *ops, int at,
-                                   const uint8_t *image, wisp__write_fn write) {
-    const wisp__op *op = &ops[at];
-    int64_t index = wisp__load_int(image + op->count_offset, op->count_bytes, false);
-    int option;
-    if (index < 0 || index >= op->max) {
-        pen.wrong = true;
-        return pen;
-    }
-    option = wisp__option_at(ops, at, (int)index);
-    pen = wisp__pen_put(pen, (uint64_t)index, op->bits);
-    return write(pen, base, ops, option + 1, ops[option].end, image);
-}
-
-/* Operations `at` up to `end` over an image. */
-static wisp__pen wisp__write_ops(wisp__pen pen, wisp__base *base, const wisp__op *ops, int at,
-                                 int end, const uint8_t *image) {
-    for (; at < end; at = ops[at].end) {
-        const wisp__op *op = &ops[at];
-        const uint8_t *from = image + op->offset;
-        bool there;
-        if (op->run && wisp__write_rows(&pen, op, ops + op->run, image, 1, 0)) {
-            at = op->run - 1;
-            continue;
-        }
-        switch (op->code) {
-        case WISP__OP_INT:
-        case WISP__OP_LONG: pen = wisp__write_int(pen, op, from); break;
-        case WISP__OP_FLOATS: pen = wisp__write_floats(pen, op, from); break;
-        case WISP__OP_DOUBLE:
-        case WISP__OP_NUMBER: pen = wisp__write_double(pen, op, from); break;
-        case WISP__OP_QUANTIZED: pen = wisp__write_quantized(pen, op, from); break;
-        case WISP__OP_QUAT: pen = wisp__write_quat(pen, op, from); break;
-        case WISP__OP_COLOR: pen = wisp__write_color(pen, op, from); break;
-        case WISP__OP_TEXT:
-        case WISP__OP_BYTES:
-        case WISP__OP_PLACE: pen = wisp__write_blob(pen, op, image); break;
-        case WISP__OP_ANY: pen = wisp__write_any(pen, op, from, base); break;
-        case WISP__OP_LITERAL:
-            if (op->each > 0 && strncmp((const char *)from, (const char *)op->type->of,
-                                        (size_t)op->each) != 0)
-                pen.wrong = true;
-            break;
-        case WISP__OP_ARRAY:
-            pen = wisp__write_array(pen, base, ops, at, image, wisp__write_ops);
-            break;
-        case WISP__OP_UNION:
-            pen = wisp__write_union(pen, base, ops, at, image, wisp__write_ops);
-            break;
-        default:
-            there = op->code == WISP__OP_MAYBE ? image[op->count_offset] != 0
-                                               : !wisp__holds_fallback(op, image);
-            pen = wisp__pen_put(pen, there, 1);
-            if (there) pen = wisp__write_ops(pen, base, ops, at + 1, op->end, image);
-            break;
-        }
-        if (pen.wrong || pen.full) break;
-    }
-    return pen;
-}
-
-/* Writes an image; bits written, WISP_E_INVALID, or WISP_E_TOO_BIG (capacity in bytes). `base` only
-   has limits. *values: what its reader will count. */
-static int64_t wisp__record_write_counted(wisp__base *base, const wisp__program *program,
-                                          const void *image, void *out, int capacity,
-                                          int *values) {
-    uint8_t small[8] = { 0 };              /* a pen stores whole words */
-    bool tiny = capacity < (int)sizeof small;
-    wisp__pen pen = wisp__pen_on(tiny ? small : out, tiny ? (int)sizeof small : capacity);
-    int64_t bits;
-    pen = wisp__write_ops(pen, base, program->ops, 0, program->count, (const uint8_t *)image);
-    if (pen.wrong) return WISP_E_INVALID;
-    if (!wisp__pen_end(&pen)) return WISP_E_TOO_BIG;
-    bits = wisp__pen_bits(&pen);
-    if (tiny && (bits + 7) / 8 > capacity) return WISP_E_TOO_BIG;
-    if (tiny && bits) memcpy(out, small, (size_t)(bits + 7) / 8);
-    *values = pen.values;
-    return bits;
-}
-
-static int64_t wisp__record_write(wisp__base *base, const wisp__program *program,
-                                  const void *image, void *out, int capacity) {
-    int values;
-    return wisp__record_write_counted(base, program, image, out, capacity, &values);
-}
-
-/* --- reading --- */
-
-static void wisp__read_int(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
-    uint64_t value;
-    if (op->code == WISP__OP_INT) value = wisp__get(u->data, op->bits);
-    else value = wisp__get_integer(u->data);
-    if (op->span == UINT64_MAX && op->flags & WISP__OP_SIGNED) {
-        value = (uint64_t)wisp__unzigzag(value);
-    } else {
-        if (value > op->span) wisp__unpack_invalid(u);
-        value += (uint64_t)op->least;
-    }
-    wisp__store_int(at, op->bytes, value);
-}
-
-static void wisp__read_number(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
-    wisp_value value;
-    uint64_t bits;
-    if (op->code == WISP__OP_NUMBER) {
-        wisp__unpack_number(u, &value);
-    } else {
-        bits = wisp__get(u->data, 64);
-        value = wisp_number(0);
-        memcpy(&value.as.number, &bits, 8);
-    }
-    if (op->flags & WISP__OP_RANGED &&
-        !(value.as.number >= op->low && value.as.number <= op->high))
-        wisp__unpack_invalid(u);
-    memcpy(at, &value.as.number, 8);
-}
-
-static void wisp__read_quantized(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
-    uint64_t steps = wisp__get(u->data, op->bits);
-    double number = wisp__dequantize(op, steps);
-    float float32 = (float)number;
-    if (steps > op->span) wisp__unpack_invalid(u);
-    if (op->bytes == 4) memcpy(at, &float32, 4);
-    else memcpy(at, &number, 8);
-}
-
-static void wisp__read_floats(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
-    for (int i = 0; i < op->max; i++) {
-        float part = wisp__bits_float((uint32_t)wisp__get(u->data, 32));
-        if (op->flags & WISP__OP_RANGED &&
-            !wisp__in_bounds((double)part, op->low, op->high, 4))
-            wisp__unpack_invalid(u);
-        memcpy(at + 4 * i, &part, 4);
-    }
-}
-
-static void wisp__read_align(wisp__unpacker *u) {
-    wisp__skip(u->data, (u->start - u->data->at) & 7);
-}
-
-static void wisp__read_blob(wisp__unpacker *u, const wisp__op *op, uint8_t *image) {
-    uint8_t *at = image + op->offset;
-    wisp__place place;
-    int count = op->max;
-    if (!(op->flags & WISP__OP_FIXED)) count = (int)wisp__get(u->data, op->bits);
-    if (count > op->max) wisp__unpack_fail(u, WISP_E_INVALID);
-    if (count) wisp__read_align(u);
-    if ((int64_t)count * 8 > u->data->end - u->data->at) wisp__unpack_fail(u, WISP_E_BAD_PACKET);
-    if (u->data->failed) return;
-    if (op->code == WISP__OP_PLACE) {
-        place.at = count ? wisp__unpack_bytes(u, u->data, count) : "";
-        place.count = count;
-        memcpy(at, &place, sizeof place);
-        return;
-    }
-    if (op->count_bytes)
-        wisp__store_int(image + op->count_offset, op->count_bytes, (uint64_t)count);
-    if (((u->data->at) & 7) == 0) {
-        if (count) memcpy(at, u->data->bytes + (u->data->at >> 3), (size_t)count);
-        wisp__skip(u->data, (int64_t)count * 8);
-    } else {
-        for (int i = 0; i < count; i++) at[i] = (uint8_t)wisp__get(u->data, 8);
-    }
-    if (op->code == WISP__OP_TEXT && count && memchr(at, 0, (size_t)count))
-        wisp__unpack_invalid(u);
-}
-
-static void wisp__read_any(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
-    wisp__unpacker inner = *u;
-    wisp__reader shape, data;
-    const wisp_value *values = NULL;
-    int count = 0, bytes = wisp__get_length(u->data);
-    wisp__read_align(u);
-    shape = *u->data;
-    wisp__skip(u->data, (int64_t)bytes * 8);
-    if (u->data->failed) return;
-    shape.end = u->data->at;
-    data = shape;
-    wisp__skip_shape(&data);
-    inner.shape = &shape;
-    inner.data = &data;
-    if (data.failed) inner.result = WISP_E_BAD_PACKET;
-    else inner.result = wisp__unpack(&inner, &values, &count);
-    u->values = inner.values;
-    if (inner.result == WISP_OK && (count != 1 || data.at > shape.end || shape.end - data.at >= 8))
-        inner.result = WISP_E_BAD_PACKET;
-    if (inner.result == WISP_OK && op->type->kind == WISP_TYPE_EXACT &&
-        (int)values[0].kind != op->type->max)
-        wisp__unpack_invalid(u);
-    if (inner.result) wisp__unpack_fail(u, inner.result);
-    else memcpy(at, &values[0], sizeof *values);
-}
-
-static void wisp__read_fallback(const wisp__op *op, uint8_t *image) {
-    wisp__fitting f = wisp__fitting_on(NULL, 0, NULL);
-    wisp_value fallback = wisp__fallback(op->field);
-    wisp__match(&f, &op->field->type, op->field->bytes, &fallback, image + op->offset, NULL);
 }
 
 /* --- reading runs --- */
@@ -8213,6 +7960,280 @@ static int wisp__read_tiles(wisp__unpacker *u, const wisp__op *array, uint8_t *i
         image += (ptrdiff_t)r.rows * r.each;
     }
     return done;
+}
+
+/* ===========================================================================
+ * MARK: >>record
+ * What: the packed form of what has a schema: an image (a C struct, or the
+ *   layout of maps) written and read by the schema's program.
+ * Invariants: what is written is inside its schema, and what is read as well;
+ *   reading then writing gives the same bits. Blobs begin at a byte of the
+ *   record. A writer never passes its end, a reader never its own.
+ *
+ *   long       integer of value - least, zigzag where it has a sign
+ *   scalar     as in scalar             literal    nothing
+ *   text bytes length in the bits of max, align, bytes; fixed: align, bytes
+ *   any        length(bytes), align, the self-describing form of one value
+ *   array      count in the bits of max unless fixed, elements
+ *   union      index, the option        optional, maybe   1, it | 0
+ * ======================================================================== */
+
+/* --- writing --- */
+
+static int wisp__op_count(const wisp__op *op, const uint8_t *image) {
+    int64_t count;
+    if (!op->count_bytes) return op->max;
+    count = wisp__load_int(image + op->count_offset, op->count_bytes, false);
+    return count < 0 || count > op->max ? -1 : (int)count;
+}
+
+static wisp__pen wisp__write_blob(wisp__pen pen, const wisp__op *op, const uint8_t *image) {
+    const uint8_t *from = image + op->offset, *end;
+    wisp__place place;
+    int count;
+    if (op->code == WISP__OP_PLACE) {
+        memcpy(&place, from, sizeof place);
+        from = (const uint8_t *)place.at;
+        count = place.count;
+    } else if (op->code == WISP__OP_TEXT) {
+        end = (const uint8_t *)memchr(from, 0, (size_t)op->each);
+        count = end ? (int)(end - from) : op->max + 1;
+    } else {
+        count = wisp__op_count(op, image);
+    }
+    if (count < 0 || count > op->max || (op->flags & WISP__OP_FIXED && count != op->max)) {
+        pen.wrong = true;
+        return pen;
+    }
+    if (!(op->flags & WISP__OP_FIXED)) pen = wisp__pen_put(pen, (uint64_t)count, op->bits);
+    return count ? wisp__pen_bytes(pen, from, count) : pen;
+}
+
+static wisp__pen wisp__write_any(wisp__pen pen, const wisp__op *op, const uint8_t *at,
+                                 wisp__base *base) {
+    wisp__measure m = { 0, 0, 40, 0, false };
+    wisp_value value;
+    uint8_t *from;
+    int64_t room = pen.end - pen.to - 2 * WISP__SLACK;     /* its length is put before it */
+    int bytes;
+    memcpy(&value, at, sizeof value);
+    if (op->type->kind == WISP_TYPE_EXACT && (int)value.kind != op->type->max) pen.wrong = true;
+    if (room < 0 || pen.full) {
+        pen.full = true;
+        return pen;
+    }
+    from = pen.to + 2 * WISP__SLACK;
+    bytes = wisp__pack_into(base, &value, 1, from, room > INT32_MAX ? INT32_MAX : (int)room);
+    if (bytes == WISP_E_TOO_BIG) pen.full = true;
+    else if (bytes < 0) pen.wrong = true;
+    if (bytes < 0) return pen;
+    wisp__pack_measure(&base->limits, &value, 1, 0, &m);
+    pen.values += m.values;
+    pen = wisp__pen_length(pen, (uint64_t)bytes);
+    pen = wisp__pen_put(pen, 0, -pen.n & 7);
+    if (!pen.full) memmove(pen.to, from, (size_t)bytes);
+    pen.to += pen.full ? 0 : bytes;
+    return pen;
+}
+
+/* Does what may be missing hold its default? */
+static bool wisp__holds_fallback(const wisp__op *op, const uint8_t *image) {
+    wisp_value value = wisp__view(&op->field->type, op->field->bytes, image + op->offset, -1);
+    wisp_value fallback = wisp__fallback(op->field);
+    if (value.kind == WISP_FLOAT) fallback = wisp_float((float)op->field->fallback);
+    if (op->type->kind == WISP_TYPE_BOOL) fallback = wisp_bool(op->field->fallback > 0);
+    if (op->type->kind == WISP_TYPE_ENUM && fallback.kind != WISP_STRING)
+        value = wisp_int(wisp__load_int(image + op->offset, wisp__type_bytes(op->type,
+                                                                             op->field->bytes),
+                                        false));
+    return wisp_equal(&value, &fallback);
+}
+
+typedef wisp__pen (*wisp__write_fn)(wisp__pen pen, wisp__base *base, const wisp__op *ops, int at,
+                                    int end, const uint8_t *image);
+
+static wisp__pen wisp__write_array(wisp__pen pen, wisp__base *base, const wisp__op *ops, int at,
+                                   const uint8_t *image, wisp__write_fn write) {
+    const wisp__op *op = &ops[at];
+    const uint8_t *items = image + op->offset;
+    wisp__place place;
+    int done = 0, count = wisp__op_count(op, image);
+    if (op->flags & WISP__OP_ELSEWHERE) {
+        memcpy(&place, items, sizeof place);
+        items = (const uint8_t *)place.at;
+        count = place.count;
+    }
+    if (count < 0 || count > op->max || (op->flags & WISP__OP_FIXED && count != op->max)) {
+        pen.wrong = true;
+        return pen;
+    }
+    if (!(op->flags & WISP__OP_FIXED)) pen = wisp__pen_put(pen, (uint64_t)count, op->bits);
+    pen.values += count;
+    if (op->head) done = wisp__write_tiles(&pen, op, items, count);
+    if (ops[at + 1].run == op->end)
+        done += wisp__write_rows(&pen, &ops[at + 1], ops + op->end,
+                                 items + (ptrdiff_t)done * op->each, count - done, op->each);
+    items += (ptrdiff_t)done * op->each;
+    for (int i = done; i < count && !pen.full && !pen.wrong; i++, items += op->each)
+        pen = write(pen, base, ops, at + 1, op->end, items);
+    return pen;
+}
+
+static int wisp__option_at(const wisp__op *ops, int at, int index) {
+    int option = at + 1;
+    for (; index > 0; index--) option = ops[option].end;
+    return option;
+}
+
+static wisp__pen wisp__write_union(wisp__pen pen, wisp__base *base, const wisp__op *ops, int at,
+                                   const uint8_t *image, wisp__write_fn write) {
+    const wisp__op *op = &ops[at];
+    int64_t index = wisp__load_int(image + op->count_offset, op->count_bytes, false);
+    int option;
+    if (index < 0 || index >= op->max) {
+        pen.wrong = true;
+        return pen;
+    }
+    option = wisp__option_at(ops, at, (int)index);
+    pen = wisp__pen_put(pen, (uint64_t)index, op->bits);
+    return write(pen, base, ops, option + 1, ops[option].end, image);
+}
+
+/* Operations `at` up to `end` over an image. */
+static wisp__pen wisp__write_ops(wisp__pen pen, wisp__base *base, const wisp__op *ops, int at,
+                                 int end, const uint8_t *image) {
+    for (; at < end; at = ops[at].end) {
+        const wisp__op *op = &ops[at];
+        const uint8_t *from = image + op->offset;
+        bool there;
+        if (op->run && wisp__write_rows(&pen, op, ops + op->run, image, 1, 0)) {
+            at = op->run - 1;
+            continue;
+        }
+        switch (op->code) {
+        case WISP__OP_INT:
+        case WISP__OP_LONG: pen = wisp__write_int(pen, op, from); break;
+        case WISP__OP_FLOATS: pen = wisp__write_floats(pen, op, from); break;
+        case WISP__OP_DOUBLE:
+        case WISP__OP_NUMBER: pen = wisp__write_double(pen, op, from); break;
+        case WISP__OP_QUANTIZED: pen = wisp__write_quantized(pen, op, from); break;
+        case WISP__OP_QUAT: pen = wisp__write_quat(pen, op, from); break;
+        case WISP__OP_COLOR: pen = wisp__write_color(pen, op, from); break;
+        case WISP__OP_TEXT:
+        case WISP__OP_BYTES:
+        case WISP__OP_PLACE: pen = wisp__write_blob(pen, op, image); break;
+        case WISP__OP_ANY: pen = wisp__write_any(pen, op, from, base); break;
+        case WISP__OP_LITERAL:
+            if (op->each > 0 && strncmp((const char *)from, (const char *)op->type->of,
+                                        (size_t)op->each) != 0)
+                pen.wrong = true;
+            break;
+        case WISP__OP_ARRAY:
+            pen = wisp__write_array(pen, base, ops, at, image, wisp__write_ops);
+            break;
+        case WISP__OP_UNION:
+            pen = wisp__write_union(pen, base, ops, at, image, wisp__write_ops);
+            break;
+        default:
+            there = op->code == WISP__OP_MAYBE ? image[op->count_offset] != 0
+                                               : !wisp__holds_fallback(op, image);
+            pen = wisp__pen_put(pen, there, 1);
+            if (there) pen = wisp__write_ops(pen, base, ops, at + 1, op->end, image);
+            break;
+        }
+        if (pen.wrong || pen.full) break;
+    }
+    return pen;
+}
+
+/* Writes an image; bits written, WISP_E_INVALID, or WISP_E_TOO_BIG (capacity in bytes). `base` only
+   has limits. *values: what its reader will count. */
+static int64_t wisp__record_write_counted(wisp__base *base, const wisp__program *program,
+                                          const void *image, void *out, int capacity,
+                                          int *values) {
+    uint8_t small[8] = { 0 };              /* a pen stores whole words */
+    bool tiny = capacity < (int)sizeof small;
+    wisp__pen pen = wisp__pen_on(tiny ? small : out, tiny ? (int)sizeof small : capacity);
+    int64_t bits;
+    pen = wisp__write_ops(pen, base, program->ops, 0, program->count, (const uint8_t *)image);
+    if (pen.wrong) return WISP_E_INVALID;
+    if (!wisp__pen_end(&pen)) return WISP_E_TOO_BIG;
+    bits = wisp__pen_bits(&pen);
+    if (tiny && (bits + 7) / 8 > capacity) return WISP_E_TOO_BIG;
+    if (tiny && bits) memcpy(out, small, (size_t)(bits + 7) / 8);
+    *values = pen.values;
+    return bits;
+}
+
+static int64_t wisp__record_write(wisp__base *base, const wisp__program *program,
+                                  const void *image, void *out, int capacity) {
+    int values;
+    return wisp__record_write_counted(base, program, image, out, capacity, &values);
+}
+
+/* --- reading --- */
+
+static void wisp__read_align(wisp__unpacker *u) {
+    wisp__skip(u->data, (u->start - u->data->at) & 7);
+}
+
+static void wisp__read_blob(wisp__unpacker *u, const wisp__op *op, uint8_t *image) {
+    uint8_t *at = image + op->offset;
+    wisp__place place;
+    int count = op->max;
+    if (!(op->flags & WISP__OP_FIXED)) count = (int)wisp__get(u->data, op->bits);
+    if (count > op->max) wisp__unpack_fail(u, WISP_E_INVALID);
+    if (count) wisp__read_align(u);
+    if ((int64_t)count * 8 > u->data->end - u->data->at) wisp__unpack_fail(u, WISP_E_BAD_PACKET);
+    if (u->data->failed) return;
+    if (op->code == WISP__OP_PLACE) {
+        place.at = count ? wisp__unpack_bytes(u, u->data, count) : "";
+        place.count = count;
+        memcpy(at, &place, sizeof place);
+        return;
+    }
+    if (op->count_bytes)
+        wisp__store_int(image + op->count_offset, op->count_bytes, (uint64_t)count);
+    if (((u->data->at) & 7) == 0) {
+        if (count) memcpy(at, u->data->bytes + (u->data->at >> 3), (size_t)count);
+        wisp__skip(u->data, (int64_t)count * 8);
+    } else {
+        for (int i = 0; i < count; i++) at[i] = (uint8_t)wisp__get(u->data, 8);
+    }
+    if (op->code == WISP__OP_TEXT && count && memchr(at, 0, (size_t)count))
+        wisp__unpack_invalid(u);
+}
+
+static void wisp__read_any(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
+    wisp__unpacker inner = *u;
+    wisp__reader shape, data;
+    const wisp_value *values = NULL;
+    int count = 0, bytes = wisp__get_length(u->data);
+    wisp__read_align(u);
+    shape = *u->data;
+    wisp__skip(u->data, (int64_t)bytes * 8);
+    if (u->data->failed) return;
+    shape.end = u->data->at;
+    data = shape;
+    wisp__skip_shape(&data);
+    inner.shape = &shape;
+    inner.data = &data;
+    if (data.failed) inner.result = WISP_E_BAD_PACKET;
+    else inner.result = wisp__unpack(&inner, &values, &count);
+    u->values = inner.values;
+    if (inner.result == WISP_OK && (count != 1 || data.at > shape.end || shape.end - data.at >= 8))
+        inner.result = WISP_E_BAD_PACKET;
+    if (inner.result == WISP_OK && op->type->kind == WISP_TYPE_EXACT &&
+        (int)values[0].kind != op->type->max)
+        wisp__unpack_invalid(u);
+    if (inner.result) wisp__unpack_fail(u, inner.result);
+    else memcpy(at, &values[0], sizeof *values);
+}
+
+static void wisp__read_fallback(const wisp__op *op, uint8_t *image) {
+    wisp__fitting f = wisp__fitting_on(NULL, 0, NULL);
+    wisp_value fallback = wisp__fallback(op->field);
+    wisp__match(&f, &op->field->type, op->field->bytes, &fallback, image + op->offset, NULL);
 }
 
 typedef void (*wisp__read_fn)(wisp__unpacker *u, const wisp__op *ops, int at, int end,
