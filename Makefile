@@ -22,10 +22,10 @@ EXAMPLES := $(notdir $(basename $(wildcard examples/[0-9]*.c)))
 HEADERS  := $(wildcard wisp*.h tests/*.h tests/compile/*.h tests/fuzz/*.h examples/*.h tools/*.h)
 
 # Also run under the emulators: where byte order, word size or the C library can matter.
-FOREIGN  := $(filter $(TESTS), $(addprefix test_, base pool stats meter bits text value match pack \
-            seal packet golden remote policy event call links type schema descriptor scalar tile \
-            record codec decimal json msgpack protowire protobuf table coder migrate engine profile \
-            overlay))
+FOREIGN  := $(filter $(TESTS), $(addprefix test_, base pool stats meter bits text value match \
+            pack seal packet golden remote policy event call links type schema descriptor scalar \
+            tile record codec decimal json msgpack protowire protobuf table coder migrate engine \
+            profile overlay))
 
 # What needs LZ4, libdeflate and zstd, which are there only for this machine itself.
 COMPRESS := -llz4 -ldeflate -lzstd
@@ -33,7 +33,7 @@ LIBS_test_compress := $(COMPRESS)
 LIBS_fuzz_compress := $(COMPRESS)
 LIBS_07_compress   := $(COMPRESS)
 LIBS_11_overlay    := -lpng
-TESTS_M32 := $(FOREIGN) $(addprefix test_, batch session hook hold filter outgoing incoming \
+TESTS_M32 := $(FOREIGN) $(addprefix test_, queue batch session hook hold filter outgoing incoming \
             receive host peer packet channel wrap wrap16 soak oom form content delta change track \
             squeeze)
 

@@ -63,7 +63,8 @@
        >>remote    names, their settings, their announcement to peers
        >>content   values to bits and back, by form and schema
        >>group     peers by a name, to be fired at and called together
-       >>batch     scheduler: priorities, packets filled and sent
+       >>queue     what waits for each peer, and in which order it goes
+       >>batch     packets filled and sent
        >>event     connections, dispatch, life-cycle and error events
        >>hook      middleware: the chain that every message passes
        >>call      invoke, reply, defer, timeout, at-most-once
@@ -18474,11 +18475,180 @@ WISP__UNUSED static void wisp__group_check(const wisp__group *group) {
 }
 
 /* ===========================================================================
+ * MARK: >>queue
+ * What: what waits to be sent to each peer, and in which order it goes: by
+ *   priority, and what has waited gains.
+ * Invariants: messages of one remote leave in the order they were fired. What
+ *   is not reliable and waits for a budget is bounded: the least urgent goes.
+ * ======================================================================== */
+
+/* What waiting is worth: levels of priority per second, so that nothing starves. */
+#define WISP__AGING 50.0
+
+typedef struct wisp__entry {
+    struct wisp__entry *next, *before;
+    wisp__message      *message;
+} wisp__entry;
+
+typedef struct wisp__sender {
+    wisp__base     *base;
+    wisp__chunks   *chunks;
+    wisp__registry *registry;
+    wisp__peers    *peers;
+    wisp__policy   *policy;
+} wisp__sender;
+
+/* For the profiler. */
+static void wisp__count_queued(const wisp__remote *remote, int change) {
+    if (remote->main->meter) remote->main->meter->queued += change;
+}
+
+/* Takes a message off a route's queue; its reference passes to the caller. */
+static wisp__message *wisp__unqueue(wisp__sender *sender, wisp__session *s, int index,
+                                    wisp__entry *entry) {
+    wisp__route *route = &s->routes[index];
+    wisp__message *m = entry->message;
+    if (entry->next) entry->next->before = entry->before;
+    else route->last = entry->before;
+    if (entry->before) entry->before->next = entry->next;
+    else route->first = entry->next;
+    s->queued--;
+    s->queued_bytes -= m->size;
+    if (m->delivery != WISP_RELIABLE) s->loose_bytes -= m->size;
+    wisp__count_queued(sender->registry->remotes[m->remote], -1);
+    wisp__chunk_give(sender->base, sender->chunks, entry, sizeof *entry);
+    for (int i = 0; !route->first && i < s->active_count; i++) {
+        if (s->active[i] != index) continue;
+        s->active[i] = s->active[--s->active_count];
+        route->active = false;
+        break;
+    }
+    return m;
+}
+
+static wisp__message *wisp__dequeue(wisp__sender *sender, wisp__session *s, int index) {
+    return wisp__unqueue(sender, s, index, s->routes[index].first);
+}
+
+/* What waits together: a channel, or all that is not reliable. */
+static int wisp__line_of(const wisp__message *m) {
+    return m->delivery == WISP_RELIABLE ? m->channel : WISP__CHANNELS;
+}
+
+static double wisp__urgency(const wisp__registry *registry, const wisp__message *m) {
+    return (double)registry->remotes[m->remote]->now.batch_priority + WISP__AGING * m->time;
+}
+
+static void wisp__count_over_budget(wisp__sender *sender, wisp__session *s,
+                                    const wisp__message *m) {
+    s->peer.stats.over_budget++;
+    sender->registry->remotes[m->remote]->stats.over_budget++;
+    wisp__drop(sender->registry, sender->registry->remotes[m->remote], s, WISP_DROP_BUDGET);
+}
+
+/* The queue whose last message, the least urgent of its name, is not reliable and less urgent than
+   `m`; -1: none. */
+static int wisp__least_urgent(const wisp__sender *sender, const wisp__session *s,
+                              const wisp__message *m) {
+    double least = wisp__urgency(sender->registry, m);
+    int index = -1;
+    for (int i = 0; i < s->active_count; i++) {
+        const wisp__message *last = s->routes[s->active[i]].last->message;
+        double urgency = wisp__urgency(sender->registry, last);
+        if (last->delivery == WISP_RELIABLE || urgency <= least) continue;
+        least = urgency;
+        index = s->active[i];
+    }
+    return index;
+}
+
+/* Of what is not reliable and waits for the budget, only so much is kept: what is less urgent than
+   `m` goes. false: `m` itself is. */
+static bool wisp__make_place(wisp__sender *sender, wisp__session *s, const wisp__message *m) {
+    double most = wisp__policy_waiting(sender->policy, &s->spending, sender->peers->joined,
+                                       sender->base->mtu, sender->base->time);
+    while (s->loose_bytes + m->size > most) {
+        int index = wisp__least_urgent(sender, s, m);
+        wisp__message *least;
+        if (index < 0) return false;
+        least = wisp__unqueue(sender, s, index, s->routes[index].last);
+        wisp__count_over_budget(sender, s, least);
+        if (least->track >= 0) wisp__track_told(&s->told, least->track, least->value, false);
+        wisp__message_release(sender->base, sender->chunks, least);
+    }
+    return true;
+}
+
+static wisp_result wisp__enqueue(wisp__sender *sender, wisp__session *s, wisp__message *m) {
+    wisp__base *base = sender->base;
+    wisp__route *route = wisp__route_of(base, s, wisp__max_int(m->remote, m->form));
+    wisp__entry *entry;
+    int bytes = m->size;
+    if (!route) return WISP_E_MEMORY;
+    route = &s->routes[m->remote];
+    if (s->queued >= base->limits.queue_messages ||
+        bytes > base->limits.queue_bytes - s->queued_bytes) {
+        if (!s->peer.stats.messages_refused++)
+            wisp__log(base, WISP_LOG_WARNING, WISP_E_QUEUE_FULL, "send queue is full: send less, "
+                      "or raise desc.limits.queue_messages and queue_bytes");
+        wisp__drop(sender->registry, sender->registry->remotes[m->remote], s, WISP_DROP_QUEUE_FULL);
+        return WISP_E_QUEUE_FULL;
+    }
+    if (m->delivery != WISP_RELIABLE && wisp__policy_limits(sender->policy) &&
+        !wisp__make_place(sender, s, m)) {
+        wisp__count_over_budget(sender, s, m);
+        return WISP_E_BUDGET;
+    }
+    if (s->active_count == s->active_room &&
+        wisp__grow(base, (void **)&s->active, &s->active_room, s->active_count + 1, 1 << 15,
+                   sizeof *s->active))
+        return WISP_E_MEMORY;
+    entry = (wisp__entry *)wisp__chunk_take(base, sender->chunks, sizeof *entry);
+    if (!entry) return WISP_E_MEMORY;
+    entry->next = NULL;
+    entry->before = route->last;
+    entry->message = m;
+    m->references++;
+    if (route->last) route->last->next = entry;
+    else route->first = entry;
+    route->last = entry;
+    if (!route->active) s->active[s->active_count++] = (uint16_t)m->remote;
+    route->active = true;
+    s->queued++;
+    s->queued_bytes += bytes;
+    if (m->delivery != WISP_RELIABLE) s->loose_bytes += bytes;
+    wisp__count_queued(sender->registry->remotes[m->remote], 1);
+    wisp__peers_mark(sender->peers, &s->peer);
+    return WISP_OK;
+}
+
+/* The route whose first message goes next: lowest priority number, then fired first. -1: none.
+   `only` >= 0 looks at that route alone; `blocked` marks lines that wait. */
+static int wisp__queue_pick(const wisp__sender *sender, const wisp__session *s, int only,
+                            uint32_t blocked) {
+    int best = -1;
+    double best_key = 0;
+    uint64_t best_order = 0;
+    for (int i = 0; i < s->active_count; i++) {
+        int index = s->active[i];
+        const wisp__message *m = s->routes[index].first->message;
+        double key = wisp__urgency(sender->registry, m);
+        if (only >= 0 && index != only) continue;
+        if (blocked >> wisp__line_of(m) & 1) continue;
+        if (best >= 0 && (key > best_key || (key >= best_key && m->order > best_order))) continue;
+        best = index;
+        best_key = key;
+        best_order = m->order;
+    }
+    return best;
+}
+
+/* ===========================================================================
  * MARK: >>batch
- * What: the queue of each peer, and packets filled from it: control records,
- *   what was lost, then messages by priority.
- * Invariants: messages of one remote leave in the order they were fired; a
- *   packet can be read by itself; what does not fit leaves no bits behind.
+ * What: packets filled: control records, what was lost, then messages by
+ *   priority.
+ * Invariants: a packet can be read by itself; what does not fit leaves no bits
+ *   behind.
  *
  *   body     acks?, records, end
  *   record   1:1                    as the message before, other data: data
@@ -18504,22 +18674,6 @@ typedef enum wisp__record {
 
 /* What one packet holds at most, and a run of equal messages takes at most. */
 enum { WISP__PACKET_VALUES = 65536, WISP__PACKET_MESSAGES = 2048, WISP__RUN_BITS = 24 };
-
-/* What waiting is worth: levels of priority per second, so that nothing starves. */
-#define WISP__AGING 50.0
-
-typedef struct wisp__entry {
-    struct wisp__entry *next, *before;
-    wisp__message      *message;
-} wisp__entry;
-
-typedef struct wisp__sender {
-    wisp__base     *base;
-    wisp__chunks   *chunks;
-    wisp__registry *registry;
-    wisp__peers    *peers;
-    wisp__policy   *policy;
-} wisp__sender;
 
 /* A packet being filled. */
 typedef struct wisp__filler {
@@ -18796,153 +18950,6 @@ static wisp__fit wisp__fill_item(wisp__filler *f, const wisp__item *item, uint32
                            : wisp__fill_fragment(f, item, sequence);
     if (fit == WISP__FITS) wisp__fill_carry(f, WISP__R_EVENT, item->message->channel, sequence);
     return fit;
-}
-
-/* --- the queue --- */
-
-/* For the profiler. */
-static void wisp__count_queued(const wisp__remote *remote, int change) {
-    if (remote->main->meter) remote->main->meter->queued += change;
-}
-
-/* Takes a message off a route's queue; its reference passes to the caller. */
-static wisp__message *wisp__unqueue(wisp__sender *sender, wisp__session *s, int index,
-                                    wisp__entry *entry) {
-    wisp__route *route = &s->routes[index];
-    wisp__message *m = entry->message;
-    if (entry->next) entry->next->before = entry->before;
-    else route->last = entry->before;
-    if (entry->before) entry->before->next = entry->next;
-    else route->first = entry->next;
-    s->queued--;
-    s->queued_bytes -= m->size;
-    if (m->delivery != WISP_RELIABLE) s->loose_bytes -= m->size;
-    wisp__count_queued(sender->registry->remotes[m->remote], -1);
-    wisp__chunk_give(sender->base, sender->chunks, entry, sizeof *entry);
-    for (int i = 0; !route->first && i < s->active_count; i++) {
-        if (s->active[i] != index) continue;
-        s->active[i] = s->active[--s->active_count];
-        route->active = false;
-        break;
-    }
-    return m;
-}
-
-static wisp__message *wisp__dequeue(wisp__sender *sender, wisp__session *s, int index) {
-    return wisp__unqueue(sender, s, index, s->routes[index].first);
-}
-
-/* What waits together: a channel, or all that is not reliable. */
-static int wisp__line_of(const wisp__message *m) {
-    return m->delivery == WISP_RELIABLE ? m->channel : WISP__CHANNELS;
-}
-
-static double wisp__urgency(const wisp__registry *registry, const wisp__message *m) {
-    return (double)registry->remotes[m->remote]->now.batch_priority + WISP__AGING * m->time;
-}
-
-static void wisp__count_over_budget(wisp__sender *sender, wisp__session *s,
-                                    const wisp__message *m) {
-    s->peer.stats.over_budget++;
-    sender->registry->remotes[m->remote]->stats.over_budget++;
-    wisp__drop(sender->registry, sender->registry->remotes[m->remote], s, WISP_DROP_BUDGET);
-}
-
-/* The queue whose last message, the least urgent of its name, is not reliable and less urgent than
-   `m`; -1: none. */
-static int wisp__least_urgent(const wisp__sender *sender, const wisp__session *s,
-                              const wisp__message *m) {
-    double least = wisp__urgency(sender->registry, m);
-    int index = -1;
-    for (int i = 0; i < s->active_count; i++) {
-        const wisp__message *last = s->routes[s->active[i]].last->message;
-        double urgency = wisp__urgency(sender->registry, last);
-        if (last->delivery == WISP_RELIABLE || urgency <= least) continue;
-        least = urgency;
-        index = s->active[i];
-    }
-    return index;
-}
-
-/* Of what is not reliable and waits for the budget, only so much is kept: what is less urgent than
-   `m` goes. false: `m` itself is. */
-static bool wisp__make_place(wisp__sender *sender, wisp__session *s, const wisp__message *m) {
-    double most = wisp__policy_waiting(sender->policy, &s->spending, sender->peers->joined,
-                                       sender->base->mtu, sender->base->time);
-    while (s->loose_bytes + m->size > most) {
-        int index = wisp__least_urgent(sender, s, m);
-        wisp__message *least;
-        if (index < 0) return false;
-        least = wisp__unqueue(sender, s, index, s->routes[index].last);
-        wisp__count_over_budget(sender, s, least);
-        if (least->track >= 0) wisp__track_told(&s->told, least->track, least->value, false);
-        wisp__message_release(sender->base, sender->chunks, least);
-    }
-    return true;
-}
-
-static wisp_result wisp__enqueue(wisp__sender *sender, wisp__session *s, wisp__message *m) {
-    wisp__base *base = sender->base;
-    wisp__route *route = wisp__route_of(base, s, wisp__max_int(m->remote, m->form));
-    wisp__entry *entry;
-    int bytes = m->size;
-    if (!route) return WISP_E_MEMORY;
-    route = &s->routes[m->remote];
-    if (s->queued >= base->limits.queue_messages ||
-        bytes > base->limits.queue_bytes - s->queued_bytes) {
-        if (!s->peer.stats.messages_refused++)
-            wisp__log(base, WISP_LOG_WARNING, WISP_E_QUEUE_FULL, "send queue is full: send less, "
-                      "or raise desc.limits.queue_messages and queue_bytes");
-        wisp__drop(sender->registry, sender->registry->remotes[m->remote], s, WISP_DROP_QUEUE_FULL);
-        return WISP_E_QUEUE_FULL;
-    }
-    if (m->delivery != WISP_RELIABLE && wisp__policy_limits(sender->policy) &&
-        !wisp__make_place(sender, s, m)) {
-        wisp__count_over_budget(sender, s, m);
-        return WISP_E_BUDGET;
-    }
-    if (s->active_count == s->active_room &&
-        wisp__grow(base, (void **)&s->active, &s->active_room, s->active_count + 1, 1 << 15,
-                   sizeof *s->active))
-        return WISP_E_MEMORY;
-    entry = (wisp__entry *)wisp__chunk_take(base, sender->chunks, sizeof *entry);
-    if (!entry) return WISP_E_MEMORY;
-    entry->next = NULL;
-    entry->before = route->last;
-    entry->message = m;
-    m->references++;
-    if (route->last) route->last->next = entry;
-    else route->first = entry;
-    route->last = entry;
-    if (!route->active) s->active[s->active_count++] = (uint16_t)m->remote;
-    route->active = true;
-    s->queued++;
-    s->queued_bytes += bytes;
-    if (m->delivery != WISP_RELIABLE) s->loose_bytes += bytes;
-    wisp__count_queued(sender->registry->remotes[m->remote], 1);
-    wisp__peers_mark(sender->peers, &s->peer);
-    return WISP_OK;
-}
-
-/* The route whose first message goes next: lowest priority number, then fired first. -1: none.
-   `only` >= 0 looks at that route alone; `blocked` marks lines that wait. */
-static int wisp__queue_pick(const wisp__sender *sender, const wisp__session *s, int only,
-                            uint32_t blocked) {
-    int best = -1;
-    double best_key = 0;
-    uint64_t best_order = 0;
-    for (int i = 0; i < s->active_count; i++) {
-        int index = s->active[i];
-        const wisp__message *m = s->routes[index].first->message;
-        double key = wisp__urgency(sender->registry, m);
-        if (only >= 0 && index != only) continue;
-        if (blocked >> wisp__line_of(m) & 1) continue;
-        if (best >= 0 && (key > best_key || (key >= best_key && m->order > best_order))) continue;
-        best = index;
-        best_key = key;
-        best_order = m->order;
-    }
-    return best;
 }
 
 /* --- what goes into a packet, in this order --- */
