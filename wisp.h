@@ -23559,7 +23559,7 @@ static void wisp__flush_dirty(wisp *w) {
 
 /* Runs all rooms' checks: for tests. */
 WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session *s) {
-    int queued = 0, bytes = 0;
+    int queued = 0, bytes = 0, loose = 0;
     if (s->peer.state != WISP__JOINED) return;
     if (!w->base.reliable) wisp__flow_check(&s->peer.flow);
     for (int c = 0; c < WISP__CHANNELS; c++)
@@ -23568,14 +23568,17 @@ WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session 
         for (wisp__entry *e = s->routes[s->active[i]].first; e; e = e->next) {
             queued++;
             bytes += e->message->size;
+            if (e->message->delivery != WISP_RELIABLE) loose += e->message->size;
+            WISP_ASSERT(e->next ? e->next->before == e : s->routes[s->active[i]].last == e);
         }
     wisp__tracks_check(&w->base, &s->told);
     wisp__tracks_check(&w->base, &s->heard);
-    WISP_ASSERT(queued == s->queued && bytes == s->queued_bytes);
+    WISP_ASSERT(queued == s->queued && bytes == s->queued_bytes && loose == s->loose_bytes);
     WISP_ASSERT(s->held_bytes >= 0 && s->held_bytes <= w->base.limits.window_bytes);
     WISP_ASSERT(s->kept_bytes >= 0 && s->peer.window_used >= 0);
     (void)queued;
     (void)bytes;
+    (void)loose;
 }
 
 /* ===========================================================================

@@ -998,6 +998,26 @@ TEST(what_repeats_a_join_is_no_further_attempt) {
     scene_close(&c);
 }
 
+/* Who cannot receive at an address uses up none of its attempts. */
+TEST(an_answer_with_a_wrong_cookie_is_no_attempt) {
+    static scene c;
+    static hand h;
+    scene_open(&c);
+    scene_pair(&c);
+    use_joins(c.t.server, 0.01, 1, NULL);
+    for (int i = 0; i < 100; i++) {
+        hand_begin(&h, WISP__RESPONSE, 1000u + (uint64_t)i);
+        inject(&c, 1, 0, h.bytes, hand_end(&h, WISP__HANDSHAKE_LEAST));
+    }
+    world_run(&c.t.w, 0.1);
+    CHECK_EQ_INT(world_total(c.t.server).cookies_refused, 100);
+    scene_ask(&c, c.t.client, c.t.server);
+    world_run(&c.t.w, 0.5);
+    CHECK_EQ_INT(world_total(c.t.server).joins_flooded, 0);
+    check_one_session(&c);
+    scene_close(&c);
+}
+
 TEST(a_join_that_is_pending_is_one_attempt) {
     static scene c;
     static judge j;
@@ -1141,6 +1161,7 @@ static const test_case tests[] = {
     CASE(without_a_host_function_each_address_is_one),
     CASE(a_flood_of_joins_leaves_sessions_and_other_hosts_alone),
     CASE(what_repeats_a_join_is_no_further_attempt),
+    CASE(an_answer_with_a_wrong_cookie_is_no_attempt),
     CASE(a_join_that_is_pending_is_one_attempt),
     CASE(attempts_are_remembered_though_the_budget_is_set_again),
     CASE(joins_below_zero_are_not_limited),
