@@ -515,9 +515,12 @@ static void use_out(wisp *w, double bytes) {
     CHECK_EQ_INT(wisp_use_budget(w, &budget), WISP_OK);
 }
 
+/* An error or two end the session: what is over these bytes is none. */
 static void use_in(wisp *w, double bytes) {
     wisp_budget budget = no_budget();
     budget.in = bytes;
+    budget.errors = 0.001;
+    budget.error_burst = 1;
     CHECK_EQ_INT(wisp_use_budget(w, &budget), WISP_OK);
 }
 
@@ -802,6 +805,57 @@ TEST(a_budget_set_again_and_again_is_no_fresh_one) {
     CHECK((double)(client_sent(&t) - before) < 10000 * (4 + 2 * 0.5) + PACKET);
     CHECK_EQ_INT(world_count(&t.w, t.client, WISP_BUDGET), 2);
     world_close(&t.w);
+}
+
+TEST(the_smaller_of_a_peers_budget_and_the_total_holds) {
+    for (int own = 0; own < 2; own++) {
+        world_two t;
+        wisp_budget budget = no_budget();
+        meter m;
+        open_over(&t, PLAIN);
+        budget.out = own ? 10000 : 40000;
+        budget.total_out = own ? 40000 : 10000;
+        CHECK_EQ_INT(wisp_use_budget(t.client, &budget), WISP_OK);
+        m = meter_of(10000, 0.5, client_sent(&t));
+        for (int i = 0; i < 300; i++) {
+            fire_bytes(t.client, "r", wisp_to_peer(t.to_server), i, 600);
+            world_step(&t.w);
+            meter_read(&m, client_sent(&t), t.w.step);
+        }
+        CHECK(m.lowest > -PACKET - ACKS);
+        CHECK(m.lowest <= 0);
+        world_close(&t.w);
+    }
+}
+
+/* What waits for a budget goes when there is some again, not when the next ack comes. */
+TEST(a_long_way_slows_no_budget_down) {
+    world_two t;
+    wisp_budget budget = no_budget();
+    uint64_t before;
+    world_open(&t.w);
+    t.w.bad = true;
+    t.w.net.latency = 0.2;
+    world_two_join(&t);
+    world_watch(&t.w, t.server, "r");
+    budget.out = 20000;
+    budget.burst = 0.02;
+    CHECK_EQ_INT(wisp_use_budget(t.client, &budget), WISP_OK);
+    before = client_sent(&t);
+    for (int i = 0; i < 200; i++) fire_bytes(t.client, "r", wisp_to_peer(t.to_server), i, 600);
+    world_run(&t.w, 5);
+    CHECK((double)(client_sent(&t) - before) > 0.9 * 5 * 20000);
+    world_close(&t.w);
+}
+
+TEST(a_debt_of_a_higher_rate_is_a_burst_of_the_lower_one_at_most) {
+    static wisp__policy policy;
+    wisp_budget budget = no_budget();
+    budget.total_out = budget.total_in = 1000;
+    policy.out.level = policy.in.level = -500000;       /* of a rate of a million */
+    wisp__policy_set(&policy, &budget);
+    CHECK_NEAR(policy.out.level, -500, 1e-6);
+    CHECK_NEAR(policy.in.level, -500, 1e-6);
 }
 
 TEST(a_leap_of_the_clock_is_worth_no_more_than_the_burst) {
@@ -1518,6 +1572,29 @@ TEST(whoever_is_sent_too_much_takes_nothing_from_the_others) {
     crowd_close(c);
 }
 
+/* Acks are sent over the total; who then has much to send gets what others leave all the same. */
+TEST(what_must_be_answered_puts_the_total_not_far_into_debt) {
+    crowd *c = crowd_open(4);
+    wisp_budget budget = no_budget();
+    uint64_t before;
+    budget.total_out = 1000;
+    CHECK_EQ_INT(wisp_use_budget(c->server, &budget), WISP_OK);
+    for (int i = 0; i < 1000; i++) {
+        for (int k = 0; k < 4; k++)
+            fire_bytes(c->members[k].end, "up", wisp_to_peer(c->members[k].to_server), c->step, 10);
+        crowd_step(c);
+    }
+    crowd_run(c, 1);
+    before = world_peer_stats(c->server, c->members[0].to_client).bytes_sent;
+    for (int i = 0; i < 500; i++) {
+        fire_bytes(c->server, "down", wisp_to_peer(c->members[0].to_client), c->step, 100);
+        crowd_step(c);
+    }
+    before = world_peer_stats(c->server, c->members[0].to_client).bytes_sent - before;
+    CHECK(before > 3500);                       /* 70% of five seconds; its share would be 1250 */
+    crowd_close(c);
+}
+
 TEST(a_fire_to_all_reaches_those_whose_budget_is_not_used_up) {
     crowd *c = crowd_open(4);
     wisp_budget budget = no_budget();
@@ -1686,6 +1763,9 @@ static const test_case tests[] = {
     CASE(a_budget_that_is_lifted_refuses_nothing_more),
     CASE(a_budget_that_changes_while_messages_flow_holds_from_then_on),
     CASE(a_budget_set_again_and_again_is_no_fresh_one),
+    CASE(the_smaller_of_a_peers_budget_and_the_total_holds),
+    CASE(a_long_way_slows_no_budget_down),
+    CASE(a_debt_of_a_higher_rate_is_a_burst_of_the_lower_one_at_most),
     CASE(a_leap_of_the_clock_is_worth_no_more_than_the_burst),
     CASE(what_comes_from_a_peer_is_looked_at_within_its_budget),
     CASE(unreliable_messages_over_the_budget_of_what_comes_are_not_looked_at),
@@ -1711,6 +1791,7 @@ static const test_case tests[] = {
     CASE(a_budget_that_makes_no_sense_leaves_the_one_in_force),
     CASE(what_leaves_for_all_keeps_to_the_total_in_equal_shares),
     CASE(whoever_is_sent_too_much_takes_nothing_from_the_others),
+    CASE(what_must_be_answered_puts_the_total_not_far_into_debt),
     CASE(a_fire_to_all_reaches_those_whose_budget_is_not_used_up),
     CASE(whoever_sends_too_much_takes_nothing_from_the_others),
     CASE(peers_that_come_and_go_change_the_shares_at_once),
