@@ -1227,9 +1227,11 @@ WISP_API wisp_result wisp_set_peer_user(wisp *w, wisp_peer peer, void *user);
 
 /* Zero is the default: no limit, but for errors. Rates are per second. */
 typedef struct wisp_budget {
-    double out, in;              /* bytes of each peer, each way; on a reliable
-                                    link what comes over it is an error */
-    double total_out, total_in;  /* bytes of all peers together */
+    double out, in;              /* bytes of each peer, each way */
+    double total_out, total_in;  /* bytes of all peers together, a burst and a
+                                    packet of each may come on top; what comes
+                                    over either on a reliable link is taken,
+                                    and is an error */
     double burst;                /* seconds' worth at once; 0 = 0.5; 0.01..60 */
     double messages;             /* received from a peer; over it they are
                                     dropped, and each is an error */
@@ -1242,8 +1244,8 @@ typedef struct wisp_budget {
     int    join_burst;           /* at once, more are answered WISP_E_FLOOD;
                                     0 = 64 */
     uint64_t (*host)(void *user, const wisp_addr *from);  /* which host that
-                                    is, without the port; NULL: each address
-                                    is one */
+                                    is, without the port (user: desc.user);
+                                    NULL: each address is one */
 } wisp_budget;
 
 /* Replaces the budget in force; NULL: the default. WISP_E_ARGUMENT: a rate
