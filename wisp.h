@@ -25262,7 +25262,8 @@ static wisp_call wisp__invoke_many(wisp *w, wisp__remote *remote, wisp_to to,
     int room, parts = wisp__targets(w, to, &targets, &room);
     w->why = parts;
     if (parts < 0) return handle;
-    whole = wisp__whole_add(w, remote, how, parts);
+    if (parts || !w->destroyed) whole = wisp__whole_add(w, remote, how, parts);
+    else w->why = WISP_E_CLOSED;        /* nobody would run its on_done any more */
     if (whole) {
         handle.id = whole->slot.id;
         whole->left = parts;
