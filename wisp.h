@@ -19965,6 +19965,7 @@ static wisp__pending *wisp__call_add(wisp__calls *calls, bool deferred, wisp_res
     call = (wisp__pending *)wisp__pool_add(calls->base, &calls->pool, why);
     if (!call) return NULL;
     call->timer.kind = WISP__TIMER_CALL;
+    call->began = -1;
     call->deferred = deferred;
     calls->timers->owners++;
     ++*count;

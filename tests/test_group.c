@@ -831,6 +831,204 @@ TEST(destroy_ends_the_parts_and_then_the_whole) {
     CHECK_EQ_INT(memory.out, 0);
 }
 
+typedef struct again { int calls, accepted, done; wisp_result why; } again;
+
+static void on_again(wisp_event *event) {
+    again *a = (again *)event->user;
+    wisp_call_desc desc;
+    memset(&desc, 0, sizeof desc);
+    desc.on_done = on_again;
+    desc.user = a;
+    a->done++;
+    if (a->calls++ > 100) return;
+    if (wisp_invoke_values(event->w, "ask", wisp_to_all(), &desc, NULL, 0).id) a->accepted++;
+    else a->why = wisp_why(event->w);
+}
+
+TEST(every_call_that_was_taken_is_done_also_while_its_endpoint_is_destroyed) {
+    crowd c;
+    again a = { 0, 0, 0, WISP_OK };
+    wisp_call_desc desc;
+    crowd_open(&c);
+    memset(&desc, 0, sizeof desc);
+    desc.on_done = on_again;
+    desc.user = &a;
+    c.asked[0].way = DEFERS;
+    CHECK(wisp_invoke_values(c.server, "ask", wisp_to_all(), &desc, NULL, 0).id != 0);
+    world_run(&c.w, 0.1);
+    CHECK_EQ_INT(a.calls, 0);
+    world_destroy(&c.w, c.server);
+    CHECK_EQ_INT(a.done, a.accepted + 1);
+    CHECK_EQ_INT(a.why, WISP_E_CLOSED);
+    world_close(&c.w);
+}
+
+TEST(the_limit_of_calls_counts_each_part_and_the_whole) {
+    for (int limit = 1; limit < CROWD + 3; limit++) {
+        crowd c;
+        gathered g;
+        memset(&c, 0, sizeof c);
+        world_open(&c.w);
+        c.w.desc.limits.calls = limit;
+        crowd_meet(&c);
+        for (int i = 0; i < CROWD; i++) wisp_group_add(c.server, c.group, c.to_client[i]);
+        for (int round = 0; round < 3; round++) {
+            gather(&g, &c, 0);
+            CHECK_EQ_INT(g.call.id != 0, limit > CROWD);
+            if (!g.call.id) CHECK_EQ_INT(wisp_why(c.server), WISP_E_LIMIT);
+            CHECK_EQ_INT(world_total(c.server).calls_pending, g.call.id ? CROWD + 1 : 0);
+            world_run(&c.w, 0.1);
+            if (g.call.id) check_done(&g, CROWD, 0, WISP_OK);
+            else CHECK_EQ_INT(g.told + g.done, 0);
+        }
+        world_close(&c.w);
+    }
+}
+
+/* Whatever fails: nobody is called without being told of, and all that was taken comes back. */
+TEST(without_memory_a_call_is_refused_or_told_of_part_by_part) {
+    int refused = 0, partly = 0;
+    for (int at = 1; at < 60; at++) {
+        crowd c;
+        gathered g;
+        ledger memory = ledger_none();
+        memset(&c, 0, sizeof c);
+        world_open(&c.w);
+        c.w.desc.memory = ledger_memory(&memory);
+        crowd_meet(&c);
+        for (int i = 0; i < CROWD; i++) wisp_group_add(c.server, c.group, c.to_client[i]);
+        memory.fail_at = memory.asked + at;
+        gather(&g, &c, 0);
+        at = memory.asked < memory.fail_at ? 1000 : at;
+        memory.fail_at = 0;
+        if (!g.call.id) CHECK_EQ_INT(wisp_why(c.server), WISP_E_MEMORY);
+        if (!g.call.id) CHECK_EQ_INT(world_total(c.server).calls_pending, 0);
+        world_run(&c.w, 0.2);
+        if (g.call.id) {
+            check_done(&g, CROWD - g.failed, g.failed, g.failed ? WISP_E_MEMORY : WISP_OK);
+            partly += g.failed > 0;
+        } else {
+            CHECK_EQ_INT(g.told + g.done, 0);
+            refused++;
+        }
+        world_close(&c.w);
+        CHECK_EQ_INT(memory.out, 0);
+    }
+    CHECK(refused > 0);
+    CHECK(partly > 0);
+}
+
+/* --- hooks on the way of a call to several --- */
+
+static wisp_result hook_sorts(wisp_event *event) {
+    crowd *c = (crowd *)event->user;
+    if (event->message != WISP_MESSAGE_INVOKE) return WISP_PASS;
+    if (wisp_peer_equal(event->peer, c->to_client[0])) return WISP_DROP;
+    if (wisp_peer_equal(event->peer, c->to_client[1])) return NOT_NOW;
+    if (wisp_peer_equal(event->peer, c->to_client[2])) wisp_leave(event->w, event->peer, "out");
+    return WISP_PASS;
+}
+
+TEST(a_hook_decides_for_each_member) {
+    crowd c;
+    gathered g;
+    crowd_grouped(&c);
+    crowd_use(&c, hook_sorts);
+    gather(&g, &c, 0);
+    world_run(&c.w, 0.2);
+    check_done(&g, 1, 3, WISP_E_DROPPED);
+    CHECK_EQ_INT(g.results[0], WISP_E_DROPPED);
+    CHECK_EQ_INT(g.results[1], NOT_NOW);
+    CHECK_EQ_INT(g.results[2], WISP_E_CLOSED);
+    CHECK_EQ_INT(g.results[3], WISP_OK);
+    world_close(&c.w);
+}
+
+/* At the first member all others go. */
+static wisp_result hook_clears(wisp_event *event) {
+    crowd *c = (crowd *)event->user;
+    if (!wisp_peer_equal(event->peer, c->to_client[0])) return WISP_PASS;
+    for (int i = 1; i < CROWD; i++) wisp_leave(event->w, c->to_client[i], "out");
+    wisp_group_end(event->w, c->group);
+    return WISP_PASS;
+}
+
+TEST(members_that_a_hook_sends_away_before_their_turn_fail) {
+    crowd c;
+    gathered g;
+    crowd_grouped(&c);
+    crowd_use(&c, hook_clears);
+    gather(&g, &c, 0);
+    world_run(&c.w, 0.2);
+    check_done(&g, 1, CROWD - 1, WISP_E_CLOSED);
+    world_close(&c.w);
+}
+
+TEST(parts_that_are_held_go_on_time_out_or_end_with_their_peer) {
+    crowd c;
+    gathered g;
+    crowd_grouped(&c);
+    crowd_use(&c, hook_holds);
+    gather(&g, &c, 0.5);
+    world_run(&c.w, 0.1);
+    CHECK_EQ_INT(wisp_release(c.server, "hook", c.to_client[0], WISP_PASS), 1);
+    CHECK_EQ_INT(wisp_release(c.server, "hook", c.to_client[1], NOT_NOW), 1);
+    wisp_leave(c.server, c.to_client[2], "out");
+    world_run(&c.w, 0.1);
+    CHECK_EQ_INT(g.told, 3);
+    world_run(&c.w, 0.5);
+    check_done(&g, 1, 3, g.result);
+    CHECK_EQ_INT(g.results[1], NOT_NOW);
+    CHECK_EQ_INT(g.results[2], WISP_E_CLOSED);
+    CHECK_EQ_INT(g.results[3], WISP_E_TIMEOUT);
+    world_close(&c.w);
+}
+
+/* --- waiting, and what the profiler sees --- */
+
+static double crowd_clock(void *user) {
+    crowd *c = (crowd *)user;
+    c->w.now += 0.01;
+    for (int i = 1; i < c->w.count; i++) world_update(&c->w, i);
+    return c->w.now;
+}
+
+static void on_awaited(wisp_event *event) {
+    int64_t *counts = (int64_t *)event->user;
+    counts[0] = wisp_arg_int(event, 0);
+    counts[1] = wisp_arg_int(event, 1);
+}
+
+TEST(a_call_to_several_can_be_waited_for) {
+    crowd c;
+    gathered g;
+    int64_t counts[2] = { 0, 0 };
+    crowd_grouped(&c);
+    c.asked[2].way = FAILS;
+    gather(&g, &c, 0);
+    CHECK_EQ_INT(wisp_await_reply(c.server, g.call, on_awaited, counts, crowd_clock, &c), NOT_NOW);
+    CHECK_EQ_INT(counts[0], CROWD - 1);
+    CHECK_EQ_INT(counts[1], 1);
+    check_done(&g, CROWD - 1, 1, NOT_NOW);
+    world_close(&c.w);
+}
+
+TEST(a_part_that_never_went_out_has_no_latency) {
+    crowd c;
+    gathered g;
+    wisp_profiler profiler;
+    memset(&profiler, 0, sizeof profiler);
+    crowd_grouped(&c);
+    world_run(&c.w, 2);
+    crowd_use(&c, hook_sorts);
+    CHECK_EQ_INT(wisp_use_profiler(c.server, &profiler), WISP_OK);
+    gather(&g, &c, 0);
+    world_run(&c.w, 0.2);
+    check_done(&g, 1, 3, WISP_E_DROPPED);
+    CHECK(wisp__registry_add(&c.server->registry, "ask", &g.result)->meter->calls.latency.most < 1);
+    world_close(&c.w);
+}
+
 static const test_case tests[] = {
     CASE(a_group_is_found_by_its_name),
     CASE(a_name_of_a_group_has_1_to_128_bytes),
@@ -871,6 +1069,7 @@ static const test_case tests[] = {
     CASE(members_that_a_hook_sends_away_before_their_turn_fail),
     CASE(parts_that_are_held_go_on_time_out_or_end_with_their_peer),
     CASE(a_call_to_several_can_be_waited_for),
+    CASE(a_part_that_never_went_out_has_no_latency),
 };
 
 int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }
