@@ -1628,7 +1628,8 @@ WISP_API wisp_result wisp_reply_values(wisp_event *event,
 WISP_API wisp_result wisp_fail(wisp_event *event, wisp_result code,
                                const char *format, ...) WISP__PRINTF(3, 4);
 /* As wisp_fail, and leaves the running handler or hook at once, from whatever
-   depth of its own functions: it does not return. Only with WISP_WITH_SETJMP.
+   depth of its own functions: it does not return, but where none runs. A code
+   that wisp_fail would refuse is WISP_E_HANDLER. Only with WISP_WITH_SETJMP.
    In C++ no destructors run. */
 WISP_API void        wisp_raise(wisp_event *event, wisp_result code,
                                 const char *format, ...) WISP__PRINTF(3, 4);
@@ -25406,6 +25407,7 @@ wisp_result wisp_fail(wisp_event *event, wisp_result code, const char *format, .
 #ifdef WISP_WITH_SETJMP
 void wisp_raise(wisp_event *event, wisp_result code, const char *format, ...) {
     va_list list;
+    if (code >= 0 || code < INT16_MIN) code = WISP_E_HANDLER;
     va_start(list, format);
     wisp__fail(event, code, format, list);
     va_end(list);
