@@ -19501,12 +19501,14 @@ static bool wisp__events_wanted(const wisp__events *events, const char *name) {
 /* Runs the handlers of a remote that were connected when the event came. false: there is none. */
 static bool wisp__events_run(wisp__events *events, wisp__remote *remote, wisp_event *event) {
     wisp__connection *last = remote->last;
+    wisp_result result = event->result;
     bool any = false;
     events->running++;                  /* so that no connection is unlinked meanwhile */
     for (wisp__connection *c = remote->first; c; c = c->next) {
         if (!c->dead) {
             any = true;
             event->user = c->user;
+            event->result = result;     /* whatever wisp_raise has left there */
             if (c->once) wisp__events_disconnect(events, c);
             wisp__handle(events, c->fn, event);
         }
@@ -22070,12 +22072,14 @@ static void wisp__run_ended(wisp *w, wisp__pending *call, wisp_event *event) {
     void *user = call->user, *also_user = call->also_user;
     const wisp__remote *remote = w->registry.remotes[call->remote];
     double began = wisp__meters_clock(w->registry.meters);
-    if (w->registry.meters && !call->gathers) wisp__count_ended(w, call, event->result == WISP_OK);
+    wisp_result result = event->result;
+    if (w->registry.meters && !call->gathers) wisp__count_ended(w, call, result == WISP_OK);
     wisp__call_remove(&w->calls, call);
     w->events.running++;
     event->user = user;
     if (fn) wisp__handle(&w->events, fn, event);
     event->user = also_user;
+    event->result = result;             /* whatever wisp_raise has left there */
     if (also) wisp__handle(&w->events, also, event);
     w->events.running--;
     if (fn || also) wisp__count_handled(&w->registry, remote, began);
