@@ -1631,8 +1631,10 @@ WISP_API wisp_result wisp_fail(wisp_event *event, wisp_result code,
    depth of its own functions: it does not return, but where none runs. A code
    that wisp_fail would refuse is WISP_E_HANDLER. Only with WISP_WITH_SETJMP.
    In C++ no destructors run. */
+#if defined(WISP_WITH_SETJMP) || !defined(WISP_STATIC)
 WISP_API void        wisp_raise(wisp_event *event, wisp_result code,
                                 const char *format, ...) WISP__PRINTF(3, 4);
+#endif
 /* Answer later: wisp_answer or wisp_answer_fail, once. Id 0: wisp_why. */
 WISP_API wisp_call   wisp_defer(wisp_event *event);
 WISP_API wisp_result wisp_answer(wisp *w, wisp_call call,
