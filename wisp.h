@@ -1651,10 +1651,13 @@ WISP_API wisp_result wisp_reply_values(wisp_event *event,
 WISP_API wisp_result wisp_fail(wisp_event *event, wisp_result code,
                                const char *format, ...) WISP__PRINTF(3, 4);
 /* As wisp_fail, and leaves the running handler or hook at once, from whatever
-   depth of its own functions: it does not return. Only with WISP_WITH_SETJMP.
+   depth of its own functions: it does not return, but where none runs. A code
+   that wisp_fail would refuse is WISP_E_HANDLER. Only with WISP_WITH_SETJMP.
    In C++ no destructors run. */
+#if defined(WISP_WITH_SETJMP) || !defined(WISP_STATIC)
 WISP_API void        wisp_raise(wisp_event *event, wisp_result code,
                                 const char *format, ...) WISP__PRINTF(3, 4);
+#endif
 /* Answer later: wisp_answer or wisp_answer_fail, once. Id 0: wisp_why. */
 WISP_API wisp_call   wisp_defer(wisp_event *event);
 WISP_API wisp_result wisp_answer(wisp *w, wisp_call call,
@@ -19612,12 +19615,14 @@ static bool wisp__events_wanted(const wisp__events *events, const char *name) {
 /* Runs the handlers of a remote that were connected when the event came. false: there is none. */
 static bool wisp__events_run(wisp__events *events, wisp__remote *remote, wisp_event *event) {
     wisp__connection *last = remote->last;
+    wisp_result result = event->result;
     bool any = false;
     events->running++;                  /* so that no connection is unlinked meanwhile */
     for (wisp__connection *c = remote->first; c; c = c->next) {
         if (!c->dead) {
             any = true;
             event->user = c->user;
+            event->result = result;     /* whatever wisp_raise has left there */
             if (c->once) wisp__events_disconnect(events, c);
             wisp__handle(events, c->fn, event);
         }
@@ -20102,6 +20107,7 @@ static wisp__pending *wisp__call_add(wisp__calls *calls, bool deferred, wisp_res
     call = (wisp__pending *)wisp__pool_add(calls->base, &calls->pool, why);
     if (!call) return NULL;
     call->timer.kind = WISP__TIMER_CALL;
+    call->began = -1;
     call->deferred = deferred;
     calls->timers->owners++;
     ++*count;
@@ -22264,12 +22270,14 @@ static void wisp__run_ended(wisp *w, wisp__pending *call, wisp_event *event) {
     void *user = call->user, *also_user = call->also_user;
     const wisp__remote *remote = w->registry.remotes[call->remote];
     double began = wisp__meters_clock(w->registry.meters);
-    if (w->registry.meters && !call->gathers) wisp__count_ended(w, call, event->result == WISP_OK);
+    wisp_result result = event->result;
+    if (w->registry.meters && !call->gathers) wisp__count_ended(w, call, result == WISP_OK);
     wisp__call_remove(&w->calls, call);
     w->events.running++;
     event->user = user;
     if (fn) wisp__handle(&w->events, fn, event);
     event->user = also_user;
+    event->result = result;             /* whatever wisp_raise has left there */
     if (also) wisp__handle(&w->events, also, event);
     w->events.running--;
     if (fn || also) wisp__count_handled(&w->registry, remote, began);
@@ -25485,7 +25493,8 @@ static wisp_call wisp__invoke_many(wisp *w, wisp__remote *remote, wisp_to to,
     int room, parts = wisp__targets(w, to, &targets, &room);
     w->why = parts;
     if (parts < 0) return handle;
-    whole = wisp__whole_add(w, remote, how, parts);
+    if (parts || !w->destroyed) whole = wisp__whole_add(w, remote, how, parts);
+    else w->why = WISP_E_CLOSED;        /* nobody would run its on_done any more */
     if (whole) {
         handle.id = whole->slot.id;
         whole->left = parts;
@@ -25628,6 +25637,7 @@ wisp_result wisp_fail(wisp_event *event, wisp_result code, const char *format, .
 #ifdef WISP_WITH_SETJMP
 void wisp_raise(wisp_event *event, wisp_result code, const char *format, ...) {
     va_list list;
+    if (code >= 0 || code < INT16_MIN) code = WISP_E_HANDLER;
     va_start(list, format);
     wisp__fail(event, code, format, list);
     va_end(list);

@@ -1,0 +1,377 @@
+/* wisp_connect_match: handlers of all names that a pattern is found in. */
+#define WISP_IMPLEMENTATION
+#define WISP_STATIC
+#include "../wisp.h"
+#include "test.h"
+#include "world.h"
+#include "hooks.h"
+#include "forge.h"
+
+static wisp_connection match(world_two *t, const char *pattern) {
+    return wisp_connect_match(t->server, pattern, world_on, &t->w);
+}
+
+static void fire_names(world_two *t, const char *const *names, int count) {
+    for (int i = 0; i < count; i++) world_fire(t->client, names[i], t->to_server, i);
+    world_run(&t->w, 0.2);
+}
+
+/* --- which names --- */
+
+TEST(names_registered_before_and_after_are_connected) {
+    static const char *const names[] = {
+        "PlayerHPChanged", "PlayerMaxHPChanged", "PlayerMPChanged"
+    };
+    world_two t;
+    world_two_open(&t);
+    wisp_remote_named(t.server, names[0]);
+    wisp_remote_named(t.server, names[2]);
+    CHECK(match(&t, "Player(HP|MaxHP)Changed").id != 0);
+    wisp_remote_named(t.server, names[1]);
+    fire_names(&t, names, 3);
+    CHECK_EQ_INT(world_count(&t.w, t.server, NULL), 2);
+    CHECK_EQ_INT(world_count(&t.w, t.server, names[0]), 1);
+    CHECK_EQ_INT(world_last(&t.w, t.server, names[1])->number, 1);
+    world_close(&t.w);
+}
+
+TEST(names_that_only_a_peer_announces_are_connected) {
+    static const char *const names[] = { "stat/a", "stat/b", "other" };
+    world_two t;
+    world_two_open(&t);
+    match(&t, "^stat/");
+    fire_names(&t, names, 3);
+    fire_names(&t, names, 2);
+    CHECK_EQ_INT(world_count(&t.w, t.server, "stat/a"), 2);
+    CHECK_EQ_INT(world_count(&t.w, t.server, "stat/b"), 2);
+    CHECK_EQ_INT(world_count(&t.w, t.server, NULL), 4);
+    CHECK_EQ_INT(world_total(t.server).names_unknown, 1);
+    world_close(&t.w);
+}
+
+TEST(reserved_names_are_in_no_pattern) {
+    world_two t;
+    world_open(&t.w);
+    t.server = world_add(&t.w);
+    t.client = world_add(&t.w);
+    match(&t, "");
+    CHECK_EQ_INT(t.server->events.pool.live, 1);
+    world_join(&t.w, t.client, t.server);
+    world_run(&t.w, 0.1);
+    CHECK_EQ_INT(world_count(&t.w, t.server, NULL), 0);
+    world_close(&t.w);
+}
+
+/* --- what strangers announce --- */
+
+TEST(peers_can_have_so_many_names_registered_and_no_more) {
+    enum { LIMIT = 5, TRIES = 200 };
+    char names[TRIES][16];
+    world_two t;
+    int64_t before;
+    world_open(&t.w);
+    t.w.desc.limits.matched_names = LIMIT;
+    world_two_join(&t);
+    match(&t, "^x");
+    for (int i = 0; i < TRIES; i++) {
+        snprintf(names[i], sizeof names[i], "x%d", i);
+        world_fire(t.client, names[i], t.to_server, i);
+        if (i == LIMIT) world_run(&t.w, 0.3);
+    }
+    before = world_total(t.server).remotes;
+    world_run(&t.w, 0.5);
+    CHECK_EQ_INT(world_total(t.server).remotes, before);
+    CHECK_EQ_INT(world_count(&t.w, t.server, NULL), LIMIT);
+    CHECK_EQ_INT(t.server->events.pool.live, LIMIT + 1);
+    wisp_remote_named(t.server, "x_own");                     /* our own are not counted */
+    wisp_remote_named(t.server, "x199");
+    CHECK_EQ_INT(t.server->events.pool.live, LIMIT + 3);
+    world_close(&t.w);
+}
+
+TEST(what_is_no_name_is_not_registered_whatever_a_pattern_takes) {
+    static const struct { const char *name; int length; } bad[] = {
+        { "wisp:new", 8 }, { "a\0b", 3 }, { "\0", 1 }, { "wisp:", 5 }
+    };
+    bench *b = bench_open();
+    int registered = b->t.server->registry.count;
+    CHECK(wisp_connect_match(b->t.server, "", world_on, &b->t.w).id != 0);
+    for (int i = 0; i < 4; i++) {
+        wisp__writer *to = body(b);
+        put_announcement(to, 10 + i, bad[i].name, bad[i].length);
+        send_body(b);
+    }
+    world_update(&b->t.w, 0);                    /* the client would be surprised at the answers */
+    CHECK_EQ_INT(b->t.server->registry.count, registered);
+    CHECK_EQ_INT(b->t.server->events.matched, 0);
+    CHECK(bench_joined(b));
+    bench_close(b);
+}
+
+/* All that can be announced, in a few packets, and over and over: memory stands still. */
+TEST(hostile_announcements_make_nothing_grow_beyond_the_limit) {
+    bench *b = bench_open();
+    uint64_t memory = 0;
+    char name[16];
+    CHECK(wisp_connect_match(b->t.server, "", world_on, &b->t.w).id != 0);
+    for (int packet = 0; packet < 60; packet++) {
+        wisp__writer *to = body(b);
+        for (int i = 0; i < 40; i++) {
+            int number = packet * 40 + i + 1;
+            snprintf(name, sizeof name, "h%07d", number);
+            put_announcement(to, number, name, 8);
+        }
+        send_body(b);
+        world_update(&b->t.w, 0);
+        if (packet == 4) memory = world_total(b->t.server).memory;
+    }
+    CHECK_EQ_INT(b->t.server->events.matched, 64);
+    CHECK_EQ_INT(b->t.server->events.pool.live, 3 + 64 + 2);  /* three of the bench, "hp", itself */
+    CHECK(world_total(b->t.server).memory < memory + 65536);
+    CHECK(bench_joined(b));
+    bench_close(b);
+}
+
+/* --- order and ends --- */
+
+static char order[64];
+static int  ordered;
+
+static void on_letter(wisp_event *event) {
+    if (ordered < 63) order[ordered++] = *(char *)event->user;
+    order[ordered] = 0;
+}
+
+TEST(handlers_run_in_the_order_of_connection_whether_by_name_or_by_pattern) {
+    static char letters[] = "abcdef";
+    world_two t;
+    ordered = 0;
+    world_two_open(&t);
+    wisp_connect_match(t.server, "new|old", on_letter, &letters[0]);
+    wisp_connect_target(t.server, wisp_by_name("old"), on_letter, &letters[1], false);
+    wisp_connect_match(t.server, "old", on_letter, &letters[2]);
+    wisp_connect_target(t.server, wisp_by_name("new"), on_letter, &letters[3], false);
+    wisp_connect_target(t.server, wisp_by_name("old"), on_letter, &letters[4], true);
+    wisp_connect_match(t.server, ".", on_letter, &letters[5]);
+    world_fire(t.client, "old", t.to_server, 1);
+    world_run(&t.w, 0.1);
+    CHECK_EQ_STR(order, "abcef");
+    ordered = 0;
+    world_fire(t.client, "new", t.to_server, 1);
+    world_fire(t.client, "old", t.to_server, 1);
+    world_run(&t.w, 0.1);
+    CHECK_EQ_STR(order, "adfabcf");
+    world_close(&t.w);
+}
+
+TEST(one_disconnect_ends_them_all) {
+    static const char *const names[] = { "m1", "m2", "m3" };
+    world_two t;
+    wisp_connection connection;
+    world_two_open(&t);
+    connection = match(&t, "^m");
+    fire_names(&t, names, 2);
+    CHECK_EQ_INT(world_count(&t.w, t.server, NULL), 2);
+    CHECK_EQ_INT(t.server->events.pool.live, 3);
+    wisp_disconnect(t.server, connection);
+    CHECK_EQ_INT(t.server->events.pool.live, 0);
+    CHECK(t.server->events.matches == NULL);
+    fire_names(&t, names, 3);
+    CHECK_EQ_INT(world_count(&t.w, t.server, NULL), 2);
+    wisp_disconnect(t.server, connection);                    /* stale */
+    match(&t, "^m");
+    CHECK_EQ_INT(t.server->events.pool.live, 3);
+    wisp_disconnect(t.server, connection);
+    CHECK_EQ_INT(t.server->events.pool.live, 3);
+    world_close(&t.w);
+}
+
+typedef struct ending { wisp_connection connection, other; int runs; } ending;
+
+static void on_ending(wisp_event *event) {
+    ending *e = (ending *)event->user;
+    e->runs++;
+    wisp_disconnect(event->w, e->connection);
+    wisp_disconnect(event->w, e->other);
+    wisp_remote_named(event->w, "n_later");                   /* which it no longer takes */
+}
+
+TEST(a_handler_ends_its_own_pattern_and_another) {
+    static const char *const names[] = { "n1", "n1", "n2" };
+    world_two t;
+    ending e = { { 0 }, { 0 }, 0 };
+    world_two_open(&t);
+    e.connection = wisp_connect_match(t.server, "^n", on_ending, &e);
+    e.other = match(&t, "^n");
+    fire_names(&t, names, 3);
+    CHECK_EQ_INT(e.runs, 1);
+    CHECK_EQ_INT(world_count(&t.w, t.server, NULL), 0);
+    CHECK_EQ_INT(t.server->events.pool.live, 0);
+    world_close(&t.w);
+}
+
+static void on_matching(wisp_event *event) {
+    world_two *t = (world_two *)event->user;
+    ordered++;
+    CHECK(match(t, "^n").id != 0);
+}
+
+TEST(a_pattern_connected_inside_a_handler_waits_for_the_next_event) {
+    world_two t;
+    world_two_open(&t);
+    ordered = 0;
+    wisp_connect_target(t.server, wisp_by_name("n"), on_matching, &t, true);
+    world_fire(t.client, "n", t.to_server, 1);
+    world_fire(t.client, "n", t.to_server, 2);
+    world_run(&t.w, 0.1);
+    CHECK_EQ_INT(ordered, 1);
+    CHECK_EQ_INT(world_count(&t.w, t.server, "n"), 1);
+    CHECK_EQ_INT(world_last(&t.w, t.server, "n")->number, 2);
+    world_close(&t.w);
+}
+
+/* --- what is refused --- */
+
+TEST(a_bad_pattern_is_refused_with_its_position) {
+    static const struct { const char *pattern; int position; } bad[] = {
+        { "Player(HP", 6 }, { "ab)", 2 }, { "*", 0 }, { "a{2}", 1 }, { "abc\\", 3 }
+    };
+    world_two t;
+    char place[32];
+    world_two_open(&t);
+    for (int i = 0; i < 5; i++) {
+        CHECK_EQ_INT(match(&t, bad[i].pattern).id, 0);
+        CHECK_EQ_INT(wisp_why(t.server), WISP_E_PATTERN);
+        snprintf(place, sizeof place, "byte %d", bad[i].position);
+        CHECK(strstr(wisp_why_text(t.server), place) != NULL);
+        CHECK(strstr(wisp_why_text(t.server), bad[i].pattern) != NULL);
+    }
+    CHECK_EQ_INT(t.server->events.pool.live, 0);
+    world_close(&t.w);
+}
+
+TEST(what_is_missing_or_too_long_is_refused) {
+    char longest[WISP_PATTERN_BYTES + 2];
+    world_two t;
+    memset(longest, 'a', sizeof longest);
+    longest[WISP_PATTERN_BYTES + 1] = 0;
+    world_two_open(&t);
+    CHECK_EQ_INT(match(&t, NULL).id, 0);
+    CHECK_EQ_INT(wisp_why(t.server), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_connect_match(t.server, "a", NULL, NULL).id, 0);
+    CHECK_EQ_INT(wisp_why(t.server), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(match(&t, longest).id, 0);
+    CHECK_EQ_INT(wisp_why(t.server), WISP_E_TOO_BIG);
+    longest[WISP_PATTERN_BYTES] = 0;
+    CHECK(match(&t, longest).id != 0);
+    CHECK_EQ_INT(wisp_connect_match(NULL, "a", world_on, NULL).id, 0);
+    world_close(&t.w);
+}
+
+TEST(each_name_counts_as_a_connection_and_too_many_are_refused_as_a_whole) {
+    world_two t;
+    wisp_connection connection;
+    world_open(&t.w);
+    t.w.desc.limits.connections = 4;
+    world_two_join(&t);
+    for (int i = 0; i < 4; i++) {
+        char name[3] = { 'n', (char)('0' + i), 0 };
+        wisp_remote_named(t.server, name);
+    }
+    for (int round = 0; round < 3; round++) {
+        CHECK_EQ_INT(match(&t, "^n").id, 0);
+        CHECK_EQ_INT(wisp_why(t.server), WISP_E_LIMIT);
+        CHECK_EQ_INT(t.server->events.pool.live, 0);
+        connection = match(&t, "^n[0-2]");
+        CHECK(connection.id != 0);
+        CHECK_EQ_INT(t.server->events.pool.live, 4);
+        CHECK_EQ_INT(wisp_connect_match(t.server, "^n3", world_on, &t.w).id, 0);
+        wisp_disconnect(t.server, connection);
+    }
+    world_close(&t.w);
+}
+
+/* A name is registered all the same; the endpoint goes on. */
+TEST(a_new_name_for_which_there_is_no_connection_left_is_not_heard) {
+    static const char *const names[] = { "n1", "n2", "n3" };
+    world_two t;
+    world_open(&t.w);
+    t.w.desc.limits.connections = 2;
+    world_two_join(&t);
+    match(&t, "^n");
+    fire_names(&t, names, 3);
+    CHECK_EQ_INT(world_count(&t.w, t.server, NULL), 1);
+    CHECK_EQ_INT(t.server->events.pool.live, 2);
+    CHECK_EQ_INT(wisp_peers(t.server, NULL, 0), 1);
+    world_close(&t.w);
+}
+
+/* --- memory and time --- */
+
+TEST(memory_comes_back_whichever_allocation_fails) {
+    for (int at = 1; at < 60; at++) {
+        world_two t;
+        ledger memory = ledger_none();
+        wisp_connection connection;
+        char name[8];
+        world_open(&t.w);
+        t.w.desc.memory = ledger_memory(&memory);
+        world_two_join(&t);
+        for (int i = 0; i < 80; i++) {
+            snprintf(name, sizeof name, "n%d", i);
+            wisp_remote_named(t.server, name);
+        }
+        memory.fail_at = memory.asked + at;
+        connection = match(&t, "^n");
+        at = memory.asked < memory.fail_at ? 1000 : at;
+        memory.fail_at = 0;
+        CHECK_EQ_INT(connection.id != 0, at == 1000);
+        CHECK_EQ_INT(t.server->events.pool.live, at == 1000 ? 81 : 0);
+        if (at < 1000) CHECK_EQ_INT(wisp_why(t.server), WISP_E_MEMORY);
+        world_close(&t.w);
+        CHECK_EQ_INT(memory.out, 0);
+        if (at == 1000) return;
+    }
+    CHECK(false);
+}
+
+/* Once a name is connected its messages look at no pattern: with another one in its place the same
+   names are heard, and those that are new go by that one. */
+TEST(a_message_is_matched_against_no_pattern) {
+    static const char *const names[] = { "m1", "o1", "m2", "o2" };
+    world_two t;
+    wisp_pattern other;
+    world_two_open(&t);
+    for (int i = 0; i < 2; i++) wisp_remote_named(t.server, names[i]);
+    match(&t, "^m");
+    CHECK_EQ_INT(wisp_pattern_compile(&other, "^o", NULL), WISP_OK);
+    *t.server->events.matches->pattern = other;
+    fire_names(&t, names, 4);
+    fire_names(&t, names, 4);
+    CHECK_EQ_INT(world_count(&t.w, t.server, "m1"), 2);
+    CHECK_EQ_INT(world_count(&t.w, t.server, "o1"), 0);
+    CHECK_EQ_INT(world_count(&t.w, t.server, "m2"), 0);
+    CHECK_EQ_INT(world_count(&t.w, t.server, "o2"), 2);
+    world_close(&t.w);
+}
+
+static const test_case tests[] = {
+    CASE(names_registered_before_and_after_are_connected),
+    CASE(names_that_only_a_peer_announces_are_connected),
+    CASE(reserved_names_are_in_no_pattern),
+    CASE(peers_can_have_so_many_names_registered_and_no_more),
+    CASE(what_is_no_name_is_not_registered_whatever_a_pattern_takes),
+    CASE(hostile_announcements_make_nothing_grow_beyond_the_limit),
+    CASE(handlers_run_in_the_order_of_connection_whether_by_name_or_by_pattern),
+    CASE(one_disconnect_ends_them_all),
+    CASE(a_handler_ends_its_own_pattern_and_another),
+    CASE(a_pattern_connected_inside_a_handler_waits_for_the_next_event),
+    CASE(a_bad_pattern_is_refused_with_its_position),
+    CASE(what_is_missing_or_too_long_is_refused),
+    CASE(each_name_counts_as_a_connection_and_too_many_are_refused_as_a_whole),
+    CASE(a_new_name_for_which_there_is_no_connection_left_is_not_heard),
+    CASE(memory_comes_back_whichever_allocation_fails),
+    CASE(a_message_is_matched_against_no_pattern),
+};
+
+int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }
