@@ -49,7 +49,12 @@ static inline void set_delivery(wisp *w, const char *name, wisp_delivery deliver
     CHECK_EQ_INT(wisp_use_config(w, &config, name), WISP_OK);
 }
 
-static inline uint64_t sent_bytes(const world_two *t) { return world_total(t->client).bytes_sent; }
-static inline uint64_t sent_packets(const world_two *t) { return world_total(t->client).packets_sent; }
+static inline uint64_t sent_bytes(const world_two *t) {
+    return world_total(t->client).bytes_sent;
+}
+
+static inline uint64_t sent_packets(const world_two *t) {
+    return world_total(t->client).packets_sent;
+}
 
 #endif

@@ -34,7 +34,7 @@ static inline const wisp_schema *only(const wisp_type *type) { return only_as(ty
 
 /* Bits written, or a negative result. */
 static inline int64_t write_map(const wisp_schema *schema, const wisp_value *value, uint8_t *out,
-                         int capacity) {
+                                int capacity) {
     wisp__bump bump = wisp__bump_on(memory_b.bytes, MEMORY_MAX);
     wisp__supply supply = wisp__supply_of_bump(&bump);
     wisp__base base;
@@ -58,8 +58,8 @@ static inline int64_t write_only(const wisp_schema *schema, wisp_value value) {
 }
 
 /* Decodes `bits` that stand at a bit of a larger buffer; the bits behind are ones. */
-static inline wisp_result read_at(const wisp_schema *schema, const uint8_t *bytes, int64_t bits, int start,
-                           wisp_value *out, int64_t *used) {
+static inline wisp_result read_at(const wisp_schema *schema, const uint8_t *bytes, int64_t bits,
+                                  int start, wisp_value *out, int64_t *used) {
     static uint8_t shifted[OUT_MAX + 64];
     wisp__bump bump = wisp__bump_on(memory_a.bytes, MEMORY_MAX);
     wisp__arena arena = wisp__arena_in(&bump);
