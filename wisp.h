@@ -17660,7 +17660,7 @@ static wisp__unpacker wisp__content_unpacker(wisp__content *c, wisp__arena *aren
     return u;
 }
 
-/* Bytes of a value that is no plain number, as it lies in memory: texts without their NUL. */
+/* Bytes of any value, as it lies in memory: texts without their NUL. */
 static int64_t wisp__value_bytes(const wisp_value *value) {
     float floats[7];
     int64_t bytes = 0;
@@ -17695,6 +17695,7 @@ static inline int64_t wisp__values_bytes(const wisp_value *values, int count) {
         wisp_kind kind = values[i].kind;
         if (kind == WISP_INT || kind == WISP_NUMBER) bytes += 8;
         else if (kind == WISP_FLOAT) bytes += 4;
+        else if (kind == WISP_STRING || kind == WISP_BYTES) bytes += values[i].count;
         else bytes += wisp__value_bytes(&values[i]);
     }
     return bytes;
@@ -19703,8 +19704,8 @@ typedef struct wisp__hook {
     char            name[65];
 } wisp__hook;
 
-/* The way of one message through the chain, and what is to be kept of it should a hook hold it. Each
-   message has one, so it is small and copies nothing. */
+/* The way of one message through the chain, and what is to be kept of it should a hook hold it.
+   Each message has one, so it is small and copies nothing. */
 typedef struct wisp__passage {
     bool        inbound, changed;
     bool        once;                   /* inbound: no repeat of it will come */
@@ -19872,11 +19873,12 @@ static wisp_result wisp__hooks_run(wisp__hooks *hooks, const wisp__remote *remot
         event->user = hook->m.user;
         verdict = wisp__hook_run(hooks->events, inbound ? hook->m.inbound : hook->m.outbound,
                                  event);
-        if (verdict != WISP_PASS) break;
+        if (verdict == WISP_PASS) continue;
+        if (verdict != WISP_HOLD && !wisp__hook_may_say(verdict)) verdict = WISP_E_ARGUMENT;
+        break;
     }
     event->passage = NULL;
-    if (verdict == WISP_PASS || verdict == WISP_HOLD || wisp__hook_may_say(verdict)) return verdict;
-    return WISP_E_ARGUMENT;
+    return verdict;
 }
 
 static bool wisp__hook_lives(const wisp__hooks *hooks, uint32_t serial) {
@@ -21757,8 +21759,8 @@ static wisp_result wisp__stall(wisp *w, const wisp__remote *remote, const wisp_e
 
 /* Takes what goes out through its chain: WISP_PASS with the values to be sent, WISP_DROP, WISP_HOLD
    or why it is refused. wisp__hooks_enter came before. */
-static wisp_result wisp__let_out(wisp *w, wisp__remote *remote, wisp__passage *passage,
-                                 const wisp_value **values, int *count) {
+static inline wisp_result wisp__let_out(wisp *w, wisp__remote *remote, wisp__passage *passage,
+                                        const wisp_value **values, int *count) {
     wisp_event event;
     wisp_result verdict;
     memset(&event, 0, sizeof event);
@@ -22062,10 +22064,17 @@ static void wisp__run_answer(wisp *w, wisp__session *s, wisp__request *request,
     wisp__answer_for(w, s, event->request, id, remote, event->result);
 }
 
-static void wisp__run_event(wisp *w, wisp__session *s, wisp__remote *remote, wisp_event *event) {
+/* Runs the handlers while the profiler is on. false: there is none. */
+static bool wisp__run_timed(wisp *w, wisp__remote *remote, wisp_event *event) {
     double began = wisp__meters_clock(w->registry.meters);
     bool any = wisp__events_run(&w->events, remote, event);
     if (any) wisp__count_handled(&w->registry, remote, began);
+    return any;
+}
+
+static void wisp__run_event(wisp *w, wisp__session *s, wisp__remote *remote, wisp_event *event) {
+    bool any = w->registry.meters ? wisp__run_timed(w, remote, event)
+                                  : wisp__events_run(&w->events, remote, event);
     if (any) return;
     remote->stats.unhandled++;
     wisp__drop(&w->registry, remote, s, WISP_DROP_NO_HANDLER);
@@ -22156,12 +22165,12 @@ static void wisp__count_values(const wisp__remote *remote, const wisp__session *
     if (s->meter) s->meter->in.raw += raw;
     if (!remote->meter) return;
     remote->meter->in.raw += raw;
-    if (packed > in->end - in->data_at)
+    if (packed && packed > in->end - in->data_at)
         remote->meter->in.saved += (uint64_t)(packed - (in->end - in->data_at));
 }
 
-static void wisp__count_received(wisp *w, wisp__session *s, wisp__remote *remote,
-                                 const wisp__incoming *in) {
+static inline void wisp__count_received(wisp *w, wisp__session *s, wisp__remote *remote,
+                                        const wisp__incoming *in) {
     remote->stats.messages_received++;
     remote->stats.bits_received += (uint64_t)(in->shape_end - in->shape_at + in->end - in->data_at);
     s->peer.stats.messages_received++;
