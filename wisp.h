@@ -22136,6 +22136,7 @@ static void wisp__go_in(wisp *w, wisp__session *s, wisp__remote *remote, wisp_ev
     }
     if (verdict == WISP_HOLD) {
         if (request) request->state = WISP__REQUEST_RUNS;
+        event->peer = wisp__peer_handle(s);          /* whatever the hook has made of it */
         verdict = wisp__stall(w, remote, event, passage);
         if (verdict) wisp__keep_out(w, s, remote, verdict, request, "");
     } else if (verdict != WISP_PASS) {
