@@ -17687,7 +17687,7 @@ static wisp__unpacker wisp__content_unpacker(wisp__content *c, wisp__arena *aren
     return u;
 }
 
-/* Bytes of a value that is no plain number, as it lies in memory: texts without their NUL. */
+/* Bytes of any value, as it lies in memory: texts without their NUL. */
 static int64_t wisp__value_bytes(const wisp_value *value) {
     float floats[7];
     int64_t bytes = 0;
@@ -17722,6 +17722,7 @@ static inline int64_t wisp__values_bytes(const wisp_value *values, int count) {
         wisp_kind kind = values[i].kind;
         if (kind == WISP_INT || kind == WISP_NUMBER) bytes += 8;
         else if (kind == WISP_FLOAT) bytes += 4;
+        else if (kind == WISP_STRING || kind == WISP_BYTES) bytes += values[i].count;
         else bytes += wisp__value_bytes(&values[i]);
     }
     return bytes;
@@ -19738,10 +19739,17 @@ typedef struct wisp__hook {
     char            name[65];
 } wisp__hook;
 
-/* The way of one message through the chain. */
+/* The way of one message through the chain, and what is to be kept of it should a hook hold it.
+   Each message has one, so it is small and copies nothing. */
 typedef struct wisp__passage {
     bool        inbound, changed;
+    bool        once;                   /* inbound: no repeat of it will come */
+    int         kind;                   /* WISP_MESSAGE_.. */
     uint32_t    after;                  /* serial of the hook it has passed or met; 0: none */
+    uint32_t    call;                   /* inbound: id of theirs; outbound: handle of ours */
+    wisp_result verdict;                /* what it was let go with, when it was held */
+    const wisp_to        *to;           /* outbound; its peer is a handle of ours, or none */
+    const wisp_call_desc *how;          /* of a call on its way out */
 } wisp__passage;
 
 /* A message that is held. */
@@ -19749,14 +19757,10 @@ typedef struct wisp__stalled {
     struct wisp__stalled *next;
     wisp__passage  passage;
     wisp__message *message;             /* its values, describing themselves */
-    int            kind;                /* WISP_MESSAGE_.. */
     wisp_to        to;                  /* inbound: whom it is from */
     wisp_peer     *list;                /* a copy of to.list, or NULL */
-    uint32_t       call;                /* inbound: id of theirs; outbound: handle of ours */
-    bool           once;                /* inbound: no repeat of it will come */
-    bool           ready;
-    wisp_result    verdict;
     wisp_call_desc how;
+    bool           ready;
 } wisp__stalled;
 
 typedef struct wisp__hooks {
@@ -19882,24 +19886,31 @@ static bool wisp__hook_may_say(wisp_result verdict) {
     return verdict == WISP_DROP || (verdict <= WISP_PASS && verdict >= INT16_MIN);
 }
 
+static bool wisp__hook_passed(const wisp__hook *hook, const wisp__passage *passage) {
+    if (!passage->after) return false;
+    return passage->inbound ? hook->serial >= passage->after : hook->serial <= passage->after;
+}
+
 /* Takes a message through what is left of its chain, until a hook does not let it pass. */
 static wisp_result wisp__hooks_run(wisp__hooks *hooks, const wisp__remote *remote,
                                    wisp_event *event, wisp__passage *passage) {
-    uint32_t places = passage->inbound ? remote->inbound : remote->outbound;
-    int count = hooks->count;
+    bool inbound = passage->inbound;
+    uint32_t places = inbound ? remote->inbound : remote->outbound;
+    int step = inbound ? -1 : 1;
     wisp_result verdict = WISP_PASS;
     event->passage = passage;
-    for (int i = 0; i < count && verdict == WISP_PASS; i++) {
-        int place = passage->inbound ? count - 1 - i : i;
+    for (int place = inbound ? hooks->count - 1 : 0; places; place += step) {
         const wisp__hook *hook = hooks->places[place];
-        bool passed = passage->after && (passage->inbound ? hook->serial >= passage->after
-                                                          : hook->serial <= passage->after);
-        if (!(places >> place & 1) || hook->dead || passed) continue;
+        if (!(places >> place & 1)) continue;
+        places ^= 1u << place;
+        if (hook->dead || wisp__hook_passed(hook, passage)) continue;
         passage->after = hook->serial;
         event->user = hook->m.user;
-        verdict = wisp__hook_run(hooks->events,
-                                 passage->inbound ? hook->m.inbound : hook->m.outbound, event);
+        verdict = wisp__hook_run(hooks->events, inbound ? hook->m.inbound : hook->m.outbound,
+                                 event);
+        if (verdict == WISP_PASS) continue;
         if (verdict != WISP_HOLD && !wisp__hook_may_say(verdict)) verdict = WISP_E_ARGUMENT;
+        break;
     }
     event->passage = NULL;
     return verdict;
@@ -19913,7 +19924,7 @@ static bool wisp__hook_lives(const wisp__hooks *hooks, uint32_t serial) {
 
 static void wisp__hooks_let(wisp__hooks *hooks, wisp__stalled *held, wisp_result verdict) {
     held->ready = true;
-    held->verdict = verdict;
+    held->passage.verdict = verdict;
     hooks->ready++;
     hooks->ready_out += !held->passage.inbound;
 }
@@ -20995,9 +21006,9 @@ static void wisp__stalled_leave(wisp *w, wisp__session *s) {
             continue;
         }
         wisp__hooks_unlink(&w->hooks, place);
-        if (held->kind == WISP_MESSAGE_INVOKE && !held->passage.inbound &&
-            wisp__call_of(w, held->call))
-            wisp__call_end(&w->calls, wisp__call_of(w, held->call), WISP_E_CLOSED);
+        if (held->passage.kind == WISP_MESSAGE_INVOKE && !held->passage.inbound &&
+            wisp__call_of(w, held->passage.call))
+            wisp__call_end(&w->calls, wisp__call_of(w, held->passage.call), WISP_E_CLOSED);
         if (s) s->peer.stats.messages_abandoned++;
         wisp__stalled_uncount(w, held);
         wisp__stalled_free(w, held);
@@ -21009,8 +21020,9 @@ static void wisp__stalled_prune(wisp *w) {
     wisp__stalled **place = &w->hooks.first;
     while (*place) {
         wisp__stalled *held = *place;
-        const wisp__pending *call = wisp__call_of(w, held->call);
-        if (held->passage.inbound || held->kind != WISP_MESSAGE_INVOKE || (call && !call->done)) {
+        const wisp__pending *call = wisp__call_of(w, held->passage.call);
+        bool waits = held->passage.kind != WISP_MESSAGE_INVOKE || (call && !call->done);
+        if (held->passage.inbound || waits) {
             place = &held->next;
             continue;
         }
@@ -21671,12 +21683,15 @@ static wisp_result wisp__fire_all(wisp *w, wisp_to to, wisp__shot *shot) {
 }
 
 /* Queues values for peers, encoded once, or once for each base that they are told from. */
-static wisp_result wisp__fire(wisp *w, wisp__remote *remote, wisp_to to, const wisp_value *values,
-                              int count) {
+static wisp_result wisp__fire(wisp *w, wisp__remote *remote, const wisp_to *to,
+                              const wisp_value *values, int count) {
     wisp__session *s = NULL;
     wisp__shot shot;
     wisp_result result;
-    if (to.mode == WISP__TO_PEER && (s = wisp__session_of(w, to.peer)) == NULL) return WISP_E_STALE;
+    if (to->mode == WISP__TO_PEER) {
+        s = wisp__session_of(w, to->peer);
+        if (!s) return WISP_E_STALE;
+    }
     result = wisp__encode(&w->content, remote, values, count, wisp__methods_of(w, s));
     if (result) return wisp__encode_refused(w, remote, result);
     w->content.packer.plain = wisp__profiled_bytes(w, values, count);
@@ -21692,9 +21707,9 @@ static wisp_result wisp__fire(wisp *w, wisp__remote *remote, wisp_to to, const w
     }
     if (result) return result;
     if (s) result = wisp__shoot(w, s, &shot);
-    else if (to.mode == WISP__TO_LIST) result = wisp__fire_list(w, to, &shot);
-    else if (to.mode == WISP__TO_GROUP) result = wisp__fire_group(w, to, &shot);
-    else result = wisp__fire_all(w, to, &shot);
+    else if (to->mode == WISP__TO_LIST) result = wisp__fire_list(w, *to, &shot);
+    else if (to->mode == WISP__TO_GROUP) result = wisp__fire_group(w, *to, &shot);
+    else result = wisp__fire_all(w, *to, &shot);
     if (shot.message) wisp__message_release(&w->base, &w->chunks, shot.message);
     wisp__kept_release(&w->base, &w->chunks, shot.value);
     wisp__spread_free(w, &shot.spread);
@@ -21723,16 +21738,22 @@ static wisp_result wisp__values_copy(wisp *w, const wisp__message *m, const wisp
     return wisp__unpack(&u, values, count);
 }
 
-/* A copy of how a message is held, with its list of peers. NULL: no memory. */
-static wisp__stalled *wisp__stalled_make(wisp *w, const wisp__stalled *how, wisp__message *m) {
+/* What is held of a message, with a copy of its list of peers. NULL: no memory. */
+static wisp__stalled *wisp__stalled_make(wisp *w, const wisp__passage *passage, wisp_to to,
+                                         wisp__message *m) {
     wisp__stalled *held = (wisp__stalled *)wisp__chunk_take(&w->base, &w->chunks, sizeof *held);
-    size_t bytes = how->to.list ? (size_t)how->to.count * sizeof *how->to.list : 0;
+    size_t bytes = to.list ? (size_t)to.count * sizeof *to.list : 0;
     if (!held) return NULL;
-    *held = *how;
+    memset(held, 0, sizeof *held);
+    held->passage = *passage;
+    if (passage->how) held->how = *passage->how;
+    held->passage.how = &held->how;
+    held->to = to;
+    held->passage.to = &held->to;
     held->message = m;
     held->list = bytes ? (wisp_peer *)wisp__alloc(&w->base, bytes) : NULL;
     held->to.list = held->list;
-    if (held->list) memcpy(held->list, how->to.list, bytes);
+    if (held->list) memcpy(held->list, to.list, bytes);
     if (held->list || !bytes) return held;
     wisp__chunk_give(&w->base, &w->chunks, held, sizeof *held);
     return NULL;
@@ -21740,15 +21761,16 @@ static wisp__stalled *wisp__stalled_make(wisp *w, const wisp__stalled *how, wisp
 
 /* Keeps a message whose hook said so. */
 static wisp_result wisp__stall(wisp *w, const wisp__remote *remote, const wisp_event *event,
-                               const wisp__stalled *how) {
-    wisp__session *s = wisp__session_of(w, how->to.peer);
-    bool inbound = how->passage.inbound;
+                               const wisp__passage *passage) {
+    bool inbound = passage->inbound;
+    wisp_to to = inbound ? wisp_to_peer(event->peer) : *passage->to;
+    wisp__session *s = wisp__session_of(w, to.peer);
     int *held_count = inbound && s ? &s->stalled : &w->hooks.held;
     int *held_bytes = inbound && s ? &s->stalled_bytes : &w->hooks.held_bytes;
     wisp__stalled *held = NULL;
     wisp__message *m;
     wisp_result result;
-    if (how->to.mode == WISP__TO_PEER && !s) return WISP_E_STALE;       /* the hook has ended it */
+    if (to.mode == WISP__TO_PEER && !s) return WISP_E_STALE;       /* the hook has ended it */
     result = wisp__pack(&w->content.packer, event->args, event->count);
     if (result) return result;
     if (!inbound && *held_count >= w->base.limits.held_messages) wisp__stalled_prune(w);
@@ -21758,7 +21780,7 @@ static wisp_result wisp__stall(wisp *w, const wisp__remote *remote, const wisp_e
     result = WISP_E_LIMIT;
     if (!inbound && m->size > w->base.limits.held_bytes - *held_bytes) wisp__stalled_prune(w);
     if (m->size <= w->base.limits.held_bytes - *held_bytes) {
-        held = wisp__stalled_make(w, how, m);
+        held = wisp__stalled_make(w, passage, to, m);
         result = WISP_E_MEMORY;
     }
     if (!held) {
@@ -21773,41 +21795,39 @@ static wisp_result wisp__stall(wisp *w, const wisp__remote *remote, const wisp_e
 
 /* Takes what goes out through its chain: WISP_PASS with the values to be sent, WISP_DROP, WISP_HOLD
    or why it is refused. wisp__hooks_enter came before. */
-static wisp_result wisp__let_out(wisp *w, wisp__remote *remote, wisp__stalled *how,
-                                 const wisp_value **values, int *count) {
-    wisp__session *s = how->to.mode == WISP__TO_PEER ? wisp__session_of(w, how->to.peer) : NULL;
+static inline wisp_result wisp__let_out(wisp *w, wisp__remote *remote, wisp__passage *passage,
+                                        const wisp_value **values, int *count) {
     wisp_event event;
     wisp_result verdict;
     memset(&event, 0, sizeof event);
     event.w = w;
-    event.peer = how->to.peer = wisp__peer_handle(s);
+    event.peer = passage->to->peer;
     event.remote = wisp__remote_handle(remote);
     event.name = remote->name;
     event.args = *values;
     event.count = *count;
     event.text = "";
     event.time = w->now;
-    event.message = how->kind;
-    verdict = wisp__hooks_run(&w->hooks, remote, &event, &how->passage);
+    event.message = passage->kind;
+    verdict = wisp__hooks_run(&w->hooks, remote, &event, passage);
     *values = event.args;
     *count = event.count;
     if (verdict == WISP_PASS) return WISP_PASS;
     if (verdict == WISP_HOLD)
-        verdict = how->kind == WISP_MESSAGE_REPLY ? WISP_E_UNSUPPORTED
-                                                  : wisp__stall(w, remote, &event, how);
+        verdict = passage->kind == WISP_MESSAGE_REPLY ? WISP_E_UNSUPPORTED
+                                                      : wisp__stall(w, remote, &event, passage);
     if (verdict == WISP_OK) return WISP_HOLD;
-    wisp__count_filtered(w, wisp__session_of(w, how->to.peer), remote);
+    wisp__count_filtered(w, wisp__session_of(w, passage->to->peer), remote);
     return verdict;
 }
 
 /* Fires what passes the chain. */
-static wisp_result wisp__fire_through(wisp *w, wisp__remote *remote, wisp__stalled *how,
+static wisp_result wisp__fire_through(wisp *w, wisp__remote *remote, wisp__passage *passage,
                                       const wisp_value *values, int count) {
     wisp_result result;
     if (!wisp__hooks_enter(&w->hooks)) return WISP_E_DEPTH;
-    how->kind = WISP_MESSAGE_EVENT;
-    result = wisp__let_out(w, remote, how, &values, &count);
-    if (result == WISP_PASS) result = wisp__fire(w, remote, how->to, values, count);
+    result = wisp__let_out(w, remote, passage, &values, &count);
+    if (result == WISP_PASS) result = wisp__fire(w, remote, passage->to, values, count);
     wisp__hooks_leave(&w->hooks);
     return result > 0 ? WISP_OK : result;
 }
@@ -21913,24 +21933,24 @@ static wisp_result wisp__call_begin(wisp *w, wisp__session *s, wisp__pending *ca
 
 /* Begins a call that passes the chain; when it is held only its timeout runs. */
 static wisp_result wisp__call_through(wisp *w, wisp__pending *call, wisp__remote *remote,
-                                      wisp__stalled *how, const wisp_value *values, int count) {
+                                      wisp__passage *passage, const wisp_value *values,
+                                      int count) {
     wisp_result result;
     wisp__session *s;
     if (!wisp__hooks_enter(&w->hooks)) return WISP_E_DEPTH;
-    how->kind = WISP_MESSAGE_INVOKE;
-    how->call = call->slot.id;
-    result = wisp__let_out(w, remote, how, &values, &count);
-    s = wisp__session_of(w, how->to.peer);
-    call = wisp__call_of(w, how->call);
+    passage->call = call->slot.id;
+    result = wisp__let_out(w, remote, passage, &values, &count);
+    s = wisp__session_of(w, passage->to->peer);
+    call = wisp__call_of(w, passage->call);
     if (!s || !call || call->done)
         result = s ? WISP_E_CANCELLED : WISP_E_CLOSED;
     else if (result == WISP_PASS)
-        result = wisp__call_begin(w, s, call, remote, &how->how, values, count);
+        result = wisp__call_begin(w, s, call, remote, passage->how, values, count);
     else if (result == WISP_DROP)
         result = WISP_E_DROPPED;
     else if (result == WISP_HOLD && !(call->deadline > 0)) {
-        wisp__call_fill(call, s, remote, &how->how);
-        wisp__call_schedule(w, call, remote, &how->how, NULL);
+        wisp__call_fill(call, s, remote, passage->how);
+        wisp__call_schedule(w, call, remote, passage->how, NULL);
     }
     wisp__hooks_leave(&w->hooks);
     return result > 0 ? WISP_OK : result;
@@ -21942,19 +21962,20 @@ static wisp__message *wisp__answer_through(wisp *w, const wisp__session *s, wisp
                                            uint32_t id, wisp_result code, const wisp_value *values,
                                            int count, wisp_result *why) {
     wisp__message *m;
-    wisp__stalled how;
+    wisp__passage passage;
+    wisp_to to = wisp_to_peer(wisp__peer_handle(s));
     wisp_result verdict;
     if (code || !remote->outbound || count < 0 || (count && !values))
         return wisp__answer_make(w, remote, id, code, values, count, why);
     *why = WISP_E_DEPTH;
     if (!wisp__hooks_enter(&w->hooks)) return NULL;
-    memset(&how, 0, sizeof how);
-    how.kind = WISP_MESSAGE_REPLY;
-    how.to = wisp_to_peer(wisp__peer_handle(s));
-    verdict = wisp__let_out(w, remote, &how, &values, &count);
+    memset(&passage, 0, sizeof passage);
+    passage.kind = WISP_MESSAGE_REPLY;
+    passage.to = &to;
+    verdict = wisp__let_out(w, remote, &passage, &values, &count);
     if (verdict == WISP_DROP) verdict = WISP_E_DROPPED;
     *why = WISP_E_CLOSED;
-    m = wisp__session_of(w, how.to.peer)
+    m = wisp__session_of(w, to.peer)
             ? wisp__answer_make(w, remote, id, verdict, values, verdict ? 0 : count, why)
             : NULL;
     wisp__hooks_leave(&w->hooks);
@@ -22079,10 +22100,17 @@ static void wisp__run_answer(wisp *w, wisp__session *s, wisp__request *request,
     wisp__answer_for(w, s, event->request, id, remote, event->result);
 }
 
-static void wisp__run_event(wisp *w, wisp__session *s, wisp__remote *remote, wisp_event *event) {
+/* Runs the handlers while the profiler is on. false: there is none. */
+static bool wisp__run_timed(wisp *w, wisp__remote *remote, wisp_event *event) {
     double began = wisp__meters_clock(w->registry.meters);
     bool any = wisp__events_run(&w->events, remote, event);
     if (any) wisp__count_handled(&w->registry, remote, began);
+    return any;
+}
+
+static void wisp__run_event(wisp *w, wisp__session *s, wisp__remote *remote, wisp_event *event) {
+    bool any = w->registry.meters ? wisp__run_timed(w, remote, event)
+                                  : wisp__events_run(&w->events, remote, event);
     if (any) return;
     remote->stats.unhandled++;
     wisp__drop(&w->registry, remote, s, WISP_DROP_NO_HANDLER);
@@ -22125,17 +22153,16 @@ static void wisp__keep_out(wisp *w, wisp__session *s, wisp__remote *remote, wisp
 
 /* A message on its way in, through what is left of its chain, to its handlers. */
 static void wisp__go_in(wisp *w, wisp__session *s, wisp__remote *remote, wisp_event *event,
-                        wisp__stalled *how, wisp__request *request) {
-    wisp_result verdict = how->verdict;
+                        wisp__passage *passage, wisp__request *request) {
+    wisp_result verdict = passage->verdict;
     const char *unfit = "";
-    event->message = how->kind;
+    event->message = passage->kind;
     if (!wisp__hooks_enter(&w->hooks)) {
         wisp__keep_out(w, s, remote, WISP_E_DEPTH, request, "");
         return;
     }
-    if (verdict == WISP_PASS)
-        verdict = wisp__hooks_run(&w->hooks, remote, event, &how->passage);
-    if (verdict == WISP_PASS && how->passage.changed && s->peer.state == WISP__JOINED) {
+    if (verdict == WISP_PASS) verdict = wisp__hooks_run(&w->hooks, remote, event, passage);
+    if (verdict == WISP_PASS && passage->changed && s->peer.state == WISP__JOINED) {
         verdict = wisp__conform_again(w, remote, event);
         unfit = w->registry.text;
     }
@@ -22145,7 +22172,8 @@ static void wisp__go_in(wisp *w, wisp__session *s, wisp__remote *remote, wisp_ev
     }
     if (verdict == WISP_HOLD) {
         if (request) request->state = WISP__REQUEST_RUNS;
-        verdict = wisp__stall(w, remote, event, how);
+        event->peer = wisp__peer_handle(s);          /* whatever the hook has made of it */
+        verdict = wisp__stall(w, remote, event, passage);
         if (verdict) wisp__keep_out(w, s, remote, verdict, request, "");
     } else if (verdict != WISP_PASS) {
         wisp__keep_out(w, s, remote, verdict, request, unfit);
@@ -22157,17 +22185,13 @@ static void wisp__go_in(wisp *w, wisp__session *s, wisp__remote *remote, wisp_ev
     wisp__hooks_leave(&w->hooks);
 }
 
-static wisp__stalled wisp__way_in(const wisp_event *event, int kind, const wisp__request *request) {
-    wisp__stalled how;
-    memset(&how, 0, sizeof how);
-    how.passage.inbound = true;
-    how.kind = kind;
-    how.to = wisp_to_peer(event->peer);
-    if (request) {
-        how.call = request->id;
-        how.once = request->once;
-    }
-    return how;
+static void wisp__way_in(wisp__passage *passage, int kind, const wisp__request *request) {
+    memset(passage, 0, sizeof *passage);
+    passage->inbound = true;
+    passage->kind = kind;
+    if (!request) return;
+    passage->call = request->id;
+    passage->once = request->once;
 }
 
 /* For the profiler: the values, and what compression saved. */
@@ -22178,12 +22202,12 @@ static void wisp__count_values(const wisp__remote *remote, const wisp__session *
     if (s->meter) s->meter->in.raw += raw;
     if (!remote->meter) return;
     remote->meter->in.raw += raw;
-    if (packed > in->end - in->data_at)
+    if (packed && packed > in->end - in->data_at)
         remote->meter->in.saved += (uint64_t)(packed - (in->end - in->data_at));
 }
 
-static void wisp__count_received(wisp *w, wisp__session *s, wisp__remote *remote,
-                                 const wisp__incoming *in) {
+static inline void wisp__count_received(wisp *w, wisp__session *s, wisp__remote *remote,
+                                        const wisp__incoming *in) {
     remote->stats.messages_received++;
     remote->stats.bits_received += (uint64_t)(in->shape_end - in->shape_at + in->end - in->data_at);
     s->peer.stats.messages_received++;
@@ -22210,8 +22234,9 @@ static void wisp__on_new_call(wisp *w, wisp__session *s, wisp__request *request,
         wisp__message_event(w, s, in, &event);
         event.message = WISP_MESSAGE_INVOKE;
         if (remote->inbound) {
-            wisp__stalled how = wisp__way_in(&event, WISP_MESSAGE_INVOKE, request);
-            wisp__go_in(w, s, remote, &event, &how, request);
+            wisp__passage passage;
+            wisp__way_in(&passage, WISP_MESSAGE_INVOKE, request);
+            wisp__go_in(w, s, remote, &event, &passage, request);
         } else {
             wisp__run_answer(w, s, request, remote, &event);
         }
@@ -22321,9 +22346,12 @@ static void wisp__run_reply(wisp *w, wisp__pending *call, wisp_event *event) {
 /* Takes a reply through the chain; false: its call goes on waiting, or is over. */
 static bool wisp__let_reply_in(wisp *w, wisp__session *s, uint32_t call, wisp__remote *remote,
                                wisp_event *event) {
-    wisp__stalled how = wisp__way_in(event, WISP_MESSAGE_REPLY, NULL);
-    wisp_result verdict = wisp__hooks_run(&w->hooks, remote, event, &how.passage);
-    const wisp__pending *pending = wisp__call_of(w, call);
+    const wisp__pending *pending;
+    wisp__passage passage;
+    wisp_result verdict;
+    wisp__way_in(&passage, WISP_MESSAGE_REPLY, NULL);
+    verdict = wisp__hooks_run(&w->hooks, remote, event, &passage);
+    pending = wisp__call_of(w, call);
     if (verdict == WISP_HOLD) verdict = WISP_E_UNSUPPORTED;
     if (verdict != WISP_PASS) wisp__count_filtered(w, s, remote);
     if (!pending || pending->done || verdict == WISP_DROP) return false;
@@ -22391,8 +22419,9 @@ static void wisp__on_event(wisp *w, wisp__session *s, const wisp__incoming *in, 
     }
     wisp__message_event(w, s, in, &event);
     if (remote->inbound) {
-        wisp__stalled how = wisp__way_in(&event, WISP_MESSAGE_EVENT, NULL);
-        wisp__go_in(w, s, remote, &event, &how, NULL);
+        wisp__passage passage;
+        wisp__way_in(&passage, WISP_MESSAGE_EVENT, NULL);
+        wisp__go_in(w, s, remote, &event, &passage, NULL);
     } else {
         wisp__run_event(w, s, remote, &event);
     }
@@ -22411,32 +22440,35 @@ static void wisp__resume_in(wisp *w, wisp__stalled *held, const wisp_value *valu
     in.content.values = values;
     in.content.count = count;
     wisp__message_event(w, s, &in, &event);
-    if (held->kind == WISP_MESSAGE_INVOKE) {
+    if (held->passage.kind == WISP_MESSAGE_INVOKE) {
         memset(&once, 0, sizeof once);
-        once.id = held->call;
+        once.id = held->passage.call;
         once.once = true;
         request = &once;
-        if (!held->once && s->request_room && wisp__request_at(s, held->call)->id == held->call)
-            request = wisp__request_at(s, held->call);
+        if (!held->passage.once && s->request_room &&
+            wisp__request_at(s, held->passage.call)->id == held->passage.call)
+            request = wisp__request_at(s, held->passage.call);
     }
     held->passage.changed = true;        /* the values do not have their schema's form any more */
-    wisp__go_in(w, s, remote, &event, held, request);
+    wisp__go_in(w, s, remote, &event, &held->passage, request);
 }
 
 static void wisp__resume_out(wisp *w, wisp__stalled *held, const wisp_value *values, int count) {
     wisp__remote *remote = w->registry.remotes[held->message->remote];
-    bool invoke = held->kind == WISP_MESSAGE_INVOKE;
-    wisp__pending *call = invoke ? wisp__call_of(w, held->call) : NULL;
-    wisp_result result = held->verdict;
+    bool invoke = held->passage.kind == WISP_MESSAGE_INVOKE;
+    wisp__pending *call = invoke ? wisp__call_of(w, held->passage.call) : NULL;
+    wisp_result result = held->passage.verdict;
     if (invoke && (!call || call->done)) return;
+    if (held->to.mode == WISP__TO_PEER)
+        held->to.peer = wisp__peer_handle(wisp__session_of(w, held->to.peer));
     if (result != WISP_PASS) {
         wisp__count_filtered(w, wisp__session_of(w, held->to.peer), remote);
         if (result == WISP_DROP) result = invoke ? WISP_E_DROPPED : WISP_OK;
     } else if (invoke) {
-        result = wisp__call_through(w, call, remote, held, values, count);
-        call = wisp__call_of(w, held->call);
+        result = wisp__call_through(w, call, remote, &held->passage, values, count);
+        call = wisp__call_of(w, held->passage.call);
     } else {
-        result = wisp__fire_through(w, remote, held, values, count);
+        result = wisp__fire_through(w, remote, &held->passage, values, count);
     }
     if (result && invoke && call) wisp__call_end(&w->calls, call, result);
     else if (result && !invoke)
@@ -25149,13 +25181,14 @@ wisp_result wisp_flush_batches(wisp *w) {
 
 wisp_result wisp_fire_target(wisp *w, wisp_target target, wisp_to to, const wisp_value *values,
                              int count) {
+    wisp__session *s = NULL;
     wisp__remote *remote;
-    wisp__stalled how;
+    wisp__passage passage;
     wisp_result result;
     if (!w || to.count < 0 || (to.mode >= WISP__TO_LIST && to.count && !to.list))
         return WISP_E_ARGUMENT;
     if (w->hooks.ready_out) wisp__resume_out_first(w);
-    if (to.mode == WISP__TO_PEER && !wisp__session_of(w, to.peer)) return WISP_E_STALE;
+    if (to.mode == WISP__TO_PEER && (s = wisp__session_of(w, to.peer)) == NULL) return WISP_E_STALE;
     if (count < 0 || (count && !values)) return WISP_E_ARGUMENT;
     remote = wisp__remote_found(w, target);
     if (!remote) {                     /* a name that is new is registered only if all goes well */
@@ -25164,10 +25197,12 @@ wisp_result wisp_fire_target(wisp *w, wisp_target target, wisp_to to, const wisp
         remote = wisp__remote_to_send(w, target, &result);
         if (!remote) return result;
     }
-    if (!remote->outbound) return wisp__fire(w, remote, to, values, count);
-    memset(&how, 0, sizeof how);
-    how.to = to;
-    return wisp__fire_through(w, remote, &how, values, count);
+    if (!remote->outbound) return wisp__fire(w, remote, &to, values, count);
+    to.peer = wisp__peer_handle(s);
+    memset(&passage, 0, sizeof passage);
+    passage.kind = WISP_MESSAGE_EVENT;
+    passage.to = &to;
+    return wisp__fire_through(w, remote, &passage, values, count);
 }
 
 wisp_result wisp_fire_values(wisp *w, const char *remote, wisp_to to, const wisp_value *values,
@@ -25419,12 +25454,14 @@ const wisp_value *wisp_arg_map(wisp_event *event, int i) {
 static wisp_result wisp__call_send(wisp *w, wisp__session *s, wisp__pending *call,
                                    wisp__remote *remote, const wisp_call_desc *how,
                                    const wisp_value *values, int count) {
-    wisp__stalled way;
+    wisp_to to = wisp_to_peer(wisp__peer_handle(s));
+    wisp__passage passage;
     if (!remote->outbound) return wisp__call_begin(w, s, call, remote, how, values, count);
-    memset(&way, 0, sizeof way);
-    way.to = wisp_to_peer(wisp__peer_handle(s));
-    way.how = *how;
-    return wisp__call_through(w, call, remote, &way, values, count);
+    memset(&passage, 0, sizeof passage);
+    passage.kind = WISP_MESSAGE_INVOKE;
+    passage.to = &to;
+    passage.how = how;
+    return wisp__call_through(w, call, remote, &passage, values, count);
 }
 
 /* Those that a message goes to, each once. Returns how many there are, or a negative code; to be
