@@ -22783,10 +22783,13 @@ static void wisp__read_whole(wisp__reading *r, const wisp__lane_in *lane) {
     wisp__reading whole = *r;
     wisp__reader outer = r->w->record;
     wisp__incoming in;
-    int kind;
+    int kind, shown = wisp__min_int(lane->whole_bytes, 16);
+    uint8_t first[16];                /* what errors show; the whole goes with the session */
     memset(&in, 0, sizeof in);
+    memcpy(first, lane->whole, (size_t)shown);
     whole.delivery = WISP_RELIABLE;
-    whole.from = r->w->record = wisp__reader_on(lane->whole, lane->whole_bytes);
+    whole.from = wisp__reader_on(lane->whole, lane->whole_bytes);
+    r->w->record = wisp__reader_on(first, shown);
     whole.values = r->w->base.limits.message_values;
     if (wisp__get(&whole.from, 4) == 8) {
         wisp__read_event(&whole, &in, false);
