@@ -23201,9 +23201,10 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
     r.number = number;
     r.from = wisp__reader_on(bytes + head, packet->size - head);
     r.values = wisp__max_int(WISP__PACKET_VALUES, w->base.limits.message_values);
+    w->record = r.from;
     if (bytes[0] & 0x78) wisp__break(&r, "flags of no meaning");
     else if (bytes[0] & WISP__FLAG_SQUEEZED) wisp__read_squeezed(&r);
-    w->record = r.from;
+    if (!r.broken) w->record = r.from;
     if (!r.broken) wisp__read_body(&r, (bytes[0] & WISP__FLAG_ACKS) != 0);
     if (r.broken && peer->state == WISP__JOINED) wisp__error(w, s, NULL, r.code, r.broken);
     w->record.end = w->record.at = 0;

@@ -355,6 +355,38 @@ TEST(a_handler_ends_the_session_and_then_fails) {
     bench_close(t.b);
 }
 
+TEST(a_compressed_packet_is_told_unpacked_and_a_torn_one_as_it_came) {
+    told t;
+    told_open(&t);
+    wisp_remote_named(t.b->t.server, "lone");
+    wisp_use_compression(t.b->t.client, WISP_COMPRESSION_AUTO, NULL);
+    wisp_use_compression(t.b->t.server, WISP_COMPRESSION_AUTO, NULL);
+    world_run(&t.b->t.w, 0.1);
+    for (int i = 0; i < 2; i++) {
+        char text[600];
+        wisp_value value = wisp_string_n(text, (int)sizeof text);
+        memset(text, 'R', sizeof text);
+        t.events = t.reports = 0;
+        wisp_fire_values(t.b->t.client, "lone", wisp_to_peer(t.b->t.to_server), &value, 1);
+        world_run(&t.b->t.w, 0.1);
+        CHECK_EQ_INT(t.events, 1);
+        CHECK_EQ_INT(t.code, WISP_E_NO_HANDLER);
+        CHECK_EQ_INT(strlen(t.head), 32);            /* the letters, between their bits */
+        CHECK_EQ_MEM(t.head + 24, t.head + 26, 6);
+    }
+    CHECK(world_peer_stats(t.b->t.client, t.b->t.to_server).bytes_saved > 0);
+    t.events = t.reports = 0;
+    body(t.b);
+    for (int i = 0; i < 40; i++) wisp__put(&t.b->to, 0xee, 8);
+    send_flagged(t.b, WISP__FLAG_SQUEEZED, 40);
+    world_run(&t.b->t.w, 0.1);
+    CHECK_EQ_INT(t.events, 1);
+    CHECK_EQ_INT(t.code, WISP_E_COMPRESSED);
+    CHECK(strstr(t.head, "eeeeeeee") != NULL);
+    CHECK_EQ_STR(t.head, t.reported);
+    bench_close(t.b);
+}
+
 TEST(where_nothing_came_there_is_no_head) {
     told t;
     wisp_event event;
@@ -473,6 +505,7 @@ static const test_case tests[] = {
     CASE(a_message_that_was_held_is_told_with_its_own_bytes),
     CASE(a_message_in_fragments_is_told_from_its_begin),
     CASE(a_handler_ends_the_session_and_then_fails),
+    CASE(a_compressed_packet_is_told_unpacked_and_a_torn_one_as_it_came),
     CASE(where_nothing_came_there_is_no_head),
     CASE(a_sink_is_told_of_all_with_time_and_backtrace_and_of_none_when_it_is_gone),
     CASE(of_one_packet_a_sink_is_told_256_errors_too),
