@@ -25031,9 +25031,11 @@ void wisp_disconnect(wisp *w, wisp_connection connection) {
 static void wisp__arg_wrong(wisp_event *event, int i, const wisp_value *value) {
     if (!event || !event->w) return;
     event->w->base.stats.arguments_wrong++;
+    wisp__note_head(event->w);
     wisp__notice_add(&event->w->events, WISP__ON_ERROR, event->peer, event->remote, WISP_E_TYPE,
                      "%s: argument %d is %s", event->name, i,
                      value ? "of another kind" : "missing");
+    event->w->events.head[0] = 0;
 }
 
 /* The argument if it is of this kind; else reported, and NULL. */

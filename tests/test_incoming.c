@@ -387,6 +387,22 @@ TEST(a_compressed_packet_is_told_unpacked_and_a_torn_one_as_it_came) {
     bench_close(t.b);
 }
 
+static void on_asks_wrongly(wisp_event *event) { wisp_arg_vec3(event, 0); }
+
+TEST(an_argument_of_another_kind_is_told_with_what_came) {
+    told t;
+    told_open(&t);
+    wisp_connect_target(t.b->t.server, wisp_by_name("v"), on_asks_wrongly, NULL, false);
+    world_fire(t.b->t.client, "v", t.b->t.to_server, 77);
+    world_run(&t.b->t.w, 0.1);
+    CHECK_EQ_INT(t.events, 1);
+    CHECK_EQ_INT(t.code, WISP_E_TYPE);
+    CHECK_EQ_STR(t.remote, "v");
+    CHECK(t.head[0] != 0);
+    CHECK_EQ_STR(t.head, t.reported);
+    bench_close(t.b);
+}
+
 TEST(where_nothing_came_there_is_no_head) {
     told t;
     wisp_event event;
@@ -506,6 +522,7 @@ static const test_case tests[] = {
     CASE(a_message_in_fragments_is_told_from_its_begin),
     CASE(a_handler_ends_the_session_and_then_fails),
     CASE(a_compressed_packet_is_told_unpacked_and_a_torn_one_as_it_came),
+    CASE(an_argument_of_another_kind_is_told_with_what_came),
     CASE(where_nothing_came_there_is_no_head),
     CASE(a_sink_is_told_of_all_with_time_and_backtrace_and_of_none_when_it_is_gone),
     CASE(of_one_packet_a_sink_is_told_256_errors_too),
