@@ -1376,7 +1376,8 @@ WISP_API wisp_target wisp_by_handle(wisp_remote remote);
 /* ===========================================================================
  * MARK: >>group
  * Groups of peers. A peer may be in many; its membership ends with its
- * session. wisp_to_group sends to all members, as far as they are joined.
+ * session. wisp_to_group sends to all members; for one that this endpoint is
+ * still joining it waits, as what is sent to that peer alone does.
  * ======================================================================== */
 
 /* Makes a group or finds it: 1..128 bytes. Id 0: wisp_why tells (WISP_E_NAME,
@@ -1477,8 +1478,8 @@ typedef struct wisp_report {
 
 typedef struct wisp_sink {
     /* Told of every error at once, where it happens, also of those that are no
-       event any more because of limits.notices. It must call nothing of wisp
-       but what only reads. */
+       event any more because of limits.notices; of one packet 256 are told, as
+       events too. It must call nothing of wisp but what only reads. */
     void (*report)(void *user, const wisp_report *report);
     /* Writes where the program is, at most `size` bytes with the NUL; NULL. */
     void (*backtrace)(void *user, char *text, int size);
