@@ -33,7 +33,8 @@ LIBS_fuzz_compress := $(COMPRESS)
 LIBS_07_compress   := $(COMPRESS)
 LIBS_11_overlay    := -lpng
 TESTS_M32 := $(FOREIGN) $(addprefix test_, batch session incoming outgoing receive host peer \
-            packet channel wrap wrap16 soak oom form content delta change track squeeze)
+            packet channel wrap wrap16 soak oom form content delta change track squeeze group \
+            matched raise)
 
 # A kind of build: the compiler with its flags, what is linked, and what runs the program. (The
 # 32-bit x87 and s390x compute every float as a double, whatever the source says.)
