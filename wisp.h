@@ -1382,7 +1382,8 @@ WISP_API wisp_target wisp_by_handle(wisp_remote remote);
 /* ===========================================================================
  * MARK: >>group
  * Groups of peers. A peer may be in many; its membership ends with its
- * session. wisp_to_group sends to all members, as far as they are joined.
+ * session. wisp_to_group sends to all members; for one that this endpoint is
+ * still joining it waits, as what is sent to that peer alone does.
  * ======================================================================== */
 
 /* Makes a group or finds it: 1..128 bytes. Id 0: wisp_why tells (WISP_E_NAME,
@@ -1483,8 +1484,8 @@ typedef struct wisp_report {
 
 typedef struct wisp_sink {
     /* Told of every error at once, where it happens, also of those that are no
-       event any more because of limits.notices. It must call nothing of wisp
-       but what only reads. */
+       event any more because of limits.notices; of one packet 256 are told, as
+       events too. It must call nothing of wisp but what only reads. */
     void (*report)(void *user, const wisp_report *report);
     /* Writes where the program is, at most `size` bytes with the NUL; NULL. */
     void (*backtrace)(void *user, char *text, int size);
@@ -21683,15 +21684,11 @@ static wisp_result wisp__fire_all(wisp *w, wisp_to to, wisp__shot *shot) {
 }
 
 /* Queues values for peers, encoded once, or once for each base that they are told from. */
-static wisp_result wisp__fire(wisp *w, wisp__remote *remote, const wisp_to *to,
+static wisp_result wisp__fire(wisp *w, wisp__remote *remote, const wisp_to *to, wisp__session *s,
                               const wisp_value *values, int count) {
-    wisp__session *s = NULL;
     wisp__shot shot;
     wisp_result result;
-    if (to->mode == WISP__TO_PEER) {
-        s = wisp__session_of(w, to->peer);
-        if (!s) return WISP_E_STALE;
-    }
+    if (to->mode == WISP__TO_PEER && !s) return WISP_E_STALE;
     result = wisp__encode(&w->content, remote, values, count, wisp__methods_of(w, s));
     if (result) return wisp__encode_refused(w, remote, result);
     w->content.packer.plain = wisp__profiled_bytes(w, values, count);
@@ -21827,7 +21824,9 @@ static wisp_result wisp__fire_through(wisp *w, wisp__remote *remote, wisp__passa
     wisp_result result;
     if (!wisp__hooks_enter(&w->hooks)) return WISP_E_DEPTH;
     result = wisp__let_out(w, remote, passage, &values, &count);
-    if (result == WISP_PASS) result = wisp__fire(w, remote, passage->to, values, count);
+    if (result == WISP_PASS)
+        result = wisp__fire(w, remote, passage->to, wisp__session_of(w, passage->to->peer), values,
+                            count);
     wisp__hooks_leave(&w->hooks);
     return result > 0 ? WISP_OK : result;
 }
@@ -23019,10 +23018,13 @@ static void wisp__read_whole(wisp__reading *r, const wisp__lane_in *lane) {
     wisp__reading whole = *r;
     wisp__reader outer = r->w->record;
     wisp__incoming in;
-    int kind;
+    int kind, shown = wisp__min_int(lane->whole_bytes, 16);
+    uint8_t first[16];                /* what errors show; the whole goes with the session */
     memset(&in, 0, sizeof in);
+    memcpy(first, lane->whole, (size_t)shown);
     whole.delivery = WISP_RELIABLE;
-    whole.from = r->w->record = wisp__reader_on(lane->whole, lane->whole_bytes);
+    whole.from = wisp__reader_on(lane->whole, lane->whole_bytes);
+    r->w->record = wisp__reader_on(first, shown);
     whole.values = r->w->base.limits.message_values;
     if (wisp__get(&whole.from, 4) == 8) {
         wisp__read_event(&whole, &in, false);
@@ -23437,9 +23439,10 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
     r.number = number;
     r.from = wisp__reader_on(bytes + head, packet->size - head);
     r.values = wisp__max_int(WISP__PACKET_VALUES, w->base.limits.message_values);
+    w->record = r.from;
     if (bytes[0] & 0x78) wisp__break(&r, "flags of no meaning");
     else if (bytes[0] & WISP__FLAG_SQUEEZED) wisp__read_squeezed(&r);
-    w->record = r.from;
+    if (!r.broken) w->record = r.from;
     if (!r.broken) wisp__read_body(&r, (bytes[0] & WISP__FLAG_ACKS) != 0);
     if (r.broken && peer->state == WISP__JOINED) wisp__error(w, s, NULL, r.code, r.broken);
     w->record.end = w->record.at = 0;
@@ -25197,7 +25200,7 @@ wisp_result wisp_fire_target(wisp *w, wisp_target target, wisp_to to, const wisp
         remote = wisp__remote_to_send(w, target, &result);
         if (!remote) return result;
     }
-    if (!remote->outbound) return wisp__fire(w, remote, &to, values, count);
+    if (!remote->outbound) return wisp__fire(w, remote, &to, s, values, count);
     to.peer = wisp__peer_handle(s);
     memset(&passage, 0, sizeof passage);
     passage.kind = WISP_MESSAGE_EVENT;
@@ -25285,9 +25288,11 @@ void wisp_disconnect(wisp *w, wisp_connection connection) {
 static void wisp__arg_wrong(wisp_event *event, int i, const wisp_value *value) {
     if (!event || !event->w) return;
     event->w->base.stats.arguments_wrong++;
+    wisp__note_head(event->w);
     wisp__notice_add(&event->w->events, WISP__ON_ERROR, event->peer, event->remote, WISP_E_TYPE,
                      "%s: argument %d is %s", event->name, i,
                      value ? "of another kind" : "missing");
+    event->w->events.head[0] = 0;
 }
 
 /* The argument if it is of this kind; else reported, and NULL. */

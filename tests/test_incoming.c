@@ -185,6 +185,328 @@ TEST(of_one_packet_256_errors_are_told_and_all_are_counted) {
     bench_close(b);
 }
 
+/* --- what an error tells of what came --- */
+
+/* The last error, as the event and the sink had it. */
+typedef struct told {
+    bench      *b;
+    int         events, reports;
+    wisp_result code;
+    wisp_peer   peer;
+    int         count;            /* of the values */
+    char        text[200], remote[40], head[40], reported[40];
+} told;
+
+static void on_told(wisp_event *event) {
+    told *t = (told *)event->user;
+    t->events++;
+    t->code = event->result;
+    t->peer = event->peer;
+    t->count = event->count;
+    snprintf(t->text, sizeof t->text, "%s", event->text);
+    snprintf(t->remote, sizeof t->remote, "%s",
+             event->remote.id ? wisp_remote_name(event->w, event->remote) : "");
+    snprintf(t->head, sizeof t->head, "%s", event->count ? wisp_arg_string(event, 0) : "");
+}
+
+static void on_report(void *user, const wisp_report *report) {
+    told *t = (told *)user;
+    t->reports++;
+    snprintf(t->reported, sizeof t->reported, "%s", report->head);
+}
+
+static void told_open(told *t) {
+    wisp_sink sink;
+    memset(t, 0, sizeof *t);
+    memset(&sink, 0, sizeof sink);
+    t->b = bench_open();
+    sink.report = on_report;
+    sink.user = t;
+    wisp_connect_target(t->b->t.server, wisp_by_name(WISP_ERROR), on_told, t, false);
+    CHECK_EQ_INT(wisp_use_sink(t->b->t.server, &sink), WISP_OK);
+}
+
+/* `bits` of the packet that was written, from a bit on, as text. */
+static void head_of(const bench *b, int64_t at, int64_t bits, char hex[40]) {
+    wisp__reader from = wisp__reader_on(b->bytes + 7, 1193);
+    int place = 0;
+    for (from.at = at; bits >= 8 && place < 32; bits -= 8, place += 2)
+        snprintf(hex + place, 3, "%02x", (unsigned)wisp__get(&from, 8));
+    hex[place] = 0;
+}
+
+static void check_told(const told *t, wisp_result code, const char *remote, const char *head) {
+    CHECK_EQ_INT(t->events, 1);
+    CHECK_EQ_INT(t->reports, 1);
+    CHECK_EQ_INT(t->code, code);
+    CHECK_EQ_STR(t->remote, remote);
+    CHECK_EQ_STR(t->head, head);
+    CHECK_EQ_STR(t->reported, head);
+    CHECK_EQ_INT(t->count, head[0] != 0);
+    CHECK(wisp_peer_equal(t->peer, t->b->t.to_client));
+    CHECK(t->text[0] != 0);
+}
+
+TEST(an_error_carries_the_first_bytes_of_the_message_that_is_bad) {
+    char expected[40];
+    told t;
+    wisp__writer *to;
+    int64_t at;
+    told_open(&t);
+    to = body(t.b);
+    put_section(to, WISP_UNRELIABLE, 0);
+    put_unbound(to, 0, 9);
+    put_true(to);
+    at = to->at;                                     /* what stands before it is not told */
+    put_unbound(to, 0, 200);
+    wisp__put(to, 0x1f1, 9);
+    for (int i = 0; i < 191; i++) wisp__put(to, (uint64_t)(i & 1), 1);
+    send_body(t.b);
+    world_run(&t.b->t.w, 0.05);
+    head_of(t.b, at, 128, expected);
+    CHECK_EQ_INT(strlen(expected), 32);
+    check_told(&t, WISP_E_BAD_PACKET, "hp", expected);
+    CHECK_EQ_INT(strncmp(t.text, "hp: ", 4), 0);
+    bench_close(t.b);
+}
+
+TEST(a_short_message_has_a_short_head) {
+    char expected[40];
+    told t;
+    wisp__writer *to;
+    int64_t at;
+    told_open(&t);
+    to = body(t.b);
+    put_section(to, WISP_UNRELIABLE, 0);
+    at = to->at;
+    put_unbound(to, 900, 9);
+    put_true(to);
+    send_body(t.b);
+    world_run(&t.b->t.w, 0.05);
+    head_of(t.b, at, ((to->at + 7) / 8) * 8 - at, expected);
+    CHECK(strlen(expected) > 0 && strlen(expected) < 16);
+    check_told(&t, t.code, "", expected);
+    bench_close(t.b);
+}
+
+/* What came early is told when its turn comes: its values, without the record they were in. */
+TEST(a_message_that_was_held_is_told_with_its_own_bytes) {
+    told t;
+    wisp_value big;
+    char text[200];
+    told_open(&t);
+    memset(text, 'Z', sizeof text);
+    big = wisp_string_n(text, 200);
+    wisp_remote_named(t.b->t.server, "lone");        /* known, and nobody is connected */
+    t.b->out.keep = true;
+    wisp_set_batch_mode(t.b->t.client, NULL, WISP_BATCH_NEVER);
+    world_fire(t.b->t.client, "hp", t.b->t.to_server, 1);
+    wisp_fire_values(t.b->t.client, "lone", wisp_to_peer(t.b->t.to_server), &big, 1);
+    wisp_flush_batches(t.b->t.client);
+    CHECK_EQ_INT(t.b->out.kept_count, 2);
+    for (int i = 1; i >= 0; i--) tap_pass(&t.b->out, &t.b->out.kept[i]);
+    t.b->out.keep = false;
+    world_run(&t.b->t.w, 0.1);
+    CHECK_EQ_INT(t.events, 1);
+    CHECK_EQ_INT(t.code, WISP_E_NO_HANDLER);
+    CHECK_EQ_STR(t.remote, "lone");
+    CHECK(strstr(t.head, "5a5a5a5a") != NULL);
+    CHECK_EQ_STR(t.head, t.reported);
+    bench_close(t.b);
+}
+
+static void fire_large(told *t, const char *name) {
+    static char text[20000];
+    wisp_value value = wisp_string_n(text, (int)sizeof text);
+    memset(text, 'Q', sizeof text);
+    CHECK_EQ_INT(wisp_fire_values(t->b->t.client, name, wisp_to_peer(t->b->t.to_server), &value, 1),
+                 WISP_OK);
+    world_run(&t->b->t.w, 0.5);
+}
+
+TEST(a_message_in_fragments_is_told_from_its_begin) {
+    told t;
+    told_open(&t);
+    wisp_remote_named(t.b->t.server, "lone");
+    fire_large(&t, "lone");
+    CHECK_EQ_INT(t.events, 1);
+    CHECK_EQ_INT(t.code, WISP_E_NO_HANDLER);
+    CHECK_EQ_INT(strlen(t.head), 32);
+    CHECK(strstr(t.head, "51515151") != NULL);
+    CHECK_EQ_STR(t.head, t.reported);
+    bench_close(t.b);
+}
+
+static void on_leaves_and_fails(wisp_event *event) {
+    wisp_leave(event->w, event->peer, "enough");
+    CHECK_EQ_INT(wisp_fail(event, WISP_E_HANDLER, "after the end"), WISP_OK);
+}
+
+/* The buffer of the fragments goes with the session. */
+TEST(a_handler_ends_the_session_and_then_fails) {
+    told t;
+    told_open(&t);
+    wisp_connect_target(t.b->t.server, wisp_by_name("big"), on_leaves_and_fails, NULL, false);
+    fire_large(&t, "big");
+    CHECK_EQ_INT(t.events, 1);
+    CHECK_EQ_INT(t.code, WISP_E_HANDLER);
+    CHECK_EQ_STR(t.remote, "big");
+    CHECK(!bench_joined(t.b));
+    bench_close(t.b);
+}
+
+TEST(a_compressed_packet_is_told_unpacked_and_a_torn_one_as_it_came) {
+    told t;
+    told_open(&t);
+    wisp_remote_named(t.b->t.server, "lone");
+    wisp_use_compression(t.b->t.client, WISP_COMPRESSION_AUTO, NULL);
+    wisp_use_compression(t.b->t.server, WISP_COMPRESSION_AUTO, NULL);
+    world_run(&t.b->t.w, 0.1);
+    for (int i = 0; i < 2; i++) {
+        char text[600];
+        wisp_value value = wisp_string_n(text, (int)sizeof text);
+        memset(text, 'R', sizeof text);
+        t.events = t.reports = 0;
+        wisp_fire_values(t.b->t.client, "lone", wisp_to_peer(t.b->t.to_server), &value, 1);
+        world_run(&t.b->t.w, 0.1);
+        CHECK_EQ_INT(t.events, 1);
+        CHECK_EQ_INT(t.code, WISP_E_NO_HANDLER);
+        CHECK_EQ_INT(strlen(t.head), 32);            /* the letters, between their bits */
+        CHECK_EQ_MEM(t.head + 24, t.head + 26, 6);
+    }
+    CHECK(world_peer_stats(t.b->t.client, t.b->t.to_server).bytes_saved > 0);
+    t.events = t.reports = 0;
+    body(t.b);
+    for (int i = 0; i < 40; i++) wisp__put(&t.b->to, 0xee, 8);
+    send_flagged(t.b, WISP__FLAG_SQUEEZED, 40);
+    world_run(&t.b->t.w, 0.1);
+    CHECK_EQ_INT(t.events, 1);
+    CHECK_EQ_INT(t.code, WISP_E_COMPRESSED);
+    CHECK(strstr(t.head, "eeeeeeee") != NULL);
+    CHECK_EQ_STR(t.head, t.reported);
+    bench_close(t.b);
+}
+
+static void on_asks_wrongly(wisp_event *event) { wisp_arg_vec3(event, 0); }
+
+TEST(an_argument_of_another_kind_is_told_with_what_came) {
+    told t;
+    told_open(&t);
+    wisp_connect_target(t.b->t.server, wisp_by_name("v"), on_asks_wrongly, NULL, false);
+    world_fire(t.b->t.client, "v", t.b->t.to_server, 77);
+    world_run(&t.b->t.w, 0.1);
+    CHECK_EQ_INT(t.events, 1);
+    CHECK_EQ_INT(t.code, WISP_E_TYPE);
+    CHECK_EQ_STR(t.remote, "v");
+    CHECK(t.head[0] != 0);
+    CHECK_EQ_STR(t.head, t.reported);
+    bench_close(t.b);
+}
+
+TEST(where_nothing_came_there_is_no_head) {
+    told t;
+    wisp_event event;
+    told_open(&t);
+    memset(&event, 0, sizeof event);
+    event.w = t.b->t.server;
+    event.name = "mine";
+    event.text = "";
+    event.peer = t.b->t.to_client;
+    wisp_fail(&event, WISP_E_HANDLER, "by hand");
+    CHECK_EQ_INT(t.reports, 1);                      /* at once */
+    CHECK_EQ_INT(t.events, 0);
+    world_run(&t.b->t.w, 0.05);
+    check_told(&t, WISP_E_HANDLER, "", "");
+    CHECK_EQ_STR(t.text, "mine: by hand");
+    wisp_arg_int(&event, 3);
+    world_run(&t.b->t.w, 0.05);
+    CHECK_EQ_INT(t.events, 2);
+    CHECK_EQ_INT(t.code, WISP_E_TYPE);
+    CHECK_EQ_INT(t.count, 0);
+    bench_close(t.b);
+}
+
+/* --- the sink --- */
+
+typedef struct sunk {
+    int    reports, backtraces;
+    double time;
+    char   backtrace[16];
+    bool   overlong;
+    int    size;
+} sunk;
+
+static void sunk_report(void *user, const wisp_report *report) {
+    sunk *k = (sunk *)user;
+    k->reports++;
+    k->time = report->time;
+    snprintf(k->backtrace, sizeof k->backtrace, "%s", report->backtrace);
+    CHECK(report->remote && report->text && report->head && report->backtrace);
+}
+
+static void sunk_backtrace(void *user, char *text, int size) {
+    sunk *k = (sunk *)user;
+    k->backtraces++;
+    k->size = size;
+    if (k->overlong) memset(text, 'x', (size_t)size);        /* without an end */
+    else snprintf(text, (size_t)size, "f < g < main");
+}
+
+TEST(a_sink_is_told_of_all_with_time_and_backtrace_and_of_none_when_it_is_gone) {
+    world_two t;
+    sunk k;
+    wisp_sink sink;
+    wisp_event event;
+    memset(&k, 0, sizeof k);
+    memset(&sink, 0, sizeof sink);
+    memset(&event, 0, sizeof event);
+    world_open(&t.w);
+    t.w.desc.limits.notices = 64;
+    world_two_join(&t);
+    event.w = t.server;
+    event.name = event.text = "";
+    sink.report = sunk_report;
+    sink.user = &k;
+    CHECK_EQ_INT(wisp_use_sink(t.server, &sink), WISP_OK);
+    wisp_fail(&event, WISP_E_HANDLER, "x");
+    CHECK_EQ_STR(k.backtrace, "");
+    sink.backtrace = sunk_backtrace;
+    CHECK_EQ_INT(wisp_use_sink(t.server, &sink), WISP_OK);
+    for (int i = 0; i < 999; i++) wisp_fail(&event, WISP_E_HANDLER, "x");
+    CHECK_EQ_INT(k.reports, 1000);                   /* far more than wait as events */
+    CHECK_EQ_INT(k.backtraces, 999);
+    CHECK_EQ_STR(k.backtrace, "f < g < main");
+    CHECK_NEAR(k.time, wisp_now(t.server), 0);
+    CHECK_EQ_INT(world_total(t.server).notices_dropped, 1000 - 64);
+    k.overlong = true;
+    wisp_fail(&event, WISP_E_HANDLER, "x");
+    CHECK_EQ_STR(k.backtrace, "xxxxxxxxxxxxxxx");
+    CHECK(k.size >= 256);
+    sink.report = NULL;
+    CHECK_EQ_INT(wisp_use_sink(t.server, &sink), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_use_sink(NULL, NULL), WISP_E_ARGUMENT);
+    wisp_fail(&event, WISP_E_HANDLER, "x");
+    CHECK_EQ_INT(k.reports, 1002);                   /* it is still there */
+    CHECK_EQ_INT(wisp_use_sink(t.server, NULL), WISP_OK);
+    wisp_fail(&event, WISP_E_HANDLER, "x");
+    CHECK_EQ_INT(k.reports, 1002);
+    world_close(&t.w);
+}
+
+TEST(of_one_packet_a_sink_is_told_256_errors_too) {
+    told t;
+    wisp__writer *to;
+    told_open(&t);
+    to = body(t.b);
+    put_section(to, WISP_UNRELIABLE, 0);
+    for (int i = 0; i < 300; i++) put_unbound(to, 900, 0);
+    send_body(t.b);
+    world_run(&t.b->t.w, 0.05);
+    CHECK_EQ_INT(t.reports, 256);
+    CHECK_EQ_INT(t.events, 256);
+    bench_close(t.b);
+}
+
 static const test_case tests[] = {
     CASE(a_bad_message_does_not_cost_the_rest_of_its_batch),
     CASE(a_bad_message_held_for_its_turn_does_not_cost_the_others),
@@ -193,7 +515,17 @@ static const test_case tests[] = {
     CASE(an_unreadable_invoke_does_not_run_its_handler_early_or_in_order),
     CASE(calls_that_settle_in_leaps_end_the_session),
     CASE(answers_of_no_call_are_sought_64_times_a_packet_at_most),
-    CASE(of_one_packet_256_errors_are_told_and_all_are_counted)
+    CASE(of_one_packet_256_errors_are_told_and_all_are_counted),
+    CASE(an_error_carries_the_first_bytes_of_the_message_that_is_bad),
+    CASE(a_short_message_has_a_short_head),
+    CASE(a_message_that_was_held_is_told_with_its_own_bytes),
+    CASE(a_message_in_fragments_is_told_from_its_begin),
+    CASE(a_handler_ends_the_session_and_then_fails),
+    CASE(a_compressed_packet_is_told_unpacked_and_a_torn_one_as_it_came),
+    CASE(an_argument_of_another_kind_is_told_with_what_came),
+    CASE(where_nothing_came_there_is_no_head),
+    CASE(a_sink_is_told_of_all_with_time_and_backtrace_and_of_none_when_it_is_gone),
+    CASE(of_one_packet_a_sink_is_told_256_errors_too),
 };
 
 int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }
