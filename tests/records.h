@@ -9,7 +9,6 @@ enum { MEMORY_MAX = 1 << 18, OUT_MAX = 4096 };
 
 static union { double align; uint8_t bytes[MEMORY_MAX]; } memory_a, memory_b, memory_c;
 static uint8_t out_bytes[OUT_MAX];
-static schemas made;
 
 /* The program of a schema of maps with one field of a type, in memory_c. */
 static wisp_field only_field;

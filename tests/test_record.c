@@ -7,6 +7,8 @@
 #include "schemas.h"
 #include "records.h"
 
+static schemas made;
+
 /* --- golden bytes --- */
 
 /* One field is written as so many bits, these; and read again from any bit of a buffer. */
