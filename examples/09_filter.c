@@ -32,7 +32,7 @@ static wisp_result is_good_enough(wisp_event *event) {
 
 static wisp_result without_names(wisp_event *event) {
     wisp_value instead = wisp_string("***");
-    if (strstr(wisp_arg_string(event, 0), "Voldemort")) return wisp_change(event, &instead, 1);
+    if (strstr(wisp_arg_string(event, 0), "dragon")) return wisp_change(event, &instead, 1);
     return WISP_PASS;
 }
 
@@ -76,7 +76,7 @@ static void on_welcome(wisp_event *event) {
     *(bool *)event->user = event->result == WISP_OK;
     printf("client: let in, %d moves go on\n",
            wisp_release(event->w, "wait", event->peer, WISP_PASS));
-    wisp_fire(event->w, "say", event->peer, wisp_string("I fear Voldemort"));      /* changed */
+    wisp_fire(event->w, "say", event->peer, wisp_string("I fear dragons"));      /* changed */
     wisp_fire(event->w, "trade", event->peer, wisp_int(100));                      /* level 10 */
     wisp_fire(event->w, "lounge", event->peer);                                    /* VIPs only */
 }
