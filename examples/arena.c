@@ -194,7 +194,7 @@ static bool net_open(net *n, int local_port, judge accept, uint64_t seed, void *
     desc.link = wisp_simulate(&n->sim, udp_link(&n->socket));
     desc.app = "arena";
     desc.app_version = 1;
-    desc.max_peers = PLAYERS * 2;
+    desc.max_peers = PLAYERS * 4;         /* some come twice, and onlookers */
     desc.accept = accept;
     desc.refuse_joins = !accept;
     desc.timeout = 5;
