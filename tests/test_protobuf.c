@@ -205,7 +205,7 @@ TEST(integers_that_do_not_fit_are_refused) {
         { &t_fixed64, 0, INT64_MIN }, { &t_enum, 2, (int64_t)INT32_MAX + 1 }
     };
     wisp_pair pair;
-    wisp_value value = map_of(&pair, wisp_uint(UINT64_MAX));
+    wisp_value value = wisp_nil();
     single s;
     for (int i = 0; i < (int)(sizeof cases / sizeof *cases); i++) {
         const wisp_schema *schema = single_of(&s, cases[i].type, 0, 0);
