@@ -224,7 +224,7 @@ build/wisp_top: tools/wisp_top.c $(HEADERS) | build
 build/tools/%/wisp_top.log: tools/wisp_top.c tools/smoke_top examples/arena.c examples/02_chat.c \
         $(HEADERS) | build/missing
 	@tools/step $@ "for program in tools/wisp_top examples/arena examples/02_chat; do \
-	    $(CC_$(KIND)) -std=c99 -I. \$$program.c -o $(@D)/\$${program#*/} -lm || exit 1; \
+	    $(CC_$(KIND)) -O0 -std=c99 -I. \$$program.c -o $(@D)/\$${program#*/} -lm || exit 1; \
 	    done" "tools/smoke_top $(@D)"
 
 clean:
