@@ -16796,7 +16796,7 @@ static int wisp__form_bytes(const wisp__form *form) {
  *   messages, packets and errors of a peer, and of all; attempts to join.
  * Invariants: a bucket holds its burst at most. What a peer is sure of, its
  *   share of what all may use, is not taken by others.
- * Not here: what becomes of what is over (batch, incoming, receive).
+ * Not here: what becomes of what is over (queue, batch, incoming, receive).
  * ======================================================================== */
 
 typedef struct wisp__bucket { double level, filled; } wisp__bucket;     /* filled 0: never used */
@@ -17126,7 +17126,7 @@ typedef struct wisp__route {
     bool     named;                    /* they announced this name, and did not refuse it since */
     uint32_t told_in;                  /* packet that carries the announcement, its low bits */
     uint64_t newest;                   /* packet of the last sequenced message */
-    struct wisp__entry *first, *last;  /* the queue (batch) */
+    struct wisp__entry *first, *last;  /* the queue (queue) */
     wisp__bucket rate;                 /* the rate limit */
 } wisp__route;
 
@@ -17147,7 +17147,7 @@ typedef struct wisp__session {
     int            control_room, control_count;
     bool           controls_dropped;   /* some had no room: they are asked for again */
     bool           ping;
-    uint16_t      *active;             /* routes with a queue (batch) */
+    uint16_t      *active;             /* routes with a queue (queue) */
     int            active_room, active_count;
     int            queued, queued_bytes;
     uint32_t       next_call;          /* ids (call) */

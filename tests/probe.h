@@ -112,6 +112,15 @@ static inline void two_open(world_two *t) {
     two_begin(t);
 }
 
+/* The same where only so much may be held; 0: the default. */
+static inline void two_holding(world_two *t, int messages, int bytes) {
+    world_open(&t->w);
+    t->w.desc.limits.held_messages = messages;
+    t->w.desc.limits.held_bytes = bytes;
+    world_two_join(t);
+    two_begin(t);
+}
+
 static inline wisp_call ask_tries(world_two *t, int64_t number, double timeout, int tries) {
     wisp_value value = wisp_int(number);
     wisp_call_desc desc;

@@ -145,10 +145,7 @@ TEST(a_message_that_is_held_again_takes_no_second_place) {
         world_two t;
         probe p = probe_of(WISP_HOLD);
         wisp *at;
-        world_open(&t.w);
-        t.w.desc.limits.held_messages = 1;
-        world_two_join(&t);
-        two_begin(&t);
+        two_holding(&t, 1, 0);
         at = way == IN ? t.server : t.client;
         use(at, "a", NULL, way, &p);
         use(at, "b", NULL, way, &p);
@@ -389,10 +386,7 @@ TEST(more_than_may_be_held_is_told_and_makes_room_again) {
         world_two t;
         probe p = probe_of(WISP_HOLD);
         wisp *at;
-        world_open(&t.w);
-        t.w.desc.limits.held_messages = 3;
-        world_two_join(&t);
-        two_begin(&t);
+        two_holding(&t, 3, 0);
         at = way == IN ? t.server : t.client;
         use(at, "hold", NULL, way, &p);
         for (int round = 0; round < 2; round++) {
@@ -420,10 +414,7 @@ TEST(the_bytes_of_what_is_held_are_bounded) {
         wisp_value value = wisp_bytes(bytes, 600);
         int refused = 0;
         wisp *at;
-        world_open(&t.w);
-        t.w.desc.limits.held_bytes = 2000;
-        world_two_join(&t);
-        two_begin(&t);
+        two_holding(&t, 0, 2000);
         at = way == IN ? t.server : t.client;
         use(at, "hold", NULL, way, &p);
         for (int i = 0; i < 5; i++)
@@ -635,10 +626,7 @@ TEST(a_held_call_that_is_over_takes_no_place) {
     world_two t;
     probe p = probe_of(WISP_HOLD);
     wisp_call call;
-    world_open(&t.w);
-    t.w.desc.limits.held_messages = 2;
-    world_two_join(&t);
-    two_begin(&t);
+    two_holding(&t, 2, 0);
     use(t.client, "hold", NULL, OUT, &p);
     fire(&t, "r", 1);
     wisp_cancel(t.client, ask(&t, 1));
