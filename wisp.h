@@ -3601,11 +3601,103 @@ wisp_value wisp_reference(wisp_object object) {
     return value;
 }
 
+static wisp_value wisp__value_of_id(uint32_t id) {
+    wisp_object object = { 0 };
+    object.id = id;
+    return wisp_reference(object);
+}
+
 wisp_value wisp_struct(const wisp_schema *schema, const void *data) {
     wisp_value value = wisp__value_of(WISP_STRUCT, schema && data ? schema->count : 0);
     if (!schema || !data) return wisp_nil();
     value.as.structure.schema = schema;
     value.as.structure.data = data;
+    return value;
+}
+
+/* --- members: read by these alone, which look at the kind first. A value of another kind has
+   nothing of it: NULL, zero or false --- */
+
+static inline bool wisp__bool_of(const wisp_value *value) {
+    return value->kind == WISP_BOOL && value->as.boolean;
+}
+
+static inline int64_t wisp__int_of(const wisp_value *value) {
+    return value->kind == WISP_INT ? value->as.integer : 0;
+}
+
+static inline uint64_t wisp__uint_of(const wisp_value *value) {
+    return value->kind == WISP_UINT ? value->as.uinteger : 0;
+}
+
+static inline float wisp__float_of(const wisp_value *value) {
+    return value->kind == WISP_FLOAT ? value->as.float32 : 0.0f;
+}
+
+static inline double wisp__number_of(const wisp_value *value) {
+    return value->kind == WISP_NUMBER ? value->as.number : 0.0;
+}
+
+/* The bits of a float or a number, which pass through no register that might change a NaN. */
+static inline uint64_t wisp__bits_of(const wisp_value *value) {
+    uint64_t bits = 0;
+    uint32_t low = 0;
+    if (value->kind == WISP_NUMBER) memcpy(&bits, &value->as.number, 8);
+    if (value->kind != WISP_FLOAT) return bits;
+    memcpy(&low, &value->as.float32, 4);
+    return low;
+}
+
+static inline const char *wisp__text_of(const wisp_value *value) {
+    return value->kind == WISP_STRING ? value->as.string : NULL;
+}
+
+/* Of a string or of bytes. */
+static inline const void *wisp__bytes_of(const wisp_value *value) {
+    return value->kind == WISP_STRING || value->kind == WISP_BYTES ? value->as.bytes : NULL;
+}
+
+static inline const wisp_value *wisp__elements_of(const wisp_value *value) {
+    return value->kind == WISP_ARRAY ? value->as.array : NULL;
+}
+
+static inline const wisp_pair *wisp__pairs_of(const wisp_value *value) {
+    return value->kind == WISP_MAP ? value->as.map : NULL;
+}
+
+static inline wisp_object wisp__object_of(const wisp_value *value) {
+    wisp_object none = { 0 };
+    return value->kind == WISP_OBJECT ? value->as.object : none;
+}
+
+static inline const wisp_schema *wisp__schema_of(const wisp_value *value) {
+    return value->kind == WISP_STRUCT ? value->as.structure.schema : NULL;
+}
+
+/* The memory of a struct. */
+static inline const void *wisp__data_of(const wisp_value *value) {
+    return value->kind == WISP_STRUCT ? value->as.structure.data : NULL;
+}
+
+/* How many floats a kind is made of; 0 for other kinds. */
+static inline int wisp__kind_floats(wisp_kind kind) {
+    static const uint8_t counts[] = { 2, 3, 4, 4, 7, 4 };
+    return kind >= WISP_VEC2 && kind <= WISP_COLOR ? counts[kind - WISP_VEC2] : 0;
+}
+
+/* The floats of a vector kind and how many; what is not there is zero. The vector members of the
+   union are packed floats that begin where the union begins. */
+static int wisp__value_floats(const wisp_value *value, float out[7]) {
+    int count = wisp__kind_floats(value->kind);
+    memset(out, 0, 7 * sizeof(float));
+    memcpy(out, &value->as, (size_t)count * sizeof(float));
+    return count;
+}
+
+/* A value of a vector kind from its floats. */
+static wisp_value wisp__view_floats(wisp_kind kind, const void *at) {
+    wisp_value value = wisp__value_of(kind, 0);
+    memcpy(&value.as, at, (size_t)wisp__kind_floats(kind) * sizeof(float));
     return value;
 }
 
@@ -3697,8 +3789,9 @@ static int wisp__option_bytes(const wisp_type *option, int bytes) {
 }
 
 static bool wisp__string_is(const wisp_value *value, const char *text) {
+    const char *own = wisp__text_of(value);
     return value->kind == WISP_STRING && strlen(text) == (size_t)value->count &&
-           (!value->count || memcmp(text, value->as.string, (size_t)value->count) == 0);
+           (!value->count || (own && memcmp(text, own, (size_t)value->count) == 0));
 }
 
 /* Which of an enum's names a string is; -1: none. */
@@ -3731,12 +3824,6 @@ static wisp_value wisp__view_color(int bytes, const void *at) {
                            (float)parts[2] / 255.0f, (float)parts[3] / 255.0f);
     memcpy(all, at, sizeof all);
     return wisp_color4(all[0], all[1], all[2], all[3]);
-}
-
-static wisp_value wisp__view_floats(wisp_kind kind, const void *at, int count) {
-    wisp_value value = wisp__value_of(kind, 0);
-    memcpy(&value.as, at, (size_t)count * sizeof(float));
-    return value;
 }
 
 static wisp_value wisp__view_items(const wisp_type *type, int bytes, const void *at, int count) {
@@ -3792,16 +3879,16 @@ static wisp_value wisp__view(const wisp_type *type, int bytes, const void *at, i
     case WISP_TYPE_NUMBER:
     case WISP_TYPE_NUMBER_RANGE:
     case WISP_TYPE_QUANTIZED:
-        value = wisp_number(wisp__load_number(at, bytes));
-        if (bytes == 4) value = wisp_float((float)value.as.number);
+        if (bytes == 4) value = wisp_float((float)wisp__load_number(at, bytes));
+        else value = wisp_number(wisp__load_number(at, bytes));
         break;
     case WISP_TYPE_STRING:
     case WISP_TYPE_BYTES: value = wisp__view_string(type, bytes, at, count); break;
-    case WISP_TYPE_VEC2: value = wisp__view_floats(WISP_VEC2, at, 2); break;
-    case WISP_TYPE_VEC3: value = wisp__view_floats(WISP_VEC3, at, 3); break;
-    case WISP_TYPE_VEC4: value = wisp__view_floats(WISP_VEC4, at, 4); break;
-    case WISP_TYPE_QUAT: value = wisp__view_floats(WISP_QUAT, at, 4); break;
-    case WISP_TYPE_TRANSFORM: value = wisp__view_floats(WISP_TRANSFORM, at, 7); break;
+    case WISP_TYPE_VEC2: value = wisp__view_floats(WISP_VEC2, at); break;
+    case WISP_TYPE_VEC3: value = wisp__view_floats(WISP_VEC3, at); break;
+    case WISP_TYPE_VEC4: value = wisp__view_floats(WISP_VEC4, at); break;
+    case WISP_TYPE_QUAT: value = wisp__view_floats(WISP_QUAT, at); break;
+    case WISP_TYPE_TRANSFORM: value = wisp__view_floats(WISP_TRANSFORM, at); break;
     case WISP_TYPE_COLOR: value = wisp__view_color(bytes, at); break;
     case WISP_TYPE_ENUM:
         integer = wisp__load_int(at, bytes, false);
@@ -3840,62 +3927,100 @@ static wisp_value wisp__view_field(const wisp_field *field, const void *data) {
     return wisp__view(&field->type, field->bytes, (const uint8_t *)data + field->offset, count);
 }
 
-static bool wisp__is_map(const wisp_value *value) {
-    return value->kind == WISP_MAP || (value->kind == WISP_STRUCT &&
-                                       value->as.structure.schema->shape != WISP_SHAPE_LIST);
+static inline bool wisp__is_map(const wisp_value *value) {
+    const wisp_schema *schema = wisp__schema_of(value);
+    return value->kind == WISP_MAP || (schema && schema->shape != WISP_SHAPE_LIST);
 }
 
-static bool wisp__is_array(const wisp_value *value) {
+static inline bool wisp__is_array(const wisp_value *value) {
+    const wisp_schema *schema = wisp__schema_of(value);
     return value->kind == WISP_ARRAY || (int)value->kind == WISP__ITEMS ||
-           (value->kind == WISP_STRUCT && value->as.structure.schema->shape == WISP_SHAPE_LIST);
+           (schema && schema->shape == WISP_SHAPE_LIST);
+}
+
+/* Element i in memory; nil for another kind. */
+static wisp_value wisp__item_at(const wisp_value *value, int i) {
+    const uint8_t *data = (const uint8_t *)value->as.items.data;
+    if ((int)value->kind != WISP__ITEMS || !data) return wisp_nil();
+    return wisp__view(value->as.items.type, value->as.items.each,
+                      data + (size_t)i * (size_t)value->as.items.each, -1);
 }
 
 /* The i-th element, pair or field: its key (NULL in arrays), and its value, which lives in
-   *scratch if need be. A field that is not there is nil. */
+   *scratch if need be. A field that is not there is nil, and so is what no list has. */
 static const wisp_value *wisp__child(const wisp_value *value, int i, const char **key,
                                      wisp_value *scratch) {
+    const wisp_schema *schema;
     *key = NULL;
-    if (value->kind == WISP_ARRAY) return &value->as.array[i];
-    if (value->kind == WISP_MAP) {
-        *key = value->as.map[i].key;
-        return &value->as.map[i].value;
-    }
-    if ((int)value->kind == WISP__ITEMS) {
-        const uint8_t *data = (const uint8_t *)value->as.items.data;
-        *scratch = wisp__view(value->as.items.type, value->as.items.each,
-                              data + (size_t)i * (size_t)value->as.items.each, -1);
+    switch ((int)value->kind) {
+    case WISP_ARRAY: return &wisp__elements_of(value)[i];
+    case WISP_MAP:
+        *key = wisp__pairs_of(value)[i].key;
+        return &wisp__pairs_of(value)[i].value;
+    case WISP_STRUCT:
+        schema = wisp__schema_of(value);
+        if (schema->shape != WISP_SHAPE_LIST) *key = schema->fields[i].name;
+        *scratch = wisp__view_field(&schema->fields[i], wisp__data_of(value));
+        return scratch;
+    default:
+        *scratch = wisp__item_at(value, i);
         return scratch;
     }
-    if (value->as.structure.schema->shape != WISP_SHAPE_LIST)
-        *key = value->as.structure.schema->fields[i].name;
-    *scratch = wisp__view_field(&value->as.structure.schema->fields[i], value->as.structure.data);
-    return scratch;
 }
 
-/* The child with a key, searched from `from` onwards and around: maps are mostly in one order. */
-static const wisp_value *wisp__child_named(const wisp_value *map, const char *name, int from,
-                                           wisp_value *scratch) {
+/* The key of a pair, or the name of a field; NULL: it has none. */
+static const char *wisp__key_at(const wisp_value *value, int i) {
+    const wisp_pair *pairs = wisp__pairs_of(value);
+    const wisp_schema *schema = wisp__schema_of(value);
+    return pairs ? pairs[i].key : schema ? schema->fields[i].name : NULL;
+}
+
+/* The place of a key, searched from `from` onwards and around: maps are mostly in one order.
+   -1: it is not there. */
+static int wisp__child_place(const wisp_value *map, const char *name, int from) {
     if (from >= map->count) from = 0;
     for (int i = 0; i < map->count; i++) {
         int at = from + i < map->count ? from + i : from + i - map->count;
-        const char *key = map->kind == WISP_MAP ? map->as.map[at].key
-                                                : map->as.structure.schema->fields[at].name;
-        if (key && strcmp(key, name) == 0) return wisp__child(map, at, &key, scratch);
+        const char *key = wisp__key_at(map, at);
+        if (key && strcmp(key, name) == 0) return at;
     }
-    return NULL;
+    return -1;
+}
+
+static const wisp_value *wisp__child_named(const wisp_value *map, const char *name, int from,
+                                           wisp_value *scratch) {
+    int at = wisp__child_place(map, name, from);
+    const char *key;
+    return at < 0 ? NULL : wisp__child(map, at, &key, scratch);
 }
 
 /* Is the i-th child a field of a struct that may be missing, and is? */
-static bool wisp__is_missing(const wisp_value *value, int i) {
-    return value->kind == WISP_STRUCT && i < value->count &&
-           !wisp__field_there(&value->as.structure.schema->fields[i], value->as.structure.data);
+static inline bool wisp__is_missing(const wisp_value *value, int i) {
+    const wisp_schema *schema = wisp__schema_of(value);
+    return schema && i < value->count &&
+           !wisp__field_there(&schema->fields[i], wisp__data_of(value));
 }
 
-/* Does the value point to what it counts? */
+/* The struct itself, if it is one of this schema or of a copy of it; else NULL. */
+static const void *wisp__struct_as(const wisp_value *value, const wisp_schema *schema) {
+    const wisp_schema *own = wisp__schema_of(value);
+    if (!own || own->fields != schema->fields || own->count != schema->count ||
+        own->bytes != schema->bytes)
+        return NULL;
+    return wisp__data_of(value);
+}
+
+/* Does the value point to what it counts? What a caller gives may not. */
 static bool wisp__is_sound(const wisp_value *value) {
-    bool counts = value->kind == WISP_STRING || value->kind == WISP_BYTES ||
-                  value->kind == WISP_ARRAY || value->kind == WISP_MAP;
-    return !counts || (value->count >= 0 && (value->count == 0 || value->as.bytes));
+    const wisp_schema *schema = wisp__schema_of(value);
+    const void *at = wisp__bytes_of(value);
+    if (value->kind == WISP_ARRAY) at = wisp__elements_of(value);
+    else if (value->kind == WISP_MAP) at = wisp__pairs_of(value);
+    else if (value->kind == WISP_STRUCT)
+        return schema && wisp__data_of(value) && value->count == schema->count;
+    else if ((int)value->kind == WISP__ITEMS) at = value->as.items.data;
+    else if (value->kind != WISP_STRING && value->kind != WISP_BYTES) return true;
+    return value->count >= 0 && (value->count == 0 || at);
 }
 
 /* Pairs or elements, without fields that are not there. */
@@ -3903,15 +4028,6 @@ static int wisp__present(const wisp_value *value) {
     int count = value->count;
     for (int i = 0; value->kind == WISP_STRUCT && i < value->count; i++)
         count -= wisp__is_missing(value, i);
-    return count;
-}
-
-/* How many floats a kind is made of, and where they are; 0 for other kinds. The vector members
-   of the union are packed floats that begin where the union begins. */
-static int wisp__value_floats(const wisp_value *value, float out[7]) {
-    static const int counts[] = { 0, 0, 0, 0, 0, 0, 0, 0, 2, 3, 4, 4, 7, 4, 0, 0, 0, 0, 0 };
-    int count = counts[value->kind];
-    memcpy(out, &value->as, (size_t)count * sizeof(float));
     return count;
 }
 
@@ -3928,16 +4044,16 @@ static bool wisp__numeric_of(const wisp_value *value, wisp__numeric *out) {
     switch (value->kind) {
     case WISP_INT:
         out->integral = true;
-        out->negative = value->as.integer < 0;
-        out->magnitude = out->negative ? 0 - (uint64_t)value->as.integer
-                                       : (uint64_t)value->as.integer;
+        out->negative = wisp__int_of(value) < 0;
+        out->magnitude = (uint64_t)wisp__int_of(value);
+        if (out->negative) out->magnitude = 0 - out->magnitude;
         return true;
     case WISP_UINT:
         out->integral = true;
-        out->magnitude = value->as.uinteger;
+        out->magnitude = wisp__uint_of(value);
         return true;
-    case WISP_FLOAT: number = (double)value->as.float32; break;
-    case WISP_NUMBER: number = value->as.number; break;
+    case WISP_FLOAT: number = (double)wisp__float_of(value); break;
+    case WISP_NUMBER: number = wisp__number_of(value); break;
     default: return false;
     }
     out->number = number;
@@ -3987,7 +4103,7 @@ static bool wisp__map_equal(const wisp_value *a, const wisp_value *b, wisp__same
 
 bool wisp_equal(const wisp_value *a, const wisp_value *b) {
     wisp__numeric x, y;
-    float p[7] = { 0 }, q[7] = { 0 };
+    float p[7], q[7];
     int floats;
     if (!a || !b) return a == b;
     if (wisp__numeric_of(a, &x)) return wisp__numeric_of(b, &y) && wisp__numeric_equal(&x, &y);
@@ -3995,10 +4111,12 @@ bool wisp_equal(const wisp_value *a, const wisp_value *b) {
     if (wisp__is_map(a)) return wisp__is_map(b) && wisp__map_equal(a, b, wisp_equal);
     if (a->kind != b->kind || a->count != b->count) return false;
     switch (a->kind) {
-    case WISP_BOOL: return a->as.boolean == b->as.boolean;
-    case WISP_OBJECT: return a->as.object.id == b->as.object.id;
+    case WISP_BOOL: return wisp__bool_of(a) == wisp__bool_of(b);
+    case WISP_OBJECT: return wisp__object_of(a).id == wisp__object_of(b).id;
     case WISP_STRING:
-    case WISP_BYTES: return !a->count || memcmp(a->as.bytes, b->as.bytes, (size_t)a->count) == 0;
+    case WISP_BYTES:
+        return !a->count ||
+               memcmp(wisp__bytes_of(a), wisp__bytes_of(b), (size_t)a->count) == 0;
     default: break;
     }
     floats = wisp__value_floats(a, p);
@@ -4044,10 +4162,10 @@ uint64_t wisp_hash(const wisp_value *value) {
     if (wisp__is_map(value) || wisp__is_array(value)) return wisp__list_hash(value, wisp_hash);
     h = wisp__mix((uint64_t)value->kind + 0x100) + (uint64_t)(unsigned)value->count;
     switch (value->kind) {
-    case WISP_BOOL: return wisp__mix(h + value->as.boolean);
-    case WISP_OBJECT: return wisp__mix(h + value->as.object.id);
+    case WISP_BOOL: return wisp__mix(h + wisp__bool_of(value));
+    case WISP_OBJECT: return wisp__mix(h + wisp__object_of(value).id);
     case WISP_STRING:
-    case WISP_BYTES: return wisp__mix(h ^ wisp__hash_bytes(value->as.bytes, value->count));
+    case WISP_BYTES: return wisp__mix(h ^ wisp__hash_bytes(wisp__bytes_of(value), value->count));
     default: break;
     }
     count = wisp__value_floats(value, floats);
@@ -4137,13 +4255,23 @@ typedef struct wisp__fields {
     bool       *made;
 } wisp__fields;
 
+/* A struct whose fields can be asked for. */
+static wisp_value wisp__struct_with(const wisp_schema *schema, const void *data,
+                                    wisp__fields *fields) {
+    wisp_value value = wisp_struct(schema, data);
+    if (value.kind == WISP_STRUCT) value.as.structure.view = fields;
+    return value;
+}
+
+static wisp__fields *wisp__fields_of(const wisp_value *value) {
+    return value->kind == WISP_STRUCT ? (wisp__fields *)value->as.structure.view : NULL;
+}
+
 static const wisp_value *wisp__field_at(const wisp_value *value, int i) {
-    wisp__fields *fields = (wisp__fields *)value->as.structure.view;
+    wisp__fields *fields = wisp__fields_of(value);
     wisp_value scratch;
     const char *key;
-    if (!fields || !wisp__field_there(&value->as.structure.schema->fields[i],
-                                      value->as.structure.data))
-        return NULL;
+    if (!fields || wisp__is_missing(value, i)) return NULL;
     if (!fields->made[i]) {
         const wisp_value *field = wisp__child(value, i, &key, &scratch);
         if (fields->make(fields, field, &fields->values[i])) return NULL;
@@ -4157,32 +4285,27 @@ wisp_kind wisp_kind_of(const wisp_value *value) { return value ? value->kind : W
 int wisp_count_of(const wisp_value *value) { return value ? value->count : 0; }
 
 const wisp_value *wisp_element_of(const wisp_value *value, int i) {
+    wisp_value scratch;
+    const char *key;
     if (!value || i < 0 || i >= value->count) return NULL;
-    if (value->kind == WISP_ARRAY) return &value->as.array[i];
     if (value->kind == WISP_STRUCT) return wisp__field_at(value, i);
-    return value->kind == WISP_MAP ? &value->as.map[i].value : NULL;
+    if (value->kind != WISP_ARRAY && value->kind != WISP_MAP) return NULL;
+    return wisp__child(value, i, &key, &scratch);
 }
 
 const char *wisp_key_of(const wisp_value *map, int i) {
-    if (!map || i < 0 || i >= map->count) return NULL;
-    if (map->kind == WISP_STRUCT) return map->as.structure.schema->fields[i].name;
-    return map->kind == WISP_MAP ? map->as.map[i].key : NULL;
+    return map && i >= 0 && i < map->count ? wisp__key_at(map, i) : NULL;
 }
 
 const wisp_value *wisp_field_of(const wisp_value *map, const char *key) {
-    wisp_value scratch;
-    if (!map || !key) return NULL;
-    if (map->kind == WISP_MAP) return wisp__child_named(map, key, 0, &scratch);
-    for (int i = 0; map->kind == WISP_STRUCT && i < map->count; i++)
-        if (strcmp(map->as.structure.schema->fields[i].name, key) == 0)
-            return wisp__field_at(map, i);
-    return NULL;
+    int at = map && key ? wisp__child_place(map, key, 0) : -1;
+    return at < 0 ? NULL : wisp_element_of(map, at);
 }
 
 const char *wisp_string_of(const wisp_value *value, int *size_bytes) {
     bool fits = value && (value->kind == WISP_STRING || value->kind == WISP_BYTES);
     if (size_bytes) *size_bytes = fits ? value->count : 0;
-    return fits ? value->as.string : NULL;
+    return fits ? (const char *)wisp__bytes_of(value) : NULL;
 }
 
 /* ===========================================================================
@@ -4520,8 +4643,8 @@ static bool wisp__numeric_number(const wisp_value *v, double *number) {
     wisp__numeric n;
     if (!wisp__numeric_of(v, &n)) return false;
     *number = n.number;
-    if (v->kind == WISP_INT) *number = (double)v->as.integer;
-    if (v->kind == WISP_UINT) *number = (double)v->as.uinteger;
+    if (v->kind == WISP_INT) *number = (double)wisp__int_of(v);
+    if (v->kind == WISP_UINT) *number = (double)wisp__uint_of(v);
     return true;
 }
 
@@ -4542,7 +4665,7 @@ static bool wisp__fit_number(wisp__fitting *f, const wisp_type *type, int bytes,
     if (bytes == 4 && size > 3.4028235677973366e38 && size - size >= 0)
         return wisp__blame(f, "%g does not fit a float", number);
     if (at && bytes == 4) {
-        float32 = v->kind == WISP_FLOAT ? v->as.float32 : (float)number;
+        float32 = v->kind == WISP_FLOAT ? wisp__float_of(v) : (float)number;
         memcpy(at, &float32, 4);
     } else if (at) {
         memcpy(at, &number, 8);
@@ -4552,7 +4675,7 @@ static bool wisp__fit_number(wisp__fitting *f, const wisp_type *type, int bytes,
 
 static bool wisp__fit_bool(wisp__fitting *f, int bytes, const wisp_value *v, void *at) {
     wisp__numeric n;
-    bool flag = v->kind == WISP_BOOL && v->as.boolean;
+    bool flag = wisp__bool_of(v);
     if (v->kind != WISP_BOOL) {
         if (!wisp__numeric_of(v, &n) || !n.integral || n.negative || n.magnitude > 1)
             return wisp__blame(f, "is no bool");
@@ -4586,32 +4709,32 @@ static bool wisp__fit_string(wisp__fitting *f, const wisp_type *type, int bytes,
                              const wisp_value *v, void *at) {
     if (v->kind != WISP_STRING) return wisp__blame(f, "is no string");
     if (v->count > type->max) return wisp__blame(f, "%d bytes are over %d", v->count, type->max);
-    if (v->count < 0 || (v->count && !v->as.string)) return wisp__blame(f, "is no string");
-    if (bytes > 0 && v->count && memchr(v->as.string, 0, (size_t)v->count))
+    if (!wisp__is_sound(v)) return wisp__blame(f, "is no string");
+    if (bytes > 0 && v->count && memchr(wisp__text_of(v), 0, (size_t)v->count))
         return wisp__blame(f, "has a NUL inside");
-    return wisp__fit_place(bytes, at, v->as.string, v->count);
+    return wisp__fit_place(bytes, at, wisp__text_of(v), v->count);
 }
 
 /* `count` NULL: there is no member that says how many; they are always max. */
 static bool wisp__fit_bytes(wisp__fitting *f, const wisp_type *type, int bytes,
                             const wisp_value *v, void *at, int *count) {
     wisp_value decoded = *v;
-    if (v->kind == WISP_STRING && f->lenient) {
+    if (v->kind == WISP_STRING && f->lenient && wisp__is_sound(v)) {
         int size = v->count / 4 * 3;
         uint8_t *out = NULL;
         if (!f->supply) return true;                   /* is read when there is room for it */
         out = (uint8_t *)f->supply->take(f->supply->owner, (size_t)size + 1);
         if (!out) return wisp__no_memory(f);
-        decoded = wisp_bytes(out, wisp__text_from_base64(v->as.string, v->count, out));
+        decoded = wisp_bytes(out, wisp__text_from_base64(wisp__text_of(v), v->count, out));
     }
-    if (decoded.kind != WISP_BYTES || decoded.count < 0 || (decoded.count && !decoded.as.bytes))
+    if (decoded.kind != WISP_BYTES || !wisp__is_sound(&decoded))
         return wisp__blame(f, "is not bytes");
     if (decoded.count > type->max)
         return wisp__blame(f, "%d bytes are over %d", decoded.count, type->max);
     if ((bytes > 0 ? !count : type->least != 0) && decoded.count != type->max)
         return wisp__blame(f, "%d bytes are not %d", decoded.count, type->max);
     if (count) *count = decoded.count;
-    return wisp__fit_place(bytes, at, decoded.as.bytes, decoded.count);
+    return wisp__fit_place(bytes, at, wisp__bytes_of(&decoded), decoded.count);
 }
 
 /* The floats of a vector, or of an array of numbers where that is all a format has. */
@@ -4634,10 +4757,11 @@ static bool wisp__fit_parts(wisp__fitting *f, wisp_kind kind, int count, const w
     return true;
 }
 
-/* The range of a component; step 0: a plain float. */
+/* The range of a component, or of a number; step 0: a plain float. */
 static wisp_range wisp__component(const wisp_type *type, int i) {
+    bool vector = type->kind >= WISP_TYPE_VEC2 && type->kind <= WISP_TYPE_VEC4;
     wisp_range range;
-    if (type->of) return ((const wisp_range *)type->of)[i];
+    if (vector && type->of) return ((const wisp_range *)type->of)[i];
     range.lo = type->lo;
     range.hi = type->hi;
     range.step = type->step;
@@ -4731,7 +4855,7 @@ static bool wisp__fit_enum(wisp__fitting *f, const wisp_type *type, int bytes, c
 static bool wisp__fit_object(wisp__fitting *f, const wisp_value *v, void *at) {
     wisp__numeric n;
     wisp_object object = { 0 };
-    if (v->kind == WISP_OBJECT) object = v->as.object;
+    if (v->kind == WISP_OBJECT) object = wisp__object_of(v);
     else if (f->lenient && wisp__numeric_of(v, &n) && n.integral && !n.negative &&
              n.magnitude <= UINT32_MAX)
         object.id = (uint32_t)n.magnitude;
@@ -4744,7 +4868,7 @@ static bool wisp__fit_literal(wisp__fitting *f, const wisp_type *type, int bytes
                               const wisp_value *v, void *at) {
     wisp_value wanted = wisp__view(type, 0, NULL, -1);
     if (wisp_equal(v, &wanted))
-        return bytes <= 0 || wisp__fit_place(bytes, at, wanted.as.string, wanted.count);
+        return bytes <= 0 || wisp__fit_place(bytes, at, wisp__text_of(&wanted), wanted.count);
     return type->of ? wisp__blame(f, "is not '%s'", (const char *)type->of)
                     : wisp__blame(f, "is not %g", type->lo);
 }
@@ -4766,8 +4890,7 @@ static bool wisp__fit_array(wisp__fitting *f, const wisp_type *type, int bytes,
     const wisp_type *element = (const wisp_type *)type->of;
     int each = bytes > 0 ? bytes / wisp__max_int(type->max, 1) : wisp__type_bytes(element, 0);
     uint8_t *items = (uint8_t *)at;
-    if (!wisp__is_array(v) || v->count < 0 || (v->count && !v->as.array))
-        return wisp__blame(f, "is no array");
+    if (!wisp__is_array(v) || !wisp__is_sound(v)) return wisp__blame(f, "is no array");
     if (v->count > type->max) return wisp__blame(f, "%d elements are over %d", v->count, type->max);
     if ((bytes > 0 ? !count : type->least != 0) && v->count != type->max)
         return wisp__blame(f, "%d elements are not %d", v->count, type->max);
@@ -4874,14 +4997,12 @@ static bool wisp__has_field(const wisp_schema *schema, const char *name) {
 }
 
 /* What a struct's own member says about a list must be so: it is only seen up to its maximum. */
-static bool wisp__count_fits(wisp__fitting *f, const wisp_value *v, const wisp_value *child,
-                             int i) {
-    const wisp_schema *schema = v->as.structure.schema;
+static bool wisp__count_fits(wisp__fitting *f, const wisp_value *v, int i) {
+    const wisp_schema *schema = wisp__schema_of(v);
     int count;
-    if (schema->shape != WISP_SHAPE_STRUCT || schema->fields[i].type.kind == WISP_TYPE_UNION)
-        return true;
-    if (i >= schema->count || (int)child->kind < 0) return true;
-    count = wisp__field_count(&schema->fields[i], v->as.structure.data);
+    if (!schema || schema->shape != WISP_SHAPE_STRUCT || i < 0 || i >= schema->count) return true;
+    if (schema->fields[i].type.kind == WISP_TYPE_UNION) return true;
+    count = wisp__field_count(&schema->fields[i], wisp__data_of(v));
     if (count <= schema->fields[i].type.max) return true;
     return wisp__blame(f, "its count is over %d", schema->fields[i].type.max);
 }
@@ -4892,17 +5013,15 @@ static bool wisp__fit_struct(wisp__fitting *f, const wisp_schema *schema, const 
     int found = 0;
     wisp_value scratch;
     const char *key;
-    if ((list ? !wisp__is_array(v) : !wisp__is_map(v)) || v->count < 0 ||
-        (v->count && !v->as.array))
+    if ((list ? !wisp__is_array(v) : !wisp__is_map(v)) || !wisp__is_sound(v))
         return wisp__blame(f, list ? "is no array" : "is no map");
     for (int i = 0; i < schema->count; i++) {
         const wisp_field *field = &schema->fields[i];
         const wisp_value *child = NULL;
-        if (!list) child = wisp__child_named(v, field->name, i, &scratch);
-        else if (i < v->count) child = wisp__child(v, i, &key, &scratch);
+        int place = list ? i : wisp__child_place(v, field->name, i);
+        if (place >= 0 && place < v->count) child = wisp__child(v, place, &key, &scratch);
         found += child != NULL;
-        if (child == &scratch && v->kind == WISP_STRUCT && !wisp__count_fits(f, v, child, i))
-            return wisp__blame_in(f, field->name, 0);
+        if (child && !wisp__count_fits(f, v, place)) return wisp__blame_in(f, field->name, 0);
         if (!wisp__fit_field(f, field, child, at, fit)) return wisp__blame_in(f, field->name, 0);
     }
     if (f->loose || found == v->count) return true;
@@ -4965,7 +5084,7 @@ static wisp_result wisp__as_array(wisp__supply *supply, const wisp_value *from, 
                                   wisp__make_map make) {
     size_t count = (size_t)wisp__max_int(from->count, 0);
     wisp_value *items;
-    if (from->count < 0 || (from->count && !from->as.array)) return WISP_E_ARGUMENT;
+    if (!wisp__is_sound(from)) return WISP_E_ARGUMENT;
     items = (wisp_value *)supply->take(supply->owner, count * sizeof *items + 1);
     if (!items) return WISP_E_MEMORY;
     for (int i = 0; i < from->count; i++) {
@@ -4985,7 +5104,7 @@ static wisp_result wisp__as_map(wisp__supply *supply, const wisp_value *from, wi
     *out = *from;
     if (wisp__is_array(from)) return wisp__as_array(supply, from, out, wisp__as_map);
     if (!wisp__is_map(from)) return WISP_OK;
-    if (from->count < 0 || (from->count && !from->as.map)) return WISP_E_ARGUMENT;
+    if (!wisp__is_sound(from)) return WISP_E_ARGUMENT;
     pairs = (wisp_pair *)supply->take(supply->owner, (size_t)from->count * sizeof *pairs + 1);
     if (!pairs) return WISP_E_MEMORY;
     for (int i = 0; i < from->count; i++) {
@@ -4993,9 +5112,7 @@ static wisp_result wisp__as_map(wisp__supply *supply, const wisp_value *from, wi
         const char *key;
         wisp_result result;
         const wisp_value *child = wisp__child(from, i, &key, &scratch);
-        if (from->kind == WISP_STRUCT &&
-            !wisp__field_there(&from->as.structure.schema->fields[i], from->as.structure.data))
-            continue;
+        if (wisp__is_missing(from, i)) continue;
         pairs[count].key = key;
         result = wisp__as_map(supply, child, &pairs[count++].value);
         if (result) return result;
@@ -6218,15 +6335,17 @@ static wisp_result wisp__edit_own(wisp_edit *edit, const wisp_value *from, wisp_
     wisp_pair *pairs = NULL;
     wisp_value *items = NULL;
     wisp_result result = WISP_OK;
+    char *copy;
     int count = 0;
     *out = *from;
+    if (!wisp__is_sound(from)) return WISP_E_ARGUMENT;
     if (from->kind == WISP_STRING || from->kind == WISP_BYTES) {
-        if (from->count < 0 || (from->count && !from->as.bytes)) return WISP_E_ARGUMENT;
-        out->as.string = wisp__edit_copy(edit, from->as.string, (size_t)from->count);
-        return out->as.string ? WISP_OK : WISP_E_MEMORY;
+        copy = wisp__edit_copy(edit, wisp__bytes_of(from), (size_t)from->count);
+        *out = from->kind == WISP_BYTES ? wisp_bytes(copy, from->count)
+                                        : wisp_string_n(copy, from->count);
+        return copy ? WISP_OK : WISP_E_MEMORY;
     }
     if (!map && !wisp__is_array(from)) return WISP_OK;
-    if (from->count < 0 || (from->count && !from->as.array)) return WISP_E_ARGUMENT;
     if (depth > 256) return WISP_E_DEPTH;
     if (map) pairs = (wisp_pair *)edit->supply->take(edit->supply->owner,
                                                      (size_t)from->count * sizeof *pairs + 1);
@@ -6312,11 +6431,15 @@ wisp_result wisp_edit_rename(wisp_edit *edit, const char *from, const char *to) 
     return WISP_OK;
 }
 
-/* A row is edited by the names of its fields as well. */
+/* Begins with the fields of a value that has the shape of its schema; a row is edited by the names
+   of its fields as well. WISP_E_INVALID: it has another shape, or is no list at all. */
 static wisp_result wisp__edit_begin(wisp_edit *edit, wisp__supply *supply,
                                     const wisp_schema *schema, const wisp_value *value) {
+    bool row = schema->shape == WISP_SHAPE_LIST;
     memset(edit, 0, sizeof *edit);
     edit->supply = supply;
+    if ((row ? !wisp__is_array(value) : !wisp__is_map(value)) || !wisp__is_sound(value))
+        return WISP_E_INVALID;
     for (int i = 0; i < value->count; i++) {
         wisp_value scratch;
         const char *key;
@@ -6545,10 +6668,10 @@ static wisp_result wisp__measure_list(const wisp_limits *limits, const wisp_valu
                                       wisp__measure *m, wisp__measure_fn measure) {
     bool map = wisp__is_map(v), viewing = m->viewing;
     wisp_result result = WISP_OK;
-    if (v->count < 0 || (v->count && !v->as.array)) return WISP_E_ARGUMENT;
+    if (!wisp__is_sound(v)) return WISP_E_ARGUMENT;
     if (depth > limits->nesting) return WISP_E_DEPTH;
     if (map && v->count > limits->map_pairs) return WISP_E_LIMIT;
-    if (v->kind == WISP_ARRAY) return measure(limits, v->as.array, v->count, depth, m);
+    if (v->kind == WISP_ARRAY) return measure(limits, wisp__elements_of(v), v->count, depth, m);
     m->viewing = v->kind != WISP_MAP;
     for (int i = 0; i < v->count && result == WISP_OK; i++) {
         wisp_value scratch;
@@ -6582,7 +6705,7 @@ static wisp_result wisp__pack_measure(const wisp_limits *limits, const wisp_valu
         m->shape_bits += 46;
         m->data_bits += most_bits[v->kind] + 1;
         if (v->kind == WISP_STRING || v->kind == WISP_BYTES) {
-            if (v->count < 0 || (v->count && !v->as.bytes)) return WISP_E_ARGUMENT;
+            if (v->count < 0 || (v->count && !wisp__bytes_of(v))) return WISP_E_ARGUMENT;
             if (v->count > limits->message_bytes - m->blob_bytes) return WISP_E_TOO_BIG;
             m->blob_bytes += v->count;
             m->data_bits += (int64_t)v->count * 8;
@@ -6623,9 +6746,7 @@ static void wisp__pack_map(wisp__packer *p, const wisp_value *value, wisp__parts
         const char *name;
         const wisp_value *child = wisp__child(value, i, &name, &scratch);
         int64_t before = p->data.at;
-        if (value->kind == WISP_STRUCT &&
-            !wisp__field_there(&value->as.structure.schema->fields[i], value->as.structure.data))
-            continue;
+        if (wisp__is_missing(value, i)) continue;
         if (parts == WISP__SHAPE_AND_DATA) {
             int length = (int)strlen(name);
             wisp__put_length(&p->shape, (uint64_t)length);
@@ -6641,7 +6762,7 @@ static void wisp__pack_blob(wisp__packer *p, const wisp_value *value, wisp__part
     else if (parts == WISP__SHAPE_AND_DATA) wisp__put_length(&p->shape, (uint64_t)value->count);
     if (!value->count) return;
     wisp__put_align(&p->data);
-    wisp__put_bytes(&p->data, value->as.bytes, value->count);
+    wisp__put_bytes(&p->data, wisp__bytes_of(value), value->count);
 }
 
 static void wisp__pack_value(wisp__packer *p, const wisp_value *value, wisp__parts parts) {
@@ -6649,16 +6770,16 @@ static void wisp__pack_value(wisp__packer *p, const wisp_value *value, wisp__par
         wisp__put(&p->shape, (uint64_t)value->kind, 4);
     switch (value->kind) {
     case WISP_NIL: break;
-    case WISP_BOOL: wisp__put(&p->data, value->as.boolean, 1); break;
-    case WISP_INT: wisp__put_integer(&p->data, wisp__zigzag(value->as.integer)); break;
-    case WISP_UINT: wisp__put_integer(&p->data, value->as.uinteger); break;
-    case WISP_FLOAT: wisp__pack_float(&p->data, value->as.float32); break;
-    case WISP_NUMBER: wisp__pack_number(&p->data, value->as.number); break;
+    case WISP_BOOL: wisp__put(&p->data, wisp__bool_of(value), 1); break;
+    case WISP_INT: wisp__put_integer(&p->data, wisp__zigzag(wisp__int_of(value))); break;
+    case WISP_UINT: wisp__put_integer(&p->data, wisp__uint_of(value)); break;
+    case WISP_FLOAT: wisp__pack_float(&p->data, wisp__float_of(value)); break;
+    case WISP_NUMBER: wisp__pack_number(&p->data, wisp__number_of(value)); break;
     case WISP_STRING:
     case WISP_BYTES: wisp__pack_blob(p, value, parts); break;
     case WISP_OBJECT:
         if (parts == WISP__SHAPE_AND_DATA) wisp__put(&p->shape, WISP__CODE_OBJECT, 5);
-        wisp__put_integer(&p->data, value->as.object.id);
+        wisp__put_integer(&p->data, wisp__object_of(value).id);
         break;
     case WISP_VEC2:
     case WISP_VEC3:
@@ -6811,15 +6932,15 @@ static void wisp__unpack_array(wisp__unpacker *u, wisp_value *out, const wisp_va
     int count = wisp__get_small(u->shape);
     bool alike = wisp__get(u->shape, 1) != 0;
     int64_t shape_at = u->shape->at;
+    const wisp_value *model = like && like->count >= count ? wisp__elements_of(like) : NULL;
     wisp_value *items;
     if (!wisp__unpack_may(u, count, depth, u->data, 1)) return;
     items = (wisp_value *)wisp__unpack_take(u, (size_t)count * sizeof *items);
     if (!items) return;
     for (int i = 0; i < count && !u->shape->failed && !u->data->failed; i++) {
         int64_t before = u->data->at;
-        const wisp_value *model = like ? &like->as.array[i] : alike && i ? &items[0] : NULL;
         if (alike) u->shape->at = shape_at;
-        u->value(u, &items[i], model, depth);
+        u->value(u, &items[i], model ? &model[i] : alike && i ? &items[0] : NULL, depth);
         if (u->data->at == before) wisp__get(u->data, 1);
     }
     *out = wisp_array(items, count);
@@ -6835,6 +6956,7 @@ static const char *wisp__unpack_key(wisp__unpacker *u) {
 static void wisp__unpack_map(wisp__unpacker *u, wisp_value *out, const wisp_value *like,
                              int depth) {
     int count = wisp__get_small(u->shape);
+    const wisp_pair *model = like && like->count >= count ? wisp__pairs_of(like) : NULL;
     wisp_pair *pairs;
     if (count > u->base->limits.map_pairs) wisp__unpack_fail(u, WISP_E_LIMIT);
     if ((int64_t)count * 12 > u->shape->end - u->shape->at) wisp__unpack_fail(u, WISP_E_BAD_PACKET);
@@ -6843,10 +6965,10 @@ static void wisp__unpack_map(wisp__unpacker *u, wisp_value *out, const wisp_valu
     if (!pairs) return;
     for (int i = 0; i < count && !u->shape->failed && !u->data->failed; i++) {
         int64_t before;
-        if (like) wisp__skip(u->shape, (int64_t)wisp__get_length(u->shape) * 8);
-        pairs[i].key = like ? like->as.map[i].key : wisp__unpack_key(u);
+        if (model) wisp__skip(u->shape, (int64_t)wisp__get_length(u->shape) * 8);
+        pairs[i].key = model ? model[i].key : wisp__unpack_key(u);
         before = u->data->at;
-        u->value(u, &pairs[i].value, like ? &like->as.map[i].value : NULL, depth);
+        u->value(u, &pairs[i].value, model ? &model[i].value : NULL, depth);
         if (u->data->at == before) wisp__get(u->data, 1);
     }
     *out = wisp_map(pairs, count);
@@ -6854,24 +6976,23 @@ static void wisp__unpack_map(wisp__unpacker *u, wisp_value *out, const wisp_valu
 
 static void wisp__unpack_blob(wisp__unpacker *u, wisp_value *out, wisp_kind kind) {
     int count = wisp__get_length(kind == WISP_STRING ? u->data : u->shape);
-    *out = wisp_string_n("", count);
-    out->kind = kind;
-    if (!count || u->data->failed || u->shape->failed) return;
-    wisp__skip(u->data, (u->start - u->data->at) & 7);
-    out->as.string = wisp__unpack_bytes(u, u->data, count);
+    const char *bytes = "";
+    if (count) wisp__skip(u->data, (u->start - u->data->at) & 7);
+    if (count && !u->data->failed && !u->shape->failed)
+        bytes = wisp__unpack_bytes(u, u->data, count);
+    if (u->data->failed || u->shape->failed) count = 0;
+    *out = kind == WISP_STRING ? wisp_string_n(bytes, count) : wisp_bytes(bytes, count);
 }
 
 static void wisp__unpack_floats(wisp__unpacker *u, wisp_value *out, wisp_kind kind) {
-    static const int counts[] = { 2, 3, 4, 4, 7, 4 };
     float parts[7];
-    int count = counts[kind - WISP_VEC2];
+    int count = wisp__kind_floats(kind);
     bool small = kind == WISP_COLOR && wisp__get(u->data, 1);
     for (int i = 0; i < count; i++) {
         if (small) parts[i] = (float)wisp__get(u->data, 8) / 255.0f;
         else parts[i] = wisp__bits_float((uint32_t)wisp__get(u->data, 32));
     }
-    *out = wisp__value_of(kind, 0);
-    memcpy(&out->as, parts, (size_t)count * sizeof(float));
+    *out = wisp__view_floats(kind, parts);
 }
 
 static void wisp__unpack_number(wisp__unpacker *u, wisp_value *out) {
@@ -6912,9 +7033,8 @@ static void wisp__unpack_value(wisp__unpacker *u, wisp_value *out, const wisp_va
         else wisp__unpack_array(u, out, like, depth + 1);
         break;
     case WISP__CODE_OBJECT:
-        *out = wisp__value_of(WISP_OBJECT, 0);
         if (wisp__get(u->shape, 1)) wisp__unpack_fail(u, WISP_E_BAD_PACKET);
-        out->as.object.id = (uint32_t)wisp__get_integer(u->data);
+        *out = wisp__value_of_id((uint32_t)wisp__get_integer(u->data));
         break;
     default: wisp__unpack_floats(u, out, (wisp_kind)code); break;
     }
@@ -7256,17 +7376,17 @@ static void wisp__read_int(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
 static void wisp__read_number(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
     wisp_value value;
     uint64_t bits;
+    double number;
     if (op->code == WISP__OP_NUMBER) {
         wisp__unpack_number(u, &value);
+        bits = wisp__bits_of(&value);
     } else {
         bits = wisp__get(u->data, 64);
-        value = wisp_number(0);
-        memcpy(&value.as.number, &bits, 8);
     }
-    if (op->flags & WISP__OP_RANGED &&
-        !(value.as.number >= op->low && value.as.number <= op->high))
+    memcpy(&number, &bits, 8);
+    if (op->flags & WISP__OP_RANGED && !(number >= op->low && number <= op->high))
         wisp__unpack_invalid(u);
-    memcpy(at, &value.as.number, 8);
+    memcpy(at, &bits, 8);
 }
 
 static void wisp__read_quantized(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
@@ -8414,12 +8534,10 @@ static const void *wisp__image_of(const wisp__program *program, const wisp_value
                                   wisp__supply *supply, bool lenient, wisp_result *why) {
     const wisp_schema *schema = program->schema;
     wisp__fitting f = wisp__fitting_on(NULL, 0, supply);
+    const void *own = wisp__struct_as(value, program->source);
     void *image;
-    if (value->kind == WISP_STRUCT && schema->shape == WISP_SHAPE_STRUCT &&
-        (value->as.structure.schema == program->source ||
-         value->as.structure.schema == schema ||
-         value->as.structure.schema->fields == schema->fields))
-        return value->as.structure.data;
+    if (!own) own = wisp__struct_as(value, schema);
+    if (own && schema->shape == WISP_SHAPE_STRUCT) return own;
     *why = WISP_E_MEMORY;
     image = supply->take(supply->owner, (size_t)schema->bytes);
     if (!image) return NULL;
@@ -8460,17 +8578,15 @@ static wisp_result wisp__image_value(const wisp_schema *schema, const void *imag
     lazy->supply = *supply;
     lazy->fields.make = wisp__lazy_make;
     lazy->fields.owner = lazy;
-    value.as.structure.view = &lazy->fields;
-    *out = value;
+    *out = wisp__struct_with(schema, image, &lazy->fields);
     return WISP_OK;
 }
 
 /* A struct that was decoded alone takes what its fields need from the rest of the memory. */
 static void wisp__image_alone(wisp_value *value, const wisp__arena *arena) {
-    wisp__fields *fields;
+    wisp__fields *fields = wisp__fields_of(value);
     wisp__lazy *lazy;
-    if (value->kind != WISP_STRUCT) return;
-    fields = (wisp__fields *)value->as.structure.view;
+    if (!fields) return;
     lazy = (wisp__lazy *)fields->owner;
     lazy->bump = wisp__bump_on((char *)arena->current + WISP__ARENA_HEAD + arena->current->used,
                                (int)(arena->current->bytes - arena->current->used));
@@ -9715,26 +9831,26 @@ static void wisp__json_put_string(wisp__json_writer *w, const void *text, int si
 static void wisp__json_put_blob(wisp__json_writer *w, const wisp_value *value) {
     if (!wisp__is_sound(value)) wisp__json_refuse(w, WISP_E_ARGUMENT);
     else if (value->kind == WISP_STRING)
-        wisp__json_put_string(w, value->as.string, value->count, false);
-    else wisp__json_put_base64(w, (const uint8_t *)value->as.bytes, value->count);
+        wisp__json_put_string(w, wisp__text_of(value), value->count, false);
+    else wisp__json_put_base64(w, (const uint8_t *)wisp__bytes_of(value), value->count);
 }
 
 static void wisp__json_put_leaf(wisp__json_writer *w, const wisp_value *value) {
     switch (value->kind) {
     case WISP_NIL: wisp__json_put_text(w, "null", 4); break;
     case WISP_BOOL:
-        if (value->as.boolean) wisp__json_put_text(w, "true", 4);
+        if (wisp__bool_of(value)) wisp__json_put_text(w, "true", 4);
         else wisp__json_put_text(w, "false", 5);
         break;
     case WISP_INT: {
-        uint64_t integer = (uint64_t)value->as.integer;
+        uint64_t integer = (uint64_t)wisp__int_of(value);
         bool negative = integer >> 63 != 0;
         wisp__json_put_integer(w, negative ? 0 - integer : integer, negative);
         break;
     }
-    case WISP_UINT: wisp__json_put_integer(w, value->as.uinteger, false); break;
-    case WISP_FLOAT: wisp__json_put_float(w, value->as.float32); break;
-    case WISP_NUMBER: wisp__json_put_double(w, value->as.number); break;
+    case WISP_UINT: wisp__json_put_integer(w, wisp__uint_of(value), false); break;
+    case WISP_FLOAT: wisp__json_put_float(w, wisp__float_of(value)); break;
+    case WISP_NUMBER: wisp__json_put_double(w, wisp__number_of(value)); break;
     case WISP_STRING:
     case WISP_BYTES: wisp__json_put_blob(w, value); break;
     case WISP_VEC2:
@@ -9743,7 +9859,7 @@ static void wisp__json_put_leaf(wisp__json_writer *w, const wisp_value *value) {
     case WISP_QUAT:
     case WISP_TRANSFORM:
     case WISP_COLOR: wisp__json_put_vector(w, value); break;
-    case WISP_OBJECT: wisp__json_put_integer(w, value->as.object.id, false); break;
+    case WISP_OBJECT: wisp__json_put_integer(w, wisp__object_of(value).id, false); break;
     default: wisp__json_refuse(w, WISP_E_TYPE); break;
     }
 }
@@ -9842,18 +9958,13 @@ static void wisp__json_read_number(wisp__json_reader *r, wisp_value *out) {
     }
     r->at = end;
     all = n.whole && (!n.more || n.fits);
-    out->count = 0;
     if (all && !n.negative) {
-        out->kind = n.digits < top ? WISP_INT : WISP_UINT;
-        if (n.digits < top) out->as.integer = (int64_t)n.digits;
-        else out->as.uinteger = n.digits;
+        *out = n.digits < top ? wisp_int((int64_t)n.digits) : wisp_uint(n.digits);
     } else if (all && n.digits > 0 && n.digits <= top) {
-        out->kind = WISP_INT;
-        out->as.integer = -(int64_t)(n.digits - 1) - 1;
+        *out = wisp_int(-(int64_t)(n.digits - 1) - 1);
     } else {
         if (wisp__decimal_to_double(&n, &number)) wisp__json_fail(r, WISP_E_LIMIT);
-        out->kind = WISP_NUMBER;
-        out->as.number = number;
+        *out = wisp_number(number);
     }
 }
 
@@ -9957,9 +10068,7 @@ static bool wisp__json_read_leaf(wisp__json_reader *r, int c, wisp_value *out) {
     switch (c) {
     case '"':
         text = wisp__json_read_string(r, &size, false);
-        out->kind = WISP_STRING;
-        out->count = size;
-        out->as.string = text;
+        *out = wisp_string_n(text, size);
         break;
     case 't':
         wisp__json_read_word(r, "true", 4);
@@ -10293,12 +10402,8 @@ static void wisp__msgpack_put_int(wisp__msgpack_writer *w, int64_t number) {
 /* A float or a number, as the bits that stand in memory: a floating-point register may change
    those of a signalling NaN. */
 static void wisp__msgpack_put_real(wisp__msgpack_writer *w, const wisp_value *value) {
-    uint32_t low = 0;
-    uint64_t high = 0;
-    memcpy(&low, &value->as.float32, 4);
-    memcpy(&high, &value->as.number, 8);
-    if (value->kind == WISP_FLOAT) wisp__msgpack_put_code(w, 0xca, low, 4);
-    else wisp__msgpack_put_code(w, 0xcb, high, 8);
+    if (value->kind == WISP_FLOAT) wisp__msgpack_put_code(w, 0xca, wisp__bits_of(value), 4);
+    else wisp__msgpack_put_code(w, 0xcb, wisp__bits_of(value), 8);
 }
 
 /* The head is not written without the text: a length beyond what it can say does not fit. */
@@ -10364,9 +10469,9 @@ static const wisp_value *wisp__msgpack_named(const wisp_value *map, int i, const
 /* true: an integer from `least` to `most`, whichever its kind. */
 static bool wisp__msgpack_in_range(const wisp_value *value, int64_t least, int64_t most,
                                    int64_t *out) {
-    if (value->kind == WISP_INT) *out = value->as.integer;
-    else if (value->kind == WISP_UINT && value->as.uinteger <= INT64_MAX)
-        *out = (int64_t)value->as.uinteger;
+    if (value->kind == WISP_INT) *out = wisp__int_of(value);
+    else if (value->kind == WISP_UINT && wisp__uint_of(value) <= INT64_MAX)
+        *out = (int64_t)wisp__uint_of(value);
     else return false;
     return *out >= least && *out <= most;
 }
@@ -10396,10 +10501,10 @@ static bool wisp__msgpack_put_extension(wisp__msgpack_writer *w, const wisp_valu
     if (!data || !wisp__msgpack_in_range(first, INT8_MIN, INT8_MAX, &type)) return false;
     if (data->kind != WISP_BYTES || !wisp__is_sound(data)) return false;
     if (type == WISP__MSGPACK_TIMESTAMP)
-        wisp__msgpack_parse_time((const uint8_t *)data->as.bytes, (size_t)data->count,
+        wisp__msgpack_parse_time((const uint8_t *)wisp__bytes_of(data), (size_t)data->count,
                                  &nanoseconds, &seconds);
     if (nanoseconds > WISP__MSGPACK_NANOSECONDS_MAX) wisp__msgpack_refuse(w, WISP_E_TYPE);
-    wisp__msgpack_put_ext(w, (int)type, data->as.bytes, (size_t)data->count);
+    wisp__msgpack_put_ext(w, (int)type, wisp__bytes_of(data), (size_t)data->count);
     return true;
 }
 
@@ -10477,15 +10582,15 @@ static void wisp__msgpack_put_value(wisp__msgpack_writer *w, const wisp_value *v
     }
     switch (value->kind) {
     case WISP_NIL: wisp__msgpack_put_code(w, 0xc0, 0, 0); break;
-    case WISP_BOOL: wisp__msgpack_put_code(w, value->as.boolean ? 0xc3 : 0xc2, 0, 0); break;
-    case WISP_INT: wisp__msgpack_put_int(w, value->as.integer); break;
-    case WISP_UINT: wisp__msgpack_put_uint(w, value->as.uinteger); break;
+    case WISP_BOOL: wisp__msgpack_put_code(w, wisp__bool_of(value) ? 0xc3 : 0xc2, 0, 0); break;
+    case WISP_INT: wisp__msgpack_put_int(w, wisp__int_of(value)); break;
+    case WISP_UINT: wisp__msgpack_put_uint(w, wisp__uint_of(value)); break;
     case WISP_FLOAT:
     case WISP_NUMBER: wisp__msgpack_put_real(w, value); break;
-    case WISP_STRING: wisp__msgpack_put_text(w, value->as.string, (size_t)value->count); break;
+    case WISP_STRING: wisp__msgpack_put_text(w, wisp__text_of(value), (size_t)value->count); break;
     case WISP_BYTES:
         wisp__msgpack_put_length(w, &wisp__msgpack_bin, (size_t)value->count);
-        wisp__msgpack_put(w, value->as.bytes, (size_t)value->count);
+        wisp__msgpack_put(w, wisp__bytes_of(value), (size_t)value->count);
         break;
     case WISP_VEC2:
     case WISP_VEC3:
@@ -10493,7 +10598,7 @@ static void wisp__msgpack_put_value(wisp__msgpack_writer *w, const wisp_value *v
     case WISP_QUAT:
     case WISP_TRANSFORM:
     case WISP_COLOR: wisp__msgpack_put_floats(w, value); break;
-    case WISP_OBJECT: wisp__msgpack_put_object(w, value->as.object.id); break;
+    case WISP_OBJECT: wisp__msgpack_put_object(w, wisp__object_of(value).id); break;
     default: wisp__msgpack_refuse(w, WISP_E_TYPE); break;
     }
 }
@@ -10628,7 +10733,7 @@ static void wisp__msgpack_get_floats(wisp_value *out, wisp_kind kind, const uint
     uint32_t parts[7];
     for (size_t i = 0; i < size / 4; i++)
         parts[i] = (uint32_t)wisp__msgpack_load(data + 4 * i, 4);
-    *out = wisp__view_floats(kind, parts, (int)size / 4);
+    *out = wisp__view_floats(kind, parts);
 }
 
 /* false: a type that is no kind, or a size that is not its own. */
@@ -10639,8 +10744,7 @@ static bool wisp__msgpack_get_kind(wisp_value *out, uint8_t type, const uint8_t 
     if (type < WISP__MSGPACK_OBJECT) {
         wisp__msgpack_get_floats(out, (wisp_kind)(WISP_VEC2 + type - 1), data, (size_t)size);
     } else {
-        *out = wisp__value_of(WISP_OBJECT, 0);
-        out->as.object.id = (uint32_t)wisp__msgpack_load(data, 4);
+        *out = wisp__value_of_id((uint32_t)wisp__msgpack_load(data, 4));
     }
     return true;
 }
@@ -10692,7 +10796,7 @@ static void wisp__msgpack_plain_map(wisp_value *out, wisp_value *items, size_t c
     wisp_pair *pairs = (wisp_pair *)(void *)items;
     for (size_t i = 0; i < count; i++) {
         wisp_pair pair;
-        pair.key = items[2 * i].as.string;
+        pair.key = wisp__text_of(&items[2 * i]);
         pair.value = items[2 * i + 1];
         memmove(&pairs[i], &pair, sizeof pair);
     }
@@ -10715,7 +10819,8 @@ static void wisp__msgpack_keyed_map(wisp__msgpack_reader *r, wisp_value *out,
 }
 
 static bool wisp__msgpack_is_key(const wisp_value *value) {
-    return value->kind == WISP_STRING && !memchr(value->as.string, 0, (size_t)value->count);
+    const char *text = wisp__text_of(value);
+    return text && !memchr(text, 0, (size_t)value->count);
 }
 
 /* `deepest` is of this map alone while it is read: only when all of it has been seen is it known
@@ -10928,19 +11033,16 @@ static bool wisp__protowire_may_nest(wisp__protowire_writer *w, int depth) {
 /* What is a float or a double already keeps its bits, also those of a NaN. */
 static bool wisp__protowire_real_bits(const wisp_value *value, bool narrow, uint64_t *bits) {
     double number;
-    uint32_t low;
     switch (value->kind) {
-    case WISP_INT: number = (double)value->as.integer; break;
-    case WISP_UINT: number = (double)value->as.uinteger; break;
-    case WISP_FLOAT: number = (double)value->as.float32; break;
-    case WISP_NUMBER: number = value->as.number; break;
+    case WISP_INT: number = (double)wisp__int_of(value); break;
+    case WISP_UINT: number = (double)wisp__uint_of(value); break;
+    case WISP_FLOAT: number = (double)wisp__float_of(value); break;
+    case WISP_NUMBER: number = wisp__number_of(value); break;
     default: return false;
     }
-    low = wisp__float_bits((float)number);
-    if (value->kind == WISP_FLOAT) memcpy(&low, &value->as.float32, 4);
-    *bits = low;
+    *bits = wisp__float_bits((float)number);
     if (!narrow) memcpy(bits, &number, 8);
-    if (!narrow && value->kind == WISP_NUMBER) memcpy(bits, &value->as.number, 8);
+    if (value->kind == (narrow ? WISP_FLOAT : WISP_NUMBER)) *bits = wisp__bits_of(value);
     return true;
 }
 
@@ -10965,7 +11067,7 @@ static void wisp__protowire_put_base64(wisp__protowire_writer *w, const wisp_val
     const uint8_t *end = w->at;
     size_t size = (size_t)value->count;
     uint8_t *to = wisp__protowire_room(w, (size + 2) / 3 * 4);
-    if (to && size) wisp__text_to_base64((const uint8_t *)value->as.bytes, size, to);
+    if (to && size) wisp__text_to_base64((const uint8_t *)wisp__bytes_of(value), size, to);
     wisp__protowire_put_head(w, end, 3);
 }
 
@@ -11023,7 +11125,7 @@ static void wisp__protowire_put_any(wisp__protowire_writer *w, const wisp_value 
     switch (value->kind) {
     case WISP_NIL:
     case WISP_BOOL:
-        wisp__protowire_put_varint(w, value->kind == WISP_BOOL && value->as.boolean);
+        wisp__protowire_put_varint(w, wisp__bool_of(value));
         wisp__protowire_put_tag(w, value->kind == WISP_BOOL ? 4 : 1, WISP__PROTOWIRE_VARINT);
         break;
     case WISP_INT:
@@ -11031,11 +11133,11 @@ static void wisp__protowire_put_any(wisp__protowire_writer *w, const wisp_value 
     case WISP_FLOAT:
     case WISP_NUMBER: wisp__protowire_put_number(w, value); break;
     case WISP_OBJECT:
-        id = wisp_uint(value->as.object.id);
+        id = wisp_uint(wisp__object_of(value).id);
         wisp__protowire_put_number(w, &id);
         break;
     case WISP_STRING:
-        wisp__protowire_put_text(w, value->as.string, (size_t)value->count, 3);
+        wisp__protowire_put_text(w, wisp__text_of(value), (size_t)value->count, 3);
         break;
     case WISP_BYTES: wisp__protowire_put_base64(w, value); break;
     case WISP_VEC2:
@@ -11289,16 +11391,17 @@ static void wisp__protowire_get_any_list(wisp__protowire_reader *r, wisp_value *
         *out = wisp__value_of(map ? WISP_MAP : WISP_ARRAY, 0);
     while (wisp__protowire_more(r)) {
         uint32_t tag = wisp__protowire_get_tag(r);
+        const void *held = map ? (const void *)wisp__pairs_of(out) : wisp__elements_of(out);
         const uint8_t *outer;
         uint8_t *items;
         if (tag != (1 << 3 | WISP__PROTOWIRE_SIZED)) {
             wisp__protowire_skip(r, tag, depth);
             continue;
         }
-        items = (uint8_t *)wisp__protowire_grow_by_run(r, out->as.bytes, out->count, tag, depth,
-                                                       size);
+        items = (uint8_t *)wisp__protowire_grow_by_run(r, held, out->count, tag, depth, size);
         if (!items) return;
-        out->as.bytes = items;
+        if (map) *out = wisp_map((wisp_pair *)(void *)items, out->count);
+        else *out = wisp_array((wisp_value *)(void *)items, out->count);
         items += (size_t)out->count * size;
         if (!map) *(wisp_value *)(void *)items = wisp_nil();
         outer = wisp__protowire_open(r, depth + 1);
@@ -11344,7 +11447,7 @@ static void wisp__protowire_make_distinct(wisp__protowire_reader *r, wisp_value 
     if (count < 2) return;
     places = (uint32_t *)wisp__protowire_memory(r, count, sizeof *places);
     if (!places) return;
-    map->count = wisp__pairs_distinct((wisp_pair *)map->as.map, count, places);
+    map->count = wisp__pairs_distinct((wisp_pair *)wisp__pairs_of(map), count, places);
     r->memory = before;
 }
 
@@ -11485,10 +11588,10 @@ static bool wisp__protobuf_bits(wisp__protobuf_form form, const wisp_type *type,
                                 const wisp_value *value, uint64_t *bits) {
     switch (form) {
     case WISP__PROTOBUF_BOOL:
-        if (value->kind == WISP_BOOL) *bits = value->as.boolean;
+        if (value->kind == WISP_BOOL) *bits = wisp__bool_of(value);
         return value->kind == WISP_BOOL;
     case WISP__PROTOBUF_OBJECT:
-        if (value->kind == WISP_OBJECT) *bits = value->as.object.id;
+        if (value->kind == WISP_OBJECT) *bits = wisp__object_of(value).id;
         return value->kind == WISP_OBJECT;
     case WISP__PROTOBUF_ENUM: return wisp__protobuf_enum_bits(type, value, bits);
     case WISP__PROTOBUF_INT32:
@@ -11515,13 +11618,9 @@ static bool wisp__protobuf_bits(wisp__protobuf_form form, const wisp_type *type,
 /* Of what was read: more bits than a form has are dropped, as the specification wants. */
 static wisp_value wisp__protobuf_scalar(wisp__protobuf_form form, const wisp_type *type,
                                         uint64_t bits) {
-    wisp_value value;
     switch (form) {
     case WISP__PROTOBUF_BOOL: return wisp_bool(bits != 0);
-    case WISP__PROTOBUF_OBJECT:
-        value = wisp__value_of(WISP_OBJECT, 0);
-        value.as.object.id = (uint32_t)bits;
-        return value;
+    case WISP__PROTOBUF_OBJECT: return wisp__value_of_id((uint32_t)bits);
     case WISP__PROTOBUF_ENUM:
     case WISP__PROTOBUF_INT32:
     case WISP__PROTOBUF_SFIXED32: return wisp_int((int32_t)(uint32_t)bits);
@@ -11580,7 +11679,7 @@ static void wisp__protobuf_put_scalar(wisp__protowire_writer *w, wisp__protobuf_
 }
 
 /* Floats 1, 2, .. of a message; zeros are not written, minus zero is. */
-static void wisp__protobuf_put_floats(wisp__protowire_writer *w, const void *floats, int count) {
+static void wisp__protobuf_put_floats(wisp__protowire_writer *w, const float *floats, int count) {
     uint32_t parts[4] = { 0 };
     memcpy(parts, floats, (size_t)count * 4);
     for (int i = count - 1; i >= 0; i--) {
@@ -11593,11 +11692,13 @@ static void wisp__protobuf_put_floats(wisp__protowire_writer *w, const void *flo
 static void wisp__protobuf_put_transform(wisp__protowire_writer *w, const wisp_value *value,
                                          int depth) {
     const uint8_t *end = w->at;
+    float floats[7];
     if (!wisp__protowire_may_nest(w, depth + 1)) return;
-    wisp__protobuf_put_floats(w, &value->as.transform.rotation, 4);
+    wisp__value_floats(value, floats);
+    wisp__protobuf_put_floats(w, floats + 3, 4);
     wisp__protowire_put_head(w, end, 2);
     end = w->at;
-    wisp__protobuf_put_floats(w, &value->as.transform.position, 3);
+    wisp__protobuf_put_floats(w, floats, 3);
     wisp__protowire_put_head(w, end, 1);
 }
 
@@ -11747,7 +11848,8 @@ static bool wisp__protobuf_is_default_text(const wisp_field *field, wisp__protob
     if (!(field->flags & WISP_FLAG_OPTIONAL)) return value->count == 0;
     fallback = wisp__protobuf_fallback(field, form);
     return value->count == fallback.count &&
-           (!value->count || memcmp(value->as.bytes, fallback.as.bytes, (size_t)value->count) == 0);
+           (!value->count || memcmp(wisp__bytes_of(value), wisp__bytes_of(&fallback),
+                                    (size_t)value->count) == 0);
 }
 
 static void wisp__protobuf_put_list(wisp__protowire_writer *w, const wisp_type *type, int bytes,
@@ -11830,6 +11932,7 @@ static void wisp__protobuf_put_union(wisp__protowire_writer *w, const wisp_type 
 
 static void wisp__protobuf_put_message(wisp__protowire_writer *w, const wisp_type *type, int bytes,
                                        const wisp_value *value, int depth) {
+    float floats[7];
     if (!wisp__protowire_may_nest(w, depth)) return;
     switch (type->kind) {
     case WISP_TYPE_STRUCT:
@@ -11846,8 +11949,7 @@ static void wisp__protobuf_put_message(wisp__protowire_writer *w, const wisp_typ
     }
     if (value->kind != wisp__protobuf_floats_kind(type)) wisp__protowire_refuse(w, WISP_E_INVALID);
     else if (value->kind == WISP_TRANSFORM) wisp__protobuf_put_transform(w, value, depth);
-    else wisp__protobuf_put_floats(w, &value->as, value->kind == WISP_VEC2 ? 2 :
-                                                  value->kind == WISP_VEC3 ? 3 : 4);
+    else wisp__protobuf_put_floats(w, floats, wisp__value_floats(value, floats));
 }
 
 /* A field with one value, whichever it is. */
@@ -11864,8 +11966,8 @@ static void wisp__protobuf_put_element(wisp__protowire_writer *w, const wisp_typ
         if (value->kind != (text ? WISP_STRING : WISP_BYTES))
             wisp__protowire_refuse(w, WISP_E_INVALID);
         else if (text)
-            wisp__protowire_put_text(w, value->as.string, (size_t)value->count, number);
-        else wisp__protowire_put_bytes(w, value->as.bytes, (size_t)value->count, number);
+            wisp__protowire_put_text(w, wisp__text_of(value), (size_t)value->count, number);
+        else wisp__protowire_put_bytes(w, wisp__bytes_of(value), (size_t)value->count, number);
     } else {
         wisp__protobuf_put_message(w, type, bytes, value, depth + 1);
         wisp__protowire_put_head(w, end, number);
@@ -11873,7 +11975,7 @@ static void wisp__protobuf_put_element(wisp__protowire_writer *w, const wisp_typ
 }
 
 /* Floats 1 .. count of a message, into those that are there. */
-static void wisp__protobuf_get_floats(wisp__protowire_reader *r, void *floats, int count,
+static void wisp__protobuf_get_floats(wisp__protowire_reader *r, float *floats, int count,
                                       int depth) {
     while (wisp__protowire_more(r)) {
         uint32_t tag = wisp__protowire_get_tag(r), number = tag >> 3, part;
@@ -11882,12 +11984,11 @@ static void wisp__protobuf_get_floats(wisp__protowire_reader *r, void *floats, i
             continue;
         }
         part = (uint32_t)wisp__protowire_get_fixed(r, 4);
-        if (!r->result) memcpy((uint8_t *)floats + 4 * (number - 1), &part, 4);
+        if (!r->result) memcpy(&floats[number - 1], &part, 4);
     }
 }
 
-static void wisp__protobuf_get_transform(wisp__protowire_reader *r, wisp_transform *out,
-                                         int depth) {
+static void wisp__protobuf_get_transform(wisp__protowire_reader *r, float floats[7], int depth) {
     while (wisp__protowire_more(r)) {
         uint32_t tag = wisp__protowire_get_tag(r);
         const uint8_t *outer;
@@ -11896,8 +11997,8 @@ static void wisp__protobuf_get_transform(wisp__protowire_reader *r, wisp_transfo
             continue;
         }
         outer = wisp__protowire_open(r, depth + 1);
-        if (tag >> 3 == 1) wisp__protobuf_get_floats(r, &out->position, 3, depth + 1);
-        else wisp__protobuf_get_floats(r, &out->rotation, 4, depth + 1);
+        if (tag >> 3 == 1) wisp__protobuf_get_floats(r, floats, 3, depth + 1);
+        else wisp__protobuf_get_floats(r, floats + 3, 4, depth + 1);
         wisp__protowire_close(r, outer);
     }
 }
@@ -11937,20 +12038,19 @@ static void wisp__protobuf_get_list(wisp__protowire_reader *r, const wisp_type *
     wisp_value *items;
     if (out->kind != WISP_ARRAY) *out = wisp_array(NULL, 0);
     if ((tag & 7) == wire) {
-        items = (wisp_value *)wisp__protowire_grow_by_run(r, out->as.array, out->count, tag, depth,
-                                                          sizeof *items);
+        items = (wisp_value *)wisp__protowire_grow_by_run(r, wisp__elements_of(out), out->count,
+                                                          tag, depth, sizeof *items);
         if (!items) return;
-        out->as.array = items;
+        *out = wisp_array(items, out->count);
         items[out->count] = wisp_nil();
         r->element(r, element, each, &items[out->count++], depth);
     } else {
         const uint8_t *outer = wisp__protowire_open(r, depth);
-        items = (wisp_value *)wisp__protowire_grow(r, out->as.array, out->count,
+        items = (wisp_value *)wisp__protowire_grow(r, wisp__elements_of(out), out->count,
                                                    wisp__protowire_packed(r, wire), sizeof *items);
-        if (items) {
-            out->as.array = items;
-            out->count += wisp__protobuf_get_packed(r, form, element, items + out->count);
-        }
+        if (items)
+            *out = wisp_array(items, out->count + wisp__protobuf_get_packed(r, form, element,
+                                                                            items + out->count));
         wisp__protowire_close(r, outer);
     }
 }
@@ -11980,7 +12080,7 @@ static int wisp__protobuf_find(wisp__protowire_reader *r, const wisp_schema *sch
 static wisp_pair *wisp__protobuf_pairs(wisp__protowire_reader *r, const wisp_schema *schema,
                                        wisp_value *out) {
     wisp_pair *pairs;
-    if (out->kind == WISP_MAP) return (wisp_pair *)out->as.map;
+    if (out->kind == WISP_MAP) return (wisp_pair *)wisp__pairs_of(out);
     pairs = (wisp_pair *)wisp__protowire_memory(r, (size_t)schema->count, sizeof *pairs);
     if (!pairs) return NULL;
     for (int i = 0; i < schema->count; i++) {
@@ -12020,7 +12120,7 @@ static void wisp__protobuf_get_union(wisp__protowire_reader *r, const wisp_type 
         uint32_t tag = wisp__protowire_get_tag(r), number = tag >> 3;
         bool known = number >= 1 && number <= (uint32_t)type->max;
         const wisp_type *option = (const wisp_type *)type->of + (known ? number - 1 : 0);
-        wisp_value *held = (wisp_value *)out->as.array;
+        wisp_value *held = (wisp_value *)wisp__elements_of(out);
         if (!known ||
             (tag & 7) != wisp__protobuf_wire_of(wisp__protobuf_form_of(option, 0))) {
             wisp__protowire_skip(r, tag, depth);
@@ -12037,7 +12137,8 @@ static void wisp__protobuf_get_union(wisp__protowire_reader *r, const wisp_type 
 
 static void wisp__protobuf_get_message(wisp__protowire_reader *r, const wisp_type *type, int bytes,
                                        wisp_value *out, int depth) {
-    static const int counts[] = { 2, 3, 4, 4, 0, 4 };
+    wisp_kind kind;
+    float floats[7];
     switch (type->kind) {
     case WISP_TYPE_STRUCT:
         wisp__protobuf_get_struct(r, (const wisp_schema *)type->of, out, depth);
@@ -12055,10 +12156,12 @@ static void wisp__protobuf_get_message(wisp__protowire_reader *r, const wisp_typ
         return;
     default: break;
     }
-    if (out->kind == WISP_NIL) *out = wisp__value_of(wisp__protobuf_floats_kind(type), 0);
-    if (type->kind == WISP_TYPE_TRANSFORM)
-        wisp__protobuf_get_transform(r, &out->as.transform, depth);
-    else wisp__protobuf_get_floats(r, &out->as, counts[type->kind - WISP_TYPE_VEC2], depth);
+    kind = wisp__protobuf_floats_kind(type);
+    if (out->kind != kind) *out = wisp__value_of(kind, 0);
+    wisp__value_floats(out, floats);
+    if (kind == WISP_TRANSFORM) wisp__protobuf_get_transform(r, floats, depth);
+    else wisp__protobuf_get_floats(r, floats, wisp__kind_floats(kind), depth);
+    *out = wisp__view_floats(kind, floats);
 }
 
 /* What stands after the tag of a field with one value: a message goes into what *out has of it,
@@ -12130,14 +12233,15 @@ static void wisp__protobuf_finish(wisp__protowire_reader *r, const wisp_type *ty
     case WISP_TYPE_UNION:
         if (value->kind != WISP_ARRAY) break;
         inner += value->count - 1;
-        *value = value->as.array[0];
+        *value = *wisp__elements_of(value);
         wisp__protobuf_finish(r, inner, 0, value, depth + 1);
         break;
     case WISP_TYPE_ARRAY:
         if (value->kind != WISP_ARRAY) *value = wisp_array(NULL, 0);
         if (wisp__protobuf_form_of(inner, each) < WISP__PROTOBUF_MESSAGE) break;
         for (int i = 0; i < value->count && !r->result; i++)
-            wisp__protobuf_finish(r, inner, each, (wisp_value *)&value->as.array[i], depth + 1);
+            wisp__protobuf_finish(r, inner, each, (wisp_value *)&wisp__elements_of(value)[i],
+                                  depth + 1);
         break;
     default:
         if (value->kind == WISP_NIL) *value = wisp__protobuf_zero(type, form);
@@ -13470,7 +13574,7 @@ static void wisp__pass_class(wisp__differ *d, const wisp__op *op, wisp__side *si
     }
     d->u->data = &side->from;
     wisp__unpack_number(d->u, &value);
-    if (to) wisp__pack_number(to, value.as.number);
+    if (to) wisp__pack_number(to, wisp__number_of(&value));
 }
 
 static bool wisp__pass_rows(wisp__differ *d, int count) {
@@ -13589,7 +13693,7 @@ static void wisp__take_number(wisp__differ *d, const wisp__op *op, wisp__cells *
     } else if (side->there) {
         d->u->data = &side->from;
         wisp__unpack_number(d->u, &value);
-        memcpy(&bits, &value.as.number, 8);
+        bits = wisp__bits_of(&value);
     }
     *cells->symbols++ = (uint32_t)bits;
     *cells->symbols++ = (uint32_t)(bits >> 32);
@@ -14088,20 +14192,20 @@ static wisp_result wisp__canonical(wisp__supply *supply, const wisp_value *from,
     if (out->kind == WISP_ARRAY) {
         items = (wisp_value *)supply->take(supply->owner, count * sizeof *items + 1);
         for (int i = 0; items && i < out->count && !result; i++)
-            result = wisp__canonical(supply, &out->as.array[i], &items[i]);
-        out->as.array = items;
+            result = wisp__canonical(supply, &wisp__elements_of(out)[i], &items[i]);
+        *out = wisp_array(items, out->count);
         return items ? result : WISP_E_MEMORY;
     }
     pairs = (wisp_pair *)supply->take(supply->owner, 2 * count * sizeof *pairs + 1);
     if (!pairs) return WISP_E_MEMORY;
-    if (count) memcpy(pairs, out->as.map, count * sizeof *pairs);
+    if (count) memcpy(pairs, wisp__pairs_of(out), count * sizeof *pairs);
     pairs = wisp__sort_pairs(pairs, pairs + count, out->count);
     for (int i = 0; i < out->count && !result; i++) {
         wisp_value value = pairs[i].value;
         if (i && strcmp(pairs[i - 1].key, pairs[i].key) == 0) result = WISP_E_ARGUMENT;
         else result = wisp__canonical(supply, &value, &pairs[i].value);
     }
-    out->as.map = pairs;
+    *out = wisp_map(pairs, out->count);
     return result;
 }
 
@@ -14123,9 +14227,10 @@ static void wisp__put_whole(wisp__differ *d, const wisp_value *value) {
 }
 
 static bool wisp__same_keys(const wisp_value *a, const wisp_value *b) {
+    const wisp_pair *p = wisp__pairs_of(a), *q = wisp__pairs_of(b);
     if (a->count != b->count) return false;
     for (int i = 0; i < a->count; i++)
-        if (strcmp(a->as.map[i].key, b->as.map[i].key) != 0) return false;
+        if (strcmp(p[i].key, q[i].key) != 0) return false;
     return true;
 }
 
@@ -14135,26 +14240,30 @@ static bool wisp__value_same(const wisp_value *a, const wisp_value *b) {
     int floats;
     if (a->kind != b->kind || a->count != b->count) return false;
     switch (a->kind) {
-    case WISP_INT:
-    case WISP_UINT: return a->as.uinteger == b->as.uinteger;
-    case WISP_FLOAT: return memcmp(&a->as.float32, &b->as.float32, sizeof(float)) == 0;
-    case WISP_NUMBER: return memcmp(&a->as.number, &b->as.number, sizeof(double)) == 0;
+    case WISP_INT: return wisp__int_of(a) == wisp__int_of(b);
+    case WISP_UINT: return wisp__uint_of(a) == wisp__uint_of(b);
+    case WISP_FLOAT:
+    case WISP_NUMBER: return wisp__bits_of(a) == wisp__bits_of(b);
     case WISP_ARRAY:
         for (int i = 0; i < a->count; i++)
-            if (!wisp__value_same(&a->as.array[i], &b->as.array[i])) return false;
+            if (!wisp__value_same(&wisp__elements_of(a)[i], &wisp__elements_of(b)[i])) return false;
         return true;
     case WISP_MAP:
         for (int i = 0; i < a->count; i++)
-            if (strcmp(a->as.map[i].key, b->as.map[i].key) != 0 ||
-                !wisp__value_same(&a->as.map[i].value, &b->as.map[i].value))
+            if (!wisp__value_same(&wisp__pairs_of(a)[i].value, &wisp__pairs_of(b)[i].value))
                 return false;
-        return true;
+        return wisp__same_keys(a, b);
     default: break;
     }
     floats = wisp__value_floats(a, p);
     if (!floats) return wisp_equal(a, b);
     wisp__value_floats(b, q);
     return memcmp(p, q, (size_t)floats * sizeof(float)) == 0;
+}
+
+/* An integer of either kind, as the word that differences are made of. */
+static uint64_t wisp__word_of(const wisp_value *value) {
+    return value->kind == WISP_INT ? (uint64_t)wisp__int_of(value) : wisp__uint_of(value);
 }
 
 typedef void (*wisp__put_change_fn)(wisp__differ *d, const wisp_value *a, const wisp_value *b);
@@ -14180,22 +14289,23 @@ static void wisp__put_list(wisp__differ *d, const wisp_value *a, int a_count, co
 /* Both are sorted: one walk tells what is gone, what differs and what is new. */
 static void wisp__put_map(wisp__differ *d, const wisp_value *a, const wisp_value *b,
                           wisp__put_change_fn change) {
+    const wisp_pair *before = wisp__pairs_of(a), *now = wisp__pairs_of(b);
     int k = 0, added = 0, kept = 0;
     for (int i = 0; i < a->count; i++) {
-        const wisp_pair *p = &a->as.map[i];
+        const wisp_pair *p = &before[i];
         int order = -1;
-        while (k < b->count && (order = strcmp(b->as.map[k].key, p->key)) < 0) k++;
+        while (k < b->count && (order = strcmp(now[k].key, p->key)) < 0) k++;
         wisp__put(d->to, k >= b->count || order != 0, 1);
         if (k >= b->count || order != 0) continue;
         kept++;
-        wisp__put_child(d, &p->value, &b->as.map[k].value, change);
+        wisp__put_child(d, &p->value, &now[k].value, change);
     }
     added = b->count - kept;
     wisp__put_small(d->to, (uint64_t)added);
     for (int i = 0, n = 0; n < b->count && !d->failed; n++) {
-        const wisp_pair *p = &b->as.map[n];
-        while (i < a->count && strcmp(a->as.map[i].key, p->key) < 0) i++;
-        if (i < a->count && strcmp(a->as.map[i].key, p->key) == 0) continue;
+        const wisp_pair *p = &now[n];
+        while (i < a->count && strcmp(before[i].key, p->key) < 0) i++;
+        if (i < a->count && strcmp(before[i].key, p->key) == 0) continue;
         wisp__put_text(d->to, p->key);
         wisp__put_whole(d, &p->value);
     }
@@ -14204,17 +14314,19 @@ static void wisp__put_map(wisp__differ *d, const wisp_value *a, const wisp_value
 static void wisp__put_change(wisp__differ *d, const wisp_value *a, const wisp_value *b) {
     if (a->kind == b->kind && (a->kind == WISP_INT || a->kind == WISP_UINT)) {
         wisp__put(d->to, 1, 2);
-        wisp__put_integer(d->to, wisp__zigzag((int64_t)(b->as.uinteger - a->as.uinteger)));
+        wisp__put_integer(d->to, wisp__zigzag((int64_t)(wisp__word_of(b) - wisp__word_of(a))));
     } else if (a->kind == WISP_MAP && b->kind == WISP_MAP && wisp__same_keys(a, b)) {
         wisp__put(d->to, 2, 2);
         for (int i = 0; i < a->count && !d->failed; i++)
-            wisp__put_child(d, &a->as.map[i].value, &b->as.map[i].value, wisp__put_change);
+            wisp__put_child(d, &wisp__pairs_of(a)[i].value, &wisp__pairs_of(b)[i].value,
+                            wisp__put_change);
     } else if (a->kind == WISP_MAP && b->kind == WISP_MAP) {
         wisp__put(d->to, 3, 2);
         wisp__put_map(d, a, b, wisp__put_change);
     } else if (a->kind == WISP_ARRAY && b->kind == WISP_ARRAY) {
         wisp__put(d->to, 3, 2);
-        wisp__put_list(d, a->as.array, a->count, b->as.array, b->count, wisp__put_change);
+        wisp__put_list(d, wisp__elements_of(a), a->count, wisp__elements_of(b), b->count,
+                       wisp__put_change);
     } else {
         wisp__put(d->to, 0, 2);
         wisp__put_whole(d, b);
@@ -14289,11 +14401,12 @@ static void wisp__get_map(wisp__differ *d, const wisp_value *a, wisp_value *out,
                           wisp__get_change_fn change) {
     size_t room = (size_t)a->count;
     wisp_pair *stay = (wisp_pair *)wisp__differ_take(d, room * sizeof *stay), *all;
+    const wisp_pair *before = wisp__pairs_of(a);
     int kept = 0, added, left;
     for (int i = 0; i < a->count && !d->failed; i++) {
         if (wisp__get(&d->delta.from, 1)) continue;
-        stay[kept].key = a->as.map[i].key;
-        wisp__get_child(d, &a->as.map[i].value, &stay[kept].value, change);
+        stay[kept].key = before[i].key;
+        wisp__get_child(d, &before[i].value, &stay[kept].value, change);
         kept++;
     }
     added = wisp__get_small(&d->delta.from);
@@ -14319,19 +14432,21 @@ static void wisp__get_change(wisp__differ *d, const wisp_value *a, wisp_value *o
     if (how == 0) {
         wisp__get_whole(d, out);
     } else if (how == 1 && (a->kind == WISP_INT || a->kind == WISP_UINT)) {
-        uint64_t step = (uint64_t)wisp__unzigzag(wisp__get_integer(&d->delta.from));
-        out->as.uinteger = a->as.uinteger + step;
+        uint64_t word = wisp__word_of(a);
+        word += (uint64_t)wisp__unzigzag(wisp__get_integer(&d->delta.from));
+        *out = a->kind == WISP_INT ? wisp_int((int64_t)word) : wisp_uint(word);
     } else if (how == 2 && a->kind == WISP_MAP && wisp__differ_may(d, a->count)) {
         pairs = (wisp_pair *)wisp__differ_take(d, (size_t)a->count * sizeof *pairs);
         for (int i = 0; i < a->count && !d->failed; i++) {
-            pairs[i].key = a->as.map[i].key;
-            wisp__get_child(d, &a->as.map[i].value, &pairs[i].value, wisp__get_change);
+            const wisp_pair *before = &wisp__pairs_of(a)[i];
+            pairs[i].key = before->key;
+            wisp__get_child(d, &before->value, &pairs[i].value, wisp__get_change);
         }
         *out = wisp_map(pairs, a->count);
     } else if (how == 3 && a->kind == WISP_MAP) {
         wisp__get_map(d, a, out, wisp__get_change);
     } else if (how == 3 && a->kind == WISP_ARRAY) {
-        wisp__get_list(d, a->as.array, a->count, out, wisp__get_change);
+        wisp__get_list(d, wisp__elements_of(a), a->count, out, wisp__get_change);
     } else {
         d->failed = true;
     }
@@ -14342,7 +14457,7 @@ static bool wisp__values_apply(wisp__differ *d, const wisp_value *a, int a_count
                                const wisp_value **values, int *count) {
     wisp_value all = wisp_nil();
     wisp__get_list(d, a, a_count, &all, wisp__get_change);
-    *values = all.as.array;
+    *values = wisp__elements_of(&all);
     *count = all.count;
     return !d->failed && !d->delta.from.failed && all.kind == WISP_ARRAY;
 }
@@ -17690,14 +17805,14 @@ static wisp__unpacker wisp__content_unpacker(wisp__content *c, wisp__arena *aren
 
 /* Bytes of any value, as it lies in memory: texts without their NUL. */
 static int64_t wisp__value_bytes(const wisp_value *value) {
-    float floats[7];
+    const wisp_schema *schema;
     int64_t bytes = 0;
     switch ((int)value->kind) {
     case WISP_STRING:
     case WISP_BYTES: return value->count;
     case WISP_STRUCT:
-        if (value->as.structure.schema->shape == WISP_SHAPE_STRUCT)
-            return value->as.structure.schema->bytes;
+        schema = wisp__schema_of(value);
+        if (schema && schema->shape == WISP_SHAPE_STRUCT) return schema->bytes;
         break;
     case WISP_BOOL: return 1;
     case WISP_INT:
@@ -17707,7 +17822,7 @@ static int64_t wisp__value_bytes(const wisp_value *value) {
     default: break;
     }
     if (!wisp__is_map(value) && !wisp__is_array(value))
-        return value->kind == WISP_FLOAT ? 4 : 4 * wisp__value_floats(value, floats);
+        return value->kind == WISP_FLOAT ? 4 : 4 * wisp__kind_floats(value->kind);
     for (int i = 0; i < value->count; i++) {
         const char *key;
         wisp_value scratch;
@@ -17836,7 +17951,7 @@ static wisp_result wisp__encode_sorted(wisp__content *c, const wisp_value *value
     wisp_value all = wisp_array(values, count), sorted;
     wisp_result result = wisp__pack_measure(&c->base->limits, values, count, 0, &m);
     if (result == WISP_OK) result = wisp__canonical(&supply, &all, &sorted);
-    return result ? result : wisp__pack(&c->packer, sorted.as.array, count);
+    return result ? result : wisp__pack(&c->packer, wisp__elements_of(&sorted), count);
 }
 
 /* Puts the bit before the content, and the content compressed where that pays. */
@@ -17958,7 +18073,7 @@ static wisp_result wisp__decode_coded(wisp__unpacker *u, const wisp__form *form,
     if (read >= 0 && read != bytes) read = WISP_E_SYNTAX;
     if (read >= 0 && row && value->kind != WISP_ARRAY) read = WISP_E_SYNTAX;
     if (read < 0) wisp__unpack_invalid(u);
-    out->values = row && read >= 0 ? value->as.array : value;
+    out->values = row && read >= 0 ? wisp__elements_of(value) : value;
     out->count = row && read >= 0 ? value->count : 1;
     return read < 0 ? read : WISP_OK;
 }
@@ -18300,7 +18415,7 @@ static wisp_result wisp__decoded_set(wisp__content *c, const wisp_schema *schema
                                      const wisp_value *value, wisp__decoded *d) {
     wisp_value *one;
     if (schema->shape == WISP_SHAPE_LIST && value->kind == WISP_ARRAY) {
-        d->values = value->as.array;
+        d->values = wisp__elements_of(value);
         d->count = value->count;
         return WISP_OK;
     }
@@ -18323,6 +18438,9 @@ static wisp_result wisp__conform_version(wisp__content *c, const wisp__remote *r
     wisp_result result;
     if (theirs->version == ours->version) return WISP_OK;
     result = wisp__edit_begin(&edit, supply, theirs, value);
+    if (result == WISP_E_INVALID)
+        snprintf(text, sizeof c->registry->text, "is no %s of version %d",
+                 theirs->shape == WISP_SHAPE_LIST ? "array" : "map", theirs->version);
     if (result == WISP_OK)
         result = wisp__migrate(&edit, e->migrations, e->migration_count, theirs->version,
                                ours->version, text, (int)sizeof c->registry->text);
@@ -18345,7 +18463,8 @@ static wisp_result wisp__conform_decoded(wisp__content *c, const wisp__remote *r
     if (!ours && !d->image) return WISP_OK;
     schema = ours ? ours->schema : d->program->schema;
     if (d->image) value = wisp_struct(d->program->schema, d->image);
-    else result = wisp__subject(schema, d->values, d->count, &value, f.text, f.text_bytes);
+    else result = wisp__subject(described ? described->program->schema : schema, d->values,
+                                d->count, &value, f.text, f.text_bytes);
     if (result) return result;
     if (ours && d->program != ours) {
         if (described)
@@ -22376,8 +22495,8 @@ static void wisp__on_replied(wisp *w, wisp__session *s, const wisp__incoming *in
     event.message = WISP_MESSAGE_REPLY;
     if (in->result) {
         const wisp_value *text = in->content.count ? in->content.values : NULL;
-        event.text = text && text->kind == WISP_STRING ? text->as.string
-                                                       : wisp_result_text(in->result);
+        event.text = text ? wisp__text_of(text) : NULL;
+        if (!event.text) event.text = wisp_result_text(in->result);
         event.args = NULL;
         event.count = 0;
     }
@@ -25309,7 +25428,7 @@ static bool wisp__arg_integral(wisp_event *event, int i, bool *negative, uint64_
     wisp__numeric numeric;
     if (value && value->kind == WISP_BOOL) {
         *negative = false;
-        *magnitude = value->as.boolean;
+        *magnitude = wisp__bool_of(value);
         return true;
     }
     if (!value || !wisp__numeric_of(value, &numeric) || !numeric.integral) return false;
@@ -25353,8 +25472,8 @@ double wisp_arg_number(wisp_event *event, int i) {
     const wisp_value *value = wisp_arg_value(event, i);
     bool negative;
     uint64_t magnitude;
-    if (value && value->kind == WISP_NUMBER) return value->as.number;
-    if (value && value->kind == WISP_FLOAT) return (double)value->as.float32;
+    if (value && value->kind == WISP_NUMBER) return wisp__number_of(value);
+    if (value && value->kind == WISP_FLOAT) return (double)wisp__float_of(value);
     if (wisp__arg_integral(event, i, &negative, &magnitude) &&
         (magnitude >> 53 == 0 || (uint64_t)(double)(magnitude >> 1) == magnitude >> 1) &&
         !(magnitude >> 53 && magnitude & 1))
@@ -25374,7 +25493,7 @@ float wisp_arg_float(wisp_event *event, int i) {
 const char *wisp_arg_string_n(wisp_event *event, int i, int *size) {
     const wisp_value *value = wisp__arg(event, i, WISP_STRING);
     if (size) *size = value ? value->count : 0;
-    return value ? value->as.string : "";
+    return value ? wisp__text_of(value) : "";
 }
 
 const char *wisp_arg_string(wisp_event *event, int i) { return wisp_arg_string_n(event, i, NULL); }
@@ -25382,41 +25501,57 @@ const char *wisp_arg_string(wisp_event *event, int i) { return wisp_arg_string_n
 const void *wisp_arg_bytes(wisp_event *event, int i, int *size) {
     const wisp_value *value = wisp__arg(event, i, WISP_BYTES);
     if (size) *size = value ? value->count : 0;
-    return value ? value->as.bytes : NULL;
+    return value ? wisp__bytes_of(value) : NULL;
 }
 
-/* The value, or a nil whose parts are all zero. */
-static wisp_value wisp__arg_or_zero(wisp_event *event, int i, wisp_kind kind) {
+/* The floats of an argument of a vector kind; zeros when it is none. */
+static void wisp__arg_floats(wisp_event *event, int i, wisp_kind kind, void *out, size_t bytes) {
     const wisp_value *value = wisp__arg(event, i, kind);
-    return value ? *value : wisp_nil();
+    float floats[7] = { 0 };
+    if (value) wisp__value_floats(value, floats);
+    memcpy(out, floats, bytes);
 }
 
 wisp_vec2 wisp_arg_vec2(wisp_event *event, int i) {
-    return wisp__arg_or_zero(event, i, WISP_VEC2).as.vec2;
+    wisp_vec2 out;
+    wisp__arg_floats(event, i, WISP_VEC2, &out, sizeof out);
+    return out;
 }
 
 wisp_vec3 wisp_arg_vec3(wisp_event *event, int i) {
-    return wisp__arg_or_zero(event, i, WISP_VEC3).as.vec3;
+    wisp_vec3 out;
+    wisp__arg_floats(event, i, WISP_VEC3, &out, sizeof out);
+    return out;
 }
 
 wisp_vec4 wisp_arg_vec4(wisp_event *event, int i) {
-    return wisp__arg_or_zero(event, i, WISP_VEC4).as.vec4;
+    wisp_vec4 out;
+    wisp__arg_floats(event, i, WISP_VEC4, &out, sizeof out);
+    return out;
 }
 
 wisp_quat wisp_arg_quat(wisp_event *event, int i) {
-    return wisp__arg_or_zero(event, i, WISP_QUAT).as.quat;
+    wisp_quat out;
+    wisp__arg_floats(event, i, WISP_QUAT, &out, sizeof out);
+    return out;
 }
 
 wisp_transform wisp_arg_transform(wisp_event *event, int i) {
-    return wisp__arg_or_zero(event, i, WISP_TRANSFORM).as.transform;
+    wisp_transform out;
+    wisp__arg_floats(event, i, WISP_TRANSFORM, &out, sizeof out);
+    return out;
 }
 
 wisp_color wisp_arg_color(wisp_event *event, int i) {
-    return wisp__arg_or_zero(event, i, WISP_COLOR).as.color;
+    wisp_color out;
+    wisp__arg_floats(event, i, WISP_COLOR, &out, sizeof out);
+    return out;
 }
 
 wisp_object wisp_arg_object(wisp_event *event, int i) {
-    return wisp__arg_or_zero(event, i, WISP_OBJECT).as.object;
+    const wisp_value *value = wisp__arg(event, i, WISP_OBJECT);
+    wisp_object none = { 0 };
+    return value ? wisp__object_of(value) : none;
 }
 
 const void *wisp_arg_struct(wisp_event *event, int i, const wisp_schema *schema) {
@@ -25424,11 +25559,11 @@ const void *wisp_arg_struct(wisp_event *event, int i, const wisp_schema *schema)
     wisp__unpacker u;
     wisp__supply supply;
     wisp__fitting f;
+    const void *own;
     void *image = NULL;
     if (!event || !event->w || !schema || schema->shape != WISP_SHAPE_STRUCT) return NULL;
-    if (value && value->kind == WISP_STRUCT &&
-        value->as.structure.schema->fields == schema->fields)
-        return value->as.structure.data;
+    own = value ? wisp__struct_as(value, schema) : NULL;
+    if (own) return own;
     u = wisp__content_unpacker(&event->w->content, &event->w->content.arena, NULL, 0);
     supply = wisp__supply_of(&u);
     f = wisp__fitting_on(event->w->registry.text, (int)sizeof event->w->registry.text, &supply);

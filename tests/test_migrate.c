@@ -390,6 +390,39 @@ TEST(an_edit_of_a_struct_has_its_fields) {
     free(w);
 }
 
+/* Of what is no list, or of a list of another shape, there is no edit: none of it is followed. */
+TEST(an_edit_begins_with_the_shape_of_its_schema_alone) {
+    static const wisp_field fields[] = { WISP_MAP_FIELD("a", WISP_T_INTEGER) };
+    static const wisp_schema row = WISP_LIST_SCHEMA("s", 1, fields);
+    static const wisp_schema map = WISP_MAP_SCHEMA("s", 1, fields);
+    static const uint8_t text[64] = { 0 };
+    pet dog = { "rex", 7, { 1, -2, 3 } };
+    wisp_value item = wisp_int(1);
+    wisp_pair pair;
+    pair.key = "a";
+    pair.value = item;
+    for (int kind = 0; kind < WISP_STRUCT + 3; kind++) {
+        work *w = work_open(WORK_BYTES);
+        wisp_value value;
+        memset(&value, 0x41, sizeof value);
+        value.kind = (wisp_kind)kind;
+        value.count = 1;
+        if (kind == WISP_STRING || kind == WISP_BYTES) value.as.bytes = text;
+        if (kind == WISP_ARRAY) value.as.array = &item;
+        if (kind == WISP_MAP) value.as.map = &pair;
+        if (kind == WISP_STRUCT) value = wisp_struct(&pet_schema, &dog);
+        if (kind == WISP__ITEMS) value.count = -1;
+        CHECK_EQ_INT(wisp__edit_begin(&w->edit, &w->supply, &map, &value),
+                     kind == WISP_MAP || kind == WISP_STRUCT ? WISP_OK : WISP_E_INVALID);
+        CHECK_EQ_INT(w->edit.count, kind == WISP_MAP ? 1 : kind == WISP_STRUCT ? 3 : 0);
+        CHECK_EQ_INT(wisp__edit_begin(&w->edit, &w->supply, &row, &value),
+                     kind == WISP_ARRAY ? WISP_OK : WISP_E_INVALID);
+        CHECK_EQ_INT(w->edit.count, kind == WISP_ARRAY ? 1 : 0);
+        CHECK_EQ_INT(wisp_edit_set(&w->edit, "b", wisp_int(2)), WISP_OK);
+        free(w);
+    }
+}
+
 static const test_case tests[] = {
     CASE(a_field_is_set_read_and_replaced),
     CASE(a_removed_field_is_gone_and_the_others_stay),
@@ -409,6 +442,7 @@ static const test_case tests[] = {
     CASE(a_step_that_ignores_a_lack_of_memory_does_not_go_through),
     CASE(a_row_is_edited_by_the_names_of_its_fields),
     CASE(an_edit_of_a_struct_has_its_fields),
+    CASE(an_edit_begins_with_the_shape_of_its_schema_alone),
 };
 
 int main(int argc, char **argv) {

@@ -625,6 +625,31 @@ TEST(integers_are_as_wide_as_their_members) {
     }
 }
 
+/* The count of a list is looked for where the struct that is read has it, not where the schema that
+   is filled does. */
+TEST(a_count_is_judged_by_the_schema_of_the_struct_that_has_it) {
+    static const wisp_type item = WISP_T_UINT8;
+    typedef struct small { uint8_t items[3], count; } small;
+    typedef struct large { uint8_t items[3], count; int32_t first; } large;
+    static const wisp_field small_fields[] = {
+        WISP_COUNTED_FIELD(small, items, count, WISP_T_ARRAY(&item, 3)),
+    };
+    static const wisp_schema small_schema = WISP_SCHEMA(small, 1, small_fields);
+    static const wisp_field large_fields[] = {
+        WISP_OPTIONAL_FIELD(large, first, WISP_T_INT32, 5),
+        WISP_COUNTED_FIELD(large, items, count, WISP_T_ARRAY(&item, 3)),
+    };
+    static const wisp_schema large_schema = WISP_SCHEMA(large, 1, large_fields);
+    small from = { { 1, 2, 3 }, 3 };
+    large to;
+    wisp_value value = wisp_struct(&small_schema, &from);
+    CHECK_EQ_INT(wisp_fill_struct(&large_schema, &value, &to, why, sizeof why), WISP_OK);
+    CHECK(to.count == 3 && to.items[2] == 3 && to.first == 5);
+    from.count = 4;
+    CHECK_EQ_INT(wisp_fill_struct(&large_schema, &value, &to, why, sizeof why), WISP_E_INVALID);
+    CHECK_EQ_STR(why, "items: its count is over 3");
+}
+
 static const test_case tests[] = {
     CASE(each_type_takes_the_kinds_it_should),
     CASE(the_text_names_the_place_and_the_reason),
@@ -646,6 +671,7 @@ static const test_case tests[] = {
     CASE(a_default_that_a_float_rounds_is_still_the_default),
     CASE(integers_are_as_wide_as_their_members),
     CASE(values_that_make_no_sense_are_refused_and_not_read),
+    CASE(a_count_is_judged_by_the_schema_of_the_struct_that_has_it),
 };
 
 int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }
