@@ -625,6 +625,10 @@ typedef struct wisp_range { double lo, hi, step; } wisp_range;
 /* 0..count - 1; in maps the name; names: static const char *const [] */
 #define WISP_T_ENUM(names, count) \
     WISP__T(ENUM, count, 0, names, 0, 0, 0, 0, 0)
+/* the same, but numbers without a name are kept: 0..255 in a member of 1 byte,
+   0..65535 in 2, else any int32; in maps such a number is an int */
+#define WISP_T_ENUM_OPEN(names, count) \
+    WISP__T(ENUM, count, 0, names, 0, 0, 0, 1, 0)
 #define WISP_T_OBJECT          WISP__T(OBJECT, 0, 0, 0, 0, 0, 0, 0, 0)
 #define WISP_T_STRUCT(schema)  WISP__T(STRUCT, 0, 0, schema, 0, 0, 0, 0, 0)
 /* in a struct without a count member: always max elements */
@@ -865,7 +869,8 @@ WISP_API const wisp_codec *wisp_msgpack(void);
      quantized
      string, bytes             string (UTF-8), bytes
      literal                   string, or double
-     enum                      an enum (int32): the index of the name
+     enum                      an enum (int32): the index of the name; an open
+                               one is an open enum, as those of proto3
      object                    uint32
      vec2, vec3, vec4, quat    message { float x = 1, y = 2, z = 3, w = 4; }
      color                     message { float r = 1, g = 2, b = 3, a = 4; }
@@ -880,7 +885,8 @@ WISP_API const wisp_codec *wisp_msgpack(void);
    Fields that are 0, false or empty are not written, optional ones when they
    are their default, those that may be missing when they are; messages always.
    A field that has not come has its default, or is 0, false, empty or missing
-   (a union or any: nil); a union without an option is as if it had not come.
+   (a union or any: nil); a union without an option is as if it had not come,
+   also as an element of an array, which then has one less.
    An array of strings or messages that may be missing and is empty comes as
    missing. An enum comes as its number.
 
@@ -2052,11 +2058,31 @@ inline wisp_value wisp__value(unsigned long long v)    { return wisp_uint(v); }
 inline wisp_value wisp__value(float v)                 { return wisp_float(v); }
 inline wisp_value wisp__value(double v)                { return wisp_number(v); }
 inline wisp_value wisp__value(const char *v)           { return wisp_string(v); }
-inline wisp_value wisp__value(const wisp_vec2 &v)      { return wisp_vec2v(v.x, v.y); }
-inline wisp_value wisp__value(const wisp_vec3 &v)      { return wisp_vec3v(v.x, v.y, v.z); }
-inline wisp_value wisp__value(const wisp_vec4 &v)      { return wisp_vec4v(v.x, v.y, v.z, v.w); }
-inline wisp_value wisp__value(const wisp_quat &v)      { return wisp_quatv(v.x, v.y, v.z, v.w); }
-inline wisp_value wisp__value(const wisp_color &v)     { return wisp_color4(v.r, v.g, v.b, v.a); }
+inline wisp_value wisp__value(const wisp_vec2 &v) {
+    wisp_value value = wisp_vec2v(0, 0);
+    value.as.vec2 = v;
+    return value;
+}
+inline wisp_value wisp__value(const wisp_vec3 &v) {
+    wisp_value value = wisp_vec3v(0, 0, 0);
+    value.as.vec3 = v;
+    return value;
+}
+inline wisp_value wisp__value(const wisp_vec4 &v) {
+    wisp_value value = wisp_vec4v(0, 0, 0, 0);
+    value.as.vec4 = v;
+    return value;
+}
+inline wisp_value wisp__value(const wisp_quat &v) {
+    wisp_value value = wisp_quatv(0, 0, 0, 0);
+    value.as.quat = v;
+    return value;
+}
+inline wisp_value wisp__value(const wisp_color &v) {
+    wisp_value value = wisp_color4(0, 0, 0, 0);
+    value.as.color = v;
+    return value;
+}
 inline wisp_value wisp__value(const wisp_transform &v) {
     return wisp_transformv(v.position, v.rotation);
 }
@@ -2121,19 +2147,34 @@ inline wisp_result wisp_await_event(wisp *w, R remote, wisp_handler fn, void *us
 
 #else
 
-/* Wrapping by type. Functions, because every branch of _Generic must compile. */
+/* Wrapping by type. Functions, because every branch of _Generic must compile.
+   Structs are copied whole, so that no register changes a float in them. */
 #if defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
 static inline wisp_value wisp__from_value(wisp_value v) { return v; }
-static inline wisp_value wisp__from_vec2(wisp_vec2 v) { return wisp_vec2v(v.x, v.y); }
-static inline wisp_value wisp__from_vec3(wisp_vec3 v) { return wisp_vec3v(v.x, v.y, v.z); }
+static inline wisp_value wisp__from_vec2(wisp_vec2 v) {
+    wisp_value value = wisp_vec2v(0, 0);
+    value.as.vec2 = v;
+    return value;
+}
+static inline wisp_value wisp__from_vec3(wisp_vec3 v) {
+    wisp_value value = wisp_vec3v(0, 0, 0);
+    value.as.vec3 = v;
+    return value;
+}
 static inline wisp_value wisp__from_vec4(wisp_vec4 v) {
-    return wisp_vec4v(v.x, v.y, v.z, v.w);
+    wisp_value value = wisp_vec4v(0, 0, 0, 0);
+    value.as.vec4 = v;
+    return value;
 }
 static inline wisp_value wisp__from_quat(wisp_quat v) {
-    return wisp_quatv(v.x, v.y, v.z, v.w);
+    wisp_value value = wisp_quatv(0, 0, 0, 0);
+    value.as.quat = v;
+    return value;
 }
 static inline wisp_value wisp__from_color(wisp_color v) {
-    return wisp_color4(v.r, v.g, v.b, v.a);
+    wisp_value value = wisp_color4(0, 0, 0, 0);
+    value.as.color = v;
+    return value;
 }
 static inline wisp_value wisp__from_transform(wisp_transform v) {
     return wisp_transformv(v.position, v.rotation);
@@ -2484,6 +2525,13 @@ static bool wisp__is_within(double number, double lo, double hi) {
     int64_t least = wisp__order(lo), most = wisp__order(hi), order = wisp__order(number);
     int64_t infinite = (int64_t)WISP__INFINITE_BITS;
     return least >= -infinite && most <= infinite && order >= least && order <= most;
+}
+
+/* What a caller gave, moved into bounds; a NaN becomes the lower one. */
+static double wisp__clamp(double number, double lo, double hi) {
+    int64_t order = wisp__order(number), infinite = (int64_t)WISP__INFINITE_BITS;
+    if (order > wisp__order(hi) && order <= infinite) return hi;
+    return order >= wisp__order(lo) && order <= infinite ? number : lo;
 }
 
 static int wisp__leading_zeros(uint64_t word) {
@@ -3294,12 +3342,13 @@ static void wisp__meters_error(wisp__meters *all, wisp_result code, wisp_peer pe
 
 /* Where handlers begin; less than 0: their time is not measured. */
 static double wisp__meters_clock(const wisp__meters *all) {
-    return all && all->hooks.clock ? all->hooks.clock(all->hooks.user) : -1;
+    double time = all && all->hooks.clock ? all->hooks.clock(all->hooks.user) : -1;
+    return wisp__is_finite(time) ? time : -1;
 }
 
 /* When a call begins or ends; less than 0: it is not measured. */
 static double wisp__meters_time(const wisp__meters *all, double time) {
-    return all && all->hooks.clock ? all->hooks.clock(all->hooks.user) : all ? time : -1;
+    return all && all->hooks.clock ? wisp__meters_clock(all) : all ? time : -1;
 }
 
 static void wisp__calls_ended(wisp__call_meter *calls, double seconds, bool answered) {
@@ -3833,6 +3882,14 @@ static bool wisp__string_is(const wisp_value *value, const char *text) {
            (!value->count || memcmp(text, value->as.string, (size_t)value->count) == 0);
 }
 
+/* Are numbers without a name kept? */
+static bool wisp__enum_is_open(const wisp_type *type) { return type->least != 0; }
+
+/* The number in an enum's storage: of an open one of 4 bytes it has a sign. */
+static int64_t wisp__load_enum(const wisp_type *type, int bytes, const void *at) {
+    return wisp__load_int(at, bytes, wisp__enum_is_open(type) && bytes == 4);
+}
+
 /* Which of an enum's names a string is; -1: none. */
 static int wisp__name_index(const wisp_type *type, const wisp_value *value) {
     const char *const *names = (const char *const *)type->of;
@@ -3939,7 +3996,7 @@ static wisp_value wisp__view(const wisp_type *type, int bytes, const void *at, i
     case WISP_TYPE_TRANSFORM: value = wisp__view_floats(WISP_TRANSFORM, at, 7); break;
     case WISP_TYPE_COLOR: value = wisp__view_color(bytes, at); break;
     case WISP_TYPE_ENUM:
-        integer = wisp__load_int(at, bytes, false);
+        integer = wisp__load_enum(type, bytes, at);
         value = wisp_int(integer);
         if (integer >= 0 && integer < type->max)
             value = wisp_string(((const char *const *)type->of)[integer]);
@@ -4887,16 +4944,21 @@ static bool wisp__fit_color(wisp__fitting *f, int bytes, const wisp_value *v, vo
 
 static bool wisp__fit_enum(wisp__fitting *f, const wisp_type *type, int bytes, const wisp_value *v,
                            void *at) {
+    bool open = wisp__enum_is_open(type), wide = open && bytes == 4;
+    uint64_t most = (uint64_t)type->max - 1, least = wide ? UINT64_C(1) << 31 : 0;
+    int index = v->kind == WISP_STRING ? wisp__name_index(type, v) : -1;
     wisp__numeric n;
-    int index = -1;
-    if (v->kind == WISP_STRING) {
-        index = wisp__name_index(type, v);
-    } else if (wisp__numeric_of(v, &n) && n.integral && !n.negative && n.magnitude < INT32_MAX) {
-        index = (int)n.magnitude;
+    if (index >= 0) {
+        if (at) wisp__store_int(at, bytes, (uint64_t)index);
+        return true;
     }
-    if (index < 0 || index >= type->max)
+    if (!wisp__numeric_of(v, &n) || !n.integral)
         return wisp__blame(f, "is none of %d names", type->max);
-    if (at) wisp__store_int(at, bytes, (uint64_t)index);
+    if (open) most = wide ? INT32_MAX : UINT32_MAX >> (32 - 8 * bytes);
+    if (n.magnitude > (n.negative ? least : most))
+        return wisp__blame(f, open ? "%s%.0f does not fit %d bytes" : "%s%.0f is none of %d names",
+                           n.negative ? "-" : "", (double)n.magnitude, open ? bytes : type->max);
+    if (at) wisp__store_int(at, bytes, n.negative ? 0 - n.magnitude : n.magnitude);
     return true;
 }
 
@@ -5366,7 +5428,8 @@ static bool wisp__check_max(wisp__checking *c, const wisp_type *type, int most) 
 static bool wisp__check_enum(wisp__checking *c, const wisp_type *type, int bytes) {
     const char *const *names = (const char *const *)type->of;
     if (!wisp__check_max(c, type, 4096)) return false;
-    if (!wisp__check_bytes(c, bytes, wisp__is_width(bytes) && (bytes > 1 || type->max <= 256)))
+    if (!wisp__check_bytes(c, bytes, wisp__is_width(bytes) && (bytes > 1 || type->max <= 256) &&
+                                     (bytes <= 4 || !wisp__enum_is_open(type))))
         return false;
     for (int i = 0; names && i < type->max; i++)
         if (!names[i] || strlen(names[i]) > 64) names = NULL;
@@ -5690,7 +5753,7 @@ static wisp__op *wisp__emit(wisp__compiling *c, wisp__code code, const wisp_type
 static void wisp__emit_integer(wisp__compiling *c, const wisp_type *type, int bytes, int offset) {
     uint64_t span = UINT64_MAX >> (64 - 8 * bytes);
     int64_t least = 0;
-    bool is_signed = wisp__type_signed(type);
+    bool is_signed = wisp__type_signed(type), open;
     wisp__op *op;
     if (is_signed) least = -(int64_t)(span >> 1) - 1;
     if (type->kind == WISP_TYPE_BOOL) span = 1;
@@ -5700,8 +5763,10 @@ static void wisp__emit_integer(wisp__compiling *c, const wisp_type *type, int by
         span = (uint64_t)type->most - (uint64_t)type->least;
     }
     if (type->kind == WISP_TYPE_OBJECT) span = UINT32_MAX;
-    op = wisp__emit(c, wisp__bit_length(span) > 32 ? WISP__OP_LONG : WISP__OP_INT, type, bytes,
-                    offset);
+    open = type->kind == WISP_TYPE_ENUM && wisp__enum_is_open(type);
+    if (open) span = UINT32_MAX >> (32 - 8 * bytes);
+    op = wisp__emit(c, open || wisp__bit_length(span) > 32 ? WISP__OP_LONG : WISP__OP_INT, type,
+                    bytes, offset);
     if (!op) return;
     op->bits = (uint8_t)wisp__bit_length(span);
     op->least = least;
@@ -6016,11 +6081,13 @@ const wisp_schema *wisp_schema_compile(const wisp_schema *schema, void *memory,
  *     range 64 64 · number form:2 (by class, 32, 64) · number range form:2 64 64
  *     quantized float:1 64 64 64 · string length · bytes length fixed:1 · quat 5
  *     vectors form:2 (plain, one range, each its own) 64 64 64 ..
- *     enum length, names · struct descriptor · union length, types
+ *     enum length, names (open: as kind 24) · struct descriptor · union length, types
  *     array length fixed:1 type
  * ======================================================================== */
 
 enum { WISP__DESCRIPTOR_BYTES = 16384 };
+
+enum { WISP__KIND_ENUM_OPEN = 24 };       /* an enum that keeps numbers without a name */
 
 /* --- writing --- */
 
@@ -6090,11 +6157,16 @@ static void wisp__describe_array(wisp__writer *to, const wisp_type *type, int by
     describe(to, (const wisp_type *)type->of, bytes > 0 ? bytes / type->max : 0, false);
 }
 
+static int wisp__described_kind(const wisp_type *type) {
+    bool open = type->kind == WISP_TYPE_ENUM && wisp__enum_is_open(type);
+    return open ? WISP__KIND_ENUM_OPEN : type->kind;
+}
+
 /* `bytes`: of the member; 0 in a map. */
 static void wisp__describe_type(wisp__writer *to, const wisp_type *type, int bytes, bool counted) {
     const wisp_type *options = (const wisp_type *)type->of;
     if (type->bytes > 0) bytes = type->bytes;
-    wisp__put(to, (uint64_t)type->kind, 5);
+    wisp__put(to, (uint64_t)wisp__described_kind(type), 5);
     switch (type->kind) {
     case WISP_TYPE_EXACT: wisp__put(to, (uint64_t)type->max, 5); break;
     case WISP_TYPE_LITERAL:
@@ -6275,6 +6347,10 @@ static bool wisp__learn_type(wisp__describing *d, wisp_type *type) {
     int form;
     memset(type, 0, sizeof *type);
     type->kind = (int)wisp__get(d->from, 5);
+    if (type->kind == WISP__KIND_ENUM_OPEN) {
+        type->kind = WISP_TYPE_ENUM;
+        type->least = 1;
+    }
     if (d->from->failed || ++d->nodes > WISP__SCHEMA_NODES) return wisp__learn_fail(d);
     switch (type->kind) {
     case WISP_TYPE_EXACT:
@@ -8159,7 +8235,8 @@ static int wisp__read_tiles(wisp__unpacker *u, const wisp__op *array, uint8_t *i
  *   reading then writing gives the same bits. Blobs begin at a byte of the
  *   record. A writer never passes its end, a reader never its own.
  *
- *   long       integer of value - least, zigzag where it has a sign
+ *   long       integer of value - least, zigzag where it has a sign; of an
+ *              open enum the number as 32 bits without a sign
  *   scalar     as in scalar             literal    nothing
  *   text bytes length in the bits of max, align, bytes; fixed: align, bytes
  *   any        length(bytes), align, the self-describing form of one value
@@ -8236,9 +8313,8 @@ static bool wisp__holds_fallback(const wisp__op *op, const uint8_t *image) {
         return memcmp(&value.as, &fallback.as, narrow ? 4 : 8) == 0;
     if (op->type->kind == WISP_TYPE_BOOL) fallback = wisp_bool(op->field->fallback > 0);
     if (op->type->kind == WISP_TYPE_ENUM && fallback.kind != WISP_STRING)
-        value = wisp_int(wisp__load_int(image + op->offset, wisp__type_bytes(op->type,
-                                                                             op->field->bytes),
-                                        false));
+        value = wisp_int(wisp__load_enum(op->type, wisp__type_bytes(op->type, op->field->bytes),
+                                         image + op->offset));
     return wisp_equal(&value, &fallback);
 }
 
@@ -11801,7 +11877,9 @@ static bool wisp__protobuf_fits_scalar(const wisp_type *type, const wisp_value *
     if (!wisp__numeric_of(value, &numeric)) return true;
     wisp__value_double(value, &number);
     switch (type->kind) {
-    case WISP_TYPE_ENUM: return !numeric.negative && numeric.magnitude < (uint64_t)type->max;
+    case WISP_TYPE_ENUM:
+        if (wisp__enum_is_open(type)) return true;
+        return !numeric.negative && numeric.magnitude < (uint64_t)type->max;
     case WISP_TYPE_RANGE:
         if (type->least < 0) return (int64_t)bits >= type->least && (int64_t)bits <= type->most;
         return bits >= (uint64_t)type->least && bits <= (uint64_t)type->most;
@@ -12298,6 +12376,22 @@ static void wisp__protobuf_finish_struct(wisp__protowire_reader *r, const wisp_s
     else *value = wisp_map(pairs, kept);
 }
 
+/* Finishes the elements of a list. A union without an option is as if it had not come, unless nil is
+   one of its options. */
+static void wisp__protobuf_finish_list(wisp__protowire_reader *r, const wisp_type *element,
+                                       int each, wisp_value *list, int depth) {
+    wisp_value *items = (wisp_value *)list->as.array, nil = wisp_nil();
+    int kept = 0;
+    for (int i = 0; i < list->count && !r->result; i++) {
+        r->finish(r, element, each, &items[i], depth + 1);
+        if (items[i].kind == WISP_NIL && element->kind == WISP_TYPE_UNION &&
+            !wisp__protobuf_fits(element, &nil, 0))
+            continue;
+        items[kept++] = items[i];
+    }
+    if (!r->result) list->count = kept;
+}
+
 /* Two steps are at most one message. `depth` stops types that hold themselves and have not come. */
 static void wisp__protobuf_finish(wisp__protowire_reader *r, const wisp_type *type, int bytes,
                                   wisp_value *value, int depth) {
@@ -12321,8 +12415,7 @@ static void wisp__protobuf_finish(wisp__protowire_reader *r, const wisp_type *ty
     case WISP_TYPE_ARRAY:
         if (value->kind != WISP_ARRAY) *value = wisp_array(NULL, 0);
         if (wisp__protobuf_form_of(inner, each) < WISP__PROTOBUF_MESSAGE) break;
-        for (int i = 0; i < value->count && !r->result; i++)
-            wisp__protobuf_finish(r, inner, each, (wisp_value *)&value->as.array[i], depth + 1);
+        wisp__protobuf_finish_list(r, inner, each, value, depth);
         break;
     default:
         if (value->kind == WISP_NIL) *value = wisp__protobuf_zero(type, form);
@@ -17025,18 +17118,15 @@ static bool wisp__policy_admit(const wisp_config *config, wisp__bucket *bucket, 
     return wisp__bucket_take(bucket, 1 / config->rate_limit, config->rate_burst, now);
 }
 
-static bool wisp__rate_valid(double rate) { return rate >= -1e15 && rate <= 1e15; }
+static bool wisp__rate_valid(double rate) { return wisp__is_within(rate, 0, 1e15); }
 
 static wisp_result wisp__budget_check(const wisp_budget *b) {
     bool rates = wisp__rate_valid(b->out) && wisp__rate_valid(b->in) &&
                  wisp__rate_valid(b->total_out) && wisp__rate_valid(b->total_in) &&
                  wisp__rate_valid(b->messages) && wisp__rate_valid(b->packets) &&
-                 wisp__rate_valid(b->errors) && wisp__rate_valid(b->joins);
-    bool signs = b->out >= 0 && b->in >= 0 && b->total_out >= 0 && b->total_in >= 0 &&
-                 b->messages >= 0 && b->packets >= 0;
-    bool burst = (b->burst >= 0.01 && b->burst <= 60) || !(b->burst < 0 || b->burst > 0);
-    if (b->burst - b->burst < 0 || !(b->burst >= 0)) burst = false;
-    return rates && signs && burst && b->error_burst >= 0 && b->join_burst >= 0 ? WISP_OK
+                 wisp__is_within(b->errors, -1e15, 1e15) && wisp__is_within(b->joins, -1e15, 1e15);
+    bool burst = wisp__is_within(b->burst, 0.01, 60) || wisp__is_within(b->burst, 0, 0);
+    return rates && burst && b->error_burst >= 0 && b->join_burst >= 0 ? WISP_OK
                                                                                 : WISP_E_ARGUMENT;
 }
 
@@ -17656,8 +17746,8 @@ static wisp_result wisp__config_check(const wisp_config *c) {
     if (c->batching < 0 || c->batching > WISP_BATCH_RELIABLE) return WISP_E_ARGUMENT;
     if (c->max_batch_size < 0 || c->rate_burst < 0 || c->call_tries < 0) return WISP_E_ARGUMENT;
     if (c->batch_priority < 0 || c->batch_priority > 1000) return WISP_E_ARGUMENT;
-    if (!(c->rate_limit <= 1e9 && c->rate_limit >= -1e9)) return WISP_E_ARGUMENT;
-    if (!(c->call_timeout >= 0 && c->call_timeout <= 1e9)) return WISP_E_ARGUMENT;
+    if (!wisp__is_within(c->rate_limit, -1e9, 1e9)) return WISP_E_ARGUMENT;
+    if (!wisp__is_within(c->call_timeout, 0, 1e9)) return WISP_E_ARGUMENT;
     if (c->delta_sync < 0 || c->delta_sync > WISP_OFF) return WISP_E_ARGUMENT;
     return WISP_OK;
 }
@@ -20908,47 +20998,55 @@ static void wisp__simulator_delay(wisp_simulator *sim, const wisp_packet *packet
     wisp__transit_sift(sim, sim->transit_count - 1);
 }
 
+/* Its numbers may change at any time, so they are looked at when they are used. */
+static double wisp__simulator_number(double number) { return wisp__clamp(number, 0, 1e15); }
+
+static double wisp__simulator_now(const wisp_simulator *sim) {
+    return wisp__clamp(sim->now, -1e15, 1e15);
+}
+
 /* Bursts are a two-state chain (Gilbert): the mean share lost stays `loss`. */
 static bool wisp__simulator_loses(wisp_simulator *sim) {
-    double end;
-    if (sim->burst <= 1) return wisp__simulator_chance(sim) < sim->loss;
-    if (sim->loss >= 1) return true;
-    end = 1 / sim->burst;
-    if (sim->in_burst) sim->in_burst = wisp__simulator_chance(sim) >= end;
-    else sim->in_burst = wisp__simulator_chance(sim) < end * sim->loss / (1 - sim->loss);
+    double burst = wisp__simulator_number(sim->burst), loss = wisp__clamp(sim->loss, 0, 1);
+    if (burst <= 1) return wisp__simulator_chance(sim) < loss;
+    if (loss >= 1) return true;
+    if (sim->in_burst) sim->in_burst = wisp__simulator_chance(sim) >= 1 / burst;
+    else sim->in_burst = wisp__simulator_chance(sim) < 1 / burst * loss / (1 - loss);
     return sim->in_burst;
 }
 
 static void wisp__simulator_take(wisp_simulator *sim, const wisp_packet *packet) {
-    double due = sim->now + sim->latency;
+    double now = wisp__simulator_now(sim), rate = wisp__simulator_number(sim->rate);
+    double latency = wisp__simulator_number(sim->latency), due = now + latency;
+    double jitter = wisp__simulator_number(sim->jitter);
     sim->sent++;
     if (wisp__simulator_loses(sim)) {
         sim->lost++;
         return;
     }
-    if (sim->rate > 0) {
-        sim->link_free = wisp__max(sim->link_free, sim->now);
-        if ((sim->link_free - sim->now) * sim->rate > wisp__default_int(sim->queue_bytes, 65536)) {
+    if (rate > 0) {
+        sim->link_free = wisp__max(sim->link_free, now);
+        if ((sim->link_free - now) * rate > wisp__default_int(sim->queue_bytes, 65536)) {
             sim->lost++;
             return;
         }
-        sim->link_free += packet->size / sim->rate;
-        due += sim->link_free - sim->now;
+        sim->link_free = wisp__min(sim->link_free + packet->size / rate, 1e16);
+        due += sim->link_free - now;
     }
-    due += sim->jitter * wisp__simulator_chance(sim);
-    if (wisp__simulator_chance(sim) < sim->reorder) {
-        due += sim->latency + sim->jitter;
+    due += jitter * wisp__simulator_chance(sim);
+    if (wisp__simulator_chance(sim) < wisp__clamp(sim->reorder, 0, 1)) {
+        due += latency + jitter;
         sim->reordered++;
     }
     wisp__simulator_delay(sim, packet, due);
-    if (wisp__simulator_chance(sim) >= sim->duplicate) return;
+    if (wisp__simulator_chance(sim) >= wisp__clamp(sim->duplicate, 0, 1)) return;
     sim->duplicated++;
-    wisp__simulator_delay(sim, packet, due + sim->jitter * wisp__simulator_chance(sim));
+    wisp__simulator_delay(sim, packet, due + jitter * wisp__simulator_chance(sim));
 }
 
 /* Hands on what has arrived by now. */
 static void wisp__simulator_pump(wisp_simulator *sim) {
-    while (sim->transit_count && sim->transit[0].due <= sim->now) {
+    while (sim->transit_count && sim->transit[0].due <= wisp__simulator_now(sim)) {
         wisp__transit item = sim->transit[0];
         wisp_packet packet;
         packet.addr = item.addr;
@@ -23854,10 +23952,10 @@ typedef struct wisp__panel {
 } wisp__panel;
 
 static bool wisp__panel_size(float *size, float fallback) {
-    if (*size == 0) *size = fallback;
-    if (!(*size > 0)) return false;
-    if (*size > (float)WISP__CANVAS_MOST) *size = (float)WISP__CANVAS_MOST;
-    return true;
+    double most = (double)wisp__clamp((double)*size, 0, WISP__CANVAS_MOST);
+    if (wisp__order((double)*size) == 0) *size = fallback;
+    else *size = (float)most;
+    return *size > 0;
 }
 
 /* How many cells there is room for. */
@@ -23976,8 +24074,7 @@ static void wisp__panel_pair(const wisp__panel *panel, int *column, int end, int
 
 /* The part of a length that is filled: 0 for what is no number. */
 static int wisp__panel_part(int length, double share) {
-    if (!(share > 0)) return 0;
-    return (int)((double)length * wisp__min(share, 1) + 0.5);
+    return (int)((double)length * wisp__clamp(share, 0, 1) + 0.5);
 }
 
 /* --- figures: short texts of numbers --- */
@@ -24018,8 +24115,7 @@ static void wisp__figure_write(char *out, double value, double fine, const char 
 static void wisp__figure_count(char *out, double value, const char *unit) {
     static const char *const prefixes[] = { "", "k", "M", "G", "T", "P", "E" };
     int scale = 0;
-    if (!(value >= 0)) value = 0;
-    value = wisp__min(value, 9.99e20);
+    value = wisp__clamp(value, 0, 9.99e20);
     for (; value >= 999.5 && scale < 6; scale++) value /= 1000;
     wisp__figure_write(out, value, scale ? 99.95 : 9.95, *unit == 'B' ? " " : "", prefixes[scale],
                        unit);
@@ -24031,7 +24127,8 @@ static void wisp__figure_time(char *out, double seconds) {
         { 1e-6, 999.5e-6, "us" }, { 1e-3, 0.9995, "ms" }, { 1, 9999.5, "s" }, { 3600, 0, "h" },
     };
     int i = 0;
-    if (!(seconds > 0)) {
+    seconds = wisp__clamp(seconds, 0, 1e15);
+    if (seconds <= 0) {
         memcpy(out, "-", 2);
         return;
     }
@@ -24042,13 +24139,12 @@ static void wisp__figure_time(char *out, double seconds) {
 
 /* "0.5 %" of 0.005. */
 static void wisp__figure_share(char *out, double share) {
-    if (!(share >= 0)) share = 0;
-    wisp__figure_write(out, wisp__min(share * 100, 999), 9.95, " ", "", "%");
+    wisp__figure_write(out, wisp__clamp(share, 0, 9.99) * 100, 9.95, " ", "", "%");
 }
 
 /* "0:02:05" */
 static void wisp__figure_clock(char *out, double seconds) {
-    int whole = seconds > 0 ? (int)wisp__min(seconds, 3.5e6) : 0;
+    int whole = (int)wisp__clamp(seconds, 0, 3.5e6);
     snprintf(out, WISP__FIGURE, "%d:%02d:%02d", whole / 3600, whole / 60 % 60, whole % 60);
 }
 
@@ -24765,7 +24861,7 @@ static wisp_result wisp__desc_validate(const wisp_desc *desc) {
     if (!link->send || !link->recv) return WISP_E_ARGUMENT;
     if (link->mtu && (link->mtu < 256 || link->mtu > 65000)) return WISP_E_ARGUMENT;
     if (desc->max_peers < 0 || desc->max_peers > 16384) return WISP_E_ARGUMENT;
-    if (!(desc->timeout >= 0 && desc->timeout <= 1e9)) return WISP_E_ARGUMENT;
+    if (!wisp__is_within(desc->timeout, 0, 1e9)) return WISP_E_ARGUMENT;
     if (desc->app && strlen(desc->app) > 64) return WISP_E_TOO_BIG;
     if (!desc->memory.alloc != !desc->memory.free) return WISP_E_ARGUMENT;
     return wisp__limits_valid(&desc->limits) ? WISP_OK : WISP_E_ARGUMENT;
@@ -24995,7 +25091,7 @@ static void wisp__tell_link(wisp *w, bool broken) {
 
 wisp_result wisp_update(wisp *w, double now) {
     bool received;
-    if (!w || !(now - now >= 0)) return WISP_E_ARGUMENT;
+    if (!w || !wisp__is_finite(now)) return WISP_E_ARGUMENT;
     if (wisp__is_inside(w)) return WISP_E_BUSY;
     if (w->destroyed) {
         wisp__destroy_now(w);
@@ -25270,7 +25366,7 @@ wisp_result wisp_set_max_batch_size(wisp *w, int messages) {
 
 wisp_result wisp_set_rate_limit(wisp *w, double seconds, const char *remote) {
     wisp_config config = wisp__config_none();
-    if (!(seconds - seconds >= 0)) return WISP_E_ARGUMENT;
+    if (!wisp__is_finite(seconds)) return WISP_E_ARGUMENT;
     config.rate_limit = seconds > 0 ? seconds : -1;
     return wisp_use_config(w, &config, remote);
 }
@@ -25767,7 +25863,7 @@ wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp
     if (!w) return handle;
     if (w->hooks.ready_out) wisp__resume_out_first(w);
     w->why = WISP_E_ARGUMENT;
-    if (how->tries < 0 || !(how->timeout >= 0 && how->timeout <= 1e9)) return handle;
+    if (how->tries < 0 || !wisp__is_within(how->timeout, 0, 1e9)) return handle;
     if (to.count < 0 || (to.mode >= WISP__TO_LIST && to.count && !to.list)) return handle;
     w->why = WISP_E_STALE;
     if (to.mode == WISP__TO_PEER && (s = wisp__session_of(w, to.peer)) == NULL) return handle;
@@ -25959,6 +26055,7 @@ static wisp_result wisp__await(wisp *w, wisp_clock clock, void *clock_user, doub
                                bool (*done)(void *state), void *state) {
     double now = clock(clock_user), begin = now;
     int still = 0;
+    timeout = wisp__clamp(timeout, 0, 1e15);
     for (;;) {
         double next;
         wisp_result result = wisp_update(w, now);
