@@ -404,7 +404,7 @@ typedef struct wisp_type   wisp_type;
 struct wisp_value {
     wisp_kind kind;
     int       count;      /* bytes of a string or bytes; elements; pairs;
-                             fields */
+                             fields; of numbers private, 0 in your own */
     union {
         bool             boolean;
         int64_t          integer;
@@ -625,6 +625,10 @@ typedef struct wisp_range { double lo, hi, step; } wisp_range;
 /* 0..count - 1; in maps the name; names: static const char *const [] */
 #define WISP_T_ENUM(names, count) \
     WISP__T(ENUM, count, 0, names, 0, 0, 0, 0, 0)
+/* the same, but numbers without a name are kept: 0..255 in a member of 1 byte,
+   0..65535 in 2, else any int32; in maps such a number is an int */
+#define WISP_T_ENUM_OPEN(names, count) \
+    WISP__T(ENUM, count, 0, names, 0, 0, 0, 1, 0)
 #define WISP_T_OBJECT          WISP__T(OBJECT, 0, 0, 0, 0, 0, 0, 0, 0)
 #define WISP_T_STRUCT(schema)  WISP__T(STRUCT, 0, 0, schema, 0, 0, 0, 0, 0)
 /* in a struct without a count member: always max elements */
@@ -865,7 +869,8 @@ WISP_API const wisp_codec *wisp_msgpack(void);
      quantized
      string, bytes             string (UTF-8), bytes
      literal                   string, or double
-     enum                      an enum (int32): the index of the name
+     enum                      an enum (int32): the index of the name; an open
+                               one is an open enum, as those of proto3
      object                    uint32
      vec2, vec3, vec4, quat    message { float x = 1, y = 2, z = 3, w = 4; }
      color                     message { float r = 1, g = 2, b = 3, a = 4; }
@@ -880,7 +885,8 @@ WISP_API const wisp_codec *wisp_msgpack(void);
    Fields that are 0, false or empty are not written, optional ones when they
    are their default, those that may be missing when they are; messages always.
    A field that has not come has its default, or is 0, false, empty or missing
-   (a union or any: nil); a union without an option is as if it had not come.
+   (a union or any: nil); a union without an option is as if it had not come,
+   also as an element of an array, which then has one less.
    An array of strings or messages that may be missing and is empty comes as
    missing. An enum comes as its number.
 
@@ -2052,11 +2058,31 @@ inline wisp_value wisp__value(unsigned long long v)    { return wisp_uint(v); }
 inline wisp_value wisp__value(float v)                 { return wisp_float(v); }
 inline wisp_value wisp__value(double v)                { return wisp_number(v); }
 inline wisp_value wisp__value(const char *v)           { return wisp_string(v); }
-inline wisp_value wisp__value(const wisp_vec2 &v)      { return wisp_vec2v(v.x, v.y); }
-inline wisp_value wisp__value(const wisp_vec3 &v)      { return wisp_vec3v(v.x, v.y, v.z); }
-inline wisp_value wisp__value(const wisp_vec4 &v)      { return wisp_vec4v(v.x, v.y, v.z, v.w); }
-inline wisp_value wisp__value(const wisp_quat &v)      { return wisp_quatv(v.x, v.y, v.z, v.w); }
-inline wisp_value wisp__value(const wisp_color &v)     { return wisp_color4(v.r, v.g, v.b, v.a); }
+inline wisp_value wisp__value(const wisp_vec2 &v) {
+    wisp_value value = wisp_vec2v(0, 0);
+    value.as.vec2 = v;
+    return value;
+}
+inline wisp_value wisp__value(const wisp_vec3 &v) {
+    wisp_value value = wisp_vec3v(0, 0, 0);
+    value.as.vec3 = v;
+    return value;
+}
+inline wisp_value wisp__value(const wisp_vec4 &v) {
+    wisp_value value = wisp_vec4v(0, 0, 0, 0);
+    value.as.vec4 = v;
+    return value;
+}
+inline wisp_value wisp__value(const wisp_quat &v) {
+    wisp_value value = wisp_quatv(0, 0, 0, 0);
+    value.as.quat = v;
+    return value;
+}
+inline wisp_value wisp__value(const wisp_color &v) {
+    wisp_value value = wisp_color4(0, 0, 0, 0);
+    value.as.color = v;
+    return value;
+}
 inline wisp_value wisp__value(const wisp_transform &v) {
     return wisp_transformv(v.position, v.rotation);
 }
@@ -2121,19 +2147,34 @@ inline wisp_result wisp_await_event(wisp *w, R remote, wisp_handler fn, void *us
 
 #else
 
-/* Wrapping by type. Functions, because every branch of _Generic must compile. */
+/* Wrapping by type. Functions, because every branch of _Generic must compile.
+   Structs are copied whole, so that no register changes a float in them. */
 #if defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
 static inline wisp_value wisp__from_value(wisp_value v) { return v; }
-static inline wisp_value wisp__from_vec2(wisp_vec2 v) { return wisp_vec2v(v.x, v.y); }
-static inline wisp_value wisp__from_vec3(wisp_vec3 v) { return wisp_vec3v(v.x, v.y, v.z); }
+static inline wisp_value wisp__from_vec2(wisp_vec2 v) {
+    wisp_value value = wisp_vec2v(0, 0);
+    value.as.vec2 = v;
+    return value;
+}
+static inline wisp_value wisp__from_vec3(wisp_vec3 v) {
+    wisp_value value = wisp_vec3v(0, 0, 0);
+    value.as.vec3 = v;
+    return value;
+}
 static inline wisp_value wisp__from_vec4(wisp_vec4 v) {
-    return wisp_vec4v(v.x, v.y, v.z, v.w);
+    wisp_value value = wisp_vec4v(0, 0, 0, 0);
+    value.as.vec4 = v;
+    return value;
 }
 static inline wisp_value wisp__from_quat(wisp_quat v) {
-    return wisp_quatv(v.x, v.y, v.z, v.w);
+    wisp_value value = wisp_quatv(0, 0, 0, 0);
+    value.as.quat = v;
+    return value;
 }
 static inline wisp_value wisp__from_color(wisp_color v) {
-    return wisp_color4(v.r, v.g, v.b, v.a);
+    wisp_value value = wisp_color4(0, 0, 0, 0);
+    value.as.color = v;
+    return value;
 }
 static inline wisp_value wisp__from_transform(wisp_transform v) {
     return wisp_transformv(v.position, v.rotation);
@@ -2413,6 +2454,147 @@ static uint64_t wisp__load_part(const void *from, int count) {
     memcpy(bytes, from, (size_t)count);
     return wisp__load64(bytes);
 }
+
+/* --- floating-point numbers by their bits. With -ffast-math a compiler takes every number for
+       finite, and a processor takes subnormal ones for zero; the x87 changes a signalling NaN that
+       it only loads. Integers know nothing of that, so what must hold for every number is decided
+       by its bits: guards against NaN and infinity, bounds, equality, conversions. --- */
+
+#define WISP__INFINITE_BITS UINT64_C(0x7ff0000000000000)
+
+/* Of a number in a register. The copy is volatile, so that what the compiler believes to know of
+   the number is not believed of its bits. */
+static uint64_t wisp__double_bits(double number) {
+    volatile uint64_t copy;
+    uint64_t bits;
+    memcpy(&bits, &number, 8);
+    copy = bits;
+    return copy;
+}
+
+static uint32_t wisp__float_bits(float number) {
+    volatile uint32_t copy;
+    uint32_t bits;
+    memcpy(&bits, &number, 4);
+    copy = bits;
+    return copy;
+}
+
+/* Of a number in memory, at any address. */
+static inline uint64_t wisp__load_double_bits(const void *at) {
+    uint64_t bits;
+    memcpy(&bits, at, 8);
+    return bits;
+}
+
+static inline uint32_t wisp__load_float_bits(const void *at) {
+    uint32_t bits;
+    memcpy(&bits, at, 4);
+    return bits;
+}
+
+static double wisp__bits_double(uint64_t bits) {
+    double number;
+    memcpy(&number, &bits, 8);
+    return number;
+}
+
+static float wisp__bits_float(uint32_t bits) {
+    float number;
+    memcpy(&number, &bits, 4);
+    return number;
+}
+
+static inline bool wisp__bits_finite(uint64_t bits) { return bits << 1 < WISP__INFINITE_BITS << 1; }
+
+static inline bool wisp__bits_nan(uint64_t bits) { return bits << 1 > WISP__INFINITE_BITS << 1; }
+
+static bool wisp__is_finite(double number) { return wisp__bits_finite(wisp__double_bits(number)); }
+
+/* An integer that is less for a lesser number, and 0 for both zeros. A NaN is beyond the infinity
+   of its sign. */
+static inline int64_t wisp__bits_order(uint64_t bits) {
+    int64_t order = (int64_t)(bits & (uint64_t)INT64_MAX);
+    return bits >> 63 ? -order : order;
+}
+
+static int64_t wisp__order(double number) { return wisp__bits_order(wisp__double_bits(number)); }
+
+/* false also for a NaN, in every place. */
+static bool wisp__is_within(double number, double lo, double hi) {
+    int64_t least = wisp__order(lo), most = wisp__order(hi), order = wisp__order(number);
+    int64_t infinite = (int64_t)WISP__INFINITE_BITS;
+    return least >= -infinite && most <= infinite && order >= least && order <= most;
+}
+
+/* What a caller gave, moved into bounds; a NaN becomes the lower one. */
+static double wisp__clamp(double number, double lo, double hi) {
+    int64_t order = wisp__order(number), infinite = (int64_t)WISP__INFINITE_BITS;
+    if (order > wisp__order(hi) && order <= infinite) return hi;
+    return order >= wisp__order(lo) && order <= infinite ? number : lo;
+}
+
+static int wisp__leading_zeros(uint64_t word) {
+    int zeros = 0;
+    for (int step = 32; step > 0; step /= 2)
+        if (!(word >> (64 - step))) zeros += step, word <<= step;
+    return zeros;
+}
+
+/* What a number was rounded from: just this, or something of a larger or smaller magnitude. */
+enum { WISP__FROM_EXACT, WISP__FROM_ABOVE, WISP__FROM_BELOW };
+
+/* The bits of the float that is nearest to digits * 2^power, or to what that was rounded from; in
+   the middle of two the even one. Beyond the largest it is infinite. */
+static uint32_t wisp__float_near(uint64_t digits, int power, int from) {
+    int zeros = digits ? wisp__leading_zeros(digits) : 0, exponent = power - zeros + 63;
+    int drop = exponent >= -126 ? 40 : 40 - 126 - exponent;
+    uint64_t half, rest, kept;
+    if (!digits || drop > 64) return 0;
+    if (exponent > 127) return 0x7f800000;
+    digits <<= zeros;
+    half = UINT64_C(1) << (drop - 1);
+    rest = digits & (half | (half - 1));
+    kept = drop == 64 ? 0 : digits >> drop;
+    if (exponent >= -126) kept += (uint64_t)(exponent + 126) << 23;
+    if (rest == half && from == WISP__FROM_BELOW) return (uint32_t)kept;
+    if (rest == half) kept += from == WISP__FROM_ABOVE ? 1 : kept & 1;
+    else kept += rest > half;
+    return (uint32_t)kept;
+}
+
+/* A double as the nearest float. A NaN keeps the bits that there is room for. */
+static uint32_t wisp__bits_narrow(uint64_t bits, int from) {
+    uint32_t sign = (uint32_t)(bits >> 32) & UINT32_C(0x80000000);
+    uint64_t fraction = bits & ((UINT64_C(1) << 52) - 1);
+    int exponent = (int)(bits >> 52 & 0x7ff);
+    if (exponent == 0x7ff) {
+        uint32_t rest = (uint32_t)(fraction >> 29);
+        return sign | UINT32_C(0x7f800000) | (fraction && !rest ? UINT32_C(0x400000) : rest);
+    }
+    if (exponent) fraction |= UINT64_C(1) << 52;
+    return sign | wisp__float_near(fraction, (exponent ? exponent : 1) - 1075, from);
+}
+
+/* A float as a double, which is exact. */
+static uint64_t wisp__bits_widen(uint32_t bits) {
+    uint64_t sign = (uint64_t)(bits >> 31) << 63, fraction = bits & 0x7fffff;
+    int exponent = (int)(bits >> 23 & 0xff), shift;
+    if (exponent == 0xff) return sign | WISP__INFINITE_BITS | fraction << 29;
+    if (exponent) return sign | (uint64_t)(exponent + 896) << 52 | fraction << 29;
+    if (!fraction) return sign;
+    shift = wisp__leading_zeros(fraction) - 11;          /* up to the bit that is not written */
+    return sign | (((uint64_t)(925 - shift) << 52) + (fraction << shift));
+}
+
+/* Is a double just between two floats, so that only the truth behind it says which is nearer? */
+static bool wisp__bits_between_floats(uint64_t bits) {
+    uint32_t below = wisp__bits_narrow(bits, WISP__FROM_BELOW);
+    if (bits & 0xfffffff) return false;                /* a float has 29 bits less */
+    return wisp__bits_finite(bits) && below != wisp__bits_narrow(bits, WISP__FROM_ABOVE);
+}
+
+/* --- hashes, and numbers on a circle --- */
 
 static uint64_t wisp__mix(uint64_t h) {
     h ^= h >> 32;
@@ -2955,7 +3137,7 @@ static int wisp__histogram_place(double seconds) {
 /* What is no time, because a clock went back or is no clock, is left out. */
 static void wisp__histogram_add(wisp__histogram *h, double seconds) {
     uint32_t *bucket;
-    if (!(seconds >= 0 && seconds < 1e9)) return;
+    if (!wisp__is_within(seconds, 0, 1e9)) return;
     bucket = &h->buckets[wisp__histogram_place(seconds)];
     *bucket += *bucket < UINT32_MAX;
     h->count++;
@@ -3160,12 +3342,13 @@ static void wisp__meters_error(wisp__meters *all, wisp_result code, wisp_peer pe
 
 /* Where handlers begin; less than 0: their time is not measured. */
 static double wisp__meters_clock(const wisp__meters *all) {
-    return all && all->hooks.clock ? all->hooks.clock(all->hooks.user) : -1;
+    double time = all && all->hooks.clock ? all->hooks.clock(all->hooks.user) : -1;
+    return wisp__is_finite(time) ? time : -1;
 }
 
 /* When a call begins or ends; less than 0: it is not measured. */
 static double wisp__meters_time(const wisp__meters *all, double time) {
-    return all && all->hooks.clock ? all->hooks.clock(all->hooks.user) : all ? time : -1;
+    return all && all->hooks.clock ? wisp__meters_clock(all) : all ? time : -1;
 }
 
 static void wisp__calls_ended(wisp__call_meter *calls, double seconds, bool answered) {
@@ -3490,6 +3673,10 @@ static wisp_value wisp__value_of_bits(bool narrow, uint64_t bits) {
     return value;
 }
 
+static wisp_value wisp__float_at(const void *at) {
+    return wisp__value_of_bits(true, wisp__load_float_bits(at));
+}
+
 wisp_value wisp_nil(void) { return wisp__value_of(WISP_NIL, 0); }
 
 wisp_value wisp_bool(bool boolean) {
@@ -3512,13 +3699,13 @@ wisp_value wisp_uint(uint64_t integer) {
 
 wisp_value wisp_float(float number) {
     wisp_value value = wisp__value_of(WISP_FLOAT, 0);
-    value.as.float32 = number;
+    memcpy(&value.as.float32, &number, 4);
     return value;
 }
 
 wisp_value wisp_number(double number) {
     wisp_value value = wisp__value_of(WISP_NUMBER, 0);
-    value.as.number = number;
+    memcpy(&value.as.number, &number, 8);
     return value;
 }
 
@@ -3540,25 +3727,25 @@ wisp_value wisp_bytes(const void *bytes, int size_bytes) {
 
 wisp_value wisp_vec2v(float x, float y) {
     wisp_value value = wisp__value_of(WISP_VEC2, 0);
-    value.as.vec2.x = x;
-    value.as.vec2.y = y;
+    memcpy(&value.as.vec2.x, &x, 4);
+    memcpy(&value.as.vec2.y, &y, 4);
     return value;
 }
 
 wisp_value wisp_vec3v(float x, float y, float z) {
     wisp_value value = wisp__value_of(WISP_VEC3, 0);
-    value.as.vec3.x = x;
-    value.as.vec3.y = y;
-    value.as.vec3.z = z;
+    memcpy(&value.as.vec3.x, &x, 4);
+    memcpy(&value.as.vec3.y, &y, 4);
+    memcpy(&value.as.vec3.z, &z, 4);
     return value;
 }
 
 wisp_value wisp_vec4v(float x, float y, float z, float w) {
     wisp_value value = wisp__value_of(WISP_VEC4, 0);
-    value.as.vec4.x = x;
-    value.as.vec4.y = y;
-    value.as.vec4.z = z;
-    value.as.vec4.w = w;
+    memcpy(&value.as.vec4.x, &x, 4);
+    memcpy(&value.as.vec4.y, &y, 4);
+    memcpy(&value.as.vec4.z, &z, 4);
+    memcpy(&value.as.vec4.w, &w, 4);
     return value;
 }
 
@@ -3737,15 +3924,9 @@ static void wisp__store_int(void *at, int bytes, uint64_t value) {
     }
 }
 
-static double wisp__load_number(const void *at, int bytes) {
-    float float32;
-    double number;
-    if (bytes == 4) {
-        memcpy(&float32, at, 4);
-        return (double)float32;
-    }
-    memcpy(&number, at, 8);
-    return number;
+/* The bits of a number as a double. */
+static uint64_t wisp__load_number_bits(const void *at, int bytes) {
+    return bytes == 4 ? wisp__bits_widen(wisp__load_float_bits(at)) : wisp__load_double_bits(at);
 }
 
 static bool wisp__type_signed(const wisp_type *type) {
@@ -3794,6 +3975,14 @@ static bool wisp__string_is(const wisp_value *value, const char *text) {
            (!value->count || (own && memcmp(text, own, (size_t)value->count) == 0));
 }
 
+/* Are numbers without a name kept? */
+static bool wisp__enum_is_open(const wisp_type *type) { return type->least != 0; }
+
+/* The number in an enum's storage: of an open one of 4 bytes it has a sign. */
+static int64_t wisp__load_enum(const wisp_type *type, int bytes, const void *at) {
+    return wisp__load_int(at, bytes, wisp__enum_is_open(type) && bytes == 4);
+}
+
 /* Which of an enum's names a string is; -1: none. */
 static int wisp__name_index(const wisp_type *type, const wisp_value *value) {
     const char *const *names = (const char *const *)type->of;
@@ -3816,14 +4005,17 @@ static wisp_value wisp__view_string(const wisp_type *type, int bytes, const void
     return value;
 }
 
+/* A channel of 8 bits, the nearest float also where a division becomes a multiplication. */
+static float wisp__of_byte(unsigned byte) { return (float)((double)byte / 255.0); }
+
 static wisp_value wisp__view_color(int bytes, const void *at) {
     const uint8_t *parts = (const uint8_t *)at;
-    float all[4];
+    wisp_value value = wisp__value_of(WISP_COLOR, 0);
     if (bytes == 4)
-        return wisp_color4((float)parts[0] / 255.0f, (float)parts[1] / 255.0f,
-                           (float)parts[2] / 255.0f, (float)parts[3] / 255.0f);
-    memcpy(all, at, sizeof all);
-    return wisp_color4(all[0], all[1], all[2], all[3]);
+        return wisp_color4(wisp__of_byte(parts[0]), wisp__of_byte(parts[1]),
+                           wisp__of_byte(parts[2]), wisp__of_byte(parts[3]));
+    memcpy(&value.as.color, at, sizeof value.as.color);
+    return value;
 }
 
 static wisp_value wisp__view_items(const wisp_type *type, int bytes, const void *at, int count) {
@@ -3879,8 +4071,8 @@ static wisp_value wisp__view(const wisp_type *type, int bytes, const void *at, i
     case WISP_TYPE_NUMBER:
     case WISP_TYPE_NUMBER_RANGE:
     case WISP_TYPE_QUANTIZED:
-        if (bytes == 4) value = wisp_float((float)wisp__load_number(at, bytes));
-        else value = wisp_number(wisp__load_number(at, bytes));
+        value = wisp__value_of_bits(bytes == 4, bytes == 4 ? wisp__load_float_bits(at)
+                                                           : wisp__load_double_bits(at));
         break;
     case WISP_TYPE_STRING:
     case WISP_TYPE_BYTES: value = wisp__view_string(type, bytes, at, count); break;
@@ -3891,7 +4083,7 @@ static wisp_value wisp__view(const wisp_type *type, int bytes, const void *at, i
     case WISP_TYPE_TRANSFORM: value = wisp__view_floats(WISP_TRANSFORM, at); break;
     case WISP_TYPE_COLOR: value = wisp__view_color(bytes, at); break;
     case WISP_TYPE_ENUM:
-        integer = wisp__load_int(at, bytes, false);
+        integer = wisp__load_enum(type, bytes, at);
         value = wisp_int(integer);
         if (integer >= 0 && integer < type->max)
             value = wisp_string(((const char *const *)type->of)[integer]);
@@ -4035,11 +4227,23 @@ static int wisp__present(const wisp_value *value) {
 typedef struct wisp__numeric {
     bool     integral, negative;
     uint64_t magnitude;
-    double   number;
+    uint64_t bits;             /* of the double; of every NaN the same */
 } wisp__numeric;
 
+/* Integers are below 2^64, and no minus zero is left. */
+static void wisp__numeric_of_bits(uint64_t bits, wisp__numeric *out) {
+    uint64_t digits = (bits & ((UINT64_C(1) << 52) - 1)) | UINT64_C(1) << 52;
+    int power = (int)(bits >> 52 & 0x7ff) - 1075;
+    out->bits = wisp__bits_nan(bits) ? UINT64_C(0x7ff8000000000000) : bits;
+    if (bits << 1 == 0) out->integral = true;
+    if (bits << 1 == 0 || power < -52 || power > 11) return;
+    if (power < 0 && digits & ((UINT64_C(1) << -power) - 1)) return;
+    out->integral = true;
+    out->negative = bits >> 63 != 0;
+    out->magnitude = power < 0 ? digits >> -power : digits << power;
+}
+
 static bool wisp__numeric_of(const wisp_value *value, wisp__numeric *out) {
-    double number = 0;
     memset(out, 0, sizeof *out);
     switch (value->kind) {
     case WISP_INT:
@@ -4052,26 +4256,45 @@ static bool wisp__numeric_of(const wisp_value *value, wisp__numeric *out) {
         out->integral = true;
         out->magnitude = wisp__uint_of(value);
         return true;
-    case WISP_FLOAT: number = (double)wisp__float_of(value); break;
-    case WISP_NUMBER: number = wisp__number_of(value); break;
+    case WISP_FLOAT:
+        wisp__numeric_of_bits(wisp__bits_widen((uint32_t)wisp__bits_of(value)), out);
+        return true;
+    case WISP_NUMBER:
+        wisp__numeric_of_bits(wisp__bits_of(value), out);
+        return true;
     default: return false;
     }
-    out->number = number;
-    if (number > -18446744073709551616.0 && number < 18446744073709551616.0) {
-        double size = number < 0 ? -number : number;
-        out->magnitude = (uint64_t)size;
-        out->integral = (double)out->magnitude == size;
-        out->negative = number < 0;
-    }
-    if (!out->integral) out->magnitude = 0, out->negative = false;
-    return true;
 }
 
 static bool wisp__numeric_equal(const wisp__numeric *a, const wisp__numeric *b) {
     if (a->integral != b->integral) return false;
     if (a->integral) return a->negative == b->negative && a->magnitude == b->magnitude;
-    if (!(a->number >= a->number)) return !(b->number >= b->number);
-    return a->number >= b->number && a->number <= b->number;
+    return a->bits == b->bits;
+}
+
+/* The bits of a number of any kind as a double; false: it is none. */
+static bool wisp__value_double(const wisp_value *value, uint64_t *bits) {
+    switch (value->kind) {
+    case WISP_INT: *bits = wisp__double_bits((double)value->as.integer); return true;
+    case WISP_UINT: *bits = wisp__double_bits((double)value->as.uinteger); return true;
+    case WISP_FLOAT:
+        *bits = wisp__bits_widen((uint32_t)wisp__bits_of(value));
+        return true;
+    case WISP_NUMBER: *bits = wisp__load_double_bits(&value->as.number); return true;
+    default: return false;
+    }
+}
+
+/* The same as a float, rounded once, from the integer or from the text that the number was read
+   from (its `count` says where that lies, see decimal). */
+static bool wisp__value_float(const wisp_value *value, uint32_t *bits) {
+    wisp__numeric n;
+    if (!wisp__numeric_of(value, &n)) return false;
+    if (value->kind == WISP_FLOAT) *bits = (uint32_t)wisp__bits_of(value);
+    else if (value->kind == WISP_NUMBER)
+        *bits = wisp__bits_narrow(wisp__load_double_bits(&value->as.number), value->count);
+    else *bits = wisp__float_near(n.magnitude, 0, WISP__FROM_EXACT) | (uint32_t)n.negative << 31;
+    return true;
 }
 
 /* Lists, element by element or pair by pair; a pair that is nil may be missing in a struct. */
@@ -4122,18 +4345,15 @@ bool wisp_equal(const wisp_value *a, const wisp_value *b) {
     floats = wisp__value_floats(a, p);
     wisp__value_floats(b, q);
     for (int i = 0; i < floats; i++) {
-        wisp_value u = wisp_float(p[i]), v = wisp_float(q[i]);
+        wisp_value u = wisp__float_at(&p[i]), v = wisp__float_at(&q[i]);
         if (!wisp_equal(&u, &v)) return false;
     }
     return true;
 }
 
 static uint64_t wisp__numeric_hash(const wisp__numeric *numeric) {
-    uint64_t bits;
     if (numeric->integral) return wisp__mix(wisp__mix(numeric->magnitude + 1) + numeric->negative);
-    memcpy(&bits, &numeric->number, 8);
-    if (!(numeric->number >= numeric->number)) bits = UINT64_C(0x7ff8000000000000);
-    return wisp__mix(bits ^ UINT64_C(0x5bd1e9955bd1e995));
+    return wisp__mix(numeric->bits ^ UINT64_C(0x5bd1e9955bd1e995));
 }
 
 /* Of lists; a sum over pairs, so that the order of keys does not matter. */
@@ -4170,7 +4390,7 @@ uint64_t wisp_hash(const wisp_value *value) {
     }
     count = wisp__value_floats(value, floats);
     for (int i = 0; i < count; i++) {
-        wisp_value part = wisp_float(floats[i]);
+        wisp_value part = wisp__float_at(&floats[i]);
         h = wisp__mix(h + wisp_hash(&part));
     }
     return h;
@@ -4282,7 +4502,9 @@ static const wisp_value *wisp__field_at(const wisp_value *value, int i) {
 
 wisp_kind wisp_kind_of(const wisp_value *value) { return value ? value->kind : WISP_NIL; }
 
-int wisp_count_of(const wisp_value *value) { return value ? value->count : 0; }
+int wisp_count_of(const wisp_value *value) {
+    return value && value->kind != WISP_NUMBER ? value->count : 0;
+}
 
 const wisp_value *wisp_element_of(const wisp_value *value, int i) {
     wisp_value scratch;
@@ -4639,37 +4861,36 @@ static bool wisp__fit_integer(wisp__fitting *f, const wisp_type *type, int bytes
     return true;
 }
 
-static bool wisp__numeric_number(const wisp_value *v, double *number) {
-    wisp__numeric n;
-    if (!wisp__numeric_of(v, &n)) return false;
-    *number = n.number;
-    if (v->kind == WISP_INT) *number = (double)wisp__int_of(v);
-    if (v->kind == WISP_UINT) *number = (double)wisp__uint_of(v);
-    return true;
+/* As a number is ordered: what is kept as a float is compared with bounds that are floats too, so
+   that 0.1f is in 0 .. 0.1. No NaN is in bounds. */
+static int64_t wisp__bound_order(double bound, int bytes) {
+    uint64_t bits = wisp__double_bits(bound);
+    uint32_t narrow = wisp__bits_narrow(bits, WISP__FROM_EXACT);
+    if (bytes != 4) return wisp__bits_order(bits);
+    if (wisp__bits_finite(bits) && !wisp__bits_finite(wisp__bits_widen(narrow)))
+        narrow--;                                      /* to the largest float: no infinity */
+    return wisp__bits_order(wisp__bits_widen(narrow));
 }
 
-/* Bounds of what is kept as a float are floats too: 0.1f is in 0 .. 0.1. */
-static bool wisp__in_bounds(double number, double lo, double hi, int bytes) {
-    if (bytes == 4) return (float)number >= (float)lo && (float)number <= (float)hi;
-    return number >= lo && number <= hi;
+static bool wisp__in_bounds(uint64_t bits, double lo, double hi, int bytes) {
+    int64_t order = wisp__bits_order(bits);
+    return order >= wisp__bound_order(lo, bytes) && order <= wisp__bound_order(hi, bytes);
 }
 
 static bool wisp__fit_number(wisp__fitting *f, const wisp_type *type, int bytes,
                              const wisp_value *v, void *at) {
-    double number = 0, size;
-    float float32;
-    if (!wisp__numeric_number(v, &number)) return wisp__blame(f, "is no number");
-    if (type->kind != WISP_TYPE_NUMBER && !wisp__in_bounds(number, type->lo, type->hi, bytes))
-        return wisp__blame(f, "%g is not in %g .. %g", number, type->lo, type->hi);
-    size = number < 0 ? -number : number;
-    if (bytes == 4 && size > 3.4028235677973366e38 && size - size >= 0)
-        return wisp__blame(f, "%g does not fit a float", number);
-    if (at && bytes == 4) {
-        float32 = v->kind == WISP_FLOAT ? wisp__float_of(v) : (float)number;
-        memcpy(at, &float32, 4);
-    } else if (at) {
-        memcpy(at, &number, 8);
-    }
+    uint64_t whole, bits;
+    uint32_t narrow = 0;
+    if (!wisp__value_double(v, &whole)) return wisp__blame(f, "is no number");
+    bits = whole;
+    if (bytes == 4 && wisp__value_float(v, &narrow)) bits = wisp__bits_widen(narrow);
+    if (type->kind != WISP_TYPE_NUMBER && !wisp__in_bounds(bits, type->lo, type->hi, bytes))
+        return wisp__blame(f, "%g is not in %g .. %g", wisp__bits_double(whole), type->lo,
+                           type->hi);
+    if (wisp__bits_finite(whole) && !wisp__bits_finite(bits))
+        return wisp__blame(f, "%g does not fit a float", wisp__bits_double(whole));
+    if (at && bytes == 4) memcpy(at, &narrow, 4);
+    else if (at) memcpy(at, &bits, 8);
     return true;
 }
 
@@ -4749,10 +4970,10 @@ static bool wisp__fit_parts(wisp__fitting *f, wisp_kind kind, int count, const w
     for (int i = 0; i < count; i++) {
         wisp_value scratch;
         const char *key;
-        double number = 0;
-        if (!wisp__numeric_number(wisp__child(v, i, &key, &scratch), &number))
+        uint32_t bits;
+        if (!wisp__value_float(wisp__child(v, i, &key, &scratch), &bits))
             return wisp__blame(f, "is no vector of %d", count);
-        parts[i] = (float)number;
+        memcpy(&parts[i], &bits, 4);
     }
     return true;
 }
@@ -4768,6 +4989,9 @@ static wisp_range wisp__component(const wisp_type *type, int i) {
     return range;
 }
 
+/* Of one range for all components. */
+static bool wisp__has_steps(const wisp_type *type) { return wisp__order(type->step) > 0; }
+
 static int wisp__vector_count(const wisp_type *type) {
     return type->kind == WISP_TYPE_VEC2 ? 2 : type->kind == WISP_TYPE_VEC3 ? 3 : 4;
 }
@@ -4780,10 +5004,10 @@ static bool wisp__fit_vector(wisp__fitting *f, const wisp_type *type, const wisp
     if (!wisp__fit_parts(f, kinds[count - 2], count, v, parts)) return false;
     for (int i = 0; i < count; i++) {
         wisp_range range = wisp__component(type, i);
-        double part = (double)parts[i];
-        if (range.step > 0 && !wisp__in_bounds(part, range.lo, range.hi, 4))
-            return wisp__blame(f, "component %d: %g is not in %g .. %g", i, part, range.lo,
-                               range.hi);
+        uint64_t bits = wisp__load_number_bits(&parts[i], 4);
+        if ((type->of || wisp__has_steps(type)) && !wisp__in_bounds(bits, range.lo, range.hi, 4))
+            return wisp__blame(f, "component %d: %g is not in %g .. %g", i,
+                               wisp__bits_double(bits), range.lo, range.hi);
     }
     if (at) memcpy(at, parts, (size_t)count * sizeof(float));
     return true;
@@ -4791,7 +5015,10 @@ static bool wisp__fit_vector(wisp__fitting *f, const wisp_type *type, const wisp
 
 static bool wisp__is_rotation(const float parts[4]) {
     double sum = 0;
-    for (int i = 0; i < 4; i++) sum += (double)parts[i] * (double)parts[i];
+    for (int i = 0; i < 4; i++) {
+        if (!wisp__bits_finite(wisp__load_number_bits(&parts[i], 4))) return false;
+        sum += (double)parts[i] * (double)parts[i];
+    }
     return sum > 1e-12 && sum < 1e12;
 }
 
@@ -4824,11 +5051,15 @@ static bool wisp__fit_transform(wisp__fitting *f, const wisp_value *v, void *at)
 
 static uint8_t wisp__to_byte(float part) { return (uint8_t)(part * 255.0f + 0.5f); }
 
+static bool wisp__is_channel(const float *part) {
+    return wisp__in_bounds(wisp__load_number_bits(part, 4), 0, 1, 8);
+}
+
 static bool wisp__fit_color(wisp__fitting *f, int bytes, const wisp_value *v, void *at) {
     float parts[7];
     if (!wisp__fit_parts(f, WISP_COLOR, 4, v, parts)) return false;
     for (int i = 0; i < 4; i++)
-        if (!(parts[i] >= 0.0f && parts[i] <= 1.0f))
+        if (!wisp__is_channel(&parts[i]))
             return wisp__blame(f, "channel %d: %g is not in 0 .. 1", i, (double)parts[i]);
     if (at && bytes == 4)
         for (int i = 0; i < 4; i++) ((uint8_t *)at)[i] = wisp__to_byte(parts[i]);
@@ -4839,16 +5070,21 @@ static bool wisp__fit_color(wisp__fitting *f, int bytes, const wisp_value *v, vo
 
 static bool wisp__fit_enum(wisp__fitting *f, const wisp_type *type, int bytes, const wisp_value *v,
                            void *at) {
+    bool open = wisp__enum_is_open(type), wide = open && bytes == 4;
+    uint64_t most = (uint64_t)type->max - 1, least = wide ? UINT64_C(1) << 31 : 0;
+    int index = v->kind == WISP_STRING ? wisp__name_index(type, v) : -1;
     wisp__numeric n;
-    int index = -1;
-    if (v->kind == WISP_STRING) {
-        index = wisp__name_index(type, v);
-    } else if (wisp__numeric_of(v, &n) && n.integral && !n.negative && n.magnitude < INT32_MAX) {
-        index = (int)n.magnitude;
+    if (index >= 0) {
+        if (at) wisp__store_int(at, bytes, (uint64_t)index);
+        return true;
     }
-    if (index < 0 || index >= type->max)
+    if (!wisp__numeric_of(v, &n) || !n.integral)
         return wisp__blame(f, "is none of %d names", type->max);
-    if (at) wisp__store_int(at, bytes, (uint64_t)index);
+    if (open) most = wide ? INT32_MAX : UINT32_MAX >> (32 - 8 * bytes);
+    if (n.magnitude > (n.negative ? least : most))
+        return wisp__blame(f, open ? "%s%.0f does not fit %d bytes" : "%s%.0f is none of %d names",
+                           n.negative ? "-" : "", (double)n.magnitude, open ? bytes : type->max);
+    if (at) wisp__store_int(at, bytes, n.negative ? 0 - n.magnitude : n.magnitude);
     return true;
 }
 
@@ -4918,7 +5154,8 @@ static bool wisp__fit_array(wisp__fitting *f, const wisp_type *type, int bytes,
 
 /* Does the option say the value as it is, and not only something that it can be taken for? */
 static bool wisp__says_exactly(const wisp_type *option, const wisp_value *v) {
-    double number = 0;
+    uint64_t bits = 0;
+    uint32_t narrow = 0;
     wisp_value taken;
     switch (option->kind) {
     case WISP_TYPE_BOOL: return v->kind == WISP_BOOL;
@@ -4927,8 +5164,8 @@ static bool wisp__says_exactly(const wisp_type *option, const wisp_value *v) {
     case WISP_TYPE_QUANTIZED: return false;
     case WISP_TYPE_NUMBER:
     case WISP_TYPE_NUMBER_RANGE:
-        wisp__numeric_number(v, &number);
-        taken = option->bytes == 4 ? wisp_float((float)number) : wisp_number(number);
+        if (!wisp__value_double(v, &bits) || !wisp__value_float(v, &narrow)) return false;
+        taken = wisp__value_of_bits(option->bytes == 4, option->bytes == 4 ? narrow : bits);
         return wisp_equal(v, &taken);
     default: return true;
     }
@@ -5245,9 +5482,11 @@ static int wisp__bit_length(uint64_t value) {
 /* Steps of a range; 0: it makes no sense, or takes over 32 bits. */
 static uint64_t wisp__steps(const wisp_range *r) {
     double steps;
-    if (!(r->step > 0 && r->hi > r->lo && r->hi - r->lo < 1e300)) return 0;
+    if (!wisp__is_within(r->lo, -1e300, 1e300) || !wisp__is_within(r->hi, -1e300, 1e300)) return 0;
+    if (!wisp__is_within(r->step, 1e-300, 1e300) || r->hi <= r->lo || r->hi - r->lo >= 1e300)
+        return 0;
     steps = (r->hi - r->lo) / r->step + 0.5;
-    return steps >= 1 && steps < 4294967296.0 ? (uint64_t)steps : 0;
+    return wisp__is_within(steps, 1, 4294967295.5) ? (uint64_t)steps : 0;
 }
 
 static bool wisp__check_steps(wisp__checking *c, const wisp_range *r, int bytes) {
@@ -5282,7 +5521,7 @@ static bool wisp__check_number(wisp__checking *c, const wisp_type *type, int byt
     wisp_range range = wisp__component(type, 0);
     if (!wisp__check_bytes(c, bytes, bytes == 4 || bytes == 8)) return false;
     if (type->kind == WISP_TYPE_QUANTIZED) return wisp__check_steps(c, &range, bytes);
-    if (type->kind == WISP_TYPE_NUMBER_RANGE && !(type->lo <= type->hi))
+    if (type->kind == WISP_TYPE_NUMBER_RANGE && !wisp__is_within(type->lo, type->lo, type->hi))
         return wisp__blame(&c->blame, "its range is upside down");
     return true;
 }
@@ -5292,7 +5531,8 @@ static bool wisp__check_vector(wisp__checking *c, const wisp_type *type, int byt
     if (!wisp__check_bytes(c, bytes, bytes == 4 * count)) return false;
     for (int i = 0; i < count; i++) {
         wisp_range range = wisp__component(type, i);
-        if ((type->of || type->step > 0 || type->lo < 0 || type->hi > 0) &&
+        if ((type->of || wisp__has_steps(type) || wisp__order(type->lo) < 0 ||
+             wisp__order(type->hi) > 0) &&
             !wisp__check_steps(c, &range, 4))
             return false;
     }
@@ -5307,7 +5547,8 @@ static bool wisp__check_max(wisp__checking *c, const wisp_type *type, int most) 
 static bool wisp__check_enum(wisp__checking *c, const wisp_type *type, int bytes) {
     const char *const *names = (const char *const *)type->of;
     if (!wisp__check_max(c, type, 4096)) return false;
-    if (!wisp__check_bytes(c, bytes, wisp__is_width(bytes) && (bytes > 1 || type->max <= 256)))
+    if (!wisp__check_bytes(c, bytes, wisp__is_width(bytes) && (bytes > 1 || type->max <= 256) &&
+                                     (bytes <= 4 || !wisp__enum_is_open(type))))
         return false;
     for (int i = 0; names && i < type->max; i++)
         if (!names[i] || strlen(names[i]) > 64) names = NULL;
@@ -5631,7 +5872,7 @@ static wisp__op *wisp__emit(wisp__compiling *c, wisp__code code, const wisp_type
 static void wisp__emit_integer(wisp__compiling *c, const wisp_type *type, int bytes, int offset) {
     uint64_t span = UINT64_MAX >> (64 - 8 * bytes);
     int64_t least = 0;
-    bool is_signed = wisp__type_signed(type);
+    bool is_signed = wisp__type_signed(type), open;
     wisp__op *op;
     if (is_signed) least = -(int64_t)(span >> 1) - 1;
     if (type->kind == WISP_TYPE_BOOL) span = 1;
@@ -5641,8 +5882,10 @@ static void wisp__emit_integer(wisp__compiling *c, const wisp_type *type, int by
         span = (uint64_t)type->most - (uint64_t)type->least;
     }
     if (type->kind == WISP_TYPE_OBJECT) span = UINT32_MAX;
-    op = wisp__emit(c, wisp__bit_length(span) > 32 ? WISP__OP_LONG : WISP__OP_INT, type, bytes,
-                    offset);
+    open = type->kind == WISP_TYPE_ENUM && wisp__enum_is_open(type);
+    if (open) span = UINT32_MAX >> (32 - 8 * bytes);
+    op = wisp__emit(c, open || wisp__bit_length(span) > 32 ? WISP__OP_LONG : WISP__OP_INT, type,
+                    bytes, offset);
     if (!op) return;
     op->bits = (uint8_t)wisp__bit_length(span);
     op->least = least;
@@ -5686,7 +5929,7 @@ static void wisp__emit_number(wisp__compiling *c, const wisp_type *type, int byt
 
 static void wisp__emit_vector(wisp__compiling *c, const wisp_type *type, int offset) {
     int count = wisp__vector_count(type);
-    if (!(wisp__component(type, 0).step > 0)) {
+    if (!type->of && !wisp__has_steps(type)) {
         wisp__emit_floats(c, type, count, offset);
         return;
     }
@@ -5957,11 +6200,13 @@ const wisp_schema *wisp_schema_compile(const wisp_schema *schema, void *memory,
  *     range 64 64 · number form:2 (by class, 32, 64) · number range form:2 64 64
  *     quantized float:1 64 64 64 · string length · bytes length fixed:1 · quat 5
  *     vectors form:2 (plain, one range, each its own) 64 64 64 ..
- *     enum length, names · struct descriptor · union length, types
+ *     enum length, names (open: as kind 24) · struct descriptor · union length, types
  *     array length fixed:1 type
  * ======================================================================== */
 
 enum { WISP__DESCRIPTOR_BYTES = 16384 };
+
+enum { WISP__KIND_ENUM_OPEN = 24 };       /* an enum that keeps numbers without a name */
 
 /* --- writing --- */
 
@@ -6018,7 +6263,7 @@ static void wisp__describe_schema(wisp__writer *to, const wisp_schema *schema,
 }
 
 static void wisp__describe_vector(wisp__writer *to, const wisp_type *type) {
-    int form = type->of ? 2 : type->step > 0 ? 1 : 0;
+    int form = type->of ? 2 : wisp__has_steps(type) ? 1 : 0;
     int count = form == 2 ? wisp__vector_count(type) : form;
     wisp__put(to, (uint64_t)form, 2);
     for (int i = 0; i < count; i++) wisp__put_range(to, wisp__component(type, i), true);
@@ -6031,11 +6276,16 @@ static void wisp__describe_array(wisp__writer *to, const wisp_type *type, int by
     describe(to, (const wisp_type *)type->of, bytes > 0 ? bytes / type->max : 0, false);
 }
 
+static int wisp__described_kind(const wisp_type *type) {
+    bool open = type->kind == WISP_TYPE_ENUM && wisp__enum_is_open(type);
+    return open ? WISP__KIND_ENUM_OPEN : type->kind;
+}
+
 /* `bytes`: of the member; 0 in a map. */
 static void wisp__describe_type(wisp__writer *to, const wisp_type *type, int bytes, bool counted) {
     const wisp_type *options = (const wisp_type *)type->of;
     if (type->bytes > 0) bytes = type->bytes;
-    wisp__put(to, (uint64_t)type->kind, 5);
+    wisp__put(to, (uint64_t)wisp__described_kind(type), 5);
     switch (type->kind) {
     case WISP_TYPE_EXACT: wisp__put(to, (uint64_t)type->max, 5); break;
     case WISP_TYPE_LITERAL:
@@ -6216,6 +6466,10 @@ static bool wisp__learn_type(wisp__describing *d, wisp_type *type) {
     int form;
     memset(type, 0, sizeof *type);
     type->kind = (int)wisp__get(d->from, 5);
+    if (type->kind == WISP__KIND_ENUM_OPEN) {
+        type->kind = WISP_TYPE_ENUM;
+        type->least = 1;
+    }
     if (d->from->failed || ++d->nodes > WISP__SCHEMA_NODES) return wisp__learn_fail(d);
     switch (type->kind) {
     case WISP_TYPE_EXACT:
@@ -6570,43 +6824,39 @@ static int64_t wisp__unzigzag(uint64_t value) {
     return value & 1 ? -(int64_t)half - 1 : (int64_t)half;
 }
 
-static uint32_t wisp__float_bits(float number) {
-    uint32_t bits;
-    memcpy(&bits, &number, 4);
-    return bits;
-}
-
-static float wisp__bits_float(uint32_t bits) {
-    float number;
-    memcpy(&number, &bits, 4);
-    return number;
-}
-
 /* An integer of at most `most` in size, and not minus zero, which an integer cannot say. */
-static bool wisp__is_small_integer(double number, double most) {
-    uint64_t bits;
-    memcpy(&bits, &number, 8);
-    if (!(number >= -most && number <= most) || bits == UINT64_C(1) << 63) return false;
-    return (double)(int64_t)number >= number && (double)(int64_t)number <= number;
+static bool wisp__is_small_integer(uint64_t bits, uint64_t most, int64_t *integer) {
+    wisp__numeric n;
+    memset(&n, 0, sizeof n);
+    wisp__numeric_of_bits(bits, &n);
+    if (!n.integral || n.magnitude > most || bits == UINT64_C(1) << 63) return false;
+    *integer = n.negative ? -(int64_t)n.magnitude : (int64_t)n.magnitude;
+    return true;
 }
 
-static void wisp__pack_float(wisp__writer *data, float number) {
-    bool small = wisp__is_small_integer((double)number, 16777216.0);
+/* Does a float of up to 3e38 say it too? */
+static bool wisp__is_float(uint64_t bits) {
+    static const double most = 3.0e38;
+    if ((bits & (uint64_t)INT64_MAX) > wisp__load_double_bits(&most)) return false;
+    return wisp__bits_widen(wisp__bits_narrow(bits, WISP__FROM_EXACT)) == bits;
+}
+
+static void wisp__pack_float(wisp__writer *data, uint32_t bits) {
+    int64_t integer;
+    bool small = wisp__is_small_integer(wisp__bits_widen(bits), 1 << 24, &integer);
     wisp__put(data, small, 1);
-    if (small) wisp__put_integer(data, wisp__zigzag((int64_t)number));
-    else wisp__put(data, wisp__float_bits(number), 32);
+    if (small) wisp__put_integer(data, wisp__zigzag(integer));
+    else wisp__put(data, bits, 32);
 }
 
-static void wisp__pack_number(wisp__writer *data, double number) {
-    uint64_t bits;
-    memcpy(&bits, &number, 8);
-    if (wisp__is_small_integer(number, 140737488355328.0)) {
+static void wisp__pack_number(wisp__writer *data, uint64_t bits) {
+    int64_t integer;
+    if (wisp__is_small_integer(bits, UINT64_C(1) << 47, &integer)) {
         wisp__put(data, 0, 2);
-        wisp__put_integer(data, wisp__zigzag((int64_t)number));
-    } else if (number >= -3.0e38 && number <= 3.0e38 && (double)(float)number >= number &&
-               (double)(float)number <= number) {
+        wisp__put_integer(data, wisp__zigzag(integer));
+    } else if (wisp__is_float(bits)) {
         wisp__put(data, 1, 2);
-        wisp__put(data, wisp__float_bits((float)number), 32);
+        wisp__put(data, wisp__bits_narrow(bits, WISP__FROM_EXACT), 32);
     } else {
         wisp__put(data, 2, 2);
         wisp__put(data, bits, 64);
@@ -6616,10 +6866,10 @@ static void wisp__pack_number(wisp__writer *data, double number) {
 /* true: every part is k / 255, which a byte says exactly. */
 static bool wisp__color_bytes(const float *parts, uint8_t out[4]) {
     for (int i = 0; i < 4; i++) {
-        float scaled = parts[i] * 255.0f + 0.5f;
-        if (!(scaled >= 0.0f && scaled < 256.0f)) return false;
-        out[i] = (uint8_t)scaled;
-        if (wisp__float_bits((float)out[i] / 255.0f) != wisp__float_bits(parts[i])) return false;
+        if (!wisp__is_channel(&parts[i])) return false;
+        out[i] = wisp__to_byte(parts[i]);
+        if (wisp__float_bits(wisp__of_byte(out[i])) != wisp__load_float_bits(&parts[i]))
+            return false;
     }
     return true;
 }
@@ -6634,7 +6884,7 @@ static void wisp__pack_floats(wisp__writer *data, const wisp_value *value) {
         for (int i = 0; small && i < 4; i++) wisp__put(data, bytes[i], 8);
         if (small) return;
     }
-    for (int i = 0; i < count; i++) wisp__put(data, wisp__float_bits(parts[i]), 32);
+    for (int i = 0; i < count; i++) wisp__put(data, wisp__load_float_bits(&parts[i]), 32);
 }
 
 /* Would both write the same bits of shape? */
@@ -6773,8 +7023,8 @@ static void wisp__pack_value(wisp__packer *p, const wisp_value *value, wisp__par
     case WISP_BOOL: wisp__put(&p->data, wisp__bool_of(value), 1); break;
     case WISP_INT: wisp__put_integer(&p->data, wisp__zigzag(wisp__int_of(value))); break;
     case WISP_UINT: wisp__put_integer(&p->data, wisp__uint_of(value)); break;
-    case WISP_FLOAT: wisp__pack_float(&p->data, wisp__float_of(value)); break;
-    case WISP_NUMBER: wisp__pack_number(&p->data, wisp__number_of(value)); break;
+    case WISP_FLOAT: wisp__pack_float(&p->data, (uint32_t)wisp__bits_of(value)); break;
+    case WISP_NUMBER: wisp__pack_number(&p->data, wisp__bits_of(value)); break;
     case WISP_STRING:
     case WISP_BYTES: wisp__pack_blob(p, value, parts); break;
     case WISP_OBJECT:
@@ -6989,30 +7239,31 @@ static void wisp__unpack_floats(wisp__unpacker *u, wisp_value *out, wisp_kind ki
     int count = wisp__kind_floats(kind);
     bool small = kind == WISP_COLOR && wisp__get(u->data, 1);
     for (int i = 0; i < count; i++) {
-        if (small) parts[i] = (float)wisp__get(u->data, 8) / 255.0f;
-        else parts[i] = wisp__bits_float((uint32_t)wisp__get(u->data, 32));
+        uint32_t bits = (uint32_t)wisp__get(u->data, small ? 8 : 32);
+        if (small) bits = wisp__float_bits(wisp__of_byte(bits));
+        memcpy(&parts[i], &bits, 4);
     }
     *out = wisp__view_floats(kind, parts);
 }
 
 static void wisp__unpack_number(wisp__unpacker *u, wisp_value *out) {
-    uint64_t bits;
-    double number = 0;
+    uint64_t bits = 0;
+    double number;
     switch (wisp__get(u->data, 2)) {
-    case 0: number = (double)wisp__unzigzag(wisp__get_integer(u->data)); break;
-    case 1: number = (double)wisp__bits_float((uint32_t)wisp__get(u->data, 32)); break;
-    case 2:
-        bits = wisp__get(u->data, 64);
-        memcpy(&number, &bits, 8);
+    case 0:
+        number = (double)wisp__unzigzag(wisp__get_integer(u->data));
+        bits = wisp__load_double_bits(&number);
         break;
+    case 1: bits = wisp__bits_widen((uint32_t)wisp__get(u->data, 32)); break;
+    case 2: bits = wisp__get(u->data, 64); break;
     default: wisp__unpack_fail(u, WISP_E_BAD_PACKET); break;
     }
-    *out = wisp_number(number);
+    *out = wisp__value_of_bits(false, bits);
 }
 
 static void wisp__unpack_float(wisp__unpacker *u, wisp_value *out) {
     if (wisp__get(u->data, 1)) *out = wisp_float((float)wisp__unzigzag(wisp__get_integer(u->data)));
-    else *out = wisp_float(wisp__bits_float((uint32_t)wisp__get(u->data, 32)));
+    else *out = wisp__value_of_bits(true, wisp__get(u->data, 32));
 }
 
 static void wisp__unpack_value(wisp__unpacker *u, wisp_value *out, const wisp_value *like,
@@ -7189,9 +7440,20 @@ static double wisp__root(double square) {
     return square > 0 ? root : 0;
 }
 
+/* A quotient, also where -ffast-math would make it a product with a reciprocal. */
+static inline double wisp__quotient(double number, double by) {
+#ifdef __FAST_MATH__
+    volatile double divisor = by;
+    return number / divisor;
+#else
+    return number / by;
+#endif
+}
+
+/* The number is within the range. */
 static uint64_t wisp__quantize(const wisp__op *op, double number) {
     double above = number - op->low;          /* each step rounds by itself, on every machine */
-    double steps = above / op->step + 0.5;
+    double steps = wisp__quotient(above, op->step) + 0.5;
     uint64_t n = steps > 0 ? (uint64_t)steps : 0;
     return n < op->span ? n : op->span;
 }
@@ -7291,7 +7553,7 @@ static wisp__pen wisp__write_color(wisp__pen pen, const wisp__op *op, const uint
     if (op->bytes == 4) return wisp__pen_put(pen, wisp__load_part(at, 4), 32);
     memcpy(parts, at, sizeof parts);
     for (int i = 0; i < 4; i++) {
-        if (!(parts[i] >= 0.0f && parts[i] <= 1.0f)) pen.wrong = true;
+        if (!wisp__is_channel(&parts[i])) pen.wrong = true;
         else word |= (uint64_t)wisp__to_byte(parts[i]) << (8 * i);
     }
     return wisp__pen_put(pen, word, 32);
@@ -7300,7 +7562,7 @@ static wisp__pen wisp__write_color(wisp__pen pen, const wisp__op *op, const uint
 static void wisp__read_color(wisp__reader *from, const wisp__op *op, uint8_t *at) {
     uint64_t word = wisp__get(from, 32);
     for (int i = 0; i < 4; i++, word >>= 8) {
-        float part = (float)(uint8_t)word / 255.0f;
+        float part = wisp__of_byte((uint8_t)word);
         if (op->bytes == 4) at[i] = (uint8_t)word;
         else memcpy(at + 4 * i, &part, 4);
     }
@@ -7308,12 +7570,11 @@ static void wisp__read_color(wisp__reader *from, const wisp__op *op, uint8_t *at
 
 static wisp__pen wisp__write_floats(wisp__pen pen, const wisp__op *op, const uint8_t *at) {
     for (int i = 0; i < op->max; i++) {
-        float part;
-        memcpy(&part, at + 4 * i, 4);
+        uint32_t bits = wisp__load_float_bits(at + 4 * i);
         if (op->flags & WISP__OP_RANGED &&
-            !wisp__in_bounds((double)part, op->low, op->high, 4))
+            !wisp__in_bounds(wisp__bits_widen(bits), op->low, op->high, 4))
             pen.wrong = true;
-        pen = wisp__pen_put(pen, wisp__float_bits(part), 32);
+        pen = wisp__pen_put(pen, bits, 32);
     }
     return pen;
 }
@@ -7321,15 +7582,12 @@ static wisp__pen wisp__write_floats(wisp__pen pen, const wisp__op *op, const uin
 static wisp__pen wisp__write_double(wisp__pen pen, const wisp__op *op, const uint8_t *at) {
     uint8_t form[16 + WISP__SLACK];
     wisp__writer writer = wisp__writer_on(form, 16);
-    uint64_t bits;
-    double number;
-    memcpy(&number, at, 8);
-    memcpy(&bits, at, 8);
-    if (op->flags & WISP__OP_RANGED && !(number >= op->low && number <= op->high))
+    uint64_t bits = wisp__load_double_bits(at);
+    if (op->flags & WISP__OP_RANGED && !wisp__in_bounds(bits, op->low, op->high, 8))
         pen.wrong = true;
     if (op->code == WISP__OP_DOUBLE) return wisp__pen_put64(pen, bits);
     memset(form, 0, sizeof form);
-    wisp__pack_number(&writer, number);
+    wisp__pack_number(&writer, bits);
     pen = wisp__pen_put(pen, wisp__low_bits(wisp__load64(form), wisp__min_int((int)writer.at, 40)),
                         wisp__min_int((int)writer.at, 40));
     if (writer.at > 40)
@@ -7351,9 +7609,9 @@ static wisp__pen wisp__write_int(wisp__pen pen, const wisp__op *op, const uint8_
 }
 
 static wisp__pen wisp__write_quantized(wisp__pen pen, const wisp__op *op, const uint8_t *at) {
-    double number = wisp__load_number(at, op->bytes);
-    if (wisp__in_bounds(number, op->low, op->high, op->bytes))
-        return wisp__pen_put(pen, wisp__quantize(op, number), op->bits);
+    uint64_t bits = wisp__load_number_bits(at, op->bytes);
+    if (wisp__in_bounds(bits, op->low, op->high, op->bytes))
+        return wisp__pen_put(pen, wisp__quantize(op, wisp__bits_double(bits)), op->bits);
     pen.wrong = true;
     return pen;
 }
@@ -7376,15 +7634,13 @@ static void wisp__read_int(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
 static void wisp__read_number(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
     wisp_value value;
     uint64_t bits;
-    double number;
     if (op->code == WISP__OP_NUMBER) {
         wisp__unpack_number(u, &value);
         bits = wisp__bits_of(&value);
     } else {
         bits = wisp__get(u->data, 64);
     }
-    memcpy(&number, &bits, 8);
-    if (op->flags & WISP__OP_RANGED && !(number >= op->low && number <= op->high))
+    if (op->flags & WISP__OP_RANGED && !wisp__in_bounds(bits, op->low, op->high, 8))
         wisp__unpack_invalid(u);
     memcpy(at, &bits, 8);
 }
@@ -7400,11 +7656,11 @@ static void wisp__read_quantized(wisp__unpacker *u, const wisp__op *op, uint8_t 
 
 static void wisp__read_floats(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
     for (int i = 0; i < op->max; i++) {
-        float part = wisp__bits_float((uint32_t)wisp__get(u->data, 32));
+        uint32_t bits = (uint32_t)wisp__get(u->data, 32);
         if (op->flags & WISP__OP_RANGED &&
-            !wisp__in_bounds((double)part, op->low, op->high, 4))
+            !wisp__in_bounds(wisp__bits_widen(bits), op->low, op->high, 4))
             wisp__unpack_invalid(u);
-        memcpy(at + 4 * i, &part, 4);
+        memcpy(at + 4 * i, &bits, 4);
     }
 }
 
@@ -7470,18 +7726,22 @@ static inline void wisp__run_floats(wisp__pen *pen, const uint8_t *from, int cou
     if (count) wisp__run_put(pen, wisp__one_float(from), 32);
 }
 
+static inline bool wisp__op_bounds(const wisp__op *op, uint64_t bits) {
+    int64_t order = wisp__bits_order(bits);
+    return order >= wisp__bits_order(wisp__load_double_bits(&op->low)) &&
+           order <= wisp__bits_order(wisp__load_double_bits(&op->high));
+}
+
 static inline bool wisp__floats_inside(const wisp__op *op, const uint8_t *from) {
     bool inside = true;
-    for (int i = 0; i < op->max; i++) {
-        double number = wisp__load_number(from + 4 * i, 4);
-        inside = inside && number >= op->low && number <= op->high;
-    }
+    for (int i = 0; i < op->max; i++)
+        inside = inside && wisp__op_bounds(op, wisp__load_number_bits(from + 4 * i, 4));
     return inside;
 }
 
-static inline void wisp__run_steps(wisp__pen *pen, const wisp__op *op, double number) {
-    if (number >= op->low && number <= op->high) {
-        uint64_t steps = wisp__quantize(op, number);
+static inline void wisp__run_steps(wisp__pen *pen, const wisp__op *op, uint64_t bits) {
+    if (wisp__op_bounds(op, bits)) {
+        uint64_t steps = wisp__quantize(op, wisp__bits_double(bits));
         wisp__run_put(pen, steps, op->bits);
     } else {
         pen->wrong = true;
@@ -7554,10 +7814,10 @@ static int wisp__write_rows(wisp__pen *pen, const wisp__op *op, const wisp__op *
                 break;
             case WISP__QUICK_FLOATS: wisp__run_floats(&row, from, at->max); break;
             case WISP__QUICK_FLOAT_STEPS:
-                wisp__run_steps(&row, at, wisp__load_number(from, 4));
+                wisp__run_steps(&row, at, wisp__load_number_bits(from, 4));
                 break;
             case WISP__QUICK_DOUBLE_STEPS:
-                wisp__run_steps(&row, at, wisp__load_number(from, 8));
+                wisp__run_steps(&row, at, wisp__load_number_bits(from, 8));
                 break;
             case WISP__QUICK_DOUBLE:
                 wisp__run_put64(&row, (uint64_t)wisp__load_int(from, 8, false));
@@ -7612,9 +7872,9 @@ static inline bool wisp__heads_steps(wisp__heads *h, const wisp__op *op, const u
     int shift = h->bit & 7;
     int64_t span = (int64_t)op->span, steps;       /* of at most 32 bits */
     for (int i = h->rows; i > 0; i--, from += h->each, to += WISP__SLOT_BYTES) {
-        double number = wisp__load_number(from, bytes);
-        if (!(number >= op->low && number <= op->high)) return false;
-        steps = (int64_t)((number - op->low) / op->step + 0.5);
+        uint64_t number = wisp__load_number_bits(from, bytes);
+        if (!wisp__op_bounds(op, number)) return false;
+        steps = (int64_t)(wisp__quotient(wisp__bits_double(number) - op->low, op->step) + 0.5);
         wisp__slot_put(to, steps < span ? (uint64_t)steps : op->span, shift);
     }
     h->bit += op->bits;
@@ -8097,7 +8357,8 @@ static int wisp__read_tiles(wisp__unpacker *u, const wisp__op *array, uint8_t *i
  *   reading then writing gives the same bits. Blobs begin at a byte of the
  *   record. A writer never passes its end, a reader never its own.
  *
- *   long       integer of value - least, zigzag where it has a sign
+ *   long       integer of value - least, zigzag where it has a sign; of an
+ *              open enum the number as 32 bits without a sign
  *   scalar     as in scalar             literal    nothing
  *   text bytes length in the bits of max, align, bytes; fixed: align, bytes
  *   any        length(bytes), align, the self-describing form of one value
@@ -8167,12 +8428,15 @@ static wisp__pen wisp__write_any(wisp__pen pen, const wisp__op *op, const uint8_
 static bool wisp__holds_fallback(const wisp__op *op, const uint8_t *image) {
     wisp_value value = wisp__view(&op->field->type, op->field->bytes, image + op->offset, -1);
     wisp_value fallback = wisp__fallback(op->field);
-    if (value.kind == WISP_FLOAT) fallback = wisp_float((float)op->field->fallback);
+    bool narrow = value.kind == WISP_FLOAT, whole = op->type->kind != WISP_TYPE_QUANTIZED;
+    uint32_t bits;
+    if (narrow && wisp__value_float(&fallback, &bits)) fallback = wisp__value_of_bits(true, bits);
+    if (whole && (narrow || value.kind == WISP_NUMBER))       /* -0.0 is not 0.0 */
+        return value.kind == fallback.kind && wisp__bits_of(&value) == wisp__bits_of(&fallback);
     if (op->type->kind == WISP_TYPE_BOOL) fallback = wisp_bool(op->field->fallback > 0);
     if (op->type->kind == WISP_TYPE_ENUM && fallback.kind != WISP_STRING)
-        value = wisp_int(wisp__load_int(image + op->offset, wisp__type_bytes(op->type,
-                                                                             op->field->bytes),
-                                        false));
+        value = wisp_int(wisp__load_enum(op->type, wisp__type_bytes(op->type, op->field->bytes),
+                                         image + op->offset));
     return wisp_equal(&value, &fallback);
 }
 
@@ -9141,17 +9405,17 @@ wisp_color wisp_brick_color_rgb(int number) {
     wisp_color color;
     for (int i = 0; i < WISP__LENGTH(wisp__palette); i++)
         if (wisp__palette[i].number == number) rgb = wisp__palette[i].rgb;
-    color.r = (float)(rgb >> 16) / 255.0f;
-    color.g = (float)(rgb >> 8 & 255) / 255.0f;
-    color.b = (float)(rgb & 255) / 255.0f;
+    color.r = wisp__of_byte(rgb >> 16);
+    color.g = wisp__of_byte(rgb >> 8 & 255);
+    color.b = wisp__of_byte(rgb & 255);
     color.a = 1.0f;
     return color;
 }
 
 /* ===========================================================================
  * MARK: >>decimal
- * What: numbers as text and back, both ways exact: text is rounded to the
- *   nearest double, and a float or double is written in the fewest digits that
+ * What: numbers as text and back, both ways exact: text is rounded once, to
+ *   the nearest double or float, and both are written in the fewest digits that
  *   are read back as the same bits. No locale changes any of it.
  * Not here: what stands around a number (json).
  * ======================================================================== */
@@ -9330,13 +9594,6 @@ typedef struct wisp__decimal_cut {
     bool     unsure;    /* too near to the middle of both to tell */
 } wisp__decimal_cut;
 
-static int wisp__decimal_leading_zeros(uint64_t word) {
-    int zeros = 0;
-    for (int step = 32; step > 0; step /= 2)
-        if (!(word >> (64 - step))) zeros += step, word <<= step;
-    return zeros;
-}
-
 /* Multiplies with 128 bits of the power, as D. Lemire does in "Number Parsing at a Gigabyte per
    Second" (2021). The power is rounded up by less than one in its last place, so that the product
    (high, middle, low) is too large by less than 2 in `middle`; digits that were left out make it
@@ -9344,7 +9601,7 @@ static int wisp__decimal_leading_zeros(uint64_t word) {
 static wisp__decimal_cut wisp__decimal_cut_of(uint64_t digits, int power, bool more) {
     wisp__decimal_cut cut = { 0, false, false };
     wisp__decimal_power ten = wisp__decimal_power_of(power);
-    int shift = wisp__decimal_leading_zeros(digits), exponent, keep;
+    int shift = wisp__leading_zeros(digits), exponent, keep;
     uint64_t high, middle, low, carry, half, rest;
     bool exact = power >= 0 && power <= WISP__DECIMAL_POWER_EXACT;
     low = wisp__multiply(digits << shift, ten.low, &carry);
@@ -9434,23 +9691,38 @@ static int64_t wisp__decimal_big_digits(wisp__decimal_big *big, const wisp__deci
     return power - 1;
 }
 
+/* How the number, which is not 0, compares with a double plus `halves` (0, 1) halves of what it
+   lacks to the next: -1 below, 0 equal, 1 above. */
+static int wisp__decimal_compare(const wisp__decimal_text *n, uint64_t bits, unsigned halves) {
+    wisp__decimal_big number, other;
+    int64_t power = wisp__decimal_big_digits(&number, n), twos;
+    int exponent = (int)(bits >> 52);
+    uint64_t fraction = bits & ((UINT64_C(1) << 52) - 1);
+    uint64_t twice = 2 * (exponent ? fraction | UINT64_C(1) << 52 : fraction) + halves;
+    other.limbs[0] = (uint32_t)twice;
+    other.limbs[1] = (uint32_t)(twice >> 32);
+    other.count = twice >> 32 ? 2 : 1;
+    twos = power - ((exponent ? exponent : 1) - 1076);    /* the other is twice * 2^(... - 1076) */
+    if (power >= 0) wisp__decimal_big_fives(&number, power);
+    else wisp__decimal_big_fives(&other, -power);
+    if (twos >= 0) wisp__decimal_big_twos(&number, twos);
+    else wisp__decimal_big_twos(&other, -twos);
+    return wisp__decimal_big_compare(&number, &other);
+}
+
 /* Is the number nearer to the double above `bits` than to this one? In the middle, the even one. */
 static bool wisp__decimal_is_above_middle(const wisp__decimal_text *n, uint64_t bits) {
-    wisp__decimal_big number, middle;
-    int64_t power = wisp__decimal_big_digits(&number, n), twos;
-    int exponent = (int)(bits >> 52), order;
-    uint64_t fraction = bits & ((UINT64_C(1) << 52) - 1);
-    uint64_t odd = 2 * (exponent ? fraction | UINT64_C(1) << 52 : fraction) + 1;
-    middle.limbs[0] = (uint32_t)odd;
-    middle.limbs[1] = (uint32_t)(odd >> 32);
-    middle.count = odd >> 32 ? 2 : 1;
-    twos = power - ((exponent ? exponent : 1) - 1076);    /* the middle is odd * 2^(... - 1076) */
-    if (power >= 0) wisp__decimal_big_fives(&number, power);
-    else wisp__decimal_big_fives(&middle, -power);
-    if (twos >= 0) wisp__decimal_big_twos(&number, twos);
-    else wisp__decimal_big_twos(&middle, -twos);
-    order = wisp__decimal_big_compare(&number, &middle);
+    int order = wisp__decimal_compare(n, bits, 1);
     return order > 0 || (order == 0 && (bits & 1));
+}
+
+/* What the double that a text was rounded to was rounded from. It matters where that double is
+   just between two floats; it is not asked elsewhere, because that takes long. */
+static int wisp__decimal_from(const wisp__decimal_text *n, uint64_t bits) {
+    int order;
+    if (n->digits == 0 || !wisp__bits_between_floats(bits)) return WISP__FROM_EXACT;
+    order = wisp__decimal_compare(n, bits & (uint64_t)INT64_MAX, 0);
+    return order > 0 ? WISP__FROM_ABOVE : order < 0 ? WISP__FROM_BELOW : WISP__FROM_EXACT;
 }
 
 /* Few digits and a small power: both are exact as doubles, so that one product or quotient is
@@ -9462,9 +9734,12 @@ static bool wisp__decimal_is_simple(const wisp__decimal_text *n, double *out) {
         1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22
     };
     double number = (double)n->digits;
+    uint64_t bits;
     if (n->digits >> 53 || n->power < -22 || n->power > 22 || n->more) return false;
-    number = n->power < 0 ? number / tens[-n->power] : number * tens[n->power];
-    *out = n->negative ? -number : number;
+    if (n->power < 0) number = wisp__quotient(number, tens[-n->power]);
+    else number *= tens[n->power];
+    bits = wisp__load_double_bits(&number) | (uint64_t)n->negative << 63;
+    memcpy(out, &bits, 8);
     return true;
 #else
     (void)n;
@@ -9473,7 +9748,8 @@ static bool wisp__decimal_is_simple(const wisp__decimal_text *n, double *out) {
 #endif
 }
 
-/* WISP_E_LIMIT: larger than every double. */
+/* WISP_E_LIMIT: larger than every double. To the nearest float leads wisp__bits_narrow, with
+   wisp__decimal_from. */
 static wisp_result wisp__decimal_to_double(const wisp__decimal_text *n, double *out) {
     wisp__decimal_cut cut = { 0, false, false };
     if (wisp__decimal_is_simple(n, out)) return WISP_OK;
@@ -9633,10 +9909,8 @@ static int wisp__decimal_write_float(uint8_t *to, float number) {
 }
 
 static int wisp__decimal_write_double(uint8_t *to, double number) {
-    uint64_t bits;
-    int exponent;
-    memcpy(&bits, &number, 8);
-    exponent = (int)(bits >> 52 & 0x7ff);
+    uint64_t bits = wisp__double_bits(number);
+    int exponent = (int)(bits >> 52 & 0x7ff);
     if (exponent == 0x7ff) return 0;
     return wisp__decimal_write_signed(to, wisp__decimal_of(bits & ((UINT64_C(1) << 52) - 1),
                                                            exponent, 52, 1023),
@@ -9964,7 +10238,8 @@ static void wisp__json_read_number(wisp__json_reader *r, wisp_value *out) {
         *out = wisp_int(-(int64_t)(n.digits - 1) - 1);
     } else {
         if (wisp__decimal_to_double(&n, &number)) wisp__json_fail(r, WISP_E_LIMIT);
-        *out = wisp_number(number);
+        *out = wisp__value_of_bits(false, wisp__load_double_bits(&number));
+        out->count = wisp__decimal_from(&n, wisp__load_double_bits(&number));
     }
 }
 
@@ -11032,17 +11307,10 @@ static bool wisp__protowire_may_nest(wisp__protowire_writer *w, int depth) {
 
 /* What is a float or a double already keeps its bits, also those of a NaN. */
 static bool wisp__protowire_real_bits(const wisp_value *value, bool narrow, uint64_t *bits) {
-    double number;
-    switch (value->kind) {
-    case WISP_INT: number = (double)wisp__int_of(value); break;
-    case WISP_UINT: number = (double)wisp__uint_of(value); break;
-    case WISP_FLOAT: number = (double)wisp__float_of(value); break;
-    case WISP_NUMBER: number = wisp__number_of(value); break;
-    default: return false;
-    }
-    *bits = wisp__float_bits((float)number);
-    if (!narrow) memcpy(bits, &number, 8);
-    if (value->kind == (narrow ? WISP_FLOAT : WISP_NUMBER)) *bits = wisp__bits_of(value);
+    uint32_t low;
+    if (!narrow) return wisp__value_double(value, bits);
+    if (!wisp__value_float(value, &low)) return false;
+    *bits = low;
     return true;
 }
 
@@ -11080,7 +11348,7 @@ static void wisp__protowire_put_parts(wisp__protowire_writer *w, const wisp_valu
     if (!wisp__protowire_may_nest(w, depth + 2)) return;
     for (int i = count - 1; i >= 0; i--) {
         const uint8_t *part_end = w->at;
-        wisp_value part = wisp_float(parts[i]);
+        wisp_value part = wisp__float_at(&parts[i]);
         wisp__protowire_put_number(w, &part);
         wisp__protowire_put_head(w, part_end, 1);
     }
@@ -11710,20 +11978,20 @@ typedef bool (*wisp__protobuf_fit)(const wisp_type *type, const wisp_value *valu
 static bool wisp__protobuf_fits_scalar(const wisp_type *type, const wisp_value *value) {
     wisp__protobuf_form form = wisp__protobuf_form_of(type, 0);
     wisp__numeric numeric;
-    double number;
-    uint64_t bits = 0;
+    uint64_t bits = 0, number = 0;
     if (!wisp__protobuf_bits(form, type, value, &bits)) return false;
     if (!wisp__numeric_of(value, &numeric)) return true;
-    number = numeric.negative ? -(double)numeric.magnitude : (double)numeric.magnitude;
-    if (!numeric.integral) number = numeric.number;
+    wisp__value_double(value, &number);
     switch (type->kind) {
-    case WISP_TYPE_ENUM: return !numeric.negative && numeric.magnitude < (uint64_t)type->max;
+    case WISP_TYPE_ENUM:
+        if (wisp__enum_is_open(type)) return true;
+        return !numeric.negative && numeric.magnitude < (uint64_t)type->max;
     case WISP_TYPE_RANGE:
         if (type->least < 0) return (int64_t)bits >= type->least && (int64_t)bits <= type->most;
         return bits >= (uint64_t)type->least && bits <= (uint64_t)type->most;
-    case WISP_TYPE_LITERAL: return number >= type->lo && number <= type->lo;
+    case WISP_TYPE_LITERAL: return wisp__in_bounds(number, type->lo, type->lo, 8);
     case WISP_TYPE_NUMBER_RANGE:
-    case WISP_TYPE_QUANTIZED: return number >= type->lo && number <= type->hi;
+    case WISP_TYPE_QUANTIZED: return wisp__in_bounds(number, type->lo, type->hi, 8);
     case WISP_TYPE_NUMBER: return !numeric.integral || wisp__protowire_is_exact(numeric.magnitude);
     default: return true;
     }
@@ -12216,6 +12484,22 @@ static void wisp__protobuf_finish_struct(wisp__protowire_reader *r, const wisp_s
     else *value = wisp_map(pairs, kept);
 }
 
+/* Finishes the elements of a list. A union without an option is as if it had not come, unless nil is
+   one of its options. */
+static void wisp__protobuf_finish_list(wisp__protowire_reader *r, const wisp_type *element,
+                                       int each, wisp_value *list, int depth) {
+    wisp_value *items = (wisp_value *)wisp__elements_of(list), nil = wisp_nil();
+    int kept = 0;
+    for (int i = 0; i < list->count && !r->result; i++) {
+        r->finish(r, element, each, &items[i], depth + 1);
+        if (items[i].kind == WISP_NIL && element->kind == WISP_TYPE_UNION &&
+            !wisp__protobuf_fits(element, &nil, 0))
+            continue;
+        items[kept++] = items[i];
+    }
+    if (!r->result) list->count = kept;
+}
+
 /* Two steps are at most one message. `depth` stops types that hold themselves and have not come. */
 static void wisp__protobuf_finish(wisp__protowire_reader *r, const wisp_type *type, int bytes,
                                   wisp_value *value, int depth) {
@@ -12239,9 +12523,7 @@ static void wisp__protobuf_finish(wisp__protowire_reader *r, const wisp_type *ty
     case WISP_TYPE_ARRAY:
         if (value->kind != WISP_ARRAY) *value = wisp_array(NULL, 0);
         if (wisp__protobuf_form_of(inner, each) < WISP__PROTOBUF_MESSAGE) break;
-        for (int i = 0; i < value->count && !r->result; i++)
-            wisp__protobuf_finish(r, inner, each, (wisp_value *)&wisp__elements_of(value)[i],
-                                  depth + 1);
+        wisp__protobuf_finish_list(r, inner, each, value, depth);
         break;
     default:
         if (value->kind == WISP_NIL) *value = wisp__protobuf_zero(type, form);
@@ -13574,7 +13856,7 @@ static void wisp__pass_class(wisp__differ *d, const wisp__op *op, wisp__side *si
     }
     d->u->data = &side->from;
     wisp__unpack_number(d->u, &value);
-    if (to) wisp__pack_number(to, wisp__number_of(&value));
+    if (to) wisp__pack_number(to, wisp__bits_of(&value));
 }
 
 static bool wisp__pass_rows(wisp__differ *d, int count) {
@@ -14003,11 +14285,9 @@ static bool wisp__delta_write(wisp__differ *d, const wisp__program *program) {
 
 static void wisp__rebuild_number(wisp__differ *d, const wisp__op *op, const uint32_t *symbols) {
     uint64_t bits = symbols[0] | (uint64_t)symbols[1] << 32;
-    double number;
-    memcpy(&number, &bits, 8);
     if (op->code == WISP__OP_LONG) wisp__put_integer(d->to, bits);
     else if (op->code == WISP__OP_DOUBLE) wisp__put(d->to, bits, 64);
-    else wisp__pack_number(d->to, number);
+    else wisp__pack_number(d->to, bits);
 }
 
 typedef void (*wisp__rebuild_slot_fn)(wisp__differ *d, int at, int64_t base_at,
@@ -14238,12 +14518,13 @@ static bool wisp__same_keys(const wisp_value *a, const wisp_value *b) {
 static bool wisp__value_same(const wisp_value *a, const wisp_value *b) {
     float p[7], q[7];
     int floats;
-    if (a->kind != b->kind || a->count != b->count) return false;
+    if (a->kind != b->kind) return false;
+    if (a->kind == WISP_NUMBER) return wisp__bits_of(a) == wisp__bits_of(b);
+    if (a->count != b->count) return false;
     switch (a->kind) {
     case WISP_INT: return wisp__int_of(a) == wisp__int_of(b);
     case WISP_UINT: return wisp__uint_of(a) == wisp__uint_of(b);
-    case WISP_FLOAT:
-    case WISP_NUMBER: return wisp__bits_of(a) == wisp__bits_of(b);
+    case WISP_FLOAT: return wisp__bits_of(a) == wisp__bits_of(b);
     case WISP_ARRAY:
         for (int i = 0; i < a->count; i++)
             if (!wisp__value_same(&wisp__elements_of(a)[i], &wisp__elements_of(b)[i])) return false;
@@ -16956,18 +17237,15 @@ static bool wisp__policy_admit(const wisp_config *config, wisp__bucket *bucket, 
     return wisp__bucket_take(bucket, 1 / config->rate_limit, config->rate_burst, now);
 }
 
-static bool wisp__rate_valid(double rate) { return rate >= -1e15 && rate <= 1e15; }
+static bool wisp__rate_valid(double rate) { return wisp__is_within(rate, 0, 1e15); }
 
 static wisp_result wisp__budget_check(const wisp_budget *b) {
     bool rates = wisp__rate_valid(b->out) && wisp__rate_valid(b->in) &&
                  wisp__rate_valid(b->total_out) && wisp__rate_valid(b->total_in) &&
                  wisp__rate_valid(b->messages) && wisp__rate_valid(b->packets) &&
-                 wisp__rate_valid(b->errors) && wisp__rate_valid(b->joins);
-    bool signs = b->out >= 0 && b->in >= 0 && b->total_out >= 0 && b->total_in >= 0 &&
-                 b->messages >= 0 && b->packets >= 0;
-    bool burst = (b->burst >= 0.01 && b->burst <= 60) || !(b->burst < 0 || b->burst > 0);
-    if (b->burst - b->burst < 0 || !(b->burst >= 0)) burst = false;
-    return rates && signs && burst && b->error_burst >= 0 && b->join_burst >= 0 ? WISP_OK
+                 wisp__is_within(b->errors, -1e15, 1e15) && wisp__is_within(b->joins, -1e15, 1e15);
+    bool burst = wisp__is_within(b->burst, 0.01, 60) || wisp__is_within(b->burst, 0, 0);
+    return rates && burst && b->error_burst >= 0 && b->join_burst >= 0 ? WISP_OK
                                                                                 : WISP_E_ARGUMENT;
 }
 
@@ -17587,8 +17865,8 @@ static wisp_result wisp__config_check(const wisp_config *c) {
     if (c->batching < 0 || c->batching > WISP_BATCH_RELIABLE) return WISP_E_ARGUMENT;
     if (c->max_batch_size < 0 || c->rate_burst < 0 || c->call_tries < 0) return WISP_E_ARGUMENT;
     if (c->batch_priority < 0 || c->batch_priority > 1000) return WISP_E_ARGUMENT;
-    if (!(c->rate_limit <= 1e9 && c->rate_limit >= -1e9)) return WISP_E_ARGUMENT;
-    if (!(c->call_timeout >= 0 && c->call_timeout <= 1e9)) return WISP_E_ARGUMENT;
+    if (!wisp__is_within(c->rate_limit, -1e9, 1e9)) return WISP_E_ARGUMENT;
+    if (!wisp__is_within(c->call_timeout, 0, 1e9)) return WISP_E_ARGUMENT;
     if (c->delta_sync < 0 || c->delta_sync > WISP_OFF) return WISP_E_ARGUMENT;
     return WISP_OK;
 }
@@ -20843,47 +21121,55 @@ static void wisp__simulator_delay(wisp_simulator *sim, const wisp_packet *packet
     wisp__transit_sift(sim, sim->transit_count - 1);
 }
 
+/* Its numbers may change at any time, so they are looked at when they are used. */
+static double wisp__simulator_number(double number) { return wisp__clamp(number, 0, 1e15); }
+
+static double wisp__simulator_now(const wisp_simulator *sim) {
+    return wisp__clamp(sim->now, -1e15, 1e15);
+}
+
 /* Bursts are a two-state chain (Gilbert): the mean share lost stays `loss`. */
 static bool wisp__simulator_loses(wisp_simulator *sim) {
-    double end;
-    if (sim->burst <= 1) return wisp__simulator_chance(sim) < sim->loss;
-    if (sim->loss >= 1) return true;
-    end = 1 / sim->burst;
-    if (sim->in_burst) sim->in_burst = wisp__simulator_chance(sim) >= end;
-    else sim->in_burst = wisp__simulator_chance(sim) < end * sim->loss / (1 - sim->loss);
+    double burst = wisp__simulator_number(sim->burst), loss = wisp__clamp(sim->loss, 0, 1);
+    if (burst <= 1) return wisp__simulator_chance(sim) < loss;
+    if (loss >= 1) return true;
+    if (sim->in_burst) sim->in_burst = wisp__simulator_chance(sim) >= 1 / burst;
+    else sim->in_burst = wisp__simulator_chance(sim) < 1 / burst * loss / (1 - loss);
     return sim->in_burst;
 }
 
 static void wisp__simulator_take(wisp_simulator *sim, const wisp_packet *packet) {
-    double due = sim->now + sim->latency;
+    double now = wisp__simulator_now(sim), rate = wisp__simulator_number(sim->rate);
+    double latency = wisp__simulator_number(sim->latency), due = now + latency;
+    double jitter = wisp__simulator_number(sim->jitter);
     sim->sent++;
     if (wisp__simulator_loses(sim)) {
         sim->lost++;
         return;
     }
-    if (sim->rate > 0) {
-        sim->link_free = wisp__max(sim->link_free, sim->now);
-        if ((sim->link_free - sim->now) * sim->rate > wisp__default_int(sim->queue_bytes, 65536)) {
+    if (rate > 0) {
+        sim->link_free = wisp__max(sim->link_free, now);
+        if ((sim->link_free - now) * rate > wisp__default_int(sim->queue_bytes, 65536)) {
             sim->lost++;
             return;
         }
-        sim->link_free += packet->size / sim->rate;
-        due += sim->link_free - sim->now;
+        sim->link_free = wisp__min(sim->link_free + packet->size / rate, 1e16);
+        due += sim->link_free - now;
     }
-    due += sim->jitter * wisp__simulator_chance(sim);
-    if (wisp__simulator_chance(sim) < sim->reorder) {
-        due += sim->latency + sim->jitter;
+    due += jitter * wisp__simulator_chance(sim);
+    if (wisp__simulator_chance(sim) < wisp__clamp(sim->reorder, 0, 1)) {
+        due += latency + jitter;
         sim->reordered++;
     }
     wisp__simulator_delay(sim, packet, due);
-    if (wisp__simulator_chance(sim) >= sim->duplicate) return;
+    if (wisp__simulator_chance(sim) >= wisp__clamp(sim->duplicate, 0, 1)) return;
     sim->duplicated++;
-    wisp__simulator_delay(sim, packet, due + sim->jitter * wisp__simulator_chance(sim));
+    wisp__simulator_delay(sim, packet, due + jitter * wisp__simulator_chance(sim));
 }
 
 /* Hands on what has arrived by now. */
 static void wisp__simulator_pump(wisp_simulator *sim) {
-    while (sim->transit_count && sim->transit[0].due <= sim->now) {
+    while (sim->transit_count && sim->transit[0].due <= wisp__simulator_now(sim)) {
         wisp__transit item = sim->transit[0];
         wisp_packet packet;
         packet.addr = item.addr;
@@ -23789,10 +24075,10 @@ typedef struct wisp__panel {
 } wisp__panel;
 
 static bool wisp__panel_size(float *size, float fallback) {
-    if (*size == 0) *size = fallback;
-    if (!(*size > 0)) return false;
-    if (*size > (float)WISP__CANVAS_MOST) *size = (float)WISP__CANVAS_MOST;
-    return true;
+    double most = (double)wisp__clamp((double)*size, 0, WISP__CANVAS_MOST);
+    if (wisp__order((double)*size) == 0) *size = fallback;
+    else *size = (float)most;
+    return *size > 0;
 }
 
 /* How many cells there is room for. */
@@ -23911,8 +24197,7 @@ static void wisp__panel_pair(const wisp__panel *panel, int *column, int end, int
 
 /* The part of a length that is filled: 0 for what is no number. */
 static int wisp__panel_part(int length, double share) {
-    if (!(share > 0)) return 0;
-    return (int)((double)length * wisp__min(share, 1) + 0.5);
+    return (int)((double)length * wisp__clamp(share, 0, 1) + 0.5);
 }
 
 /* --- figures: short texts of numbers --- */
@@ -23953,8 +24238,7 @@ static void wisp__figure_write(char *out, double value, double fine, const char 
 static void wisp__figure_count(char *out, double value, const char *unit) {
     static const char *const prefixes[] = { "", "k", "M", "G", "T", "P", "E" };
     int scale = 0;
-    if (!(value >= 0)) value = 0;
-    value = wisp__min(value, 9.99e20);
+    value = wisp__clamp(value, 0, 9.99e20);
     for (; value >= 999.5 && scale < 6; scale++) value /= 1000;
     wisp__figure_write(out, value, scale ? 99.95 : 9.95, *unit == 'B' ? " " : "", prefixes[scale],
                        unit);
@@ -23966,7 +24250,8 @@ static void wisp__figure_time(char *out, double seconds) {
         { 1e-6, 999.5e-6, "us" }, { 1e-3, 0.9995, "ms" }, { 1, 9999.5, "s" }, { 3600, 0, "h" },
     };
     int i = 0;
-    if (!(seconds > 0)) {
+    seconds = wisp__clamp(seconds, 0, 1e15);
+    if (seconds <= 0) {
         memcpy(out, "-", 2);
         return;
     }
@@ -23977,13 +24262,12 @@ static void wisp__figure_time(char *out, double seconds) {
 
 /* "0.5 %" of 0.005. */
 static void wisp__figure_share(char *out, double share) {
-    if (!(share >= 0)) share = 0;
-    wisp__figure_write(out, wisp__min(share * 100, 999), 9.95, " ", "", "%");
+    wisp__figure_write(out, wisp__clamp(share, 0, 9.99) * 100, 9.95, " ", "", "%");
 }
 
 /* "0:02:05" */
 static void wisp__figure_clock(char *out, double seconds) {
-    int whole = seconds > 0 ? (int)wisp__min(seconds, 3.5e6) : 0;
+    int whole = (int)wisp__clamp(seconds, 0, 3.5e6);
     snprintf(out, WISP__FIGURE, "%d:%02d:%02d", whole / 3600, whole / 60 % 60, whole % 60);
 }
 
@@ -24700,7 +24984,7 @@ static wisp_result wisp__desc_validate(const wisp_desc *desc) {
     if (!link->send || !link->recv) return WISP_E_ARGUMENT;
     if (link->mtu && (link->mtu < 256 || link->mtu > 65000)) return WISP_E_ARGUMENT;
     if (desc->max_peers < 0 || desc->max_peers > 16384) return WISP_E_ARGUMENT;
-    if (!(desc->timeout >= 0 && desc->timeout <= 1e9)) return WISP_E_ARGUMENT;
+    if (!wisp__is_within(desc->timeout, 0, 1e9)) return WISP_E_ARGUMENT;
     if (desc->app && strlen(desc->app) > 64) return WISP_E_TOO_BIG;
     if (!desc->memory.alloc != !desc->memory.free) return WISP_E_ARGUMENT;
     return wisp__limits_valid(&desc->limits) ? WISP_OK : WISP_E_ARGUMENT;
@@ -24930,7 +25214,7 @@ static void wisp__tell_link(wisp *w, bool broken) {
 
 wisp_result wisp_update(wisp *w, double now) {
     bool received;
-    if (!w || !(now - now >= 0)) return WISP_E_ARGUMENT;
+    if (!w || !wisp__is_finite(now)) return WISP_E_ARGUMENT;
     if (wisp__is_inside(w)) return WISP_E_BUSY;
     if (w->destroyed) {
         wisp__destroy_now(w);
@@ -25205,7 +25489,7 @@ wisp_result wisp_set_max_batch_size(wisp *w, int messages) {
 
 wisp_result wisp_set_rate_limit(wisp *w, double seconds, const char *remote) {
     wisp_config config = wisp__config_none();
-    if (!(seconds - seconds >= 0)) return WISP_E_ARGUMENT;
+    if (!wisp__is_finite(seconds)) return WISP_E_ARGUMENT;
     config.rate_limit = seconds > 0 ? seconds : -1;
     return wisp_use_config(w, &config, remote);
 }
@@ -25471,9 +25755,10 @@ uint64_t wisp_arg_uint(wisp_event *event, int i) {
 double wisp_arg_number(wisp_event *event, int i) {
     const wisp_value *value = wisp_arg_value(event, i);
     bool negative;
-    uint64_t magnitude;
-    if (value && value->kind == WISP_NUMBER) return wisp__number_of(value);
-    if (value && value->kind == WISP_FLOAT) return (double)wisp__float_of(value);
+    uint64_t magnitude, bits;
+    if (value && (value->kind == WISP_NUMBER || value->kind == WISP_FLOAT) &&
+        wisp__value_double(value, &bits))
+        return wisp__bits_double(bits);
     if (wisp__arg_integral(event, i, &negative, &magnitude) &&
         (magnitude >> 53 == 0 || (uint64_t)(double)(magnitude >> 1) == magnitude >> 1) &&
         !(magnitude >> 53 && magnitude & 1))
@@ -25483,9 +25768,18 @@ double wisp_arg_number(wisp_event *event, int i) {
 }
 
 float wisp_arg_float(wisp_event *event, int i) {
-    double number = wisp_arg_number(event, i), size = number < 0 ? -number : number;
-    bool finite = size - size >= 0;
-    if (!finite || size <= 3.4028234663852886e38) return (float)number;
+    const wisp_value *value = wisp_arg_value(event, i);
+    wisp_value number;
+    uint64_t whole = 0;
+    uint32_t bits = 0;
+    if (!value || (value->kind != WISP_FLOAT && value->kind != WISP_NUMBER)) {
+        number = wisp_number(wisp_arg_number(event, i));       /* or 0, and it is reported */
+        value = &number;
+    }
+    wisp__value_double(value, &whole);
+    wisp__value_float(value, &bits);
+    if (!wisp__bits_finite(whole) || wisp__bits_finite(wisp__bits_widen(bits)))
+        return wisp__bits_float(bits);
     wisp__arg_wrong(event, i, wisp_arg_value(event, i));
     return 0;
 }
@@ -25708,7 +26002,7 @@ wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp
     if (!w) return handle;
     if (w->hooks.ready_out) wisp__resume_out_first(w);
     w->why = WISP_E_ARGUMENT;
-    if (how->tries < 0 || !(how->timeout >= 0 && how->timeout <= 1e9)) return handle;
+    if (how->tries < 0 || !wisp__is_within(how->timeout, 0, 1e9)) return handle;
     if (to.count < 0 || (to.mode >= WISP__TO_LIST && to.count && !to.list)) return handle;
     w->why = WISP_E_STALE;
     if (to.mode == WISP__TO_PEER && (s = wisp__session_of(w, to.peer)) == NULL) return handle;
@@ -25900,6 +26194,7 @@ static wisp_result wisp__await(wisp *w, wisp_clock clock, void *clock_user, doub
                                bool (*done)(void *state), void *state) {
     double now = clock(clock_user), begin = now;
     int still = 0;
+    timeout = wisp__clamp(timeout, 0, 1e15);
     for (;;) {
         double next;
         wisp_result result = wisp_update(w, now);

@@ -497,7 +497,114 @@ TEST(huge_limits_come_down_to_what_can_be_kept) {
     CHECK((uint64_t)l.map_pairs * sizeof(wisp_pair) < SIZE_MAX / 4);
 }
 
+/* --- numbers by their bits --- */
+
+static const uint64_t edges[] = {
+    0, 1, UINT64_C(0x000fffffffffffff), UINT64_C(0x0010000000000000), UINT64_C(0x3690000000000000),
+    UINT64_C(0x3690000000000001), UINT64_C(0x36a0000000000000), UINT64_C(0x36a8000000000000),
+    UINT64_C(0x380fffffe0000000), UINT64_C(0x380ffffff0000000), UINT64_C(0x3810000000000000),
+    UINT64_C(0x3fe0000000000000), UINT64_C(0x3ff0000000000000), UINT64_C(0x3ff0000010000000),
+    UINT64_C(0x3ff0000010000001), UINT64_C(0x3ff0000030000000), UINT64_C(0x47efffffe0000000),
+    UINT64_C(0x47efffffefffffff), UINT64_C(0x47effffff0000000), UINT64_C(0x47f0000000000000),
+    UINT64_C(0x7fefffffffffffff), UINT64_C(0x7ff0000000000000),
+};
+enum { EDGES = (int)(sizeof edges / sizeof *edges) };
+
+/* As the machine converts them; it may do so in a register of any width. */
+TEST(numbers_become_narrow_and_wide_as_the_machine_makes_them) {
+    uint64_t seed = 1;
+    for (int i = 0; i < 200000; i++) {
+        uint64_t bits = i < 2 * EDGES ? edges[i / 2] | (uint64_t)(i & 1) << 63
+                                      : low_bits_of(low_double(&seed));
+        volatile float narrow;
+        volatile double wide;
+        uint32_t low;
+        float copy;
+        if (i > 100000) bits = (bits & ~(UINT64_C(0x7ff) << 52)) |
+                               (uint64_t)(860 + test_random_below(&seed, 300)) << 52;
+        narrow = (float)low_double_of(bits);
+        copy = narrow;
+        memcpy(&low, &copy, 4);
+        CHECK_EQ_INT(wisp__bits_narrow(bits, WISP__FROM_EXACT), low);
+        wide = (double)narrow;
+        CHECK(wisp__bits_widen(low) == low_bits_of(wide));
+    }
+}
+
+TEST(a_nan_keeps_its_bits_where_there_is_room_for_them) {
+    uint64_t seed = 2;
+    for (int i = 0; i < 1000; i++) {
+        uint32_t low = (uint32_t)test_random(&seed) | 0x7f800000;
+        CHECK_EQ_INT(wisp__bits_narrow(wisp__bits_widen(low), WISP__FROM_EXACT), low);
+        CHECK(wisp__bits_nan(wisp__bits_widen(low)) == ((low & 0x7fffff) != 0));
+    }
+    CHECK_EQ_INT(wisp__bits_narrow(UINT64_C(0xfff0000000000001), WISP__FROM_EXACT), 0xffc00000);
+}
+
+TEST(integers_become_floats_rounded_once) {
+    CHECK_EQ_INT(wisp__float_near(0, 5, WISP__FROM_EXACT), 0);
+    CHECK_EQ_INT(wisp__float_near(1, -149, WISP__FROM_EXACT), 1);
+    CHECK_EQ_INT(wisp__float_near(1, -150, WISP__FROM_EXACT), 0);
+    CHECK_EQ_INT(wisp__float_near(1, -150, WISP__FROM_ABOVE), 1);
+    CHECK_EQ_INT(wisp__float_near(3, -150, WISP__FROM_EXACT), 2);
+    CHECK_EQ_INT(wisp__float_near(3, -150, WISP__FROM_BELOW), 1);
+    CHECK_EQ_INT(wisp__float_near(UINT64_MAX, 0, WISP__FROM_EXACT), 0x5f800000);
+    CHECK_EQ_INT(wisp__float_near((UINT64_C(1) << 53) + (1 << 29) + 1, 0, WISP__FROM_EXACT),
+                 0x5a000001);
+    CHECK_EQ_INT(wisp__float_near(1, 128, WISP__FROM_EXACT), 0x7f800000);
+    CHECK_EQ_INT(wisp__float_near(UINT64_MAX, 64, WISP__FROM_EXACT), 0x7f800000);
+}
+
+/* Exactly where what it was rounded from would decide between two floats. */
+TEST(the_middle_of_two_floats_is_known) {
+    for (int i = 0; i < EDGES; i++) {
+        bool below = wisp__bits_narrow(edges[i], WISP__FROM_BELOW) !=
+                     wisp__bits_narrow(edges[i], WISP__FROM_ABOVE);
+        CHECK(wisp__bits_between_floats(edges[i]) == below);
+    }
+    CHECK(wisp__bits_between_floats(UINT64_C(0x3ff0000010000000)));
+    CHECK(wisp__bits_between_floats(UINT64_C(0x36a8000000000000)));
+    CHECK(wisp__bits_between_floats(UINT64_C(0x3690000000000000)));
+    CHECK(wisp__bits_between_floats(UINT64_C(0x47effffff0000000)));
+    CHECK(!wisp__bits_between_floats(UINT64_C(0x3ff0000020000000)));
+    CHECK(!wisp__bits_between_floats(UINT64_C(0x7ff0000010000000)));
+}
+
+TEST(the_order_of_bits_is_that_of_numbers) {
+    double infinity = low_double_of(WISP__INFINITE_BITS), tiny = low_double_of(1);
+    for (int i = 0; i + 1 < EDGES; i++) {
+        CHECK(wisp__bits_order(edges[i]) < wisp__bits_order(edges[i + 1]));
+        CHECK(wisp__bits_order(edges[i] | UINT64_C(1) << 63) == -wisp__bits_order(edges[i]));
+    }
+    CHECK(wisp__is_within(1, 1, 1) && !wisp__is_within(1, 1.5, 2) && !wisp__is_within(2.5, 1, 2));
+    CHECK(wisp__is_within(-0.0, 0, 1) && wisp__is_within(0, -1, -0.0));
+    CHECK(!wisp__is_within(tiny, 0, 0) && !wisp__is_within(0, tiny, 1));
+    CHECK(wisp__is_within(infinity, 0, infinity) && !wisp__is_within(infinity, 0, 1e300));
+    CHECK(!wisp__is_within(low_nan(), -infinity, infinity));
+    CHECK(!wisp__is_within(-low_nan(), -infinity, infinity));
+    CHECK(!wisp__is_within(0, low_nan(), 1) && !wisp__is_within(0, -1, low_nan()));
+    CHECK(!wisp__is_within(0, -low_nan(), 1) && !wisp__is_within(0, -1, -low_nan()));
+    CHECK(wisp__is_finite(-1e308) && !wisp__is_finite(-infinity) && !wisp__is_finite(low_nan()));
+}
+
+TEST(what_is_clamped_is_within) {
+    double infinity = low_double_of(WISP__INFINITE_BITS);
+    CHECK_NEAR(wisp__clamp(0.5, 0, 1), 0.5, 0);
+    CHECK_NEAR(wisp__clamp(-3, 0, 1), 0, 0);
+    CHECK_NEAR(wisp__clamp(3, 0, 1), 1, 0);
+    CHECK_NEAR(wisp__clamp(infinity, 0, 1), 1, 0);
+    CHECK_NEAR(wisp__clamp(-infinity, 0, 1), 0, 0);
+    CHECK_NEAR(wisp__clamp(low_nan(), 0.25, 1), 0.25, 0);
+    CHECK_NEAR(wisp__clamp(-low_nan(), 0.25, 1), 0.25, 0);
+}
+
 static const test_case tests[] = {
+    CASE(numbers_become_narrow_and_wide_as_the_machine_makes_them),
+    CASE(a_nan_keeps_its_bits_where_there_is_room_for_them),
+    CASE(integers_become_floats_rounded_once),
+    CASE(the_middle_of_two_floats_is_known),
+    CASE(the_order_of_bits_is_that_of_numbers),
+    CASE(what_is_clamped_is_within),
     CASE(every_code_has_a_text_of_its_own),
     CASE(texts_stand_at_their_codes),
     CASE(an_allocator_is_whole_or_the_librarys),

@@ -616,6 +616,53 @@ TEST(versions_migrate_in_every_codec) {
     for (int i = 1; i < 4; i++) two_versions(i & 1, codec_at(i), 0);
 }
 
+/* --- enums, open on one side --- */
+
+typedef struct door { uint8_t state; } door;
+
+static const char *const door_states[] = { "shut", "open" };
+static const wisp_field open_fields[] = {
+    WISP_FIELD(door, state, WISP_T_ENUM_OPEN(door_states, 2)),
+};
+static const wisp_field closed_fields[] = { WISP_FIELD(door, state, WISP_T_ENUM(door_states, 2)) };
+static const wisp_schema open_door = WISP_SCHEMA(door, 1, open_fields);
+static const wisp_schema closed_door = WISP_SCHEMA(door, 1, closed_fields);
+
+static void door_passes(const wisp_schema *from, const wisp_schema *to, const wisp_codec *codec,
+                        uint8_t state, wisp_result result) {
+    world_two t;
+    door d = { 0 };
+    wisp_value value = wisp_struct(from, &d);
+    const world_note *note;
+    d.state = state;
+    world_two_open(&t);
+    CHECK_EQ_INT(use_versions(t.client, from, NULL, 0), WISP_OK);
+    CHECK_EQ_INT(use_versions(t.server, to, NULL, 0), WISP_OK);
+    use_encoding(t.client, "stats", 0, codec, 0);
+    use_encoding(t.server, "stats", 0, codec, 0);
+    world_watch(&t.w, t.server, "stats");
+    world_watch(&t.w, t.server, WISP_ERROR);
+    CHECK_EQ_INT(fire_one(t.client, "stats", value), WISP_OK);
+    world_run(&t.w, 0.3);
+    CHECK_EQ_INT(world_count(&t.w, t.server, "stats"), result == WISP_OK);
+    CHECK_EQ_INT(world_count(&t.w, t.server, WISP_ERROR), result != WISP_OK);
+    note = world_last(&t.w, t.server, WISP_ERROR);
+    if (result) CHECK_EQ_INT(note->result, result);
+    if (result) CHECK(strstr(note->text, "200 is none of 2 names") != NULL);
+    world_close(&t.w);
+}
+
+TEST(an_open_enum_and_a_closed_one_understand_each_other) {
+    for (int i = 0; i < 4; i++) {
+        const wisp_codec *codec = codec_at(i);
+        door_passes(&open_door, &open_door, codec, 200, WISP_OK);
+        door_passes(&open_door, &open_door, codec, 1, WISP_OK);
+        door_passes(&open_door, &closed_door, codec, 1, WISP_OK);
+        door_passes(&closed_door, &open_door, codec, 1, WISP_OK);
+        door_passes(&open_door, &closed_door, codec, 200, WISP_E_INVALID);
+    }
+}
+
 /* What is told when migrating does not work; the handler sees nothing. */
 static void no_way(const wisp_migration *steps, int count, wisp_result expected,
                    const char *text) {
@@ -1294,6 +1341,7 @@ static const test_case tests[] = {
     CASE(a_call_that_is_wrong_here_is_not_made),
     CASE(an_older_version_becomes_a_newer_one),
     CASE(versions_migrate_in_every_codec),
+    CASE(an_open_enum_and_a_closed_one_understand_each_other),
     CASE(a_missing_step_is_told),
     CASE(a_failing_step_is_told_with_its_code),
     CASE(what_steps_leave_must_fit_the_schema),

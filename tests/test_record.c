@@ -146,6 +146,10 @@ TEST(composed_types_have_their_golden_bytes) {
     pairs[1].value = wisp_int(77);
     GOLDEN(WISP_T_ENUM(teams, 3), wisp_string("blue"), 2, "02");
     GOLDEN(WISP_T_ENUM(teams, 1), wisp_string("red"), 0, "");
+    GOLDEN(WISP_T_ENUM_OPEN(teams, 3), wisp_string("blue"), 7, "10");
+    GOLDEN(WISP_T_ENUM_OPEN(teams, 3), wisp_int(15), 7, "78");
+    GOLDEN(WISP_T_ENUM_OPEN(teams, 3), wisp_int(1000), 15, "421f");
+    GOLDEN(WISP_T_ENUM_OPEN(teams, 3), wisp_int(-1), 35, "fdffffff07");
     GOLDEN(WISP_T_LITERAL(3), wisp_int(3), 0, "");
     GOLDEN(WISP_T_LITERAL_TEXT("on"), wisp_string("on"), 0, "");
     GOLDEN(WISP_T_ARRAY(&number, 3), wisp_array(two, 2), 66, "020000fe0000000001");
@@ -232,6 +236,7 @@ TEST(numbers_outside_of_their_range_are_not_read) {
     OUTSIDE(WISP_T_QUANTIZED(0, 100, 0.5), 201, 8);
     OUTSIDE(WISP_T_VEC2_QUANTIZED(0, 100, 1), 101, 14);
     OUTSIDE(WISP_T_ENUM(teams, 3), 3, 2);
+    OUTSIDE(WISP_T_ENUM_OPEN(teams, 3), (UINT64_C(1) << 35) | 6, 51);
     OUTSIDE(WISP_T_STRING(20), 21, 64);
     OUTSIDE(WISP_T_BYTES(4), 5, 64);
     OUTSIDE(WISP_T_ARRAY(&number, 2), 3, 64);
