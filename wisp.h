@@ -2265,6 +2265,23 @@ static inline wisp_call wisp__invoke(wisp *w, wisp_target remote, wisp_peer to,
  *   size; stats.memory is their sum.
  * ======================================================================== */
 
+/* Of equal lines or events so many are told at once, and one a second after that. */
+enum { WISP__QUIET_KINDS = 8, WISP__QUIET_BURST = 8 };
+
+/* Lines or events that are equal but for their words. */
+typedef struct wisp__quiet_kind {
+    uint64_t key;              /* a format of the log; a remote of events */
+    double   full;             /* time from which as many as ever may be told at once */
+    uint32_t left_out;         /* since the last that was told */
+    int16_t  code;
+    uint8_t  level;            /* of the log */
+} wisp__quiet_kind;
+
+/* What was told of late. The last place is for all that find no other. */
+typedef struct wisp__quiet {
+    wisp__quiet_kind kinds[WISP__QUIET_KINDS];
+} wisp__quiet;
+
 typedef struct wisp__base {
     wisp_allocator   memory;
     wisp_limits      limits;
@@ -2275,6 +2292,8 @@ typedef struct wisp__base {
     double           timeout;  /* seconds of silence that end a session */
     int              mtu;
     bool             reliable; /* the link needs no acks */
+    wisp__quiet      quiet;    /* of the log */
+    bool             quiet_owes;      /* something was left out that no line has told yet */
 } wisp__base;
 
 const char *wisp_result_text(wisp_result code) {
@@ -2299,6 +2318,25 @@ const char *wisp_result_text(wisp_result code) {
     if (code <= WISP_E_USER) return "application error";
     if (code > 0 || code <= -(int)(sizeof texts / sizeof *texts)) return "unknown code";
     return texts[-code];
+}
+
+/* A code that the other end sent with the reply of a call, or (`leaves`) its goodbye, as handlers
+   get it: the application's codes and those of the table as they are. Any other would say
+   something of this end that the other end does not know, so it says no more than what happened:
+   WISP_E_HANDLER or WISP_E_CLOSED. */
+static wisp_result wisp__code_heard(int code, bool leaves) {
+    static const int8_t replies[] = {
+        WISP_OK, WISP_E_TYPE, WISP_E_TOO_BIG, WISP_E_DEPTH, WISP_E_UNSUPPORTED, WISP_E_LIMIT,
+        WISP_E_NO_REMOTE, WISP_E_NO_HANDLER, WISP_E_RATE, WISP_E_EXPIRED, WISP_E_HANDLER,
+        WISP_E_INVALID, WISP_E_VERSION, WISP_E_MIGRATION, WISP_E_SYNTAX, WISP_E_DROPPED
+    };
+    static const int8_t goodbyes[] = { WISP_OK, WISP_E_LIMIT, WISP_E_PROTOCOL, WISP_E_FLOOD };
+    const int8_t *known = leaves ? goodbyes : replies;
+    size_t count = leaves ? sizeof goodbyes : sizeof replies;
+    if (code <= WISP_E_USER && code >= INT16_MIN) return code;
+    for (size_t i = 0; i < count; i++)
+        if (known[i] == code) return code;
+    return leaves ? WISP_E_CLOSED : WISP_E_HANDLER;
 }
 
 #ifndef WISP_NO_STDLIB
@@ -2366,15 +2404,109 @@ static wisp_result wisp__grow(wisp__base *base, void **items, int *room, int nee
     return WISP_OK;
 }
 
+/* Where a kind is counted: its own place, a free one, or the last. */
+static wisp__quiet_kind *wisp__quiet_place(wisp__quiet *quiet, uint64_t key, wisp_result code,
+                                           double now) {
+    wisp__quiet_kind *place = NULL;
+    for (int i = 0; i < WISP__QUIET_KINDS - 1; i++) {
+        wisp__quiet_kind *kind = &quiet->kinds[i];
+        if ((kind->full > 0 || kind->left_out) && kind->key == key && kind->code == code) return kind;
+        if (!place && kind->full <= now && !kind->left_out) place = kind;
+    }
+    if (!place) return &quiet->kinds[WISP__QUIET_KINDS - 1];
+    memset(place, 0, sizeof *place);
+    place->key = key;
+    place->code = (int16_t)code;
+    return place;
+}
+
+static bool wisp__quiet_may(const wisp__quiet_kind *kind, double now) {
+    return kind->full <= now + WISP__QUIET_BURST - 1;
+}
+
+/* Counts one that is told; returns how many were left out before it. */
+static uint32_t wisp__quiet_told(wisp__quiet_kind *kind, double now) {
+    uint32_t left_out = kind->left_out;
+    kind->full = (kind->full > now ? kind->full : now) + 1;
+    kind->left_out = 0;
+    return left_out;
+}
+
+/* May one be told? Then *left_out says how many were not before it. `never`: it may not. */
+static bool wisp__quiet_let(wisp__base *base, wisp__quiet *quiet, uint64_t key, wisp_result code,
+                            bool never, uint32_t *left_out) {
+    wisp__quiet_kind *kind = wisp__quiet_place(quiet, key, code, base->time);
+    if (!never && wisp__quiet_may(kind, base->time)) {
+        *left_out = wisp__quiet_told(kind, base->time);
+        return true;
+    }
+    if (kind->full <= 0) kind->full = base->time;
+    kind->left_out++;
+    base->quiet_owes = true;
+    return false;
+}
+
+/* Appends to a text how many like it were left out, be it at the cost of its end. */
+static void wisp__quiet_count(char *text, size_t room, uint32_t left_out) {
+    char more[40];
+    size_t length = strlen(text), need;
+    if (!left_out) return;
+    need = (size_t)snprintf(more, sizeof more, " (and %lu like it)", (unsigned long)left_out);
+    if (length > room - 1 - need) length = room - 1 - need;
+    memcpy(text + length, more, need + 1);
+}
+
+/* A line of its own: those who have throttled it already log by this. */
+static void wisp__log_line(const wisp__base *base, int level, wisp_result code, const char *text) {
+    if (base->log) base->log(base->user, level, code, text);
+}
+
+/* Logs. Lines of one format and code are equal, and throttled. */
 WISP__PRINTF(4, 5)
 static void wisp__log(wisp__base *base, int level, wisp_result code, const char *format, ...) {
     char text[256];
+    uint64_t key = (uint64_t)(uintptr_t)format;
+    uint32_t left_out;
     va_list list;
     if (!base->log) return;
+    if (!wisp__quiet_let(base, &base->quiet, key, code, false, &left_out)) {
+        wisp__quiet_place(&base->quiet, key, code, base->time)->level = (uint8_t)level;
+        return;
+    }
     va_start(list, format);
     vsnprintf(text, sizeof text, format, list);
     va_end(list);
-    base->log(base->user, level, code, text);
+    wisp__quiet_count(text, sizeof text, left_out);
+    wisp__log_line(base, level, code, text);
+}
+
+/* The next kind that has left something out and may tell so now, with the number; NULL: none, or
+   (*owes) not yet. */
+static wisp__quiet_kind *wisp__quiet_due(wisp__quiet *quiet, double now, uint32_t *left_out,
+                                         bool *owes) {
+    for (int i = 0; i < WISP__QUIET_KINDS; i++) {
+        wisp__quiet_kind *kind = &quiet->kinds[i];
+        if (!kind->left_out) continue;
+        if (wisp__quiet_may(kind, now)) {
+            *left_out = wisp__quiet_told(kind, now);
+            return kind;
+        }
+        *owes = true;
+    }
+    return NULL;
+}
+
+/* Tells what the log has left out, each kind when it may be told again. */
+static void wisp__log_left_out(wisp__base *base) {
+    uint32_t left_out;
+    wisp__quiet_kind *kind;
+    while ((kind = wisp__quiet_due(&base->quiet, base->time, &left_out, &base->quiet_owes)) != NULL) {
+        char text[256];
+        const char *format = (const char *)(uintptr_t)kind->key;
+        snprintf(text, sizeof text, "%lu lines were left out: %s", (unsigned long)left_out,
+                 format ? format : "of many kinds");
+        wisp__log_line(base, kind->level, kind->code, text);
+    }
 }
 
 /* Little-endian words at any address. Compilers make one load or store of the loops. */
@@ -3417,6 +3549,44 @@ static bool wisp__text_is_utf8(const void *text, size_t size) {
         if (step == 0) return false;
         at += step;
         size -= step;
+    }
+    return true;
+}
+
+/* Is a character, of `size` bytes, one that a terminal obeys: a control character, a separator of
+   lines, or one that turns the direction of what follows? */
+static bool wisp__text_controls(const uint8_t *text, size_t size) {
+    if (size == 1) return text[0] < 0x20 || text[0] == 0x7f;
+    if (size == 2) return text[0] == 0xc2 && text[1] < 0xa0;
+    if (size != 3 || text[0] != 0xe2) return false;
+    if (text[1] == 0x80) return text[2] >= 0xa8 && text[2] <= 0xae;    /* U+2028 .. U+202E */
+    return text[1] == 0x81 && text[2] >= 0xa6 && text[2] <= 0xa9;      /* U+2066 .. U+2069 */
+}
+
+/* Copies a text of whatever bytes as UTF-8 that can be shown: each byte that is none, and each
+   control character, becomes '?'. Whole characters, as many as `room` takes with the NUL; returns
+   their bytes. `to` may be `from`. */
+static size_t wisp__text_clean(char *to, size_t room, const char *from, size_t size) {
+    size_t used = 0, step;
+    for (size_t at = 0; at < size; at += step) {
+        const uint8_t *character = (const uint8_t *)from + at;
+        size_t whole = wisp__text_character(character, size - at);
+        bool shown = whole && !wisp__text_controls(character, whole);
+        step = whole ? whole : 1;
+        if (used + (shown ? step : 1) >= room) break;
+        if (shown) memmove(to + used, character, step);
+        else to[used] = '?';
+        used += shown ? step : 1;
+    }
+    to[used] = 0;
+    return used;
+}
+
+/* Would wisp__text_clean leave it as it is? */
+static bool wisp__text_is_clean(const char *text, size_t size) {
+    for (size_t at = 0, step; at < size; at += step) {
+        step = wisp__text_character((const uint8_t *)text + at, size - at);
+        if (!step || wisp__text_controls((const uint8_t *)text + at, step)) return false;
     }
     return true;
 }
@@ -17161,7 +17331,8 @@ typedef struct wisp__session {
     int            heard_values;       /* in this packet, of values that were put together */
     struct wisp__pending *deferred;    /* calls of theirs that are answered later */
     int            held_bytes;         /* received out of order */
-    int            steps, misses, told_errors;     /* in this packet: work that is bounded */
+    int            steps, misses;      /* in this packet: work that is bounded */
+    wisp__quiet    quiet;              /* errors that were told of it (event) */
     wisp__peer_meter *meter;           /* NULL while the profiler is off */
     int            notices_left;       /* "joined" and "left", while not told (session) */
     wisp__spending *spending;          /* budgets; NULL: nothing was used of any */
@@ -19453,7 +19624,14 @@ typedef struct wisp__events {
     wisp__connection *matches;     /* to many names, in order */
     int             matched;       /* names registered because of them */
     void           *landing;       /* where wisp_raise leaves to: a jmp_buf */
+    const wisp__pool *sessions;    /* NULL: there are none */
+    wisp__quiet     quiet;         /* errors of no peer */
+    bool            of_packet;     /* a packet is read: it has raised so many errors */
+    int             packet_errors;
 } wisp__events;
+
+/* Errors that one packet may raise. */
+enum { WISP__PACKET_ERRORS = 8 };
 
 enum { WISP__ON_JOINED, WISP__ON_LEFT, WISP__ON_ERROR, WISP__ON_BUDGET };
 
@@ -19496,39 +19674,87 @@ static void wisp__report(wisp__events *events, wisp_peer peer, wisp_remote remot
     events->sink.report(events->sink.user, &report);
 }
 
-/* "Joined" and "left" have their room reserved; an error may find none. */
-WISP__PRINTF(6, 7)
-static void wisp__notice_add(wisp__events *events, int name, wisp_peer peer, wisp_remote remote,
-                             wisp_result result, const char *format, ...) {
+/* May an error be told? It is counted in any case. Errors of one code, peer and remote are equal;
+   each peer has its own count of them, so that none silences what another does. */
+static bool wisp__error_let(wisp__events *events, wisp_peer peer, wisp_remote remote,
+                            wisp_result code, uint32_t *left_out) {
+    wisp__base *base = events->base;
+    bool over = events->of_packet && events->packet_errors >= WISP__PACKET_ERRORS;
+    wisp__session *s = events->sessions
+                           ? (wisp__session *)wisp__pool_get(events->sessions, peer.id) : NULL;
+    base->stats.errors++;
+    if (wisp__quiet_let(base, s ? &s->quiet : &events->quiet, remote.id, code, over, left_out)) {
+        events->packet_errors++;
+        return true;
+    }
+    base->stats.notices_dropped++;
+    return false;
+}
+
+/* Has a notice that no room was reserved for some room? */
+static bool wisp__notice_fits(wisp__events *events) {
+    wisp__base *base = events->base;
+    if (events->notice_count < base->limits.notices && !wisp__notices_reserve(events, 1))
+        return true;
+    base->stats.notices_dropped++;
+    wisp__log(base, WISP_LOG_WARNING, WISP_E_LIMIT, "error events are dropped: update more often, "
+              "or raise desc.limits.notices");
+    return false;
+}
+
+/* Adds a notice, of a text that is clean. "Joined" and "left" have their room reserved; an error
+   may find none. */
+static void wisp__notice_put(wisp__events *events, int name, wisp_peer peer, wisp_remote remote,
+                             wisp_result result, const char *text) {
     wisp__base *base = events->base;
     wisp__notice *notice;
-    va_list list;
-    char text[sizeof notice->text];
-    va_start(list, format);
-    vsnprintf(text, sizeof text, format, list);
-    va_end(list);
-    if (name >= WISP__ON_ERROR) {
-        base->stats.errors += name == WISP__ON_ERROR;
-        if (name == WISP__ON_ERROR && events->sink.report)
-            wisp__report(events, peer, remote, result, text);
-        if (events->notice_count >= base->limits.notices || wisp__notices_reserve(events, 1)) {
-            if (!base->stats.notices_dropped++)
-                wisp__log(base, WISP_LOG_WARNING, WISP_E_LIMIT, "error events are dropped: update "
-                          "more often, or raise desc.limits.notices");
-            return;
-        }
-    }
+    if (name == WISP__ON_ERROR && events->sink.report)
+        wisp__report(events, peer, remote, result, text);
+    if (name >= WISP__ON_ERROR && !wisp__notice_fits(events)) return;
     WISP_ASSERT(events->notice_count < events->notice_room);
     notice = &events->notices[events->notice_count++];
     notice->name = name;
     notice->peer = peer;
     notice->remote = remote;
     notice->result = result;
-    memcpy(notice->text, text, sizeof text);
+    snprintf(notice->text, sizeof notice->text, "%s", text);
     memcpy(notice->head, events->head, sizeof notice->head);
     if (name == WISP__ON_ERROR && events->registry->meters)
         wisp__meters_error(events->registry->meters, result, peer, remote, notice->text);
-    if (name >= WISP__ON_ERROR) wisp__log(base, WISP_LOG_WARNING, result, "%s", notice->text);
+    if (name >= WISP__ON_ERROR) wisp__log_line(base, WISP_LOG_WARNING, result, notice->text);
+}
+
+/* Adds a notice; errors that are too many are only counted. */
+WISP__PRINTF(6, 7)
+static void wisp__notice_add(wisp__events *events, int name, wisp_peer peer, wisp_remote remote,
+                             wisp_result result, const char *format, ...) {
+    va_list list;
+    uint32_t left_out = 0;
+    char text[sizeof events->notices->text];
+    if (name == WISP__ON_ERROR && !wisp__error_let(events, peer, remote, result, &left_out)) return;
+    va_start(list, format);
+    vsnprintf(text, sizeof text, format, list);
+    va_end(list);
+    wisp__text_clean(text, sizeof text, text, strlen(text));
+    wisp__quiet_count(text, sizeof text, left_out);
+    wisp__notice_put(events, name, peer, remote, result, text);
+}
+
+/* Tells which errors of a peer, or (id 0) of none, were left out, each kind when it may be told
+   again. */
+static void wisp__errors_left_out(wisp__events *events, wisp__quiet *quiet, wisp_peer peer) {
+    uint32_t left_out;
+    wisp__base *base = events->base;
+    wisp__quiet_kind *kind;
+    while ((kind = wisp__quiet_due(quiet, base->time, &left_out, &base->quiet_owes)) != NULL) {
+        char text[80];
+        wisp_remote remote;
+        remote.id = (uint32_t)kind->key;
+        snprintf(text, sizeof text, "%lu errors were left out: %s", (unsigned long)left_out,
+                 kind->code ? wisp_result_text(kind->code) : "of many kinds");
+        wisp__notice_put(events, WISP__ON_ERROR, peer, remote,
+                         kind->code ? kind->code : WISP_E_FLOOD, text);
+    }
 }
 
 static void wisp__events_connect(wisp__remote *remote, wisp__connection *c) {
@@ -20935,18 +21161,24 @@ static void wisp__note_head(wisp *w) {
     *to = 0;
 }
 
-/* Of one packet 256 errors are told; the others are only counted. */
 static void wisp__error(wisp *w, wisp__session *s, wisp__remote *remote, wisp_result code,
                         const char *text) {
-    if (s && ++s->told_errors > 256) {
-        w->base.stats.errors++;
-        w->base.stats.notices_dropped++;
-        return;
-    }
     wisp__note_head(w);
     wisp__notice_add(&w->events, WISP__ON_ERROR, wisp__peer_handle(s), wisp__remote_handle(remote),
                      code, "%s%s%s", remote ? remote->name : "", remote ? ": " : "", text);
     w->events.head[0] = 0;
+}
+
+/* Tells what the log and the errors have left out. */
+static void wisp__tell_left_out(wisp *w) {
+    wisp_peer none = { 0 };
+    w->base.quiet_owes = false;
+    wisp__log_left_out(&w->base);
+    wisp__errors_left_out(&w->events, &w->events.quiet, none);
+    for (wisp__peer *peer = w->peers.first; peer; peer = peer->next) {
+        wisp__session *s = (wisp__session *)(void *)peer;
+        wisp__errors_left_out(&w->events, &s->quiet, wisp__peer_handle(s));
+    }
 }
 
 /* Tells of the budgets of a peer, between "joined" and "left", or (NULL) of all, that are near or
@@ -22367,17 +22599,21 @@ static void wisp__on_replied(wisp *w, wisp__session *s, const wisp__incoming *in
     wisp_event event;
     wisp__incoming answer = *in;
     bool goes_on = true, chained;
+    char text[256];                    /* as much as wisp_fail sends */
     if (!call) return;
     answer.remote = w->registry.remotes[call->remote];
     answer.remote->stats.replies_received++;
     wisp__count_received(w, s, answer.remote, in);
     wisp__message_event(w, s, &answer, &event);
-    event.result = in->result;
+    event.result = wisp__code_heard(in->result, false);
     event.message = WISP_MESSAGE_REPLY;
     if (in->result) {
-        const wisp_value *text = in->content.count ? in->content.values : NULL;
-        event.text = text && text->kind == WISP_STRING ? text->as.string
-                                                       : wisp_result_text(in->result);
+        const wisp_value *said = in->content.count ? in->content.values : NULL;
+        event.text = wisp_result_text(event.result);
+        if (said && said->kind == WISP_STRING) {
+            wisp__text_clean(text, sizeof text, said->as.string, (size_t)said->count);
+            event.text = text;
+        }
         event.args = NULL;
         event.count = 0;
     }
@@ -22938,7 +23174,7 @@ static void wisp__form_release(wisp *w, wisp__form *form) {
 static wisp__remote *wisp__name_announced(wisp *w, const wisp__learning *l) {
     wisp__remote *remote = wisp__registry_find(&w->registry, l->name, l->length);
     wisp_result why;
-    if (remote || !w->events.matches || strlen(l->name) != (size_t)l->length ||
+    if (remote || !w->events.matches || !wisp__text_is_clean(l->name, (size_t)l->length) ||
         !wisp__events_wanted(&w->events, l->name))
         return remote;
     remote = wisp__registry_add(&w->registry, l->name, &why);
@@ -23264,9 +23500,9 @@ static void wisp__read_leave(wisp__reading *r) {
         return;
     }
     wisp__get_bits(&r->from, (uint8_t *)text, (int64_t)length * 8);
-    text[length] = 0;
+    wisp__text_clean(text, sizeof text, text, (size_t)length);
     if (r->from.failed) wisp__break(r, "a goodbye cut short");
-    else wisp__end(r->w, r->session, code, text, false);
+    else wisp__end(r->w, r->session, wisp__code_heard(code, true), text, false);
 }
 
 /* false: the end of the packet. */
@@ -23431,7 +23667,9 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
         wisp__flow_note(&peer->flow, number, w->base.time);
     }
     if (peer->state == WISP__HALF_OPENED) wisp__confirm(w, s);
-    s->steps = s->misses = s->told_errors = s->heard_values = 0;
+    s->steps = s->misses = s->heard_values = 0;
+    w->events.of_packet = true;
+    w->events.packet_errors = 0;
     w->content.unpacked = w->content.taken = 0;
     memset(&r, 0, sizeof r);
     r.w = w;
@@ -23446,6 +23684,7 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
     if (!r.broken) wisp__read_body(&r, (bytes[0] & WISP__FLAG_ACKS) != 0);
     if (r.broken && peer->state == WISP__JOINED) wisp__error(w, s, NULL, r.code, r.broken);
     w->record.end = w->record.at = 0;
+    w->events.of_packet = false;
     if (r.broken) {
         w->base.stats.packets_malformed++;
         wisp__log(&w->base, WISP_LOG_WARNING, r.code, "session ended: %s", r.broken);
@@ -24648,6 +24887,7 @@ static void wisp__wire(wisp *w, const wisp_desc *desc) {
     w->sender.base = &w->base;
     w->peers.chunks = w->calls.chunks = w->sender.chunks = &w->chunks;
     w->events.registry = w->sender.registry = &w->registry;
+    w->events.sessions = &w->peers.pool;
     w->sender.peers = &w->peers;
     w->sender.policy = &w->policy;
     w->hooks.base = &w->base;
@@ -24821,6 +25061,7 @@ wisp_result wisp_update(wisp *w, double now) {
     wisp__advance(w, now);
     received = wisp__receive(w);
     wisp__run_timers(w);
+    if (w->base.quiet_owes) wisp__tell_left_out(w);
     wisp__dispatch(w);
     wisp__flush_dirty(w);
     if (w->registry.meters) wisp__profiler_tick(w);
