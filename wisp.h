@@ -362,8 +362,9 @@ typedef struct wisp_total_stats {
     uint64_t names_unknown;       /* announced to us, not registered here */
     uint64_t link_failures;       /* send or recv returned an error */
     uint64_t link_refusals;       /* packets answered with WISP_E_AGAIN */
-    uint64_t errors;              /* error events raised */
-    uint64_t notices_dropped;     /* error events beyond limits.notices */
+    uint64_t errors;              /* all that were raised, told or not */
+    uint64_t notices_dropped;     /* errors that were left out (WISP_ERROR), or
+                                     are no event because of limits.notices */
     uint64_t messages_abandoned;  /* queued or in flight when sessions ended */
     uint64_t targets_skipped;     /* stale or doubled peers in lists */
     uint64_t arguments_wrong;     /* getters asked for what is not there */
@@ -1414,10 +1415,18 @@ WISP_API wisp_result wisp_flush_batches(wisp *w);
  * ======================================================================== */
 
 #define WISP_JOINED "wisp:joined"  /* peer */
-#define WISP_LEFT   "wisp:left"    /* peer, result (WISP_OK: a goodbye), text */
+#define WISP_LEFT   "wisp:left"    /* peer, result (WISP_OK: a goodbye), text.
+                                      Why the other end says it ended: its own
+                                      codes (WISP_E_USER and below), WISP_OK,
+                                      WISP_E_PROTOCOL, WISP_E_FLOOD or
+                                      WISP_E_LIMIT; else WISP_E_CLOSED */
 #define WISP_ERROR  "wisp:error"   /* result, text; peer and remote if known;
                                       args: the first 16 bytes of what came,
-                                      in hexadecimal, if it was that */
+                                      in hexadecimal, if it was that. Of equal
+                                      errors (code, peer and remote) 8 are told
+                                      at once and one a second after that, and
+                                      of one packet 8; a later one says how
+                                      many were left out */
 #define WISP_BUDGET "wisp:budget"  /* text; WISP_OK: a budget of bytes is near,
                                       WISP_E_BUDGET: it is used up; peer, or
                                       none when it is that of all */
@@ -1430,7 +1439,9 @@ typedef struct wisp_event {
     const wisp_value *args;
     int               count;
     wisp_result       result;     /* replies and errors */
-    const char       *text;       /* never NULL */
+    const char       *text;       /* never NULL; of an error or a goodbye, or
+                                     of a failure over there: UTF-8 without
+                                     control characters, '?' instead */
     double            time;       /* of the wisp_update that runs */
     void             *user;
     struct wisp__request *request; /* private: the call to be answered */
@@ -1483,9 +1494,9 @@ typedef struct wisp_report {
 } wisp_report;
 
 typedef struct wisp_sink {
-    /* Told of every error at once, where it happens, also of those that are no
-       event any more because of limits.notices; of one packet 256 are told, as
-       events too. It must call nothing of wisp but what only reads. */
+    /* Told of an error at once, where it happens, also of those that are no
+       event any more because of limits.notices; not of those that are left out
+       (WISP_ERROR). It must call nothing of wisp but what only reads. */
     void (*report)(void *user, const wisp_report *report);
     /* Writes where the program is, at most `size` bytes with the NUL; NULL. */
     void (*backtrace)(void *user, char *text, int size);
@@ -1555,8 +1566,8 @@ WISP_API const void *wisp_arg_struct(wisp_event *event, int i,
 
 /* What a hook answers: one of these, or a code, -32768..-1, which rejects the
    message: on its way out the caller gets the code, on its way in an error
-   event tells it, and the caller of an invoke gets it. Anything else counts as
-   WISP_E_ARGUMENT. */
+   event tells it, and the caller of an invoke gets it as it gets that of
+   wisp_fail. Anything else counts as WISP_E_ARGUMENT. */
 enum {
     WISP_PASS = 0,
     WISP_DROP = 2,   /* it goes no further; counted as `filtered`. A call that
@@ -1627,11 +1638,15 @@ typedef struct wisp_call_desc {
 
 /* Calls a remote of a peer, or of several: then on_reply runs once for each
    (event->peer), and on_done when all have. on_reply runs exactly once: with
-   WISP_OK and the values of the reply, or with the code of the failure: what
-   wisp_fail said, WISP_E_TIMEOUT, WISP_E_CLOSED, WISP_E_CANCELLED,
-   WISP_E_RATE, WISP_E_NO_REMOTE, WISP_E_NO_HANDLER, WISP_E_EXPIRED,
-   WISP_E_DROPPED, WISP_E_TOO_BIG (the reply was). The handler over there runs
-   at most once. Id 0: wisp_why, and on_reply will not run. */
+   WISP_OK and the values of the reply, or with the code of the failure. From
+   here: WISP_E_TIMEOUT, WISP_E_CLOSED, WISP_E_CANCELLED, WISP_E_DROPPED. From
+   over there: WISP_E_USER and below, as wisp_fail said it; WISP_E_RATE,
+   WISP_E_NO_REMOTE, WISP_E_NO_HANDLER, WISP_E_EXPIRED, WISP_E_DROPPED,
+   WISP_E_TOO_BIG (the reply was), WISP_E_TYPE, WISP_E_DEPTH, WISP_E_LIMIT,
+   WISP_E_UNSUPPORTED, WISP_E_INVALID, WISP_E_VERSION, WISP_E_MIGRATION,
+   WISP_E_SYNTAX (the call could not be taken); any other becomes
+   WISP_E_HANDLER. The handler over there runs at most once. Id 0: wisp_why,
+   and on_reply will not run. */
 WISP_API wisp_call   wisp_invoke_target(wisp *w, wisp_target remote,
                                         wisp_to to,
                                         const wisp_call_desc *desc,
@@ -1648,7 +1663,8 @@ WISP_API wisp_result wisp_on_invoke_target(wisp *w, wisp_target remote,
 WISP_API wisp_result wisp_reply_values(wisp_event *event,
                                        const wisp_value *values, int count);
 /* Fails the handler: the caller of an invoke gets code and text, and in any
-   case an error event is raised here. `code` must be negative. */
+   case an error event is raised here. `code` must be negative; the caller gets
+   one above WISP_E_USER only if wisp_invoke_target lists it. */
 WISP_API wisp_result wisp_fail(wisp_event *event, wisp_result code,
                                const char *format, ...) WISP__PRINTF(3, 4);
 /* As wisp_fail, and leaves the running handler or hook at once, from whatever
@@ -1958,6 +1974,8 @@ typedef struct wisp_desc {
                                    and replays only */
     wisp_entropy entropy;       /* NULL = the system's */
     void (*log)(void *user, int level, wisp_result code, const char *text);
+                                /* equal lines: 8 at once and one a second after
+                                   that, which says how many were left out */
     void       *user;           /* for accept, entropy and log */
 } wisp_desc;
 
@@ -2410,7 +2428,7 @@ static wisp__quiet_kind *wisp__quiet_place(wisp__quiet *quiet, uint64_t key, wis
     wisp__quiet_kind *place = NULL;
     for (int i = 0; i < WISP__QUIET_KINDS - 1; i++) {
         wisp__quiet_kind *kind = &quiet->kinds[i];
-        if ((kind->full > 0 || kind->left_out) && kind->key == key && kind->code == code) return kind;
+        if (kind->full > 0 && kind->key == key && kind->code == code) return kind;
         if (!place && kind->full <= now && !kind->left_out) place = kind;
     }
     if (!place) return &quiet->kinds[WISP__QUIET_KINDS - 1];
@@ -2421,18 +2439,19 @@ static wisp__quiet_kind *wisp__quiet_place(wisp__quiet *quiet, uint64_t key, wis
 }
 
 static bool wisp__quiet_may(const wisp__quiet_kind *kind, double now) {
-    return kind->full <= now + WISP__QUIET_BURST - 1;
+    return kind->full < now + WISP__QUIET_BURST - 0.999;      /* 1, but for what rounding adds */
 }
 
 /* Counts one that is told; returns how many were left out before it. */
 static uint32_t wisp__quiet_told(wisp__quiet_kind *kind, double now) {
     uint32_t left_out = kind->left_out;
-    kind->full = (kind->full > now ? kind->full : now) + 1;
+    kind->full = wisp__max(kind->full, now) + 1;
     kind->left_out = 0;
     return left_out;
 }
 
-/* May one be told? Then *left_out says how many were not before it. `never`: it may not. */
+/* May one be told? Then *left_out says how many were not before it. `never`: it may not, nor may
+   the next second's. */
 static bool wisp__quiet_let(wisp__base *base, wisp__quiet *quiet, uint64_t key, wisp_result code,
                             bool never, uint32_t *left_out) {
     wisp__quiet_kind *kind = wisp__quiet_place(quiet, key, code, base->time);
@@ -2440,7 +2459,7 @@ static bool wisp__quiet_let(wisp__base *base, wisp__quiet *quiet, uint64_t key, 
         *left_out = wisp__quiet_told(kind, base->time);
         return true;
     }
-    if (kind->full <= 0) kind->full = base->time;
+    kind->full = wisp__max(kind->full, base->time + WISP__QUIET_BURST - (never ? 0 : 1));
     kind->left_out++;
     base->quiet_owes = true;
     return false;
@@ -2505,7 +2524,8 @@ static void wisp__log_left_out(wisp__base *base) {
         const char *format = (const char *)(uintptr_t)kind->key;
         snprintf(text, sizeof text, "%lu lines were left out: %s", (unsigned long)left_out,
                  format ? format : "of many kinds");
-        wisp__log_line(base, kind->level, kind->code, text);
+        wisp__log_line(base, format ? kind->level : WISP_LOG_WARNING,
+                       format ? kind->code : WISP_E_FLOOD, text);
     }
 }
 
@@ -17332,7 +17352,6 @@ typedef struct wisp__session {
     struct wisp__pending *deferred;    /* calls of theirs that are answered later */
     int            held_bytes;         /* received out of order */
     int            steps, misses;      /* in this packet: work that is bounded */
-    wisp__quiet    quiet;              /* errors that were told of it (event) */
     wisp__peer_meter *meter;           /* NULL while the profiler is off */
     int            notices_left;       /* "joined" and "left", while not told (session) */
     wisp__spending *spending;          /* budgets; NULL: nothing was used of any */
@@ -19609,6 +19628,9 @@ typedef struct wisp__notice {
     char        head[33];          /* hexadecimal: the first bytes of what came; or "" */
 } wisp__notice;
 
+/* Errors that one packet may raise; tables of those that were told. */
+enum { WISP__PACKET_ERRORS = 8, WISP__QUIET_SETS = 16 };
+
 typedef struct wisp__events {
     wisp__base     *base;
     wisp__registry *registry;
@@ -19624,14 +19646,10 @@ typedef struct wisp__events {
     wisp__connection *matches;     /* to many names, in order */
     int             matched;       /* names registered because of them */
     void           *landing;       /* where wisp_raise leaves to: a jmp_buf */
-    const wisp__pool *sessions;    /* NULL: there are none */
-    wisp__quiet     quiet;         /* errors of no peer */
+    wisp__quiet     quiet[WISP__QUIET_SETS];      /* of errors, by peer */
     bool            of_packet;     /* a packet is read: it has raised so many errors */
     int             packet_errors;
 } wisp__events;
-
-/* Errors that one packet may raise. */
-enum { WISP__PACKET_ERRORS = 8 };
 
 enum { WISP__ON_JOINED, WISP__ON_LEFT, WISP__ON_ERROR, WISP__ON_BUDGET };
 
@@ -19674,16 +19692,16 @@ static void wisp__report(wisp__events *events, wisp_peer peer, wisp_remote remot
     events->sink.report(events->sink.user, &report);
 }
 
-/* May an error be told? It is counted in any case. Errors of one code, peer and remote are equal;
-   each peer has its own count of them, so that none silences what another does. */
+/* May an error be told? It is counted in any case. Errors of one code, peer and remote are equal.
+   Each peer has a table that few others use, so that it cannot silence what the others do. */
 static bool wisp__error_let(wisp__events *events, wisp_peer peer, wisp_remote remote,
                             wisp_result code, uint32_t *left_out) {
     wisp__base *base = events->base;
     bool over = events->of_packet && events->packet_errors >= WISP__PACKET_ERRORS;
-    wisp__session *s = events->sessions
-                           ? (wisp__session *)wisp__pool_get(events->sessions, peer.id) : NULL;
+    wisp__quiet *quiet = &events->quiet[peer.id % WISP__QUIET_SETS];
+    uint64_t key = (uint64_t)peer.id << 32 | remote.id;
     base->stats.errors++;
-    if (wisp__quiet_let(base, s ? &s->quiet : &events->quiet, remote.id, code, over, left_out)) {
+    if (wisp__quiet_let(base, quiet, key, code, over, left_out)) {
         events->packet_errors++;
         return true;
     }
@@ -19740,15 +19758,16 @@ static void wisp__notice_add(wisp__events *events, int name, wisp_peer peer, wis
     wisp__notice_put(events, name, peer, remote, result, text);
 }
 
-/* Tells which errors of a peer, or (id 0) of none, were left out, each kind when it may be told
-   again. */
-static void wisp__errors_left_out(wisp__events *events, wisp__quiet *quiet, wisp_peer peer) {
+/* Tells which errors were left out, each kind when it may be told again. */
+static void wisp__errors_left_out(wisp__events *events, wisp__quiet *quiet) {
     uint32_t left_out;
     wisp__base *base = events->base;
     wisp__quiet_kind *kind;
     while ((kind = wisp__quiet_due(quiet, base->time, &left_out, &base->quiet_owes)) != NULL) {
         char text[80];
+        wisp_peer peer;
         wisp_remote remote;
+        peer.id = (uint32_t)(kind->key >> 32);
         remote.id = (uint32_t)kind->key;
         snprintf(text, sizeof text, "%lu errors were left out: %s", (unsigned long)left_out,
                  kind->code ? wisp_result_text(kind->code) : "of many kinds");
@@ -21171,14 +21190,10 @@ static void wisp__error(wisp *w, wisp__session *s, wisp__remote *remote, wisp_re
 
 /* Tells what the log and the errors have left out. */
 static void wisp__tell_left_out(wisp *w) {
-    wisp_peer none = { 0 };
     w->base.quiet_owes = false;
     wisp__log_left_out(&w->base);
-    wisp__errors_left_out(&w->events, &w->events.quiet, none);
-    for (wisp__peer *peer = w->peers.first; peer; peer = peer->next) {
-        wisp__session *s = (wisp__session *)(void *)peer;
-        wisp__errors_left_out(&w->events, &s->quiet, wisp__peer_handle(s));
-    }
+    for (int i = 0; i < WISP__QUIET_SETS; i++)
+        wisp__errors_left_out(&w->events, &w->events.quiet[i]);
 }
 
 /* Tells of the budgets of a peer, between "joined" and "left", or (NULL) of all, that are near or
@@ -24887,7 +24902,6 @@ static void wisp__wire(wisp *w, const wisp_desc *desc) {
     w->sender.base = &w->base;
     w->peers.chunks = w->calls.chunks = w->sender.chunks = &w->chunks;
     w->events.registry = w->sender.registry = &w->registry;
-    w->events.sessions = &w->peers.pool;
     w->sender.peers = &w->peers;
     w->sender.policy = &w->policy;
     w->hooks.base = &w->base;

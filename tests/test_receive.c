@@ -268,6 +268,34 @@ static void bad_leave_long(wisp__writer *to) {
     for (int i = 0; i < 256; i++) wisp__put(to, 'x', 8);
 }
 
+/* What the server is told of a goodbye with this code and text. */
+static const world_note *left_with(int code, const char *text, int length) {
+    static world_note note;
+    bench *b = bench_open();
+    wisp__writer *to = body(b);
+    wisp__put_control(to, WISP__R_LEAVE);
+    wisp__put(to, (uint16_t)code, 16);
+    wisp__put_length(to, (uint64_t)length);
+    put_text(to, text, length);
+    send_body(b);
+    world_update(&b->t.w, 0);
+    note = *world_last(&b->t.w, b->t.server, WISP_LEFT);
+    bench_close(b);
+    return &note;
+}
+
+TEST(a_goodbye_says_what_the_other_end_can_know_in_text_that_can_be_shown) {
+    CHECK_EQ_STR(left_with(WISP_OK, "bye\n\x1b[2J\xc0\xff", 10)->text, "bye??[2J??");
+    CHECK_EQ_STR(left_with(WISP_OK, "a\0b", 3)->text, "a?b");
+    CHECK_EQ_STR(left_with(WISP_OK, "Gr\xc3\xbc\xc3\x9f""e", 7)->text, "Gr\xc3\xbc\xc3\x9f""e");
+    CHECK_EQ_INT(left_with(WISP_OK, "", 0)->result, WISP_OK);
+    CHECK_EQ_INT(left_with(WISP_E_TIMEOUT, "", 0)->result, WISP_E_CLOSED);
+    CHECK_EQ_INT(left_with(WISP_E_REPLACED, "", 0)->result, WISP_E_CLOSED);
+    CHECK_EQ_INT(left_with(-999, "", 0)->result, WISP_E_CLOSED);
+    CHECK_EQ_INT(left_with(WISP_E_PROTOCOL, "", 0)->result, WISP_E_PROTOCOL);
+    CHECK_EQ_INT(left_with(WISP_E_USER - 3, "", 0)->result, WISP_E_USER - 3);
+}
+
 static void bad_leave_cut(wisp__writer *to) {
     wisp__put_control(to, WISP__R_LEAVE);
     wisp__put(to, 0, 16);
@@ -820,6 +848,7 @@ TEST(thousands_of_unknown_names_take_no_memory) {
 }
 
 static const test_case tests[] = {
+    CASE(a_goodbye_says_what_the_other_end_can_know_in_text_that_can_be_shown),
     CASE(every_senseless_record_ends_the_session_with_a_code_on_both_sides),
     CASE(what_stands_before_a_senseless_record_is_delivered),
     CASE(flags_of_no_meaning_end_the_session),
