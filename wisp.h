@@ -269,8 +269,9 @@ typedef struct wisp_limits {
     int update_packets;     /* packets taken per wisp_update; 65536 */
     int notices;            /* life-cycle and error events that wait; 1024,
                                and never less than max_peers */
-    int schema_bytes;       /* of schemas that peers have described, in all;
-                               1 MiB */
+    int schema_bytes;       /* of schemas that a peer has described; one that
+                               several peers describe is kept once, and
+                               counted for each of them; 1 MiB */
     int baseline_bytes;     /* of values that differences are to, per peer and
                                direction; 1 MiB */
     int baselines;          /* values kept for a name and key until one is
@@ -16916,23 +16917,33 @@ static wisp__described *wisp__described_of(wisp__schemas *schemas, const wisp_sc
                                                               room, &used, why), false);
 }
 
-/* Theirs: a descriptor's bits, which may be anything. WISP_E_SCHEMA, WISP_E_LIMIT (schema_bytes),
-   WISP_E_MEMORY. `descriptor` has zero bits up to the end of its last byte. */
-static wisp__described *wisp__described_learn(wisp__schemas *schemas, const uint8_t *descriptor,
-                                              int bits, wisp_result *why) {
+/* The schema behind a descriptor's bits, if it is here already. */
+static wisp__described *wisp__described_find(const wisp__schemas *schemas,
+                                             const uint8_t *descriptor, int bits) {
     uint64_t hash = wisp__hash_bytes(descriptor, (bits + 7) / 8);
-    size_t limit = (size_t)schemas->base->limits.schema_bytes, room = (size_t)bits + 1024, used;
-    for (wisp__described *d = schemas->first; d; d = d->next) {
-        if (d->hash != hash || d->bits != bits ||
-            memcmp(d->descriptor, descriptor, (size_t)(bits + 7) / 8) != 0)
-            continue;
+    wisp__described *d = schemas->first;
+    while (d && (d->hash != hash || d->bits != bits ||
+                 memcmp(d->descriptor, descriptor, (size_t)(bits + 7) / 8) != 0))
+        d = d->next;
+    return d;
+}
+
+/* Theirs: a descriptor's bits, which may be anything, for a peer that may use `most` bytes more.
+   WISP_E_SCHEMA, WISP_E_LIMIT (schema_bytes), WISP_E_MEMORY. `descriptor` has zero bits up to the
+   end of its last byte. */
+static wisp__described *wisp__described_learn(wisp__schemas *schemas, const uint8_t *descriptor,
+                                              int bits, size_t most, wisp_result *why) {
+    size_t room = (size_t)bits + 1024, used;
+    wisp__described *d = wisp__described_find(schemas, descriptor, bits);
+    if (d && d->learnt && d->bytes > most) *why = WISP_E_LIMIT;
+    if (d && *why) return NULL;
+    if (d) {
         d->references++;
         return d;
     }
     *why = WISP_E_MEMORY;
     while (*why == WISP_E_MEMORY) {
-        wisp__described *d;
-        if (room > 2 * limit) {
+        if (room > 2 * most) {
             *why = WISP_E_LIMIT;
             return NULL;
         }
@@ -16942,8 +16953,7 @@ static wisp__described *wisp__described_learn(wisp__schemas *schemas, const uint
         wisp__free(schemas->base, d, d->bytes);            /* again, in just what it takes */
         d = wisp__described_make(schemas, NULL, descriptor, bits, used, &used, why);
         if (!d) return NULL;
-        if (d->bytes + schemas->learnt_bytes <= limit)
-            return wisp__described_keep(schemas, d, true);
+        if (d->bytes <= most) return wisp__described_keep(schemas, d, true);
         wisp__free(schemas->base, d, d->bytes);
         *why = WISP_E_LIMIT;
     }
@@ -17304,6 +17314,8 @@ typedef struct wisp__registry {
 /* What a peer's number stands for. */
 typedef struct wisp__their {
     uint16_t    remote;                /* local index + 1; 0: nothing */
+    uint32_t    failed;                /* of a schema announced in vain: its hash, but for bit 1,
+                                          which is set if it was too large; 0: there was none */
     wisp__form *form;                  /* NULL: plain */
 } wisp__their;
 
@@ -17347,6 +17359,7 @@ typedef struct wisp__session {
     int            request_room;
     uint32_t       request_floor;
     int            kept_bytes;         /* of answers kept */
+    size_t         schema_bytes;       /* of the schemas that it has described */
     wisp__tracks   told, heard;        /* values that differences are to: ours, theirs */
     int            heard_values;       /* in this packet, of values that were put together */
     struct wisp__pending *deferred;    /* calls of theirs that are answered later */
@@ -17815,6 +17828,15 @@ static void wisp__control_add(wisp__base *base, wisp__session *session, int kind
     c->kind = (uint8_t)kind;
     c->number = (uint16_t)number;
     c->count = 1;
+}
+
+/* Bytes that a schema would take of what the peer may use: none if it has described it before, or
+   if it is one of ours. */
+static size_t wisp__schema_charge(const wisp__session *session, const wisp__described *described) {
+    if (!described || !described->learnt) return 0;
+    for (int i = 0; described->references > 1 && i < session->their_room; i++)
+        if (session->theirs[i].form && session->theirs[i].form->described == described) return 0;
+    return described->bytes;
 }
 
 /* The remote a peer means by its number, or NULL. */
@@ -23149,9 +23171,29 @@ static bool wisp__read_form(wisp__reader *from, wisp__learning *l, int kind) {
            !(l->form.delta && kind == WISP__CODED);
 }
 
+/* The schema of an announcement. One that could not be had is remembered with its number, so that
+   the same again costs no more than a look at its bytes. A peer's own schemas are all that fills
+   what it may use, and they stay as long as it does: what had no room has none later. */
+static wisp__described *wisp__learn_schema_of(wisp *w, wisp__session *s, const wisp__learning *l,
+                                              const uint8_t *descriptor, wisp_result *why) {
+    wisp__their *their = &s->theirs[l->number];
+    uint32_t hash = (uint32_t)wisp__hash_bytes(descriptor, (l->bits + 7) / 8) & ~UINT32_C(3);
+    size_t limit = (size_t)w->base.limits.schema_bytes;
+    size_t left = limit - (s->schema_bytes < limit ? s->schema_bytes : limit);
+    wisp__described *known = wisp__described_find(&w->registry.schemas, descriptor, l->bits);
+    wisp__described *described;
+    *why = their->failed & 2 ? WISP_E_LIMIT : WISP_E_SCHEMA;
+    if (their->failed == (hash | (their->failed & 2) | 1) && !known) return NULL;
+    if (known && !wisp__schema_charge(s, known)) left = SIZE_MAX / 4;
+    *why = WISP_OK;
+    described = wisp__described_learn(&w->registry.schemas, descriptor, l->bits, left, why);
+    their->failed = *why == WISP_E_SCHEMA ? hash | 1 : *why == WISP_E_LIMIT ? hash | 3 : 0;
+    return described;
+}
+
 /* A form of theirs, with the schema that is behind it. NULL with the reason: what they announce
    cannot be understood here. */
-static wisp__form *wisp__learn_form(wisp *w, const wisp__reader *packet,
+static wisp__form *wisp__learn_form(wisp *w, wisp__session *s, const wisp__reader *packet,
                                     const wisp__learning *l, wisp_result *why) {
     uint8_t bytes[WISP__DESCRIPTOR_BYTES + 2 * WISP__SLACK];
     wisp__reader from = *packet;
@@ -23170,7 +23212,7 @@ static wisp__form *wisp__learn_form(wisp *w, const wisp__reader *packet,
         from.at = l->at;
         wisp__get_bits(&from, bytes, l->bits);
         bytes[l->bits / 8] &= (uint8_t)((1u << (l->bits & 7)) - 1);
-        form->described = wisp__described_learn(&w->registry.schemas, bytes, l->bits, why);
+        form->described = wisp__learn_schema_of(w, s, l, bytes, why);
     }
     form->number = l->number;
     if (*why == WISP_OK) return form;
@@ -23214,7 +23256,7 @@ static void wisp__learn(wisp__reading *r, const wisp__learning *l) {
         else wisp__control_add(&w->base, s, WISP__R_BOUND, l->number);
         return;
     }
-    if (room == WISP_OK && !l->plain) form = wisp__learn_form(w, &r->from, l, &why);
+    if (room == WISP_OK && !l->plain) form = wisp__learn_form(w, s, &r->from, l, &why);
     if (room == WISP_E_MEMORY || why == WISP_E_MEMORY || (remote && !route)) {
         wisp__form_release(w, form);
         wisp__break_with(r, WISP_E_MEMORY, "no memory for a name");
@@ -23224,8 +23266,10 @@ static void wisp__learn(wisp__reading *r, const wisp__learning *l) {
     if (room == WISP_E_LIMIT || why) {
         w->base.stats.names_unknown++;
         wisp__control_add(&w->base, s, WISP__R_UNKNOWN, l->number);
+        if (why) wisp__offend(w, s);
         return;
     }
+    if (form) s->schema_bytes += wisp__schema_charge(s, form->described);
     s->theirs[l->number].remote = (uint16_t)(remote->index + 1);
     s->theirs[l->number].form = form;
     wisp__control_add(&w->base, s, WISP__R_BOUND, l->number);

@@ -268,6 +268,84 @@ static void bad_leave_long(wisp__writer *to) {
     for (int i = 0; i < 256; i++) wisp__put(to, 'x', 8);
 }
 
+/* --- announcements that fail --- */
+
+/* ANNOUNCE of "hp" as records of a schema with this descriptor. */
+static void put_described(wisp__writer *to, int number, const uint8_t *descriptor, int bits) {
+    uint8_t extra[512];
+    wisp__writer out = wisp__writer_on(extra, (int)sizeof extra - WISP__SLACK);
+    memset(extra, 0, sizeof extra);
+    wisp__put(&out, 0, 4);
+    wisp__put(&out, 1, 1);
+    wisp__put(&out, 0, 1);
+    wisp__put_length(&out, (uint64_t)bits);
+    wisp__put_bits(&out, descriptor, bits);
+    wisp__put_align(&out);
+    wisp__put_control(to, WISP__R_ANNOUNCE);
+    wisp__put_length(to, (uint64_t)number);
+    wisp__put_length(to, 2);
+    put_text(to, "hp", 2);
+    wisp__put(to, 1, 8);
+    wisp__put(to, WISP__RECORD, 8);
+    wisp__put_length(to, (uint64_t)(out.at / 8));
+    put_text(to, (const char *)extra, (int)(out.at / 8));
+}
+
+/* A descriptor of 20 fields, of which two have one name: nothing is wrong with it until the end. */
+static int doubled_descriptor(uint8_t *bytes, int size, int tag) {
+    wisp__writer to = wisp__writer_on(bytes, size - WISP__SLACK);
+    memset(bytes, 0, (size_t)size);
+    wisp__put(&to, (uint64_t)tag, 8);
+    wisp__put(&to, 0, 1);
+    wisp__put_text(&to, "s");
+    wisp__put_length(&to, 20);
+    for (int i = 0; i < 20; i++) {
+        char name[2] = { (char)('a' + (i == 19 ? 0 : i)), 0 };
+        wisp__put_text(&to, name);
+        wisp__put(&to, 0, 4);
+        wisp__put(&to, WISP_TYPE_BOOL, 5);
+    }
+    return (int)to.at;
+}
+
+/* Allocations of the server while it reads the packet. */
+static int taken_by_announcing(bench *b, int number, int tag) {
+    uint8_t descriptor[400];
+    int bits = doubled_descriptor(descriptor, (int)sizeof descriptor, tag);
+    uint64_t before;
+    put_described(body(b), number, descriptor, bits);
+    send_body(b);
+    before = world_total(b->t.server).allocations;
+    world_update(&b->t.w, 0);
+    return (int)(world_total(b->t.server).allocations - before);
+}
+
+TEST(a_schema_that_failed_is_not_compiled_twice) {
+    bench *b = bench_open();
+    int first = taken_by_announcing(b, 9, 1), other;
+    CHECK_EQ_INT(world_total(b->t.server).names_unknown, 1);
+    CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_ERROR, WISP_E_SCHEMA), 1);
+    for (int i = 0; i < 5; i++) CHECK_EQ_INT(taken_by_announcing(b, 9, 1), 1);
+    CHECK_EQ_INT(world_total(b->t.server).names_unknown, 6);
+    other = taken_by_announcing(b, 9, 2);
+    CHECK(first > 1 && other > 1);
+    CHECK(bench_joined(b));
+    bench_close(b);
+}
+
+TEST(announcements_that_fail_are_offences) {
+    bench *b = bench_open();
+    int sent = 0;
+    while (bench_joined(b) && sent < 2000) {
+        taken_by_announcing(b, 9, 1);
+        sent++;
+    }
+    CHECK(sent > 1000 && sent < 1100);
+    CHECK_EQ_INT(world_last(&b->t.w, b->t.server, WISP_LEFT)->result, WISP_E_FLOOD);
+    CHECK(world_count(&b->t.w, b->t.server, WISP_ERROR) < 20);
+    bench_close(b);
+}
+
 /* What the server is told of a goodbye with this code and text. */
 static const world_note *left_with(int code, const char *text, int length) {
     static world_note note;
@@ -848,6 +926,8 @@ TEST(thousands_of_unknown_names_take_no_memory) {
 }
 
 static const test_case tests[] = {
+    CASE(a_schema_that_failed_is_not_compiled_twice),
+    CASE(announcements_that_fail_are_offences),
     CASE(a_goodbye_says_what_the_other_end_can_know_in_text_that_can_be_shown),
     CASE(every_senseless_record_ends_the_session_with_a_code_on_both_sides),
     CASE(what_stands_before_a_senseless_record_is_delivered),
