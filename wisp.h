@@ -258,7 +258,8 @@ typedef struct wisp_limits {
                                less than two times message_bytes */
     int window_items;       /* reliable messages and fragments in flight per
                                channel; power of two up to 16384; 2048 */
-    int window_bytes;       /* out-of-order bytes held for a peer; 512 KiB */
+    int window_bytes;       /* memory for what came from a peer out of order;
+                               the peer sends no more ahead than that; 1 MiB */
     int window_packets;     /* packets in flight per peer; power of two up to
                                1024; 1024 */
     int calls;              /* invokes waiting for an answer; 4096 */
@@ -2654,7 +2655,7 @@ static void wisp__limits_defaults(wisp_limits *limits, int max_peers) {
     l->queue_bytes = wisp__max_int(l->queue_bytes, 2 * l->message_bytes);
     l->window_items = wisp__default_int(l->window_items, 2048);
     l->window_items = wisp__power_of_two(wisp__min_int(l->window_items, 16384));
-    l->window_bytes = wisp__default_int(l->window_bytes, 512 << 10);
+    l->window_bytes = wisp__default_int(l->window_bytes, 1 << 20);
     l->window_packets = wisp__default_int(l->window_packets, 1024);
     l->window_packets = wisp__power_of_two(wisp__min_int(l->window_packets, 1024));
     l->calls = wisp__min_int(wisp__default_int(l->calls, 4096), 1 << 20);
@@ -15791,7 +15792,7 @@ enum { WISP__ITEM_FLYING = 1, WISP__ITEM_LOST, WISP__ITEM_ARRIVED };
 typedef struct wisp__item {
     wisp__message *message;
     int            offset;        /* of a fragment; -1: the whole message */
-    int            size;          /* bytes that the receiver may have to hold */
+    int            size;          /* bytes of content, which the receiver may have to hold */
     uint8_t        state;
 } wisp__item;
 
@@ -15819,6 +15820,17 @@ typedef struct wisp__held {
     int64_t  data_bits;
     uint8_t  bytes[1];            /* shape, then from the next byte data */
 } wisp__held;
+
+/* What stands before the content of what is held, at most; the same on machines of every kind. */
+enum { WISP__HELD_HEAD = 64 };
+typedef char wisp__held_fits[sizeof(wisp__held) <= WISP__HELD_HEAD ? 1 : -1];
+
+/* Bytes of the window that so many bytes of content take: the chunk that they are held in, as the
+   allocator gives it. Sender and receiver count by this alone, whatever their word size, so that a
+   sender that keeps to the window of the other end never finds it full. */
+static int wisp__held_bytes(int content) {
+    return 1 << wisp__bit_length((uint64_t)(WISP__HELD_HEAD + content + WISP__SLACK - 1));
+}
 
 typedef struct wisp__lane_in {
     wisp__held **held;            /* ring by sequence */
@@ -15883,7 +15895,7 @@ static int wisp__lane_told(wisp__base *base, wisp__chunks *chunks, wisp__lane_ou
     }
     while (out->base != out->next && wisp__lane_item(out, out->base)->state == WISP__ITEM_ARRIVED) {
         wisp__item *item = wisp__lane_item(out, out->base++);
-        freed += item->size;
+        freed += wisp__held_bytes(item->size);
         wisp__message_release(base, chunks, item->message);
     }
     if (wisp__distance(out->lost_from, out->base) < 0) out->lost_from = out->base;
@@ -19230,12 +19242,14 @@ static wisp__fit wisp__fill_lost(wisp__filler *f) {
     return WISP__FITS;
 }
 
-/* Is there room for an item at the receiver, and in the channel? */
+/* Is there room for an item at the receiver, and in the channel? One alone is always in order
+   there, and needs none. */
 static bool wisp__window_open(const wisp__filler *f, const wisp__lane_out *out, int size) {
     const wisp__peer *peer = &f->session->peer;
     if (f->sender->base->reliable) return true;
     if (out->next - out->base >= peer->window_items) return false;
-    return peer->window_used == 0 || peer->window_used + size <= peer->window_bytes;
+    return peer->window_used == 0 ||
+           wisp__held_bytes(size) <= peer->window_bytes - peer->window_used;
 }
 
 /* Sends an item of a channel for the first time. On a reliable link there is no window. */
@@ -19253,7 +19267,7 @@ static wisp__fit wisp__fill_first(wisp__filler *f, wisp__lane_out *out, wisp__it
         item.message->references--;
         out->next--;
     } else {
-        f->session->peer.window_used += item.size;
+        f->session->peer.window_used += wisp__held_bytes(item.size);
     }
     return fit;
 }
@@ -19359,7 +19373,7 @@ static wisp__fit wisp__fill_queued(wisp__filler *f, int index, uint32_t *blocked
         memset(&item, 0, sizeof item);
         item.message = m;
         item.offset = -1;
-        item.size = m->size + 16;
+        item.size = m->size;
         if (!lane || !wisp__window_open(f, &lane->out, item.size)) return WISP__WAITS;
         if (m->size > wisp__piece_bytes(sender->base) || m->type == WISP__ANNOUNCEMENT) {
             lane->out.cutting = wisp__message_whole(sender, m, s->call_floor);
@@ -23369,11 +23383,11 @@ static void wisp__hold(wisp__reading *r, wisp__lane *lane, uint32_t sequence, wi
     bool asks_in_vain = in->kind == WISP__R_INVOKE && !in->remote && !in->readable;
     int shape = content ? (int)(in->shape_end - in->shape_at) : 0, data_at = (shape + 7) / 8;
     int64_t data = content ? in->end - in->data_at : 0;
-    int charge = data_at + (int)((data + 7) / 8) + (fragment ? 0 : 16);
-    size_t chunk = sizeof(wisp__held) + (size_t)charge + WISP__SLACK;
+    int charge = wisp__held_bytes(data_at + (int)((data + 7) / 8));
+    size_t chunk = (size_t)charge;
     wisp__reader from = r->from;
     wisp__held *held;
-    if (r->session->held_bytes + charge > base->limits.window_bytes) {
+    if (charge > base->limits.window_bytes - r->session->held_bytes) {
         wisp__break(r, "more out of order than the window holds");
         return;
     }

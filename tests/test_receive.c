@@ -815,8 +815,38 @@ TEST(what_comes_early_is_held_up_to_window_bytes_and_no_further) {
         world_update(&b->t.w, 0);
         if (bench_joined(b)) most = bench_server_side(b)->held_bytes;
     }
-    CHECK_EQ_INT(most, 20000);
+    CHECK_EQ_INT(most, 9 * 2048);        /* 1000 bytes take a chunk of 2048 */
     CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_LEFT, WISP_E_PROTOCOL), 1);
+    bench_close(b);
+}
+
+/* The smallest messages there are, all out of order, in every channel: what they take is bound. */
+TEST(what_is_held_takes_no_more_memory_than_the_window) {
+    bench *b = bench_open();
+    wisp_limits *limits = &b->t.server->base.limits;
+    int rings = WISP__CHANNELS * limits->window_items * (int)sizeof(void *), most = 0;
+    uint64_t before = world_total(b->t.server).memory;
+    for (int channel = 0; channel < WISP__CHANNELS; channel++)
+        for (uint32_t at = 1; at + 400 <= (uint32_t)limits->window_items; at += 400) {
+            wisp__writer *to = body(b);
+            if (!bench_joined(b) || bench_server_side(b)->held_bytes + 400 * 128 >
+                                        limits->window_bytes)
+                break;
+            wisp__put_control(to, WISP__R_SECTION);
+            wisp__put(to, WISP_RELIABLE, 2);
+            wisp__put(to, (uint64_t)channel, 4);
+            wisp__put(to, (WISP_FIRST_NUMBER + at) & WISP__LOW_24, 24);
+            put_bound(to, 0);
+            wisp__put_small(to, 0);
+            for (int i = 1; i < 400; i++) wisp__put(to, 1, 1);
+            send_body(b);
+            world_update(&b->t.w, 0);
+            most = bench_server_side(b)->held_bytes;
+        }
+    CHECK(bench_joined(b));
+    CHECK(most > limits->window_bytes - 400 * 128);
+    CHECK(world_total(b->t.server).memory - before <
+          (uint64_t)(limits->window_bytes + rings) + 65536);
     bench_close(b);
 }
 
@@ -945,6 +975,7 @@ static const test_case tests[] = {
     CASE(any_order_of_arrival_gives_the_order_of_sending),
     CASE(a_packet_from_64000_messages_ago_is_not_taken_for_a_new_one),
     CASE(what_comes_early_is_held_up_to_window_bytes_and_no_further),
+    CASE(what_is_held_takes_no_more_memory_than_the_window),
     CASE(an_honest_sender_stays_within_the_receivers_window),
     CASE(ends_with_other_window_items_understand_each_other),
     CASE(a_name_unknown_there_is_told_to_both_sides),
