@@ -280,9 +280,9 @@ typedef struct wisp_limits {
                                both ends; 16 */
     int keys;               /* keys with a baseline per peer and direction;
                                1024 */
-    int held_messages;      /* held by middleware for a peer, or on their way
-                               out; 1024 */
-    int held_bytes;         /* the same in bytes; 1 MiB */
+    int held_messages;      /* held by middleware for a peer, on their way in or
+                               out; as many of those to several; 1024 */
+    int held_bytes;         /* the memory that they take; 1 MiB */
     int groups;             /* groups of peers; 1024 */
     int matched_names;      /* names registered because a peer announced them
                                and a pattern of wisp_connect_match takes them;
@@ -2892,6 +2892,12 @@ static int wisp__chunk_class(size_t size) {
 #endif
     for (size = (size + !size - 1) / 64; size && index < WISP__CHUNK_CLASSES; size /= 2) index++;
     return index;
+}
+
+/* What a chunk of a size takes. */
+static int wisp__chunk_bytes(size_t size) {
+    int index = wisp__chunk_class(size);
+    return index == WISP__CHUNK_CLASSES ? (int)size : 64 << index;
 }
 
 static bool wisp__chunks_refill(wisp__base *base, wisp__chunks *chunks, int index) {
@@ -17349,6 +17355,12 @@ typedef struct wisp__control {         /* records for `count` numbers, one after
     uint16_t number, count;
 } wisp__control;
 
+/* A list of messages that middleware holds (hook). */
+typedef struct wisp__stalled_list {
+    struct wisp__stalled *first, *last;
+    int count, bytes;                  /* bytes: of memory */
+} wisp__stalled_list;
+
 /* A peer with what the rooms from here on keep for it. */
 typedef struct wisp__session {
     wisp__peer     peer;
@@ -17380,7 +17392,7 @@ typedef struct wisp__session {
     wisp__peer_meter *meter;           /* NULL while the profiler is off */
     int            notices_left;       /* "joined" and "left", while not told (session) */
     wisp__spending *spending;          /* budgets; NULL: nothing was used of any */
-    int            stalled, stalled_bytes;          /* held by middleware (hook) */
+    wisp__stalled_list stalled;        /* held by middleware, from it or to it alone */
     struct wisp__member *groups;       /* that it is in (group) */
     int            loose_bytes;        /* queued, and not reliable */
     uint64_t       mark;               /* of the last list that named it (host) */
@@ -20007,7 +20019,8 @@ bool wisp_peer_equal(wisp_peer a, wisp_peer b) { return a.id == b.id; }
  * What: the chain of middleware, and the messages that it holds.
  * Invariants: places do not move while a hook runs; a name's bits say which
  *   places it passes, so that a message looks at no pattern; what is held is
- *   in the order it was held.
+ *   in two lists: of its peer, and of all that is held or was released, so
+ *   that neither a release nor the end of a peer looks at what others hold.
  * Not here: where messages enter the chain and leave it (outgoing, incoming).
  * ======================================================================== */
 
@@ -20034,9 +20047,16 @@ typedef struct wisp__passage {
     const wisp_call_desc *how;          /* of a call on its way out */
 } wisp__passage;
 
+/* The lists that a held message is in: that of its peer, in the order it was held; and that of all,
+   in the same order, or from its release on that of all released, in the order of release. */
+enum { WISP__OF_PEER, WISP__OF_ALL };
+
 /* A message that is held. */
 typedef struct wisp__stalled {
-    struct wisp__stalled *next;
+    struct wisp__stalled *next[2], *before[2];      /* in these lists */
+    wisp__stalled_list *own;            /* that of its peer, or of those to several */
+    uint64_t       turn;                /* its place among the released */
+    int            bytes;               /* of memory, with its message and list */
     wisp__passage  passage;
     wisp__message *message;             /* its values, describing themselves */
     wisp_to        to;                  /* inbound: whom it is from */
@@ -20055,9 +20075,10 @@ typedef struct wisp__hooks {
     int             depth;              /* messages in the chain, inside each other */
     bool            dead;               /* some place is to be cleared */
     wisp__arena     arena;              /* values that were changed or held, while depth > 0 */
-    wisp__stalled  *first, **last;
-    int             ready, ready_out;   /* ready_out: of these on their way out */
-    int             held, held_bytes;   /* on their way out */
+    wisp__stalled_list several;         /* held on their way out to more than one peer */
+    wisp__stalled_list held;            /* all that are not released */
+    wisp__stalled_list released[2];     /* on their way out, and in */
+    uint64_t        releases;
 } wisp__hooks;
 
 static bool wisp__hook_takes(const wisp__hook *hook, const char *name) {
@@ -20204,49 +20225,69 @@ static bool wisp__hook_lives(const wisp__hooks *hooks, uint32_t serial) {
     return false;
 }
 
+static void wisp__stalled_push(wisp__stalled_list *list, wisp__stalled *held, int of) {
+    held->next[of] = NULL;
+    held->before[of] = list->last;
+    if (list->last) list->last->next[of] = held;
+    else list->first = held;
+    list->last = held;
+    list->count++;
+    list->bytes += held->bytes;
+}
+
+static void wisp__stalled_cut(wisp__stalled_list *list, wisp__stalled *held, int of) {
+    if (held->next[of]) held->next[of]->before[of] = held->before[of];
+    else list->last = held->before[of];
+    if (held->before[of]) held->before[of]->next[of] = held->next[of];
+    else list->first = held->next[of];
+    list->count--;
+    list->bytes -= held->bytes;
+}
+
+/* Messages that were released, on their way out or (`any`) either way. */
+static int wisp__hooks_ready(const wisp__hooks *hooks, bool any) {
+    return hooks->released[0].count + (any ? hooks->released[1].count : 0);
+}
+
 static void wisp__hooks_let(wisp__hooks *hooks, wisp__stalled *held, wisp_result verdict) {
+    wisp__stalled_cut(&hooks->held, held, WISP__OF_ALL);
+    wisp__stalled_push(&hooks->released[held->passage.inbound], held, WISP__OF_ALL);
     held->ready = true;
+    held->turn = ++hooks->releases;
     held->passage.verdict = verdict;
-    hooks->ready++;
-    hooks->ready_out += !held->passage.inbound;
 }
 
 /* A hook that has been removed meanwhile holds nothing: the message goes on. */
 static void wisp__hooks_hold(wisp__hooks *hooks, wisp__stalled *held) {
-    held->next = NULL;
-    if (!hooks->first) hooks->last = &hooks->first;
-    *hooks->last = held;
-    hooks->last = &held->next;
     held->ready = false;
+    wisp__stalled_push(&hooks->held, held, WISP__OF_ALL);
+    wisp__stalled_push(held->own, held, WISP__OF_PEER);
     if (!wisp__hook_lives(hooks, held->passage.after)) wisp__hooks_let(hooks, held, WISP_PASS);
 }
 
-static void wisp__hooks_unlink(wisp__hooks *hooks, wisp__stalled **place) {
-    wisp__stalled *held = *place;
-    *place = held->next;
-    if (hooks->last == &held->next) hooks->last = place;
-    hooks->ready -= held->ready;
-    hooks->ready_out -= held->ready && !held->passage.inbound;
+/* Takes a message off its lists. */
+static void wisp__hooks_unlink(wisp__hooks *hooks, wisp__stalled *held) {
+    wisp__stalled_cut(held->ready ? &hooks->released[held->passage.inbound] : &hooks->held, held,
+                      WISP__OF_ALL);
+    wisp__stalled_cut(held->own, held, WISP__OF_PEER);
 }
 
-/* The first that was released, on its way out or (`any`) either way, off the list; NULL: none. */
+/* The first that was released, on its way out or (`any`) either way, off its lists; NULL: none. */
 static wisp__stalled *wisp__hooks_next(wisp__hooks *hooks, bool any) {
-    wisp__stalled **place = &hooks->first, *held;
-    if (!(any ? hooks->ready : hooks->ready_out)) return NULL;
-    while (*place && !((*place)->ready && (any || !(*place)->passage.inbound)))
-        place = &(*place)->next;
-    held = *place;
-    if (held) wisp__hooks_unlink(hooks, place);
+    wisp__stalled *out = hooks->released[0].first, *in = any ? hooks->released[1].first : NULL;
+    wisp__stalled *held = !in || (out && out->turn < in->turn) ? out : in;
+    if (held) wisp__hooks_unlink(hooks, held);
     return held;
 }
 
-/* Marks what a hook holds, for a peer or (id 0) for all. */
-static int wisp__hooks_release(wisp__hooks *hooks, uint32_t serial, wisp_peer peer,
+/* Releases what a hook holds, of one peer or (NULL) of all. */
+static int wisp__hooks_release(wisp__hooks *hooks, uint32_t serial, wisp__stalled_list *own,
                                wisp_result verdict) {
-    int count = 0;
-    for (wisp__stalled *held = hooks->first; held; held = held->next) {
+    int count = 0, of = own ? WISP__OF_PEER : WISP__OF_ALL;
+    wisp__stalled *held = own ? own->first : hooks->held.first, *next;
+    for (; held; held = next) {
+        next = held->next[of];
         if (held->ready || held->passage.after != serial) continue;
-        if (peer.id && held->to.peer.id != peer.id) continue;
         wisp__hooks_let(hooks, held, verdict);
         count++;
     }
@@ -20259,17 +20300,28 @@ static void wisp__hooks_free(wisp__hooks *hooks) {
     wisp__arena_free(hooks->base, &hooks->arena);
 }
 
-WISP__UNUSED static void wisp__hooks_check(const wisp__hooks *hooks) {
-    int ready = 0, out = 0;
-    for (const wisp__stalled *held = hooks->first; held; held = held->next) {
-        ready += held->ready;
-        out += held->ready && !held->passage.inbound;
+WISP__UNUSED static void wisp__stalled_check(const wisp__stalled_list *list, int of) {
+    const wisp__stalled *before = NULL;
+    int count = 0, bytes = 0;
+    for (const wisp__stalled *held = list->first; held; held = held->next[of]) {
+        WISP_ASSERT(held->before[of] == before && (of == WISP__OF_ALL || held->own == list));
+        before = held;
+        count++;
+        bytes += held->bytes;
     }
+    WISP_ASSERT(list->last == before && list->count == count && list->bytes == bytes);
+    (void)before;
+    (void)count;
+    (void)bytes;
+}
+
+WISP__UNUSED static void wisp__hooks_check(const wisp__hooks *hooks) {
     for (int i = 1; i < hooks->count; i++)
         WISP_ASSERT(hooks->places[i]->serial > hooks->places[i - 1]->serial);
-    WISP_ASSERT(ready == hooks->ready && out == hooks->ready_out && hooks->depth >= 0);
-    (void)ready;
-    (void)out;
+    wisp__stalled_check(&hooks->several, WISP__OF_PEER);
+    wisp__stalled_check(&hooks->held, WISP__OF_ALL);
+    for (int i = 0; i < 2; i++) wisp__stalled_check(&hooks->released[i], WISP__OF_ALL);
+    WISP_ASSERT(hooks->depth >= 0);
 }
 
 /* ===========================================================================
@@ -21258,17 +21310,6 @@ static void wisp__tell(wisp *w, wisp__session *s, int name, wisp_result result, 
 
 /* --- sessions begin and end --- */
 
-/* What was held takes no place any more. */
-static void wisp__stalled_uncount(wisp *w, const wisp__stalled *held) {
-    wisp__session *s = held->passage.inbound
-                           ? (wisp__session *)wisp__pool_get(&w->peers.pool, held->to.peer.id)
-                           : NULL;
-    int *count = held->passage.inbound ? s ? &s->stalled : NULL : &w->hooks.held;
-    int *bytes = held->passage.inbound ? s ? &s->stalled_bytes : NULL : &w->hooks.held_bytes;
-    if (count) --*count;
-    if (bytes) *bytes -= held->message->size;
-}
-
 static void wisp__stalled_free(wisp *w, wisp__stalled *held) {
     wisp__message_release(&w->base, &w->chunks, held->message);
     if (held->list)
@@ -21282,36 +21323,27 @@ static wisp__pending *wisp__call_of(wisp *w, uint32_t handle) {
 
 /* A peer is gone (or, NULL, all of them): what is held for it ends, calls with a code. */
 static void wisp__stalled_leave(wisp *w, wisp__session *s) {
-    wisp__stalled **place = &w->hooks.first;
-    while (*place) {
-        wisp__stalled *held = *place;
-        if (s && held->to.peer.id != s->peer.slot.id) {
-            place = &held->next;
-            continue;
-        }
-        wisp__hooks_unlink(&w->hooks, place);
+    wisp__stalled_list *own = s ? &s->stalled : &w->hooks.several;
+    while (own->first) {
+        wisp__stalled *held = own->first;
+        wisp__hooks_unlink(&w->hooks, held);
         if (held->passage.kind == WISP_MESSAGE_INVOKE && !held->passage.inbound &&
             wisp__call_of(w, held->passage.call))
             wisp__call_end(&w->calls, wisp__call_of(w, held->passage.call), WISP_E_CLOSED);
         if (s) s->peer.stats.messages_abandoned++;
-        wisp__stalled_uncount(w, held);
         wisp__stalled_free(w, held);
     }
 }
 
 /* Held calls of ours that are over take no place. */
-static void wisp__stalled_prune(wisp *w) {
-    wisp__stalled **place = &w->hooks.first;
-    while (*place) {
-        wisp__stalled *held = *place;
+static void wisp__stalled_prune(wisp *w, const wisp__stalled_list *own) {
+    wisp__stalled *next;
+    for (wisp__stalled *held = own->first; held; held = next) {
         const wisp__pending *call = wisp__call_of(w, held->passage.call);
         bool waits = held->passage.kind != WISP_MESSAGE_INVOKE || (call && !call->done);
-        if (held->passage.inbound || waits) {
-            place = &held->next;
-            continue;
-        }
-        wisp__hooks_unlink(&w->hooks, place);
-        wisp__stalled_uncount(w, held);
+        next = held->next[WISP__OF_PEER];
+        if (held->passage.inbound || waits) continue;
+        wisp__hooks_unlink(&w->hooks, held);
         wisp__stalled_free(w, held);
     }
 }
@@ -21336,7 +21368,7 @@ static void wisp__end(wisp *w, wisp__session *s, wisp_result result, const char 
         wisp__tell(w, s, WISP__ON_LEFT, result, text);
     peer->ending = joined && tell && w->base.reliable;
     if (joined && tell) wisp__flush(&w->sender, s, -1);
-    if (w->hooks.first) wisp__stalled_leave(w, s);
+    wisp__stalled_leave(w, s);
     wisp__groups_leave(&w->groups, s);
     wisp__calls_leave(&w->calls, s);
     wisp__session_free(&w->sender, s);
@@ -22018,6 +22050,13 @@ static wisp_result wisp__values_copy(wisp *w, const wisp__message *m, const wisp
     return wisp__unpack(&u, values, count);
 }
 
+/* The memory that a message takes while it is held. */
+static int64_t wisp__stalled_bytes(const wisp__message *m, const wisp_to *to) {
+    return (int64_t)wisp__chunk_bytes((size_t)m->chunk_bytes) +
+           wisp__chunk_bytes(sizeof(wisp__stalled)) +
+           (to->list ? to->count * (int64_t)sizeof *to->list : 0);
+}
+
 /* What is held of a message, with a copy of its list of peers. NULL: no memory. */
 static wisp__stalled *wisp__stalled_make(wisp *w, const wisp__passage *passage, wisp_to to,
                                          wisp__message *m) {
@@ -22025,6 +22064,7 @@ static wisp__stalled *wisp__stalled_make(wisp *w, const wisp__passage *passage, 
     size_t bytes = to.list ? (size_t)to.count * sizeof *to.list : 0;
     if (!held) return NULL;
     memset(held, 0, sizeof *held);
+    held->bytes = (int)wisp__stalled_bytes(m, &to);
     held->passage = *passage;
     if (passage->how) held->how = *passage->how;
     held->passage.how = &held->how;
@@ -22045,21 +22085,22 @@ static wisp_result wisp__stall(wisp *w, const wisp__remote *remote, const wisp_e
     bool inbound = passage->inbound;
     wisp_to to = inbound ? wisp_to_peer(event->peer) : *passage->to;
     wisp__session *s = wisp__session_of(w, to.peer);
-    int *held_count = inbound && s ? &s->stalled : &w->hooks.held;
-    int *held_bytes = inbound && s ? &s->stalled_bytes : &w->hooks.held_bytes;
+    wisp__stalled_list *own = to.mode == WISP__TO_PEER && s ? &s->stalled : &w->hooks.several;
+    const wisp_limits *limits = &w->base.limits;
     wisp__stalled *held = NULL;
     wisp__message *m;
     wisp_result result;
     if (to.mode == WISP__TO_PEER && !s) return WISP_E_STALE;       /* the hook has ended it */
     result = wisp__pack(&w->content.packer, event->args, event->count);
     if (result) return result;
-    if (!inbound && *held_count >= w->base.limits.held_messages) wisp__stalled_prune(w);
-    if (*held_count >= w->base.limits.held_messages) return WISP_E_LIMIT;
+    if (!inbound && own->count >= limits->held_messages) wisp__stalled_prune(w, own);
+    if (own->count >= limits->held_messages) return WISP_E_LIMIT;
     m = wisp__message_make(w, remote, WISP__EVENT, &result);
     if (!m) return result;
     result = WISP_E_LIMIT;
-    if (!inbound && m->size > w->base.limits.held_bytes - *held_bytes) wisp__stalled_prune(w);
-    if (m->size <= w->base.limits.held_bytes - *held_bytes) {
+    if (!inbound && wisp__stalled_bytes(m, &to) > limits->held_bytes - own->bytes)
+        wisp__stalled_prune(w, own);
+    if (wisp__stalled_bytes(m, &to) <= limits->held_bytes - own->bytes) {
         held = wisp__stalled_make(w, passage, to, m);
         result = WISP_E_MEMORY;
     }
@@ -22067,8 +22108,7 @@ static wisp_result wisp__stall(wisp *w, const wisp__remote *remote, const wisp_e
         wisp__message_release(&w->base, &w->chunks, m);
         return result;
     }
-    ++*held_count;
-    *held_bytes += m->size;
+    held->own = own;
     wisp__hooks_hold(&w->hooks, held);
     return WISP_OK;
 }
@@ -22764,13 +22804,12 @@ static void wisp__resume_out(wisp *w, wisp__stalled *held, const wisp_value *val
 /* What was released by now, on its way out or (`any`) either way; what its handlers release waits
    for the next time. */
 static void wisp__resume_held(wisp *w, bool any) {
-    for (int left = any ? w->hooks.ready : w->hooks.ready_out; left > 0; left--) {
+    for (int left = wisp__hooks_ready(&w->hooks, any); left > 0; left--) {
         wisp__stalled *held = wisp__hooks_next(&w->hooks, any);
         const wisp_value *values;
         int count;
         bool entered;
         if (!held) return;
-        wisp__stalled_uncount(w, held);              /* it may be held again */
         entered = wisp__hooks_enter(&w->hooks);
         if (wisp__values_copy(w, held->message, &values, &count) != WISP_OK)
             wisp__error(w, NULL, w->registry.remotes[held->message->remote], WISP_E_MEMORY,
@@ -22805,7 +22844,7 @@ static void wisp__dispatch(wisp *w) {
         wisp__run_reply(w, call, &event);
         if (end) break;
     }
-    if (w->hooks.ready) wisp__resume_held(w, true);
+    wisp__resume_held(w, true);
     if (w->events.notice_count) wisp__events_notices(&w->events, w, w->now);
 }
 
@@ -22989,7 +23028,8 @@ static void wisp__conform_incoming(wisp *w, wisp__incoming *in) {
 /* A message whose turn it is. What happened before it is told before it. */
 static void wisp__deliver(wisp *w, wisp__session *s, wisp__incoming *in, int delivery,
                           uint64_t number) {
-    if (w->events.notice_count || w->calls.done_first || w->hooks.ready) wisp__dispatch(w);
+    if (w->events.notice_count || w->calls.done_first || wisp__hooks_ready(&w->hooks, true))
+        wisp__dispatch(w);
     if (s->peer.state != WISP__JOINED || w->destroyed) return;
     w->registry.text[0] = 0;
     if (in->told && in->readable) wisp__heard_lost(w, s, in);
@@ -23933,6 +23973,7 @@ WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session 
     WISP_ASSERT(queued == s->queued && bytes == s->queued_bytes && loose == s->loose_bytes);
     WISP_ASSERT(s->held_bytes >= 0 && s->held_bytes <= w->base.limits.window_bytes);
     WISP_ASSERT(s->kept_bytes >= 0 && s->peer.window_used >= 0);
+    wisp__stalled_check(&s->stalled, WISP__OF_PEER);
     (void)queued;
     (void)bytes;
     (void)loose;
@@ -25321,9 +25362,8 @@ wisp_result wisp_use(wisp *w, const wisp_middleware *middleware) {
 
 wisp_result wisp_unuse(wisp *w, const char *name) {
     wisp__hook *hook = w ? wisp__hook_named(&w->hooks, name) : NULL;
-    wisp_peer all = { 0 };
     if (!hook) return w && name ? WISP_E_STALE : WISP_E_ARGUMENT;
-    wisp__hooks_release(&w->hooks, hook->serial, all, WISP_PASS);
+    wisp__hooks_release(&w->hooks, hook->serial, NULL, WISP_PASS);
     hook->dead = w->hooks.dead = true;
     wisp__hooks_sweep(&w->hooks);
     return WISP_OK;
@@ -25331,10 +25371,10 @@ wisp_result wisp_unuse(wisp *w, const char *name) {
 
 int wisp_release(wisp *w, const char *name, wisp_peer peer, wisp_result verdict) {
     const wisp__hook *hook = w ? wisp__hook_named(&w->hooks, name) : NULL;
-    const wisp__session *s = hook && peer.id ? wisp__session_of(w, peer) : NULL;
+    wisp__session *s = hook && peer.id ? wisp__session_of(w, peer) : NULL;
     if (!hook || (peer.id && !s)) return 0;
     if (!wisp__hook_may_say(verdict)) return 0;
-    return wisp__hooks_release(&w->hooks, hook->serial, wisp__peer_handle(s), verdict);
+    return wisp__hooks_release(&w->hooks, hook->serial, s ? &s->stalled : NULL, verdict);
 }
 
 wisp_result wisp_change(wisp_event *event, const wisp_value *values, int count) {
@@ -25503,7 +25543,7 @@ wisp_result wisp_fire_target(wisp *w, wisp_target target, wisp_to to, const wisp
     wisp_result result;
     if (!w || to.count < 0 || (to.mode >= WISP__TO_LIST && to.count && !to.list))
         return WISP_E_ARGUMENT;
-    if (w->hooks.ready_out) wisp__resume_out_first(w);
+    if (wisp__hooks_ready(&w->hooks, false)) wisp__resume_out_first(w);
     if (to.mode == WISP__TO_PEER && (s = wisp__session_of(w, to.peer)) == NULL) return WISP_E_STALE;
     if (count < 0 || (count && !values)) return WISP_E_ARGUMENT;
     remote = wisp__remote_found(w, target);
@@ -25884,7 +25924,7 @@ wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp
     wisp__remote *remote;
     wisp__pending *call;
     if (!w) return handle;
-    if (w->hooks.ready_out) wisp__resume_out_first(w);
+    if (wisp__hooks_ready(&w->hooks, false)) wisp__resume_out_first(w);
     w->why = WISP_E_ARGUMENT;
     if (how->tries < 0 || !(how->timeout >= 0 && how->timeout <= 1e9)) return handle;
     if (to.count < 0 || (to.mode >= WISP__TO_LIST && to.count && !to.list)) return handle;
