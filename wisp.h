@@ -255,7 +255,9 @@ typedef struct wisp_limits {
     int nesting;            /* arrays and maps inside each other; 16 */
     int queue_messages;     /* waiting to be sent, per peer; 65536 */
     int queue_bytes;        /* the same in bytes, per peer; 4 MiB, and never
-                               less than two times message_bytes */
+                               less than two times message_bytes; answers of
+                               calls count with all the memory they take, those
+                               that are kept for repeats as much again */
     int window_items;       /* reliable messages and fragments in flight per
                                channel; power of two up to 16384; 2048 */
     int window_bytes;       /* memory for what came from a peer out of order;
@@ -273,12 +275,13 @@ typedef struct wisp_limits {
     int schema_bytes;       /* of schemas that a peer has described; one that
                                several peers describe is kept once, and
                                counted for each of them; 1 MiB */
-    int baseline_bytes;     /* of values that differences are to, per peer and
-                               direction; 1 MiB */
+    int baseline_bytes;     /* memory of values that differences are to, per
+                               peer and direction; 1 MiB */
     int baselines;          /* values kept for a name and key until one is
                                acked; power of two 4..64, best the same on
                                both ends; 16 */
-    int keys;               /* keys with a baseline per peer and direction;
+    int keys;               /* keys with a baseline per peer and direction, of
+                               32 bytes for each of `baselines` and 88 more;
                                1024 */
     int held_messages;      /* held by middleware for a peer, on their way in or
                                out; as many of those to several; 1024 */
@@ -15788,6 +15791,13 @@ static void wisp__message_measure(wisp__message *m, int shape_bits, int64_t data
     m->size = m->data_at + (int)((data_bits + 7) / 8);
 }
 
+/* Bytes of a queue that a message takes. An answer is made because the other end calls, as often as
+   it likes and however small, so it counts with all the memory that it takes. */
+static int wisp__message_weight(const wisp__message *m) {
+    if (m->type != WISP__REPLY) return m->size;
+    return wisp__chunk_bytes((size_t)m->chunk_bytes) + wisp__chunk_bytes(0);    /* of its entry */
+}
+
 static void wisp__message_release(wisp__base *base, wisp__chunks *chunks, wisp__message *m) {
     WISP_ASSERT(m->references > 0);
     if (--m->references == 0) wisp__chunk_give(base, chunks, m, (size_t)m->chunk_bytes);
@@ -16527,6 +16537,11 @@ static wisp__kept *wisp__kept_make(wisp__base *base, wisp__chunks *chunks, const
     return kept;
 }
 
+/* The memory that it takes. */
+static int wisp__kept_bytes(const wisp__kept *kept) {
+    return kept ? wisp__chunk_bytes((size_t)kept->chunk_bytes) : 0;
+}
+
 static void wisp__kept_release(wisp__base *base, wisp__chunks *chunks, wisp__kept *kept) {
     if (kept && --kept->references == 0)
         wisp__chunk_give(base, chunks, kept, (size_t)kept->chunk_bytes);
@@ -16553,8 +16568,7 @@ static wisp__stored *wisp__track_newest(wisp__track *track) {
 
 static void wisp__stored_drop(wisp__base *base, wisp__chunks *chunks, wisp__tracks *tracks,
                               wisp__stored *stored) {
-    if (stored->value) tracks->bytes -= stored->value->chunk_bytes;
-    if (stored->models) tracks->bytes -= stored->models->chunk_bytes;
+    tracks->bytes -= wisp__kept_bytes(stored->value) + wisp__kept_bytes(stored->models);
     wisp__kept_release(base, chunks, stored->value);
     wisp__kept_release(base, chunks, stored->models);
     memset(stored, 0, sizeof *stored);
@@ -16672,7 +16686,7 @@ static void wisp__track_store(wisp__base *base, wisp__chunks *chunks, wisp__trac
                               wisp__track *track, uint32_t sequence, wisp__kept *value,
                               wisp__kept *models, const uint32_t *from) {
     wisp__stored *stored = wisp__track_at(track, sequence);
-    int64_t bytes = value->chunk_bytes + (models ? models->chunk_bytes : 0);
+    int64_t bytes = wisp__kept_bytes(value) + wisp__kept_bytes(models);
     if (stored->value && wisp__distance(stored->sequence, sequence) > 0) {
         wisp__kept_release(base, chunks, models);      /* it came too late to be a base */
         return;
@@ -16760,7 +16774,7 @@ static void wisp__tracks_reset(wisp__base *base, wisp__chunks *chunks, wisp__tra
         track->whole = true;
         track->floor = track->sequence;
         if (!newest) continue;
-        tracks->bytes += kept.value->chunk_bytes;
+        tracks->bytes += wisp__kept_bytes(kept.value);
         *wisp__track_at(track, kept.sequence) = kept;
         tracks->again++;
         track->again = true;
@@ -16786,8 +16800,7 @@ WISP__UNUSED static void wisp__tracks_check(const wisp__base *base, const wisp__
         again += track->again;
         for (int k = 0; k < track->room; k++) {
             const wisp__stored *stored = &track->ring[k];
-            if (stored->value) bytes += stored->value->chunk_bytes;
-            if (stored->models) bytes += stored->models->chunk_bytes;
+            bytes += wisp__kept_bytes(stored->value) + wisp__kept_bytes(stored->models);
             WISP_ASSERT(stored->value || !stored->models);
         }
     }
@@ -18756,7 +18769,7 @@ static wisp__message *wisp__unqueue(wisp__sender *sender, wisp__session *s, int 
     if (entry->before) entry->before->next = entry->next;
     else route->first = entry->next;
     s->queued--;
-    s->queued_bytes -= m->size;
+    s->queued_bytes -= wisp__message_weight(m);
     if (m->delivery != WISP_RELIABLE) s->loose_bytes -= m->size;
     wisp__count_queued(sender->registry->remotes[m->remote], -1);
     wisp__chunk_give(sender->base, sender->chunks, entry, sizeof *entry);
@@ -18826,7 +18839,7 @@ static wisp_result wisp__enqueue(wisp__sender *sender, wisp__session *s, wisp__m
     wisp__base *base = sender->base;
     wisp__route *route = wisp__route_of(base, s, wisp__max_int(m->remote, m->form));
     wisp__entry *entry;
-    int bytes = m->size;
+    int bytes = wisp__message_weight(m);
     if (!route) return WISP_E_MEMORY;
     route = &s->routes[m->remote];
     if (s->queued >= base->limits.queue_messages ||
@@ -18859,7 +18872,7 @@ static wisp_result wisp__enqueue(wisp__sender *sender, wisp__session *s, wisp__m
     route->active = true;
     s->queued++;
     s->queued_bytes += bytes;
-    if (m->delivery != WISP_RELIABLE) s->loose_bytes += bytes;
+    if (m->delivery != WISP_RELIABLE) s->loose_bytes += m->size;
     wisp__count_queued(sender->registry->remotes[m->remote], 1);
     wisp__peers_mark(sender->peers, &s->peer);
     return WISP_OK;
@@ -20380,7 +20393,7 @@ static wisp__request *wisp__request_at(const wisp__session *s, uint32_t id) {
 
 static void wisp__request_forget(wisp__calls *calls, wisp__session *s, wisp__request *request) {
     if (request->reply) {
-        s->kept_bytes -= request->reply->size;
+        s->kept_bytes -= wisp__message_weight(request->reply);
         wisp__message_release(calls->base, calls->chunks, request->reply);
     }
     memset(request, 0, sizeof *request);
@@ -20389,7 +20402,7 @@ static void wisp__request_forget(wisp__calls *calls, wisp__session *s, wisp__req
 /* Keeps the answer for repeats of the call, unless too much is kept for this peer. */
 static void wisp__request_keep(wisp__calls *calls, wisp__session *s, wisp__request *request,
                                wisp__message *reply) {
-    int bytes = reply->size;
+    int bytes = wisp__message_weight(reply);
     request->state = WISP__REQUEST_DONE;
     if (request->reply || bytes > calls->base->limits.queue_bytes - s->kept_bytes) return;
     s->kept_bytes += bytes;
@@ -23964,7 +23977,7 @@ WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session 
     for (int i = 0; i < s->active_count; i++)
         for (wisp__entry *e = s->routes[s->active[i]].first; e; e = e->next) {
             queued++;
-            bytes += e->message->size;
+            bytes += wisp__message_weight(e->message);
             if (e->message->delivery != WISP_RELIABLE) loose += e->message->size;
             WISP_ASSERT(e->next ? e->next->before == e : s->routes[s->active[i]].last == e);
         }

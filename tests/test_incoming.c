@@ -206,6 +206,44 @@ TEST(of_one_packet_8_errors_are_told_and_all_are_counted) {
     bench_close(b);
 }
 
+/* --- answers that wait --- */
+
+static void on_nothing(wisp_event *event) { (void)event; }
+
+/* Answers of no values, as many as a peer likes to ask for: what waits of them is bound by the
+   memory that it takes. */
+TEST(answers_that_wait_count_with_their_memory) {
+    enum { ASKED = 130, BYTES = 20000 };
+    bench *b = bench_open();
+    wisp__session *s = bench_server_side(b);
+    wisp__writer *to = body(b);
+    wisp__message empty;
+    int weight;
+    memset(&empty, 0, sizeof empty);
+    empty.type = WISP__REPLY;
+    empty.chunk_bytes = (int)sizeof empty + WISP__SLACK;
+    weight = wisp__message_weight(&empty);
+    CHECK(weight >= (int)(sizeof empty + sizeof(wisp__entry)));
+    b->t.server->base.limits.queue_bytes = BYTES;
+    wisp_on_invoke_target(b->t.server, wisp_by_name("hp"), on_nothing, NULL);
+    put_section(to, WISP_UNRELIABLE, 0);
+    for (int i = 0; i < ASKED; i++) {
+        wisp__put_control(to, WISP__R_INVOKE);
+        wisp__put_length(to, 0);
+        wisp__put(to, (s->request_floor + (uint32_t)i) & WISP__LOW_24, 24);
+        wisp__put_small(to, i);
+        wisp__put(to, 1, 1);
+        wisp__put_small(to, 0);
+    }
+    if (!CHECK(!to->full)) return;
+    send_body(b);
+    world_update(&b->t.w, 0);
+    CHECK_EQ_INT(s->peer.stats.messages_refused, ASKED - BYTES / weight);
+    CHECK(s->kept_bytes > BYTES - weight && s->kept_bytes <= BYTES);
+    CHECK(bench_joined(b));
+    bench_close(b);
+}
+
 /* --- what the other end says of a call --- */
 
 static void on_said(wisp_event *event) {
@@ -588,6 +626,7 @@ static const test_case tests[] = {
     CASE(calls_that_settle_in_leaps_end_the_session),
     CASE(answers_of_no_call_are_sought_64_times_a_packet_at_most),
     CASE(of_one_packet_8_errors_are_told_and_all_are_counted),
+    CASE(answers_that_wait_count_with_their_memory),
     CASE(an_answer_says_what_the_other_end_can_know_in_text_that_can_be_shown),
     CASE(an_error_carries_the_first_bytes_of_the_message_that_is_bad),
     CASE(a_short_message_has_a_short_head),
