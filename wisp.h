@@ -255,10 +255,13 @@ typedef struct wisp_limits {
     int nesting;            /* arrays and maps inside each other; 16 */
     int queue_messages;     /* waiting to be sent, per peer; 65536 */
     int queue_bytes;        /* the same in bytes, per peer; 4 MiB, and never
-                               less than two times message_bytes */
+                               less than two times message_bytes; answers of
+                               calls count with all the memory they take, those
+                               that are kept for repeats as much again */
     int window_items;       /* reliable messages and fragments in flight per
                                channel; power of two up to 16384; 2048 */
-    int window_bytes;       /* out-of-order bytes held for a peer; 512 KiB */
+    int window_bytes;       /* memory for what came from a peer out of order;
+                               the peer sends no more ahead than that; 1 MiB */
     int window_packets;     /* packets in flight per peer; power of two up to
                                1024; 1024 */
     int calls;              /* invokes waiting for an answer; 4096 */
@@ -269,18 +272,20 @@ typedef struct wisp_limits {
     int update_packets;     /* packets taken per wisp_update; 65536 */
     int notices;            /* life-cycle and error events that wait; 1024,
                                and never less than max_peers */
-    int schema_bytes;       /* of schemas that peers have described, in all;
-                               1 MiB */
-    int baseline_bytes;     /* of values that differences are to, per peer and
-                               direction; 1 MiB */
+    int schema_bytes;       /* of schemas that a peer has described; one that
+                               several peers describe is kept once, and
+                               counted for each of them; 1 MiB */
+    int baseline_bytes;     /* memory of values that differences are to, per
+                               peer and direction; 1 MiB */
     int baselines;          /* values kept for a name and key until one is
                                acked; power of two 4..64, best the same on
                                both ends; 16 */
-    int keys;               /* keys with a baseline per peer and direction;
+    int keys;               /* keys with a baseline per peer and direction, of
+                               32 bytes for each of `baselines` and 88 more;
                                1024 */
-    int held_messages;      /* held by middleware for a peer, or on their way
-                               out; 1024 */
-    int held_bytes;         /* the same in bytes; 1 MiB */
+    int held_messages;      /* held by middleware for a peer, on their way in or
+                               out; as many of those to several; 1024 */
+    int held_bytes;         /* the memory that they take; 1 MiB */
     int groups;             /* groups of peers; 1024 */
     int matched_names;      /* names registered because a peer announced them
                                and a pattern of wisp_connect_match takes them;
@@ -362,8 +367,9 @@ typedef struct wisp_total_stats {
     uint64_t names_unknown;       /* announced to us, not registered here */
     uint64_t link_failures;       /* send or recv returned an error */
     uint64_t link_refusals;       /* packets answered with WISP_E_AGAIN */
-    uint64_t errors;              /* error events raised */
-    uint64_t notices_dropped;     /* error events beyond limits.notices */
+    uint64_t errors;              /* all that were raised, told or not */
+    uint64_t notices_dropped;     /* errors that were left out (WISP_ERROR), or
+                                     are no event because of limits.notices */
     uint64_t messages_abandoned;  /* queued or in flight when sessions ended */
     uint64_t targets_skipped;     /* stale or doubled peers in lists */
     uint64_t arguments_wrong;     /* getters asked for what is not there */
@@ -1420,10 +1426,18 @@ WISP_API wisp_result wisp_flush_batches(wisp *w);
  * ======================================================================== */
 
 #define WISP_JOINED "wisp:joined"  /* peer */
-#define WISP_LEFT   "wisp:left"    /* peer, result (WISP_OK: a goodbye), text */
+#define WISP_LEFT   "wisp:left"    /* peer, result (WISP_OK: a goodbye), text.
+                                      Why the other end says it ended: its own
+                                      codes (WISP_E_USER and below), WISP_OK,
+                                      WISP_E_PROTOCOL, WISP_E_FLOOD or
+                                      WISP_E_LIMIT; else WISP_E_CLOSED */
 #define WISP_ERROR  "wisp:error"   /* result, text; peer and remote if known;
                                       args: the first 16 bytes of what came,
-                                      in hexadecimal, if it was that */
+                                      in hexadecimal, if it was that. Of equal
+                                      errors (code, peer and remote) 8 are told
+                                      at once and one a second after that, and
+                                      of one packet 8; a later one says how
+                                      many were left out */
 #define WISP_BUDGET "wisp:budget"  /* text; WISP_OK: a budget of bytes is near,
                                       WISP_E_BUDGET: it is used up; peer, or
                                       none when it is that of all */
@@ -1436,7 +1450,9 @@ typedef struct wisp_event {
     const wisp_value *args;
     int               count;
     wisp_result       result;     /* replies and errors */
-    const char       *text;       /* never NULL */
+    const char       *text;       /* never NULL; of an error or a goodbye, or
+                                     of a failure over there: UTF-8 without
+                                     control characters, '?' instead */
     double            time;       /* of the wisp_update that runs */
     void             *user;
     struct wisp__request *request; /* private: the call to be answered */
@@ -1489,9 +1505,9 @@ typedef struct wisp_report {
 } wisp_report;
 
 typedef struct wisp_sink {
-    /* Told of every error at once, where it happens, also of those that are no
-       event any more because of limits.notices; of one packet 256 are told, as
-       events too. It must call nothing of wisp but what only reads. */
+    /* Told of an error at once, where it happens, also of those that are no
+       event any more because of limits.notices; not of those that are left out
+       (WISP_ERROR). It must call nothing of wisp but what only reads. */
     void (*report)(void *user, const wisp_report *report);
     /* Writes where the program is, at most `size` bytes with the NUL; NULL. */
     void (*backtrace)(void *user, char *text, int size);
@@ -1561,8 +1577,8 @@ WISP_API const void *wisp_arg_struct(wisp_event *event, int i,
 
 /* What a hook answers: one of these, or a code, -32768..-1, which rejects the
    message: on its way out the caller gets the code, on its way in an error
-   event tells it, and the caller of an invoke gets it. Anything else counts as
-   WISP_E_ARGUMENT. */
+   event tells it, and the caller of an invoke gets it as it gets that of
+   wisp_fail. Anything else counts as WISP_E_ARGUMENT. */
 enum {
     WISP_PASS = 0,
     WISP_DROP = 2,   /* it goes no further; counted as `filtered`. A call that
@@ -1633,11 +1649,15 @@ typedef struct wisp_call_desc {
 
 /* Calls a remote of a peer, or of several: then on_reply runs once for each
    (event->peer), and on_done when all have. on_reply runs exactly once: with
-   WISP_OK and the values of the reply, or with the code of the failure: what
-   wisp_fail said, WISP_E_TIMEOUT, WISP_E_CLOSED, WISP_E_CANCELLED,
-   WISP_E_RATE, WISP_E_NO_REMOTE, WISP_E_NO_HANDLER, WISP_E_EXPIRED,
-   WISP_E_DROPPED, WISP_E_TOO_BIG (the reply was). The handler over there runs
-   at most once. Id 0: wisp_why, and on_reply will not run. */
+   WISP_OK and the values of the reply, or with the code of the failure. From
+   here: WISP_E_TIMEOUT, WISP_E_CLOSED, WISP_E_CANCELLED, WISP_E_DROPPED. From
+   over there: WISP_E_USER and below, as wisp_fail said it; WISP_E_RATE,
+   WISP_E_NO_REMOTE, WISP_E_NO_HANDLER, WISP_E_EXPIRED, WISP_E_DROPPED,
+   WISP_E_TOO_BIG (the reply was), WISP_E_TYPE, WISP_E_DEPTH, WISP_E_LIMIT,
+   WISP_E_UNSUPPORTED, WISP_E_INVALID, WISP_E_VERSION, WISP_E_MIGRATION,
+   WISP_E_SYNTAX (the call could not be taken); any other becomes
+   WISP_E_HANDLER. The handler over there runs at most once. Id 0: wisp_why,
+   and on_reply will not run. */
 WISP_API wisp_call   wisp_invoke_target(wisp *w, wisp_target remote,
                                         wisp_to to,
                                         const wisp_call_desc *desc,
@@ -1654,7 +1674,8 @@ WISP_API wisp_result wisp_on_invoke_target(wisp *w, wisp_target remote,
 WISP_API wisp_result wisp_reply_values(wisp_event *event,
                                        const wisp_value *values, int count);
 /* Fails the handler: the caller of an invoke gets code and text, and in any
-   case an error event is raised here. `code` must be negative. */
+   case an error event is raised here. `code` must be negative; the caller gets
+   one above WISP_E_USER only if wisp_invoke_target lists it. */
 WISP_API wisp_result wisp_fail(wisp_event *event, wisp_result code,
                                const char *format, ...) WISP__PRINTF(3, 4);
 /* As wisp_fail, and leaves the running handler or hook at once, from whatever
@@ -1964,6 +1985,8 @@ typedef struct wisp_desc {
                                    and replays only */
     wisp_entropy entropy;       /* NULL = the system's */
     void (*log)(void *user, int level, wisp_result code, const char *text);
+                                /* equal lines: 8 at once and one a second after
+                                   that, which says how many were left out */
     void       *user;           /* for accept, entropy and log */
 } wisp_desc;
 
@@ -2306,6 +2329,23 @@ static inline wisp_call wisp__invoke(wisp *w, wisp_target remote, wisp_peer to,
  *   size; stats.memory is their sum.
  * ======================================================================== */
 
+/* Of equal lines or events so many are told at once, and one a second after that. */
+enum { WISP__QUIET_KINDS = 8, WISP__QUIET_BURST = 8 };
+
+/* Lines or events that are equal but for their words. */
+typedef struct wisp__quiet_kind {
+    uint64_t key;              /* a format of the log; a remote of events */
+    double   full;             /* time from which as many as ever may be told at once */
+    uint32_t left_out;         /* since the last that was told */
+    int16_t  code;
+    uint8_t  level;            /* of the log */
+} wisp__quiet_kind;
+
+/* What was told of late. The last place is for all that find no other. */
+typedef struct wisp__quiet {
+    wisp__quiet_kind kinds[WISP__QUIET_KINDS];
+} wisp__quiet;
+
 typedef struct wisp__base {
     wisp_allocator   memory;
     wisp_limits      limits;
@@ -2316,6 +2356,8 @@ typedef struct wisp__base {
     double           timeout;  /* seconds of silence that end a session */
     int              mtu;
     bool             reliable; /* the link needs no acks */
+    wisp__quiet      quiet;    /* of the log */
+    bool             quiet_owes;      /* something was left out that no line has told yet */
 } wisp__base;
 
 const char *wisp_result_text(wisp_result code) {
@@ -2340,6 +2382,25 @@ const char *wisp_result_text(wisp_result code) {
     if (code <= WISP_E_USER) return "application error";
     if (code > 0 || code <= -(int)(sizeof texts / sizeof *texts)) return "unknown code";
     return texts[-code];
+}
+
+/* A code that the other end sent with the reply of a call, or (`leaves`) its goodbye, as handlers
+   get it: the application's codes and those of the table as they are. Any other would say
+   something of this end that the other end does not know, so it says no more than what happened:
+   WISP_E_HANDLER or WISP_E_CLOSED. */
+static wisp_result wisp__code_heard(int code, bool leaves) {
+    static const int8_t replies[] = {
+        WISP_OK, WISP_E_TYPE, WISP_E_TOO_BIG, WISP_E_DEPTH, WISP_E_UNSUPPORTED, WISP_E_LIMIT,
+        WISP_E_NO_REMOTE, WISP_E_NO_HANDLER, WISP_E_RATE, WISP_E_EXPIRED, WISP_E_HANDLER,
+        WISP_E_INVALID, WISP_E_VERSION, WISP_E_MIGRATION, WISP_E_SYNTAX, WISP_E_DROPPED
+    };
+    static const int8_t goodbyes[] = { WISP_OK, WISP_E_LIMIT, WISP_E_PROTOCOL, WISP_E_FLOOD };
+    const int8_t *known = leaves ? goodbyes : replies;
+    size_t count = leaves ? sizeof goodbyes : sizeof replies;
+    if (code <= WISP_E_USER && code >= INT16_MIN) return code;
+    for (size_t i = 0; i < count; i++)
+        if (known[i] == code) return code;
+    return leaves ? WISP_E_CLOSED : WISP_E_HANDLER;
 }
 
 #ifndef WISP_NO_STDLIB
@@ -2407,15 +2468,111 @@ static wisp_result wisp__grow(wisp__base *base, void **items, int *room, int nee
     return WISP_OK;
 }
 
+/* Where a kind is counted: its own place, a free one, or the last. */
+static wisp__quiet_kind *wisp__quiet_place(wisp__quiet *quiet, uint64_t key, wisp_result code,
+                                           double now) {
+    wisp__quiet_kind *place = NULL;
+    for (int i = 0; i < WISP__QUIET_KINDS - 1; i++) {
+        wisp__quiet_kind *kind = &quiet->kinds[i];
+        if (kind->full > 0 && kind->key == key && kind->code == code) return kind;
+        if (!place && kind->full <= now && !kind->left_out) place = kind;
+    }
+    if (!place) return &quiet->kinds[WISP__QUIET_KINDS - 1];
+    memset(place, 0, sizeof *place);
+    place->key = key;
+    place->code = (int16_t)code;
+    return place;
+}
+
+static bool wisp__quiet_may(const wisp__quiet_kind *kind, double now) {
+    return kind->full < now + WISP__QUIET_BURST - 0.999;      /* 1, but for what rounding adds */
+}
+
+/* Counts one that is told; returns how many were left out before it. */
+static uint32_t wisp__quiet_told(wisp__quiet_kind *kind, double now) {
+    uint32_t left_out = kind->left_out;
+    kind->full = wisp__max(kind->full, now) + 1;
+    kind->left_out = 0;
+    return left_out;
+}
+
+/* May one be told? Then *left_out says how many were not before it. `never`: it may not, nor may
+   the next second's. */
+static bool wisp__quiet_let(wisp__base *base, wisp__quiet *quiet, uint64_t key, wisp_result code,
+                            bool never, uint32_t *left_out) {
+    wisp__quiet_kind *kind = wisp__quiet_place(quiet, key, code, base->time);
+    if (!never && wisp__quiet_may(kind, base->time)) {
+        *left_out = wisp__quiet_told(kind, base->time);
+        return true;
+    }
+    kind->full = wisp__max(kind->full, base->time + WISP__QUIET_BURST - (never ? 0 : 1));
+    kind->left_out++;
+    base->quiet_owes = true;
+    return false;
+}
+
+/* Appends to a text how many like it were left out, be it at the cost of its end. */
+static void wisp__quiet_count(char *text, size_t room, uint32_t left_out) {
+    char more[40];
+    size_t length = strlen(text), need;
+    if (!left_out) return;
+    need = (size_t)snprintf(more, sizeof more, " (and %lu like it)", (unsigned long)left_out);
+    if (length > room - 1 - need) length = room - 1 - need;
+    memcpy(text + length, more, need + 1);
+}
+
+/* A line of its own: those who have throttled it already log by this. */
+static void wisp__log_line(const wisp__base *base, int level, wisp_result code, const char *text) {
+    if (base->log) base->log(base->user, level, code, text);
+}
+
+/* Logs. Lines of one format and code are equal, and throttled. */
 WISP__PRINTF(4, 5)
 static void wisp__log(wisp__base *base, int level, wisp_result code, const char *format, ...) {
     char text[256];
+    uint64_t key = (uint64_t)(uintptr_t)format;
+    uint32_t left_out;
     va_list list;
     if (!base->log) return;
+    if (!wisp__quiet_let(base, &base->quiet, key, code, false, &left_out)) {
+        wisp__quiet_place(&base->quiet, key, code, base->time)->level = (uint8_t)level;
+        return;
+    }
     va_start(list, format);
     vsnprintf(text, sizeof text, format, list);
     va_end(list);
-    base->log(base->user, level, code, text);
+    wisp__quiet_count(text, sizeof text, left_out);
+    wisp__log_line(base, level, code, text);
+}
+
+/* The next kind that has left something out and may tell so now, with the number; NULL: none, or
+   (*owes) not yet. */
+static wisp__quiet_kind *wisp__quiet_due(wisp__quiet *quiet, double now, uint32_t *left_out,
+                                         bool *owes) {
+    for (int i = 0; i < WISP__QUIET_KINDS; i++) {
+        wisp__quiet_kind *kind = &quiet->kinds[i];
+        if (!kind->left_out) continue;
+        if (wisp__quiet_may(kind, now)) {
+            *left_out = wisp__quiet_told(kind, now);
+            return kind;
+        }
+        *owes = true;
+    }
+    return NULL;
+}
+
+/* Tells what the log has left out, each kind when it may be told again. */
+static void wisp__log_left_out(wisp__base *base) {
+    uint32_t left_out;
+    wisp__quiet_kind *kind;
+    while ((kind = wisp__quiet_due(&base->quiet, base->time, &left_out, &base->quiet_owes)) != NULL) {
+        char text[256];
+        const char *format = (const char *)(uintptr_t)kind->key;
+        snprintf(text, sizeof text, "%lu lines were left out: %s", (unsigned long)left_out,
+                 format ? format : "of many kinds");
+        wisp__log_line(base, format ? kind->level : WISP_LOG_WARNING,
+                       format ? kind->code : WISP_E_FLOOD, text);
+    }
 }
 
 /* Little-endian words at any address. Compilers make one load or store of the loops. */
@@ -2683,7 +2840,7 @@ static void wisp__limits_defaults(wisp_limits *limits, int max_peers) {
     l->queue_bytes = wisp__max_int(l->queue_bytes, 2 * l->message_bytes);
     l->window_items = wisp__default_int(l->window_items, 2048);
     l->window_items = wisp__power_of_two(wisp__min_int(l->window_items, 16384));
-    l->window_bytes = wisp__default_int(l->window_bytes, 512 << 10);
+    l->window_bytes = wisp__default_int(l->window_bytes, 1 << 20);
     l->window_packets = wisp__default_int(l->window_packets, 1024);
     l->window_packets = wisp__power_of_two(wisp__min_int(l->window_packets, 1024));
     l->calls = wisp__min_int(wisp__default_int(l->calls, 4096), 1 << 20);
@@ -2920,6 +3077,12 @@ static int wisp__chunk_class(size_t size) {
 #endif
     for (size = (size + !size - 1) / 64; size && index < WISP__CHUNK_CLASSES; size /= 2) index++;
     return index;
+}
+
+/* What a chunk of a size takes. */
+static int wisp__chunk_bytes(size_t size) {
+    int index = wisp__chunk_class(size);
+    return index == WISP__CHUNK_CLASSES ? (int)size : 64 << index;
 }
 
 static bool wisp__chunks_refill(wisp__base *base, wisp__chunks *chunks, int index) {
@@ -3600,6 +3763,44 @@ static bool wisp__text_is_utf8(const void *text, size_t size) {
         if (step == 0) return false;
         at += step;
         size -= step;
+    }
+    return true;
+}
+
+/* Is a character, of `size` bytes, one that a terminal obeys: a control character, a separator of
+   lines, or one that turns the direction of what follows? */
+static bool wisp__text_controls(const uint8_t *text, size_t size) {
+    if (size == 1) return text[0] < 0x20 || text[0] == 0x7f;
+    if (size == 2) return text[0] == 0xc2 && text[1] < 0xa0;
+    if (size != 3 || text[0] != 0xe2) return false;
+    if (text[1] == 0x80) return text[2] >= 0xa8 && text[2] <= 0xae;    /* U+2028 .. U+202E */
+    return text[1] == 0x81 && text[2] >= 0xa6 && text[2] <= 0xa9;      /* U+2066 .. U+2069 */
+}
+
+/* Copies a text of whatever bytes as UTF-8 that can be shown: each byte that is none, and each
+   control character, becomes '?'. Whole characters, as many as `room` takes with the NUL; returns
+   their bytes. `to` may be `from`. */
+static size_t wisp__text_clean(char *to, size_t room, const char *from, size_t size) {
+    size_t used = 0, step;
+    for (size_t at = 0; at < size; at += step) {
+        const uint8_t *character = (const uint8_t *)from + at;
+        size_t whole = wisp__text_character(character, size - at);
+        bool shown = whole && !wisp__text_controls(character, whole);
+        step = whole ? whole : 1;
+        if (used + (shown ? step : 1) >= room) break;
+        if (shown) memmove(to + used, character, step);
+        else to[used] = '?';
+        used += shown ? step : 1;
+    }
+    to[used] = 0;
+    return used;
+}
+
+/* Would wisp__text_clean leave it as it is? */
+static bool wisp__text_is_clean(const char *text, size_t size) {
+    for (size_t at = 0, step; at < size; at += step) {
+        step = wisp__text_character((const uint8_t *)text + at, size - at);
+        if (!step || wisp__text_controls((const uint8_t *)text + at, step)) return false;
     }
     return true;
 }
@@ -15986,6 +16187,13 @@ static void wisp__message_measure(wisp__message *m, int shape_bits, int64_t data
     m->size = m->data_at + (int)((data_bits + 7) / 8);
 }
 
+/* Bytes of a queue that a message takes. An answer is made because the other end calls, as often as
+   it likes and however small, so it counts with all the memory that it takes. */
+static int wisp__message_weight(const wisp__message *m) {
+    if (m->type != WISP__REPLY) return m->size;
+    return wisp__chunk_bytes((size_t)m->chunk_bytes) + wisp__chunk_bytes(0);    /* of its entry */
+}
+
 static void wisp__message_release(wisp__base *base, wisp__chunks *chunks, wisp__message *m) {
     WISP_ASSERT(m->references > 0);
     if (--m->references == 0) wisp__chunk_give(base, chunks, m, (size_t)m->chunk_bytes);
@@ -15996,7 +16204,7 @@ enum { WISP__ITEM_FLYING = 1, WISP__ITEM_LOST, WISP__ITEM_ARRIVED };
 typedef struct wisp__item {
     wisp__message *message;
     int            offset;        /* of a fragment; -1: the whole message */
-    int            size;          /* bytes that the receiver may have to hold */
+    int            size;          /* bytes of content, which the receiver may have to hold */
     uint8_t        state;
 } wisp__item;
 
@@ -16024,6 +16232,17 @@ typedef struct wisp__held {
     int64_t  data_bits;
     uint8_t  bytes[1];            /* shape, then from the next byte data */
 } wisp__held;
+
+/* What stands before the content of what is held, at most; the same on machines of every kind. */
+enum { WISP__HELD_HEAD = 64 };
+typedef char wisp__held_fits[sizeof(wisp__held) <= WISP__HELD_HEAD ? 1 : -1];
+
+/* Bytes of the window that so many bytes of content take: the chunk that they are held in, as the
+   allocator gives it. Sender and receiver count by this alone, whatever their word size, so that a
+   sender that keeps to the window of the other end never finds it full. */
+static int wisp__held_bytes(int content) {
+    return 1 << wisp__bit_length((uint64_t)(WISP__HELD_HEAD + content + WISP__SLACK - 1));
+}
 
 typedef struct wisp__lane_in {
     wisp__held **held;            /* ring by sequence */
@@ -16088,7 +16307,7 @@ static int wisp__lane_told(wisp__base *base, wisp__chunks *chunks, wisp__lane_ou
     }
     while (out->base != out->next && wisp__lane_item(out, out->base)->state == WISP__ITEM_ARRIVED) {
         wisp__item *item = wisp__lane_item(out, out->base++);
-        freed += item->size;
+        freed += wisp__held_bytes(item->size);
         wisp__message_release(base, chunks, item->message);
     }
     if (wisp__distance(out->lost_from, out->base) < 0) out->lost_from = out->base;
@@ -16714,6 +16933,11 @@ static wisp__kept *wisp__kept_make(wisp__base *base, wisp__chunks *chunks, const
     return kept;
 }
 
+/* The memory that it takes. */
+static int wisp__kept_bytes(const wisp__kept *kept) {
+    return kept ? wisp__chunk_bytes((size_t)kept->chunk_bytes) : 0;
+}
+
 static void wisp__kept_release(wisp__base *base, wisp__chunks *chunks, wisp__kept *kept) {
     if (kept && --kept->references == 0)
         wisp__chunk_give(base, chunks, kept, (size_t)kept->chunk_bytes);
@@ -16740,8 +16964,7 @@ static wisp__stored *wisp__track_newest(wisp__track *track) {
 
 static void wisp__stored_drop(wisp__base *base, wisp__chunks *chunks, wisp__tracks *tracks,
                               wisp__stored *stored) {
-    if (stored->value) tracks->bytes -= stored->value->chunk_bytes;
-    if (stored->models) tracks->bytes -= stored->models->chunk_bytes;
+    tracks->bytes -= wisp__kept_bytes(stored->value) + wisp__kept_bytes(stored->models);
     wisp__kept_release(base, chunks, stored->value);
     wisp__kept_release(base, chunks, stored->models);
     memset(stored, 0, sizeof *stored);
@@ -16859,7 +17082,7 @@ static void wisp__track_store(wisp__base *base, wisp__chunks *chunks, wisp__trac
                               wisp__track *track, uint32_t sequence, wisp__kept *value,
                               wisp__kept *models, const uint32_t *from) {
     wisp__stored *stored = wisp__track_at(track, sequence);
-    int64_t bytes = value->chunk_bytes + (models ? models->chunk_bytes : 0);
+    int64_t bytes = wisp__kept_bytes(value) + wisp__kept_bytes(models);
     if (stored->value && wisp__distance(stored->sequence, sequence) > 0) {
         wisp__kept_release(base, chunks, models);      /* it came too late to be a base */
         return;
@@ -16947,7 +17170,7 @@ static void wisp__tracks_reset(wisp__base *base, wisp__chunks *chunks, wisp__tra
         track->whole = true;
         track->floor = track->sequence;
         if (!newest) continue;
-        tracks->bytes += kept.value->chunk_bytes;
+        tracks->bytes += wisp__kept_bytes(kept.value);
         *wisp__track_at(track, kept.sequence) = kept;
         tracks->again++;
         track->again = true;
@@ -16973,8 +17196,7 @@ WISP__UNUSED static void wisp__tracks_check(const wisp__base *base, const wisp__
         again += track->again;
         for (int k = 0; k < track->room; k++) {
             const wisp__stored *stored = &track->ring[k];
-            if (stored->value) bytes += stored->value->chunk_bytes;
-            if (stored->models) bytes += stored->models->chunk_bytes;
+            bytes += wisp__kept_bytes(stored->value) + wisp__kept_bytes(stored->models);
             WISP_ASSERT(stored->value || !stored->models);
         }
     }
@@ -17122,23 +17344,33 @@ static wisp__described *wisp__described_of(wisp__schemas *schemas, const wisp_sc
                                                               room, &used, why), false);
 }
 
-/* Theirs: a descriptor's bits, which may be anything. WISP_E_SCHEMA, WISP_E_LIMIT (schema_bytes),
-   WISP_E_MEMORY. `descriptor` has zero bits up to the end of its last byte. */
-static wisp__described *wisp__described_learn(wisp__schemas *schemas, const uint8_t *descriptor,
-                                              int bits, wisp_result *why) {
+/* The schema behind a descriptor's bits, if it is here already. */
+static wisp__described *wisp__described_find(const wisp__schemas *schemas,
+                                             const uint8_t *descriptor, int bits) {
     uint64_t hash = wisp__hash_bytes(descriptor, (bits + 7) / 8);
-    size_t limit = (size_t)schemas->base->limits.schema_bytes, room = (size_t)bits + 1024, used;
-    for (wisp__described *d = schemas->first; d; d = d->next) {
-        if (d->hash != hash || d->bits != bits ||
-            memcmp(d->descriptor, descriptor, (size_t)(bits + 7) / 8) != 0)
-            continue;
+    wisp__described *d = schemas->first;
+    while (d && (d->hash != hash || d->bits != bits ||
+                 memcmp(d->descriptor, descriptor, (size_t)(bits + 7) / 8) != 0))
+        d = d->next;
+    return d;
+}
+
+/* Theirs: a descriptor's bits, which may be anything, for a peer that may use `most` bytes more.
+   WISP_E_SCHEMA, WISP_E_LIMIT (schema_bytes), WISP_E_MEMORY. `descriptor` has zero bits up to the
+   end of its last byte. */
+static wisp__described *wisp__described_learn(wisp__schemas *schemas, const uint8_t *descriptor,
+                                              int bits, size_t most, wisp_result *why) {
+    size_t room = (size_t)bits + 1024, used;
+    wisp__described *d = wisp__described_find(schemas, descriptor, bits);
+    if (d && d->learnt && d->bytes > most) *why = WISP_E_LIMIT;
+    if (d && *why) return NULL;
+    if (d) {
         d->references++;
         return d;
     }
     *why = WISP_E_MEMORY;
     while (*why == WISP_E_MEMORY) {
-        wisp__described *d;
-        if (room > 2 * limit) {
+        if (room > 2 * most) {
             *why = WISP_E_LIMIT;
             return NULL;
         }
@@ -17148,8 +17380,7 @@ static wisp__described *wisp__described_learn(wisp__schemas *schemas, const uint
         wisp__free(schemas->base, d, d->bytes);            /* again, in just what it takes */
         d = wisp__described_make(schemas, NULL, descriptor, bits, used, &used, why);
         if (!d) return NULL;
-        if (d->bytes + schemas->learnt_bytes <= limit)
-            return wisp__described_keep(schemas, d, true);
+        if (d->bytes <= most) return wisp__described_keep(schemas, d, true);
         wisp__free(schemas->base, d, d->bytes);
         *why = WISP_E_LIMIT;
     }
@@ -17507,6 +17738,8 @@ typedef struct wisp__registry {
 /* What a peer's number stands for. */
 typedef struct wisp__their {
     uint16_t    remote;                /* local index + 1; 0: nothing */
+    uint32_t    failed;                /* of a schema announced in vain: its hash, but for bit 1,
+                                          which is set if it was too large; 0: there was none */
     wisp__form *form;                  /* NULL: plain */
 } wisp__their;
 
@@ -17527,6 +17760,12 @@ typedef struct wisp__control {         /* records for `count` numbers, one after
     uint8_t  kind;
     uint16_t number, count;
 } wisp__control;
+
+/* A list of messages that middleware holds (hook). */
+typedef struct wisp__stalled_list {
+    struct wisp__stalled *first, *last;
+    int count, bytes;                  /* bytes: of memory */
+} wisp__stalled_list;
 
 /* A peer with what the rooms from here on keep for it. */
 typedef struct wisp__session {
@@ -17550,15 +17789,16 @@ typedef struct wisp__session {
     int            request_room;
     uint32_t       request_floor;
     int            kept_bytes;         /* of answers kept */
+    size_t         schema_bytes;       /* of the schemas that it has described */
     wisp__tracks   told, heard;        /* values that differences are to: ours, theirs */
     int            heard_values;       /* in this packet, of values that were put together */
     struct wisp__pending *deferred;    /* calls of theirs that are answered later */
     int            held_bytes;         /* received out of order */
-    int            steps, misses, told_errors;     /* in this packet: work that is bounded */
+    int            steps, misses;      /* in this packet: work that is bounded */
     wisp__peer_meter *meter;           /* NULL while the profiler is off */
     int            notices_left;       /* "joined" and "left", while not told (session) */
     wisp__spending *spending;          /* budgets; NULL: nothing was used of any */
-    int            stalled, stalled_bytes;          /* held by middleware (hook) */
+    wisp__stalled_list stalled;        /* held by middleware, from it or to it alone */
     struct wisp__member *groups;       /* that it is in (group) */
     int            loose_bytes;        /* queued, and not reliable */
     uint64_t       mark;               /* of the last list that named it (host) */
@@ -18018,6 +18258,15 @@ static void wisp__control_add(wisp__base *base, wisp__session *session, int kind
     c->kind = (uint8_t)kind;
     c->number = (uint16_t)number;
     c->count = 1;
+}
+
+/* Bytes that a schema would take of what the peer may use: none if it has described it before, or
+   if it is one of ours. */
+static size_t wisp__schema_charge(const wisp__session *session, const wisp__described *described) {
+    if (!described || !described->learnt) return 0;
+    for (int i = 0; described->references > 1 && i < session->their_room; i++)
+        if (session->theirs[i].form && session->theirs[i].form->described == described) return 0;
+    return described->bytes;
 }
 
 /* The remote a peer means by its number, or NULL. */
@@ -18917,7 +19166,7 @@ static wisp__message *wisp__unqueue(wisp__sender *sender, wisp__session *s, int 
     if (entry->before) entry->before->next = entry->next;
     else route->first = entry->next;
     s->queued--;
-    s->queued_bytes -= m->size;
+    s->queued_bytes -= wisp__message_weight(m);
     if (m->delivery != WISP_RELIABLE) s->loose_bytes -= m->size;
     wisp__count_queued(sender->registry->remotes[m->remote], -1);
     wisp__chunk_give(sender->base, sender->chunks, entry, sizeof *entry);
@@ -18987,7 +19236,7 @@ static wisp_result wisp__enqueue(wisp__sender *sender, wisp__session *s, wisp__m
     wisp__base *base = sender->base;
     wisp__route *route = wisp__route_of(base, s, wisp__max_int(m->remote, m->form));
     wisp__entry *entry;
-    int bytes = m->size;
+    int bytes = wisp__message_weight(m);
     if (!route) return WISP_E_MEMORY;
     route = &s->routes[m->remote];
     if (s->queued >= base->limits.queue_messages ||
@@ -19020,7 +19269,7 @@ static wisp_result wisp__enqueue(wisp__sender *sender, wisp__session *s, wisp__m
     route->active = true;
     s->queued++;
     s->queued_bytes += bytes;
-    if (m->delivery != WISP_RELIABLE) s->loose_bytes += bytes;
+    if (m->delivery != WISP_RELIABLE) s->loose_bytes += m->size;
     wisp__count_queued(sender->registry->remotes[m->remote], 1);
     wisp__peers_mark(sender->peers, &s->peer);
     return WISP_OK;
@@ -19415,12 +19664,14 @@ static wisp__fit wisp__fill_lost(wisp__filler *f) {
     return WISP__FITS;
 }
 
-/* Is there room for an item at the receiver, and in the channel? */
+/* Is there room for an item at the receiver, and in the channel? One alone is always in order
+   there, and needs none. */
 static bool wisp__window_open(const wisp__filler *f, const wisp__lane_out *out, int size) {
     const wisp__peer *peer = &f->session->peer;
     if (f->sender->base->reliable) return true;
     if (out->next - out->base >= peer->window_items) return false;
-    return peer->window_used == 0 || peer->window_used + size <= peer->window_bytes;
+    return peer->window_used == 0 ||
+           wisp__held_bytes(size) <= peer->window_bytes - peer->window_used;
 }
 
 /* Sends an item of a channel for the first time. On a reliable link there is no window. */
@@ -19438,7 +19689,7 @@ static wisp__fit wisp__fill_first(wisp__filler *f, wisp__lane_out *out, wisp__it
         item.message->references--;
         out->next--;
     } else {
-        f->session->peer.window_used += item.size;
+        f->session->peer.window_used += wisp__held_bytes(item.size);
     }
     return fit;
 }
@@ -19544,7 +19795,7 @@ static wisp__fit wisp__fill_queued(wisp__filler *f, int index, uint32_t *blocked
         memset(&item, 0, sizeof item);
         item.message = m;
         item.offset = -1;
-        item.size = m->size + 16;
+        item.size = m->size;
         if (!lane || !wisp__window_open(f, &lane->out, item.size)) return WISP__WAITS;
         if (m->size > wisp__piece_bytes(sender->base) || m->type == WISP__ANNOUNCEMENT) {
             lane->out.cutting = wisp__message_whole(sender, m, s->call_floor);
@@ -19835,6 +20086,9 @@ typedef struct wisp__notice {
     char        head[33];          /* hexadecimal: the first bytes of what came; or "" */
 } wisp__notice;
 
+/* Errors that one packet may raise; tables of those that were told. */
+enum { WISP__PACKET_ERRORS = 8, WISP__QUIET_SETS = 16 };
+
 typedef struct wisp__events {
     wisp__base     *base;
     wisp__registry *registry;
@@ -19850,6 +20104,9 @@ typedef struct wisp__events {
     wisp__connection *matches;     /* to many names, in order */
     int             matched;       /* names registered because of them */
     void           *landing;       /* where wisp_raise leaves to: a jmp_buf */
+    wisp__quiet     quiet[WISP__QUIET_SETS];      /* of errors, by peer */
+    bool            of_packet;     /* a packet is read: it has raised so many errors */
+    int             packet_errors;
 } wisp__events;
 
 enum { WISP__ON_JOINED, WISP__ON_LEFT, WISP__ON_ERROR, WISP__ON_BUDGET };
@@ -19893,39 +20150,88 @@ static void wisp__report(wisp__events *events, wisp_peer peer, wisp_remote remot
     events->sink.report(events->sink.user, &report);
 }
 
-/* "Joined" and "left" have their room reserved; an error may find none. */
-WISP__PRINTF(6, 7)
-static void wisp__notice_add(wisp__events *events, int name, wisp_peer peer, wisp_remote remote,
-                             wisp_result result, const char *format, ...) {
+/* May an error be told? It is counted in any case. Errors of one code, peer and remote are equal.
+   Each peer has a table that few others use, so that it cannot silence what the others do. */
+static bool wisp__error_let(wisp__events *events, wisp_peer peer, wisp_remote remote,
+                            wisp_result code, uint32_t *left_out) {
+    wisp__base *base = events->base;
+    bool over = events->of_packet && events->packet_errors >= WISP__PACKET_ERRORS;
+    wisp__quiet *quiet = &events->quiet[peer.id % WISP__QUIET_SETS];
+    uint64_t key = (uint64_t)peer.id << 32 | remote.id;
+    base->stats.errors++;
+    if (wisp__quiet_let(base, quiet, key, code, over, left_out)) {
+        events->packet_errors++;
+        return true;
+    }
+    base->stats.notices_dropped++;
+    return false;
+}
+
+/* Has a notice that no room was reserved for some room? */
+static bool wisp__notice_fits(wisp__events *events) {
+    wisp__base *base = events->base;
+    if (events->notice_count < base->limits.notices && !wisp__notices_reserve(events, 1))
+        return true;
+    base->stats.notices_dropped++;
+    wisp__log(base, WISP_LOG_WARNING, WISP_E_LIMIT, "error events are dropped: update more often, "
+              "or raise desc.limits.notices");
+    return false;
+}
+
+/* Adds a notice, of a text that is clean. "Joined" and "left" have their room reserved; an error
+   may find none. */
+static void wisp__notice_put(wisp__events *events, int name, wisp_peer peer, wisp_remote remote,
+                             wisp_result result, const char *text) {
     wisp__base *base = events->base;
     wisp__notice *notice;
-    va_list list;
-    char text[sizeof notice->text];
-    va_start(list, format);
-    vsnprintf(text, sizeof text, format, list);
-    va_end(list);
-    if (name >= WISP__ON_ERROR) {
-        base->stats.errors += name == WISP__ON_ERROR;
-        if (name == WISP__ON_ERROR && events->sink.report)
-            wisp__report(events, peer, remote, result, text);
-        if (events->notice_count >= base->limits.notices || wisp__notices_reserve(events, 1)) {
-            if (!base->stats.notices_dropped++)
-                wisp__log(base, WISP_LOG_WARNING, WISP_E_LIMIT, "error events are dropped: update "
-                          "more often, or raise desc.limits.notices");
-            return;
-        }
-    }
+    if (name == WISP__ON_ERROR && events->sink.report)
+        wisp__report(events, peer, remote, result, text);
+    if (name >= WISP__ON_ERROR && !wisp__notice_fits(events)) return;
     WISP_ASSERT(events->notice_count < events->notice_room);
     notice = &events->notices[events->notice_count++];
     notice->name = name;
     notice->peer = peer;
     notice->remote = remote;
     notice->result = result;
-    memcpy(notice->text, text, sizeof text);
+    snprintf(notice->text, sizeof notice->text, "%s", text);
     memcpy(notice->head, events->head, sizeof notice->head);
     if (name == WISP__ON_ERROR && events->registry->meters)
         wisp__meters_error(events->registry->meters, result, peer, remote, notice->text);
-    if (name >= WISP__ON_ERROR) wisp__log(base, WISP_LOG_WARNING, result, "%s", notice->text);
+    if (name >= WISP__ON_ERROR) wisp__log_line(base, WISP_LOG_WARNING, result, notice->text);
+}
+
+/* Adds a notice; errors that are too many are only counted. */
+WISP__PRINTF(6, 7)
+static void wisp__notice_add(wisp__events *events, int name, wisp_peer peer, wisp_remote remote,
+                             wisp_result result, const char *format, ...) {
+    va_list list;
+    uint32_t left_out = 0;
+    char text[sizeof events->notices->text];
+    if (name == WISP__ON_ERROR && !wisp__error_let(events, peer, remote, result, &left_out)) return;
+    va_start(list, format);
+    vsnprintf(text, sizeof text, format, list);
+    va_end(list);
+    wisp__text_clean(text, sizeof text, text, strlen(text));
+    wisp__quiet_count(text, sizeof text, left_out);
+    wisp__notice_put(events, name, peer, remote, result, text);
+}
+
+/* Tells which errors were left out, each kind when it may be told again. */
+static void wisp__errors_left_out(wisp__events *events, wisp__quiet *quiet) {
+    uint32_t left_out;
+    wisp__base *base = events->base;
+    wisp__quiet_kind *kind;
+    while ((kind = wisp__quiet_due(quiet, base->time, &left_out, &base->quiet_owes)) != NULL) {
+        char text[80];
+        wisp_peer peer;
+        wisp_remote remote;
+        peer.id = (uint32_t)(kind->key >> 32);
+        remote.id = (uint32_t)kind->key;
+        snprintf(text, sizeof text, "%lu errors were left out: %s", (unsigned long)left_out,
+                 kind->code ? wisp_result_text(kind->code) : "of many kinds");
+        wisp__notice_put(events, WISP__ON_ERROR, peer, remote,
+                         kind->code ? kind->code : WISP_E_FLOOD, text);
+    }
 }
 
 static void wisp__events_connect(wisp__remote *remote, wisp__connection *c) {
@@ -20123,7 +20429,8 @@ bool wisp_peer_equal(wisp_peer a, wisp_peer b) { return a.id == b.id; }
  * What: the chain of middleware, and the messages that it holds.
  * Invariants: places do not move while a hook runs; a name's bits say which
  *   places it passes, so that a message looks at no pattern; what is held is
- *   in the order it was held.
+ *   in two lists: of its peer, and of all that is held or was released, so
+ *   that neither a release nor the end of a peer looks at what others hold.
  * Not here: where messages enter the chain and leave it (outgoing, incoming).
  * ======================================================================== */
 
@@ -20150,9 +20457,16 @@ typedef struct wisp__passage {
     const wisp_call_desc *how;          /* of a call on its way out */
 } wisp__passage;
 
+/* The lists that a held message is in: that of its peer, in the order it was held; and that of all,
+   in the same order, or from its release on that of all released, in the order of release. */
+enum { WISP__OF_PEER, WISP__OF_ALL };
+
 /* A message that is held. */
 typedef struct wisp__stalled {
-    struct wisp__stalled *next;
+    struct wisp__stalled *next[2], *before[2];      /* in these lists */
+    wisp__stalled_list *own;            /* that of its peer, or of those to several */
+    uint64_t       turn;                /* its place among the released */
+    int            bytes;               /* of memory, with its message and list */
     wisp__passage  passage;
     wisp__message *message;             /* its values, describing themselves */
     wisp_to        to;                  /* inbound: whom it is from */
@@ -20171,9 +20485,10 @@ typedef struct wisp__hooks {
     int             depth;              /* messages in the chain, inside each other */
     bool            dead;               /* some place is to be cleared */
     wisp__arena     arena;              /* values that were changed or held, while depth > 0 */
-    wisp__stalled  *first, **last;
-    int             ready, ready_out;   /* ready_out: of these on their way out */
-    int             held, held_bytes;   /* on their way out */
+    wisp__stalled_list several;         /* held on their way out to more than one peer */
+    wisp__stalled_list held;            /* all that are not released */
+    wisp__stalled_list released[2];     /* on their way out, and in */
+    uint64_t        releases;
 } wisp__hooks;
 
 static bool wisp__hook_takes(const wisp__hook *hook, const char *name) {
@@ -20320,49 +20635,69 @@ static bool wisp__hook_lives(const wisp__hooks *hooks, uint32_t serial) {
     return false;
 }
 
+static void wisp__stalled_push(wisp__stalled_list *list, wisp__stalled *held, int of) {
+    held->next[of] = NULL;
+    held->before[of] = list->last;
+    if (list->last) list->last->next[of] = held;
+    else list->first = held;
+    list->last = held;
+    list->count++;
+    list->bytes += held->bytes;
+}
+
+static void wisp__stalled_cut(wisp__stalled_list *list, wisp__stalled *held, int of) {
+    if (held->next[of]) held->next[of]->before[of] = held->before[of];
+    else list->last = held->before[of];
+    if (held->before[of]) held->before[of]->next[of] = held->next[of];
+    else list->first = held->next[of];
+    list->count--;
+    list->bytes -= held->bytes;
+}
+
+/* Messages that were released, on their way out or (`any`) either way. */
+static int wisp__hooks_ready(const wisp__hooks *hooks, bool any) {
+    return hooks->released[0].count + (any ? hooks->released[1].count : 0);
+}
+
 static void wisp__hooks_let(wisp__hooks *hooks, wisp__stalled *held, wisp_result verdict) {
+    wisp__stalled_cut(&hooks->held, held, WISP__OF_ALL);
+    wisp__stalled_push(&hooks->released[held->passage.inbound], held, WISP__OF_ALL);
     held->ready = true;
+    held->turn = ++hooks->releases;
     held->passage.verdict = verdict;
-    hooks->ready++;
-    hooks->ready_out += !held->passage.inbound;
 }
 
 /* A hook that has been removed meanwhile holds nothing: the message goes on. */
 static void wisp__hooks_hold(wisp__hooks *hooks, wisp__stalled *held) {
-    held->next = NULL;
-    if (!hooks->first) hooks->last = &hooks->first;
-    *hooks->last = held;
-    hooks->last = &held->next;
     held->ready = false;
+    wisp__stalled_push(&hooks->held, held, WISP__OF_ALL);
+    wisp__stalled_push(held->own, held, WISP__OF_PEER);
     if (!wisp__hook_lives(hooks, held->passage.after)) wisp__hooks_let(hooks, held, WISP_PASS);
 }
 
-static void wisp__hooks_unlink(wisp__hooks *hooks, wisp__stalled **place) {
-    wisp__stalled *held = *place;
-    *place = held->next;
-    if (hooks->last == &held->next) hooks->last = place;
-    hooks->ready -= held->ready;
-    hooks->ready_out -= held->ready && !held->passage.inbound;
+/* Takes a message off its lists. */
+static void wisp__hooks_unlink(wisp__hooks *hooks, wisp__stalled *held) {
+    wisp__stalled_cut(held->ready ? &hooks->released[held->passage.inbound] : &hooks->held, held,
+                      WISP__OF_ALL);
+    wisp__stalled_cut(held->own, held, WISP__OF_PEER);
 }
 
-/* The first that was released, on its way out or (`any`) either way, off the list; NULL: none. */
+/* The first that was released, on its way out or (`any`) either way, off its lists; NULL: none. */
 static wisp__stalled *wisp__hooks_next(wisp__hooks *hooks, bool any) {
-    wisp__stalled **place = &hooks->first, *held;
-    if (!(any ? hooks->ready : hooks->ready_out)) return NULL;
-    while (*place && !((*place)->ready && (any || !(*place)->passage.inbound)))
-        place = &(*place)->next;
-    held = *place;
-    if (held) wisp__hooks_unlink(hooks, place);
+    wisp__stalled *out = hooks->released[0].first, *in = any ? hooks->released[1].first : NULL;
+    wisp__stalled *held = !in || (out && out->turn < in->turn) ? out : in;
+    if (held) wisp__hooks_unlink(hooks, held);
     return held;
 }
 
-/* Marks what a hook holds, for a peer or (id 0) for all. */
-static int wisp__hooks_release(wisp__hooks *hooks, uint32_t serial, wisp_peer peer,
+/* Releases what a hook holds, of one peer or (NULL) of all. */
+static int wisp__hooks_release(wisp__hooks *hooks, uint32_t serial, wisp__stalled_list *own,
                                wisp_result verdict) {
-    int count = 0;
-    for (wisp__stalled *held = hooks->first; held; held = held->next) {
+    int count = 0, of = own ? WISP__OF_PEER : WISP__OF_ALL;
+    wisp__stalled *held = own ? own->first : hooks->held.first, *next;
+    for (; held; held = next) {
+        next = held->next[of];
         if (held->ready || held->passage.after != serial) continue;
-        if (peer.id && held->to.peer.id != peer.id) continue;
         wisp__hooks_let(hooks, held, verdict);
         count++;
     }
@@ -20375,17 +20710,28 @@ static void wisp__hooks_free(wisp__hooks *hooks) {
     wisp__arena_free(hooks->base, &hooks->arena);
 }
 
-WISP__UNUSED static void wisp__hooks_check(const wisp__hooks *hooks) {
-    int ready = 0, out = 0;
-    for (const wisp__stalled *held = hooks->first; held; held = held->next) {
-        ready += held->ready;
-        out += held->ready && !held->passage.inbound;
+WISP__UNUSED static void wisp__stalled_check(const wisp__stalled_list *list, int of) {
+    const wisp__stalled *before = NULL;
+    int count = 0, bytes = 0;
+    for (const wisp__stalled *held = list->first; held; held = held->next[of]) {
+        WISP_ASSERT(held->before[of] == before && (of == WISP__OF_ALL || held->own == list));
+        before = held;
+        count++;
+        bytes += held->bytes;
     }
+    WISP_ASSERT(list->last == before && list->count == count && list->bytes == bytes);
+    (void)before;
+    (void)count;
+    (void)bytes;
+}
+
+WISP__UNUSED static void wisp__hooks_check(const wisp__hooks *hooks) {
     for (int i = 1; i < hooks->count; i++)
         WISP_ASSERT(hooks->places[i]->serial > hooks->places[i - 1]->serial);
-    WISP_ASSERT(ready == hooks->ready && out == hooks->ready_out && hooks->depth >= 0);
-    (void)ready;
-    (void)out;
+    wisp__stalled_check(&hooks->several, WISP__OF_PEER);
+    wisp__stalled_check(&hooks->held, WISP__OF_ALL);
+    for (int i = 0; i < 2; i++) wisp__stalled_check(&hooks->released[i], WISP__OF_ALL);
+    WISP_ASSERT(hooks->depth >= 0);
 }
 
 /* ===========================================================================
@@ -20444,7 +20790,7 @@ static wisp__request *wisp__request_at(const wisp__session *s, uint32_t id) {
 
 static void wisp__request_forget(wisp__calls *calls, wisp__session *s, wisp__request *request) {
     if (request->reply) {
-        s->kept_bytes -= request->reply->size;
+        s->kept_bytes -= wisp__message_weight(request->reply);
         wisp__message_release(calls->base, calls->chunks, request->reply);
     }
     memset(request, 0, sizeof *request);
@@ -20453,7 +20799,7 @@ static void wisp__request_forget(wisp__calls *calls, wisp__session *s, wisp__req
 /* Keeps the answer for repeats of the call, unless too much is kept for this peer. */
 static void wisp__request_keep(wisp__calls *calls, wisp__session *s, wisp__request *request,
                                wisp__message *reply) {
-    int bytes = reply->size;
+    int bytes = wisp__message_weight(reply);
     request->state = WISP__REQUEST_DONE;
     if (request->reply || bytes > calls->base->limits.queue_bytes - s->kept_bytes) return;
     s->kept_bytes += bytes;
@@ -21340,18 +21686,20 @@ static void wisp__note_head(wisp *w) {
     *to = 0;
 }
 
-/* Of one packet 256 errors are told; the others are only counted. */
 static void wisp__error(wisp *w, wisp__session *s, wisp__remote *remote, wisp_result code,
                         const char *text) {
-    if (s && ++s->told_errors > 256) {
-        w->base.stats.errors++;
-        w->base.stats.notices_dropped++;
-        return;
-    }
     wisp__note_head(w);
     wisp__notice_add(&w->events, WISP__ON_ERROR, wisp__peer_handle(s), wisp__remote_handle(remote),
                      code, "%s%s%s", remote ? remote->name : "", remote ? ": " : "", text);
     w->events.head[0] = 0;
+}
+
+/* Tells what the log and the errors have left out. */
+static void wisp__tell_left_out(wisp *w) {
+    w->base.quiet_owes = false;
+    wisp__log_left_out(&w->base);
+    for (int i = 0; i < WISP__QUIET_SETS; i++)
+        wisp__errors_left_out(&w->events, &w->events.quiet[i]);
 }
 
 /* Tells of the budgets of a peer, between "joined" and "left", or (NULL) of all, that are near or
@@ -21380,17 +21728,6 @@ static void wisp__tell(wisp *w, wisp__session *s, int name, wisp_result result, 
 
 /* --- sessions begin and end --- */
 
-/* What was held takes no place any more. */
-static void wisp__stalled_uncount(wisp *w, const wisp__stalled *held) {
-    wisp__session *s = held->passage.inbound
-                           ? (wisp__session *)wisp__pool_get(&w->peers.pool, held->to.peer.id)
-                           : NULL;
-    int *count = held->passage.inbound ? s ? &s->stalled : NULL : &w->hooks.held;
-    int *bytes = held->passage.inbound ? s ? &s->stalled_bytes : NULL : &w->hooks.held_bytes;
-    if (count) --*count;
-    if (bytes) *bytes -= held->message->size;
-}
-
 static void wisp__stalled_free(wisp *w, wisp__stalled *held) {
     wisp__message_release(&w->base, &w->chunks, held->message);
     if (held->list)
@@ -21404,36 +21741,27 @@ static wisp__pending *wisp__call_of(wisp *w, uint32_t handle) {
 
 /* A peer is gone (or, NULL, all of them): what is held for it ends, calls with a code. */
 static void wisp__stalled_leave(wisp *w, wisp__session *s) {
-    wisp__stalled **place = &w->hooks.first;
-    while (*place) {
-        wisp__stalled *held = *place;
-        if (s && held->to.peer.id != s->peer.slot.id) {
-            place = &held->next;
-            continue;
-        }
-        wisp__hooks_unlink(&w->hooks, place);
+    wisp__stalled_list *own = s ? &s->stalled : &w->hooks.several;
+    while (own->first) {
+        wisp__stalled *held = own->first;
+        wisp__hooks_unlink(&w->hooks, held);
         if (held->passage.kind == WISP_MESSAGE_INVOKE && !held->passage.inbound &&
             wisp__call_of(w, held->passage.call))
             wisp__call_end(&w->calls, wisp__call_of(w, held->passage.call), WISP_E_CLOSED);
         if (s) s->peer.stats.messages_abandoned++;
-        wisp__stalled_uncount(w, held);
         wisp__stalled_free(w, held);
     }
 }
 
 /* Held calls of ours that are over take no place. */
-static void wisp__stalled_prune(wisp *w) {
-    wisp__stalled **place = &w->hooks.first;
-    while (*place) {
-        wisp__stalled *held = *place;
+static void wisp__stalled_prune(wisp *w, const wisp__stalled_list *own) {
+    wisp__stalled *next;
+    for (wisp__stalled *held = own->first; held; held = next) {
         const wisp__pending *call = wisp__call_of(w, held->passage.call);
         bool waits = held->passage.kind != WISP_MESSAGE_INVOKE || (call && !call->done);
-        if (held->passage.inbound || waits) {
-            place = &held->next;
-            continue;
-        }
-        wisp__hooks_unlink(&w->hooks, place);
-        wisp__stalled_uncount(w, held);
+        next = held->next[WISP__OF_PEER];
+        if (held->passage.inbound || waits) continue;
+        wisp__hooks_unlink(&w->hooks, held);
         wisp__stalled_free(w, held);
     }
 }
@@ -21458,7 +21786,7 @@ static void wisp__end(wisp *w, wisp__session *s, wisp_result result, const char 
         wisp__tell(w, s, WISP__ON_LEFT, result, text);
     peer->ending = joined && tell && w->base.reliable;
     if (joined && tell) wisp__flush(&w->sender, s, -1);
-    if (w->hooks.first) wisp__stalled_leave(w, s);
+    wisp__stalled_leave(w, s);
     wisp__groups_leave(&w->groups, s);
     wisp__calls_leave(&w->calls, s);
     wisp__session_free(&w->sender, s);
@@ -22140,6 +22468,13 @@ static wisp_result wisp__values_copy(wisp *w, const wisp__message *m, const wisp
     return wisp__unpack(&u, values, count);
 }
 
+/* The memory that a message takes while it is held. */
+static int64_t wisp__stalled_bytes(const wisp__message *m, const wisp_to *to) {
+    return (int64_t)wisp__chunk_bytes((size_t)m->chunk_bytes) +
+           wisp__chunk_bytes(sizeof(wisp__stalled)) +
+           (to->list ? to->count * (int64_t)sizeof *to->list : 0);
+}
+
 /* What is held of a message, with a copy of its list of peers. NULL: no memory. */
 static wisp__stalled *wisp__stalled_make(wisp *w, const wisp__passage *passage, wisp_to to,
                                          wisp__message *m) {
@@ -22147,6 +22482,7 @@ static wisp__stalled *wisp__stalled_make(wisp *w, const wisp__passage *passage, 
     size_t bytes = to.list ? (size_t)to.count * sizeof *to.list : 0;
     if (!held) return NULL;
     memset(held, 0, sizeof *held);
+    held->bytes = (int)wisp__stalled_bytes(m, &to);
     held->passage = *passage;
     if (passage->how) held->how = *passage->how;
     held->passage.how = &held->how;
@@ -22167,21 +22503,22 @@ static wisp_result wisp__stall(wisp *w, const wisp__remote *remote, const wisp_e
     bool inbound = passage->inbound;
     wisp_to to = inbound ? wisp_to_peer(event->peer) : *passage->to;
     wisp__session *s = wisp__session_of(w, to.peer);
-    int *held_count = inbound && s ? &s->stalled : &w->hooks.held;
-    int *held_bytes = inbound && s ? &s->stalled_bytes : &w->hooks.held_bytes;
+    wisp__stalled_list *own = to.mode == WISP__TO_PEER && s ? &s->stalled : &w->hooks.several;
+    const wisp_limits *limits = &w->base.limits;
     wisp__stalled *held = NULL;
     wisp__message *m;
     wisp_result result;
     if (to.mode == WISP__TO_PEER && !s) return WISP_E_STALE;       /* the hook has ended it */
     result = wisp__pack(&w->content.packer, event->args, event->count);
     if (result) return result;
-    if (!inbound && *held_count >= w->base.limits.held_messages) wisp__stalled_prune(w);
-    if (*held_count >= w->base.limits.held_messages) return WISP_E_LIMIT;
+    if (!inbound && own->count >= limits->held_messages) wisp__stalled_prune(w, own);
+    if (own->count >= limits->held_messages) return WISP_E_LIMIT;
     m = wisp__message_make(w, remote, WISP__EVENT, &result);
     if (!m) return result;
     result = WISP_E_LIMIT;
-    if (!inbound && m->size > w->base.limits.held_bytes - *held_bytes) wisp__stalled_prune(w);
-    if (m->size <= w->base.limits.held_bytes - *held_bytes) {
+    if (!inbound && wisp__stalled_bytes(m, &to) > limits->held_bytes - own->bytes)
+        wisp__stalled_prune(w, own);
+    if (wisp__stalled_bytes(m, &to) <= limits->held_bytes - own->bytes) {
         held = wisp__stalled_make(w, passage, to, m);
         result = WISP_E_MEMORY;
     }
@@ -22189,8 +22526,7 @@ static wisp_result wisp__stall(wisp *w, const wisp__remote *remote, const wisp_e
         wisp__message_release(&w->base, &w->chunks, m);
         return result;
     }
-    ++*held_count;
-    *held_bytes += m->size;
+    held->own = own;
     wisp__hooks_hold(&w->hooks, held);
     return WISP_OK;
 }
@@ -22772,17 +23108,21 @@ static void wisp__on_replied(wisp *w, wisp__session *s, const wisp__incoming *in
     wisp_event event;
     wisp__incoming answer = *in;
     bool goes_on = true, chained;
+    char text[256];                    /* as much as wisp_fail sends */
     if (!call) return;
     answer.remote = w->registry.remotes[call->remote];
     answer.remote->stats.replies_received++;
     wisp__count_received(w, s, answer.remote, in);
     wisp__message_event(w, s, &answer, &event);
-    event.result = in->result;
+    event.result = wisp__code_heard(in->result, false);
     event.message = WISP_MESSAGE_REPLY;
     if (in->result) {
-        const wisp_value *text = in->content.count ? in->content.values : NULL;
-        event.text = text ? wisp__text_of(text) : NULL;
-        if (!event.text) event.text = wisp_result_text(in->result);
+        const wisp_value *said = in->content.count ? in->content.values : NULL;
+        event.text = wisp_result_text(event.result);
+        if (said && wisp__text_of(said)) {
+            wisp__text_clean(text, sizeof text, wisp__text_of(said), (size_t)said->count);
+            event.text = text;
+        }
         event.args = NULL;
         event.count = 0;
     }
@@ -22882,13 +23222,12 @@ static void wisp__resume_out(wisp *w, wisp__stalled *held, const wisp_value *val
 /* What was released by now, on its way out or (`any`) either way; what its handlers release waits
    for the next time. */
 static void wisp__resume_held(wisp *w, bool any) {
-    for (int left = any ? w->hooks.ready : w->hooks.ready_out; left > 0; left--) {
+    for (int left = wisp__hooks_ready(&w->hooks, any); left > 0; left--) {
         wisp__stalled *held = wisp__hooks_next(&w->hooks, any);
         const wisp_value *values;
         int count;
         bool entered;
         if (!held) return;
-        wisp__stalled_uncount(w, held);              /* it may be held again */
         entered = wisp__hooks_enter(&w->hooks);
         if (wisp__values_copy(w, held->message, &values, &count) != WISP_OK)
             wisp__error(w, NULL, w->registry.remotes[held->message->remote], WISP_E_MEMORY,
@@ -22923,7 +23262,7 @@ static void wisp__dispatch(wisp *w) {
         wisp__run_reply(w, call, &event);
         if (end) break;
     }
-    if (w->hooks.ready) wisp__resume_held(w, true);
+    wisp__resume_held(w, true);
     if (w->events.notice_count) wisp__events_notices(&w->events, w, w->now);
 }
 
@@ -23107,7 +23446,8 @@ static void wisp__conform_incoming(wisp *w, wisp__incoming *in) {
 /* A message whose turn it is. What happened before it is told before it. */
 static void wisp__deliver(wisp *w, wisp__session *s, wisp__incoming *in, int delivery,
                           uint64_t number) {
-    if (w->events.notice_count || w->calls.done_first || w->hooks.ready) wisp__dispatch(w);
+    if (w->events.notice_count || w->calls.done_first || wisp__hooks_ready(&w->hooks, true))
+        wisp__dispatch(w);
     if (s->peer.state != WISP__JOINED || w->destroyed) return;
     w->registry.text[0] = 0;
     if (in->told && in->readable) wisp__heard_lost(w, s, in);
@@ -23303,9 +23643,29 @@ static bool wisp__read_form(wisp__reader *from, wisp__learning *l, int kind) {
            !(l->form.delta && kind == WISP__CODED);
 }
 
+/* The schema of an announcement. One that could not be had is remembered with its number, so that
+   the same again costs no more than a look at its bytes. A peer's own schemas are all that fills
+   what it may use, and they stay as long as it does: what had no room has none later. */
+static wisp__described *wisp__learn_schema_of(wisp *w, wisp__session *s, const wisp__learning *l,
+                                              const uint8_t *descriptor, wisp_result *why) {
+    wisp__their *their = &s->theirs[l->number];
+    uint32_t hash = (uint32_t)wisp__hash_bytes(descriptor, (l->bits + 7) / 8) & ~UINT32_C(3);
+    size_t limit = (size_t)w->base.limits.schema_bytes;
+    size_t left = limit - (s->schema_bytes < limit ? s->schema_bytes : limit);
+    wisp__described *known = wisp__described_find(&w->registry.schemas, descriptor, l->bits);
+    wisp__described *described;
+    *why = their->failed & 2 ? WISP_E_LIMIT : WISP_E_SCHEMA;
+    if (their->failed == (hash | (their->failed & 2) | 1) && !known) return NULL;
+    if (known && !wisp__schema_charge(s, known)) left = SIZE_MAX / 4;
+    *why = WISP_OK;
+    described = wisp__described_learn(&w->registry.schemas, descriptor, l->bits, left, why);
+    their->failed = *why == WISP_E_SCHEMA ? hash | 1 : *why == WISP_E_LIMIT ? hash | 3 : 0;
+    return described;
+}
+
 /* A form of theirs, with the schema that is behind it. NULL with the reason: what they announce
    cannot be understood here. */
-static wisp__form *wisp__learn_form(wisp *w, const wisp__reader *packet,
+static wisp__form *wisp__learn_form(wisp *w, wisp__session *s, const wisp__reader *packet,
                                     const wisp__learning *l, wisp_result *why) {
     uint8_t bytes[WISP__DESCRIPTOR_BYTES + 2 * WISP__SLACK];
     wisp__reader from = *packet;
@@ -23324,7 +23684,7 @@ static wisp__form *wisp__learn_form(wisp *w, const wisp__reader *packet,
         from.at = l->at;
         wisp__get_bits(&from, bytes, l->bits);
         bytes[l->bits / 8] &= (uint8_t)((1u << (l->bits & 7)) - 1);
-        form->described = wisp__described_learn(&w->registry.schemas, bytes, l->bits, why);
+        form->described = wisp__learn_schema_of(w, s, l, bytes, why);
     }
     form->number = l->number;
     if (*why == WISP_OK) return form;
@@ -23343,7 +23703,7 @@ static void wisp__form_release(wisp *w, wisp__form *form) {
 static wisp__remote *wisp__name_announced(wisp *w, const wisp__learning *l) {
     wisp__remote *remote = wisp__registry_find(&w->registry, l->name, l->length);
     wisp_result why;
-    if (remote || !w->events.matches || strlen(l->name) != (size_t)l->length ||
+    if (remote || !w->events.matches || !wisp__text_is_clean(l->name, (size_t)l->length) ||
         !wisp__events_wanted(&w->events, l->name))
         return remote;
     remote = wisp__registry_add(&w->registry, l->name, &why);
@@ -23368,7 +23728,7 @@ static void wisp__learn(wisp__reading *r, const wisp__learning *l) {
         else wisp__control_add(&w->base, s, WISP__R_BOUND, l->number);
         return;
     }
-    if (room == WISP_OK && !l->plain) form = wisp__learn_form(w, &r->from, l, &why);
+    if (room == WISP_OK && !l->plain) form = wisp__learn_form(w, s, &r->from, l, &why);
     if (room == WISP_E_MEMORY || why == WISP_E_MEMORY || (remote && !route)) {
         wisp__form_release(w, form);
         wisp__break_with(r, WISP_E_MEMORY, "no memory for a name");
@@ -23378,8 +23738,10 @@ static void wisp__learn(wisp__reading *r, const wisp__learning *l) {
     if (room == WISP_E_LIMIT || why) {
         w->base.stats.names_unknown++;
         wisp__control_add(&w->base, s, WISP__R_UNKNOWN, l->number);
+        if (why) wisp__offend(w, s);
         return;
     }
+    if (form) s->schema_bytes += wisp__schema_charge(s, form->described);
     s->theirs[l->number].remote = (uint16_t)(remote->index + 1);
     s->theirs[l->number].form = form;
     wisp__control_add(&w->base, s, WISP__R_BOUND, l->number);
@@ -23479,11 +23841,11 @@ static void wisp__hold(wisp__reading *r, wisp__lane *lane, uint32_t sequence, wi
     bool asks_in_vain = in->kind == WISP__R_INVOKE && !in->remote && !in->readable;
     int shape = content ? (int)(in->shape_end - in->shape_at) : 0, data_at = (shape + 7) / 8;
     int64_t data = content ? in->end - in->data_at : 0;
-    int charge = data_at + (int)((data + 7) / 8) + (fragment ? 0 : 16);
-    size_t chunk = sizeof(wisp__held) + (size_t)charge + WISP__SLACK;
+    int charge = wisp__held_bytes(data_at + (int)((data + 7) / 8));
+    size_t chunk = (size_t)charge;
     wisp__reader from = r->from;
     wisp__held *held;
-    if (r->session->held_bytes + charge > base->limits.window_bytes) {
+    if (charge > base->limits.window_bytes - r->session->held_bytes) {
         wisp__break(r, "more out of order than the window holds");
         return;
     }
@@ -23669,9 +24031,9 @@ static void wisp__read_leave(wisp__reading *r) {
         return;
     }
     wisp__get_bits(&r->from, (uint8_t *)text, (int64_t)length * 8);
-    text[length] = 0;
+    wisp__text_clean(text, sizeof text, text, (size_t)length);
     if (r->from.failed) wisp__break(r, "a goodbye cut short");
-    else wisp__end(r->w, r->session, code, text, false);
+    else wisp__end(r->w, r->session, wisp__code_heard(code, true), text, false);
 }
 
 /* false: the end of the packet. */
@@ -23836,7 +24198,9 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
         wisp__flow_note(&peer->flow, number, w->base.time);
     }
     if (peer->state == WISP__HALF_OPENED) wisp__confirm(w, s);
-    s->steps = s->misses = s->told_errors = s->heard_values = 0;
+    s->steps = s->misses = s->heard_values = 0;
+    w->events.of_packet = true;
+    w->events.packet_errors = 0;
     w->content.unpacked = w->content.taken = 0;
     memset(&r, 0, sizeof r);
     r.w = w;
@@ -23851,6 +24215,7 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
     if (!r.broken) wisp__read_body(&r, (bytes[0] & WISP__FLAG_ACKS) != 0);
     if (r.broken && peer->state == WISP__JOINED) wisp__error(w, s, NULL, r.code, r.broken);
     w->record.end = w->record.at = 0;
+    w->events.of_packet = false;
     if (r.broken) {
         w->base.stats.packets_malformed++;
         wisp__log(&w->base, WISP_LOG_WARNING, r.code, "session ended: %s", r.broken);
@@ -24017,7 +24382,7 @@ WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session 
     for (int i = 0; i < s->active_count; i++)
         for (wisp__entry *e = s->routes[s->active[i]].first; e; e = e->next) {
             queued++;
-            bytes += e->message->size;
+            bytes += wisp__message_weight(e->message);
             if (e->message->delivery != WISP_RELIABLE) loose += e->message->size;
             WISP_ASSERT(e->next ? e->next->before == e : s->routes[s->active[i]].last == e);
         }
@@ -24026,6 +24391,7 @@ WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session 
     WISP_ASSERT(queued == s->queued && bytes == s->queued_bytes && loose == s->loose_bytes);
     WISP_ASSERT(s->held_bytes >= 0 && s->held_bytes <= w->base.limits.window_bytes);
     WISP_ASSERT(s->kept_bytes >= 0 && s->peer.window_used >= 0);
+    wisp__stalled_check(&s->stalled, WISP__OF_PEER);
     (void)queued;
     (void)bytes;
     (void)loose;
@@ -25224,6 +25590,7 @@ wisp_result wisp_update(wisp *w, double now) {
     wisp__advance(w, now);
     received = wisp__receive(w);
     wisp__run_timers(w);
+    if (w->base.quiet_owes) wisp__tell_left_out(w);
     wisp__dispatch(w);
     wisp__flush_dirty(w);
     if (w->registry.meters) wisp__profiler_tick(w);
@@ -25411,9 +25778,8 @@ wisp_result wisp_use(wisp *w, const wisp_middleware *middleware) {
 
 wisp_result wisp_unuse(wisp *w, const char *name) {
     wisp__hook *hook = w ? wisp__hook_named(&w->hooks, name) : NULL;
-    wisp_peer all = { 0 };
     if (!hook) return w && name ? WISP_E_STALE : WISP_E_ARGUMENT;
-    wisp__hooks_release(&w->hooks, hook->serial, all, WISP_PASS);
+    wisp__hooks_release(&w->hooks, hook->serial, NULL, WISP_PASS);
     hook->dead = w->hooks.dead = true;
     wisp__hooks_sweep(&w->hooks);
     return WISP_OK;
@@ -25421,10 +25787,10 @@ wisp_result wisp_unuse(wisp *w, const char *name) {
 
 int wisp_release(wisp *w, const char *name, wisp_peer peer, wisp_result verdict) {
     const wisp__hook *hook = w ? wisp__hook_named(&w->hooks, name) : NULL;
-    const wisp__session *s = hook && peer.id ? wisp__session_of(w, peer) : NULL;
+    wisp__session *s = hook && peer.id ? wisp__session_of(w, peer) : NULL;
     if (!hook || (peer.id && !s)) return 0;
     if (!wisp__hook_may_say(verdict)) return 0;
-    return wisp__hooks_release(&w->hooks, hook->serial, wisp__peer_handle(s), verdict);
+    return wisp__hooks_release(&w->hooks, hook->serial, s ? &s->stalled : NULL, verdict);
 }
 
 wisp_result wisp_change(wisp_event *event, const wisp_value *values, int count) {
@@ -25593,7 +25959,7 @@ wisp_result wisp_fire_target(wisp *w, wisp_target target, wisp_to to, const wisp
     wisp_result result;
     if (!w || to.count < 0 || (to.mode >= WISP__TO_LIST && to.count && !to.list))
         return WISP_E_ARGUMENT;
-    if (w->hooks.ready_out) wisp__resume_out_first(w);
+    if (wisp__hooks_ready(&w->hooks, false)) wisp__resume_out_first(w);
     if (to.mode == WISP__TO_PEER && (s = wisp__session_of(w, to.peer)) == NULL) return WISP_E_STALE;
     if (count < 0 || (count && !values)) return WISP_E_ARGUMENT;
     remote = wisp__remote_found(w, target);
@@ -26000,7 +26366,7 @@ wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp
     wisp__remote *remote;
     wisp__pending *call;
     if (!w) return handle;
-    if (w->hooks.ready_out) wisp__resume_out_first(w);
+    if (wisp__hooks_ready(&w->hooks, false)) wisp__resume_out_first(w);
     w->why = WISP_E_ARGUMENT;
     if (how->tries < 0 || !wisp__is_within(how->timeout, 0, 1e9)) return handle;
     if (to.count < 0 || (to.mode >= WISP__TO_LIST && to.count && !to.list)) return handle;

@@ -220,6 +220,119 @@ TEST(the_log_gets_level_code_and_text) {
     CHECK_EQ_STR(line.text, "7 of nine");
 }
 
+/* A log, and a base that writes to it. */
+static void log_open(wisp__base *base, low_memory *memory, log_line *line) {
+    memset(line, 0, sizeof *line);
+    low_start(base, memory);
+    base->log = on_log;
+    base->user = line;
+}
+
+TEST(equal_lines_are_told_eight_at_once_and_one_a_second_with_their_number) {
+    wisp__base base;
+    low_memory memory;
+    log_line line;
+    log_open(&base, &memory, &line);
+    for (int i = 0; i < 100; i++) wisp__log(&base, WISP_LOG_WARNING, WISP_E_RATE, "line %d", i);
+    CHECK_EQ_INT(line.lines, 8);
+    CHECK_EQ_STR(line.text, "line 7");
+    wisp__log(&base, WISP_LOG_ERROR, WISP_E_LINK, "another line");
+    CHECK_EQ_INT(line.lines, 9);
+    base.time += 1;
+    wisp__log(&base, WISP_LOG_WARNING, WISP_E_RATE, "line %d", 100);
+    CHECK_EQ_STR(line.text, "line 100 (and 92 like it)");
+    wisp__log(&base, WISP_LOG_WARNING, WISP_E_RATE, "line %d", 101);
+    CHECK_EQ_INT(line.lines, 10);
+    for (int i = 0; i < 10 * 100; i++) {
+        base.time += 0.01;
+        wisp__log(&base, WISP_LOG_WARNING, WISP_E_RATE, "line %d", 102);
+    }
+    CHECK(line.lines >= 19 && line.lines <= 20);
+    base.time += 8;
+    for (int i = 0; i < 100; i++) wisp__log(&base, WISP_LOG_WARNING, WISP_E_RATE, "line %d", i);
+    CHECK(line.lines >= 27 && line.lines <= 28);
+}
+
+TEST(lines_that_were_left_out_are_told_when_no_other_follows) {
+    wisp__base base;
+    low_memory memory;
+    log_line line;
+    log_open(&base, &memory, &line);
+    for (int i = 0; i < 11; i++) wisp__log(&base, WISP_LOG_ERROR, WISP_E_RATE, "line %d", i);
+    CHECK(base.quiet_owes);
+    base.quiet_owes = false;
+    wisp__log_left_out(&base);
+    CHECK_EQ_INT(line.lines, 8);
+    CHECK(base.quiet_owes);
+    base.time += 1;
+    base.quiet_owes = false;
+    wisp__log_left_out(&base);
+    CHECK_EQ_INT(line.lines, 9);
+    CHECK_EQ_INT(line.level, WISP_LOG_ERROR);
+    CHECK_EQ_INT(line.code, WISP_E_RATE);
+    CHECK_EQ_STR(line.text, "3 lines were left out: line %d");
+    CHECK(!base.quiet_owes);
+}
+
+/* Whatever is logged, the table is as large as ever, and what finds no place in it is counted. */
+TEST(lines_of_many_kinds_share_the_last_place) {
+    wisp__base base;
+    low_memory memory;
+    log_line line;
+    int told = 0;
+    log_open(&base, &memory, &line);
+    for (int round = 0; round < 50; round++)
+        for (int code = -1; code >= -40; code--)
+            wisp__log(&base, WISP_LOG_WARNING, code, "%d", code);
+    CHECK_EQ_INT(line.lines, WISP__QUIET_KINDS * WISP__QUIET_BURST);
+    for (int i = 0; i < WISP__QUIET_KINDS; i++) told += (int)base.quiet.kinds[i].left_out;
+    CHECK_EQ_INT(told + line.lines, 50 * 40);
+    base.time += 1;
+    wisp__log_left_out(&base);
+    CHECK_EQ_INT(line.lines, WISP__QUIET_KINDS * (WISP__QUIET_BURST + 1));
+    CHECK(strstr(line.text, " lines were left out: of many kinds") != NULL);
+    CHECK_EQ_INT(line.code, WISP_E_FLOOD);
+    base.time += WISP__QUIET_BURST;
+    wisp__log(&base, WISP_LOG_WARNING, WISP_E_LINK, "a new kind finds a place");
+    CHECK_EQ_STR(line.text, "a new kind finds a place");
+    CHECK_EQ_INT(base.quiet.kinds[0].code, WISP_E_LINK);
+}
+
+TEST(the_number_left_out_stands_at_the_end_of_a_line_that_is_cut) {
+    char text[32] = "0123456789012345678901234567890", whole[32] = "short";
+    wisp__quiet_count(text, sizeof text, 5);
+    CHECK_EQ_STR(text, "012345678901234 (and 5 like it)");
+    wisp__quiet_count(whole, sizeof whole, 12);
+    CHECK_EQ_STR(whole, "short (and 12 like it)");
+    wisp__quiet_count(whole, sizeof whole, 0);
+    CHECK_EQ_STR(whole, "short (and 12 like it)");
+}
+
+/* --- codes of the other end --- */
+
+TEST(codes_of_the_other_end_are_its_own_or_of_a_short_list) {
+    int replies = 0, goodbyes = 0;
+    for (int code = INT16_MIN; code <= INT16_MAX; code++) {
+        int reply = wisp__code_heard(code, false), goodbye = wisp__code_heard(code, true);
+        bool own = code <= WISP_E_USER;
+        CHECK(reply == code || (!own && reply == WISP_E_HANDLER));
+        CHECK(goodbye == code || (!own && goodbye == WISP_E_CLOSED));
+        CHECK(reply <= 0 && goodbye <= 0);
+        replies += !own && reply == code;
+        goodbyes += !own && goodbye == code;
+    }
+    CHECK_EQ_INT(replies, 16);
+    CHECK_EQ_INT(goodbyes, 5);
+    CHECK_EQ_INT(wisp__code_heard(WISP_E_TIMEOUT, false), WISP_E_HANDLER);
+    CHECK_EQ_INT(wisp__code_heard(WISP_E_CLOSED, false), WISP_E_HANDLER);
+    CHECK_EQ_INT(wisp__code_heard(WISP_E_STALE, false), WISP_E_HANDLER);
+    CHECK_EQ_INT(wisp__code_heard(WISP_E_USER + 1, false), WISP_E_HANDLER);
+    CHECK_EQ_INT(wisp__code_heard(WISP_E_NO_REMOTE, true), WISP_E_CLOSED);
+    CHECK_EQ_INT(wisp__code_heard(WISP_E_TIMEOUT, true), WISP_E_CLOSED);
+    CHECK_EQ_INT(wisp__code_heard(WISP_E_MEMORY, true), WISP_E_CLOSED);
+    CHECK_EQ_INT(wisp__code_heard(WISP_E_FLOOD, true), WISP_E_FLOOD);
+}
+
 TEST(a_long_log_line_is_cut) {
     wisp__base base;
     low_memory memory;
@@ -437,7 +550,7 @@ TEST(limits_have_the_documented_defaults) {
     CHECK_EQ_INT(l.queue_messages, 65536);
     CHECK_EQ_INT(l.queue_bytes, 4 << 20);
     CHECK_EQ_INT(l.window_items, 2048);
-    CHECK_EQ_INT(l.window_bytes, 512 << 10);
+    CHECK_EQ_INT(l.window_bytes, 1 << 20);
     CHECK_EQ_INT(l.window_packets, 1024);
     CHECK_EQ_INT(l.calls, 4096);
     CHECK_EQ_INT(l.calls_remembered, 4096);
@@ -616,6 +729,11 @@ static const test_case tests[] = {
     CASE(an_array_that_cannot_grow_is_as_it_was),
     CASE(the_log_gets_level_code_and_text),
     CASE(a_long_log_line_is_cut),
+    CASE(equal_lines_are_told_eight_at_once_and_one_a_second_with_their_number),
+    CASE(lines_that_were_left_out_are_told_when_no_other_follows),
+    CASE(lines_of_many_kinds_share_the_last_place),
+    CASE(the_number_left_out_stands_at_the_end_of_a_line_that_is_cut),
+    CASE(codes_of_the_other_end_are_its_own_or_of_a_short_list),
     CASE(words_are_little_endian_at_any_address),
     CASE(part_of_a_word_reads_only_that_part),
     CASE(the_mix_is_stable),

@@ -878,7 +878,8 @@ TEST(a_missing_or_wrong_argument_gives_nothing_and_an_error_event) {
     CHECK_EQ_INT(wisp_arg_int(&a.event, -1), 0);
     CHECK_EQ_INT(asked_wrong(&a), 1);
     wisp_update(a.end, a.w.now);
-    CHECK_EQ_INT(world_results(&a.w, a.end, WISP_ERROR, WISP_E_TYPE), 33);
+    CHECK_EQ_INT(world_total(a.end).errors, 33);
+    CHECK_EQ_INT(world_results(&a.w, a.end, WISP_ERROR, WISP_E_TYPE), 8);
     CHECK_EQ_INT(world_last(&a.w, a.end, WISP_ERROR)->remote.id, a.event.remote.id);
     CHECK(strstr(world_last(&a.w, a.end, WISP_ERROR)->text, "asked") != NULL);
     world_close(&a.w);
@@ -1066,15 +1067,111 @@ TEST(errors_beyond_the_limit_are_dropped_and_counted) {
     asking a;
     asking_open(&a);
     ask(&a, NULL);
-    for (int i = 0; i < 3000; i++) wisp_arg_int(&a.event, 0);
+    a.end->base.limits.notices = 5;
+    for (int i = 0; i < 8; i++) wisp_arg_int(&a.event, 0);
     total = world_total(a.end);
-    CHECK_EQ_INT(total.errors, 3000);
-    CHECK_EQ_INT(total.notices_dropped, 3000 - 1024);
+    CHECK_EQ_INT(total.errors, 8);
+    CHECK_EQ_INT(total.notices_dropped, 3);
     wisp_update(a.end, 1);
-    CHECK_EQ_INT(world_count(&a.w, a.end, WISP_ERROR), 1024);
+    CHECK_EQ_INT(world_count(&a.w, a.end, WISP_ERROR), 5);
+    wisp_update(a.end, 2);
     wisp_arg_int(&a.event, 0);
+    wisp_update(a.end, 2);
+    CHECK_EQ_INT(world_count(&a.w, a.end, WISP_ERROR), 6);
+    world_close(&a.w);
+}
+
+/* --- errors that are equal --- */
+
+/* `count` errors of a code, as if of this peer. */
+static void fail_often(asking *a, uint32_t peer, int code, int count) {
+    a->event.peer.id = peer;
+    for (int i = 0; i < count; i++) wisp_fail(&a->event, code, "%d", i);
+}
+
+TEST(equal_errors_are_told_eight_at_once_and_one_a_second_with_their_number) {
+    asking a;
+    asking_open(&a);
+    fail_often(&a, 0, WISP_E_USER, 3000);
     wisp_update(a.end, 1);
-    CHECK_EQ_INT(world_count(&a.w, a.end, WISP_ERROR), 1025);
+    CHECK_EQ_INT(world_count(&a.w, a.end, WISP_ERROR), 8);
+    CHECK_EQ_INT(world_total(a.end).errors, 3000);
+    CHECK_EQ_INT(world_total(a.end).notices_dropped, 3000 - 8);
+    CHECK_EQ_STR(world_last(&a.w, a.end, WISP_ERROR)->text, "asked: 7");
+    wisp_update(a.end, 1.5);
+    CHECK_EQ_INT(world_count(&a.w, a.end, WISP_ERROR), 8);
+    wisp_update(a.end, 2.1);
+    CHECK_EQ_INT(world_count(&a.w, a.end, WISP_ERROR), 9);
+    CHECK_EQ_STR(world_last(&a.w, a.end, WISP_ERROR)->text,
+                 "2992 errors were left out: application error");
+    CHECK_EQ_INT(world_last(&a.w, a.end, WISP_ERROR)->result, WISP_E_USER);
+    CHECK_EQ_INT(world_last(&a.w, a.end, WISP_ERROR)->remote.id, a.event.remote.id);
+    for (int i = 0; i < 10; i++) {
+        fail_often(&a, 0, WISP_E_USER, 5);
+        wisp_update(a.end, 3.2 + i);
+        CHECK_EQ_INT(world_count(&a.w, a.end, WISP_ERROR), 10 + i);
+    }
+    for (int i = 0; i < 10; i++) wisp_update(a.end, 13 + 2 * i);
+    world_forget(&a.w);
+    fail_often(&a, 0, WISP_E_USER, 9);
+    wisp_update(a.end, 31.5);
+    CHECK_EQ_INT(world_count(&a.w, a.end, WISP_ERROR), 8);
+    world_close(&a.w);
+}
+
+TEST(errors_of_another_code_remote_or_peer_are_not_equal) {
+    asking a;
+    asking_open(&a);
+    fail_often(&a, 1, WISP_E_USER, 20);
+    fail_often(&a, 2, WISP_E_USER, 20);
+    fail_often(&a, 1, WISP_E_USER - 1, 20);
+    a.event.remote = wisp_remote_named(a.end, "other");
+    fail_often(&a, 1, WISP_E_USER, 20);
+    wisp_update(a.end, 1);
+    CHECK_EQ_INT(world_count(&a.w, a.end, WISP_ERROR), 4 * 8);
+    world_close(&a.w);
+}
+
+/* A peer that makes errors of ever new kinds is told of no more than its table has places, and
+   what the others do is told all the same. */
+TEST(no_peer_silences_what_another_does) {
+    asking a;
+    asking_open(&a);
+    for (int i = 0; i < 5000; i++) fail_often(&a, 1, WISP_E_USER - i, 1);
+    fail_often(&a, 2, WISP_E_USER, 3);
+    wisp_update(a.end, 0.1);
+    CHECK_EQ_INT(world_count(&a.w, a.end, WISP_ERROR), 7 + 8 + 3);
+    CHECK_EQ_INT(world_last(&a.w, a.end, WISP_ERROR)->peer.id, 2);
+    wisp_update(a.end, 2);
+    CHECK_EQ_STR(world_last(&a.w, a.end, WISP_ERROR)->text,
+                 "4985 errors were left out: of many kinds");
+    CHECK_EQ_INT(world_last(&a.w, a.end, WISP_ERROR)->result, WISP_E_FLOOD);
+    world_close(&a.w);
+}
+
+typedef struct shown { int lines; char text[256]; } shown;
+
+static void on_shown(void *user, int level, wisp_result code, const char *text) {
+    shown *s = (shown *)user;
+    (void)level;
+    (void)code;
+    s->lines++;
+    snprintf(s->text, sizeof s->text, "%s", text);
+}
+
+TEST(an_error_is_told_and_logged_as_text_without_controls) {
+    asking a;
+    shown s;
+    memset(&s, 0, sizeof s);
+    asking_open(&a);
+    a.end->base.log = on_shown;
+    a.end->base.user = &s;
+    wisp_fail(&a.event, WISP_E_USER, "red \x1b[31m\n\xff \xc3\xbc \xe2\x80\xae");
+    wisp_update(a.end, 0.1);
+    CHECK_EQ_STR(world_last(&a.w, a.end, WISP_ERROR)->text, "asked: red ?[31m?? \xc3\xbc ?");
+    CHECK_EQ_STR(s.text, "asked: red ?[31m?? \xc3\xbc ?");
+    fail_often(&a, 0, WISP_E_USER, 100);
+    CHECK_EQ_INT(s.lines, 8);
     world_close(&a.w);
 }
 
@@ -1145,6 +1242,10 @@ static const test_case tests[] = {
     CASE(a_handler_that_fails_raises_an_error_event_and_the_loop_goes_on),
     CASE(an_error_handler_that_fails_does_not_hang_the_update),
     CASE(errors_beyond_the_limit_are_dropped_and_counted),
+    CASE(equal_errors_are_told_eight_at_once_and_one_a_second_with_their_number),
+    CASE(errors_of_another_code_remote_or_peer_are_not_equal),
+    CASE(no_peer_silences_what_another_does),
+    CASE(an_error_is_told_and_logged_as_text_without_controls),
     CASE(life_cycle_events_are_never_dropped_for_errors),
 };
 

@@ -377,6 +377,74 @@ TEST(schemas_beyond_the_bound_are_told_and_take_nothing) {
     for (int i = 0; i < PLANS; i++) free(plans[i]);
 }
 
+/* What one peer describes takes nothing of what another may. */
+TEST(each_peer_has_its_own_room_for_schemas_and_leaves_it) {
+    enum { PLANS = 30, SCHEMA_BYTES = 60000 };
+    world w;
+    wisp *server, *clients[2];
+    wisp_peer greedy;
+    counter c[PLANS + 1];
+    plan *plans[PLANS + 1];
+    char name[PLANS + 1][16];
+    int known[2] = { 0, 0 };
+    world_open(&w);
+    w.desc.limits.schema_bytes = SCHEMA_BYTES;
+    server = world_add(&w);
+    for (int i = 0; i < 2; i++) clients[i] = world_add(&w);
+    for (int i = 0; i <= PLANS; i++) {
+        snprintf(name[i], sizeof name[i], "plan %d", i);
+        plans[i] = plan_new(3000, 100 + i);
+        count_on(server, name[i], &c[i]);
+        use_schema(clients[i == PLANS], name[i], &plans[i]->schema);
+    }
+    for (int round = 0; round < 2; round++) {            /* the second time after it has left */
+        greedy = world_join(&w, clients[0], server);
+        for (int i = 0; i < PLANS; i++) {
+            c[i].count = 0;
+            fire_plan(clients[0], name[i], plans[i], 0);
+            world_run(&w, 0.1);
+            known[round] += c[i].count;
+        }
+        CHECK(learnt_bytes(server) > SCHEMA_BYTES / 2 && learnt_bytes(server) <= SCHEMA_BYTES);
+        if (round == 0) {
+            world_join(&w, clients[1], server);
+            fire_plan(clients[1], name[PLANS], plans[PLANS], 0);
+            world_run(&w, 0.3);
+            CHECK_EQ_INT(c[PLANS].count, 1);
+            wisp_leave(clients[1], world_peer(clients[1], 0), "");
+        }
+        wisp_leave(clients[0], greedy, "");
+        world_run(&w, 2);
+        CHECK_EQ_INT(learnt_bytes(server), 0);
+    }
+    CHECK(known[0] > 0 && known[0] < PLANS && known[0] == known[1]);
+    world_close(&w);
+    for (int i = 0; i <= PLANS; i++) free(plans[i]);
+}
+
+/* A schema of several names counts once for the peer that describes it. */
+TEST(a_schema_of_many_names_is_counted_once) {
+    world_two t;
+    counter c[20];
+    plan *p = plan_new(3000, 7);
+    char name[20][16];
+    world_open(&t.w);
+    t.w.desc.limits.schema_bytes = 60000;
+    world_two_join(&t);
+    for (int i = 0; i < 20; i++) {
+        snprintf(name[i], sizeof name[i], "plan %d", i);
+        count_on(t.server, name[i], &c[i]);
+        use_schema(t.client, name[i], &p->schema);
+        fire_plan(t.client, name[i], p, 0);
+    }
+    world_run(&t.w, 1);
+    for (int i = 0; i < 20; i++) CHECK_EQ_INT(c[i].count, 1);
+    CHECK_EQ_INT((int64_t)wisp__session_of(t.server, t.to_client)->schema_bytes,
+                 learnt_bytes(t.server));
+    world_close(&t.w);
+    free(p);
+}
+
 TEST(a_refused_schema_stops_neither_other_names_nor_their_order) {
     world_two t;
     counter c;
@@ -821,6 +889,8 @@ static const test_case tests[] = {
     CASE(two_names_may_share_a_schema),
     CASE(many_schemas_fit_the_bound),
     CASE(schemas_beyond_the_bound_are_told_and_take_nothing),
+    CASE(each_peer_has_its_own_room_for_schemas_and_leaves_it),
+    CASE(a_schema_of_many_names_is_counted_once),
     CASE(a_refused_schema_stops_neither_other_names_nor_their_order),
     CASE(a_large_descriptor_passes_where_messages_are_small),
     CASE(settings_may_change_while_messages_are_under_way),

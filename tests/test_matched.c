@@ -91,12 +91,13 @@ TEST(peers_can_have_so_many_names_registered_and_no_more) {
 
 TEST(what_is_no_name_is_not_registered_whatever_a_pattern_takes) {
     static const struct { const char *name; int length; } bad[] = {
-        { "wisp:new", 8 }, { "a\0b", 3 }, { "\0", 1 }, { "wisp:", 5 }
+        { "wisp:new", 8 }, { "a\0b", 3 }, { "\0", 1 }, { "wisp:", 5 }, { "a\nb", 3 },
+        { "\x1b[2J", 4 }, { "\xff", 1 }, { "a\xe2\x80\xae", 4 }
     };
     bench *b = bench_open();
     int registered = b->t.server->registry.count;
     CHECK(wisp_connect_match(b->t.server, "", world_on, &b->t.w).id != 0);
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 8; i++) {
         wisp__writer *to = body(b);
         put_announcement(to, 10 + i, bad[i].name, bad[i].length);
         send_body(b);

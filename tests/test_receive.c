@@ -268,6 +268,112 @@ static void bad_leave_long(wisp__writer *to) {
     for (int i = 0; i < 256; i++) wisp__put(to, 'x', 8);
 }
 
+/* --- announcements that fail --- */
+
+/* ANNOUNCE of "hp" as records of a schema with this descriptor. */
+static void put_described(wisp__writer *to, int number, const uint8_t *descriptor, int bits) {
+    uint8_t extra[512];
+    wisp__writer out = wisp__writer_on(extra, (int)sizeof extra - WISP__SLACK);
+    memset(extra, 0, sizeof extra);
+    wisp__put(&out, 0, 4);
+    wisp__put(&out, 1, 1);
+    wisp__put(&out, 0, 1);
+    wisp__put_length(&out, (uint64_t)bits);
+    wisp__put_bits(&out, descriptor, bits);
+    wisp__put_align(&out);
+    wisp__put_control(to, WISP__R_ANNOUNCE);
+    wisp__put_length(to, (uint64_t)number);
+    wisp__put_length(to, 2);
+    put_text(to, "hp", 2);
+    wisp__put(to, 1, 8);
+    wisp__put(to, WISP__RECORD, 8);
+    wisp__put_length(to, (uint64_t)(out.at / 8));
+    put_text(to, (const char *)extra, (int)(out.at / 8));
+}
+
+/* A descriptor of 20 fields, of which two have one name: nothing is wrong with it until the end. */
+static int doubled_descriptor(uint8_t *bytes, int size, int tag) {
+    wisp__writer to = wisp__writer_on(bytes, size - WISP__SLACK);
+    memset(bytes, 0, (size_t)size);
+    wisp__put(&to, (uint64_t)tag, 8);
+    wisp__put(&to, 0, 1);
+    wisp__put_text(&to, "s");
+    wisp__put_length(&to, 20);
+    for (int i = 0; i < 20; i++) {
+        char name[2] = { (char)('a' + (i == 19 ? 0 : i)), 0 };
+        wisp__put_text(&to, name);
+        wisp__put(&to, 0, 4);
+        wisp__put(&to, WISP_TYPE_BOOL, 5);
+    }
+    return (int)to.at;
+}
+
+/* Allocations of the server while it reads the packet. */
+static int taken_by_announcing(bench *b, int number, int tag) {
+    uint8_t descriptor[400];
+    int bits = doubled_descriptor(descriptor, (int)sizeof descriptor, tag);
+    uint64_t before;
+    put_described(body(b), number, descriptor, bits);
+    send_body(b);
+    before = world_total(b->t.server).allocations;
+    world_update(&b->t.w, 0);
+    return (int)(world_total(b->t.server).allocations - before);
+}
+
+TEST(a_schema_that_failed_is_not_compiled_twice) {
+    bench *b = bench_open();
+    int first = taken_by_announcing(b, 9, 1), other;
+    CHECK_EQ_INT(world_total(b->t.server).names_unknown, 1);
+    CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_ERROR, WISP_E_SCHEMA), 1);
+    for (int i = 0; i < 5; i++) CHECK_EQ_INT(taken_by_announcing(b, 9, 1), 1);
+    CHECK_EQ_INT(world_total(b->t.server).names_unknown, 6);
+    other = taken_by_announcing(b, 9, 2);
+    CHECK(first > 1 && other > 1);
+    CHECK(bench_joined(b));
+    bench_close(b);
+}
+
+TEST(announcements_that_fail_are_offences) {
+    bench *b = bench_open();
+    int sent = 0;
+    while (bench_joined(b) && sent < 2000) {
+        taken_by_announcing(b, 9, 1);
+        sent++;
+    }
+    CHECK(sent > 1000 && sent < 1100);
+    CHECK_EQ_INT(world_last(&b->t.w, b->t.server, WISP_LEFT)->result, WISP_E_FLOOD);
+    CHECK(world_count(&b->t.w, b->t.server, WISP_ERROR) < 20);
+    bench_close(b);
+}
+
+/* What the server is told of a goodbye with this code and text. */
+static const world_note *left_with(int code, const char *text, int length) {
+    static world_note note;
+    bench *b = bench_open();
+    wisp__writer *to = body(b);
+    wisp__put_control(to, WISP__R_LEAVE);
+    wisp__put(to, (uint16_t)code, 16);
+    wisp__put_length(to, (uint64_t)length);
+    put_text(to, text, length);
+    send_body(b);
+    world_update(&b->t.w, 0);
+    note = *world_last(&b->t.w, b->t.server, WISP_LEFT);
+    bench_close(b);
+    return &note;
+}
+
+TEST(a_goodbye_says_what_the_other_end_can_know_in_text_that_can_be_shown) {
+    CHECK_EQ_STR(left_with(WISP_OK, "bye\n\x1b[2J\xc0\xff", 10)->text, "bye??[2J??");
+    CHECK_EQ_STR(left_with(WISP_OK, "a\0b", 3)->text, "a?b");
+    CHECK_EQ_STR(left_with(WISP_OK, "Gr\xc3\xbc\xc3\x9f""e", 7)->text, "Gr\xc3\xbc\xc3\x9f""e");
+    CHECK_EQ_INT(left_with(WISP_OK, "", 0)->result, WISP_OK);
+    CHECK_EQ_INT(left_with(WISP_E_TIMEOUT, "", 0)->result, WISP_E_CLOSED);
+    CHECK_EQ_INT(left_with(WISP_E_REPLACED, "", 0)->result, WISP_E_CLOSED);
+    CHECK_EQ_INT(left_with(-999, "", 0)->result, WISP_E_CLOSED);
+    CHECK_EQ_INT(left_with(WISP_E_PROTOCOL, "", 0)->result, WISP_E_PROTOCOL);
+    CHECK_EQ_INT(left_with(WISP_E_USER - 3, "", 0)->result, WISP_E_USER - 3);
+}
+
 static void bad_leave_cut(wisp__writer *to) {
     wisp__put_control(to, WISP__R_LEAVE);
     wisp__put(to, 0, 16);
@@ -709,8 +815,38 @@ TEST(what_comes_early_is_held_up_to_window_bytes_and_no_further) {
         world_update(&b->t.w, 0);
         if (bench_joined(b)) most = bench_server_side(b)->held_bytes;
     }
-    CHECK_EQ_INT(most, 20000);
+    CHECK_EQ_INT(most, 9 * 2048);        /* 1000 bytes take a chunk of 2048 */
     CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_LEFT, WISP_E_PROTOCOL), 1);
+    bench_close(b);
+}
+
+/* The smallest messages there are, all out of order, in every channel: what they take is bound. */
+TEST(what_is_held_takes_no_more_memory_than_the_window) {
+    bench *b = bench_open();
+    wisp_limits *limits = &b->t.server->base.limits;
+    int rings = WISP__CHANNELS * limits->window_items * (int)sizeof(void *), most = 0;
+    uint64_t before = world_total(b->t.server).memory;
+    for (int channel = 0; channel < WISP__CHANNELS; channel++)
+        for (uint32_t at = 1; at + 400 <= (uint32_t)limits->window_items; at += 400) {
+            wisp__writer *to = body(b);
+            if (!bench_joined(b) || bench_server_side(b)->held_bytes + 400 * 128 >
+                                        limits->window_bytes)
+                break;
+            wisp__put_control(to, WISP__R_SECTION);
+            wisp__put(to, WISP_RELIABLE, 2);
+            wisp__put(to, (uint64_t)channel, 4);
+            wisp__put(to, (WISP_FIRST_NUMBER + at) & WISP__LOW_24, 24);
+            put_bound(to, 0);
+            wisp__put_small(to, 0);
+            for (int i = 1; i < 400; i++) wisp__put(to, 1, 1);
+            send_body(b);
+            world_update(&b->t.w, 0);
+            most = bench_server_side(b)->held_bytes;
+        }
+    CHECK(bench_joined(b));
+    CHECK(most > limits->window_bytes - 400 * 128);
+    CHECK(world_total(b->t.server).memory - before <
+          (uint64_t)(limits->window_bytes + rings) + 65536);
     bench_close(b);
 }
 
@@ -820,6 +956,9 @@ TEST(thousands_of_unknown_names_take_no_memory) {
 }
 
 static const test_case tests[] = {
+    CASE(a_schema_that_failed_is_not_compiled_twice),
+    CASE(announcements_that_fail_are_offences),
+    CASE(a_goodbye_says_what_the_other_end_can_know_in_text_that_can_be_shown),
     CASE(every_senseless_record_ends_the_session_with_a_code_on_both_sides),
     CASE(what_stands_before_a_senseless_record_is_delivered),
     CASE(flags_of_no_meaning_end_the_session),
@@ -836,6 +975,7 @@ static const test_case tests[] = {
     CASE(any_order_of_arrival_gives_the_order_of_sending),
     CASE(a_packet_from_64000_messages_ago_is_not_taken_for_a_new_one),
     CASE(what_comes_early_is_held_up_to_window_bytes_and_no_further),
+    CASE(what_is_held_takes_no_more_memory_than_the_window),
     CASE(an_honest_sender_stays_within_the_receivers_window),
     CASE(ends_with_other_window_items_understand_each_other),
     CASE(a_name_unknown_there_is_told_to_both_sides),
