@@ -14896,12 +14896,20 @@ static wisp_result wisp__squeeze_unpack(wisp__squeeze *sq, int method, uint32_t 
 
 /* ===========================================================================
  * MARK: >>seal
- * What: SipHash-2-4 (Aumasson and Bernstein, 2012) for cookies and random
- *   numbers; the 32-bit tag of session packets, an almost-universal hash: NH
- *   over 128-byte blocks (Black et al., UMAC, 1999) on 64-bit words, then a
- *   polynomial modulo 2^61 - 1.
+ * What: SipHash-2-4 (Aumasson and Bernstein, 2012) for cookies, tables and
+ *   random numbers; the 64-bit tag of session packets: an almost-universal
+ *   hash, NH over 256-byte blocks (Black et al., UMAC, 1999) on 64-bit words
+ *   and then two polynomials modulo 2^61 - 1, which SipHash finishes.
  * Invariants: the tag depends on key, direction, packet number, length and
  *   every byte. It stops those who cannot read the traffic, nobody else.
+ *
+ * Why a guess succeeds once in about 2^60 tries at best: two packets of one
+ * number share their hash with a probability of 2^-64 for each block that
+ * differs (NH), plus (words / 2^60)^2 (two polynomials with keys of their
+ * own, over words that keep every bit of the sums of NH: 3 for a block, so
+ * below 2^-98 for the largest packet). SipHash of hash and number is as good
+ * as random for whoever has no key, so that a tag tells nothing of the tag of
+ * another hash or another number.
  * ======================================================================== */
 
 static uint64_t wisp__rotate(uint64_t x, int by) { return x << by | x >> (64 - by); }
@@ -14946,12 +14954,19 @@ static uint64_t wisp__random(wisp__secret *secret) {
     return wisp__siphash(secret->key, block, 8);
 }
 
+enum { WISP__NH_BYTES = 256 };
+
 typedef struct wisp__seal {
-    uint64_t nh[16];
-    uint64_t poly, start, multiply, add;
+    uint64_t nh[WISP__NH_BYTES / 8];
+    uint64_t poly[2];
+    uint64_t finish[2];
 } wisp__seal;
 
+/* What the packet has come to so far: the values of both polynomials. */
+typedef struct wisp__digest { uint64_t state[2]; } wisp__digest;
+
 #define WISP__P61 ((UINT64_C(1) << 61) - 1)
+#define WISP__LOW_60 ((UINT64_C(1) << 60) - 1)
 
 static uint64_t wisp__multiply_p61(uint64_t a, uint64_t b) {
     uint64_t high, low = wisp__multiply(a, b, &high);
@@ -14963,16 +14978,16 @@ static void wisp__seal_init(wisp__seal *seal, const uint64_t secret[2]) {
     wisp__secret stream = { { 0, 0 }, 0 };
     stream.key[0] = secret[0];
     stream.key[1] = secret[1];
-    for (int i = 0; i < 16; i++) seal->nh[i] = wisp__random(&stream);
-    seal->poly = wisp__random(&stream) & (WISP__P61 >> 1);
-    seal->start = wisp__random(&stream);
-    seal->multiply = wisp__random(&stream) | 1;
-    seal->add = wisp__random(&stream);
+    for (int i = 0; i < WISP__NH_BYTES / 8; i++) seal->nh[i] = wisp__random(&stream);
+    for (int i = 0; i < 2; i++) seal->poly[i] = wisp__random(&stream) & WISP__LOW_60;
+    for (int i = 0; i < 2; i++) seal->finish[i] = wisp__random(&stream);
 }
 
-static uint64_t wisp__seal_absorb(const wisp__seal *seal, uint64_t state, uint64_t word) {
-    uint64_t reduced = (word & WISP__P61) + (word >> 61);
-    return wisp__multiply_p61(state + reduced, seal->poly);
+/* Words are below 2^60, so that no two of them are equal modulo the prime. */
+static inline void wisp__seal_absorb(const wisp__seal *seal, wisp__digest *digest,
+                                     uint64_t word) {
+    digest->state[0] = wisp__multiply_p61(digest->state[0] + word, seal->poly[0]);
+    digest->state[1] = wisp__multiply_p61(digest->state[1] + word, seal->poly[1]);
 }
 
 typedef struct wisp__sum { uint64_t low, high; } wisp__sum;
@@ -14984,9 +14999,9 @@ static inline void wisp__seal_pair(wisp__sum *sum, const uint64_t *key, uint64_t
     sum->high += high + (sum->low < low);
 }
 
-/* One block of up to 128 bytes; its 128-bit sum goes into the polynomial as two words. */
-static uint64_t wisp__seal_block(const wisp__seal *seal, uint64_t state, const uint8_t *bytes,
-                                 int size) {
+/* One block of up to 256 bytes; its 128-bit sum goes into the polynomials as three words. */
+static inline void wisp__seal_block(const wisp__seal *seal, wisp__digest *digest,
+                                    const uint8_t *bytes, int size) {
     wisp__sum sum = { 0, 0 };
     const uint64_t *key = seal->nh;
     for (; size >= 16; size -= 16, bytes += 16, key += 2)
@@ -14995,26 +15010,28 @@ static uint64_t wisp__seal_block(const wisp__seal *seal, uint64_t state, const u
         wisp__seal_pair(&sum, key, wisp__load64(bytes), wisp__load_part(bytes + 8, size - 8));
     else if (size > 0)
         wisp__seal_pair(&sum, key, wisp__load_part(bytes, size), 0);
-    return wisp__seal_absorb(seal, wisp__seal_absorb(seal, state, sum.low), sum.high);
+    wisp__seal_absorb(seal, digest, sum.low & WISP__LOW_60);
+    wisp__seal_absorb(seal, digest, (sum.low >> 60 | sum.high << 4) & WISP__LOW_60);
+    wisp__seal_absorb(seal, digest, sum.high >> 56);
 }
 
 /* `direction` is 0 from the one who joined, 1 from the one who was joined. */
-static uint32_t wisp__seal_tag(const wisp__seal *seal, int direction, uint64_t number,
+static uint64_t wisp__seal_tag(const wisp__seal *seal, int direction, uint64_t number,
                                const uint8_t *bytes, int size) {
-    uint64_t state = wisp__seal_absorb(seal, 0, seal->start ^ number);
-    state = wisp__seal_absorb(seal, state, (uint64_t)size << 1 | (uint64_t)direction);
-    for (; size > 0; size -= 128, bytes += 128)
-        state = wisp__seal_block(seal, state, bytes, wisp__min_int(size, 128));
-    return (uint32_t)((state * seal->multiply + seal->add) >> 32);
+    wisp__digest digest = { { 0, 0 } };
+    uint8_t last[3 * 8];
+    wisp__seal_absorb(seal, &digest, (uint64_t)size << 1 | (uint64_t)direction);
+    for (; size > 0; size -= WISP__NH_BYTES, bytes += WISP__NH_BYTES)
+        wisp__seal_block(seal, &digest, bytes, wisp__min_int(size, WISP__NH_BYTES));
+    wisp__store64(last, digest.state[0]);
+    wisp__store64(last + 8, number);
+    wisp__store64(last + 16, digest.state[1]);
+    return wisp__siphash(seal->finish, last, 23);        /* 7 bytes of the second are enough */
 }
 
-static void wisp__put_tag(uint8_t *to, uint32_t tag) {
-    for (int i = 0; i < 4; i++) to[i] = (uint8_t)(tag >> (8 * i));
-}
+static void wisp__put_tag(uint8_t *to, uint64_t tag) { wisp__store64(to, tag); }
 
-static uint32_t wisp__get_tag(const uint8_t *from) {
-    return (uint32_t)wisp__load_part(from, 4);
-}
+static uint64_t wisp__get_tag(const uint8_t *from) { return wisp__load64(from); }
 
 /* Random bytes of the system, without a header of the system. */
 #ifndef WISP_NO_OS
