@@ -134,7 +134,7 @@
 #include <stdint.h>
 
 #define WISP_VERSION      "0.3.0"
-#define WISP_WIRE_VERSION 1      /* what both ends must have in common */
+#define WISP_WIRE_VERSION 2      /* what both ends must have in common */
 
 #ifndef WISP_API
 #if defined(WISP_STATIC) && defined(__GNUC__)
@@ -15066,22 +15066,34 @@ static bool wisp__system_entropy(void *user, void *out, int size) {
  *   bounded by window_packets.
  * Not here: what packets carry (channel, batch), where they go (host).
  *
- *   packet    flags:8 tag:32 number:16|32 body      (number: not on reliable links)
- *   flags     bit 7: session; bit 0: acks first in the body; bit 1: number has 32 bits;
+ *   packet    flags:8 connection:16 tag:64 number:16 body
+ *             flags:8 tag:64 body                            on a reliable link
+ *   flags     bit 7: session; bit 0: acks first in the body;
  *             bit 2: the body is method:8 (bit 7: with the dictionary) bytes:16
- *             [dictionary:16] and what the compressor made of it
+ *             [dictionary:16] and what the compressor made of it; the others are 0
+ *   connection  the number that the receiver gave to the session in the handshake
+ *   tag       of the whole number (not only its low bits), the direction, the flags,
+ *             the connection, and all that follows; so all of the packet is covered
+ *   number    the low bits; the receiver refuses more than 8,192 beyond the largest
  *   acks      largest:16 delay:8 (half milliseconds) small(ranges - 1) length(first - 1)
  *             then per range length(gap - 1) length(packets - 1), downwards
  * ======================================================================== */
 
-enum { WISP__FLAG_SESSION = 128, WISP__FLAG_ACKS = 1, WISP__FLAG_WIDE = 2,
-       WISP__FLAG_SQUEEZED = 4 };
+enum { WISP__FLAG_SESSION = 128, WISP__FLAG_ACKS = 1, WISP__FLAG_SQUEEZED = 4,
+       WISP__FLAGS_UNUSED = 0x7a };
 
 #define WISP__SEEN_WORDS     16        /* 1024 packet numbers that are told apart */
 #define WISP__ACK_DELAY      0.025     /* seconds (RFC 9000 18.2: max_ack_delay) */
 #define WISP__GRANULARITY    0.001     /* RFC 9002 6.1.2 */
 #define WISP__PACE_SECONDS   0.05      /* what a pause saves up for sending at most */
-#define WISP__PACKET_HEAD    9         /* flags, tag, widest number */
+#define WISP__TAG_BYTES      8
+#define WISP__PACKET_HEAD    13        /* flags, connection, tag, number */
+#define WISP__RELIABLE_HEAD  9         /* flags, tag */
+#define WISP__LEAP           8192      /* packet numbers that may be missing in a row */
+#define WISP__LEAP_RESERVE   64        /* of those, kept for probes and goodbyes */
+#define WISP__SKIP_LEAST     64        /* packets between two numbers that are left out */
+#define WISP__SKIP_SPREAD    192       /* up to so many more, by chance */
+#define WISP__SKIPS          16        /* as many as a full window of 1,024 can span */
 #define WISP__ACK_BYTES      40        /* acks beside data take no more */
 #define WISP__MOST_RANGES    512
 
@@ -15119,6 +15131,9 @@ typedef struct wisp__flow {
     int         grown;                /* bytes acked towards the next step of avoidance */
     int         probes, free_packets;  /* timeouts in a row; packets that no window holds back */
     bool        has_rtt, limited;
+    uint64_t    skip_at;              /* the next number to leave out; 0: not chosen yet */
+    uint64_t    skips[WISP__SKIPS];   /* the last that were; 0: none */
+    unsigned    skip_count;
     /* receiving */
     uint64_t    top;                  /* largest number received; 0: none */
     uint64_t    seen[WISP__SEEN_WORDS];   /* ring of bits by number */
@@ -15131,6 +15146,36 @@ typedef struct wisp__flow {
 } wisp__flow;
 
 typedef void (*wisp__ref_told)(void *owner, const wisp__ref *ref, bool arrived);
+
+/* --- the head --- */
+
+static int wisp__packet_head(const wisp__base *base) {
+    return base->reliable ? WISP__RELIABLE_HEAD : WISP__PACKET_HEAD;
+}
+
+static uint8_t *wisp__packet_tag_at(const wisp__base *base, uint8_t *packet) {
+    return packet + (base->reliable ? 1 : 3);
+}
+
+/* The tag that a packet must have. Packet numbers stay below 2^40. */
+static uint64_t wisp__packet_tag(const wisp__base *base, const wisp__seal *seal, int direction,
+                                 uint64_t number, const uint8_t *packet, int size) {
+    int covered = (base->reliable ? 1 : 3) + WISP__TAG_BYTES;
+    uint64_t connection = base->reliable ? 0 : wisp__load_part(packet + 1, 2);
+    return wisp__seal_tag(seal, direction, number ^ connection << 40 ^ (uint64_t)packet[0] << 56,
+                          packet + covered, size - covered);
+}
+
+/* Completes a packet whose flags and body are written. */
+static void wisp__packet_close(const wisp__base *base, const wisp__seal *seal, int direction,
+                               uint16_t connection, uint64_t number, uint8_t *packet, int size) {
+    if (!base->reliable) {
+        wisp__store_part(packet + 1, connection, 2);
+        wisp__store_part(packet + WISP__PACKET_HEAD - 2, number & 0xffff, 2);
+    }
+    wisp__put_tag(wisp__packet_tag_at(base, packet),
+                  wisp__packet_tag(base, seal, direction, number, packet, size));
+}
 
 /* RFC 9002 7.2. */
 static int wisp__flow_initial_window(const wisp__base *base) {
@@ -15169,6 +15214,12 @@ static bool wisp__flow_seen(const wisp__flow *flow, uint64_t number) {
 static bool wisp__flow_is_duplicate(const wisp__flow *flow, uint64_t number) {
     if (!flow->top || number > flow->top) return false;
     return flow->top - number >= WISP__SEEN_WORDS * 64 - 64 || wisp__flow_seen(flow, number);
+}
+
+/* A number so far ahead that no honest peer sends it: one packet must not make all that come
+   after it look too old. */
+static bool wisp__flow_leaps(const wisp__flow *flow, uint64_t number) {
+    return number > (flow->top ? flow->top : WISP_FIRST_NUMBER - 1) + WISP__LEAP;
 }
 
 /* Remembers a number that is no duplicate. At most one turn of the ring is cleared. */
@@ -15331,6 +15382,21 @@ static void wisp__flow_track(wisp__flow *flow, double now, int bytes, uint32_t f
     if (flow->free_packets) flow->free_packets--;
 }
 
+/* Leaves a number out now and then. A peer that acks what it did not receive, to be sent more,
+   sooner or later acks such a number (RFC 9000 21.4). Called when a packet has left. */
+static void wisp__flow_skip(wisp__flow *flow, wisp__secret *secret) {
+    if (flow->skip_at && flow->next < flow->skip_at) return;
+    if (flow->skip_at) flow->skips[flow->skip_count++ % WISP__SKIPS] = flow->next++;
+    flow->skip_at = flow->next + WISP__SKIP_LEAST + wisp__random(secret) % WISP__SKIP_SPREAD;
+}
+
+/* Is one of these numbers among those left out lately? */
+static bool wisp__flow_skipped(const wisp__flow *flow, uint64_t first, uint64_t last) {
+    for (int i = 0; i < WISP__SKIPS; i++)
+        if (flow->skips[i] && flow->skips[i] >= first && flow->skips[i] <= last) return true;
+    return false;
+}
+
 /* Lets go of what has ended at the old end of both rings. */
 static void wisp__flow_advance(wisp__flow *flow) {
     while (flow->oldest < flow->next && !wisp__flow_find(flow, flow->oldest)) flow->oldest++;
@@ -15413,6 +15479,13 @@ static void wisp__outage_add(wisp__outage *outage, double time) {
     outage->longest = wisp__max(outage->longest, time - outage->first);
 }
 
+/* RFC 9002 6.1.1: three packets sent later have arrived, or one that is three later. A number that
+   was left out is no packet. */
+static bool wisp__flow_is_behind(const wisp__flow *flow, uint64_t number) {
+    uint64_t distance = flow->largest_acked - number;
+    return distance > 3 || (distance == 3 && !wisp__flow_skipped(flow, number, number + 3));
+}
+
 /* RFC 9002 6.1: packets three numbers or 9/8 round trips behind one that was acked. Returns how
    many were lost. */
 static int wisp__flow_detect_loss(wisp__base *base, wisp__flow *flow, double now,
@@ -15426,7 +15499,7 @@ static int wisp__flow_detect_loss(wisp__base *base, wisp__flow *flow, double now
         wisp__sent *sent = &flow->sent[n & (uint64_t)(flow->sent_room - 1)];
         if (sent->number == n && sent->acked) outage.running = false;
         if (sent->number != n || !sent->bytes) continue;
-        if (n + 3 > flow->largest_acked && sent->time + wait > now) {
+        if (!wisp__flow_is_behind(flow, n) && sent->time + wait > now) {
             flow->loss_time = wisp__min(flow->loss_time, sent->time + wait);
             continue;
         }
@@ -15458,7 +15531,8 @@ static wisp__ack_news wisp__flow_get_acks(wisp__base *base, wisp__flow *flow, wi
     if (from->failed || last >= flow->next) news.bad = true;
     for (int i = 0; i < ranges && !news.bad; i++) {
         uint64_t count = (uint64_t)wisp__get_length(from) + 1;
-        if (from->failed || count > last || (taken += 1) > WISP__MOST_RANGES) {
+        if (from->failed || count > last || (taken += 1) > WISP__MOST_RANGES ||
+            wisp__flow_skipped(flow, last - count + 1, last)) {
             news.bad = true;
             break;
         }
@@ -15534,24 +15608,27 @@ static void wisp__flow_pace(wisp__base *base, wisp__flow *flow, double now) {
     flow->pace_tokens = wisp__min(flow->pace_tokens + gained, most);
 }
 
+/* Is there a number that the other end cannot take for a leap? What it has acked it has; an ack is
+   elicited long before, at the latest after 64 packets of acks alone. (Before the first ack the
+   window is too small for a leap.) */
+static bool wisp__flow_may_number(const wisp__flow *flow) {
+    return !flow->largest_acked ||
+           flow->next + WISP__LEAP_RESERVE <= flow->largest_acked + WISP__LEAP;
+}
+
 /* Asked when there is something to send. What only pacing holds back is limited all the same
    (RFC 9002 7.8). */
 static bool wisp__flow_may_send(wisp__base *base, wisp__flow *flow) {
     bool room = flow->in_flight + base->mtu <= flow->window || flow->in_flight == 0;
     bool paced = flow->pace_tokens <= 0;
     flow->limited = !room || paced || flow->in_flight * 2 > flow->window;
-    if (!flow->free_packets && (!room || paced)) return false;
+    if (!flow->free_packets && (!room || paced || !wisp__flow_may_number(flow))) return false;
     return wisp__flow_reserve(base, flow);
 }
 
-static int wisp__number_bits(const wisp__flow *flow) {
-    uint64_t known = flow->largest_acked ? flow->largest_acked : WISP_FIRST_NUMBER;
-    return flow->next > known + (1 << 14) ? 32 : 16;
-}
-
 /* The number that stands in a packet's head, from its low bits. */
-static uint64_t wisp__flow_number(const wisp__flow *flow, uint64_t low, int bits) {
-    return wisp__widen(flow->top ? flow->top + 1 : WISP_FIRST_NUMBER, low, bits);
+static uint64_t wisp__flow_number(const wisp__flow *flow, uint64_t low) {
+    return wisp__widen(flow->top ? flow->top + 1 : WISP_FIRST_NUMBER, low, 16);
 }
 
 WISP__UNUSED static void wisp__flow_check(const wisp__flow *flow) {
@@ -15826,17 +15903,21 @@ static int wisp__lane_free(wisp__base *base, wisp__chunks *chunks, wisp__lane *l
  *   session and one that waits to replace it.
  *
  *   every handshake packet: type:8 "wisp" wire version:8 client nonce:64 ... check:32
- *   REQUEST   padded to 64 bytes
- *   CHALLENGE bucket:8 cookie:64
- *   RESPONSE  bucket:8 cookie:64 flags:8 window:32 app version:32 app ticket, padded
- *   ACCEPT    server nonce:64 flags:8 window:32
- *   DENY      code:16
+ *   REQUEST   1: padded to 64 bytes
+ *   CHALLENGE 2: bucket:8 cookie:64
+ *   RESPONSE  3: bucket:8 cookie:64 connection:16 flags:8 window:32 app version:32 app
+ *             ticket, padded
+ *   ACCEPT    4: server nonce:64 connection:16 flags:8 window:32
+ *   DENY      5: code:16 text
+ *   GOODBYE   6: reserved, for packets of a session that is not there
+ *   connection  what the packets of the session to the sender of this carry in their head
  *   flags     bit 0: the link is reliable; bits 1..4: log2 of window_items
              5..7: LZ4, deflate, zstd can be read; bits 29..31 of window: the user's compressors
-             app: length:8 bytes; ticket: length:16 bytes
+             app, text: length:8 bytes; ticket: length:16 bytes
  * ======================================================================== */
 
-enum { WISP__REQUEST = 1, WISP__CHALLENGE, WISP__RESPONSE, WISP__ACCEPT, WISP__DENY };
+enum { WISP__REQUEST = 1, WISP__CHALLENGE, WISP__RESPONSE, WISP__ACCEPT, WISP__DENY,
+       WISP__GOODBYE };
 enum { WISP__HANDSHAKE_HEAD = 14, WISP__HANDSHAKE_LEAST = 64 };
 
 #define WISP__BUCKET_SECONDS 5.0    /* a cookie is good for one to two of them */
@@ -15861,6 +15942,7 @@ typedef struct wisp__peer {
     bool         told;             /* "joined" was told, so "left" will be */
     bool         asked;            /* by wisp_join here, whichever nonce won */
     uint8_t      methods;          /* of compression, that the other end has */
+    uint16_t     connection;       /* the other end's number of this session */
     wisp_addr    addr;
     uint32_t     next_of_address;  /* chain in the table: index + 1 */
     struct wisp__peer *next_dirty;
@@ -15935,6 +16017,17 @@ static wisp__peer *wisp__peers_find(const wisp__peers *peers, const wisp_addr *a
         if (!peer || memcmp(&peer->addr, addr, sizeof *addr) == 0) return peer;
         place = peer->next_of_address;
     }
+}
+
+/* This end's number of a session: its place, and as much of the generation as there is room for. */
+static uint16_t wisp__connection_of(const wisp__peer *peer) { return (uint16_t)peer->slot.id; }
+
+static wisp__peer *wisp__peers_connection(const wisp__peers *peers, uint16_t connection) {
+    uint32_t index = connection & ((1u << peers->pool.index_bits) - 1);
+    wisp__peer *peer = NULL;
+    if (index < (uint32_t)peers->pool.made)
+        peer = (wisp__peer *)wisp__pool_live(&peers->pool, (int)index);
+    return peer && wisp__connection_of(peer) == connection ? peer : NULL;
 }
 
 static uint32_t wisp__peer_place(const wisp__peers *peers, const wisp__peer *peer) {
@@ -16186,6 +16279,7 @@ static void wisp__send_response(wisp__peers *peers, wisp__peer *peer) {
     int length = (int)strlen(peers->app);
     wisp__put(&to, peer->bucket, 8);
     wisp__put(&to, peer->cookie, 64);
+    wisp__put(&to, wisp__connection_of(peer), 16);
     wisp__put_abilities(peers, &to);
     wisp__put(&to, peers->app_version, 32);
     wisp__put(&to, (uint64_t)length, 8);
@@ -16198,6 +16292,7 @@ static void wisp__send_response(wisp__peers *peers, wisp__peer *peer) {
 static void wisp__send_accept(wisp__peers *peers, wisp__peer *peer) {
     wisp__writer to = wisp__handshake_begin(peers, WISP__ACCEPT, peer->client_nonce);
     wisp__put(&to, peer->server_nonce, 64);
+    wisp__put(&to, wisp__connection_of(peer), 16);
     wisp__put_abilities(peers, &to);
     wisp__handshake_send(peers, &to, &peer->addr, peer->client_nonce, false);
 }
@@ -18687,12 +18782,17 @@ static int wisp__queue_pick(const wisp__sender *sender, const wisp__session *s, 
  *   ANNOUNCE 5: length(id) length(bytes) name version:8 codec:8 length(extra)
  *   BOUND 6 · UNKNOWN 7: length(id) · PING 8 · LEAVE 9: code:16 length(bytes) text
  *   RESYNC 10: length(id), whose values are to come whole
+ *   Reserved, and no record yet: TICK 11, OBJECT 12, INPUT 13, ASSEMBLED 14 (a piece set), and
+ *   MORE 15, which is followed by kind:4 of its own: PATH_CHALLENGE 0, PATH_RESPONSE 1,
+ *   FULL 2 (a name and a key, in place of RESYNC of a whole name), CLOCK 3
  * ======================================================================== */
 
 typedef enum wisp__record {
     WISP__R_END, WISP__R_SECTION, WISP__R_FRAGMENT, WISP__R_INVOKE, WISP__R_REPLY,
     WISP__R_ANNOUNCE, WISP__R_BOUND, WISP__R_UNKNOWN, WISP__R_PING, WISP__R_LEAVE,
     WISP__R_RESYNC,
+    WISP__R_TICK, WISP__R_OBJECT, WISP__R_INPUT, WISP__R_ASSEMBLED, WISP__R_MORE,
+    WISP__R_PATH_CHALLENGE, WISP__R_PATH_RESPONSE, WISP__R_FULL, WISP__R_CLOCK,
     WISP__R_EVENT, WISP__R_VALUE, WISP__R_NOTHING      /* never on the wire */
 } wisp__record;
 
@@ -19221,13 +19321,12 @@ static wisp__fit wisp__fill(wisp__filler *f, int only) {
 
 static void wisp__packet_begin(wisp__filler *f, wisp__sender *sender, wisp__session *s) {
     wisp__flow *flow = &s->peer.flow;
-    int wide = wisp__number_bits(flow) == 32;
     memset(f, 0, sizeof *f);
     f->sender = sender;
     f->session = s;
     f->packet = wisp__post_buffer(sender->peers);
-    f->head = sender->base->reliable ? 5 : wide ? 9 : 7;
-    f->packet[0] = (uint8_t)(WISP__FLAG_SESSION | (wide ? WISP__FLAG_WIDE : 0));
+    f->head = wisp__packet_head(sender->base);
+    f->packet[0] = WISP__FLAG_SESSION;
     f->to = wisp__writer_on(f->packet + f->head, sender->base->mtu - f->head);
     f->to.end -= WISP__RUN_BITS;
     f->first_ref = flow->ref_next;
@@ -19260,23 +19359,23 @@ static void wisp__packet_end(wisp__filler *f) {
     wisp__peers *peers = f->sender->peers;
     wisp__peer *peer = &f->session->peer;
     wisp__flow *flow = &peer->flow;
+    uint64_t number;
     int size;
     wisp__fill_run(f);
     f->to.end += WISP__RUN_BITS;
     wisp__put_align(&f->to);
     size = f->head + wisp__packet_squeeze(f, (int)(f->to.at / 8));
+    number = f->sender->base->reliable ? ++peer->sent_in_order : flow->next;
+    wisp__packet_close(f->sender->base, &peer->seal, !peer->joiner, peer->connection, number,
+                       f->packet, size);
     if (f->sender->base->reliable) {
-        flow->next = ++peer->sent_in_order;
+        flow->next = number;
     } else {
-        uint64_t number = flow->next;
-        for (int i = 0; i < f->head - 5; i++) f->packet[5 + i] = (uint8_t)(number >> (8 * i));
         if (f->eliciting) wisp__flow_track(flow, f->sender->base->time, size, f->first_ref);
         flow->acks_alone = f->eliciting ? 0 : flow->acks_alone + 1;
+        flow->next++;
+        wisp__flow_skip(flow, &peers->secret);
     }
-    wisp__put_tag(f->packet + 1, wisp__seal_tag(&peer->seal, !peer->joiner,
-                                                flow->next ^ (uint64_t)f->packet[0] << 56,
-                                                f->packet + 5, size - 5));
-    if (!f->sender->base->reliable) flow->next++;
     peer->stats.packets_sent++;
     peer->stats.bytes_sent += (uint64_t)size;
     wisp__policy_sent(f->sender->policy, &f->session->spending, peers->joined, size,
@@ -19287,6 +19386,7 @@ static void wisp__packet_end(wisp__filler *f) {
 
 static void wisp__send_acks(wisp__sender *sender, wisp__session *s) {
     wisp__filler f;
+    if (!wisp__flow_may_number(&s->peer.flow)) return;
     wisp__packet_begin(&f, sender, s);
     if (!f.acks && s->peer.flow.unacked)
         f.acks = wisp__flow_put_acks(&s->peer.flow, &f.to, sender->base->time,
@@ -21190,6 +21290,7 @@ static wisp__peer *wisp__peer_asking(wisp *w, const wisp_addr *addr, uint64_t no
 typedef struct wisp__response {
     uint64_t    nonce, cookie;
     uint8_t     bucket, flags;
+    uint16_t    connection;
     uint32_t    window, app_version;
     int         app_size, ticket_size;
     const char *app;
@@ -21199,6 +21300,7 @@ typedef struct wisp__response {
 static bool wisp__read_response(wisp__reader *from, wisp__response *r) {
     r->bucket = (uint8_t)wisp__get(from, 8);
     r->cookie = wisp__get(from, 64);
+    r->connection = (uint16_t)wisp__get(from, 16);
     r->flags = (uint8_t)wisp__get(from, 8);
     r->window = (uint32_t)wisp__get(from, 32);
     r->app_version = (uint32_t)wisp__get(from, 32);
@@ -21310,6 +21412,7 @@ static void wisp__on_response(wisp *w, const wisp_addr *addr, uint64_t nonce, wi
     if (!s->peer.asked) w->peers.strangers++;
     s->peer.joiner = false;
     s->peer.client_nonce = nonce;
+    s->peer.connection = r.connection;
     wisp__take_abilities(&w->peers, &s->peer, r.flags, r.window);
     s->peer.heard = w->base.time;
     if (verdict == WISP_PENDING) {
@@ -21331,10 +21434,12 @@ static void wisp__on_answer(wisp *w, wisp__peer *peer, int type, wisp__reader *f
         wisp__handshake_retry(&w->peers, peer);
     } else if (type == WISP__ACCEPT && peer->state == WISP__RESPONDING) {
         uint64_t nonce = wisp__get(from, 64);
+        uint16_t connection = (uint16_t)wisp__get(from, 16);
         uint8_t flags = (uint8_t)wisp__get(from, 8);
         wisp__take_abilities(&w->peers, peer, flags, (uint32_t)wisp__get(from, 32));
         if (from->failed) return;
         peer->server_nonce = nonce;
+        peer->connection = connection;
         wisp__peer_session(peer);
         wisp__confirm(w, s);
     } else if (type == WISP__DENY) {
@@ -21366,7 +21471,7 @@ static void wisp__on_handshake(wisp *w, const wisp_packet *packet) {
         return;
     }
     if (wisp__handshake_check(nonce, (const uint8_t *)packet->data, packet->size - 4) !=
-        wisp__get_tag((const uint8_t *)packet->data + packet->size - 4)) {
+        wisp__load_part((const uint8_t *)packet->data + packet->size - 4, 4)) {
         w->base.stats.handshakes_bad++;
         return;
     }
@@ -23428,26 +23533,66 @@ static bool wisp__within_budget(wisp *w, wisp__session *s, int size) {
     return false;
 }
 
+/* A packet without acks and records. Nobody sends one, so it counts for nothing: it would only move
+   the packet numbers. */
+static bool wisp__says_nothing(const wisp__reading *r, bool acks) {
+    wisp__reader from = r->from;
+    int64_t left = from.end - from.at;
+    return !acks && wisp__get(&from, (int)(left < 8 ? left : 8)) == 0;
+}
+
+/* Has this packet come before, or does its number make no sense? Then it counts for nothing. */
+static bool wisp__is_refused(wisp *w, wisp__peer *peer, uint64_t number) {
+    if (w->base.reliable) return false;
+    if (wisp__flow_is_duplicate(&peer->flow, number)) {
+        peer->stats.packets_duplicate++;
+        return true;
+    }
+    if (!wisp__flow_leaps(&peer->flow, number)) return false;
+    peer->stats.packets_refused++;
+    return true;
+}
+
+/* Ends the session of a packet that could not be read to its end. */
+static void wisp__on_broken(wisp__reading *r) {
+    wisp *w = r->w;
+    w->base.stats.packets_malformed++;
+    wisp__log(&w->base, WISP_LOG_WARNING, r->code, "session ended: %s", r->broken);
+    wisp__end(w, r->session, r->code, r->broken, true);
+}
+
+/* Reads a packet that counts. */
+static void wisp__take_packet(wisp__reading *r, bool acks) {
+    wisp *w = r->w;
+    wisp__session *s = r->session;
+    wisp__peer *peer = &s->peer;
+    peer->heard = w->base.time;
+    if (!w->base.reliable) wisp__flow_note(&peer->flow, r->number, w->base.time);
+    if (peer->state == WISP__HALF_OPENED) wisp__confirm(w, s);
+    if (!r->broken) {
+        w->record = r->from;
+        wisp__read_body(r, acks);
+    }
+    if (r->broken && peer->state == WISP__JOINED) wisp__error(w, s, NULL, r->code, r->broken);
+    w->record.end = w->record.at = 0;
+    if (r->broken) wisp__on_broken(r);
+    if (peer->state != WISP__JOINED) return;
+    if (r->eliciting && !w->base.reliable) wisp__flow_owe_ack(&peer->flow, w->base.time);
+    wisp__peers_mark(&w->peers, peer);
+}
+
 /* A packet whose tag is right. */
-static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet, int head,
+static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet,
                             uint64_t number) {
     const uint8_t *bytes = (const uint8_t *)packet->data;
-    wisp__peer *peer = &s->peer;
+    int head = wisp__packet_head(&w->base);
+    bool acks = (bytes[0] & WISP__FLAG_ACKS) != 0;
     wisp__reading r;
-    if (peer->heard < 0) return;             /* the link has closed it */
-    peer->stats.packets_received++;
-    peer->stats.bytes_received += (uint64_t)packet->size;
-    peer->heard = w->base.time;
-    if (!wisp__within_budget(w, s, packet->size)) return;
-    if (w->base.reliable) {
-        peer->received_in_order = number;
-    } else if (wisp__flow_is_duplicate(&peer->flow, number)) {
-        peer->stats.packets_duplicate++;
-        return;
-    } else {
-        wisp__flow_note(&peer->flow, number, w->base.time);
-    }
-    if (peer->state == WISP__HALF_OPENED) wisp__confirm(w, s);
+    if (s->peer.heard < 0) return;             /* the link has closed it */
+    s->peer.stats.packets_received++;
+    s->peer.stats.bytes_received += (uint64_t)packet->size;
+    if (w->base.reliable) s->peer.received_in_order = number;
+    if (!wisp__within_budget(w, s, packet->size) || wisp__is_refused(w, &s->peer, number)) return;
     s->steps = s->misses = s->told_errors = s->heard_values = 0;
     w->content.unpacked = w->content.taken = 0;
     memset(&r, 0, sizeof r);
@@ -23457,39 +23602,44 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
     r.from = wisp__reader_on(bytes + head, packet->size - head);
     r.values = wisp__max_int(WISP__PACKET_VALUES, w->base.limits.message_values);
     w->record = r.from;
-    if (bytes[0] & 0x78) wisp__break(&r, "flags of no meaning");
+    if (bytes[0] & WISP__FLAGS_UNUSED) wisp__break(&r, "flags of no meaning");
     else if (bytes[0] & WISP__FLAG_SQUEEZED) wisp__read_squeezed(&r);
-    if (!r.broken) w->record = r.from;
-    if (!r.broken) wisp__read_body(&r, (bytes[0] & WISP__FLAG_ACKS) != 0);
-    if (r.broken && peer->state == WISP__JOINED) wisp__error(w, s, NULL, r.code, r.broken);
-    w->record.end = w->record.at = 0;
-    if (r.broken) {
-        w->base.stats.packets_malformed++;
-        wisp__log(&w->base, WISP_LOG_WARNING, r.code, "session ended: %s", r.broken);
-        wisp__end(w, s, r.code, r.broken, true);
-    }
-    if (peer->state != WISP__JOINED) return;
-    if (r.eliciting && !w->base.reliable) wisp__flow_owe_ack(&peer->flow, w->base.time);
-    wisp__peers_mark(&w->peers, peer);
+    if (!r.broken && wisp__says_nothing(&r, acks)) w->base.stats.packets_malformed++;
+    else wisp__take_packet(&r, acks);
 }
 
-/* Finds the session by address and tag: there may be one that another is about to replace. */
-static void wisp__on_session_packet(wisp *w, const wisp_packet *packet) {
+/* The tag tells the packets of a session from all others. */
+static bool wisp__is_tagged(const wisp *w, const wisp__peer *peer, const wisp_packet *packet,
+                            uint64_t *number) {
     const uint8_t *bytes = (const uint8_t *)packet->data;
-    int head = w->base.reliable ? 5 : bytes[0] & WISP__FLAG_WIDE ? 9 : 7;
+    if (w->base.reliable) *number = peer->received_in_order + 1;
+    else *number = wisp__flow_number(&peer->flow, wisp__load_part(bytes + WISP__PACKET_HEAD - 2, 2));
+    return wisp__packet_tag(&w->base, &peer->seal, peer->joiner, *number, bytes, packet->size) ==
+           wisp__get_tag(bytes + (w->base.reliable ? 1 : 3));
+}
+
+/* The sessions that a packet may belong to, one after the other: the one of its connection number,
+   whose packets come from its address only; on a reliable link all of its address, as there may be
+   one that another is about to replace. */
+static wisp__peer *wisp__packet_peer(const wisp *w, const wisp_packet *packet,
+                                     const wisp__peer *after) {
+    const uint8_t *bytes = (const uint8_t *)packet->data;
+    wisp__peer *peer;
+    if (w->base.reliable) return wisp__peers_find(&w->peers, &packet->addr, after);
+    if (after) return NULL;
+    peer = wisp__peers_connection(&w->peers, (uint16_t)wisp__load_part(bytes + 1, 2));
+    return peer && memcmp(&peer->addr, &packet->addr, sizeof packet->addr) == 0 ? peer : NULL;
+}
+
+static void wisp__on_session_packet(wisp *w, const wisp_packet *packet) {
+    bool known = false, enough = packet->size >= wisp__packet_head(&w->base);
     wisp__peer *peer = NULL;
-    bool known = false, enough = packet->size >= head;
-    while (enough && (peer = wisp__peers_find(&w->peers, &packet->addr, peer)) != NULL) {
-        uint64_t number = peer->received_in_order + 1;
+    while (enough && (peer = wisp__packet_peer(w, packet, peer)) != NULL) {
+        uint64_t number;
         if (peer->state != WISP__JOINED && peer->state != WISP__HALF_OPENED) continue;
         known = true;
-        if (head > 5)
-            number = wisp__flow_number(&peer->flow, wisp__load_part(bytes + 5, head - 5),
-                                       (head - 5) * 8);
-        if (wisp__seal_tag(&peer->seal, peer->joiner, number ^ (uint64_t)bytes[0] << 56, bytes + 5,
-                           packet->size - 5) != wisp__get_tag(bytes + 1))
-            continue;
-        wisp__on_packet(w, (wisp__session *)(void *)peer, packet, head, number);
+        if (!wisp__is_tagged(w, peer, packet, &number)) continue;
+        wisp__on_packet(w, (wisp__session *)(void *)peer, packet, number);
         return;
     }
     if (known) w->base.stats.packets_bad_tag++;

@@ -418,8 +418,9 @@ static void send_samples(bench *b) {
 static void send_mangled(bench *b, const tap_packet *kept, int size) {
     int flags = kept->bytes[0] & WISP__FLAG_ACKS;
     memset(b->bytes, 0, sizeof b->bytes);
-    memcpy(b->bytes + 7, kept->bytes + 7, (size_t)(size - 7));
-    send_flagged(b, flags, size - 7);
+    memcpy(b->bytes + WISP__PACKET_HEAD, kept->bytes + WISP__PACKET_HEAD,
+           (size_t)(size - WISP__PACKET_HEAD));
+    send_flagged(b, flags, size - WISP__PACKET_HEAD);
 }
 
 static bench *mangle_open(void) {
@@ -518,7 +519,8 @@ TEST(a_packet_with_any_one_bit_flipped_is_refused_and_the_true_one_taken) {
     CHECK_EQ_INT(after.packets_bad_tag - before.packets_bad_tag +
                  after.packets_foreign - before.packets_foreign +
                  after.handshakes_bad - before.handshakes_bad, packet.size * 8);
-    CHECK(after.packets_bad_tag - before.packets_bad_tag >= (uint64_t)packet.size * 8 - 1);
+    CHECK_EQ_INT(after.packets_foreign - before.packets_foreign, 17); /* connection, session flag */
+    CHECK(after.packets_bad_tag - before.packets_bad_tag >= (uint64_t)packet.size * 8 - 17);
     CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 0);
     tap_pass(&b->out, &packet);
     world_update(&b->t.w, 0);
@@ -543,14 +545,21 @@ TEST(a_packet_of_another_peer_or_direction_is_refused) {
     wisp *third = world_add(&b->t.w);
     tap_packet packet;
     tap reverse, thirds;
-    world_join(&b->t.w, third, b->t.server);
+    uint16_t thirds_connection;
+    wisp_peer server = world_join(&b->t.w, third, b->t.server);
+    thirds_connection = wisp__session_of(third, server)->peer.connection;
     tap_on(&thirds, third);
     packet = one_packet(b);
     tap_pass(&thirds, &packet);               /* the client's packet from the third one's address */
     world_update(&b->t.w, 0);
+    CHECK_EQ_INT(world_total(b->t.server).packets_foreign, 1);
+    wisp__store_part(packet.bytes + 1, thirds_connection, 2);
+    tap_pass(&thirds, &packet);               /* and for the third one's session */
+    world_update(&b->t.w, 0);
     CHECK_EQ_INT(world_total(b->t.server).packets_bad_tag, 1);
     tap_on(&reverse, b->t.server);
     packet.addr = world_addr(&b->t.w, b->t.client);
+    wisp__store_part(packet.bytes + 1, bench_server_side(b)->peer.connection, 2);
     tap_pass(&reverse, &packet);              /* and back to the client itself */
     world_update(&b->t.w, 1);
     CHECK_EQ_INT(world_total(b->t.client).packets_bad_tag, 1);
@@ -558,16 +567,27 @@ TEST(a_packet_of_another_peer_or_direction_is_refused) {
     bench_close(b);
 }
 
-static void pass_bytes(bench *b, const wisp_link *from, int first, int size) {
-    uint8_t bytes[1400];
+static void pass_packet(bench *b, const wisp_link *from, uint8_t *bytes, int size) {
     wisp_packet packet;
-    memset(bytes, first, sizeof bytes);
     packet.addr = world_addr(&b->t.w, b->t.server);
     packet.data = bytes;
     packet.size = size;
     packet.status = 0;
     from->send(from->user, &packet, 1);
     world_update(&b->t.w, 0);
+}
+
+static void pass_bytes(bench *b, const wisp_link *from, int every, int size) {
+    uint8_t bytes[1400];
+    memset(bytes, every, sizeof bytes);
+    pass_packet(b, from, bytes, size);
+}
+
+/* For the session itself, but with a tag of zeros. */
+static void pass_headed(bench *b, const wisp_link *from, uint16_t connection) {
+    uint8_t bytes[100] = { 0x80 };
+    wisp__store_part(bytes + 1, connection, 2);
+    pass_packet(b, from, bytes, 100);
 }
 
 TEST(empty_oversized_and_foreign_datagrams_have_their_counters) {
@@ -589,12 +609,13 @@ TEST(empty_oversized_and_foreign_datagrams_have_their_counters) {
     for (int size = 1; size <= 100; size++) pass_bytes(b, &stranger, 0x80, size);
     for (int size = 1; size <= 100; size++) pass_bytes(b, &stranger, 0x01, size);
     pass_bytes(b, &inner, 0x80, 100);
+    pass_headed(b, &inner, bench_peer(b)->connection);
     after = world_total(b->t.server);
     CHECK_EQ_INT(after.packets_empty - before.packets_empty, 1);
     CHECK_EQ_INT(after.packets_oversized - before.packets_oversized, 2);
-    CHECK_EQ_INT(after.packets_foreign - before.packets_foreign, 200);
+    CHECK_EQ_INT(after.packets_foreign - before.packets_foreign, 201);
     CHECK_EQ_INT(after.packets_bad_tag - before.packets_bad_tag, 1);
-    CHECK_EQ_INT(after.packets_received - before.packets_received, 204);
+    CHECK_EQ_INT(after.packets_received - before.packets_received, 205);
     CHECK_EQ_INT(after.memory, before.memory);
     CHECK(bench_joined(b));
     b->t.server->base.mtu = 1400;
