@@ -17009,10 +17009,9 @@ enum { WISP__NEAR = 1, WISP__OVER = 2 };
    (Cormode and Muthukrishnan, 2005) with conservative update, whose counts shrink at a rate. A host
    has a cell in each row, which a keyed hash picks; its count is the least of them. Nothing is ever
    evicted, so that no host gets more than its burst and its rate, whatever others do. Others can
-   only make it count too much, and not by much: what all of them do is spread over the cells of a
-   row and shrinks in each cell by itself, so that with 8 attempts a second forgiven it takes more
-   than 4,096 joins each second, all completed, until a newcomer's count grows. What is refused is
-   not counted. */
+   only make it count too much: what all of them do is spread over all cells and shrinks in each by
+   itself. With the default budget of joins a newcomer is refused for it only after some 70,000
+   completed joins at once, or 8,000 a second. What is refused is not counted. */
 enum { WISP__TALLY_ROWS = 4, WISP__TALLY_CELLS = 512 };
 
 #define WISP__JOIN_RATE  8.0       /* attempts of a host in a second: the default */
