@@ -134,7 +134,7 @@
 #include <stdint.h>
 
 #define WISP_VERSION      "0.3.0"
-#define WISP_WIRE_VERSION 1      /* what both ends must have in common */
+#define WISP_WIRE_VERSION 2      /* what both ends must have in common */
 
 #ifndef WISP_API
 #if defined(WISP_STATIC) && defined(__GNUC__)
@@ -186,7 +186,7 @@ enum {
 
     /* joining */
     WISP_E_SERVER_FULL    = -13, /* max_peers are in */
-    WISP_E_REFUSED        = -14, /* refuse_joins is set over there */
+    WISP_E_REFUSED        = -14, /* joins are closed over there */
     WISP_E_DENIED         = -15, /* `accept` said no */
     WISP_E_APP            = -16, /* desc.app differs */
     WISP_E_APP_VERSION    = -17, /* desc.app_version differs */
@@ -378,6 +378,7 @@ typedef struct wisp_total_stats {
     uint64_t allocations;         /* calls of the allocator */
     int      peers, remotes, calls_pending;
     uint64_t joins_flooded;       /* refused: the host tries too often */
+    uint64_t joins_ignored;       /* not answered: see WISP_JOINS_AUTO */
 } wisp_total_stats;
 
 /* ===========================================================================
@@ -1210,6 +1211,25 @@ WISP_API wisp_peer   wisp_join(wisp *w, const wisp_addr *to,
    far as the congestion window lets; the other side sees the reason (at most
    95 bytes of it). The handle is stale at once. */
 WISP_API void        wisp_leave(wisp *w, wisp_peer peer, const char *reason);
+/* What `accept` may read and fill in about the join that it judges. */
+typedef struct wisp_join_info {
+    wisp_peer   peer;           /* the peer to be: its handle, good from
+                                   WISP_JOINED on */
+    void       *user;           /* will be its wisp_peer_user; what comes of a
+                                   join that is let in and never completed is
+                                   not told */
+    const char *text;           /* of a refusal, for people: it stands in the
+                                   text of WISP_LEFT over there, at most 95
+                                   bytes of it, less if their ticket was small;
+                                   it must outlive `accept`, but no longer than
+                                   until wisp_update returns; NULL: none */
+    int         joins_of_host;  /* how often that host has tried of late, with
+                                   this one (see wisp_budget.joins and .host);
+                                   counted up to wisp_budget.join_burst */
+} wisp_join_info;
+
+/* The join that is being judged; NULL outside `accept`. */
+WISP_API wisp_join_info *wisp_joining(wisp *w);
 /* Answers a join that `accept` left WISP_PENDING: WISP_OK or a code. */
 WISP_API wisp_result wisp_admit(wisp *w, const wisp_addr *from,
                                 wisp_result verdict);
@@ -1248,8 +1268,9 @@ typedef struct wisp_budget {
     double messages;             /* received from a peer; over it they are
                                     dropped, and each is an error */
     double packets;              /* the same; none on a reliable link */
-    double errors;               /* bad or flooding messages of a peer that are
-                                    forgiven; 0 = 16; < 0: all */
+    double errors;               /* bad or flooding messages of a host that are
+                                    forgiven, also if it joins anew; 0 = 16;
+                                    < 0: all */
     int    error_burst;          /* at once; one more ends the session with
                                     WISP_E_FLOOD; 0 = 1024 */
     double joins;                /* attempts of a host; 0 = 8; < 0: no limit */
@@ -1966,15 +1987,29 @@ WISP_API void wisp_overlay_draw(const wisp_snapshot *snapshot,
  * MARK: >>host
  * ======================================================================== */
 
+/* Who may join. An endpoint that nobody else is to join (most clients) needs
+   to set nothing. */
+typedef enum wisp_joins {
+    WISP_JOINS_AUTO,    /* everybody, until this endpoint calls wisp_join;
+                           from then on only peers that it is joining itself,
+                           which makes one session of the two. Others get no
+                           answer; sessions that are there stay */
+    WISP_JOINS_OPEN,    /* everybody: for meshes, whose ends do both */
+    WISP_JOINS_CLOSED   /* nobody; the answer is WISP_E_REFUSED */
+} wisp_joins;
+
 typedef struct wisp_desc {
     wisp_link   link;
     const char *app;            /* the application's protocol, at most 64
                                    bytes; both ends must agree; NULL = "" */
     uint32_t    app_version;
     int         max_peers;      /* 1..16384; 0 = 64 */
-    bool        refuse_joins;   /* true on an endpoint that only joins */
+    bool        refuse_joins;   /* the same as WISP_JOINS_CLOSED */
     /* Judges a ticket: WISP_OK, WISP_PENDING (wisp_admit will say), or a
-       negative code, which the other side gets. NULL: everybody may in. */
+       negative code, which the other side gets if it is yours (WISP_E_USER
+       and below) or about joins (WISP_E_SERVER_FULL to WISP_E_LINK_KIND,
+       WISP_E_FLOOD), and else as WISP_E_DENIED. wisp_joining says more about
+       who asks. NULL: everybody may in. */
     wisp_result (*accept)(wisp *w, const wisp_addr *from, const void *ticket,
                           int ticket_size, void *user);
     double      timeout;        /* seconds of silence that end a session; of
@@ -1988,6 +2023,7 @@ typedef struct wisp_desc {
                                 /* equal lines: 8 at once and one a second after
                                    that, which says how many were left out */
     void       *user;           /* for accept, entropy and log */
+    wisp_joins  joins;          /* who may join this endpoint */
 } wisp_desc;
 
 /* NULL on failure, with the reason in `why` (may be NULL). The strings of the
@@ -15493,12 +15529,20 @@ static wisp_result wisp__squeeze_unpack(wisp__squeeze *sq, int method, uint32_t 
 
 /* ===========================================================================
  * MARK: >>seal
- * What: SipHash-2-4 (Aumasson and Bernstein, 2012) for cookies and random
- *   numbers; the 32-bit tag of session packets, an almost-universal hash: NH
- *   over 128-byte blocks (Black et al., UMAC, 1999) on 64-bit words, then a
- *   polynomial modulo 2^61 - 1.
+ * What: SipHash-2-4 (Aumasson and Bernstein, 2012) for cookies, tables and
+ *   random numbers; the 64-bit tag of session packets: an almost-universal
+ *   hash, NH over 128-byte blocks (Black et al., UMAC, 1999) on 64-bit words
+ *   and then two polynomials modulo 2^61 - 1, which SipHash finishes.
  * Invariants: the tag depends on key, direction, packet number, length and
  *   every byte. It stops those who cannot read the traffic, nobody else.
+ *
+ * Why a guess succeeds once in about 2^60 tries at best: two packets of one
+ * number share their hash with a probability of 2^-64 for each block that
+ * differs (NH), plus the square of words / 2^60 (two polynomials with keys of
+ * their own, each over all but the last or the first 4 bits of each word of
+ * the sums of NH), which is below 2^-98 for the largest packet. SipHash of
+ * hash and number is as good as random for whoever has no key, so that a tag
+ * tells nothing of the tag of another hash or another number.
  * ======================================================================== */
 
 static uint64_t wisp__rotate(uint64_t x, int by) { return x << by | x >> (64 - by); }
@@ -15543,12 +15587,19 @@ static uint64_t wisp__random(wisp__secret *secret) {
     return wisp__siphash(secret->key, block, 8);
 }
 
+enum { WISP__NH_BYTES = 128 };
+
 typedef struct wisp__seal {
-    uint64_t nh[16];
-    uint64_t poly, start, multiply, add;
+    uint64_t nh[WISP__NH_BYTES / 8];
+    uint64_t poly[2];
+    uint64_t finish[2];
 } wisp__seal;
 
+/* What the packet has come to so far: the values of both polynomials. */
+typedef struct wisp__digest { uint64_t state[2]; } wisp__digest;
+
 #define WISP__P61 ((UINT64_C(1) << 61) - 1)
+#define WISP__LOW_60 ((UINT64_C(1) << 60) - 1)
 
 static uint64_t wisp__multiply_p61(uint64_t a, uint64_t b) {
     uint64_t high, low = wisp__multiply(a, b, &high);
@@ -15560,16 +15611,17 @@ static void wisp__seal_init(wisp__seal *seal, const uint64_t secret[2]) {
     wisp__secret stream = { { 0, 0 }, 0 };
     stream.key[0] = secret[0];
     stream.key[1] = secret[1];
-    for (int i = 0; i < 16; i++) seal->nh[i] = wisp__random(&stream);
-    seal->poly = wisp__random(&stream) & (WISP__P61 >> 1);
-    seal->start = wisp__random(&stream);
-    seal->multiply = wisp__random(&stream) | 1;
-    seal->add = wisp__random(&stream);
+    for (int i = 0; i < WISP__NH_BYTES / 8; i++) seal->nh[i] = wisp__random(&stream);
+    for (int i = 0; i < 2; i++) seal->poly[i] = wisp__random(&stream) & WISP__LOW_60;
+    for (int i = 0; i < 2; i++) seal->finish[i] = wisp__random(&stream);
 }
 
-static uint64_t wisp__seal_absorb(const wisp__seal *seal, uint64_t state, uint64_t word) {
-    uint64_t reduced = (word & WISP__P61) + (word >> 61);
-    return wisp__multiply_p61(state + reduced, seal->poly);
+/* Each polynomial takes 60 bits of a word, so that no two of those are equal modulo the prime, and
+   between them all. */
+static inline void wisp__seal_absorb(const wisp__seal *seal, wisp__digest *digest,
+                                     uint64_t word) {
+    digest->state[0] = wisp__multiply_p61(digest->state[0] + (word & WISP__LOW_60), seal->poly[0]);
+    digest->state[1] = wisp__multiply_p61(digest->state[1] + (word >> 4), seal->poly[1]);
 }
 
 typedef struct wisp__sum { uint64_t low, high; } wisp__sum;
@@ -15581,9 +15633,9 @@ static inline void wisp__seal_pair(wisp__sum *sum, const uint64_t *key, uint64_t
     sum->high += high + (sum->low < low);
 }
 
-/* One block of up to 128 bytes; its 128-bit sum goes into the polynomial as two words. */
-static uint64_t wisp__seal_block(const wisp__seal *seal, uint64_t state, const uint8_t *bytes,
-                                 int size) {
+/* One block of up to 128 bytes; its 128-bit sum goes into the polynomials as two words. */
+static inline void wisp__seal_block(const wisp__seal *seal, wisp__digest *digest,
+                                    const uint8_t *bytes, int size) {
     wisp__sum sum = { 0, 0 };
     const uint64_t *key = seal->nh;
     for (; size >= 16; size -= 16, bytes += 16, key += 2)
@@ -15592,26 +15644,27 @@ static uint64_t wisp__seal_block(const wisp__seal *seal, uint64_t state, const u
         wisp__seal_pair(&sum, key, wisp__load64(bytes), wisp__load_part(bytes + 8, size - 8));
     else if (size > 0)
         wisp__seal_pair(&sum, key, wisp__load_part(bytes, size), 0);
-    return wisp__seal_absorb(seal, wisp__seal_absorb(seal, state, sum.low), sum.high);
+    wisp__seal_absorb(seal, digest, sum.low);
+    wisp__seal_absorb(seal, digest, sum.high);
 }
 
 /* `direction` is 0 from the one who joined, 1 from the one who was joined. */
-static uint32_t wisp__seal_tag(const wisp__seal *seal, int direction, uint64_t number,
+static uint64_t wisp__seal_tag(const wisp__seal *seal, int direction, uint64_t number,
                                const uint8_t *bytes, int size) {
-    uint64_t state = wisp__seal_absorb(seal, 0, seal->start ^ number);
-    state = wisp__seal_absorb(seal, state, (uint64_t)size << 1 | (uint64_t)direction);
-    for (; size > 0; size -= 128, bytes += 128)
-        state = wisp__seal_block(seal, state, bytes, wisp__min_int(size, 128));
-    return (uint32_t)((state * seal->multiply + seal->add) >> 32);
+    wisp__digest digest = { { 0, 0 } };
+    uint8_t last[3 * 8];
+    wisp__seal_absorb(seal, &digest, (uint64_t)size << 1 | (uint64_t)direction);
+    for (; size > 0; size -= WISP__NH_BYTES, bytes += WISP__NH_BYTES)
+        wisp__seal_block(seal, &digest, bytes, wisp__min_int(size, WISP__NH_BYTES));
+    wisp__store64(last, digest.state[0]);
+    wisp__store64(last + 8, number);
+    wisp__store64(last + 16, digest.state[1]);
+    return wisp__siphash(seal->finish, last, 23);        /* 7 bytes of the second are enough */
 }
 
-static void wisp__put_tag(uint8_t *to, uint32_t tag) {
-    for (int i = 0; i < 4; i++) to[i] = (uint8_t)(tag >> (8 * i));
-}
+static void wisp__put_tag(uint8_t *to, uint64_t tag) { wisp__store64(to, tag); }
 
-static uint32_t wisp__get_tag(const uint8_t *from) {
-    return (uint32_t)wisp__load_part(from, 4);
-}
+static uint64_t wisp__get_tag(const uint8_t *from) { return wisp__load64(from); }
 
 /* Random bytes of the system, without a header of the system. */
 #ifndef WISP_NO_OS
@@ -15646,22 +15699,34 @@ static bool wisp__system_entropy(void *user, void *out, int size) {
  *   bounded by window_packets.
  * Not here: what packets carry (channel, batch), where they go (host).
  *
- *   packet    flags:8 tag:32 number:16|32 body      (number: not on reliable links)
- *   flags     bit 7: session; bit 0: acks first in the body; bit 1: number has 32 bits;
+ *   packet    flags:8 connection:16 tag:64 number:16 body
+ *             flags:8 tag:64 body                            on a reliable link
+ *   flags     bit 7: session; bit 0: acks first in the body;
  *             bit 2: the body is method:8 (bit 7: with the dictionary) bytes:16
- *             [dictionary:16] and what the compressor made of it
+ *             [dictionary:16] and what the compressor made of it; the others are 0
+ *   connection  the number that the receiver gave to the session in the handshake
+ *   tag       of the whole number (not only its low bits), the direction, the flags,
+ *             the connection, and all that follows; so all of the packet is covered
+ *   number    the low bits; the receiver refuses more than 8,192 beyond the largest
  *   acks      largest:16 delay:8 (half milliseconds) small(ranges - 1) length(first - 1)
  *             then per range length(gap - 1) length(packets - 1), downwards
  * ======================================================================== */
 
-enum { WISP__FLAG_SESSION = 128, WISP__FLAG_ACKS = 1, WISP__FLAG_WIDE = 2,
-       WISP__FLAG_SQUEEZED = 4 };
+enum { WISP__FLAG_SESSION = 128, WISP__FLAG_ACKS = 1, WISP__FLAG_SQUEEZED = 4,
+       WISP__FLAGS_UNUSED = 0x7a };
 
 #define WISP__SEEN_WORDS     16        /* 1024 packet numbers that are told apart */
 #define WISP__ACK_DELAY      0.025     /* seconds (RFC 9000 18.2: max_ack_delay) */
 #define WISP__GRANULARITY    0.001     /* RFC 9002 6.1.2 */
 #define WISP__PACE_SECONDS   0.05      /* what a pause saves up for sending at most */
-#define WISP__PACKET_HEAD    9         /* flags, tag, widest number */
+#define WISP__TAG_BYTES      8
+#define WISP__PACKET_HEAD    13        /* flags, connection, tag, number */
+#define WISP__RELIABLE_HEAD  9         /* flags, tag */
+#define WISP__LEAP           8192      /* packet numbers that may be missing in a row */
+#define WISP__LEAP_RESERVE   64        /* of those, kept for probes and goodbyes */
+#define WISP__SKIP_LEAST     128       /* packets between two numbers that are left out */
+#define WISP__SKIP_SPREAD    256       /* up to so many more, by chance */
+#define WISP__SKIPS          8         /* as many as a full window of 1,024 can span */
 #define WISP__ACK_BYTES      40        /* acks beside data take no more */
 #define WISP__MOST_RANGES    512
 
@@ -15699,6 +15764,9 @@ typedef struct wisp__flow {
     int         grown;                /* bytes acked towards the next step of avoidance */
     int         probes, free_packets;  /* timeouts in a row; packets that no window holds back */
     bool        has_rtt, limited;
+    uint64_t    skip_at;              /* the next number to leave out; 0: not chosen yet */
+    uint32_t    skips[WISP__SKIPS];   /* the last that were: their low bits; 0: none */
+    unsigned    skip_count;
     /* receiving */
     uint64_t    top;                  /* largest number received; 0: none */
     uint64_t    seen[WISP__SEEN_WORDS];   /* ring of bits by number */
@@ -15711,6 +15779,36 @@ typedef struct wisp__flow {
 } wisp__flow;
 
 typedef void (*wisp__ref_told)(void *owner, const wisp__ref *ref, bool arrived);
+
+/* --- the head --- */
+
+static int wisp__packet_head(const wisp__base *base) {
+    return base->reliable ? WISP__RELIABLE_HEAD : WISP__PACKET_HEAD;
+}
+
+static uint8_t *wisp__packet_tag_at(const wisp__base *base, uint8_t *packet) {
+    return packet + (base->reliable ? 1 : 3);
+}
+
+/* The tag that a packet must have. Packet numbers stay below 2^40. */
+static uint64_t wisp__packet_tag(const wisp__base *base, const wisp__seal *seal, int direction,
+                                 uint64_t number, const uint8_t *packet, int size) {
+    int covered = (base->reliable ? 1 : 3) + WISP__TAG_BYTES;
+    uint64_t connection = base->reliable ? 0 : wisp__load_part(packet + 1, 2);
+    return wisp__seal_tag(seal, direction, number ^ connection << 40 ^ (uint64_t)packet[0] << 56,
+                          packet + covered, size - covered);
+}
+
+/* Completes a packet whose flags and body are written. */
+static void wisp__packet_close(const wisp__base *base, const wisp__seal *seal, int direction,
+                               uint16_t connection, uint64_t number, uint8_t *packet, int size) {
+    if (!base->reliable) {
+        wisp__store_part(packet + 1, connection, 2);
+        wisp__store_part(packet + WISP__PACKET_HEAD - 2, number & 0xffff, 2);
+    }
+    wisp__put_tag(wisp__packet_tag_at(base, packet),
+                  wisp__packet_tag(base, seal, direction, number, packet, size));
+}
 
 /* RFC 9002 7.2. */
 static int wisp__flow_initial_window(const wisp__base *base) {
@@ -15749,6 +15847,12 @@ static bool wisp__flow_seen(const wisp__flow *flow, uint64_t number) {
 static bool wisp__flow_is_duplicate(const wisp__flow *flow, uint64_t number) {
     if (!flow->top || number > flow->top) return false;
     return flow->top - number >= WISP__SEEN_WORDS * 64 - 64 || wisp__flow_seen(flow, number);
+}
+
+/* A number so far ahead that no honest peer sends it: one packet must not make all that come
+   after it look too old. */
+static bool wisp__flow_leaps(const wisp__flow *flow, uint64_t number) {
+    return number > (flow->top ? flow->top : WISP_FIRST_NUMBER - 1) + WISP__LEAP;
 }
 
 /* Remembers a number that is no duplicate. At most one turn of the ring is cleared. */
@@ -15911,6 +16015,22 @@ static void wisp__flow_track(wisp__flow *flow, double now, int bytes, uint32_t f
     if (flow->free_packets) flow->free_packets--;
 }
 
+/* Leaves a number out now and then. A peer that acks what it did not receive, to be sent more,
+   sooner or later acks such a number (RFC 9000 21.4). Called when a packet has left. */
+static void wisp__flow_skip(wisp__flow *flow, wisp__secret *secret) {
+    if (flow->skip_at && flow->next < flow->skip_at) return;
+    if (flow->skip_at) flow->skips[flow->skip_count++ % WISP__SKIPS] = (uint32_t)flow->next++;
+    flow->skip_at = flow->next + WISP__SKIP_LEAST + wisp__random(secret) % WISP__SKIP_SPREAD;
+}
+
+/* Is one of these numbers among those left out lately? */
+static bool wisp__flow_skipped(const wisp__flow *flow, uint64_t first, uint64_t last) {
+    for (int i = 0; i < WISP__SKIPS; i++)
+        if (flow->skips[i] && flow->skips[i] - (uint32_t)first <= (uint32_t)(last - first))
+            return true;
+    return false;
+}
+
 /* Lets go of what has ended at the old end of both rings. */
 static void wisp__flow_advance(wisp__flow *flow) {
     while (flow->oldest < flow->next && !wisp__flow_find(flow, flow->oldest)) flow->oldest++;
@@ -15993,6 +16113,13 @@ static void wisp__outage_add(wisp__outage *outage, double time) {
     outage->longest = wisp__max(outage->longest, time - outage->first);
 }
 
+/* RFC 9002 6.1.1: three packets sent later have arrived, or one that is three later. A number that
+   was left out is no packet. */
+static bool wisp__flow_is_behind(const wisp__flow *flow, uint64_t number) {
+    uint64_t distance = flow->largest_acked - number;
+    return distance > 3 || (distance == 3 && !wisp__flow_skipped(flow, number, number + 3));
+}
+
 /* RFC 9002 6.1: packets three numbers or 9/8 round trips behind one that was acked. Returns how
    many were lost. */
 static int wisp__flow_detect_loss(wisp__base *base, wisp__flow *flow, double now,
@@ -16006,7 +16133,7 @@ static int wisp__flow_detect_loss(wisp__base *base, wisp__flow *flow, double now
         wisp__sent *sent = &flow->sent[n & (uint64_t)(flow->sent_room - 1)];
         if (sent->number == n && sent->acked) outage.running = false;
         if (sent->number != n || !sent->bytes) continue;
-        if (n + 3 > flow->largest_acked && sent->time + wait > now) {
+        if (!wisp__flow_is_behind(flow, n) && sent->time + wait > now) {
             flow->loss_time = wisp__min(flow->loss_time, sent->time + wait);
             continue;
         }
@@ -16038,7 +16165,8 @@ static wisp__ack_news wisp__flow_get_acks(wisp__base *base, wisp__flow *flow, wi
     if (from->failed || last >= flow->next) news.bad = true;
     for (int i = 0; i < ranges && !news.bad; i++) {
         uint64_t count = (uint64_t)wisp__get_length(from) + 1;
-        if (from->failed || count > last || (taken += 1) > WISP__MOST_RANGES) {
+        if (from->failed || count > last || (taken += 1) > WISP__MOST_RANGES ||
+            wisp__flow_skipped(flow, last - count + 1, last)) {
             news.bad = true;
             break;
         }
@@ -16114,24 +16242,27 @@ static void wisp__flow_pace(wisp__base *base, wisp__flow *flow, double now) {
     flow->pace_tokens = wisp__min(flow->pace_tokens + gained, most);
 }
 
+/* Is there a number that the other end cannot take for a leap? What it has acked it has; an ack is
+   elicited long before, at the latest after 64 packets of acks alone. (Before the first ack the
+   window is too small for a leap.) */
+static bool wisp__flow_may_number(const wisp__flow *flow) {
+    return !flow->largest_acked ||
+           flow->next + WISP__LEAP_RESERVE <= flow->largest_acked + WISP__LEAP;
+}
+
 /* Asked when there is something to send. What only pacing holds back is limited all the same
    (RFC 9002 7.8). */
 static bool wisp__flow_may_send(wisp__base *base, wisp__flow *flow) {
     bool room = flow->in_flight + base->mtu <= flow->window || flow->in_flight == 0;
     bool paced = flow->pace_tokens <= 0;
     flow->limited = !room || paced || flow->in_flight * 2 > flow->window;
-    if (!flow->free_packets && (!room || paced)) return false;
+    if (!flow->free_packets && (!room || paced || !wisp__flow_may_number(flow))) return false;
     return wisp__flow_reserve(base, flow);
 }
 
-static int wisp__number_bits(const wisp__flow *flow) {
-    uint64_t known = flow->largest_acked ? flow->largest_acked : WISP_FIRST_NUMBER;
-    return flow->next > known + (1 << 14) ? 32 : 16;
-}
-
 /* The number that stands in a packet's head, from its low bits. */
-static uint64_t wisp__flow_number(const wisp__flow *flow, uint64_t low, int bits) {
-    return wisp__widen(flow->top ? flow->top + 1 : WISP_FIRST_NUMBER, low, bits);
+static uint64_t wisp__flow_number(const wisp__flow *flow, uint64_t low) {
+    return wisp__widen(flow->top ? flow->top + 1 : WISP_FIRST_NUMBER, low, 16);
 }
 
 WISP__UNUSED static void wisp__flow_check(const wisp__flow *flow) {
@@ -16421,28 +16552,33 @@ static int wisp__lane_free(wisp__base *base, wisp__chunks *chunks, wisp__lane *l
  *   on their way to the link.
  * Invariants: nothing is stored for an address before its cookie came back;
  *   no answer is larger than what it answers; one address has at most one
- *   session and one that waits to replace it.
+ *   session and one that waits to replace it, and takes one place of
+ *   max_peers with both.
  *
  *   every handshake packet: type:8 "wisp" wire version:8 client nonce:64 ... check:32
- *   REQUEST   padded to 64 bytes
- *   CHALLENGE bucket:8 cookie:64
- *   RESPONSE  bucket:8 cookie:64 flags:8 window:32 app version:32 app ticket, padded
- *   ACCEPT    server nonce:64 flags:8 window:32
- *   DENY      code:16
+ *   REQUEST   1: padded to 64 bytes
+ *   CHALLENGE 2: bucket:8 cookie:64
+ *   RESPONSE  3: bucket:8 cookie:64 connection:16 flags:8 window:32 app version:32 app
+ *             ticket, padded
+ *   ACCEPT    4: server nonce:64 connection:16 flags:8 window:32
+ *   DENY      5: code:16 text
+ *   GOODBYE   6: reserved, for packets of a session that is not there
+ *   connection  what the packets of the session to the sender of this carry in their head
  *   flags     bit 0: the link is reliable; bits 1..4: log2 of window_items
              5..7: LZ4, deflate, zstd can be read; bits 29..31 of window: the user's compressors
-             app: length:8 bytes; ticket: length:16 bytes
+             app, text: length:8 bytes; ticket: length:16 bytes
  * ======================================================================== */
 
-enum { WISP__REQUEST = 1, WISP__CHALLENGE, WISP__RESPONSE, WISP__ACCEPT, WISP__DENY };
-enum { WISP__HANDSHAKE_HEAD = 14, WISP__HANDSHAKE_LEAST = 64 };
+enum { WISP__REQUEST = 1, WISP__CHALLENGE, WISP__RESPONSE, WISP__ACCEPT, WISP__DENY,
+       WISP__GOODBYE };
+enum { WISP__HANDSHAKE_HEAD = 14, WISP__HANDSHAKE_LEAST = 64, WISP__REASON_BYTES = 96 };
 
 #define WISP__BUCKET_SECONDS 5.0    /* a cookie is good for one to two of them */
 #define WISP__HALF_OPEN      2.0    /* seconds until the first tagged packet */
 #define WISP__POST_PACKETS   32
 
 typedef enum wisp__state {
-    WISP__REQUESTING, WISP__RESPONDING, WISP__PENDING, WISP__HALF_OPENED, WISP__JOINED,
+    WISP__REQUESTING, WISP__RESPONDING, WISP__JUDGED, WISP__PENDING, WISP__HALF_OPENED, WISP__JOINED,
     WISP__LEAVING, WISP__GONE
 } wisp__state;
 
@@ -16458,7 +16594,9 @@ typedef struct wisp__peer {
     bool         dirty;            /* has something to send: on the list */
     bool         told;             /* "joined" was told, so "left" will be */
     bool         asked;            /* by wisp_join here, whichever nonce won */
+    bool         placed;           /* holds the place of its address among the strangers */
     uint8_t      methods;          /* of compression, that the other end has */
+    uint16_t     connection;       /* the other end's number of this session */
     wisp_addr    addr;
     uint32_t     next_of_address;  /* chain in the table: index + 1 */
     struct wisp__peer *next_dirty;
@@ -16482,7 +16620,7 @@ typedef struct wisp__peer {
     wisp_peer_stats stats;
     void        *user;
     wisp_result  result;           /* why it ended */
-    char         reason[96];
+    char         reason[WISP__REASON_BYTES];
 } wisp__peer;
 
 typedef struct wisp__post {
@@ -16506,8 +16644,9 @@ typedef struct wisp__peers {
     char          app[65];
     uint32_t      app_version;
     int           max_peers;
-    int           strangers;      /* sessions that others asked for */
-    bool          refuse_joins;
+    int           strangers;      /* addresses with sessions that others asked for */
+    wisp_joins    joins;
+    bool          has_joined;     /* wisp_join was called */
     const wisp__squeeze *squeeze;
     wisp__peer   *first, *last;   /* joined */
     wisp__peer   *dirty;
@@ -16533,6 +16672,17 @@ static wisp__peer *wisp__peers_find(const wisp__peers *peers, const wisp_addr *a
         if (!peer || memcmp(&peer->addr, addr, sizeof *addr) == 0) return peer;
         place = peer->next_of_address;
     }
+}
+
+/* This end's number of a session: its place, and as much of the generation as there is room for. */
+static uint16_t wisp__connection_of(const wisp__peer *peer) { return (uint16_t)peer->slot.id; }
+
+static wisp__peer *wisp__peers_connection(const wisp__peers *peers, uint16_t connection) {
+    uint32_t index = connection & ((1u << peers->pool.index_bits) - 1);
+    wisp__peer *peer = NULL;
+    if (index < (uint32_t)peers->pool.made)
+        peer = (wisp__peer *)wisp__pool_live(&peers->pool, (int)index);
+    return peer && wisp__connection_of(peer) == connection ? peer : NULL;
 }
 
 static uint32_t wisp__peer_place(const wisp__peers *peers, const wisp__peer *peer) {
@@ -16719,10 +16869,29 @@ static void wisp__handshake_send(wisp__peers *peers, wisp__writer *to, const wis
     wisp__post_add(peers, addr, NULL, to->bytes, size + 4);
 }
 
+/* What a join may fail with on the other end: a code of the application or one about joins. */
+static wisp_result wisp__join_code(wisp_result code) {
+    bool about_joins = code <= WISP_E_SERVER_FULL && code >= WISP_E_LINK_KIND;
+    return code <= WISP_E_USER || about_joins || code == WISP_E_FLOOD ? code : WISP_E_DENIED;
+}
+
+/* As many bytes of a text as fit, in whole characters. */
+static int wisp__text_whole(const char *text, int most) {
+    int length = text ? (int)strlen(text) : 0;
+    if (length <= most) return length;
+    for (length = most; length > 0 && ((uint8_t)text[length] & 0xc0) == 0x80; length--) continue;
+    return length;
+}
+
+/* `asked`: bytes of the packet that this answers, which it does not exceed. */
 static void wisp__deny(wisp__peers *peers, const wisp_addr *addr, uint64_t nonce,
-                       wisp_result code) {
+                       wisp_result code, const char *text, int asked) {
     wisp__writer to = wisp__handshake_begin(peers, WISP__DENY, nonce);
-    wisp__put(&to, (uint16_t)code, 16);
+    int room = asked - WISP__HANDSHAKE_HEAD - 2 - 1 - 4;
+    int length = wisp__text_whole(text, wisp__min_int(room, WISP__REASON_BYTES - 1));
+    wisp__put(&to, (uint16_t)wisp__join_code(code), 16);
+    wisp__put(&to, (uint64_t)length, 8);
+    wisp__put_bytes(&to, text, length);
     wisp__handshake_send(peers, &to, addr, nonce, false);
     peers->base->stats.joins_denied++;
 }
@@ -16784,6 +16953,7 @@ static void wisp__send_response(wisp__peers *peers, wisp__peer *peer) {
     int length = (int)strlen(peers->app);
     wisp__put(&to, peer->bucket, 8);
     wisp__put(&to, peer->cookie, 64);
+    wisp__put(&to, wisp__connection_of(peer), 16);
     wisp__put_abilities(peers, &to);
     wisp__put(&to, peers->app_version, 32);
     wisp__put(&to, (uint64_t)length, 8);
@@ -16796,6 +16966,7 @@ static void wisp__send_response(wisp__peers *peers, wisp__peer *peer) {
 static void wisp__send_accept(wisp__peers *peers, wisp__peer *peer) {
     wisp__writer to = wisp__handshake_begin(peers, WISP__ACCEPT, peer->client_nonce);
     wisp__put(&to, peer->server_nonce, 64);
+    wisp__put(&to, wisp__connection_of(peer), 16);
     wisp__put_abilities(peers, &to);
     wisp__handshake_send(peers, &to, &peer->addr, peer->client_nonce, false);
 }
@@ -17420,9 +17591,11 @@ static int wisp__form_bytes(const wisp__form *form) {
 /* ===========================================================================
  * MARK: >>policy
  * What: token buckets: the rate limit of a peer and name; budgets of bytes,
- *   messages, packets and errors of a peer, and of all; attempts to join.
+ *   messages and packets of a peer, and of all; tallies: attempts to join and
+ *   errors of a host.
  * Invariants: a bucket holds its burst at most. What a peer is sure of, its
- *   share of what all may use, is not taken by others.
+ *   share of what all may use, is not taken by others. A tally never counts
+ *   less for a host than that host has made.
  * Not here: what becomes of what is over (queue, batch, incoming, receive).
  * ======================================================================== */
 
@@ -17431,21 +17604,37 @@ typedef struct wisp__bucket { double level, filled; } wisp__bucket;     /* fille
 /* What one peer has left, and which of its budgets have been warned of. */
 typedef struct wisp__spending {
     wisp__bucket out, in, share_out, share_in;      /* bytes */
-    wisp__bucket messages, packets, errors;
+    wisp__bucket messages, packets;
     uint8_t      warned, news;                      /* WISP__NEAR.. << 2 * way; news: to be told */
     bool         held_back;                         /* messages wait for the budget */
 } wisp__spending;
 
-enum { WISP__NEAR = 1, WISP__OVER = 2, WISP__KNOCKS = 256, WISP__KNOCK_WAYS = 4 };
+enum { WISP__NEAR = 1, WISP__OVER = 2 };
 
-typedef struct wisp__knock { uint64_t host; wisp__bucket bucket; } wisp__knock;
+/* How much each of any number of hosts has done of late, in bounded memory: a count-min sketch
+   (Cormode and Muthukrishnan, 2005) with conservative update, whose counts shrink at a rate. A host
+   has a cell in each row, which a keyed hash picks; its count is the least of them. Nothing is ever
+   evicted, so that no host gets more than its burst and its rate, whatever others do. Others can
+   only make it count too much: what all of them do is spread over all cells and shrinks in each by
+   itself. With the default budget of joins a newcomer is refused for it only after some 70,000
+   completed joins at once, or 8,000 a second. What is refused is not counted. */
+enum { WISP__TALLY_ROWS = 4, WISP__TALLY_CELLS = 512 };
+
+#define WISP__JOIN_RATE  8.0       /* attempts of a host in a second: the default */
+#define WISP__TALLY_RATE 1e6       /* a count shrinks by so much a second at most */
+
+typedef struct wisp__tally {
+    double clock, at;        /* what every count has shrunk by since the start; until when */
+    double cells[WISP__TALLY_ROWS][WISP__TALLY_CELLS];    /* the clock at which it will be 0 */
+} wisp__tally;
 
 typedef struct wisp__policy {
     wisp__base  *base;
     wisp_budget  budget;                            /* its defaults filled in */
     wisp__bucket out, in;                           /* bytes of all */
     uint8_t      warned, news;
-    wisp__knock  knocks[WISP__KNOCKS];              /* who asked to join of late */
+    uint64_t     key[2];                            /* of the tallies */
+    wisp__tally  knocks, errors;                    /* of hosts: attempts to join; errors */
 } wisp__policy;
 
 static void wisp__bucket_fill(wisp__bucket *b, double rate, double burst, double now) {
@@ -17480,15 +17669,51 @@ static wisp_result wisp__budget_check(const wisp_budget *b) {
                                                                                 : WISP_E_ARGUMENT;
 }
 
+static void wisp__tally_shrink(wisp__tally *tally, double rate, double now) {
+    tally->clock += wisp__max(now - tally->at, 0) * wisp__min(wisp__max(rate, 0),
+                                                              WISP__TALLY_RATE);
+    tally->at = now;
+}
+
+/* The cells of a host, one in each row; returns its count. */
+static double wisp__tally_count(const wisp__policy *policy, wisp__tally *tally, uint64_t host,
+                                double *cells[WISP__TALLY_ROWS]) {
+    uint8_t bytes[8];
+    uint64_t hash;
+    double least = 0;
+    wisp__store64(bytes, host);
+    hash = wisp__siphash(policy->key, bytes, (int)sizeof bytes);
+    for (int row = 0; row < WISP__TALLY_ROWS; row++, hash >>= 16) {
+        cells[row] = &tally->cells[row][hash % WISP__TALLY_CELLS];
+        least = row ? wisp__min(least, *cells[row]) : *cells[row];
+    }
+    return wisp__max(least - tally->clock, 0);
+}
+
+/* Counts one more, unless the burst is used up: then false. */
+static bool wisp__tally_take(const wisp__policy *policy, wisp__tally *tally, uint64_t host,
+                             double burst) {
+    double *cells[WISP__TALLY_ROWS];
+    double count = wisp__tally_count(policy, tally, host, cells) + 1;
+    if (count > burst + 1e-6) return false;
+    for (int row = 0; row < WISP__TALLY_ROWS; row++)
+        *cells[row] = wisp__max(*cells[row], tally->clock + count);
+    return true;
+}
+
 /* What has been used stays used, so that who sets a budget time and again lifts none. A debt that
    was made at a higher rate is a burst of the new one at most. */
 static void wisp__policy_set(wisp__policy *policy, const wisp_budget *budget) {
     wisp_budget *b = &policy->budget;
+    if (policy->base) {
+        wisp__tally_shrink(&policy->knocks, b->joins, policy->base->time);
+        wisp__tally_shrink(&policy->errors, b->errors, policy->base->time);
+    }
     memset(b, 0, sizeof *b);
     if (budget) *b = *budget;
     if (!(b->burst > 0)) b->burst = 0.5;
     if (!(b->errors > 0 || b->errors < 0)) b->errors = 16;
-    if (!(b->joins > 0 || b->joins < 0)) b->joins = 8;
+    if (!(b->joins > 0 || b->joins < 0)) b->joins = WISP__JOIN_RATE;
     b->error_burst = wisp__default_int(b->error_burst, 1024);
     b->join_burst = wisp__default_int(b->join_burst, 64);
     policy->out.level = wisp__max(policy->out.level, -b->total_out * b->burst);
@@ -17659,30 +17884,26 @@ static bool wisp__policy_message(const wisp__policy *policy, wisp__spending **pl
     return wisp__bucket_take(&s->messages, b->messages, wisp__max(b->messages * b->burst, 1), now);
 }
 
-/* Notes an error of a peer; false: it has made too many. */
-static bool wisp__policy_forgive(const wisp__policy *policy, wisp__spending **place, double now) {
+/* Notes an error of a host; false: it has made too many. It is the host's, so that neither a join
+   anew nor a second session begins with a budget of its own. */
+static bool wisp__policy_forgive(wisp__policy *policy, uint64_t host, double now) {
     const wisp_budget *b = &policy->budget;
-    wisp__spending *s = b->errors < 0 ? NULL : wisp__spending_of(policy, place);
-    return !s || wisp__bucket_take(&s->errors, b->errors, b->error_burst, now);
+    if (b->errors < 0) return true;
+    wisp__tally_shrink(&policy->errors, b->errors, now);
+    return wisp__tally_take(policy, &policy->errors, host, b->error_burst);
 }
 
-/* May this host try to join once more? The place of who tried longest ago is taken. */
+/* May this host try to join once more? */
 static bool wisp__policy_knock(wisp__policy *policy, uint64_t host, double now) {
     const wisp_budget *b = &policy->budget;
-    wisp__knock *places = policy->knocks + wisp__mix(host) % (WISP__KNOCKS / WISP__KNOCK_WAYS) *
-                                               WISP__KNOCK_WAYS;
-    wisp__knock *place = places;
-    if (b->joins < 0) return true;
-    for (int i = 0; i < WISP__KNOCK_WAYS; i++) {
-        if (places[i].bucket.filled > 0 && places[i].host == host) {
-            place = &places[i];
-            break;
-        }
-        if (places[i].bucket.filled < place->bucket.filled) place = &places[i];
-    }
-    if (place->host != host) memset(place, 0, sizeof *place);
-    place->host = host;
-    return wisp__bucket_take(&place->bucket, b->joins, b->join_burst, now);
+    wisp__tally_shrink(&policy->knocks, b->joins < 0 ? WISP__JOIN_RATE : b->joins, now);
+    return wisp__tally_take(policy, &policy->knocks, host, b->join_burst) || b->joins < 0;
+}
+
+/* How often a host has tried to join of late, as far as that is not forgiven yet. */
+static int wisp__policy_knocks(wisp__policy *policy, uint64_t host) {
+    double *cells[WISP__TALLY_ROWS];
+    return (int)(wisp__tally_count(policy, &policy->knocks, host, cells) + 0.999);
 }
 
 /* ===========================================================================
@@ -19316,12 +19537,17 @@ static int wisp__queue_pick(const wisp__sender *sender, const wisp__session *s, 
  *   ANNOUNCE 5: length(id) length(bytes) name version:8 codec:8 length(extra)
  *   BOUND 6 · UNKNOWN 7: length(id) · PING 8 · LEAVE 9: code:16 length(bytes) text
  *   RESYNC 10: length(id), whose values are to come whole
+ *   Reserved, and no record yet: TICK 11, OBJECT 12, INPUT 13, ASSEMBLED 14 (a piece set), and
+ *   MORE 15, which is followed by kind:4 of its own: PATH_CHALLENGE 0, PATH_RESPONSE 1,
+ *   FULL 2 (a name and a key, in place of RESYNC of a whole name), CLOCK 3
  * ======================================================================== */
 
 typedef enum wisp__record {
     WISP__R_END, WISP__R_SECTION, WISP__R_FRAGMENT, WISP__R_INVOKE, WISP__R_REPLY,
     WISP__R_ANNOUNCE, WISP__R_BOUND, WISP__R_UNKNOWN, WISP__R_PING, WISP__R_LEAVE,
     WISP__R_RESYNC,
+    WISP__R_TICK, WISP__R_OBJECT, WISP__R_INPUT, WISP__R_ASSEMBLED, WISP__R_MORE,
+    WISP__R_PATH_CHALLENGE, WISP__R_PATH_RESPONSE, WISP__R_FULL, WISP__R_CLOCK,
     WISP__R_EVENT, WISP__R_VALUE, WISP__R_NOTHING      /* never on the wire */
 } wisp__record;
 
@@ -19852,13 +20078,12 @@ static wisp__fit wisp__fill(wisp__filler *f, int only) {
 
 static void wisp__packet_begin(wisp__filler *f, wisp__sender *sender, wisp__session *s) {
     wisp__flow *flow = &s->peer.flow;
-    int wide = wisp__number_bits(flow) == 32;
     memset(f, 0, sizeof *f);
     f->sender = sender;
     f->session = s;
     f->packet = wisp__post_buffer(sender->peers);
-    f->head = sender->base->reliable ? 5 : wide ? 9 : 7;
-    f->packet[0] = (uint8_t)(WISP__FLAG_SESSION | (wide ? WISP__FLAG_WIDE : 0));
+    f->head = wisp__packet_head(sender->base);
+    f->packet[0] = WISP__FLAG_SESSION;
     f->to = wisp__writer_on(f->packet + f->head, sender->base->mtu - f->head);
     f->to.end -= WISP__RUN_BITS;
     f->first_ref = flow->ref_next;
@@ -19891,23 +20116,23 @@ static void wisp__packet_end(wisp__filler *f) {
     wisp__peers *peers = f->sender->peers;
     wisp__peer *peer = &f->session->peer;
     wisp__flow *flow = &peer->flow;
+    uint64_t number;
     int size;
     wisp__fill_run(f);
     f->to.end += WISP__RUN_BITS;
     wisp__put_align(&f->to);
     size = f->head + wisp__packet_squeeze(f, (int)(f->to.at / 8));
+    number = f->sender->base->reliable ? ++peer->sent_in_order : flow->next;
+    wisp__packet_close(f->sender->base, &peer->seal, !peer->joiner, peer->connection, number,
+                       f->packet, size);
     if (f->sender->base->reliable) {
-        flow->next = ++peer->sent_in_order;
+        flow->next = number;
     } else {
-        uint64_t number = flow->next;
-        for (int i = 0; i < f->head - 5; i++) f->packet[5 + i] = (uint8_t)(number >> (8 * i));
         if (f->eliciting) wisp__flow_track(flow, f->sender->base->time, size, f->first_ref);
         flow->acks_alone = f->eliciting ? 0 : flow->acks_alone + 1;
+        flow->next++;
+        wisp__flow_skip(flow, &peers->secret);
     }
-    wisp__put_tag(f->packet + 1, wisp__seal_tag(&peer->seal, !peer->joiner,
-                                                flow->next ^ (uint64_t)f->packet[0] << 56,
-                                                f->packet + 5, size - 5));
-    if (!f->sender->base->reliable) flow->next++;
     peer->stats.packets_sent++;
     peer->stats.bytes_sent += (uint64_t)size;
     wisp__policy_sent(f->sender->policy, &f->session->spending, peers->joined, size,
@@ -19918,6 +20143,7 @@ static void wisp__packet_end(wisp__filler *f) {
 
 static void wisp__send_acks(wisp__sender *sender, wisp__session *s) {
     wisp__filler f;
+    if (!wisp__flow_may_number(&s->peer.flow)) return;
     wisp__packet_begin(&f, sender, s);
     if (!f.acks && s->peer.flow.unacked)
         f.acks = wisp__flow_put_acks(&s->peer.flow, &f.to, sender->base->time,
@@ -21604,6 +21830,8 @@ struct wisp {
     uint64_t       mark;              /* of lists fired to */
     int            spread;            /* names that all peers have been marked for */
     int            most_received;     /* datagrams that the link has handed over at once */
+    bool           judging;           /* `accept` runs, and this is about what it judges */
+    wisp_join_info joining;
     wisp__reader   record;            /* where the record begins that is read; size 0: none */
     wisp_packet    received[WISP__RECEIVED];     /* places for datagrams, in `incoming` */
     uint8_t       *incoming;
@@ -21766,6 +21994,33 @@ static void wisp__stalled_prune(wisp *w, const wisp__stalled_list *own) {
     }
 }
 
+/* The session that holds the place of an address; NULL: it has none. */
+static wisp__peer *wisp__place_of(const wisp *w, const wisp_addr *addr) {
+    wisp__peer *peer = NULL;
+    while ((peer = wisp__peers_find(&w->peers, addr, peer)) != NULL && !peer->placed) continue;
+    return peer;
+}
+
+/* A session that others asked for takes a place, unless its address has one. */
+static void wisp__take_place(wisp *w, wisp__peer *peer) {
+    if (peer->asked || wisp__place_of(w, &peer->addr)) return;
+    peer->placed = true;
+    w->peers.strangers++;
+}
+
+/* What is left at the address goes on with the place; it may be about to replace this one. */
+static void wisp__give_place(wisp *w, wisp__peer *peer) {
+    wisp__peer *other = NULL;
+    if (!peer->placed) return;
+    peer->placed = false;
+    w->peers.strangers--;
+    while ((other = wisp__peers_find(&w->peers, &peer->addr, other)) != NULL)
+        if (other != peer && other->state < WISP__LEAVING) wisp__take_place(w, other);
+}
+
+/* Did this end join that peer? When both joined each other at once, both did. */
+WISP__UNUSED static bool wisp__joined_by_us(const wisp__session *s) { return s->peer.asked; }
+
 /* Ends a session. `tell`: say goodbye over there, for a while. */
 static void wisp__end(wisp *w, wisp__session *s, wisp_result result, const char *reason,
                       bool tell) {
@@ -21779,7 +22034,7 @@ static void wisp__end(wisp *w, wisp__session *s, wisp_result result, const char 
         wisp__peers_unlist(&w->peers, peer);
         w->base.stats.leaves++;
     }
-    if (!peer->joiner && !peer->asked) w->peers.strangers--;
+    wisp__give_place(w, peer);
     if (peer->asked && !joined) w->join_failure = result;
     if (result == WISP_E_TIMEOUT) w->base.stats.timeouts++;
     if (peer->told || asked || (peer->asked && !joined))
@@ -21797,11 +22052,17 @@ static void wisp__end(wisp *w, wisp__session *s, wisp_result result, const char 
                      w->base.time + (peer->state == WISP__LEAVING ? 0.1 : 1e-6));
 }
 
+/* The host of an address: errors and joins are counted for it. */
+static uint64_t wisp__host_of(const wisp *w, const wisp_addr *addr) {
+    const wisp_budget *budget = &w->policy.budget;
+    if (budget->host) return budget->host(w->base.user, addr);
+    return wisp__siphash(w->policy.key, addr->bytes, (int)sizeof addr->bytes);
+}
+
 /* An error that the peer is to blame for; of too many its session ends. */
 static void wisp__offend(wisp *w, wisp__session *s) {
-    if (s->peer.state != WISP__JOINED || wisp__policy_forgive(&w->policy, &s->spending,
-                                                              w->base.time))
-        return;
+    if (s->peer.state != WISP__JOINED) return;
+    if (wisp__policy_forgive(&w->policy, wisp__host_of(w, &s->peer.addr), w->base.time)) return;
     wisp__log(&w->base, WISP_LOG_WARNING, WISP_E_FLOOD, "session ended: too many errors");
     wisp__end(w, s, WISP_E_FLOOD, "too many errors", true);
 }
@@ -21891,6 +22152,7 @@ static void wisp__confirm(wisp *w, wisp__session *s) {
         if (other != &s->peer && other->state == WISP__JOINED)
             wisp__end(w, (wisp__session *)(void *)other, WISP_E_REPLACED, "joined anew", false);
     }
+    wisp__take_place(w, &s->peer);
     wisp__joined(w, s);
 }
 
@@ -21905,7 +22167,9 @@ static wisp__peer *wisp__peer_asking(wisp *w, const wisp_addr *addr, uint64_t no
 
 typedef struct wisp__response {
     uint64_t    nonce, cookie;
+    int         size;                 /* of the whole packet */
     uint8_t     bucket, flags;
+    uint16_t    connection;
     uint32_t    window, app_version;
     int         app_size, ticket_size;
     const char *app;
@@ -21915,6 +22179,7 @@ typedef struct wisp__response {
 static bool wisp__read_response(wisp__reader *from, wisp__response *r) {
     r->bucket = (uint8_t)wisp__get(from, 8);
     r->cookie = wisp__get(from, 64);
+    r->connection = (uint16_t)wisp__get(from, 16);
     r->flags = (uint8_t)wisp__get(from, 8);
     r->window = (uint32_t)wisp__get(from, 32);
     r->app_version = (uint32_t)wisp__get(from, 32);
@@ -21927,31 +22192,59 @@ static bool wisp__read_response(wisp__reader *from, wisp__response *r) {
     return !from->failed;
 }
 
-/* What speaks against letting them in; WISP_OK or WISP_PENDING if nothing. */
-static wisp_result wisp__judge(wisp *w, const wisp_addr *addr, const wisp__response *r) {
-    bool known = false;
-    wisp__peer *peer = NULL;
+/* What speaks against letting them in before anybody is asked. */
+static wisp_result wisp__judge(const wisp *w, const wisp_addr *addr, const wisp__response *r) {
     size_t app_size = strlen(w->peers.app);
-    if (w->peers.refuse_joins) return WISP_E_REFUSED;
     if ((size_t)r->app_size != app_size) return WISP_E_APP;
     if (memcmp(r->app, w->peers.app, app_size) != 0) return WISP_E_APP;
     if (r->app_version != w->peers.app_version) return WISP_E_APP_VERSION;
     if ((r->flags & 1) != (w->base.reliable ? 1 : 0)) return WISP_E_LINK_KIND;
-    while ((peer = wisp__peers_find(&w->peers, addr, peer)) != NULL)
-        known = known || peer->state == WISP__JOINED;
-    if (!known && w->peers.strangers >= w->peers.max_peers) return WISP_E_SERVER_FULL;
-    return w->accept ? w->accept(w, addr, r->ticket, r->ticket_size, w->base.user) : WISP_OK;
+    if (!wisp__place_of(w, addr) && w->peers.strangers >= w->peers.max_peers)
+        return WISP_E_SERVER_FULL;
+    return WISP_OK;
+}
+
+/* Asks the application about the session that is to be. */
+static wisp_result wisp__ask_accept(wisp *w, wisp__session *s, const wisp__response *r) {
+    wisp_result verdict;
+    if (!w->accept) return WISP_OK;
+    w->joining.peer = wisp__peer_handle(s);
+    w->joining.user = s->peer.user;
+    w->joining.text = NULL;
+    w->joining.joins_of_host = wisp__policy_knocks(&w->policy, wisp__host_of(w, &s->peer.addr));
+    w->judging = true;
+    verdict = w->accept(w, &s->peer.addr, r->ticket, r->ticket_size, w->base.user);
+    w->judging = false;
+    if (verdict >= 0) s->peer.user = w->joining.user;
+    return verdict;
 }
 
 /* May this host try to join once more? */
 static bool wisp__may_knock(wisp *w, const wisp_addr *addr) {
-    const wisp_budget *budget = &w->policy.budget;
-    uint64_t host = budget->host ? budget->host(w->base.user, addr)
-                                 : wisp__hash_bytes((const char *)addr->bytes,
-                                                    (int)sizeof addr->bytes);
-    if (wisp__policy_knock(&w->policy, host, w->base.time)) return true;
+    if (wisp__policy_knock(&w->policy, wisp__host_of(w, addr), w->base.time)) return true;
     w->base.stats.joins_flooded++;
     return false;
+}
+
+/* Are joins of an address heard at all? With WISP_JOINS_AUTO after a join of our own only those
+   that cross it, and those that are under way. */
+static bool wisp__hears_joins(const wisp *w, const wisp_addr *addr, uint64_t nonce) {
+    wisp__peer *peer = NULL;
+    if (w->peers.joins != WISP_JOINS_AUTO || !w->peers.has_joined) return true;
+    while ((peer = wisp__peers_find(&w->peers, addr, peer)) != NULL)
+        if (peer->state < WISP__JOINED && (peer->asked || peer->client_nonce == nonce)) return true;
+    return false;
+}
+
+/* true: nobody may join who is not joined from here, and has got the answer to that, or none. */
+static bool wisp__door_is_shut(wisp *w, const wisp_addr *addr, uint64_t nonce, int asked) {
+    if (w->peers.joins == WISP_JOINS_CLOSED) {
+        wisp__deny(&w->peers, addr, nonce, WISP_E_REFUSED, NULL, asked);
+        return true;
+    }
+    if (wisp__hears_joins(w, addr, nonce)) return false;
+    w->base.stats.joins_ignored++;
+    return true;
 }
 
 static void wisp__half_open(wisp *w, wisp__session *s) {
@@ -21978,12 +22271,73 @@ static wisp__peer *wisp__known_join(wisp *w, const wisp_addr *addr, uint64_t non
     return same;
 }
 
-static void wisp__on_response(wisp *w, const wisp_addr *addr, uint64_t nonce, wisp__reader *from) {
+/* The session that a join is for: ours that it crosses, or a new one. NULL: there is none. */
+static wisp__session *wisp__session_to_be(wisp *w, const wisp_addr *addr, wisp__peer *ours) {
+    wisp_result why;
+    wisp__session *s = (wisp__session *)(void *)ours;
+    if (s) return s;
+    s = wisp__add_session(w, addr, &why);
+    if (!s) return NULL;
+    s->peer.state = WISP__JUDGED;
+    wisp__take_place(w, &s->peer);
+    return s;
+}
+
+static void wisp__refuse_join(wisp *w, const wisp_addr *addr, const wisp__response *r,
+                              wisp_result verdict, const char *text) {
+    if (verdict == WISP_E_SERVER_FULL)
+        wisp__log(&w->base, WISP_LOG_WARNING, verdict, "a join was refused: raise desc.max_peers");
+    wisp__deny(&w->peers, addr, r->nonce, verdict, text, r->size);
+}
+
+/* The session begins as they asked for it, once its first packet comes or wisp_admit says so. */
+static void wisp__let_in(wisp *w, wisp__session *s, const wisp__response *r, bool pending) {
+    s->peer.joiner = false;
+    s->peer.client_nonce = r->nonce;
+    s->peer.connection = r->connection;
+    s->peer.heard = w->base.time;
+    wisp__take_abilities(&w->peers, &s->peer, r->flags, r->window);
+    if (!pending) {
+        wisp__half_open(w, s);
+        return;
+    }
+    s->peer.state = WISP__PENDING;
+    wisp__timers_set(&w->peers.timers, &s->peer.timer, w->base.time + w->base.timeout);
+}
+
+/* A join that may be judged. */
+static void wisp__try_join(wisp *w, const wisp_addr *addr, const wisp__response *r,
+                           wisp__peer *ours) {
+    wisp_result verdict = wisp__judge(w, addr, r);
+    wisp__session *s = verdict ? NULL : wisp__session_to_be(w, addr, ours);
+    const wisp__session *was = s;
+    uint32_t id;
+    if (!s) {
+        wisp__refuse_join(w, addr, r, verdict ? verdict : WISP_E_SERVER_FULL, NULL);
+        return;
+    }
+    id = s->peer.slot.id;
+    verdict = wisp__ask_accept(w, s, r);
+    if (w->destroyed) return;
+    s = (wisp__session *)wisp__pool_get(&w->peers.pool, id);
+    if (!s || s != was || s->peer.state > WISP__JUDGED) return;     /* left meanwhile */
+    if (verdict >= 0) {
+        wisp__let_in(w, s, r, verdict == WISP_PENDING);
+        return;
+    }
+    wisp__refuse_join(w, addr, r, verdict, w->joining.text);
+    if (ours) return;
+    wisp__give_place(w, &s->peer);
+    wisp__remove_session(w, s);
+}
+
+static void wisp__on_response(wisp *w, const wisp_packet *packet, uint64_t nonce,
+                              wisp__reader *from) {
+    const wisp_addr *addr = &packet->addr;
     wisp__response r;
     wisp__peer *same, *ours, *waiting;
-    wisp__session *s;
-    wisp_result verdict, why;
-    uint32_t id;
+    r.nonce = nonce;
+    r.size = packet->size;
     if (!wisp__read_response(from, &r)) {
         w->base.stats.handshakes_bad++;
         return;
@@ -22001,39 +22355,28 @@ static void wisp__on_response(wisp *w, const wisp_addr *addr, uint64_t nonce, wi
         return;
     }
     if (ours && ours->client_nonce < nonce) return;
+    if (wisp__door_is_shut(w, addr, nonce, packet->size)) return;
     if (!wisp__may_knock(w, addr)) {
-        wisp__deny(&w->peers, addr, nonce, WISP_E_FLOOD);
+        wisp__deny(&w->peers, addr, nonce, WISP_E_FLOOD, NULL, packet->size);
         return;
     }
     if (waiting)
         wisp__end(w, (wisp__session *)(void *)waiting, WISP_E_REPLACED, "joined anew", false);
-    id = ours ? ours->slot.id : 0;
-    verdict = wisp__judge(w, addr, &r);
-    if (w->destroyed) return;
-    if (ours && (ours->slot.id != id || !wisp__peer_asks(ours))) ours = NULL;   /* left meanwhile */
-    if (verdict == WISP_E_SERVER_FULL)
-        wisp__log(&w->base, WISP_LOG_WARNING, verdict, "a join was refused: raise desc.max_peers");
-    if (verdict < 0) {
-        wisp__deny(&w->peers, addr, nonce, verdict);
-        return;
-    }
-    s = (wisp__session *)(void *)ours;
-    if (!s) s = wisp__add_session(w, addr, &why);
-    if (!s) {
-        wisp__deny(&w->peers, addr, nonce, WISP_E_SERVER_FULL);
-        return;
-    }
-    if (!s->peer.asked) w->peers.strangers++;
-    s->peer.joiner = false;
-    s->peer.client_nonce = nonce;
-    wisp__take_abilities(&w->peers, &s->peer, r.flags, r.window);
-    s->peer.heard = w->base.time;
-    if (verdict == WISP_PENDING) {
-        s->peer.state = WISP__PENDING;
-        wisp__timers_set(&w->peers.timers, &s->peer.timer, w->base.time + w->base.timeout);
-    } else {
-        wisp__half_open(w, s);
-    }
+    wisp__try_join(w, addr, &r, ours);
+}
+
+/* A refusal, with the text of the application over there if it gave one. */
+static void wisp__on_denial(wisp *w, wisp__session *s, wisp__reader *from) {
+    wisp_result code = (int16_t)(uint16_t)wisp__get(from, 16);
+    int length = (int)wisp__get(from, 8);
+    char text[WISP__REASON_BYTES + WISP__SLACK];
+    if (from->failed || code >= 0 || length >= WISP__REASON_BYTES) return;
+    wisp__get_bits(from, (uint8_t *)text, (int64_t)length * 8);
+    text[length] = 0;
+    if (from->failed) return;
+    wisp__text_clean(text, sizeof text, text, strlen(text));
+    code = wisp__join_code(code);
+    wisp__end(w, s, code, length ? text : wisp_result_text(code), false);
 }
 
 static void wisp__on_answer(wisp *w, wisp__peer *peer, int type, wisp__reader *from) {
@@ -22047,16 +22390,16 @@ static void wisp__on_answer(wisp *w, wisp__peer *peer, int type, wisp__reader *f
         wisp__handshake_retry(&w->peers, peer);
     } else if (type == WISP__ACCEPT && peer->state == WISP__RESPONDING) {
         uint64_t nonce = wisp__get(from, 64);
+        uint16_t connection = (uint16_t)wisp__get(from, 16);
         uint8_t flags = (uint8_t)wisp__get(from, 8);
         wisp__take_abilities(&w->peers, peer, flags, (uint32_t)wisp__get(from, 32));
         if (from->failed) return;
         peer->server_nonce = nonce;
+        peer->connection = connection;
         wisp__peer_session(peer);
         wisp__confirm(w, s);
     } else if (type == WISP__DENY) {
-        wisp_result code = (int16_t)(uint16_t)wisp__get(from, 16);
-        if (from->failed || code >= 0) return;
-        wisp__end(w, s, code, wisp_result_text(code), false);
+        wisp__on_denial(w, s, from);
     }
 }
 
@@ -22075,23 +22418,23 @@ static void wisp__on_handshake(wisp *w, const wisp_packet *packet) {
     if (version != WISP_WIRE_VERSION) {
         asking = wisp__peer_asking(w, &packet->addr, nonce);
         if (type == WISP__REQUEST && packet->size >= WISP__HANDSHAKE_LEAST)
-            wisp__deny(&w->peers, &packet->addr, nonce, WISP_E_WIRE_VERSION);
+            wisp__deny(&w->peers, &packet->addr, nonce, WISP_E_WIRE_VERSION, NULL, packet->size);
         else if (type == WISP__DENY && asking)
             wisp__end(w, (wisp__session *)(void *)asking, WISP_E_WIRE_VERSION,
                       "the other end speaks another wire version", false);
         return;
     }
     if (wisp__handshake_check(nonce, (const uint8_t *)packet->data, packet->size - 4) !=
-        wisp__get_tag((const uint8_t *)packet->data + packet->size - 4)) {
+        wisp__load_part((const uint8_t *)packet->data + packet->size - 4, 4)) {
         w->base.stats.handshakes_bad++;
         return;
     }
     asking = wisp__peer_asking(w, &packet->addr, nonce);
     if (type == WISP__REQUEST && packet->size >= WISP__HANDSHAKE_LEAST) {
-        if (w->peers.refuse_joins) wisp__deny(&w->peers, &packet->addr, nonce, WISP_E_REFUSED);
-        else wisp__challenge(&w->peers, &packet->addr, nonce);
+        if (!wisp__door_is_shut(w, &packet->addr, nonce, packet->size))
+            wisp__challenge(&w->peers, &packet->addr, nonce);
     } else if (type == WISP__RESPONSE && packet->size >= WISP__HANDSHAKE_LEAST) {
-        wisp__on_response(w, &packet->addr, nonce, &from);
+        wisp__on_response(w, packet, nonce, &from);
     } else if (asking) {
         wisp__on_answer(w, asking, type, &from);
     } else {
@@ -24178,29 +24521,70 @@ static bool wisp__within_budget(wisp *w, wisp__session *s, int size) {
     return false;
 }
 
-/* A packet whose tag is right. */
-static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet, int head,
-                            uint64_t number) {
-    const uint8_t *bytes = (const uint8_t *)packet->data;
-    wisp__peer *peer = &s->peer;
-    wisp__reading r;
-    if (peer->heard < 0) return;             /* the link has closed it */
-    peer->stats.packets_received++;
-    peer->stats.bytes_received += (uint64_t)packet->size;
-    peer->heard = w->base.time;
-    if (!wisp__within_budget(w, s, packet->size)) return;
-    if (w->base.reliable) {
-        peer->received_in_order = number;
-    } else if (wisp__flow_is_duplicate(&peer->flow, number)) {
+/* A packet without acks and records. Nobody sends one, so it counts for nothing: it would only move
+   the packet numbers. */
+static bool wisp__says_nothing(const wisp__reading *r, bool acks) {
+    wisp__reader from = r->from;
+    int64_t left = from.end - from.at;
+    return !acks && wisp__get(&from, (int)(left < 8 ? left : 8)) == 0;
+}
+
+/* Has this packet come before, or does its number make no sense? Then it counts for nothing. */
+static bool wisp__is_refused(wisp *w, wisp__peer *peer, uint64_t number) {
+    if (w->base.reliable) return false;
+    if (wisp__flow_is_duplicate(&peer->flow, number)) {
         peer->stats.packets_duplicate++;
-        return;
-    } else {
-        wisp__flow_note(&peer->flow, number, w->base.time);
+        return true;
     }
+    if (!wisp__flow_leaps(&peer->flow, number)) return false;
+    peer->stats.packets_refused++;
+    return true;
+}
+
+/* Ends the session of a packet that could not be read to its end. */
+static void wisp__on_broken(wisp__reading *r) {
+    wisp *w = r->w;
+    w->base.stats.packets_malformed++;
+    wisp__log(&w->base, WISP_LOG_WARNING, r->code, "session ended: %s", r->broken);
+    wisp__end(w, r->session, r->code, r->broken, true);
+}
+
+/* Reads a packet that counts. */
+static void wisp__take_packet(wisp__reading *r, bool acks) {
+    wisp *w = r->w;
+    wisp__session *s = r->session;
+    wisp__peer *peer = &s->peer;
+    peer->heard = w->base.time;
+    if (!w->base.reliable) wisp__flow_note(&peer->flow, r->number, w->base.time);
     if (peer->state == WISP__HALF_OPENED) wisp__confirm(w, s);
-    s->steps = s->misses = s->heard_values = 0;
     w->events.of_packet = true;
     w->events.packet_errors = 0;
+    if (!r->broken) {
+        w->record = r->from;
+        wisp__read_body(r, acks);
+    }
+    if (r->broken && peer->state == WISP__JOINED) wisp__error(w, s, NULL, r->code, r->broken);
+    w->record.end = w->record.at = 0;
+    w->events.of_packet = false;
+    if (r->broken) wisp__on_broken(r);
+    if (peer->state != WISP__JOINED) return;
+    if (r->eliciting && !w->base.reliable) wisp__flow_owe_ack(&peer->flow, w->base.time);
+    wisp__peers_mark(&w->peers, peer);
+}
+
+/* A packet whose tag is right. */
+static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet,
+                            uint64_t number) {
+    const uint8_t *bytes = (const uint8_t *)packet->data;
+    int head = wisp__packet_head(&w->base);
+    bool acks = (bytes[0] & WISP__FLAG_ACKS) != 0;
+    wisp__reading r;
+    if (s->peer.heard < 0) return;             /* the link has closed it */
+    s->peer.stats.packets_received++;
+    s->peer.stats.bytes_received += (uint64_t)packet->size;
+    if (w->base.reliable) s->peer.received_in_order = number;
+    if (!wisp__within_budget(w, s, packet->size) || wisp__is_refused(w, &s->peer, number)) return;
+    s->steps = s->misses = s->heard_values = 0;
     w->content.unpacked = w->content.taken = 0;
     memset(&r, 0, sizeof r);
     r.w = w;
@@ -24209,40 +24593,44 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
     r.from = wisp__reader_on(bytes + head, packet->size - head);
     r.values = wisp__max_int(WISP__PACKET_VALUES, w->base.limits.message_values);
     w->record = r.from;
-    if (bytes[0] & 0x78) wisp__break(&r, "flags of no meaning");
+    if (bytes[0] & WISP__FLAGS_UNUSED) wisp__break(&r, "flags of no meaning");
     else if (bytes[0] & WISP__FLAG_SQUEEZED) wisp__read_squeezed(&r);
-    if (!r.broken) w->record = r.from;
-    if (!r.broken) wisp__read_body(&r, (bytes[0] & WISP__FLAG_ACKS) != 0);
-    if (r.broken && peer->state == WISP__JOINED) wisp__error(w, s, NULL, r.code, r.broken);
-    w->record.end = w->record.at = 0;
-    w->events.of_packet = false;
-    if (r.broken) {
-        w->base.stats.packets_malformed++;
-        wisp__log(&w->base, WISP_LOG_WARNING, r.code, "session ended: %s", r.broken);
-        wisp__end(w, s, r.code, r.broken, true);
-    }
-    if (peer->state != WISP__JOINED) return;
-    if (r.eliciting && !w->base.reliable) wisp__flow_owe_ack(&peer->flow, w->base.time);
-    wisp__peers_mark(&w->peers, peer);
+    if (!r.broken && wisp__says_nothing(&r, acks)) w->base.stats.packets_malformed++;
+    else wisp__take_packet(&r, acks);
 }
 
-/* Finds the session by address and tag: there may be one that another is about to replace. */
-static void wisp__on_session_packet(wisp *w, const wisp_packet *packet) {
+/* The tag tells the packets of a session from all others. */
+static bool wisp__is_tagged(const wisp *w, const wisp__peer *peer, const wisp_packet *packet,
+                            uint64_t *number) {
     const uint8_t *bytes = (const uint8_t *)packet->data;
-    int head = w->base.reliable ? 5 : bytes[0] & WISP__FLAG_WIDE ? 9 : 7;
+    if (w->base.reliable) *number = peer->received_in_order + 1;
+    else *number = wisp__flow_number(&peer->flow, wisp__load_part(bytes + WISP__PACKET_HEAD - 2, 2));
+    return wisp__packet_tag(&w->base, &peer->seal, peer->joiner, *number, bytes, packet->size) ==
+           wisp__get_tag(bytes + (w->base.reliable ? 1 : 3));
+}
+
+/* The sessions that a packet may belong to, one after the other: the one of its connection number,
+   whose packets come from its address only; on a reliable link all of its address, as there may be
+   one that another is about to replace. */
+static wisp__peer *wisp__packet_peer(const wisp *w, const wisp_packet *packet,
+                                     const wisp__peer *after) {
+    const uint8_t *bytes = (const uint8_t *)packet->data;
+    wisp__peer *peer;
+    if (w->base.reliable) return wisp__peers_find(&w->peers, &packet->addr, after);
+    if (after) return NULL;
+    peer = wisp__peers_connection(&w->peers, (uint16_t)wisp__load_part(bytes + 1, 2));
+    return peer && memcmp(&peer->addr, &packet->addr, sizeof packet->addr) == 0 ? peer : NULL;
+}
+
+static void wisp__on_session_packet(wisp *w, const wisp_packet *packet) {
+    bool known = false, enough = packet->size >= wisp__packet_head(&w->base);
     wisp__peer *peer = NULL;
-    bool known = false, enough = packet->size >= head;
-    while (enough && (peer = wisp__peers_find(&w->peers, &packet->addr, peer)) != NULL) {
-        uint64_t number = peer->received_in_order + 1;
+    while (enough && (peer = wisp__packet_peer(w, packet, peer)) != NULL) {
+        uint64_t number;
         if (peer->state != WISP__JOINED && peer->state != WISP__HALF_OPENED) continue;
         known = true;
-        if (head > 5)
-            number = wisp__flow_number(&peer->flow, wisp__load_part(bytes + 5, head - 5),
-                                       (head - 5) * 8);
-        if (wisp__seal_tag(&peer->seal, peer->joiner, number ^ (uint64_t)bytes[0] << 56, bytes + 5,
-                           packet->size - 5) != wisp__get_tag(bytes + 1))
-            continue;
-        wisp__on_packet(w, (wisp__session *)(void *)peer, packet, head, number);
+        if (!wisp__is_tagged(w, peer, packet, &number)) continue;
+        wisp__on_packet(w, (wisp__session *)(void *)peer, packet, number);
         return;
     }
     if (known) w->base.stats.packets_bad_tag++;
@@ -24304,6 +24692,7 @@ static void wisp__on_peer_timer(wisp *w, wisp__session *s) {
         else
             wisp__handshake_retry(&w->peers, peer);
         break;
+    case WISP__JUDGED:
     case WISP__PENDING:
     case WISP__HALF_OPENED: wisp__end(w, s, WISP_E_TIMEOUT, "never came in", false); break;
     case WISP__JOINED: wisp__on_silence(w, s); break;
@@ -25353,11 +25742,13 @@ static wisp_result wisp__desc_validate(const wisp_desc *desc) {
     if (!wisp__is_within(desc->timeout, 0, 1e9)) return WISP_E_ARGUMENT;
     if (desc->app && strlen(desc->app) > 64) return WISP_E_TOO_BIG;
     if (!desc->memory.alloc != !desc->memory.free) return WISP_E_ARGUMENT;
+    if ((int)desc->joins < WISP_JOINS_AUTO || desc->joins > WISP_JOINS_CLOSED)
+        return WISP_E_ARGUMENT;
     return wisp__limits_valid(&desc->limits) ? WISP_OK : WISP_E_ARGUMENT;
 }
 
 /* Keys from the seed, the caller's entropy or the system's. */
-static wisp_result wisp__seed(const wisp_desc *desc, wisp__peers *peers) {
+static wisp_result wisp__seed(const wisp_desc *desc, wisp__peers *peers, wisp__policy *policy) {
     uint64_t keys[4] = { 0, 0, 0, 0 };
     wisp_entropy entropy = desc->entropy;
 #ifndef WISP_NO_OS
@@ -25371,6 +25762,8 @@ static wisp_result wisp__seed(const wisp_desc *desc, wisp__peers *peers) {
     peers->secret.key[1] = keys[1];
     peers->cookie_key[0] = keys[2];
     peers->cookie_key[1] = keys[3];
+    for (uint8_t i = 0; i < 2; i++)
+        policy->key[i] = wisp__siphash(peers->cookie_key, &i, 1);   /* no cookie is so short */
     return WISP_OK;
 }
 
@@ -25432,7 +25825,7 @@ static void wisp__wire(wisp *w, const wisp_desc *desc) {
     w->peers.post.link = desc->link;
     w->peers.app_version = desc->app_version;
     w->peers.max_peers = desc->max_peers;
-    w->peers.refuse_joins = desc->refuse_joins;
+    w->peers.joins = desc->refuse_joins ? WISP_JOINS_CLOSED : desc->joins;
     memcpy(w->peers.app, desc->app, strlen(desc->app));
     wisp__pool_init(&w->peers.pool, 2 * desc->max_peers, sizeof(wisp__session), 4);
     wisp__pool_init(&w->events.pool, desc->limits.connections, sizeof(wisp__connection), 32);
@@ -25502,7 +25895,7 @@ wisp *wisp_create(const wisp_desc *desc, wisp_result *why) {
     if (!w) return NULL;
     w->base.stats = base.stats;
     wisp__wire(w, &full);
-    *result = wisp__seed(&full, &w->peers);
+    *result = wisp__seed(&full, &w->peers, &w->policy);
     if (*result == WISP_OK) *result = wisp__start(w);
     if (*result == WISP_OK) return w;
     wisp__release(w);
@@ -25633,6 +26026,7 @@ wisp_peer wisp_join(wisp *w, const wisp_addr *to, const void *ticket, int ticket
     }
     if (ticket_size) memcpy(s->peer.ticket, ticket, (size_t)ticket_size);
     s->peer.ticket_size = ticket_size;
+    w->peers.has_joined = true;
     wisp__handshake_retry(&w->peers, &s->peer);
     wisp__post_send(&w->peers);
     return wisp__peer_handle(s);
@@ -25653,7 +26047,7 @@ wisp_result wisp_admit(wisp *w, const wisp_addr *from, wisp_result verdict) {
         if (verdict == WISP_OK) {
             wisp__half_open(w, (wisp__session *)(void *)peer);
         } else {
-            wisp__deny(&w->peers, from, peer->client_nonce, verdict);
+            wisp__deny(&w->peers, from, peer->client_nonce, verdict, NULL, WISP__HANDSHAKE_LEAST);
             wisp__end(w, (wisp__session *)(void *)peer, verdict, "denied", false);
         }
         wisp__post_send(&w->peers);
@@ -25661,6 +26055,8 @@ wisp_result wisp_admit(wisp *w, const wisp_addr *from, wisp_result verdict) {
     }
     return WISP_E_STALE;
 }
+
+wisp_join_info *wisp_joining(wisp *w) { return w && w->judging ? &w->joining : NULL; }
 
 int wisp_peers(const wisp *w, wisp_peer *out, int capacity) {
     int count = 0;
@@ -26862,19 +27258,21 @@ void wisp_overlay(wisp *w, const wisp_canvas *canvas) {
 
 /* Runs every room's check: for tests. */
 WISP__UNUSED static void wisp__host_check(const wisp *w) {
-    int joined = 0;
+    int joined = 0, placed = 0;
     for (int i = 0; i < w->peers.pool.made; i++) {
         const wisp__session *s = wisp__session_at(w, i);
         if (!s) continue;
         joined += s->peer.state == WISP__JOINED;
+        placed += s->peer.placed;
         wisp__session_check(w, s);
     }
     WISP_ASSERT(joined == w->peers.joined);
-    WISP_ASSERT(w->peers.strangers >= 0);
+    WISP_ASSERT(placed == w->peers.strangers && placed <= w->peers.max_peers);
     wisp__hooks_check(&w->hooks);
     for (int i = 0; i < w->groups.pool.made; i++)
         if (wisp__group_at(&w->groups, i)) wisp__group_check(wisp__group_at(&w->groups, i));
     (void)joined;
+    (void)placed;
 }
 
 #endif /* WISP_IMPLEMENTATION */

@@ -335,7 +335,7 @@ static void told_open(told *t) {
 
 /* `bits` of the packet that was written, from a bit on, as text. */
 static void head_of(const bench *b, int64_t at, int64_t bits, char hex[40]) {
-    wisp__reader from = wisp__reader_on(b->bytes + 7, 1193);
+    wisp__reader from = wisp__reader_on(b->bytes + WISP__PACKET_HEAD, 1200 - WISP__PACKET_HEAD);
     int place = 0;
     for (from.at = at; bits >= 8 && place < 32; bits -= 8, place += 2)
         snprintf(hex + place, 3, "%02x", (unsigned)wisp__get(&from, 8));

@@ -1352,17 +1352,59 @@ TEST(errors_below_zero_are_forgiven_all) {
     world_close(&t.w);
 }
 
-TEST(whoever_joins_again_begins_with_full_budgets) {
+static void join_again(world_two *t) {
+    world_run(&t->w, 2);
+    t->to_server = world_join(&t->w, t->client, t->server);
+    t->to_client = world_peer(t->server, 0);
+    world_forget(&t->w);
+}
+
+/* One message passes the rate, as at first; the next is an error too many. */
+TEST(whoever_joins_again_goes_on_with_its_errors) {
     world_two t;
     open_over(&t, PLAIN);
     use_messages(t.server, 0.01, 0.01, 5);
     check_ended_after(&t, 5);
-    world_run(&t.w, 2);
-    t.to_server = world_join(&t.w, t.client, t.server);
-    t.to_client = world_peer(t.server, 0);
-    world_forget(&t.w);
-    check_ended_after(&t, 5);
+    for (int i = 0; i < 3; i++) {
+        join_again(&t);
+        check_ended_after(&t, 0);
+    }
+    world_run(&t.w, 100);                           /* one more is forgiven then */
+    join_again(&t);
+    check_ended_after(&t, 1);
     world_close(&t.w);
+}
+
+static uint64_t host_of_all(void *user, const wisp_addr *from) {
+    (void)user;
+    (void)from;
+    return 7;
+}
+
+/* Sessions of one host at once have one budget of errors; with each address a host, one each. */
+TEST(sessions_of_one_host_share_its_errors) {
+    for (int shared = 0; shared < 2; shared++) {
+        world_two t;
+        wisp *third;
+        wisp_peer to_server;
+        wisp_budget budget = no_budget();
+        open_over(&t, PLAIN);
+        budget.messages = 0.01;
+        budget.errors = 0.01;
+        budget.error_burst = 5;
+        if (shared) budget.host = host_of_all;
+        wisp_use_budget(t.server, &budget);
+        third = world_add(&t.w);
+        to_server = world_join(&t.w, third, t.server);
+        for (int i = 0; i < 4; i++) world_fire(t.client, "r", t.to_server, i);     /* 3 errors */
+        for (int i = 0; i < 4; i++) world_fire(third, "r", to_server, i);
+        world_run(&t.w, 0.2);
+        CHECK_EQ_INT(wisp_peers(t.server, NULL, 0), shared ? 1 : 2);
+        world_fire(t.client, "r", t.to_server, 0);
+        world_run(&t.w, 0.2);
+        CHECK_EQ_INT(wisp_peers(t.server, NULL, 0), shared ? 0 : 2);
+        world_close(&t.w);
+    }
 }
 
 /* --- arguments --- */
@@ -1790,7 +1832,8 @@ static const test_case tests[] = {
     CASE(without_a_budget_garbage_is_forgiven_so_far),
     CASE(errors_are_forgiven_at_their_rate),
     CASE(errors_below_zero_are_forgiven_all),
-    CASE(whoever_joins_again_begins_with_full_budgets),
+    CASE(whoever_joins_again_goes_on_with_its_errors),
+    CASE(sessions_of_one_host_share_its_errors),
     CASE(a_budget_that_makes_no_sense_leaves_the_one_in_force),
     CASE(what_leaves_for_all_keeps_to_the_total_in_equal_shares),
     CASE(whoever_is_sent_too_much_takes_nothing_from_the_others),

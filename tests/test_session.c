@@ -495,9 +495,11 @@ TEST(a_join_that_is_never_proven_cannot_end_a_session) {
 
 /* --- each other, oneself, nobody --- */
 
-static void join_each_other(uint64_t seed, int apart, int lose_side, int lose_from) {
+static void join_each_other(wisp_joins joins, uint64_t seed, int apart, int lose_side,
+                            int lose_from) {
     static scene c;
     scene_open(&c);
+    c.t.w.desc.joins = joins;
     scene_seeds(&c, seed, 0);
     c.t.server = scene_add(&c);
     scene_seeds(&c, seed, 1);
@@ -515,14 +517,19 @@ static void join_each_other(uint64_t seed, int apart, int lose_side, int lose_fr
 }
 
 TEST(two_that_join_each_other_end_with_one_session) {
-    for (uint64_t seed = 1; seed <= 8; seed++)
-        for (int apart = 0; apart < 8; apart++) join_each_other(seed, apart, 0, 1 << 20);
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        for (int apart = 0; apart < 8; apart++)
+            join_each_other(WISP_JOINS_OPEN, seed, apart, 0, 1 << 20);
+        for (int apart = 0; apart < 2; apart++)
+            join_each_other(WISP_JOINS_AUTO, seed, apart, 0, 1 << 20);
+    }
 }
 
 TEST(two_that_join_each_other_survive_the_loss_of_any_packet) {
     for (uint64_t seed = 1; seed <= 4; seed++)
         for (int side = ALL; side < 2; side++)
-            for (int from = 0; from < 8; from++) join_each_other(seed, 0, side, from);
+            for (int from = 0; from < 8; from++)
+                join_each_other(WISP_JOINS_AUTO, seed, 0, side, from);
 }
 
 TEST(two_that_join_each_other_survive_doubled_packets) {
@@ -1078,26 +1085,75 @@ TEST(by_default_a_host_has_64_attempts_and_8_a_second) {
     scene_close(&c);
 }
 
-/* What is remembered of hosts takes the same room however many there are; that hosts share a place
-   costs no honest one an attempt. */
+static void tally_start(wisp__policy *policy, double joins, int burst) {
+    memset(policy, 0, sizeof *policy);
+    wisp__policy_set(policy, NULL);
+    policy->budget.joins = joins;
+    policy->budget.join_burst = burst;
+    policy->key[0] = 5;
+}
+
+/* What is remembered of hosts takes the same room however many there are. */
 TEST(a_host_is_let_in_whatever_others_do) {
     static wisp__policy policy;
-    uint64_t alike[40];
-    int count = 0;
-    wisp__policy_set(&policy, NULL);
-    policy.budget.joins = 1;
-    policy.budget.join_burst = 3;
-    for (uint64_t host = 0; count < 40; host++)
-        if (wisp__mix(host) % (WISP__KNOCKS / WISP__KNOCK_WAYS) == 5) alike[count++] = host;
-    for (int i = 0; i < 100; i++) wisp__policy_knock(&policy, alike[0], 1);
-    CHECK(!wisp__policy_knock(&policy, alike[0], 1));
-    for (int i = 1; i < 40; i++)
-        for (int k = 0; k < 3; k++) CHECK(wisp__policy_knock(&policy, alike[i], 1.0 + 0.001 * i));
-    for (uint64_t host = 1000; host < 101000; host++)
-        CHECK(wisp__policy_knock(&policy, host << 32, 2 + (double)host * 1e-6));
-    CHECK(wisp__policy_knock(&policy, 0, 10));          /* a hash of zero is a host as well */
-    CHECK(wisp__policy_knock(&policy, 0, 10) && wisp__policy_knock(&policy, 0, 10));
+    tally_start(&policy, 1, 3);
+    for (int i = 0; i < 100; i++) wisp__policy_knock(&policy, 77, 1);
+    CHECK(!wisp__policy_knock(&policy, 77, 1));
+    for (uint64_t host = 1000; host < 2500; host++) CHECK(wisp__policy_knock(&policy, host, 1));
+    tally_start(&policy, 8, 64);
+    for (uint64_t host = 0; host < 60000; host++) CHECK(wisp__policy_knock(&policy, host << 32, 1));
+    tally_start(&policy, 8, 64);
+    for (uint64_t host = 0; host < 60000; host++)
+        CHECK(wisp__policy_knock(&policy, host * 977, 1 + (double)host / 6000));
+    CHECK_EQ_INT(wisp__policy_knocks(&policy, 5), 0);
+    tally_start(&policy, 1, 3);                         /* a hash of zero is a host as well */
+    for (int i = 0; i < 3; i++) CHECK(wisp__policy_knock(&policy, 0, 10));
     CHECK(!wisp__policy_knock(&policy, 0, 10));
+}
+
+/* However many hosts there are, and in whatever order they try. */
+TEST(no_host_is_forgotten_for_another) {
+    static wisp__policy policy;
+    static int in[3000];
+    uint64_t seed = 9;
+    tally_start(&policy, 0.001, 8);
+    for (int i = 0; i < 200000; i++) {
+        int host = i < 100000 ? i % 5 : (int)test_random_below(&seed, 3000);
+        in[host] += wisp__policy_knock(&policy, (uint64_t)host << 40, 1);
+    }
+    for (int host = 0; host < 3000; host++) CHECK(in[host] <= 8);
+    for (int host = 0; host < 5; host++) CHECK_EQ_INT(in[host], 8);
+}
+
+/* Which hosts share their cells is a secret of the endpoint. */
+TEST(the_cells_of_a_host_depend_on_the_key) {
+    static wisp__policy policy;
+    double *a[WISP__TALLY_ROWS], *b[WISP__TALLY_ROWS];
+    int same = 0;
+    tally_start(&policy, 1, 3);
+    for (uint64_t host = 0; host < 500; host++) {
+        policy.key[1] = 1;
+        wisp__tally_count(&policy, &policy.knocks, host, a);
+        policy.key[1] = 2;
+        wisp__tally_count(&policy, &policy.knocks, host, b);
+        for (int row = 0; row < WISP__TALLY_ROWS; row++) same += a[row] == b[row];
+    }
+    CHECK(same < 20);
+}
+
+TEST(attempts_are_counted_up_to_the_burst_and_shrink) {
+    static wisp__policy policy;
+    tally_start(&policy, 2, 5);
+    CHECK_EQ_INT(wisp__policy_knocks(&policy, 3), 0);
+    for (int i = 1; i <= 8; i++) {
+        wisp__policy_knock(&policy, 3, 1);
+        CHECK_EQ_INT(wisp__policy_knocks(&policy, 3), i < 5 ? i : 5);
+    }
+    CHECK(wisp__policy_knock(&policy, 3, 3));           /* four are forgiven, one comes */
+    CHECK_EQ_INT(wisp__policy_knocks(&policy, 3), 2);
+    policy.budget.joins = -1;
+    for (int i = 0; i < 100; i++) CHECK(wisp__policy_knock(&policy, 3, 3));
+    CHECK_EQ_INT(wisp__policy_knocks(&policy, 3), 5);
 }
 
 /* Who keeps trying is not forgotten for those who come once. */
@@ -1167,6 +1223,9 @@ static const test_case tests[] = {
     CASE(joins_below_zero_are_not_limited),
     CASE(by_default_a_host_has_64_attempts_and_8_a_second),
     CASE(a_host_is_let_in_whatever_others_do),
+    CASE(no_host_is_forgotten_for_another),
+    CASE(the_cells_of_a_host_depend_on_the_key),
+    CASE(attempts_are_counted_up_to_the_burst_and_shrink),
     CASE(a_host_that_keeps_trying_is_remembered)
 };
 
