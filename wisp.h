@@ -218,7 +218,8 @@ enum {
     WISP_E_VERSION        = -35, /* of a newer schema than is known here */
     WISP_E_MIGRATION      = -36, /* a step is missing, or it failed */
     WISP_E_SYNTAX         = -37, /* bytes that are not of a codec's format */
-    WISP_E_COMPRESSED     = -38, /* compressed bytes that make no sense */
+    WISP_E_COMPRESSED     = -38, /* compressed bytes that make no sense, or
+                                    packets that nobody asked for */
     WISP_E_BASELINE       = -39, /* a difference to what is not held here */
 
     /* policy */
@@ -1292,7 +1293,23 @@ enum { WISP_ON = 1, WISP_OFF = 2 };  /* switches; 0 inherits */
 
 /* What messages look like. The schema, migrations and codec are read as long
    as the endpoint lives. What comes in is checked against the schema too,
-   whatever the other end has said about it. */
+   whatever the other end has said about it.
+
+   Peers announce how the messages of a name look that they send. A peer that
+   this endpoint joined announces what it likes: a server's settings alone
+   decide for its clients. A peer that joined this endpoint may always send
+   values that describe themselves; all else it may only send for a name that
+   has the same setting here, be it its own or what all names inherit:
+     records           a schema, and migrations if its version is another one
+     bytes of a codec  that codec; also a schema if the codec writes by one
+     differences       mode DELTA; also adaptive, or delta_sync, if they are
+     compressed        mode COMPRESSED or a compression; also the dictionary
+   or `foreign` is on. An announcement of anything else is answered as that of
+   a name that is not known here. Both ends get one error event that names it
+   (WISP_E_UNSUPPORTED; of another version WISP_E_VERSION, WISP_E_MIGRATION),
+   and the peer announces it again when the settings here have changed. What
+   was accepted before a setting was taken back goes on until the peer leaves.
+*/
 typedef struct wisp_encoding {
     wisp_encode_mode      mode;
     const wisp_codec     *codec;         /* instead of wisp's own form */
@@ -1307,6 +1324,10 @@ typedef struct wisp_encoding {
     const void           *dictionary;    /* of compression; copied; the other
                                             end needs the same */
     int                   dictionary_bytes;
+    int                   foreign;       /* WISP_ON: peers that joined this
+                                            endpoint may send any form; set for
+                                            all remotes: also packets that are
+                                            compressed; default WISP_OFF */
 } wisp_encoding;
 
 typedef struct wisp_config {
@@ -1343,8 +1364,11 @@ WISP_API wisp_result wisp_use_config(wisp *w, const wisp_config *config,
 WISP_API wisp_result wisp_use_schemas(wisp *w,
                                       const wisp_schema_entry *entries,
                                       int count);
-/* `remote` NULL: whole packets are compressed. WISP_E_UNSUPPORTED: no such
-   compressor is plugged in. */
+/* `remote` NULL: whole packets are compressed. Those of a peer that joined this
+   endpoint are read if they are compressed as this says: by one compressor,
+   or, with AUTO, by any that is plugged in. It is told so when it joins, and
+   compresses none that are not read. WISP_E_UNSUPPORTED: no such compressor is
+   plugged in. */
 WISP_API wisp_result wisp_use_compression(wisp *w, wisp_compression mode,
                                           const char *remote);
 /* Only what has changed is sent. The schema may be NULL (maps and arrays). */
@@ -1459,7 +1483,8 @@ WISP_API wisp_to wisp_to_group(wisp_group group);
 /* Queues a message of `count` values to peers. Errors: WISP_E_ARGUMENT,
    WISP_E_NAME, WISP_E_STALE, WISP_E_TOO_BIG, WISP_E_DEPTH, WISP_E_LIMIT,
    WISP_E_MEMORY, WISP_E_QUEUE_FULL, WISP_E_NO_REMOTE (the peer has told that
-   it does not know the name). With several peers the first error is returned
+   it does not know the name, or does not take its messages as they are here:
+   then there was an error event). With several peers the first error is returned
    while the others are served; in a list a stale peer (WISP_E_STALE) and a
    peer named twice (WISP_E_ARGUMENT) are skipped and counted. */
 WISP_API wisp_result wisp_fire_values(wisp *w, const char *remote, wisp_to to,
@@ -6326,6 +6351,24 @@ static wisp_result wisp__edit_begin(wisp_edit *edit, wisp__supply *supply,
         if (child->kind == WISP_NIL || !key) continue;
         result = wisp__edit_put(edit, key, child);
         if (result) return result;
+    }
+    return WISP_OK;
+}
+
+/* Is there a step for each version between two? WISP_E_VERSION: there is no way back.
+   WISP_E_MIGRATION: a step is missing. */
+static wisp_result wisp__migrate_check(const wisp_migration *steps, int count, int from, int to,
+                                       char *text, int text_bytes) {
+    if (from > to) {
+        snprintf(text, (size_t)text_bytes, "version %d is newer than %d", from, to);
+        return WISP_E_VERSION;
+    }
+    for (; from < to; from++) {
+        bool found = false;
+        for (int i = 0; i < count && !found; i++) found = steps[i].from == from;
+        if (found) continue;
+        snprintf(text, (size_t)text_bytes, "no step from version %d to %d", from, from + 1);
+        return WISP_E_MIGRATION;
     }
     return WISP_OK;
 }
@@ -14393,6 +14436,7 @@ typedef struct wisp__squeeze {
     wisp_allocator     memory;          /* the base's, counted */
     bool               starved;         /* the memory has returned NULL */
     unsigned           methods;         /* a bit for each that can be used */
+    wisp_compression   packets;         /* what may come as whole packets: NONE, AUTO (all), one */
     wisp_compressor    compressors[WISP__METHODS];
     wisp__dictionary   dictionaries[WISP__DICTIONARIES];
     int                dictionary_count;
@@ -14742,6 +14786,7 @@ static void wisp__squeeze_init(wisp__squeeze *sq, wisp__base *base) {
     sq->memory.free = wisp__squeeze_release;
     sq->memory.user = sq;
     sq->methods = 1u << WISP__STORED | 1u << WISP__RUNS;
+    sq->packets = WISP_COMPRESSION_NONE;
 }
 
 static void wisp__squeeze_free(wisp__squeeze *sq) {
@@ -14787,6 +14832,15 @@ static wisp_result wisp__squeeze_can(const wisp__squeeze *sq, wisp_compression m
     if (mode == WISP_COMPRESSION_NONE || mode == WISP_COMPRESSION_AUTO) return WISP_OK;
     if (method == WISP__STORED) return WISP_E_ARGUMENT;
     return sq->methods >> method & 1 ? WISP_OK : WISP_E_UNSUPPORTED;
+}
+
+/* The methods of whole packets that this end reads: of a peer that it joined (`all`) those that are
+   plugged in, of others those that the settings ask for. */
+static unsigned wisp__squeeze_packets(const wisp__squeeze *sq, bool all) {
+    int method = wisp__squeeze_method(sq->packets);
+    if (all || sq->packets == WISP_COMPRESSION_AUTO) return sq->methods & ~(1u << WISP__STORED);
+    if (sq->packets == WISP_COMPRESSION_NONE) return 0;
+    return 1u << WISP__RUNS | (sq->methods & 1u << method);
 }
 
 /* Keeps a copy, until the end, and tells its id, which is the same for the same bytes on every
@@ -15811,11 +15865,12 @@ static int wisp__lane_free(wisp__base *base, wisp__chunks *chunks, wisp__lane *l
  *   every handshake packet: type:8 "wisp" wire version:8 client nonce:64 ... check:32
  *   REQUEST   padded to 64 bytes
  *   CHALLENGE bucket:8 cookie:64
- *   RESPONSE  bucket:8 cookie:64 flags:8 window:32 app version:32 app ticket, padded
- *   ACCEPT    server nonce:64 flags:8 window:32
+ *   RESPONSE  bucket:8 cookie:64 flags:8 window:32 packets:8 app version:32 app ticket, padded
+ *   ACCEPT    server nonce:64 flags:8 window:32 packets:8
  *   DENY      code:16
  *   flags     bit 0: the link is reliable; bits 1..4: log2 of window_items
              5..7: LZ4, deflate, zstd can be read; bits 29..31 of window: the user's compressors
+ *   packets   bits 1..7: methods of compression of whole packets that are read (squeeze)
              app: length:8 bytes; ticket: length:16 bytes
  * ======================================================================== */
 
@@ -15844,6 +15899,7 @@ typedef struct wisp__peer {
     bool         told;             /* "joined" was told, so "left" will be */
     bool         asked;            /* by wisp_join here, whichever nonce won */
     uint8_t      methods;          /* of compression, that the other end has */
+    uint8_t      reads, read;      /* of whole packets: that it reads; that it was told we read */
     wisp_addr    addr;
     uint32_t     next_of_address;  /* chain in the table: index + 1 */
     struct wisp__peer *next_dirty;
@@ -16141,8 +16197,9 @@ static bool wisp__cookie_good(const wisp__peers *peers, const wisp_addr *addr, u
     return false;
 }
 
-/* What an end can do: a reliable link, and its windows. */
-static void wisp__put_abilities(const wisp__peers *peers, wisp__writer *to) {
+/* What an end can do: a reliable link, its windows, and what it reads. What a peer was told that we
+   read stays so. */
+static void wisp__put_abilities(const wisp__peers *peers, wisp__peer *peer, wisp__writer *to) {
     const wisp_limits *limits = &peers->base->limits;
     unsigned log2 = 0;
     unsigned methods = peers->squeeze->methods;
@@ -16151,12 +16208,15 @@ static void wisp__put_abilities(const wisp__peers *peers, wisp__writer *to) {
                       (methods >> WISP__LZ4 & 7) << 5, 8);
     wisp__put(to, (uint32_t)wisp__min_int(limits->window_bytes, 0x1fffffff), 29);
     wisp__put(to, methods >> WISP__USER_METHOD & 7, 3);
+    peer->read |= (uint8_t)wisp__squeeze_packets(peers->squeeze, peer->asked);
+    wisp__put(to, peer->read, 8);
 }
 
 /* false: the link there is of the other kind. */
 static bool wisp__take_abilities(const wisp__peers *peers, wisp__peer *peer, uint8_t flags,
-                                 uint32_t window) {
+                                 uint32_t window, uint8_t packets) {
     int items = 1 << (flags >> 1 & 15);
+    peer->reads = packets & 0xfe;
     peer->window_bytes = (int)(window & 0x1fffffff);
     peer->methods = (uint8_t)(1u << WISP__STORED | 1u << WISP__RUNS | (unsigned)(flags >> 5)
                               << WISP__LZ4 | (window >> 29) << WISP__USER_METHOD);
@@ -16169,7 +16229,7 @@ static void wisp__send_response(wisp__peers *peers, wisp__peer *peer) {
     int length = (int)strlen(peers->app);
     wisp__put(&to, peer->bucket, 8);
     wisp__put(&to, peer->cookie, 64);
-    wisp__put_abilities(peers, &to);
+    wisp__put_abilities(peers, peer, &to);
     wisp__put(&to, peers->app_version, 32);
     wisp__put(&to, (uint64_t)length, 8);
     wisp__put_bytes(&to, peers->app, length);
@@ -16181,7 +16241,7 @@ static void wisp__send_response(wisp__peers *peers, wisp__peer *peer) {
 static void wisp__send_accept(wisp__peers *peers, wisp__peer *peer) {
     wisp__writer to = wisp__handshake_begin(peers, WISP__ACCEPT, peer->client_nonce);
     wisp__put(&to, peer->server_nonce, 64);
-    wisp__put_abilities(peers, &to);
+    wisp__put_abilities(peers, peer, &to);
     wisp__handshake_send(peers, &to, &peer->addr, peer->client_nonce, false);
 }
 
@@ -17082,11 +17142,13 @@ typedef struct wisp__remote {
     wisp_handler      answer;          /* the one invoke handler (call) */
     void             *answer_user;
     struct wisp__remote *main;         /* itself, or what this is an older form of */
+    struct wisp__remote *next_form;    /* another entry of the same name, from the main one on */
     int               newest;          /* index of the entry with the form that is sent now */
     bool              used;            /* the form is known to somebody: it must not change */
     wisp__form        form;
     wisp__described  *schema;          /* what comes in is checked against; or NULL */
     wisp__squeeze_stream squeeze;
+    uint32_t          dictionary;      /* of the settings: its id; 0: none */
     uint32_t          inbound, outbound;    /* places of the middleware it passes (hook) */
     char              name[WISP__NAME_BYTES + 1];
 } wisp__remote;
@@ -17105,6 +17167,7 @@ typedef struct wisp__registry {
     wisp__squeeze_stream batches;      /* of whole packets */
     const wisp_codec *codecs[WISP__CODECS];
     int            codec_count;
+    uint32_t       changes;            /* of settings, which may take what was refused before */
     wisp__meters  *meters;             /* NULL while the profiler is off */
     char           text[160];          /* what was wrong with a schema or a value, the last time */
     void         (*added)(void *owner, wisp__remote *remote);   /* told of every new name */
@@ -17124,6 +17187,9 @@ typedef struct wisp__route {
     uint8_t  known;                    /* over there: WISP__UNTOLD.. */
     bool     active;                   /* its queue is not empty */
     bool     named;                    /* they announced this name, and did not refuse it since */
+    bool     there;                    /* they announced this name at any time */
+    bool     warned;                   /* it was told that they do not take our form */
+    bool     refused;                  /* we do not take theirs; told when the settings change */
     uint32_t told_in;                  /* packet that carries the announcement, its low bits */
     uint64_t newest;                   /* packet of the last sequenced message */
     struct wisp__entry *first, *last;  /* the queue (queue) */
@@ -17143,6 +17209,7 @@ typedef struct wisp__session {
     wisp__their   *theirs;             /* by their number */
     int            their_room;
     int            untold;             /* remotes before it have been announced */
+    int            refused;            /* routes with a form of theirs that was refused */
     wisp__control *controls;           /* to be sent */
     int            control_room, control_count;
     bool           controls_dropped;   /* some had no room: they are asked for again */
@@ -17272,7 +17339,7 @@ static wisp_result wisp__registry_widen(wisp__registry *registry) {
 /* The setting in force: the remote's own, else the common one, else the default. */
 static void wisp__config_resolve(const wisp__registry *registry, wisp__remote *remote) {
     static const wisp_config builtin = {
-        { 0, NULL, 0, NULL, NULL, 0, 0, NULL, 0 }, WISP_RELIABLE, WISP_CHANNEL(0),
+        { 0, NULL, 0, NULL, NULL, 0, 0, NULL, 0, WISP_OFF }, WISP_RELIABLE, WISP_CHANNEL(0),
         WISP_BATCH_RELIABLE, 256, WISP_PRIORITY(500), -1, 0, WISP_OFF, 10, 1
     };
     const wisp_config *own = &remote->own, *all = &registry->defaults, *b = &builtin;
@@ -17295,6 +17362,7 @@ static void wisp__config_resolve(const wisp__registry *registry, wisp__remote *r
     now->encode.adaptive = WISP__RESOLVE(encode.adaptive);
     now->encode.dictionary = WISP__RESOLVE(encode.dictionary);
     now->encode.dictionary_bytes = WISP__RESOLVE(encode.dictionary_bytes);
+    now->encode.foreign = WISP__RESOLVE(encode.foreign);
     now->encode.compression = own->encode.compression;     /* the common one is for packets */
 #undef WISP__RESOLVE
     now->rate_limit = own->rate_limit < 0 || own->rate_limit > 0 ? own->rate_limit
@@ -17308,7 +17376,7 @@ static void wisp__config_resolve(const wisp__registry *registry, wisp__remote *r
 }
 
 /* What the settings in force make of the form. The schema that comes with it has a reference. */
-static wisp_result wisp__form_wanted(wisp__registry *registry, const wisp__remote *remote,
+static wisp_result wisp__form_wanted(wisp__registry *registry, wisp__remote *remote,
                                      wisp__form *form) {
     const wisp_encoding *e = &remote->now.encode;
     uint32_t dictionary = 0;
@@ -17332,6 +17400,7 @@ static wisp_result wisp__form_wanted(wisp__registry *registry, const wisp__remot
     if (e->dictionary)
         why = wisp__squeeze_dictionary(registry->squeeze, e->dictionary, e->dictionary_bytes,
                                        &dictionary);
+    remote->dictionary = dictionary;
     if (form->squeezed) form->dictionary = dictionary;
     if (form->squeezed && why == WISP_OK)
         why = wisp__squeeze_ready(registry->squeeze, e->compression ? e->compression
@@ -17339,6 +17408,36 @@ static wisp_result wisp__form_wanted(wisp__registry *registry, const wisp__remot
                                   dictionary);
     if (why) wisp__described_release(&registry->schemas, form->described);
     return why;
+}
+
+/* What a form is, in words. `version`: of its schema; < 0: it has none. */
+static void wisp__form_text(const wisp__form *form, int version, char *text, int text_bytes) {
+    const char *kind = form->kind == WISP__RECORD ? "records" : "values";
+    char schema[40] = "";
+    if (version >= 0) snprintf(schema, sizeof schema, ", a schema of version %d", version);
+    snprintf(text, (size_t)text_bytes, "%s%s%s%s%s%s%s%s", form->codec ? "the codec " : "",
+             form->codec ? form->codec->name : kind, schema, form->delta ? ", delta" : "",
+             form->adaptive ? ", adaptive" : "", form->sync ? ", delta_sync" : "",
+             form->squeezed ? ", compressed" : "", form->dictionary ? " by a dictionary" : "");
+}
+
+/* The setting that a peer which joined this endpoint lacks here to send messages of this form:
+   its name, or NULL: it may. This is the one rule that says who chooses forms. */
+static const char *wisp__form_unasked(const wisp__remote *remote, const wisp__form *theirs,
+                                      bool described) {
+    const wisp_encoding *e = &remote->now.encode;
+    bool delta = e->mode == WISP_ENCODE_DELTA;
+    bool squeezed = e->mode == WISP_ENCODE_COMPRESSED || e->compression > WISP_COMPRESSION_NONE;
+    if (e->foreign == WISP_ON) return NULL;
+    if (theirs->codec && (!e->codec || strcmp(e->codec->name, theirs->codec->name) != 0))
+        return "encode.codec";
+    if (described && !remote->schema) return "encode.schema";
+    if (theirs->delta && !delta) return "encode.mode = WISP_ENCODE_DELTA";
+    if (theirs->adaptive && !(delta && e->adaptive == WISP_ON)) return "encode.adaptive";
+    if (theirs->sync && !(delta && remote->now.delta_sync == WISP_ON)) return "delta_sync";
+    if (theirs->squeezed && !squeezed) return "encode.compression";
+    if (theirs->dictionary && theirs->dictionary != remote->dictionary) return "encode.dictionary";
+    return NULL;
 }
 
 /* Another entry of the same name, for a form that must not take the place of the one in use. */
@@ -17356,18 +17455,16 @@ static wisp__remote *wisp__registry_alias(wisp__registry *registry, wisp__remote
     alias->hash = remote->hash;
     alias->index = alias->newest = registry->count;
     alias->main = remote;
+    alias->next_form = remote->next_form;
+    remote->next_form = alias;
     registry->remotes[registry->count++] = alias;
     return alias;
 }
 
 /* An entry of the name that has this form already, from before; NULL: none. */
-static wisp__remote *wisp__form_known(const wisp__registry *registry, const wisp__remote *remote,
-                                      const wisp__form *form) {
-    for (int i = remote->index; i < registry->count; i++) {
-        wisp__remote *entry = registry->remotes[i];
-        if (entry->main == remote && entry->used && wisp__form_equal(&entry->form, form))
-            return entry;
-    }
+static wisp__remote *wisp__form_known(wisp__remote *remote, const wisp__form *form) {
+    for (wisp__remote *entry = remote; entry; entry = entry->next_form)
+        if (entry->used && wisp__form_equal(&entry->form, form)) return entry;
     return NULL;
 }
 
@@ -17391,7 +17488,7 @@ static wisp_result wisp__form_refresh(wisp__registry *registry, wisp__remote *re
     if (wisp__form_equal(&entry->form, &form)) {
         wisp__described_release(&registry->schemas, form.described);
     } else {
-        wisp__remote *known = wisp__form_known(registry, remote, &form);
+        wisp__remote *known = wisp__form_known(remote, &form);
         if (known) {
             wisp__described_release(&registry->schemas, form.described);
             form = known->form;
@@ -17484,6 +17581,7 @@ static wisp_result wisp__encoding_check(wisp__registry *registry, const wisp_enc
     size_t name = e->codec && e->codec->name ? strlen(e->codec->name) : 0;
     if (e->mode < 0 || e->mode > WISP_ENCODE_DELTA) return WISP_E_ARGUMENT;
     if (e->adaptive < 0 || e->adaptive > WISP_OFF) return WISP_E_ARGUMENT;
+    if (e->foreign < 0 || e->foreign > WISP_OFF) return WISP_E_ARGUMENT;
     if (e->migration_count < 0 || (e->migration_count && !e->migrations)) return WISP_E_ARGUMENT;
     if (e->dictionary_bytes < 0 || (e->dictionary_bytes && !e->dictionary))
         return WISP_E_ARGUMENT;
@@ -17510,6 +17608,7 @@ static void wisp__encoding_merge(wisp_encoding *to, const wisp_encoding *from) {
         to->migration_count = from->migration_count;
     }
     if (from->adaptive) to->adaptive = from->adaptive;
+    if (from->foreign) to->foreign = from->foreign;
     if (from->dictionary) {
         to->dictionary = from->dictionary;
         to->dictionary_bytes = from->dictionary_bytes;
@@ -17539,6 +17638,7 @@ static void wisp__config_merge(wisp_config *to, const wisp_config *from) {
 static wisp_result wisp__batches_settle(wisp__registry *registry) {
     const wisp_encoding *e = &registry->defaults.encode;
     wisp_compression mode = e->compression ? e->compression : WISP_COMPRESSION_NONE;
+    wisp_compression reads = e->foreign == WISP_ON ? WISP_COMPRESSION_AUTO : mode;
     uint32_t dictionary = 0;
     wisp_result result = WISP_OK;
     if (e->dictionary)
@@ -17549,6 +17649,7 @@ static wisp_result wisp__batches_settle(wisp__registry *registry) {
     if (result == WISP_OK && (mode != registry->batches.mode ||
                               dictionary != registry->batches.dictionary))
         wisp__squeeze_stream_init(&registry->batches, mode, dictionary);
+    if (result == WISP_OK) registry->squeeze->packets = reads;
     return result;
 }
 
@@ -17583,6 +17684,7 @@ static wisp_result wisp__registry_configure(wisp__registry *registry, const char
     if (config) wisp__config_merge(to, config);
     else memset(to, 0, sizeof *to);
     result = wisp__registry_settle(registry, remote);
+    registry->changes++;
     if (result == WISP_OK) return WISP_OK;
     *to = before;
     wisp__registry_settle(registry, remote);
@@ -19227,8 +19329,9 @@ static int wisp__packet_squeeze(wisp__filler *f, int size) {
     uint8_t *body = f->packet + f->head, *packed = wisp__post_spare(f->sender->peers);
     int head = stream->dictionary ? 5 : 3, method, bytes;
     if (stream->mode <= WISP_COMPRESSION_NONE || size <= 16) return size;
-    bytes = wisp__squeeze_pack(registry->squeeze, stream, peer->methods, body, size, packed,
-                               size - head - 1, &method);
+    if (!(peer->reads >> WISP__RUNS & 1)) return size;       /* no compressed packet at all */
+    bytes = wisp__squeeze_pack(registry->squeeze, stream, peer->methods & peer->reads, body, size,
+                               packed, size - head - 1, &method);
     if (bytes <= 0) return size;
     f->packet[0] |= WISP__FLAG_SQUEEZED;
     wisp__store_part(body, (uint64_t)method | (stream->dictionary ? 128u : 0u) |
@@ -20852,6 +20955,7 @@ struct wisp {
     uint64_t       order;             /* of messages fired */
     uint64_t       mark;              /* of lists fired to */
     int            spread;            /* names that all peers have been marked for */
+    uint32_t       settings;          /* changes of settings, the same */
     int            most_received;     /* datagrams that the link has handed over at once */
     wisp__reader   record;            /* where the record begins that is read; size 0: none */
     wisp_packet    received[WISP__RECEIVED];     /* places for datagrams, in `incoming` */
@@ -20868,6 +20972,9 @@ static wisp_peer wisp__peer_handle(const wisp__session *s) {
     peer.id = s ? s->peer.slot.id : 0;
     return peer;
 }
+
+/* Did this end ask for the session? Also when the other end asked at the same time. */
+static bool wisp__joined_by_us(const wisp__session *s) { return s->peer.asked; }
 
 static wisp_remote wisp__remote_handle(const wisp__remote *remote) {
     wisp_remote handle;
@@ -21172,7 +21279,7 @@ static wisp__peer *wisp__peer_asking(wisp *w, const wisp_addr *addr, uint64_t no
 
 typedef struct wisp__response {
     uint64_t    nonce, cookie;
-    uint8_t     bucket, flags;
+    uint8_t     bucket, flags, packets;
     uint32_t    window, app_version;
     int         app_size, ticket_size;
     const char *app;
@@ -21184,6 +21291,7 @@ static bool wisp__read_response(wisp__reader *from, wisp__response *r) {
     r->cookie = wisp__get(from, 64);
     r->flags = (uint8_t)wisp__get(from, 8);
     r->window = (uint32_t)wisp__get(from, 32);
+    r->packets = (uint8_t)wisp__get(from, 8);
     r->app_version = (uint32_t)wisp__get(from, 32);
     r->app_size = (int)wisp__get(from, 8);
     r->app = (const char *)from->bytes + from->at / 8;
@@ -21293,7 +21401,7 @@ static void wisp__on_response(wisp *w, const wisp_addr *addr, uint64_t nonce, wi
     if (!s->peer.asked) w->peers.strangers++;
     s->peer.joiner = false;
     s->peer.client_nonce = nonce;
-    wisp__take_abilities(&w->peers, &s->peer, r.flags, r.window);
+    wisp__take_abilities(&w->peers, &s->peer, r.flags, r.window, r.packets);
     s->peer.heard = w->base.time;
     if (verdict == WISP_PENDING) {
         s->peer.state = WISP__PENDING;
@@ -21315,7 +21423,8 @@ static void wisp__on_answer(wisp *w, wisp__peer *peer, int type, wisp__reader *f
     } else if (type == WISP__ACCEPT && peer->state == WISP__RESPONDING) {
         uint64_t nonce = wisp__get(from, 64);
         uint8_t flags = (uint8_t)wisp__get(from, 8);
-        wisp__take_abilities(&w->peers, peer, flags, (uint32_t)wisp__get(from, 32));
+        uint32_t window = (uint32_t)wisp__get(from, 32);
+        wisp__take_abilities(&w->peers, peer, flags, window, (uint8_t)wisp__get(from, 8));
         if (from->failed) return;
         peer->server_nonce = nonce;
         wisp__peer_session(peer);
@@ -22854,6 +22963,41 @@ static void wisp__tell_anew(wisp__session *s, int index) {
     s->untold = wisp__min_int(s->untold, index);
 }
 
+/* They have the name: what they did not take of it is announced again, in every form. */
+static void wisp__name_taken(wisp *w, wisp__session *s, const wisp__remote *remote) {
+    for (const wisp__remote *entry = remote; entry; entry = entry->next_form) {
+        wisp__route *route = wisp__route_of(&w->base, s, entry->index);
+        if (!route) return;
+        route->named = route->there = true;
+        if (route->known == WISP__UNKNOWN) wisp__tell_anew(s, entry->index);
+    }
+}
+
+/* Our settings have changed, and may take what was refused: the name is announced again, which asks
+   for theirs. */
+static void wisp__ask_refused(wisp *w, wisp__session *s) {
+    for (int i = WISP__RESERVED; s->refused > 0 && i < s->route_room; i++) {
+        int newest;
+        if (!s->routes[i].refused) continue;
+        s->routes[i].refused = false;
+        s->refused--;
+        newest = w->registry.remotes[i]->newest;
+        if (wisp__route_of(&w->base, s, newest)) wisp__tell_anew(s, newest);
+    }
+}
+
+/* They know the name, and take no messages of the form that we announced for it. */
+static void wisp__form_refused(wisp *w, wisp__session *s, const wisp__remote *entry) {
+    const wisp__described *d = entry->form.described;
+    char form[100], text[160];
+    if (s->routes[entry->index].warned || wisp__form_plain(&entry->form)) return;
+    s->routes[entry->index].warned = true;
+    wisp__form_text(&entry->form, d ? d->program->source->version : -1, form, (int)sizeof form);
+    snprintf(text, sizeof text, "not taken by the other end, which must set it too, or "
+             "encode.foreign: %.80s", form);
+    wisp__error(w, s, entry->main, WISP_E_UNSUPPORTED, text);
+}
+
 /* A codec by its name; NULL: not plugged in. */
 static const wisp_codec *wisp__codec_named(const wisp__registry *registry, const char *name) {
     for (int i = 0; i < registry->codec_count; i++)
@@ -22864,6 +23008,7 @@ static const wisp_codec *wisp__codec_named(const wisp__registry *registry, const
 /* An announcement while it is read. */
 typedef struct wisp__learning {
     int          number, length;
+    int          version;              /* of the schema, as the announcement has it */
     char         name[WISP__NAME_BYTES + WISP__SLACK];
     wisp__form   form;
     bool         plain;
@@ -22898,39 +23043,85 @@ static bool wisp__read_form(wisp__reader *from, wisp__learning *l, int kind) {
            !(l->form.delta && kind == WISP__CODED);
 }
 
-/* A form of theirs, with the schema that is behind it. NULL with the reason: what they announce
-   cannot be understood here. */
-static wisp__form *wisp__learn_form(wisp *w, const wisp__reader *packet,
-                                    const wisp__learning *l, wisp_result *why) {
+/* May this form come, as far as it can be said before its schema is compiled? The text of the
+   registry says why not. */
+static wisp_result wisp__form_check(wisp *w, const wisp__session *s, const wisp__remote *remote,
+                                    const wisp__learning *l, const wisp__form *form) {
+    char words[100], *text = w->registry.text;
+    int text_bytes = (int)sizeof w->registry.text;
+    const char *setting = NULL;
+    if (form->kind == WISP__CODED && !form->codec) {
+        snprintf(text, (size_t)text_bytes, "its codec is not plugged in here: see wisp_add_codec");
+        return WISP_E_UNSUPPORTED;
+    }
+    if (form->dictionary && wisp__squeeze_column(&w->squeeze, form->dictionary) < 0) {
+        snprintf(text, (size_t)text_bytes, "compressed by a dictionary that is not known here: "
+                 "see encode.dictionary");
+        return WISP_E_UNSUPPORTED;
+    }
+    if (!wisp__joined_by_us(s)) setting = wisp__form_unasked(remote, form, l->bits > 0);
+    if (!setting) return WISP_OK;
+    wisp__form_text(form, l->bits ? l->version : -1, words, (int)sizeof words);
+    snprintf(text, (size_t)text_bytes, "set %.32s or encode.foreign to take from who joined us "
+             "%.80s", setting, words);
+    return WISP_E_UNSUPPORTED;
+}
+
+/* The schema of a form of theirs; one of another version must lead to ours if they joined us. */
+static wisp_result wisp__form_schema(wisp *w, const wisp__session *s, const wisp__remote *remote,
+                                     const wisp__reader *packet, const wisp__learning *l,
+                                     wisp__form *form) {
     uint8_t bytes[WISP__DESCRIPTOR_BYTES + 2 * WISP__SLACK];
+    const wisp_encoding *e = &remote->now.encode;
     wisp__reader from = *packet;
-    wisp__form *form = (wisp__form *)wisp__alloc(&w->base, sizeof *form);
-    *why = form ? WISP_OK : WISP_E_MEMORY;
-    if (!form) return NULL;
-    *form = l->form;
-    if (l->form.kind == WISP__CODED) {
-        form->codec = wisp__codec_named(&w->registry, l->codec);
-        if (!form->codec) *why = WISP_E_UNSUPPORTED;
-    }
-    if (form->dictionary && wisp__squeeze_column(&w->squeeze, form->dictionary) < 0)
-        *why = WISP_E_UNSUPPORTED;
-    if (*why == WISP_OK && l->bits) {
-        memset(bytes, 0, sizeof bytes);
-        from.at = l->at;
-        wisp__get_bits(&from, bytes, l->bits);
-        bytes[l->bits / 8] &= (uint8_t)((1u << (l->bits & 7)) - 1);
-        form->described = wisp__described_learn(&w->registry.schemas, bytes, l->bits, why);
-    }
-    form->number = l->number;
-    if (*why == WISP_OK) return form;
-    wisp__free(&w->base, form, sizeof *form);
-    return NULL;
+    wisp_result why = WISP_OK;
+    memset(bytes, 0, sizeof bytes);
+    from.at = l->at;
+    wisp__get_bits(&from, bytes, l->bits);
+    bytes[l->bits / 8] &= (uint8_t)((1u << (l->bits & 7)) - 1);
+    form->described = wisp__described_learn(&w->registry.schemas, bytes, l->bits, &why);
+    if (why || wisp__joined_by_us(s) || e->foreign == WISP_ON || !remote->schema) return why;
+    return wisp__migrate_check(e->migrations, e->migration_count,
+                               form->described->program->schema->version,
+                               remote->schema->program->schema->version, w->registry.text,
+                               (int)sizeof w->registry.text);
 }
 
 static void wisp__form_release(wisp *w, wisp__form *form) {
     if (!form) return;
     wisp__described_release(&w->registry.schemas, form->described);
     wisp__free(&w->base, form, sizeof *form);
+}
+
+/* A form of theirs, with the schema that is behind it. NULL with the reason: what they announce
+   cannot be understood here, or nobody asked for it. */
+static wisp__form *wisp__learn_form(wisp *w, const wisp__session *s, const wisp__remote *remote,
+                                    const wisp__reader *packet, const wisp__learning *l,
+                                    wisp_result *why) {
+    wisp__form *form = (wisp__form *)wisp__alloc(&w->base, sizeof *form);
+    *why = form ? WISP_OK : WISP_E_MEMORY;
+    if (!form) return NULL;
+    *form = l->form;
+    form->number = l->number;
+    if (form->kind == WISP__CODED) form->codec = wisp__codec_named(&w->registry, l->codec);
+    w->registry.text[0] = 0;
+    *why = wisp__form_check(w, s, remote, l, form);
+    if (*why == WISP_OK && l->bits) *why = wisp__form_schema(w, s, remote, packet, l, form);
+    if (*why == WISP_OK) return form;
+    wisp__form_release(w, form);
+    return NULL;
+}
+
+/* What they announced for a name is not taken. It is told once, until the settings change: a peer
+   that was set up otherwise is no attacker, so it is no offence, and it gets the answer. */
+static void wisp__refuse_form(wisp *w, wisp__session *s, wisp__remote *remote, wisp_result why) {
+    wisp__route *route = &s->routes[remote->index];
+    const char *text = w->registry.text;
+    if (route->refused) return;
+    route->refused = true;
+    s->refused++;
+    wisp__error(w, s, remote, why,
+                text[0] ? text : "what was announced for it cannot be understood");
 }
 
 /* The remote that an announcement is about; NULL: nobody registered it, nor does a pattern of ours
@@ -22958,18 +23149,22 @@ static void wisp__learn(wisp__reading *r, const wisp__learning *l) {
         room = wisp__grow(&w->base, (void **)&s->theirs, &s->their_room, l->number + 1,
                           w->base.limits.remotes, sizeof *s->theirs);
     if (room == WISP_OK && s->theirs[l->number].remote) {
-        if (s->theirs[l->number].remote != remote->index + 1)
+        if (s->theirs[l->number].remote != remote->index + 1) {
             wisp__break(r, "a number that was announced for another name");
-        else wisp__control_add(&w->base, s, WISP__R_BOUND, l->number);
+        } else {
+            wisp__control_add(&w->base, s, WISP__R_BOUND, l->number);
+            wisp__name_taken(w, s, remote);
+        }
         return;
     }
-    if (room == WISP_OK && !l->plain) form = wisp__learn_form(w, &r->from, l, &why);
+    if (room == WISP_OK && !l->plain)
+        form = wisp__learn_form(w, s, remote, &r->from, l, &why);
     if (room == WISP_E_MEMORY || why == WISP_E_MEMORY || (remote && !route)) {
         wisp__form_release(w, form);
         wisp__break_with(r, WISP_E_MEMORY, "no memory for a name");
         return;
     }
-    if (why) wisp__error(w, s, remote, why, "what was announced for it cannot be understood");
+    if (why) wisp__refuse_form(w, s, remote, why);
     if (room == WISP_E_LIMIT || why) {
         w->base.stats.names_unknown++;
         wisp__control_add(&w->base, s, WISP__R_UNKNOWN, l->number);
@@ -22978,8 +23173,7 @@ static void wisp__learn(wisp__reading *r, const wisp__learning *l) {
     s->theirs[l->number].remote = (uint16_t)(remote->index + 1);
     s->theirs[l->number].form = form;
     wisp__control_add(&w->base, s, WISP__R_BOUND, l->number);
-    route->named = true;
-    if (route->known == WISP__UNKNOWN) wisp__tell_anew(s, remote->index);
+    wisp__name_taken(w, s, remote);
 }
 
 static void wisp__read_announcement(wisp__reading *r) {
@@ -22995,7 +23189,7 @@ static void wisp__read_announcement(wisp__reading *r) {
     }
     wisp__get_bits(&r->from, (uint8_t *)l.name, (int64_t)l.length * 8);
     l.name[l.length] = 0;
-    wisp__get(&r->from, 8);               /* the schema's version, which its descriptor says too */
+    l.version = (int)wisp__get(&r->from, 8);      /* its descriptor says it too, and counts */
     kind = (int)wisp__get(&r->from, 8);
     extra = wisp__get_length(&r->from);
     end = r->from.at + (int64_t)extra * 8;
@@ -23225,11 +23419,13 @@ static void wisp__read_answer(wisp__reading *r, bool bound) {
     if (!route || route->known == WISP__UNTOLD) return;
     if (bound) {
         route->known = WISP__BOUND;
+        route->warned = false;
     } else if (route->known != WISP__BOUND && route->named) {
         route->named = false;             /* the answer may be older than their announcement */
         wisp__tell_anew(s, index);
     } else if (route->known != WISP__BOUND && route->known != WISP__UNKNOWN) {
         route->known = WISP__UNKNOWN;
+        if (route->there) wisp__form_refused(w, s, w->registry.remotes[index]);
         wisp__tracks_reset(&w->base, &w->chunks, &s->told, index, false);
         w->registry.remotes[index]->stats.unknown++;
         for (wisp__pending *call = s->calls_first, *next; call; call = next) {
@@ -23381,6 +23577,10 @@ static void wisp__read_squeezed(wisp__reading *r) {
     uint32_t known = w->registry.batches.dictionary;
     const uint8_t *from;
     int left;
+    if (!wisp__joined_by_us(r->session) && !(r->session->peer.read >> (kind & 7) & 1)) {
+        wisp__break_with(r, WISP_E_COMPRESSED, "a packet compressed as nobody asked for here");
+        return;
+    }
     if (dictionary && (uint32_t)wisp__get(&r->from, 16) != (known & 0xffff)) r->from.failed = true;
     from = r->from.bytes + r->from.at / 8;
     left = r->from.size - (int)(r->from.at / 8);
@@ -23571,12 +23771,19 @@ static void wisp__run_timers(wisp *w) {
     }
 }
 
-/* Names that were registered since are news for every peer. */
+/* Names that were registered since are news for every peer, and new settings for those of which
+   something was refused. */
 static void wisp__spread_names(wisp *w) {
-    if (w->spread == w->registry.count) return;
+    bool names = w->spread != w->registry.count, settings = w->settings != w->registry.changes;
+    if (!names && !settings) return;
     w->spread = w->registry.count;
-    for (wisp__peer *peer = w->peers.first; peer; peer = peer->next)
-        wisp__peers_mark(&w->peers, peer);
+    w->settings = w->registry.changes;
+    for (wisp__peer *peer = w->peers.first; peer; peer = peer->next) {
+        wisp__session *s = (wisp__session *)(void *)peer;
+        bool refused = settings && s->refused > 0;
+        if (refused) wisp__ask_refused(w, s);
+        if (names || refused) wisp__peers_mark(&w->peers, peer);
+    }
 }
 
 /* Sends what waits for those that have something to send. */
@@ -25158,6 +25365,7 @@ wisp_result wisp_add_codec(wisp *w, const wisp_codec *codec) {
             return registry->codecs[i] == codec ? WISP_OK : WISP_E_NAME;
     if (registry->codec_count == WISP__CODECS) return WISP_E_LIMIT;
     registry->codecs[registry->codec_count++] = codec;
+    registry->changes++;
     return WISP_OK;
 }
 
