@@ -1300,16 +1300,16 @@ enum { WISP_ON = 1, WISP_OFF = 2 };  /* switches; 0 inherits */
    decide for its clients. A peer that joined this endpoint may always send
    values that describe themselves; all else it may only send for a name that
    has the same setting here, be it its own or what all names inherit:
-     records           a schema, and migrations if its version is another one
+     records           a schema; other versions as its migrations and matching
+                       names allow
      bytes of a codec  that codec; also a schema if the codec writes by one
      differences       mode DELTA; also adaptive, or delta_sync, if they are
      compressed        mode COMPRESSED or a compression; also the dictionary
    or `foreign` is on. An announcement of anything else is answered as that of
    a name that is not known here. Both ends get one error event that names it
-   (WISP_E_UNSUPPORTED; of another version WISP_E_VERSION, WISP_E_MIGRATION),
-   and the peer announces it again when the settings here have changed. What
-   was accepted before a setting was taken back goes on until the peer leaves.
-*/
+   (WISP_E_UNSUPPORTED), and the peer announces it again when the settings here
+   have changed. What was accepted before a setting was taken back goes on until
+   the peer leaves. */
 typedef struct wisp_encoding {
     wisp_encode_mode      mode;
     const wisp_codec     *codec;         /* instead of wisp's own form */
@@ -1365,10 +1365,9 @@ WISP_API wisp_result wisp_use_schemas(wisp *w,
                                       const wisp_schema_entry *entries,
                                       int count);
 /* `remote` NULL: whole packets are compressed. Those of a peer that joined this
-   endpoint are read if they are compressed as this says: by one compressor,
-   or, with AUTO, by any that is plugged in. It is told so when it joins, and
-   compresses none that are not read. WISP_E_UNSUPPORTED: no such compressor is
-   plugged in. */
+   endpoint are read if they are compressed as this says: by that compressor, or,
+   with AUTO, by any that is plugged in. Peers are told, and compress no others.
+   WISP_E_UNSUPPORTED: no such compressor is plugged in. */
 WISP_API wisp_result wisp_use_compression(wisp *w, wisp_compression mode,
                                           const char *remote);
 /* Only what has changed is sent. The schema may be NULL (maps and arrays). */
@@ -1483,10 +1482,10 @@ WISP_API wisp_to wisp_to_group(wisp_group group);
 /* Queues a message of `count` values to peers. Errors: WISP_E_ARGUMENT,
    WISP_E_NAME, WISP_E_STALE, WISP_E_TOO_BIG, WISP_E_DEPTH, WISP_E_LIMIT,
    WISP_E_MEMORY, WISP_E_QUEUE_FULL, WISP_E_NO_REMOTE (the peer has told that
-   it does not know the name, or does not take its messages as they are here:
-   then there was an error event). With several peers the first error is returned
-   while the others are served; in a list a stale peer (WISP_E_STALE) and a
-   peer named twice (WISP_E_ARGUMENT) are skipped and counted. */
+   it does not know the name, or does not take its messages as they are:
+   then there was an error event). With several peers the first error is
+   returned while the others are served; in a list a stale peer (WISP_E_STALE)
+   and a peer named twice (WISP_E_ARGUMENT) are skipped and counted. */
 WISP_API wisp_result wisp_fire_values(wisp *w, const char *remote, wisp_to to,
                                       const wisp_value *values, int count);
 WISP_API wisp_result wisp_send(wisp *w, wisp_remote remote, wisp_to to,
@@ -6351,24 +6350,6 @@ static wisp_result wisp__edit_begin(wisp_edit *edit, wisp__supply *supply,
         if (child->kind == WISP_NIL || !key) continue;
         result = wisp__edit_put(edit, key, child);
         if (result) return result;
-    }
-    return WISP_OK;
-}
-
-/* Is there a step for each version between two? WISP_E_VERSION: there is no way back.
-   WISP_E_MIGRATION: a step is missing. */
-static wisp_result wisp__migrate_check(const wisp_migration *steps, int count, int from, int to,
-                                       char *text, int text_bytes) {
-    if (from > to) {
-        snprintf(text, (size_t)text_bytes, "version %d is newer than %d", from, to);
-        return WISP_E_VERSION;
-    }
-    for (; from < to; from++) {
-        bool found = false;
-        for (int i = 0; i < count && !found; i++) found = steps[i].from == from;
-        if (found) continue;
-        snprintf(text, (size_t)text_bytes, "no step from version %d to %d", from, from + 1);
-        return WISP_E_MIGRATION;
     }
     return WISP_OK;
 }
@@ -14834,12 +14815,11 @@ static wisp_result wisp__squeeze_can(const wisp__squeeze *sq, wisp_compression m
     return sq->methods >> method & 1 ? WISP_OK : WISP_E_UNSUPPORTED;
 }
 
-/* The methods of whole packets that this end reads: of a peer that it joined (`all`) those that are
-   plugged in, of others those that the settings ask for. */
-static unsigned wisp__squeeze_packets(const wisp__squeeze *sq, bool all) {
+/* The methods of whole packets that the settings ask for: any, or one and runs; or none. */
+static unsigned wisp__squeeze_packets(const wisp__squeeze *sq) {
     int method = wisp__squeeze_method(sq->packets);
-    if (all || sq->packets == WISP_COMPRESSION_AUTO) return sq->methods & ~(1u << WISP__STORED);
     if (sq->packets == WISP_COMPRESSION_NONE) return 0;
+    if (sq->packets == WISP_COMPRESSION_AUTO) return sq->methods & ~(1u << WISP__STORED);
     return 1u << WISP__RUNS | (sq->methods & 1u << method);
 }
 
@@ -15865,12 +15845,11 @@ static int wisp__lane_free(wisp__base *base, wisp__chunks *chunks, wisp__lane *l
  *   every handshake packet: type:8 "wisp" wire version:8 client nonce:64 ... check:32
  *   REQUEST   padded to 64 bytes
  *   CHALLENGE bucket:8 cookie:64
- *   RESPONSE  bucket:8 cookie:64 flags:8 window:32 packets:8 app version:32 app ticket, padded
- *   ACCEPT    server nonce:64 flags:8 window:32 packets:8
+ *   RESPONSE  bucket:8 cookie:64 flags:8 window:32 app version:32 app ticket, padded
+ *   ACCEPT    server nonce:64 flags:8 window:32
  *   DENY      code:16
  *   flags     bit 0: the link is reliable; bits 1..4: log2 of window_items
              5..7: LZ4, deflate, zstd can be read; bits 29..31 of window: the user's compressors
- *   packets   bits 1..7: methods of compression of whole packets that are read (squeeze)
              app: length:8 bytes; ticket: length:16 bytes
  * ======================================================================== */
 
@@ -15899,7 +15878,7 @@ typedef struct wisp__peer {
     bool         told;             /* "joined" was told, so "left" will be */
     bool         asked;            /* by wisp_join here, whichever nonce won */
     uint8_t      methods;          /* of compression, that the other end has */
-    uint8_t      reads, read;      /* of whole packets: that it reads; that it was told we read */
+    uint8_t      reads, read;      /* of whole packets: that it reads; that it knows we read */
     wisp_addr    addr;
     uint32_t     next_of_address;  /* chain in the table: index + 1 */
     struct wisp__peer *next_dirty;
@@ -16197,9 +16176,8 @@ static bool wisp__cookie_good(const wisp__peers *peers, const wisp_addr *addr, u
     return false;
 }
 
-/* What an end can do: a reliable link, its windows, and what it reads. What a peer was told that we
-   read stays so. */
-static void wisp__put_abilities(const wisp__peers *peers, wisp__peer *peer, wisp__writer *to) {
+/* What an end can do: a reliable link, and its windows. */
+static void wisp__put_abilities(const wisp__peers *peers, wisp__writer *to) {
     const wisp_limits *limits = &peers->base->limits;
     unsigned log2 = 0;
     unsigned methods = peers->squeeze->methods;
@@ -16208,15 +16186,12 @@ static void wisp__put_abilities(const wisp__peers *peers, wisp__peer *peer, wisp
                       (methods >> WISP__LZ4 & 7) << 5, 8);
     wisp__put(to, (uint32_t)wisp__min_int(limits->window_bytes, 0x1fffffff), 29);
     wisp__put(to, methods >> WISP__USER_METHOD & 7, 3);
-    peer->read |= (uint8_t)wisp__squeeze_packets(peers->squeeze, peer->asked);
-    wisp__put(to, peer->read, 8);
 }
 
 /* false: the link there is of the other kind. */
 static bool wisp__take_abilities(const wisp__peers *peers, wisp__peer *peer, uint8_t flags,
-                                 uint32_t window, uint8_t packets) {
+                                 uint32_t window) {
     int items = 1 << (flags >> 1 & 15);
-    peer->reads = packets & 0xfe;
     peer->window_bytes = (int)(window & 0x1fffffff);
     peer->methods = (uint8_t)(1u << WISP__STORED | 1u << WISP__RUNS | (unsigned)(flags >> 5)
                               << WISP__LZ4 | (window >> 29) << WISP__USER_METHOD);
@@ -16229,7 +16204,7 @@ static void wisp__send_response(wisp__peers *peers, wisp__peer *peer) {
     int length = (int)strlen(peers->app);
     wisp__put(&to, peer->bucket, 8);
     wisp__put(&to, peer->cookie, 64);
-    wisp__put_abilities(peers, peer, &to);
+    wisp__put_abilities(peers, &to);
     wisp__put(&to, peers->app_version, 32);
     wisp__put(&to, (uint64_t)length, 8);
     wisp__put_bytes(&to, peers->app, length);
@@ -16241,7 +16216,7 @@ static void wisp__send_response(wisp__peers *peers, wisp__peer *peer) {
 static void wisp__send_accept(wisp__peers *peers, wisp__peer *peer) {
     wisp__writer to = wisp__handshake_begin(peers, WISP__ACCEPT, peer->client_nonce);
     wisp__put(&to, peer->server_nonce, 64);
-    wisp__put_abilities(peers, peer, &to);
+    wisp__put_abilities(peers, &to);
     wisp__handshake_send(peers, &to, &peer->addr, peer->client_nonce, false);
 }
 
@@ -17186,10 +17161,10 @@ enum { WISP__UNTOLD, WISP__TOLD, WISP__HEARD, WISP__BOUND, WISP__UNKNOWN };
 typedef struct wisp__route {
     uint8_t  known;                    /* over there: WISP__UNTOLD.. */
     bool     active;                   /* its queue is not empty */
-    bool     named;                    /* they announced this name, and did not refuse it since */
-    bool     there;                    /* they announced this name at any time */
-    bool     warned;                   /* it was told that they do not take our form */
-    bool     refused;                  /* we do not take theirs; told when the settings change */
+    bool     named : 1;                /* they announced this name, and did not refuse it since */
+    bool     there : 1;                /* they announced this name at any time */
+    bool     warned : 1;               /* it was told that they do not take our form */
+    bool     refused : 1;              /* we do not take theirs, as long as the settings stay */
     uint32_t told_in;                  /* packet that carries the announcement, its low bits */
     uint64_t newest;                   /* packet of the last sequenced message */
     struct wisp__entry *first, *last;  /* the queue (queue) */
@@ -18772,12 +18747,16 @@ static int wisp__queue_pick(const wisp__sender *sender, const wisp__session *s, 
  *   ANNOUNCE 5: length(id) length(bytes) name version:8 codec:8 length(extra)
  *   BOUND 6 · UNKNOWN 7: length(id) · PING 8 · LEAVE 9: code:16 length(bytes) text
  *   RESYNC 10: length(id), whose values are to come whole
+ *   MORE 15: kind:4, a record of those below
+ *   READS 4: length(methods), one bit for each in which whole packets may be compressed (squeeze);
+ *   a peer that this end joined needs none: it may use all that this end has
  * ======================================================================== */
 
 typedef enum wisp__record {
     WISP__R_END, WISP__R_SECTION, WISP__R_FRAGMENT, WISP__R_INVOKE, WISP__R_REPLY,
     WISP__R_ANNOUNCE, WISP__R_BOUND, WISP__R_UNKNOWN, WISP__R_PING, WISP__R_LEAVE,
-    WISP__R_RESYNC,
+    WISP__R_RESYNC, WISP__R_MORE = 15,
+    WISP__R_READS = 20,                                 /* MORE and 4 */
     WISP__R_EVENT, WISP__R_VALUE, WISP__R_NOTHING      /* never on the wire */
 } wisp__record;
 
@@ -18810,7 +18789,9 @@ static int wisp__wire_id(int index) { return index - WISP__RESERVED; }
 static int wisp__piece_bytes(const wisp__base *base) { return base->mtu - 96; }
 
 static void wisp__put_control(wisp__writer *to, wisp__record kind) {
-    wisp__put(to, (uint64_t)kind << 4, 8);
+    bool more = kind > WISP__R_MORE;
+    wisp__put(to, (uint64_t)(more ? WISP__R_MORE : kind) << 4, 8);
+    if (more) wisp__put(to, (uint64_t)kind - WISP__R_MORE - 1, 4);
 }
 
 static void wisp__fill_run(wisp__filler *f) {
@@ -19328,10 +19309,12 @@ static int wisp__packet_squeeze(wisp__filler *f, int size) {
     wisp__squeeze_stream *stream = &registry->batches;
     uint8_t *body = f->packet + f->head, *packed = wisp__post_spare(f->sender->peers);
     int head = stream->dictionary ? 5 : 3, method, bytes;
+    unsigned methods;
     if (stream->mode <= WISP_COMPRESSION_NONE || size <= 16) return size;
-    if (!(peer->reads >> WISP__RUNS & 1)) return size;       /* no compressed packet at all */
-    bytes = wisp__squeeze_pack(registry->squeeze, stream, peer->methods & peer->reads, body, size,
-                               packed, size - head - 1, &method);
+    if (peer->asked && !peer->reads) return size;
+    methods = peer->asked ? peer->methods & peer->reads : peer->methods;
+    bytes = wisp__squeeze_pack(registry->squeeze, stream, methods, body, size, packed,
+                               size - head - 1, &method);
     if (bytes <= 0) return size;
     f->packet[0] |= WISP__FLAG_SQUEEZED;
     wisp__store_part(body, (uint64_t)method | (stream->dictionary ? 128u : 0u) |
@@ -21212,6 +21195,16 @@ static void wisp__linger(wisp *w, wisp__session *s) {
     wisp__remove_session(w, s);
 }
 
+/* Tells a peer in what methods its packets may be compressed, as far as it does not know it. What it
+   once knew stays so. */
+static void wisp__tell_reads(wisp *w, wisp__session *s) {
+    unsigned news = wisp__squeeze_packets(&w->squeeze) & ~(unsigned)s->peer.read;
+    if (!news) return;
+    s->peer.read |= (uint8_t)news;
+    wisp__control_add(&w->base, s, WISP__R_READS, s->peer.read);
+    wisp__peers_mark(&w->peers, &s->peer);
+}
+
 static void wisp__joined(wisp *w, wisp__session *s) {
     if (s->peer.tries == 1)                /* the handshake gives the first round trip time */
         wisp__flow_sample(&s->peer.flow, w->base.time, w->base.time - s->peer.spoke, 0);
@@ -21226,6 +21219,7 @@ static void wisp__joined(wisp *w, wisp__session *s) {
     wisp__peers_mark(&w->peers, &s->peer);
     wisp__peer_timer(&w->peers, &s->peer);
     w->base.stats.joins++;
+    wisp__tell_reads(w, s);
     wisp__tell(w, s, WISP__ON_JOINED, WISP_OK, "");
 }
 
@@ -21279,7 +21273,7 @@ static wisp__peer *wisp__peer_asking(wisp *w, const wisp_addr *addr, uint64_t no
 
 typedef struct wisp__response {
     uint64_t    nonce, cookie;
-    uint8_t     bucket, flags, packets;
+    uint8_t     bucket, flags;
     uint32_t    window, app_version;
     int         app_size, ticket_size;
     const char *app;
@@ -21291,7 +21285,6 @@ static bool wisp__read_response(wisp__reader *from, wisp__response *r) {
     r->cookie = wisp__get(from, 64);
     r->flags = (uint8_t)wisp__get(from, 8);
     r->window = (uint32_t)wisp__get(from, 32);
-    r->packets = (uint8_t)wisp__get(from, 8);
     r->app_version = (uint32_t)wisp__get(from, 32);
     r->app_size = (int)wisp__get(from, 8);
     r->app = (const char *)from->bytes + from->at / 8;
@@ -21401,7 +21394,7 @@ static void wisp__on_response(wisp *w, const wisp_addr *addr, uint64_t nonce, wi
     if (!s->peer.asked) w->peers.strangers++;
     s->peer.joiner = false;
     s->peer.client_nonce = nonce;
-    wisp__take_abilities(&w->peers, &s->peer, r.flags, r.window, r.packets);
+    wisp__take_abilities(&w->peers, &s->peer, r.flags, r.window);
     s->peer.heard = w->base.time;
     if (verdict == WISP_PENDING) {
         s->peer.state = WISP__PENDING;
@@ -21423,8 +21416,7 @@ static void wisp__on_answer(wisp *w, wisp__peer *peer, int type, wisp__reader *f
     } else if (type == WISP__ACCEPT && peer->state == WISP__RESPONDING) {
         uint64_t nonce = wisp__get(from, 64);
         uint8_t flags = (uint8_t)wisp__get(from, 8);
-        uint32_t window = (uint32_t)wisp__get(from, 32);
-        wisp__take_abilities(&w->peers, peer, flags, window, (uint8_t)wisp__get(from, 8));
+        wisp__take_abilities(&w->peers, peer, flags, (uint32_t)wisp__get(from, 32));
         if (from->failed) return;
         peer->server_nonce = nonce;
         wisp__peer_session(peer);
@@ -23043,8 +23035,8 @@ static bool wisp__read_form(wisp__reader *from, wisp__learning *l, int kind) {
            !(l->form.delta && kind == WISP__CODED);
 }
 
-/* May this form come, as far as it can be said before its schema is compiled? The text of the
-   registry says why not. */
+/* May this form come? It is asked before its schema is compiled. The text of the registry says why
+   not. */
 static wisp_result wisp__form_check(wisp *w, const wisp__session *s, const wisp__remote *remote,
                                     const wisp__learning *l, const wisp__form *form) {
     char words[100], *text = w->registry.text;
@@ -23063,16 +23055,14 @@ static wisp_result wisp__form_check(wisp *w, const wisp__session *s, const wisp_
     if (!setting) return WISP_OK;
     wisp__form_text(form, l->bits ? l->version : -1, words, (int)sizeof words);
     snprintf(text, (size_t)text_bytes, "set %.32s or encode.foreign to take from who joined us "
-             "%.80s", setting, words);
+             "%.70s", setting, words);
     return WISP_E_UNSUPPORTED;
 }
 
-/* The schema of a form of theirs; one of another version must lead to ours if they joined us. */
-static wisp_result wisp__form_schema(wisp *w, const wisp__session *s, const wisp__remote *remote,
-                                     const wisp__reader *packet, const wisp__learning *l,
+/* The schema of a form of theirs. */
+static wisp_result wisp__form_schema(wisp *w, const wisp__reader *packet, const wisp__learning *l,
                                      wisp__form *form) {
     uint8_t bytes[WISP__DESCRIPTOR_BYTES + 2 * WISP__SLACK];
-    const wisp_encoding *e = &remote->now.encode;
     wisp__reader from = *packet;
     wisp_result why = WISP_OK;
     memset(bytes, 0, sizeof bytes);
@@ -23080,11 +23070,7 @@ static wisp_result wisp__form_schema(wisp *w, const wisp__session *s, const wisp
     wisp__get_bits(&from, bytes, l->bits);
     bytes[l->bits / 8] &= (uint8_t)((1u << (l->bits & 7)) - 1);
     form->described = wisp__described_learn(&w->registry.schemas, bytes, l->bits, &why);
-    if (why || wisp__joined_by_us(s) || e->foreign == WISP_ON || !remote->schema) return why;
-    return wisp__migrate_check(e->migrations, e->migration_count,
-                               form->described->program->schema->version,
-                               remote->schema->program->schema->version, w->registry.text,
-                               (int)sizeof w->registry.text);
+    return why;
 }
 
 static void wisp__form_release(wisp *w, wisp__form *form) {
@@ -23106,7 +23092,7 @@ static wisp__form *wisp__learn_form(wisp *w, const wisp__session *s, const wisp_
     if (form->kind == WISP__CODED) form->codec = wisp__codec_named(&w->registry, l->codec);
     w->registry.text[0] = 0;
     *why = wisp__form_check(w, s, remote, l, form);
-    if (*why == WISP_OK && l->bits) *why = wisp__form_schema(w, s, remote, packet, l, form);
+    if (*why == WISP_OK && l->bits) *why = wisp__form_schema(w, packet, l, form);
     if (*why == WISP_OK) return form;
     wisp__form_release(w, form);
     return NULL;
@@ -23465,12 +23451,20 @@ static void wisp__read_leave(wisp__reading *r) {
     else wisp__end(r->w, r->session, code, text, false);
 }
 
+/* They read packets that are compressed in these methods. */
+static void wisp__read_reads(wisp__reading *r) {
+    int methods = wisp__get_length(&r->from);
+    if (r->from.failed || methods > 255) wisp__break(r, "methods out of range");
+    else r->session->peer.reads |= (uint8_t)methods;
+}
+
 /* false: the end of the packet. */
 static bool wisp__read_control(wisp__reading *r, int kind) {
     wisp__incoming in;
     memset(&in, 0, sizeof in);
     if (kind == WISP__R_END) return false;
     r->eliciting = true;
+    if (kind == WISP__R_MORE) kind += 1 + (int)wisp__get(&r->from, 4);
     switch (kind) {
     case WISP__R_SECTION: wisp__read_section(r); break;
     case WISP__R_FRAGMENT: wisp__read_fragment(r); break;
@@ -23480,6 +23474,7 @@ static bool wisp__read_control(wisp__reading *r, int kind) {
     case WISP__R_PING: break;
     case WISP__R_LEAVE: wisp__read_leave(r); break;
     case WISP__R_RESYNC: wisp__read_resync(r); break;
+    case WISP__R_READS: wisp__read_reads(r); break;
     case WISP__R_INVOKE:
         wisp__read_invoke(r, &in);
         r->has_previous = false;
@@ -23782,6 +23777,7 @@ static void wisp__spread_names(wisp *w) {
         wisp__session *s = (wisp__session *)(void *)peer;
         bool refused = settings && s->refused > 0;
         if (refused) wisp__ask_refused(w, s);
+        if (settings) wisp__tell_reads(w, s);
         if (names || refused) wisp__peers_mark(&w->peers, peer);
     }
 }
