@@ -1365,8 +1365,9 @@ WISP_API wisp_result wisp_use_schemas(wisp *w,
                                       const wisp_schema_entry *entries,
                                       int count);
 /* `remote` NULL: whole packets are compressed. Those of a peer that joined this
-   endpoint are read if they are compressed as this says: by that compressor, or,
-   with AUTO, by any that is plugged in. Peers are told, and compress no others.
+   endpoint are read if they are compressed as this says: by that compressor,
+   or, with AUTO, by any that is plugged in. Peers are told, and compress no
+   others.
    WISP_E_UNSUPPORTED: no such compressor is plugged in. */
 WISP_API wisp_result wisp_use_compression(wisp *w, wisp_compression mode,
                                           const char *remote);
@@ -21195,7 +21196,7 @@ static void wisp__linger(wisp *w, wisp__session *s) {
     wisp__remove_session(w, s);
 }
 
-/* Tells a peer in what methods its packets may be compressed, as far as it does not know it. What it
+/* Tells a peer how its packets may be compressed, if that is more than it knows. What it
    once knew stays so. */
 static void wisp__tell_reads(wisp *w, wisp__session *s) {
     unsigned news = wisp__squeeze_packets(&w->squeeze) & ~(unsigned)s->peer.read;

@@ -153,10 +153,13 @@ static void every_form(bool both) {
         world_two t;
         seen s;
         subject m;
-        world_two_open(&t);
+        world_open(&t.w);
+        t.w.foreign = !both;
+        world_two_join(&t);
         watch(t.server, "n", &s);
         world_watch(&t.w, t.server, WISP_ERROR);
         if (both) CHECK_EQ_INT(use_schema(t.server, "n", shape_schema(shape)), WISP_OK);
+        if (both) CHECK_EQ_INT(use_encoding(t.server, "n", mode, codec_at(codec), 0), WISP_OK);
         CHECK_EQ_INT(use_schema(t.client, "n", shape_schema(shape)), WISP_OK);
         CHECK_EQ_INT(use_encoding(t.client, "n", mode, codec_at(codec), 0), WISP_OK);
         for (int i = 0; i < 4; i++) {
@@ -1105,6 +1108,7 @@ static void lean_run(lean *s, int steps) {
 static bool lean_open(lean *s, int *ran, wisp_migration steps[2]) {
     static const char *const names[] = { "a", "b", "c", "d" };
     wisp_schema_entry entries[3];
+    wisp_config foreign;
     for (int i = 0; i < 2; i++) {
         wisp_desc desc;
         wisp_result why = WISP_OK;
@@ -1131,6 +1135,9 @@ static bool lean_open(lean *s, int *ran, wisp_migration steps[2]) {
     entries[0].schema = &info_schema;
     entries[1].schema = &v1_schema;
     entries[2].schema = &hit_schema;
+    memset(&foreign, 0, sizeof foreign);
+    foreign.encode.foreign = WISP_ON;
+    lean_note(s, wisp_use_config(s->ends[0], &foreign, NULL));
     lean_note(s, wisp_use_schemas(s->ends[1], entries, 3));
     entries[1].schema = &v3_schema;
     entries[1].migrations = steps;

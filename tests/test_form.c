@@ -154,6 +154,7 @@ static void large_descriptor(int bytes, double loss, bool reliable) {
     counter c;
     plan *p = plan_new(bytes, bytes);
     world_open(&t.w);
+    t.w.foreign = true;
     t.w.pipe.reliable = reliable;
     t.w.bad = loss > 0;
     t.w.net.loss = loss;
@@ -251,6 +252,7 @@ TEST(the_same_descriptor_of_two_peers_is_kept_once) {
     int64_t bytes = 0;
     plan *plans[4];
     world_open(&w);
+    w.foreign = true;
     server = world_add(&w);
     count_on(server, "plan", &c);
     for (int i = 0; i < 4; i++) {
@@ -439,6 +441,7 @@ static void change_under_way(double loss, uint64_t seed) {
     uint64_t random = seed;
     wisp_config none;
     world_open(&t.w);
+    t.w.foreign = true;
     t.w.bad = loss > 0;
     t.w.net.loss = loss;
     t.w.net.latency = 0.03;
