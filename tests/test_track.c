@@ -1310,6 +1310,7 @@ TEST(a_lost_value_goes_again_although_the_settings_changed_since) {
         int deaf = -1;
         memset(&t, 0, sizeof t);
         flow_net(&t.w, &f);
+        t.w.foreign = true;
         flow_join(&t, &f);
         fire_thing(t.client, t.to_server, ACTOR, 0);
         world_run(&t.w, 0.5);
