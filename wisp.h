@@ -218,7 +218,8 @@ enum {
     WISP_E_VERSION        = -35, /* of a newer schema than is known here */
     WISP_E_MIGRATION      = -36, /* a step is missing, or it failed */
     WISP_E_SYNTAX         = -37, /* bytes that are not of a codec's format */
-    WISP_E_COMPRESSED     = -38, /* compressed bytes that make no sense */
+    WISP_E_COMPRESSED     = -38, /* compressed bytes that make no sense, or
+                                    packets that nobody asked for */
     WISP_E_BASELINE       = -39, /* a difference to what is not held here */
 
     /* policy */
@@ -1325,7 +1326,23 @@ enum { WISP_ON = 1, WISP_OFF = 2 };  /* switches; 0 inherits */
 
 /* What messages look like. The schema, migrations and codec are read as long
    as the endpoint lives. What comes in is checked against the schema too,
-   whatever the other end has said about it. */
+   whatever the other end has said about it.
+
+   Peers announce how the messages of a name look that they send. A peer that
+   this endpoint joined announces what it likes: a server's settings alone
+   decide for its clients. A peer that joined this endpoint may always send
+   values that describe themselves; all else it may only send for a name that
+   has the same setting here, be it its own or what all names inherit:
+     records           a schema; other versions as its migrations and matching
+                       names allow
+     bytes of a codec  that codec; also a schema if the codec writes by one
+     differences       mode DELTA; also adaptive, or delta_sync, if they are
+     compressed        mode COMPRESSED or a compression; also the dictionary
+   or `foreign` is on. An announcement of anything else is answered as that of
+   a name that is not known here. Both ends get one error event that names it
+   (WISP_E_UNSUPPORTED), and the peer announces it again when the settings here
+   have changed. What was accepted before a setting was taken back goes on until
+   the peer leaves. */
 typedef struct wisp_encoding {
     wisp_encode_mode      mode;
     const wisp_codec     *codec;         /* instead of wisp's own form */
@@ -1340,6 +1357,10 @@ typedef struct wisp_encoding {
     const void           *dictionary;    /* of compression; copied; the other
                                             end needs the same */
     int                   dictionary_bytes;
+    int                   foreign;       /* WISP_ON: peers that joined this
+                                            endpoint may send any form; set for
+                                            all remotes: also packets that are
+                                            compressed; default WISP_OFF */
 } wisp_encoding;
 
 typedef struct wisp_config {
@@ -1376,8 +1397,11 @@ WISP_API wisp_result wisp_use_config(wisp *w, const wisp_config *config,
 WISP_API wisp_result wisp_use_schemas(wisp *w,
                                       const wisp_schema_entry *entries,
                                       int count);
-/* `remote` NULL: whole packets are compressed. WISP_E_UNSUPPORTED: no such
-   compressor is plugged in. */
+/* `remote` NULL: whole packets are compressed. Those of a peer that joined this
+   endpoint are read if they are compressed as this says: by that compressor,
+   or, with AUTO, by any that is plugged in. Peers are told, and compress no
+   others.
+   WISP_E_UNSUPPORTED: no such compressor is plugged in. */
 WISP_API wisp_result wisp_use_compression(wisp *w, wisp_compression mode,
                                           const char *remote);
 /* Only what has changed is sent. The schema may be NULL (maps and arrays). */
@@ -1502,9 +1526,10 @@ WISP_API wisp_to wisp_to_group(wisp_group group);
 /* Queues a message of `count` values to peers. Errors: WISP_E_ARGUMENT,
    WISP_E_NAME, WISP_E_STALE, WISP_E_TOO_BIG, WISP_E_DEPTH, WISP_E_LIMIT,
    WISP_E_MEMORY, WISP_E_QUEUE_FULL, WISP_E_NO_REMOTE (the peer has told that
-   it does not know the name). With several peers the first error is returned
-   while the others are served; in a list a stale peer (WISP_E_STALE) and a
-   peer named twice (WISP_E_ARGUMENT) are skipped and counted. */
+   it does not know the name, or does not take its messages as they are:
+   then there was an error event). With several peers the first error is
+   returned while the others are served; in a list a stale peer (WISP_E_STALE)
+   and a peer named twice (WISP_E_ARGUMENT) are skipped and counted. */
 WISP_API wisp_result wisp_fire_values(wisp *w, const char *remote, wisp_to to,
                                       const wisp_value *values, int count);
 WISP_API wisp_result wisp_send(wisp *w, wisp_remote remote, wisp_to to,
@@ -15026,6 +15051,7 @@ typedef struct wisp__squeeze {
     wisp_allocator     memory;          /* the base's, counted */
     bool               starved;         /* the memory has returned NULL */
     unsigned           methods;         /* a bit for each that can be used */
+    wisp_compression   packets;         /* what may come as whole packets: NONE, AUTO (all), one */
     wisp_compressor    compressors[WISP__METHODS];
     wisp__dictionary   dictionaries[WISP__DICTIONARIES];
     int                dictionary_count;
@@ -15375,6 +15401,7 @@ static void wisp__squeeze_init(wisp__squeeze *sq, wisp__base *base) {
     sq->memory.free = wisp__squeeze_release;
     sq->memory.user = sq;
     sq->methods = 1u << WISP__STORED | 1u << WISP__RUNS;
+    sq->packets = WISP_COMPRESSION_NONE;
 }
 
 static void wisp__squeeze_free(wisp__squeeze *sq) {
@@ -15420,6 +15447,14 @@ static wisp_result wisp__squeeze_can(const wisp__squeeze *sq, wisp_compression m
     if (mode == WISP_COMPRESSION_NONE || mode == WISP_COMPRESSION_AUTO) return WISP_OK;
     if (method == WISP__STORED) return WISP_E_ARGUMENT;
     return sq->methods >> method & 1 ? WISP_OK : WISP_E_UNSUPPORTED;
+}
+
+/* The methods of whole packets that the settings ask for: any, or one and runs; or none. */
+static unsigned wisp__squeeze_packets(const wisp__squeeze *sq) {
+    int method = wisp__squeeze_method(sq->packets);
+    if (sq->packets == WISP_COMPRESSION_NONE) return 0;
+    if (sq->packets == WISP_COMPRESSION_AUTO) return sq->methods & ~(1u << WISP__STORED);
+    return 1u << WISP__RUNS | (sq->methods & 1u << method);
 }
 
 /* Keeps a copy, until the end, and tells its id, which is the same for the same bytes on every
@@ -16597,6 +16632,7 @@ typedef struct wisp__peer {
     bool         placed;           /* holds the place of its address among the strangers */
     uint8_t      methods;          /* of compression, that the other end has */
     uint16_t     connection;       /* the other end's number of this session */
+    uint8_t      reads, read;      /* of whole packets: that it reads; that it knows we read */
     wisp_addr    addr;
     uint32_t     next_of_address;  /* chain in the table: index + 1 */
     struct wisp__peer *next_dirty;
@@ -17927,11 +17963,13 @@ typedef struct wisp__remote {
     wisp_handler      answer;          /* the one invoke handler (call) */
     void             *answer_user;
     struct wisp__remote *main;         /* itself, or what this is an older form of */
+    struct wisp__remote *next_form;    /* another entry of the same name, from the main one on */
     int               newest;          /* index of the entry with the form that is sent now */
     bool              used;            /* the form is known to somebody: it must not change */
     wisp__form        form;
     wisp__described  *schema;          /* what comes in is checked against; or NULL */
     wisp__squeeze_stream squeeze;
+    uint32_t          dictionary;      /* of the settings: its id; 0: none */
     uint32_t          inbound, outbound;    /* places of the middleware it passes (hook) */
     char              name[WISP__NAME_BYTES + 1];
 } wisp__remote;
@@ -17950,6 +17988,7 @@ typedef struct wisp__registry {
     wisp__squeeze_stream batches;      /* of whole packets */
     const wisp_codec *codecs[WISP__CODECS];
     int            codec_count;
+    uint32_t       changes;            /* of settings, which may take what was refused before */
     wisp__meters  *meters;             /* NULL while the profiler is off */
     char           text[160];          /* what was wrong with a schema or a value, the last time */
     void         (*added)(void *owner, wisp__remote *remote);   /* told of every new name */
@@ -17970,7 +18009,10 @@ enum { WISP__UNTOLD, WISP__TOLD, WISP__HEARD, WISP__BOUND, WISP__UNKNOWN };
 typedef struct wisp__route {
     uint8_t  known;                    /* over there: WISP__UNTOLD.. */
     bool     active;                   /* its queue is not empty */
-    bool     named;                    /* they announced this name, and did not refuse it since */
+    bool     named : 1;                /* they announced this name, and did not refuse it since */
+    bool     there : 1;                /* they announced this name at any time */
+    bool     warned : 1;               /* it was told that they do not take our form */
+    bool     refused : 1;              /* we do not take theirs, as long as the settings stay */
     uint32_t told_in;                  /* packet that carries the announcement, its low bits */
     uint64_t newest;                   /* packet of the last sequenced message */
     struct wisp__entry *first, *last;  /* the queue (queue) */
@@ -17996,6 +18038,7 @@ typedef struct wisp__session {
     wisp__their   *theirs;             /* by their number */
     int            their_room;
     int            untold;             /* remotes before it have been announced */
+    int            refused;            /* routes with a form of theirs that was refused */
     wisp__control *controls;           /* to be sent */
     int            control_room, control_count;
     bool           controls_dropped;   /* some had no room: they are asked for again */
@@ -18126,7 +18169,7 @@ static wisp_result wisp__registry_widen(wisp__registry *registry) {
 /* The setting in force: the remote's own, else the common one, else the default. */
 static void wisp__config_resolve(const wisp__registry *registry, wisp__remote *remote) {
     static const wisp_config builtin = {
-        { 0, NULL, 0, NULL, NULL, 0, 0, NULL, 0 }, WISP_RELIABLE, WISP_CHANNEL(0),
+        { 0, NULL, 0, NULL, NULL, 0, 0, NULL, 0, WISP_OFF }, WISP_RELIABLE, WISP_CHANNEL(0),
         WISP_BATCH_RELIABLE, 256, WISP_PRIORITY(500), -1, 0, WISP_OFF, 10, 1
     };
     const wisp_config *own = &remote->own, *all = &registry->defaults, *b = &builtin;
@@ -18149,6 +18192,7 @@ static void wisp__config_resolve(const wisp__registry *registry, wisp__remote *r
     now->encode.adaptive = WISP__RESOLVE(encode.adaptive);
     now->encode.dictionary = WISP__RESOLVE(encode.dictionary);
     now->encode.dictionary_bytes = WISP__RESOLVE(encode.dictionary_bytes);
+    now->encode.foreign = WISP__RESOLVE(encode.foreign);
     now->encode.compression = own->encode.compression;     /* the common one is for packets */
 #undef WISP__RESOLVE
     now->rate_limit = own->rate_limit < 0 || own->rate_limit > 0 ? own->rate_limit
@@ -18162,7 +18206,7 @@ static void wisp__config_resolve(const wisp__registry *registry, wisp__remote *r
 }
 
 /* What the settings in force make of the form. The schema that comes with it has a reference. */
-static wisp_result wisp__form_wanted(wisp__registry *registry, const wisp__remote *remote,
+static wisp_result wisp__form_wanted(wisp__registry *registry, wisp__remote *remote,
                                      wisp__form *form) {
     const wisp_encoding *e = &remote->now.encode;
     uint32_t dictionary = 0;
@@ -18186,6 +18230,7 @@ static wisp_result wisp__form_wanted(wisp__registry *registry, const wisp__remot
     if (e->dictionary)
         why = wisp__squeeze_dictionary(registry->squeeze, e->dictionary, e->dictionary_bytes,
                                        &dictionary);
+    remote->dictionary = dictionary;
     if (form->squeezed) form->dictionary = dictionary;
     if (form->squeezed && why == WISP_OK)
         why = wisp__squeeze_ready(registry->squeeze, e->compression ? e->compression
@@ -18193,6 +18238,36 @@ static wisp_result wisp__form_wanted(wisp__registry *registry, const wisp__remot
                                   dictionary);
     if (why) wisp__described_release(&registry->schemas, form->described);
     return why;
+}
+
+/* What a form is, in words. `version`: of its schema; < 0: it has none. */
+static void wisp__form_text(const wisp__form *form, int version, char *text, int text_bytes) {
+    const char *kind = form->kind == WISP__RECORD ? "records" : "values";
+    char schema[40] = "";
+    if (version >= 0) snprintf(schema, sizeof schema, ", a schema of version %d", version);
+    snprintf(text, (size_t)text_bytes, "%s%s%s%s%s%s%s%s", form->codec ? "the codec " : "",
+             form->codec ? form->codec->name : kind, schema, form->delta ? ", delta" : "",
+             form->adaptive ? ", adaptive" : "", form->sync ? ", delta_sync" : "",
+             form->squeezed ? ", compressed" : "", form->dictionary ? " by a dictionary" : "");
+}
+
+/* The setting that a peer which joined this endpoint lacks here to send messages of this form:
+   its name, or NULL: it may. This is the one rule that says who chooses forms. */
+static const char *wisp__form_unasked(const wisp__remote *remote, const wisp__form *theirs,
+                                      bool described) {
+    const wisp_encoding *e = &remote->now.encode;
+    bool delta = e->mode == WISP_ENCODE_DELTA;
+    bool squeezed = e->mode == WISP_ENCODE_COMPRESSED || e->compression > WISP_COMPRESSION_NONE;
+    if (e->foreign == WISP_ON) return NULL;
+    if (theirs->codec && (!e->codec || strcmp(e->codec->name, theirs->codec->name) != 0))
+        return "encode.codec";
+    if (described && !remote->schema) return "encode.schema";
+    if (theirs->delta && !delta) return "encode.mode = WISP_ENCODE_DELTA";
+    if (theirs->adaptive && !(delta && e->adaptive == WISP_ON)) return "encode.adaptive";
+    if (theirs->sync && !(delta && remote->now.delta_sync == WISP_ON)) return "delta_sync";
+    if (theirs->squeezed && !squeezed) return "encode.compression";
+    if (theirs->dictionary && theirs->dictionary != remote->dictionary) return "encode.dictionary";
+    return NULL;
 }
 
 /* Another entry of the same name, for a form that must not take the place of the one in use. */
@@ -18210,18 +18285,16 @@ static wisp__remote *wisp__registry_alias(wisp__registry *registry, wisp__remote
     alias->hash = remote->hash;
     alias->index = alias->newest = registry->count;
     alias->main = remote;
+    alias->next_form = remote->next_form;
+    remote->next_form = alias;
     registry->remotes[registry->count++] = alias;
     return alias;
 }
 
 /* An entry of the name that has this form already, from before; NULL: none. */
-static wisp__remote *wisp__form_known(const wisp__registry *registry, const wisp__remote *remote,
-                                      const wisp__form *form) {
-    for (int i = remote->index; i < registry->count; i++) {
-        wisp__remote *entry = registry->remotes[i];
-        if (entry->main == remote && entry->used && wisp__form_equal(&entry->form, form))
-            return entry;
-    }
+static wisp__remote *wisp__form_known(wisp__remote *remote, const wisp__form *form) {
+    for (wisp__remote *entry = remote; entry; entry = entry->next_form)
+        if (entry->used && wisp__form_equal(&entry->form, form)) return entry;
     return NULL;
 }
 
@@ -18245,7 +18318,7 @@ static wisp_result wisp__form_refresh(wisp__registry *registry, wisp__remote *re
     if (wisp__form_equal(&entry->form, &form)) {
         wisp__described_release(&registry->schemas, form.described);
     } else {
-        wisp__remote *known = wisp__form_known(registry, remote, &form);
+        wisp__remote *known = wisp__form_known(remote, &form);
         if (known) {
             wisp__described_release(&registry->schemas, form.described);
             form = known->form;
@@ -18338,6 +18411,7 @@ static wisp_result wisp__encoding_check(wisp__registry *registry, const wisp_enc
     size_t name = e->codec && e->codec->name ? strlen(e->codec->name) : 0;
     if (e->mode < 0 || e->mode > WISP_ENCODE_DELTA) return WISP_E_ARGUMENT;
     if (e->adaptive < 0 || e->adaptive > WISP_OFF) return WISP_E_ARGUMENT;
+    if (e->foreign < 0 || e->foreign > WISP_OFF) return WISP_E_ARGUMENT;
     if (e->migration_count < 0 || (e->migration_count && !e->migrations)) return WISP_E_ARGUMENT;
     if (e->dictionary_bytes < 0 || (e->dictionary_bytes && !e->dictionary))
         return WISP_E_ARGUMENT;
@@ -18364,6 +18438,7 @@ static void wisp__encoding_merge(wisp_encoding *to, const wisp_encoding *from) {
         to->migration_count = from->migration_count;
     }
     if (from->adaptive) to->adaptive = from->adaptive;
+    if (from->foreign) to->foreign = from->foreign;
     if (from->dictionary) {
         to->dictionary = from->dictionary;
         to->dictionary_bytes = from->dictionary_bytes;
@@ -18393,6 +18468,7 @@ static void wisp__config_merge(wisp_config *to, const wisp_config *from) {
 static wisp_result wisp__batches_settle(wisp__registry *registry) {
     const wisp_encoding *e = &registry->defaults.encode;
     wisp_compression mode = e->compression ? e->compression : WISP_COMPRESSION_NONE;
+    wisp_compression reads = e->foreign == WISP_ON ? WISP_COMPRESSION_AUTO : mode;
     uint32_t dictionary = 0;
     wisp_result result = WISP_OK;
     if (e->dictionary)
@@ -18403,6 +18479,7 @@ static wisp_result wisp__batches_settle(wisp__registry *registry) {
     if (result == WISP_OK && (mode != registry->batches.mode ||
                               dictionary != registry->batches.dictionary))
         wisp__squeeze_stream_init(&registry->batches, mode, dictionary);
+    if (result == WISP_OK) registry->squeeze->packets = reads;
     return result;
 }
 
@@ -18437,6 +18514,7 @@ static wisp_result wisp__registry_configure(wisp__registry *registry, const char
     if (config) wisp__config_merge(to, config);
     else memset(to, 0, sizeof *to);
     result = wisp__registry_settle(registry, remote);
+    registry->changes++;
     if (result == WISP_OK) return WISP_OK;
     *to = before;
     wisp__registry_settle(registry, remote);
@@ -19537,9 +19615,11 @@ static int wisp__queue_pick(const wisp__sender *sender, const wisp__session *s, 
  *   ANNOUNCE 5: length(id) length(bytes) name version:8 codec:8 length(extra)
  *   BOUND 6 · UNKNOWN 7: length(id) · PING 8 · LEAVE 9: code:16 length(bytes) text
  *   RESYNC 10: length(id), whose values are to come whole
- *   Reserved, and no record yet: TICK 11, OBJECT 12, INPUT 13, ASSEMBLED 14 (a piece set), and
+ *   Reserved, and no record yet: TICK 11, OBJECT 12, INPUT 13, ASSEMBLED 14 (a piece set)
  *   MORE 15, which is followed by kind:4 of its own: PATH_CHALLENGE 0, PATH_RESPONSE 1,
- *   FULL 2 (a name and a key, in place of RESYNC of a whole name), CLOCK 3
+ *   FULL 2 (a name and a key, in place of RESYNC of a whole name), CLOCK 3 are reserved
+ *   READS 4: length(methods), one bit for each in which whole packets may be compressed (squeeze);
+ *   a peer that this end joined needs none: it may use all that this end has
  * ======================================================================== */
 
 typedef enum wisp__record {
@@ -19547,7 +19627,7 @@ typedef enum wisp__record {
     WISP__R_ANNOUNCE, WISP__R_BOUND, WISP__R_UNKNOWN, WISP__R_PING, WISP__R_LEAVE,
     WISP__R_RESYNC,
     WISP__R_TICK, WISP__R_OBJECT, WISP__R_INPUT, WISP__R_ASSEMBLED, WISP__R_MORE,
-    WISP__R_PATH_CHALLENGE, WISP__R_PATH_RESPONSE, WISP__R_FULL, WISP__R_CLOCK,
+    WISP__R_PATH_CHALLENGE, WISP__R_PATH_RESPONSE, WISP__R_FULL, WISP__R_CLOCK, WISP__R_READS,
     WISP__R_EVENT, WISP__R_VALUE, WISP__R_NOTHING      /* never on the wire */
 } wisp__record;
 
@@ -19580,7 +19660,9 @@ static int wisp__wire_id(int index) { return index - WISP__RESERVED; }
 static int wisp__piece_bytes(const wisp__base *base) { return base->mtu - 96; }
 
 static void wisp__put_control(wisp__writer *to, wisp__record kind) {
-    wisp__put(to, (uint64_t)kind << 4, 8);
+    bool more = kind > WISP__R_MORE;
+    wisp__put(to, (uint64_t)(more ? WISP__R_MORE : kind) << 4, 8);
+    if (more) wisp__put(to, (uint64_t)kind - WISP__R_MORE - 1, 4);
 }
 
 static void wisp__fill_run(wisp__filler *f) {
@@ -20099,8 +20181,11 @@ static int wisp__packet_squeeze(wisp__filler *f, int size) {
     wisp__squeeze_stream *stream = &registry->batches;
     uint8_t *body = f->packet + f->head, *packed = wisp__post_spare(f->sender->peers);
     int head = stream->dictionary ? 5 : 3, method, bytes;
+    unsigned methods;
     if (stream->mode <= WISP_COMPRESSION_NONE || size <= 16) return size;
-    bytes = wisp__squeeze_pack(registry->squeeze, stream, peer->methods, body, size, packed,
+    if (peer->asked && !peer->reads) return size;
+    methods = peer->asked ? peer->methods & peer->reads : peer->methods;
+    bytes = wisp__squeeze_pack(registry->squeeze, stream, methods, body, size, packed,
                                size - head - 1, &method);
     if (bytes <= 0) return size;
     f->packet[0] |= WISP__FLAG_SQUEEZED;
@@ -21829,6 +21914,7 @@ struct wisp {
     uint64_t       order;             /* of messages fired */
     uint64_t       mark;              /* of lists fired to */
     int            spread;            /* names that all peers have been marked for */
+    uint32_t       settings;          /* changes of settings, the same */
     int            most_received;     /* datagrams that the link has handed over at once */
     bool           judging;           /* `accept` runs, and this is about what it judges */
     wisp_join_info joining;
@@ -21847,6 +21933,9 @@ static wisp_peer wisp__peer_handle(const wisp__session *s) {
     peer.id = s ? s->peer.slot.id : 0;
     return peer;
 }
+
+/* Did this end ask for the session? Also when the other end asked at the same time. */
+static bool wisp__joined_by_us(const wisp__session *s) { return s->peer.asked; }
 
 static wisp_remote wisp__remote_handle(const wisp__remote *remote) {
     wisp_remote handle;
@@ -22018,9 +22107,6 @@ static void wisp__give_place(wisp *w, wisp__peer *peer) {
         if (other != peer && other->state < WISP__LEAVING) wisp__take_place(w, other);
 }
 
-/* Did this end join that peer? When both joined each other at once, both did. */
-WISP__UNUSED static bool wisp__joined_by_us(const wisp__session *s) { return s->peer.asked; }
-
 /* Ends a session. `tell`: say goodbye over there, for a while. */
 static void wisp__end(wisp *w, wisp__session *s, wisp_result result, const char *reason,
                       bool tell) {
@@ -22099,6 +22185,16 @@ static void wisp__linger(wisp *w, wisp__session *s) {
     wisp__remove_session(w, s);
 }
 
+/* Tells a peer how its packets may be compressed, if that is more than it knows. What it
+   once knew stays so. */
+static void wisp__tell_reads(wisp *w, wisp__session *s) {
+    unsigned news = wisp__squeeze_packets(&w->squeeze) & ~(unsigned)s->peer.read;
+    if (!news) return;
+    s->peer.read |= (uint8_t)news;
+    wisp__control_add(&w->base, s, WISP__R_READS, s->peer.read);
+    wisp__peers_mark(&w->peers, &s->peer);
+}
+
 static void wisp__joined(wisp *w, wisp__session *s) {
     if (s->peer.tries == 1)                /* the handshake gives the first round trip time */
         wisp__flow_sample(&s->peer.flow, w->base.time, w->base.time - s->peer.spoke, 0);
@@ -22113,6 +22209,7 @@ static void wisp__joined(wisp *w, wisp__session *s) {
     wisp__peers_mark(&w->peers, &s->peer);
     wisp__peer_timer(&w->peers, &s->peer);
     w->base.stats.joins++;
+    wisp__tell_reads(w, s);
     wisp__tell(w, s, WISP__ON_JOINED, WISP_OK, "");
 }
 
@@ -23942,6 +24039,41 @@ static void wisp__tell_anew(wisp__session *s, int index) {
     s->untold = wisp__min_int(s->untold, index);
 }
 
+/* They have the name: what they did not take of it is announced again, in every form. */
+static void wisp__name_taken(wisp *w, wisp__session *s, const wisp__remote *remote) {
+    for (const wisp__remote *entry = remote; entry; entry = entry->next_form) {
+        wisp__route *route = wisp__route_of(&w->base, s, entry->index);
+        if (!route) return;
+        route->named = route->there = true;
+        if (route->known == WISP__UNKNOWN) wisp__tell_anew(s, entry->index);
+    }
+}
+
+/* Our settings have changed, and may take what was refused: the name is announced again, which asks
+   for theirs. */
+static void wisp__ask_refused(wisp *w, wisp__session *s) {
+    for (int i = WISP__RESERVED; s->refused > 0 && i < s->route_room; i++) {
+        int newest;
+        if (!s->routes[i].refused) continue;
+        s->routes[i].refused = false;
+        s->refused--;
+        newest = w->registry.remotes[i]->newest;
+        if (wisp__route_of(&w->base, s, newest)) wisp__tell_anew(s, newest);
+    }
+}
+
+/* They know the name, and take no messages of the form that we announced for it. */
+static void wisp__form_refused(wisp *w, wisp__session *s, const wisp__remote *entry) {
+    const wisp__described *d = entry->form.described;
+    char form[100], text[160];
+    if (s->routes[entry->index].warned || wisp__form_plain(&entry->form)) return;
+    s->routes[entry->index].warned = true;
+    wisp__form_text(&entry->form, d ? d->program->source->version : -1, form, (int)sizeof form);
+    snprintf(text, sizeof text, "not taken by the other end, which must set it too, or "
+             "encode.foreign: %.80s", form);
+    wisp__error(w, s, entry->main, WISP_E_UNSUPPORTED, text);
+}
+
 /* A codec by its name; NULL: not plugged in. */
 static const wisp_codec *wisp__codec_named(const wisp__registry *registry, const char *name) {
     for (int i = 0; i < registry->codec_count; i++)
@@ -23952,6 +24084,7 @@ static const wisp_codec *wisp__codec_named(const wisp__registry *registry, const
 /* An announcement while it is read. */
 typedef struct wisp__learning {
     int          number, length;
+    int          version;              /* of the schema, as the announcement has it */
     char         name[WISP__NAME_BYTES + WISP__SLACK];
     wisp__form   form;
     bool         plain;
@@ -24006,39 +24139,79 @@ static wisp__described *wisp__learn_schema_of(wisp *w, wisp__session *s, const w
     return described;
 }
 
-/* A form of theirs, with the schema that is behind it. NULL with the reason: what they announce
-   cannot be understood here. */
-static wisp__form *wisp__learn_form(wisp *w, wisp__session *s, const wisp__reader *packet,
-                                    const wisp__learning *l, wisp_result *why) {
+/* May this form come? It is asked before its schema is compiled. The text of the registry says why
+   not. */
+static wisp_result wisp__form_check(wisp *w, const wisp__session *s, const wisp__remote *remote,
+                                    const wisp__learning *l, const wisp__form *form) {
+    char words[100], *text = w->registry.text;
+    int text_bytes = (int)sizeof w->registry.text;
+    const char *setting = NULL;
+    if (form->kind == WISP__CODED && !form->codec) {
+        snprintf(text, (size_t)text_bytes, "its codec is not plugged in here: see wisp_add_codec");
+        return WISP_E_UNSUPPORTED;
+    }
+    if (form->dictionary && wisp__squeeze_column(&w->squeeze, form->dictionary) < 0) {
+        snprintf(text, (size_t)text_bytes, "compressed by a dictionary that is not known here: "
+                 "see encode.dictionary");
+        return WISP_E_UNSUPPORTED;
+    }
+    if (!wisp__joined_by_us(s)) setting = wisp__form_unasked(remote, form, l->bits > 0);
+    if (!setting) return WISP_OK;
+    wisp__form_text(form, l->bits ? l->version : -1, words, (int)sizeof words);
+    snprintf(text, (size_t)text_bytes, "set %.32s or encode.foreign to take from who joined us "
+             "%.70s", setting, words);
+    return WISP_E_UNSUPPORTED;
+}
+
+/* The schema of a form of theirs. */
+static wisp_result wisp__form_schema(wisp *w, wisp__session *s, const wisp__reader *packet,
+                                     const wisp__learning *l, wisp__form *form) {
     uint8_t bytes[WISP__DESCRIPTOR_BYTES + 2 * WISP__SLACK];
     wisp__reader from = *packet;
-    wisp__form *form = (wisp__form *)wisp__alloc(&w->base, sizeof *form);
-    *why = form ? WISP_OK : WISP_E_MEMORY;
-    if (!form) return NULL;
-    *form = l->form;
-    if (l->form.kind == WISP__CODED) {
-        form->codec = wisp__codec_named(&w->registry, l->codec);
-        if (!form->codec) *why = WISP_E_UNSUPPORTED;
-    }
-    if (form->dictionary && wisp__squeeze_column(&w->squeeze, form->dictionary) < 0)
-        *why = WISP_E_UNSUPPORTED;
-    if (*why == WISP_OK && l->bits) {
-        memset(bytes, 0, sizeof bytes);
-        from.at = l->at;
-        wisp__get_bits(&from, bytes, l->bits);
-        bytes[l->bits / 8] &= (uint8_t)((1u << (l->bits & 7)) - 1);
-        form->described = wisp__learn_schema_of(w, s, l, bytes, why);
-    }
-    form->number = l->number;
-    if (*why == WISP_OK) return form;
-    wisp__free(&w->base, form, sizeof *form);
-    return NULL;
+    wisp_result why = WISP_OK;
+    memset(bytes, 0, sizeof bytes);
+    from.at = l->at;
+    wisp__get_bits(&from, bytes, l->bits);
+    bytes[l->bits / 8] &= (uint8_t)((1u << (l->bits & 7)) - 1);
+    form->described = wisp__learn_schema_of(w, s, l, bytes, &why);
+    return why;
 }
 
 static void wisp__form_release(wisp *w, wisp__form *form) {
     if (!form) return;
     wisp__described_release(&w->registry.schemas, form->described);
     wisp__free(&w->base, form, sizeof *form);
+}
+
+/* A form of theirs, with the schema that is behind it. NULL with the reason: what they announce
+   cannot be understood here, or nobody asked for it. */
+static wisp__form *wisp__learn_form(wisp *w, wisp__session *s, const wisp__remote *remote,
+                                    const wisp__reader *packet, const wisp__learning *l,
+                                    wisp_result *why) {
+    wisp__form *form = (wisp__form *)wisp__alloc(&w->base, sizeof *form);
+    *why = form ? WISP_OK : WISP_E_MEMORY;
+    if (!form) return NULL;
+    *form = l->form;
+    form->number = l->number;
+    if (form->kind == WISP__CODED) form->codec = wisp__codec_named(&w->registry, l->codec);
+    w->registry.text[0] = 0;
+    *why = wisp__form_check(w, s, remote, l, form);
+    if (*why == WISP_OK && l->bits) *why = wisp__form_schema(w, s, packet, l, form);
+    if (*why == WISP_OK) return form;
+    wisp__form_release(w, form);
+    return NULL;
+}
+
+/* What they announced for a name is not taken. It is told once, until the settings change: a peer
+   that was set up otherwise is no attacker, so it is no offence, and it gets the answer. */
+static void wisp__refuse_form(wisp *w, wisp__session *s, wisp__remote *remote, wisp_result why) {
+    wisp__route *route = &s->routes[remote->index];
+    const char *text = w->registry.text;
+    if (route->refused) return;
+    route->refused = true;
+    s->refused++;
+    wisp__error(w, s, remote, why,
+                text[0] ? text : "what was announced for it cannot be understood");
 }
 
 /* The remote that an announcement is about; NULL: nobody registered it, nor does a pattern of ours
@@ -24066,30 +24239,33 @@ static void wisp__learn(wisp__reading *r, const wisp__learning *l) {
         room = wisp__grow(&w->base, (void **)&s->theirs, &s->their_room, l->number + 1,
                           w->base.limits.remotes, sizeof *s->theirs);
     if (room == WISP_OK && s->theirs[l->number].remote) {
-        if (s->theirs[l->number].remote != remote->index + 1)
+        if (s->theirs[l->number].remote != remote->index + 1) {
             wisp__break(r, "a number that was announced for another name");
-        else wisp__control_add(&w->base, s, WISP__R_BOUND, l->number);
+        } else {
+            wisp__control_add(&w->base, s, WISP__R_BOUND, l->number);
+            wisp__name_taken(w, s, remote);
+        }
         return;
     }
-    if (room == WISP_OK && !l->plain) form = wisp__learn_form(w, s, &r->from, l, &why);
+    if (room == WISP_OK && !l->plain)
+        form = wisp__learn_form(w, s, remote, &r->from, l, &why);
     if (room == WISP_E_MEMORY || why == WISP_E_MEMORY || (remote && !route)) {
         wisp__form_release(w, form);
         wisp__break_with(r, WISP_E_MEMORY, "no memory for a name");
         return;
     }
-    if (why) wisp__error(w, s, remote, why, "what was announced for it cannot be understood");
+    if (why) wisp__refuse_form(w, s, remote, why);
     if (room == WISP_E_LIMIT || why) {
         w->base.stats.names_unknown++;
         wisp__control_add(&w->base, s, WISP__R_UNKNOWN, l->number);
-        if (why) wisp__offend(w, s);
+        if (why && why != WISP_E_UNSUPPORTED) wisp__offend(w, s);
         return;
     }
     if (form) s->schema_bytes += wisp__schema_charge(s, form->described);
     s->theirs[l->number].remote = (uint16_t)(remote->index + 1);
     s->theirs[l->number].form = form;
     wisp__control_add(&w->base, s, WISP__R_BOUND, l->number);
-    route->named = true;
-    if (route->known == WISP__UNKNOWN) wisp__tell_anew(s, remote->index);
+    wisp__name_taken(w, s, remote);
 }
 
 static void wisp__read_announcement(wisp__reading *r) {
@@ -24105,7 +24281,7 @@ static void wisp__read_announcement(wisp__reading *r) {
     }
     wisp__get_bits(&r->from, (uint8_t *)l.name, (int64_t)l.length * 8);
     l.name[l.length] = 0;
-    wisp__get(&r->from, 8);               /* the schema's version, which its descriptor says too */
+    l.version = (int)wisp__get(&r->from, 8);      /* its descriptor says it too, and counts */
     kind = (int)wisp__get(&r->from, 8);
     extra = wisp__get_length(&r->from);
     end = r->from.at + (int64_t)extra * 8;
@@ -24335,11 +24511,13 @@ static void wisp__read_answer(wisp__reading *r, bool bound) {
     if (!route || route->known == WISP__UNTOLD) return;
     if (bound) {
         route->known = WISP__BOUND;
+        route->warned = false;
     } else if (route->known != WISP__BOUND && route->named) {
         route->named = false;             /* the answer may be older than their announcement */
         wisp__tell_anew(s, index);
     } else if (route->known != WISP__BOUND && route->known != WISP__UNKNOWN) {
         route->known = WISP__UNKNOWN;
+        if (route->there) wisp__form_refused(w, s, w->registry.remotes[index]);
         wisp__tracks_reset(&w->base, &w->chunks, &s->told, index, false);
         w->registry.remotes[index]->stats.unknown++;
         for (wisp__pending *call = s->calls_first, *next; call; call = next) {
@@ -24379,12 +24557,20 @@ static void wisp__read_leave(wisp__reading *r) {
     else wisp__end(r->w, r->session, wisp__code_heard(code, true), text, false);
 }
 
+/* They read packets that are compressed in these methods. */
+static void wisp__read_reads(wisp__reading *r) {
+    int methods = wisp__get_length(&r->from);
+    if (r->from.failed || methods > 255) wisp__break(r, "methods out of range");
+    else r->session->peer.reads |= (uint8_t)methods;
+}
+
 /* false: the end of the packet. */
 static bool wisp__read_control(wisp__reading *r, int kind) {
     wisp__incoming in;
     memset(&in, 0, sizeof in);
     if (kind == WISP__R_END) return false;
     r->eliciting = true;
+    if (kind == WISP__R_MORE) kind += 1 + (int)wisp__get(&r->from, 4);
     switch (kind) {
     case WISP__R_SECTION: wisp__read_section(r); break;
     case WISP__R_FRAGMENT: wisp__read_fragment(r); break;
@@ -24394,6 +24580,7 @@ static bool wisp__read_control(wisp__reading *r, int kind) {
     case WISP__R_PING: break;
     case WISP__R_LEAVE: wisp__read_leave(r); break;
     case WISP__R_RESYNC: wisp__read_resync(r); break;
+    case WISP__R_READS: wisp__read_reads(r); break;
     case WISP__R_INVOKE:
         wisp__read_invoke(r, &in);
         r->has_previous = false;
@@ -24491,6 +24678,10 @@ static void wisp__read_squeezed(wisp__reading *r) {
     uint32_t known = w->registry.batches.dictionary;
     const uint8_t *from;
     int left;
+    if (!wisp__joined_by_us(r->session) && !(r->session->peer.read >> (kind & 7) & 1)) {
+        wisp__break_with(r, WISP_E_COMPRESSED, "a packet compressed as nobody asked for here");
+        return;
+    }
     if (dictionary && (uint32_t)wisp__get(&r->from, 16) != (known & 0xffff)) r->from.failed = true;
     from = r->from.bytes + r->from.at / 8;
     left = r->from.size - (int)(r->from.at / 8);
@@ -24730,12 +24921,20 @@ static void wisp__run_timers(wisp *w) {
     }
 }
 
-/* Names that were registered since are news for every peer. */
+/* Names that were registered since are news for every peer, and new settings for those of which
+   something was refused. */
 static void wisp__spread_names(wisp *w) {
-    if (w->spread == w->registry.count) return;
+    bool names = w->spread != w->registry.count, settings = w->settings != w->registry.changes;
+    if (!names && !settings) return;
     w->spread = w->registry.count;
-    for (wisp__peer *peer = w->peers.first; peer; peer = peer->next)
-        wisp__peers_mark(&w->peers, peer);
+    w->settings = w->registry.changes;
+    for (wisp__peer *peer = w->peers.first; peer; peer = peer->next) {
+        wisp__session *s = (wisp__session *)(void *)peer;
+        bool refused = settings && s->refused > 0;
+        if (refused) wisp__ask_refused(w, s);
+        if (settings) wisp__tell_reads(w, s);
+        if (names || refused) wisp__peers_mark(&w->peers, peer);
+    }
 }
 
 /* Sends what waits for those that have something to send. */
@@ -26323,6 +26522,7 @@ wisp_result wisp_add_codec(wisp *w, const wisp_codec *codec) {
             return registry->codecs[i] == codec ? WISP_OK : WISP_E_NAME;
     if (registry->codec_count == WISP__CODECS) return WISP_E_LIMIT;
     registry->codecs[registry->codec_count++] = codec;
+    registry->changes++;
     return WISP_OK;
 }
 

@@ -153,10 +153,13 @@ static void every_form(bool both) {
         world_two t;
         seen s;
         subject m;
-        world_two_open(&t);
+        world_open(&t.w);
+        t.w.foreign = !both;
+        world_two_join(&t);
         watch(t.server, "n", &s);
         world_watch(&t.w, t.server, WISP_ERROR);
         if (both) CHECK_EQ_INT(use_schema(t.server, "n", shape_schema(shape)), WISP_OK);
+        if (both) CHECK_EQ_INT(use_encoding(t.server, "n", mode, codec_at(codec), 0), WISP_OK);
         CHECK_EQ_INT(use_schema(t.client, "n", shape_schema(shape)), WISP_OK);
         CHECK_EQ_INT(use_encoding(t.client, "n", mode, codec_at(codec), 0), WISP_OK);
         for (int i = 0; i < 4; i++) {
@@ -180,7 +183,7 @@ TEST(a_schema_without_a_config_is_in_force) {
     seen s;
     subject m;
     uint64_t plain, packed;
-    world_two_open(&t);
+    world_two_open_foreign(&t);
     watch(t.server, "plain", &s);
     watch(t.server, "packed", &s);
     use_schema(t.client, "packed", &stats_schema);
@@ -206,7 +209,7 @@ TEST(what_is_outside_the_schema_is_not_sent) {
         world_two t;
         seen s;
         subject m;
-        world_two_open(&t);
+        world_two_open_foreign(&t);
         watch(t.server, "n", &s);
         use_schema(t.client, "n", shape_schema(shape));
         use_encoding(t.client, "n", mode, codec_at(codec), 0);
@@ -295,7 +298,7 @@ TEST(a_hacked_value_never_reaches_the_handler) {
         world_two t;
         wisp_value row[3];
         seen s;
-        world_two_open(&t);
+        world_two_open_foreign(&t);
         watch(t.server, "hit", &s);
         world_watch(&t.w, t.server, WISP_ERROR);
         use_schema(t.server, "hit", &hit_schema);
@@ -392,7 +395,7 @@ TEST(bytes_that_a_codec_cannot_read_cost_one_message) {
     world_two t;
     wisp_codec bad = *wisp_json();
     bad.encode = bad_json;
-    world_two_open(&t);
+    world_two_open_foreign(&t);
     world_watch(&t.w, t.server, "j");
     world_watch(&t.w, t.server, "k");
     world_watch(&t.w, t.server, WISP_ERROR);
@@ -442,7 +445,7 @@ TEST(a_call_outside_the_schema_is_answered_with_the_reason) {
         wisp_value row[2];
         answer a;
         int calls = 0;
-        world_two_open(&t);
+        world_two_open_foreign(&t);
         use_schema(t.server, "hit", &hit_schema);
         wisp_on_invoke_target(t.server, wisp_by_name("hit"), on_double, &calls);
         use_encoding(t.client, "hit", 0, codec_at(codec), 0);
@@ -827,7 +830,7 @@ TEST(a_name_inherits_what_it_does_not_set) {
     seen s;
     subject m;
     wisp_config config;
-    world_two_open(&t);
+    world_two_open_foreign(&t);
     watch(t.server, "a", &s);
     watch(t.server, "b", &s);
     memset(&config, 0, sizeof config);
@@ -928,7 +931,7 @@ TEST(a_handler_gets_the_struct_it_asks_for) {
         world_two t;
         subject m;
         int calls = 0;
-        world_two_open(&t);
+        world_two_open_foreign(&t);
         wisp_connect_target(t.server, wisp_by_name("n"), on_structs, &calls, false);
         world_watch(&t.w, t.server, WISP_ERROR);
         if (both) use_schema(t.server, "n", &stats_schema);
@@ -953,7 +956,7 @@ TEST(a_map_of_no_schema_fills_a_struct) {
         world_two t;
         subject m;
         int calls = 0;
-        world_two_open(&t);
+        world_two_open_foreign(&t);
         wisp_connect_target(t.server, wisp_by_name("n"), on_plain_struct, &calls, false);
         use_encoding(t.client, "n", 0, codec_at(codec), 0);
         subject_make(&m, STRUCT, 50);
@@ -992,7 +995,7 @@ TEST(an_event_outlives_its_schema_in_the_handler) {
             subject m;
             int told = what;
             copy.name = "alike";                       /* so it is not the same description */
-            world_two_open(&t);
+            world_two_open_foreign(&t);
             wisp_connect_target(t.server, wisp_by_name("n"), on_upheaval, &told, false);
             if (both) use_schema(t.server, "n", &copy);
             use_schema(t.client, "n", &stats_schema);
@@ -1026,7 +1029,7 @@ TEST(codecs_carry_values_without_a_schema) {
         values[0] = wisp_map(&pair, 1);
         values[1] = wisp_string("x");
         values[2] = wisp_nil();
-        world_two_open(&t);
+        world_two_open_foreign(&t);
         wisp_connect_target(t.server, wisp_by_name("n"), on_pair, &count, false);
         CHECK_EQ_INT(use_encoding(t.client, "n", 0, codec_at(codec), 0), WISP_OK);
         for (int n = 1; n <= 3; n++) {
@@ -1054,7 +1057,7 @@ TEST(codecs_tell_a_row_from_an_array) {
         int got[3] = { -1, -1, -1 };
         items[0] = items[1] = wisp_string("x");
         list = wisp_array(items, 2);
-        world_two_open(&t);
+        world_two_open_foreign(&t);
         wisp_connect_target(t.server, wisp_by_name("n"), on_shape, got, false);
         use_encoding(t.client, "n", 0, codec_at(codec), 0);
         wisp_fire_values(t.client, "n", wisp_to_all(), &list, 1);
@@ -1088,7 +1091,7 @@ TEST(compression_makes_equal_bytes_few_and_nothing_larger) {
     uint8_t *bytes = (uint8_t *)malloc(200000);
     uint64_t seed = 3, sum[2] = { 0, 0 }, before, plain, small;
     int fired = 0;
-    world_two_open(&t);
+    world_two_open_foreign(&t);
     wisp_connect_target(t.server, wisp_by_name("c"), on_bytes, sum, false);
     wisp_connect_target(t.server, wisp_by_name("p"), on_bytes, sum, false);
     CHECK_EQ_INT(wisp_use_compression(t.client, WISP_COMPRESSION_AUTO, "c"), WISP_OK);
@@ -1118,7 +1121,7 @@ TEST(compression_makes_equal_bytes_few_and_nothing_larger) {
 TEST(a_broken_compression_costs_one_message) {
     world_two t;
     char text[2000];
-    world_two_open(&t);
+    world_two_open_foreign(&t);
     world_watch(&t.w, t.server, "c");
     world_watch(&t.w, t.server, WISP_ERROR);
     memset(text, 'x', sizeof text);
@@ -1144,6 +1147,7 @@ TEST(the_steady_state_takes_no_memory) {
         subject m;
         uint64_t server = 0, client = 0;
         world_open(&t.w);
+        t.w.foreign = true;
         t.w.unchecked = true;
         world_two_join(&t);
         watch(t.server, "n", &s);
@@ -1227,6 +1231,7 @@ static void lean_run(lean *s, int steps) {
 static bool lean_open(lean *s, int *ran, wisp_migration steps[2]) {
     static const char *const names[] = { "a", "b", "c", "d" };
     wisp_schema_entry entries[3];
+    wisp_config foreign;
     for (int i = 0; i < 2; i++) {
         wisp_desc desc;
         wisp_result why = WISP_OK;
@@ -1253,6 +1258,9 @@ static bool lean_open(lean *s, int *ran, wisp_migration steps[2]) {
     entries[0].schema = &info_schema;
     entries[1].schema = &v1_schema;
     entries[2].schema = &hit_schema;
+    memset(&foreign, 0, sizeof foreign);
+    foreign.encode.foreign = WISP_ON;
+    lean_note(s, wisp_use_config(s->ends[0], &foreign, NULL));
     lean_note(s, wisp_use_schemas(s->ends[1], entries, 3));
     entries[1].schema = &v3_schema;
     entries[1].migrations = steps;

@@ -1132,6 +1132,7 @@ TEST(a_value_that_is_told_and_dropped_comes_again) {
         for (int k = 0; k < 10; k++) {
             snprintf(name[k], sizeof name[k], "v%d", k);
             accepted[k] = things_heard[k] = -1;
+            CHECK_EQ_INT(wisp_use_delta(t.server, NULL, name[k]), WISP_OK);
             CHECK_EQ_INT(wisp_use_delta(t.client, NULL, name[k]), WISP_OK);
             CHECK_EQ_INT(wisp_set_unreliable(t.client, name[k], true), WISP_OK);
             wisp_set_batch_priority(t.client, name[k], 50 * k);
