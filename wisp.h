@@ -26,6 +26,7 @@
    interface where it has one, then as implementation, in this order)
 
        >>base      result codes, memory, log, random numbers, hash
+       >>credit    the one meter that decoding is paid from
        >>pool      handles with generations, timers, chunks, the arena
        >>stats     the counters that every later room counts into
        >>meter     what only a profiler counts: histograms, history, drops
@@ -267,6 +268,9 @@ typedef struct wisp_limits {
     int packet_messages;    /* messages taken from one packet; 4096, and never
                                less than 2048, which a sender may put in */
     int update_packets;     /* packets taken per wisp_update; 65536 */
+    int update_work;        /* work for them, in microseconds of a usual core,
+                               after which the others wait for the next
+                               wisp_update; 50000 */
     int notices;            /* life-cycle and error events that wait; 1024,
                                and never less than max_peers */
     int schema_bytes;       /* of schemas that peers have described, in all;
@@ -2509,6 +2513,7 @@ static void wisp__limits_defaults(wisp_limits *limits, int max_peers) {
     l->calls_remembered = wisp__power_of_two(wisp__min_int(l->calls_remembered, 16384));
     l->packet_messages = wisp__max_int(wisp__default_int(l->packet_messages, 4096), 2048);
     l->update_packets = wisp__default_int(l->update_packets, 65536);
+    l->update_work = wisp__default_int(l->update_work, 50000);
     l->notices = wisp__max_int(wisp__default_int(l->notices, 1024), max_peers);
     l->schema_bytes = wisp__default_int(l->schema_bytes, 1 << 20);
     l->baseline_bytes = wisp__default_int(l->baseline_bytes, 1 << 20);
@@ -2519,6 +2524,91 @@ static void wisp__limits_defaults(wisp_limits *limits, int max_peers) {
     l->held_bytes = wisp__default_int(l->held_bytes, 1 << 20);
     l->groups = wisp__min_int(wisp__default_int(l->groups, 1024), 1 << 16);
     l->matched_names = wisp__default_int(l->matched_names, 64);
+}
+
+/* ===========================================================================
+ * MARK: >>credit
+ * What: the one meter that everything which reads bytes of a peer is paid from:
+ *   work, in units of about a nanosecond, and bytes of memory.
+ * Invariants: work and memory are paid for before they are spent. A payment
+ *   that the credit does not cover takes nothing and leaves `over` set; the
+ *   decoder that asked for it stops with WISP_E_FLOOD.
+ * Not here: what earns credit (session, receive).
+ * ======================================================================== */
+
+/* What a session earns, in units of work: for each byte of a packet, for each packet, and for
+   each second; and what it can save up, which bounds the work that one packet causes. A message
+   that was put together of fragments has a credit of its own, for all of its bytes. */
+enum { WISP__EARN_BYTE = 128, WISP__EARN_PACKET = 4000, WISP__EARN_SECOND = 16000000,
+       WISP__EARN_MOST = 500000 };
+
+/* Memory in bytes, for what one packet says, and for each byte of a message of fragments. */
+enum { WISP__PACKET_MEMORY = 640 << 10, WISP__WHOLE_MEMORY = 64 };
+
+/* Prices, in units of work. */
+enum {
+    WISP__PRICE_BLOCK   = 12,    /* memory: to take it, .. */
+    WISP__PRICE_BYTES   = 4,     /* .. and a unit for so many bytes, which are written and read */
+    WISP__PRICE_VALUE   = 12,    /* a value that describes itself, or one that is looked at */
+    WISP__PRICE_FIELD   = 12,    /* an operation of a schema's program */
+    WISP__PRICE_COMPARE = 8,     /* two names, or keys, that differ early */
+    WISP__PRICE_SYMBOL  = 8,     /* a number of a record delta, plain .. */
+    WISP__PRICE_CELL    = 4,     /* .. of a record that it is to .. */
+    WISP__PRICE_ADAPTED = 100,   /* .. or one that changed, through the range coder */
+    WISP__PRICE_LEARN   = 16,    /* a bit of a schema that a peer describes */
+    WISP__PRICE_MATCH   = 40,    /* a byte of a name that a pattern is tried on */
+    WISP__PRICE_STEP    = 4,     /* an entry of a list that is walked */
+    WISP__PRICE_UNPACKED = 2,    /* a byte that decompression makes */
+    WISP__PRICE_CODED   = 32,    /* a byte that a codec reads */
+    WISP__PRICE_ANY     = 40,    /* for a sender: a value, with all that is done to it */
+    WISP__PRICE_RECORD  = 30,    /* a record of a packet: to be read .. */
+    WISP__PRICE_EVENT   = 80,    /* .. and handed to its handlers */
+    WISP__PRICE_ERROR   = 600    /* one that is refused, with its text */
+};
+
+typedef struct wisp__credit {
+    int64_t work;
+    int64_t memory, room;      /* bytes that are left, and those that each message has */
+    bool    over;              /* something could not be paid */
+} wisp__credit;
+
+/* false: not covered. Without a credit nothing is charged: what a caller gave, not a peer. */
+static inline bool wisp__pay(wisp__credit *credit, int64_t work) {
+    if (!credit) return true;
+    if (work <= credit->work) {
+        credit->work -= work;
+        return true;
+    }
+    credit->over = true;
+    return false;
+}
+
+/* `count` times a price. */
+static inline bool wisp__pay_each(wisp__credit *credit, int64_t count, int price) {
+    return wisp__pay(credit, count * price);
+}
+
+static inline bool wisp__pay_memory(wisp__credit *credit, size_t bytes) {
+    if (!credit) return true;
+    if ((uint64_t)bytes > (uint64_t)credit->memory) {
+        credit->over = true;
+        return false;
+    }
+    if (!wisp__pay(credit, WISP__PRICE_BLOCK + (int64_t)(bytes / WISP__PRICE_BYTES))) return false;
+    credit->memory -= (int64_t)bytes;
+    return true;
+}
+
+/* For a sender: will a receiver that has three fifths of its credit read this? What is larger than
+   a packet earns by its bytes. */
+static inline bool wisp__can_pay(const wisp__base *base, int64_t work, int64_t bytes) {
+    int64_t earned = bytes > base->mtu / 2 ? bytes * WISP__EARN_BYTE : 0;
+    return work <= WISP__EARN_MOST * 3 / 5 + earned;
+}
+
+/* What a failure comes from, when it may be the credit. */
+static inline wisp_result wisp__credit_result(const wisp__credit *credit, wisp_result result) {
+    return result && credit && credit->over ? WISP_E_FLOOD : result;
 }
 
 /* ===========================================================================
@@ -2799,8 +2889,12 @@ typedef struct wisp__arena_block {
 /* What stands before a block's bytes, so that they are aligned for every type. */
 #define WISP__ARENA_HEAD ((sizeof(wisp__arena_block) + 15) & ~(size_t)15)
 
+/* Blocks double up to so many bytes; what is larger has a block of its own. */
+enum { WISP__ARENA_MOST = 64 << 10, WISP__ARENA_IDLE = 64 };
+
 typedef struct wisp__arena {
     wisp__arena_block *first, *current;
+    uint8_t            idle;               /* trims since a large block was used */
 } wisp__arena;
 
 static void wisp__arena_reset(wisp__arena *arena) {
@@ -2808,11 +2902,27 @@ static void wisp__arena_reset(wisp__arena *arena) {
     if (arena->current) arena->current->used = 0;
 }
 
+/* Gives large blocks back when none was used for some time. Not while what is in the arena is
+   still needed. */
+static void wisp__arena_trim(wisp__base *base, wisp__arena *arena) {
+    wisp__arena_block **link = &arena->first;
+    if (arena->idle++ < WISP__ARENA_IDLE) return;
+    arena->idle = 0;
+    while (*link && (*link)->bytes < WISP__ARENA_MOST) link = &(*link)->next;
+    while (*link) {
+        wisp__arena_block *block = *link;
+        *link = block->next;
+        wisp__free(base, block, WISP__ARENA_HEAD + block->bytes);
+    }
+    wisp__arena_reset(arena);
+}
+
 static void *wisp__arena_take_slow(wisp__base *base, wisp__arena *arena, size_t size) {
     wisp__arena_block **link = arena->current ? &arena->current->next : &arena->first;
     wisp__arena_block *block = *link;
     if (!block || block->bytes < size) {
         size_t bytes = arena->current ? arena->current->bytes * 2 : 4096 - WISP__ARENA_HEAD;
+        if (bytes > WISP__ARENA_MOST) bytes = WISP__ARENA_MOST;
         if (bytes < size) bytes = size;
         block = (wisp__arena_block *)wisp__alloc(base, WISP__ARENA_HEAD + bytes);
         if (!block) return NULL;
@@ -2822,6 +2932,7 @@ static void *wisp__arena_take_slow(wisp__base *base, wisp__arena *arena, size_t 
     }
     block->used = size;
     arena->current = block;
+    if (block->bytes >= WISP__ARENA_MOST) arena->idle = 0;
     return (char *)block + WISP__ARENA_HEAD;
 }
 
@@ -2890,20 +3001,34 @@ static char *wisp__bump_text(wisp__bump *bump, const void *text, size_t size) {
     return copy;
 }
 
-/* Where whoever reads takes memory from, whichever it is. */
+/* Where decoders take memory from, an arena or memory that was given, and who pays for it. */
 typedef struct wisp__supply {
-    void *(*take)(void *owner, size_t size);     /* aligned to 8, or NULL */
-    void  *owner;
+    wisp__base   *base;              /* of the arena */
+    wisp__arena  *arena;             /* NULL: it is the bump */
+    wisp__bump   *bump;
+    wisp__credit *credit;            /* NULL: nobody pays */
 } wisp__supply;
 
-static void *wisp__supply_bump(void *owner, size_t size) {
-    return wisp__bump_take((wisp__bump *)owner, size);
+static wisp__supply wisp__supply_of_arena(wisp__base *base, wisp__arena *arena,
+                                          wisp__credit *credit) {
+    wisp__supply supply = { NULL, NULL, NULL, NULL };
+    supply.base = base;
+    supply.arena = arena;
+    supply.credit = credit;
+    return supply;
 }
 
 static wisp__supply wisp__supply_of_bump(wisp__bump *bump) {
-    wisp__supply supply = { wisp__supply_bump, NULL };
-    supply.owner = bump;
+    wisp__supply supply = { NULL, NULL, NULL, NULL };
+    supply.bump = bump;
     return supply;
+}
+
+/* Aligned to 8, not zeroed. NULL: no memory, or not paid for. */
+static void *wisp__supply_take(wisp__supply *supply, size_t size) {
+    if (!wisp__pay_memory(supply->credit, size)) return NULL;
+    return supply->arena ? wisp__arena_take(supply->base, supply->arena, size)
+                         : wisp__bump_take(supply->bump, size);
 }
 
 /* ===========================================================================
@@ -4129,6 +4254,54 @@ static int wisp__pairs_distinct(wisp_pair *pairs, size_t count, uint32_t *places
     return kept;
 }
 
+/* The names of a map's pairs or a struct's fields in order, to find one of many among them. */
+typedef struct wisp__names {
+    const char **names;
+    uint32_t    *places;
+    int          count;
+} wisp__names;
+
+static bool wisp__name_before(const void *items, uint32_t a, uint32_t b) {
+    const char *const *names = (const char *const *)items;
+    int order = strcmp(names[a], names[b]);
+    return order ? order < 0 : a < b;
+}
+
+static int wisp__log2(int count) {
+    int log = 0;
+    while (count >> log) log++;
+    return log;
+}
+
+/* false: no memory, or not paid for. */
+static bool wisp__names_make(wisp__names *n, wisp__supply *supply, const wisp_value *map) {
+    size_t count = (size_t)map->count;
+    int64_t compares = (int64_t)map->count * 2 * wisp__log2(map->count);
+    if (!wisp__pay_each(supply->credit, compares, WISP__PRICE_COMPARE)) return false;
+    n->names = (const char **)wisp__supply_take(supply, count * sizeof *n->names + 1);
+    n->places = (uint32_t *)wisp__supply_take(supply, count * sizeof *n->places + 1);
+    if (!n->names || !n->places) return false;
+    n->count = map->count;
+    for (int i = 0; i < map->count; i++) {
+        const char *key = wisp_key_of(map, i);
+        n->names[i] = key ? key : "";
+    }
+    wisp__places_sort(n->names, n->places, count, wisp__name_before);
+    return true;
+}
+
+/* The place of a name, the first of equal ones; -1: there is none. */
+static int wisp__names_find(const wisp__names *n, const char *name) {
+    int low = 0, high = n->count;
+    while (low < high) {
+        int middle = low + (high - low) / 2;
+        if (strcmp(n->names[n->places[middle]], name) < 0) low = middle + 1;
+        else high = middle;
+    }
+    if (low == n->count || strcmp(n->names[n->places[low]], name) != 0) return -1;
+    return (int)n->places[low];
+}
+
 /* Where the fields of a struct that was received become values, each when it is asked for. */
 typedef struct wisp__fields {
     wisp_result (*make)(struct wisp__fields *fields, const wisp_value *from, wisp_value *out);
@@ -4562,9 +4735,15 @@ static bool wisp__fit_bool(wisp__fitting *f, int bytes, const wisp_value *v, voi
     return true;
 }
 
+/* Memory, or what a peer has not paid for. */
 static bool wisp__no_memory(wisp__fitting *f) {
-    f->result = WISP_E_MEMORY;
-    return wisp__blame(f, "no memory") || (f->result = WISP_E_MEMORY, false);
+    wisp__blame(f, "no memory");
+    f->result = wisp__credit_result(f->supply ? f->supply->credit : NULL, WISP_E_MEMORY);
+    return false;
+}
+
+static inline bool wisp__fit_pay(wisp__fitting *f, int64_t count, int price) {
+    return !f->supply || wisp__pay_each(f->supply->credit, count, price) || wisp__no_memory(f);
 }
 
 /* Puts `count` bytes into storage: in place, or where they are. */
@@ -4600,7 +4779,7 @@ static bool wisp__fit_bytes(wisp__fitting *f, const wisp_type *type, int bytes,
         int size = v->count / 4 * 3;
         uint8_t *out = NULL;
         if (!f->supply) return true;                   /* is read when there is room for it */
-        out = (uint8_t *)f->supply->take(f->supply->owner, (size_t)size + 1);
+        out = (uint8_t *)wisp__supply_take(f->supply, (size_t)size + 1);
         if (!out) return wisp__no_memory(f);
         decoded = wisp_bytes(out, wisp__text_from_base64(v->as.string, v->count, out));
     }
@@ -4718,6 +4897,7 @@ static bool wisp__fit_enum(wisp__fitting *f, const wisp_type *type, int bytes, c
     wisp__numeric n;
     int index = -1;
     if (v->kind == WISP_STRING) {
+        if (!wisp__fit_pay(f, type->max, WISP__PRICE_COMPARE)) return false;
         index = wisp__name_index(type, v);
     } else if (wisp__numeric_of(v, &n) && n.integral && !n.negative && n.magnitude < INT32_MAX) {
         index = (int)n.magnitude;
@@ -4774,8 +4954,7 @@ static bool wisp__fit_array(wisp__fitting *f, const wisp_type *type, int bytes,
     if (count) *count = v->count;
     if (each < 0) each = -each;
     if (at && bytes < 0) {
-        items = (uint8_t *)f->supply->take(f->supply->owner,
-                                           (size_t)v->count * (size_t)each + 1);
+        items = (uint8_t *)wisp__supply_take(f->supply, (size_t)v->count * (size_t)each + 1);
         if (!items) return wisp__no_memory(f);
         memset(items, 0, (size_t)v->count * (size_t)each + 1);
         wisp__fit_place(bytes, at, items, v->count);
@@ -4822,7 +5001,10 @@ static bool wisp__fit_union(wisp__fitting *f, const wisp_type *type, int bytes,
         int i = turn % type->max, inner = 0;
         int each = wisp__option_bytes(&options[i], bytes), *in = each < 0 ? &inner : NULL;
         if (turn < type->max && !wisp__says_exactly(&options[i], v)) continue;
-        if (!fit(&quiet, &options[i], each, v, NULL, in)) continue;
+        if (!fit(&quiet, &options[i], each, v, NULL, in)) {
+            if (quiet.result == WISP_E_INVALID) continue;
+            return wisp__no_memory(f);
+        }
         if (at && bytes < 0) {
             wisp__store_int(at, 4, (uint64_t)i);
             at = (uint8_t *)at + WISP__UNION_HEAD;
@@ -4886,10 +5068,33 @@ static bool wisp__count_fits(wisp__fitting *f, const wisp_value *v, const wisp_v
     return wisp__blame(f, "its count is over %d", schema->fields[i].type.max);
 }
 
+/* Maps of more pairs than this are searched through their names in order. */
+enum { WISP__FIT_FEW = 32 };
+
+/* The child that a field is filled from: mostly the one at the field's own place. */
+static const wisp_value *wisp__fit_child(wisp__fitting *f, const wisp_value *v, const char *name,
+                                         int i, wisp__names *names, wisp_value *scratch) {
+    const char *key = i < v->count ? wisp_key_of(v, i) : NULL;
+    int at;
+    if (key && strcmp(key, name) == 0) return wisp__child(v, i, &key, scratch);
+    if (v->count <= WISP__FIT_FEW || !f->supply) {
+        wisp__fit_pay(f, v->count, WISP__PRICE_COMPARE);
+        return wisp__child_named(v, name, i, scratch);
+    }
+    if (!names->count && !wisp__names_make(names, f->supply, v)) {
+        wisp__no_memory(f);
+        return NULL;
+    }
+    wisp__fit_pay(f, wisp__log2(v->count), WISP__PRICE_COMPARE);
+    at = wisp__names_find(names, name);
+    return at < 0 ? NULL : wisp__child(v, at, &key, scratch);
+}
+
 static bool wisp__fit_struct(wisp__fitting *f, const wisp_schema *schema, const wisp_value *v,
                              void *at, wisp__fit_type fit) {
     bool list = schema->shape == WISP_SHAPE_LIST;
     int found = 0;
+    wisp__names names = { NULL, NULL, 0 };
     wisp_value scratch;
     const char *key;
     if ((list ? !wisp__is_array(v) : !wisp__is_map(v)) || v->count < 0 ||
@@ -4898,9 +5103,10 @@ static bool wisp__fit_struct(wisp__fitting *f, const wisp_schema *schema, const 
     for (int i = 0; i < schema->count; i++) {
         const wisp_field *field = &schema->fields[i];
         const wisp_value *child = NULL;
-        if (!list) child = wisp__child_named(v, field->name, i, &scratch);
+        if (!list) child = wisp__fit_child(f, v, field->name, i, &names, &scratch);
         else if (i < v->count) child = wisp__child(v, i, &key, &scratch);
         found += child != NULL;
+        if (f->result && f->result != WISP_E_INVALID) return false;
         if (child == &scratch && v->kind == WISP_STRUCT && !wisp__count_fits(f, v, child, i))
             return wisp__blame_in(f, field->name, 0);
         if (!wisp__fit_field(f, field, child, at, fit)) return wisp__blame_in(f, field->name, 0);
@@ -4909,6 +5115,7 @@ static bool wisp__fit_struct(wisp__fitting *f, const wisp_schema *schema, const 
     for (int i = 0; !list && i < v->count; i++) {
         wisp__child(v, i, &key, &scratch);
         if (!key) return wisp__blame(f, "has a pair without a key");
+        if (!wisp__fit_pay(f, schema->count, WISP__PRICE_COMPARE)) return false;
         if (wisp__has_field(schema, key)) continue;
         wisp__blame(f, "is no field of %s", schema->name);
         return wisp__blame_in(f, key, 0);
@@ -4922,6 +5129,7 @@ static bool wisp__fit_struct(wisp__fitting *f, const wisp_schema *schema, const 
 static bool wisp__match(wisp__fitting *f, const wisp_type *type, int bytes, const wisp_value *v,
                       void *at, int *count) {
     bytes = wisp__type_bytes(type, bytes);
+    if (!wisp__fit_pay(f, 1, WISP__PRICE_VALUE)) return false;
     switch (type->kind) {
     case WISP_TYPE_LITERAL: return wisp__fit_literal(f, type, bytes, v, at);
     case WISP_TYPE_BOOL: return wisp__fit_bool(f, bytes, v, at);
@@ -4966,8 +5174,9 @@ static wisp_result wisp__as_array(wisp__supply *supply, const wisp_value *from, 
     size_t count = (size_t)wisp__max_int(from->count, 0);
     wisp_value *items;
     if (from->count < 0 || (from->count && !from->as.array)) return WISP_E_ARGUMENT;
-    items = (wisp_value *)supply->take(supply->owner, count * sizeof *items + 1);
-    if (!items) return WISP_E_MEMORY;
+    if (!wisp__pay_each(supply->credit, from->count, WISP__PRICE_VALUE)) return WISP_E_FLOOD;
+    items = (wisp_value *)wisp__supply_take(supply, count * sizeof *items + 1);
+    if (!items) return wisp__credit_result(supply->credit, WISP_E_MEMORY);
     for (int i = 0; i < from->count; i++) {
         wisp_value scratch;
         const char *key;
@@ -4986,8 +5195,9 @@ static wisp_result wisp__as_map(wisp__supply *supply, const wisp_value *from, wi
     if (wisp__is_array(from)) return wisp__as_array(supply, from, out, wisp__as_map);
     if (!wisp__is_map(from)) return WISP_OK;
     if (from->count < 0 || (from->count && !from->as.map)) return WISP_E_ARGUMENT;
-    pairs = (wisp_pair *)supply->take(supply->owner, (size_t)from->count * sizeof *pairs + 1);
-    if (!pairs) return WISP_E_MEMORY;
+    if (!wisp__pay_each(supply->credit, from->count, WISP__PRICE_VALUE)) return WISP_E_FLOOD;
+    pairs = (wisp_pair *)wisp__supply_take(supply, (size_t)from->count * sizeof *pairs + 1);
+    if (!pairs) return wisp__credit_result(supply->credit, WISP_E_MEMORY);
     for (int i = 0; i < from->count; i++) {
         wisp_value scratch;
         const char *key;
@@ -5244,13 +5454,9 @@ static int wisp__field_number(const wisp_schema *schema, int i) {
     return schema->fields[i].number ? schema->fields[i].number : i + 1;
 }
 
+/* Members of a C struct: its schema is the application's, so that each may be held against each. */
 static bool wisp__check_pair(wisp__checking *c, const wisp_schema *schema, int i, int k) {
     const wisp_field *a = &schema->fields[i], *b = &schema->fields[k];
-    bool same = strcmp(a->name, b->name) == 0;
-    if (same) return wisp__blame(&c->blame, "is there twice");
-    if (wisp__field_number(schema, i) == wisp__field_number(schema, k))
-        return wisp__blame(&c->blame, "has the number of %s", b->name);
-    if (schema->shape != WISP_SHAPE_STRUCT) return true;
     if (wisp__overlap(a->offset, a->bytes, b->offset, b->bytes) ||
         wisp__overlap(a->count_offset, a->count_bytes, b->offset, b->bytes) ||
         wisp__overlap(a->offset, a->bytes, b->count_offset, b->count_bytes) ||
@@ -5301,10 +5507,43 @@ static bool wisp__check_field(wisp__checking *c, const wisp_schema *schema, int 
         return wisp__blame(&c->blame, "%d is no number of Protobuf", number);
     if (c_struct && field->type.bytes > 0 && field->type.bytes != field->bytes)
         return wisp__check_bytes(c, field->bytes, false);
-    for (int k = 0; k < i; k++)
+    for (int k = 0; k < i && c_struct; k++)
         if (!wisp__check_pair(c, schema, i, k)) return false;
     return check(c, &field->type, bytes, field->count_bytes > 0) &&
            wisp__check_fallback(c, field, bytes);
+}
+
+static bool wisp__field_name_before(const void *items, uint32_t a, uint32_t b) {
+    const wisp_field *fields = (const wisp_field *)items;
+    int order = strcmp(fields[a].name, fields[b].name);
+    return order ? order < 0 : a < b;
+}
+
+static bool wisp__field_number_before(const void *items, uint32_t a, uint32_t b) {
+    const wisp_schema *schema = (const wisp_schema *)items;
+    int x = wisp__field_number(schema, (int)a), y = wisp__field_number(schema, (int)b);
+    return x != y ? x < y : a < b;
+}
+
+/* Is every name and every number there once? All names are there. */
+static bool wisp__check_distinct(wisp__checking *c, const wisp_schema *schema) {
+    uint32_t places[1024];
+    size_t count = (size_t)schema->count;
+    wisp__places_sort(schema->fields, places, count, wisp__field_name_before);
+    for (size_t i = 1; i < count; i++) {
+        const wisp_field *field = &schema->fields[places[i]];
+        if (strcmp(field->name, schema->fields[places[i - 1]].name) != 0) continue;
+        wisp__blame(&c->blame, "is there twice");
+        return wisp__blame_in(&c->blame, field->name, 0);
+    }
+    wisp__places_sort(schema, places, count, wisp__field_number_before);
+    for (size_t i = 1; i < count; i++) {
+        int at = (int)places[i], before = (int)places[i - 1];
+        if (wisp__field_number(schema, at) != wisp__field_number(schema, before)) continue;
+        wisp__blame(&c->blame, "has the number of %s", schema->fields[before].name);
+        return wisp__blame_in(&c->blame, schema->fields[at].name, 0);
+    }
+    return true;
 }
 
 static bool wisp__check_struct(wisp__checking *c, const wisp_schema *schema,
@@ -5322,7 +5561,7 @@ static bool wisp__check_struct(wisp__checking *c, const wisp_schema *schema,
             return wisp__blame_in(&c->blame, wisp__check_name(schema->fields[i].name)
                                                  ? schema->fields[i].name : "?", 0);
     c->depth--;
-    return true;
+    return wisp__check_distinct(c, schema);
 }
 
 static bool wisp__check_nested(wisp__checking *c, const wisp_type *type, int bytes,
@@ -6187,23 +6426,39 @@ static const wisp_schema *wisp__undescribe(wisp__reader *from, wisp__bump *memor
  *   its supply's, so it ends with the message that is migrated.
  * ======================================================================== */
 
+/* Pairs that were removed or renamed keep their place, without a key. The first `sorted` pairs are
+   found through their names in order, those after them one by one. */
 struct wisp_edit {
     wisp__supply *supply;
     wisp_pair    *pairs;
-    int           count, room;
-    wisp_result   result;        /* the first failure of memory */
+    int           count, room, sorted;
+    wisp__names   names;
+    wisp_result   result;        /* the first failure of memory, or of what pays for it */
 };
 
-static int wisp__edit_find(const wisp_edit *edit, const char *name) {
-    for (int i = 0; i < edit->count; i++)
-        if (strcmp(edit->pairs[i].key, name) == 0) return i;
+static wisp_result wisp__edit_fail(wisp_edit *edit) {
+    if (edit->result == WISP_OK)
+        edit->result = wisp__credit_result(edit->supply->credit, WISP_E_MEMORY);
+    return edit->result;
+}
+
+static int wisp__edit_find(wisp_edit *edit, const char *name) {
+    int at = edit->sorted ? wisp__names_find(&edit->names, name) : -1;
+    int64_t compares = edit->count - edit->sorted + wisp__log2(edit->sorted);
+    if (!wisp__pay_each(edit->supply->credit, compares, WISP__PRICE_COMPARE)) {
+        wisp__edit_fail(edit);
+        return -1;
+    }
+    if (at >= 0 && edit->pairs[at].key && strcmp(edit->pairs[at].key, name) == 0) return at;
+    for (int i = edit->sorted; i < edit->count; i++)
+        if (edit->pairs[i].key && strcmp(edit->pairs[i].key, name) == 0) return i;
     return -1;
 }
 
 static char *wisp__edit_copy(wisp_edit *edit, const void *from, size_t bytes) {
-    char *copy = (char *)edit->supply->take(edit->supply->owner, bytes + 1);
+    char *copy = (char *)wisp__supply_take(edit->supply, bytes + 1);
     if (!copy) {
-        edit->result = WISP_E_MEMORY;
+        wisp__edit_fail(edit);
         return NULL;
     }
     if (bytes) memcpy(copy, from, bytes);
@@ -6223,16 +6478,16 @@ static wisp_result wisp__edit_own(wisp_edit *edit, const wisp_value *from, wisp_
     if (from->kind == WISP_STRING || from->kind == WISP_BYTES) {
         if (from->count < 0 || (from->count && !from->as.bytes)) return WISP_E_ARGUMENT;
         out->as.string = wisp__edit_copy(edit, from->as.string, (size_t)from->count);
-        return out->as.string ? WISP_OK : WISP_E_MEMORY;
+        return out->as.string ? WISP_OK : edit->result;
     }
     if (!map && !wisp__is_array(from)) return WISP_OK;
     if (from->count < 0 || (from->count && !from->as.array)) return WISP_E_ARGUMENT;
     if (depth > 256) return WISP_E_DEPTH;
-    if (map) pairs = (wisp_pair *)edit->supply->take(edit->supply->owner,
-                                                     (size_t)from->count * sizeof *pairs + 1);
-    else items = (wisp_value *)edit->supply->take(edit->supply->owner,
-                                                  (size_t)from->count * sizeof *items + 1);
-    if (!pairs && !items) return edit->result = WISP_E_MEMORY;
+    if (!wisp__pay_each(edit->supply->credit, from->count, WISP__PRICE_VALUE))
+        return wisp__edit_fail(edit);
+    if (map) pairs = (wisp_pair *)wisp__supply_take(edit->supply, (size_t)from->count * sizeof *pairs + 1);
+    else items = (wisp_value *)wisp__supply_take(edit->supply, (size_t)from->count * sizeof *items + 1);
+    if (!pairs && !items) return wisp__edit_fail(edit);
     for (int i = 0; i < from->count && result == WISP_OK; i++) {
         wisp_value scratch;
         const char *key;
@@ -6240,7 +6495,7 @@ static wisp_result wisp__edit_own(wisp_edit *edit, const wisp_value *from, wisp_
         if (map && !key) return WISP_E_ARGUMENT;
         if (from->kind == WISP_STRUCT && child->kind == WISP_NIL) continue;
         if (map) pairs[count].key = wisp__edit_copy(edit, key, strlen(key));
-        if (map && !pairs[count].key) return WISP_E_MEMORY;
+        if (map && !pairs[count].key) return edit->result;
         result = wisp__edit_own(edit, child, map ? &pairs[count].value : &items[count], depth + 1);
         count++;
     }
@@ -6252,9 +6507,9 @@ static bool wisp__edit_room(wisp_edit *edit) {
     int room = wisp__max_int(16, edit->room * 2);
     wisp_pair *pairs;
     if (edit->count < edit->room) return true;
-    pairs = (wisp_pair *)edit->supply->take(edit->supply->owner, (size_t)room * sizeof *pairs);
+    pairs = (wisp_pair *)wisp__supply_take(edit->supply, (size_t)room * sizeof *pairs);
     if (!pairs) {
-        edit->result = WISP_E_MEMORY;
+        wisp__edit_fail(edit);
         return false;
     }
     if (edit->count) memcpy(pairs, edit->pairs, (size_t)edit->count * sizeof *pairs);
@@ -6263,91 +6518,126 @@ static bool wisp__edit_room(wisp_edit *edit) {
     return true;
 }
 
-const wisp_value *wisp_edit_get(const wisp_edit *edit, const char *name) {
-    int at = edit && name ? wisp__edit_find(edit, name) : -1;
-    return at < 0 ? NULL : &edit->pairs[at].value;
-}
-
-static wisp_result wisp__edit_put(wisp_edit *edit, const char *name, const wisp_value *from) {
-    int at = wisp__edit_find(edit, name);
-    char *key;
-    wisp_value value;
-    wisp_result result;
-    if (at < 0 && edit->count >= 4096) return WISP_E_LIMIT;
-    result = wisp__edit_own(edit, from, &value, 0);
-    if (result) return result;
-    if (at < 0) {
-        key = wisp__edit_copy(edit, name, strlen(name));
-        if (!key || !wisp__edit_room(edit)) return WISP_E_MEMORY;
-        at = edit->count++;
-        edit->pairs[at].key = key;
-    }
-    edit->pairs[at].value = value;
+/* Adds a pair with a name that is not there. */
+static wisp_result wisp__edit_add(wisp_edit *edit, const char *name, const wisp_value *value) {
+    char *key = wisp__edit_copy(edit, name, strlen(name));
+    if (!key || !wisp__edit_room(edit)) return wisp__edit_fail(edit);
+    edit->pairs[edit->count].key = key;
+    edit->pairs[edit->count++].value = *value;
     return WISP_OK;
 }
 
+/* What is found is only read: the edit is not changed by a look. */
+const wisp_value *wisp_edit_get(const wisp_edit *edit, const char *name) {
+    int at = edit && name ? wisp__edit_find((wisp_edit *)edit, name) : -1;
+    return at < 0 ? NULL : &edit->pairs[at].value;
+}
+
 wisp_result wisp_edit_set(wisp_edit *edit, const char *name, wisp_value value) {
+    wisp_value own;
+    wisp_result result;
+    int at;
     if (!edit || !name || (int)value.kind < 0 || value.kind > WISP_STRUCT) return WISP_E_ARGUMENT;
-    return wisp__edit_put(edit, name, &value);
+    at = wisp__edit_find(edit, name);
+    if (edit->result == WISP_E_FLOOD) return WISP_E_FLOOD;
+    if (at < 0 && edit->count - edit->sorted >= 4096) return WISP_E_LIMIT;
+    result = wisp__edit_own(edit, &value, &own, 0);
+    if (result) return result;
+    if (at < 0) return wisp__edit_add(edit, name, &own);
+    edit->pairs[at].value = own;
+    return WISP_OK;
 }
 
 wisp_result wisp_edit_remove(wisp_edit *edit, const char *name) {
     int at = edit && name ? wisp__edit_find(edit, name) : -1;
     if (!edit || !name) return WISP_E_ARGUMENT;
-    if (at < 0) return WISP_E_NAME;
-    edit->count--;
-    memmove(&edit->pairs[at], &edit->pairs[at + 1],
-            (size_t)(edit->count - at) * sizeof *edit->pairs);
+    if (at < 0) return edit->result == WISP_E_FLOOD ? WISP_E_FLOOD : WISP_E_NAME;
+    edit->pairs[at].key = NULL;
     return WISP_OK;
 }
 
 wisp_result wisp_edit_rename(wisp_edit *edit, const char *from, const char *to) {
     int at = edit && from && to ? wisp__edit_find(edit, from) : -1;
-    char *key;
+    wisp_result result;
     if (!edit || !from || !to) return WISP_E_ARGUMENT;
-    if (at < 0 || wisp__edit_find(edit, to) >= 0) return WISP_E_NAME;
-    key = wisp__edit_copy(edit, to, strlen(to));
-    if (!key) return WISP_E_MEMORY;
-    edit->pairs[at].key = key;
-    return WISP_OK;
+    if (at < 0 || wisp__edit_find(edit, to) >= 0)
+        return edit->result == WISP_E_FLOOD ? WISP_E_FLOOD : WISP_E_NAME;
+    result = wisp__edit_add(edit, to, &edit->pairs[at].value);
+    if (result == WISP_OK) edit->pairs[at].key = NULL;
+    return result;
 }
 
-/* A row is edited by the names of its fields as well. */
+/* Copies the pairs or fields of a value. A row is edited by the names of its fields as well; of
+   equal keys the last wins. */
 static wisp_result wisp__edit_begin(wisp_edit *edit, wisp__supply *supply,
                                     const wisp_schema *schema, const wisp_value *value) {
+    wisp_value all;
+    wisp_result result = WISP_OK;
+    int room;
     memset(edit, 0, sizeof *edit);
     edit->supply = supply;
-    for (int i = 0; i < value->count; i++) {
+    if (!wisp__is_map(value) && !wisp__is_array(value)) return WISP_E_INVALID;
+    room = wisp__max_int(value->count, 16);
+    edit->pairs = (wisp_pair *)wisp__supply_take(supply, (size_t)room * sizeof *edit->pairs);
+    if (!edit->pairs) return wisp__edit_fail(edit);
+    edit->room = room;
+    for (int i = 0; i < value->count && result == WISP_OK; i++) {
         wisp_value scratch;
         const char *key;
         const wisp_value *child = wisp__child(value, i, &key, &scratch);
-        wisp_result result;
         if (!key && i < schema->count) key = schema->fields[i].name;
         if (child->kind == WISP_NIL || !key) continue;
-        result = wisp__edit_put(edit, key, child);
-        if (result) return result;
+        edit->pairs[edit->count].key = wisp__edit_copy(edit, key, strlen(key));
+        if (!edit->pairs[edit->count].key) return edit->result;
+        result = wisp__edit_own(edit, child, &edit->pairs[edit->count++].value, 0);
+    }
+    if (result) return result;
+    all = wisp_map(edit->pairs, edit->count);
+    if (!wisp__names_make(&edit->names, supply, &all)) return wisp__edit_fail(edit);
+    edit->sorted = edit->count;
+    for (int i = 1; i < edit->count; i++) {
+        wisp_pair *earlier = &edit->pairs[edit->names.places[i - 1]];
+        wisp_pair *pair = &edit->pairs[edit->names.places[i]];
+        if (strcmp(earlier->key, pair->key) != 0) continue;
+        earlier->value = pair->value;
+        edit->names.places[i] = edit->names.places[i - 1];
+        pair->key = NULL;
     }
     return WISP_OK;
 }
 
-/* Runs the steps from one version up to another. WISP_E_VERSION: there is no way back.
-   WISP_E_MIGRATION: a step is missing; what a step returns otherwise. */
-static wisp_result wisp__migrate(wisp_edit *edit, const wisp_migration *steps, int count,
-                                 int from, int to, char *text, int text_bytes) {
-    wisp_result result = WISP_OK;
+static const wisp_migration *wisp__step_from(const wisp_migration *steps, int count, int from) {
+    for (int i = 0; i < count; i++)
+        if (steps[i].from == from) return &steps[i];
+    return NULL;
+}
+
+/* Is there a way from one version to another? WISP_E_VERSION: not back. WISP_E_MIGRATION: a step
+   is missing. Asked before anything is copied. */
+static wisp_result wisp__migrate_can(const wisp_migration *steps, int count, int from, int to,
+                                     char *text, int text_bytes) {
     if (from > to) {
         snprintf(text, (size_t)text_bytes, "version %d is newer than %d", from, to);
         return WISP_E_VERSION;
     }
+    for (; from < to; from++) {
+        if (wisp__step_from(steps, count, from)) continue;
+        snprintf(text, (size_t)text_bytes, "no step from version %d to %d", from, from + 1);
+        return WISP_E_MIGRATION;
+    }
+    return WISP_OK;
+}
+
+/* Runs the steps from one version up to another, which are all there. What a step returns. */
+static wisp_result wisp__migrate(wisp_edit *edit, const wisp_migration *steps, int count,
+                                 int from, int to, char *text, int text_bytes) {
+    wisp_result result = WISP_OK;
     for (; from < to && result == WISP_OK; from++) {
-        const wisp_migration *step = NULL;
-        for (int i = 0; i < count && !step; i++)
-            if (steps[i].from == from) step = &steps[i];
-        snprintf(text, (size_t)text_bytes, "%s step from version %d to %d",
-                 step ? "failing" : "no", from, from + 1);
+        const wisp_migration *step = wisp__step_from(steps, count, from);
+        snprintf(text, (size_t)text_bytes, "failing step from version %d to %d", from, from + 1);
         result = step ? step->step(edit, step->user) : WISP_E_MIGRATION;
         if (result > 0) result = WISP_E_MIGRATION;
-        if (result == WISP_OK) result = edit->result;
+        if (edit->result) result = edit->result;
     }
     return result;
 }
@@ -6356,19 +6646,21 @@ static wisp_result wisp__migrate(wisp_edit *edit, const wisp_migration *steps, i
    out, missing ones are for the schema to judge. */
 static wisp_result wisp__edit_end(wisp_edit *edit, const wisp_schema *schema, wisp_value *out) {
     wisp_value *row;
+    int count = 0;
     if (schema->shape != WISP_SHAPE_LIST) {
-        *out = wisp_map(edit->pairs, edit->count);
+        for (int i = 0; i < edit->count; i++)
+            if (edit->pairs[i].key) edit->pairs[count++] = edit->pairs[i];
+        *out = wisp_map(edit->pairs, count);
         return WISP_OK;
     }
-    row = (wisp_value *)edit->supply->take(edit->supply->owner,
-                                           (size_t)schema->count * sizeof *row);
-    if (!row) return WISP_E_MEMORY;
+    row = (wisp_value *)wisp__supply_take(edit->supply, (size_t)schema->count * sizeof *row);
+    if (!row) return wisp__edit_fail(edit);
     for (int i = 0; i < schema->count; i++) {
         int at = wisp__edit_find(edit, schema->fields[i].name);
         row[i] = at < 0 ? wisp_nil() : edit->pairs[at].value;
     }
     *out = wisp_array(row, schema->count);
-    return WISP_OK;
+    return edit->result;
 }
 
 /* ===========================================================================
@@ -6758,7 +7050,7 @@ typedef struct wisp__unpacker {
     wisp__reader *shape, *data;    /* may be one and the same kind of bytes, read at two places */
     int           values;          /* that may still be made */
     int64_t       start;           /* bit where the data began: blobs are aligned to it */
-    int64_t       room;            /* bytes that elements of records may still take */
+    wisp__credit *credit;          /* NULL: nobody pays */
     wisp_result   result;
 } wisp__unpacker;
 
@@ -6773,8 +7065,20 @@ static void wisp__unpack_invalid(wisp__unpacker *u) {
     if (u->result == WISP_OK) u->result = WISP_E_INVALID;
 }
 
+/* Pays `count` times a price. */
+static inline bool wisp__unpack_pay(wisp__unpacker *u, int64_t count, int price) {
+    if (wisp__pay_each(u->credit, count, price)) return true;
+    wisp__unpack_fail(u, WISP_E_FLOOD);
+    return false;
+}
+
 static inline void *wisp__unpack_take(wisp__unpacker *u, size_t bytes) {
-    void *memory = wisp__arena_take(u->base, u->arena, bytes);
+    void *memory = NULL;
+    if (!wisp__pay_memory(u->credit, bytes)) {
+        wisp__unpack_fail(u, WISP_E_FLOOD);
+        return NULL;
+    }
+    memory = wisp__arena_take(u->base, u->arena, bytes);
     if (!memory) wisp__unpack_fail(u, WISP_E_MEMORY);
     return memory;
 }
@@ -6800,6 +7104,7 @@ static inline bool wisp__unpack_may(wisp__unpacker *u, int count, int depth,
     else if (count > u->values) wisp__unpack_fail(u, WISP_E_LIMIT);
     else if ((int64_t)count * bits > from->end - from->at) wisp__unpack_fail(u, WISP_E_BAD_PACKET);
     if (u->result || u->shape->failed) return false;
+    if (!wisp__unpack_pay(u, count, WISP__PRICE_VALUE)) return false;
     u->values -= count;
     return true;
 }
@@ -8237,10 +8542,12 @@ static void wisp__read_any(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
     else memcpy(at, &values[0], sizeof *values);
 }
 
-static void wisp__read_fallback(const wisp__op *op, uint8_t *image) {
-    wisp__fitting f = wisp__fitting_on(NULL, 0, NULL);
+static void wisp__read_fallback(wisp__unpacker *u, const wisp__op *op, uint8_t *image) {
+    wisp__supply supply = wisp__supply_of_arena(u->base, u->arena, u->credit);
+    wisp__fitting f = wisp__fitting_on(NULL, 0, &supply);
     wisp_value fallback = wisp__fallback(op->field);
     wisp__match(&f, &op->field->type, op->field->bytes, &fallback, image + op->offset, NULL);
+    if (f.result == WISP_E_FLOOD) wisp__unpack_fail(u, WISP_E_FLOOD);
 }
 
 typedef void (*wisp__read_fn)(wisp__unpacker *u, const wisp__op *ops, int at, int end,
@@ -8251,6 +8558,7 @@ static void wisp__read_array(wisp__unpacker *u, const wisp__op *ops, int at, uin
     const wisp__op *op = &ops[at];
     uint8_t *items = image + op->offset;
     wisp__place place;
+    bool quick;
     int count = op->max, done = 0;
     if (!(op->flags & WISP__OP_FIXED)) count = (int)wisp__get(u->data, op->bits);
     if (count > op->max) wisp__unpack_fail(u, WISP_E_INVALID);
@@ -8261,15 +8569,15 @@ static void wisp__read_array(wisp__unpacker *u, const wisp__op *ops, int at, uin
         wisp__store_int(image + op->count_offset, op->count_bytes, (uint64_t)count);
     if (op->flags & WISP__OP_ELSEWHERE) {
         size_t bytes = (size_t)count * (size_t)op->each;
-        u->room -= (int64_t)bytes;
-        if (u->room < 0) wisp__unpack_fail(u, WISP_E_LIMIT);
-        else items = (uint8_t *)wisp__unpack_take(u, bytes + 1);
+        items = (uint8_t *)wisp__unpack_take(u, bytes + 1);
         if (u->data->failed || !items) return;
         memset(items, 0, bytes);
         place.at = items;
         place.count = count;
         memcpy(image + op->offset, &place, sizeof place);
     }
+    quick = op->head || ops[at + 1].run == op->end;
+    if (quick && !wisp__unpack_pay(u, (int64_t)count * (op->end - at - 1), WISP__PRICE_CELL)) return;
     if (op->head) done = wisp__read_tiles(u, op, items, count);
     if (ops[at + 1].run == op->end)
         done += wisp__read_rows(u, &ops[at + 1], ops + op->end,
@@ -8285,6 +8593,7 @@ static void wisp__read_union(wisp__unpacker *u, const wisp__op *ops, int at, uin
     int index = (int)wisp__get(u->data, op->bits), option;
     if (index >= op->max) wisp__unpack_fail(u, WISP_E_INVALID);
     if (u->data->failed) return;
+    if (!wisp__unpack_pay(u, index, WISP__PRICE_STEP)) return;
     option = wisp__option_at(ops, at, index);
     wisp__store_int(image + op->count_offset, op->count_bytes, (uint64_t)index);
     read(u, ops, option + 1, ops[option].end, image);
@@ -8295,6 +8604,8 @@ static void wisp__read_ops(wisp__unpacker *u, const wisp__op *ops, int at, int e
     for (; at < end && !u->data->failed; at = ops[at].end) {
         const wisp__op *op = &ops[at];
         uint8_t *to = image + op->offset;
+        int paid = op->run ? op->run - at : 1;
+        if (!wisp__unpack_pay(u, paid, op->run ? WISP__PRICE_CELL : WISP__PRICE_FIELD)) return;
         if (op->run && wisp__read_rows(u, op, ops + op->run, image, 1, 0)) {
             at = op->run - 1;
             continue;
@@ -8323,7 +8634,7 @@ static void wisp__read_ops(wisp__unpacker *u, const wisp__op *ops, int at, int e
                 if (op->code == WISP__OP_MAYBE) image[op->count_offset] = 1;
                 wisp__read_ops(u, ops, at + 1, op->end, image);
             } else if (op->code == WISP__OP_OPTIONAL) {
-                wisp__read_fallback(op, image);
+                wisp__read_fallback(u, op, image);
             }
             break;
         }
@@ -8371,7 +8682,7 @@ static void wisp__base_alone(wisp__base *base) {
 
 /* An arena of one block in the memory of a bump, all that is left of it. */
 static wisp__arena wisp__arena_in(wisp__bump *memory) {
-    wisp__arena arena = { NULL, NULL };
+    wisp__arena arena = { NULL, NULL, 0 };
     wisp__arena_block *block;
     size_t skip = (size_t)(-(uintptr_t)memory->at & 15);
     if (!memory->at || memory->left < skip + WISP__ARENA_HEAD) return arena;
@@ -8383,15 +8694,8 @@ static wisp__arena wisp__arena_in(wisp__bump *memory) {
     return arena;
 }
 
-static void *wisp__supply_arena(void *owner, size_t size) {
-    wisp__unpacker *u = (wisp__unpacker *)owner;
-    return wisp__arena_take(u->base, u->arena, size);
-}
-
-static wisp__supply wisp__supply_of(wisp__unpacker *u) {
-    wisp__supply supply = { wisp__supply_arena, NULL };
-    supply.owner = u;
-    return supply;
+static wisp__supply wisp__supply_of(const wisp__unpacker *u) {
+    return wisp__supply_of_arena(u->base, u->arena, u->credit);
 }
 
 /* Programs that were not compiled before are compiled for one use. */
@@ -8420,8 +8724,8 @@ static const void *wisp__image_of(const wisp__program *program, const wisp_value
          value->as.structure.schema == schema ||
          value->as.structure.schema->fields == schema->fields))
         return value->as.structure.data;
-    *why = WISP_E_MEMORY;
-    image = supply->take(supply->owner, (size_t)schema->bytes);
+    image = wisp__supply_take(supply, (size_t)schema->bytes);
+    *why = wisp__credit_result(supply->credit, WISP_E_MEMORY);
     if (!image) return NULL;
     memset(image, 0, (size_t)schema->bytes);
     f.lenient = lenient;
@@ -8450,14 +8754,14 @@ static wisp_result wisp__image_value(const wisp_schema *schema, const void *imag
     size_t fields = (size_t)schema->count;
     wisp__lazy *lazy;
     if (schema->shape != WISP_SHAPE_STRUCT) return wisp__as_map(supply, &value, out);
-    lazy = (wisp__lazy *)supply->take(supply->owner, sizeof *lazy);
+    lazy = (wisp__lazy *)wisp__supply_take(supply, sizeof *lazy);
     if (!lazy) return WISP_E_MEMORY;
-    lazy->fields.values = (wisp_value *)supply->take(supply->owner,
-                                                     fields * sizeof *lazy->fields.values);
-    lazy->fields.made = (bool *)supply->take(supply->owner, fields * sizeof(bool));
+    lazy->fields.values = (wisp_value *)wisp__supply_take(supply, fields * sizeof *lazy->fields.values);
+    lazy->fields.made = (bool *)wisp__supply_take(supply, fields * sizeof(bool));
     if (!lazy->fields.values || !lazy->fields.made) return WISP_E_MEMORY;
     memset(lazy->fields.made, 0, fields * sizeof(bool));
     lazy->supply = *supply;
+    lazy->supply.credit = NULL;            /* it is the handler that asks */
     lazy->fields.make = wisp__lazy_make;
     lazy->fields.owner = lazy;
     value.as.structure.view = &lazy->fields;
@@ -8540,7 +8844,6 @@ static int wisp__bitpack_decode(const wisp_codec *codec, const wisp_schema *sche
     u.arena = &arena;
     u.data = &data;
     u.values = base.limits.message_values;
-    u.room = INT32_MAX;
     program = schema ? wisp__program_of(schema, &bump, &result) : NULL;
     if (schema && !program) return result;
     arena = wisp__arena_in(&bump);
@@ -11059,7 +11362,8 @@ typedef struct wisp__protowire_reader {
                            wisp_value *value, int depth);
     const uint8_t *at, *end;           /* of the message that is read */
     wisp__bump     memory;
-    const wisp_schema *ordered;        /* one whose numbers are known to ascend */
+    struct { const wisp_schema *schema; const uint32_t *places; }
+                   sorted[16];         /* schemas of many fields, and the order of their numbers */
     wisp_result    result;             /* the first failure; then at == end */
 } wisp__protowire_reader;
 
@@ -11955,23 +12259,40 @@ static void wisp__protobuf_get_list(wisp__protowire_reader *r, const wisp_type *
     }
 }
 
-/* The field with a number, first looked for at `near`; -1: there is none. */
+/* The fields of a schema in the order of their numbers; NULL: the reader has failed. */
+static const uint32_t *wisp__protobuf_order(wisp__protowire_reader *r, const wisp_schema *schema) {
+    size_t at = ((uintptr_t)schema >> 4) % (sizeof r->sorted / sizeof *r->sorted);
+    uint32_t *places;
+    if (r->sorted[at].schema == schema) return r->sorted[at].places;
+    places = (uint32_t *)wisp__protowire_memory(r, (size_t)schema->count, sizeof *places);
+    if (!places) return NULL;
+    wisp__places_sort(schema, places, (size_t)schema->count, wisp__field_number_before);
+    r->sorted[at].schema = schema;
+    r->sorted[at].places = places;
+    return places;
+}
+
+/* Few enough to be looked at one by one. */
+enum { WISP__PROTOBUF_FEW = 8 };
+
+/* The field with a number, first looked for at `near`; -1: there is none, or the reader has
+   failed. */
 static int wisp__protobuf_find(wisp__protowire_reader *r, const wisp_schema *schema, int number,
                                int near) {
+    bool few = schema->count <= WISP__PROTOBUF_FEW;
     int low = 0, high = schema->count - 1;
-    for (int i = near; i < schema->count && i < near + 2; i++)
+    int end = few ? schema->count : wisp__min_int(near + 2, schema->count);
+    const uint32_t *places;
+    for (int i = few ? 0 : near; i < end; i++)
         if (wisp__field_number(schema, i) == number) return i;
-    while (low <= high) {
+    places = few ? NULL : wisp__protobuf_order(r, schema);
+    while (places && low <= high) {
         int middle = low + (high - low) / 2;
-        int there = wisp__field_number(schema, middle);
-        if (there == number) return middle;
+        int there = wisp__field_number(schema, (int)places[middle]);
+        if (there == number) return (int)places[middle];
         if (there < number) low = middle + 1;
         else high = middle - 1;
     }
-    if (r->ordered == schema) return -1;
-    for (int i = 0; i < schema->count; i++)
-        if (wisp__field_number(schema, i) == number) return i;
-    if (wisp__protobuf_is_ordered(schema)) r->ordered = schema;
     return -1;
 }
 
@@ -12181,7 +12502,7 @@ static int wisp__protobuf_decode(const wisp_codec *codec, const wisp_schema *sch
     r.at = (const uint8_t *)(bytes ? bytes : "");
     r.end = r.at + size;
     r.memory = wisp__bump_on(memory, memory_size);
-    r.ordered = NULL;
+    memset(r.sorted, 0, sizeof r.sorted);
     r.result = WISP_OK;
     if (schema) {
         wisp__protobuf_get_struct(&r, schema, &value, 0);
@@ -13058,6 +13379,7 @@ typedef struct wisp__coding {
     uint32_t       *out;
     const uint32_t *before[2];  /* the base's base, and what that was told from; or NULL */
     int             flag;       /* first column of one bit, or -1 */
+    wisp__credit   *credit;     /* of whoever sent it; NULL: nobody pays */
 } wisp__coding;
 
 /* A cell that differs. */
@@ -13254,6 +13576,10 @@ static void wisp__code_mask(wisp__coding *coding, wisp__changing *change) {
     if (mask == 0) coding->range.failed = true;
 }
 
+static void wisp__code_pay(wisp__coding *coding, int price) {
+    if (!wisp__pay(coding->credit, price)) coding->range.failed = true;
+}
+
 static void wisp__code_changes(wisp__coding *coding, const wisp__cell *cell,
                                const uint32_t *from) {
     wisp__changing change;
@@ -13264,9 +13590,13 @@ static void wisp__code_changes(wisp__coding *coding, const wisp__cell *cell,
         for (int k = 0; k < 2 && coding->before[k]; k++)
             change.before[k] = coding->before[k] + cell->at;
     if (!coding->out) change.mask = wisp__cell_mask(from, coding->now + cell->at, cell->count);
+    wisp__code_pay(coding, cell->count * WISP__PRICE_SYMBOL);
     wisp__code_mask(coding, &change);
-    for (int i = 0; i < cell->count && !coding->range.failed; i++)
-        if (change.mask >> i & 1) wisp__code_value(coding, &change, i);
+    for (int i = 0; i < cell->count && !coding->range.failed; i++) {
+        if (!(change.mask >> i & 1)) continue;
+        wisp__code_pay(coding, WISP__PRICE_ADAPTED);
+        wisp__code_value(coding, &change, i);
+    }
 }
 
 /* Whether a cell of one table differs from that of another, where both are known. */
@@ -13292,6 +13622,7 @@ static void wisp__code_cells(wisp__coding *coding) {
         const uint32_t *from = wisp__cell_reference(table, coding->now, &cell);
         size_t size = (size_t)cell.count * sizeof *from;
         int differs = !coding->out && memcmp(from, coding->now + cell.at, size) != 0, context;
+        wisp__code_pay(coding, WISP__PRICE_FIELD);
         next = at + 1 < table->cells ? wisp__cell_of(table, at + 1) : cell;
         next_moved = wisp__cell_moved(&next, coding->before[0], table->base);
         context = recent | wisp__cell_context(coding, &cell, moved, next_moved);
@@ -13345,7 +13676,8 @@ static int wisp__coder_encode(const wisp__column *columns, int column_count, int
    then `now` and the models are of no use, but `now` is within its bits. */
 static bool wisp__coder_decode(const wisp__column *columns, int column_count, int rows,
                                wisp__models *models, const uint32_t *const held[3],
-                               uint32_t *now, const uint8_t *from, int size) {
+                               uint32_t *now, const uint8_t *from, int size,
+                               wisp__credit *credit) {
     wisp__coding coding;
     size_t symbols = (size_t)rows * (size_t)column_count;
     if (symbols == 0 || size <= 0) {
@@ -13356,6 +13688,7 @@ static bool wisp__coder_decode(const wisp__column *columns, int column_count, in
     wisp__coding_open(&coding, columns, column_count, rows, models, held);
     coding.range = wisp__range_from(from, size);
     coding.now = coding.out = now;
+    coding.credit = credit;
     coding.table.follows = wisp__code_bit(&coding.range, &models->follows, 0) != 0;
     wisp__code_cells(&coding);
     return !coding.range.failed;
@@ -13411,9 +13744,16 @@ static wisp__side wisp__side_on(const void *bytes, int64_t bits) {
 }
 
 static void *wisp__differ_take(wisp__differ *d, size_t size) {
-    void *memory = d->failed ? NULL : wisp__arena_take(d->u->base, d->u->arena, size + 16);
+    wisp__supply supply = wisp__supply_of(d->u);
+    void *memory = d->failed ? NULL : wisp__supply_take(&supply, size + 16);
     if (!memory) d->failed = true;
     return memory;
+}
+
+/* false, and failed: not paid for. */
+static bool wisp__differ_pay(wisp__differ *d, int64_t count, int price) {
+    if (!wisp__pay_each(d->u->credit, count, price)) d->failed = true;
+    return !d->failed;
 }
 
 static bool wisp__op_is_blob(const wisp__op *op) {
@@ -13438,19 +13778,17 @@ static int wisp__pass_length(const wisp__op *op, wisp__side *side) {
     return side->from.failed ? 0 : count;
 }
 
-static void wisp__pass_blob(const wisp__op *op, wisp__side *side, wisp__writer *to) {
+static void wisp__pass_blob(wisp__differ *d, const wisp__op *op, wisp__side *side,
+                            wisp__writer *to) {
     int count = wisp__pass_length(op, side);
-    int64_t at = side->from.at;
+    wisp__reader copy = side->from;
     wisp__skip(&side->from, (int64_t)count * 8);
-    if (!to || side->from.failed) return;
+    if (!to || side->from.failed || !wisp__differ_pay(d, count / WISP__PRICE_BYTES, 1)) return;
     if (op->code == WISP__OP_ANY) wisp__put_length(to, (uint64_t)count);
     else if (!(op->flags & WISP__OP_FIXED)) wisp__put(to, (uint64_t)count, op->bits);
     if (count || op->code == WISP__OP_ANY) wisp__put_align(to);
-    for (wisp__reader copy = side->from; count > 0 && !to->full; count--) {
-        copy.at = at;
-        wisp__put(to, wisp__get(&copy, 8), 8);
-        at += 8;
-    }
+    for (; count >= 8 && !to->full; count -= 8) wisp__put(to, wisp__get(&copy, 64), 64);
+    for (; count > 0 && !to->full; count--) wisp__put(to, wisp__get(&copy, 8), 8);
 }
 
 static void wisp__pass_bits(wisp__side *side, wisp__writer *to, int bits) {
@@ -13476,7 +13814,7 @@ static void wisp__pass_class(wisp__differ *d, const wisp__op *op, wisp__side *si
 static bool wisp__pass_rows(wisp__differ *d, int count) {
     d->rows -= count;
     if (d->rows < 0) d->failed = true;
-    return !d->failed;
+    return wisp__differ_pay(d, count, WISP__PRICE_CELL);
 }
 
 /* Moves over operations `at` up to `end`; what they read goes to `to`, if that is not NULL. */
@@ -13484,6 +13822,7 @@ static void wisp__pass(wisp__differ *d, int at, int end, wisp__side *side, wisp_
     for (; at < end && !side->from.failed && !d->failed; at = d->ops[at].end) {
         const wisp__op *op = &d->ops[at];
         int count, option;
+        if (!wisp__differ_pay(d, 1, WISP__PRICE_CELL)) return;
         switch (op->code) {
         case WISP__OP_INT:
         case WISP__OP_QUANTIZED: wisp__pass_bits(side, to, op->bits); break;
@@ -13511,7 +13850,7 @@ static void wisp__pass(wisp__differ *d, int at, int end, wisp__side *side, wisp_
             count = (int)wisp__get(&side->from, op->bits);
             if (count >= op->max) side->from.failed = true;
             if (to) wisp__put(to, (uint64_t)count, op->bits);
-            if (side->from.failed) break;
+            if (side->from.failed || !wisp__differ_pay(d, count, WISP__PRICE_STEP)) break;
             option = wisp__option_at(d->ops, at, count);
             wisp__pass(d, option + 1, d->ops[option].end, side, to);
             break;
@@ -13521,7 +13860,7 @@ static void wisp__pass(wisp__differ *d, int at, int end, wisp__side *side, wisp_
             if (to) wisp__put(to, (uint64_t)count, 1);
             if (count) wisp__pass(d, at + 1, op->end, side, to);
             break;
-        default: wisp__pass_blob(op, side, to); break;
+        default: wisp__pass_blob(d, op, side, to); break;
         }
     }
 }
@@ -13645,6 +13984,7 @@ static void wisp__grid_take(wisp__differ *d, int at, int end, const wisp__table_
                             int there, int rows, wisp__side side, wisp__grid *grid) {
     wisp__cells cells;
     size_t columns = (size_t)shape->count, slots = (size_t)shape->slots;
+    wisp__differ_pay(d, (int64_t)rows * (shape->count + shape->slots), WISP__PRICE_CELL);
     grid->rows = rows;
     grid->symbols = (uint32_t *)wisp__differ_take(d, (size_t)rows * columns * 4);
     grid->slots = (int64_t *)wisp__differ_take(d, (size_t)rows * slots * 8);
@@ -13666,6 +14006,8 @@ static bool wisp__grid_shape(wisp__differ *d, int at, int end, int rows,
     if (rows && shape->count + shape->slots > d->symbols / rows) d->failed = true;
     if (d->failed) return false;
     d->symbols -= rows * (shape->count + shape->slots);
+    if (!wisp__differ_pay(d, shape->count + shape->slots, WISP__PRICE_CELL)) return false;
+    if (!wisp__differ_pay(d, (int64_t)rows * shape->count, WISP__PRICE_SYMBOL)) return false;
     shape->columns = (wisp__column *)wisp__differ_take(d, (size_t)shape->count *
                                                           sizeof *shape->columns);
     if (d->failed) return false;
@@ -13719,6 +14061,7 @@ static void wisp__delta_models_init(wisp__differ *d, const wisp__program *progra
         size_t bytes = wisp__models_before(program->ops, at);
         if (!wisp__coded_array(program->ops, at, &shape)) continue;
         if (!wisp__grid_shape(d, at + 1, program->ops[at].end, 0, &shape)) return;
+        if (!wisp__differ_pay(d, shape.count, WISP__PRICE_ADAPTED)) return;
         wisp__models_init((wisp__models *)(void *)(d->models + bytes), shape.columns, shape.count);
     }
 }
@@ -13774,7 +14117,8 @@ static bool wisp__get_coded(wisp__differ *d, int at, const wisp__table_shape *sh
     bytes = (uint8_t *)wisp__differ_take(d, (size_t)count + WISP__SLACK);
     if (d->failed) return true;
     wisp__get_bits(from, bytes, (int64_t)count * 8);
-    if (!wisp__coder_decode(shape->columns, shape->count, rows, models, held, now, bytes, count))
+    if (!wisp__coder_decode(shape->columns, shape->count, rows, models, held, now, bytes, count,
+                            d->u->credit))
         d->failed = true;
     return true;
 }
@@ -14086,13 +14430,13 @@ static wisp_result wisp__canonical(wisp__supply *supply, const wisp_value *from,
     size_t count = (size_t)out->count;
     if (result || (out->kind != WISP_ARRAY && out->kind != WISP_MAP)) return result;
     if (out->kind == WISP_ARRAY) {
-        items = (wisp_value *)supply->take(supply->owner, count * sizeof *items + 1);
+        items = (wisp_value *)wisp__supply_take(supply, count * sizeof *items + 1);
         for (int i = 0; items && i < out->count && !result; i++)
             result = wisp__canonical(supply, &out->as.array[i], &items[i]);
         out->as.array = items;
         return items ? result : WISP_E_MEMORY;
     }
-    pairs = (wisp_pair *)supply->take(supply->owner, 2 * count * sizeof *pairs + 1);
+    pairs = (wisp_pair *)wisp__supply_take(supply, 2 * count * sizeof *pairs + 1);
     if (!pairs) return WISP_E_MEMORY;
     if (count) memcpy(pairs, out->as.map, count * sizeof *pairs);
     pairs = wisp__sort_pairs(pairs, pairs + count, out->count);
@@ -14254,7 +14598,7 @@ static void wisp__get_child(wisp__differ *d, const wisp_value *a, wisp_value *ou
 static bool wisp__differ_may(wisp__differ *d, int count) {
     if (count > d->u->values || d->delta.from.failed) d->failed = true;
     d->u->values -= d->failed ? 0 : count;
-    return !d->failed;
+    return wisp__differ_pay(d, count, WISP__PRICE_VALUE);
 }
 
 static void wisp__get_list(wisp__differ *d, const wisp_value *a, int a_count, wisp_value *out,
@@ -14290,6 +14634,7 @@ static void wisp__get_map(wisp__differ *d, const wisp_value *a, wisp_value *out,
     size_t room = (size_t)a->count;
     wisp_pair *stay = (wisp_pair *)wisp__differ_take(d, room * sizeof *stay), *all;
     int kept = 0, added, left;
+    if (!wisp__differ_pay(d, a->count, WISP__PRICE_VALUE)) return;
     for (int i = 0; i < a->count && !d->failed; i++) {
         if (wisp__get(&d->delta.from, 1)) continue;
         stay[kept].key = a->as.map[i].key;
@@ -14307,6 +14652,9 @@ static void wisp__get_map(wisp__differ *d, const wisp_value *a, wisp_value *out,
     }
     if (d->failed) return;
     if (left) memcpy(all, stay, (size_t)left * sizeof *all);
+    if (!wisp__differ_pay(d, (int64_t)(kept + added) * wisp__log2(kept + added),
+                          WISP__PRICE_COMPARE))
+        return;
     all = wisp__sort_pairs(all, all + kept + added, kept + added);
     for (int i = 1; i < kept + added; i++)
         if (strcmp(all[i - 1].key, all[i].key) == 0) d->failed = true;
@@ -17158,10 +17506,11 @@ typedef struct wisp__session {
     uint32_t       request_floor;
     int            kept_bytes;         /* of answers kept */
     wisp__tracks   told, heard;        /* values that differences are to: ours, theirs */
-    int            heard_values;       /* in this packet, of values that were put together */
     struct wisp__pending *deferred;    /* calls of theirs that are answered later */
     int            held_bytes;         /* received out of order */
-    int            steps, misses, told_errors;     /* in this packet: work that is bounded */
+    int            told_errors;        /* in this packet */
+    int64_t        credit;             /* work that is paid for, when credit_time was */
+    double         credit_time;
     wisp__peer_meter *meter;           /* NULL while the profiler is off */
     int            notices_left;       /* "joined" and "left", while not told (session) */
     wisp__spending *spending;          /* budgets; NULL: nothing was used of any */
@@ -17655,11 +18004,8 @@ typedef struct wisp__content {
     wisp__arena     scratch;           /* while it is made */
     wisp__arena     arena;             /* what has come in, until the next message */
     uint32_t        turn;              /* how often the arena was emptied */
-    int64_t         unpacked, taken;   /* bytes, in this packet: by compression, by elements */
+    wisp__credit    credit;            /* of the peer whose bytes are read */
 } wisp__content;
-
-/* What one packet holds at most, unpacked, unless it is a single message. */
-enum { WISP__PACKET_RAW = 4 << 20 };
 
 /* What was read of a message. */
 typedef struct wisp__decoded {
@@ -17673,19 +18019,31 @@ typedef struct wisp__decoded {
 /* What has come in before is no longer there. */
 static void wisp__content_turn(wisp__content *c) {
     wisp__arena_reset(&c->arena);
+    c->credit.memory = c->credit.room;
     c->turn++;
 }
 
+/* What comes in is paid for, what goes out is not. */
 static wisp__unpacker wisp__content_unpacker(wisp__content *c, wisp__arena *arena,
                                              wisp__reader *data, int values) {
     wisp__unpacker u;
     memset(&u, 0, sizeof u);
     u.base = c->base;
     u.arena = arena;
+    u.credit = arena == &c->arena ? &c->credit : NULL;
     u.data = data;
     u.values = values;
-    u.room = (int64_t)c->base->limits.message_bytes * 16;
     return u;
+}
+
+/* Memory for what has come in, paid for. */
+static void *wisp__content_take(wisp__content *c, size_t bytes) {
+    wisp__supply supply = wisp__supply_of_arena(c->base, &c->arena, &c->credit);
+    return wisp__supply_take(&supply, bytes);
+}
+
+static wisp_result wisp__content_result(const wisp__content *c, wisp_result result) {
+    return wisp__credit_result(&c->credit, result);
 }
 
 /* Bytes of any value, as it lies in memory: texts without their NUL. */
@@ -17848,6 +18206,8 @@ static wisp_result wisp__encode_squeezed(wisp__content *c, wisp__remote *remote,
     uint8_t *raw = (uint8_t *)wisp__arena_take(c->base, &c->scratch, room);
     uint8_t *to = (uint8_t *)wisp__arena_take(c->base, &c->scratch, room);
     int64_t bits = p->shape.at + p->data.at;
+    int each = c->registry->remotes[remote->newest]->form.kind == WISP__CODED
+                   ? 2 * WISP__PRICE_CODED : 2 * WISP__PRICE_UNPACKED;
     wisp__writer all;
     if (!raw || !to) return WISP_E_MEMORY;
     memset(raw, 0, room);
@@ -17856,6 +18216,8 @@ static wisp_result wisp__encode_squeezed(wisp__content *c, wisp__remote *remote,
     wisp__put_bits(&all, p->data.bytes, p->data.at);
     packed = wisp__squeeze_pack(c->registry->squeeze, &remote->squeeze, methods, raw, bytes, to,
                                 bytes - 5, &method);
+    if (!wisp__can_pay(c->base, (int64_t)p->values * WISP__PRICE_ANY + (int64_t)bytes * each, packed))
+        packed = 0;                    /* it would be refused: as it is, its bytes pay for it */
     if (p->data_room < bytes + 64 && wisp__content_grow(c, (int64_t)bytes + 64)) return p->result;
     p->shape.at = p->data.at = 0;
     wisp__put(&p->data, packed > 0, 1);
@@ -17920,22 +18282,43 @@ static wisp_result wisp__decode_values(wisp__unpacker *u, wisp__decoded *out) {
 static wisp_result wisp__decode_record(wisp__unpacker *u, const wisp__program *program,
                                        wisp__decoded *out) {
     size_t bytes = (size_t)program->schema->bytes;
-    void *image = wisp__arena_take(u->base, u->arena, bytes);
-    if (!image) return WISP_E_MEMORY;
+    void *image;
+    u->result = WISP_OK;
+    image = wisp__unpack_take(u, bytes);
+    if (!image) return u->result;
     memset(image, 0, bytes);
     out->image = image;
     out->program = program;
     return wisp__record_read(u, program, image);
 }
 
-/* What a codec needs to decode is not known before; it never gets more than values may take. */
+/* Lets the codec read with more and more memory, as it is not known before how much it needs. It
+   costs by the bytes that it reads and by the memory that it has. */
+static int wisp__decode_bytes(wisp__unpacker *u, const wisp__form *form, const wisp_schema *schema,
+                              const char *from, int bytes, wisp_value *value) {
+    int64_t most = (int64_t)u->base->limits.message_values * (int)sizeof(wisp_pair) + 65536;
+    int64_t room = 1024 + (int64_t)bytes * 8;
+    int read = WISP_E_MEMORY;
+    most = most < 1 << 28 ? most : 1 << 28;
+    if (!wisp__unpack_pay(u, bytes, WISP__PRICE_CODED)) return u->result;
+    for (; read == WISP_E_MEMORY; room *= 2) {
+        void *memory;
+        room = room < most ? room : most;
+        if (!wisp__unpack_pay(u, room, 1)) return u->result;
+        memory = wisp__unpack_take(u, (size_t)room);
+        if (!memory) return u->result;
+        read = form->codec->decode(form->codec, schema, from, bytes, value, memory, (int)room);
+        if (read == WISP_E_MEMORY && room >= most) read = WISP_E_LIMIT;
+    }
+    return read;
+}
+
 static wisp_result wisp__decode_coded(wisp__unpacker *u, const wisp__form *form,
                                       wisp__decoded *out) {
     const wisp__program *program = form->described ? form->described->program : NULL;
-    int64_t most = (int64_t)u->base->limits.message_values * (int)sizeof(wisp_pair) + 65536;
     wisp_value *value = (wisp_value *)wisp__unpack_take(u, sizeof *value);
     bool row = wisp__get(u->data, 1) != 0;
-    int bytes = wisp__get_length(u->data), read = WISP_E_MEMORY;
+    int bytes = wisp__get_length(u->data), read;
     const char *from;
     wisp_schema compiled;
     wisp__read_align(u);
@@ -17945,16 +18328,7 @@ static wisp_result wisp__decode_coded(wisp__unpacker *u, const wisp__form *form,
         compiled = *program->schema;
         compiled.program = program;
     }
-    most = most < 1 << 28 ? most : 1 << 28;
-    for (int64_t room = 1024 + (int64_t)bytes * 8; read == WISP_E_MEMORY; room *= 2) {
-        void *memory;
-        room = room < most ? room : most;
-        memory = wisp__arena_take(u->base, u->arena, (size_t)room);
-        if (!memory) return WISP_E_MEMORY;
-        read = form->codec->decode(form->codec, program ? &compiled : NULL, from, bytes, value,
-                                   memory, (int)room);
-        if (read == WISP_E_MEMORY && room >= most) read = WISP_E_LIMIT;
-    }
+    read = wisp__decode_bytes(u, form, program ? &compiled : NULL, from, bytes, value);
     if (read >= 0 && read != bytes) read = WISP_E_SYNTAX;
     if (read >= 0 && row && value->kind != WISP_ARRAY) read = WISP_E_SYNTAX;
     if (read < 0) wisp__unpack_invalid(u);
@@ -17983,12 +18357,11 @@ static wisp_result wisp__decode_squeezed(wisp__content *c, wisp__unpacker *u,
     wisp__read_align(u);
     if ((int64_t)packed * 8 > outer->end - outer->at) outer->failed = true;
     from = outer->failed ? NULL : wisp__unpack_bytes(u, outer, packed);
-    if (outer->failed) return WISP_E_BAD_PACKET;
+    if (outer->failed) return u->result ? u->result : WISP_E_BAD_PACKET;
     if (bytes > c->base->limits.message_bytes + 512) return WISP_E_COMPRESSED;
-    if (c->unpacked && c->unpacked + bytes > WISP__PACKET_RAW) return WISP_E_LIMIT;
-    c->unpacked += bytes;
-    to = (uint8_t *)wisp__arena_take(c->base, u->arena, (size_t)bytes + WISP__SLACK);
-    if (!to) return WISP_E_MEMORY;
+    if (!wisp__pay_each(u->credit, bytes, WISP__PRICE_UNPACKED)) return WISP_E_FLOOD;
+    to = (uint8_t *)wisp__content_take(c, (size_t)bytes + WISP__SLACK);
+    if (!to) return wisp__credit_result(u->credit, WISP_E_MEMORY);
     result = wisp__squeeze_unpack(c->registry->squeeze, method, form->dictionary, from, packed, to,
                                   bytes);
     if (result) return result;
@@ -18004,28 +18377,20 @@ static wisp_result wisp__decode_squeezed(wisp__content *c, wisp__unpacker *u,
 /* Reads a message of a form that is not plain where `data` stands. When `data` has not failed it
    stands behind the message, also if that cannot be used. */
 static wisp_result wisp__decode(wisp__content *c, const wisp__form *form, wisp__reader *data,
-                                int *budget, wisp__decoded *out) {
-    int most = wisp__min_int(*budget, c->base->limits.message_values);
-    wisp__unpacker u = wisp__content_unpacker(c, &c->arena, data, most);
+                                wisp__decoded *out) {
+    wisp__unpacker u = wisp__content_unpacker(c, &c->arena, data, c->base->limits.message_values);
     wisp__reader shape = wisp__reader_on(NULL, 0);
+    bool squeezed;
     wisp_result result;
-    int64_t room;
     memset(out, 0, sizeof *out);
     wisp__content_turn(c);
     u.shape = &shape;
     u.start = data->at;
-    u.room = u.room > c->taken ? u.room - c->taken : 0;
-    room = u.room;
-    if (form->squeezed && wisp__get(data, 1)) {
-        result = wisp__decode_squeezed(c, &u, form, out);
-    } else {
-        u.start = data->at;
-        result = wisp__decode_content(&u, form, out);
-    }
-    *budget -= most - u.values;
-    c->taken += room - u.room;
-    if (data->failed && !result) return WISP_E_BAD_PACKET;
-    return result;
+    squeezed = form->squeezed && wisp__get(data, 1);
+    if (!squeezed) u.start = data->at;
+    result = squeezed ? wisp__decode_squeezed(c, &u, form, out) : wisp__decode_content(&u, form, out);
+    if (data->failed && !result) result = WISP_E_BAD_PACKET;
+    return wisp__content_result(c, result);
 }
 
 /* --- differences --- */
@@ -18187,6 +18552,7 @@ static void wisp__difference_make(wisp__content *c, const wisp__form *form,
     uint8_t *bytes, *models = NULL;
     const wisp_value *a, *b;
     int a_count = 0, b_count = 0;
+    int64_t cells;
     bool made;
     u.shape = &shape;
     out->bits = 0;
@@ -18205,7 +18571,9 @@ static void wisp__difference_make(wisp__content *c, const wisp__form *form,
         b = wisp__kept_values(&u, value, &b_count);
         made = a && b && wisp__values_write(&d, a, a_count, b, b_count);
     }
+    cells = program ? WISP__DELTA_SYMBOLS - d.symbols : (int64_t)value->values + out->base->values;
     if (!made || to.at >= value->bits) return;
+    if (!wisp__can_pay(c->base, cells * WISP__PRICE_ANY, to.at / 8)) return;
     out->bytes = bytes;
     out->bits = to.at;
     out->adapted = models;
@@ -18239,7 +18607,7 @@ static wisp__kept *wisp__difference_apply(wisp__content *c, wisp__chunks *chunks
         u.values = c->base->limits.message_values;
         if (form->adaptive && program) adapted = wisp__models_begin(&d, program, base->models);
         bytes = (uint8_t *)wisp__differ_take(&d, (size_t)room + WISP__SLACK);
-        *why = WISP_E_MEMORY;
+        *why = wisp__content_result(c, WISP_E_MEMORY);
         if (!bytes) return NULL;
         memset(bytes, 0, WISP__SLACK);
         to = wisp__writer_on(bytes, (int)room);
@@ -18258,7 +18626,7 @@ static wisp__kept *wisp__difference_apply(wisp__content *c, wisp__chunks *chunks
         full = to.full && room < most;
         room = room * 2 < most ? room * 2 : most;
     }
-    *why = WISP_E_BAD_PACKET;
+    *why = wisp__content_result(c, WISP_E_BAD_PACKET);
     if (!made || to.full) return NULL;
     *why = WISP_E_MEMORY;
     value = wisp__kept_make(c->base, chunks, bytes, to.at);
@@ -18271,15 +18639,12 @@ static wisp__kept *wisp__difference_apply(wisp__content *c, wisp__chunks *chunks
 
 /* Moves past a message that tells a value: it is applied only when its turn comes. */
 static wisp_result wisp__told_extent(wisp__content *c, const wisp__form *form,
-                                     wisp__reader *data, bool in_order, int *budget) {
+                                     wisp__reader *data, bool in_order) {
     wisp__telling t;
     wisp__reader shape = wisp__reader_on(NULL, 0);
-    wisp__unpacker u = wisp__content_unpacker(c, &c->arena, data,
-                                              wisp__min_int(*budget,
-                                                            c->base->limits.message_values));
+    wisp__unpacker u = wisp__content_unpacker(c, &c->arena, data, c->base->limits.message_values);
     wisp__decoded out;
     wisp_result result = WISP_OK;
-    int most = u.values;
     wisp__content_turn(c);
     wisp__get_telling(data, form, in_order, &t);
     u.shape = &shape;
@@ -18288,9 +18653,9 @@ static wisp_result wisp__told_extent(wisp__content *c, const wisp__form *form,
     if (t.whole) result = wisp__decode_content(&u, form, &out);
     else if (t.end >= 0) wisp__skip(data, t.end - data->at);
     else if (!wisp__delta_pass(&u, form->described->program, data)) data->failed = true;
-    *budget -= most - u.values;
-    return data->failed && result != WISP_E_MEMORY ? WISP_E_BAD_PACKET
-         : result == WISP_E_INVALID ? WISP_OK : result;
+    if (data->failed && result != WISP_E_MEMORY) result = WISP_E_BAD_PACKET;
+    if (result == WISP_E_INVALID) result = WISP_OK;
+    return wisp__content_result(c, result);
 }
 
 /* --- what has come in, as the schema here wants it --- */
@@ -18304,7 +18669,7 @@ static wisp_result wisp__decoded_set(wisp__content *c, const wisp_schema *schema
         d->count = value->count;
         return WISP_OK;
     }
-    one = (wisp_value *)wisp__arena_take(c->base, &c->arena, sizeof *one);
+    one = (wisp_value *)wisp__content_take(c, sizeof *one);
     if (!one) return WISP_E_MEMORY;
     *one = *value;
     d->values = one;
@@ -18322,21 +18687,20 @@ static wisp_result wisp__conform_version(wisp__content *c, const wisp__remote *r
     wisp_edit edit;
     wisp_result result;
     if (theirs->version == ours->version) return WISP_OK;
-    result = wisp__edit_begin(&edit, supply, theirs, value);
+    result = wisp__migrate_can(e->migrations, e->migration_count, theirs->version, ours->version,
+                               text, (int)sizeof c->registry->text);
+    if (result == WISP_OK) result = wisp__edit_begin(&edit, supply, theirs, value);
     if (result == WISP_OK)
         result = wisp__migrate(&edit, e->migrations, e->migration_count, theirs->version,
                                ours->version, text, (int)sizeof c->registry->text);
     return result ? result : wisp__edit_end(&edit, ours, value);
 }
 
-/* Makes values of what was read that fit the schema registered here, if there is one. The text of
-   the registry says what does not. */
-static wisp_result wisp__conform_decoded(wisp__content *c, const wisp__remote *remote,
-                                         const wisp__form *form, wisp__decoded *d) {
+static wisp_result wisp__conform_values(wisp__content *c, const wisp__remote *remote,
+                                        const wisp__form *form, wisp__decoded *d) {
     const wisp__program *ours = remote->schema ? remote->schema->program : NULL;
     wisp__described *described = form ? form->described : NULL;
-    wisp__unpacker u = wisp__content_unpacker(c, &c->arena, NULL, 0);
-    wisp__supply supply = wisp__supply_of(&u);
+    wisp__supply supply = wisp__supply_of_arena(c->base, &c->arena, &c->credit);
     wisp__fitting f = wisp__fitting_on(c->registry->text, (int)sizeof c->registry->text, &supply);
     const wisp_schema *schema;
     wisp_value value;
@@ -18351,7 +18715,7 @@ static wisp_result wisp__conform_decoded(wisp__content *c, const wisp__remote *r
         if (described)
             result = wisp__conform_version(c, remote, described->program->schema, &supply, &value);
         if (result) return result;
-        image = wisp__arena_take(c->base, &c->arena, (size_t)schema->bytes);
+        image = wisp__content_take(c, (size_t)schema->bytes);
         if (!image) return WISP_E_MEMORY;
         memset(image, 0, (size_t)schema->bytes);
         f.loose = described != NULL;
@@ -18361,6 +18725,19 @@ static wisp_result wisp__conform_decoded(wisp__content *c, const wisp__remote *r
     }
     result = wisp__image_value(schema, image, &supply, &value);
     return result ? result : wisp__decoded_set(c, schema, &value, d);
+}
+
+/* Makes values of what was read that fit the schema registered here, if there is one. The text of
+   the registry says what does not. */
+static wisp_result wisp__conform_decoded(wisp__content *c, const wisp__remote *remote,
+                                         const wisp__form *form, wisp__decoded *d) {
+    return wisp__content_result(c, wisp__conform_values(c, remote, form, d));
+}
+
+/* Between updates, when nothing of a message is needed any more. */
+static void wisp__content_trim(wisp__content *c) {
+    wisp__arena_trim(c->base, &c->scratch);
+    wisp__arena_trim(c->base, &c->arena);
 }
 
 static void wisp__content_free(wisp__content *c) {
@@ -18680,7 +19057,9 @@ typedef enum wisp__record {
 } wisp__record;
 
 /* What one packet holds at most, and a run of equal messages takes at most. */
-enum { WISP__PACKET_VALUES = 65536, WISP__PACKET_MESSAGES = 2048, WISP__RUN_BITS = 24 };
+/* What a packet holds at most, so that its reader can pay for it. */
+enum { WISP__PACKET_VALUES = 8192, WISP__PACKET_RAW = 64 << 10, WISP__PACKET_MESSAGES = 2048,
+       WISP__RUN_BITS = 24 };
 
 /* A packet being filled. */
 typedef struct wisp__filler {
@@ -19607,10 +19986,14 @@ static void wisp__events_name(wisp__events *events, wisp__remote *remote) {
 }
 
 /* May a name that only a peer has announced be registered? */
-static bool wisp__events_wanted(const wisp__events *events, const char *name) {
+static bool wisp__events_wanted(const wisp__events *events, const char *name,
+                                wisp__credit *credit) {
+    int length = (int)strlen(name);
     if (events->matched >= events->base->limits.matched_names) return false;
-    for (const wisp__connection *many = events->matches; many; many = many->next)
+    for (const wisp__connection *many = events->matches; many; many = many->next) {
+        if (!wisp__pay_each(credit, length, WISP__PRICE_MATCH)) return false;
         if (!many->dead && wisp_pattern_matches(many->pattern, name)) return true;
+    }
     return false;
 }
 
@@ -20065,10 +20448,13 @@ static void wisp__request_keep(wisp__calls *calls, wisp__session *s, wisp__reque
 }
 
 /* The caller has settled every call before `floor`. */
-static void wisp__requests_settle(wisp__calls *calls, wisp__session *s, uint32_t floor) {
+/* false: the leap is not paid for. */
+static bool wisp__requests_settle(wisp__calls *calls, wisp__session *s, uint32_t floor,
+                                  wisp__credit *credit) {
     int32_t ahead = wisp__distance(floor, s->request_floor);
-    if (ahead <= 0) return;
-    s->steps += wisp__min_int(ahead, s->request_room);
+    if (ahead <= 0) return true;
+    if (!wisp__pay_each(credit, wisp__min_int(ahead, s->request_room), WISP__PRICE_STEP))
+        return false;
     if (ahead > s->request_room) {
         for (int i = 0; i < s->request_room; i++)
             if (wisp__distance(s->requests[i].id, floor) < 0)
@@ -20079,6 +20465,7 @@ static void wisp__requests_settle(wisp__calls *calls, wisp__session *s, uint32_t
                 wisp__request_forget(calls, s, wisp__request_at(s, id));
     }
     s->request_floor = floor;
+    return true;
 }
 
 /* The place for a call of theirs, new (state NONE) or known; NULL with the reason. */
@@ -20205,17 +20592,17 @@ static void wisp__calls_leave(wisp__calls *calls, wisp__session *s) {
     s->request_room = 0;
 }
 
-/* The call of ours that an answer is for, sought from the nearer end; NULL: none that waits. One
-   packet may name 64 such in vain, that is the bound of its work. */
-static wisp__pending *wisp__call_find(wisp__session *s, uint32_t low) {
+/* The call of ours that an answer is for, sought from the nearer end; NULL: none that waits, or the
+   search is not paid for. */
+static wisp__pending *wisp__call_find(wisp__session *s, uint32_t low, wisp__credit *credit) {
     uint32_t id = s->call_floor + (uint32_t)wisp__ahead_24(low, s->call_floor);
     int32_t from_floor = wisp__distance(id, s->call_floor);
     int32_t to_end = wisp__distance(s->next_call, id);
     wisp__pending *call = from_floor <= to_end ? s->calls_first : s->calls_last;
-    if (from_floor < 0 || to_end <= 0 || s->misses >= 64) return NULL;
-    while (call && call->id != id) call = from_floor <= to_end ? call->next : call->previous;
-    if (!call) s->misses++;
-    return call;
+    if (from_floor < 0 || to_end <= 0) return NULL;
+    while (call && call->id != id && wisp__pay(credit, WISP__PRICE_STEP))
+        call = from_floor <= to_end ? call->next : call->previous;
+    return call && call->id == id ? call : NULL;
 }
 
 /* ===========================================================================
@@ -20853,6 +21240,7 @@ struct wisp {
     uint64_t       mark;              /* of lists fired to */
     int            spread;            /* names that all peers have been marked for */
     int            most_received;     /* datagrams that the link has handed over at once */
+    int64_t        update_work;       /* for packets that came, in this update */
     wisp__reader   record;            /* where the record begins that is read; size 0: none */
     wisp_packet    received[WISP__RECEIVED];     /* places for datagrams, in `incoming` */
     uint8_t       *incoming;
@@ -21113,6 +21501,8 @@ static void wisp__joined(wisp *w, wisp__session *s) {
     w->joins_done += s->peer.asked;
     s->peer.heard = s->peer.spoke = w->base.time;
     s->untold = WISP__RESERVED;
+    s->credit = WISP__EARN_MOST;
+    s->credit_time = w->base.time;
     s->ping = true;
     wisp__route_of(&w->base, s, w->registry.count - 1);     /* all at once, not by doubling */
     wisp__peers_list(&w->peers, &s->peer);
@@ -22016,7 +22406,7 @@ typedef struct wisp__reading {
     uint32_t        sequence;
     wisp__incoming  previous;
     bool            has_previous, eliciting, answered;
-    int             values, messages;
+    int             messages;
     const char     *broken;       /* why the session must end, or NULL */
     wisp_result     code;         /* with which */
 } wisp__reading;
@@ -22039,28 +22429,29 @@ static void wisp__message_event(wisp *w, wisp__session *s, const wisp__incoming 
 }
 
 /* Reads values at the places that `in` names; the end of the data goes to in->end. */
-static void wisp__read_values(wisp *w, const wisp__reader *from, wisp__incoming *in, int *budget) {
+static void wisp__read_values(wisp *w, const wisp__reader *from, wisp__incoming *in) {
     wisp__reader shape = *from, data = *from;
-    int most = wisp__min_int(*budget, w->base.limits.message_values);
     wisp__unpacker u;
+    w->content.credit.over = false;
     shape.at = in->shape_at;
     data.at = in->data_at;
     in->told = in->form && in->form->delta && in->kind == WISP__R_EVENT;
     if (in->told) {
         in->from = *from;
-        in->readable = wisp__told_extent(&w->content, in->form, &data, in->in_order, budget);
+        in->readable = wisp__told_extent(&w->content, in->form, &data, in->in_order);
         in->parsed = !data.failed;
     } else if (in->form) {
-        in->readable = wisp__decode(&w->content, in->form, &data, budget, &in->content);
+        in->readable = wisp__decode(&w->content, in->form, &data, &in->content);
         in->parsed = !data.failed;
     } else {
         wisp__content_turn(&w->content);
         memset(&in->content, 0, sizeof in->content);
-        u = wisp__content_unpacker(&w->content, &w->content.arena, &data, most);
+        u = wisp__content_unpacker(&w->content, &w->content.arena, &data,
+                                   w->base.limits.message_values);
         u.shape = &shape;
         in->readable = wisp__unpack(&u, &in->content.values, &in->content.count);
         in->parsed = in->readable == WISP_OK;
-        *budget -= most - u.values;
+        in->readable = wisp__content_result(&w->content, in->readable);
     }
     in->end = data.at;
     in->turn = w->content.turn;
@@ -22211,12 +22602,27 @@ static inline void wisp__count_received(wisp *w, wisp__session *s, wisp__remote 
     remote->stats.bits_received += (uint64_t)(in->shape_end - in->shape_at + in->end - in->data_at);
     s->peer.stats.messages_received++;
     w->base.stats.messages_received++;
-    if (w->registry.meters) wisp__count_values(remote, s, in);
 }
+
+/* What has been read, as the schema that is registered here wants it; false: it does not fit. A
+   repeat of it is not read again. */
+static bool wisp__conform_incoming(wisp *w, wisp__session *s, wisp__incoming *in) {
+    bool wanted = in->remote && in->kind != WISP__R_REPLY && (in->form || in->remote->schema);
+    if (!in->readable && !in->conformed && wanted) {
+        w->registry.text[0] = 0;
+        in->readable = wisp__conform_decoded(&w->content, in->remote, in->form, &in->content);
+    }
+    in->conformed = true;
+    if (!in->readable && in->remote && w->registry.meters) wisp__count_values(in->remote, s, in);
+    return in->readable == WISP_OK;
+}
+
+static void wisp__on_unreadable(wisp *w, wisp__session *s, const wisp__incoming *in,
+                                wisp__request *request);
 
 /* A call that is new, and may run. */
 static void wisp__on_new_call(wisp *w, wisp__session *s, wisp__request *request,
-                              const wisp__incoming *in, wisp__remote *remote, wisp__route *route) {
+                              wisp__incoming *in, wisp__remote *remote, wisp__route *route) {
     if (!in->remote) {
         wisp__drop(&w->registry, NULL, s, WISP_DROP_NO_REMOTE);
         wisp__answer_code(w, s, request, in->call, remote, WISP_E_NO_REMOTE);
@@ -22228,6 +22634,8 @@ static void wisp__on_new_call(wisp *w, wisp__session *s, wisp__request *request,
     } else if (!remote->answer) {
         wisp__drop(&w->registry, remote, s, WISP_DROP_NO_HANDLER);
         wisp__answer_code(w, s, request, in->call, remote, WISP_E_NO_HANDLER);
+    } else if (!wisp__conform_incoming(w, s, in)) {
+        wisp__on_unreadable(w, s, in, request);
     } else {
         wisp_event event;
         wisp__message_event(w, s, in, &event);
@@ -22242,11 +22650,8 @@ static void wisp__on_new_call(wisp *w, wisp__session *s, wisp__request *request,
     }
 }
 
-/* An honest floor moves slowly: by fewer calls than this with what one packet sets free. */
-enum { WISP__SETTLE_STEPS = 16384 };
-
 /* A repeat is recognised before the rate limit, and answered from memory. */
-static void wisp__on_invoked(wisp *w, wisp__session *s, const wisp__incoming *in, int delivery) {
+static void wisp__on_invoked(wisp *w, wisp__session *s, wisp__incoming *in, int delivery) {
     wisp_result why;
     wisp__remote *remote = in->remote ? in->remote : w->registry.remotes[WISP__ON_ERROR];
     wisp__route *route = wisp__route_of(&w->base, s, remote->index);
@@ -22254,9 +22659,8 @@ static void wisp__on_invoked(wisp *w, wisp__session *s, const wisp__incoming *in
     memset(&once, 0, sizeof once);
     once.id = in->call;
     once.once = true;
-    wisp__requests_settle(&w->calls, s, in->floor);
-    if (s->steps > wisp__max_int(4 * w->base.limits.calls_remembered, WISP__SETTLE_STEPS)) {
-        wisp__end(w, s, WISP_E_PROTOCOL, "calls are settled in leaps", true);
+    if (!wisp__requests_settle(&w->calls, s, in->floor, &w->content.credit)) {
+        wisp__end(w, s, WISP_E_FLOOD, "calls are settled in leaps", true);
         return;
     }
     if (delivery != WISP_RELIABLE) request = wisp__request_take(&w->calls, s, in->call, &why);
@@ -22363,7 +22767,7 @@ static bool wisp__let_reply_in(wisp *w, wisp__session *s, uint32_t call, wisp__r
 }
 
 static void wisp__on_replied(wisp *w, wisp__session *s, const wisp__incoming *in) {
-    wisp__pending *call = wisp__call_find(s, in->call);
+    wisp__pending *call = wisp__call_find(s, in->call, &w->content.credit);
     wisp_event event;
     wisp__incoming answer = *in;
     bool goes_on = true, chained;
@@ -22371,6 +22775,7 @@ static void wisp__on_replied(wisp *w, wisp__session *s, const wisp__incoming *in
     answer.remote = w->registry.remotes[call->remote];
     answer.remote->stats.replies_received++;
     wisp__count_received(w, s, answer.remote, in);
+    if (w->registry.meters) wisp__count_values(answer.remote, s, in);
     wisp__message_event(w, s, &answer, &event);
     event.result = in->result;
     event.message = WISP_MESSAGE_REPLY;
@@ -22390,14 +22795,14 @@ static void wisp__on_replied(wisp *w, wisp__session *s, const wisp__incoming *in
     if (chained) wisp__hooks_leave(&w->hooks);
 }
 
-static void wisp__on_event(wisp *w, wisp__session *s, const wisp__incoming *in, int delivery,
-                           uint64_t number) {
+/* May an event run? Asked before more work is done for it than to find its end. */
+static bool wisp__admit_event(wisp *w, wisp__session *s, const wisp__incoming *in, int delivery,
+                              uint64_t number) {
     wisp__remote *remote = in->remote;
     wisp__route *route = wisp__route_of(&w->base, s, remote->index);
-    wisp_event event;
     if (!route) {
         wisp__end(w, s, WISP_E_MEMORY, "no memory for a name", true);
-        return;
+        return false;
     }
     wisp__count_received(w, s, remote, in);
     if (delivery == WISP_SEQUENCED && !in->told) {        /* what is told has an order by key */
@@ -22405,24 +22810,27 @@ static void wisp__on_event(wisp *w, wisp__session *s, const wisp__incoming *in, 
             remote->stats.stale++;
             s->peer.stats.stale++;
             wisp__drop(&w->registry, remote, s, WISP_DROP_STALE);
-            return;
+            return false;
         }
         route->newest = number;
     }
-    if (!wisp__policy_admit(&remote->now, &route->rate, w->base.time)) {
-        remote->stats.rate_limited++;
-        s->peer.stats.rate_limited++;
-        wisp__drop(&w->registry, remote, s, WISP_DROP_RATE);
-        wisp__error(w, s, remote, WISP_E_RATE, "over the rate limit: dropped");
-        return;
-    }
+    if (wisp__policy_admit(&remote->now, &route->rate, w->base.time)) return true;
+    remote->stats.rate_limited++;
+    s->peer.stats.rate_limited++;
+    wisp__drop(&w->registry, remote, s, WISP_DROP_RATE);
+    wisp__error(w, s, remote, WISP_E_RATE, "over the rate limit: dropped");
+    return false;
+}
+
+static void wisp__on_event(wisp *w, wisp__session *s, const wisp__incoming *in) {
+    wisp_event event;
     wisp__message_event(w, s, in, &event);
-    if (remote->inbound) {
+    if (in->remote->inbound) {
         wisp__passage passage;
         wisp__way_in(&passage, WISP_MESSAGE_EVENT, NULL);
-        wisp__go_in(w, s, remote, &event, &passage, NULL);
+        wisp__go_in(w, s, in->remote, &event, &passage, NULL);
     } else {
-        wisp__run_event(w, s, remote, &event);
+        wisp__run_event(w, s, in->remote, &event);
     }
 }
 
@@ -22474,22 +22882,46 @@ static void wisp__resume_out(wisp *w, wisp__stalled *held, const wisp_value *val
         wisp__error(w, NULL, remote, result, "what was held cannot be sent");
 }
 
+/* A message of fragments, or one that was held, has a credit of its own beside that of the packet
+   which lets it be read, if there is one: its bytes have earned it. Returns what there was. */
+static wisp__credit wisp__credit_whole(wisp *w, int64_t bytes) {
+    const wisp_limits *limits = &w->base.limits;
+    wisp__credit *credit = &w->content.credit, paid = *credit;
+    int64_t most = (int64_t)limits->message_bytes * 16 +
+                   (int64_t)limits->message_values * 2 * (int)sizeof(wisp_pair);
+    int64_t memory = bytes * WISP__WHOLE_MEMORY;
+    credit->work += WISP__EARN_PACKET + bytes * WISP__EARN_BYTE;
+    credit->memory = credit->room = WISP__PACKET_MEMORY + (memory < most ? memory : most);
+    return paid;
+}
+
+/* What is left of it is not saved. */
+static void wisp__credit_back(wisp *w, const wisp__credit *paid) {
+    wisp__credit *credit = &w->content.credit;
+    if (credit->work > paid->work) credit->work = paid->work;
+    if (credit->memory > paid->memory) credit->memory = paid->memory;
+    credit->room = paid->room;
+}
+
 /* What was released by now, on its way out or (`any`) either way; what its handlers release waits
    for the next time. */
 static void wisp__resume_held(wisp *w, bool any) {
     for (int left = any ? w->hooks.ready : w->hooks.ready_out; left > 0; left--) {
         wisp__stalled *held = wisp__hooks_next(&w->hooks, any);
+        wisp__credit paid;
         const wisp_value *values;
         int count;
         bool entered;
         if (!held) return;
         wisp__stalled_uncount(w, held);              /* it may be held again */
         entered = wisp__hooks_enter(&w->hooks);
+        paid = wisp__credit_whole(w, held->message->size);
         if (wisp__values_copy(w, held->message, &values, &count) != WISP_OK)
             wisp__error(w, NULL, w->registry.remotes[held->message->remote], WISP_E_MEMORY,
                         "what was held cannot go on");
         else if (held->passage.inbound) wisp__resume_in(w, held, values, count);
         else wisp__resume_out(w, held, values, count);
+        wisp__credit_back(w, &paid);
         wisp__stalled_free(w, held);
         if (entered) wisp__hooks_leave(&w->hooks);
     }
@@ -22537,16 +22969,15 @@ static wisp_result wisp__ask_whole(wisp *w, wisp__session *s, wisp__incoming *in
     return first ? WISP_E_BASELINE : WISP_OK;
 }
 
-/* A value in order that is of no use here must not be followed by differences to it: nothing is
-   held any more. */
+/* What was told and is not kept here: its sender takes it for kept, and is asked for whole values. A
+   value in order must not be followed by differences to it either: nothing is held any more. */
 static void wisp__heard_lost(wisp *w, wisp__session *s, wisp__incoming *in) {
     wisp__reader from = in->from;
     wisp__telling t;
     wisp__track *track;
-    if (!in->in_order) return;
     from.at = in->data_at;
-    wisp__get_telling(&from, in->form, true, &t);
-    track = wisp__track_get(&s->heard, in->form->number, (uint64_t)t.place);
+    wisp__get_telling(&from, in->form, in->in_order, &t);
+    track = in->in_order ? wisp__track_get(&s->heard, in->form->number, (uint64_t)t.place) : NULL;
     if (track) wisp__track_forget(&w->base, &w->chunks, &s->heard, track);
     if (!in->form->asked) wisp__control_add(&w->base, s, WISP__R_RESYNC, in->form->number);
     in->form->asked = true;
@@ -22584,15 +23015,15 @@ static wisp__kept *wisp__heard_whole(wisp *w, wisp__reader *from) {
     int64_t bits = from->end - from->at;
     uint8_t *bytes;
     wisp__content_turn(&w->content);
-    bytes = (uint8_t *)wisp__arena_take(&w->base, &w->content.arena,
-                                        (size_t)(bits / 8) + 2 * WISP__SLACK);
+    bytes = (uint8_t *)wisp__content_take(&w->content, (size_t)(bits / 8) + 2 * WISP__SLACK);
     if (!bytes) return NULL;
     wisp__get_bits(from, bytes, bits);
     return wisp__kept_make(&w->base, &w->chunks, bytes, bits);
 }
 
-/* Applies what was told, in its turn. *deliver: it is new. */
-static wisp_result wisp__hear_value(wisp *w, wisp__session *s, wisp__incoming *in, bool *deliver) {
+/* Applies what was told, in its turn. *deliver: it is new, and *kept is to be released. */
+static wisp_result wisp__hear_value(wisp *w, wisp__session *s, wisp__incoming *in, bool *deliver,
+                                    wisp__kept **kept) {
     wisp__form *form = in->form;
     wisp__reader from = in->from;
     wisp__telling t;
@@ -22627,7 +23058,7 @@ static wisp_result wisp__hear_value(wisp *w, wisp__session *s, wisp__incoming *i
     if (t.whole) {
         value = wisp__heard_whole(w, &from);
         form->asked = false;
-        why = WISP_E_MEMORY;
+        why = wisp__content_result(&w->content, WISP_E_MEMORY);
     } else {
         bool held = wisp__heard_base(track, &t, sequence, in_order, &base, &base_at);
         *deliver = false;
@@ -22641,10 +23072,8 @@ static wisp_result wisp__hear_value(wisp *w, wisp__session *s, wisp__incoming *i
         if (!(t.older & 2)) base.older[1] = NULL;
         if (form->sync && wisp__told_hash(base.base) != t.hash)
             return wisp__ask_whole(w, s, in, "a difference to another value than is held");
-        s->heard_values += base.base->values;
-        if (s->heard_values > WISP__PACKET_VALUES + w->base.limits.message_values)
-            return wisp__ask_whole(w, s, in, "more in a packet than can be put together");
         value = wisp__difference_apply(&w->content, &w->chunks, form, &from, &base, &models, &why);
+        if (!value && why == WISP_E_FLOOD) return why;
         if (!value && why == WISP_E_BAD_PACKET)
             return wisp__ask_whole(w, s, in, "a difference that makes no sense");
         *deliver = true;
@@ -22653,22 +23082,29 @@ static wisp_result wisp__hear_value(wisp *w, wisp__session *s, wisp__incoming *i
     if (track) *deliver = wisp__heard_store(w, s, track, sequence, value, models,
                                             t.whole ? NULL : &base_at, in);
     else wisp__kept_release(&w->base, &w->chunks, models);
-    if (*deliver) {
-        int budget = w->base.limits.message_values;
-        wisp__reader data = wisp__reader_on(value->bytes, (int)((value->bits + 7) / 8));
-        why = wisp__decode(&w->content, form, &data, &budget, &in->content);
-        value->values = w->base.limits.message_values - budget + 1;
-    }
-    wisp__kept_release(&w->base, &w->chunks, value);
-    return *deliver ? why : WISP_OK;
+    *kept = value;
+    return WISP_OK;
+}
+
+/* Reads the values of what is kept now. */
+static void wisp__heard_decode(wisp *w, wisp__incoming *in, const wisp__kept *value) {
+    wisp__reader data = wisp__reader_on(value->bytes, (int)((value->bits + 7) / 8));
+    in->readable = wisp__decode(&w->content, in->form, &data, &in->content);
+    in->conformed = false;
 }
 
 /* A message that is of no use. The caller of an invoke gets to know why. */
-static void wisp__on_unreadable(wisp *w, wisp__session *s, const wisp__incoming *in) {
+static void wisp__on_unreadable(wisp *w, wisp__session *s, const wisp__incoming *in,
+                                wisp__request *request) {
     wisp__remote *remote = in->remote ? in->remote : w->registry.remotes[WISP__ON_ERROR];
-    wisp_value text = wisp_string(w->registry.text);
+    wisp_value text;
     wisp__message *m;
     wisp_result why;
+    if (in->readable == WISP_E_FLOOD)
+        snprintf(w->registry.text, sizeof w->registry.text,
+                 "more work or memory than its bytes pay for");
+    wisp__pay(&w->content.credit, WISP__PRICE_ERROR);
+    text = wisp_string(w->registry.text);
     s->peer.stats.bad_messages++;
     wisp__drop(&w->registry, in->remote, s,
                in->readable == WISP_E_INVALID ? WISP_DROP_INVALID : WISP_DROP_UNREADABLE);
@@ -22678,7 +23114,7 @@ static void wisp__on_unreadable(wisp *w, wisp__session *s, const wisp__incoming 
     if (in->kind == WISP__R_INVOKE) {
         m = wisp__answer_make(w, remote, in->call, in->readable, &text, w->registry.text[0] != 0,
                               &why);
-        if (m) wisp__answer_give(w, s, NULL, m);
+        if (m) wisp__answer_give(w, s, request, m);
         else wisp__error(w, s, remote, why, "the answer of a call was not made");
     }
     wisp__offend(w, s);
@@ -22692,49 +23128,63 @@ static void wisp__on_flood(wisp *w, wisp__session *s, const wisp__incoming *in) 
     wisp__offend(w, s);
 }
 
-/* What has been read, as the schema that is registered here wants it. */
-static void wisp__conform_incoming(wisp *w, wisp__incoming *in) {
-    if (!in->remote || in->kind == WISP__R_REPLY) return;
-    if (!in->form && !in->remote->schema) return;
-    in->readable = wisp__conform_decoded(&w->content, in->remote, in->form, &in->content);
+/* Takes in what was told; false: nothing comes of it. What cannot be kept is an error below. */
+static bool wisp__hear(wisp *w, wisp__session *s, wisp__incoming *in, wisp__kept **kept) {
+    bool fresh = false;
+    if (in->readable) {
+        wisp__heard_lost(w, s, in);
+        return true;
+    }
+    w->content.credit.over = false;
+    in->readable = wisp__hear_value(w, s, in, &fresh, kept);
+    if (in->readable) wisp__heard_lost(w, s, in);
+    if (in->stale) {
+        in->remote->stats.stale++;
+        s->peer.stats.stale++;
+        wisp__drop(&w->registry, in->remote, s, WISP_DROP_STALE);
+    }
+    return fresh || in->readable;
 }
 
-/* A message whose turn it is. What happened before it is told before it. */
-static void wisp__deliver(wisp *w, wisp__session *s, wisp__incoming *in, int delivery,
-                          uint64_t number) {
-    if (w->events.notice_count || w->calls.done_first || w->hooks.ready) wisp__dispatch(w);
-    if (s->peer.state != WISP__JOINED || w->destroyed) return;
-    w->registry.text[0] = 0;
-    if (in->told && in->readable) wisp__heard_lost(w, s, in);
-    if (in->told && !in->readable) {
-        bool fresh;
-        in->readable = wisp__hear_value(w, s, in, &fresh);
-        if (in->readable && in->readable != WISP_E_INVALID) wisp__heard_lost(w, s, in);
-        if (in->stale) {
-            in->remote->stats.stale++;
-            s->peer.stats.stale++;
-            wisp__drop(&w->registry, in->remote, s, WISP_DROP_STALE);
-        }
-        if (!fresh && !in->readable) return;
-    }
-    if (!in->readable && !in->conformed) wisp__conform_incoming(w, in);
-    in->conformed = true;
+static void wisp__on_unknown(wisp *w, wisp__session *s) {
+    s->peer.stats.bad_messages++;
+    wisp__drop(&w->registry, NULL, s, WISP_DROP_NO_REMOTE);
+    wisp__error(w, s, NULL, WISP_E_NO_REMOTE, "a message for a name that is not known here");
+    wisp__offend(w, s);
+}
+
+/* What limits and budgets let through is worked on; `kept`: the value that was told, or NULL. */
+static void wisp__deliver_admitted(wisp *w, wisp__session *s, wisp__incoming *in, int delivery,
+                                   uint64_t number, const wisp__kept *kept) {
     if (in->readable) {
-        wisp__on_unreadable(w, s, in);
+        wisp__on_unreadable(w, s, in, NULL);
     } else if (!wisp__policy_message(&w->policy, &s->spending, w->base.time)) {
         wisp__on_flood(w, s, in);
     } else if (in->kind == WISP__R_INVOKE) {
         wisp__on_invoked(w, s, in, delivery);
     } else if (in->kind == WISP__R_REPLY) {
         wisp__on_replied(w, s, in);
-    } else if (in->kind == WISP__R_EVENT && in->remote) {
-        wisp__on_event(w, s, in, delivery, number);
-    } else if (in->kind == WISP__R_EVENT) {
-        s->peer.stats.bad_messages++;
-        wisp__drop(&w->registry, NULL, s, WISP_DROP_NO_REMOTE);
-        wisp__error(w, s, NULL, WISP_E_NO_REMOTE, "a message for a name that is not known here");
-        wisp__offend(w, s);
+    } else if (in->kind == WISP__R_EVENT && !in->remote) {
+        wisp__on_unknown(w, s);
+    } else if (in->kind == WISP__R_EVENT && wisp__admit_event(w, s, in, delivery, number)) {
+        if (kept) wisp__heard_decode(w, in, kept);
+        if (wisp__conform_incoming(w, s, in)) wisp__on_event(w, s, in);
+        else wisp__on_unreadable(w, s, in, NULL);
     }
+}
+
+/* A message whose turn it is. What happened before it is told before it. */
+static void wisp__deliver(wisp *w, wisp__session *s, wisp__incoming *in, int delivery,
+                          uint64_t number) {
+    wisp__kept *kept = NULL;
+    if (w->events.notice_count || w->calls.done_first || w->hooks.ready) wisp__dispatch(w);
+    if (s->peer.state != WISP__JOINED || w->destroyed) return;
+    w->registry.text[0] = 0;
+    if (!in->readable && !wisp__pay(&w->content.credit, WISP__PRICE_EVENT))
+        in->readable = WISP_E_FLOOD;
+    if (!in->told || wisp__hear(w, s, in, &kept))
+        wisp__deliver_admitted(w, s, in, delivery, number, kept);
+    wisp__kept_release(&w->base, &w->chunks, kept);
 }
 
 /* ===========================================================================
@@ -22759,6 +23209,11 @@ static void wisp__break(wisp__reading *r, const char *why) {
     wisp__break_with(r, WISP_E_PROTOCOL, why);
 }
 
+/* Where a record ends is not known when its reading is not paid for. */
+static void wisp__break_unpaid(wisp__reading *r) {
+    wisp__break_with(r, WISP_E_FLOOD, "more work or memory than its bytes pay for");
+}
+
 /* Values that end where the reader stands afterwards: nothing tells their length. */
 static void wisp__read_bound(wisp__reading *r, wisp__incoming *in, bool own_shape) {
     wisp__reader at = r->from;
@@ -22769,8 +23224,9 @@ static void wisp__read_bound(wisp__reading *r, wisp__incoming *in, bool own_shap
     }
     in->data_at = at.at;
     if (at.failed) in->readable = WISP_E_BAD_PACKET;
-    else wisp__read_values(r->w, &r->from, in, &r->values);
+    else wisp__read_values(r->w, &r->from, in);
     if (in->readable == WISP_E_MEMORY) wisp__break_with(r, in->readable, "no memory for a message");
+    else if (in->readable == WISP_E_FLOOD && !in->parsed) wisp__break_unpaid(r);
     else if (in->readable && !in->parsed) wisp__break(r, "a message that cannot be read");
     else r->from.at = in->end;
 }
@@ -22791,7 +23247,7 @@ static void wisp__read_unbound(wisp__reading *r, wisp__incoming *in) {
     in->readable = within.failed ? WISP_E_BAD_PACKET : WISP_OK;
     if (in->readable || (in->kind == WISP__R_EVENT && !in->remote)) return;
     within.failed = false;
-    wisp__read_values(r->w, &within, in, &r->values);
+    wisp__read_values(r->w, &within, in);
     if (in->readable == WISP_E_MEMORY) wisp__break_with(r, in->readable, "no memory for a message");
     if (!in->readable && in->end != r->from.at) in->readable = WISP_E_BAD_PACKET;
 }
@@ -22914,6 +23370,9 @@ static wisp__form *wisp__learn_form(wisp *w, const wisp__reader *packet,
     }
     if (form->dictionary && wisp__squeeze_column(&w->squeeze, form->dictionary) < 0)
         *why = WISP_E_UNSUPPORTED;
+    if (*why == WISP_OK && l->bits &&
+        !wisp__pay_each(&w->content.credit, l->bits, WISP__PRICE_LEARN))
+        *why = WISP_E_FLOOD;
     if (*why == WISP_OK && l->bits) {
         memset(bytes, 0, sizeof bytes);
         from.at = l->at;
@@ -22939,7 +23398,7 @@ static wisp__remote *wisp__name_announced(wisp *w, const wisp__learning *l) {
     wisp__remote *remote = wisp__registry_find(&w->registry, l->name, l->length);
     wisp_result why;
     if (remote || !w->events.matches || strlen(l->name) != (size_t)l->length ||
-        !wisp__events_wanted(&w->events, l->name))
+        !wisp__events_wanted(&w->events, l->name, &w->content.credit))
         return remote;
     remote = wisp__registry_add(&w->registry, l->name, &why);
     w->events.matched += remote != NULL;
@@ -23017,6 +23476,7 @@ static void wisp__read_announcement(wisp__reading *r) {
 static void wisp__read_whole(wisp__reading *r, const wisp__lane_in *lane) {
     wisp__reading whole = *r;
     wisp__reader outer = r->w->record;
+    wisp__credit paid = wisp__credit_whole(r->w, lane->whole_bytes);
     wisp__incoming in;
     int kind, shown = wisp__min_int(lane->whole_bytes, 16);
     uint8_t first[16];                /* what errors show; the whole goes with the session */
@@ -23025,7 +23485,6 @@ static void wisp__read_whole(wisp__reading *r, const wisp__lane_in *lane) {
     whole.delivery = WISP_RELIABLE;
     whole.from = wisp__reader_on(lane->whole, lane->whole_bytes);
     r->w->record = wisp__reader_on(first, shown);
-    whole.values = r->w->base.limits.message_values;
     if (wisp__get(&whole.from, 4) == 8) {
         wisp__read_event(&whole, &in, false);
     } else {
@@ -23040,6 +23499,7 @@ static void wisp__read_whole(wisp__reading *r, const wisp__lane_in *lane) {
     else if (in.kind != WISP__R_NOTHING)
         wisp__deliver(r->w, r->session, &in, WISP_RELIABLE, r->number);
     r->w->record = outer;
+    wisp__credit_back(r->w, &paid);
 }
 
 /* What stands at its place in the order. */
@@ -23114,6 +23574,7 @@ static void wisp__arrive_held(wisp__reading *r, wisp__lane_in *lane, const wisp_
     wisp__incoming in;
     wisp__reading kept = *r;
     wisp__reader outer = r->w->record;
+    wisp__credit paid = wisp__credit_whole(r->w, (held->shape_bits + held->data_bits + 7) / 8);
     int data_at = (held->shape_bits + 7) / 8;
     memset(&in, 0, sizeof in);
     in.kind = (wisp__record)held->kind;
@@ -23129,16 +23590,16 @@ static void wisp__arrive_held(wisp__reading *r, wisp__lane_in *lane, const wisp_
     in.data_at = (int64_t)data_at * 8;
     in.end = in.data_at + held->data_bits;
     kept.from = wisp__reader_on(held->bytes, data_at + (int)((held->data_bits + 7) / 8));
-    kept.values = wisp__max_int(WISP__PACKET_VALUES, r->w->base.limits.message_values);
     r->w->record = kept.from;
     if ((in.kind == WISP__R_EVENT || in.kind == WISP__R_REPLY || in.kind == WISP__R_INVOKE) &&
         (held->shape_bits || held->data_bits || in.form))
-        wisp__read_values(r->w, &kept.from, &in, &kept.values);
+        wisp__read_values(r->w, &kept.from, &in);
     if (in.readable == WISP_E_MEMORY)
         wisp__break_with(&kept, in.readable, "no memory for a message");
     else wisp__arrive(&kept, lane, &in);
     if (kept.broken) wisp__break_with(r, kept.code, kept.broken);
     r->w->record = outer;
+    wisp__credit_back(r->w, &paid);
 }
 
 /* The session may end in a handler; then its lanes are gone. */
@@ -23247,9 +23708,8 @@ static void wisp__read_resync(wisp__reading *r) {
         wisp__break(r, "a number that was never given");
         return;
     }
-    r->session->steps += r->session->told.count;
-    if (r->session->steps > WISP__SETTLE_STEPS + 16 * r->w->base.limits.keys) {
-        wisp__break(r, "whole values are asked for too often");
+    if (!wisp__pay_each(&r->w->content.credit, r->session->told.count, WISP__PRICE_STEP)) {
+        wisp__break_with(r, WISP_E_FLOOD, "whole values are asked for too often");
         return;
     }
     wisp__tracks_reset(&r->w->base, &r->w->chunks, &r->session->told, index, true);
@@ -23307,7 +23767,7 @@ static void wisp__read_run(wisp__reading *r) {
     if (!r->has_previous || r->from.failed) wisp__break(r, "a repeat of nothing");
     for (int i = 0; i < count && wisp__goes_on(r); i++) {
         bool there = !r->previous.told && r->previous.turn == r->w->content.turn;
-        if (!there) wisp__read_values(r->w, &r->from, &r->previous, &r->values);
+        if (!there) wisp__read_values(r->w, &r->from, &r->previous);
         if (r->previous.readable && !r->previous.parsed)
             wisp__break(r, "a repeat that cannot be read");
         wisp__take_turn(r, &r->previous);
@@ -23336,6 +23796,10 @@ static bool wisp__read_record(wisp__reading *r) {
     if (left < 8) {
         wisp__reader rest = *from;
         if (wisp__get(&rest, (int)left) == 0) return false;
+    }
+    if (!wisp__pay(&r->w->content.credit, WISP__PRICE_RECORD)) {
+        wisp__break_unpaid(r);
+        return false;
     }
     if (wisp__get(from, 1)) wisp__read_alike(r);
     else if (wisp__get(from, 1)) wisp__read_message(r, true);
@@ -23384,6 +23848,7 @@ static void wisp__read_squeezed(wisp__reading *r) {
     if (dictionary && (uint32_t)wisp__get(&r->from, 16) != (known & 0xffff)) r->from.failed = true;
     from = r->from.bytes + r->from.at / 8;
     left = r->from.size - (int)(r->from.at / 8);
+    wisp__pay_each(&w->content.credit, wisp__min_int(size, w->base.mtu), WISP__PRICE_UNPACKED);
     if (r->from.failed || size > w->base.mtu || (kind & 127) >= WISP__METHODS ||
         wisp__squeeze_unpack(&w->squeeze, kind & 127, dictionary ? known : 0, from, left, to, size))
         wisp__break_with(r, WISP_E_COMPRESSED, dictionary && !known
@@ -23411,6 +23876,25 @@ static bool wisp__within_budget(wisp *w, wisp__session *s, int size) {
     return false;
 }
 
+/* What the session has earned until now is there for this packet. */
+static void wisp__credit_begin(wisp *w, wisp__session *s, int bytes) {
+    wisp__credit *credit = &w->content.credit;
+    double seconds = wisp__min(w->base.time - s->credit_time, 1);
+    int64_t earned = WISP__EARN_PACKET + (int64_t)bytes * WISP__EARN_BYTE +
+                     (int64_t)(seconds * WISP__EARN_SECOND);
+    s->credit += earned;
+    if (s->credit > WISP__EARN_MOST) s->credit = WISP__EARN_MOST;
+    s->credit_time = w->base.time;
+    credit->work = s->credit;
+    credit->memory = credit->room = WISP__PACKET_MEMORY;
+    credit->over = false;
+}
+
+static void wisp__credit_end(wisp *w, wisp__session *s) {
+    w->update_work += s->credit - w->content.credit.work + WISP__EARN_PACKET;
+    s->credit = w->content.credit.work;
+}
+
 /* A packet whose tag is right. */
 static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet, int head,
                             uint64_t number) {
@@ -23431,14 +23915,13 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
         wisp__flow_note(&peer->flow, number, w->base.time);
     }
     if (peer->state == WISP__HALF_OPENED) wisp__confirm(w, s);
-    s->steps = s->misses = s->told_errors = s->heard_values = 0;
-    w->content.unpacked = w->content.taken = 0;
+    s->told_errors = 0;
+    wisp__credit_begin(w, s, packet->size);
     memset(&r, 0, sizeof r);
     r.w = w;
     r.session = s;
     r.number = number;
     r.from = wisp__reader_on(bytes + head, packet->size - head);
-    r.values = wisp__max_int(WISP__PACKET_VALUES, w->base.limits.message_values);
     w->record = r.from;
     if (bytes[0] & 0x78) wisp__break(&r, "flags of no meaning");
     else if (bytes[0] & WISP__FLAG_SQUEEZED) wisp__read_squeezed(&r);
@@ -23446,6 +23929,7 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
     if (!r.broken) wisp__read_body(&r, (bytes[0] & WISP__FLAG_ACKS) != 0);
     if (r.broken && peer->state == WISP__JOINED) wisp__error(w, s, NULL, r.code, r.broken);
     w->record.end = w->record.at = 0;
+    wisp__credit_end(w, s);
     if (r.broken) {
         w->base.stats.packets_malformed++;
         wisp__log(&w->base, WISP_LOG_WARNING, r.code, "session ended: %s", r.broken);
@@ -24571,6 +25055,7 @@ static bool wisp__limits_valid(const wisp_limits *l) {
            l->queue_messages >= 0 && l->queue_bytes >= 0 && l->window_items >= 0 &&
            l->window_bytes >= 0 && l->window_packets >= 0 && l->calls >= 0 &&
            l->calls_remembered >= 0 && l->packet_messages >= 0 && l->update_packets >= 0 &&
+           l->update_work >= 0 &&
            l->notices >= 0 && l->schema_bytes >= 0 && l->baseline_bytes >= 0 &&
            l->baselines >= 0 && l->keys >= 0 && l->held_messages >= 0 && l->held_bytes >= 0 &&
            l->groups >= 0 && l->matched_names >= 0;
@@ -24782,13 +25267,15 @@ static void wisp__advance(wisp *w, double now) {
     w->base.time += wisp__min(step, w->base.timeout / 2);
 }
 
-/* Takes what has come until nothing is left. A link that has handed over several at once before, or
+/* Takes what has come until nothing is left, or the work of one update is done. A link that has handed over several at once before, or
    that says so, has nothing left when it hands over less. false: the link is broken. */
 static bool wisp__receive(wisp *w) {
     wisp_link *link = &w->peers.post.link;
     int left = w->base.limits.update_packets, count = WISP__RECEIVED;
+    int64_t most_work = (int64_t)w->base.limits.update_work * 1000;
     bool more = true;
-    while (left > 0 && count > 0 && more && !w->destroyed) {
+    w->update_work = 0;
+    while (left > 0 && count > 0 && more && w->update_work < most_work && !w->destroyed) {
         int most = wisp__min_int(left, WISP__RECEIVED);
         count = wisp__min_int(link->recv(link->user, w->received, most), most);
         w->most_received = wisp__max_int(w->most_received, count);
@@ -24826,6 +25313,8 @@ wisp_result wisp_update(wisp *w, double now) {
     if (w->registry.meters) wisp__profiler_tick(w);
     wisp__tell_link(w, !received || w->peers.post.broken);
     if (w->registry.schemas.dead) wisp__schemas_bury(&w->registry.schemas);
+    wisp__content_trim(&w->content);
+    wisp__arena_trim(&w->base, &w->hooks.arena);
     w->updating = false;
     if (w->destroyed) {
         wisp__destroy_now(w);
@@ -25421,7 +25910,6 @@ wisp_object wisp_arg_object(wisp_event *event, int i) {
 
 const void *wisp_arg_struct(wisp_event *event, int i, const wisp_schema *schema) {
     const wisp_value *value = wisp_arg_value(event, i);
-    wisp__unpacker u;
     wisp__supply supply;
     wisp__fitting f;
     void *image = NULL;
@@ -25429,12 +25917,11 @@ const void *wisp_arg_struct(wisp_event *event, int i, const wisp_schema *schema)
     if (value && value->kind == WISP_STRUCT &&
         value->as.structure.schema->fields == schema->fields)
         return value->as.structure.data;
-    u = wisp__content_unpacker(&event->w->content, &event->w->content.arena, NULL, 0);
-    supply = wisp__supply_of(&u);
+    supply = wisp__supply_of_arena(&event->w->base, &event->w->content.arena, NULL);
     f = wisp__fitting_on(event->w->registry.text, (int)sizeof event->w->registry.text, &supply);
     f.loose = true;
     if (value && wisp__is_map(value))
-        image = wisp__arena_take(u.base, u.arena, (size_t)schema->bytes);
+        image = wisp__supply_take(&supply, (size_t)schema->bytes);
     if (image) memset(image, 0, (size_t)schema->bytes);
     if (image && wisp__fit_schema(&f, schema, value, image) == WISP_OK) return image;
     wisp__arg_wrong(event, i, value);
