@@ -2538,32 +2538,37 @@ static void wisp__limits_defaults(wisp_limits *limits, int max_peers) {
 
 /* What a session earns, in units of work: for each byte of a packet, for each packet, and for
    each second; and what it can save up, which bounds the work that one packet causes. A message
-   that was put together of fragments has a credit of its own, for all of its bytes. */
+   that was put together of fragments has a credit of its own, for all of its bytes, and more for
+   the values that may be packed into them: so much for a byte, and so much for a value. */
 enum { WISP__EARN_BYTE = 128, WISP__EARN_PACKET = 4000, WISP__EARN_SECOND = 16000000,
-       WISP__EARN_MOST = 500000 };
+       WISP__EARN_MOST = 500000, WISP__EARN_DENSE = 512, WISP__EARN_VALUE = 64 };
 
-/* Memory in bytes, for what one packet says, and for each byte of a message of fragments. */
-enum { WISP__PACKET_MEMORY = 640 << 10, WISP__WHOLE_MEMORY = 64 };
+/* Memory in bytes, for what one packet says, and for each byte of a message of fragments, beside
+   that of the values which may be packed into it. */
+enum { WISP__PACKET_MEMORY = 640 << 10, WISP__WHOLE_MEMORY = 16 };
 
 /* Prices, in units of work. */
 enum {
     WISP__PRICE_BLOCK   = 12,    /* memory: to take it, .. */
-    WISP__PRICE_BYTES   = 4,     /* .. and a unit for so many bytes, which are written and read */
-    WISP__PRICE_VALUE   = 12,    /* a value that describes itself, or one that is looked at */
-    WISP__PRICE_FIELD   = 12,    /* an operation of a schema's program */
+    WISP__PRICE_BYTES   = 8,     /* .. and a unit for so many bytes, which are written and read */
+    WISP__PRICE_VALUE   = 12,    /* a value that describes itself, or is held against a type */
+    WISP__PRICE_VIEW    = 24,    /* a value that is made of a field or element */
+    WISP__PRICE_FIELD   = 6,     /* an operation of a schema's program */
     WISP__PRICE_COMPARE = 8,     /* two names, or keys, that differ early */
     WISP__PRICE_SYMBOL  = 8,     /* a number of a record delta, plain .. */
     WISP__PRICE_CELL    = 4,     /* .. of a record that it is to .. */
-    WISP__PRICE_ADAPTED = 100,   /* .. or one that changed, through the range coder */
+    WISP__PRICE_ADAPTED = 70,    /* .. or one that changed, through the range coder */
     WISP__PRICE_LEARN   = 16,    /* a bit of a schema that a peer describes */
     WISP__PRICE_MATCH   = 40,    /* a byte of a name that a pattern is tried on */
     WISP__PRICE_STEP    = 4,     /* an entry of a list that is walked */
     WISP__PRICE_UNPACKED = 2,    /* a byte that decompression makes */
-    WISP__PRICE_CODED   = 32,    /* a byte that a codec reads */
-    WISP__PRICE_ANY     = 40,    /* for a sender: a value, with all that is done to it */
+    WISP__PRICE_CODED   = 16,    /* a byte that a codec reads; it pays half a unit for each byte of
+                                    memory besides */
+    WISP__PRICE_ANY     = 64,    /* for a sender: a value, with all that is done to it, .. */
+    WISP__PRICE_APPLY   = 28,    /* .. or a number of a C struct that is told by a delta */
     WISP__PRICE_RECORD  = 30,    /* a record of a packet: to be read .. */
     WISP__PRICE_EVENT   = 80,    /* .. and handed to its handlers */
-    WISP__PRICE_ERROR   = 600    /* one that is refused, with its text */
+    WISP__PRICE_ERROR   = 300    /* one that is refused, with its text */
 };
 
 typedef struct wisp__credit {
@@ -5174,7 +5179,7 @@ static wisp_result wisp__as_array(wisp__supply *supply, const wisp_value *from, 
     size_t count = (size_t)wisp__max_int(from->count, 0);
     wisp_value *items;
     if (from->count < 0 || (from->count && !from->as.array)) return WISP_E_ARGUMENT;
-    if (!wisp__pay_each(supply->credit, from->count, WISP__PRICE_VALUE)) return WISP_E_FLOOD;
+    if (!wisp__pay_each(supply->credit, from->count, WISP__PRICE_VIEW)) return WISP_E_FLOOD;
     items = (wisp_value *)wisp__supply_take(supply, count * sizeof *items + 1);
     if (!items) return wisp__credit_result(supply->credit, WISP_E_MEMORY);
     for (int i = 0; i < from->count; i++) {
@@ -5195,7 +5200,7 @@ static wisp_result wisp__as_map(wisp__supply *supply, const wisp_value *from, wi
     if (wisp__is_array(from)) return wisp__as_array(supply, from, out, wisp__as_map);
     if (!wisp__is_map(from)) return WISP_OK;
     if (from->count < 0 || (from->count && !from->as.map)) return WISP_E_ARGUMENT;
-    if (!wisp__pay_each(supply->credit, from->count, WISP__PRICE_VALUE)) return WISP_E_FLOOD;
+    if (!wisp__pay_each(supply->credit, from->count, WISP__PRICE_VIEW)) return WISP_E_FLOOD;
     pairs = (wisp_pair *)wisp__supply_take(supply, (size_t)from->count * sizeof *pairs + 1);
     if (!pairs) return wisp__credit_result(supply->credit, WISP_E_MEMORY);
     for (int i = 0; i < from->count; i++) {
@@ -6431,7 +6436,9 @@ static const wisp_schema *wisp__undescribe(wisp__reader *from, wisp__bump *memor
 struct wisp_edit {
     wisp__supply *supply;
     wisp_pair    *pairs;
-    int           count, room, sorted;
+    int           count, room;
+    int           live;          /* pairs with a key */
+    int           sorted;
     wisp__names   names;
     wisp_result   result;        /* the first failure of memory, or of what pays for it */
 };
@@ -6483,7 +6490,7 @@ static wisp_result wisp__edit_own(wisp_edit *edit, const wisp_value *from, wisp_
     if (!map && !wisp__is_array(from)) return WISP_OK;
     if (from->count < 0 || (from->count && !from->as.array)) return WISP_E_ARGUMENT;
     if (depth > 256) return WISP_E_DEPTH;
-    if (!wisp__pay_each(edit->supply->credit, from->count, WISP__PRICE_VALUE))
+    if (!wisp__pay_each(edit->supply->credit, from->count, WISP__PRICE_VIEW))
         return wisp__edit_fail(edit);
     if (map) pairs = (wisp_pair *)wisp__supply_take(edit->supply, (size_t)from->count * sizeof *pairs + 1);
     else items = (wisp_value *)wisp__supply_take(edit->supply, (size_t)from->count * sizeof *items + 1);
@@ -6524,6 +6531,7 @@ static wisp_result wisp__edit_add(wisp_edit *edit, const char *name, const wisp_
     if (!key || !wisp__edit_room(edit)) return wisp__edit_fail(edit);
     edit->pairs[edit->count].key = key;
     edit->pairs[edit->count++].value = *value;
+    edit->live++;
     return WISP_OK;
 }
 
@@ -6540,7 +6548,7 @@ wisp_result wisp_edit_set(wisp_edit *edit, const char *name, wisp_value value) {
     if (!edit || !name || (int)value.kind < 0 || value.kind > WISP_STRUCT) return WISP_E_ARGUMENT;
     at = wisp__edit_find(edit, name);
     if (edit->result == WISP_E_FLOOD) return WISP_E_FLOOD;
-    if (at < 0 && edit->count - edit->sorted >= 4096) return WISP_E_LIMIT;
+    if (at < 0 && edit->live >= 4096) return WISP_E_LIMIT;
     result = wisp__edit_own(edit, &value, &own, 0);
     if (result) return result;
     if (at < 0) return wisp__edit_add(edit, name, &own);
@@ -6553,6 +6561,7 @@ wisp_result wisp_edit_remove(wisp_edit *edit, const char *name) {
     if (!edit || !name) return WISP_E_ARGUMENT;
     if (at < 0) return edit->result == WISP_E_FLOOD ? WISP_E_FLOOD : WISP_E_NAME;
     edit->pairs[at].key = NULL;
+    edit->live--;
     return WISP_OK;
 }
 
@@ -6563,8 +6572,10 @@ wisp_result wisp_edit_rename(wisp_edit *edit, const char *from, const char *to) 
     if (at < 0 || wisp__edit_find(edit, to) >= 0)
         return edit->result == WISP_E_FLOOD ? WISP_E_FLOOD : WISP_E_NAME;
     result = wisp__edit_add(edit, to, &edit->pairs[at].value);
-    if (result == WISP_OK) edit->pairs[at].key = NULL;
-    return result;
+    if (result) return result;
+    edit->pairs[at].key = NULL;
+    edit->live--;
+    return WISP_OK;
 }
 
 /* Copies the pairs or fields of a value. A row is edited by the names of its fields as well; of
@@ -6594,7 +6605,7 @@ static wisp_result wisp__edit_begin(wisp_edit *edit, wisp__supply *supply,
     if (result) return result;
     all = wisp_map(edit->pairs, edit->count);
     if (!wisp__names_make(&edit->names, supply, &all)) return wisp__edit_fail(edit);
-    edit->sorted = edit->count;
+    edit->sorted = edit->live = edit->count;
     for (int i = 1; i < edit->count; i++) {
         wisp_pair *earlier = &edit->pairs[edit->names.places[i - 1]];
         wisp_pair *pair = &edit->pairs[edit->names.places[i]];
@@ -6602,6 +6613,7 @@ static wisp_result wisp__edit_begin(wisp_edit *edit, wisp__supply *supply,
         earlier->value = pair->value;
         edit->names.places[i] = edit->names.places[i - 1];
         pair->key = NULL;
+        edit->live--;
     }
     return WISP_OK;
 }
@@ -18304,7 +18316,7 @@ static int wisp__decode_bytes(wisp__unpacker *u, const wisp__form *form, const w
     for (; read == WISP_E_MEMORY; room *= 2) {
         void *memory;
         room = room < most ? room : most;
-        if (!wisp__unpack_pay(u, room, 1)) return u->result;
+        if (!wisp__unpack_pay(u, room / 2, 1)) return u->result;
         memory = wisp__unpack_take(u, (size_t)room);
         if (!memory) return u->result;
         read = form->codec->decode(form->codec, schema, from, bytes, value, memory, (int)room);
@@ -18553,6 +18565,7 @@ static void wisp__difference_make(wisp__content *c, const wisp__form *form,
     const wisp_value *a, *b;
     int a_count = 0, b_count = 0;
     int64_t cells;
+    int each;
     bool made;
     u.shape = &shape;
     out->bits = 0;
@@ -18572,8 +18585,10 @@ static void wisp__difference_make(wisp__content *c, const wisp__form *form,
         made = a && b && wisp__values_write(&d, a, a_count, b, b_count);
     }
     cells = program ? WISP__DELTA_SYMBOLS - d.symbols : (int64_t)value->values + out->base->values;
+    each = program && program->source->shape == WISP_SHAPE_STRUCT ? WISP__PRICE_APPLY
+                                                                  : WISP__PRICE_ANY;
     if (!made || to.at >= value->bits) return;
-    if (!wisp__can_pay(c->base, cells * WISP__PRICE_ANY, to.at / 8)) return;
+    if (!wisp__can_pay(c->base, cells * each, to.at / 8)) return;
     out->bytes = bytes;
     out->bits = to.at;
     out->adapted = models;
@@ -22882,16 +22897,20 @@ static void wisp__resume_out(wisp *w, wisp__stalled *held, const wisp_value *val
         wisp__error(w, NULL, remote, result, "what was held cannot be sent");
 }
 
+static int64_t wisp__least(int64_t a, int64_t b) { return a < b ? a : b; }
+
 /* A message of fragments, or one that was held, has a credit of its own beside that of the packet
    which lets it be read, if there is one: its bytes have earned it. Returns what there was. */
 static wisp__credit wisp__credit_whole(wisp *w, int64_t bytes) {
     const wisp_limits *limits = &w->base.limits;
     wisp__credit *credit = &w->content.credit, paid = *credit;
-    int64_t most = (int64_t)limits->message_bytes * 16 +
-                   (int64_t)limits->message_values * 2 * (int)sizeof(wisp_pair);
-    int64_t memory = bytes * WISP__WHOLE_MEMORY;
-    credit->work += WISP__EARN_PACKET + bytes * WISP__EARN_BYTE;
-    credit->memory = credit->room = WISP__PACKET_MEMORY + (memory < most ? memory : most);
+    int64_t dense = bytes * WISP__EARN_DENSE, values = limits->message_values;
+    credit->work += WISP__EARN_PACKET + bytes * WISP__EARN_BYTE +
+                    wisp__least(dense, values * WISP__EARN_VALUE);
+    credit->room = WISP__PACKET_MEMORY + wisp__least(bytes, limits->message_bytes) *
+                                             WISP__WHOLE_MEMORY +
+                   wisp__least(dense, values * (int)sizeof(wisp_pair));
+    credit->memory = credit->room;
     return paid;
 }
 

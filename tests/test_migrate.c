@@ -412,7 +412,7 @@ static const test_case tests[] = {
     CASE(an_edit_without_memory_stays_as_it_was),
     CASE(steps_run_in_the_order_of_versions),
     CASE(only_the_steps_between_the_versions_run),
-    CASE(a_missing_step_is_told_with_its_versions),
+    CASE(a_missing_step_is_told_with_its_versions_before_any_step_runs),
     CASE(a_failing_step_ends_the_way_with_its_code),
     CASE(there_is_no_way_back),
     CASE(a_step_that_ignores_a_lack_of_memory_does_not_go_through),
