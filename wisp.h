@@ -2537,11 +2537,12 @@ static void wisp__limits_defaults(wisp_limits *limits, int max_peers) {
  * ======================================================================== */
 
 /* What a session earns, in units of work: for each byte of a packet, for each packet, and for
-   each second; and what it can save up, which bounds the work that one packet causes. A message
+   each second; what it can save up, which bounds the work that one packet causes; and what it must
+   have for a packet to be taken. A message
    that was put together of fragments has a credit of its own, for all of its bytes, and more for
    the values that may be packed into them: so much for a byte, and so much for a value. */
 enum { WISP__EARN_BYTE = 128, WISP__EARN_PACKET = 4000, WISP__EARN_SECOND = 16000000,
-       WISP__EARN_MOST = 500000, WISP__EARN_DENSE = 512, WISP__EARN_VALUE = 64 };
+       WISP__EARN_MOST = 500000, WISP__EARN_NEEDED = 300000, WISP__EARN_DENSE = 512, WISP__EARN_VALUE = 64 };
 
 /* Memory in bytes, for what one packet says, and for each byte of a message of fragments, beside
    that of the values which may be packed into it. */
@@ -2604,11 +2605,11 @@ static inline bool wisp__pay_memory(wisp__credit *credit, size_t bytes) {
     return true;
 }
 
-/* For a sender: will a receiver that has three fifths of its credit read this? What is larger than
-   a packet earns by its bytes. */
+/* For a sender: can a receiver that takes the packet read this? What is larger than half a packet
+   earns by its bytes. */
 static inline bool wisp__can_pay(const wisp__base *base, int64_t work, int64_t bytes) {
     int64_t earned = bytes > base->mtu / 2 ? bytes * WISP__EARN_BYTE : 0;
-    return work <= WISP__EARN_MOST * 3 / 5 + earned;
+    return work <= WISP__EARN_NEEDED + earned;
 }
 
 /* What a failure comes from, when it may be the credit. */
@@ -21516,8 +21517,6 @@ static void wisp__joined(wisp *w, wisp__session *s) {
     w->joins_done += s->peer.asked;
     s->peer.heard = s->peer.spoke = w->base.time;
     s->untold = WISP__RESERVED;
-    s->credit = WISP__EARN_MOST;
-    s->credit_time = w->base.time;
     s->ping = true;
     wisp__route_of(&w->base, s, w->registry.count - 1);     /* all at once, not by doubling */
     wisp__peers_list(&w->peers, &s->peer);
@@ -21550,6 +21549,8 @@ static wisp__session *wisp__add_session(wisp *w, const wisp_addr *addr, wisp_res
     s->notices_left = 2;
     w->events.reserved += 2;
     s->peer.timer.kind = WISP__TIMER_PEER;
+    s->credit = WISP__EARN_MOST;
+    s->credit_time = w->base.time;
     s->meter = wisp__meter_of_peer(&w->registry, s);
     s->next_call = s->call_floor = s->request_floor = WISP_FIRST_NUMBER;
     return s;
@@ -23895,23 +23896,29 @@ static bool wisp__within_budget(wisp *w, wisp__session *s, int size) {
     return false;
 }
 
-/* What the session has earned until now is there for this packet. */
-static void wisp__credit_begin(wisp *w, wisp__session *s, int bytes) {
+/* What the session has earned until now is there for this packet. false: too little for a packet
+   of an honest peer, which is refused, as if the network had lost it, and comes again. Over a
+   reliable link nothing may be missing; there more can be saved up. */
+static bool wisp__credit_begin(wisp *w, wisp__session *s, int bytes) {
     wisp__credit *credit = &w->content.credit;
     double seconds = wisp__min(w->base.time - s->credit_time, 1);
-    int64_t earned = WISP__EARN_PACKET + (int64_t)bytes * WISP__EARN_BYTE +
-                     (int64_t)(seconds * WISP__EARN_SECOND);
-    s->credit += earned;
-    if (s->credit > WISP__EARN_MOST) s->credit = WISP__EARN_MOST;
+    int64_t most = w->base.reliable ? 8 * (int64_t)WISP__EARN_MOST : WISP__EARN_MOST;
+    int64_t earned = WISP__EARN_PACKET + (int64_t)bytes * WISP__EARN_BYTE;
+    s->credit = wisp__least(s->credit + (int64_t)(seconds * WISP__EARN_SECOND), most);
     s->credit_time = w->base.time;
-    credit->work = s->credit;
+    if (!w->base.reliable && s->credit + earned < WISP__EARN_NEEDED) return false;
+    s->credit = wisp__least(s->credit + earned, most);
+    credit->work = wisp__least(s->credit, WISP__EARN_MOST);
     credit->memory = credit->room = WISP__PACKET_MEMORY;
     credit->over = false;
+    s->credit -= credit->work;
+    w->update_work += credit->work + WISP__EARN_PACKET;
+    return true;
 }
 
 static void wisp__credit_end(wisp *w, wisp__session *s) {
-    w->update_work += s->credit - w->content.credit.work + WISP__EARN_PACKET;
-    s->credit = w->content.credit.work;
+    s->credit += w->content.credit.work;
+    w->update_work -= w->content.credit.work;
 }
 
 /* A packet whose tag is right. */
@@ -23925,17 +23932,18 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
     peer->stats.bytes_received += (uint64_t)packet->size;
     peer->heard = w->base.time;
     if (!wisp__within_budget(w, s, packet->size)) return;
-    if (w->base.reliable) {
-        peer->received_in_order = number;
-    } else if (wisp__flow_is_duplicate(&peer->flow, number)) {
+    if (!w->base.reliable && wisp__flow_is_duplicate(&peer->flow, number)) {
         peer->stats.packets_duplicate++;
         return;
-    } else {
-        wisp__flow_note(&peer->flow, number, w->base.time);
     }
+    if (!wisp__credit_begin(w, s, packet->size)) {
+        peer->stats.packets_refused++;
+        return;
+    }
+    if (w->base.reliable) peer->received_in_order = number;
+    else wisp__flow_note(&peer->flow, number, w->base.time);
     if (peer->state == WISP__HALF_OPENED) wisp__confirm(w, s);
     s->told_errors = 0;
-    wisp__credit_begin(w, s, packet->size);
     memset(&r, 0, sizeof r);
     r.w = w;
     r.session = s;
