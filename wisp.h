@@ -2536,13 +2536,14 @@ static void wisp__limits_defaults(wisp_limits *limits, int max_peers) {
  * Not here: what earns credit (session, receive).
  * ======================================================================== */
 
-/* What a session earns, in units of work: for each byte of a packet, for each packet, and for
-   each second; what it can save up, which bounds the work that one packet causes; and what it must
-   have for a packet to be taken. A message
-   that was put together of fragments has a credit of its own, for all of its bytes, and more for
-   the values that may be packed into them: so much for a byte, and so much for a value. */
+/* What a session earns, in units of work: for each byte of a packet, for each packet, and for each
+   second; and how much it can save up. What one packet may spend of it at most, and what there must
+   be for a packet to be taken. A message that was put together of fragments has a credit of its own
+   for all of its bytes, and more for the values that may be packed into them: so much for a byte,
+   and so much for a value. */
 enum { WISP__EARN_BYTE = 128, WISP__EARN_PACKET = 4000, WISP__EARN_SECOND = 16000000,
-       WISP__EARN_MOST = 500000, WISP__EARN_NEEDED = 300000, WISP__EARN_DENSE = 512, WISP__EARN_VALUE = 64 };
+       WISP__EARN_SAVED = 4000000, WISP__EARN_MOST = 500000, WISP__EARN_NEEDED = 300000,
+       WISP__EARN_DENSE = 512, WISP__EARN_VALUE = 64 };
 
 /* Memory in bytes, for what one packet says, and for each byte of a message of fragments, beside
    that of the values which may be packed into it. */
@@ -21549,7 +21550,7 @@ static wisp__session *wisp__add_session(wisp *w, const wisp_addr *addr, wisp_res
     s->notices_left = 2;
     w->events.reserved += 2;
     s->peer.timer.kind = WISP__TIMER_PEER;
-    s->credit = WISP__EARN_MOST;
+    s->credit = WISP__EARN_SAVED;
     s->credit_time = w->base.time;
     s->meter = wisp__meter_of_peer(&w->registry, s);
     s->next_call = s->call_floor = s->request_floor = WISP_FIRST_NUMBER;
@@ -23898,16 +23899,16 @@ static bool wisp__within_budget(wisp *w, wisp__session *s, int size) {
 
 /* What the session has earned until now is there for this packet. false: too little for a packet
    of an honest peer, which is refused, as if the network had lost it, and comes again. Over a
-   reliable link nothing may be missing; there more can be saved up. */
+   reliable link nothing may be missing: it is taken all the same. */
 static bool wisp__credit_begin(wisp *w, wisp__session *s, int bytes) {
     wisp__credit *credit = &w->content.credit;
     double seconds = wisp__min(w->base.time - s->credit_time, 1);
-    int64_t most = w->base.reliable ? 8 * (int64_t)WISP__EARN_MOST : WISP__EARN_MOST;
     int64_t earned = WISP__EARN_PACKET + (int64_t)bytes * WISP__EARN_BYTE;
-    s->credit = wisp__least(s->credit + (int64_t)(seconds * WISP__EARN_SECOND), most);
+    s->credit = wisp__least(s->credit + (int64_t)(seconds * WISP__EARN_SECOND),
+                           WISP__EARN_SAVED);
     s->credit_time = w->base.time;
     if (!w->base.reliable && s->credit + earned < WISP__EARN_NEEDED) return false;
-    s->credit = wisp__least(s->credit + earned, most);
+    s->credit = wisp__least(s->credit + earned, WISP__EARN_SAVED);
     credit->work = wisp__least(s->credit, WISP__EARN_MOST);
     credit->memory = credit->room = WISP__PACKET_MEMORY;
     credit->over = false;
