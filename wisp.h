@@ -26,6 +26,7 @@
    interface where it has one, then as implementation, in this order)
 
        >>base      result codes, memory, log, random numbers, hash
+       >>credit    the one meter that decoding is paid from
        >>pool      handles with generations, timers, chunks, the arena
        >>stats     the counters that every later room counts into
        >>meter     what only a profiler counts: histograms, history, drops
@@ -271,6 +272,9 @@ typedef struct wisp_limits {
     int packet_messages;    /* messages taken from one packet; 4096, and never
                                less than 2048, which a sender may put in */
     int update_packets;     /* packets taken per wisp_update; 65536 */
+    int update_work;        /* work for them, in microseconds of a usual core,
+                               after which the others wait for the next
+                               wisp_update; 50000 */
     int notices;            /* life-cycle and error events that wait; 1024,
                                and never less than max_peers */
     int schema_bytes;       /* of schemas that a peer has described; one that
@@ -2909,6 +2913,7 @@ static void wisp__limits_defaults(wisp_limits *limits, int max_peers) {
     l->calls_remembered = wisp__power_of_two(wisp__min_int(l->calls_remembered, 16384));
     l->packet_messages = wisp__max_int(wisp__default_int(l->packet_messages, 4096), 2048);
     l->update_packets = wisp__default_int(l->update_packets, 65536);
+    l->update_work = wisp__default_int(l->update_work, 50000);
     l->notices = wisp__max_int(wisp__default_int(l->notices, 1024), max_peers);
     l->schema_bytes = wisp__default_int(l->schema_bytes, 1 << 20);
     l->baseline_bytes = wisp__default_int(l->baseline_bytes, 1 << 20);
@@ -2919,6 +2924,98 @@ static void wisp__limits_defaults(wisp_limits *limits, int max_peers) {
     l->held_bytes = wisp__default_int(l->held_bytes, 1 << 20);
     l->groups = wisp__min_int(wisp__default_int(l->groups, 1024), 1 << 16);
     l->matched_names = wisp__default_int(l->matched_names, 64);
+}
+
+/* ===========================================================================
+ * MARK: >>credit
+ * What: the one meter that everything which reads bytes of a peer is paid from:
+ *   work, in units of about a nanosecond, and bytes of memory.
+ * Invariants: work and memory are paid for before they are spent. A payment
+ *   that the credit does not cover takes nothing and leaves `over` set; the
+ *   decoder that asked for it stops with WISP_E_FLOOD.
+ * Not here: what earns credit (session, receive).
+ * ======================================================================== */
+
+/* What a session earns, in units of work: for each byte of a packet, for each packet, and for each
+   second; and how much it can save up. What one packet may spend of it at most, and what there must
+   be for a packet to be taken. A message that was put together of fragments has a credit of its own
+   for all of its bytes, and more for the values that may be packed into them: so much for a byte,
+   and so much for a value. */
+enum { WISP__EARN_BYTE = 128, WISP__EARN_PACKET = 4000, WISP__EARN_SECOND = 16000000,
+       WISP__EARN_SAVED = 4000000, WISP__EARN_MOST = 500000, WISP__EARN_NEEDED = 300000,
+       WISP__EARN_DENSE = 512, WISP__EARN_VALUE = 64 };
+
+/* Memory in bytes, for what one packet says, and for each byte of a message of fragments, beside
+   that of the values which may be packed into it. */
+enum { WISP__PACKET_MEMORY = 640 << 10, WISP__WHOLE_MEMORY = 16 };
+
+/* Prices, in units of work. */
+enum {
+    WISP__PRICE_BLOCK   = 12,    /* memory: to take it, .. */
+    WISP__PRICE_BYTES   = 8,     /* .. and a unit for so many bytes, which are written and read */
+    WISP__PRICE_VALUE   = 12,    /* a value that describes itself, or is held against a type */
+    WISP__PRICE_VIEW    = 24,    /* a value that is made of a field or element */
+    WISP__PRICE_FIELD   = 6,     /* an operation of a schema's program */
+    WISP__PRICE_COMPARE = 8,     /* two names, or keys, that differ early */
+    WISP__PRICE_SYMBOL  = 8,     /* a number of a record delta, plain .. */
+    WISP__PRICE_CELL    = 4,     /* .. of a record that it is to .. */
+    WISP__PRICE_ADAPTED = 70,    /* .. or one that changed, through the range coder */
+    WISP__PRICE_LEARN   = 16,    /* a bit of a schema that a peer describes */
+    WISP__PRICE_MATCH   = 40,    /* a byte of a name that a pattern is tried on */
+    WISP__PRICE_STEP    = 4,     /* an entry of a list that is walked */
+    WISP__PRICE_UNPACKED = 2,    /* a byte that decompression makes */
+    WISP__PRICE_CODED   = 16,    /* a byte that a codec reads; it pays half a unit for each byte of
+                                    memory besides */
+    WISP__PRICE_ANY     = 64,    /* for a sender: a value, with all that is done to it, .. */
+    WISP__PRICE_APPLY   = 28,    /* .. or a number of a C struct that is told by a delta */
+    WISP__PRICE_RECORD  = 30,    /* a record of a packet: to be read .. */
+    WISP__PRICE_EVENT   = 80,    /* .. and handed to its handlers */
+    WISP__PRICE_ERROR   = 300    /* one that is refused, with its text */
+};
+
+typedef struct wisp__credit {
+    int64_t work;
+    int64_t memory, room;      /* bytes that are left, and those that each message has */
+    bool    over;              /* something could not be paid */
+} wisp__credit;
+
+/* false: not covered. Without a credit nothing is charged: what a caller gave, not a peer. */
+static inline bool wisp__pay(wisp__credit *credit, int64_t work) {
+    if (!credit) return true;
+    if (work <= credit->work) {
+        credit->work -= work;
+        return true;
+    }
+    credit->over = true;
+    return false;
+}
+
+/* `count` times a price. */
+static inline bool wisp__pay_each(wisp__credit *credit, int64_t count, int price) {
+    return wisp__pay(credit, count * price);
+}
+
+static inline bool wisp__pay_memory(wisp__credit *credit, size_t bytes) {
+    if (!credit) return true;
+    if ((uint64_t)bytes > (uint64_t)credit->memory) {
+        credit->over = true;
+        return false;
+    }
+    if (!wisp__pay(credit, WISP__PRICE_BLOCK + (int64_t)(bytes / WISP__PRICE_BYTES))) return false;
+    credit->memory -= (int64_t)bytes;
+    return true;
+}
+
+/* For a sender: can a receiver that takes the packet read this? What is larger than half a packet
+   earns by its bytes. */
+static inline bool wisp__can_pay(const wisp__base *base, int64_t work, int64_t bytes) {
+    int64_t earned = bytes > base->mtu / 2 ? bytes * WISP__EARN_BYTE : 0;
+    return work <= WISP__EARN_NEEDED + earned;
+}
+
+/* What a failure comes from, when it may be the credit. */
+static inline wisp_result wisp__credit_result(const wisp__credit *credit, wisp_result result) {
+    return result && credit && credit->over ? WISP_E_FLOOD : result;
 }
 
 /* ===========================================================================
@@ -3205,8 +3302,12 @@ typedef struct wisp__arena_block {
 /* What stands before a block's bytes, so that they are aligned for every type. */
 #define WISP__ARENA_HEAD ((sizeof(wisp__arena_block) + 15) & ~(size_t)15)
 
+/* Blocks double up to so many bytes; what is larger has a block of its own. */
+enum { WISP__ARENA_MOST = 64 << 10, WISP__ARENA_IDLE = 64 };
+
 typedef struct wisp__arena {
     wisp__arena_block *first, *current;
+    uint8_t            idle;               /* trims since a large block was used */
 } wisp__arena;
 
 static void wisp__arena_reset(wisp__arena *arena) {
@@ -3214,11 +3315,27 @@ static void wisp__arena_reset(wisp__arena *arena) {
     if (arena->current) arena->current->used = 0;
 }
 
+/* Gives large blocks back when none was used for some time. Not while what is in the arena is
+   still needed. */
+static void wisp__arena_trim(wisp__base *base, wisp__arena *arena) {
+    wisp__arena_block **link = &arena->first;
+    if (arena->idle++ < WISP__ARENA_IDLE) return;
+    arena->idle = 0;
+    while (*link && (*link)->bytes < WISP__ARENA_MOST) link = &(*link)->next;
+    while (*link) {
+        wisp__arena_block *block = *link;
+        *link = block->next;
+        wisp__free(base, block, WISP__ARENA_HEAD + block->bytes);
+    }
+    wisp__arena_reset(arena);
+}
+
 static void *wisp__arena_take_slow(wisp__base *base, wisp__arena *arena, size_t size) {
     wisp__arena_block **link = arena->current ? &arena->current->next : &arena->first;
     wisp__arena_block *block = *link;
     if (!block || block->bytes < size) {
         size_t bytes = arena->current ? arena->current->bytes * 2 : 4096 - WISP__ARENA_HEAD;
+        if (bytes > WISP__ARENA_MOST) bytes = WISP__ARENA_MOST;
         if (bytes < size) bytes = size;
         block = (wisp__arena_block *)wisp__alloc(base, WISP__ARENA_HEAD + bytes);
         if (!block) return NULL;
@@ -3228,6 +3345,7 @@ static void *wisp__arena_take_slow(wisp__base *base, wisp__arena *arena, size_t 
     }
     block->used = size;
     arena->current = block;
+    if (block->bytes >= WISP__ARENA_MOST) arena->idle = 0;
     return (char *)block + WISP__ARENA_HEAD;
 }
 
@@ -3296,20 +3414,34 @@ static char *wisp__bump_text(wisp__bump *bump, const void *text, size_t size) {
     return copy;
 }
 
-/* Where whoever reads takes memory from, whichever it is. */
+/* Where decoders take memory from, an arena or memory that was given, and who pays for it. */
 typedef struct wisp__supply {
-    void *(*take)(void *owner, size_t size);     /* aligned to 8, or NULL */
-    void  *owner;
+    wisp__base   *base;              /* of the arena */
+    wisp__arena  *arena;             /* NULL: it is the bump */
+    wisp__bump   *bump;
+    wisp__credit *credit;            /* NULL: nobody pays */
 } wisp__supply;
 
-static void *wisp__supply_bump(void *owner, size_t size) {
-    return wisp__bump_take((wisp__bump *)owner, size);
+static wisp__supply wisp__supply_of_arena(wisp__base *base, wisp__arena *arena,
+                                          wisp__credit *credit) {
+    wisp__supply supply = { NULL, NULL, NULL, NULL };
+    supply.base = base;
+    supply.arena = arena;
+    supply.credit = credit;
+    return supply;
 }
 
 static wisp__supply wisp__supply_of_bump(wisp__bump *bump) {
-    wisp__supply supply = { wisp__supply_bump, NULL };
-    supply.owner = bump;
+    wisp__supply supply = { NULL, NULL, NULL, NULL };
+    supply.bump = bump;
     return supply;
+}
+
+/* Aligned to 8, not zeroed. NULL: no memory, or not paid for. */
+static void *wisp__supply_take(wisp__supply *supply, size_t size) {
+    if (!wisp__pay_memory(supply->credit, size)) return NULL;
+    return supply->arena ? wisp__arena_take(supply->base, supply->arena, size)
+                         : wisp__bump_take(supply->bump, size);
 }
 
 /* ===========================================================================
@@ -4729,6 +4861,54 @@ static int wisp__pairs_distinct(wisp_pair *pairs, size_t count, uint32_t *places
     return kept;
 }
 
+/* The names of a map's pairs or a struct's fields in order, to find one of many among them. */
+typedef struct wisp__names {
+    const char **names;
+    uint32_t    *places;
+    int          count;
+} wisp__names;
+
+static bool wisp__name_before(const void *items, uint32_t a, uint32_t b) {
+    const char *const *names = (const char *const *)items;
+    int order = strcmp(names[a], names[b]);
+    return order ? order < 0 : a < b;
+}
+
+static int wisp__log2(int count) {
+    int log = 0;
+    while (count >> log) log++;
+    return log;
+}
+
+/* false: no memory, or not paid for. */
+static bool wisp__names_make(wisp__names *n, wisp__supply *supply, const wisp_value *map) {
+    size_t count = (size_t)map->count;
+    int64_t compares = (int64_t)map->count * 2 * wisp__log2(map->count);
+    if (!wisp__pay_each(supply->credit, compares, WISP__PRICE_COMPARE)) return false;
+    n->names = (const char **)wisp__supply_take(supply, count * sizeof *n->names + 1);
+    n->places = (uint32_t *)wisp__supply_take(supply, count * sizeof *n->places + 1);
+    if (!n->names || !n->places) return false;
+    n->count = map->count;
+    for (int i = 0; i < map->count; i++) {
+        const char *key = wisp_key_of(map, i);
+        n->names[i] = key ? key : "";
+    }
+    wisp__places_sort(n->names, n->places, count, wisp__name_before);
+    return true;
+}
+
+/* The place of a name, the first of equal ones; -1: there is none. */
+static int wisp__names_find(const wisp__names *n, const char *name) {
+    int low = 0, high = n->count;
+    while (low < high) {
+        int middle = low + (high - low) / 2;
+        if (strcmp(n->names[n->places[middle]], name) < 0) low = middle + 1;
+        else high = middle;
+    }
+    if (low == n->count || strcmp(n->names[n->places[low]], name) != 0) return -1;
+    return (int)n->places[low];
+}
+
 /* Where the fields of a struct that was received become values, each when it is asked for. */
 typedef struct wisp__fields {
     wisp_result (*make)(struct wisp__fields *fields, const wisp_value *from, wisp_value *out);
@@ -5168,9 +5348,15 @@ static bool wisp__fit_bool(wisp__fitting *f, int bytes, const wisp_value *v, voi
     return true;
 }
 
+/* Memory, or what a peer has not paid for. */
 static bool wisp__no_memory(wisp__fitting *f) {
-    f->result = WISP_E_MEMORY;
-    return wisp__blame(f, "no memory") || (f->result = WISP_E_MEMORY, false);
+    wisp__blame(f, "no memory");
+    f->result = wisp__credit_result(f->supply ? f->supply->credit : NULL, WISP_E_MEMORY);
+    return false;
+}
+
+static inline bool wisp__fit_pay(wisp__fitting *f, int64_t count, int price) {
+    return !f->supply || wisp__pay_each(f->supply->credit, count, price) || wisp__no_memory(f);
 }
 
 /* Puts `count` bytes into storage: in place, or where they are. */
@@ -5206,7 +5392,7 @@ static bool wisp__fit_bytes(wisp__fitting *f, const wisp_type *type, int bytes,
         int size = v->count / 4 * 3;
         uint8_t *out = NULL;
         if (!f->supply) return true;                   /* is read when there is room for it */
-        out = (uint8_t *)f->supply->take(f->supply->owner, (size_t)size + 1);
+        out = (uint8_t *)wisp__supply_take(f->supply, (size_t)size + 1);
         if (!out) return wisp__no_memory(f);
         decoded = wisp_bytes(out, wisp__text_from_base64(wisp__text_of(v), v->count, out));
     }
@@ -5334,8 +5520,12 @@ static bool wisp__fit_enum(wisp__fitting *f, const wisp_type *type, int bytes, c
                            void *at) {
     bool open = wisp__enum_is_open(type), wide = open && bytes == 4;
     uint64_t most = (uint64_t)type->max - 1, least = wide ? UINT64_C(1) << 31 : 0;
-    int index = v->kind == WISP_STRING ? wisp__name_index(type, v) : -1;
+    int index = -1;
     wisp__numeric n;
+    if (v->kind == WISP_STRING) {
+        if (!wisp__fit_pay(f, type->max, WISP__PRICE_COMPARE)) return false;
+        index = wisp__name_index(type, v);
+    }
     if (index >= 0) {
         if (at) wisp__store_int(at, bytes, (uint64_t)index);
         return true;
@@ -5395,8 +5585,7 @@ static bool wisp__fit_array(wisp__fitting *f, const wisp_type *type, int bytes,
     if (count) *count = v->count;
     if (each < 0) each = -each;
     if (at && bytes < 0) {
-        items = (uint8_t *)f->supply->take(f->supply->owner,
-                                           (size_t)v->count * (size_t)each + 1);
+        items = (uint8_t *)wisp__supply_take(f->supply, (size_t)v->count * (size_t)each + 1);
         if (!items) return wisp__no_memory(f);
         memset(items, 0, (size_t)v->count * (size_t)each + 1);
         wisp__fit_place(bytes, at, items, v->count);
@@ -5444,7 +5633,10 @@ static bool wisp__fit_union(wisp__fitting *f, const wisp_type *type, int bytes,
         int i = turn % type->max, inner = 0;
         int each = wisp__option_bytes(&options[i], bytes), *in = each < 0 ? &inner : NULL;
         if (turn < type->max && !wisp__says_exactly(&options[i], v)) continue;
-        if (!fit(&quiet, &options[i], each, v, NULL, in)) continue;
+        if (!fit(&quiet, &options[i], each, v, NULL, in)) {
+            if (quiet.result == WISP_E_INVALID) continue;
+            return wisp__no_memory(f);
+        }
         if (at && bytes < 0) {
             wisp__store_int(at, 4, (uint64_t)i);
             at = (uint8_t *)at + WISP__UNION_HEAD;
@@ -5506,10 +5698,32 @@ static bool wisp__count_fits(wisp__fitting *f, const wisp_value *v, int i) {
     return wisp__blame(f, "its count is over %d", schema->fields[i].type.max);
 }
 
+/* Maps of more pairs than this are searched through their names in order. */
+enum { WISP__FIT_FEW = 32 };
+
+/* The place of the child that a field is filled from, mostly the field's own; -1: there is none, or
+   it is not paid for. */
+static int wisp__fit_find(wisp__fitting *f, const wisp_value *v, const char *name, int i,
+                          wisp__names *names) {
+    const char *key = i < v->count ? wisp__key_at(v, i) : NULL;
+    if (key && strcmp(key, name) == 0) return i;
+    if (v->count <= WISP__FIT_FEW || !f->supply) {
+        if (!wisp__fit_pay(f, v->count, WISP__PRICE_COMPARE)) return -1;
+        return wisp__child_place(v, name, i);
+    }
+    if (!names->count && !wisp__names_make(names, f->supply, v)) {
+        wisp__no_memory(f);
+        return -1;
+    }
+    if (!wisp__fit_pay(f, wisp__log2(v->count), WISP__PRICE_COMPARE)) return -1;
+    return wisp__names_find(names, name);
+}
+
 static bool wisp__fit_struct(wisp__fitting *f, const wisp_schema *schema, const wisp_value *v,
                              void *at, wisp__fit_type fit) {
     bool list = schema->shape == WISP_SHAPE_LIST;
     int found = 0;
+    wisp__names names = { NULL, NULL, 0 };
     wisp_value scratch;
     const char *key;
     if ((list ? !wisp__is_array(v) : !wisp__is_map(v)) || !wisp__is_sound(v))
@@ -5517,7 +5731,8 @@ static bool wisp__fit_struct(wisp__fitting *f, const wisp_schema *schema, const 
     for (int i = 0; i < schema->count; i++) {
         const wisp_field *field = &schema->fields[i];
         const wisp_value *child = NULL;
-        int place = list ? i : wisp__child_place(v, field->name, i);
+        int place = list ? i : wisp__fit_find(f, v, field->name, i, &names);
+        if (f->result && f->result != WISP_E_INVALID) return false;
         if (place >= 0 && place < v->count) child = wisp__child(v, place, &key, &scratch);
         found += child != NULL;
         if (child && !wisp__count_fits(f, v, place)) return wisp__blame_in(f, field->name, 0);
@@ -5527,6 +5742,7 @@ static bool wisp__fit_struct(wisp__fitting *f, const wisp_schema *schema, const 
     for (int i = 0; !list && i < v->count; i++) {
         wisp__child(v, i, &key, &scratch);
         if (!key) return wisp__blame(f, "has a pair without a key");
+        if (!wisp__fit_pay(f, schema->count, WISP__PRICE_COMPARE)) return false;
         if (wisp__has_field(schema, key)) continue;
         wisp__blame(f, "is no field of %s", schema->name);
         return wisp__blame_in(f, key, 0);
@@ -5540,6 +5756,7 @@ static bool wisp__fit_struct(wisp__fitting *f, const wisp_schema *schema, const 
 static bool wisp__match(wisp__fitting *f, const wisp_type *type, int bytes, const wisp_value *v,
                       void *at, int *count) {
     bytes = wisp__type_bytes(type, bytes);
+    if (!wisp__fit_pay(f, 1, WISP__PRICE_VALUE)) return false;
     switch (type->kind) {
     case WISP_TYPE_LITERAL: return wisp__fit_literal(f, type, bytes, v, at);
     case WISP_TYPE_BOOL: return wisp__fit_bool(f, bytes, v, at);
@@ -5584,8 +5801,9 @@ static wisp_result wisp__as_array(wisp__supply *supply, const wisp_value *from, 
     size_t count = (size_t)wisp__max_int(from->count, 0);
     wisp_value *items;
     if (!wisp__is_sound(from)) return WISP_E_ARGUMENT;
-    items = (wisp_value *)supply->take(supply->owner, count * sizeof *items + 1);
-    if (!items) return WISP_E_MEMORY;
+    if (!wisp__pay_each(supply->credit, from->count, WISP__PRICE_VIEW)) return WISP_E_FLOOD;
+    items = (wisp_value *)wisp__supply_take(supply, count * sizeof *items + 1);
+    if (!items) return wisp__credit_result(supply->credit, WISP_E_MEMORY);
     for (int i = 0; i < from->count; i++) {
         wisp_value scratch;
         const char *key;
@@ -5604,8 +5822,9 @@ static wisp_result wisp__as_map(wisp__supply *supply, const wisp_value *from, wi
     if (wisp__is_array(from)) return wisp__as_array(supply, from, out, wisp__as_map);
     if (!wisp__is_map(from)) return WISP_OK;
     if (!wisp__is_sound(from)) return WISP_E_ARGUMENT;
-    pairs = (wisp_pair *)supply->take(supply->owner, (size_t)from->count * sizeof *pairs + 1);
-    if (!pairs) return WISP_E_MEMORY;
+    if (!wisp__pay_each(supply->credit, from->count, WISP__PRICE_VIEW)) return WISP_E_FLOOD;
+    pairs = (wisp_pair *)wisp__supply_take(supply, (size_t)from->count * sizeof *pairs + 1);
+    if (!pairs) return wisp__credit_result(supply->credit, WISP_E_MEMORY);
     for (int i = 0; i < from->count; i++) {
         wisp_value scratch;
         const char *key;
@@ -5864,13 +6083,9 @@ static int wisp__field_number(const wisp_schema *schema, int i) {
     return schema->fields[i].number ? schema->fields[i].number : i + 1;
 }
 
+/* Members of a C struct: its schema is the application's, so that each may be held against each. */
 static bool wisp__check_pair(wisp__checking *c, const wisp_schema *schema, int i, int k) {
     const wisp_field *a = &schema->fields[i], *b = &schema->fields[k];
-    bool same = strcmp(a->name, b->name) == 0;
-    if (same) return wisp__blame(&c->blame, "is there twice");
-    if (wisp__field_number(schema, i) == wisp__field_number(schema, k))
-        return wisp__blame(&c->blame, "has the number of %s", b->name);
-    if (schema->shape != WISP_SHAPE_STRUCT) return true;
     if (wisp__overlap(a->offset, a->bytes, b->offset, b->bytes) ||
         wisp__overlap(a->count_offset, a->count_bytes, b->offset, b->bytes) ||
         wisp__overlap(a->offset, a->bytes, b->count_offset, b->count_bytes) ||
@@ -5921,10 +6136,43 @@ static bool wisp__check_field(wisp__checking *c, const wisp_schema *schema, int 
         return wisp__blame(&c->blame, "%d is no number of Protobuf", number);
     if (c_struct && field->type.bytes > 0 && field->type.bytes != field->bytes)
         return wisp__check_bytes(c, field->bytes, false);
-    for (int k = 0; k < i; k++)
+    for (int k = 0; k < i && c_struct; k++)
         if (!wisp__check_pair(c, schema, i, k)) return false;
     return check(c, &field->type, bytes, field->count_bytes > 0) &&
            wisp__check_fallback(c, field, bytes);
+}
+
+static bool wisp__field_name_before(const void *items, uint32_t a, uint32_t b) {
+    const wisp_field *fields = (const wisp_field *)items;
+    int order = strcmp(fields[a].name, fields[b].name);
+    return order ? order < 0 : a < b;
+}
+
+static bool wisp__field_number_before(const void *items, uint32_t a, uint32_t b) {
+    const wisp_schema *schema = (const wisp_schema *)items;
+    int x = wisp__field_number(schema, (int)a), y = wisp__field_number(schema, (int)b);
+    return x != y ? x < y : a < b;
+}
+
+/* Is every name and every number there once? All names are there. */
+static bool wisp__check_distinct(wisp__checking *c, const wisp_schema *schema) {
+    uint32_t places[1024];
+    size_t count = (size_t)schema->count;
+    wisp__places_sort(schema->fields, places, count, wisp__field_name_before);
+    for (size_t i = 1; i < count; i++) {
+        const wisp_field *field = &schema->fields[places[i]];
+        if (strcmp(field->name, schema->fields[places[i - 1]].name) != 0) continue;
+        wisp__blame(&c->blame, "is there twice");
+        return wisp__blame_in(&c->blame, field->name, 0);
+    }
+    wisp__places_sort(schema, places, count, wisp__field_number_before);
+    for (size_t i = 1; i < count; i++) {
+        int at = (int)places[i], before = (int)places[i - 1];
+        if (wisp__field_number(schema, at) != wisp__field_number(schema, before)) continue;
+        wisp__blame(&c->blame, "has the number of %s", schema->fields[before].name);
+        return wisp__blame_in(&c->blame, schema->fields[at].name, 0);
+    }
+    return true;
 }
 
 static bool wisp__check_struct(wisp__checking *c, const wisp_schema *schema,
@@ -5942,7 +6190,7 @@ static bool wisp__check_struct(wisp__checking *c, const wisp_schema *schema,
             return wisp__blame_in(&c->blame, wisp__check_name(schema->fields[i].name)
                                                  ? schema->fields[i].name : "?", 0);
     c->depth--;
-    return true;
+    return wisp__check_distinct(c, schema);
 }
 
 static bool wisp__check_nested(wisp__checking *c, const wisp_type *type, int bytes,
@@ -6820,23 +7068,41 @@ static const wisp_schema *wisp__undescribe(wisp__reader *from, wisp__bump *memor
  *   its supply's, so it ends with the message that is migrated.
  * ======================================================================== */
 
+/* Pairs that were removed or renamed keep their place, without a key. The first `sorted` pairs are
+   found through their names in order, those after them one by one. */
 struct wisp_edit {
     wisp__supply *supply;
     wisp_pair    *pairs;
     int           count, room;
-    wisp_result   result;        /* the first failure of memory */
+    int           live;          /* pairs with a key */
+    int           sorted;
+    wisp__names   names;
+    wisp_result   result;        /* the first failure of memory, or of what pays for it */
 };
 
-static int wisp__edit_find(const wisp_edit *edit, const char *name) {
-    for (int i = 0; i < edit->count; i++)
-        if (strcmp(edit->pairs[i].key, name) == 0) return i;
+static wisp_result wisp__edit_fail(wisp_edit *edit) {
+    if (edit->result == WISP_OK)
+        edit->result = wisp__credit_result(edit->supply->credit, WISP_E_MEMORY);
+    return edit->result;
+}
+
+static int wisp__edit_find(wisp_edit *edit, const char *name) {
+    int at = edit->sorted ? wisp__names_find(&edit->names, name) : -1;
+    int64_t compares = edit->count - edit->sorted + wisp__log2(edit->sorted);
+    if (!wisp__pay_each(edit->supply->credit, compares, WISP__PRICE_COMPARE)) {
+        wisp__edit_fail(edit);
+        return -1;
+    }
+    if (at >= 0 && edit->pairs[at].key && strcmp(edit->pairs[at].key, name) == 0) return at;
+    for (int i = edit->sorted; i < edit->count; i++)
+        if (edit->pairs[i].key && strcmp(edit->pairs[i].key, name) == 0) return i;
     return -1;
 }
 
 static char *wisp__edit_copy(wisp_edit *edit, const void *from, size_t bytes) {
-    char *copy = (char *)edit->supply->take(edit->supply->owner, bytes + 1);
+    char *copy = (char *)wisp__supply_take(edit->supply, bytes + 1);
     if (!copy) {
-        edit->result = WISP_E_MEMORY;
+        wisp__edit_fail(edit);
         return NULL;
     }
     if (bytes) memcpy(copy, from, bytes);
@@ -6859,15 +7125,15 @@ static wisp_result wisp__edit_own(wisp_edit *edit, const wisp_value *from, wisp_
         copy = wisp__edit_copy(edit, wisp__bytes_of(from), (size_t)from->count);
         *out = from->kind == WISP_BYTES ? wisp_bytes(copy, from->count)
                                         : wisp_string_n(copy, from->count);
-        return copy ? WISP_OK : WISP_E_MEMORY;
+        return copy ? WISP_OK : edit->result;
     }
     if (!map && !wisp__is_array(from)) return WISP_OK;
     if (depth > 256) return WISP_E_DEPTH;
-    if (map) pairs = (wisp_pair *)edit->supply->take(edit->supply->owner,
-                                                     (size_t)from->count * sizeof *pairs + 1);
-    else items = (wisp_value *)edit->supply->take(edit->supply->owner,
-                                                  (size_t)from->count * sizeof *items + 1);
-    if (!pairs && !items) return edit->result = WISP_E_MEMORY;
+    if (!wisp__pay_each(edit->supply->credit, from->count, WISP__PRICE_VIEW))
+        return wisp__edit_fail(edit);
+    if (map) pairs = (wisp_pair *)wisp__supply_take(edit->supply, (size_t)from->count * sizeof *pairs + 1);
+    else items = (wisp_value *)wisp__supply_take(edit->supply, (size_t)from->count * sizeof *items + 1);
+    if (!pairs && !items) return wisp__edit_fail(edit);
     for (int i = 0; i < from->count && result == WISP_OK; i++) {
         wisp_value scratch;
         const char *key;
@@ -6875,7 +7141,7 @@ static wisp_result wisp__edit_own(wisp_edit *edit, const wisp_value *from, wisp_
         if (map && !key) return WISP_E_ARGUMENT;
         if (from->kind == WISP_STRUCT && child->kind == WISP_NIL) continue;
         if (map) pairs[count].key = wisp__edit_copy(edit, key, strlen(key));
-        if (map && !pairs[count].key) return WISP_E_MEMORY;
+        if (map && !pairs[count].key) return edit->result;
         result = wisp__edit_own(edit, child, map ? &pairs[count].value : &items[count], depth + 1);
         count++;
     }
@@ -6887,9 +7153,9 @@ static bool wisp__edit_room(wisp_edit *edit) {
     int room = wisp__max_int(16, edit->room * 2);
     wisp_pair *pairs;
     if (edit->count < edit->room) return true;
-    pairs = (wisp_pair *)edit->supply->take(edit->supply->owner, (size_t)room * sizeof *pairs);
+    pairs = (wisp_pair *)wisp__supply_take(edit->supply, (size_t)room * sizeof *pairs);
     if (!pairs) {
-        edit->result = WISP_E_MEMORY;
+        wisp__edit_fail(edit);
         return false;
     }
     if (edit->count) memcpy(pairs, edit->pairs, (size_t)edit->count * sizeof *pairs);
@@ -6898,95 +7164,134 @@ static bool wisp__edit_room(wisp_edit *edit) {
     return true;
 }
 
-const wisp_value *wisp_edit_get(const wisp_edit *edit, const char *name) {
-    int at = edit && name ? wisp__edit_find(edit, name) : -1;
-    return at < 0 ? NULL : &edit->pairs[at].value;
-}
-
-static wisp_result wisp__edit_put(wisp_edit *edit, const char *name, const wisp_value *from) {
-    int at = wisp__edit_find(edit, name);
-    char *key;
-    wisp_value value;
-    wisp_result result;
-    if (at < 0 && edit->count >= 4096) return WISP_E_LIMIT;
-    result = wisp__edit_own(edit, from, &value, 0);
-    if (result) return result;
-    if (at < 0) {
-        key = wisp__edit_copy(edit, name, strlen(name));
-        if (!key || !wisp__edit_room(edit)) return WISP_E_MEMORY;
-        at = edit->count++;
-        edit->pairs[at].key = key;
-    }
-    edit->pairs[at].value = value;
+/* Adds a pair with a name that is not there. */
+static wisp_result wisp__edit_add(wisp_edit *edit, const char *name, const wisp_value *value) {
+    char *key = wisp__edit_copy(edit, name, strlen(name));
+    if (!key || !wisp__edit_room(edit)) return wisp__edit_fail(edit);
+    edit->pairs[edit->count].key = key;
+    edit->pairs[edit->count++].value = *value;
+    edit->live++;
     return WISP_OK;
 }
 
+/* What is found is only read: the edit is not changed by a look. */
+const wisp_value *wisp_edit_get(const wisp_edit *edit, const char *name) {
+    int at = edit && name ? wisp__edit_find((wisp_edit *)edit, name) : -1;
+    return at < 0 ? NULL : &edit->pairs[at].value;
+}
+
 wisp_result wisp_edit_set(wisp_edit *edit, const char *name, wisp_value value) {
+    wisp_value own;
+    wisp_result result;
+    int at;
     if (!edit || !name || (int)value.kind < 0 || value.kind > WISP_STRUCT) return WISP_E_ARGUMENT;
-    return wisp__edit_put(edit, name, &value);
+    at = wisp__edit_find(edit, name);
+    if (edit->result == WISP_E_FLOOD) return WISP_E_FLOOD;
+    if (at < 0 && edit->live >= 4096) return WISP_E_LIMIT;
+    result = wisp__edit_own(edit, &value, &own, 0);
+    if (result) return result;
+    if (at < 0) return wisp__edit_add(edit, name, &own);
+    edit->pairs[at].value = own;
+    return WISP_OK;
 }
 
 wisp_result wisp_edit_remove(wisp_edit *edit, const char *name) {
     int at = edit && name ? wisp__edit_find(edit, name) : -1;
     if (!edit || !name) return WISP_E_ARGUMENT;
-    if (at < 0) return WISP_E_NAME;
-    edit->count--;
-    memmove(&edit->pairs[at], &edit->pairs[at + 1],
-            (size_t)(edit->count - at) * sizeof *edit->pairs);
+    if (at < 0) return edit->result == WISP_E_FLOOD ? WISP_E_FLOOD : WISP_E_NAME;
+    edit->pairs[at].key = NULL;
+    edit->live--;
     return WISP_OK;
 }
 
 wisp_result wisp_edit_rename(wisp_edit *edit, const char *from, const char *to) {
     int at = edit && from && to ? wisp__edit_find(edit, from) : -1;
-    char *key;
+    wisp_result result;
     if (!edit || !from || !to) return WISP_E_ARGUMENT;
-    if (at < 0 || wisp__edit_find(edit, to) >= 0) return WISP_E_NAME;
-    key = wisp__edit_copy(edit, to, strlen(to));
-    if (!key) return WISP_E_MEMORY;
-    edit->pairs[at].key = key;
+    if (at < 0 || wisp__edit_find(edit, to) >= 0)
+        return edit->result == WISP_E_FLOOD ? WISP_E_FLOOD : WISP_E_NAME;
+    result = wisp__edit_add(edit, to, &edit->pairs[at].value);
+    if (result) return result;
+    edit->pairs[at].key = NULL;
+    edit->live--;
     return WISP_OK;
 }
 
-/* Begins with the fields of a value that has the shape of its schema; a row is edited by the names
-   of its fields as well. WISP_E_INVALID: it has another shape, or is no list at all. */
+/* Copies the pairs or fields of a value that has the shape of its schema. A row is edited by the
+   names of its fields as well; of equal keys the last wins. WISP_E_INVALID: it has another shape, or
+   is no list at all. */
 static wisp_result wisp__edit_begin(wisp_edit *edit, wisp__supply *supply,
                                     const wisp_schema *schema, const wisp_value *value) {
+    wisp_value all;
+    wisp_result result = WISP_OK;
     bool row = schema->shape == WISP_SHAPE_LIST;
+    int room;
     memset(edit, 0, sizeof *edit);
     edit->supply = supply;
     if ((row ? !wisp__is_array(value) : !wisp__is_map(value)) || !wisp__is_sound(value))
         return WISP_E_INVALID;
-    for (int i = 0; i < value->count; i++) {
+    room = wisp__max_int(value->count, 16);
+    edit->pairs = (wisp_pair *)wisp__supply_take(supply, (size_t)room * sizeof *edit->pairs);
+    if (!edit->pairs) return wisp__edit_fail(edit);
+    edit->room = room;
+    for (int i = 0; i < value->count && result == WISP_OK; i++) {
         wisp_value scratch;
         const char *key;
         const wisp_value *child = wisp__child(value, i, &key, &scratch);
-        wisp_result result;
         if (!key && i < schema->count) key = schema->fields[i].name;
         if (child->kind == WISP_NIL || !key) continue;
-        result = wisp__edit_put(edit, key, child);
-        if (result) return result;
+        edit->pairs[edit->count].key = wisp__edit_copy(edit, key, strlen(key));
+        if (!edit->pairs[edit->count].key) return edit->result;
+        result = wisp__edit_own(edit, child, &edit->pairs[edit->count++].value, 0);
+    }
+    if (result) return result;
+    all = wisp_map(edit->pairs, edit->count);
+    if (!wisp__names_make(&edit->names, supply, &all)) return wisp__edit_fail(edit);
+    edit->sorted = edit->live = edit->count;
+    for (int i = 1; i < edit->count; i++) {
+        wisp_pair *earlier = &edit->pairs[edit->names.places[i - 1]];
+        wisp_pair *pair = &edit->pairs[edit->names.places[i]];
+        if (strcmp(earlier->key, pair->key) != 0) continue;
+        earlier->value = pair->value;
+        edit->names.places[i] = edit->names.places[i - 1];
+        pair->key = NULL;
+        edit->live--;
     }
     return WISP_OK;
 }
 
-/* Runs the steps from one version up to another. WISP_E_VERSION: there is no way back.
-   WISP_E_MIGRATION: a step is missing; what a step returns otherwise. */
-static wisp_result wisp__migrate(wisp_edit *edit, const wisp_migration *steps, int count,
-                                 int from, int to, char *text, int text_bytes) {
-    wisp_result result = WISP_OK;
+static const wisp_migration *wisp__step_from(const wisp_migration *steps, int count, int from) {
+    for (int i = 0; i < count; i++)
+        if (steps[i].from == from) return &steps[i];
+    return NULL;
+}
+
+/* Is there a way from one version to another? WISP_E_VERSION: not back. WISP_E_MIGRATION: a step
+   is missing. Asked before anything is copied. */
+static wisp_result wisp__migrate_can(const wisp_migration *steps, int count, int from, int to,
+                                     char *text, int text_bytes) {
     if (from > to) {
         snprintf(text, (size_t)text_bytes, "version %d is newer than %d", from, to);
         return WISP_E_VERSION;
     }
+    for (; from < to; from++) {
+        if (wisp__step_from(steps, count, from)) continue;
+        snprintf(text, (size_t)text_bytes, "no step from version %d to %d", from, from + 1);
+        return WISP_E_MIGRATION;
+    }
+    return WISP_OK;
+}
+
+/* Runs the steps from one version up to another, which are all there. What a step returns. */
+static wisp_result wisp__migrate(wisp_edit *edit, const wisp_migration *steps, int count,
+                                 int from, int to, char *text, int text_bytes) {
+    wisp_result result = WISP_OK;
     for (; from < to && result == WISP_OK; from++) {
-        const wisp_migration *step = NULL;
-        for (int i = 0; i < count && !step; i++)
-            if (steps[i].from == from) step = &steps[i];
-        snprintf(text, (size_t)text_bytes, "%s step from version %d to %d",
-                 step ? "failing" : "no", from, from + 1);
+        const wisp_migration *step = wisp__step_from(steps, count, from);
+        snprintf(text, (size_t)text_bytes, "failing step from version %d to %d", from, from + 1);
         result = step ? step->step(edit, step->user) : WISP_E_MIGRATION;
         if (result > 0) result = WISP_E_MIGRATION;
-        if (result == WISP_OK) result = edit->result;
+        if (edit->result) result = edit->result;
     }
     return result;
 }
@@ -6995,19 +7300,21 @@ static wisp_result wisp__migrate(wisp_edit *edit, const wisp_migration *steps, i
    out, missing ones are for the schema to judge. */
 static wisp_result wisp__edit_end(wisp_edit *edit, const wisp_schema *schema, wisp_value *out) {
     wisp_value *row;
+    int count = 0;
     if (schema->shape != WISP_SHAPE_LIST) {
-        *out = wisp_map(edit->pairs, edit->count);
+        for (int i = 0; i < edit->count; i++)
+            if (edit->pairs[i].key) edit->pairs[count++] = edit->pairs[i];
+        *out = wisp_map(edit->pairs, count);
         return WISP_OK;
     }
-    row = (wisp_value *)edit->supply->take(edit->supply->owner,
-                                           (size_t)schema->count * sizeof *row);
-    if (!row) return WISP_E_MEMORY;
+    row = (wisp_value *)wisp__supply_take(edit->supply, (size_t)schema->count * sizeof *row);
+    if (!row) return wisp__edit_fail(edit);
     for (int i = 0; i < schema->count; i++) {
         int at = wisp__edit_find(edit, schema->fields[i].name);
         row[i] = at < 0 ? wisp_nil() : edit->pairs[at].value;
     }
     *out = wisp_array(row, schema->count);
-    return WISP_OK;
+    return edit->result;
 }
 
 /* ===========================================================================
@@ -7391,7 +7698,7 @@ typedef struct wisp__unpacker {
     wisp__reader *shape, *data;    /* may be one and the same kind of bytes, read at two places */
     int           values;          /* that may still be made */
     int64_t       start;           /* bit where the data began: blobs are aligned to it */
-    int64_t       room;            /* bytes that elements of records may still take */
+    wisp__credit *credit;          /* NULL: nobody pays */
     wisp_result   result;
 } wisp__unpacker;
 
@@ -7406,8 +7713,20 @@ static void wisp__unpack_invalid(wisp__unpacker *u) {
     if (u->result == WISP_OK) u->result = WISP_E_INVALID;
 }
 
+/* Pays `count` times a price. */
+static inline bool wisp__unpack_pay(wisp__unpacker *u, int64_t count, int price) {
+    if (wisp__pay_each(u->credit, count, price)) return true;
+    wisp__unpack_fail(u, WISP_E_FLOOD);
+    return false;
+}
+
 static inline void *wisp__unpack_take(wisp__unpacker *u, size_t bytes) {
-    void *memory = wisp__arena_take(u->base, u->arena, bytes);
+    void *memory = NULL;
+    if (!wisp__pay_memory(u->credit, bytes)) {
+        wisp__unpack_fail(u, WISP_E_FLOOD);
+        return NULL;
+    }
+    memory = wisp__arena_take(u->base, u->arena, bytes);
     if (!memory) wisp__unpack_fail(u, WISP_E_MEMORY);
     return memory;
 }
@@ -7433,6 +7752,7 @@ static inline bool wisp__unpack_may(wisp__unpacker *u, int count, int depth,
     else if (count > u->values) wisp__unpack_fail(u, WISP_E_LIMIT);
     else if ((int64_t)count * bits > from->end - from->at) wisp__unpack_fail(u, WISP_E_BAD_PACKET);
     if (u->result || u->shape->failed) return false;
+    if (!wisp__unpack_pay(u, count, WISP__PRICE_VALUE)) return false;
     u->values -= count;
     return true;
 }
@@ -8883,10 +9203,12 @@ static void wisp__read_any(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
     else memcpy(at, &values[0], sizeof *values);
 }
 
-static void wisp__read_fallback(const wisp__op *op, uint8_t *image) {
-    wisp__fitting f = wisp__fitting_on(NULL, 0, NULL);
+static void wisp__read_fallback(wisp__unpacker *u, const wisp__op *op, uint8_t *image) {
+    wisp__supply supply = wisp__supply_of_arena(u->base, u->arena, u->credit);
+    wisp__fitting f = wisp__fitting_on(NULL, 0, &supply);
     wisp_value fallback = wisp__fallback(op->field);
     wisp__match(&f, &op->field->type, op->field->bytes, &fallback, image + op->offset, NULL);
+    if (f.result == WISP_E_FLOOD) wisp__unpack_fail(u, WISP_E_FLOOD);
 }
 
 typedef void (*wisp__read_fn)(wisp__unpacker *u, const wisp__op *ops, int at, int end,
@@ -8897,6 +9219,7 @@ static void wisp__read_array(wisp__unpacker *u, const wisp__op *ops, int at, uin
     const wisp__op *op = &ops[at];
     uint8_t *items = image + op->offset;
     wisp__place place;
+    bool quick;
     int count = op->max, done = 0;
     if (!(op->flags & WISP__OP_FIXED)) count = (int)wisp__get(u->data, op->bits);
     if (count > op->max) wisp__unpack_fail(u, WISP_E_INVALID);
@@ -8907,15 +9230,15 @@ static void wisp__read_array(wisp__unpacker *u, const wisp__op *ops, int at, uin
         wisp__store_int(image + op->count_offset, op->count_bytes, (uint64_t)count);
     if (op->flags & WISP__OP_ELSEWHERE) {
         size_t bytes = (size_t)count * (size_t)op->each;
-        u->room -= (int64_t)bytes;
-        if (u->room < 0) wisp__unpack_fail(u, WISP_E_LIMIT);
-        else items = (uint8_t *)wisp__unpack_take(u, bytes + 1);
+        items = (uint8_t *)wisp__unpack_take(u, bytes + 1);
         if (u->data->failed || !items) return;
         memset(items, 0, bytes);
         place.at = items;
         place.count = count;
         memcpy(image + op->offset, &place, sizeof place);
     }
+    quick = op->head || ops[at + 1].run == op->end;
+    if (quick && !wisp__unpack_pay(u, (int64_t)count * (op->end - at - 1), WISP__PRICE_CELL)) return;
     if (op->head) done = wisp__read_tiles(u, op, items, count);
     if (ops[at + 1].run == op->end)
         done += wisp__read_rows(u, &ops[at + 1], ops + op->end,
@@ -8931,6 +9254,7 @@ static void wisp__read_union(wisp__unpacker *u, const wisp__op *ops, int at, uin
     int index = (int)wisp__get(u->data, op->bits), option;
     if (index >= op->max) wisp__unpack_fail(u, WISP_E_INVALID);
     if (u->data->failed) return;
+    if (!wisp__unpack_pay(u, index, WISP__PRICE_STEP)) return;
     option = wisp__option_at(ops, at, index);
     wisp__store_int(image + op->count_offset, op->count_bytes, (uint64_t)index);
     read(u, ops, option + 1, ops[option].end, image);
@@ -8941,6 +9265,8 @@ static void wisp__read_ops(wisp__unpacker *u, const wisp__op *ops, int at, int e
     for (; at < end && !u->data->failed; at = ops[at].end) {
         const wisp__op *op = &ops[at];
         uint8_t *to = image + op->offset;
+        int paid = op->run ? op->run - at : 1;
+        if (!wisp__unpack_pay(u, paid, op->run ? WISP__PRICE_CELL : WISP__PRICE_FIELD)) return;
         if (op->run && wisp__read_rows(u, op, ops + op->run, image, 1, 0)) {
             at = op->run - 1;
             continue;
@@ -8969,7 +9295,7 @@ static void wisp__read_ops(wisp__unpacker *u, const wisp__op *ops, int at, int e
                 if (op->code == WISP__OP_MAYBE) image[op->count_offset] = 1;
                 wisp__read_ops(u, ops, at + 1, op->end, image);
             } else if (op->code == WISP__OP_OPTIONAL) {
-                wisp__read_fallback(op, image);
+                wisp__read_fallback(u, op, image);
             }
             break;
         }
@@ -9017,7 +9343,7 @@ static void wisp__base_alone(wisp__base *base) {
 
 /* An arena of one block in the memory of a bump, all that is left of it. */
 static wisp__arena wisp__arena_in(wisp__bump *memory) {
-    wisp__arena arena = { NULL, NULL };
+    wisp__arena arena = { NULL, NULL, 0 };
     wisp__arena_block *block;
     size_t skip = (size_t)(-(uintptr_t)memory->at & 15);
     if (!memory->at || memory->left < skip + WISP__ARENA_HEAD) return arena;
@@ -9029,15 +9355,8 @@ static wisp__arena wisp__arena_in(wisp__bump *memory) {
     return arena;
 }
 
-static void *wisp__supply_arena(void *owner, size_t size) {
-    wisp__unpacker *u = (wisp__unpacker *)owner;
-    return wisp__arena_take(u->base, u->arena, size);
-}
-
-static wisp__supply wisp__supply_of(wisp__unpacker *u) {
-    wisp__supply supply = { wisp__supply_arena, NULL };
-    supply.owner = u;
-    return supply;
+static wisp__supply wisp__supply_of(const wisp__unpacker *u) {
+    return wisp__supply_of_arena(u->base, u->arena, u->credit);
 }
 
 /* Programs that were not compiled before are compiled for one use. */
@@ -9064,8 +9383,8 @@ static const void *wisp__image_of(const wisp__program *program, const wisp_value
     void *image;
     if (!own) own = wisp__struct_as(value, schema);
     if (own && schema->shape == WISP_SHAPE_STRUCT) return own;
-    *why = WISP_E_MEMORY;
-    image = supply->take(supply->owner, (size_t)schema->bytes);
+    image = wisp__supply_take(supply, (size_t)schema->bytes);
+    *why = wisp__credit_result(supply->credit, WISP_E_MEMORY);
     if (!image) return NULL;
     memset(image, 0, (size_t)schema->bytes);
     f.lenient = lenient;
@@ -9094,14 +9413,14 @@ static wisp_result wisp__image_value(const wisp_schema *schema, const void *imag
     size_t fields = (size_t)schema->count;
     wisp__lazy *lazy;
     if (schema->shape != WISP_SHAPE_STRUCT) return wisp__as_map(supply, &value, out);
-    lazy = (wisp__lazy *)supply->take(supply->owner, sizeof *lazy);
+    lazy = (wisp__lazy *)wisp__supply_take(supply, sizeof *lazy);
     if (!lazy) return WISP_E_MEMORY;
-    lazy->fields.values = (wisp_value *)supply->take(supply->owner,
-                                                     fields * sizeof *lazy->fields.values);
-    lazy->fields.made = (bool *)supply->take(supply->owner, fields * sizeof(bool));
+    lazy->fields.values = (wisp_value *)wisp__supply_take(supply, fields * sizeof *lazy->fields.values);
+    lazy->fields.made = (bool *)wisp__supply_take(supply, fields * sizeof(bool));
     if (!lazy->fields.values || !lazy->fields.made) return WISP_E_MEMORY;
     memset(lazy->fields.made, 0, fields * sizeof(bool));
     lazy->supply = *supply;
+    lazy->supply.credit = NULL;            /* it is the handler that asks */
     lazy->fields.make = wisp__lazy_make;
     lazy->fields.owner = lazy;
     *out = wisp__struct_with(schema, image, &lazy->fields);
@@ -9182,7 +9501,6 @@ static int wisp__bitpack_decode(const wisp_codec *codec, const wisp_schema *sche
     u.arena = &arena;
     u.data = &data;
     u.values = base.limits.message_values;
-    u.room = INT32_MAX;
     program = schema ? wisp__program_of(schema, &bump, &result) : NULL;
     if (schema && !program) return result;
     arena = wisp__arena_in(&bump);
@@ -11691,7 +12009,8 @@ typedef struct wisp__protowire_reader {
                            wisp_value *value, int depth);
     const uint8_t *at, *end;           /* of the message that is read */
     wisp__bump     memory;
-    const wisp_schema *ordered;        /* one whose numbers are known to ascend */
+    struct { const wisp_schema *schema; const uint32_t *places; }
+                   sorted[16];         /* schemas of many fields, and the order of their numbers */
     wisp_result    result;             /* the first failure; then at == end */
 } wisp__protowire_reader;
 
@@ -12585,23 +12904,40 @@ static void wisp__protobuf_get_list(wisp__protowire_reader *r, const wisp_type *
     }
 }
 
-/* The field with a number, first looked for at `near`; -1: there is none. */
+/* The fields of a schema in the order of their numbers; NULL: the reader has failed. */
+static const uint32_t *wisp__protobuf_order(wisp__protowire_reader *r, const wisp_schema *schema) {
+    size_t at = ((uintptr_t)schema >> 4) % (sizeof r->sorted / sizeof *r->sorted);
+    uint32_t *places;
+    if (r->sorted[at].schema == schema) return r->sorted[at].places;
+    places = (uint32_t *)wisp__protowire_memory(r, (size_t)schema->count, sizeof *places);
+    if (!places) return NULL;
+    wisp__places_sort(schema, places, (size_t)schema->count, wisp__field_number_before);
+    r->sorted[at].schema = schema;
+    r->sorted[at].places = places;
+    return places;
+}
+
+/* Few enough to be looked at one by one. */
+enum { WISP__PROTOBUF_FEW = 8 };
+
+/* The field with a number, first looked for at `near`; -1: there is none, or the reader has
+   failed. */
 static int wisp__protobuf_find(wisp__protowire_reader *r, const wisp_schema *schema, int number,
                                int near) {
+    bool few = schema->count <= WISP__PROTOBUF_FEW;
     int low = 0, high = schema->count - 1;
-    for (int i = near; i < schema->count && i < near + 2; i++)
+    int end = few ? schema->count : wisp__min_int(near + 2, schema->count);
+    const uint32_t *places;
+    for (int i = few ? 0 : near; i < end; i++)
         if (wisp__field_number(schema, i) == number) return i;
-    while (low <= high) {
+    places = few ? NULL : wisp__protobuf_order(r, schema);
+    while (places && low <= high) {
         int middle = low + (high - low) / 2;
-        int there = wisp__field_number(schema, middle);
-        if (there == number) return middle;
+        int there = wisp__field_number(schema, (int)places[middle]);
+        if (there == number) return (int)places[middle];
         if (there < number) low = middle + 1;
         else high = middle - 1;
     }
-    if (r->ordered == schema) return -1;
-    for (int i = 0; i < schema->count; i++)
-        if (wisp__field_number(schema, i) == number) return i;
-    if (wisp__protobuf_is_ordered(schema)) r->ordered = schema;
     return -1;
 }
 
@@ -12829,7 +13165,7 @@ static int wisp__protobuf_decode(const wisp_codec *codec, const wisp_schema *sch
     r.at = (const uint8_t *)(bytes ? bytes : "");
     r.end = r.at + size;
     r.memory = wisp__bump_on(memory, memory_size);
-    r.ordered = NULL;
+    memset(r.sorted, 0, sizeof r.sorted);
     r.result = WISP_OK;
     if (schema) {
         wisp__protobuf_get_struct(&r, schema, &value, 0);
@@ -13706,6 +14042,7 @@ typedef struct wisp__coding {
     uint32_t       *out;
     const uint32_t *before[2];  /* the base's base, and what that was told from; or NULL */
     int             flag;       /* first column of one bit, or -1 */
+    wisp__credit   *credit;     /* of whoever sent it; NULL: nobody pays */
 } wisp__coding;
 
 /* A cell that differs. */
@@ -13902,6 +14239,10 @@ static void wisp__code_mask(wisp__coding *coding, wisp__changing *change) {
     if (mask == 0) coding->range.failed = true;
 }
 
+static void wisp__code_pay(wisp__coding *coding, int price) {
+    if (!wisp__pay(coding->credit, price)) coding->range.failed = true;
+}
+
 static void wisp__code_changes(wisp__coding *coding, const wisp__cell *cell,
                                const uint32_t *from) {
     wisp__changing change;
@@ -13912,9 +14253,13 @@ static void wisp__code_changes(wisp__coding *coding, const wisp__cell *cell,
         for (int k = 0; k < 2 && coding->before[k]; k++)
             change.before[k] = coding->before[k] + cell->at;
     if (!coding->out) change.mask = wisp__cell_mask(from, coding->now + cell->at, cell->count);
+    wisp__code_pay(coding, cell->count * WISP__PRICE_SYMBOL);
     wisp__code_mask(coding, &change);
-    for (int i = 0; i < cell->count && !coding->range.failed; i++)
-        if (change.mask >> i & 1) wisp__code_value(coding, &change, i);
+    for (int i = 0; i < cell->count && !coding->range.failed; i++) {
+        if (!(change.mask >> i & 1)) continue;
+        wisp__code_pay(coding, WISP__PRICE_ADAPTED);
+        wisp__code_value(coding, &change, i);
+    }
 }
 
 /* Whether a cell of one table differs from that of another, where both are known. */
@@ -13940,6 +14285,7 @@ static void wisp__code_cells(wisp__coding *coding) {
         const uint32_t *from = wisp__cell_reference(table, coding->now, &cell);
         size_t size = (size_t)cell.count * sizeof *from;
         int differs = !coding->out && memcmp(from, coding->now + cell.at, size) != 0, context;
+        wisp__code_pay(coding, WISP__PRICE_FIELD);
         next = at + 1 < table->cells ? wisp__cell_of(table, at + 1) : cell;
         next_moved = wisp__cell_moved(&next, coding->before[0], table->base);
         context = recent | wisp__cell_context(coding, &cell, moved, next_moved);
@@ -13993,7 +14339,8 @@ static int wisp__coder_encode(const wisp__column *columns, int column_count, int
    then `now` and the models are of no use, but `now` is within its bits. */
 static bool wisp__coder_decode(const wisp__column *columns, int column_count, int rows,
                                wisp__models *models, const uint32_t *const held[3],
-                               uint32_t *now, const uint8_t *from, int size) {
+                               uint32_t *now, const uint8_t *from, int size,
+                               wisp__credit *credit) {
     wisp__coding coding;
     size_t symbols = (size_t)rows * (size_t)column_count;
     if (symbols == 0 || size <= 0) {
@@ -14004,6 +14351,7 @@ static bool wisp__coder_decode(const wisp__column *columns, int column_count, in
     wisp__coding_open(&coding, columns, column_count, rows, models, held);
     coding.range = wisp__range_from(from, size);
     coding.now = coding.out = now;
+    coding.credit = credit;
     coding.table.follows = wisp__code_bit(&coding.range, &models->follows, 0) != 0;
     wisp__code_cells(&coding);
     return !coding.range.failed;
@@ -14059,9 +14407,16 @@ static wisp__side wisp__side_on(const void *bytes, int64_t bits) {
 }
 
 static void *wisp__differ_take(wisp__differ *d, size_t size) {
-    void *memory = d->failed ? NULL : wisp__arena_take(d->u->base, d->u->arena, size + 16);
+    wisp__supply supply = wisp__supply_of(d->u);
+    void *memory = d->failed ? NULL : wisp__supply_take(&supply, size + 16);
     if (!memory) d->failed = true;
     return memory;
+}
+
+/* false, and failed: not paid for. */
+static bool wisp__differ_pay(wisp__differ *d, int64_t count, int price) {
+    if (!wisp__pay_each(d->u->credit, count, price)) d->failed = true;
+    return !d->failed;
 }
 
 static bool wisp__op_is_blob(const wisp__op *op) {
@@ -14086,19 +14441,17 @@ static int wisp__pass_length(const wisp__op *op, wisp__side *side) {
     return side->from.failed ? 0 : count;
 }
 
-static void wisp__pass_blob(const wisp__op *op, wisp__side *side, wisp__writer *to) {
+static void wisp__pass_blob(wisp__differ *d, const wisp__op *op, wisp__side *side,
+                            wisp__writer *to) {
     int count = wisp__pass_length(op, side);
-    int64_t at = side->from.at;
+    wisp__reader copy = side->from;
     wisp__skip(&side->from, (int64_t)count * 8);
-    if (!to || side->from.failed) return;
+    if (!to || side->from.failed || !wisp__differ_pay(d, count / WISP__PRICE_BYTES, 1)) return;
     if (op->code == WISP__OP_ANY) wisp__put_length(to, (uint64_t)count);
     else if (!(op->flags & WISP__OP_FIXED)) wisp__put(to, (uint64_t)count, op->bits);
     if (count || op->code == WISP__OP_ANY) wisp__put_align(to);
-    for (wisp__reader copy = side->from; count > 0 && !to->full; count--) {
-        copy.at = at;
-        wisp__put(to, wisp__get(&copy, 8), 8);
-        at += 8;
-    }
+    for (; count >= 8 && !to->full; count -= 8) wisp__put(to, wisp__get(&copy, 64), 64);
+    for (; count > 0 && !to->full; count--) wisp__put(to, wisp__get(&copy, 8), 8);
 }
 
 static void wisp__pass_bits(wisp__side *side, wisp__writer *to, int bits) {
@@ -14124,7 +14477,7 @@ static void wisp__pass_class(wisp__differ *d, const wisp__op *op, wisp__side *si
 static bool wisp__pass_rows(wisp__differ *d, int count) {
     d->rows -= count;
     if (d->rows < 0) d->failed = true;
-    return !d->failed;
+    return wisp__differ_pay(d, count, WISP__PRICE_CELL);
 }
 
 /* Moves over operations `at` up to `end`; what they read goes to `to`, if that is not NULL. */
@@ -14132,6 +14485,7 @@ static void wisp__pass(wisp__differ *d, int at, int end, wisp__side *side, wisp_
     for (; at < end && !side->from.failed && !d->failed; at = d->ops[at].end) {
         const wisp__op *op = &d->ops[at];
         int count, option;
+        if (!wisp__differ_pay(d, 1, WISP__PRICE_CELL)) return;
         switch (op->code) {
         case WISP__OP_INT:
         case WISP__OP_QUANTIZED: wisp__pass_bits(side, to, op->bits); break;
@@ -14159,7 +14513,7 @@ static void wisp__pass(wisp__differ *d, int at, int end, wisp__side *side, wisp_
             count = (int)wisp__get(&side->from, op->bits);
             if (count >= op->max) side->from.failed = true;
             if (to) wisp__put(to, (uint64_t)count, op->bits);
-            if (side->from.failed) break;
+            if (side->from.failed || !wisp__differ_pay(d, count, WISP__PRICE_STEP)) break;
             option = wisp__option_at(d->ops, at, count);
             wisp__pass(d, option + 1, d->ops[option].end, side, to);
             break;
@@ -14169,7 +14523,7 @@ static void wisp__pass(wisp__differ *d, int at, int end, wisp__side *side, wisp_
             if (to) wisp__put(to, (uint64_t)count, 1);
             if (count) wisp__pass(d, at + 1, op->end, side, to);
             break;
-        default: wisp__pass_blob(op, side, to); break;
+        default: wisp__pass_blob(d, op, side, to); break;
         }
     }
 }
@@ -14293,6 +14647,7 @@ static void wisp__grid_take(wisp__differ *d, int at, int end, const wisp__table_
                             int there, int rows, wisp__side side, wisp__grid *grid) {
     wisp__cells cells;
     size_t columns = (size_t)shape->count, slots = (size_t)shape->slots;
+    wisp__differ_pay(d, (int64_t)rows * (shape->count + shape->slots), WISP__PRICE_CELL);
     grid->rows = rows;
     grid->symbols = (uint32_t *)wisp__differ_take(d, (size_t)rows * columns * 4);
     grid->slots = (int64_t *)wisp__differ_take(d, (size_t)rows * slots * 8);
@@ -14314,6 +14669,8 @@ static bool wisp__grid_shape(wisp__differ *d, int at, int end, int rows,
     if (rows && shape->count + shape->slots > d->symbols / rows) d->failed = true;
     if (d->failed) return false;
     d->symbols -= rows * (shape->count + shape->slots);
+    if (!wisp__differ_pay(d, shape->count + shape->slots, WISP__PRICE_CELL)) return false;
+    if (!wisp__differ_pay(d, (int64_t)rows * shape->count, WISP__PRICE_SYMBOL)) return false;
     shape->columns = (wisp__column *)wisp__differ_take(d, (size_t)shape->count *
                                                           sizeof *shape->columns);
     if (d->failed) return false;
@@ -14367,6 +14724,7 @@ static void wisp__delta_models_init(wisp__differ *d, const wisp__program *progra
         size_t bytes = wisp__models_before(program->ops, at);
         if (!wisp__coded_array(program->ops, at, &shape)) continue;
         if (!wisp__grid_shape(d, at + 1, program->ops[at].end, 0, &shape)) return;
+        if (!wisp__differ_pay(d, shape.count, WISP__PRICE_ADAPTED)) return;
         wisp__models_init((wisp__models *)(void *)(d->models + bytes), shape.columns, shape.count);
     }
 }
@@ -14422,7 +14780,8 @@ static bool wisp__get_coded(wisp__differ *d, int at, const wisp__table_shape *sh
     bytes = (uint8_t *)wisp__differ_take(d, (size_t)count + WISP__SLACK);
     if (d->failed) return true;
     wisp__get_bits(from, bytes, (int64_t)count * 8);
-    if (!wisp__coder_decode(shape->columns, shape->count, rows, models, held, now, bytes, count))
+    if (!wisp__coder_decode(shape->columns, shape->count, rows, models, held, now, bytes, count,
+                            d->u->credit))
         d->failed = true;
     return true;
 }
@@ -14732,13 +15091,13 @@ static wisp_result wisp__canonical(wisp__supply *supply, const wisp_value *from,
     size_t count = (size_t)out->count;
     if (result || (out->kind != WISP_ARRAY && out->kind != WISP_MAP)) return result;
     if (out->kind == WISP_ARRAY) {
-        items = (wisp_value *)supply->take(supply->owner, count * sizeof *items + 1);
+        items = (wisp_value *)wisp__supply_take(supply, count * sizeof *items + 1);
         for (int i = 0; items && i < out->count && !result; i++)
             result = wisp__canonical(supply, &wisp__elements_of(out)[i], &items[i]);
         *out = wisp_array(items, out->count);
         return items ? result : WISP_E_MEMORY;
     }
-    pairs = (wisp_pair *)supply->take(supply->owner, 2 * count * sizeof *pairs + 1);
+    pairs = (wisp_pair *)wisp__supply_take(supply, 2 * count * sizeof *pairs + 1);
     if (!pairs) return WISP_E_MEMORY;
     if (count) memcpy(pairs, wisp__pairs_of(out), count * sizeof *pairs);
     pairs = wisp__sort_pairs(pairs, pairs + count, out->count);
@@ -14909,7 +15268,7 @@ static void wisp__get_child(wisp__differ *d, const wisp_value *a, wisp_value *ou
 static bool wisp__differ_may(wisp__differ *d, int count) {
     if (count > d->u->values || d->delta.from.failed) d->failed = true;
     d->u->values -= d->failed ? 0 : count;
-    return !d->failed;
+    return wisp__differ_pay(d, count, WISP__PRICE_VALUE);
 }
 
 static void wisp__get_list(wisp__differ *d, const wisp_value *a, int a_count, wisp_value *out,
@@ -14946,6 +15305,7 @@ static void wisp__get_map(wisp__differ *d, const wisp_value *a, wisp_value *out,
     wisp_pair *stay = (wisp_pair *)wisp__differ_take(d, room * sizeof *stay), *all;
     const wisp_pair *before = wisp__pairs_of(a);
     int kept = 0, added, left;
+    if (!wisp__differ_pay(d, a->count, WISP__PRICE_VALUE)) return;
     for (int i = 0; i < a->count && !d->failed; i++) {
         if (wisp__get(&d->delta.from, 1)) continue;
         stay[kept].key = before[i].key;
@@ -14963,6 +15323,9 @@ static void wisp__get_map(wisp__differ *d, const wisp_value *a, wisp_value *out,
     }
     if (d->failed) return;
     if (left) memcpy(all, stay, (size_t)left * sizeof *all);
+    if (!wisp__differ_pay(d, (int64_t)(kept + added) * wisp__log2(kept + added),
+                          WISP__PRICE_COMPARE))
+        return;
     all = wisp__sort_pairs(all, all + kept + added, kept + added);
     for (int i = 1; i < kept + added; i++)
         if (strcmp(all[i - 1].key, all[i].key) == 0) d->failed = true;
@@ -18055,10 +18418,10 @@ typedef struct wisp__session {
     int            kept_bytes;         /* of answers kept */
     size_t         schema_bytes;       /* of the schemas that it has described */
     wisp__tracks   told, heard;        /* values that differences are to: ours, theirs */
-    int            heard_values;       /* in this packet, of values that were put together */
     struct wisp__pending *deferred;    /* calls of theirs that are answered later */
     int            held_bytes;         /* received out of order */
-    int            steps, misses;      /* in this packet: work that is bounded */
+    int64_t        credit;             /* work that is paid for, when credit_time was */
+    double         credit_time;
     wisp__peer_meter *meter;           /* NULL while the profiler is off */
     int            notices_left;       /* "joined" and "left", while not told (session) */
     wisp__spending *spending;          /* budgets; NULL: nothing was used of any */
@@ -18596,11 +18959,8 @@ typedef struct wisp__content {
     wisp__arena     scratch;           /* while it is made */
     wisp__arena     arena;             /* what has come in, until the next message */
     uint32_t        turn;              /* how often the arena was emptied */
-    int64_t         unpacked, taken;   /* bytes, in this packet: by compression, by elements */
+    wisp__credit    credit;            /* of the peer whose bytes are read */
 } wisp__content;
-
-/* What one packet holds at most, unpacked, unless it is a single message. */
-enum { WISP__PACKET_RAW = 4 << 20 };
 
 /* What was read of a message. */
 typedef struct wisp__decoded {
@@ -18614,19 +18974,31 @@ typedef struct wisp__decoded {
 /* What has come in before is no longer there. */
 static void wisp__content_turn(wisp__content *c) {
     wisp__arena_reset(&c->arena);
+    c->credit.memory = c->credit.room;
     c->turn++;
 }
 
+/* What comes in is paid for, what goes out is not. */
 static wisp__unpacker wisp__content_unpacker(wisp__content *c, wisp__arena *arena,
                                              wisp__reader *data, int values) {
     wisp__unpacker u;
     memset(&u, 0, sizeof u);
     u.base = c->base;
     u.arena = arena;
+    u.credit = arena == &c->arena ? &c->credit : NULL;
     u.data = data;
     u.values = values;
-    u.room = (int64_t)c->base->limits.message_bytes * 16;
     return u;
+}
+
+/* Memory for what has come in, paid for. */
+static void *wisp__content_take(wisp__content *c, size_t bytes) {
+    wisp__supply supply = wisp__supply_of_arena(c->base, &c->arena, &c->credit);
+    return wisp__supply_take(&supply, bytes);
+}
+
+static wisp_result wisp__content_result(const wisp__content *c, wisp_result result) {
+    return wisp__credit_result(&c->credit, result);
 }
 
 /* Bytes of any value, as it lies in memory: texts without their NUL. */
@@ -18789,6 +19161,8 @@ static wisp_result wisp__encode_squeezed(wisp__content *c, wisp__remote *remote,
     uint8_t *raw = (uint8_t *)wisp__arena_take(c->base, &c->scratch, room);
     uint8_t *to = (uint8_t *)wisp__arena_take(c->base, &c->scratch, room);
     int64_t bits = p->shape.at + p->data.at;
+    int each = c->registry->remotes[remote->newest]->form.kind == WISP__CODED
+                   ? 2 * WISP__PRICE_CODED : 2 * WISP__PRICE_UNPACKED;
     wisp__writer all;
     if (!raw || !to) return WISP_E_MEMORY;
     memset(raw, 0, room);
@@ -18797,6 +19171,8 @@ static wisp_result wisp__encode_squeezed(wisp__content *c, wisp__remote *remote,
     wisp__put_bits(&all, p->data.bytes, p->data.at);
     packed = wisp__squeeze_pack(c->registry->squeeze, &remote->squeeze, methods, raw, bytes, to,
                                 bytes - 5, &method);
+    if (!wisp__can_pay(c->base, (int64_t)p->values * WISP__PRICE_ANY + (int64_t)bytes * each, packed))
+        packed = 0;                    /* it would be refused: as it is, its bytes pay for it */
     if (p->data_room < bytes + 64 && wisp__content_grow(c, (int64_t)bytes + 64)) return p->result;
     p->shape.at = p->data.at = 0;
     wisp__put(&p->data, packed > 0, 1);
@@ -18861,22 +19237,43 @@ static wisp_result wisp__decode_values(wisp__unpacker *u, wisp__decoded *out) {
 static wisp_result wisp__decode_record(wisp__unpacker *u, const wisp__program *program,
                                        wisp__decoded *out) {
     size_t bytes = (size_t)program->schema->bytes;
-    void *image = wisp__arena_take(u->base, u->arena, bytes);
-    if (!image) return WISP_E_MEMORY;
+    void *image;
+    u->result = WISP_OK;
+    image = wisp__unpack_take(u, bytes);
+    if (!image) return u->result;
     memset(image, 0, bytes);
     out->image = image;
     out->program = program;
     return wisp__record_read(u, program, image);
 }
 
-/* What a codec needs to decode is not known before; it never gets more than values may take. */
+/* Lets the codec read with more and more memory, as it is not known before how much it needs. It
+   costs by the bytes that it reads and by the memory that it has. */
+static int wisp__decode_bytes(wisp__unpacker *u, const wisp__form *form, const wisp_schema *schema,
+                              const char *from, int bytes, wisp_value *value) {
+    int64_t most = (int64_t)u->base->limits.message_values * (int)sizeof(wisp_pair) + 65536;
+    int64_t room = 1024 + (int64_t)bytes * 8;
+    int read = WISP_E_MEMORY;
+    most = most < 1 << 28 ? most : 1 << 28;
+    if (!wisp__unpack_pay(u, bytes, WISP__PRICE_CODED)) return u->result;
+    for (; read == WISP_E_MEMORY; room *= 2) {
+        void *memory;
+        room = room < most ? room : most;
+        if (!wisp__unpack_pay(u, room / 2, 1)) return u->result;
+        memory = wisp__unpack_take(u, (size_t)room);
+        if (!memory) return u->result;
+        read = form->codec->decode(form->codec, schema, from, bytes, value, memory, (int)room);
+        if (read == WISP_E_MEMORY && room >= most) read = WISP_E_LIMIT;
+    }
+    return read;
+}
+
 static wisp_result wisp__decode_coded(wisp__unpacker *u, const wisp__form *form,
                                       wisp__decoded *out) {
     const wisp__program *program = form->described ? form->described->program : NULL;
-    int64_t most = (int64_t)u->base->limits.message_values * (int)sizeof(wisp_pair) + 65536;
     wisp_value *value = (wisp_value *)wisp__unpack_take(u, sizeof *value);
     bool row = wisp__get(u->data, 1) != 0;
-    int bytes = wisp__get_length(u->data), read = WISP_E_MEMORY;
+    int bytes = wisp__get_length(u->data), read;
     const char *from;
     wisp_schema compiled;
     wisp__read_align(u);
@@ -18886,16 +19283,7 @@ static wisp_result wisp__decode_coded(wisp__unpacker *u, const wisp__form *form,
         compiled = *program->schema;
         compiled.program = program;
     }
-    most = most < 1 << 28 ? most : 1 << 28;
-    for (int64_t room = 1024 + (int64_t)bytes * 8; read == WISP_E_MEMORY; room *= 2) {
-        void *memory;
-        room = room < most ? room : most;
-        memory = wisp__arena_take(u->base, u->arena, (size_t)room);
-        if (!memory) return WISP_E_MEMORY;
-        read = form->codec->decode(form->codec, program ? &compiled : NULL, from, bytes, value,
-                                   memory, (int)room);
-        if (read == WISP_E_MEMORY && room >= most) read = WISP_E_LIMIT;
-    }
+    read = wisp__decode_bytes(u, form, program ? &compiled : NULL, from, bytes, value);
     if (read >= 0 && read != bytes) read = WISP_E_SYNTAX;
     if (read >= 0 && row && value->kind != WISP_ARRAY) read = WISP_E_SYNTAX;
     if (read < 0) wisp__unpack_invalid(u);
@@ -18924,12 +19312,11 @@ static wisp_result wisp__decode_squeezed(wisp__content *c, wisp__unpacker *u,
     wisp__read_align(u);
     if ((int64_t)packed * 8 > outer->end - outer->at) outer->failed = true;
     from = outer->failed ? NULL : wisp__unpack_bytes(u, outer, packed);
-    if (outer->failed) return WISP_E_BAD_PACKET;
+    if (outer->failed) return u->result ? u->result : WISP_E_BAD_PACKET;
     if (bytes > c->base->limits.message_bytes + 512) return WISP_E_COMPRESSED;
-    if (c->unpacked && c->unpacked + bytes > WISP__PACKET_RAW) return WISP_E_LIMIT;
-    c->unpacked += bytes;
-    to = (uint8_t *)wisp__arena_take(c->base, u->arena, (size_t)bytes + WISP__SLACK);
-    if (!to) return WISP_E_MEMORY;
+    if (!wisp__pay_each(u->credit, bytes, WISP__PRICE_UNPACKED)) return WISP_E_FLOOD;
+    to = (uint8_t *)wisp__content_take(c, (size_t)bytes + WISP__SLACK);
+    if (!to) return wisp__credit_result(u->credit, WISP_E_MEMORY);
     result = wisp__squeeze_unpack(c->registry->squeeze, method, form->dictionary, from, packed, to,
                                   bytes);
     if (result) return result;
@@ -18945,28 +19332,20 @@ static wisp_result wisp__decode_squeezed(wisp__content *c, wisp__unpacker *u,
 /* Reads a message of a form that is not plain where `data` stands. When `data` has not failed it
    stands behind the message, also if that cannot be used. */
 static wisp_result wisp__decode(wisp__content *c, const wisp__form *form, wisp__reader *data,
-                                int *budget, wisp__decoded *out) {
-    int most = wisp__min_int(*budget, c->base->limits.message_values);
-    wisp__unpacker u = wisp__content_unpacker(c, &c->arena, data, most);
+                                wisp__decoded *out) {
+    wisp__unpacker u = wisp__content_unpacker(c, &c->arena, data, c->base->limits.message_values);
     wisp__reader shape = wisp__reader_on(NULL, 0);
+    bool squeezed;
     wisp_result result;
-    int64_t room;
     memset(out, 0, sizeof *out);
     wisp__content_turn(c);
     u.shape = &shape;
     u.start = data->at;
-    u.room = u.room > c->taken ? u.room - c->taken : 0;
-    room = u.room;
-    if (form->squeezed && wisp__get(data, 1)) {
-        result = wisp__decode_squeezed(c, &u, form, out);
-    } else {
-        u.start = data->at;
-        result = wisp__decode_content(&u, form, out);
-    }
-    *budget -= most - u.values;
-    c->taken += room - u.room;
-    if (data->failed && !result) return WISP_E_BAD_PACKET;
-    return result;
+    squeezed = form->squeezed && wisp__get(data, 1);
+    if (!squeezed) u.start = data->at;
+    result = squeezed ? wisp__decode_squeezed(c, &u, form, out) : wisp__decode_content(&u, form, out);
+    if (data->failed && !result) result = WISP_E_BAD_PACKET;
+    return wisp__content_result(c, result);
 }
 
 /* --- differences --- */
@@ -19128,6 +19507,8 @@ static void wisp__difference_make(wisp__content *c, const wisp__form *form,
     uint8_t *bytes, *models = NULL;
     const wisp_value *a, *b;
     int a_count = 0, b_count = 0;
+    int64_t cells;
+    int each;
     bool made;
     u.shape = &shape;
     out->bits = 0;
@@ -19146,7 +19527,11 @@ static void wisp__difference_make(wisp__content *c, const wisp__form *form,
         b = wisp__kept_values(&u, value, &b_count);
         made = a && b && wisp__values_write(&d, a, a_count, b, b_count);
     }
+    cells = program ? WISP__DELTA_SYMBOLS - d.symbols : (int64_t)value->values + out->base->values;
+    each = program && program->source->shape == WISP_SHAPE_STRUCT ? WISP__PRICE_APPLY
+                                                                  : WISP__PRICE_ANY;
     if (!made || to.at >= value->bits) return;
+    if (!wisp__can_pay(c->base, cells * each, to.at / 8)) return;
     out->bytes = bytes;
     out->bits = to.at;
     out->adapted = models;
@@ -19180,7 +19565,7 @@ static wisp__kept *wisp__difference_apply(wisp__content *c, wisp__chunks *chunks
         u.values = c->base->limits.message_values;
         if (form->adaptive && program) adapted = wisp__models_begin(&d, program, base->models);
         bytes = (uint8_t *)wisp__differ_take(&d, (size_t)room + WISP__SLACK);
-        *why = WISP_E_MEMORY;
+        *why = wisp__content_result(c, WISP_E_MEMORY);
         if (!bytes) return NULL;
         memset(bytes, 0, WISP__SLACK);
         to = wisp__writer_on(bytes, (int)room);
@@ -19199,7 +19584,7 @@ static wisp__kept *wisp__difference_apply(wisp__content *c, wisp__chunks *chunks
         full = to.full && room < most;
         room = room * 2 < most ? room * 2 : most;
     }
-    *why = WISP_E_BAD_PACKET;
+    *why = wisp__content_result(c, WISP_E_BAD_PACKET);
     if (!made || to.full) return NULL;
     *why = WISP_E_MEMORY;
     value = wisp__kept_make(c->base, chunks, bytes, to.at);
@@ -19212,15 +19597,12 @@ static wisp__kept *wisp__difference_apply(wisp__content *c, wisp__chunks *chunks
 
 /* Moves past a message that tells a value: it is applied only when its turn comes. */
 static wisp_result wisp__told_extent(wisp__content *c, const wisp__form *form,
-                                     wisp__reader *data, bool in_order, int *budget) {
+                                     wisp__reader *data, bool in_order) {
     wisp__telling t;
     wisp__reader shape = wisp__reader_on(NULL, 0);
-    wisp__unpacker u = wisp__content_unpacker(c, &c->arena, data,
-                                              wisp__min_int(*budget,
-                                                            c->base->limits.message_values));
+    wisp__unpacker u = wisp__content_unpacker(c, &c->arena, data, c->base->limits.message_values);
     wisp__decoded out;
     wisp_result result = WISP_OK;
-    int most = u.values;
     wisp__content_turn(c);
     wisp__get_telling(data, form, in_order, &t);
     u.shape = &shape;
@@ -19229,9 +19611,9 @@ static wisp_result wisp__told_extent(wisp__content *c, const wisp__form *form,
     if (t.whole) result = wisp__decode_content(&u, form, &out);
     else if (t.end >= 0) wisp__skip(data, t.end - data->at);
     else if (!wisp__delta_pass(&u, form->described->program, data)) data->failed = true;
-    *budget -= most - u.values;
-    return data->failed && result != WISP_E_MEMORY ? WISP_E_BAD_PACKET
-         : result == WISP_E_INVALID ? WISP_OK : result;
+    if (data->failed && result != WISP_E_MEMORY) result = WISP_E_BAD_PACKET;
+    if (result == WISP_E_INVALID) result = WISP_OK;
+    return wisp__content_result(c, result);
 }
 
 /* --- what has come in, as the schema here wants it --- */
@@ -19245,7 +19627,7 @@ static wisp_result wisp__decoded_set(wisp__content *c, const wisp_schema *schema
         d->count = value->count;
         return WISP_OK;
     }
-    one = (wisp_value *)wisp__arena_take(c->base, &c->arena, sizeof *one);
+    one = (wisp_value *)wisp__content_take(c, sizeof *one);
     if (!one) return WISP_E_MEMORY;
     *one = *value;
     d->values = one;
@@ -19263,7 +19645,9 @@ static wisp_result wisp__conform_version(wisp__content *c, const wisp__remote *r
     wisp_edit edit;
     wisp_result result;
     if (theirs->version == ours->version) return WISP_OK;
-    result = wisp__edit_begin(&edit, supply, theirs, value);
+    result = wisp__migrate_can(e->migrations, e->migration_count, theirs->version, ours->version,
+                               text, (int)sizeof c->registry->text);
+    if (result == WISP_OK) result = wisp__edit_begin(&edit, supply, theirs, value);
     if (result == WISP_E_INVALID)
         snprintf(text, sizeof c->registry->text, "is no %s of version %d",
                  theirs->shape == WISP_SHAPE_LIST ? "array" : "map", theirs->version);
@@ -19273,14 +19657,11 @@ static wisp_result wisp__conform_version(wisp__content *c, const wisp__remote *r
     return result ? result : wisp__edit_end(&edit, ours, value);
 }
 
-/* Makes values of what was read that fit the schema registered here, if there is one. The text of
-   the registry says what does not. */
-static wisp_result wisp__conform_decoded(wisp__content *c, const wisp__remote *remote,
-                                         const wisp__form *form, wisp__decoded *d) {
+static wisp_result wisp__conform_values(wisp__content *c, const wisp__remote *remote,
+                                        const wisp__form *form, wisp__decoded *d) {
     const wisp__program *ours = remote->schema ? remote->schema->program : NULL;
     wisp__described *described = form ? form->described : NULL;
-    wisp__unpacker u = wisp__content_unpacker(c, &c->arena, NULL, 0);
-    wisp__supply supply = wisp__supply_of(&u);
+    wisp__supply supply = wisp__supply_of_arena(c->base, &c->arena, &c->credit);
     wisp__fitting f = wisp__fitting_on(c->registry->text, (int)sizeof c->registry->text, &supply);
     const wisp_schema *schema;
     wisp_value value;
@@ -19296,7 +19677,7 @@ static wisp_result wisp__conform_decoded(wisp__content *c, const wisp__remote *r
         if (described)
             result = wisp__conform_version(c, remote, described->program->schema, &supply, &value);
         if (result) return result;
-        image = wisp__arena_take(c->base, &c->arena, (size_t)schema->bytes);
+        image = wisp__content_take(c, (size_t)schema->bytes);
         if (!image) return WISP_E_MEMORY;
         memset(image, 0, (size_t)schema->bytes);
         f.loose = described != NULL;
@@ -19306,6 +19687,19 @@ static wisp_result wisp__conform_decoded(wisp__content *c, const wisp__remote *r
     }
     result = wisp__image_value(schema, image, &supply, &value);
     return result ? result : wisp__decoded_set(c, schema, &value, d);
+}
+
+/* Makes values of what was read that fit the schema registered here, if there is one. The text of
+   the registry says what does not. */
+static wisp_result wisp__conform_decoded(wisp__content *c, const wisp__remote *remote,
+                                         const wisp__form *form, wisp__decoded *d) {
+    return wisp__content_result(c, wisp__conform_values(c, remote, form, d));
+}
+
+/* Between updates, when nothing of a message is needed any more. */
+static void wisp__content_trim(wisp__content *c) {
+    wisp__arena_trim(c->base, &c->scratch);
+    wisp__arena_trim(c->base, &c->arena);
 }
 
 static void wisp__content_free(wisp__content *c) {
@@ -19632,7 +20026,9 @@ typedef enum wisp__record {
 } wisp__record;
 
 /* What one packet holds at most, and a run of equal messages takes at most. */
-enum { WISP__PACKET_VALUES = 65536, WISP__PACKET_MESSAGES = 2048, WISP__RUN_BITS = 24 };
+/* What a packet holds at most, so that its reader can pay for it. */
+enum { WISP__PACKET_VALUES = 8192, WISP__PACKET_RAW = 64 << 10, WISP__PACKET_MESSAGES = 2048,
+       WISP__RUN_BITS = 24 };
 
 /* A packet being filled. */
 typedef struct wisp__filler {
@@ -20621,10 +21017,14 @@ static void wisp__events_name(wisp__events *events, wisp__remote *remote) {
 }
 
 /* May a name that only a peer has announced be registered? */
-static bool wisp__events_wanted(const wisp__events *events, const char *name) {
+static bool wisp__events_wanted(const wisp__events *events, const char *name,
+                                wisp__credit *credit) {
+    int length = (int)strlen(name);
     if (events->matched >= events->base->limits.matched_names) return false;
-    for (const wisp__connection *many = events->matches; many; many = many->next)
+    for (const wisp__connection *many = events->matches; many; many = many->next) {
+        if (!wisp__pay_each(credit, length, WISP__PRICE_MATCH)) return false;
         if (!many->dead && wisp_pattern_matches(many->pattern, name)) return true;
+    }
     return false;
 }
 
@@ -21119,10 +21519,13 @@ static void wisp__request_keep(wisp__calls *calls, wisp__session *s, wisp__reque
 }
 
 /* The caller has settled every call before `floor`. */
-static void wisp__requests_settle(wisp__calls *calls, wisp__session *s, uint32_t floor) {
+/* false: the leap is not paid for. */
+static bool wisp__requests_settle(wisp__calls *calls, wisp__session *s, uint32_t floor,
+                                  wisp__credit *credit) {
     int32_t ahead = wisp__distance(floor, s->request_floor);
-    if (ahead <= 0) return;
-    s->steps += wisp__min_int(ahead, s->request_room);
+    if (ahead <= 0) return true;
+    if (!wisp__pay_each(credit, wisp__min_int(ahead, s->request_room), WISP__PRICE_STEP))
+        return false;
     if (ahead > s->request_room) {
         for (int i = 0; i < s->request_room; i++)
             if (wisp__distance(s->requests[i].id, floor) < 0)
@@ -21133,6 +21536,7 @@ static void wisp__requests_settle(wisp__calls *calls, wisp__session *s, uint32_t
                 wisp__request_forget(calls, s, wisp__request_at(s, id));
     }
     s->request_floor = floor;
+    return true;
 }
 
 /* The place for a call of theirs, new (state NONE) or known; NULL with the reason. */
@@ -21259,17 +21663,17 @@ static void wisp__calls_leave(wisp__calls *calls, wisp__session *s) {
     s->request_room = 0;
 }
 
-/* The call of ours that an answer is for, sought from the nearer end; NULL: none that waits. One
-   packet may name 64 such in vain, that is the bound of its work. */
-static wisp__pending *wisp__call_find(wisp__session *s, uint32_t low) {
+/* The call of ours that an answer is for, sought from the nearer end; NULL: none that waits, or the
+   search is not paid for. */
+static wisp__pending *wisp__call_find(wisp__session *s, uint32_t low, wisp__credit *credit) {
     uint32_t id = s->call_floor + (uint32_t)wisp__ahead_24(low, s->call_floor);
     int32_t from_floor = wisp__distance(id, s->call_floor);
     int32_t to_end = wisp__distance(s->next_call, id);
     wisp__pending *call = from_floor <= to_end ? s->calls_first : s->calls_last;
-    if (from_floor < 0 || to_end <= 0 || s->misses >= 64) return NULL;
-    while (call && call->id != id) call = from_floor <= to_end ? call->next : call->previous;
-    if (!call) s->misses++;
-    return call;
+    if (from_floor < 0 || to_end <= 0) return NULL;
+    while (call && call->id != id && wisp__pay(credit, WISP__PRICE_STEP))
+        call = from_floor <= to_end ? call->next : call->previous;
+    return call && call->id == id ? call : NULL;
 }
 
 /* ===========================================================================
@@ -21918,6 +22322,7 @@ struct wisp {
     int            most_received;     /* datagrams that the link has handed over at once */
     bool           judging;           /* `accept` runs, and this is about what it judges */
     wisp_join_info joining;
+    int64_t        update_work;       /* for packets that came, in this update */
     wisp__reader   record;            /* where the record begins that is read; size 0: none */
     wisp_packet    received[WISP__RECEIVED];     /* places for datagrams, in `incoming` */
     uint8_t       *incoming;
@@ -22236,6 +22641,8 @@ static wisp__session *wisp__add_session(wisp *w, const wisp_addr *addr, wisp_res
     s->notices_left = 2;
     w->events.reserved += 2;
     s->peer.timer.kind = WISP__TIMER_PEER;
+    s->credit = WISP__EARN_SAVED;
+    s->credit_time = w->base.time;
     s->meter = wisp__meter_of_peer(&w->registry, s);
     s->next_call = s->call_floor = s->request_floor = WISP_FIRST_NUMBER;
     return s;
@@ -23197,7 +23604,7 @@ typedef struct wisp__reading {
     uint32_t        sequence;
     wisp__incoming  previous;
     bool            has_previous, eliciting, answered;
-    int             values, messages;
+    int             messages;
     const char     *broken;       /* why the session must end, or NULL */
     wisp_result     code;         /* with which */
 } wisp__reading;
@@ -23220,28 +23627,29 @@ static void wisp__message_event(wisp *w, wisp__session *s, const wisp__incoming 
 }
 
 /* Reads values at the places that `in` names; the end of the data goes to in->end. */
-static void wisp__read_values(wisp *w, const wisp__reader *from, wisp__incoming *in, int *budget) {
+static void wisp__read_values(wisp *w, const wisp__reader *from, wisp__incoming *in) {
     wisp__reader shape = *from, data = *from;
-    int most = wisp__min_int(*budget, w->base.limits.message_values);
     wisp__unpacker u;
+    w->content.credit.over = false;
     shape.at = in->shape_at;
     data.at = in->data_at;
     in->told = in->form && in->form->delta && in->kind == WISP__R_EVENT;
     if (in->told) {
         in->from = *from;
-        in->readable = wisp__told_extent(&w->content, in->form, &data, in->in_order, budget);
+        in->readable = wisp__told_extent(&w->content, in->form, &data, in->in_order);
         in->parsed = !data.failed;
     } else if (in->form) {
-        in->readable = wisp__decode(&w->content, in->form, &data, budget, &in->content);
+        in->readable = wisp__decode(&w->content, in->form, &data, &in->content);
         in->parsed = !data.failed;
     } else {
         wisp__content_turn(&w->content);
         memset(&in->content, 0, sizeof in->content);
-        u = wisp__content_unpacker(&w->content, &w->content.arena, &data, most);
+        u = wisp__content_unpacker(&w->content, &w->content.arena, &data,
+                                   w->base.limits.message_values);
         u.shape = &shape;
         in->readable = wisp__unpack(&u, &in->content.values, &in->content.count);
         in->parsed = in->readable == WISP_OK;
-        *budget -= most - u.values;
+        in->readable = wisp__content_result(&w->content, in->readable);
     }
     in->end = data.at;
     in->turn = w->content.turn;
@@ -23392,12 +23800,27 @@ static inline void wisp__count_received(wisp *w, wisp__session *s, wisp__remote 
     remote->stats.bits_received += (uint64_t)(in->shape_end - in->shape_at + in->end - in->data_at);
     s->peer.stats.messages_received++;
     w->base.stats.messages_received++;
-    if (w->registry.meters) wisp__count_values(remote, s, in);
 }
+
+/* What has been read, as the schema that is registered here wants it; false: it does not fit. A
+   repeat of it is not read again. */
+static bool wisp__conform_incoming(wisp *w, wisp__session *s, wisp__incoming *in) {
+    bool wanted = in->remote && in->kind != WISP__R_REPLY && (in->form || in->remote->schema);
+    if (!in->readable && !in->conformed && wanted) {
+        w->registry.text[0] = 0;
+        in->readable = wisp__conform_decoded(&w->content, in->remote, in->form, &in->content);
+    }
+    in->conformed = true;
+    if (!in->readable && in->remote && w->registry.meters) wisp__count_values(in->remote, s, in);
+    return in->readable == WISP_OK;
+}
+
+static void wisp__on_unreadable(wisp *w, wisp__session *s, const wisp__incoming *in,
+                                wisp__request *request);
 
 /* A call that is new, and may run. */
 static void wisp__on_new_call(wisp *w, wisp__session *s, wisp__request *request,
-                              const wisp__incoming *in, wisp__remote *remote, wisp__route *route) {
+                              wisp__incoming *in, wisp__remote *remote, wisp__route *route) {
     if (!in->remote) {
         wisp__drop(&w->registry, NULL, s, WISP_DROP_NO_REMOTE);
         wisp__answer_code(w, s, request, in->call, remote, WISP_E_NO_REMOTE);
@@ -23409,6 +23832,8 @@ static void wisp__on_new_call(wisp *w, wisp__session *s, wisp__request *request,
     } else if (!remote->answer) {
         wisp__drop(&w->registry, remote, s, WISP_DROP_NO_HANDLER);
         wisp__answer_code(w, s, request, in->call, remote, WISP_E_NO_HANDLER);
+    } else if (!wisp__conform_incoming(w, s, in)) {
+        wisp__on_unreadable(w, s, in, request);
     } else {
         wisp_event event;
         wisp__message_event(w, s, in, &event);
@@ -23423,11 +23848,8 @@ static void wisp__on_new_call(wisp *w, wisp__session *s, wisp__request *request,
     }
 }
 
-/* An honest floor moves slowly: by fewer calls than this with what one packet sets free. */
-enum { WISP__SETTLE_STEPS = 16384 };
-
 /* A repeat is recognised before the rate limit, and answered from memory. */
-static void wisp__on_invoked(wisp *w, wisp__session *s, const wisp__incoming *in, int delivery) {
+static void wisp__on_invoked(wisp *w, wisp__session *s, wisp__incoming *in, int delivery) {
     wisp_result why;
     wisp__remote *remote = in->remote ? in->remote : w->registry.remotes[WISP__ON_ERROR];
     wisp__route *route = wisp__route_of(&w->base, s, remote->index);
@@ -23435,9 +23857,8 @@ static void wisp__on_invoked(wisp *w, wisp__session *s, const wisp__incoming *in
     memset(&once, 0, sizeof once);
     once.id = in->call;
     once.once = true;
-    wisp__requests_settle(&w->calls, s, in->floor);
-    if (s->steps > wisp__max_int(4 * w->base.limits.calls_remembered, WISP__SETTLE_STEPS)) {
-        wisp__end(w, s, WISP_E_PROTOCOL, "calls are settled in leaps", true);
+    if (!wisp__requests_settle(&w->calls, s, in->floor, &w->content.credit)) {
+        wisp__end(w, s, WISP_E_FLOOD, "calls are settled in leaps", true);
         return;
     }
     if (delivery != WISP_RELIABLE) request = wisp__request_take(&w->calls, s, in->call, &why);
@@ -23544,7 +23965,7 @@ static bool wisp__let_reply_in(wisp *w, wisp__session *s, uint32_t call, wisp__r
 }
 
 static void wisp__on_replied(wisp *w, wisp__session *s, const wisp__incoming *in) {
-    wisp__pending *call = wisp__call_find(s, in->call);
+    wisp__pending *call = wisp__call_find(s, in->call, &w->content.credit);
     wisp_event event;
     wisp__incoming answer = *in;
     bool goes_on = true, chained;
@@ -23553,6 +23974,7 @@ static void wisp__on_replied(wisp *w, wisp__session *s, const wisp__incoming *in
     answer.remote = w->registry.remotes[call->remote];
     answer.remote->stats.replies_received++;
     wisp__count_received(w, s, answer.remote, in);
+    if (w->registry.meters) wisp__count_values(answer.remote, s, in);
     wisp__message_event(w, s, &answer, &event);
     event.result = wisp__code_heard(in->result, false);
     event.message = WISP_MESSAGE_REPLY;
@@ -23575,14 +23997,14 @@ static void wisp__on_replied(wisp *w, wisp__session *s, const wisp__incoming *in
     if (chained) wisp__hooks_leave(&w->hooks);
 }
 
-static void wisp__on_event(wisp *w, wisp__session *s, const wisp__incoming *in, int delivery,
-                           uint64_t number) {
+/* May an event run? Asked before more work is done for it than to find its end. */
+static bool wisp__admit_event(wisp *w, wisp__session *s, const wisp__incoming *in, int delivery,
+                              uint64_t number) {
     wisp__remote *remote = in->remote;
     wisp__route *route = wisp__route_of(&w->base, s, remote->index);
-    wisp_event event;
     if (!route) {
         wisp__end(w, s, WISP_E_MEMORY, "no memory for a name", true);
-        return;
+        return false;
     }
     wisp__count_received(w, s, remote, in);
     if (delivery == WISP_SEQUENCED && !in->told) {        /* what is told has an order by key */
@@ -23590,24 +24012,27 @@ static void wisp__on_event(wisp *w, wisp__session *s, const wisp__incoming *in, 
             remote->stats.stale++;
             s->peer.stats.stale++;
             wisp__drop(&w->registry, remote, s, WISP_DROP_STALE);
-            return;
+            return false;
         }
         route->newest = number;
     }
-    if (!wisp__policy_admit(&remote->now, &route->rate, w->base.time)) {
-        remote->stats.rate_limited++;
-        s->peer.stats.rate_limited++;
-        wisp__drop(&w->registry, remote, s, WISP_DROP_RATE);
-        wisp__error(w, s, remote, WISP_E_RATE, "over the rate limit: dropped");
-        return;
-    }
+    if (wisp__policy_admit(&remote->now, &route->rate, w->base.time)) return true;
+    remote->stats.rate_limited++;
+    s->peer.stats.rate_limited++;
+    wisp__drop(&w->registry, remote, s, WISP_DROP_RATE);
+    wisp__error(w, s, remote, WISP_E_RATE, "over the rate limit: dropped");
+    return false;
+}
+
+static void wisp__on_event(wisp *w, wisp__session *s, const wisp__incoming *in) {
+    wisp_event event;
     wisp__message_event(w, s, in, &event);
-    if (remote->inbound) {
+    if (in->remote->inbound) {
         wisp__passage passage;
         wisp__way_in(&passage, WISP_MESSAGE_EVENT, NULL);
-        wisp__go_in(w, s, remote, &event, &passage, NULL);
+        wisp__go_in(w, s, in->remote, &event, &passage, NULL);
     } else {
-        wisp__run_event(w, s, remote, &event);
+        wisp__run_event(w, s, in->remote, &event);
     }
 }
 
@@ -23659,21 +24084,49 @@ static void wisp__resume_out(wisp *w, wisp__stalled *held, const wisp_value *val
         wisp__error(w, NULL, remote, result, "what was held cannot be sent");
 }
 
+static int64_t wisp__least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* A message of fragments, or one that was held, has a credit of its own beside that of the packet
+   which lets it be read, if there is one: its bytes have earned it. Returns what there was. */
+static wisp__credit wisp__credit_whole(wisp *w, int64_t bytes) {
+    const wisp_limits *limits = &w->base.limits;
+    wisp__credit *credit = &w->content.credit, paid = *credit;
+    int64_t dense = bytes * WISP__EARN_DENSE, values = limits->message_values;
+    credit->work += WISP__EARN_PACKET + bytes * WISP__EARN_BYTE +
+                    wisp__least(dense, values * WISP__EARN_VALUE);
+    credit->room = WISP__PACKET_MEMORY + wisp__least(bytes, limits->message_bytes) *
+                                             WISP__WHOLE_MEMORY +
+                   wisp__least(dense, values * (int)sizeof(wisp_pair));
+    credit->memory = credit->room;
+    return paid;
+}
+
+/* What is left of it is not saved. */
+static void wisp__credit_back(wisp *w, const wisp__credit *paid) {
+    wisp__credit *credit = &w->content.credit;
+    if (credit->work > paid->work) credit->work = paid->work;
+    if (credit->memory > paid->memory) credit->memory = paid->memory;
+    credit->room = paid->room;
+}
+
 /* What was released by now, on its way out or (`any`) either way; what its handlers release waits
    for the next time. */
 static void wisp__resume_held(wisp *w, bool any) {
     for (int left = wisp__hooks_ready(&w->hooks, any); left > 0; left--) {
         wisp__stalled *held = wisp__hooks_next(&w->hooks, any);
+        wisp__credit paid;
         const wisp_value *values;
         int count;
         bool entered;
         if (!held) return;
         entered = wisp__hooks_enter(&w->hooks);
+        paid = wisp__credit_whole(w, held->message->size);
         if (wisp__values_copy(w, held->message, &values, &count) != WISP_OK)
             wisp__error(w, NULL, w->registry.remotes[held->message->remote], WISP_E_MEMORY,
                         "what was held cannot go on");
         else if (held->passage.inbound) wisp__resume_in(w, held, values, count);
         else wisp__resume_out(w, held, values, count);
+        wisp__credit_back(w, &paid);
         wisp__stalled_free(w, held);
         if (entered) wisp__hooks_leave(&w->hooks);
     }
@@ -23721,16 +24174,15 @@ static wisp_result wisp__ask_whole(wisp *w, wisp__session *s, wisp__incoming *in
     return first ? WISP_E_BASELINE : WISP_OK;
 }
 
-/* A value in order that is of no use here must not be followed by differences to it: nothing is
-   held any more. */
+/* What was told and is not kept here: its sender takes it for kept, and is asked for whole values. A
+   value in order must not be followed by differences to it either: nothing is held any more. */
 static void wisp__heard_lost(wisp *w, wisp__session *s, wisp__incoming *in) {
     wisp__reader from = in->from;
     wisp__telling t;
     wisp__track *track;
-    if (!in->in_order) return;
     from.at = in->data_at;
-    wisp__get_telling(&from, in->form, true, &t);
-    track = wisp__track_get(&s->heard, in->form->number, (uint64_t)t.place);
+    wisp__get_telling(&from, in->form, in->in_order, &t);
+    track = in->in_order ? wisp__track_get(&s->heard, in->form->number, (uint64_t)t.place) : NULL;
     if (track) wisp__track_forget(&w->base, &w->chunks, &s->heard, track);
     if (!in->form->asked) wisp__control_add(&w->base, s, WISP__R_RESYNC, in->form->number);
     in->form->asked = true;
@@ -23768,15 +24220,15 @@ static wisp__kept *wisp__heard_whole(wisp *w, wisp__reader *from) {
     int64_t bits = from->end - from->at;
     uint8_t *bytes;
     wisp__content_turn(&w->content);
-    bytes = (uint8_t *)wisp__arena_take(&w->base, &w->content.arena,
-                                        (size_t)(bits / 8) + 2 * WISP__SLACK);
+    bytes = (uint8_t *)wisp__content_take(&w->content, (size_t)(bits / 8) + 2 * WISP__SLACK);
     if (!bytes) return NULL;
     wisp__get_bits(from, bytes, bits);
     return wisp__kept_make(&w->base, &w->chunks, bytes, bits);
 }
 
-/* Applies what was told, in its turn. *deliver: it is new. */
-static wisp_result wisp__hear_value(wisp *w, wisp__session *s, wisp__incoming *in, bool *deliver) {
+/* Applies what was told, in its turn. *deliver: it is new, and *kept is to be released. */
+static wisp_result wisp__hear_value(wisp *w, wisp__session *s, wisp__incoming *in, bool *deliver,
+                                    wisp__kept **kept) {
     wisp__form *form = in->form;
     wisp__reader from = in->from;
     wisp__telling t;
@@ -23811,7 +24263,7 @@ static wisp_result wisp__hear_value(wisp *w, wisp__session *s, wisp__incoming *i
     if (t.whole) {
         value = wisp__heard_whole(w, &from);
         form->asked = false;
-        why = WISP_E_MEMORY;
+        why = wisp__content_result(&w->content, WISP_E_MEMORY);
     } else {
         bool held = wisp__heard_base(track, &t, sequence, in_order, &base, &base_at);
         *deliver = false;
@@ -23825,10 +24277,8 @@ static wisp_result wisp__hear_value(wisp *w, wisp__session *s, wisp__incoming *i
         if (!(t.older & 2)) base.older[1] = NULL;
         if (form->sync && wisp__told_hash(base.base) != t.hash)
             return wisp__ask_whole(w, s, in, "a difference to another value than is held");
-        s->heard_values += base.base->values;
-        if (s->heard_values > WISP__PACKET_VALUES + w->base.limits.message_values)
-            return wisp__ask_whole(w, s, in, "more in a packet than can be put together");
         value = wisp__difference_apply(&w->content, &w->chunks, form, &from, &base, &models, &why);
+        if (!value && why == WISP_E_FLOOD) return why;
         if (!value && why == WISP_E_BAD_PACKET)
             return wisp__ask_whole(w, s, in, "a difference that makes no sense");
         *deliver = true;
@@ -23837,22 +24287,29 @@ static wisp_result wisp__hear_value(wisp *w, wisp__session *s, wisp__incoming *i
     if (track) *deliver = wisp__heard_store(w, s, track, sequence, value, models,
                                             t.whole ? NULL : &base_at, in);
     else wisp__kept_release(&w->base, &w->chunks, models);
-    if (*deliver) {
-        int budget = w->base.limits.message_values;
-        wisp__reader data = wisp__reader_on(value->bytes, (int)((value->bits + 7) / 8));
-        why = wisp__decode(&w->content, form, &data, &budget, &in->content);
-        value->values = w->base.limits.message_values - budget + 1;
-    }
-    wisp__kept_release(&w->base, &w->chunks, value);
-    return *deliver ? why : WISP_OK;
+    *kept = value;
+    return WISP_OK;
+}
+
+/* Reads the values of what is kept now. */
+static void wisp__heard_decode(wisp *w, wisp__incoming *in, const wisp__kept *value) {
+    wisp__reader data = wisp__reader_on(value->bytes, (int)((value->bits + 7) / 8));
+    in->readable = wisp__decode(&w->content, in->form, &data, &in->content);
+    in->conformed = false;
 }
 
 /* A message that is of no use. The caller of an invoke gets to know why. */
-static void wisp__on_unreadable(wisp *w, wisp__session *s, const wisp__incoming *in) {
+static void wisp__on_unreadable(wisp *w, wisp__session *s, const wisp__incoming *in,
+                                wisp__request *request) {
     wisp__remote *remote = in->remote ? in->remote : w->registry.remotes[WISP__ON_ERROR];
-    wisp_value text = wisp_string(w->registry.text);
+    wisp_value text;
     wisp__message *m;
     wisp_result why;
+    if (in->readable == WISP_E_FLOOD)
+        snprintf(w->registry.text, sizeof w->registry.text,
+                 "more work or memory than its bytes pay for");
+    wisp__pay(&w->content.credit, WISP__PRICE_ERROR);
+    text = wisp_string(w->registry.text);
     s->peer.stats.bad_messages++;
     wisp__drop(&w->registry, in->remote, s,
                in->readable == WISP_E_INVALID ? WISP_DROP_INVALID : WISP_DROP_UNREADABLE);
@@ -23862,7 +24319,7 @@ static void wisp__on_unreadable(wisp *w, wisp__session *s, const wisp__incoming 
     if (in->kind == WISP__R_INVOKE) {
         m = wisp__answer_make(w, remote, in->call, in->readable, &text, w->registry.text[0] != 0,
                               &why);
-        if (m) wisp__answer_give(w, s, NULL, m);
+        if (m) wisp__answer_give(w, s, request, m);
         else wisp__error(w, s, remote, why, "the answer of a call was not made");
     }
     wisp__offend(w, s);
@@ -23876,50 +24333,64 @@ static void wisp__on_flood(wisp *w, wisp__session *s, const wisp__incoming *in) 
     wisp__offend(w, s);
 }
 
-/* What has been read, as the schema that is registered here wants it. */
-static void wisp__conform_incoming(wisp *w, wisp__incoming *in) {
-    if (!in->remote || in->kind == WISP__R_REPLY) return;
-    if (!in->form && !in->remote->schema) return;
-    in->readable = wisp__conform_decoded(&w->content, in->remote, in->form, &in->content);
+/* Takes in what was told; false: nothing comes of it. What cannot be kept is an error below. */
+static bool wisp__hear(wisp *w, wisp__session *s, wisp__incoming *in, wisp__kept **kept) {
+    bool fresh = false;
+    if (in->readable) {
+        wisp__heard_lost(w, s, in);
+        return true;
+    }
+    w->content.credit.over = false;
+    in->readable = wisp__hear_value(w, s, in, &fresh, kept);
+    if (in->readable) wisp__heard_lost(w, s, in);
+    if (in->stale) {
+        in->remote->stats.stale++;
+        s->peer.stats.stale++;
+        wisp__drop(&w->registry, in->remote, s, WISP_DROP_STALE);
+    }
+    return fresh || in->readable;
 }
 
-/* A message whose turn it is. What happened before it is told before it. */
-static void wisp__deliver(wisp *w, wisp__session *s, wisp__incoming *in, int delivery,
-                          uint64_t number) {
-    if (w->events.notice_count || w->calls.done_first || wisp__hooks_ready(&w->hooks, true))
-        wisp__dispatch(w);
-    if (s->peer.state != WISP__JOINED || w->destroyed) return;
-    w->registry.text[0] = 0;
-    if (in->told && in->readable) wisp__heard_lost(w, s, in);
-    if (in->told && !in->readable) {
-        bool fresh;
-        in->readable = wisp__hear_value(w, s, in, &fresh);
-        if (in->readable && in->readable != WISP_E_INVALID) wisp__heard_lost(w, s, in);
-        if (in->stale) {
-            in->remote->stats.stale++;
-            s->peer.stats.stale++;
-            wisp__drop(&w->registry, in->remote, s, WISP_DROP_STALE);
-        }
-        if (!fresh && !in->readable) return;
-    }
-    if (!in->readable && !in->conformed) wisp__conform_incoming(w, in);
-    in->conformed = true;
+static void wisp__on_unknown(wisp *w, wisp__session *s) {
+    s->peer.stats.bad_messages++;
+    wisp__drop(&w->registry, NULL, s, WISP_DROP_NO_REMOTE);
+    wisp__error(w, s, NULL, WISP_E_NO_REMOTE, "a message for a name that is not known here");
+    wisp__offend(w, s);
+}
+
+/* What limits and budgets let through is worked on; `kept`: the value that was told, or NULL. */
+static void wisp__deliver_admitted(wisp *w, wisp__session *s, wisp__incoming *in, int delivery,
+                                   uint64_t number, const wisp__kept *kept) {
     if (in->readable) {
-        wisp__on_unreadable(w, s, in);
+        wisp__on_unreadable(w, s, in, NULL);
     } else if (!wisp__policy_message(&w->policy, &s->spending, w->base.time)) {
         wisp__on_flood(w, s, in);
     } else if (in->kind == WISP__R_INVOKE) {
         wisp__on_invoked(w, s, in, delivery);
     } else if (in->kind == WISP__R_REPLY) {
         wisp__on_replied(w, s, in);
-    } else if (in->kind == WISP__R_EVENT && in->remote) {
-        wisp__on_event(w, s, in, delivery, number);
-    } else if (in->kind == WISP__R_EVENT) {
-        s->peer.stats.bad_messages++;
-        wisp__drop(&w->registry, NULL, s, WISP_DROP_NO_REMOTE);
-        wisp__error(w, s, NULL, WISP_E_NO_REMOTE, "a message for a name that is not known here");
-        wisp__offend(w, s);
+    } else if (in->kind == WISP__R_EVENT && !in->remote) {
+        wisp__on_unknown(w, s);
+    } else if (in->kind == WISP__R_EVENT && wisp__admit_event(w, s, in, delivery, number)) {
+        if (kept) wisp__heard_decode(w, in, kept);
+        if (wisp__conform_incoming(w, s, in)) wisp__on_event(w, s, in);
+        else wisp__on_unreadable(w, s, in, NULL);
     }
+}
+
+/* A message whose turn it is. What happened before it is told before it. */
+static void wisp__deliver(wisp *w, wisp__session *s, wisp__incoming *in, int delivery,
+                          uint64_t number) {
+    wisp__kept *kept = NULL;
+    if (w->events.notice_count || w->calls.done_first || wisp__hooks_ready(&w->hooks, true))
+        wisp__dispatch(w);
+    if (s->peer.state != WISP__JOINED || w->destroyed) return;
+    w->registry.text[0] = 0;
+    if (!in->readable && !wisp__pay(&w->content.credit, WISP__PRICE_EVENT))
+        in->readable = WISP_E_FLOOD;
+    if (!in->told || wisp__hear(w, s, in, &kept))
+        wisp__deliver_admitted(w, s, in, delivery, number, kept);
+    wisp__kept_release(&w->base, &w->chunks, kept);
 }
 
 /* ===========================================================================
@@ -23944,6 +24415,11 @@ static void wisp__break(wisp__reading *r, const char *why) {
     wisp__break_with(r, WISP_E_PROTOCOL, why);
 }
 
+/* Where a record ends is not known when its reading is not paid for. */
+static void wisp__break_unpaid(wisp__reading *r) {
+    wisp__break_with(r, WISP_E_FLOOD, "more work or memory than its bytes pay for");
+}
+
 /* Values that end where the reader stands afterwards: nothing tells their length. */
 static void wisp__read_bound(wisp__reading *r, wisp__incoming *in, bool own_shape) {
     wisp__reader at = r->from;
@@ -23954,8 +24430,9 @@ static void wisp__read_bound(wisp__reading *r, wisp__incoming *in, bool own_shap
     }
     in->data_at = at.at;
     if (at.failed) in->readable = WISP_E_BAD_PACKET;
-    else wisp__read_values(r->w, &r->from, in, &r->values);
+    else wisp__read_values(r->w, &r->from, in);
     if (in->readable == WISP_E_MEMORY) wisp__break_with(r, in->readable, "no memory for a message");
+    else if (in->readable == WISP_E_FLOOD && !in->parsed) wisp__break_unpaid(r);
     else if (in->readable && !in->parsed) wisp__break(r, "a message that cannot be read");
     else r->from.at = in->end;
 }
@@ -23976,7 +24453,7 @@ static void wisp__read_unbound(wisp__reading *r, wisp__incoming *in) {
     in->readable = within.failed ? WISP_E_BAD_PACKET : WISP_OK;
     if (in->readable || (in->kind == WISP__R_EVENT && !in->remote)) return;
     within.failed = false;
-    wisp__read_values(r->w, &within, in, &r->values);
+    wisp__read_values(r->w, &within, in);
     if (in->readable == WISP_E_MEMORY) wisp__break_with(r, in->readable, "no memory for a message");
     if (!in->readable && in->end != r->from.at) in->readable = WISP_E_BAD_PACKET;
 }
@@ -24169,6 +24646,7 @@ static wisp_result wisp__form_schema(wisp *w, wisp__session *s, const wisp__read
     uint8_t bytes[WISP__DESCRIPTOR_BYTES + 2 * WISP__SLACK];
     wisp__reader from = *packet;
     wisp_result why = WISP_OK;
+    if (!wisp__pay_each(&w->content.credit, l->bits, WISP__PRICE_LEARN)) return WISP_E_FLOOD;
     memset(bytes, 0, sizeof bytes);
     from.at = l->at;
     wisp__get_bits(&from, bytes, l->bits);
@@ -24220,7 +24698,7 @@ static wisp__remote *wisp__name_announced(wisp *w, const wisp__learning *l) {
     wisp__remote *remote = wisp__registry_find(&w->registry, l->name, l->length);
     wisp_result why;
     if (remote || !w->events.matches || !wisp__text_is_clean(l->name, (size_t)l->length) ||
-        !wisp__events_wanted(&w->events, l->name))
+        !wisp__events_wanted(&w->events, l->name, &w->content.credit))
         return remote;
     remote = wisp__registry_add(&w->registry, l->name, &why);
     w->events.matched += remote != NULL;
@@ -24303,6 +24781,7 @@ static void wisp__read_announcement(wisp__reading *r) {
 static void wisp__read_whole(wisp__reading *r, const wisp__lane_in *lane) {
     wisp__reading whole = *r;
     wisp__reader outer = r->w->record;
+    wisp__credit paid = wisp__credit_whole(r->w, lane->whole_bytes);
     wisp__incoming in;
     int kind, shown = wisp__min_int(lane->whole_bytes, 16);
     uint8_t first[16];                /* what errors show; the whole goes with the session */
@@ -24311,7 +24790,6 @@ static void wisp__read_whole(wisp__reading *r, const wisp__lane_in *lane) {
     whole.delivery = WISP_RELIABLE;
     whole.from = wisp__reader_on(lane->whole, lane->whole_bytes);
     r->w->record = wisp__reader_on(first, shown);
-    whole.values = r->w->base.limits.message_values;
     if (wisp__get(&whole.from, 4) == 8) {
         wisp__read_event(&whole, &in, false);
     } else {
@@ -24326,6 +24804,7 @@ static void wisp__read_whole(wisp__reading *r, const wisp__lane_in *lane) {
     else if (in.kind != WISP__R_NOTHING)
         wisp__deliver(r->w, r->session, &in, WISP_RELIABLE, r->number);
     r->w->record = outer;
+    wisp__credit_back(r->w, &paid);
 }
 
 /* What stands at its place in the order. */
@@ -24400,6 +24879,7 @@ static void wisp__arrive_held(wisp__reading *r, wisp__lane_in *lane, const wisp_
     wisp__incoming in;
     wisp__reading kept = *r;
     wisp__reader outer = r->w->record;
+    wisp__credit paid = wisp__credit_whole(r->w, (held->shape_bits + held->data_bits + 7) / 8);
     int data_at = (held->shape_bits + 7) / 8;
     memset(&in, 0, sizeof in);
     in.kind = (wisp__record)held->kind;
@@ -24415,16 +24895,16 @@ static void wisp__arrive_held(wisp__reading *r, wisp__lane_in *lane, const wisp_
     in.data_at = (int64_t)data_at * 8;
     in.end = in.data_at + held->data_bits;
     kept.from = wisp__reader_on(held->bytes, data_at + (int)((held->data_bits + 7) / 8));
-    kept.values = wisp__max_int(WISP__PACKET_VALUES, r->w->base.limits.message_values);
     r->w->record = kept.from;
     if ((in.kind == WISP__R_EVENT || in.kind == WISP__R_REPLY || in.kind == WISP__R_INVOKE) &&
         (held->shape_bits || held->data_bits || in.form))
-        wisp__read_values(r->w, &kept.from, &in, &kept.values);
+        wisp__read_values(r->w, &kept.from, &in);
     if (in.readable == WISP_E_MEMORY)
         wisp__break_with(&kept, in.readable, "no memory for a message");
     else wisp__arrive(&kept, lane, &in);
     if (kept.broken) wisp__break_with(r, kept.code, kept.broken);
     r->w->record = outer;
+    wisp__credit_back(r->w, &paid);
 }
 
 /* The session may end in a handler; then its lanes are gone. */
@@ -24535,9 +25015,8 @@ static void wisp__read_resync(wisp__reading *r) {
         wisp__break(r, "a number that was never given");
         return;
     }
-    r->session->steps += r->session->told.count;
-    if (r->session->steps > WISP__SETTLE_STEPS + 16 * r->w->base.limits.keys) {
-        wisp__break(r, "whole values are asked for too often");
+    if (!wisp__pay_each(&r->w->content.credit, r->session->told.count, WISP__PRICE_STEP)) {
+        wisp__break_with(r, WISP_E_FLOOD, "whole values are asked for too often");
         return;
     }
     wisp__tracks_reset(&r->w->base, &r->w->chunks, &r->session->told, index, true);
@@ -24604,7 +25083,7 @@ static void wisp__read_run(wisp__reading *r) {
     if (!r->has_previous || r->from.failed) wisp__break(r, "a repeat of nothing");
     for (int i = 0; i < count && wisp__goes_on(r); i++) {
         bool there = !r->previous.told && r->previous.turn == r->w->content.turn;
-        if (!there) wisp__read_values(r->w, &r->from, &r->previous, &r->values);
+        if (!there) wisp__read_values(r->w, &r->from, &r->previous);
         if (r->previous.readable && !r->previous.parsed)
             wisp__break(r, "a repeat that cannot be read");
         wisp__take_turn(r, &r->previous);
@@ -24633,6 +25112,10 @@ static bool wisp__read_record(wisp__reading *r) {
     if (left < 8) {
         wisp__reader rest = *from;
         if (wisp__get(&rest, (int)left) == 0) return false;
+    }
+    if (!wisp__pay(&r->w->content.credit, WISP__PRICE_RECORD)) {
+        wisp__break_unpaid(r);
+        return false;
     }
     if (wisp__get(from, 1)) wisp__read_alike(r);
     else if (wisp__get(from, 1)) wisp__read_message(r, true);
@@ -24685,6 +25168,7 @@ static void wisp__read_squeezed(wisp__reading *r) {
     if (dictionary && (uint32_t)wisp__get(&r->from, 16) != (known & 0xffff)) r->from.failed = true;
     from = r->from.bytes + r->from.at / 8;
     left = r->from.size - (int)(r->from.at / 8);
+    wisp__pay_each(&w->content.credit, wisp__min_int(size, w->base.mtu), WISP__PRICE_UNPACKED);
     if (r->from.failed || size > w->base.mtu || (kind & 127) >= WISP__METHODS ||
         wisp__squeeze_unpack(&w->squeeze, kind & 127, dictionary ? known : 0, from, left, to, size))
         wisp__break_with(r, WISP_E_COMPRESSED, dictionary && !known
@@ -24710,6 +25194,31 @@ static bool wisp__within_budget(wisp *w, wisp__session *s, int size) {
     if (reliable) return s->peer.state == WISP__JOINED;
     s->peer.stats.packets_refused++;
     return false;
+}
+
+/* What the session has earned until now is there for this packet. false: too little for a packet
+   of an honest peer, which is refused, as if the network had lost it, and comes again. Over a
+   reliable link nothing may be missing: it is taken all the same. */
+static bool wisp__credit_begin(wisp *w, wisp__session *s, int bytes) {
+    wisp__credit *credit = &w->content.credit;
+    double seconds = wisp__min(w->base.time - s->credit_time, 1);
+    int64_t earned = WISP__EARN_PACKET + (int64_t)bytes * WISP__EARN_BYTE;
+    s->credit = wisp__least(s->credit + (int64_t)(seconds * WISP__EARN_SECOND),
+                           WISP__EARN_SAVED);
+    s->credit_time = w->base.time;
+    if (!w->base.reliable && s->credit + earned < WISP__EARN_NEEDED) return false;
+    s->credit = wisp__least(s->credit + earned, WISP__EARN_SAVED);
+    credit->work = wisp__least(s->credit, WISP__EARN_MOST);
+    credit->memory = credit->room = WISP__PACKET_MEMORY;
+    credit->over = false;
+    s->credit -= credit->work;
+    w->update_work += credit->work + WISP__EARN_PACKET;
+    return true;
+}
+
+static void wisp__credit_end(wisp *w, wisp__session *s) {
+    s->credit += w->content.credit.work;
+    w->update_work -= w->content.credit.work;
 }
 
 /* A packet without acks and records. Nobody sends one, so it counts for nothing: it would only move
@@ -24757,6 +25266,7 @@ static void wisp__take_packet(wisp__reading *r, bool acks) {
     if (r->broken && peer->state == WISP__JOINED) wisp__error(w, s, NULL, r->code, r->broken);
     w->record.end = w->record.at = 0;
     w->events.of_packet = false;
+    wisp__credit_end(w, s);
     if (r->broken) wisp__on_broken(r);
     if (peer->state != WISP__JOINED) return;
     if (r->eliciting && !w->base.reliable) wisp__flow_owe_ack(&peer->flow, w->base.time);
@@ -24775,19 +25285,24 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
     s->peer.stats.bytes_received += (uint64_t)packet->size;
     if (w->base.reliable) s->peer.received_in_order = number;
     if (!wisp__within_budget(w, s, packet->size) || wisp__is_refused(w, &s->peer, number)) return;
-    s->steps = s->misses = s->heard_values = 0;
-    w->content.unpacked = w->content.taken = 0;
+    if (!wisp__credit_begin(w, s, packet->size)) {
+        s->peer.stats.packets_refused++;
+        return;
+    }
     memset(&r, 0, sizeof r);
     r.w = w;
     r.session = s;
     r.number = number;
     r.from = wisp__reader_on(bytes + head, packet->size - head);
-    r.values = wisp__max_int(WISP__PACKET_VALUES, w->base.limits.message_values);
     w->record = r.from;
     if (bytes[0] & WISP__FLAGS_UNUSED) wisp__break(&r, "flags of no meaning");
     else if (bytes[0] & WISP__FLAG_SQUEEZED) wisp__read_squeezed(&r);
-    if (!r.broken && wisp__says_nothing(&r, acks)) w->base.stats.packets_malformed++;
-    else wisp__take_packet(&r, acks);
+    if (r.broken || !wisp__says_nothing(&r, acks)) {
+        wisp__take_packet(&r, acks);
+        return;
+    }
+    wisp__credit_end(w, s);
+    w->base.stats.packets_malformed++;
 }
 
 /* The tag tells the packets of a session from all others. */
@@ -25928,6 +26443,7 @@ static bool wisp__limits_valid(const wisp_limits *l) {
            l->queue_messages >= 0 && l->queue_bytes >= 0 && l->window_items >= 0 &&
            l->window_bytes >= 0 && l->window_packets >= 0 && l->calls >= 0 &&
            l->calls_remembered >= 0 && l->packet_messages >= 0 && l->update_packets >= 0 &&
+           l->update_work >= 0 &&
            l->notices >= 0 && l->schema_bytes >= 0 && l->baseline_bytes >= 0 &&
            l->baselines >= 0 && l->keys >= 0 && l->held_messages >= 0 && l->held_bytes >= 0 &&
            l->groups >= 0 && l->matched_names >= 0;
@@ -26143,13 +26659,15 @@ static void wisp__advance(wisp *w, double now) {
     w->base.time += wisp__min(step, w->base.timeout / 2);
 }
 
-/* Takes what has come until nothing is left. A link that has handed over several at once before, or
+/* Takes what has come until nothing is left, or the work of one update is done. A link that has handed over several at once before, or
    that says so, has nothing left when it hands over less. false: the link is broken. */
 static bool wisp__receive(wisp *w) {
     wisp_link *link = &w->peers.post.link;
     int left = w->base.limits.update_packets, count = WISP__RECEIVED;
+    int64_t most_work = (int64_t)w->base.limits.update_work * 1000;
     bool more = true;
-    while (left > 0 && count > 0 && more && !w->destroyed) {
+    w->update_work = 0;
+    while (left > 0 && count > 0 && more && w->update_work < most_work && !w->destroyed) {
         int most = wisp__min_int(left, WISP__RECEIVED);
         count = wisp__min_int(link->recv(link->user, w->received, most), most);
         w->most_received = wisp__max_int(w->most_received, count);
@@ -26188,6 +26706,8 @@ wisp_result wisp_update(wisp *w, double now) {
     if (w->registry.meters) wisp__profiler_tick(w);
     wisp__tell_link(w, !received || w->peers.post.broken);
     if (w->registry.schemas.dead) wisp__schemas_bury(&w->registry.schemas);
+    wisp__content_trim(&w->content);
+    wisp__arena_trim(&w->base, &w->hooks.arena);
     w->updating = false;
     if (w->destroyed) {
         wisp__destroy_now(w);
@@ -26812,7 +27332,6 @@ wisp_object wisp_arg_object(wisp_event *event, int i) {
 
 const void *wisp_arg_struct(wisp_event *event, int i, const wisp_schema *schema) {
     const wisp_value *value = wisp_arg_value(event, i);
-    wisp__unpacker u;
     wisp__supply supply;
     wisp__fitting f;
     const void *own;
@@ -26820,12 +27339,11 @@ const void *wisp_arg_struct(wisp_event *event, int i, const wisp_schema *schema)
     if (!event || !event->w || !schema || schema->shape != WISP_SHAPE_STRUCT) return NULL;
     own = value ? wisp__struct_as(value, schema) : NULL;
     if (own) return own;
-    u = wisp__content_unpacker(&event->w->content, &event->w->content.arena, NULL, 0);
-    supply = wisp__supply_of(&u);
+    supply = wisp__supply_of_arena(&event->w->base, &event->w->content.arena, NULL);
     f = wisp__fitting_on(event->w->registry.text, (int)sizeof event->w->registry.text, &supply);
     f.loose = true;
     if (value && wisp__is_map(value))
-        image = wisp__arena_take(u.base, u.arena, (size_t)schema->bytes);
+        image = wisp__supply_take(&supply, (size_t)schema->bytes);
     if (image) memset(image, 0, (size_t)schema->bytes);
     if (image && wisp__fit_schema(&f, schema, value, image) == WISP_OK) return image;
     wisp__arg_wrong(event, i, value);

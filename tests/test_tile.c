@@ -187,7 +187,6 @@ static wisp_result read_page(const wisp__program *program, const uint8_t *bytes,
     u.arena = &arena;
     u.data = &data;
     u.values = base.limits.message_values;
-    u.room = INT32_MAX;
     result = wisp__record_read(&u, program, image);
     *at = data.at;
     return result;
