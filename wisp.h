@@ -2527,8 +2527,9 @@ static wisp__quiet_kind *wisp__quiet_due(wisp__quiet *quiet, double now, uint32_
 /* Tells what the log has left out, each kind when it may be told again. */
 static void wisp__log_left_out(wisp__base *base) {
     uint32_t left_out;
+    wisp__quiet *quiet = &base->quiet;
     wisp__quiet_kind *kind;
-    while ((kind = wisp__quiet_due(&base->quiet, base->time, &left_out, &base->quiet_owes)) != NULL) {
+    while ((kind = wisp__quiet_due(quiet, base->time, &left_out, &base->quiet_owes)) != NULL) {
         char text[256];
         const char *format = (const char *)(uintptr_t)kind->key;
         snprintf(text, sizeof text, "%lu lines were left out: %s", (unsigned long)left_out,
