@@ -292,9 +292,10 @@ typedef struct wisp_limits {
                                out; as many of those to several; 1024 */
     int held_bytes;         /* the memory that they take; 1 MiB */
     int groups;             /* groups of peers; 1024 */
-    int matched_names;      /* names registered because a peer announced them
-                               and a pattern of wisp_connect_match takes them;
-                               64 */
+    int matched_names;      /* of a peer: names registered because peers
+                               announced them and a pattern of
+                               wisp_connect_match takes them; 64. In all they
+                               are at most half of `remotes` */
 } wisp_limits;
 
 /* ===========================================================================
@@ -1578,9 +1579,12 @@ WISP_API void wisp_disconnect(wisp *w, wisp_connection connection);
 
 /* Connects a handler to all names in which the pattern (see wisp_pattern) is
    found: those that are registered, those that will be, and up to
-   limits.matched_names that peers announce and nobody registered. Each name is
-   matched once. Each counts as a connection; the one that is returned ends
-   them all. Id 0: wisp_why; WISP_E_PATTERN: wisp_why_text says where. */
+   limits.matched_names of each peer that it announces and nobody registered,
+   of UTF-8 without control characters. Each name is matched once. Each counts
+   as a connection; the one that is returned ends them all. When the last peer
+   that announced such a name has left, and no call here has named it since,
+   its place may go to another: its handle is stale then, its counters end. Id
+   0: wisp_why; WISP_E_PATTERN: wisp_why_text says where. */
 WISP_API wisp_connection wisp_connect_match(wisp *w, const char *pattern,
                                             wisp_handler fn, void *user);
 
@@ -2629,8 +2633,9 @@ static wisp__quiet_kind *wisp__quiet_due(wisp__quiet *quiet, double now, uint32_
 /* Tells what the log has left out, each kind when it may be told again. */
 static void wisp__log_left_out(wisp__base *base) {
     uint32_t left_out;
+    wisp__quiet *quiet = &base->quiet;
     wisp__quiet_kind *kind;
-    while ((kind = wisp__quiet_due(&base->quiet, base->time, &left_out, &base->quiet_owes)) != NULL) {
+    while ((kind = wisp__quiet_due(quiet, base->time, &left_out, &base->quiet_owes)) != NULL) {
         char text[256];
         const char *format = (const char *)(uintptr_t)kind->key;
         snprintf(text, sizeof text, "%lu lines were left out: %s", (unsigned long)left_out,
@@ -18310,7 +18315,8 @@ static int wisp__policy_knocks(wisp__policy *policy, uint64_t host) {
  * What: the registry of names, their settings, and what each peer knows.
  * Invariants: a remote is never removed; its index is its number on the wire,
  *   less the reserved ones. A peer's names that nobody registered here take
- *   no memory.
+ *   no memory; one that a pattern takes is lent a remote, which no peer is
+ *   told of, until this end uses it or the last peer that announced it left.
  * ======================================================================== */
 
 enum { WISP__NAME_BYTES = 128, WISP__RESERVED = 4, WISP__CODECS = 12 };
@@ -18334,6 +18340,9 @@ typedef struct wisp__remote {
     wisp__squeeze_stream squeeze;
     uint32_t          dictionary;      /* of the settings: its id; 0: none */
     uint32_t          inbound, outbound;    /* places of the middleware it passes (hook) */
+    uint16_t          life;            /* how many names have had it before */
+    bool              lent;            /* to a name that peers announced and nobody here has used */
+    int               announced;       /* numbers of peers that stand for it */
     char              name[WISP__NAME_BYTES + 1];
 } wisp__remote;
 
@@ -18355,6 +18364,8 @@ typedef struct wisp__registry {
     wisp__meters  *meters;             /* NULL while the profiler is off */
     char           text[160];          /* what was wrong with a schema or a value, the last time */
     void         (*added)(void *owner, wisp__remote *remote);   /* told of every new name */
+    void         (*claimed)(void *owner, wisp__remote *remote); /* of a lent one that is used */
+    int            lent;               /* remotes that are */
     void          *owner;
 } wisp__registry;
 
@@ -18417,6 +18428,7 @@ typedef struct wisp__session {
     uint32_t       request_floor;
     int            kept_bytes;         /* of answers kept */
     size_t         schema_bytes;       /* of the schemas that it has described */
+    int            lent;               /* remotes that its numbers stand for and that are lent */
     wisp__tracks   told, heard;        /* values that differences are to: ours, theirs */
     struct wisp__pending *deferred;    /* calls of theirs that are answered later */
     int            held_bytes;         /* received out of order */
@@ -18527,6 +18539,37 @@ static wisp_result wisp__registry_widen(wisp__registry *registry) {
     registry->table_room = room;
     for (int i = 0; i < registry->count; i++) wisp__registry_seat(registry, registry->remotes[i]);
     return WISP_OK;
+}
+
+/* Handles tell the names apart that a remote was lent to. */
+static uint32_t wisp__remote_id(const wisp__remote *remote) {
+    return (uint32_t)remote->life << 16 | (uint32_t)(remote->index + 1);
+}
+
+/* NULL: none, or it has another name by now. */
+static wisp__remote *wisp__remote_at(const wisp__registry *registry, uint32_t id) {
+    uint32_t place = id & 0xffff;
+    wisp__remote *remote = place > 0 && place <= (uint32_t)registry->count
+                               ? registry->remotes[place - 1] : NULL;
+    return remote && remote->life == id >> 16 ? remote : NULL;
+}
+
+/* A lent remote is used here: it stays, and peers are told of it as of any. */
+static void wisp__remote_claim(wisp__registry *registry, wisp__remote *remote) {
+    if (!remote->lent) return;
+    remote->lent = false;
+    registry->lent--;
+    if (registry->claimed) registry->claimed(registry->owner, remote);
+}
+
+/* A lent remote whose name no peer that is here has announced; NULL: there is none. */
+static wisp__remote *wisp__remote_vacant(const wisp__registry *registry) {
+    for (int i = WISP__RESERVED; registry->lent && i < registry->count; i++) {
+        wisp__remote *remote = registry->remotes[i];
+        if (remote->lent && !remote->announced && remote->newest == i && remote->life < UINT16_MAX)
+            return remote;
+    }
+    return NULL;
 }
 
 /* The setting in force: the remote's own, else the common one, else the default. */
@@ -18703,6 +18746,43 @@ static wisp_result wisp__form_refresh(wisp__registry *registry, wisp__remote *re
     return WISP_OK;
 }
 
+/* Gives a remote its name and settings. */
+static void wisp__registry_name(wisp__registry *registry, wisp__remote *remote, const char *name,
+                                int length) {
+    wisp_result why;
+    memcpy(remote->name, name, (size_t)length);
+    remote->hash = wisp__hash_bytes(name, length);
+    remote->main = remote;
+    remote->newest = remote->index;
+    remote->meter = wisp__meter_of_remote(registry, remote);
+    wisp__registry_seat(registry, remote);
+    wisp__config_resolve(registry, remote);
+    if (registry->added) registry->added(registry->owner, remote);
+    why = wisp__form_refresh(registry, remote);
+    if (why)
+        wisp__log(registry->base, WISP_LOG_ERROR, why, "'%s' does not have its settings: %s", name,
+                  wisp_result_text(why));
+}
+
+/* Lends a vacant remote to another name. The later rooms have forgotten the old one. */
+static void wisp__registry_relend(wisp__registry *registry, wisp__remote *remote, const char *name,
+                                  int length) {
+    int index = remote->index;
+    uint16_t life = (uint16_t)(remote->life + 1);
+    wisp__described_release(&registry->schemas, remote->form.described);
+    wisp__described_release(&registry->schemas, remote->schema);
+    wisp__free(registry->base, remote->meter, sizeof *remote->meter);
+    memset(remote, 0, sizeof *remote);
+    remote->index = index;
+    remote->life = life;
+    remote->lent = true;
+    memset(registry->recent, 0, sizeof registry->recent);
+    memset(registry->table, 0, (size_t)registry->table_room * sizeof *registry->table);
+    for (int i = 0; i < registry->count; i++)
+        if (i != index) wisp__registry_seat(registry, registry->remotes[i]);
+    wisp__registry_name(registry, remote, name, length);
+}
+
 static wisp__remote *wisp__registry_add_slowly(wisp__registry *registry, const char *name,
                                                wisp_result *why) {
     int length = 0;
@@ -18725,20 +18805,9 @@ static wisp__remote *wisp__registry_add_slowly(wisp__registry *registry, const c
     remote = (wisp__remote *)wisp__alloc(registry->base, sizeof *remote);
     *why = remote ? WISP_OK : WISP_E_MEMORY;
     if (!remote) return NULL;
-    memcpy(remote->name, name, (size_t)length);
-    remote->hash = wisp__hash_bytes(name, length);
-    remote->index = remote->newest = registry->count;
-    remote->main = remote;
-    remote->meter = wisp__meter_of_remote(registry, remote);
+    remote->index = registry->count;
     registry->remotes[registry->count++] = remote;
-    wisp__registry_seat(registry, remote);
-    wisp__config_resolve(registry, remote);
-    if (registry->added) registry->added(registry->owner, remote);
-    *why = wisp__form_refresh(registry, remote);
-    if (*why)
-        wisp__log(registry->base, WISP_LOG_ERROR, *why, "'%s' does not have its settings: %s", name,
-                  wisp_result_text(*why));
-    *why = WISP_OK;
+    wisp__registry_name(registry, remote, name, length);
     return remote;
 }
 
@@ -18749,8 +18818,9 @@ static wisp__remote *wisp__registry_add(wisp__registry *registry, const char *na
     size_t at = ((uintptr_t)name >> 2 ^ (uintptr_t)name >> 6) % 16;
     wisp__remote *remote = registry->recent[at].name == name ? registry->recent[at].remote : NULL;
     *why = WISP_OK;
-    if (remote && strcmp(remote->name, name) == 0) return remote;
+    if (remote && strcmp(remote->name, name) == 0 && !remote->lent) return remote;
     remote = wisp__registry_add_slowly(registry, name, why);
+    if (remote) wisp__remote_claim(registry, remote);
     registry->recent[at].name = name;
     registry->recent[at].remote = remote;
     return remote;
@@ -20339,7 +20409,7 @@ static wisp__fit wisp__fill_controls(wisp__filler *f) {
         wisp__route *route = wisp__route_of(f->sender->base, s, s->untold);
         const wisp__remote *entry = f->sender->registry->remotes[s->untold];
         if (!route) return WISP__FULL;
-        if (entry->main->newest != entry->index) continue;
+        if (entry->main->newest != entry->index || entry->lent) continue;
         if (wisp__announced_apart(f->sender->base, entry)) continue;
         if (route->known == WISP__UNTOLD && !wisp__fill_announcement(f, s->untold))
             return WISP__FULL;
@@ -20750,6 +20820,8 @@ static void wisp__session_free(wisp__sender *sender, wisp__session *s) {
     wisp__free(base, s->routes, (size_t)s->route_room * sizeof *s->routes);
     for (int i = 0; i < s->their_room; i++) {
         wisp__form *form = s->theirs[i].form;
+        if (s->theirs[i].remote)
+            sender->registry->remotes[s->theirs[i].remote - 1]->announced--;
         if (!form) continue;
         wisp__described_release(&sender->registry->schemas, form->described);
         wisp__free(base, form, sizeof *form);
@@ -20809,7 +20881,6 @@ typedef struct wisp__events {
     wisp_sink       sink;
     char            head[33];      /* for the error that is told next */
     wisp__connection *matches;     /* to many names, in order */
-    int             matched;       /* names registered because of them */
     void           *landing;       /* where wisp_raise leaves to: a jmp_buf */
     wisp__quiet     quiet[WISP__QUIET_SETS];      /* of errors, by peer */
     bool            of_packet;     /* a packet is read: it has raised so many errors */
@@ -20842,6 +20913,7 @@ static void wisp__handle(wisp__events *events, wisp_handler fn, wisp_event *even
 static void wisp__report(wisp__events *events, wisp_peer peer, wisp_remote remote,
                          wisp_result code, const char *text) {
     wisp_report report;
+    const wisp__remote *about = wisp__remote_at(events->registry, remote.id);
     char backtrace[2048];
     backtrace[0] = 0;
     if (events->sink.backtrace)
@@ -20849,7 +20921,7 @@ static void wisp__report(wisp__events *events, wisp_peer peer, wisp_remote remot
     backtrace[sizeof backtrace - 1] = 0;
     report.code = code;
     report.peer = peer;
-    report.remote = remote.id ? events->registry->remotes[remote.id - 1]->name : "";
+    report.remote = about ? about->name : "";
     report.text = text;
     report.head = events->head;
     report.backtrace = backtrace;
@@ -21016,11 +21088,27 @@ static void wisp__events_name(wisp__events *events, wisp__remote *remote) {
         wisp__events_match(events, many, remote);
 }
 
+/* A remote that was lent goes to another name: ends what patterns have connected to it. No handler
+   runs. */
+static void wisp__events_forget(wisp__events *events, wisp__remote *remote) {
+    for (wisp__connection *many = events->matches; many; many = many->next) {
+        wisp__connection **link = &many->parts;
+        while (*link)
+            if ((*link)->remote == remote->index) *link = (*link)->parts;
+            else link = &(*link)->parts;
+    }
+    while (remote->first) {
+        wisp__connection *c = remote->first;
+        remote->first = c->next;
+        wisp__pool_remove(&events->pool, c);
+    }
+    remote->last = NULL;
+}
+
 /* May a name that only a peer has announced be registered? */
 static bool wisp__events_wanted(const wisp__events *events, const char *name,
                                 wisp__credit *credit) {
     int length = (int)strlen(name);
-    if (events->matched >= events->base->limits.matched_names) return false;
     for (const wisp__connection *many = events->matches; many; many = many->next) {
         if (!wisp__pay_each(credit, length, WISP__PRICE_MATCH)) return false;
         if (!many->dead && wisp_pattern_matches(many->pattern, name)) return true;
@@ -22344,7 +22432,7 @@ static bool wisp__joined_by_us(const wisp__session *s) { return s->peer.asked; }
 
 static wisp_remote wisp__remote_handle(const wisp__remote *remote) {
     wisp_remote handle;
-    handle.id = remote ? (uint32_t)remote->index + 1 : 0;
+    handle.id = remote ? wisp__remote_id(remote) : 0;
     return handle;
 }
 
@@ -22370,11 +22458,12 @@ static wisp__session *wisp__session_of(const wisp *w, wisp_peer handle) {
 }
 
 static wisp__remote *wisp__remote_of(wisp *w, wisp_target target, wisp_result *why) {
-    *why = WISP_E_STALE;
+    wisp__remote *remote;
     if (target.name || !target.remote.id) return wisp__registry_add(&w->registry, target.name, why);
-    if (target.remote.id > (uint32_t)w->registry.count) return NULL;
-    *why = WISP_OK;
-    return w->registry.remotes[target.remote.id - 1];
+    remote = wisp__remote_at(&w->registry, target.remote.id);
+    *why = remote ? WISP_OK : WISP_E_STALE;
+    if (remote) wisp__remote_claim(&w->registry, remote);
+    return remote;
 }
 
 /* A remote that messages can go to: not one of the reserved names. */
@@ -22393,6 +22482,7 @@ static wisp__remote *wisp__remote_found(wisp *w, wisp_target target) {
     if (!target.name && target.remote.id) return wisp__remote_to_send(w, target, &why);
     if (wisp__name_check(target.name, &length) == WISP_OK)
         remote = wisp__registry_find(&w->registry, target.name, length);
+    if (remote) wisp__remote_claim(&w->registry, remote);
     return remote && remote->index >= WISP__RESERVED ? remote : NULL;
 }
 
@@ -24692,24 +24782,52 @@ static void wisp__refuse_form(wisp *w, wisp__session *s, wisp__remote *remote, w
                 text[0] ? text : "what was announced for it cannot be understood");
 }
 
-/* The remote that an announcement is about; NULL: nobody registered it, nor does a pattern of ours
-   take it. */
-static wisp__remote *wisp__name_announced(wisp *w, const wisp__learning *l) {
-    wisp__remote *remote = wisp__registry_find(&w->registry, l->name, l->length);
+/* A remote for a name that nobody registered here and a pattern takes: one that is vacant, or a new
+   one; NULL: there is none. */
+static wisp__remote *wisp__lend_remote(wisp *w, const char *name, int length) {
+    int64_t steps = (int64_t)w->registry.count + w->peers.pool.made;
+    bool paid = wisp__pay_each(&w->content.credit, steps, WISP__PRICE_STEP);
+    wisp__remote *remote = paid ? wisp__remote_vacant(&w->registry) : NULL;
     wisp_result why;
-    if (remote || !w->events.matches || !wisp__text_is_clean(l->name, (size_t)l->length) ||
-        !wisp__events_wanted(&w->events, l->name, &w->content.credit))
-        return remote;
-    remote = wisp__registry_add(&w->registry, l->name, &why);
-    w->events.matched += remote != NULL;
+    if (!paid) return NULL;
+    if (remote) {
+        wisp__events_forget(&w->events, remote);
+        for (int i = 0; i < w->peers.pool.made; i++) {
+            wisp__session *s = wisp__session_at(w, i);
+            if (s && remote->index < s->route_room)
+                memset(&s->routes[remote->index], 0, sizeof *s->routes);
+        }
+        wisp__registry_relend(&w->registry, remote, name, length);
+    } else if (w->registry.lent < w->base.limits.remotes / 2) {
+        remote = wisp__registry_add(&w->registry, name, &why);
+        if (remote) w->registry.lent++;
+        if (remote) remote->lent = true;
+    }
     return remote;
+}
+
+/* The remote that an announcement is about; NULL: nobody registered it, nor does a pattern of ours
+   take it, or the peer has too many such. */
+static wisp__remote *wisp__name_announced(wisp *w, const wisp__session *s,
+                                          const wisp__learning *l) {
+    wisp__remote *remote = wisp__registry_find(&w->registry, l->name, l->length);
+    bool full = s->lent >= w->base.limits.matched_names, known;
+    if (remote) {
+        known = l->number < s->their_room && s->theirs[l->number].remote;
+        return remote->lent && full && !known ? NULL : remote;
+    }
+    if (full || !w->events.matches || strncmp(l->name, "wisp:", 5) == 0 ||
+        !wisp__text_is_clean(l->name, (size_t)l->length) ||
+        !wisp__events_wanted(&w->events, l->name, &w->content.credit))
+        return NULL;
+    return wisp__lend_remote(w, l->name, l->length);
 }
 
 /* Learns their number for a name. A name that nobody registered here takes no memory. */
 static void wisp__learn(wisp__reading *r, const wisp__learning *l) {
     wisp *w = r->w;
     wisp__session *s = r->session;
-    wisp__remote *remote = wisp__name_announced(w, l);
+    wisp__remote *remote = wisp__name_announced(w, s, l);
     wisp__route *route = remote ? wisp__route_of(&w->base, s, remote->index) : NULL;
     wisp_result room = WISP_E_LIMIT, why = WISP_OK;
     wisp__form *form = NULL;
@@ -24740,6 +24858,8 @@ static void wisp__learn(wisp__reading *r, const wisp__learning *l) {
         return;
     }
     if (form) s->schema_bytes += wisp__schema_charge(s, form->described);
+    s->lent += remote->lent;
+    remote->announced++;
     s->theirs[l->number].remote = (uint16_t)(remote->index + 1);
     s->theirs[l->number].form = form;
     wisp__control_add(&w->base, s, WISP__R_BOUND, l->number);
@@ -26505,6 +26625,16 @@ static void wisp__name_added(void *owner, wisp__remote *remote) {
     wisp__events_name(&w->events, remote);
 }
 
+/* Peers hear of a name that was lent a remote when it is used. */
+static void wisp__name_claimed(void *owner, wisp__remote *remote) {
+    wisp *w = (wisp *)owner;
+    for (wisp__peer *peer = w->peers.first; peer; peer = peer->next) {
+        wisp__session *s = (wisp__session *)(void *)peer;
+        s->untold = wisp__min_int(s->untold, remote->index);
+        wisp__peers_mark(&w->peers, peer);
+    }
+}
+
 /* Lets the rooms know of each other. Nothing is allocated yet. */
 static void wisp__wire(wisp *w, const wisp_desc *desc) {
     w->base.memory = desc->memory;
@@ -26533,6 +26663,7 @@ static void wisp__wire(wisp *w, const wisp_desc *desc) {
     w->groups.base = &w->base;
     w->groups.chunks = &w->chunks;
     w->registry.added = wisp__name_added;
+    w->registry.claimed = wisp__name_claimed;
     w->registry.owner = w;
     w->policy.base = &w->base;
     wisp__policy_set(&w->policy, NULL);
@@ -27055,8 +27186,8 @@ wisp_remote wisp_remote_named(wisp *w, const char *name) {
 }
 
 const char *wisp_remote_name(const wisp *w, wisp_remote remote) {
-    if (!w || !remote.id || remote.id > (uint32_t)w->registry.count) return NULL;
-    return w->registry.remotes[remote.id - 1]->name;
+    const wisp__remote *found = w ? wisp__remote_at(&w->registry, remote.id) : NULL;
+    return found ? found->name : NULL;
 }
 
 wisp_result wisp_flush_batches(wisp *w) {
@@ -27565,7 +27696,7 @@ static wisp_result wisp__fail(wisp_event *event, wisp_result code, const char *f
     wisp__remote *remote;
     if (!event || !event->w || code >= 0 || code < INT16_MIN) return WISP_E_ARGUMENT;
     wisp__format(text, sizeof text, format, list);
-    remote = event->remote.id ? event->w->registry.remotes[event->remote.id - 1] : NULL;
+    remote = wisp__remote_at(&event->w->registry, event->remote.id);
     if (remote) remote->stats.failures++;
     wisp__note_head(event->w);
     wisp__notice_add(&event->w->events, WISP__ON_ERROR, event->peer, event->remote, code, "%s: %s",

@@ -268,7 +268,8 @@ static const char *answered(bench *b, int code, const char *text, int length) {
     desc.on_reply = on_said;
     desc.user = said;
     said[0] = 0;
-    wisp_invoke_target(b->t.server, wisp_by_name("q"), wisp_to_peer(b->t.to_client), &desc, NULL, 0);
+    wisp_invoke_target(b->t.server, wisp_by_name("q"), wisp_to_peer(b->t.to_client), &desc, NULL,
+                       0);
     put_section(to, WISP_UNRELIABLE, 0);
     wisp__put_control(to, WISP__R_REPLY);
     wisp__put(to, s->calls_last->id & WISP__LOW_24, 24);

@@ -74,9 +74,11 @@ static const char *cleaned(const char *from, size_t size) {
 
 TEST(what_a_terminal_obeys_or_is_no_text_is_shown_as_question_marks) {
     static const struct { const char *from, *to; } cases[] = {
-        { "", "" }, { "plain", "plain" }, { "Gr\xc3\xbc\xc3\x9f""e \xe2\x82\xac \xf0\x9f\x98\x80",
-        "Gr\xc3\xbc\xc3\x9f""e \xe2\x82\xac \xf0\x9f\x98\x80" },
-        { "a\nb\r\tc", "a?b??c" }, { "\x1b[2J", "?[2J" }, { "\x7f\xc2\x80\xc2\x9f\xc2\xa0", "???\xc2\xa0" },
+        { "", "" }, { "plain", "plain" },
+        { "Gr\xc3\xbc\xc3\x9f""e \xe2\x82\xac \xf0\x9f\x98\x80",
+          "Gr\xc3\xbc\xc3\x9f""e \xe2\x82\xac \xf0\x9f\x98\x80" },
+        { "a\nb\r\tc", "a?b??c" }, { "\x1b[2J", "?[2J" },
+        { "\x7f\xc2\x80\xc2\x9f\xc2\xa0", "???\xc2\xa0" },
         { "\xff\xfe", "??" }, { "\xc3", "?" }, { "\xe2\x82", "??" }, { "\xc0\xaf", "??" },
         { "\xe2\x80\xa7\xe2\x80\xa8\xe2\x80\xa9\xe2\x80\xaa\xe2\x80\xae\xe2\x80\xaf",
           "\xe2\x80\xa7????\xe2\x80\xaf" },

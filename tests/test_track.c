@@ -83,7 +83,8 @@ TEST(values_take_no_more_memory_than_their_limit) {
     for (int k = 0; k < 100; k++) desk_track(&d, (uint64_t)k + 1, false);
     before = d.base.stats.memory;
     for (int k = 0; k < 100; k++)
-        for (int i = 0; i < 16; i++) desk_store(&d, wisp__track_get(&d.tracks, 5, (uint64_t)k + 1), 'a', 1);
+        for (int i = 0; i < 16; i++)
+            desk_store(&d, wisp__track_get(&d.tracks, 5, (uint64_t)k + 1), 'a', 1);
     CHECK(d.tracks.bytes > 32768 - 128 && d.tracks.bytes <= 32768);
     CHECK(d.base.stats.memory - before <= 32768 + WISP__SLAB_BYTES + 9 * 64);
     desk_close(&d);
