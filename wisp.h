@@ -22274,7 +22274,7 @@ static void wisp__simulator_delay(wisp_simulator *sim, const wisp_packet *packet
 static double wisp__simulator_number(double number) { return wisp__clamp(number, 0, 1e15); }
 
 static double wisp__simulator_now(const wisp_simulator *sim) {
-    return wisp__clamp(sim->now, -1e15, 1e15);
+    return wisp__clamp(sim->now, -1e17, 1e17);
 }
 
 /* Bursts are a two-state chain (Gilbert): the mean share lost stays `loss`. */
@@ -22302,7 +22302,7 @@ static void wisp__simulator_take(wisp_simulator *sim, const wisp_packet *packet)
             sim->lost++;
             return;
         }
-        sim->link_free = wisp__min(sim->link_free + packet->size / rate, 1e16);
+        sim->link_free = wisp__min(sim->link_free + packet->size / rate, 1e18);
         due += sim->link_free - now;
     }
     due += jitter * wisp__simulator_chance(sim);

@@ -321,7 +321,7 @@ static inline wisp_value schemas_floats(schemas *s, const wisp_type *type) {
 static inline wisp_value schemas_color(schemas *s) {
     float parts[4];
     for (int i = 0; i < 4; i++) {
-        parts[i] = (float)schemas_below(s, 256) / 255.0f;
+        parts[i] = (float)(schemas_below(s, 256) / 255.0);
         if (!(s->flags & SCHEMAS_LOSSLESS) && schemas_once(s, 2))
             parts[i] = (float)test_random_unit(&s->seed);
     }

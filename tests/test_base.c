@@ -635,6 +635,9 @@ TEST(numbers_become_narrow_and_wide_as_the_machine_makes_them) {
         float copy;
         if (i > 100000) bits = (bits & ~(UINT64_C(0x7ff) << 52)) |
                                (uint64_t)(860 + test_random_below(&seed, 300)) << 52;
+#ifdef __FAST_MATH__                                 /* for which subnormal floats are zero */
+        if ((wisp__bits_narrow(bits, WISP__FROM_EXACT) & 0x7fffffff) < 0x01000000) continue;
+#endif
         narrow = (float)low_double_of(bits);
         copy = narrow;
         memcpy(&low, &copy, 4);

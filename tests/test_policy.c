@@ -1410,14 +1410,58 @@ TEST(sessions_of_one_host_share_its_errors) {
 
 /* --- arguments --- */
 
+static double number_of(uint64_t bits) {
+    double number;
+    memcpy(&number, &bits, 8);
+    return number;
+}
+
+/* Made of bits: a compiler may take constants that are no numbers for anything. */
+TEST(no_number_of_the_caller_is_nan_or_infinite) {
+    static const uint64_t odd[] = {
+        UINT64_C(0x7ff8000000000000), UINT64_C(0xfff8000000000000), UINT64_C(0x7ff0000000000000),
+        UINT64_C(0xfff0000000000000), UINT64_C(0x7ff0000000000001),
+    };
+    world_two t;
+    double now;
+    open_over(&t, PLAIN);
+    now = wisp_now(t.client);
+    for (int i = 0; i < TEST_COUNT(odd); i++) {
+        double number = number_of(odd[i]);
+        wisp_call_desc call;
+        wisp_config config;
+        wisp_desc desc;
+        wisp_result why = WISP_OK;
+        memset(&call, 0, sizeof call);
+        memset(&config, 0, sizeof config);
+        memset(&desc, 0, sizeof desc);
+        CHECK_EQ_INT(wisp_update(t.client, number), WISP_E_ARGUMENT);
+        CHECK_EQ_INT(wisp_set_rate_limit(t.client, number, "r"), WISP_E_ARGUMENT);
+        config.rate_limit = number;
+        CHECK_EQ_INT(wisp_use_config(t.client, &config, "r"), WISP_E_ARGUMENT);
+        config.rate_limit = 0;
+        config.call_timeout = number;
+        CHECK_EQ_INT(wisp_use_config(t.client, &config, "r"), WISP_E_ARGUMENT);
+        call.timeout = number;
+        wisp_invoke_target(t.client, wisp_by_name("r"), wisp_to_peer(t.to_server), &call, NULL, 0);
+        CHECK_EQ_INT(wisp_why(t.client), WISP_E_ARGUMENT);
+        desc.link = wisp_loopback(&t.w.pipe, 5);
+        desc.timeout = number;
+        CHECK(wisp_create(&desc, &why) == NULL);
+        CHECK_EQ_INT(why, WISP_E_ARGUMENT);
+    }
+    CHECK_NEAR(wisp_now(t.client), now, 0);
+    world_close(&t.w);
+}
+
 TEST(a_budget_that_makes_no_sense_leaves_the_one_in_force) {
     world_two t;
     wisp_budget good = no_budget();
     double bad[4];
     bad[0] = -1;
-    bad[1] = HUGE_VAL;
-    bad[2] = -HUGE_VAL;
-    bad[3] = HUGE_VAL - HUGE_VAL;
+    bad[1] = number_of(UINT64_C(0x7ff0000000000000));
+    bad[2] = number_of(UINT64_C(0xfff0000000000000));
+    bad[3] = number_of(UINT64_C(0x7ff8000000000000));
     open_over(&t, PLAIN);
     good.out = 5000;
     good.burst = 60;
@@ -1835,6 +1879,8 @@ static const test_case tests[] = {
     CASE(errors_below_zero_are_forgiven_all),
     CASE(whoever_joins_again_goes_on_with_its_errors),
     CASE(sessions_of_one_host_share_its_errors),
+    CASE(whoever_joins_again_begins_with_full_budgets),
+    CASE(no_number_of_the_caller_is_nan_or_infinite),
     CASE(a_budget_that_makes_no_sense_leaves_the_one_in_force),
     CASE(what_leaves_for_all_keeps_to_the_total_in_equal_shares),
     CASE(whoever_is_sent_too_much_takes_nothing_from_the_others),
