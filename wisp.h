@@ -2496,15 +2496,34 @@ static bool wisp__allocator_defaults(wisp_allocator *memory) {
     return memory->alloc && memory->free;
 }
 
+/* Bytes of one piece of memory at most, on every machine: what is larger is refused, so that sums
+   and products of sizes pass no size_t of 32 bits. */
+#define WISP__MOST_BYTES INT32_MAX
+
+/* Bytes of `count` items; false: they are more than one piece of memory may have. Each product of
+   a count that is no constant is made here. */
+static inline bool wisp__size_of(uint64_t count, uint64_t each, size_t *bytes) {
+    if (each && count > WISP__MOST_BYTES / each) return false;
+    *bytes = (size_t)(count * each);
+    return true;
+}
+
 /* Zeroed memory, or NULL. */
 static void *wisp__alloc(wisp__base *base, size_t size) {
-    void *pointer = base->memory.alloc(base->memory.user, size);
+    void *pointer;
+    if (size > WISP__MOST_BYTES) return NULL;
+    pointer = base->memory.alloc(base->memory.user, size);
     if (!pointer) return NULL;
     memset(pointer, 0, size);
     base->stats.allocations++;
     base->stats.memory += size;
     if (base->stats.memory > base->stats.memory_peak) base->stats.memory_peak = base->stats.memory;
     return pointer;
+}
+
+static void *wisp__alloc_items(wisp__base *base, uint64_t count, uint64_t each) {
+    size_t bytes;
+    return wisp__size_of(count, each, &bytes) ? wisp__alloc(base, bytes) : NULL;
 }
 
 static void wisp__free(wisp__base *base, void *pointer, size_t size) {
@@ -2528,7 +2547,7 @@ static wisp_result wisp__grow(wisp__base *base, void **items, int *room, int nee
     if (need > limit) return WISP_E_LIMIT;
     if (*room) grown = *room <= limit / 2 ? wisp__max_int(need, *room * 2) : limit;
     if (grown <= limit - 3) grown = (grown + 3) / 4 * 4;
-    larger = wisp__alloc(base, (size_t)grown * item_bytes);
+    larger = wisp__alloc_items(base, (uint64_t)grown, item_bytes);
     if (!larger) return WISP_E_MEMORY;
     if (*items) memcpy(larger, *items, (size_t)*room * item_bytes);
     wisp__free(base, *items, (size_t)*room * item_bytes);
@@ -2891,6 +2910,11 @@ static int wisp__default_int(int value, int fallback) {
     return value > 0 ? value : fallback;
 }
 
+/* A number of a limit: the default where there is none, and never so many that sums of two wrap. */
+static int wisp__limit(int value, int fallback) {
+    return wisp__min_int(wisp__default_int(value, fallback), 1 << 30);
+}
+
 /* The limits of a message, when nobody says others. */
 enum { WISP__MESSAGE_BYTES = 1 << 20, WISP__MESSAGE_VALUES = 65536, WISP__MAP_PAIRS = 4096,
        WISP__NESTING = 16 };
@@ -2905,30 +2929,30 @@ static void wisp__limits_defaults(wisp_limits *limits, int max_peers) {
                                       1 << 24);
     l->map_pairs = wisp__min_int(wisp__default_int(l->map_pairs, WISP__MAP_PAIRS), 1 << 24);
     l->nesting = wisp__min_int(wisp__default_int(l->nesting, WISP__NESTING), 256);
-    l->queue_messages = wisp__default_int(l->queue_messages, 65536);
-    l->queue_bytes = wisp__default_int(l->queue_bytes, 4 << 20);
+    l->queue_messages = wisp__limit(l->queue_messages, 65536);
+    l->queue_bytes = wisp__limit(l->queue_bytes, 4 << 20);
     l->queue_bytes = wisp__max_int(l->queue_bytes, 2 * l->message_bytes);
     l->window_items = wisp__default_int(l->window_items, 2048);
     l->window_items = wisp__power_of_two(wisp__min_int(l->window_items, 16384));
-    l->window_bytes = wisp__default_int(l->window_bytes, 1 << 20);
+    l->window_bytes = wisp__limit(l->window_bytes, 1 << 20);
     l->window_packets = wisp__default_int(l->window_packets, 1024);
     l->window_packets = wisp__power_of_two(wisp__min_int(l->window_packets, 1024));
     l->calls = wisp__min_int(wisp__default_int(l->calls, 4096), 1 << 20);
     l->calls_remembered = wisp__default_int(l->calls_remembered, 4096);
     l->calls_remembered = wisp__power_of_two(wisp__min_int(l->calls_remembered, 16384));
-    l->packet_messages = wisp__max_int(wisp__default_int(l->packet_messages, 4096), 2048);
-    l->update_packets = wisp__default_int(l->update_packets, 65536);
-    l->update_work = wisp__default_int(l->update_work, 50000);
-    l->notices = wisp__max_int(wisp__default_int(l->notices, 1024), max_peers);
-    l->schema_bytes = wisp__default_int(l->schema_bytes, 1 << 20);
-    l->baseline_bytes = wisp__default_int(l->baseline_bytes, 1 << 20);
+    l->packet_messages = wisp__max_int(wisp__limit(l->packet_messages, 4096), 2048);
+    l->update_packets = wisp__limit(l->update_packets, 65536);
+    l->update_work = wisp__min_int(wisp__limit(l->update_work, 50000), 1 << 28);
+    l->notices = wisp__max_int(wisp__min_int(wisp__limit(l->notices, 1024), 1 << 24), max_peers);
+    l->schema_bytes = wisp__min_int(wisp__limit(l->schema_bytes, 1 << 20), 1 << 28);
+    l->baseline_bytes = wisp__limit(l->baseline_bytes, 1 << 20);
     l->baselines = wisp__default_int(l->baselines, 16);
     l->baselines = wisp__power_of_two(wisp__max_int(wisp__min_int(l->baselines, 64), 4));
     l->keys = wisp__min_int(wisp__default_int(l->keys, 1024), 1 << 16);
-    l->held_messages = wisp__default_int(l->held_messages, 1024);
-    l->held_bytes = wisp__default_int(l->held_bytes, 1 << 20);
+    l->held_messages = wisp__limit(l->held_messages, 1024);
+    l->held_bytes = wisp__limit(l->held_bytes, 1 << 20);
     l->groups = wisp__min_int(wisp__default_int(l->groups, 1024), 1 << 16);
-    l->matched_names = wisp__default_int(l->matched_names, 64);
+    l->matched_names = wisp__limit(l->matched_names, 64);
 }
 
 /* ===========================================================================
@@ -3081,7 +3105,7 @@ static wisp_result wisp__pool_extend(wisp__base *base, wisp__pool *pool) {
     result = wisp__grow(base, (void **)&pool->blocks, &pool->block_room, blocks + 1, 1 << 24,
                         sizeof *pool->blocks);
     if (result) return result;
-    pool->blocks[blocks] = wisp__alloc(base, pool->item_bytes * (size_t)pool->block_items);
+    pool->blocks[blocks] = wisp__alloc_items(base, (uint64_t)pool->block_items, pool->item_bytes);
     if (!pool->blocks[blocks]) return WISP_E_MEMORY;
     for (int i = 0; i < count; i++) {
         wisp__slot *slot = wisp__pool_at(pool, pool->made);
@@ -3338,6 +3362,12 @@ static void wisp__arena_trim(wisp__base *base, wisp__arena *arena) {
 static void *wisp__arena_take_slow(wisp__base *base, wisp__arena *arena, size_t size) {
     wisp__arena_block **link = arena->current ? &arena->current->next : &arena->first;
     wisp__arena_block *block = *link;
+    if (size > WISP__MOST_BYTES) return NULL;
+    while (block && block->bytes < size && block->bytes >= WISP__ARENA_MOST) {
+        *link = block->next;               /* too small by now: it would only be in the way */
+        wisp__free(base, block, WISP__ARENA_HEAD + block->bytes);
+        block = *link;
+    }
     if (!block || block->bytes < size) {
         size_t bytes = arena->current ? arena->current->bytes * 2 : 4096 - WISP__ARENA_HEAD;
         if (bytes > WISP__ARENA_MOST) bytes = WISP__ARENA_MOST;
@@ -3357,6 +3387,7 @@ static void *wisp__arena_take_slow(wisp__base *base, wisp__arena *arena, size_t 
 /* Aligned for every type, not zeroed; NULL: no memory. */
 static inline void *wisp__arena_take(wisp__base *base, wisp__arena *arena, size_t size) {
     wisp__arena_block *block = arena->current;
+    if (size > WISP__MOST_BYTES) return NULL;
     size = (size + 15) & ~(size_t)15;
     if (block && block->bytes - block->used >= size) {
         void *taken = (char *)block + WISP__ARENA_HEAD + block->used;
@@ -3405,9 +3436,10 @@ static void *wisp__bump_take(wisp__bump *bump, size_t size) {
     return taken;
 }
 
-static void *wisp__bump_items(wisp__bump *bump, size_t count, size_t item_bytes) {
-    if (count > SIZE_MAX / item_bytes) bump->failed = true;
-    return bump->failed ? NULL : wisp__bump_take(bump, count * item_bytes);
+static void *wisp__bump_items(wisp__bump *bump, uint64_t count, uint64_t each) {
+    size_t bytes = 0;
+    if (!wisp__size_of(count, each, &bytes)) bump->failed = true;
+    return bump->failed ? NULL : wisp__bump_take(bump, bytes);
 }
 
 /* A copy with a NUL after it. */
@@ -3443,10 +3475,16 @@ static wisp__supply wisp__supply_of_bump(wisp__bump *bump) {
 }
 
 /* Aligned to 8, not zeroed. NULL: no memory, or not paid for. */
-static void *wisp__supply_take(wisp__supply *supply, size_t size) {
+static void *wisp__supply_take(const wisp__supply *supply, size_t size) {
     if (!wisp__pay_memory(supply->credit, size)) return NULL;
     return supply->arena ? wisp__arena_take(supply->base, supply->arena, size)
                          : wisp__bump_take(supply->bump, size);
+}
+
+/* Also of no items, there is a place. */
+static void *wisp__supply_items(const wisp__supply *supply, uint64_t count, uint64_t each) {
+    size_t bytes;
+    return wisp__size_of(count, each, &bytes) ? wisp__supply_take(supply, bytes + 1) : NULL;
 }
 
 /* ===========================================================================
@@ -4362,9 +4400,9 @@ static int wisp__type_bytes(const wisp_type *type, int member_bytes) {
 static int wisp__option_bytes(const wisp_type *option, int bytes) {
     int natural = wisp__type_bytes(option, 0);
     if (bytes < 0 || natural >= 0) return natural;
-    if (option->kind == WISP_TYPE_STRING) return option->max + 1;
+    if (option->kind == WISP_TYPE_STRING) return wisp__min_int(option->max, INT32_MAX - 1) + 1;
     if (option->kind == WISP_TYPE_BYTES) return option->max;
-    if (!option->of || option->max > 1 << 16) return 0;
+    if (!option->of || option->max < 0 || option->max > 1 << 16) return 0;
     return option->max * wisp__min_int(wisp__type_bytes((const wisp_type *)option->of, 0), 1 << 14);
 }
 
@@ -5397,7 +5435,7 @@ static bool wisp__fit_bytes(wisp__fitting *f, const wisp_type *type, int bytes,
         int size = v->count / 4 * 3;
         uint8_t *out = NULL;
         if (!f->supply) return true;                   /* is read when there is room for it */
-        out = (uint8_t *)wisp__supply_take(f->supply, (size_t)size + 1);
+        out = (uint8_t *)wisp__supply_items(f->supply, (uint64_t)size, 1);
         if (!out) return wisp__no_memory(f);
         decoded = wisp_bytes(out, wisp__text_from_base64(wisp__text_of(v), v->count, out));
     }
@@ -5590,9 +5628,9 @@ static bool wisp__fit_array(wisp__fitting *f, const wisp_type *type, int bytes,
     if (count) *count = v->count;
     if (each < 0) each = -each;
     if (at && bytes < 0) {
-        items = (uint8_t *)wisp__supply_take(f->supply, (size_t)v->count * (size_t)each + 1);
+        items = (uint8_t *)wisp__supply_items(f->supply, (uint64_t)v->count, (uint64_t)each);
         if (!items) return wisp__no_memory(f);
-        memset(items, 0, (size_t)v->count * (size_t)each + 1);
+        memset(items, 0, (size_t)v->count * (size_t)each);
         wisp__fit_place(bytes, at, items, v->count);
     } else if (at) {
         memset(at, 0, (size_t)bytes);
@@ -5803,11 +5841,10 @@ typedef wisp_result (*wisp__make_map)(wisp__supply *supply, const wisp_value *fr
 
 static wisp_result wisp__as_array(wisp__supply *supply, const wisp_value *from, wisp_value *out,
                                   wisp__make_map make) {
-    size_t count = (size_t)wisp__max_int(from->count, 0);
     wisp_value *items;
     if (!wisp__is_sound(from)) return WISP_E_ARGUMENT;
     if (!wisp__pay_each(supply->credit, from->count, WISP__PRICE_VIEW)) return WISP_E_FLOOD;
-    items = (wisp_value *)wisp__supply_take(supply, count * sizeof *items + 1);
+    items = (wisp_value *)wisp__supply_items(supply, (uint64_t)from->count, sizeof *items);
     if (!items) return wisp__credit_result(supply->credit, WISP_E_MEMORY);
     for (int i = 0; i < from->count; i++) {
         wisp_value scratch;
@@ -5828,7 +5865,7 @@ static wisp_result wisp__as_map(wisp__supply *supply, const wisp_value *from, wi
     if (!wisp__is_map(from)) return WISP_OK;
     if (!wisp__is_sound(from)) return WISP_E_ARGUMENT;
     if (!wisp__pay_each(supply->credit, from->count, WISP__PRICE_VIEW)) return WISP_E_FLOOD;
-    pairs = (wisp_pair *)wisp__supply_take(supply, (size_t)from->count * sizeof *pairs + 1);
+    pairs = (wisp_pair *)wisp__supply_items(supply, (uint64_t)from->count, sizeof *pairs);
     if (!pairs) return wisp__credit_result(supply->credit, WISP_E_MEMORY);
     for (int i = 0; i < from->count; i++) {
         wisp_value scratch;
@@ -5879,7 +5916,9 @@ wisp_result wisp_fill_struct(const wisp_schema *schema, const wisp_value *value,
  *   (descriptor).
  * ======================================================================== */
 
-enum { WISP__SCHEMA_DEPTH = 16, WISP__SCHEMA_NODES = 4096 };
+/* The structs of a schema take so many bytes together at most: then no offset in an image, nor any
+   element of an array, passes an int. */
+enum { WISP__SCHEMA_DEPTH = 16, WISP__SCHEMA_NODES = 4096, WISP__IMAGE_BYTES = 1 << 28 };
 
 typedef enum wisp__code {
     WISP__OP_INT,       /* `bits` of value - lo */
@@ -5954,6 +5993,7 @@ typedef struct wisp__program {
 typedef struct wisp__checking {
     wisp__fitting blame;
     int           depth, nodes;
+    int           image;           /* bytes of all structs */
     size_t        bytes;           /* that compiling takes at most */
 } wisp__checking;
 
@@ -6189,6 +6229,11 @@ static bool wisp__check_struct(wisp__checking *c, const wisp_schema *schema,
         return wisp__blame(&c->blame, "version %d is not in 1 .. 255", schema->version);
     if (!schema->fields || schema->count < 1 || schema->count > 1024)
         return wisp__blame(&c->blame, "%d fields are not 1 .. 1024", schema->count);
+    if (schema->shape == WISP_SHAPE_STRUCT &&
+        (schema->bytes < 1 || schema->bytes > WISP__IMAGE_BYTES - c->image))
+        return wisp__blame(&c->blame, "%d bytes are not 1 .. %d", schema->bytes,
+                           WISP__IMAGE_BYTES - c->image);
+    if (schema->shape == WISP_SHAPE_STRUCT) c->image += schema->bytes;
     c->bytes += sizeof(wisp_schema) + (size_t)schema->count * sizeof(wisp_field);
     for (int i = 0; i < schema->count; i++)
         if (!wisp__check_field(c, schema, i, check))
@@ -6289,8 +6334,8 @@ typedef bool (*wisp__lay_fn)(wisp__bump *memory, const wisp_type *from, wisp_typ
 static const wisp_schema *wisp__lay_schema(wisp__bump *memory, const wisp_schema *from,
                                            wisp__lay_fn lay) {
     wisp_schema *to = (wisp_schema *)wisp__bump_take(memory, sizeof *to);
-    wisp_field *fields = (wisp_field *)wisp__bump_take(memory,
-                                                       (size_t)from->count * sizeof *fields);
+    wisp_field *fields = (wisp_field *)wisp__bump_items(memory, (uint64_t)from->count,
+                                                        sizeof *fields);
     int at = 0;
     if (!to || !fields) return NULL;
     *to = *from;
@@ -6316,7 +6361,7 @@ static const wisp_schema *wisp__lay_schema(wisp__bump *memory, const wisp_schema
 static bool wisp__lay_union(wisp__bump *memory, const wisp_type *from, wisp_type *to,
                             wisp__lay_fn lay) {
     const wisp_type *options = (const wisp_type *)from->of;
-    wisp_type *all = (wisp_type *)wisp__bump_take(memory, (size_t)from->max * sizeof *all);
+    wisp_type *all = (wisp_type *)wisp__bump_items(memory, (uint64_t)from->max, sizeof *all);
     int most = 0;
     if (!all) return false;
     for (int i = 0; i < from->max; i++) {
@@ -6919,7 +6964,7 @@ static bool wisp__learn_vector(wisp__describing *d, wisp_type *type) {
     wisp_range *ranges;
     if (form == 1) wisp__learn_range(d, type, true);
     if (form < 2) return true;
-    ranges = (wisp_range *)wisp__bump_take(d->memory, (size_t)count * sizeof *ranges);
+    ranges = (wisp_range *)wisp__bump_items(d->memory, (uint64_t)count, sizeof *ranges);
     if (!ranges) return false;
     for (int i = 0; i < count; i++) ranges[i] = wisp__get_range(d->from, true);
     type->of = ranges;
@@ -6930,7 +6975,7 @@ static bool wisp__learn_enum(wisp__describing *d, wisp_type *type) {
     const char **names;
     if (type->max > 4096 || (int64_t)type->max * 8 > d->from->end - d->from->at)
         return wisp__learn_fail(d);
-    names = (const char **)wisp__bump_take(d->memory, (size_t)type->max * sizeof *names);
+    names = (const char **)wisp__bump_items(d->memory, (uint64_t)type->max, sizeof *names);
     for (int i = 0; names && i < type->max; i++) {
         names[i] = wisp__get_text(d, 64);
         if (!names[i]) return false;
@@ -6968,7 +7013,7 @@ static const wisp_schema *wisp__learn_schema(wisp__describing *d, wisp__learn_fn
     if (schema->count > 1024 || (int64_t)schema->count * 17 > d->from->end - d->from->at)
         wisp__learn_fail(d);
     if (d->from->failed) return NULL;
-    fields = (wisp_field *)wisp__bump_take(d->memory, (size_t)schema->count * sizeof *fields);
+    fields = (wisp_field *)wisp__bump_items(d->memory, (uint64_t)schema->count, sizeof *fields);
     for (int i = 0; fields && i < schema->count; i++)
         if (!wisp__learn_field(d, &fields[i], learn)) return NULL;
     schema->fields = fields;
@@ -7038,7 +7083,7 @@ static bool wisp__learn_type(wisp__describing *d, wisp_type *type) {
     case WISP_TYPE_UNION:
         type->max = wisp__get_length(d->from);
         if (type->max > 256 || ++d->depth > WISP__SCHEMA_DEPTH) return wisp__learn_fail(d);
-        inner = (wisp_type *)wisp__bump_take(d->memory, (size_t)type->max * sizeof *inner);
+        inner = (wisp_type *)wisp__bump_items(d->memory, (uint64_t)type->max, sizeof *inner);
         type->of = inner;
         for (int i = 0; inner && i < type->max; i++)
             if (!wisp__learn_type(d, &inner[i])) return false;
@@ -7105,7 +7150,7 @@ static int wisp__edit_find(wisp_edit *edit, const char *name) {
 }
 
 static char *wisp__edit_copy(wisp_edit *edit, const void *from, size_t bytes) {
-    char *copy = (char *)wisp__supply_take(edit->supply, bytes + 1);
+    char *copy = (char *)wisp__supply_items(edit->supply, bytes, 1);
     if (!copy) {
         wisp__edit_fail(edit);
         return NULL;
@@ -7136,8 +7181,10 @@ static wisp_result wisp__edit_own(wisp_edit *edit, const wisp_value *from, wisp_
     if (depth > 256) return WISP_E_DEPTH;
     if (!wisp__pay_each(edit->supply->credit, from->count, WISP__PRICE_VIEW))
         return wisp__edit_fail(edit);
-    if (map) pairs = (wisp_pair *)wisp__supply_take(edit->supply, (size_t)from->count * sizeof *pairs + 1);
-    else items = (wisp_value *)wisp__supply_take(edit->supply, (size_t)from->count * sizeof *items + 1);
+    if (map) pairs = (wisp_pair *)wisp__supply_items(edit->supply, (uint64_t)from->count,
+                                                     sizeof *pairs);
+    else items = (wisp_value *)wisp__supply_items(edit->supply, (uint64_t)from->count,
+                                                  sizeof *items);
     if (!pairs && !items) return wisp__edit_fail(edit);
     for (int i = 0; i < from->count && result == WISP_OK; i++) {
         wisp_value scratch;
@@ -7158,7 +7205,7 @@ static bool wisp__edit_room(wisp_edit *edit) {
     int room = wisp__max_int(16, edit->room * 2);
     wisp_pair *pairs;
     if (edit->count < edit->room) return true;
-    pairs = (wisp_pair *)wisp__supply_take(edit->supply, (size_t)room * sizeof *pairs);
+    pairs = (wisp_pair *)wisp__supply_items(edit->supply, (uint64_t)room, sizeof *pairs);
     if (!pairs) {
         wisp__edit_fail(edit);
         return false;
@@ -7312,7 +7359,7 @@ static wisp_result wisp__edit_end(wisp_edit *edit, const wisp_schema *schema, wi
         *out = wisp_map(edit->pairs, count);
         return WISP_OK;
     }
-    row = (wisp_value *)wisp__supply_take(edit->supply, (size_t)schema->count * sizeof *row);
+    row = (wisp_value *)wisp__supply_items(edit->supply, (uint64_t)schema->count, sizeof *row);
     if (!row) return wisp__edit_fail(edit);
     for (int i = 0; i < schema->count; i++) {
         int at = wisp__edit_find(edit, schema->fields[i].name);
@@ -7736,6 +7783,14 @@ static inline void *wisp__unpack_take(wisp__unpacker *u, size_t bytes) {
     return memory;
 }
 
+/* WISP_E_LIMIT: they are more than one piece of memory may have. */
+static inline void *wisp__unpack_items(wisp__unpacker *u, uint64_t count, uint64_t each) {
+    size_t bytes;
+    if (wisp__size_of(count, each, &bytes)) return wisp__unpack_take(u, bytes);
+    wisp__unpack_fail(u, WISP_E_LIMIT);
+    return NULL;
+}
+
 /* `count` bytes and a NUL, from any bit position. */
 static const char *wisp__unpack_bytes(wisp__unpacker *u, wisp__reader *from, int count) {
     char *text;
@@ -7772,7 +7827,7 @@ static void wisp__unpack_array(wisp__unpacker *u, wisp_value *out, const wisp_va
     const wisp_value *model = like && like->count >= count ? wisp__elements_of(like) : NULL;
     wisp_value *items;
     if (!wisp__unpack_may(u, count, depth, u->data, 1)) return;
-    items = (wisp_value *)wisp__unpack_take(u, (size_t)count * sizeof *items);
+    items = (wisp_value *)wisp__unpack_items(u, (uint64_t)count, sizeof *items);
     if (!items) return;
     for (int i = 0; i < count && !u->shape->failed && !u->data->failed; i++) {
         int64_t before = u->data->at;
@@ -7798,7 +7853,7 @@ static void wisp__unpack_map(wisp__unpacker *u, wisp_value *out, const wisp_valu
     if (count > u->base->limits.map_pairs) wisp__unpack_fail(u, WISP_E_LIMIT);
     if ((int64_t)count * 12 > u->shape->end - u->shape->at) wisp__unpack_fail(u, WISP_E_BAD_PACKET);
     if (!wisp__unpack_may(u, count, depth, u->data, 1)) return;
-    pairs = (wisp_pair *)wisp__unpack_take(u, (size_t)count * sizeof *pairs);
+    pairs = (wisp_pair *)wisp__unpack_items(u, (uint64_t)count, sizeof *pairs);
     if (!pairs) return;
     for (int i = 0; i < count && !u->shape->failed && !u->data->failed; i++) {
         int64_t before;
@@ -7910,7 +7965,7 @@ static wisp_result wisp__unpack(wisp__unpacker *u, const wisp_value **values, in
     *count = wisp__get_small(u->shape);
     *values = NULL;
     if (!wisp__unpack_may(u, *count, 0, u->shape, 4)) goto failed;
-    items = (wisp_value *)wisp__unpack_take(u, (size_t)*count * sizeof *items);
+    items = (wisp_value *)wisp__unpack_items(u, (uint64_t)*count, sizeof *items);
     for (int i = 0; i < *count && !u->shape->failed && !u->data->failed; i++)
         wisp__unpack_value(u, &items[i], NULL, 0);
     *values = items;
@@ -9234,9 +9289,11 @@ static void wisp__read_array(wisp__unpacker *u, const wisp__op *ops, int at, uin
     if (op->count_bytes)
         wisp__store_int(image + op->count_offset, op->count_bytes, (uint64_t)count);
     if (op->flags & WISP__OP_ELSEWHERE) {
-        size_t bytes = (size_t)count * (size_t)op->each;
-        items = (uint8_t *)wisp__unpack_take(u, bytes + 1);
-        if (u->data->failed || !items) return;
+        size_t bytes = 0;
+        if (!wisp__size_of((uint64_t)count, (uint64_t)op->each, &bytes))
+            wisp__unpack_fail(u, WISP_E_LIMIT);
+        items = u->data->failed ? NULL : (uint8_t *)wisp__unpack_take(u, bytes + 1);
+        if (!items) return;
         memset(items, 0, bytes);
         place.at = items;
         place.count = count;
@@ -9420,8 +9477,9 @@ static wisp_result wisp__image_value(const wisp_schema *schema, const void *imag
     if (schema->shape != WISP_SHAPE_STRUCT) return wisp__as_map(supply, &value, out);
     lazy = (wisp__lazy *)wisp__supply_take(supply, sizeof *lazy);
     if (!lazy) return WISP_E_MEMORY;
-    lazy->fields.values = (wisp_value *)wisp__supply_take(supply, fields * sizeof *lazy->fields.values);
-    lazy->fields.made = (bool *)wisp__supply_take(supply, fields * sizeof(bool));
+    lazy->fields.values = (wisp_value *)wisp__supply_items(supply, fields,
+                                                           sizeof *lazy->fields.values);
+    lazy->fields.made = (bool *)wisp__supply_items(supply, fields, sizeof(bool));
     if (!lazy->fields.values || !lazy->fields.made) return WISP_E_MEMORY;
     memset(lazy->fields.made, 0, fields * sizeof(bool));
     lazy->supply = *supply;
@@ -11503,7 +11561,7 @@ static const uint8_t *wisp__msgpack_take(wisp__msgpack_reader *r, uint64_t size)
 }
 
 /* NULL, and the reader has failed: there is not enough memory. */
-static void *wisp__msgpack_memory(wisp__msgpack_reader *r, size_t count, size_t item_bytes) {
+static void *wisp__msgpack_memory(wisp__msgpack_reader *r, uint64_t count, size_t item_bytes) {
     void *memory = wisp__bump_items(&r->memory, count, item_bytes);
     if (!memory) wisp__msgpack_fail(r, WISP_E_MEMORY);
     return memory;
@@ -11640,7 +11698,7 @@ static wisp_value *wisp__msgpack_get_items(wisp__msgpack_reader *r, uint64_t cou
     if (!wisp__msgpack_enter(r, depth)) return NULL;
     if (count > r->left - r->owed) wisp__msgpack_fail(r, WISP_E_SYNTAX);
     if (r->result || count == 0) return NULL;
-    items = (wisp_value *)wisp__msgpack_memory(r, (size_t)count, sizeof *items);
+    items = (wisp_value *)wisp__msgpack_memory(r, count, sizeof *items);
     if (!items) return NULL;
     r->owed += (size_t)count;
     for (size_t i = 0; i < count && !r->result; i++) r->value(r, &items[i], depth);
@@ -12163,19 +12221,19 @@ static void wisp__protowire_give_back(wisp__protowire_reader *r, const uint8_t *
    a list that comes in pieces costs no more than its size. */
 static void *wisp__protowire_grow(wisp__protowire_reader *r, const void *items, int count,
                                   size_t more, size_t size) {
-    size_t used = (size_t)count, room = wisp__protowire_room_of(items);
+    size_t used = (size_t)count, room = wisp__protowire_room_of(items), bytes;
     uint8_t *block;
     if (r->result) return NULL;
     if (items && more <= room - used) return (void *)items;
     room = used + (more > used ? more : used);
-    if (room > INT32_MAX || room > (SIZE_MAX - 8) / size) {
+    if (!wisp__size_of(room, size, &bytes)) {
         wisp__protowire_fail(r, WISP_E_MEMORY);
         return NULL;
     }
     if (items)
         wisp__protowire_give_back(r, (const uint8_t *)items - 8,
                                   8 + wisp__protowire_room_of(items) * size);
-    block = (uint8_t *)wisp__protowire_memory(r, 8 + room * size, 1);
+    block = (uint8_t *)wisp__protowire_memory(r, 8 + bytes, 1);
     if (!block) return NULL;
     memcpy(block, &room, sizeof room);
     if (used && block + 8 != items) memcpy(block + 8, items, used * size);
@@ -14424,6 +14482,12 @@ static bool wisp__differ_pay(wisp__differ *d, int64_t count, int price) {
     return !d->failed;
 }
 
+static void *wisp__differ_items(wisp__differ *d, uint64_t count, uint64_t each) {
+    size_t bytes = 0;
+    if (!wisp__size_of(count, each, &bytes)) d->failed = true;
+    return wisp__differ_take(d, bytes);
+}
+
 static bool wisp__op_is_blob(const wisp__op *op) {
     return op->code == WISP__OP_TEXT || op->code == WISP__OP_BYTES || op->code == WISP__OP_PLACE ||
            op->code == WISP__OP_ANY;
@@ -14651,11 +14715,11 @@ typedef struct wisp__grid {
 static void wisp__grid_take(wisp__differ *d, int at, int end, const wisp__table_shape *shape,
                             int there, int rows, wisp__side side, wisp__grid *grid) {
     wisp__cells cells;
-    size_t columns = (size_t)shape->count, slots = (size_t)shape->slots;
+    uint64_t columns = (uint64_t)shape->count, slots = (uint64_t)shape->slots;
     wisp__differ_pay(d, (int64_t)rows * (shape->count + shape->slots), WISP__PRICE_CELL);
     grid->rows = rows;
-    grid->symbols = (uint32_t *)wisp__differ_take(d, (size_t)rows * columns * 4);
-    grid->slots = (int64_t *)wisp__differ_take(d, (size_t)rows * slots * 8);
+    grid->symbols = (uint32_t *)wisp__differ_items(d, (uint64_t)rows * columns, 4);
+    grid->slots = (int64_t *)wisp__differ_items(d, (uint64_t)rows * slots, 8);
     if (d->failed) return;
     cells.symbols = grid->symbols;
     cells.slots = grid->slots;
@@ -14676,8 +14740,8 @@ static bool wisp__grid_shape(wisp__differ *d, int at, int end, int rows,
     d->symbols -= rows * (shape->count + shape->slots);
     if (!wisp__differ_pay(d, shape->count + shape->slots, WISP__PRICE_CELL)) return false;
     if (!wisp__differ_pay(d, (int64_t)rows * shape->count, WISP__PRICE_SYMBOL)) return false;
-    shape->columns = (wisp__column *)wisp__differ_take(d, (size_t)shape->count *
-                                                          sizeof *shape->columns);
+    shape->columns = (wisp__column *)wisp__differ_items(d, (uint64_t)shape->count,
+                                                        sizeof *shape->columns);
     if (d->failed) return false;
     shape->count = shape->slots = 0;
     wisp__shape_of(d->ops, at, end, shape);
@@ -14810,7 +14874,7 @@ static bool wisp__slot_same(wisp__differ *d, int at, int64_t base_at, int64_t no
     b.from.at = now_at;
     if (base_at < 0) return false;
     if (wisp__op_is_blob(&d->ops[at])) return wisp__blob_same(&d->ops[at], a, b);
-    if (!d->copies) d->copies = (uint8_t *)wisp__differ_take(d, 2 * room);
+    if (!d->copies) d->copies = (uint8_t *)wisp__differ_items(d, 2, room);
     if (!d->copies) return false;
     for (int i = 0; i < 2; i++) {
         copies[i] = wisp__writer_on(d->copies + (size_t)i * room, (int)room - WISP__SLACK);
@@ -14878,7 +14942,7 @@ static void wisp__put_slots(wisp__differ *d, int at, int end, const wisp__grid *
 
 /* Where the slots of the schema itself are in the two older records, pair by pair. */
 static int64_t *wisp__older_slots(wisp__differ *d, int count, const wisp__table_shape *shape) {
-    int64_t *pairs = (int64_t *)wisp__differ_take(d, (size_t)shape->slots * 2 * 8);
+    int64_t *pairs = (int64_t *)wisp__differ_items(d, (uint64_t)shape->slots, 2 * 8);
     wisp__grid grid;
     for (int i = 0; i < 2 && !d->failed; i++) {
         wisp__grid_take(d, 0, count, shape, d->older[i].there, 1, d->older[i], &grid);
@@ -14993,7 +15057,7 @@ static void wisp__rebuild_array(wisp__differ *d, int at, int64_t base_at, const 
     if (!(op->flags & WISP__OP_FIXED)) wisp__put(d->to, (uint64_t)rows, op->bits);
     if (!wisp__pass_rows(d, rows) || !wisp__grid_shape(d, at + 1, op->end, rows, &shape)) return;
     wisp__grid_take(d, at + 1, op->end, &shape, wisp__min_int(had, rows), rows, base, &grid);
-    symbols = (uint32_t *)wisp__differ_take(d, (size_t)rows * (size_t)shape.count * 4);
+    symbols = (uint32_t *)wisp__differ_items(d, (uint64_t)rows * (uint64_t)shape.count, 4);
     if (d->failed || !rows) return;
     if (older && d->models && op->flags & WISP__OP_PLAIN) {
         wisp__older_tables(d, at, &shape, rows, &grid, older, held);
@@ -15030,7 +15094,7 @@ static bool wisp__delta_apply(wisp__differ *d, const wisp__program *program) {
     d->symbols = WISP__DELTA_SYMBOLS;
     if (!wisp__grid_shape(d, 0, program->count, 1, &shape)) return false;
     wisp__grid_take(d, 0, program->count, &shape, 1, 1, d->base, &base);
-    symbols = (uint32_t *)wisp__differ_take(d, (size_t)shape.count * 4);
+    symbols = (uint32_t *)wisp__differ_items(d, (uint64_t)shape.count, 4);
     if (shape.slots) older = wisp__older_slots(d, program->count, &shape);
     if (d->failed) return false;
     if (shape.count && !wisp__table_read(&d->delta.from, shape.columns, shape.count, 1,
@@ -15096,13 +15160,13 @@ static wisp_result wisp__canonical(wisp__supply *supply, const wisp_value *from,
     size_t count = (size_t)out->count;
     if (result || (out->kind != WISP_ARRAY && out->kind != WISP_MAP)) return result;
     if (out->kind == WISP_ARRAY) {
-        items = (wisp_value *)wisp__supply_take(supply, count * sizeof *items + 1);
+        items = (wisp_value *)wisp__supply_items(supply, count, sizeof *items);
         for (int i = 0; items && i < out->count && !result; i++)
             result = wisp__canonical(supply, &wisp__elements_of(out)[i], &items[i]);
         *out = wisp_array(items, out->count);
         return items ? result : WISP_E_MEMORY;
     }
-    pairs = (wisp_pair *)wisp__supply_take(supply, 2 * count * sizeof *pairs + 1);
+    pairs = (wisp_pair *)wisp__supply_items(supply, 2 * (uint64_t)count, sizeof *pairs);
     if (!pairs) return WISP_E_MEMORY;
     if (count) memcpy(pairs, wisp__pairs_of(out), count * sizeof *pairs);
     pairs = wisp__sort_pairs(pairs, pairs + count, out->count);
@@ -15282,7 +15346,7 @@ static void wisp__get_list(wisp__differ *d, const wisp_value *a, int a_count, wi
     wisp_value *items;
     if (!wisp__get(&d->delta.from, 1)) count = wisp__get_small(&d->delta.from);
     if (!wisp__differ_may(d, count)) return;
-    items = (wisp_value *)wisp__differ_take(d, (size_t)count * sizeof *items);
+    items = (wisp_value *)wisp__differ_items(d, (uint64_t)count, sizeof *items);
     for (int i = 0; i < count && !d->failed; i++) {
         if (i < a_count) wisp__get_child(d, &a[i], &items[i], change);
         else wisp__get_whole(d, &items[i]);
@@ -15306,8 +15370,7 @@ static const char *wisp__get_key(wisp__differ *d) {
 /* What stays, then what is new, merged by key. */
 static void wisp__get_map(wisp__differ *d, const wisp_value *a, wisp_value *out,
                           wisp__get_change_fn change) {
-    size_t room = (size_t)a->count;
-    wisp_pair *stay = (wisp_pair *)wisp__differ_take(d, room * sizeof *stay), *all;
+    wisp_pair *stay = (wisp_pair *)wisp__differ_items(d, (uint64_t)a->count, sizeof *stay), *all;
     const wisp_pair *before = wisp__pairs_of(a);
     int kept = 0, added, left;
     if (!wisp__differ_pay(d, a->count, WISP__PRICE_VALUE)) return;
@@ -15320,7 +15383,7 @@ static void wisp__get_map(wisp__differ *d, const wisp_value *a, wisp_value *out,
     added = wisp__get_small(&d->delta.from);
     if (added > d->u->base->limits.map_pairs - kept) d->failed = true;
     if (!wisp__differ_may(d, kept + added)) return;
-    all = (wisp_pair *)wisp__differ_take(d, (size_t)(kept + added) * 2 * sizeof *all);
+    all = (wisp_pair *)wisp__differ_items(d, (uint64_t)(kept + added) * 2, sizeof *all);
     left = kept;
     for (int i = 0; i < added && !d->failed; i++) {
         all[kept + i].key = wisp__get_key(d);
@@ -15347,7 +15410,7 @@ static void wisp__get_change(wisp__differ *d, const wisp_value *a, wisp_value *o
         word += (uint64_t)wisp__unzigzag(wisp__get_integer(&d->delta.from));
         *out = a->kind == WISP_INT ? wisp_int((int64_t)word) : wisp_uint(word);
     } else if (how == 2 && a->kind == WISP_MAP && wisp__differ_may(d, a->count)) {
-        pairs = (wisp_pair *)wisp__differ_take(d, (size_t)a->count * sizeof *pairs);
+        pairs = (wisp_pair *)wisp__differ_items(d, (uint64_t)a->count, sizeof *pairs);
         for (int i = 0; i < a->count && !d->failed; i++) {
             const wisp_pair *before = &wisp__pairs_of(a)[i];
             pairs[i].key = before->key;
@@ -16358,7 +16421,7 @@ static wisp_result wisp__ring_grow(wisp__base *base, void **ring, int *room, int
     int grown = *room ? *room * 2 : wisp__min_int(limit, 16);
     char *larger;
     if (grown > limit) return WISP_E_LIMIT;
-    larger = (char *)wisp__alloc(base, (size_t)grown * item_bytes);
+    larger = (char *)wisp__alloc_items(base, (uint64_t)grown, item_bytes);
     if (!larger) return WISP_E_MEMORY;
     for (uint32_t i = first; *room && i != next; i++)
         memcpy(larger + (i & (uint32_t)(grown - 1)) * item_bytes,
@@ -18532,7 +18595,7 @@ static wisp_result wisp__registry_widen(wisp__registry *registry) {
     int room = registry->table_room ? registry->table_room * 2 : 64;
     uint16_t *table;
     if (registry->count * 2 < registry->table_room) return WISP_OK;
-    table = (uint16_t *)wisp__alloc(registry->base, (size_t)room * sizeof *table);
+    table = (uint16_t *)wisp__alloc_items(registry->base, (uint64_t)room, sizeof *table);
     if (!table) return WISP_E_MEMORY;
     wisp__free(registry->base, registry->table, (size_t)registry->table_room * sizeof *table);
     registry->table = table;
@@ -21639,7 +21702,7 @@ static wisp__request *wisp__request_take(wisp__calls *calls, wisp__session *s, u
         int limit = calls->base->limits.calls_remembered;
         int room = s->request_room ? s->request_room * 2 : wisp__min_int(limit, 8);
         if (room > limit) return NULL;
-        larger = (wisp__request *)wisp__alloc(calls->base, (size_t)room * sizeof *larger);
+        larger = (wisp__request *)wisp__alloc_items(calls->base, (uint64_t)room, sizeof *larger);
         if (!larger) return NULL;
         for (int i = 0; i < s->request_room; i++)
             if (old[i].state) larger[old[i].id & (uint32_t)(room - 1)] = old[i];
@@ -27127,7 +27190,7 @@ wisp_result wisp_use_schemas(wisp *w, const wisp_schema_entry *entries, int coun
         if (result == WISP_OK && strncmp(entries[i].remote, "wisp:", 5) == 0) result = WISP_E_NAME;
     }
     if (result || !count) return result;
-    before = (wisp_config *)wisp__alloc(&w->base, (size_t)count * sizeof *before);
+    before = (wisp_config *)wisp__alloc_items(&w->base, (uint64_t)count, sizeof *before);
     if (!before) return WISP_E_MEMORY;
     for (; set < count && result == WISP_OK; set++) {
         wisp_config config = wisp__entry_config(&entries[set]);
@@ -27518,7 +27581,7 @@ static int wisp__targets(wisp *w, wisp_to to, wisp_peer **targets, int *room) {
     if (to.mode == WISP__TO_GROUP && !group) return WISP_E_STALE;
     *room = to.mode == WISP__TO_LIST ? to.count
           : to.mode == WISP__TO_GROUP ? group->count : w->peers.joined;
-    *targets = (wisp_peer *)wisp__alloc(&w->base, (size_t)(*room + 1) * sizeof **targets);
+    *targets = (wisp_peer *)wisp__alloc_items(&w->base, (uint64_t)*room + 1, sizeof **targets);
     if (!*targets) return WISP_E_MEMORY;
     for (int i = 0; to.mode == WISP__TO_EXCEPT && i < to.count; i++)
         if (wisp__session_of(w, to.list[i])) wisp__session_of(w, to.list[i])->mark = mark;

@@ -94,6 +94,54 @@ TEST(a_failed_allocation_counts_as_nothing) {
     CHECK_EQ_INT(base.stats.allocations, 0);
 }
 
+/* --- sizes --- */
+
+/* Products that a size_t of 32 bits, or an int, would wrap around are refused on every machine. */
+TEST(sizes_that_are_too_large_are_refused_before_they_wrap) {
+    static const uint64_t counts[] = { 0x80000000u, 65535, 61357, 536870913, 1, UINT64_MAX,
+                                       UINT64_C(1) << 32, 53687092 };
+    static const uint64_t eaches[] = { 1, 65537, 70000, 8, 0x80000000u, UINT64_MAX, 1, 40 };
+    size_t bytes = 7;
+    for (int i = 0; i < (int)(sizeof counts / sizeof *counts); i++) {
+        CHECK(!wisp__size_of(counts[i], eaches[i], &bytes));
+        CHECK_EQ_INT(bytes, 7);
+    }
+    CHECK(wisp__size_of(0, 0, &bytes) && bytes == 0);
+    CHECK(wisp__size_of(UINT64_MAX, 0, &bytes) && bytes == 0);
+    CHECK(wisp__size_of(0, UINT64_MAX, &bytes) && bytes == 0);
+    CHECK(wisp__size_of(INT32_MAX, 1, &bytes) && bytes == INT32_MAX);
+    CHECK(wisp__size_of(1, INT32_MAX, &bytes) && bytes == INT32_MAX);
+    CHECK(wisp__size_of(53687091, 40, &bytes) && bytes == 2147483640u);
+}
+
+TEST(the_allocator_is_never_asked_for_what_is_too_large) {
+    wisp__base base;
+    low_memory memory;
+    void *items = NULL;
+    int room = 0;
+    low_start(&base, &memory);
+    CHECK(wisp__alloc(&base, (size_t)INT32_MAX + 1) == NULL);
+    CHECK(wisp__alloc(&base, SIZE_MAX) == NULL);
+    CHECK(wisp__alloc_items(&base, 536870913, 8) == NULL);
+    CHECK_EQ_INT(wisp__grow(&base, &items, &room, 1 << 26, 1 << 26, 64), WISP_E_MEMORY);
+    CHECK(items == NULL && room == 0);
+    CHECK_EQ_INT(memory.calls, 0);
+    CHECK_EQ_INT(base.stats.allocations, 0);
+}
+
+/* Whatever a caller sets: two of them have a sum. */
+TEST(limits_are_far_from_where_numbers_wrap) {
+    wisp_limits limits;
+    memset(&limits, 0x7f, sizeof limits);
+    wisp__limits_defaults(&limits, 64);
+    for (size_t i = 0; i < sizeof limits / sizeof(int); i++) {
+        int limit;
+        memcpy(&limit, (const uint8_t *)&limits + i * sizeof(int), sizeof limit);
+        CHECK(limit > 0 && limit <= 1 << 30);
+    }
+    CHECK(limits.notices <= 1 << 24 && limits.schema_bytes <= 1 << 28);
+}
+
 /* --- growing arrays --- */
 
 TEST(arrays_double_and_keep_what_they_hold) {
@@ -726,6 +774,9 @@ static const test_case tests[] = {
     CASE(an_allocator_is_whole_or_the_librarys),
     CASE(memory_is_zeroed_and_counted),
     CASE(a_failed_allocation_counts_as_nothing),
+    CASE(sizes_that_are_too_large_are_refused_before_they_wrap),
+    CASE(the_allocator_is_never_asked_for_what_is_too_large),
+    CASE(limits_are_far_from_where_numbers_wrap),
     CASE(arrays_double_and_keep_what_they_hold),
     CASE(arrays_grow_to_their_limit_and_no_further),
     CASE(a_leap_in_need_is_met_at_once),
