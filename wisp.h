@@ -17143,7 +17143,7 @@ typedef struct wisp__registry {
     wisp__squeeze_stream batches;      /* of whole packets */
     const wisp_codec *codecs[WISP__CODECS];
     int            codec_count;
-    uint32_t       changes;            /* of settings, which may take what was refused before */
+    uint32_t       changes;            /* of settings that say what is taken from peers */
     wisp__meters  *meters;             /* NULL while the profiler is off */
     char           text[160];          /* what was wrong with a schema or a value, the last time */
     void         (*added)(void *owner, wisp__remote *remote);   /* told of every new name */
@@ -17163,7 +17163,7 @@ typedef struct wisp__route {
     uint8_t  known;                    /* over there: WISP__UNTOLD.. */
     bool     active;                   /* its queue is not empty */
     bool     named : 1;                /* they announced this name, and did not refuse it since */
-    bool     there : 1;                /* they announced this name at any time */
+    bool     there : 1;                /* of a main entry: they announced its name at any time */
     bool     warned : 1;               /* it was told that they do not take our form */
     bool     refused : 1;              /* we do not take theirs, as long as the settings stay */
     uint32_t told_in;                  /* packet that carries the announcement, its low bits */
@@ -17660,7 +17660,8 @@ static wisp_result wisp__registry_configure(wisp__registry *registry, const char
     if (config) wisp__config_merge(to, config);
     else memset(to, 0, sizeof *to);
     result = wisp__registry_settle(registry, remote);
-    registry->changes++;
+    registry->changes += memcmp(&before.encode, &to->encode, sizeof before.encode) != 0 ||
+                         before.delta_sync != to->delta_sync;
     if (result == WISP_OK) return WISP_OK;
     *to = before;
     wisp__registry_settle(registry, remote);
@@ -22961,7 +22962,8 @@ static void wisp__name_taken(wisp *w, wisp__session *s, const wisp__remote *remo
     for (const wisp__remote *entry = remote; entry; entry = entry->next_form) {
         wisp__route *route = wisp__route_of(&w->base, s, entry->index);
         if (!route) return;
-        route->named = route->there = true;
+        route->named = true;
+        route->there = entry == remote;
         if (route->known == WISP__UNKNOWN) wisp__tell_anew(s, entry->index);
     }
 }
@@ -23412,7 +23414,8 @@ static void wisp__read_answer(wisp__reading *r, bool bound) {
         wisp__tell_anew(s, index);
     } else if (route->known != WISP__BOUND && route->known != WISP__UNKNOWN) {
         route->known = WISP__UNKNOWN;
-        if (route->there) wisp__form_refused(w, s, w->registry.remotes[index]);
+        if (s->routes[w->registry.remotes[index]->main->index].there)
+            wisp__form_refused(w, s, w->registry.remotes[index]);
         wisp__tracks_reset(&w->base, &w->chunks, &s->told, index, false);
         w->registry.remotes[index]->stats.unknown++;
         for (wisp__pending *call = s->calls_first, *next; call; call = next) {
@@ -23808,7 +23811,7 @@ static void wisp__flush_dirty(wisp *w) {
 
 /* Runs all rooms' checks: for tests. */
 WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session *s) {
-    int queued = 0, bytes = 0, loose = 0;
+    int queued = 0, bytes = 0, loose = 0, refused = 0;
     if (s->peer.state != WISP__JOINED) return;
     if (!w->base.reliable) wisp__flow_check(&s->peer.flow);
     for (int c = 0; c < WISP__CHANNELS; c++)
@@ -23820,14 +23823,17 @@ WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session 
             if (e->message->delivery != WISP_RELIABLE) loose += e->message->size;
             WISP_ASSERT(e->next ? e->next->before == e : s->routes[s->active[i]].last == e);
         }
+    for (int i = 0; i < s->route_room; i++) refused += s->routes[i].refused;
     wisp__tracks_check(&w->base, &s->told);
     wisp__tracks_check(&w->base, &s->heard);
+    WISP_ASSERT(refused == s->refused);
     WISP_ASSERT(queued == s->queued && bytes == s->queued_bytes && loose == s->loose_bytes);
     WISP_ASSERT(s->held_bytes >= 0 && s->held_bytes <= w->base.limits.window_bytes);
     WISP_ASSERT(s->kept_bytes >= 0 && s->peer.window_used >= 0);
     (void)queued;
     (void)bytes;
     (void)loose;
+    (void)refused;
 }
 
 /* ===========================================================================
