@@ -1295,21 +1295,25 @@ enum { WISP_ON = 1, WISP_OFF = 2 };  /* switches; 0 inherits */
    as the endpoint lives. What comes in is checked against the schema too,
    whatever the other end has said about it.
 
-   Peers announce how the messages of a name look that they send. A peer that
-   this endpoint joined announces what it likes: a server's settings alone
-   decide for its clients. A peer that joined this endpoint may always send
-   values that describe themselves; all else it may only send for a name that
-   has the same setting here, be it its own or what all names inherit:
-     records           a schema; other versions as its migrations and matching
-                       names allow
-     bytes of a codec  that codec; also a schema if the codec writes by one
-     differences       mode DELTA; also adaptive, or delta_sync, if they are
-     compressed        mode COMPRESSED or a compression; also the dictionary
-   or `foreign` is on. An announcement of anything else is answered as that of
-   a name that is not known here. Both ends get one error event that names it
-   (WISP_E_UNSUPPORTED), and the peer announces it again when the settings here
-   have changed. What was accepted before a setting was taken back goes on until
-   the peer leaves. */
+   A peer announces the form that its messages of a name have. A peer that this
+   endpoint joined may announce any: a server's settings alone decide for its
+   clients. A peer that joined this endpoint may always send values that
+   describe themselves. Anything else it may send only for a name that has the
+   setting here as well, its own or inherited:
+
+     records of a schema   a schema; other versions of it as its migrations and
+                           matching names allow
+     bytes of a codec      the same codec, and a schema if they have one
+     differences           WISP_ENCODE_DELTA, and `adaptive` and delta_sync if
+                           they use them
+     compressed messages   WISP_ENCODE_COMPRESSED or a compression, and the same
+                           dictionary if they use one
+
+   or for a name with `foreign` on. An announcement that is not accepted is
+   answered like that of an unknown name. Both ends get one error event that
+   names it (WISP_E_UNSUPPORTED). When the settings here change, the peer
+   announces it again. What was accepted stays so until the peer leaves, also
+   when the setting is taken back. */
 typedef struct wisp_encoding {
     wisp_encode_mode      mode;
     const wisp_codec     *codec;         /* instead of wisp's own form */
@@ -1364,11 +1368,11 @@ WISP_API wisp_result wisp_use_config(wisp *w, const wisp_config *config,
 WISP_API wisp_result wisp_use_schemas(wisp *w,
                                       const wisp_schema_entry *entries,
                                       int count);
-/* `remote` NULL: whole packets are compressed. Those of a peer that joined this
-   endpoint are read if they are compressed as this says: by that compressor,
-   or, with AUTO, by any that is plugged in. Peers are told, and compress no
-   others.
-   WISP_E_UNSUPPORTED: no such compressor is plugged in. */
+/* `remote` NULL: whole packets are compressed. Only an endpoint that does so
+   itself, or has `foreign` on for all remotes, reads compressed packets of
+   peers that joined it: with AUTO of any compressor that is plugged in, else of
+   this one. Peers are told, and send no others. WISP_E_UNSUPPORTED: no such
+   compressor is plugged in. */
 WISP_API wisp_result wisp_use_compression(wisp *w, wisp_compression mode,
                                           const char *remote);
 /* Only what has changed is sent. The schema may be NULL (maps and arrays). */
@@ -22988,8 +22992,8 @@ static void wisp__form_refused(wisp *w, wisp__session *s, const wisp__remote *en
     if (s->routes[entry->index].warned || wisp__form_plain(&entry->form)) return;
     s->routes[entry->index].warned = true;
     wisp__form_text(&entry->form, d ? d->program->source->version : -1, form, (int)sizeof form);
-    snprintf(text, sizeof text, "not taken by the other end, which must set it too, or "
-             "encode.foreign: %.80s", form);
+    snprintf(text, sizeof text, "the other end does not take %.60s from us: it must set the same, "
+             "or encode.foreign", form);
     wisp__error(w, s, entry->main, WISP_E_UNSUPPORTED, text);
 }
 
@@ -23057,8 +23061,8 @@ static wisp_result wisp__form_check(wisp *w, const wisp__session *s, const wisp_
     if (!wisp__joined_by_us(s)) setting = wisp__form_unasked(remote, form, l->bits > 0);
     if (!setting) return WISP_OK;
     wisp__form_text(form, l->bits ? l->version : -1, words, (int)sizeof words);
-    snprintf(text, (size_t)text_bytes, "set %.32s or encode.foreign to take from who joined us "
-             "%.70s", setting, words);
+    snprintf(text, (size_t)text_bytes, "a peer that joined sends %.60s: set %.32s or "
+             "encode.foreign to take it", words, setting);
     return WISP_E_UNSUPPORTED;
 }
 
