@@ -1333,21 +1333,25 @@ enum { WISP_ON = 1, WISP_OFF = 2 };  /* switches; 0 inherits */
    as the endpoint lives. What comes in is checked against the schema too,
    whatever the other end has said about it.
 
-   Peers announce how the messages of a name look that they send. A peer that
-   this endpoint joined announces what it likes: a server's settings alone
-   decide for its clients. A peer that joined this endpoint may always send
-   values that describe themselves; all else it may only send for a name that
-   has the same setting here, be it its own or what all names inherit:
-     records           a schema; other versions as its migrations and matching
-                       names allow
-     bytes of a codec  that codec; also a schema if the codec writes by one
-     differences       mode DELTA; also adaptive, or delta_sync, if they are
-     compressed        mode COMPRESSED or a compression; also the dictionary
-   or `foreign` is on. An announcement of anything else is answered as that of
-   a name that is not known here. Both ends get one error event that names it
-   (WISP_E_UNSUPPORTED), and the peer announces it again when the settings here
-   have changed. What was accepted before a setting was taken back goes on until
-   the peer leaves. */
+   A peer announces the form that its messages of a name have. A peer that this
+   endpoint joined may announce any: a server's settings alone decide for its
+   clients. A peer that joined this endpoint may always send values that
+   describe themselves. Anything else it may send only for a name that has the
+   setting here as well, its own or inherited:
+
+     records of a schema   a schema; other versions of it as its migrations and
+                           matching names allow
+     bytes of a codec      the same codec, and a schema if they have one
+     differences           WISP_ENCODE_DELTA, and `adaptive` and delta_sync if
+                           they use them
+     compressed messages   WISP_ENCODE_COMPRESSED or a compression, and the same
+                           dictionary if they use one
+
+   or for a name with `foreign` on. An announcement that is not accepted is
+   answered like that of an unknown name. Both ends get one error event that
+   names it (WISP_E_UNSUPPORTED). When the settings here change, the peer
+   announces it again. What was accepted stays so until the peer leaves, also
+   when the setting is taken back. */
 typedef struct wisp_encoding {
     wisp_encode_mode      mode;
     const wisp_codec     *codec;         /* instead of wisp's own form */
@@ -1402,11 +1406,11 @@ WISP_API wisp_result wisp_use_config(wisp *w, const wisp_config *config,
 WISP_API wisp_result wisp_use_schemas(wisp *w,
                                       const wisp_schema_entry *entries,
                                       int count);
-/* `remote` NULL: whole packets are compressed. Those of a peer that joined this
-   endpoint are read if they are compressed as this says: by that compressor,
-   or, with AUTO, by any that is plugged in. Peers are told, and compress no
-   others.
-   WISP_E_UNSUPPORTED: no such compressor is plugged in. */
+/* `remote` NULL: whole packets are compressed. Only an endpoint that does so
+   itself, or has `foreign` on for all remotes, reads compressed packets of
+   peers that joined it: with AUTO of any compressor that is plugged in, else of
+   this one. Peers are told, and send no others. WISP_E_UNSUPPORTED: no such
+   compressor is plugged in. */
 WISP_API wisp_result wisp_use_compression(wisp *w, wisp_compression mode,
                                           const char *remote);
 /* Only what has changed is sent. The schema may be NULL (maps and arrays). */
@@ -18423,7 +18427,7 @@ typedef struct wisp__registry {
     wisp__squeeze_stream batches;      /* of whole packets */
     const wisp_codec *codecs[WISP__CODECS];
     int            codec_count;
-    uint32_t       changes;            /* of settings, which may take what was refused before */
+    uint32_t       changes;            /* of settings that say what is taken from peers */
     wisp__meters  *meters;             /* NULL while the profiler is off */
     char           text[160];          /* what was wrong with a schema or a value, the last time */
     void         (*added)(void *owner, wisp__remote *remote);   /* told of every new name */
@@ -18447,7 +18451,7 @@ typedef struct wisp__route {
     uint8_t  known;                    /* over there: WISP__UNTOLD.. */
     bool     active;                   /* its queue is not empty */
     bool     named : 1;                /* they announced this name, and did not refuse it since */
-    bool     there : 1;                /* they announced this name at any time */
+    bool     there : 1;                /* of a main entry: they announced its name at any time */
     bool     warned : 1;               /* it was told that they do not take our form */
     bool     refused : 1;              /* we do not take theirs, as long as the settings stay */
     uint32_t told_in;                  /* packet that carries the announcement, its low bits */
@@ -19010,7 +19014,8 @@ static wisp_result wisp__registry_configure(wisp__registry *registry, const char
     if (config) wisp__config_merge(to, config);
     else memset(to, 0, sizeof *to);
     result = wisp__registry_settle(registry, remote);
-    registry->changes++;
+    registry->changes += memcmp(&before.encode, &to->encode, sizeof before.encode) != 0 ||
+                         before.delta_sync != to->delta_sync;
     if (result == WISP_OK) return WISP_OK;
     *to = before;
     wisp__registry_settle(registry, remote);
@@ -24674,7 +24679,8 @@ static void wisp__name_taken(wisp *w, wisp__session *s, const wisp__remote *remo
     for (const wisp__remote *entry = remote; entry; entry = entry->next_form) {
         wisp__route *route = wisp__route_of(&w->base, s, entry->index);
         if (!route) return;
-        route->named = route->there = true;
+        route->named = true;
+        route->there = entry == remote;
         if (route->known == WISP__UNKNOWN) wisp__tell_anew(s, entry->index);
     }
 }
@@ -24699,8 +24705,8 @@ static void wisp__form_refused(wisp *w, wisp__session *s, const wisp__remote *en
     if (s->routes[entry->index].warned || wisp__form_plain(&entry->form)) return;
     s->routes[entry->index].warned = true;
     wisp__form_text(&entry->form, d ? d->program->source->version : -1, form, (int)sizeof form);
-    snprintf(text, sizeof text, "not taken by the other end, which must set it too, or "
-             "encode.foreign: %.80s", form);
+    snprintf(text, sizeof text, "the other end does not take %.60s from us: it must set the same, "
+             "or encode.foreign", form);
     wisp__error(w, s, entry->main, WISP_E_UNSUPPORTED, text);
 }
 
@@ -24788,8 +24794,8 @@ static wisp_result wisp__form_check(wisp *w, const wisp__session *s, const wisp_
     if (!wisp__joined_by_us(s)) setting = wisp__form_unasked(remote, form, l->bits > 0);
     if (!setting) return WISP_OK;
     wisp__form_text(form, l->bits ? l->version : -1, words, (int)sizeof words);
-    snprintf(text, (size_t)text_bytes, "set %.32s or encode.foreign to take from who joined us "
-             "%.70s", setting, words);
+    snprintf(text, (size_t)text_bytes, "a peer that joined sends %.60s: set %.32s or "
+             "encode.foreign to take it", words, setting);
     return WISP_E_UNSUPPORTED;
 }
 
@@ -25180,7 +25186,8 @@ static void wisp__read_answer(wisp__reading *r, bool bound) {
         wisp__tell_anew(s, index);
     } else if (route->known != WISP__BOUND && route->known != WISP__UNKNOWN) {
         route->known = WISP__UNKNOWN;
-        if (route->there) wisp__form_refused(w, s, w->registry.remotes[index]);
+        if (s->routes[w->registry.remotes[index]->main->index].there)
+            wisp__form_refused(w, s, w->registry.remotes[index]);
         wisp__tracks_reset(&w->base, &w->chunks, &s->told, index, false);
         w->registry.remotes[index]->stats.unknown++;
         for (wisp__pending *call = s->calls_first, *next; call; call = next) {
@@ -25660,7 +25667,7 @@ static void wisp__flush_dirty(wisp *w) {
 
 /* Runs all rooms' checks: for tests. */
 WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session *s) {
-    int queued = 0, bytes = 0, loose = 0;
+    int queued = 0, bytes = 0, loose = 0, refused = 0;
     if (s->peer.state != WISP__JOINED) return;
     if (!w->base.reliable) wisp__flow_check(&s->peer.flow);
     for (int c = 0; c < WISP__CHANNELS; c++)
@@ -25672,8 +25679,10 @@ WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session 
             if (e->message->delivery != WISP_RELIABLE) loose += e->message->size;
             WISP_ASSERT(e->next ? e->next->before == e : s->routes[s->active[i]].last == e);
         }
+    for (int i = 0; i < s->route_room; i++) refused += s->routes[i].refused;
     wisp__tracks_check(&w->base, &s->told);
     wisp__tracks_check(&w->base, &s->heard);
+    WISP_ASSERT(refused == s->refused);
     WISP_ASSERT(queued == s->queued && bytes == s->queued_bytes && loose == s->loose_bytes);
     WISP_ASSERT(s->held_bytes >= 0 && s->held_bytes <= w->base.limits.window_bytes);
     WISP_ASSERT(s->kept_bytes >= 0 && s->peer.window_used >= 0);
@@ -25681,6 +25690,7 @@ WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session 
     (void)queued;
     (void)bytes;
     (void)loose;
+    (void)refused;
 }
 
 /* ===========================================================================
