@@ -6342,15 +6342,17 @@ static const wisp_schema *wisp__learn_schema(wisp__describing *d, wisp__learn_fn
     return fields ? schema : NULL;
 }
 
+static int wisp__learn_kind(wisp__reader *from, wisp_type *type) {
+    int kind = (int)wisp__get(from, 5);
+    type->least = kind == WISP__KIND_ENUM_OPEN;
+    return kind == WISP__KIND_ENUM_OPEN ? (int)WISP_TYPE_ENUM : kind;
+}
+
 static bool wisp__learn_type(wisp__describing *d, wisp_type *type) {
     wisp_type *inner;
     int form;
     memset(type, 0, sizeof *type);
-    type->kind = (int)wisp__get(d->from, 5);
-    if (type->kind == WISP__KIND_ENUM_OPEN) {
-        type->kind = WISP_TYPE_ENUM;
-        type->least = 1;
-    }
+    type->kind = wisp__learn_kind(d->from, type);
     if (d->from->failed || ++d->nodes > WISP__SCHEMA_NODES) return wisp__learn_fail(d);
     switch (type->kind) {
     case WISP_TYPE_EXACT:
@@ -12376,8 +12378,8 @@ static void wisp__protobuf_finish_struct(wisp__protowire_reader *r, const wisp_s
     else *value = wisp_map(pairs, kept);
 }
 
-/* Finishes the elements of a list. A union without an option is as if it had not come, unless nil is
-   one of its options. */
+/* Finishes the elements of a list. A union without an option is as if it had not come, unless nil
+   is one of its options. */
 static void wisp__protobuf_finish_list(wisp__protowire_reader *r, const wisp_type *element,
                                        int each, wisp_value *list, int depth) {
     wisp_value *items = (wisp_value *)list->as.array, nil = wisp_nil();
