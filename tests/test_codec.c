@@ -615,6 +615,7 @@ TEST(a_value_of_json_fills_a_float_rounded_once) {
     memset(&out, 0, sizeof out);
     CHECK(wisp_decode(wisp_json(), NULL, text, (int)sizeof text - 1, &value, memory_a.bytes,
                       MEMORY_MAX) > 0);
+    CHECK_EQ_INT(wisp_count_of(wisp_field_of(&value, "f")), 0);
     CHECK_EQ_INT(wisp_fill_struct(&schema, &value, &out, why, (int)sizeof why), WISP_OK);
     memcpy(&bits, &out.f, 4);
     CHECK_EQ_INT(bits, 0x15ae43fd);
