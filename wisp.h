@@ -2933,7 +2933,7 @@ static void wisp__limits_defaults(wisp_limits *limits, int max_peers) {
     l->remotes = wisp__min_int(wisp__default_int(l->remotes, 1024), 16384);
     l->connections = wisp__min_int(wisp__default_int(l->connections, 4096), 1 << 20);
     l->message_bytes = wisp__min_int(wisp__default_int(l->message_bytes, WISP__MESSAGE_BYTES),
-                                     1 << 28);
+                                     (1 << 28) - 1024);       /* its bits are an int */
     l->message_values = wisp__min_int(wisp__default_int(l->message_values, WISP__MESSAGE_VALUES),
                                       1 << 24);
     l->map_pairs = wisp__min_int(wisp__default_int(l->map_pairs, WISP__MAP_PAIRS), 1 << 24);
@@ -17614,7 +17614,7 @@ static void wisp__kept_release(wisp__base *base, wisp__chunks *chunks, wisp__kep
 
 static bool wisp__kept_same(const wisp__kept *a, const wisp__kept *b) {
     return a && b && (a == b || (a->bits == b->bits &&
-                                 memcmp(a->bytes, b->bytes, (size_t)(a->bits + 7) / 8) == 0));
+                                 memcmp(a->bytes, b->bytes, (size_t)((a->bits + 7) / 8)) == 0));
 }
 
 static wisp__stored *wisp__track_at(wisp__track *track, uint32_t sequence) {
@@ -17728,8 +17728,8 @@ static wisp__track *wisp__track_open(wisp__base *base, wisp__chunks *chunks, wis
         *why = wisp__grow(base, (void **)&tracks->places, &tracks->room, tracks->count + 1,
                           base->limits.keys, sizeof *tracks->places);
         if (*why == WISP_OK && !tracks->buckets)
-            tracks->buckets = (wisp__track **)wisp__alloc(base, WISP__TRACK_BUCKETS *
-                                                                    sizeof *tracks->buckets);
+            tracks->buckets = (wisp__track **)wisp__alloc_items(base, WISP__TRACK_BUCKETS,
+                                                                sizeof *tracks->buckets);
         if (*why == WISP_OK && tracks->buckets)
             track = (wisp__track *)wisp__alloc(base, wisp__track_bytes(room));
         if (!track) {
@@ -23144,7 +23144,7 @@ static void wisp__on_handshake(wisp *w, const wisp_packet *packet) {
 static wisp__message *wisp__message_make(wisp *w, const wisp__remote *remote, int type,
                                          wisp_result *why) {
     wisp__packer *p = &w->content.packer;
-    size_t shape = (size_t)(p->shape.at + 7) / 8, data = (size_t)(p->data.at + 7) / 8;
+    size_t shape = (size_t)((p->shape.at + 7) / 8), data = (size_t)((p->data.at + 7) / 8);
     size_t bytes = sizeof(wisp__message) + shape + data + WISP__SLACK;
     wisp__message *m = (wisp__message *)wisp__chunk_take(&w->base, &w->chunks, bytes);
     *why = m ? WISP_OK : WISP_E_MEMORY;
@@ -26786,7 +26786,7 @@ static wisp_result wisp__start(wisp *w) {
     static const char *const reserved[] = { WISP_JOINED, WISP_LEFT, WISP_ERROR, WISP_BUDGET };
     wisp_result why = WISP_OK;
     w->peers.table_room = wisp__power_of_two(2 * w->peers.max_peers);
-    w->peers.table = (uint32_t *)wisp__alloc(&w->base, (size_t)w->peers.table_room * 4);
+    w->peers.table = (uint32_t *)wisp__alloc_items(&w->base, (uint64_t)w->peers.table_room, 4);
     w->incoming = (uint8_t *)wisp__alloc(&w->base, wisp__buffer_bytes(w, WISP__RECEIVED + 1));
     w->peers.post.buffers = (uint8_t *)wisp__alloc(&w->base,
                                                    wisp__buffer_bytes(w, WISP__POST_PACKETS + 1));
