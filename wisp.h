@@ -4941,8 +4941,8 @@ static bool wisp__names_make(wisp__names *n, wisp__supply *supply, const wisp_va
     size_t count = (size_t)map->count;
     int64_t compares = (int64_t)map->count * 2 * wisp__log2(map->count);
     if (!wisp__pay_each(supply->credit, compares, WISP__PRICE_COMPARE)) return false;
-    n->names = (const char **)wisp__supply_take(supply, count * sizeof *n->names + 1);
-    n->places = (uint32_t *)wisp__supply_take(supply, count * sizeof *n->places + 1);
+    n->names = (const char **)wisp__supply_items(supply, count, sizeof *n->names);
+    n->places = (uint32_t *)wisp__supply_items(supply, count, sizeof *n->places);
     if (!n->names || !n->places) return false;
     n->count = map->count;
     for (int i = 0; i < map->count; i++) {
@@ -7294,8 +7294,8 @@ static bool wisp__edit_takes(const wisp_schema *schema, const wisp_value *value)
     return (row ? wisp__is_array(value) : wisp__is_map(value)) && wisp__is_sound(value);
 }
 
-/* Copies the pairs or fields of a value. A row is edited by the names of its fields as well; of equal
-   keys the last wins. WISP_E_INVALID: it has another shape than its schema. */
+/* Copies the pairs or fields of a value. A row is edited by the names of its fields as well; of
+   equal keys the last wins. WISP_E_INVALID: it has another shape than its schema. */
 static wisp_result wisp__edit_begin(wisp_edit *edit, wisp__supply *supply,
                                     const wisp_schema *schema, const wisp_value *value) {
     wisp_value all;
@@ -7305,7 +7305,7 @@ static wisp_result wisp__edit_begin(wisp_edit *edit, wisp__supply *supply,
     edit->supply = supply;
     if (!wisp__edit_takes(schema, value)) return WISP_E_INVALID;
     room = wisp__max_int(value->count, 16);
-    edit->pairs = (wisp_pair *)wisp__supply_take(supply, (size_t)room * sizeof *edit->pairs);
+    edit->pairs = (wisp_pair *)wisp__supply_items(supply, (uint64_t)room, sizeof *edit->pairs);
     if (!edit->pairs) return wisp__edit_fail(edit);
     edit->room = room;
     for (int i = 0; i < value->count && result == WISP_OK; i++) {
@@ -9331,7 +9331,9 @@ static void wisp__read_array(wisp__unpacker *u, const wisp__op *ops, int at, uin
         memcpy(image + op->offset, &place, sizeof place);
     }
     quick = op->head || ops[at + 1].run == op->end;
-    if (quick && !wisp__unpack_pay(u, (int64_t)count * (op->end - at - 1), WISP__PRICE_CELL)) return;
+    if (quick &&
+        !wisp__unpack_pay(u, (int64_t)count * (op->end - at - 1), WISP__PRICE_CELL))
+        return;
     if (op->head) done = wisp__read_tiles(u, op, items, count);
     if (ops[at + 1].run == op->end)
         done += wisp__read_rows(u, &ops[at + 1], ops + op->end,
@@ -17075,7 +17077,8 @@ enum { WISP__HANDSHAKE_HEAD = 14, WISP__HANDSHAKE_LEAST = 64, WISP__REASON_BYTES
 #define WISP__POST_PACKETS   32
 
 typedef enum wisp__state {
-    WISP__REQUESTING, WISP__RESPONDING, WISP__JUDGED, WISP__PENDING, WISP__HALF_OPENED, WISP__JOINED,
+    WISP__REQUESTING, WISP__RESPONDING, WISP__JUDGED, WISP__PENDING, WISP__HALF_OPENED,
+    WISP__JOINED,
     WISP__LEAVING, WISP__GONE
 } wisp__state;
 
@@ -18029,7 +18032,7 @@ static wisp__described *wisp__described_find(const wisp__schemas *schemas,
    end of its last byte. */
 static wisp__described *wisp__described_learn(wisp__schemas *schemas, const uint8_t *descriptor,
                                               int bits, size_t most, wisp_result *why) {
-    size_t room = (size_t)bits + 1024, used;
+    size_t room = 12 * (size_t)bits + 1024, used;       /* mostly enough */
     wisp__described *d = wisp__described_find(schemas, descriptor, bits);
     if (d && d->learnt && d->bytes > most) *why = WISP_E_LIMIT;
     if (d && *why) return NULL;
@@ -18037,6 +18040,7 @@ static wisp__described *wisp__described_learn(wisp__schemas *schemas, const uint
         d->references++;
         return d;
     }
+    if (room > most) room = most;
     *why = WISP_E_MEMORY;
     while (*why == WISP_E_MEMORY) {
         if (room > 2 * most) {
@@ -19336,7 +19340,8 @@ static wisp_result wisp__encode_squeezed(wisp__content *c, wisp__remote *remote,
     wisp__put_bits(&all, p->data.bytes, p->data.at);
     packed = wisp__squeeze_pack(c->registry->squeeze, &remote->squeeze, methods, raw, bytes, to,
                                 bytes - 5, &method);
-    if (!wisp__can_pay(c->base, (int64_t)p->values * WISP__PRICE_ANY + (int64_t)bytes * each, packed))
+    if (!wisp__can_pay(c->base, (int64_t)p->values * WISP__PRICE_ANY + (int64_t)bytes * each,
+                       packed))
         packed = 0;                    /* it would be refused: as it is, its bytes pay for it */
     if (p->data_room < bytes + 64 && wisp__content_grow(c, (int64_t)bytes + 64)) return p->result;
     p->shape.at = p->data.at = 0;
@@ -19508,7 +19513,8 @@ static wisp_result wisp__decode(wisp__content *c, const wisp__form *form, wisp__
     u.start = data->at;
     squeezed = form->squeezed && wisp__get(data, 1);
     if (!squeezed) u.start = data->at;
-    result = squeezed ? wisp__decode_squeezed(c, &u, form, out) : wisp__decode_content(&u, form, out);
+    result = squeezed ? wisp__decode_squeezed(c, &u, form, out)
+                      : wisp__decode_content(&u, form, out);
     if (data->failed && !result) result = WISP_E_BAD_PACKET;
     return wisp__content_result(c, result);
 }
@@ -24002,8 +24008,32 @@ static bool wisp__conform_incoming(wisp *w, wisp__session *s, wisp__incoming *in
     return in->readable == WISP_OK;
 }
 
+/* A message that is of no use. The caller of an invoke gets to know why. */
 static void wisp__on_unreadable(wisp *w, wisp__session *s, const wisp__incoming *in,
-                                wisp__request *request);
+                                wisp__request *request) {
+    wisp__remote *remote = in->remote ? in->remote : w->registry.remotes[WISP__ON_ERROR];
+    wisp_value text;
+    wisp__message *m;
+    wisp_result why;
+    if (in->readable == WISP_E_FLOOD)
+        snprintf(w->registry.text, sizeof w->registry.text,
+                 "more work or memory than its bytes pay for");
+    wisp__pay(&w->content.credit, WISP__PRICE_ERROR);
+    text = wisp_string(w->registry.text);
+    s->peer.stats.bad_messages++;
+    wisp__drop(&w->registry, in->remote, s,
+               in->readable == WISP_E_INVALID ? WISP_DROP_INVALID : WISP_DROP_UNREADABLE);
+    if (in->remote && in->readable == WISP_E_INVALID) in->remote->stats.invalid++;
+    wisp__error(w, s, in->remote, in->readable,
+                w->registry.text[0] ? w->registry.text : "message cannot be read");
+    if (in->kind == WISP__R_INVOKE) {
+        m = wisp__answer_make(w, remote, in->call, in->readable, &text, w->registry.text[0] != 0,
+                              &why);
+        if (m) wisp__answer_give(w, s, request, m);
+        else wisp__error(w, s, remote, why, "the answer of a call was not made");
+    }
+    wisp__offend(w, s);
+}
 
 /* A call that is new, and may run. */
 static void wisp__on_new_call(wisp *w, wisp__session *s, wisp__request *request,
@@ -24361,8 +24391,8 @@ static wisp_result wisp__ask_whole(wisp *w, wisp__session *s, wisp__incoming *in
     return first ? WISP_E_BASELINE : WISP_OK;
 }
 
-/* What was told and is not kept here: its sender takes it for kept, and is asked for whole values. A
-   value in order must not be followed by differences to it either: nothing is held any more. */
+/* What was told and is not kept here: its sender takes it for kept, and is asked for whole values.
+   A value in order must not be followed by differences to it either: nothing is held any more. */
 static void wisp__heard_lost(wisp *w, wisp__session *s, wisp__incoming *in) {
     wisp__reader from = in->from;
     wisp__telling t;
@@ -24483,33 +24513,6 @@ static void wisp__heard_decode(wisp *w, wisp__incoming *in, const wisp__kept *va
     wisp__reader data = wisp__reader_on(value->bytes, (int)((value->bits + 7) / 8));
     in->readable = wisp__decode(&w->content, in->form, &data, &in->content);
     in->conformed = false;
-}
-
-/* A message that is of no use. The caller of an invoke gets to know why. */
-static void wisp__on_unreadable(wisp *w, wisp__session *s, const wisp__incoming *in,
-                                wisp__request *request) {
-    wisp__remote *remote = in->remote ? in->remote : w->registry.remotes[WISP__ON_ERROR];
-    wisp_value text;
-    wisp__message *m;
-    wisp_result why;
-    if (in->readable == WISP_E_FLOOD)
-        snprintf(w->registry.text, sizeof w->registry.text,
-                 "more work or memory than its bytes pay for");
-    wisp__pay(&w->content.credit, WISP__PRICE_ERROR);
-    text = wisp_string(w->registry.text);
-    s->peer.stats.bad_messages++;
-    wisp__drop(&w->registry, in->remote, s,
-               in->readable == WISP_E_INVALID ? WISP_DROP_INVALID : WISP_DROP_UNREADABLE);
-    if (in->remote && in->readable == WISP_E_INVALID) in->remote->stats.invalid++;
-    wisp__error(w, s, in->remote, in->readable,
-                w->registry.text[0] ? w->registry.text : "message cannot be read");
-    if (in->kind == WISP__R_INVOKE) {
-        m = wisp__answer_make(w, remote, in->call, in->readable, &text, w->registry.text[0] != 0,
-                              &why);
-        if (m) wisp__answer_give(w, s, request, m);
-        else wisp__error(w, s, remote, why, "the answer of a call was not made");
-    }
-    wisp__offend(w, s);
 }
 
 /* Over the rate of messages: dropped, and not answered. */
@@ -25530,7 +25533,8 @@ static bool wisp__is_tagged(const wisp *w, const wisp__peer *peer, const wisp_pa
                             uint64_t *number) {
     const uint8_t *bytes = (const uint8_t *)packet->data;
     if (w->base.reliable) *number = peer->received_in_order + 1;
-    else *number = wisp__flow_number(&peer->flow, wisp__load_part(bytes + WISP__PACKET_HEAD - 2, 2));
+    else *number = wisp__flow_number(&peer->flow,
+                                     wisp__load_part(bytes + WISP__PACKET_HEAD - 2, 2));
     return wisp__packet_tag(&w->base, &peer->seal, peer->joiner, *number, bytes, packet->size) ==
            wisp__get_tag(bytes + (w->base.reliable ? 1 : 3));
 }
@@ -26893,8 +26897,9 @@ static void wisp__advance(wisp *w, double now) {
     w->base.time += wisp__min(step, w->base.timeout / 2);
 }
 
-/* Takes what has come until nothing is left, or the work of one update is done. A link that has handed over several at once before, or
-   that says so, has nothing left when it hands over less. false: the link is broken. */
+/* Takes what has come until nothing is left, or the work of one update is done. A link that has
+   handed over several at once before, or that says so, has nothing left when it hands over less.
+   false: the link is broken. */
 static bool wisp__receive(wisp *w) {
     wisp_link *link = &w->peers.post.link;
     int left = w->base.limits.update_packets, count = WISP__RECEIVED;
