@@ -3457,25 +3457,33 @@ static bool wisp__text_is_utf8(const void *text, size_t size) {
     return true;
 }
 
-/* Control characters, and those that turn the direction of what stands around them. */
-static bool wisp__text_is_control(const uint8_t *at, size_t size) {
-    int mark = size == 3 && at[0] == 0xe2 ? at[1] << 8 | at[2] : 0;
-    if (size == 1) return at[0] < 0x20 || at[0] == 0x7f;
-    if (size == 2) return at[0] == 0xc2 && at[1] < 0xa0;
-    return (mark >= 0x80a8 && mark <= 0x80ae) || (mark >= 0x81a6 && mark <= 0x81a9);
+/* Is a character, of `size` bytes, one that a terminal obeys: a control character, a separator of
+   lines, or one that turns the direction of what follows? */
+static bool wisp__text_controls(const uint8_t *text, size_t size) {
+    if (size == 1) return text[0] < 0x20 || text[0] == 0x7f;
+    if (size == 2) return text[0] == 0xc2 && text[1] < 0xa0;
+    if (size != 3 || text[0] != 0xe2) return false;
+    if (text[1] == 0x80) return text[2] >= 0xa8 && text[2] <= 0xae;    /* U+2028 .. U+202E */
+    return text[1] == 0x81 && text[2] >= 0xa6 && text[2] <= 0xa9;      /* U+2066 .. U+2069 */
 }
 
-/* Makes a text of others fit to be shown: what is no UTF-8 and what is no visible character becomes
-   question marks. */
-static void wisp__text_clean(char *text) {
-    uint8_t *at = (uint8_t *)text;
-    size_t left = strlen(text);
-    while (left > 0) {
-        size_t size = wisp__text_character(at, left), step = size ? size : 1;
-        if (!size || wisp__text_is_control(at, size)) memset(at, '?', step);
-        at += step;
-        left -= step;
+/* Copies a text of whatever bytes as UTF-8 that can be shown: each byte that is none, and each
+   control character, becomes '?'. Whole characters, as many as `room` takes with the NUL; returns
+   their bytes. `to` may be `from`. */
+static size_t wisp__text_clean(char *to, size_t room, const char *from, size_t size) {
+    size_t used = 0, step;
+    for (size_t at = 0; at < size; at += step) {
+        const uint8_t *character = (const uint8_t *)from + at;
+        size_t whole = wisp__text_character(character, size - at);
+        bool shown = whole && !wisp__text_controls(character, whole);
+        step = whole ? whole : 1;
+        if (used + (shown ? step : 1) >= room) break;
+        if (shown) memmove(to + used, character, step);
+        else to[used] = '?';
+        used += shown ? step : 1;
     }
+    to[used] = 0;
+    return used;
 }
 
 /* Writes a code point, which may be any, as UTF-8; returns its bytes, 1..4. */
@@ -15984,8 +15992,8 @@ enum { WISP__HANDSHAKE_HEAD = 14, WISP__HANDSHAKE_LEAST = 64, WISP__REASON_BYTES
 #define WISP__POST_PACKETS   32
 
 typedef enum wisp__state {
-    WISP__REQUESTING, WISP__RESPONDING, WISP__JUDGED, WISP__PENDING, WISP__HALF_OPENED, WISP__JOINED,
-    WISP__LEAVING, WISP__GONE
+    WISP__REQUESTING, WISP__RESPONDING, WISP__JUDGED, WISP__PENDING, WISP__HALF_OPENED,
+    WISP__JOINED, WISP__LEAVING, WISP__GONE
 } wisp__state;
 
 typedef struct wisp__stuck {       /* a packet that the link did not take */
@@ -16281,23 +16289,17 @@ static wisp_result wisp__join_code(wisp_result code) {
     return code <= WISP_E_USER || about_joins || code == WISP_E_FLOOD ? code : WISP_E_DENIED;
 }
 
-/* As many bytes of a text as fit, in whole characters. */
-static int wisp__text_whole(const char *text, int most) {
-    int length = text ? (int)strlen(text) : 0;
-    if (length <= most) return length;
-    for (length = most; length > 0 && ((uint8_t)text[length] & 0xc0) == 0x80; length--) continue;
-    return length;
-}
-
 /* `asked`: bytes of the packet that this answers, which it does not exceed. */
 static void wisp__deny(wisp__peers *peers, const wisp_addr *addr, uint64_t nonce,
                        wisp_result code, const char *text, int asked) {
     wisp__writer to = wisp__handshake_begin(peers, WISP__DENY, nonce);
-    int room = asked - WISP__HANDSHAKE_HEAD - 2 - 1 - 4;
-    int length = wisp__text_whole(text, wisp__min_int(room, WISP__REASON_BYTES - 1));
+    int most = asked - WISP__HANDSHAKE_HEAD - 2 - 1 - 4;
+    char clean[WISP__REASON_BYTES];
+    size_t length = wisp__text_clean(clean, (size_t)wisp__min_int(most + 1, WISP__REASON_BYTES),
+                                     text ? text : "", text ? strlen(text) : 0);
     wisp__put(&to, (uint16_t)wisp__join_code(code), 16);
-    wisp__put(&to, (uint64_t)length, 8);
-    wisp__put_bytes(&to, text, length);
+    wisp__put(&to, length, 8);
+    wisp__put_bytes(&to, clean, (int)length);
     wisp__handshake_send(peers, &to, addr, nonce, false);
     peers->base->stats.joins_denied++;
 }
@@ -21660,9 +21662,8 @@ static void wisp__on_denial(wisp *w, wisp__session *s, wisp__reader *from) {
     char text[WISP__REASON_BYTES + WISP__SLACK];
     if (from->failed || code >= 0 || length >= WISP__REASON_BYTES) return;
     wisp__get_bits(from, (uint8_t *)text, (int64_t)length * 8);
-    text[length] = 0;
     if (from->failed) return;
-    wisp__text_clean(text);
+    wisp__text_clean(text, WISP__REASON_BYTES, text, (size_t)length);
     code = wisp__join_code(code);
     wisp__end(w, s, code, length ? text : wisp_result_text(code), false);
 }
@@ -23854,8 +23855,9 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
 static bool wisp__is_tagged(const wisp *w, const wisp__peer *peer, const wisp_packet *packet,
                             uint64_t *number) {
     const uint8_t *bytes = (const uint8_t *)packet->data;
+    uint64_t low = wisp__load_part(bytes + wisp__packet_head(&w->base) - 2, 2);
     if (w->base.reliable) *number = peer->received_in_order + 1;
-    else *number = wisp__flow_number(&peer->flow, wisp__load_part(bytes + WISP__PACKET_HEAD - 2, 2));
+    else *number = wisp__flow_number(&peer->flow, low);
     return wisp__packet_tag(&w->base, &peer->seal, peer->joiner, *number, bytes, packet->size) ==
            wisp__get_tag(bytes + (w->base.reliable ? 1 : 3));
 }

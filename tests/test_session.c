@@ -587,10 +587,12 @@ TEST(the_code_of_a_refusal_is_mapped_on_both_sides) {
     }
 }
 
-/* A DENY that is cut, of a good code, or with a text beyond its bounds ends nothing. */
+/* A DENY that is cut, of a good code, or with a text beyond its bounds ends nothing. What its text
+   has that cannot be shown is a question mark. */
 TEST(a_refusal_that_makes_no_sense_is_none) {
     static const int codes[] = { -15, -15, -15, 0, 7, -15 };
     static const int lengths[] = { 96, 255, 40, 0, 0, 20 };
+    static const uint8_t dirty[] = { 'a', '\n', 0x1b, 0xff, 0xc3, 0xa4 };
     static scene c;
     static hand h;
     uint64_t nonce;
@@ -604,12 +606,13 @@ TEST(a_refusal_that_makes_no_sense_is_none) {
         hand_begin(&h, WISP__DENY, nonce);
         wisp__put(&h.to, (uint16_t)codes[i], 16);
         wisp__put(&h.to, (uint64_t)lengths[i], 8);
-        for (int k = 0; k < (i < 2 ? lengths[i] : 20); k++) wisp__put(&h.to, 'a' + k % 26, 8);
+        for (int k = 0; k < (i < 2 ? lengths[i] : 20); k++) wisp__put(&h.to, dirty[k % 6], 8);
         inject(&c, 0, 1, h.bytes, hand_end(&h, 0));
         world_run(&c.t.w, 0.02);
         CHECK_EQ_INT(told(&c, c.t.client, WISP_LEFT), i == 5);
     }
-    CHECK_EQ_STR(world_last(&c.t.w, c.t.client, WISP_LEFT)->text, "abcdefghijklmnopqrst");
+    CHECK_EQ_STR(world_last(&c.t.w, c.t.client, WISP_LEFT)->text,
+                 "a???\303\244a???\303\244a???\303\244a?");
     scene_close(&c);
 }
 
