@@ -328,7 +328,8 @@ typedef struct wisp_peer_stats {
     int      memory;              /* bytes held for this peer */
     uint64_t filtered;            /* dropped or refused by middleware */
     uint64_t over_budget;         /* unreliable, and not sent for the budget */
-    uint64_t packets_refused;     /* received over the budget: not looked at */
+    uint64_t packets_refused;     /* received over the budget, or numbered more
+                                     than 8,192 ahead: not looked at */
     uint64_t flooded;             /* messages received over the budget */
 } wisp_peer_stats;
 
@@ -21494,18 +21495,17 @@ static wisp_result wisp__judge(const wisp *w, const wisp_addr *addr, const wisp_
     return WISP_OK;
 }
 
-/* Asks the application about the session that is to be. */
-static wisp_result wisp__ask_accept(wisp *w, wisp__session *s, const wisp__response *r) {
-    wisp_result verdict;
-    if (!w->accept) return WISP_OK;
+/* Asks the application about the session that is to be. It may end that, too. */
+static wisp_result wisp__ask_accept(wisp *w, const wisp_addr *addr, const wisp__session *s,
+                                    const wisp__response *r) {
+    wisp_result verdict = WISP_OK;
     w->joining.peer = wisp__peer_handle(s);
     w->joining.user = s->peer.user;
     w->joining.text = NULL;
-    w->joining.joins_of_host = wisp__policy_knocks(&w->policy, wisp__host_of(w, &s->peer.addr));
+    w->joining.joins_of_host = wisp__policy_knocks(&w->policy, wisp__host_of(w, addr));
     w->judging = true;
-    verdict = w->accept(w, &s->peer.addr, r->ticket, r->ticket_size, w->base.user);
+    if (w->accept) verdict = w->accept(w, addr, r->ticket, r->ticket_size, w->base.user);
     w->judging = false;
-    if (verdict >= 0) s->peer.user = w->joining.user;
     return verdict;
 }
 
@@ -21585,6 +21585,7 @@ static void wisp__let_in(wisp *w, wisp__session *s, const wisp__response *r, boo
     s->peer.joiner = false;
     s->peer.client_nonce = r->nonce;
     s->peer.connection = r->connection;
+    s->peer.user = w->joining.user;
     s->peer.heard = w->base.time;
     wisp__take_abilities(&w->peers, &s->peer, r->flags, r->window);
     if (!pending) {
@@ -21607,7 +21608,7 @@ static void wisp__try_join(wisp *w, const wisp_addr *addr, const wisp__response 
         return;
     }
     id = s->peer.slot.id;
-    verdict = wisp__ask_accept(w, s, r);
+    verdict = wisp__ask_accept(w, addr, s, r);
     if (w->destroyed) return;
     s = (wisp__session *)wisp__pool_get(&w->peers.pool, id);
     if (!s || s != was || s->peer.state > WISP__JUDGED) return;     /* left meanwhile */

@@ -517,7 +517,7 @@ TEST(random_bodies_with_right_tags_do_no_harm) {
         body(b);
         if (round & 1) put_section(&b->to, 1 + test_random_below(&seed, 3), WISP_FIRST_NUMBER);
         for (int i = (int)((b->to.at + 7) / 8); i < size; i++)
-            b->bytes[7 + i] = (uint8_t)test_random(&seed);
+            b->bytes[WISP__PACKET_HEAD + i] = (uint8_t)test_random(&seed);
         send_flagged(b, test_random_below(&seed, 8) == 0, size);
         settle_mangled(b);
     }

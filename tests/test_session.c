@@ -526,6 +526,47 @@ TEST(a_refusal_says_why_in_words) {
     scene_close(&c);
 }
 
+/* Gives up the join that it judges, and takes the slot of that for another. */
+static wisp_result give_up(wisp *w, const wisp_addr *from, const void *ticket, int size,
+                           void *user) {
+    wisp_join_info *info = wisp_joining(w);
+    wisp_addr to = wisp_loopback_addr(30);
+    wisp_peer next = info->peer;
+    (void)from;
+    (void)ticket;
+    (void)size;
+    wisp_leave(w, info->peer, "no longer");
+    while (next.id) next = wisp_join(w, &to, NULL, 0);
+    info->user = user;
+    return WISP_OK;
+}
+
+TEST(accept_may_end_the_join_that_it_judges) {
+    int ended = 0;
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        static scene c;
+        scene_open(&c);
+        c.t.w.desc.max_peers = 2;
+        c.t.w.desc.accept = give_up;
+        c.t.w.desc.user = &c;
+        scene_seeds(&c, seed, 0);
+        c.t.server = scene_add(&c);
+        c.t.w.desc.accept = NULL;
+        scene_seeds(&c, seed, 1);
+        c.t.client = scene_add(&c);
+        scene_ask(&c, c.t.server, c.t.client);
+        scene_ask(&c, c.t.client, c.t.server);
+        world_run(&c.t.w, 0.3);
+        for (int i = 0; i < c.t.server->peers.pool.made; i++) {
+            const wisp__session *s = wisp__session_at(c.t.server, i);
+            CHECK(!s || s->peer.user == NULL);
+        }
+        ended += wisp_peers(c.t.server, NULL, 0) == 0;
+        scene_close(&c);
+    }
+    CHECK(ended > 0);
+}
+
 TEST(accept_learns_how_often_a_host_has_tried) {
     static scene c;
     static asker a;
@@ -1673,6 +1714,7 @@ static const test_case tests[] = {
     CASE(accept_learns_who_will_be_the_peer_and_gives_it_a_pointer),
     CASE(accept_of_a_crossed_join_is_about_the_peer_that_was_asked),
     CASE(a_refusal_says_why_in_words),
+    CASE(accept_may_end_the_join_that_it_judges),
     CASE(accept_learns_how_often_a_host_has_tried),
     CASE(only_codes_of_the_application_and_of_joins_reach_the_joiner),
     CASE(the_code_of_a_refusal_is_mapped_on_both_sides),
