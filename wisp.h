@@ -1267,7 +1267,8 @@ typedef struct wisp_budget {
                                     0 = 64 */
     uint64_t (*host)(void *user, const wisp_addr *from);  /* which host that
                                     is, without the port (user: desc.user);
-                                    NULL: each address is one */
+                                    NULL: each address is one, so that a machine
+                                    is as many hosts as it has ports */
 } wisp_budget;
 
 /* Replaces the budget in force; NULL: the default. WISP_E_ARGUMENT: a rate
@@ -17014,7 +17015,8 @@ enum { WISP__NEAR = 1, WISP__OVER = 2 };
    evicted, so that no host gets more than its burst and its rate, whatever others do. Others can
    only make it count too much: what all of them do is spread over all cells and shrinks in each by
    itself. With the default budget of joins a newcomer is refused for it only after some 70,000
-   completed joins at once, or 8,000 a second. What is refused is not counted. */
+   completed joins at once, or 8,000 a second; and one in five hundred that errs is taken for one
+   of 128 hosts which have all used up their errors. What is refused is not counted. */
 enum { WISP__TALLY_ROWS = 4, WISP__TALLY_CELLS = 512 };
 
 #define WISP__JOIN_RATE  8.0       /* attempts of a host in a second: the default */

@@ -955,6 +955,29 @@ TEST(a_join_anew_ends_the_old_session_once_it_is_proven) {
     scene_close(&c);
 }
 
+/* There packets have no number of their session: the tag alone tells the old from the new. */
+TEST(a_join_anew_over_a_reliable_link_is_told_apart_by_the_tag) {
+    static scene c;
+    scene_open(&c);
+    c.t.w.pipe.reliable = true;
+    scene_join(&c);
+    world_watch(&c.t.w, c.t.client, "m");
+    for (int i = 0; i < 4; i++) {
+        scene_ask(&c, c.t.client, c.t.server);
+        for (int k = 0; k < 3; k++) {
+            world_fire(c.t.server, "m", world_peer(c.t.server, 0), k);
+            world_step(&c.t.w);
+        }
+        world_run(&c.t.w, 1.0);
+        CHECK_EQ_INT(wisp_peers(c.t.server, NULL, 0), 1);
+        CHECK_EQ_INT(wisp_peers(c.t.client, NULL, 0), 1);
+        CHECK_EQ_INT(world_total(c.t.server).packets_bad_tag, 0);
+        CHECK_EQ_INT(c.t.server->peers.strangers, 1);
+    }
+    check_settled(&c);
+    scene_close(&c);
+}
+
 TEST(a_join_anew_goes_through_though_the_server_is_full) {
     static scene c;
     scene_open(&c);
@@ -1731,6 +1754,7 @@ static const test_case tests[] = {
     CASE(a_replayed_response_brings_nobody_back),
     CASE(a_replayed_handshake_does_not_touch_a_session),
     CASE(a_join_anew_ends_the_old_session_once_it_is_proven),
+    CASE(a_join_anew_over_a_reliable_link_is_told_apart_by_the_tag),
     CASE(a_join_anew_goes_through_though_the_server_is_full),
     CASE(a_spoofed_join_cannot_end_a_session),
     CASE(a_join_that_is_never_proven_cannot_end_a_session),
