@@ -21123,6 +21123,9 @@ static wisp_peer wisp__peer_handle(const wisp__session *s) {
     return peer;
 }
 
+/* Did this end ask for the session? Also when the other end asked at the same time. */
+WISP__UNUSED static bool wisp__joined_by_us(const wisp__session *s) { return s->peer.asked; }
+
 static wisp_remote wisp__remote_handle(const wisp__remote *remote) {
     wisp_remote handle;
     handle.id = remote ? (uint32_t)remote->index + 1 : 0;
@@ -21310,9 +21313,6 @@ static void wisp__give_place(wisp *w, wisp__peer *peer) {
     while ((other = wisp__peers_find(&w->peers, &peer->addr, other)) != NULL)
         if (other != peer && other->state < WISP__LEAVING) wisp__take_place(w, other);
 }
-
-/* Did this end join that peer? When both joined each other at once, both did. */
-WISP__UNUSED static bool wisp__joined_by_us(const wisp__session *s) { return s->peer.asked; }
 
 /* Ends a session. `tell`: say goodbye over there, for a while. */
 static void wisp__end(wisp *w, wisp__session *s, wisp_result result, const char *reason,
