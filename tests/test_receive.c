@@ -268,11 +268,129 @@ static void bad_leave_long(wisp__writer *to) {
     for (int i = 0; i < 256; i++) wisp__put(to, 'x', 8);
 }
 
+/* --- announcements that fail --- */
+
+/* ANNOUNCE of "hp" as records of a schema with this descriptor. */
+static void put_described(wisp__writer *to, int number, const uint8_t *descriptor, int bits) {
+    uint8_t extra[512];
+    wisp__writer out = wisp__writer_on(extra, (int)sizeof extra - WISP__SLACK);
+    memset(extra, 0, sizeof extra);
+    wisp__put(&out, 0, 4);
+    wisp__put(&out, 1, 1);
+    wisp__put(&out, 0, 1);
+    wisp__put_length(&out, (uint64_t)bits);
+    wisp__put_bits(&out, descriptor, bits);
+    wisp__put_align(&out);
+    wisp__put_control(to, WISP__R_ANNOUNCE);
+    wisp__put_length(to, (uint64_t)number);
+    wisp__put_length(to, 2);
+    put_text(to, "hp", 2);
+    wisp__put(to, 1, 8);
+    wisp__put(to, WISP__RECORD, 8);
+    wisp__put_length(to, (uint64_t)(out.at / 8));
+    put_text(to, (const char *)extra, (int)(out.at / 8));
+}
+
+/* A descriptor of 20 fields, of which two have one name: nothing is wrong with it until the end. */
+static int doubled_descriptor(uint8_t *bytes, int size, int tag) {
+    wisp__writer to = wisp__writer_on(bytes, size - WISP__SLACK);
+    memset(bytes, 0, (size_t)size);
+    wisp__put(&to, (uint64_t)tag, 8);
+    wisp__put(&to, 0, 1);
+    wisp__put_text(&to, "s");
+    wisp__put_length(&to, 20);
+    for (int i = 0; i < 20; i++) {
+        char name[2] = { (char)('a' + (i == 19 ? 0 : i)), 0 };
+        wisp__put_text(&to, name);
+        wisp__put(&to, 0, 4);
+        wisp__put(&to, WISP_TYPE_BOOL, 5);
+    }
+    return (int)to.at;
+}
+
+/* Allocations of the server while it reads the packet. */
+static int taken_by_announcing(bench *b, int number, int tag) {
+    uint8_t descriptor[400];
+    int bits = doubled_descriptor(descriptor, (int)sizeof descriptor, tag);
+    uint64_t before;
+    put_described(body(b), number, descriptor, bits);
+    send_body(b);
+    before = world_total(b->t.server).allocations;
+    world_update(&b->t.w, 0);
+    return (int)(world_total(b->t.server).allocations - before);
+}
+
+TEST(a_schema_that_failed_is_not_compiled_twice) {
+    bench *b = bench_open_foreign();
+    int first = taken_by_announcing(b, 9, 1), other;
+    CHECK_EQ_INT(world_total(b->t.server).names_unknown, 1);
+    CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_ERROR, WISP_E_SCHEMA), 1);
+    for (int i = 0; i < 5; i++) CHECK_EQ_INT(taken_by_announcing(b, 9, 1), 1);
+    CHECK_EQ_INT(world_total(b->t.server).names_unknown, 6);
+    other = taken_by_announcing(b, 9, 2);
+    CHECK(first > 1 && other > 1);
+    CHECK(bench_joined(b));
+    bench_close(b);
+}
+
+TEST(announcements_that_fail_are_offences) {
+    bench *b = bench_open_foreign();
+    int sent = 0;
+    while (bench_joined(b) && sent < 2000) {
+        taken_by_announcing(b, 9, 1);
+        sent++;
+    }
+    CHECK(sent > 1000 && sent < 1100);
+    CHECK_EQ_INT(world_last(&b->t.w, b->t.server, WISP_LEFT)->result, WISP_E_FLOOD);
+    CHECK(world_count(&b->t.w, b->t.server, WISP_ERROR) < 20);
+    bench_close(b);
+}
+
+/* What the server is told of a goodbye with this code and text. */
+static const world_note *left_with(int code, const char *text, int length) {
+    static world_note note;
+    bench *b = bench_open();
+    wisp__writer *to = body(b);
+    wisp__put_control(to, WISP__R_LEAVE);
+    wisp__put(to, (uint16_t)code, 16);
+    wisp__put_length(to, (uint64_t)length);
+    put_text(to, text, length);
+    send_body(b);
+    world_update(&b->t.w, 0);
+    note = *world_last(&b->t.w, b->t.server, WISP_LEFT);
+    bench_close(b);
+    return &note;
+}
+
+TEST(a_goodbye_says_what_the_other_end_can_know_in_text_that_can_be_shown) {
+    CHECK_EQ_STR(left_with(WISP_OK, "bye\n\x1b[2J\xc0\xff", 10)->text, "bye??[2J??");
+    CHECK_EQ_STR(left_with(WISP_OK, "a\0b", 3)->text, "a?b");
+    CHECK_EQ_STR(left_with(WISP_OK, "Gr\xc3\xbc\xc3\x9f""e", 7)->text, "Gr\xc3\xbc\xc3\x9f""e");
+    CHECK_EQ_INT(left_with(WISP_OK, "", 0)->result, WISP_OK);
+    CHECK_EQ_INT(left_with(WISP_E_TIMEOUT, "", 0)->result, WISP_E_CLOSED);
+    CHECK_EQ_INT(left_with(WISP_E_REPLACED, "", 0)->result, WISP_E_CLOSED);
+    CHECK_EQ_INT(left_with(-999, "", 0)->result, WISP_E_CLOSED);
+    CHECK_EQ_INT(left_with(WISP_E_PROTOCOL, "", 0)->result, WISP_E_PROTOCOL);
+    CHECK_EQ_INT(left_with(WISP_E_USER - 3, "", 0)->result, WISP_E_USER - 3);
+}
+
 static void bad_leave_cut(wisp__writer *to) {
     wisp__put_control(to, WISP__R_LEAVE);
     wisp__put(to, 0, 16);
     wisp__put_length(to, 200);
     put_text(to, "short", 5);
+}
+
+static void put_more(wisp__writer *to, int kind) {
+    wisp__put_control(to, WISP__R_MORE);
+    wisp__put(to, (uint64_t)kind, 4);
+}
+
+static void bad_more_of_no_kind(wisp__writer *to) { put_more(to, 15); }
+
+static void bad_methods_out_of_range(wisp__writer *to) {
+    put_more(to, WISP__R_READS - WISP__R_MORE - 1);
+    wisp__put_length(to, 256);
 }
 
 typedef struct bad_case { const char *name; writer_of write; } bad_case;
@@ -291,6 +409,7 @@ static const bad_case bad_cases[] = {
     BAD(announcement_long), BAD(announcement_number), BAD(announcement_cut),
     BAD(announcement_extra), BAD(announcement_of_another), BAD(bound_never_given),
     BAD(unknown_never_given), BAD(leave_positive), BAD(leave_long), BAD(leave_cut),
+    BAD(more_of_no_kind), BAD(methods_out_of_range),
 };
 enum { BAD_CASES = (int)(sizeof bad_cases / sizeof *bad_cases) };
 
@@ -939,8 +1058,38 @@ TEST(what_comes_early_is_held_up_to_window_bytes_and_no_further) {
         world_update(&b->t.w, 0);
         if (bench_joined(b)) most = bench_server_side(b)->held_bytes;
     }
-    CHECK_EQ_INT(most, 20000);
+    CHECK_EQ_INT(most, 9 * 2048);        /* 1000 bytes take a chunk of 2048 */
     CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_LEFT, WISP_E_PROTOCOL), 1);
+    bench_close(b);
+}
+
+/* The smallest messages there are, all out of order, in every channel: what they take is bound. */
+TEST(what_is_held_takes_no_more_memory_than_the_window) {
+    bench *b = bench_open();
+    wisp_limits *limits = &b->t.server->base.limits;
+    int rings = WISP__CHANNELS * limits->window_items * (int)sizeof(void *), most = 0;
+    uint64_t before = world_total(b->t.server).memory;
+    for (int channel = 0; channel < WISP__CHANNELS; channel++)
+        for (uint32_t at = 1; at + 400 <= (uint32_t)limits->window_items; at += 400) {
+            wisp__writer *to = body(b);
+            if (!bench_joined(b) || bench_server_side(b)->held_bytes + 400 * 128 >
+                                        limits->window_bytes)
+                break;
+            wisp__put_control(to, WISP__R_SECTION);
+            wisp__put(to, WISP_RELIABLE, 2);
+            wisp__put(to, (uint64_t)channel, 4);
+            wisp__put(to, (WISP_FIRST_NUMBER + at) & WISP__LOW_24, 24);
+            put_bound(to, 0);
+            wisp__put_small(to, 0);
+            for (int i = 1; i < 400; i++) wisp__put(to, 1, 1);
+            send_body(b);
+            world_update(&b->t.w, 0);
+            most = bench_server_side(b)->held_bytes;
+        }
+    CHECK(bench_joined(b));
+    CHECK(most > limits->window_bytes - 400 * 128);
+    CHECK(world_total(b->t.server).memory - before <
+          (uint64_t)(limits->window_bytes + rings) + 65536);
     bench_close(b);
 }
 
@@ -1049,7 +1198,242 @@ TEST(thousands_of_unknown_names_take_no_memory) {
     bench_close(b);
 }
 
+/* --- forms that a peer writes as it likes --- */
+
+/* An announcement of "hp" as number 1, of a form with these bits; `described`: with a descriptor
+   of no sense, `bits` long. */
+static void put_form(wisp__writer *to, int kind, unsigned flags, int bits) {
+    uint8_t extra[64 + 8] = { 0 };
+    wisp__writer out = wisp__writer_on(extra, 64);
+    wisp__put(&out, flags & 15, 4);
+    wisp__put(&out, bits > 0, 1);
+    wisp__put(&out, flags >> 4 & 1, 1);
+    if (kind == WISP__CODED) wisp__put_text(&out, "json");
+    if (flags >> 4 & 1) wisp__put(&out, 77, 32);
+    if (bits) wisp__put_length(&out, (uint64_t)bits);
+    for (int i = 0; i < bits; i++) wisp__put(&out, 1, 1);
+    wisp__put_align(&out);
+    wisp__put_control(to, WISP__R_ANNOUNCE);
+    wisp__put_length(to, 1);
+    wisp__put_length(to, 2);
+    put_text(to, "hp", 2);
+    wisp__put(to, 9, 8);
+    wisp__put(to, (uint64_t)kind, 8);
+    wisp__put_length(to, (uint64_t)(out.at / 8));
+    for (int64_t i = 0; i < out.at / 8; i++) wisp__put(to, extra[i], 8);
+}
+
+/* Of all kinds and bits, also those that no honest end puts together, none is learnt, nor is a
+   schema compiled; each is told once, however often it comes. */
+TEST(no_form_of_a_peer_that_joined_is_learnt_unasked) {
+    for (int kind = WISP__VALUES; kind <= WISP__CODED; kind++)
+        for (unsigned flags = 0; flags < 32; flags++)
+            for (int bits = 0; bits <= 40; bits += 20) {
+                bench *b;
+                uint64_t unknown;
+                bool plain = kind == WISP__VALUES && !flags && !bits;
+                bool senseless = (kind == WISP__RECORD && !bits) ||
+                                 (kind == WISP__CODED && (flags & 1));
+                if (plain || senseless) continue;
+                b = bench_open();
+                wisp_remote_named(b->t.client, "number 1");
+                world_run(&b->t.w, 0.1);
+                unknown = world_total(b->t.server).names_unknown;
+                for (int i = 0; i < 5; i++) {
+                    put_form(body(b), kind, flags, bits);
+                    send_body(b);
+                    world_step(&b->t.w);
+                }
+                CHECK(bench_joined(b));
+                if (!CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_ERROR,
+                                                WISP_E_UNSUPPORTED), 1))
+                    printf("  kind %d flags %x bits %d\n", kind, flags, bits);
+                CHECK_EQ_INT(world_count(&b->t.w, b->t.server, WISP_ERROR), 1);
+                CHECK_EQ_INT(world_total(b->t.server).names_unknown - unknown, 5);
+                CHECK(bench_server_side(b)->their_room < 2 ||
+                      !bench_server_side(b)->theirs[1].remote);
+                CHECK(!b->t.server->registry.schemas.first);
+                bench_close(b);
+            }
+}
+
+/* --- compressed packets --- */
+
+/* A compressor of runs under another name. */
+static void *copy_open(const wisp_compressor *c, const wisp_allocator *memory, const void *words,
+                       int size) {
+    (void)memory;
+    (void)size;
+    return words ? NULL : c->user;
+}
+
+static void copy_close(const wisp_compressor *c, void *context) {
+    (void)c;
+    (void)context;
+}
+
+static int copy_pack(void *context, const void *from, int size, void *to, int capacity) {
+    (void)context;
+    return wisp__runs_pack((const uint8_t *)from, size, (uint8_t *)to, capacity);
+}
+
+static int copy_unpack(void *context, const void *from, int size, void *to, int capacity) {
+    (void)context;
+    return wisp__runs_unpack((const uint8_t *)from, size, (uint8_t *)to, capacity);
+}
+
+static void plug_in(wisp *w, wisp_compression mode) {
+    static int context;
+    wisp_compressor c;
+    memset(&c, 0, sizeof c);
+    c.mode = mode;
+    c.name = "runs";
+    c.open = copy_open;
+    c.close = copy_close;
+    c.compress = copy_pack;
+    c.decompress = copy_unpack;
+    c.user = &context;
+    CHECK_EQ_INT(wisp_add_compressor(w, &c), WISP_OK);
+}
+
+/* Bytes that compression saved of 500 that are alike, which come. */
+static int saved(world_two *t, wisp *from, wisp_peer to, wisp *at) {
+    uint8_t blob[500] = { 0 };
+    wisp_value value = wisp_bytes(blob, sizeof blob);
+    int count = world_count(&t->w, at, "blob");
+    uint64_t before = world_peer_stats(from, to).bytes_saved;
+    wisp_fire_values(from, "blob", wisp_to_peer(to), &value, 1);
+    world_run(&t->w, 0.1);
+    CHECK_EQ_INT(world_count(&t->w, at, "blob"), count + 1);
+    return (int)(world_peer_stats(from, to).bytes_saved - before);
+}
+
+static void blobs_open(world_two *t) {
+    world_two_open(t);
+    world_watch(&t->w, t->server, "blob");
+    world_watch(&t->w, t->client, "blob");
+    world_run(&t->w, 0.1);
+}
+
+TEST(a_peer_compresses_no_packets_that_are_not_read) {
+    world_two t;
+    blobs_open(&t);
+    wisp_use_compression(t.client, WISP_COMPRESSION_AUTO, NULL);
+    CHECK_EQ_INT(saved(&t, t.client, t.to_server, t.server), 0);
+    wisp_use_compression(t.server, WISP_COMPRESSION_AUTO, NULL);        /* told in the session */
+    world_run(&t.w, 0.1);
+    CHECK(saved(&t, t.client, t.to_server, t.server) > 400);
+    wisp_use_compression(t.server, WISP_COMPRESSION_NONE, NULL);        /* what was told holds */
+    world_run(&t.w, 0.1);
+    CHECK(saved(&t, t.client, t.to_server, t.server) > 400);
+    CHECK_EQ_INT(wisp_peers(t.server, NULL, 0), 1);
+    wisp_leave(t.client, t.to_server, "");
+    world_run(&t.w, 2);
+    t.to_server = world_join(&t.w, t.client, t.server);
+    world_run(&t.w, 0.1);
+    CHECK_EQ_INT(saved(&t, t.client, t.to_server, t.server), 0);
+    world_close(&t.w);
+}
+
+TEST(foreign_for_all_names_reads_compressed_packets) {
+    world_two t;
+    world_open(&t.w);
+    t.w.foreign = true;
+    world_two_join(&t);
+    world_watch(&t.w, t.server, "blob");
+    wisp_use_compression(t.client, WISP_COMPRESSION_AUTO, NULL);
+    world_run(&t.w, 0.1);
+    CHECK(saved(&t, t.client, t.to_server, t.server) > 400);
+    world_close(&t.w);
+}
+
+TEST(the_end_that_joined_reads_whatever_packets_its_server_compresses) {
+    world_two t;
+    blobs_open(&t);
+    wisp_use_compression(t.server, WISP_COMPRESSION_AUTO, NULL);
+    CHECK(saved(&t, t.server, t.to_client, t.client) > 400);
+    world_close(&t.w);
+}
+
+TEST(the_news_of_what_is_read_survives_loss) {
+    world_two t;
+    world_open(&t.w);
+    t.w.bad = true;
+    t.w.net.seed = 3;
+    world_two_join(&t);
+    world_watch(&t.w, t.server, "blob");
+    wisp_use_compression(t.client, WISP_COMPRESSION_AUTO, NULL);
+    t.w.sims[0].loss = 1;
+    wisp_use_compression(t.server, WISP_COMPRESSION_AUTO, NULL);
+    world_run(&t.w, 0.1);
+    t.w.sims[0].loss = 0;
+    world_run(&t.w, 3);
+    CHECK(saved(&t, t.client, t.to_server, t.server) > 400);
+    world_close(&t.w);
+}
+
+/* Sends a ping and zeros as a packet that is compressed by a method. */
+static void send_compressed(bench *b, int method) {
+    static const uint8_t packed[] = { 1, WISP__R_PING << 4 };     /* a byte as it is: no zeros */
+    body(b);
+    wisp__put(&b->to, (uint64_t)method, 8);
+    wisp__put(&b->to, 1, 16);
+    wisp__put_bytes(&b->to, packed, (int)sizeof packed);
+    send_flagged(b, WISP__FLAG_SQUEEZED, (int)(b->to.at / 8));
+    world_run(&b->t.w, 0.05);
+}
+
+/* Which methods are read, by what is set here; a packet of any other ends the session. */
+TEST(a_packet_compressed_as_nobody_asked_for_ends_the_session) {
+    static const wisp_compression modes[] = {
+        0, WISP_COMPRESSION_NONE, WISP_COMPRESSION_AUTO, WISP_COMPRESSION_USER,
+        WISP_COMPRESSION_USER + 1,
+    };
+    static const unsigned read[] = { 0, 0, 0x62, 0x22, 0x42 };       /* a bit for each method */
+    for (int i = 0; i < 5; i++)
+        for (int method = 0; method < 8; method++) {
+            bench *b = bench_open();
+            bool good = read[i] >> method & 1;
+            plug_in(b->t.server, WISP_COMPRESSION_USER);
+            plug_in(b->t.server, WISP_COMPRESSION_USER + 1);
+            if (modes[i])
+                CHECK_EQ_INT(wisp_use_compression(b->t.server, modes[i], NULL), WISP_OK);
+            world_run(&b->t.w, 0.1);
+            send_compressed(b, method);
+            if (!CHECK_EQ_INT(bench_joined(b), good))
+                printf("  mode %d, method %d\n", modes[i], method);
+            CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_LEFT, WISP_E_COMPRESSED), !good);
+            bench_close(b);
+        }
+}
+
+/* The client's own choice is not read there: it takes what is. */
+TEST(a_peer_compresses_packets_by_a_method_that_is_read) {
+    world_two t;
+    world_open(&t.w);
+    t.server = world_add(&t.w);
+    t.client = world_add(&t.w);
+    for (int i = 0; i < 2; i++) {
+        plug_in(t.w.ends[i], WISP_COMPRESSION_USER);
+        plug_in(t.w.ends[i], WISP_COMPRESSION_USER + 1);
+    }
+    wisp_use_compression(t.server, WISP_COMPRESSION_USER, NULL);
+    wisp_use_compression(t.client, WISP_COMPRESSION_USER + 1, NULL);
+    t.to_server = world_join(&t.w, t.client, t.server);
+    t.to_client = world_peer(t.server, 0);
+    world_watch(&t.w, t.server, "blob");
+    world_watch(&t.w, t.client, "blob");
+    world_run(&t.w, 0.1);
+    CHECK(saved(&t, t.client, t.to_server, t.server) > 400);
+    CHECK(saved(&t, t.server, t.to_client, t.client) > 400);
+    CHECK_EQ_INT(wisp_peers(t.server, NULL, 0), 1);
+    world_close(&t.w);
+}
+
 static const test_case tests[] = {
+    CASE(a_schema_that_failed_is_not_compiled_twice),
+    CASE(announcements_that_fail_are_offences),
+    CASE(a_goodbye_says_what_the_other_end_can_know_in_text_that_can_be_shown),
     CASE(every_senseless_record_ends_the_session_with_a_code_on_both_sides),
     CASE(what_stands_before_a_senseless_record_is_delivered),
     CASE(flags_of_no_meaning_end_the_session),
@@ -1074,11 +1458,19 @@ static const test_case tests[] = {
     CASE(any_order_of_arrival_gives_the_order_of_sending),
     CASE(a_packet_from_64000_messages_ago_is_not_taken_for_a_new_one),
     CASE(what_comes_early_is_held_up_to_window_bytes_and_no_further),
+    CASE(what_is_held_takes_no_more_memory_than_the_window),
     CASE(an_honest_sender_stays_within_the_receivers_window),
     CASE(ends_with_other_window_items_understand_each_other),
     CASE(a_name_unknown_there_is_told_to_both_sides),
     CASE(a_name_that_was_unknown_works_once_it_is_registered),
-    CASE(thousands_of_unknown_names_take_no_memory)
+    CASE(thousands_of_unknown_names_take_no_memory),
+    CASE(no_form_of_a_peer_that_joined_is_learnt_unasked),
+    CASE(a_peer_compresses_no_packets_that_are_not_read),
+    CASE(foreign_for_all_names_reads_compressed_packets),
+    CASE(the_end_that_joined_reads_whatever_packets_its_server_compresses),
+    CASE(the_news_of_what_is_read_survives_loss),
+    CASE(a_packet_compressed_as_nobody_asked_for_ends_the_session),
+    CASE(a_peer_compresses_packets_by_a_method_that_is_read),
 };
 
 int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }
