@@ -339,7 +339,8 @@ typedef struct wisp_peer_stats {
     int      memory;              /* bytes held for this peer */
     uint64_t filtered;            /* dropped or refused by middleware */
     uint64_t over_budget;         /* unreliable, and not sent for the budget */
-    uint64_t packets_refused;     /* received over the budget: not looked at */
+    uint64_t packets_refused;     /* received over the budget, or numbered more
+                                     than 8,192 ahead: not looked at */
     uint64_t flooded;             /* messages received over the budget */
 } wisp_peer_stats;
 
@@ -1284,7 +1285,8 @@ typedef struct wisp_budget {
                                     0 = 64 */
     uint64_t (*host)(void *user, const wisp_addr *from);  /* which host that
                                     is, without the port (user: desc.user);
-                                    NULL: each address is one */
+                                    NULL: each address is one, so that a machine
+                                    is as many hosts as it has ports */
 } wisp_budget;
 
 /* Replaces the budget in force; NULL: the default. WISP_E_ARGUMENT: a rate
@@ -17078,8 +17080,7 @@ enum { WISP__HANDSHAKE_HEAD = 14, WISP__HANDSHAKE_LEAST = 64, WISP__REASON_BYTES
 
 typedef enum wisp__state {
     WISP__REQUESTING, WISP__RESPONDING, WISP__JUDGED, WISP__PENDING, WISP__HALF_OPENED,
-    WISP__JOINED,
-    WISP__LEAVING, WISP__GONE
+    WISP__JOINED, WISP__LEAVING, WISP__GONE
 } wisp__state;
 
 typedef struct wisp__stuck {       /* a packet that the link did not take */
@@ -17376,23 +17377,17 @@ static wisp_result wisp__join_code(wisp_result code) {
     return code <= WISP_E_USER || about_joins || code == WISP_E_FLOOD ? code : WISP_E_DENIED;
 }
 
-/* As many bytes of a text as fit, in whole characters. */
-static int wisp__text_whole(const char *text, int most) {
-    int length = text ? (int)strlen(text) : 0;
-    if (length <= most) return length;
-    for (length = most; length > 0 && ((uint8_t)text[length] & 0xc0) == 0x80; length--) continue;
-    return length;
-}
-
 /* `asked`: bytes of the packet that this answers, which it does not exceed. */
 static void wisp__deny(wisp__peers *peers, const wisp_addr *addr, uint64_t nonce,
                        wisp_result code, const char *text, int asked) {
     wisp__writer to = wisp__handshake_begin(peers, WISP__DENY, nonce);
-    int room = asked - WISP__HANDSHAKE_HEAD - 2 - 1 - 4;
-    int length = wisp__text_whole(text, wisp__min_int(room, WISP__REASON_BYTES - 1));
+    int most = asked - WISP__HANDSHAKE_HEAD - 2 - 1 - 4;
+    char clean[WISP__REASON_BYTES];
+    size_t length = wisp__text_clean(clean, (size_t)wisp__min_int(most + 1, WISP__REASON_BYTES),
+                                     text ? text : "", text ? strlen(text) : 0);
     wisp__put(&to, (uint16_t)wisp__join_code(code), 16);
-    wisp__put(&to, (uint64_t)length, 8);
-    wisp__put_bytes(&to, text, length);
+    wisp__put(&to, length, 8);
+    wisp__put_bytes(&to, clean, (int)length);
     wisp__handshake_send(peers, &to, addr, nonce, false);
     peers->base->stats.joins_denied++;
 }
@@ -18119,7 +18114,8 @@ enum { WISP__NEAR = 1, WISP__OVER = 2 };
    evicted, so that no host gets more than its burst and its rate, whatever others do. Others can
    only make it count too much: what all of them do is spread over all cells and shrinks in each by
    itself. With the default budget of joins a newcomer is refused for it only after some 70,000
-   completed joins at once, or 8,000 a second. What is refused is not counted. */
+   completed joins at once, or 8,000 a second; and one in five hundred that errs is taken for one
+   of 128 hosts which have all used up their errors. What is refused is not counted. */
 enum { WISP__TALLY_ROWS = 4, WISP__TALLY_CELLS = 512 };
 
 #define WISP__JOIN_RATE  8.0       /* attempts of a host in a second: the default */
@@ -22901,18 +22897,17 @@ static wisp_result wisp__judge(const wisp *w, const wisp_addr *addr, const wisp_
     return WISP_OK;
 }
 
-/* Asks the application about the session that is to be. */
-static wisp_result wisp__ask_accept(wisp *w, wisp__session *s, const wisp__response *r) {
-    wisp_result verdict;
-    if (!w->accept) return WISP_OK;
+/* Asks the application about the session that is to be. It may end that, too. */
+static wisp_result wisp__ask_accept(wisp *w, const wisp_addr *addr, const wisp__session *s,
+                                    const wisp__response *r) {
+    wisp_result verdict = WISP_OK;
     w->joining.peer = wisp__peer_handle(s);
     w->joining.user = s->peer.user;
     w->joining.text = NULL;
-    w->joining.joins_of_host = wisp__policy_knocks(&w->policy, wisp__host_of(w, &s->peer.addr));
+    w->joining.joins_of_host = wisp__policy_knocks(&w->policy, wisp__host_of(w, addr));
     w->judging = true;
-    verdict = w->accept(w, &s->peer.addr, r->ticket, r->ticket_size, w->base.user);
+    if (w->accept) verdict = w->accept(w, addr, r->ticket, r->ticket_size, w->base.user);
     w->judging = false;
-    if (verdict >= 0) s->peer.user = w->joining.user;
     return verdict;
 }
 
@@ -22992,6 +22987,7 @@ static void wisp__let_in(wisp *w, wisp__session *s, const wisp__response *r, boo
     s->peer.joiner = false;
     s->peer.client_nonce = r->nonce;
     s->peer.connection = r->connection;
+    s->peer.user = w->joining.user;
     s->peer.heard = w->base.time;
     wisp__take_abilities(&w->peers, &s->peer, r->flags, r->window);
     if (!pending) {
@@ -23014,7 +23010,7 @@ static void wisp__try_join(wisp *w, const wisp_addr *addr, const wisp__response 
         return;
     }
     id = s->peer.slot.id;
-    verdict = wisp__ask_accept(w, s, r);
+    verdict = wisp__ask_accept(w, addr, s, r);
     if (w->destroyed) return;
     s = (wisp__session *)wisp__pool_get(&w->peers.pool, id);
     if (!s || s != was || s->peer.state > WISP__JUDGED) return;     /* left meanwhile */
@@ -23069,9 +23065,8 @@ static void wisp__on_denial(wisp *w, wisp__session *s, wisp__reader *from) {
     char text[WISP__REASON_BYTES + WISP__SLACK];
     if (from->failed || code >= 0 || length >= WISP__REASON_BYTES) return;
     wisp__get_bits(from, (uint8_t *)text, (int64_t)length * 8);
-    text[length] = 0;
     if (from->failed) return;
-    wisp__text_clean(text, sizeof text, text, strlen(text));
+    wisp__text_clean(text, WISP__REASON_BYTES, text, (size_t)length);
     code = wisp__join_code(code);
     wisp__end(w, s, code, length ? text : wisp_result_text(code), false);
 }
@@ -25532,9 +25527,9 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
 static bool wisp__is_tagged(const wisp *w, const wisp__peer *peer, const wisp_packet *packet,
                             uint64_t *number) {
     const uint8_t *bytes = (const uint8_t *)packet->data;
+    uint64_t low = wisp__load_part(bytes + wisp__packet_head(&w->base) - 2, 2);
     if (w->base.reliable) *number = peer->received_in_order + 1;
-    else *number = wisp__flow_number(&peer->flow,
-                                     wisp__load_part(bytes + WISP__PACKET_HEAD - 2, 2));
+    else *number = wisp__flow_number(&peer->flow, low);
     return wisp__packet_tag(&w->base, &peer->seal, peer->joiner, *number, bytes, packet->size) ==
            wisp__get_tag(bytes + (w->base.reliable ? 1 : 3));
 }
