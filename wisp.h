@@ -17941,7 +17941,7 @@ static void wisp__control_add(wisp__base *base, wisp__session *session, int kind
    if it is one of ours. */
 static size_t wisp__schema_charge(const wisp__session *session, const wisp__described *described) {
     if (!described || !described->learnt) return 0;
-    for (int i = 0; described->references > 1 && i < session->their_room; i++)
+    for (int i = 0; i < session->their_room; i++)
         if (session->theirs[i].form && session->theirs[i].form->described == described) return 0;
     return described->bytes;
 }
@@ -26559,6 +26559,24 @@ void wisp_overlay(wisp *w, const wisp_canvas *canvas) {
 }
 
 /* Runs every room's check: for tests. */
+/* What is counted of names that peers have announced. */
+WISP__UNUSED static void wisp__lent_check(const wisp *w) {
+    int announced = 0, lent = 0;
+    for (int i = 0; i < w->registry.count; i++) {
+        const wisp__remote *remote = w->registry.remotes[i];
+        WISP_ASSERT(remote->index == i && remote->announced >= 0);
+        announced += remote->announced;
+        lent += remote->lent;
+    }
+    for (int i = 0; i < w->peers.pool.made; i++) {
+        const wisp__session *s = wisp__session_at(w, i);
+        for (int k = 0; s && k < s->their_room; k++) announced -= s->theirs[k].remote != 0;
+    }
+    WISP_ASSERT(announced == 0 && lent == w->registry.lent);
+    (void)announced;
+    (void)lent;
+}
+
 WISP__UNUSED static void wisp__host_check(const wisp *w) {
     int joined = 0;
     for (int i = 0; i < w->peers.pool.made; i++) {
@@ -26570,6 +26588,7 @@ WISP__UNUSED static void wisp__host_check(const wisp *w) {
     WISP_ASSERT(joined == w->peers.joined);
     WISP_ASSERT(w->peers.strangers >= 0);
     wisp__hooks_check(&w->hooks);
+    wisp__lent_check(w);
     for (int i = 0; i < w->groups.pool.made; i++)
         if (wisp__group_at(&w->groups, i)) wisp__group_check(wisp__group_at(&w->groups, i));
     (void)joined;
