@@ -94,6 +94,54 @@ TEST(a_failed_allocation_counts_as_nothing) {
     CHECK_EQ_INT(base.stats.allocations, 0);
 }
 
+/* --- sizes --- */
+
+/* Products that a size_t of 32 bits, or an int, would wrap around are refused on every machine. */
+TEST(sizes_that_are_too_large_are_refused_before_they_wrap) {
+    static const uint64_t counts[] = { 0x80000000u, 65535, 61357, 536870913, 1, UINT64_MAX,
+                                       UINT64_C(1) << 32, 53687092 };
+    static const uint64_t eaches[] = { 1, 65537, 70000, 8, 0x80000000u, UINT64_MAX, 1, 40 };
+    size_t bytes = 7;
+    for (int i = 0; i < (int)(sizeof counts / sizeof *counts); i++) {
+        CHECK(!wisp__size_of(counts[i], eaches[i], &bytes));
+        CHECK_EQ_INT(bytes, 7);
+    }
+    CHECK(wisp__size_of(0, 0, &bytes) && bytes == 0);
+    CHECK(wisp__size_of(UINT64_MAX, 0, &bytes) && bytes == 0);
+    CHECK(wisp__size_of(0, UINT64_MAX, &bytes) && bytes == 0);
+    CHECK(wisp__size_of(INT32_MAX, 1, &bytes) && bytes == INT32_MAX);
+    CHECK(wisp__size_of(1, INT32_MAX, &bytes) && bytes == INT32_MAX);
+    CHECK(wisp__size_of(53687091, 40, &bytes) && bytes == 2147483640u);
+}
+
+TEST(the_allocator_is_never_asked_for_what_is_too_large) {
+    wisp__base base;
+    low_memory memory;
+    void *items = NULL;
+    int room = 0;
+    low_start(&base, &memory);
+    CHECK(wisp__alloc(&base, (size_t)INT32_MAX + 1) == NULL);
+    CHECK(wisp__alloc(&base, SIZE_MAX) == NULL);
+    CHECK(wisp__alloc_items(&base, 536870913, 8) == NULL);
+    CHECK_EQ_INT(wisp__grow(&base, &items, &room, 1 << 26, 1 << 26, 64), WISP_E_MEMORY);
+    CHECK(items == NULL && room == 0);
+    CHECK_EQ_INT(memory.calls, 0);
+    CHECK_EQ_INT(base.stats.allocations, 0);
+}
+
+/* Whatever a caller sets: two of them have a sum. */
+TEST(limits_are_far_from_where_numbers_wrap) {
+    wisp_limits limits;
+    memset(&limits, 0x7f, sizeof limits);
+    wisp__limits_defaults(&limits, 64);
+    for (size_t i = 0; i < sizeof limits / sizeof(int); i++) {
+        int limit;
+        memcpy(&limit, (const uint8_t *)&limits + i * sizeof(int), sizeof limit);
+        CHECK(limit > 0 && limit <= 1 << 30);
+    }
+    CHECK(limits.notices <= 1 << 24 && limits.schema_bytes <= 1 << 28);
+}
+
 /* --- growing arrays --- */
 
 TEST(arrays_double_and_keep_what_they_hold) {
@@ -610,12 +658,125 @@ TEST(huge_limits_come_down_to_what_can_be_kept) {
     CHECK((uint64_t)l.map_pairs * sizeof(wisp_pair) < SIZE_MAX / 4);
 }
 
+/* --- numbers by their bits --- */
+
+static const uint64_t edges[] = {
+    0, 1, UINT64_C(0x000fffffffffffff), UINT64_C(0x0010000000000000), UINT64_C(0x3690000000000000),
+    UINT64_C(0x3690000000000001), UINT64_C(0x36a0000000000000), UINT64_C(0x36a8000000000000),
+    UINT64_C(0x380fffffe0000000), UINT64_C(0x380ffffff0000000), UINT64_C(0x3810000000000000),
+    UINT64_C(0x3fe0000000000000), UINT64_C(0x3ff0000000000000), UINT64_C(0x3ff0000010000000),
+    UINT64_C(0x3ff0000010000001), UINT64_C(0x3ff0000030000000), UINT64_C(0x47efffffe0000000),
+    UINT64_C(0x47efffffefffffff), UINT64_C(0x47effffff0000000), UINT64_C(0x47f0000000000000),
+    UINT64_C(0x7fefffffffffffff), UINT64_C(0x7ff0000000000000),
+};
+enum { EDGES = (int)(sizeof edges / sizeof *edges) };
+
+/* As the machine converts them; it may do so in a register of any width. */
+TEST(numbers_become_narrow_and_wide_as_the_machine_makes_them) {
+    uint64_t seed = 1;
+    for (int i = 0; i < 200000; i++) {
+        uint64_t bits = i < 2 * EDGES ? edges[i / 2] | (uint64_t)(i & 1) << 63
+                                      : low_bits_of(low_double(&seed));
+        volatile float narrow;
+        volatile double wide;
+        uint32_t low;
+        float copy;
+        if (i > 100000) bits = (bits & ~(UINT64_C(0x7ff) << 52)) |
+                               (uint64_t)(860 + test_random_below(&seed, 300)) << 52;
+#ifdef __FAST_MATH__                                 /* for which subnormal floats are zero */
+        if ((wisp__bits_narrow(bits, WISP__FROM_EXACT) & 0x7fffffff) < 0x01000000) continue;
+#endif
+        narrow = (float)low_double_of(bits);
+        copy = narrow;
+        memcpy(&low, &copy, 4);
+        CHECK_EQ_INT(wisp__bits_narrow(bits, WISP__FROM_EXACT), low);
+        wide = (double)narrow;
+        CHECK(wisp__bits_widen(low) == low_bits_of(wide));
+    }
+}
+
+TEST(a_nan_keeps_its_bits_where_there_is_room_for_them) {
+    uint64_t seed = 2;
+    for (int i = 0; i < 1000; i++) {
+        uint32_t low = (uint32_t)test_random(&seed) | 0x7f800000;
+        CHECK_EQ_INT(wisp__bits_narrow(wisp__bits_widen(low), WISP__FROM_EXACT), low);
+        CHECK(wisp__bits_nan(wisp__bits_widen(low)) == ((low & 0x7fffff) != 0));
+    }
+    CHECK_EQ_INT(wisp__bits_narrow(UINT64_C(0xfff0000000000001), WISP__FROM_EXACT), 0xffc00000);
+}
+
+TEST(integers_become_floats_rounded_once) {
+    CHECK_EQ_INT(wisp__float_near(0, 5, WISP__FROM_EXACT), 0);
+    CHECK_EQ_INT(wisp__float_near(1, -149, WISP__FROM_EXACT), 1);
+    CHECK_EQ_INT(wisp__float_near(1, -150, WISP__FROM_EXACT), 0);
+    CHECK_EQ_INT(wisp__float_near(1, -150, WISP__FROM_ABOVE), 1);
+    CHECK_EQ_INT(wisp__float_near(3, -150, WISP__FROM_EXACT), 2);
+    CHECK_EQ_INT(wisp__float_near(3, -150, WISP__FROM_BELOW), 1);
+    CHECK_EQ_INT(wisp__float_near(UINT64_MAX, 0, WISP__FROM_EXACT), 0x5f800000);
+    CHECK_EQ_INT(wisp__float_near((UINT64_C(1) << 53) + (1 << 29) + 1, 0, WISP__FROM_EXACT),
+                 0x5a000001);
+    CHECK_EQ_INT(wisp__float_near(1, 128, WISP__FROM_EXACT), 0x7f800000);
+    CHECK_EQ_INT(wisp__float_near(UINT64_MAX, 64, WISP__FROM_EXACT), 0x7f800000);
+}
+
+/* Exactly where what it was rounded from would decide between two floats. */
+TEST(the_middle_of_two_floats_is_known) {
+    for (int i = 0; i < EDGES; i++) {
+        bool below = wisp__bits_narrow(edges[i], WISP__FROM_BELOW) !=
+                     wisp__bits_narrow(edges[i], WISP__FROM_ABOVE);
+        CHECK(wisp__bits_between_floats(edges[i]) == below);
+    }
+    CHECK(wisp__bits_between_floats(UINT64_C(0x3ff0000010000000)));
+    CHECK(wisp__bits_between_floats(UINT64_C(0x36a8000000000000)));
+    CHECK(wisp__bits_between_floats(UINT64_C(0x3690000000000000)));
+    CHECK(wisp__bits_between_floats(UINT64_C(0x47effffff0000000)));
+    CHECK(!wisp__bits_between_floats(UINT64_C(0x3ff0000020000000)));
+    CHECK(!wisp__bits_between_floats(UINT64_C(0x7ff0000010000000)));
+}
+
+TEST(the_order_of_bits_is_that_of_numbers) {
+    double infinity = low_double_of(WISP__INFINITE_BITS), tiny = low_double_of(1);
+    for (int i = 0; i + 1 < EDGES; i++) {
+        CHECK(wisp__bits_order(edges[i]) < wisp__bits_order(edges[i + 1]));
+        CHECK(wisp__bits_order(edges[i] | UINT64_C(1) << 63) == -wisp__bits_order(edges[i]));
+    }
+    CHECK(wisp__is_within(1, 1, 1) && !wisp__is_within(1, 1.5, 2) && !wisp__is_within(2.5, 1, 2));
+    CHECK(wisp__is_within(-0.0, 0, 1) && wisp__is_within(0, -1, -0.0));
+    CHECK(!wisp__is_within(tiny, 0, 0) && !wisp__is_within(0, tiny, 1));
+    CHECK(wisp__is_within(infinity, 0, infinity) && !wisp__is_within(infinity, 0, 1e300));
+    CHECK(!wisp__is_within(low_nan(), -infinity, infinity));
+    CHECK(!wisp__is_within(-low_nan(), -infinity, infinity));
+    CHECK(!wisp__is_within(0, low_nan(), 1) && !wisp__is_within(0, -1, low_nan()));
+    CHECK(!wisp__is_within(0, -low_nan(), 1) && !wisp__is_within(0, -1, -low_nan()));
+    CHECK(wisp__is_finite(-1e308) && !wisp__is_finite(-infinity) && !wisp__is_finite(low_nan()));
+}
+
+TEST(what_is_clamped_is_within) {
+    double infinity = low_double_of(WISP__INFINITE_BITS);
+    CHECK_NEAR(wisp__clamp(0.5, 0, 1), 0.5, 0);
+    CHECK_NEAR(wisp__clamp(-3, 0, 1), 0, 0);
+    CHECK_NEAR(wisp__clamp(3, 0, 1), 1, 0);
+    CHECK_NEAR(wisp__clamp(infinity, 0, 1), 1, 0);
+    CHECK_NEAR(wisp__clamp(-infinity, 0, 1), 0, 0);
+    CHECK_NEAR(wisp__clamp(low_nan(), 0.25, 1), 0.25, 0);
+    CHECK_NEAR(wisp__clamp(-low_nan(), 0.25, 1), 0.25, 0);
+}
+
 static const test_case tests[] = {
+    CASE(numbers_become_narrow_and_wide_as_the_machine_makes_them),
+    CASE(a_nan_keeps_its_bits_where_there_is_room_for_them),
+    CASE(integers_become_floats_rounded_once),
+    CASE(the_middle_of_two_floats_is_known),
+    CASE(the_order_of_bits_is_that_of_numbers),
+    CASE(what_is_clamped_is_within),
     CASE(every_code_has_a_text_of_its_own),
     CASE(texts_stand_at_their_codes),
     CASE(an_allocator_is_whole_or_the_librarys),
     CASE(memory_is_zeroed_and_counted),
     CASE(a_failed_allocation_counts_as_nothing),
+    CASE(sizes_that_are_too_large_are_refused_before_they_wrap),
+    CASE(the_allocator_is_never_asked_for_what_is_too_large),
+    CASE(limits_are_far_from_where_numbers_wrap),
     CASE(arrays_double_and_keep_what_they_hold),
     CASE(arrays_grow_to_their_limit_and_no_further),
     CASE(a_leap_in_need_is_met_at_once),

@@ -456,7 +456,7 @@ typedef struct forged { uint8_t bytes[1200 + WISP__SLACK]; wisp__writer body; } 
 
 static void forge(forged *f) {
     memset(f, 0, sizeof *f);
-    f->body = wisp__writer_on(f->bytes + 7, 1193);
+    f->body = wisp__writer_on(f->bytes + WISP__PACKET_HEAD, 1200 - WISP__PACKET_HEAD);
 }
 
 /* `item`: which of the channel's, from 0. */
@@ -484,14 +484,10 @@ static void forge_send(forged *f, world_two *t) {
     wisp_link *link = &t->w.ways[1].pipe;
     int size;
     wisp__put_align(&f->body);
-    size = 7 + (int)(f->body.at / 8);
+    size = WISP__PACKET_HEAD + (int)(f->body.at / 8);
     f->bytes[0] = WISP__FLAG_SESSION;
-    f->bytes[5] = (uint8_t)flow->next;
-    f->bytes[6] = (uint8_t)(flow->next >> 8);
-    wisp__put_tag(f->bytes + 1, wisp__seal_tag(&s->peer.seal, !s->peer.joiner,
-                                               flow->next ^ (uint64_t)f->bytes[0] << 56,
-                                               f->bytes + 5, size - 5));
-    flow->next++;
+    wisp__packet_close(&t->client->base, &s->peer.seal, !s->peer.joiner, s->peer.connection,
+                       flow->next++, f->bytes, size);
     memset(&packet, 0, sizeof packet);
     packet.addr = wisp_loopback_addr(0);
     packet.data = f->bytes;

@@ -754,6 +754,71 @@ TEST(numbers_that_do_not_fit_give_zero_and_a_report) {
     world_close(&a.w);
 }
 
+static wisp_value of_floats(wisp_kind kind, const uint32_t *bits, int count) {
+    wisp_value value = wisp_nil();
+    value.kind = kind;
+    memcpy(&value.as, bits, (size_t)count * 4);
+    return value;
+}
+
+/* Signalling NaNs, where the result of a function does not pass through a register of the x87. */
+TEST(arguments_keep_the_bits_of_their_floats) {
+    static const uint32_t bits[7] = { 0x7f800001, 0x80000000, 0xffb12345, 1, 0x7fc54321,
+                                      0x7f7fffff, 0xff800000 };
+    asking a;
+    wisp_value v[7];
+    wisp_vec2 vec2;
+    wisp_vec3 vec3;
+    wisp_vec4 vec4;
+    wisp_quat quat;
+    wisp_color color;
+    wisp_transform transform;
+    asking_open(&a);
+    for (int i = 0; i < 6; i++) {
+        static const int counts[6] = { 2, 3, 4, 4, 7, 4 };
+        v[i] = of_floats((wisp_kind)(WISP_VEC2 + i), bits, counts[i]);
+    }
+    vec2 = wisp_arg_vec2(ask(&a, &v[0]), 0);
+    CHECK_EQ_MEM(&vec2, bits, 8);
+    vec3 = wisp_arg_vec3(ask(&a, &v[1]), 0);
+    CHECK_EQ_MEM(&vec3, bits, 12);
+    vec4 = wisp_arg_vec4(ask(&a, &v[2]), 0);
+    CHECK_EQ_MEM(&vec4, bits, 16);
+    quat = wisp_arg_quat(ask(&a, &v[3]), 0);
+    CHECK_EQ_MEM(&quat, bits, 16);
+    transform = wisp_arg_transform(ask(&a, &v[4]), 0);
+    CHECK_EQ_MEM(&transform, bits, 28);
+    color = wisp_arg_color(ask(&a, &v[5]), 0);
+    CHECK_EQ_MEM(&color, bits, 16);
+    for (int i = 0; i < 7; i++) {
+        bool quiet = (bits[i] & 0x7fc00000) == 0x7fc00000, none = wisp__bits_nan(
+            wisp__bits_widen(bits[i]));
+        float number;
+        if (sizeof(void *) == 4 && none && !quiet) continue;
+        v[6] = of_floats(WISP_FLOAT, &bits[i], 1);
+        number = wisp_arg_float(ask(&a, &v[6]), 0);
+        CHECK_EQ_MEM(&number, &bits[i], 4);
+    }
+    world_close(&a.w);
+}
+
+TEST(an_argument_becomes_a_float_rounded_once_or_is_reported) {
+    static const char text[] = "[7.038531e-26,340282356779733661637539395458142568448]";
+    uint64_t memory[64];
+    asking a;
+    wisp_value list = wisp_nil();
+    float number;
+    asking_open(&a);
+    CHECK(wisp_decode(wisp_json(), NULL, text, (int)sizeof text - 1, &list, memory,
+                      (int)sizeof memory) > 0);
+    number = wisp_arg_float(ask(&a, &list.as.array[0]), 0);
+    CHECK_EQ_INT(wisp__load_float_bits(&number), 0x15ae43fd);
+    CHECK_EQ_INT(asked_wrong(&a), 0);
+    CHECK_NEAR(wisp_arg_float(ask(&a, &list.as.array[1]), 0), 0, 0);
+    CHECK_EQ_INT(asked_wrong(&a), 1);
+    world_close(&a.w);
+}
+
 TEST(a_bool_may_be_zero_or_one_and_nothing_else) {
     asking a;
     wisp_value v[7];
@@ -1165,6 +1230,8 @@ static const test_case tests[] = {
     CASE(a_handler_joins_another_endpoint),
     CASE(numbers_convert_where_exact),
     CASE(numbers_that_do_not_fit_give_zero_and_a_report),
+    CASE(arguments_keep_the_bits_of_their_floats),
+    CASE(an_argument_becomes_a_float_rounded_once_or_is_reported),
     CASE(a_bool_may_be_zero_or_one_and_nothing_else),
     CASE(a_missing_or_wrong_argument_gives_nothing_and_an_error_event),
     CASE(getters_without_an_event_give_nothing),

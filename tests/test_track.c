@@ -858,6 +858,7 @@ TEST(names_share_the_limit_of_keys) {
             flow_net(&t.w, &f);
             t.w.desc.limits.keys = 4;
             flow_join(&t, &f);
+            wisp_use_delta(t.server, NULL, "other");
             wisp_use_delta(t.client, NULL, "other");
             wisp_set_unreliable(t.client, "other", second == WISP_UNRELIABLE);
             world_watch(&t.w, t.server, "other");
@@ -1302,6 +1303,7 @@ TEST(settings_may_change_while_values_are_on_their_way) {
         memset(&t, 0, sizeof t);
         f.loss = 0.1;
         flow_net(&t.w, &f);
+        t.w.foreign = true;
         flow_join(&t, &f);
         for (int how = 0; how < 9; how++) {
             f.steps = 20;
@@ -1325,6 +1327,7 @@ TEST(a_lost_value_goes_again_although_the_settings_changed_since) {
         int deaf = -1;
         memset(&t, 0, sizeof t);
         flow_net(&t.w, &f);
+        t.w.foreign = true;
         flow_join(&t, &f);
         fire_thing(t.client, t.to_server, ACTOR, 0);
         world_run(&t.w, 0.5);
@@ -1352,6 +1355,7 @@ TEST(a_value_too_large_to_go_whole_does_not_hold_up_others) {
     memset(&t, 0, sizeof t);
     flow_net(&t.w, &f);
     flow_join(&t, &f);
+    wisp_use_delta(t.server, NULL, "other");
     wisp_use_delta(t.client, NULL, "other");
     wisp_set_unreliable(t.client, "other", true);
     world_watch(&t.w, t.server, "other");
@@ -1510,6 +1514,7 @@ TEST(one_packet_cannot_ask_for_large_values_without_end) {
     memset(&t, 0, sizeof t);
     flow_net(&t.w, &f);
     t.w.bad = false;
+    t.w.foreign = true;
     flow_join(&t, &f);
     CHECK_EQ_INT(wisp_use_delta(t.client, &schema, "v"), WISP_OK);
     for (int i = 0; i < COUNT; i++) items[i] = wisp_bool(false);
