@@ -18496,7 +18496,7 @@ typedef struct wisp__session {
     int            request_room;
     uint32_t       request_floor;
     int            kept_bytes;         /* of answers kept */
-    size_t         schema_bytes;       /* of the schemas that it has described */
+    int            schema_bytes;       /* of the schemas that it has described */
     int            lent;               /* remotes that its numbers stand for and that are lent */
     wisp__tracks   told, heard;        /* values that differences are to: ours, theirs */
     struct wisp__pending *deferred;    /* calls of theirs that are answered later */
@@ -24695,6 +24695,7 @@ static void wisp__ask_refused(wisp *w, wisp__session *s) {
         if (!s->routes[i].refused) continue;
         s->routes[i].refused = false;
         s->refused--;
+        wisp__remote_claim(&w->registry, w->registry.remotes[i]);
         newest = w->registry.remotes[i]->newest;
         if (wisp__route_of(&w->base, s, newest)) wisp__tell_anew(s, newest);
     }
@@ -24764,8 +24765,7 @@ static wisp__described *wisp__learn_schema_of(wisp *w, wisp__session *s, const w
                                               const uint8_t *descriptor, wisp_result *why) {
     wisp__their *their = &s->theirs[l->number];
     uint32_t hash = (uint32_t)wisp__hash_bytes(descriptor, (l->bits + 7) / 8) & ~UINT32_C(3);
-    size_t limit = (size_t)w->base.limits.schema_bytes;
-    size_t left = limit - (s->schema_bytes < limit ? s->schema_bytes : limit);
+    size_t left = (size_t)wisp__max_int(w->base.limits.schema_bytes - s->schema_bytes, 0);
     wisp__described *known = wisp__described_find(&w->registry.schemas, descriptor, l->bits);
     wisp__described *described;
     *why = their->failed & 2 ? WISP_E_LIMIT : WISP_E_SCHEMA;
@@ -24865,8 +24865,9 @@ static wisp__remote *wisp__lend_remote(wisp *w, const char *name, int length) {
         wisp__events_forget(&w->events, remote);
         for (int i = 0; i < w->peers.pool.made; i++) {
             wisp__session *s = wisp__session_at(w, i);
-            if (s && remote->index < s->route_room)
-                memset(&s->routes[remote->index], 0, sizeof *s->routes);
+            if (!s || remote->index >= s->route_room) continue;
+            s->refused -= s->routes[remote->index].refused;
+            memset(&s->routes[remote->index], 0, sizeof *s->routes);
         }
         wisp__registry_relend(&w->registry, remote, name, length);
     } else if (w->registry.lent < w->base.limits.remotes / 2) {
@@ -24928,7 +24929,7 @@ static void wisp__learn(wisp__reading *r, const wisp__learning *l) {
         if (why && why != WISP_E_UNSUPPORTED) wisp__offend(w, s);
         return;
     }
-    if (form) s->schema_bytes += wisp__schema_charge(s, form->described);
+    if (form) s->schema_bytes += (int)wisp__schema_charge(s, form->described);
     s->lent += remote->lent;
     remote->announced++;
     s->theirs[l->number].remote = (uint16_t)(remote->index + 1);
