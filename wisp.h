@@ -7273,19 +7273,22 @@ wisp_result wisp_edit_rename(wisp_edit *edit, const char *from, const char *to) 
     return WISP_OK;
 }
 
-/* Copies the pairs or fields of a value that has the shape of its schema. A row is edited by the
-   names of its fields as well; of equal keys the last wins. WISP_E_INVALID: it has another shape, or
-   is no list at all. */
+/* Has a value the shape of its schema? */
+static bool wisp__edit_takes(const wisp_schema *schema, const wisp_value *value) {
+    bool row = schema->shape == WISP_SHAPE_LIST;
+    return (row ? wisp__is_array(value) : wisp__is_map(value)) && wisp__is_sound(value);
+}
+
+/* Copies the pairs or fields of a value. A row is edited by the names of its fields as well; of equal
+   keys the last wins. WISP_E_INVALID: it has another shape than its schema. */
 static wisp_result wisp__edit_begin(wisp_edit *edit, wisp__supply *supply,
                                     const wisp_schema *schema, const wisp_value *value) {
     wisp_value all;
     wisp_result result = WISP_OK;
-    bool row = schema->shape == WISP_SHAPE_LIST;
     int room;
     memset(edit, 0, sizeof *edit);
     edit->supply = supply;
-    if ((row ? !wisp__is_array(value) : !wisp__is_map(value)) || !wisp__is_sound(value))
-        return WISP_E_INVALID;
+    if (!wisp__edit_takes(schema, value)) return WISP_E_INVALID;
     room = wisp__max_int(value->count, 16);
     edit->pairs = (wisp_pair *)wisp__supply_take(supply, (size_t)room * sizeof *edit->pairs);
     if (!edit->pairs) return wisp__edit_fail(edit);
@@ -18497,14 +18500,14 @@ typedef struct wisp__session {
     uint32_t       request_floor;
     int            kept_bytes;         /* of answers kept */
     int            schema_bytes;       /* of the schemas that it has described */
-    int            lent;               /* remotes that its numbers stand for and that are lent */
     wisp__tracks   told, heard;        /* values that differences are to: ours, theirs */
     struct wisp__pending *deferred;    /* calls of theirs that are answered later */
     int            held_bytes;         /* received out of order */
-    int64_t        credit;             /* work that is paid for, when credit_time was */
+    int            credit;             /* work that is paid for (credit), at credit_time */
     double         credit_time;
     wisp__peer_meter *meter;           /* NULL while the profiler is off */
     int            notices_left;       /* "joined" and "left", while not told (session) */
+    int            lent;               /* remotes that its numbers stand for and that are lent */
     wisp__spending *spending;          /* budgets; NULL: nothing was used of any */
     wisp__stalled_list stalled;        /* held by middleware, from it or to it alone */
     struct wisp__member *groups;       /* that it is in (group) */
@@ -19785,12 +19788,14 @@ static wisp_result wisp__conform_version(wisp__content *c, const wisp__remote *r
     wisp_edit edit;
     wisp_result result;
     if (theirs->version == ours->version) return WISP_OK;
+    if (!wisp__edit_takes(theirs, value)) {
+        snprintf(text, sizeof c->registry->text, "is no %s of version %d",
+                 theirs->shape == WISP_SHAPE_LIST ? "array" : "map", theirs->version);
+        return WISP_E_INVALID;
+    }
     result = wisp__migrate_can(e->migrations, e->migration_count, theirs->version, ours->version,
                                text, (int)sizeof c->registry->text);
     if (result == WISP_OK) result = wisp__edit_begin(&edit, supply, theirs, value);
-    if (result == WISP_E_INVALID)
-        snprintf(text, sizeof c->registry->text, "is no %s of version %d",
-                 theirs->shape == WISP_SHAPE_LIST ? "array" : "map", theirs->version);
     if (result == WISP_OK)
         result = wisp__migrate(&edit, e->migrations, e->migration_count, theirs->version,
                                ours->version, text, (int)sizeof c->registry->text);
@@ -25396,21 +25401,23 @@ static bool wisp__credit_begin(wisp *w, wisp__session *s, int bytes) {
     wisp__credit *credit = &w->content.credit;
     double seconds = wisp__min(w->base.time - s->credit_time, 1);
     int64_t earned = WISP__EARN_PACKET + (int64_t)bytes * WISP__EARN_BYTE;
-    s->credit = wisp__least(s->credit + (int64_t)(seconds * WISP__EARN_SECOND),
-                           WISP__EARN_SAVED);
+    int64_t saved = wisp__least(s->credit + (int64_t)(seconds * WISP__EARN_SECOND),
+                                WISP__EARN_SAVED);
+    bool enough = w->base.reliable || saved + earned >= WISP__EARN_NEEDED;
     s->credit_time = w->base.time;
-    if (!w->base.reliable && s->credit + earned < WISP__EARN_NEEDED) return false;
-    s->credit = wisp__least(s->credit + earned, WISP__EARN_SAVED);
-    credit->work = wisp__least(s->credit, WISP__EARN_MOST);
+    if (enough) saved = wisp__least(saved + earned, WISP__EARN_SAVED);
+    s->credit = (int)saved;
+    if (!enough) return false;
+    credit->work = wisp__least(saved, WISP__EARN_MOST);
     credit->memory = credit->room = WISP__PACKET_MEMORY;
     credit->over = false;
-    s->credit -= credit->work;
+    s->credit -= (int)credit->work;
     w->update_work += credit->work + WISP__EARN_PACKET;
     return true;
 }
 
 static void wisp__credit_end(wisp *w, wisp__session *s) {
-    s->credit += w->content.credit.work;
+    s->credit += (int)w->content.credit.work;
     w->update_work -= w->content.credit.work;
 }
 
