@@ -17871,8 +17871,9 @@ WISP__UNUSED static void wisp__tracks_check(const wisp__base *base, const wisp__
 typedef enum wisp__form_kind { WISP__VALUES, WISP__RECORD, WISP__CODED } wisp__form_kind;
 
 typedef struct wisp__described {
-    struct wisp__described *next;
-    uint64_t             hash;             /* of the descriptor's bits */
+    struct wisp__described *next, *before;
+    struct wisp__described *same;          /* the next of its bucket */
+    uint64_t             hash;             /* of the descriptor's bits, by a key that no peer knows */
     int                  references, bits;
     bool                 learnt;           /* from a peer */
     size_t               bytes;            /* of all this in one piece */
@@ -17880,9 +17881,13 @@ typedef struct wisp__described {
     uint8_t             *descriptor;
 } wisp__described;
 
+enum { WISP__SCHEMA_BUCKETS = 256 };
+
 typedef struct wisp__schemas {
     wisp__base      *base;
-    wisp__described *first;
+    wisp__described *first, *last;         /* ours, then those that peers have described */
+    wisp__described *buckets[WISP__SCHEMA_BUCKETS];     /* by hash: peers choose what is here */
+    uint64_t         key[2];
     wisp__described *dead;                 /* nobody's, but a handler may still see their values */
     size_t           learnt_bytes;         /* of those that peers have described */
 } wisp__schemas;
@@ -17922,7 +17927,7 @@ static wisp__described *wisp__described_make(wisp__schemas *schemas, const wisp_
     d->bits = bits;
     d->descriptor = (uint8_t *)(d + 1);
     memcpy(d->descriptor, descriptor, (size_t)bits / 8 + 1);
-    d->hash = wisp__hash_bytes(d->descriptor, (bits + 7) / 8);
+    d->hash = wisp__siphash(schemas->key, d->descriptor, (bits + 7) / 8);
     bump = wisp__bump_on((uint8_t *)d + head, (int)(room + 16));
     if (schema) {
         d->program = wisp__compile(&bump, schema);
@@ -17942,20 +17947,29 @@ static wisp__described *wisp__described_make(wisp__schemas *schemas, const wisp_
 
 static wisp__described *wisp__described_keep(wisp__schemas *schemas, wisp__described *d,
                                              bool learnt) {
+    wisp__described **bucket;
     if (!d) return NULL;
     d->references = 1;
-    d->next = schemas->first;
-    schemas->first = d;
+    d->next = learnt ? NULL : schemas->first;
+    d->before = learnt ? schemas->last : NULL;
+    *(d->before ? &d->before->next : &schemas->first) = d;
+    *(d->next ? &d->next->before : &schemas->last) = d;
+    bucket = &schemas->buckets[d->hash % WISP__SCHEMA_BUCKETS];
+    d->same = *bucket;
+    *bucket = d;
     d->learnt = learnt;
     if (learnt) schemas->learnt_bytes += d->bytes;
     return d;
 }
 
 static void wisp__described_release(wisp__schemas *schemas, wisp__described *d) {
-    wisp__described **link = &schemas->first;
+    wisp__described **link;
     if (!d || --d->references > 0) return;
-    while (*link != d) link = &(*link)->next;
-    *link = d->next;
+    link = &schemas->buckets[d->hash % WISP__SCHEMA_BUCKETS];
+    while (*link != d) link = &(*link)->same;
+    *link = d->same;
+    *(d->before ? &d->before->next : &schemas->first) = d->next;
+    *(d->next ? &d->next->before : &schemas->last) = d->before;
     if (d->learnt) schemas->learnt_bytes -= d->bytes;
     d->next = schemas->dead;
     schemas->dead = d;
@@ -17994,11 +18008,11 @@ static wisp__described *wisp__described_of(wisp__schemas *schemas, const wisp_sc
 /* The schema behind a descriptor's bits, if it is here already. */
 static wisp__described *wisp__described_find(const wisp__schemas *schemas,
                                              const uint8_t *descriptor, int bits) {
-    uint64_t hash = wisp__hash_bytes(descriptor, (bits + 7) / 8);
-    wisp__described *d = schemas->first;
+    uint64_t hash = wisp__siphash(schemas->key, descriptor, (bits + 7) / 8);
+    wisp__described *d = schemas->buckets[hash % WISP__SCHEMA_BUCKETS];
     while (d && (d->hash != hash || d->bits != bits ||
                  memcmp(d->descriptor, descriptor, (size_t)(bits + 7) / 8) != 0))
-        d = d->next;
+        d = d->same;
     return d;
 }
 
@@ -18032,6 +18046,24 @@ static wisp__described *wisp__described_learn(wisp__schemas *schemas, const uint
         *why = WISP_E_LIMIT;
     }
     return NULL;
+}
+
+WISP__UNUSED static void wisp__schemas_check(const wisp__schemas *schemas) {
+    const wisp__described *before = NULL;
+    size_t learnt = 0;
+    int left = 0;
+    for (const wisp__described *d = schemas->first; d; before = d, d = d->next) {
+        WISP_ASSERT(d->before == before && d->references > 0);
+        WISP_ASSERT(!before || !before->learnt || d->learnt);
+        if (d->learnt) learnt += d->bytes;
+        left++;
+    }
+    for (int i = 0; i < WISP__SCHEMA_BUCKETS; i++)
+        for (const wisp__described *d = schemas->buckets[i]; d; d = d->same) left--;
+    WISP_ASSERT(schemas->last == before && left == 0 && learnt == schemas->learnt_bytes);
+    (void)before;
+    (void)learnt;
+    (void)left;
 }
 
 static void wisp__schemas_free(wisp__schemas *schemas) {
@@ -18395,7 +18427,7 @@ enum { WISP__NAME_BYTES = 128, WISP__RESERVED = 4, WISP__CODECS = 12 };
 
 typedef struct wisp__remote {
     int               index;
-    uint64_t          hash;
+    uint64_t          hash;            /* of the name, by a key that no peer knows */
     wisp_config       own, now;        /* as set; with what it inherits */
     wisp_remote_stats stats;
     wisp__remote_meter *meter;         /* NULL while the profiler is off */
@@ -18582,7 +18614,7 @@ static wisp_result wisp__name_check(const char *name, int *length) {
 
 static wisp__remote *wisp__registry_find(const wisp__registry *registry, const char *name,
                                          int length) {
-    uint64_t hash = wisp__hash_bytes(name, length);
+    uint64_t hash = wisp__siphash(registry->schemas.key, name, length);
     uint64_t mask = (uint64_t)registry->table_room - 1;
     if (!registry->table_room) return NULL;
     for (uint64_t i = hash & mask; registry->table[i]; i = (i + 1) & mask) {
@@ -18823,7 +18855,7 @@ static void wisp__registry_name(wisp__registry *registry, wisp__remote *remote, 
                                 int length) {
     wisp_result why;
     memcpy(remote->name, name, (size_t)length);
-    remote->hash = wisp__hash_bytes(name, length);
+    remote->hash = wisp__siphash(registry->schemas.key, name, length);
     remote->main = remote;
     remote->newest = remote->index;
     remote->meter = wisp__meter_of_remote(registry, remote);
@@ -26666,7 +26698,8 @@ static wisp_result wisp__desc_validate(const wisp_desc *desc) {
 }
 
 /* Keys from the seed, the caller's entropy or the system's. */
-static wisp_result wisp__seed(const wisp_desc *desc, wisp__peers *peers, wisp__policy *policy) {
+static wisp_result wisp__seed(const wisp_desc *desc, wisp__peers *peers, wisp__policy *policy,
+                              wisp__schemas *schemas) {
     uint64_t keys[4] = { 0, 0, 0, 0 };
     wisp_entropy entropy = desc->entropy;
 #ifndef WISP_NO_OS
@@ -26680,8 +26713,10 @@ static wisp_result wisp__seed(const wisp_desc *desc, wisp__peers *peers, wisp__p
     peers->secret.key[1] = keys[1];
     peers->cookie_key[0] = keys[2];
     peers->cookie_key[1] = keys[3];
-    for (uint8_t i = 0; i < 2; i++)
-        policy->key[i] = wisp__siphash(peers->cookie_key, &i, 1);   /* no cookie is so short */
+    for (uint8_t i = 0; i < 4; i++) {                         /* no cookie is so short */
+        uint64_t key = wisp__siphash(peers->cookie_key, &i, 1);
+        *(i < 2 ? &policy->key[i] : &schemas->key[i - 2]) = key;
+    }
     return WISP_OK;
 }
 
@@ -26824,7 +26859,7 @@ wisp *wisp_create(const wisp_desc *desc, wisp_result *why) {
     if (!w) return NULL;
     w->base.stats = base.stats;
     wisp__wire(w, &full);
-    *result = wisp__seed(&full, &w->peers, &w->policy);
+    *result = wisp__seed(&full, &w->peers, &w->policy, &w->registry.schemas);
     if (*result == WISP_OK) *result = wisp__start(w);
     if (*result == WISP_OK) return w;
     wisp__release(w);
@@ -28220,6 +28255,7 @@ WISP__UNUSED static void wisp__host_check(const wisp *w) {
     WISP_ASSERT(placed == w->peers.strangers && placed <= w->peers.max_peers);
     wisp__hooks_check(&w->hooks);
     wisp__lent_check(w);
+    wisp__schemas_check(&w->registry.schemas);
     for (int i = 0; i < w->groups.pool.made; i++)
         if (wisp__group_at(&w->groups, i)) wisp__group_check(wisp__group_at(&w->groups, i));
     (void)joined;
