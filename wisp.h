@@ -17873,7 +17873,7 @@ typedef enum wisp__form_kind { WISP__VALUES, WISP__RECORD, WISP__CODED } wisp__f
 typedef struct wisp__described {
     struct wisp__described *next, *before;
     struct wisp__described *same;          /* the next of its bucket */
-    uint64_t             hash;             /* of the descriptor's bits, by a key that no peer knows */
+    uint64_t             hash;             /* of the descriptor's bits, by a key of this end */
     int                  references, bits;
     bool                 learnt;           /* from a peer */
     size_t               bytes;            /* of all this in one piece */

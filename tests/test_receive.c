@@ -602,7 +602,7 @@ TEST(honest_packets_cut_at_every_byte_do_no_harm) {
     send_samples(b);
     CHECK(b->out.kept_count >= 3);
     for (int i = 0; i < b->out.kept_count; i++)
-        for (int size = 7; size <= b->out.kept[i].size && i < b->out.kept_count;
+        for (int size = WISP__PACKET_HEAD; size <= b->out.kept[i].size && i < b->out.kept_count;
              size += size < 150 ? 1 : 61) {
             tap_packet packet = b->out.kept[i];
             send_mangled(b, &packet, size);
