@@ -2577,7 +2577,7 @@ static wisp__quiet_kind *wisp__quiet_place(wisp__quiet *quiet, uint64_t key, wis
 }
 
 static bool wisp__quiet_may(const wisp__quiet_kind *kind, double now) {
-    return kind->full < now + WISP__QUIET_BURST - 0.999;      /* 1, but for what rounding adds */
+    return kind->full < now + (double)WISP__QUIET_BURST - 0.999;      /* 1, but for what rounding adds */
 }
 
 /* Counts one that is told; returns how many were left out before it. */
@@ -2597,7 +2597,7 @@ static bool wisp__quiet_let(wisp__base *base, wisp__quiet *quiet, uint64_t key, 
         *left_out = wisp__quiet_told(kind, base->time);
         return true;
     }
-    kind->full = wisp__max(kind->full, base->time + WISP__QUIET_BURST - (never ? 0 : 1));
+    kind->full = wisp__max(kind->full, base->time + (double)(WISP__QUIET_BURST - (never ? 0 : 1)));
     kind->left_out++;
     base->quiet_owes = true;
     return false;
@@ -2653,6 +2653,12 @@ static wisp__quiet_kind *wisp__quiet_due(wisp__quiet *quiet, double now, uint32_
     return NULL;
 }
 
+/* What the kinds of the last place have in common is their number. */
+static wisp_result wisp__quiet_code(const wisp__quiet_kind *kind) {
+    if (kind->code) return kind->code;
+    return WISP_E_FLOOD;
+}
+
 /* Tells what the log has left out, each kind when it may be told again. */
 static void wisp__log_left_out(wisp__base *base) {
     uint32_t left_out;
@@ -2663,8 +2669,7 @@ static void wisp__log_left_out(wisp__base *base) {
         const char *format = (const char *)(uintptr_t)kind->key;
         snprintf(text, sizeof text, "%lu lines were left out: %s", (unsigned long)left_out,
                  format ? format : "of many kinds");
-        wisp__log_line(base, format ? kind->level : WISP_LOG_WARNING,
-                       format ? kind->code : WISP_E_FLOOD, text);
+        wisp__log_line(base, kind->level, wisp__quiet_code(kind), text);
     }
 }
 
@@ -21140,7 +21145,7 @@ static void wisp__errors_left_out(wisp__events *events, wisp__quiet *quiet) {
         snprintf(text, sizeof text, "%lu errors were left out: %s", (unsigned long)left_out,
                  kind->code ? wisp_result_text(kind->code) : "of many kinds");
         wisp__notice_put(events, WISP__ON_ERROR, peer, remote,
-                         kind->code ? kind->code : WISP_E_FLOOD, text);
+                         wisp__quiet_code(kind), text);
     }
 }
 
