@@ -2577,7 +2577,7 @@ static wisp__quiet_kind *wisp__quiet_place(wisp__quiet *quiet, uint64_t key, wis
 }
 
 static bool wisp__quiet_may(const wisp__quiet_kind *kind, double now) {
-    return kind->full < now + (double)WISP__QUIET_BURST - 0.999;      /* 1, but for what rounding adds */
+    return kind->full < now + (double)WISP__QUIET_BURST - 0.999;     /* 1, but for rounding */
 }
 
 /* Counts one that is told; returns how many were left out before it. */
@@ -25462,7 +25462,7 @@ static bool wisp__credit_begin(wisp *w, wisp__session *s, int bytes) {
     wisp__credit *credit = &w->content.credit;
     double seconds = wisp__min(w->base.time - s->credit_time, 1);
     int64_t earned = WISP__EARN_PACKET + (int64_t)bytes * WISP__EARN_BYTE;
-    int64_t saved = wisp__least(s->credit + (int64_t)(seconds * WISP__EARN_SECOND),
+    int64_t saved = wisp__least(s->credit + (int64_t)(seconds * (double)WISP__EARN_SECOND),
                                 WISP__EARN_SAVED);
     bool enough = w->base.reliable || saved + earned >= WISP__EARN_NEEDED;
     s->credit_time = w->base.time;
