@@ -2579,7 +2579,7 @@ static wisp__quiet_kind *wisp__quiet_place(wisp__quiet *quiet, uint64_t key, wis
 }
 
 static bool wisp__quiet_may(const wisp__quiet_kind *kind, double now) {
-    return kind->full < now + WISP__QUIET_BURST - 0.999;      /* 1, but for what rounding adds */
+    return kind->full < now + (double)WISP__QUIET_BURST - 0.999;     /* 1, but for rounding */
 }
 
 /* Counts one that is told; returns how many were left out before it. */
@@ -2599,7 +2599,7 @@ static bool wisp__quiet_let(wisp__base *base, wisp__quiet *quiet, uint64_t key, 
         *left_out = wisp__quiet_told(kind, base->time);
         return true;
     }
-    kind->full = wisp__max(kind->full, base->time + WISP__QUIET_BURST - (never ? 0 : 1));
+    kind->full = wisp__max(kind->full, base->time + (double)(WISP__QUIET_BURST - (never ? 0 : 1)));
     kind->left_out++;
     base->quiet_owes = true;
     return false;
@@ -2655,6 +2655,12 @@ static wisp__quiet_kind *wisp__quiet_due(wisp__quiet *quiet, double now, uint32_
     return NULL;
 }
 
+/* What the kinds of the last place have in common is their number. */
+static wisp_result wisp__quiet_code(const wisp__quiet_kind *kind) {
+    if (kind->code) return kind->code;
+    return WISP_E_FLOOD;
+}
+
 /* Tells what the log has left out, each kind when it may be told again. */
 static void wisp__log_left_out(wisp__base *base) {
     uint32_t left_out;
@@ -2665,8 +2671,7 @@ static void wisp__log_left_out(wisp__base *base) {
         const char *format = (const char *)(uintptr_t)kind->key;
         snprintf(text, sizeof text, "%lu lines were left out: %s", (unsigned long)left_out,
                  format ? format : "of many kinds");
-        wisp__log_line(base, format ? kind->level : WISP_LOG_WARNING,
-                       format ? kind->code : WISP_E_FLOOD, text);
+        wisp__log_line(base, kind->level, wisp__quiet_code(kind), text);
     }
 }
 
@@ -16873,7 +16878,9 @@ typedef char wisp__held_fits[sizeof(wisp__held) <= WISP__HELD_HEAD ? 1 : -1];
    allocator gives it. Sender and receiver count by this alone, whatever their word size, so that a
    sender that keeps to the window of the other end never finds it full. */
 static int wisp__held_bytes(int content) {
-    return 1 << wisp__bit_length((uint64_t)(WISP__HELD_HEAD + content + WISP__SLACK - 1));
+    uint32_t least = (uint32_t)(WISP__HELD_HEAD + content + WISP__SLACK) - 1;
+    for (int step = 1; step < 32; step *= 2) least |= least >> step;
+    return (int)(least + 1);                 /* the next power of two */
 }
 
 typedef struct wisp__lane_in {
@@ -17891,8 +17898,9 @@ WISP__UNUSED static void wisp__tracks_check(const wisp__base *base, const wisp__
 typedef enum wisp__form_kind { WISP__VALUES, WISP__RECORD, WISP__CODED } wisp__form_kind;
 
 typedef struct wisp__described {
-    struct wisp__described *next;
-    uint64_t             hash;             /* of the descriptor's bits */
+    struct wisp__described *next, *before;
+    struct wisp__described *same;          /* the next of its bucket */
+    uint64_t             hash;             /* of the descriptor's bits, by a key of this end */
     int                  references, bits;
     bool                 learnt;           /* from a peer */
     size_t               bytes;            /* of all this in one piece */
@@ -17900,9 +17908,13 @@ typedef struct wisp__described {
     uint8_t             *descriptor;
 } wisp__described;
 
+enum { WISP__SCHEMA_BUCKETS = 256 };
+
 typedef struct wisp__schemas {
     wisp__base      *base;
-    wisp__described *first;
+    wisp__described *first, *last;         /* ours, then those that peers have described */
+    wisp__described *buckets[WISP__SCHEMA_BUCKETS];     /* by hash: peers choose what is here */
+    uint64_t         key[2];
     wisp__described *dead;                 /* nobody's, but a handler may still see their values */
     size_t           learnt_bytes;         /* of those that peers have described */
 } wisp__schemas;
@@ -17942,7 +17954,7 @@ static wisp__described *wisp__described_make(wisp__schemas *schemas, const wisp_
     d->bits = bits;
     d->descriptor = (uint8_t *)(d + 1);
     memcpy(d->descriptor, descriptor, (size_t)bits / 8 + 1);
-    d->hash = wisp__hash_bytes(d->descriptor, (bits + 7) / 8);
+    d->hash = wisp__siphash(schemas->key, d->descriptor, (bits + 7) / 8);
     bump = wisp__bump_on((uint8_t *)d + head, (int)(room + 16));
     if (schema) {
         d->program = wisp__compile(&bump, schema);
@@ -17962,20 +17974,29 @@ static wisp__described *wisp__described_make(wisp__schemas *schemas, const wisp_
 
 static wisp__described *wisp__described_keep(wisp__schemas *schemas, wisp__described *d,
                                              bool learnt) {
+    wisp__described **bucket;
     if (!d) return NULL;
     d->references = 1;
-    d->next = schemas->first;
-    schemas->first = d;
+    d->next = learnt ? NULL : schemas->first;
+    d->before = learnt ? schemas->last : NULL;
+    *(d->before ? &d->before->next : &schemas->first) = d;
+    *(d->next ? &d->next->before : &schemas->last) = d;
+    bucket = &schemas->buckets[d->hash % WISP__SCHEMA_BUCKETS];
+    d->same = *bucket;
+    *bucket = d;
     d->learnt = learnt;
     if (learnt) schemas->learnt_bytes += d->bytes;
     return d;
 }
 
 static void wisp__described_release(wisp__schemas *schemas, wisp__described *d) {
-    wisp__described **link = &schemas->first;
+    wisp__described **link;
     if (!d || --d->references > 0) return;
-    while (*link != d) link = &(*link)->next;
-    *link = d->next;
+    link = &schemas->buckets[d->hash % WISP__SCHEMA_BUCKETS];
+    while (*link != d) link = &(*link)->same;
+    *link = d->same;
+    *(d->before ? &d->before->next : &schemas->first) = d->next;
+    *(d->next ? &d->next->before : &schemas->last) = d->before;
     if (d->learnt) schemas->learnt_bytes -= d->bytes;
     d->next = schemas->dead;
     schemas->dead = d;
@@ -18014,11 +18035,11 @@ static wisp__described *wisp__described_of(wisp__schemas *schemas, const wisp_sc
 /* The schema behind a descriptor's bits, if it is here already. */
 static wisp__described *wisp__described_find(const wisp__schemas *schemas,
                                              const uint8_t *descriptor, int bits) {
-    uint64_t hash = wisp__hash_bytes(descriptor, (bits + 7) / 8);
-    wisp__described *d = schemas->first;
+    uint64_t hash = wisp__siphash(schemas->key, descriptor, (bits + 7) / 8);
+    wisp__described *d = schemas->buckets[hash % WISP__SCHEMA_BUCKETS];
     while (d && (d->hash != hash || d->bits != bits ||
                  memcmp(d->descriptor, descriptor, (size_t)(bits + 7) / 8) != 0))
-        d = d->next;
+        d = d->same;
     return d;
 }
 
@@ -18053,6 +18074,24 @@ static wisp__described *wisp__described_learn(wisp__schemas *schemas, const uint
         *why = WISP_E_LIMIT;
     }
     return NULL;
+}
+
+WISP__UNUSED static void wisp__schemas_check(const wisp__schemas *schemas) {
+    const wisp__described *before = NULL;
+    size_t learnt = 0;
+    int left = 0;
+    for (const wisp__described *d = schemas->first; d; before = d, d = d->next) {
+        WISP_ASSERT(d->before == before && d->references > 0);
+        WISP_ASSERT(!before || !before->learnt || d->learnt);
+        if (d->learnt) learnt += d->bytes;
+        left++;
+    }
+    for (int i = 0; i < WISP__SCHEMA_BUCKETS; i++)
+        for (const wisp__described *d = schemas->buckets[i]; d; d = d->same) left--;
+    WISP_ASSERT(schemas->last == before && left == 0 && learnt == schemas->learnt_bytes);
+    (void)before;
+    (void)learnt;
+    (void)left;
 }
 
 static void wisp__schemas_free(wisp__schemas *schemas) {
@@ -18417,7 +18456,7 @@ enum { WISP__NAME_BYTES = 128, WISP__RESERVED = 4, WISP__CODECS = 12 };
 
 typedef struct wisp__remote {
     int               index;
-    uint64_t          hash;
+    uint64_t          hash;            /* of the name, by a key that no peer knows */
     wisp_config       own, now;        /* as set; with what it inherits */
     wisp_remote_stats stats;
     wisp__remote_meter *meter;         /* NULL while the profiler is off */
@@ -18522,7 +18561,6 @@ typedef struct wisp__session {
     uint32_t       request_floor;
     int            kept_bytes;         /* of answers kept */
     int            schema_bytes;       /* of the schemas that it has described */
-    int            lent;               /* remotes that its numbers stand for and that are lent */
     wisp__tracks   told, heard;        /* values that differences are to: ours, theirs */
     struct wisp__pending *deferred;    /* calls of theirs that are answered later */
     int            held_bytes;         /* received out of order */
@@ -18530,6 +18568,7 @@ typedef struct wisp__session {
     double         credit_time;
     wisp__peer_meter *meter;           /* NULL while the profiler is off */
     int            notices_left;       /* "joined" and "left", while not told (session) */
+    int            lent;               /* remotes that its numbers stand for and that are lent */
     wisp__spending *spending;          /* budgets; NULL: nothing was used of any */
     wisp__stalled_list stalled;        /* held by middleware, from it or to it alone */
     struct wisp__member *groups;       /* that it is in (group) */
@@ -18604,7 +18643,7 @@ static wisp_result wisp__name_check(const char *name, int *length) {
 
 static wisp__remote *wisp__registry_find(const wisp__registry *registry, const char *name,
                                          int length) {
-    uint64_t hash = wisp__hash_bytes(name, length);
+    uint64_t hash = wisp__siphash(registry->schemas.key, name, length);
     uint64_t mask = (uint64_t)registry->table_room - 1;
     if (!registry->table_room) return NULL;
     for (uint64_t i = hash & mask; registry->table[i]; i = (i + 1) & mask) {
@@ -18845,7 +18884,7 @@ static void wisp__registry_name(wisp__registry *registry, wisp__remote *remote, 
                                 int length) {
     wisp_result why;
     memcpy(remote->name, name, (size_t)length);
-    remote->hash = wisp__hash_bytes(name, length);
+    remote->hash = wisp__siphash(registry->schemas.key, name, length);
     remote->main = remote;
     remote->newest = remote->index;
     remote->meter = wisp__meter_of_remote(registry, remote);
@@ -19091,7 +19130,7 @@ static void wisp__control_add(wisp__base *base, wisp__session *session, int kind
    if it is one of ours. */
 static size_t wisp__schema_charge(const wisp__session *session, const wisp__described *described) {
     if (!described || !described->learnt) return 0;
-    for (int i = 0; described->references > 1 && i < session->their_room; i++)
+    for (int i = 0; i < session->their_room; i++)
         if (session->theirs[i].form && session->theirs[i].form->described == described) return 0;
     return described->bytes;
 }
@@ -21108,7 +21147,7 @@ static void wisp__errors_left_out(wisp__events *events, wisp__quiet *quiet) {
         snprintf(text, sizeof text, "%lu errors were left out: %s", (unsigned long)left_out,
                  kind->code ? wisp_result_text(kind->code) : "of many kinds");
         wisp__notice_put(events, WISP__ON_ERROR, peer, remote,
-                         kind->code ? kind->code : WISP_E_FLOOD, text);
+                         wisp__quiet_code(kind), text);
     }
 }
 
@@ -24720,6 +24759,7 @@ static void wisp__ask_refused(wisp *w, wisp__session *s) {
         if (!s->routes[i].refused) continue;
         s->routes[i].refused = false;
         s->refused--;
+        wisp__remote_claim(&w->registry, w->registry.remotes[i]);
         newest = w->registry.remotes[i]->newest;
         if (wisp__route_of(&w->base, s, newest)) wisp__tell_anew(s, newest);
     }
@@ -24889,8 +24929,9 @@ static wisp__remote *wisp__lend_remote(wisp *w, const char *name, int length) {
         wisp__events_forget(&w->events, remote);
         for (int i = 0; i < w->peers.pool.made; i++) {
             wisp__session *s = wisp__session_at(w, i);
-            if (s && remote->index < s->route_room)
-                memset(&s->routes[remote->index], 0, sizeof *s->routes);
+            if (!s || remote->index >= s->route_room) continue;
+            s->refused -= s->routes[remote->index].refused;
+            memset(&s->routes[remote->index], 0, sizeof *s->routes);
         }
         wisp__registry_relend(&w->registry, remote, name, length);
     } else if (w->registry.lent < w->base.limits.remotes / 2) {
@@ -25419,7 +25460,7 @@ static bool wisp__credit_begin(wisp *w, wisp__session *s, int bytes) {
     wisp__credit *credit = &w->content.credit;
     double seconds = wisp__min(w->base.time - s->credit_time, 1);
     int64_t earned = WISP__EARN_PACKET + (int64_t)bytes * WISP__EARN_BYTE;
-    int64_t saved = wisp__least(s->credit + (int64_t)(seconds * WISP__EARN_SECOND),
+    int64_t saved = wisp__least(s->credit + (int64_t)(seconds * (double)WISP__EARN_SECOND),
                                 WISP__EARN_SAVED);
     bool enough = w->base.reliable || saved + earned >= WISP__EARN_NEEDED;
     s->credit_time = w->base.time;
@@ -26685,7 +26726,8 @@ static wisp_result wisp__desc_validate(const wisp_desc *desc) {
 }
 
 /* Keys from the seed, the caller's entropy or the system's. */
-static wisp_result wisp__seed(const wisp_desc *desc, wisp__peers *peers, wisp__policy *policy) {
+static wisp_result wisp__seed(const wisp_desc *desc, wisp__peers *peers, wisp__policy *policy,
+                              wisp__schemas *schemas) {
     uint64_t keys[4] = { 0, 0, 0, 0 };
     wisp_entropy entropy = desc->entropy;
 #ifndef WISP_NO_OS
@@ -26699,8 +26741,10 @@ static wisp_result wisp__seed(const wisp_desc *desc, wisp__peers *peers, wisp__p
     peers->secret.key[1] = keys[1];
     peers->cookie_key[0] = keys[2];
     peers->cookie_key[1] = keys[3];
-    for (uint8_t i = 0; i < 2; i++)
-        policy->key[i] = wisp__siphash(peers->cookie_key, &i, 1);   /* no cookie is so short */
+    for (uint8_t i = 0; i < 4; i++) {                         /* no cookie is so short */
+        uint64_t key = wisp__siphash(peers->cookie_key, &i, 1);
+        *(i < 2 ? &policy->key[i] : &schemas->key[i - 2]) = key;
+    }
     return WISP_OK;
 }
 
@@ -26843,7 +26887,7 @@ wisp *wisp_create(const wisp_desc *desc, wisp_result *why) {
     if (!w) return NULL;
     w->base.stats = base.stats;
     wisp__wire(w, &full);
-    *result = wisp__seed(&full, &w->peers, &w->policy);
+    *result = wisp__seed(&full, &w->peers, &w->policy, &w->registry.schemas);
     if (*result == WISP_OK) *result = wisp__start(w);
     if (*result == WISP_OK) return w;
     wisp__release(w);
@@ -28209,6 +28253,24 @@ void wisp_overlay(wisp *w, const wisp_canvas *canvas) {
 }
 
 /* Runs every room's check: for tests. */
+/* What is counted of names that peers have announced. */
+WISP__UNUSED static void wisp__lent_check(const wisp *w) {
+    int announced = 0, lent = 0;
+    for (int i = 0; i < w->registry.count; i++) {
+        const wisp__remote *remote = w->registry.remotes[i];
+        WISP_ASSERT(remote->index == i && remote->announced >= 0);
+        announced += remote->announced;
+        lent += remote->lent;
+    }
+    for (int i = 0; i < w->peers.pool.made; i++) {
+        const wisp__session *s = wisp__session_at(w, i);
+        for (int k = 0; s && k < s->their_room; k++) announced -= s->theirs[k].remote != 0;
+    }
+    WISP_ASSERT(announced == 0 && lent == w->registry.lent);
+    (void)announced;
+    (void)lent;
+}
+
 WISP__UNUSED static void wisp__host_check(const wisp *w) {
     int joined = 0, placed = 0;
     for (int i = 0; i < w->peers.pool.made; i++) {
@@ -28221,6 +28283,8 @@ WISP__UNUSED static void wisp__host_check(const wisp *w) {
     WISP_ASSERT(joined == w->peers.joined);
     WISP_ASSERT(placed == w->peers.strangers && placed <= w->peers.max_peers);
     wisp__hooks_check(&w->hooks);
+    wisp__lent_check(w);
+    wisp__schemas_check(&w->registry.schemas);
     for (int i = 0; i < w->groups.pool.made; i++)
         if (wisp__group_at(&w->groups, i)) wisp__group_check(wisp__group_at(&w->groups, i));
     (void)joined;
