@@ -190,8 +190,8 @@ static void add_full(samples *s) {
         s->numbers.keypoints[i].time = s->colors.keypoints[i].time = (float)i / 19.0f;
         s->numbers.keypoints[i].value = (float)i * 1e30f;
         s->numbers.keypoints[i].envelope = (float)(i % 3) / 3.0f;
-        s->colors.keypoints[i].value.r = (float)i / 255.0f;
-        s->colors.keypoints[i].value.a = (float)(255 - i) / 255.0f;
+        s->colors.keypoints[i].value.r = (float)(i / 255.0);
+        s->colors.keypoints[i].value.a = (float)((255 - i) / 255.0);
     }
     s->long_uri.source = WISP_CONTENT_URI;
     memset(s->long_uri.as.uri, 'u', 255);

@@ -597,7 +597,7 @@ static bool arena_use(wisp__base *base, wisp__arena *arena, uint64_t seed, int l
 TEST(pieces_of_the_arena_do_not_overlap) {
     wisp__base base;
     low_memory memory;
-    wisp__arena arena = { NULL, NULL };
+    wisp__arena arena = { NULL, NULL, 0 };
     low_start(&base, &memory);
     CHECK(arena_use(&base, &arena, 1, 50000));
     wisp__arena_free(&base, &arena);
@@ -608,7 +608,7 @@ TEST(pieces_of_the_arena_do_not_overlap) {
 TEST(an_arena_used_alike_allocates_only_once) {
     wisp__base base;
     low_memory memory;
-    wisp__arena arena = { NULL, NULL };
+    wisp__arena arena = { NULL, NULL, 0 };
     long long calls = 0;
     low_start(&base, &memory);
     for (int round = 0; round < 20; round++) {
@@ -624,7 +624,7 @@ TEST(an_arena_used_alike_allocates_only_once) {
 TEST(an_arena_used_unlike_stays_in_proportion) {
     wisp__base base;
     low_memory memory;
-    wisp__arena arena = { NULL, NULL };
+    wisp__arena arena = { NULL, NULL, 0 };
     low_start(&base, &memory);
     for (int round = 0; round < 100; round++) {
         wisp__arena_reset(&arena);
@@ -639,7 +639,7 @@ TEST(an_arena_used_unlike_stays_in_proportion) {
 TEST(nothing_and_much_can_be_taken_from_the_arena) {
     wisp__base base;
     low_memory memory;
-    wisp__arena arena = { NULL, NULL };
+    wisp__arena arena = { NULL, NULL, 0 };
     unsigned char *large;
     low_start(&base, &memory);
     CHECK(wisp__arena_take(&base, &arena, 0) != NULL);
@@ -656,10 +656,58 @@ TEST(nothing_and_much_can_be_taken_from_the_arena) {
     CHECK(low_is_empty(&base, &memory));
 }
 
+static size_t asked;
+
+static void *ask(void *user, size_t size) {
+    (void)user;
+    asked = size;
+    return NULL;
+}
+
+/* Sizes that would wrap where they are rounded or doubled are refused, and the arena goes on. */
+TEST(no_size_wraps_around_in_an_arena) {
+    static const size_t sizes[] = { SIZE_MAX, SIZE_MAX - 14, SIZE_MAX - 15, (size_t)INT32_MAX + 1,
+                                    (size_t)1 << 31 };
+    wisp__base base;
+    low_memory memory;
+    wisp__arena arena = { NULL, NULL, 0 };
+    wisp__arena_block huge;
+    low_start(&base, &memory);
+    for (int i = 0; i < (int)(sizeof sizes / sizeof *sizes); i++) {
+        CHECK(wisp__arena_take(&base, &arena, sizes[i]) == NULL);
+        CHECK_EQ_INT(memory.calls, 0);
+    }
+    CHECK(wisp__arena_take(&base, &arena, 100) != NULL);
+    for (int i = 0; i < (int)(sizeof sizes / sizeof *sizes); i++)
+        CHECK(wisp__arena_take(&base, &arena, sizes[i]) == NULL);
+    CHECK_EQ_INT(memory.calls, 1);
+    CHECK(wisp__arena_take(&base, &arena, 100) != NULL);
+    wisp__arena_free(&base, &arena);
+    memset(&huge, 0, sizeof huge);
+    huge.bytes = huge.used = (size_t)1 << 31;            /* the next would be twice as large */
+    arena.first = arena.current = &huge;
+    base.memory.alloc = ask;
+    CHECK(wisp__arena_take(&base, &arena, 100) == NULL);
+    CHECK(asked >= WISP__ARENA_MOST && asked <= INT32_MAX);
+}
+
+TEST(no_count_of_items_wraps_around) {
+    static uint64_t block[8];
+    wisp__bump bump = wisp__bump_on(block, (int)sizeof block);
+    wisp__supply supply = wisp__supply_of_bump(&bump);
+    CHECK(wisp__supply_items(&supply, UINT64_C(0x20000001), 8) == NULL);
+    CHECK(wisp__supply_items(&supply, UINT64_C(61357), 70000) == NULL);
+    CHECK(!bump.failed && bump.left == sizeof block);
+    CHECK(wisp__supply_items(&supply, 0, 8) == block);
+    CHECK(wisp__supply_items(&supply, 2, 8) == block + 1);
+    CHECK(wisp__bump_items(&bump, UINT64_C(0x20000001), 8) == NULL);
+    CHECK(bump.failed);
+}
+
 TEST(an_arena_without_memory_refuses_and_goes_on) {
     wisp__base base;
     low_memory memory;
-    wisp__arena arena = { NULL, NULL };
+    wisp__arena arena = { NULL, NULL, 0 };
     char *a, *b;
     low_start(&base, &memory);
     memory.fail_after = 0;
@@ -707,6 +755,8 @@ static const test_case tests[] = {
     CASE(an_arena_used_alike_allocates_only_once),
     CASE(an_arena_used_unlike_stays_in_proportion),
     CASE(nothing_and_much_can_be_taken_from_the_arena),
+    CASE(no_size_wraps_around_in_an_arena),
+    CASE(no_count_of_items_wraps_around),
     CASE(an_arena_without_memory_refuses_and_goes_on),
 };
 
