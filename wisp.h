@@ -18515,11 +18515,12 @@ enum { WISP__UNTOLD, WISP__TOLD, WISP__HEARD, WISP__BOUND, WISP__UNKNOWN };
 /* What stands between one peer and one remote. */
 typedef struct wisp__route {
     uint8_t  known;                    /* over there: WISP__UNTOLD.. */
-    bool     active;                   /* its queue is not empty */
+    bool     active : 1;               /* its queue is not empty */
     bool     named : 1;                /* they announced this name, and did not refuse it since */
     bool     there : 1;                /* of a main entry: they announced its name at any time */
     bool     warned : 1;               /* it was told that they do not take our form */
     bool     refused : 1;              /* we do not take theirs, as long as the settings stay */
+    uint16_t refused_number;           /* over there, of the form that was refused last */
     uint32_t told_in;                  /* packet that carries the announcement, its low bits */
     uint64_t newest;                   /* packet of the last sequenced message */
     struct wisp__entry *first, *last;  /* the queue (queue) */
@@ -20216,7 +20217,7 @@ static int wisp__queue_pick(const wisp__sender *sender, const wisp__session *s, 
  *   REPLY 4: call:24 ok:1 [code:16] shape data
  *   ANNOUNCE 5: length(id) length(bytes) name version:8 codec:8 length(extra)
  *   BOUND 6 · UNKNOWN 7: length(id) · PING 8 · LEAVE 9: code:16 length(bytes) text
- *   RESYNC 10: length(id), whose values are to come whole
+ *   RESYNC 10: length(id), whose values are to come whole; after UNKNOWN: its announcement again
  *   Reserved, and no record yet: TICK 11, OBJECT 12, INPUT 13, ASSEMBLED 14 (a piece set)
  *   MORE 15, which is followed by kind:4 of its own: PATH_CHALLENGE 0, PATH_RESPONSE 1,
  *   FULL 2 (a name and a key, in place of RESYNC of a whole name), CLOCK 3 are reserved
@@ -24751,17 +24752,13 @@ static void wisp__name_taken(wisp *w, wisp__session *s, const wisp__remote *remo
     }
 }
 
-/* Our settings have changed, and may take what was refused: the name is announced again, which asks
-   for theirs. */
+/* Our settings have changed, and may take what was refused: the other end is asked for it. */
 static void wisp__ask_refused(wisp *w, wisp__session *s) {
     for (int i = WISP__RESERVED; s->refused > 0 && i < s->route_room; i++) {
-        int newest;
         if (!s->routes[i].refused) continue;
         s->routes[i].refused = false;
         s->refused--;
-        wisp__remote_claim(&w->registry, w->registry.remotes[i]);
-        newest = w->registry.remotes[i]->newest;
-        if (wisp__route_of(&w->base, s, newest)) wisp__tell_anew(s, newest);
+        wisp__control_add(&w->base, s, WISP__R_RESYNC, s->routes[i].refused_number);
     }
 }
 
@@ -24907,9 +24904,11 @@ static wisp__form *wisp__learn_form(wisp *w, wisp__session *s, const wisp__remot
 
 /* What they announced for a name is not taken. It is told once, until the settings change: a peer
    that was set up otherwise is no attacker, so it is no offence, and it gets the answer. */
-static void wisp__refuse_form(wisp *w, wisp__session *s, wisp__remote *remote, wisp_result why) {
+static void wisp__refuse_form(wisp *w, wisp__session *s, wisp__remote *remote, int number,
+                              wisp_result why) {
     wisp__route *route = &s->routes[remote->index];
     const char *text = w->registry.text;
+    route->refused_number = (uint16_t)number;
     if (route->refused) return;
     route->refused = true;
     s->refused++;
@@ -24971,12 +24970,9 @@ static void wisp__learn(wisp__reading *r, const wisp__learning *l) {
         room = wisp__grow(&w->base, (void **)&s->theirs, &s->their_room, l->number + 1,
                           w->base.limits.remotes, sizeof *s->theirs);
     if (room == WISP_OK && s->theirs[l->number].remote) {
-        if (s->theirs[l->number].remote != remote->index + 1) {
+        if (s->theirs[l->number].remote != remote->index + 1)
             wisp__break(r, "a number that was announced for another name");
-        } else {
-            wisp__control_add(&w->base, s, WISP__R_BOUND, l->number);
-            wisp__name_taken(w, s, remote);
-        }
+        else wisp__control_add(&w->base, s, WISP__R_BOUND, l->number);
         return;
     }
     if (room == WISP_OK && !l->plain)
@@ -24986,7 +24982,7 @@ static void wisp__learn(wisp__reading *r, const wisp__learning *l) {
         wisp__break_with(r, WISP_E_MEMORY, "no memory for a name");
         return;
     }
-    if (why) wisp__refuse_form(w, s, remote, why);
+    if (why) wisp__refuse_form(w, s, remote, l->number, why);
     if (room == WISP_E_LIMIT || why) {
         w->base.stats.names_unknown++;
         wisp__control_add(&w->base, s, WISP__R_UNKNOWN, l->number);
@@ -25265,13 +25261,17 @@ static void wisp__read_answer(wisp__reading *r, bool bound) {
     }
 }
 
-/* They have lost what differences are to. */
+/* They have lost what differences are to, or may take a form by now that they did not take. */
 static void wisp__read_resync(wisp__reading *r) {
     int index = wisp__get_length(&r->from) + WISP__RESERVED;
+    wisp__route *route;
     if (r->from.failed || index >= r->w->registry.count) {
         wisp__break(r, "a number that was never given");
         return;
     }
+    route = wisp__route_of(&r->w->base, r->session, index);
+    if (route && route->known != WISP__BOUND)
+        wisp__name_taken(r->w, r->session, r->w->registry.remotes[index]->main);
     if (!wisp__pay_each(&r->w->content.credit, r->session->told.count, WISP__PRICE_STEP)) {
         wisp__break_with(r, WISP_E_FLOOD, "whole values are asked for too often");
         return;

@@ -314,6 +314,34 @@ TEST(hostile_announcements_make_nothing_grow_beyond_the_limit) {
     bench_close(b);
 }
 
+/* A form that nobody asked for keeps no place: the next name has it, with a clean record. */
+TEST(names_of_refused_forms_keep_no_place) {
+    static const wisp_field fields[] = { WISP_MAP_FIELD("n", WISP_T_INT32) };
+    static const wisp_schema schema = WISP_MAP_SCHEMA("plan", 1, fields);
+    world_two t;
+    wisp_config config;
+    memset(&config, 0, sizeof config);
+    config.encode.schema = &schema;
+    world_two_open(&t);
+    CHECK(match(&t, "^p").id != 0);
+    world_watch(&t.w, t.server, WISP_ERROR);
+    for (int i = 0; i < 100; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "p%d", i);
+        CHECK_EQ_INT(wisp_use_config(t.client, &config, name), WISP_OK);
+        world_step(&t.w);
+    }
+    world_run(&t.w, 0.5);
+    CHECK(t.server->registry.lent <= 2);
+    CHECK(world_results(&t.w, t.server, WISP_ERROR, WISP_E_UNSUPPORTED) > 0);
+    config.encode.schema = NULL;
+    config.encode.foreign = WISP_ON;
+    CHECK_EQ_INT(wisp_use_config(t.server, &config, NULL), WISP_OK);
+    world_run(&t.w, 0.5);
+    CHECK_EQ_INT(wisp_peers(t.server, NULL, 0), 1);
+    world_close(&t.w);
+}
+
 /* --- order and ends --- */
 
 static char order[64];
@@ -549,6 +577,7 @@ static const test_case tests[] = {
     CASE(peers_are_not_told_of_a_name_that_only_another_has_announced),
     CASE(what_is_no_name_is_not_registered_whatever_a_pattern_takes),
     CASE(hostile_announcements_make_nothing_grow_beyond_the_limit),
+    CASE(names_of_refused_forms_keep_no_place),
     CASE(handlers_run_in_the_order_of_connection_whether_by_name_or_by_pattern),
     CASE(one_disconnect_ends_them_all),
     CASE(a_handler_ends_its_own_pattern_and_another),

@@ -935,7 +935,7 @@ TEST(in_a_crossed_join_both_take_what_the_other_describes) {
     }
 }
 
-/* The name is announced again, which asks the other end for its own announcement. */
+/* The other end is asked to announce it again. */
 TEST(a_form_that_was_refused_comes_once_it_is_set) {
     for (int form = 0; form < FORMS; form++)
         for (int way = 0; way < 3; way++) {
@@ -968,6 +968,59 @@ TEST(a_form_of_an_unknown_name_comes_once_both_are_there) {
     world_run(&t.w, 1);
     CHECK_EQ_INT(stats_that_come(&t, t.client, t.server), 3);
     CHECK_EQ_INT(errors(&t), 0);
+    world_close(&t.w);
+}
+
+/* The complaint and the news that the form is taken by now may be lost, or overtake each other. */
+TEST(a_form_that_was_refused_comes_over_a_bad_network_too) {
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        world_two t;
+        int count = 0;
+        world_open(&t.w);
+        t.w.bad = true;
+        t.w.net.loss = 0.3;
+        t.w.net.latency = 0.03;
+        t.w.net.reorder = 0.3;
+        t.w.net.duplicate = 0.1;
+        t.w.net.seed = 10 * seed;
+        world_two_join(&t);
+        world_watch(&t.w, t.server, "stats");
+        set_form(t.client, DELTA_OF_RECORDS, "stats");
+        fire_stats(t.client, 1);
+        world_run(&t.w, 0.02 * (double)seed);
+        set_form(t.server, DELTA_OF_RECORDS, "stats");
+        for (int i = 0; i < 40 && !count; i++) {
+            world_run(&t.w, 0.2);
+            fire_stats(t.client, i);
+            count = world_count(&t.w, t.server, "stats");
+        }
+        if (!CHECK(count > 0)) printf("  seed %d\n", (int)seed);
+        world_close(&t.w);
+    }
+}
+
+/* A schema whose description fits no packet is announced only ahead of a message. */
+TEST(a_form_that_was_refused_comes_though_the_schema_here_is_large) {
+    static wisp_field fields[200];
+    static char names[200][24];
+    wisp_schema large = stats_schema;
+    world_two t;
+    wisp_config c = form_config(RECORDS);
+    for (int i = 0; i < 200; i++) {
+        wisp_field field = WISP_MAP_FIELD(names[i], WISP_T_BOOL);
+        snprintf(names[i], sizeof names[i], "unused field %d", i);
+        field.flags = WISP_FLAG_OPTIONAL;
+        fields[i] = i ? field : stats_fields[0];
+    }
+    large.fields = fields;
+    large.count = 200;
+    forms_open(&t);
+    set_form(t.client, RECORDS, "stats");
+    CHECK_EQ_INT(stats_that_come(&t, t.client, t.server), 0);
+    c.encode.schema = &large;
+    CHECK_EQ_INT(wisp_use_config(t.server, &c, "stats"), WISP_OK);
+    world_run(&t.w, 0.3);
+    CHECK_EQ_INT(stats_that_come(&t, t.client, t.server), 3);
     world_close(&t.w);
 }
 
@@ -1126,6 +1179,8 @@ static const test_case tests[] = {
     CASE(in_a_crossed_join_both_take_what_the_other_describes),
     CASE(a_form_that_was_refused_comes_once_it_is_set),
     CASE(a_form_of_an_unknown_name_comes_once_both_are_there),
+    CASE(a_form_that_was_refused_comes_over_a_bad_network_too),
+    CASE(a_form_that_was_refused_comes_though_the_schema_here_is_large),
     CASE(a_setting_that_does_not_help_is_told_anew),
     CASE(a_form_that_is_taken_up_later_is_judged_and_announced_again_by_itself),
     CASE(what_was_taken_goes_on_when_the_setting_is_taken_back),
