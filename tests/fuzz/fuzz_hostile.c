@@ -62,127 +62,30 @@ static world the_world;
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* ---- the schemas of the server ------------------------------------------------------ */
-
-typedef struct stats { float hp; uint32_t xp; char name[21]; } stats;
-typedef struct state { int id; wisp_vec3 at; float heat; uint8_t count; int32_t list[30]; } state;
-
-static const wisp_field stats_fields[] = {
-    WISP_FIELD(stats, hp, WISP_T_QUANTIZED(0, 100, 0.5)),
-    WISP_OPTIONAL_FIELD(stats, xp, WISP_T_RANGE(0, 1000000), 0),
-    WISP_FIELD(stats, name, WISP_T_STRING(20)),
-};
-static const wisp_schema stats_schema = WISP_SCHEMA(stats, 2, stats_fields);
-static const wisp_field old_fields[] = {
-    WISP_MAP_FIELD("hp", WISP_T_NUMBER_RANGE(0, 500)), WISP_MAP_FIELD("xp", WISP_T_UINT32),
-    WISP_MAP_FIELD("title", WISP_T_STRING(20)),
-};
-static const wisp_schema old_schema = WISP_MAP_SCHEMA("stats", 1, old_fields);
-static const wisp_type list_type = WISP_T_INT32;
-static const wisp_field state_fields[] = {
-    WISP_KEY_FIELD(state, id, WISP_T_RANGE(0, 999)),
-    WISP_FIELD(state, at, WISP_T_VEC3_QUANTIZED(-100, 100, 0.1)),
-    WISP_FIELD(state, heat, WISP_T_FLOAT),
-    WISP_COUNTED_FIELD(state, list, count, WISP_T_ARRAY(&list_type, 30)),
-};
-static const wisp_schema state_schema = WISP_SCHEMA(state, 1, state_fields);
-static const wisp_type word_type = WISP_T_STRING(12), any_type = WISP_T_ANY;
-static const wisp_type either_types[] = { WISP_T_LITERAL_TEXT("none"), WISP_T_INT16, WISP_T_VEC2 };
-static const wisp_field open_fields[] = {
-    WISP_MAP_FIELD("words", WISP_T_ARRAY(&word_type, 40)), WISP_MAP_FIELD("any", WISP_T_ANY),
-    WISP_MAP_FIELD("either", WISP_T_UNION(either_types, 3)),
-    WISP_MAYBE_MAP_FIELD("many", WISP_T_ARRAY(&any_type, 100)),
-};
-static const wisp_schema open_schema = WISP_MAP_SCHEMA("open", 1, open_fields);
-static const wisp_field row_fields[] = {
-    WISP_MAP_FIELD("a", WISP_T_INT16), WISP_MAP_FIELD("b", WISP_T_STRING(30)),
-    WISP_MAYBE_MAP_FIELD("c", WISP_T_ANY),
-};
-static const wisp_schema row_schema = WISP_LIST_SCHEMA("row", 1, row_fields);
-
-static wisp_result to_second(wisp_edit *edit, void *user) {
-    const wisp_value *hp = wisp_edit_get(edit, "hp");
-    (void)user;
-    if (hp) wisp_edit_set(edit, "hp", wisp_number(50));
-    return wisp_edit_rename(edit, "title", "name");
-}
-
-static const wisp_migration steps[] = { { 1, to_second, NULL } };
-
-enum { JSON = 1, MSGPACK, PROTOBUF };
-
-/* What is registered at the server, and how. */
-typedef struct entry {
-    const char        *name;
-    const wisp_schema *schema;
-    int                delivery, delta, adaptive, sync, codec, compressed;
-} entry;
-
-static const entry entries[] = {
-    { "chat", NULL, WISP_RELIABLE, 0, 0, 0, 0, 0 },
-    { "stats", &stats_schema, WISP_RELIABLE, 0, 0, 0, 0, 0 },
-    { "state", &state_schema, WISP_UNRELIABLE, 1, 0, 0, 0, 0 },
-    { "track", &state_schema, WISP_RELIABLE, 1, 1, 0, 0, 0 },
-    { "synced", &open_schema, WISP_SEQUENCED, 1, 0, 1, 0, 0 },
-    { "map", NULL, WISP_RELIABLE, 1, 0, 1, 0, 0 },
-    { "row", &row_schema, WISP_RELIABLE, 0, 0, 0, 0, 0 },
-    { "json", &open_schema, WISP_RELIABLE, 0, 0, 0, JSON, 0 },
-    { "packed", NULL, WISP_UNRELIABLE, 0, 0, 0, MSGPACK, 0 },
-    { "proto", &open_schema, WISP_RELIABLE, 0, 0, 0, PROTOBUF, 0 },
-    { "held", &stats_schema, WISP_RELIABLE, 0, 0, 0, 0, 0 },
-    { "small", NULL, WISP_RELIABLE, 0, 0, 0, 0, 1 },
-    { "seldom", NULL, WISP_RELIABLE, 0, 0, 0, 0, 0 },
-    { "ask", NULL, WISP_RELIABLE, 0, 0, 0, 0, 0 },
-};
-enum { ENTRIES = (int)(sizeof entries / sizeof *entries) };
-
-static const wisp_codec *codec_of(int which) {
-    return which == JSON ? wisp_json() : which == MSGPACK ? wisp_msgpack()
-         : which == PROTOBUF ? wisp_protobuf() : NULL;
-}
-
-static wisp_config config_of(const entry *e) {
-    wisp_config config;
-    memset(&config, 0, sizeof config);
-    config.delivery = e->delivery;
-    config.encode.schema = e->schema;
-    config.encode.codec = codec_of(e->codec);
-    if (e->schema == &stats_schema) {
-        config.encode.migrations = steps;
-        config.encode.migration_count = 1;
-    }
-    if (e->delta) config.encode.mode = WISP_ENCODE_DELTA;
-    if (e->compressed) config.encode.compression = WISP_COMPRESSION_AUTO;
-    config.encode.adaptive = e->adaptive ? WISP_ON : 0;
-    config.delta_sync = e->sync ? WISP_ON : 0;
-    if (strcmp(e->name, "seldom") == 0) config.rate_limit = 0.1;
-    return config;
-}
-
 /* ---- what the server does with what it gets -------------------------------------------- */
 
 static void on_any(wisp_event *event);
 
 static void send_something(world *f, wisp *w, int which, wisp_to to) {
-    const entry *e = &entries[which % ENTRIES];
+    const hostile_entry *e = &hostile_entries[which % HOSTILE_ENTRIES];
     wisp_value values[3];
     int count = 1;
     made.used = 0;
     made.flags = SCHEMAS_FINITE | SCHEMAS_TEXT;
     made.seed = (uint64_t)take(&f->in) * 7919 + 1;
-    if (e->schema == &stats_schema) {
-        static stats some;
+    if (e->schema == &hostile_stats_schema) {
+        static hostile_stats some;
         some.hp = (float)take_below(&f->in, 100);
-        values[0] = wisp_struct(&stats_schema, &some);
-    } else if (e->schema == &state_schema) {
-        static state some;
+        values[0] = wisp_struct(&hostile_stats_schema, &some);
+    } else if (e->schema == &hostile_state_schema) {
+        static hostile_state some;
         memset(&some, 0, sizeof some);
         some.id = take_below(&f->in, 5);
         some.at.x = (float)take_below(&f->in, 100);
         some.count = (uint8_t)take_below(&f->in, 30);
         some.list[some.count / 2] = take(&f->in);
-        values[0] = wisp_struct(&state_schema, &some);
-    } else if (e->schema == &row_schema) {
+        values[0] = wisp_struct(&hostile_state_schema, &some);
+    } else if (e->schema == &hostile_row_schema) {
         values[0] = wisp_int(take(&f->in));
         values[1] = wisp_string("row");
         values[2] = wisp_nil();
@@ -222,8 +125,8 @@ static void act(world *f, wisp_event *event) {
 }
 
 static const wisp_schema *schema_of(const char *name) {
-    for (int i = 0; i < ENTRIES; i++)
-        if (strcmp(entries[i].name, name) == 0) return entries[i].schema;
+    for (int i = 0; i < HOSTILE_ENTRIES; i++)
+        if (strcmp(hostile_entries[i].name, name) == 0) return hostile_entries[i].schema;
     return NULL;
 }
 
@@ -291,10 +194,10 @@ static void set_up(world *f, int options) {
     wisp *w = f->h.server;
     wisp_middleware holder;
     wisp_budget budget;
-    for (int i = 0; i < ENTRIES; i++) {
-        wisp_config config = config_of(&entries[i]);
-        MUST(wisp_use_config(w, &config, entries[i].name) == WISP_OK);
-        wisp_connect(w, entries[i].name, on_message, f);
+    for (int i = 0; i < HOSTILE_ENTRIES; i++) {
+        wisp_config config = hostile_config(&hostile_entries[i]);
+        MUST(wisp_use_config(w, &config, hostile_entries[i].name) == WISP_OK);
+        wisp_connect(w, hostile_entries[i].name, on_message, f);
     }
     wisp_on_invoke(w, "ask", on_ask, f);
     wisp_connect(w, "numbered", on_numbered, f);
@@ -581,8 +484,8 @@ static int make_descriptor(world *f, uint8_t *bytes, const wisp_schema *own) {
     if (how < 5 || !schema) {
         schemas_start(&made, (uint64_t)take16(&f->in), 0);
         schema = schemas_random(&made);
-    } else if (schema == &stats_schema && how < 8) {
-        schema = &old_schema;
+    } else if (schema == &hostile_stats_schema && how < 8) {
+        schema = &hostile_old_schema;
     }
     bits = wisp__describe(schema, bytes, WISP__DESCRIPTOR_BYTES + WISP__SLACK);
     if (bits < 0) return 0;
@@ -593,7 +496,7 @@ static int make_descriptor(world *f, uint8_t *bytes, const wisp_schema *own) {
 }
 
 /* The form that the server itself has for a name. */
-static void own_form(hostile_form *form, const entry *e, const char *const codecs[]) {
+static void own_form(hostile_form *form, const hostile_entry *e, const char *const codecs[]) {
     form->kind = e->codec ? WISP__CODED : e->schema ? WISP__RECORD : WISP__VALUES;
     if (e->codec) form->codec = codecs[e->codec - 1];
     form->delta = e->delta != 0;
@@ -615,13 +518,13 @@ static void any_form(world *f, hostile_form *form, const char *const codecs[]) {
 }
 
 static const wisp_codec *codec_named(const char *name) {
-    for (int i = JSON; i <= PROTOBUF; i++)
-        if (name && strcmp(codec_of(i)->name, name) == 0) return codec_of(i);
+    for (int i = HOSTILE_JSON; i <= HOSTILE_PROTOBUF; i++)
+        if (name && strcmp(hostile_codec(i)->name, name) == 0) return hostile_codec(i);
     return NULL;
 }
 
 /* Makes a form of a slot that is to be announced. */
-static void make_form(world *f, slot *sl, const entry *e, hostile_form *form, uint8_t *bytes) {
+static void make_form(world *f, slot *sl, const hostile_entry *e, hostile_form *form, uint8_t *bytes) {
     static const char *const codecs[] = { "json", "msgpack", "protobuf", "nobody's" };
     int how = take(&f->in);
     memset(form, 0, sizeof *form);
@@ -666,9 +569,9 @@ static void send_fragments(world *f, const uint8_t *bytes, int size, int channel
 static void announce(world *f) {
     static uint8_t bytes[WISP__DESCRIPTOR_BYTES + 2 * WISP__SLACK], whole[HOSTILE_WHOLE];
     static char pattern[16];
-    int number = take(&f->in), which = take_below(&f->in, ENTRIES + 3);
+    int number = take(&f->in), which = take_below(&f->in, HOSTILE_ENTRIES + 3);
     slot *sl = &slots[number % SLOTS];
-    const entry *e = which < ENTRIES ? &entries[which] : NULL;
+    const hostile_entry *e = which < HOSTILE_ENTRIES ? &hostile_entries[which] : NULL;
     wisp__writer to = wisp__writer_on(whole, HOSTILE_WHOLE - WISP__SLACK);
     hostile_form form;
     int size;
@@ -676,7 +579,7 @@ static void announce(world *f) {
     memset(whole, 0, sizeof whole);
     snprintf(pattern, sizeof pattern, "pat%d", take(&f->in));
     if (!sl->name || take(&f->in) > 200) {
-        sl->name = e ? e->name : which == ENTRIES ? "unheard of" : which == ENTRIES + 1
+        sl->name = e ? e->name : which == HOSTILE_ENTRIES ? "unheard of" : which == HOSTILE_ENTRIES + 1
                  ? "wisp:left" : pattern;
     }
     make_form(f, sl, e, &form, bytes);
@@ -809,7 +712,7 @@ static void put_answer(world *f, wisp__writer *to) {
     static const wisp__record kinds[] = { WISP__R_BOUND, WISP__R_UNKNOWN, WISP__R_RESYNC, WISP__R_BOUND };
     int number = take(&f->in);
     wisp__put_control(to, kinds[take_below(&f->in, 4)]);
-    wisp__put_length(to, number < 254 ? (uint64_t)(number % ENTRIES) : (uint64_t)number);
+    wisp__put_length(to, number < 254 ? (uint64_t)(number % HOSTILE_ENTRIES) : (uint64_t)number);
 }
 
 static void put_leave(world *f, wisp__writer *to) {
@@ -890,10 +793,10 @@ static void let_speak(world *f) {
     f->h.deaf = f->h.dumb = false;
     for (int i = 0; i < rounds; i++) {
         int which = take(&f->in), times = which & 128 ? 3 : 1;
-        const entry *e = &entries[which % ENTRIES];
-        wisp_config config = config_of(e);
-        if (e->schema == &stats_schema && which & 64) {
-            config.encode.schema = &old_schema;
+        const hostile_entry *e = &hostile_entries[which % HOSTILE_ENTRIES];
+        wisp_config config = hostile_config(e);
+        if (e->schema == &hostile_stats_schema && which & 64) {
+            config.encode.schema = &hostile_old_schema;
             config.encode.migrations = NULL;
             config.encode.migration_count = 0;
         }

@@ -80,6 +80,8 @@ static inline uint8_t *hostile_put_head(hostile *h, int flags, uint64_t number) 
 
 /* ---- work: what the server has done, in units that depend on no machine ------ */
 
+#define HOSTILE_WORK_MOST 1e6
+
 /* Zero until the endpoint counts it. */
 static inline uint64_t hostile_work(const hostile *h) {
     (void)h;
@@ -263,6 +265,106 @@ static inline void hostile_close(hostile *h) {
     wisp_destroy(h->server);
     wisp_pipe_free(&h->pipe);
     h->server = NULL;
+}
+
+/* ---- the schemas of the server ------------------------------------------------------ */
+
+typedef struct hostile_stats { float hp; uint32_t xp; char name[21]; } hostile_stats;
+typedef struct hostile_state { int id; wisp_vec3 at; float heat; uint8_t count; int32_t list[30]; } hostile_state;
+
+static const wisp_field hostile_stats_fields[] = {
+    WISP_FIELD(hostile_stats, hp, WISP_T_QUANTIZED(0, 100, 0.5)),
+    WISP_OPTIONAL_FIELD(hostile_stats, xp, WISP_T_RANGE(0, 1000000), 0),
+    WISP_FIELD(hostile_stats, name, WISP_T_STRING(20)),
+};
+static const wisp_schema hostile_stats_schema = WISP_SCHEMA(hostile_stats, 2, hostile_stats_fields);
+static const wisp_field hostile_old_fields[] = {
+    WISP_MAP_FIELD("hp", WISP_T_NUMBER_RANGE(0, 500)), WISP_MAP_FIELD("xp", WISP_T_UINT32),
+    WISP_MAP_FIELD("title", WISP_T_STRING(20)),
+};
+static const wisp_schema hostile_old_schema = WISP_MAP_SCHEMA("stats", 1, hostile_old_fields);
+static const wisp_type hostile_list_type = WISP_T_INT32;
+static const wisp_field hostile_state_fields[] = {
+    WISP_KEY_FIELD(hostile_state, id, WISP_T_RANGE(0, 999)),
+    WISP_FIELD(hostile_state, at, WISP_T_VEC3_QUANTIZED(-100, 100, 0.1)),
+    WISP_FIELD(hostile_state, heat, WISP_T_FLOAT),
+    WISP_COUNTED_FIELD(hostile_state, list, count, WISP_T_ARRAY(&hostile_list_type, 30)),
+};
+static const wisp_schema hostile_state_schema = WISP_SCHEMA(hostile_state, 1, hostile_state_fields);
+static const wisp_type hostile_word_type = WISP_T_STRING(12), hostile_any_type = WISP_T_ANY;
+static const wisp_type hostile_either_types[] = { WISP_T_LITERAL_TEXT("none"), WISP_T_INT16, WISP_T_VEC2 };
+static const wisp_field hostile_open_fields[] = {
+    WISP_MAP_FIELD("words", WISP_T_ARRAY(&hostile_word_type, 40)), WISP_MAP_FIELD("any", WISP_T_ANY),
+    WISP_MAP_FIELD("either", WISP_T_UNION(hostile_either_types, 3)),
+    WISP_MAYBE_MAP_FIELD("many", WISP_T_ARRAY(&hostile_any_type, 100)),
+};
+static const wisp_schema hostile_open_schema = WISP_MAP_SCHEMA("open", 1, hostile_open_fields);
+static const wisp_field hostile_row_fields[] = {
+    WISP_MAP_FIELD("a", WISP_T_INT16), WISP_MAP_FIELD("b", WISP_T_STRING(30)),
+    WISP_MAYBE_MAP_FIELD("c", WISP_T_ANY),
+};
+static const wisp_schema hostile_row_schema = WISP_LIST_SCHEMA("row", 1, hostile_row_fields);
+
+static inline wisp_result hostile_to_second(wisp_edit *edit, void *user) {
+    const wisp_value *hp = wisp_edit_get(edit, "hp");
+    (void)user;
+    if (hp) wisp_edit_set(edit, "hp", wisp_number(50));
+    return wisp_edit_rename(edit, "title", "name");
+}
+
+static const wisp_migration hostile_steps[] = { { 1, hostile_to_second, NULL } };
+
+/* What peers describe themselves is taken too. */
+static inline void hostile_foreign(wisp_config *config) { (void)config; }
+
+enum { HOSTILE_JSON = 1, HOSTILE_MSGPACK, HOSTILE_PROTOBUF };
+
+/* What is registered at the server, and how. */
+typedef struct hostile_entry {
+    const char        *name;
+    const wisp_schema *schema;
+    int                delivery, delta, adaptive, sync, codec, compressed;
+} hostile_entry;
+
+static const hostile_entry hostile_entries[] = {
+    { "chat", NULL, WISP_RELIABLE, 0, 0, 0, 0, 0 },
+    { "stats", &hostile_stats_schema, WISP_RELIABLE, 0, 0, 0, 0, 0 },
+    { "state", &hostile_state_schema, WISP_UNRELIABLE, 1, 0, 0, 0, 0 },
+    { "track", &hostile_state_schema, WISP_RELIABLE, 1, 1, 0, 0, 0 },
+    { "synced", &hostile_open_schema, WISP_SEQUENCED, 1, 0, 1, 0, 0 },
+    { "map", NULL, WISP_RELIABLE, 1, 0, 1, 0, 0 },
+    { "row", &hostile_row_schema, WISP_RELIABLE, 0, 0, 0, 0, 0 },
+    { "json", &hostile_open_schema, WISP_RELIABLE, 0, 0, 0, HOSTILE_JSON, 0 },
+    { "packed", NULL, WISP_UNRELIABLE, 0, 0, 0, HOSTILE_MSGPACK, 0 },
+    { "proto", &hostile_open_schema, WISP_RELIABLE, 0, 0, 0, HOSTILE_PROTOBUF, 0 },
+    { "held", &hostile_stats_schema, WISP_RELIABLE, 0, 0, 0, 0, 0 },
+    { "small", NULL, WISP_RELIABLE, 0, 0, 0, 0, 1 },
+    { "seldom", NULL, WISP_RELIABLE, 0, 0, 0, 0, 0 },
+    { "ask", NULL, WISP_RELIABLE, 0, 0, 0, 0, 0 },
+};
+enum { HOSTILE_ENTRIES = (int)(sizeof hostile_entries / sizeof *hostile_entries) };
+
+static inline const wisp_codec *hostile_codec(int which) {
+    return which == HOSTILE_JSON ? wisp_json() : which == HOSTILE_MSGPACK ? wisp_msgpack()
+         : which == HOSTILE_PROTOBUF ? wisp_protobuf() : NULL;
+}
+
+static inline wisp_config hostile_config(const hostile_entry *e) {
+    wisp_config config;
+    memset(&config, 0, sizeof config);
+    config.delivery = e->delivery;
+    config.encode.schema = e->schema;
+    config.encode.codec = hostile_codec(e->codec);
+    if (e->schema == &hostile_stats_schema) {
+        config.encode.migrations = hostile_steps;
+        config.encode.migration_count = 1;
+    }
+    if (e->delta) config.encode.mode = WISP_ENCODE_DELTA;
+    if (e->compressed) config.encode.compression = WISP_COMPRESSION_AUTO;
+    config.encode.adaptive = e->adaptive ? WISP_ON : 0;
+    config.delta_sync = e->sync ? WISP_ON : 0;
+    if (strcmp(e->name, "seldom") == 0) config.rate_limit = 0.1;
+    return config;
 }
 
 /* ---- records ------------------------------------------------------------------- */
@@ -481,9 +583,9 @@ static inline int hostile_descriptor(uint8_t *bytes, script *s) {
 
 /* Reads a descriptor as the other end does; NULL: it is refused. */
 static inline const wisp__program *hostile_program(const uint8_t *descriptor, int bits,
-                                                   void *memory, int size) {
+                                                   void *plan, int size) {
     wisp__reader from = wisp__reader_on(descriptor, (bits + 7) / 8);
-    wisp__bump bump = wisp__bump_on(memory, size);
+    wisp__bump bump = wisp__bump_on(plan, size);
     const wisp_schema *schema;
     wisp_result why;
     from.end = bits;
