@@ -37,6 +37,10 @@ LIBS_11_overlay    := -lpng
 TESTS_M32 := $(FOREIGN) $(addprefix test_, queue batch session receive host peer packet channel \
             wrap wrap16 soak oom form content delta change track squeeze)
 
+# Where a compiler may take every number for finite, and the machine small ones for zero.
+TESTS_FAST := $(addprefix test_, base value type pack scalar tile record codec engine decimal json \
+            msgpack protobuf policy)
+
 # A kind of build: the compiler with its flags, what is linked, and what runs the program. (The
 # 32-bit x87 and s390x compute every float as a double, whatever the source says.)
 WARN     := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wdouble-promotion -Werror
@@ -46,6 +50,7 @@ SANITIZE := -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitiz
 CC_asan    := clang $(WARN_C) -O0 $(SANITIZE)
 CC_gcc     := gcc $(WARN_C) -O2
 CC_clang   := clang $(WARN_C) -O2
+CC_fast    := gcc $(WARN_C) -O2 -ffast-math
 CC_m32     := gcc $(WARN_C) -Wno-double-promotion -O0 -m32
 CC_s390x   := s390x-linux-gnu-gcc $(WARN_C) -Wno-double-promotion -O1 -static
 CC_mingw   := x86_64-w64-mingw32-gcc $(WARN_C) -O0
@@ -78,6 +83,7 @@ build/%: examples/%.c $(HEADERS) | build
 
 LOGS_ASAN := $(TESTS:%=build/tests/asan/%.log)
 LOGS_TEST := $(LOGS_ASAN) $(TESTS_M32:%=build/tests/m32/%.log) \
+    $(TESTS_FAST:%=build/tests/fast/%.log) \
     $(FOREIGN:%=build/tests/s390x/%.log) $(WINDOWS:%=build/tests/mingw/%.log) \
     $(foreach kind, gcc clang m32 s390x mingw, \
         $(addprefix build/compile/$(kind)/, c99.log c11.log embedded.log two_units.log)) \

@@ -26,6 +26,7 @@
    interface where it has one, then as implementation, in this order)
 
        >>base      result codes, memory, log, random numbers, hash
+       >>credit    the one meter that decoding is paid from
        >>pool      handles with generations, timers, chunks, the arena
        >>stats     the counters that every later room counts into
        >>meter     what only a profiler counts: histograms, history, drops
@@ -134,7 +135,7 @@
 #include <stdint.h>
 
 #define WISP_VERSION      "0.3.0"
-#define WISP_WIRE_VERSION 1      /* what both ends must have in common */
+#define WISP_WIRE_VERSION 2      /* what both ends must have in common */
 
 #ifndef WISP_API
 #if defined(WISP_STATIC) && defined(__GNUC__)
@@ -186,7 +187,7 @@ enum {
 
     /* joining */
     WISP_E_SERVER_FULL    = -13, /* max_peers are in */
-    WISP_E_REFUSED        = -14, /* refuse_joins is set over there */
+    WISP_E_REFUSED        = -14, /* joins are closed over there */
     WISP_E_DENIED         = -15, /* `accept` said no */
     WISP_E_APP            = -16, /* desc.app differs */
     WISP_E_APP_VERSION    = -17, /* desc.app_version differs */
@@ -218,7 +219,8 @@ enum {
     WISP_E_VERSION        = -35, /* of a newer schema than is known here */
     WISP_E_MIGRATION      = -36, /* a step is missing, or it failed */
     WISP_E_SYNTAX         = -37, /* bytes that are not of a codec's format */
-    WISP_E_COMPRESSED     = -38, /* compressed bytes that make no sense */
+    WISP_E_COMPRESSED     = -38, /* compressed bytes that make no sense, or
+                                    packets that nobody asked for */
     WISP_E_BASELINE       = -39, /* a difference to what is not held here */
 
     /* policy */
@@ -255,10 +257,13 @@ typedef struct wisp_limits {
     int nesting;            /* arrays and maps inside each other; 16 */
     int queue_messages;     /* waiting to be sent, per peer; 65536 */
     int queue_bytes;        /* the same in bytes, per peer; 4 MiB, and never
-                               less than two times message_bytes */
+                               less than two times message_bytes; answers of
+                               calls count with all the memory they take, those
+                               that are kept for repeats as much again */
     int window_items;       /* reliable messages and fragments in flight per
                                channel; power of two up to 16384; 2048 */
-    int window_bytes;       /* out-of-order bytes held for a peer; 512 KiB */
+    int window_bytes;       /* memory for what came from a peer out of order;
+                               the peer sends no more ahead than that; 1 MiB */
     int window_packets;     /* packets in flight per peer; power of two up to
                                1024; 1024 */
     int calls;              /* invokes waiting for an answer; 4096 */
@@ -267,24 +272,30 @@ typedef struct wisp_limits {
     int packet_messages;    /* messages taken from one packet; 4096, and never
                                less than 2048, which a sender may put in */
     int update_packets;     /* packets taken per wisp_update; 65536 */
+    int update_work;        /* work for them, in microseconds of a usual core,
+                               after which the others wait for the next
+                               wisp_update; 50000 */
     int notices;            /* life-cycle and error events that wait; 1024,
                                and never less than max_peers */
-    int schema_bytes;       /* of schemas that peers have described, in all;
-                               1 MiB */
-    int baseline_bytes;     /* of values that differences are to, per peer and
-                               direction; 1 MiB */
+    int schema_bytes;       /* of schemas that a peer has described; one that
+                               several peers describe is kept once, and
+                               counted for each of them; 1 MiB */
+    int baseline_bytes;     /* memory of values that differences are to, per
+                               peer and direction; 1 MiB */
     int baselines;          /* values kept for a name and key until one is
                                acked; power of two 4..64, best the same on
                                both ends; 16 */
-    int keys;               /* keys with a baseline per peer and direction;
+    int keys;               /* keys with a baseline per peer and direction, of
+                               32 bytes for each of `baselines` and 88 more;
                                1024 */
-    int held_messages;      /* held by middleware for a peer, or on their way
-                               out; 1024 */
-    int held_bytes;         /* the same in bytes; 1 MiB */
+    int held_messages;      /* held by middleware for a peer, on their way in or
+                               out; as many of those to several; 1024 */
+    int held_bytes;         /* the memory that they take; 1 MiB */
     int groups;             /* groups of peers; 1024 */
-    int matched_names;      /* names registered because a peer announced them
-                               and a pattern of wisp_connect_match takes them;
-                               64 */
+    int matched_names;      /* of a peer: names registered because peers
+                               announced them and a pattern of
+                               wisp_connect_match takes them; 64. In all they
+                               are at most half of `remotes` */
 } wisp_limits;
 
 /* ===========================================================================
@@ -362,8 +373,9 @@ typedef struct wisp_total_stats {
     uint64_t names_unknown;       /* announced to us, not registered here */
     uint64_t link_failures;       /* send or recv returned an error */
     uint64_t link_refusals;       /* packets answered with WISP_E_AGAIN */
-    uint64_t errors;              /* error events raised */
-    uint64_t notices_dropped;     /* error events beyond limits.notices */
+    uint64_t errors;              /* all that were raised, told or not */
+    uint64_t notices_dropped;     /* errors that were left out (WISP_ERROR), or
+                                     are no event because of limits.notices */
     uint64_t messages_abandoned;  /* queued or in flight when sessions ended */
     uint64_t targets_skipped;     /* stale or doubled peers in lists */
     uint64_t arguments_wrong;     /* getters asked for what is not there */
@@ -372,6 +384,7 @@ typedef struct wisp_total_stats {
     uint64_t allocations;         /* calls of the allocator */
     int      peers, remotes, calls_pending;
     uint64_t joins_flooded;       /* refused: the host tries too often */
+    uint64_t joins_ignored;       /* not answered: see WISP_JOINS_AUTO */
 } wisp_total_stats;
 
 /* ===========================================================================
@@ -404,7 +417,7 @@ typedef struct wisp_type   wisp_type;
 struct wisp_value {
     wisp_kind kind;
     int       count;      /* bytes of a string or bytes; elements; pairs;
-                             fields */
+                             fields; of numbers private, 0 in your own */
     union {
         bool             boolean;
         int64_t          integer;
@@ -625,6 +638,10 @@ typedef struct wisp_range { double lo, hi, step; } wisp_range;
 /* 0..count - 1; in maps the name; names: static const char *const [] */
 #define WISP_T_ENUM(names, count) \
     WISP__T(ENUM, count, 0, names, 0, 0, 0, 0, 0)
+/* the same, but numbers without a name are kept: 0..255 in a member of 1 byte,
+   0..65535 in 2, else any int32; in maps such a number is an int */
+#define WISP_T_ENUM_OPEN(names, count) \
+    WISP__T(ENUM, count, 0, names, 0, 0, 0, 1, 0)
 #define WISP_T_OBJECT          WISP__T(OBJECT, 0, 0, 0, 0, 0, 0, 0, 0)
 #define WISP_T_STRUCT(schema)  WISP__T(STRUCT, 0, 0, schema, 0, 0, 0, 0, 0)
 /* in a struct without a count member: always max elements */
@@ -865,7 +882,8 @@ WISP_API const wisp_codec *wisp_msgpack(void);
      quantized
      string, bytes             string (UTF-8), bytes
      literal                   string, or double
-     enum                      an enum (int32): the index of the name
+     enum                      an enum (int32): the index of the name; an open
+                               one is an open enum, as those of proto3
      object                    uint32
      vec2, vec3, vec4, quat    message { float x = 1, y = 2, z = 3, w = 4; }
      color                     message { float r = 1, g = 2, b = 3, a = 4; }
@@ -880,7 +898,8 @@ WISP_API const wisp_codec *wisp_msgpack(void);
    Fields that are 0, false or empty are not written, optional ones when they
    are their default, those that may be missing when they are; messages always.
    A field that has not come has its default, or is 0, false, empty or missing
-   (a union or any: nil); a union without an option is as if it had not come.
+   (a union or any: nil); a union without an option is as if it had not come,
+   also as an element of an array, which then has one less.
    An array of strings or messages that may be missing and is empty comes as
    missing. An enum comes as its number.
 
@@ -1198,6 +1217,25 @@ WISP_API wisp_peer   wisp_join(wisp *w, const wisp_addr *to,
    far as the congestion window lets; the other side sees the reason (at most
    95 bytes of it). The handle is stale at once. */
 WISP_API void        wisp_leave(wisp *w, wisp_peer peer, const char *reason);
+/* What `accept` may read and fill in about the join that it judges. */
+typedef struct wisp_join_info {
+    wisp_peer   peer;           /* the peer to be: its handle, good from
+                                   WISP_JOINED on */
+    void       *user;           /* will be its wisp_peer_user; what comes of a
+                                   join that is let in and never completed is
+                                   not told */
+    const char *text;           /* of a refusal, for people: it stands in the
+                                   text of WISP_LEFT over there, at most 95
+                                   bytes of it, less if their ticket was small;
+                                   it must outlive `accept`, but no longer than
+                                   until wisp_update returns; NULL: none */
+    int         joins_of_host;  /* how often that host has tried of late, with
+                                   this one (see wisp_budget.joins and .host);
+                                   counted up to wisp_budget.join_burst */
+} wisp_join_info;
+
+/* The join that is being judged; NULL outside `accept`. */
+WISP_API wisp_join_info *wisp_joining(wisp *w);
 /* Answers a join that `accept` left WISP_PENDING: WISP_OK or a code. */
 WISP_API wisp_result wisp_admit(wisp *w, const wisp_addr *from,
                                 wisp_result verdict);
@@ -1236,8 +1274,9 @@ typedef struct wisp_budget {
     double messages;             /* received from a peer; over it they are
                                     dropped, and each is an error */
     double packets;              /* the same; none on a reliable link */
-    double errors;               /* bad or flooding messages of a peer that are
-                                    forgiven; 0 = 16; < 0: all */
+    double errors;               /* bad or flooding messages of a host that are
+                                    forgiven, also if it joins anew; 0 = 16;
+                                    < 0: all */
     int    error_burst;          /* at once; one more ends the session with
                                     WISP_E_FLOOD; 0 = 1024 */
     double joins;                /* attempts of a host; 0 = 8; < 0: no limit */
@@ -1292,7 +1331,27 @@ enum { WISP_ON = 1, WISP_OFF = 2 };  /* switches; 0 inherits */
 
 /* What messages look like. The schema, migrations and codec are read as long
    as the endpoint lives. What comes in is checked against the schema too,
-   whatever the other end has said about it. */
+   whatever the other end has said about it.
+
+   A peer announces the form that its messages of a name have. A peer that this
+   endpoint joined may announce any: a server's settings alone decide for its
+   clients. A peer that joined this endpoint may always send values that
+   describe themselves. Anything else it may send only for a name that has the
+   setting here as well, its own or inherited:
+
+     records of a schema   a schema; other versions of it as its migrations and
+                           matching names allow
+     bytes of a codec      the same codec, and a schema if they have one
+     differences           WISP_ENCODE_DELTA, and `adaptive` and delta_sync if
+                           they use them
+     compressed messages   WISP_ENCODE_COMPRESSED or a compression, and the same
+                           dictionary if they use one
+
+   or for a name with `foreign` on. An announcement that is not accepted is
+   answered like that of an unknown name. Both ends get one error event that
+   names it (WISP_E_UNSUPPORTED). When the settings here change, the peer
+   announces it again. What was accepted stays so until the peer leaves, also
+   when the setting is taken back. */
 typedef struct wisp_encoding {
     wisp_encode_mode      mode;
     const wisp_codec     *codec;         /* instead of wisp's own form */
@@ -1307,6 +1366,10 @@ typedef struct wisp_encoding {
     const void           *dictionary;    /* of compression; copied; the other
                                             end needs the same */
     int                   dictionary_bytes;
+    int                   foreign;       /* WISP_ON: peers that joined this
+                                            endpoint may send any form; set for
+                                            all remotes: also packets that are
+                                            compressed; default WISP_OFF */
 } wisp_encoding;
 
 typedef struct wisp_config {
@@ -1343,7 +1406,10 @@ WISP_API wisp_result wisp_use_config(wisp *w, const wisp_config *config,
 WISP_API wisp_result wisp_use_schemas(wisp *w,
                                       const wisp_schema_entry *entries,
                                       int count);
-/* `remote` NULL: whole packets are compressed. WISP_E_UNSUPPORTED: no such
+/* `remote` NULL: whole packets are compressed. Only an endpoint that does so
+   itself, or has `foreign` on for all remotes, reads compressed packets of
+   peers that joined it: with AUTO of any compressor that is plugged in, else of
+   this one. Peers are told, and send no others. WISP_E_UNSUPPORTED: no such
    compressor is plugged in. */
 WISP_API wisp_result wisp_use_compression(wisp *w, wisp_compression mode,
                                           const char *remote);
@@ -1414,10 +1480,18 @@ WISP_API wisp_result wisp_flush_batches(wisp *w);
  * ======================================================================== */
 
 #define WISP_JOINED "wisp:joined"  /* peer */
-#define WISP_LEFT   "wisp:left"    /* peer, result (WISP_OK: a goodbye), text */
+#define WISP_LEFT   "wisp:left"    /* peer, result (WISP_OK: a goodbye), text.
+                                      Why the other end says it ended: its own
+                                      codes (WISP_E_USER and below), WISP_OK,
+                                      WISP_E_PROTOCOL, WISP_E_FLOOD or
+                                      WISP_E_LIMIT; else WISP_E_CLOSED */
 #define WISP_ERROR  "wisp:error"   /* result, text; peer and remote if known;
                                       args: the first 16 bytes of what came,
-                                      in hexadecimal, if it was that */
+                                      in hexadecimal, if it was that. Of equal
+                                      errors (code, peer and remote) 8 are told
+                                      at once and one a second after that, and
+                                      of one packet 8; a later one says how
+                                      many were left out */
 #define WISP_BUDGET "wisp:budget"  /* text; WISP_OK: a budget of bytes is near,
                                       WISP_E_BUDGET: it is used up; peer, or
                                       none when it is that of all */
@@ -1430,7 +1504,9 @@ typedef struct wisp_event {
     const wisp_value *args;
     int               count;
     wisp_result       result;     /* replies and errors */
-    const char       *text;       /* never NULL */
+    const char       *text;       /* never NULL; of an error or a goodbye, or
+                                     of a failure over there: UTF-8 without
+                                     control characters, '?' instead */
     double            time;       /* of the wisp_update that runs */
     void             *user;
     struct wisp__request *request; /* private: the call to be answered */
@@ -1459,9 +1535,10 @@ WISP_API wisp_to wisp_to_group(wisp_group group);
 /* Queues a message of `count` values to peers. Errors: WISP_E_ARGUMENT,
    WISP_E_NAME, WISP_E_STALE, WISP_E_TOO_BIG, WISP_E_DEPTH, WISP_E_LIMIT,
    WISP_E_MEMORY, WISP_E_QUEUE_FULL, WISP_E_NO_REMOTE (the peer has told that
-   it does not know the name). With several peers the first error is returned
-   while the others are served; in a list a stale peer (WISP_E_STALE) and a
-   peer named twice (WISP_E_ARGUMENT) are skipped and counted. */
+   it does not know the name, or does not take its messages as they are:
+   then there was an error event). With several peers the first error is
+   returned while the others are served; in a list a stale peer (WISP_E_STALE)
+   and a peer named twice (WISP_E_ARGUMENT) are skipped and counted. */
 WISP_API wisp_result wisp_fire_values(wisp *w, const char *remote, wisp_to to,
                                       const wisp_value *values, int count);
 WISP_API wisp_result wisp_send(wisp *w, wisp_remote remote, wisp_to to,
@@ -1483,9 +1560,9 @@ typedef struct wisp_report {
 } wisp_report;
 
 typedef struct wisp_sink {
-    /* Told of every error at once, where it happens, also of those that are no
-       event any more because of limits.notices; of one packet 256 are told, as
-       events too. It must call nothing of wisp but what only reads. */
+    /* Told of an error at once, where it happens, also of those that are no
+       event any more because of limits.notices; not of those that are left out
+       (WISP_ERROR). It must call nothing of wisp but what only reads. */
     void (*report)(void *user, const wisp_report *report);
     /* Writes where the program is, at most `size` bytes with the NUL; NULL. */
     void (*backtrace)(void *user, char *text, int size);
@@ -1506,9 +1583,12 @@ WISP_API void wisp_disconnect(wisp *w, wisp_connection connection);
 
 /* Connects a handler to all names in which the pattern (see wisp_pattern) is
    found: those that are registered, those that will be, and up to
-   limits.matched_names that peers announce and nobody registered. Each name is
-   matched once. Each counts as a connection; the one that is returned ends
-   them all. Id 0: wisp_why; WISP_E_PATTERN: wisp_why_text says where. */
+   limits.matched_names of each peer that it announces and nobody registered,
+   of UTF-8 without control characters. Each name is matched once. Each counts
+   as a connection; the one that is returned ends them all. When the last peer
+   that announced such a name has left, and no call here has named it since,
+   its place may go to another: its handle is stale then, its counters end. Id
+   0: wisp_why; WISP_E_PATTERN: wisp_why_text says where. */
 WISP_API wisp_connection wisp_connect_match(wisp *w, const char *pattern,
                                             wisp_handler fn, void *user);
 
@@ -1555,8 +1635,8 @@ WISP_API const void *wisp_arg_struct(wisp_event *event, int i,
 
 /* What a hook answers: one of these, or a code, -32768..-1, which rejects the
    message: on its way out the caller gets the code, on its way in an error
-   event tells it, and the caller of an invoke gets it. Anything else counts as
-   WISP_E_ARGUMENT. */
+   event tells it, and the caller of an invoke gets it as it gets that of
+   wisp_fail. Anything else counts as WISP_E_ARGUMENT. */
 enum {
     WISP_PASS = 0,
     WISP_DROP = 2,   /* it goes no further; counted as `filtered`. A call that
@@ -1627,11 +1707,15 @@ typedef struct wisp_call_desc {
 
 /* Calls a remote of a peer, or of several: then on_reply runs once for each
    (event->peer), and on_done when all have. on_reply runs exactly once: with
-   WISP_OK and the values of the reply, or with the code of the failure: what
-   wisp_fail said, WISP_E_TIMEOUT, WISP_E_CLOSED, WISP_E_CANCELLED,
-   WISP_E_RATE, WISP_E_NO_REMOTE, WISP_E_NO_HANDLER, WISP_E_EXPIRED,
-   WISP_E_DROPPED, WISP_E_TOO_BIG (the reply was). The handler over there runs
-   at most once. Id 0: wisp_why, and on_reply will not run. */
+   WISP_OK and the values of the reply, or with the code of the failure. From
+   here: WISP_E_TIMEOUT, WISP_E_CLOSED, WISP_E_CANCELLED, WISP_E_DROPPED. From
+   over there: WISP_E_USER and below, as wisp_fail said it; WISP_E_RATE,
+   WISP_E_NO_REMOTE, WISP_E_NO_HANDLER, WISP_E_EXPIRED, WISP_E_DROPPED,
+   WISP_E_TOO_BIG (the reply was), WISP_E_TYPE, WISP_E_DEPTH, WISP_E_LIMIT,
+   WISP_E_UNSUPPORTED, WISP_E_INVALID, WISP_E_VERSION, WISP_E_MIGRATION,
+   WISP_E_SYNTAX (the call could not be taken); any other becomes
+   WISP_E_HANDLER. The handler over there runs at most once. Id 0: wisp_why,
+   and on_reply will not run. */
 WISP_API wisp_call   wisp_invoke_target(wisp *w, wisp_target remote,
                                         wisp_to to,
                                         const wisp_call_desc *desc,
@@ -1648,7 +1732,8 @@ WISP_API wisp_result wisp_on_invoke_target(wisp *w, wisp_target remote,
 WISP_API wisp_result wisp_reply_values(wisp_event *event,
                                        const wisp_value *values, int count);
 /* Fails the handler: the caller of an invoke gets code and text, and in any
-   case an error event is raised here. `code` must be negative. */
+   case an error event is raised here. `code` must be negative; the caller gets
+   one above WISP_E_USER only if wisp_invoke_target lists it. */
 WISP_API wisp_result wisp_fail(wisp_event *event, wisp_result code,
                                const char *format, ...) WISP__PRINTF(3, 4);
 /* As wisp_fail, and leaves the running handler or hook at once, from whatever
@@ -1939,15 +2024,29 @@ WISP_API void wisp_overlay_draw(const wisp_snapshot *snapshot,
  * MARK: >>host
  * ======================================================================== */
 
+/* Who may join. An endpoint that nobody else is to join (most clients) needs
+   to set nothing. */
+typedef enum wisp_joins {
+    WISP_JOINS_AUTO,    /* everybody, until this endpoint calls wisp_join;
+                           from then on only peers that it is joining itself,
+                           which makes one session of the two. Others get no
+                           answer; sessions that are there stay */
+    WISP_JOINS_OPEN,    /* everybody: for meshes, whose ends do both */
+    WISP_JOINS_CLOSED   /* nobody; the answer is WISP_E_REFUSED */
+} wisp_joins;
+
 typedef struct wisp_desc {
     wisp_link   link;
     const char *app;            /* the application's protocol, at most 64
                                    bytes; both ends must agree; NULL = "" */
     uint32_t    app_version;
     int         max_peers;      /* 1..16384; 0 = 64 */
-    bool        refuse_joins;   /* true on an endpoint that only joins */
+    bool        refuse_joins;   /* the same as WISP_JOINS_CLOSED */
     /* Judges a ticket: WISP_OK, WISP_PENDING (wisp_admit will say), or a
-       negative code, which the other side gets. NULL: everybody may in. */
+       negative code, which the other side gets if it is yours (WISP_E_USER
+       and below) or about joins (WISP_E_SERVER_FULL to WISP_E_LINK_KIND,
+       WISP_E_FLOOD), and else as WISP_E_DENIED. wisp_joining says more about
+       who asks. NULL: everybody may in. */
     wisp_result (*accept)(wisp *w, const wisp_addr *from, const void *ticket,
                           int ticket_size, void *user);
     double      timeout;        /* seconds of silence that end a session; of
@@ -1958,7 +2057,10 @@ typedef struct wisp_desc {
                                    and replays only */
     wisp_entropy entropy;       /* NULL = the system's */
     void (*log)(void *user, int level, wisp_result code, const char *text);
+                                /* equal lines: 8 at once and one a second after
+                                   that, which says how many were left out */
     void       *user;           /* for accept, entropy and log */
+    wisp_joins  joins;          /* who may join this endpoint */
 } wisp_desc;
 
 /* NULL on failure, with the reason in `why` (may be NULL). The strings of the
@@ -2052,11 +2154,31 @@ inline wisp_value wisp__value(unsigned long long v)    { return wisp_uint(v); }
 inline wisp_value wisp__value(float v)                 { return wisp_float(v); }
 inline wisp_value wisp__value(double v)                { return wisp_number(v); }
 inline wisp_value wisp__value(const char *v)           { return wisp_string(v); }
-inline wisp_value wisp__value(const wisp_vec2 &v)      { return wisp_vec2v(v.x, v.y); }
-inline wisp_value wisp__value(const wisp_vec3 &v)      { return wisp_vec3v(v.x, v.y, v.z); }
-inline wisp_value wisp__value(const wisp_vec4 &v)      { return wisp_vec4v(v.x, v.y, v.z, v.w); }
-inline wisp_value wisp__value(const wisp_quat &v)      { return wisp_quatv(v.x, v.y, v.z, v.w); }
-inline wisp_value wisp__value(const wisp_color &v)     { return wisp_color4(v.r, v.g, v.b, v.a); }
+inline wisp_value wisp__value(const wisp_vec2 &v) {
+    wisp_value value = wisp_vec2v(0, 0);
+    value.as.vec2 = v;
+    return value;
+}
+inline wisp_value wisp__value(const wisp_vec3 &v) {
+    wisp_value value = wisp_vec3v(0, 0, 0);
+    value.as.vec3 = v;
+    return value;
+}
+inline wisp_value wisp__value(const wisp_vec4 &v) {
+    wisp_value value = wisp_vec4v(0, 0, 0, 0);
+    value.as.vec4 = v;
+    return value;
+}
+inline wisp_value wisp__value(const wisp_quat &v) {
+    wisp_value value = wisp_quatv(0, 0, 0, 0);
+    value.as.quat = v;
+    return value;
+}
+inline wisp_value wisp__value(const wisp_color &v) {
+    wisp_value value = wisp_color4(0, 0, 0, 0);
+    value.as.color = v;
+    return value;
+}
 inline wisp_value wisp__value(const wisp_transform &v) {
     return wisp_transformv(v.position, v.rotation);
 }
@@ -2121,19 +2243,34 @@ inline wisp_result wisp_await_event(wisp *w, R remote, wisp_handler fn, void *us
 
 #else
 
-/* Wrapping by type. Functions, because every branch of _Generic must compile. */
+/* Wrapping by type. Functions, because every branch of _Generic must compile.
+   Structs are copied whole, so that no register changes a float in them. */
 #if defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
 static inline wisp_value wisp__from_value(wisp_value v) { return v; }
-static inline wisp_value wisp__from_vec2(wisp_vec2 v) { return wisp_vec2v(v.x, v.y); }
-static inline wisp_value wisp__from_vec3(wisp_vec3 v) { return wisp_vec3v(v.x, v.y, v.z); }
+static inline wisp_value wisp__from_vec2(wisp_vec2 v) {
+    wisp_value value = wisp_vec2v(0, 0);
+    value.as.vec2 = v;
+    return value;
+}
+static inline wisp_value wisp__from_vec3(wisp_vec3 v) {
+    wisp_value value = wisp_vec3v(0, 0, 0);
+    value.as.vec3 = v;
+    return value;
+}
 static inline wisp_value wisp__from_vec4(wisp_vec4 v) {
-    return wisp_vec4v(v.x, v.y, v.z, v.w);
+    wisp_value value = wisp_vec4v(0, 0, 0, 0);
+    value.as.vec4 = v;
+    return value;
 }
 static inline wisp_value wisp__from_quat(wisp_quat v) {
-    return wisp_quatv(v.x, v.y, v.z, v.w);
+    wisp_value value = wisp_quatv(0, 0, 0, 0);
+    value.as.quat = v;
+    return value;
 }
 static inline wisp_value wisp__from_color(wisp_color v) {
-    return wisp_color4(v.r, v.g, v.b, v.a);
+    wisp_value value = wisp_color4(0, 0, 0, 0);
+    value.as.color = v;
+    return value;
 }
 static inline wisp_value wisp__from_transform(wisp_transform v) {
     return wisp_transformv(v.position, v.rotation);
@@ -2265,6 +2402,23 @@ static inline wisp_call wisp__invoke(wisp *w, wisp_target remote, wisp_peer to,
  *   size; stats.memory is their sum.
  * ======================================================================== */
 
+/* Of equal lines or events so many are told at once, and one a second after that. */
+enum { WISP__QUIET_KINDS = 8, WISP__QUIET_BURST = 8 };
+
+/* Lines or events that are equal but for their words. */
+typedef struct wisp__quiet_kind {
+    uint64_t key;              /* a format of the log; a remote of events */
+    double   full;             /* time from which as many as ever may be told at once */
+    uint32_t left_out;         /* since the last that was told */
+    int16_t  code;
+    uint8_t  level;            /* of the log */
+} wisp__quiet_kind;
+
+/* What was told of late. The last place is for all that find no other. */
+typedef struct wisp__quiet {
+    wisp__quiet_kind kinds[WISP__QUIET_KINDS];
+} wisp__quiet;
+
 typedef struct wisp__base {
     wisp_allocator   memory;
     wisp_limits      limits;
@@ -2275,6 +2429,8 @@ typedef struct wisp__base {
     double           timeout;  /* seconds of silence that end a session */
     int              mtu;
     bool             reliable; /* the link needs no acks */
+    wisp__quiet      quiet;    /* of the log */
+    bool             quiet_owes;      /* something was left out that no line has told yet */
 } wisp__base;
 
 const char *wisp_result_text(wisp_result code) {
@@ -2301,6 +2457,25 @@ const char *wisp_result_text(wisp_result code) {
     return texts[-code];
 }
 
+/* A code that the other end sent with the reply of a call, or (`leaves`) its goodbye, as handlers
+   get it: the application's codes and those of the table as they are. Any other would say
+   something of this end that the other end does not know, so it says no more than what happened:
+   WISP_E_HANDLER or WISP_E_CLOSED. */
+static wisp_result wisp__code_heard(int code, bool leaves) {
+    static const int8_t replies[] = {
+        WISP_OK, WISP_E_TYPE, WISP_E_TOO_BIG, WISP_E_DEPTH, WISP_E_UNSUPPORTED, WISP_E_LIMIT,
+        WISP_E_NO_REMOTE, WISP_E_NO_HANDLER, WISP_E_RATE, WISP_E_EXPIRED, WISP_E_HANDLER,
+        WISP_E_INVALID, WISP_E_VERSION, WISP_E_MIGRATION, WISP_E_SYNTAX, WISP_E_DROPPED
+    };
+    static const int8_t goodbyes[] = { WISP_OK, WISP_E_LIMIT, WISP_E_PROTOCOL, WISP_E_FLOOD };
+    const int8_t *known = leaves ? goodbyes : replies;
+    size_t count = leaves ? sizeof goodbyes : sizeof replies;
+    if (code <= WISP_E_USER && code >= INT16_MIN) return code;
+    for (size_t i = 0; i < count; i++)
+        if (known[i] == code) return code;
+    return leaves ? WISP_E_CLOSED : WISP_E_HANDLER;
+}
+
 #ifndef WISP_NO_STDLIB
 static void *wisp__malloc(void *user, size_t size) {
     (void)user;
@@ -2325,15 +2500,34 @@ static bool wisp__allocator_defaults(wisp_allocator *memory) {
     return memory->alloc && memory->free;
 }
 
+/* Bytes of one piece of memory at most, on every machine: what is larger is refused, so that sums
+   and products of sizes pass no size_t of 32 bits. */
+#define WISP__MOST_BYTES INT32_MAX
+
+/* Bytes of `count` items; false: they are more than one piece of memory may have. Each product of
+   a count that is no constant is made here. */
+static inline bool wisp__size_of(uint64_t count, uint64_t each, size_t *bytes) {
+    if (each && count > WISP__MOST_BYTES / each) return false;
+    *bytes = (size_t)(count * each);
+    return true;
+}
+
 /* Zeroed memory, or NULL. */
 static void *wisp__alloc(wisp__base *base, size_t size) {
-    void *pointer = base->memory.alloc(base->memory.user, size);
+    void *pointer;
+    if (size > WISP__MOST_BYTES) return NULL;
+    pointer = base->memory.alloc(base->memory.user, size);
     if (!pointer) return NULL;
     memset(pointer, 0, size);
     base->stats.allocations++;
     base->stats.memory += size;
     if (base->stats.memory > base->stats.memory_peak) base->stats.memory_peak = base->stats.memory;
     return pointer;
+}
+
+static void *wisp__alloc_items(wisp__base *base, uint64_t count, uint64_t each) {
+    size_t bytes;
+    return wisp__size_of(count, each, &bytes) ? wisp__alloc(base, bytes) : NULL;
 }
 
 static void wisp__free(wisp__base *base, void *pointer, size_t size) {
@@ -2357,7 +2551,7 @@ static wisp_result wisp__grow(wisp__base *base, void **items, int *room, int nee
     if (need > limit) return WISP_E_LIMIT;
     if (*room) grown = *room <= limit / 2 ? wisp__max_int(need, *room * 2) : limit;
     if (grown <= limit - 3) grown = (grown + 3) / 4 * 4;
-    larger = wisp__alloc(base, (size_t)grown * item_bytes);
+    larger = wisp__alloc_items(base, (uint64_t)grown, item_bytes);
     if (!larger) return WISP_E_MEMORY;
     if (*items) memcpy(larger, *items, (size_t)*room * item_bytes);
     wisp__free(base, *items, (size_t)*room * item_bytes);
@@ -2366,15 +2560,112 @@ static wisp_result wisp__grow(wisp__base *base, void **items, int *room, int nee
     return WISP_OK;
 }
 
+/* Where a kind is counted: its own place, a free one, or the last. */
+static wisp__quiet_kind *wisp__quiet_place(wisp__quiet *quiet, uint64_t key, wisp_result code,
+                                           double now) {
+    wisp__quiet_kind *place = NULL;
+    for (int i = 0; i < WISP__QUIET_KINDS - 1; i++) {
+        wisp__quiet_kind *kind = &quiet->kinds[i];
+        if (kind->full > 0 && kind->key == key && kind->code == code) return kind;
+        if (!place && kind->full <= now && !kind->left_out) place = kind;
+    }
+    if (!place) return &quiet->kinds[WISP__QUIET_KINDS - 1];
+    memset(place, 0, sizeof *place);
+    place->key = key;
+    place->code = (int16_t)code;
+    return place;
+}
+
+static bool wisp__quiet_may(const wisp__quiet_kind *kind, double now) {
+    return kind->full < now + WISP__QUIET_BURST - 0.999;      /* 1, but for what rounding adds */
+}
+
+/* Counts one that is told; returns how many were left out before it. */
+static uint32_t wisp__quiet_told(wisp__quiet_kind *kind, double now) {
+    uint32_t left_out = kind->left_out;
+    kind->full = wisp__max(kind->full, now) + 1;
+    kind->left_out = 0;
+    return left_out;
+}
+
+/* May one be told? Then *left_out says how many were not before it. `never`: it may not, nor may
+   the next second's. */
+static bool wisp__quiet_let(wisp__base *base, wisp__quiet *quiet, uint64_t key, wisp_result code,
+                            bool never, uint32_t *left_out) {
+    wisp__quiet_kind *kind = wisp__quiet_place(quiet, key, code, base->time);
+    if (!never && wisp__quiet_may(kind, base->time)) {
+        *left_out = wisp__quiet_told(kind, base->time);
+        return true;
+    }
+    kind->full = wisp__max(kind->full, base->time + WISP__QUIET_BURST - (never ? 0 : 1));
+    kind->left_out++;
+    base->quiet_owes = true;
+    return false;
+}
+
+/* Appends to a text how many like it were left out, be it at the cost of its end. */
+static void wisp__quiet_count(char *text, size_t room, uint32_t left_out) {
+    char more[40];
+    size_t length = strlen(text), need;
+    if (!left_out) return;
+    need = (size_t)snprintf(more, sizeof more, " (and %lu like it)", (unsigned long)left_out);
+    if (length > room - 1 - need) length = room - 1 - need;
+    memcpy(text + length, more, need + 1);
+}
+
+/* A line of its own: those who have throttled it already log by this. */
+static void wisp__log_line(const wisp__base *base, int level, wisp_result code, const char *text) {
+    if (base->log) base->log(base->user, level, code, text);
+}
+
+/* Logs. Lines of one format and code are equal, and throttled. */
 WISP__PRINTF(4, 5)
 static void wisp__log(wisp__base *base, int level, wisp_result code, const char *format, ...) {
     char text[256];
+    uint64_t key = (uint64_t)(uintptr_t)format;
+    uint32_t left_out;
     va_list list;
     if (!base->log) return;
+    if (!wisp__quiet_let(base, &base->quiet, key, code, false, &left_out)) {
+        wisp__quiet_place(&base->quiet, key, code, base->time)->level = (uint8_t)level;
+        return;
+    }
     va_start(list, format);
     vsnprintf(text, sizeof text, format, list);
     va_end(list);
-    base->log(base->user, level, code, text);
+    wisp__quiet_count(text, sizeof text, left_out);
+    wisp__log_line(base, level, code, text);
+}
+
+/* The next kind that has left something out and may tell so now, with the number; NULL: none, or
+   (*owes) not yet. */
+static wisp__quiet_kind *wisp__quiet_due(wisp__quiet *quiet, double now, uint32_t *left_out,
+                                         bool *owes) {
+    for (int i = 0; i < WISP__QUIET_KINDS; i++) {
+        wisp__quiet_kind *kind = &quiet->kinds[i];
+        if (!kind->left_out) continue;
+        if (wisp__quiet_may(kind, now)) {
+            *left_out = wisp__quiet_told(kind, now);
+            return kind;
+        }
+        *owes = true;
+    }
+    return NULL;
+}
+
+/* Tells what the log has left out, each kind when it may be told again. */
+static void wisp__log_left_out(wisp__base *base) {
+    uint32_t left_out;
+    wisp__quiet *quiet = &base->quiet;
+    wisp__quiet_kind *kind;
+    while ((kind = wisp__quiet_due(quiet, base->time, &left_out, &base->quiet_owes)) != NULL) {
+        char text[256];
+        const char *format = (const char *)(uintptr_t)kind->key;
+        snprintf(text, sizeof text, "%lu lines were left out: %s", (unsigned long)left_out,
+                 format ? format : "of many kinds");
+        wisp__log_line(base, format ? kind->level : WISP_LOG_WARNING,
+                       format ? kind->code : WISP_E_FLOOD, text);
+    }
 }
 
 /* Little-endian words at any address. Compilers make one load or store of the loops. */
@@ -2413,6 +2704,147 @@ static uint64_t wisp__load_part(const void *from, int count) {
     memcpy(bytes, from, (size_t)count);
     return wisp__load64(bytes);
 }
+
+/* --- floating-point numbers by their bits. With -ffast-math a compiler takes every number for
+       finite, and a processor takes subnormal ones for zero; the x87 changes a signalling NaN that
+       it only loads. Integers know nothing of that, so what must hold for every number is decided
+       by its bits: guards against NaN and infinity, bounds, equality, conversions. --- */
+
+#define WISP__INFINITE_BITS UINT64_C(0x7ff0000000000000)
+
+/* Of a number in a register. The copy is volatile, so that what the compiler believes to know of
+   the number is not believed of its bits. */
+static uint64_t wisp__double_bits(double number) {
+    volatile uint64_t copy;
+    uint64_t bits;
+    memcpy(&bits, &number, 8);
+    copy = bits;
+    return copy;
+}
+
+static uint32_t wisp__float_bits(float number) {
+    volatile uint32_t copy;
+    uint32_t bits;
+    memcpy(&bits, &number, 4);
+    copy = bits;
+    return copy;
+}
+
+/* Of a number in memory, at any address. */
+static inline uint64_t wisp__load_double_bits(const void *at) {
+    uint64_t bits;
+    memcpy(&bits, at, 8);
+    return bits;
+}
+
+static inline uint32_t wisp__load_float_bits(const void *at) {
+    uint32_t bits;
+    memcpy(&bits, at, 4);
+    return bits;
+}
+
+static double wisp__bits_double(uint64_t bits) {
+    double number;
+    memcpy(&number, &bits, 8);
+    return number;
+}
+
+static float wisp__bits_float(uint32_t bits) {
+    float number;
+    memcpy(&number, &bits, 4);
+    return number;
+}
+
+static inline bool wisp__bits_finite(uint64_t bits) { return bits << 1 < WISP__INFINITE_BITS << 1; }
+
+static inline bool wisp__bits_nan(uint64_t bits) { return bits << 1 > WISP__INFINITE_BITS << 1; }
+
+static bool wisp__is_finite(double number) { return wisp__bits_finite(wisp__double_bits(number)); }
+
+/* An integer that is less for a lesser number, and 0 for both zeros. A NaN is beyond the infinity
+   of its sign. */
+static inline int64_t wisp__bits_order(uint64_t bits) {
+    int64_t order = (int64_t)(bits & (uint64_t)INT64_MAX);
+    return bits >> 63 ? -order : order;
+}
+
+static int64_t wisp__order(double number) { return wisp__bits_order(wisp__double_bits(number)); }
+
+/* false also for a NaN, in every place. */
+static bool wisp__is_within(double number, double lo, double hi) {
+    int64_t least = wisp__order(lo), most = wisp__order(hi), order = wisp__order(number);
+    int64_t infinite = (int64_t)WISP__INFINITE_BITS;
+    return least >= -infinite && most <= infinite && order >= least && order <= most;
+}
+
+/* What a caller gave, moved into bounds; a NaN becomes the lower one. */
+static double wisp__clamp(double number, double lo, double hi) {
+    int64_t order = wisp__order(number), infinite = (int64_t)WISP__INFINITE_BITS;
+    if (order > wisp__order(hi) && order <= infinite) return hi;
+    return order >= wisp__order(lo) && order <= infinite ? number : lo;
+}
+
+static int wisp__leading_zeros(uint64_t word) {
+    int zeros = 0;
+    for (int step = 32; step > 0; step /= 2)
+        if (!(word >> (64 - step))) zeros += step, word <<= step;
+    return zeros;
+}
+
+/* What a number was rounded from: just this, or something of a larger or smaller magnitude. */
+enum { WISP__FROM_EXACT, WISP__FROM_ABOVE, WISP__FROM_BELOW };
+
+/* The bits of the float that is nearest to digits * 2^power, or to what that was rounded from; in
+   the middle of two the even one. Beyond the largest it is infinite. */
+static uint32_t wisp__float_near(uint64_t digits, int power, int from) {
+    int zeros = digits ? wisp__leading_zeros(digits) : 0, exponent = power - zeros + 63;
+    int drop = exponent >= -126 ? 40 : 40 - 126 - exponent;
+    uint64_t half, rest, kept;
+    if (!digits || drop > 64) return 0;
+    if (exponent > 127) return 0x7f800000;
+    digits <<= zeros;
+    half = UINT64_C(1) << (drop - 1);
+    rest = digits & (half | (half - 1));
+    kept = drop == 64 ? 0 : digits >> drop;
+    if (exponent >= -126) kept += (uint64_t)(exponent + 126) << 23;
+    if (rest == half && from == WISP__FROM_BELOW) return (uint32_t)kept;
+    if (rest == half) kept += from == WISP__FROM_ABOVE ? 1 : kept & 1;
+    else kept += rest > half;
+    return (uint32_t)kept;
+}
+
+/* A double as the nearest float. A NaN keeps the bits that there is room for. */
+static uint32_t wisp__bits_narrow(uint64_t bits, int from) {
+    uint32_t sign = (uint32_t)(bits >> 32) & UINT32_C(0x80000000);
+    uint64_t fraction = bits & ((UINT64_C(1) << 52) - 1);
+    int exponent = (int)(bits >> 52 & 0x7ff);
+    if (exponent == 0x7ff) {
+        uint32_t rest = (uint32_t)(fraction >> 29);
+        return sign | UINT32_C(0x7f800000) | (fraction && !rest ? UINT32_C(0x400000) : rest);
+    }
+    if (exponent) fraction |= UINT64_C(1) << 52;
+    return sign | wisp__float_near(fraction, (exponent ? exponent : 1) - 1075, from);
+}
+
+/* A float as a double, which is exact. */
+static uint64_t wisp__bits_widen(uint32_t bits) {
+    uint64_t sign = (uint64_t)(bits >> 31) << 63, fraction = bits & 0x7fffff;
+    int exponent = (int)(bits >> 23 & 0xff), shift;
+    if (exponent == 0xff) return sign | WISP__INFINITE_BITS | fraction << 29;
+    if (exponent) return sign | (uint64_t)(exponent + 896) << 52 | fraction << 29;
+    if (!fraction) return sign;
+    shift = wisp__leading_zeros(fraction) - 11;          /* up to the bit that is not written */
+    return sign | (((uint64_t)(925 - shift) << 52) + (fraction << shift));
+}
+
+/* Is a double just between two floats, so that only the truth behind it says which is nearer? */
+static bool wisp__bits_between_floats(uint64_t bits) {
+    uint32_t below = wisp__bits_narrow(bits, WISP__FROM_BELOW);
+    if (bits & 0xfffffff) return false;                /* a float has 29 bits less */
+    return wisp__bits_finite(bits) && below != wisp__bits_narrow(bits, WISP__FROM_ABOVE);
+}
+
+/* --- hashes, and numbers on a circle --- */
 
 static uint64_t wisp__mix(uint64_t h) {
     h ^= h >> 32;
@@ -2482,6 +2914,11 @@ static int wisp__default_int(int value, int fallback) {
     return value > 0 ? value : fallback;
 }
 
+/* A number of a limit: the default where there is none, and never so many that sums of two wrap. */
+static int wisp__limit(int value, int fallback) {
+    return wisp__min_int(wisp__default_int(value, fallback), 1 << 30);
+}
+
 /* The limits of a message, when nobody says others. */
 enum { WISP__MESSAGE_BYTES = 1 << 20, WISP__MESSAGE_VALUES = 65536, WISP__MAP_PAIRS = 4096,
        WISP__NESTING = 16 };
@@ -2496,29 +2933,122 @@ static void wisp__limits_defaults(wisp_limits *limits, int max_peers) {
                                       1 << 24);
     l->map_pairs = wisp__min_int(wisp__default_int(l->map_pairs, WISP__MAP_PAIRS), 1 << 24);
     l->nesting = wisp__min_int(wisp__default_int(l->nesting, WISP__NESTING), 256);
-    l->queue_messages = wisp__default_int(l->queue_messages, 65536);
-    l->queue_bytes = wisp__default_int(l->queue_bytes, 4 << 20);
+    l->queue_messages = wisp__limit(l->queue_messages, 65536);
+    l->queue_bytes = wisp__limit(l->queue_bytes, 4 << 20);
     l->queue_bytes = wisp__max_int(l->queue_bytes, 2 * l->message_bytes);
     l->window_items = wisp__default_int(l->window_items, 2048);
     l->window_items = wisp__power_of_two(wisp__min_int(l->window_items, 16384));
-    l->window_bytes = wisp__default_int(l->window_bytes, 512 << 10);
+    l->window_bytes = wisp__limit(l->window_bytes, 1 << 20);
     l->window_packets = wisp__default_int(l->window_packets, 1024);
     l->window_packets = wisp__power_of_two(wisp__min_int(l->window_packets, 1024));
     l->calls = wisp__min_int(wisp__default_int(l->calls, 4096), 1 << 20);
     l->calls_remembered = wisp__default_int(l->calls_remembered, 4096);
     l->calls_remembered = wisp__power_of_two(wisp__min_int(l->calls_remembered, 16384));
-    l->packet_messages = wisp__max_int(wisp__default_int(l->packet_messages, 4096), 2048);
-    l->update_packets = wisp__default_int(l->update_packets, 65536);
-    l->notices = wisp__max_int(wisp__default_int(l->notices, 1024), max_peers);
-    l->schema_bytes = wisp__default_int(l->schema_bytes, 1 << 20);
-    l->baseline_bytes = wisp__default_int(l->baseline_bytes, 1 << 20);
+    l->packet_messages = wisp__max_int(wisp__limit(l->packet_messages, 4096), 2048);
+    l->update_packets = wisp__limit(l->update_packets, 65536);
+    l->update_work = wisp__min_int(wisp__limit(l->update_work, 50000), 1 << 28);
+    l->notices = wisp__max_int(wisp__min_int(wisp__limit(l->notices, 1024), 1 << 24), max_peers);
+    l->schema_bytes = wisp__min_int(wisp__limit(l->schema_bytes, 1 << 20), 1 << 28);
+    l->baseline_bytes = wisp__limit(l->baseline_bytes, 1 << 20);
     l->baselines = wisp__default_int(l->baselines, 16);
     l->baselines = wisp__power_of_two(wisp__max_int(wisp__min_int(l->baselines, 64), 4));
     l->keys = wisp__min_int(wisp__default_int(l->keys, 1024), 1 << 16);
-    l->held_messages = wisp__default_int(l->held_messages, 1024);
-    l->held_bytes = wisp__default_int(l->held_bytes, 1 << 20);
+    l->held_messages = wisp__limit(l->held_messages, 1024);
+    l->held_bytes = wisp__limit(l->held_bytes, 1 << 20);
     l->groups = wisp__min_int(wisp__default_int(l->groups, 1024), 1 << 16);
-    l->matched_names = wisp__default_int(l->matched_names, 64);
+    l->matched_names = wisp__limit(l->matched_names, 64);
+}
+
+/* ===========================================================================
+ * MARK: >>credit
+ * What: the one meter that everything which reads bytes of a peer is paid from:
+ *   work, in units of about a nanosecond, and bytes of memory.
+ * Invariants: work and memory are paid for before they are spent. A payment
+ *   that the credit does not cover takes nothing and leaves `over` set; the
+ *   decoder that asked for it stops with WISP_E_FLOOD.
+ * Not here: what earns credit (session, receive).
+ * ======================================================================== */
+
+/* What a session earns, in units of work: for each byte of a packet, for each packet, and for each
+   second; and how much it can save up. What one packet may spend of it at most, and what there must
+   be for a packet to be taken. A message that was put together of fragments has a credit of its own
+   for all of its bytes, and more for the values that may be packed into them: so much for a byte,
+   and so much for a value. */
+enum { WISP__EARN_BYTE = 128, WISP__EARN_PACKET = 4000, WISP__EARN_SECOND = 16000000,
+       WISP__EARN_SAVED = 4000000, WISP__EARN_MOST = 500000, WISP__EARN_NEEDED = 300000,
+       WISP__EARN_DENSE = 512, WISP__EARN_VALUE = 64 };
+
+/* Memory in bytes, for what one packet says, and for each byte of a message of fragments, beside
+   that of the values which may be packed into it. */
+enum { WISP__PACKET_MEMORY = 640 << 10, WISP__WHOLE_MEMORY = 16 };
+
+/* Prices, in units of work. */
+enum {
+    WISP__PRICE_BLOCK   = 12,    /* memory: to take it, .. */
+    WISP__PRICE_BYTES   = 8,     /* .. and a unit for so many bytes, which are written and read */
+    WISP__PRICE_VALUE   = 12,    /* a value that describes itself, or is held against a type */
+    WISP__PRICE_VIEW    = 24,    /* a value that is made of a field or element */
+    WISP__PRICE_FIELD   = 6,     /* an operation of a schema's program */
+    WISP__PRICE_COMPARE = 8,     /* two names, or keys, that differ early */
+    WISP__PRICE_SYMBOL  = 8,     /* a number of a record delta, plain .. */
+    WISP__PRICE_CELL    = 4,     /* .. of a record that it is to .. */
+    WISP__PRICE_ADAPTED = 70,    /* .. or one that changed, through the range coder */
+    WISP__PRICE_LEARN   = 16,    /* a bit of a schema that a peer describes */
+    WISP__PRICE_MATCH   = 40,    /* a byte of a name that a pattern is tried on */
+    WISP__PRICE_STEP    = 4,     /* an entry of a list that is walked */
+    WISP__PRICE_UNPACKED = 2,    /* a byte that decompression makes */
+    WISP__PRICE_CODED   = 16,    /* a byte that a codec reads; it pays half a unit for each byte of
+                                    memory besides */
+    WISP__PRICE_ANY     = 64,    /* for a sender: a value, with all that is done to it, .. */
+    WISP__PRICE_APPLY   = 28,    /* .. or a number of a C struct that is told by a delta */
+    WISP__PRICE_RECORD  = 30,    /* a record of a packet: to be read .. */
+    WISP__PRICE_EVENT   = 80,    /* .. and handed to its handlers */
+    WISP__PRICE_ERROR   = 300    /* one that is refused, with its text */
+};
+
+typedef struct wisp__credit {
+    int64_t work;
+    int64_t memory, room;      /* bytes that are left, and those that each message has */
+    bool    over;              /* something could not be paid */
+} wisp__credit;
+
+/* false: not covered. Without a credit nothing is charged: what a caller gave, not a peer. */
+static inline bool wisp__pay(wisp__credit *credit, int64_t work) {
+    if (!credit) return true;
+    if (work <= credit->work) {
+        credit->work -= work;
+        return true;
+    }
+    credit->over = true;
+    return false;
+}
+
+/* `count` times a price. */
+static inline bool wisp__pay_each(wisp__credit *credit, int64_t count, int price) {
+    return wisp__pay(credit, count * price);
+}
+
+static inline bool wisp__pay_memory(wisp__credit *credit, size_t bytes) {
+    if (!credit) return true;
+    if ((uint64_t)bytes > (uint64_t)credit->memory) {
+        credit->over = true;
+        return false;
+    }
+    if (!wisp__pay(credit, WISP__PRICE_BLOCK + (int64_t)(bytes / WISP__PRICE_BYTES))) return false;
+    credit->memory -= (int64_t)bytes;
+    return true;
+}
+
+/* For a sender: can a receiver that takes the packet read this? What is larger than half a packet
+   earns by its bytes. */
+static inline bool wisp__can_pay(const wisp__base *base, int64_t work, int64_t bytes) {
+    int64_t earned = bytes > base->mtu / 2 ? bytes * WISP__EARN_BYTE : 0;
+    return work <= WISP__EARN_NEEDED + earned;
+}
+
+/* What a failure comes from, when it may be the credit. */
+static inline wisp_result wisp__credit_result(const wisp__credit *credit, wisp_result result) {
+    return result && credit && credit->over ? WISP_E_FLOOD : result;
 }
 
 /* ===========================================================================
@@ -2579,7 +3109,7 @@ static wisp_result wisp__pool_extend(wisp__base *base, wisp__pool *pool) {
     result = wisp__grow(base, (void **)&pool->blocks, &pool->block_room, blocks + 1, 1 << 24,
                         sizeof *pool->blocks);
     if (result) return result;
-    pool->blocks[blocks] = wisp__alloc(base, pool->item_bytes * (size_t)pool->block_items);
+    pool->blocks[blocks] = wisp__alloc_items(base, (uint64_t)pool->block_items, pool->item_bytes);
     if (!pool->blocks[blocks]) return WISP_E_MEMORY;
     for (int i = 0; i < count; i++) {
         wisp__slot *slot = wisp__pool_at(pool, pool->made);
@@ -2740,6 +3270,12 @@ static int wisp__chunk_class(size_t size) {
     return index;
 }
 
+/* What a chunk of a size takes. */
+static int wisp__chunk_bytes(size_t size) {
+    int index = wisp__chunk_class(size);
+    return index == WISP__CHUNK_CLASSES ? (int)size : 64 << index;
+}
+
 static bool wisp__chunks_refill(wisp__base *base, wisp__chunks *chunks, int index) {
     size_t chunk = (size_t)64 << index;
     size_t count = chunk < WISP__SLAB_BYTES ? WISP__SLAB_BYTES / chunk : 1;
@@ -2799,8 +3335,12 @@ typedef struct wisp__arena_block {
 /* What stands before a block's bytes, so that they are aligned for every type. */
 #define WISP__ARENA_HEAD ((sizeof(wisp__arena_block) + 15) & ~(size_t)15)
 
+/* Blocks double up to so many bytes; what is larger has a block of its own. */
+enum { WISP__ARENA_MOST = 64 << 10, WISP__ARENA_IDLE = 64 };
+
 typedef struct wisp__arena {
     wisp__arena_block *first, *current;
+    uint8_t            idle;               /* trims since a large block was used */
 } wisp__arena;
 
 static void wisp__arena_reset(wisp__arena *arena) {
@@ -2808,11 +3348,33 @@ static void wisp__arena_reset(wisp__arena *arena) {
     if (arena->current) arena->current->used = 0;
 }
 
+/* Gives large blocks back when none was used for some time. Not while what is in the arena is
+   still needed. */
+static void wisp__arena_trim(wisp__base *base, wisp__arena *arena) {
+    wisp__arena_block **link = &arena->first;
+    if (arena->idle++ < WISP__ARENA_IDLE) return;
+    arena->idle = 0;
+    while (*link && (*link)->bytes < WISP__ARENA_MOST) link = &(*link)->next;
+    while (*link) {
+        wisp__arena_block *block = *link;
+        *link = block->next;
+        wisp__free(base, block, WISP__ARENA_HEAD + block->bytes);
+    }
+    wisp__arena_reset(arena);
+}
+
 static void *wisp__arena_take_slow(wisp__base *base, wisp__arena *arena, size_t size) {
     wisp__arena_block **link = arena->current ? &arena->current->next : &arena->first;
     wisp__arena_block *block = *link;
+    if (size > WISP__MOST_BYTES) return NULL;
+    while (block && block->bytes < size && block->bytes >= WISP__ARENA_MOST) {
+        *link = block->next;               /* too small by now: it would only be in the way */
+        wisp__free(base, block, WISP__ARENA_HEAD + block->bytes);
+        block = *link;
+    }
     if (!block || block->bytes < size) {
         size_t bytes = arena->current ? arena->current->bytes * 2 : 4096 - WISP__ARENA_HEAD;
+        if (bytes > WISP__ARENA_MOST) bytes = WISP__ARENA_MOST;
         if (bytes < size) bytes = size;
         block = (wisp__arena_block *)wisp__alloc(base, WISP__ARENA_HEAD + bytes);
         if (!block) return NULL;
@@ -2822,12 +3384,14 @@ static void *wisp__arena_take_slow(wisp__base *base, wisp__arena *arena, size_t 
     }
     block->used = size;
     arena->current = block;
+    if (block->bytes >= WISP__ARENA_MOST) arena->idle = 0;
     return (char *)block + WISP__ARENA_HEAD;
 }
 
 /* Aligned for every type, not zeroed; NULL: no memory. */
 static inline void *wisp__arena_take(wisp__base *base, wisp__arena *arena, size_t size) {
     wisp__arena_block *block = arena->current;
+    if (size > WISP__MOST_BYTES) return NULL;
     size = (size + 15) & ~(size_t)15;
     if (block && block->bytes - block->used >= size) {
         void *taken = (char *)block + WISP__ARENA_HEAD + block->used;
@@ -2876,9 +3440,10 @@ static void *wisp__bump_take(wisp__bump *bump, size_t size) {
     return taken;
 }
 
-static void *wisp__bump_items(wisp__bump *bump, size_t count, size_t item_bytes) {
-    if (count > SIZE_MAX / item_bytes) bump->failed = true;
-    return bump->failed ? NULL : wisp__bump_take(bump, count * item_bytes);
+static void *wisp__bump_items(wisp__bump *bump, uint64_t count, uint64_t each) {
+    size_t bytes = 0;
+    if (!wisp__size_of(count, each, &bytes)) bump->failed = true;
+    return bump->failed ? NULL : wisp__bump_take(bump, bytes);
 }
 
 /* A copy with a NUL after it. */
@@ -2890,20 +3455,40 @@ static char *wisp__bump_text(wisp__bump *bump, const void *text, size_t size) {
     return copy;
 }
 
-/* Where whoever reads takes memory from, whichever it is. */
+/* Where decoders take memory from, an arena or memory that was given, and who pays for it. */
 typedef struct wisp__supply {
-    void *(*take)(void *owner, size_t size);     /* aligned to 8, or NULL */
-    void  *owner;
+    wisp__base   *base;              /* of the arena */
+    wisp__arena  *arena;             /* NULL: it is the bump */
+    wisp__bump   *bump;
+    wisp__credit *credit;            /* NULL: nobody pays */
 } wisp__supply;
 
-static void *wisp__supply_bump(void *owner, size_t size) {
-    return wisp__bump_take((wisp__bump *)owner, size);
+static wisp__supply wisp__supply_of_arena(wisp__base *base, wisp__arena *arena,
+                                          wisp__credit *credit) {
+    wisp__supply supply = { NULL, NULL, NULL, NULL };
+    supply.base = base;
+    supply.arena = arena;
+    supply.credit = credit;
+    return supply;
 }
 
 static wisp__supply wisp__supply_of_bump(wisp__bump *bump) {
-    wisp__supply supply = { wisp__supply_bump, NULL };
-    supply.owner = bump;
+    wisp__supply supply = { NULL, NULL, NULL, NULL };
+    supply.bump = bump;
     return supply;
+}
+
+/* Aligned to 8, not zeroed. NULL: no memory, or not paid for. */
+static void *wisp__supply_take(const wisp__supply *supply, size_t size) {
+    if (!wisp__pay_memory(supply->credit, size)) return NULL;
+    return supply->arena ? wisp__arena_take(supply->base, supply->arena, size)
+                         : wisp__bump_take(supply->bump, size);
+}
+
+/* Also of no items, there is a place. */
+static void *wisp__supply_items(const wisp__supply *supply, uint64_t count, uint64_t each) {
+    size_t bytes;
+    return wisp__size_of(count, each, &bytes) ? wisp__supply_take(supply, bytes + 1) : NULL;
 }
 
 /* ===========================================================================
@@ -2955,7 +3540,7 @@ static int wisp__histogram_place(double seconds) {
 /* What is no time, because a clock went back or is no clock, is left out. */
 static void wisp__histogram_add(wisp__histogram *h, double seconds) {
     uint32_t *bucket;
-    if (!(seconds >= 0 && seconds < 1e9)) return;
+    if (!wisp__is_within(seconds, 0, 1e9)) return;
     bucket = &h->buckets[wisp__histogram_place(seconds)];
     *bucket += *bucket < UINT32_MAX;
     h->count++;
@@ -3160,12 +3745,13 @@ static void wisp__meters_error(wisp__meters *all, wisp_result code, wisp_peer pe
 
 /* Where handlers begin; less than 0: their time is not measured. */
 static double wisp__meters_clock(const wisp__meters *all) {
-    return all && all->hooks.clock ? all->hooks.clock(all->hooks.user) : -1;
+    double time = all && all->hooks.clock ? all->hooks.clock(all->hooks.user) : -1;
+    return wisp__is_finite(time) ? time : -1;
 }
 
 /* When a call begins or ends; less than 0: it is not measured. */
 static double wisp__meters_time(const wisp__meters *all, double time) {
-    return all && all->hooks.clock ? all->hooks.clock(all->hooks.user) : all ? time : -1;
+    return all && all->hooks.clock ? wisp__meters_clock(all) : all ? time : -1;
 }
 
 static void wisp__calls_ended(wisp__call_meter *calls, double seconds, bool answered) {
@@ -3421,6 +4007,44 @@ static bool wisp__text_is_utf8(const void *text, size_t size) {
     return true;
 }
 
+/* Is a character, of `size` bytes, one that a terminal obeys: a control character, a separator of
+   lines, or one that turns the direction of what follows? */
+static bool wisp__text_controls(const uint8_t *text, size_t size) {
+    if (size == 1) return text[0] < 0x20 || text[0] == 0x7f;
+    if (size == 2) return text[0] == 0xc2 && text[1] < 0xa0;
+    if (size != 3 || text[0] != 0xe2) return false;
+    if (text[1] == 0x80) return text[2] >= 0xa8 && text[2] <= 0xae;    /* U+2028 .. U+202E */
+    return text[1] == 0x81 && text[2] >= 0xa6 && text[2] <= 0xa9;      /* U+2066 .. U+2069 */
+}
+
+/* Copies a text of whatever bytes as UTF-8 that can be shown: each byte that is none, and each
+   control character, becomes '?'. Whole characters, as many as `room` takes with the NUL; returns
+   their bytes. `to` may be `from`. */
+static size_t wisp__text_clean(char *to, size_t room, const char *from, size_t size) {
+    size_t used = 0, step;
+    for (size_t at = 0; at < size; at += step) {
+        const uint8_t *character = (const uint8_t *)from + at;
+        size_t whole = wisp__text_character(character, size - at);
+        bool shown = whole && !wisp__text_controls(character, whole);
+        step = whole ? whole : 1;
+        if (used + (shown ? step : 1) >= room) break;
+        if (shown) memmove(to + used, character, step);
+        else to[used] = '?';
+        used += shown ? step : 1;
+    }
+    to[used] = 0;
+    return used;
+}
+
+/* Would wisp__text_clean leave it as it is? */
+static bool wisp__text_is_clean(const char *text, size_t size) {
+    for (size_t at = 0, step; at < size; at += step) {
+        step = wisp__text_character((const uint8_t *)text + at, size - at);
+        if (!step || wisp__text_controls((const uint8_t *)text + at, step)) return false;
+    }
+    return true;
+}
+
 /* Writes a code point, which may be any, as UTF-8; returns its bytes, 1..4. */
 static int wisp__text_write(uint8_t *to, int32_t code) {
     int size = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
@@ -3490,6 +4114,10 @@ static wisp_value wisp__value_of_bits(bool narrow, uint64_t bits) {
     return value;
 }
 
+static wisp_value wisp__float_at(const void *at) {
+    return wisp__value_of_bits(true, wisp__load_float_bits(at));
+}
+
 wisp_value wisp_nil(void) { return wisp__value_of(WISP_NIL, 0); }
 
 wisp_value wisp_bool(bool boolean) {
@@ -3512,13 +4140,13 @@ wisp_value wisp_uint(uint64_t integer) {
 
 wisp_value wisp_float(float number) {
     wisp_value value = wisp__value_of(WISP_FLOAT, 0);
-    value.as.float32 = number;
+    memcpy(&value.as.float32, &number, 4);
     return value;
 }
 
 wisp_value wisp_number(double number) {
     wisp_value value = wisp__value_of(WISP_NUMBER, 0);
-    value.as.number = number;
+    memcpy(&value.as.number, &number, 8);
     return value;
 }
 
@@ -3540,25 +4168,25 @@ wisp_value wisp_bytes(const void *bytes, int size_bytes) {
 
 wisp_value wisp_vec2v(float x, float y) {
     wisp_value value = wisp__value_of(WISP_VEC2, 0);
-    value.as.vec2.x = x;
-    value.as.vec2.y = y;
+    memcpy(&value.as.vec2.x, &x, 4);
+    memcpy(&value.as.vec2.y, &y, 4);
     return value;
 }
 
 wisp_value wisp_vec3v(float x, float y, float z) {
     wisp_value value = wisp__value_of(WISP_VEC3, 0);
-    value.as.vec3.x = x;
-    value.as.vec3.y = y;
-    value.as.vec3.z = z;
+    memcpy(&value.as.vec3.x, &x, 4);
+    memcpy(&value.as.vec3.y, &y, 4);
+    memcpy(&value.as.vec3.z, &z, 4);
     return value;
 }
 
 wisp_value wisp_vec4v(float x, float y, float z, float w) {
     wisp_value value = wisp__value_of(WISP_VEC4, 0);
-    value.as.vec4.x = x;
-    value.as.vec4.y = y;
-    value.as.vec4.z = z;
-    value.as.vec4.w = w;
+    memcpy(&value.as.vec4.x, &x, 4);
+    memcpy(&value.as.vec4.y, &y, 4);
+    memcpy(&value.as.vec4.z, &z, 4);
+    memcpy(&value.as.vec4.w, &w, 4);
     return value;
 }
 
@@ -3601,11 +4229,103 @@ wisp_value wisp_reference(wisp_object object) {
     return value;
 }
 
+static wisp_value wisp__value_of_id(uint32_t id) {
+    wisp_object object = { 0 };
+    object.id = id;
+    return wisp_reference(object);
+}
+
 wisp_value wisp_struct(const wisp_schema *schema, const void *data) {
     wisp_value value = wisp__value_of(WISP_STRUCT, schema && data ? schema->count : 0);
     if (!schema || !data) return wisp_nil();
     value.as.structure.schema = schema;
     value.as.structure.data = data;
+    return value;
+}
+
+/* --- members: read by these alone, which look at the kind first. A value of another kind has
+   nothing of it: NULL, zero or false --- */
+
+static inline bool wisp__bool_of(const wisp_value *value) {
+    return value->kind == WISP_BOOL && value->as.boolean;
+}
+
+static inline int64_t wisp__int_of(const wisp_value *value) {
+    return value->kind == WISP_INT ? value->as.integer : 0;
+}
+
+static inline uint64_t wisp__uint_of(const wisp_value *value) {
+    return value->kind == WISP_UINT ? value->as.uinteger : 0;
+}
+
+static inline float wisp__float_of(const wisp_value *value) {
+    return value->kind == WISP_FLOAT ? value->as.float32 : 0.0f;
+}
+
+static inline double wisp__number_of(const wisp_value *value) {
+    return value->kind == WISP_NUMBER ? value->as.number : 0.0;
+}
+
+/* The bits of a float or a number, which pass through no register that might change a NaN. */
+static inline uint64_t wisp__bits_of(const wisp_value *value) {
+    uint64_t bits = 0;
+    uint32_t low = 0;
+    if (value->kind == WISP_NUMBER) memcpy(&bits, &value->as.number, 8);
+    if (value->kind != WISP_FLOAT) return bits;
+    memcpy(&low, &value->as.float32, 4);
+    return low;
+}
+
+static inline const char *wisp__text_of(const wisp_value *value) {
+    return value->kind == WISP_STRING ? value->as.string : NULL;
+}
+
+/* Of a string or of bytes. */
+static inline const void *wisp__bytes_of(const wisp_value *value) {
+    return value->kind == WISP_STRING || value->kind == WISP_BYTES ? value->as.bytes : NULL;
+}
+
+static inline const wisp_value *wisp__elements_of(const wisp_value *value) {
+    return value->kind == WISP_ARRAY ? value->as.array : NULL;
+}
+
+static inline const wisp_pair *wisp__pairs_of(const wisp_value *value) {
+    return value->kind == WISP_MAP ? value->as.map : NULL;
+}
+
+static inline wisp_object wisp__object_of(const wisp_value *value) {
+    wisp_object none = { 0 };
+    return value->kind == WISP_OBJECT ? value->as.object : none;
+}
+
+static inline const wisp_schema *wisp__schema_of(const wisp_value *value) {
+    return value->kind == WISP_STRUCT ? value->as.structure.schema : NULL;
+}
+
+/* The memory of a struct. */
+static inline const void *wisp__data_of(const wisp_value *value) {
+    return value->kind == WISP_STRUCT ? value->as.structure.data : NULL;
+}
+
+/* How many floats a kind is made of; 0 for other kinds. */
+static inline int wisp__kind_floats(wisp_kind kind) {
+    static const uint8_t counts[] = { 2, 3, 4, 4, 7, 4 };
+    return kind >= WISP_VEC2 && kind <= WISP_COLOR ? counts[kind - WISP_VEC2] : 0;
+}
+
+/* The floats of a vector kind and how many; what is not there is zero. The vector members of the
+   union are packed floats that begin where the union begins. */
+static int wisp__value_floats(const wisp_value *value, float out[7]) {
+    int count = wisp__kind_floats(value->kind);
+    memset(out, 0, 7 * sizeof(float));
+    memcpy(out, &value->as, (size_t)count * sizeof(float));
+    return count;
+}
+
+/* A value of a vector kind from its floats. */
+static wisp_value wisp__view_floats(wisp_kind kind, const void *at) {
+    wisp_value value = wisp__value_of(kind, 0);
+    memcpy(&value.as, at, (size_t)wisp__kind_floats(kind) * sizeof(float));
     return value;
 }
 
@@ -3645,15 +4365,9 @@ static void wisp__store_int(void *at, int bytes, uint64_t value) {
     }
 }
 
-static double wisp__load_number(const void *at, int bytes) {
-    float float32;
-    double number;
-    if (bytes == 4) {
-        memcpy(&float32, at, 4);
-        return (double)float32;
-    }
-    memcpy(&number, at, 8);
-    return number;
+/* The bits of a number as a double. */
+static uint64_t wisp__load_number_bits(const void *at, int bytes) {
+    return bytes == 4 ? wisp__bits_widen(wisp__load_float_bits(at)) : wisp__load_double_bits(at);
 }
 
 static bool wisp__type_signed(const wisp_type *type) {
@@ -3690,15 +4404,24 @@ static int wisp__type_bytes(const wisp_type *type, int member_bytes) {
 static int wisp__option_bytes(const wisp_type *option, int bytes) {
     int natural = wisp__type_bytes(option, 0);
     if (bytes < 0 || natural >= 0) return natural;
-    if (option->kind == WISP_TYPE_STRING) return option->max + 1;
+    if (option->kind == WISP_TYPE_STRING) return wisp__min_int(option->max, INT32_MAX - 1) + 1;
     if (option->kind == WISP_TYPE_BYTES) return option->max;
-    if (!option->of || option->max > 1 << 16) return 0;
+    if (!option->of || option->max < 0 || option->max > 1 << 16) return 0;
     return option->max * wisp__min_int(wisp__type_bytes((const wisp_type *)option->of, 0), 1 << 14);
 }
 
 static bool wisp__string_is(const wisp_value *value, const char *text) {
+    const char *own = wisp__text_of(value);
     return value->kind == WISP_STRING && strlen(text) == (size_t)value->count &&
-           (!value->count || memcmp(text, value->as.string, (size_t)value->count) == 0);
+           (!value->count || (own && memcmp(text, own, (size_t)value->count) == 0));
+}
+
+/* Are numbers without a name kept? */
+static bool wisp__enum_is_open(const wisp_type *type) { return type->least != 0; }
+
+/* The number in an enum's storage: of an open one of 4 bytes it has a sign. */
+static int64_t wisp__load_enum(const wisp_type *type, int bytes, const void *at) {
+    return wisp__load_int(at, bytes, wisp__enum_is_open(type) && bytes == 4);
 }
 
 /* Which of an enum's names a string is; -1: none. */
@@ -3723,19 +4446,16 @@ static wisp_value wisp__view_string(const wisp_type *type, int bytes, const void
     return value;
 }
 
+/* A channel of 8 bits, the nearest float also where a division becomes a multiplication. */
+static float wisp__of_byte(unsigned byte) { return (float)((double)byte / 255.0); }
+
 static wisp_value wisp__view_color(int bytes, const void *at) {
     const uint8_t *parts = (const uint8_t *)at;
-    float all[4];
+    wisp_value value = wisp__value_of(WISP_COLOR, 0);
     if (bytes == 4)
-        return wisp_color4((float)parts[0] / 255.0f, (float)parts[1] / 255.0f,
-                           (float)parts[2] / 255.0f, (float)parts[3] / 255.0f);
-    memcpy(all, at, sizeof all);
-    return wisp_color4(all[0], all[1], all[2], all[3]);
-}
-
-static wisp_value wisp__view_floats(wisp_kind kind, const void *at, int count) {
-    wisp_value value = wisp__value_of(kind, 0);
-    memcpy(&value.as, at, (size_t)count * sizeof(float));
+        return wisp_color4(wisp__of_byte(parts[0]), wisp__of_byte(parts[1]),
+                           wisp__of_byte(parts[2]), wisp__of_byte(parts[3]));
+    memcpy(&value.as.color, at, sizeof value.as.color);
     return value;
 }
 
@@ -3792,19 +4512,19 @@ static wisp_value wisp__view(const wisp_type *type, int bytes, const void *at, i
     case WISP_TYPE_NUMBER:
     case WISP_TYPE_NUMBER_RANGE:
     case WISP_TYPE_QUANTIZED:
-        value = wisp_number(wisp__load_number(at, bytes));
-        if (bytes == 4) value = wisp_float((float)value.as.number);
+        value = wisp__value_of_bits(bytes == 4, bytes == 4 ? wisp__load_float_bits(at)
+                                                           : wisp__load_double_bits(at));
         break;
     case WISP_TYPE_STRING:
     case WISP_TYPE_BYTES: value = wisp__view_string(type, bytes, at, count); break;
-    case WISP_TYPE_VEC2: value = wisp__view_floats(WISP_VEC2, at, 2); break;
-    case WISP_TYPE_VEC3: value = wisp__view_floats(WISP_VEC3, at, 3); break;
-    case WISP_TYPE_VEC4: value = wisp__view_floats(WISP_VEC4, at, 4); break;
-    case WISP_TYPE_QUAT: value = wisp__view_floats(WISP_QUAT, at, 4); break;
-    case WISP_TYPE_TRANSFORM: value = wisp__view_floats(WISP_TRANSFORM, at, 7); break;
+    case WISP_TYPE_VEC2: value = wisp__view_floats(WISP_VEC2, at); break;
+    case WISP_TYPE_VEC3: value = wisp__view_floats(WISP_VEC3, at); break;
+    case WISP_TYPE_VEC4: value = wisp__view_floats(WISP_VEC4, at); break;
+    case WISP_TYPE_QUAT: value = wisp__view_floats(WISP_QUAT, at); break;
+    case WISP_TYPE_TRANSFORM: value = wisp__view_floats(WISP_TRANSFORM, at); break;
     case WISP_TYPE_COLOR: value = wisp__view_color(bytes, at); break;
     case WISP_TYPE_ENUM:
-        integer = wisp__load_int(at, bytes, false);
+        integer = wisp__load_enum(type, bytes, at);
         value = wisp_int(integer);
         if (integer >= 0 && integer < type->max)
             value = wisp_string(((const char *const *)type->of)[integer]);
@@ -3840,62 +4560,100 @@ static wisp_value wisp__view_field(const wisp_field *field, const void *data) {
     return wisp__view(&field->type, field->bytes, (const uint8_t *)data + field->offset, count);
 }
 
-static bool wisp__is_map(const wisp_value *value) {
-    return value->kind == WISP_MAP || (value->kind == WISP_STRUCT &&
-                                       value->as.structure.schema->shape != WISP_SHAPE_LIST);
+static inline bool wisp__is_map(const wisp_value *value) {
+    const wisp_schema *schema = wisp__schema_of(value);
+    return value->kind == WISP_MAP || (schema && schema->shape != WISP_SHAPE_LIST);
 }
 
-static bool wisp__is_array(const wisp_value *value) {
+static inline bool wisp__is_array(const wisp_value *value) {
+    const wisp_schema *schema = wisp__schema_of(value);
     return value->kind == WISP_ARRAY || (int)value->kind == WISP__ITEMS ||
-           (value->kind == WISP_STRUCT && value->as.structure.schema->shape == WISP_SHAPE_LIST);
+           (schema && schema->shape == WISP_SHAPE_LIST);
+}
+
+/* Element i in memory; nil for another kind. */
+static wisp_value wisp__item_at(const wisp_value *value, int i) {
+    const uint8_t *data = (const uint8_t *)value->as.items.data;
+    if ((int)value->kind != WISP__ITEMS || !data) return wisp_nil();
+    return wisp__view(value->as.items.type, value->as.items.each,
+                      data + (size_t)i * (size_t)value->as.items.each, -1);
 }
 
 /* The i-th element, pair or field: its key (NULL in arrays), and its value, which lives in
-   *scratch if need be. A field that is not there is nil. */
+   *scratch if need be. A field that is not there is nil, and so is what no list has. */
 static const wisp_value *wisp__child(const wisp_value *value, int i, const char **key,
                                      wisp_value *scratch) {
+    const wisp_schema *schema;
     *key = NULL;
-    if (value->kind == WISP_ARRAY) return &value->as.array[i];
-    if (value->kind == WISP_MAP) {
-        *key = value->as.map[i].key;
-        return &value->as.map[i].value;
-    }
-    if ((int)value->kind == WISP__ITEMS) {
-        const uint8_t *data = (const uint8_t *)value->as.items.data;
-        *scratch = wisp__view(value->as.items.type, value->as.items.each,
-                              data + (size_t)i * (size_t)value->as.items.each, -1);
+    switch ((int)value->kind) {
+    case WISP_ARRAY: return &wisp__elements_of(value)[i];
+    case WISP_MAP:
+        *key = wisp__pairs_of(value)[i].key;
+        return &wisp__pairs_of(value)[i].value;
+    case WISP_STRUCT:
+        schema = wisp__schema_of(value);
+        if (schema->shape != WISP_SHAPE_LIST) *key = schema->fields[i].name;
+        *scratch = wisp__view_field(&schema->fields[i], wisp__data_of(value));
+        return scratch;
+    default:
+        *scratch = wisp__item_at(value, i);
         return scratch;
     }
-    if (value->as.structure.schema->shape != WISP_SHAPE_LIST)
-        *key = value->as.structure.schema->fields[i].name;
-    *scratch = wisp__view_field(&value->as.structure.schema->fields[i], value->as.structure.data);
-    return scratch;
 }
 
-/* The child with a key, searched from `from` onwards and around: maps are mostly in one order. */
-static const wisp_value *wisp__child_named(const wisp_value *map, const char *name, int from,
-                                           wisp_value *scratch) {
+/* The key of a pair, or the name of a field; NULL: it has none. */
+static const char *wisp__key_at(const wisp_value *value, int i) {
+    const wisp_pair *pairs = wisp__pairs_of(value);
+    const wisp_schema *schema = wisp__schema_of(value);
+    return pairs ? pairs[i].key : schema ? schema->fields[i].name : NULL;
+}
+
+/* The place of a key, searched from `from` onwards and around: maps are mostly in one order.
+   -1: it is not there. */
+static int wisp__child_place(const wisp_value *map, const char *name, int from) {
     if (from >= map->count) from = 0;
     for (int i = 0; i < map->count; i++) {
         int at = from + i < map->count ? from + i : from + i - map->count;
-        const char *key = map->kind == WISP_MAP ? map->as.map[at].key
-                                                : map->as.structure.schema->fields[at].name;
-        if (key && strcmp(key, name) == 0) return wisp__child(map, at, &key, scratch);
+        const char *key = wisp__key_at(map, at);
+        if (key && strcmp(key, name) == 0) return at;
     }
-    return NULL;
+    return -1;
+}
+
+static const wisp_value *wisp__child_named(const wisp_value *map, const char *name, int from,
+                                           wisp_value *scratch) {
+    int at = wisp__child_place(map, name, from);
+    const char *key;
+    return at < 0 ? NULL : wisp__child(map, at, &key, scratch);
 }
 
 /* Is the i-th child a field of a struct that may be missing, and is? */
-static bool wisp__is_missing(const wisp_value *value, int i) {
-    return value->kind == WISP_STRUCT && i < value->count &&
-           !wisp__field_there(&value->as.structure.schema->fields[i], value->as.structure.data);
+static inline bool wisp__is_missing(const wisp_value *value, int i) {
+    const wisp_schema *schema = wisp__schema_of(value);
+    return schema && i < value->count &&
+           !wisp__field_there(&schema->fields[i], wisp__data_of(value));
 }
 
-/* Does the value point to what it counts? */
+/* The struct itself, if it is one of this schema or of a copy of it; else NULL. */
+static const void *wisp__struct_as(const wisp_value *value, const wisp_schema *schema) {
+    const wisp_schema *own = wisp__schema_of(value);
+    if (!own || own->fields != schema->fields || own->count != schema->count ||
+        own->bytes != schema->bytes)
+        return NULL;
+    return wisp__data_of(value);
+}
+
+/* Does the value point to what it counts? What a caller gives may not. */
 static bool wisp__is_sound(const wisp_value *value) {
-    bool counts = value->kind == WISP_STRING || value->kind == WISP_BYTES ||
-                  value->kind == WISP_ARRAY || value->kind == WISP_MAP;
-    return !counts || (value->count >= 0 && (value->count == 0 || value->as.bytes));
+    const wisp_schema *schema = wisp__schema_of(value);
+    const void *at = wisp__bytes_of(value);
+    if (value->kind == WISP_ARRAY) at = wisp__elements_of(value);
+    else if (value->kind == WISP_MAP) at = wisp__pairs_of(value);
+    else if (value->kind == WISP_STRUCT)
+        return schema && wisp__data_of(value) && value->count == schema->count;
+    else if ((int)value->kind == WISP__ITEMS) at = value->as.items.data;
+    else if (value->kind != WISP_STRING && value->kind != WISP_BYTES) return true;
+    return value->count >= 0 && (value->count == 0 || at);
 }
 
 /* Pairs or elements, without fields that are not there. */
@@ -3906,56 +4664,78 @@ static int wisp__present(const wisp_value *value) {
     return count;
 }
 
-/* How many floats a kind is made of, and where they are; 0 for other kinds. The vector members
-   of the union are packed floats that begin where the union begins. */
-static int wisp__value_floats(const wisp_value *value, float out[7]) {
-    static const int counts[] = { 0, 0, 0, 0, 0, 0, 0, 0, 2, 3, 4, 4, 7, 4, 0, 0, 0, 0, 0 };
-    int count = counts[value->kind];
-    memcpy(out, &value->as, (size_t)count * sizeof(float));
-    return count;
-}
-
 /* A number of any kind in one normal form: an integer with sign where it is one, else a double. */
 typedef struct wisp__numeric {
     bool     integral, negative;
     uint64_t magnitude;
-    double   number;
+    uint64_t bits;             /* of the double; of every NaN the same */
 } wisp__numeric;
 
+/* Integers are below 2^64, and no minus zero is left. */
+static void wisp__numeric_of_bits(uint64_t bits, wisp__numeric *out) {
+    uint64_t digits = (bits & ((UINT64_C(1) << 52) - 1)) | UINT64_C(1) << 52;
+    int power = (int)(bits >> 52 & 0x7ff) - 1075;
+    out->bits = wisp__bits_nan(bits) ? UINT64_C(0x7ff8000000000000) : bits;
+    if (bits << 1 == 0) out->integral = true;
+    if (bits << 1 == 0 || power < -52 || power > 11) return;
+    if (power < 0 && digits & ((UINT64_C(1) << -power) - 1)) return;
+    out->integral = true;
+    out->negative = bits >> 63 != 0;
+    out->magnitude = power < 0 ? digits >> -power : digits << power;
+}
+
 static bool wisp__numeric_of(const wisp_value *value, wisp__numeric *out) {
-    double number = 0;
     memset(out, 0, sizeof *out);
     switch (value->kind) {
     case WISP_INT:
         out->integral = true;
-        out->negative = value->as.integer < 0;
-        out->magnitude = out->negative ? 0 - (uint64_t)value->as.integer
-                                       : (uint64_t)value->as.integer;
+        out->negative = wisp__int_of(value) < 0;
+        out->magnitude = (uint64_t)wisp__int_of(value);
+        if (out->negative) out->magnitude = 0 - out->magnitude;
         return true;
     case WISP_UINT:
         out->integral = true;
-        out->magnitude = value->as.uinteger;
+        out->magnitude = wisp__uint_of(value);
         return true;
-    case WISP_FLOAT: number = (double)value->as.float32; break;
-    case WISP_NUMBER: number = value->as.number; break;
+    case WISP_FLOAT:
+        wisp__numeric_of_bits(wisp__bits_widen((uint32_t)wisp__bits_of(value)), out);
+        return true;
+    case WISP_NUMBER:
+        wisp__numeric_of_bits(wisp__bits_of(value), out);
+        return true;
     default: return false;
     }
-    out->number = number;
-    if (number > -18446744073709551616.0 && number < 18446744073709551616.0) {
-        double size = number < 0 ? -number : number;
-        out->magnitude = (uint64_t)size;
-        out->integral = (double)out->magnitude == size;
-        out->negative = number < 0;
-    }
-    if (!out->integral) out->magnitude = 0, out->negative = false;
-    return true;
 }
 
 static bool wisp__numeric_equal(const wisp__numeric *a, const wisp__numeric *b) {
     if (a->integral != b->integral) return false;
     if (a->integral) return a->negative == b->negative && a->magnitude == b->magnitude;
-    if (!(a->number >= a->number)) return !(b->number >= b->number);
-    return a->number >= b->number && a->number <= b->number;
+    return a->bits == b->bits;
+}
+
+/* The bits of a number of any kind as a double; false: it is none. */
+static bool wisp__value_double(const wisp_value *value, uint64_t *bits) {
+    switch (value->kind) {
+    case WISP_INT: *bits = wisp__double_bits((double)value->as.integer); return true;
+    case WISP_UINT: *bits = wisp__double_bits((double)value->as.uinteger); return true;
+    case WISP_FLOAT:
+        *bits = wisp__bits_widen((uint32_t)wisp__bits_of(value));
+        return true;
+    case WISP_NUMBER: *bits = wisp__load_double_bits(&value->as.number); return true;
+    default: return false;
+    }
+}
+
+/* The same as a float, rounded once, from the integer or from the text that the number was read
+   from (its `count` says where that lies, see decimal). */
+static bool wisp__value_float(const wisp_value *value, uint32_t *bits) {
+    wisp__numeric n;
+    if (!wisp__numeric_of(value, &n)) return false;
+    if (value->kind == WISP_FLOAT) *bits = (uint32_t)wisp__bits_of(value);
+    else if (value->kind == WISP_NUMBER)
+        *bits = wisp__bits_narrow(wisp__load_double_bits(&value->as.number), value->count);
+    else *bits = wisp__float_near(n.magnitude, 0, WISP__FROM_EXACT) | (uint32_t)n.negative << 31;
+    return true;
 }
 
 /* Lists, element by element or pair by pair; a pair that is nil may be missing in a struct. */
@@ -3987,7 +4767,7 @@ static bool wisp__map_equal(const wisp_value *a, const wisp_value *b, wisp__same
 
 bool wisp_equal(const wisp_value *a, const wisp_value *b) {
     wisp__numeric x, y;
-    float p[7] = { 0 }, q[7] = { 0 };
+    float p[7], q[7];
     int floats;
     if (!a || !b) return a == b;
     if (wisp__numeric_of(a, &x)) return wisp__numeric_of(b, &y) && wisp__numeric_equal(&x, &y);
@@ -3995,27 +4775,26 @@ bool wisp_equal(const wisp_value *a, const wisp_value *b) {
     if (wisp__is_map(a)) return wisp__is_map(b) && wisp__map_equal(a, b, wisp_equal);
     if (a->kind != b->kind || a->count != b->count) return false;
     switch (a->kind) {
-    case WISP_BOOL: return a->as.boolean == b->as.boolean;
-    case WISP_OBJECT: return a->as.object.id == b->as.object.id;
+    case WISP_BOOL: return wisp__bool_of(a) == wisp__bool_of(b);
+    case WISP_OBJECT: return wisp__object_of(a).id == wisp__object_of(b).id;
     case WISP_STRING:
-    case WISP_BYTES: return !a->count || memcmp(a->as.bytes, b->as.bytes, (size_t)a->count) == 0;
+    case WISP_BYTES:
+        return !a->count ||
+               memcmp(wisp__bytes_of(a), wisp__bytes_of(b), (size_t)a->count) == 0;
     default: break;
     }
     floats = wisp__value_floats(a, p);
     wisp__value_floats(b, q);
     for (int i = 0; i < floats; i++) {
-        wisp_value u = wisp_float(p[i]), v = wisp_float(q[i]);
+        wisp_value u = wisp__float_at(&p[i]), v = wisp__float_at(&q[i]);
         if (!wisp_equal(&u, &v)) return false;
     }
     return true;
 }
 
 static uint64_t wisp__numeric_hash(const wisp__numeric *numeric) {
-    uint64_t bits;
     if (numeric->integral) return wisp__mix(wisp__mix(numeric->magnitude + 1) + numeric->negative);
-    memcpy(&bits, &numeric->number, 8);
-    if (!(numeric->number >= numeric->number)) bits = UINT64_C(0x7ff8000000000000);
-    return wisp__mix(bits ^ UINT64_C(0x5bd1e9955bd1e995));
+    return wisp__mix(numeric->bits ^ UINT64_C(0x5bd1e9955bd1e995));
 }
 
 /* Of lists; a sum over pairs, so that the order of keys does not matter. */
@@ -4044,15 +4823,15 @@ uint64_t wisp_hash(const wisp_value *value) {
     if (wisp__is_map(value) || wisp__is_array(value)) return wisp__list_hash(value, wisp_hash);
     h = wisp__mix((uint64_t)value->kind + 0x100) + (uint64_t)(unsigned)value->count;
     switch (value->kind) {
-    case WISP_BOOL: return wisp__mix(h + value->as.boolean);
-    case WISP_OBJECT: return wisp__mix(h + value->as.object.id);
+    case WISP_BOOL: return wisp__mix(h + wisp__bool_of(value));
+    case WISP_OBJECT: return wisp__mix(h + wisp__object_of(value).id);
     case WISP_STRING:
-    case WISP_BYTES: return wisp__mix(h ^ wisp__hash_bytes(value->as.bytes, value->count));
+    case WISP_BYTES: return wisp__mix(h ^ wisp__hash_bytes(wisp__bytes_of(value), value->count));
     default: break;
     }
     count = wisp__value_floats(value, floats);
     for (int i = 0; i < count; i++) {
-        wisp_value part = wisp_float(floats[i]);
+        wisp_value part = wisp__float_at(&floats[i]);
         h = wisp__mix(h + wisp_hash(&part));
     }
     return h;
@@ -4129,6 +4908,54 @@ static int wisp__pairs_distinct(wisp_pair *pairs, size_t count, uint32_t *places
     return kept;
 }
 
+/* The names of a map's pairs or a struct's fields in order, to find one of many among them. */
+typedef struct wisp__names {
+    const char **names;
+    uint32_t    *places;
+    int          count;
+} wisp__names;
+
+static bool wisp__name_before(const void *items, uint32_t a, uint32_t b) {
+    const char *const *names = (const char *const *)items;
+    int order = strcmp(names[a], names[b]);
+    return order ? order < 0 : a < b;
+}
+
+static int wisp__log2(int count) {
+    int log = 0;
+    while (count >> log) log++;
+    return log;
+}
+
+/* false: no memory, or not paid for. */
+static bool wisp__names_make(wisp__names *n, wisp__supply *supply, const wisp_value *map) {
+    size_t count = (size_t)map->count;
+    int64_t compares = (int64_t)map->count * 2 * wisp__log2(map->count);
+    if (!wisp__pay_each(supply->credit, compares, WISP__PRICE_COMPARE)) return false;
+    n->names = (const char **)wisp__supply_take(supply, count * sizeof *n->names + 1);
+    n->places = (uint32_t *)wisp__supply_take(supply, count * sizeof *n->places + 1);
+    if (!n->names || !n->places) return false;
+    n->count = map->count;
+    for (int i = 0; i < map->count; i++) {
+        const char *key = wisp_key_of(map, i);
+        n->names[i] = key ? key : "";
+    }
+    wisp__places_sort(n->names, n->places, count, wisp__name_before);
+    return true;
+}
+
+/* The place of a name, the first of equal ones; -1: there is none. */
+static int wisp__names_find(const wisp__names *n, const char *name) {
+    int low = 0, high = n->count;
+    while (low < high) {
+        int middle = low + (high - low) / 2;
+        if (strcmp(n->names[n->places[middle]], name) < 0) low = middle + 1;
+        else high = middle;
+    }
+    if (low == n->count || strcmp(n->names[n->places[low]], name) != 0) return -1;
+    return (int)n->places[low];
+}
+
 /* Where the fields of a struct that was received become values, each when it is asked for. */
 typedef struct wisp__fields {
     wisp_result (*make)(struct wisp__fields *fields, const wisp_value *from, wisp_value *out);
@@ -4137,13 +4964,23 @@ typedef struct wisp__fields {
     bool       *made;
 } wisp__fields;
 
+/* A struct whose fields can be asked for. */
+static wisp_value wisp__struct_with(const wisp_schema *schema, const void *data,
+                                    wisp__fields *fields) {
+    wisp_value value = wisp_struct(schema, data);
+    if (value.kind == WISP_STRUCT) value.as.structure.view = fields;
+    return value;
+}
+
+static wisp__fields *wisp__fields_of(const wisp_value *value) {
+    return value->kind == WISP_STRUCT ? (wisp__fields *)value->as.structure.view : NULL;
+}
+
 static const wisp_value *wisp__field_at(const wisp_value *value, int i) {
-    wisp__fields *fields = (wisp__fields *)value->as.structure.view;
+    wisp__fields *fields = wisp__fields_of(value);
     wisp_value scratch;
     const char *key;
-    if (!fields || !wisp__field_there(&value->as.structure.schema->fields[i],
-                                      value->as.structure.data))
-        return NULL;
+    if (!fields || wisp__is_missing(value, i)) return NULL;
     if (!fields->made[i]) {
         const wisp_value *field = wisp__child(value, i, &key, &scratch);
         if (fields->make(fields, field, &fields->values[i])) return NULL;
@@ -4154,35 +4991,32 @@ static const wisp_value *wisp__field_at(const wisp_value *value, int i) {
 
 wisp_kind wisp_kind_of(const wisp_value *value) { return value ? value->kind : WISP_NIL; }
 
-int wisp_count_of(const wisp_value *value) { return value ? value->count : 0; }
+int wisp_count_of(const wisp_value *value) {
+    return value && value->kind != WISP_NUMBER ? value->count : 0;
+}
 
 const wisp_value *wisp_element_of(const wisp_value *value, int i) {
+    wisp_value scratch;
+    const char *key;
     if (!value || i < 0 || i >= value->count) return NULL;
-    if (value->kind == WISP_ARRAY) return &value->as.array[i];
     if (value->kind == WISP_STRUCT) return wisp__field_at(value, i);
-    return value->kind == WISP_MAP ? &value->as.map[i].value : NULL;
+    if (value->kind != WISP_ARRAY && value->kind != WISP_MAP) return NULL;
+    return wisp__child(value, i, &key, &scratch);
 }
 
 const char *wisp_key_of(const wisp_value *map, int i) {
-    if (!map || i < 0 || i >= map->count) return NULL;
-    if (map->kind == WISP_STRUCT) return map->as.structure.schema->fields[i].name;
-    return map->kind == WISP_MAP ? map->as.map[i].key : NULL;
+    return map && i >= 0 && i < map->count ? wisp__key_at(map, i) : NULL;
 }
 
 const wisp_value *wisp_field_of(const wisp_value *map, const char *key) {
-    wisp_value scratch;
-    if (!map || !key) return NULL;
-    if (map->kind == WISP_MAP) return wisp__child_named(map, key, 0, &scratch);
-    for (int i = 0; map->kind == WISP_STRUCT && i < map->count; i++)
-        if (strcmp(map->as.structure.schema->fields[i].name, key) == 0)
-            return wisp__field_at(map, i);
-    return NULL;
+    int at = map && key ? wisp__child_place(map, key, 0) : -1;
+    return at < 0 ? NULL : wisp_element_of(map, at);
 }
 
 const char *wisp_string_of(const wisp_value *value, int *size_bytes) {
     bool fits = value && (value->kind == WISP_STRING || value->kind == WISP_BYTES);
     if (size_bytes) *size_bytes = fits ? value->count : 0;
-    return fits ? value->as.string : NULL;
+    return fits ? (const char *)wisp__bytes_of(value) : NULL;
 }
 
 /* ===========================================================================
@@ -4516,43 +5350,42 @@ static bool wisp__fit_integer(wisp__fitting *f, const wisp_type *type, int bytes
     return true;
 }
 
-static bool wisp__numeric_number(const wisp_value *v, double *number) {
-    wisp__numeric n;
-    if (!wisp__numeric_of(v, &n)) return false;
-    *number = n.number;
-    if (v->kind == WISP_INT) *number = (double)v->as.integer;
-    if (v->kind == WISP_UINT) *number = (double)v->as.uinteger;
-    return true;
+/* As a number is ordered: what is kept as a float is compared with bounds that are floats too, so
+   that 0.1f is in 0 .. 0.1. No NaN is in bounds. */
+static int64_t wisp__bound_order(double bound, int bytes) {
+    uint64_t bits = wisp__double_bits(bound);
+    uint32_t narrow = wisp__bits_narrow(bits, WISP__FROM_EXACT);
+    if (bytes != 4) return wisp__bits_order(bits);
+    if (wisp__bits_finite(bits) && !wisp__bits_finite(wisp__bits_widen(narrow)))
+        narrow--;                                      /* to the largest float: no infinity */
+    return wisp__bits_order(wisp__bits_widen(narrow));
 }
 
-/* Bounds of what is kept as a float are floats too: 0.1f is in 0 .. 0.1. */
-static bool wisp__in_bounds(double number, double lo, double hi, int bytes) {
-    if (bytes == 4) return (float)number >= (float)lo && (float)number <= (float)hi;
-    return number >= lo && number <= hi;
+static bool wisp__in_bounds(uint64_t bits, double lo, double hi, int bytes) {
+    int64_t order = wisp__bits_order(bits);
+    return order >= wisp__bound_order(lo, bytes) && order <= wisp__bound_order(hi, bytes);
 }
 
 static bool wisp__fit_number(wisp__fitting *f, const wisp_type *type, int bytes,
                              const wisp_value *v, void *at) {
-    double number = 0, size;
-    float float32;
-    if (!wisp__numeric_number(v, &number)) return wisp__blame(f, "is no number");
-    if (type->kind != WISP_TYPE_NUMBER && !wisp__in_bounds(number, type->lo, type->hi, bytes))
-        return wisp__blame(f, "%g is not in %g .. %g", number, type->lo, type->hi);
-    size = number < 0 ? -number : number;
-    if (bytes == 4 && size > 3.4028235677973366e38 && size - size >= 0)
-        return wisp__blame(f, "%g does not fit a float", number);
-    if (at && bytes == 4) {
-        float32 = v->kind == WISP_FLOAT ? v->as.float32 : (float)number;
-        memcpy(at, &float32, 4);
-    } else if (at) {
-        memcpy(at, &number, 8);
-    }
+    uint64_t whole, bits;
+    uint32_t narrow = 0;
+    if (!wisp__value_double(v, &whole)) return wisp__blame(f, "is no number");
+    bits = whole;
+    if (bytes == 4 && wisp__value_float(v, &narrow)) bits = wisp__bits_widen(narrow);
+    if (type->kind != WISP_TYPE_NUMBER && !wisp__in_bounds(bits, type->lo, type->hi, bytes))
+        return wisp__blame(f, "%g is not in %g .. %g", wisp__bits_double(whole), type->lo,
+                           type->hi);
+    if (wisp__bits_finite(whole) && !wisp__bits_finite(bits))
+        return wisp__blame(f, "%g does not fit a float", wisp__bits_double(whole));
+    if (at && bytes == 4) memcpy(at, &narrow, 4);
+    else if (at) memcpy(at, &bits, 8);
     return true;
 }
 
 static bool wisp__fit_bool(wisp__fitting *f, int bytes, const wisp_value *v, void *at) {
     wisp__numeric n;
-    bool flag = v->kind == WISP_BOOL && v->as.boolean;
+    bool flag = wisp__bool_of(v);
     if (v->kind != WISP_BOOL) {
         if (!wisp__numeric_of(v, &n) || !n.integral || n.negative || n.magnitude > 1)
             return wisp__blame(f, "is no bool");
@@ -4562,9 +5395,15 @@ static bool wisp__fit_bool(wisp__fitting *f, int bytes, const wisp_value *v, voi
     return true;
 }
 
+/* Memory, or what a peer has not paid for. */
 static bool wisp__no_memory(wisp__fitting *f) {
-    f->result = WISP_E_MEMORY;
-    return wisp__blame(f, "no memory") || (f->result = WISP_E_MEMORY, false);
+    wisp__blame(f, "no memory");
+    f->result = wisp__credit_result(f->supply ? f->supply->credit : NULL, WISP_E_MEMORY);
+    return false;
+}
+
+static inline bool wisp__fit_pay(wisp__fitting *f, int64_t count, int price) {
+    return !f->supply || wisp__pay_each(f->supply->credit, count, price) || wisp__no_memory(f);
 }
 
 /* Puts `count` bytes into storage: in place, or where they are. */
@@ -4586,32 +5425,32 @@ static bool wisp__fit_string(wisp__fitting *f, const wisp_type *type, int bytes,
                              const wisp_value *v, void *at) {
     if (v->kind != WISP_STRING) return wisp__blame(f, "is no string");
     if (v->count > type->max) return wisp__blame(f, "%d bytes are over %d", v->count, type->max);
-    if (v->count < 0 || (v->count && !v->as.string)) return wisp__blame(f, "is no string");
-    if (bytes > 0 && v->count && memchr(v->as.string, 0, (size_t)v->count))
+    if (!wisp__is_sound(v)) return wisp__blame(f, "is no string");
+    if (bytes > 0 && v->count && memchr(wisp__text_of(v), 0, (size_t)v->count))
         return wisp__blame(f, "has a NUL inside");
-    return wisp__fit_place(bytes, at, v->as.string, v->count);
+    return wisp__fit_place(bytes, at, wisp__text_of(v), v->count);
 }
 
 /* `count` NULL: there is no member that says how many; they are always max. */
 static bool wisp__fit_bytes(wisp__fitting *f, const wisp_type *type, int bytes,
                             const wisp_value *v, void *at, int *count) {
     wisp_value decoded = *v;
-    if (v->kind == WISP_STRING && f->lenient) {
+    if (v->kind == WISP_STRING && f->lenient && wisp__is_sound(v)) {
         int size = v->count / 4 * 3;
         uint8_t *out = NULL;
         if (!f->supply) return true;                   /* is read when there is room for it */
-        out = (uint8_t *)f->supply->take(f->supply->owner, (size_t)size + 1);
+        out = (uint8_t *)wisp__supply_items(f->supply, (uint64_t)size, 1);
         if (!out) return wisp__no_memory(f);
-        decoded = wisp_bytes(out, wisp__text_from_base64(v->as.string, v->count, out));
+        decoded = wisp_bytes(out, wisp__text_from_base64(wisp__text_of(v), v->count, out));
     }
-    if (decoded.kind != WISP_BYTES || decoded.count < 0 || (decoded.count && !decoded.as.bytes))
+    if (decoded.kind != WISP_BYTES || !wisp__is_sound(&decoded))
         return wisp__blame(f, "is not bytes");
     if (decoded.count > type->max)
         return wisp__blame(f, "%d bytes are over %d", decoded.count, type->max);
     if ((bytes > 0 ? !count : type->least != 0) && decoded.count != type->max)
         return wisp__blame(f, "%d bytes are not %d", decoded.count, type->max);
     if (count) *count = decoded.count;
-    return wisp__fit_place(bytes, at, decoded.as.bytes, decoded.count);
+    return wisp__fit_place(bytes, at, wisp__bytes_of(&decoded), decoded.count);
 }
 
 /* The floats of a vector, or of an array of numbers where that is all a format has. */
@@ -4626,23 +5465,27 @@ static bool wisp__fit_parts(wisp__fitting *f, wisp_kind kind, int count, const w
     for (int i = 0; i < count; i++) {
         wisp_value scratch;
         const char *key;
-        double number = 0;
-        if (!wisp__numeric_number(wisp__child(v, i, &key, &scratch), &number))
+        uint32_t bits;
+        if (!wisp__value_float(wisp__child(v, i, &key, &scratch), &bits))
             return wisp__blame(f, "is no vector of %d", count);
-        parts[i] = (float)number;
+        memcpy(&parts[i], &bits, 4);
     }
     return true;
 }
 
-/* The range of a component; step 0: a plain float. */
+/* The range of a component, or of a number; step 0: a plain float. */
 static wisp_range wisp__component(const wisp_type *type, int i) {
+    bool vector = type->kind >= WISP_TYPE_VEC2 && type->kind <= WISP_TYPE_VEC4;
     wisp_range range;
-    if (type->of) return ((const wisp_range *)type->of)[i];
+    if (vector && type->of) return ((const wisp_range *)type->of)[i];
     range.lo = type->lo;
     range.hi = type->hi;
     range.step = type->step;
     return range;
 }
+
+/* Of one range for all components. */
+static bool wisp__has_steps(const wisp_type *type) { return wisp__order(type->step) > 0; }
 
 static int wisp__vector_count(const wisp_type *type) {
     return type->kind == WISP_TYPE_VEC2 ? 2 : type->kind == WISP_TYPE_VEC3 ? 3 : 4;
@@ -4656,10 +5499,10 @@ static bool wisp__fit_vector(wisp__fitting *f, const wisp_type *type, const wisp
     if (!wisp__fit_parts(f, kinds[count - 2], count, v, parts)) return false;
     for (int i = 0; i < count; i++) {
         wisp_range range = wisp__component(type, i);
-        double part = (double)parts[i];
-        if (range.step > 0 && !wisp__in_bounds(part, range.lo, range.hi, 4))
-            return wisp__blame(f, "component %d: %g is not in %g .. %g", i, part, range.lo,
-                               range.hi);
+        uint64_t bits = wisp__load_number_bits(&parts[i], 4);
+        if ((type->of || wisp__has_steps(type)) && !wisp__in_bounds(bits, range.lo, range.hi, 4))
+            return wisp__blame(f, "component %d: %g is not in %g .. %g", i,
+                               wisp__bits_double(bits), range.lo, range.hi);
     }
     if (at) memcpy(at, parts, (size_t)count * sizeof(float));
     return true;
@@ -4667,7 +5510,10 @@ static bool wisp__fit_vector(wisp__fitting *f, const wisp_type *type, const wisp
 
 static bool wisp__is_rotation(const float parts[4]) {
     double sum = 0;
-    for (int i = 0; i < 4; i++) sum += (double)parts[i] * (double)parts[i];
+    for (int i = 0; i < 4; i++) {
+        if (!wisp__bits_finite(wisp__load_number_bits(&parts[i], 4))) return false;
+        sum += (double)parts[i] * (double)parts[i];
+    }
     return sum > 1e-12 && sum < 1e12;
 }
 
@@ -4700,11 +5546,15 @@ static bool wisp__fit_transform(wisp__fitting *f, const wisp_value *v, void *at)
 
 static uint8_t wisp__to_byte(float part) { return (uint8_t)(part * 255.0f + 0.5f); }
 
+static bool wisp__is_channel(const float *part) {
+    return wisp__in_bounds(wisp__load_number_bits(part, 4), 0, 1, 8);
+}
+
 static bool wisp__fit_color(wisp__fitting *f, int bytes, const wisp_value *v, void *at) {
     float parts[7];
     if (!wisp__fit_parts(f, WISP_COLOR, 4, v, parts)) return false;
     for (int i = 0; i < 4; i++)
-        if (!(parts[i] >= 0.0f && parts[i] <= 1.0f))
+        if (!wisp__is_channel(&parts[i]))
             return wisp__blame(f, "channel %d: %g is not in 0 .. 1", i, (double)parts[i]);
     if (at && bytes == 4)
         for (int i = 0; i < 4; i++) ((uint8_t *)at)[i] = wisp__to_byte(parts[i]);
@@ -4715,23 +5565,32 @@ static bool wisp__fit_color(wisp__fitting *f, int bytes, const wisp_value *v, vo
 
 static bool wisp__fit_enum(wisp__fitting *f, const wisp_type *type, int bytes, const wisp_value *v,
                            void *at) {
-    wisp__numeric n;
+    bool open = wisp__enum_is_open(type), wide = open && bytes == 4;
+    uint64_t most = (uint64_t)type->max - 1, least = wide ? UINT64_C(1) << 31 : 0;
     int index = -1;
+    wisp__numeric n;
     if (v->kind == WISP_STRING) {
+        if (!wisp__fit_pay(f, type->max, WISP__PRICE_COMPARE)) return false;
         index = wisp__name_index(type, v);
-    } else if (wisp__numeric_of(v, &n) && n.integral && !n.negative && n.magnitude < INT32_MAX) {
-        index = (int)n.magnitude;
     }
-    if (index < 0 || index >= type->max)
+    if (index >= 0) {
+        if (at) wisp__store_int(at, bytes, (uint64_t)index);
+        return true;
+    }
+    if (!wisp__numeric_of(v, &n) || !n.integral)
         return wisp__blame(f, "is none of %d names", type->max);
-    if (at) wisp__store_int(at, bytes, (uint64_t)index);
+    if (open) most = wide ? INT32_MAX : UINT32_MAX >> (32 - 8 * bytes);
+    if (n.magnitude > (n.negative ? least : most))
+        return wisp__blame(f, open ? "%s%.0f does not fit %d bytes" : "%s%.0f is none of %d names",
+                           n.negative ? "-" : "", (double)n.magnitude, open ? bytes : type->max);
+    if (at) wisp__store_int(at, bytes, n.negative ? 0 - n.magnitude : n.magnitude);
     return true;
 }
 
 static bool wisp__fit_object(wisp__fitting *f, const wisp_value *v, void *at) {
     wisp__numeric n;
     wisp_object object = { 0 };
-    if (v->kind == WISP_OBJECT) object = v->as.object;
+    if (v->kind == WISP_OBJECT) object = wisp__object_of(v);
     else if (f->lenient && wisp__numeric_of(v, &n) && n.integral && !n.negative &&
              n.magnitude <= UINT32_MAX)
         object.id = (uint32_t)n.magnitude;
@@ -4744,7 +5603,7 @@ static bool wisp__fit_literal(wisp__fitting *f, const wisp_type *type, int bytes
                               const wisp_value *v, void *at) {
     wisp_value wanted = wisp__view(type, 0, NULL, -1);
     if (wisp_equal(v, &wanted))
-        return bytes <= 0 || wisp__fit_place(bytes, at, wanted.as.string, wanted.count);
+        return bytes <= 0 || wisp__fit_place(bytes, at, wisp__text_of(&wanted), wanted.count);
     return type->of ? wisp__blame(f, "is not '%s'", (const char *)type->of)
                     : wisp__blame(f, "is not %g", type->lo);
 }
@@ -4766,18 +5625,16 @@ static bool wisp__fit_array(wisp__fitting *f, const wisp_type *type, int bytes,
     const wisp_type *element = (const wisp_type *)type->of;
     int each = bytes > 0 ? bytes / wisp__max_int(type->max, 1) : wisp__type_bytes(element, 0);
     uint8_t *items = (uint8_t *)at;
-    if (!wisp__is_array(v) || v->count < 0 || (v->count && !v->as.array))
-        return wisp__blame(f, "is no array");
+    if (!wisp__is_array(v) || !wisp__is_sound(v)) return wisp__blame(f, "is no array");
     if (v->count > type->max) return wisp__blame(f, "%d elements are over %d", v->count, type->max);
     if ((bytes > 0 ? !count : type->least != 0) && v->count != type->max)
         return wisp__blame(f, "%d elements are not %d", v->count, type->max);
     if (count) *count = v->count;
     if (each < 0) each = -each;
     if (at && bytes < 0) {
-        items = (uint8_t *)f->supply->take(f->supply->owner,
-                                           (size_t)v->count * (size_t)each + 1);
+        items = (uint8_t *)wisp__supply_items(f->supply, (uint64_t)v->count, (uint64_t)each);
         if (!items) return wisp__no_memory(f);
-        memset(items, 0, (size_t)v->count * (size_t)each + 1);
+        memset(items, 0, (size_t)v->count * (size_t)each);
         wisp__fit_place(bytes, at, items, v->count);
     } else if (at) {
         memset(at, 0, (size_t)bytes);
@@ -4795,7 +5652,8 @@ static bool wisp__fit_array(wisp__fitting *f, const wisp_type *type, int bytes,
 
 /* Does the option say the value as it is, and not only something that it can be taken for? */
 static bool wisp__says_exactly(const wisp_type *option, const wisp_value *v) {
-    double number = 0;
+    uint64_t bits = 0;
+    uint32_t narrow = 0;
     wisp_value taken;
     switch (option->kind) {
     case WISP_TYPE_BOOL: return v->kind == WISP_BOOL;
@@ -4804,8 +5662,8 @@ static bool wisp__says_exactly(const wisp_type *option, const wisp_value *v) {
     case WISP_TYPE_QUANTIZED: return false;
     case WISP_TYPE_NUMBER:
     case WISP_TYPE_NUMBER_RANGE:
-        wisp__numeric_number(v, &number);
-        taken = option->bytes == 4 ? wisp_float((float)number) : wisp_number(number);
+        if (!wisp__value_double(v, &bits) || !wisp__value_float(v, &narrow)) return false;
+        taken = wisp__value_of_bits(option->bytes == 4, option->bytes == 4 ? narrow : bits);
         return wisp_equal(v, &taken);
     default: return true;
     }
@@ -4822,7 +5680,10 @@ static bool wisp__fit_union(wisp__fitting *f, const wisp_type *type, int bytes,
         int i = turn % type->max, inner = 0;
         int each = wisp__option_bytes(&options[i], bytes), *in = each < 0 ? &inner : NULL;
         if (turn < type->max && !wisp__says_exactly(&options[i], v)) continue;
-        if (!fit(&quiet, &options[i], each, v, NULL, in)) continue;
+        if (!fit(&quiet, &options[i], each, v, NULL, in)) {
+            if (quiet.result == WISP_E_INVALID) continue;
+            return wisp__no_memory(f);
+        }
         if (at && bytes < 0) {
             wisp__store_int(at, 4, (uint64_t)i);
             at = (uint8_t *)at + WISP__UNION_HEAD;
@@ -4874,41 +5735,61 @@ static bool wisp__has_field(const wisp_schema *schema, const char *name) {
 }
 
 /* What a struct's own member says about a list must be so: it is only seen up to its maximum. */
-static bool wisp__count_fits(wisp__fitting *f, const wisp_value *v, const wisp_value *child,
-                             int i) {
-    const wisp_schema *schema = v->as.structure.schema;
+static bool wisp__count_fits(wisp__fitting *f, const wisp_value *v, int i) {
+    const wisp_schema *schema = wisp__schema_of(v);
     int count;
-    if (schema->shape != WISP_SHAPE_STRUCT || schema->fields[i].type.kind == WISP_TYPE_UNION)
-        return true;
-    if (i >= schema->count || (int)child->kind < 0) return true;
-    count = wisp__field_count(&schema->fields[i], v->as.structure.data);
+    if (!schema || schema->shape != WISP_SHAPE_STRUCT || i < 0 || i >= schema->count) return true;
+    if (schema->fields[i].type.kind == WISP_TYPE_UNION) return true;
+    count = wisp__field_count(&schema->fields[i], wisp__data_of(v));
     if (count <= schema->fields[i].type.max) return true;
     return wisp__blame(f, "its count is over %d", schema->fields[i].type.max);
+}
+
+/* Maps of more pairs than this are searched through their names in order. */
+enum { WISP__FIT_FEW = 32 };
+
+/* The place of the child that a field is filled from, mostly the field's own; -1: there is none, or
+   it is not paid for. */
+static int wisp__fit_find(wisp__fitting *f, const wisp_value *v, const char *name, int i,
+                          wisp__names *names) {
+    const char *key = i < v->count ? wisp__key_at(v, i) : NULL;
+    if (key && strcmp(key, name) == 0) return i;
+    if (v->count <= WISP__FIT_FEW || !f->supply) {
+        if (!wisp__fit_pay(f, v->count, WISP__PRICE_COMPARE)) return -1;
+        return wisp__child_place(v, name, i);
+    }
+    if (!names->count && !wisp__names_make(names, f->supply, v)) {
+        wisp__no_memory(f);
+        return -1;
+    }
+    if (!wisp__fit_pay(f, wisp__log2(v->count), WISP__PRICE_COMPARE)) return -1;
+    return wisp__names_find(names, name);
 }
 
 static bool wisp__fit_struct(wisp__fitting *f, const wisp_schema *schema, const wisp_value *v,
                              void *at, wisp__fit_type fit) {
     bool list = schema->shape == WISP_SHAPE_LIST;
     int found = 0;
+    wisp__names names = { NULL, NULL, 0 };
     wisp_value scratch;
     const char *key;
-    if ((list ? !wisp__is_array(v) : !wisp__is_map(v)) || v->count < 0 ||
-        (v->count && !v->as.array))
+    if ((list ? !wisp__is_array(v) : !wisp__is_map(v)) || !wisp__is_sound(v))
         return wisp__blame(f, list ? "is no array" : "is no map");
     for (int i = 0; i < schema->count; i++) {
         const wisp_field *field = &schema->fields[i];
         const wisp_value *child = NULL;
-        if (!list) child = wisp__child_named(v, field->name, i, &scratch);
-        else if (i < v->count) child = wisp__child(v, i, &key, &scratch);
+        int place = list ? i : wisp__fit_find(f, v, field->name, i, &names);
+        if (f->result && f->result != WISP_E_INVALID) return false;
+        if (place >= 0 && place < v->count) child = wisp__child(v, place, &key, &scratch);
         found += child != NULL;
-        if (child == &scratch && v->kind == WISP_STRUCT && !wisp__count_fits(f, v, child, i))
-            return wisp__blame_in(f, field->name, 0);
+        if (child && !wisp__count_fits(f, v, place)) return wisp__blame_in(f, field->name, 0);
         if (!wisp__fit_field(f, field, child, at, fit)) return wisp__blame_in(f, field->name, 0);
     }
     if (f->loose || found == v->count) return true;
     for (int i = 0; !list && i < v->count; i++) {
         wisp__child(v, i, &key, &scratch);
         if (!key) return wisp__blame(f, "has a pair without a key");
+        if (!wisp__fit_pay(f, schema->count, WISP__PRICE_COMPARE)) return false;
         if (wisp__has_field(schema, key)) continue;
         wisp__blame(f, "is no field of %s", schema->name);
         return wisp__blame_in(f, key, 0);
@@ -4922,6 +5803,7 @@ static bool wisp__fit_struct(wisp__fitting *f, const wisp_schema *schema, const 
 static bool wisp__match(wisp__fitting *f, const wisp_type *type, int bytes, const wisp_value *v,
                       void *at, int *count) {
     bytes = wisp__type_bytes(type, bytes);
+    if (!wisp__fit_pay(f, 1, WISP__PRICE_VALUE)) return false;
     switch (type->kind) {
     case WISP_TYPE_LITERAL: return wisp__fit_literal(f, type, bytes, v, at);
     case WISP_TYPE_BOOL: return wisp__fit_bool(f, bytes, v, at);
@@ -4963,11 +5845,11 @@ typedef wisp_result (*wisp__make_map)(wisp__supply *supply, const wisp_value *fr
 
 static wisp_result wisp__as_array(wisp__supply *supply, const wisp_value *from, wisp_value *out,
                                   wisp__make_map make) {
-    size_t count = (size_t)wisp__max_int(from->count, 0);
     wisp_value *items;
-    if (from->count < 0 || (from->count && !from->as.array)) return WISP_E_ARGUMENT;
-    items = (wisp_value *)supply->take(supply->owner, count * sizeof *items + 1);
-    if (!items) return WISP_E_MEMORY;
+    if (!wisp__is_sound(from)) return WISP_E_ARGUMENT;
+    if (!wisp__pay_each(supply->credit, from->count, WISP__PRICE_VIEW)) return WISP_E_FLOOD;
+    items = (wisp_value *)wisp__supply_items(supply, (uint64_t)from->count, sizeof *items);
+    if (!items) return wisp__credit_result(supply->credit, WISP_E_MEMORY);
     for (int i = 0; i < from->count; i++) {
         wisp_value scratch;
         const char *key;
@@ -4985,17 +5867,16 @@ static wisp_result wisp__as_map(wisp__supply *supply, const wisp_value *from, wi
     *out = *from;
     if (wisp__is_array(from)) return wisp__as_array(supply, from, out, wisp__as_map);
     if (!wisp__is_map(from)) return WISP_OK;
-    if (from->count < 0 || (from->count && !from->as.map)) return WISP_E_ARGUMENT;
-    pairs = (wisp_pair *)supply->take(supply->owner, (size_t)from->count * sizeof *pairs + 1);
-    if (!pairs) return WISP_E_MEMORY;
+    if (!wisp__is_sound(from)) return WISP_E_ARGUMENT;
+    if (!wisp__pay_each(supply->credit, from->count, WISP__PRICE_VIEW)) return WISP_E_FLOOD;
+    pairs = (wisp_pair *)wisp__supply_items(supply, (uint64_t)from->count, sizeof *pairs);
+    if (!pairs) return wisp__credit_result(supply->credit, WISP_E_MEMORY);
     for (int i = 0; i < from->count; i++) {
         wisp_value scratch;
         const char *key;
         wisp_result result;
         const wisp_value *child = wisp__child(from, i, &key, &scratch);
-        if (from->kind == WISP_STRUCT &&
-            !wisp__field_there(&from->as.structure.schema->fields[i], from->as.structure.data))
-            continue;
+        if (wisp__is_missing(from, i)) continue;
         pairs[count].key = key;
         result = wisp__as_map(supply, child, &pairs[count++].value);
         if (result) return result;
@@ -5039,7 +5920,9 @@ wisp_result wisp_fill_struct(const wisp_schema *schema, const wisp_value *value,
  *   (descriptor).
  * ======================================================================== */
 
-enum { WISP__SCHEMA_DEPTH = 16, WISP__SCHEMA_NODES = 4096 };
+/* The structs of a schema take so many bytes together at most: then no offset in an image, nor any
+   element of an array, passes an int. */
+enum { WISP__SCHEMA_DEPTH = 16, WISP__SCHEMA_NODES = 4096, WISP__IMAGE_BYTES = 1 << 28 };
 
 typedef enum wisp__code {
     WISP__OP_INT,       /* `bits` of value - lo */
@@ -5114,6 +5997,7 @@ typedef struct wisp__program {
 typedef struct wisp__checking {
     wisp__fitting blame;
     int           depth, nodes;
+    int           image;           /* bytes of all structs */
     size_t        bytes;           /* that compiling takes at most */
 } wisp__checking;
 
@@ -5128,9 +6012,11 @@ static int wisp__bit_length(uint64_t value) {
 /* Steps of a range; 0: it makes no sense, or takes over 32 bits. */
 static uint64_t wisp__steps(const wisp_range *r) {
     double steps;
-    if (!(r->step > 0 && r->hi > r->lo && r->hi - r->lo < 1e300)) return 0;
+    if (!wisp__is_within(r->lo, -1e300, 1e300) || !wisp__is_within(r->hi, -1e300, 1e300)) return 0;
+    if (!wisp__is_within(r->step, 1e-300, 1e300) || r->hi <= r->lo || r->hi - r->lo >= 1e300)
+        return 0;
     steps = (r->hi - r->lo) / r->step + 0.5;
-    return steps >= 1 && steps < 4294967296.0 ? (uint64_t)steps : 0;
+    return wisp__is_within(steps, 1, 4294967295.5) ? (uint64_t)steps : 0;
 }
 
 static bool wisp__check_steps(wisp__checking *c, const wisp_range *r, int bytes) {
@@ -5165,7 +6051,7 @@ static bool wisp__check_number(wisp__checking *c, const wisp_type *type, int byt
     wisp_range range = wisp__component(type, 0);
     if (!wisp__check_bytes(c, bytes, bytes == 4 || bytes == 8)) return false;
     if (type->kind == WISP_TYPE_QUANTIZED) return wisp__check_steps(c, &range, bytes);
-    if (type->kind == WISP_TYPE_NUMBER_RANGE && !(type->lo <= type->hi))
+    if (type->kind == WISP_TYPE_NUMBER_RANGE && !wisp__is_within(type->lo, type->lo, type->hi))
         return wisp__blame(&c->blame, "its range is upside down");
     return true;
 }
@@ -5175,7 +6061,8 @@ static bool wisp__check_vector(wisp__checking *c, const wisp_type *type, int byt
     if (!wisp__check_bytes(c, bytes, bytes == 4 * count)) return false;
     for (int i = 0; i < count; i++) {
         wisp_range range = wisp__component(type, i);
-        if ((type->of || type->step > 0 || type->lo < 0 || type->hi > 0) &&
+        if ((type->of || wisp__has_steps(type) || wisp__order(type->lo) < 0 ||
+             wisp__order(type->hi) > 0) &&
             !wisp__check_steps(c, &range, 4))
             return false;
     }
@@ -5190,7 +6077,8 @@ static bool wisp__check_max(wisp__checking *c, const wisp_type *type, int most) 
 static bool wisp__check_enum(wisp__checking *c, const wisp_type *type, int bytes) {
     const char *const *names = (const char *const *)type->of;
     if (!wisp__check_max(c, type, 4096)) return false;
-    if (!wisp__check_bytes(c, bytes, wisp__is_width(bytes) && (bytes > 1 || type->max <= 256)))
+    if (!wisp__check_bytes(c, bytes, wisp__is_width(bytes) && (bytes > 1 || type->max <= 256) &&
+                                     (bytes <= 4 || !wisp__enum_is_open(type))))
         return false;
     for (int i = 0; names && i < type->max; i++)
         if (!names[i] || strlen(names[i]) > 64) names = NULL;
@@ -5244,13 +6132,9 @@ static int wisp__field_number(const wisp_schema *schema, int i) {
     return schema->fields[i].number ? schema->fields[i].number : i + 1;
 }
 
+/* Members of a C struct: its schema is the application's, so that each may be held against each. */
 static bool wisp__check_pair(wisp__checking *c, const wisp_schema *schema, int i, int k) {
     const wisp_field *a = &schema->fields[i], *b = &schema->fields[k];
-    bool same = strcmp(a->name, b->name) == 0;
-    if (same) return wisp__blame(&c->blame, "is there twice");
-    if (wisp__field_number(schema, i) == wisp__field_number(schema, k))
-        return wisp__blame(&c->blame, "has the number of %s", b->name);
-    if (schema->shape != WISP_SHAPE_STRUCT) return true;
     if (wisp__overlap(a->offset, a->bytes, b->offset, b->bytes) ||
         wisp__overlap(a->count_offset, a->count_bytes, b->offset, b->bytes) ||
         wisp__overlap(a->offset, a->bytes, b->count_offset, b->count_bytes) ||
@@ -5301,10 +6185,43 @@ static bool wisp__check_field(wisp__checking *c, const wisp_schema *schema, int 
         return wisp__blame(&c->blame, "%d is no number of Protobuf", number);
     if (c_struct && field->type.bytes > 0 && field->type.bytes != field->bytes)
         return wisp__check_bytes(c, field->bytes, false);
-    for (int k = 0; k < i; k++)
+    for (int k = 0; k < i && c_struct; k++)
         if (!wisp__check_pair(c, schema, i, k)) return false;
     return check(c, &field->type, bytes, field->count_bytes > 0) &&
            wisp__check_fallback(c, field, bytes);
+}
+
+static bool wisp__field_name_before(const void *items, uint32_t a, uint32_t b) {
+    const wisp_field *fields = (const wisp_field *)items;
+    int order = strcmp(fields[a].name, fields[b].name);
+    return order ? order < 0 : a < b;
+}
+
+static bool wisp__field_number_before(const void *items, uint32_t a, uint32_t b) {
+    const wisp_schema *schema = (const wisp_schema *)items;
+    int x = wisp__field_number(schema, (int)a), y = wisp__field_number(schema, (int)b);
+    return x != y ? x < y : a < b;
+}
+
+/* Is every name and every number there once? All names are there. */
+static bool wisp__check_distinct(wisp__checking *c, const wisp_schema *schema) {
+    uint32_t places[1024];
+    size_t count = (size_t)schema->count;
+    wisp__places_sort(schema->fields, places, count, wisp__field_name_before);
+    for (size_t i = 1; i < count; i++) {
+        const wisp_field *field = &schema->fields[places[i]];
+        if (strcmp(field->name, schema->fields[places[i - 1]].name) != 0) continue;
+        wisp__blame(&c->blame, "is there twice");
+        return wisp__blame_in(&c->blame, field->name, 0);
+    }
+    wisp__places_sort(schema, places, count, wisp__field_number_before);
+    for (size_t i = 1; i < count; i++) {
+        int at = (int)places[i], before = (int)places[i - 1];
+        if (wisp__field_number(schema, at) != wisp__field_number(schema, before)) continue;
+        wisp__blame(&c->blame, "has the number of %s", schema->fields[before].name);
+        return wisp__blame_in(&c->blame, schema->fields[at].name, 0);
+    }
+    return true;
 }
 
 static bool wisp__check_struct(wisp__checking *c, const wisp_schema *schema,
@@ -5316,13 +6233,18 @@ static bool wisp__check_struct(wisp__checking *c, const wisp_schema *schema,
         return wisp__blame(&c->blame, "version %d is not in 1 .. 255", schema->version);
     if (!schema->fields || schema->count < 1 || schema->count > 1024)
         return wisp__blame(&c->blame, "%d fields are not 1 .. 1024", schema->count);
+    if (schema->shape == WISP_SHAPE_STRUCT &&
+        (schema->bytes < 1 || schema->bytes > WISP__IMAGE_BYTES - c->image))
+        return wisp__blame(&c->blame, "%d bytes are not 1 .. %d", schema->bytes,
+                           WISP__IMAGE_BYTES - c->image);
+    if (schema->shape == WISP_SHAPE_STRUCT) c->image += schema->bytes;
     c->bytes += sizeof(wisp_schema) + (size_t)schema->count * sizeof(wisp_field);
     for (int i = 0; i < schema->count; i++)
         if (!wisp__check_field(c, schema, i, check))
             return wisp__blame_in(&c->blame, wisp__check_name(schema->fields[i].name)
                                                  ? schema->fields[i].name : "?", 0);
     c->depth--;
-    return true;
+    return wisp__check_distinct(c, schema);
 }
 
 static bool wisp__check_nested(wisp__checking *c, const wisp_type *type, int bytes,
@@ -5416,8 +6338,8 @@ typedef bool (*wisp__lay_fn)(wisp__bump *memory, const wisp_type *from, wisp_typ
 static const wisp_schema *wisp__lay_schema(wisp__bump *memory, const wisp_schema *from,
                                            wisp__lay_fn lay) {
     wisp_schema *to = (wisp_schema *)wisp__bump_take(memory, sizeof *to);
-    wisp_field *fields = (wisp_field *)wisp__bump_take(memory,
-                                                       (size_t)from->count * sizeof *fields);
+    wisp_field *fields = (wisp_field *)wisp__bump_items(memory, (uint64_t)from->count,
+                                                        sizeof *fields);
     int at = 0;
     if (!to || !fields) return NULL;
     *to = *from;
@@ -5443,7 +6365,7 @@ static const wisp_schema *wisp__lay_schema(wisp__bump *memory, const wisp_schema
 static bool wisp__lay_union(wisp__bump *memory, const wisp_type *from, wisp_type *to,
                             wisp__lay_fn lay) {
     const wisp_type *options = (const wisp_type *)from->of;
-    wisp_type *all = (wisp_type *)wisp__bump_take(memory, (size_t)from->max * sizeof *all);
+    wisp_type *all = (wisp_type *)wisp__bump_items(memory, (uint64_t)from->max, sizeof *all);
     int most = 0;
     if (!all) return false;
     for (int i = 0; i < from->max; i++) {
@@ -5514,7 +6436,7 @@ static wisp__op *wisp__emit(wisp__compiling *c, wisp__code code, const wisp_type
 static void wisp__emit_integer(wisp__compiling *c, const wisp_type *type, int bytes, int offset) {
     uint64_t span = UINT64_MAX >> (64 - 8 * bytes);
     int64_t least = 0;
-    bool is_signed = wisp__type_signed(type);
+    bool is_signed = wisp__type_signed(type), open;
     wisp__op *op;
     if (is_signed) least = -(int64_t)(span >> 1) - 1;
     if (type->kind == WISP_TYPE_BOOL) span = 1;
@@ -5524,8 +6446,10 @@ static void wisp__emit_integer(wisp__compiling *c, const wisp_type *type, int by
         span = (uint64_t)type->most - (uint64_t)type->least;
     }
     if (type->kind == WISP_TYPE_OBJECT) span = UINT32_MAX;
-    op = wisp__emit(c, wisp__bit_length(span) > 32 ? WISP__OP_LONG : WISP__OP_INT, type, bytes,
-                    offset);
+    open = type->kind == WISP_TYPE_ENUM && wisp__enum_is_open(type);
+    if (open) span = UINT32_MAX >> (32 - 8 * bytes);
+    op = wisp__emit(c, open || wisp__bit_length(span) > 32 ? WISP__OP_LONG : WISP__OP_INT, type,
+                    bytes, offset);
     if (!op) return;
     op->bits = (uint8_t)wisp__bit_length(span);
     op->least = least;
@@ -5569,7 +6493,7 @@ static void wisp__emit_number(wisp__compiling *c, const wisp_type *type, int byt
 
 static void wisp__emit_vector(wisp__compiling *c, const wisp_type *type, int offset) {
     int count = wisp__vector_count(type);
-    if (!(wisp__component(type, 0).step > 0)) {
+    if (!type->of && !wisp__has_steps(type)) {
         wisp__emit_floats(c, type, count, offset);
         return;
     }
@@ -5840,11 +6764,13 @@ const wisp_schema *wisp_schema_compile(const wisp_schema *schema, void *memory,
  *     range 64 64 · number form:2 (by class, 32, 64) · number range form:2 64 64
  *     quantized float:1 64 64 64 · string length · bytes length fixed:1 · quat 5
  *     vectors form:2 (plain, one range, each its own) 64 64 64 ..
- *     enum length, names · struct descriptor · union length, types
+ *     enum length, names (open: as kind 24) · struct descriptor · union length, types
  *     array length fixed:1 type
  * ======================================================================== */
 
 enum { WISP__DESCRIPTOR_BYTES = 16384 };
+
+enum { WISP__KIND_ENUM_OPEN = 24 };       /* an enum that keeps numbers without a name */
 
 /* --- writing --- */
 
@@ -5901,7 +6827,7 @@ static void wisp__describe_schema(wisp__writer *to, const wisp_schema *schema,
 }
 
 static void wisp__describe_vector(wisp__writer *to, const wisp_type *type) {
-    int form = type->of ? 2 : type->step > 0 ? 1 : 0;
+    int form = type->of ? 2 : wisp__has_steps(type) ? 1 : 0;
     int count = form == 2 ? wisp__vector_count(type) : form;
     wisp__put(to, (uint64_t)form, 2);
     for (int i = 0; i < count; i++) wisp__put_range(to, wisp__component(type, i), true);
@@ -5914,11 +6840,16 @@ static void wisp__describe_array(wisp__writer *to, const wisp_type *type, int by
     describe(to, (const wisp_type *)type->of, bytes > 0 ? bytes / type->max : 0, false);
 }
 
+static int wisp__described_kind(const wisp_type *type) {
+    bool open = type->kind == WISP_TYPE_ENUM && wisp__enum_is_open(type);
+    return open ? WISP__KIND_ENUM_OPEN : type->kind;
+}
+
 /* `bytes`: of the member; 0 in a map. */
 static void wisp__describe_type(wisp__writer *to, const wisp_type *type, int bytes, bool counted) {
     const wisp_type *options = (const wisp_type *)type->of;
     if (type->bytes > 0) bytes = type->bytes;
-    wisp__put(to, (uint64_t)type->kind, 5);
+    wisp__put(to, (uint64_t)wisp__described_kind(type), 5);
     switch (type->kind) {
     case WISP_TYPE_EXACT: wisp__put(to, (uint64_t)type->max, 5); break;
     case WISP_TYPE_LITERAL:
@@ -6037,7 +6968,7 @@ static bool wisp__learn_vector(wisp__describing *d, wisp_type *type) {
     wisp_range *ranges;
     if (form == 1) wisp__learn_range(d, type, true);
     if (form < 2) return true;
-    ranges = (wisp_range *)wisp__bump_take(d->memory, (size_t)count * sizeof *ranges);
+    ranges = (wisp_range *)wisp__bump_items(d->memory, (uint64_t)count, sizeof *ranges);
     if (!ranges) return false;
     for (int i = 0; i < count; i++) ranges[i] = wisp__get_range(d->from, true);
     type->of = ranges;
@@ -6048,7 +6979,7 @@ static bool wisp__learn_enum(wisp__describing *d, wisp_type *type) {
     const char **names;
     if (type->max > 4096 || (int64_t)type->max * 8 > d->from->end - d->from->at)
         return wisp__learn_fail(d);
-    names = (const char **)wisp__bump_take(d->memory, (size_t)type->max * sizeof *names);
+    names = (const char **)wisp__bump_items(d->memory, (uint64_t)type->max, sizeof *names);
     for (int i = 0; names && i < type->max; i++) {
         names[i] = wisp__get_text(d, 64);
         if (!names[i]) return false;
@@ -6086,7 +7017,7 @@ static const wisp_schema *wisp__learn_schema(wisp__describing *d, wisp__learn_fn
     if (schema->count > 1024 || (int64_t)schema->count * 17 > d->from->end - d->from->at)
         wisp__learn_fail(d);
     if (d->from->failed) return NULL;
-    fields = (wisp_field *)wisp__bump_take(d->memory, (size_t)schema->count * sizeof *fields);
+    fields = (wisp_field *)wisp__bump_items(d->memory, (uint64_t)schema->count, sizeof *fields);
     for (int i = 0; fields && i < schema->count; i++)
         if (!wisp__learn_field(d, &fields[i], learn)) return NULL;
     schema->fields = fields;
@@ -6099,6 +7030,10 @@ static bool wisp__learn_type(wisp__describing *d, wisp_type *type) {
     int form;
     memset(type, 0, sizeof *type);
     type->kind = (int)wisp__get(d->from, 5);
+    if (type->kind == WISP__KIND_ENUM_OPEN) {
+        type->kind = WISP_TYPE_ENUM;
+        type->least = 1;
+    }
     if (d->from->failed || ++d->nodes > WISP__SCHEMA_NODES) return wisp__learn_fail(d);
     switch (type->kind) {
     case WISP_TYPE_EXACT:
@@ -6152,7 +7087,7 @@ static bool wisp__learn_type(wisp__describing *d, wisp_type *type) {
     case WISP_TYPE_UNION:
         type->max = wisp__get_length(d->from);
         if (type->max > 256 || ++d->depth > WISP__SCHEMA_DEPTH) return wisp__learn_fail(d);
-        inner = (wisp_type *)wisp__bump_take(d->memory, (size_t)type->max * sizeof *inner);
+        inner = (wisp_type *)wisp__bump_items(d->memory, (uint64_t)type->max, sizeof *inner);
         type->of = inner;
         for (int i = 0; inner && i < type->max; i++)
             if (!wisp__learn_type(d, &inner[i])) return false;
@@ -6187,23 +7122,41 @@ static const wisp_schema *wisp__undescribe(wisp__reader *from, wisp__bump *memor
  *   its supply's, so it ends with the message that is migrated.
  * ======================================================================== */
 
+/* Pairs that were removed or renamed keep their place, without a key. The first `sorted` pairs are
+   found through their names in order, those after them one by one. */
 struct wisp_edit {
     wisp__supply *supply;
     wisp_pair    *pairs;
     int           count, room;
-    wisp_result   result;        /* the first failure of memory */
+    int           live;          /* pairs with a key */
+    int           sorted;
+    wisp__names   names;
+    wisp_result   result;        /* the first failure of memory, or of what pays for it */
 };
 
-static int wisp__edit_find(const wisp_edit *edit, const char *name) {
-    for (int i = 0; i < edit->count; i++)
-        if (strcmp(edit->pairs[i].key, name) == 0) return i;
+static wisp_result wisp__edit_fail(wisp_edit *edit) {
+    if (edit->result == WISP_OK)
+        edit->result = wisp__credit_result(edit->supply->credit, WISP_E_MEMORY);
+    return edit->result;
+}
+
+static int wisp__edit_find(wisp_edit *edit, const char *name) {
+    int at = edit->sorted ? wisp__names_find(&edit->names, name) : -1;
+    int64_t compares = edit->count - edit->sorted + wisp__log2(edit->sorted);
+    if (!wisp__pay_each(edit->supply->credit, compares, WISP__PRICE_COMPARE)) {
+        wisp__edit_fail(edit);
+        return -1;
+    }
+    if (at >= 0 && edit->pairs[at].key && strcmp(edit->pairs[at].key, name) == 0) return at;
+    for (int i = edit->sorted; i < edit->count; i++)
+        if (edit->pairs[i].key && strcmp(edit->pairs[i].key, name) == 0) return i;
     return -1;
 }
 
 static char *wisp__edit_copy(wisp_edit *edit, const void *from, size_t bytes) {
-    char *copy = (char *)edit->supply->take(edit->supply->owner, bytes + 1);
+    char *copy = (char *)wisp__supply_items(edit->supply, bytes, 1);
     if (!copy) {
-        edit->result = WISP_E_MEMORY;
+        wisp__edit_fail(edit);
         return NULL;
     }
     if (bytes) memcpy(copy, from, bytes);
@@ -6218,21 +7171,25 @@ static wisp_result wisp__edit_own(wisp_edit *edit, const wisp_value *from, wisp_
     wisp_pair *pairs = NULL;
     wisp_value *items = NULL;
     wisp_result result = WISP_OK;
+    char *copy;
     int count = 0;
     *out = *from;
+    if (!wisp__is_sound(from)) return WISP_E_ARGUMENT;
     if (from->kind == WISP_STRING || from->kind == WISP_BYTES) {
-        if (from->count < 0 || (from->count && !from->as.bytes)) return WISP_E_ARGUMENT;
-        out->as.string = wisp__edit_copy(edit, from->as.string, (size_t)from->count);
-        return out->as.string ? WISP_OK : WISP_E_MEMORY;
+        copy = wisp__edit_copy(edit, wisp__bytes_of(from), (size_t)from->count);
+        *out = from->kind == WISP_BYTES ? wisp_bytes(copy, from->count)
+                                        : wisp_string_n(copy, from->count);
+        return copy ? WISP_OK : edit->result;
     }
     if (!map && !wisp__is_array(from)) return WISP_OK;
-    if (from->count < 0 || (from->count && !from->as.array)) return WISP_E_ARGUMENT;
     if (depth > 256) return WISP_E_DEPTH;
-    if (map) pairs = (wisp_pair *)edit->supply->take(edit->supply->owner,
-                                                     (size_t)from->count * sizeof *pairs + 1);
-    else items = (wisp_value *)edit->supply->take(edit->supply->owner,
-                                                  (size_t)from->count * sizeof *items + 1);
-    if (!pairs && !items) return edit->result = WISP_E_MEMORY;
+    if (!wisp__pay_each(edit->supply->credit, from->count, WISP__PRICE_VIEW))
+        return wisp__edit_fail(edit);
+    if (map) pairs = (wisp_pair *)wisp__supply_items(edit->supply, (uint64_t)from->count,
+                                                     sizeof *pairs);
+    else items = (wisp_value *)wisp__supply_items(edit->supply, (uint64_t)from->count,
+                                                  sizeof *items);
+    if (!pairs && !items) return wisp__edit_fail(edit);
     for (int i = 0; i < from->count && result == WISP_OK; i++) {
         wisp_value scratch;
         const char *key;
@@ -6240,7 +7197,7 @@ static wisp_result wisp__edit_own(wisp_edit *edit, const wisp_value *from, wisp_
         if (map && !key) return WISP_E_ARGUMENT;
         if (from->kind == WISP_STRUCT && child->kind == WISP_NIL) continue;
         if (map) pairs[count].key = wisp__edit_copy(edit, key, strlen(key));
-        if (map && !pairs[count].key) return WISP_E_MEMORY;
+        if (map && !pairs[count].key) return edit->result;
         result = wisp__edit_own(edit, child, map ? &pairs[count].value : &items[count], depth + 1);
         count++;
     }
@@ -6252,9 +7209,9 @@ static bool wisp__edit_room(wisp_edit *edit) {
     int room = wisp__max_int(16, edit->room * 2);
     wisp_pair *pairs;
     if (edit->count < edit->room) return true;
-    pairs = (wisp_pair *)edit->supply->take(edit->supply->owner, (size_t)room * sizeof *pairs);
+    pairs = (wisp_pair *)wisp__supply_items(edit->supply, (uint64_t)room, sizeof *pairs);
     if (!pairs) {
-        edit->result = WISP_E_MEMORY;
+        wisp__edit_fail(edit);
         return false;
     }
     if (edit->count) memcpy(pairs, edit->pairs, (size_t)edit->count * sizeof *pairs);
@@ -6263,91 +7220,134 @@ static bool wisp__edit_room(wisp_edit *edit) {
     return true;
 }
 
-const wisp_value *wisp_edit_get(const wisp_edit *edit, const char *name) {
-    int at = edit && name ? wisp__edit_find(edit, name) : -1;
-    return at < 0 ? NULL : &edit->pairs[at].value;
-}
-
-static wisp_result wisp__edit_put(wisp_edit *edit, const char *name, const wisp_value *from) {
-    int at = wisp__edit_find(edit, name);
-    char *key;
-    wisp_value value;
-    wisp_result result;
-    if (at < 0 && edit->count >= 4096) return WISP_E_LIMIT;
-    result = wisp__edit_own(edit, from, &value, 0);
-    if (result) return result;
-    if (at < 0) {
-        key = wisp__edit_copy(edit, name, strlen(name));
-        if (!key || !wisp__edit_room(edit)) return WISP_E_MEMORY;
-        at = edit->count++;
-        edit->pairs[at].key = key;
-    }
-    edit->pairs[at].value = value;
+/* Adds a pair with a name that is not there. */
+static wisp_result wisp__edit_add(wisp_edit *edit, const char *name, const wisp_value *value) {
+    char *key = wisp__edit_copy(edit, name, strlen(name));
+    if (!key || !wisp__edit_room(edit)) return wisp__edit_fail(edit);
+    edit->pairs[edit->count].key = key;
+    edit->pairs[edit->count++].value = *value;
+    edit->live++;
     return WISP_OK;
 }
 
+/* What is found is only read: the edit is not changed by a look. */
+const wisp_value *wisp_edit_get(const wisp_edit *edit, const char *name) {
+    int at = edit && name ? wisp__edit_find((wisp_edit *)edit, name) : -1;
+    return at < 0 ? NULL : &edit->pairs[at].value;
+}
+
 wisp_result wisp_edit_set(wisp_edit *edit, const char *name, wisp_value value) {
+    wisp_value own;
+    wisp_result result;
+    int at;
     if (!edit || !name || (int)value.kind < 0 || value.kind > WISP_STRUCT) return WISP_E_ARGUMENT;
-    return wisp__edit_put(edit, name, &value);
+    at = wisp__edit_find(edit, name);
+    if (edit->result == WISP_E_FLOOD) return WISP_E_FLOOD;
+    if (at < 0 && edit->live >= 4096) return WISP_E_LIMIT;
+    result = wisp__edit_own(edit, &value, &own, 0);
+    if (result) return result;
+    if (at < 0) return wisp__edit_add(edit, name, &own);
+    edit->pairs[at].value = own;
+    return WISP_OK;
 }
 
 wisp_result wisp_edit_remove(wisp_edit *edit, const char *name) {
     int at = edit && name ? wisp__edit_find(edit, name) : -1;
     if (!edit || !name) return WISP_E_ARGUMENT;
-    if (at < 0) return WISP_E_NAME;
-    edit->count--;
-    memmove(&edit->pairs[at], &edit->pairs[at + 1],
-            (size_t)(edit->count - at) * sizeof *edit->pairs);
+    if (at < 0) return edit->result == WISP_E_FLOOD ? WISP_E_FLOOD : WISP_E_NAME;
+    edit->pairs[at].key = NULL;
+    edit->live--;
     return WISP_OK;
 }
 
 wisp_result wisp_edit_rename(wisp_edit *edit, const char *from, const char *to) {
     int at = edit && from && to ? wisp__edit_find(edit, from) : -1;
-    char *key;
+    wisp_result result;
     if (!edit || !from || !to) return WISP_E_ARGUMENT;
-    if (at < 0 || wisp__edit_find(edit, to) >= 0) return WISP_E_NAME;
-    key = wisp__edit_copy(edit, to, strlen(to));
-    if (!key) return WISP_E_MEMORY;
-    edit->pairs[at].key = key;
+    if (at < 0 || wisp__edit_find(edit, to) >= 0)
+        return edit->result == WISP_E_FLOOD ? WISP_E_FLOOD : WISP_E_NAME;
+    result = wisp__edit_add(edit, to, &edit->pairs[at].value);
+    if (result) return result;
+    edit->pairs[at].key = NULL;
+    edit->live--;
     return WISP_OK;
 }
 
-/* A row is edited by the names of its fields as well. */
+/* Copies the pairs or fields of a value that has the shape of its schema. A row is edited by the
+   names of its fields as well; of equal keys the last wins. WISP_E_INVALID: it has another shape, or
+   is no list at all. */
 static wisp_result wisp__edit_begin(wisp_edit *edit, wisp__supply *supply,
                                     const wisp_schema *schema, const wisp_value *value) {
+    wisp_value all;
+    wisp_result result = WISP_OK;
+    bool row = schema->shape == WISP_SHAPE_LIST;
+    int room;
     memset(edit, 0, sizeof *edit);
     edit->supply = supply;
-    for (int i = 0; i < value->count; i++) {
+    if ((row ? !wisp__is_array(value) : !wisp__is_map(value)) || !wisp__is_sound(value))
+        return WISP_E_INVALID;
+    room = wisp__max_int(value->count, 16);
+    edit->pairs = (wisp_pair *)wisp__supply_take(supply, (size_t)room * sizeof *edit->pairs);
+    if (!edit->pairs) return wisp__edit_fail(edit);
+    edit->room = room;
+    for (int i = 0; i < value->count && result == WISP_OK; i++) {
         wisp_value scratch;
         const char *key;
         const wisp_value *child = wisp__child(value, i, &key, &scratch);
-        wisp_result result;
         if (!key && i < schema->count) key = schema->fields[i].name;
         if (child->kind == WISP_NIL || !key) continue;
-        result = wisp__edit_put(edit, key, child);
-        if (result) return result;
+        edit->pairs[edit->count].key = wisp__edit_copy(edit, key, strlen(key));
+        if (!edit->pairs[edit->count].key) return edit->result;
+        result = wisp__edit_own(edit, child, &edit->pairs[edit->count++].value, 0);
+    }
+    if (result) return result;
+    all = wisp_map(edit->pairs, edit->count);
+    if (!wisp__names_make(&edit->names, supply, &all)) return wisp__edit_fail(edit);
+    edit->sorted = edit->live = edit->count;
+    for (int i = 1; i < edit->count; i++) {
+        wisp_pair *earlier = &edit->pairs[edit->names.places[i - 1]];
+        wisp_pair *pair = &edit->pairs[edit->names.places[i]];
+        if (strcmp(earlier->key, pair->key) != 0) continue;
+        earlier->value = pair->value;
+        edit->names.places[i] = edit->names.places[i - 1];
+        pair->key = NULL;
+        edit->live--;
     }
     return WISP_OK;
 }
 
-/* Runs the steps from one version up to another. WISP_E_VERSION: there is no way back.
-   WISP_E_MIGRATION: a step is missing; what a step returns otherwise. */
-static wisp_result wisp__migrate(wisp_edit *edit, const wisp_migration *steps, int count,
-                                 int from, int to, char *text, int text_bytes) {
-    wisp_result result = WISP_OK;
+static const wisp_migration *wisp__step_from(const wisp_migration *steps, int count, int from) {
+    for (int i = 0; i < count; i++)
+        if (steps[i].from == from) return &steps[i];
+    return NULL;
+}
+
+/* Is there a way from one version to another? WISP_E_VERSION: not back. WISP_E_MIGRATION: a step
+   is missing. Asked before anything is copied. */
+static wisp_result wisp__migrate_can(const wisp_migration *steps, int count, int from, int to,
+                                     char *text, int text_bytes) {
     if (from > to) {
         snprintf(text, (size_t)text_bytes, "version %d is newer than %d", from, to);
         return WISP_E_VERSION;
     }
+    for (; from < to; from++) {
+        if (wisp__step_from(steps, count, from)) continue;
+        snprintf(text, (size_t)text_bytes, "no step from version %d to %d", from, from + 1);
+        return WISP_E_MIGRATION;
+    }
+    return WISP_OK;
+}
+
+/* Runs the steps from one version up to another, which are all there. What a step returns. */
+static wisp_result wisp__migrate(wisp_edit *edit, const wisp_migration *steps, int count,
+                                 int from, int to, char *text, int text_bytes) {
+    wisp_result result = WISP_OK;
     for (; from < to && result == WISP_OK; from++) {
-        const wisp_migration *step = NULL;
-        for (int i = 0; i < count && !step; i++)
-            if (steps[i].from == from) step = &steps[i];
-        snprintf(text, (size_t)text_bytes, "%s step from version %d to %d",
-                 step ? "failing" : "no", from, from + 1);
+        const wisp_migration *step = wisp__step_from(steps, count, from);
+        snprintf(text, (size_t)text_bytes, "failing step from version %d to %d", from, from + 1);
         result = step ? step->step(edit, step->user) : WISP_E_MIGRATION;
         if (result > 0) result = WISP_E_MIGRATION;
-        if (result == WISP_OK) result = edit->result;
+        if (edit->result) result = edit->result;
     }
     return result;
 }
@@ -6356,19 +7356,21 @@ static wisp_result wisp__migrate(wisp_edit *edit, const wisp_migration *steps, i
    out, missing ones are for the schema to judge. */
 static wisp_result wisp__edit_end(wisp_edit *edit, const wisp_schema *schema, wisp_value *out) {
     wisp_value *row;
+    int count = 0;
     if (schema->shape != WISP_SHAPE_LIST) {
-        *out = wisp_map(edit->pairs, edit->count);
+        for (int i = 0; i < edit->count; i++)
+            if (edit->pairs[i].key) edit->pairs[count++] = edit->pairs[i];
+        *out = wisp_map(edit->pairs, count);
         return WISP_OK;
     }
-    row = (wisp_value *)edit->supply->take(edit->supply->owner,
-                                           (size_t)schema->count * sizeof *row);
-    if (!row) return WISP_E_MEMORY;
+    row = (wisp_value *)wisp__supply_items(edit->supply, (uint64_t)schema->count, sizeof *row);
+    if (!row) return wisp__edit_fail(edit);
     for (int i = 0; i < schema->count; i++) {
         int at = wisp__edit_find(edit, schema->fields[i].name);
         row[i] = at < 0 ? wisp_nil() : edit->pairs[at].value;
     }
     *out = wisp_array(row, schema->count);
-    return WISP_OK;
+    return edit->result;
 }
 
 /* ===========================================================================
@@ -6447,43 +7449,39 @@ static int64_t wisp__unzigzag(uint64_t value) {
     return value & 1 ? -(int64_t)half - 1 : (int64_t)half;
 }
 
-static uint32_t wisp__float_bits(float number) {
-    uint32_t bits;
-    memcpy(&bits, &number, 4);
-    return bits;
-}
-
-static float wisp__bits_float(uint32_t bits) {
-    float number;
-    memcpy(&number, &bits, 4);
-    return number;
-}
-
 /* An integer of at most `most` in size, and not minus zero, which an integer cannot say. */
-static bool wisp__is_small_integer(double number, double most) {
-    uint64_t bits;
-    memcpy(&bits, &number, 8);
-    if (!(number >= -most && number <= most) || bits == UINT64_C(1) << 63) return false;
-    return (double)(int64_t)number >= number && (double)(int64_t)number <= number;
+static bool wisp__is_small_integer(uint64_t bits, uint64_t most, int64_t *integer) {
+    wisp__numeric n;
+    memset(&n, 0, sizeof n);
+    wisp__numeric_of_bits(bits, &n);
+    if (!n.integral || n.magnitude > most || bits == UINT64_C(1) << 63) return false;
+    *integer = n.negative ? -(int64_t)n.magnitude : (int64_t)n.magnitude;
+    return true;
 }
 
-static void wisp__pack_float(wisp__writer *data, float number) {
-    bool small = wisp__is_small_integer((double)number, 16777216.0);
+/* Does a float of up to 3e38 say it too? */
+static bool wisp__is_float(uint64_t bits) {
+    static const double most = 3.0e38;
+    if ((bits & (uint64_t)INT64_MAX) > wisp__load_double_bits(&most)) return false;
+    return wisp__bits_widen(wisp__bits_narrow(bits, WISP__FROM_EXACT)) == bits;
+}
+
+static void wisp__pack_float(wisp__writer *data, uint32_t bits) {
+    int64_t integer;
+    bool small = wisp__is_small_integer(wisp__bits_widen(bits), 1 << 24, &integer);
     wisp__put(data, small, 1);
-    if (small) wisp__put_integer(data, wisp__zigzag((int64_t)number));
-    else wisp__put(data, wisp__float_bits(number), 32);
+    if (small) wisp__put_integer(data, wisp__zigzag(integer));
+    else wisp__put(data, bits, 32);
 }
 
-static void wisp__pack_number(wisp__writer *data, double number) {
-    uint64_t bits;
-    memcpy(&bits, &number, 8);
-    if (wisp__is_small_integer(number, 140737488355328.0)) {
+static void wisp__pack_number(wisp__writer *data, uint64_t bits) {
+    int64_t integer;
+    if (wisp__is_small_integer(bits, UINT64_C(1) << 47, &integer)) {
         wisp__put(data, 0, 2);
-        wisp__put_integer(data, wisp__zigzag((int64_t)number));
-    } else if (number >= -3.0e38 && number <= 3.0e38 && (double)(float)number >= number &&
-               (double)(float)number <= number) {
+        wisp__put_integer(data, wisp__zigzag(integer));
+    } else if (wisp__is_float(bits)) {
         wisp__put(data, 1, 2);
-        wisp__put(data, wisp__float_bits((float)number), 32);
+        wisp__put(data, wisp__bits_narrow(bits, WISP__FROM_EXACT), 32);
     } else {
         wisp__put(data, 2, 2);
         wisp__put(data, bits, 64);
@@ -6493,10 +7491,10 @@ static void wisp__pack_number(wisp__writer *data, double number) {
 /* true: every part is k / 255, which a byte says exactly. */
 static bool wisp__color_bytes(const float *parts, uint8_t out[4]) {
     for (int i = 0; i < 4; i++) {
-        float scaled = parts[i] * 255.0f + 0.5f;
-        if (!(scaled >= 0.0f && scaled < 256.0f)) return false;
-        out[i] = (uint8_t)scaled;
-        if (wisp__float_bits((float)out[i] / 255.0f) != wisp__float_bits(parts[i])) return false;
+        if (!wisp__is_channel(&parts[i])) return false;
+        out[i] = wisp__to_byte(parts[i]);
+        if (wisp__float_bits(wisp__of_byte(out[i])) != wisp__load_float_bits(&parts[i]))
+            return false;
     }
     return true;
 }
@@ -6511,7 +7509,7 @@ static void wisp__pack_floats(wisp__writer *data, const wisp_value *value) {
         for (int i = 0; small && i < 4; i++) wisp__put(data, bytes[i], 8);
         if (small) return;
     }
-    for (int i = 0; i < count; i++) wisp__put(data, wisp__float_bits(parts[i]), 32);
+    for (int i = 0; i < count; i++) wisp__put(data, wisp__load_float_bits(&parts[i]), 32);
 }
 
 /* Would both write the same bits of shape? */
@@ -6545,10 +7543,10 @@ static wisp_result wisp__measure_list(const wisp_limits *limits, const wisp_valu
                                       wisp__measure *m, wisp__measure_fn measure) {
     bool map = wisp__is_map(v), viewing = m->viewing;
     wisp_result result = WISP_OK;
-    if (v->count < 0 || (v->count && !v->as.array)) return WISP_E_ARGUMENT;
+    if (!wisp__is_sound(v)) return WISP_E_ARGUMENT;
     if (depth > limits->nesting) return WISP_E_DEPTH;
     if (map && v->count > limits->map_pairs) return WISP_E_LIMIT;
-    if (v->kind == WISP_ARRAY) return measure(limits, v->as.array, v->count, depth, m);
+    if (v->kind == WISP_ARRAY) return measure(limits, wisp__elements_of(v), v->count, depth, m);
     m->viewing = v->kind != WISP_MAP;
     for (int i = 0; i < v->count && result == WISP_OK; i++) {
         wisp_value scratch;
@@ -6582,7 +7580,7 @@ static wisp_result wisp__pack_measure(const wisp_limits *limits, const wisp_valu
         m->shape_bits += 46;
         m->data_bits += most_bits[v->kind] + 1;
         if (v->kind == WISP_STRING || v->kind == WISP_BYTES) {
-            if (v->count < 0 || (v->count && !v->as.bytes)) return WISP_E_ARGUMENT;
+            if (v->count < 0 || (v->count && !wisp__bytes_of(v))) return WISP_E_ARGUMENT;
             if (v->count > limits->message_bytes - m->blob_bytes) return WISP_E_TOO_BIG;
             m->blob_bytes += v->count;
             m->data_bits += (int64_t)v->count * 8;
@@ -6623,9 +7621,7 @@ static void wisp__pack_map(wisp__packer *p, const wisp_value *value, wisp__parts
         const char *name;
         const wisp_value *child = wisp__child(value, i, &name, &scratch);
         int64_t before = p->data.at;
-        if (value->kind == WISP_STRUCT &&
-            !wisp__field_there(&value->as.structure.schema->fields[i], value->as.structure.data))
-            continue;
+        if (wisp__is_missing(value, i)) continue;
         if (parts == WISP__SHAPE_AND_DATA) {
             int length = (int)strlen(name);
             wisp__put_length(&p->shape, (uint64_t)length);
@@ -6641,7 +7637,7 @@ static void wisp__pack_blob(wisp__packer *p, const wisp_value *value, wisp__part
     else if (parts == WISP__SHAPE_AND_DATA) wisp__put_length(&p->shape, (uint64_t)value->count);
     if (!value->count) return;
     wisp__put_align(&p->data);
-    wisp__put_bytes(&p->data, value->as.bytes, value->count);
+    wisp__put_bytes(&p->data, wisp__bytes_of(value), value->count);
 }
 
 static void wisp__pack_value(wisp__packer *p, const wisp_value *value, wisp__parts parts) {
@@ -6649,16 +7645,16 @@ static void wisp__pack_value(wisp__packer *p, const wisp_value *value, wisp__par
         wisp__put(&p->shape, (uint64_t)value->kind, 4);
     switch (value->kind) {
     case WISP_NIL: break;
-    case WISP_BOOL: wisp__put(&p->data, value->as.boolean, 1); break;
-    case WISP_INT: wisp__put_integer(&p->data, wisp__zigzag(value->as.integer)); break;
-    case WISP_UINT: wisp__put_integer(&p->data, value->as.uinteger); break;
-    case WISP_FLOAT: wisp__pack_float(&p->data, value->as.float32); break;
-    case WISP_NUMBER: wisp__pack_number(&p->data, value->as.number); break;
+    case WISP_BOOL: wisp__put(&p->data, wisp__bool_of(value), 1); break;
+    case WISP_INT: wisp__put_integer(&p->data, wisp__zigzag(wisp__int_of(value))); break;
+    case WISP_UINT: wisp__put_integer(&p->data, wisp__uint_of(value)); break;
+    case WISP_FLOAT: wisp__pack_float(&p->data, (uint32_t)wisp__bits_of(value)); break;
+    case WISP_NUMBER: wisp__pack_number(&p->data, wisp__bits_of(value)); break;
     case WISP_STRING:
     case WISP_BYTES: wisp__pack_blob(p, value, parts); break;
     case WISP_OBJECT:
         if (parts == WISP__SHAPE_AND_DATA) wisp__put(&p->shape, WISP__CODE_OBJECT, 5);
-        wisp__put_integer(&p->data, value->as.object.id);
+        wisp__put_integer(&p->data, wisp__object_of(value).id);
         break;
     case WISP_VEC2:
     case WISP_VEC3:
@@ -6758,7 +7754,7 @@ typedef struct wisp__unpacker {
     wisp__reader *shape, *data;    /* may be one and the same kind of bytes, read at two places */
     int           values;          /* that may still be made */
     int64_t       start;           /* bit where the data began: blobs are aligned to it */
-    int64_t       room;            /* bytes that elements of records may still take */
+    wisp__credit *credit;          /* NULL: nobody pays */
     wisp_result   result;
 } wisp__unpacker;
 
@@ -6773,10 +7769,30 @@ static void wisp__unpack_invalid(wisp__unpacker *u) {
     if (u->result == WISP_OK) u->result = WISP_E_INVALID;
 }
 
+/* Pays `count` times a price. */
+static inline bool wisp__unpack_pay(wisp__unpacker *u, int64_t count, int price) {
+    if (wisp__pay_each(u->credit, count, price)) return true;
+    wisp__unpack_fail(u, WISP_E_FLOOD);
+    return false;
+}
+
 static inline void *wisp__unpack_take(wisp__unpacker *u, size_t bytes) {
-    void *memory = wisp__arena_take(u->base, u->arena, bytes);
+    void *memory = NULL;
+    if (!wisp__pay_memory(u->credit, bytes)) {
+        wisp__unpack_fail(u, WISP_E_FLOOD);
+        return NULL;
+    }
+    memory = wisp__arena_take(u->base, u->arena, bytes);
     if (!memory) wisp__unpack_fail(u, WISP_E_MEMORY);
     return memory;
+}
+
+/* WISP_E_LIMIT: they are more than one piece of memory may have. */
+static inline void *wisp__unpack_items(wisp__unpacker *u, uint64_t count, uint64_t each) {
+    size_t bytes;
+    if (wisp__size_of(count, each, &bytes)) return wisp__unpack_take(u, bytes);
+    wisp__unpack_fail(u, WISP_E_LIMIT);
+    return NULL;
 }
 
 /* `count` bytes and a NUL, from any bit position. */
@@ -6800,6 +7816,7 @@ static inline bool wisp__unpack_may(wisp__unpacker *u, int count, int depth,
     else if (count > u->values) wisp__unpack_fail(u, WISP_E_LIMIT);
     else if ((int64_t)count * bits > from->end - from->at) wisp__unpack_fail(u, WISP_E_BAD_PACKET);
     if (u->result || u->shape->failed) return false;
+    if (!wisp__unpack_pay(u, count, WISP__PRICE_VALUE)) return false;
     u->values -= count;
     return true;
 }
@@ -6811,15 +7828,15 @@ static void wisp__unpack_array(wisp__unpacker *u, wisp_value *out, const wisp_va
     int count = wisp__get_small(u->shape);
     bool alike = wisp__get(u->shape, 1) != 0;
     int64_t shape_at = u->shape->at;
+    const wisp_value *model = like && like->count >= count ? wisp__elements_of(like) : NULL;
     wisp_value *items;
     if (!wisp__unpack_may(u, count, depth, u->data, 1)) return;
-    items = (wisp_value *)wisp__unpack_take(u, (size_t)count * sizeof *items);
+    items = (wisp_value *)wisp__unpack_items(u, (uint64_t)count, sizeof *items);
     if (!items) return;
     for (int i = 0; i < count && !u->shape->failed && !u->data->failed; i++) {
         int64_t before = u->data->at;
-        const wisp_value *model = like ? &like->as.array[i] : alike && i ? &items[0] : NULL;
         if (alike) u->shape->at = shape_at;
-        u->value(u, &items[i], model, depth);
+        u->value(u, &items[i], model ? &model[i] : alike && i ? &items[0] : NULL, depth);
         if (u->data->at == before) wisp__get(u->data, 1);
     }
     *out = wisp_array(items, count);
@@ -6835,18 +7852,19 @@ static const char *wisp__unpack_key(wisp__unpacker *u) {
 static void wisp__unpack_map(wisp__unpacker *u, wisp_value *out, const wisp_value *like,
                              int depth) {
     int count = wisp__get_small(u->shape);
+    const wisp_pair *model = like && like->count >= count ? wisp__pairs_of(like) : NULL;
     wisp_pair *pairs;
     if (count > u->base->limits.map_pairs) wisp__unpack_fail(u, WISP_E_LIMIT);
     if ((int64_t)count * 12 > u->shape->end - u->shape->at) wisp__unpack_fail(u, WISP_E_BAD_PACKET);
     if (!wisp__unpack_may(u, count, depth, u->data, 1)) return;
-    pairs = (wisp_pair *)wisp__unpack_take(u, (size_t)count * sizeof *pairs);
+    pairs = (wisp_pair *)wisp__unpack_items(u, (uint64_t)count, sizeof *pairs);
     if (!pairs) return;
     for (int i = 0; i < count && !u->shape->failed && !u->data->failed; i++) {
         int64_t before;
-        if (like) wisp__skip(u->shape, (int64_t)wisp__get_length(u->shape) * 8);
-        pairs[i].key = like ? like->as.map[i].key : wisp__unpack_key(u);
+        if (model) wisp__skip(u->shape, (int64_t)wisp__get_length(u->shape) * 8);
+        pairs[i].key = model ? model[i].key : wisp__unpack_key(u);
         before = u->data->at;
-        u->value(u, &pairs[i].value, like ? &like->as.map[i].value : NULL, depth);
+        u->value(u, &pairs[i].value, model ? &model[i].value : NULL, depth);
         if (u->data->at == before) wisp__get(u->data, 1);
     }
     *out = wisp_map(pairs, count);
@@ -6854,44 +7872,44 @@ static void wisp__unpack_map(wisp__unpacker *u, wisp_value *out, const wisp_valu
 
 static void wisp__unpack_blob(wisp__unpacker *u, wisp_value *out, wisp_kind kind) {
     int count = wisp__get_length(kind == WISP_STRING ? u->data : u->shape);
-    *out = wisp_string_n("", count);
-    out->kind = kind;
-    if (!count || u->data->failed || u->shape->failed) return;
-    wisp__skip(u->data, (u->start - u->data->at) & 7);
-    out->as.string = wisp__unpack_bytes(u, u->data, count);
+    const char *bytes = "";
+    if (count) wisp__skip(u->data, (u->start - u->data->at) & 7);
+    if (count && !u->data->failed && !u->shape->failed)
+        bytes = wisp__unpack_bytes(u, u->data, count);
+    if (u->data->failed || u->shape->failed) count = 0;
+    *out = kind == WISP_STRING ? wisp_string_n(bytes, count) : wisp_bytes(bytes, count);
 }
 
 static void wisp__unpack_floats(wisp__unpacker *u, wisp_value *out, wisp_kind kind) {
-    static const int counts[] = { 2, 3, 4, 4, 7, 4 };
     float parts[7];
-    int count = counts[kind - WISP_VEC2];
+    int count = wisp__kind_floats(kind);
     bool small = kind == WISP_COLOR && wisp__get(u->data, 1);
     for (int i = 0; i < count; i++) {
-        if (small) parts[i] = (float)wisp__get(u->data, 8) / 255.0f;
-        else parts[i] = wisp__bits_float((uint32_t)wisp__get(u->data, 32));
+        uint32_t bits = (uint32_t)wisp__get(u->data, small ? 8 : 32);
+        if (small) bits = wisp__float_bits(wisp__of_byte(bits));
+        memcpy(&parts[i], &bits, 4);
     }
-    *out = wisp__value_of(kind, 0);
-    memcpy(&out->as, parts, (size_t)count * sizeof(float));
+    *out = wisp__view_floats(kind, parts);
 }
 
 static void wisp__unpack_number(wisp__unpacker *u, wisp_value *out) {
-    uint64_t bits;
-    double number = 0;
+    uint64_t bits = 0;
+    double number;
     switch (wisp__get(u->data, 2)) {
-    case 0: number = (double)wisp__unzigzag(wisp__get_integer(u->data)); break;
-    case 1: number = (double)wisp__bits_float((uint32_t)wisp__get(u->data, 32)); break;
-    case 2:
-        bits = wisp__get(u->data, 64);
-        memcpy(&number, &bits, 8);
+    case 0:
+        number = (double)wisp__unzigzag(wisp__get_integer(u->data));
+        bits = wisp__load_double_bits(&number);
         break;
+    case 1: bits = wisp__bits_widen((uint32_t)wisp__get(u->data, 32)); break;
+    case 2: bits = wisp__get(u->data, 64); break;
     default: wisp__unpack_fail(u, WISP_E_BAD_PACKET); break;
     }
-    *out = wisp_number(number);
+    *out = wisp__value_of_bits(false, bits);
 }
 
 static void wisp__unpack_float(wisp__unpacker *u, wisp_value *out) {
     if (wisp__get(u->data, 1)) *out = wisp_float((float)wisp__unzigzag(wisp__get_integer(u->data)));
-    else *out = wisp_float(wisp__bits_float((uint32_t)wisp__get(u->data, 32)));
+    else *out = wisp__value_of_bits(true, wisp__get(u->data, 32));
 }
 
 static void wisp__unpack_value(wisp__unpacker *u, wisp_value *out, const wisp_value *like,
@@ -6912,9 +7930,8 @@ static void wisp__unpack_value(wisp__unpacker *u, wisp_value *out, const wisp_va
         else wisp__unpack_array(u, out, like, depth + 1);
         break;
     case WISP__CODE_OBJECT:
-        *out = wisp__value_of(WISP_OBJECT, 0);
         if (wisp__get(u->shape, 1)) wisp__unpack_fail(u, WISP_E_BAD_PACKET);
-        out->as.object.id = (uint32_t)wisp__get_integer(u->data);
+        *out = wisp__value_of_id((uint32_t)wisp__get_integer(u->data));
         break;
     default: wisp__unpack_floats(u, out, (wisp_kind)code); break;
     }
@@ -6952,7 +7969,7 @@ static wisp_result wisp__unpack(wisp__unpacker *u, const wisp_value **values, in
     *count = wisp__get_small(u->shape);
     *values = NULL;
     if (!wisp__unpack_may(u, *count, 0, u->shape, 4)) goto failed;
-    items = (wisp_value *)wisp__unpack_take(u, (size_t)*count * sizeof *items);
+    items = (wisp_value *)wisp__unpack_items(u, (uint64_t)*count, sizeof *items);
     for (int i = 0; i < *count && !u->shape->failed && !u->data->failed; i++)
         wisp__unpack_value(u, &items[i], NULL, 0);
     *values = items;
@@ -7069,9 +8086,20 @@ static double wisp__root(double square) {
     return square > 0 ? root : 0;
 }
 
+/* A quotient, also where -ffast-math would make it a product with a reciprocal. */
+static inline double wisp__quotient(double number, double by) {
+#ifdef __FAST_MATH__
+    volatile double divisor = by;
+    return number / divisor;
+#else
+    return number / by;
+#endif
+}
+
+/* The number is within the range. */
 static uint64_t wisp__quantize(const wisp__op *op, double number) {
     double above = number - op->low;          /* each step rounds by itself, on every machine */
-    double steps = above / op->step + 0.5;
+    double steps = wisp__quotient(above, op->step) + 0.5;
     uint64_t n = steps > 0 ? (uint64_t)steps : 0;
     return n < op->span ? n : op->span;
 }
@@ -7171,7 +8199,7 @@ static wisp__pen wisp__write_color(wisp__pen pen, const wisp__op *op, const uint
     if (op->bytes == 4) return wisp__pen_put(pen, wisp__load_part(at, 4), 32);
     memcpy(parts, at, sizeof parts);
     for (int i = 0; i < 4; i++) {
-        if (!(parts[i] >= 0.0f && parts[i] <= 1.0f)) pen.wrong = true;
+        if (!wisp__is_channel(&parts[i])) pen.wrong = true;
         else word |= (uint64_t)wisp__to_byte(parts[i]) << (8 * i);
     }
     return wisp__pen_put(pen, word, 32);
@@ -7180,7 +8208,7 @@ static wisp__pen wisp__write_color(wisp__pen pen, const wisp__op *op, const uint
 static void wisp__read_color(wisp__reader *from, const wisp__op *op, uint8_t *at) {
     uint64_t word = wisp__get(from, 32);
     for (int i = 0; i < 4; i++, word >>= 8) {
-        float part = (float)(uint8_t)word / 255.0f;
+        float part = wisp__of_byte((uint8_t)word);
         if (op->bytes == 4) at[i] = (uint8_t)word;
         else memcpy(at + 4 * i, &part, 4);
     }
@@ -7188,12 +8216,11 @@ static void wisp__read_color(wisp__reader *from, const wisp__op *op, uint8_t *at
 
 static wisp__pen wisp__write_floats(wisp__pen pen, const wisp__op *op, const uint8_t *at) {
     for (int i = 0; i < op->max; i++) {
-        float part;
-        memcpy(&part, at + 4 * i, 4);
+        uint32_t bits = wisp__load_float_bits(at + 4 * i);
         if (op->flags & WISP__OP_RANGED &&
-            !wisp__in_bounds((double)part, op->low, op->high, 4))
+            !wisp__in_bounds(wisp__bits_widen(bits), op->low, op->high, 4))
             pen.wrong = true;
-        pen = wisp__pen_put(pen, wisp__float_bits(part), 32);
+        pen = wisp__pen_put(pen, bits, 32);
     }
     return pen;
 }
@@ -7201,15 +8228,12 @@ static wisp__pen wisp__write_floats(wisp__pen pen, const wisp__op *op, const uin
 static wisp__pen wisp__write_double(wisp__pen pen, const wisp__op *op, const uint8_t *at) {
     uint8_t form[16 + WISP__SLACK];
     wisp__writer writer = wisp__writer_on(form, 16);
-    uint64_t bits;
-    double number;
-    memcpy(&number, at, 8);
-    memcpy(&bits, at, 8);
-    if (op->flags & WISP__OP_RANGED && !(number >= op->low && number <= op->high))
+    uint64_t bits = wisp__load_double_bits(at);
+    if (op->flags & WISP__OP_RANGED && !wisp__in_bounds(bits, op->low, op->high, 8))
         pen.wrong = true;
     if (op->code == WISP__OP_DOUBLE) return wisp__pen_put64(pen, bits);
     memset(form, 0, sizeof form);
-    wisp__pack_number(&writer, number);
+    wisp__pack_number(&writer, bits);
     pen = wisp__pen_put(pen, wisp__low_bits(wisp__load64(form), wisp__min_int((int)writer.at, 40)),
                         wisp__min_int((int)writer.at, 40));
     if (writer.at > 40)
@@ -7231,9 +8255,9 @@ static wisp__pen wisp__write_int(wisp__pen pen, const wisp__op *op, const uint8_
 }
 
 static wisp__pen wisp__write_quantized(wisp__pen pen, const wisp__op *op, const uint8_t *at) {
-    double number = wisp__load_number(at, op->bytes);
-    if (wisp__in_bounds(number, op->low, op->high, op->bytes))
-        return wisp__pen_put(pen, wisp__quantize(op, number), op->bits);
+    uint64_t bits = wisp__load_number_bits(at, op->bytes);
+    if (wisp__in_bounds(bits, op->low, op->high, op->bytes))
+        return wisp__pen_put(pen, wisp__quantize(op, wisp__bits_double(bits)), op->bits);
     pen.wrong = true;
     return pen;
 }
@@ -7258,15 +8282,13 @@ static void wisp__read_number(wisp__unpacker *u, const wisp__op *op, uint8_t *at
     uint64_t bits;
     if (op->code == WISP__OP_NUMBER) {
         wisp__unpack_number(u, &value);
+        bits = wisp__bits_of(&value);
     } else {
         bits = wisp__get(u->data, 64);
-        value = wisp_number(0);
-        memcpy(&value.as.number, &bits, 8);
     }
-    if (op->flags & WISP__OP_RANGED &&
-        !(value.as.number >= op->low && value.as.number <= op->high))
+    if (op->flags & WISP__OP_RANGED && !wisp__in_bounds(bits, op->low, op->high, 8))
         wisp__unpack_invalid(u);
-    memcpy(at, &value.as.number, 8);
+    memcpy(at, &bits, 8);
 }
 
 static void wisp__read_quantized(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
@@ -7280,11 +8302,11 @@ static void wisp__read_quantized(wisp__unpacker *u, const wisp__op *op, uint8_t 
 
 static void wisp__read_floats(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
     for (int i = 0; i < op->max; i++) {
-        float part = wisp__bits_float((uint32_t)wisp__get(u->data, 32));
+        uint32_t bits = (uint32_t)wisp__get(u->data, 32);
         if (op->flags & WISP__OP_RANGED &&
-            !wisp__in_bounds((double)part, op->low, op->high, 4))
+            !wisp__in_bounds(wisp__bits_widen(bits), op->low, op->high, 4))
             wisp__unpack_invalid(u);
-        memcpy(at + 4 * i, &part, 4);
+        memcpy(at + 4 * i, &bits, 4);
     }
 }
 
@@ -7350,18 +8372,22 @@ static inline void wisp__run_floats(wisp__pen *pen, const uint8_t *from, int cou
     if (count) wisp__run_put(pen, wisp__one_float(from), 32);
 }
 
+static inline bool wisp__op_bounds(const wisp__op *op, uint64_t bits) {
+    int64_t order = wisp__bits_order(bits);
+    return order >= wisp__bits_order(wisp__load_double_bits(&op->low)) &&
+           order <= wisp__bits_order(wisp__load_double_bits(&op->high));
+}
+
 static inline bool wisp__floats_inside(const wisp__op *op, const uint8_t *from) {
     bool inside = true;
-    for (int i = 0; i < op->max; i++) {
-        double number = wisp__load_number(from + 4 * i, 4);
-        inside = inside && number >= op->low && number <= op->high;
-    }
+    for (int i = 0; i < op->max; i++)
+        inside = inside && wisp__op_bounds(op, wisp__load_number_bits(from + 4 * i, 4));
     return inside;
 }
 
-static inline void wisp__run_steps(wisp__pen *pen, const wisp__op *op, double number) {
-    if (number >= op->low && number <= op->high) {
-        uint64_t steps = wisp__quantize(op, number);
+static inline void wisp__run_steps(wisp__pen *pen, const wisp__op *op, uint64_t bits) {
+    if (wisp__op_bounds(op, bits)) {
+        uint64_t steps = wisp__quantize(op, wisp__bits_double(bits));
         wisp__run_put(pen, steps, op->bits);
     } else {
         pen->wrong = true;
@@ -7434,10 +8460,10 @@ static int wisp__write_rows(wisp__pen *pen, const wisp__op *op, const wisp__op *
                 break;
             case WISP__QUICK_FLOATS: wisp__run_floats(&row, from, at->max); break;
             case WISP__QUICK_FLOAT_STEPS:
-                wisp__run_steps(&row, at, wisp__load_number(from, 4));
+                wisp__run_steps(&row, at, wisp__load_number_bits(from, 4));
                 break;
             case WISP__QUICK_DOUBLE_STEPS:
-                wisp__run_steps(&row, at, wisp__load_number(from, 8));
+                wisp__run_steps(&row, at, wisp__load_number_bits(from, 8));
                 break;
             case WISP__QUICK_DOUBLE:
                 wisp__run_put64(&row, (uint64_t)wisp__load_int(from, 8, false));
@@ -7492,9 +8518,9 @@ static inline bool wisp__heads_steps(wisp__heads *h, const wisp__op *op, const u
     int shift = h->bit & 7;
     int64_t span = (int64_t)op->span, steps;       /* of at most 32 bits */
     for (int i = h->rows; i > 0; i--, from += h->each, to += WISP__SLOT_BYTES) {
-        double number = wisp__load_number(from, bytes);
-        if (!(number >= op->low && number <= op->high)) return false;
-        steps = (int64_t)((number - op->low) / op->step + 0.5);
+        uint64_t number = wisp__load_number_bits(from, bytes);
+        if (!wisp__op_bounds(op, number)) return false;
+        steps = (int64_t)(wisp__quotient(wisp__bits_double(number) - op->low, op->step) + 0.5);
         wisp__slot_put(to, steps < span ? (uint64_t)steps : op->span, shift);
     }
     h->bit += op->bits;
@@ -7977,7 +9003,8 @@ static int wisp__read_tiles(wisp__unpacker *u, const wisp__op *array, uint8_t *i
  *   reading then writing gives the same bits. Blobs begin at a byte of the
  *   record. A writer never passes its end, a reader never its own.
  *
- *   long       integer of value - least, zigzag where it has a sign
+ *   long       integer of value - least, zigzag where it has a sign; of an
+ *              open enum the number as 32 bits without a sign
  *   scalar     as in scalar             literal    nothing
  *   text bytes length in the bits of max, align, bytes; fixed: align, bytes
  *   any        length(bytes), align, the self-describing form of one value
@@ -8047,12 +9074,15 @@ static wisp__pen wisp__write_any(wisp__pen pen, const wisp__op *op, const uint8_
 static bool wisp__holds_fallback(const wisp__op *op, const uint8_t *image) {
     wisp_value value = wisp__view(&op->field->type, op->field->bytes, image + op->offset, -1);
     wisp_value fallback = wisp__fallback(op->field);
-    if (value.kind == WISP_FLOAT) fallback = wisp_float((float)op->field->fallback);
+    bool narrow = value.kind == WISP_FLOAT, whole = op->type->kind != WISP_TYPE_QUANTIZED;
+    uint32_t bits;
+    if (narrow && wisp__value_float(&fallback, &bits)) fallback = wisp__value_of_bits(true, bits);
+    if (whole && (narrow || value.kind == WISP_NUMBER))       /* -0.0 is not 0.0 */
+        return value.kind == fallback.kind && wisp__bits_of(&value) == wisp__bits_of(&fallback);
     if (op->type->kind == WISP_TYPE_BOOL) fallback = wisp_bool(op->field->fallback > 0);
     if (op->type->kind == WISP_TYPE_ENUM && fallback.kind != WISP_STRING)
-        value = wisp_int(wisp__load_int(image + op->offset, wisp__type_bytes(op->type,
-                                                                             op->field->bytes),
-                                        false));
+        value = wisp_int(wisp__load_enum(op->type, wisp__type_bytes(op->type, op->field->bytes),
+                                         image + op->offset));
     return wisp_equal(&value, &fallback);
 }
 
@@ -8237,10 +9267,12 @@ static void wisp__read_any(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
     else memcpy(at, &values[0], sizeof *values);
 }
 
-static void wisp__read_fallback(const wisp__op *op, uint8_t *image) {
-    wisp__fitting f = wisp__fitting_on(NULL, 0, NULL);
+static void wisp__read_fallback(wisp__unpacker *u, const wisp__op *op, uint8_t *image) {
+    wisp__supply supply = wisp__supply_of_arena(u->base, u->arena, u->credit);
+    wisp__fitting f = wisp__fitting_on(NULL, 0, &supply);
     wisp_value fallback = wisp__fallback(op->field);
     wisp__match(&f, &op->field->type, op->field->bytes, &fallback, image + op->offset, NULL);
+    if (f.result == WISP_E_FLOOD) wisp__unpack_fail(u, WISP_E_FLOOD);
 }
 
 typedef void (*wisp__read_fn)(wisp__unpacker *u, const wisp__op *ops, int at, int end,
@@ -8251,6 +9283,7 @@ static void wisp__read_array(wisp__unpacker *u, const wisp__op *ops, int at, uin
     const wisp__op *op = &ops[at];
     uint8_t *items = image + op->offset;
     wisp__place place;
+    bool quick;
     int count = op->max, done = 0;
     if (!(op->flags & WISP__OP_FIXED)) count = (int)wisp__get(u->data, op->bits);
     if (count > op->max) wisp__unpack_fail(u, WISP_E_INVALID);
@@ -8260,16 +9293,18 @@ static void wisp__read_array(wisp__unpacker *u, const wisp__op *ops, int at, uin
     if (op->count_bytes)
         wisp__store_int(image + op->count_offset, op->count_bytes, (uint64_t)count);
     if (op->flags & WISP__OP_ELSEWHERE) {
-        size_t bytes = (size_t)count * (size_t)op->each;
-        u->room -= (int64_t)bytes;
-        if (u->room < 0) wisp__unpack_fail(u, WISP_E_LIMIT);
-        else items = (uint8_t *)wisp__unpack_take(u, bytes + 1);
-        if (u->data->failed || !items) return;
+        size_t bytes = 0;
+        if (!wisp__size_of((uint64_t)count, (uint64_t)op->each, &bytes))
+            wisp__unpack_fail(u, WISP_E_LIMIT);
+        items = u->data->failed ? NULL : (uint8_t *)wisp__unpack_take(u, bytes + 1);
+        if (!items) return;
         memset(items, 0, bytes);
         place.at = items;
         place.count = count;
         memcpy(image + op->offset, &place, sizeof place);
     }
+    quick = op->head || ops[at + 1].run == op->end;
+    if (quick && !wisp__unpack_pay(u, (int64_t)count * (op->end - at - 1), WISP__PRICE_CELL)) return;
     if (op->head) done = wisp__read_tiles(u, op, items, count);
     if (ops[at + 1].run == op->end)
         done += wisp__read_rows(u, &ops[at + 1], ops + op->end,
@@ -8285,6 +9320,7 @@ static void wisp__read_union(wisp__unpacker *u, const wisp__op *ops, int at, uin
     int index = (int)wisp__get(u->data, op->bits), option;
     if (index >= op->max) wisp__unpack_fail(u, WISP_E_INVALID);
     if (u->data->failed) return;
+    if (!wisp__unpack_pay(u, index, WISP__PRICE_STEP)) return;
     option = wisp__option_at(ops, at, index);
     wisp__store_int(image + op->count_offset, op->count_bytes, (uint64_t)index);
     read(u, ops, option + 1, ops[option].end, image);
@@ -8295,6 +9331,8 @@ static void wisp__read_ops(wisp__unpacker *u, const wisp__op *ops, int at, int e
     for (; at < end && !u->data->failed; at = ops[at].end) {
         const wisp__op *op = &ops[at];
         uint8_t *to = image + op->offset;
+        int paid = op->run ? op->run - at : 1;
+        if (!wisp__unpack_pay(u, paid, op->run ? WISP__PRICE_CELL : WISP__PRICE_FIELD)) return;
         if (op->run && wisp__read_rows(u, op, ops + op->run, image, 1, 0)) {
             at = op->run - 1;
             continue;
@@ -8323,7 +9361,7 @@ static void wisp__read_ops(wisp__unpacker *u, const wisp__op *ops, int at, int e
                 if (op->code == WISP__OP_MAYBE) image[op->count_offset] = 1;
                 wisp__read_ops(u, ops, at + 1, op->end, image);
             } else if (op->code == WISP__OP_OPTIONAL) {
-                wisp__read_fallback(op, image);
+                wisp__read_fallback(u, op, image);
             }
             break;
         }
@@ -8371,7 +9409,7 @@ static void wisp__base_alone(wisp__base *base) {
 
 /* An arena of one block in the memory of a bump, all that is left of it. */
 static wisp__arena wisp__arena_in(wisp__bump *memory) {
-    wisp__arena arena = { NULL, NULL };
+    wisp__arena arena = { NULL, NULL, 0 };
     wisp__arena_block *block;
     size_t skip = (size_t)(-(uintptr_t)memory->at & 15);
     if (!memory->at || memory->left < skip + WISP__ARENA_HEAD) return arena;
@@ -8383,15 +9421,8 @@ static wisp__arena wisp__arena_in(wisp__bump *memory) {
     return arena;
 }
 
-static void *wisp__supply_arena(void *owner, size_t size) {
-    wisp__unpacker *u = (wisp__unpacker *)owner;
-    return wisp__arena_take(u->base, u->arena, size);
-}
-
-static wisp__supply wisp__supply_of(wisp__unpacker *u) {
-    wisp__supply supply = { wisp__supply_arena, NULL };
-    supply.owner = u;
-    return supply;
+static wisp__supply wisp__supply_of(const wisp__unpacker *u) {
+    return wisp__supply_of_arena(u->base, u->arena, u->credit);
 }
 
 /* Programs that were not compiled before are compiled for one use. */
@@ -8414,14 +9445,12 @@ static const void *wisp__image_of(const wisp__program *program, const wisp_value
                                   wisp__supply *supply, bool lenient, wisp_result *why) {
     const wisp_schema *schema = program->schema;
     wisp__fitting f = wisp__fitting_on(NULL, 0, supply);
+    const void *own = wisp__struct_as(value, program->source);
     void *image;
-    if (value->kind == WISP_STRUCT && schema->shape == WISP_SHAPE_STRUCT &&
-        (value->as.structure.schema == program->source ||
-         value->as.structure.schema == schema ||
-         value->as.structure.schema->fields == schema->fields))
-        return value->as.structure.data;
-    *why = WISP_E_MEMORY;
-    image = supply->take(supply->owner, (size_t)schema->bytes);
+    if (!own) own = wisp__struct_as(value, schema);
+    if (own && schema->shape == WISP_SHAPE_STRUCT) return own;
+    image = wisp__supply_take(supply, (size_t)schema->bytes);
+    *why = wisp__credit_result(supply->credit, WISP_E_MEMORY);
     if (!image) return NULL;
     memset(image, 0, (size_t)schema->bytes);
     f.lenient = lenient;
@@ -8450,27 +9479,26 @@ static wisp_result wisp__image_value(const wisp_schema *schema, const void *imag
     size_t fields = (size_t)schema->count;
     wisp__lazy *lazy;
     if (schema->shape != WISP_SHAPE_STRUCT) return wisp__as_map(supply, &value, out);
-    lazy = (wisp__lazy *)supply->take(supply->owner, sizeof *lazy);
+    lazy = (wisp__lazy *)wisp__supply_take(supply, sizeof *lazy);
     if (!lazy) return WISP_E_MEMORY;
-    lazy->fields.values = (wisp_value *)supply->take(supply->owner,
-                                                     fields * sizeof *lazy->fields.values);
-    lazy->fields.made = (bool *)supply->take(supply->owner, fields * sizeof(bool));
+    lazy->fields.values = (wisp_value *)wisp__supply_items(supply, fields,
+                                                           sizeof *lazy->fields.values);
+    lazy->fields.made = (bool *)wisp__supply_items(supply, fields, sizeof(bool));
     if (!lazy->fields.values || !lazy->fields.made) return WISP_E_MEMORY;
     memset(lazy->fields.made, 0, fields * sizeof(bool));
     lazy->supply = *supply;
+    lazy->supply.credit = NULL;            /* it is the handler that asks */
     lazy->fields.make = wisp__lazy_make;
     lazy->fields.owner = lazy;
-    value.as.structure.view = &lazy->fields;
-    *out = value;
+    *out = wisp__struct_with(schema, image, &lazy->fields);
     return WISP_OK;
 }
 
 /* A struct that was decoded alone takes what its fields need from the rest of the memory. */
 static void wisp__image_alone(wisp_value *value, const wisp__arena *arena) {
-    wisp__fields *fields;
+    wisp__fields *fields = wisp__fields_of(value);
     wisp__lazy *lazy;
-    if (value->kind != WISP_STRUCT) return;
-    fields = (wisp__fields *)value->as.structure.view;
+    if (!fields) return;
     lazy = (wisp__lazy *)fields->owner;
     lazy->bump = wisp__bump_on((char *)arena->current + WISP__ARENA_HEAD + arena->current->used,
                                (int)(arena->current->bytes - arena->current->used));
@@ -8540,7 +9568,6 @@ static int wisp__bitpack_decode(const wisp_codec *codec, const wisp_schema *sche
     u.arena = &arena;
     u.data = &data;
     u.values = base.limits.message_values;
-    u.room = INT32_MAX;
     program = schema ? wisp__program_of(schema, &bump, &result) : NULL;
     if (schema && !program) return result;
     arena = wisp__arena_in(&bump);
@@ -9025,17 +10052,17 @@ wisp_color wisp_brick_color_rgb(int number) {
     wisp_color color;
     for (int i = 0; i < WISP__LENGTH(wisp__palette); i++)
         if (wisp__palette[i].number == number) rgb = wisp__palette[i].rgb;
-    color.r = (float)(rgb >> 16) / 255.0f;
-    color.g = (float)(rgb >> 8 & 255) / 255.0f;
-    color.b = (float)(rgb & 255) / 255.0f;
+    color.r = wisp__of_byte(rgb >> 16);
+    color.g = wisp__of_byte(rgb >> 8 & 255);
+    color.b = wisp__of_byte(rgb & 255);
     color.a = 1.0f;
     return color;
 }
 
 /* ===========================================================================
  * MARK: >>decimal
- * What: numbers as text and back, both ways exact: text is rounded to the
- *   nearest double, and a float or double is written in the fewest digits that
+ * What: numbers as text and back, both ways exact: text is rounded once, to
+ *   the nearest double or float, and both are written in the fewest digits that
  *   are read back as the same bits. No locale changes any of it.
  * Not here: what stands around a number (json).
  * ======================================================================== */
@@ -9214,13 +10241,6 @@ typedef struct wisp__decimal_cut {
     bool     unsure;    /* too near to the middle of both to tell */
 } wisp__decimal_cut;
 
-static int wisp__decimal_leading_zeros(uint64_t word) {
-    int zeros = 0;
-    for (int step = 32; step > 0; step /= 2)
-        if (!(word >> (64 - step))) zeros += step, word <<= step;
-    return zeros;
-}
-
 /* Multiplies with 128 bits of the power, as D. Lemire does in "Number Parsing at a Gigabyte per
    Second" (2021). The power is rounded up by less than one in its last place, so that the product
    (high, middle, low) is too large by less than 2 in `middle`; digits that were left out make it
@@ -9228,7 +10248,7 @@ static int wisp__decimal_leading_zeros(uint64_t word) {
 static wisp__decimal_cut wisp__decimal_cut_of(uint64_t digits, int power, bool more) {
     wisp__decimal_cut cut = { 0, false, false };
     wisp__decimal_power ten = wisp__decimal_power_of(power);
-    int shift = wisp__decimal_leading_zeros(digits), exponent, keep;
+    int shift = wisp__leading_zeros(digits), exponent, keep;
     uint64_t high, middle, low, carry, half, rest;
     bool exact = power >= 0 && power <= WISP__DECIMAL_POWER_EXACT;
     low = wisp__multiply(digits << shift, ten.low, &carry);
@@ -9318,23 +10338,38 @@ static int64_t wisp__decimal_big_digits(wisp__decimal_big *big, const wisp__deci
     return power - 1;
 }
 
+/* How the number, which is not 0, compares with a double plus `halves` (0, 1) halves of what it
+   lacks to the next: -1 below, 0 equal, 1 above. */
+static int wisp__decimal_compare(const wisp__decimal_text *n, uint64_t bits, unsigned halves) {
+    wisp__decimal_big number, other;
+    int64_t power = wisp__decimal_big_digits(&number, n), twos;
+    int exponent = (int)(bits >> 52);
+    uint64_t fraction = bits & ((UINT64_C(1) << 52) - 1);
+    uint64_t twice = 2 * (exponent ? fraction | UINT64_C(1) << 52 : fraction) + halves;
+    other.limbs[0] = (uint32_t)twice;
+    other.limbs[1] = (uint32_t)(twice >> 32);
+    other.count = twice >> 32 ? 2 : 1;
+    twos = power - ((exponent ? exponent : 1) - 1076);    /* the other is twice * 2^(... - 1076) */
+    if (power >= 0) wisp__decimal_big_fives(&number, power);
+    else wisp__decimal_big_fives(&other, -power);
+    if (twos >= 0) wisp__decimal_big_twos(&number, twos);
+    else wisp__decimal_big_twos(&other, -twos);
+    return wisp__decimal_big_compare(&number, &other);
+}
+
 /* Is the number nearer to the double above `bits` than to this one? In the middle, the even one. */
 static bool wisp__decimal_is_above_middle(const wisp__decimal_text *n, uint64_t bits) {
-    wisp__decimal_big number, middle;
-    int64_t power = wisp__decimal_big_digits(&number, n), twos;
-    int exponent = (int)(bits >> 52), order;
-    uint64_t fraction = bits & ((UINT64_C(1) << 52) - 1);
-    uint64_t odd = 2 * (exponent ? fraction | UINT64_C(1) << 52 : fraction) + 1;
-    middle.limbs[0] = (uint32_t)odd;
-    middle.limbs[1] = (uint32_t)(odd >> 32);
-    middle.count = odd >> 32 ? 2 : 1;
-    twos = power - ((exponent ? exponent : 1) - 1076);    /* the middle is odd * 2^(... - 1076) */
-    if (power >= 0) wisp__decimal_big_fives(&number, power);
-    else wisp__decimal_big_fives(&middle, -power);
-    if (twos >= 0) wisp__decimal_big_twos(&number, twos);
-    else wisp__decimal_big_twos(&middle, -twos);
-    order = wisp__decimal_big_compare(&number, &middle);
+    int order = wisp__decimal_compare(n, bits, 1);
     return order > 0 || (order == 0 && (bits & 1));
+}
+
+/* What the double that a text was rounded to was rounded from. It matters where that double is
+   just between two floats; it is not asked elsewhere, because that takes long. */
+static int wisp__decimal_from(const wisp__decimal_text *n, uint64_t bits) {
+    int order;
+    if (n->digits == 0 || !wisp__bits_between_floats(bits)) return WISP__FROM_EXACT;
+    order = wisp__decimal_compare(n, bits & (uint64_t)INT64_MAX, 0);
+    return order > 0 ? WISP__FROM_ABOVE : order < 0 ? WISP__FROM_BELOW : WISP__FROM_EXACT;
 }
 
 /* Few digits and a small power: both are exact as doubles, so that one product or quotient is
@@ -9346,9 +10381,12 @@ static bool wisp__decimal_is_simple(const wisp__decimal_text *n, double *out) {
         1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22
     };
     double number = (double)n->digits;
+    uint64_t bits;
     if (n->digits >> 53 || n->power < -22 || n->power > 22 || n->more) return false;
-    number = n->power < 0 ? number / tens[-n->power] : number * tens[n->power];
-    *out = n->negative ? -number : number;
+    if (n->power < 0) number = wisp__quotient(number, tens[-n->power]);
+    else number *= tens[n->power];
+    bits = wisp__load_double_bits(&number) | (uint64_t)n->negative << 63;
+    memcpy(out, &bits, 8);
     return true;
 #else
     (void)n;
@@ -9357,7 +10395,8 @@ static bool wisp__decimal_is_simple(const wisp__decimal_text *n, double *out) {
 #endif
 }
 
-/* WISP_E_LIMIT: larger than every double. */
+/* WISP_E_LIMIT: larger than every double. To the nearest float leads wisp__bits_narrow, with
+   wisp__decimal_from. */
 static wisp_result wisp__decimal_to_double(const wisp__decimal_text *n, double *out) {
     wisp__decimal_cut cut = { 0, false, false };
     if (wisp__decimal_is_simple(n, out)) return WISP_OK;
@@ -9517,10 +10556,8 @@ static int wisp__decimal_write_float(uint8_t *to, float number) {
 }
 
 static int wisp__decimal_write_double(uint8_t *to, double number) {
-    uint64_t bits;
-    int exponent;
-    memcpy(&bits, &number, 8);
-    exponent = (int)(bits >> 52 & 0x7ff);
+    uint64_t bits = wisp__double_bits(number);
+    int exponent = (int)(bits >> 52 & 0x7ff);
     if (exponent == 0x7ff) return 0;
     return wisp__decimal_write_signed(to, wisp__decimal_of(bits & ((UINT64_C(1) << 52) - 1),
                                                            exponent, 52, 1023),
@@ -9715,26 +10752,26 @@ static void wisp__json_put_string(wisp__json_writer *w, const void *text, int si
 static void wisp__json_put_blob(wisp__json_writer *w, const wisp_value *value) {
     if (!wisp__is_sound(value)) wisp__json_refuse(w, WISP_E_ARGUMENT);
     else if (value->kind == WISP_STRING)
-        wisp__json_put_string(w, value->as.string, value->count, false);
-    else wisp__json_put_base64(w, (const uint8_t *)value->as.bytes, value->count);
+        wisp__json_put_string(w, wisp__text_of(value), value->count, false);
+    else wisp__json_put_base64(w, (const uint8_t *)wisp__bytes_of(value), value->count);
 }
 
 static void wisp__json_put_leaf(wisp__json_writer *w, const wisp_value *value) {
     switch (value->kind) {
     case WISP_NIL: wisp__json_put_text(w, "null", 4); break;
     case WISP_BOOL:
-        if (value->as.boolean) wisp__json_put_text(w, "true", 4);
+        if (wisp__bool_of(value)) wisp__json_put_text(w, "true", 4);
         else wisp__json_put_text(w, "false", 5);
         break;
     case WISP_INT: {
-        uint64_t integer = (uint64_t)value->as.integer;
+        uint64_t integer = (uint64_t)wisp__int_of(value);
         bool negative = integer >> 63 != 0;
         wisp__json_put_integer(w, negative ? 0 - integer : integer, negative);
         break;
     }
-    case WISP_UINT: wisp__json_put_integer(w, value->as.uinteger, false); break;
-    case WISP_FLOAT: wisp__json_put_float(w, value->as.float32); break;
-    case WISP_NUMBER: wisp__json_put_double(w, value->as.number); break;
+    case WISP_UINT: wisp__json_put_integer(w, wisp__uint_of(value), false); break;
+    case WISP_FLOAT: wisp__json_put_float(w, wisp__float_of(value)); break;
+    case WISP_NUMBER: wisp__json_put_double(w, wisp__number_of(value)); break;
     case WISP_STRING:
     case WISP_BYTES: wisp__json_put_blob(w, value); break;
     case WISP_VEC2:
@@ -9743,7 +10780,7 @@ static void wisp__json_put_leaf(wisp__json_writer *w, const wisp_value *value) {
     case WISP_QUAT:
     case WISP_TRANSFORM:
     case WISP_COLOR: wisp__json_put_vector(w, value); break;
-    case WISP_OBJECT: wisp__json_put_integer(w, value->as.object.id, false); break;
+    case WISP_OBJECT: wisp__json_put_integer(w, wisp__object_of(value).id, false); break;
     default: wisp__json_refuse(w, WISP_E_TYPE); break;
     }
 }
@@ -9842,18 +10879,14 @@ static void wisp__json_read_number(wisp__json_reader *r, wisp_value *out) {
     }
     r->at = end;
     all = n.whole && (!n.more || n.fits);
-    out->count = 0;
     if (all && !n.negative) {
-        out->kind = n.digits < top ? WISP_INT : WISP_UINT;
-        if (n.digits < top) out->as.integer = (int64_t)n.digits;
-        else out->as.uinteger = n.digits;
+        *out = n.digits < top ? wisp_int((int64_t)n.digits) : wisp_uint(n.digits);
     } else if (all && n.digits > 0 && n.digits <= top) {
-        out->kind = WISP_INT;
-        out->as.integer = -(int64_t)(n.digits - 1) - 1;
+        *out = wisp_int(-(int64_t)(n.digits - 1) - 1);
     } else {
         if (wisp__decimal_to_double(&n, &number)) wisp__json_fail(r, WISP_E_LIMIT);
-        out->kind = WISP_NUMBER;
-        out->as.number = number;
+        *out = wisp__value_of_bits(false, wisp__load_double_bits(&number));
+        out->count = wisp__decimal_from(&n, wisp__load_double_bits(&number));
     }
 }
 
@@ -9957,9 +10990,7 @@ static bool wisp__json_read_leaf(wisp__json_reader *r, int c, wisp_value *out) {
     switch (c) {
     case '"':
         text = wisp__json_read_string(r, &size, false);
-        out->kind = WISP_STRING;
-        out->count = size;
-        out->as.string = text;
+        *out = wisp_string_n(text, size);
         break;
     case 't':
         wisp__json_read_word(r, "true", 4);
@@ -10293,12 +11324,8 @@ static void wisp__msgpack_put_int(wisp__msgpack_writer *w, int64_t number) {
 /* A float or a number, as the bits that stand in memory: a floating-point register may change
    those of a signalling NaN. */
 static void wisp__msgpack_put_real(wisp__msgpack_writer *w, const wisp_value *value) {
-    uint32_t low = 0;
-    uint64_t high = 0;
-    memcpy(&low, &value->as.float32, 4);
-    memcpy(&high, &value->as.number, 8);
-    if (value->kind == WISP_FLOAT) wisp__msgpack_put_code(w, 0xca, low, 4);
-    else wisp__msgpack_put_code(w, 0xcb, high, 8);
+    if (value->kind == WISP_FLOAT) wisp__msgpack_put_code(w, 0xca, wisp__bits_of(value), 4);
+    else wisp__msgpack_put_code(w, 0xcb, wisp__bits_of(value), 8);
 }
 
 /* The head is not written without the text: a length beyond what it can say does not fit. */
@@ -10364,9 +11391,9 @@ static const wisp_value *wisp__msgpack_named(const wisp_value *map, int i, const
 /* true: an integer from `least` to `most`, whichever its kind. */
 static bool wisp__msgpack_in_range(const wisp_value *value, int64_t least, int64_t most,
                                    int64_t *out) {
-    if (value->kind == WISP_INT) *out = value->as.integer;
-    else if (value->kind == WISP_UINT && value->as.uinteger <= INT64_MAX)
-        *out = (int64_t)value->as.uinteger;
+    if (value->kind == WISP_INT) *out = wisp__int_of(value);
+    else if (value->kind == WISP_UINT && wisp__uint_of(value) <= INT64_MAX)
+        *out = (int64_t)wisp__uint_of(value);
     else return false;
     return *out >= least && *out <= most;
 }
@@ -10396,10 +11423,10 @@ static bool wisp__msgpack_put_extension(wisp__msgpack_writer *w, const wisp_valu
     if (!data || !wisp__msgpack_in_range(first, INT8_MIN, INT8_MAX, &type)) return false;
     if (data->kind != WISP_BYTES || !wisp__is_sound(data)) return false;
     if (type == WISP__MSGPACK_TIMESTAMP)
-        wisp__msgpack_parse_time((const uint8_t *)data->as.bytes, (size_t)data->count,
+        wisp__msgpack_parse_time((const uint8_t *)wisp__bytes_of(data), (size_t)data->count,
                                  &nanoseconds, &seconds);
     if (nanoseconds > WISP__MSGPACK_NANOSECONDS_MAX) wisp__msgpack_refuse(w, WISP_E_TYPE);
-    wisp__msgpack_put_ext(w, (int)type, data->as.bytes, (size_t)data->count);
+    wisp__msgpack_put_ext(w, (int)type, wisp__bytes_of(data), (size_t)data->count);
     return true;
 }
 
@@ -10477,15 +11504,15 @@ static void wisp__msgpack_put_value(wisp__msgpack_writer *w, const wisp_value *v
     }
     switch (value->kind) {
     case WISP_NIL: wisp__msgpack_put_code(w, 0xc0, 0, 0); break;
-    case WISP_BOOL: wisp__msgpack_put_code(w, value->as.boolean ? 0xc3 : 0xc2, 0, 0); break;
-    case WISP_INT: wisp__msgpack_put_int(w, value->as.integer); break;
-    case WISP_UINT: wisp__msgpack_put_uint(w, value->as.uinteger); break;
+    case WISP_BOOL: wisp__msgpack_put_code(w, wisp__bool_of(value) ? 0xc3 : 0xc2, 0, 0); break;
+    case WISP_INT: wisp__msgpack_put_int(w, wisp__int_of(value)); break;
+    case WISP_UINT: wisp__msgpack_put_uint(w, wisp__uint_of(value)); break;
     case WISP_FLOAT:
     case WISP_NUMBER: wisp__msgpack_put_real(w, value); break;
-    case WISP_STRING: wisp__msgpack_put_text(w, value->as.string, (size_t)value->count); break;
+    case WISP_STRING: wisp__msgpack_put_text(w, wisp__text_of(value), (size_t)value->count); break;
     case WISP_BYTES:
         wisp__msgpack_put_length(w, &wisp__msgpack_bin, (size_t)value->count);
-        wisp__msgpack_put(w, value->as.bytes, (size_t)value->count);
+        wisp__msgpack_put(w, wisp__bytes_of(value), (size_t)value->count);
         break;
     case WISP_VEC2:
     case WISP_VEC3:
@@ -10493,7 +11520,7 @@ static void wisp__msgpack_put_value(wisp__msgpack_writer *w, const wisp_value *v
     case WISP_QUAT:
     case WISP_TRANSFORM:
     case WISP_COLOR: wisp__msgpack_put_floats(w, value); break;
-    case WISP_OBJECT: wisp__msgpack_put_object(w, value->as.object.id); break;
+    case WISP_OBJECT: wisp__msgpack_put_object(w, wisp__object_of(value).id); break;
     default: wisp__msgpack_refuse(w, WISP_E_TYPE); break;
     }
 }
@@ -10538,7 +11565,7 @@ static const uint8_t *wisp__msgpack_take(wisp__msgpack_reader *r, uint64_t size)
 }
 
 /* NULL, and the reader has failed: there is not enough memory. */
-static void *wisp__msgpack_memory(wisp__msgpack_reader *r, size_t count, size_t item_bytes) {
+static void *wisp__msgpack_memory(wisp__msgpack_reader *r, uint64_t count, size_t item_bytes) {
     void *memory = wisp__bump_items(&r->memory, count, item_bytes);
     if (!memory) wisp__msgpack_fail(r, WISP_E_MEMORY);
     return memory;
@@ -10628,7 +11655,7 @@ static void wisp__msgpack_get_floats(wisp_value *out, wisp_kind kind, const uint
     uint32_t parts[7];
     for (size_t i = 0; i < size / 4; i++)
         parts[i] = (uint32_t)wisp__msgpack_load(data + 4 * i, 4);
-    *out = wisp__view_floats(kind, parts, (int)size / 4);
+    *out = wisp__view_floats(kind, parts);
 }
 
 /* false: a type that is no kind, or a size that is not its own. */
@@ -10639,8 +11666,7 @@ static bool wisp__msgpack_get_kind(wisp_value *out, uint8_t type, const uint8_t 
     if (type < WISP__MSGPACK_OBJECT) {
         wisp__msgpack_get_floats(out, (wisp_kind)(WISP_VEC2 + type - 1), data, (size_t)size);
     } else {
-        *out = wisp__value_of(WISP_OBJECT, 0);
-        out->as.object.id = (uint32_t)wisp__msgpack_load(data, 4);
+        *out = wisp__value_of_id((uint32_t)wisp__msgpack_load(data, 4));
     }
     return true;
 }
@@ -10676,7 +11702,7 @@ static wisp_value *wisp__msgpack_get_items(wisp__msgpack_reader *r, uint64_t cou
     if (!wisp__msgpack_enter(r, depth)) return NULL;
     if (count > r->left - r->owed) wisp__msgpack_fail(r, WISP_E_SYNTAX);
     if (r->result || count == 0) return NULL;
-    items = (wisp_value *)wisp__msgpack_memory(r, (size_t)count, sizeof *items);
+    items = (wisp_value *)wisp__msgpack_memory(r, count, sizeof *items);
     if (!items) return NULL;
     r->owed += (size_t)count;
     for (size_t i = 0; i < count && !r->result; i++) r->value(r, &items[i], depth);
@@ -10692,7 +11718,7 @@ static void wisp__msgpack_plain_map(wisp_value *out, wisp_value *items, size_t c
     wisp_pair *pairs = (wisp_pair *)(void *)items;
     for (size_t i = 0; i < count; i++) {
         wisp_pair pair;
-        pair.key = items[2 * i].as.string;
+        pair.key = wisp__text_of(&items[2 * i]);
         pair.value = items[2 * i + 1];
         memmove(&pairs[i], &pair, sizeof pair);
     }
@@ -10715,7 +11741,8 @@ static void wisp__msgpack_keyed_map(wisp__msgpack_reader *r, wisp_value *out,
 }
 
 static bool wisp__msgpack_is_key(const wisp_value *value) {
-    return value->kind == WISP_STRING && !memchr(value->as.string, 0, (size_t)value->count);
+    const char *text = wisp__text_of(value);
+    return text && !memchr(text, 0, (size_t)value->count);
 }
 
 /* `deepest` is of this map alone while it is read: only when all of it has been seen is it known
@@ -10927,20 +11954,10 @@ static bool wisp__protowire_may_nest(wisp__protowire_writer *w, int depth) {
 
 /* What is a float or a double already keeps its bits, also those of a NaN. */
 static bool wisp__protowire_real_bits(const wisp_value *value, bool narrow, uint64_t *bits) {
-    double number;
     uint32_t low;
-    switch (value->kind) {
-    case WISP_INT: number = (double)value->as.integer; break;
-    case WISP_UINT: number = (double)value->as.uinteger; break;
-    case WISP_FLOAT: number = (double)value->as.float32; break;
-    case WISP_NUMBER: number = value->as.number; break;
-    default: return false;
-    }
-    low = wisp__float_bits((float)number);
-    if (value->kind == WISP_FLOAT) memcpy(&low, &value->as.float32, 4);
+    if (!narrow) return wisp__value_double(value, bits);
+    if (!wisp__value_float(value, &low)) return false;
     *bits = low;
-    if (!narrow) memcpy(bits, &number, 8);
-    if (!narrow && value->kind == WISP_NUMBER) memcpy(bits, &value->as.number, 8);
     return true;
 }
 
@@ -10965,7 +11982,7 @@ static void wisp__protowire_put_base64(wisp__protowire_writer *w, const wisp_val
     const uint8_t *end = w->at;
     size_t size = (size_t)value->count;
     uint8_t *to = wisp__protowire_room(w, (size + 2) / 3 * 4);
-    if (to && size) wisp__text_to_base64((const uint8_t *)value->as.bytes, size, to);
+    if (to && size) wisp__text_to_base64((const uint8_t *)wisp__bytes_of(value), size, to);
     wisp__protowire_put_head(w, end, 3);
 }
 
@@ -10978,7 +11995,7 @@ static void wisp__protowire_put_parts(wisp__protowire_writer *w, const wisp_valu
     if (!wisp__protowire_may_nest(w, depth + 2)) return;
     for (int i = count - 1; i >= 0; i--) {
         const uint8_t *part_end = w->at;
-        wisp_value part = wisp_float(parts[i]);
+        wisp_value part = wisp__float_at(&parts[i]);
         wisp__protowire_put_number(w, &part);
         wisp__protowire_put_head(w, part_end, 1);
     }
@@ -11023,7 +12040,7 @@ static void wisp__protowire_put_any(wisp__protowire_writer *w, const wisp_value 
     switch (value->kind) {
     case WISP_NIL:
     case WISP_BOOL:
-        wisp__protowire_put_varint(w, value->kind == WISP_BOOL && value->as.boolean);
+        wisp__protowire_put_varint(w, wisp__bool_of(value));
         wisp__protowire_put_tag(w, value->kind == WISP_BOOL ? 4 : 1, WISP__PROTOWIRE_VARINT);
         break;
     case WISP_INT:
@@ -11031,11 +12048,11 @@ static void wisp__protowire_put_any(wisp__protowire_writer *w, const wisp_value 
     case WISP_FLOAT:
     case WISP_NUMBER: wisp__protowire_put_number(w, value); break;
     case WISP_OBJECT:
-        id = wisp_uint(value->as.object.id);
+        id = wisp_uint(wisp__object_of(value).id);
         wisp__protowire_put_number(w, &id);
         break;
     case WISP_STRING:
-        wisp__protowire_put_text(w, value->as.string, (size_t)value->count, 3);
+        wisp__protowire_put_text(w, wisp__text_of(value), (size_t)value->count, 3);
         break;
     case WISP_BYTES: wisp__protowire_put_base64(w, value); break;
     case WISP_VEC2:
@@ -11059,7 +12076,8 @@ typedef struct wisp__protowire_reader {
                            wisp_value *value, int depth);
     const uint8_t *at, *end;           /* of the message that is read */
     wisp__bump     memory;
-    const wisp_schema *ordered;        /* one whose numbers are known to ascend */
+    struct { const wisp_schema *schema; const uint32_t *places; }
+                   sorted[16];         /* schemas of many fields, and the order of their numbers */
     wisp_result    result;             /* the first failure; then at == end */
 } wisp__protowire_reader;
 
@@ -11207,19 +12225,19 @@ static void wisp__protowire_give_back(wisp__protowire_reader *r, const uint8_t *
    a list that comes in pieces costs no more than its size. */
 static void *wisp__protowire_grow(wisp__protowire_reader *r, const void *items, int count,
                                   size_t more, size_t size) {
-    size_t used = (size_t)count, room = wisp__protowire_room_of(items);
+    size_t used = (size_t)count, room = wisp__protowire_room_of(items), bytes;
     uint8_t *block;
     if (r->result) return NULL;
     if (items && more <= room - used) return (void *)items;
     room = used + (more > used ? more : used);
-    if (room > INT32_MAX || room > (SIZE_MAX - 8) / size) {
+    if (!wisp__size_of(room, size, &bytes)) {
         wisp__protowire_fail(r, WISP_E_MEMORY);
         return NULL;
     }
     if (items)
         wisp__protowire_give_back(r, (const uint8_t *)items - 8,
                                   8 + wisp__protowire_room_of(items) * size);
-    block = (uint8_t *)wisp__protowire_memory(r, 8 + room * size, 1);
+    block = (uint8_t *)wisp__protowire_memory(r, 8 + bytes, 1);
     if (!block) return NULL;
     memcpy(block, &room, sizeof room);
     if (used && block + 8 != items) memcpy(block + 8, items, used * size);
@@ -11289,16 +12307,17 @@ static void wisp__protowire_get_any_list(wisp__protowire_reader *r, wisp_value *
         *out = wisp__value_of(map ? WISP_MAP : WISP_ARRAY, 0);
     while (wisp__protowire_more(r)) {
         uint32_t tag = wisp__protowire_get_tag(r);
+        const void *held = map ? (const void *)wisp__pairs_of(out) : wisp__elements_of(out);
         const uint8_t *outer;
         uint8_t *items;
         if (tag != (1 << 3 | WISP__PROTOWIRE_SIZED)) {
             wisp__protowire_skip(r, tag, depth);
             continue;
         }
-        items = (uint8_t *)wisp__protowire_grow_by_run(r, out->as.bytes, out->count, tag, depth,
-                                                       size);
+        items = (uint8_t *)wisp__protowire_grow_by_run(r, held, out->count, tag, depth, size);
         if (!items) return;
-        out->as.bytes = items;
+        if (map) *out = wisp_map((wisp_pair *)(void *)items, out->count);
+        else *out = wisp_array((wisp_value *)(void *)items, out->count);
         items += (size_t)out->count * size;
         if (!map) *(wisp_value *)(void *)items = wisp_nil();
         outer = wisp__protowire_open(r, depth + 1);
@@ -11344,7 +12363,7 @@ static void wisp__protowire_make_distinct(wisp__protowire_reader *r, wisp_value 
     if (count < 2) return;
     places = (uint32_t *)wisp__protowire_memory(r, count, sizeof *places);
     if (!places) return;
-    map->count = wisp__pairs_distinct((wisp_pair *)map->as.map, count, places);
+    map->count = wisp__pairs_distinct((wisp_pair *)wisp__pairs_of(map), count, places);
     r->memory = before;
 }
 
@@ -11485,10 +12504,10 @@ static bool wisp__protobuf_bits(wisp__protobuf_form form, const wisp_type *type,
                                 const wisp_value *value, uint64_t *bits) {
     switch (form) {
     case WISP__PROTOBUF_BOOL:
-        if (value->kind == WISP_BOOL) *bits = value->as.boolean;
+        if (value->kind == WISP_BOOL) *bits = wisp__bool_of(value);
         return value->kind == WISP_BOOL;
     case WISP__PROTOBUF_OBJECT:
-        if (value->kind == WISP_OBJECT) *bits = value->as.object.id;
+        if (value->kind == WISP_OBJECT) *bits = wisp__object_of(value).id;
         return value->kind == WISP_OBJECT;
     case WISP__PROTOBUF_ENUM: return wisp__protobuf_enum_bits(type, value, bits);
     case WISP__PROTOBUF_INT32:
@@ -11515,13 +12534,9 @@ static bool wisp__protobuf_bits(wisp__protobuf_form form, const wisp_type *type,
 /* Of what was read: more bits than a form has are dropped, as the specification wants. */
 static wisp_value wisp__protobuf_scalar(wisp__protobuf_form form, const wisp_type *type,
                                         uint64_t bits) {
-    wisp_value value;
     switch (form) {
     case WISP__PROTOBUF_BOOL: return wisp_bool(bits != 0);
-    case WISP__PROTOBUF_OBJECT:
-        value = wisp__value_of(WISP_OBJECT, 0);
-        value.as.object.id = (uint32_t)bits;
-        return value;
+    case WISP__PROTOBUF_OBJECT: return wisp__value_of_id((uint32_t)bits);
     case WISP__PROTOBUF_ENUM:
     case WISP__PROTOBUF_INT32:
     case WISP__PROTOBUF_SFIXED32: return wisp_int((int32_t)(uint32_t)bits);
@@ -11580,7 +12595,7 @@ static void wisp__protobuf_put_scalar(wisp__protowire_writer *w, wisp__protobuf_
 }
 
 /* Floats 1, 2, .. of a message; zeros are not written, minus zero is. */
-static void wisp__protobuf_put_floats(wisp__protowire_writer *w, const void *floats, int count) {
+static void wisp__protobuf_put_floats(wisp__protowire_writer *w, const float *floats, int count) {
     uint32_t parts[4] = { 0 };
     memcpy(parts, floats, (size_t)count * 4);
     for (int i = count - 1; i >= 0; i--) {
@@ -11593,11 +12608,13 @@ static void wisp__protobuf_put_floats(wisp__protowire_writer *w, const void *flo
 static void wisp__protobuf_put_transform(wisp__protowire_writer *w, const wisp_value *value,
                                          int depth) {
     const uint8_t *end = w->at;
+    float floats[7];
     if (!wisp__protowire_may_nest(w, depth + 1)) return;
-    wisp__protobuf_put_floats(w, &value->as.transform.rotation, 4);
+    wisp__value_floats(value, floats);
+    wisp__protobuf_put_floats(w, floats + 3, 4);
     wisp__protowire_put_head(w, end, 2);
     end = w->at;
-    wisp__protobuf_put_floats(w, &value->as.transform.position, 3);
+    wisp__protobuf_put_floats(w, floats, 3);
     wisp__protowire_put_head(w, end, 1);
 }
 
@@ -11609,20 +12626,20 @@ typedef bool (*wisp__protobuf_fit)(const wisp_type *type, const wisp_value *valu
 static bool wisp__protobuf_fits_scalar(const wisp_type *type, const wisp_value *value) {
     wisp__protobuf_form form = wisp__protobuf_form_of(type, 0);
     wisp__numeric numeric;
-    double number;
-    uint64_t bits = 0;
+    uint64_t bits = 0, number = 0;
     if (!wisp__protobuf_bits(form, type, value, &bits)) return false;
     if (!wisp__numeric_of(value, &numeric)) return true;
-    number = numeric.negative ? -(double)numeric.magnitude : (double)numeric.magnitude;
-    if (!numeric.integral) number = numeric.number;
+    wisp__value_double(value, &number);
     switch (type->kind) {
-    case WISP_TYPE_ENUM: return !numeric.negative && numeric.magnitude < (uint64_t)type->max;
+    case WISP_TYPE_ENUM:
+        if (wisp__enum_is_open(type)) return true;
+        return !numeric.negative && numeric.magnitude < (uint64_t)type->max;
     case WISP_TYPE_RANGE:
         if (type->least < 0) return (int64_t)bits >= type->least && (int64_t)bits <= type->most;
         return bits >= (uint64_t)type->least && bits <= (uint64_t)type->most;
-    case WISP_TYPE_LITERAL: return number >= type->lo && number <= type->lo;
+    case WISP_TYPE_LITERAL: return wisp__in_bounds(number, type->lo, type->lo, 8);
     case WISP_TYPE_NUMBER_RANGE:
-    case WISP_TYPE_QUANTIZED: return number >= type->lo && number <= type->hi;
+    case WISP_TYPE_QUANTIZED: return wisp__in_bounds(number, type->lo, type->hi, 8);
     case WISP_TYPE_NUMBER: return !numeric.integral || wisp__protowire_is_exact(numeric.magnitude);
     default: return true;
     }
@@ -11747,7 +12764,8 @@ static bool wisp__protobuf_is_default_text(const wisp_field *field, wisp__protob
     if (!(field->flags & WISP_FLAG_OPTIONAL)) return value->count == 0;
     fallback = wisp__protobuf_fallback(field, form);
     return value->count == fallback.count &&
-           (!value->count || memcmp(value->as.bytes, fallback.as.bytes, (size_t)value->count) == 0);
+           (!value->count || memcmp(wisp__bytes_of(value), wisp__bytes_of(&fallback),
+                                    (size_t)value->count) == 0);
 }
 
 static void wisp__protobuf_put_list(wisp__protowire_writer *w, const wisp_type *type, int bytes,
@@ -11830,6 +12848,7 @@ static void wisp__protobuf_put_union(wisp__protowire_writer *w, const wisp_type 
 
 static void wisp__protobuf_put_message(wisp__protowire_writer *w, const wisp_type *type, int bytes,
                                        const wisp_value *value, int depth) {
+    float floats[7];
     if (!wisp__protowire_may_nest(w, depth)) return;
     switch (type->kind) {
     case WISP_TYPE_STRUCT:
@@ -11846,8 +12865,7 @@ static void wisp__protobuf_put_message(wisp__protowire_writer *w, const wisp_typ
     }
     if (value->kind != wisp__protobuf_floats_kind(type)) wisp__protowire_refuse(w, WISP_E_INVALID);
     else if (value->kind == WISP_TRANSFORM) wisp__protobuf_put_transform(w, value, depth);
-    else wisp__protobuf_put_floats(w, &value->as, value->kind == WISP_VEC2 ? 2 :
-                                                  value->kind == WISP_VEC3 ? 3 : 4);
+    else wisp__protobuf_put_floats(w, floats, wisp__value_floats(value, floats));
 }
 
 /* A field with one value, whichever it is. */
@@ -11864,8 +12882,8 @@ static void wisp__protobuf_put_element(wisp__protowire_writer *w, const wisp_typ
         if (value->kind != (text ? WISP_STRING : WISP_BYTES))
             wisp__protowire_refuse(w, WISP_E_INVALID);
         else if (text)
-            wisp__protowire_put_text(w, value->as.string, (size_t)value->count, number);
-        else wisp__protowire_put_bytes(w, value->as.bytes, (size_t)value->count, number);
+            wisp__protowire_put_text(w, wisp__text_of(value), (size_t)value->count, number);
+        else wisp__protowire_put_bytes(w, wisp__bytes_of(value), (size_t)value->count, number);
     } else {
         wisp__protobuf_put_message(w, type, bytes, value, depth + 1);
         wisp__protowire_put_head(w, end, number);
@@ -11873,7 +12891,7 @@ static void wisp__protobuf_put_element(wisp__protowire_writer *w, const wisp_typ
 }
 
 /* Floats 1 .. count of a message, into those that are there. */
-static void wisp__protobuf_get_floats(wisp__protowire_reader *r, void *floats, int count,
+static void wisp__protobuf_get_floats(wisp__protowire_reader *r, float *floats, int count,
                                       int depth) {
     while (wisp__protowire_more(r)) {
         uint32_t tag = wisp__protowire_get_tag(r), number = tag >> 3, part;
@@ -11882,12 +12900,11 @@ static void wisp__protobuf_get_floats(wisp__protowire_reader *r, void *floats, i
             continue;
         }
         part = (uint32_t)wisp__protowire_get_fixed(r, 4);
-        if (!r->result) memcpy((uint8_t *)floats + 4 * (number - 1), &part, 4);
+        if (!r->result) memcpy(&floats[number - 1], &part, 4);
     }
 }
 
-static void wisp__protobuf_get_transform(wisp__protowire_reader *r, wisp_transform *out,
-                                         int depth) {
+static void wisp__protobuf_get_transform(wisp__protowire_reader *r, float floats[7], int depth) {
     while (wisp__protowire_more(r)) {
         uint32_t tag = wisp__protowire_get_tag(r);
         const uint8_t *outer;
@@ -11896,8 +12913,8 @@ static void wisp__protobuf_get_transform(wisp__protowire_reader *r, wisp_transfo
             continue;
         }
         outer = wisp__protowire_open(r, depth + 1);
-        if (tag >> 3 == 1) wisp__protobuf_get_floats(r, &out->position, 3, depth + 1);
-        else wisp__protobuf_get_floats(r, &out->rotation, 4, depth + 1);
+        if (tag >> 3 == 1) wisp__protobuf_get_floats(r, floats, 3, depth + 1);
+        else wisp__protobuf_get_floats(r, floats + 3, 4, depth + 1);
         wisp__protowire_close(r, outer);
     }
 }
@@ -11937,41 +12954,57 @@ static void wisp__protobuf_get_list(wisp__protowire_reader *r, const wisp_type *
     wisp_value *items;
     if (out->kind != WISP_ARRAY) *out = wisp_array(NULL, 0);
     if ((tag & 7) == wire) {
-        items = (wisp_value *)wisp__protowire_grow_by_run(r, out->as.array, out->count, tag, depth,
-                                                          sizeof *items);
+        items = (wisp_value *)wisp__protowire_grow_by_run(r, wisp__elements_of(out), out->count,
+                                                          tag, depth, sizeof *items);
         if (!items) return;
-        out->as.array = items;
+        *out = wisp_array(items, out->count);
         items[out->count] = wisp_nil();
         r->element(r, element, each, &items[out->count++], depth);
     } else {
         const uint8_t *outer = wisp__protowire_open(r, depth);
-        items = (wisp_value *)wisp__protowire_grow(r, out->as.array, out->count,
+        items = (wisp_value *)wisp__protowire_grow(r, wisp__elements_of(out), out->count,
                                                    wisp__protowire_packed(r, wire), sizeof *items);
-        if (items) {
-            out->as.array = items;
-            out->count += wisp__protobuf_get_packed(r, form, element, items + out->count);
-        }
+        if (items)
+            *out = wisp_array(items, out->count + wisp__protobuf_get_packed(r, form, element,
+                                                                            items + out->count));
         wisp__protowire_close(r, outer);
     }
 }
 
-/* The field with a number, first looked for at `near`; -1: there is none. */
+/* The fields of a schema in the order of their numbers; NULL: the reader has failed. */
+static const uint32_t *wisp__protobuf_order(wisp__protowire_reader *r, const wisp_schema *schema) {
+    size_t at = ((uintptr_t)schema >> 4) % (sizeof r->sorted / sizeof *r->sorted);
+    uint32_t *places;
+    if (r->sorted[at].schema == schema) return r->sorted[at].places;
+    places = (uint32_t *)wisp__protowire_memory(r, (size_t)schema->count, sizeof *places);
+    if (!places) return NULL;
+    wisp__places_sort(schema, places, (size_t)schema->count, wisp__field_number_before);
+    r->sorted[at].schema = schema;
+    r->sorted[at].places = places;
+    return places;
+}
+
+/* Few enough to be looked at one by one. */
+enum { WISP__PROTOBUF_FEW = 8 };
+
+/* The field with a number, first looked for at `near`; -1: there is none, or the reader has
+   failed. */
 static int wisp__protobuf_find(wisp__protowire_reader *r, const wisp_schema *schema, int number,
                                int near) {
+    bool few = schema->count <= WISP__PROTOBUF_FEW;
     int low = 0, high = schema->count - 1;
-    for (int i = near; i < schema->count && i < near + 2; i++)
+    int end = few ? schema->count : wisp__min_int(near + 2, schema->count);
+    const uint32_t *places;
+    for (int i = few ? 0 : near; i < end; i++)
         if (wisp__field_number(schema, i) == number) return i;
-    while (low <= high) {
+    places = few ? NULL : wisp__protobuf_order(r, schema);
+    while (places && low <= high) {
         int middle = low + (high - low) / 2;
-        int there = wisp__field_number(schema, middle);
-        if (there == number) return middle;
+        int there = wisp__field_number(schema, (int)places[middle]);
+        if (there == number) return (int)places[middle];
         if (there < number) low = middle + 1;
         else high = middle - 1;
     }
-    if (r->ordered == schema) return -1;
-    for (int i = 0; i < schema->count; i++)
-        if (wisp__field_number(schema, i) == number) return i;
-    if (wisp__protobuf_is_ordered(schema)) r->ordered = schema;
     return -1;
 }
 
@@ -11980,7 +13013,7 @@ static int wisp__protobuf_find(wisp__protowire_reader *r, const wisp_schema *sch
 static wisp_pair *wisp__protobuf_pairs(wisp__protowire_reader *r, const wisp_schema *schema,
                                        wisp_value *out) {
     wisp_pair *pairs;
-    if (out->kind == WISP_MAP) return (wisp_pair *)out->as.map;
+    if (out->kind == WISP_MAP) return (wisp_pair *)wisp__pairs_of(out);
     pairs = (wisp_pair *)wisp__protowire_memory(r, (size_t)schema->count, sizeof *pairs);
     if (!pairs) return NULL;
     for (int i = 0; i < schema->count; i++) {
@@ -12020,7 +13053,7 @@ static void wisp__protobuf_get_union(wisp__protowire_reader *r, const wisp_type 
         uint32_t tag = wisp__protowire_get_tag(r), number = tag >> 3;
         bool known = number >= 1 && number <= (uint32_t)type->max;
         const wisp_type *option = (const wisp_type *)type->of + (known ? number - 1 : 0);
-        wisp_value *held = (wisp_value *)out->as.array;
+        wisp_value *held = (wisp_value *)wisp__elements_of(out);
         if (!known ||
             (tag & 7) != wisp__protobuf_wire_of(wisp__protobuf_form_of(option, 0))) {
             wisp__protowire_skip(r, tag, depth);
@@ -12037,7 +13070,8 @@ static void wisp__protobuf_get_union(wisp__protowire_reader *r, const wisp_type 
 
 static void wisp__protobuf_get_message(wisp__protowire_reader *r, const wisp_type *type, int bytes,
                                        wisp_value *out, int depth) {
-    static const int counts[] = { 2, 3, 4, 4, 0, 4 };
+    wisp_kind kind;
+    float floats[7];
     switch (type->kind) {
     case WISP_TYPE_STRUCT:
         wisp__protobuf_get_struct(r, (const wisp_schema *)type->of, out, depth);
@@ -12055,10 +13089,12 @@ static void wisp__protobuf_get_message(wisp__protowire_reader *r, const wisp_typ
         return;
     default: break;
     }
-    if (out->kind == WISP_NIL) *out = wisp__value_of(wisp__protobuf_floats_kind(type), 0);
-    if (type->kind == WISP_TYPE_TRANSFORM)
-        wisp__protobuf_get_transform(r, &out->as.transform, depth);
-    else wisp__protobuf_get_floats(r, &out->as, counts[type->kind - WISP_TYPE_VEC2], depth);
+    kind = wisp__protobuf_floats_kind(type);
+    if (out->kind != kind) *out = wisp__value_of(kind, 0);
+    wisp__value_floats(out, floats);
+    if (kind == WISP_TRANSFORM) wisp__protobuf_get_transform(r, floats, depth);
+    else wisp__protobuf_get_floats(r, floats, wisp__kind_floats(kind), depth);
+    *out = wisp__view_floats(kind, floats);
 }
 
 /* What stands after the tag of a field with one value: a message goes into what *out has of it,
@@ -12113,6 +13149,22 @@ static void wisp__protobuf_finish_struct(wisp__protowire_reader *r, const wisp_s
     else *value = wisp_map(pairs, kept);
 }
 
+/* Finishes the elements of a list. A union without an option is as if it had not come, unless nil is
+   one of its options. */
+static void wisp__protobuf_finish_list(wisp__protowire_reader *r, const wisp_type *element,
+                                       int each, wisp_value *list, int depth) {
+    wisp_value *items = (wisp_value *)wisp__elements_of(list), nil = wisp_nil();
+    int kept = 0;
+    for (int i = 0; i < list->count && !r->result; i++) {
+        r->finish(r, element, each, &items[i], depth + 1);
+        if (items[i].kind == WISP_NIL && element->kind == WISP_TYPE_UNION &&
+            !wisp__protobuf_fits(element, &nil, 0))
+            continue;
+        items[kept++] = items[i];
+    }
+    if (!r->result) list->count = kept;
+}
+
 /* Two steps are at most one message. `depth` stops types that hold themselves and have not come. */
 static void wisp__protobuf_finish(wisp__protowire_reader *r, const wisp_type *type, int bytes,
                                   wisp_value *value, int depth) {
@@ -12130,14 +13182,13 @@ static void wisp__protobuf_finish(wisp__protowire_reader *r, const wisp_type *ty
     case WISP_TYPE_UNION:
         if (value->kind != WISP_ARRAY) break;
         inner += value->count - 1;
-        *value = value->as.array[0];
+        *value = *wisp__elements_of(value);
         wisp__protobuf_finish(r, inner, 0, value, depth + 1);
         break;
     case WISP_TYPE_ARRAY:
         if (value->kind != WISP_ARRAY) *value = wisp_array(NULL, 0);
         if (wisp__protobuf_form_of(inner, each) < WISP__PROTOBUF_MESSAGE) break;
-        for (int i = 0; i < value->count && !r->result; i++)
-            wisp__protobuf_finish(r, inner, each, (wisp_value *)&value->as.array[i], depth + 1);
+        wisp__protobuf_finish_list(r, inner, each, value, depth);
         break;
     default:
         if (value->kind == WISP_NIL) *value = wisp__protobuf_zero(type, form);
@@ -12181,7 +13232,7 @@ static int wisp__protobuf_decode(const wisp_codec *codec, const wisp_schema *sch
     r.at = (const uint8_t *)(bytes ? bytes : "");
     r.end = r.at + size;
     r.memory = wisp__bump_on(memory, memory_size);
-    r.ordered = NULL;
+    memset(r.sorted, 0, sizeof r.sorted);
     r.result = WISP_OK;
     if (schema) {
         wisp__protobuf_get_struct(&r, schema, &value, 0);
@@ -13058,6 +14109,7 @@ typedef struct wisp__coding {
     uint32_t       *out;
     const uint32_t *before[2];  /* the base's base, and what that was told from; or NULL */
     int             flag;       /* first column of one bit, or -1 */
+    wisp__credit   *credit;     /* of whoever sent it; NULL: nobody pays */
 } wisp__coding;
 
 /* A cell that differs. */
@@ -13254,6 +14306,10 @@ static void wisp__code_mask(wisp__coding *coding, wisp__changing *change) {
     if (mask == 0) coding->range.failed = true;
 }
 
+static void wisp__code_pay(wisp__coding *coding, int price) {
+    if (!wisp__pay(coding->credit, price)) coding->range.failed = true;
+}
+
 static void wisp__code_changes(wisp__coding *coding, const wisp__cell *cell,
                                const uint32_t *from) {
     wisp__changing change;
@@ -13264,9 +14320,13 @@ static void wisp__code_changes(wisp__coding *coding, const wisp__cell *cell,
         for (int k = 0; k < 2 && coding->before[k]; k++)
             change.before[k] = coding->before[k] + cell->at;
     if (!coding->out) change.mask = wisp__cell_mask(from, coding->now + cell->at, cell->count);
+    wisp__code_pay(coding, cell->count * WISP__PRICE_SYMBOL);
     wisp__code_mask(coding, &change);
-    for (int i = 0; i < cell->count && !coding->range.failed; i++)
-        if (change.mask >> i & 1) wisp__code_value(coding, &change, i);
+    for (int i = 0; i < cell->count && !coding->range.failed; i++) {
+        if (!(change.mask >> i & 1)) continue;
+        wisp__code_pay(coding, WISP__PRICE_ADAPTED);
+        wisp__code_value(coding, &change, i);
+    }
 }
 
 /* Whether a cell of one table differs from that of another, where both are known. */
@@ -13292,6 +14352,7 @@ static void wisp__code_cells(wisp__coding *coding) {
         const uint32_t *from = wisp__cell_reference(table, coding->now, &cell);
         size_t size = (size_t)cell.count * sizeof *from;
         int differs = !coding->out && memcmp(from, coding->now + cell.at, size) != 0, context;
+        wisp__code_pay(coding, WISP__PRICE_FIELD);
         next = at + 1 < table->cells ? wisp__cell_of(table, at + 1) : cell;
         next_moved = wisp__cell_moved(&next, coding->before[0], table->base);
         context = recent | wisp__cell_context(coding, &cell, moved, next_moved);
@@ -13345,7 +14406,8 @@ static int wisp__coder_encode(const wisp__column *columns, int column_count, int
    then `now` and the models are of no use, but `now` is within its bits. */
 static bool wisp__coder_decode(const wisp__column *columns, int column_count, int rows,
                                wisp__models *models, const uint32_t *const held[3],
-                               uint32_t *now, const uint8_t *from, int size) {
+                               uint32_t *now, const uint8_t *from, int size,
+                               wisp__credit *credit) {
     wisp__coding coding;
     size_t symbols = (size_t)rows * (size_t)column_count;
     if (symbols == 0 || size <= 0) {
@@ -13356,6 +14418,7 @@ static bool wisp__coder_decode(const wisp__column *columns, int column_count, in
     wisp__coding_open(&coding, columns, column_count, rows, models, held);
     coding.range = wisp__range_from(from, size);
     coding.now = coding.out = now;
+    coding.credit = credit;
     coding.table.follows = wisp__code_bit(&coding.range, &models->follows, 0) != 0;
     wisp__code_cells(&coding);
     return !coding.range.failed;
@@ -13411,9 +14474,22 @@ static wisp__side wisp__side_on(const void *bytes, int64_t bits) {
 }
 
 static void *wisp__differ_take(wisp__differ *d, size_t size) {
-    void *memory = d->failed ? NULL : wisp__arena_take(d->u->base, d->u->arena, size + 16);
+    wisp__supply supply = wisp__supply_of(d->u);
+    void *memory = d->failed ? NULL : wisp__supply_take(&supply, size + 16);
     if (!memory) d->failed = true;
     return memory;
+}
+
+/* false, and failed: not paid for. */
+static bool wisp__differ_pay(wisp__differ *d, int64_t count, int price) {
+    if (!wisp__pay_each(d->u->credit, count, price)) d->failed = true;
+    return !d->failed;
+}
+
+static void *wisp__differ_items(wisp__differ *d, uint64_t count, uint64_t each) {
+    size_t bytes = 0;
+    if (!wisp__size_of(count, each, &bytes)) d->failed = true;
+    return wisp__differ_take(d, bytes);
 }
 
 static bool wisp__op_is_blob(const wisp__op *op) {
@@ -13438,19 +14514,17 @@ static int wisp__pass_length(const wisp__op *op, wisp__side *side) {
     return side->from.failed ? 0 : count;
 }
 
-static void wisp__pass_blob(const wisp__op *op, wisp__side *side, wisp__writer *to) {
+static void wisp__pass_blob(wisp__differ *d, const wisp__op *op, wisp__side *side,
+                            wisp__writer *to) {
     int count = wisp__pass_length(op, side);
-    int64_t at = side->from.at;
+    wisp__reader copy = side->from;
     wisp__skip(&side->from, (int64_t)count * 8);
-    if (!to || side->from.failed) return;
+    if (!to || side->from.failed || !wisp__differ_pay(d, count / WISP__PRICE_BYTES, 1)) return;
     if (op->code == WISP__OP_ANY) wisp__put_length(to, (uint64_t)count);
     else if (!(op->flags & WISP__OP_FIXED)) wisp__put(to, (uint64_t)count, op->bits);
     if (count || op->code == WISP__OP_ANY) wisp__put_align(to);
-    for (wisp__reader copy = side->from; count > 0 && !to->full; count--) {
-        copy.at = at;
-        wisp__put(to, wisp__get(&copy, 8), 8);
-        at += 8;
-    }
+    for (; count >= 8 && !to->full; count -= 8) wisp__put(to, wisp__get(&copy, 64), 64);
+    for (; count > 0 && !to->full; count--) wisp__put(to, wisp__get(&copy, 8), 8);
 }
 
 static void wisp__pass_bits(wisp__side *side, wisp__writer *to, int bits) {
@@ -13470,13 +14544,13 @@ static void wisp__pass_class(wisp__differ *d, const wisp__op *op, wisp__side *si
     }
     d->u->data = &side->from;
     wisp__unpack_number(d->u, &value);
-    if (to) wisp__pack_number(to, value.as.number);
+    if (to) wisp__pack_number(to, wisp__bits_of(&value));
 }
 
 static bool wisp__pass_rows(wisp__differ *d, int count) {
     d->rows -= count;
     if (d->rows < 0) d->failed = true;
-    return !d->failed;
+    return wisp__differ_pay(d, count, WISP__PRICE_CELL);
 }
 
 /* Moves over operations `at` up to `end`; what they read goes to `to`, if that is not NULL. */
@@ -13484,6 +14558,7 @@ static void wisp__pass(wisp__differ *d, int at, int end, wisp__side *side, wisp_
     for (; at < end && !side->from.failed && !d->failed; at = d->ops[at].end) {
         const wisp__op *op = &d->ops[at];
         int count, option;
+        if (!wisp__differ_pay(d, 1, WISP__PRICE_CELL)) return;
         switch (op->code) {
         case WISP__OP_INT:
         case WISP__OP_QUANTIZED: wisp__pass_bits(side, to, op->bits); break;
@@ -13511,7 +14586,7 @@ static void wisp__pass(wisp__differ *d, int at, int end, wisp__side *side, wisp_
             count = (int)wisp__get(&side->from, op->bits);
             if (count >= op->max) side->from.failed = true;
             if (to) wisp__put(to, (uint64_t)count, op->bits);
-            if (side->from.failed) break;
+            if (side->from.failed || !wisp__differ_pay(d, count, WISP__PRICE_STEP)) break;
             option = wisp__option_at(d->ops, at, count);
             wisp__pass(d, option + 1, d->ops[option].end, side, to);
             break;
@@ -13521,7 +14596,7 @@ static void wisp__pass(wisp__differ *d, int at, int end, wisp__side *side, wisp_
             if (to) wisp__put(to, (uint64_t)count, 1);
             if (count) wisp__pass(d, at + 1, op->end, side, to);
             break;
-        default: wisp__pass_blob(op, side, to); break;
+        default: wisp__pass_blob(d, op, side, to); break;
         }
     }
 }
@@ -13589,7 +14664,7 @@ static void wisp__take_number(wisp__differ *d, const wisp__op *op, wisp__cells *
     } else if (side->there) {
         d->u->data = &side->from;
         wisp__unpack_number(d->u, &value);
-        memcpy(&bits, &value.as.number, 8);
+        bits = wisp__bits_of(&value);
     }
     *cells->symbols++ = (uint32_t)bits;
     *cells->symbols++ = (uint32_t)(bits >> 32);
@@ -13644,10 +14719,11 @@ typedef struct wisp__grid {
 static void wisp__grid_take(wisp__differ *d, int at, int end, const wisp__table_shape *shape,
                             int there, int rows, wisp__side side, wisp__grid *grid) {
     wisp__cells cells;
-    size_t columns = (size_t)shape->count, slots = (size_t)shape->slots;
+    uint64_t columns = (uint64_t)shape->count, slots = (uint64_t)shape->slots;
+    wisp__differ_pay(d, (int64_t)rows * (shape->count + shape->slots), WISP__PRICE_CELL);
     grid->rows = rows;
-    grid->symbols = (uint32_t *)wisp__differ_take(d, (size_t)rows * columns * 4);
-    grid->slots = (int64_t *)wisp__differ_take(d, (size_t)rows * slots * 8);
+    grid->symbols = (uint32_t *)wisp__differ_items(d, (uint64_t)rows * columns, 4);
+    grid->slots = (int64_t *)wisp__differ_items(d, (uint64_t)rows * slots, 8);
     if (d->failed) return;
     cells.symbols = grid->symbols;
     cells.slots = grid->slots;
@@ -13666,8 +14742,10 @@ static bool wisp__grid_shape(wisp__differ *d, int at, int end, int rows,
     if (rows && shape->count + shape->slots > d->symbols / rows) d->failed = true;
     if (d->failed) return false;
     d->symbols -= rows * (shape->count + shape->slots);
-    shape->columns = (wisp__column *)wisp__differ_take(d, (size_t)shape->count *
-                                                          sizeof *shape->columns);
+    if (!wisp__differ_pay(d, shape->count + shape->slots, WISP__PRICE_CELL)) return false;
+    if (!wisp__differ_pay(d, (int64_t)rows * shape->count, WISP__PRICE_SYMBOL)) return false;
+    shape->columns = (wisp__column *)wisp__differ_items(d, (uint64_t)shape->count,
+                                                        sizeof *shape->columns);
     if (d->failed) return false;
     shape->count = shape->slots = 0;
     wisp__shape_of(d->ops, at, end, shape);
@@ -13719,6 +14797,7 @@ static void wisp__delta_models_init(wisp__differ *d, const wisp__program *progra
         size_t bytes = wisp__models_before(program->ops, at);
         if (!wisp__coded_array(program->ops, at, &shape)) continue;
         if (!wisp__grid_shape(d, at + 1, program->ops[at].end, 0, &shape)) return;
+        if (!wisp__differ_pay(d, shape.count, WISP__PRICE_ADAPTED)) return;
         wisp__models_init((wisp__models *)(void *)(d->models + bytes), shape.columns, shape.count);
     }
 }
@@ -13774,7 +14853,8 @@ static bool wisp__get_coded(wisp__differ *d, int at, const wisp__table_shape *sh
     bytes = (uint8_t *)wisp__differ_take(d, (size_t)count + WISP__SLACK);
     if (d->failed) return true;
     wisp__get_bits(from, bytes, (int64_t)count * 8);
-    if (!wisp__coder_decode(shape->columns, shape->count, rows, models, held, now, bytes, count))
+    if (!wisp__coder_decode(shape->columns, shape->count, rows, models, held, now, bytes, count,
+                            d->u->credit))
         d->failed = true;
     return true;
 }
@@ -13798,7 +14878,7 @@ static bool wisp__slot_same(wisp__differ *d, int at, int64_t base_at, int64_t no
     b.from.at = now_at;
     if (base_at < 0) return false;
     if (wisp__op_is_blob(&d->ops[at])) return wisp__blob_same(&d->ops[at], a, b);
-    if (!d->copies) d->copies = (uint8_t *)wisp__differ_take(d, 2 * room);
+    if (!d->copies) d->copies = (uint8_t *)wisp__differ_items(d, 2, room);
     if (!d->copies) return false;
     for (int i = 0; i < 2; i++) {
         copies[i] = wisp__writer_on(d->copies + (size_t)i * room, (int)room - WISP__SLACK);
@@ -13866,7 +14946,7 @@ static void wisp__put_slots(wisp__differ *d, int at, int end, const wisp__grid *
 
 /* Where the slots of the schema itself are in the two older records, pair by pair. */
 static int64_t *wisp__older_slots(wisp__differ *d, int count, const wisp__table_shape *shape) {
-    int64_t *pairs = (int64_t *)wisp__differ_take(d, (size_t)shape->slots * 2 * 8);
+    int64_t *pairs = (int64_t *)wisp__differ_items(d, (uint64_t)shape->slots, 2 * 8);
     wisp__grid grid;
     for (int i = 0; i < 2 && !d->failed; i++) {
         wisp__grid_take(d, 0, count, shape, d->older[i].there, 1, d->older[i], &grid);
@@ -13899,11 +14979,9 @@ static bool wisp__delta_write(wisp__differ *d, const wisp__program *program) {
 
 static void wisp__rebuild_number(wisp__differ *d, const wisp__op *op, const uint32_t *symbols) {
     uint64_t bits = symbols[0] | (uint64_t)symbols[1] << 32;
-    double number;
-    memcpy(&number, &bits, 8);
     if (op->code == WISP__OP_LONG) wisp__put_integer(d->to, bits);
     else if (op->code == WISP__OP_DOUBLE) wisp__put(d->to, bits, 64);
-    else wisp__pack_number(d->to, number);
+    else wisp__pack_number(d->to, bits);
 }
 
 typedef void (*wisp__rebuild_slot_fn)(wisp__differ *d, int at, int64_t base_at,
@@ -13983,7 +15061,7 @@ static void wisp__rebuild_array(wisp__differ *d, int at, int64_t base_at, const 
     if (!(op->flags & WISP__OP_FIXED)) wisp__put(d->to, (uint64_t)rows, op->bits);
     if (!wisp__pass_rows(d, rows) || !wisp__grid_shape(d, at + 1, op->end, rows, &shape)) return;
     wisp__grid_take(d, at + 1, op->end, &shape, wisp__min_int(had, rows), rows, base, &grid);
-    symbols = (uint32_t *)wisp__differ_take(d, (size_t)rows * (size_t)shape.count * 4);
+    symbols = (uint32_t *)wisp__differ_items(d, (uint64_t)rows * (uint64_t)shape.count, 4);
     if (d->failed || !rows) return;
     if (older && d->models && op->flags & WISP__OP_PLAIN) {
         wisp__older_tables(d, at, &shape, rows, &grid, older, held);
@@ -14020,7 +15098,7 @@ static bool wisp__delta_apply(wisp__differ *d, const wisp__program *program) {
     d->symbols = WISP__DELTA_SYMBOLS;
     if (!wisp__grid_shape(d, 0, program->count, 1, &shape)) return false;
     wisp__grid_take(d, 0, program->count, &shape, 1, 1, d->base, &base);
-    symbols = (uint32_t *)wisp__differ_take(d, (size_t)shape.count * 4);
+    symbols = (uint32_t *)wisp__differ_items(d, (uint64_t)shape.count, 4);
     if (shape.slots) older = wisp__older_slots(d, program->count, &shape);
     if (d->failed) return false;
     if (shape.count && !wisp__table_read(&d->delta.from, shape.columns, shape.count, 1,
@@ -14086,22 +15164,22 @@ static wisp_result wisp__canonical(wisp__supply *supply, const wisp_value *from,
     size_t count = (size_t)out->count;
     if (result || (out->kind != WISP_ARRAY && out->kind != WISP_MAP)) return result;
     if (out->kind == WISP_ARRAY) {
-        items = (wisp_value *)supply->take(supply->owner, count * sizeof *items + 1);
+        items = (wisp_value *)wisp__supply_items(supply, count, sizeof *items);
         for (int i = 0; items && i < out->count && !result; i++)
-            result = wisp__canonical(supply, &out->as.array[i], &items[i]);
-        out->as.array = items;
+            result = wisp__canonical(supply, &wisp__elements_of(out)[i], &items[i]);
+        *out = wisp_array(items, out->count);
         return items ? result : WISP_E_MEMORY;
     }
-    pairs = (wisp_pair *)supply->take(supply->owner, 2 * count * sizeof *pairs + 1);
+    pairs = (wisp_pair *)wisp__supply_items(supply, 2 * (uint64_t)count, sizeof *pairs);
     if (!pairs) return WISP_E_MEMORY;
-    if (count) memcpy(pairs, out->as.map, count * sizeof *pairs);
+    if (count) memcpy(pairs, wisp__pairs_of(out), count * sizeof *pairs);
     pairs = wisp__sort_pairs(pairs, pairs + count, out->count);
     for (int i = 0; i < out->count && !result; i++) {
         wisp_value value = pairs[i].value;
         if (i && strcmp(pairs[i - 1].key, pairs[i].key) == 0) result = WISP_E_ARGUMENT;
         else result = wisp__canonical(supply, &value, &pairs[i].value);
     }
-    out->as.map = pairs;
+    *out = wisp_map(pairs, out->count);
     return result;
 }
 
@@ -14123,9 +15201,10 @@ static void wisp__put_whole(wisp__differ *d, const wisp_value *value) {
 }
 
 static bool wisp__same_keys(const wisp_value *a, const wisp_value *b) {
+    const wisp_pair *p = wisp__pairs_of(a), *q = wisp__pairs_of(b);
     if (a->count != b->count) return false;
     for (int i = 0; i < a->count; i++)
-        if (strcmp(a->as.map[i].key, b->as.map[i].key) != 0) return false;
+        if (strcmp(p[i].key, q[i].key) != 0) return false;
     return true;
 }
 
@@ -14133,28 +15212,33 @@ static bool wisp__same_keys(const wisp_value *a, const wisp_value *b) {
 static bool wisp__value_same(const wisp_value *a, const wisp_value *b) {
     float p[7], q[7];
     int floats;
-    if (a->kind != b->kind || a->count != b->count) return false;
+    if (a->kind != b->kind) return false;
+    if (a->kind == WISP_NUMBER) return wisp__bits_of(a) == wisp__bits_of(b);
+    if (a->count != b->count) return false;
     switch (a->kind) {
-    case WISP_INT:
-    case WISP_UINT: return a->as.uinteger == b->as.uinteger;
-    case WISP_FLOAT: return memcmp(&a->as.float32, &b->as.float32, sizeof(float)) == 0;
-    case WISP_NUMBER: return memcmp(&a->as.number, &b->as.number, sizeof(double)) == 0;
+    case WISP_INT: return wisp__int_of(a) == wisp__int_of(b);
+    case WISP_UINT: return wisp__uint_of(a) == wisp__uint_of(b);
+    case WISP_FLOAT: return wisp__bits_of(a) == wisp__bits_of(b);
     case WISP_ARRAY:
         for (int i = 0; i < a->count; i++)
-            if (!wisp__value_same(&a->as.array[i], &b->as.array[i])) return false;
+            if (!wisp__value_same(&wisp__elements_of(a)[i], &wisp__elements_of(b)[i])) return false;
         return true;
     case WISP_MAP:
         for (int i = 0; i < a->count; i++)
-            if (strcmp(a->as.map[i].key, b->as.map[i].key) != 0 ||
-                !wisp__value_same(&a->as.map[i].value, &b->as.map[i].value))
+            if (!wisp__value_same(&wisp__pairs_of(a)[i].value, &wisp__pairs_of(b)[i].value))
                 return false;
-        return true;
+        return wisp__same_keys(a, b);
     default: break;
     }
     floats = wisp__value_floats(a, p);
     if (!floats) return wisp_equal(a, b);
     wisp__value_floats(b, q);
     return memcmp(p, q, (size_t)floats * sizeof(float)) == 0;
+}
+
+/* An integer of either kind, as the word that differences are made of. */
+static uint64_t wisp__word_of(const wisp_value *value) {
+    return value->kind == WISP_INT ? (uint64_t)wisp__int_of(value) : wisp__uint_of(value);
 }
 
 typedef void (*wisp__put_change_fn)(wisp__differ *d, const wisp_value *a, const wisp_value *b);
@@ -14180,22 +15264,23 @@ static void wisp__put_list(wisp__differ *d, const wisp_value *a, int a_count, co
 /* Both are sorted: one walk tells what is gone, what differs and what is new. */
 static void wisp__put_map(wisp__differ *d, const wisp_value *a, const wisp_value *b,
                           wisp__put_change_fn change) {
+    const wisp_pair *before = wisp__pairs_of(a), *now = wisp__pairs_of(b);
     int k = 0, added = 0, kept = 0;
     for (int i = 0; i < a->count; i++) {
-        const wisp_pair *p = &a->as.map[i];
+        const wisp_pair *p = &before[i];
         int order = -1;
-        while (k < b->count && (order = strcmp(b->as.map[k].key, p->key)) < 0) k++;
+        while (k < b->count && (order = strcmp(now[k].key, p->key)) < 0) k++;
         wisp__put(d->to, k >= b->count || order != 0, 1);
         if (k >= b->count || order != 0) continue;
         kept++;
-        wisp__put_child(d, &p->value, &b->as.map[k].value, change);
+        wisp__put_child(d, &p->value, &now[k].value, change);
     }
     added = b->count - kept;
     wisp__put_small(d->to, (uint64_t)added);
     for (int i = 0, n = 0; n < b->count && !d->failed; n++) {
-        const wisp_pair *p = &b->as.map[n];
-        while (i < a->count && strcmp(a->as.map[i].key, p->key) < 0) i++;
-        if (i < a->count && strcmp(a->as.map[i].key, p->key) == 0) continue;
+        const wisp_pair *p = &now[n];
+        while (i < a->count && strcmp(before[i].key, p->key) < 0) i++;
+        if (i < a->count && strcmp(before[i].key, p->key) == 0) continue;
         wisp__put_text(d->to, p->key);
         wisp__put_whole(d, &p->value);
     }
@@ -14204,17 +15289,19 @@ static void wisp__put_map(wisp__differ *d, const wisp_value *a, const wisp_value
 static void wisp__put_change(wisp__differ *d, const wisp_value *a, const wisp_value *b) {
     if (a->kind == b->kind && (a->kind == WISP_INT || a->kind == WISP_UINT)) {
         wisp__put(d->to, 1, 2);
-        wisp__put_integer(d->to, wisp__zigzag((int64_t)(b->as.uinteger - a->as.uinteger)));
+        wisp__put_integer(d->to, wisp__zigzag((int64_t)(wisp__word_of(b) - wisp__word_of(a))));
     } else if (a->kind == WISP_MAP && b->kind == WISP_MAP && wisp__same_keys(a, b)) {
         wisp__put(d->to, 2, 2);
         for (int i = 0; i < a->count && !d->failed; i++)
-            wisp__put_child(d, &a->as.map[i].value, &b->as.map[i].value, wisp__put_change);
+            wisp__put_child(d, &wisp__pairs_of(a)[i].value, &wisp__pairs_of(b)[i].value,
+                            wisp__put_change);
     } else if (a->kind == WISP_MAP && b->kind == WISP_MAP) {
         wisp__put(d->to, 3, 2);
         wisp__put_map(d, a, b, wisp__put_change);
     } else if (a->kind == WISP_ARRAY && b->kind == WISP_ARRAY) {
         wisp__put(d->to, 3, 2);
-        wisp__put_list(d, a->as.array, a->count, b->as.array, b->count, wisp__put_change);
+        wisp__put_list(d, wisp__elements_of(a), a->count, wisp__elements_of(b), b->count,
+                       wisp__put_change);
     } else {
         wisp__put(d->to, 0, 2);
         wisp__put_whole(d, b);
@@ -14254,7 +15341,7 @@ static void wisp__get_child(wisp__differ *d, const wisp_value *a, wisp_value *ou
 static bool wisp__differ_may(wisp__differ *d, int count) {
     if (count > d->u->values || d->delta.from.failed) d->failed = true;
     d->u->values -= d->failed ? 0 : count;
-    return !d->failed;
+    return wisp__differ_pay(d, count, WISP__PRICE_VALUE);
 }
 
 static void wisp__get_list(wisp__differ *d, const wisp_value *a, int a_count, wisp_value *out,
@@ -14263,7 +15350,7 @@ static void wisp__get_list(wisp__differ *d, const wisp_value *a, int a_count, wi
     wisp_value *items;
     if (!wisp__get(&d->delta.from, 1)) count = wisp__get_small(&d->delta.from);
     if (!wisp__differ_may(d, count)) return;
-    items = (wisp_value *)wisp__differ_take(d, (size_t)count * sizeof *items);
+    items = (wisp_value *)wisp__differ_items(d, (uint64_t)count, sizeof *items);
     for (int i = 0; i < count && !d->failed; i++) {
         if (i < a_count) wisp__get_child(d, &a[i], &items[i], change);
         else wisp__get_whole(d, &items[i]);
@@ -14287,19 +15374,20 @@ static const char *wisp__get_key(wisp__differ *d) {
 /* What stays, then what is new, merged by key. */
 static void wisp__get_map(wisp__differ *d, const wisp_value *a, wisp_value *out,
                           wisp__get_change_fn change) {
-    size_t room = (size_t)a->count;
-    wisp_pair *stay = (wisp_pair *)wisp__differ_take(d, room * sizeof *stay), *all;
+    wisp_pair *stay = (wisp_pair *)wisp__differ_items(d, (uint64_t)a->count, sizeof *stay), *all;
+    const wisp_pair *before = wisp__pairs_of(a);
     int kept = 0, added, left;
+    if (!wisp__differ_pay(d, a->count, WISP__PRICE_VALUE)) return;
     for (int i = 0; i < a->count && !d->failed; i++) {
         if (wisp__get(&d->delta.from, 1)) continue;
-        stay[kept].key = a->as.map[i].key;
-        wisp__get_child(d, &a->as.map[i].value, &stay[kept].value, change);
+        stay[kept].key = before[i].key;
+        wisp__get_child(d, &before[i].value, &stay[kept].value, change);
         kept++;
     }
     added = wisp__get_small(&d->delta.from);
     if (added > d->u->base->limits.map_pairs - kept) d->failed = true;
     if (!wisp__differ_may(d, kept + added)) return;
-    all = (wisp_pair *)wisp__differ_take(d, (size_t)(kept + added) * 2 * sizeof *all);
+    all = (wisp_pair *)wisp__differ_items(d, (uint64_t)(kept + added) * 2, sizeof *all);
     left = kept;
     for (int i = 0; i < added && !d->failed; i++) {
         all[kept + i].key = wisp__get_key(d);
@@ -14307,6 +15395,9 @@ static void wisp__get_map(wisp__differ *d, const wisp_value *a, wisp_value *out,
     }
     if (d->failed) return;
     if (left) memcpy(all, stay, (size_t)left * sizeof *all);
+    if (!wisp__differ_pay(d, (int64_t)(kept + added) * wisp__log2(kept + added),
+                          WISP__PRICE_COMPARE))
+        return;
     all = wisp__sort_pairs(all, all + kept + added, kept + added);
     for (int i = 1; i < kept + added; i++)
         if (strcmp(all[i - 1].key, all[i].key) == 0) d->failed = true;
@@ -14319,19 +15410,21 @@ static void wisp__get_change(wisp__differ *d, const wisp_value *a, wisp_value *o
     if (how == 0) {
         wisp__get_whole(d, out);
     } else if (how == 1 && (a->kind == WISP_INT || a->kind == WISP_UINT)) {
-        uint64_t step = (uint64_t)wisp__unzigzag(wisp__get_integer(&d->delta.from));
-        out->as.uinteger = a->as.uinteger + step;
+        uint64_t word = wisp__word_of(a);
+        word += (uint64_t)wisp__unzigzag(wisp__get_integer(&d->delta.from));
+        *out = a->kind == WISP_INT ? wisp_int((int64_t)word) : wisp_uint(word);
     } else if (how == 2 && a->kind == WISP_MAP && wisp__differ_may(d, a->count)) {
-        pairs = (wisp_pair *)wisp__differ_take(d, (size_t)a->count * sizeof *pairs);
+        pairs = (wisp_pair *)wisp__differ_items(d, (uint64_t)a->count, sizeof *pairs);
         for (int i = 0; i < a->count && !d->failed; i++) {
-            pairs[i].key = a->as.map[i].key;
-            wisp__get_child(d, &a->as.map[i].value, &pairs[i].value, wisp__get_change);
+            const wisp_pair *before = &wisp__pairs_of(a)[i];
+            pairs[i].key = before->key;
+            wisp__get_child(d, &before->value, &pairs[i].value, wisp__get_change);
         }
         *out = wisp_map(pairs, a->count);
     } else if (how == 3 && a->kind == WISP_MAP) {
         wisp__get_map(d, a, out, wisp__get_change);
     } else if (how == 3 && a->kind == WISP_ARRAY) {
-        wisp__get_list(d, a->as.array, a->count, out, wisp__get_change);
+        wisp__get_list(d, wisp__elements_of(a), a->count, out, wisp__get_change);
     } else {
         d->failed = true;
     }
@@ -14342,7 +15435,7 @@ static bool wisp__values_apply(wisp__differ *d, const wisp_value *a, int a_count
                                const wisp_value **values, int *count) {
     wisp_value all = wisp_nil();
     wisp__get_list(d, a, a_count, &all, wisp__get_change);
-    *values = all.as.array;
+    *values = wisp__elements_of(&all);
     *count = all.count;
     return !d->failed && !d->delta.from.failed && all.kind == WISP_ARRAY;
 }
@@ -14393,6 +15486,7 @@ typedef struct wisp__squeeze {
     wisp_allocator     memory;          /* the base's, counted */
     bool               starved;         /* the memory has returned NULL */
     unsigned           methods;         /* a bit for each that can be used */
+    wisp_compression   packets;         /* what may come as whole packets: NONE, AUTO (all), one */
     wisp_compressor    compressors[WISP__METHODS];
     wisp__dictionary   dictionaries[WISP__DICTIONARIES];
     int                dictionary_count;
@@ -14742,6 +15836,7 @@ static void wisp__squeeze_init(wisp__squeeze *sq, wisp__base *base) {
     sq->memory.free = wisp__squeeze_release;
     sq->memory.user = sq;
     sq->methods = 1u << WISP__STORED | 1u << WISP__RUNS;
+    sq->packets = WISP_COMPRESSION_NONE;
 }
 
 static void wisp__squeeze_free(wisp__squeeze *sq) {
@@ -14787,6 +15882,14 @@ static wisp_result wisp__squeeze_can(const wisp__squeeze *sq, wisp_compression m
     if (mode == WISP_COMPRESSION_NONE || mode == WISP_COMPRESSION_AUTO) return WISP_OK;
     if (method == WISP__STORED) return WISP_E_ARGUMENT;
     return sq->methods >> method & 1 ? WISP_OK : WISP_E_UNSUPPORTED;
+}
+
+/* The methods of whole packets that the settings ask for: any, or one and runs; or none. */
+static unsigned wisp__squeeze_packets(const wisp__squeeze *sq) {
+    int method = wisp__squeeze_method(sq->packets);
+    if (sq->packets == WISP_COMPRESSION_NONE) return 0;
+    if (sq->packets == WISP_COMPRESSION_AUTO) return sq->methods & ~(1u << WISP__STORED);
+    return 1u << WISP__RUNS | (sq->methods & 1u << method);
 }
 
 /* Keeps a copy, until the end, and tells its id, which is the same for the same bytes on every
@@ -14896,12 +15999,20 @@ static wisp_result wisp__squeeze_unpack(wisp__squeeze *sq, int method, uint32_t 
 
 /* ===========================================================================
  * MARK: >>seal
- * What: SipHash-2-4 (Aumasson and Bernstein, 2012) for cookies and random
- *   numbers; the 32-bit tag of session packets, an almost-universal hash: NH
- *   over 128-byte blocks (Black et al., UMAC, 1999) on 64-bit words, then a
- *   polynomial modulo 2^61 - 1.
+ * What: SipHash-2-4 (Aumasson and Bernstein, 2012) for cookies, tables and
+ *   random numbers; the 64-bit tag of session packets: an almost-universal
+ *   hash, NH over 128-byte blocks (Black et al., UMAC, 1999) on 64-bit words
+ *   and then two polynomials modulo 2^61 - 1, which SipHash finishes.
  * Invariants: the tag depends on key, direction, packet number, length and
  *   every byte. It stops those who cannot read the traffic, nobody else.
+ *
+ * Why a guess succeeds once in about 2^60 tries at best: two packets of one
+ * number share their hash with a probability of 2^-64 for each block that
+ * differs (NH), plus the square of words / 2^60 (two polynomials with keys of
+ * their own, each over all but the last or the first 4 bits of each word of
+ * the sums of NH), which is below 2^-98 for the largest packet. SipHash of
+ * hash and number is as good as random for whoever has no key, so that a tag
+ * tells nothing of the tag of another hash or another number.
  * ======================================================================== */
 
 static uint64_t wisp__rotate(uint64_t x, int by) { return x << by | x >> (64 - by); }
@@ -14946,12 +16057,19 @@ static uint64_t wisp__random(wisp__secret *secret) {
     return wisp__siphash(secret->key, block, 8);
 }
 
+enum { WISP__NH_BYTES = 128 };
+
 typedef struct wisp__seal {
-    uint64_t nh[16];
-    uint64_t poly, start, multiply, add;
+    uint64_t nh[WISP__NH_BYTES / 8];
+    uint64_t poly[2];
+    uint64_t finish[2];
 } wisp__seal;
 
+/* What the packet has come to so far: the values of both polynomials. */
+typedef struct wisp__digest { uint64_t state[2]; } wisp__digest;
+
 #define WISP__P61 ((UINT64_C(1) << 61) - 1)
+#define WISP__LOW_60 ((UINT64_C(1) << 60) - 1)
 
 static uint64_t wisp__multiply_p61(uint64_t a, uint64_t b) {
     uint64_t high, low = wisp__multiply(a, b, &high);
@@ -14963,16 +16081,17 @@ static void wisp__seal_init(wisp__seal *seal, const uint64_t secret[2]) {
     wisp__secret stream = { { 0, 0 }, 0 };
     stream.key[0] = secret[0];
     stream.key[1] = secret[1];
-    for (int i = 0; i < 16; i++) seal->nh[i] = wisp__random(&stream);
-    seal->poly = wisp__random(&stream) & (WISP__P61 >> 1);
-    seal->start = wisp__random(&stream);
-    seal->multiply = wisp__random(&stream) | 1;
-    seal->add = wisp__random(&stream);
+    for (int i = 0; i < WISP__NH_BYTES / 8; i++) seal->nh[i] = wisp__random(&stream);
+    for (int i = 0; i < 2; i++) seal->poly[i] = wisp__random(&stream) & WISP__LOW_60;
+    for (int i = 0; i < 2; i++) seal->finish[i] = wisp__random(&stream);
 }
 
-static uint64_t wisp__seal_absorb(const wisp__seal *seal, uint64_t state, uint64_t word) {
-    uint64_t reduced = (word & WISP__P61) + (word >> 61);
-    return wisp__multiply_p61(state + reduced, seal->poly);
+/* Each polynomial takes 60 bits of a word, so that no two of those are equal modulo the prime, and
+   between them all. */
+static inline void wisp__seal_absorb(const wisp__seal *seal, wisp__digest *digest,
+                                     uint64_t word) {
+    digest->state[0] = wisp__multiply_p61(digest->state[0] + (word & WISP__LOW_60), seal->poly[0]);
+    digest->state[1] = wisp__multiply_p61(digest->state[1] + (word >> 4), seal->poly[1]);
 }
 
 typedef struct wisp__sum { uint64_t low, high; } wisp__sum;
@@ -14984,9 +16103,9 @@ static inline void wisp__seal_pair(wisp__sum *sum, const uint64_t *key, uint64_t
     sum->high += high + (sum->low < low);
 }
 
-/* One block of up to 128 bytes; its 128-bit sum goes into the polynomial as two words. */
-static uint64_t wisp__seal_block(const wisp__seal *seal, uint64_t state, const uint8_t *bytes,
-                                 int size) {
+/* One block of up to 128 bytes; its 128-bit sum goes into the polynomials as two words. */
+static inline void wisp__seal_block(const wisp__seal *seal, wisp__digest *digest,
+                                    const uint8_t *bytes, int size) {
     wisp__sum sum = { 0, 0 };
     const uint64_t *key = seal->nh;
     for (; size >= 16; size -= 16, bytes += 16, key += 2)
@@ -14995,26 +16114,27 @@ static uint64_t wisp__seal_block(const wisp__seal *seal, uint64_t state, const u
         wisp__seal_pair(&sum, key, wisp__load64(bytes), wisp__load_part(bytes + 8, size - 8));
     else if (size > 0)
         wisp__seal_pair(&sum, key, wisp__load_part(bytes, size), 0);
-    return wisp__seal_absorb(seal, wisp__seal_absorb(seal, state, sum.low), sum.high);
+    wisp__seal_absorb(seal, digest, sum.low);
+    wisp__seal_absorb(seal, digest, sum.high);
 }
 
 /* `direction` is 0 from the one who joined, 1 from the one who was joined. */
-static uint32_t wisp__seal_tag(const wisp__seal *seal, int direction, uint64_t number,
+static uint64_t wisp__seal_tag(const wisp__seal *seal, int direction, uint64_t number,
                                const uint8_t *bytes, int size) {
-    uint64_t state = wisp__seal_absorb(seal, 0, seal->start ^ number);
-    state = wisp__seal_absorb(seal, state, (uint64_t)size << 1 | (uint64_t)direction);
-    for (; size > 0; size -= 128, bytes += 128)
-        state = wisp__seal_block(seal, state, bytes, wisp__min_int(size, 128));
-    return (uint32_t)((state * seal->multiply + seal->add) >> 32);
+    wisp__digest digest = { { 0, 0 } };
+    uint8_t last[3 * 8];
+    wisp__seal_absorb(seal, &digest, (uint64_t)size << 1 | (uint64_t)direction);
+    for (; size > 0; size -= WISP__NH_BYTES, bytes += WISP__NH_BYTES)
+        wisp__seal_block(seal, &digest, bytes, wisp__min_int(size, WISP__NH_BYTES));
+    wisp__store64(last, digest.state[0]);
+    wisp__store64(last + 8, number);
+    wisp__store64(last + 16, digest.state[1]);
+    return wisp__siphash(seal->finish, last, 23);        /* 7 bytes of the second are enough */
 }
 
-static void wisp__put_tag(uint8_t *to, uint32_t tag) {
-    for (int i = 0; i < 4; i++) to[i] = (uint8_t)(tag >> (8 * i));
-}
+static void wisp__put_tag(uint8_t *to, uint64_t tag) { wisp__store64(to, tag); }
 
-static uint32_t wisp__get_tag(const uint8_t *from) {
-    return (uint32_t)wisp__load_part(from, 4);
-}
+static uint64_t wisp__get_tag(const uint8_t *from) { return wisp__load64(from); }
 
 /* Random bytes of the system, without a header of the system. */
 #ifndef WISP_NO_OS
@@ -15049,22 +16169,34 @@ static bool wisp__system_entropy(void *user, void *out, int size) {
  *   bounded by window_packets.
  * Not here: what packets carry (channel, batch), where they go (host).
  *
- *   packet    flags:8 tag:32 number:16|32 body      (number: not on reliable links)
- *   flags     bit 7: session; bit 0: acks first in the body; bit 1: number has 32 bits;
+ *   packet    flags:8 connection:16 tag:64 number:16 body
+ *             flags:8 tag:64 body                            on a reliable link
+ *   flags     bit 7: session; bit 0: acks first in the body;
  *             bit 2: the body is method:8 (bit 7: with the dictionary) bytes:16
- *             [dictionary:16] and what the compressor made of it
+ *             [dictionary:16] and what the compressor made of it; the others are 0
+ *   connection  the number that the receiver gave to the session in the handshake
+ *   tag       of the whole number (not only its low bits), the direction, the flags,
+ *             the connection, and all that follows; so all of the packet is covered
+ *   number    the low bits; the receiver refuses more than 8,192 beyond the largest
  *   acks      largest:16 delay:8 (half milliseconds) small(ranges - 1) length(first - 1)
  *             then per range length(gap - 1) length(packets - 1), downwards
  * ======================================================================== */
 
-enum { WISP__FLAG_SESSION = 128, WISP__FLAG_ACKS = 1, WISP__FLAG_WIDE = 2,
-       WISP__FLAG_SQUEEZED = 4 };
+enum { WISP__FLAG_SESSION = 128, WISP__FLAG_ACKS = 1, WISP__FLAG_SQUEEZED = 4,
+       WISP__FLAGS_UNUSED = 0x7a };
 
 #define WISP__SEEN_WORDS     16        /* 1024 packet numbers that are told apart */
 #define WISP__ACK_DELAY      0.025     /* seconds (RFC 9000 18.2: max_ack_delay) */
 #define WISP__GRANULARITY    0.001     /* RFC 9002 6.1.2 */
 #define WISP__PACE_SECONDS   0.05      /* what a pause saves up for sending at most */
-#define WISP__PACKET_HEAD    9         /* flags, tag, widest number */
+#define WISP__TAG_BYTES      8
+#define WISP__PACKET_HEAD    13        /* flags, connection, tag, number */
+#define WISP__RELIABLE_HEAD  9         /* flags, tag */
+#define WISP__LEAP           8192      /* packet numbers that may be missing in a row */
+#define WISP__LEAP_RESERVE   64        /* of those, kept for probes and goodbyes */
+#define WISP__SKIP_LEAST     128       /* packets between two numbers that are left out */
+#define WISP__SKIP_SPREAD    256       /* up to so many more, by chance */
+#define WISP__SKIPS          8         /* as many as a full window of 1,024 can span */
 #define WISP__ACK_BYTES      40        /* acks beside data take no more */
 #define WISP__MOST_RANGES    512
 
@@ -15102,6 +16234,9 @@ typedef struct wisp__flow {
     int         grown;                /* bytes acked towards the next step of avoidance */
     int         probes, free_packets;  /* timeouts in a row; packets that no window holds back */
     bool        has_rtt, limited;
+    uint64_t    skip_at;              /* the next number to leave out; 0: not chosen yet */
+    uint32_t    skips[WISP__SKIPS];   /* the last that were: their low bits; 0: none */
+    unsigned    skip_count;
     /* receiving */
     uint64_t    top;                  /* largest number received; 0: none */
     uint64_t    seen[WISP__SEEN_WORDS];   /* ring of bits by number */
@@ -15114,6 +16249,36 @@ typedef struct wisp__flow {
 } wisp__flow;
 
 typedef void (*wisp__ref_told)(void *owner, const wisp__ref *ref, bool arrived);
+
+/* --- the head --- */
+
+static int wisp__packet_head(const wisp__base *base) {
+    return base->reliable ? WISP__RELIABLE_HEAD : WISP__PACKET_HEAD;
+}
+
+static uint8_t *wisp__packet_tag_at(const wisp__base *base, uint8_t *packet) {
+    return packet + (base->reliable ? 1 : 3);
+}
+
+/* The tag that a packet must have. Packet numbers stay below 2^40. */
+static uint64_t wisp__packet_tag(const wisp__base *base, const wisp__seal *seal, int direction,
+                                 uint64_t number, const uint8_t *packet, int size) {
+    int covered = (base->reliable ? 1 : 3) + WISP__TAG_BYTES;
+    uint64_t connection = base->reliable ? 0 : wisp__load_part(packet + 1, 2);
+    return wisp__seal_tag(seal, direction, number ^ connection << 40 ^ (uint64_t)packet[0] << 56,
+                          packet + covered, size - covered);
+}
+
+/* Completes a packet whose flags and body are written. */
+static void wisp__packet_close(const wisp__base *base, const wisp__seal *seal, int direction,
+                               uint16_t connection, uint64_t number, uint8_t *packet, int size) {
+    if (!base->reliable) {
+        wisp__store_part(packet + 1, connection, 2);
+        wisp__store_part(packet + WISP__PACKET_HEAD - 2, number & 0xffff, 2);
+    }
+    wisp__put_tag(wisp__packet_tag_at(base, packet),
+                  wisp__packet_tag(base, seal, direction, number, packet, size));
+}
 
 /* RFC 9002 7.2. */
 static int wisp__flow_initial_window(const wisp__base *base) {
@@ -15152,6 +16317,12 @@ static bool wisp__flow_seen(const wisp__flow *flow, uint64_t number) {
 static bool wisp__flow_is_duplicate(const wisp__flow *flow, uint64_t number) {
     if (!flow->top || number > flow->top) return false;
     return flow->top - number >= WISP__SEEN_WORDS * 64 - 64 || wisp__flow_seen(flow, number);
+}
+
+/* A number so far ahead that no honest peer sends it: one packet must not make all that come
+   after it look too old. */
+static bool wisp__flow_leaps(const wisp__flow *flow, uint64_t number) {
+    return number > (flow->top ? flow->top : WISP_FIRST_NUMBER - 1) + WISP__LEAP;
 }
 
 /* Remembers a number that is no duplicate. At most one turn of the ring is cleared. */
@@ -15254,7 +16425,7 @@ static wisp_result wisp__ring_grow(wisp__base *base, void **ring, int *room, int
     int grown = *room ? *room * 2 : wisp__min_int(limit, 16);
     char *larger;
     if (grown > limit) return WISP_E_LIMIT;
-    larger = (char *)wisp__alloc(base, (size_t)grown * item_bytes);
+    larger = (char *)wisp__alloc_items(base, (uint64_t)grown, item_bytes);
     if (!larger) return WISP_E_MEMORY;
     for (uint32_t i = first; *room && i != next; i++)
         memcpy(larger + (i & (uint32_t)(grown - 1)) * item_bytes,
@@ -15312,6 +16483,22 @@ static void wisp__flow_track(wisp__flow *flow, double now, int bytes, uint32_t f
     flow->last_eliciting = now;
     flow->pace_tokens -= bytes;
     if (flow->free_packets) flow->free_packets--;
+}
+
+/* Leaves a number out now and then. A peer that acks what it did not receive, to be sent more,
+   sooner or later acks such a number (RFC 9000 21.4). Called when a packet has left. */
+static void wisp__flow_skip(wisp__flow *flow, wisp__secret *secret) {
+    if (flow->skip_at && flow->next < flow->skip_at) return;
+    if (flow->skip_at) flow->skips[flow->skip_count++ % WISP__SKIPS] = (uint32_t)flow->next++;
+    flow->skip_at = flow->next + WISP__SKIP_LEAST + wisp__random(secret) % WISP__SKIP_SPREAD;
+}
+
+/* Is one of these numbers among those left out lately? */
+static bool wisp__flow_skipped(const wisp__flow *flow, uint64_t first, uint64_t last) {
+    for (int i = 0; i < WISP__SKIPS; i++)
+        if (flow->skips[i] && flow->skips[i] - (uint32_t)first <= (uint32_t)(last - first))
+            return true;
+    return false;
 }
 
 /* Lets go of what has ended at the old end of both rings. */
@@ -15396,6 +16583,13 @@ static void wisp__outage_add(wisp__outage *outage, double time) {
     outage->longest = wisp__max(outage->longest, time - outage->first);
 }
 
+/* RFC 9002 6.1.1: three packets sent later have arrived, or one that is three later. A number that
+   was left out is no packet. */
+static bool wisp__flow_is_behind(const wisp__flow *flow, uint64_t number) {
+    uint64_t distance = flow->largest_acked - number;
+    return distance > 3 || (distance == 3 && !wisp__flow_skipped(flow, number, number + 3));
+}
+
 /* RFC 9002 6.1: packets three numbers or 9/8 round trips behind one that was acked. Returns how
    many were lost. */
 static int wisp__flow_detect_loss(wisp__base *base, wisp__flow *flow, double now,
@@ -15409,7 +16603,7 @@ static int wisp__flow_detect_loss(wisp__base *base, wisp__flow *flow, double now
         wisp__sent *sent = &flow->sent[n & (uint64_t)(flow->sent_room - 1)];
         if (sent->number == n && sent->acked) outage.running = false;
         if (sent->number != n || !sent->bytes) continue;
-        if (n + 3 > flow->largest_acked && sent->time + wait > now) {
+        if (!wisp__flow_is_behind(flow, n) && sent->time + wait > now) {
             flow->loss_time = wisp__min(flow->loss_time, sent->time + wait);
             continue;
         }
@@ -15441,7 +16635,8 @@ static wisp__ack_news wisp__flow_get_acks(wisp__base *base, wisp__flow *flow, wi
     if (from->failed || last >= flow->next) news.bad = true;
     for (int i = 0; i < ranges && !news.bad; i++) {
         uint64_t count = (uint64_t)wisp__get_length(from) + 1;
-        if (from->failed || count > last || (taken += 1) > WISP__MOST_RANGES) {
+        if (from->failed || count > last || (taken += 1) > WISP__MOST_RANGES ||
+            wisp__flow_skipped(flow, last - count + 1, last)) {
             news.bad = true;
             break;
         }
@@ -15517,24 +16712,27 @@ static void wisp__flow_pace(wisp__base *base, wisp__flow *flow, double now) {
     flow->pace_tokens = wisp__min(flow->pace_tokens + gained, most);
 }
 
+/* Is there a number that the other end cannot take for a leap? What it has acked it has; an ack is
+   elicited long before, at the latest after 64 packets of acks alone. (Before the first ack the
+   window is too small for a leap.) */
+static bool wisp__flow_may_number(const wisp__flow *flow) {
+    return !flow->largest_acked ||
+           flow->next + WISP__LEAP_RESERVE <= flow->largest_acked + WISP__LEAP;
+}
+
 /* Asked when there is something to send. What only pacing holds back is limited all the same
    (RFC 9002 7.8). */
 static bool wisp__flow_may_send(wisp__base *base, wisp__flow *flow) {
     bool room = flow->in_flight + base->mtu <= flow->window || flow->in_flight == 0;
     bool paced = flow->pace_tokens <= 0;
     flow->limited = !room || paced || flow->in_flight * 2 > flow->window;
-    if (!flow->free_packets && (!room || paced)) return false;
+    if (!flow->free_packets && (!room || paced || !wisp__flow_may_number(flow))) return false;
     return wisp__flow_reserve(base, flow);
 }
 
-static int wisp__number_bits(const wisp__flow *flow) {
-    uint64_t known = flow->largest_acked ? flow->largest_acked : WISP_FIRST_NUMBER;
-    return flow->next > known + (1 << 14) ? 32 : 16;
-}
-
 /* The number that stands in a packet's head, from its low bits. */
-static uint64_t wisp__flow_number(const wisp__flow *flow, uint64_t low, int bits) {
-    return wisp__widen(flow->top ? flow->top + 1 : WISP_FIRST_NUMBER, low, bits);
+static uint64_t wisp__flow_number(const wisp__flow *flow, uint64_t low) {
+    return wisp__widen(flow->top ? flow->top + 1 : WISP_FIRST_NUMBER, low, 16);
 }
 
 WISP__UNUSED static void wisp__flow_check(const wisp__flow *flow) {
@@ -15590,6 +16788,13 @@ static void wisp__message_measure(wisp__message *m, int shape_bits, int64_t data
     m->size = m->data_at + (int)((data_bits + 7) / 8);
 }
 
+/* Bytes of a queue that a message takes. An answer is made because the other end calls, as often as
+   it likes and however small, so it counts with all the memory that it takes. */
+static int wisp__message_weight(const wisp__message *m) {
+    if (m->type != WISP__REPLY) return m->size;
+    return wisp__chunk_bytes((size_t)m->chunk_bytes) + wisp__chunk_bytes(0);    /* of its entry */
+}
+
 static void wisp__message_release(wisp__base *base, wisp__chunks *chunks, wisp__message *m) {
     WISP_ASSERT(m->references > 0);
     if (--m->references == 0) wisp__chunk_give(base, chunks, m, (size_t)m->chunk_bytes);
@@ -15600,7 +16805,7 @@ enum { WISP__ITEM_FLYING = 1, WISP__ITEM_LOST, WISP__ITEM_ARRIVED };
 typedef struct wisp__item {
     wisp__message *message;
     int            offset;        /* of a fragment; -1: the whole message */
-    int            size;          /* bytes that the receiver may have to hold */
+    int            size;          /* bytes of content, which the receiver may have to hold */
     uint8_t        state;
 } wisp__item;
 
@@ -15628,6 +16833,17 @@ typedef struct wisp__held {
     int64_t  data_bits;
     uint8_t  bytes[1];            /* shape, then from the next byte data */
 } wisp__held;
+
+/* What stands before the content of what is held, at most; the same on machines of every kind. */
+enum { WISP__HELD_HEAD = 64 };
+typedef char wisp__held_fits[sizeof(wisp__held) <= WISP__HELD_HEAD ? 1 : -1];
+
+/* Bytes of the window that so many bytes of content take: the chunk that they are held in, as the
+   allocator gives it. Sender and receiver count by this alone, whatever their word size, so that a
+   sender that keeps to the window of the other end never finds it full. */
+static int wisp__held_bytes(int content) {
+    return 1 << wisp__bit_length((uint64_t)(WISP__HELD_HEAD + content + WISP__SLACK - 1));
+}
 
 typedef struct wisp__lane_in {
     wisp__held **held;            /* ring by sequence */
@@ -15692,7 +16908,7 @@ static int wisp__lane_told(wisp__base *base, wisp__chunks *chunks, wisp__lane_ou
     }
     while (out->base != out->next && wisp__lane_item(out, out->base)->state == WISP__ITEM_ARRIVED) {
         wisp__item *item = wisp__lane_item(out, out->base++);
-        freed += item->size;
+        freed += wisp__held_bytes(item->size);
         wisp__message_release(base, chunks, item->message);
     }
     if (wisp__distance(out->lost_from, out->base) < 0) out->lost_from = out->base;
@@ -15806,28 +17022,33 @@ static int wisp__lane_free(wisp__base *base, wisp__chunks *chunks, wisp__lane *l
  *   on their way to the link.
  * Invariants: nothing is stored for an address before its cookie came back;
  *   no answer is larger than what it answers; one address has at most one
- *   session and one that waits to replace it.
+ *   session and one that waits to replace it, and takes one place of
+ *   max_peers with both.
  *
  *   every handshake packet: type:8 "wisp" wire version:8 client nonce:64 ... check:32
- *   REQUEST   padded to 64 bytes
- *   CHALLENGE bucket:8 cookie:64
- *   RESPONSE  bucket:8 cookie:64 flags:8 window:32 app version:32 app ticket, padded
- *   ACCEPT    server nonce:64 flags:8 window:32
- *   DENY      code:16
+ *   REQUEST   1: padded to 64 bytes
+ *   CHALLENGE 2: bucket:8 cookie:64
+ *   RESPONSE  3: bucket:8 cookie:64 connection:16 flags:8 window:32 app version:32 app
+ *             ticket, padded
+ *   ACCEPT    4: server nonce:64 connection:16 flags:8 window:32
+ *   DENY      5: code:16 text
+ *   GOODBYE   6: reserved, for packets of a session that is not there
+ *   connection  what the packets of the session to the sender of this carry in their head
  *   flags     bit 0: the link is reliable; bits 1..4: log2 of window_items
              5..7: LZ4, deflate, zstd can be read; bits 29..31 of window: the user's compressors
-             app: length:8 bytes; ticket: length:16 bytes
+             app, text: length:8 bytes; ticket: length:16 bytes
  * ======================================================================== */
 
-enum { WISP__REQUEST = 1, WISP__CHALLENGE, WISP__RESPONSE, WISP__ACCEPT, WISP__DENY };
-enum { WISP__HANDSHAKE_HEAD = 14, WISP__HANDSHAKE_LEAST = 64 };
+enum { WISP__REQUEST = 1, WISP__CHALLENGE, WISP__RESPONSE, WISP__ACCEPT, WISP__DENY,
+       WISP__GOODBYE };
+enum { WISP__HANDSHAKE_HEAD = 14, WISP__HANDSHAKE_LEAST = 64, WISP__REASON_BYTES = 96 };
 
 #define WISP__BUCKET_SECONDS 5.0    /* a cookie is good for one to two of them */
 #define WISP__HALF_OPEN      2.0    /* seconds until the first tagged packet */
 #define WISP__POST_PACKETS   32
 
 typedef enum wisp__state {
-    WISP__REQUESTING, WISP__RESPONDING, WISP__PENDING, WISP__HALF_OPENED, WISP__JOINED,
+    WISP__REQUESTING, WISP__RESPONDING, WISP__JUDGED, WISP__PENDING, WISP__HALF_OPENED, WISP__JOINED,
     WISP__LEAVING, WISP__GONE
 } wisp__state;
 
@@ -15843,7 +17064,10 @@ typedef struct wisp__peer {
     bool         dirty;            /* has something to send: on the list */
     bool         told;             /* "joined" was told, so "left" will be */
     bool         asked;            /* by wisp_join here, whichever nonce won */
+    bool         placed;           /* holds the place of its address among the strangers */
     uint8_t      methods;          /* of compression, that the other end has */
+    uint16_t     connection;       /* the other end's number of this session */
+    uint8_t      reads, read;      /* of whole packets: that it reads; that it knows we read */
     wisp_addr    addr;
     uint32_t     next_of_address;  /* chain in the table: index + 1 */
     struct wisp__peer *next_dirty;
@@ -15867,7 +17091,7 @@ typedef struct wisp__peer {
     wisp_peer_stats stats;
     void        *user;
     wisp_result  result;           /* why it ended */
-    char         reason[96];
+    char         reason[WISP__REASON_BYTES];
 } wisp__peer;
 
 typedef struct wisp__post {
@@ -15891,8 +17115,9 @@ typedef struct wisp__peers {
     char          app[65];
     uint32_t      app_version;
     int           max_peers;
-    int           strangers;      /* sessions that others asked for */
-    bool          refuse_joins;
+    int           strangers;      /* addresses with sessions that others asked for */
+    wisp_joins    joins;
+    bool          has_joined;     /* wisp_join was called */
     const wisp__squeeze *squeeze;
     wisp__peer   *first, *last;   /* joined */
     wisp__peer   *dirty;
@@ -15918,6 +17143,17 @@ static wisp__peer *wisp__peers_find(const wisp__peers *peers, const wisp_addr *a
         if (!peer || memcmp(&peer->addr, addr, sizeof *addr) == 0) return peer;
         place = peer->next_of_address;
     }
+}
+
+/* This end's number of a session: its place, and as much of the generation as there is room for. */
+static uint16_t wisp__connection_of(const wisp__peer *peer) { return (uint16_t)peer->slot.id; }
+
+static wisp__peer *wisp__peers_connection(const wisp__peers *peers, uint16_t connection) {
+    uint32_t index = connection & ((1u << peers->pool.index_bits) - 1);
+    wisp__peer *peer = NULL;
+    if (index < (uint32_t)peers->pool.made)
+        peer = (wisp__peer *)wisp__pool_live(&peers->pool, (int)index);
+    return peer && wisp__connection_of(peer) == connection ? peer : NULL;
 }
 
 static uint32_t wisp__peer_place(const wisp__peers *peers, const wisp__peer *peer) {
@@ -16104,10 +17340,29 @@ static void wisp__handshake_send(wisp__peers *peers, wisp__writer *to, const wis
     wisp__post_add(peers, addr, NULL, to->bytes, size + 4);
 }
 
+/* What a join may fail with on the other end: a code of the application or one about joins. */
+static wisp_result wisp__join_code(wisp_result code) {
+    bool about_joins = code <= WISP_E_SERVER_FULL && code >= WISP_E_LINK_KIND;
+    return code <= WISP_E_USER || about_joins || code == WISP_E_FLOOD ? code : WISP_E_DENIED;
+}
+
+/* As many bytes of a text as fit, in whole characters. */
+static int wisp__text_whole(const char *text, int most) {
+    int length = text ? (int)strlen(text) : 0;
+    if (length <= most) return length;
+    for (length = most; length > 0 && ((uint8_t)text[length] & 0xc0) == 0x80; length--) continue;
+    return length;
+}
+
+/* `asked`: bytes of the packet that this answers, which it does not exceed. */
 static void wisp__deny(wisp__peers *peers, const wisp_addr *addr, uint64_t nonce,
-                       wisp_result code) {
+                       wisp_result code, const char *text, int asked) {
     wisp__writer to = wisp__handshake_begin(peers, WISP__DENY, nonce);
-    wisp__put(&to, (uint16_t)code, 16);
+    int room = asked - WISP__HANDSHAKE_HEAD - 2 - 1 - 4;
+    int length = wisp__text_whole(text, wisp__min_int(room, WISP__REASON_BYTES - 1));
+    wisp__put(&to, (uint16_t)wisp__join_code(code), 16);
+    wisp__put(&to, (uint64_t)length, 8);
+    wisp__put_bytes(&to, text, length);
     wisp__handshake_send(peers, &to, addr, nonce, false);
     peers->base->stats.joins_denied++;
 }
@@ -16169,6 +17424,7 @@ static void wisp__send_response(wisp__peers *peers, wisp__peer *peer) {
     int length = (int)strlen(peers->app);
     wisp__put(&to, peer->bucket, 8);
     wisp__put(&to, peer->cookie, 64);
+    wisp__put(&to, wisp__connection_of(peer), 16);
     wisp__put_abilities(peers, &to);
     wisp__put(&to, peers->app_version, 32);
     wisp__put(&to, (uint64_t)length, 8);
@@ -16181,6 +17437,7 @@ static void wisp__send_response(wisp__peers *peers, wisp__peer *peer) {
 static void wisp__send_accept(wisp__peers *peers, wisp__peer *peer) {
     wisp__writer to = wisp__handshake_begin(peers, WISP__ACCEPT, peer->client_nonce);
     wisp__put(&to, peer->server_nonce, 64);
+    wisp__put(&to, wisp__connection_of(peer), 16);
     wisp__put_abilities(peers, &to);
     wisp__handshake_send(peers, &to, &peer->addr, peer->client_nonce, false);
 }
@@ -16318,6 +17575,11 @@ static wisp__kept *wisp__kept_make(wisp__base *base, wisp__chunks *chunks, const
     return kept;
 }
 
+/* The memory that it takes. */
+static int wisp__kept_bytes(const wisp__kept *kept) {
+    return kept ? wisp__chunk_bytes((size_t)kept->chunk_bytes) : 0;
+}
+
 static void wisp__kept_release(wisp__base *base, wisp__chunks *chunks, wisp__kept *kept) {
     if (kept && --kept->references == 0)
         wisp__chunk_give(base, chunks, kept, (size_t)kept->chunk_bytes);
@@ -16344,8 +17606,7 @@ static wisp__stored *wisp__track_newest(wisp__track *track) {
 
 static void wisp__stored_drop(wisp__base *base, wisp__chunks *chunks, wisp__tracks *tracks,
                               wisp__stored *stored) {
-    if (stored->value) tracks->bytes -= stored->value->chunk_bytes;
-    if (stored->models) tracks->bytes -= stored->models->chunk_bytes;
+    tracks->bytes -= wisp__kept_bytes(stored->value) + wisp__kept_bytes(stored->models);
     wisp__kept_release(base, chunks, stored->value);
     wisp__kept_release(base, chunks, stored->models);
     memset(stored, 0, sizeof *stored);
@@ -16463,7 +17724,7 @@ static void wisp__track_store(wisp__base *base, wisp__chunks *chunks, wisp__trac
                               wisp__track *track, uint32_t sequence, wisp__kept *value,
                               wisp__kept *models, const uint32_t *from) {
     wisp__stored *stored = wisp__track_at(track, sequence);
-    int64_t bytes = value->chunk_bytes + (models ? models->chunk_bytes : 0);
+    int64_t bytes = wisp__kept_bytes(value) + wisp__kept_bytes(models);
     if (stored->value && wisp__distance(stored->sequence, sequence) > 0) {
         wisp__kept_release(base, chunks, models);      /* it came too late to be a base */
         return;
@@ -16551,7 +17812,7 @@ static void wisp__tracks_reset(wisp__base *base, wisp__chunks *chunks, wisp__tra
         track->whole = true;
         track->floor = track->sequence;
         if (!newest) continue;
-        tracks->bytes += kept.value->chunk_bytes;
+        tracks->bytes += wisp__kept_bytes(kept.value);
         *wisp__track_at(track, kept.sequence) = kept;
         tracks->again++;
         track->again = true;
@@ -16577,8 +17838,7 @@ WISP__UNUSED static void wisp__tracks_check(const wisp__base *base, const wisp__
         again += track->again;
         for (int k = 0; k < track->room; k++) {
             const wisp__stored *stored = &track->ring[k];
-            if (stored->value) bytes += stored->value->chunk_bytes;
-            if (stored->models) bytes += stored->models->chunk_bytes;
+            bytes += wisp__kept_bytes(stored->value) + wisp__kept_bytes(stored->models);
             WISP_ASSERT(stored->value || !stored->models);
         }
     }
@@ -16726,23 +17986,33 @@ static wisp__described *wisp__described_of(wisp__schemas *schemas, const wisp_sc
                                                               room, &used, why), false);
 }
 
-/* Theirs: a descriptor's bits, which may be anything. WISP_E_SCHEMA, WISP_E_LIMIT (schema_bytes),
-   WISP_E_MEMORY. `descriptor` has zero bits up to the end of its last byte. */
-static wisp__described *wisp__described_learn(wisp__schemas *schemas, const uint8_t *descriptor,
-                                              int bits, wisp_result *why) {
+/* The schema behind a descriptor's bits, if it is here already. */
+static wisp__described *wisp__described_find(const wisp__schemas *schemas,
+                                             const uint8_t *descriptor, int bits) {
     uint64_t hash = wisp__hash_bytes(descriptor, (bits + 7) / 8);
-    size_t limit = (size_t)schemas->base->limits.schema_bytes, room = (size_t)bits + 1024, used;
-    for (wisp__described *d = schemas->first; d; d = d->next) {
-        if (d->hash != hash || d->bits != bits ||
-            memcmp(d->descriptor, descriptor, (size_t)(bits + 7) / 8) != 0)
-            continue;
+    wisp__described *d = schemas->first;
+    while (d && (d->hash != hash || d->bits != bits ||
+                 memcmp(d->descriptor, descriptor, (size_t)(bits + 7) / 8) != 0))
+        d = d->next;
+    return d;
+}
+
+/* Theirs: a descriptor's bits, which may be anything, for a peer that may use `most` bytes more.
+   WISP_E_SCHEMA, WISP_E_LIMIT (schema_bytes), WISP_E_MEMORY. `descriptor` has zero bits up to the
+   end of its last byte. */
+static wisp__described *wisp__described_learn(wisp__schemas *schemas, const uint8_t *descriptor,
+                                              int bits, size_t most, wisp_result *why) {
+    size_t room = (size_t)bits + 1024, used;
+    wisp__described *d = wisp__described_find(schemas, descriptor, bits);
+    if (d && d->learnt && d->bytes > most) *why = WISP_E_LIMIT;
+    if (d && *why) return NULL;
+    if (d) {
         d->references++;
         return d;
     }
     *why = WISP_E_MEMORY;
     while (*why == WISP_E_MEMORY) {
-        wisp__described *d;
-        if (room > 2 * limit) {
+        if (room > 2 * most) {
             *why = WISP_E_LIMIT;
             return NULL;
         }
@@ -16752,8 +18022,7 @@ static wisp__described *wisp__described_learn(wisp__schemas *schemas, const uint
         wisp__free(schemas->base, d, d->bytes);            /* again, in just what it takes */
         d = wisp__described_make(schemas, NULL, descriptor, bits, used, &used, why);
         if (!d) return NULL;
-        if (d->bytes + schemas->learnt_bytes <= limit)
-            return wisp__described_keep(schemas, d, true);
+        if (d->bytes <= most) return wisp__described_keep(schemas, d, true);
         wisp__free(schemas->base, d, d->bytes);
         *why = WISP_E_LIMIT;
     }
@@ -16793,9 +18062,11 @@ static int wisp__form_bytes(const wisp__form *form) {
 /* ===========================================================================
  * MARK: >>policy
  * What: token buckets: the rate limit of a peer and name; budgets of bytes,
- *   messages, packets and errors of a peer, and of all; attempts to join.
+ *   messages and packets of a peer, and of all; tallies: attempts to join and
+ *   errors of a host.
  * Invariants: a bucket holds its burst at most. What a peer is sure of, its
- *   share of what all may use, is not taken by others.
+ *   share of what all may use, is not taken by others. A tally never counts
+ *   less for a host than that host has made.
  * Not here: what becomes of what is over (queue, batch, incoming, receive).
  * ======================================================================== */
 
@@ -16804,21 +18075,37 @@ typedef struct wisp__bucket { double level, filled; } wisp__bucket;     /* fille
 /* What one peer has left, and which of its budgets have been warned of. */
 typedef struct wisp__spending {
     wisp__bucket out, in, share_out, share_in;      /* bytes */
-    wisp__bucket messages, packets, errors;
+    wisp__bucket messages, packets;
     uint8_t      warned, news;                      /* WISP__NEAR.. << 2 * way; news: to be told */
     bool         held_back;                         /* messages wait for the budget */
 } wisp__spending;
 
-enum { WISP__NEAR = 1, WISP__OVER = 2, WISP__KNOCKS = 256, WISP__KNOCK_WAYS = 4 };
+enum { WISP__NEAR = 1, WISP__OVER = 2 };
 
-typedef struct wisp__knock { uint64_t host; wisp__bucket bucket; } wisp__knock;
+/* How much each of any number of hosts has done of late, in bounded memory: a count-min sketch
+   (Cormode and Muthukrishnan, 2005) with conservative update, whose counts shrink at a rate. A host
+   has a cell in each row, which a keyed hash picks; its count is the least of them. Nothing is ever
+   evicted, so that no host gets more than its burst and its rate, whatever others do. Others can
+   only make it count too much: what all of them do is spread over all cells and shrinks in each by
+   itself. With the default budget of joins a newcomer is refused for it only after some 70,000
+   completed joins at once, or 8,000 a second. What is refused is not counted. */
+enum { WISP__TALLY_ROWS = 4, WISP__TALLY_CELLS = 512 };
+
+#define WISP__JOIN_RATE  8.0       /* attempts of a host in a second: the default */
+#define WISP__TALLY_RATE 1e6       /* a count shrinks by so much a second at most */
+
+typedef struct wisp__tally {
+    double clock, at;        /* what every count has shrunk by since the start; until when */
+    double cells[WISP__TALLY_ROWS][WISP__TALLY_CELLS];    /* the clock at which it will be 0 */
+} wisp__tally;
 
 typedef struct wisp__policy {
     wisp__base  *base;
     wisp_budget  budget;                            /* its defaults filled in */
     wisp__bucket out, in;                           /* bytes of all */
     uint8_t      warned, news;
-    wisp__knock  knocks[WISP__KNOCKS];              /* who asked to join of late */
+    uint64_t     key[2];                            /* of the tallies */
+    wisp__tally  knocks, errors;                    /* of hosts: attempts to join; errors */
 } wisp__policy;
 
 static void wisp__bucket_fill(wisp__bucket *b, double rate, double burst, double now) {
@@ -16841,30 +18128,63 @@ static bool wisp__policy_admit(const wisp_config *config, wisp__bucket *bucket, 
     return wisp__bucket_take(bucket, 1 / config->rate_limit, config->rate_burst, now);
 }
 
-static bool wisp__rate_valid(double rate) { return rate >= -1e15 && rate <= 1e15; }
+static bool wisp__rate_valid(double rate) { return wisp__is_within(rate, 0, 1e15); }
 
 static wisp_result wisp__budget_check(const wisp_budget *b) {
     bool rates = wisp__rate_valid(b->out) && wisp__rate_valid(b->in) &&
                  wisp__rate_valid(b->total_out) && wisp__rate_valid(b->total_in) &&
                  wisp__rate_valid(b->messages) && wisp__rate_valid(b->packets) &&
-                 wisp__rate_valid(b->errors) && wisp__rate_valid(b->joins);
-    bool signs = b->out >= 0 && b->in >= 0 && b->total_out >= 0 && b->total_in >= 0 &&
-                 b->messages >= 0 && b->packets >= 0;
-    bool burst = (b->burst >= 0.01 && b->burst <= 60) || !(b->burst < 0 || b->burst > 0);
-    if (b->burst - b->burst < 0 || !(b->burst >= 0)) burst = false;
-    return rates && signs && burst && b->error_burst >= 0 && b->join_burst >= 0 ? WISP_OK
+                 wisp__is_within(b->errors, -1e15, 1e15) && wisp__is_within(b->joins, -1e15, 1e15);
+    bool burst = wisp__is_within(b->burst, 0.01, 60) || wisp__is_within(b->burst, 0, 0);
+    return rates && burst && b->error_burst >= 0 && b->join_burst >= 0 ? WISP_OK
                                                                                 : WISP_E_ARGUMENT;
+}
+
+static void wisp__tally_shrink(wisp__tally *tally, double rate, double now) {
+    tally->clock += wisp__max(now - tally->at, 0) * wisp__min(wisp__max(rate, 0),
+                                                              WISP__TALLY_RATE);
+    tally->at = now;
+}
+
+/* The cells of a host, one in each row; returns its count. */
+static double wisp__tally_count(const wisp__policy *policy, wisp__tally *tally, uint64_t host,
+                                double *cells[WISP__TALLY_ROWS]) {
+    uint8_t bytes[8];
+    uint64_t hash;
+    double least = 0;
+    wisp__store64(bytes, host);
+    hash = wisp__siphash(policy->key, bytes, (int)sizeof bytes);
+    for (int row = 0; row < WISP__TALLY_ROWS; row++, hash >>= 16) {
+        cells[row] = &tally->cells[row][hash % WISP__TALLY_CELLS];
+        least = row ? wisp__min(least, *cells[row]) : *cells[row];
+    }
+    return wisp__max(least - tally->clock, 0);
+}
+
+/* Counts one more, unless the burst is used up: then false. */
+static bool wisp__tally_take(const wisp__policy *policy, wisp__tally *tally, uint64_t host,
+                             double burst) {
+    double *cells[WISP__TALLY_ROWS];
+    double count = wisp__tally_count(policy, tally, host, cells) + 1;
+    if (count > burst + 1e-6) return false;
+    for (int row = 0; row < WISP__TALLY_ROWS; row++)
+        *cells[row] = wisp__max(*cells[row], tally->clock + count);
+    return true;
 }
 
 /* What has been used stays used, so that who sets a budget time and again lifts none. A debt that
    was made at a higher rate is a burst of the new one at most. */
 static void wisp__policy_set(wisp__policy *policy, const wisp_budget *budget) {
     wisp_budget *b = &policy->budget;
+    if (policy->base) {
+        wisp__tally_shrink(&policy->knocks, b->joins, policy->base->time);
+        wisp__tally_shrink(&policy->errors, b->errors, policy->base->time);
+    }
     memset(b, 0, sizeof *b);
     if (budget) *b = *budget;
     if (!(b->burst > 0)) b->burst = 0.5;
     if (!(b->errors > 0 || b->errors < 0)) b->errors = 16;
-    if (!(b->joins > 0 || b->joins < 0)) b->joins = 8;
+    if (!(b->joins > 0 || b->joins < 0)) b->joins = WISP__JOIN_RATE;
     b->error_burst = wisp__default_int(b->error_burst, 1024);
     b->join_burst = wisp__default_int(b->join_burst, 64);
     policy->out.level = wisp__max(policy->out.level, -b->total_out * b->burst);
@@ -17035,30 +18355,26 @@ static bool wisp__policy_message(const wisp__policy *policy, wisp__spending **pl
     return wisp__bucket_take(&s->messages, b->messages, wisp__max(b->messages * b->burst, 1), now);
 }
 
-/* Notes an error of a peer; false: it has made too many. */
-static bool wisp__policy_forgive(const wisp__policy *policy, wisp__spending **place, double now) {
+/* Notes an error of a host; false: it has made too many. It is the host's, so that neither a join
+   anew nor a second session begins with a budget of its own. */
+static bool wisp__policy_forgive(wisp__policy *policy, uint64_t host, double now) {
     const wisp_budget *b = &policy->budget;
-    wisp__spending *s = b->errors < 0 ? NULL : wisp__spending_of(policy, place);
-    return !s || wisp__bucket_take(&s->errors, b->errors, b->error_burst, now);
+    if (b->errors < 0) return true;
+    wisp__tally_shrink(&policy->errors, b->errors, now);
+    return wisp__tally_take(policy, &policy->errors, host, b->error_burst);
 }
 
-/* May this host try to join once more? The place of who tried longest ago is taken. */
+/* May this host try to join once more? */
 static bool wisp__policy_knock(wisp__policy *policy, uint64_t host, double now) {
     const wisp_budget *b = &policy->budget;
-    wisp__knock *places = policy->knocks + wisp__mix(host) % (WISP__KNOCKS / WISP__KNOCK_WAYS) *
-                                               WISP__KNOCK_WAYS;
-    wisp__knock *place = places;
-    if (b->joins < 0) return true;
-    for (int i = 0; i < WISP__KNOCK_WAYS; i++) {
-        if (places[i].bucket.filled > 0 && places[i].host == host) {
-            place = &places[i];
-            break;
-        }
-        if (places[i].bucket.filled < place->bucket.filled) place = &places[i];
-    }
-    if (place->host != host) memset(place, 0, sizeof *place);
-    place->host = host;
-    return wisp__bucket_take(&place->bucket, b->joins, b->join_burst, now);
+    wisp__tally_shrink(&policy->knocks, b->joins < 0 ? WISP__JOIN_RATE : b->joins, now);
+    return wisp__tally_take(policy, &policy->knocks, host, b->join_burst) || b->joins < 0;
+}
+
+/* How often a host has tried to join of late, as far as that is not forgiven yet. */
+static int wisp__policy_knocks(wisp__policy *policy, uint64_t host) {
+    double *cells[WISP__TALLY_ROWS];
+    return (int)(wisp__tally_count(policy, &policy->knocks, host, cells) + 0.999);
 }
 
 /* ===========================================================================
@@ -17066,7 +18382,8 @@ static bool wisp__policy_knock(wisp__policy *policy, uint64_t host, double now) 
  * What: the registry of names, their settings, and what each peer knows.
  * Invariants: a remote is never removed; its index is its number on the wire,
  *   less the reserved ones. A peer's names that nobody registered here take
- *   no memory.
+ *   no memory; one that a pattern takes is lent a remote, which no peer is
+ *   told of, until this end uses it or the last peer that announced it left.
  * ======================================================================== */
 
 enum { WISP__NAME_BYTES = 128, WISP__RESERVED = 4, WISP__CODECS = 12 };
@@ -17082,12 +18399,17 @@ typedef struct wisp__remote {
     wisp_handler      answer;          /* the one invoke handler (call) */
     void             *answer_user;
     struct wisp__remote *main;         /* itself, or what this is an older form of */
+    struct wisp__remote *next_form;    /* another entry of the same name, from the main one on */
     int               newest;          /* index of the entry with the form that is sent now */
     bool              used;            /* the form is known to somebody: it must not change */
     wisp__form        form;
     wisp__described  *schema;          /* what comes in is checked against; or NULL */
     wisp__squeeze_stream squeeze;
+    uint32_t          dictionary;      /* of the settings: its id; 0: none */
     uint32_t          inbound, outbound;    /* places of the middleware it passes (hook) */
+    uint16_t          life;            /* how many names have had it before */
+    bool              lent;            /* to a name that peers announced and nobody here has used */
+    int               announced;       /* numbers of peers that stand for it */
     char              name[WISP__NAME_BYTES + 1];
 } wisp__remote;
 
@@ -17105,15 +18427,20 @@ typedef struct wisp__registry {
     wisp__squeeze_stream batches;      /* of whole packets */
     const wisp_codec *codecs[WISP__CODECS];
     int            codec_count;
+    uint32_t       changes;            /* of settings that say what is taken from peers */
     wisp__meters  *meters;             /* NULL while the profiler is off */
     char           text[160];          /* what was wrong with a schema or a value, the last time */
     void         (*added)(void *owner, wisp__remote *remote);   /* told of every new name */
+    void         (*claimed)(void *owner, wisp__remote *remote); /* of a lent one that is used */
+    int            lent;               /* remotes that are */
     void          *owner;
 } wisp__registry;
 
 /* What a peer's number stands for. */
 typedef struct wisp__their {
     uint16_t    remote;                /* local index + 1; 0: nothing */
+    uint32_t    failed;                /* of a schema announced in vain: its hash, but for bit 1,
+                                          which is set if it was too large; 0: there was none */
     wisp__form *form;                  /* NULL: plain */
 } wisp__their;
 
@@ -17123,7 +18450,10 @@ enum { WISP__UNTOLD, WISP__TOLD, WISP__HEARD, WISP__BOUND, WISP__UNKNOWN };
 typedef struct wisp__route {
     uint8_t  known;                    /* over there: WISP__UNTOLD.. */
     bool     active;                   /* its queue is not empty */
-    bool     named;                    /* they announced this name, and did not refuse it since */
+    bool     named : 1;                /* they announced this name, and did not refuse it since */
+    bool     there : 1;                /* of a main entry: they announced its name at any time */
+    bool     warned : 1;               /* it was told that they do not take our form */
+    bool     refused : 1;              /* we do not take theirs, as long as the settings stay */
     uint32_t told_in;                  /* packet that carries the announcement, its low bits */
     uint64_t newest;                   /* packet of the last sequenced message */
     struct wisp__entry *first, *last;  /* the queue (queue) */
@@ -17135,6 +18465,12 @@ typedef struct wisp__control {         /* records for `count` numbers, one after
     uint16_t number, count;
 } wisp__control;
 
+/* A list of messages that middleware holds (hook). */
+typedef struct wisp__stalled_list {
+    struct wisp__stalled *first, *last;
+    int count, bytes;                  /* bytes: of memory */
+} wisp__stalled_list;
+
 /* A peer with what the rooms from here on keep for it. */
 typedef struct wisp__session {
     wisp__peer     peer;
@@ -17143,6 +18479,7 @@ typedef struct wisp__session {
     wisp__their   *theirs;             /* by their number */
     int            their_room;
     int            untold;             /* remotes before it have been announced */
+    int            refused;            /* routes with a form of theirs that was refused */
     wisp__control *controls;           /* to be sent */
     int            control_room, control_count;
     bool           controls_dropped;   /* some had no room: they are asked for again */
@@ -17157,15 +18494,17 @@ typedef struct wisp__session {
     int            request_room;
     uint32_t       request_floor;
     int            kept_bytes;         /* of answers kept */
+    size_t         schema_bytes;       /* of the schemas that it has described */
+    int            lent;               /* remotes that its numbers stand for and that are lent */
     wisp__tracks   told, heard;        /* values that differences are to: ours, theirs */
-    int            heard_values;       /* in this packet, of values that were put together */
     struct wisp__pending *deferred;    /* calls of theirs that are answered later */
     int            held_bytes;         /* received out of order */
-    int            steps, misses, told_errors;     /* in this packet: work that is bounded */
+    int64_t        credit;             /* work that is paid for, when credit_time was */
+    double         credit_time;
     wisp__peer_meter *meter;           /* NULL while the profiler is off */
     int            notices_left;       /* "joined" and "left", while not told (session) */
     wisp__spending *spending;          /* budgets; NULL: nothing was used of any */
-    int            stalled, stalled_bytes;          /* held by middleware (hook) */
+    wisp__stalled_list stalled;        /* held by middleware, from it or to it alone */
     struct wisp__member *groups;       /* that it is in (group) */
     int            loose_bytes;        /* queued, and not reliable */
     uint64_t       mark;               /* of the last list that named it (host) */
@@ -17260,7 +18599,7 @@ static wisp_result wisp__registry_widen(wisp__registry *registry) {
     int room = registry->table_room ? registry->table_room * 2 : 64;
     uint16_t *table;
     if (registry->count * 2 < registry->table_room) return WISP_OK;
-    table = (uint16_t *)wisp__alloc(registry->base, (size_t)room * sizeof *table);
+    table = (uint16_t *)wisp__alloc_items(registry->base, (uint64_t)room, sizeof *table);
     if (!table) return WISP_E_MEMORY;
     wisp__free(registry->base, registry->table, (size_t)registry->table_room * sizeof *table);
     registry->table = table;
@@ -17269,10 +18608,41 @@ static wisp_result wisp__registry_widen(wisp__registry *registry) {
     return WISP_OK;
 }
 
+/* Handles tell the names apart that a remote was lent to. */
+static uint32_t wisp__remote_id(const wisp__remote *remote) {
+    return (uint32_t)remote->life << 16 | (uint32_t)(remote->index + 1);
+}
+
+/* NULL: none, or it has another name by now. */
+static wisp__remote *wisp__remote_at(const wisp__registry *registry, uint32_t id) {
+    uint32_t place = id & 0xffff;
+    wisp__remote *remote = place > 0 && place <= (uint32_t)registry->count
+                               ? registry->remotes[place - 1] : NULL;
+    return remote && remote->life == id >> 16 ? remote : NULL;
+}
+
+/* A lent remote is used here: it stays, and peers are told of it as of any. */
+static void wisp__remote_claim(wisp__registry *registry, wisp__remote *remote) {
+    if (!remote->lent) return;
+    remote->lent = false;
+    registry->lent--;
+    if (registry->claimed) registry->claimed(registry->owner, remote);
+}
+
+/* A lent remote whose name no peer that is here has announced; NULL: there is none. */
+static wisp__remote *wisp__remote_vacant(const wisp__registry *registry) {
+    for (int i = WISP__RESERVED; registry->lent && i < registry->count; i++) {
+        wisp__remote *remote = registry->remotes[i];
+        if (remote->lent && !remote->announced && remote->newest == i && remote->life < UINT16_MAX)
+            return remote;
+    }
+    return NULL;
+}
+
 /* The setting in force: the remote's own, else the common one, else the default. */
 static void wisp__config_resolve(const wisp__registry *registry, wisp__remote *remote) {
     static const wisp_config builtin = {
-        { 0, NULL, 0, NULL, NULL, 0, 0, NULL, 0 }, WISP_RELIABLE, WISP_CHANNEL(0),
+        { 0, NULL, 0, NULL, NULL, 0, 0, NULL, 0, WISP_OFF }, WISP_RELIABLE, WISP_CHANNEL(0),
         WISP_BATCH_RELIABLE, 256, WISP_PRIORITY(500), -1, 0, WISP_OFF, 10, 1
     };
     const wisp_config *own = &remote->own, *all = &registry->defaults, *b = &builtin;
@@ -17295,6 +18665,7 @@ static void wisp__config_resolve(const wisp__registry *registry, wisp__remote *r
     now->encode.adaptive = WISP__RESOLVE(encode.adaptive);
     now->encode.dictionary = WISP__RESOLVE(encode.dictionary);
     now->encode.dictionary_bytes = WISP__RESOLVE(encode.dictionary_bytes);
+    now->encode.foreign = WISP__RESOLVE(encode.foreign);
     now->encode.compression = own->encode.compression;     /* the common one is for packets */
 #undef WISP__RESOLVE
     now->rate_limit = own->rate_limit < 0 || own->rate_limit > 0 ? own->rate_limit
@@ -17308,7 +18679,7 @@ static void wisp__config_resolve(const wisp__registry *registry, wisp__remote *r
 }
 
 /* What the settings in force make of the form. The schema that comes with it has a reference. */
-static wisp_result wisp__form_wanted(wisp__registry *registry, const wisp__remote *remote,
+static wisp_result wisp__form_wanted(wisp__registry *registry, wisp__remote *remote,
                                      wisp__form *form) {
     const wisp_encoding *e = &remote->now.encode;
     uint32_t dictionary = 0;
@@ -17332,6 +18703,7 @@ static wisp_result wisp__form_wanted(wisp__registry *registry, const wisp__remot
     if (e->dictionary)
         why = wisp__squeeze_dictionary(registry->squeeze, e->dictionary, e->dictionary_bytes,
                                        &dictionary);
+    remote->dictionary = dictionary;
     if (form->squeezed) form->dictionary = dictionary;
     if (form->squeezed && why == WISP_OK)
         why = wisp__squeeze_ready(registry->squeeze, e->compression ? e->compression
@@ -17339,6 +18711,36 @@ static wisp_result wisp__form_wanted(wisp__registry *registry, const wisp__remot
                                   dictionary);
     if (why) wisp__described_release(&registry->schemas, form->described);
     return why;
+}
+
+/* What a form is, in words. `version`: of its schema; < 0: it has none. */
+static void wisp__form_text(const wisp__form *form, int version, char *text, int text_bytes) {
+    const char *kind = form->kind == WISP__RECORD ? "records" : "values";
+    char schema[40] = "";
+    if (version >= 0) snprintf(schema, sizeof schema, ", a schema of version %d", version);
+    snprintf(text, (size_t)text_bytes, "%s%s%s%s%s%s%s%s", form->codec ? "the codec " : "",
+             form->codec ? form->codec->name : kind, schema, form->delta ? ", delta" : "",
+             form->adaptive ? ", adaptive" : "", form->sync ? ", delta_sync" : "",
+             form->squeezed ? ", compressed" : "", form->dictionary ? " by a dictionary" : "");
+}
+
+/* The setting that a peer which joined this endpoint lacks here to send messages of this form:
+   its name, or NULL: it may. This is the one rule that says who chooses forms. */
+static const char *wisp__form_unasked(const wisp__remote *remote, const wisp__form *theirs,
+                                      bool described) {
+    const wisp_encoding *e = &remote->now.encode;
+    bool delta = e->mode == WISP_ENCODE_DELTA;
+    bool squeezed = e->mode == WISP_ENCODE_COMPRESSED || e->compression > WISP_COMPRESSION_NONE;
+    if (e->foreign == WISP_ON) return NULL;
+    if (theirs->codec && (!e->codec || strcmp(e->codec->name, theirs->codec->name) != 0))
+        return "encode.codec";
+    if (described && !remote->schema) return "encode.schema";
+    if (theirs->delta && !delta) return "encode.mode = WISP_ENCODE_DELTA";
+    if (theirs->adaptive && !(delta && e->adaptive == WISP_ON)) return "encode.adaptive";
+    if (theirs->sync && !(delta && remote->now.delta_sync == WISP_ON)) return "delta_sync";
+    if (theirs->squeezed && !squeezed) return "encode.compression";
+    if (theirs->dictionary && theirs->dictionary != remote->dictionary) return "encode.dictionary";
+    return NULL;
 }
 
 /* Another entry of the same name, for a form that must not take the place of the one in use. */
@@ -17356,18 +18758,16 @@ static wisp__remote *wisp__registry_alias(wisp__registry *registry, wisp__remote
     alias->hash = remote->hash;
     alias->index = alias->newest = registry->count;
     alias->main = remote;
+    alias->next_form = remote->next_form;
+    remote->next_form = alias;
     registry->remotes[registry->count++] = alias;
     return alias;
 }
 
 /* An entry of the name that has this form already, from before; NULL: none. */
-static wisp__remote *wisp__form_known(const wisp__registry *registry, const wisp__remote *remote,
-                                      const wisp__form *form) {
-    for (int i = remote->index; i < registry->count; i++) {
-        wisp__remote *entry = registry->remotes[i];
-        if (entry->main == remote && entry->used && wisp__form_equal(&entry->form, form))
-            return entry;
-    }
+static wisp__remote *wisp__form_known(wisp__remote *remote, const wisp__form *form) {
+    for (wisp__remote *entry = remote; entry; entry = entry->next_form)
+        if (entry->used && wisp__form_equal(&entry->form, form)) return entry;
     return NULL;
 }
 
@@ -17391,7 +18791,7 @@ static wisp_result wisp__form_refresh(wisp__registry *registry, wisp__remote *re
     if (wisp__form_equal(&entry->form, &form)) {
         wisp__described_release(&registry->schemas, form.described);
     } else {
-        wisp__remote *known = wisp__form_known(registry, remote, &form);
+        wisp__remote *known = wisp__form_known(remote, &form);
         if (known) {
             wisp__described_release(&registry->schemas, form.described);
             form = known->form;
@@ -17411,6 +18811,43 @@ static wisp_result wisp__form_refresh(wisp__registry *registry, wisp__remote *re
                           remote->squeeze.dictionary != form.dictionary))
         wisp__squeeze_stream_init(&remote->squeeze, mode, form.dictionary);
     return WISP_OK;
+}
+
+/* Gives a remote its name and settings. */
+static void wisp__registry_name(wisp__registry *registry, wisp__remote *remote, const char *name,
+                                int length) {
+    wisp_result why;
+    memcpy(remote->name, name, (size_t)length);
+    remote->hash = wisp__hash_bytes(name, length);
+    remote->main = remote;
+    remote->newest = remote->index;
+    remote->meter = wisp__meter_of_remote(registry, remote);
+    wisp__registry_seat(registry, remote);
+    wisp__config_resolve(registry, remote);
+    if (registry->added) registry->added(registry->owner, remote);
+    why = wisp__form_refresh(registry, remote);
+    if (why)
+        wisp__log(registry->base, WISP_LOG_ERROR, why, "'%s' does not have its settings: %s", name,
+                  wisp_result_text(why));
+}
+
+/* Lends a vacant remote to another name. The later rooms have forgotten the old one. */
+static void wisp__registry_relend(wisp__registry *registry, wisp__remote *remote, const char *name,
+                                  int length) {
+    int index = remote->index;
+    uint16_t life = (uint16_t)(remote->life + 1);
+    wisp__described_release(&registry->schemas, remote->form.described);
+    wisp__described_release(&registry->schemas, remote->schema);
+    wisp__free(registry->base, remote->meter, sizeof *remote->meter);
+    memset(remote, 0, sizeof *remote);
+    remote->index = index;
+    remote->life = life;
+    remote->lent = true;
+    memset(registry->recent, 0, sizeof registry->recent);
+    memset(registry->table, 0, (size_t)registry->table_room * sizeof *registry->table);
+    for (int i = 0; i < registry->count; i++)
+        if (i != index) wisp__registry_seat(registry, registry->remotes[i]);
+    wisp__registry_name(registry, remote, name, length);
 }
 
 static wisp__remote *wisp__registry_add_slowly(wisp__registry *registry, const char *name,
@@ -17435,20 +18872,9 @@ static wisp__remote *wisp__registry_add_slowly(wisp__registry *registry, const c
     remote = (wisp__remote *)wisp__alloc(registry->base, sizeof *remote);
     *why = remote ? WISP_OK : WISP_E_MEMORY;
     if (!remote) return NULL;
-    memcpy(remote->name, name, (size_t)length);
-    remote->hash = wisp__hash_bytes(name, length);
-    remote->index = remote->newest = registry->count;
-    remote->main = remote;
-    remote->meter = wisp__meter_of_remote(registry, remote);
+    remote->index = registry->count;
     registry->remotes[registry->count++] = remote;
-    wisp__registry_seat(registry, remote);
-    wisp__config_resolve(registry, remote);
-    if (registry->added) registry->added(registry->owner, remote);
-    *why = wisp__form_refresh(registry, remote);
-    if (*why)
-        wisp__log(registry->base, WISP_LOG_ERROR, *why, "'%s' does not have its settings: %s", name,
-                  wisp_result_text(*why));
-    *why = WISP_OK;
+    wisp__registry_name(registry, remote, name, length);
     return remote;
 }
 
@@ -17459,8 +18885,9 @@ static wisp__remote *wisp__registry_add(wisp__registry *registry, const char *na
     size_t at = ((uintptr_t)name >> 2 ^ (uintptr_t)name >> 6) % 16;
     wisp__remote *remote = registry->recent[at].name == name ? registry->recent[at].remote : NULL;
     *why = WISP_OK;
-    if (remote && strcmp(remote->name, name) == 0) return remote;
+    if (remote && strcmp(remote->name, name) == 0 && !remote->lent) return remote;
     remote = wisp__registry_add_slowly(registry, name, why);
+    if (remote) wisp__remote_claim(registry, remote);
     registry->recent[at].name = name;
     registry->recent[at].remote = remote;
     return remote;
@@ -17472,8 +18899,8 @@ static wisp_result wisp__config_check(const wisp_config *c) {
     if (c->batching < 0 || c->batching > WISP_BATCH_RELIABLE) return WISP_E_ARGUMENT;
     if (c->max_batch_size < 0 || c->rate_burst < 0 || c->call_tries < 0) return WISP_E_ARGUMENT;
     if (c->batch_priority < 0 || c->batch_priority > 1000) return WISP_E_ARGUMENT;
-    if (!(c->rate_limit <= 1e9 && c->rate_limit >= -1e9)) return WISP_E_ARGUMENT;
-    if (!(c->call_timeout >= 0 && c->call_timeout <= 1e9)) return WISP_E_ARGUMENT;
+    if (!wisp__is_within(c->rate_limit, -1e9, 1e9)) return WISP_E_ARGUMENT;
+    if (!wisp__is_within(c->call_timeout, 0, 1e9)) return WISP_E_ARGUMENT;
     if (c->delta_sync < 0 || c->delta_sync > WISP_OFF) return WISP_E_ARGUMENT;
     return WISP_OK;
 }
@@ -17484,6 +18911,7 @@ static wisp_result wisp__encoding_check(wisp__registry *registry, const wisp_enc
     size_t name = e->codec && e->codec->name ? strlen(e->codec->name) : 0;
     if (e->mode < 0 || e->mode > WISP_ENCODE_DELTA) return WISP_E_ARGUMENT;
     if (e->adaptive < 0 || e->adaptive > WISP_OFF) return WISP_E_ARGUMENT;
+    if (e->foreign < 0 || e->foreign > WISP_OFF) return WISP_E_ARGUMENT;
     if (e->migration_count < 0 || (e->migration_count && !e->migrations)) return WISP_E_ARGUMENT;
     if (e->dictionary_bytes < 0 || (e->dictionary_bytes && !e->dictionary))
         return WISP_E_ARGUMENT;
@@ -17510,6 +18938,7 @@ static void wisp__encoding_merge(wisp_encoding *to, const wisp_encoding *from) {
         to->migration_count = from->migration_count;
     }
     if (from->adaptive) to->adaptive = from->adaptive;
+    if (from->foreign) to->foreign = from->foreign;
     if (from->dictionary) {
         to->dictionary = from->dictionary;
         to->dictionary_bytes = from->dictionary_bytes;
@@ -17539,6 +18968,7 @@ static void wisp__config_merge(wisp_config *to, const wisp_config *from) {
 static wisp_result wisp__batches_settle(wisp__registry *registry) {
     const wisp_encoding *e = &registry->defaults.encode;
     wisp_compression mode = e->compression ? e->compression : WISP_COMPRESSION_NONE;
+    wisp_compression reads = e->foreign == WISP_ON ? WISP_COMPRESSION_AUTO : mode;
     uint32_t dictionary = 0;
     wisp_result result = WISP_OK;
     if (e->dictionary)
@@ -17549,6 +18979,7 @@ static wisp_result wisp__batches_settle(wisp__registry *registry) {
     if (result == WISP_OK && (mode != registry->batches.mode ||
                               dictionary != registry->batches.dictionary))
         wisp__squeeze_stream_init(&registry->batches, mode, dictionary);
+    if (result == WISP_OK) registry->squeeze->packets = reads;
     return result;
 }
 
@@ -17583,6 +19014,8 @@ static wisp_result wisp__registry_configure(wisp__registry *registry, const char
     if (config) wisp__config_merge(to, config);
     else memset(to, 0, sizeof *to);
     result = wisp__registry_settle(registry, remote);
+    registry->changes += memcmp(&before.encode, &to->encode, sizeof before.encode) != 0 ||
+                         before.delta_sync != to->delta_sync;
     if (result == WISP_OK) return WISP_OK;
     *to = before;
     wisp__registry_settle(registry, remote);
@@ -17627,6 +19060,15 @@ static void wisp__control_add(wisp__base *base, wisp__session *session, int kind
     c->count = 1;
 }
 
+/* Bytes that a schema would take of what the peer may use: none if it has described it before, or
+   if it is one of ours. */
+static size_t wisp__schema_charge(const wisp__session *session, const wisp__described *described) {
+    if (!described || !described->learnt) return 0;
+    for (int i = 0; described->references > 1 && i < session->their_room; i++)
+        if (session->theirs[i].form && session->theirs[i].form->described == described) return 0;
+    return described->bytes;
+}
+
 /* The remote a peer means by its number, or NULL. */
 static wisp__remote *wisp__theirs(const wisp__registry *registry, const wisp__session *session,
                                   int number) {
@@ -17655,11 +19097,8 @@ typedef struct wisp__content {
     wisp__arena     scratch;           /* while it is made */
     wisp__arena     arena;             /* what has come in, until the next message */
     uint32_t        turn;              /* how often the arena was emptied */
-    int64_t         unpacked, taken;   /* bytes, in this packet: by compression, by elements */
+    wisp__credit    credit;            /* of the peer whose bytes are read */
 } wisp__content;
-
-/* What one packet holds at most, unpacked, unless it is a single message. */
-enum { WISP__PACKET_RAW = 4 << 20 };
 
 /* What was read of a message. */
 typedef struct wisp__decoded {
@@ -17673,31 +19112,43 @@ typedef struct wisp__decoded {
 /* What has come in before is no longer there. */
 static void wisp__content_turn(wisp__content *c) {
     wisp__arena_reset(&c->arena);
+    c->credit.memory = c->credit.room;
     c->turn++;
 }
 
+/* What comes in is paid for, what goes out is not. */
 static wisp__unpacker wisp__content_unpacker(wisp__content *c, wisp__arena *arena,
                                              wisp__reader *data, int values) {
     wisp__unpacker u;
     memset(&u, 0, sizeof u);
     u.base = c->base;
     u.arena = arena;
+    u.credit = arena == &c->arena ? &c->credit : NULL;
     u.data = data;
     u.values = values;
-    u.room = (int64_t)c->base->limits.message_bytes * 16;
     return u;
+}
+
+/* Memory for what has come in, paid for. */
+static void *wisp__content_take(wisp__content *c, size_t bytes) {
+    wisp__supply supply = wisp__supply_of_arena(c->base, &c->arena, &c->credit);
+    return wisp__supply_take(&supply, bytes);
+}
+
+static wisp_result wisp__content_result(const wisp__content *c, wisp_result result) {
+    return wisp__credit_result(&c->credit, result);
 }
 
 /* Bytes of any value, as it lies in memory: texts without their NUL. */
 static int64_t wisp__value_bytes(const wisp_value *value) {
-    float floats[7];
+    const wisp_schema *schema;
     int64_t bytes = 0;
     switch ((int)value->kind) {
     case WISP_STRING:
     case WISP_BYTES: return value->count;
     case WISP_STRUCT:
-        if (value->as.structure.schema->shape == WISP_SHAPE_STRUCT)
-            return value->as.structure.schema->bytes;
+        schema = wisp__schema_of(value);
+        if (schema && schema->shape == WISP_SHAPE_STRUCT) return schema->bytes;
         break;
     case WISP_BOOL: return 1;
     case WISP_INT:
@@ -17707,7 +19158,7 @@ static int64_t wisp__value_bytes(const wisp_value *value) {
     default: break;
     }
     if (!wisp__is_map(value) && !wisp__is_array(value))
-        return value->kind == WISP_FLOAT ? 4 : 4 * wisp__value_floats(value, floats);
+        return value->kind == WISP_FLOAT ? 4 : 4 * wisp__kind_floats(value->kind);
     for (int i = 0; i < value->count; i++) {
         const char *key;
         wisp_value scratch;
@@ -17836,7 +19287,7 @@ static wisp_result wisp__encode_sorted(wisp__content *c, const wisp_value *value
     wisp_value all = wisp_array(values, count), sorted;
     wisp_result result = wisp__pack_measure(&c->base->limits, values, count, 0, &m);
     if (result == WISP_OK) result = wisp__canonical(&supply, &all, &sorted);
-    return result ? result : wisp__pack(&c->packer, sorted.as.array, count);
+    return result ? result : wisp__pack(&c->packer, wisp__elements_of(&sorted), count);
 }
 
 /* Puts the bit before the content, and the content compressed where that pays. */
@@ -17848,6 +19299,8 @@ static wisp_result wisp__encode_squeezed(wisp__content *c, wisp__remote *remote,
     uint8_t *raw = (uint8_t *)wisp__arena_take(c->base, &c->scratch, room);
     uint8_t *to = (uint8_t *)wisp__arena_take(c->base, &c->scratch, room);
     int64_t bits = p->shape.at + p->data.at;
+    int each = c->registry->remotes[remote->newest]->form.kind == WISP__CODED
+                   ? 2 * WISP__PRICE_CODED : 2 * WISP__PRICE_UNPACKED;
     wisp__writer all;
     if (!raw || !to) return WISP_E_MEMORY;
     memset(raw, 0, room);
@@ -17856,6 +19309,8 @@ static wisp_result wisp__encode_squeezed(wisp__content *c, wisp__remote *remote,
     wisp__put_bits(&all, p->data.bytes, p->data.at);
     packed = wisp__squeeze_pack(c->registry->squeeze, &remote->squeeze, methods, raw, bytes, to,
                                 bytes - 5, &method);
+    if (!wisp__can_pay(c->base, (int64_t)p->values * WISP__PRICE_ANY + (int64_t)bytes * each, packed))
+        packed = 0;                    /* it would be refused: as it is, its bytes pay for it */
     if (p->data_room < bytes + 64 && wisp__content_grow(c, (int64_t)bytes + 64)) return p->result;
     p->shape.at = p->data.at = 0;
     wisp__put(&p->data, packed > 0, 1);
@@ -17920,22 +19375,43 @@ static wisp_result wisp__decode_values(wisp__unpacker *u, wisp__decoded *out) {
 static wisp_result wisp__decode_record(wisp__unpacker *u, const wisp__program *program,
                                        wisp__decoded *out) {
     size_t bytes = (size_t)program->schema->bytes;
-    void *image = wisp__arena_take(u->base, u->arena, bytes);
-    if (!image) return WISP_E_MEMORY;
+    void *image;
+    u->result = WISP_OK;
+    image = wisp__unpack_take(u, bytes);
+    if (!image) return u->result;
     memset(image, 0, bytes);
     out->image = image;
     out->program = program;
     return wisp__record_read(u, program, image);
 }
 
-/* What a codec needs to decode is not known before; it never gets more than values may take. */
+/* Lets the codec read with more and more memory, as it is not known before how much it needs. It
+   costs by the bytes that it reads and by the memory that it has. */
+static int wisp__decode_bytes(wisp__unpacker *u, const wisp__form *form, const wisp_schema *schema,
+                              const char *from, int bytes, wisp_value *value) {
+    int64_t most = (int64_t)u->base->limits.message_values * (int)sizeof(wisp_pair) + 65536;
+    int64_t room = 1024 + (int64_t)bytes * 8;
+    int read = WISP_E_MEMORY;
+    most = most < 1 << 28 ? most : 1 << 28;
+    if (!wisp__unpack_pay(u, bytes, WISP__PRICE_CODED)) return u->result;
+    for (; read == WISP_E_MEMORY; room *= 2) {
+        void *memory;
+        room = room < most ? room : most;
+        if (!wisp__unpack_pay(u, room / 2, 1)) return u->result;
+        memory = wisp__unpack_take(u, (size_t)room);
+        if (!memory) return u->result;
+        read = form->codec->decode(form->codec, schema, from, bytes, value, memory, (int)room);
+        if (read == WISP_E_MEMORY && room >= most) read = WISP_E_LIMIT;
+    }
+    return read;
+}
+
 static wisp_result wisp__decode_coded(wisp__unpacker *u, const wisp__form *form,
                                       wisp__decoded *out) {
     const wisp__program *program = form->described ? form->described->program : NULL;
-    int64_t most = (int64_t)u->base->limits.message_values * (int)sizeof(wisp_pair) + 65536;
     wisp_value *value = (wisp_value *)wisp__unpack_take(u, sizeof *value);
     bool row = wisp__get(u->data, 1) != 0;
-    int bytes = wisp__get_length(u->data), read = WISP_E_MEMORY;
+    int bytes = wisp__get_length(u->data), read;
     const char *from;
     wisp_schema compiled;
     wisp__read_align(u);
@@ -17945,20 +19421,11 @@ static wisp_result wisp__decode_coded(wisp__unpacker *u, const wisp__form *form,
         compiled = *program->schema;
         compiled.program = program;
     }
-    most = most < 1 << 28 ? most : 1 << 28;
-    for (int64_t room = 1024 + (int64_t)bytes * 8; read == WISP_E_MEMORY; room *= 2) {
-        void *memory;
-        room = room < most ? room : most;
-        memory = wisp__arena_take(u->base, u->arena, (size_t)room);
-        if (!memory) return WISP_E_MEMORY;
-        read = form->codec->decode(form->codec, program ? &compiled : NULL, from, bytes, value,
-                                   memory, (int)room);
-        if (read == WISP_E_MEMORY && room >= most) read = WISP_E_LIMIT;
-    }
+    read = wisp__decode_bytes(u, form, program ? &compiled : NULL, from, bytes, value);
     if (read >= 0 && read != bytes) read = WISP_E_SYNTAX;
     if (read >= 0 && row && value->kind != WISP_ARRAY) read = WISP_E_SYNTAX;
     if (read < 0) wisp__unpack_invalid(u);
-    out->values = row && read >= 0 ? value->as.array : value;
+    out->values = row && read >= 0 ? wisp__elements_of(value) : value;
     out->count = row && read >= 0 ? value->count : 1;
     return read < 0 ? read : WISP_OK;
 }
@@ -17983,12 +19450,11 @@ static wisp_result wisp__decode_squeezed(wisp__content *c, wisp__unpacker *u,
     wisp__read_align(u);
     if ((int64_t)packed * 8 > outer->end - outer->at) outer->failed = true;
     from = outer->failed ? NULL : wisp__unpack_bytes(u, outer, packed);
-    if (outer->failed) return WISP_E_BAD_PACKET;
+    if (outer->failed) return u->result ? u->result : WISP_E_BAD_PACKET;
     if (bytes > c->base->limits.message_bytes + 512) return WISP_E_COMPRESSED;
-    if (c->unpacked && c->unpacked + bytes > WISP__PACKET_RAW) return WISP_E_LIMIT;
-    c->unpacked += bytes;
-    to = (uint8_t *)wisp__arena_take(c->base, u->arena, (size_t)bytes + WISP__SLACK);
-    if (!to) return WISP_E_MEMORY;
+    if (!wisp__pay_each(u->credit, bytes, WISP__PRICE_UNPACKED)) return WISP_E_FLOOD;
+    to = (uint8_t *)wisp__content_take(c, (size_t)bytes + WISP__SLACK);
+    if (!to) return wisp__credit_result(u->credit, WISP_E_MEMORY);
     result = wisp__squeeze_unpack(c->registry->squeeze, method, form->dictionary, from, packed, to,
                                   bytes);
     if (result) return result;
@@ -18004,28 +19470,20 @@ static wisp_result wisp__decode_squeezed(wisp__content *c, wisp__unpacker *u,
 /* Reads a message of a form that is not plain where `data` stands. When `data` has not failed it
    stands behind the message, also if that cannot be used. */
 static wisp_result wisp__decode(wisp__content *c, const wisp__form *form, wisp__reader *data,
-                                int *budget, wisp__decoded *out) {
-    int most = wisp__min_int(*budget, c->base->limits.message_values);
-    wisp__unpacker u = wisp__content_unpacker(c, &c->arena, data, most);
+                                wisp__decoded *out) {
+    wisp__unpacker u = wisp__content_unpacker(c, &c->arena, data, c->base->limits.message_values);
     wisp__reader shape = wisp__reader_on(NULL, 0);
+    bool squeezed;
     wisp_result result;
-    int64_t room;
     memset(out, 0, sizeof *out);
     wisp__content_turn(c);
     u.shape = &shape;
     u.start = data->at;
-    u.room = u.room > c->taken ? u.room - c->taken : 0;
-    room = u.room;
-    if (form->squeezed && wisp__get(data, 1)) {
-        result = wisp__decode_squeezed(c, &u, form, out);
-    } else {
-        u.start = data->at;
-        result = wisp__decode_content(&u, form, out);
-    }
-    *budget -= most - u.values;
-    c->taken += room - u.room;
-    if (data->failed && !result) return WISP_E_BAD_PACKET;
-    return result;
+    squeezed = form->squeezed && wisp__get(data, 1);
+    if (!squeezed) u.start = data->at;
+    result = squeezed ? wisp__decode_squeezed(c, &u, form, out) : wisp__decode_content(&u, form, out);
+    if (data->failed && !result) result = WISP_E_BAD_PACKET;
+    return wisp__content_result(c, result);
 }
 
 /* --- differences --- */
@@ -18187,6 +19645,8 @@ static void wisp__difference_make(wisp__content *c, const wisp__form *form,
     uint8_t *bytes, *models = NULL;
     const wisp_value *a, *b;
     int a_count = 0, b_count = 0;
+    int64_t cells;
+    int each;
     bool made;
     u.shape = &shape;
     out->bits = 0;
@@ -18205,7 +19665,11 @@ static void wisp__difference_make(wisp__content *c, const wisp__form *form,
         b = wisp__kept_values(&u, value, &b_count);
         made = a && b && wisp__values_write(&d, a, a_count, b, b_count);
     }
+    cells = program ? WISP__DELTA_SYMBOLS - d.symbols : (int64_t)value->values + out->base->values;
+    each = program && program->source->shape == WISP_SHAPE_STRUCT ? WISP__PRICE_APPLY
+                                                                  : WISP__PRICE_ANY;
     if (!made || to.at >= value->bits) return;
+    if (!wisp__can_pay(c->base, cells * each, to.at / 8)) return;
     out->bytes = bytes;
     out->bits = to.at;
     out->adapted = models;
@@ -18239,7 +19703,7 @@ static wisp__kept *wisp__difference_apply(wisp__content *c, wisp__chunks *chunks
         u.values = c->base->limits.message_values;
         if (form->adaptive && program) adapted = wisp__models_begin(&d, program, base->models);
         bytes = (uint8_t *)wisp__differ_take(&d, (size_t)room + WISP__SLACK);
-        *why = WISP_E_MEMORY;
+        *why = wisp__content_result(c, WISP_E_MEMORY);
         if (!bytes) return NULL;
         memset(bytes, 0, WISP__SLACK);
         to = wisp__writer_on(bytes, (int)room);
@@ -18258,7 +19722,7 @@ static wisp__kept *wisp__difference_apply(wisp__content *c, wisp__chunks *chunks
         full = to.full && room < most;
         room = room * 2 < most ? room * 2 : most;
     }
-    *why = WISP_E_BAD_PACKET;
+    *why = wisp__content_result(c, WISP_E_BAD_PACKET);
     if (!made || to.full) return NULL;
     *why = WISP_E_MEMORY;
     value = wisp__kept_make(c->base, chunks, bytes, to.at);
@@ -18271,15 +19735,12 @@ static wisp__kept *wisp__difference_apply(wisp__content *c, wisp__chunks *chunks
 
 /* Moves past a message that tells a value: it is applied only when its turn comes. */
 static wisp_result wisp__told_extent(wisp__content *c, const wisp__form *form,
-                                     wisp__reader *data, bool in_order, int *budget) {
+                                     wisp__reader *data, bool in_order) {
     wisp__telling t;
     wisp__reader shape = wisp__reader_on(NULL, 0);
-    wisp__unpacker u = wisp__content_unpacker(c, &c->arena, data,
-                                              wisp__min_int(*budget,
-                                                            c->base->limits.message_values));
+    wisp__unpacker u = wisp__content_unpacker(c, &c->arena, data, c->base->limits.message_values);
     wisp__decoded out;
     wisp_result result = WISP_OK;
-    int most = u.values;
     wisp__content_turn(c);
     wisp__get_telling(data, form, in_order, &t);
     u.shape = &shape;
@@ -18288,9 +19749,9 @@ static wisp_result wisp__told_extent(wisp__content *c, const wisp__form *form,
     if (t.whole) result = wisp__decode_content(&u, form, &out);
     else if (t.end >= 0) wisp__skip(data, t.end - data->at);
     else if (!wisp__delta_pass(&u, form->described->program, data)) data->failed = true;
-    *budget -= most - u.values;
-    return data->failed && result != WISP_E_MEMORY ? WISP_E_BAD_PACKET
-         : result == WISP_E_INVALID ? WISP_OK : result;
+    if (data->failed && result != WISP_E_MEMORY) result = WISP_E_BAD_PACKET;
+    if (result == WISP_E_INVALID) result = WISP_OK;
+    return wisp__content_result(c, result);
 }
 
 /* --- what has come in, as the schema here wants it --- */
@@ -18300,11 +19761,11 @@ static wisp_result wisp__decoded_set(wisp__content *c, const wisp_schema *schema
                                      const wisp_value *value, wisp__decoded *d) {
     wisp_value *one;
     if (schema->shape == WISP_SHAPE_LIST && value->kind == WISP_ARRAY) {
-        d->values = value->as.array;
+        d->values = wisp__elements_of(value);
         d->count = value->count;
         return WISP_OK;
     }
-    one = (wisp_value *)wisp__arena_take(c->base, &c->arena, sizeof *one);
+    one = (wisp_value *)wisp__content_take(c, sizeof *one);
     if (!one) return WISP_E_MEMORY;
     *one = *value;
     d->values = one;
@@ -18322,21 +19783,23 @@ static wisp_result wisp__conform_version(wisp__content *c, const wisp__remote *r
     wisp_edit edit;
     wisp_result result;
     if (theirs->version == ours->version) return WISP_OK;
-    result = wisp__edit_begin(&edit, supply, theirs, value);
+    result = wisp__migrate_can(e->migrations, e->migration_count, theirs->version, ours->version,
+                               text, (int)sizeof c->registry->text);
+    if (result == WISP_OK) result = wisp__edit_begin(&edit, supply, theirs, value);
+    if (result == WISP_E_INVALID)
+        snprintf(text, sizeof c->registry->text, "is no %s of version %d",
+                 theirs->shape == WISP_SHAPE_LIST ? "array" : "map", theirs->version);
     if (result == WISP_OK)
         result = wisp__migrate(&edit, e->migrations, e->migration_count, theirs->version,
                                ours->version, text, (int)sizeof c->registry->text);
     return result ? result : wisp__edit_end(&edit, ours, value);
 }
 
-/* Makes values of what was read that fit the schema registered here, if there is one. The text of
-   the registry says what does not. */
-static wisp_result wisp__conform_decoded(wisp__content *c, const wisp__remote *remote,
-                                         const wisp__form *form, wisp__decoded *d) {
+static wisp_result wisp__conform_values(wisp__content *c, const wisp__remote *remote,
+                                        const wisp__form *form, wisp__decoded *d) {
     const wisp__program *ours = remote->schema ? remote->schema->program : NULL;
     wisp__described *described = form ? form->described : NULL;
-    wisp__unpacker u = wisp__content_unpacker(c, &c->arena, NULL, 0);
-    wisp__supply supply = wisp__supply_of(&u);
+    wisp__supply supply = wisp__supply_of_arena(c->base, &c->arena, &c->credit);
     wisp__fitting f = wisp__fitting_on(c->registry->text, (int)sizeof c->registry->text, &supply);
     const wisp_schema *schema;
     wisp_value value;
@@ -18345,13 +19808,14 @@ static wisp_result wisp__conform_decoded(wisp__content *c, const wisp__remote *r
     if (!ours && !d->image) return WISP_OK;
     schema = ours ? ours->schema : d->program->schema;
     if (d->image) value = wisp_struct(d->program->schema, d->image);
-    else result = wisp__subject(schema, d->values, d->count, &value, f.text, f.text_bytes);
+    else result = wisp__subject(described ? described->program->schema : schema, d->values,
+                                d->count, &value, f.text, f.text_bytes);
     if (result) return result;
     if (ours && d->program != ours) {
         if (described)
             result = wisp__conform_version(c, remote, described->program->schema, &supply, &value);
         if (result) return result;
-        image = wisp__arena_take(c->base, &c->arena, (size_t)schema->bytes);
+        image = wisp__content_take(c, (size_t)schema->bytes);
         if (!image) return WISP_E_MEMORY;
         memset(image, 0, (size_t)schema->bytes);
         f.loose = described != NULL;
@@ -18361,6 +19825,19 @@ static wisp_result wisp__conform_decoded(wisp__content *c, const wisp__remote *r
     }
     result = wisp__image_value(schema, image, &supply, &value);
     return result ? result : wisp__decoded_set(c, schema, &value, d);
+}
+
+/* Makes values of what was read that fit the schema registered here, if there is one. The text of
+   the registry says what does not. */
+static wisp_result wisp__conform_decoded(wisp__content *c, const wisp__remote *remote,
+                                         const wisp__form *form, wisp__decoded *d) {
+    return wisp__content_result(c, wisp__conform_values(c, remote, form, d));
+}
+
+/* Between updates, when nothing of a message is needed any more. */
+static void wisp__content_trim(wisp__content *c) {
+    wisp__arena_trim(c->base, &c->scratch);
+    wisp__arena_trim(c->base, &c->arena);
 }
 
 static void wisp__content_free(wisp__content *c) {
@@ -18520,7 +19997,7 @@ static wisp__message *wisp__unqueue(wisp__sender *sender, wisp__session *s, int 
     if (entry->before) entry->before->next = entry->next;
     else route->first = entry->next;
     s->queued--;
-    s->queued_bytes -= m->size;
+    s->queued_bytes -= wisp__message_weight(m);
     if (m->delivery != WISP_RELIABLE) s->loose_bytes -= m->size;
     wisp__count_queued(sender->registry->remotes[m->remote], -1);
     wisp__chunk_give(sender->base, sender->chunks, entry, sizeof *entry);
@@ -18590,7 +20067,7 @@ static wisp_result wisp__enqueue(wisp__sender *sender, wisp__session *s, wisp__m
     wisp__base *base = sender->base;
     wisp__route *route = wisp__route_of(base, s, wisp__max_int(m->remote, m->form));
     wisp__entry *entry;
-    int bytes = m->size;
+    int bytes = wisp__message_weight(m);
     if (!route) return WISP_E_MEMORY;
     route = &s->routes[m->remote];
     if (s->queued >= base->limits.queue_messages ||
@@ -18623,7 +20100,7 @@ static wisp_result wisp__enqueue(wisp__sender *sender, wisp__session *s, wisp__m
     route->active = true;
     s->queued++;
     s->queued_bytes += bytes;
-    if (m->delivery != WISP_RELIABLE) s->loose_bytes += bytes;
+    if (m->delivery != WISP_RELIABLE) s->loose_bytes += m->size;
     wisp__count_queued(sender->registry->remotes[m->remote], 1);
     wisp__peers_mark(sender->peers, &s->peer);
     return WISP_OK;
@@ -18670,17 +20147,26 @@ static int wisp__queue_pick(const wisp__sender *sender, const wisp__session *s, 
  *   ANNOUNCE 5: length(id) length(bytes) name version:8 codec:8 length(extra)
  *   BOUND 6 · UNKNOWN 7: length(id) · PING 8 · LEAVE 9: code:16 length(bytes) text
  *   RESYNC 10: length(id), whose values are to come whole
+ *   Reserved, and no record yet: TICK 11, OBJECT 12, INPUT 13, ASSEMBLED 14 (a piece set)
+ *   MORE 15, which is followed by kind:4 of its own: PATH_CHALLENGE 0, PATH_RESPONSE 1,
+ *   FULL 2 (a name and a key, in place of RESYNC of a whole name), CLOCK 3 are reserved
+ *   READS 4: length(methods), one bit for each in which whole packets may be compressed (squeeze);
+ *   a peer that this end joined needs none: it may use all that this end has
  * ======================================================================== */
 
 typedef enum wisp__record {
     WISP__R_END, WISP__R_SECTION, WISP__R_FRAGMENT, WISP__R_INVOKE, WISP__R_REPLY,
     WISP__R_ANNOUNCE, WISP__R_BOUND, WISP__R_UNKNOWN, WISP__R_PING, WISP__R_LEAVE,
     WISP__R_RESYNC,
+    WISP__R_TICK, WISP__R_OBJECT, WISP__R_INPUT, WISP__R_ASSEMBLED, WISP__R_MORE,
+    WISP__R_PATH_CHALLENGE, WISP__R_PATH_RESPONSE, WISP__R_FULL, WISP__R_CLOCK, WISP__R_READS,
     WISP__R_EVENT, WISP__R_VALUE, WISP__R_NOTHING      /* never on the wire */
 } wisp__record;
 
 /* What one packet holds at most, and a run of equal messages takes at most. */
-enum { WISP__PACKET_VALUES = 65536, WISP__PACKET_MESSAGES = 2048, WISP__RUN_BITS = 24 };
+/* What a packet holds at most, so that its reader can pay for it. */
+enum { WISP__PACKET_VALUES = 8192, WISP__PACKET_RAW = 64 << 10, WISP__PACKET_MESSAGES = 2048,
+       WISP__RUN_BITS = 24 };
 
 /* A packet being filled. */
 typedef struct wisp__filler {
@@ -18708,7 +20194,9 @@ static int wisp__wire_id(int index) { return index - WISP__RESERVED; }
 static int wisp__piece_bytes(const wisp__base *base) { return base->mtu - 96; }
 
 static void wisp__put_control(wisp__writer *to, wisp__record kind) {
-    wisp__put(to, (uint64_t)kind << 4, 8);
+    bool more = kind > WISP__R_MORE;
+    wisp__put(to, (uint64_t)(more ? WISP__R_MORE : kind) << 4, 8);
+    if (more) wisp__put(to, (uint64_t)kind - WISP__R_MORE - 1, 4);
 }
 
 static void wisp__fill_run(wisp__filler *f) {
@@ -18989,7 +20477,7 @@ static wisp__fit wisp__fill_controls(wisp__filler *f) {
         wisp__route *route = wisp__route_of(f->sender->base, s, s->untold);
         const wisp__remote *entry = f->sender->registry->remotes[s->untold];
         if (!route) return WISP__FULL;
-        if (entry->main->newest != entry->index) continue;
+        if (entry->main->newest != entry->index || entry->lent) continue;
         if (wisp__announced_apart(f->sender->base, entry)) continue;
         if (route->known == WISP__UNTOLD && !wisp__fill_announcement(f, s->untold))
             return WISP__FULL;
@@ -19018,12 +20506,14 @@ static wisp__fit wisp__fill_lost(wisp__filler *f) {
     return WISP__FITS;
 }
 
-/* Is there room for an item at the receiver, and in the channel? */
+/* Is there room for an item at the receiver, and in the channel? One alone is always in order
+   there, and needs none. */
 static bool wisp__window_open(const wisp__filler *f, const wisp__lane_out *out, int size) {
     const wisp__peer *peer = &f->session->peer;
     if (f->sender->base->reliable) return true;
     if (out->next - out->base >= peer->window_items) return false;
-    return peer->window_used == 0 || peer->window_used + size <= peer->window_bytes;
+    return peer->window_used == 0 ||
+           wisp__held_bytes(size) <= peer->window_bytes - peer->window_used;
 }
 
 /* Sends an item of a channel for the first time. On a reliable link there is no window. */
@@ -19041,7 +20531,7 @@ static wisp__fit wisp__fill_first(wisp__filler *f, wisp__lane_out *out, wisp__it
         item.message->references--;
         out->next--;
     } else {
-        f->session->peer.window_used += item.size;
+        f->session->peer.window_used += wisp__held_bytes(item.size);
     }
     return fit;
 }
@@ -19147,7 +20637,7 @@ static wisp__fit wisp__fill_queued(wisp__filler *f, int index, uint32_t *blocked
         memset(&item, 0, sizeof item);
         item.message = m;
         item.offset = -1;
-        item.size = m->size + 16;
+        item.size = m->size;
         if (!lane || !wisp__window_open(f, &lane->out, item.size)) return WISP__WAITS;
         if (m->size > wisp__piece_bytes(sender->base) || m->type == WISP__ANNOUNCEMENT) {
             lane->out.cutting = wisp__message_whole(sender, m, s->call_floor);
@@ -19204,13 +20694,12 @@ static wisp__fit wisp__fill(wisp__filler *f, int only) {
 
 static void wisp__packet_begin(wisp__filler *f, wisp__sender *sender, wisp__session *s) {
     wisp__flow *flow = &s->peer.flow;
-    int wide = wisp__number_bits(flow) == 32;
     memset(f, 0, sizeof *f);
     f->sender = sender;
     f->session = s;
     f->packet = wisp__post_buffer(sender->peers);
-    f->head = sender->base->reliable ? 5 : wide ? 9 : 7;
-    f->packet[0] = (uint8_t)(WISP__FLAG_SESSION | (wide ? WISP__FLAG_WIDE : 0));
+    f->head = wisp__packet_head(sender->base);
+    f->packet[0] = WISP__FLAG_SESSION;
     f->to = wisp__writer_on(f->packet + f->head, sender->base->mtu - f->head);
     f->to.end -= WISP__RUN_BITS;
     f->first_ref = flow->ref_next;
@@ -19226,8 +20715,11 @@ static int wisp__packet_squeeze(wisp__filler *f, int size) {
     wisp__squeeze_stream *stream = &registry->batches;
     uint8_t *body = f->packet + f->head, *packed = wisp__post_spare(f->sender->peers);
     int head = stream->dictionary ? 5 : 3, method, bytes;
+    unsigned methods;
     if (stream->mode <= WISP_COMPRESSION_NONE || size <= 16) return size;
-    bytes = wisp__squeeze_pack(registry->squeeze, stream, peer->methods, body, size, packed,
+    if (peer->asked && !peer->reads) return size;
+    methods = peer->asked ? peer->methods & peer->reads : peer->methods;
+    bytes = wisp__squeeze_pack(registry->squeeze, stream, methods, body, size, packed,
                                size - head - 1, &method);
     if (bytes <= 0) return size;
     f->packet[0] |= WISP__FLAG_SQUEEZED;
@@ -19243,23 +20735,23 @@ static void wisp__packet_end(wisp__filler *f) {
     wisp__peers *peers = f->sender->peers;
     wisp__peer *peer = &f->session->peer;
     wisp__flow *flow = &peer->flow;
+    uint64_t number;
     int size;
     wisp__fill_run(f);
     f->to.end += WISP__RUN_BITS;
     wisp__put_align(&f->to);
     size = f->head + wisp__packet_squeeze(f, (int)(f->to.at / 8));
+    number = f->sender->base->reliable ? ++peer->sent_in_order : flow->next;
+    wisp__packet_close(f->sender->base, &peer->seal, !peer->joiner, peer->connection, number,
+                       f->packet, size);
     if (f->sender->base->reliable) {
-        flow->next = ++peer->sent_in_order;
+        flow->next = number;
     } else {
-        uint64_t number = flow->next;
-        for (int i = 0; i < f->head - 5; i++) f->packet[5 + i] = (uint8_t)(number >> (8 * i));
         if (f->eliciting) wisp__flow_track(flow, f->sender->base->time, size, f->first_ref);
         flow->acks_alone = f->eliciting ? 0 : flow->acks_alone + 1;
+        flow->next++;
+        wisp__flow_skip(flow, &peers->secret);
     }
-    wisp__put_tag(f->packet + 1, wisp__seal_tag(&peer->seal, !peer->joiner,
-                                                flow->next ^ (uint64_t)f->packet[0] << 56,
-                                                f->packet + 5, size - 5));
-    if (!f->sender->base->reliable) flow->next++;
     peer->stats.packets_sent++;
     peer->stats.bytes_sent += (uint64_t)size;
     wisp__policy_sent(f->sender->policy, &f->session->spending, peers->joined, size,
@@ -19270,6 +20762,7 @@ static void wisp__packet_end(wisp__filler *f) {
 
 static void wisp__send_acks(wisp__sender *sender, wisp__session *s) {
     wisp__filler f;
+    if (!wisp__flow_may_number(&s->peer.flow)) return;
     wisp__packet_begin(&f, sender, s);
     if (!f.acks && s->peer.flow.unacked)
         f.acks = wisp__flow_put_acks(&s->peer.flow, &f.to, sender->base->time,
@@ -19395,6 +20888,8 @@ static void wisp__session_free(wisp__sender *sender, wisp__session *s) {
     wisp__free(base, s->routes, (size_t)s->route_room * sizeof *s->routes);
     for (int i = 0; i < s->their_room; i++) {
         wisp__form *form = s->theirs[i].form;
+        if (s->theirs[i].remote)
+            sender->registry->remotes[s->theirs[i].remote - 1]->announced--;
         if (!form) continue;
         wisp__described_release(&sender->registry->schemas, form->described);
         wisp__free(base, form, sizeof *form);
@@ -19438,6 +20933,9 @@ typedef struct wisp__notice {
     char        head[33];          /* hexadecimal: the first bytes of what came; or "" */
 } wisp__notice;
 
+/* Errors that one packet may raise; tables of those that were told. */
+enum { WISP__PACKET_ERRORS = 8, WISP__QUIET_SETS = 16 };
+
 typedef struct wisp__events {
     wisp__base     *base;
     wisp__registry *registry;
@@ -19451,8 +20949,10 @@ typedef struct wisp__events {
     wisp_sink       sink;
     char            head[33];      /* for the error that is told next */
     wisp__connection *matches;     /* to many names, in order */
-    int             matched;       /* names registered because of them */
     void           *landing;       /* where wisp_raise leaves to: a jmp_buf */
+    wisp__quiet     quiet[WISP__QUIET_SETS];      /* of errors, by peer */
+    bool            of_packet;     /* a packet is read: it has raised so many errors */
+    int             packet_errors;
 } wisp__events;
 
 enum { WISP__ON_JOINED, WISP__ON_LEFT, WISP__ON_ERROR, WISP__ON_BUDGET };
@@ -19481,6 +20981,7 @@ static void wisp__handle(wisp__events *events, wisp_handler fn, wisp_event *even
 static void wisp__report(wisp__events *events, wisp_peer peer, wisp_remote remote,
                          wisp_result code, const char *text) {
     wisp_report report;
+    const wisp__remote *about = wisp__remote_at(events->registry, remote.id);
     char backtrace[2048];
     backtrace[0] = 0;
     if (events->sink.backtrace)
@@ -19488,7 +20989,7 @@ static void wisp__report(wisp__events *events, wisp_peer peer, wisp_remote remot
     backtrace[sizeof backtrace - 1] = 0;
     report.code = code;
     report.peer = peer;
-    report.remote = remote.id ? events->registry->remotes[remote.id - 1]->name : "";
+    report.remote = about ? about->name : "";
     report.text = text;
     report.head = events->head;
     report.backtrace = backtrace;
@@ -19496,39 +20997,88 @@ static void wisp__report(wisp__events *events, wisp_peer peer, wisp_remote remot
     events->sink.report(events->sink.user, &report);
 }
 
-/* "Joined" and "left" have their room reserved; an error may find none. */
-WISP__PRINTF(6, 7)
-static void wisp__notice_add(wisp__events *events, int name, wisp_peer peer, wisp_remote remote,
-                             wisp_result result, const char *format, ...) {
+/* May an error be told? It is counted in any case. Errors of one code, peer and remote are equal.
+   Each peer has a table that few others use, so that it cannot silence what the others do. */
+static bool wisp__error_let(wisp__events *events, wisp_peer peer, wisp_remote remote,
+                            wisp_result code, uint32_t *left_out) {
+    wisp__base *base = events->base;
+    bool over = events->of_packet && events->packet_errors >= WISP__PACKET_ERRORS;
+    wisp__quiet *quiet = &events->quiet[peer.id % WISP__QUIET_SETS];
+    uint64_t key = (uint64_t)peer.id << 32 | remote.id;
+    base->stats.errors++;
+    if (wisp__quiet_let(base, quiet, key, code, over, left_out)) {
+        events->packet_errors++;
+        return true;
+    }
+    base->stats.notices_dropped++;
+    return false;
+}
+
+/* Has a notice that no room was reserved for some room? */
+static bool wisp__notice_fits(wisp__events *events) {
+    wisp__base *base = events->base;
+    if (events->notice_count < base->limits.notices && !wisp__notices_reserve(events, 1))
+        return true;
+    base->stats.notices_dropped++;
+    wisp__log(base, WISP_LOG_WARNING, WISP_E_LIMIT, "error events are dropped: update more often, "
+              "or raise desc.limits.notices");
+    return false;
+}
+
+/* Adds a notice, of a text that is clean. "Joined" and "left" have their room reserved; an error
+   may find none. */
+static void wisp__notice_put(wisp__events *events, int name, wisp_peer peer, wisp_remote remote,
+                             wisp_result result, const char *text) {
     wisp__base *base = events->base;
     wisp__notice *notice;
-    va_list list;
-    char text[sizeof notice->text];
-    va_start(list, format);
-    vsnprintf(text, sizeof text, format, list);
-    va_end(list);
-    if (name >= WISP__ON_ERROR) {
-        base->stats.errors += name == WISP__ON_ERROR;
-        if (name == WISP__ON_ERROR && events->sink.report)
-            wisp__report(events, peer, remote, result, text);
-        if (events->notice_count >= base->limits.notices || wisp__notices_reserve(events, 1)) {
-            if (!base->stats.notices_dropped++)
-                wisp__log(base, WISP_LOG_WARNING, WISP_E_LIMIT, "error events are dropped: update "
-                          "more often, or raise desc.limits.notices");
-            return;
-        }
-    }
+    if (name == WISP__ON_ERROR && events->sink.report)
+        wisp__report(events, peer, remote, result, text);
+    if (name >= WISP__ON_ERROR && !wisp__notice_fits(events)) return;
     WISP_ASSERT(events->notice_count < events->notice_room);
     notice = &events->notices[events->notice_count++];
     notice->name = name;
     notice->peer = peer;
     notice->remote = remote;
     notice->result = result;
-    memcpy(notice->text, text, sizeof text);
+    snprintf(notice->text, sizeof notice->text, "%s", text);
     memcpy(notice->head, events->head, sizeof notice->head);
     if (name == WISP__ON_ERROR && events->registry->meters)
         wisp__meters_error(events->registry->meters, result, peer, remote, notice->text);
-    if (name >= WISP__ON_ERROR) wisp__log(base, WISP_LOG_WARNING, result, "%s", notice->text);
+    if (name >= WISP__ON_ERROR) wisp__log_line(base, WISP_LOG_WARNING, result, notice->text);
+}
+
+/* Adds a notice; errors that are too many are only counted. */
+WISP__PRINTF(6, 7)
+static void wisp__notice_add(wisp__events *events, int name, wisp_peer peer, wisp_remote remote,
+                             wisp_result result, const char *format, ...) {
+    va_list list;
+    uint32_t left_out = 0;
+    char text[sizeof events->notices->text];
+    if (name == WISP__ON_ERROR && !wisp__error_let(events, peer, remote, result, &left_out)) return;
+    va_start(list, format);
+    vsnprintf(text, sizeof text, format, list);
+    va_end(list);
+    wisp__text_clean(text, sizeof text, text, strlen(text));
+    wisp__quiet_count(text, sizeof text, left_out);
+    wisp__notice_put(events, name, peer, remote, result, text);
+}
+
+/* Tells which errors were left out, each kind when it may be told again. */
+static void wisp__errors_left_out(wisp__events *events, wisp__quiet *quiet) {
+    uint32_t left_out;
+    wisp__base *base = events->base;
+    wisp__quiet_kind *kind;
+    while ((kind = wisp__quiet_due(quiet, base->time, &left_out, &base->quiet_owes)) != NULL) {
+        char text[80];
+        wisp_peer peer;
+        wisp_remote remote;
+        peer.id = (uint32_t)(kind->key >> 32);
+        remote.id = (uint32_t)kind->key;
+        snprintf(text, sizeof text, "%lu errors were left out: %s", (unsigned long)left_out,
+                 kind->code ? wisp_result_text(kind->code) : "of many kinds");
+        wisp__notice_put(events, WISP__ON_ERROR, peer, remote,
+                         kind->code ? kind->code : WISP_E_FLOOD, text);
+    }
 }
 
 static void wisp__events_connect(wisp__remote *remote, wisp__connection *c) {
@@ -19606,11 +21156,31 @@ static void wisp__events_name(wisp__events *events, wisp__remote *remote) {
         wisp__events_match(events, many, remote);
 }
 
+/* A remote that was lent goes to another name: ends what patterns have connected to it. No handler
+   runs. */
+static void wisp__events_forget(wisp__events *events, wisp__remote *remote) {
+    for (wisp__connection *many = events->matches; many; many = many->next) {
+        wisp__connection **link = &many->parts;
+        while (*link)
+            if ((*link)->remote == remote->index) *link = (*link)->parts;
+            else link = &(*link)->parts;
+    }
+    while (remote->first) {
+        wisp__connection *c = remote->first;
+        remote->first = c->next;
+        wisp__pool_remove(&events->pool, c);
+    }
+    remote->last = NULL;
+}
+
 /* May a name that only a peer has announced be registered? */
-static bool wisp__events_wanted(const wisp__events *events, const char *name) {
-    if (events->matched >= events->base->limits.matched_names) return false;
-    for (const wisp__connection *many = events->matches; many; many = many->next)
+static bool wisp__events_wanted(const wisp__events *events, const char *name,
+                                wisp__credit *credit) {
+    int length = (int)strlen(name);
+    for (const wisp__connection *many = events->matches; many; many = many->next) {
+        if (!wisp__pay_each(credit, length, WISP__PRICE_MATCH)) return false;
         if (!many->dead && wisp_pattern_matches(many->pattern, name)) return true;
+    }
     return false;
 }
 
@@ -19726,7 +21296,8 @@ bool wisp_peer_equal(wisp_peer a, wisp_peer b) { return a.id == b.id; }
  * What: the chain of middleware, and the messages that it holds.
  * Invariants: places do not move while a hook runs; a name's bits say which
  *   places it passes, so that a message looks at no pattern; what is held is
- *   in the order it was held.
+ *   in two lists: of its peer, and of all that is held or was released, so
+ *   that neither a release nor the end of a peer looks at what others hold.
  * Not here: where messages enter the chain and leave it (outgoing, incoming).
  * ======================================================================== */
 
@@ -19753,9 +21324,16 @@ typedef struct wisp__passage {
     const wisp_call_desc *how;          /* of a call on its way out */
 } wisp__passage;
 
+/* The lists that a held message is in: that of its peer, in the order it was held; and that of all,
+   in the same order, or from its release on that of all released, in the order of release. */
+enum { WISP__OF_PEER, WISP__OF_ALL };
+
 /* A message that is held. */
 typedef struct wisp__stalled {
-    struct wisp__stalled *next;
+    struct wisp__stalled *next[2], *before[2];      /* in these lists */
+    wisp__stalled_list *own;            /* that of its peer, or of those to several */
+    uint64_t       turn;                /* its place among the released */
+    int            bytes;               /* of memory, with its message and list */
     wisp__passage  passage;
     wisp__message *message;             /* its values, describing themselves */
     wisp_to        to;                  /* inbound: whom it is from */
@@ -19774,9 +21352,10 @@ typedef struct wisp__hooks {
     int             depth;              /* messages in the chain, inside each other */
     bool            dead;               /* some place is to be cleared */
     wisp__arena     arena;              /* values that were changed or held, while depth > 0 */
-    wisp__stalled  *first, **last;
-    int             ready, ready_out;   /* ready_out: of these on their way out */
-    int             held, held_bytes;   /* on their way out */
+    wisp__stalled_list several;         /* held on their way out to more than one peer */
+    wisp__stalled_list held;            /* all that are not released */
+    wisp__stalled_list released[2];     /* on their way out, and in */
+    uint64_t        releases;
 } wisp__hooks;
 
 static bool wisp__hook_takes(const wisp__hook *hook, const char *name) {
@@ -19923,49 +21502,69 @@ static bool wisp__hook_lives(const wisp__hooks *hooks, uint32_t serial) {
     return false;
 }
 
+static void wisp__stalled_push(wisp__stalled_list *list, wisp__stalled *held, int of) {
+    held->next[of] = NULL;
+    held->before[of] = list->last;
+    if (list->last) list->last->next[of] = held;
+    else list->first = held;
+    list->last = held;
+    list->count++;
+    list->bytes += held->bytes;
+}
+
+static void wisp__stalled_cut(wisp__stalled_list *list, wisp__stalled *held, int of) {
+    if (held->next[of]) held->next[of]->before[of] = held->before[of];
+    else list->last = held->before[of];
+    if (held->before[of]) held->before[of]->next[of] = held->next[of];
+    else list->first = held->next[of];
+    list->count--;
+    list->bytes -= held->bytes;
+}
+
+/* Messages that were released, on their way out or (`any`) either way. */
+static int wisp__hooks_ready(const wisp__hooks *hooks, bool any) {
+    return hooks->released[0].count + (any ? hooks->released[1].count : 0);
+}
+
 static void wisp__hooks_let(wisp__hooks *hooks, wisp__stalled *held, wisp_result verdict) {
+    wisp__stalled_cut(&hooks->held, held, WISP__OF_ALL);
+    wisp__stalled_push(&hooks->released[held->passage.inbound], held, WISP__OF_ALL);
     held->ready = true;
+    held->turn = ++hooks->releases;
     held->passage.verdict = verdict;
-    hooks->ready++;
-    hooks->ready_out += !held->passage.inbound;
 }
 
 /* A hook that has been removed meanwhile holds nothing: the message goes on. */
 static void wisp__hooks_hold(wisp__hooks *hooks, wisp__stalled *held) {
-    held->next = NULL;
-    if (!hooks->first) hooks->last = &hooks->first;
-    *hooks->last = held;
-    hooks->last = &held->next;
     held->ready = false;
+    wisp__stalled_push(&hooks->held, held, WISP__OF_ALL);
+    wisp__stalled_push(held->own, held, WISP__OF_PEER);
     if (!wisp__hook_lives(hooks, held->passage.after)) wisp__hooks_let(hooks, held, WISP_PASS);
 }
 
-static void wisp__hooks_unlink(wisp__hooks *hooks, wisp__stalled **place) {
-    wisp__stalled *held = *place;
-    *place = held->next;
-    if (hooks->last == &held->next) hooks->last = place;
-    hooks->ready -= held->ready;
-    hooks->ready_out -= held->ready && !held->passage.inbound;
+/* Takes a message off its lists. */
+static void wisp__hooks_unlink(wisp__hooks *hooks, wisp__stalled *held) {
+    wisp__stalled_cut(held->ready ? &hooks->released[held->passage.inbound] : &hooks->held, held,
+                      WISP__OF_ALL);
+    wisp__stalled_cut(held->own, held, WISP__OF_PEER);
 }
 
-/* The first that was released, on its way out or (`any`) either way, off the list; NULL: none. */
+/* The first that was released, on its way out or (`any`) either way, off its lists; NULL: none. */
 static wisp__stalled *wisp__hooks_next(wisp__hooks *hooks, bool any) {
-    wisp__stalled **place = &hooks->first, *held;
-    if (!(any ? hooks->ready : hooks->ready_out)) return NULL;
-    while (*place && !((*place)->ready && (any || !(*place)->passage.inbound)))
-        place = &(*place)->next;
-    held = *place;
-    if (held) wisp__hooks_unlink(hooks, place);
+    wisp__stalled *out = hooks->released[0].first, *in = any ? hooks->released[1].first : NULL;
+    wisp__stalled *held = !in || (out && out->turn < in->turn) ? out : in;
+    if (held) wisp__hooks_unlink(hooks, held);
     return held;
 }
 
-/* Marks what a hook holds, for a peer or (id 0) for all. */
-static int wisp__hooks_release(wisp__hooks *hooks, uint32_t serial, wisp_peer peer,
+/* Releases what a hook holds, of one peer or (NULL) of all. */
+static int wisp__hooks_release(wisp__hooks *hooks, uint32_t serial, wisp__stalled_list *own,
                                wisp_result verdict) {
-    int count = 0;
-    for (wisp__stalled *held = hooks->first; held; held = held->next) {
+    int count = 0, of = own ? WISP__OF_PEER : WISP__OF_ALL;
+    wisp__stalled *held = own ? own->first : hooks->held.first, *next;
+    for (; held; held = next) {
+        next = held->next[of];
         if (held->ready || held->passage.after != serial) continue;
-        if (peer.id && held->to.peer.id != peer.id) continue;
         wisp__hooks_let(hooks, held, verdict);
         count++;
     }
@@ -19978,17 +21577,28 @@ static void wisp__hooks_free(wisp__hooks *hooks) {
     wisp__arena_free(hooks->base, &hooks->arena);
 }
 
-WISP__UNUSED static void wisp__hooks_check(const wisp__hooks *hooks) {
-    int ready = 0, out = 0;
-    for (const wisp__stalled *held = hooks->first; held; held = held->next) {
-        ready += held->ready;
-        out += held->ready && !held->passage.inbound;
+WISP__UNUSED static void wisp__stalled_check(const wisp__stalled_list *list, int of) {
+    const wisp__stalled *before = NULL;
+    int count = 0, bytes = 0;
+    for (const wisp__stalled *held = list->first; held; held = held->next[of]) {
+        WISP_ASSERT(held->before[of] == before && (of == WISP__OF_ALL || held->own == list));
+        before = held;
+        count++;
+        bytes += held->bytes;
     }
+    WISP_ASSERT(list->last == before && list->count == count && list->bytes == bytes);
+    (void)before;
+    (void)count;
+    (void)bytes;
+}
+
+WISP__UNUSED static void wisp__hooks_check(const wisp__hooks *hooks) {
     for (int i = 1; i < hooks->count; i++)
         WISP_ASSERT(hooks->places[i]->serial > hooks->places[i - 1]->serial);
-    WISP_ASSERT(ready == hooks->ready && out == hooks->ready_out && hooks->depth >= 0);
-    (void)ready;
-    (void)out;
+    wisp__stalled_check(&hooks->several, WISP__OF_PEER);
+    wisp__stalled_check(&hooks->held, WISP__OF_ALL);
+    for (int i = 0; i < 2; i++) wisp__stalled_check(&hooks->released[i], WISP__OF_ALL);
+    WISP_ASSERT(hooks->depth >= 0);
 }
 
 /* ===========================================================================
@@ -20047,7 +21657,7 @@ static wisp__request *wisp__request_at(const wisp__session *s, uint32_t id) {
 
 static void wisp__request_forget(wisp__calls *calls, wisp__session *s, wisp__request *request) {
     if (request->reply) {
-        s->kept_bytes -= request->reply->size;
+        s->kept_bytes -= wisp__message_weight(request->reply);
         wisp__message_release(calls->base, calls->chunks, request->reply);
     }
     memset(request, 0, sizeof *request);
@@ -20056,7 +21666,7 @@ static void wisp__request_forget(wisp__calls *calls, wisp__session *s, wisp__req
 /* Keeps the answer for repeats of the call, unless too much is kept for this peer. */
 static void wisp__request_keep(wisp__calls *calls, wisp__session *s, wisp__request *request,
                                wisp__message *reply) {
-    int bytes = reply->size;
+    int bytes = wisp__message_weight(reply);
     request->state = WISP__REQUEST_DONE;
     if (request->reply || bytes > calls->base->limits.queue_bytes - s->kept_bytes) return;
     s->kept_bytes += bytes;
@@ -20065,10 +21675,13 @@ static void wisp__request_keep(wisp__calls *calls, wisp__session *s, wisp__reque
 }
 
 /* The caller has settled every call before `floor`. */
-static void wisp__requests_settle(wisp__calls *calls, wisp__session *s, uint32_t floor) {
+/* false: the leap is not paid for. */
+static bool wisp__requests_settle(wisp__calls *calls, wisp__session *s, uint32_t floor,
+                                  wisp__credit *credit) {
     int32_t ahead = wisp__distance(floor, s->request_floor);
-    if (ahead <= 0) return;
-    s->steps += wisp__min_int(ahead, s->request_room);
+    if (ahead <= 0) return true;
+    if (!wisp__pay_each(credit, wisp__min_int(ahead, s->request_room), WISP__PRICE_STEP))
+        return false;
     if (ahead > s->request_room) {
         for (int i = 0; i < s->request_room; i++)
             if (wisp__distance(s->requests[i].id, floor) < 0)
@@ -20079,6 +21692,7 @@ static void wisp__requests_settle(wisp__calls *calls, wisp__session *s, uint32_t
                 wisp__request_forget(calls, s, wisp__request_at(s, id));
     }
     s->request_floor = floor;
+    return true;
 }
 
 /* The place for a call of theirs, new (state NONE) or known; NULL with the reason. */
@@ -20093,7 +21707,7 @@ static wisp__request *wisp__request_take(wisp__calls *calls, wisp__session *s, u
         int limit = calls->base->limits.calls_remembered;
         int room = s->request_room ? s->request_room * 2 : wisp__min_int(limit, 8);
         if (room > limit) return NULL;
-        larger = (wisp__request *)wisp__alloc(calls->base, (size_t)room * sizeof *larger);
+        larger = (wisp__request *)wisp__alloc_items(calls->base, (uint64_t)room, sizeof *larger);
         if (!larger) return NULL;
         for (int i = 0; i < s->request_room; i++)
             if (old[i].state) larger[old[i].id & (uint32_t)(room - 1)] = old[i];
@@ -20205,17 +21819,17 @@ static void wisp__calls_leave(wisp__calls *calls, wisp__session *s) {
     s->request_room = 0;
 }
 
-/* The call of ours that an answer is for, sought from the nearer end; NULL: none that waits. One
-   packet may name 64 such in vain, that is the bound of its work. */
-static wisp__pending *wisp__call_find(wisp__session *s, uint32_t low) {
+/* The call of ours that an answer is for, sought from the nearer end; NULL: none that waits, or the
+   search is not paid for. */
+static wisp__pending *wisp__call_find(wisp__session *s, uint32_t low, wisp__credit *credit) {
     uint32_t id = s->call_floor + (uint32_t)wisp__ahead_24(low, s->call_floor);
     int32_t from_floor = wisp__distance(id, s->call_floor);
     int32_t to_end = wisp__distance(s->next_call, id);
     wisp__pending *call = from_floor <= to_end ? s->calls_first : s->calls_last;
-    if (from_floor < 0 || to_end <= 0 || s->misses >= 64) return NULL;
-    while (call && call->id != id) call = from_floor <= to_end ? call->next : call->previous;
-    if (!call) s->misses++;
-    return call;
+    if (from_floor < 0 || to_end <= 0) return NULL;
+    while (call && call->id != id && wisp__pay(credit, WISP__PRICE_STEP))
+        call = from_floor <= to_end ? call->next : call->previous;
+    return call && call->id == id ? call : NULL;
 }
 
 /* ===========================================================================
@@ -20724,47 +22338,55 @@ static void wisp__simulator_delay(wisp_simulator *sim, const wisp_packet *packet
     wisp__transit_sift(sim, sim->transit_count - 1);
 }
 
+/* Its numbers may change at any time, so they are looked at when they are used. */
+static double wisp__simulator_number(double number) { return wisp__clamp(number, 0, 1e15); }
+
+static double wisp__simulator_now(const wisp_simulator *sim) {
+    return wisp__clamp(sim->now, -1e17, 1e17);
+}
+
 /* Bursts are a two-state chain (Gilbert): the mean share lost stays `loss`. */
 static bool wisp__simulator_loses(wisp_simulator *sim) {
-    double end;
-    if (sim->burst <= 1) return wisp__simulator_chance(sim) < sim->loss;
-    if (sim->loss >= 1) return true;
-    end = 1 / sim->burst;
-    if (sim->in_burst) sim->in_burst = wisp__simulator_chance(sim) >= end;
-    else sim->in_burst = wisp__simulator_chance(sim) < end * sim->loss / (1 - sim->loss);
+    double burst = wisp__simulator_number(sim->burst), loss = wisp__clamp(sim->loss, 0, 1);
+    if (burst <= 1) return wisp__simulator_chance(sim) < loss;
+    if (loss >= 1) return true;
+    if (sim->in_burst) sim->in_burst = wisp__simulator_chance(sim) >= 1 / burst;
+    else sim->in_burst = wisp__simulator_chance(sim) < 1 / burst * loss / (1 - loss);
     return sim->in_burst;
 }
 
 static void wisp__simulator_take(wisp_simulator *sim, const wisp_packet *packet) {
-    double due = sim->now + sim->latency;
+    double now = wisp__simulator_now(sim), rate = wisp__simulator_number(sim->rate);
+    double latency = wisp__simulator_number(sim->latency), due = now + latency;
+    double jitter = wisp__simulator_number(sim->jitter);
     sim->sent++;
     if (wisp__simulator_loses(sim)) {
         sim->lost++;
         return;
     }
-    if (sim->rate > 0) {
-        sim->link_free = wisp__max(sim->link_free, sim->now);
-        if ((sim->link_free - sim->now) * sim->rate > wisp__default_int(sim->queue_bytes, 65536)) {
+    if (rate > 0) {
+        sim->link_free = wisp__max(sim->link_free, now);
+        if ((sim->link_free - now) * rate > wisp__default_int(sim->queue_bytes, 65536)) {
             sim->lost++;
             return;
         }
-        sim->link_free += packet->size / sim->rate;
-        due += sim->link_free - sim->now;
+        sim->link_free = wisp__min(sim->link_free + packet->size / rate, 1e18);
+        due += sim->link_free - now;
     }
-    due += sim->jitter * wisp__simulator_chance(sim);
-    if (wisp__simulator_chance(sim) < sim->reorder) {
-        due += sim->latency + sim->jitter;
+    due += jitter * wisp__simulator_chance(sim);
+    if (wisp__simulator_chance(sim) < wisp__clamp(sim->reorder, 0, 1)) {
+        due += latency + jitter;
         sim->reordered++;
     }
     wisp__simulator_delay(sim, packet, due);
-    if (wisp__simulator_chance(sim) >= sim->duplicate) return;
+    if (wisp__simulator_chance(sim) >= wisp__clamp(sim->duplicate, 0, 1)) return;
     sim->duplicated++;
-    wisp__simulator_delay(sim, packet, due + sim->jitter * wisp__simulator_chance(sim));
+    wisp__simulator_delay(sim, packet, due + jitter * wisp__simulator_chance(sim));
 }
 
 /* Hands on what has arrived by now. */
 static void wisp__simulator_pump(wisp_simulator *sim) {
-    while (sim->transit_count && sim->transit[0].due <= sim->now) {
+    while (sim->transit_count && sim->transit[0].due <= wisp__simulator_now(sim)) {
         wisp__transit item = sim->transit[0];
         wisp_packet packet;
         packet.addr = item.addr;
@@ -20852,7 +22474,11 @@ struct wisp {
     uint64_t       order;             /* of messages fired */
     uint64_t       mark;              /* of lists fired to */
     int            spread;            /* names that all peers have been marked for */
+    uint32_t       settings;          /* changes of settings, the same */
     int            most_received;     /* datagrams that the link has handed over at once */
+    bool           judging;           /* `accept` runs, and this is about what it judges */
+    wisp_join_info joining;
+    int64_t        update_work;       /* for packets that came, in this update */
     wisp__reader   record;            /* where the record begins that is read; size 0: none */
     wisp_packet    received[WISP__RECEIVED];     /* places for datagrams, in `incoming` */
     uint8_t       *incoming;
@@ -20869,9 +22495,12 @@ static wisp_peer wisp__peer_handle(const wisp__session *s) {
     return peer;
 }
 
+/* Did this end ask for the session? Also when the other end asked at the same time. */
+static bool wisp__joined_by_us(const wisp__session *s) { return s->peer.asked; }
+
 static wisp_remote wisp__remote_handle(const wisp__remote *remote) {
     wisp_remote handle;
-    handle.id = remote ? (uint32_t)remote->index + 1 : 0;
+    handle.id = remote ? wisp__remote_id(remote) : 0;
     return handle;
 }
 
@@ -20897,11 +22526,12 @@ static wisp__session *wisp__session_of(const wisp *w, wisp_peer handle) {
 }
 
 static wisp__remote *wisp__remote_of(wisp *w, wisp_target target, wisp_result *why) {
-    *why = WISP_E_STALE;
+    wisp__remote *remote;
     if (target.name || !target.remote.id) return wisp__registry_add(&w->registry, target.name, why);
-    if (target.remote.id > (uint32_t)w->registry.count) return NULL;
-    *why = WISP_OK;
-    return w->registry.remotes[target.remote.id - 1];
+    remote = wisp__remote_at(&w->registry, target.remote.id);
+    *why = remote ? WISP_OK : WISP_E_STALE;
+    if (remote) wisp__remote_claim(&w->registry, remote);
+    return remote;
 }
 
 /* A remote that messages can go to: not one of the reserved names. */
@@ -20920,6 +22550,7 @@ static wisp__remote *wisp__remote_found(wisp *w, wisp_target target) {
     if (!target.name && target.remote.id) return wisp__remote_to_send(w, target, &why);
     if (wisp__name_check(target.name, &length) == WISP_OK)
         remote = wisp__registry_find(&w->registry, target.name, length);
+    if (remote) wisp__remote_claim(&w->registry, remote);
     return remote && remote->index >= WISP__RESERVED ? remote : NULL;
 }
 
@@ -20935,18 +22566,20 @@ static void wisp__note_head(wisp *w) {
     *to = 0;
 }
 
-/* Of one packet 256 errors are told; the others are only counted. */
 static void wisp__error(wisp *w, wisp__session *s, wisp__remote *remote, wisp_result code,
                         const char *text) {
-    if (s && ++s->told_errors > 256) {
-        w->base.stats.errors++;
-        w->base.stats.notices_dropped++;
-        return;
-    }
     wisp__note_head(w);
     wisp__notice_add(&w->events, WISP__ON_ERROR, wisp__peer_handle(s), wisp__remote_handle(remote),
                      code, "%s%s%s", remote ? remote->name : "", remote ? ": " : "", text);
     w->events.head[0] = 0;
+}
+
+/* Tells what the log and the errors have left out. */
+static void wisp__tell_left_out(wisp *w) {
+    w->base.quiet_owes = false;
+    wisp__log_left_out(&w->base);
+    for (int i = 0; i < WISP__QUIET_SETS; i++)
+        wisp__errors_left_out(&w->events, &w->events.quiet[i]);
 }
 
 /* Tells of the budgets of a peer, between "joined" and "left", or (NULL) of all, that are near or
@@ -20975,17 +22608,6 @@ static void wisp__tell(wisp *w, wisp__session *s, int name, wisp_result result, 
 
 /* --- sessions begin and end --- */
 
-/* What was held takes no place any more. */
-static void wisp__stalled_uncount(wisp *w, const wisp__stalled *held) {
-    wisp__session *s = held->passage.inbound
-                           ? (wisp__session *)wisp__pool_get(&w->peers.pool, held->to.peer.id)
-                           : NULL;
-    int *count = held->passage.inbound ? s ? &s->stalled : NULL : &w->hooks.held;
-    int *bytes = held->passage.inbound ? s ? &s->stalled_bytes : NULL : &w->hooks.held_bytes;
-    if (count) --*count;
-    if (bytes) *bytes -= held->message->size;
-}
-
 static void wisp__stalled_free(wisp *w, wisp__stalled *held) {
     wisp__message_release(&w->base, &w->chunks, held->message);
     if (held->list)
@@ -20999,38 +22621,53 @@ static wisp__pending *wisp__call_of(wisp *w, uint32_t handle) {
 
 /* A peer is gone (or, NULL, all of them): what is held for it ends, calls with a code. */
 static void wisp__stalled_leave(wisp *w, wisp__session *s) {
-    wisp__stalled **place = &w->hooks.first;
-    while (*place) {
-        wisp__stalled *held = *place;
-        if (s && held->to.peer.id != s->peer.slot.id) {
-            place = &held->next;
-            continue;
-        }
-        wisp__hooks_unlink(&w->hooks, place);
+    wisp__stalled_list *own = s ? &s->stalled : &w->hooks.several;
+    while (own->first) {
+        wisp__stalled *held = own->first;
+        wisp__hooks_unlink(&w->hooks, held);
         if (held->passage.kind == WISP_MESSAGE_INVOKE && !held->passage.inbound &&
             wisp__call_of(w, held->passage.call))
             wisp__call_end(&w->calls, wisp__call_of(w, held->passage.call), WISP_E_CLOSED);
         if (s) s->peer.stats.messages_abandoned++;
-        wisp__stalled_uncount(w, held);
         wisp__stalled_free(w, held);
     }
 }
 
 /* Held calls of ours that are over take no place. */
-static void wisp__stalled_prune(wisp *w) {
-    wisp__stalled **place = &w->hooks.first;
-    while (*place) {
-        wisp__stalled *held = *place;
+static void wisp__stalled_prune(wisp *w, const wisp__stalled_list *own) {
+    wisp__stalled *next;
+    for (wisp__stalled *held = own->first; held; held = next) {
         const wisp__pending *call = wisp__call_of(w, held->passage.call);
         bool waits = held->passage.kind != WISP_MESSAGE_INVOKE || (call && !call->done);
-        if (held->passage.inbound || waits) {
-            place = &held->next;
-            continue;
-        }
-        wisp__hooks_unlink(&w->hooks, place);
-        wisp__stalled_uncount(w, held);
+        next = held->next[WISP__OF_PEER];
+        if (held->passage.inbound || waits) continue;
+        wisp__hooks_unlink(&w->hooks, held);
         wisp__stalled_free(w, held);
     }
+}
+
+/* The session that holds the place of an address; NULL: it has none. */
+static wisp__peer *wisp__place_of(const wisp *w, const wisp_addr *addr) {
+    wisp__peer *peer = NULL;
+    while ((peer = wisp__peers_find(&w->peers, addr, peer)) != NULL && !peer->placed) continue;
+    return peer;
+}
+
+/* A session that others asked for takes a place, unless its address has one. */
+static void wisp__take_place(wisp *w, wisp__peer *peer) {
+    if (peer->asked || wisp__place_of(w, &peer->addr)) return;
+    peer->placed = true;
+    w->peers.strangers++;
+}
+
+/* What is left at the address goes on with the place; it may be about to replace this one. */
+static void wisp__give_place(wisp *w, wisp__peer *peer) {
+    wisp__peer *other = NULL;
+    if (!peer->placed) return;
+    peer->placed = false;
+    w->peers.strangers--;
+    while ((other = wisp__peers_find(&w->peers, &peer->addr, other)) != NULL)
+        if (other != peer && other->state < WISP__LEAVING) wisp__take_place(w, other);
 }
 
 /* Ends a session. `tell`: say goodbye over there, for a while. */
@@ -21046,14 +22683,14 @@ static void wisp__end(wisp *w, wisp__session *s, wisp_result result, const char 
         wisp__peers_unlist(&w->peers, peer);
         w->base.stats.leaves++;
     }
-    if (!peer->joiner && !peer->asked) w->peers.strangers--;
+    wisp__give_place(w, peer);
     if (peer->asked && !joined) w->join_failure = result;
     if (result == WISP_E_TIMEOUT) w->base.stats.timeouts++;
     if (peer->told || asked || (peer->asked && !joined))
         wisp__tell(w, s, WISP__ON_LEFT, result, text);
     peer->ending = joined && tell && w->base.reliable;
     if (joined && tell) wisp__flush(&w->sender, s, -1);
-    if (w->hooks.first) wisp__stalled_leave(w, s);
+    wisp__stalled_leave(w, s);
     wisp__groups_leave(&w->groups, s);
     wisp__calls_leave(&w->calls, s);
     wisp__session_free(&w->sender, s);
@@ -21064,11 +22701,17 @@ static void wisp__end(wisp *w, wisp__session *s, wisp_result result, const char 
                      w->base.time + (peer->state == WISP__LEAVING ? 0.1 : 1e-6));
 }
 
+/* The host of an address: errors and joins are counted for it. */
+static uint64_t wisp__host_of(const wisp *w, const wisp_addr *addr) {
+    const wisp_budget *budget = &w->policy.budget;
+    if (budget->host) return budget->host(w->base.user, addr);
+    return wisp__siphash(w->policy.key, addr->bytes, (int)sizeof addr->bytes);
+}
+
 /* An error that the peer is to blame for; of too many its session ends. */
 static void wisp__offend(wisp *w, wisp__session *s) {
-    if (s->peer.state != WISP__JOINED || wisp__policy_forgive(&w->policy, &s->spending,
-                                                              w->base.time))
-        return;
+    if (s->peer.state != WISP__JOINED) return;
+    if (wisp__policy_forgive(&w->policy, wisp__host_of(w, &s->peer.addr), w->base.time)) return;
     wisp__log(&w->base, WISP_LOG_WARNING, WISP_E_FLOOD, "session ended: too many errors");
     wisp__end(w, s, WISP_E_FLOOD, "too many errors", true);
 }
@@ -21105,6 +22748,16 @@ static void wisp__linger(wisp *w, wisp__session *s) {
     wisp__remove_session(w, s);
 }
 
+/* Tells a peer how its packets may be compressed, if that is more than it knows. What it
+   once knew stays so. */
+static void wisp__tell_reads(wisp *w, wisp__session *s) {
+    unsigned news = wisp__squeeze_packets(&w->squeeze) & ~(unsigned)s->peer.read;
+    if (!news) return;
+    s->peer.read |= (uint8_t)news;
+    wisp__control_add(&w->base, s, WISP__R_READS, s->peer.read);
+    wisp__peers_mark(&w->peers, &s->peer);
+}
+
 static void wisp__joined(wisp *w, wisp__session *s) {
     if (s->peer.tries == 1)                /* the handshake gives the first round trip time */
         wisp__flow_sample(&s->peer.flow, w->base.time, w->base.time - s->peer.spoke, 0);
@@ -21119,6 +22772,7 @@ static void wisp__joined(wisp *w, wisp__session *s) {
     wisp__peers_mark(&w->peers, &s->peer);
     wisp__peer_timer(&w->peers, &s->peer);
     w->base.stats.joins++;
+    wisp__tell_reads(w, s);
     wisp__tell(w, s, WISP__ON_JOINED, WISP_OK, "");
 }
 
@@ -21145,6 +22799,8 @@ static wisp__session *wisp__add_session(wisp *w, const wisp_addr *addr, wisp_res
     s->notices_left = 2;
     w->events.reserved += 2;
     s->peer.timer.kind = WISP__TIMER_PEER;
+    s->credit = WISP__EARN_SAVED;
+    s->credit_time = w->base.time;
     s->meter = wisp__meter_of_peer(&w->registry, s);
     s->next_call = s->call_floor = s->request_floor = WISP_FIRST_NUMBER;
     return s;
@@ -21158,6 +22814,7 @@ static void wisp__confirm(wisp *w, wisp__session *s) {
         if (other != &s->peer && other->state == WISP__JOINED)
             wisp__end(w, (wisp__session *)(void *)other, WISP_E_REPLACED, "joined anew", false);
     }
+    wisp__take_place(w, &s->peer);
     wisp__joined(w, s);
 }
 
@@ -21172,7 +22829,9 @@ static wisp__peer *wisp__peer_asking(wisp *w, const wisp_addr *addr, uint64_t no
 
 typedef struct wisp__response {
     uint64_t    nonce, cookie;
+    int         size;                 /* of the whole packet */
     uint8_t     bucket, flags;
+    uint16_t    connection;
     uint32_t    window, app_version;
     int         app_size, ticket_size;
     const char *app;
@@ -21182,6 +22841,7 @@ typedef struct wisp__response {
 static bool wisp__read_response(wisp__reader *from, wisp__response *r) {
     r->bucket = (uint8_t)wisp__get(from, 8);
     r->cookie = wisp__get(from, 64);
+    r->connection = (uint16_t)wisp__get(from, 16);
     r->flags = (uint8_t)wisp__get(from, 8);
     r->window = (uint32_t)wisp__get(from, 32);
     r->app_version = (uint32_t)wisp__get(from, 32);
@@ -21194,31 +22854,59 @@ static bool wisp__read_response(wisp__reader *from, wisp__response *r) {
     return !from->failed;
 }
 
-/* What speaks against letting them in; WISP_OK or WISP_PENDING if nothing. */
-static wisp_result wisp__judge(wisp *w, const wisp_addr *addr, const wisp__response *r) {
-    bool known = false;
-    wisp__peer *peer = NULL;
+/* What speaks against letting them in before anybody is asked. */
+static wisp_result wisp__judge(const wisp *w, const wisp_addr *addr, const wisp__response *r) {
     size_t app_size = strlen(w->peers.app);
-    if (w->peers.refuse_joins) return WISP_E_REFUSED;
     if ((size_t)r->app_size != app_size) return WISP_E_APP;
     if (memcmp(r->app, w->peers.app, app_size) != 0) return WISP_E_APP;
     if (r->app_version != w->peers.app_version) return WISP_E_APP_VERSION;
     if ((r->flags & 1) != (w->base.reliable ? 1 : 0)) return WISP_E_LINK_KIND;
-    while ((peer = wisp__peers_find(&w->peers, addr, peer)) != NULL)
-        known = known || peer->state == WISP__JOINED;
-    if (!known && w->peers.strangers >= w->peers.max_peers) return WISP_E_SERVER_FULL;
-    return w->accept ? w->accept(w, addr, r->ticket, r->ticket_size, w->base.user) : WISP_OK;
+    if (!wisp__place_of(w, addr) && w->peers.strangers >= w->peers.max_peers)
+        return WISP_E_SERVER_FULL;
+    return WISP_OK;
+}
+
+/* Asks the application about the session that is to be. */
+static wisp_result wisp__ask_accept(wisp *w, wisp__session *s, const wisp__response *r) {
+    wisp_result verdict;
+    if (!w->accept) return WISP_OK;
+    w->joining.peer = wisp__peer_handle(s);
+    w->joining.user = s->peer.user;
+    w->joining.text = NULL;
+    w->joining.joins_of_host = wisp__policy_knocks(&w->policy, wisp__host_of(w, &s->peer.addr));
+    w->judging = true;
+    verdict = w->accept(w, &s->peer.addr, r->ticket, r->ticket_size, w->base.user);
+    w->judging = false;
+    if (verdict >= 0) s->peer.user = w->joining.user;
+    return verdict;
 }
 
 /* May this host try to join once more? */
 static bool wisp__may_knock(wisp *w, const wisp_addr *addr) {
-    const wisp_budget *budget = &w->policy.budget;
-    uint64_t host = budget->host ? budget->host(w->base.user, addr)
-                                 : wisp__hash_bytes((const char *)addr->bytes,
-                                                    (int)sizeof addr->bytes);
-    if (wisp__policy_knock(&w->policy, host, w->base.time)) return true;
+    if (wisp__policy_knock(&w->policy, wisp__host_of(w, addr), w->base.time)) return true;
     w->base.stats.joins_flooded++;
     return false;
+}
+
+/* Are joins of an address heard at all? With WISP_JOINS_AUTO after a join of our own only those
+   that cross it, and those that are under way. */
+static bool wisp__hears_joins(const wisp *w, const wisp_addr *addr, uint64_t nonce) {
+    wisp__peer *peer = NULL;
+    if (w->peers.joins != WISP_JOINS_AUTO || !w->peers.has_joined) return true;
+    while ((peer = wisp__peers_find(&w->peers, addr, peer)) != NULL)
+        if (peer->state < WISP__JOINED && (peer->asked || peer->client_nonce == nonce)) return true;
+    return false;
+}
+
+/* true: nobody may join who is not joined from here, and has got the answer to that, or none. */
+static bool wisp__door_is_shut(wisp *w, const wisp_addr *addr, uint64_t nonce, int asked) {
+    if (w->peers.joins == WISP_JOINS_CLOSED) {
+        wisp__deny(&w->peers, addr, nonce, WISP_E_REFUSED, NULL, asked);
+        return true;
+    }
+    if (wisp__hears_joins(w, addr, nonce)) return false;
+    w->base.stats.joins_ignored++;
+    return true;
 }
 
 static void wisp__half_open(wisp *w, wisp__session *s) {
@@ -21245,12 +22933,73 @@ static wisp__peer *wisp__known_join(wisp *w, const wisp_addr *addr, uint64_t non
     return same;
 }
 
-static void wisp__on_response(wisp *w, const wisp_addr *addr, uint64_t nonce, wisp__reader *from) {
+/* The session that a join is for: ours that it crosses, or a new one. NULL: there is none. */
+static wisp__session *wisp__session_to_be(wisp *w, const wisp_addr *addr, wisp__peer *ours) {
+    wisp_result why;
+    wisp__session *s = (wisp__session *)(void *)ours;
+    if (s) return s;
+    s = wisp__add_session(w, addr, &why);
+    if (!s) return NULL;
+    s->peer.state = WISP__JUDGED;
+    wisp__take_place(w, &s->peer);
+    return s;
+}
+
+static void wisp__refuse_join(wisp *w, const wisp_addr *addr, const wisp__response *r,
+                              wisp_result verdict, const char *text) {
+    if (verdict == WISP_E_SERVER_FULL)
+        wisp__log(&w->base, WISP_LOG_WARNING, verdict, "a join was refused: raise desc.max_peers");
+    wisp__deny(&w->peers, addr, r->nonce, verdict, text, r->size);
+}
+
+/* The session begins as they asked for it, once its first packet comes or wisp_admit says so. */
+static void wisp__let_in(wisp *w, wisp__session *s, const wisp__response *r, bool pending) {
+    s->peer.joiner = false;
+    s->peer.client_nonce = r->nonce;
+    s->peer.connection = r->connection;
+    s->peer.heard = w->base.time;
+    wisp__take_abilities(&w->peers, &s->peer, r->flags, r->window);
+    if (!pending) {
+        wisp__half_open(w, s);
+        return;
+    }
+    s->peer.state = WISP__PENDING;
+    wisp__timers_set(&w->peers.timers, &s->peer.timer, w->base.time + w->base.timeout);
+}
+
+/* A join that may be judged. */
+static void wisp__try_join(wisp *w, const wisp_addr *addr, const wisp__response *r,
+                           wisp__peer *ours) {
+    wisp_result verdict = wisp__judge(w, addr, r);
+    wisp__session *s = verdict ? NULL : wisp__session_to_be(w, addr, ours);
+    const wisp__session *was = s;
+    uint32_t id;
+    if (!s) {
+        wisp__refuse_join(w, addr, r, verdict ? verdict : WISP_E_SERVER_FULL, NULL);
+        return;
+    }
+    id = s->peer.slot.id;
+    verdict = wisp__ask_accept(w, s, r);
+    if (w->destroyed) return;
+    s = (wisp__session *)wisp__pool_get(&w->peers.pool, id);
+    if (!s || s != was || s->peer.state > WISP__JUDGED) return;     /* left meanwhile */
+    if (verdict >= 0) {
+        wisp__let_in(w, s, r, verdict == WISP_PENDING);
+        return;
+    }
+    wisp__refuse_join(w, addr, r, verdict, w->joining.text);
+    if (ours) return;
+    wisp__give_place(w, &s->peer);
+    wisp__remove_session(w, s);
+}
+
+static void wisp__on_response(wisp *w, const wisp_packet *packet, uint64_t nonce,
+                              wisp__reader *from) {
+    const wisp_addr *addr = &packet->addr;
     wisp__response r;
     wisp__peer *same, *ours, *waiting;
-    wisp__session *s;
-    wisp_result verdict, why;
-    uint32_t id;
+    r.nonce = nonce;
+    r.size = packet->size;
     if (!wisp__read_response(from, &r)) {
         w->base.stats.handshakes_bad++;
         return;
@@ -21268,39 +23017,28 @@ static void wisp__on_response(wisp *w, const wisp_addr *addr, uint64_t nonce, wi
         return;
     }
     if (ours && ours->client_nonce < nonce) return;
+    if (wisp__door_is_shut(w, addr, nonce, packet->size)) return;
     if (!wisp__may_knock(w, addr)) {
-        wisp__deny(&w->peers, addr, nonce, WISP_E_FLOOD);
+        wisp__deny(&w->peers, addr, nonce, WISP_E_FLOOD, NULL, packet->size);
         return;
     }
     if (waiting)
         wisp__end(w, (wisp__session *)(void *)waiting, WISP_E_REPLACED, "joined anew", false);
-    id = ours ? ours->slot.id : 0;
-    verdict = wisp__judge(w, addr, &r);
-    if (w->destroyed) return;
-    if (ours && (ours->slot.id != id || !wisp__peer_asks(ours))) ours = NULL;   /* left meanwhile */
-    if (verdict == WISP_E_SERVER_FULL)
-        wisp__log(&w->base, WISP_LOG_WARNING, verdict, "a join was refused: raise desc.max_peers");
-    if (verdict < 0) {
-        wisp__deny(&w->peers, addr, nonce, verdict);
-        return;
-    }
-    s = (wisp__session *)(void *)ours;
-    if (!s) s = wisp__add_session(w, addr, &why);
-    if (!s) {
-        wisp__deny(&w->peers, addr, nonce, WISP_E_SERVER_FULL);
-        return;
-    }
-    if (!s->peer.asked) w->peers.strangers++;
-    s->peer.joiner = false;
-    s->peer.client_nonce = nonce;
-    wisp__take_abilities(&w->peers, &s->peer, r.flags, r.window);
-    s->peer.heard = w->base.time;
-    if (verdict == WISP_PENDING) {
-        s->peer.state = WISP__PENDING;
-        wisp__timers_set(&w->peers.timers, &s->peer.timer, w->base.time + w->base.timeout);
-    } else {
-        wisp__half_open(w, s);
-    }
+    wisp__try_join(w, addr, &r, ours);
+}
+
+/* A refusal, with the text of the application over there if it gave one. */
+static void wisp__on_denial(wisp *w, wisp__session *s, wisp__reader *from) {
+    wisp_result code = (int16_t)(uint16_t)wisp__get(from, 16);
+    int length = (int)wisp__get(from, 8);
+    char text[WISP__REASON_BYTES + WISP__SLACK];
+    if (from->failed || code >= 0 || length >= WISP__REASON_BYTES) return;
+    wisp__get_bits(from, (uint8_t *)text, (int64_t)length * 8);
+    text[length] = 0;
+    if (from->failed) return;
+    wisp__text_clean(text, sizeof text, text, strlen(text));
+    code = wisp__join_code(code);
+    wisp__end(w, s, code, length ? text : wisp_result_text(code), false);
 }
 
 static void wisp__on_answer(wisp *w, wisp__peer *peer, int type, wisp__reader *from) {
@@ -21314,16 +23052,16 @@ static void wisp__on_answer(wisp *w, wisp__peer *peer, int type, wisp__reader *f
         wisp__handshake_retry(&w->peers, peer);
     } else if (type == WISP__ACCEPT && peer->state == WISP__RESPONDING) {
         uint64_t nonce = wisp__get(from, 64);
+        uint16_t connection = (uint16_t)wisp__get(from, 16);
         uint8_t flags = (uint8_t)wisp__get(from, 8);
         wisp__take_abilities(&w->peers, peer, flags, (uint32_t)wisp__get(from, 32));
         if (from->failed) return;
         peer->server_nonce = nonce;
+        peer->connection = connection;
         wisp__peer_session(peer);
         wisp__confirm(w, s);
     } else if (type == WISP__DENY) {
-        wisp_result code = (int16_t)(uint16_t)wisp__get(from, 16);
-        if (from->failed || code >= 0) return;
-        wisp__end(w, s, code, wisp_result_text(code), false);
+        wisp__on_denial(w, s, from);
     }
 }
 
@@ -21342,23 +23080,23 @@ static void wisp__on_handshake(wisp *w, const wisp_packet *packet) {
     if (version != WISP_WIRE_VERSION) {
         asking = wisp__peer_asking(w, &packet->addr, nonce);
         if (type == WISP__REQUEST && packet->size >= WISP__HANDSHAKE_LEAST)
-            wisp__deny(&w->peers, &packet->addr, nonce, WISP_E_WIRE_VERSION);
+            wisp__deny(&w->peers, &packet->addr, nonce, WISP_E_WIRE_VERSION, NULL, packet->size);
         else if (type == WISP__DENY && asking)
             wisp__end(w, (wisp__session *)(void *)asking, WISP_E_WIRE_VERSION,
                       "the other end speaks another wire version", false);
         return;
     }
     if (wisp__handshake_check(nonce, (const uint8_t *)packet->data, packet->size - 4) !=
-        wisp__get_tag((const uint8_t *)packet->data + packet->size - 4)) {
+        wisp__load_part((const uint8_t *)packet->data + packet->size - 4, 4)) {
         w->base.stats.handshakes_bad++;
         return;
     }
     asking = wisp__peer_asking(w, &packet->addr, nonce);
     if (type == WISP__REQUEST && packet->size >= WISP__HANDSHAKE_LEAST) {
-        if (w->peers.refuse_joins) wisp__deny(&w->peers, &packet->addr, nonce, WISP_E_REFUSED);
-        else wisp__challenge(&w->peers, &packet->addr, nonce);
+        if (!wisp__door_is_shut(w, &packet->addr, nonce, packet->size))
+            wisp__challenge(&w->peers, &packet->addr, nonce);
     } else if (type == WISP__RESPONSE && packet->size >= WISP__HANDSHAKE_LEAST) {
-        wisp__on_response(w, &packet->addr, nonce, &from);
+        wisp__on_response(w, packet, nonce, &from);
     } else if (asking) {
         wisp__on_answer(w, asking, type, &from);
     } else {
@@ -21735,6 +23473,13 @@ static wisp_result wisp__values_copy(wisp *w, const wisp__message *m, const wisp
     return wisp__unpack(&u, values, count);
 }
 
+/* The memory that a message takes while it is held. */
+static int64_t wisp__stalled_bytes(const wisp__message *m, const wisp_to *to) {
+    return (int64_t)wisp__chunk_bytes((size_t)m->chunk_bytes) +
+           wisp__chunk_bytes(sizeof(wisp__stalled)) +
+           (to->list ? to->count * (int64_t)sizeof *to->list : 0);
+}
+
 /* What is held of a message, with a copy of its list of peers. NULL: no memory. */
 static wisp__stalled *wisp__stalled_make(wisp *w, const wisp__passage *passage, wisp_to to,
                                          wisp__message *m) {
@@ -21742,6 +23487,7 @@ static wisp__stalled *wisp__stalled_make(wisp *w, const wisp__passage *passage, 
     size_t bytes = to.list ? (size_t)to.count * sizeof *to.list : 0;
     if (!held) return NULL;
     memset(held, 0, sizeof *held);
+    held->bytes = (int)wisp__stalled_bytes(m, &to);
     held->passage = *passage;
     if (passage->how) held->how = *passage->how;
     held->passage.how = &held->how;
@@ -21762,21 +23508,22 @@ static wisp_result wisp__stall(wisp *w, const wisp__remote *remote, const wisp_e
     bool inbound = passage->inbound;
     wisp_to to = inbound ? wisp_to_peer(event->peer) : *passage->to;
     wisp__session *s = wisp__session_of(w, to.peer);
-    int *held_count = inbound && s ? &s->stalled : &w->hooks.held;
-    int *held_bytes = inbound && s ? &s->stalled_bytes : &w->hooks.held_bytes;
+    wisp__stalled_list *own = to.mode == WISP__TO_PEER && s ? &s->stalled : &w->hooks.several;
+    const wisp_limits *limits = &w->base.limits;
     wisp__stalled *held = NULL;
     wisp__message *m;
     wisp_result result;
     if (to.mode == WISP__TO_PEER && !s) return WISP_E_STALE;       /* the hook has ended it */
     result = wisp__pack(&w->content.packer, event->args, event->count);
     if (result) return result;
-    if (!inbound && *held_count >= w->base.limits.held_messages) wisp__stalled_prune(w);
-    if (*held_count >= w->base.limits.held_messages) return WISP_E_LIMIT;
+    if (!inbound && own->count >= limits->held_messages) wisp__stalled_prune(w, own);
+    if (own->count >= limits->held_messages) return WISP_E_LIMIT;
     m = wisp__message_make(w, remote, WISP__EVENT, &result);
     if (!m) return result;
     result = WISP_E_LIMIT;
-    if (!inbound && m->size > w->base.limits.held_bytes - *held_bytes) wisp__stalled_prune(w);
-    if (m->size <= w->base.limits.held_bytes - *held_bytes) {
+    if (!inbound && wisp__stalled_bytes(m, &to) > limits->held_bytes - own->bytes)
+        wisp__stalled_prune(w, own);
+    if (wisp__stalled_bytes(m, &to) <= limits->held_bytes - own->bytes) {
         held = wisp__stalled_make(w, passage, to, m);
         result = WISP_E_MEMORY;
     }
@@ -21784,8 +23531,7 @@ static wisp_result wisp__stall(wisp *w, const wisp__remote *remote, const wisp_e
         wisp__message_release(&w->base, &w->chunks, m);
         return result;
     }
-    ++*held_count;
-    *held_bytes += m->size;
+    held->own = own;
     wisp__hooks_hold(&w->hooks, held);
     return WISP_OK;
 }
@@ -22016,7 +23762,7 @@ typedef struct wisp__reading {
     uint32_t        sequence;
     wisp__incoming  previous;
     bool            has_previous, eliciting, answered;
-    int             values, messages;
+    int             messages;
     const char     *broken;       /* why the session must end, or NULL */
     wisp_result     code;         /* with which */
 } wisp__reading;
@@ -22039,28 +23785,29 @@ static void wisp__message_event(wisp *w, wisp__session *s, const wisp__incoming 
 }
 
 /* Reads values at the places that `in` names; the end of the data goes to in->end. */
-static void wisp__read_values(wisp *w, const wisp__reader *from, wisp__incoming *in, int *budget) {
+static void wisp__read_values(wisp *w, const wisp__reader *from, wisp__incoming *in) {
     wisp__reader shape = *from, data = *from;
-    int most = wisp__min_int(*budget, w->base.limits.message_values);
     wisp__unpacker u;
+    w->content.credit.over = false;
     shape.at = in->shape_at;
     data.at = in->data_at;
     in->told = in->form && in->form->delta && in->kind == WISP__R_EVENT;
     if (in->told) {
         in->from = *from;
-        in->readable = wisp__told_extent(&w->content, in->form, &data, in->in_order, budget);
+        in->readable = wisp__told_extent(&w->content, in->form, &data, in->in_order);
         in->parsed = !data.failed;
     } else if (in->form) {
-        in->readable = wisp__decode(&w->content, in->form, &data, budget, &in->content);
+        in->readable = wisp__decode(&w->content, in->form, &data, &in->content);
         in->parsed = !data.failed;
     } else {
         wisp__content_turn(&w->content);
         memset(&in->content, 0, sizeof in->content);
-        u = wisp__content_unpacker(&w->content, &w->content.arena, &data, most);
+        u = wisp__content_unpacker(&w->content, &w->content.arena, &data,
+                                   w->base.limits.message_values);
         u.shape = &shape;
         in->readable = wisp__unpack(&u, &in->content.values, &in->content.count);
         in->parsed = in->readable == WISP_OK;
-        *budget -= most - u.values;
+        in->readable = wisp__content_result(&w->content, in->readable);
     }
     in->end = data.at;
     in->turn = w->content.turn;
@@ -22211,12 +23958,27 @@ static inline void wisp__count_received(wisp *w, wisp__session *s, wisp__remote 
     remote->stats.bits_received += (uint64_t)(in->shape_end - in->shape_at + in->end - in->data_at);
     s->peer.stats.messages_received++;
     w->base.stats.messages_received++;
-    if (w->registry.meters) wisp__count_values(remote, s, in);
 }
+
+/* What has been read, as the schema that is registered here wants it; false: it does not fit. A
+   repeat of it is not read again. */
+static bool wisp__conform_incoming(wisp *w, wisp__session *s, wisp__incoming *in) {
+    bool wanted = in->remote && in->kind != WISP__R_REPLY && (in->form || in->remote->schema);
+    if (!in->readable && !in->conformed && wanted) {
+        w->registry.text[0] = 0;
+        in->readable = wisp__conform_decoded(&w->content, in->remote, in->form, &in->content);
+    }
+    in->conformed = true;
+    if (!in->readable && in->remote && w->registry.meters) wisp__count_values(in->remote, s, in);
+    return in->readable == WISP_OK;
+}
+
+static void wisp__on_unreadable(wisp *w, wisp__session *s, const wisp__incoming *in,
+                                wisp__request *request);
 
 /* A call that is new, and may run. */
 static void wisp__on_new_call(wisp *w, wisp__session *s, wisp__request *request,
-                              const wisp__incoming *in, wisp__remote *remote, wisp__route *route) {
+                              wisp__incoming *in, wisp__remote *remote, wisp__route *route) {
     if (!in->remote) {
         wisp__drop(&w->registry, NULL, s, WISP_DROP_NO_REMOTE);
         wisp__answer_code(w, s, request, in->call, remote, WISP_E_NO_REMOTE);
@@ -22228,6 +23990,8 @@ static void wisp__on_new_call(wisp *w, wisp__session *s, wisp__request *request,
     } else if (!remote->answer) {
         wisp__drop(&w->registry, remote, s, WISP_DROP_NO_HANDLER);
         wisp__answer_code(w, s, request, in->call, remote, WISP_E_NO_HANDLER);
+    } else if (!wisp__conform_incoming(w, s, in)) {
+        wisp__on_unreadable(w, s, in, request);
     } else {
         wisp_event event;
         wisp__message_event(w, s, in, &event);
@@ -22242,11 +24006,8 @@ static void wisp__on_new_call(wisp *w, wisp__session *s, wisp__request *request,
     }
 }
 
-/* An honest floor moves slowly: by fewer calls than this with what one packet sets free. */
-enum { WISP__SETTLE_STEPS = 16384 };
-
 /* A repeat is recognised before the rate limit, and answered from memory. */
-static void wisp__on_invoked(wisp *w, wisp__session *s, const wisp__incoming *in, int delivery) {
+static void wisp__on_invoked(wisp *w, wisp__session *s, wisp__incoming *in, int delivery) {
     wisp_result why;
     wisp__remote *remote = in->remote ? in->remote : w->registry.remotes[WISP__ON_ERROR];
     wisp__route *route = wisp__route_of(&w->base, s, remote->index);
@@ -22254,9 +24015,8 @@ static void wisp__on_invoked(wisp *w, wisp__session *s, const wisp__incoming *in
     memset(&once, 0, sizeof once);
     once.id = in->call;
     once.once = true;
-    wisp__requests_settle(&w->calls, s, in->floor);
-    if (s->steps > wisp__max_int(4 * w->base.limits.calls_remembered, WISP__SETTLE_STEPS)) {
-        wisp__end(w, s, WISP_E_PROTOCOL, "calls are settled in leaps", true);
+    if (!wisp__requests_settle(&w->calls, s, in->floor, &w->content.credit)) {
+        wisp__end(w, s, WISP_E_FLOOD, "calls are settled in leaps", true);
         return;
     }
     if (delivery != WISP_RELIABLE) request = wisp__request_take(&w->calls, s, in->call, &why);
@@ -22363,21 +24123,26 @@ static bool wisp__let_reply_in(wisp *w, wisp__session *s, uint32_t call, wisp__r
 }
 
 static void wisp__on_replied(wisp *w, wisp__session *s, const wisp__incoming *in) {
-    wisp__pending *call = wisp__call_find(s, in->call);
+    wisp__pending *call = wisp__call_find(s, in->call, &w->content.credit);
     wisp_event event;
     wisp__incoming answer = *in;
     bool goes_on = true, chained;
+    char text[256];                    /* as much as wisp_fail sends */
     if (!call) return;
     answer.remote = w->registry.remotes[call->remote];
     answer.remote->stats.replies_received++;
     wisp__count_received(w, s, answer.remote, in);
+    if (w->registry.meters) wisp__count_values(answer.remote, s, in);
     wisp__message_event(w, s, &answer, &event);
-    event.result = in->result;
+    event.result = wisp__code_heard(in->result, false);
     event.message = WISP_MESSAGE_REPLY;
     if (in->result) {
-        const wisp_value *text = in->content.count ? in->content.values : NULL;
-        event.text = text && text->kind == WISP_STRING ? text->as.string
-                                                       : wisp_result_text(in->result);
+        const wisp_value *said = in->content.count ? in->content.values : NULL;
+        event.text = wisp_result_text(event.result);
+        if (said && wisp__text_of(said)) {
+            wisp__text_clean(text, sizeof text, wisp__text_of(said), (size_t)said->count);
+            event.text = text;
+        }
         event.args = NULL;
         event.count = 0;
     }
@@ -22390,14 +24155,14 @@ static void wisp__on_replied(wisp *w, wisp__session *s, const wisp__incoming *in
     if (chained) wisp__hooks_leave(&w->hooks);
 }
 
-static void wisp__on_event(wisp *w, wisp__session *s, const wisp__incoming *in, int delivery,
-                           uint64_t number) {
+/* May an event run? Asked before more work is done for it than to find its end. */
+static bool wisp__admit_event(wisp *w, wisp__session *s, const wisp__incoming *in, int delivery,
+                              uint64_t number) {
     wisp__remote *remote = in->remote;
     wisp__route *route = wisp__route_of(&w->base, s, remote->index);
-    wisp_event event;
     if (!route) {
         wisp__end(w, s, WISP_E_MEMORY, "no memory for a name", true);
-        return;
+        return false;
     }
     wisp__count_received(w, s, remote, in);
     if (delivery == WISP_SEQUENCED && !in->told) {        /* what is told has an order by key */
@@ -22405,24 +24170,27 @@ static void wisp__on_event(wisp *w, wisp__session *s, const wisp__incoming *in, 
             remote->stats.stale++;
             s->peer.stats.stale++;
             wisp__drop(&w->registry, remote, s, WISP_DROP_STALE);
-            return;
+            return false;
         }
         route->newest = number;
     }
-    if (!wisp__policy_admit(&remote->now, &route->rate, w->base.time)) {
-        remote->stats.rate_limited++;
-        s->peer.stats.rate_limited++;
-        wisp__drop(&w->registry, remote, s, WISP_DROP_RATE);
-        wisp__error(w, s, remote, WISP_E_RATE, "over the rate limit: dropped");
-        return;
-    }
+    if (wisp__policy_admit(&remote->now, &route->rate, w->base.time)) return true;
+    remote->stats.rate_limited++;
+    s->peer.stats.rate_limited++;
+    wisp__drop(&w->registry, remote, s, WISP_DROP_RATE);
+    wisp__error(w, s, remote, WISP_E_RATE, "over the rate limit: dropped");
+    return false;
+}
+
+static void wisp__on_event(wisp *w, wisp__session *s, const wisp__incoming *in) {
+    wisp_event event;
     wisp__message_event(w, s, in, &event);
-    if (remote->inbound) {
+    if (in->remote->inbound) {
         wisp__passage passage;
         wisp__way_in(&passage, WISP_MESSAGE_EVENT, NULL);
-        wisp__go_in(w, s, remote, &event, &passage, NULL);
+        wisp__go_in(w, s, in->remote, &event, &passage, NULL);
     } else {
-        wisp__run_event(w, s, remote, &event);
+        wisp__run_event(w, s, in->remote, &event);
     }
 }
 
@@ -22474,22 +24242,49 @@ static void wisp__resume_out(wisp *w, wisp__stalled *held, const wisp_value *val
         wisp__error(w, NULL, remote, result, "what was held cannot be sent");
 }
 
+static int64_t wisp__least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* A message of fragments, or one that was held, has a credit of its own beside that of the packet
+   which lets it be read, if there is one: its bytes have earned it. Returns what there was. */
+static wisp__credit wisp__credit_whole(wisp *w, int64_t bytes) {
+    const wisp_limits *limits = &w->base.limits;
+    wisp__credit *credit = &w->content.credit, paid = *credit;
+    int64_t dense = bytes * WISP__EARN_DENSE, values = limits->message_values;
+    credit->work += WISP__EARN_PACKET + bytes * WISP__EARN_BYTE +
+                    wisp__least(dense, values * WISP__EARN_VALUE);
+    credit->room = WISP__PACKET_MEMORY + wisp__least(bytes, limits->message_bytes) *
+                                             WISP__WHOLE_MEMORY +
+                   wisp__least(dense, values * (int)sizeof(wisp_pair));
+    credit->memory = credit->room;
+    return paid;
+}
+
+/* What is left of it is not saved. */
+static void wisp__credit_back(wisp *w, const wisp__credit *paid) {
+    wisp__credit *credit = &w->content.credit;
+    if (credit->work > paid->work) credit->work = paid->work;
+    if (credit->memory > paid->memory) credit->memory = paid->memory;
+    credit->room = paid->room;
+}
+
 /* What was released by now, on its way out or (`any`) either way; what its handlers release waits
    for the next time. */
 static void wisp__resume_held(wisp *w, bool any) {
-    for (int left = any ? w->hooks.ready : w->hooks.ready_out; left > 0; left--) {
+    for (int left = wisp__hooks_ready(&w->hooks, any); left > 0; left--) {
         wisp__stalled *held = wisp__hooks_next(&w->hooks, any);
+        wisp__credit paid;
         const wisp_value *values;
         int count;
         bool entered;
         if (!held) return;
-        wisp__stalled_uncount(w, held);              /* it may be held again */
         entered = wisp__hooks_enter(&w->hooks);
+        paid = wisp__credit_whole(w, held->message->size);
         if (wisp__values_copy(w, held->message, &values, &count) != WISP_OK)
             wisp__error(w, NULL, w->registry.remotes[held->message->remote], WISP_E_MEMORY,
                         "what was held cannot go on");
         else if (held->passage.inbound) wisp__resume_in(w, held, values, count);
         else wisp__resume_out(w, held, values, count);
+        wisp__credit_back(w, &paid);
         wisp__stalled_free(w, held);
         if (entered) wisp__hooks_leave(&w->hooks);
     }
@@ -22518,7 +24313,7 @@ static void wisp__dispatch(wisp *w) {
         wisp__run_reply(w, call, &event);
         if (end) break;
     }
-    if (w->hooks.ready) wisp__resume_held(w, true);
+    wisp__resume_held(w, true);
     if (w->events.notice_count) wisp__events_notices(&w->events, w, w->now);
 }
 
@@ -22537,16 +24332,15 @@ static wisp_result wisp__ask_whole(wisp *w, wisp__session *s, wisp__incoming *in
     return first ? WISP_E_BASELINE : WISP_OK;
 }
 
-/* A value in order that is of no use here must not be followed by differences to it: nothing is
-   held any more. */
+/* What was told and is not kept here: its sender takes it for kept, and is asked for whole values. A
+   value in order must not be followed by differences to it either: nothing is held any more. */
 static void wisp__heard_lost(wisp *w, wisp__session *s, wisp__incoming *in) {
     wisp__reader from = in->from;
     wisp__telling t;
     wisp__track *track;
-    if (!in->in_order) return;
     from.at = in->data_at;
-    wisp__get_telling(&from, in->form, true, &t);
-    track = wisp__track_get(&s->heard, in->form->number, (uint64_t)t.place);
+    wisp__get_telling(&from, in->form, in->in_order, &t);
+    track = in->in_order ? wisp__track_get(&s->heard, in->form->number, (uint64_t)t.place) : NULL;
     if (track) wisp__track_forget(&w->base, &w->chunks, &s->heard, track);
     if (!in->form->asked) wisp__control_add(&w->base, s, WISP__R_RESYNC, in->form->number);
     in->form->asked = true;
@@ -22584,15 +24378,15 @@ static wisp__kept *wisp__heard_whole(wisp *w, wisp__reader *from) {
     int64_t bits = from->end - from->at;
     uint8_t *bytes;
     wisp__content_turn(&w->content);
-    bytes = (uint8_t *)wisp__arena_take(&w->base, &w->content.arena,
-                                        (size_t)(bits / 8) + 2 * WISP__SLACK);
+    bytes = (uint8_t *)wisp__content_take(&w->content, (size_t)(bits / 8) + 2 * WISP__SLACK);
     if (!bytes) return NULL;
     wisp__get_bits(from, bytes, bits);
     return wisp__kept_make(&w->base, &w->chunks, bytes, bits);
 }
 
-/* Applies what was told, in its turn. *deliver: it is new. */
-static wisp_result wisp__hear_value(wisp *w, wisp__session *s, wisp__incoming *in, bool *deliver) {
+/* Applies what was told, in its turn. *deliver: it is new, and *kept is to be released. */
+static wisp_result wisp__hear_value(wisp *w, wisp__session *s, wisp__incoming *in, bool *deliver,
+                                    wisp__kept **kept) {
     wisp__form *form = in->form;
     wisp__reader from = in->from;
     wisp__telling t;
@@ -22627,7 +24421,7 @@ static wisp_result wisp__hear_value(wisp *w, wisp__session *s, wisp__incoming *i
     if (t.whole) {
         value = wisp__heard_whole(w, &from);
         form->asked = false;
-        why = WISP_E_MEMORY;
+        why = wisp__content_result(&w->content, WISP_E_MEMORY);
     } else {
         bool held = wisp__heard_base(track, &t, sequence, in_order, &base, &base_at);
         *deliver = false;
@@ -22641,10 +24435,8 @@ static wisp_result wisp__hear_value(wisp *w, wisp__session *s, wisp__incoming *i
         if (!(t.older & 2)) base.older[1] = NULL;
         if (form->sync && wisp__told_hash(base.base) != t.hash)
             return wisp__ask_whole(w, s, in, "a difference to another value than is held");
-        s->heard_values += base.base->values;
-        if (s->heard_values > WISP__PACKET_VALUES + w->base.limits.message_values)
-            return wisp__ask_whole(w, s, in, "more in a packet than can be put together");
         value = wisp__difference_apply(&w->content, &w->chunks, form, &from, &base, &models, &why);
+        if (!value && why == WISP_E_FLOOD) return why;
         if (!value && why == WISP_E_BAD_PACKET)
             return wisp__ask_whole(w, s, in, "a difference that makes no sense");
         *deliver = true;
@@ -22653,22 +24445,29 @@ static wisp_result wisp__hear_value(wisp *w, wisp__session *s, wisp__incoming *i
     if (track) *deliver = wisp__heard_store(w, s, track, sequence, value, models,
                                             t.whole ? NULL : &base_at, in);
     else wisp__kept_release(&w->base, &w->chunks, models);
-    if (*deliver) {
-        int budget = w->base.limits.message_values;
-        wisp__reader data = wisp__reader_on(value->bytes, (int)((value->bits + 7) / 8));
-        why = wisp__decode(&w->content, form, &data, &budget, &in->content);
-        value->values = w->base.limits.message_values - budget + 1;
-    }
-    wisp__kept_release(&w->base, &w->chunks, value);
-    return *deliver ? why : WISP_OK;
+    *kept = value;
+    return WISP_OK;
+}
+
+/* Reads the values of what is kept now. */
+static void wisp__heard_decode(wisp *w, wisp__incoming *in, const wisp__kept *value) {
+    wisp__reader data = wisp__reader_on(value->bytes, (int)((value->bits + 7) / 8));
+    in->readable = wisp__decode(&w->content, in->form, &data, &in->content);
+    in->conformed = false;
 }
 
 /* A message that is of no use. The caller of an invoke gets to know why. */
-static void wisp__on_unreadable(wisp *w, wisp__session *s, const wisp__incoming *in) {
+static void wisp__on_unreadable(wisp *w, wisp__session *s, const wisp__incoming *in,
+                                wisp__request *request) {
     wisp__remote *remote = in->remote ? in->remote : w->registry.remotes[WISP__ON_ERROR];
-    wisp_value text = wisp_string(w->registry.text);
+    wisp_value text;
     wisp__message *m;
     wisp_result why;
+    if (in->readable == WISP_E_FLOOD)
+        snprintf(w->registry.text, sizeof w->registry.text,
+                 "more work or memory than its bytes pay for");
+    wisp__pay(&w->content.credit, WISP__PRICE_ERROR);
+    text = wisp_string(w->registry.text);
     s->peer.stats.bad_messages++;
     wisp__drop(&w->registry, in->remote, s,
                in->readable == WISP_E_INVALID ? WISP_DROP_INVALID : WISP_DROP_UNREADABLE);
@@ -22678,7 +24477,7 @@ static void wisp__on_unreadable(wisp *w, wisp__session *s, const wisp__incoming 
     if (in->kind == WISP__R_INVOKE) {
         m = wisp__answer_make(w, remote, in->call, in->readable, &text, w->registry.text[0] != 0,
                               &why);
-        if (m) wisp__answer_give(w, s, NULL, m);
+        if (m) wisp__answer_give(w, s, request, m);
         else wisp__error(w, s, remote, why, "the answer of a call was not made");
     }
     wisp__offend(w, s);
@@ -22692,49 +24491,64 @@ static void wisp__on_flood(wisp *w, wisp__session *s, const wisp__incoming *in) 
     wisp__offend(w, s);
 }
 
-/* What has been read, as the schema that is registered here wants it. */
-static void wisp__conform_incoming(wisp *w, wisp__incoming *in) {
-    if (!in->remote || in->kind == WISP__R_REPLY) return;
-    if (!in->form && !in->remote->schema) return;
-    in->readable = wisp__conform_decoded(&w->content, in->remote, in->form, &in->content);
+/* Takes in what was told; false: nothing comes of it. What cannot be kept is an error below. */
+static bool wisp__hear(wisp *w, wisp__session *s, wisp__incoming *in, wisp__kept **kept) {
+    bool fresh = false;
+    if (in->readable) {
+        wisp__heard_lost(w, s, in);
+        return true;
+    }
+    w->content.credit.over = false;
+    in->readable = wisp__hear_value(w, s, in, &fresh, kept);
+    if (in->readable) wisp__heard_lost(w, s, in);
+    if (in->stale) {
+        in->remote->stats.stale++;
+        s->peer.stats.stale++;
+        wisp__drop(&w->registry, in->remote, s, WISP_DROP_STALE);
+    }
+    return fresh || in->readable;
 }
 
-/* A message whose turn it is. What happened before it is told before it. */
-static void wisp__deliver(wisp *w, wisp__session *s, wisp__incoming *in, int delivery,
-                          uint64_t number) {
-    if (w->events.notice_count || w->calls.done_first || w->hooks.ready) wisp__dispatch(w);
-    if (s->peer.state != WISP__JOINED || w->destroyed) return;
-    w->registry.text[0] = 0;
-    if (in->told && in->readable) wisp__heard_lost(w, s, in);
-    if (in->told && !in->readable) {
-        bool fresh;
-        in->readable = wisp__hear_value(w, s, in, &fresh);
-        if (in->readable && in->readable != WISP_E_INVALID) wisp__heard_lost(w, s, in);
-        if (in->stale) {
-            in->remote->stats.stale++;
-            s->peer.stats.stale++;
-            wisp__drop(&w->registry, in->remote, s, WISP_DROP_STALE);
-        }
-        if (!fresh && !in->readable) return;
-    }
-    if (!in->readable && !in->conformed) wisp__conform_incoming(w, in);
-    in->conformed = true;
+static void wisp__on_unknown(wisp *w, wisp__session *s) {
+    s->peer.stats.bad_messages++;
+    wisp__drop(&w->registry, NULL, s, WISP_DROP_NO_REMOTE);
+    wisp__error(w, s, NULL, WISP_E_NO_REMOTE, "a message for a name that is not known here");
+    wisp__offend(w, s);
+}
+
+/* What limits and budgets let through is worked on; `kept`: the value that was told, or NULL. */
+static void wisp__deliver_admitted(wisp *w, wisp__session *s, wisp__incoming *in, int delivery,
+                                   uint64_t number, const wisp__kept *kept) {
     if (in->readable) {
-        wisp__on_unreadable(w, s, in);
+        wisp__on_unreadable(w, s, in, NULL);
     } else if (!wisp__policy_message(&w->policy, &s->spending, w->base.time)) {
         wisp__on_flood(w, s, in);
     } else if (in->kind == WISP__R_INVOKE) {
         wisp__on_invoked(w, s, in, delivery);
     } else if (in->kind == WISP__R_REPLY) {
         wisp__on_replied(w, s, in);
-    } else if (in->kind == WISP__R_EVENT && in->remote) {
-        wisp__on_event(w, s, in, delivery, number);
-    } else if (in->kind == WISP__R_EVENT) {
-        s->peer.stats.bad_messages++;
-        wisp__drop(&w->registry, NULL, s, WISP_DROP_NO_REMOTE);
-        wisp__error(w, s, NULL, WISP_E_NO_REMOTE, "a message for a name that is not known here");
-        wisp__offend(w, s);
+    } else if (in->kind == WISP__R_EVENT && !in->remote) {
+        wisp__on_unknown(w, s);
+    } else if (in->kind == WISP__R_EVENT && wisp__admit_event(w, s, in, delivery, number)) {
+        if (kept) wisp__heard_decode(w, in, kept);
+        if (wisp__conform_incoming(w, s, in)) wisp__on_event(w, s, in);
+        else wisp__on_unreadable(w, s, in, NULL);
     }
+}
+
+/* A message whose turn it is. What happened before it is told before it. */
+static void wisp__deliver(wisp *w, wisp__session *s, wisp__incoming *in, int delivery,
+                          uint64_t number) {
+    wisp__kept *kept = NULL;
+    if (w->events.notice_count || w->calls.done_first || wisp__hooks_ready(&w->hooks, true))
+        wisp__dispatch(w);
+    if (s->peer.state != WISP__JOINED || w->destroyed) return;
+    w->registry.text[0] = 0;
+    if (!in->readable && !wisp__pay(&w->content.credit, WISP__PRICE_EVENT))
+        in->readable = WISP_E_FLOOD;
+    if (!in->told || wisp__hear(w, s, in, &kept))
+        wisp__deliver_admitted(w, s, in, delivery, number, kept);
+    wisp__kept_release(&w->base, &w->chunks, kept);
 }
 
 /* ===========================================================================
@@ -22759,6 +24573,11 @@ static void wisp__break(wisp__reading *r, const char *why) {
     wisp__break_with(r, WISP_E_PROTOCOL, why);
 }
 
+/* Where a record ends is not known when its reading is not paid for. */
+static void wisp__break_unpaid(wisp__reading *r) {
+    wisp__break_with(r, WISP_E_FLOOD, "more work or memory than its bytes pay for");
+}
+
 /* Values that end where the reader stands afterwards: nothing tells their length. */
 static void wisp__read_bound(wisp__reading *r, wisp__incoming *in, bool own_shape) {
     wisp__reader at = r->from;
@@ -22769,8 +24588,9 @@ static void wisp__read_bound(wisp__reading *r, wisp__incoming *in, bool own_shap
     }
     in->data_at = at.at;
     if (at.failed) in->readable = WISP_E_BAD_PACKET;
-    else wisp__read_values(r->w, &r->from, in, &r->values);
+    else wisp__read_values(r->w, &r->from, in);
     if (in->readable == WISP_E_MEMORY) wisp__break_with(r, in->readable, "no memory for a message");
+    else if (in->readable == WISP_E_FLOOD && !in->parsed) wisp__break_unpaid(r);
     else if (in->readable && !in->parsed) wisp__break(r, "a message that cannot be read");
     else r->from.at = in->end;
 }
@@ -22791,7 +24611,7 @@ static void wisp__read_unbound(wisp__reading *r, wisp__incoming *in) {
     in->readable = within.failed ? WISP_E_BAD_PACKET : WISP_OK;
     if (in->readable || (in->kind == WISP__R_EVENT && !in->remote)) return;
     within.failed = false;
-    wisp__read_values(r->w, &within, in, &r->values);
+    wisp__read_values(r->w, &within, in);
     if (in->readable == WISP_E_MEMORY) wisp__break_with(r, in->readable, "no memory for a message");
     if (!in->readable && in->end != r->from.at) in->readable = WISP_E_BAD_PACKET;
 }
@@ -22854,6 +24674,42 @@ static void wisp__tell_anew(wisp__session *s, int index) {
     s->untold = wisp__min_int(s->untold, index);
 }
 
+/* They have the name: what they did not take of it is announced again, in every form. */
+static void wisp__name_taken(wisp *w, wisp__session *s, const wisp__remote *remote) {
+    for (const wisp__remote *entry = remote; entry; entry = entry->next_form) {
+        wisp__route *route = wisp__route_of(&w->base, s, entry->index);
+        if (!route) return;
+        route->named = true;
+        route->there = entry == remote;
+        if (route->known == WISP__UNKNOWN) wisp__tell_anew(s, entry->index);
+    }
+}
+
+/* Our settings have changed, and may take what was refused: the name is announced again, which asks
+   for theirs. */
+static void wisp__ask_refused(wisp *w, wisp__session *s) {
+    for (int i = WISP__RESERVED; s->refused > 0 && i < s->route_room; i++) {
+        int newest;
+        if (!s->routes[i].refused) continue;
+        s->routes[i].refused = false;
+        s->refused--;
+        newest = w->registry.remotes[i]->newest;
+        if (wisp__route_of(&w->base, s, newest)) wisp__tell_anew(s, newest);
+    }
+}
+
+/* They know the name, and take no messages of the form that we announced for it. */
+static void wisp__form_refused(wisp *w, wisp__session *s, const wisp__remote *entry) {
+    const wisp__described *d = entry->form.described;
+    char form[100], text[160];
+    if (s->routes[entry->index].warned || wisp__form_plain(&entry->form)) return;
+    s->routes[entry->index].warned = true;
+    wisp__form_text(&entry->form, d ? d->program->source->version : -1, form, (int)sizeof form);
+    snprintf(text, sizeof text, "the other end does not take %.60s from us: it must set the same, "
+             "or encode.foreign", form);
+    wisp__error(w, s, entry->main, WISP_E_UNSUPPORTED, text);
+}
+
 /* A codec by its name; NULL: not plugged in. */
 static const wisp_codec *wisp__codec_named(const wisp__registry *registry, const char *name) {
     for (int i = 0; i < registry->codec_count; i++)
@@ -22864,6 +24720,7 @@ static const wisp_codec *wisp__codec_named(const wisp__registry *registry, const
 /* An announcement while it is read. */
 typedef struct wisp__learning {
     int          number, length;
+    int          version;              /* of the schema, as the announcement has it */
     char         name[WISP__NAME_BYTES + WISP__SLACK];
     wisp__form   form;
     bool         plain;
@@ -22898,33 +24755,63 @@ static bool wisp__read_form(wisp__reader *from, wisp__learning *l, int kind) {
            !(l->form.delta && kind == WISP__CODED);
 }
 
-/* A form of theirs, with the schema that is behind it. NULL with the reason: what they announce
-   cannot be understood here. */
-static wisp__form *wisp__learn_form(wisp *w, const wisp__reader *packet,
-                                    const wisp__learning *l, wisp_result *why) {
+/* The schema of an announcement. One that could not be had is remembered with its number, so that
+   the same again costs no more than a look at its bytes. A peer's own schemas are all that fills
+   what it may use, and they stay as long as it does: what had no room has none later. */
+static wisp__described *wisp__learn_schema_of(wisp *w, wisp__session *s, const wisp__learning *l,
+                                              const uint8_t *descriptor, wisp_result *why) {
+    wisp__their *their = &s->theirs[l->number];
+    uint32_t hash = (uint32_t)wisp__hash_bytes(descriptor, (l->bits + 7) / 8) & ~UINT32_C(3);
+    size_t limit = (size_t)w->base.limits.schema_bytes;
+    size_t left = limit - (s->schema_bytes < limit ? s->schema_bytes : limit);
+    wisp__described *known = wisp__described_find(&w->registry.schemas, descriptor, l->bits);
+    wisp__described *described;
+    *why = their->failed & 2 ? WISP_E_LIMIT : WISP_E_SCHEMA;
+    if (their->failed == (hash | (their->failed & 2) | 1) && !known) return NULL;
+    if (known && !wisp__schema_charge(s, known)) left = SIZE_MAX / 4;
+    *why = WISP_OK;
+    described = wisp__described_learn(&w->registry.schemas, descriptor, l->bits, left, why);
+    their->failed = *why == WISP_E_SCHEMA ? hash | 1 : *why == WISP_E_LIMIT ? hash | 3 : 0;
+    return described;
+}
+
+/* May this form come? It is asked before its schema is compiled. The text of the registry says why
+   not. */
+static wisp_result wisp__form_check(wisp *w, const wisp__session *s, const wisp__remote *remote,
+                                    const wisp__learning *l, const wisp__form *form) {
+    char words[100], *text = w->registry.text;
+    int text_bytes = (int)sizeof w->registry.text;
+    const char *setting = NULL;
+    if (form->kind == WISP__CODED && !form->codec) {
+        snprintf(text, (size_t)text_bytes, "its codec is not plugged in here: see wisp_add_codec");
+        return WISP_E_UNSUPPORTED;
+    }
+    if (form->dictionary && wisp__squeeze_column(&w->squeeze, form->dictionary) < 0) {
+        snprintf(text, (size_t)text_bytes, "compressed by a dictionary that is not known here: "
+                 "see encode.dictionary");
+        return WISP_E_UNSUPPORTED;
+    }
+    if (!wisp__joined_by_us(s)) setting = wisp__form_unasked(remote, form, l->bits > 0);
+    if (!setting) return WISP_OK;
+    wisp__form_text(form, l->bits ? l->version : -1, words, (int)sizeof words);
+    snprintf(text, (size_t)text_bytes, "a peer that joined sends %.60s: set %.32s or "
+             "encode.foreign to take it", words, setting);
+    return WISP_E_UNSUPPORTED;
+}
+
+/* The schema of a form of theirs. */
+static wisp_result wisp__form_schema(wisp *w, wisp__session *s, const wisp__reader *packet,
+                                     const wisp__learning *l, wisp__form *form) {
     uint8_t bytes[WISP__DESCRIPTOR_BYTES + 2 * WISP__SLACK];
     wisp__reader from = *packet;
-    wisp__form *form = (wisp__form *)wisp__alloc(&w->base, sizeof *form);
-    *why = form ? WISP_OK : WISP_E_MEMORY;
-    if (!form) return NULL;
-    *form = l->form;
-    if (l->form.kind == WISP__CODED) {
-        form->codec = wisp__codec_named(&w->registry, l->codec);
-        if (!form->codec) *why = WISP_E_UNSUPPORTED;
-    }
-    if (form->dictionary && wisp__squeeze_column(&w->squeeze, form->dictionary) < 0)
-        *why = WISP_E_UNSUPPORTED;
-    if (*why == WISP_OK && l->bits) {
-        memset(bytes, 0, sizeof bytes);
-        from.at = l->at;
-        wisp__get_bits(&from, bytes, l->bits);
-        bytes[l->bits / 8] &= (uint8_t)((1u << (l->bits & 7)) - 1);
-        form->described = wisp__described_learn(&w->registry.schemas, bytes, l->bits, why);
-    }
-    form->number = l->number;
-    if (*why == WISP_OK) return form;
-    wisp__free(&w->base, form, sizeof *form);
-    return NULL;
+    wisp_result why = WISP_OK;
+    if (!wisp__pay_each(&w->content.credit, l->bits, WISP__PRICE_LEARN)) return WISP_E_FLOOD;
+    memset(bytes, 0, sizeof bytes);
+    from.at = l->at;
+    wisp__get_bits(&from, bytes, l->bits);
+    bytes[l->bits / 8] &= (uint8_t)((1u << (l->bits & 7)) - 1);
+    form->described = wisp__learn_schema_of(w, s, l, bytes, &why);
+    return why;
 }
 
 static void wisp__form_release(wisp *w, wisp__form *form) {
@@ -22933,24 +24820,83 @@ static void wisp__form_release(wisp *w, wisp__form *form) {
     wisp__free(&w->base, form, sizeof *form);
 }
 
-/* The remote that an announcement is about; NULL: nobody registered it, nor does a pattern of ours
-   take it. */
-static wisp__remote *wisp__name_announced(wisp *w, const wisp__learning *l) {
-    wisp__remote *remote = wisp__registry_find(&w->registry, l->name, l->length);
+/* A form of theirs, with the schema that is behind it. NULL with the reason: what they announce
+   cannot be understood here, or nobody asked for it. */
+static wisp__form *wisp__learn_form(wisp *w, wisp__session *s, const wisp__remote *remote,
+                                    const wisp__reader *packet, const wisp__learning *l,
+                                    wisp_result *why) {
+    wisp__form *form = (wisp__form *)wisp__alloc(&w->base, sizeof *form);
+    *why = form ? WISP_OK : WISP_E_MEMORY;
+    if (!form) return NULL;
+    *form = l->form;
+    form->number = l->number;
+    if (form->kind == WISP__CODED) form->codec = wisp__codec_named(&w->registry, l->codec);
+    w->registry.text[0] = 0;
+    *why = wisp__form_check(w, s, remote, l, form);
+    if (*why == WISP_OK && l->bits) *why = wisp__form_schema(w, s, packet, l, form);
+    if (*why == WISP_OK) return form;
+    wisp__form_release(w, form);
+    return NULL;
+}
+
+/* What they announced for a name is not taken. It is told once, until the settings change: a peer
+   that was set up otherwise is no attacker, so it is no offence, and it gets the answer. */
+static void wisp__refuse_form(wisp *w, wisp__session *s, wisp__remote *remote, wisp_result why) {
+    wisp__route *route = &s->routes[remote->index];
+    const char *text = w->registry.text;
+    if (route->refused) return;
+    route->refused = true;
+    s->refused++;
+    wisp__error(w, s, remote, why,
+                text[0] ? text : "what was announced for it cannot be understood");
+}
+
+/* A remote for a name that nobody registered here and a pattern takes: one that is vacant, or a new
+   one; NULL: there is none. */
+static wisp__remote *wisp__lend_remote(wisp *w, const char *name, int length) {
+    int64_t steps = (int64_t)w->registry.count + w->peers.pool.made;
+    bool paid = wisp__pay_each(&w->content.credit, steps, WISP__PRICE_STEP);
+    wisp__remote *remote = paid ? wisp__remote_vacant(&w->registry) : NULL;
     wisp_result why;
-    if (remote || !w->events.matches || strlen(l->name) != (size_t)l->length ||
-        !wisp__events_wanted(&w->events, l->name))
-        return remote;
-    remote = wisp__registry_add(&w->registry, l->name, &why);
-    w->events.matched += remote != NULL;
+    if (!paid) return NULL;
+    if (remote) {
+        wisp__events_forget(&w->events, remote);
+        for (int i = 0; i < w->peers.pool.made; i++) {
+            wisp__session *s = wisp__session_at(w, i);
+            if (s && remote->index < s->route_room)
+                memset(&s->routes[remote->index], 0, sizeof *s->routes);
+        }
+        wisp__registry_relend(&w->registry, remote, name, length);
+    } else if (w->registry.lent < w->base.limits.remotes / 2) {
+        remote = wisp__registry_add(&w->registry, name, &why);
+        if (remote) w->registry.lent++;
+        if (remote) remote->lent = true;
+    }
     return remote;
+}
+
+/* The remote that an announcement is about; NULL: nobody registered it, nor does a pattern of ours
+   take it, or the peer has too many such. */
+static wisp__remote *wisp__name_announced(wisp *w, const wisp__session *s,
+                                          const wisp__learning *l) {
+    wisp__remote *remote = wisp__registry_find(&w->registry, l->name, l->length);
+    bool full = s->lent >= w->base.limits.matched_names, known;
+    if (remote) {
+        known = l->number < s->their_room && s->theirs[l->number].remote;
+        return remote->lent && full && !known ? NULL : remote;
+    }
+    if (full || !w->events.matches || strncmp(l->name, "wisp:", 5) == 0 ||
+        !wisp__text_is_clean(l->name, (size_t)l->length) ||
+        !wisp__events_wanted(&w->events, l->name, &w->content.credit))
+        return NULL;
+    return wisp__lend_remote(w, l->name, l->length);
 }
 
 /* Learns their number for a name. A name that nobody registered here takes no memory. */
 static void wisp__learn(wisp__reading *r, const wisp__learning *l) {
     wisp *w = r->w;
     wisp__session *s = r->session;
-    wisp__remote *remote = wisp__name_announced(w, l);
+    wisp__remote *remote = wisp__name_announced(w, s, l);
     wisp__route *route = remote ? wisp__route_of(&w->base, s, remote->index) : NULL;
     wisp_result room = WISP_E_LIMIT, why = WISP_OK;
     wisp__form *form = NULL;
@@ -22958,28 +24904,35 @@ static void wisp__learn(wisp__reading *r, const wisp__learning *l) {
         room = wisp__grow(&w->base, (void **)&s->theirs, &s->their_room, l->number + 1,
                           w->base.limits.remotes, sizeof *s->theirs);
     if (room == WISP_OK && s->theirs[l->number].remote) {
-        if (s->theirs[l->number].remote != remote->index + 1)
+        if (s->theirs[l->number].remote != remote->index + 1) {
             wisp__break(r, "a number that was announced for another name");
-        else wisp__control_add(&w->base, s, WISP__R_BOUND, l->number);
+        } else {
+            wisp__control_add(&w->base, s, WISP__R_BOUND, l->number);
+            wisp__name_taken(w, s, remote);
+        }
         return;
     }
-    if (room == WISP_OK && !l->plain) form = wisp__learn_form(w, &r->from, l, &why);
+    if (room == WISP_OK && !l->plain)
+        form = wisp__learn_form(w, s, remote, &r->from, l, &why);
     if (room == WISP_E_MEMORY || why == WISP_E_MEMORY || (remote && !route)) {
         wisp__form_release(w, form);
         wisp__break_with(r, WISP_E_MEMORY, "no memory for a name");
         return;
     }
-    if (why) wisp__error(w, s, remote, why, "what was announced for it cannot be understood");
+    if (why) wisp__refuse_form(w, s, remote, why);
     if (room == WISP_E_LIMIT || why) {
         w->base.stats.names_unknown++;
         wisp__control_add(&w->base, s, WISP__R_UNKNOWN, l->number);
+        if (why && why != WISP_E_UNSUPPORTED) wisp__offend(w, s);
         return;
     }
+    if (form) s->schema_bytes += wisp__schema_charge(s, form->described);
+    s->lent += remote->lent;
+    remote->announced++;
     s->theirs[l->number].remote = (uint16_t)(remote->index + 1);
     s->theirs[l->number].form = form;
     wisp__control_add(&w->base, s, WISP__R_BOUND, l->number);
-    route->named = true;
-    if (route->known == WISP__UNKNOWN) wisp__tell_anew(s, remote->index);
+    wisp__name_taken(w, s, remote);
 }
 
 static void wisp__read_announcement(wisp__reading *r) {
@@ -22995,7 +24948,7 @@ static void wisp__read_announcement(wisp__reading *r) {
     }
     wisp__get_bits(&r->from, (uint8_t *)l.name, (int64_t)l.length * 8);
     l.name[l.length] = 0;
-    wisp__get(&r->from, 8);               /* the schema's version, which its descriptor says too */
+    l.version = (int)wisp__get(&r->from, 8);      /* its descriptor says it too, and counts */
     kind = (int)wisp__get(&r->from, 8);
     extra = wisp__get_length(&r->from);
     end = r->from.at + (int64_t)extra * 8;
@@ -23017,6 +24970,7 @@ static void wisp__read_announcement(wisp__reading *r) {
 static void wisp__read_whole(wisp__reading *r, const wisp__lane_in *lane) {
     wisp__reading whole = *r;
     wisp__reader outer = r->w->record;
+    wisp__credit paid = wisp__credit_whole(r->w, lane->whole_bytes);
     wisp__incoming in;
     int kind, shown = wisp__min_int(lane->whole_bytes, 16);
     uint8_t first[16];                /* what errors show; the whole goes with the session */
@@ -23025,7 +24979,6 @@ static void wisp__read_whole(wisp__reading *r, const wisp__lane_in *lane) {
     whole.delivery = WISP_RELIABLE;
     whole.from = wisp__reader_on(lane->whole, lane->whole_bytes);
     r->w->record = wisp__reader_on(first, shown);
-    whole.values = r->w->base.limits.message_values;
     if (wisp__get(&whole.from, 4) == 8) {
         wisp__read_event(&whole, &in, false);
     } else {
@@ -23040,6 +24993,7 @@ static void wisp__read_whole(wisp__reading *r, const wisp__lane_in *lane) {
     else if (in.kind != WISP__R_NOTHING)
         wisp__deliver(r->w, r->session, &in, WISP_RELIABLE, r->number);
     r->w->record = outer;
+    wisp__credit_back(r->w, &paid);
 }
 
 /* What stands at its place in the order. */
@@ -23074,11 +25028,11 @@ static void wisp__hold(wisp__reading *r, wisp__lane *lane, uint32_t sequence, wi
     bool asks_in_vain = in->kind == WISP__R_INVOKE && !in->remote && !in->readable;
     int shape = content ? (int)(in->shape_end - in->shape_at) : 0, data_at = (shape + 7) / 8;
     int64_t data = content ? in->end - in->data_at : 0;
-    int charge = data_at + (int)((data + 7) / 8) + (fragment ? 0 : 16);
-    size_t chunk = sizeof(wisp__held) + (size_t)charge + WISP__SLACK;
+    int charge = wisp__held_bytes(data_at + (int)((data + 7) / 8));
+    size_t chunk = (size_t)charge;
     wisp__reader from = r->from;
     wisp__held *held;
-    if (r->session->held_bytes + charge > base->limits.window_bytes) {
+    if (charge > base->limits.window_bytes - r->session->held_bytes) {
         wisp__break(r, "more out of order than the window holds");
         return;
     }
@@ -23114,6 +25068,7 @@ static void wisp__arrive_held(wisp__reading *r, wisp__lane_in *lane, const wisp_
     wisp__incoming in;
     wisp__reading kept = *r;
     wisp__reader outer = r->w->record;
+    wisp__credit paid = wisp__credit_whole(r->w, (held->shape_bits + held->data_bits + 7) / 8);
     int data_at = (held->shape_bits + 7) / 8;
     memset(&in, 0, sizeof in);
     in.kind = (wisp__record)held->kind;
@@ -23129,16 +25084,16 @@ static void wisp__arrive_held(wisp__reading *r, wisp__lane_in *lane, const wisp_
     in.data_at = (int64_t)data_at * 8;
     in.end = in.data_at + held->data_bits;
     kept.from = wisp__reader_on(held->bytes, data_at + (int)((held->data_bits + 7) / 8));
-    kept.values = wisp__max_int(WISP__PACKET_VALUES, r->w->base.limits.message_values);
     r->w->record = kept.from;
     if ((in.kind == WISP__R_EVENT || in.kind == WISP__R_REPLY || in.kind == WISP__R_INVOKE) &&
         (held->shape_bits || held->data_bits || in.form))
-        wisp__read_values(r->w, &kept.from, &in, &kept.values);
+        wisp__read_values(r->w, &kept.from, &in);
     if (in.readable == WISP_E_MEMORY)
         wisp__break_with(&kept, in.readable, "no memory for a message");
     else wisp__arrive(&kept, lane, &in);
     if (kept.broken) wisp__break_with(r, kept.code, kept.broken);
     r->w->record = outer;
+    wisp__credit_back(r->w, &paid);
 }
 
 /* The session may end in a handler; then its lanes are gone. */
@@ -23225,11 +25180,14 @@ static void wisp__read_answer(wisp__reading *r, bool bound) {
     if (!route || route->known == WISP__UNTOLD) return;
     if (bound) {
         route->known = WISP__BOUND;
+        route->warned = false;
     } else if (route->known != WISP__BOUND && route->named) {
         route->named = false;             /* the answer may be older than their announcement */
         wisp__tell_anew(s, index);
     } else if (route->known != WISP__BOUND && route->known != WISP__UNKNOWN) {
         route->known = WISP__UNKNOWN;
+        if (s->routes[w->registry.remotes[index]->main->index].there)
+            wisp__form_refused(w, s, w->registry.remotes[index]);
         wisp__tracks_reset(&w->base, &w->chunks, &s->told, index, false);
         w->registry.remotes[index]->stats.unknown++;
         for (wisp__pending *call = s->calls_first, *next; call; call = next) {
@@ -23247,9 +25205,8 @@ static void wisp__read_resync(wisp__reading *r) {
         wisp__break(r, "a number that was never given");
         return;
     }
-    r->session->steps += r->session->told.count;
-    if (r->session->steps > WISP__SETTLE_STEPS + 16 * r->w->base.limits.keys) {
-        wisp__break(r, "whole values are asked for too often");
+    if (!wisp__pay_each(&r->w->content.credit, r->session->told.count, WISP__PRICE_STEP)) {
+        wisp__break_with(r, WISP_E_FLOOD, "whole values are asked for too often");
         return;
     }
     wisp__tracks_reset(&r->w->base, &r->w->chunks, &r->session->told, index, true);
@@ -23264,9 +25221,16 @@ static void wisp__read_leave(wisp__reading *r) {
         return;
     }
     wisp__get_bits(&r->from, (uint8_t *)text, (int64_t)length * 8);
-    text[length] = 0;
+    wisp__text_clean(text, sizeof text, text, (size_t)length);
     if (r->from.failed) wisp__break(r, "a goodbye cut short");
-    else wisp__end(r->w, r->session, code, text, false);
+    else wisp__end(r->w, r->session, wisp__code_heard(code, true), text, false);
+}
+
+/* They read packets that are compressed in these methods. */
+static void wisp__read_reads(wisp__reading *r) {
+    int methods = wisp__get_length(&r->from);
+    if (r->from.failed || methods > 255) wisp__break(r, "methods out of range");
+    else r->session->peer.reads |= (uint8_t)methods;
 }
 
 /* false: the end of the packet. */
@@ -23275,6 +25239,7 @@ static bool wisp__read_control(wisp__reading *r, int kind) {
     memset(&in, 0, sizeof in);
     if (kind == WISP__R_END) return false;
     r->eliciting = true;
+    if (kind == WISP__R_MORE) kind += 1 + (int)wisp__get(&r->from, 4);
     switch (kind) {
     case WISP__R_SECTION: wisp__read_section(r); break;
     case WISP__R_FRAGMENT: wisp__read_fragment(r); break;
@@ -23284,6 +25249,7 @@ static bool wisp__read_control(wisp__reading *r, int kind) {
     case WISP__R_PING: break;
     case WISP__R_LEAVE: wisp__read_leave(r); break;
     case WISP__R_RESYNC: wisp__read_resync(r); break;
+    case WISP__R_READS: wisp__read_reads(r); break;
     case WISP__R_INVOKE:
         wisp__read_invoke(r, &in);
         r->has_previous = false;
@@ -23307,7 +25273,7 @@ static void wisp__read_run(wisp__reading *r) {
     if (!r->has_previous || r->from.failed) wisp__break(r, "a repeat of nothing");
     for (int i = 0; i < count && wisp__goes_on(r); i++) {
         bool there = !r->previous.told && r->previous.turn == r->w->content.turn;
-        if (!there) wisp__read_values(r->w, &r->from, &r->previous, &r->values);
+        if (!there) wisp__read_values(r->w, &r->from, &r->previous);
         if (r->previous.readable && !r->previous.parsed)
             wisp__break(r, "a repeat that cannot be read");
         wisp__take_turn(r, &r->previous);
@@ -23336,6 +25302,10 @@ static bool wisp__read_record(wisp__reading *r) {
     if (left < 8) {
         wisp__reader rest = *from;
         if (wisp__get(&rest, (int)left) == 0) return false;
+    }
+    if (!wisp__pay(&r->w->content.credit, WISP__PRICE_RECORD)) {
+        wisp__break_unpaid(r);
+        return false;
     }
     if (wisp__get(from, 1)) wisp__read_alike(r);
     else if (wisp__get(from, 1)) wisp__read_message(r, true);
@@ -23381,9 +25351,14 @@ static void wisp__read_squeezed(wisp__reading *r) {
     uint32_t known = w->registry.batches.dictionary;
     const uint8_t *from;
     int left;
+    if (!wisp__joined_by_us(r->session) && !(r->session->peer.read >> (kind & 7) & 1)) {
+        wisp__break_with(r, WISP_E_COMPRESSED, "a packet compressed as nobody asked for here");
+        return;
+    }
     if (dictionary && (uint32_t)wisp__get(&r->from, 16) != (known & 0xffff)) r->from.failed = true;
     from = r->from.bytes + r->from.at / 8;
     left = r->from.size - (int)(r->from.at / 8);
+    wisp__pay_each(&w->content.credit, wisp__min_int(size, w->base.mtu), WISP__PRICE_UNPACKED);
     if (r->from.failed || size > w->base.mtu || (kind & 127) >= WISP__METHODS ||
         wisp__squeeze_unpack(&w->squeeze, kind & 127, dictionary ? known : 0, from, left, to, size))
         wisp__break_with(r, WISP_E_COMPRESSED, dictionary && !known
@@ -23411,68 +25386,147 @@ static bool wisp__within_budget(wisp *w, wisp__session *s, int size) {
     return false;
 }
 
+/* What the session has earned until now is there for this packet. false: too little for a packet
+   of an honest peer, which is refused, as if the network had lost it, and comes again. Over a
+   reliable link nothing may be missing: it is taken all the same. */
+static bool wisp__credit_begin(wisp *w, wisp__session *s, int bytes) {
+    wisp__credit *credit = &w->content.credit;
+    double seconds = wisp__min(w->base.time - s->credit_time, 1);
+    int64_t earned = WISP__EARN_PACKET + (int64_t)bytes * WISP__EARN_BYTE;
+    s->credit = wisp__least(s->credit + (int64_t)(seconds * WISP__EARN_SECOND),
+                           WISP__EARN_SAVED);
+    s->credit_time = w->base.time;
+    if (!w->base.reliable && s->credit + earned < WISP__EARN_NEEDED) return false;
+    s->credit = wisp__least(s->credit + earned, WISP__EARN_SAVED);
+    credit->work = wisp__least(s->credit, WISP__EARN_MOST);
+    credit->memory = credit->room = WISP__PACKET_MEMORY;
+    credit->over = false;
+    s->credit -= credit->work;
+    w->update_work += credit->work + WISP__EARN_PACKET;
+    return true;
+}
+
+static void wisp__credit_end(wisp *w, wisp__session *s) {
+    s->credit += w->content.credit.work;
+    w->update_work -= w->content.credit.work;
+}
+
+/* A packet without acks and records. Nobody sends one, so it counts for nothing: it would only move
+   the packet numbers. */
+static bool wisp__says_nothing(const wisp__reading *r, bool acks) {
+    wisp__reader from = r->from;
+    int64_t left = from.end - from.at;
+    return !acks && wisp__get(&from, (int)(left < 8 ? left : 8)) == 0;
+}
+
+/* Has this packet come before, or does its number make no sense? Then it counts for nothing. */
+static bool wisp__is_refused(wisp *w, wisp__peer *peer, uint64_t number) {
+    if (w->base.reliable) return false;
+    if (wisp__flow_is_duplicate(&peer->flow, number)) {
+        peer->stats.packets_duplicate++;
+        return true;
+    }
+    if (!wisp__flow_leaps(&peer->flow, number)) return false;
+    peer->stats.packets_refused++;
+    return true;
+}
+
+/* Ends the session of a packet that could not be read to its end. */
+static void wisp__on_broken(wisp__reading *r) {
+    wisp *w = r->w;
+    w->base.stats.packets_malformed++;
+    wisp__log(&w->base, WISP_LOG_WARNING, r->code, "session ended: %s", r->broken);
+    wisp__end(w, r->session, r->code, r->broken, true);
+}
+
+/* Reads a packet that counts. */
+static void wisp__take_packet(wisp__reading *r, bool acks) {
+    wisp *w = r->w;
+    wisp__session *s = r->session;
+    wisp__peer *peer = &s->peer;
+    peer->heard = w->base.time;
+    if (!w->base.reliable) wisp__flow_note(&peer->flow, r->number, w->base.time);
+    if (peer->state == WISP__HALF_OPENED) wisp__confirm(w, s);
+    w->events.of_packet = true;
+    w->events.packet_errors = 0;
+    if (!r->broken) {
+        w->record = r->from;
+        wisp__read_body(r, acks);
+    }
+    if (r->broken && peer->state == WISP__JOINED) wisp__error(w, s, NULL, r->code, r->broken);
+    w->record.end = w->record.at = 0;
+    w->events.of_packet = false;
+    wisp__credit_end(w, s);
+    if (r->broken) wisp__on_broken(r);
+    if (peer->state != WISP__JOINED) return;
+    if (r->eliciting && !w->base.reliable) wisp__flow_owe_ack(&peer->flow, w->base.time);
+    wisp__peers_mark(&w->peers, peer);
+}
+
 /* A packet whose tag is right. */
-static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet, int head,
+static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet,
                             uint64_t number) {
     const uint8_t *bytes = (const uint8_t *)packet->data;
-    wisp__peer *peer = &s->peer;
+    int head = wisp__packet_head(&w->base);
+    bool acks = (bytes[0] & WISP__FLAG_ACKS) != 0;
     wisp__reading r;
-    if (peer->heard < 0) return;             /* the link has closed it */
-    peer->stats.packets_received++;
-    peer->stats.bytes_received += (uint64_t)packet->size;
-    peer->heard = w->base.time;
-    if (!wisp__within_budget(w, s, packet->size)) return;
-    if (w->base.reliable) {
-        peer->received_in_order = number;
-    } else if (wisp__flow_is_duplicate(&peer->flow, number)) {
-        peer->stats.packets_duplicate++;
+    if (s->peer.heard < 0) return;             /* the link has closed it */
+    s->peer.stats.packets_received++;
+    s->peer.stats.bytes_received += (uint64_t)packet->size;
+    if (w->base.reliable) s->peer.received_in_order = number;
+    if (!wisp__within_budget(w, s, packet->size) || wisp__is_refused(w, &s->peer, number)) return;
+    if (!wisp__credit_begin(w, s, packet->size)) {
+        s->peer.stats.packets_refused++;
         return;
-    } else {
-        wisp__flow_note(&peer->flow, number, w->base.time);
     }
-    if (peer->state == WISP__HALF_OPENED) wisp__confirm(w, s);
-    s->steps = s->misses = s->told_errors = s->heard_values = 0;
-    w->content.unpacked = w->content.taken = 0;
     memset(&r, 0, sizeof r);
     r.w = w;
     r.session = s;
     r.number = number;
     r.from = wisp__reader_on(bytes + head, packet->size - head);
-    r.values = wisp__max_int(WISP__PACKET_VALUES, w->base.limits.message_values);
     w->record = r.from;
-    if (bytes[0] & 0x78) wisp__break(&r, "flags of no meaning");
+    if (bytes[0] & WISP__FLAGS_UNUSED) wisp__break(&r, "flags of no meaning");
     else if (bytes[0] & WISP__FLAG_SQUEEZED) wisp__read_squeezed(&r);
-    if (!r.broken) w->record = r.from;
-    if (!r.broken) wisp__read_body(&r, (bytes[0] & WISP__FLAG_ACKS) != 0);
-    if (r.broken && peer->state == WISP__JOINED) wisp__error(w, s, NULL, r.code, r.broken);
-    w->record.end = w->record.at = 0;
-    if (r.broken) {
-        w->base.stats.packets_malformed++;
-        wisp__log(&w->base, WISP_LOG_WARNING, r.code, "session ended: %s", r.broken);
-        wisp__end(w, s, r.code, r.broken, true);
+    if (r.broken || !wisp__says_nothing(&r, acks)) {
+        wisp__take_packet(&r, acks);
+        return;
     }
-    if (peer->state != WISP__JOINED) return;
-    if (r.eliciting && !w->base.reliable) wisp__flow_owe_ack(&peer->flow, w->base.time);
-    wisp__peers_mark(&w->peers, peer);
+    wisp__credit_end(w, s);
+    w->base.stats.packets_malformed++;
 }
 
-/* Finds the session by address and tag: there may be one that another is about to replace. */
-static void wisp__on_session_packet(wisp *w, const wisp_packet *packet) {
+/* The tag tells the packets of a session from all others. */
+static bool wisp__is_tagged(const wisp *w, const wisp__peer *peer, const wisp_packet *packet,
+                            uint64_t *number) {
     const uint8_t *bytes = (const uint8_t *)packet->data;
-    int head = w->base.reliable ? 5 : bytes[0] & WISP__FLAG_WIDE ? 9 : 7;
+    if (w->base.reliable) *number = peer->received_in_order + 1;
+    else *number = wisp__flow_number(&peer->flow, wisp__load_part(bytes + WISP__PACKET_HEAD - 2, 2));
+    return wisp__packet_tag(&w->base, &peer->seal, peer->joiner, *number, bytes, packet->size) ==
+           wisp__get_tag(bytes + (w->base.reliable ? 1 : 3));
+}
+
+/* The sessions that a packet may belong to, one after the other: the one of its connection number,
+   whose packets come from its address only; on a reliable link all of its address, as there may be
+   one that another is about to replace. */
+static wisp__peer *wisp__packet_peer(const wisp *w, const wisp_packet *packet,
+                                     const wisp__peer *after) {
+    const uint8_t *bytes = (const uint8_t *)packet->data;
+    wisp__peer *peer;
+    if (w->base.reliable) return wisp__peers_find(&w->peers, &packet->addr, after);
+    if (after) return NULL;
+    peer = wisp__peers_connection(&w->peers, (uint16_t)wisp__load_part(bytes + 1, 2));
+    return peer && memcmp(&peer->addr, &packet->addr, sizeof packet->addr) == 0 ? peer : NULL;
+}
+
+static void wisp__on_session_packet(wisp *w, const wisp_packet *packet) {
+    bool known = false, enough = packet->size >= wisp__packet_head(&w->base);
     wisp__peer *peer = NULL;
-    bool known = false, enough = packet->size >= head;
-    while (enough && (peer = wisp__peers_find(&w->peers, &packet->addr, peer)) != NULL) {
-        uint64_t number = peer->received_in_order + 1;
+    while (enough && (peer = wisp__packet_peer(w, packet, peer)) != NULL) {
+        uint64_t number;
         if (peer->state != WISP__JOINED && peer->state != WISP__HALF_OPENED) continue;
         known = true;
-        if (head > 5)
-            number = wisp__flow_number(&peer->flow, wisp__load_part(bytes + 5, head - 5),
-                                       (head - 5) * 8);
-        if (wisp__seal_tag(&peer->seal, peer->joiner, number ^ (uint64_t)bytes[0] << 56, bytes + 5,
-                           packet->size - 5) != wisp__get_tag(bytes + 1))
-            continue;
-        wisp__on_packet(w, (wisp__session *)(void *)peer, packet, head, number);
+        if (!wisp__is_tagged(w, peer, packet, &number)) continue;
+        wisp__on_packet(w, (wisp__session *)(void *)peer, packet, number);
         return;
     }
     if (known) w->base.stats.packets_bad_tag++;
@@ -23534,6 +25588,7 @@ static void wisp__on_peer_timer(wisp *w, wisp__session *s) {
         else
             wisp__handshake_retry(&w->peers, peer);
         break;
+    case WISP__JUDGED:
     case WISP__PENDING:
     case WISP__HALF_OPENED: wisp__end(w, s, WISP_E_TIMEOUT, "never came in", false); break;
     case WISP__JOINED: wisp__on_silence(w, s); break;
@@ -23571,12 +25626,20 @@ static void wisp__run_timers(wisp *w) {
     }
 }
 
-/* Names that were registered since are news for every peer. */
+/* Names that were registered since are news for every peer, and new settings for those of which
+   something was refused. */
 static void wisp__spread_names(wisp *w) {
-    if (w->spread == w->registry.count) return;
+    bool names = w->spread != w->registry.count, settings = w->settings != w->registry.changes;
+    if (!names && !settings) return;
     w->spread = w->registry.count;
-    for (wisp__peer *peer = w->peers.first; peer; peer = peer->next)
-        wisp__peers_mark(&w->peers, peer);
+    w->settings = w->registry.changes;
+    for (wisp__peer *peer = w->peers.first; peer; peer = peer->next) {
+        wisp__session *s = (wisp__session *)(void *)peer;
+        bool refused = settings && s->refused > 0;
+        if (refused) wisp__ask_refused(w, s);
+        if (settings) wisp__tell_reads(w, s);
+        if (names || refused) wisp__peers_mark(&w->peers, peer);
+    }
 }
 
 /* Sends what waits for those that have something to send. */
@@ -23604,7 +25667,7 @@ static void wisp__flush_dirty(wisp *w) {
 
 /* Runs all rooms' checks: for tests. */
 WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session *s) {
-    int queued = 0, bytes = 0, loose = 0;
+    int queued = 0, bytes = 0, loose = 0, refused = 0;
     if (s->peer.state != WISP__JOINED) return;
     if (!w->base.reliable) wisp__flow_check(&s->peer.flow);
     for (int c = 0; c < WISP__CHANNELS; c++)
@@ -23612,18 +25675,22 @@ WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session 
     for (int i = 0; i < s->active_count; i++)
         for (wisp__entry *e = s->routes[s->active[i]].first; e; e = e->next) {
             queued++;
-            bytes += e->message->size;
+            bytes += wisp__message_weight(e->message);
             if (e->message->delivery != WISP_RELIABLE) loose += e->message->size;
             WISP_ASSERT(e->next ? e->next->before == e : s->routes[s->active[i]].last == e);
         }
+    for (int i = 0; i < s->route_room; i++) refused += s->routes[i].refused;
     wisp__tracks_check(&w->base, &s->told);
     wisp__tracks_check(&w->base, &s->heard);
+    WISP_ASSERT(refused == s->refused);
     WISP_ASSERT(queued == s->queued && bytes == s->queued_bytes && loose == s->loose_bytes);
     WISP_ASSERT(s->held_bytes >= 0 && s->held_bytes <= w->base.limits.window_bytes);
     WISP_ASSERT(s->kept_bytes >= 0 && s->peer.window_used >= 0);
+    wisp__stalled_check(&s->stalled, WISP__OF_PEER);
     (void)queued;
     (void)bytes;
     (void)loose;
+    (void)refused;
 }
 
 /* ===========================================================================
@@ -23670,10 +25737,10 @@ typedef struct wisp__panel {
 } wisp__panel;
 
 static bool wisp__panel_size(float *size, float fallback) {
-    if (*size == 0) *size = fallback;
-    if (!(*size > 0)) return false;
-    if (*size > (float)WISP__CANVAS_MOST) *size = (float)WISP__CANVAS_MOST;
-    return true;
+    double most = (double)wisp__clamp((double)*size, 0, WISP__CANVAS_MOST);
+    if (wisp__order((double)*size) == 0) *size = fallback;
+    else *size = (float)most;
+    return *size > 0;
 }
 
 /* How many cells there is room for. */
@@ -23792,8 +25859,7 @@ static void wisp__panel_pair(const wisp__panel *panel, int *column, int end, int
 
 /* The part of a length that is filled: 0 for what is no number. */
 static int wisp__panel_part(int length, double share) {
-    if (!(share > 0)) return 0;
-    return (int)((double)length * wisp__min(share, 1) + 0.5);
+    return (int)((double)length * wisp__clamp(share, 0, 1) + 0.5);
 }
 
 /* --- figures: short texts of numbers --- */
@@ -23834,8 +25900,7 @@ static void wisp__figure_write(char *out, double value, double fine, const char 
 static void wisp__figure_count(char *out, double value, const char *unit) {
     static const char *const prefixes[] = { "", "k", "M", "G", "T", "P", "E" };
     int scale = 0;
-    if (!(value >= 0)) value = 0;
-    value = wisp__min(value, 9.99e20);
+    value = wisp__clamp(value, 0, 9.99e20);
     for (; value >= 999.5 && scale < 6; scale++) value /= 1000;
     wisp__figure_write(out, value, scale ? 99.95 : 9.95, *unit == 'B' ? " " : "", prefixes[scale],
                        unit);
@@ -23847,7 +25912,8 @@ static void wisp__figure_time(char *out, double seconds) {
         { 1e-6, 999.5e-6, "us" }, { 1e-3, 0.9995, "ms" }, { 1, 9999.5, "s" }, { 3600, 0, "h" },
     };
     int i = 0;
-    if (!(seconds > 0)) {
+    seconds = wisp__clamp(seconds, 0, 1e15);
+    if (seconds <= 0) {
         memcpy(out, "-", 2);
         return;
     }
@@ -23858,13 +25924,12 @@ static void wisp__figure_time(char *out, double seconds) {
 
 /* "0.5 %" of 0.005. */
 static void wisp__figure_share(char *out, double share) {
-    if (!(share >= 0)) share = 0;
-    wisp__figure_write(out, wisp__min(share * 100, 999), 9.95, " ", "", "%");
+    wisp__figure_write(out, wisp__clamp(share, 0, 9.99) * 100, 9.95, " ", "", "%");
 }
 
 /* "0:02:05" */
 static void wisp__figure_clock(char *out, double seconds) {
-    int whole = seconds > 0 ? (int)wisp__min(seconds, 3.5e6) : 0;
+    int whole = (int)wisp__clamp(seconds, 0, 3.5e6);
     snprintf(out, WISP__FIGURE, "%d:%02d:%02d", whole / 3600, whole / 60 % 60, whole % 60);
 }
 
@@ -24571,6 +26636,7 @@ static bool wisp__limits_valid(const wisp_limits *l) {
            l->queue_messages >= 0 && l->queue_bytes >= 0 && l->window_items >= 0 &&
            l->window_bytes >= 0 && l->window_packets >= 0 && l->calls >= 0 &&
            l->calls_remembered >= 0 && l->packet_messages >= 0 && l->update_packets >= 0 &&
+           l->update_work >= 0 &&
            l->notices >= 0 && l->schema_bytes >= 0 && l->baseline_bytes >= 0 &&
            l->baselines >= 0 && l->keys >= 0 && l->held_messages >= 0 && l->held_bytes >= 0 &&
            l->groups >= 0 && l->matched_names >= 0;
@@ -24581,14 +26647,16 @@ static wisp_result wisp__desc_validate(const wisp_desc *desc) {
     if (!link->send || !link->recv) return WISP_E_ARGUMENT;
     if (link->mtu && (link->mtu < 256 || link->mtu > 65000)) return WISP_E_ARGUMENT;
     if (desc->max_peers < 0 || desc->max_peers > 16384) return WISP_E_ARGUMENT;
-    if (!(desc->timeout >= 0 && desc->timeout <= 1e9)) return WISP_E_ARGUMENT;
+    if (!wisp__is_within(desc->timeout, 0, 1e9)) return WISP_E_ARGUMENT;
     if (desc->app && strlen(desc->app) > 64) return WISP_E_TOO_BIG;
     if (!desc->memory.alloc != !desc->memory.free) return WISP_E_ARGUMENT;
+    if ((int)desc->joins < WISP_JOINS_AUTO || desc->joins > WISP_JOINS_CLOSED)
+        return WISP_E_ARGUMENT;
     return wisp__limits_valid(&desc->limits) ? WISP_OK : WISP_E_ARGUMENT;
 }
 
 /* Keys from the seed, the caller's entropy or the system's. */
-static wisp_result wisp__seed(const wisp_desc *desc, wisp__peers *peers) {
+static wisp_result wisp__seed(const wisp_desc *desc, wisp__peers *peers, wisp__policy *policy) {
     uint64_t keys[4] = { 0, 0, 0, 0 };
     wisp_entropy entropy = desc->entropy;
 #ifndef WISP_NO_OS
@@ -24602,6 +26670,8 @@ static wisp_result wisp__seed(const wisp_desc *desc, wisp__peers *peers) {
     peers->secret.key[1] = keys[1];
     peers->cookie_key[0] = keys[2];
     peers->cookie_key[1] = keys[3];
+    for (uint8_t i = 0; i < 2; i++)
+        policy->key[i] = wisp__siphash(peers->cookie_key, &i, 1);   /* no cookie is so short */
     return WISP_OK;
 }
 
@@ -24626,6 +26696,16 @@ static void wisp__name_added(void *owner, wisp__remote *remote) {
     wisp *w = (wisp *)owner;
     wisp__hooks_route(&w->hooks, remote);
     wisp__events_name(&w->events, remote);
+}
+
+/* Peers hear of a name that was lent a remote when it is used. */
+static void wisp__name_claimed(void *owner, wisp__remote *remote) {
+    wisp *w = (wisp *)owner;
+    for (wisp__peer *peer = w->peers.first; peer; peer = peer->next) {
+        wisp__session *s = (wisp__session *)(void *)peer;
+        s->untold = wisp__min_int(s->untold, remote->index);
+        wisp__peers_mark(&w->peers, peer);
+    }
 }
 
 /* Lets the rooms know of each other. Nothing is allocated yet. */
@@ -24656,6 +26736,7 @@ static void wisp__wire(wisp *w, const wisp_desc *desc) {
     w->groups.base = &w->base;
     w->groups.chunks = &w->chunks;
     w->registry.added = wisp__name_added;
+    w->registry.claimed = wisp__name_claimed;
     w->registry.owner = w;
     w->policy.base = &w->base;
     wisp__policy_set(&w->policy, NULL);
@@ -24663,7 +26744,7 @@ static void wisp__wire(wisp *w, const wisp_desc *desc) {
     w->peers.post.link = desc->link;
     w->peers.app_version = desc->app_version;
     w->peers.max_peers = desc->max_peers;
-    w->peers.refuse_joins = desc->refuse_joins;
+    w->peers.joins = desc->refuse_joins ? WISP_JOINS_CLOSED : desc->joins;
     memcpy(w->peers.app, desc->app, strlen(desc->app));
     wisp__pool_init(&w->peers.pool, 2 * desc->max_peers, sizeof(wisp__session), 4);
     wisp__pool_init(&w->events.pool, desc->limits.connections, sizeof(wisp__connection), 32);
@@ -24733,7 +26814,7 @@ wisp *wisp_create(const wisp_desc *desc, wisp_result *why) {
     if (!w) return NULL;
     w->base.stats = base.stats;
     wisp__wire(w, &full);
-    *result = wisp__seed(&full, &w->peers);
+    *result = wisp__seed(&full, &w->peers, &w->policy);
     if (*result == WISP_OK) *result = wisp__start(w);
     if (*result == WISP_OK) return w;
     wisp__release(w);
@@ -24782,13 +26863,15 @@ static void wisp__advance(wisp *w, double now) {
     w->base.time += wisp__min(step, w->base.timeout / 2);
 }
 
-/* Takes what has come until nothing is left. A link that has handed over several at once before, or
+/* Takes what has come until nothing is left, or the work of one update is done. A link that has handed over several at once before, or
    that says so, has nothing left when it hands over less. false: the link is broken. */
 static bool wisp__receive(wisp *w) {
     wisp_link *link = &w->peers.post.link;
     int left = w->base.limits.update_packets, count = WISP__RECEIVED;
+    int64_t most_work = (int64_t)w->base.limits.update_work * 1000;
     bool more = true;
-    while (left > 0 && count > 0 && more && !w->destroyed) {
+    w->update_work = 0;
+    while (left > 0 && count > 0 && more && w->update_work < most_work && !w->destroyed) {
         int most = wisp__min_int(left, WISP__RECEIVED);
         count = wisp__min_int(link->recv(link->user, w->received, most), most);
         w->most_received = wisp__max_int(w->most_received, count);
@@ -24811,7 +26894,7 @@ static void wisp__tell_link(wisp *w, bool broken) {
 
 wisp_result wisp_update(wisp *w, double now) {
     bool received;
-    if (!w || !(now - now >= 0)) return WISP_E_ARGUMENT;
+    if (!w || !wisp__is_finite(now)) return WISP_E_ARGUMENT;
     if (wisp__is_inside(w)) return WISP_E_BUSY;
     if (w->destroyed) {
         wisp__destroy_now(w);
@@ -24821,11 +26904,14 @@ wisp_result wisp_update(wisp *w, double now) {
     wisp__advance(w, now);
     received = wisp__receive(w);
     wisp__run_timers(w);
+    if (w->base.quiet_owes) wisp__tell_left_out(w);
     wisp__dispatch(w);
     wisp__flush_dirty(w);
     if (w->registry.meters) wisp__profiler_tick(w);
     wisp__tell_link(w, !received || w->peers.post.broken);
     if (w->registry.schemas.dead) wisp__schemas_bury(&w->registry.schemas);
+    wisp__content_trim(&w->content);
+    wisp__arena_trim(&w->base, &w->hooks.arena);
     w->updating = false;
     if (w->destroyed) {
         wisp__destroy_now(w);
@@ -24863,6 +26949,7 @@ wisp_peer wisp_join(wisp *w, const wisp_addr *to, const void *ticket, int ticket
     }
     if (ticket_size) memcpy(s->peer.ticket, ticket, (size_t)ticket_size);
     s->peer.ticket_size = ticket_size;
+    w->peers.has_joined = true;
     wisp__handshake_retry(&w->peers, &s->peer);
     wisp__post_send(&w->peers);
     return wisp__peer_handle(s);
@@ -24883,7 +26970,7 @@ wisp_result wisp_admit(wisp *w, const wisp_addr *from, wisp_result verdict) {
         if (verdict == WISP_OK) {
             wisp__half_open(w, (wisp__session *)(void *)peer);
         } else {
-            wisp__deny(&w->peers, from, peer->client_nonce, verdict);
+            wisp__deny(&w->peers, from, peer->client_nonce, verdict, NULL, WISP__HANDSHAKE_LEAST);
             wisp__end(w, (wisp__session *)(void *)peer, verdict, "denied", false);
         }
         wisp__post_send(&w->peers);
@@ -24891,6 +26978,8 @@ wisp_result wisp_admit(wisp *w, const wisp_addr *from, wisp_result verdict) {
     }
     return WISP_E_STALE;
 }
+
+wisp_join_info *wisp_joining(wisp *w) { return w && w->judging ? &w->joining : NULL; }
 
 int wisp_peers(const wisp *w, wisp_peer *out, int capacity) {
     int count = 0;
@@ -25008,9 +27097,8 @@ wisp_result wisp_use(wisp *w, const wisp_middleware *middleware) {
 
 wisp_result wisp_unuse(wisp *w, const char *name) {
     wisp__hook *hook = w ? wisp__hook_named(&w->hooks, name) : NULL;
-    wisp_peer all = { 0 };
     if (!hook) return w && name ? WISP_E_STALE : WISP_E_ARGUMENT;
-    wisp__hooks_release(&w->hooks, hook->serial, all, WISP_PASS);
+    wisp__hooks_release(&w->hooks, hook->serial, NULL, WISP_PASS);
     hook->dead = w->hooks.dead = true;
     wisp__hooks_sweep(&w->hooks);
     return WISP_OK;
@@ -25018,10 +27106,10 @@ wisp_result wisp_unuse(wisp *w, const char *name) {
 
 int wisp_release(wisp *w, const char *name, wisp_peer peer, wisp_result verdict) {
     const wisp__hook *hook = w ? wisp__hook_named(&w->hooks, name) : NULL;
-    const wisp__session *s = hook && peer.id ? wisp__session_of(w, peer) : NULL;
+    wisp__session *s = hook && peer.id ? wisp__session_of(w, peer) : NULL;
     if (!hook || (peer.id && !s)) return 0;
     if (!wisp__hook_may_say(verdict)) return 0;
-    return wisp__hooks_release(&w->hooks, hook->serial, wisp__peer_handle(s), verdict);
+    return wisp__hooks_release(&w->hooks, hook->serial, s ? &s->stalled : NULL, verdict);
 }
 
 wisp_result wisp_change(wisp_event *event, const wisp_value *values, int count) {
@@ -25086,7 +27174,7 @@ wisp_result wisp_set_max_batch_size(wisp *w, int messages) {
 
 wisp_result wisp_set_rate_limit(wisp *w, double seconds, const char *remote) {
     wisp_config config = wisp__config_none();
-    if (!(seconds - seconds >= 0)) return WISP_E_ARGUMENT;
+    if (!wisp__is_finite(seconds)) return WISP_E_ARGUMENT;
     config.rate_limit = seconds > 0 ? seconds : -1;
     return wisp_use_config(w, &config, remote);
 }
@@ -25112,7 +27200,7 @@ wisp_result wisp_use_schemas(wisp *w, const wisp_schema_entry *entries, int coun
         if (result == WISP_OK && strncmp(entries[i].remote, "wisp:", 5) == 0) result = WISP_E_NAME;
     }
     if (result || !count) return result;
-    before = (wisp_config *)wisp__alloc(&w->base, (size_t)count * sizeof *before);
+    before = (wisp_config *)wisp__alloc_items(&w->base, (uint64_t)count, sizeof *before);
     if (!before) return WISP_E_MEMORY;
     for (; set < count && result == WISP_OK; set++) {
         wisp_config config = wisp__entry_config(&entries[set]);
@@ -25158,6 +27246,7 @@ wisp_result wisp_add_codec(wisp *w, const wisp_codec *codec) {
             return registry->codecs[i] == codec ? WISP_OK : WISP_E_NAME;
     if (registry->codec_count == WISP__CODECS) return WISP_E_LIMIT;
     registry->codecs[registry->codec_count++] = codec;
+    registry->changes++;
     return WISP_OK;
 }
 
@@ -25170,8 +27259,8 @@ wisp_remote wisp_remote_named(wisp *w, const char *name) {
 }
 
 const char *wisp_remote_name(const wisp *w, wisp_remote remote) {
-    if (!w || !remote.id || remote.id > (uint32_t)w->registry.count) return NULL;
-    return w->registry.remotes[remote.id - 1]->name;
+    const wisp__remote *found = w ? wisp__remote_at(&w->registry, remote.id) : NULL;
+    return found ? found->name : NULL;
 }
 
 wisp_result wisp_flush_batches(wisp *w) {
@@ -25190,7 +27279,7 @@ wisp_result wisp_fire_target(wisp *w, wisp_target target, wisp_to to, const wisp
     wisp_result result;
     if (!w || to.count < 0 || (to.mode >= WISP__TO_LIST && to.count && !to.list))
         return WISP_E_ARGUMENT;
-    if (w->hooks.ready_out) wisp__resume_out_first(w);
+    if (wisp__hooks_ready(&w->hooks, false)) wisp__resume_out_first(w);
     if (to.mode == WISP__TO_PEER && (s = wisp__session_of(w, to.peer)) == NULL) return WISP_E_STALE;
     if (count < 0 || (count && !values)) return WISP_E_ARGUMENT;
     remote = wisp__remote_found(w, target);
@@ -25309,7 +27398,7 @@ static bool wisp__arg_integral(wisp_event *event, int i, bool *negative, uint64_
     wisp__numeric numeric;
     if (value && value->kind == WISP_BOOL) {
         *negative = false;
-        *magnitude = value->as.boolean;
+        *magnitude = wisp__bool_of(value);
         return true;
     }
     if (!value || !wisp__numeric_of(value, &numeric) || !numeric.integral) return false;
@@ -25352,9 +27441,10 @@ uint64_t wisp_arg_uint(wisp_event *event, int i) {
 double wisp_arg_number(wisp_event *event, int i) {
     const wisp_value *value = wisp_arg_value(event, i);
     bool negative;
-    uint64_t magnitude;
-    if (value && value->kind == WISP_NUMBER) return value->as.number;
-    if (value && value->kind == WISP_FLOAT) return (double)value->as.float32;
+    uint64_t magnitude, bits;
+    if (value && (value->kind == WISP_NUMBER || value->kind == WISP_FLOAT) &&
+        wisp__value_double(value, &bits))
+        return wisp__bits_double(bits);
     if (wisp__arg_integral(event, i, &negative, &magnitude) &&
         (magnitude >> 53 == 0 || (uint64_t)(double)(magnitude >> 1) == magnitude >> 1) &&
         !(magnitude >> 53 && magnitude & 1))
@@ -25364,9 +27454,18 @@ double wisp_arg_number(wisp_event *event, int i) {
 }
 
 float wisp_arg_float(wisp_event *event, int i) {
-    double number = wisp_arg_number(event, i), size = number < 0 ? -number : number;
-    bool finite = size - size >= 0;
-    if (!finite || size <= 3.4028234663852886e38) return (float)number;
+    const wisp_value *value = wisp_arg_value(event, i);
+    wisp_value number;
+    uint64_t whole = 0;
+    uint32_t bits = 0;
+    if (!value || (value->kind != WISP_FLOAT && value->kind != WISP_NUMBER)) {
+        number = wisp_number(wisp_arg_number(event, i));       /* or 0, and it is reported */
+        value = &number;
+    }
+    wisp__value_double(value, &whole);
+    wisp__value_float(value, &bits);
+    if (!wisp__bits_finite(whole) || wisp__bits_finite(wisp__bits_widen(bits)))
+        return wisp__bits_float(bits);
     wisp__arg_wrong(event, i, wisp_arg_value(event, i));
     return 0;
 }
@@ -25374,7 +27473,7 @@ float wisp_arg_float(wisp_event *event, int i) {
 const char *wisp_arg_string_n(wisp_event *event, int i, int *size) {
     const wisp_value *value = wisp__arg(event, i, WISP_STRING);
     if (size) *size = value ? value->count : 0;
-    return value ? value->as.string : "";
+    return value ? wisp__text_of(value) : "";
 }
 
 const char *wisp_arg_string(wisp_event *event, int i) { return wisp_arg_string_n(event, i, NULL); }
@@ -25382,59 +27481,73 @@ const char *wisp_arg_string(wisp_event *event, int i) { return wisp_arg_string_n
 const void *wisp_arg_bytes(wisp_event *event, int i, int *size) {
     const wisp_value *value = wisp__arg(event, i, WISP_BYTES);
     if (size) *size = value ? value->count : 0;
-    return value ? value->as.bytes : NULL;
+    return value ? wisp__bytes_of(value) : NULL;
 }
 
-/* The value, or a nil whose parts are all zero. */
-static wisp_value wisp__arg_or_zero(wisp_event *event, int i, wisp_kind kind) {
+/* The floats of an argument of a vector kind; zeros when it is none. */
+static void wisp__arg_floats(wisp_event *event, int i, wisp_kind kind, void *out, size_t bytes) {
     const wisp_value *value = wisp__arg(event, i, kind);
-    return value ? *value : wisp_nil();
+    float floats[7] = { 0 };
+    if (value) wisp__value_floats(value, floats);
+    memcpy(out, floats, bytes);
 }
 
 wisp_vec2 wisp_arg_vec2(wisp_event *event, int i) {
-    return wisp__arg_or_zero(event, i, WISP_VEC2).as.vec2;
+    wisp_vec2 out;
+    wisp__arg_floats(event, i, WISP_VEC2, &out, sizeof out);
+    return out;
 }
 
 wisp_vec3 wisp_arg_vec3(wisp_event *event, int i) {
-    return wisp__arg_or_zero(event, i, WISP_VEC3).as.vec3;
+    wisp_vec3 out;
+    wisp__arg_floats(event, i, WISP_VEC3, &out, sizeof out);
+    return out;
 }
 
 wisp_vec4 wisp_arg_vec4(wisp_event *event, int i) {
-    return wisp__arg_or_zero(event, i, WISP_VEC4).as.vec4;
+    wisp_vec4 out;
+    wisp__arg_floats(event, i, WISP_VEC4, &out, sizeof out);
+    return out;
 }
 
 wisp_quat wisp_arg_quat(wisp_event *event, int i) {
-    return wisp__arg_or_zero(event, i, WISP_QUAT).as.quat;
+    wisp_quat out;
+    wisp__arg_floats(event, i, WISP_QUAT, &out, sizeof out);
+    return out;
 }
 
 wisp_transform wisp_arg_transform(wisp_event *event, int i) {
-    return wisp__arg_or_zero(event, i, WISP_TRANSFORM).as.transform;
+    wisp_transform out;
+    wisp__arg_floats(event, i, WISP_TRANSFORM, &out, sizeof out);
+    return out;
 }
 
 wisp_color wisp_arg_color(wisp_event *event, int i) {
-    return wisp__arg_or_zero(event, i, WISP_COLOR).as.color;
+    wisp_color out;
+    wisp__arg_floats(event, i, WISP_COLOR, &out, sizeof out);
+    return out;
 }
 
 wisp_object wisp_arg_object(wisp_event *event, int i) {
-    return wisp__arg_or_zero(event, i, WISP_OBJECT).as.object;
+    const wisp_value *value = wisp__arg(event, i, WISP_OBJECT);
+    wisp_object none = { 0 };
+    return value ? wisp__object_of(value) : none;
 }
 
 const void *wisp_arg_struct(wisp_event *event, int i, const wisp_schema *schema) {
     const wisp_value *value = wisp_arg_value(event, i);
-    wisp__unpacker u;
     wisp__supply supply;
     wisp__fitting f;
+    const void *own;
     void *image = NULL;
     if (!event || !event->w || !schema || schema->shape != WISP_SHAPE_STRUCT) return NULL;
-    if (value && value->kind == WISP_STRUCT &&
-        value->as.structure.schema->fields == schema->fields)
-        return value->as.structure.data;
-    u = wisp__content_unpacker(&event->w->content, &event->w->content.arena, NULL, 0);
-    supply = wisp__supply_of(&u);
+    own = value ? wisp__struct_as(value, schema) : NULL;
+    if (own) return own;
+    supply = wisp__supply_of_arena(&event->w->base, &event->w->content.arena, NULL);
     f = wisp__fitting_on(event->w->registry.text, (int)sizeof event->w->registry.text, &supply);
     f.loose = true;
     if (value && wisp__is_map(value))
-        image = wisp__arena_take(u.base, u.arena, (size_t)schema->bytes);
+        image = wisp__supply_take(&supply, (size_t)schema->bytes);
     if (image) memset(image, 0, (size_t)schema->bytes);
     if (image && wisp__fit_schema(&f, schema, value, image) == WISP_OK) return image;
     wisp__arg_wrong(event, i, value);
@@ -25478,7 +27591,7 @@ static int wisp__targets(wisp *w, wisp_to to, wisp_peer **targets, int *room) {
     if (to.mode == WISP__TO_GROUP && !group) return WISP_E_STALE;
     *room = to.mode == WISP__TO_LIST ? to.count
           : to.mode == WISP__TO_GROUP ? group->count : w->peers.joined;
-    *targets = (wisp_peer *)wisp__alloc(&w->base, (size_t)(*room + 1) * sizeof **targets);
+    *targets = (wisp_peer *)wisp__alloc_items(&w->base, (uint64_t)*room + 1, sizeof **targets);
     if (!*targets) return WISP_E_MEMORY;
     for (int i = 0; to.mode == WISP__TO_EXCEPT && i < to.count; i++)
         if (wisp__session_of(w, to.list[i])) wisp__session_of(w, to.list[i])->mark = mark;
@@ -25571,9 +27684,9 @@ wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp
     wisp__remote *remote;
     wisp__pending *call;
     if (!w) return handle;
-    if (w->hooks.ready_out) wisp__resume_out_first(w);
+    if (wisp__hooks_ready(&w->hooks, false)) wisp__resume_out_first(w);
     w->why = WISP_E_ARGUMENT;
-    if (how->tries < 0 || !(how->timeout >= 0 && how->timeout <= 1e9)) return handle;
+    if (how->tries < 0 || !wisp__is_within(how->timeout, 0, 1e9)) return handle;
     if (to.count < 0 || (to.mode >= WISP__TO_LIST && to.count && !to.list)) return handle;
     w->why = WISP_E_STALE;
     if (to.mode == WISP__TO_PEER && (s = wisp__session_of(w, to.peer)) == NULL) return handle;
@@ -25656,7 +27769,7 @@ static wisp_result wisp__fail(wisp_event *event, wisp_result code, const char *f
     wisp__remote *remote;
     if (!event || !event->w || code >= 0 || code < INT16_MIN) return WISP_E_ARGUMENT;
     wisp__format(text, sizeof text, format, list);
-    remote = event->remote.id ? event->w->registry.remotes[event->remote.id - 1] : NULL;
+    remote = wisp__remote_at(&event->w->registry, event->remote.id);
     if (remote) remote->stats.failures++;
     wisp__note_head(event->w);
     wisp__notice_add(&event->w->events, WISP__ON_ERROR, event->peer, event->remote, code, "%s: %s",
@@ -25765,6 +27878,7 @@ static wisp_result wisp__await(wisp *w, wisp_clock clock, void *clock_user, doub
                                bool (*done)(void *state), void *state) {
     double now = clock(clock_user), begin = now;
     int still = 0;
+    timeout = wisp__clamp(timeout, 0, 1e15);
     for (;;) {
         double next;
         wisp_result result = wisp_update(w, now);
@@ -26066,19 +28180,21 @@ void wisp_overlay(wisp *w, const wisp_canvas *canvas) {
 
 /* Runs every room's check: for tests. */
 WISP__UNUSED static void wisp__host_check(const wisp *w) {
-    int joined = 0;
+    int joined = 0, placed = 0;
     for (int i = 0; i < w->peers.pool.made; i++) {
         const wisp__session *s = wisp__session_at(w, i);
         if (!s) continue;
         joined += s->peer.state == WISP__JOINED;
+        placed += s->peer.placed;
         wisp__session_check(w, s);
     }
     WISP_ASSERT(joined == w->peers.joined);
-    WISP_ASSERT(w->peers.strangers >= 0);
+    WISP_ASSERT(placed == w->peers.strangers && placed <= w->peers.max_peers);
     wisp__hooks_check(&w->hooks);
     for (int i = 0; i < w->groups.pool.made; i++)
         if (wisp__group_at(&w->groups, i)) wisp__group_check(wisp__group_at(&w->groups, i));
     (void)joined;
+    (void)placed;
 }
 
 #endif /* WISP_IMPLEMENTATION */

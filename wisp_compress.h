@@ -354,10 +354,39 @@ static int wisp__zstd_compress(void *context, const void *from, int size, void *
     return ZSTD_getErrorCode(count) == ZSTD_error_dstSize_tooSmall ? 0 : -1;
 }
 
+/* Bytes of the frame that begins here, 0: it does not end here (RFC 8878, section 3.1.1):
+ *
+ *   frame    descriptor:8, window:8 unless single, dictionary id, content size, blocks, [32]
+ *   descriptor, from its lowest bit: bytes of the id {0,1,2,4}:2, checksum:1, 0:2, single:1,
+ *            bytes of the size {0 or 1 if single,2,4,8}:2
+ *   block    last:1, kind {as it is, one byte repeated, compressed, none}:2, bytes:21, content
+ */
+static int64_t wisp__zstd_frame_bytes(const uint8_t *from, int64_t size) {
+    static const uint8_t id_bytes[] = { 0, 1, 2, 4 }, size_bytes[] = { 0, 2, 4, 8 };
+    bool last = false, single;
+    int64_t at = 1;
+    if (size < 1) return 0;
+    single = (from[0] & 0x20) != 0;
+    at += id_bytes[from[0] & 3] + size_bytes[from[0] >> 6] + (!single || from[0] < 0x40);
+    while (!last) {
+        uint32_t head;
+        if (size - at < 3) return 0;
+        head = from[at] | (uint32_t)from[at + 1] << 8 | (uint32_t)from[at + 2] << 16;
+        last = head & 1;
+        at += 3 + (int64_t)((head >> 1 & 3) == 1 ? 1 : head >> 3);
+    }
+    at += from[0] & 4;                                    /* its bit says its bytes */
+    return at <= size ? at : 0;
+}
+
+/* libzstd looks for a magic number in up to 4 bytes of what is left, which may be less: it gets
+   just one frame, and it is the whole. */
 static int wisp__zstd_decompress(void *context, const void *from, int size, void *to,
                                  int capacity) {
     wisp__zstd *z = (wisp__zstd *)context;
-    size_t count = ZSTD_decompressDCtx(z->in, to, (size_t)capacity, from, (size_t)size);
+    size_t count;
+    if (wisp__zstd_frame_bytes((const uint8_t *)from, size) != size || size < 4) return -1;
+    count = ZSTD_decompressDCtx(z->in, to, (size_t)capacity, from, (size_t)size);
     return ZSTD_isError(count) ? -1 : (int)count;
 }
 

@@ -3,7 +3,7 @@
    A remote whose codec is JSON carries texts that JSON.parse takes as they are, for a page at the
    other end, or to look at. With a schema they are checked on both ends, and enums go by name.
    The client's codec here is JSON with a window in it: it prints each text that leaves. To the
-   server it is JSON; a codec is found by its name.
+   server it is JSON, which it must have set as well; a codec is found by its name.
 
    Build    cc -I.. 08_json.c -o json -lm        (Windows: add -lws2_32)
    Run      ./json                               exits 0 when both messages have come as JSON
@@ -95,8 +95,10 @@ static bool converse(wisp *server, wisp *client, const wisp_addr *address) {
     double end = udp_seconds() + 5;
     window = *wisp_json();
     window.encode = print_json;
+    config.encode.codec = wisp_json();
+    wisp_use_config(server, &config, NULL);         /* every remote */
     config.encode.codec = &window;
-    wisp_use_config(client, &config, NULL);         /* every remote of the client */
+    wisp_use_config(client, &config, NULL);
     wisp_use_schemas(client, &entry, 1);
     wisp_use_schemas(server, &entry, 1);
     wisp_connect(server, "report", on_report, &came);

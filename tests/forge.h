@@ -60,26 +60,27 @@ static bool bench_joined(bench *b) { return wisp_peers(b->t.server, NULL, 0) == 
 
 static inline wisp__writer *body(bench *b) {
     memset(b->bytes, 0, sizeof b->bytes);
-    b->to = wisp__writer_on(b->bytes + 7, 1193);
+    b->to = wisp__writer_on(b->bytes + WISP__PACKET_HEAD, 1200 - WISP__PACKET_HEAD);
     return &b->to;
 }
 
-/* Tags what was written and sends it to the server, as the client. */
-static inline void send_flagged(bench *b, int flags, int body_bytes) {
+/* Tags what was written and sends it to the server, as the client, with a number of its own. */
+static inline void send_numbered(bench *b, int flags, uint64_t number, int body_bytes) {
     wisp__peer *peer = bench_peer(b);
-    uint64_t number = peer->flow.next++;
     tap_packet packet;
-    int size = 7 + body_bytes;
+    int size = WISP__PACKET_HEAD + body_bytes;
     b->bytes[0] = (uint8_t)(WISP__FLAG_SESSION | flags);
-    b->bytes[5] = (uint8_t)number;
-    b->bytes[6] = (uint8_t)(number >> 8);
-    wisp__put_tag(b->bytes + 1, wisp__seal_tag(&peer->seal, 0, number ^ (uint64_t)b->bytes[0] << 56,
-                                               b->bytes + 5, size - 5));
+    wisp__packet_close(&b->t.client->base, &peer->seal, 0, peer->connection, number, b->bytes,
+                       size);
     memset(&packet, 0, sizeof packet);
     packet.addr = world_addr(&b->t.w, b->t.server);
     packet.size = size;
     memcpy(packet.bytes, b->bytes, (size_t)size);
     tap_pass(&b->out, &packet);
+}
+
+static inline void send_flagged(bench *b, int flags, int body_bytes) {
+    send_numbered(b, flags, bench_peer(b)->flow.next++, body_bytes);
 }
 
 static inline void send_body(bench *b) {

@@ -165,7 +165,7 @@ static inline wisp_value low_leaf(low_values *v, wisp_kind kind) {
     value = wisp_nil();
     value.kind = kind;
     if (kind == WISP_COLOR && (v->seed & 1))
-        for (int i = 0; i < 4; i++) f[i] = (float)test_random_below(&v->seed, 256) / 255.0f;
+        for (int i = 0; i < 4; i++) f[i] = (float)(test_random_below(&v->seed, 256) / 255.0);
     memcpy(&value.as, f, sizeof f);
     return value;
 }

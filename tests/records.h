@@ -84,7 +84,6 @@ static inline wisp_result read_at(const wisp_schema *schema, const uint8_t *byte
     u.arena = &arena;
     u.data = &data;
     u.values = base.limits.message_values;
-    u.room = INT32_MAX;
     image = wisp__arena_take(&base, &arena, (size_t)schema->program->schema->bytes);
     memset(image, 0, (size_t)schema->program->schema->bytes);
     result = wisp__record_read(&u, schema->program, image);

@@ -171,7 +171,7 @@ static inline int hand_end(hand *h, int least) {
 /* Puts the right check word behind the first bytes of a packet; returns the new size. */
 static inline int hand_recheck(uint8_t *bytes, int size) {
     uint64_t nonce = wisp__load64(bytes + 6);
-    wisp__put_tag(bytes + size, wisp__handshake_check(nonce, bytes, size));
+    wisp__store_part(bytes + size, wisp__handshake_check(nonce, bytes, size), 4);
     return size + 4;
 }
 

@@ -29,6 +29,7 @@ typedef struct schemas {
     uint64_t seed;
     int      flags;
     int      names;           /* given so far: no two fields have the same */
+    int      unions;          /* that a type is made in: numbers without a name may be in doubt */
     size_t   used;
     union { double align; void *align_too; unsigned char bytes[SCHEMAS_BLOCK]; } block;
 } schemas;
@@ -37,6 +38,7 @@ static inline void schemas_start(schemas *s, uint64_t seed, int flags) {
     s->seed = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
     s->flags = flags;
     s->names = 0;
+    s->unions = 0;
     s->used = 0;
 }
 
@@ -157,6 +159,7 @@ static inline wisp_type schemas_names(schemas *s) {
         snprintf(names[i], 24, "name_%d", i);
     }
     type.of = names;
+    type.least = !s->unions && schemas_once(s, 3);            /* open */
     return type;
 }
 
@@ -240,8 +243,10 @@ static inline wisp_type schemas_type(schemas *s, int depth, bool last, schemas_m
     case 3:
         count = 1 + schemas_below(s, 4);
         inner = (wisp_type *)schemas_take(s, (size_t)count * sizeof *inner);
+        s->unions++;
         for (int i = 0; i < count; i++)
             inner[i] = schemas_type(s, depth - 1, last && i == count - 1, make);
+        s->unions--;
         type = schemas_plain(WISP_TYPE_UNION, count);
         type.of = inner;
         return type;
@@ -316,7 +321,7 @@ static inline wisp_value schemas_floats(schemas *s, const wisp_type *type) {
 static inline wisp_value schemas_color(schemas *s) {
     float parts[4];
     for (int i = 0; i < 4; i++) {
-        parts[i] = (float)schemas_below(s, 256) / 255.0f;
+        parts[i] = (float)(schemas_below(s, 256) / 255.0);
         if (!(s->flags & SCHEMAS_LOSSLESS) && schemas_once(s, 2))
             parts[i] = (float)test_random_unit(&s->seed);
     }
@@ -421,6 +426,7 @@ static inline wisp_value schemas_of(schemas *s, const wisp_type *type) {
     case WISP_TYPE_BYTES: return schemas_blob(s, type);
     case WISP_TYPE_COLOR: return schemas_color(s);
     case WISP_TYPE_ENUM:
+        if (type->least && schemas_once(s, 2)) return wisp_int((int32_t)schemas_signed(s) | 4096);
         return wisp_string(((const char *const *)type->of)[schemas_below(s, type->max)]);
     case WISP_TYPE_OBJECT:
         object.id = (uint32_t)schemas_bits(s);

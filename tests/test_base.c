@@ -94,6 +94,54 @@ TEST(a_failed_allocation_counts_as_nothing) {
     CHECK_EQ_INT(base.stats.allocations, 0);
 }
 
+/* --- sizes --- */
+
+/* Products that a size_t of 32 bits, or an int, would wrap around are refused on every machine. */
+TEST(sizes_that_are_too_large_are_refused_before_they_wrap) {
+    static const uint64_t counts[] = { 0x80000000u, 65535, 61357, 536870913, 1, UINT64_MAX,
+                                       UINT64_C(1) << 32, 53687092 };
+    static const uint64_t eaches[] = { 1, 65537, 70000, 8, 0x80000000u, UINT64_MAX, 1, 40 };
+    size_t bytes = 7;
+    for (int i = 0; i < (int)(sizeof counts / sizeof *counts); i++) {
+        CHECK(!wisp__size_of(counts[i], eaches[i], &bytes));
+        CHECK_EQ_INT(bytes, 7);
+    }
+    CHECK(wisp__size_of(0, 0, &bytes) && bytes == 0);
+    CHECK(wisp__size_of(UINT64_MAX, 0, &bytes) && bytes == 0);
+    CHECK(wisp__size_of(0, UINT64_MAX, &bytes) && bytes == 0);
+    CHECK(wisp__size_of(INT32_MAX, 1, &bytes) && bytes == INT32_MAX);
+    CHECK(wisp__size_of(1, INT32_MAX, &bytes) && bytes == INT32_MAX);
+    CHECK(wisp__size_of(53687091, 40, &bytes) && bytes == 2147483640u);
+}
+
+TEST(the_allocator_is_never_asked_for_what_is_too_large) {
+    wisp__base base;
+    low_memory memory;
+    void *items = NULL;
+    int room = 0;
+    low_start(&base, &memory);
+    CHECK(wisp__alloc(&base, (size_t)INT32_MAX + 1) == NULL);
+    CHECK(wisp__alloc(&base, SIZE_MAX) == NULL);
+    CHECK(wisp__alloc_items(&base, 536870913, 8) == NULL);
+    CHECK_EQ_INT(wisp__grow(&base, &items, &room, 1 << 26, 1 << 26, 64), WISP_E_MEMORY);
+    CHECK(items == NULL && room == 0);
+    CHECK_EQ_INT(memory.calls, 0);
+    CHECK_EQ_INT(base.stats.allocations, 0);
+}
+
+/* Whatever a caller sets: two of them have a sum. */
+TEST(limits_are_far_from_where_numbers_wrap) {
+    wisp_limits limits;
+    memset(&limits, 0x7f, sizeof limits);
+    wisp__limits_defaults(&limits, 64);
+    for (size_t i = 0; i < sizeof limits / sizeof(int); i++) {
+        int limit;
+        memcpy(&limit, (const uint8_t *)&limits + i * sizeof(int), sizeof limit);
+        CHECK(limit > 0 && limit <= 1 << 30);
+    }
+    CHECK(limits.notices <= 1 << 24 && limits.schema_bytes <= 1 << 28);
+}
+
 /* --- growing arrays --- */
 
 TEST(arrays_double_and_keep_what_they_hold) {
@@ -218,6 +266,119 @@ TEST(the_log_gets_level_code_and_text) {
     CHECK_EQ_INT(line.level, WISP_LOG_WARNING);
     CHECK_EQ_INT(line.code, WISP_E_RATE);
     CHECK_EQ_STR(line.text, "7 of nine");
+}
+
+/* A log, and a base that writes to it. */
+static void log_open(wisp__base *base, low_memory *memory, log_line *line) {
+    memset(line, 0, sizeof *line);
+    low_start(base, memory);
+    base->log = on_log;
+    base->user = line;
+}
+
+TEST(equal_lines_are_told_eight_at_once_and_one_a_second_with_their_number) {
+    wisp__base base;
+    low_memory memory;
+    log_line line;
+    log_open(&base, &memory, &line);
+    for (int i = 0; i < 100; i++) wisp__log(&base, WISP_LOG_WARNING, WISP_E_RATE, "line %d", i);
+    CHECK_EQ_INT(line.lines, 8);
+    CHECK_EQ_STR(line.text, "line 7");
+    wisp__log(&base, WISP_LOG_ERROR, WISP_E_LINK, "another line");
+    CHECK_EQ_INT(line.lines, 9);
+    base.time += 1;
+    wisp__log(&base, WISP_LOG_WARNING, WISP_E_RATE, "line %d", 100);
+    CHECK_EQ_STR(line.text, "line 100 (and 92 like it)");
+    wisp__log(&base, WISP_LOG_WARNING, WISP_E_RATE, "line %d", 101);
+    CHECK_EQ_INT(line.lines, 10);
+    for (int i = 0; i < 10 * 100; i++) {
+        base.time += 0.01;
+        wisp__log(&base, WISP_LOG_WARNING, WISP_E_RATE, "line %d", 102);
+    }
+    CHECK(line.lines >= 19 && line.lines <= 20);
+    base.time += 8;
+    for (int i = 0; i < 100; i++) wisp__log(&base, WISP_LOG_WARNING, WISP_E_RATE, "line %d", i);
+    CHECK(line.lines >= 27 && line.lines <= 28);
+}
+
+TEST(lines_that_were_left_out_are_told_when_no_other_follows) {
+    wisp__base base;
+    low_memory memory;
+    log_line line;
+    log_open(&base, &memory, &line);
+    for (int i = 0; i < 11; i++) wisp__log(&base, WISP_LOG_ERROR, WISP_E_RATE, "line %d", i);
+    CHECK(base.quiet_owes);
+    base.quiet_owes = false;
+    wisp__log_left_out(&base);
+    CHECK_EQ_INT(line.lines, 8);
+    CHECK(base.quiet_owes);
+    base.time += 1;
+    base.quiet_owes = false;
+    wisp__log_left_out(&base);
+    CHECK_EQ_INT(line.lines, 9);
+    CHECK_EQ_INT(line.level, WISP_LOG_ERROR);
+    CHECK_EQ_INT(line.code, WISP_E_RATE);
+    CHECK_EQ_STR(line.text, "3 lines were left out: line %d");
+    CHECK(!base.quiet_owes);
+}
+
+/* Whatever is logged, the table is as large as ever, and what finds no place in it is counted. */
+TEST(lines_of_many_kinds_share_the_last_place) {
+    wisp__base base;
+    low_memory memory;
+    log_line line;
+    int told = 0;
+    log_open(&base, &memory, &line);
+    for (int round = 0; round < 50; round++)
+        for (int code = -1; code >= -40; code--)
+            wisp__log(&base, WISP_LOG_WARNING, code, "%d", code);
+    CHECK_EQ_INT(line.lines, WISP__QUIET_KINDS * WISP__QUIET_BURST);
+    for (int i = 0; i < WISP__QUIET_KINDS; i++) told += (int)base.quiet.kinds[i].left_out;
+    CHECK_EQ_INT(told + line.lines, 50 * 40);
+    base.time += 1;
+    wisp__log_left_out(&base);
+    CHECK_EQ_INT(line.lines, WISP__QUIET_KINDS * (WISP__QUIET_BURST + 1));
+    CHECK(strstr(line.text, " lines were left out: of many kinds") != NULL);
+    CHECK_EQ_INT(line.code, WISP_E_FLOOD);
+    base.time += WISP__QUIET_BURST;
+    wisp__log(&base, WISP_LOG_WARNING, WISP_E_LINK, "a new kind finds a place");
+    CHECK_EQ_STR(line.text, "a new kind finds a place");
+    CHECK_EQ_INT(base.quiet.kinds[0].code, WISP_E_LINK);
+}
+
+TEST(the_number_left_out_stands_at_the_end_of_a_line_that_is_cut) {
+    char text[32] = "0123456789012345678901234567890", whole[32] = "short";
+    wisp__quiet_count(text, sizeof text, 5);
+    CHECK_EQ_STR(text, "012345678901234 (and 5 like it)");
+    wisp__quiet_count(whole, sizeof whole, 12);
+    CHECK_EQ_STR(whole, "short (and 12 like it)");
+    wisp__quiet_count(whole, sizeof whole, 0);
+    CHECK_EQ_STR(whole, "short (and 12 like it)");
+}
+
+/* --- codes of the other end --- */
+
+TEST(codes_of_the_other_end_are_its_own_or_of_a_short_list) {
+    int replies = 0, goodbyes = 0;
+    for (int code = INT16_MIN; code <= INT16_MAX; code++) {
+        int reply = wisp__code_heard(code, false), goodbye = wisp__code_heard(code, true);
+        bool own = code <= WISP_E_USER;
+        CHECK(reply == code || (!own && reply == WISP_E_HANDLER));
+        CHECK(goodbye == code || (!own && goodbye == WISP_E_CLOSED));
+        CHECK(reply <= 0 && goodbye <= 0);
+        replies += !own && reply == code;
+        goodbyes += !own && goodbye == code;
+    }
+    CHECK_EQ_INT(replies, 16);
+    CHECK_EQ_INT(goodbyes, 5);
+    CHECK_EQ_INT(wisp__code_heard(WISP_E_TIMEOUT, false), WISP_E_HANDLER);
+    CHECK_EQ_INT(wisp__code_heard(WISP_E_CLOSED, false), WISP_E_HANDLER);
+    CHECK_EQ_INT(wisp__code_heard(WISP_E_STALE, false), WISP_E_HANDLER);
+    CHECK_EQ_INT(wisp__code_heard(WISP_E_USER + 1, false), WISP_E_HANDLER);
+    CHECK_EQ_INT(wisp__code_heard(WISP_E_NO_REMOTE, true), WISP_E_CLOSED);
+    CHECK_EQ_INT(wisp__code_heard(WISP_E_TIMEOUT, true), WISP_E_CLOSED);
+    CHECK_EQ_INT(wisp__code_heard(WISP_E_MEMORY, true), WISP_E_CLOSED);
+    CHECK_EQ_INT(wisp__code_heard(WISP_E_FLOOD, true), WISP_E_FLOOD);
 }
 
 TEST(a_long_log_line_is_cut) {
@@ -437,7 +598,7 @@ TEST(limits_have_the_documented_defaults) {
     CHECK_EQ_INT(l.queue_messages, 65536);
     CHECK_EQ_INT(l.queue_bytes, 4 << 20);
     CHECK_EQ_INT(l.window_items, 2048);
-    CHECK_EQ_INT(l.window_bytes, 512 << 10);
+    CHECK_EQ_INT(l.window_bytes, 1 << 20);
     CHECK_EQ_INT(l.window_packets, 1024);
     CHECK_EQ_INT(l.calls, 4096);
     CHECK_EQ_INT(l.calls_remembered, 4096);
@@ -497,18 +658,136 @@ TEST(huge_limits_come_down_to_what_can_be_kept) {
     CHECK((uint64_t)l.map_pairs * sizeof(wisp_pair) < SIZE_MAX / 4);
 }
 
+/* --- numbers by their bits --- */
+
+static const uint64_t edges[] = {
+    0, 1, UINT64_C(0x000fffffffffffff), UINT64_C(0x0010000000000000), UINT64_C(0x3690000000000000),
+    UINT64_C(0x3690000000000001), UINT64_C(0x36a0000000000000), UINT64_C(0x36a8000000000000),
+    UINT64_C(0x380fffffe0000000), UINT64_C(0x380ffffff0000000), UINT64_C(0x3810000000000000),
+    UINT64_C(0x3fe0000000000000), UINT64_C(0x3ff0000000000000), UINT64_C(0x3ff0000010000000),
+    UINT64_C(0x3ff0000010000001), UINT64_C(0x3ff0000030000000), UINT64_C(0x47efffffe0000000),
+    UINT64_C(0x47efffffefffffff), UINT64_C(0x47effffff0000000), UINT64_C(0x47f0000000000000),
+    UINT64_C(0x7fefffffffffffff), UINT64_C(0x7ff0000000000000),
+};
+enum { EDGES = (int)(sizeof edges / sizeof *edges) };
+
+/* As the machine converts them; it may do so in a register of any width. */
+TEST(numbers_become_narrow_and_wide_as_the_machine_makes_them) {
+    uint64_t seed = 1;
+    for (int i = 0; i < 200000; i++) {
+        uint64_t bits = i < 2 * EDGES ? edges[i / 2] | (uint64_t)(i & 1) << 63
+                                      : low_bits_of(low_double(&seed));
+        volatile float narrow;
+        volatile double wide;
+        uint32_t low;
+        float copy;
+        if (i > 100000) bits = (bits & ~(UINT64_C(0x7ff) << 52)) |
+                               (uint64_t)(860 + test_random_below(&seed, 300)) << 52;
+#ifdef __FAST_MATH__                                 /* for which subnormal floats are zero */
+        if ((wisp__bits_narrow(bits, WISP__FROM_EXACT) & 0x7fffffff) < 0x01000000) continue;
+#endif
+        narrow = (float)low_double_of(bits);
+        copy = narrow;
+        memcpy(&low, &copy, 4);
+        CHECK_EQ_INT(wisp__bits_narrow(bits, WISP__FROM_EXACT), low);
+        wide = (double)narrow;
+        CHECK(wisp__bits_widen(low) == low_bits_of(wide));
+    }
+}
+
+TEST(a_nan_keeps_its_bits_where_there_is_room_for_them) {
+    uint64_t seed = 2;
+    for (int i = 0; i < 1000; i++) {
+        uint32_t low = (uint32_t)test_random(&seed) | 0x7f800000;
+        CHECK_EQ_INT(wisp__bits_narrow(wisp__bits_widen(low), WISP__FROM_EXACT), low);
+        CHECK(wisp__bits_nan(wisp__bits_widen(low)) == ((low & 0x7fffff) != 0));
+    }
+    CHECK_EQ_INT(wisp__bits_narrow(UINT64_C(0xfff0000000000001), WISP__FROM_EXACT), 0xffc00000);
+}
+
+TEST(integers_become_floats_rounded_once) {
+    CHECK_EQ_INT(wisp__float_near(0, 5, WISP__FROM_EXACT), 0);
+    CHECK_EQ_INT(wisp__float_near(1, -149, WISP__FROM_EXACT), 1);
+    CHECK_EQ_INT(wisp__float_near(1, -150, WISP__FROM_EXACT), 0);
+    CHECK_EQ_INT(wisp__float_near(1, -150, WISP__FROM_ABOVE), 1);
+    CHECK_EQ_INT(wisp__float_near(3, -150, WISP__FROM_EXACT), 2);
+    CHECK_EQ_INT(wisp__float_near(3, -150, WISP__FROM_BELOW), 1);
+    CHECK_EQ_INT(wisp__float_near(UINT64_MAX, 0, WISP__FROM_EXACT), 0x5f800000);
+    CHECK_EQ_INT(wisp__float_near((UINT64_C(1) << 53) + (1 << 29) + 1, 0, WISP__FROM_EXACT),
+                 0x5a000001);
+    CHECK_EQ_INT(wisp__float_near(1, 128, WISP__FROM_EXACT), 0x7f800000);
+    CHECK_EQ_INT(wisp__float_near(UINT64_MAX, 64, WISP__FROM_EXACT), 0x7f800000);
+}
+
+/* Exactly where what it was rounded from would decide between two floats. */
+TEST(the_middle_of_two_floats_is_known) {
+    for (int i = 0; i < EDGES; i++) {
+        bool below = wisp__bits_narrow(edges[i], WISP__FROM_BELOW) !=
+                     wisp__bits_narrow(edges[i], WISP__FROM_ABOVE);
+        CHECK(wisp__bits_between_floats(edges[i]) == below);
+    }
+    CHECK(wisp__bits_between_floats(UINT64_C(0x3ff0000010000000)));
+    CHECK(wisp__bits_between_floats(UINT64_C(0x36a8000000000000)));
+    CHECK(wisp__bits_between_floats(UINT64_C(0x3690000000000000)));
+    CHECK(wisp__bits_between_floats(UINT64_C(0x47effffff0000000)));
+    CHECK(!wisp__bits_between_floats(UINT64_C(0x3ff0000020000000)));
+    CHECK(!wisp__bits_between_floats(UINT64_C(0x7ff0000010000000)));
+}
+
+TEST(the_order_of_bits_is_that_of_numbers) {
+    double infinity = low_double_of(WISP__INFINITE_BITS), tiny = low_double_of(1);
+    for (int i = 0; i + 1 < EDGES; i++) {
+        CHECK(wisp__bits_order(edges[i]) < wisp__bits_order(edges[i + 1]));
+        CHECK(wisp__bits_order(edges[i] | UINT64_C(1) << 63) == -wisp__bits_order(edges[i]));
+    }
+    CHECK(wisp__is_within(1, 1, 1) && !wisp__is_within(1, 1.5, 2) && !wisp__is_within(2.5, 1, 2));
+    CHECK(wisp__is_within(-0.0, 0, 1) && wisp__is_within(0, -1, -0.0));
+    CHECK(!wisp__is_within(tiny, 0, 0) && !wisp__is_within(0, tiny, 1));
+    CHECK(wisp__is_within(infinity, 0, infinity) && !wisp__is_within(infinity, 0, 1e300));
+    CHECK(!wisp__is_within(low_nan(), -infinity, infinity));
+    CHECK(!wisp__is_within(-low_nan(), -infinity, infinity));
+    CHECK(!wisp__is_within(0, low_nan(), 1) && !wisp__is_within(0, -1, low_nan()));
+    CHECK(!wisp__is_within(0, -low_nan(), 1) && !wisp__is_within(0, -1, -low_nan()));
+    CHECK(wisp__is_finite(-1e308) && !wisp__is_finite(-infinity) && !wisp__is_finite(low_nan()));
+}
+
+TEST(what_is_clamped_is_within) {
+    double infinity = low_double_of(WISP__INFINITE_BITS);
+    CHECK_NEAR(wisp__clamp(0.5, 0, 1), 0.5, 0);
+    CHECK_NEAR(wisp__clamp(-3, 0, 1), 0, 0);
+    CHECK_NEAR(wisp__clamp(3, 0, 1), 1, 0);
+    CHECK_NEAR(wisp__clamp(infinity, 0, 1), 1, 0);
+    CHECK_NEAR(wisp__clamp(-infinity, 0, 1), 0, 0);
+    CHECK_NEAR(wisp__clamp(low_nan(), 0.25, 1), 0.25, 0);
+    CHECK_NEAR(wisp__clamp(-low_nan(), 0.25, 1), 0.25, 0);
+}
+
 static const test_case tests[] = {
+    CASE(numbers_become_narrow_and_wide_as_the_machine_makes_them),
+    CASE(a_nan_keeps_its_bits_where_there_is_room_for_them),
+    CASE(integers_become_floats_rounded_once),
+    CASE(the_middle_of_two_floats_is_known),
+    CASE(the_order_of_bits_is_that_of_numbers),
+    CASE(what_is_clamped_is_within),
     CASE(every_code_has_a_text_of_its_own),
     CASE(texts_stand_at_their_codes),
     CASE(an_allocator_is_whole_or_the_librarys),
     CASE(memory_is_zeroed_and_counted),
     CASE(a_failed_allocation_counts_as_nothing),
+    CASE(sizes_that_are_too_large_are_refused_before_they_wrap),
+    CASE(the_allocator_is_never_asked_for_what_is_too_large),
+    CASE(limits_are_far_from_where_numbers_wrap),
     CASE(arrays_double_and_keep_what_they_hold),
     CASE(arrays_grow_to_their_limit_and_no_further),
     CASE(a_leap_in_need_is_met_at_once),
     CASE(an_array_that_cannot_grow_is_as_it_was),
     CASE(the_log_gets_level_code_and_text),
     CASE(a_long_log_line_is_cut),
+    CASE(equal_lines_are_told_eight_at_once_and_one_a_second_with_their_number),
+    CASE(lines_that_were_left_out_are_told_when_no_other_follows),
+    CASE(lines_of_many_kinds_share_the_last_place),
+    CASE(the_number_left_out_stands_at_the_end_of_a_line_that_is_cut),
+    CASE(codes_of_the_other_end_are_its_own_or_of_a_short_list),
     CASE(words_are_little_endian_at_any_address),
     CASE(part_of_a_word_reads_only_that_part),
     CASE(the_mix_is_stable),

@@ -79,12 +79,25 @@ TEST(an_item_leaves_the_window_when_all_before_it_have_arrived) {
         for (int i = 0; i < 6; i++) CHECK_EQ_INT(rig_push(&r, 10 + i), WISP_OK);
         CHECK_EQ_INT(rig_told(&r, first + 1, 2, true), 0);
         CHECK_EQ_INT(rig_told(&r, first + 5, 1, true), 0);
-        CHECK_EQ_INT(rig_told(&r, first, 1, true), 10 + 11 + 12);
+        CHECK_EQ_INT(rig_told(&r, first, 1, true), 3 * 128);
         CHECK_EQ_INT(r.lane->out.base, first + 3);
-        CHECK_EQ_INT(rig_told(&r, first + 3, 2, true), 13 + 14 + 15);
+        CHECK_EQ_INT(rig_told(&r, first + 3, 2, true), 3 * 128);
         CHECK_EQ_INT(r.lane->out.base, r.lane->out.next);
         CHECK_EQ_INT(rig_end(&r), 0);
     }
+}
+
+/* What is charged is what the allocator gives, and room for the content behind the head. */
+TEST(what_is_held_is_charged_what_it_takes) {
+    for (int content = 0; content <= 2000; content++) {
+        int charge = wisp__held_bytes(content), chunk = wisp__chunk_class((size_t)charge);
+        CHECK(charge >= (int)offsetof(wisp__held, bytes) + content + WISP__SLACK);
+        CHECK(chunk == WISP__CHUNK_CLASSES || charge == 64 << chunk);
+        CHECK(charge <= 2 * (WISP__HELD_HEAD + content + WISP__SLACK));
+    }
+    CHECK_EQ_INT(wisp__held_bytes(0), 128);
+    CHECK_EQ_INT(wisp__held_bytes(128 - WISP__HELD_HEAD - WISP__SLACK), 128);
+    CHECK_EQ_INT(wisp__held_bytes(129 - WISP__HELD_HEAD - WISP__SLACK), 256);
 }
 
 TEST(a_window_takes_its_limit_and_not_one_more) {
@@ -95,7 +108,7 @@ TEST(a_window_takes_its_limit_and_not_one_more) {
         for (int i = 0; i < limit; i++) CHECK_EQ_INT(rig_push(&r, 8), WISP_OK);
         CHECK_EQ_INT(rig_push(&r, 8), WISP_E_LIMIT);
         CHECK_EQ_INT(r.lane->out.next - r.lane->out.base, limit);
-        CHECK_EQ_INT(rig_told(&r, 0xfffffff0u, 1, true), 8);
+        CHECK_EQ_INT(rig_told(&r, 0xfffffff0u, 1, true), 128);
         CHECK_EQ_INT(rig_push(&r, 8), WISP_OK);
         CHECK_EQ_INT(rig_end(&r), limit);
     }
@@ -198,7 +211,7 @@ TEST(an_item_that_arrived_is_never_lost_and_one_that_was_lost_may_arrive) {
     CHECK_EQ_INT(r.lane->out.lost, 1);
     rig_told(&r, 1, 1, true);
     CHECK_EQ_INT(r.lane->out.lost, 0);
-    CHECK_EQ_INT(rig_told(&r, 0xffffffffu, 1, true), 24);
+    CHECK_EQ_INT(rig_told(&r, 0xffffffffu, 1, true), 3 * 128);
     CHECK_EQ_INT(rig_end(&r), 1);
 }
 
@@ -443,7 +456,7 @@ typedef struct forged { uint8_t bytes[1200 + WISP__SLACK]; wisp__writer body; } 
 
 static void forge(forged *f) {
     memset(f, 0, sizeof *f);
-    f->body = wisp__writer_on(f->bytes + 7, 1193);
+    f->body = wisp__writer_on(f->bytes + WISP__PACKET_HEAD, 1200 - WISP__PACKET_HEAD);
 }
 
 /* `item`: which of the channel's, from 0. */
@@ -471,14 +484,10 @@ static void forge_send(forged *f, world_two *t) {
     wisp_link *link = &t->w.ways[1].pipe;
     int size;
     wisp__put_align(&f->body);
-    size = 7 + (int)(f->body.at / 8);
+    size = WISP__PACKET_HEAD + (int)(f->body.at / 8);
     f->bytes[0] = WISP__FLAG_SESSION;
-    f->bytes[5] = (uint8_t)flow->next;
-    f->bytes[6] = (uint8_t)(flow->next >> 8);
-    wisp__put_tag(f->bytes + 1, wisp__seal_tag(&s->peer.seal, !s->peer.joiner,
-                                               flow->next ^ (uint64_t)f->bytes[0] << 56,
-                                               f->bytes + 5, size - 5));
-    flow->next++;
+    wisp__packet_close(&t->client->base, &s->peer.seal, !s->peer.joiner, s->peer.connection,
+                       flow->next++, f->bytes, size);
     memset(&packet, 0, sizeof packet);
     packet.addr = wisp_loopback_addr(0);
     packet.data = f->bytes;
@@ -596,7 +605,7 @@ TEST(duplicate_fragments_are_taken_once) {
     if (!CHECK(lane != NULL)) return;
     CHECK_EQ_INT(lane->in.whole_bytes, 200);
     CHECK_EQ_INT(lane->in.next, WISP_FIRST_NUMBER + 1);
-    CHECK_EQ_INT(s->held_bytes, 230);
+    CHECK_EQ_INT(s->held_bytes, 512);                     /* the chunk that 230 bytes take */
     check_goes_on(&t);
 }
 
@@ -626,7 +635,7 @@ TEST(more_out_of_order_than_the_window_holds_ends_the_session) {
     static world_two t;
     forged f;
     world_open(&t.w);
-    t.w.desc.limits.window_bytes = 4000;
+    t.w.desc.limits.window_bytes = 4 * 2048;            /* each takes a chunk of 2048 bytes */
     world_two_join(&t);
     world_watch(&t.w, t.server, WISP_LEFT);
     for (uint32_t i = 0; i < 4; i++) {
@@ -897,6 +906,7 @@ TEST(a_receiver_with_fewer_items_of_window_is_not_overrun) {
 
 static const test_case tests[] = {
     CASE(an_item_leaves_the_window_when_all_before_it_have_arrived),
+    CASE(what_is_held_is_charged_what_it_takes),
     CASE(a_window_takes_its_limit_and_not_one_more),
     CASE(a_window_of_few_items_works),
     CASE(a_push_without_memory_changes_nothing),

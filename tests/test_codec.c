@@ -423,6 +423,205 @@ typedef struct other_bag {
     int64_t gold;
 } other_bag;
 
+/* --- the bits of floats --- */
+
+typedef struct sample { float f; double wide; wisp_quat turn; } sample;
+
+typedef struct floats {
+    float          f, optional, some[3];
+    double         wide;
+    wisp_vec2      v2;
+    wisp_vec3      v3;
+    wisp_vec4      v4;
+    wisp_quat      quat;
+    wisp_transform transform;
+    int            count;
+    sample         samples[40];
+} floats;
+
+static const wisp_field sample_fields[] = {
+    WISP_FIELD(sample, f, WISP_T_NUMBER), WISP_FIELD(sample, wide, WISP_T_NUMBER),
+    WISP_FIELD(sample, turn, WISP_T_QUAT(0)),
+};
+static const wisp_schema sample_schema = WISP_SCHEMA(sample, 1, sample_fields);
+static const wisp_type t_float = WISP_T_FLOAT, t_sample = WISP_T_STRUCT(&sample_schema);
+static const wisp_field floats_fields[] = {
+    WISP_FIELD(floats, f, WISP_T_NUMBER),
+    WISP_OPTIONAL_FIELD(floats, optional, WISP_T_NUMBER, 0),
+    WISP_FIELD(floats, some, WISP_T_ARRAY(&t_float, 3)),
+    WISP_FIELD(floats, wide, WISP_T_NUMBER),
+    WISP_FIELD(floats, v2, WISP_T_VEC2), WISP_FIELD(floats, v3, WISP_T_VEC3),
+    WISP_FIELD(floats, v4, WISP_T_VEC4), WISP_FIELD(floats, quat, WISP_T_QUAT(0)),
+    WISP_FIELD(floats, transform, WISP_T_TRANSFORM),
+    WISP_COUNTED_FIELD(floats, samples, count, WISP_T_ARRAY(&t_sample, 40)),
+};
+static const wisp_schema floats_schema = WISP_SCHEMA(floats, 1, floats_fields);
+
+/* Signalling and other NaNs, infinities, both zeros, the smallest and the largest; `finite`: what
+   JSON can say. */
+static uint32_t float_bits(uint64_t *seed, bool finite) {
+    static const uint32_t edges[] = {
+        0x7f800001, 0xff812345, 0x7fbfffff, 0x7fc00000, 0xffc54321, 0x7f800000, 0xff800000,
+        0x80000000, 0, 1, 0x80000001, 0x007fffff, 0x00800000, 0x7f7fffff, 0xff7fffff, 0x3f800001
+    };
+    uint32_t bits = (uint32_t)test_random(seed);
+    if (test_random_below(seed, 2)) bits = edges[test_random_below(seed, TEST_COUNT(edges))];
+    return finite && (bits & 0x7f800000) == 0x7f800000 ? bits ^ 0x40000000 : bits;
+}
+
+static void set_floats(uint64_t *seed, void *to, int count, bool finite) {
+    for (int i = 0; i < count; i++) {
+        uint32_t bits = float_bits(seed, finite);
+        memcpy((uint8_t *)to + 4 * i, &bits, 4);
+    }
+}
+
+/* Also a float that became a double. */
+static void set_double(uint64_t *seed, double *to, bool finite) {
+    uint64_t bits = wisp__bits_widen(float_bits(seed, finite));
+    if (test_random_below(seed, 2)) bits ^= 1;
+    if (bits << 1 == (WISP__INFINITE_BITS | 1) << 1 && finite) bits = 0;
+    memcpy(to, &bits, 8);
+}
+
+static void set_all(uint64_t *seed, floats *to, bool finite) {
+    memset(to, 0, sizeof *to);
+    set_floats(seed, &to->f, 5, finite);
+    set_double(seed, &to->wide, finite);
+    set_floats(seed, &to->v2, 2, finite);
+    set_floats(seed, &to->v3, 3, finite);
+    set_floats(seed, &to->v4, 4, finite);
+    set_floats(seed, &to->quat, 4, finite);
+    set_floats(seed, &to->transform, 7, finite);
+    to->count = test_random_below(seed, 41);
+    for (int i = 0; i < to->count; i++) {
+        set_floats(seed, &to->samples[i].f, 1, finite);
+        set_double(seed, &to->samples[i].wide, finite);
+        set_floats(seed, &to->samples[i].turn, 4, finite);
+    }
+}
+
+TEST(the_bits_of_floats_survive_every_codec) {
+    const wisp_codec *const codecs[] = { wisp_bitpack(), wisp_msgpack(), wisp_protobuf(),
+                                         wisp_json() };
+    static floats from;
+    uint64_t seed = 1;
+    for (int i = 0; i < 400; i++) {
+        const wisp_codec *codec = codecs[i % 4];
+        wisp_value value = wisp_struct(&floats_schema, &from), out = wisp_nil();
+        int size;
+        set_all(&seed, &from, codec == wisp_json());
+        size = wisp_encode(codec, &floats_schema, &value, bytes_out, BYTES_MAX);
+        if (!CHECK(size > 0)) return;
+        CHECK_EQ_INT(wisp_decode(codec, &floats_schema, bytes_out, size, &out, memory_a.bytes,
+                                 MEMORY_MAX), size);
+        if (!CHECK_EQ_INT(out.kind, WISP_STRUCT)) return;
+        if (!CHECK_EQ_MEM(out.as.structure.data, &from, sizeof from)) printf("  %s\n", codec->name);
+    }
+}
+
+TEST(the_bits_of_floats_survive_every_view) {
+    static floats from, to;
+    uint64_t seed = 2;
+    for (int i = 0; i < 200; i++) {
+        wisp_value value = wisp_struct(&floats_schema, &from), map = wisp_nil(), out = wisp_nil();
+        int size;
+        set_all(&seed, &from, false);
+        CHECK_EQ_INT(wisp_as_map(&value, &map, memory_b.bytes, MEMORY_MAX), WISP_OK);
+        memset(&to, 0, sizeof to);
+        CHECK_EQ_INT(wisp_fill_struct(&floats_schema, &map, &to, why, (int)sizeof why), WISP_OK);
+        CHECK_EQ_MEM(&to, &from, sizeof from);
+        size = encode(NULL, &map);
+        if (!CHECK_EQ_INT(decode(NULL, size, &out), size)) return;
+        memset(&to, 0, sizeof to);
+        CHECK_EQ_INT(wisp_fill_struct(&floats_schema, &out, &to, why, (int)sizeof why), WISP_OK);
+        CHECK_EQ_MEM(&to, &from, sizeof from);
+        size = wisp_encode(wisp_msgpack(), NULL, &map, bytes_out, BYTES_MAX);
+        CHECK_EQ_INT(wisp_decode(wisp_msgpack(), NULL, bytes_out, size, &out, memory_a.bytes,
+                                 MEMORY_MAX), size);
+        memset(&to, 0, sizeof to);
+        CHECK_EQ_INT(wisp_fill_struct(&floats_schema, &out, &to, why, (int)sizeof why), WISP_OK);
+        CHECK_EQ_MEM(&to, &from, sizeof from);
+    }
+}
+
+/* There is room in a double for all bits of a float, and the way back finds them. */
+TEST(the_bits_of_floats_survive_a_stay_in_doubles) {
+    static const wisp_field wide_fields[] = { WISP_MAP_FIELD("f", WISP_T_DOUBLE) };
+    static const wisp_field narrow_fields[] = { WISP_MAP_FIELD("f", WISP_T_FLOAT) };
+    static const wisp_schema wide = WISP_MAP_SCHEMA("x", 1, wide_fields);
+    static const wisp_schema narrow = WISP_MAP_SCHEMA("x", 1, narrow_fields);
+    const wisp_codec *const codecs[] = { wisp_bitpack(), wisp_msgpack(), wisp_protobuf() };
+    uint64_t seed = 3;
+    for (int i = 0; i < 600; i++) {
+        const wisp_codec *codec = codecs[i % 3];
+        uint32_t bits = float_bits(&seed, false);
+        wisp_pair pair = { "f", wisp__value_of_bits(true, bits) };
+        wisp_value map = wisp_map(&pair, 1), middle = wisp_nil(), out = wisp_nil();
+        int size = wisp_encode(codec, &wide, &map, bytes_out, BYTES_MAX);
+        CHECK_EQ_INT(wisp_decode(codec, &wide, bytes_out, size, &middle, memory_a.bytes,
+                                 MEMORY_MAX), size);
+        size = wisp_encode(codec, &narrow, &middle, bytes_again, BYTES_MAX);
+        CHECK_EQ_INT(wisp_decode(codec, &narrow, bytes_again, size, &out, memory_b.bytes,
+                                 MEMORY_MAX), size);
+        if (!CHECK_EQ_INT(out.kind, WISP_MAP)) return;
+        CHECK_EQ_INT(wisp__load_float_bits(&out.as.map[0].value.as), bits);
+    }
+}
+
+/* --- text and integers that become floats --- */
+
+static uint32_t float_of_json(const wisp_type *type, const char *number) {
+    wisp_field field = WISP_MAP_FIELD("x", WISP_T_FLOAT);
+    wisp_schema schema = WISP_MAP_SCHEMA("x", 1, &field);
+    char text[400];
+    wisp_value out = wisp_nil();
+    int size;
+    field.type = *type;
+    schema.count = 1;
+    size = snprintf(text, sizeof text, type->kind == WISP_TYPE_VEC2 ? "{\"x\":[%s,0]}"
+                                                                    : "{\"x\":%s}", number);
+    size = wisp_decode(wisp_json(), &schema, text, size, &out, memory_a.bytes, MEMORY_MAX);
+    return size > 0 ? wisp__load_float_bits(&out.as.map[0].value.as) : (uint32_t)size;
+}
+
+TEST(json_is_rounded_to_a_float_once) {
+    static const wisp_type options[] = { WISP_T_FLOAT, WISP_T_STRING(3) };
+    static const wisp_type types[] = {
+        WISP_T_FLOAT, WISP_T_VEC2, WISP_T_UNION(options, 2)
+    };
+    for (int i = 0; i < TEST_COUNT(types); i++) {
+        CHECK_EQ_INT(float_of_json(&types[i], "7.038531e-26"), 0x15ae43fd);
+        CHECK_EQ_INT(float_of_json(&types[i], "16777217.0000000000000001"), 0x4b800001);
+        CHECK_EQ_INT(float_of_json(&types[i], "-16777218.9999999999999999"), 0xcb800001);
+        CHECK_EQ_INT(float_of_json(&types[i], "9007199791611905"), 0x5a000001);
+        CHECK_EQ_INT(float_of_json(&types[i], "-9007199791611905"), 0xda000001);
+        CHECK_EQ_INT(float_of_json(&types[i], "18446745173221179392"), 0x5f800000);
+        CHECK_EQ_INT(float_of_json(&types[i], "18446745173221179393"), 0x5f800001);
+    }
+    CHECK_EQ_INT(float_of_json(&types[0], "340282356779733661637539395458142568447.9"), 0x7f7fffff);
+    CHECK_EQ_INT((int)float_of_json(&types[0], "340282356779733661637539395458142568448.0"),
+                 WISP_E_INVALID);
+}
+
+TEST(a_value_of_json_fills_a_float_rounded_once) {
+    static const char text[] = "{\"f\":7.038531e-26,\"wide\":7.038531e-26,\"turn\":1}";
+    static const wisp_field fields[] = {
+        WISP_FIELD(sample, f, WISP_T_NUMBER), WISP_FIELD(sample, wide, WISP_T_NUMBER),
+    };
+    static const wisp_schema schema = WISP_SCHEMA(sample, 1, fields);
+    wisp_value value = wisp_nil();
+    sample out;
+    uint32_t bits;
+    memset(&out, 0, sizeof out);
+    CHECK(wisp_decode(wisp_json(), NULL, text, (int)sizeof text - 1, &value, memory_a.bytes,
+                      MEMORY_MAX) > 0);
+    CHECK_EQ_INT(wisp_fill_struct(&schema, &value, &out, why, (int)sizeof why), WISP_OK);
+    memcpy(&bits, &out.f, 4);
+    CHECK_EQ_INT(bits, 0x15ae43fd);
+    CHECK(low_bits_of(out.wide) == low_bits_of(7.038531e-26));
+}
+
 TEST(a_struct_of_another_schema_packs_by_the_names_of_its_fields) {
     static const wisp_field fields[] = {
         WISP_FIELD(other_bag, weight, WISP_T_NUMBER),
@@ -616,6 +815,11 @@ static const test_case tests[] = {
     CASE(bytes_that_were_changed_never_give_a_value_outside_the_schema),
     CASE(a_struct_and_its_map_give_the_same_bytes),
     CASE(a_struct_comes_back_as_a_struct_with_the_same_members),
+    CASE(the_bits_of_floats_survive_every_codec),
+    CASE(the_bits_of_floats_survive_every_view),
+    CASE(the_bits_of_floats_survive_a_stay_in_doubles),
+    CASE(json_is_rounded_to_a_float_once),
+    CASE(a_value_of_json_fills_a_float_rounded_once),
     CASE(a_struct_of_another_schema_packs_by_the_names_of_its_fields),
     CASE(a_struct_that_does_not_fit_is_refused_by_validating_and_encoding_alike),
     CASE(fields_of_a_decoded_struct_need_memory_only_when_they_are_asked_for),

@@ -28,7 +28,8 @@ static void check_adaptive(const tables *t, wisp__models *ours, wisp__models *th
     CHECK(size >= 0 && (size == 0) == (memcmp(t->base, t->now, symbols * 4) == 0));
     kept = (uint8_t *)exact((size_t)size);
     if (size) memcpy(kept, bytes, (size_t)size);
-    CHECK(wisp__coder_decode(t->columns, t->column_count, t->rows, theirs, held, out, kept, size));
+    CHECK(wisp__coder_decode(t->columns, t->column_count, t->rows, theirs, held, out, kept, size,
+                             NULL));
     CHECK_EQ_MEM(out, t->now, symbols * 4);
     CHECK_EQ_MEM(ours, theirs, wisp__models_size(t->column_count));
     free(out);
@@ -94,7 +95,7 @@ TEST(equal_tables_take_no_bytes_and_teach_nothing) {
     held[0] = t.base;
     CHECK_EQ_INT(wisp__coder_encode(t.columns, 5, 9, ours, held, t.base, bytes, 0), 0);
     CHECK_EQ_MEM(ours, untouched, wisp__models_size(5));
-    CHECK(wisp__coder_decode(t.columns, 5, 9, ours, held, t.now, bytes, 0));
+    CHECK(wisp__coder_decode(t.columns, 5, 9, ours, held, t.now, bytes, 0, NULL));
     CHECK_EQ_MEM(t.now, t.base, 5 * 9 * 4);
     free(ours);
     free(untouched);
@@ -140,7 +141,8 @@ TEST(any_bytes_are_decoded_within_the_bits) {
         held[0] = t.base;
         if (style > 1) held[1] = t.old, held[2] = t.oldest;
         for (int i = 0; i < 3; i++) {
-            wisp__coder_decode(t.columns, t.column_count, t.rows, models, held, t.now, bytes, size);
+            wisp__coder_decode(t.columns, t.column_count, t.rows, models, held, t.now, bytes, size,
+                               NULL);
             wisp__table_check(t.columns, t.column_count, t.rows, t.now);
         }
         free(models);

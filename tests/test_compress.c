@@ -1,6 +1,9 @@
 /* test_compress.c - LZ4, deflate and zstd behind wisp.h, and the dictionaries of wisp_train
 
    Links with -llz4 -ldeflate -lzstd. */
+#ifndef _DEFAULT_SOURCE
+#define _DEFAULT_SOURCE                       /* MAP_ANONYMOUS */
+#endif
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #define WISP_WITH_LZ4
@@ -13,6 +16,9 @@
 
 #define WISP_TRAIN_NO_MAIN
 #include "../tools/wisp_train.c"
+
+#include <sys/mman.h>
+#include <unistd.h>
 
 enum { MIB = 1 << 20, ALL_METHODS = 0xff, KINDS = 3 };
 
@@ -324,6 +330,94 @@ TEST(mangled_bytes_stay_within_their_bounds) {
     bench_end(b);
 }
 
+/* Bytes with nothing readable behind them: no sanitizer looks into the libraries. */
+typedef struct fence {
+    unsigned char *pages, *end;
+    size_t         size;
+} fence;
+
+enum { FENCED = 700 };     /* bytes unpacked */
+
+static fence fence_start(void) {
+    fence f;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    f.size = 2 * page;
+    f.pages = (unsigned char *)mmap(NULL, f.size, PROT_READ | PROT_WRITE,
+                                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    f.end = f.pages + page;
+    CHECK_EQ_INT(mprotect(f.end, page, PROT_NONE), 0);
+    return f;
+}
+
+static wisp_result unpack_fenced(bench *b, const fence *f, int kind, uint32_t with,
+                                 const unsigned char *bytes, int count) {
+    unsigned char *at = f->end - count;
+    if (count) memcpy(at, bytes, (size_t)count);
+    return wisp__squeeze_unpack(&b->sq, kinds[kind].method, with, at, count, b->back, FENCED);
+}
+
+/* Every beginning of a few bytes, whole frames, and frames that are followed by a few bytes more. */
+TEST(nothing_is_read_behind_the_end) {
+    bench *b = bench_start();
+    fence f = fence_start();
+    uint64_t seed = 21;
+    uint32_t ids[2] = { 0, 0 };
+    ids[1] = bench_dictionary(b, 3000);
+    for (int k = 0; k < KINDS; k++)
+        for (int i = 0; i < 256 * 10; i++) {
+            unsigned char bytes[16];
+            uint32_t with = k != 1 ? ids[i & 1] : 0;
+            wisp_result result;
+            low_random_bytes(&seed, bytes, (int)sizeof bytes);
+            bytes[0] = (unsigned char)(i / 10);
+            if (test_random_below(&seed, 2)) bytes[2] = (unsigned char)(bytes[2] & 7), bytes[3] = 0;
+            result = unpack_fenced(b, &f, k, with, bytes, i % 10);
+            CHECK(result == WISP_OK || result == WISP_E_COMPRESSED);
+        }
+    for (int k = 0; k < KINDS; k++)
+        for (int with = 0; with < (k == 1 ? 1 : 2); with++) {
+            wisp__squeeze_stream s = stream_of(kinds[k].mode, ids[with]);
+            int method, packed;
+            fill(&seed, TEXT, b->from, FENCED);
+            packed = bench_round(b, &s, FENCED, &method);
+            if (!CHECK(packed > 0)) continue;
+            CHECK_EQ_INT(unpack_fenced(b, &f, k, ids[with], b->packed, packed), WISP_OK);
+            memset(b->packed + packed, 0, 8);
+            for (int more = 1; more <= 8; more++)
+                CHECK_EQ_INT(unpack_fenced(b, &f, k, ids[with], b->packed, packed + more),
+                             WISP_E_COMPRESSED);
+            for (int less = 1; less < packed; less++)
+                CHECK_EQ_INT(unpack_fenced(b, &f, k, ids[with], b->packed, packed - less),
+                             WISP_E_COMPRESSED);
+        }
+    munmap(f.pages, f.size);
+    bench_end(b);
+}
+
+/* All that a frame's head may say, made by libzstd itself. */
+TEST(the_end_of_every_frame_is_found) {
+    ZSTD_CCtx *z = ZSTD_createCCtx();
+    static unsigned char from[200000], frame[210000];
+    uint64_t seed = 22;
+    for (int i = 0; i < 64; i++) {
+        static const int lengths[] = { 0, 1, 100, 300, 70000, 200000 };
+        int size = lengths[i % 6];
+        size_t count;
+        fill(&seed, (filling)(i % FILLINGS), from, size);
+        ZSTD_CCtx_reset(z, ZSTD_reset_session_and_parameters);
+        ZSTD_CCtx_setParameter(z, ZSTD_c_format, ZSTD_f_zstd1_magicless);
+        ZSTD_CCtx_setParameter(z, ZSTD_c_contentSizeFlag, i & 1);
+        ZSTD_CCtx_setParameter(z, ZSTD_c_checksumFlag, i >> 1 & 1);
+        ZSTD_CCtx_setParameter(z, ZSTD_c_windowLog, i & 4 ? 10 : 17);
+        count = ZSTD_compress2(z, frame, sizeof frame, from, (size_t)size);
+        if (!CHECK(!ZSTD_isError(count))) break;
+        CHECK_EQ_INT(wisp__zstd_frame_bytes(frame, (int64_t)count), count);
+        CHECK_EQ_INT(wisp__zstd_frame_bytes(frame, (int64_t)count + 5), count);
+        CHECK_EQ_INT(wisp__zstd_frame_bytes(frame, (int64_t)count - 1), 0);
+    }
+    ZSTD_freeCCtx(z);
+}
+
 /* --- forms --- */
 
 TEST(blocks_are_of_the_public_formats) {
@@ -542,6 +636,8 @@ int main(int argc, char **argv) {
         CASE(fewer_bytes_than_expected_are_an_error_of_each),
         CASE(cut_off_or_prolonged_bytes_are_an_error_of_each),
         CASE(mangled_bytes_stay_within_their_bounds),
+        CASE(nothing_is_read_behind_the_end),
+        CASE(the_end_of_every_frame_is_found),
         CASE(blocks_are_of_the_public_formats),
         CASE(a_dictionary_makes_packets_much_smaller),
         CASE(another_dictionary_does_not_unpack_it),

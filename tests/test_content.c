@@ -153,10 +153,13 @@ static void every_form(bool both) {
         world_two t;
         seen s;
         subject m;
-        world_two_open(&t);
+        world_open(&t.w);
+        t.w.foreign = !both;
+        world_two_join(&t);
         watch(t.server, "n", &s);
         world_watch(&t.w, t.server, WISP_ERROR);
         if (both) CHECK_EQ_INT(use_schema(t.server, "n", shape_schema(shape)), WISP_OK);
+        if (both) CHECK_EQ_INT(use_encoding(t.server, "n", mode, codec_at(codec), 0), WISP_OK);
         CHECK_EQ_INT(use_schema(t.client, "n", shape_schema(shape)), WISP_OK);
         CHECK_EQ_INT(use_encoding(t.client, "n", mode, codec_at(codec), 0), WISP_OK);
         for (int i = 0; i < 4; i++) {
@@ -180,7 +183,7 @@ TEST(a_schema_without_a_config_is_in_force) {
     seen s;
     subject m;
     uint64_t plain, packed;
-    world_two_open(&t);
+    world_two_open_foreign(&t);
     watch(t.server, "plain", &s);
     watch(t.server, "packed", &s);
     use_schema(t.client, "packed", &stats_schema);
@@ -206,7 +209,7 @@ TEST(what_is_outside_the_schema_is_not_sent) {
         world_two t;
         seen s;
         subject m;
-        world_two_open(&t);
+        world_two_open_foreign(&t);
         watch(t.server, "n", &s);
         use_schema(t.client, "n", shape_schema(shape));
         use_encoding(t.client, "n", mode, codec_at(codec), 0);
@@ -295,7 +298,7 @@ TEST(a_hacked_value_never_reaches_the_handler) {
         world_two t;
         wisp_value row[3];
         seen s;
-        world_two_open(&t);
+        world_two_open_foreign(&t);
         watch(t.server, "hit", &s);
         world_watch(&t.w, t.server, WISP_ERROR);
         use_schema(t.server, "hit", &hit_schema);
@@ -392,7 +395,7 @@ TEST(bytes_that_a_codec_cannot_read_cost_one_message) {
     world_two t;
     wisp_codec bad = *wisp_json();
     bad.encode = bad_json;
-    world_two_open(&t);
+    world_two_open_foreign(&t);
     world_watch(&t.w, t.server, "j");
     world_watch(&t.w, t.server, "k");
     world_watch(&t.w, t.server, WISP_ERROR);
@@ -442,7 +445,7 @@ TEST(a_call_outside_the_schema_is_answered_with_the_reason) {
         wisp_value row[2];
         answer a;
         int calls = 0;
-        world_two_open(&t);
+        world_two_open_foreign(&t);
         use_schema(t.server, "hit", &hit_schema);
         wisp_on_invoke_target(t.server, wisp_by_name("hit"), on_double, &calls);
         use_encoding(t.client, "hit", 0, codec_at(codec), 0);
@@ -616,6 +619,53 @@ TEST(versions_migrate_in_every_codec) {
     for (int i = 1; i < 4; i++) two_versions(i & 1, codec_at(i), 0);
 }
 
+/* --- enums, open on one side --- */
+
+typedef struct door { uint8_t state; } door;
+
+static const char *const door_states[] = { "shut", "open" };
+static const wisp_field open_fields[] = {
+    WISP_FIELD(door, state, WISP_T_ENUM_OPEN(door_states, 2)),
+};
+static const wisp_field closed_fields[] = { WISP_FIELD(door, state, WISP_T_ENUM(door_states, 2)) };
+static const wisp_schema open_door = WISP_SCHEMA(door, 1, open_fields);
+static const wisp_schema closed_door = WISP_SCHEMA(door, 1, closed_fields);
+
+static void door_passes(const wisp_schema *from, const wisp_schema *to, const wisp_codec *codec,
+                        uint8_t state, wisp_result result) {
+    world_two t;
+    door d = { 0 };
+    wisp_value value = wisp_struct(from, &d);
+    const world_note *note;
+    d.state = state;
+    world_two_open(&t);
+    CHECK_EQ_INT(use_versions(t.client, from, NULL, 0), WISP_OK);
+    CHECK_EQ_INT(use_versions(t.server, to, NULL, 0), WISP_OK);
+    use_encoding(t.client, "stats", 0, codec, 0);
+    use_encoding(t.server, "stats", 0, codec, 0);
+    world_watch(&t.w, t.server, "stats");
+    world_watch(&t.w, t.server, WISP_ERROR);
+    CHECK_EQ_INT(fire_one(t.client, "stats", value), WISP_OK);
+    world_run(&t.w, 0.3);
+    CHECK_EQ_INT(world_count(&t.w, t.server, "stats"), result == WISP_OK);
+    CHECK_EQ_INT(world_count(&t.w, t.server, WISP_ERROR), result != WISP_OK);
+    note = world_last(&t.w, t.server, WISP_ERROR);
+    if (result) CHECK_EQ_INT(note->result, result);
+    if (result) CHECK(strstr(note->text, "200 is none of 2 names") != NULL);
+    world_close(&t.w);
+}
+
+TEST(an_open_enum_and_a_closed_one_understand_each_other) {
+    for (int i = 0; i < 4; i++) {
+        const wisp_codec *codec = codec_at(i);
+        door_passes(&open_door, &open_door, codec, 200, WISP_OK);
+        door_passes(&open_door, &open_door, codec, 1, WISP_OK);
+        door_passes(&open_door, &closed_door, codec, 1, WISP_OK);
+        door_passes(&closed_door, &open_door, codec, 1, WISP_OK);
+        door_passes(&open_door, &closed_door, codec, 200, WISP_E_INVALID);
+    }
+}
+
 /* What is told when migrating does not work; the handler sees nothing. */
 static void no_way(const wisp_migration *steps, int count, wisp_result expected,
                    const char *text) {
@@ -662,6 +712,82 @@ TEST(what_steps_leave_must_fit_the_schema) {
     no_way(steps, 2, WISP_E_INVALID, "extra");
 }
 
+/* --- values that describe themselves, of a name that has a schema of another version --- */
+
+/* A value of each kind, with a count that would lead astray whoever takes it for another one. */
+static wisp_value value_of_kind(int kind, const wisp_value *row, const wisp_pair *pairs) {
+    static const uint8_t bytes[64] = { 0x41, 0x41, 0x41, 0x41 };
+    wisp_value value;
+    memset(&value, 0x41, sizeof value);
+    value.kind = (wisp_kind)kind;
+    value.count = 40;
+    if (kind == WISP_STRING || kind == WISP_BYTES) value = wisp_string_n((const char *)bytes, 64);
+    if (kind == WISP_BYTES) value = wisp_bytes(bytes, 64);
+    if (kind == WISP_ARRAY) value = wisp_array(row, 2);
+    if (kind == WISP_MAP) value = wisp_map(pairs, 2);
+    return value;
+}
+
+static const wisp_field old_hit_fields[] = {
+    WISP_MAP_FIELD("hp", WISP_T_NUMBER_RANGE(0, 100)),
+    WISP_MAP_FIELD("who", WISP_T_STRING(10)),
+};
+
+/* What becomes of a message of the values, announced as of `theirs`. */
+static wisp_result conform(wisp *end, const wisp_schema *ours, const wisp_schema *theirs,
+                           const wisp_value *values, int count, wisp__decoded *d) {
+    wisp_result why = WISP_OK;
+    wisp__remote *remote;
+    wisp__form form;
+    char text[100];
+    CHECK_EQ_INT(use_schema(end, "hit", ours), WISP_OK);
+    remote = wisp__registry_find(&end->registry, "hit", 3);
+    memset(&form, 0, sizeof form);
+    form.kind = WISP__VALUES;
+    form.described = wisp__described_of(&end->registry.schemas, theirs, text, sizeof text, &why);
+    memset(d, 0, sizeof *d);
+    d->values = values;
+    d->count = count;
+    end->registry.text[0] = 0;
+    why = wisp__conform_decoded(&end->content, remote, &form, d);
+    wisp__described_release(&end->registry.schemas, form.described);
+    return why;
+}
+
+TEST(a_value_of_any_kind_is_no_version_of_a_schema) {
+    static const wisp_schema old_map = WISP_MAP_SCHEMA("hit", 1, old_hit_fields);
+    static const wisp_schema new_map = WISP_MAP_SCHEMA("hit", 2, old_hit_fields);
+    static const wisp_schema old_row = WISP_LIST_SCHEMA("hit", 1, old_hit_fields);
+    static const wisp_schema new_row = WISP_LIST_SCHEMA("hit", 2, old_hit_fields);
+    wisp_value row[2];
+    wisp_pair pairs[2];
+    row[0] = pairs[0].value = wisp_number(50);
+    row[1] = pairs[1].value = wisp_string("bob");
+    pairs[0].key = "hp";
+    pairs[1].key = "who";
+    for (int kind = 0; kind < WISP_STRUCT; kind++) {
+        world_two t;
+        wisp__decoded d;
+        wisp_value value = value_of_kind(kind, row, pairs);
+        world_two_open(&t);
+        /* The older end takes none that is newer, and the newer one none without a step: but only
+           what has the shape of the schema comes so far. */
+        CHECK_EQ_INT(conform(t.server, &old_map, &new_map, &value, 1, &d),
+                     kind == WISP_MAP ? WISP_E_VERSION : WISP_E_INVALID);
+        CHECK_EQ_INT(conform(t.server, &new_map, &old_map, &value, 1, &d),
+                     kind == WISP_MAP ? WISP_E_MIGRATION : WISP_E_INVALID);
+        if (kind != WISP_MAP) CHECK_EQ_STR(t.server->registry.text, "is no map of version 1");
+        CHECK_EQ_INT(conform(t.server, &new_map, &new_map, &value, 1, &d),
+                     kind == WISP_MAP ? WISP_OK : WISP_E_INVALID);
+        CHECK_EQ_INT(conform(t.server, &new_row, &old_row, &value, 1, &d), WISP_E_MIGRATION);
+        CHECK_EQ_INT(conform(t.server, &new_row, &old_map, &value, 1, &d),
+                     kind == WISP_MAP ? WISP_E_MIGRATION : WISP_E_INVALID);
+        CHECK_EQ_INT(conform(t.server, &new_map, &old_map, row, 2, &d), WISP_E_INVALID);
+        CHECK_EQ_INT(conform(t.server, &new_row, &new_row, row, 2, &d), WISP_OK);
+        world_close(&t.w);
+    }
+}
+
 TEST(a_call_migrates_as_an_event_does) {
     static const wisp_field new_fields[] = {
         WISP_MAP_FIELD("amount", WISP_T_NUMBER_RANGE(0, 100)),
@@ -704,7 +830,7 @@ TEST(a_name_inherits_what_it_does_not_set) {
     seen s;
     subject m;
     wisp_config config;
-    world_two_open(&t);
+    world_two_open_foreign(&t);
     watch(t.server, "a", &s);
     watch(t.server, "b", &s);
     memset(&config, 0, sizeof config);
@@ -805,7 +931,7 @@ TEST(a_handler_gets_the_struct_it_asks_for) {
         world_two t;
         subject m;
         int calls = 0;
-        world_two_open(&t);
+        world_two_open_foreign(&t);
         wisp_connect_target(t.server, wisp_by_name("n"), on_structs, &calls, false);
         world_watch(&t.w, t.server, WISP_ERROR);
         if (both) use_schema(t.server, "n", &stats_schema);
@@ -830,7 +956,7 @@ TEST(a_map_of_no_schema_fills_a_struct) {
         world_two t;
         subject m;
         int calls = 0;
-        world_two_open(&t);
+        world_two_open_foreign(&t);
         wisp_connect_target(t.server, wisp_by_name("n"), on_plain_struct, &calls, false);
         use_encoding(t.client, "n", 0, codec_at(codec), 0);
         subject_make(&m, STRUCT, 50);
@@ -869,7 +995,7 @@ TEST(an_event_outlives_its_schema_in_the_handler) {
             subject m;
             int told = what;
             copy.name = "alike";                       /* so it is not the same description */
-            world_two_open(&t);
+            world_two_open_foreign(&t);
             wisp_connect_target(t.server, wisp_by_name("n"), on_upheaval, &told, false);
             if (both) use_schema(t.server, "n", &copy);
             use_schema(t.client, "n", &stats_schema);
@@ -903,7 +1029,7 @@ TEST(codecs_carry_values_without_a_schema) {
         values[0] = wisp_map(&pair, 1);
         values[1] = wisp_string("x");
         values[2] = wisp_nil();
-        world_two_open(&t);
+        world_two_open_foreign(&t);
         wisp_connect_target(t.server, wisp_by_name("n"), on_pair, &count, false);
         CHECK_EQ_INT(use_encoding(t.client, "n", 0, codec_at(codec), 0), WISP_OK);
         for (int n = 1; n <= 3; n++) {
@@ -931,7 +1057,7 @@ TEST(codecs_tell_a_row_from_an_array) {
         int got[3] = { -1, -1, -1 };
         items[0] = items[1] = wisp_string("x");
         list = wisp_array(items, 2);
-        world_two_open(&t);
+        world_two_open_foreign(&t);
         wisp_connect_target(t.server, wisp_by_name("n"), on_shape, got, false);
         use_encoding(t.client, "n", 0, codec_at(codec), 0);
         wisp_fire_values(t.client, "n", wisp_to_all(), &list, 1);
@@ -965,7 +1091,7 @@ TEST(compression_makes_equal_bytes_few_and_nothing_larger) {
     uint8_t *bytes = (uint8_t *)malloc(200000);
     uint64_t seed = 3, sum[2] = { 0, 0 }, before, plain, small;
     int fired = 0;
-    world_two_open(&t);
+    world_two_open_foreign(&t);
     wisp_connect_target(t.server, wisp_by_name("c"), on_bytes, sum, false);
     wisp_connect_target(t.server, wisp_by_name("p"), on_bytes, sum, false);
     CHECK_EQ_INT(wisp_use_compression(t.client, WISP_COMPRESSION_AUTO, "c"), WISP_OK);
@@ -995,7 +1121,7 @@ TEST(compression_makes_equal_bytes_few_and_nothing_larger) {
 TEST(a_broken_compression_costs_one_message) {
     world_two t;
     char text[2000];
-    world_two_open(&t);
+    world_two_open_foreign(&t);
     world_watch(&t.w, t.server, "c");
     world_watch(&t.w, t.server, WISP_ERROR);
     memset(text, 'x', sizeof text);
@@ -1021,6 +1147,7 @@ TEST(the_steady_state_takes_no_memory) {
         subject m;
         uint64_t server = 0, client = 0;
         world_open(&t.w);
+        t.w.foreign = true;
         t.w.unchecked = true;
         world_two_join(&t);
         watch(t.server, "n", &s);
@@ -1104,6 +1231,7 @@ static void lean_run(lean *s, int steps) {
 static bool lean_open(lean *s, int *ran, wisp_migration steps[2]) {
     static const char *const names[] = { "a", "b", "c", "d" };
     wisp_schema_entry entries[3];
+    wisp_config foreign;
     for (int i = 0; i < 2; i++) {
         wisp_desc desc;
         wisp_result why = WISP_OK;
@@ -1130,6 +1258,9 @@ static bool lean_open(lean *s, int *ran, wisp_migration steps[2]) {
     entries[0].schema = &info_schema;
     entries[1].schema = &v1_schema;
     entries[2].schema = &hit_schema;
+    memset(&foreign, 0, sizeof foreign);
+    foreign.encode.foreign = WISP_ON;
+    lean_note(s, wisp_use_config(s->ends[0], &foreign, NULL));
     lean_note(s, wisp_use_schemas(s->ends[1], entries, 3));
     entries[1].schema = &v3_schema;
     entries[1].migrations = steps;
@@ -1218,9 +1349,11 @@ static const test_case tests[] = {
     CASE(a_call_that_is_wrong_here_is_not_made),
     CASE(an_older_version_becomes_a_newer_one),
     CASE(versions_migrate_in_every_codec),
+    CASE(an_open_enum_and_a_closed_one_understand_each_other),
     CASE(a_missing_step_is_told),
     CASE(a_failing_step_is_told_with_its_code),
     CASE(what_steps_leave_must_fit_the_schema),
+    CASE(a_value_of_any_kind_is_no_version_of_a_schema),
     CASE(a_call_migrates_as_an_event_does),
     CASE(a_name_inherits_what_it_does_not_set),
     CASE(schemas_are_all_in_force_or_none),

@@ -161,6 +161,90 @@ TEST(middles_of_doubles_go_to_the_even_one) {
     }
 }
 
+/* --- floats, rounded once --- */
+
+/* The bits of the float that a text says. */
+static uint32_t read_float(const char *text) {
+    wisp__decimal_text n;
+    double number = 0;
+    const uint8_t *bytes = (const uint8_t *)text;
+    wisp__decimal_scan(bytes, bytes + strlen(text), &n);
+    if (wisp__decimal_to_double(&n, &number)) return UINT32_MAX;
+    return wisp__bits_narrow(low_bits_of(number), wisp__decimal_from(&n, low_bits_of(number)));
+}
+
+/* Texts whose nearest double lies in the middle of two floats: what is cut off decides. */
+TEST(a_float_is_rounded_once) {
+    static const struct { const char *text; uint32_t bits; } vectors[] = {
+        { "7.038531e-26", 0x15ae43fd }, { "-7.038531e-26", 0x95ae43fd }, { "0.1", 0x3dcccccd },
+        { "16777217.0", 0x4b800000 }, { "16777217.00000000000000001", 0x4b800001 },
+        { "16777216.99999999999999999", 0x4b800000 }, { "16777219.0", 0x4b800002 },
+        { "16777218.99999999999999999", 0x4b800001 }, { "-0.0", 0x80000000 },
+        { "1.4e-45", 1 }, { "1e-46", 0 }, { "1e-400", 0 }, { "1.17549435e-38", 0x00800000 },
+        { "1.1754942e-38", 0x007fffff },
+        { "7.006492321624085354618e-46", 0 }, { "7.006492321624085354619e-46", 1 },
+        { "7.00649232162408535461864791644958065640130970938257885878534141944895541342930300743319"
+          "094181060791015625e-46", 0 },
+        { "7.00649232162408535461864791644958065640130970938257885878534141944895541342930300743319"
+          "0941810607910156251e-46", 1 },
+        { "2.1019476964872256063856e-45", 2 }, { "2.1019476964872256063855e-45", 1 },
+        { "3.4028235e38", 0x7f7fffff }, { "3.40282356779733661637e38", 0x7f7fffff },
+        { "340282356779733661637539395458142568447.9", 0x7f7fffff },
+        { "340282356779733661637539395458142568448.0", 0x7f800000 },
+        { "3.40282356779733661638e38", 0x7f800000 },
+    };
+    for (int i = 0; i < TEST_COUNT(vectors); i++)
+        if (!CHECK_EQ_INT(read_float(vectors[i].text), vectors[i].bits))
+            printf("  %s\n", vectors[i].text);
+}
+
+TEST(middles_of_floats_go_to_the_even_one) {
+    static const char *const fractions[] = { "5", "500000000000000000000001", "4999999999999999999" };
+    uint64_t seed = 5;
+    for (int i = 0; i < 3000; i++) {
+        uint32_t whole = (uint32_t)(test_random(&seed) >> 41) | 1u << 23;
+        uint32_t bits = whole - (1u << 23) + (150u << 23), nearest[3];
+        char text[64];
+        nearest[0] = bits + (bits & 1);
+        nearest[1] = bits + 1;
+        nearest[2] = bits;
+        for (int k = 0; k < 3; k++) {
+            snprintf(text, sizeof text, "%lu.%s", (unsigned long)whole, fractions[k]);
+            CHECK_EQ_INT(read_float(text), nearest[k]);
+        }
+    }
+}
+
+#ifndef _WIN32                     /* whose strtof rounds twice */
+static uint32_t library_float(const char *text) {
+    float number = strtof(text, NULL);
+    uint32_t bits;
+    memcpy(&bits, &number, 4);
+    return bits;
+}
+
+/* Any digits, and those of the double in the middle of two floats with its last digits changed. */
+TEST(floats_are_what_the_library_reads) {
+    uint64_t seed = 6;
+    for (int i = 0; i < 40000; i++) {
+        uint32_t bits = (uint32_t)test_random(&seed) & 0x7fffffff;
+        uint64_t middle = wisp__bits_widen(bits % 0x7f7fffff) + (UINT64_C(1) << 28);
+        char text[80];
+        int digits = 1 + test_random_below(&seed, 22);
+        if (i % 4 == 0)
+            snprintf(text, sizeof text, "%llue%d", (unsigned long long)test_random(&seed),
+                     test_random_below(&seed, 84) - 65);
+        else if (i % 4 == 1)
+            snprintf(text, sizeof text, "%.*e", digits, low_double_of(wisp__bits_widen(bits %
+                                                                                      0x7f7fffff)));
+        else
+            snprintf(text, sizeof text, "%.*e", i % 4 == 2 ? digits : 40 + digits,
+                     low_double_of(middle));
+        if (!CHECK_EQ_INT(read_float(text), library_float(text))) printf("  %s\n", text);
+    }
+}
+#endif
+
 /* --- powers of ten, by long multiplication --- */
 
 static void big_of(wisp__decimal_big *big, uint64_t high, uint64_t low) {
@@ -286,6 +370,11 @@ static const test_case tests[] = {
     CASE(what_is_beyond_all_doubles_is_none),
     CASE(long_texts_of_numbers_are_read_right),
     CASE(middles_of_doubles_go_to_the_even_one),
+    CASE(a_float_is_rounded_once),
+    CASE(middles_of_floats_go_to_the_even_one),
+#ifndef _WIN32
+    CASE(floats_are_what_the_library_reads),
+#endif
     CASE(powers_of_ten_are_exact_or_rounded_up),
     CASE(numbers_have_one_short_form),
     CASE(floats_are_as_short_as_floats_can_be),

@@ -192,6 +192,31 @@ TEST(rows_flags_numbers_and_versions_travel) {
     CHECK_EQ_STR((const char *)learnt->fields[6].type.of, "lit");
 }
 
+/* name "e", no flags, no number, the kind, one name "n" */
+TEST(an_open_enum_is_a_kind_of_its_own_there) {
+    static const char *const names[] = { "n" };
+    static const wisp_field fields[] = {
+        WISP_MAP_FIELD("c", WISP_T_ENUM(names, 1)), WISP_MAP_FIELD("o", WISP_T_ENUM_OPEN(names, 1)),
+    };
+    static const wisp_schema schema = WISP_MAP_SCHEMA("s", 1, fields);
+    uint8_t memory[4096];
+    wisp_result why;
+    const wisp_schema *learnt;
+    bits b;
+    wisp__reader from;
+    CHECK_EQ_INT(describe(&schema, &b), 8 + 1 + 16 + 8 + 2 * (16 + 3 + 1 + 5 + 8 + 16));
+    from = wisp__reader_on(b.bytes, (b.count + 7) / 8);
+    wisp__skip(&from, 8 + 1 + 16 + 8 + 16 + 3 + 1);
+    CHECK_EQ_INT(wisp__get(&from, 5), WISP_TYPE_ENUM);
+    wisp__skip(&from, 8 + 16 + 16 + 3 + 1);
+    CHECK_EQ_INT(wisp__get(&from, 5), 24);
+    learnt = undescribe(&b, b.count, memory, sizeof memory, &why);
+    if (!CHECK(learnt != NULL)) return;
+    CHECK(!wisp__enum_is_open(&learnt->fields[0].type));
+    CHECK(wisp__enum_is_open(&learnt->fields[1].type));
+    travel(&schema, NULL, "open");
+}
+
 TEST(a_descriptor_that_has_no_room_says_so) {
     bits b;
     describe(&map_schema, &b);
@@ -555,6 +580,7 @@ static const test_case tests[] = {
     CASE(a_struct_of_any_one_type_travels),
     CASE(what_is_packed_by_a_schema_is_read_by_its_descriptor),
     CASE(rows_flags_numbers_and_versions_travel),
+    CASE(an_open_enum_is_a_kind_of_its_own_there),
     CASE(a_descriptor_that_has_no_room_says_so),
     CASE(a_descriptor_cut_short_anywhere_is_refused),
     CASE(a_descriptor_takes_all_the_memory_it_needs_or_none),

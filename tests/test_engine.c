@@ -190,8 +190,8 @@ static void add_full(samples *s) {
         s->numbers.keypoints[i].time = s->colors.keypoints[i].time = (float)i / 19.0f;
         s->numbers.keypoints[i].value = (float)i * 1e30f;
         s->numbers.keypoints[i].envelope = (float)(i % 3) / 3.0f;
-        s->colors.keypoints[i].value.r = (float)i / 255.0f;
-        s->colors.keypoints[i].value.a = (float)(255 - i) / 255.0f;
+        s->colors.keypoints[i].value.r = (float)(i / 255.0);
+        s->colors.keypoints[i].value.a = (float)((255 - i) / 255.0);
     }
     s->long_uri.source = WISP_CONTENT_URI;
     memset(s->long_uri.as.uri, 'u', 255);
@@ -633,9 +633,10 @@ static void on_resize(wisp_event *event) {
     if (size) *(wisp_udim2 *)event->user = *size;
 }
 
-/* One end has given the name a schema, and the other has not. */
+/* One end has given the name a schema, and the other takes what it describes. */
 TEST(an_engine_type_travels) {
     wisp_pipe pipe;
+    wisp_config foreign;
     wisp_desc desc;
     wisp *ends[2];
     wisp_addr to = wisp_loopback_addr(0);
@@ -650,6 +651,9 @@ TEST(an_engine_type_travels) {
         ends[i] = wisp_create(&desc, NULL);
     }
     if (!CHECK(ends[0] && ends[1])) return;
+    memset(&foreign, 0, sizeof foreign);
+    foreign.encode.foreign = WISP_ON;
+    CHECK_EQ_INT(wisp_use_config(ends[0], &foreign, "resize"), WISP_OK);
     CHECK_EQ_INT(wisp_use_schemas(ends[1], &entry, 1), WISP_OK);
     wisp_connect(ends[0], "resize", on_resize, &got);
     wisp_join(ends[1], &to, NULL, 0);

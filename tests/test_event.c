@@ -754,6 +754,71 @@ TEST(numbers_that_do_not_fit_give_zero_and_a_report) {
     world_close(&a.w);
 }
 
+static wisp_value of_floats(wisp_kind kind, const uint32_t *bits, int count) {
+    wisp_value value = wisp_nil();
+    value.kind = kind;
+    memcpy(&value.as, bits, (size_t)count * 4);
+    return value;
+}
+
+/* Signalling NaNs, where the result of a function does not pass through a register of the x87. */
+TEST(arguments_keep_the_bits_of_their_floats) {
+    static const uint32_t bits[7] = { 0x7f800001, 0x80000000, 0xffb12345, 1, 0x7fc54321,
+                                      0x7f7fffff, 0xff800000 };
+    asking a;
+    wisp_value v[7];
+    wisp_vec2 vec2;
+    wisp_vec3 vec3;
+    wisp_vec4 vec4;
+    wisp_quat quat;
+    wisp_color color;
+    wisp_transform transform;
+    asking_open(&a);
+    for (int i = 0; i < 6; i++) {
+        static const int counts[6] = { 2, 3, 4, 4, 7, 4 };
+        v[i] = of_floats((wisp_kind)(WISP_VEC2 + i), bits, counts[i]);
+    }
+    vec2 = wisp_arg_vec2(ask(&a, &v[0]), 0);
+    CHECK_EQ_MEM(&vec2, bits, 8);
+    vec3 = wisp_arg_vec3(ask(&a, &v[1]), 0);
+    CHECK_EQ_MEM(&vec3, bits, 12);
+    vec4 = wisp_arg_vec4(ask(&a, &v[2]), 0);
+    CHECK_EQ_MEM(&vec4, bits, 16);
+    quat = wisp_arg_quat(ask(&a, &v[3]), 0);
+    CHECK_EQ_MEM(&quat, bits, 16);
+    transform = wisp_arg_transform(ask(&a, &v[4]), 0);
+    CHECK_EQ_MEM(&transform, bits, 28);
+    color = wisp_arg_color(ask(&a, &v[5]), 0);
+    CHECK_EQ_MEM(&color, bits, 16);
+    for (int i = 0; i < 7; i++) {
+        bool quiet = (bits[i] & 0x7fc00000) == 0x7fc00000, none = wisp__bits_nan(
+            wisp__bits_widen(bits[i]));
+        float number;
+        if (sizeof(void *) == 4 && none && !quiet) continue;
+        v[6] = of_floats(WISP_FLOAT, &bits[i], 1);
+        number = wisp_arg_float(ask(&a, &v[6]), 0);
+        CHECK_EQ_MEM(&number, &bits[i], 4);
+    }
+    world_close(&a.w);
+}
+
+TEST(an_argument_becomes_a_float_rounded_once_or_is_reported) {
+    static const char text[] = "[7.038531e-26,340282356779733661637539395458142568448]";
+    uint64_t memory[64];
+    asking a;
+    wisp_value list = wisp_nil();
+    float number;
+    asking_open(&a);
+    CHECK(wisp_decode(wisp_json(), NULL, text, (int)sizeof text - 1, &list, memory,
+                      (int)sizeof memory) > 0);
+    number = wisp_arg_float(ask(&a, &list.as.array[0]), 0);
+    CHECK_EQ_INT(wisp__load_float_bits(&number), 0x15ae43fd);
+    CHECK_EQ_INT(asked_wrong(&a), 0);
+    CHECK_NEAR(wisp_arg_float(ask(&a, &list.as.array[1]), 0), 0, 0);
+    CHECK_EQ_INT(asked_wrong(&a), 1);
+    world_close(&a.w);
+}
+
 TEST(a_bool_may_be_zero_or_one_and_nothing_else) {
     asking a;
     wisp_value v[7];
@@ -813,7 +878,8 @@ TEST(a_missing_or_wrong_argument_gives_nothing_and_an_error_event) {
     CHECK_EQ_INT(wisp_arg_int(&a.event, -1), 0);
     CHECK_EQ_INT(asked_wrong(&a), 1);
     wisp_update(a.end, a.w.now);
-    CHECK_EQ_INT(world_results(&a.w, a.end, WISP_ERROR, WISP_E_TYPE), 33);
+    CHECK_EQ_INT(world_total(a.end).errors, 33);
+    CHECK_EQ_INT(world_results(&a.w, a.end, WISP_ERROR, WISP_E_TYPE), 8);
     CHECK_EQ_INT(world_last(&a.w, a.end, WISP_ERROR)->remote.id, a.event.remote.id);
     CHECK(strstr(world_last(&a.w, a.end, WISP_ERROR)->text, "asked") != NULL);
     world_close(&a.w);
@@ -1001,15 +1067,111 @@ TEST(errors_beyond_the_limit_are_dropped_and_counted) {
     asking a;
     asking_open(&a);
     ask(&a, NULL);
-    for (int i = 0; i < 3000; i++) wisp_arg_int(&a.event, 0);
+    a.end->base.limits.notices = 5;
+    for (int i = 0; i < 8; i++) wisp_arg_int(&a.event, 0);
     total = world_total(a.end);
-    CHECK_EQ_INT(total.errors, 3000);
-    CHECK_EQ_INT(total.notices_dropped, 3000 - 1024);
+    CHECK_EQ_INT(total.errors, 8);
+    CHECK_EQ_INT(total.notices_dropped, 3);
     wisp_update(a.end, 1);
-    CHECK_EQ_INT(world_count(&a.w, a.end, WISP_ERROR), 1024);
+    CHECK_EQ_INT(world_count(&a.w, a.end, WISP_ERROR), 5);
+    wisp_update(a.end, 2);
     wisp_arg_int(&a.event, 0);
+    wisp_update(a.end, 2);
+    CHECK_EQ_INT(world_count(&a.w, a.end, WISP_ERROR), 6);
+    world_close(&a.w);
+}
+
+/* --- errors that are equal --- */
+
+/* `count` errors of a code, as if of this peer. */
+static void fail_often(asking *a, uint32_t peer, int code, int count) {
+    a->event.peer.id = peer;
+    for (int i = 0; i < count; i++) wisp_fail(&a->event, code, "%d", i);
+}
+
+TEST(equal_errors_are_told_eight_at_once_and_one_a_second_with_their_number) {
+    asking a;
+    asking_open(&a);
+    fail_often(&a, 0, WISP_E_USER, 3000);
     wisp_update(a.end, 1);
-    CHECK_EQ_INT(world_count(&a.w, a.end, WISP_ERROR), 1025);
+    CHECK_EQ_INT(world_count(&a.w, a.end, WISP_ERROR), 8);
+    CHECK_EQ_INT(world_total(a.end).errors, 3000);
+    CHECK_EQ_INT(world_total(a.end).notices_dropped, 3000 - 8);
+    CHECK_EQ_STR(world_last(&a.w, a.end, WISP_ERROR)->text, "asked: 7");
+    wisp_update(a.end, 1.5);
+    CHECK_EQ_INT(world_count(&a.w, a.end, WISP_ERROR), 8);
+    wisp_update(a.end, 2.1);
+    CHECK_EQ_INT(world_count(&a.w, a.end, WISP_ERROR), 9);
+    CHECK_EQ_STR(world_last(&a.w, a.end, WISP_ERROR)->text,
+                 "2992 errors were left out: application error");
+    CHECK_EQ_INT(world_last(&a.w, a.end, WISP_ERROR)->result, WISP_E_USER);
+    CHECK_EQ_INT(world_last(&a.w, a.end, WISP_ERROR)->remote.id, a.event.remote.id);
+    for (int i = 0; i < 10; i++) {
+        fail_often(&a, 0, WISP_E_USER, 5);
+        wisp_update(a.end, 3.2 + i);
+        CHECK_EQ_INT(world_count(&a.w, a.end, WISP_ERROR), 10 + i);
+    }
+    for (int i = 0; i < 10; i++) wisp_update(a.end, 13 + 2 * i);
+    world_forget(&a.w);
+    fail_often(&a, 0, WISP_E_USER, 9);
+    wisp_update(a.end, 31.5);
+    CHECK_EQ_INT(world_count(&a.w, a.end, WISP_ERROR), 8);
+    world_close(&a.w);
+}
+
+TEST(errors_of_another_code_remote_or_peer_are_not_equal) {
+    asking a;
+    asking_open(&a);
+    fail_often(&a, 1, WISP_E_USER, 20);
+    fail_often(&a, 2, WISP_E_USER, 20);
+    fail_often(&a, 1, WISP_E_USER - 1, 20);
+    a.event.remote = wisp_remote_named(a.end, "other");
+    fail_often(&a, 1, WISP_E_USER, 20);
+    wisp_update(a.end, 1);
+    CHECK_EQ_INT(world_count(&a.w, a.end, WISP_ERROR), 4 * 8);
+    world_close(&a.w);
+}
+
+/* A peer that makes errors of ever new kinds is told of no more than its table has places, and
+   what the others do is told all the same. */
+TEST(no_peer_silences_what_another_does) {
+    asking a;
+    asking_open(&a);
+    for (int i = 0; i < 5000; i++) fail_often(&a, 1, WISP_E_USER - i, 1);
+    fail_often(&a, 2, WISP_E_USER, 3);
+    wisp_update(a.end, 0.1);
+    CHECK_EQ_INT(world_count(&a.w, a.end, WISP_ERROR), 7 + 8 + 3);
+    CHECK_EQ_INT(world_last(&a.w, a.end, WISP_ERROR)->peer.id, 2);
+    wisp_update(a.end, 2);
+    CHECK_EQ_STR(world_last(&a.w, a.end, WISP_ERROR)->text,
+                 "4985 errors were left out: of many kinds");
+    CHECK_EQ_INT(world_last(&a.w, a.end, WISP_ERROR)->result, WISP_E_FLOOD);
+    world_close(&a.w);
+}
+
+typedef struct shown { int lines; char text[256]; } shown;
+
+static void on_shown(void *user, int level, wisp_result code, const char *text) {
+    shown *s = (shown *)user;
+    (void)level;
+    (void)code;
+    s->lines++;
+    snprintf(s->text, sizeof s->text, "%s", text);
+}
+
+TEST(an_error_is_told_and_logged_as_text_without_controls) {
+    asking a;
+    shown s;
+    memset(&s, 0, sizeof s);
+    asking_open(&a);
+    a.end->base.log = on_shown;
+    a.end->base.user = &s;
+    wisp_fail(&a.event, WISP_E_USER, "red \x1b[31m\n\xff \xc3\xbc \xe2\x80\xae");
+    wisp_update(a.end, 0.1);
+    CHECK_EQ_STR(world_last(&a.w, a.end, WISP_ERROR)->text, "asked: red ?[31m?? \xc3\xbc ?");
+    CHECK_EQ_STR(s.text, "asked: red ?[31m?? \xc3\xbc ?");
+    fail_often(&a, 0, WISP_E_USER, 100);
+    CHECK_EQ_INT(s.lines, 8);
     world_close(&a.w);
 }
 
@@ -1068,6 +1230,8 @@ static const test_case tests[] = {
     CASE(a_handler_joins_another_endpoint),
     CASE(numbers_convert_where_exact),
     CASE(numbers_that_do_not_fit_give_zero_and_a_report),
+    CASE(arguments_keep_the_bits_of_their_floats),
+    CASE(an_argument_becomes_a_float_rounded_once_or_is_reported),
     CASE(a_bool_may_be_zero_or_one_and_nothing_else),
     CASE(a_missing_or_wrong_argument_gives_nothing_and_an_error_event),
     CASE(getters_without_an_event_give_nothing),
@@ -1078,6 +1242,10 @@ static const test_case tests[] = {
     CASE(a_handler_that_fails_raises_an_error_event_and_the_loop_goes_on),
     CASE(an_error_handler_that_fails_does_not_hang_the_update),
     CASE(errors_beyond_the_limit_are_dropped_and_counted),
+    CASE(equal_errors_are_told_eight_at_once_and_one_a_second_with_their_number),
+    CASE(errors_of_another_code_remote_or_peer_are_not_equal),
+    CASE(no_peer_silences_what_another_does),
+    CASE(an_error_is_told_and_logged_as_text_without_controls),
     CASE(life_cycle_events_are_never_dropped_for_errors),
 };
 

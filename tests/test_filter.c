@@ -73,15 +73,15 @@ static void act_sparse(wisp_event *event, probe *p) {
     act_no_values(event, p);
 }
 
-/* Both know the schema; `delta` and `delivery` are the client's. */
+/* Both know the schema and the mode; `delivery` is the client's. */
 static void two_heroes(world_two *t, bool delta, wisp_delivery delivery) {
     wisp_config config;
     two_open(t);
     memset(&config, 0, sizeof config);
     hero_count = 0;
     config.encode.schema = &hero_schema;
-    CHECK_EQ_INT(wisp_use_config(t->server, &config, "hero"), WISP_OK);
     config.encode.mode = delta ? WISP_ENCODE_DELTA : WISP_ENCODE_SCHEMA;
+    CHECK_EQ_INT(wisp_use_config(t->server, &config, "hero"), WISP_OK);
     config.delivery = delivery;
     CHECK_EQ_INT(wisp_use_config(t->client, &config, "hero"), WISP_OK);
     wisp_connect(t->server, "hero", on_hero, NULL);

@@ -8,6 +8,8 @@
 #include "probe.h"
 #include "party.h"
 
+#include <time.h>
+
 /* --- held and released --- */
 
 TEST(what_is_held_waits_for_its_release_and_keeps_its_order) {
@@ -406,6 +408,119 @@ TEST(more_than_may_be_held_is_told_and_makes_room_again) {
     }
 }
 
+/* The smallest messages there are, as many as fit: the bound is one of memory. */
+TEST(what_is_held_takes_no_more_memory_than_the_limit) {
+    for (int way = IN; way <= OUT; way++) {
+        enum { BYTES = 1 << 18 };
+        world_two t;
+        probe p = probe_of(WISP_HOLD);
+        uint64_t before;
+        int held = 0;
+        wisp *at;
+        two_holding(&t, 1 << 20, BYTES);
+        at = way == IN ? t.server : t.client;
+        use(at, "hold", NULL, way, &p);
+        before = world_total(at).memory;
+        for (int i = 0; i < 3000; i++) {
+            wisp_fire_values(t.client, "r", wisp_to_peer(t.to_server), NULL, 0);
+            if (i % 100 == 0) world_step(&t.w);
+        }
+        world_run(&t.w, 0.2);
+        CHECK(world_total(at).memory < before + BYTES + 131072);
+        held = release(at, "hold", WISP_DROP);
+        CHECK(held > 500 && held < 3000);
+        world_close(&t.w);
+    }
+}
+
+/* What one peer has held takes no place of another, and comes back when it leaves. */
+TEST(each_peer_has_its_own_places) {
+    party p;
+    probe hold = probe_of(WISP_HOLD);
+    wisp_value value = wisp_int(1);
+    world_open(&p.w);
+    p.w.desc.limits.held_messages = 3;
+    p.server = world_add(&p.w);
+    for (int i = 0; i < 3; i++) {
+        p.clients[i] = world_add(&p.w);
+        p.to_server[i] = world_join(&p.w, p.clients[i], p.server);
+        p.to_client[i] = world_peer(p.server, i);
+    }
+    use(p.server, "hold", NULL, OUT, &hold);
+    for (int i = 0; i < 3; i++)
+        for (int k = 0; k < 5; k++)
+            CHECK_EQ_INT(world_fire(p.server, "r", p.to_client[i], k),
+                         k < 3 ? WISP_OK : WISP_E_LIMIT);
+    for (int k = 0; k < 5; k++)
+        CHECK_EQ_INT(wisp_fire_values(p.server, "r", wisp_to_all(), &value, 1),
+                     k < 3 ? WISP_OK : WISP_E_LIMIT);
+    wisp_leave(p.server, p.to_client[1], "");
+    CHECK_EQ_INT(p.server->hooks.held.count, 9);
+    CHECK_EQ_INT(wisp_release(p.server, "hold", p.to_client[2], WISP_DROP), 3);
+    CHECK_EQ_INT(release(p.server, "hold", WISP_DROP), 6);
+    world_run(&p.w, 0.1);
+    CHECK_EQ_INT(p.server->hooks.several.count + p.server->hooks.several.bytes, 0);
+    CHECK_EQ_INT(p.server->hooks.held.count + p.server->hooks.held.bytes, 0);
+    world_close(&p.w);
+}
+
+/* Each round releases, sends on and holds again what one of many peers has held. */
+TEST(a_release_costs_no_more_beside_what_others_hold) {
+    enum { PEERS = 30, EACH = 1024 };
+    world w;
+    wisp *server;
+    wisp_peer to[PEERS];
+    probe hold = probe_of(WISP_HOLD);
+    double seconds[2];
+    world_open(&w);
+    server = world_add(&w);
+    for (int i = 0; i < PEERS; i++) {
+        wisp *client = world_add(&w);
+        world_join(&w, client, server);
+        to[i] = world_peer(server, i);
+    }
+    use(server, "hold", NULL, OUT, &hold);
+    for (int crowd = 0; crowd < 2; crowd++) {
+        clock_t began;
+        for (int i = crowd ? 0 : PEERS - 1; i < PEERS; i++)
+            for (int k = 0; k < EACH; k++) world_fire(server, "r", to[i], k);
+        CHECK_EQ_INT(server->hooks.held.count, crowd ? PEERS * EACH : EACH);
+        began = clock();
+        for (int round = 0; round < 3; round++) {
+            CHECK_EQ_INT(wisp_release(server, "hold", to[PEERS - 1], WISP_DROP), EACH);
+            wisp__resume_held(server, true);
+            for (int k = 0; k < EACH; k++) world_fire(server, "r", to[PEERS - 1], k);
+        }
+        seconds[crowd] = (double)(clock() - began) / CLOCKS_PER_SEC;
+    }
+    CHECK(seconds[1] < 4 * seconds[0] + 0.1);
+    world_close(&w);
+}
+
+TEST(what_is_released_goes_on_in_the_order_of_release) {
+    party p;
+    probe hold = probe_of(WISP_HOLD);
+    party_open(&p);
+    world_watch(&p.w, p.server, "r");
+    world_run(&p.w, 0.5);
+    use(p.server, "hold", NULL, IN, &hold);
+    for (int k = 0; k < 2; k++)
+        for (int i = 0; i < 3; i++) {
+            world_fire(p.clients[i], "r", p.to_server[i], 10 * i + k);
+            world_run(&p.w, 0.1);
+        }
+    CHECK_EQ_INT(wisp_release(p.server, "hold", p.to_client[2], WISP_PASS), 2);
+    CHECK_EQ_INT(wisp_release(p.server, "hold", p.to_client[0], WISP_PASS), 2);
+    CHECK_EQ_INT(release(p.server, "hold", WISP_PASS), 2);
+    hold.verdict = WISP_PASS;
+    world_run(&p.w, 0.1);
+    for (int i = 0; i < 6 && CHECK_EQ_INT(world_count(&p.w, p.server, "r"), 6); i++) {
+        static const int order[] = { 20, 21, 0, 1, 10, 11 };
+        CHECK_EQ_INT(world_nth(&p.w, p.server, "r", i)->number, order[i]);
+    }
+    world_close(&p.w);
+}
+
 TEST(the_bytes_of_what_is_held_are_bounded) {
     for (int way = IN; way <= OUT; way++) {
         world_two t;
@@ -414,7 +529,7 @@ TEST(the_bytes_of_what_is_held_are_bounded) {
         wisp_value value = wisp_bytes(bytes, 600);
         int refused = 0;
         wisp *at;
-        two_holding(&t, 0, 2000);
+        two_holding(&t, 0, 3 * (1024 + wisp__chunk_bytes(sizeof(wisp__stalled))) + 500);
         at = way == IN ? t.server : t.client;
         use(at, "hold", NULL, way, &p);
         for (int i = 0; i < 5; i++)
@@ -837,6 +952,10 @@ static const test_case tests[] = {
     CASE(an_empty_list_can_be_held),
     CASE(more_than_may_be_held_is_told_and_makes_room_again),
     CASE(the_bytes_of_what_is_held_are_bounded),
+    CASE(what_is_held_takes_no_more_memory_than_the_limit),
+    CASE(each_peer_has_its_own_places),
+    CASE(a_release_costs_no_more_beside_what_others_hold),
+    CASE(what_is_released_goes_on_in_the_order_of_release),
     CASE(the_limit_of_what_comes_in_is_each_peers_own),
     CASE(what_is_held_for_a_peer_that_leaves_is_counted_as_abandoned),
     CASE(what_is_released_and_then_loses_its_peer_is_gone),

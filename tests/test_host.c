@@ -878,6 +878,7 @@ TEST(an_endpoint_both_listens_and_joins) {
     world w;
     wisp *chain[4];
     world_open(&w);
+    w.desc.joins = WISP_JOINS_OPEN;
     for (int i = 0; i < 4; i++) {
         chain[i] = world_add(&w);
         world_watch(&w, chain[i], "n");

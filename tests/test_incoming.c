@@ -130,7 +130,7 @@ TEST(calls_that_settle_in_leaps_end_the_session) {
     for (int packet = 0; packet < 2; packet++) {
         wisp__writer *to = body(b);
         put_section(to, WISP_UNRELIABLE, 0);
-        for (int i = 0; i < 20; i++, id += 8000) {
+        for (int i = 0; i < 60; i++, id += 8000) {
             put_invoke(to, id, packet ? 0 : 4095);
             put_true(to);
             if (!packet) break;
@@ -149,38 +149,154 @@ static wisp_call second_call(const wisp__session *s) {
     return call;
 }
 
-TEST(answers_of_no_call_are_sought_64_times_a_packet_at_most) {
+TEST(answers_of_no_call_are_sought_only_as_far_as_the_packet_pays) {
+    enum { CALLS = 4000, ANSWERS = 400 };
     bench *b = bench_open();
     wisp__session *s = bench_server_side(b);
     wisp__writer *to = body(b);
-    for (int i = 0; i < 3; i++)
+    int64_t before, paid;
+    for (int i = 0; i < CALLS; i++)
         wisp_invoke_target(b->t.server, wisp_by_name("q"), wisp_to_peer(b->t.to_client), NULL,
                            NULL, 0);
-    wisp_cancel(b->t.server, second_call(s));
+    for (wisp__pending *call = s->calls_first; call; call = call->next)
+        if (call->id == WISP_FIRST_NUMBER + CALLS / 2) {
+            wisp__call_end(&b->t.server->calls, call, WISP_E_CANCELLED);
+            break;
+        }
     put_section(to, WISP_UNRELIABLE, 0);
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < ANSWERS && (to->at + 60) / 8 < 1180; i++) {
         wisp__put_control(to, WISP__R_REPLY);
-        wisp__put(to, (WISP_FIRST_NUMBER + 1) & WISP__LOW_24, 24);
+        wisp__put(to, (WISP_FIRST_NUMBER + CALLS / 2) & WISP__LOW_24, 24);
         wisp__put(to, 1, 1);
         put_true(to);
     }
+    before = s->credit;
     send_body(b);
     world_update(&b->t.w, 0);
-    CHECK_EQ_INT(s->misses, 64);
+    paid = before - s->credit;
+    CHECK(paid > WISP__EARN_MOST / 2);
+    CHECK(s->credit >= 0);
+    bench_close(b);
+}
+
+TEST(of_one_packet_8_errors_are_told_and_all_are_counted) {
+    bench *b = bench_open();
+    wisp__writer *to;
+    uint64_t before;
+    char name[16];
+    for (int i = 0; i < 30; i++) {                   /* nobody is connected to any */
+        snprintf(name, sizeof name, "n%d", i);
+        wisp_remote_named(b->t.server, name);
+        wisp_remote_named(b->t.client, name);
+    }
+    world_run(&b->t.w, 0.3);
+    before = world_total(b->t.server).errors;
+    to = body(b);
+    put_section(to, WISP_UNRELIABLE, 0);
+    for (int i = 0; i < 30; i++) {
+        put_bound(to, i + 1);
+        put_true(to);
+    }
+    send_body(b);
+    world_run(&b->t.w, 0.05);
+    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, WISP_ERROR), 8);
+    CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_ERROR, WISP_E_NO_HANDLER), 8);
+    CHECK_EQ_INT(world_total(b->t.server).errors - before, 30);
+    CHECK_EQ_INT(world_total(b->t.server).notices_dropped, 22);
+    CHECK(bench_joined(b));
+    to = body(b);                                    /* the next packet has 8 of its own */
+    put_section(to, WISP_UNRELIABLE, 0);
+    put_bound(to, 1);
+    put_true(to);
+    send_body(b);
+    world_run(&b->t.w, 0.01);
+    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, WISP_ERROR), 9);
+    bench_close(b);
+}
+
+/* --- answers that wait --- */
+
+static void on_nothing(wisp_event *event) { (void)event; }
+
+/* Answers of no values, as many as a peer likes to ask for: what waits of them is bound by the
+   memory that it takes. */
+TEST(answers_that_wait_count_with_their_memory) {
+    enum { ASKED = 130, BYTES = 20000 };
+    bench *b = bench_open();
+    wisp__session *s = bench_server_side(b);
+    wisp__writer *to = body(b);
+    wisp__message empty;
+    int weight;
+    memset(&empty, 0, sizeof empty);
+    empty.type = WISP__REPLY;
+    empty.chunk_bytes = (int)sizeof empty + WISP__SLACK;
+    weight = wisp__message_weight(&empty);
+    CHECK(weight >= (int)(sizeof empty + sizeof(wisp__entry)));
+    b->t.server->base.limits.queue_bytes = BYTES;
+    wisp_on_invoke_target(b->t.server, wisp_by_name("hp"), on_nothing, NULL);
+    put_section(to, WISP_UNRELIABLE, 0);
+    for (int i = 0; i < ASKED; i++) {
+        wisp__put_control(to, WISP__R_INVOKE);
+        wisp__put_length(to, 0);
+        wisp__put(to, (s->request_floor + (uint32_t)i) & WISP__LOW_24, 24);
+        wisp__put_small(to, i);
+        wisp__put(to, 1, 1);
+        wisp__put_small(to, 0);
+    }
+    if (!CHECK(!to->full)) return;
+    send_body(b);
+    world_update(&b->t.w, 0);
+    CHECK_EQ_INT(s->peer.stats.messages_refused, ASKED - BYTES / weight);
+    CHECK(s->kept_bytes > BYTES - weight && s->kept_bytes <= BYTES);
     CHECK(bench_joined(b));
     bench_close(b);
 }
 
-TEST(of_one_packet_256_errors_are_told_and_all_are_counted) {
-    bench *b = bench_open();
+/* --- what the other end says of a call --- */
+
+static void on_said(wisp_event *event) {
+    snprintf((char *)event->user, 300, "%d %s", event->result, event->text);
+}
+
+/* An answer with this code and text, as the handler of the call gets it. */
+static const char *answered(bench *b, int code, const char *text, int length) {
+    static char said[300];
+    wisp_call_desc desc;
+    wisp__session *s = bench_server_side(b);
     wisp__writer *to = body(b);
-    uint64_t before = world_total(b->t.server).errors;
+    memset(&desc, 0, sizeof desc);
+    desc.on_reply = on_said;
+    desc.user = said;
+    said[0] = 0;
+    wisp_invoke_target(b->t.server, wisp_by_name("q"), wisp_to_peer(b->t.to_client), &desc, NULL,
+                       0);
     put_section(to, WISP_UNRELIABLE, 0);
-    for (int i = 0; i < 300; i++) put_unbound(to, 900, 0);
+    wisp__put_control(to, WISP__R_REPLY);
+    wisp__put(to, s->calls_last->id & WISP__LOW_24, 24);
+    wisp__put(to, 0, 1);
+    wisp__put(to, (uint16_t)code, 16);
+    wisp__put_small(to, text ? 1 : 0);
+    if (text) {
+        wisp__put(to, WISP_STRING, 4);
+        wisp__put_length(to, (uint64_t)length);
+        put_text(to, text, length);
+    }
     send_body(b);
-    world_run(&b->t.w, 0.05);
-    CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_ERROR, WISP_E_BAD_PACKET), 256);
-    CHECK_EQ_INT(world_total(b->t.server).errors - before, 300);
+    world_update(&b->t.w, 0);
+    return said;
+}
+
+TEST(an_answer_says_what_the_other_end_can_know_in_text_that_can_be_shown) {
+    bench *b = bench_open();
+    char text[400];
+    CHECK_EQ_STR(answered(b, WISP_E_USER - 7, "no\nway\x1b[0m\xff", 11), "-1007 no?way?[0m?");
+    CHECK_EQ_STR(answered(b, WISP_E_TIMEOUT, "late", 4), "-28 late");
+    CHECK_EQ_STR(answered(b, WISP_E_CLOSED, NULL, 0), "-28 handler failed");
+    CHECK_EQ_STR(answered(b, -999, NULL, 0), "-28 handler failed");
+    CHECK_EQ_STR(answered(b, WISP_E_NO_HANDLER, NULL, 0), "-25 no handler");
+    CHECK_EQ_STR(answered(b, WISP_E_USER, "a\0b", 3), "-1000 a?b");
+    memset(text, 'x', sizeof text);
+    CHECK_EQ_INT(strlen(answered(b, WISP_E_USER, text, 400)), 6 + 255);
     CHECK(bench_joined(b));
     bench_close(b);
 }
@@ -228,7 +344,7 @@ static void told_open(told *t) {
 
 /* `bits` of the packet that was written, from a bit on, as text. */
 static void head_of(const bench *b, int64_t at, int64_t bits, char hex[40]) {
-    wisp__reader from = wisp__reader_on(b->bytes + 7, 1193);
+    wisp__reader from = wisp__reader_on(b->bytes + WISP__PACKET_HEAD, 1200 - WISP__PACKET_HEAD);
     int place = 0;
     for (from.at = at; bits >= 8 && place < 32; bits -= 8, place += 2)
         snprintf(hex + place, 3, "%02x", (unsigned)wisp__get(&from, 8));
@@ -472,12 +588,13 @@ TEST(a_sink_is_told_of_all_with_time_and_backtrace_and_of_none_when_it_is_gone) 
     CHECK_EQ_STR(k.backtrace, "");
     sink.backtrace = sunk_backtrace;
     CHECK_EQ_INT(wisp_use_sink(t.server, &sink), WISP_OK);
-    for (int i = 0; i < 999; i++) wisp_fail(&event, WISP_E_HANDLER, "x");
-    CHECK_EQ_INT(k.reports, 1000);                   /* far more than wait as events */
-    CHECK_EQ_INT(k.backtraces, 999);
+    t.server->base.limits.notices = 4;
+    for (int i = 0; i < 5; i++) wisp_fail(&event, WISP_E_HANDLER, "x");
+    CHECK_EQ_INT(k.reports, 6);                      /* more than wait as events */
+    CHECK_EQ_INT(k.backtraces, 5);
     CHECK_EQ_STR(k.backtrace, "f < g < main");
     CHECK_NEAR(k.time, wisp_now(t.server), 0);
-    CHECK_EQ_INT(world_total(t.server).notices_dropped, 1000 - 64);
+    CHECK_EQ_INT(world_total(t.server).notices_dropped, 6 - 4);
     k.overlong = true;
     wisp_fail(&event, WISP_E_HANDLER, "x");
     CHECK_EQ_STR(k.backtrace, "xxxxxxxxxxxxxxx");
@@ -486,14 +603,16 @@ TEST(a_sink_is_told_of_all_with_time_and_backtrace_and_of_none_when_it_is_gone) 
     CHECK_EQ_INT(wisp_use_sink(t.server, &sink), WISP_E_ARGUMENT);
     CHECK_EQ_INT(wisp_use_sink(NULL, NULL), WISP_E_ARGUMENT);
     wisp_fail(&event, WISP_E_HANDLER, "x");
-    CHECK_EQ_INT(k.reports, 1002);                   /* it is still there */
-    CHECK_EQ_INT(wisp_use_sink(t.server, NULL), WISP_OK);
+    CHECK_EQ_INT(k.reports, 8);                      /* it is still there */
     wisp_fail(&event, WISP_E_HANDLER, "x");
-    CHECK_EQ_INT(k.reports, 1002);
+    CHECK_EQ_INT(k.reports, 8);                      /* but the equal errors are too many */
+    CHECK_EQ_INT(wisp_use_sink(t.server, NULL), WISP_OK);
+    wisp_fail(&event, WISP_E_USER, "x");
+    CHECK_EQ_INT(k.reports, 8);
     world_close(&t.w);
 }
 
-TEST(of_one_packet_a_sink_is_told_256_errors_too) {
+TEST(of_one_packet_a_sink_is_told_8_errors_too) {
     told t;
     wisp__writer *to;
     told_open(&t);
@@ -502,8 +621,8 @@ TEST(of_one_packet_a_sink_is_told_256_errors_too) {
     for (int i = 0; i < 300; i++) put_unbound(to, 900, 0);
     send_body(t.b);
     world_run(&t.b->t.w, 0.05);
-    CHECK_EQ_INT(t.reports, 256);
-    CHECK_EQ_INT(t.events, 256);
+    CHECK_EQ_INT(t.reports, 8);
+    CHECK_EQ_INT(t.events, 8);
     bench_close(t.b);
 }
 
@@ -514,8 +633,10 @@ static const test_case tests[] = {
     CASE(a_handler_that_leaves_ends_the_reading_of_its_packet),
     CASE(an_unreadable_invoke_does_not_run_its_handler_early_or_in_order),
     CASE(calls_that_settle_in_leaps_end_the_session),
-    CASE(answers_of_no_call_are_sought_64_times_a_packet_at_most),
-    CASE(of_one_packet_256_errors_are_told_and_all_are_counted),
+    CASE(answers_of_no_call_are_sought_only_as_far_as_the_packet_pays),
+    CASE(of_one_packet_8_errors_are_told_and_all_are_counted),
+    CASE(answers_that_wait_count_with_their_memory),
+    CASE(an_answer_says_what_the_other_end_can_know_in_text_that_can_be_shown),
     CASE(an_error_carries_the_first_bytes_of_the_message_that_is_bad),
     CASE(a_short_message_has_a_short_head),
     CASE(a_message_that_was_held_is_told_with_its_own_bytes),
@@ -525,7 +646,7 @@ static const test_case tests[] = {
     CASE(an_argument_of_another_kind_is_told_with_what_came),
     CASE(where_nothing_came_there_is_no_head),
     CASE(a_sink_is_told_of_all_with_time_and_backtrace_and_of_none_when_it_is_gone),
-    CASE(of_one_packet_a_sink_is_told_256_errors_too),
+    CASE(of_one_packet_a_sink_is_told_8_errors_too),
 };
 
 int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }

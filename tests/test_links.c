@@ -300,6 +300,54 @@ TEST(simulator_that_is_told_nothing_changes_nothing) {
     range_free(r);
 }
 
+/* Set at any time: whatever they are, packets arrive or are lost, and all memory comes back. */
+TEST(numbers_that_make_no_sense_do_no_harm) {
+    static const uint64_t odd[] = {
+        UINT64_C(0x7ff8000000000000), UINT64_C(0xfff8000000000000), UINT64_C(0x7ff0000000000000),
+        UINT64_C(0xfff0000000000000), UINT64_C(0x7fefffffffffffff), UINT64_C(0xffefffffffffffff),
+    };
+    for (int field = 0; field < 7; field++)
+        for (int i = 0; i < TEST_COUNT(odd); i++) {
+            range *r = range_new();
+            double *fields[7];
+            fields[0] = &r->sim.latency;
+            fields[1] = &r->sim.jitter;
+            fields[2] = &r->sim.loss;
+            fields[3] = &r->sim.burst;
+            fields[4] = &r->sim.duplicate;
+            fields[5] = &r->sim.reorder;
+            fields[6] = &r->sim.rate;
+            r->sim.loss = field == 3 ? 0.5 : 0;
+            memcpy(fields[field], &odd[i], 8);
+            range_begin(r);
+            range_stream(r, 100, 100);
+            if (i < 2 && field != 3) CHECK_EQ_INT(r->count, 100);      /* as if it was not set */
+            CHECK(r->count <= 200);
+            if (field == 2 && i == 2) CHECK_EQ_INT(r->count, 0);
+            memset(fields[field], 0, 8);
+            r->sim.loss = 0;
+            range_until(r, 2e16);                         /* later than every delay */
+            CHECK_EQ_INT(r->sim.transit_count, 0);
+            range_free(r);
+        }
+}
+
+TEST(a_time_that_is_none_holds_packets_back) {
+    static const uint64_t nan = UINT64_C(0x7ff8000000000000);
+    range *r = range_new();
+    double none;
+    memcpy(&none, &nan, 8);
+    r->sim.latency = 0.5;
+    range_begin(r);
+    range_until(r, 1);
+    range_send(r, 100);
+    range_until(r, none);
+    CHECK_EQ_INT(r->count, 0);
+    range_until(r, 2);
+    CHECK_EQ_INT(r->count, 1);
+    range_free(r);
+}
+
 TEST(latency_is_kept_to_the_update) {
     range *r = range_new();
     r->sim.latency = 0.05;
@@ -555,6 +603,8 @@ static const test_case tests[] = {
     CASE(pipe_allocates_nothing_once_it_has_carried_as_much),
     CASE(pipe_without_memory_gives_a_link_that_create_refuses),
     CASE(simulator_that_is_told_nothing_changes_nothing),
+    CASE(numbers_that_make_no_sense_do_no_harm),
+    CASE(a_time_that_is_none_holds_packets_back),
     CASE(latency_is_kept_to_the_update),
     CASE(jitter_spreads_evenly_between_none_and_all_of_it),
     CASE(loss_has_its_mean_without_bursts),

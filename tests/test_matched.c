@@ -89,21 +89,150 @@ TEST(peers_can_have_so_many_names_registered_and_no_more) {
     world_close(&t.w);
 }
 
+/* A server that takes all names, 5 of each peer, and two clients. */
+typedef struct lenders {
+    world     w;
+    wisp     *server, *clients[2];
+    wisp_peer to_server[2];
+} lenders;
+
+static void lenders_open(lenders *l) {
+    world_open(&l->w);
+    l->w.desc.limits.matched_names = 5;
+    l->w.desc.limits.remotes = 20;
+    l->server = world_add(&l->w);
+    l->w.desc.limits.remotes = 0;
+    for (int i = 0; i < 2; i++) {
+        l->clients[i] = world_add(&l->w);
+        l->to_server[i] = world_join(&l->w, l->clients[i], l->server);
+    }
+    CHECK(wisp_connect_match(l->server, "^x", world_on, &l->w).id != 0);
+}
+
+/* Fires `count` names of a round at the server; how many of them its handler has got. */
+static int lend(lenders *l, int client, int round, int count) {
+    char name[16];
+    int got = 0;
+    for (int i = 0; i < count; i++) {
+        snprintf(name, sizeof name, "x%d_%d_%d", client, round, i);
+        world_fire(l->clients[client], name, l->to_server[client], i);
+    }
+    world_run(&l->w, 0.3);
+    for (int i = 0; i < count; i++) {
+        snprintf(name, sizeof name, "x%d_%d_%d", client, round, i);
+        got += world_count(&l->w, l->server, name);
+    }
+    return got;
+}
+
+/* Another peer in the place of one, which has left: it knows no names yet. */
+static void rejoin(lenders *l, int client) {
+    wisp_leave(l->clients[client], l->to_server[client], "");
+    world_run(&l->w, 2);
+    l->clients[client] = world_add(&l->w);
+    l->to_server[client] = world_join(&l->w, l->clients[client], l->server);
+}
+
+TEST(no_peer_takes_the_names_of_another_and_they_come_back_when_it_leaves) {
+    lenders l;
+    lenders_open(&l);
+    CHECK_EQ_INT(lend(&l, 0, 0, 12), 5);
+    CHECK_EQ_INT(lend(&l, 1, 0, 3), 3);
+    for (int round = 1; round < 12; round++) {
+        rejoin(&l, 0);
+        CHECK_EQ_INT(lend(&l, 1, 0, 3), 3 * (round + 1));
+        CHECK_EQ_INT(lend(&l, 0, 100 + round, 4), 4);
+        CHECK(l.server->registry.count <= WISP__RESERVED + 8);
+        CHECK_EQ_INT(l.server->registry.lent, 8);
+        CHECK_EQ_INT(l.server->events.pool.live, 8 + 1);
+    }
+    for (int i = 0; i < 10; i++) {                       /* the application has its half */
+        char name[16];
+        snprintf(name, sizeof name, "own%d", i);
+        CHECK(wisp_remote_named(l.server, name).id != 0);
+    }
+    world_close(&l.w);
+}
+
+TEST(a_handle_of_a_name_that_gave_its_place_away_is_stale) {
+    lenders l;
+    wisp_remote before;
+    char name[16];
+    lenders_open(&l);
+    CHECK_EQ_INT(lend(&l, 0, 0, 5), 5);
+    before = world_last(&l.w, l.server, "x0_0_2")->remote;
+    snprintf(name, sizeof name, "%s", wisp_remote_name(l.server, before));
+    CHECK_EQ_STR(name, "x0_0_2");
+    rejoin(&l, 0);
+    CHECK(wisp_remote_name(l.server, before) != NULL);   /* nobody has taken it yet */
+    wisp_leave(l.clients[0], l.to_server[0], "");
+    world_run(&l.w, 2);
+    CHECK_EQ_INT(lend(&l, 1, 7, 5), 5);
+    CHECK(wisp_remote_name(l.server, before) == NULL);
+    CHECK_EQ_INT(wisp_send(l.server, before, wisp_to_all(), NULL, 0), WISP_E_STALE);
+    world_close(&l.w);
+}
+
+TEST(a_name_that_is_used_here_stays_and_peers_hear_of_it) {
+    for (int how = 0; how < 3; how++) {
+        lenders l;
+        wisp_remote remote;
+        uint64_t unknown;
+        lenders_open(&l);
+        wisp_remote_named(l.clients[1], "x0_0_0");
+        CHECK_EQ_INT(lend(&l, 0, 0, 1), 1);
+        remote = world_last(&l.w, l.server, "x0_0_0")->remote;
+        unknown = world_total(l.clients[0]).names_unknown;
+        world_watch(&l.w, l.clients[1], "x0_0_0");
+        world_forget(&l.w);
+        if (how == 0) CHECK_EQ_INT(wisp_remote_named(l.server, "x0_0_0").id, remote.id);
+        if (how == 1)
+            CHECK_EQ_INT(wisp_send(l.server, remote, wisp_to_all(), NULL, 0), WISP_OK);
+        if (how == 2) world_watch(&l.w, l.server, "x0_0_0");
+        CHECK_EQ_INT(l.server->registry.lent, 0);
+        world_run(&l.w, 0.3);
+        CHECK_EQ_INT(world_count(&l.w, l.clients[1], "x0_0_0"), how == 1);
+        CHECK_EQ_INT(world_total(l.clients[0]).names_unknown, unknown);
+        rejoin(&l, 0);
+        for (int round = 0; round < 5; round++) {
+            CHECK_EQ_INT(lend(&l, 0, 10 + round, 5), 5);
+            rejoin(&l, 0);
+        }
+        CHECK_EQ_STR(wisp_remote_name(l.server, remote), "x0_0_0");
+        CHECK_EQ_INT(world_fire(l.server, "x0_0_0", world_peer(l.server, 0), 1), WISP_OK);
+        world_run(&l.w, 0.3);
+        world_close(&l.w);
+    }
+}
+
+TEST(peers_are_not_told_of_a_name_that_only_another_has_announced) {
+    lenders l;
+    lenders_open(&l);
+    CHECK_EQ_INT(lend(&l, 0, 0, 5), 5);
+    world_run(&l.w, 1);
+    CHECK_EQ_INT(world_total(l.clients[1]).names_unknown, 0);
+    wisp_remote_named(l.server, "x0_0_3");
+    world_run(&l.w, 0.5);
+    CHECK_EQ_INT(world_total(l.clients[1]).names_unknown, 1);
+    world_close(&l.w);
+}
+
 TEST(what_is_no_name_is_not_registered_whatever_a_pattern_takes) {
     static const struct { const char *name; int length; } bad[] = {
-        { "wisp:new", 8 }, { "a\0b", 3 }, { "\0", 1 }, { "wisp:", 5 }
+        { "wisp:new", 8 }, { "a\0b", 3 }, { "\0", 1 }, { "wisp:", 5 }, { "a\nb", 3 },
+        { "\x1b[2J", 4 }, { "\xff", 1 }, { "a\xe2\x80\xae", 4 }
     };
     bench *b = bench_open();
     int registered = b->t.server->registry.count;
     CHECK(wisp_connect_match(b->t.server, "", world_on, &b->t.w).id != 0);
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 8; i++) {
         wisp__writer *to = body(b);
         put_announcement(to, 10 + i, bad[i].name, bad[i].length);
         send_body(b);
     }
     world_update(&b->t.w, 0);                    /* the client would be surprised at the answers */
     CHECK_EQ_INT(b->t.server->registry.count, registered);
-    CHECK_EQ_INT(b->t.server->events.matched, 0);
+    CHECK_EQ_INT(b->t.server->registry.lent, 0);
     CHECK(bench_joined(b));
     bench_close(b);
 }
@@ -125,7 +254,7 @@ TEST(hostile_announcements_make_nothing_grow_beyond_the_limit) {
         world_update(&b->t.w, 0);
         if (packet == 4) memory = world_total(b->t.server).memory;
     }
-    CHECK_EQ_INT(b->t.server->events.matched, 64);
+    CHECK_EQ_INT(b->t.server->registry.lent, 64);
     CHECK_EQ_INT(b->t.server->events.pool.live, 3 + 64 + 2);  /* three of the bench, "hp", itself */
     CHECK(world_total(b->t.server).memory < memory + 65536);
     CHECK(bench_joined(b));
@@ -360,6 +489,10 @@ static const test_case tests[] = {
     CASE(names_that_only_a_peer_announces_are_connected),
     CASE(reserved_names_are_in_no_pattern),
     CASE(peers_can_have_so_many_names_registered_and_no_more),
+    CASE(no_peer_takes_the_names_of_another_and_they_come_back_when_it_leaves),
+    CASE(a_handle_of_a_name_that_gave_its_place_away_is_stale),
+    CASE(a_name_that_is_used_here_stays_and_peers_hear_of_it),
+    CASE(peers_are_not_told_of_a_name_that_only_another_has_announced),
     CASE(what_is_no_name_is_not_registered_whatever_a_pattern_takes),
     CASE(hostile_announcements_make_nothing_grow_beyond_the_limit),
     CASE(handlers_run_in_the_order_of_connection_whether_by_name_or_by_pattern),

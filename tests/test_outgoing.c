@@ -64,6 +64,7 @@ TEST(fire_all_goes_to_whom_we_joined_as_well_as_who_joined_us) {
     world w;
     wisp *upper, *middle, *lower;
     world_open(&w);
+    w.desc.joins = WISP_JOINS_OPEN;
     upper = world_add(&w);
     middle = world_add(&w);
     lower = world_add(&w);

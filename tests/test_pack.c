@@ -141,7 +141,7 @@ TEST(colors_of_bytes_take_bytes_and_others_come_back_too) {
     bench b;
     bench_start(&b);
     for (int i = 0; i < 256; i++) {
-        float part = (float)i / 255.0f, next = wisp__bits_float(wisp__float_bits(part) + 1);
+        float part = (float)(i / 255.0), next = wisp__bits_float(wisp__float_bits(part) + 1);
         CHECK(round_one(&b, wisp_color4(part, 0, 1, 1)));
         CHECK_EQ_INT(b.data_bits, 33);
         CHECK(round_one(&b, wisp_color4(0, next, 0, 1)));

@@ -151,28 +151,138 @@ TEST(a_number_travels_in_its_low_bits_over_every_wrap) {
         party_start(&p, 1);
         p.flow.top = first;
         for (uint64_t n = first + 1; n < first + 12; n++) {
-            CHECK_EQ_INT(wisp__flow_number(&p.flow, n & 0xffff, 16), n);
-            CHECK_EQ_INT(wisp__flow_number(&p.flow, (n + 0x7ff0) & 0xffff, 16), n + 0x7ff0);
-            CHECK_EQ_INT(wisp__flow_number(&p.flow, (n + 0x70000000) & 0xffffffff, 32),
-                         n + 0x70000000);
+            CHECK_EQ_INT(wisp__flow_number(&p.flow, n & 0xffff), n);
+            CHECK_EQ_INT(wisp__flow_number(&p.flow, (n + 0x7ff0) & 0xffff), n + 0x7ff0);
             party_take(&p, n, 0);
         }
         party_end(&p);
     }
 }
 
-TEST(numbers_are_wide_while_many_are_not_acked) {
+TEST(a_leap_of_8192_numbers_is_taken_and_one_more_is_not) {
+    for (int e = 0; e < EDGES; e++) {
+        party p;
+        uint64_t top = edge_before(e, 5);
+        party_start(&p, 1);
+        CHECK(!wisp__flow_leaps(&p.flow, WISP_FIRST_NUMBER - 1 + 8192));
+        CHECK(wisp__flow_leaps(&p.flow, WISP_FIRST_NUMBER + 8192));
+        wisp__flow_note(&p.flow, top, 0);
+        CHECK(!wisp__flow_leaps(&p.flow, top + 1) && !wisp__flow_leaps(&p.flow, top + 8192));
+        CHECK(wisp__flow_leaps(&p.flow, top + 8193) && wisp__flow_leaps(&p.flow, top + 0x7fff));
+        wisp__flow_note(&p.flow, top + 8192, 0);
+        CHECK(!wisp__flow_leaps(&p.flow, top + 2 * 8192));
+        party_end(&p);
+    }
+}
+
+/* Nothing is sent that the other end would take for a leap, but for probes. */
+TEST(numbers_end_where_a_leap_begins) {
     party p;
     party_start(&p, 1);
-    CHECK_EQ_INT(wisp__number_bits(&p.flow), 16);
-    p.flow.next = 1 + (1 << 14);
-    CHECK_EQ_INT(wisp__number_bits(&p.flow), 16);
+    party_send(&p, 0);
+    acks_one(&p, 1, 1, 0.1);
+    p.flow.pace_tokens = 1e6;
+    p.flow.next = 1 + 8192 - 64;
+    CHECK(wisp__flow_may_number(&p.flow) && wisp__flow_may_send(&p.base, &p.flow));
     p.flow.next++;
-    CHECK_EQ_INT(wisp__number_bits(&p.flow), 32);
+    CHECK(!wisp__flow_may_number(&p.flow) && !wisp__flow_may_send(&p.base, &p.flow));
+    p.flow.free_packets = 1;
+    CHECK(wisp__flow_may_send(&p.base, &p.flow));
     p.flow.largest_acked = 2;
-    CHECK_EQ_INT(wisp__number_bits(&p.flow), 16);
-    p.flow.oldest = p.flow.next;
+    CHECK(wisp__flow_may_number(&p.flow));
     party_end(&p);
+}
+
+/* --- numbers that are left out --- */
+
+/* Sends until a number is left out; returns it. */
+static uint64_t party_skip(party *p, wisp__secret *secret) {
+    unsigned before = p->flow.skip_count;
+    for (int i = 0; i < 600 && p->flow.skip_count == before; i++) {
+        uint64_t number = party_send_bytes(p, 0, 10);
+        wisp__flow_skip(&p->flow, secret);
+        if (p->flow.skip_count == before) CHECK_EQ_INT(p->flow.next, number + 1);
+        if (i % 200 == 199) acks_one(p, number, 200, 0.1);
+    }
+    CHECK_EQ_INT(p->flow.skip_count, before + 1);
+    return p->flow.next - 1;
+}
+
+TEST(a_number_is_left_out_every_128_to_383_packets) {
+    wisp__secret secret = { { 5, 6 }, 0 };
+    uint64_t last = 0, distances[30];
+    int equal = 0;
+    party p;
+    party_start(&p, 1);
+    for (int i = 0; i < 30; i++) {
+        uint64_t number = party_skip(&p, &secret);
+        distances[i] = number - last;
+        CHECK(distances[i] > 128 && distances[i] <= 128 + 256 + 1);
+        CHECK(wisp__flow_find(&p.flow, number) == NULL);
+        acks_one(&p, number - 1, 3, 0.1);
+        if (i) equal += distances[i] == distances[i - 1];
+        last = number;
+    }
+    CHECK(equal < 4);
+    party_end(&p);
+}
+
+TEST(an_ack_of_a_number_that_was_left_out_is_bad) {
+    for (int way = 0; way < 4; way++) {
+        wisp__secret secret = { { 7, 8 }, 0 };
+        uint64_t number;
+        wisp__ack_news news;
+        party p;
+        party_start(&p, 1);
+        number = party_skip(&p, &secret);
+        if (way == 3) number = party_skip(&p, &secret);
+        party_send_many(&p, 0, 5);
+        if (way == 0) news = acks_one(&p, number, 1, 0.1);
+        else if (way == 1) news = acks_one(&p, number + 2, 3, 0.1);
+        else news = acks_one(&p, number + 5, (int)number, 0.1);
+        CHECK(news.bad);
+        party_end(&p);
+    }
+}
+
+/* All before the gap has been acked, so that nothing of it is in flight; a range covers it. */
+TEST(an_ack_of_a_number_left_out_long_ago_is_bad_too) {
+    wisp__secret secret = { { 9, 10 }, 0 };
+    uint64_t number;
+    party p;
+    party_start(&p, 1);
+    number = party_skip(&p, &secret);
+    CHECK(!acks_one(&p, number - 1, (int)number - 1, 0.1).bad);
+    party_send_many(&p, 0, 5);
+    CHECK(p.flow.oldest > number);
+    CHECK(!acks_one(&p, number + 3, 3, 0.1).bad);
+    CHECK(acks_one(&p, number + 4, 5, 0.1).bad);
+    party_end(&p);
+}
+
+/* Who receives such numbers acks around the gap, and what is behind it is not lost for it. */
+TEST(a_number_left_out_is_no_loss) {
+    wisp__secret secret = { { 11, 12 }, 0 };
+    uint64_t number;
+    party a, b;
+    acks between;
+    party_start(&a, 1);
+    party_start(&b, 1);
+    number = party_skip(&a, &secret);
+    party_send_many(&a, 0, 3);
+    for (uint64_t n = 1; n < number + 3; n++)
+        if (n != number && n != number - 1) party_take(&b, n, 0.05);
+    between = acks_of(&b, 0.05);
+    CHECK(!acks_give(&a, &between, 0.1).bad);
+    CHECK_EQ_INT(a.flow.largest_acked, number + 2);
+    CHECK_EQ_INT(party_fate(&a, number - 1), UNKNOWN);   /* three numbers behind, two packets */
+    party_take(&b, number + 3, 0.05);
+    between = acks_of(&b, 0.05);
+    CHECK(!acks_give(&a, &between, 0.1).bad);
+    CHECK_EQ_INT(party_fate(&a, number - 1), LOST);
+    CHECK_EQ_INT(a.lost, 1);
+    party_end(&a);
+    party_end(&b);
 }
 
 TEST(what_came_before_is_a_duplicate) {
@@ -1364,7 +1474,12 @@ TEST(a_session_outlives_every_wrap_of_its_packet_numbers) {
 
 static const test_case tests[] = {
     CASE(a_number_travels_in_its_low_bits_over_every_wrap),
-    CASE(numbers_are_wide_while_many_are_not_acked),
+    CASE(a_leap_of_8192_numbers_is_taken_and_one_more_is_not),
+    CASE(numbers_end_where_a_leap_begins),
+    CASE(a_number_is_left_out_every_128_to_383_packets),
+    CASE(an_ack_of_a_number_that_was_left_out_is_bad),
+    CASE(an_ack_of_a_number_left_out_long_ago_is_bad_too),
+    CASE(a_number_left_out_is_no_loss),
     CASE(what_came_before_is_a_duplicate),
     CASE(what_is_too_old_to_tell_counts_as_a_duplicate),
     CASE(a_leap_of_numbers_costs_no_more_than_one_turn_of_the_ring),

@@ -271,7 +271,7 @@ TEST(responses_that_end_early_are_bad) {
     world_run(&c.t.w, 0.05);
     scene_crash(&c, c.t.client);
     size = c.s.kept_size[WISP__RESPONSE];
-    CHECK_EQ_INT(size, 14 + 1 + 8 + 1 + 4 + 4 + 1 + 4 + 2 + 200 + 4);
+    CHECK_EQ_INT(size, 14 + 1 + 8 + 2 + 1 + 4 + 4 + 1 + 4 + 2 + 200 + 4);
     for (int left = 60; left < size - 4; left++) {
         uint8_t bytes[400];
         memcpy(bytes, c.s.kept[WISP__RESPONSE], (size_t)size);

@@ -656,6 +656,54 @@ TEST(nothing_and_much_can_be_taken_from_the_arena) {
     CHECK(low_is_empty(&base, &memory));
 }
 
+static size_t asked;
+
+static void *ask(void *user, size_t size) {
+    (void)user;
+    asked = size;
+    return NULL;
+}
+
+/* Sizes that would wrap where they are rounded or doubled are refused, and the arena goes on. */
+TEST(no_size_wraps_around_in_an_arena) {
+    static const size_t sizes[] = { SIZE_MAX, SIZE_MAX - 14, SIZE_MAX - 15, (size_t)INT32_MAX + 1,
+                                    (size_t)1 << 31 };
+    wisp__base base;
+    low_memory memory;
+    wisp__arena arena = { NULL, NULL };
+    wisp__arena_block huge;
+    low_start(&base, &memory);
+    for (int i = 0; i < (int)(sizeof sizes / sizeof *sizes); i++) {
+        CHECK(wisp__arena_take(&base, &arena, sizes[i]) == NULL);
+        CHECK_EQ_INT(memory.calls, 0);
+    }
+    CHECK(wisp__arena_take(&base, &arena, 100) != NULL);
+    for (int i = 0; i < (int)(sizeof sizes / sizeof *sizes); i++)
+        CHECK(wisp__arena_take(&base, &arena, sizes[i]) == NULL);
+    CHECK_EQ_INT(memory.calls, 1);
+    CHECK(wisp__arena_take(&base, &arena, 100) != NULL);
+    wisp__arena_free(&base, &arena);
+    memset(&huge, 0, sizeof huge);
+    huge.bytes = huge.used = (size_t)1 << 31;            /* the next block would be twice as large */
+    arena.first = arena.current = &huge;
+    base.memory.alloc = ask;
+    CHECK(wisp__arena_take(&base, &arena, 100) == NULL);
+    CHECK(asked >= 1 << 20 && asked <= INT32_MAX);
+}
+
+TEST(no_count_of_items_wraps_around) {
+    static uint64_t block[8];
+    wisp__bump bump = wisp__bump_on(block, (int)sizeof block);
+    wisp__supply supply = wisp__supply_of_bump(&bump);
+    CHECK(wisp__supply_items(&supply, UINT64_C(0x20000001), 8) == NULL);
+    CHECK(wisp__supply_items(&supply, UINT64_C(61357), 70000) == NULL);
+    CHECK(!bump.failed && bump.left == sizeof block);
+    CHECK(wisp__supply_items(&supply, 0, 8) == block);
+    CHECK(wisp__supply_items(&supply, 2, 8) == block + 1);
+    CHECK(wisp__bump_items(&bump, UINT64_C(0x20000001), 8) == NULL);
+    CHECK(bump.failed);
+}
+
 TEST(an_arena_without_memory_refuses_and_goes_on) {
     wisp__base base;
     low_memory memory;
@@ -707,6 +755,8 @@ static const test_case tests[] = {
     CASE(an_arena_used_alike_allocates_only_once),
     CASE(an_arena_used_unlike_stays_in_proportion),
     CASE(nothing_and_much_can_be_taken_from_the_arena),
+    CASE(no_size_wraps_around_in_an_arena),
+    CASE(no_count_of_items_wraps_around),
     CASE(an_arena_without_memory_refuses_and_goes_on),
 };
 

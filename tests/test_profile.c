@@ -12,7 +12,7 @@ static const wisp_profiler plain = { NULL, NULL, NULL };
 
 /* A server that has turned its profiler on, and a client that has too. */
 static void profiled_open(world_two *t) {
-    world_two_open(t);
+    world_two_open_foreign(t);
     CHECK_EQ_INT(wisp_use_profiler(t->server, &plain), WISP_OK);
     CHECK_EQ_INT(wisp_use_profiler(t->client, &plain), WISP_OK);
 }

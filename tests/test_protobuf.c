@@ -503,6 +503,112 @@ TEST(a_union_is_written_as_the_first_option_that_fits) {
     CHECK_EQ_INT(encode(bench_of(), schema, &value), WISP_E_INVALID);
 }
 
+/* Read by wisp_decode, so that it must fit the schema too. */
+static int elements_of(const wisp_type *type, const char *hex) {
+    static uint64_t memory[1 << 14];
+    single s;
+    const wisp_schema *schema = single_of(&s, type, 0, 0);
+    bench *b = bench_of();
+    int size = add_hex(b->bytes, 0, hex), result;
+    b->value = wisp_nil();
+    result = wisp_decode(wisp_protobuf(), schema, b->bytes, size, &b->value, memory,
+                         (int)sizeof memory);
+    if (result < 0) return result;
+    CHECK_EQ_INT(result, size);
+    b->value = *wisp_element_of(&b->value, 0);
+    return b->value.count;
+}
+
+static int64_t element_at(int i) {
+    const wisp_value *element = wisp_element_of(&bench_of()->value, i);
+    return element && element->kind == WISP_INT ? element->as.integer : -1;
+}
+
+/* A oneof that is not set, between others, alone, in an option that is a union itself. */
+TEST(an_empty_element_of_a_list_of_unions_is_left_out) {
+    static const wisp_type inner_options[] = { WISP_T_STRING(4), WISP_T_INT32 };
+    static const wisp_type inner = WISP_T_UNION(inner_options, 2);
+    static const wisp_type options[] = { WISP_T_UNION(inner_options, 2), WISP_T_INTEGER,
+                                         WISP_T_ARRAY(&inner, 4) };
+    static const wisp_type element = WISP_T_UNION(options, 3), list = WISP_T_ARRAY(&element, 5);
+    static const wisp_type lists = WISP_T_ARRAY(&list, 3);
+    static const wisp_type any_options[] = { WISP_T_INTEGER, WISP_T_ANY };
+    static const wisp_type any = WISP_T_UNION(any_options, 2), anys = WISP_T_ARRAY(&any, 4);
+    CHECK_EQ_INT(elements_of(&list, "0a02 1005 0a00 0a02 1006"), 2);
+    CHECK_EQ_INT(element_at(0), 5);
+    CHECK_EQ_INT(element_at(1), 6);
+    CHECK_EQ_INT(elements_of(&list, "0a00"), 0);
+    CHECK_EQ_INT(elements_of(&list, "0a00 0a00 0a02 1007"), 1);
+    CHECK_EQ_INT(element_at(0), 7);
+    CHECK_EQ_INT(elements_of(&list, "0a02 2805 0a02 1008"), 1);          /* only one unknown */
+    CHECK_EQ_INT(elements_of(&list, "0a02 0a00 0a04 0a02 1009"), 1);     /* the inner one empty */
+    CHECK_EQ_INT(element_at(0), 9);
+    CHECK_EQ_INT(elements_of(&list, "0a02 1a00"), 1);                    /* an empty array is one */
+    CHECK_EQ_INT(wisp_element_of(&bench_of()->value, 0)->kind, WISP_ARRAY);
+    CHECK_EQ_INT(elements_of(&list, "0a08 1a06 0a00 0a02 1001"), 1);
+    CHECK_EQ_INT(wisp_element_of(&bench_of()->value, 0)->count, 1);
+    CHECK_EQ_INT(elements_of(&lists, "0a02 0a00 0a00 0a06 0a00 0a02 1003"), 3);
+    CHECK_EQ_INT(wisp_element_of(&bench_of()->value, 2)->count, 1);
+    CHECK_EQ_INT(elements_of(&anys, "0a02 0805 0a00 0a02 1200"), 3);     /* nil is a value there */
+    CHECK_EQ_INT(wisp_element_of(&bench_of()->value, 1)->kind, WISP_NIL);
+}
+
+/* What has nothing in it is written all the same where it says which option it is. */
+TEST(elements_that_are_empty_come_back) {
+    static const wisp_field none[] = { WISP_MAYBE_MAP_FIELD("m", WISP_T_INT32) };
+    static const wisp_schema nothing = WISP_MAP_SCHEMA("nothing", 1, none);
+    static const wisp_type string = WISP_T_STRING(4);
+    static const wisp_type options[] = {
+        WISP_T_LITERAL_TEXT(""), WISP_T_LITERAL(0), WISP_T_STRUCT(&nothing),
+        WISP_T_ARRAY(&string, 2), WISP_T_BYTES(2), WISP_T_VEC3, WISP_T_TRANSFORM
+    };
+    static const wisp_type element = WISP_T_UNION(options, 7), list = WISP_T_ARRAY(&element, 9);
+    wisp_vec3 position = { 0, 0, 0 };
+    wisp_quat rotation = { 0, 0, 0, 0 };
+    wisp_value items[7], out = wisp_nil();
+    static uint64_t memory[1 << 14];
+    wisp_pair pair;
+    wisp_value value;
+    single s;
+    const wisp_schema *schema = single_of(&s, &list, 0, 0);
+    bench *b = bench_of();
+    int size;
+    items[0] = wisp_string("");
+    items[1] = wisp_int(0);
+    items[2] = wisp_map(NULL, 0);
+    items[3] = wisp_array(NULL, 0);
+    items[4] = wisp_bytes("", 0);
+    items[5] = wisp_vec3v(0, 0, 0);
+    items[6] = wisp_transformv(position, rotation);
+    for (int count = 0; count <= 7; count++) {
+        value = map_of(&pair, wisp_array(items, count));
+        size = wisp_encode(wisp_protobuf(), schema, &value, b->out, ROOM);
+        if (!CHECK(size >= 0)) return;
+        CHECK_EQ_INT(wisp_decode(wisp_protobuf(), schema, b->out, size, &out, memory,
+                                 (int)sizeof memory), size);
+        CHECK(wisp_equal(&value, &out));
+    }
+}
+
+/* As proto3 has it; a closed one refuses what has no name. */
+TEST(numbers_without_a_name_stay_in_open_enums) {
+    static const wisp_type open = WISP_T_ENUM_OPEN(color_names, 3), list = WISP_T_ARRAY(&open, 4);
+    static const wisp_type closed = WISP_T_ARRAY(&t_enum, 4);
+    wisp_pair pair;
+    single s;
+    const wisp_schema *schema = single_of(&s, &open, 0, 0);
+    writes(schema, map_of(&pair, wisp_string("blue")), "0802");
+    writes(schema, map_of(&pair, wisp_int(1000)), "08e807");
+    writes(schema, map_of(&pair, wisp_int(-1)), "08ffffffffffffffffff01");
+    CHECK_EQ_INT(elements_of(&list, "0a0e 01 e807 ffffffffffffffffff01 00"), 4);
+    CHECK_EQ_STR(wisp_element_of(&bench_of()->value, 0)->as.string, "green");
+    CHECK_EQ_INT(element_at(1), 1000);
+    CHECK_EQ_INT(wisp_element_of(&bench_of()->value, 2)->as.integer, -1);
+    CHECK_EQ_STR(wisp_element_of(&bench_of()->value, 3)->as.string, "red");
+    CHECK_EQ_INT(elements_of(&closed, "0a02 01 02"), 2);
+    CHECK_EQ_INT(elements_of(&closed, "0a03 01 e807"), WISP_E_INVALID);
+}
+
 TEST(vectors_and_their_kin_are_messages_of_floats) {
     wisp_vec3 position = { 1, 2, 0 };
     wisp_quat rotation = { 0, 0, 0, 1 };
@@ -1008,6 +1114,9 @@ static const test_case tests[] = {
     CASE(messages_that_come_twice_are_merged),
     CASE(of_the_options_of_a_union_the_last_wins),
     CASE(a_union_is_written_as_the_first_option_that_fits),
+    CASE(an_empty_element_of_a_list_of_unions_is_left_out),
+    CASE(elements_that_are_empty_come_back),
+    CASE(numbers_without_a_name_stay_in_open_enums),
     CASE(vectors_and_their_kin_are_messages_of_floats),
     CASE(arrays_of_arrays_are_messages_with_a_list),
     CASE(fields_stand_in_the_order_of_their_numbers),

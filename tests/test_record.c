@@ -146,6 +146,10 @@ TEST(composed_types_have_their_golden_bytes) {
     pairs[1].value = wisp_int(77);
     GOLDEN(WISP_T_ENUM(teams, 3), wisp_string("blue"), 2, "02");
     GOLDEN(WISP_T_ENUM(teams, 1), wisp_string("red"), 0, "");
+    GOLDEN(WISP_T_ENUM_OPEN(teams, 3), wisp_string("blue"), 7, "10");
+    GOLDEN(WISP_T_ENUM_OPEN(teams, 3), wisp_int(15), 7, "78");
+    GOLDEN(WISP_T_ENUM_OPEN(teams, 3), wisp_int(1000), 15, "421f");
+    GOLDEN(WISP_T_ENUM_OPEN(teams, 3), wisp_int(-1), 35, "fdffffff07");
     GOLDEN(WISP_T_LITERAL(3), wisp_int(3), 0, "");
     GOLDEN(WISP_T_LITERAL_TEXT("on"), wisp_string("on"), 0, "");
     GOLDEN(WISP_T_ARRAY(&number, 3), wisp_array(two, 2), 66, "020000fe0000000001");
@@ -232,6 +236,7 @@ TEST(numbers_outside_of_their_range_are_not_read) {
     OUTSIDE(WISP_T_QUANTIZED(0, 100, 0.5), 201, 8);
     OUTSIDE(WISP_T_VEC2_QUANTIZED(0, 100, 1), 101, 14);
     OUTSIDE(WISP_T_ENUM(teams, 3), 3, 2);
+    OUTSIDE(WISP_T_ENUM_OPEN(teams, 3), (UINT64_C(1) << 35) | 6, 51);
     OUTSIDE(WISP_T_STRING(20), 21, 64);
     OUTSIDE(WISP_T_BYTES(4), 5, 64);
     OUTSIDE(WISP_T_ARRAY(&number, 2), 3, 64);
@@ -351,6 +356,141 @@ TEST(a_hostile_count_costs_no_more_than_the_limits) {
     CHECK(result < 0);
 }
 
+/* --- elements so large that few of them pass 32 bits --- */
+
+/* Elements of { "n": uint32, "or": nothing or 7 maps of 250 values }, at most 65536 of them. */
+typedef struct large {
+    wisp_field  any[250], maps[7], of[2];
+    wisp_schema inner[7], option, element;
+    wisp_type   options[2], item, list;
+    char        names[250][2];
+} large;
+
+static void large_schema(wisp_schema *schema, wisp_field *fields, int count) {
+    memset(schema, 0, sizeof *schema);
+    schema->name = "s";
+    schema->version = 1;
+    schema->fields = fields;
+    schema->count = count;
+    schema->shape = WISP_SHAPE_MAP;
+}
+
+static void large_field(large *l, wisp_field *field, int i, const wisp_type *type) {
+    memset(field, 0, sizeof *field);
+    l->names[i][0] = (char)(i + 1);
+    field->name = l->names[i];
+    field->type = *type;
+    field->offset = -1;
+}
+
+static void large_make(large *l) {
+    static const wisp_type any = WISP_T_ANY, number = WISP_T_UINT32;
+    static const wisp_type nothing = WISP_T_LITERAL_TEXT("");
+    wisp_type type = WISP_T_STRUCT(NULL), either = WISP_T_UNION(NULL, 2);
+    wisp_type list = WISP_T_ARRAY(NULL, 65536);
+    memset(l, 0, sizeof *l);
+    for (int i = 0; i < 250; i++) large_field(l, &l->any[i], i, &any);
+    for (int i = 0; i < 7; i++) {
+        large_schema(&l->inner[i], l->any, 250);
+        type.of = &l->inner[i];
+        large_field(l, &l->maps[i], i, &type);
+    }
+    large_schema(&l->option, l->maps, 7);
+    l->options[0] = nothing;
+    type.of = &l->option;
+    l->options[1] = type;
+    either.of = l->options;
+    large_field(l, &l->of[0], 0, &number);
+    large_field(l, &l->of[1], 1, &either);
+    large_schema(&l->element, l->of, 2);
+    type.of = &l->element;
+    l->item = type;
+    list.of = &l->item;
+    l->list = list;
+}
+
+/* The schema compiled; *count: of elements that take more than 2^32 bytes, by a little. */
+static const wisp_schema *large_open(large *l, void *memory, int bytes, uint32_t *count) {
+    wisp__bump bump = wisp__bump_on(memory, bytes);
+    wisp_schema *schema;
+    uint32_t each;
+    large_make(l);
+    only(&l->list);
+    schema = (wisp_schema *)wisp__bump_take(&bump, sizeof *schema);
+    *schema = only_schema;
+    schema->program = wisp__compile(&bump, &only_schema);
+    if (!CHECK(schema->program != NULL)) return NULL;
+    each = (uint32_t)schema->program->ops[0].each;
+    CHECK(each > 65536);
+    *count = (uint32_t)((UINT64_C(1) << 32) / each) + 1;
+    CHECK(*count <= 65536 && (uint32_t)(each * *count) < each);
+    return schema;
+}
+
+enum { LARGE_BYTES = 1 << 22 };
+
+TEST(elements_that_pass_32_bits_are_refused_and_not_read) {
+    void *memory = malloc(LARGE_BYTES);
+    large *l = (large *)malloc(sizeof *l);
+    uint32_t count = 0;
+    const wisp_schema *schema = large_open(l, memory, LARGE_BYTES, &count);
+    for (int i = 0; schema && i < 3; i++) {
+        static const int64_t rooms[] = { 1 << 24, INT32_MAX, INT64_MAX };
+        wisp__writer to = wisp__writer_on(out_bytes, OUT_MAX - WISP__SLACK);
+        wisp__reader data;
+        wisp__base base;
+        low_memory counted;
+        wisp__arena arena = { NULL, NULL };
+        wisp__unpacker u;
+        uint64_t image[64] = { 0 };
+        CHECK(schema->program->schema->bytes <= (int)sizeof image);
+        wisp__put(&to, count, 17);
+        for (int k = 0; k < 100; k++) wisp__put(&to, 0x41424344, 32), wisp__put(&to, 0, 1);
+        data = wisp__reader_on(out_bytes, (int)(to.at / 8));
+        low_start(&base, &counted);
+        base.limits.message_bytes = WISP__MESSAGE_BYTES;
+        base.limits.message_values = WISP__MESSAGE_VALUES;
+        memset(&u, 0, sizeof u);
+        u.base = &base;
+        u.arena = &arena;
+        u.data = &data;
+        u.values = WISP__MESSAGE_VALUES;
+        u.room = rooms[i];
+        CHECK_EQ_INT(wisp__record_read(&u, schema->program, image), WISP_E_LIMIT);
+        CHECK_EQ_INT(counted.calls, 0);
+        wisp__arena_free(&base, &arena);
+    }
+    free(l);
+    free(memory);
+}
+
+/* The same elements as values, as a codec or a message that describes itself brings them. */
+TEST(values_whose_elements_pass_32_bits_are_refused_and_not_copied) {
+    void *memory = malloc(LARGE_BYTES), *space = malloc(1 << 18);
+    large *l = (large *)malloc(sizeof *l);
+    uint32_t count = 0;
+    const wisp_schema *schema = large_open(l, memory, LARGE_BYTES, &count);
+    wisp_value *items = (wisp_value *)malloc(count * sizeof *items), value;
+    wisp_pair pairs[2], whole;
+    wisp__bump bump = wisp__bump_on(space, 1 << 18);
+    wisp__supply supply = wisp__supply_of_bump(&bump);
+    wisp_result why = WISP_OK;
+    pairs[0].key = l->names[0];
+    pairs[0].value = wisp_uint(0x41424344);
+    pairs[1].key = l->names[1];
+    pairs[1].value = wisp_string("");
+    for (uint32_t i = 0; i < count; i++) items[i] = wisp_map(pairs, 2);
+    value = map_of(&whole, wisp_array(items, 1));
+    if (schema) CHECK(wisp__image_of(schema->program, &value, &supply, false, &why) != NULL);
+    value = map_of(&whole, wisp_array(items, (int)count));
+    if (schema) CHECK(wisp__image_of(schema->program, &value, &supply, false, &why) == NULL);
+    CHECK_EQ_INT(why, WISP_E_MEMORY);
+    free(items);
+    free(l);
+    free(space);
+    free(memory);
+}
+
 static const test_case tests[] = {
     CASE(integers_have_their_golden_bytes),
     CASE(numbers_have_their_golden_bytes),
@@ -368,6 +508,8 @@ static const test_case tests[] = {
     CASE(records_begin_at_any_bit),
     CASE(a_record_is_as_long_as_it_says_and_nothing_behind_is_written),
     CASE(a_hostile_count_costs_no_more_than_the_limits),
+    CASE(elements_that_pass_32_bits_are_refused_and_not_read),
+    CASE(values_whose_elements_pass_32_bits_are_refused_and_not_copied),
 };
 
 int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }

@@ -702,6 +702,388 @@ TEST(settings_are_local_to_each_side) {
     world_close(&t.w);
 }
 
+/* --- who chooses the form --- */
+
+static const wisp_field stats_fields[] = { WISP_MAP_FIELD("hp", WISP_T_RANGE(0, 1000)) };
+static const wisp_schema stats_schema = WISP_MAP_SCHEMA("stats", 2, stats_fields);
+static const char words[] = "the words that both ends know, of which a dictionary is made";
+
+/* Every form that needs to be asked for, as a setting. */
+typedef enum form_kind {
+    RECORDS, CODEC, CODEC_BY_SCHEMA, DELTA, DELTA_OF_RECORDS, ADAPTIVE, SYNC, COMPRESSED_MODE,
+    COMPRESSION, DICTIONARY, FORMS
+} form_kind;
+
+static wisp_config form_config(form_kind form) {
+    wisp_config c;
+    memset(&c, 0, sizeof c);
+    if (form == RECORDS || form == CODEC_BY_SCHEMA || form == DELTA_OF_RECORDS ||
+        form == ADAPTIVE) c.encode.schema = &stats_schema;
+    if (form == CODEC || form == CODEC_BY_SCHEMA) c.encode.codec = wisp_json();
+    if (form >= DELTA && form <= SYNC) c.encode.mode = WISP_ENCODE_DELTA;
+    if (form == ADAPTIVE) c.encode.adaptive = WISP_ON;
+    if (form == SYNC) c.delta_sync = WISP_ON;
+    if (form == COMPRESSED_MODE) c.encode.mode = WISP_ENCODE_COMPRESSED;
+    if (form == COMPRESSION || form == DICTIONARY) c.encode.compression = WISP_COMPRESSION_AUTO;
+    if (form == DICTIONARY) {
+        c.encode.dictionary = words;
+        c.encode.dictionary_bytes = (int)sizeof words;
+    }
+    return c;
+}
+
+/* What the refusal names. */
+static const char *const form_knobs[FORMS] = {
+    "encode.schema", "encode.codec", "encode.codec", "WISP_ENCODE_DELTA", "encode.schema",
+    "encode.schema", "WISP_ENCODE_DELTA", "encode.compression", "encode.compression",
+    "encode.dictionary",
+};
+static const char *const form_words[FORMS] = {
+    "records, a schema of version 2", "the codec json", "a schema of version 2", "values, delta",
+    "records, a schema of version 2, delta", "adaptive", "delta_sync", "compressed", "compressed",
+    "compressed by a dictionary",
+};
+
+static wisp_config foreign_config(int foreign) {
+    wisp_config c;
+    memset(&c, 0, sizeof c);
+    c.encode.foreign = foreign;
+    return c;
+}
+
+/* Both listen to "stats" and to errors; nothing is set. */
+static void forms_open(world_two *t) {
+    world_two_open(t);
+    world_watch(&t->w, t->server, "stats");
+    world_watch(&t->w, t->client, "stats");
+    world_watch(&t->w, t->server, WISP_ERROR);
+    world_watch(&t->w, t->client, WISP_ERROR);
+    world_run(&t->w, 0.2);
+}
+
+static wisp_result fire_stats(wisp *from, int hp) {
+    wisp_pair pair = { "hp", wisp_int(hp) };
+    wisp_value value = wisp_map(&pair, 1);
+    return wisp_fire_values(from, "stats", wisp_to_all(), &value, 1);
+}
+
+/* Three values, of which the last can only be read if those before it could. */
+static int stats_that_come(world_two *t, wisp *from, wisp *to) {
+    int before = world_count(&t->w, to, "stats");
+    for (int i = 0; i < 3; i++) {
+        fire_stats(from, 100 * i + 7);
+        world_run(&t->w, 0.2);
+    }
+    return world_count(&t->w, to, "stats") - before;
+}
+
+static int errors(world_two *t) { return world_count(&t->w, NULL, WISP_ERROR); }
+
+static bool says(const world_note *note, const char *text) {
+    return note && strstr(note->text, text) != NULL;
+}
+
+static void set_form(wisp *w, form_kind form, const char *name) {
+    wisp_config c = form_config(form);
+    CHECK_EQ_INT(wisp_use_config(w, &c, name), WISP_OK);
+}
+
+static void set_foreign(wisp *w, int foreign, const char *name) {
+    wisp_config c = foreign_config(foreign);
+    CHECK_EQ_INT(wisp_use_config(w, &c, name), WISP_OK);
+}
+
+/* The server knows the dictionary, of another name. */
+static void know_words(wisp *w) { set_form(w, DICTIONARY, "other"); }
+
+TEST(a_peer_that_joined_chooses_no_form) {
+    for (int form = 0; form < FORMS; form++) {
+        world_two t;
+        const world_note *here, *there;
+        forms_open(&t);
+        if (form == DICTIONARY) {
+            know_words(t.server);
+            wisp_use_compression(t.server, WISP_COMPRESSION_AUTO, "stats");
+        }
+        set_form(t.client, (form_kind)form, "stats");
+        CHECK_EQ_INT(stats_that_come(&t, t.client, t.server), 0);
+        CHECK_EQ_INT(fire_stats(t.client, 1), WISP_E_NO_REMOTE);
+        here = world_nth(&t.w, t.server, WISP_ERROR, 0);
+        there = world_nth(&t.w, t.client, WISP_ERROR, 0);
+        CHECK_EQ_INT(world_results(&t.w, t.server, WISP_ERROR, WISP_E_UNSUPPORTED), 1);
+        CHECK_EQ_INT(world_results(&t.w, t.client, WISP_ERROR, WISP_E_UNSUPPORTED), 1);
+        CHECK(says(here, "stats: ") && says(there, "stats: "));
+        CHECK(says(here, form_knobs[form]) && says(here, "encode.foreign"));
+        if (!CHECK(says(here, form_words[form]) && says(there, form_words[form])))
+            printf("  %d: '%s' '%s'\n", form, here ? here->text : "", there ? there->text : "");
+        CHECK(says(there, "the other end does not take "));
+        CHECK(!t.server->registry.schemas.first);                  /* nothing was compiled */
+        CHECK_EQ_INT(wisp_peers(t.server, NULL, 0), 1);
+        world_close(&t.w);
+    }
+}
+
+TEST(a_peer_that_joined_sends_the_forms_that_are_set_here) {
+    for (int form = 0; form < FORMS; form++)
+        for (int all = 0; all < 2; all++) {
+            world_two t;
+            if (all && form >= COMPRESSION) continue;     /* not inherited: it is for packets */
+            forms_open(&t);
+            set_form(t.server, (form_kind)form, all ? NULL : "stats");
+            set_form(t.client, (form_kind)form, "stats");
+            if (!CHECK_EQ_INT(stats_that_come(&t, t.client, t.server), 3))
+                printf("  form %d, all %d\n", form, all);
+            CHECK_EQ_INT(errors(&t), 0);
+            world_close(&t.w);
+        }
+}
+
+TEST(with_foreign_a_peer_that_joined_sends_any_form) {
+    for (int form = 0; form < FORMS; form++)
+        for (int all = 0; all < 2; all++) {
+            world_two t;
+            forms_open(&t);
+            if (form == DICTIONARY) know_words(t.server);
+            set_foreign(t.server, WISP_ON, all ? NULL : "stats");
+            set_form(t.client, (form_kind)form, "stats");
+            if (!CHECK_EQ_INT(stats_that_come(&t, t.client, t.server), 3))
+                printf("  form %d, all %d\n", form, all);
+            CHECK_EQ_INT(errors(&t), 0);
+            world_close(&t.w);
+        }
+}
+
+TEST(a_name_may_be_left_out_of_what_is_foreign) {
+    world_two t;
+    forms_open(&t);
+    set_foreign(t.server, WISP_ON, NULL);
+    set_foreign(t.server, WISP_OFF, "stats");
+    set_form(t.client, RECORDS, "stats");
+    CHECK_EQ_INT(stats_that_come(&t, t.client, t.server), 0);
+    CHECK_EQ_INT(world_results(&t.w, t.server, WISP_ERROR, WISP_E_UNSUPPORTED), 1);
+    world_close(&t.w);
+}
+
+/* A setting that is stronger, or another, is not the one that is needed. */
+TEST(one_setting_does_not_stand_for_another) {
+    for (int form = 0; form < FORMS; form++)
+        for (int other = 0; other < FORMS; other++) {
+            world_two t;
+            wisp_config theirs = form_config((form_kind)form), ours = form_config((form_kind)other);
+            bool compressed = theirs.encode.compression ||
+                              theirs.encode.mode == WISP_ENCODE_COMPRESSED;
+            bool taken = (!theirs.encode.schema || ours.encode.schema) &&
+                         (!theirs.encode.codec || ours.encode.codec) &&
+                         (theirs.encode.mode != WISP_ENCODE_DELTA ||
+                          ours.encode.mode == WISP_ENCODE_DELTA) &&
+                         (!theirs.encode.adaptive || ours.encode.adaptive) &&
+                         (!theirs.delta_sync || ours.delta_sync) &&
+                         (!compressed || ours.encode.compression ||
+                          ours.encode.mode == WISP_ENCODE_COMPRESSED) &&
+                         (!theirs.encode.dictionary || ours.encode.dictionary);
+            forms_open(&t);
+            know_words(t.server);
+            set_form(t.server, (form_kind)other, "stats");
+            set_form(t.client, (form_kind)form, "stats");
+            if (!CHECK_EQ_INT(stats_that_come(&t, t.client, t.server), taken ? 3 : 0))
+                printf("  form %d, set %d\n", form, other);
+            world_close(&t.w);
+        }
+}
+
+TEST(the_end_that_joined_takes_what_its_server_describes) {
+    for (int form = 0; form < FORMS; form++) {
+        world_two t;
+        forms_open(&t);
+        if (form == DICTIONARY) know_words(t.client);
+        set_form(t.server, (form_kind)form, "stats");
+        if (!CHECK_EQ_INT(stats_that_come(&t, t.server, t.client), 3)) printf("  form %d\n", form);
+        CHECK_EQ_INT(errors(&t), 0);
+        world_close(&t.w);
+    }
+}
+
+TEST(in_a_crossed_join_both_take_what_the_other_describes) {
+    for (int order = 0; order < 6; order++) {
+        world_two t;
+        wisp_addr here, there;
+        world_open(&t.w);
+        t.w.desc.seed = (uint64_t)order + 1;
+        t.server = world_add(&t.w);
+        t.w.desc.seed = (uint64_t)order + 100;
+        t.client = world_add(&t.w);
+        here = world_addr(&t.w, t.server);
+        there = world_addr(&t.w, t.client);
+        world_watch(&t.w, t.server, "stats");
+        world_watch(&t.w, t.client, "stats");
+        world_watch(&t.w, t.server, WISP_ERROR);
+        world_watch(&t.w, t.client, WISP_ERROR);
+        wisp_join(t.server, &there, NULL, 0);
+        wisp_join(t.client, &here, NULL, 0);
+        world_run(&t.w, 1);
+        CHECK_EQ_INT(wisp_peers(t.server, NULL, 0), 1);
+        CHECK_EQ_INT(wisp_peers(t.client, NULL, 0), 1);
+        set_form(t.server, RECORDS, "stats");
+        CHECK_EQ_INT(stats_that_come(&t, t.server, t.client), 3);
+        set_form(t.server, DELTA, "stats");
+        CHECK_EQ_INT(stats_that_come(&t, t.server, t.client), 3);
+        wisp_use_config(t.server, NULL, "stats");
+        set_form(t.client, CODEC, "stats");
+        CHECK_EQ_INT(stats_that_come(&t, t.client, t.server), 3);
+        CHECK_EQ_INT(errors(&t), 0);
+        world_close(&t.w);
+    }
+}
+
+/* The name is announced again, which asks the other end for its own announcement. */
+TEST(a_form_that_was_refused_comes_once_it_is_set) {
+    for (int form = 0; form < FORMS; form++)
+        for (int way = 0; way < 3; way++) {
+            world_two t;
+            forms_open(&t);
+            know_words(t.server);
+            set_form(t.client, (form_kind)form, "stats");
+            CHECK_EQ_INT(stats_that_come(&t, t.client, t.server), 0);
+            CHECK_EQ_INT(world_results(&t.w, t.server, WISP_ERROR, WISP_E_UNSUPPORTED), 1);
+            world_forget(&t.w);
+            if (way == 0) set_form(t.server, (form_kind)form, "stats");
+            else set_foreign(t.server, WISP_ON, way == 1 ? "stats" : NULL);
+            world_run(&t.w, 0.3);
+            if (!CHECK_EQ_INT(stats_that_come(&t, t.client, t.server), 3))
+                printf("  form %d, way %d\n", form, way);
+            CHECK_EQ_INT(errors(&t), 0);
+            world_close(&t.w);
+        }
+}
+
+/* The name is not known when the form comes, and is registered together with its schema. */
+TEST(a_form_of_an_unknown_name_comes_once_both_are_there) {
+    world_two t;
+    world_two_open(&t);
+    set_form(t.client, RECORDS, "stats");
+    CHECK_EQ_INT(stats_that_come(&t, t.client, t.server), 0);
+    set_form(t.server, RECORDS, "stats");
+    world_watch(&t.w, t.server, "stats");
+    world_watch(&t.w, t.server, WISP_ERROR);
+    world_run(&t.w, 1);
+    CHECK_EQ_INT(stats_that_come(&t, t.client, t.server), 3);
+    CHECK_EQ_INT(errors(&t), 0);
+    world_close(&t.w);
+}
+
+TEST(a_setting_that_does_not_help_is_told_anew) {
+    world_two t;
+    forms_open(&t);
+    set_form(t.client, DELTA_OF_RECORDS, "stats");
+    CHECK_EQ_INT(stats_that_come(&t, t.client, t.server), 0);
+    set_form(t.server, RECORDS, "stats");
+    CHECK_EQ_INT(stats_that_come(&t, t.client, t.server), 0);
+    CHECK_EQ_INT(world_results(&t.w, t.server, WISP_ERROR, WISP_E_UNSUPPORTED), 2);
+    CHECK(says(world_nth(&t.w, t.server, WISP_ERROR, 1), "WISP_ENCODE_DELTA") ||
+          says(world_last(&t.w, t.server, WISP_ERROR), "WISP_ENCODE_DELTA"));
+    wisp_set_rate_limit(t.server, 0, "stats");            /* says nothing of forms */
+    world_run(&t.w, 0.5);
+    CHECK_EQ_INT(world_results(&t.w, t.server, WISP_ERROR, WISP_E_UNSUPPORTED), 2);
+    CHECK_EQ_INT(world_results(&t.w, t.client, WISP_ERROR, WISP_E_UNSUPPORTED), 1);
+    set_form(t.server, DELTA_OF_RECORDS, "stats");
+    world_run(&t.w, 0.3);
+    CHECK_EQ_INT(stats_that_come(&t, t.client, t.server), 3);
+    world_close(&t.w);
+}
+
+/* The first form was taken; those that follow it are other numbers of the same name. */
+TEST(a_form_that_is_taken_up_later_is_judged_and_announced_again_by_itself) {
+    world_two t;
+    forms_open(&t);
+    CHECK_EQ_INT(stats_that_come(&t, t.client, t.server), 3);
+    set_form(t.client, RECORDS, "stats");
+    CHECK_EQ_INT(stats_that_come(&t, t.client, t.server), 0);
+    set_form(t.client, COMPRESSED_MODE, "stats");
+    CHECK_EQ_INT(stats_that_come(&t, t.client, t.server), 0);
+    set_foreign(t.server, WISP_ON, "stats");
+    world_run(&t.w, 0.3);
+    CHECK_EQ_INT(stats_that_come(&t, t.client, t.server), 3);
+    wisp_use_config(t.client, NULL, "stats");
+    CHECK_EQ_INT(stats_that_come(&t, t.client, t.server), 3);
+    set_form(t.client, RECORDS, "stats");                 /* the one in between is taken as well */
+    CHECK_EQ_INT(stats_that_come(&t, t.client, t.server), 3);
+    world_close(&t.w);
+}
+
+TEST(what_was_taken_goes_on_when_the_setting_is_taken_back) {
+    world_two t;
+    forms_open(&t);
+    set_foreign(t.server, WISP_ON, "stats");
+    set_form(t.client, RECORDS, "stats");
+    CHECK_EQ_INT(stats_that_come(&t, t.client, t.server), 3);
+    set_foreign(t.server, WISP_OFF, "stats");
+    CHECK_EQ_INT(stats_that_come(&t, t.client, t.server), 3);
+    wisp_leave(t.client, t.to_server, "");
+    world_run(&t.w, 3);
+    t.to_server = world_join(&t.w, t.client, t.server);
+    world_run(&t.w, 0.3);
+    CHECK_EQ_INT(stats_that_come(&t, t.client, t.server), 0);
+    world_close(&t.w);
+}
+
+TEST(calls_of_a_form_that_is_refused_end_with_a_code) {
+    world_two t;
+    wisp_call_desc desc;
+    wisp_pair pair = { "hp", wisp_int(5) };
+    wisp_value value = wisp_map(&pair, 1);
+    forms_open(&t);
+    set_form(t.client, RECORDS, "stats");
+    memset(&desc, 0, sizeof desc);
+    desc.on_reply = world_on;
+    desc.user = &t.w;
+    world_forget(&t.w);
+    wisp_invoke_values(t.client, "stats", wisp_to_peer(t.to_server), &desc, &value, 1);
+    world_run(&t.w, 0.5);
+    CHECK_EQ_INT(world_results(&t.w, t.client, "stats", WISP_E_NO_REMOTE), 1);
+    world_close(&t.w);
+}
+
+/* Of 3 peers those that hold to what is set are served. */
+TEST(peers_that_hold_to_what_is_set_are_served_beside_others) {
+    world w;
+    wisp *server, *good, *bad;
+    world_open(&w);
+    server = world_add(&w);
+    good = world_add(&w);
+    bad = world_add(&w);
+    world_watch(&w, server, "stats");
+    wisp_set_rate_limit(server, 0, "stats");
+    world_join(&w, good, server);
+    world_join(&w, bad, server);
+    set_form(bad, RECORDS, "stats");
+    world_run(&w, 0.3);
+    for (int i = 0; i < 5; i++) {
+        fire_stats(bad, i);
+        CHECK_EQ_INT(fire_stats(good, i), WISP_OK);
+        world_run(&w, 0.1);
+    }
+    CHECK_EQ_INT(world_count(&w, server, "stats"), 5);
+    world_close(&w);
+}
+
+TEST(foreign_is_a_switch_of_three_values) {
+    world w;
+    wisp *end = alone(&w);
+    wisp_config c = foreign_config(3);
+    CHECK_EQ_INT(wisp_use_config(end, &c, "a"), WISP_E_ARGUMENT);
+    c = foreign_config(-1);
+    CHECK_EQ_INT(wisp_use_config(end, &c, NULL), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(config_of(end, "a").encode.foreign, WISP_OFF);
+    set_foreign(end, WISP_ON, NULL);
+    CHECK_EQ_INT(config_of(end, "a").encode.foreign, WISP_ON);
+    set_foreign(end, WISP_OFF, "a");
+    CHECK_EQ_INT(config_of(end, "a").encode.foreign, WISP_OFF);
+    CHECK_EQ_INT(config_of(end, "b").encode.foreign, WISP_ON);
+    CHECK_EQ_INT(wisp_use_config(end, NULL, "a"), WISP_OK);
+    CHECK_EQ_INT(config_of(end, "a").encode.foreign, WISP_ON);
+    world_close(&w);
+}
+
 static const test_case tests[] = {
     CASE(names_of_1_and_128_bytes_work),
     CASE(bad_names_are_refused_by_every_call),
@@ -735,6 +1117,21 @@ static const test_case tests[] = {
     CASE(names_survive_loss_and_reordering),
     CASE(an_unreliable_message_can_be_read_though_its_announcement_is_new),
     CASE(settings_are_local_to_each_side),
+    CASE(a_peer_that_joined_chooses_no_form),
+    CASE(a_peer_that_joined_sends_the_forms_that_are_set_here),
+    CASE(with_foreign_a_peer_that_joined_sends_any_form),
+    CASE(a_name_may_be_left_out_of_what_is_foreign),
+    CASE(one_setting_does_not_stand_for_another),
+    CASE(the_end_that_joined_takes_what_its_server_describes),
+    CASE(in_a_crossed_join_both_take_what_the_other_describes),
+    CASE(a_form_that_was_refused_comes_once_it_is_set),
+    CASE(a_form_of_an_unknown_name_comes_once_both_are_there),
+    CASE(a_setting_that_does_not_help_is_told_anew),
+    CASE(a_form_that_is_taken_up_later_is_judged_and_announced_again_by_itself),
+    CASE(what_was_taken_goes_on_when_the_setting_is_taken_back),
+    CASE(calls_of_a_form_that_is_refused_end_with_a_code),
+    CASE(peers_that_hold_to_what_is_set_are_served_beside_others),
+    CASE(foreign_is_a_switch_of_three_values),
 };
 
 int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }

@@ -110,7 +110,7 @@ TEST(colours_of_bytes_and_of_floats_are_the_same_bits) {
     static const wisp_type type = WISP_T_COLOR;
     const wisp_schema *schema = only(&type);
     for (int i = 0; i < 256; i++) {
-        float part = (float)i / 255.0f;
+        float part = (float)(i / 255.0);
         wisp_value out;
         int64_t used;
         CHECK_EQ_INT(write_only(schema, wisp_color4(part, 0, 1, part)), 32);

@@ -141,7 +141,9 @@ static const mistake of_maps[] = {
     { WISP_OPTIONAL_MAP_FIELD("a", WISP_T_BOOL, 2), "a.its default: is no bool" },
     { WISP_OPTIONAL_MAP_FIELD("a", WISP_T_UINT8, 256), "a.its default: does not fit 1 bytes" },
     { WISP_OPTIONAL_MAP_FIELD("a", WISP_T_ENUM(teams, 3), 3),
-      "a.its default: is none of 3 names" },
+      "a.its default: 3 is none of 3 names" },
+    { WISP_OPTIONAL_MAP_FIELD("a", WISP_T_ENUM_OPEN(teams, 3), 2147483648.0),
+      "a.its default: 2147483648 does not fit 4 bytes" },
     { WISP_OPTIONAL_TEXT_MAP_FIELD("a", WISP_T_STRING(2), "abc"),
       "a.its default: 3 bytes are over 2" },
     { WISP_OPTIONAL_TEXT_MAP_FIELD("a", WISP_T_ENUM(teams, 3), "pink"),
@@ -563,6 +565,37 @@ TEST(a_compiled_schema_may_be_compiled_again) {
     CHECK_EQ_INT(wisp_schema_bytes(NULL), WISP_E_SCHEMA);
 }
 
+/* Structs may have any size that is declared; together they stay far from where an int ends. */
+TEST(structs_over_256_mib_together_are_no_schema) {
+    wisp_field number = WISP_MAP_FIELD("n", WISP_T_UINT8);
+    wisp_field fields[3] = { WISP_MAP_FIELD("a", WISP_T_STRUCT(NULL)),
+                             WISP_MAP_FIELD("b", WISP_T_STRUCT(NULL)),
+                             WISP_MAP_FIELD("c", WISP_T_STRUCT(NULL)) };
+    wisp_schema large = { "large", 1, 1 << 28, NULL, 1, WISP_SHAPE_STRUCT, NULL };
+    wisp_schema map = { "map", 1, 0, NULL, 3, WISP_SHAPE_MAP, NULL };
+    char text[100];
+    number.offset = 0;
+    number.bytes = 1;
+    large.fields = &number;
+    map.fields = fields;
+    for (int i = 0; i < 3; i++) fields[i].type.of = &large;
+    CHECK_EQ_INT(wisp_schema_check(&large, text, sizeof text), WISP_OK);
+    large.bytes++;
+    CHECK_EQ_INT(wisp_schema_check(&large, text, sizeof text), WISP_E_SCHEMA);
+    CHECK_EQ_STR(text, "268435457 bytes are not 1 .. 268435456");
+    large.bytes = 0;
+    CHECK_EQ_INT(wisp_schema_check(&large, text, sizeof text), WISP_E_SCHEMA);
+    large.bytes = -1;
+    CHECK_EQ_INT(wisp_schema_check(&large, text, sizeof text), WISP_E_SCHEMA);
+    large.bytes = INT32_MAX;
+    CHECK_EQ_INT(wisp_schema_check(&map, text, sizeof text), WISP_E_SCHEMA);
+    large.bytes = 100 << 20;
+    CHECK_EQ_INT(wisp_schema_check(&map, text, sizeof text), WISP_E_SCHEMA);
+    CHECK_EQ_STR(text, "c: 104857600 bytes are not 1 .. 58720256");
+    large.bytes = 80 << 20;
+    CHECK_EQ_INT(wisp_schema_check(&map, text, sizeof text), WISP_OK);
+}
+
 static const test_case tests[] = {
     CASE(every_type_can_be_said_by_static_initialisers),
     CASE(a_wrong_field_of_a_map_is_named_with_the_reason),
@@ -588,6 +621,7 @@ static const test_case tests[] = {
     CASE(schema_bytes_is_enough_and_less_is_never_passed),
     CASE(schema_bytes_is_enough_for_random_schemas),
     CASE(a_compiled_schema_may_be_compiled_again),
+    CASE(structs_over_256_mib_together_are_no_schema),
 };
 
 int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }

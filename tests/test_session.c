@@ -239,6 +239,483 @@ TEST(accept_may_call_everything) {
     }
 }
 
+/* --- who may join: desc.joins --- */
+
+/* A stranger asks the client, which has joined a server. */
+static wisp *stranger_asks(scene *c) {
+    wisp *stranger = scene_add(c);
+    scene_ask(c, stranger, c->t.client);
+    return stranger;
+}
+
+TEST(whoever_has_joined_does_not_answer_strangers) {
+    static scene c;
+    wisp *stranger;
+    scene_open(&c);
+    scene_join(&c);
+    stranger = stranger_asks(&c);
+    world_run(&c.t.w, 3.0);
+    CHECK_EQ_INT(c.s.kinds[WISP__CHALLENGE], 1);        /* the one of the server */
+    CHECK_EQ_INT(c.s.kinds[WISP__DENY], 0);
+    CHECK(world_total(c.t.client).joins_ignored >= 3);
+    CHECK_EQ_INT(slots(c.t.client), 1);
+    world_run(&c.t.w, 9.0);
+    CHECK_EQ_INT(world_last(&c.t.w, stranger, WISP_LEFT)->result, WISP_E_TIMEOUT);
+    CHECK_EQ_INT(told(&c, c.t.client, WISP_JOINED), 1);
+    CHECK_EQ_INT(told(&c, c.t.client, WISP_LEFT), 0);
+    CHECK_EQ_INT(wisp_peers(c.t.client, NULL, 0), 1);
+    scene_close(&c);
+}
+
+/* A cookie from before the first join, or one that was made elsewhere, opens no door. */
+TEST(an_answer_to_a_challenge_is_no_way_around_a_closed_door) {
+    static scene c;
+    wisp *stranger;
+    scene_open(&c);
+    scene_pair(&c);
+    stranger = scene_add(&c);
+    c.s.lose_kinds = 1u << WISP__RESPONSE;
+    scene_ask(&c, stranger, c.t.client);
+    world_run(&c.t.w, 0.05);
+    CHECK_EQ_INT(c.s.kinds[WISP__RESPONSE], 1);
+    c.s.lose_kinds = 0;
+    scene_ask(&c, c.t.client, c.t.server);
+    inject(&c, 2, 1, c.s.kept[WISP__RESPONSE], c.s.kept_size[WISP__RESPONSE]);
+    world_run(&c.t.w, 2.0);
+    CHECK_EQ_INT(wisp_peers(c.t.client, NULL, 0), 1);
+    CHECK_EQ_INT(wisp_peers(stranger, NULL, 0), 0);
+    CHECK_EQ_INT(wisp_peers(c.t.server, NULL, 0), 1);
+    scene_close(&c);
+}
+
+TEST(sessions_that_are_there_stay_when_the_door_closes) {
+    static scene c;
+    wisp *half, *upper;
+    wisp_addr up = wisp_loopback_addr(3);
+    scene_open(&c);
+    scene_join(&c);
+    half = scene_add(&c);
+    upper = scene_add(&c);
+    c.s.lose_kinds = 1u << WISP__ACCEPT;
+    scene_ask(&c, half, c.t.server);
+    world_run(&c.t.w, 0.05);
+    CHECK_EQ_INT(slots(c.t.server), 2);
+    CHECK(wisp_join(c.t.server, &up, NULL, 0).id != 0);
+    c.s.lose_kinds = 0;
+    world_run(&c.t.w, 1.5);
+    CHECK_EQ_INT(wisp_peers(c.t.server, NULL, 0), 3);   /* as joined, half joined, and its own */
+    CHECK_EQ_INT(told(&c, half, WISP_JOINED), 1);
+    CHECK_EQ_INT(told(&c, upper, WISP_JOINED), 1);
+    CHECK_EQ_INT(told(&c, NULL, WISP_LEFT), 0);
+    scene_close(&c);
+}
+
+TEST(an_open_door_stays_open) {
+    static scene c;
+    wisp *stranger;
+    scene_open(&c);
+    c.t.w.desc.joins = WISP_JOINS_OPEN;
+    scene_join(&c);
+    stranger = stranger_asks(&c);
+    world_run(&c.t.w, 1.0);
+    CHECK_EQ_INT(told(&c, stranger, WISP_JOINED), 1);
+    CHECK_EQ_INT(wisp_peers(c.t.client, NULL, 0), 2);
+    CHECK_EQ_INT(world_total(c.t.client).joins_ignored, 0);
+    scene_close(&c);
+}
+
+/* Also one that would cross a join of its own. */
+TEST(a_closed_door_says_so) {
+    static scene c;
+    wisp *stranger;
+    scene_open(&c);
+    c.t.w.desc.joins = WISP_JOINS_CLOSED;
+    scene_pair(&c);
+    c.t.w.desc.joins = WISP_JOINS_AUTO;
+    stranger = scene_add(&c);
+    scene_ask(&c, stranger, c.t.client);
+    scene_ask(&c, c.t.client, stranger);
+    scene_ask(&c, c.t.client, c.t.server);
+    world_run(&c.t.w, 1.0);
+    CHECK_EQ_INT(world_last(&c.t.w, c.t.client, WISP_LEFT)->result, WISP_E_REFUSED);
+    CHECK_EQ_INT(told(&c, stranger, WISP_LEFT), 1);
+    CHECK_EQ_INT(world_last(&c.t.w, stranger, WISP_LEFT)->result, WISP_E_REFUSED);
+    CHECK_EQ_INT(wisp_peers(c.t.server, NULL, 0), 0);
+    scene_close(&c);
+}
+
+TEST(a_join_that_was_never_asked_for_closes_no_door) {
+    static scene c;
+    wisp_addr to = wisp_loopback_addr(7);
+    scene_open(&c);
+    scene_pair(&c);
+    CHECK_EQ_INT(wisp_join(c.t.server, &to, NULL, 9).id, 0);
+    CHECK_EQ_INT(wisp_join(c.t.server, NULL, NULL, 0).id, 0);
+    scene_ask(&c, c.t.client, c.t.server);
+    world_run(&c.t.w, 1.0);
+    check_one_session(&c);
+    scene_close(&c);
+}
+
+TEST(in_a_crossed_join_both_have_joined_the_other) {
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        static scene c;
+        scene_open(&c);
+        scene_seeds(&c, seed, 0);
+        c.t.server = scene_add(&c);
+        scene_seeds(&c, seed, 1);
+        c.t.client = scene_add(&c);
+        scene_ask(&c, c.t.client, c.t.server);
+        scene_ask(&c, c.t.server, c.t.client);
+        world_run(&c.t.w, 1.0);
+        for (int i = 0; i < 2; i++) {
+            wisp *end = i ? c.t.client : c.t.server;
+            CHECK(wisp__joined_by_us(wisp__session_of(end, world_peer(end, 0))));
+        }
+        scene_close(&c);
+    }
+    for (int i = 0; i < 2; i++) {
+        static scene c;
+        wisp *end;
+        scene_open(&c);
+        scene_join(&c);
+        end = i ? c.t.client : c.t.server;
+        CHECK_EQ_INT(wisp__joined_by_us(wisp__session_of(end, world_peer(end, 0))), i);
+        scene_close(&c);
+    }
+}
+
+/* --- wisp_joining --- */
+
+typedef struct asker {
+    wisp_result    verdict;
+    const char    *text;
+    void          *user;
+    wisp_join_info seen;
+    int            asked, odd;
+} asker;
+
+static wisp_result ask_on(wisp *w, const wisp_addr *from, const void *ticket, int size,
+                          void *user) {
+    asker *a = (asker *)user;
+    wisp_join_info *info = wisp_joining(w);
+    (void)from;
+    (void)ticket;
+    (void)size;
+    if (!info) return WISP_E_DENIED;
+    a->seen = *info;
+    a->odd += info != wisp_joining(w) || info->text != NULL;
+    info->text = a->text;
+    info->user = a->user;
+    a->asked++;
+    return a->verdict;
+}
+
+static void asker_open(scene *c, asker *a) {
+    scene_open(c);
+    c->t.w.desc.accept = ask_on;
+    c->t.w.desc.user = a;
+    c->t.server = scene_add(c);
+    c->t.w.desc.accept = NULL;
+    c->t.w.desc.user = NULL;
+    c->t.client = scene_add(c);
+}
+
+TEST(accept_learns_who_will_be_the_peer_and_gives_it_a_pointer) {
+    for (int later = 0; later < 2; later++) {
+        static scene c;
+        static asker a;
+        wisp_addr from = wisp_loopback_addr(1);
+        memset(&a, 0, sizeof a);
+        a.verdict = later ? WISP_PENDING : WISP_OK;
+        a.user = &a;
+        asker_open(&c, &a);
+        CHECK(wisp_joining(c.t.server) == NULL);
+        CHECK(wisp_joining(NULL) == NULL);
+        scene_ask(&c, c.t.client, c.t.server);
+        world_run(&c.t.w, 0.5);
+        if (later) CHECK_EQ_INT(wisp_admit(c.t.server, &from, WISP_OK), WISP_OK);
+        world_run(&c.t.w, 0.5);
+        CHECK_EQ_INT(a.asked, 1);
+        CHECK_EQ_INT(a.odd, 0);
+        CHECK(a.seen.peer.id != 0 && a.seen.user == NULL);
+        CHECK_EQ_INT(a.seen.joins_of_host, 1);
+        CHECK(wisp_peer_equal(a.seen.peer, world_last(&c.t.w, c.t.server, WISP_JOINED)->peer));
+        CHECK(wisp_peer_user(c.t.server, a.seen.peer) == &a);
+        CHECK(wisp_joining(c.t.server) == NULL);
+        check_one_session(&c);
+        scene_close(&c);
+    }
+}
+
+/* What a crossed join becomes is the session of our own, with the pointer that it had. */
+TEST(accept_of_a_crossed_join_is_about_the_peer_that_was_asked) {
+    int asked = 0;
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        static scene c;
+        static asker a;
+        wisp_peer own;
+        memset(&a, 0, sizeof a);
+        a.user = &c;
+        scene_open(&c);
+        c.t.w.desc.accept = ask_on;
+        c.t.w.desc.user = &a;
+        scene_seeds(&c, seed, 0);
+        c.t.server = scene_add(&c);
+        c.t.w.desc.accept = NULL;
+        scene_seeds(&c, seed, 1);
+        c.t.client = scene_add(&c);
+        own = scene_ask(&c, c.t.server, c.t.client);
+        wisp_set_peer_user(c.t.server, own, &a);
+        scene_ask(&c, c.t.client, c.t.server);
+        world_run(&c.t.w, 1.0);
+        if (a.asked) {
+            CHECK(wisp_peer_equal(a.seen.peer, own) && a.seen.user == &a);
+            CHECK(wisp_peer_user(c.t.server, own) == &c);
+        }
+        asked += a.asked;
+        check_one_session(&c);
+        scene_close(&c);
+    }
+    CHECK(asked > 0 && asked < 8);
+}
+
+static const char *refusal_text(scene *c, asker *a, const char *text, int ticket_size) {
+    char ticket[200] = { 0 };
+    wisp_addr to = wisp_loopback_addr(0);
+    memset(a, 0, sizeof *a);
+    a->verdict = WISP_E_USER - 3;
+    a->text = text;
+    a->user = a;
+    asker_open(c, a);
+    wisp_join(c->t.client, &to, ticket, ticket_size);
+    world_run(&c->t.w, 0.5);
+    CHECK_EQ_INT(a->asked, 1);
+    CHECK_EQ_INT(world_last(&c->t.w, c->t.client, WISP_LEFT)->result, WISP_E_USER - 3);
+    CHECK_EQ_INT(c->s.larger, 0);
+    CHECK_EQ_INT(slots(c->t.server), 0);
+    CHECK_EQ_INT(slots(c->t.client), 0);
+    CHECK_EQ_INT(c->t.server->peers.strangers, 0);
+    return world_last(&c->t.w, c->t.client, WISP_LEFT)->text;
+}
+
+TEST(a_refusal_says_why_in_words) {
+    static scene c;
+    static asker a;
+    char most[200], cut[200];
+    memset(most, 'x', sizeof most);
+    most[199] = 0;
+    CHECK_EQ_STR(refusal_text(&c, &a, "banned until noon", 0), "banned until noon");
+    scene_close(&c);
+    CHECK_EQ_STR(refusal_text(&c, &a, NULL, 0), "application error");
+    scene_close(&c);
+    CHECK_EQ_STR(refusal_text(&c, &a, "", 0), "application error");
+    scene_close(&c);
+    snprintf(cut, sizeof cut, "%.43s", most);           /* a RESPONSE of 64 bytes */
+    CHECK_EQ_STR(refusal_text(&c, &a, most, 0), cut);
+    scene_close(&c);
+    snprintf(cut, sizeof cut, "%.95s", most);
+    CHECK_EQ_STR(refusal_text(&c, &a, most, 200), cut);
+    scene_close(&c);
+    memcpy(most + 42, "\303\244", 2);                  /* two bytes, of which one would fit */
+    snprintf(cut, sizeof cut, "%.42s", most);
+    CHECK_EQ_STR(refusal_text(&c, &a, most, 0), cut);
+    scene_close(&c);
+    CHECK_EQ_STR(refusal_text(&c, &a, "a\nb\033[31m\177 \303\244 \xff", 0),
+                 "a?b?[31m? \303\244 ?");
+    scene_close(&c);
+}
+
+TEST(accept_learns_how_often_a_host_has_tried) {
+    static scene c;
+    static asker a;
+    memset(&a, 0, sizeof a);
+    a.verdict = WISP_E_DENIED;
+    asker_open(&c, &a);
+    for (int i = 1; i <= 6; i++) {
+        scene_ask(&c, c.t.client, c.t.server);
+        world_run(&c.t.w, 0.03);
+        CHECK_EQ_INT(a.asked, i);
+        CHECK_NEAR(a.seen.joins_of_host, i - 8 * 0.03 * i, 1.5);
+    }
+    CHECK(a.seen.joins_of_host >= 4);
+    world_run(&c.t.w, 5);
+    scene_ask(&c, c.t.client, c.t.server);
+    world_run(&c.t.w, 0.03);
+    CHECK_EQ_INT(a.seen.joins_of_host, 1);
+    scene_close(&c);
+}
+
+/* --- codes and texts of a refusal --- */
+
+TEST(only_codes_of_the_application_and_of_joins_reach_the_joiner) {
+    for (int code = -32768; code < 0; code++) {
+        bool kept = code <= WISP_E_USER || code == WISP_E_FLOOD ||
+                    (code <= WISP_E_SERVER_FULL && code >= WISP_E_LINK_KIND);
+        CHECK_EQ_INT(wisp__join_code((wisp_result)code), kept ? code : WISP_E_DENIED);
+    }
+}
+
+TEST(the_code_of_a_refusal_is_mapped_on_both_sides) {
+    static const wisp_result codes[][2] = { { WISP_E_MEMORY, WISP_E_DENIED },
+                                            { WISP_E_PROTOCOL, WISP_E_DENIED },
+                                            { WISP_E_SERVER_FULL, WISP_E_SERVER_FULL },
+                                            { WISP_E_USER - 1, WISP_E_USER - 1 } };
+    for (int i = 0; i < 8; i++) {
+        static scene c;
+        static hand h;
+        judge j = { WISP_OK, 0, "", 0 };
+        uint64_t nonce;
+        scene_open(&c);
+        j.verdict = codes[i / 2][0];
+        c.t.server = scene_add_judge(&c, &j);
+        c.t.client = scene_add(&c);
+        if (i % 2) c.s.lose_kinds = 1u << WISP__RESPONSE;
+        scene_ask(&c, c.t.client, c.t.server);
+        world_run(&c.t.w, 0.05);
+        if (i % 2) {                                    /* a server that maps nothing */
+            memcpy(&nonce, c.s.kept[WISP__RESPONSE] + 6, 8);
+            hand_begin(&h, WISP__DENY, wisp__load64(&nonce));
+            wisp__put(&h.to, (uint16_t)codes[i / 2][0], 16);
+            wisp__put(&h.to, 0, 8);
+            inject(&c, 0, 1, h.bytes, hand_end(&h, 0));
+            world_run(&c.t.w, 0.05);
+        }
+        CHECK_EQ_INT(told(&c, c.t.client, WISP_LEFT), 1);
+        CHECK_EQ_INT(world_last(&c.t.w, c.t.client, WISP_LEFT)->result, codes[i / 2][1]);
+        scene_close(&c);
+    }
+}
+
+/* A DENY that is cut, of a good code, or with a text beyond its bounds ends nothing. */
+TEST(a_refusal_that_makes_no_sense_is_none) {
+    static const int codes[] = { -15, -15, -15, 0, 7, -15 };
+    static const int lengths[] = { 96, 255, 40, 0, 0, 20 };
+    static scene c;
+    static hand h;
+    uint64_t nonce;
+    scene_open(&c);
+    scene_pair(&c);
+    c.s.lose_kinds = 1u << WISP__RESPONSE;
+    scene_ask(&c, c.t.client, c.t.server);
+    world_run(&c.t.w, 0.05);
+    nonce = wisp__load64(c.s.kept[WISP__RESPONSE] + 6);
+    for (int i = 0; i < 6; i++) {
+        hand_begin(&h, WISP__DENY, nonce);
+        wisp__put(&h.to, (uint16_t)codes[i], 16);
+        wisp__put(&h.to, (uint64_t)lengths[i], 8);
+        for (int k = 0; k < (i < 2 ? lengths[i] : 20); k++) wisp__put(&h.to, 'a' + k % 26, 8);
+        inject(&c, 0, 1, h.bytes, hand_end(&h, 0));
+        world_run(&c.t.w, 0.02);
+        CHECK_EQ_INT(told(&c, c.t.client, WISP_LEFT), i == 5);
+    }
+    CHECK_EQ_STR(world_last(&c.t.w, c.t.client, WISP_LEFT)->text, "abcdefghijklmnopqrst");
+    scene_close(&c);
+}
+
+/* --- places --- */
+
+/* Asks for a join of the server as side `n`, and stays away once it is half open. */
+static void half_join(scene *c, int n, uint64_t nonce) {
+    static hand h;
+    const uint8_t *challenge = c->s.kept[WISP__CHALLENGE];
+    hand_begin(&h, WISP__REQUEST, nonce);
+    inject(c, n, 0, h.bytes, hand_end(&h, WISP__HANDSHAKE_LEAST));
+    world_update(&c->t.w, 0);
+    CHECK(wisp__load64(challenge + 6) == nonce);
+    hand_begin(&h, WISP__RESPONSE, nonce);
+    wisp__put(&h.to, challenge[14], 8);
+    wisp__put(&h.to, wisp__load64(challenge + 15), 64);
+    wisp__put(&h.to, 7, 16);
+    wisp__put(&h.to, 11 << 1, 8);
+    wisp__put(&h.to, 500000, 32);
+    wisp__put(&h.to, 0, 32);
+    wisp__put(&h.to, 4, 8);
+    wisp__put_bytes(&h.to, "test", 4);
+    wisp__put(&h.to, 0, 16);
+    inject(c, n, 0, h.bytes, hand_end(&h, WISP__HANDSHAKE_LEAST));
+    world_update(&c->t.w, 0);
+}
+
+TEST(whoever_is_in_takes_no_second_place_by_joining_again) {
+    static scene c;
+    wisp *honest;
+    scene_open(&c);
+    c.t.w.desc.max_peers = 6;
+    c.t.server = scene_add(&c);
+    for (int i = 0; i < 4; i++) scene_ask(&c, scene_add(&c), c.t.server);
+    world_run(&c.t.w, 0.5);
+    CHECK_EQ_INT(wisp_peers(c.t.server, NULL, 0), 4);
+    for (int i = 1; i <= 4; i++)
+        for (int k = 0; k < 3; k++) half_join(&c, i, (uint64_t)(100 * i + k));
+    world_step(&c.t.w);
+    CHECK_EQ_INT(slots(c.t.server), 8);                 /* one half each, beside the whole */
+    CHECK_EQ_INT(c.t.server->peers.strangers, 4);
+    for (int i = 0; i < 2; i++) {
+        honest = scene_add(&c);
+        scene_ask(&c, honest, c.t.server);
+        world_run(&c.t.w, 0.2);
+        CHECK_EQ_INT(told(&c, honest, WISP_JOINED), 1);
+    }
+    honest = scene_add(&c);
+    scene_ask(&c, honest, c.t.server);
+    world_run(&c.t.w, 0.2);
+    CHECK_EQ_INT(world_last(&c.t.w, honest, WISP_LEFT)->result, WISP_E_SERVER_FULL);
+    CHECK_EQ_INT(c.t.server->peers.strangers, 6);
+    world_run(&c.t.w, 3);
+    CHECK_EQ_INT(c.t.server->peers.strangers, 6);       /* the halves are gone, with no place */
+    CHECK_EQ_INT(wisp_peers(c.t.server, NULL, 0), 6);
+    scene_close(&c);
+}
+
+TEST(a_place_goes_on_to_the_join_that_outlives_the_session) {
+    static scene c;
+    scene_open(&c);
+    scene_join(&c);
+    half_join(&c, 1, 77);
+    CHECK_EQ_INT(c.t.server->peers.strangers, 1);
+    CHECK_EQ_INT(slots(c.t.server), 2);
+    wisp_leave(c.t.server, c.t.to_client, "kicked");
+    CHECK_EQ_INT(c.t.server->peers.strangers, 1);       /* the half that stands has it */
+    half_join(&c, 1, 78);                               /* and gives it to the one after it */
+    CHECK_EQ_INT(c.t.server->peers.strangers, 1);
+    world_run(&c.t.w, 4);
+    CHECK_EQ_INT(c.t.server->peers.strangers, 0);
+    CHECK_EQ_INT(slots(c.t.server), 0);
+    scene_close(&c);
+}
+
+static wisp_result accept_peeks(wisp *w, const wisp_addr *from, const void *ticket, int size,
+                                void *user) {
+    int *strangers = (int *)user;
+    (void)from;
+    (void)ticket;
+    (void)size;
+    *strangers = w->peers.strangers;
+    return WISP_E_DENIED;
+}
+
+TEST(a_join_that_is_refused_gives_its_place_and_slot_back) {
+    static scene c;
+    int strangers = -1;
+    scene_open(&c);
+    c.t.w.desc.max_peers = 1;
+    c.t.w.desc.accept = accept_peeks;
+    c.t.w.desc.user = &strangers;
+    c.t.server = scene_add(&c);
+    c.t.w.desc.accept = NULL;
+    c.t.client = scene_add(&c);
+    for (int i = 0; i < 5; i++) {
+        strangers = -1;
+        scene_ask(&c, c.t.client, c.t.server);
+        world_run(&c.t.w, 0.1);
+        CHECK_EQ_INT(strangers, 1);
+        CHECK_EQ_INT(c.t.server->peers.strangers, 0);
+        CHECK_EQ_INT(slots(c.t.server), 0);
+    }
+    scene_close(&c);
+}
+
 /* --- accept that answers later --- */
 
 static void pending_open(scene *c, judge *j) {
@@ -495,9 +972,11 @@ TEST(a_join_that_is_never_proven_cannot_end_a_session) {
 
 /* --- each other, oneself, nobody --- */
 
-static void join_each_other(uint64_t seed, int apart, int lose_side, int lose_from) {
+static void join_each_other(wisp_joins joins, uint64_t seed, int apart, int lose_side,
+                            int lose_from) {
     static scene c;
     scene_open(&c);
+    c.t.w.desc.joins = joins;
     scene_seeds(&c, seed, 0);
     c.t.server = scene_add(&c);
     scene_seeds(&c, seed, 1);
@@ -515,14 +994,19 @@ static void join_each_other(uint64_t seed, int apart, int lose_side, int lose_fr
 }
 
 TEST(two_that_join_each_other_end_with_one_session) {
-    for (uint64_t seed = 1; seed <= 8; seed++)
-        for (int apart = 0; apart < 8; apart++) join_each_other(seed, apart, 0, 1 << 20);
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        for (int apart = 0; apart < 8; apart++)
+            join_each_other(WISP_JOINS_OPEN, seed, apart, 0, 1 << 20);
+        for (int apart = 0; apart < 2; apart++)
+            join_each_other(WISP_JOINS_AUTO, seed, apart, 0, 1 << 20);
+    }
 }
 
 TEST(two_that_join_each_other_survive_the_loss_of_any_packet) {
     for (uint64_t seed = 1; seed <= 4; seed++)
         for (int side = ALL; side < 2; side++)
-            for (int from = 0; from < 8; from++) join_each_other(seed, 0, side, from);
+            for (int from = 0; from < 8; from++)
+                join_each_other(WISP_JOINS_AUTO, seed, 0, side, from);
 }
 
 TEST(two_that_join_each_other_survive_doubled_packets) {
@@ -1078,26 +1562,75 @@ TEST(by_default_a_host_has_64_attempts_and_8_a_second) {
     scene_close(&c);
 }
 
-/* What is remembered of hosts takes the same room however many there are; that hosts share a place
-   costs no honest one an attempt. */
+static void tally_start(wisp__policy *policy, double joins, int burst) {
+    memset(policy, 0, sizeof *policy);
+    wisp__policy_set(policy, NULL);
+    policy->budget.joins = joins;
+    policy->budget.join_burst = burst;
+    policy->key[0] = 5;
+}
+
+/* What is remembered of hosts takes the same room however many there are. */
 TEST(a_host_is_let_in_whatever_others_do) {
     static wisp__policy policy;
-    uint64_t alike[40];
-    int count = 0;
-    wisp__policy_set(&policy, NULL);
-    policy.budget.joins = 1;
-    policy.budget.join_burst = 3;
-    for (uint64_t host = 0; count < 40; host++)
-        if (wisp__mix(host) % (WISP__KNOCKS / WISP__KNOCK_WAYS) == 5) alike[count++] = host;
-    for (int i = 0; i < 100; i++) wisp__policy_knock(&policy, alike[0], 1);
-    CHECK(!wisp__policy_knock(&policy, alike[0], 1));
-    for (int i = 1; i < 40; i++)
-        for (int k = 0; k < 3; k++) CHECK(wisp__policy_knock(&policy, alike[i], 1.0 + 0.001 * i));
-    for (uint64_t host = 1000; host < 101000; host++)
-        CHECK(wisp__policy_knock(&policy, host << 32, 2 + (double)host * 1e-6));
-    CHECK(wisp__policy_knock(&policy, 0, 10));          /* a hash of zero is a host as well */
-    CHECK(wisp__policy_knock(&policy, 0, 10) && wisp__policy_knock(&policy, 0, 10));
+    tally_start(&policy, 1, 3);
+    for (int i = 0; i < 100; i++) wisp__policy_knock(&policy, 77, 1);
+    CHECK(!wisp__policy_knock(&policy, 77, 1));
+    for (uint64_t host = 1000; host < 2500; host++) CHECK(wisp__policy_knock(&policy, host, 1));
+    tally_start(&policy, 8, 64);
+    for (uint64_t host = 0; host < 60000; host++) CHECK(wisp__policy_knock(&policy, host << 32, 1));
+    tally_start(&policy, 8, 64);
+    for (uint64_t host = 0; host < 60000; host++)
+        CHECK(wisp__policy_knock(&policy, host * 977, 1 + (double)host / 6000));
+    CHECK_EQ_INT(wisp__policy_knocks(&policy, 5), 0);
+    tally_start(&policy, 1, 3);                         /* a hash of zero is a host as well */
+    for (int i = 0; i < 3; i++) CHECK(wisp__policy_knock(&policy, 0, 10));
     CHECK(!wisp__policy_knock(&policy, 0, 10));
+}
+
+/* However many hosts there are, and in whatever order they try. */
+TEST(no_host_is_forgotten_for_another) {
+    static wisp__policy policy;
+    static int in[3000];
+    uint64_t seed = 9;
+    tally_start(&policy, 0.001, 8);
+    for (int i = 0; i < 200000; i++) {
+        int host = i < 100000 ? i % 5 : (int)test_random_below(&seed, 3000);
+        in[host] += wisp__policy_knock(&policy, (uint64_t)host << 40, 1);
+    }
+    for (int host = 0; host < 3000; host++) CHECK(in[host] <= 8);
+    for (int host = 0; host < 5; host++) CHECK_EQ_INT(in[host], 8);
+}
+
+/* Which hosts share their cells is a secret of the endpoint. */
+TEST(the_cells_of_a_host_depend_on_the_key) {
+    static wisp__policy policy;
+    double *a[WISP__TALLY_ROWS], *b[WISP__TALLY_ROWS];
+    int same = 0;
+    tally_start(&policy, 1, 3);
+    for (uint64_t host = 0; host < 500; host++) {
+        policy.key[1] = 1;
+        wisp__tally_count(&policy, &policy.knocks, host, a);
+        policy.key[1] = 2;
+        wisp__tally_count(&policy, &policy.knocks, host, b);
+        for (int row = 0; row < WISP__TALLY_ROWS; row++) same += a[row] == b[row];
+    }
+    CHECK(same < 20);
+}
+
+TEST(attempts_are_counted_up_to_the_burst_and_shrink) {
+    static wisp__policy policy;
+    tally_start(&policy, 2, 5);
+    CHECK_EQ_INT(wisp__policy_knocks(&policy, 3), 0);
+    for (int i = 1; i <= 8; i++) {
+        wisp__policy_knock(&policy, 3, 1);
+        CHECK_EQ_INT(wisp__policy_knocks(&policy, 3), i < 5 ? i : 5);
+    }
+    CHECK(wisp__policy_knock(&policy, 3, 3));           /* four are forgiven, one comes */
+    CHECK_EQ_INT(wisp__policy_knocks(&policy, 3), 2);
+    policy.budget.joins = -1;
+    for (int i = 0; i < 100; i++) CHECK(wisp__policy_knock(&policy, 3, 3));
+    CHECK_EQ_INT(wisp__policy_knocks(&policy, 3), 5);
 }
 
 /* Who keeps trying is not forgotten for those who come once. */
@@ -1127,6 +1660,23 @@ static const test_case tests[] = {
     CASE(a_kicked_peer_makes_room_at_once),
     CASE(a_ticket_comes_whole_or_is_refused_at_once),
     CASE(accept_may_call_everything),
+    CASE(whoever_has_joined_does_not_answer_strangers),
+    CASE(an_answer_to_a_challenge_is_no_way_around_a_closed_door),
+    CASE(sessions_that_are_there_stay_when_the_door_closes),
+    CASE(an_open_door_stays_open),
+    CASE(a_closed_door_says_so),
+    CASE(a_join_that_was_never_asked_for_closes_no_door),
+    CASE(in_a_crossed_join_both_have_joined_the_other),
+    CASE(accept_learns_who_will_be_the_peer_and_gives_it_a_pointer),
+    CASE(accept_of_a_crossed_join_is_about_the_peer_that_was_asked),
+    CASE(a_refusal_says_why_in_words),
+    CASE(accept_learns_how_often_a_host_has_tried),
+    CASE(only_codes_of_the_application_and_of_joins_reach_the_joiner),
+    CASE(the_code_of_a_refusal_is_mapped_on_both_sides),
+    CASE(a_refusal_that_makes_no_sense_is_none),
+    CASE(whoever_is_in_takes_no_second_place_by_joining_again),
+    CASE(a_place_goes_on_to_the_join_that_outlives_the_session),
+    CASE(a_join_that_is_refused_gives_its_place_and_slot_back),
     CASE(a_pending_join_is_let_in_later),
     CASE(a_pending_join_is_let_in_though_the_accept_is_lost),
     CASE(a_pending_join_is_denied_later),
@@ -1167,6 +1717,9 @@ static const test_case tests[] = {
     CASE(joins_below_zero_are_not_limited),
     CASE(by_default_a_host_has_64_attempts_and_8_a_second),
     CASE(a_host_is_let_in_whatever_others_do),
+    CASE(no_host_is_forgotten_for_another),
+    CASE(the_cells_of_a_host_depend_on_the_key),
+    CASE(attempts_are_counted_up_to_the_burst_and_shrink),
     CASE(a_host_that_keeps_trying_is_remembered)
 };
 

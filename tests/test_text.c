@@ -62,6 +62,56 @@ TEST(code_points_are_written_in_their_shortest_form) {
     }
 }
 
+/* --- text that is shown --- */
+
+static const char *cleaned(const char *from, size_t size) {
+    static char to[64];
+    size_t used = wisp__text_clean(to, sizeof to, from, size);
+    CHECK_EQ_INT(strlen(to), used);
+    CHECK_EQ_INT(wisp__text_is_clean(from, size), used == size && memcmp(to, from, size) == 0);
+    return to;
+}
+
+TEST(what_a_terminal_obeys_or_is_no_text_is_shown_as_question_marks) {
+    static const struct { const char *from, *to; } cases[] = {
+        { "", "" }, { "plain", "plain" },
+        { "Gr\xc3\xbc\xc3\x9f""e \xe2\x82\xac \xf0\x9f\x98\x80",
+          "Gr\xc3\xbc\xc3\x9f""e \xe2\x82\xac \xf0\x9f\x98\x80" },
+        { "a\nb\r\tc", "a?b??c" }, { "\x1b[2J", "?[2J" },
+        { "\x7f\xc2\x80\xc2\x9f\xc2\xa0", "???\xc2\xa0" },
+        { "\xff\xfe", "??" }, { "\xc3", "?" }, { "\xe2\x82", "??" }, { "\xc0\xaf", "??" },
+        { "\xe2\x80\xa7\xe2\x80\xa8\xe2\x80\xa9\xe2\x80\xaa\xe2\x80\xae\xe2\x80\xaf",
+          "\xe2\x80\xa7????\xe2\x80\xaf" },
+        { "\xe2\x81\xa5\xe2\x81\xa6\xe2\x81\xa9\xe2\x81\xaa", "\xe2\x81\xa5??\xe2\x81\xaa" },
+        { "\xed\xa0\x80", "???" }, { "x\xf4\x90\x80\x80y", "x????y" }
+    };
+    for (int i = 0; i < TEST_COUNT(cases); i++)
+        CHECK_EQ_STR(cleaned(cases[i].from, strlen(cases[i].from)), cases[i].to);
+    CHECK_EQ_STR(cleaned("a\0b", 3), "a?b");
+}
+
+/* Whatever the bytes are and wherever the room ends, what comes out is text without controls. */
+TEST(whatever_is_cleaned_is_text_and_stays_within_its_room) {
+    uint64_t seed = 7;
+    for (int round = 0; round < 20000; round++) {
+        char from[24], to[25], again[25];
+        size_t size = (size_t)(wisp__mix(++seed) % sizeof from);
+        size_t room = 1 + (size_t)(wisp__mix(++seed) % sizeof from), used;
+        for (size_t i = 0; i < size; i++) {
+            static const char likely[] = "a\x00\x1f\x7f\xc2\x9f\xe2\x80\x81\xa8\xa6\xaf\xf0\x9f";
+            from[i] = likely[wisp__mix(++seed) % (sizeof likely - 1)];
+        }
+        memset(to, 'x', sizeof to);
+        used = wisp__text_clean(to, room, from, size);
+        CHECK(used < room && to[used] == 0 && (room == sizeof to || to[room] == 'x'));
+        CHECK(wisp__text_is_utf8(to, used) && wisp__text_is_clean(to, used));
+        CHECK_EQ_INT(wisp__text_clean(again, sizeof again, to, used), used);
+        CHECK_EQ_MEM(again, to, used + 1);
+        used = wisp__text_clean(from, sizeof from, from, size);
+        CHECK(used <= size && used == strlen(from) && wisp__text_is_clean(from, used));
+    }
+}
+
 /* --- base64 --- */
 
 static const char *base64_of(const void *bytes, size_t size) {
@@ -107,6 +157,8 @@ TEST(what_is_no_base64_is_refused) {
 }
 
 static const test_case tests[] = {
+    CASE(what_a_terminal_obeys_or_is_no_text_is_shown_as_question_marks),
+    CASE(whatever_is_cleaned_is_text_and_stays_within_its_room),
     CASE(every_letter_is_text_in_its_shortest_form_only),
     CASE(torn_letters_are_found_wherever_they_stand),
     CASE(code_points_are_written_in_their_shortest_form),

@@ -100,7 +100,7 @@ static void fill_line(uint64_t *seed, line *to) {
     if (to->steps > 1) to->steps = 1;
     to->wide_steps = test_random_below(seed, 1001) * 0.01 - 5;
     to->between = (float)test_random_below(seed, 11);
-    to->color = wisp_color3((float)test_random_below(seed, 256) / 255, 0, 1).as.color;
+    to->color = wisp_color3((float)(test_random_below(seed, 256) / 255.0), 0, 1).as.color;
     fill_text(seed, to->t4, 4);
     fill_text(seed, to->t8, 8);
     fill_text(seed, to->t16, 16);
@@ -187,7 +187,6 @@ static wisp_result read_page(const wisp__program *program, const uint8_t *bytes,
     u.arena = &arena;
     u.data = &data;
     u.values = base.limits.message_values;
-    u.room = INT32_MAX;
     result = wisp__record_read(&u, program, image);
     *at = data.at;
     return result;

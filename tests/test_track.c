@@ -73,6 +73,23 @@ TEST(a_ring_holds_the_last_values_and_no_more) {
     desk_close(&d);
 }
 
+/* The bound is one of memory: small values, that take their chunks all the same. */
+TEST(values_take_no_more_memory_than_their_limit) {
+    desk d;
+    uint64_t before;
+    desk_open(&d);
+    d.base.limits.baseline_bytes = 32768;
+    d.base.limits.keys = 100;
+    for (int k = 0; k < 100; k++) desk_track(&d, (uint64_t)k + 1, false);
+    before = d.base.stats.memory;
+    for (int k = 0; k < 100; k++)
+        for (int i = 0; i < 16; i++)
+            desk_store(&d, wisp__track_get(&d.tracks, 5, (uint64_t)k + 1), 'a', 1);
+    CHECK(d.tracks.bytes > 32768 - 128 && d.tracks.bytes <= 32768);
+    CHECK(d.base.stats.memory - before <= 32768 + WISP__SLAB_BYTES + 9 * 64);
+    desk_close(&d);
+}
+
 TEST(the_base_is_the_newest_acked_value_on_lossy_ways_and_the_last_in_order) {
     desk d;
     wisp__track *t, *o;
@@ -841,6 +858,7 @@ TEST(names_share_the_limit_of_keys) {
             flow_net(&t.w, &f);
             t.w.desc.limits.keys = 4;
             flow_join(&t, &f);
+            wisp_use_delta(t.server, NULL, "other");
             wisp_use_delta(t.client, NULL, "other");
             wisp_set_unreliable(t.client, "other", second == WISP_UNRELIABLE);
             world_watch(&t.w, t.server, "other");
@@ -1190,7 +1208,7 @@ TEST(a_value_over_the_rate_limit_is_a_base_all_the_same) {
         world_run(&t.w, 1);
         CHECK(world_remote_stats(t.server, "v").rate_limited > 10);
         CHECK_EQ_INT(book.error, WISP_E_RATE);
-        CHECK_EQ_INT(book.errors, world_remote_stats(t.server, "v").rate_limited);
+        CHECK_EQ_INT(world_total(t.server).errors, world_remote_stats(t.server, "v").rate_limited);
         CHECK_EQ_INT(book.unknown + book.older, 0);
         CHECK(book_ends(0));
         world_close(&t.w);
@@ -1220,9 +1238,9 @@ TEST(a_value_that_is_not_valid_over_there_is_a_base_all_the_same) {
         things[0].as.hp = -99;
         fire_thing(t.client, t.to_server, PLAIN, 0);
         world_run(&t.w, 1);
-        CHECK(book.errors > 20);
+        CHECK(world_total(t.server).errors > 20);
         CHECK_EQ_INT(book.error, WISP_E_INVALID);
-        CHECK_EQ_INT(world_remote_stats(t.server, "v").invalid, book.errors);
+        CHECK_EQ_INT(world_remote_stats(t.server, "v").invalid, world_total(t.server).errors);
         CHECK_EQ_INT(book.unknown + book.older, 0);
         CHECK(book_ends(0));
         world_close(&t.w);
@@ -1285,6 +1303,7 @@ TEST(settings_may_change_while_values_are_on_their_way) {
         memset(&t, 0, sizeof t);
         f.loss = 0.1;
         flow_net(&t.w, &f);
+        t.w.foreign = true;
         flow_join(&t, &f);
         for (int how = 0; how < 9; how++) {
             f.steps = 20;
@@ -1308,6 +1327,7 @@ TEST(a_lost_value_goes_again_although_the_settings_changed_since) {
         int deaf = -1;
         memset(&t, 0, sizeof t);
         flow_net(&t.w, &f);
+        t.w.foreign = true;
         flow_join(&t, &f);
         fire_thing(t.client, t.to_server, ACTOR, 0);
         world_run(&t.w, 0.5);
@@ -1335,6 +1355,7 @@ TEST(a_value_too_large_to_go_whole_does_not_hold_up_others) {
     memset(&t, 0, sizeof t);
     flow_net(&t.w, &f);
     flow_join(&t, &f);
+    wisp_use_delta(t.server, NULL, "other");
     wisp_use_delta(t.client, NULL, "other");
     wisp_set_unreliable(t.client, "other", true);
     world_watch(&t.w, t.server, "other");
@@ -1493,6 +1514,7 @@ TEST(one_packet_cannot_ask_for_large_values_without_end) {
     memset(&t, 0, sizeof t);
     flow_net(&t.w, &f);
     t.w.bad = false;
+    t.w.foreign = true;
     flow_join(&t, &f);
     CHECK_EQ_INT(wisp_use_delta(t.client, &schema, "v"), WISP_OK);
     for (int i = 0; i < COUNT; i++) items[i] = wisp_bool(false);
@@ -1546,6 +1568,7 @@ TEST(a_session_that_ends_gives_all_back) {
 
 static const test_case tests[] = {
     CASE(a_ring_holds_the_last_values_and_no_more),
+    CASE(values_take_no_more_memory_than_their_limit),
     CASE(the_base_is_the_newest_acked_value_on_lossy_ways_and_the_last_in_order),
     CASE(nothing_is_told_only_if_all_that_may_arrive_is_the_same),
     CASE(a_lost_newest_value_goes_again_and_others_do_not),

@@ -93,6 +93,7 @@ static const fitting fittings[] = {
     { WISP_T_TRANSFORM,                  "--------------y-----" },
     { WISP_T_COLOR,                      "---------------y----" },
     { WISP_T_ENUM(names, 2),             "--y--y--y-----------" },
+    { WISP_T_ENUM_OPEN(names, 2),        "--yy-y--y-----------" },
     { WISP_T_OBJECT,                     "------------------y-" },
     { WISP_T_STRUCT(&k_schema),          "-----------------y--" },
     { WISP_T_ARRAY(&int_type, 2),        "----------------y---" },
@@ -211,6 +212,71 @@ TEST(the_text_names_the_place_and_the_reason) {
     s = some_stats();
     memset(s.name, 'x', sizeof s.name);
     says(&s, "name: 9 bytes are over 8");
+}
+
+typedef struct member { uint8_t of_1; uint16_t of_2; int32_t of_4; int closed; } member;
+
+static const char *const two_names[] = { "no", "yes" };
+static const wisp_field member_fields[] = {
+    WISP_FIELD(member, of_1, WISP_T_ENUM_OPEN(two_names, 2)),
+    WISP_FIELD(member, of_2, WISP_T_ENUM_OPEN(two_names, 2)),
+    WISP_FIELD(member, of_4, WISP_T_ENUM_OPEN(two_names, 2)),
+    WISP_FIELD(member, closed, WISP_T_ENUM(two_names, 2)),
+};
+static const wisp_schema member_schema = WISP_SCHEMA(member, 1, member_fields);
+
+static void member_says(int field, wisp_value value, const char *text, int64_t stored) {
+    wisp_pair pairs[4];
+    wisp_value map = wisp_map(pairs, 4);
+    member m = { 9, 9, 9, 1 };
+    int64_t now[4];
+    for (int i = 0; i < 4; i++) {
+        pairs[i].key = member_fields[i].name;
+        pairs[i].value = wisp_int(1);
+    }
+    pairs[field].value = value;
+    CHECK_EQ_INT(wisp_fill_struct(&member_schema, &map, &m, why, sizeof why),
+                 text[0] ? WISP_E_INVALID : WISP_OK);
+    CHECK_EQ_STR(why, text);
+    now[0] = m.of_1, now[1] = m.of_2, now[2] = m.of_4, now[3] = m.closed;
+    if (!text[0]) CHECK_EQ_INT(now[field], stored);
+    if (text[0]) CHECK(m.of_1 == 9 && m.of_2 == 9 && m.of_4 == 9 && m.closed == 1);
+}
+
+/* Of an open enum, what its member can hold; of a closed one, what has a name. */
+TEST(numbers_of_an_enum_are_kept_or_named_in_the_text) {
+    member_says(0, wisp_int(255), "", 255);
+    member_says(0, wisp_int(256), "of_1: 256 does not fit 1 bytes", 0);
+    member_says(0, wisp_int(-1), "of_1: -1 does not fit 1 bytes", 0);
+    member_says(1, wisp_uint(65535), "", 65535);
+    member_says(1, wisp_number(65536), "of_2: 65536 does not fit 2 bytes", 0);
+    member_says(1, wisp_int(-1), "of_2: -1 does not fit 2 bytes", 0);
+    member_says(2, wisp_int(INT32_MAX), "", INT32_MAX);
+    member_says(2, wisp_int(INT32_MIN), "", INT32_MIN);
+    member_says(2, wisp_number(-7), "", -7);
+    member_says(2, wisp_string("yes"), "", 1);
+    member_says(2, wisp_string("maybe"), "of_4: is none of 2 names", 0);
+    member_says(2, wisp_number(0.5), "of_4: is none of 2 names", 0);
+    member_says(2, wisp_int((int64_t)INT32_MAX + 1), "of_4: 2147483648 does not fit 4 bytes", 0);
+    member_says(2, wisp_int((int64_t)INT32_MIN - 1), "of_4: -2147483649 does not fit 4 bytes", 0);
+    member_says(3, wisp_int(1), "", 1);
+    member_says(3, wisp_int(2), "closed: 2 is none of 2 names", 0);
+    member_says(3, wisp_number(-1), "closed: -1 is none of 2 names", 0);
+    member_says(3, wisp_string("maybe"), "closed: is none of 2 names", 0);
+}
+
+TEST(an_enum_is_seen_as_its_name_or_as_its_number) {
+    member m = { 200, 1, -5, 0 };
+    wisp_value value = wisp_struct(&member_schema, &m), map = wisp_nil();
+    uint64_t memory[100];
+    CHECK_EQ_INT(wisp_as_map(&value, &map, memory, sizeof memory), WISP_OK);
+    CHECK_EQ_INT(wisp_field_of(&map, "of_1")->as.integer, 200);
+    CHECK_EQ_STR(wisp_field_of(&map, "of_2")->as.string, "yes");
+    CHECK_EQ_INT(wisp_field_of(&map, "of_4")->as.integer, -5);
+    CHECK_EQ_STR(wisp_field_of(&map, "closed")->as.string, "no");
+    m.closed = 7;
+    CHECK_EQ_INT(wisp_validate(&member_schema, &value, why, sizeof why), WISP_E_INVALID);
+    CHECK_EQ_STR(why, "closed: 7 is none of 2 names");
 }
 
 static void map_says(const wisp_schema *schema, const wisp_pair *pairs, int count,
@@ -625,9 +691,36 @@ TEST(integers_are_as_wide_as_their_members) {
     }
 }
 
+/* The count of a list is looked for where the struct that is read has it, not where the schema that
+   is filled does. */
+TEST(a_count_is_judged_by_the_schema_of_the_struct_that_has_it) {
+    static const wisp_type item = WISP_T_UINT8;
+    typedef struct small { uint8_t items[3], count; } small;
+    typedef struct large { uint8_t items[3], count; int32_t first; } large;
+    static const wisp_field small_fields[] = {
+        WISP_COUNTED_FIELD(small, items, count, WISP_T_ARRAY(&item, 3)),
+    };
+    static const wisp_schema small_schema = WISP_SCHEMA(small, 1, small_fields);
+    static const wisp_field large_fields[] = {
+        WISP_OPTIONAL_FIELD(large, first, WISP_T_INT32, 5),
+        WISP_COUNTED_FIELD(large, items, count, WISP_T_ARRAY(&item, 3)),
+    };
+    static const wisp_schema large_schema = WISP_SCHEMA(large, 1, large_fields);
+    small from = { { 1, 2, 3 }, 3 };
+    large to;
+    wisp_value value = wisp_struct(&small_schema, &from);
+    CHECK_EQ_INT(wisp_fill_struct(&large_schema, &value, &to, why, sizeof why), WISP_OK);
+    CHECK(to.count == 3 && to.items[2] == 3 && to.first == 5);
+    from.count = 4;
+    CHECK_EQ_INT(wisp_fill_struct(&large_schema, &value, &to, why, sizeof why), WISP_E_INVALID);
+    CHECK_EQ_STR(why, "items: its count is over 3");
+}
+
 static const test_case tests[] = {
     CASE(each_type_takes_the_kinds_it_should),
     CASE(the_text_names_the_place_and_the_reason),
+    CASE(numbers_of_an_enum_are_kept_or_named_in_the_text),
+    CASE(an_enum_is_seen_as_its_name_or_as_its_number),
     CASE(the_text_of_maps_names_what_is_missing_and_what_is_too_much),
     CASE(the_text_is_cut_to_the_room_for_it),
     CASE(fields_are_found_in_any_order_and_number),
@@ -646,6 +739,7 @@ static const test_case tests[] = {
     CASE(a_default_that_a_float_rounds_is_still_the_default),
     CASE(integers_are_as_wide_as_their_members),
     CASE(values_that_make_no_sense_are_refused_and_not_read),
+    CASE(a_count_is_judged_by_the_schema_of_the_struct_that_has_it),
 };
 
 int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }

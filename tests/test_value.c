@@ -89,6 +89,126 @@ TEST(vectors_are_runs_of_floats) {
     }
 }
 
+/* --- members --- */
+
+/* Which accessors, of a value whose every bit is set, say that there is something. */
+enum { BOOL = 1, INT = 2, UINT = 4, FLOAT = 8, NUMBER = 16, BITS = 32, TEXT = 64, BYTES = 128,
+       ELEMENTS = 256, PAIRS = 512, OBJECT = 1024, SCHEMA = 2048, DATA = 4096, FIELDS = 8192,
+       FLOATS = 16384, PUBLIC_TEXT = 32768 };
+
+static int members_of(int kind) {
+    static const uint8_t zeros[8] = { 0 };
+    wisp_value v;
+    float floats[7];
+    double number;
+    int there = 0;
+    memset(&v, 0xff, sizeof v);
+    v.kind = (wisp_kind)kind;
+    if (kind == WISP_BOOL) v.as.boolean = true;
+    if (wisp__bool_of(&v)) there |= BOOL;
+    if (wisp__int_of(&v)) there |= INT;
+    if (wisp__uint_of(&v)) there |= UINT;
+    floats[0] = wisp__float_of(&v);
+    number = wisp__number_of(&v);
+    if (memcmp(floats, zeros, sizeof(float)) != 0) there |= FLOAT;
+    if (memcmp(&number, zeros, sizeof number) != 0) there |= NUMBER;
+    if (wisp__bits_of(&v)) there |= BITS;
+    if (wisp__text_of(&v)) there |= TEXT;
+    if (wisp__bytes_of(&v)) there |= BYTES;
+    if (wisp__elements_of(&v)) there |= ELEMENTS;
+    if (wisp__pairs_of(&v)) there |= PAIRS;
+    if (wisp__object_of(&v).id) there |= OBJECT;
+    if (wisp__schema_of(&v)) there |= SCHEMA;
+    if (wisp__data_of(&v)) there |= DATA;
+    if (wisp__fields_of(&v)) there |= FIELDS;
+    if (wisp__value_floats(&v, floats)) there |= FLOATS;
+    if (wisp_string_of(&v, NULL)) there |= PUBLIC_TEXT;
+    return there;
+}
+
+TEST(a_member_is_read_of_its_own_kind_alone) {
+    static const int own[] = {
+        0, BOOL, INT, UINT, FLOAT | BITS, NUMBER | BITS, TEXT | BYTES | PUBLIC_TEXT,
+        BYTES | PUBLIC_TEXT, FLOATS, FLOATS, FLOATS, FLOATS, FLOATS, FLOATS, ELEMENTS, PAIRS,
+        OBJECT, SCHEMA | DATA | FIELDS, 0, 0
+    };
+    for (int kind = 0; kind < (int)(sizeof own / sizeof *own); kind++)
+        CHECK_EQ_INT(members_of(kind), own[kind]);
+    CHECK_EQ_INT(members_of(-1), 0);
+    CHECK_EQ_INT(members_of(1 << 20), 0);
+}
+
+/* What no list is has no children: nil, without a look at where its members would point. */
+TEST(what_is_no_list_has_no_children) {
+    for (int kind = -1; kind < WISP_STRUCT + 3; kind++) {
+        wisp_value v, scratch;
+        const char *key = "";
+        bool list = kind == WISP_ARRAY || kind == WISP_MAP || kind == WISP_STRUCT;
+        memset(&v, 0xff, sizeof v);
+        v.kind = (wisp_kind)kind;
+        v.count = 3;
+        if (list || kind == WISP__ITEMS) continue;
+        CHECK_EQ_INT(wisp__child(&v, 1, &key, &scratch)->kind, WISP_NIL);
+        CHECK(key == NULL);
+        CHECK(wisp__key_at(&v, 1) == NULL);
+        CHECK(wisp__child_named(&v, "a", 0, &scratch) == NULL);
+        CHECK(!wisp__is_missing(&v, 1) && !wisp__is_map(&v) && !wisp__is_array(&v));
+        CHECK_EQ_INT(wisp__present(&v), 3);
+        CHECK(wisp_element_of(&v, 1) == NULL && wisp_key_of(&v, 1) == NULL);
+        CHECK(wisp_field_of(&v, "a") == NULL);
+        CHECK_EQ_INT(wisp__item_at(&v, 1).kind, WISP_NIL);
+    }
+}
+
+typedef struct couple { int32_t a, b; } couple;
+static const wisp_field couple_fields[] = {
+    WISP_FIELD(couple, a, WISP_T_INT32), WISP_FIELD(couple, b, WISP_T_INT32),
+};
+static const wisp_schema couple_schema = WISP_SCHEMA(couple, 1, couple_fields);
+/* The same table, but only its beginning. */
+static const wisp_schema single_schema = { "single", 1, 4, couple_fields, 1, WISP_SHAPE_STRUCT,
+                                           NULL };
+
+/* Counts that are not of what a value points to are the caller's mistake, told and not followed. */
+TEST(a_value_that_points_nowhere_is_not_sound) {
+    static const wisp_kind kinds[] = { WISP_STRING, WISP_BYTES, WISP_ARRAY, WISP_MAP };
+    couple pair = { 1, 2 };
+    wisp_value v = wisp_struct(&couple_schema, &pair);
+    CHECK(wisp__is_sound(&v));
+    v.count = 3;
+    CHECK(!wisp__is_sound(&v));
+    v.count = 2;
+    v.as.structure.data = NULL;
+    CHECK(!wisp__is_sound(&v));
+    v = wisp_struct(&couple_schema, &pair);
+    v.as.structure.schema = NULL;
+    CHECK(!wisp__is_sound(&v) && !wisp__is_map(&v) && !wisp__is_array(&v));
+    for (int i = 0; i < 4; i++) {
+        v = wisp_nil();
+        v.kind = kinds[i];
+        CHECK(wisp__is_sound(&v));
+        v.count = 1;
+        CHECK(!wisp__is_sound(&v));
+        v.count = -1;
+        CHECK(!wisp__is_sound(&v));
+    }
+    v = wisp_int(1);
+    v.count = -5;
+    CHECK(wisp__is_sound(&v));
+}
+
+TEST(a_struct_is_one_of_its_own_schema_or_of_a_copy) {
+    couple pair = { 1, 2 };
+    wisp_schema copy = couple_schema;
+    wisp_value v = wisp_struct(&copy, &pair), map = wisp_map(NULL, 0), text = wisp_string("text");
+    CHECK(wisp__struct_as(&v, &couple_schema) == &pair);
+    CHECK(wisp__struct_as(&v, &single_schema) == NULL);
+    v = wisp_struct(&single_schema, &pair);
+    CHECK(wisp__struct_as(&v, &couple_schema) == NULL);
+    CHECK(wisp__struct_as(&map, &couple_schema) == NULL);
+    CHECK(wisp__struct_as(&text, &couple_schema) == NULL);
+}
+
 /* --- equality --- */
 
 TEST(numbers_are_equal_across_kinds) {
@@ -415,6 +535,10 @@ static const test_case tests[] = {
     CASE(constructors_keep_what_they_are_given),
     CASE(strings_know_their_length),
     CASE(vectors_are_runs_of_floats),
+    CASE(a_member_is_read_of_its_own_kind_alone),
+    CASE(what_is_no_list_has_no_children),
+    CASE(a_value_that_points_nowhere_is_not_sound),
+    CASE(a_struct_is_one_of_its_own_schema_or_of_a_copy),
     CASE(numbers_are_equal_across_kinds),
     CASE(large_numbers_are_compared_exactly),
     CASE(zero_has_one_sign_and_nan_is_one),

@@ -50,6 +50,7 @@ struct world {
     wisp_desc      desc;
     wisp_simulator net;
     bool           bad;
+    bool           foreign;           /* takes what peers that join describe, for all names */
     bool           unchecked;         /* leave out the rooms' own checks after each step */
     double         now, step;         /* seconds */
     int            count;
@@ -96,6 +97,14 @@ static inline wisp_link world_link(world *w, int n) {
     return link;
 }
 
+/* A setting for all names: what peers that join describe is taken. */
+static inline void world_take_foreign(wisp *end) {
+    wisp_config config;
+    memset(&config, 0, sizeof config);
+    config.encode.foreign = WISP_ON;
+    CHECK_EQ_INT(wisp_use_config(end, &config, NULL), WISP_OK);
+}
+
 /* The next endpoint: a loopback side, its simulator if the world is bad, and w->desc. */
 static inline wisp *world_add(world *w) {
     wisp_desc desc = w->desc;
@@ -111,6 +120,7 @@ static inline wisp *world_add(world *w) {
     if (!desc.seed) desc.seed = (uint64_t)i + 1;
     w->ends[i] = wisp_create(&desc, &why);
     CHECK(w->ends[i] != NULL);
+    if (w->foreign && w->ends[i]) world_take_foreign(w->ends[i]);
     w->count++;
     return w->ends[i];
 }
@@ -325,6 +335,13 @@ static inline void world_two_join(world_two *t) {
 
 static inline void world_two_open(world_two *t) {
     world_open(&t->w);
+    world_two_join(t);
+}
+
+/* The same, of endpoints that take every form of who joins. */
+static inline void world_two_open_foreign(world_two *t) {
+    world_open(&t->w);
+    t->w.foreign = true;
     world_two_join(t);
 }
 

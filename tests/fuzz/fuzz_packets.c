@@ -148,6 +148,9 @@ static wisp_result judge(wisp *w, const wisp_addr *from, const void *ticket, int
     const uint8_t *bytes = (const uint8_t *)ticket;
     (void)user;
     MUST(w && from && size >= 0 && size < MTU);
+    MUST(wisp_joining(w) && wisp_joining(w)->peer.id && wisp_joining(w)->joins_of_host > 0);
+    wisp_joining(w)->user = w;
+    wisp_joining(w)->text = "a refusal with a text that is longer than most that there are: \xff\x01";
     if (size == 0) return WISP_OK;
     if (bytes[size - 1] == 1) return WISP_PENDING;
     return bytes[0] == 2 ? WISP_E_USER - 2 : WISP_OK;
@@ -230,6 +233,7 @@ static void put_response(world *f, wisp__writer *to, const caller *c) {
     int ticket = take_below(&f->in, 4);
     wisp__put(to, c->bucket, 8);
     wisp__put(to, c->cookie, 64);
+    wisp__put(to, take(&f->in), 16);                             /* their connection number */
     wisp__put(to, f->w->base.reliable, 1);
     wisp__put(to, take(&f->in) & 15, 7);                        /* log2 of their window_items */
     wisp__put(to, take(&f->in) & 1 ? 64u : 1u << 16, 32);       /* their window */
@@ -254,28 +258,29 @@ static void join(world *f) {
     hand_in_handshake(f, &to, c->nonce);
 }
 
-/* Numbers the packet and puts the right tag on it. The body stands from the ninth byte on. */
+/* Numbers the packet and puts the right tag on it. The body stands where it does on a link that is
+   not reliable. */
 static void hand_in_tagged(world *f, wisp__session *s, uint8_t flags, int body) {
-    int head = s && f->w->base.reliable ? 5 : 9, skip = take_below(&f->in, 16);
+    int head, skip = take_below(&f->in, 16);
     uint64_t number;
     if (!s) return;
-    memmove(f->packet + head, f->packet + 9, (size_t)body);
-    f->packet[0] = (uint8_t)(WISP__FLAG_SESSION | (head == 9 ? WISP__FLAG_WIDE : 0) | flags);
+    head = wisp__packet_head(&f->w->base);
+    memmove(f->packet + head, f->packet + WISP__PACKET_HEAD, (size_t)body);
+    f->packet[0] = (uint8_t)(WISP__FLAG_SESSION | flags);
     number = s->peer.flow.top ? s->peer.flow.top + 1 : WISP_FIRST_NUMBER;
     if (skip > 8) number += (uint64_t)(skip - 8);
+    if (skip == 15) number += WISP__LEAP - 10;                  /* just about too far */
     if (skip == 1 && number > 3) number -= 2;
-    if (head == 5) number = s->peer.received_in_order + 1;
-    else for (int i = 0; i < 4; i++) f->packet[5 + i] = (uint8_t)(number >> (8 * i));
-    wisp__put_tag(f->packet + 1, wisp__seal_tag(&s->peer.seal, s->peer.joiner,
-                                                number ^ (uint64_t)f->packet[0] << 56,
-                                                f->packet + 5, head - 5 + body));
+    if (f->w->base.reliable) number = s->peer.received_in_order + 1;
+    wisp__packet_close(&f->w->base, &s->peer.seal, s->peer.joiner,
+                       wisp__connection_of(&s->peer), number, f->packet, head + body);
     hand_in(f, head + body);
 }
 
 static void any_tagged(world *f) {
     uint8_t flags = take(&f->in) & 3 ? (uint8_t)(take(&f->in) & WISP__FLAG_ACKS)
                                      : (uint8_t)(take(&f->in) & 0x7c);
-    int body = take_bytes(f, f->packet + 9, MTU - 9);
+    int body = take_bytes(f, f->packet + WISP__PACKET_HEAD, MTU - WISP__PACKET_HEAD);
     hand_in_tagged(f, session_of(f), flags, body);
 }
 
@@ -410,7 +415,7 @@ static void put_acks(world *f, wisp__writer *to, const wisp__session *s) {
 
 static void tagged_records(world *f) {
     wisp__session *s = session_of(f);
-    wisp__writer to = wisp__writer_on(f->packet + 9, MTU - 9);
+    wisp__writer to = wisp__writer_on(f->packet + WISP__PACKET_HEAD, MTU - WISP__PACKET_HEAD);
     bool acks = (take(&f->in) & 1) != 0, section = (take(&f->in) & 7) != 0;
     int count = take_below(&f->in, RECORDS);
     if (!s) return;
@@ -495,6 +500,7 @@ static bool open_server(world *f) {
     desc.link.reliable = (options & 1) != 0;
     desc.app = "fuzz";
     desc.max_peers = 2;
+    desc.joins = options & 64 ? WISP_JOINS_AUTO : WISP_JOINS_OPEN;
     desc.accept = judge;
     desc.memory = memory_allocator(&f->memory);
     desc.seed = 1;

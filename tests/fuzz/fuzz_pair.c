@@ -297,6 +297,7 @@ static void come(end *e) {
     e->sent_count = e->received_count = 0;
     desc.link = moody_link(e);
     desc.max_peers = 4;
+    desc.joins = f->options & 64 ? WISP_JOINS_AUTO : WISP_JOINS_OPEN;
     desc.memory = memory_allocator(&f->memory);
     desc.seed = 1000 + (uint64_t)f->in.at * 2 + (uint64_t)e->side;
     if (f->options & 2) lower_limits(&desc.limits);
