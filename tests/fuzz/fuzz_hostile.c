@@ -217,6 +217,12 @@ static void set_up(world *f, int options) {
     budget.in = 400000;
     if (options & 8) wisp_use_budget(w, &budget);
     if (options & 16) wisp_use_compression(w, WISP_COMPRESSION_AUTO, NULL);
+    if (options & 32) {
+        wisp_config all;
+        memset(&all, 0, sizeof all);
+        hostile_foreign(&all);
+        wisp_use_config(w, &all, NULL);
+    }
 }
 
 static void lower_limits(wisp_limits *limits) {
@@ -283,7 +289,7 @@ static void update(world *f) {
 static void send_packet(world *f, int flags) {
     int how = take(&f->in);
     if (how < 24) hostile_send_runs(&f->h);
-    else hostile_send(&f->h, flags, how > 250 ? how : how > 230 ? how & 3 : 0);
+    else hostile_send(&f->h, flags, how > 253 ? how * 40 : how > 230 ? how & 3 : 0);
     f->h.now += how & 1 ? 0.0005 : 0.004;
     update(f);
 }
@@ -601,11 +607,14 @@ static void announce(world *f) {
 typedef struct section { int delivery, channel; slot *previous; } section;
 
 static void put_section(world *f, wisp__writer *to, section *at) {
+    const wisp__lane *lane;
     int how = take(&f->in);
     at->delivery = how == 253 ? 0 : 1 + how % 3;
     at->channel = how & 64 ? 0 : take_below(&f->in, 16);
     if (f->h.server->base.reliable && how < 250) at->delivery = WISP_RELIABLE;
     at->previous = NULL;
+    lane = hostile_theirs(&f->h)->peer.lanes[at->channel];
+    if (lane && how < 230) f->h.sequences[at->channel] = lane->in.next;
     if (how > 240) f->h.sequences[at->channel] += (uint32_t)take_below(&f->in, 70);
     hostile_section(to, at->delivery, at->channel, f->h.sequences[at->channel]);
 }

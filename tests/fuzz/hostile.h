@@ -37,44 +37,39 @@ static inline wisp__session *hostile_mine(hostile *h) {
 
 /* ---- the head of a packet --------------------------------------------------- */
 
-enum { HOSTILE_HEAD = 9, HOSTILE_TAG = 1 };
+enum { HOSTILE_HEAD = WISP__PACKET_HEAD };
 
 /* Where the body of a session packet begins. */
-static inline int hostile_body_at(const hostile *h, const uint8_t *bytes) {
-    if (h->server->base.reliable) return 5;
-    return bytes[0] & WISP__FLAG_WIDE ? 9 : 7;
+static inline int hostile_body_at(const hostile *h) { return wisp__packet_head(&h->server->base); }
+
+/* The low bits of a session packet's number. */
+static inline uint64_t hostile_low(const uint8_t *bytes) {
+    return wisp__load_part(bytes + WISP__PACKET_HEAD - 2, 2);
 }
 
 /* The number of a session packet of the server; 0 on a reliable link. */
 static inline uint64_t hostile_number(const hostile *h, const uint8_t *bytes) {
-    int head = hostile_body_at(h, bytes);
-    if (head == 5) return 0;
-    return wisp__flow_number(&h->heard, wisp__load_part(bytes + 5, head - 5), (head - 5) * 8);
+    return h->server->base.reliable ? 0 : wisp__flow_number(&h->heard, hostile_low(bytes));
 }
 
 /* The number of a packet that the client has just made. */
 static inline uint64_t hostile_own_number(hostile *h, const uint8_t *bytes) {
-    int bits = (hostile_body_at(h, bytes) - 5) * 8;
-    uint64_t next = hostile_mine(h)->peer.flow.next, mask = (UINT64_C(1) << bits) - 1;
-    uint64_t number = (next & ~mask) | wisp__load_part(bytes + 5, bits / 8);
+    uint64_t next = hostile_mine(h)->peer.flow.next, mask = 0xffff, number;
     if (h->server->base.reliable) return ++h->ordered;
+    number = (next & ~mask) | hostile_low(bytes);
     return number > next ? number - mask - 1 : number;
 }
 
-/* Puts the right tag on a packet of the client. */
+/* Puts number and tag on a packet of the client, whose flags and body are written. */
 static inline void hostile_tag(hostile *h, uint8_t *bytes, int size, uint64_t number) {
     wisp__peer *peer = &hostile_mine(h)->peer;
-    wisp__put_tag(bytes + HOSTILE_TAG,
-                  wisp__seal_tag(&peer->seal, 0, number ^ (uint64_t)bytes[0] << 56, bytes + 5,
-                                 size - 5));
+    wisp__packet_close(&h->client->base, &peer->seal, 0, peer->connection, number, bytes, size);
 }
 
-/* Writes the head before a body, which begins at h->packet + HOSTILE_HEAD; where it begins. */
-static inline uint8_t *hostile_put_head(hostile *h, int flags, uint64_t number) {
-    bool reliable = h->server->base.reliable;
-    uint8_t *bytes = h->packet + (reliable ? HOSTILE_HEAD - 5 : 0);
-    bytes[0] = (uint8_t)(WISP__FLAG_SESSION | (reliable ? 0 : WISP__FLAG_WIDE) | flags);
-    for (int i = 0; i < 4 && !reliable; i++) bytes[5 + i] = (uint8_t)(number >> (8 * i));
+/* Where a packet begins whose body begins at h->packet + HOSTILE_HEAD; its flags are put there. */
+static inline uint8_t *hostile_put_head(hostile *h, int flags) {
+    uint8_t *bytes = h->packet + HOSTILE_HEAD - hostile_body_at(h);
+    bytes[0] = (uint8_t)(WISP__FLAG_SESSION | flags);
     return bytes;
 }
 
@@ -115,7 +110,7 @@ static inline bool hostile_send(hostile *h, int flags, int skip) {
     if (!s || s->peer.state != WISP__JOINED) return false;
     s->peer.flow.next += (uint64_t)skip;
     number = h->server->base.reliable ? ++h->ordered : s->peer.flow.next++;
-    bytes = hostile_put_head(h, flags, number);
+    bytes = hostile_put_head(h, flags);
     size = (int)(h->packet + HOSTILE_HEAD - bytes) + body;
     hostile_tag(h, bytes, size, number);
     hostile_hand_over(h, bytes, size);
@@ -145,7 +140,7 @@ static inline int hostile_link_send(void *user, wisp_packet *packets, int count)
         memcpy(copy, packets[i].data, (size_t)size);
         if (copy[0] & WISP__FLAG_SESSION) {
             if (h->dumb) continue;
-            at = hostile_body_at(h, copy);
+            at = hostile_body_at(h);
             if (s && h->twist && !h->twist(h->user, copy + at, size - at)) continue;
             if (s) hostile_tag(h, copy, size, hostile_own_number(h, copy));
         }
@@ -315,7 +310,7 @@ static inline wisp_result hostile_to_second(wisp_edit *edit, void *user) {
 static const wisp_migration hostile_steps[] = { { 1, hostile_to_second, NULL } };
 
 /* What peers describe themselves is taken too. */
-static inline void hostile_foreign(wisp_config *config) { (void)config; }
+static inline void hostile_foreign(wisp_config *config) { config->encode.foreign = WISP_ON; }
 
 enum { HOSTILE_JSON = 1, HOSTILE_MSGPACK, HOSTILE_PROTOBUF };
 
