@@ -2794,23 +2794,25 @@ static int wisp__leading_zeros(uint64_t word) {
 /* What a number was rounded from: just this, or something of a larger or smaller magnitude. */
 enum { WISP__FROM_EXACT, WISP__FROM_ABOVE, WISP__FROM_BELOW };
 
-/* The bits of the float that is nearest to digits * 2^power, or to what that was rounded from; in
-   the middle of two the even one. Beyond the largest it is infinite. */
+/* Digits without the last `drop` (1..64) bits, rounded to the nearest; in the middle of two what
+   they were rounded from decides, else the even one. */
+static inline uint64_t wisp__round_off(uint64_t digits, int drop, int from) {
+    uint64_t half = UINT64_C(1) << (drop - 1), rest = digits & (half | (half - 1));
+    uint64_t kept = drop == 64 ? 0 : digits >> drop;
+    if (rest != half) return kept + (rest > half);
+    if (from == WISP__FROM_BELOW) return kept;
+    return kept + (from == WISP__FROM_ABOVE ? 1 : kept & 1);
+}
+
+/* The bits of the float that is nearest to digits * 2^power, or to what that was rounded from.
+   Beyond the largest it is infinite. */
 static uint32_t wisp__float_near(uint64_t digits, int power, int from) {
     int zeros = digits ? wisp__leading_zeros(digits) : 0, exponent = power - zeros + 63;
     int drop = exponent >= -126 ? 40 : 40 - 126 - exponent;
-    uint64_t half, rest, kept;
+    uint64_t above = exponent >= -126 ? (uint64_t)(exponent + 126) << 23 : 0;
     if (!digits || drop > 64) return 0;
     if (exponent > 127) return 0x7f800000;
-    digits <<= zeros;
-    half = UINT64_C(1) << (drop - 1);
-    rest = digits & (half | (half - 1));
-    kept = drop == 64 ? 0 : digits >> drop;
-    if (exponent >= -126) kept += (uint64_t)(exponent + 126) << 23;
-    if (rest == half && from == WISP__FROM_BELOW) return (uint32_t)kept;
-    if (rest == half) kept += from == WISP__FROM_ABOVE ? 1 : kept & 1;
-    else kept += rest > half;
-    return (uint32_t)kept;
+    return (uint32_t)(wisp__round_off(digits << zeros, drop, from) + above);
 }
 
 /* A double as the nearest float. A NaN keeps the bits that there is room for. */
@@ -2818,6 +2820,9 @@ static uint32_t wisp__bits_narrow(uint64_t bits, int from) {
     uint32_t sign = (uint32_t)(bits >> 32) & UINT32_C(0x80000000);
     uint64_t fraction = bits & ((UINT64_C(1) << 52) - 1);
     int exponent = (int)(bits >> 52 & 0x7ff);
+    if (exponent > 896 && exponent < 1151)               /* a float like most */
+        return sign | (uint32_t)wisp__round_off((bits & (uint64_t)INT64_MAX) -
+                                                (UINT64_C(896) << 52), 29, from);
     if (exponent == 0x7ff) {
         uint32_t rest = (uint32_t)(fraction >> 29);
         return sign | UINT32_C(0x7f800000) | (fraction && !rest ? UINT32_C(0x400000) : rest);
@@ -2928,7 +2933,7 @@ static void wisp__limits_defaults(wisp_limits *limits, int max_peers) {
     l->remotes = wisp__min_int(wisp__default_int(l->remotes, 1024), 16384);
     l->connections = wisp__min_int(wisp__default_int(l->connections, 4096), 1 << 20);
     l->message_bytes = wisp__min_int(wisp__default_int(l->message_bytes, WISP__MESSAGE_BYTES),
-                                     1 << 28);
+                                     (1 << 28) - 1024);       /* its bits are an int */
     l->message_values = wisp__min_int(wisp__default_int(l->message_values, WISP__MESSAGE_VALUES),
                                       1 << 24);
     l->map_pairs = wisp__min_int(wisp__default_int(l->map_pairs, WISP__MAP_PAIRS), 1 << 24);
@@ -4421,7 +4426,7 @@ static bool wisp__enum_is_open(const wisp_type *type) { return type->least != 0;
 
 /* The number in an enum's storage: of an open one of 4 bytes it has a sign. */
 static int64_t wisp__load_enum(const wisp_type *type, int bytes, const void *at) {
-    return wisp__load_int(at, bytes, wisp__enum_is_open(type) && bytes == 4);
+    return wisp__load_int(at, bytes, wisp__enum_is_open(type) && bytes >= 4);
 }
 
 /* Which of an enum's names a string is; -1: none. */
@@ -4730,12 +4735,16 @@ static bool wisp__value_double(const wisp_value *value, uint64_t *bits) {
    from (its `count` says where that lies, see decimal). */
 static bool wisp__value_float(const wisp_value *value, uint32_t *bits) {
     wisp__numeric n;
-    if (!wisp__numeric_of(value, &n)) return false;
-    if (value->kind == WISP_FLOAT) *bits = (uint32_t)wisp__bits_of(value);
-    else if (value->kind == WISP_NUMBER)
+    switch (value->kind) {
+    case WISP_FLOAT: *bits = (uint32_t)wisp__bits_of(value); return true;
+    case WISP_NUMBER:
         *bits = wisp__bits_narrow(wisp__load_double_bits(&value->as.number), value->count);
-    else *bits = wisp__float_near(n.magnitude, 0, WISP__FROM_EXACT) | (uint32_t)n.negative << 31;
-    return true;
+        return true;
+    default:
+        if (!wisp__numeric_of(value, &n)) return false;
+        *bits = wisp__float_near(n.magnitude, 0, WISP__FROM_EXACT) | (uint32_t)n.negative << 31;
+        return true;
+    }
 }
 
 /* Lists, element by element or pair by pair; a pair that is nil may be missing in a struct. */
@@ -5352,8 +5361,8 @@ static bool wisp__fit_integer(wisp__fitting *f, const wisp_type *type, int bytes
 
 /* As a number is ordered: what is kept as a float is compared with bounds that are floats too, so
    that 0.1f is in 0 .. 0.1. No NaN is in bounds. */
-static int64_t wisp__bound_order(double bound, int bytes) {
-    uint64_t bits = wisp__double_bits(bound);
+static int64_t wisp__bound_order(const double *bound, int bytes) {
+    uint64_t bits = wisp__load_double_bits(bound);
     uint32_t narrow = wisp__bits_narrow(bits, WISP__FROM_EXACT);
     if (bytes != 4) return wisp__bits_order(bits);
     if (wisp__bits_finite(bits) && !wisp__bits_finite(wisp__bits_widen(narrow)))
@@ -5361,7 +5370,7 @@ static int64_t wisp__bound_order(double bound, int bytes) {
     return wisp__bits_order(wisp__bits_widen(narrow));
 }
 
-static bool wisp__in_bounds(uint64_t bits, double lo, double hi, int bytes) {
+static bool wisp__in_bounds(uint64_t bits, const double *lo, const double *hi, int bytes) {
     int64_t order = wisp__bits_order(bits);
     return order >= wisp__bound_order(lo, bytes) && order <= wisp__bound_order(hi, bytes);
 }
@@ -5373,7 +5382,7 @@ static bool wisp__fit_number(wisp__fitting *f, const wisp_type *type, int bytes,
     if (!wisp__value_double(v, &whole)) return wisp__blame(f, "is no number");
     bits = whole;
     if (bytes == 4 && wisp__value_float(v, &narrow)) bits = wisp__bits_widen(narrow);
-    if (type->kind != WISP_TYPE_NUMBER && !wisp__in_bounds(bits, type->lo, type->hi, bytes))
+    if (type->kind != WISP_TYPE_NUMBER && !wisp__in_bounds(bits, &type->lo, &type->hi, bytes))
         return wisp__blame(f, "%g is not in %g .. %g", wisp__bits_double(whole), type->lo,
                            type->hi);
     if (wisp__bits_finite(whole) && !wisp__bits_finite(bits))
@@ -5485,7 +5494,9 @@ static wisp_range wisp__component(const wisp_type *type, int i) {
 }
 
 /* Of one range for all components. */
-static bool wisp__has_steps(const wisp_type *type) { return wisp__order(type->step) > 0; }
+static bool wisp__has_steps(const wisp_type *type) {
+    return wisp__bits_order(wisp__load_double_bits(&type->step)) > 0;
+}
 
 static int wisp__vector_count(const wisp_type *type) {
     return type->kind == WISP_TYPE_VEC2 ? 2 : type->kind == WISP_TYPE_VEC3 ? 3 : 4;
@@ -5500,7 +5511,8 @@ static bool wisp__fit_vector(wisp__fitting *f, const wisp_type *type, const wisp
     for (int i = 0; i < count; i++) {
         wisp_range range = wisp__component(type, i);
         uint64_t bits = wisp__load_number_bits(&parts[i], 4);
-        if ((type->of || wisp__has_steps(type)) && !wisp__in_bounds(bits, range.lo, range.hi, 4))
+        bool steps = type->of || wisp__has_steps(type);
+        if (steps && !wisp__in_bounds(bits, &range.lo, &range.hi, 4))
             return wisp__blame(f, "component %d: %g is not in %g .. %g", i,
                                wisp__bits_double(bits), range.lo, range.hi);
     }
@@ -5547,7 +5559,8 @@ static bool wisp__fit_transform(wisp__fitting *f, const wisp_value *v, void *at)
 static uint8_t wisp__to_byte(float part) { return (uint8_t)(part * 255.0f + 0.5f); }
 
 static bool wisp__is_channel(const float *part) {
-    return wisp__in_bounds(wisp__load_number_bits(part, 4), 0, 1, 8);
+    int64_t order = wisp__bits_order(wisp__load_number_bits(part, 4));
+    return order >= 0 && order <= INT64_C(1023) << 52;
 }
 
 static bool wisp__fit_color(wisp__fitting *f, int bytes, const wisp_value *v, void *at) {
@@ -5565,7 +5578,7 @@ static bool wisp__fit_color(wisp__fitting *f, int bytes, const wisp_value *v, vo
 
 static bool wisp__fit_enum(wisp__fitting *f, const wisp_type *type, int bytes, const wisp_value *v,
                            void *at) {
-    bool open = wisp__enum_is_open(type), wide = open && bytes == 4;
+    bool open = wisp__enum_is_open(type), wide = open && bytes >= 4;
     uint64_t most = (uint64_t)type->max - 1, least = wide ? UINT64_C(1) << 31 : 0;
     int index = -1;
     wisp__numeric n;
@@ -7025,15 +7038,17 @@ static const wisp_schema *wisp__learn_schema(wisp__describing *d, wisp__learn_fn
     return fields ? schema : NULL;
 }
 
+static int wisp__learn_kind(wisp__reader *from, wisp_type *type) {
+    int kind = (int)wisp__get(from, 5);
+    type->least = kind == WISP__KIND_ENUM_OPEN;
+    return kind == WISP__KIND_ENUM_OPEN ? (int)WISP_TYPE_ENUM : kind;
+}
+
 static bool wisp__learn_type(wisp__describing *d, wisp_type *type) {
     wisp_type *inner;
     int form;
     memset(type, 0, sizeof *type);
-    type->kind = (int)wisp__get(d->from, 5);
-    if (type->kind == WISP__KIND_ENUM_OPEN) {
-        type->kind = WISP_TYPE_ENUM;
-        type->least = 1;
-    }
+    type->kind = wisp__learn_kind(d->from, type);
     if (d->from->failed || ++d->nodes > WISP__SCHEMA_NODES) return wisp__learn_fail(d);
     switch (type->kind) {
     case WISP_TYPE_EXACT:
@@ -7273,19 +7288,22 @@ wisp_result wisp_edit_rename(wisp_edit *edit, const char *from, const char *to) 
     return WISP_OK;
 }
 
-/* Copies the pairs or fields of a value that has the shape of its schema. A row is edited by the
-   names of its fields as well; of equal keys the last wins. WISP_E_INVALID: it has another shape, or
-   is no list at all. */
+/* Has a value the shape of its schema? */
+static bool wisp__edit_takes(const wisp_schema *schema, const wisp_value *value) {
+    bool row = schema->shape == WISP_SHAPE_LIST;
+    return (row ? wisp__is_array(value) : wisp__is_map(value)) && wisp__is_sound(value);
+}
+
+/* Copies the pairs or fields of a value. A row is edited by the names of its fields as well; of equal
+   keys the last wins. WISP_E_INVALID: it has another shape than its schema. */
 static wisp_result wisp__edit_begin(wisp_edit *edit, wisp__supply *supply,
                                     const wisp_schema *schema, const wisp_value *value) {
     wisp_value all;
     wisp_result result = WISP_OK;
-    bool row = schema->shape == WISP_SHAPE_LIST;
     int room;
     memset(edit, 0, sizeof *edit);
     edit->supply = supply;
-    if ((row ? !wisp__is_array(value) : !wisp__is_map(value)) || !wisp__is_sound(value))
-        return WISP_E_INVALID;
+    if (!wisp__edit_takes(schema, value)) return WISP_E_INVALID;
     room = wisp__max_int(value->count, 16);
     edit->pairs = (wisp_pair *)wisp__supply_take(supply, (size_t)room * sizeof *edit->pairs);
     if (!edit->pairs) return wisp__edit_fail(edit);
@@ -8218,7 +8236,7 @@ static wisp__pen wisp__write_floats(wisp__pen pen, const wisp__op *op, const uin
     for (int i = 0; i < op->max; i++) {
         uint32_t bits = wisp__load_float_bits(at + 4 * i);
         if (op->flags & WISP__OP_RANGED &&
-            !wisp__in_bounds(wisp__bits_widen(bits), op->low, op->high, 4))
+            !wisp__in_bounds(wisp__bits_widen(bits), &op->low, &op->high, 4))
             pen.wrong = true;
         pen = wisp__pen_put(pen, bits, 32);
     }
@@ -8229,7 +8247,7 @@ static wisp__pen wisp__write_double(wisp__pen pen, const wisp__op *op, const uin
     uint8_t form[16 + WISP__SLACK];
     wisp__writer writer = wisp__writer_on(form, 16);
     uint64_t bits = wisp__load_double_bits(at);
-    if (op->flags & WISP__OP_RANGED && !wisp__in_bounds(bits, op->low, op->high, 8))
+    if (op->flags & WISP__OP_RANGED && !wisp__in_bounds(bits, &op->low, &op->high, 8))
         pen.wrong = true;
     if (op->code == WISP__OP_DOUBLE) return wisp__pen_put64(pen, bits);
     memset(form, 0, sizeof form);
@@ -8256,7 +8274,7 @@ static wisp__pen wisp__write_int(wisp__pen pen, const wisp__op *op, const uint8_
 
 static wisp__pen wisp__write_quantized(wisp__pen pen, const wisp__op *op, const uint8_t *at) {
     uint64_t bits = wisp__load_number_bits(at, op->bytes);
-    if (wisp__in_bounds(bits, op->low, op->high, op->bytes))
+    if (wisp__in_bounds(bits, &op->low, &op->high, op->bytes))
         return wisp__pen_put(pen, wisp__quantize(op, wisp__bits_double(bits)), op->bits);
     pen.wrong = true;
     return pen;
@@ -8286,7 +8304,7 @@ static void wisp__read_number(wisp__unpacker *u, const wisp__op *op, uint8_t *at
     } else {
         bits = wisp__get(u->data, 64);
     }
-    if (op->flags & WISP__OP_RANGED && !wisp__in_bounds(bits, op->low, op->high, 8))
+    if (op->flags & WISP__OP_RANGED && !wisp__in_bounds(bits, &op->low, &op->high, 8))
         wisp__unpack_invalid(u);
     memcpy(at, &bits, 8);
 }
@@ -8304,7 +8322,7 @@ static void wisp__read_floats(wisp__unpacker *u, const wisp__op *op, uint8_t *at
     for (int i = 0; i < op->max; i++) {
         uint32_t bits = (uint32_t)wisp__get(u->data, 32);
         if (op->flags & WISP__OP_RANGED &&
-            !wisp__in_bounds(wisp__bits_widen(bits), op->low, op->high, 4))
+            !wisp__in_bounds(wisp__bits_widen(bits), &op->low, &op->high, 4))
             wisp__unpack_invalid(u);
         memcpy(at + 4 * i, &bits, 4);
     }
@@ -8372,22 +8390,35 @@ static inline void wisp__run_floats(wisp__pen *pen, const uint8_t *from, int cou
     if (count) wisp__run_put(pen, wisp__one_float(from), 32);
 }
 
-static inline bool wisp__op_bounds(const wisp__op *op, uint64_t bits) {
-    int64_t order = wisp__bits_order(bits);
-    return order >= wisp__bits_order(wisp__load_double_bits(&op->low)) &&
-           order <= wisp__bits_order(wisp__load_double_bits(&op->high));
+/* A number in memory, if it is in the range of the operation. Comparisons of numbers are faster
+   than those of bits, and do as well where the compiler knows of NaN. */
+static inline bool wisp__op_takes(const wisp__op *op, const uint8_t *from, int bytes,
+                                  double *number) {
+#if defined(__FINITE_MATH_ONLY__) && !__FINITE_MATH_ONLY__
+    float float32;
+    if (bytes == 4) memcpy(&float32, from, 4), *number = (double)float32;
+    else memcpy(number, from, 8);
+    return *number >= op->low && *number <= op->high;
+#else
+    uint64_t bits = wisp__load_number_bits(from, bytes);
+    *number = wisp__bits_double(bits);
+    return wisp__in_bounds(bits, &op->low, &op->high, 8);
+#endif
 }
 
 static inline bool wisp__floats_inside(const wisp__op *op, const uint8_t *from) {
     bool inside = true;
+    double number;
     for (int i = 0; i < op->max; i++)
-        inside = inside && wisp__op_bounds(op, wisp__load_number_bits(from + 4 * i, 4));
+        inside = inside && wisp__op_takes(op, from + 4 * i, 4, &number);
     return inside;
 }
 
-static inline void wisp__run_steps(wisp__pen *pen, const wisp__op *op, uint64_t bits) {
-    if (wisp__op_bounds(op, bits)) {
-        uint64_t steps = wisp__quantize(op, wisp__bits_double(bits));
+static inline void wisp__run_steps(wisp__pen *pen, const wisp__op *op, const uint8_t *from,
+                                   int bytes) {
+    double number;
+    if (wisp__op_takes(op, from, bytes, &number)) {
+        uint64_t steps = wisp__quantize(op, number);
         wisp__run_put(pen, steps, op->bits);
     } else {
         pen->wrong = true;
@@ -8459,12 +8490,8 @@ static int wisp__write_rows(wisp__pen *pen, const wisp__op *op, const wisp__op *
                 wisp__run_floats(&row, from, at->max);
                 break;
             case WISP__QUICK_FLOATS: wisp__run_floats(&row, from, at->max); break;
-            case WISP__QUICK_FLOAT_STEPS:
-                wisp__run_steps(&row, at, wisp__load_number_bits(from, 4));
-                break;
-            case WISP__QUICK_DOUBLE_STEPS:
-                wisp__run_steps(&row, at, wisp__load_number_bits(from, 8));
-                break;
+            case WISP__QUICK_FLOAT_STEPS: wisp__run_steps(&row, at, from, 4); break;
+            case WISP__QUICK_DOUBLE_STEPS: wisp__run_steps(&row, at, from, 8); break;
             case WISP__QUICK_DOUBLE:
                 wisp__run_put64(&row, (uint64_t)wisp__load_int(from, 8, false));
                 break;
@@ -8518,9 +8545,9 @@ static inline bool wisp__heads_steps(wisp__heads *h, const wisp__op *op, const u
     int shift = h->bit & 7;
     int64_t span = (int64_t)op->span, steps;       /* of at most 32 bits */
     for (int i = h->rows; i > 0; i--, from += h->each, to += WISP__SLOT_BYTES) {
-        uint64_t number = wisp__load_number_bits(from, bytes);
-        if (!wisp__op_bounds(op, number)) return false;
-        steps = (int64_t)(wisp__quotient(wisp__bits_double(number) - op->low, op->step) + 0.5);
+        double number;
+        if (!wisp__op_takes(op, from, bytes, &number)) return false;
+        steps = (int64_t)(wisp__quotient(number - op->low, op->step) + 0.5);
         wisp__slot_put(to, steps < span ? (uint64_t)steps : op->span, shift);
     }
     h->bit += op->bits;
@@ -12637,9 +12664,9 @@ static bool wisp__protobuf_fits_scalar(const wisp_type *type, const wisp_value *
     case WISP_TYPE_RANGE:
         if (type->least < 0) return (int64_t)bits >= type->least && (int64_t)bits <= type->most;
         return bits >= (uint64_t)type->least && bits <= (uint64_t)type->most;
-    case WISP_TYPE_LITERAL: return wisp__in_bounds(number, type->lo, type->lo, 8);
+    case WISP_TYPE_LITERAL: return wisp__in_bounds(number, &type->lo, &type->lo, 8);
     case WISP_TYPE_NUMBER_RANGE:
-    case WISP_TYPE_QUANTIZED: return wisp__in_bounds(number, type->lo, type->hi, 8);
+    case WISP_TYPE_QUANTIZED: return wisp__in_bounds(number, &type->lo, &type->hi, 8);
     case WISP_TYPE_NUMBER: return !numeric.integral || wisp__protowire_is_exact(numeric.magnitude);
     default: return true;
     }
@@ -13149,8 +13176,8 @@ static void wisp__protobuf_finish_struct(wisp__protowire_reader *r, const wisp_s
     else *value = wisp_map(pairs, kept);
 }
 
-/* Finishes the elements of a list. A union without an option is as if it had not come, unless nil is
-   one of its options. */
+/* Finishes the elements of a list. A union without an option is as if it had not come, unless nil
+   is one of its options. */
 static void wisp__protobuf_finish_list(wisp__protowire_reader *r, const wisp_type *element,
                                        int each, wisp_value *list, int depth) {
     wisp_value *items = (wisp_value *)wisp__elements_of(list), nil = wisp_nil();
@@ -17587,7 +17614,7 @@ static void wisp__kept_release(wisp__base *base, wisp__chunks *chunks, wisp__kep
 
 static bool wisp__kept_same(const wisp__kept *a, const wisp__kept *b) {
     return a && b && (a == b || (a->bits == b->bits &&
-                                 memcmp(a->bytes, b->bytes, (size_t)(a->bits + 7) / 8) == 0));
+                                 memcmp(a->bytes, b->bytes, (size_t)((a->bits + 7) / 8)) == 0));
 }
 
 static wisp__stored *wisp__track_at(wisp__track *track, uint32_t sequence) {
@@ -17701,8 +17728,8 @@ static wisp__track *wisp__track_open(wisp__base *base, wisp__chunks *chunks, wis
         *why = wisp__grow(base, (void **)&tracks->places, &tracks->room, tracks->count + 1,
                           base->limits.keys, sizeof *tracks->places);
         if (*why == WISP_OK && !tracks->buckets)
-            tracks->buckets = (wisp__track **)wisp__alloc(base, WISP__TRACK_BUCKETS *
-                                                                    sizeof *tracks->buckets);
+            tracks->buckets = (wisp__track **)wisp__alloc_items(base, WISP__TRACK_BUCKETS,
+                                                                sizeof *tracks->buckets);
         if (*why == WISP_OK && tracks->buckets)
             track = (wisp__track *)wisp__alloc(base, wisp__track_bytes(room));
         if (!track) {
@@ -18494,12 +18521,12 @@ typedef struct wisp__session {
     int            request_room;
     uint32_t       request_floor;
     int            kept_bytes;         /* of answers kept */
-    size_t         schema_bytes;       /* of the schemas that it has described */
+    int            schema_bytes;       /* of the schemas that it has described */
     int            lent;               /* remotes that its numbers stand for and that are lent */
     wisp__tracks   told, heard;        /* values that differences are to: ours, theirs */
     struct wisp__pending *deferred;    /* calls of theirs that are answered later */
     int            held_bytes;         /* received out of order */
-    int64_t        credit;             /* work that is paid for, when credit_time was */
+    int            credit;             /* work that is paid for (credit), at credit_time */
     double         credit_time;
     wisp__peer_meter *meter;           /* NULL while the profiler is off */
     int            notices_left;       /* "joined" and "left", while not told (session) */
@@ -19783,12 +19810,14 @@ static wisp_result wisp__conform_version(wisp__content *c, const wisp__remote *r
     wisp_edit edit;
     wisp_result result;
     if (theirs->version == ours->version) return WISP_OK;
+    if (!wisp__edit_takes(theirs, value)) {
+        snprintf(text, sizeof c->registry->text, "is no %s of version %d",
+                 theirs->shape == WISP_SHAPE_LIST ? "array" : "map", theirs->version);
+        return WISP_E_INVALID;
+    }
     result = wisp__migrate_can(e->migrations, e->migration_count, theirs->version, ours->version,
                                text, (int)sizeof c->registry->text);
     if (result == WISP_OK) result = wisp__edit_begin(&edit, supply, theirs, value);
-    if (result == WISP_E_INVALID)
-        snprintf(text, sizeof c->registry->text, "is no %s of version %d",
-                 theirs->shape == WISP_SHAPE_LIST ? "array" : "map", theirs->version);
     if (result == WISP_OK)
         result = wisp__migrate(&edit, e->migrations, e->migration_count, theirs->version,
                                ours->version, text, (int)sizeof c->registry->text);
@@ -23115,7 +23144,7 @@ static void wisp__on_handshake(wisp *w, const wisp_packet *packet) {
 static wisp__message *wisp__message_make(wisp *w, const wisp__remote *remote, int type,
                                          wisp_result *why) {
     wisp__packer *p = &w->content.packer;
-    size_t shape = (size_t)(p->shape.at + 7) / 8, data = (size_t)(p->data.at + 7) / 8;
+    size_t shape = (size_t)((p->shape.at + 7) / 8), data = (size_t)((p->data.at + 7) / 8);
     size_t bytes = sizeof(wisp__message) + shape + data + WISP__SLACK;
     wisp__message *m = (wisp__message *)wisp__chunk_take(&w->base, &w->chunks, bytes);
     *why = m ? WISP_OK : WISP_E_MEMORY;
@@ -24762,8 +24791,7 @@ static wisp__described *wisp__learn_schema_of(wisp *w, wisp__session *s, const w
                                               const uint8_t *descriptor, wisp_result *why) {
     wisp__their *their = &s->theirs[l->number];
     uint32_t hash = (uint32_t)wisp__hash_bytes(descriptor, (l->bits + 7) / 8) & ~UINT32_C(3);
-    size_t limit = (size_t)w->base.limits.schema_bytes;
-    size_t left = limit - (s->schema_bytes < limit ? s->schema_bytes : limit);
+    size_t left = (size_t)wisp__max_int(w->base.limits.schema_bytes - s->schema_bytes, 0);
     wisp__described *known = wisp__described_find(&w->registry.schemas, descriptor, l->bits);
     wisp__described *described;
     *why = their->failed & 2 ? WISP_E_LIMIT : WISP_E_SCHEMA;
@@ -24926,7 +24954,7 @@ static void wisp__learn(wisp__reading *r, const wisp__learning *l) {
         if (why && why != WISP_E_UNSUPPORTED) wisp__offend(w, s);
         return;
     }
-    if (form) s->schema_bytes += wisp__schema_charge(s, form->described);
+    if (form) s->schema_bytes += (int)wisp__schema_charge(s, form->described);
     s->lent += remote->lent;
     remote->announced++;
     s->theirs[l->number].remote = (uint16_t)(remote->index + 1);
@@ -25393,21 +25421,23 @@ static bool wisp__credit_begin(wisp *w, wisp__session *s, int bytes) {
     wisp__credit *credit = &w->content.credit;
     double seconds = wisp__min(w->base.time - s->credit_time, 1);
     int64_t earned = WISP__EARN_PACKET + (int64_t)bytes * WISP__EARN_BYTE;
-    s->credit = wisp__least(s->credit + (int64_t)(seconds * WISP__EARN_SECOND),
-                           WISP__EARN_SAVED);
+    int64_t saved = wisp__least(s->credit + (int64_t)(seconds * WISP__EARN_SECOND),
+                                WISP__EARN_SAVED);
+    bool enough = w->base.reliable || saved + earned >= WISP__EARN_NEEDED;
     s->credit_time = w->base.time;
-    if (!w->base.reliable && s->credit + earned < WISP__EARN_NEEDED) return false;
-    s->credit = wisp__least(s->credit + earned, WISP__EARN_SAVED);
-    credit->work = wisp__least(s->credit, WISP__EARN_MOST);
+    if (enough) saved = wisp__least(saved + earned, WISP__EARN_SAVED);
+    s->credit = (int)saved;
+    if (!enough) return false;
+    credit->work = wisp__least(saved, WISP__EARN_MOST);
     credit->memory = credit->room = WISP__PACKET_MEMORY;
     credit->over = false;
-    s->credit -= credit->work;
+    s->credit -= (int)credit->work;
     w->update_work += credit->work + WISP__EARN_PACKET;
     return true;
 }
 
 static void wisp__credit_end(wisp *w, wisp__session *s) {
-    s->credit += w->content.credit.work;
+    s->credit += (int)w->content.credit.work;
     w->update_work -= w->content.credit.work;
 }
 
@@ -26756,7 +26786,7 @@ static wisp_result wisp__start(wisp *w) {
     static const char *const reserved[] = { WISP_JOINED, WISP_LEFT, WISP_ERROR, WISP_BUDGET };
     wisp_result why = WISP_OK;
     w->peers.table_room = wisp__power_of_two(2 * w->peers.max_peers);
-    w->peers.table = (uint32_t *)wisp__alloc(&w->base, (size_t)w->peers.table_room * 4);
+    w->peers.table = (uint32_t *)wisp__alloc_items(&w->base, (uint64_t)w->peers.table_room, 4);
     w->incoming = (uint8_t *)wisp__alloc(&w->base, wisp__buffer_bytes(w, WISP__RECEIVED + 1));
     w->peers.post.buffers = (uint8_t *)wisp__alloc(&w->base,
                                                    wisp__buffer_bytes(w, WISP__POST_PACKETS + 1));

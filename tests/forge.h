@@ -31,14 +31,19 @@ static inline wisp__session *bench_server_side(bench *b) {
 }
 
 /* Joined, and "hp" is bound as number 0. */
-static inline bench *bench_open(void) {
+static inline bench *bench_open_as(void (*open)(world_two *t)) {
     bench *b = (bench *)calloc(1, sizeof *b);
-    world_two_open(&b->t);
+    open(&b->t);
     bench_names(b);
     world_run(&b->t.w, 0.1);
     tap_on(&b->out, b->t.client);
     return b;
 }
+
+static inline bench *bench_open(void) { return bench_open_as(world_two_open); }
+
+/* The server takes what its peers describe. */
+static inline bench *bench_open_foreign(void) { return bench_open_as(world_two_open_foreign); }
 
 /* After the session ended: the same again, from the same endpoints. */
 static inline void bench_rejoin(bench *b) {

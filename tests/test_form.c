@@ -392,6 +392,7 @@ TEST(each_peer_has_its_own_room_for_schemas_and_leaves_it) {
     char name[PLANS + 1][16];
     int known[2] = { 0, 0 };
     world_open(&w);
+    w.foreign = true;
     w.desc.limits.schema_bytes = SCHEMA_BYTES;
     server = world_add(&w);
     for (int i = 0; i < 2; i++) clients[i] = world_add(&w);
@@ -433,6 +434,7 @@ TEST(a_schema_of_many_names_is_counted_once) {
     plan *p = plan_new(3000, 7);
     char name[20][16];
     world_open(&t.w);
+    t.w.foreign = true;
     t.w.desc.limits.schema_bytes = 60000;
     world_two_join(&t);
     for (int i = 0; i < 20; i++) {

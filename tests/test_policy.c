@@ -1879,7 +1879,6 @@ static const test_case tests[] = {
     CASE(errors_below_zero_are_forgiven_all),
     CASE(whoever_joins_again_goes_on_with_its_errors),
     CASE(sessions_of_one_host_share_its_errors),
-    CASE(whoever_joins_again_begins_with_full_budgets),
     CASE(no_number_of_the_caller_is_nan_or_infinite),
     CASE(a_budget_that_makes_no_sense_leaves_the_one_in_force),
     CASE(what_leaves_for_all_keeps_to_the_total_in_equal_shares),

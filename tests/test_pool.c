@@ -597,7 +597,7 @@ static bool arena_use(wisp__base *base, wisp__arena *arena, uint64_t seed, int l
 TEST(pieces_of_the_arena_do_not_overlap) {
     wisp__base base;
     low_memory memory;
-    wisp__arena arena = { NULL, NULL };
+    wisp__arena arena = { NULL, NULL, 0 };
     low_start(&base, &memory);
     CHECK(arena_use(&base, &arena, 1, 50000));
     wisp__arena_free(&base, &arena);
@@ -608,7 +608,7 @@ TEST(pieces_of_the_arena_do_not_overlap) {
 TEST(an_arena_used_alike_allocates_only_once) {
     wisp__base base;
     low_memory memory;
-    wisp__arena arena = { NULL, NULL };
+    wisp__arena arena = { NULL, NULL, 0 };
     long long calls = 0;
     low_start(&base, &memory);
     for (int round = 0; round < 20; round++) {
@@ -624,7 +624,7 @@ TEST(an_arena_used_alike_allocates_only_once) {
 TEST(an_arena_used_unlike_stays_in_proportion) {
     wisp__base base;
     low_memory memory;
-    wisp__arena arena = { NULL, NULL };
+    wisp__arena arena = { NULL, NULL, 0 };
     low_start(&base, &memory);
     for (int round = 0; round < 100; round++) {
         wisp__arena_reset(&arena);
@@ -639,7 +639,7 @@ TEST(an_arena_used_unlike_stays_in_proportion) {
 TEST(nothing_and_much_can_be_taken_from_the_arena) {
     wisp__base base;
     low_memory memory;
-    wisp__arena arena = { NULL, NULL };
+    wisp__arena arena = { NULL, NULL, 0 };
     unsigned char *large;
     low_start(&base, &memory);
     CHECK(wisp__arena_take(&base, &arena, 0) != NULL);
@@ -670,7 +670,7 @@ TEST(no_size_wraps_around_in_an_arena) {
                                     (size_t)1 << 31 };
     wisp__base base;
     low_memory memory;
-    wisp__arena arena = { NULL, NULL };
+    wisp__arena arena = { NULL, NULL, 0 };
     wisp__arena_block huge;
     low_start(&base, &memory);
     for (int i = 0; i < (int)(sizeof sizes / sizeof *sizes); i++) {
@@ -684,11 +684,11 @@ TEST(no_size_wraps_around_in_an_arena) {
     CHECK(wisp__arena_take(&base, &arena, 100) != NULL);
     wisp__arena_free(&base, &arena);
     memset(&huge, 0, sizeof huge);
-    huge.bytes = huge.used = (size_t)1 << 31;            /* the next block would be twice as large */
+    huge.bytes = huge.used = (size_t)1 << 31;            /* the next would be twice as large */
     arena.first = arena.current = &huge;
     base.memory.alloc = ask;
     CHECK(wisp__arena_take(&base, &arena, 100) == NULL);
-    CHECK(asked >= 1 << 20 && asked <= INT32_MAX);
+    CHECK(asked >= WISP__ARENA_MOST && asked <= INT32_MAX);
 }
 
 TEST(no_count_of_items_wraps_around) {
@@ -707,7 +707,7 @@ TEST(no_count_of_items_wraps_around) {
 TEST(an_arena_without_memory_refuses_and_goes_on) {
     wisp__base base;
     low_memory memory;
-    wisp__arena arena = { NULL, NULL };
+    wisp__arena arena = { NULL, NULL, 0 };
     char *a, *b;
     low_start(&base, &memory);
     memory.fail_after = 0;

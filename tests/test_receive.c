@@ -321,7 +321,7 @@ static int taken_by_announcing(bench *b, int number, int tag) {
 }
 
 TEST(a_schema_that_failed_is_not_compiled_twice) {
-    bench *b = bench_open();
+    bench *b = bench_open_foreign();
     int first = taken_by_announcing(b, 9, 1), other;
     CHECK_EQ_INT(world_total(b->t.server).names_unknown, 1);
     CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_ERROR, WISP_E_SCHEMA), 1);
@@ -334,7 +334,7 @@ TEST(a_schema_that_failed_is_not_compiled_twice) {
 }
 
 TEST(announcements_that_fail_are_offences) {
-    bench *b = bench_open();
+    bench *b = bench_open_foreign();
     int sent = 0;
     while (bench_joined(b) && sent < 2000) {
         taken_by_announcing(b, 9, 1);

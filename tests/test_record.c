@@ -436,11 +436,12 @@ TEST(elements_that_pass_32_bits_are_refused_and_not_read) {
     const wisp_schema *schema = large_open(l, memory, LARGE_BYTES, &count);
     for (int i = 0; schema && i < 3; i++) {
         static const int64_t rooms[] = { 1 << 24, INT32_MAX, INT64_MAX };
+        wisp__credit credit = { INT64_MAX / 2, 0, 0, false };
         wisp__writer to = wisp__writer_on(out_bytes, OUT_MAX - WISP__SLACK);
         wisp__reader data;
         wisp__base base;
         low_memory counted;
-        wisp__arena arena = { NULL, NULL };
+        wisp__arena arena = { NULL, NULL, 0 };
         wisp__unpacker u;
         uint64_t image[64] = { 0 };
         CHECK(schema->program->schema->bytes <= (int)sizeof image);
@@ -455,7 +456,8 @@ TEST(elements_that_pass_32_bits_are_refused_and_not_read) {
         u.arena = &arena;
         u.data = &data;
         u.values = WISP__MESSAGE_VALUES;
-        u.room = rooms[i];
+        credit.memory = rooms[i];
+        if (i < 2) u.credit = &credit;
         CHECK_EQ_INT(wisp__record_read(&u, schema->program, image), WISP_E_LIMIT);
         CHECK_EQ_INT(counted.calls, 0);
         wisp__arena_free(&base, &arena);
