@@ -1,6 +1,6 @@
 /* driver.c - runs a libFuzzer target on repeatable inputs, with any compiler
 
-   Run      fuzz_x                         the first 20000 inputs, or what three seconds allow
+   Run      fuzz_x                         the first 20000 inputs, or what two seconds allow
             fuzz_x -n first count [seed]   some of them: a failure, again
             fuzz_x -x hex                  the input of these bytes
             fuzz_x file...                 the inputs in these files: what libFuzzer has found
@@ -15,7 +15,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { INPUT_MAX = 4096, INPUTS = 20000, SECONDS_MAX = 3 };
+enum { INPUT_MAX = 4096, INPUTS = 20000, SECONDS_MAX = 2 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -102,7 +102,7 @@ static double memory_most(const bomb *b) {
     return most;
 }
 
-/* An assembled message counts for as many packets as it came in. */
+/* Seconds: an assembled message counts for as many packets as it came in. */
 static double wholes_of(const bomb *b) {
     return b->assembled > HOSTILE_MTU ? (double)b->assembled / HOSTILE_MTU : 1;
 }
@@ -114,14 +114,14 @@ static void keep_most(double *most, double cost) {
 static void measured_update(bomb *b) {
     size_t held = b->h.memory.held;
     double began;
-    uint64_t work = hostile_work(&b->h);
     b->h.memory.peak = held;
     b->h.now += 0.05;                     /* what it may spend has been earned anew */
     began = cpu_now();
     wisp_update(b->h.server, b->h.now);
     keep_most(&b->costs[CPU], (cpu_now() - began) / wholes_of(b));
     keep_most(&b->costs[MEMORY], (double)(b->h.memory.peak - held) * MEMORY_MOST / memory_most(b));
-    keep_most(&b->costs[WORK], (double)(hostile_work(&b->h) - work) / wholes_of(b));
+    keep_most(&b->costs[WORK], hostile_work(&b->h) * hostile_work_most(0) /
+                                   hostile_work_most(b->assembled));
     hostile_drain(&b->h);
 }
 
@@ -632,7 +632,7 @@ static bool keep_attack(int measure, double cost, const uint8_t *bytes, int size
 /* What went over a bound; NULL: nothing. */
 static const char *over_bound(void) {
     if (the_bomb.costs[MEMORY] > MEMORY_MOST) return "memory";
-    if (the_bomb.costs[WORK] > HOSTILE_WORK_MOST) return "work";
+    if (the_bomb.costs[WORK] > hostile_work_most(0)) return "work";
     if (checks_cpu && the_bomb.costs[CPU] > CPU_MOST) return "cpu";
     return NULL;
 }

@@ -276,8 +276,10 @@ static void update(world *f) {
     f->h.memory.peak = before;
     wisp_update(f->h.server, f->h.now);
     wisp__host_check(f->h.server);
-    if (f->h.memory.peak - before > PACKET_MOST) {
-        fprintf(stderr, "a packet took %zu bytes\n", f->h.memory.peak - before);
+    if (f->h.memory.peak - before > PACKET_MOST ||
+        hostile_work(&f->h) > hostile_work_most(MESSAGE_BYTES)) {
+        fprintf(stderr, "a packet took %zu bytes and %.0f units of work\n",
+                f->h.memory.peak - before, hostile_work(&f->h));
         abort();
     }
     hostile_drain(&f->h);

@@ -1,9 +1,9 @@
 /* fuzz_reentry.c - everything that is public, called from everything that is called back
 
    The input is a script of operations on three endpoints around a bad network, who join each other.
-   Handlers, hooks on both ways, accept, replies, on_done, notices, the link's send and recv, the log,
-   the sink and the allocator each call back into the endpoint that calls them: what the script says,
-   if it may be called there at all. What is promised is watched:
+   Handlers, hooks on both ways, accept, replies, on_done and notices each call back into the endpoint
+   that calls them: what the script says. The link, the log and the sink call what only reads; the
+   allocator fails now and then. What is promised is watched:
 
        handles      of what is gone are refused, wherever that is noticed
        messages     that are reliable come once, in the order in which they were fired
@@ -53,8 +53,7 @@ typedef struct world {
     bool        quiet;
     call_record calls[CALLS];
     int         call_count;
-    bool        in_hook, in_alloc;
-    bool        inside;                     /* a handler, hook or accept runs, and no other callback */
+    bool        in_hook;
 } world;
 
 typedef struct state { int id; float x; char name[12]; } state;
@@ -67,7 +66,8 @@ static world the_world;
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void act(end *e, wisp_event *event, bool inside);
+static void act(end *e, wisp_event *event);
+static void only_look(end *e);
 
 /* ---- what is called back --------------------------------------------------------------- */
 
@@ -78,7 +78,7 @@ static end *end_of(wisp_event *event) {
     return e;
 }
 
-static void on_any(wisp_event *event) { act(end_of(event), event, true); }
+static void on_any(wisp_event *event) { act(end_of(event), event); }
 
 static stream *stream_of(stream *list, int *count, uint32_t peer) {
     for (int i = 0; i < *count; i++)
@@ -99,7 +99,7 @@ static void on_numbered(wisp_event *event) {
         s->sender = (uint32_t)wisp_arg_uint(event, 0);
         s->next++;
     }
-    act(e, event, true);
+    act(e, event);
 }
 
 static void on_ask(wisp_event *event) {
@@ -108,7 +108,7 @@ static void on_ask(wisp_event *event) {
     int64_t number = event->count ? wisp_arg_int(event, 0) : -1;
     wisp_call later;
     if (number >= 0 && number < CALLS) MUST(f->calls[number].ran++ == 0);
-    act(e, event, true);
+    act(e, event);
     if (f->quiet || e->doomed) return;
     switch (take_below(&f->in, 6)) {
     case 0: wisp_reply(event, wisp_int(number)); break;
@@ -128,7 +128,7 @@ static void on_answer(wisp_event *event) {
     look_at_event(event);
     MUST(call->accepted && call->answers++ == 0);
     for (int i = 0; i < ENDS; i++)
-        if (f->ends[i].w == event->w) act(&f->ends[i], event, true);
+        if (f->ends[i].w == event->w) act(&f->ends[i], event);
 }
 
 static wisp_result on_hook(wisp_event *event) {
@@ -136,7 +136,7 @@ static wisp_result on_hook(wisp_event *event) {
     world *f = e->world;
     bool outer = f->in_hook;
     f->in_hook = true;
-    act(e, event, true);
+    act(e, event);
     f->in_hook = outer;
     if (f->quiet || f->budget <= 0) return WISP_PASS;
     switch (take_below(&f->in, 12)) {
@@ -163,7 +163,7 @@ static wisp_result on_join(wisp *w, const wisp_addr *from, const void *ticket, i
     (void)ticket;
     (void)size;
     MUST(w && from);
-    act(e, NULL, true);
+    act(e, NULL);
     if (f->quiet) return WISP_OK;
     switch (take_below(&f->in, 8)) {
     case 0: return WISP_PENDING;
@@ -176,24 +176,18 @@ static void on_log(void *user, int level, wisp_result code, const char *text) {
     (void)level;
     (void)code;
     MUST(text);
-    act((end *)user, NULL, false);
+    only_look((end *)user);
 }
 
-/* A sink calls only what reads. */
 static void on_report(void *user, const wisp_report *report) {
-    end *e = (end *)user;
-    wisp_total_stats stats;
     MUST(report->text && report->remote && report->head && report->backtrace);
-    if (!e->w) return;
-    wisp_stats_total(e->w, &stats);
-    wisp_peer_addr(e->w, report->peer);
-    wisp_now(e->w);
+    only_look((end *)user);
 }
 
 static int on_send(void *user, wisp_packet *packets, int count) {
     end *e = (end *)user;
     world *f = e->world;
-    act(e, NULL, false);
+    only_look(e);
     if (!f->quiet && f->budget > 0 && take(&f->in) > 245) {
         for (int i = 0; i < count; i++) packets[i].status = WISP_E_AGAIN;
         return count;
@@ -203,19 +197,8 @@ static int on_send(void *user, wisp_packet *packets, int count) {
 
 static int on_recv(void *user, wisp_packet *packets, int count) {
     end *e = (end *)user;
-    act(e, NULL, false);
+    only_look(e);
     return e->inner.recv(e->inner.user, packets, count);
-}
-
-/* An allocator calls nothing back, but fails now and then. */
-static void *take_memory(void *user, size_t size) {
-    world *f = (world *)user;
-    MUST(!f->in_alloc);
-    return memory_take(&f->memory, size);
-}
-
-static void give_memory(void *user, void *block, size_t size) {
-    memory_give(&((world *)user)->memory, block, size);
 }
 
 /* ---- everything that is public -------------------------------------------------------------- */
@@ -385,7 +368,7 @@ static void configure(end *e) {
     wisp_use_config(e->w, &config, name);
 }
 
-static void look(end *e, wisp_event *event) {
+static void look(end *e, wisp_event *event, bool only) {
     static wisp_snapshot snapshot;
     world *f = e->world;
     wisp_profiler profiler;
@@ -394,7 +377,7 @@ static void look(end *e, wisp_event *event) {
     wisp_remote_stats remote;
     memset(&profiler, 0, sizeof profiler);
     memset(&canvas, 0, sizeof canvas);
-    switch (take_below(&f->in, 8)) {
+    switch (only ? 2 + take_below(&f->in, 4) : take_below(&f->in, 8)) {
     case 0: wisp_use_profiler(e->w, &profiler); break;
     case 1: wisp_use_profiler(e->w, NULL); break;
     case 2: wisp_snapshot_take(e->w, NULL, &snapshot); break;
@@ -476,16 +459,16 @@ static void do_one(end *e, wisp_event *event) {
     case 9: group(e, event); break;
     case 10: case 11: connect(e); break;
     case 12: configure(e); break;
-    case 13: look(e, event); break;
+    case 13: look(e, event, false); break;
     case 14: case 15: call_again(e); break;
     case 16: join(e); break;
     case 17: wisp_flush_batches(e->w); break;
     case 18: policy(e); break;
     case 19: if (take(&f->in) > 128) wisp_leave(e->w, some_peer(e, event), "left inside"); break;
     case 20: f->memory.fails_in = take_below(&f->in, 40); break;
-    case 21: if (f->inside) misuse(e, event); break;
+    case 21: if (f->depth) misuse(e, event); break;
     case 22:
-        if (!f->inside || take(&f->in) < 240) break;
+        if (!f->depth || take(&f->in) < 240) break;
         e->doomed = true;
         wisp_destroy(e->w);
         break;
@@ -493,19 +476,24 @@ static void do_one(end *e, wisp_event *event) {
     }
 }
 
-/* A callback acts, up to a depth. `inside`: it may end the endpoint, and may not update it. Links and
-   the log must do neither. */
-static void act(end *e, wisp_event *event, bool inside) {
+/* A callback acts, up to a depth. */
+static void act(end *e, wisp_event *event) {
     world *f = e->world;
-    bool outer = f->inside;
     if (f->quiet || f->depth >= DEPTH || !e->w || e->doomed || f->budget <= 0) return;
     if (take(&f->in) < 160) return;
     f->budget--;
     f->depth++;
-    f->inside = inside;
     do_one(e, event);
-    f->inside = outer;
     f->depth--;
+}
+
+/* Links, the log and the sink call nothing that changes anything; they may run before there is an
+   endpoint. */
+static void only_look(end *e) {
+    world *f = e->world;
+    if (f->quiet || !e->w || e->doomed || f->budget <= 0 || take(&f->in) < 200) return;
+    f->budget--;
+    look(e, NULL, true);
 }
 
 /* ---- the ends ------------------------------------------------------------------------------------ */
@@ -560,9 +548,7 @@ static void come(end *e) {
     desc.accept = on_join;
     desc.log = on_log;
     desc.user = e;
-    desc.memory.alloc = take_memory;
-    desc.memory.free = give_memory;
-    desc.memory.user = f;
+    desc.memory = memory_allocator(&f->memory);
     desc.limits.held_messages = 16;
     desc.limits.calls = 16;
     desc.limits.queue_messages = 200;

@@ -75,12 +75,13 @@ static inline uint8_t *hostile_put_head(hostile *h, int flags) {
 
 /* ---- work: what the server has done, in units that depend on no machine ------ */
 
-#define HOSTILE_WORK_MOST 1e6
+/* Of the last update. */
+static inline double hostile_work(const hostile *h) { return (double)h->server->update_work; }
 
-/* Zero until the endpoint counts it. */
-static inline uint64_t hostile_work(const hostile *h) {
-    (void)h;
-    return 0;
+/* What one packet may cost; `assembled`: bytes of a message whose last fragment it brings. */
+static inline double hostile_work_most(int assembled) {
+    return WISP__EARN_MOST + 2.0 * WISP__EARN_PACKET +
+           (double)assembled * (WISP__EARN_BYTE + WISP__EARN_DENSE);
 }
 
 /* ---- packets ----------------------------------------------------------------- */
