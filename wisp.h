@@ -2796,23 +2796,25 @@ static int wisp__leading_zeros(uint64_t word) {
 /* What a number was rounded from: just this, or something of a larger or smaller magnitude. */
 enum { WISP__FROM_EXACT, WISP__FROM_ABOVE, WISP__FROM_BELOW };
 
-/* The bits of the float that is nearest to digits * 2^power, or to what that was rounded from; in
-   the middle of two the even one. Beyond the largest it is infinite. */
+/* Digits without the last `drop` (1..64) bits, rounded to the nearest; in the middle of two what
+   they were rounded from decides, else the even one. */
+static inline uint64_t wisp__round_off(uint64_t digits, int drop, int from) {
+    uint64_t half = UINT64_C(1) << (drop - 1), rest = digits & (half | (half - 1));
+    uint64_t kept = drop == 64 ? 0 : digits >> drop;
+    if (rest != half) return kept + (rest > half);
+    if (from == WISP__FROM_BELOW) return kept;
+    return kept + (from == WISP__FROM_ABOVE ? 1 : kept & 1);
+}
+
+/* The bits of the float that is nearest to digits * 2^power, or to what that was rounded from.
+   Beyond the largest it is infinite. */
 static uint32_t wisp__float_near(uint64_t digits, int power, int from) {
     int zeros = digits ? wisp__leading_zeros(digits) : 0, exponent = power - zeros + 63;
     int drop = exponent >= -126 ? 40 : 40 - 126 - exponent;
-    uint64_t half, rest, kept;
+    uint64_t above = exponent >= -126 ? (uint64_t)(exponent + 126) << 23 : 0;
     if (!digits || drop > 64) return 0;
     if (exponent > 127) return 0x7f800000;
-    digits <<= zeros;
-    half = UINT64_C(1) << (drop - 1);
-    rest = digits & (half | (half - 1));
-    kept = drop == 64 ? 0 : digits >> drop;
-    if (exponent >= -126) kept += (uint64_t)(exponent + 126) << 23;
-    if (rest == half && from == WISP__FROM_BELOW) return (uint32_t)kept;
-    if (rest == half) kept += from == WISP__FROM_ABOVE ? 1 : kept & 1;
-    else kept += rest > half;
-    return (uint32_t)kept;
+    return (uint32_t)(wisp__round_off(digits << zeros, drop, from) + above);
 }
 
 /* A double as the nearest float. A NaN keeps the bits that there is room for. */
@@ -2820,6 +2822,9 @@ static uint32_t wisp__bits_narrow(uint64_t bits, int from) {
     uint32_t sign = (uint32_t)(bits >> 32) & UINT32_C(0x80000000);
     uint64_t fraction = bits & ((UINT64_C(1) << 52) - 1);
     int exponent = (int)(bits >> 52 & 0x7ff);
+    if (exponent > 896 && exponent < 1151)               /* a float like most */
+        return sign | (uint32_t)wisp__round_off((bits & (uint64_t)INT64_MAX) -
+                                                (UINT64_C(896) << 52), 29, from);
     if (exponent == 0x7ff) {
         uint32_t rest = (uint32_t)(fraction >> 29);
         return sign | UINT32_C(0x7f800000) | (fraction && !rest ? UINT32_C(0x400000) : rest);
@@ -2930,7 +2935,7 @@ static void wisp__limits_defaults(wisp_limits *limits, int max_peers) {
     l->remotes = wisp__min_int(wisp__default_int(l->remotes, 1024), 16384);
     l->connections = wisp__min_int(wisp__default_int(l->connections, 4096), 1 << 20);
     l->message_bytes = wisp__min_int(wisp__default_int(l->message_bytes, WISP__MESSAGE_BYTES),
-                                     1 << 28);
+                                     (1 << 28) - 1024);       /* its bits are an int */
     l->message_values = wisp__min_int(wisp__default_int(l->message_values, WISP__MESSAGE_VALUES),
                                       1 << 24);
     l->map_pairs = wisp__min_int(wisp__default_int(l->map_pairs, WISP__MAP_PAIRS), 1 << 24);
@@ -4423,7 +4428,7 @@ static bool wisp__enum_is_open(const wisp_type *type) { return type->least != 0;
 
 /* The number in an enum's storage: of an open one of 4 bytes it has a sign. */
 static int64_t wisp__load_enum(const wisp_type *type, int bytes, const void *at) {
-    return wisp__load_int(at, bytes, wisp__enum_is_open(type) && bytes == 4);
+    return wisp__load_int(at, bytes, wisp__enum_is_open(type) && bytes >= 4);
 }
 
 /* Which of an enum's names a string is; -1: none. */
@@ -4732,12 +4737,16 @@ static bool wisp__value_double(const wisp_value *value, uint64_t *bits) {
    from (its `count` says where that lies, see decimal). */
 static bool wisp__value_float(const wisp_value *value, uint32_t *bits) {
     wisp__numeric n;
-    if (!wisp__numeric_of(value, &n)) return false;
-    if (value->kind == WISP_FLOAT) *bits = (uint32_t)wisp__bits_of(value);
-    else if (value->kind == WISP_NUMBER)
+    switch (value->kind) {
+    case WISP_FLOAT: *bits = (uint32_t)wisp__bits_of(value); return true;
+    case WISP_NUMBER:
         *bits = wisp__bits_narrow(wisp__load_double_bits(&value->as.number), value->count);
-    else *bits = wisp__float_near(n.magnitude, 0, WISP__FROM_EXACT) | (uint32_t)n.negative << 31;
-    return true;
+        return true;
+    default:
+        if (!wisp__numeric_of(value, &n)) return false;
+        *bits = wisp__float_near(n.magnitude, 0, WISP__FROM_EXACT) | (uint32_t)n.negative << 31;
+        return true;
+    }
 }
 
 /* Lists, element by element or pair by pair; a pair that is nil may be missing in a struct. */
@@ -4934,8 +4943,8 @@ static bool wisp__names_make(wisp__names *n, wisp__supply *supply, const wisp_va
     size_t count = (size_t)map->count;
     int64_t compares = (int64_t)map->count * 2 * wisp__log2(map->count);
     if (!wisp__pay_each(supply->credit, compares, WISP__PRICE_COMPARE)) return false;
-    n->names = (const char **)wisp__supply_take(supply, count * sizeof *n->names + 1);
-    n->places = (uint32_t *)wisp__supply_take(supply, count * sizeof *n->places + 1);
+    n->names = (const char **)wisp__supply_items(supply, count, sizeof *n->names);
+    n->places = (uint32_t *)wisp__supply_items(supply, count, sizeof *n->places);
     if (!n->names || !n->places) return false;
     n->count = map->count;
     for (int i = 0; i < map->count; i++) {
@@ -5354,8 +5363,8 @@ static bool wisp__fit_integer(wisp__fitting *f, const wisp_type *type, int bytes
 
 /* As a number is ordered: what is kept as a float is compared with bounds that are floats too, so
    that 0.1f is in 0 .. 0.1. No NaN is in bounds. */
-static int64_t wisp__bound_order(double bound, int bytes) {
-    uint64_t bits = wisp__double_bits(bound);
+static int64_t wisp__bound_order(const double *bound, int bytes) {
+    uint64_t bits = wisp__load_double_bits(bound);
     uint32_t narrow = wisp__bits_narrow(bits, WISP__FROM_EXACT);
     if (bytes != 4) return wisp__bits_order(bits);
     if (wisp__bits_finite(bits) && !wisp__bits_finite(wisp__bits_widen(narrow)))
@@ -5363,7 +5372,7 @@ static int64_t wisp__bound_order(double bound, int bytes) {
     return wisp__bits_order(wisp__bits_widen(narrow));
 }
 
-static bool wisp__in_bounds(uint64_t bits, double lo, double hi, int bytes) {
+static bool wisp__in_bounds(uint64_t bits, const double *lo, const double *hi, int bytes) {
     int64_t order = wisp__bits_order(bits);
     return order >= wisp__bound_order(lo, bytes) && order <= wisp__bound_order(hi, bytes);
 }
@@ -5375,7 +5384,7 @@ static bool wisp__fit_number(wisp__fitting *f, const wisp_type *type, int bytes,
     if (!wisp__value_double(v, &whole)) return wisp__blame(f, "is no number");
     bits = whole;
     if (bytes == 4 && wisp__value_float(v, &narrow)) bits = wisp__bits_widen(narrow);
-    if (type->kind != WISP_TYPE_NUMBER && !wisp__in_bounds(bits, type->lo, type->hi, bytes))
+    if (type->kind != WISP_TYPE_NUMBER && !wisp__in_bounds(bits, &type->lo, &type->hi, bytes))
         return wisp__blame(f, "%g is not in %g .. %g", wisp__bits_double(whole), type->lo,
                            type->hi);
     if (wisp__bits_finite(whole) && !wisp__bits_finite(bits))
@@ -5487,7 +5496,9 @@ static wisp_range wisp__component(const wisp_type *type, int i) {
 }
 
 /* Of one range for all components. */
-static bool wisp__has_steps(const wisp_type *type) { return wisp__order(type->step) > 0; }
+static bool wisp__has_steps(const wisp_type *type) {
+    return wisp__bits_order(wisp__load_double_bits(&type->step)) > 0;
+}
 
 static int wisp__vector_count(const wisp_type *type) {
     return type->kind == WISP_TYPE_VEC2 ? 2 : type->kind == WISP_TYPE_VEC3 ? 3 : 4;
@@ -5502,7 +5513,8 @@ static bool wisp__fit_vector(wisp__fitting *f, const wisp_type *type, const wisp
     for (int i = 0; i < count; i++) {
         wisp_range range = wisp__component(type, i);
         uint64_t bits = wisp__load_number_bits(&parts[i], 4);
-        if ((type->of || wisp__has_steps(type)) && !wisp__in_bounds(bits, range.lo, range.hi, 4))
+        bool steps = type->of || wisp__has_steps(type);
+        if (steps && !wisp__in_bounds(bits, &range.lo, &range.hi, 4))
             return wisp__blame(f, "component %d: %g is not in %g .. %g", i,
                                wisp__bits_double(bits), range.lo, range.hi);
     }
@@ -5549,7 +5561,8 @@ static bool wisp__fit_transform(wisp__fitting *f, const wisp_value *v, void *at)
 static uint8_t wisp__to_byte(float part) { return (uint8_t)(part * 255.0f + 0.5f); }
 
 static bool wisp__is_channel(const float *part) {
-    return wisp__in_bounds(wisp__load_number_bits(part, 4), 0, 1, 8);
+    int64_t order = wisp__bits_order(wisp__load_number_bits(part, 4));
+    return order >= 0 && order <= INT64_C(1023) << 52;
 }
 
 static bool wisp__fit_color(wisp__fitting *f, int bytes, const wisp_value *v, void *at) {
@@ -5567,7 +5580,7 @@ static bool wisp__fit_color(wisp__fitting *f, int bytes, const wisp_value *v, vo
 
 static bool wisp__fit_enum(wisp__fitting *f, const wisp_type *type, int bytes, const wisp_value *v,
                            void *at) {
-    bool open = wisp__enum_is_open(type), wide = open && bytes == 4;
+    bool open = wisp__enum_is_open(type), wide = open && bytes >= 4;
     uint64_t most = (uint64_t)type->max - 1, least = wide ? UINT64_C(1) << 31 : 0;
     int index = -1;
     wisp__numeric n;
@@ -7027,15 +7040,17 @@ static const wisp_schema *wisp__learn_schema(wisp__describing *d, wisp__learn_fn
     return fields ? schema : NULL;
 }
 
+static int wisp__learn_kind(wisp__reader *from, wisp_type *type) {
+    int kind = (int)wisp__get(from, 5);
+    type->least = kind == WISP__KIND_ENUM_OPEN;
+    return kind == WISP__KIND_ENUM_OPEN ? (int)WISP_TYPE_ENUM : kind;
+}
+
 static bool wisp__learn_type(wisp__describing *d, wisp_type *type) {
     wisp_type *inner;
     int form;
     memset(type, 0, sizeof *type);
-    type->kind = (int)wisp__get(d->from, 5);
-    if (type->kind == WISP__KIND_ENUM_OPEN) {
-        type->kind = WISP_TYPE_ENUM;
-        type->least = 1;
-    }
+    type->kind = wisp__learn_kind(d->from, type);
     if (d->from->failed || ++d->nodes > WISP__SCHEMA_NODES) return wisp__learn_fail(d);
     switch (type->kind) {
     case WISP_TYPE_EXACT:
@@ -7281,8 +7296,8 @@ static bool wisp__edit_takes(const wisp_schema *schema, const wisp_value *value)
     return (row ? wisp__is_array(value) : wisp__is_map(value)) && wisp__is_sound(value);
 }
 
-/* Copies the pairs or fields of a value. A row is edited by the names of its fields as well; of equal
-   keys the last wins. WISP_E_INVALID: it has another shape than its schema. */
+/* Copies the pairs or fields of a value. A row is edited by the names of its fields as well; of
+   equal keys the last wins. WISP_E_INVALID: it has another shape than its schema. */
 static wisp_result wisp__edit_begin(wisp_edit *edit, wisp__supply *supply,
                                     const wisp_schema *schema, const wisp_value *value) {
     wisp_value all;
@@ -7292,7 +7307,7 @@ static wisp_result wisp__edit_begin(wisp_edit *edit, wisp__supply *supply,
     edit->supply = supply;
     if (!wisp__edit_takes(schema, value)) return WISP_E_INVALID;
     room = wisp__max_int(value->count, 16);
-    edit->pairs = (wisp_pair *)wisp__supply_take(supply, (size_t)room * sizeof *edit->pairs);
+    edit->pairs = (wisp_pair *)wisp__supply_items(supply, (uint64_t)room, sizeof *edit->pairs);
     if (!edit->pairs) return wisp__edit_fail(edit);
     edit->room = room;
     for (int i = 0; i < value->count && result == WISP_OK; i++) {
@@ -8223,7 +8238,7 @@ static wisp__pen wisp__write_floats(wisp__pen pen, const wisp__op *op, const uin
     for (int i = 0; i < op->max; i++) {
         uint32_t bits = wisp__load_float_bits(at + 4 * i);
         if (op->flags & WISP__OP_RANGED &&
-            !wisp__in_bounds(wisp__bits_widen(bits), op->low, op->high, 4))
+            !wisp__in_bounds(wisp__bits_widen(bits), &op->low, &op->high, 4))
             pen.wrong = true;
         pen = wisp__pen_put(pen, bits, 32);
     }
@@ -8234,7 +8249,7 @@ static wisp__pen wisp__write_double(wisp__pen pen, const wisp__op *op, const uin
     uint8_t form[16 + WISP__SLACK];
     wisp__writer writer = wisp__writer_on(form, 16);
     uint64_t bits = wisp__load_double_bits(at);
-    if (op->flags & WISP__OP_RANGED && !wisp__in_bounds(bits, op->low, op->high, 8))
+    if (op->flags & WISP__OP_RANGED && !wisp__in_bounds(bits, &op->low, &op->high, 8))
         pen.wrong = true;
     if (op->code == WISP__OP_DOUBLE) return wisp__pen_put64(pen, bits);
     memset(form, 0, sizeof form);
@@ -8261,7 +8276,7 @@ static wisp__pen wisp__write_int(wisp__pen pen, const wisp__op *op, const uint8_
 
 static wisp__pen wisp__write_quantized(wisp__pen pen, const wisp__op *op, const uint8_t *at) {
     uint64_t bits = wisp__load_number_bits(at, op->bytes);
-    if (wisp__in_bounds(bits, op->low, op->high, op->bytes))
+    if (wisp__in_bounds(bits, &op->low, &op->high, op->bytes))
         return wisp__pen_put(pen, wisp__quantize(op, wisp__bits_double(bits)), op->bits);
     pen.wrong = true;
     return pen;
@@ -8291,7 +8306,7 @@ static void wisp__read_number(wisp__unpacker *u, const wisp__op *op, uint8_t *at
     } else {
         bits = wisp__get(u->data, 64);
     }
-    if (op->flags & WISP__OP_RANGED && !wisp__in_bounds(bits, op->low, op->high, 8))
+    if (op->flags & WISP__OP_RANGED && !wisp__in_bounds(bits, &op->low, &op->high, 8))
         wisp__unpack_invalid(u);
     memcpy(at, &bits, 8);
 }
@@ -8309,7 +8324,7 @@ static void wisp__read_floats(wisp__unpacker *u, const wisp__op *op, uint8_t *at
     for (int i = 0; i < op->max; i++) {
         uint32_t bits = (uint32_t)wisp__get(u->data, 32);
         if (op->flags & WISP__OP_RANGED &&
-            !wisp__in_bounds(wisp__bits_widen(bits), op->low, op->high, 4))
+            !wisp__in_bounds(wisp__bits_widen(bits), &op->low, &op->high, 4))
             wisp__unpack_invalid(u);
         memcpy(at + 4 * i, &bits, 4);
     }
@@ -8377,22 +8392,35 @@ static inline void wisp__run_floats(wisp__pen *pen, const uint8_t *from, int cou
     if (count) wisp__run_put(pen, wisp__one_float(from), 32);
 }
 
-static inline bool wisp__op_bounds(const wisp__op *op, uint64_t bits) {
-    int64_t order = wisp__bits_order(bits);
-    return order >= wisp__bits_order(wisp__load_double_bits(&op->low)) &&
-           order <= wisp__bits_order(wisp__load_double_bits(&op->high));
+/* A number in memory, if it is in the range of the operation. Comparisons of numbers are faster
+   than those of bits, and do as well where the compiler knows of NaN. */
+static inline bool wisp__op_takes(const wisp__op *op, const uint8_t *from, int bytes,
+                                  double *number) {
+#if defined(__FINITE_MATH_ONLY__) && !__FINITE_MATH_ONLY__
+    float float32;
+    if (bytes == 4) memcpy(&float32, from, 4), *number = (double)float32;
+    else memcpy(number, from, 8);
+    return *number >= op->low && *number <= op->high;
+#else
+    uint64_t bits = wisp__load_number_bits(from, bytes);
+    *number = wisp__bits_double(bits);
+    return wisp__in_bounds(bits, &op->low, &op->high, 8);
+#endif
 }
 
 static inline bool wisp__floats_inside(const wisp__op *op, const uint8_t *from) {
     bool inside = true;
+    double number;
     for (int i = 0; i < op->max; i++)
-        inside = inside && wisp__op_bounds(op, wisp__load_number_bits(from + 4 * i, 4));
+        inside = inside && wisp__op_takes(op, from + 4 * i, 4, &number);
     return inside;
 }
 
-static inline void wisp__run_steps(wisp__pen *pen, const wisp__op *op, uint64_t bits) {
-    if (wisp__op_bounds(op, bits)) {
-        uint64_t steps = wisp__quantize(op, wisp__bits_double(bits));
+static inline void wisp__run_steps(wisp__pen *pen, const wisp__op *op, const uint8_t *from,
+                                   int bytes) {
+    double number;
+    if (wisp__op_takes(op, from, bytes, &number)) {
+        uint64_t steps = wisp__quantize(op, number);
         wisp__run_put(pen, steps, op->bits);
     } else {
         pen->wrong = true;
@@ -8464,12 +8492,8 @@ static int wisp__write_rows(wisp__pen *pen, const wisp__op *op, const wisp__op *
                 wisp__run_floats(&row, from, at->max);
                 break;
             case WISP__QUICK_FLOATS: wisp__run_floats(&row, from, at->max); break;
-            case WISP__QUICK_FLOAT_STEPS:
-                wisp__run_steps(&row, at, wisp__load_number_bits(from, 4));
-                break;
-            case WISP__QUICK_DOUBLE_STEPS:
-                wisp__run_steps(&row, at, wisp__load_number_bits(from, 8));
-                break;
+            case WISP__QUICK_FLOAT_STEPS: wisp__run_steps(&row, at, from, 4); break;
+            case WISP__QUICK_DOUBLE_STEPS: wisp__run_steps(&row, at, from, 8); break;
             case WISP__QUICK_DOUBLE:
                 wisp__run_put64(&row, (uint64_t)wisp__load_int(from, 8, false));
                 break;
@@ -8523,9 +8547,9 @@ static inline bool wisp__heads_steps(wisp__heads *h, const wisp__op *op, const u
     int shift = h->bit & 7;
     int64_t span = (int64_t)op->span, steps;       /* of at most 32 bits */
     for (int i = h->rows; i > 0; i--, from += h->each, to += WISP__SLOT_BYTES) {
-        uint64_t number = wisp__load_number_bits(from, bytes);
-        if (!wisp__op_bounds(op, number)) return false;
-        steps = (int64_t)(wisp__quotient(wisp__bits_double(number) - op->low, op->step) + 0.5);
+        double number;
+        if (!wisp__op_takes(op, from, bytes, &number)) return false;
+        steps = (int64_t)(wisp__quotient(number - op->low, op->step) + 0.5);
         wisp__slot_put(to, steps < span ? (uint64_t)steps : op->span, shift);
     }
     h->bit += op->bits;
@@ -9309,7 +9333,9 @@ static void wisp__read_array(wisp__unpacker *u, const wisp__op *ops, int at, uin
         memcpy(image + op->offset, &place, sizeof place);
     }
     quick = op->head || ops[at + 1].run == op->end;
-    if (quick && !wisp__unpack_pay(u, (int64_t)count * (op->end - at - 1), WISP__PRICE_CELL)) return;
+    if (quick &&
+        !wisp__unpack_pay(u, (int64_t)count * (op->end - at - 1), WISP__PRICE_CELL))
+        return;
     if (op->head) done = wisp__read_tiles(u, op, items, count);
     if (ops[at + 1].run == op->end)
         done += wisp__read_rows(u, &ops[at + 1], ops + op->end,
@@ -12642,9 +12668,9 @@ static bool wisp__protobuf_fits_scalar(const wisp_type *type, const wisp_value *
     case WISP_TYPE_RANGE:
         if (type->least < 0) return (int64_t)bits >= type->least && (int64_t)bits <= type->most;
         return bits >= (uint64_t)type->least && bits <= (uint64_t)type->most;
-    case WISP_TYPE_LITERAL: return wisp__in_bounds(number, type->lo, type->lo, 8);
+    case WISP_TYPE_LITERAL: return wisp__in_bounds(number, &type->lo, &type->lo, 8);
     case WISP_TYPE_NUMBER_RANGE:
-    case WISP_TYPE_QUANTIZED: return wisp__in_bounds(number, type->lo, type->hi, 8);
+    case WISP_TYPE_QUANTIZED: return wisp__in_bounds(number, &type->lo, &type->hi, 8);
     case WISP_TYPE_NUMBER: return !numeric.integral || wisp__protowire_is_exact(numeric.magnitude);
     default: return true;
     }
@@ -13154,8 +13180,8 @@ static void wisp__protobuf_finish_struct(wisp__protowire_reader *r, const wisp_s
     else *value = wisp_map(pairs, kept);
 }
 
-/* Finishes the elements of a list. A union without an option is as if it had not come, unless nil is
-   one of its options. */
+/* Finishes the elements of a list. A union without an option is as if it had not come, unless nil
+   is one of its options. */
 static void wisp__protobuf_finish_list(wisp__protowire_reader *r, const wisp_type *element,
                                        int each, wisp_value *list, int depth) {
     wisp_value *items = (wisp_value *)wisp__elements_of(list), nil = wisp_nil();
@@ -17586,7 +17612,7 @@ static void wisp__kept_release(wisp__base *base, wisp__chunks *chunks, wisp__kep
 
 static bool wisp__kept_same(const wisp__kept *a, const wisp__kept *b) {
     return a && b && (a == b || (a->bits == b->bits &&
-                                 memcmp(a->bytes, b->bytes, (size_t)(a->bits + 7) / 8) == 0));
+                                 memcmp(a->bytes, b->bytes, (size_t)((a->bits + 7) / 8)) == 0));
 }
 
 static wisp__stored *wisp__track_at(wisp__track *track, uint32_t sequence) {
@@ -17700,8 +17726,8 @@ static wisp__track *wisp__track_open(wisp__base *base, wisp__chunks *chunks, wis
         *why = wisp__grow(base, (void **)&tracks->places, &tracks->room, tracks->count + 1,
                           base->limits.keys, sizeof *tracks->places);
         if (*why == WISP_OK && !tracks->buckets)
-            tracks->buckets = (wisp__track **)wisp__alloc(base, WISP__TRACK_BUCKETS *
-                                                                    sizeof *tracks->buckets);
+            tracks->buckets = (wisp__track **)wisp__alloc_items(base, WISP__TRACK_BUCKETS,
+                                                                sizeof *tracks->buckets);
         if (*why == WISP_OK && tracks->buckets)
             track = (wisp__track *)wisp__alloc(base, wisp__track_bytes(room));
         if (!track) {
@@ -18001,7 +18027,7 @@ static wisp__described *wisp__described_find(const wisp__schemas *schemas,
    end of its last byte. */
 static wisp__described *wisp__described_learn(wisp__schemas *schemas, const uint8_t *descriptor,
                                               int bits, size_t most, wisp_result *why) {
-    size_t room = (size_t)bits + 1024, used;
+    size_t room = 12 * (size_t)bits + 1024, used;       /* mostly enough */
     wisp__described *d = wisp__described_find(schemas, descriptor, bits);
     if (d && d->learnt && d->bytes > most) *why = WISP_E_LIMIT;
     if (d && *why) return NULL;
@@ -18009,6 +18035,7 @@ static wisp__described *wisp__described_learn(wisp__schemas *schemas, const uint
         d->references++;
         return d;
     }
+    if (room > most) room = most;
     *why = WISP_E_MEMORY;
     while (*why == WISP_E_MEMORY) {
         if (room > 2 * most) {
@@ -19309,7 +19336,8 @@ static wisp_result wisp__encode_squeezed(wisp__content *c, wisp__remote *remote,
     wisp__put_bits(&all, p->data.bytes, p->data.at);
     packed = wisp__squeeze_pack(c->registry->squeeze, &remote->squeeze, methods, raw, bytes, to,
                                 bytes - 5, &method);
-    if (!wisp__can_pay(c->base, (int64_t)p->values * WISP__PRICE_ANY + (int64_t)bytes * each, packed))
+    if (!wisp__can_pay(c->base, (int64_t)p->values * WISP__PRICE_ANY + (int64_t)bytes * each,
+                       packed))
         packed = 0;                    /* it would be refused: as it is, its bytes pay for it */
     if (p->data_room < bytes + 64 && wisp__content_grow(c, (int64_t)bytes + 64)) return p->result;
     p->shape.at = p->data.at = 0;
@@ -19481,7 +19509,8 @@ static wisp_result wisp__decode(wisp__content *c, const wisp__form *form, wisp__
     u.start = data->at;
     squeezed = form->squeezed && wisp__get(data, 1);
     if (!squeezed) u.start = data->at;
-    result = squeezed ? wisp__decode_squeezed(c, &u, form, out) : wisp__decode_content(&u, form, out);
+    result = squeezed ? wisp__decode_squeezed(c, &u, form, out)
+                      : wisp__decode_content(&u, form, out);
     if (data->failed && !result) result = WISP_E_BAD_PACKET;
     return wisp__content_result(c, result);
 }
@@ -23116,7 +23145,7 @@ static void wisp__on_handshake(wisp *w, const wisp_packet *packet) {
 static wisp__message *wisp__message_make(wisp *w, const wisp__remote *remote, int type,
                                          wisp_result *why) {
     wisp__packer *p = &w->content.packer;
-    size_t shape = (size_t)(p->shape.at + 7) / 8, data = (size_t)(p->data.at + 7) / 8;
+    size_t shape = (size_t)((p->shape.at + 7) / 8), data = (size_t)((p->data.at + 7) / 8);
     size_t bytes = sizeof(wisp__message) + shape + data + WISP__SLACK;
     wisp__message *m = (wisp__message *)wisp__chunk_take(&w->base, &w->chunks, bytes);
     *why = m ? WISP_OK : WISP_E_MEMORY;
@@ -23974,8 +24003,32 @@ static bool wisp__conform_incoming(wisp *w, wisp__session *s, wisp__incoming *in
     return in->readable == WISP_OK;
 }
 
+/* A message that is of no use. The caller of an invoke gets to know why. */
 static void wisp__on_unreadable(wisp *w, wisp__session *s, const wisp__incoming *in,
-                                wisp__request *request);
+                                wisp__request *request) {
+    wisp__remote *remote = in->remote ? in->remote : w->registry.remotes[WISP__ON_ERROR];
+    wisp_value text;
+    wisp__message *m;
+    wisp_result why;
+    if (in->readable == WISP_E_FLOOD)
+        snprintf(w->registry.text, sizeof w->registry.text,
+                 "more work or memory than its bytes pay for");
+    wisp__pay(&w->content.credit, WISP__PRICE_ERROR);
+    text = wisp_string(w->registry.text);
+    s->peer.stats.bad_messages++;
+    wisp__drop(&w->registry, in->remote, s,
+               in->readable == WISP_E_INVALID ? WISP_DROP_INVALID : WISP_DROP_UNREADABLE);
+    if (in->remote && in->readable == WISP_E_INVALID) in->remote->stats.invalid++;
+    wisp__error(w, s, in->remote, in->readable,
+                w->registry.text[0] ? w->registry.text : "message cannot be read");
+    if (in->kind == WISP__R_INVOKE) {
+        m = wisp__answer_make(w, remote, in->call, in->readable, &text, w->registry.text[0] != 0,
+                              &why);
+        if (m) wisp__answer_give(w, s, request, m);
+        else wisp__error(w, s, remote, why, "the answer of a call was not made");
+    }
+    wisp__offend(w, s);
+}
 
 /* A call that is new, and may run. */
 static void wisp__on_new_call(wisp *w, wisp__session *s, wisp__request *request,
@@ -24333,8 +24386,8 @@ static wisp_result wisp__ask_whole(wisp *w, wisp__session *s, wisp__incoming *in
     return first ? WISP_E_BASELINE : WISP_OK;
 }
 
-/* What was told and is not kept here: its sender takes it for kept, and is asked for whole values. A
-   value in order must not be followed by differences to it either: nothing is held any more. */
+/* What was told and is not kept here: its sender takes it for kept, and is asked for whole values.
+   A value in order must not be followed by differences to it either: nothing is held any more. */
 static void wisp__heard_lost(wisp *w, wisp__session *s, wisp__incoming *in) {
     wisp__reader from = in->from;
     wisp__telling t;
@@ -24455,33 +24508,6 @@ static void wisp__heard_decode(wisp *w, wisp__incoming *in, const wisp__kept *va
     wisp__reader data = wisp__reader_on(value->bytes, (int)((value->bits + 7) / 8));
     in->readable = wisp__decode(&w->content, in->form, &data, &in->content);
     in->conformed = false;
-}
-
-/* A message that is of no use. The caller of an invoke gets to know why. */
-static void wisp__on_unreadable(wisp *w, wisp__session *s, const wisp__incoming *in,
-                                wisp__request *request) {
-    wisp__remote *remote = in->remote ? in->remote : w->registry.remotes[WISP__ON_ERROR];
-    wisp_value text;
-    wisp__message *m;
-    wisp_result why;
-    if (in->readable == WISP_E_FLOOD)
-        snprintf(w->registry.text, sizeof w->registry.text,
-                 "more work or memory than its bytes pay for");
-    wisp__pay(&w->content.credit, WISP__PRICE_ERROR);
-    text = wisp_string(w->registry.text);
-    s->peer.stats.bad_messages++;
-    wisp__drop(&w->registry, in->remote, s,
-               in->readable == WISP_E_INVALID ? WISP_DROP_INVALID : WISP_DROP_UNREADABLE);
-    if (in->remote && in->readable == WISP_E_INVALID) in->remote->stats.invalid++;
-    wisp__error(w, s, in->remote, in->readable,
-                w->registry.text[0] ? w->registry.text : "message cannot be read");
-    if (in->kind == WISP__R_INVOKE) {
-        m = wisp__answer_make(w, remote, in->call, in->readable, &text, w->registry.text[0] != 0,
-                              &why);
-        if (m) wisp__answer_give(w, s, request, m);
-        else wisp__error(w, s, remote, why, "the answer of a call was not made");
-    }
-    wisp__offend(w, s);
 }
 
 /* Over the rate of messages: dropped, and not answered. */
@@ -26759,7 +26785,7 @@ static wisp_result wisp__start(wisp *w) {
     static const char *const reserved[] = { WISP_JOINED, WISP_LEFT, WISP_ERROR, WISP_BUDGET };
     wisp_result why = WISP_OK;
     w->peers.table_room = wisp__power_of_two(2 * w->peers.max_peers);
-    w->peers.table = (uint32_t *)wisp__alloc(&w->base, (size_t)w->peers.table_room * 4);
+    w->peers.table = (uint32_t *)wisp__alloc_items(&w->base, (uint64_t)w->peers.table_room, 4);
     w->incoming = (uint8_t *)wisp__alloc(&w->base, wisp__buffer_bytes(w, WISP__RECEIVED + 1));
     w->peers.post.buffers = (uint8_t *)wisp__alloc(&w->base,
                                                    wisp__buffer_bytes(w, WISP__POST_PACKETS + 1));
@@ -26866,8 +26892,9 @@ static void wisp__advance(wisp *w, double now) {
     w->base.time += wisp__min(step, w->base.timeout / 2);
 }
 
-/* Takes what has come until nothing is left, or the work of one update is done. A link that has handed over several at once before, or
-   that says so, has nothing left when it hands over less. false: the link is broken. */
+/* Takes what has come until nothing is left, or the work of one update is done. A link that has
+   handed over several at once before, or that says so, has nothing left when it hands over less.
+   false: the link is broken. */
 static bool wisp__receive(wisp *w) {
     wisp_link *link = &w->peers.post.link;
     int left = w->base.limits.update_packets, count = WISP__RECEIVED;

@@ -140,6 +140,7 @@ TEST(limits_are_far_from_where_numbers_wrap) {
         CHECK(limit > 0 && limit <= 1 << 30);
     }
     CHECK(limits.notices <= 1 << 24 && limits.schema_bytes <= 1 << 28);
+    CHECK((int64_t)(limits.message_bytes + 256) * 8 <= INT32_MAX);
 }
 
 /* --- growing arrays --- */

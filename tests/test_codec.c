@@ -572,13 +572,12 @@ TEST(the_bits_of_floats_survive_a_stay_in_doubles) {
 /* --- text and integers that become floats --- */
 
 static uint32_t float_of_json(const wisp_type *type, const char *number) {
-    wisp_field field = WISP_MAP_FIELD("x", WISP_T_FLOAT);
-    wisp_schema schema = WISP_MAP_SCHEMA("x", 1, &field);
+    wisp_field fields[] = { WISP_MAP_FIELD("x", WISP_T_FLOAT) };
+    wisp_schema schema = WISP_MAP_SCHEMA("x", 1, fields);
     char text[400];
     wisp_value out = wisp_nil();
     int size;
-    field.type = *type;
-    schema.count = 1;
+    fields[0].type = *type;
     size = snprintf(text, sizeof text, type->kind == WISP_TYPE_VEC2 ? "{\"x\":[%s,0]}"
                                                                     : "{\"x\":%s}", number);
     size = wisp_decode(wisp_json(), &schema, text, size, &out, memory_a.bytes, MEMORY_MAX);
@@ -616,6 +615,7 @@ TEST(a_value_of_json_fills_a_float_rounded_once) {
     memset(&out, 0, sizeof out);
     CHECK(wisp_decode(wisp_json(), NULL, text, (int)sizeof text - 1, &value, memory_a.bytes,
                       MEMORY_MAX) > 0);
+    CHECK_EQ_INT(wisp_count_of(wisp_field_of(&value, "f")), 0);
     CHECK_EQ_INT(wisp_fill_struct(&schema, &value, &out, why, (int)sizeof why), WISP_OK);
     memcpy(&bits, &out.f, 4);
     CHECK_EQ_INT(bits, 0x15ae43fd);

@@ -356,7 +356,7 @@ static wisp_result unpack_fenced(bench *b, const fence *f, int kind, uint32_t wi
     return wisp__squeeze_unpack(&b->sq, kinds[kind].method, with, at, count, b->back, FENCED);
 }
 
-/* Every beginning of a few bytes, whole frames, and frames that are followed by a few bytes more. */
+/* Every beginning of a few bytes, whole frames, and frames with a few bytes more behind them. */
 TEST(nothing_is_read_behind_the_end) {
     bench *b = bench_start();
     fence f = fence_start();
@@ -370,7 +370,7 @@ TEST(nothing_is_read_behind_the_end) {
             wisp_result result;
             low_random_bytes(&seed, bytes, (int)sizeof bytes);
             bytes[0] = (unsigned char)(i / 10);
-            if (test_random_below(&seed, 2)) bytes[2] = (unsigned char)(bytes[2] & 7), bytes[3] = 0;
+            if (i % 3) bytes[2] = (unsigned char)(bytes[2] & 7), bytes[3] = 0;
             result = unpack_fenced(b, &f, k, with, bytes, i % 10);
             CHECK(result == WISP_OK || result == WISP_E_COMPRESSED);
         }

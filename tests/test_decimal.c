@@ -199,7 +199,7 @@ TEST(a_float_is_rounded_once) {
 }
 
 TEST(middles_of_floats_go_to_the_even_one) {
-    static const char *const fractions[] = { "5", "500000000000000000000001", "4999999999999999999" };
+    static const char *const fractions[] = { "5", "500000000000000000001", "4999999999999999999" };
     uint64_t seed = 5;
     for (int i = 0; i < 3000; i++) {
         uint32_t whole = (uint32_t)(test_random(&seed) >> 41) | 1u << 23;

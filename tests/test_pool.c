@@ -684,7 +684,7 @@ TEST(no_size_wraps_around_in_an_arena) {
     CHECK(wisp__arena_take(&base, &arena, 100) != NULL);
     wisp__arena_free(&base, &arena);
     memset(&huge, 0, sizeof huge);
-    huge.bytes = huge.used = (size_t)1 << 31;            /* the next block would be twice as large */
+    huge.bytes = huge.used = (size_t)1 << 31;            /* the next would be twice as large */
     arena.first = arena.current = &huge;
     base.memory.alloc = ask;
     CHECK(wisp__arena_take(&base, &arena, 100) == NULL);

@@ -268,8 +268,7 @@ TEST(numbers_of_an_enum_are_kept_or_named_in_the_text) {
 TEST(an_enum_is_seen_as_its_name_or_as_its_number) {
     member m = { 200, 1, -5, 0 };
     wisp_value value = wisp_struct(&member_schema, &m), map = wisp_nil();
-    uint64_t memory[100];
-    CHECK_EQ_INT(wisp_as_map(&value, &map, memory, sizeof memory), WISP_OK);
+    CHECK_EQ_INT(wisp_as_map(&value, &map, memory.bytes, MEMORY_MAX), WISP_OK);
     CHECK_EQ_INT(wisp_field_of(&map, "of_1")->as.integer, 200);
     CHECK_EQ_STR(wisp_field_of(&map, "of_2")->as.string, "yes");
     CHECK_EQ_INT(wisp_field_of(&map, "of_4")->as.integer, -5);

@@ -92,9 +92,12 @@ TEST(vectors_are_runs_of_floats) {
 /* --- members --- */
 
 /* Which accessors, of a value whose every bit is set, say that there is something. */
-enum { BOOL = 1, INT = 2, UINT = 4, FLOAT = 8, NUMBER = 16, BITS = 32, TEXT = 64, BYTES = 128,
-       ELEMENTS = 256, PAIRS = 512, OBJECT = 1024, SCHEMA = 2048, DATA = 4096, FIELDS = 8192,
-       FLOATS = 16384, PUBLIC_TEXT = 32768 };
+enum {
+    HAS_BOOL = 1, HAS_INT = 2, HAS_UINT = 4, HAS_FLOAT = 8, HAS_NUMBER = 16, HAS_BITS = 32,
+    HAS_TEXT = 64, HAS_BYTES = 128, HAS_ELEMENTS = 256, HAS_PAIRS = 512, HAS_OBJECT = 1024,
+    HAS_SCHEMA = 2048, HAS_DATA = 4096, HAS_FIELDS = 8192, HAS_FLOATS = 16384,
+    HAS_PUBLIC_TEXT = 32768
+};
 
 static int members_of(int kind) {
     static const uint8_t zeros[8] = { 0 };
@@ -105,32 +108,33 @@ static int members_of(int kind) {
     memset(&v, 0xff, sizeof v);
     v.kind = (wisp_kind)kind;
     if (kind == WISP_BOOL) v.as.boolean = true;
-    if (wisp__bool_of(&v)) there |= BOOL;
-    if (wisp__int_of(&v)) there |= INT;
-    if (wisp__uint_of(&v)) there |= UINT;
+    if (wisp__bool_of(&v)) there |= HAS_BOOL;
+    if (wisp__int_of(&v)) there |= HAS_INT;
+    if (wisp__uint_of(&v)) there |= HAS_UINT;
     floats[0] = wisp__float_of(&v);
     number = wisp__number_of(&v);
-    if (memcmp(floats, zeros, sizeof(float)) != 0) there |= FLOAT;
-    if (memcmp(&number, zeros, sizeof number) != 0) there |= NUMBER;
-    if (wisp__bits_of(&v)) there |= BITS;
-    if (wisp__text_of(&v)) there |= TEXT;
-    if (wisp__bytes_of(&v)) there |= BYTES;
-    if (wisp__elements_of(&v)) there |= ELEMENTS;
-    if (wisp__pairs_of(&v)) there |= PAIRS;
-    if (wisp__object_of(&v).id) there |= OBJECT;
-    if (wisp__schema_of(&v)) there |= SCHEMA;
-    if (wisp__data_of(&v)) there |= DATA;
-    if (wisp__fields_of(&v)) there |= FIELDS;
-    if (wisp__value_floats(&v, floats)) there |= FLOATS;
-    if (wisp_string_of(&v, NULL)) there |= PUBLIC_TEXT;
+    if (memcmp(floats, zeros, sizeof(float)) != 0) there |= HAS_FLOAT;
+    if (memcmp(&number, zeros, sizeof number) != 0) there |= HAS_NUMBER;
+    if (wisp__bits_of(&v)) there |= HAS_BITS;
+    if (wisp__text_of(&v)) there |= HAS_TEXT;
+    if (wisp__bytes_of(&v)) there |= HAS_BYTES;
+    if (wisp__elements_of(&v)) there |= HAS_ELEMENTS;
+    if (wisp__pairs_of(&v)) there |= HAS_PAIRS;
+    if (wisp__object_of(&v).id) there |= HAS_OBJECT;
+    if (wisp__schema_of(&v)) there |= HAS_SCHEMA;
+    if (wisp__data_of(&v)) there |= HAS_DATA;
+    if (wisp__fields_of(&v)) there |= HAS_FIELDS;
+    if (wisp__value_floats(&v, floats)) there |= HAS_FLOATS;
+    if (wisp_string_of(&v, NULL)) there |= HAS_PUBLIC_TEXT;
     return there;
 }
 
 TEST(a_member_is_read_of_its_own_kind_alone) {
     static const int own[] = {
-        0, BOOL, INT, UINT, FLOAT | BITS, NUMBER | BITS, TEXT | BYTES | PUBLIC_TEXT,
-        BYTES | PUBLIC_TEXT, FLOATS, FLOATS, FLOATS, FLOATS, FLOATS, FLOATS, ELEMENTS, PAIRS,
-        OBJECT, SCHEMA | DATA | FIELDS, 0, 0
+        0, HAS_BOOL, HAS_INT, HAS_UINT, HAS_FLOAT | HAS_BITS, HAS_NUMBER | HAS_BITS,
+        HAS_TEXT | HAS_BYTES | HAS_PUBLIC_TEXT, HAS_BYTES | HAS_PUBLIC_TEXT,
+        HAS_FLOATS, HAS_FLOATS, HAS_FLOATS, HAS_FLOATS, HAS_FLOATS, HAS_FLOATS,
+        HAS_ELEMENTS, HAS_PAIRS, HAS_OBJECT, HAS_SCHEMA | HAS_DATA | HAS_FIELDS, 0, 0
     };
     for (int kind = 0; kind < (int)(sizeof own / sizeof *own); kind++)
         CHECK_EQ_INT(members_of(kind), own[kind]);
