@@ -5,7 +5,7 @@
 #   picture    draws examples/overlay.png, which README shows
 #   test       all tests on all compilers, 32 bit, big-endian, Windows; installs what it needs
 #   asan       only the tests, under the address and undefined sanitizers
-#   fuzz       one minute of libFuzzer
+#   fuzz       one minute of libFuzzer; MINUTES=n: so many for each target
 #   cover      which lines of wisp.h the tests run, room by room
 #   bench      the figures, beside other libraries' in the same run
 #   tools      builds wisp_train, and trains a dictionary with it; builds wisp_top
@@ -40,6 +40,8 @@ TESTS_M32 := $(FOREIGN) $(addprefix test_, queue batch session receive host peer
 # Where a compiler may take every number for finite, and the machine small ones for zero.
 TESTS_FAST := $(addprefix test_, base value type pack scalar tile record codec engine decimal json \
             msgpack protobuf policy)
+
+FUZZERS_M32 := $(filter-out fuzz_compress, $(FUZZERS))
 
 # A kind of build: the compiler with its flags, what is linked, and what runs the program. (The
 # 32-bit x87 and s390x compute every float as a double, whatever the source says.)
@@ -90,7 +92,8 @@ LOGS_TEST := $(LOGS_ASAN) $(TESTS_M32:%=build/tests/m32/%.log) \
     $(foreach kind, g++ clang++ m32++, build/compile/$(kind)/cpp11.log) \
     build/compile/mixed/c_in_cpp.log build/compile/mixed/cpp_in_c.log \
     $(EXAMPLES:%=build/examples/asan/%.log) build/examples/asan/arena.log \
-    $(FUZZERS:%=build/fuzz/clang/%.log) build/tools/gcc/wisp_train.log \
+    $(FUZZERS:%=build/fuzz/asan/%.log) $(FUZZERS_M32:%=build/fuzz/m32/%.log) \
+    build/fuzz/gcc/fuzz_bomb.log build/tools/gcc/wisp_train.log \
     build/tools/gcc/wisp_top.log
 
 test: $(LOGS_TEST)
@@ -119,8 +122,14 @@ build/examples/%.log: examples/$$(*F).c $(HEADERS) | build/missing
 ARGS_02_chat    := --demo
 ARGS_11_overlay := build/examples/overlay.png
 
-build/fuzz/clang/%.log: tests/fuzz/%.c tests/fuzz/driver.c $(HEADERS) | build/missing
-	@tools/step $@ "$(CC_asan) -std=c99 $< tests/fuzz/driver.c $(OUTPUT)" "$(RUN)"
+# Fuzz targets for some seconds each: sanitized in 64 and in 32 bit; the bomb search once optimised,
+# where seconds of CPU count.
+build/fuzz/%.log: tests/fuzz/$$(*F).c tests/fuzz/driver.c $(HEADERS) | build/missing
+	@tools/step $@ "$(CC_$(KIND)) $(FUZZ_$(KIND)) -std=c99 $< tests/fuzz/driver.c $(OUTPUT)" \
+	    "$(RUN) $(FUZZ_ARGS_$(KIND))"
+
+FUZZ_m32      := $(SANITIZE)
+FUZZ_ARGS_gcc := -cpu
 
 # The header in each language and on each machine; every program talks to itself over a loopback.
 build/compile/%.log: tests/compile/$$(*F).c $(HEADERS) | build/missing
@@ -170,12 +179,11 @@ build/warn/g++/%.log: %.c $(HEADERS) | build/missing
 
 # --- fuzz, cover, bench -------------------------------------------------------------------------
 
+# Two at a time: so long for each, or one minute for all.
+FUZZ_SECONDS = $(if $(MINUTES),$(MINUTES) \* 60,120 / $(words $(FUZZERS)))
+
 fuzz: $(FUZZERS:%=build/fuzz/%)
-	@for fuzzer in $^; do \
-	    mkdir -p $${fuzzer}_corpus; \
-	    $$fuzzer -max_total_time=$$((60 / $(words $^))) -artifact_prefix=build/ \
-	        $${fuzzer}_corpus || exit 1; \
-	done
+	@tools/fuzz $$(expr $(FUZZ_SECONDS)) $^
 
 build/fuzz/%: tests/fuzz/%.c $(HEADERS) | build/missing
 	@mkdir -p $(@D)

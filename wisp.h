@@ -339,7 +339,8 @@ typedef struct wisp_peer_stats {
     int      memory;              /* bytes held for this peer */
     uint64_t filtered;            /* dropped or refused by middleware */
     uint64_t over_budget;         /* unreliable, and not sent for the budget */
-    uint64_t packets_refused;     /* received over the budget: not looked at */
+    uint64_t packets_refused;     /* received over the budget, or numbered more
+                                     than 8,192 ahead: not looked at */
     uint64_t flooded;             /* messages received over the budget */
 } wisp_peer_stats;
 
@@ -1284,7 +1285,8 @@ typedef struct wisp_budget {
                                     0 = 64 */
     uint64_t (*host)(void *user, const wisp_addr *from);  /* which host that
                                     is, without the port (user: desc.user);
-                                    NULL: each address is one */
+                                    NULL: each address is one, so that a machine
+                                    is as many hosts as it has ports */
 } wisp_budget;
 
 /* Replaces the budget in force; NULL: the default. WISP_E_ARGUMENT: a rate
@@ -2577,7 +2579,7 @@ static wisp__quiet_kind *wisp__quiet_place(wisp__quiet *quiet, uint64_t key, wis
 }
 
 static bool wisp__quiet_may(const wisp__quiet_kind *kind, double now) {
-    return kind->full < now + WISP__QUIET_BURST - 0.999;      /* 1, but for what rounding adds */
+    return kind->full < now + (double)WISP__QUIET_BURST - 0.999;     /* 1, but for rounding */
 }
 
 /* Counts one that is told; returns how many were left out before it. */
@@ -2597,7 +2599,7 @@ static bool wisp__quiet_let(wisp__base *base, wisp__quiet *quiet, uint64_t key, 
         *left_out = wisp__quiet_told(kind, base->time);
         return true;
     }
-    kind->full = wisp__max(kind->full, base->time + WISP__QUIET_BURST - (never ? 0 : 1));
+    kind->full = wisp__max(kind->full, base->time + (double)(WISP__QUIET_BURST - (never ? 0 : 1)));
     kind->left_out++;
     base->quiet_owes = true;
     return false;
@@ -2653,6 +2655,12 @@ static wisp__quiet_kind *wisp__quiet_due(wisp__quiet *quiet, double now, uint32_
     return NULL;
 }
 
+/* What the kinds of the last place have in common is their number. */
+static wisp_result wisp__quiet_code(const wisp__quiet_kind *kind) {
+    if (kind->code) return kind->code;
+    return WISP_E_FLOOD;
+}
+
 /* Tells what the log has left out, each kind when it may be told again. */
 static void wisp__log_left_out(wisp__base *base) {
     uint32_t left_out;
@@ -2663,8 +2671,7 @@ static void wisp__log_left_out(wisp__base *base) {
         const char *format = (const char *)(uintptr_t)kind->key;
         snprintf(text, sizeof text, "%lu lines were left out: %s", (unsigned long)left_out,
                  format ? format : "of many kinds");
-        wisp__log_line(base, format ? kind->level : WISP_LOG_WARNING,
-                       format ? kind->code : WISP_E_FLOOD, text);
+        wisp__log_line(base, kind->level, wisp__quiet_code(kind), text);
     }
 }
 
@@ -4941,8 +4948,8 @@ static bool wisp__names_make(wisp__names *n, wisp__supply *supply, const wisp_va
     size_t count = (size_t)map->count;
     int64_t compares = (int64_t)map->count * 2 * wisp__log2(map->count);
     if (!wisp__pay_each(supply->credit, compares, WISP__PRICE_COMPARE)) return false;
-    n->names = (const char **)wisp__supply_take(supply, count * sizeof *n->names + 1);
-    n->places = (uint32_t *)wisp__supply_take(supply, count * sizeof *n->places + 1);
+    n->names = (const char **)wisp__supply_items(supply, count, sizeof *n->names);
+    n->places = (uint32_t *)wisp__supply_items(supply, count, sizeof *n->places);
     if (!n->names || !n->places) return false;
     n->count = map->count;
     for (int i = 0; i < map->count; i++) {
@@ -7294,8 +7301,8 @@ static bool wisp__edit_takes(const wisp_schema *schema, const wisp_value *value)
     return (row ? wisp__is_array(value) : wisp__is_map(value)) && wisp__is_sound(value);
 }
 
-/* Copies the pairs or fields of a value. A row is edited by the names of its fields as well; of equal
-   keys the last wins. WISP_E_INVALID: it has another shape than its schema. */
+/* Copies the pairs or fields of a value. A row is edited by the names of its fields as well; of
+   equal keys the last wins. WISP_E_INVALID: it has another shape than its schema. */
 static wisp_result wisp__edit_begin(wisp_edit *edit, wisp__supply *supply,
                                     const wisp_schema *schema, const wisp_value *value) {
     wisp_value all;
@@ -7305,7 +7312,7 @@ static wisp_result wisp__edit_begin(wisp_edit *edit, wisp__supply *supply,
     edit->supply = supply;
     if (!wisp__edit_takes(schema, value)) return WISP_E_INVALID;
     room = wisp__max_int(value->count, 16);
-    edit->pairs = (wisp_pair *)wisp__supply_take(supply, (size_t)room * sizeof *edit->pairs);
+    edit->pairs = (wisp_pair *)wisp__supply_items(supply, (uint64_t)room, sizeof *edit->pairs);
     if (!edit->pairs) return wisp__edit_fail(edit);
     edit->room = room;
     for (int i = 0; i < value->count && result == WISP_OK; i++) {
@@ -9331,7 +9338,9 @@ static void wisp__read_array(wisp__unpacker *u, const wisp__op *ops, int at, uin
         memcpy(image + op->offset, &place, sizeof place);
     }
     quick = op->head || ops[at + 1].run == op->end;
-    if (quick && !wisp__unpack_pay(u, (int64_t)count * (op->end - at - 1), WISP__PRICE_CELL)) return;
+    if (quick &&
+        !wisp__unpack_pay(u, (int64_t)count * (op->end - at - 1), WISP__PRICE_CELL))
+        return;
     if (op->head) done = wisp__read_tiles(u, op, items, count);
     if (ops[at + 1].run == op->end)
         done += wisp__read_rows(u, &ops[at + 1], ops + op->end,
@@ -16869,7 +16878,9 @@ typedef char wisp__held_fits[sizeof(wisp__held) <= WISP__HELD_HEAD ? 1 : -1];
    allocator gives it. Sender and receiver count by this alone, whatever their word size, so that a
    sender that keeps to the window of the other end never finds it full. */
 static int wisp__held_bytes(int content) {
-    return 1 << wisp__bit_length((uint64_t)(WISP__HELD_HEAD + content + WISP__SLACK - 1));
+    uint32_t least = (uint32_t)(WISP__HELD_HEAD + content + WISP__SLACK) - 1;
+    for (int step = 1; step < 32; step *= 2) least |= least >> step;
+    return (int)(least + 1);                 /* the next power of two */
 }
 
 typedef struct wisp__lane_in {
@@ -17075,8 +17086,8 @@ enum { WISP__HANDSHAKE_HEAD = 14, WISP__HANDSHAKE_LEAST = 64, WISP__REASON_BYTES
 #define WISP__POST_PACKETS   32
 
 typedef enum wisp__state {
-    WISP__REQUESTING, WISP__RESPONDING, WISP__JUDGED, WISP__PENDING, WISP__HALF_OPENED, WISP__JOINED,
-    WISP__LEAVING, WISP__GONE
+    WISP__REQUESTING, WISP__RESPONDING, WISP__JUDGED, WISP__PENDING, WISP__HALF_OPENED,
+    WISP__JOINED, WISP__LEAVING, WISP__GONE
 } wisp__state;
 
 typedef struct wisp__stuck {       /* a packet that the link did not take */
@@ -17373,23 +17384,17 @@ static wisp_result wisp__join_code(wisp_result code) {
     return code <= WISP_E_USER || about_joins || code == WISP_E_FLOOD ? code : WISP_E_DENIED;
 }
 
-/* As many bytes of a text as fit, in whole characters. */
-static int wisp__text_whole(const char *text, int most) {
-    int length = text ? (int)strlen(text) : 0;
-    if (length <= most) return length;
-    for (length = most; length > 0 && ((uint8_t)text[length] & 0xc0) == 0x80; length--) continue;
-    return length;
-}
-
 /* `asked`: bytes of the packet that this answers, which it does not exceed. */
 static void wisp__deny(wisp__peers *peers, const wisp_addr *addr, uint64_t nonce,
                        wisp_result code, const char *text, int asked) {
     wisp__writer to = wisp__handshake_begin(peers, WISP__DENY, nonce);
-    int room = asked - WISP__HANDSHAKE_HEAD - 2 - 1 - 4;
-    int length = wisp__text_whole(text, wisp__min_int(room, WISP__REASON_BYTES - 1));
+    int most = asked - WISP__HANDSHAKE_HEAD - 2 - 1 - 4;
+    char clean[WISP__REASON_BYTES];
+    size_t length = wisp__text_clean(clean, (size_t)wisp__min_int(most + 1, WISP__REASON_BYTES),
+                                     text ? text : "", text ? strlen(text) : 0);
     wisp__put(&to, (uint16_t)wisp__join_code(code), 16);
-    wisp__put(&to, (uint64_t)length, 8);
-    wisp__put_bytes(&to, text, length);
+    wisp__put(&to, length, 8);
+    wisp__put_bytes(&to, clean, (int)length);
     wisp__handshake_send(peers, &to, addr, nonce, false);
     peers->base->stats.joins_denied++;
 }
@@ -17893,8 +17898,9 @@ WISP__UNUSED static void wisp__tracks_check(const wisp__base *base, const wisp__
 typedef enum wisp__form_kind { WISP__VALUES, WISP__RECORD, WISP__CODED } wisp__form_kind;
 
 typedef struct wisp__described {
-    struct wisp__described *next;
-    uint64_t             hash;             /* of the descriptor's bits */
+    struct wisp__described *next, *before;
+    struct wisp__described *same;          /* the next of its bucket */
+    uint64_t             hash;             /* of the descriptor's bits, by a key of this end */
     int                  references, bits;
     bool                 learnt;           /* from a peer */
     size_t               bytes;            /* of all this in one piece */
@@ -17902,9 +17908,13 @@ typedef struct wisp__described {
     uint8_t             *descriptor;
 } wisp__described;
 
+enum { WISP__SCHEMA_BUCKETS = 256 };
+
 typedef struct wisp__schemas {
     wisp__base      *base;
-    wisp__described *first;
+    wisp__described *first, *last;         /* ours, then those that peers have described */
+    wisp__described *buckets[WISP__SCHEMA_BUCKETS];     /* by hash: peers choose what is here */
+    uint64_t         key[2];
     wisp__described *dead;                 /* nobody's, but a handler may still see their values */
     size_t           learnt_bytes;         /* of those that peers have described */
 } wisp__schemas;
@@ -17944,7 +17954,7 @@ static wisp__described *wisp__described_make(wisp__schemas *schemas, const wisp_
     d->bits = bits;
     d->descriptor = (uint8_t *)(d + 1);
     memcpy(d->descriptor, descriptor, (size_t)bits / 8 + 1);
-    d->hash = wisp__hash_bytes(d->descriptor, (bits + 7) / 8);
+    d->hash = wisp__siphash(schemas->key, d->descriptor, (bits + 7) / 8);
     bump = wisp__bump_on((uint8_t *)d + head, (int)(room + 16));
     if (schema) {
         d->program = wisp__compile(&bump, schema);
@@ -17964,20 +17974,29 @@ static wisp__described *wisp__described_make(wisp__schemas *schemas, const wisp_
 
 static wisp__described *wisp__described_keep(wisp__schemas *schemas, wisp__described *d,
                                              bool learnt) {
+    wisp__described **bucket;
     if (!d) return NULL;
     d->references = 1;
-    d->next = schemas->first;
-    schemas->first = d;
+    d->next = learnt ? NULL : schemas->first;
+    d->before = learnt ? schemas->last : NULL;
+    *(d->before ? &d->before->next : &schemas->first) = d;
+    *(d->next ? &d->next->before : &schemas->last) = d;
+    bucket = &schemas->buckets[d->hash % WISP__SCHEMA_BUCKETS];
+    d->same = *bucket;
+    *bucket = d;
     d->learnt = learnt;
     if (learnt) schemas->learnt_bytes += d->bytes;
     return d;
 }
 
 static void wisp__described_release(wisp__schemas *schemas, wisp__described *d) {
-    wisp__described **link = &schemas->first;
+    wisp__described **link;
     if (!d || --d->references > 0) return;
-    while (*link != d) link = &(*link)->next;
-    *link = d->next;
+    link = &schemas->buckets[d->hash % WISP__SCHEMA_BUCKETS];
+    while (*link != d) link = &(*link)->same;
+    *link = d->same;
+    *(d->before ? &d->before->next : &schemas->first) = d->next;
+    *(d->next ? &d->next->before : &schemas->last) = d->before;
     if (d->learnt) schemas->learnt_bytes -= d->bytes;
     d->next = schemas->dead;
     schemas->dead = d;
@@ -18016,11 +18035,11 @@ static wisp__described *wisp__described_of(wisp__schemas *schemas, const wisp_sc
 /* The schema behind a descriptor's bits, if it is here already. */
 static wisp__described *wisp__described_find(const wisp__schemas *schemas,
                                              const uint8_t *descriptor, int bits) {
-    uint64_t hash = wisp__hash_bytes(descriptor, (bits + 7) / 8);
-    wisp__described *d = schemas->first;
+    uint64_t hash = wisp__siphash(schemas->key, descriptor, (bits + 7) / 8);
+    wisp__described *d = schemas->buckets[hash % WISP__SCHEMA_BUCKETS];
     while (d && (d->hash != hash || d->bits != bits ||
                  memcmp(d->descriptor, descriptor, (size_t)(bits + 7) / 8) != 0))
-        d = d->next;
+        d = d->same;
     return d;
 }
 
@@ -18029,7 +18048,7 @@ static wisp__described *wisp__described_find(const wisp__schemas *schemas,
    end of its last byte. */
 static wisp__described *wisp__described_learn(wisp__schemas *schemas, const uint8_t *descriptor,
                                               int bits, size_t most, wisp_result *why) {
-    size_t room = (size_t)bits + 1024, used;
+    size_t room = 12 * (size_t)bits + 1024, used;       /* mostly enough */
     wisp__described *d = wisp__described_find(schemas, descriptor, bits);
     if (d && d->learnt && d->bytes > most) *why = WISP_E_LIMIT;
     if (d && *why) return NULL;
@@ -18037,6 +18056,7 @@ static wisp__described *wisp__described_learn(wisp__schemas *schemas, const uint
         d->references++;
         return d;
     }
+    if (room > most) room = most;
     *why = WISP_E_MEMORY;
     while (*why == WISP_E_MEMORY) {
         if (room > 2 * most) {
@@ -18054,6 +18074,24 @@ static wisp__described *wisp__described_learn(wisp__schemas *schemas, const uint
         *why = WISP_E_LIMIT;
     }
     return NULL;
+}
+
+WISP__UNUSED static void wisp__schemas_check(const wisp__schemas *schemas) {
+    const wisp__described *before = NULL;
+    size_t learnt = 0;
+    int left = 0;
+    for (const wisp__described *d = schemas->first; d; before = d, d = d->next) {
+        WISP_ASSERT(d->before == before && d->references > 0);
+        WISP_ASSERT(!before || !before->learnt || d->learnt);
+        if (d->learnt) learnt += d->bytes;
+        left++;
+    }
+    for (int i = 0; i < WISP__SCHEMA_BUCKETS; i++)
+        for (const wisp__described *d = schemas->buckets[i]; d; d = d->same) left--;
+    WISP_ASSERT(schemas->last == before && left == 0 && learnt == schemas->learnt_bytes);
+    (void)before;
+    (void)learnt;
+    (void)left;
 }
 
 static void wisp__schemas_free(wisp__schemas *schemas) {
@@ -18115,7 +18153,8 @@ enum { WISP__NEAR = 1, WISP__OVER = 2 };
    evicted, so that no host gets more than its burst and its rate, whatever others do. Others can
    only make it count too much: what all of them do is spread over all cells and shrinks in each by
    itself. With the default budget of joins a newcomer is refused for it only after some 70,000
-   completed joins at once, or 8,000 a second. What is refused is not counted. */
+   completed joins at once, or 8,000 a second; and one in five hundred that errs is taken for one
+   of 128 hosts which have all used up their errors. What is refused is not counted. */
 enum { WISP__TALLY_ROWS = 4, WISP__TALLY_CELLS = 512 };
 
 #define WISP__JOIN_RATE  8.0       /* attempts of a host in a second: the default */
@@ -18417,7 +18456,7 @@ enum { WISP__NAME_BYTES = 128, WISP__RESERVED = 4, WISP__CODECS = 12 };
 
 typedef struct wisp__remote {
     int               index;
-    uint64_t          hash;
+    uint64_t          hash;            /* of the name, by a key that no peer knows */
     wisp_config       own, now;        /* as set; with what it inherits */
     wisp_remote_stats stats;
     wisp__remote_meter *meter;         /* NULL while the profiler is off */
@@ -18523,7 +18562,6 @@ typedef struct wisp__session {
     uint32_t       request_floor;
     int            kept_bytes;         /* of answers kept */
     int            schema_bytes;       /* of the schemas that it has described */
-    int            lent;               /* remotes that its numbers stand for and that are lent */
     wisp__tracks   told, heard;        /* values that differences are to: ours, theirs */
     struct wisp__pending *deferred;    /* calls of theirs that are answered later */
     int            held_bytes;         /* received out of order */
@@ -18531,6 +18569,7 @@ typedef struct wisp__session {
     double         credit_time;
     wisp__peer_meter *meter;           /* NULL while the profiler is off */
     int            notices_left;       /* "joined" and "left", while not told (session) */
+    int            lent;               /* remotes that its numbers stand for and that are lent */
     wisp__spending *spending;          /* budgets; NULL: nothing was used of any */
     wisp__stalled_list stalled;        /* held by middleware, from it or to it alone */
     struct wisp__member *groups;       /* that it is in (group) */
@@ -18605,7 +18644,7 @@ static wisp_result wisp__name_check(const char *name, int *length) {
 
 static wisp__remote *wisp__registry_find(const wisp__registry *registry, const char *name,
                                          int length) {
-    uint64_t hash = wisp__hash_bytes(name, length);
+    uint64_t hash = wisp__siphash(registry->schemas.key, name, length);
     uint64_t mask = (uint64_t)registry->table_room - 1;
     if (!registry->table_room) return NULL;
     for (uint64_t i = hash & mask; registry->table[i]; i = (i + 1) & mask) {
@@ -18846,7 +18885,7 @@ static void wisp__registry_name(wisp__registry *registry, wisp__remote *remote, 
                                 int length) {
     wisp_result why;
     memcpy(remote->name, name, (size_t)length);
-    remote->hash = wisp__hash_bytes(name, length);
+    remote->hash = wisp__siphash(registry->schemas.key, name, length);
     remote->main = remote;
     remote->newest = remote->index;
     remote->meter = wisp__meter_of_remote(registry, remote);
@@ -19092,7 +19131,7 @@ static void wisp__control_add(wisp__base *base, wisp__session *session, int kind
    if it is one of ours. */
 static size_t wisp__schema_charge(const wisp__session *session, const wisp__described *described) {
     if (!described || !described->learnt) return 0;
-    for (int i = 0; described->references > 1 && i < session->their_room; i++)
+    for (int i = 0; i < session->their_room; i++)
         if (session->theirs[i].form && session->theirs[i].form->described == described) return 0;
     return described->bytes;
 }
@@ -19337,7 +19376,8 @@ static wisp_result wisp__encode_squeezed(wisp__content *c, wisp__remote *remote,
     wisp__put_bits(&all, p->data.bytes, p->data.at);
     packed = wisp__squeeze_pack(c->registry->squeeze, &remote->squeeze, methods, raw, bytes, to,
                                 bytes - 5, &method);
-    if (!wisp__can_pay(c->base, (int64_t)p->values * WISP__PRICE_ANY + (int64_t)bytes * each, packed))
+    if (!wisp__can_pay(c->base, (int64_t)p->values * WISP__PRICE_ANY + (int64_t)bytes * each,
+                       packed))
         packed = 0;                    /* it would be refused: as it is, its bytes pay for it */
     if (p->data_room < bytes + 64 && wisp__content_grow(c, (int64_t)bytes + 64)) return p->result;
     p->shape.at = p->data.at = 0;
@@ -19509,7 +19549,8 @@ static wisp_result wisp__decode(wisp__content *c, const wisp__form *form, wisp__
     u.start = data->at;
     squeezed = form->squeezed && wisp__get(data, 1);
     if (!squeezed) u.start = data->at;
-    result = squeezed ? wisp__decode_squeezed(c, &u, form, out) : wisp__decode_content(&u, form, out);
+    result = squeezed ? wisp__decode_squeezed(c, &u, form, out)
+                      : wisp__decode_content(&u, form, out);
     if (data->failed && !result) result = WISP_E_BAD_PACKET;
     return wisp__content_result(c, result);
 }
@@ -21107,7 +21148,7 @@ static void wisp__errors_left_out(wisp__events *events, wisp__quiet *quiet) {
         snprintf(text, sizeof text, "%lu errors were left out: %s", (unsigned long)left_out,
                  kind->code ? wisp_result_text(kind->code) : "of many kinds");
         wisp__notice_put(events, WISP__ON_ERROR, peer, remote,
-                         kind->code ? kind->code : WISP_E_FLOOD, text);
+                         wisp__quiet_code(kind), text);
     }
 }
 
@@ -22896,18 +22937,17 @@ static wisp_result wisp__judge(const wisp *w, const wisp_addr *addr, const wisp_
     return WISP_OK;
 }
 
-/* Asks the application about the session that is to be. */
-static wisp_result wisp__ask_accept(wisp *w, wisp__session *s, const wisp__response *r) {
-    wisp_result verdict;
-    if (!w->accept) return WISP_OK;
+/* Asks the application about the session that is to be. It may end that, too. */
+static wisp_result wisp__ask_accept(wisp *w, const wisp_addr *addr, const wisp__session *s,
+                                    const wisp__response *r) {
+    wisp_result verdict = WISP_OK;
     w->joining.peer = wisp__peer_handle(s);
     w->joining.user = s->peer.user;
     w->joining.text = NULL;
-    w->joining.joins_of_host = wisp__policy_knocks(&w->policy, wisp__host_of(w, &s->peer.addr));
+    w->joining.joins_of_host = wisp__policy_knocks(&w->policy, wisp__host_of(w, addr));
     w->judging = true;
-    verdict = w->accept(w, &s->peer.addr, r->ticket, r->ticket_size, w->base.user);
+    if (w->accept) verdict = w->accept(w, addr, r->ticket, r->ticket_size, w->base.user);
     w->judging = false;
-    if (verdict >= 0) s->peer.user = w->joining.user;
     return verdict;
 }
 
@@ -22987,6 +23027,7 @@ static void wisp__let_in(wisp *w, wisp__session *s, const wisp__response *r, boo
     s->peer.joiner = false;
     s->peer.client_nonce = r->nonce;
     s->peer.connection = r->connection;
+    s->peer.user = w->joining.user;
     s->peer.heard = w->base.time;
     wisp__take_abilities(&w->peers, &s->peer, r->flags, r->window);
     if (!pending) {
@@ -23009,7 +23050,7 @@ static void wisp__try_join(wisp *w, const wisp_addr *addr, const wisp__response 
         return;
     }
     id = s->peer.slot.id;
-    verdict = wisp__ask_accept(w, s, r);
+    verdict = wisp__ask_accept(w, addr, s, r);
     if (w->destroyed) return;
     s = (wisp__session *)wisp__pool_get(&w->peers.pool, id);
     if (!s || s != was || s->peer.state > WISP__JUDGED) return;     /* left meanwhile */
@@ -23064,9 +23105,8 @@ static void wisp__on_denial(wisp *w, wisp__session *s, wisp__reader *from) {
     char text[WISP__REASON_BYTES + WISP__SLACK];
     if (from->failed || code >= 0 || length >= WISP__REASON_BYTES) return;
     wisp__get_bits(from, (uint8_t *)text, (int64_t)length * 8);
-    text[length] = 0;
     if (from->failed) return;
-    wisp__text_clean(text, sizeof text, text, strlen(text));
+    wisp__text_clean(text, WISP__REASON_BYTES, text, (size_t)length);
     code = wisp__join_code(code);
     wisp__end(w, s, code, length ? text : wisp_result_text(code), false);
 }
@@ -24003,8 +24043,32 @@ static bool wisp__conform_incoming(wisp *w, wisp__session *s, wisp__incoming *in
     return in->readable == WISP_OK;
 }
 
+/* A message that is of no use. The caller of an invoke gets to know why. */
 static void wisp__on_unreadable(wisp *w, wisp__session *s, const wisp__incoming *in,
-                                wisp__request *request);
+                                wisp__request *request) {
+    wisp__remote *remote = in->remote ? in->remote : w->registry.remotes[WISP__ON_ERROR];
+    wisp_value text;
+    wisp__message *m;
+    wisp_result why;
+    if (in->readable == WISP_E_FLOOD)
+        snprintf(w->registry.text, sizeof w->registry.text,
+                 "more work or memory than its bytes pay for");
+    wisp__pay(&w->content.credit, WISP__PRICE_ERROR);
+    text = wisp_string(w->registry.text);
+    s->peer.stats.bad_messages++;
+    wisp__drop(&w->registry, in->remote, s,
+               in->readable == WISP_E_INVALID ? WISP_DROP_INVALID : WISP_DROP_UNREADABLE);
+    if (in->remote && in->readable == WISP_E_INVALID) in->remote->stats.invalid++;
+    wisp__error(w, s, in->remote, in->readable,
+                w->registry.text[0] ? w->registry.text : "message cannot be read");
+    if (in->kind == WISP__R_INVOKE) {
+        m = wisp__answer_make(w, remote, in->call, in->readable, &text, w->registry.text[0] != 0,
+                              &why);
+        if (m) wisp__answer_give(w, s, request, m);
+        else wisp__error(w, s, remote, why, "the answer of a call was not made");
+    }
+    wisp__offend(w, s);
+}
 
 /* A call that is new, and may run. */
 static void wisp__on_new_call(wisp *w, wisp__session *s, wisp__request *request,
@@ -24362,8 +24426,8 @@ static wisp_result wisp__ask_whole(wisp *w, wisp__session *s, wisp__incoming *in
     return first ? WISP_E_BASELINE : WISP_OK;
 }
 
-/* What was told and is not kept here: its sender takes it for kept, and is asked for whole values. A
-   value in order must not be followed by differences to it either: nothing is held any more. */
+/* What was told and is not kept here: its sender takes it for kept, and is asked for whole values.
+   A value in order must not be followed by differences to it either: nothing is held any more. */
 static void wisp__heard_lost(wisp *w, wisp__session *s, wisp__incoming *in) {
     wisp__reader from = in->from;
     wisp__telling t;
@@ -24484,33 +24548,6 @@ static void wisp__heard_decode(wisp *w, wisp__incoming *in, const wisp__kept *va
     wisp__reader data = wisp__reader_on(value->bytes, (int)((value->bits + 7) / 8));
     in->readable = wisp__decode(&w->content, in->form, &data, &in->content);
     in->conformed = false;
-}
-
-/* A message that is of no use. The caller of an invoke gets to know why. */
-static void wisp__on_unreadable(wisp *w, wisp__session *s, const wisp__incoming *in,
-                                wisp__request *request) {
-    wisp__remote *remote = in->remote ? in->remote : w->registry.remotes[WISP__ON_ERROR];
-    wisp_value text;
-    wisp__message *m;
-    wisp_result why;
-    if (in->readable == WISP_E_FLOOD)
-        snprintf(w->registry.text, sizeof w->registry.text,
-                 "more work or memory than its bytes pay for");
-    wisp__pay(&w->content.credit, WISP__PRICE_ERROR);
-    text = wisp_string(w->registry.text);
-    s->peer.stats.bad_messages++;
-    wisp__drop(&w->registry, in->remote, s,
-               in->readable == WISP_E_INVALID ? WISP_DROP_INVALID : WISP_DROP_UNREADABLE);
-    if (in->remote && in->readable == WISP_E_INVALID) in->remote->stats.invalid++;
-    wisp__error(w, s, in->remote, in->readable,
-                w->registry.text[0] ? w->registry.text : "message cannot be read");
-    if (in->kind == WISP__R_INVOKE) {
-        m = wisp__answer_make(w, remote, in->call, in->readable, &text, w->registry.text[0] != 0,
-                              &why);
-        if (m) wisp__answer_give(w, s, request, m);
-        else wisp__error(w, s, remote, why, "the answer of a call was not made");
-    }
-    wisp__offend(w, s);
 }
 
 /* Over the rate of messages: dropped, and not answered. */
@@ -25423,7 +25460,7 @@ static bool wisp__credit_begin(wisp *w, wisp__session *s, int bytes) {
     wisp__credit *credit = &w->content.credit;
     double seconds = wisp__min(w->base.time - s->credit_time, 1);
     int64_t earned = WISP__EARN_PACKET + (int64_t)bytes * WISP__EARN_BYTE;
-    int64_t saved = wisp__least(s->credit + (int64_t)(seconds * WISP__EARN_SECOND),
+    int64_t saved = wisp__least(s->credit + (int64_t)(seconds * (double)WISP__EARN_SECOND),
                                 WISP__EARN_SAVED);
     bool enough = w->base.reliable || saved + earned >= WISP__EARN_NEEDED;
     s->credit_time = w->base.time;
@@ -25531,8 +25568,9 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
 static bool wisp__is_tagged(const wisp *w, const wisp__peer *peer, const wisp_packet *packet,
                             uint64_t *number) {
     const uint8_t *bytes = (const uint8_t *)packet->data;
+    uint64_t low = wisp__load_part(bytes + wisp__packet_head(&w->base) - 2, 2);
     if (w->base.reliable) *number = peer->received_in_order + 1;
-    else *number = wisp__flow_number(&peer->flow, wisp__load_part(bytes + WISP__PACKET_HEAD - 2, 2));
+    else *number = wisp__flow_number(&peer->flow, low);
     return wisp__packet_tag(&w->base, &peer->seal, peer->joiner, *number, bytes, packet->size) ==
            wisp__get_tag(bytes + (w->base.reliable ? 1 : 3));
 }
@@ -26688,7 +26726,8 @@ static wisp_result wisp__desc_validate(const wisp_desc *desc) {
 }
 
 /* Keys from the seed, the caller's entropy or the system's. */
-static wisp_result wisp__seed(const wisp_desc *desc, wisp__peers *peers, wisp__policy *policy) {
+static wisp_result wisp__seed(const wisp_desc *desc, wisp__peers *peers, wisp__policy *policy,
+                              wisp__schemas *schemas) {
     uint64_t keys[4] = { 0, 0, 0, 0 };
     wisp_entropy entropy = desc->entropy;
 #ifndef WISP_NO_OS
@@ -26702,8 +26741,10 @@ static wisp_result wisp__seed(const wisp_desc *desc, wisp__peers *peers, wisp__p
     peers->secret.key[1] = keys[1];
     peers->cookie_key[0] = keys[2];
     peers->cookie_key[1] = keys[3];
-    for (uint8_t i = 0; i < 2; i++)
-        policy->key[i] = wisp__siphash(peers->cookie_key, &i, 1);   /* no cookie is so short */
+    for (uint8_t i = 0; i < 4; i++) {                         /* no cookie is so short */
+        uint64_t key = wisp__siphash(peers->cookie_key, &i, 1);
+        *(i < 2 ? &policy->key[i] : &schemas->key[i - 2]) = key;
+    }
     return WISP_OK;
 }
 
@@ -26846,7 +26887,7 @@ wisp *wisp_create(const wisp_desc *desc, wisp_result *why) {
     if (!w) return NULL;
     w->base.stats = base.stats;
     wisp__wire(w, &full);
-    *result = wisp__seed(&full, &w->peers, &w->policy);
+    *result = wisp__seed(&full, &w->peers, &w->policy, &w->registry.schemas);
     if (*result == WISP_OK) *result = wisp__start(w);
     if (*result == WISP_OK) return w;
     wisp__release(w);
@@ -26895,8 +26936,9 @@ static void wisp__advance(wisp *w, double now) {
     w->base.time += wisp__min(step, w->base.timeout / 2);
 }
 
-/* Takes what has come until nothing is left, or the work of one update is done. A link that has handed over several at once before, or
-   that says so, has nothing left when it hands over less. false: the link is broken. */
+/* Takes what has come until nothing is left, or the work of one update is done. A link that has
+   handed over several at once before, or that says so, has nothing left when it hands over less.
+   false: the link is broken. */
 static bool wisp__receive(wisp *w) {
     wisp_link *link = &w->peers.post.link;
     int left = w->base.limits.update_packets, count = WISP__RECEIVED;
@@ -28211,6 +28253,24 @@ void wisp_overlay(wisp *w, const wisp_canvas *canvas) {
 }
 
 /* Runs every room's check: for tests. */
+/* What is counted of names that peers have announced. */
+WISP__UNUSED static void wisp__lent_check(const wisp *w) {
+    int announced = 0, lent = 0;
+    for (int i = 0; i < w->registry.count; i++) {
+        const wisp__remote *remote = w->registry.remotes[i];
+        WISP_ASSERT(remote->index == i && remote->announced >= 0);
+        announced += remote->announced;
+        lent += remote->lent;
+    }
+    for (int i = 0; i < w->peers.pool.made; i++) {
+        const wisp__session *s = wisp__session_at(w, i);
+        for (int k = 0; s && k < s->their_room; k++) announced -= s->theirs[k].remote != 0;
+    }
+    WISP_ASSERT(announced == 0 && lent == w->registry.lent);
+    (void)announced;
+    (void)lent;
+}
+
 WISP__UNUSED static void wisp__host_check(const wisp *w) {
     int joined = 0, placed = 0;
     for (int i = 0; i < w->peers.pool.made; i++) {
@@ -28223,6 +28283,8 @@ WISP__UNUSED static void wisp__host_check(const wisp *w) {
     WISP_ASSERT(joined == w->peers.joined);
     WISP_ASSERT(placed == w->peers.strangers && placed <= w->peers.max_peers);
     wisp__hooks_check(&w->hooks);
+    wisp__lent_check(w);
+    wisp__schemas_check(&w->registry.schemas);
     for (int i = 0; i < w->groups.pool.made; i++)
         if (wisp__group_at(&w->groups, i)) wisp__group_check(wisp__group_at(&w->groups, i));
     (void)joined;

@@ -96,6 +96,11 @@ TEST(create_checks_app_timeout_and_memory) {
     desc.timeout = (double)INFINITY;
     check_refused(&desc, WISP_E_ARGUMENT);
     desc = plain_desc(&pipe);
+    desc.joins = (wisp_joins)3;
+    check_refused(&desc, WISP_E_ARGUMENT);
+    desc.joins = WISP_JOINS_CLOSED;
+    check_taken(&desc);
+    desc = plain_desc(&pipe);
     desc.memory.alloc = ledger_alloc;
     check_refused(&desc, WISP_E_ARGUMENT);
     desc = plain_desc(&pipe);

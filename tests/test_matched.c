@@ -7,6 +7,8 @@
 #include "hooks.h"
 #include "forge.h"
 
+#include <stdlib.h>
+
 static wisp_connection match(world_two *t, const char *pattern) {
     return wisp_connect_match(t->server, pattern, world_on, &t->w);
 }
@@ -151,6 +153,57 @@ TEST(no_peer_takes_the_names_of_another_and_they_come_back_when_it_leaves) {
         snprintf(name, sizeof name, "own%d", i);
         CHECK(wisp_remote_named(l.server, name).id != 0);
     }
+    world_close(&l.w);
+}
+
+static void on_lent(wisp_event *event) {
+    const world *w = (const world *)event->user;
+    wisp_remote named = event->remote;
+    CHECK_EQ_STR(wisp_remote_name(event->w, event->remote), event->name);
+    if (w->note_count % 50 == 7) named = wisp_remote_named(event->w, event->name);
+    CHECK_EQ_INT(named.id, event->remote.id);
+    CHECK_EQ_INT((int64_t)wisp_arg_int(event, 0), atoi(event->name + 1));
+    world_on(event);
+}
+
+/* Peers come, announce names with and without schemas, call them, and go; the name that a handler
+   is told is always that of the message. (The world checks all that is counted, each step.) */
+TEST(whoever_comes_and_goes_a_message_has_its_own_name) {
+    static const wisp_field fields[] = { WISP_MAP_FIELD("n", WISP_T_INT32) };
+    static const wisp_schema schema = WISP_LIST_SCHEMA("l", 1, fields);
+    lenders l;
+    uint64_t seed = 5;
+    int sent = 0;
+    lenders_open(&l);
+    CHECK(wisp_connect_match(l.server, "^z", on_lent, &l.w).id != 0);
+    for (int round = 0; round < 36; round++) {
+        int client = round % 2;
+        wisp *end = l.clients[client];
+        if (round > 2) {
+            wisp_leave(end, l.to_server[client], "");
+            world_run(&l.w, 2);
+            end = l.clients[client] = world_add(&l.w);
+            l.to_server[client] = world_join(&l.w, end, l.server);
+        }
+        for (int i = 0; i < 8; i++) {
+            int number = (int)(wisp__mix(++seed) % 60);
+            wisp_schema_entry entry;
+            char name[16];
+            snprintf(name, sizeof name, "z%d", number);
+            memset(&entry, 0, sizeof entry);
+            entry.remote = name;
+            entry.schema = &schema;
+            if (number % 3 == 0) wisp_use_schemas(end, &entry, 1);
+            for (int k = 0; k < 3; k++) world_fire(end, name, l.to_server[client], number);
+            sent += 3;
+            if (number % 5 == 0) wisp_invoke_target(end, wisp_by_name(name),
+                                                    wisp_to_peer(l.to_server[client]), NULL, NULL,
+                                                    0);
+        }
+        world_run(&l.w, 0.3);
+    }
+    CHECK(l.w.note_count > sent / 3);
+    CHECK(l.server->registry.count <= WISP__RESERVED + 20);
     world_close(&l.w);
 }
 
@@ -518,6 +571,7 @@ static const test_case tests[] = {
     CASE(reserved_names_are_in_no_pattern),
     CASE(peers_can_have_so_many_names_registered_and_no_more),
     CASE(no_peer_takes_the_names_of_another_and_they_come_back_when_it_leaves),
+    CASE(whoever_comes_and_goes_a_message_has_its_own_name),
     CASE(a_handle_of_a_name_that_gave_its_place_away_is_stale),
     CASE(a_name_that_is_used_here_stays_and_peers_hear_of_it),
     CASE(peers_are_not_told_of_a_name_that_only_another_has_announced),

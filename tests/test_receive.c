@@ -602,7 +602,7 @@ TEST(honest_packets_cut_at_every_byte_do_no_harm) {
     send_samples(b);
     CHECK(b->out.kept_count >= 3);
     for (int i = 0; i < b->out.kept_count; i++)
-        for (int size = 7; size <= b->out.kept[i].size && i < b->out.kept_count;
+        for (int size = WISP__PACKET_HEAD; size <= b->out.kept[i].size && i < b->out.kept_count;
              size += size < 150 ? 1 : 61) {
             tap_packet packet = b->out.kept[i];
             send_mangled(b, &packet, size);
@@ -619,7 +619,7 @@ TEST(honest_packets_with_wrong_bits_and_right_tags_do_no_harm) {
         tap_packet packet = b->out.kept[test_random_below(&seed, b->out.kept_count)];
         int flips = 1 + test_random_below(&seed, 4), most = packet.size < 150 ? packet.size : 150;
         for (int i = 0; i < flips; i++)
-            packet.bytes[7 + test_random_below(&seed, most - 7)] ^=
+            packet.bytes[WISP__PACKET_HEAD + test_random_below(&seed, most - WISP__PACKET_HEAD)] ^=
                 (uint8_t)(1 << test_random_below(&seed, 8));
         send_mangled(b, &packet, packet.size);
         settle_mangled(b);
@@ -636,7 +636,7 @@ TEST(random_bodies_with_right_tags_do_no_harm) {
         body(b);
         if (round & 1) put_section(&b->to, 1 + test_random_below(&seed, 3), WISP_FIRST_NUMBER);
         for (int i = (int)((b->to.at + 7) / 8); i < size; i++)
-            b->bytes[7 + i] = (uint8_t)test_random(&seed);
+            b->bytes[WISP__PACKET_HEAD + i] = (uint8_t)test_random(&seed);
         send_flagged(b, test_random_below(&seed, 8) == 0, size);
         settle_mangled(b);
     }

@@ -526,6 +526,47 @@ TEST(a_refusal_says_why_in_words) {
     scene_close(&c);
 }
 
+/* Gives up the join that it judges, and takes the slot of that for another. */
+static wisp_result give_up(wisp *w, const wisp_addr *from, const void *ticket, int size,
+                           void *user) {
+    wisp_join_info *info = wisp_joining(w);
+    wisp_addr to = wisp_loopback_addr(30);
+    wisp_peer next = info->peer;
+    (void)from;
+    (void)ticket;
+    (void)size;
+    wisp_leave(w, info->peer, "no longer");
+    while (next.id) next = wisp_join(w, &to, NULL, 0);
+    info->user = user;
+    return WISP_OK;
+}
+
+TEST(accept_may_end_the_join_that_it_judges) {
+    int ended = 0;
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        static scene c;
+        scene_open(&c);
+        c.t.w.desc.max_peers = 2;
+        c.t.w.desc.accept = give_up;
+        c.t.w.desc.user = &c;
+        scene_seeds(&c, seed, 0);
+        c.t.server = scene_add(&c);
+        c.t.w.desc.accept = NULL;
+        scene_seeds(&c, seed, 1);
+        c.t.client = scene_add(&c);
+        scene_ask(&c, c.t.server, c.t.client);
+        scene_ask(&c, c.t.client, c.t.server);
+        world_run(&c.t.w, 0.3);
+        for (int i = 0; i < c.t.server->peers.pool.made; i++) {
+            const wisp__session *s = wisp__session_at(c.t.server, i);
+            CHECK(!s || s->peer.user == NULL);
+        }
+        ended += wisp_peers(c.t.server, NULL, 0) == 0;
+        scene_close(&c);
+    }
+    CHECK(ended > 0);
+}
+
 TEST(accept_learns_how_often_a_host_has_tried) {
     static scene c;
     static asker a;
@@ -587,10 +628,12 @@ TEST(the_code_of_a_refusal_is_mapped_on_both_sides) {
     }
 }
 
-/* A DENY that is cut, of a good code, or with a text beyond its bounds ends nothing. */
+/* A DENY that is cut, of a good code, or with a text beyond its bounds ends nothing. What its text
+   has that cannot be shown is a question mark. */
 TEST(a_refusal_that_makes_no_sense_is_none) {
     static const int codes[] = { -15, -15, -15, 0, 7, -15 };
     static const int lengths[] = { 96, 255, 40, 0, 0, 20 };
+    static const uint8_t dirty[] = { 'a', '\n', 0x1b, 0xff, 0xc3, 0xa4 };
     static scene c;
     static hand h;
     uint64_t nonce;
@@ -604,12 +647,13 @@ TEST(a_refusal_that_makes_no_sense_is_none) {
         hand_begin(&h, WISP__DENY, nonce);
         wisp__put(&h.to, (uint16_t)codes[i], 16);
         wisp__put(&h.to, (uint64_t)lengths[i], 8);
-        for (int k = 0; k < (i < 2 ? lengths[i] : 20); k++) wisp__put(&h.to, 'a' + k % 26, 8);
+        for (int k = 0; k < (i < 2 ? lengths[i] : 20); k++) wisp__put(&h.to, dirty[k % 6], 8);
         inject(&c, 0, 1, h.bytes, hand_end(&h, 0));
         world_run(&c.t.w, 0.02);
         CHECK_EQ_INT(told(&c, c.t.client, WISP_LEFT), i == 5);
     }
-    CHECK_EQ_STR(world_last(&c.t.w, c.t.client, WISP_LEFT)->text, "abcdefghijklmnopqrst");
+    CHECK_EQ_STR(world_last(&c.t.w, c.t.client, WISP_LEFT)->text,
+                 "a???\303\244a???\303\244a???\303\244a?");
     scene_close(&c);
 }
 
@@ -908,6 +952,29 @@ TEST(a_join_anew_ends_the_old_session_once_it_is_proven) {
     }
     CHECK_EQ_STR(c.t.w.notes[n + 1].name, WISP_JOINED); /* first he left, then he joined */
     CHECK_EQ_INT(told(&c, c.t.client, WISP_LEFT), 0);
+    scene_close(&c);
+}
+
+/* There packets have no number of their session: the tag alone tells the old from the new. */
+TEST(a_join_anew_over_a_reliable_link_is_told_apart_by_the_tag) {
+    static scene c;
+    scene_open(&c);
+    c.t.w.pipe.reliable = true;
+    scene_join(&c);
+    world_watch(&c.t.w, c.t.client, "m");
+    for (int i = 0; i < 4; i++) {
+        scene_ask(&c, c.t.client, c.t.server);
+        for (int k = 0; k < 3; k++) {
+            world_fire(c.t.server, "m", world_peer(c.t.server, 0), k);
+            world_step(&c.t.w);
+        }
+        world_run(&c.t.w, 1.0);
+        CHECK_EQ_INT(wisp_peers(c.t.server, NULL, 0), 1);
+        CHECK_EQ_INT(wisp_peers(c.t.client, NULL, 0), 1);
+        CHECK_EQ_INT(world_total(c.t.server).packets_bad_tag, 0);
+        CHECK_EQ_INT(c.t.server->peers.strangers, 1);
+    }
+    check_settled(&c);
     scene_close(&c);
 }
 
@@ -1670,6 +1737,7 @@ static const test_case tests[] = {
     CASE(accept_learns_who_will_be_the_peer_and_gives_it_a_pointer),
     CASE(accept_of_a_crossed_join_is_about_the_peer_that_was_asked),
     CASE(a_refusal_says_why_in_words),
+    CASE(accept_may_end_the_join_that_it_judges),
     CASE(accept_learns_how_often_a_host_has_tried),
     CASE(only_codes_of_the_application_and_of_joins_reach_the_joiner),
     CASE(the_code_of_a_refusal_is_mapped_on_both_sides),
@@ -1686,6 +1754,7 @@ static const test_case tests[] = {
     CASE(a_replayed_response_brings_nobody_back),
     CASE(a_replayed_handshake_does_not_touch_a_session),
     CASE(a_join_anew_ends_the_old_session_once_it_is_proven),
+    CASE(a_join_anew_over_a_reliable_link_is_told_apart_by_the_tag),
     CASE(a_join_anew_goes_through_though_the_server_is_full),
     CASE(a_spoofed_join_cannot_end_a_session),
     CASE(a_join_that_is_never_proven_cannot_end_a_session),

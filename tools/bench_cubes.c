@@ -164,7 +164,7 @@ static void adaptive_frame(const recording *r, int i, learned *l, cost *c) {
                               (int)sizeof bytes);
     middle = cpu_seconds();
     if (!wisp__coder_decode(columns, FIELDS, CUBES, l->receiver[i % DISTANCE], held, out, bytes,
-                            size))
+                            size, NULL))
         size = 0;
     c->decode += cpu_seconds() - middle;
     c->encode += middle - begin;

@@ -1,10 +1,12 @@
 /* driver.c - runs a libFuzzer target on repeatable inputs, with any compiler
 
-   Run      fuzz_x                         the first 20000 inputs, or what five seconds allow
+   Run      fuzz_x                         the first 20000 inputs, or what two seconds allow
             fuzz_x -n first count [seed]   some of them: a failure, again
+            fuzz_x -x hex                  the input of these bytes
             fuzz_x file...                 the inputs in these files: what libFuzzer has found
 
-   An input depends on nothing but the seed and its number, and a failure tells its number. */
+   An input depends on nothing but the seed and its number, and a failure tells its number. As with
+   libFuzzer a target may take arguments of its own away before. */
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,9 +15,15 @@
 #include <string.h>
 #include <time.h>
 
-enum { INPUT_MAX = 4096, INPUTS = 20000, SECONDS_MAX = 5 };
+enum { INPUT_MAX = 4096, INPUTS = 20000, SECONDS_MAX = 2 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#ifdef __GNUC__
+__attribute__((weak)) int LLVMFuzzerInitialize(int *argc, char ***argv);
+#else
+static int (*const LLVMFuzzerInitialize)(int *argc, char ***argv) = NULL;
+#endif
 
 static volatile sig_atomic_t current = -1;      /* number of the input that runs, if it has one */
 
@@ -73,6 +81,17 @@ static void run_file(const char *path) {
     run_input(data, size);
 }
 
+static void run_hex(const char *hex) {
+    static uint8_t data[INPUT_MAX];
+    size_t size = 0;
+    unsigned byte;
+    for (; size < INPUT_MAX && sscanf(hex, "%2x", &byte) == 1; hex += 2) {
+        data[size++] = (uint8_t)byte;
+        if (!hex[1]) break;
+    }
+    run_input(data, size);
+}
+
 static void on_abort(int number) {
     if (current >= 0) fprintf(stderr, "failed: run again with -n %d 1\n", (int)current);
     signal(number, SIG_DFL);
@@ -81,13 +100,19 @@ static void on_abort(int number) {
 
 int main(int argc, char **argv) {
     static uint8_t data[INPUT_MAX];
-    bool some = argc >= 4 && strcmp(argv[1], "-n") == 0;
-    int first = some ? atoi(argv[2]) : 0, count = some ? atoi(argv[3]) : INPUTS, done = 0;
-    uint64_t seed = argc > 4 ? strtoull(argv[4], NULL, 10) : 1;
+    int first, count, done = 0;
+    uint64_t seed;
+    bool some;
     clock_t end = clock() + SECONDS_MAX * CLOCKS_PER_SEC;
 
+    if (LLVMFuzzerInitialize) LLVMFuzzerInitialize(&argc, &argv);
     signal(SIGABRT, on_abort);
-    for (int i = 1; !some && i < argc; i++) run_file(argv[i]);
+    some = argc >= 4 && strcmp(argv[1], "-n") == 0;
+    first = some ? atoi(argv[2]) : 0;
+    count = some ? atoi(argv[3]) : INPUTS;
+    seed = argc > 4 ? strtoull(argv[4], NULL, 10) : 1;
+    if (argc == 3 && strcmp(argv[1], "-x") == 0) run_hex(argv[2]);
+    else for (int i = 1; !some && i < argc; i++) run_file(argv[i]);
     if (!some && argc > 1) return 0;
     for (; done < count && (some || clock() < end); done++) {
         current = first + done;

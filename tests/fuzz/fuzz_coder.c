@@ -82,14 +82,15 @@ static void decode_any(tables *t, const uint8_t *data, size_t size, int known) {
     MUST(models <= sizeof memory[0]);
     for (int k = 0; k <= known; k++) held[k] = t->held[k];
     wisp__models_init(ours, t->columns, t->column_count);
-    wisp__coder_decode(t->columns, t->column_count, t->rows, ours, held, t->now, data, (int)size, NULL);
+    wisp__coder_decode(t->columns, t->column_count, t->rows, ours, held, t->now, data, (int)size,
+                       NULL);
     must_fit(t, t->now);
     memcpy(theirs, ours, models);
     length = wisp__coder_encode(t->columns, t->column_count, t->rows, ours, held, t->now, bytes,
                                 BYTES_MAX);
     MUST(length >= 0);
     MUST(wisp__coder_decode(t->columns, t->column_count, t->rows, theirs, held, t->again, bytes,
-                            length));
+                            length, NULL));
     must_equal(t);
     MUST(memcmp(ours, theirs, models) == 0);
 }

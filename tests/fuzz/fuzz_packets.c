@@ -150,7 +150,7 @@ static wisp_result judge(wisp *w, const wisp_addr *from, const void *ticket, int
     MUST(w && from && size >= 0 && size < MTU);
     MUST(wisp_joining(w) && wisp_joining(w)->peer.id && wisp_joining(w)->joins_of_host > 0);
     wisp_joining(w)->user = w;
-    wisp_joining(w)->text = "a refusal with a text that is longer than most that there are: \xff\x01";
+    wisp_joining(w)->text = "a refusal whose text is longer than most that there are: \xff\x01";
     if (size == 0) return WISP_OK;
     if (bytes[size - 1] == 1) return WISP_PENDING;
     return bytes[0] == 2 ? WISP_E_USER - 2 : WISP_OK;
