@@ -9367,8 +9367,8 @@ static void wisp__read_ops(wisp__unpacker *u, const wisp__op *ops, int at, int e
     for (; at < end && !u->data->failed; at = ops[at].end) {
         const wisp__op *op = &ops[at];
         uint8_t *to = image + op->offset;
-        int paid = op->run ? op->run - at : 1;
-        if (!wisp__unpack_pay(u, paid, op->run ? WISP__PRICE_CELL : WISP__PRICE_FIELD)) return;
+        int64_t price = op->run ? (int64_t)(op->run - at) * WISP__PRICE_CELL : 0;
+        if (!wisp__unpack_pay(u, WISP__PRICE_FIELD + price, 1)) return;
         if (op->run && wisp__read_rows(u, op, ops + op->run, image, 1, 0)) {
             at = op->run - 1;
             continue;
