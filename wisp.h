@@ -1,4 +1,4 @@
-/* wisp.h - events, calls and state between programs, over UDP - version 0.3
+/* wisp.h - events, calls and state between programs, over UDP - version 0.4
 
    One header, strict C99 (and C++11), no dependency. It takes two callbacks
    that send and receive datagrams, and gives named events and named calls:
@@ -134,7 +134,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WISP_VERSION      "0.3.0"
+#define WISP_VERSION      "0.4.0"
 #define WISP_WIRE_VERSION 2      /* what both ends must have in common */
 
 #ifndef WISP_API
