@@ -276,7 +276,7 @@ static hostile_form form_of_array(bomb *b, int count, int type) {
     return form;
 }
 
-/* ---- the shapes ------------------------------------------------------------------------------- */
+/* ---- the shapes ------------------------------------------------------------------------------ */
 
 /* Names that an attack is about. */
 static const char *some_name(bomb *b) {
@@ -349,7 +349,8 @@ static void shape_repeats(bomb *b) {
 /* Protobuf of unknown fields of a byte or two each, with numbers out of order. */
 static void shape_protobuf(bomb *b) {
     static const uint8_t some[] = { 0x10, 0x08, 0x0a, 0x12, 0x02, 0x80, 0x78, 0x00 };
-    int count = many(b), type = take(&b->in), style = take(&b->in), times = 1 + take_below(&b->in, 4);
+    int count = many(b), type = take(&b->in), style = take(&b->in);
+    int times = 1 + take_below(&b->in, 4);
     int size = RAW >> take_below(&b->in, 6), start;
     hostile_form form = form_of(b, WISP__CODED, 1, count, type, style | 2);
     wisp__writer out = wisp__writer_on(b->raw, 16);
@@ -389,8 +390,10 @@ static void shape_codec(bomb *b) {
     wisp__put_length(&out, (uint64_t)(size - 64));
     wisp__put_align(&out);
     start = (int)(out.at / 8);
-    for (int i = 0; i < size - 64; i++) b->raw[start + i] = (uint8_t)text[length > 1 ? i % length : 0];
-    if (head & 2 && length < 8) memcpy(b->raw + start, head & 4 ? "{\"" : "\xdd\x00\x0f\xff\xff", 2);
+    for (int i = 0; i < size - 64; i++)
+        b->raw[start + i] = (uint8_t)text[length > 1 ? i % length : 0];
+    if (head & 2 && length < 8)
+        memcpy(b->raw + start, head & 4 ? "{\"" : "\xdd\x00\x0f\xff\xff", 2);
     if (head & 8) memcpy(b->raw + start, "\xdd\x00\x00\xff\xff\xc0", 6);
     send_squeezed(b, start + size - 64, 1 + (head >> 4 & 3), false);
 }
@@ -487,7 +490,8 @@ static void shape_differences(bomb *b) {
 
 /* Announcements in a row: the same, others, of forms that fail late. */
 static void shape_announcements(bomb *b) {
-    int style = take(&b->in), count = many(b), type = take(&b->in), times = 1 + take_below(&b->in, 30);
+    int style = take(&b->in), count = many(b), type = take(&b->in);
+    int times = 1 + take_below(&b->in, 30);
     const char *name = some_name(b);
     hostile_form form = form_of(b, style & 1 ? WISP__CODED : WISP__RECORD, 1 + (style >> 1 & 3),
                                 count > 64 ? 60 : count, type, style >> 4);
@@ -586,7 +590,7 @@ static void (*const shapes[])(bomb *b) = {
 };
 enum { SHAPES = (int)(sizeof shapes / sizeof *shapes) };
 
-/* ---- attacks ------------------------------------------------------------------------------------ */
+/* ---- attacks --------------------------------------------------------------------------------- */
 
 /* Runs one attack; how many bytes of its script it has used. */
 static int run_attack(const uint8_t *bytes, int size) {
@@ -657,7 +661,7 @@ static void try_attack(const uint8_t *bytes, int size) {
     abort();
 }
 
-/* ---- attacks that are known ------------------------------------------------------------------------ */
+/* ---- attacks that are known ------------------------------------------------------------------ */
 
 /* Each begins with the shape, behind the byte that says that there is one; parameters follow in the
    order in which the shape takes them. */
@@ -705,7 +709,7 @@ static void try_known(void) {
         try_attack(known[i], (int)sizeof known[i]);
 }
 
-/* ---- the search ------------------------------------------------------------------------------------- */
+/* ---- the search ------------------------------------------------------------------------------ */
 
 /* A dear attack with a few bytes changed. */
 static void climb(script *s) {

@@ -1,8 +1,8 @@
 /* fuzz_reentry.c - everything that is public, called from everything that is called back
 
    The input is a script of operations on three endpoints around a bad network, who join each other.
-   Handlers, hooks on both ways, accept, replies, on_done and notices each call back into the endpoint
-   that calls them: what the script says. The link, the log and the sink call what only reads; the
+   Handlers, hooks on both ways, accept, replies, on_done and notices each call back into the
+   endpoint that calls them: what the script says. The link, the log and the sink call what only reads; the
    allocator fails now and then. What is promised is watched:
 
        handles      of what is gone are refused, wherever that is noticed
@@ -355,7 +355,9 @@ static void configure(end *e) {
     case 7: wisp_enable_delta_sync(e->w, name); return;
     case 8: wisp_use_config(e->w, NULL, name); return;
     case 9: wisp_use_batching(e->w, take(&f->in) & 1); return;
-    case 10: wisp_use_compression(e->w, 1 + take_below(&f->in, 2), take(&f->in) & 1 ? name : NULL); return;
+    case 10:
+        wisp_use_compression(e->w, 1 + take_below(&f->in, 2), take(&f->in) & 1 ? name : NULL);
+        return;
     default: {
         wisp_schema_entry entry;
         memset(&entry, 0, sizeof entry);
@@ -496,7 +498,7 @@ static void only_look(end *e) {
     look(e, NULL, true);
 }
 
-/* ---- the ends ------------------------------------------------------------------------------------ */
+/* ---- the ends -------------------------------------------------------------------------------- */
 
 static void set_up(end *e) {
     wisp_config config;

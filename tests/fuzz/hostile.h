@@ -1,7 +1,7 @@
 /* hostile.h - for the fuzz targets: a server, and a peer that has joined it and is led by hand
 
    The peer is an ordinary endpoint until it has joined. From then on its packets are written by the
-   target, or its own are changed on their way, both with the right tag; its records are written with
+   target, or its own are changed on their way, both with the right tag; records are written with
    the header's own writers. What it hears is noted, so that it can ack. Included after script.h.
 
    All that depends on the head of a packet stands in the first part. */
@@ -266,7 +266,13 @@ static inline void hostile_close(hostile *h) {
 /* ---- the schemas of the server ------------------------------------------------------ */
 
 typedef struct hostile_stats { float hp; uint32_t xp; char name[21]; } hostile_stats;
-typedef struct hostile_state { int id; wisp_vec3 at; float heat; uint8_t count; int32_t list[30]; } hostile_state;
+typedef struct hostile_state {
+    int id;
+    wisp_vec3 at;
+    float heat;
+    uint8_t count;
+    int32_t list[30];
+} hostile_state;
 
 static const wisp_field hostile_stats_fields[] = {
     WISP_FIELD(hostile_stats, hp, WISP_T_QUANTIZED(0, 100, 0.5)),
@@ -288,9 +294,12 @@ static const wisp_field hostile_state_fields[] = {
 };
 static const wisp_schema hostile_state_schema = WISP_SCHEMA(hostile_state, 1, hostile_state_fields);
 static const wisp_type hostile_word_type = WISP_T_STRING(12), hostile_any_type = WISP_T_ANY;
-static const wisp_type hostile_either_types[] = { WISP_T_LITERAL_TEXT("none"), WISP_T_INT16, WISP_T_VEC2 };
+static const wisp_type hostile_either_types[] = {
+    WISP_T_LITERAL_TEXT("none"), WISP_T_INT16, WISP_T_VEC2
+};
 static const wisp_field hostile_open_fields[] = {
-    WISP_MAP_FIELD("words", WISP_T_ARRAY(&hostile_word_type, 40)), WISP_MAP_FIELD("any", WISP_T_ANY),
+    WISP_MAP_FIELD("words", WISP_T_ARRAY(&hostile_word_type, 40)),
+    WISP_MAP_FIELD("any", WISP_T_ANY),
     WISP_MAP_FIELD("either", WISP_T_UNION(hostile_either_types, 3)),
     WISP_MAYBE_MAP_FIELD("many", WISP_T_ARRAY(&hostile_any_type, 100)),
 };
