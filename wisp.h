@@ -4585,6 +4585,11 @@ static inline bool wisp__is_array(const wisp_value *value) {
            (schema && schema->shape == WISP_SHAPE_LIST);
 }
 
+/* Is a value a list where the schema is one, else a map? */
+static bool wisp__has_shape(const wisp_schema *schema, const wisp_value *value) {
+    return schema->shape == WISP_SHAPE_LIST ? wisp__is_array(value) : wisp__is_map(value);
+}
+
 /* Element i in memory; nil for another kind. */
 static wisp_value wisp__item_at(const wisp_value *value, int i) {
     const uint8_t *data = (const uint8_t *)value->as.items.data;
@@ -4757,20 +4762,18 @@ static bool wisp__value_float(const wisp_value *value, uint32_t *bits) {
 }
 
 /* Lists, element by element or pair by pair; a pair that is nil may be missing in a struct. */
-typedef bool (*wisp__same)(const wisp_value *a, const wisp_value *b);
-
-static bool wisp__array_equal(const wisp_value *a, const wisp_value *b, wisp__same same) {
+static bool wisp__array_equal(const wisp_value *a, const wisp_value *b) {
     if (a->count != b->count) return false;
     for (int i = 0; i < a->count; i++) {
         wisp_value x, y;
         const char *key;
         const wisp_value *p = wisp__child(a, i, &key, &x);
-        if (!same(p, wisp__child(b, i, &key, &y))) return false;
+        if (!wisp_equal(p, wisp__child(b, i, &key, &y))) return false;
     }
     return true;
 }
 
-static bool wisp__map_equal(const wisp_value *a, const wisp_value *b, wisp__same same) {
+static bool wisp__map_equal(const wisp_value *a, const wisp_value *b) {
     if (wisp__present(a) != wisp__present(b)) return false;
     for (int i = 0; i < a->count; i++) {
         wisp_value x, y;
@@ -4778,7 +4781,7 @@ static bool wisp__map_equal(const wisp_value *a, const wisp_value *b, wisp__same
         const wisp_value *p = wisp__child(a, i, &key, &x), *q;
         if (wisp__is_missing(a, i)) continue;
         q = wisp__child_named(b, key, i, &y);
-        if (!q || !same(p, q)) return false;
+        if (!q || !wisp_equal(p, q)) return false;
     }
     return true;
 }
@@ -4789,8 +4792,8 @@ bool wisp_equal(const wisp_value *a, const wisp_value *b) {
     int floats;
     if (!a || !b) return a == b;
     if (wisp__numeric_of(a, &x)) return wisp__numeric_of(b, &y) && wisp__numeric_equal(&x, &y);
-    if (wisp__is_array(a)) return wisp__is_array(b) && wisp__array_equal(a, b, wisp_equal);
-    if (wisp__is_map(a)) return wisp__is_map(b) && wisp__map_equal(a, b, wisp_equal);
+    if (wisp__is_array(a)) return wisp__is_array(b) && wisp__array_equal(a, b);
+    if (wisp__is_map(a)) return wisp__is_map(b) && wisp__map_equal(a, b);
     if (a->kind != b->kind || a->count != b->count) return false;
     switch (a->kind) {
     case WISP_BOOL: return wisp__bool_of(a) == wisp__bool_of(b);
@@ -4816,7 +4819,7 @@ static uint64_t wisp__numeric_hash(const wisp__numeric *numeric) {
 }
 
 /* Of lists; a sum over pairs, so that the order of keys does not matter. */
-static uint64_t wisp__list_hash(const wisp_value *value, uint64_t (*hash)(const wisp_value *)) {
+static uint64_t wisp__list_hash(const wisp_value *value) {
     bool map = wisp__is_map(value);
     uint64_t h = wisp__mix((map ? WISP_MAP : WISP_ARRAY) + (uint64_t)0x100);
     h += (uint64_t)(unsigned)wisp__present(value);
@@ -4825,8 +4828,9 @@ static uint64_t wisp__list_hash(const wisp_value *value, uint64_t (*hash)(const 
         const char *key;
         const wisp_value *child = wisp__child(value, i, &key, &scratch);
         if (wisp__is_missing(value, i)) continue;
-        if (map) h += wisp__mix(wisp__hash_bytes(key, (int)strlen(key)) ^ wisp__mix(hash(child)));
-        else h = wisp__mix(h + hash(child));
+        if (!map) h = wisp__mix(h + wisp_hash(child));
+        else h += wisp__mix(wisp__hash_bytes(key, (int)strlen(key)) ^
+                            wisp__mix(wisp_hash(child)));
     }
     return h;
 }
@@ -4838,7 +4842,7 @@ uint64_t wisp_hash(const wisp_value *value) {
     int count;
     if (!value) return 0;
     if (wisp__numeric_of(value, &numeric)) return wisp__numeric_hash(&numeric);
-    if (wisp__is_map(value) || wisp__is_array(value)) return wisp__list_hash(value, wisp_hash);
+    if (wisp__is_map(value) || wisp__is_array(value)) return wisp__list_hash(value);
     h = wisp__mix((uint64_t)value->kind + 0x100) + (uint64_t)(unsigned)value->count;
     switch (value->kind) {
     case WISP_BOOL: return wisp__mix(h + wisp__bool_of(value));
@@ -5638,12 +5642,12 @@ static bool wisp__fit_exact(wisp__fitting *f, const wisp_type *type, const wisp_
     return true;
 }
 
-typedef bool (*wisp__fit_type)(wisp__fitting *f, const wisp_type *type, int bytes,
-                               const wisp_value *v, void *at, int *count);
+static bool wisp__match(wisp__fitting *f, const wisp_type *type, int bytes, const wisp_value *v,
+                        void *at, int *count);
 
 /* Elements in place, or in memory of the supply. */
 static bool wisp__fit_array(wisp__fitting *f, const wisp_type *type, int bytes,
-                            const wisp_value *v, void *at, int *count, wisp__fit_type fit) {
+                            const wisp_value *v, void *at, int *count) {
     const wisp_type *element = (const wisp_type *)type->of;
     int each = bytes > 0 ? bytes / wisp__max_int(type->max, 1) : wisp__type_bytes(element, 0);
     uint8_t *items = (uint8_t *)at;
@@ -5666,7 +5670,7 @@ static bool wisp__fit_array(wisp__fitting *f, const wisp_type *type, int bytes,
         const char *key;
         const wisp_value *child = wisp__child(v, i, &key, &scratch);
         void *to = at ? items + (size_t)i * (size_t)each : NULL;
-        if (!fit(f, element, bytes > 0 ? each : 0, child, to, NULL))
+        if (!wisp__match(f, element, bytes > 0 ? each : 0, child, to, NULL))
             return wisp__blame_in(f, NULL, i);
     }
     return true;
@@ -5693,7 +5697,7 @@ static bool wisp__says_exactly(const wisp_type *option, const wisp_value *v) {
 
 /* The first option that the value fits as it is, else the first that takes it. */
 static bool wisp__fit_union(wisp__fitting *f, const wisp_type *type, int bytes,
-                            const wisp_value *v, void *at, int *count, wisp__fit_type fit) {
+                            const wisp_value *v, void *at, int *count) {
     const wisp_type *options = (const wisp_type *)type->of;
     wisp__fitting quiet = *f;
     quiet.text = NULL;
@@ -5702,7 +5706,7 @@ static bool wisp__fit_union(wisp__fitting *f, const wisp_type *type, int bytes,
         int i = turn % type->max, inner = 0;
         int each = wisp__option_bytes(&options[i], bytes), *in = each < 0 ? &inner : NULL;
         if (turn < type->max && !wisp__says_exactly(&options[i], v)) continue;
-        if (!fit(&quiet, &options[i], each, v, NULL, in)) {
+        if (!wisp__match(&quiet, &options[i], each, v, NULL, in)) {
             if (quiet.result == WISP_E_INVALID) continue;
             return wisp__no_memory(f);
         }
@@ -5711,7 +5715,7 @@ static bool wisp__fit_union(wisp__fitting *f, const wisp_type *type, int bytes,
             at = (uint8_t *)at + WISP__UNION_HEAD;
         }
         if (count) *count = i;
-        return !at || fit(f, &options[i], each, v, at, in);
+        return !at || wisp__match(f, &options[i], each, v, at, in);
     }
     return wisp__blame(f, "is none of %d options", type->max);
 }
@@ -5725,7 +5729,7 @@ static wisp_value wisp__fallback(const wisp_field *field) {
 }
 
 static bool wisp__fit_field(wisp__fitting *f, const wisp_field *field, const wisp_value *v,
-                            void *data, wisp__fit_type fit) {
+                            void *data) {
     uint8_t *base = (uint8_t *)data;
     wisp_value fallback = wisp__fallback(field);
     int count = -1;
@@ -5741,8 +5745,8 @@ static bool wisp__fit_field(wisp__fitting *f, const wisp_field *field, const wis
             return wisp__blame(f, "is missing");
         if (v->kind == WISP_NIL) return true;
     }
-    if (!fit(f, &field->type, field->bytes, v, base ? base + field->offset : NULL,
-             counted || field->bytes <= 0 ? &count : NULL))
+    if (!wisp__match(f, &field->type, field->bytes, v, base ? base + field->offset : NULL,
+                     counted || field->bytes <= 0 ? &count : NULL))
         return v->kind == WISP_NIL ? wisp__blame(f, "is missing") : false;
     if (base && counted)
         wisp__store_int(base + field->count_offset, field->count_bytes, (uint64_t)count);
@@ -5789,13 +5793,13 @@ static int wisp__fit_find(wisp__fitting *f, const wisp_value *v, const char *nam
 }
 
 static bool wisp__fit_struct(wisp__fitting *f, const wisp_schema *schema, const wisp_value *v,
-                             void *at, wisp__fit_type fit) {
+                             void *at) {
     bool list = schema->shape == WISP_SHAPE_LIST;
     int found = 0;
     wisp__names names = { NULL, NULL, 0 };
     wisp_value scratch;
     const char *key;
-    if ((list ? !wisp__is_array(v) : !wisp__is_map(v)) || !wisp__is_sound(v))
+    if (!wisp__has_shape(schema, v) || !wisp__is_sound(v))
         return wisp__blame(f, list ? "is no array" : "is no map");
     for (int i = 0; i < schema->count; i++) {
         const wisp_field *field = &schema->fields[i];
@@ -5805,7 +5809,7 @@ static bool wisp__fit_struct(wisp__fitting *f, const wisp_schema *schema, const 
         if (place >= 0 && place < v->count) child = wisp__child(v, place, &key, &scratch);
         found += child != NULL;
         if (child && !wisp__count_fits(f, v, place)) return wisp__blame_in(f, field->name, 0);
-        if (!wisp__fit_field(f, field, child, at, fit)) return wisp__blame_in(f, field->name, 0);
+        if (!wisp__fit_field(f, field, child, at)) return wisp__blame_in(f, field->name, 0);
     }
     if (f->loose || found == v->count) return true;
     for (int i = 0; !list && i < v->count; i++) {
@@ -5846,9 +5850,9 @@ static bool wisp__match(wisp__fitting *f, const wisp_type *type, int bytes, cons
     case WISP_TYPE_ENUM: return wisp__fit_enum(f, type, bytes, v, at);
     case WISP_TYPE_OBJECT: return wisp__fit_object(f, v, at);
     case WISP_TYPE_STRUCT:
-        return wisp__fit_struct(f, (const wisp_schema *)type->of, v, at, wisp__match);
-    case WISP_TYPE_ARRAY: return wisp__fit_array(f, type, bytes, v, at, count, wisp__match);
-    case WISP_TYPE_UNION: return wisp__fit_union(f, type, bytes, v, at, count, wisp__match);
+        return wisp__fit_struct(f, (const wisp_schema *)type->of, v, at);
+    case WISP_TYPE_ARRAY: return wisp__fit_array(f, type, bytes, v, at, count);
+    case WISP_TYPE_UNION: return wisp__fit_union(f, type, bytes, v, at, count);
     default: return wisp__fit_exact(f, type, v, at);
     }
 }
@@ -5856,17 +5860,15 @@ static bool wisp__match(wisp__fitting *f, const wisp_type *type, int bytes, cons
 /* The same for a whole schema. */
 static wisp_result wisp__fit_schema(wisp__fitting *f, const wisp_schema *schema,
                                     const wisp_value *v, void *at) {
-    if (wisp__fit_struct(f, schema, v, at, wisp__match)) return WISP_OK;
+    if (wisp__fit_struct(f, schema, v, at)) return WISP_OK;
     return wisp__blamed(f);
 }
 
 /* --- a struct as maps --- */
 
-typedef wisp_result (*wisp__make_map)(wisp__supply *supply, const wisp_value *from,
-                                      wisp_value *out);
+static wisp_result wisp__as_map(wisp__supply *supply, const wisp_value *from, wisp_value *out);
 
-static wisp_result wisp__as_array(wisp__supply *supply, const wisp_value *from, wisp_value *out,
-                                  wisp__make_map make) {
+static wisp_result wisp__as_array(wisp__supply *supply, const wisp_value *from, wisp_value *out) {
     wisp_value *items;
     if (!wisp__is_sound(from)) return WISP_E_ARGUMENT;
     if (!wisp__pay_each(supply->credit, from->count, WISP__PRICE_VIEW)) return WISP_E_FLOOD;
@@ -5875,7 +5877,7 @@ static wisp_result wisp__as_array(wisp__supply *supply, const wisp_value *from, 
     for (int i = 0; i < from->count; i++) {
         wisp_value scratch;
         const char *key;
-        wisp_result result = make(supply, wisp__child(from, i, &key, &scratch), &items[i]);
+        wisp_result result = wisp__as_map(supply, wisp__child(from, i, &key, &scratch), &items[i]);
         if (result) return result;
     }
     *out = wisp_array(items, from->count);
@@ -5887,7 +5889,7 @@ static wisp_result wisp__as_map(wisp__supply *supply, const wisp_value *from, wi
     wisp_pair *pairs;
     int count = 0;
     *out = *from;
-    if (wisp__is_array(from)) return wisp__as_array(supply, from, out, wisp__as_map);
+    if (wisp__is_array(from)) return wisp__as_array(supply, from, out);
     if (!wisp__is_map(from)) return WISP_OK;
     if (!wisp__is_sound(from)) return WISP_E_ARGUMENT;
     if (!wisp__pay_each(supply->credit, from->count, WISP__PRICE_VIEW)) return WISP_E_FLOOD;
@@ -6023,7 +6025,7 @@ typedef struct wisp__checking {
     size_t        bytes;           /* that compiling takes at most */
 } wisp__checking;
 
-typedef bool (*wisp__check_fn)(wisp__checking *c, const wisp_type *type, int bytes, bool counted);
+static bool wisp__check_type(wisp__checking *c, const wisp_type *type, int bytes, bool counted);
 
 static int wisp__bit_length(uint64_t value) {
     int bits = 0;
@@ -6107,8 +6109,7 @@ static bool wisp__check_enum(wisp__checking *c, const wisp_type *type, int bytes
     return names || wisp__blame(&c->blame, "a name of the enum is missing, or over 64 bytes");
 }
 
-static bool wisp__check_array(wisp__checking *c, const wisp_type *type, int bytes,
-                              wisp__check_fn check) {
+static bool wisp__check_array(wisp__checking *c, const wisp_type *type, int bytes) {
     const wisp_type *element = (const wisp_type *)type->of;
     int each = bytes > 0 ? bytes / wisp__max_int(type->max, 1) : 0;
     if (!wisp__check_max(c, type, 1 << 24)) return false;
@@ -6116,13 +6117,12 @@ static bool wisp__check_array(wisp__checking *c, const wisp_type *type, int byte
     if (bytes > 0 && (each * type->max != bytes || !each))
         return wisp__blame(&c->blame, "%d bytes are not %d elements", bytes, type->max);
     if (++c->depth > WISP__SCHEMA_DEPTH) return wisp__blame(&c->blame, "nests too deeply");
-    if (!check(c, element, each, false)) return wisp__blame_in(&c->blame, "[]", 0);
+    if (!wisp__check_type(c, element, each, false)) return wisp__blame_in(&c->blame, "[]", 0);
     c->depth--;
     return true;
 }
 
-static bool wisp__check_union(wisp__checking *c, const wisp_type *type, int bytes, bool counted,
-                              wisp__check_fn check) {
+static bool wisp__check_union(wisp__checking *c, const wisp_type *type, int bytes, bool counted) {
     const wisp_type *options = (const wisp_type *)type->of;
     if (!wisp__check_max(c, type, 256)) return false;
     if (!options) return wisp__blame(&c->blame, "has no options");
@@ -6134,7 +6134,7 @@ static bool wisp__check_union(wisp__checking *c, const wisp_type *type, int byte
             return wisp__blame(&c->blame, "a C union directly in a C union");
         if (each > bytes && bytes > 0)
             return wisp__blame(&c->blame, "option %d takes %d bytes of %d", i, each, bytes);
-        if (!check(c, &options[i], bytes > 0 ? each : 0, false))
+        if (!wisp__check_type(c, &options[i], bytes > 0 ? each : 0, false))
             return wisp__blame_in(&c->blame, "option", 0);
     }
     c->depth--;
@@ -6179,8 +6179,7 @@ static bool wisp__check_fallback(wisp__checking *c, const wisp_field *field, int
     return wisp__blame_in(&c->blame, "its default", 0);
 }
 
-static bool wisp__check_field(wisp__checking *c, const wisp_schema *schema, int i,
-                              wisp__check_fn check) {
+static bool wisp__check_field(wisp__checking *c, const wisp_schema *schema, int i) {
     const wisp_field *field = &schema->fields[i];
     bool c_struct = schema->shape == WISP_SHAPE_STRUCT;
     int number = wisp__field_number(schema, i), bytes = c_struct ? field->bytes : 0;
@@ -6209,7 +6208,7 @@ static bool wisp__check_field(wisp__checking *c, const wisp_schema *schema, int 
         return wisp__check_bytes(c, field->bytes, false);
     for (int k = 0; k < i && c_struct; k++)
         if (!wisp__check_pair(c, schema, i, k)) return false;
-    return check(c, &field->type, bytes, field->count_bytes > 0) &&
+    return wisp__check_type(c, &field->type, bytes, field->count_bytes > 0) &&
            wisp__check_fallback(c, field, bytes);
 }
 
@@ -6246,8 +6245,7 @@ static bool wisp__check_distinct(wisp__checking *c, const wisp_schema *schema) {
     return true;
 }
 
-static bool wisp__check_struct(wisp__checking *c, const wisp_schema *schema,
-                               wisp__check_fn check) {
+static bool wisp__check_struct(wisp__checking *c, const wisp_schema *schema) {
     if (!schema) return wisp__blame(&c->blame, "has no schema");
     if (++c->depth > WISP__SCHEMA_DEPTH) return wisp__blame(&c->blame, "nests too deeply");
     if (!wisp__check_name(schema->name)) return wisp__blame(&c->blame, "name is not 1..64 bytes");
@@ -6262,20 +6260,19 @@ static bool wisp__check_struct(wisp__checking *c, const wisp_schema *schema,
     if (schema->shape == WISP_SHAPE_STRUCT) c->image += schema->bytes;
     c->bytes += sizeof(wisp_schema) + (size_t)schema->count * sizeof(wisp_field);
     for (int i = 0; i < schema->count; i++)
-        if (!wisp__check_field(c, schema, i, check))
+        if (!wisp__check_field(c, schema, i))
             return wisp__blame_in(&c->blame, wisp__check_name(schema->fields[i].name)
                                                  ? schema->fields[i].name : "?", 0);
     c->depth--;
     return wisp__check_distinct(c, schema);
 }
 
-static bool wisp__check_nested(wisp__checking *c, const wisp_type *type, int bytes,
-                               wisp__check_fn check) {
+static bool wisp__check_nested(wisp__checking *c, const wisp_type *type, int bytes) {
     const wisp_schema *schema = (const wisp_schema *)type->of;
     if (schema && (schema->shape == WISP_SHAPE_LIST ||
                    (bytes > 0 && (schema->shape != WISP_SHAPE_STRUCT || schema->bytes != bytes))))
         return wisp__blame(&c->blame, "is no struct of %d bytes", bytes);
-    return wisp__check_struct(c, schema, check);
+    return wisp__check_struct(c, schema);
 }
 
 /* `bytes`: of the member, 0 in a map. */
@@ -6323,9 +6320,9 @@ static bool wisp__check_type(wisp__checking *c, const wisp_type *type, int bytes
     case WISP_TYPE_COLOR: return wisp__check_bytes(c, bytes, bytes == 16 || bytes == 4);
     case WISP_TYPE_ENUM: return wisp__check_enum(c, type, bytes);
     case WISP_TYPE_OBJECT: return wisp__check_bytes(c, bytes, bytes == 4);
-    case WISP_TYPE_STRUCT: return wisp__check_nested(c, type, given, wisp__check_type);
-    case WISP_TYPE_ARRAY: return wisp__check_array(c, type, bytes, wisp__check_type);
-    case WISP_TYPE_UNION: return wisp__check_union(c, type, bytes, counted, wisp__check_type);
+    case WISP_TYPE_STRUCT: return wisp__check_nested(c, type, given);
+    case WISP_TYPE_ARRAY: return wisp__check_array(c, type, bytes);
+    case WISP_TYPE_UNION: return wisp__check_union(c, type, bytes, counted);
     default: return wisp__blame(&c->blame, "%d is no type", type->kind);
     }
 }
@@ -6337,7 +6334,7 @@ static wisp_result wisp__schema_check(const wisp_schema *schema, char *text, int
     memset(&c, 0, sizeof c);
     c.blame = wisp__fitting_on(text, text_bytes, NULL);
     c.bytes = sizeof(wisp__program) + sizeof(wisp_schema) + 64;
-    if (!wisp__check_struct(&c, schema, wisp__check_type)) {
+    if (!wisp__check_struct(&c, schema)) {
         wisp__blamed(&c.blame);
         return WISP_E_SCHEMA;
     }
@@ -6355,10 +6352,9 @@ static int wisp__alignment(int bytes) {
     return bytes >= 8 || bytes == 0 ? 8 : bytes > 2 ? 4 : bytes;
 }
 
-typedef bool (*wisp__lay_fn)(wisp__bump *memory, const wisp_type *from, wisp_type *to);
+static bool wisp__lay_type(wisp__bump *memory, const wisp_type *from, wisp_type *to);
 
-static const wisp_schema *wisp__lay_schema(wisp__bump *memory, const wisp_schema *from,
-                                           wisp__lay_fn lay) {
+static const wisp_schema *wisp__lay_schema(wisp__bump *memory, const wisp_schema *from) {
     wisp_schema *to = (wisp_schema *)wisp__bump_take(memory, sizeof *to);
     wisp_field *fields = (wisp_field *)wisp__bump_items(memory, (uint64_t)from->count,
                                                         sizeof *fields);
@@ -6370,7 +6366,7 @@ static const wisp_schema *wisp__lay_schema(wisp__bump *memory, const wisp_schema
     for (int i = 0; i < from->count; i++) {
         int bytes;
         fields[i] = from->fields[i];
-        if (!lay(memory, &from->fields[i].type, &fields[i].type)) return NULL;
+        if (!wisp__lay_type(memory, &from->fields[i].type, &fields[i].type)) return NULL;
         bytes = fields[i].type.bytes;
         at = wisp__align(at, wisp__alignment(bytes));
         fields[i].offset = at;
@@ -6384,14 +6380,13 @@ static const wisp_schema *wisp__lay_schema(wisp__bump *memory, const wisp_schema
     return to;
 }
 
-static bool wisp__lay_union(wisp__bump *memory, const wisp_type *from, wisp_type *to,
-                            wisp__lay_fn lay) {
+static bool wisp__lay_union(wisp__bump *memory, const wisp_type *from, wisp_type *to) {
     const wisp_type *options = (const wisp_type *)from->of;
     wisp_type *all = (wisp_type *)wisp__bump_items(memory, (uint64_t)from->max, sizeof *all);
     int most = 0;
     if (!all) return false;
     for (int i = 0; i < from->max; i++) {
-        if (!lay(memory, &options[i], &all[i])) return false;
+        if (!wisp__lay_type(memory, &options[i], &all[i])) return false;
         most = wisp__max_int(most, all[i].bytes < 0 ? -all[i].bytes : all[i].bytes);
     }
     to->of = all;
@@ -6410,8 +6405,7 @@ static bool wisp__lay_type(wisp__bump *memory, const wisp_type *from, wisp_type 
         to->max = from->bytes == 0 || from->max;       /* written by class */
         return true;
     case WISP_TYPE_STRUCT:
-        if (nested->shape != WISP_SHAPE_STRUCT) nested = wisp__lay_schema(memory, nested,
-                                                                          wisp__lay_type);
+        if (nested->shape != WISP_SHAPE_STRUCT) nested = wisp__lay_schema(memory, nested);
         to->of = nested;
         if (nested) to->bytes = nested->bytes;
         return nested != NULL;
@@ -6419,7 +6413,7 @@ static bool wisp__lay_type(wisp__bump *memory, const wisp_type *from, wisp_type 
         element = (wisp_type *)wisp__bump_take(memory, sizeof *element);
         to->of = element;
         return element && wisp__lay_type(memory, (const wisp_type *)from->of, element);
-    case WISP_TYPE_UNION: return wisp__lay_union(memory, from, to, wisp__lay_type);
+    case WISP_TYPE_UNION: return wisp__lay_union(memory, from, to);
     default: return true;
     }
 }
@@ -6538,11 +6532,11 @@ static void wisp__emit_blob(wisp__compiling *c, const wisp_type *type, int bytes
         op->flags |= WISP__OP_FIXED;
 }
 
-typedef void (*wisp__emit_fn)(wisp__compiling *c, const wisp_type *type, int bytes, int offset,
-                              int count_offset, int count_bytes);
+static void wisp__emit_type(wisp__compiling *c, const wisp_type *type, int bytes, int offset,
+                            int count_offset, int count_bytes);
 
 static void wisp__emit_array(wisp__compiling *c, const wisp_type *type, int bytes, int offset,
-                             int count_offset, int count_bytes, wisp__emit_fn emit) {
+                             int count_offset, int count_bytes) {
     const wisp_type *element = (const wisp_type *)type->of;
     wisp__op *op = wisp__emit(c, WISP__OP_ARRAY, type, 0, offset);
     bool fixed = c->fixed;
@@ -6555,14 +6549,14 @@ static void wisp__emit_array(wisp__compiling *c, const wisp_type *type, int byte
     if (bytes < 0) op->flags |= WISP__OP_ELSEWHERE;
     if (bytes < 0 ? type->least != 0 : !count_bytes) op->flags |= WISP__OP_FIXED;
     c->fixed = true;
-    emit(c, element, each, 0, 0, 0);
+    wisp__emit_type(c, element, each, 0, 0, 0);
     op->end = c->count;
     if (c->fixed) op->flags |= WISP__OP_PLAIN;
     c->fixed = fixed;
 }
 
 static void wisp__emit_union(wisp__compiling *c, const wisp_type *type, int bytes, int offset,
-                             int count_offset, int count_bytes, wisp__emit_fn emit) {
+                             int count_offset, int count_bytes) {
     const wisp_type *options = (const wisp_type *)type->of;
     wisp__op *op = wisp__emit(c, WISP__OP_UNION, type, 0, offset), *option;
     if (!op) return;
@@ -6572,15 +6566,14 @@ static void wisp__emit_union(wisp__compiling *c, const wisp_type *type, int byte
     for (int i = 0; i < type->max; i++) {
         option = wisp__emit(c, WISP__OP_OPTION, &options[i], 0, offset);
         if (!option) return;
-        emit(c, &options[i], wisp__option_bytes(&options[i], bytes),
-             bytes < 0 ? offset + WISP__UNION_HEAD : offset, 0, 0);
+        wisp__emit_type(c, &options[i], wisp__option_bytes(&options[i], bytes),
+                        bytes < 0 ? offset + WISP__UNION_HEAD : offset, 0, 0);
         option->end = c->count;
     }
     op->end = c->count;
 }
 
-static void wisp__emit_struct(wisp__compiling *c, const wisp_schema *schema, int offset,
-                              wisp__emit_fn emit) {
+static void wisp__emit_struct(wisp__compiling *c, const wisp_schema *schema, int offset) {
     for (int i = 0; i < schema->count; i++) {
         const wisp_field *field = &schema->fields[i];
         wisp__op *around = NULL;
@@ -6593,8 +6586,8 @@ static void wisp__emit_struct(wisp__compiling *c, const wisp_schema *schema, int
             around->field = field;
             around->count_offset = offset + field->count_offset;
         }
-        emit(c, &field->type, field->bytes, offset + field->offset, offset + field->count_offset,
-             maybe ? 0 : field->count_bytes);
+        wisp__emit_type(c, &field->type, field->bytes, offset + field->offset,
+                        offset + field->count_offset, maybe ? 0 : field->count_bytes);
         if (around) around->end = c->count;
         for (int k = first; field->flags & WISP_FLAG_KEY && k < c->count; k++)
             c->ops[k].flags |= WISP__OP_KEY;
@@ -6631,13 +6624,13 @@ static void wisp__emit_type(wisp__compiling *c, const wisp_type *type, int bytes
     case WISP_TYPE_TRANSFORM: wisp__emit_floats(c, type, 7, offset); break;
     case WISP_TYPE_COLOR: wisp__emit(c, WISP__OP_COLOR, type, bytes, offset); break;
     case WISP_TYPE_STRUCT:
-        wisp__emit_struct(c, (const wisp_schema *)type->of, offset, wisp__emit_type);
+        wisp__emit_struct(c, (const wisp_schema *)type->of, offset);
         break;
     case WISP_TYPE_ARRAY:
-        wisp__emit_array(c, type, bytes, offset, count_offset, count_bytes, wisp__emit_type);
+        wisp__emit_array(c, type, bytes, offset, count_offset, count_bytes);
         break;
     case WISP_TYPE_UNION:
-        wisp__emit_union(c, type, bytes, offset, count_offset, count_bytes, wisp__emit_type);
+        wisp__emit_union(c, type, bytes, offset, count_offset, count_bytes);
         break;
     default: wisp__emit_integer(c, type, bytes, offset); break;
     }
@@ -6736,9 +6729,9 @@ static const wisp__program *wisp__compile(wisp__bump *memory, const wisp_schema 
     memset(program, 0, sizeof *program);
     program->source = program->schema = schema;
     if (schema->shape != WISP_SHAPE_STRUCT)
-        program->schema = wisp__lay_schema(memory, schema, wisp__lay_type);
+        program->schema = wisp__lay_schema(memory, schema);
     if (!program->schema) return NULL;
-    wisp__emit_struct(&c, program->schema, 0, wisp__emit_type);
+    wisp__emit_struct(&c, program->schema, 0);
     if (memory->failed) return NULL;
     wisp__find_runs(c.ops, c.count);
     program->ops = c.ops;
@@ -6759,8 +6752,7 @@ int wisp_schema_bytes(const wisp_schema *schema) {
     return (int)bytes;
 }
 
-const wisp_schema *wisp_schema_compile(const wisp_schema *schema, void *memory,
-                                       int memory_bytes) {
+const wisp_schema *wisp_schema_compile(const wisp_schema *schema, void *memory, int memory_bytes) {
     wisp__bump bump = wisp__bump_on(memory, memory_bytes);
     wisp_schema *compiled;
     if (!schema || wisp__schema_check(schema, NULL, 0, NULL)) return NULL;
@@ -6820,11 +6812,9 @@ static int wisp__number_form(const wisp_type *type, int bytes) {
     return type->max || bytes == 0 ? 0 : 2;
 }
 
-typedef void (*wisp__describe_fn)(wisp__writer *to, const wisp_type *type, int bytes,
-                                  bool counted);
+static void wisp__describe_type(wisp__writer *to, const wisp_type *type, int bytes, bool counted);
 
-static void wisp__describe_field(wisp__writer *to, const wisp_field *field,
-                                 wisp__describe_fn describe) {
+static void wisp__describe_field(wisp__writer *to, const wisp_field *field) {
     wisp__put_text(to, field->name);
     wisp__put(to, (uint64_t)field->flags & 7, 3);
     wisp__put(to, field->number != 0, 1);
@@ -6834,18 +6824,17 @@ static void wisp__describe_field(wisp__writer *to, const wisp_field *field,
         if (field->fallback_text) wisp__put_text(to, field->fallback_text);
         else wisp__put_number(to, field->fallback);
     }
-    describe(to, &field->type, wisp__max_int(field->offset >= 0 ? field->bytes : 0, 0),
-             field->count_bytes > 0);
+    wisp__describe_type(to, &field->type, wisp__max_int(field->offset >= 0 ? field->bytes : 0, 0),
+                        field->count_bytes > 0);
 }
 
-static void wisp__describe_schema(wisp__writer *to, const wisp_schema *schema,
-                                  wisp__describe_fn describe) {
+static void wisp__describe_schema(wisp__writer *to, const wisp_schema *schema) {
     wisp__put(to, (uint64_t)schema->version, 8);
     wisp__put(to, schema->shape == WISP_SHAPE_LIST, 1);
     wisp__put_text(to, schema->name);
     wisp__put_length(to, (uint64_t)schema->count);
     for (int i = 0; i < schema->count; i++)
-        wisp__describe_field(to, &schema->fields[i], describe);
+        wisp__describe_field(to, &schema->fields[i]);
 }
 
 static void wisp__describe_vector(wisp__writer *to, const wisp_type *type) {
@@ -6855,11 +6844,10 @@ static void wisp__describe_vector(wisp__writer *to, const wisp_type *type) {
     for (int i = 0; i < count; i++) wisp__put_range(to, wisp__component(type, i), true);
 }
 
-static void wisp__describe_array(wisp__writer *to, const wisp_type *type, int bytes, bool counted,
-                                 wisp__describe_fn describe) {
+static void wisp__describe_array(wisp__writer *to, const wisp_type *type, int bytes, bool counted) {
     wisp__put_length(to, (uint64_t)type->max);
     wisp__put(to, bytes > 0 ? !counted : type->least != 0, 1);
-    describe(to, (const wisp_type *)type->of, bytes > 0 ? bytes / type->max : 0, false);
+    wisp__describe_type(to, (const wisp_type *)type->of, bytes > 0 ? bytes / type->max : 0, false);
 }
 
 static int wisp__described_kind(const wisp_type *type) {
@@ -6913,10 +6901,10 @@ static void wisp__describe_type(wisp__writer *to, const wisp_type *type, int byt
             wisp__put_text(to, ((const char *const *)type->of)[i]);
         break;
     case WISP_TYPE_STRUCT:
-        wisp__describe_schema(to, (const wisp_schema *)type->of, wisp__describe_type);
+        wisp__describe_schema(to, (const wisp_schema *)type->of);
         break;
     case WISP_TYPE_ARRAY:
-        wisp__describe_array(to, type, bytes, counted, wisp__describe_type);
+        wisp__describe_array(to, type, bytes, counted);
         break;
     case WISP_TYPE_UNION:
         wisp__put_length(to, (uint64_t)type->max);
@@ -6931,7 +6919,7 @@ static void wisp__describe_type(wisp__writer *to, const wisp_type *type, int byt
 /* Writes a checked schema's descriptor; bits, or WISP_E_TOO_BIG. */
 static int wisp__describe(const wisp_schema *schema, uint8_t *out, int capacity) {
     wisp__writer to = wisp__writer_on(out, capacity - WISP__SLACK);
-    wisp__describe_schema(&to, schema, wisp__describe_type);
+    wisp__describe_schema(&to, schema);
     return to.full ? WISP_E_TOO_BIG : (int)to.at;
 }
 
@@ -6943,7 +6931,7 @@ typedef struct wisp__describing {
     int           depth, nodes;
 } wisp__describing;
 
-typedef bool (*wisp__learn_fn)(wisp__describing *d, wisp_type *type);
+static bool wisp__learn_type(wisp__describing *d, wisp_type *type);
 
 static bool wisp__learn_fail(wisp__describing *d) {
     d->from->failed = true;
@@ -7010,7 +6998,7 @@ static bool wisp__learn_enum(wisp__describing *d, wisp_type *type) {
     return names != NULL;
 }
 
-static bool wisp__learn_field(wisp__describing *d, wisp_field *field, wisp__learn_fn learn) {
+static bool wisp__learn_field(wisp__describing *d, wisp_field *field) {
     memset(field, 0, sizeof *field);
     field->name = wisp__get_text(d, 64);
     field->offset = -1;
@@ -7021,10 +7009,10 @@ static bool wisp__learn_field(wisp__describing *d, wisp_field *field, wisp__lear
         if (wisp__get(d->from, 1)) field->fallback_text = wisp__get_text(d, 1 << 16);
         else field->fallback = wisp__get_double(d->from);
     }
-    return learn(d, &field->type);
+    return wisp__learn_type(d, &field->type);
 }
 
-static const wisp_schema *wisp__learn_schema(wisp__describing *d, wisp__learn_fn learn) {
+static const wisp_schema *wisp__learn_schema(wisp__describing *d) {
     wisp_schema *schema = (wisp_schema *)wisp__bump_take(d->memory, sizeof *schema);
     wisp_field *fields;
     if (!schema || ++d->depth > WISP__SCHEMA_DEPTH) {
@@ -7041,7 +7029,7 @@ static const wisp_schema *wisp__learn_schema(wisp__describing *d, wisp__learn_fn
     if (d->from->failed) return NULL;
     fields = (wisp_field *)wisp__bump_items(d->memory, (uint64_t)schema->count, sizeof *fields);
     for (int i = 0; fields && i < schema->count; i++)
-        if (!wisp__learn_field(d, &fields[i], learn)) return NULL;
+        if (!wisp__learn_field(d, &fields[i])) return NULL;
     schema->fields = fields;
     d->depth--;
     return fields ? schema : NULL;
@@ -7097,7 +7085,7 @@ static bool wisp__learn_type(wisp__describing *d, wisp_type *type) {
         type->max = wisp__get_length(d->from);
         return wisp__learn_enum(d, type);
     case WISP_TYPE_STRUCT:
-        type->of = wisp__learn_schema(d, wisp__learn_type);
+        type->of = wisp__learn_schema(d);
         return type->of != NULL;
     case WISP_TYPE_ARRAY:
         type->max = wisp__get_length(d->from);
@@ -7131,7 +7119,7 @@ static const wisp_schema *wisp__undescribe(wisp__reader *from, wisp__bump *memor
     memset(&d, 0, sizeof d);
     d.from = from;
     d.memory = memory;
-    schema = wisp__learn_schema(&d, wisp__learn_type);
+    schema = wisp__learn_schema(&d);
     *why = memory->failed ? WISP_E_MEMORY : WISP_E_SCHEMA;
     if (!schema || from->failed || memory->failed) return NULL;
     *why = wisp__schema_check(schema, NULL, 0, NULL);
@@ -7297,12 +7285,6 @@ wisp_result wisp_edit_rename(wisp_edit *edit, const char *from, const char *to) 
     return WISP_OK;
 }
 
-/* Has a value the shape of its schema? */
-static bool wisp__edit_takes(const wisp_schema *schema, const wisp_value *value) {
-    bool row = schema->shape == WISP_SHAPE_LIST;
-    return (row ? wisp__is_array(value) : wisp__is_map(value)) && wisp__is_sound(value);
-}
-
 /* Copies the pairs or fields of a value. A row is edited by the names of its fields as well; of
    equal keys the last wins. WISP_E_INVALID: it has another shape than its schema. */
 static wisp_result wisp__edit_begin(wisp_edit *edit, wisp__supply *supply,
@@ -7312,7 +7294,7 @@ static wisp_result wisp__edit_begin(wisp_edit *edit, wisp__supply *supply,
     int room;
     memset(edit, 0, sizeof *edit);
     edit->supply = supply;
-    if (!wisp__edit_takes(schema, value)) return WISP_E_INVALID;
+    if (!wisp__has_shape(schema, value) || !wisp__is_sound(value)) return WISP_E_INVALID;
     room = wisp__max_int(value->count, 16);
     edit->pairs = (wisp_pair *)wisp__supply_items(supply, (uint64_t)room, sizeof *edit->pairs);
     if (!edit->pairs) return wisp__edit_fail(edit);
@@ -7434,7 +7416,6 @@ typedef enum wisp__parts { WISP__DATA_ONLY, WISP__SHAPE_AND_DATA } wisp__parts;
 
 typedef struct wisp__packer {
     wisp__base  *base;
-    void       (*value)(struct wisp__packer *p, const wisp_value *value, wisp__parts parts);
     wisp__writer shape, data;
     int          shape_room, data_room;   /* bytes of the buffers, with slack */
     int          values;                  /* of the message, nested ones too */
@@ -7442,6 +7423,8 @@ typedef struct wisp__packer {
     int          plain;                   /* bytes of its values in memory, for the profiler */
     wisp_result  result;                  /* the first failure */
 } wisp__packer;
+
+static void wisp__pack_value(wisp__packer *p, const wisp_value *value, wisp__parts parts);
 
 /* Room for what may be more than will be used. */
 static bool wisp__packer_grow(wisp__packer *p, wisp__writer *writer, int *room, int64_t need) {
@@ -7563,17 +7546,18 @@ typedef struct wisp__measure {
     bool    viewing;                /* inside a struct, where elements in memory are to be seen */
 } wisp__measure;
 
-typedef wisp_result (*wisp__measure_fn)(const wisp_limits *limits, const wisp_value *values,
-                                        int count, int depth, wisp__measure *m);
+static wisp_result wisp__pack_measure(const wisp_limits *limits, const wisp_value *values,
+                                      int count, int depth, wisp__measure *m);
 
 static wisp_result wisp__measure_list(const wisp_limits *limits, const wisp_value *v, int depth,
-                                      wisp__measure *m, wisp__measure_fn measure) {
+                                      wisp__measure *m) {
     bool map = wisp__is_map(v), viewing = m->viewing;
     wisp_result result = WISP_OK;
     if (!wisp__is_sound(v)) return WISP_E_ARGUMENT;
     if (depth > limits->nesting) return WISP_E_DEPTH;
     if (map && v->count > limits->map_pairs) return WISP_E_LIMIT;
-    if (v->kind == WISP_ARRAY) return measure(limits, wisp__elements_of(v), v->count, depth, m);
+    if (v->kind == WISP_ARRAY)
+        return wisp__pack_measure(limits, wisp__elements_of(v), v->count, depth, m);
     m->viewing = v->kind != WISP_MAP;
     for (int i = 0; i < v->count && result == WISP_OK; i++) {
         wisp_value scratch;
@@ -7584,7 +7568,7 @@ static wisp_result wisp__measure_list(const wisp_limits *limits, const wisp_valu
         if (length > (size_t)(limits->message_bytes - m->blob_bytes)) return WISP_E_TOO_BIG;
         m->blob_bytes += (int)length;
         m->shape_bits += 40 + (int64_t)length * 8;
-        result = measure(limits, child, 1, depth, m);
+        result = wisp__pack_measure(limits, child, 1, depth, m);
     }
     m->viewing = viewing;
     return result;
@@ -7612,7 +7596,7 @@ static wisp_result wisp__pack_measure(const wisp_limits *limits, const wisp_valu
             m->blob_bytes += v->count;
             m->data_bits += (int64_t)v->count * 8;
         } else if (v->kind >= WISP_ARRAY && v->kind != WISP_OBJECT) {
-            result = wisp__measure_list(limits, v, depth + 1, m, wisp__pack_measure);
+            result = wisp__measure_list(limits, v, depth + 1, m);
         }
         if (result) return result;
     }
@@ -7633,7 +7617,8 @@ static void wisp__pack_array(wisp__packer *p, const wisp_value *value, wisp__par
     }
     for (int i = 0; i < value->count; i++) {
         int64_t before = p->data.at;
-        p->value(p, wisp__child(value, i, &key, &scratch), i && alike ? WISP__DATA_ONLY : parts);
+        wisp__pack_value(p, wisp__child(value, i, &key, &scratch),
+                         i && alike ? WISP__DATA_ONLY : parts);
         if (p->data.at == before) wisp__put(&p->data, 0, 1);
     }
 }
@@ -7654,7 +7639,7 @@ static void wisp__pack_map(wisp__packer *p, const wisp_value *value, wisp__parts
             wisp__put_length(&p->shape, (uint64_t)length);
             for (int k = 0; k < length; k++) wisp__put(&p->shape, (uint8_t)name[k], 8);
         }
-        p->value(p, child, parts);
+        wisp__pack_value(p, child, parts);
         if (p->data.at == before) wisp__put(&p->data, 0, 1);
     }
 }
@@ -7698,7 +7683,6 @@ static void wisp__pack_value(wisp__packer *p, const wisp_value *value, wisp__par
 
 /* Packs measured values into p->shape and p->data, from where they stand. */
 static void wisp__pack_values(wisp__packer *p, const wisp_value *values, int count) {
-    p->value = wisp__pack_value;
     wisp__put_small(&p->shape, (uint64_t)count);
     for (int i = 0; i < count; i++) wisp__pack_value(p, &values[i], WISP__SHAPE_AND_DATA);
 }
@@ -7775,8 +7759,6 @@ static void wisp__packer_free(wisp__packer *p) {
 /* Lists call back through `value`, because lists and values hold each other. */
 typedef struct wisp__unpacker {
     wisp__base   *base;
-    void        (*value)(struct wisp__unpacker *u, wisp_value *out, const wisp_value *like,
-                         int depth);
     wisp__arena  *arena;
     wisp__reader *shape, *data;    /* may be one and the same kind of bytes, read at two places */
     int           values;          /* that may still be made */
@@ -7784,6 +7766,9 @@ typedef struct wisp__unpacker {
     wisp__credit *credit;          /* NULL: nobody pays */
     wisp_result   result;
 } wisp__unpacker;
+
+static void wisp__unpack_value(wisp__unpacker *u, wisp_value *out, const wisp_value *like,
+                               int depth);
 
 static void wisp__unpack_fail(wisp__unpacker *u, wisp_result code) {
     if (u->result == WISP_OK) u->result = code;
@@ -7863,7 +7848,7 @@ static void wisp__unpack_array(wisp__unpacker *u, wisp_value *out, const wisp_va
     for (int i = 0; i < count && !u->shape->failed && !u->data->failed; i++) {
         int64_t before = u->data->at;
         if (alike) u->shape->at = shape_at;
-        u->value(u, &items[i], model ? &model[i] : alike && i ? &items[0] : NULL, depth);
+        wisp__unpack_value(u, &items[i], model ? &model[i] : alike && i ? &items[0] : NULL, depth);
         if (u->data->at == before) wisp__get(u->data, 1);
     }
     *out = wisp_array(items, count);
@@ -7891,7 +7876,7 @@ static void wisp__unpack_map(wisp__unpacker *u, wisp_value *out, const wisp_valu
         if (model) wisp__skip(u->shape, (int64_t)wisp__get_length(u->shape) * 8);
         pairs[i].key = model ? model[i].key : wisp__unpack_key(u);
         before = u->data->at;
-        u->value(u, &pairs[i].value, model ? &model[i].value : NULL, depth);
+        wisp__unpack_value(u, &pairs[i].value, model ? &model[i].value : NULL, depth);
         if (u->data->at == before) wisp__get(u->data, 1);
     }
     *out = wisp_map(pairs, count);
@@ -7991,7 +7976,6 @@ static void wisp__skip_shape(wisp__reader *shape) {
 static wisp_result wisp__unpack(wisp__unpacker *u, const wisp_value **values, int *count) {
     wisp_value *items = NULL;
     u->start = u->data->at;
-    u->value = wisp__unpack_value;
     u->result = WISP_OK;
     *count = wisp__get_small(u->shape);
     *values = NULL;
@@ -8770,8 +8754,7 @@ static inline bool wisp__eye_copy(uint8_t *to, const uint8_t *from, int count, i
     return wrong == 0;
 }
 
-static inline void wisp__eye_text(wisp__eye *eye, const wisp__op *op, uint8_t *to,
-                                  int64_t start) {
+static inline void wisp__eye_text(wisp__eye *eye, const wisp__op *op, uint8_t *to, int64_t start) {
     int count = (int)(wisp__eye_word(eye) & op->mask);
     eye->at += op->bits;
     if (count > op->max) eye->wrong = true;
@@ -8856,8 +8839,7 @@ typedef struct wisp__rows {
     int            bit;            /* where the next column begins */
 } wisp__rows;
 
-static inline bool wisp__rows_ints(wisp__rows *r, const wisp__op *op, uint8_t *to,
-                                   int bytes) {
+static inline bool wisp__rows_ints(wisp__rows *r, const wisp__op *op, uint8_t *to, int bytes) {
     uint64_t least = (uint64_t)op->least, span = op->span, mask = op->mask;
     int shift = r->bit & 7, byte = r->bit >> 3, rows = r->rows, each = r->each;
     for (int i = 0; i < rows; i++, to += each) {
@@ -9122,11 +9104,11 @@ static bool wisp__holds_fallback(const wisp__op *op, const uint8_t *image) {
     return wisp_equal(&value, &fallback);
 }
 
-typedef wisp__pen (*wisp__write_fn)(wisp__pen pen, wisp__base *base, const wisp__op *ops, int at,
-                                    int end, const uint8_t *image);
+static wisp__pen wisp__write_ops(wisp__pen pen, wisp__base *base, const wisp__op *ops, int at,
+                                 int end, const uint8_t *image);
 
 static wisp__pen wisp__write_array(wisp__pen pen, wisp__base *base, const wisp__op *ops, int at,
-                                   const uint8_t *image, wisp__write_fn write) {
+                                   const uint8_t *image) {
     const wisp__op *op = &ops[at];
     const uint8_t *items = image + op->offset;
     wisp__place place;
@@ -9148,7 +9130,7 @@ static wisp__pen wisp__write_array(wisp__pen pen, wisp__base *base, const wisp__
                                  items + (ptrdiff_t)done * op->each, count - done, op->each);
     items += (ptrdiff_t)done * op->each;
     for (int i = done; i < count && !pen.full && !pen.wrong; i++, items += op->each)
-        pen = write(pen, base, ops, at + 1, op->end, items);
+        pen = wisp__write_ops(pen, base, ops, at + 1, op->end, items);
     return pen;
 }
 
@@ -9159,7 +9141,7 @@ static int wisp__option_at(const wisp__op *ops, int at, int index) {
 }
 
 static wisp__pen wisp__write_union(wisp__pen pen, wisp__base *base, const wisp__op *ops, int at,
-                                   const uint8_t *image, wisp__write_fn write) {
+                                   const uint8_t *image) {
     const wisp__op *op = &ops[at];
     int64_t index = wisp__load_int(image + op->count_offset, op->count_bytes, false);
     int option;
@@ -9169,7 +9151,7 @@ static wisp__pen wisp__write_union(wisp__pen pen, wisp__base *base, const wisp__
     }
     option = wisp__option_at(ops, at, (int)index);
     pen = wisp__pen_put(pen, (uint64_t)index, op->bits);
-    return write(pen, base, ops, option + 1, ops[option].end, image);
+    return wisp__write_ops(pen, base, ops, option + 1, ops[option].end, image);
 }
 
 /* Operations `at` up to `end` over an image. */
@@ -9202,10 +9184,10 @@ static wisp__pen wisp__write_ops(wisp__pen pen, wisp__base *base, const wisp__op
                 pen.wrong = true;
             break;
         case WISP__OP_ARRAY:
-            pen = wisp__write_array(pen, base, ops, at, image, wisp__write_ops);
+            pen = wisp__write_array(pen, base, ops, at, image);
             break;
         case WISP__OP_UNION:
-            pen = wisp__write_union(pen, base, ops, at, image, wisp__write_ops);
+            pen = wisp__write_union(pen, base, ops, at, image);
             break;
         default:
             there = op->code == WISP__OP_MAYBE ? image[op->count_offset] != 0
@@ -9311,11 +9293,9 @@ static void wisp__read_fallback(wisp__unpacker *u, const wisp__op *op, uint8_t *
     if (f.result == WISP_E_FLOOD) wisp__unpack_fail(u, WISP_E_FLOOD);
 }
 
-typedef void (*wisp__read_fn)(wisp__unpacker *u, const wisp__op *ops, int at, int end,
-                              uint8_t *image);
+static void wisp__read_ops(wisp__unpacker *u, const wisp__op *ops, int at, int end, uint8_t *image);
 
-static void wisp__read_array(wisp__unpacker *u, const wisp__op *ops, int at, uint8_t *image,
-                             wisp__read_fn read) {
+static void wisp__read_array(wisp__unpacker *u, const wisp__op *ops, int at, uint8_t *image) {
     const wisp__op *op = &ops[at];
     uint8_t *items = image + op->offset;
     wisp__place place;
@@ -9349,11 +9329,10 @@ static void wisp__read_array(wisp__unpacker *u, const wisp__op *ops, int at, uin
                                 items + (ptrdiff_t)done * op->each, count - done, op->each);
     items += (ptrdiff_t)done * op->each;
     for (int i = done; i < count && !u->data->failed; i++, items += op->each)
-        read(u, ops, at + 1, op->end, items);
+        wisp__read_ops(u, ops, at + 1, op->end, items);
 }
 
-static void wisp__read_union(wisp__unpacker *u, const wisp__op *ops, int at, uint8_t *image,
-                             wisp__read_fn read) {
+static void wisp__read_union(wisp__unpacker *u, const wisp__op *ops, int at, uint8_t *image) {
     const wisp__op *op = &ops[at];
     int index = (int)wisp__get(u->data, op->bits), option;
     if (index >= op->max) wisp__unpack_fail(u, WISP_E_INVALID);
@@ -9361,7 +9340,7 @@ static void wisp__read_union(wisp__unpacker *u, const wisp__op *ops, int at, uin
     if (!wisp__unpack_pay(u, index, WISP__PRICE_STEP)) return;
     option = wisp__option_at(ops, at, index);
     wisp__store_int(image + op->count_offset, op->count_bytes, (uint64_t)index);
-    read(u, ops, option + 1, ops[option].end, image);
+    wisp__read_ops(u, ops, option + 1, ops[option].end, image);
 }
 
 static void wisp__read_ops(wisp__unpacker *u, const wisp__op *ops, int at, int end,
@@ -9392,8 +9371,8 @@ static void wisp__read_ops(wisp__unpacker *u, const wisp__op *ops, int at, int e
             if (op->each > 0)
                 memcpy(to, op->type->of, strlen((const char *)op->type->of) + 1);
             break;
-        case WISP__OP_ARRAY: wisp__read_array(u, ops, at, image, wisp__read_ops); break;
-        case WISP__OP_UNION: wisp__read_union(u, ops, at, image, wisp__read_ops); break;
+        case WISP__OP_ARRAY: wisp__read_array(u, ops, at, image); break;
+        case WISP__OP_UNION: wisp__read_union(u, ops, at, image); break;
         default:
             if (wisp__get(u->data, 1)) {
                 if (op->code == WISP__OP_MAYBE) image[op->count_offset] = 1;
@@ -9409,8 +9388,7 @@ static void wisp__read_ops(wisp__unpacker *u, const wisp__op *ops, int at, int e
 /* Reads a record where u->data stands into an image of program->schema->bytes that is all zero.
    WISP_OK, WISP_E_INVALID (when u->data has not failed, it stands at the record's end all the
    same), WISP_E_BAD_PACKET, WISP_E_LIMIT or WISP_E_MEMORY. */
-static wisp_result wisp__record_read(wisp__unpacker *u, const wisp__program *program,
-                                     void *image) {
+static wisp_result wisp__record_read(wisp__unpacker *u, const wisp__program *program, void *image) {
     wisp__reader shape = wisp__reader_on(NULL, 0);
     wisp__reader *before = u->shape;
     u->start = u->data->at;
@@ -10496,8 +10474,7 @@ static wisp__decimal wisp__decimal_shortest(uint64_t significand, int exponent, 
 }
 
 /* A finite number of a format with `bits` fraction bits, `bias` above its exponents. */
-static wisp__decimal wisp__decimal_of(uint64_t fraction, int exponent, int bits,
-                                                int bias) {
+static wisp__decimal wisp__decimal_of(uint64_t fraction, int exponent, int bits, int bias) {
     wisp__decimal whole = { 0, 0 };
     uint64_t significand = exponent ? fraction | UINT64_C(1) << bits : fraction;
     int power = (exponent ? exponent : 1) - bias - bits;
@@ -11290,11 +11267,12 @@ static bool wisp__msgpack_parse_time(const uint8_t *data, size_t size, uint32_t 
 
 /* Lists call back through `value`, because lists and values hold each other. */
 typedef struct wisp__msgpack_writer {
-    void      (*value)(struct wisp__msgpack_writer *w, const wisp_value *value, int depth);
     uint8_t    *at;
     size_t      left;      /* bytes of capacity */
     wisp_result result;    /* the first failure */
 } wisp__msgpack_writer;
+
+static void wisp__msgpack_put_value(wisp__msgpack_writer *w, const wisp_value *value, int depth);
 
 /* How a length is said: in the first byte when it is below `fixed`, else after the code: in one
    byte (code - 1, where there is such a form), two (code) or four (code + 1). */
@@ -11404,8 +11382,7 @@ static void wisp__msgpack_put_object(wisp__msgpack_writer *w, uint32_t id) {
     wisp__msgpack_put_ext(w, WISP__MSGPACK_OBJECT, data, 4);
 }
 
-static void wisp__msgpack_put_time(wisp__msgpack_writer *w, int64_t seconds,
-                                   uint32_t nanoseconds) {
+static void wisp__msgpack_put_time(wisp__msgpack_writer *w, int64_t seconds, uint32_t nanoseconds) {
     uint8_t data[12];
     uint64_t bits = (uint64_t)seconds;
     int size = bits >> 34 ? 12 : bits >> 32 || nanoseconds ? 8 : 4;
@@ -11495,8 +11472,8 @@ static bool wisp__msgpack_put_entries(wisp__msgpack_writer *w, const wisp_value 
         wisp_value inner, leaf;
         const char *key;
         const wisp_value *entry = wisp__child(entries, i, &key, &inner);
-        w->value(w, wisp__child(entry, 0, &key, &leaf), depth + 2);
-        w->value(w, wisp__child(entry, 1, &key, &leaf), depth + 2);
+        wisp__msgpack_put_value(w, wisp__child(entry, 0, &key, &leaf), depth + 2);
+        wisp__msgpack_put_value(w, wisp__child(entry, 1, &key, &leaf), depth + 2);
     }
     return true;
 }
@@ -11513,7 +11490,7 @@ static void wisp__msgpack_put_map(wisp__msgpack_writer *w, const wisp_value *map
         if (wisp__is_missing(map, i)) continue;
         if (key) wisp__msgpack_put_text(w, key, strlen(key));
         else wisp__msgpack_refuse(w, WISP_E_ARGUMENT);
-        w->value(w, child, depth);
+        wisp__msgpack_put_value(w, child, depth);
     }
 }
 
@@ -11529,7 +11506,7 @@ static void wisp__msgpack_put_list(wisp__msgpack_writer *w, const wisp_value *li
     for (int i = 0; i < list->count && !w->result; i++) {
         wisp_value scratch;
         const char *key;
-        w->value(w, wisp__child(list, i, &key, &scratch), depth);
+        wisp__msgpack_put_value(w, wisp__child(list, i, &key, &scratch), depth);
     }
 }
 
@@ -11579,7 +11556,6 @@ typedef struct wisp__msgpack_head {
 
 /* Lists call back through `value`, as those of the writer do. */
 typedef struct wisp__msgpack_reader {
-    void         (*value)(struct wisp__msgpack_reader *r, wisp_value *out, int depth);
     const uint8_t *at;
     size_t         left;       /* bytes */
     size_t         owed;       /* values that begun lists have yet to bring; at most `left` */
@@ -11587,6 +11563,8 @@ typedef struct wisp__msgpack_reader {
     int            deepest;    /* list of the part that is read, from the outermost */
     wisp_result    result;     /* the first failure */
 } wisp__msgpack_reader;
+
+static void wisp__msgpack_get_value(wisp__msgpack_reader *r, wisp_value *out, int depth);
 
 static void wisp__msgpack_fail(wisp__msgpack_reader *r, wisp_result code) {
     if (r->result == WISP_OK) r->result = code;
@@ -11743,7 +11721,7 @@ static wisp_value *wisp__msgpack_get_items(wisp__msgpack_reader *r, uint64_t cou
     items = (wisp_value *)wisp__msgpack_memory(r, count, sizeof *items);
     if (!items) return NULL;
     r->owed += (size_t)count;
-    for (size_t i = 0; i < count && !r->result; i++) r->value(r, &items[i], depth);
+    for (size_t i = 0; i < count && !r->result; i++) wisp__msgpack_get_value(r, &items[i], depth);
     return r->result ? NULL : items;
 }
 
@@ -11840,7 +11818,6 @@ static int wisp__msgpack_encode(const wisp_codec *codec, const wisp_schema *sche
     (void)codec;
     (void)schema;
     if (!value || capacity < 0 || (capacity && !out)) return WISP_E_ARGUMENT;
-    w.value = wisp__msgpack_put_value;
     w.at = (uint8_t *)out;
     w.left = (size_t)capacity;
     w.result = WISP_OK;
@@ -11858,7 +11835,6 @@ static int wisp__msgpack_decode(const wisp_codec *codec, const wisp_schema *sche
     if (!out || size < 0 || (size && !bytes)) return WISP_E_ARGUMENT;
     if (memory_size < 0 || (memory_size && !memory)) return WISP_E_ARGUMENT;
     if (size == 0) return WISP_E_SYNTAX;
-    r.value = wisp__msgpack_get_value;
     r.at = (const uint8_t *)bytes;
     r.left = (size_t)size;
     r.owed = 1;
@@ -11910,15 +11886,12 @@ typedef enum wisp__protowire_wire {
 
 /* --- writing, backwards --- */
 
-/* Messages and what is in them hold each other, so they call back through these: `any` writes a
-   Value; `element` a field of a schema's message, and is NULL without a schema. */
 typedef struct wisp__protowire_writer {
-    void      (*any)(struct wisp__protowire_writer *w, const wisp_value *value, int depth);
-    void      (*element)(struct wisp__protowire_writer *w, const wisp_type *type, int bytes,
-                         const wisp_value *value, uint32_t number, int depth);
     uint8_t    *begin, *at;     /* what is written begins at `at` */
     wisp_result result;         /* the first failure */
 } wisp__protowire_writer;
+
+static void wisp__protowire_put_any(wisp__protowire_writer *w, const wisp_value *value, int depth);
 
 static void wisp__protowire_refuse(wisp__protowire_writer *w, wisp_result code) {
     if (w->result == WISP_OK) w->result = code;
@@ -12043,7 +12016,7 @@ static void wisp__protowire_put_parts(wisp__protowire_writer *w, const wisp_valu
 static void wisp__protowire_put_any_pair(wisp__protowire_writer *w, const char *key,
                                          const wisp_value *value, int depth) {
     const uint8_t *end = w->at;
-    w->any(w, value, depth + 1);
+    wisp__protowire_put_any(w, value, depth + 1);
     wisp__protowire_put_head(w, end, 2);
     if (!key) wisp__protowire_refuse(w, WISP_E_ARGUMENT);
     if (!w->result) wisp__protowire_put_text(w, key, strlen(key), 1);
@@ -12062,7 +12035,7 @@ static void wisp__protowire_put_any_list(wisp__protowire_writer *w, const wisp_v
         const wisp_value *child = wisp__child(value, i, &key, &scratch);
         if (map && wisp__is_missing(value, i)) continue;
         if (map) wisp__protowire_put_any_pair(w, key, child, depth + 1);
-        else w->any(w, child, depth + 1);
+        else wisp__protowire_put_any(w, child, depth + 1);
         wisp__protowire_put_head(w, item_end, 1);
     }
     wisp__protowire_put_head(w, end, map ? 5 : 6);
@@ -12105,19 +12078,15 @@ static void wisp__protowire_put_any(wisp__protowire_writer *w, const wisp_value 
 
 /* --- reading --- */
 
-/* The same for reading; `finish` makes a value of the open tree of a type. */
 typedef struct wisp__protowire_reader {
-    void         (*any)(struct wisp__protowire_reader *r, wisp_value *out, int depth);
-    void         (*element)(struct wisp__protowire_reader *r, const wisp_type *type, int bytes,
-                            wisp_value *out, int depth);
-    void         (*finish)(struct wisp__protowire_reader *r, const wisp_type *type, int bytes,
-                           wisp_value *value, int depth);
     const uint8_t *at, *end;           /* of the message that is read */
     wisp__bump     memory;
     struct { const wisp_schema *schema; const uint32_t *places; }
                    sorted[16];         /* schemas of many fields, and the order of their numbers */
     wisp_result    result;             /* the first failure; then at == end */
 } wisp__protowire_reader;
+
+static void wisp__protowire_get_any(wisp__protowire_reader *r, wisp_value *out, int depth);
 
 static void wisp__protowire_fail(wisp__protowire_reader *r, wisp_result code) {
     if (r->result == WISP_OK) r->result = code;
@@ -12329,7 +12298,7 @@ static void wisp__protowire_get_pair(wisp__protowire_reader *r, wisp_pair *pair,
             if (key) pair->key = key;
         } else if (tag == (2 << 3 | WISP__PROTOWIRE_SIZED)) {
             const uint8_t *outer = wisp__protowire_open(r, depth + 1);
-            r->any(r, &pair->value, depth + 1);
+            wisp__protowire_get_any(r, &pair->value, depth + 1);
             wisp__protowire_close(r, outer);
         } else {
             wisp__protowire_skip(r, tag, depth);
@@ -12360,7 +12329,7 @@ static void wisp__protowire_get_any_list(wisp__protowire_reader *r, wisp_value *
         if (!map) *(wisp_value *)(void *)items = wisp_nil();
         outer = wisp__protowire_open(r, depth + 1);
         if (map) wisp__protowire_get_pair(r, (wisp_pair *)(void *)items, depth + 1);
-        else r->any(r, (wisp_value *)(void *)items, depth + 1);
+        else wisp__protowire_get_any(r, (wisp_value *)(void *)items, depth + 1);
         wisp__protowire_close(r, outer);
         out->count++;
     }
@@ -12659,7 +12628,7 @@ static void wisp__protobuf_put_transform(wisp__protowire_writer *w, const wisp_v
 /* --- which option of a union a value is --- */
 
 /* Looks into lists as deep as `levels` says: what is further in cannot change the choice. */
-typedef bool (*wisp__protobuf_fit)(const wisp_type *type, const wisp_value *value, int levels);
+static bool wisp__protobuf_fits(const wisp_type *type, const wisp_value *value, int levels);
 
 static bool wisp__protobuf_fits_scalar(const wisp_type *type, const wisp_value *value) {
     wisp__protobuf_form form = wisp__protobuf_form_of(type, 0);
@@ -12690,14 +12659,13 @@ static bool wisp__protobuf_fits_text(const wisp_type *type, const wisp_value *va
     return value->count <= type->max;
 }
 
-static bool wisp__protobuf_fits_list(const wisp_type *type, const wisp_value *value, int levels,
-                                     wisp__protobuf_fit fit) {
+static bool wisp__protobuf_fits_list(const wisp_type *type, const wisp_value *value, int levels) {
     if (!wisp__is_array(value) || value->count > type->max) return false;
     for (int i = 0; levels > 0 && i < value->count; i++) {
         wisp_value scratch;
         const char *key;
         const wisp_value *child = wisp__child(value, i, &key, &scratch);
-        if (!fit((const wisp_type *)type->of, child, levels - 1)) return false;
+        if (!wisp__protobuf_fits((const wisp_type *)type->of, child, levels - 1)) return false;
     }
     return true;
 }
@@ -12718,10 +12686,6 @@ static const wisp_value *wisp__protobuf_child(const wisp_schema *schema, const w
     return wisp__is_missing(value, i) ? NULL : child;
 }
 
-static bool wisp__protobuf_is_of_shape(const wisp_schema *schema, const wisp_value *value) {
-    return schema->shape == WISP_SHAPE_LIST ? wisp__is_array(value) : wisp__is_map(value);
-}
-
 /* How many fields or elements there are that are not nil. */
 static int wisp__protobuf_filled(const wisp_value *value) {
     int count = 0;
@@ -12735,16 +12699,17 @@ static int wisp__protobuf_filled(const wisp_value *value) {
 
 /* All its fields, and no others. */
 static bool wisp__protobuf_fits_struct(const wisp_schema *schema, const wisp_value *value,
-                                       int levels, wisp__protobuf_fit fit) {
+                                       int levels) {
     int found = 0;
-    if (!wisp__protobuf_is_of_shape(schema, value)) return false;
+    if (!wisp__has_shape(schema, value)) return false;
     for (int i = 0; i < schema->count; i++) {
         const wisp_field *field = &schema->fields[i];
         wisp_value scratch;
         const wisp_value *child = wisp__protobuf_child(schema, value, i, &scratch);
         found += child && child->kind != WISP_NIL;
         if (!child && !(field->flags & (WISP_FLAG_MAYBE | WISP_FLAG_OPTIONAL))) return false;
-        if (child && levels > 0 && !fit(&field->type, child, levels - 1)) return false;
+        if (child && levels > 0 && !wisp__protobuf_fits(&field->type, child, levels - 1))
+            return false;
     }
     return found == wisp__protobuf_filled(value);
 }
@@ -12762,10 +12727,9 @@ static bool wisp__protobuf_fits(const wisp_type *type, const wisp_value *value, 
     case WISP_TYPE_STRING:
     case WISP_TYPE_BYTES: return wisp__protobuf_fits_text(type, value);
     case WISP_TYPE_ARRAY:
-        return wisp__protobuf_fits_list(type, value, levels, wisp__protobuf_fits);
+        return wisp__protobuf_fits_list(type, value, levels);
     case WISP_TYPE_STRUCT:
-        return wisp__protobuf_fits_struct((const wisp_schema *)type->of, value, levels,
-                                          wisp__protobuf_fits);
+        return wisp__protobuf_fits_struct((const wisp_schema *)type->of, value, levels);
     case WISP_TYPE_UNION:
         for (int i = 0; i < type->max; i++)
             if (wisp__protobuf_fits((const wisp_type *)type->of + i, value, levels)) return true;
@@ -12806,6 +12770,9 @@ static bool wisp__protobuf_is_default_text(const wisp_field *field, wisp__protob
                                     (size_t)value->count) == 0);
 }
 
+static void wisp__protobuf_put_element(wisp__protowire_writer *w, const wisp_type *type, int bytes,
+                                       const wisp_value *value, uint32_t number, int depth);
+
 static void wisp__protobuf_put_list(wisp__protowire_writer *w, const wisp_type *type, int bytes,
                                     const wisp_value *value, uint32_t number, int depth) {
     const wisp_type *element = (const wisp_type *)type->of;
@@ -12819,7 +12786,7 @@ static void wisp__protobuf_put_list(wisp__protowire_writer *w, const wisp_type *
         const char *key;
         const wisp_value *child = wisp__child(value, i, &key, &scratch);
         if (wisp__protobuf_is_scalar(form)) wisp__protobuf_put_scalar(w, form, element, child);
-        else w->element(w, element, each, child, number, depth);
+        else wisp__protobuf_put_element(w, element, each, child, number, depth);
     }
     if (wisp__protobuf_is_scalar(form)) wisp__protowire_put_head(w, end, number);
 }
@@ -12839,7 +12806,7 @@ static void wisp__protobuf_put_field(wisp__protowire_writer *w, const wisp_field
         if (value->count || maybe || !wisp__is_array(value))
             wisp__protobuf_put_list(w, &field->type, bytes, value, number, depth);
     } else if (!wisp__protobuf_is_default_text(field, form, value)) {
-        w->element(w, &field->type, bytes, value, number, depth);
+        wisp__protobuf_put_element(w, &field->type, bytes, value, number, depth);
     }
 }
 
@@ -12864,7 +12831,7 @@ static void wisp__protobuf_put_struct(wisp__protowire_writer *w, const wisp_sche
                                       const wisp_value *value, int depth) {
     bool ordered = wisp__protobuf_is_ordered(schema);
     int i = ordered ? schema->count - 1 : wisp__protobuf_next_lower(schema, INT32_MAX);
-    if (!wisp__protobuf_is_of_shape(schema, value)) wisp__protowire_refuse(w, WISP_E_INVALID);
+    if (!wisp__has_shape(schema, value)) wisp__protowire_refuse(w, WISP_E_INVALID);
     if (!wisp__protowire_is_there(w, value)) return;
     while (i >= 0 && !w->result) {
         int number = wisp__field_number(schema, i);
@@ -12881,7 +12848,7 @@ static void wisp__protobuf_put_union(wisp__protowire_writer *w, const wisp_type 
     int i = 0;
     while (i < type->max && !wisp__protobuf_fits(&options[i], value, 2)) i++;
     if (i == type->max) wisp__protowire_refuse(w, WISP_E_INVALID);
-    else w->element(w, &options[i], 0, value, (uint32_t)i + 1, depth);
+    else wisp__protobuf_put_element(w, &options[i], 0, value, (uint32_t)i + 1, depth);
 }
 
 static void wisp__protobuf_put_message(wisp__protowire_writer *w, const wisp_type *type, int bytes,
@@ -12982,6 +12949,9 @@ static int wisp__protobuf_get_packed(wisp__protowire_reader *r, wisp__protobuf_f
     return count;
 }
 
+static void wisp__protobuf_get_element(wisp__protowire_reader *r, const wisp_type *type, int bytes,
+                                       wisp_value *out, int depth);
+
 /* What a repeated field brings: one element, or scalars packed. */
 static void wisp__protobuf_get_list(wisp__protowire_reader *r, const wisp_type *type, int bytes,
                                     uint32_t tag, wisp_value *out, int depth) {
@@ -12997,7 +12967,7 @@ static void wisp__protobuf_get_list(wisp__protowire_reader *r, const wisp_type *
         if (!items) return;
         *out = wisp_array(items, out->count);
         items[out->count] = wisp_nil();
-        r->element(r, element, each, &items[out->count++], depth);
+        wisp__protobuf_get_element(r, element, each, &items[out->count++], depth);
     } else {
         const uint8_t *outer = wisp__protowire_open(r, depth);
         items = (wisp_value *)wisp__protowire_grow(r, wisp__elements_of(out), out->count,
@@ -13079,7 +13049,7 @@ static void wisp__protobuf_get_struct(wisp__protowire_reader *r, const wisp_sche
         pairs[i].key = field->name;
         if (field->type.kind == WISP_TYPE_ARRAY)
             wisp__protobuf_get_list(r, &field->type, bytes, tag, &pairs[i].value, depth);
-        else r->element(r, &field->type, bytes, &pairs[i].value, depth);
+        else wisp__protobuf_get_element(r, &field->type, bytes, &pairs[i].value, depth);
     }
 }
 
@@ -13102,7 +13072,7 @@ static void wisp__protobuf_get_union(wisp__protowire_reader *r, const wisp_type 
         if (!held) return;
         if (out->kind != WISP_ARRAY || out->count != (int)number) *held = wisp_nil();
         *out = wisp_array(held, (int)number);
-        r->element(r, option, 0, held, depth);
+        wisp__protobuf_get_element(r, option, 0, held, depth);
     }
 }
 
@@ -13156,6 +13126,9 @@ static void wisp__protobuf_get_element(wisp__protowire_reader *r, const wisp_typ
 
 /* --- finishing: from the open tree to the value --- */
 
+static void wisp__protobuf_finish(wisp__protowire_reader *r, const wisp_type *type, int bytes,
+                                  wisp_value *value, int depth);
+
 /* Fields that have not come get their default, and those that may be missing go. */
 static void wisp__protobuf_finish_struct(wisp__protowire_reader *r, const wisp_schema *schema,
                                          wisp_value *value, int depth) {
@@ -13172,7 +13145,7 @@ static void wisp__protobuf_finish_struct(wisp__protowire_reader *r, const wisp_s
         if (!pair.key && field->flags & WISP_FLAG_OPTIONAL)
             pair.value = wisp__protobuf_fallback(field, form);
         if (!missing && (pair.key || pair.value.kind == WISP_NIL))
-            r->finish(r, &field->type, bytes, &pair.value, depth + 1);
+            wisp__protobuf_finish(r, &field->type, bytes, &pair.value, depth + 1);
         /* A union that came without any option. */
         if (!row && field->flags & WISP_FLAG_MAYBE && field->type.kind != WISP_TYPE_ANY &&
             pair.value.kind == WISP_NIL)
@@ -13194,7 +13167,7 @@ static void wisp__protobuf_finish_list(wisp__protowire_reader *r, const wisp_typ
     wisp_value *items = (wisp_value *)wisp__elements_of(list), nil = wisp_nil();
     int kept = 0;
     for (int i = 0; i < list->count && !r->result; i++) {
-        r->finish(r, element, each, &items[i], depth + 1);
+        wisp__protobuf_finish(r, element, each, &items[i], depth + 1);
         if (items[i].kind == WISP_NIL && element->kind == WISP_TYPE_UNION &&
             !wisp__protobuf_fits(element, &nil, 0))
             continue;
@@ -13243,8 +13216,6 @@ static int wisp__protobuf_encode(const wisp_codec *codec, const wisp_schema *sch
     size_t size;
     (void)codec;
     if (!value || capacity < 0 || (capacity && !out)) return WISP_E_ARGUMENT;
-    w.any = wisp__protowire_put_any;
-    w.element = wisp__protobuf_put_element;
     w.begin = capacity ? (uint8_t *)out : &none;
     w.at = w.begin + capacity;
     w.result = WISP_OK;
@@ -13264,9 +13235,6 @@ static int wisp__protobuf_decode(const wisp_codec *codec, const wisp_schema *sch
     (void)codec;
     if (!out || size < 0 || (size && !bytes)) return WISP_E_ARGUMENT;
     if (memory_size < 0 || (memory_size && !memory)) return WISP_E_ARGUMENT;
-    r.any = wisp__protowire_get_any;
-    r.element = wisp__protobuf_get_element;
-    r.finish = wisp__protobuf_finish;
     r.at = (const uint8_t *)(bytes ? bytes : "");
     r.end = r.at + size;
     r.memory = wisp__bump_on(memory, memory_size);
@@ -14119,8 +14087,7 @@ static void wisp__chances_even(wisp__chance *chances, size_t count) {
 
 /* What both ends begin with when there is no base yet. Memory is of wisp__models_size and aligned
    for an int32_t. */
-static void wisp__models_init(wisp__models *models, const wisp__column *columns,
-                              int column_count) {
+static void wisp__models_init(wisp__models *models, const wisp__column *columns, int column_count) {
     wisp__chances_even(&models->follows, sizeof *models / sizeof(wisp__chance));
     for (int i = 0; i < column_count; i++) {
         wisp__column_model *model = wisp__models_column(models, i);
@@ -14348,8 +14315,7 @@ static void wisp__code_pay(wisp__coding *coding, int price) {
     if (!wisp__pay(coding->credit, price)) coding->range.failed = true;
 }
 
-static void wisp__code_changes(wisp__coding *coding, const wisp__cell *cell,
-                               const uint32_t *from) {
+static void wisp__code_changes(wisp__coding *coding, const wisp__cell *cell, const uint32_t *from) {
     wisp__changing change;
     memset(&change, 0, sizeof change);
     change.cell = *cell;
@@ -14773,8 +14739,7 @@ static void wisp__grid_take(wisp__differ *d, int at, int end, const wisp__table_
 }
 
 /* Columns of a body; false: there are too many cells for a difference. */
-static bool wisp__grid_shape(wisp__differ *d, int at, int end, int rows,
-                             wisp__table_shape *shape) {
+static bool wisp__grid_shape(wisp__differ *d, int at, int end, int rows, wisp__table_shape *shape) {
     memset(shape, 0, sizeof *shape);
     wisp__shape_of(d->ops, at, end, shape);
     if (rows && shape->count + shape->slots > d->symbols / rows) d->failed = true;
@@ -14927,11 +14892,11 @@ static bool wisp__slot_same(wisp__differ *d, int at, int64_t base_at, int64_t no
            memcmp(copies[0].bytes, copies[1].bytes, (size_t)copies[0].at / 8) == 0;
 }
 
-typedef void (*wisp__slots_fn)(wisp__differ *d, int at, int end, const wisp__grid *base,
-                               const wisp__grid *now, const int64_t *older);
+static void wisp__put_slots(wisp__differ *d, int at, int end, const wisp__grid *base,
+                            const wisp__grid *now, const int64_t *older);
 
 static void wisp__put_array(wisp__differ *d, int at, int64_t base_at, int64_t now_at,
-                            const int64_t older[2], bool top, wisp__slots_fn slots) {
+                            const int64_t older[2], bool top) {
     const wisp__op *op = &d->ops[at];
     wisp__side base = d->base, now = d->now;
     int had = wisp__array_open(op, &base, base_at), rows = wisp__array_open(op, &now, now_at);
@@ -14952,7 +14917,7 @@ static void wisp__put_array(wisp__differ *d, int at, int64_t base_at, int64_t no
     }
     if (shape.count)
         wisp__table_write(d->to, shape.columns, shape.count, rows, a.symbols, b.symbols);
-    if (shape.slots) slots(d, at + 1, op->end, &a, &b, NULL);
+    if (shape.slots) wisp__put_slots(d, at + 1, op->end, &a, &b, NULL);
 }
 
 /* What is no number in rows, row by row. `older` is only there for the schema itself. */
@@ -14967,7 +14932,7 @@ static void wisp__put_slots(wisp__differ *d, int at, int end, const wisp__grid *
             next = wisp__op_after(d->ops, i);
             if (inside || wisp__op_is_number(op)) continue;
             if (*b >= 0 && op->code == WISP__OP_ARRAY) {
-                wisp__put_array(d, i, *a, *b, older ? older : none, older != NULL, wisp__put_slots);
+                wisp__put_array(d, i, *a, *b, older ? older : none, older != NULL);
             } else if (*b >= 0) {
                 bool same = wisp__slot_same(d, i, *a, *b);
                 wisp__side from = d->now;
@@ -15022,12 +14987,11 @@ static void wisp__rebuild_number(wisp__differ *d, const wisp__op *op, const uint
     else wisp__pack_number(d->to, bits);
 }
 
-typedef void (*wisp__rebuild_slot_fn)(wisp__differ *d, int at, int64_t base_at,
-                                      const int64_t *older);
+static void wisp__rebuild_slot(wisp__differ *d, int at, int64_t base_at, const int64_t *older);
 
 /* Writes a row of the new record: its numbers from the table, its slots from where they stand. */
 static void wisp__rebuild_cells(wisp__differ *d, int at, int end, wisp__cells *cells, bool there,
-                             const int64_t **older, wisp__rebuild_slot_fn slot) {
+                             const int64_t **older) {
     for (; at < end && !d->failed; at = d->ops[at].end) {
         const wisp__op *op = &d->ops[at];
         const uint32_t *s = cells->symbols;
@@ -15061,10 +15025,10 @@ static void wisp__rebuild_cells(wisp__differ *d, int at, int end, wisp__cells *c
         case WISP__OP_MAYBE:
             if (there) wisp__put(d->to, s[0], 1);
             cells->symbols++;
-            wisp__rebuild_cells(d, at + 1, op->end, cells, there && s[0], older, slot);
+            wisp__rebuild_cells(d, at + 1, op->end, cells, there && s[0], older);
             break;
         default:
-            if (there) slot(d, at, *cells->slots, *older);
+            if (there) wisp__rebuild_slot(d, at, *cells->slots, *older);
             cells->slots++;
             if (*older) *older += 2;
             break;
@@ -15074,16 +15038,15 @@ static void wisp__rebuild_cells(wisp__differ *d, int at, int end, wisp__cells *c
 }
 
 static void wisp__rebuild_grid(wisp__differ *d, int at, int end, const wisp__grid *base,
-                            uint32_t *symbols, const int64_t *older, wisp__rebuild_slot_fn slot) {
+                            uint32_t *symbols, const int64_t *older) {
     wisp__cells cells;
     cells.symbols = symbols;
     cells.slots = base->slots;
     for (int row = 0; row < base->rows && !d->failed; row++)
-        wisp__rebuild_cells(d, at, end, &cells, true, &older, slot);
+        wisp__rebuild_cells(d, at, end, &cells, true, &older);
 }
 
-static void wisp__rebuild_array(wisp__differ *d, int at, int64_t base_at, const int64_t *older,
-                             wisp__rebuild_slot_fn slot) {
+static void wisp__rebuild_array(wisp__differ *d, int at, int64_t base_at, const int64_t *older) {
     const wisp__op *op = &d->ops[at];
     wisp__side base = d->base;
     int had = wisp__array_open(op, &base, base_at), rows = had;
@@ -15108,14 +15071,14 @@ static void wisp__rebuild_array(wisp__differ *d, int at, int64_t base_at, const 
     if (!coded && shape.count && !d->failed &&
         !wisp__table_read(&d->delta.from, shape.columns, shape.count, rows, grid.symbols, symbols))
         d->failed = true;
-    wisp__rebuild_grid(d, at + 1, op->end, &grid, symbols, NULL, slot);
+    wisp__rebuild_grid(d, at + 1, op->end, &grid, symbols, NULL);
 }
 
 /* `older`: of the schema's own slots; NULL inside an array. */
 static void wisp__rebuild_slot(wisp__differ *d, int at, int64_t base_at, const int64_t *older) {
     wisp__side base = d->base;
     if (d->ops[at].code == WISP__OP_ARRAY) {
-        wisp__rebuild_array(d, at, base_at, older, wisp__rebuild_slot);
+        wisp__rebuild_array(d, at, base_at, older);
         return;
     }
     base.from.at = base_at;
@@ -15142,7 +15105,7 @@ static bool wisp__delta_apply(wisp__differ *d, const wisp__program *program) {
     if (shape.count && !wisp__table_read(&d->delta.from, shape.columns, shape.count, 1,
                                          base.symbols, symbols))
         return false;
-    wisp__rebuild_grid(d, 0, program->count, &base, symbols, older, wisp__rebuild_slot);
+    wisp__rebuild_grid(d, 0, program->count, &base, symbols, older);
     return !d->failed && !d->to->full && !d->delta.from.failed;
 }
 
@@ -15279,29 +15242,27 @@ static uint64_t wisp__word_of(const wisp_value *value) {
     return value->kind == WISP_INT ? (uint64_t)wisp__int_of(value) : wisp__uint_of(value);
 }
 
-typedef void (*wisp__put_change_fn)(wisp__differ *d, const wisp_value *a, const wisp_value *b);
+static void wisp__put_change(wisp__differ *d, const wisp_value *a, const wisp_value *b);
 
 /* An element, unless it is as before. */
-static void wisp__put_child(wisp__differ *d, const wisp_value *a, const wisp_value *b,
-                            wisp__put_change_fn change) {
+static void wisp__put_child(wisp__differ *d, const wisp_value *a, const wisp_value *b) {
     bool differs = !wisp__value_same(a, b);
     wisp__put(d->to, differs, 1);
-    if (differs) change(d, a, b);
+    if (differs) wisp__put_change(d, a, b);
 }
 
 static void wisp__put_list(wisp__differ *d, const wisp_value *a, int a_count, const wisp_value *b,
-                           int b_count, wisp__put_change_fn change) {
+                           int b_count) {
     wisp__put(d->to, a_count == b_count, 1);
     if (a_count != b_count) wisp__put_small(d->to, (uint64_t)b_count);
     for (int i = 0; i < b_count && !d->failed; i++) {
-        if (i < a_count) wisp__put_child(d, &a[i], &b[i], change);
+        if (i < a_count) wisp__put_child(d, &a[i], &b[i]);
         else wisp__put_whole(d, &b[i]);
     }
 }
 
 /* Both are sorted: one walk tells what is gone, what differs and what is new. */
-static void wisp__put_map(wisp__differ *d, const wisp_value *a, const wisp_value *b,
-                          wisp__put_change_fn change) {
+static void wisp__put_map(wisp__differ *d, const wisp_value *a, const wisp_value *b) {
     const wisp_pair *before = wisp__pairs_of(a), *now = wisp__pairs_of(b);
     int k = 0, added = 0, kept = 0;
     for (int i = 0; i < a->count; i++) {
@@ -15311,7 +15272,7 @@ static void wisp__put_map(wisp__differ *d, const wisp_value *a, const wisp_value
         wisp__put(d->to, k >= b->count || order != 0, 1);
         if (k >= b->count || order != 0) continue;
         kept++;
-        wisp__put_child(d, &p->value, &now[k].value, change);
+        wisp__put_child(d, &p->value, &now[k].value);
     }
     added = b->count - kept;
     wisp__put_small(d->to, (uint64_t)added);
@@ -15331,15 +15292,13 @@ static void wisp__put_change(wisp__differ *d, const wisp_value *a, const wisp_va
     } else if (a->kind == WISP_MAP && b->kind == WISP_MAP && wisp__same_keys(a, b)) {
         wisp__put(d->to, 2, 2);
         for (int i = 0; i < a->count && !d->failed; i++)
-            wisp__put_child(d, &wisp__pairs_of(a)[i].value, &wisp__pairs_of(b)[i].value,
-                            wisp__put_change);
+            wisp__put_child(d, &wisp__pairs_of(a)[i].value, &wisp__pairs_of(b)[i].value);
     } else if (a->kind == WISP_MAP && b->kind == WISP_MAP) {
         wisp__put(d->to, 3, 2);
-        wisp__put_map(d, a, b, wisp__put_change);
+        wisp__put_map(d, a, b);
     } else if (a->kind == WISP_ARRAY && b->kind == WISP_ARRAY) {
         wisp__put(d->to, 3, 2);
-        wisp__put_list(d, wisp__elements_of(a), a->count, wisp__elements_of(b), b->count,
-                       wisp__put_change);
+        wisp__put_list(d, wisp__elements_of(a), a->count, wisp__elements_of(b), b->count);
     } else {
         wisp__put(d->to, 0, 2);
         wisp__put_whole(d, b);
@@ -15349,7 +15308,7 @@ static void wisp__put_change(wisp__differ *d, const wisp_value *a, const wisp_va
 /* Writes the difference of sorted values. false: there is none. */
 static bool wisp__values_write(wisp__differ *d, const wisp_value *a, int a_count,
                                const wisp_value *b, int b_count) {
-    wisp__put_list(d, a, a_count, b, b_count, wisp__put_change);
+    wisp__put_list(d, a, a_count, b, b_count);
     return !d->failed && !d->to->full;
 }
 
@@ -15367,12 +15326,11 @@ static void wisp__get_whole(wisp__differ *d, wisp_value *out) {
     else *out = values[0];
 }
 
-typedef void (*wisp__get_change_fn)(wisp__differ *d, const wisp_value *a, wisp_value *out);
+static void wisp__get_change(wisp__differ *d, const wisp_value *a, wisp_value *out);
 
-static void wisp__get_child(wisp__differ *d, const wisp_value *a, wisp_value *out,
-                            wisp__get_change_fn change) {
+static void wisp__get_child(wisp__differ *d, const wisp_value *a, wisp_value *out) {
     *out = *a;
-    if (wisp__get(&d->delta.from, 1)) change(d, a, out);
+    if (wisp__get(&d->delta.from, 1)) wisp__get_change(d, a, out);
 }
 
 /* May so many more values be made? */
@@ -15382,15 +15340,14 @@ static bool wisp__differ_may(wisp__differ *d, int count) {
     return wisp__differ_pay(d, count, WISP__PRICE_VALUE);
 }
 
-static void wisp__get_list(wisp__differ *d, const wisp_value *a, int a_count, wisp_value *out,
-                           wisp__get_change_fn change) {
+static void wisp__get_list(wisp__differ *d, const wisp_value *a, int a_count, wisp_value *out) {
     int count = a_count;
     wisp_value *items;
     if (!wisp__get(&d->delta.from, 1)) count = wisp__get_small(&d->delta.from);
     if (!wisp__differ_may(d, count)) return;
     items = (wisp_value *)wisp__differ_items(d, (uint64_t)count, sizeof *items);
     for (int i = 0; i < count && !d->failed; i++) {
-        if (i < a_count) wisp__get_child(d, &a[i], &items[i], change);
+        if (i < a_count) wisp__get_child(d, &a[i], &items[i]);
         else wisp__get_whole(d, &items[i]);
         if (d->delta.from.failed) d->failed = true;
     }
@@ -15410,8 +15367,7 @@ static const char *wisp__get_key(wisp__differ *d) {
 }
 
 /* What stays, then what is new, merged by key. */
-static void wisp__get_map(wisp__differ *d, const wisp_value *a, wisp_value *out,
-                          wisp__get_change_fn change) {
+static void wisp__get_map(wisp__differ *d, const wisp_value *a, wisp_value *out) {
     wisp_pair *stay = (wisp_pair *)wisp__differ_items(d, (uint64_t)a->count, sizeof *stay), *all;
     const wisp_pair *before = wisp__pairs_of(a);
     int kept = 0, added, left;
@@ -15419,7 +15375,7 @@ static void wisp__get_map(wisp__differ *d, const wisp_value *a, wisp_value *out,
     for (int i = 0; i < a->count && !d->failed; i++) {
         if (wisp__get(&d->delta.from, 1)) continue;
         stay[kept].key = before[i].key;
-        wisp__get_child(d, &before[i].value, &stay[kept].value, change);
+        wisp__get_child(d, &before[i].value, &stay[kept].value);
         kept++;
     }
     added = wisp__get_small(&d->delta.from);
@@ -15456,13 +15412,13 @@ static void wisp__get_change(wisp__differ *d, const wisp_value *a, wisp_value *o
         for (int i = 0; i < a->count && !d->failed; i++) {
             const wisp_pair *before = &wisp__pairs_of(a)[i];
             pairs[i].key = before->key;
-            wisp__get_child(d, &before->value, &pairs[i].value, wisp__get_change);
+            wisp__get_child(d, &before->value, &pairs[i].value);
         }
         *out = wisp_map(pairs, a->count);
     } else if (how == 3 && a->kind == WISP_MAP) {
-        wisp__get_map(d, a, out, wisp__get_change);
+        wisp__get_map(d, a, out);
     } else if (how == 3 && a->kind == WISP_ARRAY) {
-        wisp__get_list(d, wisp__elements_of(a), a->count, out, wisp__get_change);
+        wisp__get_list(d, wisp__elements_of(a), a->count, out);
     } else {
         d->failed = true;
     }
@@ -15472,7 +15428,7 @@ static void wisp__get_change(wisp__differ *d, const wisp_value *a, wisp_value *o
 static bool wisp__values_apply(wisp__differ *d, const wisp_value *a, int a_count,
                                const wisp_value **values, int *count) {
     wisp_value all = wisp_nil();
-    wisp__get_list(d, a, a_count, &all, wisp__get_change);
+    wisp__get_list(d, a, a_count, &all);
     *values = wisp__elements_of(&all);
     *count = all.count;
     return !d->failed && !d->delta.from.failed && all.kind == WISP_ARRAY;
@@ -16126,8 +16082,7 @@ static void wisp__seal_init(wisp__seal *seal, const uint64_t secret[2]) {
 
 /* Each polynomial takes 60 bits of a word, so that no two of those are equal modulo the prime, and
    between them all. */
-static inline void wisp__seal_absorb(const wisp__seal *seal, wisp__digest *digest,
-                                     uint64_t word) {
+static inline void wisp__seal_absorb(const wisp__seal *seal, wisp__digest *digest, uint64_t word) {
     digest->state[0] = wisp__multiply_p61(digest->state[0] + (word & WISP__LOW_60), seal->poly[0]);
     digest->state[1] = wisp__multiply_p61(digest->state[1] + (word >> 4), seal->poly[1]);
 }
@@ -19379,8 +19334,7 @@ static wisp_result wisp__encode_sorted(wisp__content *c, const wisp_value *value
 }
 
 /* Puts the bit before the content, and the content compressed where that pays. */
-static wisp_result wisp__encode_squeezed(wisp__content *c, wisp__remote *remote,
-                                         unsigned methods) {
+static wisp_result wisp__encode_squeezed(wisp__content *c, wisp__remote *remote, unsigned methods) {
     wisp__packer *p = &c->packer;
     int bytes = (int)((p->shape.at + p->data.at + 7) / 8), method = 0, packed;
     size_t room = (size_t)bytes + 2 * WISP__SLACK;
@@ -19873,7 +19827,7 @@ static wisp_result wisp__conform_version(wisp__content *c, const wisp__remote *r
     wisp_edit edit;
     wisp_result result;
     if (theirs->version == ours->version) return WISP_OK;
-    if (!wisp__edit_takes(theirs, value)) {
+    if (!wisp__has_shape(theirs, value) || !wisp__is_sound(value)) {
         snprintf(text, sizeof c->registry->text, "is no %s of version %d",
                  theirs->shape == WISP_SHAPE_LIST ? "array" : "map", theirs->version);
         return WISP_E_INVALID;
@@ -24436,8 +24390,7 @@ static void wisp__dispatch(wisp *w) {
 
 /* What is told cannot be applied: the other end is asked for whole values. It is told once, what
    follows until they come is only counted. */
-static wisp_result wisp__ask_whole(wisp *w, wisp__session *s, wisp__incoming *in,
-                                   const char *why) {
+static wisp_result wisp__ask_whole(wisp *w, wisp__session *s, wisp__incoming *in, const char *why) {
     wisp__form *form = in->form;
     bool first = !form->asked;
     snprintf(w->registry.text, sizeof w->registry.text, "%s", why);
@@ -25563,8 +25516,7 @@ static void wisp__take_packet(wisp__reading *r, bool acks) {
 }
 
 /* A packet whose tag is right. */
-static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet,
-                            uint64_t number) {
+static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet, uint64_t number) {
     const uint8_t *bytes = (const uint8_t *)packet->data;
     int head = wisp__packet_head(&w->base);
     bool acks = (bytes[0] & WISP__FLAG_ACKS) != 0;
@@ -26504,8 +26456,7 @@ static double wisp__peer_weight(const wisp_peer_profile *p) {
     return wisp__traffic_weight(&p->out, false) + wisp__traffic_weight(&p->in, false);
 }
 
-static void wisp__peers_sheet(const wisp__panel *panel, const wisp_snapshot *s, int row,
-                              int end) {
+static void wisp__peers_sheet(const wisp__panel *panel, const wisp_snapshot *s, int row, int end) {
     enum { COLUMNS = sizeof wisp__peer_columns / sizeof *wisp__peer_columns };
     wisp__sheet sheet = wisp__sheet_fit(panel, wisp__peer_columns, COLUMNS, 22);
     int first = row + 1;

@@ -2,8 +2,8 @@
 
    The input is a script of operations on three endpoints around a bad network, who join each other.
    Handlers, hooks on both ways, accept, replies, on_done and notices each call back into the
-   endpoint that calls them: what the script says. The link, the log and the sink call what only reads; the
-   allocator fails now and then. What is promised is watched:
+   endpoint that calls them: what the script says. The link, the log and the sink call what only
+   reads; the allocator fails now and then. What is promised is watched:
 
        handles      of what is gone are refused, wherever that is noticed
        messages     that are reliable come once, in the order in which they were fired
