@@ -2510,9 +2510,9 @@ static bool wisp__allocator_defaults(wisp_allocator *memory) {
 
 /* Bytes of `count` items; false: they are more than one piece of memory may have. Each product of
    a count that is no constant is made here. */
-static inline bool wisp__size_of(uint64_t count, uint64_t each, size_t *bytes) {
-    if (each && count > WISP__MOST_BYTES / each) return false;
-    *bytes = (size_t)(count * each);
+static inline bool wisp__size_of(int64_t count, size_t each, size_t *bytes) {
+    if (count < 0 || (each && (uint64_t)count > WISP__MOST_BYTES / each)) return false;
+    *bytes = (size_t)count * each;
     return true;
 }
 
@@ -2529,7 +2529,7 @@ static void *wisp__alloc(wisp__base *base, size_t size) {
     return pointer;
 }
 
-static void *wisp__alloc_items(wisp__base *base, uint64_t count, uint64_t each) {
+static void *wisp__alloc_items(wisp__base *base, int64_t count, size_t each) {
     size_t bytes;
     return wisp__size_of(count, each, &bytes) ? wisp__alloc(base, bytes) : NULL;
 }
@@ -2555,7 +2555,7 @@ static wisp_result wisp__grow(wisp__base *base, void **items, int *room, int nee
     if (need > limit) return WISP_E_LIMIT;
     if (*room) grown = *room <= limit / 2 ? wisp__max_int(need, *room * 2) : limit;
     if (grown <= limit - 3) grown = (grown + 3) / 4 * 4;
-    larger = wisp__alloc_items(base, (uint64_t)grown, item_bytes);
+    larger = wisp__alloc_items(base, grown, item_bytes);
     if (!larger) return WISP_E_MEMORY;
     if (*items) memcpy(larger, *items, (size_t)*room * item_bytes);
     wisp__free(base, *items, (size_t)*room * item_bytes);
@@ -3123,7 +3123,7 @@ static wisp_result wisp__pool_extend(wisp__base *base, wisp__pool *pool) {
     result = wisp__grow(base, (void **)&pool->blocks, &pool->block_room, blocks + 1, 1 << 24,
                         sizeof *pool->blocks);
     if (result) return result;
-    pool->blocks[blocks] = wisp__alloc_items(base, (uint64_t)pool->block_items, pool->item_bytes);
+    pool->blocks[blocks] = wisp__alloc_items(base, pool->block_items, pool->item_bytes);
     if (!pool->blocks[blocks]) return WISP_E_MEMORY;
     for (int i = 0; i < count; i++) {
         wisp__slot *slot = wisp__pool_at(pool, pool->made);
@@ -3454,7 +3454,7 @@ static void *wisp__bump_take(wisp__bump *bump, size_t size) {
     return taken;
 }
 
-static void *wisp__bump_items(wisp__bump *bump, uint64_t count, uint64_t each) {
+static void *wisp__bump_items(wisp__bump *bump, int64_t count, size_t each) {
     size_t bytes = 0;
     if (!wisp__size_of(count, each, &bytes)) bump->failed = true;
     return bump->failed ? NULL : wisp__bump_take(bump, bytes);
@@ -3500,7 +3500,7 @@ static void *wisp__supply_take(const wisp__supply *supply, size_t size) {
 }
 
 /* Also of no items, there is a place. */
-static void *wisp__supply_items(const wisp__supply *supply, uint64_t count, uint64_t each) {
+static void *wisp__supply_items(const wisp__supply *supply, int64_t count, size_t each) {
     size_t bytes;
     return wisp__size_of(count, each, &bytes) ? wisp__supply_take(supply, bytes + 1) : NULL;
 }
@@ -4951,18 +4951,17 @@ static int wisp__log2(int count) {
 
 /* false: no memory, or not paid for. */
 static bool wisp__names_make(wisp__names *n, wisp__supply *supply, const wisp_value *map) {
-    size_t count = (size_t)map->count;
     int64_t compares = (int64_t)map->count * 2 * wisp__log2(map->count);
     if (!wisp__pay_each(supply->credit, compares, WISP__PRICE_COMPARE)) return false;
-    n->names = (const char **)wisp__supply_items(supply, count, sizeof *n->names);
-    n->places = (uint32_t *)wisp__supply_items(supply, count, sizeof *n->places);
+    n->names = (const char **)wisp__supply_items(supply, map->count, sizeof *n->names);
+    n->places = (uint32_t *)wisp__supply_items(supply, map->count, sizeof *n->places);
     if (!n->names || !n->places) return false;
     n->count = map->count;
     for (int i = 0; i < map->count; i++) {
         const char *key = wisp_key_of(map, i);
         n->names[i] = key ? key : "";
     }
-    wisp__places_sort(n->names, n->places, count, wisp__name_before);
+    wisp__places_sort(n->names, n->places, (size_t)map->count, wisp__name_before);
     return true;
 }
 
@@ -5461,7 +5460,7 @@ static bool wisp__fit_bytes(wisp__fitting *f, const wisp_type *type, int bytes,
         int size = v->count / 4 * 3;
         uint8_t *out = NULL;
         if (!f->supply) return true;                   /* is read when there is room for it */
-        out = (uint8_t *)wisp__supply_items(f->supply, (uint64_t)size, 1);
+        out = (uint8_t *)wisp__supply_items(f->supply, size, 1);
         if (!out) return wisp__no_memory(f);
         decoded = wisp_bytes(out, wisp__text_from_base64(wisp__text_of(v), v->count, out));
     }
@@ -5658,7 +5657,7 @@ static bool wisp__fit_array(wisp__fitting *f, const wisp_type *type, int bytes,
     if (count) *count = v->count;
     if (each < 0) each = -each;
     if (at && bytes < 0) {
-        items = (uint8_t *)wisp__supply_items(f->supply, (uint64_t)v->count, (uint64_t)each);
+        items = (uint8_t *)wisp__supply_items(f->supply, v->count, (size_t)each);
         if (!items) return wisp__no_memory(f);
         memset(items, 0, (size_t)v->count * (size_t)each);
         wisp__fit_place(bytes, at, items, v->count);
@@ -5872,7 +5871,7 @@ static wisp_result wisp__as_array(wisp__supply *supply, const wisp_value *from, 
     wisp_value *items;
     if (!wisp__is_sound(from)) return WISP_E_ARGUMENT;
     if (!wisp__pay_each(supply->credit, from->count, WISP__PRICE_VIEW)) return WISP_E_FLOOD;
-    items = (wisp_value *)wisp__supply_items(supply, (uint64_t)from->count, sizeof *items);
+    items = (wisp_value *)wisp__supply_items(supply, from->count, sizeof *items);
     if (!items) return wisp__credit_result(supply->credit, WISP_E_MEMORY);
     for (int i = 0; i < from->count; i++) {
         wisp_value scratch;
@@ -5893,7 +5892,7 @@ static wisp_result wisp__as_map(wisp__supply *supply, const wisp_value *from, wi
     if (!wisp__is_map(from)) return WISP_OK;
     if (!wisp__is_sound(from)) return WISP_E_ARGUMENT;
     if (!wisp__pay_each(supply->credit, from->count, WISP__PRICE_VIEW)) return WISP_E_FLOOD;
-    pairs = (wisp_pair *)wisp__supply_items(supply, (uint64_t)from->count, sizeof *pairs);
+    pairs = (wisp_pair *)wisp__supply_items(supply, from->count, sizeof *pairs);
     if (!pairs) return wisp__credit_result(supply->credit, WISP_E_MEMORY);
     for (int i = 0; i < from->count; i++) {
         wisp_value scratch;
@@ -6356,8 +6355,7 @@ static bool wisp__lay_type(wisp__bump *memory, const wisp_type *from, wisp_type 
 
 static const wisp_schema *wisp__lay_schema(wisp__bump *memory, const wisp_schema *from) {
     wisp_schema *to = (wisp_schema *)wisp__bump_take(memory, sizeof *to);
-    wisp_field *fields = (wisp_field *)wisp__bump_items(memory, (uint64_t)from->count,
-                                                        sizeof *fields);
+    wisp_field *fields = (wisp_field *)wisp__bump_items(memory, from->count, sizeof *fields);
     int at = 0;
     if (!to || !fields) return NULL;
     *to = *from;
@@ -6382,7 +6380,7 @@ static const wisp_schema *wisp__lay_schema(wisp__bump *memory, const wisp_schema
 
 static bool wisp__lay_union(wisp__bump *memory, const wisp_type *from, wisp_type *to) {
     const wisp_type *options = (const wisp_type *)from->of;
-    wisp_type *all = (wisp_type *)wisp__bump_items(memory, (uint64_t)from->max, sizeof *all);
+    wisp_type *all = (wisp_type *)wisp__bump_items(memory, from->max, sizeof *all);
     int most = 0;
     if (!all) return false;
     for (int i = 0; i < from->max; i++) {
@@ -6978,7 +6976,7 @@ static bool wisp__learn_vector(wisp__describing *d, wisp_type *type) {
     wisp_range *ranges;
     if (form == 1) wisp__learn_range(d, type, true);
     if (form < 2) return true;
-    ranges = (wisp_range *)wisp__bump_items(d->memory, (uint64_t)count, sizeof *ranges);
+    ranges = (wisp_range *)wisp__bump_items(d->memory, count, sizeof *ranges);
     if (!ranges) return false;
     for (int i = 0; i < count; i++) ranges[i] = wisp__get_range(d->from, true);
     type->of = ranges;
@@ -6989,7 +6987,7 @@ static bool wisp__learn_enum(wisp__describing *d, wisp_type *type) {
     const char **names;
     if (type->max > 4096 || (int64_t)type->max * 8 > d->from->end - d->from->at)
         return wisp__learn_fail(d);
-    names = (const char **)wisp__bump_items(d->memory, (uint64_t)type->max, sizeof *names);
+    names = (const char **)wisp__bump_items(d->memory, type->max, sizeof *names);
     for (int i = 0; names && i < type->max; i++) {
         names[i] = wisp__get_text(d, 64);
         if (!names[i]) return false;
@@ -7027,7 +7025,7 @@ static const wisp_schema *wisp__learn_schema(wisp__describing *d) {
     if (schema->count > 1024 || (int64_t)schema->count * 17 > d->from->end - d->from->at)
         wisp__learn_fail(d);
     if (d->from->failed) return NULL;
-    fields = (wisp_field *)wisp__bump_items(d->memory, (uint64_t)schema->count, sizeof *fields);
+    fields = (wisp_field *)wisp__bump_items(d->memory, schema->count, sizeof *fields);
     for (int i = 0; fields && i < schema->count; i++)
         if (!wisp__learn_field(d, &fields[i])) return NULL;
     schema->fields = fields;
@@ -7099,7 +7097,7 @@ static bool wisp__learn_type(wisp__describing *d, wisp_type *type) {
     case WISP_TYPE_UNION:
         type->max = wisp__get_length(d->from);
         if (type->max > 256 || ++d->depth > WISP__SCHEMA_DEPTH) return wisp__learn_fail(d);
-        inner = (wisp_type *)wisp__bump_items(d->memory, (uint64_t)type->max, sizeof *inner);
+        inner = (wisp_type *)wisp__bump_items(d->memory, type->max, sizeof *inner);
         type->of = inner;
         for (int i = 0; inner && i < type->max; i++)
             if (!wisp__learn_type(d, &inner[i])) return false;
@@ -7166,7 +7164,7 @@ static int wisp__edit_find(wisp_edit *edit, const char *name) {
 }
 
 static char *wisp__edit_copy(wisp_edit *edit, const void *from, size_t bytes) {
-    char *copy = (char *)wisp__supply_items(edit->supply, bytes, 1);
+    char *copy = (char *)wisp__supply_items(edit->supply, (int64_t)bytes, 1);
     if (!copy) {
         wisp__edit_fail(edit);
         return NULL;
@@ -7197,10 +7195,8 @@ static wisp_result wisp__edit_own(wisp_edit *edit, const wisp_value *from, wisp_
     if (depth > 256) return WISP_E_DEPTH;
     if (!wisp__pay_each(edit->supply->credit, from->count, WISP__PRICE_VIEW))
         return wisp__edit_fail(edit);
-    if (map) pairs = (wisp_pair *)wisp__supply_items(edit->supply, (uint64_t)from->count,
-                                                     sizeof *pairs);
-    else items = (wisp_value *)wisp__supply_items(edit->supply, (uint64_t)from->count,
-                                                  sizeof *items);
+    if (map) pairs = (wisp_pair *)wisp__supply_items(edit->supply, from->count, sizeof *pairs);
+    else items = (wisp_value *)wisp__supply_items(edit->supply, from->count, sizeof *items);
     if (!pairs && !items) return wisp__edit_fail(edit);
     for (int i = 0; i < from->count && result == WISP_OK; i++) {
         wisp_value scratch;
@@ -7221,7 +7217,7 @@ static bool wisp__edit_room(wisp_edit *edit) {
     int room = wisp__max_int(16, edit->room * 2);
     wisp_pair *pairs;
     if (edit->count < edit->room) return true;
-    pairs = (wisp_pair *)wisp__supply_items(edit->supply, (uint64_t)room, sizeof *pairs);
+    pairs = (wisp_pair *)wisp__supply_items(edit->supply, room, sizeof *pairs);
     if (!pairs) {
         wisp__edit_fail(edit);
         return false;
@@ -7296,7 +7292,7 @@ static wisp_result wisp__edit_begin(wisp_edit *edit, wisp__supply *supply,
     edit->supply = supply;
     if (!wisp__has_shape(schema, value) || !wisp__is_sound(value)) return WISP_E_INVALID;
     room = wisp__max_int(value->count, 16);
-    edit->pairs = (wisp_pair *)wisp__supply_items(supply, (uint64_t)room, sizeof *edit->pairs);
+    edit->pairs = (wisp_pair *)wisp__supply_items(supply, room, sizeof *edit->pairs);
     if (!edit->pairs) return wisp__edit_fail(edit);
     edit->room = room;
     for (int i = 0; i < value->count && result == WISP_OK; i++) {
@@ -7372,7 +7368,7 @@ static wisp_result wisp__edit_end(wisp_edit *edit, const wisp_schema *schema, wi
         *out = wisp_map(edit->pairs, count);
         return WISP_OK;
     }
-    row = (wisp_value *)wisp__supply_items(edit->supply, (uint64_t)schema->count, sizeof *row);
+    row = (wisp_value *)wisp__supply_items(edit->supply, schema->count, sizeof *row);
     if (!row) return wisp__edit_fail(edit);
     for (int i = 0; i < schema->count; i++) {
         int at = wisp__edit_find(edit, schema->fields[i].name);
@@ -7800,7 +7796,7 @@ static inline void *wisp__unpack_take(wisp__unpacker *u, size_t bytes) {
 }
 
 /* WISP_E_LIMIT: they are more than one piece of memory may have. */
-static inline void *wisp__unpack_items(wisp__unpacker *u, uint64_t count, uint64_t each) {
+static inline void *wisp__unpack_items(wisp__unpacker *u, int64_t count, size_t each) {
     size_t bytes;
     if (wisp__size_of(count, each, &bytes)) return wisp__unpack_take(u, bytes);
     wisp__unpack_fail(u, WISP_E_LIMIT);
@@ -7843,7 +7839,7 @@ static void wisp__unpack_array(wisp__unpacker *u, wisp_value *out, const wisp_va
     const wisp_value *model = like && like->count >= count ? wisp__elements_of(like) : NULL;
     wisp_value *items;
     if (!wisp__unpack_may(u, count, depth, u->data, 1)) return;
-    items = (wisp_value *)wisp__unpack_items(u, (uint64_t)count, sizeof *items);
+    items = (wisp_value *)wisp__unpack_items(u, count, sizeof *items);
     if (!items) return;
     for (int i = 0; i < count && !u->shape->failed && !u->data->failed; i++) {
         int64_t before = u->data->at;
@@ -7869,7 +7865,7 @@ static void wisp__unpack_map(wisp__unpacker *u, wisp_value *out, const wisp_valu
     if (count > u->base->limits.map_pairs) wisp__unpack_fail(u, WISP_E_LIMIT);
     if ((int64_t)count * 12 > u->shape->end - u->shape->at) wisp__unpack_fail(u, WISP_E_BAD_PACKET);
     if (!wisp__unpack_may(u, count, depth, u->data, 1)) return;
-    pairs = (wisp_pair *)wisp__unpack_items(u, (uint64_t)count, sizeof *pairs);
+    pairs = (wisp_pair *)wisp__unpack_items(u, count, sizeof *pairs);
     if (!pairs) return;
     for (int i = 0; i < count && !u->shape->failed && !u->data->failed; i++) {
         int64_t before;
@@ -7980,7 +7976,7 @@ static wisp_result wisp__unpack(wisp__unpacker *u, const wisp_value **values, in
     *count = wisp__get_small(u->shape);
     *values = NULL;
     if (!wisp__unpack_may(u, *count, 0, u->shape, 4)) goto failed;
-    items = (wisp_value *)wisp__unpack_items(u, (uint64_t)*count, sizeof *items);
+    items = (wisp_value *)wisp__unpack_items(u, *count, sizeof *items);
     for (int i = 0; i < *count && !u->shape->failed && !u->data->failed; i++)
         wisp__unpack_value(u, &items[i], NULL, 0);
     *values = items;
@@ -9310,7 +9306,7 @@ static void wisp__read_array(wisp__unpacker *u, const wisp__op *ops, int at, uin
         wisp__store_int(image + op->count_offset, op->count_bytes, (uint64_t)count);
     if (op->flags & WISP__OP_ELSEWHERE) {
         size_t bytes = 0;
-        if (!wisp__size_of((uint64_t)count, (uint64_t)op->each, &bytes))
+        if (!wisp__size_of(count, (size_t)op->each, &bytes))
             wisp__unpack_fail(u, WISP_E_LIMIT);
         items = u->data->failed ? NULL : (uint8_t *)wisp__unpack_take(u, bytes + 1);
         if (!items) return;
@@ -9492,16 +9488,15 @@ static wisp_result wisp__lazy_make(wisp__fields *fields, const wisp_value *from,
 static wisp_result wisp__image_value(const wisp_schema *schema, const void *image,
                                      wisp__supply *supply, wisp_value *out) {
     wisp_value value = wisp_struct(schema, image);
-    size_t fields = (size_t)schema->count;
     wisp__lazy *lazy;
     if (schema->shape != WISP_SHAPE_STRUCT) return wisp__as_map(supply, &value, out);
     lazy = (wisp__lazy *)wisp__supply_take(supply, sizeof *lazy);
     if (!lazy) return WISP_E_MEMORY;
-    lazy->fields.values = (wisp_value *)wisp__supply_items(supply, fields,
-                                                           sizeof *lazy->fields.values);
-    lazy->fields.made = (bool *)wisp__supply_items(supply, fields, sizeof(bool));
+    lazy->fields.values = (wisp_value *)wisp__supply_items(supply, schema->count,
+                                                           sizeof(wisp_value));
+    lazy->fields.made = (bool *)wisp__supply_items(supply, schema->count, sizeof(bool));
     if (!lazy->fields.values || !lazy->fields.made) return WISP_E_MEMORY;
-    memset(lazy->fields.made, 0, fields * sizeof(bool));
+    memset(lazy->fields.made, 0, (size_t)schema->count * sizeof(bool));
     lazy->supply = *supply;
     lazy->supply.credit = NULL;            /* it is the handler that asks */
     lazy->fields.make = wisp__lazy_make;
@@ -11581,8 +11576,8 @@ static const uint8_t *wisp__msgpack_take(wisp__msgpack_reader *r, uint64_t size)
 }
 
 /* NULL, and the reader has failed: there is not enough memory. */
-static void *wisp__msgpack_memory(wisp__msgpack_reader *r, uint64_t count, size_t item_bytes) {
-    void *memory = wisp__bump_items(&r->memory, count, item_bytes);
+static void *wisp__msgpack_memory(wisp__msgpack_reader *r, int64_t count, size_t each) {
+    void *memory = wisp__bump_items(&r->memory, count, each);
     if (!memory) wisp__msgpack_fail(r, WISP_E_MEMORY);
     return memory;
 }
@@ -11718,7 +11713,7 @@ static wisp_value *wisp__msgpack_get_items(wisp__msgpack_reader *r, uint64_t cou
     if (!wisp__msgpack_enter(r, depth)) return NULL;
     if (count > r->left - r->owed) wisp__msgpack_fail(r, WISP_E_SYNTAX);
     if (r->result || count == 0) return NULL;
-    items = (wisp_value *)wisp__msgpack_memory(r, count, sizeof *items);
+    items = (wisp_value *)wisp__msgpack_memory(r, (int64_t)count, sizeof *items);
     if (!items) return NULL;
     r->owed += (size_t)count;
     for (size_t i = 0; i < count && !r->result; i++) wisp__msgpack_get_value(r, &items[i], depth);
@@ -11747,7 +11742,7 @@ static void wisp__msgpack_keyed_map(wisp__msgpack_reader *r, wisp_value *out,
     wisp_value *entries;
     wisp_pair *pair;
     if (!wisp__msgpack_enter(r, r->deepest + 2)) return;
-    entries = (wisp_value *)wisp__msgpack_memory(r, count, sizeof *entries);
+    entries = (wisp_value *)wisp__msgpack_memory(r, (int64_t)count, sizeof *entries);
     pair = (wisp_pair *)wisp__msgpack_memory(r, 1, sizeof *pair);
     if (!entries || !pair) return;
     for (size_t i = 0; i < count; i++) entries[i] = wisp_array(items + 2 * i, 2);
@@ -12098,8 +12093,8 @@ static bool wisp__protowire_more(const wisp__protowire_reader *r) {
 }
 
 /* NULL, and the reader has failed: there is not enough memory. */
-static void *wisp__protowire_memory(wisp__protowire_reader *r, size_t count, size_t item_bytes) {
-    void *memory = wisp__bump_items(&r->memory, count, item_bytes);
+static void *wisp__protowire_memory(wisp__protowire_reader *r, int64_t count, size_t each) {
+    void *memory = wisp__bump_items(&r->memory, count, each);
     if (!memory) wisp__protowire_fail(r, WISP_E_MEMORY);
     return memory;
 }
@@ -12237,14 +12232,14 @@ static void *wisp__protowire_grow(wisp__protowire_reader *r, const void *items, 
     if (r->result) return NULL;
     if (items && more <= room - used) return (void *)items;
     room = used + (more > used ? more : used);
-    if (!wisp__size_of(room, size, &bytes)) {
+    if (!wisp__size_of((int64_t)room, size, &bytes)) {
         wisp__protowire_fail(r, WISP_E_MEMORY);
         return NULL;
     }
     if (items)
         wisp__protowire_give_back(r, (const uint8_t *)items - 8,
                                   8 + wisp__protowire_room_of(items) * size);
-    block = (uint8_t *)wisp__protowire_memory(r, 8 + bytes, 1);
+    block = (uint8_t *)wisp__protowire_memory(r, 8 + (int64_t)bytes, 1);
     if (!block) return NULL;
     memcpy(block, &room, sizeof room);
     if (used && block + 8 != items) memcpy(block + 8, items, used * size);
@@ -12368,7 +12363,7 @@ static void wisp__protowire_make_distinct(wisp__protowire_reader *r, wisp_value 
     size_t count = (size_t)map->count;
     uint32_t *places;
     if (count < 2) return;
-    places = (uint32_t *)wisp__protowire_memory(r, count, sizeof *places);
+    places = (uint32_t *)wisp__protowire_memory(r, map->count, sizeof *places);
     if (!places) return;
     map->count = wisp__pairs_distinct((wisp_pair *)wisp__pairs_of(map), count, places);
     r->memory = before;
@@ -12984,7 +12979,7 @@ static const uint32_t *wisp__protobuf_order(wisp__protowire_reader *r, const wis
     size_t at = ((uintptr_t)schema >> 4) % (sizeof r->sorted / sizeof *r->sorted);
     uint32_t *places;
     if (r->sorted[at].schema == schema) return r->sorted[at].places;
-    places = (uint32_t *)wisp__protowire_memory(r, (size_t)schema->count, sizeof *places);
+    places = (uint32_t *)wisp__protowire_memory(r, schema->count, sizeof *places);
     if (!places) return NULL;
     wisp__places_sort(schema, places, (size_t)schema->count, wisp__field_number_before);
     r->sorted[at].schema = schema;
@@ -13022,7 +13017,7 @@ static wisp_pair *wisp__protobuf_pairs(wisp__protowire_reader *r, const wisp_sch
                                        wisp_value *out) {
     wisp_pair *pairs;
     if (out->kind == WISP_MAP) return (wisp_pair *)wisp__pairs_of(out);
-    pairs = (wisp_pair *)wisp__protowire_memory(r, (size_t)schema->count, sizeof *pairs);
+    pairs = (wisp_pair *)wisp__protowire_memory(r, schema->count, sizeof *pairs);
     if (!pairs) return NULL;
     for (int i = 0; i < schema->count; i++) {
         pairs[i].key = NULL;
@@ -14490,7 +14485,7 @@ static bool wisp__differ_pay(wisp__differ *d, int64_t count, int price) {
     return !d->failed;
 }
 
-static void *wisp__differ_items(wisp__differ *d, uint64_t count, uint64_t each) {
+static void *wisp__differ_items(wisp__differ *d, int64_t count, size_t each) {
     size_t bytes = 0;
     if (!wisp__size_of(count, each, &bytes)) d->failed = true;
     return wisp__differ_take(d, bytes);
@@ -14723,11 +14718,11 @@ typedef struct wisp__grid {
 static void wisp__grid_take(wisp__differ *d, int at, int end, const wisp__table_shape *shape,
                             int there, int rows, wisp__side side, wisp__grid *grid) {
     wisp__cells cells;
-    uint64_t columns = (uint64_t)shape->count, slots = (uint64_t)shape->slots;
-    wisp__differ_pay(d, (int64_t)rows * (shape->count + shape->slots), WISP__PRICE_CELL);
+    int64_t columns = shape->count, slots = shape->slots;
+    wisp__differ_pay(d, rows * (columns + slots), WISP__PRICE_CELL);
     grid->rows = rows;
-    grid->symbols = (uint32_t *)wisp__differ_items(d, (uint64_t)rows * columns, 4);
-    grid->slots = (int64_t *)wisp__differ_items(d, (uint64_t)rows * slots, 8);
+    grid->symbols = (uint32_t *)wisp__differ_items(d, rows * columns, 4);
+    grid->slots = (int64_t *)wisp__differ_items(d, rows * slots, 8);
     if (d->failed) return;
     cells.symbols = grid->symbols;
     cells.slots = grid->slots;
@@ -14747,8 +14742,7 @@ static bool wisp__grid_shape(wisp__differ *d, int at, int end, int rows, wisp__t
     d->symbols -= rows * (shape->count + shape->slots);
     if (!wisp__differ_pay(d, shape->count + shape->slots, WISP__PRICE_CELL)) return false;
     if (!wisp__differ_pay(d, (int64_t)rows * shape->count, WISP__PRICE_SYMBOL)) return false;
-    shape->columns = (wisp__column *)wisp__differ_items(d, (uint64_t)shape->count,
-                                                        sizeof *shape->columns);
+    shape->columns = (wisp__column *)wisp__differ_items(d, shape->count, sizeof *shape->columns);
     if (d->failed) return false;
     shape->count = shape->slots = 0;
     wisp__shape_of(d->ops, at, end, shape);
@@ -14949,7 +14943,7 @@ static void wisp__put_slots(wisp__differ *d, int at, int end, const wisp__grid *
 
 /* Where the slots of the schema itself are in the two older records, pair by pair. */
 static int64_t *wisp__older_slots(wisp__differ *d, int count, const wisp__table_shape *shape) {
-    int64_t *pairs = (int64_t *)wisp__differ_items(d, (uint64_t)shape->slots, 2 * 8);
+    int64_t *pairs = (int64_t *)wisp__differ_items(d, shape->slots, 2 * 8);
     wisp__grid grid;
     for (int i = 0; i < 2 && !d->failed; i++) {
         wisp__grid_take(d, 0, count, shape, d->older[i].there, 1, d->older[i], &grid);
@@ -15062,7 +15056,7 @@ static void wisp__rebuild_array(wisp__differ *d, int at, int64_t base_at, const 
     if (!(op->flags & WISP__OP_FIXED)) wisp__put(d->to, (uint64_t)rows, op->bits);
     if (!wisp__pass_rows(d, rows) || !wisp__grid_shape(d, at + 1, op->end, rows, &shape)) return;
     wisp__grid_take(d, at + 1, op->end, &shape, wisp__min_int(had, rows), rows, base, &grid);
-    symbols = (uint32_t *)wisp__differ_items(d, (uint64_t)rows * (uint64_t)shape.count, 4);
+    symbols = (uint32_t *)wisp__differ_items(d, (int64_t)rows * shape.count, 4);
     if (d->failed || !rows) return;
     if (older && d->models && op->flags & WISP__OP_PLAIN) {
         wisp__older_tables(d, at, &shape, rows, &grid, older, held);
@@ -15099,7 +15093,7 @@ static bool wisp__delta_apply(wisp__differ *d, const wisp__program *program) {
     d->symbols = WISP__DELTA_SYMBOLS;
     if (!wisp__grid_shape(d, 0, program->count, 1, &shape)) return false;
     wisp__grid_take(d, 0, program->count, &shape, 1, 1, d->base, &base);
-    symbols = (uint32_t *)wisp__differ_items(d, (uint64_t)shape.count, 4);
+    symbols = (uint32_t *)wisp__differ_items(d, shape.count, 4);
     if (shape.slots) older = wisp__older_slots(d, program->count, &shape);
     if (d->failed) return false;
     if (shape.count && !wisp__table_read(&d->delta.from, shape.columns, shape.count, 1,
@@ -15165,13 +15159,13 @@ static wisp_result wisp__canonical(wisp__supply *supply, const wisp_value *from,
     size_t count = (size_t)out->count;
     if (result || (out->kind != WISP_ARRAY && out->kind != WISP_MAP)) return result;
     if (out->kind == WISP_ARRAY) {
-        items = (wisp_value *)wisp__supply_items(supply, count, sizeof *items);
+        items = (wisp_value *)wisp__supply_items(supply, out->count, sizeof *items);
         for (int i = 0; items && i < out->count && !result; i++)
             result = wisp__canonical(supply, &wisp__elements_of(out)[i], &items[i]);
         *out = wisp_array(items, out->count);
         return items ? result : WISP_E_MEMORY;
     }
-    pairs = (wisp_pair *)wisp__supply_items(supply, 2 * (uint64_t)count, sizeof *pairs);
+    pairs = (wisp_pair *)wisp__supply_items(supply, 2 * (int64_t)out->count, sizeof *pairs);
     if (!pairs) return WISP_E_MEMORY;
     if (count) memcpy(pairs, wisp__pairs_of(out), count * sizeof *pairs);
     pairs = wisp__sort_pairs(pairs, pairs + count, out->count);
@@ -15345,7 +15339,7 @@ static void wisp__get_list(wisp__differ *d, const wisp_value *a, int a_count, wi
     wisp_value *items;
     if (!wisp__get(&d->delta.from, 1)) count = wisp__get_small(&d->delta.from);
     if (!wisp__differ_may(d, count)) return;
-    items = (wisp_value *)wisp__differ_items(d, (uint64_t)count, sizeof *items);
+    items = (wisp_value *)wisp__differ_items(d, count, sizeof *items);
     for (int i = 0; i < count && !d->failed; i++) {
         if (i < a_count) wisp__get_child(d, &a[i], &items[i]);
         else wisp__get_whole(d, &items[i]);
@@ -15368,7 +15362,7 @@ static const char *wisp__get_key(wisp__differ *d) {
 
 /* What stays, then what is new, merged by key. */
 static void wisp__get_map(wisp__differ *d, const wisp_value *a, wisp_value *out) {
-    wisp_pair *stay = (wisp_pair *)wisp__differ_items(d, (uint64_t)a->count, sizeof *stay), *all;
+    wisp_pair *stay = (wisp_pair *)wisp__differ_items(d, a->count, sizeof *stay), *all;
     const wisp_pair *before = wisp__pairs_of(a);
     int kept = 0, added, left;
     if (!wisp__differ_pay(d, a->count, WISP__PRICE_VALUE)) return;
@@ -15381,7 +15375,7 @@ static void wisp__get_map(wisp__differ *d, const wisp_value *a, wisp_value *out)
     added = wisp__get_small(&d->delta.from);
     if (added > d->u->base->limits.map_pairs - kept) d->failed = true;
     if (!wisp__differ_may(d, kept + added)) return;
-    all = (wisp_pair *)wisp__differ_items(d, (uint64_t)(kept + added) * 2, sizeof *all);
+    all = (wisp_pair *)wisp__differ_items(d, (kept + added) * 2, sizeof *all);
     left = kept;
     for (int i = 0; i < added && !d->failed; i++) {
         all[kept + i].key = wisp__get_key(d);
@@ -15408,7 +15402,7 @@ static void wisp__get_change(wisp__differ *d, const wisp_value *a, wisp_value *o
         word += (uint64_t)wisp__unzigzag(wisp__get_integer(&d->delta.from));
         *out = a->kind == WISP_INT ? wisp_int((int64_t)word) : wisp_uint(word);
     } else if (how == 2 && a->kind == WISP_MAP && wisp__differ_may(d, a->count)) {
-        pairs = (wisp_pair *)wisp__differ_items(d, (uint64_t)a->count, sizeof *pairs);
+        pairs = (wisp_pair *)wisp__differ_items(d, a->count, sizeof *pairs);
         for (int i = 0; i < a->count && !d->failed; i++) {
             const wisp_pair *before = &wisp__pairs_of(a)[i];
             pairs[i].key = before->key;
@@ -16418,7 +16412,7 @@ static wisp_result wisp__ring_grow(wisp__base *base, void **ring, int *room, int
     int grown = *room ? *room * 2 : wisp__min_int(limit, 16);
     char *larger;
     if (grown > limit) return WISP_E_LIMIT;
-    larger = (char *)wisp__alloc_items(base, (uint64_t)grown, item_bytes);
+    larger = (char *)wisp__alloc_items(base, grown, item_bytes);
     if (!larger) return WISP_E_MEMORY;
     for (uint32_t i = first; *room && i != next; i++)
         memcpy(larger + (i & (uint32_t)(grown - 1)) * item_bytes,
@@ -18642,7 +18636,7 @@ static wisp_result wisp__registry_widen(wisp__registry *registry) {
     int room = registry->table_room ? registry->table_room * 2 : 64;
     uint16_t *table;
     if (registry->count * 2 < registry->table_room) return WISP_OK;
-    table = (uint16_t *)wisp__alloc_items(registry->base, (uint64_t)room, sizeof *table);
+    table = (uint16_t *)wisp__alloc_items(registry->base, room, sizeof *table);
     if (!table) return WISP_E_MEMORY;
     wisp__free(registry->base, registry->table, (size_t)registry->table_room * sizeof *table);
     registry->table = table;
@@ -21753,7 +21747,7 @@ static wisp__request *wisp__request_take(wisp__calls *calls, wisp__session *s, u
         int limit = calls->base->limits.calls_remembered;
         int room = s->request_room ? s->request_room * 2 : wisp__min_int(limit, 8);
         if (room > limit) return NULL;
-        larger = (wisp__request *)wisp__alloc_items(calls->base, (uint64_t)room, sizeof *larger);
+        larger = (wisp__request *)wisp__alloc_items(calls->base, room, sizeof *larger);
         if (!larger) return NULL;
         for (int i = 0; i < s->request_room; i++)
             if (old[i].state) larger[old[i].id & (uint32_t)(room - 1)] = old[i];
@@ -26811,7 +26805,7 @@ static wisp_result wisp__start(wisp *w) {
     static const char *const reserved[] = { WISP_JOINED, WISP_LEFT, WISP_ERROR, WISP_BUDGET };
     wisp_result why = WISP_OK;
     w->peers.table_room = wisp__power_of_two(2 * w->peers.max_peers);
-    w->peers.table = (uint32_t *)wisp__alloc_items(&w->base, (uint64_t)w->peers.table_room, 4);
+    w->peers.table = (uint32_t *)wisp__alloc_items(&w->base, w->peers.table_room, 4);
     w->incoming = (uint8_t *)wisp__alloc(&w->base, wisp__buffer_bytes(w, WISP__RECEIVED + 1));
     w->peers.post.buffers = (uint8_t *)wisp__alloc(&w->base,
                                                    wisp__buffer_bytes(w, WISP__POST_PACKETS + 1));
@@ -27256,7 +27250,7 @@ wisp_result wisp_use_schemas(wisp *w, const wisp_schema_entry *entries, int coun
         if (result == WISP_OK && strncmp(entries[i].remote, "wisp:", 5) == 0) result = WISP_E_NAME;
     }
     if (result || !count) return result;
-    before = (wisp_config *)wisp__alloc_items(&w->base, (uint64_t)count, sizeof *before);
+    before = (wisp_config *)wisp__alloc_items(&w->base, count, sizeof *before);
     if (!before) return WISP_E_MEMORY;
     for (; set < count && result == WISP_OK; set++) {
         wisp_config config = wisp__entry_config(&entries[set]);
@@ -27647,7 +27641,7 @@ static int wisp__targets(wisp *w, wisp_to to, wisp_peer **targets, int *room) {
     if (to.mode == WISP__TO_GROUP && !group) return WISP_E_STALE;
     *room = to.mode == WISP__TO_LIST ? to.count
           : to.mode == WISP__TO_GROUP ? group->count : w->peers.joined;
-    *targets = (wisp_peer *)wisp__alloc_items(&w->base, (uint64_t)*room + 1, sizeof **targets);
+    *targets = (wisp_peer *)wisp__alloc_items(&w->base, *room + 1, sizeof **targets);
     if (!*targets) return WISP_E_MEMORY;
     for (int i = 0; to.mode == WISP__TO_EXCEPT && i < to.count; i++)
         if (wisp__session_of(w, to.list[i])) wisp__session_of(w, to.list[i])->mark = mark;
