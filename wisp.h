@@ -2387,7 +2387,11 @@ static inline wisp_call wisp__invoke(wisp *w, wisp_target remote, wisp_peer to,
 #endif
 #ifndef WISP_ASSERT
 #include <assert.h>
+#ifdef NDEBUG
+#define WISP_ASSERT(x) ((void)sizeof(!(x)))     /* not computed, but all in it is used */
+#else
 #define WISP_ASSERT(x) assert(x)
+#endif
 #endif
 #ifndef WISP_FIRST_NUMBER
 #define WISP_FIRST_NUMBER 1u
@@ -3779,7 +3783,6 @@ WISP__UNUSED static void wisp__histogram_check(const wisp__histogram *h) {
     for (int i = 0; i < WISP__BUCKETS; i++) all += h->buckets[i];
     WISP_ASSERT(all <= h->count && (all || !h->count));
     WISP_ASSERT(h->sum <= h->most * (double)h->count * 1.000001);
-    (void)all;
 }
 
 /* ===========================================================================
@@ -3981,7 +3984,6 @@ static int wisp__small_bits(uint64_t value) {
 WISP__UNUSED static void wisp__bits_check(const wisp__reader *reader) {
     WISP_ASSERT(reader->at >= 0 && reader->at <= reader->end);
     WISP_ASSERT(reader->end <= (int64_t)reader->size * 8);
-    (void)reader;
 }
 
 /* ===========================================================================
@@ -5205,7 +5207,6 @@ WISP__UNUSED static void wisp__match_check(const wisp_pattern *p) {
         WISP_ASSERT(p->jump[i] <= p->size);
         WISP_ASSERT(!p->skip[i] || (p->skip[i] > i && p->jump[p->skip[i]] == i));
     }
-    (void)p;
 }
 
 wisp_result wisp_pattern_compile(wisp_pattern *out, const char *text, int *position) {
@@ -10096,32 +10097,32 @@ enum { WISP__DECIMAL_POWER_MIN = -351, WISP__DECIMAL_POWER_MAX = 350,
    The correction never carries. Exact (not rounded) for 0..WISP__DECIMAL_POWER_EXACT. */
 static wisp__decimal_power wisp__decimal_power_of(int power) {
     static const uint64_t steps[26][3] = {
-        { UINT64_C(0x8049a4ac0c5811ae), UINT64_C(0x205b896d777d6279), UINT64_C(0x15010004541054) },
-        { UINT64_C(0xcf42894a5dce35ea), UINT64_C(0x52064cac828675ba), UINT64_C(0x01054544054554) },
-        { UINT64_C(0xa76c582338ed2621), UINT64_C(0xaf2af2b80af6f24f), UINT64_C(0x10551555555544) },
-        { UINT64_C(0x873e4f75e2224e68), UINT64_C(0x5a7744a6e804a292), UINT64_C(0x00150040001510) },
-        { UINT64_C(0xda7f5bf590966848), UINT64_C(0xaf39a475506a899f), UINT64_C(0x11000140000450) },
-        { UINT64_C(0xb080392cc4349dec), UINT64_C(0xbd8d794d96aacfb4), UINT64_C(0x00000000000004) },
-        { UINT64_C(0x8e938662882af53e), UINT64_C(0x547eb47b7282ee9d), UINT64_C(0x15592455551554) },
-        { UINT64_C(0xe65829b3046b0afa), UINT64_C(0x0cb4a5a3112a5113), UINT64_C(0x05505540040000) },
-        { UINT64_C(0xba121a4650e4ddeb), UINT64_C(0x92f34d62616ce414), UINT64_C(0x15565545505558) },
-        { UINT64_C(0x964e858c91ba2655), UINT64_C(0x3a6a07f8d510f870), UINT64_C(0x10004150000014) },
-        { UINT64_C(0xf2d56790ab41c2a2), UINT64_C(0xfae27299423fb9c4), UINT64_C(0x14000155404450) },
-        { UINT64_C(0xc428d05aa4751e4c), UINT64_C(0xaa97e14c3c26b887), UINT64_C(0x00011400504000) },
-        { UINT64_C(0x9e74d1b791e07e48), UINT64_C(0x775ea264cf55347e), UINT64_C(0x14541140500040) },
-        { UINT64_C(0x8000000000000000), UINT64_C(0x0000000000000000), UINT64_C(0x15555555555554) },
-        { UINT64_C(0xcecb8f27f4200f3a), UINT64_C(0x0000000000000000), UINT64_C(0x15555555555554) },
-        { UINT64_C(0xa70c3c40a64e6c51), UINT64_C(0x999090b65f67d924), UINT64_C(0x00000000000004) },
-        { UINT64_C(0x86f0ac99b4e8dafd), UINT64_C(0x69a028bb3ded71a4), UINT64_C(0x00000100040004) },
-        { UINT64_C(0xda01ee641a708de9), UINT64_C(0xe80e6f4820cc9496), UINT64_C(0x00100004010000) },
-        { UINT64_C(0xb01ae745b101e9e4), UINT64_C(0x5ec05dcff72e7f90), UINT64_C(0x00011140501104) },
-        { UINT64_C(0x8e41ade9fbebc27d), UINT64_C(0x14588f13be847308), UINT64_C(0x155659a4555958) },
-        { UINT64_C(0xe5d3ef282a242e81), UINT64_C(0x8f1668c8a86da5fb), UINT64_C(0x00040000000000) },
-        { UINT64_C(0xb9a74a0637ce2ee1), UINT64_C(0x6d953e2bd7173693), UINT64_C(0x00155104150500) },
-        { UINT64_C(0x95f83d0a1fb69cd9), UINT64_C(0x4abdaf101564f98f), UINT64_C(0x165a4555565664) },
-        { UINT64_C(0xf24a01a73cf2dccf), UINT64_C(0xbc633b39673c8ced), UINT64_C(0x05451440441454) },
-        { UINT64_C(0xc3b8358109e84f07), UINT64_C(0x0a862f80ec4700c9), UINT64_C(0x14155555655554) },
-        { UINT64_C(0x9e19db92b4e31ba9), UINT64_C(0x6c07a2c26a8346d2), UINT64_C(0x14551555455554) }
+        { 0x8049a4ac0c5811ae, 0x205b896d777d6279, 0x15010004541054 },
+        { 0xcf42894a5dce35ea, 0x52064cac828675ba, 0x01054544054554 },
+        { 0xa76c582338ed2621, 0xaf2af2b80af6f24f, 0x10551555555544 },
+        { 0x873e4f75e2224e68, 0x5a7744a6e804a292, 0x00150040001510 },
+        { 0xda7f5bf590966848, 0xaf39a475506a899f, 0x11000140000450 },
+        { 0xb080392cc4349dec, 0xbd8d794d96aacfb4, 0x00000000000004 },
+        { 0x8e938662882af53e, 0x547eb47b7282ee9d, 0x15592455551554 },
+        { 0xe65829b3046b0afa, 0x0cb4a5a3112a5113, 0x05505540040000 },
+        { 0xba121a4650e4ddeb, 0x92f34d62616ce414, 0x15565545505558 },
+        { 0x964e858c91ba2655, 0x3a6a07f8d510f870, 0x10004150000014 },
+        { 0xf2d56790ab41c2a2, 0xfae27299423fb9c4, 0x14000155404450 },
+        { 0xc428d05aa4751e4c, 0xaa97e14c3c26b887, 0x00011400504000 },
+        { 0x9e74d1b791e07e48, 0x775ea264cf55347e, 0x14541140500040 },
+        { 0x8000000000000000, 0x0000000000000000, 0x15555555555554 },
+        { 0xcecb8f27f4200f3a, 0x0000000000000000, 0x15555555555554 },
+        { 0xa70c3c40a64e6c51, 0x999090b65f67d924, 0x00000000000004 },
+        { 0x86f0ac99b4e8dafd, 0x69a028bb3ded71a4, 0x00000100040004 },
+        { 0xda01ee641a708de9, 0xe80e6f4820cc9496, 0x00100004010000 },
+        { 0xb01ae745b101e9e4, 0x5ec05dcff72e7f90, 0x00011140501104 },
+        { 0x8e41ade9fbebc27d, 0x14588f13be847308, 0x155659a4555958 },
+        { 0xe5d3ef282a242e81, 0x8f1668c8a86da5fb, 0x00040000000000 },
+        { 0xb9a74a0637ce2ee1, 0x6d953e2bd7173693, 0x00155104150500 },
+        { 0x95f83d0a1fb69cd9, 0x4abdaf101564f98f, 0x165a4555565664 },
+        { 0xf24a01a73cf2dccf, 0xbc633b39673c8ced, 0x05451440441454 },
+        { 0xc3b8358109e84f07, 0x0a862f80ec4700c9, 0x14155555655554 },
+        { 0x9e19db92b4e31ba9, 0x6c07a2c26a8346d2, 0x14551555455554 }
     };
     static const uint64_t fives[27] = {
         1, 5, 25, 125, 625, 3125, 15625, 78125, 390625, 1953125, 9765625, 48828125, 244140625,
@@ -13716,8 +13717,6 @@ WISP__UNUSED static void wisp__table_check(const wisp__column *columns, int colu
     for (int row = 0; row < rows; row++)
         for (int i = 0; i < column_count; i++)
             WISP_ASSERT((uint64_t)*table++ >> columns[i].bits == 0);
-    (void)table;
-    (void)columns;
 }
 
 static int64_t wisp__row_bits(const wisp__column *columns, int column_count) {
@@ -16119,10 +16118,6 @@ static uint64_t wisp__seal_tag(const wisp__seal *seal, int direction, uint64_t n
     return wisp__siphash(seal->finish, last, 23);        /* 7 bytes of the second are enough */
 }
 
-static void wisp__put_tag(uint8_t *to, uint64_t tag) { wisp__store64(to, tag); }
-
-static uint64_t wisp__get_tag(const uint8_t *from) { return wisp__load64(from); }
-
 /* Random bytes of the system, without a header of the system. */
 #ifndef WISP_NO_OS
 #ifdef _WIN32
@@ -16243,10 +16238,6 @@ static int wisp__packet_head(const wisp__base *base) {
     return base->reliable ? WISP__RELIABLE_HEAD : WISP__PACKET_HEAD;
 }
 
-static uint8_t *wisp__packet_tag_at(const wisp__base *base, uint8_t *packet) {
-    return packet + (base->reliable ? 1 : 3);
-}
-
 /* The tag that a packet must have. Packet numbers stay below 2^40. */
 static uint64_t wisp__packet_tag(const wisp__base *base, const wisp__seal *seal, int direction,
                                  uint64_t number, const uint8_t *packet, int size) {
@@ -16263,7 +16254,7 @@ static void wisp__packet_close(const wisp__base *base, const wisp__seal *seal, i
         wisp__store_part(packet + 1, connection, 2);
         wisp__store_part(packet + WISP__PACKET_HEAD - 2, number & 0xffff, 2);
     }
-    wisp__put_tag(wisp__packet_tag_at(base, packet),
+    wisp__store64(packet + (base->reliable ? 1 : 3),
                   wisp__packet_tag(base, seal, direction, number, packet, size));
 }
 
@@ -16728,7 +16719,6 @@ WISP__UNUSED static void wisp__flow_check(const wisp__flow *flow) {
     for (uint64_t n = flow->oldest; n < flow->next; n++)
         if (wisp__flow_find(flow, n)) in_flight += wisp__flow_find(flow, n)->bytes;
     WISP_ASSERT(in_flight == flow->in_flight);
-    (void)in_flight;
 }
 
 /* ===========================================================================
@@ -16981,8 +16971,6 @@ WISP__UNUSED static void wisp__lane_check(const wisp__base *base, const wisp__la
     }
     WISP_ASSERT(lost == out->lost);
     WISP_ASSERT(!lane->in.room || !lane->in.held[lane->in.next & (uint32_t)(lane->in.room - 1)]);
-    (void)base;
-    (void)lost;
 }
 
 static int wisp__lane_free(wisp__base *base, wisp__chunks *chunks, wisp__lane *lane) {
@@ -17846,9 +17834,6 @@ WISP__UNUSED static void wisp__tracks_check(const wisp__base *base, const wisp__
     }
     WISP_ASSERT(bytes == tracks->bytes && again == tracks->again);
     WISP_ASSERT(tracks->count <= base->limits.keys);
-    (void)base;
-    (void)bytes;
-    (void)again;
 }
 
 /* ===========================================================================
@@ -17868,7 +17853,7 @@ WISP__UNUSED static void wisp__tracks_check(const wisp__base *base, const wisp__
 typedef enum wisp__form_kind { WISP__VALUES, WISP__RECORD, WISP__CODED } wisp__form_kind;
 
 typedef struct wisp__described {
-    struct wisp__described *next, *before;
+    struct wisp__described *next;          /* of ours, or of the dead */
     struct wisp__described *same;          /* the next of its bucket */
     uint64_t             hash;             /* of the descriptor's bits, by a key of this end */
     int                  references, bits;
@@ -17882,11 +17867,10 @@ enum { WISP__SCHEMA_BUCKETS = 256 };
 
 typedef struct wisp__schemas {
     wisp__base      *base;
-    wisp__described *first, *last;         /* ours, then those that peers have described */
-    wisp__described *buckets[WISP__SCHEMA_BUCKETS];     /* by hash: peers choose what is here */
+    wisp__described *first;                /* ours */
+    wisp__described *buckets[WISP__SCHEMA_BUCKETS];     /* all by hash: peers choose what is here */
     uint64_t         key[2];
     wisp__described *dead;                 /* nobody's, but a handler may still see their values */
-    size_t           learnt_bytes;         /* of those that peers have described */
 } wisp__schemas;
 
 typedef struct wisp__form {
@@ -17947,15 +17931,13 @@ static wisp__described *wisp__described_keep(wisp__schemas *schemas, wisp__descr
     wisp__described **bucket;
     if (!d) return NULL;
     d->references = 1;
-    d->next = learnt ? NULL : schemas->first;
-    d->before = learnt ? schemas->last : NULL;
-    *(d->before ? &d->before->next : &schemas->first) = d;
-    *(d->next ? &d->next->before : &schemas->last) = d;
+    d->learnt = learnt;
     bucket = &schemas->buckets[d->hash % WISP__SCHEMA_BUCKETS];
     d->same = *bucket;
     *bucket = d;
-    d->learnt = learnt;
-    if (learnt) schemas->learnt_bytes += d->bytes;
+    if (learnt) return d;
+    d->next = schemas->first;
+    schemas->first = d;
     return d;
 }
 
@@ -17965,9 +17947,8 @@ static void wisp__described_release(wisp__schemas *schemas, wisp__described *d) 
     link = &schemas->buckets[d->hash % WISP__SCHEMA_BUCKETS];
     while (*link != d) link = &(*link)->same;
     *link = d->same;
-    *(d->before ? &d->before->next : &schemas->first) = d->next;
-    *(d->next ? &d->next->before : &schemas->last) = d->before;
-    if (d->learnt) schemas->learnt_bytes -= d->bytes;
+    for (link = &schemas->first; !d->learnt && *link != d;) link = &(*link)->next;
+    if (!d->learnt) *link = d->next;
     d->next = schemas->dead;
     schemas->dead = d;
 }
@@ -18047,30 +18028,24 @@ static wisp__described *wisp__described_learn(wisp__schemas *schemas, const uint
 }
 
 WISP__UNUSED static void wisp__schemas_check(const wisp__schemas *schemas) {
-    const wisp__described *before = NULL;
-    size_t learnt = 0;
-    int left = 0;
-    for (const wisp__described *d = schemas->first; d; before = d, d = d->next) {
-        WISP_ASSERT(d->before == before && d->references > 0);
-        WISP_ASSERT(!before || !before->learnt || d->learnt);
-        if (d->learnt) learnt += d->bytes;
-        left++;
-    }
+    int ours = 0;
+    for (const wisp__described *d = schemas->first; d; d = d->next) ours++;
     for (int i = 0; i < WISP__SCHEMA_BUCKETS; i++)
-        for (const wisp__described *d = schemas->buckets[i]; d; d = d->same) left--;
-    WISP_ASSERT(schemas->last == before && left == 0 && learnt == schemas->learnt_bytes);
-    (void)before;
-    (void)learnt;
-    (void)left;
+        for (const wisp__described *d = schemas->buckets[i]; d; d = d->same) {
+            WISP_ASSERT(d->references > 0);
+            ours -= !d->learnt;
+        }
+    WISP_ASSERT(ours == 0);
 }
 
 static void wisp__schemas_free(wisp__schemas *schemas) {
     wisp__schemas_bury(schemas);
-    while (schemas->first) {
-        wisp__described *d = schemas->first;
-        schemas->first = d->next;
-        wisp__free(schemas->base, d, d->bytes);
-    }
+    for (int i = 0; i < WISP__SCHEMA_BUCKETS; i++)
+        while (schemas->buckets[i]) {
+            wisp__described *d = schemas->buckets[i];
+            schemas->buckets[i] = d->same;
+            wisp__free(schemas->base, d, d->bytes);
+        }
 }
 
 /* Bits of the form in an announcement, without the descriptor. */
@@ -21627,9 +21602,6 @@ WISP__UNUSED static void wisp__stalled_check(const wisp__stalled_list *list, int
         bytes += held->bytes;
     }
     WISP_ASSERT(list->last == before && list->count == count && list->bytes == bytes);
-    (void)before;
-    (void)count;
-    (void)bytes;
 }
 
 WISP__UNUSED static void wisp__hooks_check(const wisp__hooks *hooks) {
@@ -21882,22 +21854,6 @@ static wisp__pending *wisp__call_find(wisp__session *s, uint32_t low, wisp__cred
  * Not here: counting (meter), and who is asked (host).
  * ======================================================================== */
 
-/* Takes what fits of a text, whole characters only; what is not UTF-8 becomes a question mark. */
-static void wisp__text_cut(char *out, int size, const char *from) {
-    size_t left = strlen(from);
-    int at = 0;
-    while (left > 0) {
-        size_t step = wisp__text_character((const uint8_t *)from, left);
-        int bytes = step ? (int)step : 1;
-        if (at + bytes >= size) break;
-        memcpy(out + at, step ? from : "?", (size_t)bytes);
-        at += bytes;
-        from += bytes;
-        left -= (size_t)bytes;
-    }
-    out[at] = 0;
-}
-
 const char *wisp_drop_text(wisp_drop drop) {
     static const char *const texts[] = {
         "rate limit", "budget", "filter", "stale", "invalid", "unreadable", "no handler",
@@ -22030,7 +21986,7 @@ static void wisp__tell_remote(const wisp__remote *remote, wisp_remote_profile *o
     const wisp__remote_meter *meter = remote->meter;
     const wisp_remote_stats *stats = &remote->stats;
     memset(out, 0, sizeof *out);
-    wisp__text_cut(out->name, (int)sizeof out->name, remote->name);
+    wisp__text_clean(out->name, sizeof out->name, remote->name, strlen(remote->name));
     wisp__way_tell(&meter->out, stats->messages_sent, stats->bits_sent, 8, &out->out);
     wisp__way_tell(&meter->in, stats->messages_received, stats->bits_received, 8, &out->in);
     out->calls_sent = meter->calls.sent;
@@ -22053,7 +22009,7 @@ static void wisp__tell_peer(const wisp__session *s, const wisp_profiler *hooks,
     if (hooks->address_text)
         hooks->address_text(hooks->user, &s->peer.addr, text, (int)sizeof text);
     text[sizeof text - 1] = 0;
-    wisp__text_cut(out->address, (int)sizeof out->address, text);
+    wisp__text_clean(out->address, sizeof out->address, text, strlen(text));
     wisp__way_tell(&meter->out, stats->messages_sent, stats->bytes_sent, 1, &out->out);
     wisp__way_tell(&meter->in, stats->messages_received, stats->bytes_received, 1, &out->in);
     out->out.bytes_packed += stats->bytes_saved - meter->first_saved;
@@ -22084,8 +22040,8 @@ static void wisp__tell_error(const wisp__told_error *error, const char *name,
     out->time = error->time;
     out->code = error->code;
     out->peer = error->peer.id;
-    wisp__text_cut(out->remote, (int)sizeof out->remote, name);
-    wisp__text_cut(out->text, (int)sizeof out->text, text);
+    wisp__text_clean(out->remote, sizeof out->remote, name, strlen(name));
+    wisp__text_clean(out->text, sizeof out->text, text, strlen(text));
 }
 
 /* The few things with most bytes lately, then in all; of equal ones the first. */
@@ -25548,7 +25504,7 @@ static bool wisp__is_tagged(const wisp *w, const wisp__peer *peer, const wisp_pa
     if (w->base.reliable) *number = peer->received_in_order + 1;
     else *number = wisp__flow_number(&peer->flow, low);
     return wisp__packet_tag(&w->base, &peer->seal, peer->joiner, *number, bytes, packet->size) ==
-           wisp__get_tag(bytes + (w->base.reliable ? 1 : 3));
+           wisp__load64(bytes + (w->base.reliable ? 1 : 3));
 }
 
 /* The sessions that a packet may belong to, one after the other: the one of its connection number,
@@ -25733,10 +25689,6 @@ WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session 
     WISP_ASSERT(s->held_bytes >= 0 && s->held_bytes <= w->base.limits.window_bytes);
     WISP_ASSERT(s->kept_bytes >= 0 && s->peer.window_used >= 0);
     wisp__stalled_check(&s->stalled, WISP__OF_PEER);
-    (void)queued;
-    (void)bytes;
-    (void)loose;
-    (void)refused;
 }
 
 /* ===========================================================================
@@ -27535,46 +27487,46 @@ const void *wisp_arg_bytes(wisp_event *event, int i, int *size) {
 }
 
 /* The floats of an argument of a vector kind; zeros when it is none. */
-static void wisp__arg_floats(wisp_event *event, int i, wisp_kind kind, void *out, size_t bytes) {
+static void wisp__arg_floats(wisp_event *event, int i, wisp_kind kind, void *out) {
     const wisp_value *value = wisp__arg(event, i, kind);
     float floats[7] = { 0 };
     if (value) wisp__value_floats(value, floats);
-    memcpy(out, floats, bytes);
+    memcpy(out, floats, (size_t)wisp__kind_floats(kind) * sizeof(float));
 }
 
 wisp_vec2 wisp_arg_vec2(wisp_event *event, int i) {
     wisp_vec2 out;
-    wisp__arg_floats(event, i, WISP_VEC2, &out, sizeof out);
+    wisp__arg_floats(event, i, WISP_VEC2, &out);
     return out;
 }
 
 wisp_vec3 wisp_arg_vec3(wisp_event *event, int i) {
     wisp_vec3 out;
-    wisp__arg_floats(event, i, WISP_VEC3, &out, sizeof out);
+    wisp__arg_floats(event, i, WISP_VEC3, &out);
     return out;
 }
 
 wisp_vec4 wisp_arg_vec4(wisp_event *event, int i) {
     wisp_vec4 out;
-    wisp__arg_floats(event, i, WISP_VEC4, &out, sizeof out);
+    wisp__arg_floats(event, i, WISP_VEC4, &out);
     return out;
 }
 
 wisp_quat wisp_arg_quat(wisp_event *event, int i) {
     wisp_quat out;
-    wisp__arg_floats(event, i, WISP_QUAT, &out, sizeof out);
+    wisp__arg_floats(event, i, WISP_QUAT, &out);
     return out;
 }
 
 wisp_transform wisp_arg_transform(wisp_event *event, int i) {
     wisp_transform out;
-    wisp__arg_floats(event, i, WISP_TRANSFORM, &out, sizeof out);
+    wisp__arg_floats(event, i, WISP_TRANSFORM, &out);
     return out;
 }
 
 wisp_color wisp_arg_color(wisp_event *event, int i) {
     wisp_color out;
-    wisp__arg_floats(event, i, WISP_COLOR, &out, sizeof out);
+    wisp__arg_floats(event, i, WISP_COLOR, &out);
     return out;
 }
 
@@ -28172,7 +28124,7 @@ wisp_result wisp_snapshot_take(const wisp *w, const char *filter, wisp_snapshot 
     stats = &w->base.stats;
     if (!meters) return WISP_E_UNSUPPORTED;
     memset(out, 0, sizeof *out);
-    wisp__text_cut(out->app, (int)sizeof out->app, w->peers.app);
+    wisp__text_clean(out->app, sizeof out->app, w->peers.app, strlen(w->peers.app));
     out->app_version = w->peers.app_version;
     out->time = w->now;
     out->seconds = meters->history.begun ? wisp__max(w->now - meters->began, 0) : 0;
@@ -28243,8 +28195,6 @@ WISP__UNUSED static void wisp__lent_check(const wisp *w) {
         for (int k = 0; s && k < s->their_room; k++) announced -= s->theirs[k].remote != 0;
     }
     WISP_ASSERT(announced == 0 && lent == w->registry.lent);
-    (void)announced;
-    (void)lent;
 }
 
 WISP__UNUSED static void wisp__host_check(const wisp *w) {
@@ -28263,8 +28213,6 @@ WISP__UNUSED static void wisp__host_check(const wisp *w) {
     wisp__schemas_check(&w->registry.schemas);
     for (int i = 0; i < w->groups.pool.made; i++)
         if (wisp__group_at(&w->groups, i)) wisp__group_check(wisp__group_at(&w->groups, i));
-    (void)joined;
-    (void)placed;
 }
 
 #endif /* WISP_IMPLEMENTATION */
