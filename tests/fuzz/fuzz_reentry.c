@@ -1,11 +1,10 @@
 /* fuzz_reentry.c - everything that is public, called from everything that is called back
 
    The input is a script of operations on three endpoints around a bad network, who join each other.
-   Handlers, hooks on both ways, accept, replies, on_done and notices each call back into the endpoint
-   that calls them: what the script says. The link, the log and the sink call what only reads; the
-   allocator fails now and then. What is promised is watched:
+   Handlers, hooks on both ways, accept, replies, on_done and notices each call back into the
+   endpoint that calls them: what the script says. The link, the log and the sink call what only
+   reads; the allocator fails now and then. What is promised is watched:
 
-       handles      of what is gone are refused, wherever that is noticed
        messages     that are reliable come once, in the order in which they were fired
        calls        the handler runs at most once, the answer comes exactly once
        time         wisp_update and the wisp_await functions are refused inside callbacks
@@ -69,7 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void act(end *e, wisp_event *event);
 static void only_look(end *e);
 
-/* ---- what is called back --------------------------------------------------------------- */
+/* ---- what is called back -------------------------------------------------------- */
 
 static end *end_of(wisp_event *event) {
     end *e = (end *)event->user;
@@ -201,7 +200,7 @@ static int on_recv(void *user, wisp_packet *packets, int count) {
     return e->inner.recv(e->inner.user, packets, count);
 }
 
-/* ---- everything that is public -------------------------------------------------------------- */
+/* ---- everything that is public -------------------------------------------------- */
 
 static double stopped_clock(void *user) { return ((world *)user)->now; }
 
@@ -355,7 +354,9 @@ static void configure(end *e) {
     case 7: wisp_enable_delta_sync(e->w, name); return;
     case 8: wisp_use_config(e->w, NULL, name); return;
     case 9: wisp_use_batching(e->w, take(&f->in) & 1); return;
-    case 10: wisp_use_compression(e->w, 1 + take_below(&f->in, 2), take(&f->in) & 1 ? name : NULL); return;
+    case 10:
+        wisp_use_compression(e->w, 1 + take_below(&f->in, 2), take(&f->in) & 1 ? name : NULL);
+        return;
     default: {
         wisp_schema_entry entry;
         memset(&entry, 0, sizeof entry);
@@ -496,7 +497,7 @@ static void only_look(end *e) {
     look(e, NULL, true);
 }
 
-/* ---- the ends ------------------------------------------------------------------------------------ */
+/* ---- the ends ------------------------------------------------------------------- */
 
 static void set_up(end *e) {
     wisp_config config;

@@ -1,8 +1,9 @@
 /* hostile.h - for the fuzz targets: a server, and a peer that has joined it and is led by hand
 
-   The peer is an ordinary endpoint until it has joined. From then on its packets are written by the
-   target, or its own are changed on their way, both with the right tag; its records are written with
-   the header's own writers. What it hears is noted, so that it can ack. Included after script.h.
+   The peer is an ordinary endpoint until it has joined. From then on its packets are written by
+   the target, or its own are changed on their way, both with the right tag; its records are written
+   with the header's own writers. What it hears is noted, so that it can ack. Included after
+   script.h.
 
    All that depends on the head of a packet stands in the first part. */
 #ifndef HOSTILE_H
@@ -35,7 +36,7 @@ static inline wisp__session *hostile_mine(hostile *h) {
     return h->client ? wisp__session_of(h->client, h->to_server) : NULL;
 }
 
-/* ---- the head of a packet --------------------------------------------------- */
+/* ---- the head of a packet ------------------------------------------------------- */
 
 enum { HOSTILE_HEAD = WISP__PACKET_HEAD };
 
@@ -73,7 +74,7 @@ static inline uint8_t *hostile_put_head(hostile *h, int flags) {
     return bytes;
 }
 
-/* ---- work: what the server has done, in units that depend on no machine ------ */
+/* ---- work: what the server has done, in units that depend on no machine --------- */
 
 /* Of the last update. */
 static inline double hostile_work(const hostile *h) { return (double)h->server->update_work; }
@@ -84,7 +85,7 @@ static inline double hostile_work_most(int assembled) {
            (double)assembled * (WISP__EARN_BYTE + WISP__EARN_DENSE);
 }
 
-/* ---- packets ----------------------------------------------------------------- */
+/* ---- packets -------------------------------------------------------------------- */
 
 static inline wisp__writer *hostile_body(hostile *h) {
     memset(h->packet, 0, sizeof h->packet);
@@ -195,7 +196,7 @@ static inline void hostile_drain(hostile *h) {
     h->deaf = deaf;
 }
 
-/* ---- joining ------------------------------------------------------------------ */
+/* ---- joining -------------------------------------------------------------------- */
 
 /* What a desc has that is the same for all ends. */
 static inline void hostile_desc(wisp_desc *desc, uint64_t seed) {
@@ -263,10 +264,16 @@ static inline void hostile_close(hostile *h) {
     h->server = NULL;
 }
 
-/* ---- the schemas of the server ------------------------------------------------------ */
+/* ---- the schemas of the server -------------------------------------------------- */
 
 typedef struct hostile_stats { float hp; uint32_t xp; char name[21]; } hostile_stats;
-typedef struct hostile_state { int id; wisp_vec3 at; float heat; uint8_t count; int32_t list[30]; } hostile_state;
+typedef struct hostile_state {
+    int       id;
+    wisp_vec3 at;
+    float     heat;
+    uint8_t   count;
+    int32_t   list[30];
+} hostile_state;
 
 static const wisp_field hostile_stats_fields[] = {
     WISP_FIELD(hostile_stats, hp, WISP_T_QUANTIZED(0, 100, 0.5)),
@@ -288,9 +295,12 @@ static const wisp_field hostile_state_fields[] = {
 };
 static const wisp_schema hostile_state_schema = WISP_SCHEMA(hostile_state, 1, hostile_state_fields);
 static const wisp_type hostile_word_type = WISP_T_STRING(12), hostile_any_type = WISP_T_ANY;
-static const wisp_type hostile_either_types[] = { WISP_T_LITERAL_TEXT("none"), WISP_T_INT16, WISP_T_VEC2 };
+static const wisp_type hostile_either_types[] = {
+    WISP_T_LITERAL_TEXT("none"), WISP_T_INT16, WISP_T_VEC2
+};
 static const wisp_field hostile_open_fields[] = {
-    WISP_MAP_FIELD("words", WISP_T_ARRAY(&hostile_word_type, 40)), WISP_MAP_FIELD("any", WISP_T_ANY),
+    WISP_MAP_FIELD("words", WISP_T_ARRAY(&hostile_word_type, 40)),
+    WISP_MAP_FIELD("any", WISP_T_ANY),
     WISP_MAP_FIELD("either", WISP_T_UNION(hostile_either_types, 3)),
     WISP_MAYBE_MAP_FIELD("many", WISP_T_ARRAY(&hostile_any_type, 100)),
 };
@@ -363,7 +373,7 @@ static inline wisp_config hostile_config(const hostile_entry *e) {
     return config;
 }
 
-/* ---- records ------------------------------------------------------------------- */
+/* ---- records -------------------------------------------------------------------- */
 
 static inline void hostile_section(wisp__writer *to, int delivery, int channel,
                                    uint32_t sequence) {
@@ -441,7 +451,7 @@ static inline bool hostile_squeezed(wisp__writer *to, const uint8_t *bytes, int 
     return true;
 }
 
-/* ---- descriptors of any schema --------------------------------------------------- */
+/* ---- descriptors of any schema -------------------------------------------------- */
 
 /* Counts and sizes at the edges of what there is room for. */
 static inline int hostile_edge(script *s) {
