@@ -831,8 +831,14 @@ static void server_acts(world *f) {
     wisp_peer peers[8];
     int count = wisp_peers(w, peers, 8);
     wisp_peer peer = peers[count ? take_below(&f->in, count) : 0];
+    wisp_profiler profiler;
+    wisp_call_desc calls;
+    wisp_budget budget;
     if (!count) return;
-    switch (take_below(&f->in, 9)) {
+    memset(&profiler, 0, sizeof profiler);
+    memset(&calls, 0, sizeof calls);
+    memset(&budget, 0, sizeof budget);
+    switch (take_below(&f->in, 13)) {
     case 0: send_something(f, w, take(&f->in), wisp_to_all()); break;
     case 1: send_something(f, w, take(&f->in), wisp_to_peer(peer)); break;
     case 2: wisp_invoke(w, "theirs", peer, on_any, f, wisp_int(3)); break;
@@ -840,6 +846,17 @@ static void server_acts(world *f) {
     case 4: send_something(f, w, take(&f->in), wisp_to_group(f->group)); break;
     case 5: wisp_release(w, "holder", peer, take(&f->in) & 1 ? WISP_PASS : WISP_DROP); break;
     case 6: wisp_unuse(w, "holder"); break;
+    case 8: wisp_fire(w, "chat", peer, wisp_bytes(f->bytes, 100 * take(&f->in))); break;
+    case 9: wisp_use_profiler(w, take(&f->in) & 1 ? &profiler : NULL); break;
+    case 10:
+        calls.on_reply = calls.on_done = on_any;
+        calls.user = f;
+        wisp_invoke_values(w, "theirs", wisp_to_all(), &calls, NULL, 0);
+        break;
+    case 11:
+        budget.out = budget.in = 50000;
+        wisp_use_budget(w, take(&f->in) & 1 ? &budget : NULL);
+        break;
     case 7: wisp_set_rate_limit(w, take(&f->in) & 1 ? 0.01 : 0, "chat"); break;
     default: break;
     }
@@ -867,6 +884,7 @@ static void settle(world *f, size_t before) {
     f->quiet = true;
     hostile_gone(&f->h);
     wisp_unuse(f->h.server, "holder");
+    wisp_use_profiler(f->h.server, NULL);
     for (int i = 0; i < 5; i++)
         f->honest_sent += wisp_fire(f->honest, "numbered", f->honest_server,
                                     wisp_int(f->honest_sent)) == WISP_OK;
