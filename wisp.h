@@ -2999,7 +2999,7 @@ enum {
     WISP__PRICE_BLOCK   = 12,    /* memory: to take it, .. */
     WISP__PRICE_BYTES   = 8,     /* .. and a unit for so many bytes, which are written and read */
     WISP__PRICE_VALUE   = 12,    /* a value that describes itself, or is held against a type */
-    WISP__PRICE_VIEW    = 24,    /* a value that is made of a field or element */
+    WISP__PRICE_VIEW    = 36,    /* a value that is made of a field or element */
     WISP__PRICE_FIELD   = 6,     /* an operation of a schema's program */
     WISP__PRICE_COMPARE = 8,     /* two names, or keys, that differ early */
     WISP__PRICE_SYMBOL  = 8,     /* a number of a record delta, plain .. */
@@ -3011,7 +3011,7 @@ enum {
     WISP__PRICE_UNPACKED = 2,    /* a byte that decompression makes */
     WISP__PRICE_CODED   = 16,    /* a byte that a codec reads; it pays half a unit for each byte of
                                     memory besides */
-    WISP__PRICE_ANY     = 64,    /* for a sender: a value, with all that is done to it, .. */
+    WISP__PRICE_ANY     = 80,    /* for a sender: a value, with all that is done to it, .. */
     WISP__PRICE_APPLY   = 28,    /* .. or a number of a C struct that is told by a delta */
     WISP__PRICE_RECORD  = 30,    /* a record of a packet: to be read .. */
     WISP__PRICE_EVENT   = 80,    /* .. and handed to its handlers */
@@ -9367,8 +9367,8 @@ static void wisp__read_ops(wisp__unpacker *u, const wisp__op *ops, int at, int e
     for (; at < end && !u->data->failed; at = ops[at].end) {
         const wisp__op *op = &ops[at];
         uint8_t *to = image + op->offset;
-        int paid = op->run ? op->run - at : 1;
-        if (!wisp__unpack_pay(u, paid, op->run ? WISP__PRICE_CELL : WISP__PRICE_FIELD)) return;
+        int64_t price = op->run ? (int64_t)(op->run - at) * WISP__PRICE_CELL : 0;
+        if (!wisp__unpack_pay(u, WISP__PRICE_FIELD + price, 1)) return;
         if (op->run && wisp__read_rows(u, op, ops + op->run, image, 1, 0)) {
             at = op->run - 1;
             continue;

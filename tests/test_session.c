@@ -657,6 +657,25 @@ TEST(a_refusal_that_makes_no_sense_is_none) {
     scene_close(&c);
 }
 
+/* A GOODBYE to whom nobody is there is of a later version. */
+TEST(a_reserved_handshake_packet_is_foreign) {
+    static scene c;
+    static hand h;
+    scene_open(&c);
+    scene_join(&c);
+    for (int from = 1; from < 3; from++) {
+        wisp_total_stats before = world_total(c.t.server);
+        int sent = c.s.seen[0];
+        hand_begin(&h, WISP__GOODBYE, c.t.server->peers.first->client_nonce);
+        inject(&c, from, 0, h.bytes, hand_end(&h, WISP__HANDSHAKE_LEAST));
+        world_update(&c.t.w, 0);
+        CHECK_EQ_INT(world_total(c.t.server).packets_foreign, before.packets_foreign + 1);
+        CHECK_EQ_INT(c.s.seen[0], sent);
+    }
+    check_one_session(&c);
+    scene_close(&c);
+}
+
 /* --- places --- */
 
 /* Asks for a join of the server as side `n`, and stays away once it is half open. */
@@ -1742,6 +1761,7 @@ static const test_case tests[] = {
     CASE(only_codes_of_the_application_and_of_joins_reach_the_joiner),
     CASE(the_code_of_a_refusal_is_mapped_on_both_sides),
     CASE(a_refusal_that_makes_no_sense_is_none),
+    CASE(a_reserved_handshake_packet_is_foreign),
     CASE(whoever_is_in_takes_no_second_place_by_joining_again),
     CASE(a_place_goes_on_to_the_join_that_outlives_the_session),
     CASE(a_join_that_is_refused_gives_its_place_and_slot_back),
