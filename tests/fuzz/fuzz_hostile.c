@@ -27,7 +27,7 @@ enum { MESSAGE_VALUES = 4096 };
 enum { PACKET_MOST = (2 << 20) + 2 * MESSAGE_BYTES + 2 * MESSAGE_VALUES * (int)sizeof(wisp_value) };
 
 /* What the pools of the server keep for the next peer. */
-enum { POOLS_KEEP = 512 << 10 };
+enum { POOLS_KEEP = 384 << 10 };
 
 /* What the peer has announced under a number. */
 typedef struct slot {
@@ -720,9 +720,9 @@ static void put_fragment(world *f, wisp__writer *to, const section *at) {
     count_place(f, at);
 }
 
-/* BOUND, UNKNOWN, RESYNC. */
+/* BOUND, UNKNOWN, RESYNC, READS. */
 static void put_answer(world *f, wisp__writer *to) {
-    static const wisp__record kinds[] = { WISP__R_BOUND, WISP__R_BOUND, WISP__R_UNKNOWN,
+    static const wisp__record kinds[] = { WISP__R_BOUND, WISP__R_READS, WISP__R_UNKNOWN,
                                           WISP__R_RESYNC };
     int number = take(&f->in);
     wisp__put_control(to, kinds[take_below(&f->in, 4)]);
@@ -750,7 +750,7 @@ static void put_record(world *f, wisp__writer *to, const wisp__session *s, secti
     else if (kind < 28) put_section(f, to, at);
     else if (kind == 28) wisp__put_control(to, WISP__R_PING);
     else if (kind == 29 && take(&f->in) > 240) put_leave(f, to);
-    else if (kind == 30) wisp__put_control(to, take(&f->in) > 252 ? 15 : WISP__R_PING);
+    else if (kind == 30) wisp__put_control(to, take(&f->in) > 250 ? WISP__R_TICK : WISP__R_PING);
 }
 
 /* Acks of what was heard, right or not. */

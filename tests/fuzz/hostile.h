@@ -503,11 +503,12 @@ static inline void hostile_type_of_types(wisp__writer *to, script *s, int depth,
 static inline void hostile_type(wisp__writer *to, script *s, int depth, int *nodes) {
     int kind = take_below(s, 32), count;
     if (--*nodes < 0) kind = WISP_TYPE_BOOL;
-    if (kind > WISP_TYPE_OBJECT && depth > 0) {
+    if (kind > WISP_TYPE_OBJECT && kind != WISP__KIND_ENUM_OPEN && depth > 0) {
         hostile_type_of_types(to, s, depth, nodes);
         return;
     }
-    if (kind > WISP_TYPE_OBJECT) kind = take(s) & 1 ? WISP_TYPE_LITERAL : WISP_TYPE_ANY;
+    if (kind > WISP_TYPE_OBJECT && kind != WISP__KIND_ENUM_OPEN)
+        kind = take(s) & 1 ? WISP_TYPE_LITERAL : WISP_TYPE_ANY;
     wisp__put(to, (uint64_t)kind, 5);
     switch (kind) {
     case WISP_TYPE_EXACT: case WISP_TYPE_QUAT: wisp__put(to, take(s) & 31u, 5); break;
@@ -530,7 +531,7 @@ static inline void hostile_type(wisp__writer *to, script *s, int depth, int *nod
         wisp__put(to, (uint64_t)count, 2);
         hostile_numbers(to, s, 3 * count);
         break;
-    case WISP_TYPE_ENUM:
+    case WISP_TYPE_ENUM: case WISP__KIND_ENUM_OPEN:
         count = take(s) > 200 ? 1000 : 1 + take_below(s, 6);
         wisp__put_length(to, (uint64_t)count);
         hostile_texts(to, s, count);
