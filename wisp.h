@@ -1,4 +1,4 @@
-/* wisp.h - events, calls and state between programs, over UDP - version 0.3
+/* wisp.h - events, calls and state between programs, over UDP - version 0.4
 
    One header, strict C99 (and C++11), no dependency. It takes two callbacks
    that send and receive datagrams, and gives named events and named calls:
@@ -134,7 +134,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WISP_VERSION      "0.3.0"
+#define WISP_VERSION      "0.4.0"
 #define WISP_WIRE_VERSION 2      /* what both ends must have in common */
 
 #ifndef WISP_API
@@ -249,8 +249,9 @@ enum { WISP_LOG_ERROR = 1, WISP_LOG_WARNING = 2, WISP_LOG_INFO = 3 };
 typedef struct wisp_limits {
     int remotes;            /* names here, and names a peer may number; 1024 */
     int connections;        /* handlers connected; 4096 */
-    int message_bytes;      /* one reliable message; 1 MiB, at most 256 MiB; a
-                               peer can have one on its way per channel */
+    int message_bytes;      /* one reliable message; 1 MiB, at most 256 MiB less
+                               1 KiB; a peer can have one on its way per
+                               channel */
     int message_values;     /* values in one message, nested ones too; 65536,
                                at most 2^24 */
     int map_pairs;          /* pairs in one map; 4096, at most 2^24 */
@@ -2428,6 +2429,7 @@ typedef struct wisp__base {
     void           (*log)(void *user, int level, wisp_result code, const char *text);
     void            *user;
     double           time;     /* seconds; only grows, see wisp_update */
+    uint64_t         salt;     /* a secret, of tables whose keys a peer chooses */
     double           timeout;  /* seconds of silence that end a session */
     int              mtu;
     bool             reliable; /* the link needs no acks */
@@ -16270,9 +16272,9 @@ typedef struct wisp__flow {
     int         grown;                /* bytes acked towards the next step of avoidance */
     int         probes, free_packets;  /* timeouts in a row; packets that no window holds back */
     bool        has_rtt, limited;
+    unsigned    skip_count;           /* numbers that were left out */
     uint64_t    skip_at;              /* the next number to leave out; 0: not chosen yet */
     uint32_t    skips[WISP__SKIPS];   /* the last that were: their low bits; 0: none */
-    unsigned    skip_count;
     /* receiving */
     uint64_t    top;                  /* largest number received; 0: none */
     uint64_t    seen[WISP__SEEN_WORDS];   /* ring of bits by number */
@@ -16280,8 +16282,8 @@ typedef struct wisp__flow {
     int         unacked;              /* ack-eliciting packets not yet acked */
     int         acks_alone;           /* packets with nothing but acks, in a row */
     bool        ack_now;
-    uint64_t    told[8];              /* top at the last acks sent: ranges older are not repeated */
     unsigned    told_at;
+    uint64_t    told[8];              /* top at the last acks sent: ranges older are not repeated */
 } wisp__flow;
 
 typedef void (*wisp__ref_told)(void *owner, const wisp__ref *ref, bool arrived);
@@ -17574,7 +17576,7 @@ typedef struct wisp__track {
     bool         whole;                /* the other end has nothing: no difference can be told */
     uint32_t     acked;                /* the newest value that was acked */
     uint32_t     floor;                /* what was told before it does not count any more */
-    uint64_t     used;                 /* when it was last sent, in messages */
+    struct wisp__track *older, *newer; /* in the order in which they were used last */
     wisp__stored ring[1];              /* by sequence */
 } wisp__track;
 
@@ -17585,8 +17587,9 @@ typedef struct wisp__tracks {
     wisp__track **buckets;             /* NULL: there never was a track */
     int           room, count;
     int64_t       bytes;               /* of values and models */
-    uint64_t      clock;
+    wisp__track  *oldest, *newest;     /* used longest ago, and last */
     int           again;               /* tracks whose newest value goes once more */
+    uint32_t      salt;                /* of the buckets: keys are chosen by the other end */
 } wisp__tracks;
 
 static wisp__kept *wisp__kept_make(wisp__base *base, wisp__chunks *chunks, const void *bytes,
@@ -17652,7 +17655,8 @@ static void wisp__track_forget(wisp__base *base, wisp__chunks *chunks, wisp__tra
 }
 
 static wisp__track **wisp__track_bucket(wisp__tracks *tracks, int number, uint64_t key) {
-    return &tracks->buckets[wisp__mix(key + (uint64_t)number) % WISP__TRACK_BUCKETS];
+    uint64_t hash = wisp__mix((key + (uint64_t)number) ^ tracks->salt);
+    return &tracks->buckets[hash % WISP__TRACK_BUCKETS];
 }
 
 static wisp__track *wisp__track_get(wisp__tracks *tracks, int number, uint64_t key) {
@@ -17679,17 +17683,31 @@ static size_t wisp__track_bytes(int room) {
     return sizeof(wisp__track) + (size_t)room * sizeof(wisp__stored);
 }
 
-/* The track that was not used for the longest, of those whose newest value has arrived, or will;
-   NULL: there is none. */
+/* Takes a track out of the order of use. */
+static void wisp__track_unuse(wisp__tracks *tracks, wisp__track *track) {
+    if (track->older) track->older->newer = track->newer;
+    else if (tracks->oldest == track) tracks->oldest = track->newer;
+    if (track->newer) track->newer->older = track->older;
+    else if (tracks->newest == track) tracks->newest = track->older;
+    track->older = track->newer = NULL;
+}
+
+static void wisp__track_use(wisp__tracks *tracks, wisp__track *track) {
+    wisp__track_unuse(tracks, track);
+    track->older = tracks->newest;
+    if (tracks->newest) tracks->newest->newer = track;
+    else tracks->oldest = track;
+    tracks->newest = track;
+}
+
+/* The one that was used longest ago, of those that nothing is owed to; NULL: there is none. */
 static wisp__track *wisp__track_oldest(const wisp__tracks *tracks) {
-    wisp__track *oldest = NULL;
-    for (int i = 0; i < tracks->count; i++) {
-        wisp__track *track = tracks->places[i];
+    for (wisp__track *track = tracks->oldest; track; track = track->newer) {
         const wisp__stored *newest = wisp__track_newest(track);
         if (track->again || (newest && track->room != WISP__IN_ORDER && !newest->acked)) continue;
-        if (!oldest || track->used < oldest->used) oldest = track;
+        return track;
     }
-    return oldest;
+    return NULL;
 }
 
 /* A track of another length at the same place. NULL: no memory, and the old one stays. */
@@ -17722,16 +17740,19 @@ static wisp__track *wisp__track_open(wisp__base *base, wisp__chunks *chunks, wis
         *why = WISP_OK;
         wisp__track_forget(base, chunks, tracks, track);
         wisp__track_unlink(tracks, track);
+        wisp__track_unuse(tracks, track);
         old = track;
         track = wisp__track_refit(base, tracks, old, room);
         if (!track) *why = WISP_E_MEMORY;
         wisp__track_link(tracks, track ? track : old, number, key);
+        wisp__track_use(tracks, track ? track : old);
         if (!track) return NULL;
         track->floor = track->sequence;
         track->whole = true;
     } else if (!track) {
         *why = wisp__grow(base, (void **)&tracks->places, &tracks->room, tracks->count + 1,
                           base->limits.keys, sizeof *tracks->places);
+        tracks->salt = (uint32_t)base->salt;
         if (*why == WISP_OK && !tracks->buckets)
             tracks->buckets = (wisp__track **)wisp__alloc_items(base, WISP__TRACK_BUCKETS,
                                                                 sizeof *tracks->buckets);
@@ -17746,7 +17767,7 @@ static wisp__track *wisp__track_open(wisp__base *base, wisp__chunks *chunks, wis
         tracks->places[tracks->count++] = track;
         wisp__track_link(tracks, track, number, key);
     }
-    track->used = ++tracks->clock;
+    wisp__track_use(tracks, track);
     return track;
 }
 
@@ -24527,6 +24548,8 @@ static wisp_result wisp__hear_value(wisp *w, wisp__session *s, wisp__incoming *i
         if (!held) return wisp__ask_whole(w, s, in, "a difference to a value that is not held");
         if (!(t.older & 1)) base.older[0] = NULL;
         if (!(t.older & 2)) base.older[1] = NULL;
+        if (form->sync && !wisp__pay(&w->content.credit, base.base->bits / 64))
+            return WISP_E_FLOOD;
         if (form->sync && wisp__told_hash(base.base) != t.hash)
             return wisp__ask_whole(w, s, in, "a difference to another value than is held");
         value = wisp__difference_apply(&w->content, &w->chunks, form, &from, &base, &models, &why);
@@ -25229,6 +25252,15 @@ static void wisp__read_fragment(wisp__reading *r) {
     wisp__take_turn(r, &in);
 }
 
+/* What is told to a peer begins anew: all of it is looked through, and values go whole. */
+static bool wisp__pay_reset(wisp__reading *r) {
+    const wisp__tracks *told = &r->session->told;
+    int64_t work = told->count * (int64_t)WISP__PRICE_STEP + told->bytes / WISP__PRICE_BYTES;
+    if (wisp__pay(&r->w->content.credit, work)) return true;
+    wisp__break_with(r, WISP_E_FLOOD, "whole values are asked for too often");
+    return false;
+}
+
 /* They have bound our number, or do not know its name. */
 static void wisp__read_answer(wisp__reading *r, bool bound) {
     wisp *w = r->w;
@@ -25248,6 +25280,7 @@ static void wisp__read_answer(wisp__reading *r, bool bound) {
         route->named = false;             /* the answer may be older than their announcement */
         wisp__tell_anew(s, index);
     } else if (route->known != WISP__BOUND && route->known != WISP__UNKNOWN) {
+        if (!wisp__pay_reset(r)) return;
         route->known = WISP__UNKNOWN;
         if (s->routes[w->registry.remotes[index]->main->index].there)
             wisp__form_refused(w, s, w->registry.remotes[index]);
@@ -25272,10 +25305,7 @@ static void wisp__read_resync(wisp__reading *r) {
     route = wisp__route_of(&r->w->base, r->session, index);
     if (route && route->known != WISP__BOUND)
         wisp__name_taken(r->w, r->session, r->w->registry.remotes[index]->main);
-    if (!wisp__pay_each(&r->w->content.credit, r->session->told.count, WISP__PRICE_STEP)) {
-        wisp__break_with(r, WISP_E_FLOOD, "whole values are asked for too often");
-        return;
-    }
+    if (!wisp__pay_reset(r)) return;
     wisp__tracks_reset(&r->w->base, &r->w->chunks, &r->session->told, index, true);
 }
 
@@ -26745,6 +26775,7 @@ static wisp_result wisp__seed(const wisp_desc *desc, wisp__peers *peers, wisp__p
         uint64_t key = wisp__siphash(peers->cookie_key, &i, 1);
         *(i < 2 ? &policy->key[i] : &schemas->key[i - 2]) = key;
     }
+    schemas->base->salt = wisp__siphash(schemas->key, "salt", 4);
     return WISP_OK;
 }
 

@@ -305,7 +305,6 @@ static void scenario(record *r, bool reliable) {
     t.w.tap = keep;
     t.w.user = r;
     t.w.pipe.reliable = reliable;
-    t.w.desc.limits.window_bytes = 512 << 10;         /* what the handshake says of it */
     world_two_join(&t);
     world_watch(&t.w, t.server, "hp");
     world_watch(&t.w, t.server, "pos");

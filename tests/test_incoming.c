@@ -239,7 +239,7 @@ TEST(answers_that_wait_count_with_their_memory) {
         wisp__put_control(to, WISP__R_INVOKE);
         wisp__put_length(to, 0);
         wisp__put(to, (s->request_floor + (uint32_t)i) & WISP__LOW_24, 24);
-        wisp__put_small(to, i);
+        wisp__put_small(to, (uint64_t)i);
         wisp__put(to, 1, 1);
         wisp__put_small(to, 0);
     }
