@@ -3038,7 +3038,7 @@ static inline bool wisp__pay(wisp__credit *credit, int64_t work) {
 
 /* `count` times a price. */
 static inline bool wisp__pay_each(wisp__credit *credit, int64_t count, int price) {
-    return wisp__pay(credit, count <= INT32_MAX ? count * price : INT64_MAX);
+    return wisp__pay(credit, count >= 0 && count <= INT32_MAX ? count * price : INT64_MAX);
 }
 
 static inline bool wisp__pay_memory(wisp__credit *credit, size_t bytes) {
