@@ -3026,10 +3026,11 @@ typedef struct wisp__credit {
     bool    over;              /* something could not be paid */
 } wisp__credit;
 
-/* false: not covered. Without a credit nothing is charged: what a caller gave, not a peer. */
+/* false: not covered, or no work that there can be: nothing is earned here. Without a credit nothing
+   is charged: what a caller gave, not a peer. */
 static inline bool wisp__pay(wisp__credit *credit, int64_t work) {
     if (!credit) return true;
-    if (work <= credit->work) {
+    if (work >= 0 && work <= credit->work) {
         credit->work -= work;
         return true;
     }
@@ -3039,7 +3040,7 @@ static inline bool wisp__pay(wisp__credit *credit, int64_t work) {
 
 /* `count` times a price. */
 static inline bool wisp__pay_each(wisp__credit *credit, int64_t count, int price) {
-    return wisp__pay(credit, count * price);
+    return wisp__pay(credit, count >= 0 && count <= INT32_MAX ? count * price : INT64_MAX);
 }
 
 static inline bool wisp__pay_memory(wisp__credit *credit, size_t bytes) {
@@ -24365,8 +24366,10 @@ static wisp__credit wisp__credit_whole(wisp *w, int64_t bytes) {
     const wisp_limits *limits = &w->base.limits;
     wisp__credit *credit = &w->content.credit, paid = *credit;
     int64_t dense = bytes * WISP__EARN_DENSE, values = limits->message_values;
-    credit->work += WISP__EARN_PACKET + bytes * WISP__EARN_BYTE +
-                    wisp__least(dense, values * WISP__EARN_VALUE);
+    int64_t earned = WISP__EARN_PACKET + bytes * WISP__EARN_BYTE +
+                     wisp__least(dense, values * WISP__EARN_VALUE);
+    credit->work += earned;
+    w->update_work += earned;
     credit->room = WISP__PACKET_MEMORY + wisp__least(bytes, limits->message_bytes) *
                                              WISP__WHOLE_MEMORY +
                    wisp__least(dense, values * (int)sizeof(wisp_pair));
@@ -24374,10 +24377,14 @@ static wisp__credit wisp__credit_whole(wisp *w, int64_t bytes) {
     return paid;
 }
 
-/* What is left of it is not saved. */
+/* What is left of it is not saved, and was no work of this update. */
 static void wisp__credit_back(wisp *w, const wisp__credit *paid) {
     wisp__credit *credit = &w->content.credit;
-    if (credit->work > paid->work) credit->work = paid->work;
+    int64_t left = credit->work - paid->work;
+    if (left > 0) {
+        credit->work = paid->work;
+        w->update_work -= left;
+    }
     if (credit->memory > paid->memory) credit->memory = paid->memory;
     credit->room = paid->room;
 }
