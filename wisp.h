@@ -3388,8 +3388,8 @@ static void *wisp__arena_take_slow(wisp__base *base, wisp__arena *arena, size_t 
         block = *link;
     }
     if (!block || block->bytes < size) {
-        size_t bytes = arena->current ? arena->current->bytes * 2 : 4096 - WISP__ARENA_HEAD;
-        if (bytes > WISP__ARENA_MOST) bytes = WISP__ARENA_MOST;
+        size_t bytes = arena->current ? arena->current->bytes : 2048 - WISP__ARENA_HEAD / 2;
+        bytes = bytes < WISP__ARENA_MOST / 2 ? bytes * 2 : WISP__ARENA_MOST;
         if (bytes < size) bytes = size;
         block = (wisp__arena_block *)wisp__alloc(base, WISP__ARENA_HEAD + bytes);
         if (!block) return NULL;
