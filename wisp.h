@@ -2793,11 +2793,16 @@ static double wisp__clamp(double number, double lo, double hi) {
     return order >= wisp__order(lo) && order <= infinite ? number : lo;
 }
 
-static int wisp__leading_zeros(uint64_t word) {
+/* Of a word that is not 0. */
+static inline int wisp__leading_zeros(uint64_t word) {
+#if defined(__GNUC__)
+    return __builtin_clzll(word);
+#else
     int zeros = 0;
     for (int step = 32; step > 0; step /= 2)
         if (!(word >> (64 - step))) zeros += step, word <<= step;
     return zeros;
+#endif
 }
 
 /* What a number was rounded from: just this, or something of a larger or smaller magnitude. */
@@ -2893,6 +2898,20 @@ static uint64_t wisp__hash_bytes(const void *data, int size) {
     }
     if (size > 0) h ^= wisp__load_part(bytes, size);
     return wisp__mix(h);
+}
+
+/* The same for what peers choose: nobody who does not know the key can choose what falls together.
+   Each word goes through a folded multiplication, as in wyhash (Wang Yi, public domain). */
+static uint64_t wisp__keyed_hash(const uint64_t key[2], const void *data, int size) {
+    const uint8_t *bytes = (const uint8_t *)data;
+    uint64_t h = key[0] ^ (uint64_t)size, high;
+    for (; size >= 8; size -= 8, bytes += 8) {
+        h = wisp__multiply(h ^ wisp__load64(bytes), key[1] | 1, &high);
+        h ^= high;
+    }
+    if (size > 0) h ^= wisp__load_part(bytes, size);
+    h = wisp__multiply(h, key[1] | 1, &high);
+    return wisp__mix(h ^ high);
 }
 
 /* Steps from b to a on a circle of 2^32: negative when a is before b. */
@@ -3026,8 +3045,8 @@ typedef struct wisp__credit {
     bool    over;              /* something could not be paid */
 } wisp__credit;
 
-/* false: not covered, or no work that there can be: nothing is earned here. Without a credit nothing
-   is charged: what a caller gave, not a peer. */
+/* false: not covered, or no work that there can be: nothing is earned here. Without a credit
+   nothing is charged: what a caller gave, not a peer. */
 static inline bool wisp__pay(wisp__credit *credit, int64_t work) {
     if (!credit) return true;
     if (work >= 0 && work <= credit->work) {
@@ -7824,7 +7843,7 @@ static inline void *wisp__unpack_items(wisp__unpacker *u, uint64_t count, uint64
 }
 
 /* `count` bytes and a NUL, from any bit position. */
-static const char *wisp__unpack_bytes(wisp__unpacker *u, wisp__reader *from, int count) {
+static inline const char *wisp__unpack_bytes(wisp__unpacker *u, wisp__reader *from, int count) {
     char *text;
     if ((int64_t)count * 8 > from->end - from->at) {
         wisp__unpack_fail(u, WISP_E_BAD_PACKET);
@@ -16881,9 +16900,8 @@ typedef char wisp__held_fits[sizeof(wisp__held) <= WISP__HELD_HEAD ? 1 : -1];
    allocator gives it. Sender and receiver count by this alone, whatever their word size, so that a
    sender that keeps to the window of the other end never finds it full. */
 static int wisp__held_bytes(int content) {
-    uint32_t least = (uint32_t)(WISP__HELD_HEAD + content + WISP__SLACK) - 1;
-    for (int step = 1; step < 32; step *= 2) least |= least >> step;
-    return (int)(least + 1);                 /* the next power of two */
+    uint64_t least = (uint64_t)(WISP__HELD_HEAD + content + WISP__SLACK) - 1;
+    return 1 << (64 - wisp__leading_zeros(least));         /* the next power of two */
 }
 
 typedef struct wisp__lane_in {
@@ -18666,7 +18684,7 @@ static wisp_result wisp__name_check(const char *name, int *length) {
 
 static wisp__remote *wisp__registry_find(const wisp__registry *registry, const char *name,
                                          int length) {
-    uint64_t hash = wisp__siphash(registry->schemas.key, name, length);
+    uint64_t hash = wisp__keyed_hash(registry->schemas.key, name, length);
     uint64_t mask = (uint64_t)registry->table_room - 1;
     if (!registry->table_room) return NULL;
     for (uint64_t i = hash & mask; registry->table[i]; i = (i + 1) & mask) {
@@ -18907,7 +18925,7 @@ static void wisp__registry_name(wisp__registry *registry, wisp__remote *remote, 
                                 int length) {
     wisp_result why;
     memcpy(remote->name, name, (size_t)length);
-    remote->hash = wisp__siphash(registry->schemas.key, name, length);
+    remote->hash = wisp__keyed_hash(registry->schemas.key, name, length);
     remote->main = remote;
     remote->newest = remote->index;
     remote->meter = wisp__meter_of_remote(registry, remote);
@@ -24054,7 +24072,7 @@ static inline void wisp__count_received(wisp *w, wisp__session *s, wisp__remote 
 
 /* What has been read, as the schema that is registered here wants it; false: it does not fit. A
    repeat of it is not read again. */
-static bool wisp__conform_incoming(wisp *w, wisp__session *s, wisp__incoming *in) {
+static inline bool wisp__conform_incoming(wisp *w, wisp__session *s, wisp__incoming *in) {
     bool wanted = in->remote && in->kind != WISP__R_REPLY && (in->form || in->remote->schema);
     if (!in->readable && !in->conformed && wanted) {
         w->registry.text[0] = 0;
