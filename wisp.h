@@ -2797,11 +2797,16 @@ static double wisp__clamp(double number, double lo, double hi) {
     return order >= wisp__order(lo) && order <= infinite ? number : lo;
 }
 
-static int wisp__leading_zeros(uint64_t word) {
+/* Of a word that is not 0. */
+static inline int wisp__leading_zeros(uint64_t word) {
+#if defined(__GNUC__)
+    return __builtin_clzll(word);
+#else
     int zeros = 0;
     for (int step = 32; step > 0; step /= 2)
         if (!(word >> (64 - step))) zeros += step, word <<= step;
     return zeros;
+#endif
 }
 
 /* What a number was rounded from: just this, or something of a larger or smaller magnitude. */
@@ -2897,6 +2902,20 @@ static uint64_t wisp__hash_bytes(const void *data, int size) {
     }
     if (size > 0) h ^= wisp__load_part(bytes, size);
     return wisp__mix(h);
+}
+
+/* The same for what peers choose: nobody who does not know the key can choose what falls together.
+   Each word goes through a folded multiplication, as in wyhash (Wang Yi, public domain). */
+static uint64_t wisp__keyed_hash(const uint64_t key[2], const void *data, int size) {
+    const uint8_t *bytes = (const uint8_t *)data;
+    uint64_t h = key[0] ^ (uint64_t)size, high;
+    for (; size >= 8; size -= 8, bytes += 8) {
+        h = wisp__multiply(h ^ wisp__load64(bytes), key[1] | 1, &high);
+        h ^= high;
+    }
+    if (size > 0) h ^= wisp__load_part(bytes, size);
+    h = wisp__multiply(h, key[1] | 1, &high);
+    return wisp__mix(h ^ high);
 }
 
 /* Steps from b to a on a circle of 2^32: negative when a is before b. */
@@ -3030,10 +3049,11 @@ typedef struct wisp__credit {
     bool    over;              /* something could not be paid */
 } wisp__credit;
 
-/* false: not covered. Without a credit nothing is charged: what a caller gave, not a peer. */
+/* false: not covered, or no work that there can be: nothing is earned here. Without a credit
+   nothing is charged: what a caller gave, not a peer. */
 static inline bool wisp__pay(wisp__credit *credit, int64_t work) {
     if (!credit) return true;
-    if (work <= credit->work) {
+    if (work >= 0 && work <= credit->work) {
         credit->work -= work;
         return true;
     }
@@ -3043,7 +3063,7 @@ static inline bool wisp__pay(wisp__credit *credit, int64_t work) {
 
 /* `count` times a price. */
 static inline bool wisp__pay_each(wisp__credit *credit, int64_t count, int price) {
-    return wisp__pay(credit, count * price);
+    return wisp__pay(credit, count >= 0 && count <= INT32_MAX ? count * price : INT64_MAX);
 }
 
 static inline bool wisp__pay_memory(wisp__credit *credit, size_t bytes) {
@@ -3391,8 +3411,9 @@ static void *wisp__arena_take_slow(wisp__base *base, wisp__arena *arena, size_t 
         block = *link;
     }
     if (!block || block->bytes < size) {
-        size_t bytes = arena->current ? arena->current->bytes * 2 : 4096 - WISP__ARENA_HEAD;
-        if (bytes > WISP__ARENA_MOST) bytes = WISP__ARENA_MOST;
+        size_t bytes = arena->current ? arena->current->bytes : 2048 - WISP__ARENA_HEAD / 2;
+        if (bytes < WISP__ARENA_MOST / 2) bytes *= 2;
+        else bytes = WISP__ARENA_MOST;
         if (bytes < size) bytes = size;
         block = (wisp__arena_block *)wisp__alloc(base, WISP__ARENA_HEAD + bytes);
         if (!block) return NULL;
@@ -7805,7 +7826,7 @@ static inline void *wisp__unpack_items(wisp__unpacker *u, int64_t count, size_t 
 }
 
 /* `count` bytes and a NUL, from any bit position. */
-static const char *wisp__unpack_bytes(wisp__unpacker *u, wisp__reader *from, int count) {
+static inline const char *wisp__unpack_bytes(wisp__unpacker *u, wisp__reader *from, int count) {
     char *text;
     if ((int64_t)count * 8 > from->end - from->at) {
         wisp__unpack_fail(u, WISP_E_BAD_PACKET);
@@ -16819,9 +16840,8 @@ typedef char wisp__held_fits[sizeof(wisp__held) <= WISP__HELD_HEAD ? 1 : -1];
    allocator gives it. Sender and receiver count by this alone, whatever their word size, so that a
    sender that keeps to the window of the other end never finds it full. */
 static int wisp__held_bytes(int content) {
-    uint32_t least = (uint32_t)(WISP__HELD_HEAD + content + WISP__SLACK) - 1;
-    for (int step = 1; step < 32; step *= 2) least |= least >> step;
-    return (int)(least + 1);                 /* the next power of two */
+    uint64_t least = (uint64_t)(WISP__HELD_HEAD + content + WISP__SLACK) - 1;
+    return 1 << (64 - wisp__leading_zeros(least));         /* the next power of two */
 }
 
 typedef struct wisp__lane_in {
@@ -18589,7 +18609,7 @@ static wisp_result wisp__name_check(const char *name, int *length) {
 
 static wisp__remote *wisp__registry_find(const wisp__registry *registry, const char *name,
                                          int length) {
-    uint64_t hash = wisp__siphash(registry->schemas.key, name, length);
+    uint64_t hash = wisp__keyed_hash(registry->schemas.key, name, length);
     uint64_t mask = (uint64_t)registry->table_room - 1;
     if (!registry->table_room) return NULL;
     for (uint64_t i = hash & mask; registry->table[i]; i = (i + 1) & mask) {
@@ -18830,7 +18850,7 @@ static void wisp__registry_name(wisp__registry *registry, wisp__remote *remote, 
                                 int length) {
     wisp_result why;
     memcpy(remote->name, name, (size_t)length);
-    remote->hash = wisp__siphash(registry->schemas.key, name, length);
+    remote->hash = wisp__keyed_hash(registry->schemas.key, name, length);
     remote->main = remote;
     remote->newest = remote->index;
     remote->meter = wisp__meter_of_remote(registry, remote);
@@ -23957,7 +23977,7 @@ static inline void wisp__count_received(wisp *w, wisp__session *s, wisp__remote 
 
 /* What has been read, as the schema that is registered here wants it; false: it does not fit. A
    repeat of it is not read again. */
-static bool wisp__conform_incoming(wisp *w, wisp__session *s, wisp__incoming *in) {
+static inline bool wisp__conform_incoming(wisp *w, wisp__session *s, wisp__incoming *in) {
     bool wanted = in->remote && in->kind != WISP__R_REPLY && (in->form || in->remote->schema);
     if (!in->readable && !in->conformed && wanted) {
         w->registry.text[0] = 0;
@@ -24269,8 +24289,10 @@ static wisp__credit wisp__credit_whole(wisp *w, int64_t bytes) {
     const wisp_limits *limits = &w->base.limits;
     wisp__credit *credit = &w->content.credit, paid = *credit;
     int64_t dense = bytes * WISP__EARN_DENSE, values = limits->message_values;
-    credit->work += WISP__EARN_PACKET + bytes * WISP__EARN_BYTE +
-                    wisp__least(dense, values * WISP__EARN_VALUE);
+    int64_t earned = WISP__EARN_PACKET + bytes * WISP__EARN_BYTE +
+                     wisp__least(dense, values * WISP__EARN_VALUE);
+    credit->work += earned;
+    w->update_work += earned;
     credit->room = WISP__PACKET_MEMORY + wisp__least(bytes, limits->message_bytes) *
                                              WISP__WHOLE_MEMORY +
                    wisp__least(dense, values * (int)sizeof(wisp_pair));
@@ -24278,10 +24300,14 @@ static wisp__credit wisp__credit_whole(wisp *w, int64_t bytes) {
     return paid;
 }
 
-/* What is left of it is not saved. */
+/* What is left of it is not saved, and was no work of this update. */
 static void wisp__credit_back(wisp *w, const wisp__credit *paid) {
     wisp__credit *credit = &w->content.credit;
-    if (credit->work > paid->work) credit->work = paid->work;
+    int64_t left = credit->work - paid->work;
+    if (left > 0) {
+        credit->work = paid->work;
+        w->update_work -= left;
+    }
     if (credit->memory > paid->memory) credit->memory = paid->memory;
     credit->room = paid->room;
 }
