@@ -2596,8 +2596,8 @@ static uint32_t wisp__quiet_told(wisp__quiet_kind *kind, double now) {
     return left_out;
 }
 
-/* May one be told? Then *left_out says how many were not before it. `never`: it may not, nor may
-   the next second's. */
+/* May one be told? Then *left_out says how many were left out before it. `never`: it may not, and
+   it uses up what the next second would let through. */
 static bool wisp__quiet_let(wisp__base *base, wisp__quiet *quiet, uint64_t key, wisp_result code,
                             bool never, uint32_t *left_out) {
     wisp__quiet_kind *kind = wisp__quiet_place(quiet, key, code, base->time);
@@ -2621,7 +2621,7 @@ static void wisp__quiet_count(char *text, size_t room, uint32_t left_out) {
     memcpy(text + length, more, need + 1);
 }
 
-/* A line of its own: those who have throttled it already log by this. */
+/* Logs a line that is not throttled here. */
 static void wisp__log_line(const wisp__base *base, int level, wisp_result code, const char *text) {
     if (base->log) base->log(base->user, level, code, text);
 }
@@ -2661,7 +2661,7 @@ static wisp__quiet_kind *wisp__quiet_due(wisp__quiet *quiet, double now, uint32_
     return NULL;
 }
 
-/* What the kinds of the last place have in common is their number. */
+/* The last place counts kinds of many codes. */
 static wisp_result wisp__quiet_code(const wisp__quiet_kind *kind) {
     if (kind->code) return kind->code;
     return WISP_E_FLOOD;
@@ -3524,7 +3524,7 @@ static void *wisp__supply_take(const wisp__supply *supply, size_t size) {
                          : wisp__bump_take(supply->bump, size);
 }
 
-/* Also of no items, there is a place. */
+/* Room for items; not NULL for none of them. */
 static void *wisp__supply_items(const wisp__supply *supply, int64_t count, size_t each) {
     size_t bytes;
     return wisp__size_of(count, each, &bytes) ? wisp__supply_take(supply, bytes + 1) : NULL;
@@ -18470,8 +18470,8 @@ typedef struct wisp__registry {
 /* What a peer's number stands for. */
 typedef struct wisp__their {
     uint16_t    remote;                /* local index + 1; 0: nothing */
-    uint32_t    failed;                /* of a schema announced in vain: its hash, but for bit 1,
-                                          which is set if it was too large; 0: there was none */
+    int16_t     failed;                /* why the schema announced last was not taken; or 0 */
+    uint32_t    failed_hash;           /* of that schema */
     wisp__form *form;                  /* NULL: plain */
 } wisp__their;
 
@@ -20198,8 +20198,8 @@ typedef enum wisp__record {
     WISP__R_EVENT, WISP__R_VALUE, WISP__R_NOTHING      /* never on the wire */
 } wisp__record;
 
-/* What one packet holds at most, and a run of equal messages takes at most. */
-/* What a packet holds at most, so that its reader can pay for it. */
+/* What a packet holds at most, so that its reader can pay for it; what a run of equal messages
+   takes at most. */
 enum { WISP__PACKET_VALUES = 8192, WISP__PACKET_RAW = 64 << 10, WISP__PACKET_MESSAGES = 2048,
        WISP__RUN_BITS = 24 };
 
@@ -21706,8 +21706,7 @@ static void wisp__request_keep(wisp__calls *calls, wisp__session *s, wisp__reque
     request->reply = reply;
 }
 
-/* The caller has settled every call before `floor`. */
-/* false: the leap is not paid for. */
+/* The caller has settled every call before `floor`. false: the leap is not paid for. */
 static bool wisp__requests_settle(wisp__calls *calls, wisp__session *s, uint32_t floor,
                                   wisp__credit *credit) {
     int32_t ahead = wisp__distance(floor, s->request_floor);
@@ -24390,29 +24389,52 @@ static void wisp__heard_lost(wisp *w, wisp__session *s, wisp__incoming *in) {
     in->form->asked = true;
 }
 
-/* The base that a telling names, with what else the range coder uses; false: it is not held. */
-static bool wisp__heard_base(wisp__track *track, const wisp__telling *t, uint32_t sequence,
-                             bool in_order, wisp__difference *base, uint32_t *from) {
+/* A value that was told, while it is applied. */
+typedef struct wisp__hearing {
+    wisp__telling t;
+    wisp__reader  from;            /* where the value stands */
+    wisp__track  *track;           /* NULL: there is no room for its key */
+    uint32_t      sequence, base_at;
+    wisp__kept   *value, *models;
+} wisp__hearing;
+
+static uint32_t wisp__heard_sequence(const wisp__track *track, const wisp__telling *t,
+                                     bool in_order) {
+    uint32_t half = 1u << (WISP__SEQUENCE_BITS - 1), ahead;
+    if (t->far || (!in_order && !(track && track->begun))) return t->sequence;
+    if (in_order) return track ? track->sequence : 0;
+    ahead = (t->sequence - track->sequence) & (2 * half - 1);
+    return track->sequence + ahead - ((ahead & half) << 1);
+}
+
+/* The base that a difference names, with what else the range coder uses; false: it is not held. */
+static bool wisp__heard_base(wisp__hearing *h, bool in_order, wisp__difference *base) {
     wisp__stored *stored = NULL;
-    *from = sequence - (in_order ? 1 : (uint32_t)t->back);
-    if (track) stored = wisp__track_find(track, *from);
+    memset(base, 0, sizeof *base);
+    h->base_at = h->sequence - (in_order ? 1 : (uint32_t)h->t.back);
+    if (h->track) stored = wisp__track_find(h->track, h->base_at);
     if (!stored) return false;
     base->base = stored->value;
     base->models = stored->models;
-    return wisp__told_older(track, stored, base) >= t->older;
+    if (wisp__told_older(h->track, stored, base) < h->t.older) return false;
+    if (!(h->t.older & 1)) base->older[0] = NULL;
+    if (!(h->t.older & 2)) base->older[1] = NULL;
+    return true;
 }
 
 /* Keeps what was heard; false: it is not news. */
-static bool wisp__heard_store(wisp *w, wisp__session *s, wisp__track *track, uint32_t sequence,
-                              wisp__kept *value, wisp__kept *models, const uint32_t *base,
-                              wisp__incoming *in) {
-    wisp__stored *newest = wisp__track_newest(track);
-    bool newer = !track->begun || wisp__distance(sequence, track->sequence) >= 0;
-    bool news = in->in_order || (newer && !(newest && wisp__kept_same(newest->value, value)));
+static bool wisp__heard_store(wisp *w, wisp__session *s, wisp__incoming *in,
+                              const wisp__hearing *h) {
+    wisp__track *track = h->track;
+    wisp__stored *stored = wisp__track_newest(track);
+    bool newer = !track->begun || wisp__distance(h->sequence, track->sequence) >= 0;
+    bool news = in->in_order || (newer && !(stored && wisp__kept_same(stored->value, h->value)));
     in->stale = !newer;
-    wisp__track_store(&w->base, &w->chunks, &s->heard, track, sequence, value, models, base);
-    if (wisp__track_find(track, sequence)) wisp__track_find(track, sequence)->acked = true;
-    if (newer) track->sequence = sequence + 1;
+    wisp__track_store(&w->base, &w->chunks, &s->heard, track, h->sequence, h->value, h->models,
+                      h->t.whole ? NULL : &h->base_at);
+    stored = wisp__track_find(track, h->sequence);
+    if (stored) stored->acked = true;
+    if (newer) track->sequence = h->sequence + 1;
     track->begun = true;
     return news;
 }
@@ -24428,70 +24450,58 @@ static wisp__kept *wisp__heard_whole(wisp *w, wisp__reader *from) {
     return wisp__kept_make(&w->base, &w->chunks, bytes, bits);
 }
 
+/* Makes the value that a difference tells. There is none when the difference came too late, or when
+   the other end is asked for a whole value. */
+static wisp_result wisp__heard_change(wisp *w, wisp__session *s, wisp__incoming *in,
+                                      wisp__hearing *h) {
+    bool sync = in->form->sync;
+    wisp__difference base;
+    wisp_result why;
+    if (!wisp__heard_base(h, in->in_order, &base)) {
+        in->stale = !in->in_order && h->track && h->track->begun &&
+                    wisp__distance(h->sequence, h->track->sequence) < 0;
+        if (in->stale) return WISP_OK;
+        return wisp__ask_whole(w, s, in, "a difference to a value that is not held");
+    }
+    if (sync && !wisp__pay(&w->content.credit, base.base->bits / 64)) return WISP_E_FLOOD;
+    if (sync && wisp__told_hash(base.base) != h->t.hash)
+        return wisp__ask_whole(w, s, in, "a difference to another value than is held");
+    h->value = wisp__difference_apply(&w->content, &w->chunks, in->form, &h->from, &base,
+                                      &h->models, &why);
+    if (h->value) return WISP_OK;
+    if (why != WISP_E_BAD_PACKET) return why;
+    return wisp__ask_whole(w, s, in, "a difference that makes no sense");
+}
+
 /* Applies what was told, in its turn. *deliver: it is new, and *kept is to be released. */
 static wisp_result wisp__hear_value(wisp *w, wisp__session *s, wisp__incoming *in, bool *deliver,
                                     wisp__kept **kept) {
-    wisp__form *form = in->form;
-    wisp__reader from = in->from;
-    wisp__telling t;
-    wisp__track *track;
-    wisp__difference base;
-    wisp__kept *value = NULL, *models = NULL;
-    wisp_result why;
-    uint32_t sequence, base_at = 0;
-    bool in_order = in->in_order;
-    memset(&base, 0, sizeof base);
-    *deliver = true;
-    from.at = in->data_at;
-    from.end = in->end;
-    wisp__get_telling(&from, form, in_order, &t);
-    track = wisp__track_open(&w->base, &w->chunks, &s->heard, form->number, (uint64_t)t.place,
-                             in_order, &why);
-    *deliver = t.whole || track != NULL;
-    if (!track && why == WISP_E_MEMORY) return why;
-    if (track && track->whole) {                     /* taken from another key: nothing is known */
-        track->whole = track->begun = false;
-        track->sequence = 0;
+    wisp__hearing h;
+    wisp_result why = WISP_OK;
+    memset(&h, 0, sizeof h);
+    h.from = in->from;
+    h.from.at = in->data_at;
+    h.from.end = in->end;
+    wisp__get_telling(&h.from, in->form, in->in_order, &h.t);
+    h.track = wisp__track_open(&w->base, &w->chunks, &s->heard, in->form->number,
+                               (uint64_t)h.t.place, in->in_order, &why);
+    if (!h.track && why == WISP_E_MEMORY) return why;
+    if (h.track && h.track->whole) {                 /* taken from another key: nothing is known */
+        h.track->whole = h.track->begun = false;
+        h.track->sequence = 0;
     }
-    sequence = track ? track->sequence : 0;
-    if (t.far) {
-        sequence = t.sequence;
-    } else if (!in_order && track && track->begun) {
-        uint32_t ahead = (t.sequence - sequence) & ((1u << WISP__SEQUENCE_BITS) - 1);
-        sequence += ahead - ((ahead & (1u << (WISP__SEQUENCE_BITS - 1))) << 1);
-    } else if (!in_order) {
-        sequence = t.sequence;
-    }
-    if (t.whole) {
-        value = wisp__heard_whole(w, &from);
-        form->asked = false;
+    h.sequence = wisp__heard_sequence(h.track, &h.t, in->in_order);
+    if (h.t.whole) {
+        h.value = wisp__heard_whole(w, &h.from);
+        in->form->asked = false;
         why = wisp__content_result(&w->content, WISP_E_MEMORY);
     } else {
-        bool held = wisp__heard_base(track, &t, sequence, in_order, &base, &base_at);
-        *deliver = false;
-        if (!held && !in_order && track && track->begun &&
-            wisp__distance(sequence, track->sequence) < 0) {
-            in->stale = true;
-            return WISP_OK;
-        }
-        if (!held) return wisp__ask_whole(w, s, in, "a difference to a value that is not held");
-        if (!(t.older & 1)) base.older[0] = NULL;
-        if (!(t.older & 2)) base.older[1] = NULL;
-        if (form->sync && !wisp__pay(&w->content.credit, base.base->bits / 64))
-            return WISP_E_FLOOD;
-        if (form->sync && wisp__told_hash(base.base) != t.hash)
-            return wisp__ask_whole(w, s, in, "a difference to another value than is held");
-        value = wisp__difference_apply(&w->content, &w->chunks, form, &from, &base, &models, &why);
-        if (!value && why == WISP_E_FLOOD) return why;
-        if (!value && why == WISP_E_BAD_PACKET)
-            return wisp__ask_whole(w, s, in, "a difference that makes no sense");
-        *deliver = true;
+        why = wisp__heard_change(w, s, in, &h);
     }
-    if (!value) return why;
-    if (track) *deliver = wisp__heard_store(w, s, track, sequence, value, models,
-                                            t.whole ? NULL : &base_at, in);
-    else wisp__kept_release(&w->base, &w->chunks, models);
-    *kept = value;
+    if (!h.value) return why;
+    *kept = h.value;
+    *deliver = !h.track || wisp__heard_store(w, s, in, &h);
+    if (!h.track) wisp__kept_release(&w->base, &w->chunks, h.models);
     return WISP_OK;
 }
 
@@ -24777,16 +24787,17 @@ static bool wisp__read_form(wisp__reader *from, wisp__learning *l, int kind) {
 static wisp__described *wisp__learn_schema_of(wisp *w, wisp__session *s, const wisp__learning *l,
                                               const uint8_t *descriptor, wisp_result *why) {
     wisp__their *their = &s->theirs[l->number];
-    uint32_t hash = (uint32_t)wisp__hash_bytes(descriptor, (l->bits + 7) / 8) & ~UINT32_C(3);
+    uint32_t hash = (uint32_t)wisp__hash_bytes(descriptor, (l->bits + 7) / 8);
     size_t left = (size_t)wisp__max_int(w->base.limits.schema_bytes - s->schema_bytes, 0);
     wisp__described *known = wisp__described_find(&w->registry.schemas, descriptor, l->bits);
     wisp__described *described;
-    *why = their->failed & 2 ? WISP_E_LIMIT : WISP_E_SCHEMA;
-    if (their->failed == (hash | (their->failed & 2) | 1) && !known) return NULL;
+    *why = their->failed;
+    if (*why && their->failed_hash == hash && !known) return NULL;
     if (known && !wisp__schema_charge(s, known)) left = SIZE_MAX / 4;
     *why = WISP_OK;
     described = wisp__described_learn(&w->registry.schemas, descriptor, l->bits, left, why);
-    their->failed = *why == WISP_E_SCHEMA ? hash | 1 : *why == WISP_E_LIMIT ? hash | 3 : 0;
+    their->failed = (int16_t)(*why == WISP_E_SCHEMA || *why == WISP_E_LIMIT ? *why : WISP_OK);
+    their->failed_hash = hash;
     return described;
 }
 
@@ -25693,7 +25704,6 @@ static void wisp__flush_dirty(wisp *w) {
     wisp__post_send(&w->peers);
 }
 
-/* Runs all rooms' checks: for tests. */
 WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session *s) {
     int queued = 0, bytes = 0, loose = 0, refused = 0;
     if (s->peer.state != WISP__JOINED) return;
@@ -28206,7 +28216,6 @@ void wisp_overlay(wisp *w, const wisp_canvas *canvas) {
     else wisp__overlay_notice(canvas, "nothing is counted: call wisp_use_profiler");
 }
 
-/* Runs every room's check: for tests. */
 /* What is counted of names that peers have announced. */
 WISP__UNUSED static void wisp__lent_check(const wisp *w) {
     int announced = 0, lent = 0;
@@ -28223,6 +28232,7 @@ WISP__UNUSED static void wisp__lent_check(const wisp *w) {
     WISP_ASSERT(announced == 0 && lent == w->registry.lent);
 }
 
+/* Runs every room's check: for tests. */
 WISP__UNUSED static void wisp__host_check(const wisp *w) {
     int joined = 0, placed = 0;
     for (int i = 0; i < w->peers.pool.made; i++) {
