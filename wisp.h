@@ -2951,9 +2951,12 @@ static int wisp__default_int(int value, int fallback) {
     return value > 0 ? value : fallback;
 }
 
-/* A number of a limit: the default where there is none, and never so many that sums of two wrap. */
-static int wisp__limit(int value, int fallback) {
-    return wisp__min_int(wisp__default_int(value, fallback), 1 << 30);
+/* So many at most of what has no other bound, that sums of two do not wrap. */
+enum { WISP__LIMIT_MOST = 1 << 30 };
+
+/* A limit, or its default where there is none. */
+static int wisp__limit(int value, int fallback, int most) {
+    return wisp__min_int(value > 0 ? value : fallback, most);
 }
 
 /* The limits of a message, when nobody says others. */
@@ -2962,38 +2965,34 @@ enum { WISP__MESSAGE_BYTES = 1 << 20, WISP__MESSAGE_VALUES = 65536, WISP__MAP_PA
 
 static void wisp__limits_defaults(wisp_limits *limits, int max_peers) {
     wisp_limits *l = limits;
-    l->remotes = wisp__min_int(wisp__default_int(l->remotes, 1024), 16384);
-    l->connections = wisp__min_int(wisp__default_int(l->connections, 4096), 1 << 20);
-    l->message_bytes = wisp__min_int(wisp__default_int(l->message_bytes, WISP__MESSAGE_BYTES),
-                                     (1 << 28) - 1024);       /* its bits are an int */
-    l->message_values = wisp__min_int(wisp__default_int(l->message_values, WISP__MESSAGE_VALUES),
-                                      1 << 24);
-    l->map_pairs = wisp__min_int(wisp__default_int(l->map_pairs, WISP__MAP_PAIRS), 1 << 24);
-    l->nesting = wisp__min_int(wisp__default_int(l->nesting, WISP__NESTING), 256);
-    l->queue_messages = wisp__limit(l->queue_messages, 65536);
-    l->queue_bytes = wisp__limit(l->queue_bytes, 4 << 20);
+    l->remotes = wisp__limit(l->remotes, 1024, 16384);
+    l->connections = wisp__limit(l->connections, 4096, 1 << 20);
+    l->message_bytes = wisp__limit(l->message_bytes, WISP__MESSAGE_BYTES,
+                                   (1 << 28) - 1024);         /* its bits are an int */
+    l->message_values = wisp__limit(l->message_values, WISP__MESSAGE_VALUES, 1 << 24);
+    l->map_pairs = wisp__limit(l->map_pairs, WISP__MAP_PAIRS, 1 << 24);
+    l->nesting = wisp__limit(l->nesting, WISP__NESTING, 256);
+    l->queue_messages = wisp__limit(l->queue_messages, 65536, WISP__LIMIT_MOST);
+    l->queue_bytes = wisp__limit(l->queue_bytes, 4 << 20, WISP__LIMIT_MOST);
     l->queue_bytes = wisp__max_int(l->queue_bytes, 2 * l->message_bytes);
-    l->window_items = wisp__default_int(l->window_items, 2048);
-    l->window_items = wisp__power_of_two(wisp__min_int(l->window_items, 16384));
-    l->window_bytes = wisp__limit(l->window_bytes, 1 << 20);
-    l->window_packets = wisp__default_int(l->window_packets, 1024);
-    l->window_packets = wisp__power_of_two(wisp__min_int(l->window_packets, 1024));
-    l->calls = wisp__min_int(wisp__default_int(l->calls, 4096), 1 << 20);
-    l->calls_remembered = wisp__default_int(l->calls_remembered, 4096);
-    l->calls_remembered = wisp__power_of_two(wisp__min_int(l->calls_remembered, 16384));
-    l->packet_messages = wisp__max_int(wisp__limit(l->packet_messages, 4096), 2048);
-    l->update_packets = wisp__limit(l->update_packets, 65536);
-    l->update_work = wisp__min_int(wisp__limit(l->update_work, 50000), 1 << 28);
-    l->notices = wisp__max_int(wisp__min_int(wisp__limit(l->notices, 1024), 1 << 24), max_peers);
-    l->schema_bytes = wisp__min_int(wisp__limit(l->schema_bytes, 1 << 20), 1 << 28);
-    l->baseline_bytes = wisp__limit(l->baseline_bytes, 1 << 20);
-    l->baselines = wisp__default_int(l->baselines, 16);
-    l->baselines = wisp__power_of_two(wisp__max_int(wisp__min_int(l->baselines, 64), 4));
-    l->keys = wisp__min_int(wisp__default_int(l->keys, 1024), 1 << 16);
-    l->held_messages = wisp__limit(l->held_messages, 1024);
-    l->held_bytes = wisp__limit(l->held_bytes, 1 << 20);
-    l->groups = wisp__min_int(wisp__default_int(l->groups, 1024), 1 << 16);
-    l->matched_names = wisp__limit(l->matched_names, 64);
+    l->window_items = wisp__power_of_two(wisp__limit(l->window_items, 2048, 16384));
+    l->window_bytes = wisp__limit(l->window_bytes, 1 << 20, WISP__LIMIT_MOST);
+    l->window_packets = wisp__power_of_two(wisp__limit(l->window_packets, 1024, 1024));
+    l->calls = wisp__limit(l->calls, 4096, 1 << 20);
+    l->calls_remembered = wisp__power_of_two(wisp__limit(l->calls_remembered, 4096, 16384));
+    l->packet_messages = wisp__limit(l->packet_messages, 4096, WISP__LIMIT_MOST);
+    l->packet_messages = wisp__max_int(l->packet_messages, 2048);
+    l->update_packets = wisp__limit(l->update_packets, 65536, WISP__LIMIT_MOST);
+    l->update_work = wisp__limit(l->update_work, 50000, 1 << 28);
+    l->notices = wisp__max_int(wisp__limit(l->notices, 1024, 1 << 24), max_peers);
+    l->schema_bytes = wisp__limit(l->schema_bytes, 1 << 20, 1 << 28);
+    l->baseline_bytes = wisp__limit(l->baseline_bytes, 1 << 20, WISP__LIMIT_MOST);
+    l->baselines = wisp__power_of_two(wisp__max_int(wisp__limit(l->baselines, 16, 64), 4));
+    l->keys = wisp__limit(l->keys, 1024, 1 << 16);
+    l->held_messages = wisp__limit(l->held_messages, 1024, WISP__LIMIT_MOST);
+    l->held_bytes = wisp__limit(l->held_bytes, 1 << 20, WISP__LIMIT_MOST);
+    l->groups = wisp__limit(l->groups, 1024, 1 << 16);
+    l->matched_names = wisp__limit(l->matched_names, 64, WISP__LIMIT_MOST);
 }
 
 /* ===========================================================================
@@ -3504,16 +3503,12 @@ typedef struct wisp__supply {
 
 static wisp__supply wisp__supply_of_arena(wisp__base *base, wisp__arena *arena,
                                           wisp__credit *credit) {
-    wisp__supply supply = { NULL, NULL, NULL, NULL };
-    supply.base = base;
-    supply.arena = arena;
-    supply.credit = credit;
+    wisp__supply supply = { base, arena, NULL, credit };
     return supply;
 }
 
 static wisp__supply wisp__supply_of_bump(wisp__bump *bump) {
-    wisp__supply supply = { NULL, NULL, NULL, NULL };
-    supply.bump = bump;
+    wisp__supply supply = { NULL, NULL, bump, NULL };
     return supply;
 }
 
@@ -4267,8 +4262,7 @@ wisp_value wisp_reference(wisp_object object) {
 }
 
 static wisp_value wisp__value_of_id(uint32_t id) {
-    wisp_object object = { 0 };
-    object.id = id;
+    wisp_object object = { id };
     return wisp_reference(object);
 }
 
@@ -4621,20 +4615,21 @@ static wisp_value wisp__item_at(const wisp_value *value, int i) {
                       data + (size_t)i * (size_t)value->as.items.each, -1);
 }
 
-/* The i-th element, pair or field: its key (NULL in arrays), and its value, which lives in
-   *scratch if need be. A field that is not there is nil, and so is what no list has. */
+/* The value of the i-th element, pair or field, which lives in *scratch if need be. *key, unless
+   `key` is NULL: its key, NULL in arrays. A field that is not there is nil, and so is what no list
+   has. */
 static const wisp_value *wisp__child(const wisp_value *value, int i, const char **key,
                                      wisp_value *scratch) {
     const wisp_schema *schema;
-    *key = NULL;
+    if (key) *key = NULL;
     switch ((int)value->kind) {
     case WISP_ARRAY: return &wisp__elements_of(value)[i];
     case WISP_MAP:
-        *key = wisp__pairs_of(value)[i].key;
+        if (key) *key = wisp__pairs_of(value)[i].key;
         return &wisp__pairs_of(value)[i].value;
     case WISP_STRUCT:
         schema = wisp__schema_of(value);
-        if (schema->shape != WISP_SHAPE_LIST) *key = schema->fields[i].name;
+        if (key && schema->shape != WISP_SHAPE_LIST) *key = schema->fields[i].name;
         *scratch = wisp__view_field(&schema->fields[i], wisp__data_of(value));
         return scratch;
     default:
@@ -4665,8 +4660,7 @@ static int wisp__child_place(const wisp_value *map, const char *name, int from) 
 static const wisp_value *wisp__child_named(const wisp_value *map, const char *name, int from,
                                            wisp_value *scratch) {
     int at = wisp__child_place(map, name, from);
-    const char *key;
-    return at < 0 ? NULL : wisp__child(map, at, &key, scratch);
+    return at < 0 ? NULL : wisp__child(map, at, NULL, scratch);
 }
 
 /* Is the i-th child a field of a struct that may be missing, and is? */
@@ -4789,9 +4783,8 @@ static bool wisp__array_equal(const wisp_value *a, const wisp_value *b) {
     if (a->count != b->count) return false;
     for (int i = 0; i < a->count; i++) {
         wisp_value x, y;
-        const char *key;
-        const wisp_value *p = wisp__child(a, i, &key, &x);
-        if (!wisp_equal(p, wisp__child(b, i, &key, &y))) return false;
+        const wisp_value *p = wisp__child(a, i, NULL, &x);
+        if (!wisp_equal(p, wisp__child(b, i, NULL, &y))) return false;
     }
     return true;
 }
@@ -5023,10 +5016,9 @@ static wisp__fields *wisp__fields_of(const wisp_value *value) {
 static const wisp_value *wisp__field_at(const wisp_value *value, int i) {
     wisp__fields *fields = wisp__fields_of(value);
     wisp_value scratch;
-    const char *key;
     if (!fields || wisp__is_missing(value, i)) return NULL;
     if (!fields->made[i]) {
-        const wisp_value *field = wisp__child(value, i, &key, &scratch);
+        const wisp_value *field = wisp__child(value, i, NULL, &scratch);
         if (fields->make(fields, field, &fields->values[i])) return NULL;
         fields->made[i] = true;
     }
@@ -5041,11 +5033,10 @@ int wisp_count_of(const wisp_value *value) {
 
 const wisp_value *wisp_element_of(const wisp_value *value, int i) {
     wisp_value scratch;
-    const char *key;
     if (!value || i < 0 || i >= value->count) return NULL;
     if (value->kind == WISP_STRUCT) return wisp__field_at(value, i);
     if (value->kind != WISP_ARRAY && value->kind != WISP_MAP) return NULL;
-    return wisp__child(value, i, &key, &scratch);
+    return wisp__child(value, i, NULL, &scratch);
 }
 
 const char *wisp_key_of(const wisp_value *map, int i) {
@@ -5507,9 +5498,8 @@ static bool wisp__fit_parts(wisp__fitting *f, wisp_kind kind, int count, const w
         return wisp__blame(f, "is no vector of %d", count);
     for (int i = 0; i < count; i++) {
         wisp_value scratch;
-        const char *key;
         uint32_t bits;
-        if (!wisp__value_float(wisp__child(v, i, &key, &scratch), &bits))
+        if (!wisp__value_float(wisp__child(v, i, NULL, &scratch), &bits))
             return wisp__blame(f, "is no vector of %d", count);
         memcpy(&parts[i], &bits, 4);
     }
@@ -5688,8 +5678,7 @@ static bool wisp__fit_array(wisp__fitting *f, const wisp_type *type, int bytes,
     }
     for (int i = 0; i < v->count; i++) {
         wisp_value scratch;
-        const char *key;
-        const wisp_value *child = wisp__child(v, i, &key, &scratch);
+        const wisp_value *child = wisp__child(v, i, NULL, &scratch);
         void *to = at ? items + (size_t)i * (size_t)each : NULL;
         if (!wisp__match(f, element, bytes > 0 ? each : 0, child, to, NULL))
             return wisp__blame_in(f, NULL, i);
@@ -5897,8 +5886,7 @@ static wisp_result wisp__as_array(wisp__supply *supply, const wisp_value *from, 
     if (!items) return wisp__credit_result(supply->credit, WISP_E_MEMORY);
     for (int i = 0; i < from->count; i++) {
         wisp_value scratch;
-        const char *key;
-        wisp_result result = wisp__as_map(supply, wisp__child(from, i, &key, &scratch), &items[i]);
+        wisp_result result = wisp__as_map(supply, wisp__child(from, i, NULL, &scratch), &items[i]);
         if (result) return result;
     }
     *out = wisp_array(items, from->count);
@@ -7623,11 +7611,10 @@ static wisp_result wisp__pack_measure(const wisp_limits *limits, const wisp_valu
 
 static void wisp__pack_array(wisp__packer *p, const wisp_value *value, wisp__parts parts) {
     wisp_value first, scratch;
-    const char *key;
     bool alike = true;
     for (int i = 1; alike && i < value->count; i++)
-        alike = wisp__same_shape(wisp__child(value, 0, &key, &first),
-                                 wisp__child(value, i, &key, &scratch));
+        alike = wisp__same_shape(wisp__child(value, 0, NULL, &first),
+                                 wisp__child(value, i, NULL, &scratch));
     if (parts == WISP__SHAPE_AND_DATA) {
         wisp__put(&p->shape, WISP__CODE_LIST, 5);
         wisp__put_small(&p->shape, (uint64_t)value->count);
@@ -7635,7 +7622,7 @@ static void wisp__pack_array(wisp__packer *p, const wisp_value *value, wisp__par
     }
     for (int i = 0; i < value->count; i++) {
         int64_t before = p->data.at;
-        wisp__pack_value(p, wisp__child(value, i, &key, &scratch),
+        wisp__pack_value(p, wisp__child(value, i, NULL, &scratch),
                          i && alike ? WISP__DATA_ONLY : parts);
         if (p->data.at == before) wisp__put(&p->data, 0, 1);
     }
@@ -7807,13 +7794,9 @@ static inline bool wisp__unpack_pay(wisp__unpacker *u, int64_t count, int price)
 }
 
 static inline void *wisp__unpack_take(wisp__unpacker *u, size_t bytes) {
-    void *memory = NULL;
-    if (!wisp__pay_memory(u->credit, bytes)) {
-        wisp__unpack_fail(u, WISP_E_FLOOD);
-        return NULL;
-    }
-    memory = wisp__arena_take(u->base, u->arena, bytes);
-    if (!memory) wisp__unpack_fail(u, WISP_E_MEMORY);
+    bool paid = wisp__pay_memory(u->credit, bytes);
+    void *memory = paid ? wisp__arena_take(u->base, u->arena, bytes) : NULL;
+    if (!memory) wisp__unpack_fail(u, paid ? WISP_E_MEMORY : WISP_E_FLOOD);
     return memory;
 }
 
@@ -11469,8 +11452,7 @@ static const wisp_value *wisp__msgpack_entries(const wisp_value *map, wisp_value
         return NULL;
     for (int i = 0; i < entries->count; i++) {
         wisp_value inner;
-        const char *key;
-        const wisp_value *entry = wisp__child(entries, i, &key, &inner);
+        const wisp_value *entry = wisp__child(entries, i, NULL, &inner);
         if (!wisp__is_array(entry) || entry->count != 2 || !wisp__is_sound(entry)) return NULL;
     }
     return entries;
@@ -11487,10 +11469,9 @@ static bool wisp__msgpack_put_entries(wisp__msgpack_writer *w, const wisp_value 
     wisp__msgpack_put_length(w, &wisp__msgpack_map, (size_t)entries->count);
     for (int i = 0; i < entries->count && !w->result; i++) {
         wisp_value inner, leaf;
-        const char *key;
-        const wisp_value *entry = wisp__child(entries, i, &key, &inner);
-        wisp__msgpack_put_value(w, wisp__child(entry, 0, &key, &leaf), depth + 2);
-        wisp__msgpack_put_value(w, wisp__child(entry, 1, &key, &leaf), depth + 2);
+        const wisp_value *entry = wisp__child(entries, i, NULL, &inner);
+        wisp__msgpack_put_value(w, wisp__child(entry, 0, NULL, &leaf), depth + 2);
+        wisp__msgpack_put_value(w, wisp__child(entry, 1, NULL, &leaf), depth + 2);
     }
     return true;
 }
@@ -11522,8 +11503,7 @@ static void wisp__msgpack_put_list(wisp__msgpack_writer *w, const wisp_value *li
     wisp__msgpack_put_length(w, &wisp__msgpack_array, (size_t)list->count);
     for (int i = 0; i < list->count && !w->result; i++) {
         wisp_value scratch;
-        const char *key;
-        wisp__msgpack_put_value(w, wisp__child(list, i, &key, &scratch), depth);
+        wisp__msgpack_put_value(w, wisp__child(list, i, NULL, &scratch), depth);
     }
 }
 
@@ -12680,8 +12660,7 @@ static bool wisp__protobuf_fits_list(const wisp_type *type, const wisp_value *va
     if (!wisp__is_array(value) || value->count > type->max) return false;
     for (int i = 0; levels > 0 && i < value->count; i++) {
         wisp_value scratch;
-        const char *key;
-        const wisp_value *child = wisp__child(value, i, &key, &scratch);
+        const wisp_value *child = wisp__child(value, i, NULL, &scratch);
         if (!wisp__protobuf_fits((const wisp_type *)type->of, child, levels - 1)) return false;
     }
     return true;
@@ -12695,9 +12674,8 @@ static const wisp_value *wisp__protobuf_child(const wisp_schema *schema, const w
     bool row = schema->shape == WISP_SHAPE_LIST;
     const wisp_value *child = NULL;
     int last = value->count - 1;
-    const char *key;
     if (!row) child = wisp__child_named(value, field->name, wisp__min_int(i, last), scratch);
-    else if (i <= last) child = wisp__child(value, i, &key, scratch);
+    else if (i <= last) child = wisp__child(value, i, NULL, scratch);
     if (!child || child->kind != WISP_NIL || !(field->flags & WISP_FLAG_MAYBE)) return child;
     if (row || field->type.kind != WISP_TYPE_ANY) return NULL;
     return wisp__is_missing(value, i) ? NULL : child;
@@ -12708,8 +12686,7 @@ static int wisp__protobuf_filled(const wisp_value *value) {
     int count = 0;
     for (int i = 0; i < value->count; i++) {
         wisp_value scratch;
-        const char *key;
-        count += wisp__child(value, i, &key, &scratch)->kind != WISP_NIL;
+        count += wisp__child(value, i, NULL, &scratch)->kind != WISP_NIL;
     }
     return count;
 }
@@ -12800,8 +12777,7 @@ static void wisp__protobuf_put_list(wisp__protowire_writer *w, const wisp_type *
     if (!wisp__protowire_is_there(w, value)) return;
     for (int i = value->count - 1; i >= 0 && !w->result; i--) {
         wisp_value scratch;
-        const char *key;
-        const wisp_value *child = wisp__child(value, i, &key, &scratch);
+        const wisp_value *child = wisp__child(value, i, NULL, &scratch);
         if (wisp__protobuf_is_scalar(form)) wisp__protobuf_put_scalar(w, form, element, child);
         else wisp__protobuf_put_element(w, element, each, child, number, depth);
     }
@@ -18926,15 +18902,14 @@ static wisp__remote *wisp__registry_add(wisp__registry *registry, const char *na
 }
 
 static wisp_result wisp__config_check(const wisp_config *c) {
-    if (c->delivery < 0 || c->delivery > WISP_SEQUENCED) return WISP_E_ARGUMENT;
-    if (c->channel < 0 || c->channel > WISP__CHANNELS) return WISP_E_ARGUMENT;
-    if (c->batching < 0 || c->batching > WISP_BATCH_RELIABLE) return WISP_E_ARGUMENT;
-    if (c->max_batch_size < 0 || c->rate_burst < 0 || c->call_tries < 0) return WISP_E_ARGUMENT;
-    if (c->batch_priority < 0 || c->batch_priority > 1000) return WISP_E_ARGUMENT;
-    if (!wisp__is_within(c->rate_limit, -1e9, 1e9)) return WISP_E_ARGUMENT;
-    if (!wisp__is_within(c->call_timeout, 0, 1e9)) return WISP_E_ARGUMENT;
-    if (c->delta_sync < 0 || c->delta_sync > WISP_OFF) return WISP_E_ARGUMENT;
-    return WISP_OK;
+    bool fine = c->delivery >= 0 && c->delivery <= WISP_SEQUENCED && c->channel >= 0 &&
+                c->channel <= WISP__CHANNELS && c->batching >= 0 &&
+                c->batching <= WISP_BATCH_RELIABLE && c->max_batch_size >= 0 &&
+                c->rate_burst >= 0 && c->call_tries >= 0 && c->batch_priority >= 0 &&
+                c->batch_priority <= 1000 && wisp__is_within(c->rate_limit, -1e9, 1e9) &&
+                wisp__is_within(c->call_timeout, 0, 1e9) && c->delta_sync >= 0 &&
+                c->delta_sync <= WISP_OFF;
+    return fine ? WISP_OK : WISP_E_ARGUMENT;
 }
 
 static wisp_result wisp__encoding_check(wisp__registry *registry, const wisp_encoding *e) {
@@ -23781,6 +23756,22 @@ typedef struct wisp__reading {
     wisp_result     code;         /* with which */
 } wisp__reading;
 
+static void wisp__drop_stale(wisp *w, wisp__session *s, wisp__remote *remote) {
+    remote->stats.stale++;
+    s->peer.stats.stale++;
+    wisp__drop(&w->registry, remote, s, WISP_DROP_STALE);
+}
+
+/* Is one more message of a name within its rate? If not, it is counted. */
+static bool wisp__within_rate(wisp *w, wisp__session *s, wisp__remote *remote,
+                              wisp__route *route) {
+    if (wisp__policy_admit(&remote->now, &route->rate, w->base.time)) return true;
+    remote->stats.rate_limited++;
+    s->peer.stats.rate_limited++;
+    wisp__drop(&w->registry, remote, s, WISP_DROP_RATE);
+    return false;
+}
+
 static void wisp__message_event(wisp *w, wisp__session *s, const wisp__incoming *in,
                                 wisp_event *event) {
     event->result = WISP_OK;
@@ -24020,10 +24011,7 @@ static void wisp__on_new_call(wisp *w, wisp__session *s, wisp__request *request,
     if (!in->remote) {
         wisp__drop(&w->registry, NULL, s, WISP_DROP_NO_REMOTE);
         wisp__answer_code(w, s, request, in->call, remote, WISP_E_NO_REMOTE);
-    } else if (!wisp__policy_admit(&remote->now, &route->rate, w->base.time)) {
-        remote->stats.rate_limited++;
-        s->peer.stats.rate_limited++;
-        wisp__drop(&w->registry, remote, s, WISP_DROP_RATE);
+    } else if (!wisp__within_rate(w, s, remote, route)) {
         wisp__answer_code(w, s, request, in->call, remote, WISP_E_RATE);
     } else if (!remote->answer) {
         wisp__drop(&w->registry, remote, s, WISP_DROP_NO_HANDLER);
@@ -24205,17 +24193,12 @@ static bool wisp__admit_event(wisp *w, wisp__session *s, const wisp__incoming *i
     wisp__count_received(w, s, remote, in);
     if (delivery == WISP_SEQUENCED && !in->told) {        /* what is told has an order by key */
         if (number < route->newest) {
-            remote->stats.stale++;
-            s->peer.stats.stale++;
-            wisp__drop(&w->registry, remote, s, WISP_DROP_STALE);
+            wisp__drop_stale(w, s, remote);
             return false;
         }
         route->newest = number;
     }
-    if (wisp__policy_admit(&remote->now, &route->rate, w->base.time)) return true;
-    remote->stats.rate_limited++;
-    s->peer.stats.rate_limited++;
-    wisp__drop(&w->registry, remote, s, WISP_DROP_RATE);
+    if (wisp__within_rate(w, s, remote, route)) return true;
     wisp__error(w, s, remote, WISP_E_RATE, "over the rate limit: dropped");
     return false;
 }
@@ -24530,11 +24513,7 @@ static bool wisp__hear(wisp *w, wisp__session *s, wisp__incoming *in, wisp__kept
     w->content.credit.over = false;
     in->readable = wisp__hear_value(w, s, in, &fresh, kept);
     if (in->readable) wisp__heard_lost(w, s, in);
-    if (in->stale) {
-        in->remote->stats.stale++;
-        s->peer.stats.stale++;
-        wisp__drop(&w->registry, in->remote, s, WISP_DROP_STALE);
-    }
+    if (in->stale) wisp__drop_stale(w, s, in->remote);
     return fresh || in->readable;
 }
 
@@ -26663,16 +26642,13 @@ static void wisp__desc_defaults(wisp_desc *desc) {
     wisp__limits_defaults(&desc->limits, desc->max_peers);
 }
 
-static bool wisp__limits_valid(const wisp_limits *l) {
-    return l->remotes >= 0 && l->connections >= 0 && l->message_bytes >= 0 &&
-           l->message_values >= 0 && l->map_pairs >= 0 && l->nesting >= 0 &&
-           l->queue_messages >= 0 && l->queue_bytes >= 0 && l->window_items >= 0 &&
-           l->window_bytes >= 0 && l->window_packets >= 0 && l->calls >= 0 &&
-           l->calls_remembered >= 0 && l->packet_messages >= 0 && l->update_packets >= 0 &&
-           l->update_work >= 0 &&
-           l->notices >= 0 && l->schema_bytes >= 0 && l->baseline_bytes >= 0 &&
-           l->baselines >= 0 && l->keys >= 0 && l->held_messages >= 0 && l->held_bytes >= 0 &&
-           l->groups >= 0 && l->matched_names >= 0;
+/* All of them are ints. */
+static bool wisp__limits_valid(const wisp_limits *limits) {
+    int all[sizeof *limits / sizeof(int)];
+    memcpy(all, limits, sizeof all);
+    for (int i = 0; i < WISP__LENGTH(all); i++)
+        if (all[i] < 0) return false;
+    return true;
 }
 
 static wisp_result wisp__desc_validate(const wisp_desc *desc) {
