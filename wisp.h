@@ -1195,6 +1195,8 @@ typedef struct wisp_packet {
     int       status;
 } wisp_packet;
 
+/* Both callbacks may run in any call that sends; of wisp they call only what
+   reads. */
 typedef struct wisp_link {
     /* Returns how many packets it looked at; what it did not look at is
        offered again. Negative: the link is broken (also offered again). */
@@ -2061,7 +2063,8 @@ typedef struct wisp_desc {
     wisp_entropy entropy;       /* NULL = the system's */
     void (*log)(void *user, int level, wisp_result code, const char *text);
                                 /* equal lines: 8 at once and one a second after
-                                   that, which says how many were left out */
+                                   that, which says how many were left out; of
+                                   wisp it calls only what reads */
     void       *user;           /* for accept, entropy and log */
     wisp_joins  joins;          /* who may join this endpoint */
 } wisp_desc;
@@ -16417,10 +16420,13 @@ static bool wisp__flow_reserve(wisp__base *base, wisp__flow *flow) {
         flow->oldest = flow->next;
         flow->ref_first = flow->ref_next;
     }
-    if (flow->next - flow->oldest < (uint64_t)flow->sent_room) return true;
-    return wisp__ring_grow(base, (void **)&flow->sent, &flow->sent_room,
-                           base->limits.window_packets, sizeof *flow->sent,
-                           (uint32_t)flow->oldest, (uint32_t)flow->next) == WISP_OK;
+    /* Packets with nothing but acks are not kept, but they have numbers: there may be many. */
+    while (flow->next - flow->oldest >= (uint64_t)flow->sent_room)
+        if (wisp__ring_grow(base, (void **)&flow->sent, &flow->sent_room,
+                            base->limits.window_packets, sizeof *flow->sent,
+                            (uint32_t)flow->oldest, (uint32_t)flow->next) != WISP_OK)
+            return false;
+    return true;
 }
 
 /* Room to note `count` (at most 16) more things that a packet carries. */
