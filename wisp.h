@@ -86,13 +86,13 @@
        message    values for a remote, to a set of peers.
        schema     what a remote's values are like: both ends check them, and
                   nothing of it is on the wire.
-       value told what changes is sent as a difference to what the other end
-                  is known to hold.
+       delta      only the changes since a baseline that the peer holds are
+                  sent.
 
        fire/invoke -> middleware -> check -> encode once -> queue -> flush: by
        priority, into packets -> compress -> seal -> link.send ... link.recv ->
        check the tag -> acks -> records -> channel order -> differences ->
-       versions -> check -> rate limit -> middleware -> handlers
+       rate limit -> versions -> check -> middleware -> handlers
 
    RULES
        - Time comes in as the argument of wisp_update. It may stand still or
@@ -2412,7 +2412,7 @@ static inline wisp_call wisp__invoke(wisp *w, wisp_target remote, wisp_peer to,
  *   size; stats.memory is their sum.
  * ======================================================================== */
 
-/* Of equal lines or events so many are told at once, and one a second after that. */
+/* Of equal lines or events 8 are told at once, and one a second after that. */
 enum { WISP__QUIET_KINDS = 8, WISP__QUIET_BURST = 8 };
 
 /* Lines or events that are equal but for their words. */
@@ -2424,7 +2424,7 @@ typedef struct wisp__quiet_kind {
     uint8_t  level;            /* of the log */
 } wisp__quiet_kind;
 
-/* What was told of late. The last place is for all that find no other. */
+/* The kinds that were told lately. The last place counts all that find no other. */
 typedef struct wisp__quiet {
     wisp__quiet_kind kinds[WISP__QUIET_KINDS];
 } wisp__quiet;
@@ -2468,10 +2468,9 @@ const char *wisp_result_text(wisp_result code) {
     return texts[-code];
 }
 
-/* A code that the other end sent with the reply of a call, or (`leaves`) its goodbye, as handlers
-   get it: the application's codes and those of the table as they are. Any other would say
-   something of this end that the other end does not know, so it says no more than what happened:
-   WISP_E_HANDLER or WISP_E_CLOSED. */
+/* The code that handlers get for one that the other end sent with a reply or (`leaves`) a goodbye:
+   the application's codes and those of the table as they are. Any other is a code about this end,
+   of which the other end knows nothing: it becomes WISP_E_HANDLER or WISP_E_CLOSED. */
 static wisp_result wisp__code_heard(int code, bool leaves) {
     static const int8_t replies[] = {
         WISP_OK, WISP_E_TYPE, WISP_E_TOO_BIG, WISP_E_DEPTH, WISP_E_UNSUPPORTED, WISP_E_LIMIT,
@@ -2511,8 +2510,8 @@ static bool wisp__allocator_defaults(wisp_allocator *memory) {
     return memory->alloc && memory->free;
 }
 
-/* Bytes of one piece of memory at most, on every machine: what is larger is refused, so that sums
-   and products of sizes pass no size_t of 32 bits. */
+/* The largest piece of memory, on every machine: sums and products of sizes that keep to it fit a
+   size_t of 32 bits. */
 #define WISP__MOST_BYTES INT32_MAX
 
 /* Bytes of `count` items; false: they are more than one piece of memory may have. Each product of
@@ -2614,7 +2613,7 @@ static bool wisp__quiet_let(wisp__base *base, wisp__quiet *quiet, uint64_t key, 
     return false;
 }
 
-/* Appends to a text how many like it were left out, be it at the cost of its end. */
+/* Appends to a text how many like it were left out; a long text is cut for it. */
 static void wisp__quiet_count(char *text, size_t room, uint32_t left_out) {
     char more[40];
     size_t length = strlen(text), need;
@@ -2793,7 +2792,7 @@ static bool wisp__is_within(double number, double lo, double hi) {
     return least >= -infinite && most <= infinite && order >= least && order <= most;
 }
 
-/* What a caller gave, moved into bounds; a NaN becomes the lower one. */
+/* A number moved into bounds; a NaN becomes the lower one. */
 static double wisp__clamp(double number, double lo, double hi) {
     int64_t order = wisp__order(number), infinite = (int64_t)WISP__INFINITE_BITS;
     if (order > wisp__order(hi) && order <= infinite) return hi;
@@ -4682,7 +4681,7 @@ static const void *wisp__struct_as(const wisp_value *value, const wisp_schema *s
     return wisp__data_of(value);
 }
 
-/* Does the value point to what it counts? What a caller gives may not. */
+/* Does the value point to as much as it counts? A value of the application may not. */
 static bool wisp__is_sound(const wisp_value *value) {
     const wisp_schema *schema = wisp__schema_of(value);
     const void *at = wisp__bytes_of(value);
@@ -5387,8 +5386,8 @@ static bool wisp__fit_integer(wisp__fitting *f, const wisp_type *type, int bytes
     return true;
 }
 
-/* As a number is ordered: what is kept as a float is compared with bounds that are floats too, so
-   that 0.1f is in 0 .. 0.1. No NaN is in bounds. */
+/* The order of a bound. A float is compared with bounds that are floats too, so that 0.1f is in
+   0 .. 0.1. No NaN is in bounds. */
 static int64_t wisp__bound_order(const double *bound, int bytes) {
     uint64_t bits = wisp__load_double_bits(bound);
     uint32_t narrow = wisp__bits_narrow(bits, WISP__FROM_EXACT);
@@ -7251,7 +7250,7 @@ static wisp_result wisp__edit_add(wisp_edit *edit, const char *name, const wisp_
     return WISP_OK;
 }
 
-/* What is found is only read: the edit is not changed by a look. */
+/* A search changes nothing but the credit and the first failure. */
 const wisp_value *wisp_edit_get(const wisp_edit *edit, const char *name) {
     int at = edit && name ? wisp__edit_find((wisp_edit *)edit, name) : -1;
     return at < 0 ? NULL : &edit->pairs[at].value;
@@ -16466,8 +16465,8 @@ static void wisp__flow_track(wisp__flow *flow, double now, int bytes, uint32_t f
     if (flow->free_packets) flow->free_packets--;
 }
 
-/* Leaves a number out now and then. A peer that acks what it did not receive, to be sent more,
-   sooner or later acks such a number (RFC 9000 21.4). Called when a packet has left. */
+/* Leaves a number out now and then: a peer that acks packets which it did not receive sooner or
+   later acks such a number (RFC 9000 21.4). Called when a packet has left. */
 static void wisp__flow_skip(wisp__flow *flow, wisp__secret *secret) {
     if (flow->skip_at && flow->next < flow->skip_at) return;
     if (flow->skip_at) flow->skips[flow->skip_count++ % WISP__SKIPS] = (uint32_t)flow->next++;
@@ -16693,9 +16692,9 @@ static void wisp__flow_pace(wisp__base *base, wisp__flow *flow, double now) {
     flow->pace_tokens = wisp__min(flow->pace_tokens + gained, most);
 }
 
-/* Is there a number that the other end cannot take for a leap? What it has acked it has; an ack is
-   elicited long before, at the latest after 64 packets of acks alone. (Before the first ack the
-   window is too small for a leap.) */
+/* Is the next number within the leap that the other end allows? It has all that it has acked, and
+   an ack is elicited at the latest after 64 packets of acks alone. (Before the first ack the window
+   is too small for a leap.) */
 static bool wisp__flow_may_number(const wisp__flow *flow) {
     return !flow->largest_acked ||
            flow->next + WISP__LEAP_RESERVE <= flow->largest_acked + WISP__LEAP;
@@ -16814,7 +16813,7 @@ typedef struct wisp__held {
     uint8_t  bytes[1];            /* shape, then from the next byte data */
 } wisp__held;
 
-/* What stands before the content of what is held, at most; the same on machines of every kind. */
+/* Room for the struct before the held content; the same on machines of every kind. */
 enum { WISP__HELD_HEAD = 64 };
 typedef char wisp__held_fits[sizeof(wisp__held) <= WISP__HELD_HEAD ? 1 : -1];
 
@@ -18377,14 +18376,14 @@ static bool wisp__policy_forgive(wisp__policy *policy, uint64_t host, double now
     return wisp__tally_take(policy, &policy->errors, host, b->error_burst);
 }
 
-/* May this host try to join once more? */
+/* Notes an attempt to join; false: the host has made too many. */
 static bool wisp__policy_knock(wisp__policy *policy, uint64_t host, double now) {
     const wisp_budget *b = &policy->budget;
     wisp__tally_shrink(&policy->knocks, b->joins < 0 ? WISP__JOIN_RATE : b->joins, now);
     return wisp__tally_take(policy, &policy->knocks, host, b->join_burst) || b->joins < 0;
 }
 
-/* How often a host has tried to join of late, as far as that is not forgiven yet. */
+/* How many of a host's attempts to join are not forgiven yet. */
 static int wisp__policy_knocks(wisp__policy *policy, uint64_t host) {
     double *cells[WISP__TALLY_ROWS];
     return (int)(wisp__tally_count(policy, &policy->knocks, host, cells) + 0.999);
@@ -18622,7 +18621,7 @@ static wisp_result wisp__registry_widen(wisp__registry *registry) {
     return WISP_OK;
 }
 
-/* Handles tell the names apart that a remote was lent to. */
+/* A handle is good for one of the names that a remote was lent to. */
 static uint32_t wisp__remote_id(const wisp__remote *remote) {
     return (uint32_t)remote->life << 16 | (uint32_t)(remote->index + 1);
 }
@@ -18635,7 +18634,7 @@ static wisp__remote *wisp__remote_at(const wisp__registry *registry, uint32_t id
     return remote && remote->life == id >> 16 ? remote : NULL;
 }
 
-/* A lent remote is used here: it stays, and peers are told of it as of any. */
+/* A lent remote is used here: it stays from now on, and is announced to peers like any other. */
 static void wisp__remote_claim(wisp__registry *registry, wisp__remote *remote) {
     if (!remote->lent) return;
     remote->lent = false;
@@ -19129,7 +19128,7 @@ static void wisp__content_turn(wisp__content *c) {
     c->turn++;
 }
 
-/* What comes in is paid for, what goes out is not. */
+/* Messages of peers are paid for, our own are not. */
 static wisp__unpacker wisp__content_unpacker(wisp__content *c, wisp__arena *arena,
                                              wisp__reader *data, int values) {
     wisp__unpacker u;
@@ -19142,7 +19141,7 @@ static wisp__unpacker wisp__content_unpacker(wisp__content *c, wisp__arena *aren
     return u;
 }
 
-/* Memory for what has come in, paid for. */
+/* Memory for a message of a peer, paid for. */
 static void *wisp__content_take(wisp__content *c, size_t bytes) {
     wisp__supply supply = wisp__supply_of_arena(c->base, &c->arena, &c->credit);
     return wisp__supply_take(&supply, bytes);
@@ -19398,8 +19397,8 @@ static wisp_result wisp__decode_record(wisp__unpacker *u, const wisp__program *p
     return wisp__record_read(u, program, image);
 }
 
-/* Lets the codec read with more and more memory, as it is not known before how much it needs. It
-   costs by the bytes that it reads and by the memory that it has. */
+/* Lets the codec read with more and more memory, because nobody knows beforehand how much it needs.
+   The price is by the bytes that it reads and the memory that it gets. */
 static int wisp__decode_bytes(wisp__unpacker *u, const wisp__form *form, const wisp_schema *schema,
                               const char *from, int bytes, wisp_value *value) {
     int64_t most = (int64_t)u->base->limits.message_values * (int)sizeof(wisp_pair) + 65536;
@@ -22656,7 +22655,8 @@ static void wisp__take_place(wisp *w, wisp__peer *peer) {
     w->peers.strangers++;
 }
 
-/* What is left at the address goes on with the place; it may be about to replace this one. */
+/* Another session of the address, which may be about to replace this one, goes on with the place.
+   */
 static void wisp__give_place(wisp *w, wisp__peer *peer) {
     wisp__peer *other = NULL;
     if (!peer->placed) return;
@@ -22744,8 +22744,8 @@ static void wisp__linger(wisp *w, wisp__session *s) {
     wisp__remove_session(w, s);
 }
 
-/* Tells a peer how its packets may be compressed, if that is more than it knows. What it
-   once knew stays so. */
+/* Tells a peer which compressed packets are read here, if they are more than it knows. They never
+   become fewer. */
 static void wisp__tell_reads(wisp *w, wisp__session *s) {
     unsigned news = wisp__squeeze_packets(&w->squeeze) & ~(unsigned)s->peer.read;
     if (!news) return;
@@ -23971,8 +23971,8 @@ static inline void wisp__count_received(wisp *w, wisp__session *s, wisp__remote 
     w->base.stats.messages_received++;
 }
 
-/* What has been read, as the schema that is registered here wants it; false: it does not fit. A
-   repeat of it is not read again. */
+/* Makes values that fit the schema registered here; false: they do not fit. It is done once for a
+   message and its repeats. */
 static inline bool wisp__conform_incoming(wisp *w, wisp__session *s, wisp__incoming *in) {
     bool wanted = in->remote && in->kind != WISP__R_REPLY && (in->form || in->remote->schema);
     if (!in->readable && !in->conformed && wanted) {
@@ -24364,8 +24364,9 @@ static wisp_result wisp__ask_whole(wisp *w, wisp__session *s, wisp__incoming *in
     return first ? WISP_E_BASELINE : WISP_OK;
 }
 
-/* What was told and is not kept here: its sender takes it for kept, and is asked for whole values.
-   A value in order must not be followed by differences to it either: nothing is held any more. */
+/* A value that could not be kept, although its sender takes it for a baseline: whole values are
+   asked for. On an ordered channel the baseline is forgotten, too: the next difference would be to
+   it. */
 static void wisp__heard_lost(wisp *w, wisp__session *s, wisp__incoming *in) {
     wisp__reader from = in->from;
     wisp__telling t;
@@ -24509,7 +24510,8 @@ static void wisp__on_flood(wisp *w, wisp__session *s, const wisp__incoming *in) 
     wisp__offend(w, s);
 }
 
-/* Takes in what was told; false: nothing comes of it. What cannot be kept is an error below. */
+/* Keeps a value that was told; false: there is nothing to deliver. in->readable says what failed.
+   */
 static bool wisp__hear(wisp *w, wisp__session *s, wisp__incoming *in, wisp__kept **kept) {
     bool fresh = false;
     if (in->readable) {
@@ -24530,7 +24532,8 @@ static void wisp__on_unknown(wisp *w, wisp__session *s) {
     wisp__offend(w, s);
 }
 
-/* What limits and budgets let through is worked on; `kept`: the value that was told, or NULL. */
+/* Asks budgets and limits, then decodes and dispatches. `kept`: the value that was told, or NULL.
+   */
 static void wisp__deliver_admitted(wisp *w, wisp__session *s, wisp__incoming *in, int delivery,
                                    uint64_t number, const wisp__kept *kept) {
     if (in->readable) {
@@ -24688,7 +24691,7 @@ static void wisp__tell_anew(wisp__session *s, int index) {
     s->untold = wisp__min_int(s->untold, index);
 }
 
-/* They have the name: what they did not take of it is announced again, in every form. */
+/* They have the name by now: the forms that they did not take are announced again. */
 static void wisp__name_taken(wisp *w, wisp__session *s, const wisp__remote *remote) {
     for (const wisp__remote *entry = remote; entry; entry = entry->next_form) {
         wisp__route *route = wisp__route_of(&w->base, s, entry->index);
@@ -24699,7 +24702,7 @@ static void wisp__name_taken(wisp *w, wisp__session *s, const wisp__remote *remo
     }
 }
 
-/* Our settings have changed, and may take what was refused: the other end is asked for it. */
+/* Our settings have changed: forms that were refused are asked for again. */
 static void wisp__ask_refused(wisp *w, wisp__session *s) {
     for (int i = WISP__RESERVED; s->refused > 0 && i < s->route_room; i++) {
         if (!s->routes[i].refused) continue;
@@ -24766,9 +24769,9 @@ static bool wisp__read_form(wisp__reader *from, wisp__learning *l, int kind) {
            !(l->form.delta && kind == WISP__CODED);
 }
 
-/* The schema of an announcement. One that could not be had is remembered with its number, so that
-   the same again costs no more than a look at its bytes. A peer's own schemas are all that fills
-   what it may use, and they stay as long as it does: what had no room has none later. */
+/* The schema of an announcement. A failure is remembered with the number, so that the same schema
+   is not compiled again. That holds for one without room, too: only the peer's own schemas fill its
+   share, and they stay as long as the peer. */
 static wisp__described *wisp__learn_schema_of(wisp *w, wisp__session *s, const wisp__learning *l,
                                               const uint8_t *descriptor, wisp_result *why) {
     wisp__their *their = &s->theirs[l->number];
@@ -24850,8 +24853,8 @@ static wisp__form *wisp__learn_form(wisp *w, wisp__session *s, const wisp__remot
     return NULL;
 }
 
-/* What they announced for a name is not taken. It is told once, until the settings change: a peer
-   that was set up otherwise is no attacker, so it is no offence, and it gets the answer. */
+/* Reports a form of theirs that is not taken: once, until the settings change. It is no offence: a
+   peer that is set up otherwise is no attacker. */
 static void wisp__refuse_form(wisp *w, wisp__session *s, wisp__remote *remote, int number,
                               wisp_result why) {
     wisp__route *route = &s->routes[remote->index];
@@ -24868,11 +24871,16 @@ static void wisp__refuse_form(wisp *w, wisp__session *s, wisp__remote *remote, i
    one; NULL: there is none. */
 static wisp__remote *wisp__lend_remote(wisp *w, const char *name, int length) {
     int64_t steps = (int64_t)w->registry.count + w->peers.pool.made;
-    bool paid = wisp__pay_each(&w->content.credit, steps, WISP__PRICE_STEP);
-    wisp__remote *remote = paid ? wisp__remote_vacant(&w->registry) : NULL;
+    wisp__remote *remote;
     wisp_result why;
-    if (!paid) return NULL;
-    if (remote) {
+    if (!wisp__pay_each(&w->content.credit, steps, WISP__PRICE_STEP)) return NULL;
+    remote = wisp__remote_vacant(&w->registry);
+    if (!remote && w->registry.lent < w->base.limits.remotes / 2) {
+        remote = wisp__registry_add(&w->registry, name, &why);
+        if (!remote) return NULL;
+        w->registry.lent++;
+        remote->lent = true;
+    } else if (remote) {
         wisp__events_forget(&w->events, remote);
         for (int i = 0; i < w->peers.pool.made; i++) {
             wisp__session *s = wisp__session_at(w, i);
@@ -24881,10 +24889,6 @@ static wisp__remote *wisp__lend_remote(wisp *w, const char *name, int length) {
             memset(&s->routes[remote->index], 0, sizeof *s->routes);
         }
         wisp__registry_relend(&w->registry, remote, name, length);
-    } else if (w->registry.lent < w->base.limits.remotes / 2) {
-        remote = wisp__registry_add(&w->registry, name, &why);
-        if (remote) w->registry.lent++;
-        if (remote) remote->lent = true;
     }
     return remote;
 }
@@ -25177,7 +25181,8 @@ static void wisp__read_fragment(wisp__reading *r) {
     wisp__take_turn(r, &in);
 }
 
-/* What is told to a peer begins anew: all of it is looked through, and values go whole. */
+/* Pays for resetting the baselines sent to a peer: all of them are looked at, and values go whole.
+   */
 static bool wisp__pay_reset(wisp__reading *r) {
     const wisp__tracks *told = &r->session->told;
     int64_t work = told->count * (int64_t)WISP__PRICE_STEP + told->bytes / WISP__PRICE_BYTES;
@@ -26882,9 +26887,8 @@ static void wisp__advance(wisp *w, double now) {
     w->base.time += wisp__min(step, w->base.timeout / 2);
 }
 
-/* Takes what has come until nothing is left, or the work of one update is done. A link that has
-   handed over several at once before, or that says so, has nothing left when it hands over less.
-   false: the link is broken. */
+/* Receives until nothing is left, or the work of one update is done. A link that hands over several
+   packets at once has nothing left when it hands over less. false: the link is broken. */
 static bool wisp__receive(wisp *w) {
     wisp_link *link = &w->peers.post.link;
     int left = w->base.limits.update_packets, count = WISP__RECEIVED;
@@ -28198,7 +28202,7 @@ void wisp_overlay(wisp *w, const wisp_canvas *canvas) {
     else wisp__overlay_notice(canvas, "nothing is counted: call wisp_use_profiler");
 }
 
-/* What is counted of names that peers have announced. */
+/* Checks the counters of names that peers have announced. */
 WISP__UNUSED static void wisp__lent_check(const wisp *w) {
     int announced = 0, lent = 0;
     for (int i = 0; i < w->registry.count; i++) {
