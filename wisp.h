@@ -10004,72 +10004,51 @@ const wisp_schema *wisp_engine_schema(const char *name) {
     return NULL;
 }
 
-/* --- the palette of BrickColor, by number; colors as 0xrrggbb --- */
+/* --- the palette of BrickColor: numbers, each with its color as 0xrrggbb --- */
 
-typedef struct wisp__brick {
-    uint16_t number;
-    uint32_t rgb;
-} wisp__brick;
-
-static const wisp__brick wisp__palette[] = {
-    { 1, 0xf2f3f3 }, { 2, 0xa1a5a2 }, { 3, 0xf9e999 }, { 5, 0xd7c59a }, { 6, 0xc2dab8 },
-    { 9, 0xe8bac8 }, { 11, 0x80bbdb }, { 12, 0xcb8442 }, { 18, 0xcc8e69 }, { 21, 0xc4281c },
-    { 22, 0xc470a0 }, { 23, 0x0d69ac }, { 24, 0xf5cd30 }, { 25, 0x624732 }, { 26, 0x1b2a35 },
-    { 27, 0x6d6e6c }, { 28, 0x287f47 }, { 29, 0xa1c48c }, { 36, 0xf3cf9b }, { 37, 0x4b974b },
-    { 38, 0xa05f35 }, { 39, 0xc1cade }, { 40, 0xececec }, { 41, 0xcd544b }, { 42, 0xc1dff0 },
-    { 43, 0x7bb6e8 }, { 44, 0xf7f18d }, { 45, 0xb4d2e4 }, { 47, 0xd9856c }, { 48, 0x84b68d },
-    { 49, 0xf8f184 }, { 50, 0xece8de }, { 100, 0xeec4b6 }, { 101, 0xda867a },
-    { 102, 0x6e99ca }, { 103, 0xc7c1b7 }, { 104, 0x6b327c }, { 105, 0xe29b40 },
-    { 106, 0xda8541 }, { 107, 0x008f9c }, { 108, 0x685c43 }, { 110, 0x435493 },
-    { 111, 0xbfb7b1 }, { 112, 0x6874ac }, { 113, 0xe5adc8 }, { 115, 0xc7d23c },
-    { 116, 0x55a5af }, { 118, 0xb7d7d5 }, { 119, 0xa4bd47 }, { 120, 0xd9e4a7 },
-    { 121, 0xe7ac58 }, { 123, 0xd36f4c }, { 124, 0x923978 }, { 125, 0xeab892 },
-    { 126, 0xa5a5cb }, { 127, 0xdcbc81 }, { 128, 0xae7a59 }, { 131, 0x9ca3a8 },
-    { 133, 0xd5733d }, { 134, 0xd8dd56 }, { 135, 0x74869d }, { 136, 0x877c90 },
-    { 137, 0xe09864 }, { 138, 0x958a73 }, { 140, 0x203a56 }, { 141, 0x27462d },
-    { 143, 0xcfe2f7 }, { 145, 0x7988a1 }, { 146, 0x958ea3 }, { 147, 0x938767 },
-    { 148, 0x575857 }, { 149, 0x161d32 }, { 150, 0xabadac }, { 151, 0x789082 },
-    { 153, 0x957977 }, { 154, 0x7b2e2f }, { 157, 0xfff67b }, { 158, 0xe1a4c2 },
-    { 168, 0x756c62 }, { 176, 0x97695b }, { 178, 0xb48455 }, { 179, 0x898788 },
-    { 180, 0xd7a94b }, { 190, 0xf9d62e }, { 191, 0xe8ab2d }, { 192, 0x694028 },
-    { 193, 0xcf6024 }, { 194, 0xa3a2a5 }, { 195, 0x4667a4 }, { 196, 0x23478b },
-    { 198, 0x8e4285 }, { 199, 0x635f62 }, { 200, 0x828a5d }, { 208, 0xe5e4df },
-    { 209, 0xb08e44 }, { 210, 0x709578 }, { 211, 0x79b5b5 }, { 212, 0x9fc3e9 },
-    { 213, 0x6c81b7 }, { 216, 0x904c2a }, { 217, 0x7c5c46 }, { 218, 0x96709f },
-    { 219, 0x6b629b }, { 220, 0xa7a9ce }, { 221, 0xcd6298 }, { 222, 0xe4adc8 },
-    { 223, 0xdc9095 }, { 224, 0xf0d5a0 }, { 225, 0xebb87f }, { 226, 0xfdea8d },
-    { 232, 0x7dbbdd }, { 268, 0x342b75 }, { 301, 0x506d54 }, { 302, 0x5b5d69 },
-    { 303, 0x0010b0 }, { 304, 0x2c651d }, { 305, 0x527cae }, { 306, 0x335882 },
-    { 307, 0x102adc }, { 308, 0x3d1585 }, { 309, 0x348e40 }, { 310, 0x5b9a4c },
-    { 311, 0x9fa1ac }, { 312, 0x592259 }, { 313, 0x1f801d }, { 314, 0x9fadc0 },
-    { 315, 0x0989cf }, { 316, 0x7b007b }, { 317, 0x7c9c6b }, { 318, 0x8aab85 },
-    { 319, 0xb9c4b1 }, { 320, 0xcacbd1 }, { 321, 0xa75e9b }, { 322, 0x7b2f7b },
-    { 323, 0x94be81 }, { 324, 0xa8bd99 }, { 325, 0xdfdfde }, { 327, 0x970000 },
-    { 328, 0xb1e5a6 }, { 329, 0x98c2db }, { 330, 0xff98dc }, { 331, 0xff5959 },
-    { 332, 0x750000 }, { 333, 0xefb838 }, { 334, 0xf8d96d }, { 335, 0xe7e7ec },
-    { 336, 0xc7d4e4 }, { 337, 0xff9494 }, { 338, 0xbe6862 }, { 339, 0x562424 },
-    { 340, 0xf1e7c7 }, { 341, 0xfef3bb }, { 342, 0xe0b2d0 }, { 343, 0xd490bd },
-    { 344, 0x965555 }, { 345, 0x8f4c2a }, { 346, 0xd3be96 }, { 347, 0xe2dcbc },
-    { 348, 0xedeaea }, { 349, 0xe9dada }, { 350, 0x883e3e }, { 351, 0xbc9b5d },
-    { 352, 0xc7ac78 }, { 353, 0xcabfa3 }, { 354, 0xbbb3b2 }, { 355, 0x6c584b },
-    { 356, 0xa0844f }, { 357, 0x958988 }, { 358, 0xaba89e }, { 359, 0xaf9483 },
-    { 360, 0x966766 }, { 361, 0x564236 }, { 362, 0x7e683f }, { 363, 0x69665c },
-    { 364, 0x5a4c42 }, { 365, 0x6a3909 }, { 1001, 0xf8f8f8 }, { 1002, 0xcdcdcd },
-    { 1003, 0x111111 }, { 1004, 0xff0000 }, { 1005, 0xffb000 }, { 1006, 0xb480ff },
-    { 1007, 0xa34b4b }, { 1008, 0xc1be42 }, { 1009, 0xffff00 }, { 1010, 0x0000ff },
-    { 1011, 0x002060 }, { 1012, 0x2154b9 }, { 1013, 0x04afec }, { 1014, 0xaa5500 },
-    { 1015, 0xaa00aa }, { 1016, 0xff66cc }, { 1017, 0xffaf00 }, { 1018, 0x12eed4 },
-    { 1019, 0x00ffff }, { 1020, 0x00ff00 }, { 1021, 0x3a7d15 }, { 1022, 0x7f8e64 },
-    { 1023, 0x8c5b9f }, { 1024, 0xafddff }, { 1025, 0xffc9c9 }, { 1026, 0xb1a7ff },
-    { 1027, 0x9ff3e9 }, { 1028, 0xccffcc }, { 1029, 0xffffcc }, { 1030, 0xffcc99 },
-    { 1031, 0x6225d1 }, { 1032, 0xff00bf },
+static const uint32_t wisp__palette[] = {
+    1, 0xf2f3f3, 2, 0xa1a5a2, 3, 0xf9e999, 5, 0xd7c59a, 6, 0xc2dab8, 9, 0xe8bac8, 11, 0x80bbdb,
+    12, 0xcb8442, 18, 0xcc8e69, 21, 0xc4281c, 22, 0xc470a0, 23, 0x0d69ac, 24, 0xf5cd30,
+    25, 0x624732, 26, 0x1b2a35, 27, 0x6d6e6c, 28, 0x287f47, 29, 0xa1c48c, 36, 0xf3cf9b,
+    37, 0x4b974b, 38, 0xa05f35, 39, 0xc1cade, 40, 0xececec, 41, 0xcd544b, 42, 0xc1dff0,
+    43, 0x7bb6e8, 44, 0xf7f18d, 45, 0xb4d2e4, 47, 0xd9856c, 48, 0x84b68d, 49, 0xf8f184,
+    50, 0xece8de, 100, 0xeec4b6, 101, 0xda867a, 102, 0x6e99ca, 103, 0xc7c1b7, 104, 0x6b327c,
+    105, 0xe29b40, 106, 0xda8541, 107, 0x008f9c, 108, 0x685c43, 110, 0x435493, 111, 0xbfb7b1,
+    112, 0x6874ac, 113, 0xe5adc8, 115, 0xc7d23c, 116, 0x55a5af, 118, 0xb7d7d5, 119, 0xa4bd47,
+    120, 0xd9e4a7, 121, 0xe7ac58, 123, 0xd36f4c, 124, 0x923978, 125, 0xeab892, 126, 0xa5a5cb,
+    127, 0xdcbc81, 128, 0xae7a59, 131, 0x9ca3a8, 133, 0xd5733d, 134, 0xd8dd56, 135, 0x74869d,
+    136, 0x877c90, 137, 0xe09864, 138, 0x958a73, 140, 0x203a56, 141, 0x27462d, 143, 0xcfe2f7,
+    145, 0x7988a1, 146, 0x958ea3, 147, 0x938767, 148, 0x575857, 149, 0x161d32, 150, 0xabadac,
+    151, 0x789082, 153, 0x957977, 154, 0x7b2e2f, 157, 0xfff67b, 158, 0xe1a4c2, 168, 0x756c62,
+    176, 0x97695b, 178, 0xb48455, 179, 0x898788, 180, 0xd7a94b, 190, 0xf9d62e, 191, 0xe8ab2d,
+    192, 0x694028, 193, 0xcf6024, 194, 0xa3a2a5, 195, 0x4667a4, 196, 0x23478b, 198, 0x8e4285,
+    199, 0x635f62, 200, 0x828a5d, 208, 0xe5e4df, 209, 0xb08e44, 210, 0x709578, 211, 0x79b5b5,
+    212, 0x9fc3e9, 213, 0x6c81b7, 216, 0x904c2a, 217, 0x7c5c46, 218, 0x96709f, 219, 0x6b629b,
+    220, 0xa7a9ce, 221, 0xcd6298, 222, 0xe4adc8, 223, 0xdc9095, 224, 0xf0d5a0, 225, 0xebb87f,
+    226, 0xfdea8d, 232, 0x7dbbdd, 268, 0x342b75, 301, 0x506d54, 302, 0x5b5d69, 303, 0x0010b0,
+    304, 0x2c651d, 305, 0x527cae, 306, 0x335882, 307, 0x102adc, 308, 0x3d1585, 309, 0x348e40,
+    310, 0x5b9a4c, 311, 0x9fa1ac, 312, 0x592259, 313, 0x1f801d, 314, 0x9fadc0, 315, 0x0989cf,
+    316, 0x7b007b, 317, 0x7c9c6b, 318, 0x8aab85, 319, 0xb9c4b1, 320, 0xcacbd1, 321, 0xa75e9b,
+    322, 0x7b2f7b, 323, 0x94be81, 324, 0xa8bd99, 325, 0xdfdfde, 327, 0x970000, 328, 0xb1e5a6,
+    329, 0x98c2db, 330, 0xff98dc, 331, 0xff5959, 332, 0x750000, 333, 0xefb838, 334, 0xf8d96d,
+    335, 0xe7e7ec, 336, 0xc7d4e4, 337, 0xff9494, 338, 0xbe6862, 339, 0x562424, 340, 0xf1e7c7,
+    341, 0xfef3bb, 342, 0xe0b2d0, 343, 0xd490bd, 344, 0x965555, 345, 0x8f4c2a, 346, 0xd3be96,
+    347, 0xe2dcbc, 348, 0xedeaea, 349, 0xe9dada, 350, 0x883e3e, 351, 0xbc9b5d, 352, 0xc7ac78,
+    353, 0xcabfa3, 354, 0xbbb3b2, 355, 0x6c584b, 356, 0xa0844f, 357, 0x958988, 358, 0xaba89e,
+    359, 0xaf9483, 360, 0x966766, 361, 0x564236, 362, 0x7e683f, 363, 0x69665c, 364, 0x5a4c42,
+    365, 0x6a3909, 1001, 0xf8f8f8, 1002, 0xcdcdcd, 1003, 0x111111, 1004, 0xff0000, 1005, 0xffb000,
+    1006, 0xb480ff, 1007, 0xa34b4b, 1008, 0xc1be42, 1009, 0xffff00, 1010, 0x0000ff, 1011, 0x002060,
+    1012, 0x2154b9, 1013, 0x04afec, 1014, 0xaa5500, 1015, 0xaa00aa, 1016, 0xff66cc, 1017, 0xffaf00,
+    1018, 0x12eed4, 1019, 0x00ffff, 1020, 0x00ff00, 1021, 0x3a7d15, 1022, 0x7f8e64, 1023, 0x8c5b9f,
+    1024, 0xafddff, 1025, 0xffc9c9, 1026, 0xb1a7ff, 1027, 0x9ff3e9, 1028, 0xccffcc, 1029, 0xffffcc,
+    1030, 0xffcc99, 1031, 0x6225d1, 1032, 0xff00bf,
 };
 
 wisp_color wisp_brick_color_rgb(int number) {
     uint32_t rgb = 0xa3a2a5;             /* medium stone grey */
     wisp_color color;
-    for (int i = 0; i < WISP__LENGTH(wisp__palette); i++)
-        if (wisp__palette[i].number == number) rgb = wisp__palette[i].rgb;
+    for (int i = 0; i < WISP__LENGTH(wisp__palette); i += 2)
+        if ((int)wisp__palette[i] == number) rgb = wisp__palette[i + 1];
     color.r = wisp__of_byte(rgb >> 16);
     color.g = wisp__of_byte(rgb >> 8 & 255);
     color.b = wisp__of_byte(rgb & 255);
@@ -21800,7 +21779,7 @@ static void wisp__deferred_remove(wisp__calls *calls, wisp__pending *call) {
     wisp__call_remove(calls, call);
 }
 
-/* Ends a call without an answer; its handler runs in wisp__calls_finish. */
+/* Ends a call without an answer; its handler runs later, when ended calls are dispatched. */
 static void wisp__call_end(wisp__calls *calls, wisp__pending *call, wisp_result result) {
     if (call->done) return;
     call->done = true;
