@@ -22634,8 +22634,7 @@ static void wisp__take_place(wisp *w, wisp__peer *peer) {
     w->peers.strangers++;
 }
 
-/* Another session of the address, which may be about to replace this one, goes on with the place.
-   */
+/* Another session of the address, which may be about to replace this one, keeps the place. */
 static void wisp__give_place(wisp *w, wisp__peer *peer) {
     wisp__peer *other = NULL;
     if (!peer->placed) return;
@@ -24489,8 +24488,7 @@ static void wisp__on_flood(wisp *w, wisp__session *s, const wisp__incoming *in) 
     wisp__offend(w, s);
 }
 
-/* Keeps a value that was told; false: there is nothing to deliver. in->readable says what failed.
-   */
+/* Keeps a value that was told; false: nothing to deliver. in->readable says what failed. */
 static bool wisp__hear(wisp *w, wisp__session *s, wisp__incoming *in, wisp__kept **kept) {
     bool fresh = false;
     if (in->readable) {
@@ -24511,8 +24509,7 @@ static void wisp__on_unknown(wisp *w, wisp__session *s) {
     wisp__offend(w, s);
 }
 
-/* Asks budgets and limits, then decodes and dispatches. `kept`: the value that was told, or NULL.
-   */
+/* Asks budgets and limits, then decodes and dispatches. `kept`: a value that was told, or NULL. */
 static void wisp__deliver_admitted(wisp *w, wisp__session *s, wisp__incoming *in, int delivery,
                                    uint64_t number, const wisp__kept *kept) {
     if (in->readable) {
@@ -25160,8 +25157,7 @@ static void wisp__read_fragment(wisp__reading *r) {
     wisp__take_turn(r, &in);
 }
 
-/* Pays for resetting the baselines sent to a peer: all of them are looked at, and values go whole.
-   */
+/* Pays for resetting the baselines sent to a peer: all are looked at, and values go whole. */
 static bool wisp__pay_reset(wisp__reading *r) {
     const wisp__tracks *told = &r->session->told;
     int64_t work = told->count * (int64_t)WISP__PRICE_STEP + told->bytes / WISP__PRICE_BYTES;
