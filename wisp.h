@@ -2464,7 +2464,7 @@ const char *wisp_result_text(wisp_result code) {
     };
     if (code == WISP_PENDING) return "pending";
     if (code <= WISP_E_USER) return "application error";
-    if (code > 0 || code <= -(int)(sizeof texts / sizeof *texts)) return "unknown code";
+    if (code > 0 || code <= -WISP__LENGTH(texts)) return "unknown code";
     return texts[-code];
 }
 
@@ -18296,12 +18296,13 @@ static double wisp__policy_waiting(wisp__policy *policy, wisp__spending **place,
     return wisp__max(left, 0) + wisp__max(rate * p.burst, 4.0 * mtu);
 }
 
-/* May one more packet come from this peer? */
-static bool wisp__policy_packet(const wisp__policy *policy, wisp__spending **place, double now) {
-    const wisp_budget *b = &policy->budget;
-    wisp__spending *s = b->packets > 0 ? wisp__spending_of(policy, place) : NULL;
-    if (!s) return true;
-    return wisp__bucket_take(&s->packets, b->packets, wisp__max(b->packets * b->burst, 1), now);
+/* May one more packet (or `message`) come from this peer? */
+static bool wisp__policy_count(const wisp__policy *policy, wisp__spending **place, bool message,
+                               double now) {
+    double rate = message ? policy->budget.messages : policy->budget.packets;
+    wisp__spending *s = rate > 0 ? wisp__spending_of(policy, place) : NULL;
+    return !s || wisp__bucket_take(message ? &s->messages : &s->packets, rate,
+                                   wisp__max(rate * policy->budget.burst, 1), now);
 }
 
 /* May the bytes that have come be looked at? What is over is paid for by those who sent it, not by
@@ -18336,14 +18337,6 @@ static double wisp__policy_use(const wisp__policy *policy, const wisp__spending 
                                wisp__bucket_use(&s->in, b->in, b->burst, now)),
                      wisp__max(wisp__bucket_use(&s->share_out, out, b->burst, now),
                                wisp__bucket_use(&s->share_in, in, b->burst, now)));
-}
-
-/* May one more message come from this peer? */
-static bool wisp__policy_message(const wisp__policy *policy, wisp__spending **place, double now) {
-    const wisp_budget *b = &policy->budget;
-    wisp__spending *s = b->messages > 0 ? wisp__spending_of(policy, place) : NULL;
-    if (!s) return true;
-    return wisp__bucket_take(&s->messages, b->messages, wisp__max(b->messages * b->burst, 1), now);
 }
 
 /* Notes an error of a host; false: it has made too many. It is the host's, so that neither a join
@@ -22464,8 +22457,7 @@ static size_t wisp__buffer_bytes(const wisp *w, int packets) {
 }
 
 static wisp_peer wisp__peer_handle(const wisp__session *s) {
-    wisp_peer peer;
-    peer.id = s ? s->peer.slot.id : 0;
+    wisp_peer peer = { s ? s->peer.slot.id : 0 };
     return peer;
 }
 
@@ -22473,8 +22465,7 @@ static wisp_peer wisp__peer_handle(const wisp__session *s) {
 static bool wisp__joined_by_us(const wisp__session *s) { return s->peer.asked; }
 
 static wisp_remote wisp__remote_handle(const wisp__remote *remote) {
-    wisp_remote handle;
-    handle.id = remote ? wisp__remote_id(remote) : 0;
+    wisp_remote handle = { remote ? wisp__remote_id(remote) : 0 };
     return handle;
 }
 
@@ -23177,7 +23168,7 @@ static wisp__difference *wisp__spread_of(wisp *w, wisp__spread *spread, const wi
             d->older[1] == base->older[1])
             return d;
     }
-    if (spread->count == (int)(sizeof spread->made / sizeof *spread->made))
+    if (spread->count == WISP__LENGTH(spread->made))
         wisp__spread_free(w, spread);
     d = &spread->made[spread->count++];
     *d = *base;
@@ -24514,7 +24505,7 @@ static void wisp__deliver_admitted(wisp *w, wisp__session *s, wisp__incoming *in
                                    uint64_t number, const wisp__kept *kept) {
     if (in->readable) {
         wisp__on_unreadable(w, s, in, NULL);
-    } else if (!wisp__policy_message(&w->policy, &s->spending, w->base.time)) {
+    } else if (!wisp__policy_count(&w->policy, &s->spending, true, w->base.time)) {
         wisp__on_flood(w, s, in);
     } else if (in->kind == WISP__R_INVOKE) {
         wisp__on_invoked(w, s, in, delivery);
@@ -24771,18 +24762,14 @@ static wisp_result wisp__form_check(wisp *w, const wisp__session *s, const wisp_
                                     const wisp__learning *l, const wisp__form *form) {
     char words[100], *text = w->registry.text;
     int text_bytes = (int)sizeof w->registry.text;
-    const char *setting = NULL;
-    if (form->kind == WISP__CODED && !form->codec) {
-        snprintf(text, (size_t)text_bytes, "its codec is not plugged in here: see wisp_add_codec");
-        return WISP_E_UNSUPPORTED;
-    }
-    if (form->dictionary && wisp__squeeze_column(&w->squeeze, form->dictionary) < 0) {
-        snprintf(text, (size_t)text_bytes, "compressed by a dictionary that is not known here: "
-                 "see encode.dictionary");
-        return WISP_E_UNSUPPORTED;
-    }
-    if (!wisp__joined_by_us(s)) setting = wisp__form_unasked(remote, form, l->bits > 0);
-    if (!setting) return WISP_OK;
+    const char *setting = NULL, *lacks = NULL;
+    if (form->kind == WISP__CODED && !form->codec)
+        lacks = "its codec is not plugged in here: see wisp_add_codec";
+    else if (form->dictionary && wisp__squeeze_column(&w->squeeze, form->dictionary) < 0)
+        lacks = "compressed by a dictionary that is not known here: see encode.dictionary";
+    else if (!wisp__joined_by_us(s)) setting = wisp__form_unasked(remote, form, l->bits > 0);
+    if (lacks) snprintf(text, (size_t)text_bytes, "%s", lacks);
+    if (!setting) return lacks ? WISP_E_UNSUPPORTED : WISP_OK;
     wisp__form_text(form, l->bits ? l->version : -1, words, (int)sizeof words);
     snprintf(text, (size_t)text_bytes, "a peer that joined sends %.60s: set %.32s or "
              "encode.foreign to take it", words, setting);
@@ -25322,10 +25309,8 @@ static void wisp__read_body(wisp__reading *r, bool acks) {
     wisp__peer *peer = &r->session->peer;
     wisp *w = r->w;
     if (acks) {
-        wisp__fate fate;
+        wisp__fate fate = { &w->sender, r->session };
         wisp__ack_news news;
-        fate.sender = &w->sender;
-        fate.session = r->session;
         news = wisp__flow_get_acks(&w->base, &peer->flow, &r->from, w->base.time, wisp__fate_told,
                                    &fate);
         peer->stats.packets_acked += (uint64_t)news.acked;
@@ -25376,7 +25361,7 @@ static void wisp__read_squeezed(wisp__reading *r) {
    all the same: what is over the bytes is an error there. */
 static bool wisp__within_budget(wisp *w, wisp__session *s, int size) {
     bool reliable = w->base.reliable;
-    bool flood = !reliable && !wisp__policy_packet(&w->policy, &s->spending, w->base.time);
+    bool flood = !reliable && !wisp__policy_count(&w->policy, &s->spending, false, w->base.time);
     bool over = flood || !wisp__policy_received(&w->policy, &s->spending, w->peers.joined, size,
                                                 w->base.time);
     if (s->spending && s->spending->news) wisp__tell_budget(w, s);
@@ -25560,9 +25545,7 @@ static void wisp__on_silence(wisp *w, wisp__session *s) {
     wisp__peer *peer = &s->peer;
     wisp__flow *flow = &peer->flow;
     double now = w->base.time;
-    wisp__fate fate;
-    fate.sender = &w->sender;
-    fate.session = s;
+    wisp__fate fate = { &w->sender, s };
     if (now >= peer->heard + w->base.timeout) {
         if (peer->heard < 0) wisp__end(w, s, WISP_E_CLOSED, "the link closed it", false);
         else wisp__end(w, s, WISP_E_TIMEOUT, "nothing was heard any more", false);
