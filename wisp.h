@@ -4354,8 +4354,11 @@ static inline int wisp__kind_floats(wisp_kind kind) {
    union are packed floats that begin where the union begins. */
 static int wisp__value_floats(const wisp_value *value, float out[7]) {
     int count = wisp__kind_floats(value->kind);
-    memset(out, 0, 7 * sizeof(float));
-    memcpy(out, &value->as, (size_t)count * sizeof(float));
+    for (int i = 0; i < 7; i++) {
+        uint32_t bits = 0;
+        if (i < count) memcpy(&bits, (const uint8_t *)&value->as + 4 * i, 4);
+        memcpy(&out[i], &bits, 4);
+    }
     return count;
 }
 
