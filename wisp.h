@@ -2539,6 +2539,7 @@ static void wisp__free(wisp__base *base, void *pointer, size_t size) {
 }
 
 static int wisp__min_int(int a, int b) { return a < b ? a : b; }
+static int64_t wisp__least(int64_t a, int64_t b) { return a < b ? a : b; }
 static int wisp__max_int(int a, int b) { return a > b ? a : b; }
 static double wisp__min(double a, double b) { return a < b ? a : b; }
 static double wisp__max(double a, double b) { return a > b ? a : b; }
@@ -2982,13 +2983,13 @@ static void wisp__limits_defaults(wisp_limits *limits, int max_peers) {
  * ======================================================================== */
 
 /* What a session earns, in units of work: for each byte of a packet, for each packet, and for each
-   second; and how much it can save up. What one packet may spend of it at most, and what there must
-   be for a packet to be taken. A message that was put together of fragments has a credit of its own
+   second; and how much it can save up. What one packet may spend of it at most, what there must be for
+   a packet to be taken, and what a sender counts on. A message that was put together of fragments has a credit of its own
    for all of its bytes, and more for the values that may be packed into them: so much for a byte,
    and so much for a value. */
 enum { WISP__EARN_BYTE = 128, WISP__EARN_PACKET = 4000, WISP__EARN_SECOND = 16000000,
-       WISP__EARN_SAVED = 4000000, WISP__EARN_MOST = 500000, WISP__EARN_NEEDED = 300000,
-       WISP__EARN_DENSE = 512, WISP__EARN_VALUE = 64 };
+       WISP__EARN_SAVED = 4000000, WISP__EARN_MOST = 500000, WISP__EARN_NEEDED = 400000,
+       WISP__EARN_SENT = 300000, WISP__EARN_DENSE = 512, WISP__EARN_VALUE = 64 };
 
 /* Memory in bytes, for what one packet says, and for each byte of a message of fragments, beside
    that of the values which may be packed into it. */
@@ -3012,7 +3013,9 @@ enum {
     WISP__PRICE_CODED   = 16,    /* a byte that a codec reads; it pays half a unit for each byte of
                                     memory besides */
     WISP__PRICE_ANY     = 64,    /* for a sender: a value, with all that is done to it, .. */
-    WISP__PRICE_APPLY   = 28,    /* .. or a number of a C struct that is told by a delta */
+    WISP__PRICE_APPLY   = 34,    /* .. or a number of a C struct that is told by a delta */
+    WISP__PRICE_MADE    = 52,    /* .. or a field of a record, which takes a bit or more, .. */
+    WISP__PRICE_SENT    = 32,    /* .. or one of the values of which a packet holds so many */
     WISP__PRICE_RECORD  = 30,    /* a record of a packet: to be read .. */
     WISP__PRICE_EVENT   = 80,    /* .. and handed to its handlers */
     WISP__PRICE_ERROR   = 300    /* one that is refused, with its text */
@@ -3056,7 +3059,13 @@ static inline bool wisp__pay_memory(wisp__credit *credit, size_t bytes) {
    earns by its bytes. */
 static inline bool wisp__can_pay(const wisp__base *base, int64_t work, int64_t bytes) {
     int64_t earned = bytes > base->mtu / 2 ? bytes * WISP__EARN_BYTE : 0;
-    return work <= WISP__EARN_NEEDED + earned;
+    return work <= WISP__EARN_SENT + earned;
+}
+
+/* The same of all messages of a packet: work as so many values, of which a packet holds a certain
+   number (batch). */
+static inline int wisp__as_values(int64_t work) {
+    return work < WISP__EARN_SAVED ? (int)(work / WISP__PRICE_SENT) : WISP__EARN_SAVED;
 }
 
 /* What a failure comes from, when it may be the credit. */
@@ -19286,7 +19295,7 @@ static wisp_result wisp__encode_record(wisp__content *c, const wisp__program *pr
     wisp_result why = wisp__subject(program->schema, values, count, &subject, registry->text,
                                     (int)sizeof registry->text);
     const void *image = why ? NULL : wisp__image_of(program, &subject, &supply, false, &why);
-    int64_t bits = WISP_E_TOO_BIG;
+    int64_t bits = WISP_E_TOO_BIG, fields;
     while (image && bits == WISP_E_TOO_BIG) {
         if (p->data_room > 64)
             bits = wisp__record_write_counted(c->base, program, image, p->data.bytes,
@@ -19299,6 +19308,8 @@ static wisp_result wisp__encode_record(wisp__content *c, const wisp__program *pr
         p->data.at = bits;
         p->values = wisp__max_int(p->values, 1);
         if (p->values > c->base->limits.message_values) return WISP_E_LIMIT;
+        fields = wisp__least(bits, (int64_t)p->values * wisp__max_int(program->count - 1, 1));
+        p->values = wisp__max_int(p->values, wisp__as_values(fields * WISP__PRICE_MADE));
         return WISP_OK;
     }
     if (image) why = (wisp_result)bits;
@@ -19367,8 +19378,11 @@ static wisp_result wisp__encode_squeezed(wisp__content *c, wisp__remote *remote,
     uint8_t *raw = (uint8_t *)wisp__arena_take(c->base, &c->scratch, room);
     uint8_t *to = (uint8_t *)wisp__arena_take(c->base, &c->scratch, room);
     int64_t bits = p->shape.at + p->data.at;
-    int each = c->registry->remotes[remote->newest]->form.kind == WISP__CODED
-                   ? 2 * WISP__PRICE_CODED : 2 * WISP__PRICE_UNPACKED;
+    int kind = c->registry->remotes[remote->newest]->form.kind;
+    int each = kind == WISP__CODED ? 2 * WISP__PRICE_CODED : 2 * WISP__PRICE_UNPACKED;
+    int64_t work = (int64_t)p->values * (kind == WISP__RECORD ? WISP__PRICE_SENT
+                                                              : WISP__PRICE_ANY) +
+                   (int64_t)bytes * each;
     wisp__writer all;
     if (!raw || !to) return WISP_E_MEMORY;
     memset(raw, 0, room);
@@ -19377,14 +19391,14 @@ static wisp_result wisp__encode_squeezed(wisp__content *c, wisp__remote *remote,
     wisp__put_bits(&all, p->data.bytes, p->data.at);
     packed = wisp__squeeze_pack(c->registry->squeeze, &remote->squeeze, methods, raw, bytes, to,
                                 bytes - 5, &method);
-    if (!wisp__can_pay(c->base, (int64_t)p->values * WISP__PRICE_ANY + (int64_t)bytes * each,
-                       packed))
+    if (!wisp__can_pay(c->base, work, packed))
         packed = 0;                    /* it would be refused: as it is, its bytes pay for it */
     if (p->data_room < bytes + 64 && wisp__content_grow(c, (int64_t)bytes + 64)) return p->result;
     p->shape.at = p->data.at = 0;
     wisp__put(&p->data, packed > 0, 1);
     p->raw = packed > 0 ? bytes : 0;
     if (packed > 0) {
+        p->values = wisp__max_int(p->values, wisp__as_values(work));
         wisp__put(&p->data, (uint64_t)method, 3);
         wisp__put_length(&p->data, (uint64_t)bytes);
         wisp__put_length(&p->data, (uint64_t)packed);
@@ -19701,7 +19715,22 @@ typedef struct wisp__difference {
     const uint8_t    *adapted;         /* models after it; NULL: none */
     size_t            adapted_bytes;
     wisp__kept       *after;           /* the same, once somebody keeps them */
+    int64_t           work;            /* of its reader, as it is estimated here */
 } wisp__difference;
+
+/* Bytes for what a difference makes of a record, at first: most records grow to no more. */
+static int64_t wisp__apply_room(int64_t base_bits) { return base_bits / 4 + 4096; }
+
+/* What the reader of a difference will pay, or a little more. */
+static int64_t wisp__difference_work(const wisp__differ *d, const wisp__form *form,
+                                     const wisp__program *program, const wisp__kept *value,
+                                     const wisp__kept *base) {
+    int64_t cells = program ? WISP__DELTA_SYMBOLS - d->symbols
+                            : (int64_t)value->values + base->values;
+    bool simple = program && program->source->shape == WISP_SHAPE_STRUCT && !form->adaptive;
+    bool again = program && value->bits / 8 > wisp__apply_room(base->bits);
+    return cells * (simple ? WISP__PRICE_APPLY : WISP__PRICE_ANY) * (again ? 2 : 1);
+}
 
 /* Makes the difference of a value from a base; its memory is of c->scratch. */
 static void wisp__difference_make(wisp__content *c, const wisp__form *form,
@@ -19715,8 +19744,6 @@ static void wisp__difference_make(wisp__content *c, const wisp__form *form,
     uint8_t *bytes, *models = NULL;
     const wisp_value *a, *b;
     int a_count = 0, b_count = 0;
-    int64_t cells;
-    int each;
     bool made;
     u.shape = &shape;
     out->bits = 0;
@@ -19735,15 +19762,73 @@ static void wisp__difference_make(wisp__content *c, const wisp__form *form,
         b = wisp__kept_values(&u, value, &b_count);
         made = a && b && wisp__values_write(&d, a, a_count, b, b_count);
     }
-    cells = program ? WISP__DELTA_SYMBOLS - d.symbols : (int64_t)value->values + out->base->values;
-    each = program && program->source->shape == WISP_SHAPE_STRUCT ? WISP__PRICE_APPLY
-                                                                  : WISP__PRICE_ANY;
+    out->work = wisp__difference_work(&d, form, program, value, out->base);
     if (!made || to.at >= value->bits) return;
-    if (!wisp__can_pay(c->base, cells * each, to.at / 8)) return;
+    if (!wisp__can_pay(c->base, out->work, to.at / 8)) return;
     out->bytes = bytes;
     out->bits = to.at;
     out->adapted = models;
     out->adapted_bytes = models ? wisp__delta_models(program) : 0;
+}
+
+static void wisp__differ_begin(wisp__differ *d, wisp__unpacker *u, const wisp__difference *base,
+                               const wisp__reader *from) {
+    wisp__differ_on(d, u, base->base, base->older);
+    d->delta.from = *from;
+    d->delta.start = from->at;
+    d->delta.there = true;
+    u->values = u->base->limits.message_values;
+}
+
+/* What a difference makes of values, packed in memory of the arena: its bits, or a negative
+   result. */
+static int64_t wisp__apply_values(wisp__unpacker *u, const wisp__difference *base,
+                                  const wisp__reader *from, uint8_t **bytes) {
+    const wisp_limits *limits = &u->base->limits;
+    wisp__measure m = { 0, 0, 40, 0, false };
+    const wisp_value *a, *values = NULL;
+    int a_count = 0, count = 0;
+    int64_t room;
+    wisp__differ d;
+    wisp__differ_begin(&d, u, base, from);
+    a = wisp__kept_values(u, base->base, &a_count);
+    u->values = limits->message_values;
+    if (!a || !wisp__values_apply(&d, a, a_count, &values, &count) ||
+        wisp__pack_measure(limits, values, count, 0, &m) ||
+        !wisp__unpack_pay(u, m.values, WISP__PRICE_VIEW))
+        return WISP_E_BAD_PACKET;
+    room = (m.shape_bits + m.data_bits) / 8 + 4 * WISP__SLACK;
+    *bytes = room < WISP__MOST_BYTES ? (uint8_t *)wisp__differ_take(&d, (size_t)room) : NULL;
+    if (!*bytes) return WISP_E_MEMORY;
+    memset(*bytes, 0, WISP__SLACK);
+    return wisp__pack_bits(u->base, values, count, *bytes, (int)room - WISP__SLACK);
+}
+
+/* The same of a record, with more and more memory: how large it gets is not known before. *adapted:
+   the models after it; NULL: there are none. */
+static int64_t wisp__apply_record(wisp__unpacker *u, const wisp__form *form,
+                                  const wisp__difference *base, const wisp__reader *from,
+                                  uint8_t **bytes, uint8_t **adapted) {
+    const wisp__program *program = form->described->program;
+    int64_t most = (int64_t)u->base->limits.message_bytes + 512;
+    int64_t room = wisp__apply_room(base->base->bits) + (from->end - from->at) / 8;
+    wisp__writer to;
+    wisp__differ d;
+    bool made = false, full = true;
+    while (full) {
+        room = room < most ? room : most;
+        wisp__differ_begin(&d, u, base, from);
+        if (form->adaptive) *adapted = wisp__models_begin(&d, program, base->models);
+        *bytes = (uint8_t *)wisp__differ_take(&d, (size_t)room + WISP__SLACK);
+        if (!*bytes) return WISP_E_MEMORY;
+        memset(*bytes, 0, WISP__SLACK);
+        to = wisp__writer_on(*bytes, (int)room);
+        d.to = &to;
+        made = wisp__delta_apply(&d, program);
+        full = to.full && room < most;
+        room *= 2;
+    }
+    return made && !to.full ? to.at : WISP_E_BAD_PACKET;
 }
 
 /* Applies a difference where `from` stands: the new value, with the models after it in *models.
@@ -19752,52 +19837,24 @@ static wisp__kept *wisp__difference_apply(wisp__content *c, wisp__chunks *chunks
                                           const wisp__form *form, const wisp__reader *from,
                                           const wisp__difference *base, wisp__kept **models,
                                           wisp_result *why) {
-    const wisp__program *program = form->kind == WISP__RECORD ? form->described->program : NULL;
     wisp__reader data = *from, shape = *from;
     wisp__unpacker u = wisp__content_unpacker(c, &c->arena, &data, c->base->limits.message_values);
-    int64_t most = (int64_t)c->base->limits.message_bytes + 512;
-    int64_t room = wisp__min_int((int)most, (int)(base->base->bits / 8) + from->size + 256);
-    wisp__writer to;
-    wisp__differ d;
+    int64_t most = ((int64_t)c->base->limits.message_bytes + 512) * 8, bits;
     wisp__kept *value = NULL;
     uint8_t *bytes = NULL, *adapted = NULL;
-    bool made = false, full = true;
+    size_t model_bytes;
     wisp__content_turn(c);
     u.shape = &shape;
     *models = NULL;
-    while (full) {
-        wisp__differ_on(&d, &u, base->base, base->older);
-        d.delta.from = *from;
-        d.delta.start = from->at;
-        d.delta.there = true;
-        u.values = c->base->limits.message_values;
-        if (form->adaptive && program) adapted = wisp__models_begin(&d, program, base->models);
-        bytes = (uint8_t *)wisp__differ_take(&d, (size_t)room + WISP__SLACK);
-        *why = wisp__content_result(c, WISP_E_MEMORY);
-        if (!bytes) return NULL;
-        memset(bytes, 0, WISP__SLACK);
-        to = wisp__writer_on(bytes, (int)room);
-        d.to = &to;
-        if (program) {
-            made = wisp__delta_apply(&d, program);
-        } else {
-            const wisp_value *a, *values = NULL;
-            int a_count = 0, count = 0;
-            a = wisp__kept_values(&u, base->base, &a_count);
-            u.values = c->base->limits.message_values;
-            made = a && wisp__values_apply(&d, a, a_count, &values, &count);
-            to.at = made ? wisp__pack_bits(c->base, values, count, bytes, (int)room) : 0;
-            if (to.at < 0) to.full = true;
-        }
-        full = to.full && room < most;
-        room = room * 2 < most ? room * 2 : most;
-    }
-    *why = wisp__content_result(c, WISP_E_BAD_PACKET);
-    if (!made || to.full) return NULL;
+    bits = form->kind == WISP__RECORD ? wisp__apply_record(&u, form, base, from, &bytes, &adapted)
+                                      : wisp__apply_values(&u, base, from, &bytes);
+    *why = wisp__content_result(c, bits == WISP_E_MEMORY ? WISP_E_MEMORY : WISP_E_BAD_PACKET);
+    if (bits < 0 || bits > most) return NULL;
     *why = WISP_E_MEMORY;
-    value = wisp__kept_make(c->base, chunks, bytes, to.at);
+    value = wisp__kept_make(c->base, chunks, bytes, bits);
     if (!value || !adapted) return value;
-    *models = wisp__kept_make(c->base, chunks, adapted, (int64_t)wisp__delta_models(program) * 8);
+    model_bytes = wisp__delta_models(form->described->program);
+    *models = wisp__kept_make(c->base, chunks, adapted, (int64_t)model_bytes * 8);
     if (*models) return value;
     wisp__kept_release(c->base, chunks, value);
     return NULL;
@@ -23350,7 +23407,8 @@ static wisp_result wisp__tell_value(wisp *w, wisp__session *s, wisp__remote *rem
     t.whole = d == NULL;
     t.far = t.whole && !in_order && track->sequence >= WISP__SEQUENCE_NEAR &&
             (!track->has_acked || track->sequence - track->acked > WISP__SEQUENCE_NEAR);
-    w->content.packer.values = value->values;
+    w->content.packer.values = d ? wisp__max_int(value->values, wisp__as_values(d->work))
+                                 : value->values;
     why = wisp__tell_pack(w, form, in_order, &t, d ? d->bytes : (const uint8_t *)value->bytes,
                           d ? d->bits : value->bits);
     if (why == WISP_OK && d && d->adapted) {
@@ -24336,8 +24394,6 @@ static void wisp__resume_out(wisp *w, wisp__stalled *held, const wisp_value *val
     else if (result && !invoke)
         wisp__error(w, NULL, remote, result, "what was held cannot be sent");
 }
-
-static int64_t wisp__least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* A message of fragments, or one that was held, has a credit of its own beside that of the packet
    which lets it be read, if there is one: its bytes have earned it. Returns what there was. */

@@ -101,10 +101,10 @@ TEST(a_sender_asks_what_a_receiver_can_pay) {
     wisp__base base;
     memset(&base, 0, sizeof base);
     base.mtu = 1200;
-    CHECK(wisp__can_pay(&base, WISP__EARN_NEEDED, 10));
-    CHECK(!wisp__can_pay(&base, WISP__EARN_NEEDED + 1, 600));
-    CHECK(wisp__can_pay(&base, WISP__EARN_NEEDED + 601 * WISP__EARN_BYTE, 601));
-    CHECK(!wisp__can_pay(&base, WISP__EARN_NEEDED + 601 * WISP__EARN_BYTE + 1, 601));
+    CHECK(wisp__can_pay(&base, WISP__EARN_SENT, 10));
+    CHECK(!wisp__can_pay(&base, WISP__EARN_SENT + 1, 600));
+    CHECK(wisp__can_pay(&base, WISP__EARN_SENT + 601 * WISP__EARN_BYTE, 601));
+    CHECK(!wisp__can_pay(&base, WISP__EARN_SENT + 601 * WISP__EARN_BYTE + 1, 601));
 }
 
 /* --- what a session has --- */
@@ -363,6 +363,294 @@ TEST(what_is_over_the_budget_of_messages_is_not_worked_on) {
           (all.work - WISP__EARN_PACKET) / 10 * few.handled + (10 - few.handled) * parsing);
 }
 
+/* --- honest peers --- */
+
+/* A server and a client that have a name in the same form, and what the server has heard of it. */
+typedef struct honest {
+    world_two  t;
+    int        fired, heard, errors, in_order;
+    uint64_t   sum_fired, sum_heard;
+    char       error[80];
+} honest;
+
+/* A number that depends on all of a value, and not on the order of a map. */
+static uint64_t sum_of(const wisp_value *value) {
+    uint64_t sum = 7;
+    int size = 0;
+    const char *bytes = wisp_string_of(value, &size);
+    if (bytes) return wisp__hash_bytes((const uint8_t *)bytes, size);
+    if (value->kind == WISP_BOOL) return value->as.boolean ? 3 : 2;
+    if (value->kind == WISP_INT || value->kind == WISP_UINT) return value->as.uinteger;
+    for (int i = 0; i < wisp_count_of(value); i++) {
+        const char *key = wisp_key_of(value, i);
+        uint64_t child = sum_of(wisp_element_of(value, i));
+        if (key) sum += child * (wisp__hash_bytes((const uint8_t *)key, (int)strlen(key)) | 1);
+        else sum = sum * 31 + child;
+    }
+    return sum;
+}
+
+static void honest_on(wisp_event *event) {
+    honest *h = (honest *)event->user;
+    h->heard++;
+    if (event->count) h->sum_heard = h->sum_heard * 31 + sum_of(&event->args[0]);
+}
+
+static void honest_on_error(wisp_event *event) {
+    honest *h = (honest *)event->user;
+    if (!h->errors++) snprintf(h->error, sizeof h->error, "%d %s", event->result, event->text);
+}
+
+static void honest_open_on(honest *h, const wisp_config *config, bool reliable) {
+    memset(h, 0, sizeof *h);
+    world_open(&h->t.w);
+    h->t.w.unchecked = true;
+    h->t.w.pipe.reliable = reliable;
+    world_two_join(&h->t);
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ_INT(wisp_use_config(i ? h->t.server : h->t.client, config, "c"), WISP_OK);
+    wisp_connect(h->t.server, "c", honest_on, h);
+    wisp_connect(h->t.server, WISP_ERROR, honest_on_error, h);
+    world_run(&h->t.w, 1);
+}
+
+static void honest_open(honest *h, const wisp_config *config) { honest_open_on(h, config, false); }
+
+/* `lossy`: only the newest of them must arrive. */
+static void honest_close(honest *h, bool lossy) {
+    CHECK_EQ_INT(h->errors, 0);
+    if (h->errors) printf("  (%s)\n", h->error);
+    CHECK_EQ_INT(wisp_peers(h->t.server, NULL, 0), 1);
+    CHECK_EQ_INT(world_peer_stats(h->t.server, h->t.to_client).bad_messages, 0);
+    if (!lossy) CHECK_EQ_INT(h->heard, h->fired);
+    if (!lossy) CHECK(h->sum_heard == h->sum_fired);
+    CHECK(h->heard > 0);
+    world_close(&h->t.w);
+}
+
+static wisp_config config_of(int mode, int compression, const wisp_schema *schema) {
+    wisp_config config;
+    memset(&config, 0, sizeof config);
+    config.encode.mode = mode;
+    config.encode.compression = compression;
+    config.encode.schema = schema;
+    return config;
+}
+
+static bool honest_fire(honest *h, const wisp_value *value) {
+    wisp_result result = wisp_fire_values(h->t.client, "c", wisp_to_peer(h->t.to_server), value, 1);
+    if (result == WISP_E_QUEUE_FULL) return false;
+    CHECK_EQ_INT(result, WISP_OK);
+    h->fired++;
+    h->sum_fired = h->sum_fired * 31 + sum_of(value);
+    return true;
+}
+
+/* Several in each tick, so that packets hold more than one. */
+static void fire_many(honest *h, const wisp_value *value, wisp_value *changing, int per_tick) {
+    for (int tick = 0; tick < 6; tick++) {
+        for (int i = 0; i < per_tick; i++) {
+            *changing = wisp_int(h->fired);
+            honest_fire(h, value);
+        }
+        world_run(&h->t.w, 0.05);
+    }
+    world_run(&h->t.w, 2);
+}
+
+static const int many_sizes[] = { 10, 200, 700, 1500, 2300, 3100, 4400, 6000, 12000 };
+enum { MANY_SIZES = (int)(sizeof many_sizes / sizeof *many_sizes) };
+
+static wisp_value the_items[60000];
+
+static wisp_value equal_items(int count) {
+    for (int i = 0; i < count; i++) the_items[i] = wisp_int(7);
+    return wisp_array(the_items, count);
+}
+
+TEST(compressed_values_of_every_size_keep_within_what_their_reader_can_pay) {
+    for (int i = 0; i < MANY_SIZES; i++) {
+        for (int per_tick = 1; per_tick <= 9; per_tick *= 3) {
+            wisp_config config = config_of(0, WISP_COMPRESSION_AUTO, NULL);
+            wisp_value value = equal_items(many_sizes[i]);
+            honest h;
+            honest_open(&h, &config);
+            fire_many(&h, &value, &the_items[0], per_tick);
+            honest_close(&h, false);
+        }
+    }
+}
+
+TEST(differences_of_values_of_every_size_keep_within_what_their_reader_can_pay) {
+    for (int delivery = WISP_RELIABLE; delivery <= WISP_RELIABLE; delivery++) {
+        for (int i = 0; i < MANY_SIZES; i++) {
+            for (int per_tick = 1; per_tick <= 9; per_tick *= 3) {
+                wisp_config config = config_of(WISP_ENCODE_DELTA, 0, NULL);
+                wisp_value value = equal_items(many_sizes[i]);
+                honest h;
+                honest_open(&h, &config);
+                fire_many(&h, &value, &the_items[0], per_tick);
+                honest_close(&h, false);
+            }
+        }
+    }
+}
+
+/* Texts of a codec, compressed. */
+TEST(compressed_texts_of_a_codec_keep_within_what_their_reader_can_pay) {
+    static char text[40001];
+    memset(text, 'x', sizeof text);
+    for (int i = 0; i < MANY_SIZES; i++) {
+        for (int per_tick = 1; per_tick <= 9; per_tick *= 3) {
+            wisp_config config = config_of(0, WISP_COMPRESSION_AUTO, NULL);
+            wisp_value items[2], value = wisp_array(items, 2);
+            honest h;
+            config.encode.codec = wisp_json();
+            items[1] = wisp_string_n(text, many_sizes[i] * 3);
+            honest_open(&h, &config);
+            fire_many(&h, &value, &items[0], per_tick);
+            honest_close(&h, false);
+        }
+    }
+}
+
+/* A schema of so many booleans behind a number. */
+static const wisp_schema *booleans(int count) {
+    static const wisp_field number = WISP_MAP_FIELD("n", WISP_T_INT32);
+    static const wisp_field like = WISP_MAP_FIELD("", WISP_T_BOOL);
+    static char names[1024][8];
+    static wisp_field fields[1024];
+    static wisp_schema schema = { "booleans", 1, 0, NULL, 0, WISP_SHAPE_MAP, NULL };
+    for (int i = 0; i < count; i++) {
+        snprintf(names[i], sizeof names[i], "b%d", i);
+        fields[i] = i ? like : number;
+        if (i) fields[i].name = names[i];
+    }
+    schema.fields = fields;
+    schema.count = count;
+    return &schema;
+}
+
+static wisp_value booleans_value(int count) {
+    static wisp_pair pairs[1024];
+    const wisp_schema *schema = booleans(count);
+    for (int i = 0; i < count; i++) {
+        pairs[i].key = schema->fields[i].name;
+        pairs[i].value = i ? wisp_bool(i % 3 == 0) : wisp_int(0);
+    }
+    return wisp_map(pairs, count);
+}
+
+TEST(records_and_their_differences_keep_within_what_their_reader_can_pay) {
+    for (int delta = 0; delta < 2; delta++) {
+        for (int count = 20; count <= 1024; count = count * 3 > 1024 && count < 1024
+                                                        ? 1024 : count * 3) {
+            for (int per_tick = 1; per_tick <= 64; per_tick *= 8) {
+                wisp_config config = config_of(delta ? WISP_ENCODE_DELTA : 0, 0, booleans(count));
+                wisp_value value = booleans_value(count);
+                honest h;
+                honest_open(&h, &config);
+                fire_many(&h, &value, (wisp_value *)&value.as.map[0].value, per_tick);
+                honest_close(&h, false);
+            }
+        }
+    }
+}
+
+/* Rows in a list, of which one number changes. */
+typedef struct row_list { uint16_t count; int32_t rows[3000]; } row_list;
+static const wisp_type row_type = WISP_T_RANGE(0, 1000000);
+static const wisp_field row_fields[] = {
+    WISP_COUNTED_FIELD(row_list, rows, count, WISP_T_ARRAY(&row_type, 3000)),
+};
+static const wisp_schema row_schema = WISP_SCHEMA(row_list, 1, row_fields);
+
+TEST(differences_of_long_lists_keep_within_what_their_reader_can_pay) {
+    static row_list list;
+    for (int adaptive = 0; adaptive < 2; adaptive++) {
+        for (int size = 30; size <= 3000; size *= 10) {
+            wisp_config config = config_of(WISP_ENCODE_DELTA, 0, &row_schema);
+            honest h;
+            config.encode.adaptive = adaptive ? WISP_ON : 0;
+            honest_open(&h, &config);
+            for (int i = 0; i < 40; i++) {
+                wisp_value value = wisp_struct(&row_schema, &list);
+                list.count = (uint16_t)(i % 8 == 7 ? size / 2 : size);
+                list.rows[i * 7 % size] += i;
+                CHECK_EQ_INT(wisp_fire_values(h.t.client, "c", wisp_to_peer(h.t.to_server), &value,
+                                              1), WISP_OK);
+                if (i % 3 == 0) world_run(&h.t.w, 0.05);
+            }
+            world_run(&h.t.w, 2);
+            CHECK_EQ_INT(h.heard, 40);
+            honest_close(&h, true);
+        }
+    }
+}
+
+/* Megabytes of one value, as fast as the queue takes them: all come, none too dear. */
+static void check_fast(const wisp_config *config, const wisp_value *value, int64_t bytes) {
+    honest h;
+    int64_t sent = 0, most = 3 << 20;
+    double began;
+    honest_open(&h, config);
+    began = h.t.w.now;
+    while (sent < most && h.t.w.now < began + 30) {
+        while (sent < most && honest_fire(&h, value)) sent += bytes;
+        world_step(&h.t.w);
+    }
+    while (h.heard < h.fired && h.t.w.now < began + 30) world_step(&h.t.w);
+    CHECK((double)sent / (h.t.w.now - began) > 5e6);
+    CHECK_EQ_INT(world_peer_stats(h.t.server, h.t.to_client).packets_refused, 0);
+    honest_close(&h, false);
+}
+
+TEST(large_messages_of_a_fast_peer_pass) {
+    static uint8_t bytes[(1 << 20) - 64];
+    wisp_config plain = config_of(0, 0, NULL);
+    wisp_value value = wisp_bytes(bytes, (int)sizeof bytes);
+    memset(bytes, 0x5a, sizeof bytes);
+    check_fast(&plain, &value, (int64_t)sizeof bytes);
+    for (int i = 0; i < 60000; i++) the_items[i] = wisp_int(i * 77);
+    value = wisp_array(the_items, 60000);
+    check_fast(&plain, &value, 60000 * 3);
+    for (int i = 0; i < 60000; i++) the_items[i] = wisp_bool(i % 3 == 0);
+    check_fast(&plain, &value, 300000);
+    plain.encode.codec = wisp_json();
+    for (int i = 0; i < 40000; i++) the_items[i] = wisp_int(1000 + i % 9000);
+    value = wisp_array(the_items, 40000);
+    check_fast(&plain, &value, 200000);
+}
+
+TEST(maps_of_4000_pairs_of_a_fast_peer_pass) {
+    static wisp_pair pairs[4000];
+    static char names[4000][8];
+    wisp_config config = config_of(0, 0, NULL);
+    wisp_value value = wisp_map(pairs, 4000);
+    for (int i = 0; i < 4000; i++) {
+        snprintf(names[i], sizeof names[i], "k%04d", i);
+        pairs[i].key = names[i];
+        pairs[i].value = wisp_int(i);
+    }
+    check_fast(&config, &value, 4000 * 8);
+    config.encode.codec = wisp_json();
+    check_fast(&config, &value, 4000 * 8);
+}
+
+static const wisp_type flag_type = WISP_T_BOOL;
+static const wisp_field flags_fields[] = { WISP_MAP_FIELD("f", WISP_T_ARRAY(&flag_type, 60000)) };
+static const wisp_schema flags_schema = WISP_MAP_SCHEMA("flags", 1, flags_fields);
+
+TEST(a_record_of_60000_booleans_of_a_fast_peer_passes) {
+    wisp_config config = config_of(0, 0, &flags_schema);
+    wisp_pair pair;
+    wisp_value value = wisp_map(&pair, 1);
+    for (int i = 0; i < 60000; i++) the_items[i] = wisp_bool(i % 5 == 0);
+    pair.key = "f";
+    pair.value = wisp_array(the_items, 60000);
+    check_fast(&config, &value, 60000);
+}
+
 static const test_case tests[] = {
     CASE(what_is_covered_is_taken_and_what_is_not_takes_nothing),
     CASE(nothing_is_earned_by_a_payment),
@@ -382,6 +670,14 @@ static const test_case tests[] = {
     CASE(unknown_fields_are_passed_over_in_time_that_no_schema_chooses),
     CASE(of_a_rate_limited_message_only_the_parsing_is_paid),
     CASE(what_is_over_the_budget_of_messages_is_not_worked_on),
+    CASE(compressed_values_of_every_size_keep_within_what_their_reader_can_pay),
+    CASE(differences_of_values_of_every_size_keep_within_what_their_reader_can_pay),
+    CASE(compressed_texts_of_a_codec_keep_within_what_their_reader_can_pay),
+    CASE(records_and_their_differences_keep_within_what_their_reader_can_pay),
+    CASE(differences_of_long_lists_keep_within_what_their_reader_can_pay),
+    CASE(large_messages_of_a_fast_peer_pass),
+    CASE(maps_of_4000_pairs_of_a_fast_peer_pass),
+    CASE(a_record_of_60000_booleans_of_a_fast_peer_passes),
 };
 
 int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }
