@@ -16982,11 +16982,10 @@ static wisp__turn wisp__lane_turn(wisp__base *base, const wisp__lane_in *in, uin
                                   uint32_t *sequence) {
     int ahead = wisp__ahead_24(low, in->next);
     *sequence = in->next + (uint32_t)ahead;
-    if (ahead == 0) return WISP__NOW;
     if (ahead < 0) return WISP__AGAIN;
     if (ahead >= base->limits.window_items) return WISP__BEYOND;
     if (ahead < in->room && in->held[*sequence & (uint32_t)(in->room - 1)]) return WISP__AGAIN;
-    return WISP__EARLY;
+    return ahead ? WISP__EARLY : WISP__NOW;
 }
 
 /* Keeps what came early. The caller has asked wisp__lane_turn. */
@@ -17002,12 +17001,15 @@ static wisp_result wisp__lane_hold(wisp__base *base, wisp__lane_in *in, uint32_t
     return WISP_OK;
 }
 
-/* After an item was delivered: the one held for the next turn, or NULL. */
-static wisp__held *wisp__lane_next_held(wisp__lane_in *in) {
-    wisp__held **place, *held;
-    if (!in->room) return NULL;
-    place = &in->held[in->next & (uint32_t)(in->room - 1)];
-    held = *place;
+/* Is the next item held already? */
+static bool wisp__lane_holds_next(const wisp__lane_in *in) {
+    return in->room && in->held[in->next & (uint32_t)(in->room - 1)];
+}
+
+/* Takes the item that is held for the next turn. */
+static wisp__held *wisp__lane_take_next(wisp__lane_in *in) {
+    wisp__held **place = &in->held[in->next++ & (uint32_t)(in->room - 1)];
+    wisp__held *held = *place;
     *place = NULL;
     return held;
 }
@@ -17039,7 +17041,6 @@ WISP__UNUSED static void wisp__lane_check(const wisp__base *base, const wisp__la
         lost += item->state == WISP__ITEM_LOST;
     }
     WISP_ASSERT(lost == out->lost);
-    WISP_ASSERT(!lane->in.room || !lane->in.held[lane->in.next & (uint32_t)(lane->in.room - 1)]);
     (void)base;
     (void)lost;
 }
@@ -18575,6 +18576,7 @@ typedef struct wisp__session {
     wisp__tracks   told, heard;        /* values that differences are to: ours, theirs */
     struct wisp__pending *deferred;    /* calls of theirs that are answered later */
     int            held_bytes;         /* received out of order */
+    uint32_t       behind;             /* channels with messages whose turn came, and not their pay */
     int            credit;             /* work that is paid for (credit), at credit_time */
     double         credit_time;
     wisp__peer_meter *meter;           /* NULL while the profiler is off */
@@ -22607,6 +22609,7 @@ struct wisp {
     int            most_received;     /* datagrams that the link has handed over at once */
     bool           judging;           /* `accept` runs, and this is about what it judges */
     wisp_join_info joining;
+    bool           behind;            /* a session is (receive) */
     int64_t        update_work;       /* for packets that came, in this update */
     wisp__reader   record;            /* where the record begins that is read; size 0: none */
     wisp_packet    received[WISP__RECEIVED];     /* places for datagrams, in `incoming` */
@@ -25227,15 +25230,38 @@ static bool wisp__goes_on(const wisp__reading *r) {
     return !r->broken && r->session->peer.state == WISP__JOINED;
 }
 
-static void wisp__arrive_in_order(wisp__reading *r, wisp__lane *lane, wisp__incoming *in) {
-    wisp__held *held;
-    lane->in.next++;
-    wisp__arrive(r, &lane->in, in);
-    while (wisp__goes_on(r) && (held = wisp__lane_next_held(&lane->in)) != NULL) {
-        lane->in.next++;
-        r->session->held_bytes -= held->charge;
+/* What came early and has its turn by now. When the credit left is less than a message may need, the
+   rest waits until there is more: it has been acked, so that it must not be refused. `all`: it
+   cannot wait. */
+static void wisp__arrive_early(wisp__reading *r, wisp__lane *lane, bool all) {
+    wisp__session *s = r->session;
+    int channel = r->channel;
+    s->behind &= ~(1u << channel);
+    while (wisp__goes_on(r) && wisp__lane_holds_next(&lane->in)) {
+        wisp__held *held;
+        if (!all && r->w->content.credit.work < WISP__EARN_SENT) {
+            s->behind |= 1u << channel;
+            r->w->behind = true;
+            return;
+        }
+        held = wisp__lane_take_next(&lane->in);
+        s->held_bytes -= held->charge;
         wisp__arrive_held(r, &lane->in, held);
         wisp__chunk_give(&r->w->base, &r->w->chunks, held, (size_t)held->chunk_bytes);
+    }
+}
+
+static void wisp__arrive_in_order(wisp__reading *r, wisp__lane *lane, wisp__incoming *in) {
+    lane->in.next++;
+    wisp__arrive(r, &lane->in, in);
+    if (wisp__goes_on(r)) wisp__arrive_early(r, lane, false);
+}
+
+/* The same of all channels of a session that have something left. */
+static void wisp__arrive_behind(wisp__reading *r, bool all) {
+    for (int c = 0; c < WISP__CHANNELS && wisp__goes_on(r); c++) {
+        r->channel = c;
+        if (r->session->behind >> c & 1) wisp__arrive_early(r, r->session->peer.lanes[c], all);
     }
 }
 
@@ -25353,7 +25379,8 @@ static void wisp__read_leave(wisp__reading *r) {
     wisp__get_bits(&r->from, (uint8_t *)text, (int64_t)length * 8);
     wisp__text_clean(text, sizeof text, text, (size_t)length);
     if (r->from.failed) wisp__break(r, "a goodbye cut short");
-    else wisp__end(r->w, r->session, wisp__code_heard(code, true), text, false);
+    else wisp__arrive_behind(r, true);
+    if (wisp__goes_on(r)) wisp__end(r->w, r->session, wisp__code_heard(code, true), text, false);
 }
 
 /* They read packets that are compressed in these methods. */
@@ -25595,6 +25622,34 @@ static void wisp__take_packet(wisp__reading *r, bool acks) {
     wisp__peers_mark(&w->peers, peer);
 }
 
+/* Goes on with what came early and had to wait: in each update as much as a packet may cost. */
+static void wisp__catch_up(wisp *w, wisp__session *s) {
+    wisp__reading r;
+    if (!wisp__credit_begin(w, s, 0)) return;
+    memset(&r, 0, sizeof r);
+    r.w = w;
+    r.session = s;
+    r.delivery = WISP_RELIABLE;
+    r.from = wisp__reader_on(NULL, 0);
+    w->events.of_packet = true;
+    w->events.packet_errors = 0;
+    wisp__arrive_behind(&r, false);
+    w->events.of_packet = false;
+    wisp__credit_end(w, s);
+    if (r.broken) wisp__on_broken(&r);
+}
+
+static void wisp__catch_up_all(wisp *w) {
+    bool behind = w->behind;
+    w->behind = false;
+    for (int i = 0; behind && i < w->peers.pool.made && !w->destroyed; i++) {
+        wisp__session *s = wisp__session_at(w, i);
+        if (!s || s->peer.state != WISP__JOINED || !s->behind) continue;
+        wisp__catch_up(w, s);
+        if (s->peer.state == WISP__JOINED && s->behind) w->behind = true;
+    }
+}
+
 /* A packet whose tag is right. */
 static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet,
                             uint64_t number) {
@@ -25804,7 +25859,10 @@ WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session 
     if (s->peer.state != WISP__JOINED) return;
     if (!w->base.reliable) wisp__flow_check(&s->peer.flow);
     for (int c = 0; c < WISP__CHANNELS; c++)
-        if (s->peer.lanes[c]) wisp__lane_check(&w->base, s->peer.lanes[c]);
+        if (s->peer.lanes[c]) {
+            wisp__lane_check(&w->base, s->peer.lanes[c]);
+            WISP_ASSERT(!wisp__lane_holds_next(&s->peer.lanes[c]->in) || s->behind >> c & 1);
+        }
     for (int i = 0; i < s->active_count; i++)
         for (wisp__entry *e = s->routes[s->active[i]].first; e; e = e->next) {
             queued++;
@@ -27040,6 +27098,7 @@ wisp_result wisp_update(wisp *w, double now) {
     w->updating = true;
     wisp__advance(w, now);
     received = wisp__receive(w);
+    wisp__catch_up_all(w);
     wisp__run_timers(w);
     if (w->base.quiet_owes) wisp__tell_left_out(w);
     wisp__dispatch(w);
