@@ -3000,7 +3000,7 @@ enum {
     WISP__PRICE_BLOCK   = 12,    /* memory: to take it, .. */
     WISP__PRICE_BYTES   = 8,     /* .. and a unit for so many bytes, which are written and read */
     WISP__PRICE_VALUE   = 12,    /* a value that describes itself, or is held against a type */
-    WISP__PRICE_VIEW    = 24,    /* a value that is made of a field or element */
+    WISP__PRICE_VIEW    = 28,    /* a value that is made of a field or element */
     WISP__PRICE_FIELD   = 6,     /* an operation of a schema's program */
     WISP__PRICE_COMPARE = 8,     /* two names, or keys, that differ early */
     WISP__PRICE_SYMBOL  = 8,     /* a number of a record delta, plain .. */
@@ -3014,7 +3014,7 @@ enum {
                                     memory besides */
     WISP__PRICE_ANY     = 64,    /* for a sender: a value, with all that is done to it, .. */
     WISP__PRICE_APPLY   = 34,    /* .. or a number of a C struct that is told by a delta */
-    WISP__PRICE_MADE    = 52,    /* .. or a field of a record, which takes a bit or more, .. */
+    WISP__PRICE_MADE    = 56,    /* .. or a field of a record, which takes a bit or more, .. */
     WISP__PRICE_SENT    = 32,    /* .. or one of the values of which a packet holds so many */
     WISP__PRICE_RECORD  = 30,    /* a record of a packet: to be read .. */
     WISP__PRICE_EVENT   = 80,    /* .. and handed to its handlers */
@@ -3367,7 +3367,9 @@ typedef struct wisp__arena {
 
 static void wisp__arena_reset(wisp__arena *arena) {
     arena->current = arena->first;
-    if (arena->current) arena->current->used = 0;
+    if (!arena->current) return;
+    if (arena->current->used >= WISP__ARENA_MOST) arena->idle = 0;
+    arena->current->used = 0;
 }
 
 /* Gives large blocks back when none was used for some time. Not while what is in the arena is
