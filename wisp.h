@@ -111,6 +111,16 @@
          with WISP_E_ARGUMENT, false, 0 or a handle of id 0.
        - Bytes from the wire are checked, counted and dropped; they never
          assert and never make memory grow past desc.limits.
+       - A peer pays for the work that it causes here. A session earns 128
+         units for each byte that comes, 4000 for each packet and 16,000,000
+         a second, and saves up to 4,000,000; a unit is about a nanosecond.
+         One packet spends 500,000 at most. A message that is put together
+         of fragments earns for all its bytes, and more for its values.
+         What is not covered is refused with WISP_E_FLOOD, counted, and an
+         offence. A session that has too little for a packet does not get
+         it taken: it comes again later, so the peer is slowed. Senders keep
+         to this by themselves: what would be too dear to read goes without
+         compression, or whole instead of as a difference.
 
    SWITCHES (define before the implementation; none changes a public type)
        WISP_IMPLEMENTATION   compile the implementation here
@@ -245,7 +255,8 @@ typedef struct wisp_allocator {
 
 enum { WISP_LOG_ERROR = 1, WISP_LOG_WARNING = 2, WISP_LOG_INFO = 3 };
 
-/* Every bound there is. Zero means the default in the comment. */
+/* Every bound there is. Zero means the default in the comment. What decoding
+   may cost is no limit to be set: RULES, above, says what pays for it. */
 typedef struct wisp_limits {
     int remotes;            /* names here, and names a peer may number; 1024 */
     int connections;        /* handlers connected; 4096 */
