@@ -2994,10 +2994,10 @@ static void wisp__limits_defaults(wisp_limits *limits, int max_peers) {
  * ======================================================================== */
 
 /* What a session earns, in units of work: for each byte of a packet, for each packet, and for each
-   second; and how much it can save up. What one packet may spend of it at most, what there must be for
-   a packet to be taken, and what a sender counts on. A message that was put together of fragments has a credit of its own
-   for all of its bytes, and more for the values that may be packed into them: so much for a byte,
-   and so much for a value. */
+   second; and how much it can save up. What one packet may spend of it at most, what there must be
+   for a packet to be taken, and what a sender counts on. A message that was put together of
+   fragments has a credit of its own for all of its bytes, and more for the values that may be
+   packed into them: so much for a byte, and so much for a value. */
 enum { WISP__EARN_BYTE = 128, WISP__EARN_PACKET = 4000, WISP__EARN_SECOND = 16000000,
        WISP__EARN_SAVED = 4000000, WISP__EARN_MOST = 500000, WISP__EARN_NEEDED = 400000,
        WISP__EARN_SENT = 300000, WISP__EARN_DENSE = 512, WISP__EARN_VALUE = 64 };
@@ -3038,8 +3038,8 @@ typedef struct wisp__credit {
     bool    over;              /* something could not be paid */
 } wisp__credit;
 
-/* false: not covered, or no work that there can be: nothing is earned here. Without a credit nothing
-   is charged: what a caller gave, not a peer. */
+/* false: not covered, or no work that there can be: nothing is earned here. Without a credit
+   nothing is charged: what a caller gave, not a peer. */
 static inline bool wisp__pay(wisp__credit *credit, int64_t work) {
     if (!credit) return true;
     if (work >= 0 && work <= credit->work) {
@@ -18589,7 +18589,7 @@ typedef struct wisp__session {
     wisp__tracks   told, heard;        /* values that differences are to: ours, theirs */
     struct wisp__pending *deferred;    /* calls of theirs that are answered later */
     int            held_bytes;         /* received out of order */
-    uint32_t       behind;             /* channels with messages whose turn came, and not their pay */
+    uint32_t       behind;             /* channels where a message whose turn came is unpaid */
     int            credit;             /* work that is paid for (credit), at credit_time */
     double         credit_time;
     wisp__peer_meter *meter;           /* NULL while the profiler is off */
@@ -25243,9 +25243,9 @@ static bool wisp__goes_on(const wisp__reading *r) {
     return !r->broken && r->session->peer.state == WISP__JOINED;
 }
 
-/* What came early and has its turn by now. When the credit left is less than a message may need, the
-   rest waits until there is more: it has been acked, so that it must not be refused. `all`: it
-   cannot wait. */
+/* What came early and has its turn by now. When the credit left is less than a message may need,
+   the rest waits until there is more: it has been acked, so that it must not be refused. `all`:
+   it cannot wait. */
 static void wisp__arrive_early(wisp__reading *r, wisp__lane *lane, bool all) {
     wisp__session *s = r->session;
     int channel = r->channel;

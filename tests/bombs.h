@@ -508,8 +508,8 @@ static inline int64_t bombs_put_delta(bombs *b, uint8_t *bytes, int size) {
     return to.at;
 }
 
-/* What the bits in b->raw say is told whole, in fragments, and then a difference to it as often as a
-   packet holds. */
+/* What the bits in b->raw say is told whole, in fragments, and then a difference to it as often as
+   a packet holds. */
 static inline void bombs_told(bombs *b, hostile_form form, int64_t bits) {
     static uint8_t message[BOMBS_RAW + 4096];
     wisp__writer whole = wisp__writer_on(message, BOMBS_RAW);

@@ -1,5 +1,5 @@
-/* test_credit.c - what decoding is paid from: the credit itself, the dearest packets, and honest peers
-   that it must not hinder */
+/* test_credit.c - what decoding is paid from: the credit itself, the dearest packets, and honest
+   peers that it must not hinder */
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
@@ -109,7 +109,9 @@ TEST(a_sender_asks_what_a_receiver_can_pay) {
 
 /* --- what a session has --- */
 
-static wisp__session *server_side(world_two *t) { return wisp__session_of(t->server, t->to_client); }
+static wisp__session *server_side(world_two *t) {
+    return wisp__session_of(t->server, t->to_client);
+}
 
 /* Takes a packet of so many bytes into account, and spends this much of it. false: not taken. */
 static bool took(world_two *t, int bytes, int64_t spent) {
@@ -276,7 +278,7 @@ TEST(a_repeat_is_dispatched_again_and_not_decoded_again) {
     CHECK(all.work - one.work <= 1000 * WISP__PRICE_EVENT + WISP__PRICE_RECORD);
 }
 
-/* One record of an old version: with the step it is made anew, without it that is noticed before. */
+/* One record of an old version: with the step it is made anew, without it that is seen before. */
 static void one_old_version(bombs *b) {
     bombs_announce(b, "stats", bombs_form(b, 1, 1000, true, false));
     bombs_message(b, WISP_UNRELIABLE);
