@@ -19843,7 +19843,7 @@ static int64_t wisp__apply_record(wisp__unpacker *u, const wisp__form *form,
         full = to.full && room < most;
         room *= 2;
     }
-    return made && !to.full ? to.at : WISP_E_BAD_PACKET;
+    return made && !to.full ? to.at : (int64_t)WISP_E_BAD_PACKET;
 }
 
 /* Applies a difference where `from` stands: the new value, with the models after it in *models.
