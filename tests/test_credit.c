@@ -373,7 +373,7 @@ typedef struct honest {
     int        fired, heard, errors, in_order;
     uint64_t   sum_fired, sum_heard, sum_last;
     char       error[80];
-    bool       drains;                /* its handler uses up what the packet has */
+    bool       drains;                /* its handler takes the memory of what follows */
 } honest;
 
 /* A number that depends on all of a value, and not on the order of a map. */
@@ -396,7 +396,7 @@ static uint64_t sum_of(const wisp_value *value) {
 static void honest_on(wisp_event *event) {
     honest *h = (honest *)event->user;
     h->heard++;
-    if (h->drains) event->w->content.credit.work = 12000;
+    if (h->drains) event->w->content.credit.room = 4000;
     h->sum_last = event->count ? sum_of(&event->args[0]) : 0;
     h->sum_heard = h->sum_heard * 31 + h->sum_last;
 }
@@ -791,7 +791,7 @@ TEST(the_work_of_assembled_messages_is_that_of_their_update) {
 
 /* --- differences that are refused --- */
 
-/* The first message of a packet that runs a handler uses up what the others need. */
+/* The first message of a packet that runs a handler leaves too little memory for the others. */
 TEST(a_difference_that_was_not_paid_for_is_asked_for_whole) {
     for (int way = 0; way < 3; way++) {
         wisp_config config = config_of(WISP_ENCODE_DELTA, 0, NULL);
