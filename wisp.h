@@ -111,6 +111,16 @@
          with WISP_E_ARGUMENT, false, 0 or a handle of id 0.
        - Bytes from the wire are checked, counted and dropped; they never
          assert and never make memory grow past desc.limits.
+       - A peer pays for the work that it causes here. A session earns 128
+         units for each byte that comes, 4000 for each packet and 16,000,000
+         a second, and saves up to 4,000,000; a unit is about a nanosecond.
+         One packet spends 500,000 at most. A message that is put together
+         of fragments earns for all its bytes, and more for its values.
+         What is not covered is refused with WISP_E_FLOOD, counted, and an
+         offence. A session that has too little for a packet does not get
+         it taken: it comes again later, so the peer is slowed. Senders keep
+         to this by themselves: what would be too dear to read goes without
+         compression, or whole instead of as a difference.
 
    SWITCHES (define before the implementation; none changes a public type)
        WISP_IMPLEMENTATION   compile the implementation here
@@ -245,7 +255,8 @@ typedef struct wisp_allocator {
 
 enum { WISP_LOG_ERROR = 1, WISP_LOG_WARNING = 2, WISP_LOG_INFO = 3 };
 
-/* Every bound there is. Zero means the default in the comment. */
+/* Every bound there is. Zero means the default in the comment. What decoding
+   may cost is no limit to be set: RULES, above, says what pays for it. */
 typedef struct wisp_limits {
     int remotes;            /* names here, and names a peer may number; 1024 */
     int connections;        /* handlers connected; 4096 */
@@ -2547,6 +2558,7 @@ static void wisp__free(wisp__base *base, void *pointer, size_t size) {
 }
 
 static int wisp__min_int(int a, int b) { return a < b ? a : b; }
+static int64_t wisp__least(int64_t a, int64_t b) { return a < b ? a : b; }
 static int wisp__max_int(int a, int b) { return a > b ? a : b; }
 static double wisp__min(double a, double b) { return a < b ? a : b; }
 static double wisp__max(double a, double b) { return a > b ? a : b; }
@@ -3008,13 +3020,13 @@ static void wisp__limits_defaults(wisp_limits *limits, int max_peers) {
  * ======================================================================== */
 
 /* What a session earns, in units of work: for each byte of a packet, for each packet, and for each
-   second; and how much it can save up. What one packet may spend of it at most, and what there must
-   be for a packet to be taken. A message that was put together of fragments has a credit of its own
-   for all of its bytes, and more for the values that may be packed into them: so much for a byte,
-   and so much for a value. */
+   second; and how much it can save up. What one packet may spend of it at most, what there must be
+   for a packet to be taken, and what a sender counts on. A message that was put together of
+   fragments has a credit of its own for all of its bytes, and more for the values that may be
+   packed into them: so much for a byte, and so much for a value. */
 enum { WISP__EARN_BYTE = 128, WISP__EARN_PACKET = 4000, WISP__EARN_SECOND = 16000000,
-       WISP__EARN_SAVED = 4000000, WISP__EARN_MOST = 500000, WISP__EARN_NEEDED = 300000,
-       WISP__EARN_DENSE = 512, WISP__EARN_VALUE = 64 };
+       WISP__EARN_SAVED = 4000000, WISP__EARN_MOST = 500000, WISP__EARN_NEEDED = 400000,
+       WISP__EARN_SENT = 300000, WISP__EARN_DENSE = 512, WISP__EARN_VALUE = 64 };
 
 /* Memory in bytes, for what one packet says, and for each byte of a message of fragments, beside
    that of the values which may be packed into it. */
@@ -3025,7 +3037,7 @@ enum {
     WISP__PRICE_BLOCK   = 12,    /* memory: to take it, .. */
     WISP__PRICE_BYTES   = 8,     /* .. and a unit for so many bytes, which are written and read */
     WISP__PRICE_VALUE   = 12,    /* a value that describes itself, or is held against a type */
-    WISP__PRICE_VIEW    = 36,    /* a value that is made of a field or element */
+    WISP__PRICE_VIEW    = 32,    /* a value that is made of a field or element */
     WISP__PRICE_FIELD   = 6,     /* an operation of a schema's program */
     WISP__PRICE_COMPARE = 8,     /* two names, or keys, that differ early */
     WISP__PRICE_SYMBOL  = 8,     /* a number of a record delta, plain .. */
@@ -3037,8 +3049,10 @@ enum {
     WISP__PRICE_UNPACKED = 2,    /* a byte that decompression makes */
     WISP__PRICE_CODED   = 16,    /* a byte that a codec reads; it pays half a unit for each byte of
                                     memory besides */
-    WISP__PRICE_ANY     = 80,    /* for a sender: a value, with all that is done to it, .. */
-    WISP__PRICE_APPLY   = 28,    /* .. or a number of a C struct that is told by a delta */
+    WISP__PRICE_ANY     = 72,    /* for a sender: a value, with all that is done to it, .. */
+    WISP__PRICE_APPLY   = 34,    /* .. or a number of a C struct that is told by a delta */
+    WISP__PRICE_MADE    = 56,    /* .. or a field of a record, which takes a bit or more, .. */
+    WISP__PRICE_SENT    = 32,    /* .. or one of the values of which a packet holds so many */
     WISP__PRICE_RECORD  = 30,    /* a record of a packet: to be read .. */
     WISP__PRICE_EVENT   = 80,    /* .. and handed to its handlers */
     WISP__PRICE_ERROR   = 300    /* one that is refused, with its text */
@@ -3082,7 +3096,13 @@ static inline bool wisp__pay_memory(wisp__credit *credit, size_t bytes) {
    earns by its bytes. */
 static inline bool wisp__can_pay(const wisp__base *base, int64_t work, int64_t bytes) {
     int64_t earned = bytes > base->mtu / 2 ? bytes * WISP__EARN_BYTE : 0;
-    return work <= WISP__EARN_NEEDED + earned;
+    return work <= WISP__EARN_SENT + earned;
+}
+
+/* The same of all messages of a packet: work as so many values, of which a packet holds a certain
+   number (batch). */
+static inline int wisp__as_values(int64_t work) {
+    return work < WISP__EARN_SAVED ? (int)(work / WISP__PRICE_SENT) : WISP__EARN_SAVED;
 }
 
 /* What a failure comes from, when it may be the credit. */
@@ -3384,7 +3404,9 @@ typedef struct wisp__arena {
 
 static void wisp__arena_reset(wisp__arena *arena) {
     arena->current = arena->first;
-    if (arena->current) arena->current->used = 0;
+    if (!arena->current) return;
+    if (arena->current->used >= WISP__ARENA_MOST) arena->idle = 0;
+    arena->current->used = 0;
 }
 
 /* Gives large blocks back when none was used for some time. Not while what is in the arena is
@@ -4350,8 +4372,11 @@ static inline int wisp__kind_floats(wisp_kind kind) {
    union are packed floats that begin where the union begins. */
 static int wisp__value_floats(const wisp_value *value, float out[7]) {
     int count = wisp__kind_floats(value->kind);
-    memset(out, 0, 7 * sizeof(float));
-    memcpy(out, &value->as, (size_t)count * sizeof(float));
+    for (int i = 0; i < 7; i++) {
+        uint32_t bits = 0;
+        if (i < count) memcpy(&bits, (const uint8_t *)&value->as + 4 * i, 4);
+        memcpy(&out[i], &bits, 4);
+    }
     return count;
 }
 
@@ -16893,11 +16918,10 @@ static wisp__turn wisp__lane_turn(wisp__base *base, const wisp__lane_in *in, uin
                                   uint32_t *sequence) {
     int ahead = wisp__ahead_24(low, in->next);
     *sequence = in->next + (uint32_t)ahead;
-    if (ahead == 0) return WISP__NOW;
     if (ahead < 0) return WISP__AGAIN;
     if (ahead >= base->limits.window_items) return WISP__BEYOND;
     if (ahead < in->room && in->held[*sequence & (uint32_t)(in->room - 1)]) return WISP__AGAIN;
-    return WISP__EARLY;
+    return ahead ? WISP__EARLY : WISP__NOW;
 }
 
 /* Keeps what came early. The caller has asked wisp__lane_turn. */
@@ -16913,12 +16937,15 @@ static wisp_result wisp__lane_hold(wisp__base *base, wisp__lane_in *in, uint32_t
     return WISP_OK;
 }
 
-/* After an item was delivered: the one held for the next turn, or NULL. */
-static wisp__held *wisp__lane_next_held(wisp__lane_in *in) {
-    wisp__held **place, *held;
-    if (!in->room) return NULL;
-    place = &in->held[in->next & (uint32_t)(in->room - 1)];
-    held = *place;
+/* Is the next item held already? */
+static bool wisp__lane_holds_next(const wisp__lane_in *in) {
+    return in->room && in->held[in->next & (uint32_t)(in->room - 1)];
+}
+
+/* Takes the item that is held for the next turn. */
+static wisp__held *wisp__lane_take_next(wisp__lane_in *in) {
+    wisp__held **place = &in->held[in->next++ & (uint32_t)(in->room - 1)];
+    wisp__held *held = *place;
     *place = NULL;
     return held;
 }
@@ -16950,7 +16977,6 @@ WISP__UNUSED static void wisp__lane_check(const wisp__base *base, const wisp__la
         lost += item->state == WISP__ITEM_LOST;
     }
     WISP_ASSERT(lost == out->lost);
-    WISP_ASSERT(!lane->in.room || !lane->in.held[lane->in.next & (uint32_t)(lane->in.room - 1)]);
 }
 
 static int wisp__lane_free(wisp__base *base, wisp__chunks *chunks, wisp__lane *lane) {
@@ -18483,6 +18509,7 @@ typedef struct wisp__session {
     wisp__tracks   told, heard;        /* values that differences are to: ours, theirs */
     struct wisp__pending *deferred;    /* calls of theirs that are answered later */
     int            held_bytes;         /* received out of order */
+    uint32_t       behind;             /* channels where a message whose turn came is unpaid */
     int            credit;             /* work that is paid for (credit), at credit_time */
     double         credit_time;
     wisp__peer_meter *meter;           /* NULL while the profiler is off */
@@ -19202,7 +19229,7 @@ static wisp_result wisp__encode_record(wisp__content *c, const wisp__program *pr
     wisp_result why = wisp__subject(program->schema, values, count, &subject, registry->text,
                                     (int)sizeof registry->text);
     const void *image = why ? NULL : wisp__image_of(program, &subject, &supply, false, &why);
-    int64_t bits = WISP_E_TOO_BIG;
+    int64_t bits = WISP_E_TOO_BIG, fields;
     while (image && bits == WISP_E_TOO_BIG) {
         if (p->data_room > 64)
             bits = wisp__record_write_counted(c->base, program, image, p->data.bytes,
@@ -19215,6 +19242,8 @@ static wisp_result wisp__encode_record(wisp__content *c, const wisp__program *pr
         p->data.at = bits;
         p->values = wisp__max_int(p->values, 1);
         if (p->values > c->base->limits.message_values) return WISP_E_LIMIT;
+        fields = wisp__least(bits, (int64_t)p->values * wisp__max_int(program->count - 1, 1));
+        p->values = wisp__max_int(p->values, wisp__as_values(fields * WISP__PRICE_MADE));
         return WISP_OK;
     }
     if (image) why = (wisp_result)bits;
@@ -19282,8 +19311,11 @@ static wisp_result wisp__encode_squeezed(wisp__content *c, wisp__remote *remote,
     uint8_t *raw = (uint8_t *)wisp__arena_take(c->base, &c->scratch, room);
     uint8_t *to = (uint8_t *)wisp__arena_take(c->base, &c->scratch, room);
     int64_t bits = p->shape.at + p->data.at;
-    int each = c->registry->remotes[remote->newest]->form.kind == WISP__CODED
-                   ? 2 * WISP__PRICE_CODED : 2 * WISP__PRICE_UNPACKED;
+    int kind = c->registry->remotes[remote->newest]->form.kind;
+    int each = kind == WISP__CODED ? 2 * WISP__PRICE_CODED : 2 * WISP__PRICE_UNPACKED;
+    int64_t work = (int64_t)p->values * (kind == WISP__RECORD ? WISP__PRICE_SENT
+                                                              : WISP__PRICE_ANY) +
+                   (int64_t)bytes * each;
     wisp__writer all;
     if (!raw || !to) return WISP_E_MEMORY;
     memset(raw, 0, room);
@@ -19292,14 +19324,14 @@ static wisp_result wisp__encode_squeezed(wisp__content *c, wisp__remote *remote,
     wisp__put_bits(&all, p->data.bytes, p->data.at);
     packed = wisp__squeeze_pack(c->registry->squeeze, &remote->squeeze, methods, raw, bytes, to,
                                 bytes - 5, &method);
-    if (!wisp__can_pay(c->base, (int64_t)p->values * WISP__PRICE_ANY + (int64_t)bytes * each,
-                       packed))
+    if (!wisp__can_pay(c->base, work, packed))
         packed = 0;                    /* it would be refused: as it is, its bytes pay for it */
     if (p->data_room < bytes + 64 && wisp__content_grow(c, (int64_t)bytes + 64)) return p->result;
     p->shape.at = p->data.at = 0;
     wisp__put(&p->data, packed > 0, 1);
     p->raw = packed > 0 ? bytes : 0;
     if (packed > 0) {
+        p->values = wisp__max_int(p->values, wisp__as_values(work));
         wisp__put(&p->data, (uint64_t)method, 3);
         wisp__put_length(&p->data, (uint64_t)bytes);
         wisp__put_length(&p->data, (uint64_t)packed);
@@ -19616,7 +19648,22 @@ typedef struct wisp__difference {
     const uint8_t    *adapted;         /* models after it; NULL: none */
     size_t            adapted_bytes;
     wisp__kept       *after;           /* the same, once somebody keeps them */
+    int64_t           work;            /* of its reader, as it is estimated here */
 } wisp__difference;
+
+/* Bytes for what a difference makes of a record, at first: most records grow to no more. */
+static int64_t wisp__apply_room(int64_t base_bits) { return base_bits / 4 + 4096; }
+
+/* What the reader of a difference will pay, or a little more. */
+static int64_t wisp__difference_work(const wisp__differ *d, const wisp__form *form,
+                                     const wisp__program *program, const wisp__kept *value,
+                                     const wisp__kept *base) {
+    int64_t cells = program ? WISP__DELTA_SYMBOLS - d->symbols
+                            : (int64_t)value->values + base->values;
+    bool simple = program && program->source->shape == WISP_SHAPE_STRUCT && !form->adaptive;
+    bool again = program && value->bits / 8 > wisp__apply_room(base->bits);
+    return cells * (simple ? WISP__PRICE_APPLY : WISP__PRICE_ANY) * (again ? 2 : 1);
+}
 
 /* Makes the difference of a value from a base; its memory is of c->scratch. */
 static void wisp__difference_make(wisp__content *c, const wisp__form *form,
@@ -19630,8 +19677,6 @@ static void wisp__difference_make(wisp__content *c, const wisp__form *form,
     uint8_t *bytes, *models = NULL;
     const wisp_value *a, *b;
     int a_count = 0, b_count = 0;
-    int64_t cells;
-    int each;
     bool made;
     u.shape = &shape;
     out->bits = 0;
@@ -19650,15 +19695,73 @@ static void wisp__difference_make(wisp__content *c, const wisp__form *form,
         b = wisp__kept_values(&u, value, &b_count);
         made = a && b && wisp__values_write(&d, a, a_count, b, b_count);
     }
-    cells = program ? WISP__DELTA_SYMBOLS - d.symbols : (int64_t)value->values + out->base->values;
-    each = program && program->source->shape == WISP_SHAPE_STRUCT ? WISP__PRICE_APPLY
-                                                                  : WISP__PRICE_ANY;
+    out->work = wisp__difference_work(&d, form, program, value, out->base);
     if (!made || to.at >= value->bits) return;
-    if (!wisp__can_pay(c->base, cells * each, to.at / 8)) return;
+    if (!wisp__can_pay(c->base, out->work, to.at / 8)) return;
     out->bytes = bytes;
     out->bits = to.at;
     out->adapted = models;
     out->adapted_bytes = models ? wisp__delta_models(program) : 0;
+}
+
+static void wisp__differ_begin(wisp__differ *d, wisp__unpacker *u, const wisp__difference *base,
+                               const wisp__reader *from) {
+    wisp__differ_on(d, u, base->base, base->older);
+    d->delta.from = *from;
+    d->delta.start = from->at;
+    d->delta.there = true;
+    u->values = u->base->limits.message_values;
+}
+
+/* What a difference makes of values, packed in memory of the arena: its bits, or a negative
+   result. */
+static int64_t wisp__apply_values(wisp__unpacker *u, const wisp__difference *base,
+                                  const wisp__reader *from, uint8_t **bytes) {
+    const wisp_limits *limits = &u->base->limits;
+    wisp__measure m = { 0, 0, 40, 0, false };
+    const wisp_value *a, *values = NULL;
+    int a_count = 0, count = 0;
+    int64_t room;
+    wisp__differ d;
+    wisp__differ_begin(&d, u, base, from);
+    a = wisp__kept_values(u, base->base, &a_count);
+    u->values = limits->message_values;
+    if (!a || !wisp__values_apply(&d, a, a_count, &values, &count) ||
+        wisp__pack_measure(limits, values, count, 0, &m) ||
+        !wisp__unpack_pay(u, m.values, WISP__PRICE_VIEW))
+        return WISP_E_BAD_PACKET;
+    room = (m.shape_bits + m.data_bits) / 8 + 4 * WISP__SLACK;
+    *bytes = room < WISP__MOST_BYTES ? (uint8_t *)wisp__differ_take(&d, (size_t)room) : NULL;
+    if (!*bytes) return WISP_E_MEMORY;
+    memset(*bytes, 0, WISP__SLACK);
+    return wisp__pack_bits(u->base, values, count, *bytes, (int)room - WISP__SLACK);
+}
+
+/* The same of a record, with more and more memory: how large it gets is not known before. *adapted:
+   the models after it; NULL: there are none. */
+static int64_t wisp__apply_record(wisp__unpacker *u, const wisp__form *form,
+                                  const wisp__difference *base, const wisp__reader *from,
+                                  uint8_t **bytes, uint8_t **adapted) {
+    const wisp__program *program = form->described->program;
+    int64_t most = (int64_t)u->base->limits.message_bytes + 512;
+    int64_t room = wisp__apply_room(base->base->bits) + (from->end - from->at) / 8;
+    wisp__writer to;
+    wisp__differ d;
+    bool made = false, full = true;
+    while (full) {
+        room = room < most ? room : most;
+        wisp__differ_begin(&d, u, base, from);
+        if (form->adaptive) *adapted = wisp__models_begin(&d, program, base->models);
+        *bytes = (uint8_t *)wisp__differ_take(&d, (size_t)room + WISP__SLACK);
+        if (!*bytes) return WISP_E_MEMORY;
+        memset(*bytes, 0, WISP__SLACK);
+        to = wisp__writer_on(*bytes, (int)room);
+        d.to = &to;
+        made = wisp__delta_apply(&d, program);
+        full = to.full && room < most;
+        room *= 2;
+    }
+    return made && !to.full ? to.at : (int64_t)WISP_E_BAD_PACKET;
 }
 
 /* Applies a difference where `from` stands: the new value, with the models after it in *models.
@@ -19667,52 +19770,24 @@ static wisp__kept *wisp__difference_apply(wisp__content *c, wisp__chunks *chunks
                                           const wisp__form *form, const wisp__reader *from,
                                           const wisp__difference *base, wisp__kept **models,
                                           wisp_result *why) {
-    const wisp__program *program = form->kind == WISP__RECORD ? form->described->program : NULL;
     wisp__reader data = *from, shape = *from;
     wisp__unpacker u = wisp__content_unpacker(c, &c->arena, &data, c->base->limits.message_values);
-    int64_t most = (int64_t)c->base->limits.message_bytes + 512;
-    int64_t room = wisp__min_int((int)most, (int)(base->base->bits / 8) + from->size + 256);
-    wisp__writer to;
-    wisp__differ d;
+    int64_t most = ((int64_t)c->base->limits.message_bytes + 512) * 8, bits;
     wisp__kept *value = NULL;
     uint8_t *bytes = NULL, *adapted = NULL;
-    bool made = false, full = true;
+    size_t model_bytes;
     wisp__content_turn(c);
     u.shape = &shape;
     *models = NULL;
-    while (full) {
-        wisp__differ_on(&d, &u, base->base, base->older);
-        d.delta.from = *from;
-        d.delta.start = from->at;
-        d.delta.there = true;
-        u.values = c->base->limits.message_values;
-        if (form->adaptive && program) adapted = wisp__models_begin(&d, program, base->models);
-        bytes = (uint8_t *)wisp__differ_take(&d, (size_t)room + WISP__SLACK);
-        *why = wisp__content_result(c, WISP_E_MEMORY);
-        if (!bytes) return NULL;
-        memset(bytes, 0, WISP__SLACK);
-        to = wisp__writer_on(bytes, (int)room);
-        d.to = &to;
-        if (program) {
-            made = wisp__delta_apply(&d, program);
-        } else {
-            const wisp_value *a, *values = NULL;
-            int a_count = 0, count = 0;
-            a = wisp__kept_values(&u, base->base, &a_count);
-            u.values = c->base->limits.message_values;
-            made = a && wisp__values_apply(&d, a, a_count, &values, &count);
-            to.at = made ? wisp__pack_bits(c->base, values, count, bytes, (int)room) : 0;
-            if (to.at < 0) to.full = true;
-        }
-        full = to.full && room < most;
-        room = room * 2 < most ? room * 2 : most;
-    }
-    *why = wisp__content_result(c, WISP_E_BAD_PACKET);
-    if (!made || to.full) return NULL;
+    bits = form->kind == WISP__RECORD ? wisp__apply_record(&u, form, base, from, &bytes, &adapted)
+                                      : wisp__apply_values(&u, base, from, &bytes);
+    *why = wisp__content_result(c, bits == WISP_E_MEMORY ? WISP_E_MEMORY : WISP_E_BAD_PACKET);
+    if (bits < 0 || bits > most) return NULL;
     *why = WISP_E_MEMORY;
-    value = wisp__kept_make(c->base, chunks, bytes, to.at);
+    value = wisp__kept_make(c->base, chunks, bytes, bits);
     if (!value || !adapted) return value;
-    *models = wisp__kept_make(c->base, chunks, adapted, (int64_t)wisp__delta_models(program) * 8);
+    model_bytes = wisp__delta_models(form->described->program);
+    *models = wisp__kept_make(c->base, chunks, adapted, (int64_t)model_bytes * 8);
     if (*models) return value;
     wisp__kept_release(c->base, chunks, value);
     return NULL;
@@ -22445,6 +22520,7 @@ struct wisp {
     int            most_received;     /* datagrams that the link has handed over at once */
     bool           judging;           /* `accept` runs, and this is about what it judges */
     wisp_join_info joining;
+    bool           behind;            /* a session is (receive) */
     int64_t        update_work;       /* for packets that came, in this update */
     wisp__reader   record;            /* where the record begins that is read; size 0: none */
     wisp_packet    received[WISP__RECEIVED];     /* places for datagrams, in `incoming` */
@@ -23243,7 +23319,8 @@ static wisp_result wisp__tell_value(wisp *w, wisp__session *s, wisp__remote *rem
     t.whole = d == NULL;
     t.far = t.whole && !in_order && track->sequence >= WISP__SEQUENCE_NEAR &&
             (!track->has_acked || track->sequence - track->acked > WISP__SEQUENCE_NEAR);
-    w->content.packer.values = value->values;
+    w->content.packer.values = d ? wisp__max_int(value->values, wisp__as_values(d->work))
+                                 : value->values;
     why = wisp__tell_pack(w, form, in_order, &t, d ? d->bytes : (const uint8_t *)value->bytes,
                           d ? d->bits : value->bits);
     if (why == WISP_OK && d && d->adapted) {
@@ -24238,8 +24315,6 @@ static void wisp__resume_out(wisp *w, wisp__stalled *held, const wisp_value *val
         wisp__error(w, NULL, remote, result, "what was held cannot be sent");
 }
 
-static int64_t wisp__least(int64_t a, int64_t b) { return a < b ? a : b; }
-
 /* A message of fragments, or one that was held, has a credit of its own beside that of the packet
    which lets it be read, if there is one: its bytes have earned it. Returns what there was. */
 static wisp__credit wisp__credit_whole(wisp *w, int64_t bytes) {
@@ -25079,15 +25154,38 @@ static bool wisp__goes_on(const wisp__reading *r) {
     return !r->broken && r->session->peer.state == WISP__JOINED;
 }
 
-static void wisp__arrive_in_order(wisp__reading *r, wisp__lane *lane, wisp__incoming *in) {
-    wisp__held *held;
-    lane->in.next++;
-    wisp__arrive(r, &lane->in, in);
-    while (wisp__goes_on(r) && (held = wisp__lane_next_held(&lane->in)) != NULL) {
-        lane->in.next++;
-        r->session->held_bytes -= held->charge;
+/* What came early and has its turn by now. When the credit left is less than a message may need,
+   the rest waits until there is more: it has been acked, so that it must not be refused. `all`:
+   it cannot wait. */
+static void wisp__arrive_early(wisp__reading *r, wisp__lane *lane, bool all) {
+    wisp__session *s = r->session;
+    int channel = r->channel;
+    s->behind &= ~(1u << channel);
+    while (wisp__goes_on(r) && wisp__lane_holds_next(&lane->in)) {
+        wisp__held *held;
+        if (!all && r->w->content.credit.work < WISP__EARN_SENT) {
+            s->behind |= 1u << channel;
+            r->w->behind = true;
+            return;
+        }
+        held = wisp__lane_take_next(&lane->in);
+        s->held_bytes -= held->charge;
         wisp__arrive_held(r, &lane->in, held);
         wisp__chunk_give(&r->w->base, &r->w->chunks, held, (size_t)held->chunk_bytes);
+    }
+}
+
+static void wisp__arrive_in_order(wisp__reading *r, wisp__lane *lane, wisp__incoming *in) {
+    lane->in.next++;
+    wisp__arrive(r, &lane->in, in);
+    if (wisp__goes_on(r)) wisp__arrive_early(r, lane, false);
+}
+
+/* The same of all channels of a session that have something left. */
+static void wisp__arrive_behind(wisp__reading *r, bool all) {
+    for (int c = 0; c < WISP__CHANNELS && wisp__goes_on(r); c++) {
+        r->channel = c;
+        if (r->session->behind >> c & 1) wisp__arrive_early(r, r->session->peer.lanes[c], all);
     }
 }
 
@@ -25212,7 +25310,8 @@ static void wisp__read_leave(wisp__reading *r) {
     wisp__get_bits(&r->from, (uint8_t *)text, (int64_t)length * 8);
     wisp__text_clean(text, sizeof text, text, (size_t)length);
     if (r->from.failed) wisp__break(r, "a goodbye cut short");
-    else wisp__end(r->w, r->session, wisp__code_heard(code, true), text, false);
+    else wisp__arrive_behind(r, true);
+    if (wisp__goes_on(r)) wisp__end(r->w, r->session, wisp__code_heard(code, true), text, false);
 }
 
 /* They read packets that are compressed in these methods. */
@@ -25452,6 +25551,34 @@ static void wisp__take_packet(wisp__reading *r, bool acks) {
     wisp__peers_mark(&w->peers, peer);
 }
 
+/* Goes on with what came early and had to wait: in each update as much as a packet may cost. */
+static void wisp__catch_up(wisp *w, wisp__session *s) {
+    wisp__reading r;
+    if (!wisp__credit_begin(w, s, 0)) return;
+    memset(&r, 0, sizeof r);
+    r.w = w;
+    r.session = s;
+    r.delivery = WISP_RELIABLE;
+    r.from = wisp__reader_on(NULL, 0);
+    w->events.of_packet = true;
+    w->events.packet_errors = 0;
+    wisp__arrive_behind(&r, false);
+    w->events.of_packet = false;
+    wisp__credit_end(w, s);
+    if (r.broken) wisp__on_broken(&r);
+}
+
+static void wisp__catch_up_all(wisp *w) {
+    bool behind = w->behind;
+    w->behind = false;
+    for (int i = 0; behind && i < w->peers.pool.made && !w->destroyed; i++) {
+        wisp__session *s = wisp__session_at(w, i);
+        if (!s || s->peer.state != WISP__JOINED || !s->behind) continue;
+        wisp__catch_up(w, s);
+        if (s->peer.state == WISP__JOINED && s->behind) w->behind = true;
+    }
+}
+
 /* A packet whose tag is right. */
 static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet, uint64_t number) {
     const uint8_t *bytes = (const uint8_t *)packet->data;
@@ -25657,7 +25784,10 @@ WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session 
     if (s->peer.state != WISP__JOINED) return;
     if (!w->base.reliable) wisp__flow_check(&s->peer.flow);
     for (int c = 0; c < WISP__CHANNELS; c++)
-        if (s->peer.lanes[c]) wisp__lane_check(&w->base, s->peer.lanes[c]);
+        if (s->peer.lanes[c]) {
+            wisp__lane_check(&w->base, s->peer.lanes[c]);
+            WISP_ASSERT(!wisp__lane_holds_next(&s->peer.lanes[c]->in) || s->behind >> c & 1);
+        }
     for (int i = 0; i < s->active_count; i++)
         for (wisp__entry *e = s->routes[s->active[i]].first; e; e = e->next) {
             queued++;
@@ -26885,6 +27015,7 @@ wisp_result wisp_update(wisp *w, double now) {
     w->updating = true;
     wisp__advance(w, now);
     received = wisp__receive(w);
+    wisp__catch_up_all(w);
     wisp__run_timers(w);
     if (w->base.quiet_owes) wisp__tell_left_out(w);
     wisp__dispatch(w);

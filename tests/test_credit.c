@@ -1,5 +1,5 @@
-/* test_credit.c - what decoding is paid from: the credit itself, the dearest packets, and honest peers
-   that it must not hinder */
+/* test_credit.c - what decoding is paid from: the credit itself, the dearest packets, and honest
+   peers that it must not hinder */
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
@@ -101,15 +101,17 @@ TEST(a_sender_asks_what_a_receiver_can_pay) {
     wisp__base base;
     memset(&base, 0, sizeof base);
     base.mtu = 1200;
-    CHECK(wisp__can_pay(&base, WISP__EARN_NEEDED, 10));
-    CHECK(!wisp__can_pay(&base, WISP__EARN_NEEDED + 1, 600));
-    CHECK(wisp__can_pay(&base, WISP__EARN_NEEDED + 601 * WISP__EARN_BYTE, 601));
-    CHECK(!wisp__can_pay(&base, WISP__EARN_NEEDED + 601 * WISP__EARN_BYTE + 1, 601));
+    CHECK(wisp__can_pay(&base, WISP__EARN_SENT, 10));
+    CHECK(!wisp__can_pay(&base, WISP__EARN_SENT + 1, 600));
+    CHECK(wisp__can_pay(&base, WISP__EARN_SENT + 601 * WISP__EARN_BYTE, 601));
+    CHECK(!wisp__can_pay(&base, WISP__EARN_SENT + 601 * WISP__EARN_BYTE + 1, 601));
 }
 
 /* --- what a session has --- */
 
-static wisp__session *server_side(world_two *t) { return wisp__session_of(t->server, t->to_client); }
+static wisp__session *server_side(world_two *t) {
+    return wisp__session_of(t->server, t->to_client);
+}
 
 /* Takes a packet of so many bytes into account, and spends this much of it. false: not taken. */
 static bool took(world_two *t, int bytes, int64_t spent) {
@@ -276,7 +278,7 @@ TEST(a_repeat_is_dispatched_again_and_not_decoded_again) {
     CHECK(all.work - one.work <= 1000 * WISP__PRICE_EVENT + WISP__PRICE_RECORD);
 }
 
-/* One record of an old version: with the step it is made anew, without it that is noticed before. */
+/* One record of an old version: with the step it is made anew, without it that is seen before. */
 static void one_old_version(bombs *b) {
     bombs_announce(b, "stats", bombs_form(b, 1, 1000, true, false));
     bombs_message(b, WISP_UNRELIABLE);
@@ -363,6 +365,646 @@ TEST(what_is_over_the_budget_of_messages_is_not_worked_on) {
           (all.work - WISP__EARN_PACKET) / 10 * few.handled + (10 - few.handled) * parsing);
 }
 
+/* --- honest peers --- */
+
+/* A server and a client that have a name in the same form, and what the server has heard of it. */
+typedef struct honest {
+    world_two  t;
+    int        fired, heard, errors, in_order;
+    uint64_t   sum_fired, sum_heard, sum_last;
+    char       error[80];
+    bool       drains;                /* its handler takes the memory of what follows */
+} honest;
+
+/* A number that depends on all of a value, and not on the order of a map. */
+static uint64_t sum_of(const wisp_value *value) {
+    uint64_t sum = 7;
+    int size = 0;
+    const char *bytes = wisp_string_of(value, &size);
+    if (bytes) return wisp__hash_bytes((const uint8_t *)bytes, size);
+    if (value->kind == WISP_BOOL) return value->as.boolean ? 3 : 2;
+    if (value->kind == WISP_INT || value->kind == WISP_UINT) return value->as.uinteger;
+    for (int i = 0; i < wisp_count_of(value); i++) {
+        const char *key = wisp_key_of(value, i);
+        uint64_t child = sum_of(wisp_element_of(value, i));
+        if (key) sum += child * (wisp__hash_bytes((const uint8_t *)key, (int)strlen(key)) | 1);
+        else sum = sum * 31 + child;
+    }
+    return sum;
+}
+
+static void honest_on(wisp_event *event) {
+    honest *h = (honest *)event->user;
+    h->heard++;
+    if (h->drains) event->w->content.credit.room = 4000;
+    h->sum_last = event->count ? sum_of(&event->args[0]) : 0;
+    h->sum_heard = h->sum_heard * 31 + h->sum_last;
+}
+
+static void honest_on_error(wisp_event *event) {
+    honest *h = (honest *)event->user;
+    if (!h->errors++) snprintf(h->error, sizeof h->error, "%d %s", event->result, event->text);
+}
+
+static void honest_open_on(honest *h, const wisp_config *config, bool reliable) {
+    memset(h, 0, sizeof *h);
+    world_open(&h->t.w);
+    h->t.w.unchecked = true;
+    h->t.w.pipe.reliable = reliable;
+    world_two_join(&h->t);
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ_INT(wisp_use_config(i ? h->t.server : h->t.client, config, "c"), WISP_OK);
+    wisp_connect(h->t.server, "c", honest_on, h);
+    wisp_connect(h->t.server, WISP_ERROR, honest_on_error, h);
+    world_run(&h->t.w, 1);
+}
+
+static void honest_open(honest *h, const wisp_config *config) { honest_open_on(h, config, false); }
+
+/* `lossy`: only the newest of them must arrive. */
+static void honest_close(honest *h, bool lossy) {
+    CHECK_EQ_INT(h->errors, 0);
+    if (h->errors) printf("  (%s)\n", h->error);
+    CHECK_EQ_INT(wisp_peers(h->t.server, NULL, 0), 1);
+    CHECK_EQ_INT(world_peer_stats(h->t.server, h->t.to_client).bad_messages, 0);
+    if (!lossy) CHECK_EQ_INT(h->heard, h->fired);
+    if (!lossy) CHECK(h->sum_heard == h->sum_fired);
+    CHECK(h->heard > 0);
+    world_close(&h->t.w);
+}
+
+static wisp_config config_of(int mode, int compression, const wisp_schema *schema) {
+    wisp_config config;
+    memset(&config, 0, sizeof config);
+    config.encode.mode = mode;
+    config.encode.compression = compression;
+    config.encode.schema = schema;
+    return config;
+}
+
+static bool honest_fire(honest *h, const wisp_value *value) {
+    wisp_result result = wisp_fire_values(h->t.client, "c", wisp_to_peer(h->t.to_server), value, 1);
+    if (result == WISP_E_QUEUE_FULL) return false;
+    CHECK_EQ_INT(result, WISP_OK);
+    h->fired++;
+    h->sum_fired = h->sum_fired * 31 + sum_of(value);
+    return true;
+}
+
+/* Several in each tick, so that packets hold more than one. */
+static void fire_many(honest *h, const wisp_value *value, wisp_value *changing, int per_tick) {
+    for (int tick = 0; tick < 6; tick++) {
+        for (int i = 0; i < per_tick; i++) {
+            *changing = wisp_int(h->fired);
+            honest_fire(h, value);
+        }
+        world_run(&h->t.w, 0.05);
+    }
+    world_run(&h->t.w, 2);
+}
+
+static const int many_sizes[] = { 10, 200, 700, 1500, 2300, 3100, 4400, 6000, 12000 };
+enum { MANY_SIZES = (int)(sizeof many_sizes / sizeof *many_sizes) };
+
+static wisp_value the_items[60000];
+
+static wisp_value equal_items(int count) {
+    for (int i = 0; i < count; i++) the_items[i] = wisp_int(7);
+    return wisp_array(the_items, count);
+}
+
+TEST(compressed_values_of_every_size_keep_within_what_their_reader_can_pay) {
+    for (int i = 0; i < MANY_SIZES; i++) {
+        for (int per_tick = 1; per_tick <= 9; per_tick *= 3) {
+            wisp_config config = config_of(0, WISP_COMPRESSION_AUTO, NULL);
+            wisp_value value = equal_items(many_sizes[i]);
+            honest h;
+            honest_open(&h, &config);
+            fire_many(&h, &value, &the_items[0], per_tick);
+            honest_close(&h, false);
+        }
+    }
+}
+
+TEST(differences_of_values_of_every_size_keep_within_what_their_reader_can_pay) {
+    for (int delivery = WISP_RELIABLE; delivery <= WISP_RELIABLE; delivery++) {
+        for (int i = 0; i < MANY_SIZES; i++) {
+            for (int per_tick = 1; per_tick <= 9; per_tick *= 3) {
+                wisp_config config = config_of(WISP_ENCODE_DELTA, 0, NULL);
+                wisp_value value = equal_items(many_sizes[i]);
+                honest h;
+                honest_open(&h, &config);
+                fire_many(&h, &value, &the_items[0], per_tick);
+                honest_close(&h, false);
+            }
+        }
+    }
+}
+
+/* Texts of a codec, compressed. */
+TEST(compressed_texts_of_a_codec_keep_within_what_their_reader_can_pay) {
+    static char text[40001];
+    memset(text, 'x', sizeof text);
+    for (int i = 0; i < MANY_SIZES; i++) {
+        for (int per_tick = 1; per_tick <= 9; per_tick *= 3) {
+            wisp_config config = config_of(0, WISP_COMPRESSION_AUTO, NULL);
+            wisp_value items[2], value = wisp_array(items, 2);
+            honest h;
+            config.encode.codec = wisp_json();
+            items[1] = wisp_string_n(text, many_sizes[i] * 3);
+            honest_open(&h, &config);
+            fire_many(&h, &value, &items[0], per_tick);
+            honest_close(&h, false);
+        }
+    }
+}
+
+/* A schema of so many booleans behind a number. */
+static const wisp_schema *booleans(int count) {
+    static const wisp_field number = WISP_MAP_FIELD("n", WISP_T_INT32);
+    static const wisp_field like = WISP_MAP_FIELD("", WISP_T_BOOL);
+    static char names[1024][8];
+    static wisp_field fields[1024];
+    static wisp_schema schema = { "booleans", 1, 0, NULL, 0, WISP_SHAPE_MAP, NULL };
+    for (int i = 0; i < count; i++) {
+        snprintf(names[i], sizeof names[i], "b%d", i);
+        fields[i] = i ? like : number;
+        if (i) fields[i].name = names[i];
+    }
+    schema.fields = fields;
+    schema.count = count;
+    return &schema;
+}
+
+static wisp_value booleans_value(int count) {
+    static wisp_pair pairs[1024];
+    const wisp_schema *schema = booleans(count);
+    for (int i = 0; i < count; i++) {
+        pairs[i].key = schema->fields[i].name;
+        pairs[i].value = i ? wisp_bool(i % 3 == 0) : wisp_int(0);
+    }
+    return wisp_map(pairs, count);
+}
+
+TEST(records_and_their_differences_keep_within_what_their_reader_can_pay) {
+    for (int delta = 0; delta < 2; delta++) {
+        for (int count = 20; count <= 1024; count = count * 3 > 1024 && count < 1024
+                                                        ? 1024 : count * 3) {
+            for (int per_tick = 1; per_tick <= 64; per_tick *= 8) {
+                wisp_config config = config_of(delta ? WISP_ENCODE_DELTA : 0, 0, booleans(count));
+                wisp_value value = booleans_value(count);
+                honest h;
+                honest_open(&h, &config);
+                fire_many(&h, &value, (wisp_value *)&value.as.map[0].value, per_tick);
+                honest_close(&h, false);
+            }
+        }
+    }
+}
+
+/* Rows in a list, of which one number changes. */
+typedef struct row_list { uint16_t count; int32_t rows[3000]; } row_list;
+static const wisp_type row_type = WISP_T_RANGE(0, 1000000);
+static const wisp_field row_fields[] = {
+    WISP_COUNTED_FIELD(row_list, rows, count, WISP_T_ARRAY(&row_type, 3000)),
+};
+static const wisp_schema row_schema = WISP_SCHEMA(row_list, 1, row_fields);
+
+TEST(differences_of_long_lists_keep_within_what_their_reader_can_pay) {
+    static row_list list;
+    for (int adaptive = 0; adaptive < 2; adaptive++) {
+        for (int size = 30; size <= 3000; size *= 10) {
+            wisp_config config = config_of(WISP_ENCODE_DELTA, 0, &row_schema);
+            honest h;
+            config.encode.adaptive = adaptive ? WISP_ON : 0;
+            honest_open(&h, &config);
+            for (int i = 0; i < 40; i++) {
+                wisp_value value = wisp_struct(&row_schema, &list);
+                list.count = (uint16_t)(i % 8 == 7 ? size / 2 : size);
+                list.rows[i * 7 % size] += i;
+                CHECK_EQ_INT(wisp_fire_values(h.t.client, "c", wisp_to_peer(h.t.to_server), &value,
+                                              1), WISP_OK);
+                if (i % 3 == 0) world_run(&h.t.w, 0.05);
+            }
+            world_run(&h.t.w, 2);
+            CHECK_EQ_INT(h.heard, 40);
+            honest_close(&h, true);
+        }
+    }
+}
+
+/* Megabytes of one value, as fast as the queue takes them: all come, none too dear. */
+static void check_fast(const wisp_config *config, const wisp_value *value, int64_t bytes) {
+    honest h;
+    int64_t sent = 0, most = 3 << 20;
+    double began;
+    honest_open(&h, config);
+    began = h.t.w.now;
+    while (sent < most && h.t.w.now < began + 30) {
+        while (sent < most && honest_fire(&h, value)) sent += bytes;
+        world_step(&h.t.w);
+    }
+    while (h.heard < h.fired && h.t.w.now < began + 30) world_step(&h.t.w);
+    CHECK((double)sent / (h.t.w.now - began) > 5e6);
+    CHECK_EQ_INT(world_peer_stats(h.t.server, h.t.to_client).packets_refused, 0);
+    honest_close(&h, false);
+}
+
+TEST(large_messages_of_a_fast_peer_pass) {
+    static uint8_t bytes[(1 << 20) - 64];
+    wisp_config plain = config_of(0, 0, NULL);
+    wisp_value value = wisp_bytes(bytes, (int)sizeof bytes);
+    memset(bytes, 0x5a, sizeof bytes);
+    check_fast(&plain, &value, (int64_t)sizeof bytes);
+    for (int i = 0; i < 60000; i++) the_items[i] = wisp_int(i * 77);
+    value = wisp_array(the_items, 60000);
+    check_fast(&plain, &value, 60000 * 3);
+    for (int i = 0; i < 60000; i++) the_items[i] = wisp_bool(i % 3 == 0);
+    check_fast(&plain, &value, 300000);
+    plain.encode.codec = wisp_json();
+    for (int i = 0; i < 20000; i++) the_items[i] = wisp_int(1000000000 + i);
+    value = wisp_array(the_items, 20000);
+    check_fast(&plain, &value, 200000);
+}
+
+TEST(maps_of_4000_pairs_of_a_fast_peer_pass) {
+    static wisp_pair pairs[4000];
+    static char names[4000][8];
+    wisp_config config = config_of(0, 0, NULL);
+    wisp_value value = wisp_map(pairs, 4000);
+    for (int i = 0; i < 4000; i++) {
+        snprintf(names[i], sizeof names[i], "k%04d", i);
+        pairs[i].key = names[i];
+        pairs[i].value = wisp_int(i);
+    }
+    check_fast(&config, &value, 4000 * 8);
+    config.encode.codec = wisp_json();
+    check_fast(&config, &value, 4000 * 8);
+}
+
+static const wisp_type flag_type = WISP_T_BOOL;
+static const wisp_field flags_fields[] = { WISP_MAP_FIELD("f", WISP_T_ARRAY(&flag_type, 60000)) };
+static const wisp_schema flags_schema = WISP_MAP_SCHEMA("flags", 1, flags_fields);
+
+TEST(a_record_of_60000_booleans_of_a_fast_peer_passes) {
+    wisp_config config = config_of(0, 0, &flags_schema);
+    wisp_pair pair;
+    wisp_value value = wisp_map(&pair, 1);
+    for (int i = 0; i < 60000; i++) the_items[i] = wisp_bool(i % 5 == 0);
+    pair.key = "f";
+    pair.value = wisp_array(the_items, 60000);
+    check_fast(&config, &value, 60000);
+}
+
+/* --- slowed, not ended --- */
+
+/* Whatever the session has saved is gone before each step, for a while. */
+static void run_poor(honest *h, double seconds) {
+    int steps = (int)(seconds / h->t.w.step + 0.5);
+    for (int i = 0; i < steps; i++) {
+        wisp__session *s = wisp__session_of(h->t.server, h->t.to_client);
+        if (s) s->credit = 0;
+        world_step(&h->t.w);
+    }
+}
+
+TEST(a_session_out_of_credit_is_slowed_and_loses_nothing) {
+    for (int delta = 0; delta < 2; delta++) {
+        wisp_config config = config_of(delta ? WISP_ENCODE_DELTA : 0, 0, booleans(500));
+        wisp_value value = booleans_value(500);
+        honest h;
+        honest_open(&h, &config);
+        for (int i = 0; i < 300; i++) {
+            ((wisp_pair *)value.as.map)[0].value = wisp_int(i);
+            honest_fire(&h, &value);
+            if (i % 30 == 29) run_poor(&h, 0.05);
+        }
+        CHECK(h.heard < h.fired);
+        run_poor(&h, 1);
+        world_run(&h.t.w, 3);
+        CHECK(world_peer_stats(h.t.server, h.t.to_client).packets_refused > 0);
+        honest_close(&h, false);
+    }
+}
+
+/* Loses as many packets of the client as the world's user says. */
+static int lose_some(world *w, int n, wisp_packet *packet) {
+    int *left = (int *)w->user;
+    (void)packet;
+    return n == 1 && *left > 0 ? (*left)-- * 0 : 1;
+}
+
+TEST(what_was_early_goes_on_when_it_can_be_paid_and_before_a_goodbye) {
+    for (int leaves = 0; leaves < 2; leaves++) {
+        wisp_config config = config_of(WISP_ENCODE_DELTA, 0, booleans(1000));
+        wisp_value value = booleans_value(1000);
+        wisp__session *s;
+        honest h;
+        int waited = 0, lost = 1;
+        honest_open(&h, &config);
+        ((wisp_pair *)value.as.map)[0].value = wisp_int(-1);
+        honest_fire(&h, &value);
+        world_run(&h.t.w, 0.3);
+        s = wisp__session_of(h.t.server, h.t.to_client);
+        h.t.w.user = &lost;
+        h.t.w.tap = lose_some;
+        for (int i = 0; i < 60; i++) {
+            ((wisp_pair *)value.as.map)[0].value = wisp_int(i);
+            honest_fire(&h, &value);
+            if (i % 6 == 0) world_run(&h.t.w, 0.01);
+        }
+        for (int i = 0; i < 200 && !s->behind; i++) world_step(&h.t.w);
+        waited = h.fired - h.heard;
+        CHECK(s->behind != 0 && waited > 0);
+        if (leaves) {
+            wisp_leave(h.t.client, h.t.to_server, "bye");
+            world_run(&h.t.w, 1);
+            CHECK(h.heard > h.fired - waited);
+            world_close(&h.t.w);
+            continue;
+        }
+        world_run(&h.t.w, 2);
+        CHECK(!s->behind && lost == 0);
+        honest_close(&h, false);
+    }
+}
+
+TEST(over_a_reliable_link_nothing_is_dropped_for_want_of_credit) {
+    wisp_config config = config_of(0, 0, NULL);
+    wisp_value value = equal_items(20);
+    honest h;
+    honest_open_on(&h, &config, true);
+    for (int i = 0; i < 2000; i++) {
+        the_items[0] = wisp_int(i);
+        honest_fire(&h, &value);
+        if (i % 100 == 99) run_poor(&h, 0.01);
+    }
+    world_run(&h.t.w, 2);
+    CHECK_EQ_INT(world_peer_stats(h.t.server, h.t.to_client).packets_refused, 0);
+    honest_close(&h, false);
+}
+
+/* An update that may do little leaves packets for the next; nothing is lost. */
+TEST(what_is_over_the_work_of_an_update_waits_for_the_next) {
+    int updates[2];
+    for (int limited = 0; limited < 2; limited++) {
+        wisp_config config = config_of(0, 0, NULL);
+        wisp_value value = equal_items(3000);
+        honest h;
+        honest_open(&h, &config);
+        h.t.server->base.limits.update_work = limited ? 1 : 50000;
+        updates[limited] = 0;
+        for (int i = 0; i < 100; i++) {
+            the_items[0] = wisp_int(i);
+            honest_fire(&h, &value);
+        }
+        for (; h.heard < h.fired && updates[limited] < 2000; updates[limited]++) {
+            int most = limited ? 1000 + WISP__RECEIVED * (WISP__EARN_MOST + WISP__EARN_PACKET)
+                               : 50000000 + WISP__RECEIVED * WISP__EARN_MOST;
+            world_step(&h.t.w);
+            CHECK(h.t.server->update_work <= most);
+        }
+        honest_close(&h, false);
+    }
+    CHECK(updates[1] > updates[0]);
+}
+
+/* Large messages that end in one update count with all of their work. */
+TEST(the_work_of_assembled_messages_is_that_of_their_update) {
+    bombs *b = &the_bombs;
+    wisp__writer to;
+    bombs_bill bill;
+    bombs_open(b);
+    bombs_announce(b, "chat", bombs_plain(false));
+    memset(b->raw, 0, 20000);
+    to = wisp__writer_on(b->raw, 20000);
+    wisp__put(&to, 8, 4);
+    wisp__put_length(&to, (uint64_t)b->number);
+    wisp__put_length(&to, 8 * 9000 + 36);
+    bombs_put_array(&to, WISP_BOOL, 60000);
+    bombs_fragments(b, b->raw, 9001 + (int)(to.at / 8) - 8);
+    memset(&bill, 0, sizeof bill);
+    bill.work = b->h.server->update_work;
+    bombs_close(b);
+    CHECK(bill.work > 0);
+}
+
+/* --- differences that are refused --- */
+
+/* The first message of a packet that runs a handler leaves too little memory for the others. */
+TEST(a_difference_that_was_not_paid_for_is_asked_for_whole) {
+    for (int way = 0; way < 3; way++) {
+        wisp_config config = config_of(WISP_ENCODE_DELTA, 0, NULL);
+        wisp_value value = equal_items(400);
+        honest h;
+        config.delivery = way == 1 ? WISP_UNRELIABLE : WISP_RELIABLE;
+        honest_open_on(&h, &config, way == 2);
+        honest_fire(&h, &value);
+        world_run(&h.t.w, 0.5);
+        CHECK_EQ_INT(h.heard, 1);
+        h.drains = true;
+        for (int k = 0; k < 6; k++) {
+            the_items[k] = wisp_int(1000 + k);
+            honest_fire(&h, &value);
+        }
+        world_run(&h.t.w, 0.05);
+        CHECK(h.errors > 0 && atoi(h.error) == WISP_E_FLOOD);
+        h.drains = false;
+        world_run(&h.t.w, 2);
+        the_items[7] = wisp_int(4711);
+        honest_fire(&h, &value);
+        world_run(&h.t.w, 1);
+        CHECK(h.sum_last == sum_of(&value));
+        CHECK_EQ_INT(wisp_peers(h.t.server, NULL, 0), 1);
+        world_close(&h.t.w);
+    }
+}
+
+/* --- what a peer chose the size of --- */
+
+static wisp__arena the_arena;
+static wisp__base the_base;
+
+static void room_start(void) {
+    wisp_desc desc;
+    memset(&desc, 0, sizeof desc);
+    memset(&the_base, 0, sizeof the_base);
+    memset(&the_arena, 0, sizeof the_arena);
+    the_base.memory.alloc = memory_take;
+    the_base.memory.free = memory_give;
+    the_base.memory.user = &the_bombs.h.memory;
+    memset(&the_bombs.h.memory, 0, sizeof the_bombs.h.memory);
+    the_base.limits.message_values = 65536;
+    the_base.limits.map_pairs = 4096;
+    the_base.limits.nesting = 16;
+    the_base.limits.message_bytes = 1 << 20;
+}
+
+static void room_end(void) {
+    wisp__arena_free(&the_base, &the_arena);
+    CHECK_EQ_INT(the_bombs.h.memory.held, 0);
+}
+
+static int arena_blocks(void) {
+    int count = 0;
+    for (wisp__arena_block *block = the_arena.first; block; block = block->next) count++;
+    return count;
+}
+
+TEST(an_arena_does_not_grow_when_what_is_in_it_grows_step_by_step) {
+    size_t most = 0;
+    room_start();
+    for (size_t size = 70000; size < 2 << 20; size += 10000) {
+        wisp__arena_reset(&the_arena);
+        CHECK(wisp__arena_take(&the_base, &the_arena, 100) != NULL);
+        CHECK(wisp__arena_take(&the_base, &the_arena, size) != NULL);
+        most = size;
+        CHECK(the_bombs.h.memory.held < size + 20000);
+    }
+    CHECK(the_bombs.h.memory.held > most);
+    CHECK(arena_blocks() <= 3);
+    room_end();
+}
+
+TEST(an_arena_gives_large_blocks_back_after_some_quiet) {
+    size_t held;
+    room_start();
+    wisp__arena_take(&the_base, &the_arena, 1 << 20);
+    for (int i = 0; i < WISP__ARENA_IDLE; i++) {
+        wisp__arena_trim(&the_base, &the_arena);
+        CHECK(the_bombs.h.memory.held > 1 << 20);
+    }
+    wisp__arena_reset(&the_arena);
+    wisp__arena_take(&the_base, &the_arena, 1 << 20);              /* used again: it stays */
+    wisp__arena_reset(&the_arena);
+    for (int i = 0; i < WISP__ARENA_IDLE; i++) wisp__arena_trim(&the_base, &the_arena);
+    CHECK(the_bombs.h.memory.held > 1 << 20);
+    wisp__arena_reset(&the_arena);
+    for (int i = 0; i <= WISP__ARENA_IDLE + 1; i++) wisp__arena_trim(&the_base, &the_arena);
+    held = the_bombs.h.memory.held;
+    CHECK(held < WISP__ARENA_MOST);
+    CHECK(wisp__arena_take(&the_base, &the_arena, 64) != NULL);
+    room_end();
+}
+
+TEST(an_endpoint_gives_back_what_a_large_message_took) {
+    static uint8_t bytes[900000];
+    wisp_config config = config_of(0, 0, NULL);
+    wisp_value value = wisp_bytes(bytes, (int)sizeof bytes);
+    uint64_t before;
+    honest h;
+    honest_open(&h, &config);
+    before = world_total(h.t.server).memory;
+    honest_fire(&h, &value);
+    world_run(&h.t.w, 2);
+    CHECK(world_total(h.t.server).memory_peak > before + sizeof bytes);
+    CHECK(world_total(h.t.server).memory < before + 300000);
+    honest_close(&h, false);
+}
+
+/* --- look-ups --- */
+
+enum { MANY_PAIRS = 4000 };
+static wisp_pair many_pairs[MANY_PAIRS];
+static char many_names[MANY_PAIRS][8];
+
+static wisp_value many_map(int count) {
+    for (int i = 0; i < count; i++) {
+        snprintf(many_names[i], sizeof many_names[i], "k%04d", i * 7919 % MANY_PAIRS);
+        many_pairs[i].key = many_names[i];
+        many_pairs[i].value = wisp_int(i);
+    }
+    return wisp_map(many_pairs, count);
+}
+
+TEST(names_in_order_find_the_first_of_equal_ones) {
+    wisp_value map = many_map(MANY_PAIRS);
+    wisp__credit credit = credit_of(1 << 30, 1 << 30);
+    wisp__supply supply;
+    wisp__names names;
+    room_start();
+    supply = wisp__supply_of_arena(&the_base, &the_arena, &credit);
+    many_pairs[3000].key = many_pairs[5].key;
+    CHECK(wisp__names_make(&names, &supply, &map));
+    for (int i = 0; i < MANY_PAIRS; i++)
+        CHECK_EQ_INT(wisp__names_find(&names, many_pairs[i].key), i == 3000 ? 5 : i);
+    CHECK_EQ_INT(wisp__names_find(&names, many_names[3000]), -1);
+    CHECK_EQ_INT(wisp__names_find(&names, ""), -1);
+    CHECK_EQ_INT(wisp__names_find(&names, "zzz"), -1);
+    credit = credit_of(1000, 1 << 30);
+    CHECK(!wisp__names_make(&names, &supply, &map));
+    CHECK(credit.over);
+    room_end();
+}
+
+/* A schema that takes any map, for edits. */
+static const wisp_field some_fields[] = { WISP_MAP_FIELD("k0000", WISP_T_ANY) };
+static const wisp_schema some_schema = WISP_MAP_SCHEMA("some", 1, some_fields);
+
+TEST(edits_of_thousands_of_names_find_each_of_them_at_little_cost) {
+    wisp_value map = many_map(MANY_PAIRS), out;
+    wisp__credit credit = credit_of(1 << 30, 1 << 30);
+    wisp__supply supply;
+    wisp_edit edit;
+    int64_t begun;
+    room_start();
+    supply = wisp__supply_of_arena(&the_base, &the_arena, &credit);
+    many_pairs[9].key = many_pairs[8].key;             /* of equal ones the last wins */
+    CHECK_EQ_INT(wisp__edit_begin(&edit, &supply, &some_schema, &map), WISP_OK);
+    CHECK_EQ_INT(edit.live, MANY_PAIRS - 1);
+    CHECK_EQ_INT(wisp_edit_get(&edit, many_pairs[8].key)->as.integer, 9);
+    CHECK(wisp_edit_get(&edit, many_names[9]) == NULL);
+    begun = credit.work;
+    for (int i = 20; i < 1020; i++) {
+        CHECK_EQ_INT(wisp_edit_get(&edit, many_names[i])->as.integer, i);
+        CHECK_EQ_INT(wisp_edit_set(&edit, many_names[i], wisp_int(-i)), WISP_OK);
+        CHECK_EQ_INT(wisp_edit_get(&edit, many_names[i])->as.integer, -i);
+    }
+    CHECK(begun - credit.work < 3000 * 13 * WISP__PRICE_COMPARE + 3000 * 40);
+    CHECK_EQ_INT(wisp_edit_remove(&edit, many_names[30]), WISP_OK);
+    CHECK_EQ_INT(wisp_edit_remove(&edit, many_names[30]), WISP_E_NAME);
+    CHECK(wisp_edit_get(&edit, many_names[30]) == NULL);
+    CHECK_EQ_INT(wisp_edit_rename(&edit, many_names[31], "new"), WISP_OK);
+    CHECK_EQ_INT(wisp_edit_get(&edit, "new")->as.integer, -31);
+    CHECK(wisp_edit_get(&edit, many_names[31]) == NULL);
+    CHECK_EQ_INT(wisp_edit_set(&edit, many_names[30], wisp_int(5)), WISP_OK);
+    CHECK_EQ_INT(wisp_edit_get(&edit, many_names[30])->as.integer, 5);
+    CHECK_EQ_INT(wisp__edit_end(&edit, &some_schema, &out), WISP_OK);
+    CHECK_EQ_INT(out.count, MANY_PAIRS - 1);
+    room_end();
+}
+
+/* The work of fitting a map to the schema of 200 fields that is at bombs.h. */
+static int64_t fit_work(int pairs) {
+    wisp_value map = many_map(pairs);
+    wisp__credit credit = credit_of(1 << 30, 1 << 30);
+    wisp__supply supply;
+    wisp__fitting f;
+    wisp_schema schema = *bombs_wide();
+    static uint8_t plan[1 << 18];
+    static uint8_t image[1 << 16];
+    char text[200];
+    wisp__bump bump = wisp__bump_on(plan, (int)sizeof plan);
+    const wisp__program *program = wisp__compile(&bump, &schema);
+    room_start();
+    supply = wisp__supply_of_arena(&the_base, &the_arena, &credit);
+    f = wisp__fitting_on(text, (int)sizeof text, &supply);
+    f.loose = true;
+    CHECK(program != NULL && program->schema->bytes <= (int)sizeof image);
+    if (!program) return 0;
+    memset(image, 0, sizeof image);
+    CHECK_EQ_INT(wisp__fit_schema(&f, program->schema, &map, image), WISP_OK);
+    room_end();
+    return (1 << 30) - credit.work;
+}
+
+TEST(a_map_of_4000_pairs_fits_a_schema_of_200_fields_without_a_search_for_each) {
+    int64_t few = fit_work(500), many = fit_work(4000);
+    CHECK(few > 0);
+    CHECK(many < 10 * few);
+    CHECK(many < 4000 * 13 * 3 * WISP__PRICE_COMPARE);
+}
+
 static const test_case tests[] = {
     CASE(what_is_covered_is_taken_and_what_is_not_takes_nothing),
     CASE(nothing_is_earned_by_a_payment),
@@ -382,6 +1024,26 @@ static const test_case tests[] = {
     CASE(unknown_fields_are_passed_over_in_time_that_no_schema_chooses),
     CASE(of_a_rate_limited_message_only_the_parsing_is_paid),
     CASE(what_is_over_the_budget_of_messages_is_not_worked_on),
+    CASE(compressed_values_of_every_size_keep_within_what_their_reader_can_pay),
+    CASE(differences_of_values_of_every_size_keep_within_what_their_reader_can_pay),
+    CASE(compressed_texts_of_a_codec_keep_within_what_their_reader_can_pay),
+    CASE(records_and_their_differences_keep_within_what_their_reader_can_pay),
+    CASE(differences_of_long_lists_keep_within_what_their_reader_can_pay),
+    CASE(large_messages_of_a_fast_peer_pass),
+    CASE(maps_of_4000_pairs_of_a_fast_peer_pass),
+    CASE(a_record_of_60000_booleans_of_a_fast_peer_passes),
+    CASE(a_session_out_of_credit_is_slowed_and_loses_nothing),
+    CASE(what_was_early_goes_on_when_it_can_be_paid_and_before_a_goodbye),
+    CASE(over_a_reliable_link_nothing_is_dropped_for_want_of_credit),
+    CASE(what_is_over_the_work_of_an_update_waits_for_the_next),
+    CASE(the_work_of_assembled_messages_is_that_of_their_update),
+    CASE(a_difference_that_was_not_paid_for_is_asked_for_whole),
+    CASE(an_arena_does_not_grow_when_what_is_in_it_grows_step_by_step),
+    CASE(an_arena_gives_large_blocks_back_after_some_quiet),
+    CASE(an_endpoint_gives_back_what_a_large_message_took),
+    CASE(names_in_order_find_the_first_of_equal_ones),
+    CASE(edits_of_thousands_of_names_find_each_of_them_at_little_cost),
+    CASE(a_map_of_4000_pairs_fits_a_schema_of_200_fields_without_a_search_for_each),
 };
 
 int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }
