@@ -17668,49 +17668,58 @@ static wisp__track *wisp__track_refit(wisp__base *base, wisp__tracks *tracks, wi
     return other;
 }
 
+/* Takes a track from its name and key for others. NULL: no memory for a ring of that length. */
+static wisp__track *wisp__track_reuse(wisp__base *base, wisp__chunks *chunks, wisp__tracks *tracks,
+                                      wisp__track *old, int number, uint64_t key, int room) {
+    wisp__track *track;
+    wisp__track_forget(base, chunks, tracks, old);
+    wisp__track_unlink(tracks, old);
+    wisp__track_unuse(tracks, old);
+    track = wisp__track_refit(base, tracks, old, room);
+    wisp__track_link(tracks, track ? track : old, number, key);
+    wisp__track_use(tracks, track ? track : old);
+    if (!track) return NULL;
+    track->floor = track->sequence;
+    track->whole = true;
+    return track;
+}
+
+/* Adds a track. NULL with the reason. */
+static wisp__track *wisp__track_new(wisp__base *base, wisp__tracks *tracks, int number,
+                                    uint64_t key, int room, wisp_result *why) {
+    wisp__track *track = NULL;
+    *why = wisp__grow(base, (void **)&tracks->places, &tracks->room, tracks->count + 1,
+                      base->limits.keys, sizeof *tracks->places);
+    if (*why) return NULL;
+    tracks->salt = (uint32_t)base->salt;
+    if (!tracks->buckets)
+        tracks->buckets = (wisp__track **)wisp__alloc_items(base, WISP__TRACK_BUCKETS,
+                                                            sizeof *tracks->buckets);
+    if (tracks->buckets) track = (wisp__track *)wisp__alloc(base, wisp__track_bytes(room));
+    *why = track ? WISP_OK : WISP_E_MEMORY;
+    if (!track) return NULL;
+    track->room = room;
+    track->place = tracks->count;
+    tracks->places[tracks->count++] = track;
+    wisp__track_link(tracks, track, number, key);
+    return track;
+}
+
 /* The track of a name and key, made if need be: at the limit the one that has rested longest is
    taken from its key. NULL with the reason. */
 static wisp__track *wisp__track_open(wisp__base *base, wisp__chunks *chunks, wisp__tracks *tracks,
-                                     int number, uint64_t key, bool in_order,
-                                     wisp_result *why) {
+                                     int number, uint64_t key, bool in_order, wisp_result *why) {
     wisp__track *track = wisp__track_get(tracks, number, key), *old;
     int room = in_order ? WISP__IN_ORDER : base->limits.baselines;
     *why = WISP_OK;
-    if (!track && tracks->count >= base->limits.keys) {
-        *why = WISP_E_LIMIT;
-        track = wisp__track_oldest(tracks);
-        if (!track) return NULL;
-        *why = WISP_OK;
-        wisp__track_forget(base, chunks, tracks, track);
-        wisp__track_unlink(tracks, track);
-        wisp__track_unuse(tracks, track);
-        old = track;
-        track = wisp__track_refit(base, tracks, old, room);
-        if (!track) *why = WISP_E_MEMORY;
-        wisp__track_link(tracks, track ? track : old, number, key);
-        wisp__track_use(tracks, track ? track : old);
-        if (!track) return NULL;
-        track->floor = track->sequence;
-        track->whole = true;
+    if (!track && tracks->count < base->limits.keys) {
+        track = wisp__track_new(base, tracks, number, key, room, why);
     } else if (!track) {
-        *why = wisp__grow(base, (void **)&tracks->places, &tracks->room, tracks->count + 1,
-                          base->limits.keys, sizeof *tracks->places);
-        tracks->salt = (uint32_t)base->salt;
-        if (*why == WISP_OK && !tracks->buckets)
-            tracks->buckets = (wisp__track **)wisp__alloc_items(base, WISP__TRACK_BUCKETS,
-                                                                sizeof *tracks->buckets);
-        if (*why == WISP_OK && tracks->buckets)
-            track = (wisp__track *)wisp__alloc(base, wisp__track_bytes(room));
-        if (!track) {
-            if (*why == WISP_OK) *why = WISP_E_MEMORY;
-            return NULL;
-        }
-        track->room = room;
-        track->place = tracks->count;
-        tracks->places[tracks->count++] = track;
-        wisp__track_link(tracks, track, number, key);
+        old = wisp__track_oldest(tracks);
+        if (old) track = wisp__track_reuse(base, chunks, tracks, old, number, key, room);
+        if (!track) *why = old ? WISP_E_MEMORY : WISP_E_LIMIT;
     }
-    wisp__track_use(tracks, track);
+    if (track) wisp__track_use(tracks, track);
     return track;
 }
 
