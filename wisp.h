@@ -3023,6 +3023,8 @@ enum {
 typedef struct wisp__credit {
     int64_t work;
     int64_t memory, room;      /* bytes that are left, and those that each message has */
+    int64_t lent, beyond;      /* what the message that is read has earned by itself; what such have
+                                  used of that, for the same packet */
     bool    over;              /* something could not be paid */
 } wisp__credit;
 
@@ -16974,11 +16976,10 @@ static wisp__turn wisp__lane_turn(wisp__base *base, const wisp__lane_in *in, uin
                                   uint32_t *sequence) {
     int ahead = wisp__ahead_24(low, in->next);
     *sequence = in->next + (uint32_t)ahead;
-    if (ahead == 0) return WISP__NOW;
     if (ahead < 0) return WISP__AGAIN;
     if (ahead >= base->limits.window_items) return WISP__BEYOND;
     if (ahead < in->room && in->held[*sequence & (uint32_t)(in->room - 1)]) return WISP__AGAIN;
-    return WISP__EARLY;
+    return ahead == 0 ? WISP__NOW : WISP__EARLY;
 }
 
 /* Keeps what came early. The caller has asked wisp__lane_turn. */
@@ -16992,6 +16993,11 @@ static wisp_result wisp__lane_hold(wisp__base *base, wisp__lane_in *in, uint32_t
     }
     in->held[sequence & (uint32_t)(in->room - 1)] = held;
     return WISP_OK;
+}
+
+/* Is one held whose turn it is? */
+static bool wisp__lane_goes_on(const wisp__lane_in *in) {
+    return in->room && in->held[in->next & (uint32_t)(in->room - 1)];
 }
 
 /* After an item was delivered: the one held for the next turn, or NULL. */
@@ -17031,7 +17037,6 @@ WISP__UNUSED static void wisp__lane_check(const wisp__base *base, const wisp__la
         lost += item->state == WISP__ITEM_LOST;
     }
     WISP_ASSERT(lost == out->lost);
-    WISP_ASSERT(!lane->in.room || !lane->in.held[lane->in.next & (uint32_t)(lane->in.room - 1)]);
     (void)base;
     (void)lost;
 }
@@ -18586,6 +18591,7 @@ typedef struct wisp__session {
     wisp__tracks   told, heard;        /* values that differences are to: ours, theirs */
     struct wisp__pending *deferred;    /* calls of theirs that are answered later */
     int            held_bytes;         /* received out of order */
+    bool           waiting;            /* some of it is in order, and not delivered yet (receive) */
     int            credit;             /* work that is paid for (credit), at credit_time */
     double         credit_time;
     wisp__peer_meter *meter;           /* NULL while the profiler is off */
@@ -22571,6 +22577,7 @@ struct wisp {
     bool           judging;           /* `accept` runs, and this is about what it judges */
     wisp_join_info joining;
     int64_t        update_work;       /* for packets that came, in this update */
+    bool           waiting;           /* a session may have something to deliver */
     wisp__reader   record;            /* where the record begins that is read; size 0: none */
     wisp_packet    received[WISP__RECEIVED];     /* places for datagrams, in `incoming` */
     uint8_t       *incoming;
@@ -24359,14 +24366,17 @@ static void wisp__resume_out(wisp *w, wisp__stalled *held, const wisp_value *val
 
 static int64_t wisp__least(int64_t a, int64_t b) { return a < b ? a : b; }
 
-/* A message of fragments, or one that was held, has a credit of its own beside that of the packet
-   which lets it be read, if there is one: its bytes have earned it. Returns what there was. */
+/* A message of fragments, or one that middleware held, has a credit of its own beside that of the
+   packet which lets it be read, if there is one: its bytes have earned it. One that would have fit
+   a packet has none. Returns what there was. */
 static wisp__credit wisp__credit_whole(wisp *w, int64_t bytes) {
     const wisp_limits *limits = &w->base.limits;
     wisp__credit *credit = &w->content.credit, paid = *credit;
-    int64_t dense = bytes * WISP__EARN_DENSE, values = limits->message_values;
-    credit->work += WISP__EARN_PACKET + bytes * WISP__EARN_BYTE +
-                    wisp__least(dense, values * WISP__EARN_VALUE);
+    int64_t dense = bytes > w->base.mtu ? bytes * WISP__EARN_DENSE : 0;
+    int64_t values = limits->message_values;
+    credit->lent = wisp__least(dense, values * WISP__EARN_VALUE);
+    if (dense) credit->lent += bytes * WISP__EARN_BYTE;
+    credit->work += credit->lent;
     credit->room = WISP__PACKET_MEMORY + wisp__least(bytes, limits->message_bytes) *
                                              WISP__WHOLE_MEMORY +
                    wisp__least(dense, values * (int)sizeof(wisp_pair));
@@ -24374,9 +24384,21 @@ static wisp__credit wisp__credit_whole(wisp *w, int64_t bytes) {
     return paid;
 }
 
+/* The same for one that came out of order: it would have fit a packet, which its sender knows. */
+static wisp__credit wisp__credit_held(wisp *w, int64_t bytes) {
+    wisp__credit *credit = &w->content.credit, paid = *credit;
+    credit->lent = bytes * WISP__EARN_BYTE;
+    credit->work += credit->lent;
+    credit->memory = credit->room = WISP__PACKET_MEMORY;
+    return paid;
+}
+
 /* What is left of it is not saved. */
 static void wisp__credit_back(wisp *w, const wisp__credit *paid) {
     wisp__credit *credit = &w->content.credit;
+    int64_t used = paid->work + credit->lent - credit->work;
+    credit->beyond += wisp__least(used, credit->lent);
+    credit->lent = paid->lent;
     if (credit->work > paid->work) credit->work = paid->work;
     if (credit->memory > paid->memory) credit->memory = paid->memory;
     credit->room = paid->room;
@@ -24394,6 +24416,8 @@ static void wisp__resume_held(wisp *w, bool any) {
         if (!held) return;
         entered = wisp__hooks_enter(&w->hooks);
         paid = wisp__credit_whole(w, held->message->size);
+        w->content.credit.work += WISP__EARN_MOST;
+        w->content.credit.lent += WISP__EARN_MOST;
         if (wisp__values_copy(w, held->message, &values, &count) != WISP_OK)
             wisp__error(w, NULL, w->registry.remotes[held->message->remote], WISP_E_MEMORY,
                         "what was held cannot go on");
@@ -25091,6 +25115,7 @@ static void wisp__arrive(wisp__reading *r, wisp__lane_in *lane, wisp__incoming *
         return;
     }
     r->from.at = in->data_at;
+    wisp__pay(&r->w->content.credit, WISP__PRICE_RECORD + (in->end - in->data_at) / 64);
     result = wisp__lane_assemble(&r->w->base, lane, in->first, &r->from,
                                  (int)((in->end - in->data_at) / 8));
     if (result == WISP_E_LIMIT)
@@ -25154,7 +25179,7 @@ static void wisp__arrive_held(wisp__reading *r, wisp__lane_in *lane, const wisp_
     wisp__incoming in;
     wisp__reading kept = *r;
     wisp__reader outer = r->w->record;
-    wisp__credit paid = wisp__credit_whole(r->w, (held->shape_bits + held->data_bits + 7) / 8);
+    wisp__credit paid = wisp__credit_held(r->w, (held->shape_bits + held->data_bits + 7) / 8);
     int data_at = (held->shape_bits + 7) / 8;
     memset(&in, 0, sizeof in);
     in.kind = (wisp__record)held->kind;
@@ -25187,15 +25212,51 @@ static bool wisp__goes_on(const wisp__reading *r) {
     return !r->broken && r->session->peer.state == WISP__JOINED;
 }
 
-static void wisp__arrive_in_order(wisp__reading *r, wisp__lane *lane, wisp__incoming *in) {
-    wisp__held *held;
-    lane->in.next++;
-    wisp__arrive(r, &lane->in, in);
-    while (wisp__goes_on(r) && (held = wisp__lane_next_held(&lane->in)) != NULL) {
+/* May one more message be delivered that other packets have brought? One packet can complete many:
+   what it cannot pay for is left to the next update. */
+static bool wisp__may_complete(const wisp__reading *r) {
+    const wisp__credit *credit = &r->w->content.credit;
+    return credit->work - credit->beyond >= WISP__EARN_NEEDED;
+}
+
+/* Delivers what is held and in order by now. */
+static void wisp__arrive_next(wisp__reading *r, wisp__lane *lane) {
+    while (wisp__goes_on(r) && wisp__lane_goes_on(&lane->in)) {
+        wisp__held *held;
+        if (!wisp__may_complete(r)) {
+            r->session->waiting = r->w->waiting = true;
+            return;
+        }
+        held = wisp__lane_next_held(&lane->in);
         lane->in.next++;
         r->session->held_bytes -= held->charge;
         wisp__arrive_held(r, &lane->in, held);
         wisp__chunk_give(&r->w->base, &r->w->chunks, held, (size_t)held->chunk_bytes);
+    }
+}
+
+static void wisp__arrive_in_order(wisp__reading *r, wisp__lane *lane, wisp__incoming *in) {
+    lane->in.next++;
+    wisp__arrive(r, &lane->in, in);
+    if (wisp__goes_on(r)) wisp__arrive_next(r, lane);
+}
+
+/* Is this the end of a large message that must wait, as if it were early? Nothing waits over a
+   reliable link, which has no window. */
+static bool wisp__must_wait(const wisp__reading *r, const wisp__incoming *in) {
+    int bytes = (int)((in->end - in->data_at + 7) / 8);
+    return in->kind == WISP__R_FRAGMENT && in->last && !r->w->base.reliable &&
+           !wisp__may_complete(r) &&
+           wisp__held_bytes(bytes) <= r->w->base.limits.window_bytes - r->session->held_bytes;
+}
+
+static void wisp__arrive_now(wisp__reading *r, wisp__lane *lane, uint32_t sequence,
+                             wisp__incoming *in) {
+    if (wisp__must_wait(r, in)) {
+        wisp__hold(r, lane, sequence, in);
+        r->session->waiting = r->w->waiting = true;
+    } else {
+        wisp__arrive_in_order(r, lane, in);
     }
 }
 
@@ -25217,7 +25278,7 @@ static void wisp__take_turn(wisp__reading *r, wisp__incoming *in) {
         return;
     }
     switch (wisp__lane_turn(base, &lane->in, r->sequence++, &sequence)) {
-    case WISP__NOW: wisp__arrive_in_order(r, lane, in); break;
+    case WISP__NOW: wisp__arrive_now(r, lane, sequence, in); break;
     case WISP__EARLY: wisp__hold(r, lane, sequence, in); break;
     case WISP__AGAIN: break;
     case WISP__BEYOND: wisp__break(r, "a sequence number beyond the window"); break;
@@ -25483,31 +25544,42 @@ static bool wisp__within_budget(wisp *w, wisp__session *s, int size) {
     return false;
 }
 
-/* What the session has earned until now is there for this packet. false: too little for a packet
-   of an honest peer, which is refused, as if the network had lost it, and comes again. Over a
-   reliable link nothing may be missing: it is taken all the same. */
-static bool wisp__credit_begin(wisp *w, wisp__session *s, int bytes) {
+/* What a packet may spend of what its session has saved. */
+static void wisp__credit_open(wisp *w, wisp__session *s) {
     wisp__credit *credit = &w->content.credit;
+    memset(credit, 0, sizeof *credit);
+    credit->work = wisp__least(s->credit, WISP__EARN_MOST);
+    credit->memory = credit->room = WISP__PACKET_MEMORY;
+    s->credit -= (int)credit->work;
+    w->update_work += credit->work;
+}
+
+/* Adds what the session has earned by time, and by a packet if there is enough then. */
+static bool wisp__credit_earn(wisp *w, wisp__session *s, int64_t earned) {
     double seconds = wisp__min(w->base.time - s->credit_time, 1);
-    int64_t earned = WISP__EARN_PACKET + (int64_t)bytes * WISP__EARN_BYTE;
     int64_t saved = wisp__least(s->credit + (int64_t)(seconds * (double)WISP__EARN_SECOND),
                                 WISP__EARN_SAVED);
     bool enough = w->base.reliable || saved + earned >= WISP__EARN_NEEDED;
     s->credit_time = w->base.time;
     if (enough) saved = wisp__least(saved + earned, WISP__EARN_SAVED);
     s->credit = (int)saved;
-    if (!enough) return false;
-    credit->work = wisp__least(saved, WISP__EARN_MOST);
-    credit->memory = credit->room = WISP__PACKET_MEMORY;
-    credit->over = false;
-    s->credit -= (int)credit->work;
-    w->update_work += credit->work + WISP__EARN_PACKET;
+    return enough;
+}
+
+/* What the session has earned until now is there for this packet. false: too little for a packet
+   of an honest peer, which is refused, as if the network had lost it, and comes again. Over a
+   reliable link nothing may be missing: it is taken all the same. */
+static bool wisp__credit_begin(wisp *w, wisp__session *s, int bytes) {
+    int64_t earned = WISP__EARN_PACKET + (int64_t)bytes * WISP__EARN_BYTE;
+    if (!wisp__credit_earn(w, s, earned)) return false;
+    wisp__credit_open(w, s);
+    w->update_work += WISP__EARN_PACKET;
     return true;
 }
 
 static void wisp__credit_end(wisp *w, wisp__session *s) {
     s->credit += (int)w->content.credit.work;
-    w->update_work -= w->content.credit.work;
+    w->update_work += w->content.credit.beyond - w->content.credit.work;
 }
 
 /* A packet without acks and records. Nobody sends one, so it counts for nothing: it would only move
@@ -25538,6 +25610,48 @@ static void wisp__on_broken(wisp__reading *r) {
     wisp__end(w, r->session, r->code, r->broken, true);
 }
 
+/* Errors count as those of one packet until wisp__reading_end. */
+static void wisp__reading_begin(wisp__reading *r) {
+    r->w->events.of_packet = true;
+    r->w->events.packet_errors = 0;
+}
+
+static void wisp__reading_end(wisp__reading *r) {
+    wisp *w = r->w;
+    if (r->broken && r->session->peer.state == WISP__JOINED)
+        wisp__error(w, r->session, NULL, r->code, r->broken);
+    w->record.end = w->record.at = 0;
+    w->events.of_packet = false;
+    wisp__credit_end(w, r->session);
+    if (r->broken) wisp__on_broken(r);
+}
+
+/* Delivers what waits in a session, as far as it has earned that. false: something still waits. */
+static bool wisp__complete(wisp *w, wisp__session *s) {
+    wisp__reading r;
+    if (!wisp__credit_earn(w, s, 0)) return false;
+    memset(&r, 0, sizeof r);
+    r.w = w;
+    r.session = s;
+    s->waiting = false;
+    wisp__credit_open(w, s);
+    wisp__reading_begin(&r);
+    for (int c = 0; wisp__goes_on(&r) && c < s->peer.lane_end; c++)
+        if (s->peer.lanes[c]) wisp__arrive_next(&r, s->peer.lanes[c]);
+    wisp__reading_end(&r);
+    return !s->waiting;
+}
+
+/* What waits since the last update goes before what comes. */
+static void wisp__complete_waiting(wisp *w) {
+    bool waiting = false;
+    for (int i = 0; w->waiting && i < w->peers.pool.made && !w->destroyed; i++) {
+        wisp__session *s = wisp__session_at(w, i);
+        if (s && s->waiting && s->peer.state == WISP__JOINED) waiting |= !wisp__complete(w, s);
+    }
+    w->waiting = waiting;
+}
+
 /* Reads a packet that counts. */
 static void wisp__take_packet(wisp__reading *r, bool acks) {
     wisp *w = r->w;
@@ -25546,17 +25660,12 @@ static void wisp__take_packet(wisp__reading *r, bool acks) {
     peer->heard = w->base.time;
     if (!w->base.reliable) wisp__flow_note(&peer->flow, r->number, w->base.time);
     if (peer->state == WISP__HALF_OPENED) wisp__confirm(w, s);
-    w->events.of_packet = true;
-    w->events.packet_errors = 0;
+    wisp__reading_begin(r);
     if (!r->broken) {
         w->record = r->from;
         wisp__read_body(r, acks);
     }
-    if (r->broken && peer->state == WISP__JOINED) wisp__error(w, s, NULL, r->code, r->broken);
-    w->record.end = w->record.at = 0;
-    w->events.of_packet = false;
-    wisp__credit_end(w, s);
-    if (r->broken) wisp__on_broken(r);
+    wisp__reading_end(r);
     if (peer->state != WISP__JOINED) return;
     if (r->eliciting && !w->base.reliable) wisp__flow_owe_ack(&peer->flow, w->base.time);
     wisp__peers_mark(&w->peers, peer);
@@ -25574,7 +25683,7 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
     s->peer.stats.bytes_received += (uint64_t)packet->size;
     if (w->base.reliable) s->peer.received_in_order = number;
     if (!wisp__within_budget(w, s, packet->size) || wisp__is_refused(w, &s->peer, number)) return;
-    if (!wisp__credit_begin(w, s, packet->size)) {
+    if ((s->waiting && !wisp__complete(w, s)) || !wisp__credit_begin(w, s, packet->size)) {
         s->peer.stats.packets_refused++;
         return;
     }
@@ -25771,7 +25880,10 @@ WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session 
     if (s->peer.state != WISP__JOINED) return;
     if (!w->base.reliable) wisp__flow_check(&s->peer.flow);
     for (int c = 0; c < WISP__CHANNELS; c++)
-        if (s->peer.lanes[c]) wisp__lane_check(&w->base, s->peer.lanes[c]);
+        if (s->peer.lanes[c]) {
+            wisp__lane_check(&w->base, s->peer.lanes[c]);
+            WISP_ASSERT(s->waiting || !wisp__lane_goes_on(&s->peer.lanes[c]->in));
+        }
     for (int i = 0; i < s->active_count; i++)
         for (wisp__entry *e = s->routes[s->active[i]].first; e; e = e->next) {
             queued++;
@@ -26976,6 +27088,7 @@ static bool wisp__receive(wisp *w) {
     int64_t most_work = (int64_t)w->base.limits.update_work * 1000;
     bool more = true;
     w->update_work = 0;
+    wisp__complete_waiting(w);
     while (left > 0 && count > 0 && more && w->update_work < most_work && !w->destroyed) {
         int most = wisp__min_int(left, WISP__RECEIVED);
         count = wisp__min_int(link->recv(link->user, w->received, most), most);
