@@ -1,4 +1,4 @@
-/* wisp.h - events, calls and state between programs, over UDP - version 0.4
+/* wisp.h - events, calls and state between programs, over UDP - version 0.3
 
    One header, strict C99 (and C++11), no dependency. It takes two callbacks
    that send and receive datagrams, and gives named events and named calls:
@@ -134,7 +134,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WISP_VERSION      "0.4.0"
+#define WISP_VERSION      "0.3.0"
 #define WISP_WIRE_VERSION 2      /* what both ends must have in common */
 
 #ifndef WISP_API
@@ -249,9 +249,8 @@ enum { WISP_LOG_ERROR = 1, WISP_LOG_WARNING = 2, WISP_LOG_INFO = 3 };
 typedef struct wisp_limits {
     int remotes;            /* names here, and names a peer may number; 1024 */
     int connections;        /* handlers connected; 4096 */
-    int message_bytes;      /* one reliable message; 1 MiB, at most 256 MiB less
-                               1 KiB; a peer can have one on its way per
-                               channel */
+    int message_bytes;      /* one reliable message; 1 MiB, at most 256 MiB; a
+                               peer can have one on its way per channel */
     int message_values;     /* values in one message, nested ones too; 65536,
                                at most 2^24 */
     int map_pairs;          /* pairs in one map; 4096, at most 2^24 */
@@ -2429,7 +2428,6 @@ typedef struct wisp__base {
     void           (*log)(void *user, int level, wisp_result code, const char *text);
     void            *user;
     double           time;     /* seconds; only grows, see wisp_update */
-    uint64_t         salt;     /* a secret, of tables whose keys a peer chooses */
     double           timeout;  /* seconds of silence that end a session */
     int              mtu;
     bool             reliable; /* the link needs no acks */
@@ -2541,6 +2539,7 @@ static void wisp__free(wisp__base *base, void *pointer, size_t size) {
 }
 
 static int wisp__min_int(int a, int b) { return a < b ? a : b; }
+static int64_t wisp__least(int64_t a, int64_t b) { return a < b ? a : b; }
 static int wisp__max_int(int a, int b) { return a > b ? a : b; }
 static double wisp__min(double a, double b) { return a < b ? a : b; }
 static double wisp__max(double a, double b) { return a > b ? a : b; }
@@ -2984,13 +2983,13 @@ static void wisp__limits_defaults(wisp_limits *limits, int max_peers) {
  * ======================================================================== */
 
 /* What a session earns, in units of work: for each byte of a packet, for each packet, and for each
-   second; and how much it can save up. What one packet may spend of it at most, and what there must
-   be for a packet to be taken. A message that was put together of fragments has a credit of its own
+   second; and how much it can save up. What one packet may spend of it at most, what there must be for
+   a packet to be taken, and what a sender counts on. A message that was put together of fragments has a credit of its own
    for all of its bytes, and more for the values that may be packed into them: so much for a byte,
    and so much for a value. */
 enum { WISP__EARN_BYTE = 128, WISP__EARN_PACKET = 4000, WISP__EARN_SECOND = 16000000,
-       WISP__EARN_SAVED = 4000000, WISP__EARN_MOST = 500000, WISP__EARN_NEEDED = 300000,
-       WISP__EARN_DENSE = 512, WISP__EARN_VALUE = 64 };
+       WISP__EARN_SAVED = 4000000, WISP__EARN_MOST = 500000, WISP__EARN_NEEDED = 400000,
+       WISP__EARN_SENT = 300000, WISP__EARN_DENSE = 512, WISP__EARN_VALUE = 64 };
 
 /* Memory in bytes, for what one packet says, and for each byte of a message of fragments, beside
    that of the values which may be packed into it. */
@@ -3001,7 +3000,7 @@ enum {
     WISP__PRICE_BLOCK   = 12,    /* memory: to take it, .. */
     WISP__PRICE_BYTES   = 8,     /* .. and a unit for so many bytes, which are written and read */
     WISP__PRICE_VALUE   = 12,    /* a value that describes itself, or is held against a type */
-    WISP__PRICE_VIEW    = 36,    /* a value that is made of a field or element */
+    WISP__PRICE_VIEW    = 24,    /* a value that is made of a field or element */
     WISP__PRICE_FIELD   = 6,     /* an operation of a schema's program */
     WISP__PRICE_COMPARE = 8,     /* two names, or keys, that differ early */
     WISP__PRICE_SYMBOL  = 8,     /* a number of a record delta, plain .. */
@@ -3013,8 +3012,10 @@ enum {
     WISP__PRICE_UNPACKED = 2,    /* a byte that decompression makes */
     WISP__PRICE_CODED   = 16,    /* a byte that a codec reads; it pays half a unit for each byte of
                                     memory besides */
-    WISP__PRICE_ANY     = 80,    /* for a sender: a value, with all that is done to it, .. */
-    WISP__PRICE_APPLY   = 28,    /* .. or a number of a C struct that is told by a delta */
+    WISP__PRICE_ANY     = 64,    /* for a sender: a value, with all that is done to it, .. */
+    WISP__PRICE_APPLY   = 34,    /* .. or a number of a C struct that is told by a delta */
+    WISP__PRICE_MADE    = 52,    /* .. or a field of a record, which takes a bit or more, .. */
+    WISP__PRICE_SENT    = 32,    /* .. or one of the values of which a packet holds so many */
     WISP__PRICE_RECORD  = 30,    /* a record of a packet: to be read .. */
     WISP__PRICE_EVENT   = 80,    /* .. and handed to its handlers */
     WISP__PRICE_ERROR   = 300    /* one that is refused, with its text */
@@ -3028,10 +3029,11 @@ typedef struct wisp__credit {
     bool    over;              /* something could not be paid */
 } wisp__credit;
 
-/* false: not covered. Without a credit nothing is charged: what a caller gave, not a peer. */
+/* false: not covered, or no work that there can be: nothing is earned here. Without a credit nothing
+   is charged: what a caller gave, not a peer. */
 static inline bool wisp__pay(wisp__credit *credit, int64_t work) {
     if (!credit) return true;
-    if (work <= credit->work) {
+    if (work >= 0 && work <= credit->work) {
         credit->work -= work;
         return true;
     }
@@ -3041,7 +3043,7 @@ static inline bool wisp__pay(wisp__credit *credit, int64_t work) {
 
 /* `count` times a price. */
 static inline bool wisp__pay_each(wisp__credit *credit, int64_t count, int price) {
-    return wisp__pay(credit, count * price);
+    return wisp__pay(credit, count >= 0 && count <= INT32_MAX ? count * price : INT64_MAX);
 }
 
 static inline bool wisp__pay_memory(wisp__credit *credit, size_t bytes) {
@@ -3059,7 +3061,13 @@ static inline bool wisp__pay_memory(wisp__credit *credit, size_t bytes) {
    earns by its bytes. */
 static inline bool wisp__can_pay(const wisp__base *base, int64_t work, int64_t bytes) {
     int64_t earned = bytes > base->mtu / 2 ? bytes * WISP__EARN_BYTE : 0;
-    return work <= WISP__EARN_NEEDED + earned;
+    return work <= WISP__EARN_SENT + earned;
+}
+
+/* The same of all messages of a packet: work as so many values, of which a packet holds a certain
+   number (batch). */
+static inline int wisp__as_values(int64_t work) {
+    return work < WISP__EARN_SAVED ? (int)(work / WISP__PRICE_SENT) : WISP__EARN_SAVED;
 }
 
 /* What a failure comes from, when it may be the credit. */
@@ -9371,8 +9379,8 @@ static void wisp__read_ops(wisp__unpacker *u, const wisp__op *ops, int at, int e
     for (; at < end && !u->data->failed; at = ops[at].end) {
         const wisp__op *op = &ops[at];
         uint8_t *to = image + op->offset;
-        int64_t price = op->run ? (int64_t)(op->run - at) * WISP__PRICE_CELL : 0;
-        if (!wisp__unpack_pay(u, WISP__PRICE_FIELD + price, 1)) return;
+        int paid = op->run ? op->run - at : 1;
+        if (!wisp__unpack_pay(u, paid, op->run ? WISP__PRICE_CELL : WISP__PRICE_FIELD)) return;
         if (op->run && wisp__read_rows(u, op, ops + op->run, image, 1, 0)) {
             at = op->run - 1;
             continue;
@@ -16274,9 +16282,9 @@ typedef struct wisp__flow {
     int         grown;                /* bytes acked towards the next step of avoidance */
     int         probes, free_packets;  /* timeouts in a row; packets that no window holds back */
     bool        has_rtt, limited;
-    unsigned    skip_count;           /* numbers that were left out */
     uint64_t    skip_at;              /* the next number to leave out; 0: not chosen yet */
     uint32_t    skips[WISP__SKIPS];   /* the last that were: their low bits; 0: none */
+    unsigned    skip_count;
     /* receiving */
     uint64_t    top;                  /* largest number received; 0: none */
     uint64_t    seen[WISP__SEEN_WORDS];   /* ring of bits by number */
@@ -16284,8 +16292,8 @@ typedef struct wisp__flow {
     int         unacked;              /* ack-eliciting packets not yet acked */
     int         acks_alone;           /* packets with nothing but acks, in a row */
     bool        ack_now;
-    unsigned    told_at;
     uint64_t    told[8];              /* top at the last acks sent: ranges older are not repeated */
+    unsigned    told_at;
 } wisp__flow;
 
 typedef void (*wisp__ref_told)(void *owner, const wisp__ref *ref, bool arrived);
@@ -16979,7 +16987,7 @@ static wisp__turn wisp__lane_turn(wisp__base *base, const wisp__lane_in *in, uin
     if (ahead < 0) return WISP__AGAIN;
     if (ahead >= base->limits.window_items) return WISP__BEYOND;
     if (ahead < in->room && in->held[*sequence & (uint32_t)(in->room - 1)]) return WISP__AGAIN;
-    return ahead == 0 ? WISP__NOW : WISP__EARLY;
+    return ahead ? WISP__EARLY : WISP__NOW;
 }
 
 /* Keeps what came early. The caller has asked wisp__lane_turn. */
@@ -16995,17 +17003,15 @@ static wisp_result wisp__lane_hold(wisp__base *base, wisp__lane_in *in, uint32_t
     return WISP_OK;
 }
 
-/* Is one held whose turn it is? */
-static bool wisp__lane_goes_on(const wisp__lane_in *in) {
+/* Is the next item held already? */
+static bool wisp__lane_holds_next(const wisp__lane_in *in) {
     return in->room && in->held[in->next & (uint32_t)(in->room - 1)];
 }
 
-/* After an item was delivered: the one held for the next turn, or NULL. */
-static wisp__held *wisp__lane_next_held(wisp__lane_in *in) {
-    wisp__held **place, *held;
-    if (!in->room) return NULL;
-    place = &in->held[in->next & (uint32_t)(in->room - 1)];
-    held = *place;
+/* Takes the item that is held for the next turn. */
+static wisp__held *wisp__lane_take_next(wisp__lane_in *in) {
+    wisp__held **place = &in->held[in->next++ & (uint32_t)(in->room - 1)];
+    wisp__held *held = *place;
     *place = NULL;
     return held;
 }
@@ -17581,7 +17587,7 @@ typedef struct wisp__track {
     bool         whole;                /* the other end has nothing: no difference can be told */
     uint32_t     acked;                /* the newest value that was acked */
     uint32_t     floor;                /* what was told before it does not count any more */
-    struct wisp__track *older, *newer; /* in the order in which they were used last */
+    uint64_t     used;                 /* when it was last sent, in messages */
     wisp__stored ring[1];              /* by sequence */
 } wisp__track;
 
@@ -17592,9 +17598,8 @@ typedef struct wisp__tracks {
     wisp__track **buckets;             /* NULL: there never was a track */
     int           room, count;
     int64_t       bytes;               /* of values and models */
-    wisp__track  *oldest, *newest;     /* used longest ago, and last */
+    uint64_t      clock;
     int           again;               /* tracks whose newest value goes once more */
-    uint32_t      salt;                /* of the buckets: keys are chosen by the other end */
 } wisp__tracks;
 
 static wisp__kept *wisp__kept_make(wisp__base *base, wisp__chunks *chunks, const void *bytes,
@@ -17660,8 +17665,7 @@ static void wisp__track_forget(wisp__base *base, wisp__chunks *chunks, wisp__tra
 }
 
 static wisp__track **wisp__track_bucket(wisp__tracks *tracks, int number, uint64_t key) {
-    uint64_t hash = wisp__mix((key + (uint64_t)number) ^ tracks->salt);
-    return &tracks->buckets[hash % WISP__TRACK_BUCKETS];
+    return &tracks->buckets[wisp__mix(key + (uint64_t)number) % WISP__TRACK_BUCKETS];
 }
 
 static wisp__track *wisp__track_get(wisp__tracks *tracks, int number, uint64_t key) {
@@ -17688,31 +17692,17 @@ static size_t wisp__track_bytes(int room) {
     return sizeof(wisp__track) + (size_t)room * sizeof(wisp__stored);
 }
 
-/* Takes a track out of the order of use. */
-static void wisp__track_unuse(wisp__tracks *tracks, wisp__track *track) {
-    if (track->older) track->older->newer = track->newer;
-    else if (tracks->oldest == track) tracks->oldest = track->newer;
-    if (track->newer) track->newer->older = track->older;
-    else if (tracks->newest == track) tracks->newest = track->older;
-    track->older = track->newer = NULL;
-}
-
-static void wisp__track_use(wisp__tracks *tracks, wisp__track *track) {
-    wisp__track_unuse(tracks, track);
-    track->older = tracks->newest;
-    if (tracks->newest) tracks->newest->newer = track;
-    else tracks->oldest = track;
-    tracks->newest = track;
-}
-
-/* The one that was used longest ago, of those that nothing is owed to; NULL: there is none. */
+/* The track that was not used for the longest, of those whose newest value has arrived, or will;
+   NULL: there is none. */
 static wisp__track *wisp__track_oldest(const wisp__tracks *tracks) {
-    for (wisp__track *track = tracks->oldest; track; track = track->newer) {
+    wisp__track *oldest = NULL;
+    for (int i = 0; i < tracks->count; i++) {
+        wisp__track *track = tracks->places[i];
         const wisp__stored *newest = wisp__track_newest(track);
         if (track->again || (newest && track->room != WISP__IN_ORDER && !newest->acked)) continue;
-        return track;
+        if (!oldest || track->used < oldest->used) oldest = track;
     }
-    return NULL;
+    return oldest;
 }
 
 /* A track of another length at the same place. NULL: no memory, and the old one stays. */
@@ -17745,19 +17735,16 @@ static wisp__track *wisp__track_open(wisp__base *base, wisp__chunks *chunks, wis
         *why = WISP_OK;
         wisp__track_forget(base, chunks, tracks, track);
         wisp__track_unlink(tracks, track);
-        wisp__track_unuse(tracks, track);
         old = track;
         track = wisp__track_refit(base, tracks, old, room);
         if (!track) *why = WISP_E_MEMORY;
         wisp__track_link(tracks, track ? track : old, number, key);
-        wisp__track_use(tracks, track ? track : old);
         if (!track) return NULL;
         track->floor = track->sequence;
         track->whole = true;
     } else if (!track) {
         *why = wisp__grow(base, (void **)&tracks->places, &tracks->room, tracks->count + 1,
                           base->limits.keys, sizeof *tracks->places);
-        tracks->salt = (uint32_t)base->salt;
         if (*why == WISP_OK && !tracks->buckets)
             tracks->buckets = (wisp__track **)wisp__alloc_items(base, WISP__TRACK_BUCKETS,
                                                                 sizeof *tracks->buckets);
@@ -17772,7 +17759,7 @@ static wisp__track *wisp__track_open(wisp__base *base, wisp__chunks *chunks, wis
         tracks->places[tracks->count++] = track;
         wisp__track_link(tracks, track, number, key);
     }
-    wisp__track_use(tracks, track);
+    track->used = ++tracks->clock;
     return track;
 }
 
@@ -18591,7 +18578,7 @@ typedef struct wisp__session {
     wisp__tracks   told, heard;        /* values that differences are to: ours, theirs */
     struct wisp__pending *deferred;    /* calls of theirs that are answered later */
     int            held_bytes;         /* received out of order */
-    bool           waiting;            /* some of it is in order, and not delivered yet (receive) */
+    uint32_t       behind;             /* channels with messages whose turn came, and not their pay */
     int            credit;             /* work that is paid for (credit), at credit_time */
     double         credit_time;
     wisp__peer_meter *meter;           /* NULL while the profiler is off */
@@ -19312,7 +19299,7 @@ static wisp_result wisp__encode_record(wisp__content *c, const wisp__program *pr
     wisp_result why = wisp__subject(program->schema, values, count, &subject, registry->text,
                                     (int)sizeof registry->text);
     const void *image = why ? NULL : wisp__image_of(program, &subject, &supply, false, &why);
-    int64_t bits = WISP_E_TOO_BIG;
+    int64_t bits = WISP_E_TOO_BIG, fields;
     while (image && bits == WISP_E_TOO_BIG) {
         if (p->data_room > 64)
             bits = wisp__record_write_counted(c->base, program, image, p->data.bytes,
@@ -19325,6 +19312,8 @@ static wisp_result wisp__encode_record(wisp__content *c, const wisp__program *pr
         p->data.at = bits;
         p->values = wisp__max_int(p->values, 1);
         if (p->values > c->base->limits.message_values) return WISP_E_LIMIT;
+        fields = wisp__least(bits, (int64_t)p->values * wisp__max_int(program->count - 1, 1));
+        p->values = wisp__max_int(p->values, wisp__as_values(fields * WISP__PRICE_MADE));
         return WISP_OK;
     }
     if (image) why = (wisp_result)bits;
@@ -19393,8 +19382,11 @@ static wisp_result wisp__encode_squeezed(wisp__content *c, wisp__remote *remote,
     uint8_t *raw = (uint8_t *)wisp__arena_take(c->base, &c->scratch, room);
     uint8_t *to = (uint8_t *)wisp__arena_take(c->base, &c->scratch, room);
     int64_t bits = p->shape.at + p->data.at;
-    int each = c->registry->remotes[remote->newest]->form.kind == WISP__CODED
-                   ? 2 * WISP__PRICE_CODED : 2 * WISP__PRICE_UNPACKED;
+    int kind = c->registry->remotes[remote->newest]->form.kind;
+    int each = kind == WISP__CODED ? 2 * WISP__PRICE_CODED : 2 * WISP__PRICE_UNPACKED;
+    int64_t work = (int64_t)p->values * (kind == WISP__RECORD ? WISP__PRICE_SENT
+                                                              : WISP__PRICE_ANY) +
+                   (int64_t)bytes * each;
     wisp__writer all;
     if (!raw || !to) return WISP_E_MEMORY;
     memset(raw, 0, room);
@@ -19403,14 +19395,14 @@ static wisp_result wisp__encode_squeezed(wisp__content *c, wisp__remote *remote,
     wisp__put_bits(&all, p->data.bytes, p->data.at);
     packed = wisp__squeeze_pack(c->registry->squeeze, &remote->squeeze, methods, raw, bytes, to,
                                 bytes - 5, &method);
-    if (!wisp__can_pay(c->base, (int64_t)p->values * WISP__PRICE_ANY + (int64_t)bytes * each,
-                       packed))
+    if (!wisp__can_pay(c->base, work, packed))
         packed = 0;                    /* it would be refused: as it is, its bytes pay for it */
     if (p->data_room < bytes + 64 && wisp__content_grow(c, (int64_t)bytes + 64)) return p->result;
     p->shape.at = p->data.at = 0;
     wisp__put(&p->data, packed > 0, 1);
     p->raw = packed > 0 ? bytes : 0;
     if (packed > 0) {
+        p->values = wisp__max_int(p->values, wisp__as_values(work));
         wisp__put(&p->data, (uint64_t)method, 3);
         wisp__put_length(&p->data, (uint64_t)bytes);
         wisp__put_length(&p->data, (uint64_t)packed);
@@ -19727,7 +19719,22 @@ typedef struct wisp__difference {
     const uint8_t    *adapted;         /* models after it; NULL: none */
     size_t            adapted_bytes;
     wisp__kept       *after;           /* the same, once somebody keeps them */
+    int64_t           work;            /* of its reader, as it is estimated here */
 } wisp__difference;
+
+/* Bytes for what a difference makes of a record, at first: most records grow to no more. */
+static int64_t wisp__apply_room(int64_t base_bits) { return base_bits / 4 + 4096; }
+
+/* What the reader of a difference will pay, or a little more. */
+static int64_t wisp__difference_work(const wisp__differ *d, const wisp__form *form,
+                                     const wisp__program *program, const wisp__kept *value,
+                                     const wisp__kept *base) {
+    int64_t cells = program ? WISP__DELTA_SYMBOLS - d->symbols
+                            : (int64_t)value->values + base->values;
+    bool simple = program && program->source->shape == WISP_SHAPE_STRUCT && !form->adaptive;
+    bool again = program && value->bits / 8 > wisp__apply_room(base->bits);
+    return cells * (simple ? WISP__PRICE_APPLY : WISP__PRICE_ANY) * (again ? 2 : 1);
+}
 
 /* Makes the difference of a value from a base; its memory is of c->scratch. */
 static void wisp__difference_make(wisp__content *c, const wisp__form *form,
@@ -19741,8 +19748,6 @@ static void wisp__difference_make(wisp__content *c, const wisp__form *form,
     uint8_t *bytes, *models = NULL;
     const wisp_value *a, *b;
     int a_count = 0, b_count = 0;
-    int64_t cells;
-    int each;
     bool made;
     u.shape = &shape;
     out->bits = 0;
@@ -19761,15 +19766,73 @@ static void wisp__difference_make(wisp__content *c, const wisp__form *form,
         b = wisp__kept_values(&u, value, &b_count);
         made = a && b && wisp__values_write(&d, a, a_count, b, b_count);
     }
-    cells = program ? WISP__DELTA_SYMBOLS - d.symbols : (int64_t)value->values + out->base->values;
-    each = program && program->source->shape == WISP_SHAPE_STRUCT ? WISP__PRICE_APPLY
-                                                                  : WISP__PRICE_ANY;
+    out->work = wisp__difference_work(&d, form, program, value, out->base);
     if (!made || to.at >= value->bits) return;
-    if (!wisp__can_pay(c->base, cells * each, to.at / 8)) return;
+    if (!wisp__can_pay(c->base, out->work, to.at / 8)) return;
     out->bytes = bytes;
     out->bits = to.at;
     out->adapted = models;
     out->adapted_bytes = models ? wisp__delta_models(program) : 0;
+}
+
+static void wisp__differ_begin(wisp__differ *d, wisp__unpacker *u, const wisp__difference *base,
+                               const wisp__reader *from) {
+    wisp__differ_on(d, u, base->base, base->older);
+    d->delta.from = *from;
+    d->delta.start = from->at;
+    d->delta.there = true;
+    u->values = u->base->limits.message_values;
+}
+
+/* What a difference makes of values, packed in memory of the arena: its bits, or a negative
+   result. */
+static int64_t wisp__apply_values(wisp__unpacker *u, const wisp__difference *base,
+                                  const wisp__reader *from, uint8_t **bytes) {
+    const wisp_limits *limits = &u->base->limits;
+    wisp__measure m = { 0, 0, 40, 0, false };
+    const wisp_value *a, *values = NULL;
+    int a_count = 0, count = 0;
+    int64_t room;
+    wisp__differ d;
+    wisp__differ_begin(&d, u, base, from);
+    a = wisp__kept_values(u, base->base, &a_count);
+    u->values = limits->message_values;
+    if (!a || !wisp__values_apply(&d, a, a_count, &values, &count) ||
+        wisp__pack_measure(limits, values, count, 0, &m) ||
+        !wisp__unpack_pay(u, m.values, WISP__PRICE_VIEW))
+        return WISP_E_BAD_PACKET;
+    room = (m.shape_bits + m.data_bits) / 8 + 4 * WISP__SLACK;
+    *bytes = room < WISP__MOST_BYTES ? (uint8_t *)wisp__differ_take(&d, (size_t)room) : NULL;
+    if (!*bytes) return WISP_E_MEMORY;
+    memset(*bytes, 0, WISP__SLACK);
+    return wisp__pack_bits(u->base, values, count, *bytes, (int)room - WISP__SLACK);
+}
+
+/* The same of a record, with more and more memory: how large it gets is not known before. *adapted:
+   the models after it; NULL: there are none. */
+static int64_t wisp__apply_record(wisp__unpacker *u, const wisp__form *form,
+                                  const wisp__difference *base, const wisp__reader *from,
+                                  uint8_t **bytes, uint8_t **adapted) {
+    const wisp__program *program = form->described->program;
+    int64_t most = (int64_t)u->base->limits.message_bytes + 512;
+    int64_t room = wisp__apply_room(base->base->bits) + (from->end - from->at) / 8;
+    wisp__writer to;
+    wisp__differ d;
+    bool made = false, full = true;
+    while (full) {
+        room = room < most ? room : most;
+        wisp__differ_begin(&d, u, base, from);
+        if (form->adaptive) *adapted = wisp__models_begin(&d, program, base->models);
+        *bytes = (uint8_t *)wisp__differ_take(&d, (size_t)room + WISP__SLACK);
+        if (!*bytes) return WISP_E_MEMORY;
+        memset(*bytes, 0, WISP__SLACK);
+        to = wisp__writer_on(*bytes, (int)room);
+        d.to = &to;
+        made = wisp__delta_apply(&d, program);
+        full = to.full && room < most;
+        room *= 2;
+    }
+    return made && !to.full ? to.at : WISP_E_BAD_PACKET;
 }
 
 /* Applies a difference where `from` stands: the new value, with the models after it in *models.
@@ -19778,52 +19841,24 @@ static wisp__kept *wisp__difference_apply(wisp__content *c, wisp__chunks *chunks
                                           const wisp__form *form, const wisp__reader *from,
                                           const wisp__difference *base, wisp__kept **models,
                                           wisp_result *why) {
-    const wisp__program *program = form->kind == WISP__RECORD ? form->described->program : NULL;
     wisp__reader data = *from, shape = *from;
     wisp__unpacker u = wisp__content_unpacker(c, &c->arena, &data, c->base->limits.message_values);
-    int64_t most = (int64_t)c->base->limits.message_bytes + 512;
-    int64_t room = wisp__min_int((int)most, (int)(base->base->bits / 8) + from->size + 256);
-    wisp__writer to;
-    wisp__differ d;
+    int64_t most = ((int64_t)c->base->limits.message_bytes + 512) * 8, bits;
     wisp__kept *value = NULL;
     uint8_t *bytes = NULL, *adapted = NULL;
-    bool made = false, full = true;
+    size_t model_bytes;
     wisp__content_turn(c);
     u.shape = &shape;
     *models = NULL;
-    while (full) {
-        wisp__differ_on(&d, &u, base->base, base->older);
-        d.delta.from = *from;
-        d.delta.start = from->at;
-        d.delta.there = true;
-        u.values = c->base->limits.message_values;
-        if (form->adaptive && program) adapted = wisp__models_begin(&d, program, base->models);
-        bytes = (uint8_t *)wisp__differ_take(&d, (size_t)room + WISP__SLACK);
-        *why = wisp__content_result(c, WISP_E_MEMORY);
-        if (!bytes) return NULL;
-        memset(bytes, 0, WISP__SLACK);
-        to = wisp__writer_on(bytes, (int)room);
-        d.to = &to;
-        if (program) {
-            made = wisp__delta_apply(&d, program);
-        } else {
-            const wisp_value *a, *values = NULL;
-            int a_count = 0, count = 0;
-            a = wisp__kept_values(&u, base->base, &a_count);
-            u.values = c->base->limits.message_values;
-            made = a && wisp__values_apply(&d, a, a_count, &values, &count);
-            to.at = made ? wisp__pack_bits(c->base, values, count, bytes, (int)room) : 0;
-            if (to.at < 0) to.full = true;
-        }
-        full = to.full && room < most;
-        room = room * 2 < most ? room * 2 : most;
-    }
-    *why = wisp__content_result(c, WISP_E_BAD_PACKET);
-    if (!made || to.full) return NULL;
+    bits = form->kind == WISP__RECORD ? wisp__apply_record(&u, form, base, from, &bytes, &adapted)
+                                      : wisp__apply_values(&u, base, from, &bytes);
+    *why = wisp__content_result(c, bits == WISP_E_MEMORY ? WISP_E_MEMORY : WISP_E_BAD_PACKET);
+    if (bits < 0 || bits > most) return NULL;
     *why = WISP_E_MEMORY;
-    value = wisp__kept_make(c->base, chunks, bytes, to.at);
+    value = wisp__kept_make(c->base, chunks, bytes, bits);
     if (!value || !adapted) return value;
-    *models = wisp__kept_make(c->base, chunks, adapted, (int64_t)wisp__delta_models(program) * 8);
+    model_bytes = wisp__delta_models(form->described->program);
+    *models = wisp__kept_make(c->base, chunks, adapted, (int64_t)model_bytes * 8);
     if (*models) return value;
     wisp__kept_release(c->base, chunks, value);
     return NULL;
@@ -22576,8 +22611,8 @@ struct wisp {
     int            most_received;     /* datagrams that the link has handed over at once */
     bool           judging;           /* `accept` runs, and this is about what it judges */
     wisp_join_info joining;
+    bool           behind;            /* a session is (receive) */
     int64_t        update_work;       /* for packets that came, in this update */
-    bool           waiting;           /* a session may have something to deliver */
     wisp__reader   record;            /* where the record begins that is read; size 0: none */
     wisp_packet    received[WISP__RECEIVED];     /* places for datagrams, in `incoming` */
     uint8_t       *incoming;
@@ -23377,7 +23412,8 @@ static wisp_result wisp__tell_value(wisp *w, wisp__session *s, wisp__remote *rem
     t.whole = d == NULL;
     t.far = t.whole && !in_order && track->sequence >= WISP__SEQUENCE_NEAR &&
             (!track->has_acked || track->sequence - track->acked > WISP__SEQUENCE_NEAR);
-    w->content.packer.values = value->values;
+    w->content.packer.values = d ? wisp__max_int(value->values, wisp__as_values(d->work))
+                                 : value->values;
     why = wisp__tell_pack(w, form, in_order, &t, d ? d->bytes : (const uint8_t *)value->bytes,
                           d ? d->bits : value->bits);
     if (why == WISP_OK && d && d->adapted) {
@@ -24364,42 +24400,53 @@ static void wisp__resume_out(wisp *w, wisp__stalled *held, const wisp_value *val
         wisp__error(w, NULL, remote, result, "what was held cannot be sent");
 }
 
-static int64_t wisp__least(int64_t a, int64_t b) { return a < b ? a : b; }
+/* A message has a credit of its own beside that of the packet which lets it be read. Returns what
+   there was. */
+static wisp__credit wisp__credit_lend(wisp *w, int64_t work, int64_t memory) {
+    wisp__credit *credit = &w->content.credit, paid = *credit;
+    credit->lent = work;
+    credit->work += work;
+    w->update_work += work;
+    credit->memory = credit->room = WISP__PACKET_MEMORY + memory;
+    return paid;
+}
 
-/* A message of fragments, or one that middleware held, has a credit of its own beside that of the
-   packet which lets it be read, if there is one: its bytes have earned it. One that would have fit
-   a packet has none. Returns what there was. */
+/* A message of fragments: its bytes have earned it. One that would have fit a packet has none. */
 static wisp__credit wisp__credit_whole(wisp *w, int64_t bytes) {
     const wisp_limits *limits = &w->base.limits;
-    wisp__credit *credit = &w->content.credit, paid = *credit;
-    int64_t dense = bytes > w->base.mtu ? bytes * WISP__EARN_DENSE : 0;
-    int64_t values = limits->message_values;
-    credit->lent = wisp__least(dense, values * WISP__EARN_VALUE);
-    if (dense) credit->lent += bytes * WISP__EARN_BYTE;
-    credit->work += credit->lent;
-    credit->room = WISP__PACKET_MEMORY + wisp__least(bytes, limits->message_bytes) *
-                                             WISP__WHOLE_MEMORY +
-                   wisp__least(dense, values * (int)sizeof(wisp_pair));
-    credit->memory = credit->room;
-    return paid;
+    int64_t dense = bytes * WISP__EARN_DENSE, values = limits->message_values;
+    int64_t memory = wisp__least(bytes, limits->message_bytes) * WISP__WHOLE_MEMORY;
+    if (bytes <= w->base.mtu) return wisp__credit_lend(w, 0, memory);
+    return wisp__credit_lend(w, bytes * WISP__EARN_BYTE + wisp__least(dense, values *
+                                                                             WISP__EARN_VALUE),
+                             memory + wisp__least(dense, values * (int)sizeof(wisp_pair)));
 }
 
-/* The same for one that came out of order: it would have fit a packet, which its sender knows. */
+/* A message that came out of order was in a packet, which its sender knows. */
 static wisp__credit wisp__credit_held(wisp *w, int64_t bytes) {
-    wisp__credit *credit = &w->content.credit, paid = *credit;
-    credit->lent = bytes * WISP__EARN_BYTE;
-    credit->work += credit->lent;
-    credit->memory = credit->room = WISP__PACKET_MEMORY;
-    return paid;
+    return wisp__credit_lend(w, bytes * WISP__EARN_BYTE, 0);
 }
 
-/* What is left of it is not saved. */
+/* A message that middleware has held: it may be released when no packet is there to pay. */
+static wisp__credit wisp__credit_released(wisp *w, int64_t bytes) {
+    const wisp_limits *limits = &w->base.limits;
+    int64_t dense = bytes * WISP__EARN_DENSE, values = limits->message_values;
+    return wisp__credit_lend(w, WISP__EARN_MOST + bytes * WISP__EARN_BYTE +
+                                    wisp__least(dense, values * WISP__EARN_VALUE),
+                             wisp__least(bytes, limits->message_bytes) * WISP__WHOLE_MEMORY +
+                                 wisp__least(dense, values * (int)sizeof(wisp_pair)));
+}
+
+/* What is left of it is not saved, and was no work of this update. */
 static void wisp__credit_back(wisp *w, const wisp__credit *paid) {
     wisp__credit *credit = &w->content.credit;
-    int64_t used = paid->work + credit->lent - credit->work;
-    credit->beyond += wisp__least(used, credit->lent);
+    int64_t left = credit->work - paid->work;
+    credit->beyond += wisp__least(credit->lent - left, credit->lent);
     credit->lent = paid->lent;
-    if (credit->work > paid->work) credit->work = paid->work;
+    if (left > 0) {
+        credit->work = paid->work;
+        w->update_work -= left;
+    }
     if (credit->memory > paid->memory) credit->memory = paid->memory;
     credit->room = paid->room;
 }
@@ -24415,9 +24462,7 @@ static void wisp__resume_held(wisp *w, bool any) {
         bool entered;
         if (!held) return;
         entered = wisp__hooks_enter(&w->hooks);
-        paid = wisp__credit_whole(w, held->message->size);
-        w->content.credit.work += WISP__EARN_MOST;
-        w->content.credit.lent += WISP__EARN_MOST;
+        paid = wisp__credit_released(w, held->message->size);
         if (wisp__values_copy(w, held->message, &values, &count) != WISP_OK)
             wisp__error(w, NULL, w->registry.remotes[held->message->remote], WISP_E_MEMORY,
                         "what was held cannot go on");
@@ -24572,8 +24617,6 @@ static wisp_result wisp__hear_value(wisp *w, wisp__session *s, wisp__incoming *i
         if (!held) return wisp__ask_whole(w, s, in, "a difference to a value that is not held");
         if (!(t.older & 1)) base.older[0] = NULL;
         if (!(t.older & 2)) base.older[1] = NULL;
-        if (form->sync && !wisp__pay(&w->content.credit, base.base->bits / 64))
-            return WISP_E_FLOOD;
         if (form->sync && wisp__told_hash(base.base) != t.hash)
             return wisp__ask_whole(w, s, in, "a difference to another value than is held");
         value = wisp__difference_apply(&w->content, &w->chunks, form, &from, &base, &models, &why);
@@ -25213,23 +25256,30 @@ static bool wisp__goes_on(const wisp__reading *r) {
 }
 
 /* May one more message be delivered that other packets have brought? One packet can complete many:
-   what it cannot pay for is left to the next update. */
+   what it cannot pay for waits until there is more credit. It has been acked, so that it must not be
+   refused. */
 static bool wisp__may_complete(const wisp__reading *r) {
     const wisp__credit *credit = &r->w->content.credit;
-    return credit->work - credit->beyond >= WISP__EARN_NEEDED;
+    return credit->work - credit->beyond >= WISP__EARN_SENT;
 }
 
-/* Delivers what is held and in order by now. */
-static void wisp__arrive_next(wisp__reading *r, wisp__lane *lane) {
-    while (wisp__goes_on(r) && wisp__lane_goes_on(&lane->in)) {
+static void wisp__fall_behind(wisp__reading *r) {
+    r->session->behind |= 1u << r->channel;
+    r->w->behind = true;
+}
+
+/* What came early and has its turn by now. */
+static void wisp__arrive_early(wisp__reading *r, wisp__lane *lane) {
+    wisp__session *s = r->session;
+    s->behind &= ~(1u << r->channel);
+    while (wisp__goes_on(r) && wisp__lane_holds_next(&lane->in)) {
         wisp__held *held;
         if (!wisp__may_complete(r)) {
-            r->session->waiting = r->w->waiting = true;
+            wisp__fall_behind(r);
             return;
         }
-        held = wisp__lane_next_held(&lane->in);
-        lane->in.next++;
-        r->session->held_bytes -= held->charge;
+        held = wisp__lane_take_next(&lane->in);
+        s->held_bytes -= held->charge;
         wisp__arrive_held(r, &lane->in, held);
         wisp__chunk_give(&r->w->base, &r->w->chunks, held, (size_t)held->chunk_bytes);
     }
@@ -25238,7 +25288,7 @@ static void wisp__arrive_next(wisp__reading *r, wisp__lane *lane) {
 static void wisp__arrive_in_order(wisp__reading *r, wisp__lane *lane, wisp__incoming *in) {
     lane->in.next++;
     wisp__arrive(r, &lane->in, in);
-    if (wisp__goes_on(r)) wisp__arrive_next(r, lane);
+    if (wisp__goes_on(r)) wisp__arrive_early(r, lane);
 }
 
 /* Is this the end of a large message that must wait, as if it were early? Nothing waits over a
@@ -25252,11 +25302,19 @@ static bool wisp__must_wait(const wisp__reading *r, const wisp__incoming *in) {
 
 static void wisp__arrive_now(wisp__reading *r, wisp__lane *lane, uint32_t sequence,
                              wisp__incoming *in) {
-    if (wisp__must_wait(r, in)) {
-        wisp__hold(r, lane, sequence, in);
-        r->session->waiting = r->w->waiting = true;
-    } else {
+    if (!wisp__must_wait(r, in)) {
         wisp__arrive_in_order(r, lane, in);
+        return;
+    }
+    wisp__hold(r, lane, sequence, in);
+    wisp__fall_behind(r);
+}
+
+/* The same of all channels of a session that have something left. */
+static void wisp__arrive_behind(wisp__reading *r) {
+    for (int c = 0; c < WISP__CHANNELS && wisp__goes_on(r); c++) {
+        r->channel = c;
+        if (r->session->behind >> c & 1) wisp__arrive_early(r, r->session->peer.lanes[c]);
     }
 }
 
@@ -25313,15 +25371,6 @@ static void wisp__read_fragment(wisp__reading *r) {
     wisp__take_turn(r, &in);
 }
 
-/* What is told to a peer begins anew: all of it is looked through, and values go whole. */
-static bool wisp__pay_reset(wisp__reading *r) {
-    const wisp__tracks *told = &r->session->told;
-    int64_t work = told->count * (int64_t)WISP__PRICE_STEP + told->bytes / WISP__PRICE_BYTES;
-    if (wisp__pay(&r->w->content.credit, work)) return true;
-    wisp__break_with(r, WISP_E_FLOOD, "whole values are asked for too often");
-    return false;
-}
-
 /* They have bound our number, or do not know its name. */
 static void wisp__read_answer(wisp__reading *r, bool bound) {
     wisp *w = r->w;
@@ -25341,7 +25390,6 @@ static void wisp__read_answer(wisp__reading *r, bool bound) {
         route->named = false;             /* the answer may be older than their announcement */
         wisp__tell_anew(s, index);
     } else if (route->known != WISP__BOUND && route->known != WISP__UNKNOWN) {
-        if (!wisp__pay_reset(r)) return;
         route->known = WISP__UNKNOWN;
         if (s->routes[w->registry.remotes[index]->main->index].there)
             wisp__form_refused(w, s, w->registry.remotes[index]);
@@ -25366,7 +25414,10 @@ static void wisp__read_resync(wisp__reading *r) {
     route = wisp__route_of(&r->w->base, r->session, index);
     if (route && route->known != WISP__BOUND)
         wisp__name_taken(r->w, r->session, r->w->registry.remotes[index]->main);
-    if (!wisp__pay_reset(r)) return;
+    if (!wisp__pay_each(&r->w->content.credit, r->session->told.count, WISP__PRICE_STEP)) {
+        wisp__break_with(r, WISP_E_FLOOD, "whole values are asked for too often");
+        return;
+    }
     wisp__tracks_reset(&r->w->base, &r->w->chunks, &r->session->told, index, true);
 }
 
@@ -25544,42 +25595,32 @@ static bool wisp__within_budget(wisp *w, wisp__session *s, int size) {
     return false;
 }
 
-/* What a packet may spend of what its session has saved. */
-static void wisp__credit_open(wisp *w, wisp__session *s) {
+/* What the session has earned until now is there for this packet. false: too little for a packet
+   of an honest peer, which is refused, as if the network had lost it, and comes again. Over a
+   reliable link nothing may be missing: it is taken all the same. */
+static bool wisp__credit_begin(wisp *w, wisp__session *s, int bytes) {
     wisp__credit *credit = &w->content.credit;
-    memset(credit, 0, sizeof *credit);
-    credit->work = wisp__least(s->credit, WISP__EARN_MOST);
-    credit->memory = credit->room = WISP__PACKET_MEMORY;
-    s->credit -= (int)credit->work;
-    w->update_work += credit->work;
-}
-
-/* Adds what the session has earned by time, and by a packet if there is enough then. */
-static bool wisp__credit_earn(wisp *w, wisp__session *s, int64_t earned) {
     double seconds = wisp__min(w->base.time - s->credit_time, 1);
+    int64_t earned = WISP__EARN_PACKET + (int64_t)bytes * WISP__EARN_BYTE;
     int64_t saved = wisp__least(s->credit + (int64_t)(seconds * (double)WISP__EARN_SECOND),
                                 WISP__EARN_SAVED);
     bool enough = w->base.reliable || saved + earned >= WISP__EARN_NEEDED;
     s->credit_time = w->base.time;
     if (enough) saved = wisp__least(saved + earned, WISP__EARN_SAVED);
     s->credit = (int)saved;
-    return enough;
-}
-
-/* What the session has earned until now is there for this packet. false: too little for a packet
-   of an honest peer, which is refused, as if the network had lost it, and comes again. Over a
-   reliable link nothing may be missing: it is taken all the same. */
-static bool wisp__credit_begin(wisp *w, wisp__session *s, int bytes) {
-    int64_t earned = WISP__EARN_PACKET + (int64_t)bytes * WISP__EARN_BYTE;
-    if (!wisp__credit_earn(w, s, earned)) return false;
-    wisp__credit_open(w, s);
-    w->update_work += WISP__EARN_PACKET;
+    if (!enough) return false;
+    credit->work = wisp__least(saved, WISP__EARN_MOST);
+    credit->memory = credit->room = WISP__PACKET_MEMORY;
+    credit->lent = credit->beyond = 0;
+    credit->over = false;
+    s->credit -= (int)credit->work;
+    w->update_work += credit->work + WISP__EARN_PACKET;
     return true;
 }
 
 static void wisp__credit_end(wisp *w, wisp__session *s) {
     s->credit += (int)w->content.credit.work;
-    w->update_work += w->content.credit.beyond - w->content.credit.work;
+    w->update_work -= w->content.credit.work;
 }
 
 /* A packet without acks and records. Nobody sends one, so it counts for nothing: it would only move
@@ -25610,48 +25651,6 @@ static void wisp__on_broken(wisp__reading *r) {
     wisp__end(w, r->session, r->code, r->broken, true);
 }
 
-/* Errors count as those of one packet until wisp__reading_end. */
-static void wisp__reading_begin(wisp__reading *r) {
-    r->w->events.of_packet = true;
-    r->w->events.packet_errors = 0;
-}
-
-static void wisp__reading_end(wisp__reading *r) {
-    wisp *w = r->w;
-    if (r->broken && r->session->peer.state == WISP__JOINED)
-        wisp__error(w, r->session, NULL, r->code, r->broken);
-    w->record.end = w->record.at = 0;
-    w->events.of_packet = false;
-    wisp__credit_end(w, r->session);
-    if (r->broken) wisp__on_broken(r);
-}
-
-/* Delivers what waits in a session, as far as it has earned that. false: something still waits. */
-static bool wisp__complete(wisp *w, wisp__session *s) {
-    wisp__reading r;
-    if (!wisp__credit_earn(w, s, 0)) return false;
-    memset(&r, 0, sizeof r);
-    r.w = w;
-    r.session = s;
-    s->waiting = false;
-    wisp__credit_open(w, s);
-    wisp__reading_begin(&r);
-    for (int c = 0; wisp__goes_on(&r) && c < s->peer.lane_end; c++)
-        if (s->peer.lanes[c]) wisp__arrive_next(&r, s->peer.lanes[c]);
-    wisp__reading_end(&r);
-    return !s->waiting;
-}
-
-/* What waits since the last update goes before what comes. */
-static void wisp__complete_waiting(wisp *w) {
-    bool waiting = false;
-    for (int i = 0; w->waiting && i < w->peers.pool.made && !w->destroyed; i++) {
-        wisp__session *s = wisp__session_at(w, i);
-        if (s && s->waiting && s->peer.state == WISP__JOINED) waiting |= !wisp__complete(w, s);
-    }
-    w->waiting = waiting;
-}
-
 /* Reads a packet that counts. */
 static void wisp__take_packet(wisp__reading *r, bool acks) {
     wisp *w = r->w;
@@ -25660,15 +25659,49 @@ static void wisp__take_packet(wisp__reading *r, bool acks) {
     peer->heard = w->base.time;
     if (!w->base.reliable) wisp__flow_note(&peer->flow, r->number, w->base.time);
     if (peer->state == WISP__HALF_OPENED) wisp__confirm(w, s);
-    wisp__reading_begin(r);
+    w->events.of_packet = true;
+    w->events.packet_errors = 0;
     if (!r->broken) {
         w->record = r->from;
         wisp__read_body(r, acks);
     }
-    wisp__reading_end(r);
+    if (r->broken && peer->state == WISP__JOINED) wisp__error(w, s, NULL, r->code, r->broken);
+    w->record.end = w->record.at = 0;
+    w->events.of_packet = false;
+    wisp__credit_end(w, s);
+    if (r->broken) wisp__on_broken(r);
     if (peer->state != WISP__JOINED) return;
     if (r->eliciting && !w->base.reliable) wisp__flow_owe_ack(&peer->flow, w->base.time);
     wisp__peers_mark(&w->peers, peer);
+}
+
+/* Goes on with what came early and had to wait: in each update as much as a packet may cost. */
+static void wisp__catch_up(wisp *w, wisp__session *s) {
+    wisp__reading r;
+    if (!wisp__credit_begin(w, s, 0)) return;
+    memset(&r, 0, sizeof r);
+    r.w = w;
+    r.session = s;
+    r.delivery = WISP_RELIABLE;
+    r.from = wisp__reader_on(NULL, 0);
+    w->events.of_packet = true;
+    w->events.packet_errors = 0;
+    wisp__arrive_behind(&r);
+    if (r.broken && s->peer.state == WISP__JOINED) wisp__error(w, s, NULL, r.code, r.broken);
+    w->events.of_packet = false;
+    wisp__credit_end(w, s);
+    if (r.broken) wisp__on_broken(&r);
+}
+
+static void wisp__catch_up_all(wisp *w) {
+    bool behind = w->behind;
+    w->behind = false;
+    for (int i = 0; behind && i < w->peers.pool.made && !w->destroyed; i++) {
+        wisp__session *s = wisp__session_at(w, i);
+        if (!s || s->peer.state != WISP__JOINED || !s->behind) continue;
+        wisp__catch_up(w, s);
+        if (s->peer.state == WISP__JOINED && s->behind) w->behind = true;
+    }
 }
 
 /* A packet whose tag is right. */
@@ -25683,7 +25716,9 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
     s->peer.stats.bytes_received += (uint64_t)packet->size;
     if (w->base.reliable) s->peer.received_in_order = number;
     if (!wisp__within_budget(w, s, packet->size) || wisp__is_refused(w, &s->peer, number)) return;
-    if ((s->waiting && !wisp__complete(w, s)) || !wisp__credit_begin(w, s, packet->size)) {
+    if (s->behind) wisp__catch_up(w, s);
+    if (s->peer.state != WISP__JOINED && s->peer.state != WISP__HALF_OPENED) return;
+    if (s->behind || !wisp__credit_begin(w, s, packet->size)) {      /* a window behind is full */
         s->peer.stats.packets_refused++;
         return;
     }
@@ -25882,7 +25917,7 @@ WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session 
     for (int c = 0; c < WISP__CHANNELS; c++)
         if (s->peer.lanes[c]) {
             wisp__lane_check(&w->base, s->peer.lanes[c]);
-            WISP_ASSERT(s->waiting || !wisp__lane_goes_on(&s->peer.lanes[c]->in));
+            WISP_ASSERT(!wisp__lane_holds_next(&s->peer.lanes[c]->in) || s->behind >> c & 1);
         }
     for (int i = 0; i < s->active_count; i++)
         for (wisp__entry *e = s->routes[s->active[i]].first; e; e = e->next) {
@@ -26887,7 +26922,6 @@ static wisp_result wisp__seed(const wisp_desc *desc, wisp__peers *peers, wisp__p
         uint64_t key = wisp__siphash(peers->cookie_key, &i, 1);
         *(i < 2 ? &policy->key[i] : &schemas->key[i - 2]) = key;
     }
-    schemas->base->salt = wisp__siphash(schemas->key, "salt", 4);
     return WISP_OK;
 }
 
@@ -27088,7 +27122,7 @@ static bool wisp__receive(wisp *w) {
     int64_t most_work = (int64_t)w->base.limits.update_work * 1000;
     bool more = true;
     w->update_work = 0;
-    wisp__complete_waiting(w);
+    wisp__catch_up_all(w);
     while (left > 0 && count > 0 && more && w->update_work < most_work && !w->destroyed) {
         int most = wisp__min_int(left, WISP__RECEIVED);
         count = wisp__min_int(link->recv(link->user, w->received, most), most);

@@ -1134,8 +1134,8 @@ TEST(a_packet_that_closes_a_gap_releases_what_it_pays_for_and_the_rest_comes_lat
     first = completed_by_one_packet(b, 500);
     CHECK(first >= WISP__CHANNELS && first < 3000);
     CHECK(b->t.server->update_work <= WISP__EARN_MOST + WISP__EARN_PACKET);
-    CHECK(bench_server_side(b)->waiting);
-    for (int i = 0; i < 100 && bench_server_side(b)->waiting; i++) {
+    CHECK(bench_server_side(b)->behind);
+    for (int i = 0; i < 100 && bench_server_side(b)->behind; i++) {
         int before = world_count(&b->t.w, b->t.server, "hp");
         b->t.w.now += 0.01;
         world_update(&b->t.w, 0);
@@ -1153,7 +1153,7 @@ TEST(what_waits_to_be_released_is_not_taken_twice) {
     bench *b = bench_open();
     wisp__writer *to;
     int first = completed_by_one_packet(b, 500);
-    CHECK(bench_server_side(b)->waiting);
+    CHECK(bench_server_side(b)->behind);
     for (int i = 0; i < 40 && bench_joined(b); i++) {
         to = body(b);
         for (int channel = 0; channel < WISP__CHANNELS; channel++) {

@@ -1,0 +1,683 @@
+/* test_credit.c - what decoding is paid from: the credit itself, the dearest packets, and honest peers
+   that it must not hinder */
+#define WISP_IMPLEMENTATION
+#define WISP_STATIC
+#include "../wisp.h"
+#include "test.h"
+#include "world.h"
+#include "fuzz/script.h"
+#include "fuzz/hostile.h"
+#include "bombs.h"
+
+static bombs the_bombs;
+
+static wisp__credit credit_of(int64_t work, int64_t memory) {
+    wisp__credit credit;
+    memset(&credit, 0, sizeof credit);
+    credit.work = work;
+    credit.memory = credit.room = memory;
+    return credit;
+}
+
+/* --- the room --- */
+
+TEST(what_is_covered_is_taken_and_what_is_not_takes_nothing) {
+    wisp__credit credit = credit_of(100, 0);
+    CHECK(wisp__pay(&credit, 60));
+    CHECK_EQ_INT(credit.work, 40);
+    CHECK(wisp__pay(&credit, 0));
+    CHECK(!credit.over);
+    CHECK(!wisp__pay(&credit, 41));
+    CHECK_EQ_INT(credit.work, 40);
+    CHECK(credit.over);
+    CHECK(wisp__pay(&credit, 40));
+    CHECK_EQ_INT(credit.work, 0);
+    CHECK(credit.over);                        /* it stays, until somebody has looked */
+    CHECK(!wisp__pay(&credit, 1));
+}
+
+TEST(nothing_is_earned_by_a_payment) {
+    static const int64_t counts[] = { -1, INT64_MIN, INT64_MAX, INT64_MAX / 8 + 1,
+                                      (int64_t)1 << 61, UINT32_MAX };
+    for (int i = 0; i < 6; i++) {
+        wisp__credit credit = credit_of(1000, 0);
+        CHECK(!wisp__pay_each(&credit, counts[i], 8));
+        CHECK_EQ_INT(credit.work, 1000);
+        CHECK(credit.over);
+    }
+    for (int i = 0; i < 2; i++) {
+        wisp__credit credit = credit_of(1000, 0);
+        CHECK(!wisp__pay(&credit, i ? -1 : INT64_MIN));
+        CHECK_EQ_INT(credit.work, 1000);
+    }
+}
+
+TEST(a_count_is_paid_as_a_whole) {
+    wisp__credit credit = credit_of(100, 0);
+    CHECK(wisp__pay_each(&credit, 12, 8));
+    CHECK_EQ_INT(credit.work, 4);
+    CHECK(wisp__pay_each(&credit, 0, 8));
+    CHECK(!wisp__pay_each(&credit, 1, 8));
+    CHECK_EQ_INT(credit.work, 4);
+}
+
+TEST(memory_is_paid_by_bytes_and_by_work_or_not_at_all) {
+    wisp__credit credit = credit_of(1000, 800);
+    CHECK(wisp__pay_memory(&credit, 80));
+    CHECK_EQ_INT(credit.memory, 720);
+    CHECK_EQ_INT(credit.work, 1000 - WISP__PRICE_BLOCK - 80 / WISP__PRICE_BYTES);
+    CHECK(!wisp__pay_memory(&credit, 721));
+    CHECK(!wisp__pay_memory(&credit, SIZE_MAX));
+    CHECK_EQ_INT(credit.memory, 720);
+    CHECK_EQ_INT(credit.work, 1000 - WISP__PRICE_BLOCK - 80 / WISP__PRICE_BYTES);
+    CHECK(credit.over);
+    credit = credit_of(WISP__PRICE_BLOCK, 800);
+    CHECK(!wisp__pay_memory(&credit, 800));
+    CHECK_EQ_INT(credit.memory, 800);
+    CHECK_EQ_INT(credit.work, WISP__PRICE_BLOCK);
+    CHECK(credit.over);
+    CHECK(wisp__pay_memory(&credit, 0));
+    CHECK_EQ_INT(credit.work, 0);
+}
+
+TEST(what_a_caller_gives_costs_nobody_anything) {
+    CHECK(wisp__pay(NULL, INT64_MAX));
+    CHECK(wisp__pay_each(NULL, INT64_MAX, 1000));
+    CHECK(wisp__pay_memory(NULL, SIZE_MAX));
+    CHECK_EQ_INT(wisp__credit_result(NULL, WISP_E_MEMORY), WISP_E_MEMORY);
+}
+
+TEST(a_failure_comes_from_the_credit_only_if_it_was_overdrawn) {
+    wisp__credit credit = credit_of(0, 0);
+    CHECK_EQ_INT(wisp__credit_result(&credit, WISP_E_MEMORY), WISP_E_MEMORY);
+    CHECK_EQ_INT(wisp__credit_result(&credit, WISP_OK), WISP_OK);
+    wisp__pay(&credit, 1);
+    CHECK_EQ_INT(wisp__credit_result(&credit, WISP_E_MEMORY), WISP_E_FLOOD);
+    CHECK_EQ_INT(wisp__credit_result(&credit, WISP_E_BAD_PACKET), WISP_E_FLOOD);
+    CHECK_EQ_INT(wisp__credit_result(&credit, WISP_OK), WISP_OK);
+}
+
+TEST(a_sender_asks_what_a_receiver_can_pay) {
+    wisp__base base;
+    memset(&base, 0, sizeof base);
+    base.mtu = 1200;
+    CHECK(wisp__can_pay(&base, WISP__EARN_SENT, 10));
+    CHECK(!wisp__can_pay(&base, WISP__EARN_SENT + 1, 600));
+    CHECK(wisp__can_pay(&base, WISP__EARN_SENT + 601 * WISP__EARN_BYTE, 601));
+    CHECK(!wisp__can_pay(&base, WISP__EARN_SENT + 601 * WISP__EARN_BYTE + 1, 601));
+}
+
+/* --- what a session has --- */
+
+static wisp__session *server_side(world_two *t) { return wisp__session_of(t->server, t->to_client); }
+
+/* Takes a packet of so many bytes into account, and spends this much of it. false: not taken. */
+static bool took(world_two *t, int bytes, int64_t spent) {
+    wisp__credit *credit = &t->server->content.credit;
+    if (!wisp__credit_begin(t->server, server_side(t), bytes)) return false;
+    CHECK(credit->work <= WISP__EARN_MOST);
+    CHECK_EQ_INT(credit->memory, WISP__PACKET_MEMORY);
+    CHECK(!credit->over);
+    CHECK(wisp__pay(credit, spent));
+    wisp__credit_end(t->server, server_side(t));
+    return true;
+}
+
+TEST(credit_is_earned_by_bytes_packets_and_time_and_saved_up_to_a_bound) {
+    world_two t;
+    wisp__session *s;
+    world_two_open(&t);
+    s = server_side(&t);
+    s->credit = WISP__EARN_NEEDED;
+    s->credit_time = t.server->base.time;
+    CHECK(took(&t, 0, 0));
+    CHECK_EQ_INT(s->credit, WISP__EARN_NEEDED + WISP__EARN_PACKET);
+    CHECK(took(&t, 1000, 0));
+    CHECK_EQ_INT(s->credit, WISP__EARN_NEEDED + 2 * WISP__EARN_PACKET + 1000 * WISP__EARN_BYTE);
+    CHECK(took(&t, 0, 400000));
+    CHECK_EQ_INT(s->credit, WISP__EARN_NEEDED + 3 * WISP__EARN_PACKET + 1000 * WISP__EARN_BYTE -
+                            400000);
+    s->credit = 0;
+    t.server->base.time += 0.125;
+    CHECK(took(&t, 0, 0));
+    CHECK_EQ_INT(s->credit, WISP__EARN_SECOND / 8 + WISP__EARN_PACKET);
+    t.server->base.time += 3600;
+    CHECK(took(&t, 1200, 0));
+    CHECK_EQ_INT(s->credit, WISP__EARN_SAVED);
+    CHECK(took(&t, 1200, WISP__EARN_MOST));
+    CHECK_EQ_INT(s->credit, WISP__EARN_SAVED - WISP__EARN_MOST);
+    world_close(&t.w);
+}
+
+TEST(a_packet_that_cannot_be_paid_for_is_not_taken_and_costs_nothing) {
+    world_two t;
+    wisp__session *s;
+    world_two_open(&t);
+    s = server_side(&t);
+    s->credit_time = t.server->base.time;
+    s->credit = WISP__EARN_NEEDED - WISP__EARN_PACKET - 100 * WISP__EARN_BYTE - 1;
+    CHECK(!took(&t, 100, 0));
+    CHECK_EQ_INT(s->credit, WISP__EARN_NEEDED - WISP__EARN_PACKET - 100 * WISP__EARN_BYTE - 1);
+    CHECK(took(&t, 101, 0));
+    s->credit = 0;
+    CHECK(!took(&t, 1200, 0));
+    t.server->base.time += 0.02;
+    CHECK(took(&t, 1200, 0));
+    world_close(&t.w);
+}
+
+/* --- the dearest packets --- */
+
+static int64_t most_work(const bomb *one) {
+    int64_t most = WISP__EARN_MOST + WISP__EARN_PACKET;
+    if (!one->assembled) return most;
+    return most + WISP__EARN_PACKET +
+           (int64_t)one->assembled * (WISP__EARN_BYTE + WISP__EARN_DENSE);
+}
+
+/* What a bomb costs, at a server and in a session of its own. */
+static bombs_bill bill_of(void (*make)(bombs *b)) {
+    bombs *b = &the_bombs;
+    bombs_bill bill;
+    bombs_open(b);
+    make(b);
+    bombs_pay(b, &bill);
+    bombs_close(b);
+    return bill;
+}
+
+static void check_bomb(const bomb *one) {
+    bombs *b = &the_bombs;
+    wisp__session *s;
+    bombs_bill bill;
+    bombs_open(b);
+    one->make(b);
+    s = hostile_theirs(&b->h);
+    CHECK(s != NULL && b->h.body.at <= BOMBS_BODY * 8);
+    if (!s) return;
+    bombs_pay(b, &bill);
+    CHECK(bill.work <= most_work(one));
+    CHECK(bill.work > 0);
+    CHECK(bill.peak < 2 << 20);
+    CHECK(b->h.memory.peak < 4 << 20);
+    if (!bill.joined) CHECK(bill.floods > 0 || bill.errors > 0);
+    if (bill.floods) CHECK(b->h.server->base.stats.errors >= (uint64_t)bill.errors);
+    if (bill.joined && bill.floods) CHECK(s->peer.stats.bad_messages >= (uint64_t)bill.floods);
+    if (test_now()->failures) printf("  (%s: work %lld, peak %lld)\n", one->name,
+                                     (long long)bill.work, (long long)bill.peak);
+    bombs_close(b);
+    CHECK_EQ_INT(b->h.memory.held, 0);
+}
+
+TEST(no_packet_costs_more_than_it_may) {
+    for (int i = 0; i < BOMBS && !test_now()->failures; i++) check_bomb(&bomb_list[i]);
+}
+
+static void on_left(wisp_event *event) { *(wisp_result *)event->user = event->result; }
+
+TEST(a_session_goes_on_after_a_bomb_or_ends_for_it) {
+    for (int i = 0; i < BOMBS; i++) {
+        bombs *b = &the_bombs;
+        bombs_bill bill;
+        wisp_result left = WISP_OK;
+        bombs_open(b);
+        wisp_connect(b->h.server, WISP_LEFT, on_left, &left);
+        bomb_list[i].make(b);
+        bombs_pay(b, &bill);
+        wisp_update(b->h.server, b->h.now += 0.01);
+        CHECK_EQ_INT(left, bill.joined ? WISP_OK : WISP_E_FLOOD);
+        if (bill.joined) {
+            hostile_form form = bombs_plain(false);
+            b->h.now += 1;
+            bombs_announce(b, "bare", form);
+            CHECK(hostile_theirs(&b->h) != NULL);
+        }
+        bombs_close(b);
+    }
+}
+
+/* All messages of the bomb that were refused are counted, also those of which no event tells. */
+TEST(what_is_refused_is_counted_and_is_an_offence) {
+    bombs *b = &the_bombs;
+    wisp__session *s;
+    bombs_bill bill;
+    int before;
+    bombs_open(b);
+    bomb_repeated_versions(b);
+    s = hostile_theirs(&b->h);
+    before = (int)s->peer.stats.bad_messages;
+    bombs_pay(b, &bill);
+    CHECK_EQ_INT(bill.errors, 8);
+    CHECK_EQ_INT(bill.floods, 8);
+    CHECK_EQ_INT((int)s->peer.stats.bad_messages - before + bill.handled, 2001);
+    for (int i = 0; i < 10 && hostile_theirs(&b->h); i++) {
+        bombs_often(bombs_message(b, WISP_UNRELIABLE), b->raw, 0, 1);
+        bombs_repeat(&b->h.body, 2000);
+        bombs_pay(b, &bill);
+    }
+    CHECK(hostile_theirs(&b->h) == NULL);      /* 1024 offences at once, and one more */
+    bombs_close(b);
+}
+
+static void one_large(bombs *b) {
+    bomb_repeats(b);
+    b->h.body.at -= 3 + 16;                    /* without the repeats: a record less */
+    memset(b->h.packet + HOSTILE_HEAD + (b->h.body.at + 7) / 8, 0, 4);
+    if (b->h.body.at & 7)
+        b->h.packet[HOSTILE_HEAD + b->h.body.at / 8] &= (uint8_t)((1 << (b->h.body.at & 7)) - 1);
+}
+
+TEST(a_repeat_is_dispatched_again_and_not_decoded_again) {
+    bombs_bill one = bill_of(one_large), all = bill_of(bomb_repeats);
+    CHECK_EQ_INT(one.handled, 1);
+    CHECK_EQ_INT(all.handled, 1001);
+    CHECK(one.work > 8000 * WISP__PRICE_VALUE);
+    CHECK(all.work - one.work >= 1000 * WISP__PRICE_EVENT);
+    CHECK(all.work - one.work <= 1000 * WISP__PRICE_EVENT + WISP__PRICE_RECORD);
+}
+
+/* One record of an old version: with the step it is made anew, without it that is noticed before. */
+static void one_old_version(bombs *b) {
+    bombs_announce(b, "stats", bombs_form(b, 1, 1000, true, false));
+    bombs_message(b, WISP_UNRELIABLE);
+}
+
+static void one_without_steps(bombs *b) {
+    bombs_announce(b, "bare", bombs_form(b, 1, 1000, true, false));
+    bombs_message(b, WISP_UNRELIABLE);
+}
+
+TEST(a_missing_step_is_noticed_before_anything_is_copied) {
+    bombs_bill with = bill_of(one_old_version), without = bill_of(one_without_steps);
+    int64_t parsed = WISP__EARN_PACKET + 1000 * WISP__PRICE_FIELD;
+    CHECK_EQ_INT(with.handled, 1);
+    CHECK_EQ_INT(without.handled, 0);
+    CHECK_EQ_INT(without.errors, 1);
+    CHECK_EQ_INT(without.floods, 0);
+    CHECK(with.work > parsed + 1000 * (WISP__PRICE_VIEW + WISP__PRICE_BLOCK));
+    CHECK(without.work < parsed + 1500);
+    CHECK(without.peak <= 4096);
+}
+
+TEST(what_would_be_too_large_is_refused_before_it_is_decompressed) {
+    bombs_bill bill = bill_of(bomb_protobuf_large);
+    CHECK_EQ_INT(bill.handled, 0);
+    CHECK_EQ_INT(bill.floods, 4);
+    CHECK(bill.work < 10000);
+    CHECK(bill.peak < 8192);
+}
+
+/* A field of no number that the schema has costs as little in a schema of 1024 fields as of 8. */
+static void unknown_of(bombs *b, int fields) {
+    bombs_coded(b, bombs_form(b, 1, fields, false, true), "protobuf", "", 0, "\xf8\x7f\x01", 3, 0,
+                6000, 1);
+}
+
+static void unknown_of_8(bombs *b) { unknown_of(b, 8); }
+static void unknown_of_1024(bombs *b) { unknown_of(b, 1024); }
+
+TEST(unknown_fields_are_passed_over_in_time_that_no_schema_chooses) {
+    bombs_bill few = bill_of(unknown_of_8), many = bill_of(unknown_of_1024);
+    CHECK_EQ_INT(few.handled, 1);
+    CHECK_EQ_INT(many.handled, 1);
+    CHECK(many.work - few.work < 1024 * 80);   /* its own fields, once */
+}
+
+/* --- before the work: limits, budgets --- */
+
+/* Ten messages whose values are dear to make; what the server did. */
+static bombs_bill ten_old_versions(double rate_limit, double messages) {
+    bombs *b = &the_bombs;
+    bombs_bill bill;
+    wisp_budget budget;
+    bombs_open(b);
+    if (rate_limit > 0) wisp_set_rate_limit(b->h.server, rate_limit, "stats");
+    bombs_announce(b, "stats", bombs_form(b, 1, 100, true, false));
+    bombs_often(bombs_message(b, WISP_UNRELIABLE), b->raw, 0, 10);
+    if (messages > 0) {
+        memset(&budget, 0, sizeof budget);
+        budget.messages = messages;
+        wisp_use_budget(b->h.server, &budget);
+    }
+    bombs_pay(b, &bill);
+    bombs_close(b);
+    return bill;
+}
+
+TEST(of_a_rate_limited_message_only_the_parsing_is_paid) {
+    bombs_bill all = ten_old_versions(0, 0), one = ten_old_versions(10, 0);
+    int64_t parsing = 100 * WISP__PRICE_FIELD + WISP__PRICE_EVENT + WISP__PRICE_RECORD + 200;
+    CHECK_EQ_INT(all.handled, 10);
+    CHECK(one.handled < 10 && one.handled > 0);
+    CHECK(one.work - WISP__EARN_PACKET <=
+          (all.work - WISP__EARN_PACKET) / 10 * one.handled + (10 - one.handled) * parsing);
+    CHECK(all.work > 3 * one.work || one.handled > 2);
+}
+
+TEST(what_is_over_the_budget_of_messages_is_not_worked_on) {
+    bombs_bill all = ten_old_versions(0, 0), few = ten_old_versions(0, 4);
+    int64_t parsing = 100 * WISP__PRICE_FIELD + WISP__PRICE_EVENT + WISP__PRICE_RECORD + 200;
+    CHECK(few.handled > 0 && few.handled < 5);
+    CHECK_EQ_INT(few.floods, wisp__min_int(10 - few.handled, 8));
+    CHECK(few.work - WISP__EARN_PACKET <=
+          (all.work - WISP__EARN_PACKET) / 10 * few.handled + (10 - few.handled) * parsing);
+}
+
+/* --- honest peers --- */
+
+/* A server and a client that have a name in the same form, and what the server has heard of it. */
+typedef struct honest {
+    world_two  t;
+    int        fired, heard, errors, in_order;
+    uint64_t   sum_fired, sum_heard;
+    char       error[80];
+} honest;
+
+/* A number that depends on all of a value, and not on the order of a map. */
+static uint64_t sum_of(const wisp_value *value) {
+    uint64_t sum = 7;
+    int size = 0;
+    const char *bytes = wisp_string_of(value, &size);
+    if (bytes) return wisp__hash_bytes((const uint8_t *)bytes, size);
+    if (value->kind == WISP_BOOL) return value->as.boolean ? 3 : 2;
+    if (value->kind == WISP_INT || value->kind == WISP_UINT) return value->as.uinteger;
+    for (int i = 0; i < wisp_count_of(value); i++) {
+        const char *key = wisp_key_of(value, i);
+        uint64_t child = sum_of(wisp_element_of(value, i));
+        if (key) sum += child * (wisp__hash_bytes((const uint8_t *)key, (int)strlen(key)) | 1);
+        else sum = sum * 31 + child;
+    }
+    return sum;
+}
+
+static void honest_on(wisp_event *event) {
+    honest *h = (honest *)event->user;
+    h->heard++;
+    if (event->count) h->sum_heard = h->sum_heard * 31 + sum_of(&event->args[0]);
+}
+
+static void honest_on_error(wisp_event *event) {
+    honest *h = (honest *)event->user;
+    if (!h->errors++) snprintf(h->error, sizeof h->error, "%d %s", event->result, event->text);
+}
+
+static void honest_open_on(honest *h, const wisp_config *config, bool reliable) {
+    memset(h, 0, sizeof *h);
+    world_open(&h->t.w);
+    h->t.w.unchecked = true;
+    h->t.w.pipe.reliable = reliable;
+    world_two_join(&h->t);
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ_INT(wisp_use_config(i ? h->t.server : h->t.client, config, "c"), WISP_OK);
+    wisp_connect(h->t.server, "c", honest_on, h);
+    wisp_connect(h->t.server, WISP_ERROR, honest_on_error, h);
+    world_run(&h->t.w, 1);
+}
+
+static void honest_open(honest *h, const wisp_config *config) { honest_open_on(h, config, false); }
+
+/* `lossy`: only the newest of them must arrive. */
+static void honest_close(honest *h, bool lossy) {
+    CHECK_EQ_INT(h->errors, 0);
+    if (h->errors) printf("  (%s)\n", h->error);
+    CHECK_EQ_INT(wisp_peers(h->t.server, NULL, 0), 1);
+    CHECK_EQ_INT(world_peer_stats(h->t.server, h->t.to_client).bad_messages, 0);
+    if (!lossy) CHECK_EQ_INT(h->heard, h->fired);
+    if (!lossy) CHECK(h->sum_heard == h->sum_fired);
+    CHECK(h->heard > 0);
+    world_close(&h->t.w);
+}
+
+static wisp_config config_of(int mode, int compression, const wisp_schema *schema) {
+    wisp_config config;
+    memset(&config, 0, sizeof config);
+    config.encode.mode = mode;
+    config.encode.compression = compression;
+    config.encode.schema = schema;
+    return config;
+}
+
+static bool honest_fire(honest *h, const wisp_value *value) {
+    wisp_result result = wisp_fire_values(h->t.client, "c", wisp_to_peer(h->t.to_server), value, 1);
+    if (result == WISP_E_QUEUE_FULL) return false;
+    CHECK_EQ_INT(result, WISP_OK);
+    h->fired++;
+    h->sum_fired = h->sum_fired * 31 + sum_of(value);
+    return true;
+}
+
+/* Several in each tick, so that packets hold more than one. */
+static void fire_many(honest *h, const wisp_value *value, wisp_value *changing, int per_tick) {
+    for (int tick = 0; tick < 6; tick++) {
+        for (int i = 0; i < per_tick; i++) {
+            *changing = wisp_int(h->fired);
+            honest_fire(h, value);
+        }
+        world_run(&h->t.w, 0.05);
+    }
+    world_run(&h->t.w, 2);
+}
+
+static const int many_sizes[] = { 10, 200, 700, 1500, 2300, 3100, 4400, 6000, 12000 };
+enum { MANY_SIZES = (int)(sizeof many_sizes / sizeof *many_sizes) };
+
+static wisp_value the_items[60000];
+
+static wisp_value equal_items(int count) {
+    for (int i = 0; i < count; i++) the_items[i] = wisp_int(7);
+    return wisp_array(the_items, count);
+}
+
+TEST(compressed_values_of_every_size_keep_within_what_their_reader_can_pay) {
+    for (int i = 0; i < MANY_SIZES; i++) {
+        for (int per_tick = 1; per_tick <= 9; per_tick *= 3) {
+            wisp_config config = config_of(0, WISP_COMPRESSION_AUTO, NULL);
+            wisp_value value = equal_items(many_sizes[i]);
+            honest h;
+            honest_open(&h, &config);
+            fire_many(&h, &value, &the_items[0], per_tick);
+            honest_close(&h, false);
+        }
+    }
+}
+
+TEST(differences_of_values_of_every_size_keep_within_what_their_reader_can_pay) {
+    for (int delivery = WISP_RELIABLE; delivery <= WISP_RELIABLE; delivery++) {
+        for (int i = 0; i < MANY_SIZES; i++) {
+            for (int per_tick = 1; per_tick <= 9; per_tick *= 3) {
+                wisp_config config = config_of(WISP_ENCODE_DELTA, 0, NULL);
+                wisp_value value = equal_items(many_sizes[i]);
+                honest h;
+                honest_open(&h, &config);
+                fire_many(&h, &value, &the_items[0], per_tick);
+                honest_close(&h, false);
+            }
+        }
+    }
+}
+
+/* Texts of a codec, compressed. */
+TEST(compressed_texts_of_a_codec_keep_within_what_their_reader_can_pay) {
+    static char text[40001];
+    memset(text, 'x', sizeof text);
+    for (int i = 0; i < MANY_SIZES; i++) {
+        for (int per_tick = 1; per_tick <= 9; per_tick *= 3) {
+            wisp_config config = config_of(0, WISP_COMPRESSION_AUTO, NULL);
+            wisp_value items[2], value = wisp_array(items, 2);
+            honest h;
+            config.encode.codec = wisp_json();
+            items[1] = wisp_string_n(text, many_sizes[i] * 3);
+            honest_open(&h, &config);
+            fire_many(&h, &value, &items[0], per_tick);
+            honest_close(&h, false);
+        }
+    }
+}
+
+/* A schema of so many booleans behind a number. */
+static const wisp_schema *booleans(int count) {
+    static const wisp_field number = WISP_MAP_FIELD("n", WISP_T_INT32);
+    static const wisp_field like = WISP_MAP_FIELD("", WISP_T_BOOL);
+    static char names[1024][8];
+    static wisp_field fields[1024];
+    static wisp_schema schema = { "booleans", 1, 0, NULL, 0, WISP_SHAPE_MAP, NULL };
+    for (int i = 0; i < count; i++) {
+        snprintf(names[i], sizeof names[i], "b%d", i);
+        fields[i] = i ? like : number;
+        if (i) fields[i].name = names[i];
+    }
+    schema.fields = fields;
+    schema.count = count;
+    return &schema;
+}
+
+static wisp_value booleans_value(int count) {
+    static wisp_pair pairs[1024];
+    const wisp_schema *schema = booleans(count);
+    for (int i = 0; i < count; i++) {
+        pairs[i].key = schema->fields[i].name;
+        pairs[i].value = i ? wisp_bool(i % 3 == 0) : wisp_int(0);
+    }
+    return wisp_map(pairs, count);
+}
+
+TEST(records_and_their_differences_keep_within_what_their_reader_can_pay) {
+    for (int delta = 0; delta < 2; delta++) {
+        for (int count = 20; count <= 1024; count = count * 3 > 1024 && count < 1024
+                                                        ? 1024 : count * 3) {
+            for (int per_tick = 1; per_tick <= 64; per_tick *= 8) {
+                wisp_config config = config_of(delta ? WISP_ENCODE_DELTA : 0, 0, booleans(count));
+                wisp_value value = booleans_value(count);
+                honest h;
+                honest_open(&h, &config);
+                fire_many(&h, &value, (wisp_value *)&value.as.map[0].value, per_tick);
+                honest_close(&h, false);
+            }
+        }
+    }
+}
+
+/* Rows in a list, of which one number changes. */
+typedef struct row_list { uint16_t count; int32_t rows[3000]; } row_list;
+static const wisp_type row_type = WISP_T_RANGE(0, 1000000);
+static const wisp_field row_fields[] = {
+    WISP_COUNTED_FIELD(row_list, rows, count, WISP_T_ARRAY(&row_type, 3000)),
+};
+static const wisp_schema row_schema = WISP_SCHEMA(row_list, 1, row_fields);
+
+TEST(differences_of_long_lists_keep_within_what_their_reader_can_pay) {
+    static row_list list;
+    for (int adaptive = 0; adaptive < 2; adaptive++) {
+        for (int size = 30; size <= 3000; size *= 10) {
+            wisp_config config = config_of(WISP_ENCODE_DELTA, 0, &row_schema);
+            honest h;
+            config.encode.adaptive = adaptive ? WISP_ON : 0;
+            honest_open(&h, &config);
+            for (int i = 0; i < 40; i++) {
+                wisp_value value = wisp_struct(&row_schema, &list);
+                list.count = (uint16_t)(i % 8 == 7 ? size / 2 : size);
+                list.rows[i * 7 % size] += i;
+                CHECK_EQ_INT(wisp_fire_values(h.t.client, "c", wisp_to_peer(h.t.to_server), &value,
+                                              1), WISP_OK);
+                if (i % 3 == 0) world_run(&h.t.w, 0.05);
+            }
+            world_run(&h.t.w, 2);
+            CHECK_EQ_INT(h.heard, 40);
+            honest_close(&h, true);
+        }
+    }
+}
+
+/* Megabytes of one value, as fast as the queue takes them: all come, none too dear. */
+static void check_fast(const wisp_config *config, const wisp_value *value, int64_t bytes) {
+    honest h;
+    int64_t sent = 0, most = 3 << 20;
+    double began;
+    honest_open(&h, config);
+    began = h.t.w.now;
+    while (sent < most && h.t.w.now < began + 30) {
+        while (sent < most && honest_fire(&h, value)) sent += bytes;
+        world_step(&h.t.w);
+    }
+    while (h.heard < h.fired && h.t.w.now < began + 30) world_step(&h.t.w);
+    CHECK((double)sent / (h.t.w.now - began) > 5e6);
+    CHECK_EQ_INT(world_peer_stats(h.t.server, h.t.to_client).packets_refused, 0);
+    honest_close(&h, false);
+}
+
+TEST(large_messages_of_a_fast_peer_pass) {
+    static uint8_t bytes[(1 << 20) - 64];
+    wisp_config plain = config_of(0, 0, NULL);
+    wisp_value value = wisp_bytes(bytes, (int)sizeof bytes);
+    memset(bytes, 0x5a, sizeof bytes);
+    check_fast(&plain, &value, (int64_t)sizeof bytes);
+    for (int i = 0; i < 60000; i++) the_items[i] = wisp_int(i * 77);
+    value = wisp_array(the_items, 60000);
+    check_fast(&plain, &value, 60000 * 3);
+    for (int i = 0; i < 60000; i++) the_items[i] = wisp_bool(i % 3 == 0);
+    check_fast(&plain, &value, 300000);
+    plain.encode.codec = wisp_json();
+    for (int i = 0; i < 40000; i++) the_items[i] = wisp_int(1000 + i % 9000);
+    value = wisp_array(the_items, 40000);
+    check_fast(&plain, &value, 200000);
+}
+
+TEST(maps_of_4000_pairs_of_a_fast_peer_pass) {
+    static wisp_pair pairs[4000];
+    static char names[4000][8];
+    wisp_config config = config_of(0, 0, NULL);
+    wisp_value value = wisp_map(pairs, 4000);
+    for (int i = 0; i < 4000; i++) {
+        snprintf(names[i], sizeof names[i], "k%04d", i);
+        pairs[i].key = names[i];
+        pairs[i].value = wisp_int(i);
+    }
+    check_fast(&config, &value, 4000 * 8);
+    config.encode.codec = wisp_json();
+    check_fast(&config, &value, 4000 * 8);
+}
+
+static const wisp_type flag_type = WISP_T_BOOL;
+static const wisp_field flags_fields[] = { WISP_MAP_FIELD("f", WISP_T_ARRAY(&flag_type, 60000)) };
+static const wisp_schema flags_schema = WISP_MAP_SCHEMA("flags", 1, flags_fields);
+
+TEST(a_record_of_60000_booleans_of_a_fast_peer_passes) {
+    wisp_config config = config_of(0, 0, &flags_schema);
+    wisp_pair pair;
+    wisp_value value = wisp_map(&pair, 1);
+    for (int i = 0; i < 60000; i++) the_items[i] = wisp_bool(i % 5 == 0);
+    pair.key = "f";
+    pair.value = wisp_array(the_items, 60000);
+    check_fast(&config, &value, 60000);
+}
+
+static const test_case tests[] = {
+    CASE(what_is_covered_is_taken_and_what_is_not_takes_nothing),
+    CASE(nothing_is_earned_by_a_payment),
+    CASE(a_count_is_paid_as_a_whole),
+    CASE(memory_is_paid_by_bytes_and_by_work_or_not_at_all),
+    CASE(what_a_caller_gives_costs_nobody_anything),
+    CASE(a_failure_comes_from_the_credit_only_if_it_was_overdrawn),
+    CASE(a_sender_asks_what_a_receiver_can_pay),
+    CASE(credit_is_earned_by_bytes_packets_and_time_and_saved_up_to_a_bound),
+    CASE(a_packet_that_cannot_be_paid_for_is_not_taken_and_costs_nothing),
+    CASE(no_packet_costs_more_than_it_may),
+    CASE(a_session_goes_on_after_a_bomb_or_ends_for_it),
+    CASE(what_is_refused_is_counted_and_is_an_offence),
+    CASE(a_repeat_is_dispatched_again_and_not_decoded_again),
+    CASE(a_missing_step_is_noticed_before_anything_is_copied),
+    CASE(what_would_be_too_large_is_refused_before_it_is_decompressed),
+    CASE(unknown_fields_are_passed_over_in_time_that_no_schema_chooses),
+    CASE(of_a_rate_limited_message_only_the_parsing_is_paid),
+    CASE(what_is_over_the_budget_of_messages_is_not_worked_on),
+    CASE(compressed_values_of_every_size_keep_within_what_their_reader_can_pay),
+    CASE(differences_of_values_of_every_size_keep_within_what_their_reader_can_pay),
+    CASE(compressed_texts_of_a_codec_keep_within_what_their_reader_can_pay),
+    CASE(records_and_their_differences_keep_within_what_their_reader_can_pay),
+    CASE(differences_of_long_lists_keep_within_what_their_reader_can_pay),
+    CASE(large_messages_of_a_fast_peer_pass),
+    CASE(maps_of_4000_pairs_of_a_fast_peer_pass),
+    CASE(a_record_of_60000_booleans_of_a_fast_peer_passes),
+};
+
+int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }
