@@ -18581,6 +18581,8 @@ typedef struct wisp__session {
     uint32_t       behind;             /* channels with messages whose turn came, and not their pay */
     int            credit;             /* work that is paid for (credit), at credit_time */
     double         credit_time;
+    int            reader;             /* the same of ours over there, as far as it is known here */
+    double         reader_time;
     wisp__peer_meter *meter;           /* NULL while the profiler is off */
     int            notices_left;       /* "joined" and "left", while not told (session) */
     int            lent;               /* remotes that its numbers stand for and that are lent */
@@ -20864,6 +20866,25 @@ static int wisp__packet_squeeze(wisp__filler *f, int size) {
     return bytes + head;
 }
 
+/* A sender reckons what its reader has left, so that no packet is refused there, and none breaks a
+   session over a reliable link, where none can be refused. It counts on half of what the reader may
+   save up: packets can come at once that were sent one after the other. */
+static bool wisp__reader_can_pay(const wisp__base *base, wisp__session *s) {
+    double seconds = wisp__min(base->time - s->reader_time, 1);
+    int64_t saved = s->reader + (int64_t)(seconds * (double)WISP__EARN_SECOND);
+    s->reader_time = base->time;
+    s->reader = (int)wisp__least(saved, WISP__EARN_SAVED / 2);
+    return s->reader >= WISP__EARN_NEEDED;
+}
+
+static void wisp__reader_pays(const wisp__filler *f, int bytes) {
+    wisp__session *s = f->session;
+    int64_t saved = s->reader + WISP__EARN_PACKET + (int64_t)bytes * WISP__EARN_BYTE;
+    int64_t work = (int64_t)f->values * WISP__PRICE_SENT +
+                   (int64_t)f->messages * (WISP__PRICE_RECORD + WISP__PRICE_EVENT);
+    s->reader = (int)(wisp__least(saved, WISP__EARN_SAVED / 2) - work);
+}
+
 static void wisp__packet_end(wisp__filler *f) {
     wisp__peers *peers = f->sender->peers;
     wisp__peer *peer = &f->session->peer;
@@ -20885,6 +20906,7 @@ static void wisp__packet_end(wisp__filler *f) {
         flow->next++;
         wisp__flow_skip(flow, &peers->secret);
     }
+    wisp__reader_pays(f, size);
     peer->stats.packets_sent++;
     peer->stats.bytes_sent += (uint64_t)size;
     wisp__policy_sent(f->sender->policy, &f->session->spending, peers->joined, size,
@@ -20932,6 +20954,7 @@ static bool wisp__wants_to_send(const wisp__sender *sender, const wisp__session 
 
 static bool wisp__may_send(wisp__sender *sender, wisp__session *s) {
     if (s->peer.stuck_first && !s->peer.ending) return false;
+    if (!wisp__reader_can_pay(sender->base, s) && !s->peer.ending) return false;
     if (!wisp__policy_may_send(sender->policy, &s->spending, sender->peers->joined,
                                sender->base->time))
         return false;
@@ -20960,7 +20983,7 @@ static bool wisp__flush(wisp__sender *sender, wisp__session *s, int only) {
         wisp__send_acks(sender, s);
     wisp__peer_timer(sender->peers, &s->peer);
     acked = !sender->base->reliable && flow->in_flight > 0 && flow->pace_tokens > 0 &&
-            !(s->spending && s->spending->held_back);
+            !(s->spending && s->spending->held_back) && s->reader >= WISP__EARN_NEEDED;
     return !s->peer.stuck_first && (acked || !wisp__wants_to_send(sender, s));
 }
 
@@ -22934,7 +22957,8 @@ static wisp__session *wisp__add_session(wisp *w, const wisp_addr *addr, wisp_res
     w->events.reserved += 2;
     s->peer.timer.kind = WISP__TIMER_PEER;
     s->credit = WISP__EARN_SAVED;
-    s->credit_time = w->base.time;
+    s->reader = WISP__EARN_SAVED / 2;
+    s->credit_time = s->reader_time = w->base.time;
     s->meter = wisp__meter_of_peer(&w->registry, s);
     s->next_call = s->call_floor = s->request_floor = WISP_FIRST_NUMBER;
     return s;
