@@ -4899,7 +4899,10 @@ enum { WISP__PLACES_FEW = 16 };
    to be slow cost no more than others. */
 static void wisp__places_sort(const void *items, uint32_t *places, size_t count,
                               wisp__before_fn before) {
+    size_t ordered = 1;
     for (size_t i = 0; i < count; i++) places[i] = (uint32_t)i;
+    while (ordered < count && before(items, places[ordered - 1], places[ordered])) ordered++;
+    if (ordered >= count) return;
     if (count <= WISP__PLACES_FEW) {
         wisp__places_insert(items, places, count, before);
         return;
@@ -7132,10 +7135,9 @@ static bool wisp__learn_type(wisp__describing *d, wisp_type *type) {
     return !d->from->failed;
 }
 
-/* Makes a schema of a descriptor's bits, checked, all of it in the memory. NULL: WISP_E_SCHEMA, or
-   WISP_E_MEMORY when the memory is too small. */
-static const wisp_schema *wisp__undescribe(wisp__reader *from, wisp__bump *memory,
-                                           wisp_result *why) {
+/* The schema of a descriptor that was checked before. */
+static const wisp_schema *wisp__undescribe_checked(wisp__reader *from, wisp__bump *memory,
+                                                   wisp_result *why) {
     wisp__describing d;
     const wisp_schema *schema;
     memset(&d, 0, sizeof d);
@@ -7144,7 +7146,16 @@ static const wisp_schema *wisp__undescribe(wisp__reader *from, wisp__bump *memor
     schema = wisp__learn_schema(&d, wisp__learn_type);
     *why = memory->failed ? WISP_E_MEMORY : WISP_E_SCHEMA;
     if (!schema || from->failed || memory->failed) return NULL;
-    *why = wisp__schema_check(schema, NULL, 0, NULL);
+    *why = WISP_OK;
+    return schema;
+}
+
+/* Makes a schema of a descriptor's bits, checked, all of it in the memory. NULL: WISP_E_SCHEMA, or
+   WISP_E_MEMORY when the memory is too small. */
+static const wisp_schema *wisp__undescribe(wisp__reader *from, wisp__bump *memory,
+                                           wisp_result *why) {
+    const wisp_schema *schema = wisp__undescribe_checked(from, memory, why);
+    if (schema) *why = wisp__schema_check(schema, NULL, 0, NULL);
     return *why ? NULL : schema;
 }
 
@@ -17957,7 +17968,7 @@ static bool wisp__form_plain(const wisp__form *form) {
 /* A copy of a compiled schema in memory of its own: compiled twice, to know how much it is. */
 static wisp__described *wisp__described_make(wisp__schemas *schemas, const wisp_schema *schema,
                                              const uint8_t *descriptor, int bits, size_t room,
-                                             size_t *used, wisp_result *why) {
+                                             bool checked, size_t *used, wisp_result *why) {
     size_t head = sizeof(wisp__described) + (size_t)bits / 8 + 1 + WISP__SLACK;
     wisp__described *d = (wisp__described *)wisp__alloc(schemas->base, head + room + 16);
     wisp__bump bump;
@@ -17975,7 +17986,8 @@ static wisp__described *wisp__described_make(wisp__schemas *schemas, const wisp_
         wisp__reader from = wisp__reader_on(d->descriptor, bits / 8 + 1);
         const wisp_schema *learnt;
         from.end = bits;
-        learnt = wisp__undescribe(&from, &bump, why);
+        learnt = checked ? wisp__undescribe_checked(&from, &bump, why)
+                         : wisp__undescribe(&from, &bump, why);
         if (learnt) d->program = wisp__compile(&bump, learnt);
     }
     *used = room + 16 - bump.left;
@@ -18042,7 +18054,7 @@ static wisp__described *wisp__described_of(wisp__schemas *schemas, const wisp_sc
     *why = bits < 0 ? WISP_E_SCHEMA : WISP_OK;
     if (*why) return NULL;
     return wisp__described_keep(schemas, wisp__described_make(schemas, schema, descriptor, bits,
-                                                              room, &used, why), false);
+                                                              room, true, &used, why), false);
 }
 
 /* The schema behind a descriptor's bits, if it is here already. */
@@ -18076,11 +18088,11 @@ static wisp__described *wisp__described_learn(wisp__schemas *schemas, const uint
             *why = WISP_E_LIMIT;
             return NULL;
         }
-        d = wisp__described_make(schemas, NULL, descriptor, bits, room, &used, why);
+        d = wisp__described_make(schemas, NULL, descriptor, bits, room, false, &used, why);
         room *= 2;
         if (!d) continue;
         wisp__free(schemas->base, d, d->bytes);            /* again, in just what it takes */
-        d = wisp__described_make(schemas, NULL, descriptor, bits, used, &used, why);
+        d = wisp__described_make(schemas, NULL, descriptor, bits, used, true, &used, why);
         if (!d) return NULL;
         if (d->bytes <= most) return wisp__described_keep(schemas, d, true);
         wisp__free(schemas->base, d, d->bytes);
