@@ -2060,7 +2060,9 @@ typedef struct wisp_desc {
     wisp_entropy entropy;       /* NULL = the system's */
     void (*log)(void *user, int level, wisp_result code, const char *text);
                                 /* equal lines: 8 at once and one a second after
-                                   that, which says how many were left out */
+                                   that, which says how many were left out. It
+                                   must call nothing of wisp but what only
+                                   reads */
     void       *user;           /* for accept, entropy and log */
     wisp_joins  joins;          /* who may join this endpoint */
 } wisp_desc;
