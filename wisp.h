@@ -1,4 +1,4 @@
-/* wisp.h - events, calls and state between programs, over UDP - version 0.4
+/* wisp.h - events, calls and state between programs, over UDP - version 0.3
 
    One header, strict C99 (and C++11), no dependency. It takes two callbacks
    that send and receive datagrams, and gives named events and named calls:
@@ -144,7 +144,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WISP_VERSION      "0.4.0"
+#define WISP_VERSION      "0.3.0"
 #define WISP_WIRE_VERSION 2      /* what both ends must have in common */
 
 #ifndef WISP_API
@@ -260,9 +260,8 @@ enum { WISP_LOG_ERROR = 1, WISP_LOG_WARNING = 2, WISP_LOG_INFO = 3 };
 typedef struct wisp_limits {
     int remotes;            /* names here, and names a peer may number; 1024 */
     int connections;        /* handlers connected; 4096 */
-    int message_bytes;      /* one reliable message; 1 MiB, at most 256 MiB less
-                               1 KiB; a peer can have one on its way per
-                               channel */
+    int message_bytes;      /* one reliable message; 1 MiB, at most 256 MiB; a
+                               peer can have one on its way per channel */
     int message_values;     /* values in one message, nested ones too; 65536,
                                at most 2^24 */
     int map_pairs;          /* pairs in one map; 4096, at most 2^24 */
@@ -2447,7 +2446,6 @@ typedef struct wisp__base {
     void           (*log)(void *user, int level, wisp_result code, const char *text);
     void            *user;
     double           time;     /* seconds; only grows, see wisp_update */
-    uint64_t         salt;     /* a secret, of tables whose keys a peer chooses */
     double           timeout;  /* seconds of silence that end a session */
     int              mtu;
     bool             reliable; /* the link needs no acks */
@@ -3061,6 +3059,8 @@ enum {
 typedef struct wisp__credit {
     int64_t work;
     int64_t memory, room;      /* bytes that are left, and those that each message has */
+    int64_t lent, beyond;      /* what the message that is read has earned by itself; what such have
+                                  used of that, for the same packet */
     bool    over;              /* something could not be paid */
 } wisp__credit;
 
@@ -4936,7 +4936,10 @@ enum { WISP__PLACES_FEW = 16 };
    to be slow cost no more than others. */
 static void wisp__places_sort(const void *items, uint32_t *places, size_t count,
                               wisp__before_fn before) {
+    size_t ordered = 1;
     for (size_t i = 0; i < count; i++) places[i] = (uint32_t)i;
+    while (ordered < count && before(items, places[ordered - 1], places[ordered])) ordered++;
+    if (ordered >= count) return;
     if (count <= WISP__PLACES_FEW) {
         wisp__places_insert(items, places, count, before);
         return;
@@ -7145,10 +7148,9 @@ static bool wisp__learn_type(wisp__describing *d, wisp_type *type) {
     return !d->from->failed;
 }
 
-/* Makes a schema of a descriptor's bits, checked, all of it in the memory. NULL: WISP_E_SCHEMA, or
-   WISP_E_MEMORY when the memory is too small. */
-static const wisp_schema *wisp__undescribe(wisp__reader *from, wisp__bump *memory,
-                                           wisp_result *why) {
+/* The schema of a descriptor that was checked before. */
+static const wisp_schema *wisp__undescribe_checked(wisp__reader *from, wisp__bump *memory,
+                                                   wisp_result *why) {
     wisp__describing d;
     const wisp_schema *schema;
     memset(&d, 0, sizeof d);
@@ -7157,7 +7159,16 @@ static const wisp_schema *wisp__undescribe(wisp__reader *from, wisp__bump *memor
     schema = wisp__learn_schema(&d);
     *why = memory->failed ? WISP_E_MEMORY : WISP_E_SCHEMA;
     if (!schema || from->failed || memory->failed) return NULL;
-    *why = wisp__schema_check(schema, NULL, 0, NULL);
+    *why = WISP_OK;
+    return schema;
+}
+
+/* Makes a schema of a descriptor's bits, checked, all of it in the memory. NULL: WISP_E_SCHEMA, or
+   WISP_E_MEMORY when the memory is too small. */
+static const wisp_schema *wisp__undescribe(wisp__reader *from, wisp__bump *memory,
+                                           wisp_result *why) {
+    const wisp_schema *schema = wisp__undescribe_checked(from, memory, why);
+    if (schema) *why = wisp__schema_check(schema, NULL, 0, NULL);
     return *why ? NULL : schema;
 }
 
@@ -9376,8 +9387,8 @@ static void wisp__read_ops(wisp__unpacker *u, const wisp__op *ops, int at, int e
     for (; at < end && !u->data->failed; at = ops[at].end) {
         const wisp__op *op = &ops[at];
         uint8_t *to = image + op->offset;
-        int64_t price = op->run ? (int64_t)(op->run - at) * WISP__PRICE_CELL : 0;
-        if (!wisp__unpack_pay(u, WISP__PRICE_FIELD + price, 1)) return;
+        int paid = op->run ? op->run - at : 1;
+        if (!wisp__unpack_pay(u, paid, op->run ? WISP__PRICE_CELL : WISP__PRICE_FIELD)) return;
         if (op->run && wisp__read_rows(u, op, ops + op->run, image, 1, 0)) {
             at = op->run - 1;
             continue;
@@ -16219,9 +16230,9 @@ typedef struct wisp__flow {
     int         grown;                /* bytes acked towards the next step of avoidance */
     int         probes, free_packets;  /* timeouts in a row; packets that no window holds back */
     bool        has_rtt, limited;
-    unsigned    skip_count;           /* numbers that were left out */
     uint64_t    skip_at;              /* the next number to leave out; 0: not chosen yet */
     uint32_t    skips[WISP__SKIPS];   /* the last that were: their low bits; 0: none */
+    unsigned    skip_count;
     /* receiving */
     uint64_t    top;                  /* largest number received; 0: none */
     uint64_t    seen[WISP__SEEN_WORDS];   /* ring of bits by number */
@@ -16229,8 +16240,8 @@ typedef struct wisp__flow {
     int         unacked;              /* ack-eliciting packets not yet acked */
     int         acks_alone;           /* packets with nothing but acks, in a row */
     bool        ack_now;
-    unsigned    told_at;
     uint64_t    told[8];              /* top at the last acks sent: ranges older are not repeated */
+    unsigned    told_at;
 } wisp__flow;
 
 typedef void (*wisp__ref_told)(void *owner, const wisp__ref *ref, bool arrived);
@@ -17519,7 +17530,7 @@ typedef struct wisp__track {
     bool         whole;                /* the other end has nothing: no difference can be told */
     uint32_t     acked;                /* the newest value that was acked */
     uint32_t     floor;                /* what was told before it does not count any more */
-    struct wisp__track *older, *newer; /* in the order in which they were used last */
+    uint64_t     used;                 /* when it was last sent, in messages */
     wisp__stored ring[1];              /* by sequence */
 } wisp__track;
 
@@ -17530,9 +17541,8 @@ typedef struct wisp__tracks {
     wisp__track **buckets;             /* NULL: there never was a track */
     int           room, count;
     int64_t       bytes;               /* of values and models */
-    wisp__track  *oldest, *newest;     /* used longest ago, and last */
+    uint64_t      clock;
     int           again;               /* tracks whose newest value goes once more */
-    uint32_t      salt;                /* of the buckets: keys are chosen by the other end */
 } wisp__tracks;
 
 static wisp__kept *wisp__kept_make(wisp__base *base, wisp__chunks *chunks, const void *bytes,
@@ -17598,8 +17608,7 @@ static void wisp__track_forget(wisp__base *base, wisp__chunks *chunks, wisp__tra
 }
 
 static wisp__track **wisp__track_bucket(wisp__tracks *tracks, int number, uint64_t key) {
-    uint64_t hash = wisp__mix((key + (uint64_t)number) ^ tracks->salt);
-    return &tracks->buckets[hash % WISP__TRACK_BUCKETS];
+    return &tracks->buckets[wisp__mix(key + (uint64_t)number) % WISP__TRACK_BUCKETS];
 }
 
 static wisp__track *wisp__track_get(wisp__tracks *tracks, int number, uint64_t key) {
@@ -17626,31 +17635,17 @@ static size_t wisp__track_bytes(int room) {
     return sizeof(wisp__track) + (size_t)room * sizeof(wisp__stored);
 }
 
-/* Takes a track out of the order of use. */
-static void wisp__track_unuse(wisp__tracks *tracks, wisp__track *track) {
-    if (track->older) track->older->newer = track->newer;
-    else if (tracks->oldest == track) tracks->oldest = track->newer;
-    if (track->newer) track->newer->older = track->older;
-    else if (tracks->newest == track) tracks->newest = track->older;
-    track->older = track->newer = NULL;
-}
-
-static void wisp__track_use(wisp__tracks *tracks, wisp__track *track) {
-    wisp__track_unuse(tracks, track);
-    track->older = tracks->newest;
-    if (tracks->newest) tracks->newest->newer = track;
-    else tracks->oldest = track;
-    tracks->newest = track;
-}
-
-/* The one that was used longest ago, of those that nothing is owed to; NULL: there is none. */
+/* The track that was not used for the longest, of those whose newest value has arrived, or will;
+   NULL: there is none. */
 static wisp__track *wisp__track_oldest(const wisp__tracks *tracks) {
-    for (wisp__track *track = tracks->oldest; track; track = track->newer) {
+    wisp__track *oldest = NULL;
+    for (int i = 0; i < tracks->count; i++) {
+        wisp__track *track = tracks->places[i];
         const wisp__stored *newest = wisp__track_newest(track);
         if (track->again || (newest && track->room != WISP__IN_ORDER && !newest->acked)) continue;
-        return track;
+        if (!oldest || track->used < oldest->used) oldest = track;
     }
-    return NULL;
+    return oldest;
 }
 
 /* A track of another length at the same place. NULL: no memory, and the old one stays. */
@@ -17674,10 +17669,8 @@ static wisp__track *wisp__track_reuse(wisp__base *base, wisp__chunks *chunks, wi
     wisp__track *track;
     wisp__track_forget(base, chunks, tracks, old);
     wisp__track_unlink(tracks, old);
-    wisp__track_unuse(tracks, old);
     track = wisp__track_refit(base, tracks, old, room);
     wisp__track_link(tracks, track ? track : old, number, key);
-    wisp__track_use(tracks, track ? track : old);
     if (!track) return NULL;
     track->floor = track->sequence;
     track->whole = true;
@@ -17691,7 +17684,6 @@ static wisp__track *wisp__track_new(wisp__base *base, wisp__tracks *tracks, int 
     *why = wisp__grow(base, (void **)&tracks->places, &tracks->room, tracks->count + 1,
                       base->limits.keys, sizeof *tracks->places);
     if (*why) return NULL;
-    tracks->salt = (uint32_t)base->salt;
     if (!tracks->buckets)
         tracks->buckets = (wisp__track **)wisp__alloc_items(base, WISP__TRACK_BUCKETS,
                                                             sizeof *tracks->buckets);
@@ -17719,7 +17711,7 @@ static wisp__track *wisp__track_open(wisp__base *base, wisp__chunks *chunks, wis
         if (old) track = wisp__track_reuse(base, chunks, tracks, old, number, key, room);
         if (!track) *why = old ? WISP_E_MEMORY : WISP_E_LIMIT;
     }
-    if (track) wisp__track_use(tracks, track);
+    if (track) track->used = ++tracks->clock;
     return track;
 }
 
@@ -17913,7 +17905,7 @@ static bool wisp__form_plain(const wisp__form *form) {
 /* A copy of a compiled schema in memory of its own: compiled twice, to know how much it is. */
 static wisp__described *wisp__described_make(wisp__schemas *schemas, const wisp_schema *schema,
                                              const uint8_t *descriptor, int bits, size_t room,
-                                             size_t *used, wisp_result *why) {
+                                             bool checked, size_t *used, wisp_result *why) {
     size_t head = sizeof(wisp__described) + (size_t)bits / 8 + 1 + WISP__SLACK;
     wisp__described *d = (wisp__described *)wisp__alloc(schemas->base, head + room + 16);
     wisp__bump bump;
@@ -17931,7 +17923,8 @@ static wisp__described *wisp__described_make(wisp__schemas *schemas, const wisp_
         wisp__reader from = wisp__reader_on(d->descriptor, bits / 8 + 1);
         const wisp_schema *learnt;
         from.end = bits;
-        learnt = wisp__undescribe(&from, &bump, why);
+        learnt = checked ? wisp__undescribe_checked(&from, &bump, why)
+                         : wisp__undescribe(&from, &bump, why);
         if (learnt) d->program = wisp__compile(&bump, learnt);
     }
     *used = room + 16 - bump.left;
@@ -17995,7 +17988,7 @@ static wisp__described *wisp__described_of(wisp__schemas *schemas, const wisp_sc
     *why = bits < 0 ? WISP_E_SCHEMA : WISP_OK;
     if (*why) return NULL;
     return wisp__described_keep(schemas, wisp__described_make(schemas, schema, descriptor, bits,
-                                                              room, &used, why), false);
+                                                              room, true, &used, why), false);
 }
 
 /* The schema behind a descriptor's bits, if it is here already. */
@@ -18029,11 +18022,11 @@ static wisp__described *wisp__described_learn(wisp__schemas *schemas, const uint
             *why = WISP_E_LIMIT;
             return NULL;
         }
-        d = wisp__described_make(schemas, NULL, descriptor, bits, room, &used, why);
+        d = wisp__described_make(schemas, NULL, descriptor, bits, room, false, &used, why);
         room *= 2;
         if (!d) continue;
         wisp__free(schemas->base, d, d->bytes);            /* again, in just what it takes */
-        d = wisp__described_make(schemas, NULL, descriptor, bits, used, &used, why);
+        d = wisp__described_make(schemas, NULL, descriptor, bits, used, true, &used, why);
         if (!d) return NULL;
         if (d->bytes <= most) return wisp__described_keep(schemas, d, true);
         wisp__free(schemas->base, d, d->bytes);
@@ -18521,6 +18514,8 @@ typedef struct wisp__session {
     uint32_t       behind;             /* channels where a message whose turn came is unpaid */
     int            credit;             /* work that is paid for (credit), at credit_time */
     double         credit_time;
+    int            reader;             /* the same of ours over there, as far as it is known here */
+    double         reader_time;
     wisp__peer_meter *meter;           /* NULL while the profiler is off */
     int            notices_left;       /* "joined" and "left", while not told (session) */
     int            lent;               /* remotes that its numbers stand for and that are lent */
@@ -20802,6 +20797,25 @@ static int wisp__packet_squeeze(wisp__filler *f, int size) {
     return bytes + head;
 }
 
+/* A sender reckons what its reader has left, so that no packet is refused there, and none breaks a
+   session over a reliable link, where none can be refused. It counts on half of what the reader may
+   save up: packets can come at once that were sent one after the other. */
+static bool wisp__reader_can_pay(const wisp__base *base, wisp__session *s) {
+    double seconds = wisp__min(base->time - s->reader_time, 1);
+    int64_t saved = s->reader + (int64_t)(seconds * (double)WISP__EARN_SECOND);
+    s->reader_time = base->time;
+    s->reader = (int)wisp__least(saved, WISP__EARN_SAVED / 2);
+    return s->reader >= WISP__EARN_NEEDED;
+}
+
+static void wisp__reader_pays(const wisp__filler *f, int bytes) {
+    wisp__session *s = f->session;
+    int64_t saved = s->reader + WISP__EARN_PACKET + (int64_t)bytes * WISP__EARN_BYTE;
+    int64_t work = (int64_t)f->values * WISP__PRICE_SENT +
+                   (int64_t)f->messages * (WISP__PRICE_RECORD + WISP__PRICE_EVENT);
+    s->reader = (int)(wisp__least(saved, WISP__EARN_SAVED / 2) - work);
+}
+
 static void wisp__packet_end(wisp__filler *f) {
     wisp__peers *peers = f->sender->peers;
     wisp__peer *peer = &f->session->peer;
@@ -20823,6 +20837,7 @@ static void wisp__packet_end(wisp__filler *f) {
         flow->next++;
         wisp__flow_skip(flow, &peers->secret);
     }
+    wisp__reader_pays(f, size);
     peer->stats.packets_sent++;
     peer->stats.bytes_sent += (uint64_t)size;
     wisp__policy_sent(f->sender->policy, &f->session->spending, peers->joined, size,
@@ -20870,6 +20885,7 @@ static bool wisp__wants_to_send(const wisp__sender *sender, const wisp__session 
 
 static bool wisp__may_send(wisp__sender *sender, wisp__session *s) {
     if (s->peer.stuck_first && !s->peer.ending) return false;
+    if (!wisp__reader_can_pay(sender->base, s) && !s->peer.ending) return false;
     if (!wisp__policy_may_send(sender->policy, &s->spending, sender->peers->joined,
                                sender->base->time))
         return false;
@@ -20898,7 +20914,7 @@ static bool wisp__flush(wisp__sender *sender, wisp__session *s, int only) {
         wisp__send_acks(sender, s);
     wisp__peer_timer(sender->peers, &s->peer);
     acked = !sender->base->reliable && flow->in_flight > 0 && flow->pace_tokens > 0 &&
-            !(s->spending && s->spending->held_back);
+            !(s->spending && s->spending->held_back) && s->reader >= WISP__EARN_NEEDED;
     return !s->peer.stuck_first && (acked || !wisp__wants_to_send(sender, s));
 }
 
@@ -22850,7 +22866,8 @@ static wisp__session *wisp__add_session(wisp *w, const wisp_addr *addr, wisp_res
     w->events.reserved += 2;
     s->peer.timer.kind = WISP__TIMER_PEER;
     s->credit = WISP__EARN_SAVED;
-    s->credit_time = w->base.time;
+    s->reader = WISP__EARN_SAVED / 2;
+    s->credit_time = s->reader_time = w->base.time;
     s->meter = wisp__meter_of_peer(&w->registry, s);
     s->next_call = s->call_floor = s->request_floor = WISP_FIRST_NUMBER;
     return s;
@@ -24324,27 +24341,49 @@ static void wisp__resume_out(wisp *w, wisp__stalled *held, const wisp_value *val
         wisp__error(w, NULL, remote, result, "what was held cannot be sent");
 }
 
-/* A message of fragments, or one that was held, has a credit of its own beside that of the packet
-   which lets it be read, if there is one: its bytes have earned it. Returns what there was. */
+/* A message has a credit of its own beside that of the packet which lets it be read. Returns what
+   there was. */
+static wisp__credit wisp__credit_lend(wisp *w, int64_t work, int64_t memory) {
+    wisp__credit *credit = &w->content.credit, paid = *credit;
+    credit->lent = work;
+    credit->work += work;
+    w->update_work += work;
+    credit->memory = credit->room = WISP__PACKET_MEMORY + memory;
+    return paid;
+}
+
+/* A message of fragments: its bytes have earned it. One that would have fit a packet has none. */
 static wisp__credit wisp__credit_whole(wisp *w, int64_t bytes) {
     const wisp_limits *limits = &w->base.limits;
-    wisp__credit *credit = &w->content.credit, paid = *credit;
     int64_t dense = bytes * WISP__EARN_DENSE, values = limits->message_values;
-    int64_t earned = WISP__EARN_PACKET + bytes * WISP__EARN_BYTE +
-                     wisp__least(dense, values * WISP__EARN_VALUE);
-    credit->work += earned;
-    w->update_work += earned;
-    credit->room = WISP__PACKET_MEMORY + wisp__least(bytes, limits->message_bytes) *
-                                             WISP__WHOLE_MEMORY +
-                   wisp__least(dense, values * (int)sizeof(wisp_pair));
-    credit->memory = credit->room;
-    return paid;
+    int64_t memory = wisp__least(bytes, limits->message_bytes) * WISP__WHOLE_MEMORY;
+    if (bytes <= w->base.mtu) return wisp__credit_lend(w, 0, memory);
+    return wisp__credit_lend(w, bytes * WISP__EARN_BYTE + wisp__least(dense, values *
+                                                                             WISP__EARN_VALUE),
+                             memory + wisp__least(dense, values * (int)sizeof(wisp_pair)));
+}
+
+/* A message that came out of order was in a packet, which its sender knows. */
+static wisp__credit wisp__credit_held(wisp *w, int64_t bytes) {
+    return wisp__credit_lend(w, bytes * WISP__EARN_BYTE, 0);
+}
+
+/* A message that middleware has held: it may be released when no packet is there to pay. */
+static wisp__credit wisp__credit_released(wisp *w, int64_t bytes) {
+    const wisp_limits *limits = &w->base.limits;
+    int64_t dense = bytes * WISP__EARN_DENSE, values = limits->message_values;
+    return wisp__credit_lend(w, WISP__EARN_MOST + bytes * WISP__EARN_BYTE +
+                                    wisp__least(dense, values * WISP__EARN_VALUE),
+                             wisp__least(bytes, limits->message_bytes) * WISP__WHOLE_MEMORY +
+                                 wisp__least(dense, values * (int)sizeof(wisp_pair)));
 }
 
 /* What is left of it is not saved, and was no work of this update. */
 static void wisp__credit_back(wisp *w, const wisp__credit *paid) {
     wisp__credit *credit = &w->content.credit;
     int64_t left = credit->work - paid->work;
+    credit->beyond += wisp__least(credit->lent - left, credit->lent);
+    credit->lent = paid->lent;
     if (left > 0) {
         credit->work = paid->work;
         w->update_work -= left;
@@ -24364,7 +24403,7 @@ static void wisp__resume_held(wisp *w, bool any) {
         bool entered;
         if (!held) return;
         entered = wisp__hooks_enter(&w->hooks);
-        paid = wisp__credit_whole(w, held->message->size);
+        paid = wisp__credit_released(w, held->message->size);
         if (wisp__values_copy(w, held->message, &values, &count) != WISP_OK)
             wisp__error(w, NULL, w->registry.remotes[held->message->remote], WISP_E_MEMORY,
                         "what was held cannot go on");
@@ -25067,6 +25106,7 @@ static void wisp__arrive(wisp__reading *r, wisp__lane_in *lane, wisp__incoming *
         return;
     }
     r->from.at = in->data_at;
+    wisp__pay(&r->w->content.credit, WISP__PRICE_RECORD + (in->end - in->data_at) / 64);
     result = wisp__lane_assemble(&r->w->base, lane, in->first, &r->from,
                                  (int)((in->end - in->data_at) / 8));
     if (result == WISP_E_LIMIT)
@@ -25130,7 +25170,7 @@ static void wisp__arrive_held(wisp__reading *r, wisp__lane_in *lane, const wisp_
     wisp__incoming in;
     wisp__reading kept = *r;
     wisp__reader outer = r->w->record;
-    wisp__credit paid = wisp__credit_whole(r->w, (held->shape_bits + held->data_bits + 7) / 8);
+    wisp__credit paid = wisp__credit_held(r->w, (held->shape_bits + held->data_bits + 7) / 8);
     int data_at = (held->shape_bits + 7) / 8;
     memset(&in, 0, sizeof in);
     in.kind = (wisp__record)held->kind;
@@ -25163,18 +25203,27 @@ static bool wisp__goes_on(const wisp__reading *r) {
     return !r->broken && r->session->peer.state == WISP__JOINED;
 }
 
-/* What came early and has its turn by now. When the credit left is less than a message may need,
-   the rest waits until there is more: it has been acked, so that it must not be refused. `all`:
-   it cannot wait. */
-static void wisp__arrive_early(wisp__reading *r, wisp__lane *lane, bool all) {
+/* May one more message be delivered that other packets have brought? One packet can complete many:
+   what it cannot pay for waits until there is more credit. It has been acked, so that it must not
+   be refused. */
+static bool wisp__may_complete(const wisp__reading *r) {
+    const wisp__credit *credit = &r->w->content.credit;
+    return credit->work - credit->beyond >= WISP__EARN_SENT;
+}
+
+static void wisp__fall_behind(wisp__reading *r) {
+    r->session->behind |= 1u << r->channel;
+    r->w->behind = true;
+}
+
+/* What came early and has its turn by now. */
+static void wisp__arrive_early(wisp__reading *r, wisp__lane *lane) {
     wisp__session *s = r->session;
-    int channel = r->channel;
-    s->behind &= ~(1u << channel);
+    s->behind &= ~(1u << r->channel);
     while (wisp__goes_on(r) && wisp__lane_holds_next(&lane->in)) {
         wisp__held *held;
-        if (!all && r->w->content.credit.work < WISP__EARN_SENT) {
-            s->behind |= 1u << channel;
-            r->w->behind = true;
+        if (!wisp__may_complete(r)) {
+            wisp__fall_behind(r);
             return;
         }
         held = wisp__lane_take_next(&lane->in);
@@ -25187,14 +25236,33 @@ static void wisp__arrive_early(wisp__reading *r, wisp__lane *lane, bool all) {
 static void wisp__arrive_in_order(wisp__reading *r, wisp__lane *lane, wisp__incoming *in) {
     lane->in.next++;
     wisp__arrive(r, &lane->in, in);
-    if (wisp__goes_on(r)) wisp__arrive_early(r, lane, false);
+    if (wisp__goes_on(r)) wisp__arrive_early(r, lane);
+}
+
+/* Is this the end of a large message that must wait, as if it were early? Nothing waits over a
+   reliable link, which has no window. */
+static bool wisp__must_wait(const wisp__reading *r, const wisp__incoming *in) {
+    int bytes = (int)((in->end - in->data_at + 7) / 8);
+    return in->kind == WISP__R_FRAGMENT && in->last && !r->w->base.reliable &&
+           !wisp__may_complete(r) &&
+           wisp__held_bytes(bytes) <= r->w->base.limits.window_bytes - r->session->held_bytes;
+}
+
+static void wisp__arrive_now(wisp__reading *r, wisp__lane *lane, uint32_t sequence,
+                             wisp__incoming *in) {
+    if (!wisp__must_wait(r, in)) {
+        wisp__arrive_in_order(r, lane, in);
+        return;
+    }
+    wisp__hold(r, lane, sequence, in);
+    wisp__fall_behind(r);
 }
 
 /* The same of all channels of a session that have something left. */
-static void wisp__arrive_behind(wisp__reading *r, bool all) {
+static void wisp__arrive_behind(wisp__reading *r) {
     for (int c = 0; c < WISP__CHANNELS && wisp__goes_on(r); c++) {
         r->channel = c;
-        if (r->session->behind >> c & 1) wisp__arrive_early(r, r->session->peer.lanes[c], all);
+        if (r->session->behind >> c & 1) wisp__arrive_early(r, r->session->peer.lanes[c]);
     }
 }
 
@@ -25216,7 +25284,7 @@ static void wisp__take_turn(wisp__reading *r, wisp__incoming *in) {
         return;
     }
     switch (wisp__lane_turn(base, &lane->in, r->sequence++, &sequence)) {
-    case WISP__NOW: wisp__arrive_in_order(r, lane, in); break;
+    case WISP__NOW: wisp__arrive_now(r, lane, sequence, in); break;
     case WISP__EARLY: wisp__hold(r, lane, sequence, in); break;
     case WISP__AGAIN: break;
     case WISP__BEYOND: wisp__break(r, "a sequence number beyond the window"); break;
@@ -25319,8 +25387,7 @@ static void wisp__read_leave(wisp__reading *r) {
     wisp__get_bits(&r->from, (uint8_t *)text, (int64_t)length * 8);
     wisp__text_clean(text, sizeof text, text, (size_t)length);
     if (r->from.failed) wisp__break(r, "a goodbye cut short");
-    else wisp__arrive_behind(r, true);
-    if (wisp__goes_on(r)) wisp__end(r->w, r->session, wisp__code_heard(code, true), text, false);
+    else wisp__end(r->w, r->session, wisp__code_heard(code, true), text, false);
 }
 
 /* They read packets that are compressed in these methods. */
@@ -25497,6 +25564,7 @@ static bool wisp__credit_begin(wisp *w, wisp__session *s, int bytes) {
     if (!enough) return false;
     credit->work = wisp__least(saved, WISP__EARN_MOST);
     credit->memory = credit->room = WISP__PACKET_MEMORY;
+    credit->lent = credit->beyond = 0;
     credit->over = false;
     s->credit -= (int)credit->work;
     w->update_work += credit->work + WISP__EARN_PACKET;
@@ -25571,7 +25639,8 @@ static void wisp__catch_up(wisp *w, wisp__session *s) {
     r.from = wisp__reader_on(NULL, 0);
     w->events.of_packet = true;
     w->events.packet_errors = 0;
-    wisp__arrive_behind(&r, false);
+    wisp__arrive_behind(&r);
+    if (r.broken && s->peer.state == WISP__JOINED) wisp__error(w, s, NULL, r.code, r.broken);
     w->events.of_packet = false;
     wisp__credit_end(w, s);
     if (r.broken) wisp__on_broken(&r);
@@ -25599,7 +25668,9 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
     s->peer.stats.bytes_received += (uint64_t)packet->size;
     if (w->base.reliable) s->peer.received_in_order = number;
     if (!wisp__within_budget(w, s, packet->size) || wisp__is_refused(w, &s->peer, number)) return;
-    if (!wisp__credit_begin(w, s, packet->size)) {
+    if (s->behind) wisp__catch_up(w, s);
+    if (s->peer.state != WISP__JOINED && s->peer.state != WISP__HALF_OPENED) return;
+    if (s->behind || !wisp__credit_begin(w, s, packet->size)) {      /* a window behind is full */
         s->peer.stats.packets_refused++;
         return;
     }
@@ -26792,7 +26863,6 @@ static wisp_result wisp__seed(const wisp_desc *desc, wisp__peers *peers, wisp__p
         uint64_t key = wisp__siphash(peers->cookie_key, &i, 1);
         *(i < 2 ? &policy->key[i] : &schemas->key[i - 2]) = key;
     }
-    schemas->base->salt = wisp__siphash(schemas->key, "salt", 4);
     return WISP_OK;
 }
 
@@ -26992,6 +27062,7 @@ static bool wisp__receive(wisp *w) {
     int64_t most_work = (int64_t)w->base.limits.update_work * 1000;
     bool more = true;
     w->update_work = 0;
+    wisp__catch_up_all(w);
     while (left > 0 && count > 0 && more && w->update_work < most_work && !w->destroyed) {
         int most = wisp__min_int(left, WISP__RECEIVED);
         count = wisp__min_int(link->recv(link->user, w->received, most), most);
@@ -27024,7 +27095,6 @@ wisp_result wisp_update(wisp *w, double now) {
     w->updating = true;
     wisp__advance(w, now);
     received = wisp__receive(w);
-    wisp__catch_up_all(w);
     wisp__run_timers(w);
     if (w->base.quiet_owes) wisp__tell_left_out(w);
     wisp__dispatch(w);

@@ -651,6 +651,65 @@ TEST(the_neighbours_of_a_large_message_are_not_read_when_gone) {
     world_close(&t.w);
 }
 
+/* --- what the reader can pay --- */
+
+enum { DEAR_VALUES = 700 };
+
+typedef struct dear { int64_t seen; int count; } dear;
+
+static void on_dear(wisp_event *ev) {
+    dear *d = (dear *)ev->user;
+    d->count++;
+    if (ev->count && ev->args[0].kind == WISP_MAP) d->seen = ev->args[0].as.map[0].value.as.integer;
+}
+
+/* Every tick eight differences of a map of 700 numbers: few bytes, and more work than a reader does
+   for a peer in that time. */
+static void send_dear_differences(bool reliable_link) {
+    static char keys[DEAR_VALUES][8];
+    static wisp_pair pairs[DEAR_VALUES];
+    wisp_config config;
+    wisp_value map = wisp_map(pairs, DEAR_VALUES);
+    world_two t;
+    dear d = { 0, 0 };
+    memset(&config, 0, sizeof config);
+    config.encode.mode = WISP_ENCODE_DELTA;
+    world_open(&t.w);
+    t.w.pipe.reliable = reliable_link;
+    t.w.step = 1.0 / 60;
+    world_two_join(&t);
+    CHECK_EQ_INT(wisp_use_config(t.server, &config, "dear"), WISP_OK);
+    CHECK_EQ_INT(wisp_use_config(t.client, &config, "dear"), WISP_OK);
+    wisp_connect_target(t.server, wisp_by_name("dear"), on_dear, &d, false);
+    world_watch(&t.w, t.server, WISP_ERROR);
+    world_watch(&t.w, t.server, WISP_LEFT);
+    for (int i = 0; i < DEAR_VALUES; i++) {
+        snprintf(keys[i], sizeof keys[i], "%03d", i);
+        pairs[i].key = keys[i];
+        pairs[i].value = wisp_int(i);
+    }
+    for (int i = 1; i <= 400; i++) {
+        pairs[0].value = wisp_int(i);
+        CHECK_EQ_INT(wisp_fire_values(t.client, "dear", wisp_to_peer(t.to_server), &map, 1),
+                     WISP_OK);
+        if (i % 8 == 0) world_step(&t.w);
+    }
+    CHECK(world_peer_stats(t.client, t.to_server).queued_messages > 0);
+    world_run(&t.w, 4);
+    CHECK_EQ_INT(d.count, 400);
+    CHECK_EQ_INT(d.seen, 400);
+    CHECK_EQ_INT(world_count(&t.w, t.server, WISP_ERROR), 0);
+    CHECK_EQ_INT(world_count(&t.w, t.server, WISP_LEFT), 0);
+    CHECK_EQ_INT(world_peer_stats(t.server, world_peer(t.server, 0)).packets_refused, 0);
+    world_close(&t.w);
+}
+
+TEST(a_sender_sends_no_more_than_its_reader_can_pay) { send_dear_differences(false); }
+
+TEST(a_session_over_a_reliable_link_is_not_ended_by_honest_differences) {
+    send_dear_differences(true);
+}
+
 static const test_case tests[] = {
     CASE(batched_messages_wait_for_the_update),
     CASE(one_frame_is_one_packet),
@@ -683,6 +742,8 @@ static const test_case tests[] = {
     CASE(a_large_message_holds_up_only_its_own_channel),
     CASE(messages_in_flight_go_with_their_session_and_leak_nothing),
     CASE(the_neighbours_of_a_large_message_are_not_read_when_gone),
+    CASE(a_sender_sends_no_more_than_its_reader_can_pay),
+    CASE(a_session_over_a_reliable_link_is_not_ended_by_honest_differences),
 };
 
 int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }

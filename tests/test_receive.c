@@ -1093,6 +1093,182 @@ TEST(what_is_held_takes_no_more_memory_than_the_window) {
     bench_close(b);
 }
 
+/* --- what one packet completes --- */
+
+static void put_section_of(wisp__writer *to, int channel, uint32_t sequence) {
+    wisp__put_control(to, WISP__R_SECTION);
+    wisp__put(to, WISP_RELIABLE, 2);
+    wisp__put(to, (uint64_t)channel, 4);
+    wisp__put(to, sequence & WISP__LOW_24, 24);
+}
+
+/* In every channel all but the first of `count` events, then the first of each in one packet: how
+   many the server handles in the update that takes it. */
+static int completed_by_one_packet(bench *b, int count) {
+    wisp__writer *to;
+    for (int channel = 0; channel < WISP__CHANNELS; channel++) {
+        to = body(b);
+        put_section_of(to, channel, WISP_FIRST_NUMBER + 1);
+        put_bound(to, 0);
+        wisp__put_small(to, 0);
+        for (int i = 2; i < count; i++) wisp__put(to, 1, 1);
+        send_body(b);
+        b->t.w.now += 0.3;                         /* so that there is credit to the full */
+        world_update(&b->t.w, 0);
+    }
+    world_forget(&b->t.w);
+    to = body(b);
+    for (int channel = 0; channel < WISP__CHANNELS; channel++) {
+        put_section_of(to, channel, WISP_FIRST_NUMBER);
+        put_bound(to, 0);
+        wisp__put_small(to, 0);
+    }
+    send_body(b);
+    world_update(&b->t.w, 0);
+    return world_count(&b->t.w, b->t.server, "hp");
+}
+
+TEST(a_packet_that_closes_a_gap_releases_what_it_pays_for_and_the_rest_comes_later) {
+    bench *b = bench_open();
+    int all = WISP__CHANNELS * 500, first;
+    first = completed_by_one_packet(b, 500);
+    CHECK(first >= WISP__CHANNELS && first < 3000);
+    CHECK(b->t.server->update_work <= WISP__EARN_MOST + WISP__EARN_PACKET);
+    CHECK(bench_server_side(b)->behind);
+    for (int i = 0; i < 100 && bench_server_side(b)->behind; i++) {
+        int before = world_count(&b->t.w, b->t.server, "hp");
+        b->t.w.now += 0.01;
+        world_update(&b->t.w, 0);
+        CHECK(world_count(&b->t.w, b->t.server, "hp") - before < 3000);
+    }
+    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), all);
+    CHECK_EQ_INT(bench_server_side(b)->held_bytes, 0);
+    CHECK(bench_joined(b));
+    bench_close(b);
+}
+
+/* While what is in order waits, a packet with the same again or with what follows changes nothing
+   of the order, and nothing is lost. */
+TEST(what_waits_to_be_released_is_not_taken_twice) {
+    bench *b = bench_open();
+    wisp__writer *to;
+    int first = completed_by_one_packet(b, 500);
+    CHECK(bench_server_side(b)->behind);
+    for (int i = 0; i < 40 && bench_joined(b); i++) {
+        to = body(b);
+        for (int channel = 0; channel < WISP__CHANNELS; channel++) {
+            put_section_of(to, channel, WISP_FIRST_NUMBER + (uint32_t)(i < 20 ? 0 : 499));
+            put_bound(to, 0);
+            wisp__put_small(to, 0);
+            for (int k = 0; k < (i < 20 ? 200 : 1); k++) wisp__put(to, 1, 1);
+        }
+        send_body(b);
+        if (i % 4 == 0) b->t.w.now += 0.01;
+        world_update(&b->t.w, 0);
+    }
+    world_run(&b->t.w, 0.5);
+    CHECK(first < 3000 && bench_joined(b));
+    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), WISP__CHANNELS * 501);
+    bench_close(b);
+}
+
+/* A fragment of an event of so many booleans, in bytes from `at` on. */
+static void put_part(wisp__writer *to, const uint8_t *bytes, int size, int at, int part) {
+    put_fragment(to, at == 0, at + part == size, part);
+    for (int i = 0; i < part; i++) wisp__put(to, bytes[at + i], 8);
+}
+
+TEST(large_messages_that_end_in_one_packet_are_not_all_read_in_one_update) {
+    static uint8_t bytes[4000];
+    bench *b = bench_open();
+    enum { VALUES = 4000 };
+    wisp__writer to = wisp__writer_on(bytes, (int)sizeof bytes - WISP__SLACK), *out;
+    int bits = wisp__small_bits(VALUES) + VALUES * 5, size, first;
+    memset(bytes, 0, sizeof bytes);
+    put_unbound(&to, 0, bits);
+    wisp__put_small(&to, VALUES);
+    for (int i = 0; i < VALUES; i++) wisp__put(&to, WISP_BOOL, 4);
+    for (int i = 0; i < VALUES; i++) wisp__put(&to, (uint64_t)i & 1, 1);
+    CHECK(!to.full);
+    size = (int)((to.at + 7) / 8);
+    CHECK(size > 2200 && size < 3300);
+    for (int channel = 0; channel < WISP__CHANNELS; channel++)
+        for (int at = 0; at < size - 10; at += 1100) {
+            out = body(b);
+            put_section_of(out, channel, WISP_FIRST_NUMBER + (uint32_t)at / 1100);
+            put_part(out, bytes, size, at, at + 1100 < size - 10 ? 1100 : size - 10 - at);
+            send_body(b);
+            b->t.w.now += 0.1;
+            world_update(&b->t.w, 0);
+        }
+    world_forget(&b->t.w);
+    out = body(b);
+    for (int channel = 0; channel < WISP__CHANNELS; channel++) {
+        put_section_of(out, channel, WISP_FIRST_NUMBER + 3);
+        put_part(out, bytes, size, size - 10, 10);
+    }
+    send_body(b);
+    world_update(&b->t.w, 0);
+    first = world_count(&b->t.w, b->t.server, "hp");
+    CHECK(first >= 1 && first < WISP__CHANNELS / 2);
+    CHECK(b->t.server->update_work < 2 * WISP__EARN_MOST);
+    world_run(&b->t.w, 1);
+    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), WISP__CHANNELS);
+    CHECK(bench_joined(b));
+    bench_close(b);
+}
+
+/* A schema of so many fields that take no bits. */
+static int literal_descriptor(uint8_t *bytes, int size, int fields) {
+    wisp__writer to = wisp__writer_on(bytes, size - WISP__SLACK);
+    memset(bytes, 0, (size_t)size);
+    wisp__put(&to, 1, 8);
+    wisp__put(&to, 0, 1);
+    wisp__put_text(&to, "s");
+    wisp__put_length(&to, (uint64_t)fields);
+    for (int i = 0; i < fields; i++) {
+        char name[2] = { (char)('!' + i), 0 };
+        wisp__put_text(&to, name);
+        wisp__put(&to, 0, 4);
+        wisp__put(&to, WISP_TYPE_LITERAL, 5);
+        wisp__put(&to, 1, 1);
+        wisp__put_text(&to, "");
+    }
+    CHECK(!to.full);
+    return (int)to.at;
+}
+
+/* Fragments that are each a whole message earn nothing beside their packet. */
+TEST(many_small_messages_in_fragments_are_paid_by_their_packet) {
+    bench *b = bench_open_foreign();
+    uint8_t descriptor[480];
+    int count = 0, first;
+    wisp__writer *to = body(b);
+    wisp_remote_named(b->t.client, "other");        /* takes the answer about number 1 */
+    put_described(to, 1, descriptor, literal_descriptor(descriptor, 480, 90));
+    send_body(b);
+    world_run(&b->t.w, 0.5);
+    world_forget(&b->t.w);
+    to = body(b);
+    put_section_of(to, 0, WISP_FIRST_NUMBER);
+    for (; to->at < 8 * 1100; count++) {
+        put_fragment(to, 1, 1, 3);
+        wisp__put(to, 8, 4);
+        wisp__put_length(to, 1);
+        wisp__put_length(to, 0);
+        wisp__put(to, 0, 24 - 4 - wisp__length_bits(1) - wisp__length_bits(0));
+    }
+    send_body(b);
+    world_update(&b->t.w, 0);
+    first = world_count(&b->t.w, b->t.server, "hp");
+    CHECK(count > 150 && first > 10 && first < count);
+    CHECK(b->t.server->update_work <= WISP__EARN_MOST + WISP__EARN_PACKET);
+    world_run(&b->t.w, 2);
+    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), count);
+    CHECK(bench_joined(b));
+    bench_close(b);
+}
+
 TEST(an_honest_sender_stays_within_the_receivers_window) {
     bench *b = (bench *)calloc(1, sizeof *b);
     int most = 0;
@@ -1460,6 +1636,10 @@ static const test_case tests[] = {
     CASE(a_packet_from_64000_messages_ago_is_not_taken_for_a_new_one),
     CASE(what_comes_early_is_held_up_to_window_bytes_and_no_further),
     CASE(what_is_held_takes_no_more_memory_than_the_window),
+    CASE(a_packet_that_closes_a_gap_releases_what_it_pays_for_and_the_rest_comes_later),
+    CASE(what_waits_to_be_released_is_not_taken_twice),
+    CASE(large_messages_that_end_in_one_packet_are_not_all_read_in_one_update),
+    CASE(many_small_messages_in_fragments_are_paid_by_their_packet),
     CASE(an_honest_sender_stays_within_the_receivers_window),
     CASE(ends_with_other_window_items_understand_each_other),
     CASE(a_name_unknown_there_is_told_to_both_sides),

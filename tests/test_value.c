@@ -535,6 +535,31 @@ TEST(of_equal_keys_the_first_place_gets_the_last_value) {
     }
 }
 
+static int asked;
+
+static bool number_before(const void *items, uint32_t a, uint32_t b) {
+    const int *numbers = (const int *)items;
+    asked++;
+    return numbers[a] != numbers[b] ? numbers[a] < numbers[b] : a < b;
+}
+
+TEST(what_is_in_order_is_not_sorted) {
+    enum { COUNT = 1000 };
+    int numbers[COUNT];
+    uint32_t places[COUNT];
+    for (int i = 0; i < COUNT; i++) numbers[i] = i / 2;
+    asked = 0;
+    wisp__places_sort(numbers, places, COUNT, number_before);
+    CHECK_EQ_INT(asked, COUNT - 1);
+    for (int i = 0; i < COUNT; i++) CHECK_EQ_INT(places[i], i);
+    for (int i = 0; i < COUNT; i++) numbers[i] = (i * 7919) % COUNT;
+    wisp__places_sort(numbers, places, COUNT, number_before);
+    for (int i = 0; i < COUNT; i++) CHECK_EQ_INT(numbers[places[i]], i);
+    wisp__places_sort(numbers, places, 0, number_before);
+    wisp__places_sort(numbers, places, 1, number_before);
+    CHECK_EQ_INT(places[0], 0);
+}
+
 static const test_case tests[] = {
     CASE(constructors_keep_what_they_are_given),
     CASE(strings_know_their_length),
@@ -562,6 +587,7 @@ static const test_case tests[] = {
     CASE(fields_are_found_by_key_and_by_place),
     CASE(places_are_sorted_by_key_and_then_by_place),
     CASE(of_equal_keys_the_first_place_gets_the_last_value),
+    CASE(what_is_in_order_is_not_sorted),
 };
 
 int main(int argc, char **argv) {

@@ -44,7 +44,7 @@ typedef struct call_record { int8_t accepted, ran, answers; } call_record;
 
 typedef struct world {
     script      in;
-    memory      memory;
+    account      memory;
     wisp_pipe   pipe;
     end         ends[ENDS];
     double      now;

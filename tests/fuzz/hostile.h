@@ -12,7 +12,7 @@
 enum { HOSTILE_MTU = 1200, HOSTILE_WHOLE = 20000, HOSTILE_SIDES = 64 };
 
 typedef struct hostile {
-    struct memory memory;              /* of the server */
+    account memory;                    /* of the server */
     wisp       *server, *client;      /* client: NULL before the first join */
     wisp_pipe   pipe;
     wisp_link   link;                 /* of the client's side, without what is done here */
