@@ -24352,15 +24352,21 @@ static wisp__credit wisp__credit_lend(wisp *w, int64_t work, int64_t memory) {
     return paid;
 }
 
-/* A message of fragments: its bytes have earned it. One that would have fit a packet has none. */
-static wisp__credit wisp__credit_whole(wisp *w, int64_t bytes) {
+/* By the bytes of a message, and the values that may be packed into them. */
+static wisp__credit wisp__credit_dense(wisp *w, int64_t work, int64_t bytes) {
     const wisp_limits *limits = &w->base.limits;
     int64_t dense = bytes * WISP__EARN_DENSE, values = limits->message_values;
-    int64_t memory = wisp__least(bytes, limits->message_bytes) * WISP__WHOLE_MEMORY;
-    if (bytes <= w->base.mtu) return wisp__credit_lend(w, 0, memory);
-    return wisp__credit_lend(w, bytes * WISP__EARN_BYTE + wisp__least(dense, values *
-                                                                             WISP__EARN_VALUE),
-                             memory + wisp__least(dense, values * (int)sizeof(wisp_pair)));
+    work += bytes * WISP__EARN_BYTE + wisp__least(dense, values * WISP__EARN_VALUE);
+    return wisp__credit_lend(w, work,
+                             wisp__least(bytes, limits->message_bytes) * WISP__WHOLE_MEMORY +
+                                 wisp__least(dense, values * (int)sizeof(wisp_pair)));
+}
+
+/* A message of fragments: its bytes have earned it. One that would have fit a packet has none. */
+static wisp__credit wisp__credit_whole(wisp *w, int64_t bytes) {
+    if (bytes > w->base.mtu) return wisp__credit_dense(w, 0, bytes);
+    return wisp__credit_lend(w, 0, wisp__least(bytes, w->base.limits.message_bytes) *
+                                       WISP__WHOLE_MEMORY);
 }
 
 /* A message that came out of order was in a packet, which its sender knows. */
@@ -24370,12 +24376,7 @@ static wisp__credit wisp__credit_held(wisp *w, int64_t bytes) {
 
 /* A message that middleware has held: it may be released when no packet is there to pay. */
 static wisp__credit wisp__credit_released(wisp *w, int64_t bytes) {
-    const wisp_limits *limits = &w->base.limits;
-    int64_t dense = bytes * WISP__EARN_DENSE, values = limits->message_values;
-    return wisp__credit_lend(w, WISP__EARN_MOST + bytes * WISP__EARN_BYTE +
-                                    wisp__least(dense, values * WISP__EARN_VALUE),
-                             wisp__least(bytes, limits->message_bytes) * WISP__WHOLE_MEMORY +
-                                 wisp__least(dense, values * (int)sizeof(wisp_pair)));
+    return wisp__credit_dense(w, WISP__EARN_MOST, bytes);
 }
 
 /* What is left of it is not saved, and was no work of this update. */
