@@ -1,4 +1,4 @@
-/* wisp.h - events, calls and state between programs, over UDP - version 0.3
+/* wisp.h - events, calls and state between programs, over UDP - version 0.4
 
    One header, strict C99 (and C++11), no dependency. It takes two callbacks
    that send and receive datagrams, and gives named events and named calls:
@@ -86,13 +86,13 @@
        message    values for a remote, to a set of peers.
        schema     what a remote's values are like: both ends check them, and
                   nothing of it is on the wire.
-       value told what changes is sent as a difference to what the other end
-                  is known to hold.
+       delta      only the changes since a baseline that the peer holds are
+                  sent.
 
        fire/invoke -> middleware -> check -> encode once -> queue -> flush: by
        priority, into packets -> compress -> seal -> link.send ... link.recv ->
        check the tag -> acks -> records -> channel order -> differences ->
-       versions -> check -> rate limit -> middleware -> handlers
+       rate limit -> versions -> check -> middleware -> handlers
 
    RULES
        - Time comes in as the argument of wisp_update. It may stand still or
@@ -111,6 +111,16 @@
          with WISP_E_ARGUMENT, false, 0 or a handle of id 0.
        - Bytes from the wire are checked, counted and dropped; they never
          assert and never make memory grow past desc.limits.
+       - A peer pays for the work that it causes here. A session earns 128
+         units for each byte that comes, 4000 for each packet and 16,000,000
+         a second, and saves up to 4,000,000; a unit is about a nanosecond.
+         One packet spends 500,000 at most. A message that is put together
+         of fragments earns for all its bytes, and more for its values.
+         What is not covered is refused with WISP_E_FLOOD, counted, and an
+         offence. A session that has too little for a packet does not get
+         it taken: it comes again later, so the peer is slowed. Senders keep
+         to this by themselves: what would be too dear to read goes without
+         compression, or whole instead of as a difference.
 
    SWITCHES (define before the implementation; none changes a public type)
        WISP_IMPLEMENTATION   compile the implementation here
@@ -134,7 +144,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WISP_VERSION      "0.3.0"
+#define WISP_VERSION      "0.4.0"
 #define WISP_WIRE_VERSION 2      /* what both ends must have in common */
 
 #ifndef WISP_API
@@ -245,12 +255,14 @@ typedef struct wisp_allocator {
 
 enum { WISP_LOG_ERROR = 1, WISP_LOG_WARNING = 2, WISP_LOG_INFO = 3 };
 
-/* Every bound there is. Zero means the default in the comment. */
+/* Every bound there is. Zero means the default in the comment. What decoding
+   may cost is no limit to be set: RULES, above, says what pays for it. */
 typedef struct wisp_limits {
     int remotes;            /* names here, and names a peer may number; 1024 */
     int connections;        /* handlers connected; 4096 */
-    int message_bytes;      /* one reliable message; 1 MiB, at most 256 MiB; a
-                               peer can have one on its way per channel */
+    int message_bytes;      /* one reliable message; 1 MiB, at most 256 MiB less
+                               1 KiB; a peer can have one on its way per
+                               channel */
     int message_values;     /* values in one message, nested ones too; 65536,
                                at most 2^24 */
     int map_pairs;          /* pairs in one map; 4096, at most 2^24 */
@@ -1194,6 +1206,8 @@ typedef struct wisp_packet {
     int       status;
 } wisp_packet;
 
+/* Both callbacks may run in any call that sends; of wisp they call only what
+   reads. */
 typedef struct wisp_link {
     /* Returns how many packets it looked at; what it did not look at is
        offered again. Negative: the link is broken (also offered again). */
@@ -2060,9 +2074,8 @@ typedef struct wisp_desc {
     wisp_entropy entropy;       /* NULL = the system's */
     void (*log)(void *user, int level, wisp_result code, const char *text);
                                 /* equal lines: 8 at once and one a second after
-                                   that, which says how many were left out. It
-                                   must call nothing of wisp but what only
-                                   reads */
+                                   that, which says how many were left out; of
+                                   wisp it calls only what reads */
     void       *user;           /* for accept, entropy and log */
     wisp_joins  joins;          /* who may join this endpoint */
 } wisp_desc;
@@ -2388,7 +2401,11 @@ static inline wisp_call wisp__invoke(wisp *w, wisp_target remote, wisp_peer to,
 #endif
 #ifndef WISP_ASSERT
 #include <assert.h>
+#ifdef NDEBUG
+#define WISP_ASSERT(x) ((void)sizeof(!(x)))     /* not computed, but all in it is used */
+#else
 #define WISP_ASSERT(x) assert(x)
+#endif
 #endif
 #ifndef WISP_FIRST_NUMBER
 #define WISP_FIRST_NUMBER 1u
@@ -2406,7 +2423,7 @@ static inline wisp_call wisp__invoke(wisp *w, wisp_target remote, wisp_peer to,
  *   size; stats.memory is their sum.
  * ======================================================================== */
 
-/* Of equal lines or events so many are told at once, and one a second after that. */
+/* Of equal lines or events 8 are told at once, and one a second after that. */
 enum { WISP__QUIET_KINDS = 8, WISP__QUIET_BURST = 8 };
 
 /* Lines or events that are equal but for their words. */
@@ -2418,7 +2435,7 @@ typedef struct wisp__quiet_kind {
     uint8_t  level;            /* of the log */
 } wisp__quiet_kind;
 
-/* What was told of late. The last place is for all that find no other. */
+/* The kinds that were told lately. The last place counts all that find no other. */
 typedef struct wisp__quiet {
     wisp__quiet_kind kinds[WISP__QUIET_KINDS];
 } wisp__quiet;
@@ -2430,6 +2447,7 @@ typedef struct wisp__base {
     void           (*log)(void *user, int level, wisp_result code, const char *text);
     void            *user;
     double           time;     /* seconds; only grows, see wisp_update */
+    uint64_t         salt;     /* a secret, of tables whose keys a peer chooses */
     double           timeout;  /* seconds of silence that end a session */
     int              mtu;
     bool             reliable; /* the link needs no acks */
@@ -2457,14 +2475,13 @@ const char *wisp_result_text(wisp_result code) {
     };
     if (code == WISP_PENDING) return "pending";
     if (code <= WISP_E_USER) return "application error";
-    if (code > 0 || code <= -(int)(sizeof texts / sizeof *texts)) return "unknown code";
+    if (code > 0 || code <= -WISP__LENGTH(texts)) return "unknown code";
     return texts[-code];
 }
 
-/* A code that the other end sent with the reply of a call, or (`leaves`) its goodbye, as handlers
-   get it: the application's codes and those of the table as they are. Any other would say
-   something of this end that the other end does not know, so it says no more than what happened:
-   WISP_E_HANDLER or WISP_E_CLOSED. */
+/* The code that handlers get for one that the other end sent with a reply or (`leaves`) a goodbye:
+   the application's codes and those of the table as they are. Any other is a code about this end,
+   of which the other end knows nothing: it becomes WISP_E_HANDLER or WISP_E_CLOSED. */
 static wisp_result wisp__code_heard(int code, bool leaves) {
     static const int8_t replies[] = {
         WISP_OK, WISP_E_TYPE, WISP_E_TOO_BIG, WISP_E_DEPTH, WISP_E_UNSUPPORTED, WISP_E_LIMIT,
@@ -2504,15 +2521,15 @@ static bool wisp__allocator_defaults(wisp_allocator *memory) {
     return memory->alloc && memory->free;
 }
 
-/* Bytes of one piece of memory at most, on every machine: what is larger is refused, so that sums
-   and products of sizes pass no size_t of 32 bits. */
+/* The largest piece of memory, on every machine: sums and products of sizes that keep to it fit a
+   size_t of 32 bits. */
 #define WISP__MOST_BYTES INT32_MAX
 
 /* Bytes of `count` items; false: they are more than one piece of memory may have. Each product of
    a count that is no constant is made here. */
-static inline bool wisp__size_of(uint64_t count, uint64_t each, size_t *bytes) {
-    if (each && count > WISP__MOST_BYTES / each) return false;
-    *bytes = (size_t)(count * each);
+static inline bool wisp__size_of(int64_t count, size_t each, size_t *bytes) {
+    if (count < 0 || (each && (uint64_t)count > WISP__MOST_BYTES / each)) return false;
+    *bytes = (size_t)count * each;
     return true;
 }
 
@@ -2529,7 +2546,7 @@ static void *wisp__alloc(wisp__base *base, size_t size) {
     return pointer;
 }
 
-static void *wisp__alloc_items(wisp__base *base, uint64_t count, uint64_t each) {
+static void *wisp__alloc_items(wisp__base *base, int64_t count, size_t each) {
     size_t bytes;
     return wisp__size_of(count, each, &bytes) ? wisp__alloc(base, bytes) : NULL;
 }
@@ -2556,7 +2573,7 @@ static wisp_result wisp__grow(wisp__base *base, void **items, int *room, int nee
     if (need > limit) return WISP_E_LIMIT;
     if (*room) grown = *room <= limit / 2 ? wisp__max_int(need, *room * 2) : limit;
     if (grown <= limit - 3) grown = (grown + 3) / 4 * 4;
-    larger = wisp__alloc_items(base, (uint64_t)grown, item_bytes);
+    larger = wisp__alloc_items(base, grown, item_bytes);
     if (!larger) return WISP_E_MEMORY;
     if (*items) memcpy(larger, *items, (size_t)*room * item_bytes);
     wisp__free(base, *items, (size_t)*room * item_bytes);
@@ -2593,8 +2610,8 @@ static uint32_t wisp__quiet_told(wisp__quiet_kind *kind, double now) {
     return left_out;
 }
 
-/* May one be told? Then *left_out says how many were not before it. `never`: it may not, nor may
-   the next second's. */
+/* May one be told? Then *left_out says how many were left out before it. `never`: it may not, and
+   it uses up what the next second would let through. */
 static bool wisp__quiet_let(wisp__base *base, wisp__quiet *quiet, uint64_t key, wisp_result code,
                             bool never, uint32_t *left_out) {
     wisp__quiet_kind *kind = wisp__quiet_place(quiet, key, code, base->time);
@@ -2608,7 +2625,7 @@ static bool wisp__quiet_let(wisp__base *base, wisp__quiet *quiet, uint64_t key, 
     return false;
 }
 
-/* Appends to a text how many like it were left out, be it at the cost of its end. */
+/* Appends to a text how many like it were left out; a long text is cut for it. */
 static void wisp__quiet_count(char *text, size_t room, uint32_t left_out) {
     char more[40];
     size_t length = strlen(text), need;
@@ -2618,7 +2635,7 @@ static void wisp__quiet_count(char *text, size_t room, uint32_t left_out) {
     memcpy(text + length, more, need + 1);
 }
 
-/* A line of its own: those who have throttled it already log by this. */
+/* Logs a line that is not throttled here. */
 static void wisp__log_line(const wisp__base *base, int level, wisp_result code, const char *text) {
     if (base->log) base->log(base->user, level, code, text);
 }
@@ -2658,7 +2675,7 @@ static wisp__quiet_kind *wisp__quiet_due(wisp__quiet *quiet, double now, uint32_
     return NULL;
 }
 
-/* What the kinds of the last place have in common is their number. */
+/* The last place counts kinds of many codes. */
 static wisp_result wisp__quiet_code(const wisp__quiet_kind *kind) {
     if (kind->code) return kind->code;
     return WISP_E_FLOOD;
@@ -2787,18 +2804,23 @@ static bool wisp__is_within(double number, double lo, double hi) {
     return least >= -infinite && most <= infinite && order >= least && order <= most;
 }
 
-/* What a caller gave, moved into bounds; a NaN becomes the lower one. */
+/* A number moved into bounds; a NaN becomes the lower one. */
 static double wisp__clamp(double number, double lo, double hi) {
     int64_t order = wisp__order(number), infinite = (int64_t)WISP__INFINITE_BITS;
     if (order > wisp__order(hi) && order <= infinite) return hi;
     return order >= wisp__order(lo) && order <= infinite ? number : lo;
 }
 
-static int wisp__leading_zeros(uint64_t word) {
+/* Of a word that is not 0. */
+static inline int wisp__leading_zeros(uint64_t word) {
+#if defined(__GNUC__)
+    return __builtin_clzll(word);
+#else
     int zeros = 0;
     for (int step = 32; step > 0; step /= 2)
         if (!(word >> (64 - step))) zeros += step, word <<= step;
     return zeros;
+#endif
 }
 
 /* What a number was rounded from: just this, or something of a larger or smaller magnitude. */
@@ -2896,6 +2918,20 @@ static uint64_t wisp__hash_bytes(const void *data, int size) {
     return wisp__mix(h);
 }
 
+/* The same for what peers choose: nobody who does not know the key can choose what falls together.
+   Each word goes through a folded multiplication, as in wyhash (Wang Yi, public domain). */
+static uint64_t wisp__keyed_hash(const uint64_t key[2], const void *data, int size) {
+    const uint8_t *bytes = (const uint8_t *)data;
+    uint64_t h = key[0] ^ (uint64_t)size, high;
+    for (; size >= 8; size -= 8, bytes += 8) {
+        h = wisp__multiply(h ^ wisp__load64(bytes), key[1] | 1, &high);
+        h ^= high;
+    }
+    if (size > 0) h ^= wisp__load_part(bytes, size);
+    h = wisp__multiply(h, key[1] | 1, &high);
+    return wisp__mix(h ^ high);
+}
+
 /* Steps from b to a on a circle of 2^32: negative when a is before b. */
 static int32_t wisp__distance(uint32_t a, uint32_t b) {
     return (int32_t)(a - b);
@@ -2929,9 +2965,12 @@ static int wisp__default_int(int value, int fallback) {
     return value > 0 ? value : fallback;
 }
 
-/* A number of a limit: the default where there is none, and never so many that sums of two wrap. */
-static int wisp__limit(int value, int fallback) {
-    return wisp__min_int(wisp__default_int(value, fallback), 1 << 30);
+/* So many at most of what has no other bound, that sums of two do not wrap. */
+enum { WISP__LIMIT_MOST = 1 << 30 };
+
+/* A limit, or its default where there is none. */
+static int wisp__limit(int value, int fallback, int most) {
+    return wisp__min_int(value > 0 ? value : fallback, most);
 }
 
 /* The limits of a message, when nobody says others. */
@@ -2940,38 +2979,34 @@ enum { WISP__MESSAGE_BYTES = 1 << 20, WISP__MESSAGE_VALUES = 65536, WISP__MAP_PA
 
 static void wisp__limits_defaults(wisp_limits *limits, int max_peers) {
     wisp_limits *l = limits;
-    l->remotes = wisp__min_int(wisp__default_int(l->remotes, 1024), 16384);
-    l->connections = wisp__min_int(wisp__default_int(l->connections, 4096), 1 << 20);
-    l->message_bytes = wisp__min_int(wisp__default_int(l->message_bytes, WISP__MESSAGE_BYTES),
-                                     (1 << 28) - 1024);       /* its bits are an int */
-    l->message_values = wisp__min_int(wisp__default_int(l->message_values, WISP__MESSAGE_VALUES),
-                                      1 << 24);
-    l->map_pairs = wisp__min_int(wisp__default_int(l->map_pairs, WISP__MAP_PAIRS), 1 << 24);
-    l->nesting = wisp__min_int(wisp__default_int(l->nesting, WISP__NESTING), 256);
-    l->queue_messages = wisp__limit(l->queue_messages, 65536);
-    l->queue_bytes = wisp__limit(l->queue_bytes, 4 << 20);
+    l->remotes = wisp__limit(l->remotes, 1024, 16384);
+    l->connections = wisp__limit(l->connections, 4096, 1 << 20);
+    l->message_bytes = wisp__limit(l->message_bytes, WISP__MESSAGE_BYTES,
+                                   (1 << 28) - 1024);         /* its bits are an int */
+    l->message_values = wisp__limit(l->message_values, WISP__MESSAGE_VALUES, 1 << 24);
+    l->map_pairs = wisp__limit(l->map_pairs, WISP__MAP_PAIRS, 1 << 24);
+    l->nesting = wisp__limit(l->nesting, WISP__NESTING, 256);
+    l->queue_messages = wisp__limit(l->queue_messages, 65536, WISP__LIMIT_MOST);
+    l->queue_bytes = wisp__limit(l->queue_bytes, 4 << 20, WISP__LIMIT_MOST);
     l->queue_bytes = wisp__max_int(l->queue_bytes, 2 * l->message_bytes);
-    l->window_items = wisp__default_int(l->window_items, 2048);
-    l->window_items = wisp__power_of_two(wisp__min_int(l->window_items, 16384));
-    l->window_bytes = wisp__limit(l->window_bytes, 1 << 20);
-    l->window_packets = wisp__default_int(l->window_packets, 1024);
-    l->window_packets = wisp__power_of_two(wisp__min_int(l->window_packets, 1024));
-    l->calls = wisp__min_int(wisp__default_int(l->calls, 4096), 1 << 20);
-    l->calls_remembered = wisp__default_int(l->calls_remembered, 4096);
-    l->calls_remembered = wisp__power_of_two(wisp__min_int(l->calls_remembered, 16384));
-    l->packet_messages = wisp__max_int(wisp__limit(l->packet_messages, 4096), 2048);
-    l->update_packets = wisp__limit(l->update_packets, 65536);
-    l->update_work = wisp__min_int(wisp__limit(l->update_work, 50000), 1 << 28);
-    l->notices = wisp__max_int(wisp__min_int(wisp__limit(l->notices, 1024), 1 << 24), max_peers);
-    l->schema_bytes = wisp__min_int(wisp__limit(l->schema_bytes, 1 << 20), 1 << 28);
-    l->baseline_bytes = wisp__limit(l->baseline_bytes, 1 << 20);
-    l->baselines = wisp__default_int(l->baselines, 16);
-    l->baselines = wisp__power_of_two(wisp__max_int(wisp__min_int(l->baselines, 64), 4));
-    l->keys = wisp__min_int(wisp__default_int(l->keys, 1024), 1 << 16);
-    l->held_messages = wisp__limit(l->held_messages, 1024);
-    l->held_bytes = wisp__limit(l->held_bytes, 1 << 20);
-    l->groups = wisp__min_int(wisp__default_int(l->groups, 1024), 1 << 16);
-    l->matched_names = wisp__limit(l->matched_names, 64);
+    l->window_items = wisp__power_of_two(wisp__limit(l->window_items, 2048, 16384));
+    l->window_bytes = wisp__limit(l->window_bytes, 1 << 20, WISP__LIMIT_MOST);
+    l->window_packets = wisp__power_of_two(wisp__limit(l->window_packets, 1024, 1024));
+    l->calls = wisp__limit(l->calls, 4096, 1 << 20);
+    l->calls_remembered = wisp__power_of_two(wisp__limit(l->calls_remembered, 4096, 16384));
+    l->packet_messages = wisp__limit(l->packet_messages, 4096, WISP__LIMIT_MOST);
+    l->packet_messages = wisp__max_int(l->packet_messages, 2048);
+    l->update_packets = wisp__limit(l->update_packets, 65536, WISP__LIMIT_MOST);
+    l->update_work = wisp__limit(l->update_work, 50000, 1 << 28);
+    l->notices = wisp__max_int(wisp__limit(l->notices, 1024, 1 << 24), max_peers);
+    l->schema_bytes = wisp__limit(l->schema_bytes, 1 << 20, 1 << 28);
+    l->baseline_bytes = wisp__limit(l->baseline_bytes, 1 << 20, WISP__LIMIT_MOST);
+    l->baselines = wisp__power_of_two(wisp__max_int(wisp__limit(l->baselines, 16, 64), 4));
+    l->keys = wisp__limit(l->keys, 1024, 1 << 16);
+    l->held_messages = wisp__limit(l->held_messages, 1024, WISP__LIMIT_MOST);
+    l->held_bytes = wisp__limit(l->held_bytes, 1 << 20, WISP__LIMIT_MOST);
+    l->groups = wisp__limit(l->groups, 1024, 1 << 16);
+    l->matched_names = wisp__limit(l->matched_names, 64, WISP__LIMIT_MOST);
 }
 
 /* ===========================================================================
@@ -2985,10 +3020,10 @@ static void wisp__limits_defaults(wisp_limits *limits, int max_peers) {
  * ======================================================================== */
 
 /* What a session earns, in units of work: for each byte of a packet, for each packet, and for each
-   second; and how much it can save up. What one packet may spend of it at most, what there must be for
-   a packet to be taken, and what a sender counts on. A message that was put together of fragments has a credit of its own
-   for all of its bytes, and more for the values that may be packed into them: so much for a byte,
-   and so much for a value. */
+   second; and how much it can save up. What one packet may spend of it at most, what there must be
+   for a packet to be taken, and what a sender counts on. A message that was put together of
+   fragments has a credit of its own for all of its bytes, and more for the values that may be
+   packed into them: so much for a byte, and so much for a value. */
 enum { WISP__EARN_BYTE = 128, WISP__EARN_PACKET = 4000, WISP__EARN_SECOND = 16000000,
        WISP__EARN_SAVED = 4000000, WISP__EARN_MOST = 500000, WISP__EARN_NEEDED = 400000,
        WISP__EARN_SENT = 300000, WISP__EARN_DENSE = 512, WISP__EARN_VALUE = 64 };
@@ -3002,7 +3037,7 @@ enum {
     WISP__PRICE_BLOCK   = 12,    /* memory: to take it, .. */
     WISP__PRICE_BYTES   = 8,     /* .. and a unit for so many bytes, which are written and read */
     WISP__PRICE_VALUE   = 12,    /* a value that describes itself, or is held against a type */
-    WISP__PRICE_VIEW    = 24,    /* a value that is made of a field or element */
+    WISP__PRICE_VIEW    = 32,    /* a value that is made of a field or element */
     WISP__PRICE_FIELD   = 6,     /* an operation of a schema's program */
     WISP__PRICE_COMPARE = 8,     /* two names, or keys, that differ early */
     WISP__PRICE_SYMBOL  = 8,     /* a number of a record delta, plain .. */
@@ -3014,9 +3049,9 @@ enum {
     WISP__PRICE_UNPACKED = 2,    /* a byte that decompression makes */
     WISP__PRICE_CODED   = 16,    /* a byte that a codec reads; it pays half a unit for each byte of
                                     memory besides */
-    WISP__PRICE_ANY     = 64,    /* for a sender: a value, with all that is done to it, .. */
+    WISP__PRICE_ANY     = 72,    /* for a sender: a value, with all that is done to it, .. */
     WISP__PRICE_APPLY   = 34,    /* .. or a number of a C struct that is told by a delta */
-    WISP__PRICE_MADE    = 52,    /* .. or a field of a record, which takes a bit or more, .. */
+    WISP__PRICE_MADE    = 56,    /* .. or a field of a record, which takes a bit or more, .. */
     WISP__PRICE_SENT    = 32,    /* .. or one of the values of which a packet holds so many */
     WISP__PRICE_RECORD  = 30,    /* a record of a packet: to be read .. */
     WISP__PRICE_EVENT   = 80,    /* .. and handed to its handlers */
@@ -3031,8 +3066,8 @@ typedef struct wisp__credit {
     bool    over;              /* something could not be paid */
 } wisp__credit;
 
-/* false: not covered, or no work that there can be: nothing is earned here. Without a credit nothing
-   is charged: what a caller gave, not a peer. */
+/* false: not covered, or no work that there can be: nothing is earned here. Without a credit
+   nothing is charged: what a caller gave, not a peer. */
 static inline bool wisp__pay(wisp__credit *credit, int64_t work) {
     if (!credit) return true;
     if (work >= 0 && work <= credit->work) {
@@ -3135,7 +3170,7 @@ static wisp_result wisp__pool_extend(wisp__base *base, wisp__pool *pool) {
     result = wisp__grow(base, (void **)&pool->blocks, &pool->block_room, blocks + 1, 1 << 24,
                         sizeof *pool->blocks);
     if (result) return result;
-    pool->blocks[blocks] = wisp__alloc_items(base, (uint64_t)pool->block_items, pool->item_bytes);
+    pool->blocks[blocks] = wisp__alloc_items(base, pool->block_items, pool->item_bytes);
     if (!pool->blocks[blocks]) return WISP_E_MEMORY;
     for (int i = 0; i < count; i++) {
         wisp__slot *slot = wisp__pool_at(pool, pool->made);
@@ -3371,7 +3406,9 @@ typedef struct wisp__arena {
 
 static void wisp__arena_reset(wisp__arena *arena) {
     arena->current = arena->first;
-    if (arena->current) arena->current->used = 0;
+    if (!arena->current) return;
+    if (arena->current->used >= WISP__ARENA_MOST) arena->idle = 0;
+    arena->current->used = 0;
 }
 
 /* Gives large blocks back when none was used for some time. Not while what is in the arena is
@@ -3399,8 +3436,9 @@ static void *wisp__arena_take_slow(wisp__base *base, wisp__arena *arena, size_t 
         block = *link;
     }
     if (!block || block->bytes < size) {
-        size_t bytes = arena->current ? arena->current->bytes * 2 : 4096 - WISP__ARENA_HEAD;
-        if (bytes > WISP__ARENA_MOST) bytes = WISP__ARENA_MOST;
+        size_t bytes = arena->current ? arena->current->bytes : 2048 - WISP__ARENA_HEAD / 2;
+        if (bytes < WISP__ARENA_MOST / 2) bytes *= 2;
+        else bytes = WISP__ARENA_MOST;
         if (bytes < size) bytes = size;
         block = (wisp__arena_block *)wisp__alloc(base, WISP__ARENA_HEAD + bytes);
         if (!block) return NULL;
@@ -3466,7 +3504,7 @@ static void *wisp__bump_take(wisp__bump *bump, size_t size) {
     return taken;
 }
 
-static void *wisp__bump_items(wisp__bump *bump, uint64_t count, uint64_t each) {
+static void *wisp__bump_items(wisp__bump *bump, int64_t count, size_t each) {
     size_t bytes = 0;
     if (!wisp__size_of(count, each, &bytes)) bump->failed = true;
     return bump->failed ? NULL : wisp__bump_take(bump, bytes);
@@ -3491,16 +3529,12 @@ typedef struct wisp__supply {
 
 static wisp__supply wisp__supply_of_arena(wisp__base *base, wisp__arena *arena,
                                           wisp__credit *credit) {
-    wisp__supply supply = { NULL, NULL, NULL, NULL };
-    supply.base = base;
-    supply.arena = arena;
-    supply.credit = credit;
+    wisp__supply supply = { base, arena, NULL, credit };
     return supply;
 }
 
 static wisp__supply wisp__supply_of_bump(wisp__bump *bump) {
-    wisp__supply supply = { NULL, NULL, NULL, NULL };
-    supply.bump = bump;
+    wisp__supply supply = { NULL, NULL, bump, NULL };
     return supply;
 }
 
@@ -3511,8 +3545,8 @@ static void *wisp__supply_take(const wisp__supply *supply, size_t size) {
                          : wisp__bump_take(supply->bump, size);
 }
 
-/* Also of no items, there is a place. */
-static void *wisp__supply_items(const wisp__supply *supply, uint64_t count, uint64_t each) {
+/* Room for items; not NULL for none of them. */
+static void *wisp__supply_items(const wisp__supply *supply, int64_t count, size_t each) {
     size_t bytes;
     return wisp__size_of(count, each, &bytes) ? wisp__supply_take(supply, bytes + 1) : NULL;
 }
@@ -3791,7 +3825,6 @@ WISP__UNUSED static void wisp__histogram_check(const wisp__histogram *h) {
     for (int i = 0; i < WISP__BUCKETS; i++) all += h->buckets[i];
     WISP_ASSERT(all <= h->count && (all || !h->count));
     WISP_ASSERT(h->sum <= h->most * (double)h->count * 1.000001);
-    (void)all;
 }
 
 /* ===========================================================================
@@ -3993,7 +4026,6 @@ static int wisp__small_bits(uint64_t value) {
 WISP__UNUSED static void wisp__bits_check(const wisp__reader *reader) {
     WISP_ASSERT(reader->at >= 0 && reader->at <= reader->end);
     WISP_ASSERT(reader->end <= (int64_t)reader->size * 8);
-    (void)reader;
 }
 
 /* ===========================================================================
@@ -4256,8 +4288,7 @@ wisp_value wisp_reference(wisp_object object) {
 }
 
 static wisp_value wisp__value_of_id(uint32_t id) {
-    wisp_object object = { 0 };
-    object.id = id;
+    wisp_object object = { id };
     return wisp_reference(object);
 }
 
@@ -4343,8 +4374,11 @@ static inline int wisp__kind_floats(wisp_kind kind) {
    union are packed floats that begin where the union begins. */
 static int wisp__value_floats(const wisp_value *value, float out[7]) {
     int count = wisp__kind_floats(value->kind);
-    memset(out, 0, 7 * sizeof(float));
-    memcpy(out, &value->as, (size_t)count * sizeof(float));
+    for (int i = 0; i < 7; i++) {
+        uint32_t bits = 0;
+        if (i < count) memcpy(&bits, (const uint8_t *)&value->as + 4 * i, 4);
+        memcpy(&out[i], &bits, 4);
+    }
     return count;
 }
 
@@ -4597,6 +4631,11 @@ static inline bool wisp__is_array(const wisp_value *value) {
            (schema && schema->shape == WISP_SHAPE_LIST);
 }
 
+/* Is a value a list where the schema is one, else a map? */
+static bool wisp__has_shape(const wisp_schema *schema, const wisp_value *value) {
+    return schema->shape == WISP_SHAPE_LIST ? wisp__is_array(value) : wisp__is_map(value);
+}
+
 /* Element i in memory; nil for another kind. */
 static wisp_value wisp__item_at(const wisp_value *value, int i) {
     const uint8_t *data = (const uint8_t *)value->as.items.data;
@@ -4605,20 +4644,21 @@ static wisp_value wisp__item_at(const wisp_value *value, int i) {
                       data + (size_t)i * (size_t)value->as.items.each, -1);
 }
 
-/* The i-th element, pair or field: its key (NULL in arrays), and its value, which lives in
-   *scratch if need be. A field that is not there is nil, and so is what no list has. */
+/* The value of the i-th element, pair or field, which lives in *scratch if need be. *key, unless
+   `key` is NULL: its key, NULL in arrays. A field that is not there is nil, and so is what no list
+   has. */
 static const wisp_value *wisp__child(const wisp_value *value, int i, const char **key,
                                      wisp_value *scratch) {
     const wisp_schema *schema;
-    *key = NULL;
+    if (key) *key = NULL;
     switch ((int)value->kind) {
     case WISP_ARRAY: return &wisp__elements_of(value)[i];
     case WISP_MAP:
-        *key = wisp__pairs_of(value)[i].key;
+        if (key) *key = wisp__pairs_of(value)[i].key;
         return &wisp__pairs_of(value)[i].value;
     case WISP_STRUCT:
         schema = wisp__schema_of(value);
-        if (schema->shape != WISP_SHAPE_LIST) *key = schema->fields[i].name;
+        if (key && schema->shape != WISP_SHAPE_LIST) *key = schema->fields[i].name;
         *scratch = wisp__view_field(&schema->fields[i], wisp__data_of(value));
         return scratch;
     default:
@@ -4649,8 +4689,7 @@ static int wisp__child_place(const wisp_value *map, const char *name, int from) 
 static const wisp_value *wisp__child_named(const wisp_value *map, const char *name, int from,
                                            wisp_value *scratch) {
     int at = wisp__child_place(map, name, from);
-    const char *key;
-    return at < 0 ? NULL : wisp__child(map, at, &key, scratch);
+    return at < 0 ? NULL : wisp__child(map, at, NULL, scratch);
 }
 
 /* Is the i-th child a field of a struct that may be missing, and is? */
@@ -4669,7 +4708,7 @@ static const void *wisp__struct_as(const wisp_value *value, const wisp_schema *s
     return wisp__data_of(value);
 }
 
-/* Does the value point to what it counts? What a caller gives may not. */
+/* Does the value point to as much as it counts? A value of the application may not. */
 static bool wisp__is_sound(const wisp_value *value) {
     const wisp_schema *schema = wisp__schema_of(value);
     const void *at = wisp__bytes_of(value);
@@ -4769,20 +4808,17 @@ static bool wisp__value_float(const wisp_value *value, uint32_t *bits) {
 }
 
 /* Lists, element by element or pair by pair; a pair that is nil may be missing in a struct. */
-typedef bool (*wisp__same)(const wisp_value *a, const wisp_value *b);
-
-static bool wisp__array_equal(const wisp_value *a, const wisp_value *b, wisp__same same) {
+static bool wisp__array_equal(const wisp_value *a, const wisp_value *b) {
     if (a->count != b->count) return false;
     for (int i = 0; i < a->count; i++) {
         wisp_value x, y;
-        const char *key;
-        const wisp_value *p = wisp__child(a, i, &key, &x);
-        if (!same(p, wisp__child(b, i, &key, &y))) return false;
+        const wisp_value *p = wisp__child(a, i, NULL, &x);
+        if (!wisp_equal(p, wisp__child(b, i, NULL, &y))) return false;
     }
     return true;
 }
 
-static bool wisp__map_equal(const wisp_value *a, const wisp_value *b, wisp__same same) {
+static bool wisp__map_equal(const wisp_value *a, const wisp_value *b) {
     if (wisp__present(a) != wisp__present(b)) return false;
     for (int i = 0; i < a->count; i++) {
         wisp_value x, y;
@@ -4790,7 +4826,7 @@ static bool wisp__map_equal(const wisp_value *a, const wisp_value *b, wisp__same
         const wisp_value *p = wisp__child(a, i, &key, &x), *q;
         if (wisp__is_missing(a, i)) continue;
         q = wisp__child_named(b, key, i, &y);
-        if (!q || !same(p, q)) return false;
+        if (!q || !wisp_equal(p, q)) return false;
     }
     return true;
 }
@@ -4801,8 +4837,8 @@ bool wisp_equal(const wisp_value *a, const wisp_value *b) {
     int floats;
     if (!a || !b) return a == b;
     if (wisp__numeric_of(a, &x)) return wisp__numeric_of(b, &y) && wisp__numeric_equal(&x, &y);
-    if (wisp__is_array(a)) return wisp__is_array(b) && wisp__array_equal(a, b, wisp_equal);
-    if (wisp__is_map(a)) return wisp__is_map(b) && wisp__map_equal(a, b, wisp_equal);
+    if (wisp__is_array(a)) return wisp__is_array(b) && wisp__array_equal(a, b);
+    if (wisp__is_map(a)) return wisp__is_map(b) && wisp__map_equal(a, b);
     if (a->kind != b->kind || a->count != b->count) return false;
     switch (a->kind) {
     case WISP_BOOL: return wisp__bool_of(a) == wisp__bool_of(b);
@@ -4828,7 +4864,7 @@ static uint64_t wisp__numeric_hash(const wisp__numeric *numeric) {
 }
 
 /* Of lists; a sum over pairs, so that the order of keys does not matter. */
-static uint64_t wisp__list_hash(const wisp_value *value, uint64_t (*hash)(const wisp_value *)) {
+static uint64_t wisp__list_hash(const wisp_value *value) {
     bool map = wisp__is_map(value);
     uint64_t h = wisp__mix((map ? WISP_MAP : WISP_ARRAY) + (uint64_t)0x100);
     h += (uint64_t)(unsigned)wisp__present(value);
@@ -4837,8 +4873,9 @@ static uint64_t wisp__list_hash(const wisp_value *value, uint64_t (*hash)(const 
         const char *key;
         const wisp_value *child = wisp__child(value, i, &key, &scratch);
         if (wisp__is_missing(value, i)) continue;
-        if (map) h += wisp__mix(wisp__hash_bytes(key, (int)strlen(key)) ^ wisp__mix(hash(child)));
-        else h = wisp__mix(h + hash(child));
+        if (!map) h = wisp__mix(h + wisp_hash(child));
+        else h += wisp__mix(wisp__hash_bytes(key, (int)strlen(key)) ^
+                            wisp__mix(wisp_hash(child)));
     }
     return h;
 }
@@ -4850,7 +4887,7 @@ uint64_t wisp_hash(const wisp_value *value) {
     int count;
     if (!value) return 0;
     if (wisp__numeric_of(value, &numeric)) return wisp__numeric_hash(&numeric);
-    if (wisp__is_map(value) || wisp__is_array(value)) return wisp__list_hash(value, wisp_hash);
+    if (wisp__is_map(value) || wisp__is_array(value)) return wisp__list_hash(value);
     h = wisp__mix((uint64_t)value->kind + 0x100) + (uint64_t)(unsigned)value->count;
     switch (value->kind) {
     case WISP_BOOL: return wisp__mix(h + wisp__bool_of(value));
@@ -4962,18 +4999,17 @@ static int wisp__log2(int count) {
 
 /* false: no memory, or not paid for. */
 static bool wisp__names_make(wisp__names *n, wisp__supply *supply, const wisp_value *map) {
-    size_t count = (size_t)map->count;
     int64_t compares = (int64_t)map->count * 2 * wisp__log2(map->count);
     if (!wisp__pay_each(supply->credit, compares, WISP__PRICE_COMPARE)) return false;
-    n->names = (const char **)wisp__supply_items(supply, count, sizeof *n->names);
-    n->places = (uint32_t *)wisp__supply_items(supply, count, sizeof *n->places);
+    n->names = (const char **)wisp__supply_items(supply, map->count, sizeof *n->names);
+    n->places = (uint32_t *)wisp__supply_items(supply, map->count, sizeof *n->places);
     if (!n->names || !n->places) return false;
     n->count = map->count;
     for (int i = 0; i < map->count; i++) {
         const char *key = wisp_key_of(map, i);
         n->names[i] = key ? key : "";
     }
-    wisp__places_sort(n->names, n->places, count, wisp__name_before);
+    wisp__places_sort(n->names, n->places, (size_t)map->count, wisp__name_before);
     return true;
 }
 
@@ -5012,10 +5048,9 @@ static wisp__fields *wisp__fields_of(const wisp_value *value) {
 static const wisp_value *wisp__field_at(const wisp_value *value, int i) {
     wisp__fields *fields = wisp__fields_of(value);
     wisp_value scratch;
-    const char *key;
     if (!fields || wisp__is_missing(value, i)) return NULL;
     if (!fields->made[i]) {
-        const wisp_value *field = wisp__child(value, i, &key, &scratch);
+        const wisp_value *field = wisp__child(value, i, NULL, &scratch);
         if (fields->make(fields, field, &fields->values[i])) return NULL;
         fields->made[i] = true;
     }
@@ -5030,11 +5065,10 @@ int wisp_count_of(const wisp_value *value) {
 
 const wisp_value *wisp_element_of(const wisp_value *value, int i) {
     wisp_value scratch;
-    const char *key;
     if (!value || i < 0 || i >= value->count) return NULL;
     if (value->kind == WISP_STRUCT) return wisp__field_at(value, i);
     if (value->kind != WISP_ARRAY && value->kind != WISP_MAP) return NULL;
-    return wisp__child(value, i, &key, &scratch);
+    return wisp__child(value, i, NULL, &scratch);
 }
 
 const char *wisp_key_of(const wisp_value *map, int i) {
@@ -5217,7 +5251,6 @@ WISP__UNUSED static void wisp__match_check(const wisp_pattern *p) {
         WISP_ASSERT(p->jump[i] <= p->size);
         WISP_ASSERT(!p->skip[i] || (p->skip[i] > i && p->jump[p->skip[i]] == i));
     }
-    (void)p;
 }
 
 wisp_result wisp_pattern_compile(wisp_pattern *out, const char *text, int *position) {
@@ -5383,8 +5416,8 @@ static bool wisp__fit_integer(wisp__fitting *f, const wisp_type *type, int bytes
     return true;
 }
 
-/* As a number is ordered: what is kept as a float is compared with bounds that are floats too, so
-   that 0.1f is in 0 .. 0.1. No NaN is in bounds. */
+/* The order of a bound. A float is compared with bounds that are floats too, so that 0.1f is in
+   0 .. 0.1. No NaN is in bounds. */
 static int64_t wisp__bound_order(const double *bound, int bytes) {
     uint64_t bits = wisp__load_double_bits(bound);
     uint32_t narrow = wisp__bits_narrow(bits, WISP__FROM_EXACT);
@@ -5472,7 +5505,7 @@ static bool wisp__fit_bytes(wisp__fitting *f, const wisp_type *type, int bytes,
         int size = v->count / 4 * 3;
         uint8_t *out = NULL;
         if (!f->supply) return true;                   /* is read when there is room for it */
-        out = (uint8_t *)wisp__supply_items(f->supply, (uint64_t)size, 1);
+        out = (uint8_t *)wisp__supply_items(f->supply, size, 1);
         if (!out) return wisp__no_memory(f);
         decoded = wisp_bytes(out, wisp__text_from_base64(wisp__text_of(v), v->count, out));
     }
@@ -5497,9 +5530,8 @@ static bool wisp__fit_parts(wisp__fitting *f, wisp_kind kind, int count, const w
         return wisp__blame(f, "is no vector of %d", count);
     for (int i = 0; i < count; i++) {
         wisp_value scratch;
-        const char *key;
         uint32_t bits;
-        if (!wisp__value_float(wisp__child(v, i, &key, &scratch), &bits))
+        if (!wisp__value_float(wisp__child(v, i, NULL, &scratch), &bits))
             return wisp__blame(f, "is no vector of %d", count);
         memcpy(&parts[i], &bits, 4);
     }
@@ -5653,12 +5685,12 @@ static bool wisp__fit_exact(wisp__fitting *f, const wisp_type *type, const wisp_
     return true;
 }
 
-typedef bool (*wisp__fit_type)(wisp__fitting *f, const wisp_type *type, int bytes,
-                               const wisp_value *v, void *at, int *count);
+static bool wisp__match(wisp__fitting *f, const wisp_type *type, int bytes, const wisp_value *v,
+                        void *at, int *count);
 
 /* Elements in place, or in memory of the supply. */
 static bool wisp__fit_array(wisp__fitting *f, const wisp_type *type, int bytes,
-                            const wisp_value *v, void *at, int *count, wisp__fit_type fit) {
+                            const wisp_value *v, void *at, int *count) {
     const wisp_type *element = (const wisp_type *)type->of;
     int each = bytes > 0 ? bytes / wisp__max_int(type->max, 1) : wisp__type_bytes(element, 0);
     uint8_t *items = (uint8_t *)at;
@@ -5669,7 +5701,7 @@ static bool wisp__fit_array(wisp__fitting *f, const wisp_type *type, int bytes,
     if (count) *count = v->count;
     if (each < 0) each = -each;
     if (at && bytes < 0) {
-        items = (uint8_t *)wisp__supply_items(f->supply, (uint64_t)v->count, (uint64_t)each);
+        items = (uint8_t *)wisp__supply_items(f->supply, v->count, (size_t)each);
         if (!items) return wisp__no_memory(f);
         memset(items, 0, (size_t)v->count * (size_t)each);
         wisp__fit_place(bytes, at, items, v->count);
@@ -5678,10 +5710,9 @@ static bool wisp__fit_array(wisp__fitting *f, const wisp_type *type, int bytes,
     }
     for (int i = 0; i < v->count; i++) {
         wisp_value scratch;
-        const char *key;
-        const wisp_value *child = wisp__child(v, i, &key, &scratch);
+        const wisp_value *child = wisp__child(v, i, NULL, &scratch);
         void *to = at ? items + (size_t)i * (size_t)each : NULL;
-        if (!fit(f, element, bytes > 0 ? each : 0, child, to, NULL))
+        if (!wisp__match(f, element, bytes > 0 ? each : 0, child, to, NULL))
             return wisp__blame_in(f, NULL, i);
     }
     return true;
@@ -5708,7 +5739,7 @@ static bool wisp__says_exactly(const wisp_type *option, const wisp_value *v) {
 
 /* The first option that the value fits as it is, else the first that takes it. */
 static bool wisp__fit_union(wisp__fitting *f, const wisp_type *type, int bytes,
-                            const wisp_value *v, void *at, int *count, wisp__fit_type fit) {
+                            const wisp_value *v, void *at, int *count) {
     const wisp_type *options = (const wisp_type *)type->of;
     wisp__fitting quiet = *f;
     quiet.text = NULL;
@@ -5717,7 +5748,7 @@ static bool wisp__fit_union(wisp__fitting *f, const wisp_type *type, int bytes,
         int i = turn % type->max, inner = 0;
         int each = wisp__option_bytes(&options[i], bytes), *in = each < 0 ? &inner : NULL;
         if (turn < type->max && !wisp__says_exactly(&options[i], v)) continue;
-        if (!fit(&quiet, &options[i], each, v, NULL, in)) {
+        if (!wisp__match(&quiet, &options[i], each, v, NULL, in)) {
             if (quiet.result == WISP_E_INVALID) continue;
             return wisp__no_memory(f);
         }
@@ -5726,7 +5757,7 @@ static bool wisp__fit_union(wisp__fitting *f, const wisp_type *type, int bytes,
             at = (uint8_t *)at + WISP__UNION_HEAD;
         }
         if (count) *count = i;
-        return !at || fit(f, &options[i], each, v, at, in);
+        return !at || wisp__match(f, &options[i], each, v, at, in);
     }
     return wisp__blame(f, "is none of %d options", type->max);
 }
@@ -5740,7 +5771,7 @@ static wisp_value wisp__fallback(const wisp_field *field) {
 }
 
 static bool wisp__fit_field(wisp__fitting *f, const wisp_field *field, const wisp_value *v,
-                            void *data, wisp__fit_type fit) {
+                            void *data) {
     uint8_t *base = (uint8_t *)data;
     wisp_value fallback = wisp__fallback(field);
     int count = -1;
@@ -5756,8 +5787,8 @@ static bool wisp__fit_field(wisp__fitting *f, const wisp_field *field, const wis
             return wisp__blame(f, "is missing");
         if (v->kind == WISP_NIL) return true;
     }
-    if (!fit(f, &field->type, field->bytes, v, base ? base + field->offset : NULL,
-             counted || field->bytes <= 0 ? &count : NULL))
+    if (!wisp__match(f, &field->type, field->bytes, v, base ? base + field->offset : NULL,
+                     counted || field->bytes <= 0 ? &count : NULL))
         return v->kind == WISP_NIL ? wisp__blame(f, "is missing") : false;
     if (base && counted)
         wisp__store_int(base + field->count_offset, field->count_bytes, (uint64_t)count);
@@ -5804,13 +5835,13 @@ static int wisp__fit_find(wisp__fitting *f, const wisp_value *v, const char *nam
 }
 
 static bool wisp__fit_struct(wisp__fitting *f, const wisp_schema *schema, const wisp_value *v,
-                             void *at, wisp__fit_type fit) {
+                             void *at) {
     bool list = schema->shape == WISP_SHAPE_LIST;
     int found = 0;
     wisp__names names = { NULL, NULL, 0 };
     wisp_value scratch;
     const char *key;
-    if ((list ? !wisp__is_array(v) : !wisp__is_map(v)) || !wisp__is_sound(v))
+    if (!wisp__has_shape(schema, v) || !wisp__is_sound(v))
         return wisp__blame(f, list ? "is no array" : "is no map");
     for (int i = 0; i < schema->count; i++) {
         const wisp_field *field = &schema->fields[i];
@@ -5820,7 +5851,7 @@ static bool wisp__fit_struct(wisp__fitting *f, const wisp_schema *schema, const 
         if (place >= 0 && place < v->count) child = wisp__child(v, place, &key, &scratch);
         found += child != NULL;
         if (child && !wisp__count_fits(f, v, place)) return wisp__blame_in(f, field->name, 0);
-        if (!wisp__fit_field(f, field, child, at, fit)) return wisp__blame_in(f, field->name, 0);
+        if (!wisp__fit_field(f, field, child, at)) return wisp__blame_in(f, field->name, 0);
     }
     if (f->loose || found == v->count) return true;
     for (int i = 0; !list && i < v->count; i++) {
@@ -5861,9 +5892,9 @@ static bool wisp__match(wisp__fitting *f, const wisp_type *type, int bytes, cons
     case WISP_TYPE_ENUM: return wisp__fit_enum(f, type, bytes, v, at);
     case WISP_TYPE_OBJECT: return wisp__fit_object(f, v, at);
     case WISP_TYPE_STRUCT:
-        return wisp__fit_struct(f, (const wisp_schema *)type->of, v, at, wisp__match);
-    case WISP_TYPE_ARRAY: return wisp__fit_array(f, type, bytes, v, at, count, wisp__match);
-    case WISP_TYPE_UNION: return wisp__fit_union(f, type, bytes, v, at, count, wisp__match);
+        return wisp__fit_struct(f, (const wisp_schema *)type->of, v, at);
+    case WISP_TYPE_ARRAY: return wisp__fit_array(f, type, bytes, v, at, count);
+    case WISP_TYPE_UNION: return wisp__fit_union(f, type, bytes, v, at, count);
     default: return wisp__fit_exact(f, type, v, at);
     }
 }
@@ -5871,26 +5902,23 @@ static bool wisp__match(wisp__fitting *f, const wisp_type *type, int bytes, cons
 /* The same for a whole schema. */
 static wisp_result wisp__fit_schema(wisp__fitting *f, const wisp_schema *schema,
                                     const wisp_value *v, void *at) {
-    if (wisp__fit_struct(f, schema, v, at, wisp__match)) return WISP_OK;
+    if (wisp__fit_struct(f, schema, v, at)) return WISP_OK;
     return wisp__blamed(f);
 }
 
 /* --- a struct as maps --- */
 
-typedef wisp_result (*wisp__make_map)(wisp__supply *supply, const wisp_value *from,
-                                      wisp_value *out);
+static wisp_result wisp__as_map(wisp__supply *supply, const wisp_value *from, wisp_value *out);
 
-static wisp_result wisp__as_array(wisp__supply *supply, const wisp_value *from, wisp_value *out,
-                                  wisp__make_map make) {
+static wisp_result wisp__as_array(wisp__supply *supply, const wisp_value *from, wisp_value *out) {
     wisp_value *items;
     if (!wisp__is_sound(from)) return WISP_E_ARGUMENT;
     if (!wisp__pay_each(supply->credit, from->count, WISP__PRICE_VIEW)) return WISP_E_FLOOD;
-    items = (wisp_value *)wisp__supply_items(supply, (uint64_t)from->count, sizeof *items);
+    items = (wisp_value *)wisp__supply_items(supply, from->count, sizeof *items);
     if (!items) return wisp__credit_result(supply->credit, WISP_E_MEMORY);
     for (int i = 0; i < from->count; i++) {
         wisp_value scratch;
-        const char *key;
-        wisp_result result = make(supply, wisp__child(from, i, &key, &scratch), &items[i]);
+        wisp_result result = wisp__as_map(supply, wisp__child(from, i, NULL, &scratch), &items[i]);
         if (result) return result;
     }
     *out = wisp_array(items, from->count);
@@ -5902,11 +5930,11 @@ static wisp_result wisp__as_map(wisp__supply *supply, const wisp_value *from, wi
     wisp_pair *pairs;
     int count = 0;
     *out = *from;
-    if (wisp__is_array(from)) return wisp__as_array(supply, from, out, wisp__as_map);
+    if (wisp__is_array(from)) return wisp__as_array(supply, from, out);
     if (!wisp__is_map(from)) return WISP_OK;
     if (!wisp__is_sound(from)) return WISP_E_ARGUMENT;
     if (!wisp__pay_each(supply->credit, from->count, WISP__PRICE_VIEW)) return WISP_E_FLOOD;
-    pairs = (wisp_pair *)wisp__supply_items(supply, (uint64_t)from->count, sizeof *pairs);
+    pairs = (wisp_pair *)wisp__supply_items(supply, from->count, sizeof *pairs);
     if (!pairs) return wisp__credit_result(supply->credit, WISP_E_MEMORY);
     for (int i = 0; i < from->count; i++) {
         wisp_value scratch;
@@ -6038,7 +6066,7 @@ typedef struct wisp__checking {
     size_t        bytes;           /* that compiling takes at most */
 } wisp__checking;
 
-typedef bool (*wisp__check_fn)(wisp__checking *c, const wisp_type *type, int bytes, bool counted);
+static bool wisp__check_type(wisp__checking *c, const wisp_type *type, int bytes, bool counted);
 
 static int wisp__bit_length(uint64_t value) {
     int bits = 0;
@@ -6122,8 +6150,7 @@ static bool wisp__check_enum(wisp__checking *c, const wisp_type *type, int bytes
     return names || wisp__blame(&c->blame, "a name of the enum is missing, or over 64 bytes");
 }
 
-static bool wisp__check_array(wisp__checking *c, const wisp_type *type, int bytes,
-                              wisp__check_fn check) {
+static bool wisp__check_array(wisp__checking *c, const wisp_type *type, int bytes) {
     const wisp_type *element = (const wisp_type *)type->of;
     int each = bytes > 0 ? bytes / wisp__max_int(type->max, 1) : 0;
     if (!wisp__check_max(c, type, 1 << 24)) return false;
@@ -6131,13 +6158,12 @@ static bool wisp__check_array(wisp__checking *c, const wisp_type *type, int byte
     if (bytes > 0 && (each * type->max != bytes || !each))
         return wisp__blame(&c->blame, "%d bytes are not %d elements", bytes, type->max);
     if (++c->depth > WISP__SCHEMA_DEPTH) return wisp__blame(&c->blame, "nests too deeply");
-    if (!check(c, element, each, false)) return wisp__blame_in(&c->blame, "[]", 0);
+    if (!wisp__check_type(c, element, each, false)) return wisp__blame_in(&c->blame, "[]", 0);
     c->depth--;
     return true;
 }
 
-static bool wisp__check_union(wisp__checking *c, const wisp_type *type, int bytes, bool counted,
-                              wisp__check_fn check) {
+static bool wisp__check_union(wisp__checking *c, const wisp_type *type, int bytes, bool counted) {
     const wisp_type *options = (const wisp_type *)type->of;
     if (!wisp__check_max(c, type, 256)) return false;
     if (!options) return wisp__blame(&c->blame, "has no options");
@@ -6149,7 +6175,7 @@ static bool wisp__check_union(wisp__checking *c, const wisp_type *type, int byte
             return wisp__blame(&c->blame, "a C union directly in a C union");
         if (each > bytes && bytes > 0)
             return wisp__blame(&c->blame, "option %d takes %d bytes of %d", i, each, bytes);
-        if (!check(c, &options[i], bytes > 0 ? each : 0, false))
+        if (!wisp__check_type(c, &options[i], bytes > 0 ? each : 0, false))
             return wisp__blame_in(&c->blame, "option", 0);
     }
     c->depth--;
@@ -6194,8 +6220,7 @@ static bool wisp__check_fallback(wisp__checking *c, const wisp_field *field, int
     return wisp__blame_in(&c->blame, "its default", 0);
 }
 
-static bool wisp__check_field(wisp__checking *c, const wisp_schema *schema, int i,
-                              wisp__check_fn check) {
+static bool wisp__check_field(wisp__checking *c, const wisp_schema *schema, int i) {
     const wisp_field *field = &schema->fields[i];
     bool c_struct = schema->shape == WISP_SHAPE_STRUCT;
     int number = wisp__field_number(schema, i), bytes = c_struct ? field->bytes : 0;
@@ -6224,7 +6249,7 @@ static bool wisp__check_field(wisp__checking *c, const wisp_schema *schema, int 
         return wisp__check_bytes(c, field->bytes, false);
     for (int k = 0; k < i && c_struct; k++)
         if (!wisp__check_pair(c, schema, i, k)) return false;
-    return check(c, &field->type, bytes, field->count_bytes > 0) &&
+    return wisp__check_type(c, &field->type, bytes, field->count_bytes > 0) &&
            wisp__check_fallback(c, field, bytes);
 }
 
@@ -6261,8 +6286,7 @@ static bool wisp__check_distinct(wisp__checking *c, const wisp_schema *schema) {
     return true;
 }
 
-static bool wisp__check_struct(wisp__checking *c, const wisp_schema *schema,
-                               wisp__check_fn check) {
+static bool wisp__check_struct(wisp__checking *c, const wisp_schema *schema) {
     if (!schema) return wisp__blame(&c->blame, "has no schema");
     if (++c->depth > WISP__SCHEMA_DEPTH) return wisp__blame(&c->blame, "nests too deeply");
     if (!wisp__check_name(schema->name)) return wisp__blame(&c->blame, "name is not 1..64 bytes");
@@ -6277,20 +6301,19 @@ static bool wisp__check_struct(wisp__checking *c, const wisp_schema *schema,
     if (schema->shape == WISP_SHAPE_STRUCT) c->image += schema->bytes;
     c->bytes += sizeof(wisp_schema) + (size_t)schema->count * sizeof(wisp_field);
     for (int i = 0; i < schema->count; i++)
-        if (!wisp__check_field(c, schema, i, check))
+        if (!wisp__check_field(c, schema, i))
             return wisp__blame_in(&c->blame, wisp__check_name(schema->fields[i].name)
                                                  ? schema->fields[i].name : "?", 0);
     c->depth--;
     return wisp__check_distinct(c, schema);
 }
 
-static bool wisp__check_nested(wisp__checking *c, const wisp_type *type, int bytes,
-                               wisp__check_fn check) {
+static bool wisp__check_nested(wisp__checking *c, const wisp_type *type, int bytes) {
     const wisp_schema *schema = (const wisp_schema *)type->of;
     if (schema && (schema->shape == WISP_SHAPE_LIST ||
                    (bytes > 0 && (schema->shape != WISP_SHAPE_STRUCT || schema->bytes != bytes))))
         return wisp__blame(&c->blame, "is no struct of %d bytes", bytes);
-    return wisp__check_struct(c, schema, check);
+    return wisp__check_struct(c, schema);
 }
 
 /* `bytes`: of the member, 0 in a map. */
@@ -6338,9 +6361,9 @@ static bool wisp__check_type(wisp__checking *c, const wisp_type *type, int bytes
     case WISP_TYPE_COLOR: return wisp__check_bytes(c, bytes, bytes == 16 || bytes == 4);
     case WISP_TYPE_ENUM: return wisp__check_enum(c, type, bytes);
     case WISP_TYPE_OBJECT: return wisp__check_bytes(c, bytes, bytes == 4);
-    case WISP_TYPE_STRUCT: return wisp__check_nested(c, type, given, wisp__check_type);
-    case WISP_TYPE_ARRAY: return wisp__check_array(c, type, bytes, wisp__check_type);
-    case WISP_TYPE_UNION: return wisp__check_union(c, type, bytes, counted, wisp__check_type);
+    case WISP_TYPE_STRUCT: return wisp__check_nested(c, type, given);
+    case WISP_TYPE_ARRAY: return wisp__check_array(c, type, bytes);
+    case WISP_TYPE_UNION: return wisp__check_union(c, type, bytes, counted);
     default: return wisp__blame(&c->blame, "%d is no type", type->kind);
     }
 }
@@ -6352,7 +6375,7 @@ static wisp_result wisp__schema_check(const wisp_schema *schema, char *text, int
     memset(&c, 0, sizeof c);
     c.blame = wisp__fitting_on(text, text_bytes, NULL);
     c.bytes = sizeof(wisp__program) + sizeof(wisp_schema) + 64;
-    if (!wisp__check_struct(&c, schema, wisp__check_type)) {
+    if (!wisp__check_struct(&c, schema)) {
         wisp__blamed(&c.blame);
         return WISP_E_SCHEMA;
     }
@@ -6370,13 +6393,11 @@ static int wisp__alignment(int bytes) {
     return bytes >= 8 || bytes == 0 ? 8 : bytes > 2 ? 4 : bytes;
 }
 
-typedef bool (*wisp__lay_fn)(wisp__bump *memory, const wisp_type *from, wisp_type *to);
+static bool wisp__lay_type(wisp__bump *memory, const wisp_type *from, wisp_type *to);
 
-static const wisp_schema *wisp__lay_schema(wisp__bump *memory, const wisp_schema *from,
-                                           wisp__lay_fn lay) {
+static const wisp_schema *wisp__lay_schema(wisp__bump *memory, const wisp_schema *from) {
     wisp_schema *to = (wisp_schema *)wisp__bump_take(memory, sizeof *to);
-    wisp_field *fields = (wisp_field *)wisp__bump_items(memory, (uint64_t)from->count,
-                                                        sizeof *fields);
+    wisp_field *fields = (wisp_field *)wisp__bump_items(memory, from->count, sizeof *fields);
     int at = 0;
     if (!to || !fields) return NULL;
     *to = *from;
@@ -6385,7 +6406,7 @@ static const wisp_schema *wisp__lay_schema(wisp__bump *memory, const wisp_schema
     for (int i = 0; i < from->count; i++) {
         int bytes;
         fields[i] = from->fields[i];
-        if (!lay(memory, &from->fields[i].type, &fields[i].type)) return NULL;
+        if (!wisp__lay_type(memory, &from->fields[i].type, &fields[i].type)) return NULL;
         bytes = fields[i].type.bytes;
         at = wisp__align(at, wisp__alignment(bytes));
         fields[i].offset = at;
@@ -6399,14 +6420,13 @@ static const wisp_schema *wisp__lay_schema(wisp__bump *memory, const wisp_schema
     return to;
 }
 
-static bool wisp__lay_union(wisp__bump *memory, const wisp_type *from, wisp_type *to,
-                            wisp__lay_fn lay) {
+static bool wisp__lay_union(wisp__bump *memory, const wisp_type *from, wisp_type *to) {
     const wisp_type *options = (const wisp_type *)from->of;
-    wisp_type *all = (wisp_type *)wisp__bump_items(memory, (uint64_t)from->max, sizeof *all);
+    wisp_type *all = (wisp_type *)wisp__bump_items(memory, from->max, sizeof *all);
     int most = 0;
     if (!all) return false;
     for (int i = 0; i < from->max; i++) {
-        if (!lay(memory, &options[i], &all[i])) return false;
+        if (!wisp__lay_type(memory, &options[i], &all[i])) return false;
         most = wisp__max_int(most, all[i].bytes < 0 ? -all[i].bytes : all[i].bytes);
     }
     to->of = all;
@@ -6425,8 +6445,7 @@ static bool wisp__lay_type(wisp__bump *memory, const wisp_type *from, wisp_type 
         to->max = from->bytes == 0 || from->max;       /* written by class */
         return true;
     case WISP_TYPE_STRUCT:
-        if (nested->shape != WISP_SHAPE_STRUCT) nested = wisp__lay_schema(memory, nested,
-                                                                          wisp__lay_type);
+        if (nested->shape != WISP_SHAPE_STRUCT) nested = wisp__lay_schema(memory, nested);
         to->of = nested;
         if (nested) to->bytes = nested->bytes;
         return nested != NULL;
@@ -6434,7 +6453,7 @@ static bool wisp__lay_type(wisp__bump *memory, const wisp_type *from, wisp_type 
         element = (wisp_type *)wisp__bump_take(memory, sizeof *element);
         to->of = element;
         return element && wisp__lay_type(memory, (const wisp_type *)from->of, element);
-    case WISP_TYPE_UNION: return wisp__lay_union(memory, from, to, wisp__lay_type);
+    case WISP_TYPE_UNION: return wisp__lay_union(memory, from, to);
     default: return true;
     }
 }
@@ -6553,11 +6572,11 @@ static void wisp__emit_blob(wisp__compiling *c, const wisp_type *type, int bytes
         op->flags |= WISP__OP_FIXED;
 }
 
-typedef void (*wisp__emit_fn)(wisp__compiling *c, const wisp_type *type, int bytes, int offset,
-                              int count_offset, int count_bytes);
+static void wisp__emit_type(wisp__compiling *c, const wisp_type *type, int bytes, int offset,
+                            int count_offset, int count_bytes);
 
 static void wisp__emit_array(wisp__compiling *c, const wisp_type *type, int bytes, int offset,
-                             int count_offset, int count_bytes, wisp__emit_fn emit) {
+                             int count_offset, int count_bytes) {
     const wisp_type *element = (const wisp_type *)type->of;
     wisp__op *op = wisp__emit(c, WISP__OP_ARRAY, type, 0, offset);
     bool fixed = c->fixed;
@@ -6570,14 +6589,14 @@ static void wisp__emit_array(wisp__compiling *c, const wisp_type *type, int byte
     if (bytes < 0) op->flags |= WISP__OP_ELSEWHERE;
     if (bytes < 0 ? type->least != 0 : !count_bytes) op->flags |= WISP__OP_FIXED;
     c->fixed = true;
-    emit(c, element, each, 0, 0, 0);
+    wisp__emit_type(c, element, each, 0, 0, 0);
     op->end = c->count;
     if (c->fixed) op->flags |= WISP__OP_PLAIN;
     c->fixed = fixed;
 }
 
 static void wisp__emit_union(wisp__compiling *c, const wisp_type *type, int bytes, int offset,
-                             int count_offset, int count_bytes, wisp__emit_fn emit) {
+                             int count_offset, int count_bytes) {
     const wisp_type *options = (const wisp_type *)type->of;
     wisp__op *op = wisp__emit(c, WISP__OP_UNION, type, 0, offset), *option;
     if (!op) return;
@@ -6587,15 +6606,14 @@ static void wisp__emit_union(wisp__compiling *c, const wisp_type *type, int byte
     for (int i = 0; i < type->max; i++) {
         option = wisp__emit(c, WISP__OP_OPTION, &options[i], 0, offset);
         if (!option) return;
-        emit(c, &options[i], wisp__option_bytes(&options[i], bytes),
-             bytes < 0 ? offset + WISP__UNION_HEAD : offset, 0, 0);
+        wisp__emit_type(c, &options[i], wisp__option_bytes(&options[i], bytes),
+                        bytes < 0 ? offset + WISP__UNION_HEAD : offset, 0, 0);
         option->end = c->count;
     }
     op->end = c->count;
 }
 
-static void wisp__emit_struct(wisp__compiling *c, const wisp_schema *schema, int offset,
-                              wisp__emit_fn emit) {
+static void wisp__emit_struct(wisp__compiling *c, const wisp_schema *schema, int offset) {
     for (int i = 0; i < schema->count; i++) {
         const wisp_field *field = &schema->fields[i];
         wisp__op *around = NULL;
@@ -6608,8 +6626,8 @@ static void wisp__emit_struct(wisp__compiling *c, const wisp_schema *schema, int
             around->field = field;
             around->count_offset = offset + field->count_offset;
         }
-        emit(c, &field->type, field->bytes, offset + field->offset, offset + field->count_offset,
-             maybe ? 0 : field->count_bytes);
+        wisp__emit_type(c, &field->type, field->bytes, offset + field->offset,
+                        offset + field->count_offset, maybe ? 0 : field->count_bytes);
         if (around) around->end = c->count;
         for (int k = first; field->flags & WISP_FLAG_KEY && k < c->count; k++)
             c->ops[k].flags |= WISP__OP_KEY;
@@ -6646,13 +6664,13 @@ static void wisp__emit_type(wisp__compiling *c, const wisp_type *type, int bytes
     case WISP_TYPE_TRANSFORM: wisp__emit_floats(c, type, 7, offset); break;
     case WISP_TYPE_COLOR: wisp__emit(c, WISP__OP_COLOR, type, bytes, offset); break;
     case WISP_TYPE_STRUCT:
-        wisp__emit_struct(c, (const wisp_schema *)type->of, offset, wisp__emit_type);
+        wisp__emit_struct(c, (const wisp_schema *)type->of, offset);
         break;
     case WISP_TYPE_ARRAY:
-        wisp__emit_array(c, type, bytes, offset, count_offset, count_bytes, wisp__emit_type);
+        wisp__emit_array(c, type, bytes, offset, count_offset, count_bytes);
         break;
     case WISP_TYPE_UNION:
-        wisp__emit_union(c, type, bytes, offset, count_offset, count_bytes, wisp__emit_type);
+        wisp__emit_union(c, type, bytes, offset, count_offset, count_bytes);
         break;
     default: wisp__emit_integer(c, type, bytes, offset); break;
     }
@@ -6751,9 +6769,9 @@ static const wisp__program *wisp__compile(wisp__bump *memory, const wisp_schema 
     memset(program, 0, sizeof *program);
     program->source = program->schema = schema;
     if (schema->shape != WISP_SHAPE_STRUCT)
-        program->schema = wisp__lay_schema(memory, schema, wisp__lay_type);
+        program->schema = wisp__lay_schema(memory, schema);
     if (!program->schema) return NULL;
-    wisp__emit_struct(&c, program->schema, 0, wisp__emit_type);
+    wisp__emit_struct(&c, program->schema, 0);
     if (memory->failed) return NULL;
     wisp__find_runs(c.ops, c.count);
     program->ops = c.ops;
@@ -6774,8 +6792,7 @@ int wisp_schema_bytes(const wisp_schema *schema) {
     return (int)bytes;
 }
 
-const wisp_schema *wisp_schema_compile(const wisp_schema *schema, void *memory,
-                                       int memory_bytes) {
+const wisp_schema *wisp_schema_compile(const wisp_schema *schema, void *memory, int memory_bytes) {
     wisp__bump bump = wisp__bump_on(memory, memory_bytes);
     wisp_schema *compiled;
     if (!schema || wisp__schema_check(schema, NULL, 0, NULL)) return NULL;
@@ -6835,11 +6852,9 @@ static int wisp__number_form(const wisp_type *type, int bytes) {
     return type->max || bytes == 0 ? 0 : 2;
 }
 
-typedef void (*wisp__describe_fn)(wisp__writer *to, const wisp_type *type, int bytes,
-                                  bool counted);
+static void wisp__describe_type(wisp__writer *to, const wisp_type *type, int bytes, bool counted);
 
-static void wisp__describe_field(wisp__writer *to, const wisp_field *field,
-                                 wisp__describe_fn describe) {
+static void wisp__describe_field(wisp__writer *to, const wisp_field *field) {
     wisp__put_text(to, field->name);
     wisp__put(to, (uint64_t)field->flags & 7, 3);
     wisp__put(to, field->number != 0, 1);
@@ -6849,18 +6864,17 @@ static void wisp__describe_field(wisp__writer *to, const wisp_field *field,
         if (field->fallback_text) wisp__put_text(to, field->fallback_text);
         else wisp__put_number(to, field->fallback);
     }
-    describe(to, &field->type, wisp__max_int(field->offset >= 0 ? field->bytes : 0, 0),
-             field->count_bytes > 0);
+    wisp__describe_type(to, &field->type, wisp__max_int(field->offset >= 0 ? field->bytes : 0, 0),
+                        field->count_bytes > 0);
 }
 
-static void wisp__describe_schema(wisp__writer *to, const wisp_schema *schema,
-                                  wisp__describe_fn describe) {
+static void wisp__describe_schema(wisp__writer *to, const wisp_schema *schema) {
     wisp__put(to, (uint64_t)schema->version, 8);
     wisp__put(to, schema->shape == WISP_SHAPE_LIST, 1);
     wisp__put_text(to, schema->name);
     wisp__put_length(to, (uint64_t)schema->count);
     for (int i = 0; i < schema->count; i++)
-        wisp__describe_field(to, &schema->fields[i], describe);
+        wisp__describe_field(to, &schema->fields[i]);
 }
 
 static void wisp__describe_vector(wisp__writer *to, const wisp_type *type) {
@@ -6870,11 +6884,10 @@ static void wisp__describe_vector(wisp__writer *to, const wisp_type *type) {
     for (int i = 0; i < count; i++) wisp__put_range(to, wisp__component(type, i), true);
 }
 
-static void wisp__describe_array(wisp__writer *to, const wisp_type *type, int bytes, bool counted,
-                                 wisp__describe_fn describe) {
+static void wisp__describe_array(wisp__writer *to, const wisp_type *type, int bytes, bool counted) {
     wisp__put_length(to, (uint64_t)type->max);
     wisp__put(to, bytes > 0 ? !counted : type->least != 0, 1);
-    describe(to, (const wisp_type *)type->of, bytes > 0 ? bytes / type->max : 0, false);
+    wisp__describe_type(to, (const wisp_type *)type->of, bytes > 0 ? bytes / type->max : 0, false);
 }
 
 static int wisp__described_kind(const wisp_type *type) {
@@ -6928,10 +6941,10 @@ static void wisp__describe_type(wisp__writer *to, const wisp_type *type, int byt
             wisp__put_text(to, ((const char *const *)type->of)[i]);
         break;
     case WISP_TYPE_STRUCT:
-        wisp__describe_schema(to, (const wisp_schema *)type->of, wisp__describe_type);
+        wisp__describe_schema(to, (const wisp_schema *)type->of);
         break;
     case WISP_TYPE_ARRAY:
-        wisp__describe_array(to, type, bytes, counted, wisp__describe_type);
+        wisp__describe_array(to, type, bytes, counted);
         break;
     case WISP_TYPE_UNION:
         wisp__put_length(to, (uint64_t)type->max);
@@ -6946,7 +6959,7 @@ static void wisp__describe_type(wisp__writer *to, const wisp_type *type, int byt
 /* Writes a checked schema's descriptor; bits, or WISP_E_TOO_BIG. */
 static int wisp__describe(const wisp_schema *schema, uint8_t *out, int capacity) {
     wisp__writer to = wisp__writer_on(out, capacity - WISP__SLACK);
-    wisp__describe_schema(&to, schema, wisp__describe_type);
+    wisp__describe_schema(&to, schema);
     return to.full ? WISP_E_TOO_BIG : (int)to.at;
 }
 
@@ -6958,7 +6971,7 @@ typedef struct wisp__describing {
     int           depth, nodes;
 } wisp__describing;
 
-typedef bool (*wisp__learn_fn)(wisp__describing *d, wisp_type *type);
+static bool wisp__learn_type(wisp__describing *d, wisp_type *type);
 
 static bool wisp__learn_fail(wisp__describing *d) {
     d->from->failed = true;
@@ -7005,7 +7018,7 @@ static bool wisp__learn_vector(wisp__describing *d, wisp_type *type) {
     wisp_range *ranges;
     if (form == 1) wisp__learn_range(d, type, true);
     if (form < 2) return true;
-    ranges = (wisp_range *)wisp__bump_items(d->memory, (uint64_t)count, sizeof *ranges);
+    ranges = (wisp_range *)wisp__bump_items(d->memory, count, sizeof *ranges);
     if (!ranges) return false;
     for (int i = 0; i < count; i++) ranges[i] = wisp__get_range(d->from, true);
     type->of = ranges;
@@ -7016,7 +7029,7 @@ static bool wisp__learn_enum(wisp__describing *d, wisp_type *type) {
     const char **names;
     if (type->max > 4096 || (int64_t)type->max * 8 > d->from->end - d->from->at)
         return wisp__learn_fail(d);
-    names = (const char **)wisp__bump_items(d->memory, (uint64_t)type->max, sizeof *names);
+    names = (const char **)wisp__bump_items(d->memory, type->max, sizeof *names);
     for (int i = 0; names && i < type->max; i++) {
         names[i] = wisp__get_text(d, 64);
         if (!names[i]) return false;
@@ -7025,7 +7038,7 @@ static bool wisp__learn_enum(wisp__describing *d, wisp_type *type) {
     return names != NULL;
 }
 
-static bool wisp__learn_field(wisp__describing *d, wisp_field *field, wisp__learn_fn learn) {
+static bool wisp__learn_field(wisp__describing *d, wisp_field *field) {
     memset(field, 0, sizeof *field);
     field->name = wisp__get_text(d, 64);
     field->offset = -1;
@@ -7036,10 +7049,10 @@ static bool wisp__learn_field(wisp__describing *d, wisp_field *field, wisp__lear
         if (wisp__get(d->from, 1)) field->fallback_text = wisp__get_text(d, 1 << 16);
         else field->fallback = wisp__get_double(d->from);
     }
-    return learn(d, &field->type);
+    return wisp__learn_type(d, &field->type);
 }
 
-static const wisp_schema *wisp__learn_schema(wisp__describing *d, wisp__learn_fn learn) {
+static const wisp_schema *wisp__learn_schema(wisp__describing *d) {
     wisp_schema *schema = (wisp_schema *)wisp__bump_take(d->memory, sizeof *schema);
     wisp_field *fields;
     if (!schema || ++d->depth > WISP__SCHEMA_DEPTH) {
@@ -7054,9 +7067,9 @@ static const wisp_schema *wisp__learn_schema(wisp__describing *d, wisp__learn_fn
     if (schema->count > 1024 || (int64_t)schema->count * 17 > d->from->end - d->from->at)
         wisp__learn_fail(d);
     if (d->from->failed) return NULL;
-    fields = (wisp_field *)wisp__bump_items(d->memory, (uint64_t)schema->count, sizeof *fields);
+    fields = (wisp_field *)wisp__bump_items(d->memory, schema->count, sizeof *fields);
     for (int i = 0; fields && i < schema->count; i++)
-        if (!wisp__learn_field(d, &fields[i], learn)) return NULL;
+        if (!wisp__learn_field(d, &fields[i])) return NULL;
     schema->fields = fields;
     d->depth--;
     return fields ? schema : NULL;
@@ -7112,7 +7125,7 @@ static bool wisp__learn_type(wisp__describing *d, wisp_type *type) {
         type->max = wisp__get_length(d->from);
         return wisp__learn_enum(d, type);
     case WISP_TYPE_STRUCT:
-        type->of = wisp__learn_schema(d, wisp__learn_type);
+        type->of = wisp__learn_schema(d);
         return type->of != NULL;
     case WISP_TYPE_ARRAY:
         type->max = wisp__get_length(d->from);
@@ -7126,7 +7139,7 @@ static bool wisp__learn_type(wisp__describing *d, wisp_type *type) {
     case WISP_TYPE_UNION:
         type->max = wisp__get_length(d->from);
         if (type->max > 256 || ++d->depth > WISP__SCHEMA_DEPTH) return wisp__learn_fail(d);
-        inner = (wisp_type *)wisp__bump_items(d->memory, (uint64_t)type->max, sizeof *inner);
+        inner = (wisp_type *)wisp__bump_items(d->memory, type->max, sizeof *inner);
         type->of = inner;
         for (int i = 0; inner && i < type->max; i++)
             if (!wisp__learn_type(d, &inner[i])) return false;
@@ -7145,7 +7158,7 @@ static const wisp_schema *wisp__undescribe_checked(wisp__reader *from, wisp__bum
     memset(&d, 0, sizeof d);
     d.from = from;
     d.memory = memory;
-    schema = wisp__learn_schema(&d, wisp__learn_type);
+    schema = wisp__learn_schema(&d);
     *why = memory->failed ? WISP_E_MEMORY : WISP_E_SCHEMA;
     if (!schema || from->failed || memory->failed) return NULL;
     *why = WISP_OK;
@@ -7201,7 +7214,7 @@ static int wisp__edit_find(wisp_edit *edit, const char *name) {
 }
 
 static char *wisp__edit_copy(wisp_edit *edit, const void *from, size_t bytes) {
-    char *copy = (char *)wisp__supply_items(edit->supply, bytes, 1);
+    char *copy = (char *)wisp__supply_items(edit->supply, (int64_t)bytes, 1);
     if (!copy) {
         wisp__edit_fail(edit);
         return NULL;
@@ -7232,10 +7245,8 @@ static wisp_result wisp__edit_own(wisp_edit *edit, const wisp_value *from, wisp_
     if (depth > 256) return WISP_E_DEPTH;
     if (!wisp__pay_each(edit->supply->credit, from->count, WISP__PRICE_VIEW))
         return wisp__edit_fail(edit);
-    if (map) pairs = (wisp_pair *)wisp__supply_items(edit->supply, (uint64_t)from->count,
-                                                     sizeof *pairs);
-    else items = (wisp_value *)wisp__supply_items(edit->supply, (uint64_t)from->count,
-                                                  sizeof *items);
+    if (map) pairs = (wisp_pair *)wisp__supply_items(edit->supply, from->count, sizeof *pairs);
+    else items = (wisp_value *)wisp__supply_items(edit->supply, from->count, sizeof *items);
     if (!pairs && !items) return wisp__edit_fail(edit);
     for (int i = 0; i < from->count && result == WISP_OK; i++) {
         wisp_value scratch;
@@ -7256,7 +7267,7 @@ static bool wisp__edit_room(wisp_edit *edit) {
     int room = wisp__max_int(16, edit->room * 2);
     wisp_pair *pairs;
     if (edit->count < edit->room) return true;
-    pairs = (wisp_pair *)wisp__supply_items(edit->supply, (uint64_t)room, sizeof *pairs);
+    pairs = (wisp_pair *)wisp__supply_items(edit->supply, room, sizeof *pairs);
     if (!pairs) {
         wisp__edit_fail(edit);
         return false;
@@ -7277,7 +7288,7 @@ static wisp_result wisp__edit_add(wisp_edit *edit, const char *name, const wisp_
     return WISP_OK;
 }
 
-/* What is found is only read: the edit is not changed by a look. */
+/* A search changes nothing but the credit and the first failure. */
 const wisp_value *wisp_edit_get(const wisp_edit *edit, const char *name) {
     int at = edit && name ? wisp__edit_find((wisp_edit *)edit, name) : -1;
     return at < 0 ? NULL : &edit->pairs[at].value;
@@ -7320,12 +7331,6 @@ wisp_result wisp_edit_rename(wisp_edit *edit, const char *from, const char *to) 
     return WISP_OK;
 }
 
-/* Has a value the shape of its schema? */
-static bool wisp__edit_takes(const wisp_schema *schema, const wisp_value *value) {
-    bool row = schema->shape == WISP_SHAPE_LIST;
-    return (row ? wisp__is_array(value) : wisp__is_map(value)) && wisp__is_sound(value);
-}
-
 /* Copies the pairs or fields of a value. A row is edited by the names of its fields as well; of
    equal keys the last wins. WISP_E_INVALID: it has another shape than its schema. */
 static wisp_result wisp__edit_begin(wisp_edit *edit, wisp__supply *supply,
@@ -7335,9 +7340,9 @@ static wisp_result wisp__edit_begin(wisp_edit *edit, wisp__supply *supply,
     int room;
     memset(edit, 0, sizeof *edit);
     edit->supply = supply;
-    if (!wisp__edit_takes(schema, value)) return WISP_E_INVALID;
+    if (!wisp__has_shape(schema, value) || !wisp__is_sound(value)) return WISP_E_INVALID;
     room = wisp__max_int(value->count, 16);
-    edit->pairs = (wisp_pair *)wisp__supply_items(supply, (uint64_t)room, sizeof *edit->pairs);
+    edit->pairs = (wisp_pair *)wisp__supply_items(supply, room, sizeof *edit->pairs);
     if (!edit->pairs) return wisp__edit_fail(edit);
     edit->room = room;
     for (int i = 0; i < value->count && result == WISP_OK; i++) {
@@ -7413,7 +7418,7 @@ static wisp_result wisp__edit_end(wisp_edit *edit, const wisp_schema *schema, wi
         *out = wisp_map(edit->pairs, count);
         return WISP_OK;
     }
-    row = (wisp_value *)wisp__supply_items(edit->supply, (uint64_t)schema->count, sizeof *row);
+    row = (wisp_value *)wisp__supply_items(edit->supply, schema->count, sizeof *row);
     if (!row) return wisp__edit_fail(edit);
     for (int i = 0; i < schema->count; i++) {
         int at = wisp__edit_find(edit, schema->fields[i].name);
@@ -7457,7 +7462,6 @@ typedef enum wisp__parts { WISP__DATA_ONLY, WISP__SHAPE_AND_DATA } wisp__parts;
 
 typedef struct wisp__packer {
     wisp__base  *base;
-    void       (*value)(struct wisp__packer *p, const wisp_value *value, wisp__parts parts);
     wisp__writer shape, data;
     int          shape_room, data_room;   /* bytes of the buffers, with slack */
     int          values;                  /* of the message, nested ones too */
@@ -7465,6 +7469,8 @@ typedef struct wisp__packer {
     int          plain;                   /* bytes of its values in memory, for the profiler */
     wisp_result  result;                  /* the first failure */
 } wisp__packer;
+
+static void wisp__pack_value(wisp__packer *p, const wisp_value *value, wisp__parts parts);
 
 /* Room for what may be more than will be used. */
 static bool wisp__packer_grow(wisp__packer *p, wisp__writer *writer, int *room, int64_t need) {
@@ -7586,17 +7592,18 @@ typedef struct wisp__measure {
     bool    viewing;                /* inside a struct, where elements in memory are to be seen */
 } wisp__measure;
 
-typedef wisp_result (*wisp__measure_fn)(const wisp_limits *limits, const wisp_value *values,
-                                        int count, int depth, wisp__measure *m);
+static wisp_result wisp__pack_measure(const wisp_limits *limits, const wisp_value *values,
+                                      int count, int depth, wisp__measure *m);
 
 static wisp_result wisp__measure_list(const wisp_limits *limits, const wisp_value *v, int depth,
-                                      wisp__measure *m, wisp__measure_fn measure) {
+                                      wisp__measure *m) {
     bool map = wisp__is_map(v), viewing = m->viewing;
     wisp_result result = WISP_OK;
     if (!wisp__is_sound(v)) return WISP_E_ARGUMENT;
     if (depth > limits->nesting) return WISP_E_DEPTH;
     if (map && v->count > limits->map_pairs) return WISP_E_LIMIT;
-    if (v->kind == WISP_ARRAY) return measure(limits, wisp__elements_of(v), v->count, depth, m);
+    if (v->kind == WISP_ARRAY)
+        return wisp__pack_measure(limits, wisp__elements_of(v), v->count, depth, m);
     m->viewing = v->kind != WISP_MAP;
     for (int i = 0; i < v->count && result == WISP_OK; i++) {
         wisp_value scratch;
@@ -7607,7 +7614,7 @@ static wisp_result wisp__measure_list(const wisp_limits *limits, const wisp_valu
         if (length > (size_t)(limits->message_bytes - m->blob_bytes)) return WISP_E_TOO_BIG;
         m->blob_bytes += (int)length;
         m->shape_bits += 40 + (int64_t)length * 8;
-        result = measure(limits, child, 1, depth, m);
+        result = wisp__pack_measure(limits, child, 1, depth, m);
     }
     m->viewing = viewing;
     return result;
@@ -7635,7 +7642,7 @@ static wisp_result wisp__pack_measure(const wisp_limits *limits, const wisp_valu
             m->blob_bytes += v->count;
             m->data_bits += (int64_t)v->count * 8;
         } else if (v->kind >= WISP_ARRAY && v->kind != WISP_OBJECT) {
-            result = wisp__measure_list(limits, v, depth + 1, m, wisp__pack_measure);
+            result = wisp__measure_list(limits, v, depth + 1, m);
         }
         if (result) return result;
     }
@@ -7644,11 +7651,10 @@ static wisp_result wisp__pack_measure(const wisp_limits *limits, const wisp_valu
 
 static void wisp__pack_array(wisp__packer *p, const wisp_value *value, wisp__parts parts) {
     wisp_value first, scratch;
-    const char *key;
     bool alike = true;
     for (int i = 1; alike && i < value->count; i++)
-        alike = wisp__same_shape(wisp__child(value, 0, &key, &first),
-                                 wisp__child(value, i, &key, &scratch));
+        alike = wisp__same_shape(wisp__child(value, 0, NULL, &first),
+                                 wisp__child(value, i, NULL, &scratch));
     if (parts == WISP__SHAPE_AND_DATA) {
         wisp__put(&p->shape, WISP__CODE_LIST, 5);
         wisp__put_small(&p->shape, (uint64_t)value->count);
@@ -7656,7 +7662,8 @@ static void wisp__pack_array(wisp__packer *p, const wisp_value *value, wisp__par
     }
     for (int i = 0; i < value->count; i++) {
         int64_t before = p->data.at;
-        p->value(p, wisp__child(value, i, &key, &scratch), i && alike ? WISP__DATA_ONLY : parts);
+        wisp__pack_value(p, wisp__child(value, i, NULL, &scratch),
+                         i && alike ? WISP__DATA_ONLY : parts);
         if (p->data.at == before) wisp__put(&p->data, 0, 1);
     }
 }
@@ -7677,7 +7684,7 @@ static void wisp__pack_map(wisp__packer *p, const wisp_value *value, wisp__parts
             wisp__put_length(&p->shape, (uint64_t)length);
             for (int k = 0; k < length; k++) wisp__put(&p->shape, (uint8_t)name[k], 8);
         }
-        p->value(p, child, parts);
+        wisp__pack_value(p, child, parts);
         if (p->data.at == before) wisp__put(&p->data, 0, 1);
     }
 }
@@ -7721,7 +7728,6 @@ static void wisp__pack_value(wisp__packer *p, const wisp_value *value, wisp__par
 
 /* Packs measured values into p->shape and p->data, from where they stand. */
 static void wisp__pack_values(wisp__packer *p, const wisp_value *values, int count) {
-    p->value = wisp__pack_value;
     wisp__put_small(&p->shape, (uint64_t)count);
     for (int i = 0; i < count; i++) wisp__pack_value(p, &values[i], WISP__SHAPE_AND_DATA);
 }
@@ -7798,8 +7804,6 @@ static void wisp__packer_free(wisp__packer *p) {
 /* Lists call back through `value`, because lists and values hold each other. */
 typedef struct wisp__unpacker {
     wisp__base   *base;
-    void        (*value)(struct wisp__unpacker *u, wisp_value *out, const wisp_value *like,
-                         int depth);
     wisp__arena  *arena;
     wisp__reader *shape, *data;    /* may be one and the same kind of bytes, read at two places */
     int           values;          /* that may still be made */
@@ -7807,6 +7811,9 @@ typedef struct wisp__unpacker {
     wisp__credit *credit;          /* NULL: nobody pays */
     wisp_result   result;
 } wisp__unpacker;
+
+static void wisp__unpack_value(wisp__unpacker *u, wisp_value *out, const wisp_value *like,
+                               int depth);
 
 static void wisp__unpack_fail(wisp__unpacker *u, wisp_result code) {
     if (u->result == WISP_OK) u->result = code;
@@ -7827,18 +7834,14 @@ static inline bool wisp__unpack_pay(wisp__unpacker *u, int64_t count, int price)
 }
 
 static inline void *wisp__unpack_take(wisp__unpacker *u, size_t bytes) {
-    void *memory = NULL;
-    if (!wisp__pay_memory(u->credit, bytes)) {
-        wisp__unpack_fail(u, WISP_E_FLOOD);
-        return NULL;
-    }
-    memory = wisp__arena_take(u->base, u->arena, bytes);
-    if (!memory) wisp__unpack_fail(u, WISP_E_MEMORY);
+    bool paid = wisp__pay_memory(u->credit, bytes);
+    void *memory = paid ? wisp__arena_take(u->base, u->arena, bytes) : NULL;
+    if (!memory) wisp__unpack_fail(u, paid ? WISP_E_MEMORY : WISP_E_FLOOD);
     return memory;
 }
 
 /* WISP_E_LIMIT: they are more than one piece of memory may have. */
-static inline void *wisp__unpack_items(wisp__unpacker *u, uint64_t count, uint64_t each) {
+static inline void *wisp__unpack_items(wisp__unpacker *u, int64_t count, size_t each) {
     size_t bytes;
     if (wisp__size_of(count, each, &bytes)) return wisp__unpack_take(u, bytes);
     wisp__unpack_fail(u, WISP_E_LIMIT);
@@ -7846,7 +7849,7 @@ static inline void *wisp__unpack_items(wisp__unpacker *u, uint64_t count, uint64
 }
 
 /* `count` bytes and a NUL, from any bit position. */
-static const char *wisp__unpack_bytes(wisp__unpacker *u, wisp__reader *from, int count) {
+static inline const char *wisp__unpack_bytes(wisp__unpacker *u, wisp__reader *from, int count) {
     char *text;
     if ((int64_t)count * 8 > from->end - from->at) {
         wisp__unpack_fail(u, WISP_E_BAD_PACKET);
@@ -7881,12 +7884,12 @@ static void wisp__unpack_array(wisp__unpacker *u, wisp_value *out, const wisp_va
     const wisp_value *model = like && like->count >= count ? wisp__elements_of(like) : NULL;
     wisp_value *items;
     if (!wisp__unpack_may(u, count, depth, u->data, 1)) return;
-    items = (wisp_value *)wisp__unpack_items(u, (uint64_t)count, sizeof *items);
+    items = (wisp_value *)wisp__unpack_items(u, count, sizeof *items);
     if (!items) return;
     for (int i = 0; i < count && !u->shape->failed && !u->data->failed; i++) {
         int64_t before = u->data->at;
         if (alike) u->shape->at = shape_at;
-        u->value(u, &items[i], model ? &model[i] : alike && i ? &items[0] : NULL, depth);
+        wisp__unpack_value(u, &items[i], model ? &model[i] : alike && i ? &items[0] : NULL, depth);
         if (u->data->at == before) wisp__get(u->data, 1);
     }
     *out = wisp_array(items, count);
@@ -7907,14 +7910,14 @@ static void wisp__unpack_map(wisp__unpacker *u, wisp_value *out, const wisp_valu
     if (count > u->base->limits.map_pairs) wisp__unpack_fail(u, WISP_E_LIMIT);
     if ((int64_t)count * 12 > u->shape->end - u->shape->at) wisp__unpack_fail(u, WISP_E_BAD_PACKET);
     if (!wisp__unpack_may(u, count, depth, u->data, 1)) return;
-    pairs = (wisp_pair *)wisp__unpack_items(u, (uint64_t)count, sizeof *pairs);
+    pairs = (wisp_pair *)wisp__unpack_items(u, count, sizeof *pairs);
     if (!pairs) return;
     for (int i = 0; i < count && !u->shape->failed && !u->data->failed; i++) {
         int64_t before;
         if (model) wisp__skip(u->shape, (int64_t)wisp__get_length(u->shape) * 8);
         pairs[i].key = model ? model[i].key : wisp__unpack_key(u);
         before = u->data->at;
-        u->value(u, &pairs[i].value, model ? &model[i].value : NULL, depth);
+        wisp__unpack_value(u, &pairs[i].value, model ? &model[i].value : NULL, depth);
         if (u->data->at == before) wisp__get(u->data, 1);
     }
     *out = wisp_map(pairs, count);
@@ -8014,12 +8017,11 @@ static void wisp__skip_shape(wisp__reader *shape) {
 static wisp_result wisp__unpack(wisp__unpacker *u, const wisp_value **values, int *count) {
     wisp_value *items = NULL;
     u->start = u->data->at;
-    u->value = wisp__unpack_value;
     u->result = WISP_OK;
     *count = wisp__get_small(u->shape);
     *values = NULL;
     if (!wisp__unpack_may(u, *count, 0, u->shape, 4)) goto failed;
-    items = (wisp_value *)wisp__unpack_items(u, (uint64_t)*count, sizeof *items);
+    items = (wisp_value *)wisp__unpack_items(u, *count, sizeof *items);
     for (int i = 0; i < *count && !u->shape->failed && !u->data->failed; i++)
         wisp__unpack_value(u, &items[i], NULL, 0);
     *values = items;
@@ -8793,8 +8795,7 @@ static inline bool wisp__eye_copy(uint8_t *to, const uint8_t *from, int count, i
     return wrong == 0;
 }
 
-static inline void wisp__eye_text(wisp__eye *eye, const wisp__op *op, uint8_t *to,
-                                  int64_t start) {
+static inline void wisp__eye_text(wisp__eye *eye, const wisp__op *op, uint8_t *to, int64_t start) {
     int count = (int)(wisp__eye_word(eye) & op->mask);
     eye->at += op->bits;
     if (count > op->max) eye->wrong = true;
@@ -8879,8 +8880,7 @@ typedef struct wisp__rows {
     int            bit;            /* where the next column begins */
 } wisp__rows;
 
-static inline bool wisp__rows_ints(wisp__rows *r, const wisp__op *op, uint8_t *to,
-                                   int bytes) {
+static inline bool wisp__rows_ints(wisp__rows *r, const wisp__op *op, uint8_t *to, int bytes) {
     uint64_t least = (uint64_t)op->least, span = op->span, mask = op->mask;
     int shift = r->bit & 7, byte = r->bit >> 3, rows = r->rows, each = r->each;
     for (int i = 0; i < rows; i++, to += each) {
@@ -9145,11 +9145,11 @@ static bool wisp__holds_fallback(const wisp__op *op, const uint8_t *image) {
     return wisp_equal(&value, &fallback);
 }
 
-typedef wisp__pen (*wisp__write_fn)(wisp__pen pen, wisp__base *base, const wisp__op *ops, int at,
-                                    int end, const uint8_t *image);
+static wisp__pen wisp__write_ops(wisp__pen pen, wisp__base *base, const wisp__op *ops, int at,
+                                 int end, const uint8_t *image);
 
 static wisp__pen wisp__write_array(wisp__pen pen, wisp__base *base, const wisp__op *ops, int at,
-                                   const uint8_t *image, wisp__write_fn write) {
+                                   const uint8_t *image) {
     const wisp__op *op = &ops[at];
     const uint8_t *items = image + op->offset;
     wisp__place place;
@@ -9171,7 +9171,7 @@ static wisp__pen wisp__write_array(wisp__pen pen, wisp__base *base, const wisp__
                                  items + (ptrdiff_t)done * op->each, count - done, op->each);
     items += (ptrdiff_t)done * op->each;
     for (int i = done; i < count && !pen.full && !pen.wrong; i++, items += op->each)
-        pen = write(pen, base, ops, at + 1, op->end, items);
+        pen = wisp__write_ops(pen, base, ops, at + 1, op->end, items);
     return pen;
 }
 
@@ -9182,7 +9182,7 @@ static int wisp__option_at(const wisp__op *ops, int at, int index) {
 }
 
 static wisp__pen wisp__write_union(wisp__pen pen, wisp__base *base, const wisp__op *ops, int at,
-                                   const uint8_t *image, wisp__write_fn write) {
+                                   const uint8_t *image) {
     const wisp__op *op = &ops[at];
     int64_t index = wisp__load_int(image + op->count_offset, op->count_bytes, false);
     int option;
@@ -9192,7 +9192,7 @@ static wisp__pen wisp__write_union(wisp__pen pen, wisp__base *base, const wisp__
     }
     option = wisp__option_at(ops, at, (int)index);
     pen = wisp__pen_put(pen, (uint64_t)index, op->bits);
-    return write(pen, base, ops, option + 1, ops[option].end, image);
+    return wisp__write_ops(pen, base, ops, option + 1, ops[option].end, image);
 }
 
 /* Operations `at` up to `end` over an image. */
@@ -9225,10 +9225,10 @@ static wisp__pen wisp__write_ops(wisp__pen pen, wisp__base *base, const wisp__op
                 pen.wrong = true;
             break;
         case WISP__OP_ARRAY:
-            pen = wisp__write_array(pen, base, ops, at, image, wisp__write_ops);
+            pen = wisp__write_array(pen, base, ops, at, image);
             break;
         case WISP__OP_UNION:
-            pen = wisp__write_union(pen, base, ops, at, image, wisp__write_ops);
+            pen = wisp__write_union(pen, base, ops, at, image);
             break;
         default:
             there = op->code == WISP__OP_MAYBE ? image[op->count_offset] != 0
@@ -9334,11 +9334,9 @@ static void wisp__read_fallback(wisp__unpacker *u, const wisp__op *op, uint8_t *
     if (f.result == WISP_E_FLOOD) wisp__unpack_fail(u, WISP_E_FLOOD);
 }
 
-typedef void (*wisp__read_fn)(wisp__unpacker *u, const wisp__op *ops, int at, int end,
-                              uint8_t *image);
+static void wisp__read_ops(wisp__unpacker *u, const wisp__op *ops, int at, int end, uint8_t *image);
 
-static void wisp__read_array(wisp__unpacker *u, const wisp__op *ops, int at, uint8_t *image,
-                             wisp__read_fn read) {
+static void wisp__read_array(wisp__unpacker *u, const wisp__op *ops, int at, uint8_t *image) {
     const wisp__op *op = &ops[at];
     uint8_t *items = image + op->offset;
     wisp__place place;
@@ -9353,7 +9351,7 @@ static void wisp__read_array(wisp__unpacker *u, const wisp__op *ops, int at, uin
         wisp__store_int(image + op->count_offset, op->count_bytes, (uint64_t)count);
     if (op->flags & WISP__OP_ELSEWHERE) {
         size_t bytes = 0;
-        if (!wisp__size_of((uint64_t)count, (uint64_t)op->each, &bytes))
+        if (!wisp__size_of(count, (size_t)op->each, &bytes))
             wisp__unpack_fail(u, WISP_E_LIMIT);
         items = u->data->failed ? NULL : (uint8_t *)wisp__unpack_take(u, bytes + 1);
         if (!items) return;
@@ -9372,11 +9370,10 @@ static void wisp__read_array(wisp__unpacker *u, const wisp__op *ops, int at, uin
                                 items + (ptrdiff_t)done * op->each, count - done, op->each);
     items += (ptrdiff_t)done * op->each;
     for (int i = done; i < count && !u->data->failed; i++, items += op->each)
-        read(u, ops, at + 1, op->end, items);
+        wisp__read_ops(u, ops, at + 1, op->end, items);
 }
 
-static void wisp__read_union(wisp__unpacker *u, const wisp__op *ops, int at, uint8_t *image,
-                             wisp__read_fn read) {
+static void wisp__read_union(wisp__unpacker *u, const wisp__op *ops, int at, uint8_t *image) {
     const wisp__op *op = &ops[at];
     int index = (int)wisp__get(u->data, op->bits), option;
     if (index >= op->max) wisp__unpack_fail(u, WISP_E_INVALID);
@@ -9384,7 +9381,7 @@ static void wisp__read_union(wisp__unpacker *u, const wisp__op *ops, int at, uin
     if (!wisp__unpack_pay(u, index, WISP__PRICE_STEP)) return;
     option = wisp__option_at(ops, at, index);
     wisp__store_int(image + op->count_offset, op->count_bytes, (uint64_t)index);
-    read(u, ops, option + 1, ops[option].end, image);
+    wisp__read_ops(u, ops, option + 1, ops[option].end, image);
 }
 
 static void wisp__read_ops(wisp__unpacker *u, const wisp__op *ops, int at, int end,
@@ -9392,8 +9389,8 @@ static void wisp__read_ops(wisp__unpacker *u, const wisp__op *ops, int at, int e
     for (; at < end && !u->data->failed; at = ops[at].end) {
         const wisp__op *op = &ops[at];
         uint8_t *to = image + op->offset;
-        int paid = op->run ? op->run - at : 1;
-        if (!wisp__unpack_pay(u, paid, op->run ? WISP__PRICE_CELL : WISP__PRICE_FIELD)) return;
+        int64_t price = op->run ? (int64_t)(op->run - at) * WISP__PRICE_CELL : 0;
+        if (!wisp__unpack_pay(u, WISP__PRICE_FIELD + price, 1)) return;
         if (op->run && wisp__read_rows(u, op, ops + op->run, image, 1, 0)) {
             at = op->run - 1;
             continue;
@@ -9415,8 +9412,8 @@ static void wisp__read_ops(wisp__unpacker *u, const wisp__op *ops, int at, int e
             if (op->each > 0)
                 memcpy(to, op->type->of, strlen((const char *)op->type->of) + 1);
             break;
-        case WISP__OP_ARRAY: wisp__read_array(u, ops, at, image, wisp__read_ops); break;
-        case WISP__OP_UNION: wisp__read_union(u, ops, at, image, wisp__read_ops); break;
+        case WISP__OP_ARRAY: wisp__read_array(u, ops, at, image); break;
+        case WISP__OP_UNION: wisp__read_union(u, ops, at, image); break;
         default:
             if (wisp__get(u->data, 1)) {
                 if (op->code == WISP__OP_MAYBE) image[op->count_offset] = 1;
@@ -9432,8 +9429,7 @@ static void wisp__read_ops(wisp__unpacker *u, const wisp__op *ops, int at, int e
 /* Reads a record where u->data stands into an image of program->schema->bytes that is all zero.
    WISP_OK, WISP_E_INVALID (when u->data has not failed, it stands at the record's end all the
    same), WISP_E_BAD_PACKET, WISP_E_LIMIT or WISP_E_MEMORY. */
-static wisp_result wisp__record_read(wisp__unpacker *u, const wisp__program *program,
-                                     void *image) {
+static wisp_result wisp__record_read(wisp__unpacker *u, const wisp__program *program, void *image) {
     wisp__reader shape = wisp__reader_on(NULL, 0);
     wisp__reader *before = u->shape;
     u->start = u->data->at;
@@ -9537,16 +9533,15 @@ static wisp_result wisp__lazy_make(wisp__fields *fields, const wisp_value *from,
 static wisp_result wisp__image_value(const wisp_schema *schema, const void *image,
                                      wisp__supply *supply, wisp_value *out) {
     wisp_value value = wisp_struct(schema, image);
-    size_t fields = (size_t)schema->count;
     wisp__lazy *lazy;
     if (schema->shape != WISP_SHAPE_STRUCT) return wisp__as_map(supply, &value, out);
     lazy = (wisp__lazy *)wisp__supply_take(supply, sizeof *lazy);
     if (!lazy) return WISP_E_MEMORY;
-    lazy->fields.values = (wisp_value *)wisp__supply_items(supply, fields,
-                                                           sizeof *lazy->fields.values);
-    lazy->fields.made = (bool *)wisp__supply_items(supply, fields, sizeof(bool));
+    lazy->fields.values = (wisp_value *)wisp__supply_items(supply, schema->count,
+                                                           sizeof(wisp_value));
+    lazy->fields.made = (bool *)wisp__supply_items(supply, schema->count, sizeof(bool));
     if (!lazy->fields.values || !lazy->fields.made) return WISP_E_MEMORY;
-    memset(lazy->fields.made, 0, fields * sizeof(bool));
+    memset(lazy->fields.made, 0, (size_t)schema->count * sizeof(bool));
     lazy->supply = *supply;
     lazy->supply.credit = NULL;            /* it is the handler that asks */
     lazy->fields.make = wisp__lazy_make;
@@ -10047,72 +10042,51 @@ const wisp_schema *wisp_engine_schema(const char *name) {
     return NULL;
 }
 
-/* --- the palette of BrickColor, by number; colors as 0xrrggbb --- */
+/* --- the palette of BrickColor: numbers, each with its color as 0xrrggbb --- */
 
-typedef struct wisp__brick {
-    uint16_t number;
-    uint32_t rgb;
-} wisp__brick;
-
-static const wisp__brick wisp__palette[] = {
-    { 1, 0xf2f3f3 }, { 2, 0xa1a5a2 }, { 3, 0xf9e999 }, { 5, 0xd7c59a }, { 6, 0xc2dab8 },
-    { 9, 0xe8bac8 }, { 11, 0x80bbdb }, { 12, 0xcb8442 }, { 18, 0xcc8e69 }, { 21, 0xc4281c },
-    { 22, 0xc470a0 }, { 23, 0x0d69ac }, { 24, 0xf5cd30 }, { 25, 0x624732 }, { 26, 0x1b2a35 },
-    { 27, 0x6d6e6c }, { 28, 0x287f47 }, { 29, 0xa1c48c }, { 36, 0xf3cf9b }, { 37, 0x4b974b },
-    { 38, 0xa05f35 }, { 39, 0xc1cade }, { 40, 0xececec }, { 41, 0xcd544b }, { 42, 0xc1dff0 },
-    { 43, 0x7bb6e8 }, { 44, 0xf7f18d }, { 45, 0xb4d2e4 }, { 47, 0xd9856c }, { 48, 0x84b68d },
-    { 49, 0xf8f184 }, { 50, 0xece8de }, { 100, 0xeec4b6 }, { 101, 0xda867a },
-    { 102, 0x6e99ca }, { 103, 0xc7c1b7 }, { 104, 0x6b327c }, { 105, 0xe29b40 },
-    { 106, 0xda8541 }, { 107, 0x008f9c }, { 108, 0x685c43 }, { 110, 0x435493 },
-    { 111, 0xbfb7b1 }, { 112, 0x6874ac }, { 113, 0xe5adc8 }, { 115, 0xc7d23c },
-    { 116, 0x55a5af }, { 118, 0xb7d7d5 }, { 119, 0xa4bd47 }, { 120, 0xd9e4a7 },
-    { 121, 0xe7ac58 }, { 123, 0xd36f4c }, { 124, 0x923978 }, { 125, 0xeab892 },
-    { 126, 0xa5a5cb }, { 127, 0xdcbc81 }, { 128, 0xae7a59 }, { 131, 0x9ca3a8 },
-    { 133, 0xd5733d }, { 134, 0xd8dd56 }, { 135, 0x74869d }, { 136, 0x877c90 },
-    { 137, 0xe09864 }, { 138, 0x958a73 }, { 140, 0x203a56 }, { 141, 0x27462d },
-    { 143, 0xcfe2f7 }, { 145, 0x7988a1 }, { 146, 0x958ea3 }, { 147, 0x938767 },
-    { 148, 0x575857 }, { 149, 0x161d32 }, { 150, 0xabadac }, { 151, 0x789082 },
-    { 153, 0x957977 }, { 154, 0x7b2e2f }, { 157, 0xfff67b }, { 158, 0xe1a4c2 },
-    { 168, 0x756c62 }, { 176, 0x97695b }, { 178, 0xb48455 }, { 179, 0x898788 },
-    { 180, 0xd7a94b }, { 190, 0xf9d62e }, { 191, 0xe8ab2d }, { 192, 0x694028 },
-    { 193, 0xcf6024 }, { 194, 0xa3a2a5 }, { 195, 0x4667a4 }, { 196, 0x23478b },
-    { 198, 0x8e4285 }, { 199, 0x635f62 }, { 200, 0x828a5d }, { 208, 0xe5e4df },
-    { 209, 0xb08e44 }, { 210, 0x709578 }, { 211, 0x79b5b5 }, { 212, 0x9fc3e9 },
-    { 213, 0x6c81b7 }, { 216, 0x904c2a }, { 217, 0x7c5c46 }, { 218, 0x96709f },
-    { 219, 0x6b629b }, { 220, 0xa7a9ce }, { 221, 0xcd6298 }, { 222, 0xe4adc8 },
-    { 223, 0xdc9095 }, { 224, 0xf0d5a0 }, { 225, 0xebb87f }, { 226, 0xfdea8d },
-    { 232, 0x7dbbdd }, { 268, 0x342b75 }, { 301, 0x506d54 }, { 302, 0x5b5d69 },
-    { 303, 0x0010b0 }, { 304, 0x2c651d }, { 305, 0x527cae }, { 306, 0x335882 },
-    { 307, 0x102adc }, { 308, 0x3d1585 }, { 309, 0x348e40 }, { 310, 0x5b9a4c },
-    { 311, 0x9fa1ac }, { 312, 0x592259 }, { 313, 0x1f801d }, { 314, 0x9fadc0 },
-    { 315, 0x0989cf }, { 316, 0x7b007b }, { 317, 0x7c9c6b }, { 318, 0x8aab85 },
-    { 319, 0xb9c4b1 }, { 320, 0xcacbd1 }, { 321, 0xa75e9b }, { 322, 0x7b2f7b },
-    { 323, 0x94be81 }, { 324, 0xa8bd99 }, { 325, 0xdfdfde }, { 327, 0x970000 },
-    { 328, 0xb1e5a6 }, { 329, 0x98c2db }, { 330, 0xff98dc }, { 331, 0xff5959 },
-    { 332, 0x750000 }, { 333, 0xefb838 }, { 334, 0xf8d96d }, { 335, 0xe7e7ec },
-    { 336, 0xc7d4e4 }, { 337, 0xff9494 }, { 338, 0xbe6862 }, { 339, 0x562424 },
-    { 340, 0xf1e7c7 }, { 341, 0xfef3bb }, { 342, 0xe0b2d0 }, { 343, 0xd490bd },
-    { 344, 0x965555 }, { 345, 0x8f4c2a }, { 346, 0xd3be96 }, { 347, 0xe2dcbc },
-    { 348, 0xedeaea }, { 349, 0xe9dada }, { 350, 0x883e3e }, { 351, 0xbc9b5d },
-    { 352, 0xc7ac78 }, { 353, 0xcabfa3 }, { 354, 0xbbb3b2 }, { 355, 0x6c584b },
-    { 356, 0xa0844f }, { 357, 0x958988 }, { 358, 0xaba89e }, { 359, 0xaf9483 },
-    { 360, 0x966766 }, { 361, 0x564236 }, { 362, 0x7e683f }, { 363, 0x69665c },
-    { 364, 0x5a4c42 }, { 365, 0x6a3909 }, { 1001, 0xf8f8f8 }, { 1002, 0xcdcdcd },
-    { 1003, 0x111111 }, { 1004, 0xff0000 }, { 1005, 0xffb000 }, { 1006, 0xb480ff },
-    { 1007, 0xa34b4b }, { 1008, 0xc1be42 }, { 1009, 0xffff00 }, { 1010, 0x0000ff },
-    { 1011, 0x002060 }, { 1012, 0x2154b9 }, { 1013, 0x04afec }, { 1014, 0xaa5500 },
-    { 1015, 0xaa00aa }, { 1016, 0xff66cc }, { 1017, 0xffaf00 }, { 1018, 0x12eed4 },
-    { 1019, 0x00ffff }, { 1020, 0x00ff00 }, { 1021, 0x3a7d15 }, { 1022, 0x7f8e64 },
-    { 1023, 0x8c5b9f }, { 1024, 0xafddff }, { 1025, 0xffc9c9 }, { 1026, 0xb1a7ff },
-    { 1027, 0x9ff3e9 }, { 1028, 0xccffcc }, { 1029, 0xffffcc }, { 1030, 0xffcc99 },
-    { 1031, 0x6225d1 }, { 1032, 0xff00bf },
+static const uint32_t wisp__palette[] = {
+    1, 0xf2f3f3, 2, 0xa1a5a2, 3, 0xf9e999, 5, 0xd7c59a, 6, 0xc2dab8, 9, 0xe8bac8, 11, 0x80bbdb,
+    12, 0xcb8442, 18, 0xcc8e69, 21, 0xc4281c, 22, 0xc470a0, 23, 0x0d69ac, 24, 0xf5cd30,
+    25, 0x624732, 26, 0x1b2a35, 27, 0x6d6e6c, 28, 0x287f47, 29, 0xa1c48c, 36, 0xf3cf9b,
+    37, 0x4b974b, 38, 0xa05f35, 39, 0xc1cade, 40, 0xececec, 41, 0xcd544b, 42, 0xc1dff0,
+    43, 0x7bb6e8, 44, 0xf7f18d, 45, 0xb4d2e4, 47, 0xd9856c, 48, 0x84b68d, 49, 0xf8f184,
+    50, 0xece8de, 100, 0xeec4b6, 101, 0xda867a, 102, 0x6e99ca, 103, 0xc7c1b7, 104, 0x6b327c,
+    105, 0xe29b40, 106, 0xda8541, 107, 0x008f9c, 108, 0x685c43, 110, 0x435493, 111, 0xbfb7b1,
+    112, 0x6874ac, 113, 0xe5adc8, 115, 0xc7d23c, 116, 0x55a5af, 118, 0xb7d7d5, 119, 0xa4bd47,
+    120, 0xd9e4a7, 121, 0xe7ac58, 123, 0xd36f4c, 124, 0x923978, 125, 0xeab892, 126, 0xa5a5cb,
+    127, 0xdcbc81, 128, 0xae7a59, 131, 0x9ca3a8, 133, 0xd5733d, 134, 0xd8dd56, 135, 0x74869d,
+    136, 0x877c90, 137, 0xe09864, 138, 0x958a73, 140, 0x203a56, 141, 0x27462d, 143, 0xcfe2f7,
+    145, 0x7988a1, 146, 0x958ea3, 147, 0x938767, 148, 0x575857, 149, 0x161d32, 150, 0xabadac,
+    151, 0x789082, 153, 0x957977, 154, 0x7b2e2f, 157, 0xfff67b, 158, 0xe1a4c2, 168, 0x756c62,
+    176, 0x97695b, 178, 0xb48455, 179, 0x898788, 180, 0xd7a94b, 190, 0xf9d62e, 191, 0xe8ab2d,
+    192, 0x694028, 193, 0xcf6024, 194, 0xa3a2a5, 195, 0x4667a4, 196, 0x23478b, 198, 0x8e4285,
+    199, 0x635f62, 200, 0x828a5d, 208, 0xe5e4df, 209, 0xb08e44, 210, 0x709578, 211, 0x79b5b5,
+    212, 0x9fc3e9, 213, 0x6c81b7, 216, 0x904c2a, 217, 0x7c5c46, 218, 0x96709f, 219, 0x6b629b,
+    220, 0xa7a9ce, 221, 0xcd6298, 222, 0xe4adc8, 223, 0xdc9095, 224, 0xf0d5a0, 225, 0xebb87f,
+    226, 0xfdea8d, 232, 0x7dbbdd, 268, 0x342b75, 301, 0x506d54, 302, 0x5b5d69, 303, 0x0010b0,
+    304, 0x2c651d, 305, 0x527cae, 306, 0x335882, 307, 0x102adc, 308, 0x3d1585, 309, 0x348e40,
+    310, 0x5b9a4c, 311, 0x9fa1ac, 312, 0x592259, 313, 0x1f801d, 314, 0x9fadc0, 315, 0x0989cf,
+    316, 0x7b007b, 317, 0x7c9c6b, 318, 0x8aab85, 319, 0xb9c4b1, 320, 0xcacbd1, 321, 0xa75e9b,
+    322, 0x7b2f7b, 323, 0x94be81, 324, 0xa8bd99, 325, 0xdfdfde, 327, 0x970000, 328, 0xb1e5a6,
+    329, 0x98c2db, 330, 0xff98dc, 331, 0xff5959, 332, 0x750000, 333, 0xefb838, 334, 0xf8d96d,
+    335, 0xe7e7ec, 336, 0xc7d4e4, 337, 0xff9494, 338, 0xbe6862, 339, 0x562424, 340, 0xf1e7c7,
+    341, 0xfef3bb, 342, 0xe0b2d0, 343, 0xd490bd, 344, 0x965555, 345, 0x8f4c2a, 346, 0xd3be96,
+    347, 0xe2dcbc, 348, 0xedeaea, 349, 0xe9dada, 350, 0x883e3e, 351, 0xbc9b5d, 352, 0xc7ac78,
+    353, 0xcabfa3, 354, 0xbbb3b2, 355, 0x6c584b, 356, 0xa0844f, 357, 0x958988, 358, 0xaba89e,
+    359, 0xaf9483, 360, 0x966766, 361, 0x564236, 362, 0x7e683f, 363, 0x69665c, 364, 0x5a4c42,
+    365, 0x6a3909, 1001, 0xf8f8f8, 1002, 0xcdcdcd, 1003, 0x111111, 1004, 0xff0000, 1005, 0xffb000,
+    1006, 0xb480ff, 1007, 0xa34b4b, 1008, 0xc1be42, 1009, 0xffff00, 1010, 0x0000ff, 1011, 0x002060,
+    1012, 0x2154b9, 1013, 0x04afec, 1014, 0xaa5500, 1015, 0xaa00aa, 1016, 0xff66cc, 1017, 0xffaf00,
+    1018, 0x12eed4, 1019, 0x00ffff, 1020, 0x00ff00, 1021, 0x3a7d15, 1022, 0x7f8e64, 1023, 0x8c5b9f,
+    1024, 0xafddff, 1025, 0xffc9c9, 1026, 0xb1a7ff, 1027, 0x9ff3e9, 1028, 0xccffcc, 1029, 0xffffcc,
+    1030, 0xffcc99, 1031, 0x6225d1, 1032, 0xff00bf,
 };
 
 wisp_color wisp_brick_color_rgb(int number) {
     uint32_t rgb = 0xa3a2a5;             /* medium stone grey */
     wisp_color color;
-    for (int i = 0; i < WISP__LENGTH(wisp__palette); i++)
-        if (wisp__palette[i].number == number) rgb = wisp__palette[i].rgb;
+    for (int i = 0; i < WISP__LENGTH(wisp__palette); i += 2)
+        if ((int)wisp__palette[i] == number) rgb = wisp__palette[i + 1];
     color.r = wisp__of_byte(rgb >> 16);
     color.g = wisp__of_byte(rgb >> 8 & 255);
     color.b = wisp__of_byte(rgb & 255);
@@ -10146,32 +10120,32 @@ enum { WISP__DECIMAL_POWER_MIN = -351, WISP__DECIMAL_POWER_MAX = 350,
    The correction never carries. Exact (not rounded) for 0..WISP__DECIMAL_POWER_EXACT. */
 static wisp__decimal_power wisp__decimal_power_of(int power) {
     static const uint64_t steps[26][3] = {
-        { UINT64_C(0x8049a4ac0c5811ae), UINT64_C(0x205b896d777d6279), UINT64_C(0x15010004541054) },
-        { UINT64_C(0xcf42894a5dce35ea), UINT64_C(0x52064cac828675ba), UINT64_C(0x01054544054554) },
-        { UINT64_C(0xa76c582338ed2621), UINT64_C(0xaf2af2b80af6f24f), UINT64_C(0x10551555555544) },
-        { UINT64_C(0x873e4f75e2224e68), UINT64_C(0x5a7744a6e804a292), UINT64_C(0x00150040001510) },
-        { UINT64_C(0xda7f5bf590966848), UINT64_C(0xaf39a475506a899f), UINT64_C(0x11000140000450) },
-        { UINT64_C(0xb080392cc4349dec), UINT64_C(0xbd8d794d96aacfb4), UINT64_C(0x00000000000004) },
-        { UINT64_C(0x8e938662882af53e), UINT64_C(0x547eb47b7282ee9d), UINT64_C(0x15592455551554) },
-        { UINT64_C(0xe65829b3046b0afa), UINT64_C(0x0cb4a5a3112a5113), UINT64_C(0x05505540040000) },
-        { UINT64_C(0xba121a4650e4ddeb), UINT64_C(0x92f34d62616ce414), UINT64_C(0x15565545505558) },
-        { UINT64_C(0x964e858c91ba2655), UINT64_C(0x3a6a07f8d510f870), UINT64_C(0x10004150000014) },
-        { UINT64_C(0xf2d56790ab41c2a2), UINT64_C(0xfae27299423fb9c4), UINT64_C(0x14000155404450) },
-        { UINT64_C(0xc428d05aa4751e4c), UINT64_C(0xaa97e14c3c26b887), UINT64_C(0x00011400504000) },
-        { UINT64_C(0x9e74d1b791e07e48), UINT64_C(0x775ea264cf55347e), UINT64_C(0x14541140500040) },
-        { UINT64_C(0x8000000000000000), UINT64_C(0x0000000000000000), UINT64_C(0x15555555555554) },
-        { UINT64_C(0xcecb8f27f4200f3a), UINT64_C(0x0000000000000000), UINT64_C(0x15555555555554) },
-        { UINT64_C(0xa70c3c40a64e6c51), UINT64_C(0x999090b65f67d924), UINT64_C(0x00000000000004) },
-        { UINT64_C(0x86f0ac99b4e8dafd), UINT64_C(0x69a028bb3ded71a4), UINT64_C(0x00000100040004) },
-        { UINT64_C(0xda01ee641a708de9), UINT64_C(0xe80e6f4820cc9496), UINT64_C(0x00100004010000) },
-        { UINT64_C(0xb01ae745b101e9e4), UINT64_C(0x5ec05dcff72e7f90), UINT64_C(0x00011140501104) },
-        { UINT64_C(0x8e41ade9fbebc27d), UINT64_C(0x14588f13be847308), UINT64_C(0x155659a4555958) },
-        { UINT64_C(0xe5d3ef282a242e81), UINT64_C(0x8f1668c8a86da5fb), UINT64_C(0x00040000000000) },
-        { UINT64_C(0xb9a74a0637ce2ee1), UINT64_C(0x6d953e2bd7173693), UINT64_C(0x00155104150500) },
-        { UINT64_C(0x95f83d0a1fb69cd9), UINT64_C(0x4abdaf101564f98f), UINT64_C(0x165a4555565664) },
-        { UINT64_C(0xf24a01a73cf2dccf), UINT64_C(0xbc633b39673c8ced), UINT64_C(0x05451440441454) },
-        { UINT64_C(0xc3b8358109e84f07), UINT64_C(0x0a862f80ec4700c9), UINT64_C(0x14155555655554) },
-        { UINT64_C(0x9e19db92b4e31ba9), UINT64_C(0x6c07a2c26a8346d2), UINT64_C(0x14551555455554) }
+        { 0x8049a4ac0c5811ae, 0x205b896d777d6279, 0x15010004541054 },
+        { 0xcf42894a5dce35ea, 0x52064cac828675ba, 0x01054544054554 },
+        { 0xa76c582338ed2621, 0xaf2af2b80af6f24f, 0x10551555555544 },
+        { 0x873e4f75e2224e68, 0x5a7744a6e804a292, 0x00150040001510 },
+        { 0xda7f5bf590966848, 0xaf39a475506a899f, 0x11000140000450 },
+        { 0xb080392cc4349dec, 0xbd8d794d96aacfb4, 0x00000000000004 },
+        { 0x8e938662882af53e, 0x547eb47b7282ee9d, 0x15592455551554 },
+        { 0xe65829b3046b0afa, 0x0cb4a5a3112a5113, 0x05505540040000 },
+        { 0xba121a4650e4ddeb, 0x92f34d62616ce414, 0x15565545505558 },
+        { 0x964e858c91ba2655, 0x3a6a07f8d510f870, 0x10004150000014 },
+        { 0xf2d56790ab41c2a2, 0xfae27299423fb9c4, 0x14000155404450 },
+        { 0xc428d05aa4751e4c, 0xaa97e14c3c26b887, 0x00011400504000 },
+        { 0x9e74d1b791e07e48, 0x775ea264cf55347e, 0x14541140500040 },
+        { 0x8000000000000000, 0x0000000000000000, 0x15555555555554 },
+        { 0xcecb8f27f4200f3a, 0x0000000000000000, 0x15555555555554 },
+        { 0xa70c3c40a64e6c51, 0x999090b65f67d924, 0x00000000000004 },
+        { 0x86f0ac99b4e8dafd, 0x69a028bb3ded71a4, 0x00000100040004 },
+        { 0xda01ee641a708de9, 0xe80e6f4820cc9496, 0x00100004010000 },
+        { 0xb01ae745b101e9e4, 0x5ec05dcff72e7f90, 0x00011140501104 },
+        { 0x8e41ade9fbebc27d, 0x14588f13be847308, 0x155659a4555958 },
+        { 0xe5d3ef282a242e81, 0x8f1668c8a86da5fb, 0x00040000000000 },
+        { 0xb9a74a0637ce2ee1, 0x6d953e2bd7173693, 0x00155104150500 },
+        { 0x95f83d0a1fb69cd9, 0x4abdaf101564f98f, 0x165a4555565664 },
+        { 0xf24a01a73cf2dccf, 0xbc633b39673c8ced, 0x05451440441454 },
+        { 0xc3b8358109e84f07, 0x0a862f80ec4700c9, 0x14155555655554 },
+        { 0x9e19db92b4e31ba9, 0x6c07a2c26a8346d2, 0x14551555455554 }
     };
     static const uint64_t fives[27] = {
         1, 5, 25, 125, 625, 3125, 15625, 78125, 390625, 1953125, 9765625, 48828125, 244140625,
@@ -10519,8 +10493,7 @@ static wisp__decimal wisp__decimal_shortest(uint64_t significand, int exponent, 
 }
 
 /* A finite number of a format with `bits` fraction bits, `bias` above its exponents. */
-static wisp__decimal wisp__decimal_of(uint64_t fraction, int exponent, int bits,
-                                                int bias) {
+static wisp__decimal wisp__decimal_of(uint64_t fraction, int exponent, int bits, int bias) {
     wisp__decimal whole = { 0, 0 };
     uint64_t significand = exponent ? fraction | UINT64_C(1) << bits : fraction;
     int power = (exponent ? exponent : 1) - bias - bits;
@@ -11313,11 +11286,12 @@ static bool wisp__msgpack_parse_time(const uint8_t *data, size_t size, uint32_t 
 
 /* Lists call back through `value`, because lists and values hold each other. */
 typedef struct wisp__msgpack_writer {
-    void      (*value)(struct wisp__msgpack_writer *w, const wisp_value *value, int depth);
     uint8_t    *at;
     size_t      left;      /* bytes of capacity */
     wisp_result result;    /* the first failure */
 } wisp__msgpack_writer;
+
+static void wisp__msgpack_put_value(wisp__msgpack_writer *w, const wisp_value *value, int depth);
 
 /* How a length is said: in the first byte when it is below `fixed`, else after the code: in one
    byte (code - 1, where there is such a form), two (code) or four (code + 1). */
@@ -11427,8 +11401,7 @@ static void wisp__msgpack_put_object(wisp__msgpack_writer *w, uint32_t id) {
     wisp__msgpack_put_ext(w, WISP__MSGPACK_OBJECT, data, 4);
 }
 
-static void wisp__msgpack_put_time(wisp__msgpack_writer *w, int64_t seconds,
-                                   uint32_t nanoseconds) {
+static void wisp__msgpack_put_time(wisp__msgpack_writer *w, int64_t seconds, uint32_t nanoseconds) {
     uint8_t data[12];
     uint64_t bits = (uint64_t)seconds;
     int size = bits >> 34 ? 12 : bits >> 32 || nanoseconds ? 8 : 4;
@@ -11498,8 +11471,7 @@ static const wisp_value *wisp__msgpack_entries(const wisp_value *map, wisp_value
         return NULL;
     for (int i = 0; i < entries->count; i++) {
         wisp_value inner;
-        const char *key;
-        const wisp_value *entry = wisp__child(entries, i, &key, &inner);
+        const wisp_value *entry = wisp__child(entries, i, NULL, &inner);
         if (!wisp__is_array(entry) || entry->count != 2 || !wisp__is_sound(entry)) return NULL;
     }
     return entries;
@@ -11516,10 +11488,9 @@ static bool wisp__msgpack_put_entries(wisp__msgpack_writer *w, const wisp_value 
     wisp__msgpack_put_length(w, &wisp__msgpack_map, (size_t)entries->count);
     for (int i = 0; i < entries->count && !w->result; i++) {
         wisp_value inner, leaf;
-        const char *key;
-        const wisp_value *entry = wisp__child(entries, i, &key, &inner);
-        w->value(w, wisp__child(entry, 0, &key, &leaf), depth + 2);
-        w->value(w, wisp__child(entry, 1, &key, &leaf), depth + 2);
+        const wisp_value *entry = wisp__child(entries, i, NULL, &inner);
+        wisp__msgpack_put_value(w, wisp__child(entry, 0, NULL, &leaf), depth + 2);
+        wisp__msgpack_put_value(w, wisp__child(entry, 1, NULL, &leaf), depth + 2);
     }
     return true;
 }
@@ -11536,7 +11507,7 @@ static void wisp__msgpack_put_map(wisp__msgpack_writer *w, const wisp_value *map
         if (wisp__is_missing(map, i)) continue;
         if (key) wisp__msgpack_put_text(w, key, strlen(key));
         else wisp__msgpack_refuse(w, WISP_E_ARGUMENT);
-        w->value(w, child, depth);
+        wisp__msgpack_put_value(w, child, depth);
     }
 }
 
@@ -11551,8 +11522,7 @@ static void wisp__msgpack_put_list(wisp__msgpack_writer *w, const wisp_value *li
     wisp__msgpack_put_length(w, &wisp__msgpack_array, (size_t)list->count);
     for (int i = 0; i < list->count && !w->result; i++) {
         wisp_value scratch;
-        const char *key;
-        w->value(w, wisp__child(list, i, &key, &scratch), depth);
+        wisp__msgpack_put_value(w, wisp__child(list, i, NULL, &scratch), depth);
     }
 }
 
@@ -11602,7 +11572,6 @@ typedef struct wisp__msgpack_head {
 
 /* Lists call back through `value`, as those of the writer do. */
 typedef struct wisp__msgpack_reader {
-    void         (*value)(struct wisp__msgpack_reader *r, wisp_value *out, int depth);
     const uint8_t *at;
     size_t         left;       /* bytes */
     size_t         owed;       /* values that begun lists have yet to bring; at most `left` */
@@ -11610,6 +11579,8 @@ typedef struct wisp__msgpack_reader {
     int            deepest;    /* list of the part that is read, from the outermost */
     wisp_result    result;     /* the first failure */
 } wisp__msgpack_reader;
+
+static void wisp__msgpack_get_value(wisp__msgpack_reader *r, wisp_value *out, int depth);
 
 static void wisp__msgpack_fail(wisp__msgpack_reader *r, wisp_result code) {
     if (r->result == WISP_OK) r->result = code;
@@ -11626,8 +11597,8 @@ static const uint8_t *wisp__msgpack_take(wisp__msgpack_reader *r, uint64_t size)
 }
 
 /* NULL, and the reader has failed: there is not enough memory. */
-static void *wisp__msgpack_memory(wisp__msgpack_reader *r, uint64_t count, size_t item_bytes) {
-    void *memory = wisp__bump_items(&r->memory, count, item_bytes);
+static void *wisp__msgpack_memory(wisp__msgpack_reader *r, int64_t count, size_t each) {
+    void *memory = wisp__bump_items(&r->memory, count, each);
     if (!memory) wisp__msgpack_fail(r, WISP_E_MEMORY);
     return memory;
 }
@@ -11763,10 +11734,10 @@ static wisp_value *wisp__msgpack_get_items(wisp__msgpack_reader *r, uint64_t cou
     if (!wisp__msgpack_enter(r, depth)) return NULL;
     if (count > r->left - r->owed) wisp__msgpack_fail(r, WISP_E_SYNTAX);
     if (r->result || count == 0) return NULL;
-    items = (wisp_value *)wisp__msgpack_memory(r, count, sizeof *items);
+    items = (wisp_value *)wisp__msgpack_memory(r, (int64_t)count, sizeof *items);
     if (!items) return NULL;
     r->owed += (size_t)count;
-    for (size_t i = 0; i < count && !r->result; i++) r->value(r, &items[i], depth);
+    for (size_t i = 0; i < count && !r->result; i++) wisp__msgpack_get_value(r, &items[i], depth);
     return r->result ? NULL : items;
 }
 
@@ -11792,7 +11763,7 @@ static void wisp__msgpack_keyed_map(wisp__msgpack_reader *r, wisp_value *out,
     wisp_value *entries;
     wisp_pair *pair;
     if (!wisp__msgpack_enter(r, r->deepest + 2)) return;
-    entries = (wisp_value *)wisp__msgpack_memory(r, count, sizeof *entries);
+    entries = (wisp_value *)wisp__msgpack_memory(r, (int64_t)count, sizeof *entries);
     pair = (wisp_pair *)wisp__msgpack_memory(r, 1, sizeof *pair);
     if (!entries || !pair) return;
     for (size_t i = 0; i < count; i++) entries[i] = wisp_array(items + 2 * i, 2);
@@ -11863,7 +11834,6 @@ static int wisp__msgpack_encode(const wisp_codec *codec, const wisp_schema *sche
     (void)codec;
     (void)schema;
     if (!value || capacity < 0 || (capacity && !out)) return WISP_E_ARGUMENT;
-    w.value = wisp__msgpack_put_value;
     w.at = (uint8_t *)out;
     w.left = (size_t)capacity;
     w.result = WISP_OK;
@@ -11881,7 +11851,6 @@ static int wisp__msgpack_decode(const wisp_codec *codec, const wisp_schema *sche
     if (!out || size < 0 || (size && !bytes)) return WISP_E_ARGUMENT;
     if (memory_size < 0 || (memory_size && !memory)) return WISP_E_ARGUMENT;
     if (size == 0) return WISP_E_SYNTAX;
-    r.value = wisp__msgpack_get_value;
     r.at = (const uint8_t *)bytes;
     r.left = (size_t)size;
     r.owed = 1;
@@ -11933,15 +11902,12 @@ typedef enum wisp__protowire_wire {
 
 /* --- writing, backwards --- */
 
-/* Messages and what is in them hold each other, so they call back through these: `any` writes a
-   Value; `element` a field of a schema's message, and is NULL without a schema. */
 typedef struct wisp__protowire_writer {
-    void      (*any)(struct wisp__protowire_writer *w, const wisp_value *value, int depth);
-    void      (*element)(struct wisp__protowire_writer *w, const wisp_type *type, int bytes,
-                         const wisp_value *value, uint32_t number, int depth);
     uint8_t    *begin, *at;     /* what is written begins at `at` */
     wisp_result result;         /* the first failure */
 } wisp__protowire_writer;
+
+static void wisp__protowire_put_any(wisp__protowire_writer *w, const wisp_value *value, int depth);
 
 static void wisp__protowire_refuse(wisp__protowire_writer *w, wisp_result code) {
     if (w->result == WISP_OK) w->result = code;
@@ -12066,7 +12032,7 @@ static void wisp__protowire_put_parts(wisp__protowire_writer *w, const wisp_valu
 static void wisp__protowire_put_any_pair(wisp__protowire_writer *w, const char *key,
                                          const wisp_value *value, int depth) {
     const uint8_t *end = w->at;
-    w->any(w, value, depth + 1);
+    wisp__protowire_put_any(w, value, depth + 1);
     wisp__protowire_put_head(w, end, 2);
     if (!key) wisp__protowire_refuse(w, WISP_E_ARGUMENT);
     if (!w->result) wisp__protowire_put_text(w, key, strlen(key), 1);
@@ -12085,7 +12051,7 @@ static void wisp__protowire_put_any_list(wisp__protowire_writer *w, const wisp_v
         const wisp_value *child = wisp__child(value, i, &key, &scratch);
         if (map && wisp__is_missing(value, i)) continue;
         if (map) wisp__protowire_put_any_pair(w, key, child, depth + 1);
-        else w->any(w, child, depth + 1);
+        else wisp__protowire_put_any(w, child, depth + 1);
         wisp__protowire_put_head(w, item_end, 1);
     }
     wisp__protowire_put_head(w, end, map ? 5 : 6);
@@ -12128,19 +12094,15 @@ static void wisp__protowire_put_any(wisp__protowire_writer *w, const wisp_value 
 
 /* --- reading --- */
 
-/* The same for reading; `finish` makes a value of the open tree of a type. */
 typedef struct wisp__protowire_reader {
-    void         (*any)(struct wisp__protowire_reader *r, wisp_value *out, int depth);
-    void         (*element)(struct wisp__protowire_reader *r, const wisp_type *type, int bytes,
-                            wisp_value *out, int depth);
-    void         (*finish)(struct wisp__protowire_reader *r, const wisp_type *type, int bytes,
-                           wisp_value *value, int depth);
     const uint8_t *at, *end;           /* of the message that is read */
     wisp__bump     memory;
     struct { const wisp_schema *schema; const uint32_t *places; }
                    sorted[16];         /* schemas of many fields, and the order of their numbers */
     wisp_result    result;             /* the first failure; then at == end */
 } wisp__protowire_reader;
+
+static void wisp__protowire_get_any(wisp__protowire_reader *r, wisp_value *out, int depth);
 
 static void wisp__protowire_fail(wisp__protowire_reader *r, wisp_result code) {
     if (r->result == WISP_OK) r->result = code;
@@ -12152,8 +12114,8 @@ static bool wisp__protowire_more(const wisp__protowire_reader *r) {
 }
 
 /* NULL, and the reader has failed: there is not enough memory. */
-static void *wisp__protowire_memory(wisp__protowire_reader *r, size_t count, size_t item_bytes) {
-    void *memory = wisp__bump_items(&r->memory, count, item_bytes);
+static void *wisp__protowire_memory(wisp__protowire_reader *r, int64_t count, size_t each) {
+    void *memory = wisp__bump_items(&r->memory, count, each);
     if (!memory) wisp__protowire_fail(r, WISP_E_MEMORY);
     return memory;
 }
@@ -12291,14 +12253,14 @@ static void *wisp__protowire_grow(wisp__protowire_reader *r, const void *items, 
     if (r->result) return NULL;
     if (items && more <= room - used) return (void *)items;
     room = used + (more > used ? more : used);
-    if (!wisp__size_of(room, size, &bytes)) {
+    if (!wisp__size_of((int64_t)room, size, &bytes)) {
         wisp__protowire_fail(r, WISP_E_MEMORY);
         return NULL;
     }
     if (items)
         wisp__protowire_give_back(r, (const uint8_t *)items - 8,
                                   8 + wisp__protowire_room_of(items) * size);
-    block = (uint8_t *)wisp__protowire_memory(r, 8 + bytes, 1);
+    block = (uint8_t *)wisp__protowire_memory(r, 8 + (int64_t)bytes, 1);
     if (!block) return NULL;
     memcpy(block, &room, sizeof room);
     if (used && block + 8 != items) memcpy(block + 8, items, used * size);
@@ -12352,7 +12314,7 @@ static void wisp__protowire_get_pair(wisp__protowire_reader *r, wisp_pair *pair,
             if (key) pair->key = key;
         } else if (tag == (2 << 3 | WISP__PROTOWIRE_SIZED)) {
             const uint8_t *outer = wisp__protowire_open(r, depth + 1);
-            r->any(r, &pair->value, depth + 1);
+            wisp__protowire_get_any(r, &pair->value, depth + 1);
             wisp__protowire_close(r, outer);
         } else {
             wisp__protowire_skip(r, tag, depth);
@@ -12383,7 +12345,7 @@ static void wisp__protowire_get_any_list(wisp__protowire_reader *r, wisp_value *
         if (!map) *(wisp_value *)(void *)items = wisp_nil();
         outer = wisp__protowire_open(r, depth + 1);
         if (map) wisp__protowire_get_pair(r, (wisp_pair *)(void *)items, depth + 1);
-        else r->any(r, (wisp_value *)(void *)items, depth + 1);
+        else wisp__protowire_get_any(r, (wisp_value *)(void *)items, depth + 1);
         wisp__protowire_close(r, outer);
         out->count++;
     }
@@ -12422,7 +12384,7 @@ static void wisp__protowire_make_distinct(wisp__protowire_reader *r, wisp_value 
     size_t count = (size_t)map->count;
     uint32_t *places;
     if (count < 2) return;
-    places = (uint32_t *)wisp__protowire_memory(r, count, sizeof *places);
+    places = (uint32_t *)wisp__protowire_memory(r, map->count, sizeof *places);
     if (!places) return;
     map->count = wisp__pairs_distinct((wisp_pair *)wisp__pairs_of(map), count, places);
     r->memory = before;
@@ -12682,7 +12644,7 @@ static void wisp__protobuf_put_transform(wisp__protowire_writer *w, const wisp_v
 /* --- which option of a union a value is --- */
 
 /* Looks into lists as deep as `levels` says: what is further in cannot change the choice. */
-typedef bool (*wisp__protobuf_fit)(const wisp_type *type, const wisp_value *value, int levels);
+static bool wisp__protobuf_fits(const wisp_type *type, const wisp_value *value, int levels);
 
 static bool wisp__protobuf_fits_scalar(const wisp_type *type, const wisp_value *value) {
     wisp__protobuf_form form = wisp__protobuf_form_of(type, 0);
@@ -12713,14 +12675,12 @@ static bool wisp__protobuf_fits_text(const wisp_type *type, const wisp_value *va
     return value->count <= type->max;
 }
 
-static bool wisp__protobuf_fits_list(const wisp_type *type, const wisp_value *value, int levels,
-                                     wisp__protobuf_fit fit) {
+static bool wisp__protobuf_fits_list(const wisp_type *type, const wisp_value *value, int levels) {
     if (!wisp__is_array(value) || value->count > type->max) return false;
     for (int i = 0; levels > 0 && i < value->count; i++) {
         wisp_value scratch;
-        const char *key;
-        const wisp_value *child = wisp__child(value, i, &key, &scratch);
-        if (!fit((const wisp_type *)type->of, child, levels - 1)) return false;
+        const wisp_value *child = wisp__child(value, i, NULL, &scratch);
+        if (!wisp__protobuf_fits((const wisp_type *)type->of, child, levels - 1)) return false;
     }
     return true;
 }
@@ -12733,16 +12693,11 @@ static const wisp_value *wisp__protobuf_child(const wisp_schema *schema, const w
     bool row = schema->shape == WISP_SHAPE_LIST;
     const wisp_value *child = NULL;
     int last = value->count - 1;
-    const char *key;
     if (!row) child = wisp__child_named(value, field->name, wisp__min_int(i, last), scratch);
-    else if (i <= last) child = wisp__child(value, i, &key, scratch);
+    else if (i <= last) child = wisp__child(value, i, NULL, scratch);
     if (!child || child->kind != WISP_NIL || !(field->flags & WISP_FLAG_MAYBE)) return child;
     if (row || field->type.kind != WISP_TYPE_ANY) return NULL;
     return wisp__is_missing(value, i) ? NULL : child;
-}
-
-static bool wisp__protobuf_is_of_shape(const wisp_schema *schema, const wisp_value *value) {
-    return schema->shape == WISP_SHAPE_LIST ? wisp__is_array(value) : wisp__is_map(value);
 }
 
 /* How many fields or elements there are that are not nil. */
@@ -12750,24 +12705,24 @@ static int wisp__protobuf_filled(const wisp_value *value) {
     int count = 0;
     for (int i = 0; i < value->count; i++) {
         wisp_value scratch;
-        const char *key;
-        count += wisp__child(value, i, &key, &scratch)->kind != WISP_NIL;
+        count += wisp__child(value, i, NULL, &scratch)->kind != WISP_NIL;
     }
     return count;
 }
 
 /* All its fields, and no others. */
 static bool wisp__protobuf_fits_struct(const wisp_schema *schema, const wisp_value *value,
-                                       int levels, wisp__protobuf_fit fit) {
+                                       int levels) {
     int found = 0;
-    if (!wisp__protobuf_is_of_shape(schema, value)) return false;
+    if (!wisp__has_shape(schema, value)) return false;
     for (int i = 0; i < schema->count; i++) {
         const wisp_field *field = &schema->fields[i];
         wisp_value scratch;
         const wisp_value *child = wisp__protobuf_child(schema, value, i, &scratch);
         found += child && child->kind != WISP_NIL;
         if (!child && !(field->flags & (WISP_FLAG_MAYBE | WISP_FLAG_OPTIONAL))) return false;
-        if (child && levels > 0 && !fit(&field->type, child, levels - 1)) return false;
+        if (child && levels > 0 && !wisp__protobuf_fits(&field->type, child, levels - 1))
+            return false;
     }
     return found == wisp__protobuf_filled(value);
 }
@@ -12785,10 +12740,9 @@ static bool wisp__protobuf_fits(const wisp_type *type, const wisp_value *value, 
     case WISP_TYPE_STRING:
     case WISP_TYPE_BYTES: return wisp__protobuf_fits_text(type, value);
     case WISP_TYPE_ARRAY:
-        return wisp__protobuf_fits_list(type, value, levels, wisp__protobuf_fits);
+        return wisp__protobuf_fits_list(type, value, levels);
     case WISP_TYPE_STRUCT:
-        return wisp__protobuf_fits_struct((const wisp_schema *)type->of, value, levels,
-                                          wisp__protobuf_fits);
+        return wisp__protobuf_fits_struct((const wisp_schema *)type->of, value, levels);
     case WISP_TYPE_UNION:
         for (int i = 0; i < type->max; i++)
             if (wisp__protobuf_fits((const wisp_type *)type->of + i, value, levels)) return true;
@@ -12829,6 +12783,9 @@ static bool wisp__protobuf_is_default_text(const wisp_field *field, wisp__protob
                                     (size_t)value->count) == 0);
 }
 
+static void wisp__protobuf_put_element(wisp__protowire_writer *w, const wisp_type *type, int bytes,
+                                       const wisp_value *value, uint32_t number, int depth);
+
 static void wisp__protobuf_put_list(wisp__protowire_writer *w, const wisp_type *type, int bytes,
                                     const wisp_value *value, uint32_t number, int depth) {
     const wisp_type *element = (const wisp_type *)type->of;
@@ -12839,10 +12796,9 @@ static void wisp__protobuf_put_list(wisp__protowire_writer *w, const wisp_type *
     if (!wisp__protowire_is_there(w, value)) return;
     for (int i = value->count - 1; i >= 0 && !w->result; i--) {
         wisp_value scratch;
-        const char *key;
-        const wisp_value *child = wisp__child(value, i, &key, &scratch);
+        const wisp_value *child = wisp__child(value, i, NULL, &scratch);
         if (wisp__protobuf_is_scalar(form)) wisp__protobuf_put_scalar(w, form, element, child);
-        else w->element(w, element, each, child, number, depth);
+        else wisp__protobuf_put_element(w, element, each, child, number, depth);
     }
     if (wisp__protobuf_is_scalar(form)) wisp__protowire_put_head(w, end, number);
 }
@@ -12862,7 +12818,7 @@ static void wisp__protobuf_put_field(wisp__protowire_writer *w, const wisp_field
         if (value->count || maybe || !wisp__is_array(value))
             wisp__protobuf_put_list(w, &field->type, bytes, value, number, depth);
     } else if (!wisp__protobuf_is_default_text(field, form, value)) {
-        w->element(w, &field->type, bytes, value, number, depth);
+        wisp__protobuf_put_element(w, &field->type, bytes, value, number, depth);
     }
 }
 
@@ -12887,7 +12843,7 @@ static void wisp__protobuf_put_struct(wisp__protowire_writer *w, const wisp_sche
                                       const wisp_value *value, int depth) {
     bool ordered = wisp__protobuf_is_ordered(schema);
     int i = ordered ? schema->count - 1 : wisp__protobuf_next_lower(schema, INT32_MAX);
-    if (!wisp__protobuf_is_of_shape(schema, value)) wisp__protowire_refuse(w, WISP_E_INVALID);
+    if (!wisp__has_shape(schema, value)) wisp__protowire_refuse(w, WISP_E_INVALID);
     if (!wisp__protowire_is_there(w, value)) return;
     while (i >= 0 && !w->result) {
         int number = wisp__field_number(schema, i);
@@ -12904,7 +12860,7 @@ static void wisp__protobuf_put_union(wisp__protowire_writer *w, const wisp_type 
     int i = 0;
     while (i < type->max && !wisp__protobuf_fits(&options[i], value, 2)) i++;
     if (i == type->max) wisp__protowire_refuse(w, WISP_E_INVALID);
-    else w->element(w, &options[i], 0, value, (uint32_t)i + 1, depth);
+    else wisp__protobuf_put_element(w, &options[i], 0, value, (uint32_t)i + 1, depth);
 }
 
 static void wisp__protobuf_put_message(wisp__protowire_writer *w, const wisp_type *type, int bytes,
@@ -13005,6 +12961,9 @@ static int wisp__protobuf_get_packed(wisp__protowire_reader *r, wisp__protobuf_f
     return count;
 }
 
+static void wisp__protobuf_get_element(wisp__protowire_reader *r, const wisp_type *type, int bytes,
+                                       wisp_value *out, int depth);
+
 /* What a repeated field brings: one element, or scalars packed. */
 static void wisp__protobuf_get_list(wisp__protowire_reader *r, const wisp_type *type, int bytes,
                                     uint32_t tag, wisp_value *out, int depth) {
@@ -13020,7 +12979,7 @@ static void wisp__protobuf_get_list(wisp__protowire_reader *r, const wisp_type *
         if (!items) return;
         *out = wisp_array(items, out->count);
         items[out->count] = wisp_nil();
-        r->element(r, element, each, &items[out->count++], depth);
+        wisp__protobuf_get_element(r, element, each, &items[out->count++], depth);
     } else {
         const uint8_t *outer = wisp__protowire_open(r, depth);
         items = (wisp_value *)wisp__protowire_grow(r, wisp__elements_of(out), out->count,
@@ -13037,7 +12996,7 @@ static const uint32_t *wisp__protobuf_order(wisp__protowire_reader *r, const wis
     size_t at = ((uintptr_t)schema >> 4) % (sizeof r->sorted / sizeof *r->sorted);
     uint32_t *places;
     if (r->sorted[at].schema == schema) return r->sorted[at].places;
-    places = (uint32_t *)wisp__protowire_memory(r, (size_t)schema->count, sizeof *places);
+    places = (uint32_t *)wisp__protowire_memory(r, schema->count, sizeof *places);
     if (!places) return NULL;
     wisp__places_sort(schema, places, (size_t)schema->count, wisp__field_number_before);
     r->sorted[at].schema = schema;
@@ -13075,7 +13034,7 @@ static wisp_pair *wisp__protobuf_pairs(wisp__protowire_reader *r, const wisp_sch
                                        wisp_value *out) {
     wisp_pair *pairs;
     if (out->kind == WISP_MAP) return (wisp_pair *)wisp__pairs_of(out);
-    pairs = (wisp_pair *)wisp__protowire_memory(r, (size_t)schema->count, sizeof *pairs);
+    pairs = (wisp_pair *)wisp__protowire_memory(r, schema->count, sizeof *pairs);
     if (!pairs) return NULL;
     for (int i = 0; i < schema->count; i++) {
         pairs[i].key = NULL;
@@ -13102,7 +13061,7 @@ static void wisp__protobuf_get_struct(wisp__protowire_reader *r, const wisp_sche
         pairs[i].key = field->name;
         if (field->type.kind == WISP_TYPE_ARRAY)
             wisp__protobuf_get_list(r, &field->type, bytes, tag, &pairs[i].value, depth);
-        else r->element(r, &field->type, bytes, &pairs[i].value, depth);
+        else wisp__protobuf_get_element(r, &field->type, bytes, &pairs[i].value, depth);
     }
 }
 
@@ -13125,7 +13084,7 @@ static void wisp__protobuf_get_union(wisp__protowire_reader *r, const wisp_type 
         if (!held) return;
         if (out->kind != WISP_ARRAY || out->count != (int)number) *held = wisp_nil();
         *out = wisp_array(held, (int)number);
-        r->element(r, option, 0, held, depth);
+        wisp__protobuf_get_element(r, option, 0, held, depth);
     }
 }
 
@@ -13179,6 +13138,9 @@ static void wisp__protobuf_get_element(wisp__protowire_reader *r, const wisp_typ
 
 /* --- finishing: from the open tree to the value --- */
 
+static void wisp__protobuf_finish(wisp__protowire_reader *r, const wisp_type *type, int bytes,
+                                  wisp_value *value, int depth);
+
 /* Fields that have not come get their default, and those that may be missing go. */
 static void wisp__protobuf_finish_struct(wisp__protowire_reader *r, const wisp_schema *schema,
                                          wisp_value *value, int depth) {
@@ -13195,7 +13157,7 @@ static void wisp__protobuf_finish_struct(wisp__protowire_reader *r, const wisp_s
         if (!pair.key && field->flags & WISP_FLAG_OPTIONAL)
             pair.value = wisp__protobuf_fallback(field, form);
         if (!missing && (pair.key || pair.value.kind == WISP_NIL))
-            r->finish(r, &field->type, bytes, &pair.value, depth + 1);
+            wisp__protobuf_finish(r, &field->type, bytes, &pair.value, depth + 1);
         /* A union that came without any option. */
         if (!row && field->flags & WISP_FLAG_MAYBE && field->type.kind != WISP_TYPE_ANY &&
             pair.value.kind == WISP_NIL)
@@ -13217,7 +13179,7 @@ static void wisp__protobuf_finish_list(wisp__protowire_reader *r, const wisp_typ
     wisp_value *items = (wisp_value *)wisp__elements_of(list), nil = wisp_nil();
     int kept = 0;
     for (int i = 0; i < list->count && !r->result; i++) {
-        r->finish(r, element, each, &items[i], depth + 1);
+        wisp__protobuf_finish(r, element, each, &items[i], depth + 1);
         if (items[i].kind == WISP_NIL && element->kind == WISP_TYPE_UNION &&
             !wisp__protobuf_fits(element, &nil, 0))
             continue;
@@ -13266,8 +13228,6 @@ static int wisp__protobuf_encode(const wisp_codec *codec, const wisp_schema *sch
     size_t size;
     (void)codec;
     if (!value || capacity < 0 || (capacity && !out)) return WISP_E_ARGUMENT;
-    w.any = wisp__protowire_put_any;
-    w.element = wisp__protobuf_put_element;
     w.begin = capacity ? (uint8_t *)out : &none;
     w.at = w.begin + capacity;
     w.result = WISP_OK;
@@ -13287,9 +13247,6 @@ static int wisp__protobuf_decode(const wisp_codec *codec, const wisp_schema *sch
     (void)codec;
     if (!out || size < 0 || (size && !bytes)) return WISP_E_ARGUMENT;
     if (memory_size < 0 || (memory_size && !memory)) return WISP_E_ARGUMENT;
-    r.any = wisp__protowire_get_any;
-    r.element = wisp__protobuf_get_element;
-    r.finish = wisp__protobuf_finish;
     r.at = (const uint8_t *)(bytes ? bytes : "");
     r.end = r.at + size;
     r.memory = wisp__bump_on(memory, memory_size);
@@ -13776,8 +13733,6 @@ WISP__UNUSED static void wisp__table_check(const wisp__column *columns, int colu
     for (int row = 0; row < rows; row++)
         for (int i = 0; i < column_count; i++)
             WISP_ASSERT((uint64_t)*table++ >> columns[i].bits == 0);
-    (void)table;
-    (void)columns;
 }
 
 static int64_t wisp__row_bits(const wisp__column *columns, int column_count) {
@@ -14142,8 +14097,7 @@ static void wisp__chances_even(wisp__chance *chances, size_t count) {
 
 /* What both ends begin with when there is no base yet. Memory is of wisp__models_size and aligned
    for an int32_t. */
-static void wisp__models_init(wisp__models *models, const wisp__column *columns,
-                              int column_count) {
+static void wisp__models_init(wisp__models *models, const wisp__column *columns, int column_count) {
     wisp__chances_even(&models->follows, sizeof *models / sizeof(wisp__chance));
     for (int i = 0; i < column_count; i++) {
         wisp__column_model *model = wisp__models_column(models, i);
@@ -14371,8 +14325,7 @@ static void wisp__code_pay(wisp__coding *coding, int price) {
     if (!wisp__pay(coding->credit, price)) coding->range.failed = true;
 }
 
-static void wisp__code_changes(wisp__coding *coding, const wisp__cell *cell,
-                               const uint32_t *from) {
+static void wisp__code_changes(wisp__coding *coding, const wisp__cell *cell, const uint32_t *from) {
     wisp__changing change;
     memset(&change, 0, sizeof change);
     change.cell = *cell;
@@ -14547,7 +14500,7 @@ static bool wisp__differ_pay(wisp__differ *d, int64_t count, int price) {
     return !d->failed;
 }
 
-static void *wisp__differ_items(wisp__differ *d, uint64_t count, uint64_t each) {
+static void *wisp__differ_items(wisp__differ *d, int64_t count, size_t each) {
     size_t bytes = 0;
     if (!wisp__size_of(count, each, &bytes)) d->failed = true;
     return wisp__differ_take(d, bytes);
@@ -14780,11 +14733,11 @@ typedef struct wisp__grid {
 static void wisp__grid_take(wisp__differ *d, int at, int end, const wisp__table_shape *shape,
                             int there, int rows, wisp__side side, wisp__grid *grid) {
     wisp__cells cells;
-    uint64_t columns = (uint64_t)shape->count, slots = (uint64_t)shape->slots;
-    wisp__differ_pay(d, (int64_t)rows * (shape->count + shape->slots), WISP__PRICE_CELL);
+    int64_t columns = shape->count, slots = shape->slots;
+    wisp__differ_pay(d, rows * (columns + slots), WISP__PRICE_CELL);
     grid->rows = rows;
-    grid->symbols = (uint32_t *)wisp__differ_items(d, (uint64_t)rows * columns, 4);
-    grid->slots = (int64_t *)wisp__differ_items(d, (uint64_t)rows * slots, 8);
+    grid->symbols = (uint32_t *)wisp__differ_items(d, rows * columns, 4);
+    grid->slots = (int64_t *)wisp__differ_items(d, rows * slots, 8);
     if (d->failed) return;
     cells.symbols = grid->symbols;
     cells.slots = grid->slots;
@@ -14796,8 +14749,7 @@ static void wisp__grid_take(wisp__differ *d, int at, int end, const wisp__table_
 }
 
 /* Columns of a body; false: there are too many cells for a difference. */
-static bool wisp__grid_shape(wisp__differ *d, int at, int end, int rows,
-                             wisp__table_shape *shape) {
+static bool wisp__grid_shape(wisp__differ *d, int at, int end, int rows, wisp__table_shape *shape) {
     memset(shape, 0, sizeof *shape);
     wisp__shape_of(d->ops, at, end, shape);
     if (rows && shape->count + shape->slots > d->symbols / rows) d->failed = true;
@@ -14805,8 +14757,7 @@ static bool wisp__grid_shape(wisp__differ *d, int at, int end, int rows,
     d->symbols -= rows * (shape->count + shape->slots);
     if (!wisp__differ_pay(d, shape->count + shape->slots, WISP__PRICE_CELL)) return false;
     if (!wisp__differ_pay(d, (int64_t)rows * shape->count, WISP__PRICE_SYMBOL)) return false;
-    shape->columns = (wisp__column *)wisp__differ_items(d, (uint64_t)shape->count,
-                                                        sizeof *shape->columns);
+    shape->columns = (wisp__column *)wisp__differ_items(d, shape->count, sizeof *shape->columns);
     if (d->failed) return false;
     shape->count = shape->slots = 0;
     wisp__shape_of(d->ops, at, end, shape);
@@ -14950,11 +14901,11 @@ static bool wisp__slot_same(wisp__differ *d, int at, int64_t base_at, int64_t no
            memcmp(copies[0].bytes, copies[1].bytes, (size_t)copies[0].at / 8) == 0;
 }
 
-typedef void (*wisp__slots_fn)(wisp__differ *d, int at, int end, const wisp__grid *base,
-                               const wisp__grid *now, const int64_t *older);
+static void wisp__put_slots(wisp__differ *d, int at, int end, const wisp__grid *base,
+                            const wisp__grid *now, const int64_t *older);
 
 static void wisp__put_array(wisp__differ *d, int at, int64_t base_at, int64_t now_at,
-                            const int64_t older[2], bool top, wisp__slots_fn slots) {
+                            const int64_t older[2], bool top) {
     const wisp__op *op = &d->ops[at];
     wisp__side base = d->base, now = d->now;
     int had = wisp__array_open(op, &base, base_at), rows = wisp__array_open(op, &now, now_at);
@@ -14975,7 +14926,7 @@ static void wisp__put_array(wisp__differ *d, int at, int64_t base_at, int64_t no
     }
     if (shape.count)
         wisp__table_write(d->to, shape.columns, shape.count, rows, a.symbols, b.symbols);
-    if (shape.slots) slots(d, at + 1, op->end, &a, &b, NULL);
+    if (shape.slots) wisp__put_slots(d, at + 1, op->end, &a, &b, NULL);
 }
 
 /* What is no number in rows, row by row. `older` is only there for the schema itself. */
@@ -14990,7 +14941,7 @@ static void wisp__put_slots(wisp__differ *d, int at, int end, const wisp__grid *
             next = wisp__op_after(d->ops, i);
             if (inside || wisp__op_is_number(op)) continue;
             if (*b >= 0 && op->code == WISP__OP_ARRAY) {
-                wisp__put_array(d, i, *a, *b, older ? older : none, older != NULL, wisp__put_slots);
+                wisp__put_array(d, i, *a, *b, older ? older : none, older != NULL);
             } else if (*b >= 0) {
                 bool same = wisp__slot_same(d, i, *a, *b);
                 wisp__side from = d->now;
@@ -15007,7 +14958,7 @@ static void wisp__put_slots(wisp__differ *d, int at, int end, const wisp__grid *
 
 /* Where the slots of the schema itself are in the two older records, pair by pair. */
 static int64_t *wisp__older_slots(wisp__differ *d, int count, const wisp__table_shape *shape) {
-    int64_t *pairs = (int64_t *)wisp__differ_items(d, (uint64_t)shape->slots, 2 * 8);
+    int64_t *pairs = (int64_t *)wisp__differ_items(d, shape->slots, 2 * 8);
     wisp__grid grid;
     for (int i = 0; i < 2 && !d->failed; i++) {
         wisp__grid_take(d, 0, count, shape, d->older[i].there, 1, d->older[i], &grid);
@@ -15045,12 +14996,11 @@ static void wisp__rebuild_number(wisp__differ *d, const wisp__op *op, const uint
     else wisp__pack_number(d->to, bits);
 }
 
-typedef void (*wisp__rebuild_slot_fn)(wisp__differ *d, int at, int64_t base_at,
-                                      const int64_t *older);
+static void wisp__rebuild_slot(wisp__differ *d, int at, int64_t base_at, const int64_t *older);
 
 /* Writes a row of the new record: its numbers from the table, its slots from where they stand. */
 static void wisp__rebuild_cells(wisp__differ *d, int at, int end, wisp__cells *cells, bool there,
-                             const int64_t **older, wisp__rebuild_slot_fn slot) {
+                             const int64_t **older) {
     for (; at < end && !d->failed; at = d->ops[at].end) {
         const wisp__op *op = &d->ops[at];
         const uint32_t *s = cells->symbols;
@@ -15084,10 +15034,10 @@ static void wisp__rebuild_cells(wisp__differ *d, int at, int end, wisp__cells *c
         case WISP__OP_MAYBE:
             if (there) wisp__put(d->to, s[0], 1);
             cells->symbols++;
-            wisp__rebuild_cells(d, at + 1, op->end, cells, there && s[0], older, slot);
+            wisp__rebuild_cells(d, at + 1, op->end, cells, there && s[0], older);
             break;
         default:
-            if (there) slot(d, at, *cells->slots, *older);
+            if (there) wisp__rebuild_slot(d, at, *cells->slots, *older);
             cells->slots++;
             if (*older) *older += 2;
             break;
@@ -15097,16 +15047,15 @@ static void wisp__rebuild_cells(wisp__differ *d, int at, int end, wisp__cells *c
 }
 
 static void wisp__rebuild_grid(wisp__differ *d, int at, int end, const wisp__grid *base,
-                            uint32_t *symbols, const int64_t *older, wisp__rebuild_slot_fn slot) {
+                            uint32_t *symbols, const int64_t *older) {
     wisp__cells cells;
     cells.symbols = symbols;
     cells.slots = base->slots;
     for (int row = 0; row < base->rows && !d->failed; row++)
-        wisp__rebuild_cells(d, at, end, &cells, true, &older, slot);
+        wisp__rebuild_cells(d, at, end, &cells, true, &older);
 }
 
-static void wisp__rebuild_array(wisp__differ *d, int at, int64_t base_at, const int64_t *older,
-                             wisp__rebuild_slot_fn slot) {
+static void wisp__rebuild_array(wisp__differ *d, int at, int64_t base_at, const int64_t *older) {
     const wisp__op *op = &d->ops[at];
     wisp__side base = d->base;
     int had = wisp__array_open(op, &base, base_at), rows = had;
@@ -15122,7 +15071,7 @@ static void wisp__rebuild_array(wisp__differ *d, int at, int64_t base_at, const 
     if (!(op->flags & WISP__OP_FIXED)) wisp__put(d->to, (uint64_t)rows, op->bits);
     if (!wisp__pass_rows(d, rows) || !wisp__grid_shape(d, at + 1, op->end, rows, &shape)) return;
     wisp__grid_take(d, at + 1, op->end, &shape, wisp__min_int(had, rows), rows, base, &grid);
-    symbols = (uint32_t *)wisp__differ_items(d, (uint64_t)rows * (uint64_t)shape.count, 4);
+    symbols = (uint32_t *)wisp__differ_items(d, (int64_t)rows * shape.count, 4);
     if (d->failed || !rows) return;
     if (older && d->models && op->flags & WISP__OP_PLAIN) {
         wisp__older_tables(d, at, &shape, rows, &grid, older, held);
@@ -15131,14 +15080,14 @@ static void wisp__rebuild_array(wisp__differ *d, int at, int64_t base_at, const 
     if (!coded && shape.count && !d->failed &&
         !wisp__table_read(&d->delta.from, shape.columns, shape.count, rows, grid.symbols, symbols))
         d->failed = true;
-    wisp__rebuild_grid(d, at + 1, op->end, &grid, symbols, NULL, slot);
+    wisp__rebuild_grid(d, at + 1, op->end, &grid, symbols, NULL);
 }
 
 /* `older`: of the schema's own slots; NULL inside an array. */
 static void wisp__rebuild_slot(wisp__differ *d, int at, int64_t base_at, const int64_t *older) {
     wisp__side base = d->base;
     if (d->ops[at].code == WISP__OP_ARRAY) {
-        wisp__rebuild_array(d, at, base_at, older, wisp__rebuild_slot);
+        wisp__rebuild_array(d, at, base_at, older);
         return;
     }
     base.from.at = base_at;
@@ -15159,13 +15108,13 @@ static bool wisp__delta_apply(wisp__differ *d, const wisp__program *program) {
     d->symbols = WISP__DELTA_SYMBOLS;
     if (!wisp__grid_shape(d, 0, program->count, 1, &shape)) return false;
     wisp__grid_take(d, 0, program->count, &shape, 1, 1, d->base, &base);
-    symbols = (uint32_t *)wisp__differ_items(d, (uint64_t)shape.count, 4);
+    symbols = (uint32_t *)wisp__differ_items(d, shape.count, 4);
     if (shape.slots) older = wisp__older_slots(d, program->count, &shape);
     if (d->failed) return false;
     if (shape.count && !wisp__table_read(&d->delta.from, shape.columns, shape.count, 1,
                                          base.symbols, symbols))
         return false;
-    wisp__rebuild_grid(d, 0, program->count, &base, symbols, older, wisp__rebuild_slot);
+    wisp__rebuild_grid(d, 0, program->count, &base, symbols, older);
     return !d->failed && !d->to->full && !d->delta.from.failed;
 }
 
@@ -15225,13 +15174,13 @@ static wisp_result wisp__canonical(wisp__supply *supply, const wisp_value *from,
     size_t count = (size_t)out->count;
     if (result || (out->kind != WISP_ARRAY && out->kind != WISP_MAP)) return result;
     if (out->kind == WISP_ARRAY) {
-        items = (wisp_value *)wisp__supply_items(supply, count, sizeof *items);
+        items = (wisp_value *)wisp__supply_items(supply, out->count, sizeof *items);
         for (int i = 0; items && i < out->count && !result; i++)
             result = wisp__canonical(supply, &wisp__elements_of(out)[i], &items[i]);
         *out = wisp_array(items, out->count);
         return items ? result : WISP_E_MEMORY;
     }
-    pairs = (wisp_pair *)wisp__supply_items(supply, 2 * (uint64_t)count, sizeof *pairs);
+    pairs = (wisp_pair *)wisp__supply_items(supply, 2 * (int64_t)out->count, sizeof *pairs);
     if (!pairs) return WISP_E_MEMORY;
     if (count) memcpy(pairs, wisp__pairs_of(out), count * sizeof *pairs);
     pairs = wisp__sort_pairs(pairs, pairs + count, out->count);
@@ -15302,29 +15251,27 @@ static uint64_t wisp__word_of(const wisp_value *value) {
     return value->kind == WISP_INT ? (uint64_t)wisp__int_of(value) : wisp__uint_of(value);
 }
 
-typedef void (*wisp__put_change_fn)(wisp__differ *d, const wisp_value *a, const wisp_value *b);
+static void wisp__put_change(wisp__differ *d, const wisp_value *a, const wisp_value *b);
 
 /* An element, unless it is as before. */
-static void wisp__put_child(wisp__differ *d, const wisp_value *a, const wisp_value *b,
-                            wisp__put_change_fn change) {
+static void wisp__put_child(wisp__differ *d, const wisp_value *a, const wisp_value *b) {
     bool differs = !wisp__value_same(a, b);
     wisp__put(d->to, differs, 1);
-    if (differs) change(d, a, b);
+    if (differs) wisp__put_change(d, a, b);
 }
 
 static void wisp__put_list(wisp__differ *d, const wisp_value *a, int a_count, const wisp_value *b,
-                           int b_count, wisp__put_change_fn change) {
+                           int b_count) {
     wisp__put(d->to, a_count == b_count, 1);
     if (a_count != b_count) wisp__put_small(d->to, (uint64_t)b_count);
     for (int i = 0; i < b_count && !d->failed; i++) {
-        if (i < a_count) wisp__put_child(d, &a[i], &b[i], change);
+        if (i < a_count) wisp__put_child(d, &a[i], &b[i]);
         else wisp__put_whole(d, &b[i]);
     }
 }
 
 /* Both are sorted: one walk tells what is gone, what differs and what is new. */
-static void wisp__put_map(wisp__differ *d, const wisp_value *a, const wisp_value *b,
-                          wisp__put_change_fn change) {
+static void wisp__put_map(wisp__differ *d, const wisp_value *a, const wisp_value *b) {
     const wisp_pair *before = wisp__pairs_of(a), *now = wisp__pairs_of(b);
     int k = 0, added = 0, kept = 0;
     for (int i = 0; i < a->count; i++) {
@@ -15334,7 +15281,7 @@ static void wisp__put_map(wisp__differ *d, const wisp_value *a, const wisp_value
         wisp__put(d->to, k >= b->count || order != 0, 1);
         if (k >= b->count || order != 0) continue;
         kept++;
-        wisp__put_child(d, &p->value, &now[k].value, change);
+        wisp__put_child(d, &p->value, &now[k].value);
     }
     added = b->count - kept;
     wisp__put_small(d->to, (uint64_t)added);
@@ -15354,15 +15301,13 @@ static void wisp__put_change(wisp__differ *d, const wisp_value *a, const wisp_va
     } else if (a->kind == WISP_MAP && b->kind == WISP_MAP && wisp__same_keys(a, b)) {
         wisp__put(d->to, 2, 2);
         for (int i = 0; i < a->count && !d->failed; i++)
-            wisp__put_child(d, &wisp__pairs_of(a)[i].value, &wisp__pairs_of(b)[i].value,
-                            wisp__put_change);
+            wisp__put_child(d, &wisp__pairs_of(a)[i].value, &wisp__pairs_of(b)[i].value);
     } else if (a->kind == WISP_MAP && b->kind == WISP_MAP) {
         wisp__put(d->to, 3, 2);
-        wisp__put_map(d, a, b, wisp__put_change);
+        wisp__put_map(d, a, b);
     } else if (a->kind == WISP_ARRAY && b->kind == WISP_ARRAY) {
         wisp__put(d->to, 3, 2);
-        wisp__put_list(d, wisp__elements_of(a), a->count, wisp__elements_of(b), b->count,
-                       wisp__put_change);
+        wisp__put_list(d, wisp__elements_of(a), a->count, wisp__elements_of(b), b->count);
     } else {
         wisp__put(d->to, 0, 2);
         wisp__put_whole(d, b);
@@ -15372,7 +15317,7 @@ static void wisp__put_change(wisp__differ *d, const wisp_value *a, const wisp_va
 /* Writes the difference of sorted values. false: there is none. */
 static bool wisp__values_write(wisp__differ *d, const wisp_value *a, int a_count,
                                const wisp_value *b, int b_count) {
-    wisp__put_list(d, a, a_count, b, b_count, wisp__put_change);
+    wisp__put_list(d, a, a_count, b, b_count);
     return !d->failed && !d->to->full;
 }
 
@@ -15390,12 +15335,11 @@ static void wisp__get_whole(wisp__differ *d, wisp_value *out) {
     else *out = values[0];
 }
 
-typedef void (*wisp__get_change_fn)(wisp__differ *d, const wisp_value *a, wisp_value *out);
+static void wisp__get_change(wisp__differ *d, const wisp_value *a, wisp_value *out);
 
-static void wisp__get_child(wisp__differ *d, const wisp_value *a, wisp_value *out,
-                            wisp__get_change_fn change) {
+static void wisp__get_child(wisp__differ *d, const wisp_value *a, wisp_value *out) {
     *out = *a;
-    if (wisp__get(&d->delta.from, 1)) change(d, a, out);
+    if (wisp__get(&d->delta.from, 1)) wisp__get_change(d, a, out);
 }
 
 /* May so many more values be made? */
@@ -15405,15 +15349,14 @@ static bool wisp__differ_may(wisp__differ *d, int count) {
     return wisp__differ_pay(d, count, WISP__PRICE_VALUE);
 }
 
-static void wisp__get_list(wisp__differ *d, const wisp_value *a, int a_count, wisp_value *out,
-                           wisp__get_change_fn change) {
+static void wisp__get_list(wisp__differ *d, const wisp_value *a, int a_count, wisp_value *out) {
     int count = a_count;
     wisp_value *items;
     if (!wisp__get(&d->delta.from, 1)) count = wisp__get_small(&d->delta.from);
     if (!wisp__differ_may(d, count)) return;
-    items = (wisp_value *)wisp__differ_items(d, (uint64_t)count, sizeof *items);
+    items = (wisp_value *)wisp__differ_items(d, count, sizeof *items);
     for (int i = 0; i < count && !d->failed; i++) {
-        if (i < a_count) wisp__get_child(d, &a[i], &items[i], change);
+        if (i < a_count) wisp__get_child(d, &a[i], &items[i]);
         else wisp__get_whole(d, &items[i]);
         if (d->delta.from.failed) d->failed = true;
     }
@@ -15433,22 +15376,21 @@ static const char *wisp__get_key(wisp__differ *d) {
 }
 
 /* What stays, then what is new, merged by key. */
-static void wisp__get_map(wisp__differ *d, const wisp_value *a, wisp_value *out,
-                          wisp__get_change_fn change) {
-    wisp_pair *stay = (wisp_pair *)wisp__differ_items(d, (uint64_t)a->count, sizeof *stay), *all;
+static void wisp__get_map(wisp__differ *d, const wisp_value *a, wisp_value *out) {
+    wisp_pair *stay = (wisp_pair *)wisp__differ_items(d, a->count, sizeof *stay), *all;
     const wisp_pair *before = wisp__pairs_of(a);
     int kept = 0, added, left;
     if (!wisp__differ_pay(d, a->count, WISP__PRICE_VALUE)) return;
     for (int i = 0; i < a->count && !d->failed; i++) {
         if (wisp__get(&d->delta.from, 1)) continue;
         stay[kept].key = before[i].key;
-        wisp__get_child(d, &before[i].value, &stay[kept].value, change);
+        wisp__get_child(d, &before[i].value, &stay[kept].value);
         kept++;
     }
     added = wisp__get_small(&d->delta.from);
     if (added > d->u->base->limits.map_pairs - kept) d->failed = true;
     if (!wisp__differ_may(d, kept + added)) return;
-    all = (wisp_pair *)wisp__differ_items(d, (uint64_t)(kept + added) * 2, sizeof *all);
+    all = (wisp_pair *)wisp__differ_items(d, (kept + added) * 2, sizeof *all);
     left = kept;
     for (int i = 0; i < added && !d->failed; i++) {
         all[kept + i].key = wisp__get_key(d);
@@ -15475,17 +15417,17 @@ static void wisp__get_change(wisp__differ *d, const wisp_value *a, wisp_value *o
         word += (uint64_t)wisp__unzigzag(wisp__get_integer(&d->delta.from));
         *out = a->kind == WISP_INT ? wisp_int((int64_t)word) : wisp_uint(word);
     } else if (how == 2 && a->kind == WISP_MAP && wisp__differ_may(d, a->count)) {
-        pairs = (wisp_pair *)wisp__differ_items(d, (uint64_t)a->count, sizeof *pairs);
+        pairs = (wisp_pair *)wisp__differ_items(d, a->count, sizeof *pairs);
         for (int i = 0; i < a->count && !d->failed; i++) {
             const wisp_pair *before = &wisp__pairs_of(a)[i];
             pairs[i].key = before->key;
-            wisp__get_child(d, &before->value, &pairs[i].value, wisp__get_change);
+            wisp__get_child(d, &before->value, &pairs[i].value);
         }
         *out = wisp_map(pairs, a->count);
     } else if (how == 3 && a->kind == WISP_MAP) {
-        wisp__get_map(d, a, out, wisp__get_change);
+        wisp__get_map(d, a, out);
     } else if (how == 3 && a->kind == WISP_ARRAY) {
-        wisp__get_list(d, wisp__elements_of(a), a->count, out, wisp__get_change);
+        wisp__get_list(d, wisp__elements_of(a), a->count, out);
     } else {
         d->failed = true;
     }
@@ -15495,7 +15437,7 @@ static void wisp__get_change(wisp__differ *d, const wisp_value *a, wisp_value *o
 static bool wisp__values_apply(wisp__differ *d, const wisp_value *a, int a_count,
                                const wisp_value **values, int *count) {
     wisp_value all = wisp_nil();
-    wisp__get_list(d, a, a_count, &all, wisp__get_change);
+    wisp__get_list(d, a, a_count, &all);
     *values = wisp__elements_of(&all);
     *count = all.count;
     return !d->failed && !d->delta.from.failed && all.kind == WISP_ARRAY;
@@ -16149,8 +16091,7 @@ static void wisp__seal_init(wisp__seal *seal, const uint64_t secret[2]) {
 
 /* Each polynomial takes 60 bits of a word, so that no two of those are equal modulo the prime, and
    between them all. */
-static inline void wisp__seal_absorb(const wisp__seal *seal, wisp__digest *digest,
-                                     uint64_t word) {
+static inline void wisp__seal_absorb(const wisp__seal *seal, wisp__digest *digest, uint64_t word) {
     digest->state[0] = wisp__multiply_p61(digest->state[0] + (word & WISP__LOW_60), seal->poly[0]);
     digest->state[1] = wisp__multiply_p61(digest->state[1] + (word >> 4), seal->poly[1]);
 }
@@ -16192,10 +16133,6 @@ static uint64_t wisp__seal_tag(const wisp__seal *seal, int direction, uint64_t n
     wisp__store64(last + 16, digest.state[1]);
     return wisp__siphash(seal->finish, last, 23);        /* 7 bytes of the second are enough */
 }
-
-static void wisp__put_tag(uint8_t *to, uint64_t tag) { wisp__store64(to, tag); }
-
-static uint64_t wisp__get_tag(const uint8_t *from) { return wisp__load64(from); }
 
 /* Random bytes of the system, without a header of the system. */
 #ifndef WISP_NO_OS
@@ -16295,9 +16232,9 @@ typedef struct wisp__flow {
     int         grown;                /* bytes acked towards the next step of avoidance */
     int         probes, free_packets;  /* timeouts in a row; packets that no window holds back */
     bool        has_rtt, limited;
+    unsigned    skip_count;           /* numbers that were left out */
     uint64_t    skip_at;              /* the next number to leave out; 0: not chosen yet */
     uint32_t    skips[WISP__SKIPS];   /* the last that were: their low bits; 0: none */
-    unsigned    skip_count;
     /* receiving */
     uint64_t    top;                  /* largest number received; 0: none */
     uint64_t    seen[WISP__SEEN_WORDS];   /* ring of bits by number */
@@ -16305,8 +16242,8 @@ typedef struct wisp__flow {
     int         unacked;              /* ack-eliciting packets not yet acked */
     int         acks_alone;           /* packets with nothing but acks, in a row */
     bool        ack_now;
-    uint64_t    told[8];              /* top at the last acks sent: ranges older are not repeated */
     unsigned    told_at;
+    uint64_t    told[8];              /* top at the last acks sent: ranges older are not repeated */
 } wisp__flow;
 
 typedef void (*wisp__ref_told)(void *owner, const wisp__ref *ref, bool arrived);
@@ -16315,10 +16252,6 @@ typedef void (*wisp__ref_told)(void *owner, const wisp__ref *ref, bool arrived);
 
 static int wisp__packet_head(const wisp__base *base) {
     return base->reliable ? WISP__RELIABLE_HEAD : WISP__PACKET_HEAD;
-}
-
-static uint8_t *wisp__packet_tag_at(const wisp__base *base, uint8_t *packet) {
-    return packet + (base->reliable ? 1 : 3);
 }
 
 /* The tag that a packet must have. Packet numbers stay below 2^40. */
@@ -16337,7 +16270,7 @@ static void wisp__packet_close(const wisp__base *base, const wisp__seal *seal, i
         wisp__store_part(packet + 1, connection, 2);
         wisp__store_part(packet + WISP__PACKET_HEAD - 2, number & 0xffff, 2);
     }
-    wisp__put_tag(wisp__packet_tag_at(base, packet),
+    wisp__store64(packet + (base->reliable ? 1 : 3),
                   wisp__packet_tag(base, seal, direction, number, packet, size));
 }
 
@@ -16486,7 +16419,7 @@ static wisp_result wisp__ring_grow(wisp__base *base, void **ring, int *room, int
     int grown = *room ? *room * 2 : wisp__min_int(limit, 16);
     char *larger;
     if (grown > limit) return WISP_E_LIMIT;
-    larger = (char *)wisp__alloc_items(base, (uint64_t)grown, item_bytes);
+    larger = (char *)wisp__alloc_items(base, grown, item_bytes);
     if (!larger) return WISP_E_MEMORY;
     for (uint32_t i = first; *room && i != next; i++)
         memcpy(larger + (i & (uint32_t)(grown - 1)) * item_bytes,
@@ -16503,10 +16436,13 @@ static bool wisp__flow_reserve(wisp__base *base, wisp__flow *flow) {
         flow->oldest = flow->next;
         flow->ref_first = flow->ref_next;
     }
-    if (flow->next - flow->oldest < (uint64_t)flow->sent_room) return true;
-    return wisp__ring_grow(base, (void **)&flow->sent, &flow->sent_room,
-                           base->limits.window_packets, sizeof *flow->sent,
-                           (uint32_t)flow->oldest, (uint32_t)flow->next) == WISP_OK;
+    /* Packets with nothing but acks are not kept, but they have numbers: there may be many. */
+    while (flow->next - flow->oldest >= (uint64_t)flow->sent_room)
+        if (wisp__ring_grow(base, (void **)&flow->sent, &flow->sent_room,
+                            base->limits.window_packets, sizeof *flow->sent,
+                            (uint32_t)flow->oldest, (uint32_t)flow->next) != WISP_OK)
+            return false;
+    return true;
 }
 
 /* Room to note `count` (at most 16) more things that a packet carries. */
@@ -16546,8 +16482,8 @@ static void wisp__flow_track(wisp__flow *flow, double now, int bytes, uint32_t f
     if (flow->free_packets) flow->free_packets--;
 }
 
-/* Leaves a number out now and then. A peer that acks what it did not receive, to be sent more,
-   sooner or later acks such a number (RFC 9000 21.4). Called when a packet has left. */
+/* Leaves a number out now and then: a peer that acks packets which it did not receive sooner or
+   later acks such a number (RFC 9000 21.4). Called when a packet has left. */
 static void wisp__flow_skip(wisp__flow *flow, wisp__secret *secret) {
     if (flow->skip_at && flow->next < flow->skip_at) return;
     if (flow->skip_at) flow->skips[flow->skip_count++ % WISP__SKIPS] = (uint32_t)flow->next++;
@@ -16773,9 +16709,9 @@ static void wisp__flow_pace(wisp__base *base, wisp__flow *flow, double now) {
     flow->pace_tokens = wisp__min(flow->pace_tokens + gained, most);
 }
 
-/* Is there a number that the other end cannot take for a leap? What it has acked it has; an ack is
-   elicited long before, at the latest after 64 packets of acks alone. (Before the first ack the
-   window is too small for a leap.) */
+/* Is the next number within the leap that the other end allows? It has all that it has acked, and
+   an ack is elicited at the latest after 64 packets of acks alone. (Before the first ack the window
+   is too small for a leap.) */
 static bool wisp__flow_may_number(const wisp__flow *flow) {
     return !flow->largest_acked ||
            flow->next + WISP__LEAP_RESERVE <= flow->largest_acked + WISP__LEAP;
@@ -16802,7 +16738,6 @@ WISP__UNUSED static void wisp__flow_check(const wisp__flow *flow) {
     for (uint64_t n = flow->oldest; n < flow->next; n++)
         if (wisp__flow_find(flow, n)) in_flight += wisp__flow_find(flow, n)->bytes;
     WISP_ASSERT(in_flight == flow->in_flight);
-    (void)in_flight;
 }
 
 /* ===========================================================================
@@ -16895,7 +16830,7 @@ typedef struct wisp__held {
     uint8_t  bytes[1];            /* shape, then from the next byte data */
 } wisp__held;
 
-/* What stands before the content of what is held, at most; the same on machines of every kind. */
+/* Room for the struct before the held content; the same on machines of every kind. */
 enum { WISP__HELD_HEAD = 64 };
 typedef char wisp__held_fits[sizeof(wisp__held) <= WISP__HELD_HEAD ? 1 : -1];
 
@@ -16903,9 +16838,8 @@ typedef char wisp__held_fits[sizeof(wisp__held) <= WISP__HELD_HEAD ? 1 : -1];
    allocator gives it. Sender and receiver count by this alone, whatever their word size, so that a
    sender that keeps to the window of the other end never finds it full. */
 static int wisp__held_bytes(int content) {
-    uint32_t least = (uint32_t)(WISP__HELD_HEAD + content + WISP__SLACK) - 1;
-    for (int step = 1; step < 32; step *= 2) least |= least >> step;
-    return (int)(least + 1);                 /* the next power of two */
+    uint64_t least = (uint64_t)(WISP__HELD_HEAD + content + WISP__SLACK) - 1;
+    return 1 << (64 - wisp__leading_zeros(least));         /* the next power of two */
 }
 
 typedef struct wisp__lane_in {
@@ -17600,7 +17534,7 @@ typedef struct wisp__track {
     bool         whole;                /* the other end has nothing: no difference can be told */
     uint32_t     acked;                /* the newest value that was acked */
     uint32_t     floor;                /* what was told before it does not count any more */
-    uint64_t     used;                 /* when it was last sent, in messages */
+    struct wisp__track *older, *newer; /* in the order in which they were used last */
     wisp__stored ring[1];              /* by sequence */
 } wisp__track;
 
@@ -17611,8 +17545,9 @@ typedef struct wisp__tracks {
     wisp__track **buckets;             /* NULL: there never was a track */
     int           room, count;
     int64_t       bytes;               /* of values and models */
-    uint64_t      clock;
+    wisp__track  *oldest, *newest;     /* used longest ago, and last */
     int           again;               /* tracks whose newest value goes once more */
+    uint32_t      salt;                /* of the buckets: keys are chosen by the other end */
 } wisp__tracks;
 
 static wisp__kept *wisp__kept_make(wisp__base *base, wisp__chunks *chunks, const void *bytes,
@@ -17678,7 +17613,8 @@ static void wisp__track_forget(wisp__base *base, wisp__chunks *chunks, wisp__tra
 }
 
 static wisp__track **wisp__track_bucket(wisp__tracks *tracks, int number, uint64_t key) {
-    return &tracks->buckets[wisp__mix(key + (uint64_t)number) % WISP__TRACK_BUCKETS];
+    uint64_t hash = wisp__mix((key + (uint64_t)number) ^ tracks->salt);
+    return &tracks->buckets[hash % WISP__TRACK_BUCKETS];
 }
 
 static wisp__track *wisp__track_get(wisp__tracks *tracks, int number, uint64_t key) {
@@ -17705,17 +17641,31 @@ static size_t wisp__track_bytes(int room) {
     return sizeof(wisp__track) + (size_t)room * sizeof(wisp__stored);
 }
 
-/* The track that was not used for the longest, of those whose newest value has arrived, or will;
-   NULL: there is none. */
+/* Takes a track out of the order of use. */
+static void wisp__track_unuse(wisp__tracks *tracks, wisp__track *track) {
+    if (track->older) track->older->newer = track->newer;
+    else if (tracks->oldest == track) tracks->oldest = track->newer;
+    if (track->newer) track->newer->older = track->older;
+    else if (tracks->newest == track) tracks->newest = track->older;
+    track->older = track->newer = NULL;
+}
+
+static void wisp__track_use(wisp__tracks *tracks, wisp__track *track) {
+    wisp__track_unuse(tracks, track);
+    track->older = tracks->newest;
+    if (tracks->newest) tracks->newest->newer = track;
+    else tracks->oldest = track;
+    tracks->newest = track;
+}
+
+/* The one that was used longest ago, of those that nothing is owed to; NULL: there is none. */
 static wisp__track *wisp__track_oldest(const wisp__tracks *tracks) {
-    wisp__track *oldest = NULL;
-    for (int i = 0; i < tracks->count; i++) {
-        wisp__track *track = tracks->places[i];
+    for (wisp__track *track = tracks->oldest; track; track = track->newer) {
         const wisp__stored *newest = wisp__track_newest(track);
         if (track->again || (newest && track->room != WISP__IN_ORDER && !newest->acked)) continue;
-        if (!oldest || track->used < oldest->used) oldest = track;
+        return track;
     }
-    return oldest;
+    return NULL;
 }
 
 /* A track of another length at the same place. NULL: no memory, and the old one stays. */
@@ -17748,16 +17698,19 @@ static wisp__track *wisp__track_open(wisp__base *base, wisp__chunks *chunks, wis
         *why = WISP_OK;
         wisp__track_forget(base, chunks, tracks, track);
         wisp__track_unlink(tracks, track);
+        wisp__track_unuse(tracks, track);
         old = track;
         track = wisp__track_refit(base, tracks, old, room);
         if (!track) *why = WISP_E_MEMORY;
         wisp__track_link(tracks, track ? track : old, number, key);
+        wisp__track_use(tracks, track ? track : old);
         if (!track) return NULL;
         track->floor = track->sequence;
         track->whole = true;
     } else if (!track) {
         *why = wisp__grow(base, (void **)&tracks->places, &tracks->room, tracks->count + 1,
                           base->limits.keys, sizeof *tracks->places);
+        tracks->salt = (uint32_t)base->salt;
         if (*why == WISP_OK && !tracks->buckets)
             tracks->buckets = (wisp__track **)wisp__alloc_items(base, WISP__TRACK_BUCKETS,
                                                                 sizeof *tracks->buckets);
@@ -17772,7 +17725,7 @@ static wisp__track *wisp__track_open(wisp__base *base, wisp__chunks *chunks, wis
         tracks->places[tracks->count++] = track;
         wisp__track_link(tracks, track, number, key);
     }
-    track->used = ++tracks->clock;
+    wisp__track_use(tracks, track);
     return track;
 }
 
@@ -17902,9 +17855,6 @@ WISP__UNUSED static void wisp__tracks_check(const wisp__base *base, const wisp__
     }
     WISP_ASSERT(bytes == tracks->bytes && again == tracks->again);
     WISP_ASSERT(tracks->count <= base->limits.keys);
-    (void)base;
-    (void)bytes;
-    (void)again;
 }
 
 /* ===========================================================================
@@ -17924,7 +17874,7 @@ WISP__UNUSED static void wisp__tracks_check(const wisp__base *base, const wisp__
 typedef enum wisp__form_kind { WISP__VALUES, WISP__RECORD, WISP__CODED } wisp__form_kind;
 
 typedef struct wisp__described {
-    struct wisp__described *next, *before;
+    struct wisp__described *next;          /* of ours, or of the dead */
     struct wisp__described *same;          /* the next of its bucket */
     uint64_t             hash;             /* of the descriptor's bits, by a key of this end */
     int                  references, bits;
@@ -17938,11 +17888,10 @@ enum { WISP__SCHEMA_BUCKETS = 256 };
 
 typedef struct wisp__schemas {
     wisp__base      *base;
-    wisp__described *first, *last;         /* ours, then those that peers have described */
-    wisp__described *buckets[WISP__SCHEMA_BUCKETS];     /* by hash: peers choose what is here */
+    wisp__described *first;                /* ours */
+    wisp__described *buckets[WISP__SCHEMA_BUCKETS];     /* all by hash: peers choose what is here */
     uint64_t         key[2];
     wisp__described *dead;                 /* nobody's, but a handler may still see their values */
-    size_t           learnt_bytes;         /* of those that peers have described */
 } wisp__schemas;
 
 typedef struct wisp__form {
@@ -18004,15 +17953,13 @@ static wisp__described *wisp__described_keep(wisp__schemas *schemas, wisp__descr
     wisp__described **bucket;
     if (!d) return NULL;
     d->references = 1;
-    d->next = learnt ? NULL : schemas->first;
-    d->before = learnt ? schemas->last : NULL;
-    *(d->before ? &d->before->next : &schemas->first) = d;
-    *(d->next ? &d->next->before : &schemas->last) = d;
+    d->learnt = learnt;
     bucket = &schemas->buckets[d->hash % WISP__SCHEMA_BUCKETS];
     d->same = *bucket;
     *bucket = d;
-    d->learnt = learnt;
-    if (learnt) schemas->learnt_bytes += d->bytes;
+    if (learnt) return d;
+    d->next = schemas->first;
+    schemas->first = d;
     return d;
 }
 
@@ -18022,9 +17969,8 @@ static void wisp__described_release(wisp__schemas *schemas, wisp__described *d) 
     link = &schemas->buckets[d->hash % WISP__SCHEMA_BUCKETS];
     while (*link != d) link = &(*link)->same;
     *link = d->same;
-    *(d->before ? &d->before->next : &schemas->first) = d->next;
-    *(d->next ? &d->next->before : &schemas->last) = d->before;
-    if (d->learnt) schemas->learnt_bytes -= d->bytes;
+    for (link = &schemas->first; !d->learnt && *link != d;) link = &(*link)->next;
+    if (!d->learnt) *link = d->next;
     d->next = schemas->dead;
     schemas->dead = d;
 }
@@ -18104,30 +18050,24 @@ static wisp__described *wisp__described_learn(wisp__schemas *schemas, const uint
 }
 
 WISP__UNUSED static void wisp__schemas_check(const wisp__schemas *schemas) {
-    const wisp__described *before = NULL;
-    size_t learnt = 0;
-    int left = 0;
-    for (const wisp__described *d = schemas->first; d; before = d, d = d->next) {
-        WISP_ASSERT(d->before == before && d->references > 0);
-        WISP_ASSERT(!before || !before->learnt || d->learnt);
-        if (d->learnt) learnt += d->bytes;
-        left++;
-    }
+    int ours = 0;
+    for (const wisp__described *d = schemas->first; d; d = d->next) ours++;
     for (int i = 0; i < WISP__SCHEMA_BUCKETS; i++)
-        for (const wisp__described *d = schemas->buckets[i]; d; d = d->same) left--;
-    WISP_ASSERT(schemas->last == before && left == 0 && learnt == schemas->learnt_bytes);
-    (void)before;
-    (void)learnt;
-    (void)left;
+        for (const wisp__described *d = schemas->buckets[i]; d; d = d->same) {
+            WISP_ASSERT(d->references > 0);
+            ours -= !d->learnt;
+        }
+    WISP_ASSERT(ours == 0);
 }
 
 static void wisp__schemas_free(wisp__schemas *schemas) {
     wisp__schemas_bury(schemas);
-    while (schemas->first) {
-        wisp__described *d = schemas->first;
-        schemas->first = d->next;
-        wisp__free(schemas->base, d, d->bytes);
-    }
+    for (int i = 0; i < WISP__SCHEMA_BUCKETS; i++)
+        while (schemas->buckets[i]) {
+            wisp__described *d = schemas->buckets[i];
+            schemas->buckets[i] = d->same;
+            wisp__free(schemas->base, d, d->bytes);
+        }
 }
 
 /* Bits of the form in an announcement, without the descriptor. */
@@ -18398,12 +18338,13 @@ static double wisp__policy_waiting(wisp__policy *policy, wisp__spending **place,
     return wisp__max(left, 0) + wisp__max(rate * p.burst, 4.0 * mtu);
 }
 
-/* May one more packet come from this peer? */
-static bool wisp__policy_packet(const wisp__policy *policy, wisp__spending **place, double now) {
-    const wisp_budget *b = &policy->budget;
-    wisp__spending *s = b->packets > 0 ? wisp__spending_of(policy, place) : NULL;
-    if (!s) return true;
-    return wisp__bucket_take(&s->packets, b->packets, wisp__max(b->packets * b->burst, 1), now);
+/* May one more packet (or `message`) come from this peer? */
+static bool wisp__policy_count(const wisp__policy *policy, wisp__spending **place, bool message,
+                               double now) {
+    double rate = message ? policy->budget.messages : policy->budget.packets;
+    wisp__spending *s = rate > 0 ? wisp__spending_of(policy, place) : NULL;
+    return !s || wisp__bucket_take(message ? &s->messages : &s->packets, rate,
+                                   wisp__max(rate * policy->budget.burst, 1), now);
 }
 
 /* May the bytes that have come be looked at? What is over is paid for by those who sent it, not by
@@ -18440,14 +18381,6 @@ static double wisp__policy_use(const wisp__policy *policy, const wisp__spending 
                                wisp__bucket_use(&s->share_in, in, b->burst, now)));
 }
 
-/* May one more message come from this peer? */
-static bool wisp__policy_message(const wisp__policy *policy, wisp__spending **place, double now) {
-    const wisp_budget *b = &policy->budget;
-    wisp__spending *s = b->messages > 0 ? wisp__spending_of(policy, place) : NULL;
-    if (!s) return true;
-    return wisp__bucket_take(&s->messages, b->messages, wisp__max(b->messages * b->burst, 1), now);
-}
-
 /* Notes an error of a host; false: it has made too many. It is the host's, so that neither a join
    anew nor a second session begins with a budget of its own. */
 static bool wisp__policy_forgive(wisp__policy *policy, uint64_t host, double now) {
@@ -18457,14 +18390,14 @@ static bool wisp__policy_forgive(wisp__policy *policy, uint64_t host, double now
     return wisp__tally_take(policy, &policy->errors, host, b->error_burst);
 }
 
-/* May this host try to join once more? */
+/* Notes an attempt to join; false: the host has made too many. */
 static bool wisp__policy_knock(wisp__policy *policy, uint64_t host, double now) {
     const wisp_budget *b = &policy->budget;
     wisp__tally_shrink(&policy->knocks, b->joins < 0 ? WISP__JOIN_RATE : b->joins, now);
     return wisp__tally_take(policy, &policy->knocks, host, b->join_burst) || b->joins < 0;
 }
 
-/* How often a host has tried to join of late, as far as that is not forgiven yet. */
+/* How many of a host's attempts to join are not forgiven yet. */
 static int wisp__policy_knocks(wisp__policy *policy, uint64_t host) {
     double *cells[WISP__TALLY_ROWS];
     return (int)(wisp__tally_count(policy, &policy->knocks, host, cells) + 0.999);
@@ -18532,8 +18465,8 @@ typedef struct wisp__registry {
 /* What a peer's number stands for. */
 typedef struct wisp__their {
     uint16_t    remote;                /* local index + 1; 0: nothing */
-    uint32_t    failed;                /* of a schema announced in vain: its hash, but for bit 1,
-                                          which is set if it was too large; 0: there was none */
+    int16_t     failed;                /* why the schema announced last was not taken; or 0 */
+    uint32_t    failed_hash;           /* of that schema */
     wisp__form *form;                  /* NULL: plain */
 } wisp__their;
 
@@ -18592,7 +18525,7 @@ typedef struct wisp__session {
     wisp__tracks   told, heard;        /* values that differences are to: ours, theirs */
     struct wisp__pending *deferred;    /* calls of theirs that are answered later */
     int            held_bytes;         /* received out of order */
-    uint32_t       behind;             /* channels with messages whose turn came, and not their pay */
+    uint32_t       behind;             /* channels where a message whose turn came is unpaid */
     int            credit;             /* work that is paid for (credit), at credit_time */
     double         credit_time;
     int            reader;             /* the same of ours over there, as far as it is known here */
@@ -18674,7 +18607,7 @@ static wisp_result wisp__name_check(const char *name, int *length) {
 
 static wisp__remote *wisp__registry_find(const wisp__registry *registry, const char *name,
                                          int length) {
-    uint64_t hash = wisp__siphash(registry->schemas.key, name, length);
+    uint64_t hash = wisp__keyed_hash(registry->schemas.key, name, length);
     uint64_t mask = (uint64_t)registry->table_room - 1;
     if (!registry->table_room) return NULL;
     for (uint64_t i = hash & mask; registry->table[i]; i = (i + 1) & mask) {
@@ -18696,7 +18629,7 @@ static wisp_result wisp__registry_widen(wisp__registry *registry) {
     int room = registry->table_room ? registry->table_room * 2 : 64;
     uint16_t *table;
     if (registry->count * 2 < registry->table_room) return WISP_OK;
-    table = (uint16_t *)wisp__alloc_items(registry->base, (uint64_t)room, sizeof *table);
+    table = (uint16_t *)wisp__alloc_items(registry->base, room, sizeof *table);
     if (!table) return WISP_E_MEMORY;
     wisp__free(registry->base, registry->table, (size_t)registry->table_room * sizeof *table);
     registry->table = table;
@@ -18705,7 +18638,7 @@ static wisp_result wisp__registry_widen(wisp__registry *registry) {
     return WISP_OK;
 }
 
-/* Handles tell the names apart that a remote was lent to. */
+/* A handle is good for one of the names that a remote was lent to. */
 static uint32_t wisp__remote_id(const wisp__remote *remote) {
     return (uint32_t)remote->life << 16 | (uint32_t)(remote->index + 1);
 }
@@ -18718,7 +18651,7 @@ static wisp__remote *wisp__remote_at(const wisp__registry *registry, uint32_t id
     return remote && remote->life == id >> 16 ? remote : NULL;
 }
 
-/* A lent remote is used here: it stays, and peers are told of it as of any. */
+/* A lent remote is used here: it stays from now on, and is announced to peers like any other. */
 static void wisp__remote_claim(wisp__registry *registry, wisp__remote *remote) {
     if (!remote->lent) return;
     remote->lent = false;
@@ -18915,7 +18848,7 @@ static void wisp__registry_name(wisp__registry *registry, wisp__remote *remote, 
                                 int length) {
     wisp_result why;
     memcpy(remote->name, name, (size_t)length);
-    remote->hash = wisp__siphash(registry->schemas.key, name, length);
+    remote->hash = wisp__keyed_hash(registry->schemas.key, name, length);
     remote->main = remote;
     remote->newest = remote->index;
     remote->meter = wisp__meter_of_remote(registry, remote);
@@ -18991,15 +18924,14 @@ static wisp__remote *wisp__registry_add(wisp__registry *registry, const char *na
 }
 
 static wisp_result wisp__config_check(const wisp_config *c) {
-    if (c->delivery < 0 || c->delivery > WISP_SEQUENCED) return WISP_E_ARGUMENT;
-    if (c->channel < 0 || c->channel > WISP__CHANNELS) return WISP_E_ARGUMENT;
-    if (c->batching < 0 || c->batching > WISP_BATCH_RELIABLE) return WISP_E_ARGUMENT;
-    if (c->max_batch_size < 0 || c->rate_burst < 0 || c->call_tries < 0) return WISP_E_ARGUMENT;
-    if (c->batch_priority < 0 || c->batch_priority > 1000) return WISP_E_ARGUMENT;
-    if (!wisp__is_within(c->rate_limit, -1e9, 1e9)) return WISP_E_ARGUMENT;
-    if (!wisp__is_within(c->call_timeout, 0, 1e9)) return WISP_E_ARGUMENT;
-    if (c->delta_sync < 0 || c->delta_sync > WISP_OFF) return WISP_E_ARGUMENT;
-    return WISP_OK;
+    bool fine = c->delivery >= 0 && c->delivery <= WISP_SEQUENCED && c->channel >= 0 &&
+                c->channel <= WISP__CHANNELS && c->batching >= 0 &&
+                c->batching <= WISP_BATCH_RELIABLE && c->max_batch_size >= 0 &&
+                c->rate_burst >= 0 && c->call_tries >= 0 && c->batch_priority >= 0 &&
+                c->batch_priority <= 1000 && wisp__is_within(c->rate_limit, -1e9, 1e9) &&
+                wisp__is_within(c->call_timeout, 0, 1e9) && c->delta_sync >= 0 &&
+                c->delta_sync <= WISP_OFF;
+    return fine ? WISP_OK : WISP_E_ARGUMENT;
 }
 
 static wisp_result wisp__encoding_check(wisp__registry *registry, const wisp_encoding *e) {
@@ -19213,7 +19145,7 @@ static void wisp__content_turn(wisp__content *c) {
     c->turn++;
 }
 
-/* What comes in is paid for, what goes out is not. */
+/* Messages of peers are paid for, our own are not. */
 static wisp__unpacker wisp__content_unpacker(wisp__content *c, wisp__arena *arena,
                                              wisp__reader *data, int values) {
     wisp__unpacker u;
@@ -19226,7 +19158,7 @@ static wisp__unpacker wisp__content_unpacker(wisp__content *c, wisp__arena *aren
     return u;
 }
 
-/* Memory for what has come in, paid for. */
+/* Memory for a message of a peer, paid for. */
 static void *wisp__content_take(wisp__content *c, size_t bytes) {
     wisp__supply supply = wisp__supply_of_arena(c->base, &c->arena, &c->credit);
     return wisp__supply_take(&supply, bytes);
@@ -19390,8 +19322,7 @@ static wisp_result wisp__encode_sorted(wisp__content *c, const wisp_value *value
 }
 
 /* Puts the bit before the content, and the content compressed where that pays. */
-static wisp_result wisp__encode_squeezed(wisp__content *c, wisp__remote *remote,
-                                         unsigned methods) {
+static wisp_result wisp__encode_squeezed(wisp__content *c, wisp__remote *remote, unsigned methods) {
     wisp__packer *p = &c->packer;
     int bytes = (int)((p->shape.at + p->data.at + 7) / 8), method = 0, packed;
     size_t room = (size_t)bytes + 2 * WISP__SLACK;
@@ -19488,8 +19419,8 @@ static wisp_result wisp__decode_record(wisp__unpacker *u, const wisp__program *p
     return wisp__record_read(u, program, image);
 }
 
-/* Lets the codec read with more and more memory, as it is not known before how much it needs. It
-   costs by the bytes that it reads and by the memory that it has. */
+/* Lets the codec read with more and more memory, because nobody knows beforehand how much it needs.
+   The price is by the bytes that it reads and the memory that it gets. */
 static int wisp__decode_bytes(wisp__unpacker *u, const wisp__form *form, const wisp_schema *schema,
                               const char *from, int bytes, wisp_value *value) {
     int64_t most = (int64_t)u->base->limits.message_values * (int)sizeof(wisp_pair) + 65536;
@@ -19848,7 +19779,7 @@ static int64_t wisp__apply_record(wisp__unpacker *u, const wisp__form *form,
         full = to.full && room < most;
         room *= 2;
     }
-    return made && !to.full ? to.at : WISP_E_BAD_PACKET;
+    return made && !to.full ? to.at : (int64_t)WISP_E_BAD_PACKET;
 }
 
 /* Applies a difference where `from` stands: the new value, with the models after it in *models.
@@ -19930,7 +19861,7 @@ static wisp_result wisp__conform_version(wisp__content *c, const wisp__remote *r
     wisp_edit edit;
     wisp_result result;
     if (theirs->version == ours->version) return WISP_OK;
-    if (!wisp__edit_takes(theirs, value)) {
+    if (!wisp__has_shape(theirs, value) || !wisp__is_sound(value)) {
         snprintf(text, sizeof c->registry->text, "is no %s of version %d",
                  theirs->shape == WISP_SHAPE_LIST ? "array" : "map", theirs->version);
         return WISP_E_INVALID;
@@ -20312,8 +20243,8 @@ typedef enum wisp__record {
     WISP__R_EVENT, WISP__R_VALUE, WISP__R_NOTHING      /* never on the wire */
 } wisp__record;
 
-/* What one packet holds at most, and a run of equal messages takes at most. */
-/* What a packet holds at most, so that its reader can pay for it. */
+/* What a packet holds at most, so that its reader can pay for it; what a run of equal messages
+   takes at most. */
 enum { WISP__PACKET_VALUES = 8192, WISP__PACKET_RAW = 64 << 10, WISP__PACKET_MESSAGES = 2048,
        WISP__RUN_BITS = 24 };
 
@@ -20920,9 +20851,9 @@ static void wisp__packet_end(wisp__filler *f) {
         flow->next++;
         wisp__flow_skip(flow, &peers->secret);
     }
-    wisp__reader_pays(f, size);
     peer->stats.packets_sent++;
     peer->stats.bytes_sent += (uint64_t)size;
+    wisp__reader_pays(f, size);
     wisp__policy_sent(f->sender->policy, &f->session->spending, peers->joined, size,
                       f->sender->base->time);
     peer->spoke = f->sender->base->time;
@@ -20997,7 +20928,8 @@ static bool wisp__flush(wisp__sender *sender, wisp__session *s, int only) {
         wisp__send_acks(sender, s);
     wisp__peer_timer(sender->peers, &s->peer);
     acked = !sender->base->reliable && flow->in_flight > 0 && flow->pace_tokens > 0 &&
-            !(s->spending && s->spending->held_back) && s->reader >= WISP__EARN_NEEDED;
+            !(s->spending && s->spending->held_back) &&
+            s->reader >= WISP__EARN_NEEDED;
     return !s->peer.stuck_first && (acked || !wisp__wants_to_send(sender, s));
 }
 
@@ -21757,9 +21689,6 @@ WISP__UNUSED static void wisp__stalled_check(const wisp__stalled_list *list, int
         bytes += held->bytes;
     }
     WISP_ASSERT(list->last == before && list->count == count && list->bytes == bytes);
-    (void)before;
-    (void)count;
-    (void)bytes;
 }
 
 WISP__UNUSED static void wisp__hooks_check(const wisp__hooks *hooks) {
@@ -21844,8 +21773,7 @@ static void wisp__request_keep(wisp__calls *calls, wisp__session *s, wisp__reque
     request->reply = reply;
 }
 
-/* The caller has settled every call before `floor`. */
-/* false: the leap is not paid for. */
+/* The caller has settled every call before `floor`. false: the leap is not paid for. */
 static bool wisp__requests_settle(wisp__calls *calls, wisp__session *s, uint32_t floor,
                                   wisp__credit *credit) {
     int32_t ahead = wisp__distance(floor, s->request_floor);
@@ -21877,7 +21805,7 @@ static wisp__request *wisp__request_take(wisp__calls *calls, wisp__session *s, u
         int limit = calls->base->limits.calls_remembered;
         int room = s->request_room ? s->request_room * 2 : wisp__min_int(limit, 8);
         if (room > limit) return NULL;
-        larger = (wisp__request *)wisp__alloc_items(calls->base, (uint64_t)room, sizeof *larger);
+        larger = (wisp__request *)wisp__alloc_items(calls->base, room, sizeof *larger);
         if (!larger) return NULL;
         for (int i = 0; i < s->request_room; i++)
             if (old[i].state) larger[old[i].id & (uint32_t)(room - 1)] = old[i];
@@ -21959,7 +21887,7 @@ static void wisp__deferred_remove(wisp__calls *calls, wisp__pending *call) {
     wisp__call_remove(calls, call);
 }
 
-/* Ends a call without an answer; its handler runs in wisp__calls_finish. */
+/* Ends a call without an answer; its handler runs later, when ended calls are dispatched. */
 static void wisp__call_end(wisp__calls *calls, wisp__pending *call, wisp_result result) {
     if (call->done) return;
     call->done = true;
@@ -22011,22 +21939,6 @@ static wisp__pending *wisp__call_find(wisp__session *s, uint32_t low, wisp__cred
  *   are the wire form: a change takes a new version of the schema.
  * Not here: counting (meter), and who is asked (host).
  * ======================================================================== */
-
-/* Takes what fits of a text, whole characters only; what is not UTF-8 becomes a question mark. */
-static void wisp__text_cut(char *out, int size, const char *from) {
-    size_t left = strlen(from);
-    int at = 0;
-    while (left > 0) {
-        size_t step = wisp__text_character((const uint8_t *)from, left);
-        int bytes = step ? (int)step : 1;
-        if (at + bytes >= size) break;
-        memcpy(out + at, step ? from : "?", (size_t)bytes);
-        at += bytes;
-        from += bytes;
-        left -= (size_t)bytes;
-    }
-    out[at] = 0;
-}
 
 const char *wisp_drop_text(wisp_drop drop) {
     static const char *const texts[] = {
@@ -22160,7 +22072,7 @@ static void wisp__tell_remote(const wisp__remote *remote, wisp_remote_profile *o
     const wisp__remote_meter *meter = remote->meter;
     const wisp_remote_stats *stats = &remote->stats;
     memset(out, 0, sizeof *out);
-    wisp__text_cut(out->name, (int)sizeof out->name, remote->name);
+    wisp__text_clean(out->name, sizeof out->name, remote->name, strlen(remote->name));
     wisp__way_tell(&meter->out, stats->messages_sent, stats->bits_sent, 8, &out->out);
     wisp__way_tell(&meter->in, stats->messages_received, stats->bits_received, 8, &out->in);
     out->calls_sent = meter->calls.sent;
@@ -22183,7 +22095,7 @@ static void wisp__tell_peer(const wisp__session *s, const wisp_profiler *hooks,
     if (hooks->address_text)
         hooks->address_text(hooks->user, &s->peer.addr, text, (int)sizeof text);
     text[sizeof text - 1] = 0;
-    wisp__text_cut(out->address, (int)sizeof out->address, text);
+    wisp__text_clean(out->address, sizeof out->address, text, strlen(text));
     wisp__way_tell(&meter->out, stats->messages_sent, stats->bytes_sent, 1, &out->out);
     wisp__way_tell(&meter->in, stats->messages_received, stats->bytes_received, 1, &out->in);
     out->out.bytes_packed += stats->bytes_saved - meter->first_saved;
@@ -22214,8 +22126,8 @@ static void wisp__tell_error(const wisp__told_error *error, const char *name,
     out->time = error->time;
     out->code = error->code;
     out->peer = error->peer.id;
-    wisp__text_cut(out->remote, (int)sizeof out->remote, name);
-    wisp__text_cut(out->text, (int)sizeof out->text, text);
+    wisp__text_clean(out->remote, sizeof out->remote, name, strlen(name));
+    wisp__text_clean(out->text, sizeof out->text, text, strlen(text));
 }
 
 /* The few things with most bytes lately, then in all; of equal ones the first. */
@@ -22661,8 +22573,7 @@ static size_t wisp__buffer_bytes(const wisp *w, int packets) {
 }
 
 static wisp_peer wisp__peer_handle(const wisp__session *s) {
-    wisp_peer peer;
-    peer.id = s ? s->peer.slot.id : 0;
+    wisp_peer peer = { s ? s->peer.slot.id : 0 };
     return peer;
 }
 
@@ -22670,8 +22581,7 @@ static wisp_peer wisp__peer_handle(const wisp__session *s) {
 static bool wisp__joined_by_us(const wisp__session *s) { return s->peer.asked; }
 
 static wisp_remote wisp__remote_handle(const wisp__remote *remote) {
-    wisp_remote handle;
-    handle.id = remote ? wisp__remote_id(remote) : 0;
+    wisp_remote handle = { remote ? wisp__remote_id(remote) : 0 };
     return handle;
 }
 
@@ -22831,7 +22741,7 @@ static void wisp__take_place(wisp *w, wisp__peer *peer) {
     w->peers.strangers++;
 }
 
-/* What is left at the address goes on with the place; it may be about to replace this one. */
+/* Another session of the address, which may be about to replace this one, keeps the place. */
 static void wisp__give_place(wisp *w, wisp__peer *peer) {
     wisp__peer *other = NULL;
     if (!peer->placed) return;
@@ -22919,8 +22829,8 @@ static void wisp__linger(wisp *w, wisp__session *s) {
     wisp__remove_session(w, s);
 }
 
-/* Tells a peer how its packets may be compressed, if that is more than it knows. What it
-   once knew stays so. */
+/* Tells a peer which compressed packets are read here, if they are more than it knows. They never
+   become fewer. */
 static void wisp__tell_reads(wisp *w, wisp__session *s) {
     unsigned news = wisp__squeeze_packets(&w->squeeze) & ~(unsigned)s->peer.read;
     if (!news) return;
@@ -23375,7 +23285,7 @@ static wisp__difference *wisp__spread_of(wisp *w, wisp__spread *spread, const wi
             d->older[1] == base->older[1])
             return d;
     }
-    if (spread->count == (int)(sizeof spread->made / sizeof *spread->made))
+    if (spread->count == WISP__LENGTH(spread->made))
         wisp__spread_free(w, spread);
     d = &spread->made[spread->count++];
     *d = *base;
@@ -23939,6 +23849,22 @@ typedef struct wisp__reading {
     wisp_result     code;         /* with which */
 } wisp__reading;
 
+static void wisp__drop_stale(wisp *w, wisp__session *s, wisp__remote *remote) {
+    remote->stats.stale++;
+    s->peer.stats.stale++;
+    wisp__drop(&w->registry, remote, s, WISP_DROP_STALE);
+}
+
+/* Is one more message of a name within its rate? If not, it is counted. */
+static bool wisp__within_rate(wisp *w, wisp__session *s, wisp__remote *remote,
+                              wisp__route *route) {
+    if (wisp__policy_admit(&remote->now, &route->rate, w->base.time)) return true;
+    remote->stats.rate_limited++;
+    s->peer.stats.rate_limited++;
+    wisp__drop(&w->registry, remote, s, WISP_DROP_RATE);
+    return false;
+}
+
 static void wisp__message_event(wisp *w, wisp__session *s, const wisp__incoming *in,
                                 wisp_event *event) {
     event->result = WISP_OK;
@@ -24132,9 +24058,9 @@ static inline void wisp__count_received(wisp *w, wisp__session *s, wisp__remote 
     w->base.stats.messages_received++;
 }
 
-/* What has been read, as the schema that is registered here wants it; false: it does not fit. A
-   repeat of it is not read again. */
-static bool wisp__conform_incoming(wisp *w, wisp__session *s, wisp__incoming *in) {
+/* Makes values that fit the schema registered here; false: they do not fit. It is done once for a
+   message and its repeats. */
+static inline bool wisp__conform_incoming(wisp *w, wisp__session *s, wisp__incoming *in) {
     bool wanted = in->remote && in->kind != WISP__R_REPLY && (in->form || in->remote->schema);
     if (!in->readable && !in->conformed && wanted) {
         w->registry.text[0] = 0;
@@ -24178,10 +24104,7 @@ static void wisp__on_new_call(wisp *w, wisp__session *s, wisp__request *request,
     if (!in->remote) {
         wisp__drop(&w->registry, NULL, s, WISP_DROP_NO_REMOTE);
         wisp__answer_code(w, s, request, in->call, remote, WISP_E_NO_REMOTE);
-    } else if (!wisp__policy_admit(&remote->now, &route->rate, w->base.time)) {
-        remote->stats.rate_limited++;
-        s->peer.stats.rate_limited++;
-        wisp__drop(&w->registry, remote, s, WISP_DROP_RATE);
+    } else if (!wisp__within_rate(w, s, remote, route)) {
         wisp__answer_code(w, s, request, in->call, remote, WISP_E_RATE);
     } else if (!remote->answer) {
         wisp__drop(&w->registry, remote, s, WISP_DROP_NO_HANDLER);
@@ -24363,17 +24286,12 @@ static bool wisp__admit_event(wisp *w, wisp__session *s, const wisp__incoming *i
     wisp__count_received(w, s, remote, in);
     if (delivery == WISP_SEQUENCED && !in->told) {        /* what is told has an order by key */
         if (number < route->newest) {
-            remote->stats.stale++;
-            s->peer.stats.stale++;
-            wisp__drop(&w->registry, remote, s, WISP_DROP_STALE);
+            wisp__drop_stale(w, s, remote);
             return false;
         }
         route->newest = number;
     }
-    if (wisp__policy_admit(&remote->now, &route->rate, w->base.time)) return true;
-    remote->stats.rate_limited++;
-    s->peer.stats.rate_limited++;
-    wisp__drop(&w->registry, remote, s, WISP_DROP_RATE);
+    if (wisp__within_rate(w, s, remote, route)) return true;
     wisp__error(w, s, remote, WISP_E_RATE, "over the rate limit: dropped");
     return false;
 }
@@ -24449,28 +24367,13 @@ static wisp__credit wisp__credit_lend(wisp *w, int64_t work, int64_t memory) {
     return paid;
 }
 
-/* A message of fragments: its bytes have earned it. One that would have fit a packet has none. */
-static wisp__credit wisp__credit_whole(wisp *w, int64_t bytes) {
+/* For a message of fragments, whose bytes have earned it, or (`more`) one that middleware has held,
+   which is released when no packet is there to pay. What would have fit a packet earns nothing. */
+static wisp__credit wisp__credit_whole(wisp *w, int64_t bytes, int64_t more) {
     const wisp_limits *limits = &w->base.limits;
-    int64_t dense = bytes * WISP__EARN_DENSE, values = limits->message_values;
-    int64_t memory = wisp__least(bytes, limits->message_bytes) * WISP__WHOLE_MEMORY;
-    if (bytes <= w->base.mtu) return wisp__credit_lend(w, 0, memory);
-    return wisp__credit_lend(w, bytes * WISP__EARN_BYTE + wisp__least(dense, values *
-                                                                             WISP__EARN_VALUE),
-                             memory + wisp__least(dense, values * (int)sizeof(wisp_pair)));
-}
-
-/* A message that came out of order was in a packet, which its sender knows. */
-static wisp__credit wisp__credit_held(wisp *w, int64_t bytes) {
-    return wisp__credit_lend(w, bytes * WISP__EARN_BYTE, 0);
-}
-
-/* A message that middleware has held: it may be released when no packet is there to pay. */
-static wisp__credit wisp__credit_released(wisp *w, int64_t bytes) {
-    const wisp_limits *limits = &w->base.limits;
-    int64_t dense = bytes * WISP__EARN_DENSE, values = limits->message_values;
-    return wisp__credit_lend(w, WISP__EARN_MOST + bytes * WISP__EARN_BYTE +
-                                    wisp__least(dense, values * WISP__EARN_VALUE),
+    int64_t dense = more || bytes > w->base.mtu ? bytes * WISP__EARN_DENSE : 0;
+    int64_t values = limits->message_values, own = dense ? bytes * WISP__EARN_BYTE : 0;
+    return wisp__credit_lend(w, more + own + wisp__least(dense, values * WISP__EARN_VALUE),
                              wisp__least(bytes, limits->message_bytes) * WISP__WHOLE_MEMORY +
                                  wisp__least(dense, values * (int)sizeof(wisp_pair)));
 }
@@ -24500,7 +24403,7 @@ static void wisp__resume_held(wisp *w, bool any) {
         bool entered;
         if (!held) return;
         entered = wisp__hooks_enter(&w->hooks);
-        paid = wisp__credit_released(w, held->message->size);
+        paid = wisp__credit_whole(w, held->message->size, WISP__EARN_MOST);
         if (wisp__values_copy(w, held->message, &values, &count) != WISP_OK)
             wisp__error(w, NULL, w->registry.remotes[held->message->remote], WISP_E_MEMORY,
                         "what was held cannot go on");
@@ -24543,8 +24446,7 @@ static void wisp__dispatch(wisp *w) {
 
 /* What is told cannot be applied: the other end is asked for whole values. It is told once, what
    follows until they come is only counted. */
-static wisp_result wisp__ask_whole(wisp *w, wisp__session *s, wisp__incoming *in,
-                                   const char *why) {
+static wisp_result wisp__ask_whole(wisp *w, wisp__session *s, wisp__incoming *in, const char *why) {
     wisp__form *form = in->form;
     bool first = !form->asked;
     snprintf(w->registry.text, sizeof w->registry.text, "%s", why);
@@ -24554,8 +24456,9 @@ static wisp_result wisp__ask_whole(wisp *w, wisp__session *s, wisp__incoming *in
     return first ? WISP_E_BASELINE : WISP_OK;
 }
 
-/* What was told and is not kept here: its sender takes it for kept, and is asked for whole values.
-   A value in order must not be followed by differences to it either: nothing is held any more. */
+/* A value that could not be kept, although its sender takes it for a baseline: whole values are
+   asked for. On an ordered channel the baseline is forgotten, too: the next difference would be to
+   it. */
 static void wisp__heard_lost(wisp *w, wisp__session *s, wisp__incoming *in) {
     wisp__reader from = in->from;
     wisp__telling t;
@@ -24568,29 +24471,52 @@ static void wisp__heard_lost(wisp *w, wisp__session *s, wisp__incoming *in) {
     in->form->asked = true;
 }
 
-/* The base that a telling names, with what else the range coder uses; false: it is not held. */
-static bool wisp__heard_base(wisp__track *track, const wisp__telling *t, uint32_t sequence,
-                             bool in_order, wisp__difference *base, uint32_t *from) {
+/* A value that was told, while it is applied. */
+typedef struct wisp__hearing {
+    wisp__telling t;
+    wisp__reader  from;            /* where the value stands */
+    wisp__track  *track;           /* NULL: there is no room for its key */
+    uint32_t      sequence, base_at;
+    wisp__kept   *value, *models;
+} wisp__hearing;
+
+static uint32_t wisp__heard_sequence(const wisp__track *track, const wisp__telling *t,
+                                     bool in_order) {
+    uint32_t half = 1u << (WISP__SEQUENCE_BITS - 1), ahead;
+    if (t->far || (!in_order && !(track && track->begun))) return t->sequence;
+    if (in_order) return track ? track->sequence : 0;
+    ahead = (t->sequence - track->sequence) & (2 * half - 1);
+    return track->sequence + ahead - ((ahead & half) << 1);
+}
+
+/* The base that a difference names, with what else the range coder uses; false: it is not held. */
+static bool wisp__heard_base(wisp__hearing *h, bool in_order, wisp__difference *base) {
     wisp__stored *stored = NULL;
-    *from = sequence - (in_order ? 1 : (uint32_t)t->back);
-    if (track) stored = wisp__track_find(track, *from);
+    memset(base, 0, sizeof *base);
+    h->base_at = h->sequence - (in_order ? 1 : (uint32_t)h->t.back);
+    if (h->track) stored = wisp__track_find(h->track, h->base_at);
     if (!stored) return false;
     base->base = stored->value;
     base->models = stored->models;
-    return wisp__told_older(track, stored, base) >= t->older;
+    if (wisp__told_older(h->track, stored, base) < h->t.older) return false;
+    if (!(h->t.older & 1)) base->older[0] = NULL;
+    if (!(h->t.older & 2)) base->older[1] = NULL;
+    return true;
 }
 
 /* Keeps what was heard; false: it is not news. */
-static bool wisp__heard_store(wisp *w, wisp__session *s, wisp__track *track, uint32_t sequence,
-                              wisp__kept *value, wisp__kept *models, const uint32_t *base,
-                              wisp__incoming *in) {
-    wisp__stored *newest = wisp__track_newest(track);
-    bool newer = !track->begun || wisp__distance(sequence, track->sequence) >= 0;
-    bool news = in->in_order || (newer && !(newest && wisp__kept_same(newest->value, value)));
+static bool wisp__heard_store(wisp *w, wisp__session *s, wisp__incoming *in,
+                              const wisp__hearing *h) {
+    wisp__track *track = h->track;
+    wisp__stored *stored = wisp__track_newest(track);
+    bool newer = !track->begun || wisp__distance(h->sequence, track->sequence) >= 0;
+    bool news = in->in_order || (newer && !(stored && wisp__kept_same(stored->value, h->value)));
     in->stale = !newer;
-    wisp__track_store(&w->base, &w->chunks, &s->heard, track, sequence, value, models, base);
-    if (wisp__track_find(track, sequence)) wisp__track_find(track, sequence)->acked = true;
-    if (newer) track->sequence = sequence + 1;
+    wisp__track_store(&w->base, &w->chunks, &s->heard, track, h->sequence, h->value, h->models,
+                      h->t.whole ? NULL : &h->base_at);
+    stored = wisp__track_find(track, h->sequence);
+    if (stored) stored->acked = true;
+    if (newer) track->sequence = h->sequence + 1;
     track->begun = true;
     return news;
 }
@@ -24606,68 +24532,58 @@ static wisp__kept *wisp__heard_whole(wisp *w, wisp__reader *from) {
     return wisp__kept_make(&w->base, &w->chunks, bytes, bits);
 }
 
+/* Makes the value that a difference tells. There is none when the difference came too late, or when
+   the other end is asked for a whole value. */
+static wisp_result wisp__heard_change(wisp *w, wisp__session *s, wisp__incoming *in,
+                                      wisp__hearing *h) {
+    bool sync = in->form->sync;
+    wisp__difference base;
+    wisp_result why;
+    if (!wisp__heard_base(h, in->in_order, &base)) {
+        in->stale = !in->in_order && h->track && h->track->begun &&
+                    wisp__distance(h->sequence, h->track->sequence) < 0;
+        if (in->stale) return WISP_OK;
+        return wisp__ask_whole(w, s, in, "a difference to a value that is not held");
+    }
+    if (sync && !wisp__pay(&w->content.credit, base.base->bits / 64)) return WISP_E_FLOOD;
+    if (sync && wisp__told_hash(base.base) != h->t.hash)
+        return wisp__ask_whole(w, s, in, "a difference to another value than is held");
+    h->value = wisp__difference_apply(&w->content, &w->chunks, in->form, &h->from, &base,
+                                      &h->models, &why);
+    if (h->value) return WISP_OK;
+    if (why != WISP_E_BAD_PACKET) return why;
+    return wisp__ask_whole(w, s, in, "a difference that makes no sense");
+}
+
 /* Applies what was told, in its turn. *deliver: it is new, and *kept is to be released. */
 static wisp_result wisp__hear_value(wisp *w, wisp__session *s, wisp__incoming *in, bool *deliver,
                                     wisp__kept **kept) {
-    wisp__form *form = in->form;
-    wisp__reader from = in->from;
-    wisp__telling t;
-    wisp__track *track;
-    wisp__difference base;
-    wisp__kept *value = NULL, *models = NULL;
-    wisp_result why;
-    uint32_t sequence, base_at = 0;
-    bool in_order = in->in_order;
-    memset(&base, 0, sizeof base);
-    *deliver = true;
-    from.at = in->data_at;
-    from.end = in->end;
-    wisp__get_telling(&from, form, in_order, &t);
-    track = wisp__track_open(&w->base, &w->chunks, &s->heard, form->number, (uint64_t)t.place,
-                             in_order, &why);
-    *deliver = t.whole || track != NULL;
-    if (!track && why == WISP_E_MEMORY) return why;
-    if (track && track->whole) {                     /* taken from another key: nothing is known */
-        track->whole = track->begun = false;
-        track->sequence = 0;
+    wisp__hearing h;
+    wisp_result why = WISP_OK;
+    memset(&h, 0, sizeof h);
+    h.from = in->from;
+    h.from.at = in->data_at;
+    h.from.end = in->end;
+    wisp__get_telling(&h.from, in->form, in->in_order, &h.t);
+    h.track = wisp__track_open(&w->base, &w->chunks, &s->heard, in->form->number,
+                               (uint64_t)h.t.place, in->in_order, &why);
+    if (!h.track && why == WISP_E_MEMORY) return why;
+    if (h.track && h.track->whole) {                 /* taken from another key: nothing is known */
+        h.track->whole = h.track->begun = false;
+        h.track->sequence = 0;
     }
-    sequence = track ? track->sequence : 0;
-    if (t.far) {
-        sequence = t.sequence;
-    } else if (!in_order && track && track->begun) {
-        uint32_t ahead = (t.sequence - sequence) & ((1u << WISP__SEQUENCE_BITS) - 1);
-        sequence += ahead - ((ahead & (1u << (WISP__SEQUENCE_BITS - 1))) << 1);
-    } else if (!in_order) {
-        sequence = t.sequence;
-    }
-    if (t.whole) {
-        value = wisp__heard_whole(w, &from);
-        form->asked = false;
+    h.sequence = wisp__heard_sequence(h.track, &h.t, in->in_order);
+    if (h.t.whole) {
+        h.value = wisp__heard_whole(w, &h.from);
+        in->form->asked = false;
         why = wisp__content_result(&w->content, WISP_E_MEMORY);
     } else {
-        bool held = wisp__heard_base(track, &t, sequence, in_order, &base, &base_at);
-        *deliver = false;
-        if (!held && !in_order && track && track->begun &&
-            wisp__distance(sequence, track->sequence) < 0) {
-            in->stale = true;
-            return WISP_OK;
-        }
-        if (!held) return wisp__ask_whole(w, s, in, "a difference to a value that is not held");
-        if (!(t.older & 1)) base.older[0] = NULL;
-        if (!(t.older & 2)) base.older[1] = NULL;
-        if (form->sync && wisp__told_hash(base.base) != t.hash)
-            return wisp__ask_whole(w, s, in, "a difference to another value than is held");
-        value = wisp__difference_apply(&w->content, &w->chunks, form, &from, &base, &models, &why);
-        if (!value && why == WISP_E_FLOOD) return why;
-        if (!value && why == WISP_E_BAD_PACKET)
-            return wisp__ask_whole(w, s, in, "a difference that makes no sense");
-        *deliver = true;
+        why = wisp__heard_change(w, s, in, &h);
     }
-    if (!value) return why;
-    if (track) *deliver = wisp__heard_store(w, s, track, sequence, value, models,
-                                            t.whole ? NULL : &base_at, in);
-    else wisp__kept_release(&w->base, &w->chunks, models);
-    *kept = value;
+    if (!h.value) return why;
+    *kept = h.value;
+    *deliver = !h.track || wisp__heard_store(w, s, in, &h);
+    if (!h.track) wisp__kept_release(&w->base, &w->chunks, h.models);
     return WISP_OK;
 }
 
@@ -24686,7 +24602,7 @@ static void wisp__on_flood(wisp *w, wisp__session *s, const wisp__incoming *in) 
     wisp__offend(w, s);
 }
 
-/* Takes in what was told; false: nothing comes of it. What cannot be kept is an error below. */
+/* Keeps a value that was told; false: nothing to deliver. in->readable says what failed. */
 static bool wisp__hear(wisp *w, wisp__session *s, wisp__incoming *in, wisp__kept **kept) {
     bool fresh = false;
     if (in->readable) {
@@ -24696,11 +24612,7 @@ static bool wisp__hear(wisp *w, wisp__session *s, wisp__incoming *in, wisp__kept
     w->content.credit.over = false;
     in->readable = wisp__hear_value(w, s, in, &fresh, kept);
     if (in->readable) wisp__heard_lost(w, s, in);
-    if (in->stale) {
-        in->remote->stats.stale++;
-        s->peer.stats.stale++;
-        wisp__drop(&w->registry, in->remote, s, WISP_DROP_STALE);
-    }
+    if (in->stale) wisp__drop_stale(w, s, in->remote);
     return fresh || in->readable;
 }
 
@@ -24711,12 +24623,12 @@ static void wisp__on_unknown(wisp *w, wisp__session *s) {
     wisp__offend(w, s);
 }
 
-/* What limits and budgets let through is worked on; `kept`: the value that was told, or NULL. */
+/* Asks budgets and limits, then decodes and dispatches. `kept`: a value that was told, or NULL. */
 static void wisp__deliver_admitted(wisp *w, wisp__session *s, wisp__incoming *in, int delivery,
                                    uint64_t number, const wisp__kept *kept) {
     if (in->readable) {
         wisp__on_unreadable(w, s, in, NULL);
-    } else if (!wisp__policy_message(&w->policy, &s->spending, w->base.time)) {
+    } else if (!wisp__policy_count(&w->policy, &s->spending, true, w->base.time)) {
         wisp__on_flood(w, s, in);
     } else if (in->kind == WISP__R_INVOKE) {
         wisp__on_invoked(w, s, in, delivery);
@@ -24869,7 +24781,7 @@ static void wisp__tell_anew(wisp__session *s, int index) {
     s->untold = wisp__min_int(s->untold, index);
 }
 
-/* They have the name: what they did not take of it is announced again, in every form. */
+/* They have the name by now: the forms that they did not take are announced again. */
 static void wisp__name_taken(wisp *w, wisp__session *s, const wisp__remote *remote) {
     for (const wisp__remote *entry = remote; entry; entry = entry->next_form) {
         wisp__route *route = wisp__route_of(&w->base, s, entry->index);
@@ -24880,7 +24792,7 @@ static void wisp__name_taken(wisp *w, wisp__session *s, const wisp__remote *remo
     }
 }
 
-/* Our settings have changed, and may take what was refused: the other end is asked for it. */
+/* Our settings have changed: forms that were refused are asked for again. */
 static void wisp__ask_refused(wisp *w, wisp__session *s) {
     for (int i = WISP__RESERVED; s->refused > 0 && i < s->route_room; i++) {
         if (!s->routes[i].refused) continue;
@@ -24947,22 +24859,23 @@ static bool wisp__read_form(wisp__reader *from, wisp__learning *l, int kind) {
            !(l->form.delta && kind == WISP__CODED);
 }
 
-/* The schema of an announcement. One that could not be had is remembered with its number, so that
-   the same again costs no more than a look at its bytes. A peer's own schemas are all that fills
-   what it may use, and they stay as long as it does: what had no room has none later. */
+/* The schema of an announcement. A failure is remembered with the number, so that the same schema
+   is not compiled again. That holds for one without room, too: only the peer's own schemas fill its
+   share, and they stay as long as the peer. */
 static wisp__described *wisp__learn_schema_of(wisp *w, wisp__session *s, const wisp__learning *l,
                                               const uint8_t *descriptor, wisp_result *why) {
     wisp__their *their = &s->theirs[l->number];
-    uint32_t hash = (uint32_t)wisp__hash_bytes(descriptor, (l->bits + 7) / 8) & ~UINT32_C(3);
+    uint32_t hash = (uint32_t)wisp__hash_bytes(descriptor, (l->bits + 7) / 8);
     size_t left = (size_t)wisp__max_int(w->base.limits.schema_bytes - s->schema_bytes, 0);
     wisp__described *known = wisp__described_find(&w->registry.schemas, descriptor, l->bits);
     wisp__described *described;
-    *why = their->failed & 2 ? WISP_E_LIMIT : WISP_E_SCHEMA;
-    if (their->failed == (hash | (their->failed & 2) | 1) && !known) return NULL;
+    *why = their->failed;
+    if (*why && their->failed_hash == hash && !known) return NULL;
     if (known && !wisp__schema_charge(s, known)) left = SIZE_MAX / 4;
     *why = WISP_OK;
     described = wisp__described_learn(&w->registry.schemas, descriptor, l->bits, left, why);
-    their->failed = *why == WISP_E_SCHEMA ? hash | 1 : *why == WISP_E_LIMIT ? hash | 3 : 0;
+    their->failed = (int16_t)(*why == WISP_E_SCHEMA || *why == WISP_E_LIMIT ? *why : WISP_OK);
+    their->failed_hash = hash;
     return described;
 }
 
@@ -24972,18 +24885,14 @@ static wisp_result wisp__form_check(wisp *w, const wisp__session *s, const wisp_
                                     const wisp__learning *l, const wisp__form *form) {
     char words[100], *text = w->registry.text;
     int text_bytes = (int)sizeof w->registry.text;
-    const char *setting = NULL;
-    if (form->kind == WISP__CODED && !form->codec) {
-        snprintf(text, (size_t)text_bytes, "its codec is not plugged in here: see wisp_add_codec");
-        return WISP_E_UNSUPPORTED;
-    }
-    if (form->dictionary && wisp__squeeze_column(&w->squeeze, form->dictionary) < 0) {
-        snprintf(text, (size_t)text_bytes, "compressed by a dictionary that is not known here: "
-                 "see encode.dictionary");
-        return WISP_E_UNSUPPORTED;
-    }
-    if (!wisp__joined_by_us(s)) setting = wisp__form_unasked(remote, form, l->bits > 0);
-    if (!setting) return WISP_OK;
+    const char *setting = NULL, *lacks = NULL;
+    if (form->kind == WISP__CODED && !form->codec)
+        lacks = "its codec is not plugged in here: see wisp_add_codec";
+    else if (form->dictionary && wisp__squeeze_column(&w->squeeze, form->dictionary) < 0)
+        lacks = "compressed by a dictionary that is not known here: see encode.dictionary";
+    else if (!wisp__joined_by_us(s)) setting = wisp__form_unasked(remote, form, l->bits > 0);
+    if (lacks) snprintf(text, (size_t)text_bytes, "%s", lacks);
+    if (!setting) return lacks ? WISP_E_UNSUPPORTED : WISP_OK;
     wisp__form_text(form, l->bits ? l->version : -1, words, (int)sizeof words);
     snprintf(text, (size_t)text_bytes, "a peer that joined sends %.60s: set %.32s or "
              "encode.foreign to take it", words, setting);
@@ -25030,8 +24939,8 @@ static wisp__form *wisp__learn_form(wisp *w, wisp__session *s, const wisp__remot
     return NULL;
 }
 
-/* What they announced for a name is not taken. It is told once, until the settings change: a peer
-   that was set up otherwise is no attacker, so it is no offence, and it gets the answer. */
+/* Reports a form of theirs that is not taken: once, until the settings change. It is no offence: a
+   peer that is set up otherwise is no attacker. */
 static void wisp__refuse_form(wisp *w, wisp__session *s, wisp__remote *remote, int number,
                               wisp_result why) {
     wisp__route *route = &s->routes[remote->index];
@@ -25048,11 +24957,16 @@ static void wisp__refuse_form(wisp *w, wisp__session *s, wisp__remote *remote, i
    one; NULL: there is none. */
 static wisp__remote *wisp__lend_remote(wisp *w, const char *name, int length) {
     int64_t steps = (int64_t)w->registry.count + w->peers.pool.made;
-    bool paid = wisp__pay_each(&w->content.credit, steps, WISP__PRICE_STEP);
-    wisp__remote *remote = paid ? wisp__remote_vacant(&w->registry) : NULL;
+    wisp__remote *remote;
     wisp_result why;
-    if (!paid) return NULL;
-    if (remote) {
+    if (!wisp__pay_each(&w->content.credit, steps, WISP__PRICE_STEP)) return NULL;
+    remote = wisp__remote_vacant(&w->registry);
+    if (!remote && w->registry.lent < w->base.limits.remotes / 2) {
+        remote = wisp__registry_add(&w->registry, name, &why);
+        if (!remote) return NULL;
+        w->registry.lent++;
+        remote->lent = true;
+    } else if (remote) {
         wisp__events_forget(&w->events, remote);
         for (int i = 0; i < w->peers.pool.made; i++) {
             wisp__session *s = wisp__session_at(w, i);
@@ -25061,10 +24975,6 @@ static wisp__remote *wisp__lend_remote(wisp *w, const char *name, int length) {
             memset(&s->routes[remote->index], 0, sizeof *s->routes);
         }
         wisp__registry_relend(&w->registry, remote, name, length);
-    } else if (w->registry.lent < w->base.limits.remotes / 2) {
-        remote = wisp__registry_add(&w->registry, name, &why);
-        if (remote) w->registry.lent++;
-        if (remote) remote->lent = true;
     }
     return remote;
 }
@@ -25161,7 +25071,7 @@ static void wisp__read_announcement(wisp__reading *r) {
 static void wisp__read_whole(wisp__reading *r, const wisp__lane_in *lane) {
     wisp__reading whole = *r;
     wisp__reader outer = r->w->record;
-    wisp__credit paid = wisp__credit_whole(r->w, lane->whole_bytes);
+    wisp__credit paid = wisp__credit_whole(r->w, lane->whole_bytes, 0);
     wisp__incoming in;
     int kind, shown = wisp__min_int(lane->whole_bytes, 16);
     uint8_t first[16];                /* what errors show; the whole goes with the session */
@@ -25260,8 +25170,9 @@ static void wisp__arrive_held(wisp__reading *r, wisp__lane_in *lane, const wisp_
     wisp__incoming in;
     wisp__reading kept = *r;
     wisp__reader outer = r->w->record;
-    wisp__credit paid = wisp__credit_held(r->w, (held->shape_bits + held->data_bits + 7) / 8);
     int data_at = (held->shape_bits + 7) / 8;
+    int64_t bytes = data_at + (held->data_bits + 7) / 8;     /* of a packet, as its sender knows */
+    wisp__credit paid = wisp__credit_lend(r->w, bytes * WISP__EARN_BYTE, 0);
     memset(&in, 0, sizeof in);
     in.kind = (wisp__record)held->kind;
     in.first = held->first;
@@ -25323,12 +25234,6 @@ static void wisp__arrive_early(wisp__reading *r, wisp__lane *lane) {
     }
 }
 
-static void wisp__arrive_in_order(wisp__reading *r, wisp__lane *lane, wisp__incoming *in) {
-    lane->in.next++;
-    wisp__arrive(r, &lane->in, in);
-    if (wisp__goes_on(r)) wisp__arrive_early(r, lane);
-}
-
 /* Is this the end of a large message that must wait, as if it were early? Nothing waits over a
    reliable link, which has no window. */
 static bool wisp__must_wait(const wisp__reading *r, const wisp__incoming *in) {
@@ -25338,17 +25243,19 @@ static bool wisp__must_wait(const wisp__reading *r, const wisp__incoming *in) {
            wisp__held_bytes(bytes) <= r->w->base.limits.window_bytes - r->session->held_bytes;
 }
 
-static void wisp__arrive_now(wisp__reading *r, wisp__lane *lane, uint32_t sequence,
-                             wisp__incoming *in) {
-    if (!wisp__must_wait(r, in)) {
-        wisp__arrive_in_order(r, lane, in);
+static void wisp__arrive_in_order(wisp__reading *r, wisp__lane *lane, uint32_t sequence,
+                                  wisp__incoming *in) {
+    if (wisp__must_wait(r, in)) {
+        wisp__hold(r, lane, sequence, in);
+        wisp__fall_behind(r);
         return;
     }
-    wisp__hold(r, lane, sequence, in);
-    wisp__fall_behind(r);
+    lane->in.next++;
+    wisp__arrive(r, &lane->in, in);
+    if (wisp__goes_on(r)) wisp__arrive_early(r, lane);
 }
 
-/* The same of all channels of a session that have something left. */
+/* What waits in all channels of a session. */
 static void wisp__arrive_behind(wisp__reading *r) {
     for (int c = 0; c < WISP__CHANNELS && wisp__goes_on(r); c++) {
         r->channel = c;
@@ -25374,7 +25281,7 @@ static void wisp__take_turn(wisp__reading *r, wisp__incoming *in) {
         return;
     }
     switch (wisp__lane_turn(base, &lane->in, r->sequence++, &sequence)) {
-    case WISP__NOW: wisp__arrive_now(r, lane, sequence, in); break;
+    case WISP__NOW: wisp__arrive_in_order(r, lane, sequence, in); break;
     case WISP__EARLY: wisp__hold(r, lane, sequence, in); break;
     case WISP__AGAIN: break;
     case WISP__BEYOND: wisp__break(r, "a sequence number beyond the window"); break;
@@ -25409,6 +25316,15 @@ static void wisp__read_fragment(wisp__reading *r) {
     wisp__take_turn(r, &in);
 }
 
+/* Pays for resetting the baselines sent to a peer: all are looked at, and values go whole. */
+static bool wisp__pay_reset(wisp__reading *r) {
+    const wisp__tracks *told = &r->session->told;
+    int64_t work = told->count * (int64_t)WISP__PRICE_STEP + told->bytes / WISP__PRICE_BYTES;
+    if (wisp__pay(&r->w->content.credit, work)) return true;
+    wisp__break_with(r, WISP_E_FLOOD, "whole values are asked for too often");
+    return false;
+}
+
 /* They have bound our number, or do not know its name. */
 static void wisp__read_answer(wisp__reading *r, bool bound) {
     wisp *w = r->w;
@@ -25428,6 +25344,7 @@ static void wisp__read_answer(wisp__reading *r, bool bound) {
         route->named = false;             /* the answer may be older than their announcement */
         wisp__tell_anew(s, index);
     } else if (route->known != WISP__BOUND && route->known != WISP__UNKNOWN) {
+        if (!wisp__pay_reset(r)) return;
         route->known = WISP__UNKNOWN;
         if (s->routes[w->registry.remotes[index]->main->index].there)
             wisp__form_refused(w, s, w->registry.remotes[index]);
@@ -25452,10 +25369,7 @@ static void wisp__read_resync(wisp__reading *r) {
     route = wisp__route_of(&r->w->base, r->session, index);
     if (route && route->known != WISP__BOUND)
         wisp__name_taken(r->w, r->session, r->w->registry.remotes[index]->main);
-    if (!wisp__pay_each(&r->w->content.credit, r->session->told.count, WISP__PRICE_STEP)) {
-        wisp__break_with(r, WISP_E_FLOOD, "whole values are asked for too often");
-        return;
-    }
+    if (!wisp__pay_reset(r)) return;
     wisp__tracks_reset(&r->w->base, &r->w->chunks, &r->session->told, index, true);
 }
 
@@ -25567,10 +25481,8 @@ static void wisp__read_body(wisp__reading *r, bool acks) {
     wisp__peer *peer = &r->session->peer;
     wisp *w = r->w;
     if (acks) {
-        wisp__fate fate;
+        wisp__fate fate = { &w->sender, r->session };
         wisp__ack_news news;
-        fate.sender = &w->sender;
-        fate.session = r->session;
         news = wisp__flow_get_acks(&w->base, &peer->flow, &r->from, w->base.time, wisp__fate_told,
                                    &fate);
         peer->stats.packets_acked += (uint64_t)news.acked;
@@ -25621,7 +25533,7 @@ static void wisp__read_squeezed(wisp__reading *r) {
    all the same: what is over the bytes is an error there. */
 static bool wisp__within_budget(wisp *w, wisp__session *s, int size) {
     bool reliable = w->base.reliable;
-    bool flood = !reliable && !wisp__policy_packet(&w->policy, &s->spending, w->base.time);
+    bool flood = !reliable && !wisp__policy_count(&w->policy, &s->spending, false, w->base.time);
     bool over = flood || !wisp__policy_received(&w->policy, &s->spending, w->peers.joined, size,
                                                 w->base.time);
     if (s->spending && s->spending->news) wisp__tell_budget(w, s);
@@ -25743,8 +25655,7 @@ static void wisp__catch_up_all(wisp *w) {
 }
 
 /* A packet whose tag is right. */
-static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet,
-                            uint64_t number) {
+static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet, uint64_t number) {
     const uint8_t *bytes = (const uint8_t *)packet->data;
     int head = wisp__packet_head(&w->base);
     bool acks = (bytes[0] & WISP__FLAG_ACKS) != 0;
@@ -25756,7 +25667,7 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
     if (!wisp__within_budget(w, s, packet->size) || wisp__is_refused(w, &s->peer, number)) return;
     if (s->behind) wisp__catch_up(w, s);
     if (s->peer.state != WISP__JOINED && s->peer.state != WISP__HALF_OPENED) return;
-    if (s->behind || !wisp__credit_begin(w, s, packet->size)) {      /* a window behind is full */
+    if (s->behind || !wisp__credit_begin(w, s, packet->size)) {      /* behind, its window is full */
         s->peer.stats.packets_refused++;
         return;
     }
@@ -25784,7 +25695,7 @@ static bool wisp__is_tagged(const wisp *w, const wisp__peer *peer, const wisp_pa
     if (w->base.reliable) *number = peer->received_in_order + 1;
     else *number = wisp__flow_number(&peer->flow, low);
     return wisp__packet_tag(&w->base, &peer->seal, peer->joiner, *number, bytes, packet->size) ==
-           wisp__get_tag(bytes + (w->base.reliable ? 1 : 3));
+           wisp__load64(bytes + (w->base.reliable ? 1 : 3));
 }
 
 /* The sessions that a packet may belong to, one after the other: the one of its connection number,
@@ -25838,9 +25749,7 @@ static void wisp__on_silence(wisp *w, wisp__session *s) {
     wisp__peer *peer = &s->peer;
     wisp__flow *flow = &peer->flow;
     double now = w->base.time;
-    wisp__fate fate;
-    fate.sender = &w->sender;
-    fate.session = s;
+    wisp__fate fate = { &w->sender, s };
     if (now >= peer->heard + w->base.timeout) {
         if (peer->heard < 0) wisp__end(w, s, WISP_E_CLOSED, "the link closed it", false);
         else wisp__end(w, s, WISP_E_TIMEOUT, "nothing was heard any more", false);
@@ -25947,7 +25856,6 @@ static void wisp__flush_dirty(wisp *w) {
     wisp__post_send(&w->peers);
 }
 
-/* Runs all rooms' checks: for tests. */
 WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session *s) {
     int queued = 0, bytes = 0, loose = 0, refused = 0;
     if (s->peer.state != WISP__JOINED) return;
@@ -25972,10 +25880,6 @@ WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session 
     WISP_ASSERT(s->held_bytes >= 0 && s->held_bytes <= w->base.limits.window_bytes);
     WISP_ASSERT(s->kept_bytes >= 0 && s->peer.window_used >= 0);
     wisp__stalled_check(&s->stalled, WISP__OF_PEER);
-    (void)queued;
-    (void)bytes;
-    (void)loose;
-    (void)refused;
 }
 
 /* ===========================================================================
@@ -26689,8 +26593,7 @@ static double wisp__peer_weight(const wisp_peer_profile *p) {
     return wisp__traffic_weight(&p->out, false) + wisp__traffic_weight(&p->in, false);
 }
 
-static void wisp__peers_sheet(const wisp__panel *panel, const wisp_snapshot *s, int row,
-                              int end) {
+static void wisp__peers_sheet(const wisp__panel *panel, const wisp_snapshot *s, int row, int end) {
     enum { COLUMNS = sizeof wisp__peer_columns / sizeof *wisp__peer_columns };
     wisp__sheet sheet = wisp__sheet_fit(panel, wisp__peer_columns, COLUMNS, 22);
     int first = row + 1;
@@ -26915,16 +26818,13 @@ static void wisp__desc_defaults(wisp_desc *desc) {
     wisp__limits_defaults(&desc->limits, desc->max_peers);
 }
 
-static bool wisp__limits_valid(const wisp_limits *l) {
-    return l->remotes >= 0 && l->connections >= 0 && l->message_bytes >= 0 &&
-           l->message_values >= 0 && l->map_pairs >= 0 && l->nesting >= 0 &&
-           l->queue_messages >= 0 && l->queue_bytes >= 0 && l->window_items >= 0 &&
-           l->window_bytes >= 0 && l->window_packets >= 0 && l->calls >= 0 &&
-           l->calls_remembered >= 0 && l->packet_messages >= 0 && l->update_packets >= 0 &&
-           l->update_work >= 0 &&
-           l->notices >= 0 && l->schema_bytes >= 0 && l->baseline_bytes >= 0 &&
-           l->baselines >= 0 && l->keys >= 0 && l->held_messages >= 0 && l->held_bytes >= 0 &&
-           l->groups >= 0 && l->matched_names >= 0;
+/* All of them are ints. */
+static bool wisp__limits_valid(const wisp_limits *limits) {
+    int all[sizeof *limits / sizeof(int)];
+    memcpy(all, limits, sizeof all);
+    for (int i = 0; i < WISP__LENGTH(all); i++)
+        if (all[i] < 0) return false;
+    return true;
 }
 
 static wisp_result wisp__desc_validate(const wisp_desc *desc) {
@@ -26960,6 +26860,7 @@ static wisp_result wisp__seed(const wisp_desc *desc, wisp__peers *peers, wisp__p
         uint64_t key = wisp__siphash(peers->cookie_key, &i, 1);
         *(i < 2 ? &policy->key[i] : &schemas->key[i - 2]) = key;
     }
+    schemas->base->salt = wisp__siphash(schemas->key, "salt", 4);
     return WISP_OK;
 }
 
@@ -27044,7 +26945,7 @@ static wisp_result wisp__start(wisp *w) {
     static const char *const reserved[] = { WISP_JOINED, WISP_LEFT, WISP_ERROR, WISP_BUDGET };
     wisp_result why = WISP_OK;
     w->peers.table_room = wisp__power_of_two(2 * w->peers.max_peers);
-    w->peers.table = (uint32_t *)wisp__alloc_items(&w->base, (uint64_t)w->peers.table_room, 4);
+    w->peers.table = (uint32_t *)wisp__alloc_items(&w->base, w->peers.table_room, 4);
     w->incoming = (uint8_t *)wisp__alloc(&w->base, wisp__buffer_bytes(w, WISP__RECEIVED + 1));
     w->peers.post.buffers = (uint8_t *)wisp__alloc(&w->base,
                                                    wisp__buffer_bytes(w, WISP__POST_PACKETS + 1));
@@ -27151,9 +27052,8 @@ static void wisp__advance(wisp *w, double now) {
     w->base.time += wisp__min(step, w->base.timeout / 2);
 }
 
-/* Takes what has come until nothing is left, or the work of one update is done. A link that has
-   handed over several at once before, or that says so, has nothing left when it hands over less.
-   false: the link is broken. */
+/* Receives until nothing is left, or the work of one update is done. A link that hands over several
+   packets at once has nothing left when it hands over less. false: the link is broken. */
 static bool wisp__receive(wisp *w) {
     wisp_link *link = &w->peers.post.link;
     int left = w->base.limits.update_packets, count = WISP__RECEIVED;
@@ -27490,7 +27390,7 @@ wisp_result wisp_use_schemas(wisp *w, const wisp_schema_entry *entries, int coun
         if (result == WISP_OK && strncmp(entries[i].remote, "wisp:", 5) == 0) result = WISP_E_NAME;
     }
     if (result || !count) return result;
-    before = (wisp_config *)wisp__alloc_items(&w->base, (uint64_t)count, sizeof *before);
+    before = (wisp_config *)wisp__alloc_items(&w->base, count, sizeof *before);
     if (!before) return WISP_E_MEMORY;
     for (; set < count && result == WISP_OK; set++) {
         wisp_config config = wisp__entry_config(&entries[set]);
@@ -27775,46 +27675,46 @@ const void *wisp_arg_bytes(wisp_event *event, int i, int *size) {
 }
 
 /* The floats of an argument of a vector kind; zeros when it is none. */
-static void wisp__arg_floats(wisp_event *event, int i, wisp_kind kind, void *out, size_t bytes) {
+static void wisp__arg_floats(wisp_event *event, int i, wisp_kind kind, void *out) {
     const wisp_value *value = wisp__arg(event, i, kind);
     float floats[7] = { 0 };
     if (value) wisp__value_floats(value, floats);
-    memcpy(out, floats, bytes);
+    memcpy(out, floats, (size_t)wisp__kind_floats(kind) * sizeof(float));
 }
 
 wisp_vec2 wisp_arg_vec2(wisp_event *event, int i) {
     wisp_vec2 out;
-    wisp__arg_floats(event, i, WISP_VEC2, &out, sizeof out);
+    wisp__arg_floats(event, i, WISP_VEC2, &out);
     return out;
 }
 
 wisp_vec3 wisp_arg_vec3(wisp_event *event, int i) {
     wisp_vec3 out;
-    wisp__arg_floats(event, i, WISP_VEC3, &out, sizeof out);
+    wisp__arg_floats(event, i, WISP_VEC3, &out);
     return out;
 }
 
 wisp_vec4 wisp_arg_vec4(wisp_event *event, int i) {
     wisp_vec4 out;
-    wisp__arg_floats(event, i, WISP_VEC4, &out, sizeof out);
+    wisp__arg_floats(event, i, WISP_VEC4, &out);
     return out;
 }
 
 wisp_quat wisp_arg_quat(wisp_event *event, int i) {
     wisp_quat out;
-    wisp__arg_floats(event, i, WISP_QUAT, &out, sizeof out);
+    wisp__arg_floats(event, i, WISP_QUAT, &out);
     return out;
 }
 
 wisp_transform wisp_arg_transform(wisp_event *event, int i) {
     wisp_transform out;
-    wisp__arg_floats(event, i, WISP_TRANSFORM, &out, sizeof out);
+    wisp__arg_floats(event, i, WISP_TRANSFORM, &out);
     return out;
 }
 
 wisp_color wisp_arg_color(wisp_event *event, int i) {
     wisp_color out;
-    wisp__arg_floats(event, i, WISP_COLOR, &out, sizeof out);
+    wisp__arg_floats(event, i, WISP_COLOR, &out);
     return out;
 }
 
@@ -27881,7 +27781,7 @@ static int wisp__targets(wisp *w, wisp_to to, wisp_peer **targets, int *room) {
     if (to.mode == WISP__TO_GROUP && !group) return WISP_E_STALE;
     *room = to.mode == WISP__TO_LIST ? to.count
           : to.mode == WISP__TO_GROUP ? group->count : w->peers.joined;
-    *targets = (wisp_peer *)wisp__alloc_items(&w->base, (uint64_t)*room + 1, sizeof **targets);
+    *targets = (wisp_peer *)wisp__alloc_items(&w->base, *room + 1, sizeof **targets);
     if (!*targets) return WISP_E_MEMORY;
     for (int i = 0; to.mode == WISP__TO_EXCEPT && i < to.count; i++)
         if (wisp__session_of(w, to.list[i])) wisp__session_of(w, to.list[i])->mark = mark;
@@ -28412,7 +28312,7 @@ wisp_result wisp_snapshot_take(const wisp *w, const char *filter, wisp_snapshot 
     stats = &w->base.stats;
     if (!meters) return WISP_E_UNSUPPORTED;
     memset(out, 0, sizeof *out);
-    wisp__text_cut(out->app, (int)sizeof out->app, w->peers.app);
+    wisp__text_clean(out->app, sizeof out->app, w->peers.app, strlen(w->peers.app));
     out->app_version = w->peers.app_version;
     out->time = w->now;
     out->seconds = meters->history.begun ? wisp__max(w->now - meters->began, 0) : 0;
@@ -28468,8 +28368,7 @@ void wisp_overlay(wisp *w, const wisp_canvas *canvas) {
     else wisp__overlay_notice(canvas, "nothing is counted: call wisp_use_profiler");
 }
 
-/* Runs every room's check: for tests. */
-/* What is counted of names that peers have announced. */
+/* Checks the counters of names that peers have announced. */
 WISP__UNUSED static void wisp__lent_check(const wisp *w) {
     int announced = 0, lent = 0;
     for (int i = 0; i < w->registry.count; i++) {
@@ -28483,10 +28382,9 @@ WISP__UNUSED static void wisp__lent_check(const wisp *w) {
         for (int k = 0; s && k < s->their_room; k++) announced -= s->theirs[k].remote != 0;
     }
     WISP_ASSERT(announced == 0 && lent == w->registry.lent);
-    (void)announced;
-    (void)lent;
 }
 
+/* Runs every room's check: for tests. */
 WISP__UNUSED static void wisp__host_check(const wisp *w) {
     int joined = 0, placed = 0;
     for (int i = 0; i < w->peers.pool.made; i++) {
@@ -28503,8 +28401,6 @@ WISP__UNUSED static void wisp__host_check(const wisp *w) {
     wisp__schemas_check(&w->registry.schemas);
     for (int i = 0; i < w->groups.pool.made; i++)
         if (wisp__group_at(&w->groups, i)) wisp__group_check(wisp__group_at(&w->groups, i));
-    (void)joined;
-    (void)placed;
 }
 
 #endif /* WISP_IMPLEMENTATION */

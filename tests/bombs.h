@@ -508,8 +508,8 @@ static inline int64_t bombs_put_delta(bombs *b, uint8_t *bytes, int size) {
     return to.at;
 }
 
-/* What the bits in b->raw say is told whole, in fragments, and then a difference to it as often as a
-   packet holds. */
+/* What the bits in b->raw say is told whole, in fragments, and then a difference to it as often as
+   a packet holds. */
 static inline void bombs_told(bombs *b, hostile_form form, int64_t bits) {
     static uint8_t message[BOMBS_RAW + 4096];
     wisp__writer whole = wisp__writer_on(message, BOMBS_RAW);
@@ -612,7 +612,7 @@ static inline void bomb_calls(bombs *b) {
     for (int i = 0; to->at < (BOMBS_BODY - 16) * 8; i++) {
         wisp__put_control(to, WISP__R_INVOKE);
         wisp__put_length(to, (uint64_t)b->number);
-        wisp__put(to, (uint64_t)(WISP_FIRST_NUMBER + i) & WISP__LOW_24, 24);
+        wisp__put(to, (WISP_FIRST_NUMBER + (uint64_t)i) & WISP__LOW_24, 24);
         wisp__put_small(to, 0);
         wisp__put(to, 1, 1);
         wisp__put_small(to, 0);

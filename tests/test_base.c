@@ -98,17 +98,17 @@ TEST(a_failed_allocation_counts_as_nothing) {
 
 /* Products that a size_t of 32 bits, or an int, would wrap around are refused on every machine. */
 TEST(sizes_that_are_too_large_are_refused_before_they_wrap) {
-    static const uint64_t counts[] = { 0x80000000u, 65535, 61357, 536870913, 1, UINT64_MAX,
-                                       UINT64_C(1) << 32, 53687092 };
-    static const uint64_t eaches[] = { 1, 65537, 70000, 8, 0x80000000u, UINT64_MAX, 1, 40 };
+    static const int64_t counts[] = { INT64_C(1) << 31, 65535, 61357, 536870913, 1, INT64_MAX,
+                                      INT64_C(1) << 32, 53687092, -1, -1 };
+    static const size_t eaches[] = { 1, 65537, 70000, 8, 0x80000000u, SIZE_MAX, 1, 40, 1, 0 };
     size_t bytes = 7;
     for (int i = 0; i < (int)(sizeof counts / sizeof *counts); i++) {
         CHECK(!wisp__size_of(counts[i], eaches[i], &bytes));
         CHECK_EQ_INT(bytes, 7);
     }
     CHECK(wisp__size_of(0, 0, &bytes) && bytes == 0);
-    CHECK(wisp__size_of(UINT64_MAX, 0, &bytes) && bytes == 0);
-    CHECK(wisp__size_of(0, UINT64_MAX, &bytes) && bytes == 0);
+    CHECK(wisp__size_of(INT64_MAX, 0, &bytes) && bytes == 0);
+    CHECK(wisp__size_of(0, SIZE_MAX, &bytes) && bytes == 0);
     CHECK(wisp__size_of(INT32_MAX, 1, &bytes) && bytes == INT32_MAX);
     CHECK(wisp__size_of(1, INT32_MAX, &bytes) && bytes == INT32_MAX);
     CHECK(wisp__size_of(53687091, 40, &bytes) && bytes == 2147483640u);

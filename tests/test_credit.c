@@ -1,5 +1,5 @@
-/* test_credit.c - what decoding is paid from: the credit itself, the dearest packets, and honest peers
-   that it must not hinder */
+/* test_credit.c - what decoding is paid from: the credit itself, the dearest packets, and honest
+   peers that it must not hinder */
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
@@ -109,7 +109,9 @@ TEST(a_sender_asks_what_a_receiver_can_pay) {
 
 /* --- what a session has --- */
 
-static wisp__session *server_side(world_two *t) { return wisp__session_of(t->server, t->to_client); }
+static wisp__session *server_side(world_two *t) {
+    return wisp__session_of(t->server, t->to_client);
+}
 
 /* Takes a packet of so many bytes into account, and spends this much of it. false: not taken. */
 static bool took(world_two *t, int bytes, int64_t spent) {
@@ -276,7 +278,7 @@ TEST(a_repeat_is_dispatched_again_and_not_decoded_again) {
     CHECK(all.work - one.work <= 1000 * WISP__PRICE_EVENT + WISP__PRICE_RECORD);
 }
 
-/* One record of an old version: with the step it is made anew, without it that is noticed before. */
+/* One record of an old version: with the step it is made anew, without it that is seen before. */
 static void one_old_version(bombs *b) {
     bombs_announce(b, "stats", bombs_form(b, 1, 1000, true, false));
     bombs_message(b, WISP_UNRELIABLE);
@@ -369,8 +371,9 @@ TEST(what_is_over_the_budget_of_messages_is_not_worked_on) {
 typedef struct honest {
     world_two  t;
     int        fired, heard, errors, in_order;
-    uint64_t   sum_fired, sum_heard;
+    uint64_t   sum_fired, sum_heard, sum_last;
     char       error[80];
+    bool       drains;                /* its handler takes the memory of what follows */
 } honest;
 
 /* A number that depends on all of a value, and not on the order of a map. */
@@ -393,7 +396,9 @@ static uint64_t sum_of(const wisp_value *value) {
 static void honest_on(wisp_event *event) {
     honest *h = (honest *)event->user;
     h->heard++;
-    if (event->count) h->sum_heard = h->sum_heard * 31 + sum_of(&event->args[0]);
+    if (h->drains) event->w->content.credit.room = 4000;
+    h->sum_last = event->count ? sum_of(&event->args[0]) : 0;
+    h->sum_heard = h->sum_heard * 31 + h->sum_last;
 }
 
 static void honest_on_error(wisp_event *event) {
@@ -617,8 +622,8 @@ TEST(large_messages_of_a_fast_peer_pass) {
     for (int i = 0; i < 60000; i++) the_items[i] = wisp_bool(i % 3 == 0);
     check_fast(&plain, &value, 300000);
     plain.encode.codec = wisp_json();
-    for (int i = 0; i < 40000; i++) the_items[i] = wisp_int(1000 + i % 9000);
-    value = wisp_array(the_items, 40000);
+    for (int i = 0; i < 20000; i++) the_items[i] = wisp_int(1000000000 + i);
+    value = wisp_array(the_items, 20000);
     check_fast(&plain, &value, 200000);
 }
 
@@ -651,6 +656,355 @@ TEST(a_record_of_60000_booleans_of_a_fast_peer_passes) {
     check_fast(&config, &value, 60000);
 }
 
+/* --- slowed, not ended --- */
+
+/* Whatever the session has saved is gone before each step, for a while. */
+static void run_poor(honest *h, double seconds) {
+    int steps = (int)(seconds / h->t.w.step + 0.5);
+    for (int i = 0; i < steps; i++) {
+        wisp__session *s = wisp__session_of(h->t.server, h->t.to_client);
+        if (s) s->credit = 0;
+        world_step(&h->t.w);
+    }
+}
+
+TEST(a_session_out_of_credit_is_slowed_and_loses_nothing) {
+    for (int delta = 0; delta < 2; delta++) {
+        wisp_config config = config_of(delta ? WISP_ENCODE_DELTA : 0, 0, booleans(500));
+        wisp_value value = booleans_value(500);
+        honest h;
+        honest_open(&h, &config);
+        for (int i = 0; i < 300; i++) {
+            ((wisp_pair *)value.as.map)[0].value = wisp_int(i);
+            honest_fire(&h, &value);
+            if (i % 30 == 29) run_poor(&h, 0.05);
+        }
+        CHECK(h.heard < h.fired);
+        run_poor(&h, 1);
+        world_run(&h.t.w, 3);
+        CHECK(world_peer_stats(h.t.server, h.t.to_client).packets_refused > 0);
+        honest_close(&h, false);
+    }
+}
+
+/* Loses as many packets of the client as the world's user says. */
+static int lose_some(world *w, int n, wisp_packet *packet) {
+    int *left = (int *)w->user;
+    (void)packet;
+    return n == 1 && *left > 0 ? (*left)-- * 0 : 1;
+}
+
+TEST(what_was_early_goes_on_when_it_can_be_paid_and_before_a_goodbye) {
+    for (int leaves = 0; leaves < 2; leaves++) {
+        wisp_config config = config_of(WISP_ENCODE_DELTA, 0, booleans(1000));
+        wisp_value value = booleans_value(1000);
+        wisp__session *s;
+        honest h;
+        int waited = 0, lost = 1;
+        honest_open(&h, &config);
+        ((wisp_pair *)value.as.map)[0].value = wisp_int(-1);
+        honest_fire(&h, &value);
+        world_run(&h.t.w, 0.3);
+        s = wisp__session_of(h.t.server, h.t.to_client);
+        h.t.w.user = &lost;
+        h.t.w.tap = lose_some;
+        for (int i = 0; i < 60; i++) {
+            ((wisp_pair *)value.as.map)[0].value = wisp_int(i);
+            honest_fire(&h, &value);
+            if (i % 6 == 0) world_run(&h.t.w, 0.01);
+        }
+        for (int i = 0; i < 200 && !s->behind; i++) world_step(&h.t.w);
+        waited = h.fired - h.heard;
+        CHECK(s->behind != 0 && waited > 0);
+        if (leaves) {
+            wisp_leave(h.t.client, h.t.to_server, "bye");
+            world_run(&h.t.w, 1);
+            CHECK(h.heard > h.fired - waited);
+            world_close(&h.t.w);
+            continue;
+        }
+        world_run(&h.t.w, 2);
+        CHECK(!s->behind && lost == 0);
+        honest_close(&h, false);
+    }
+}
+
+TEST(over_a_reliable_link_nothing_is_dropped_for_want_of_credit) {
+    wisp_config config = config_of(0, 0, NULL);
+    wisp_value value = equal_items(20);
+    honest h;
+    honest_open_on(&h, &config, true);
+    for (int i = 0; i < 2000; i++) {
+        the_items[0] = wisp_int(i);
+        honest_fire(&h, &value);
+        if (i % 100 == 99) run_poor(&h, 0.01);
+    }
+    world_run(&h.t.w, 2);
+    CHECK_EQ_INT(world_peer_stats(h.t.server, h.t.to_client).packets_refused, 0);
+    honest_close(&h, false);
+}
+
+/* An update that may do little leaves packets for the next; nothing is lost. */
+TEST(what_is_over_the_work_of_an_update_waits_for_the_next) {
+    int updates[2];
+    for (int limited = 0; limited < 2; limited++) {
+        wisp_config config = config_of(0, 0, NULL);
+        wisp_value value = equal_items(3000);
+        honest h;
+        honest_open(&h, &config);
+        h.t.server->base.limits.update_work = limited ? 1 : 50000;
+        updates[limited] = 0;
+        for (int i = 0; i < 100; i++) {
+            the_items[0] = wisp_int(i);
+            honest_fire(&h, &value);
+        }
+        for (; h.heard < h.fired && updates[limited] < 2000; updates[limited]++) {
+            int most = limited ? 1000 + WISP__RECEIVED * (WISP__EARN_MOST + WISP__EARN_PACKET)
+                               : 50000000 + WISP__RECEIVED * WISP__EARN_MOST;
+            world_step(&h.t.w);
+            CHECK(h.t.server->update_work <= most);
+        }
+        honest_close(&h, false);
+    }
+    CHECK(updates[1] > updates[0]);
+}
+
+/* Large messages that end in one update count with all of their work. */
+TEST(the_work_of_assembled_messages_is_that_of_their_update) {
+    bombs *b = &the_bombs;
+    wisp__writer to;
+    bombs_bill bill;
+    bombs_open(b);
+    bombs_announce(b, "chat", bombs_plain(false));
+    memset(b->raw, 0, 20000);
+    to = wisp__writer_on(b->raw, 20000);
+    wisp__put(&to, 8, 4);
+    wisp__put_length(&to, (uint64_t)b->number);
+    wisp__put_length(&to, 8 * 9000 + 36);
+    bombs_put_array(&to, WISP_BOOL, 60000);
+    bombs_fragments(b, b->raw, 9001 + (int)(to.at / 8) - 8);
+    memset(&bill, 0, sizeof bill);
+    bill.work = b->h.server->update_work;
+    bombs_close(b);
+    CHECK(bill.work > 0);
+}
+
+/* --- differences that are refused --- */
+
+/* The first message of a packet that runs a handler leaves too little memory for the others. */
+TEST(a_difference_that_was_not_paid_for_is_asked_for_whole) {
+    for (int way = 0; way < 3; way++) {
+        wisp_config config = config_of(WISP_ENCODE_DELTA, 0, NULL);
+        wisp_value value = equal_items(400);
+        honest h;
+        config.delivery = way == 1 ? WISP_UNRELIABLE : WISP_RELIABLE;
+        honest_open_on(&h, &config, way == 2);
+        honest_fire(&h, &value);
+        world_run(&h.t.w, 0.5);
+        CHECK_EQ_INT(h.heard, 1);
+        h.drains = true;
+        for (int k = 0; k < 6; k++) {
+            the_items[k] = wisp_int(1000 + k);
+            honest_fire(&h, &value);
+        }
+        world_run(&h.t.w, 0.05);
+        CHECK(h.errors > 0 && atoi(h.error) == WISP_E_FLOOD);
+        h.drains = false;
+        world_run(&h.t.w, 2);
+        the_items[7] = wisp_int(4711);
+        honest_fire(&h, &value);
+        world_run(&h.t.w, 1);
+        CHECK(h.sum_last == sum_of(&value));
+        CHECK_EQ_INT(wisp_peers(h.t.server, NULL, 0), 1);
+        world_close(&h.t.w);
+    }
+}
+
+/* --- what a peer chose the size of --- */
+
+static wisp__arena the_arena;
+static wisp__base the_base;
+
+static void room_start(void) {
+    wisp_desc desc;
+    memset(&desc, 0, sizeof desc);
+    memset(&the_base, 0, sizeof the_base);
+    memset(&the_arena, 0, sizeof the_arena);
+    the_base.memory.alloc = memory_take;
+    the_base.memory.free = memory_give;
+    the_base.memory.user = &the_bombs.h.memory;
+    memset(&the_bombs.h.memory, 0, sizeof the_bombs.h.memory);
+    the_base.limits.message_values = 65536;
+    the_base.limits.map_pairs = 4096;
+    the_base.limits.nesting = 16;
+    the_base.limits.message_bytes = 1 << 20;
+}
+
+static void room_end(void) {
+    wisp__arena_free(&the_base, &the_arena);
+    CHECK_EQ_INT(the_bombs.h.memory.held, 0);
+}
+
+static int arena_blocks(void) {
+    int count = 0;
+    for (wisp__arena_block *block = the_arena.first; block; block = block->next) count++;
+    return count;
+}
+
+TEST(an_arena_does_not_grow_when_what_is_in_it_grows_step_by_step) {
+    size_t most = 0;
+    room_start();
+    for (size_t size = 70000; size < 2 << 20; size += 10000) {
+        wisp__arena_reset(&the_arena);
+        CHECK(wisp__arena_take(&the_base, &the_arena, 100) != NULL);
+        CHECK(wisp__arena_take(&the_base, &the_arena, size) != NULL);
+        most = size;
+        CHECK(the_bombs.h.memory.held < size + 20000);
+    }
+    CHECK(the_bombs.h.memory.held > most);
+    CHECK(arena_blocks() <= 3);
+    room_end();
+}
+
+TEST(an_arena_gives_large_blocks_back_after_some_quiet) {
+    size_t held;
+    room_start();
+    wisp__arena_take(&the_base, &the_arena, 1 << 20);
+    for (int i = 0; i < WISP__ARENA_IDLE; i++) {
+        wisp__arena_trim(&the_base, &the_arena);
+        CHECK(the_bombs.h.memory.held > 1 << 20);
+    }
+    wisp__arena_reset(&the_arena);
+    wisp__arena_take(&the_base, &the_arena, 1 << 20);              /* used again: it stays */
+    wisp__arena_reset(&the_arena);
+    for (int i = 0; i < WISP__ARENA_IDLE; i++) wisp__arena_trim(&the_base, &the_arena);
+    CHECK(the_bombs.h.memory.held > 1 << 20);
+    wisp__arena_reset(&the_arena);
+    for (int i = 0; i <= WISP__ARENA_IDLE + 1; i++) wisp__arena_trim(&the_base, &the_arena);
+    held = the_bombs.h.memory.held;
+    CHECK(held < WISP__ARENA_MOST);
+    CHECK(wisp__arena_take(&the_base, &the_arena, 64) != NULL);
+    room_end();
+}
+
+TEST(an_endpoint_gives_back_what_a_large_message_took) {
+    static uint8_t bytes[900000];
+    wisp_config config = config_of(0, 0, NULL);
+    wisp_value value = wisp_bytes(bytes, (int)sizeof bytes);
+    uint64_t before;
+    honest h;
+    honest_open(&h, &config);
+    before = world_total(h.t.server).memory;
+    honest_fire(&h, &value);
+    world_run(&h.t.w, 2);
+    CHECK(world_total(h.t.server).memory_peak > before + sizeof bytes);
+    CHECK(world_total(h.t.server).memory < before + 300000);
+    honest_close(&h, false);
+}
+
+/* --- look-ups --- */
+
+enum { MANY_PAIRS = 4000 };
+static wisp_pair many_pairs[MANY_PAIRS];
+static char many_names[MANY_PAIRS][8];
+
+static wisp_value many_map(int count) {
+    for (int i = 0; i < count; i++) {
+        snprintf(many_names[i], sizeof many_names[i], "k%04d", i * 7919 % MANY_PAIRS);
+        many_pairs[i].key = many_names[i];
+        many_pairs[i].value = wisp_int(i);
+    }
+    return wisp_map(many_pairs, count);
+}
+
+TEST(names_in_order_find_the_first_of_equal_ones) {
+    wisp_value map = many_map(MANY_PAIRS);
+    wisp__credit credit = credit_of(1 << 30, 1 << 30);
+    wisp__supply supply;
+    wisp__names names;
+    room_start();
+    supply = wisp__supply_of_arena(&the_base, &the_arena, &credit);
+    many_pairs[3000].key = many_pairs[5].key;
+    CHECK(wisp__names_make(&names, &supply, &map));
+    for (int i = 0; i < MANY_PAIRS; i++)
+        CHECK_EQ_INT(wisp__names_find(&names, many_pairs[i].key), i == 3000 ? 5 : i);
+    CHECK_EQ_INT(wisp__names_find(&names, many_names[3000]), -1);
+    CHECK_EQ_INT(wisp__names_find(&names, ""), -1);
+    CHECK_EQ_INT(wisp__names_find(&names, "zzz"), -1);
+    credit = credit_of(1000, 1 << 30);
+    CHECK(!wisp__names_make(&names, &supply, &map));
+    CHECK(credit.over);
+    room_end();
+}
+
+/* A schema that takes any map, for edits. */
+static const wisp_field some_fields[] = { WISP_MAP_FIELD("k0000", WISP_T_ANY) };
+static const wisp_schema some_schema = WISP_MAP_SCHEMA("some", 1, some_fields);
+
+TEST(edits_of_thousands_of_names_find_each_of_them_at_little_cost) {
+    wisp_value map = many_map(MANY_PAIRS), out;
+    wisp__credit credit = credit_of(1 << 30, 1 << 30);
+    wisp__supply supply;
+    wisp_edit edit;
+    int64_t begun;
+    room_start();
+    supply = wisp__supply_of_arena(&the_base, &the_arena, &credit);
+    many_pairs[9].key = many_pairs[8].key;             /* of equal ones the last wins */
+    CHECK_EQ_INT(wisp__edit_begin(&edit, &supply, &some_schema, &map), WISP_OK);
+    CHECK_EQ_INT(edit.live, MANY_PAIRS - 1);
+    CHECK_EQ_INT(wisp_edit_get(&edit, many_pairs[8].key)->as.integer, 9);
+    CHECK(wisp_edit_get(&edit, many_names[9]) == NULL);
+    begun = credit.work;
+    for (int i = 20; i < 1020; i++) {
+        CHECK_EQ_INT(wisp_edit_get(&edit, many_names[i])->as.integer, i);
+        CHECK_EQ_INT(wisp_edit_set(&edit, many_names[i], wisp_int(-i)), WISP_OK);
+        CHECK_EQ_INT(wisp_edit_get(&edit, many_names[i])->as.integer, -i);
+    }
+    CHECK(begun - credit.work < 3000 * 13 * WISP__PRICE_COMPARE + 3000 * 40);
+    CHECK_EQ_INT(wisp_edit_remove(&edit, many_names[30]), WISP_OK);
+    CHECK_EQ_INT(wisp_edit_remove(&edit, many_names[30]), WISP_E_NAME);
+    CHECK(wisp_edit_get(&edit, many_names[30]) == NULL);
+    CHECK_EQ_INT(wisp_edit_rename(&edit, many_names[31], "new"), WISP_OK);
+    CHECK_EQ_INT(wisp_edit_get(&edit, "new")->as.integer, -31);
+    CHECK(wisp_edit_get(&edit, many_names[31]) == NULL);
+    CHECK_EQ_INT(wisp_edit_set(&edit, many_names[30], wisp_int(5)), WISP_OK);
+    CHECK_EQ_INT(wisp_edit_get(&edit, many_names[30])->as.integer, 5);
+    CHECK_EQ_INT(wisp__edit_end(&edit, &some_schema, &out), WISP_OK);
+    CHECK_EQ_INT(out.count, MANY_PAIRS - 1);
+    room_end();
+}
+
+/* The work of fitting a map to the schema of 200 fields that is at bombs.h. */
+static int64_t fit_work(int pairs) {
+    wisp_value map = many_map(pairs);
+    wisp__credit credit = credit_of(1 << 30, 1 << 30);
+    wisp__supply supply;
+    wisp__fitting f;
+    wisp_schema schema = *bombs_wide();
+    static uint8_t plan[1 << 18];
+    static uint8_t image[1 << 16];
+    char text[200];
+    wisp__bump bump = wisp__bump_on(plan, (int)sizeof plan);
+    const wisp__program *program = wisp__compile(&bump, &schema);
+    room_start();
+    supply = wisp__supply_of_arena(&the_base, &the_arena, &credit);
+    f = wisp__fitting_on(text, (int)sizeof text, &supply);
+    f.loose = true;
+    CHECK(program != NULL && program->schema->bytes <= (int)sizeof image);
+    if (!program) return 0;
+    memset(image, 0, sizeof image);
+    CHECK_EQ_INT(wisp__fit_schema(&f, program->schema, &map, image), WISP_OK);
+    room_end();
+    return (1 << 30) - credit.work;
+}
+
+TEST(a_map_of_4000_pairs_fits_a_schema_of_200_fields_without_a_search_for_each) {
+    int64_t few = fit_work(500), many = fit_work(4000);
+    CHECK(few > 0);
+    CHECK(many < 10 * few);
+    CHECK(many < 4000 * 13 * 3 * WISP__PRICE_COMPARE);
+}
+
 static const test_case tests[] = {
     CASE(what_is_covered_is_taken_and_what_is_not_takes_nothing),
     CASE(nothing_is_earned_by_a_payment),
@@ -678,6 +1032,18 @@ static const test_case tests[] = {
     CASE(large_messages_of_a_fast_peer_pass),
     CASE(maps_of_4000_pairs_of_a_fast_peer_pass),
     CASE(a_record_of_60000_booleans_of_a_fast_peer_passes),
+    CASE(a_session_out_of_credit_is_slowed_and_loses_nothing),
+    CASE(what_was_early_goes_on_when_it_can_be_paid_and_before_a_goodbye),
+    CASE(over_a_reliable_link_nothing_is_dropped_for_want_of_credit),
+    CASE(what_is_over_the_work_of_an_update_waits_for_the_next),
+    CASE(the_work_of_assembled_messages_is_that_of_their_update),
+    CASE(a_difference_that_was_not_paid_for_is_asked_for_whole),
+    CASE(an_arena_does_not_grow_when_what_is_in_it_grows_step_by_step),
+    CASE(an_arena_gives_large_blocks_back_after_some_quiet),
+    CASE(an_endpoint_gives_back_what_a_large_message_took),
+    CASE(names_in_order_find_the_first_of_equal_ones),
+    CASE(edits_of_thousands_of_names_find_each_of_them_at_little_cost),
+    CASE(a_map_of_4000_pairs_fits_a_schema_of_200_fields_without_a_search_for_each),
 };
 
 int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }

@@ -99,12 +99,15 @@ static void count_on(wisp *end, const char *name, counter *c) {
     CHECK(wisp_connect_target(end, wisp_by_name(name), on_plan, c, false).id != 0);
 }
 
-static int64_t learnt_bytes(const wisp *end) { return (int64_t)end->registry.schemas.learnt_bytes; }
+static int64_t learnt_bytes(const wisp *end) {
+    int64_t learnt;
+    world_schemas(end, &learnt);
+    return learnt;
+}
 
 static int described_count(const wisp *end) {
-    int count = 0;
-    for (const wisp__described *d = end->registry.schemas.first; d; d = d->next) count++;
-    return count;
+    int64_t learnt;
+    return world_schemas(end, &learnt);
 }
 
 /* --- descriptors on their way --- */

@@ -537,7 +537,7 @@ TEST(doubles_come_back_to_the_bit) {
 TEST(floats_come_back_to_the_bit) {
     uint64_t seed = 2;
     for (int i = 0; i < 100000; i++) {
-        uint32_t bits = (uint32_t)test_random(&seed), back;
+        uint32_t bits = (uint32_t)test_random(&seed), back = 0;
         wisp_value value;
         float number;
         if (i % 3 == 0) bits &= 0x807fffff;

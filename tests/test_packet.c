@@ -1340,6 +1340,30 @@ TEST(without_memory_nothing_is_sent_and_nothing_is_lost) {
     party_end(&p);
 }
 
+/* Packets with nothing but acks take numbers and no place: a packet that waits for its ack keeps its
+   own however many of them go meanwhile. */
+TEST(numbers_of_packets_that_are_not_kept_cost_no_other_its_place) {
+    for (int between = 1; between < 900; between += 31) {
+        party p;
+        uint64_t first;
+        party_start(&p, 1);
+        p.flow.window = 100 * PACKET;
+        first = party_send(&p, 0);
+        for (int i = 0; i < 3; i++) {
+            p.flow.next += (uint64_t)between / 3;
+            party_send(&p, 0);
+        }
+        wisp__flow_check(&p.flow);
+        if (CHECK(wisp__flow_find(&p.flow, first) != NULL)) acks_one(&p, first, first, 0.1);
+        CHECK_EQ_INT(p.arrived, 1);
+        for (uint64_t n = first + 1; n < p.flow.next; n++)
+            if (wisp__flow_find(&p.flow, n)) acks_one(&p, n, n, 0.1);
+        CHECK_EQ_INT(p.arrived, 4);
+        CHECK_EQ_INT(p.flow.in_flight, 0);
+        party_end(&p);
+    }
+}
+
 /* --- all of it at once --- */
 
 typedef struct storm_packet { uint64_t number; double due; bool flying; } storm_packet;
@@ -1546,6 +1570,7 @@ static const test_case tests[] = {
     CASE(a_clock_that_stands_still_gives_no_pace),
     CASE(a_run_of_one_kind_is_noted_once),
     CASE(without_memory_nothing_is_sent_and_nothing_is_lost),
+    CASE(numbers_of_packets_that_are_not_kept_cost_no_other_its_place),
     CASE(a_storm_keeps_the_books_over_every_wrap),
     CASE(one_way_traffic_is_acked_in_both_directions),
     CASE(a_session_outlives_every_wrap_of_its_packet_numbers)

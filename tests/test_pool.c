@@ -695,12 +695,12 @@ TEST(no_count_of_items_wraps_around) {
     static uint64_t block[8];
     wisp__bump bump = wisp__bump_on(block, (int)sizeof block);
     wisp__supply supply = wisp__supply_of_bump(&bump);
-    CHECK(wisp__supply_items(&supply, UINT64_C(0x20000001), 8) == NULL);
-    CHECK(wisp__supply_items(&supply, UINT64_C(61357), 70000) == NULL);
+    CHECK(wisp__supply_items(&supply, 0x20000001, 8) == NULL);
+    CHECK(wisp__supply_items(&supply, 61357, 70000) == NULL);
     CHECK(!bump.failed && bump.left == sizeof block);
     CHECK(wisp__supply_items(&supply, 0, 8) == block);
     CHECK(wisp__supply_items(&supply, 2, 8) == block + 1);
-    CHECK(wisp__bump_items(&bump, UINT64_C(0x20000001), 8) == NULL);
+    CHECK(wisp__bump_items(&bump, 0x20000001, 8) == NULL);
     CHECK(bump.failed);
 }
 

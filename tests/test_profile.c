@@ -796,13 +796,13 @@ TEST(names_are_cut_between_characters_and_mended) {
     world_run(&t.w, 0.1);
     CHECK_EQ_INT(strlen(snapshot_of(t.client, "\xa4")->remotes[0].name), WISP_SNAPSHOT_NAME - 2);
     CHECK_EQ_STR(snapshot_of(t.client, "bad")->remotes[0].name, "bad ?? name");
-    wisp__text_cut(cut, (int)sizeof cut, "1234567");
+    wisp__text_clean(cut, sizeof cut, "1234567", strlen("1234567"));
     CHECK_EQ_STR(cut, "1234567");
-    wisp__text_cut(cut, (int)sizeof cut, "123456\xe2\x82\xac");
+    wisp__text_clean(cut, sizeof cut, "123456\xe2\x82\xac", strlen("123456\xe2\x82\xac"));
     CHECK_EQ_STR(cut, "123456");
-    wisp__text_cut(cut, (int)sizeof cut, "\xe2\x82");
+    wisp__text_clean(cut, sizeof cut, "\xe2\x82", strlen("\xe2\x82"));
     CHECK_EQ_STR(cut, "??");
-    wisp__text_cut(cut, 1, "abc");
+    wisp__text_clean(cut, 1, "abc", strlen("abc"));
     CHECK_EQ_STR(cut, "");
     world_close(&t.w);
 }

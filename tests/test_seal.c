@@ -359,18 +359,6 @@ TEST(tags_of_counting_messages_look_random) {
     for (int bit = 0; bit < 64; bit++) CHECK_NEAR(ones[bit], MANY / 2, 200);
 }
 
-TEST(a_tag_stands_least_significant_byte_first) {
-    static const uint64_t tags[] = { 0, 1, UINT64_C(0x123456789abcdef0), UINT64_C(1) << 63,
-                                     UINT64_MAX };
-    for (int i = 0; i < 5; i++) {
-        uint8_t *exact = (uint8_t *)malloc(8);
-        wisp__put_tag(exact, tags[i]);
-        for (int k = 0; k < 8; k++) CHECK_EQ_INT(exact[k], tags[i] >> (8 * k) & 255);
-        CHECK(wisp__get_tag(exact) == tags[i]);
-        free(exact);
-    }
-}
-
 /* --- entropy --- */
 
 TEST(the_systems_entropy_fills_exactly_what_is_asked) {
@@ -407,7 +395,6 @@ static const test_case tests[] = {
     CASE(blocks_and_words_cannot_be_swapped),
     CASE(every_bit_of_the_secret_changes_the_tag),
     CASE(tags_of_counting_messages_look_random),
-    CASE(a_tag_stands_least_significant_byte_first),
     CASE(the_systems_entropy_fills_exactly_what_is_asked),
 };
 

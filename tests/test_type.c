@@ -227,7 +227,7 @@ static const wisp_schema member_schema = WISP_SCHEMA(member, 1, member_fields);
 
 static void member_says(int field, wisp_value value, const char *text, int64_t stored) {
     wisp_pair pairs[4];
-    wisp_value map = wisp_map(pairs, 4);
+    wisp_value map;
     member m = { 9, 9, 9, 1 };
     int64_t now[4];
     for (int i = 0; i < 4; i++) {
@@ -235,6 +235,7 @@ static void member_says(int field, wisp_value value, const char *text, int64_t s
         pairs[i].value = wisp_int(1);
     }
     pairs[field].value = value;
+    map = wisp_map(pairs, 4);
     CHECK_EQ_INT(wisp_fill_struct(&member_schema, &map, &m, why, sizeof why),
                  text[0] ? WISP_E_INVALID : WISP_OK);
     CHECK_EQ_STR(why, text);
@@ -690,23 +691,24 @@ TEST(integers_are_as_wide_as_their_members) {
     }
 }
 
+typedef struct few { uint8_t items[3], count; } few;
+typedef struct more { uint8_t items[3], count; int32_t first; } more;
+
 /* The count of a list is looked for where the struct that is read has it, not where the schema that
    is filled does. */
 TEST(a_count_is_judged_by_the_schema_of_the_struct_that_has_it) {
-    static const wisp_type item = WISP_T_UINT8;
-    typedef struct small { uint8_t items[3], count; } small;
-    typedef struct large { uint8_t items[3], count; int32_t first; } large;
+    static const wisp_type byte = WISP_T_UINT8;
     static const wisp_field small_fields[] = {
-        WISP_COUNTED_FIELD(small, items, count, WISP_T_ARRAY(&item, 3)),
+        WISP_COUNTED_FIELD(few, items, count, WISP_T_ARRAY(&byte, 3)),
     };
-    static const wisp_schema small_schema = WISP_SCHEMA(small, 1, small_fields);
+    static const wisp_schema small_schema = WISP_SCHEMA(few, 1, small_fields);
     static const wisp_field large_fields[] = {
-        WISP_OPTIONAL_FIELD(large, first, WISP_T_INT32, 5),
-        WISP_COUNTED_FIELD(large, items, count, WISP_T_ARRAY(&item, 3)),
+        WISP_OPTIONAL_FIELD(more, first, WISP_T_INT32, 5),
+        WISP_COUNTED_FIELD(more, items, count, WISP_T_ARRAY(&byte, 3)),
     };
-    static const wisp_schema large_schema = WISP_SCHEMA(large, 1, large_fields);
-    small from = { { 1, 2, 3 }, 3 };
-    large to;
+    static const wisp_schema large_schema = WISP_SCHEMA(more, 1, large_fields);
+    few from = { { 1, 2, 3 }, 3 };
+    more to;
     wisp_value value = wisp_struct(&small_schema, &from);
     CHECK_EQ_INT(wisp_fill_struct(&large_schema, &value, &to, why, sizeof why), WISP_OK);
     CHECK(to.count == 3 && to.items[2] == 3 && to.first == 5);

@@ -338,6 +338,19 @@ static inline void world_two_open(world_two *t) {
     world_two_join(t);
 }
 
+/* How many schemas an endpoint has; *learnt: the bytes of those that peers have described. */
+static inline int world_schemas(const wisp *end, int64_t *learnt) {
+    const wisp__schemas *schemas = &end->registry.schemas;
+    int count = 0;
+    *learnt = 0;
+    for (int i = 0; i < WISP__SCHEMA_BUCKETS; i++)
+        for (const wisp__described *d = schemas->buckets[i]; d; d = d->same) {
+            *learnt += d->learnt ? (int64_t)d->bytes : 0;
+            count++;
+        }
+    return count;
+}
+
 /* The same, of endpoints that take every form of who joins. */
 static inline void world_two_open_foreign(world_two *t) {
     world_open(&t->w);

@@ -66,7 +66,7 @@ static double cpu_now(void) {
 #endif
 }
 
-/* ---- the server ------------------------------------------------------------------------ */
+/* ---- the server ----------------------------------------------------------------- */
 
 /* What a program does with a message is its own cost. */
 static void on_any(wisp_event *event) { ((bomb *)event->user)->handled += event->count; }
@@ -92,7 +92,7 @@ static void open_server(bomb *b) {
     wisp_connect_match(b->h.server, "^pat", on_any, b);
 }
 
-/* ---- packets, measured ------------------------------------------------------------------- */
+/* ---- packets, measured ---------------------------------------------------------- */
 
 static double memory_most(const bomb *b) {
     const wisp_limits *limits = &b->h.server->base.limits;
@@ -179,7 +179,7 @@ static void put_often(wisp__writer *to, const uint8_t *bytes, int64_t bits, int 
     }
 }
 
-/* ---- descriptors --------------------------------------------------------------------------- */
+/* ---- descriptors ---------------------------------------------------------------- */
 
 /* Counts that a parameter picks. */
 static int many(bomb *b) {
@@ -226,6 +226,14 @@ static void put_small_type(wisp__writer *to, int which) {
     }
 }
 
+/* A nested struct up to its fields. */
+static void begin_struct(wisp__writer *to, int count) {
+    wisp__put(to, 1, 8);
+    wisp__put(to, 0, 1);
+    wisp__put_text(to, "t");
+    wisp__put_length(to, (uint64_t)count);
+}
+
 static void put_fields(bomb *b, int count, int type, int style, int flags) {
     wisp__put_length(&b->to, (uint64_t)count);
     for (int i = 0; i < count && !b->to.full; i++) {
@@ -268,15 +276,16 @@ static hostile_form form_of_array(bomb *b, int count, int type) {
     wisp__put_length(&b->to, 65536);
     wisp__put(&b->to, 0, 1);
     wisp__put(&b->to, WISP_TYPE_STRUCT, 5);
-    wisp__put(&b->to, 1, 8);
-    wisp__put(&b->to, 0, 1);
-    wisp__put_text(&b->to, "t");
-    put_fields(b, count, type, 0, 0);
+    begin_struct(&b->to, count);
+    for (int i = 0; i < count && !b->to.full; i++) {
+        hostile_field(&b->to, i, 0, 0);
+        put_small_type(&b->to, type);
+    }
     form.bits = b->to.full ? 0 : (int)b->to.at;
     return form;
 }
 
-/* ---- the shapes ------------------------------------------------------------------------------- */
+/* ---- the shapes ----------------------------------------------------------------- */
 
 /* Names that an attack is about. */
 static const char *some_name(bomb *b) {
@@ -349,7 +358,8 @@ static void shape_repeats(bomb *b) {
 /* Protobuf of unknown fields of a byte or two each, with numbers out of order. */
 static void shape_protobuf(bomb *b) {
     static const uint8_t some[] = { 0x10, 0x08, 0x0a, 0x12, 0x02, 0x80, 0x78, 0x00 };
-    int count = many(b), type = take(&b->in), style = take(&b->in), times = 1 + take_below(&b->in, 4);
+    int count = many(b), type = take(&b->in), style = take(&b->in);
+    int times = 1 + take_below(&b->in, 4);
     int size = RAW >> take_below(&b->in, 6), start;
     hostile_form form = form_of(b, WISP__CODED, 1, count, type, style | 2);
     wisp__writer out = wisp__writer_on(b->raw, 16);
@@ -370,10 +380,11 @@ static void shape_codec(bomb *b) {
     static const char *const codecs[] = { "json", "msgpack", "protobuf" };
     static const char *const texts[] = {
         "[", "[[", "\"", "{\"a\":", "[0,", "\"a", "\x81", "\x91", "\xdd", "\xc7", "\xdb", "\xc0",
-        "1", "{\"\":{", "\\u0000", "\xdf\x00\x00\xff\xff",
+        "1", "{\"\":{", "\\u0000", "\xdf\xff\xff\xff\xff",
     };
     const char *text = texts[take_below(&b->in, 16)], *codec = codecs[take_below(&b->in, 3)];
-    int size = RAW >> take_below(&b->in, 6), length = (int)strlen(text), head = take(&b->in), start;
+    int size = RAW >> take_below(&b->in, 6), length = (int)strlen(text), head = take(&b->in);
+    int start;
     wisp__writer out = wisp__writer_on(b->raw, 32);
     hostile_form form;
     memset(&form, 0, sizeof form);
@@ -389,8 +400,8 @@ static void shape_codec(bomb *b) {
     wisp__put_length(&out, (uint64_t)(size - 64));
     wisp__put_align(&out);
     start = (int)(out.at / 8);
-    for (int i = 0; i < size - 64; i++) b->raw[start + i] = (uint8_t)text[length > 1 ? i % length : 0];
-    if (head & 2 && length < 8) memcpy(b->raw + start, head & 4 ? "{\"" : "\xdd\x00\x0f\xff\xff", 2);
+    for (int i = 0; i < size - 64; i++) b->raw[start + i] = (uint8_t)text[i % length];
+    if (head & 2) memcpy(b->raw + start, head & 4 ? "{\"" : "[[", 2);
     if (head & 8) memcpy(b->raw + start, "\xdd\x00\x00\xff\xff\xc0", 6);
     send_squeezed(b, start + size - 64, 1 + (head >> 4 & 3), false);
 }
@@ -487,7 +498,8 @@ static void shape_differences(bomb *b) {
 
 /* Announcements in a row: the same, others, of forms that fail late. */
 static void shape_announcements(bomb *b) {
-    int style = take(&b->in), count = many(b), type = take(&b->in), times = 1 + take_below(&b->in, 30);
+    int style = take(&b->in), count = many(b), type = take(&b->in);
+    int times = 1 + take_below(&b->in, 30);
     const char *name = some_name(b);
     hostile_form form = form_of(b, style & 1 ? WISP__CODED : WISP__RECORD, 1 + (style >> 1 & 3),
                                 count > 64 ? 60 : count, type, style >> 4);
@@ -544,6 +556,48 @@ static void shape_controls(bomb *b) {
     send_body(b, (step & 1) != 0);
 }
 
+/* An array whose size in bytes is a little more than 32 bits can say: elements of a union, of
+   nothing and of very many values. */
+static void shape_wrap(bomb *b) {
+    static union { double align; uint8_t bytes[1 << 22]; } plan;
+    int structs = 1 + take_below(&b->in, 16), values = take(&b->in), more = take_below(&b->in, 4);
+    const wisp__program *program;
+    hostile_form form;
+    wisp__writer *to;
+    uint64_t count;
+    memset(&form, 0, sizeof form);
+    form.kind = WISP__RECORD;
+    begin_descriptor(b, 1);
+    wisp__put_length(&b->to, 1);
+    hostile_field(&b->to, 0, 0, 0);
+    wisp__put(&b->to, WISP_TYPE_ARRAY, 5);
+    wisp__put_length(&b->to, 65536);
+    wisp__put(&b->to, 0, 1);
+    wisp__put(&b->to, WISP_TYPE_UNION, 5);
+    wisp__put_length(&b->to, 2);
+    put_small_type(&b->to, 0);
+    wisp__put(&b->to, WISP_TYPE_STRUCT, 5);
+    begin_struct(&b->to, structs);
+    for (int i = 0; i < structs; i++) {
+        hostile_field(&b->to, i, 0, 0);
+        wisp__put(&b->to, WISP_TYPE_STRUCT, 5);
+        begin_struct(&b->to, values + 1);
+        for (int k = 0; k <= values; k++) {
+            hostile_field(&b->to, k, 0, 0);
+            put_small_type(&b->to, 4);
+        }
+    }
+    form.bits = b->to.full ? 0 : (int)b->to.at;
+    if (!form.bits) return;
+    announce(b, some_name(b), &form);
+    program = hostile_program(b->bytes, form.bits, plan.bytes, (int)sizeof plan.bytes);
+    if (!program) return;
+    to = begin_message(b, WISP_UNRELIABLE);
+    count = (UINT64_C(1) << 32) / (uint64_t)program->ops[0].each + (uint64_t)more;
+    wisp__put(to, count & 0x1ffff, 17);
+    send_body(b, false);
+}
+
 /* A packet as runs whose messages are runs again. */
 static void shape_nested(bomb *b) {
     int size = RAW >> take_below(&b->in, 6), fill = take(&b->in), times = many(b);
@@ -582,11 +636,11 @@ static void shape_any(bomb *b) {
 
 static void (*const shapes[])(bomb *b) = {
     shape_records, shape_repeats, shape_protobuf, shape_codec, shape_values, shape_keys,
-    shape_differences, shape_announcements, shape_controls, shape_nested, shape_any
+    shape_differences, shape_announcements, shape_controls, shape_nested, shape_wrap, shape_any
 };
 enum { SHAPES = (int)(sizeof shapes / sizeof *shapes) };
 
-/* ---- attacks ------------------------------------------------------------------------------------ */
+/* ---- attacks -------------------------------------------------------------------- */
 
 /* Runs one attack; how many bytes of its script it has used. */
 static int run_attack(const uint8_t *bytes, int size) {
@@ -657,7 +711,7 @@ static void try_attack(const uint8_t *bytes, int size) {
     abort();
 }
 
-/* ---- attacks that are known ------------------------------------------------------------------------ */
+/* ---- attacks that are known ----------------------------------------------------- */
 
 /* Each begins with the shape, behind the byte that says that there is one; parameters follow in the
    order in which the shape takes them. */
@@ -698,6 +752,8 @@ static const uint8_t known[][16] = {
     { 0, 8, 4, 1, 0, 255 },
     { 0, 9, 0, 0, 7, 11 },                    /* runs of runs */
     { 0, 9, 2, 255, 7, 11 },
+    { 0, 10, 8, 249, 1, 0 },                  /* a size that wraps in 32 bits */
+    { 0, 10, 7, 255, 2, 1 },
 };
 
 static void try_known(void) {
@@ -705,7 +761,7 @@ static void try_known(void) {
         try_attack(known[i], (int)sizeof known[i]);
 }
 
-/* ---- the search ------------------------------------------------------------------------------------- */
+/* ---- the search ----------------------------------------------------------------- */
 
 /* A dear attack with a few bytes changed. */
 static void climb(script *s) {

@@ -19,7 +19,7 @@
 enum { EXPECTED_MAX = 1 << 16, PACKED_MAX = 1 << 16 };
 
 typedef struct world {
-    memory        memory;
+    account        memory;
     wisp__base    base;
     wisp__squeeze sq;
     uint32_t      dictionary;

@@ -60,7 +60,7 @@ typedef struct record { int64_t bits; uint8_t bytes[RECORD_BYTES + WISP__SLACK];
 
 typedef struct bench {
     wisp__base           base;
-    memory               used;
+    account               used;
     wisp__arena          arena;
     const wisp__program *program;
     wisp__reader         none;

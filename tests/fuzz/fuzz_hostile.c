@@ -2,7 +2,7 @@
 
    The input is a script. It writes announcements of every form with descriptors that make sense or
    nearly do, messages of those forms, differences, calls, answers, acks and fragments, in packets
-   whose tag is right; or it lets an ordinary client speak and changes single bits of what that says.
+   whose tag is right; or it lets an ordinary client speak and changes single bits of that.
    The server has schemas with an older version, differences, codecs, middleware that holds, groups,
    a pattern, a rate limit, budgets, and calls of its own. What is promised is watched:
 
@@ -27,7 +27,7 @@ enum { MESSAGE_VALUES = 4096 };
 enum { PACKET_MOST = (2 << 20) + 2 * MESSAGE_BYTES + 2 * MESSAGE_VALUES * (int)sizeof(wisp_value) };
 
 /* What the pools of the server keep for the next peer. */
-enum { POOLS_KEEP = 512 << 10 };
+enum { POOLS_KEEP = 384 << 10 };
 
 /* What the peer has announced under a number. */
 typedef struct slot {
@@ -62,7 +62,7 @@ static world the_world;
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* ---- what the server does with what it gets -------------------------------------------- */
+/* ---- what the server does with what it gets ------------------------------------- */
 
 static void on_any(wisp_event *event);
 
@@ -269,7 +269,7 @@ static void open_world(world *f, int options) {
     MUST(wisp_peers(f->honest, NULL, 0) == 1);
 }
 
-/* ---- packets that are judged -------------------------------------------------------------- */
+/* ---- packets that are judged ---------------------------------------------------- */
 
 static void update(world *f) {
     size_t before = f->h.memory.held;
@@ -307,7 +307,7 @@ static void join(world *f) {
     for (int i = 0; i < 3; i++) announce(f);
 }
 
-/* ---- content -------------------------------------------------------------------------------- */
+/* ---- content -------------------------------------------------------------------- */
 
 static wisp__writer *begin_content(world *f) {
     memset(f->bytes, 0, sizeof f->bytes);
@@ -377,7 +377,8 @@ static void put_plain_content(world *f, wisp__writer *to, const slot *sl) {
 /* Bytes that a codec of the slot is to decode. */
 static void put_codec_bytes(world *f, wisp__writer *to) {
     static const char *const texts[] = {
-        "{\"words\":[\"a\",\"b\"],\"any\":{\"k\":[1,2,3]},\"either\":1}", "[[[[[[[[[[[[]]]]]]]]]]]]",
+        "{\"words\":[\"a\",\"b\"],\"any\":{\"k\":[1,2,3]},\"either\":1}",
+        "[[[[[[[[[[[[]]]]]]]]]]]]",
         "{\"\\u0000\":1e400,\"a\":-0.0,\"a\":2}", "\xdf\xff\xff\xff\xff", "\x81\xa1x\xc7\x0c\x05",
         "\x10\x10\x10\x10\x10\x10\x10\x10", "\x0a\x02hi\x12\x04\x0a\x02\x08\x01\x1a\x00",
     };
@@ -481,7 +482,7 @@ static void put_content(world *f, wisp__writer *to, slot *sl, bool in_order, boo
     else put_form_content(f, to, sl);
 }
 
-/* ---- announcements ----------------------------------------------------------------------------- */
+/* ---- announcements -------------------------------------------------------------- */
 
 /* A descriptor for a name: its own, the older version's, a random one, one of any bits. */
 static int make_descriptor(world *f, uint8_t *bytes, const wisp_schema *own) {
@@ -532,7 +533,8 @@ static const wisp_codec *codec_named(const char *name) {
 }
 
 /* Makes a form of a slot that is to be announced. */
-static void make_form(world *f, slot *sl, const hostile_entry *e, hostile_form *form, uint8_t *bytes) {
+static void make_form(world *f, slot *sl, const hostile_entry *e, hostile_form *form,
+                      uint8_t *bytes) {
     static const char *const codecs[] = { "json", "msgpack", "protobuf", "nobody's" };
     int how = take(&f->in);
     memset(form, 0, sizeof *form);
@@ -587,8 +589,8 @@ static void announce(world *f) {
     memset(whole, 0, sizeof whole);
     snprintf(pattern, sizeof pattern, "pat%d", take(&f->in));
     if (!sl->name || take(&f->in) > 200) {
-        sl->name = e ? e->name : which == HOSTILE_ENTRIES ? "unheard of" : which == HOSTILE_ENTRIES + 1
-                 ? "wisp:left" : pattern;
+        sl->name = e ? e->name : which == HOSTILE_ENTRIES ? "unheard of"
+                 : which == HOSTILE_ENTRIES + 1 ? "wisp:left" : pattern;
     }
     make_form(f, sl, e, &form, bytes);
     hostile_announce(&to, number < 250 ? number % SLOTS : number << 7, sl->name, &form);
@@ -604,7 +606,7 @@ static void announce(world *f) {
     }
 }
 
-/* ---- records --------------------------------------------------------------------------------- */
+/* ---- records -------------------------------------------------------------------- */
 
 typedef struct section { int delivery, channel; slot *previous; } section;
 
@@ -718,9 +720,10 @@ static void put_fragment(world *f, wisp__writer *to, const section *at) {
     count_place(f, at);
 }
 
-/* BOUND, UNKNOWN, RESYNC. */
+/* BOUND, UNKNOWN, RESYNC, READS. */
 static void put_answer(world *f, wisp__writer *to) {
-    static const wisp__record kinds[] = { WISP__R_BOUND, WISP__R_UNKNOWN, WISP__R_RESYNC, WISP__R_BOUND };
+    static const wisp__record kinds[] = { WISP__R_BOUND, WISP__R_READS, WISP__R_UNKNOWN,
+                                          WISP__R_RESYNC };
     int number = take(&f->in);
     wisp__put_control(to, kinds[take_below(&f->in, 4)]);
     wisp__put_length(to, number < 254 ? (uint64_t)(number % HOSTILE_ENTRIES) : (uint64_t)number);
@@ -747,7 +750,7 @@ static void put_record(world *f, wisp__writer *to, const wisp__session *s, secti
     else if (kind < 28) put_section(f, to, at);
     else if (kind == 28) wisp__put_control(to, WISP__R_PING);
     else if (kind == 29 && take(&f->in) > 240) put_leave(f, to);
-    else if (kind == 30) wisp__put_control(to, take(&f->in) > 252 ? 15 : WISP__R_PING);
+    else if (kind == 30) wisp__put_control(to, take(&f->in) > 250 ? WISP__R_TICK : WISP__R_PING);
 }
 
 /* Acks of what was heard, right or not. */
@@ -786,7 +789,7 @@ static void write_records(world *f) {
     send_packet(f, flags);
 }
 
-/* ---- the client speaks for itself, and is changed on its way -------------------------------------- */
+/* ---- the client speaks for itself, and is changed on its way -------------------- */
 
 static bool twist(void *user, uint8_t *body, int size) {
     world *f = (world *)user;
@@ -821,15 +824,21 @@ static void let_speak(world *f) {
     f->h.deaf = f->h.dumb = true;
 }
 
-/* ---- the script ------------------------------------------------------------------------------------ */
+/* ---- the script ----------------------------------------------------------------- */
 
 static void server_acts(world *f) {
     wisp *w = f->h.server;
     wisp_peer peers[8];
     int count = wisp_peers(w, peers, 8);
     wisp_peer peer = peers[count ? take_below(&f->in, count) : 0];
+    wisp_profiler profiler;
+    wisp_call_desc calls;
+    wisp_budget budget;
     if (!count) return;
-    switch (take_below(&f->in, 9)) {
+    memset(&profiler, 0, sizeof profiler);
+    memset(&calls, 0, sizeof calls);
+    memset(&budget, 0, sizeof budget);
+    switch (take_below(&f->in, 13)) {
     case 0: send_something(f, w, take(&f->in), wisp_to_all()); break;
     case 1: send_something(f, w, take(&f->in), wisp_to_peer(peer)); break;
     case 2: wisp_invoke(w, "theirs", peer, on_any, f, wisp_int(3)); break;
@@ -837,6 +846,17 @@ static void server_acts(world *f) {
     case 4: send_something(f, w, take(&f->in), wisp_to_group(f->group)); break;
     case 5: wisp_release(w, "holder", peer, take(&f->in) & 1 ? WISP_PASS : WISP_DROP); break;
     case 6: wisp_unuse(w, "holder"); break;
+    case 8: wisp_fire(w, "chat", peer, wisp_bytes(f->bytes, 100 * take(&f->in))); break;
+    case 9: wisp_use_profiler(w, take(&f->in) & 1 ? &profiler : NULL); break;
+    case 10:
+        calls.on_reply = calls.on_done = on_any;
+        calls.user = f;
+        wisp_invoke_values(w, "theirs", wisp_to_all(), &calls, NULL, 0);
+        break;
+    case 11:
+        budget.out = budget.in = 50000;
+        wisp_use_budget(w, take(&f->in) & 1 ? &budget : NULL);
+        break;
     case 7: wisp_set_rate_limit(w, take(&f->in) & 1 ? 0.01 : 0, "chat"); break;
     default: break;
     }
@@ -864,16 +884,17 @@ static void settle(world *f, size_t before) {
     f->quiet = true;
     hostile_gone(&f->h);
     wisp_unuse(f->h.server, "holder");
+    wisp_use_profiler(f->h.server, NULL);
     for (int i = 0; i < 5; i++)
         f->honest_sent += wisp_fire(f->honest, "numbered", f->honest_server,
                                     wisp_int(f->honest_sent)) == WISP_OK;
-    for (int i = 0; i < 600; i++) {
+    for (int i = 0; i < 200; i++) {
         bool arrived = f->honest_received == f->honest_sent;
-        f->h.now += 0.025;
+        f->h.now += 0.1;
         wisp_update(f->honest, f->h.now);
         wisp_update(f->h.server, f->h.now);
         hostile_drain(&f->h);
-        if (arrived && wisp_peers(f->h.server, NULL, 0) == 1 && i > 100) break;
+        if (arrived && wisp_peers(f->h.server, NULL, 0) == 1 && i > 25) break;
     }
     if (f->honest_sent != 5 || f->honest_received != 5) {
         fprintf(stderr, "of 5 messages of another peer %d went and %d came; %d peers there\n",

@@ -26,7 +26,7 @@ typedef struct caller {
 
 typedef struct world {
     script    in;
-    memory    memory;
+    account    memory;
     wisp     *w;
     double    now;
     caller    callers[ADDRESSES];

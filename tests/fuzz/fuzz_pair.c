@@ -49,7 +49,7 @@ typedef struct call_record { int8_t accepted, ran, answers; } call_record;
 
 typedef struct world {
     script      in;
-    memory      memory;
+    account      memory;
     wisp_pipe   pipe;
     end         ends[2];
     double      now;

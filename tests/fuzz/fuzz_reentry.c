@@ -1,11 +1,10 @@
 /* fuzz_reentry.c - everything that is public, called from everything that is called back
 
    The input is a script of operations on three endpoints around a bad network, who join each other.
-   Handlers, hooks on both ways, accept, replies, on_done and notices each call back into the endpoint
-   that calls them: what the script says. The link, the log and the sink call what only reads; the
-   allocator fails now and then. What is promised is watched:
+   Handlers, hooks on both ways, accept, replies, on_done and notices each call back into the
+   endpoint that calls them: what the script says. The link, the log and the sink call what only
+   reads; the allocator fails now and then. What is promised is watched:
 
-       handles      of what is gone are refused, wherever that is noticed
        messages     that are reliable come once, in the order in which they were fired
        calls        the handler runs at most once, the answer comes exactly once
        time         wisp_update and the wisp_await functions are refused inside callbacks
@@ -45,12 +44,13 @@ typedef struct call_record { int8_t accepted, ran, answers; } call_record;
 
 typedef struct world {
     script      in;
-    memory      memory;
+    account      memory;
     wisp_pipe   pipe;
     end         ends[ENDS];
     double      now;
     int         options, depth, budget;     /* callbacks inside each other; calls left */
     bool        quiet;
+    end        *waits;                      /* in one of the wisp_await functions */
     call_record calls[CALLS];
     int         call_count;
     bool        in_hook;
@@ -69,7 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void act(end *e, wisp_event *event);
 static void only_look(end *e);
 
-/* ---- what is called back --------------------------------------------------------------- */
+/* ---- what is called back -------------------------------------------------------- */
 
 static end *end_of(wisp_event *event) {
     end *e = (end *)event->user;
@@ -162,9 +162,13 @@ static wisp_result on_join(wisp *w, const wisp_addr *from, const void *ticket, i
     world *f = e->world;
     (void)ticket;
     (void)size;
-    MUST(w && from);
+    wisp_join_info *info = wisp_joining(w);
+    MUST(w && from && info);
+    info->user = f;
     act(e, NULL);
-    if (f->quiet) return WISP_OK;
+    if (f->quiet || e->doomed) return WISP_OK;
+    MUST(wisp_joining(w) == info);
+    info->text = "not today";
     switch (take_below(&f->in, 8)) {
     case 0: return WISP_PENDING;
     case 1: return WISP_E_USER - 1;
@@ -201,7 +205,7 @@ static int on_recv(void *user, wisp_packet *packets, int count) {
     return e->inner.recv(e->inner.user, packets, count);
 }
 
-/* ---- everything that is public -------------------------------------------------------------- */
+/* ---- everything that is public -------------------------------------------------- */
 
 static double stopped_clock(void *user) { return ((world *)user)->now; }
 
@@ -232,6 +236,7 @@ static const char *some_name(world *f) { return names[take_below(&f->in, NAMES)]
 
 static void fire(end *e, const wisp_event *event) {
     static state some;
+    static const char large[256 * 60] = "";
     world *f = e->world;
     const char *name = some_name(f);
     wisp_value value = wisp_int(take(&f->in));
@@ -239,9 +244,11 @@ static void fire(end *e, const wisp_event *event) {
     some.id = take_below(&f->in, 5);
     some.x = (float)take(&f->in);
     if (strcmp(name, "state") == 0) value = wisp_struct(&state_schema, &some);
+    if (take(&f->in) > 240) value = wisp_bytes(large, take(&f->in) * 60);
     if (event && event->count && take(&f->in) > 200)
         wisp_fire_values(e->w, name, to, event->args, event->count);
-    else wisp_fire_values(e->w, name, to, &value, 1);
+    else if (take(&f->in) & 1) wisp_fire_values(e->w, name, to, &value, 1);
+    else wisp_send(e->w, wisp_remote_named(e->w, name), to, &value, 1);
 }
 
 static void fire_numbered(end *e, const wisp_event *event) {
@@ -344,7 +351,11 @@ static void configure(end *e) {
     const char *name = some_name(f);
     wisp_config config;
     memset(&config, 0, sizeof config);
-    switch (take_below(&f->in, 12)) {
+    switch (take_below(&f->in, 16)) {
+    case 12: wisp_set_batch_mode(e->w, name, 1 + take_below(&f->in, 3)); return;
+    case 13: wisp_set_batch_priority(e->w, name, take(&f->in)); return;
+    case 14: wisp_set_max_batch_size(e->w, 1 + take_below(&f->in, 20)); return;
+    case 15: wisp_set_unreliable(e->w, name, take(&f->in) & 1); return;
     case 0: config.delivery = 1 + take_below(&f->in, 3); break;
     case 1: config.channel = WISP_CHANNEL(take_below(&f->in, 16)); break;
     case 2: config.rate_limit = take(&f->in) & 1 ? 0.02 : -1; break;
@@ -355,7 +366,9 @@ static void configure(end *e) {
     case 7: wisp_enable_delta_sync(e->w, name); return;
     case 8: wisp_use_config(e->w, NULL, name); return;
     case 9: wisp_use_batching(e->w, take(&f->in) & 1); return;
-    case 10: wisp_use_compression(e->w, 1 + take_below(&f->in, 2), take(&f->in) & 1 ? name : NULL); return;
+    case 10:
+        wisp_use_compression(e->w, 1 + take_below(&f->in, 2), take(&f->in) & 1 ? name : NULL);
+        return;
     default: {
         wisp_schema_entry entry;
         memset(&entry, 0, sizeof entry);
@@ -390,6 +403,23 @@ static void look(end *e, wisp_event *event, bool only) {
         wisp_remote_named(e->w, some_name(f));
         MUST(wisp_why_text(e->w) != NULL);
         break;
+    }
+}
+
+/* Asks for an argument as any kind. */
+static void ask_for(end *e, wisp_event *event) {
+    world *f = e->world;
+    int i = take_below(&f->in, 3), size;
+    switch (take_below(&f->in, 9)) {
+    case 0: wisp_arg_struct(event, i, &state_schema); break;
+    case 1: wisp_arg_map(event, i); break;
+    case 2: wisp_arg_string_n(event, i, &size); break;
+    case 3: wisp_arg_bytes(event, i, &size); break;
+    case 4: wisp_arg_vec3(event, i); break;
+    case 5: wisp_arg_number(event, i); break;
+    case 6: wisp_arg_bool(event, i); break;
+    case 7: wisp_arg_array(event, i); break;
+    default: wisp_arg_transform(event, i); break;
     }
 }
 
@@ -467,6 +497,7 @@ static void do_one(end *e, wisp_event *event) {
     case 19: if (take(&f->in) > 128) wisp_leave(e->w, some_peer(e, event), "left inside"); break;
     case 20: f->memory.fails_in = take_below(&f->in, 40); break;
     case 21: if (f->depth) misuse(e, event); break;
+    case 23: if (event) ask_for(e, event); break;
     case 22:
         if (!f->depth || take(&f->in) < 240) break;
         e->doomed = true;
@@ -496,7 +527,7 @@ static void only_look(end *e) {
     look(e, NULL, true);
 }
 
-/* ---- the ends ------------------------------------------------------------------------------------ */
+/* ---- the ends ------------------------------------------------------------------- */
 
 static void set_up(end *e) {
     wisp_config config;
@@ -574,6 +605,36 @@ static void update(end *e) {
     wisp__host_check(e->w);
 }
 
+/* Outside of callbacks: it moves on, and the other ends with it. */
+static double moving_clock(void *user) {
+    world *f = (world *)user;
+    f->now += 0.02;
+    for (int i = 0; i < ENDS; i++) {
+        f->ends[i].sim.now = f->now;
+        if (&f->ends[i] != f->waits && !f->ends[i].doomed) update(&f->ends[i]);
+    }
+    return f->now;
+}
+
+/* Waits for something, which may end the endpoint. */
+static void await(end *e) {
+    world *f = e->world;
+    wisp_result result;
+    int which = take_below(&f->in, 3);
+    f->waits = e;
+    if (which == 0) result = wisp_await_ready(e->w, moving_clock, f, 0.2);
+    else if (which == 1)
+        result = wisp_await_event(e->w, some_name(f), on_any, e, moving_clock, f, 0.2);
+    else
+        result = wisp_await_reply(e->w, e->calls[take_below(&f->in, KEPT)], on_any, e,
+                                  moving_clock, f);
+    f->waits = NULL;
+    if (!e->doomed) return;
+    MUST(result == WISP_E_CLOSED);
+    e->w = NULL;
+    come(e);
+}
+
 static void update_all(world *f, double step) {
     f->now += step;
     for (int i = 0; i < ENDS; i++) update(&f->ends[i]);
@@ -589,6 +650,7 @@ static void operation(world *f) {
     case 2: e->sim.latency = take_below(&f->in, 3) * 0.04; break;
     case 3: e->sim.duplicate = take_below(&f->in, 3) * 0.3; break;
     case 4: update_all(f, take_seconds(&f->in)); break;
+    case 10: await(e); return;
     case 5: case 6: case 7: case 8: case 9: update_all(f, 0.016); break;
     default: do_one(e, NULL); break;
     }

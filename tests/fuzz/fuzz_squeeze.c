@@ -52,7 +52,7 @@ static int halver_decompress(void *context, const void *from, int size, void *to
 
 typedef struct world {
     script               in;
-    memory               memory;
+    account               memory;
     wisp__base           base;
     wisp__squeeze        sq;
     wisp__squeeze_stream streams[STREAMS];

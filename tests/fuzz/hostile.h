@@ -1,8 +1,9 @@
 /* hostile.h - for the fuzz targets: a server, and a peer that has joined it and is led by hand
 
-   The peer is an ordinary endpoint until it has joined. From then on its packets are written by the
-   target, or its own are changed on their way, both with the right tag; its records are written with
-   the header's own writers. What it hears is noted, so that it can ack. Included after script.h.
+   The peer is an ordinary endpoint until it has joined. From then on its packets are written by
+   the target, or its own are changed on their way, both with the right tag; its records are written
+   with the header's own writers. What it hears is noted, so that it can ack. Included after
+   script.h.
 
    All that depends on the head of a packet stands in the first part. */
 #ifndef HOSTILE_H
@@ -11,7 +12,7 @@
 enum { HOSTILE_MTU = 1200, HOSTILE_WHOLE = 20000, HOSTILE_SIDES = 64 };
 
 typedef struct hostile {
-    memory      memory;               /* of the server */
+    account memory;                    /* of the server */
     wisp       *server, *client;      /* client: NULL before the first join */
     wisp_pipe   pipe;
     wisp_link   link;                 /* of the client's side, without what is done here */
@@ -35,7 +36,7 @@ static inline wisp__session *hostile_mine(hostile *h) {
     return h->client ? wisp__session_of(h->client, h->to_server) : NULL;
 }
 
-/* ---- the head of a packet --------------------------------------------------- */
+/* ---- the head of a packet ------------------------------------------------------- */
 
 enum { HOSTILE_HEAD = WISP__PACKET_HEAD };
 
@@ -73,7 +74,7 @@ static inline uint8_t *hostile_put_head(hostile *h, int flags) {
     return bytes;
 }
 
-/* ---- work: what the server has done, in units that depend on no machine ------ */
+/* ---- work: what the server has done, in units that depend on no machine --------- */
 
 /* Of the last update. */
 static inline double hostile_work(const hostile *h) { return (double)h->server->update_work; }
@@ -84,7 +85,7 @@ static inline double hostile_work_most(int assembled) {
            (double)assembled * (WISP__EARN_BYTE + WISP__EARN_DENSE);
 }
 
-/* ---- packets ----------------------------------------------------------------- */
+/* ---- packets -------------------------------------------------------------------- */
 
 static inline wisp__writer *hostile_body(hostile *h) {
     memset(h->packet, 0, sizeof h->packet);
@@ -195,7 +196,7 @@ static inline void hostile_drain(hostile *h) {
     h->deaf = deaf;
 }
 
-/* ---- joining ------------------------------------------------------------------ */
+/* ---- joining -------------------------------------------------------------------- */
 
 /* What a desc has that is the same for all ends. */
 static inline void hostile_desc(wisp_desc *desc, uint64_t seed) {
@@ -263,10 +264,16 @@ static inline void hostile_close(hostile *h) {
     h->server = NULL;
 }
 
-/* ---- the schemas of the server ------------------------------------------------------ */
+/* ---- the schemas of the server -------------------------------------------------- */
 
 typedef struct hostile_stats { float hp; uint32_t xp; char name[21]; } hostile_stats;
-typedef struct hostile_state { int id; wisp_vec3 at; float heat; uint8_t count; int32_t list[30]; } hostile_state;
+typedef struct hostile_state {
+    int       id;
+    wisp_vec3 at;
+    float     heat;
+    uint8_t   count;
+    int32_t   list[30];
+} hostile_state;
 
 static const wisp_field hostile_stats_fields[] = {
     WISP_FIELD(hostile_stats, hp, WISP_T_QUANTIZED(0, 100, 0.5)),
@@ -288,9 +295,12 @@ static const wisp_field hostile_state_fields[] = {
 };
 static const wisp_schema hostile_state_schema = WISP_SCHEMA(hostile_state, 1, hostile_state_fields);
 static const wisp_type hostile_word_type = WISP_T_STRING(12), hostile_any_type = WISP_T_ANY;
-static const wisp_type hostile_either_types[] = { WISP_T_LITERAL_TEXT("none"), WISP_T_INT16, WISP_T_VEC2 };
+static const wisp_type hostile_either_types[] = {
+    WISP_T_LITERAL_TEXT("none"), WISP_T_INT16, WISP_T_VEC2
+};
 static const wisp_field hostile_open_fields[] = {
-    WISP_MAP_FIELD("words", WISP_T_ARRAY(&hostile_word_type, 40)), WISP_MAP_FIELD("any", WISP_T_ANY),
+    WISP_MAP_FIELD("words", WISP_T_ARRAY(&hostile_word_type, 40)),
+    WISP_MAP_FIELD("any", WISP_T_ANY),
     WISP_MAP_FIELD("either", WISP_T_UNION(hostile_either_types, 3)),
     WISP_MAYBE_MAP_FIELD("many", WISP_T_ARRAY(&hostile_any_type, 100)),
 };
@@ -363,7 +373,7 @@ static inline wisp_config hostile_config(const hostile_entry *e) {
     return config;
 }
 
-/* ---- records ------------------------------------------------------------------- */
+/* ---- records -------------------------------------------------------------------- */
 
 static inline void hostile_section(wisp__writer *to, int delivery, int channel,
                                    uint32_t sequence) {
@@ -441,7 +451,7 @@ static inline bool hostile_squeezed(wisp__writer *to, const uint8_t *bytes, int 
     return true;
 }
 
-/* ---- descriptors of any schema --------------------------------------------------- */
+/* ---- descriptors of any schema -------------------------------------------------- */
 
 /* Counts and sizes at the edges of what there is room for. */
 static inline int hostile_edge(script *s) {
@@ -493,11 +503,12 @@ static inline void hostile_type_of_types(wisp__writer *to, script *s, int depth,
 static inline void hostile_type(wisp__writer *to, script *s, int depth, int *nodes) {
     int kind = take_below(s, 32), count;
     if (--*nodes < 0) kind = WISP_TYPE_BOOL;
-    if (kind > WISP_TYPE_OBJECT && depth > 0) {
+    if (kind > WISP_TYPE_OBJECT && kind != WISP__KIND_ENUM_OPEN && depth > 0) {
         hostile_type_of_types(to, s, depth, nodes);
         return;
     }
-    if (kind > WISP_TYPE_OBJECT) kind = take(s) & 1 ? WISP_TYPE_LITERAL : WISP_TYPE_ANY;
+    if (kind > WISP_TYPE_OBJECT && kind != WISP__KIND_ENUM_OPEN)
+        kind = take(s) & 1 ? WISP_TYPE_LITERAL : WISP_TYPE_ANY;
     wisp__put(to, (uint64_t)kind, 5);
     switch (kind) {
     case WISP_TYPE_EXACT: case WISP_TYPE_QUAT: wisp__put(to, take(s) & 31u, 5); break;
@@ -520,7 +531,7 @@ static inline void hostile_type(wisp__writer *to, script *s, int depth, int *nod
         wisp__put(to, (uint64_t)count, 2);
         hostile_numbers(to, s, 3 * count);
         break;
-    case WISP_TYPE_ENUM:
+    case WISP_TYPE_ENUM: case WISP__KIND_ENUM_OPEN:
         count = take(s) > 200 ? 1000 : 1 + take_below(s, 6);
         wisp__put_length(to, (uint64_t)count);
         hostile_texts(to, s, count);

@@ -52,13 +52,13 @@ static inline double take_seconds(script *s) {
 
 /* ---- memory that is counted, and fails when told ---------------------------- */
 
-typedef struct memory {
+typedef struct account {
     size_t held, peak;
     int    fails_in;          /* allocations until one fails; 0: none does */
-} memory;
+} account;
 
 static inline void *memory_take(void *user, size_t size) {
-    memory *m = (memory *)user;
+    account *m = (account *)user;
     void *block;
     if (m->fails_in > 0 && --m->fails_in == 0) return NULL;
     block = malloc(size ? size : 1);
@@ -69,14 +69,14 @@ static inline void *memory_take(void *user, size_t size) {
 }
 
 static inline void memory_give(void *user, void *block, size_t size) {
-    memory *m = (memory *)user;
+    account *m = (account *)user;
     if (!block) return;
     MUST(size <= m->held);
     m->held -= size;
     free(block);
 }
 
-static inline wisp_allocator memory_allocator(memory *m) {
+static inline wisp_allocator memory_allocator(account *m) {
     wisp_allocator allocator;
     allocator.alloc = memory_take;
     allocator.free = memory_give;
