@@ -1340,8 +1340,8 @@ TEST(without_memory_nothing_is_sent_and_nothing_is_lost) {
     party_end(&p);
 }
 
-/* Packets with nothing but acks take numbers and no place: a packet that waits for its ack keeps its
-   own however many of them go meanwhile. */
+/* Packets with nothing but acks take numbers and no place: a packet that waits for its ack keeps
+   its own, however many of them go meanwhile. */
 TEST(numbers_of_packets_that_are_not_kept_cost_no_other_its_place) {
     for (int between = 1; between < 900; between += 31) {
         party p;
