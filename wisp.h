@@ -1,4 +1,4 @@
-/* wisp.h - events, calls and state between programs, over UDP - version 0.3
+/* wisp.h - events, calls and state between programs, over UDP - version 0.4
 
    One header, strict C99 (and C++11), no dependency. It takes two callbacks
    that send and receive datagrams, and gives named events and named calls:
@@ -144,7 +144,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WISP_VERSION      "0.3.0"
+#define WISP_VERSION      "0.4.0"
 #define WISP_WIRE_VERSION 2      /* what both ends must have in common */
 
 #ifndef WISP_API
@@ -260,8 +260,9 @@ enum { WISP_LOG_ERROR = 1, WISP_LOG_WARNING = 2, WISP_LOG_INFO = 3 };
 typedef struct wisp_limits {
     int remotes;            /* names here, and names a peer may number; 1024 */
     int connections;        /* handlers connected; 4096 */
-    int message_bytes;      /* one reliable message; 1 MiB, at most 256 MiB; a
-                               peer can have one on its way per channel */
+    int message_bytes;      /* one reliable message; 1 MiB, at most 256 MiB less
+                               1 KiB; a peer can have one on its way per
+                               channel */
     int message_values;     /* values in one message, nested ones too; 65536,
                                at most 2^24 */
     int map_pairs;          /* pairs in one map; 4096, at most 2^24 */
@@ -2446,6 +2447,7 @@ typedef struct wisp__base {
     void           (*log)(void *user, int level, wisp_result code, const char *text);
     void            *user;
     double           time;     /* seconds; only grows, see wisp_update */
+    uint64_t         salt;     /* a secret, of tables whose keys a peer chooses */
     double           timeout;  /* seconds of silence that end a session */
     int              mtu;
     bool             reliable; /* the link needs no acks */
@@ -9387,8 +9389,8 @@ static void wisp__read_ops(wisp__unpacker *u, const wisp__op *ops, int at, int e
     for (; at < end && !u->data->failed; at = ops[at].end) {
         const wisp__op *op = &ops[at];
         uint8_t *to = image + op->offset;
-        int paid = op->run ? op->run - at : 1;
-        if (!wisp__unpack_pay(u, paid, op->run ? WISP__PRICE_CELL : WISP__PRICE_FIELD)) return;
+        int64_t price = op->run ? (int64_t)(op->run - at) * WISP__PRICE_CELL : 0;
+        if (!wisp__unpack_pay(u, WISP__PRICE_FIELD + price, 1)) return;
         if (op->run && wisp__read_rows(u, op, ops + op->run, image, 1, 0)) {
             at = op->run - 1;
             continue;
@@ -16230,9 +16232,9 @@ typedef struct wisp__flow {
     int         grown;                /* bytes acked towards the next step of avoidance */
     int         probes, free_packets;  /* timeouts in a row; packets that no window holds back */
     bool        has_rtt, limited;
+    unsigned    skip_count;           /* numbers that were left out */
     uint64_t    skip_at;              /* the next number to leave out; 0: not chosen yet */
     uint32_t    skips[WISP__SKIPS];   /* the last that were: their low bits; 0: none */
-    unsigned    skip_count;
     /* receiving */
     uint64_t    top;                  /* largest number received; 0: none */
     uint64_t    seen[WISP__SEEN_WORDS];   /* ring of bits by number */
@@ -16240,8 +16242,8 @@ typedef struct wisp__flow {
     int         unacked;              /* ack-eliciting packets not yet acked */
     int         acks_alone;           /* packets with nothing but acks, in a row */
     bool        ack_now;
-    uint64_t    told[8];              /* top at the last acks sent: ranges older are not repeated */
     unsigned    told_at;
+    uint64_t    told[8];              /* top at the last acks sent: ranges older are not repeated */
 } wisp__flow;
 
 typedef void (*wisp__ref_told)(void *owner, const wisp__ref *ref, bool arrived);
@@ -17530,7 +17532,7 @@ typedef struct wisp__track {
     bool         whole;                /* the other end has nothing: no difference can be told */
     uint32_t     acked;                /* the newest value that was acked */
     uint32_t     floor;                /* what was told before it does not count any more */
-    uint64_t     used;                 /* when it was last sent, in messages */
+    struct wisp__track *older, *newer; /* in the order in which they were used last */
     wisp__stored ring[1];              /* by sequence */
 } wisp__track;
 
@@ -17541,8 +17543,9 @@ typedef struct wisp__tracks {
     wisp__track **buckets;             /* NULL: there never was a track */
     int           room, count;
     int64_t       bytes;               /* of values and models */
-    uint64_t      clock;
+    wisp__track  *oldest, *newest;     /* used longest ago, and last */
     int           again;               /* tracks whose newest value goes once more */
+    uint32_t      salt;                /* of the buckets: keys are chosen by the other end */
 } wisp__tracks;
 
 static wisp__kept *wisp__kept_make(wisp__base *base, wisp__chunks *chunks, const void *bytes,
@@ -17608,7 +17611,8 @@ static void wisp__track_forget(wisp__base *base, wisp__chunks *chunks, wisp__tra
 }
 
 static wisp__track **wisp__track_bucket(wisp__tracks *tracks, int number, uint64_t key) {
-    return &tracks->buckets[wisp__mix(key + (uint64_t)number) % WISP__TRACK_BUCKETS];
+    uint64_t hash = wisp__mix((key + (uint64_t)number) ^ tracks->salt);
+    return &tracks->buckets[hash % WISP__TRACK_BUCKETS];
 }
 
 static wisp__track *wisp__track_get(wisp__tracks *tracks, int number, uint64_t key) {
@@ -17635,17 +17639,31 @@ static size_t wisp__track_bytes(int room) {
     return sizeof(wisp__track) + (size_t)room * sizeof(wisp__stored);
 }
 
-/* The track that was not used for the longest, of those whose newest value has arrived, or will;
-   NULL: there is none. */
+/* Takes a track out of the order of use. */
+static void wisp__track_unuse(wisp__tracks *tracks, wisp__track *track) {
+    if (track->older) track->older->newer = track->newer;
+    else if (tracks->oldest == track) tracks->oldest = track->newer;
+    if (track->newer) track->newer->older = track->older;
+    else if (tracks->newest == track) tracks->newest = track->older;
+    track->older = track->newer = NULL;
+}
+
+static void wisp__track_use(wisp__tracks *tracks, wisp__track *track) {
+    wisp__track_unuse(tracks, track);
+    track->older = tracks->newest;
+    if (tracks->newest) tracks->newest->newer = track;
+    else tracks->oldest = track;
+    tracks->newest = track;
+}
+
+/* The one that was used longest ago, of those that nothing is owed to; NULL: there is none. */
 static wisp__track *wisp__track_oldest(const wisp__tracks *tracks) {
-    wisp__track *oldest = NULL;
-    for (int i = 0; i < tracks->count; i++) {
-        wisp__track *track = tracks->places[i];
+    for (wisp__track *track = tracks->oldest; track; track = track->newer) {
         const wisp__stored *newest = wisp__track_newest(track);
         if (track->again || (newest && track->room != WISP__IN_ORDER && !newest->acked)) continue;
-        if (!oldest || track->used < oldest->used) oldest = track;
+        return track;
     }
-    return oldest;
+    return NULL;
 }
 
 /* A track of another length at the same place. NULL: no memory, and the old one stays. */
@@ -17669,8 +17687,10 @@ static wisp__track *wisp__track_reuse(wisp__base *base, wisp__chunks *chunks, wi
     wisp__track *track;
     wisp__track_forget(base, chunks, tracks, old);
     wisp__track_unlink(tracks, old);
+    wisp__track_unuse(tracks, old);
     track = wisp__track_refit(base, tracks, old, room);
     wisp__track_link(tracks, track ? track : old, number, key);
+    wisp__track_use(tracks, track ? track : old);
     if (!track) return NULL;
     track->floor = track->sequence;
     track->whole = true;
@@ -17684,6 +17704,7 @@ static wisp__track *wisp__track_new(wisp__base *base, wisp__tracks *tracks, int 
     *why = wisp__grow(base, (void **)&tracks->places, &tracks->room, tracks->count + 1,
                       base->limits.keys, sizeof *tracks->places);
     if (*why) return NULL;
+    tracks->salt = (uint32_t)base->salt;
     if (!tracks->buckets)
         tracks->buckets = (wisp__track **)wisp__alloc_items(base, WISP__TRACK_BUCKETS,
                                                             sizeof *tracks->buckets);
@@ -17711,7 +17732,7 @@ static wisp__track *wisp__track_open(wisp__base *base, wisp__chunks *chunks, wis
         if (old) track = wisp__track_reuse(base, chunks, tracks, old, number, key, room);
         if (!track) *why = old ? WISP_E_MEMORY : WISP_E_LIMIT;
     }
-    if (track) track->used = ++tracks->clock;
+    if (track) wisp__track_use(tracks, track);
     return track;
 }
 
@@ -20837,9 +20858,9 @@ static void wisp__packet_end(wisp__filler *f) {
         flow->next++;
         wisp__flow_skip(flow, &peers->secret);
     }
-    wisp__reader_pays(f, size);
     peer->stats.packets_sent++;
     peer->stats.bytes_sent += (uint64_t)size;
+    wisp__reader_pays(f, size);
     wisp__policy_sent(f->sender->policy, &f->session->spending, peers->joined, size,
                       f->sender->base->time);
     peer->spoke = f->sender->base->time;
@@ -20914,7 +20935,8 @@ static bool wisp__flush(wisp__sender *sender, wisp__session *s, int only) {
         wisp__send_acks(sender, s);
     wisp__peer_timer(sender->peers, &s->peer);
     acked = !sender->base->reliable && flow->in_flight > 0 && flow->pace_tokens > 0 &&
-            !(s->spending && s->spending->held_back) && s->reader >= WISP__EARN_NEEDED;
+            !(s->spending && s->spending->held_back) &&
+            s->reader >= WISP__EARN_NEEDED;
     return !s->peer.stuck_first && (acked || !wisp__wants_to_send(sender, s));
 }
 
@@ -24352,31 +24374,15 @@ static wisp__credit wisp__credit_lend(wisp *w, int64_t work, int64_t memory) {
     return paid;
 }
 
-/* By the bytes of a message, and the values that may be packed into them. */
-static wisp__credit wisp__credit_dense(wisp *w, int64_t work, int64_t bytes) {
+/* For a message of fragments, whose bytes have earned it, or (`more`) one that middleware has held,
+   which is released when no packet is there to pay. What would have fit a packet earns nothing. */
+static wisp__credit wisp__credit_whole(wisp *w, int64_t bytes, int64_t more) {
     const wisp_limits *limits = &w->base.limits;
-    int64_t dense = bytes * WISP__EARN_DENSE, values = limits->message_values;
-    work += bytes * WISP__EARN_BYTE + wisp__least(dense, values * WISP__EARN_VALUE);
-    return wisp__credit_lend(w, work,
+    int64_t dense = more || bytes > w->base.mtu ? bytes * WISP__EARN_DENSE : 0;
+    int64_t values = limits->message_values, own = dense ? bytes * WISP__EARN_BYTE : 0;
+    return wisp__credit_lend(w, more + own + wisp__least(dense, values * WISP__EARN_VALUE),
                              wisp__least(bytes, limits->message_bytes) * WISP__WHOLE_MEMORY +
                                  wisp__least(dense, values * (int)sizeof(wisp_pair)));
-}
-
-/* A message of fragments: its bytes have earned it. One that would have fit a packet has none. */
-static wisp__credit wisp__credit_whole(wisp *w, int64_t bytes) {
-    if (bytes > w->base.mtu) return wisp__credit_dense(w, 0, bytes);
-    return wisp__credit_lend(w, 0, wisp__least(bytes, w->base.limits.message_bytes) *
-                                       WISP__WHOLE_MEMORY);
-}
-
-/* A message that came out of order was in a packet, which its sender knows. */
-static wisp__credit wisp__credit_held(wisp *w, int64_t bytes) {
-    return wisp__credit_lend(w, bytes * WISP__EARN_BYTE, 0);
-}
-
-/* A message that middleware has held: it may be released when no packet is there to pay. */
-static wisp__credit wisp__credit_released(wisp *w, int64_t bytes) {
-    return wisp__credit_dense(w, WISP__EARN_MOST, bytes);
 }
 
 /* What is left of it is not saved, and was no work of this update. */
@@ -24404,7 +24410,7 @@ static void wisp__resume_held(wisp *w, bool any) {
         bool entered;
         if (!held) return;
         entered = wisp__hooks_enter(&w->hooks);
-        paid = wisp__credit_released(w, held->message->size);
+        paid = wisp__credit_whole(w, held->message->size, WISP__EARN_MOST);
         if (wisp__values_copy(w, held->message, &values, &count) != WISP_OK)
             wisp__error(w, NULL, w->registry.remotes[held->message->remote], WISP_E_MEMORY,
                         "what was held cannot go on");
@@ -25072,7 +25078,7 @@ static void wisp__read_announcement(wisp__reading *r) {
 static void wisp__read_whole(wisp__reading *r, const wisp__lane_in *lane) {
     wisp__reading whole = *r;
     wisp__reader outer = r->w->record;
-    wisp__credit paid = wisp__credit_whole(r->w, lane->whole_bytes);
+    wisp__credit paid = wisp__credit_whole(r->w, lane->whole_bytes, 0);
     wisp__incoming in;
     int kind, shown = wisp__min_int(lane->whole_bytes, 16);
     uint8_t first[16];                /* what errors show; the whole goes with the session */
@@ -25171,8 +25177,9 @@ static void wisp__arrive_held(wisp__reading *r, wisp__lane_in *lane, const wisp_
     wisp__incoming in;
     wisp__reading kept = *r;
     wisp__reader outer = r->w->record;
-    wisp__credit paid = wisp__credit_held(r->w, (held->shape_bits + held->data_bits + 7) / 8);
     int data_at = (held->shape_bits + 7) / 8;
+    int64_t bytes = data_at + (held->data_bits + 7) / 8;     /* of a packet, as its sender knows */
+    wisp__credit paid = wisp__credit_lend(r->w, bytes * WISP__EARN_BYTE, 0);
     memset(&in, 0, sizeof in);
     in.kind = (wisp__record)held->kind;
     in.first = held->first;
@@ -25234,12 +25241,6 @@ static void wisp__arrive_early(wisp__reading *r, wisp__lane *lane) {
     }
 }
 
-static void wisp__arrive_in_order(wisp__reading *r, wisp__lane *lane, wisp__incoming *in) {
-    lane->in.next++;
-    wisp__arrive(r, &lane->in, in);
-    if (wisp__goes_on(r)) wisp__arrive_early(r, lane);
-}
-
 /* Is this the end of a large message that must wait, as if it were early? Nothing waits over a
    reliable link, which has no window. */
 static bool wisp__must_wait(const wisp__reading *r, const wisp__incoming *in) {
@@ -25249,17 +25250,19 @@ static bool wisp__must_wait(const wisp__reading *r, const wisp__incoming *in) {
            wisp__held_bytes(bytes) <= r->w->base.limits.window_bytes - r->session->held_bytes;
 }
 
-static void wisp__arrive_now(wisp__reading *r, wisp__lane *lane, uint32_t sequence,
-                             wisp__incoming *in) {
-    if (!wisp__must_wait(r, in)) {
-        wisp__arrive_in_order(r, lane, in);
+static void wisp__arrive_in_order(wisp__reading *r, wisp__lane *lane, uint32_t sequence,
+                                  wisp__incoming *in) {
+    if (wisp__must_wait(r, in)) {
+        wisp__hold(r, lane, sequence, in);
+        wisp__fall_behind(r);
         return;
     }
-    wisp__hold(r, lane, sequence, in);
-    wisp__fall_behind(r);
+    lane->in.next++;
+    wisp__arrive(r, &lane->in, in);
+    if (wisp__goes_on(r)) wisp__arrive_early(r, lane);
 }
 
-/* The same of all channels of a session that have something left. */
+/* What waits in all channels of a session. */
 static void wisp__arrive_behind(wisp__reading *r) {
     for (int c = 0; c < WISP__CHANNELS && wisp__goes_on(r); c++) {
         r->channel = c;
@@ -25285,7 +25288,7 @@ static void wisp__take_turn(wisp__reading *r, wisp__incoming *in) {
         return;
     }
     switch (wisp__lane_turn(base, &lane->in, r->sequence++, &sequence)) {
-    case WISP__NOW: wisp__arrive_now(r, lane, sequence, in); break;
+    case WISP__NOW: wisp__arrive_in_order(r, lane, sequence, in); break;
     case WISP__EARLY: wisp__hold(r, lane, sequence, in); break;
     case WISP__AGAIN: break;
     case WISP__BEYOND: wisp__break(r, "a sequence number beyond the window"); break;
@@ -25671,7 +25674,7 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
     if (!wisp__within_budget(w, s, packet->size) || wisp__is_refused(w, &s->peer, number)) return;
     if (s->behind) wisp__catch_up(w, s);
     if (s->peer.state != WISP__JOINED && s->peer.state != WISP__HALF_OPENED) return;
-    if (s->behind || !wisp__credit_begin(w, s, packet->size)) {      /* a window behind is full */
+    if (s->behind || !wisp__credit_begin(w, s, packet->size)) {      /* behind, its window is full */
         s->peer.stats.packets_refused++;
         return;
     }
@@ -26864,6 +26867,7 @@ static wisp_result wisp__seed(const wisp_desc *desc, wisp__peers *peers, wisp__p
         uint64_t key = wisp__siphash(peers->cookie_key, &i, 1);
         *(i < 2 ? &policy->key[i] : &schemas->key[i - 2]) = key;
     }
+    schemas->base->salt = wisp__siphash(schemas->key, "salt", 4);
     return WISP_OK;
 }
 
