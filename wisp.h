@@ -17064,17 +17064,17 @@ typedef struct wisp__peer {
     uint8_t      methods;          /* of compression, that the other end has */
     uint16_t     connection;       /* the other end's number of this session */
     uint8_t      reads, read;      /* of whole packets: that it reads; that it knows we read */
+    uint8_t      bucket;           /* of the cookie */
+    bool         ending;           /* on a reliable link: what is left goes out, then the goodbye */
     wisp_addr    addr;
     uint32_t     next_of_address;  /* chain in the table: index + 1 */
     struct wisp__peer *next_dirty;
     struct wisp__peer *previous, *next;    /* the joined ones, in order */
     wisp__timer  timer;
     double       started, heard, spoke;
-    int          tries;
+    int          tries, ticket_size;
     uint64_t     client_nonce, server_nonce, cookie;
-    uint8_t      bucket;
     void        *ticket;
-    int          ticket_size;
     wisp__seal   seal;
     wisp__flow   flow;
     wisp__lane  *lanes[WISP__CHANNELS];
@@ -17083,7 +17083,6 @@ typedef struct wisp__peer {
     uint32_t     window_items;     /* per channel, what both ends can do */
     uint64_t     sent_in_order, received_in_order;  /* packets, on a reliable link */
     wisp__stuck *stuck_first, *stuck_last;
-    bool         ending;           /* on a reliable link: what is left goes out, then the goodbye */
     wisp_peer_stats stats;
     void        *user;
     wisp_result  result;           /* why it ended */
@@ -25674,7 +25673,7 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
     if (!wisp__within_budget(w, s, packet->size) || wisp__is_refused(w, &s->peer, number)) return;
     if (s->behind) wisp__catch_up(w, s);
     if (s->peer.state != WISP__JOINED && s->peer.state != WISP__HALF_OPENED) return;
-    if (s->behind || !wisp__credit_begin(w, s, packet->size)) {      /* behind, its window is full */
+    if (s->behind || !wisp__credit_begin(w, s, packet->size)) {     /* behind, its window is full */
         s->peer.stats.packets_refused++;
         return;
     }
