@@ -142,13 +142,6 @@ TEST(calls_that_settle_in_leaps_end_the_session) {
     bench_close(b);
 }
 
-/* The handle of the second call that waits. */
-static wisp_call second_call(const wisp__session *s) {
-    wisp_call call = { 0 };
-    if (s->calls_first && s->calls_first->next) call.id = s->calls_first->next->slot.id;
-    return call;
-}
-
 TEST(answers_of_no_call_are_sought_only_as_far_as_the_packet_pays) {
     enum { CALLS = 4000, ANSWERS = 400 };
     bench *b = bench_open();

@@ -436,7 +436,7 @@ TEST(elements_that_pass_32_bits_are_refused_and_not_read) {
     const wisp_schema *schema = large_open(l, memory, LARGE_BYTES, &count);
     for (int i = 0; schema && i < 3; i++) {
         static const int64_t rooms[] = { 1 << 24, INT32_MAX, INT64_MAX };
-        wisp__credit credit = { INT64_MAX / 2, 0, 0, false };
+        wisp__credit credit = { INT64_MAX / 2, 0, 0, 0, 0, false };
         wisp__writer to = wisp__writer_on(out_bytes, OUT_MAX - WISP__SLACK);
         wisp__reader data;
         wisp__base base;
