@@ -3024,9 +3024,9 @@ static void wisp__limits_defaults(wisp_limits *limits, int max_peers) {
    for a packet to be taken, and what a sender counts on. A message that was put together of
    fragments has a credit of its own for all of its bytes, and more for the values that may be
    packed into them: so much for a byte, and so much for a value. */
-enum { WISP__EARN_BYTE = 128, WISP__EARN_PACKET = 4000, WISP__EARN_SECOND = 16000000,
-       WISP__EARN_SAVED = 4000000, WISP__EARN_MOST = 500000, WISP__EARN_NEEDED = 400000,
-       WISP__EARN_SENT = 300000, WISP__EARN_DENSE = 512, WISP__EARN_VALUE = 64 };
+enum { WISP__EARN_BYTE = 128, WISP__EARN_PACKET = 4000, WISP__EARN_SECOND = 32000000,
+       WISP__EARN_SAVED = 4000000, WISP__EARN_MOST = 500000, WISP__EARN_NEEDED = 480000,
+       WISP__EARN_SENT = 400000, WISP__EARN_DENSE = 512, WISP__EARN_VALUE = 64 };
 
 /* Memory in bytes, for what one packet says, and for each byte of a message of fragments, beside
    that of the values which may be packed into it. */
@@ -3050,7 +3050,7 @@ enum {
     WISP__PRICE_CODED   = 16,    /* a byte that a codec reads; it pays half a unit for each byte of
                                     memory besides */
     WISP__PRICE_ANY     = 72,    /* for a sender: a value, with all that is done to it, .. */
-    WISP__PRICE_APPLY   = 34,    /* .. or a number of a C struct that is told by a delta */
+    WISP__PRICE_APPLY   = 10,    /* .. or a number of a C struct that a delta has made, .. */
     WISP__PRICE_MADE    = 56,    /* .. or a field of a record, which takes a bit or more, .. */
     WISP__PRICE_SENT    = 32,    /* .. or one of the values of which a packet holds so many */
     WISP__PRICE_RECORD  = 30,    /* a record of a packet: to be read .. */
@@ -19678,15 +19678,17 @@ typedef struct wisp__difference {
 /* Bytes for what a difference makes of a record, at first: most records grow to no more. */
 static int64_t wisp__apply_room(int64_t base_bits) { return base_bits / 4 + 4096; }
 
-/* What the reader of a difference will pay, or a little more. */
-static int64_t wisp__difference_work(const wisp__differ *d, const wisp__form *form,
-                                     const wisp__program *program, const wisp__kept *value,
-                                     const wisp__kept *base) {
-    int64_t cells = program ? WISP__DELTA_SYMBOLS - d->symbols
-                            : (int64_t)value->values + base->values;
-    bool simple = program && program->source->shape == WISP_SHAPE_STRUCT && !form->adaptive;
+/* What the reader of a difference will pay, or a little more: for a record what its writer has
+   `paid`, which goes the same way, and what is made of it afterwards. */
+static int64_t wisp__difference_work(const wisp__differ *d, const wisp__program *program,
+                                     const wisp__kept *value, const wisp__kept *base,
+                                     int64_t paid) {
+    int64_t cells = WISP__DELTA_SYMBOLS - d->symbols;
     bool again = program && value->bits / 8 > wisp__apply_room(base->bits);
-    return cells * (simple ? WISP__PRICE_APPLY : WISP__PRICE_ANY) * (again ? 2 : 1);
+    if (!program) return ((int64_t)value->values + base->values) * WISP__PRICE_ANY;
+    if (program->source->shape == WISP_SHAPE_STRUCT) paid += cells * WISP__PRICE_APPLY;
+    else paid += cells * WISP__PRICE_MADE;
+    return again ? paid * 2 : paid;
 }
 
 /* Makes the difference of a value from a base; its memory is of c->scratch. */
@@ -19696,6 +19698,7 @@ static void wisp__difference_make(wisp__content *c, const wisp__form *form,
     wisp__reader data = wisp__reader_on(NULL, 0), shape = data;
     wisp__unpacker u = wisp__content_unpacker(c, &c->scratch, &data, 1 << 26);
     size_t room = (size_t)(value->bits / 8) + 16;
+    wisp__credit meter = { INT64_MAX, INT64_MAX, INT64_MAX, 0, 0, false };
     wisp__differ d;
     wisp__writer to;
     uint8_t *bytes, *models = NULL;
@@ -19703,6 +19706,7 @@ static void wisp__difference_make(wisp__content *c, const wisp__form *form,
     int a_count = 0, b_count = 0;
     bool made;
     u.shape = &shape;
+    u.credit = &meter;
     out->bits = 0;
     out->adapted = NULL;
     wisp__differ_on(&d, &u, out->base, out->older);
@@ -19719,7 +19723,7 @@ static void wisp__difference_make(wisp__content *c, const wisp__form *form,
         b = wisp__kept_values(&u, value, &b_count);
         made = a && b && wisp__values_write(&d, a, a_count, b, b_count);
     }
-    out->work = wisp__difference_work(&d, form, program, value, out->base);
+    out->work = wisp__difference_work(&d, program, value, out->base, INT64_MAX - meter.work);
     if (!made || to.at >= value->bits) return;
     if (!wisp__can_pay(c->base, out->work, to.at / 8)) return;
     out->bytes = bytes;
@@ -23366,8 +23370,7 @@ static wisp_result wisp__tell_value(wisp *w, wisp__session *s, wisp__remote *rem
     t.whole = d == NULL;
     t.far = t.whole && !in_order && track->sequence >= WISP__SEQUENCE_NEAR &&
             (!track->has_acked || track->sequence - track->acked > WISP__SEQUENCE_NEAR);
-    w->content.packer.values = d ? wisp__max_int(value->values, wisp__as_values(d->work))
-                                 : value->values;
+    w->content.packer.values = d ? wisp__max_int(1, wisp__as_values(d->work)) : value->values;
     why = wisp__tell_pack(w, form, in_order, &t, d ? d->bytes : (const uint8_t *)value->bytes,
                           d ? d->bits : value->bits);
     if (why == WISP_OK && d && d->adapted) {
