@@ -704,7 +704,7 @@ static void send_dear_differences(bool reliable_link) {
     world_close(&t.w);
 }
 
-/* 900 rows of 8 numbers at 60 Hz, one of which changes: differences are what a reader can pay for. */
+/* 900 rows of 8 numbers at 60 Hz, of which one changes: a reader can pay for differences. */
 enum { ROWS = 900 };
 
 typedef struct row { int32_t a, b, c, d, e, f, g, h; } row;
