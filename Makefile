@@ -3,7 +3,7 @@
 #   demo       builds the arena with a C compiler, nothing else, and plays it (ten seconds)
 #   examples   builds the small examples
 #   picture    draws examples/overlay.png, which README shows
-#   test       all tests on all compilers, 32 bit, big-endian, Windows; installs what it needs
+#   test       all tests on all compilers, 32 bit, big-endian, ARM, Windows; installs what it needs
 #   asan       only the tests, under the address and undefined sanitizers
 #   fuzz       one minute of libFuzzer; MINUTES=n: so many for each target
 #   cover      which lines of wisp.h the tests run, room by room
@@ -41,6 +41,9 @@ TESTS_M32 := $(FOREIGN) $(addprefix test_, queue batch session receive host peer
 TESTS_FAST := $(addprefix test_, base value type pack scalar tile record codec engine decimal json \
             msgpack protobuf policy)
 
+# Compilers, a C library and a machine that only the wire's bytes and one session are run on.
+SMOKE := tcc musl musl-static arm
+
 FUZZERS_M32 := $(filter-out fuzz_compress, $(FUZZERS))
 
 # A kind of build: the compiler with its flags, what is linked, and what runs the program. (The
@@ -56,11 +59,16 @@ CC_fast    := gcc $(WARN_C) -O2 -ffast-math
 CC_m32     := gcc $(WARN_C) -Wno-double-promotion -O0 -m32
 CC_s390x   := s390x-linux-gnu-gcc $(WARN_C) -Wno-double-promotion -O1 -static
 CC_mingw   := x86_64-w64-mingw32-gcc $(WARN_C) -O0
+CC_tcc     := tcc -Wall -Werror
+CC_musl    := musl-gcc $(WARN_C) -O0
+CC_musl-static := $(CC_musl) -static
+CC_arm     := arm-linux-gnueabihf-gcc $(WARN_C) -O1 -static
 CC_g++     := g++ -std=c++11 $(WARN) -O2
 CC_clang++ := clang++ -std=c++11 $(WARN) -O2
 CC_m32++   := g++ -std=c++11 $(WARN) -Wno-double-promotion -O1 -m32
 LIBS_mingw := -lws2_32
 RUN_s390x  := qemu-s390x-static
+RUN_arm    := qemu-arm-static
 RUN_mingw  := wine
 
 help:
@@ -89,6 +97,7 @@ LOGS_TEST := $(LOGS_ASAN) $(TESTS_M32:%=build/tests/m32/%.log) \
     $(FOREIGN:%=build/tests/s390x/%.log) $(WINDOWS:%=build/tests/mingw/%.log) \
     $(foreach kind, gcc clang m32 s390x mingw, \
         $(addprefix build/compile/$(kind)/, c99.log c11.log embedded.log two_units.log)) \
+    $(foreach kind, $(SMOKE), build/tests/$(kind)/test_golden.log build/compile/$(kind)/c99.log) \
     $(foreach kind, g++ clang++ m32++, build/compile/$(kind)/cpp11.log) \
     build/compile/mixed/c_in_cpp.log build/compile/mixed/cpp_in_c.log \
     $(EXAMPLES:%=build/examples/asan/%.log) build/examples/asan/arena.log \

@@ -2344,9 +2344,11 @@ static inline wisp_value wisp__from_transform(wisp_transform v) {
     WISP__L15(z, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o), WISP__VALUE(p)
 #define WISP__LIST(...) \
     WISP__EXPAND(WISP__CAT(WISP__L, WISP__COUNT(__VA_ARGS__))(__VA_ARGS__))
-/* A pointer to the values and their count: two arguments. */
+/* A pointer to the values and their count: two arguments. The array has its
+   size because tcc cannot count structs that functions return. */
 #define WISP__VALUES(...) \
-    (const wisp_value[]){ WISP__LIST(__VA_ARGS__) } + 1, WISP__COUNT(__VA_ARGS__)
+    (const wisp_value[WISP__COUNT(__VA_ARGS__) + 1]){ WISP__LIST(__VA_ARGS__) } + 1, \
+    WISP__COUNT(__VA_ARGS__)
 
 #define wisp_fire(w, remote, ...) wisp_fire_target((w), WISP__TARGET(remote), \
     wisp_to_peer(WISP__FIRST(__VA_ARGS__)), WISP__VALUES(__VA_ARGS__))
