@@ -2131,7 +2131,8 @@ WISP_API void wisp_stats_total(const wisp *w, wisp_total_stats *out);
 /* ---------------------------------------------------------------------------
  * The calls with plain values. `remote` is a name or a wisp_remote; each
  * value is wrapped by its type (C11, C++) or a wisp_value (C99). Up to 16;
- * more go through the _values functions.
+ * more go through the _values functions. (tcc takes all of them as well, but
+ * an array of several values needs its size: wisp_value list[2] = { ... }.)
  *
  *   wisp_result wisp_fire       (wisp *w, remote, wisp_peer to, ...);
  *   wisp_result wisp_fire_all   (wisp *w, remote, ...);

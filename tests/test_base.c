@@ -278,27 +278,28 @@ static void log_open(wisp__base *base, low_memory *memory, log_line *line) {
 }
 
 TEST(equal_lines_are_told_eight_at_once_and_one_a_second_with_their_number) {
+    static const char format[] = "line %d";     /* equal lines have one format, at one address */
     wisp__base base;
     low_memory memory;
     log_line line;
     log_open(&base, &memory, &line);
-    for (int i = 0; i < 100; i++) wisp__log(&base, WISP_LOG_WARNING, WISP_E_RATE, "line %d", i);
+    for (int i = 0; i < 100; i++) wisp__log(&base, WISP_LOG_WARNING, WISP_E_RATE, format, i);
     CHECK_EQ_INT(line.lines, 8);
     CHECK_EQ_STR(line.text, "line 7");
     wisp__log(&base, WISP_LOG_ERROR, WISP_E_LINK, "another line");
     CHECK_EQ_INT(line.lines, 9);
     base.time += 1;
-    wisp__log(&base, WISP_LOG_WARNING, WISP_E_RATE, "line %d", 100);
+    wisp__log(&base, WISP_LOG_WARNING, WISP_E_RATE, format, 100);
     CHECK_EQ_STR(line.text, "line 100 (and 92 like it)");
-    wisp__log(&base, WISP_LOG_WARNING, WISP_E_RATE, "line %d", 101);
+    wisp__log(&base, WISP_LOG_WARNING, WISP_E_RATE, format, 101);
     CHECK_EQ_INT(line.lines, 10);
     for (int i = 0; i < 10 * 100; i++) {
         base.time += 0.01;
-        wisp__log(&base, WISP_LOG_WARNING, WISP_E_RATE, "line %d", 102);
+        wisp__log(&base, WISP_LOG_WARNING, WISP_E_RATE, format, 102);
     }
     CHECK(line.lines >= 19 && line.lines <= 20);
     base.time += 8;
-    for (int i = 0; i < 100; i++) wisp__log(&base, WISP_LOG_WARNING, WISP_E_RATE, "line %d", i);
+    for (int i = 0; i < 100; i++) wisp__log(&base, WISP_LOG_WARNING, WISP_E_RATE, format, i);
     CHECK(line.lines >= 27 && line.lines <= 28);
 }
 

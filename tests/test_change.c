@@ -268,7 +268,7 @@ TEST(wrong_bits_for_a_tree_are_endured) {
 /* --- golden: what has once been sent stays readable --- */
 
 TEST(golden_differences_of_values) {
-    wisp_value ints[] = { wisp_int(1), wisp_int(2), wisp_int(3) };
+    wisp_value ints[3] = { wisp_int(1), wisp_int(2), wisp_int(3) };
     wisp_pair a[] = { { "hp", wisp_int(100) }, { "mp", wisp_int(80) }, { "n", wisp_string("x") } };
     wisp_pair b[] = { { "hp", wisp_int(95) }, { "mp", wisp_int(80) }, { "n", wisp_string("x") } };
     wisp_pair c[] = { { "hp", wisp_int(95) }, { "xp", wisp_bool(true) } };

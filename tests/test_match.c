@@ -4,7 +4,9 @@
 #include "../wisp.h"
 #include "test.h"
 
-#ifndef _WIN32
+/* glibc is the reference: musl does not find the empty branch of "^($)|" in "bbb". tcc cannot read
+   the regex.h of glibc. */
+#if defined(__GLIBC__) && !defined(__TINYC__)
 #include <regex.h>
 #define HAS_REGEX 1
 #endif
@@ -519,18 +521,16 @@ static void few_pluses(char *pattern, int count) {
 
 typedef struct tally { int both, yes, no, neither; } tally;
 
-/* What POSIX leaves open: an implementation may take a `)` as itself, and refuse an empty branch
-   or the repeat of a repeat. So which patterns are taken is compared with one of them only. */
+/* POSIX leaves it open whether a `)` stands for itself, and whether an empty branch or the repeat
+   of a repeat is refused: glibc takes the same patterns as wisp, except for a `)`. */
 static void compare(uint64_t *seed, const char *pattern, tally *t) {
     regex_t reference;
     wisp_pattern p;
     int position = -1;
     bool ours = wisp_pattern_compile(&p, pattern, &position) == WISP_OK;
     bool theirs = regcomp(&reference, pattern, REG_EXTENDED | REG_NOSUB) == 0;
-#ifdef __GLIBC__
     if (ours != theirs && (ours || pattern[position] != ')') && !CHECK(ours == theirs))
         printf("    \"%s\": ours %d, theirs %d, at %d\n", pattern, ours, theirs, position);
-#endif
     for (int i = 0; i < 3 && ours && theirs; i++) {
         char text[16];
         int found_theirs;

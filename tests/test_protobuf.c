@@ -476,7 +476,7 @@ TEST(a_union_is_written_as_the_first_option_that_fits) {
     static const wisp_type type = WISP_T_UNION(options, 16);
     wisp_pair pair, xy[] = { { "y", wisp_int(2) }, { "x", wisp_int(1) } };
     wisp_pair xr[] = { { "x", wisp_int(1) }, { "r", wisp_int(2) } };
-    wisp_value texts[] = { wisp_string("a"), wisp_string("b"), wisp_string("c") }, value;
+    wisp_value texts[3] = { wisp_string("a"), wisp_string("b"), wisp_string("c") }, value;
     wisp_object object = { 9 };
     single s;
     const wisp_schema *schema = single_of(&s, &type, 0, 0);
@@ -642,7 +642,7 @@ TEST(arrays_of_arrays_are_messages_with_a_list) {
     static const wisp_type row = WISP_T_ARRAY(&t_int32, 9), words = WISP_T_ARRAY(&t_string, 9);
     static const wisp_type grid = WISP_T_ARRAY(&row, 9), pages = WISP_T_ARRAY(&words, 9);
     static const wisp_type cube = WISP_T_ARRAY(&grid, 9);
-    wisp_value one_two[] = { wisp_int(1), wisp_int(2) }, text = wisp_string("a");
+    wisp_value one_two[2] = { wisp_int(1), wisp_int(2) }, text = wisp_string("a");
     wisp_value rows[3], planes[2];
     wisp_pair pair;
     single s;
@@ -713,7 +713,7 @@ TEST(rows_are_arrays_in_the_order_of_the_fields) {
         WISP_MAYBE_MAP_FIELD("any", WISP_T_ANY)
     };
     static const wisp_schema schema = WISP_LIST_SCHEMA("hit", 1, fields);
-    wisp_value values[] = { wisp_int(12), wisp_nil(), wisp_string("sword"), wisp_bool(true) };
+    wisp_value values[4] = { wisp_int(12), wisp_nil(), wisp_string("sword"), wisp_bool(true) };
     wisp_value map = wisp_map(NULL, 0), row = wisp_array(values, 2);
     round_trips(&schema, wisp_array(values, 4), "080c 22022001 4a0573776f7264");
     values[1] = wisp_string("me");

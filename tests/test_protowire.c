@@ -87,7 +87,7 @@ TEST(values_are_google_protobuf_values) {
     wisp_object object = { 7 };
     wisp_vec3 position = { 1, 0, 0 };
     wisp_quat rotation = { 0, 0, 0, 1 };
-    wisp_value items[] = { wisp_int(1), wisp_nil() }, value;
+    wisp_value items[2] = { wisp_int(1), wisp_nil() }, value;
     bench *b = bench_of();
     wisp_pair pairs[] = { { "a", wisp_string("x") }, { "", wisp_bool(false) } };
     round_trips(NULL, wisp_nil(), "0800");
