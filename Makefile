@@ -26,16 +26,17 @@ WINDOWS  := $(addprefix test_, base pool stats meter bits text value match pack 
             golden remote policy event call links codec decimal json profile overlay)
 FOREIGN  := $(addprefix test_, base pool stats meter bits text value pack seal packet golden \
             remote policy event call links type schema descriptor scalar tile record codec \
-            decimal json msgpack protowire protobuf table coder migrate engine profile)
+            decimal json msgpack protowire protobuf delta_bits range_coder migrate engine \
+            profile)
 
 # What needs LZ4, libdeflate and zstd, which are there only for this machine itself.
 COMPRESS := -llz4 -ldeflate -lzstd
-LIBS_test_compress := $(COMPRESS)
-LIBS_fuzz_compress := $(COMPRESS)
+LIBS_test_plugins  := $(COMPRESS)
+LIBS_fuzz_plugins  := $(COMPRESS)
 LIBS_07_compress   := $(COMPRESS)
 LIBS_11_overlay    := -lpng
 TESTS_M32 := $(FOREIGN) $(addprefix test_, queue batch session receive host peer packet channel \
-            wrap wrap16 soak oom form content delta change track squeeze)
+            wrap wrap16 soak oom encoding message_codec record_delta value_delta baseline compress)
 
 # Where a compiler may take every number for finite, and the machine small ones for zero.
 TESTS_FAST := $(addprefix test_, base value type pack scalar tile record codec engine decimal json \
@@ -44,7 +45,7 @@ TESTS_FAST := $(addprefix test_, base value type pack scalar tile record codec e
 # Compilers, a C library and a machine that only the wire's bytes and one session are run on.
 SMOKE := tcc musl musl-static arm
 
-FUZZERS_M32 := $(filter-out fuzz_compress, $(FUZZERS))
+FUZZERS_M32 := $(filter-out fuzz_plugins, $(FUZZERS))
 
 # A kind of build: the compiler with its flags, what is linked, and what runs the program. (The
 # 32-bit x87 and s390x compute every float as a double, whatever the source says.)

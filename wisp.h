@@ -49,20 +49,20 @@
        >>msgpack   MessagePack
        >>protowire Protobuf's bytes, and values without a schema in them
        >>protobuf  Protobuf (proto3): the messages of schemas
-       >>table     tables of numbers as differences
-       >>coder     the same through an adaptive range coder
-       >>delta     differences of records
-       >>change    differences of values without a schema
-       >>squeeze   compressors, and which of them pays
+       >>delta_bits     tables of numbers as differences
+       >>range_coder     the same through an adaptive range coder
+       >>record_delta     differences of records
+       >>value_delta    differences of values without a schema
+       >>compress   compressors, and which of them pays
        >>seal      SipHash, the join cookie, the tag on every packet
        >>packet    header, acks, round trip, loss, congestion, pacing
        >>channel   reliable order, fragments, reassembly
        >>peer      join handshake, session life, leave
-       >>track     the values that differences are to, for each peer
-       >>form      what the messages of a name look like on the wire
+       >>baseline     the values that differences are to, for each peer
+       >>encoding      what the messages of a name look like on the wire
        >>policy    rate limits, budgets of bytes, floods, errors and joins
        >>remote    names, their settings, their announcement to peers
-       >>content   values to bits and back, by form and schema
+       >>message_codec   values to bits and back, by form and schema
        >>group     peers by a name, to be fired at and called together
        >>queue     what waits for each peer, and in which order it goes
        >>batch     packets filled and sent
@@ -72,8 +72,8 @@
        >>profile   the snapshot: what the profiler tells, as a struct and JSON
        >>links     loopback and simulated networks, for tests and demos
        >>session   how sessions begin and end
-       >>outgoing  messages made and given to peers, told, fired, answered
-       >>incoming  messages read, put together, handed to handlers
+       >>send  messages made and given to peers, told, fired, answered
+       >>inbound  messages read, put together, handed to handlers
        >>receive   packets and their records as they come; timers
        >>overlay   a debug panel, drawn through two callbacks
        >>host      create, update, destroy: wires the rooms
@@ -1128,7 +1128,7 @@ WISP_API const wisp_schema *wisp_engine_schema(const char *name);
 WISP_API wisp_color wisp_brick_color_rgb(int number);
 
 /* ===========================================================================
- * MARK: >>squeeze
+ * MARK: >>compress
  * Compression. There is no compressor in here but a form for runs of equal
  * bytes; wisp_compress.h plugs in LZ4, deflate and zstd, and you may plug in
  * your own. Both ends tell each other at the join what they have, and only
@@ -6881,9 +6881,9 @@ static void wisp__describe_schema(wisp__writer *to, const wisp_schema *schema) {
 }
 
 static void wisp__describe_vector(wisp__writer *to, const wisp_type *type) {
-    int form = type->of ? 2 : wisp__has_steps(type) ? 1 : 0;
-    int count = form == 2 ? wisp__vector_count(type) : form;
-    wisp__put(to, (uint64_t)form, 2);
+    int encoding = type->of ? 2 : wisp__has_steps(type) ? 1 : 0;
+    int count = encoding == 2 ? wisp__vector_count(type) : encoding;
+    wisp__put(to, (uint64_t)encoding, 2);
     for (int i = 0; i < count; i++) wisp__put_range(to, wisp__component(type, i), true);
 }
 
@@ -7017,10 +7017,10 @@ static void wisp__learn_range(wisp__describing *d, wisp_type *type, bool step) {
 }
 
 static bool wisp__learn_vector(wisp__describing *d, wisp_type *type) {
-    int form = (int)wisp__get(d->from, 2), count = wisp__vector_count(type);
+    int encoding = (int)wisp__get(d->from, 2), count = wisp__vector_count(type);
     wisp_range *ranges;
-    if (form == 1) wisp__learn_range(d, type, true);
-    if (form < 2) return true;
+    if (encoding == 1) wisp__learn_range(d, type, true);
+    if (encoding < 2) return true;
     ranges = (wisp_range *)wisp__bump_items(d->memory, count, sizeof *ranges);
     if (!ranges) return false;
     for (int i = 0; i < count; i++) ranges[i] = wisp__get_range(d->from, true);
@@ -7086,7 +7086,7 @@ static int wisp__learn_kind(wisp__reader *from, wisp_type *type) {
 
 static bool wisp__learn_type(wisp__describing *d, wisp_type *type) {
     wisp_type *inner;
-    int form;
+    int encoding;
     memset(type, 0, sizeof *type);
     type->kind = wisp__learn_kind(d->from, type);
     if (d->from->failed || ++d->nodes > WISP__SCHEMA_NODES) return wisp__learn_fail(d);
@@ -7108,8 +7108,8 @@ static bool wisp__learn_type(wisp__describing *d, wisp_type *type) {
         break;
     case WISP_TYPE_NUMBER:
     case WISP_TYPE_NUMBER_RANGE:
-        form = (int)wisp__get(d->from, 2);
-        type->bytes = form == 1 ? 4 : form == 2 ? 8 : 0;
+        encoding = (int)wisp__get(d->from, 2);
+        type->bytes = encoding == 1 ? 4 : encoding == 2 ? 8 : 0;
         if (type->kind == WISP_TYPE_NUMBER_RANGE) wisp__learn_range(d, type, false);
         break;
     case WISP_TYPE_QUANTIZED:
@@ -8281,18 +8281,19 @@ static wisp__pen wisp__write_floats(wisp__pen pen, const wisp__op *op, const uin
 }
 
 static wisp__pen wisp__write_double(wisp__pen pen, const wisp__op *op, const uint8_t *at) {
-    uint8_t form[16 + WISP__SLACK];
-    wisp__writer writer = wisp__writer_on(form, 16);
+    uint8_t encoding[16 + WISP__SLACK];
+    wisp__writer writer = wisp__writer_on(encoding, 16);
     uint64_t bits = wisp__load_double_bits(at);
     if (op->flags & WISP__OP_RANGED && !wisp__in_bounds(bits, &op->low, &op->high, 8))
         pen.wrong = true;
     if (op->code == WISP__OP_DOUBLE) return wisp__pen_put64(pen, bits);
-    memset(form, 0, sizeof form);
+    memset(encoding, 0, sizeof encoding);
     wisp__pack_number(&writer, bits);
-    pen = wisp__pen_put(pen, wisp__low_bits(wisp__load64(form), wisp__min_int((int)writer.at, 40)),
+    pen = wisp__pen_put(pen,
+                        wisp__low_bits(wisp__load64(encoding), wisp__min_int((int)writer.at, 40)),
                         wisp__min_int((int)writer.at, 40));
     if (writer.at > 40)
-        pen = wisp__pen_put(pen, wisp__low_bits(wisp__load64(form + 5), (int)writer.at - 40),
+        pen = wisp__pen_put(pen, wisp__low_bits(wisp__load64(encoding + 5), (int)writer.at - 40),
                             (int)writer.at - 40);
     return pen;
 }
@@ -11332,13 +11333,14 @@ static void wisp__msgpack_put_code(wisp__msgpack_writer *w, unsigned code, uint6
     wisp__msgpack_put(w, bytes, (size_t)size + 1);
 }
 
-static void wisp__msgpack_put_length(wisp__msgpack_writer *w, const wisp__msgpack_form *form,
+static void wisp__msgpack_put_length(wisp__msgpack_writer *w, const wisp__msgpack_form *encoding,
                                      size_t length) {
-    if (length < form->fixed) wisp__msgpack_put_code(w, form->first + (unsigned)length, 0, 0);
-    else if (form->has_byte && length <= 0xff)
-        wisp__msgpack_put_code(w, form->code - 1u, length, 1);
-    else if (length <= 0xffff) wisp__msgpack_put_code(w, form->code, length, 2);
-    else wisp__msgpack_put_code(w, form->code + 1u, length, 4);
+    if (length < encoding->fixed)
+        wisp__msgpack_put_code(w, encoding->first + (unsigned)length, 0, 0);
+    else if (encoding->has_byte && length <= 0xff)
+        wisp__msgpack_put_code(w, encoding->code - 1u, length, 1);
+    else if (length <= 0xffff) wisp__msgpack_put_code(w, encoding->code, length, 2);
+    else wisp__msgpack_put_code(w, encoding->code + 1u, length, 4);
 }
 
 static void wisp__msgpack_put_uint(wisp__msgpack_writer *w, uint64_t number) {
@@ -12471,19 +12473,20 @@ static wisp__protobuf_form wisp__protobuf_form_of(const wisp_type *type, int byt
     }
 }
 
-static bool wisp__protobuf_is_scalar(wisp__protobuf_form form) {
-    return form <= WISP__PROTOBUF_DOUBLE;
+static bool wisp__protobuf_is_scalar(wisp__protobuf_form encoding) {
+    return encoding <= WISP__PROTOBUF_DOUBLE;
 }
 
-static unsigned wisp__protobuf_wire_of(wisp__protobuf_form form) {
-    switch (form) {
+static unsigned wisp__protobuf_wire_of(wisp__protobuf_form encoding) {
+    switch (encoding) {
     case WISP__PROTOBUF_FIXED32:
     case WISP__PROTOBUF_SFIXED32:
     case WISP__PROTOBUF_FLOAT: return WISP__PROTOWIRE_4;
     case WISP__PROTOBUF_FIXED64:
     case WISP__PROTOBUF_SFIXED64:
     case WISP__PROTOBUF_DOUBLE: return WISP__PROTOWIRE_8;
-    default: return form < WISP__PROTOBUF_STRING ? WISP__PROTOWIRE_VARINT : WISP__PROTOWIRE_SIZED;
+    default:
+        return encoding < WISP__PROTOBUF_STRING ? WISP__PROTOWIRE_VARINT : WISP__PROTOWIRE_SIZED;
     }
 }
 
@@ -12526,9 +12529,9 @@ static bool wisp__protobuf_enum_bits(const wisp_type *type, const wisp_value *va
 }
 
 /* The scalar that a value is; false: it is none of this form. */
-static bool wisp__protobuf_bits(wisp__protobuf_form form, const wisp_type *type,
+static bool wisp__protobuf_bits(wisp__protobuf_form encoding, const wisp_type *type,
                                 const wisp_value *value, uint64_t *bits) {
-    switch (form) {
+    switch (encoding) {
     case WISP__PROTOBUF_BOOL:
         if (value->kind == WISP_BOOL) *bits = wisp__bool_of(value);
         return value->kind == WISP_BOOL;
@@ -12546,7 +12549,7 @@ static bool wisp__protobuf_bits(wisp__protobuf_form form, const wisp_type *type,
     case WISP__PROTOBUF_FIXED64: return wisp__protobuf_integer_bits(value, 64, false, bits);
     case WISP__PROTOBUF_SINT32:
     case WISP__PROTOBUF_SINT64:
-        if (!wisp__protobuf_integer_bits(value, form == WISP__PROTOBUF_SINT32 ? 32 : 64, true,
+        if (!wisp__protobuf_integer_bits(value, encoding == WISP__PROTOBUF_SINT32 ? 32 : 64, true,
                                          bits))
             return false;
         *bits = wisp__zigzag((int64_t)*bits);
@@ -12558,9 +12561,9 @@ static bool wisp__protobuf_bits(wisp__protobuf_form form, const wisp_type *type,
 }
 
 /* Of what was read: more bits than a form has are dropped, as the specification wants. */
-static wisp_value wisp__protobuf_scalar(wisp__protobuf_form form, const wisp_type *type,
+static wisp_value wisp__protobuf_scalar(wisp__protobuf_form encoding, const wisp_type *type,
                                         uint64_t bits) {
-    switch (form) {
+    switch (encoding) {
     case WISP__PROTOBUF_BOOL: return wisp_bool(bits != 0);
     case WISP__PROTOBUF_OBJECT: return wisp__value_of_id((uint32_t)bits);
     case WISP__PROTOBUF_ENUM:
@@ -12581,21 +12584,21 @@ static wisp_value wisp__protobuf_scalar(wisp__protobuf_form form, const wisp_typ
 }
 
 /* What a field is that has not come: nil for what consists of other values. */
-static wisp_value wisp__protobuf_zero(const wisp_type *type, wisp__protobuf_form form) {
-    if (wisp__protobuf_is_scalar(form)) return wisp__protobuf_scalar(form, type, 0);
-    if (form == WISP__PROTOBUF_STRING) return wisp_string("");
-    if (form == WISP__PROTOBUF_BYTES) return wisp_bytes("", 0);
+static wisp_value wisp__protobuf_zero(const wisp_type *type, wisp__protobuf_form encoding) {
+    if (wisp__protobuf_is_scalar(encoding)) return wisp__protobuf_scalar(encoding, type, 0);
+    if (encoding == WISP__PROTOBUF_STRING) return wisp_string("");
+    if (encoding == WISP__PROTOBUF_BYTES) return wisp_bytes("", 0);
     if (type->kind >= WISP_TYPE_VEC2 && type->kind <= WISP_TYPE_COLOR)
         return wisp__value_of(wisp__protobuf_floats_kind(type), 0);
     return wisp_nil();
 }
 
 /* The default of an optional field. */
-static wisp_value wisp__protobuf_fallback(const wisp_field *field, wisp__protobuf_form form) {
+static wisp_value wisp__protobuf_fallback(const wisp_field *field, wisp__protobuf_form encoding) {
     const char *text = field->fallback_text;
     wisp_value value = text ? wisp_string(text) : wisp_number(field->fallback);
     uint64_t bits = 0;
-    switch (form) {
+    switch (encoding) {
     case WISP__PROTOBUF_STRING: return wisp_string(text);
     case WISP__PROTOBUF_BYTES: return wisp_bytes(text ? text : "", text ? (int)strlen(text) : 0);
     case WISP__PROTOBUF_LIST: return wisp_nil();
@@ -12603,21 +12606,22 @@ static wisp_value wisp__protobuf_fallback(const wisp_field *field, wisp__protobu
         if (field->type.kind == WISP_TYPE_ANY || field->type.kind == WISP_TYPE_EXACT ||
             field->type.kind == WISP_TYPE_UNION)
             return value;
-        return wisp__protobuf_zero(&field->type, form);
+        return wisp__protobuf_zero(&field->type, encoding);
     case WISP__PROTOBUF_BOOL: return wisp_bool(field->fallback < 0 || field->fallback > 0);
     default: break;
     }
-    if (!wisp__protobuf_bits(form, &field->type, &value, &bits)) bits = 0;
-    return wisp__protobuf_scalar(form, &field->type, bits);
+    if (!wisp__protobuf_bits(encoding, &field->type, &value, &bits)) bits = 0;
+    return wisp__protobuf_scalar(encoding, &field->type, bits);
 }
 
 /* --- writing scalars and floats --- */
 
-static void wisp__protobuf_put_scalar(wisp__protowire_writer *w, wisp__protobuf_form form,
+static void wisp__protobuf_put_scalar(wisp__protowire_writer *w, wisp__protobuf_form encoding,
                                       const wisp_type *type, const wisp_value *value) {
     uint64_t bits = 0;
-    if (!wisp__protobuf_bits(form, type, value, &bits)) wisp__protowire_refuse(w, WISP_E_INVALID);
-    wisp__protowire_put_bits(w, wisp__protobuf_wire_of(form), bits);
+    if (!wisp__protobuf_bits(encoding, type, value, &bits))
+        wisp__protowire_refuse(w, WISP_E_INVALID);
+    wisp__protowire_put_bits(w, wisp__protobuf_wire_of(encoding), bits);
 }
 
 /* Floats 1, 2, .. of a message; zeros are not written, minus zero is. */
@@ -12650,10 +12654,10 @@ static void wisp__protobuf_put_transform(wisp__protowire_writer *w, const wisp_v
 static bool wisp__protobuf_fits(const wisp_type *type, const wisp_value *value, int levels);
 
 static bool wisp__protobuf_fits_scalar(const wisp_type *type, const wisp_value *value) {
-    wisp__protobuf_form form = wisp__protobuf_form_of(type, 0);
+    wisp__protobuf_form encoding = wisp__protobuf_form_of(type, 0);
     wisp__numeric numeric;
     uint64_t bits = 0, number = 0;
-    if (!wisp__protobuf_bits(form, type, value, &bits)) return false;
+    if (!wisp__protobuf_bits(encoding, type, value, &bits)) return false;
     if (!wisp__numeric_of(value, &numeric)) return true;
     wisp__value_double(value, &number);
     switch (type->kind) {
@@ -12731,8 +12735,8 @@ static bool wisp__protobuf_fits_struct(const wisp_schema *schema, const wisp_val
 }
 
 static bool wisp__protobuf_fits(const wisp_type *type, const wisp_value *value, int levels) {
-    wisp__protobuf_form form = wisp__protobuf_form_of(type, 0);
-    if (wisp__protobuf_is_scalar(form)) return wisp__protobuf_fits_scalar(type, value);
+    wisp__protobuf_form encoding = wisp__protobuf_form_of(type, 0);
+    if (wisp__protobuf_is_scalar(encoding)) return wisp__protobuf_fits_scalar(type, value);
     switch (type->kind) {
     case WISP_TYPE_ANY: return true;
     case WISP_TYPE_EXACT:
@@ -12758,29 +12762,29 @@ static bool wisp__protobuf_fits(const wisp_type *type, const wisp_value *value, 
 
 /* A scalar that is not its default, or that need not be there. */
 static void wisp__protobuf_put_scalar_field(wisp__protowire_writer *w, const wisp_field *field,
-                                            wisp__protobuf_form form, const wisp_value *value,
+                                            wisp__protobuf_form encoding, const wisp_value *value,
                                             uint32_t number) {
-    unsigned wire = wisp__protobuf_wire_of(form);
+    unsigned wire = wisp__protobuf_wire_of(encoding);
     uint64_t bits = 0, otherwise = 0;
     wisp_value fallback;
-    if (!wisp__protobuf_bits(form, &field->type, value, &bits))
+    if (!wisp__protobuf_bits(encoding, &field->type, value, &bits))
         wisp__protowire_refuse(w, WISP_E_INVALID);
     if (field->flags & WISP_FLAG_OPTIONAL) {
-        fallback = wisp__protobuf_fallback(field, form);
-        wisp__protobuf_bits(form, &field->type, &fallback, &otherwise);
+        fallback = wisp__protobuf_fallback(field, encoding);
+        wisp__protobuf_bits(encoding, &field->type, &fallback, &otherwise);
     }
     if (bits == otherwise && !(field->flags & WISP_FLAG_MAYBE)) return;
     wisp__protowire_put_bits(w, wire, bits);
     wisp__protowire_put_tag(w, number, wire);
 }
 
-static bool wisp__protobuf_is_default_text(const wisp_field *field, wisp__protobuf_form form,
+static bool wisp__protobuf_is_default_text(const wisp_field *field, wisp__protobuf_form encoding,
                                            const wisp_value *value) {
     wisp_value fallback;
-    if (form == WISP__PROTOBUF_MESSAGE || field->flags & WISP_FLAG_MAYBE) return false;
-    if (value->kind != (form == WISP__PROTOBUF_STRING ? WISP_STRING : WISP_BYTES)) return false;
+    if (encoding == WISP__PROTOBUF_MESSAGE || field->flags & WISP_FLAG_MAYBE) return false;
+    if (value->kind != (encoding == WISP__PROTOBUF_STRING ? WISP_STRING : WISP_BYTES)) return false;
     if (!(field->flags & WISP_FLAG_OPTIONAL)) return value->count == 0;
-    fallback = wisp__protobuf_fallback(field, form);
+    fallback = wisp__protobuf_fallback(field, encoding);
     return value->count == fallback.count &&
            (!value->count || memcmp(wisp__bytes_of(value), wisp__bytes_of(&fallback),
                                     (size_t)value->count) == 0);
@@ -12793,34 +12797,35 @@ static void wisp__protobuf_put_list(wisp__protowire_writer *w, const wisp_type *
                                     const wisp_value *value, uint32_t number, int depth) {
     const wisp_type *element = (const wisp_type *)type->of;
     int each = wisp__protobuf_element_bytes(type, bytes);
-    wisp__protobuf_form form = wisp__protobuf_form_of(element, each);
+    wisp__protobuf_form encoding = wisp__protobuf_form_of(element, each);
     const uint8_t *end = w->at;
     if (!wisp__is_array(value)) wisp__protowire_refuse(w, WISP_E_INVALID);
     if (!wisp__protowire_is_there(w, value)) return;
     for (int i = value->count - 1; i >= 0 && !w->result; i--) {
         wisp_value scratch;
         const wisp_value *child = wisp__child(value, i, NULL, &scratch);
-        if (wisp__protobuf_is_scalar(form)) wisp__protobuf_put_scalar(w, form, element, child);
+        if (wisp__protobuf_is_scalar(encoding))
+            wisp__protobuf_put_scalar(w, encoding, element, child);
         else wisp__protobuf_put_element(w, element, each, child, number, depth);
     }
-    if (wisp__protobuf_is_scalar(form)) wisp__protowire_put_head(w, end, number);
+    if (wisp__protobuf_is_scalar(encoding)) wisp__protowire_put_head(w, end, number);
 }
 
 /* A field by the rules of presence. NULL: the value does not have it. */
 static void wisp__protobuf_put_field(wisp__protowire_writer *w, const wisp_field *field,
                                      const wisp_value *value, uint32_t number, int depth) {
     int bytes = wisp__protobuf_field_bytes(field);
-    wisp__protobuf_form form = wisp__protobuf_form_of(&field->type, bytes);
+    wisp__protobuf_form encoding = wisp__protobuf_form_of(&field->type, bytes);
     bool maybe = (field->flags & WISP_FLAG_MAYBE) != 0;
     if (!value && !(field->flags & (WISP_FLAG_MAYBE | WISP_FLAG_OPTIONAL)))
         wisp__protowire_refuse(w, WISP_E_INVALID);
     if (!value || !wisp__protowire_is_there(w, value)) return;
-    if (wisp__protobuf_is_scalar(form)) {
-        wisp__protobuf_put_scalar_field(w, field, form, value, number);
-    } else if (form == WISP__PROTOBUF_LIST) {
+    if (wisp__protobuf_is_scalar(encoding)) {
+        wisp__protobuf_put_scalar_field(w, field, encoding, value, number);
+    } else if (encoding == WISP__PROTOBUF_LIST) {
         if (value->count || maybe || !wisp__is_array(value))
             wisp__protobuf_put_list(w, &field->type, bytes, value, number, depth);
-    } else if (!wisp__protobuf_is_default_text(field, form, value)) {
+    } else if (!wisp__protobuf_is_default_text(field, encoding, value)) {
         wisp__protobuf_put_element(w, &field->type, bytes, value, number, depth);
     }
 }
@@ -12891,14 +12896,14 @@ static void wisp__protobuf_put_message(wisp__protowire_writer *w, const wisp_typ
 /* A field with one value, whichever it is. */
 static void wisp__protobuf_put_element(wisp__protowire_writer *w, const wisp_type *type, int bytes,
                                        const wisp_value *value, uint32_t number, int depth) {
-    wisp__protobuf_form form = wisp__protobuf_form_of(type, bytes);
+    wisp__protobuf_form encoding = wisp__protobuf_form_of(type, bytes);
     const uint8_t *end = w->at;
     if (!wisp__protowire_is_there(w, value)) return;
-    if (wisp__protobuf_is_scalar(form)) {
-        wisp__protobuf_put_scalar(w, form, type, value);
-        wisp__protowire_put_tag(w, number, wisp__protobuf_wire_of(form));
-    } else if (form == WISP__PROTOBUF_STRING || form == WISP__PROTOBUF_BYTES) {
-        bool text = form == WISP__PROTOBUF_STRING;
+    if (wisp__protobuf_is_scalar(encoding)) {
+        wisp__protobuf_put_scalar(w, encoding, type, value);
+        wisp__protowire_put_tag(w, number, wisp__protobuf_wire_of(encoding));
+    } else if (encoding == WISP__PROTOBUF_STRING || encoding == WISP__PROTOBUF_BYTES) {
+        bool text = encoding == WISP__PROTOBUF_STRING;
         if (value->kind != (text ? WISP_STRING : WISP_BYTES))
             wisp__protowire_refuse(w, WISP_E_INVALID);
         else if (text)
@@ -12943,23 +12948,23 @@ static void wisp__protobuf_get_transform(wisp__protowire_reader *r, float floats
 
 /* Is this how a type travels? Else it is skipped as unknown. */
 static bool wisp__protobuf_takes(const wisp_type *type, int bytes, uint32_t tag) {
-    wisp__protobuf_form form = wisp__protobuf_form_of(type, bytes);
-    if (form == WISP__PROTOBUF_LIST) {
-        form = wisp__protobuf_form_of((const wisp_type *)type->of,
-                                      wisp__protobuf_element_bytes(type, bytes));
+    wisp__protobuf_form encoding = wisp__protobuf_form_of(type, bytes);
+    if (encoding == WISP__PROTOBUF_LIST) {
+        encoding = wisp__protobuf_form_of((const wisp_type *)type->of,
+                                          wisp__protobuf_element_bytes(type, bytes));
         if ((tag & 7) == WISP__PROTOWIRE_SIZED) return true;
     }
-    return (tag & 7) == wisp__protobuf_wire_of(form);
+    return (tag & 7) == wisp__protobuf_wire_of(encoding);
 }
 
 /* The values of a packed list, in items with room for them; returns how many. */
-static int wisp__protobuf_get_packed(wisp__protowire_reader *r, wisp__protobuf_form form,
+static int wisp__protobuf_get_packed(wisp__protowire_reader *r, wisp__protobuf_form encoding,
                                      const wisp_type *type, wisp_value *items) {
-    unsigned wire = wisp__protobuf_wire_of(form);
+    unsigned wire = wisp__protobuf_wire_of(encoding);
     int count = 0;
     while (wisp__protowire_more(r)) {
         uint64_t bits = wisp__protowire_get_bits(r, wire);
-        if (!r->result) items[count++] = wisp__protobuf_scalar(form, type, bits);
+        if (!r->result) items[count++] = wisp__protobuf_scalar(encoding, type, bits);
     }
     return count;
 }
@@ -12972,8 +12977,8 @@ static void wisp__protobuf_get_list(wisp__protowire_reader *r, const wisp_type *
                                     uint32_t tag, wisp_value *out, int depth) {
     const wisp_type *element = (const wisp_type *)type->of;
     int each = wisp__protobuf_element_bytes(type, bytes);
-    wisp__protobuf_form form = wisp__protobuf_form_of(element, each);
-    unsigned wire = wisp__protobuf_wire_of(form);
+    wisp__protobuf_form encoding = wisp__protobuf_form_of(element, each);
+    unsigned wire = wisp__protobuf_wire_of(encoding);
     wisp_value *items;
     if (out->kind != WISP_ARRAY) *out = wisp_array(NULL, 0);
     if ((tag & 7) == wire) {
@@ -12988,7 +12993,7 @@ static void wisp__protobuf_get_list(wisp__protowire_reader *r, const wisp_type *
         items = (wisp_value *)wisp__protowire_grow(r, wisp__elements_of(out), out->count,
                                                    wisp__protowire_packed(r, wire), sizeof *items);
         if (items)
-            *out = wisp_array(items, out->count + wisp__protobuf_get_packed(r, form, element,
+            *out = wisp_array(items, out->count + wisp__protobuf_get_packed(r, encoding, element,
                                                                             items + out->count));
         wisp__protowire_close(r, outer);
     }
@@ -13124,13 +13129,13 @@ static void wisp__protobuf_get_message(wisp__protowire_reader *r, const wisp_typ
    anything else takes its place. */
 static void wisp__protobuf_get_element(wisp__protowire_reader *r, const wisp_type *type, int bytes,
                                        wisp_value *out, int depth) {
-    wisp__protobuf_form form = wisp__protobuf_form_of(type, bytes);
-    if (wisp__protobuf_is_scalar(form)) {
-        uint64_t bits = wisp__protowire_get_bits(r, wisp__protobuf_wire_of(form));
-        *out = wisp__protobuf_scalar(form, type, bits);
-    } else if (form == WISP__PROTOBUF_STRING) {
+    wisp__protobuf_form encoding = wisp__protobuf_form_of(type, bytes);
+    if (wisp__protobuf_is_scalar(encoding)) {
+        uint64_t bits = wisp__protowire_get_bits(r, wisp__protobuf_wire_of(encoding));
+        *out = wisp__protobuf_scalar(encoding, type, bits);
+    } else if (encoding == WISP__PROTOBUF_STRING) {
         wisp__protowire_get_string(r, out);
-    } else if (form == WISP__PROTOBUF_BYTES) {
+    } else if (encoding == WISP__PROTOBUF_BYTES) {
         wisp__protowire_get_bytes(r, out);
     } else {
         const uint8_t *outer = wisp__protowire_open(r, depth + 1);
@@ -13153,12 +13158,12 @@ static void wisp__protobuf_finish_struct(wisp__protowire_reader *r, const wisp_s
     for (int i = 0; i < schema->count && !r->result; i++) {
         const wisp_field *field = &schema->fields[i];
         int bytes = wisp__protobuf_field_bytes(field);
-        wisp__protobuf_form form = wisp__protobuf_form_of(&field->type, bytes);
+        wisp__protobuf_form encoding = wisp__protobuf_form_of(&field->type, bytes);
         wisp_pair pair = pairs[i];
         bool missing = !pair.key && field->flags & WISP_FLAG_MAYBE;
         if (missing && !row) continue;
         if (!pair.key && field->flags & WISP_FLAG_OPTIONAL)
-            pair.value = wisp__protobuf_fallback(field, form);
+            pair.value = wisp__protobuf_fallback(field, encoding);
         if (!missing && (pair.key || pair.value.kind == WISP_NIL))
             wisp__protobuf_finish(r, &field->type, bytes, &pair.value, depth + 1);
         /* A union that came without any option. */
@@ -13196,7 +13201,7 @@ static void wisp__protobuf_finish(wisp__protowire_reader *r, const wisp_type *ty
                                   wisp_value *value, int depth) {
     const wisp_type *inner = (const wisp_type *)type->of;
     int each = wisp__protobuf_element_bytes(type, bytes);
-    wisp__protobuf_form form = wisp__protobuf_form_of(type, bytes);
+    wisp__protobuf_form encoding = wisp__protobuf_form_of(type, bytes);
     if (depth > 2 * WISP__PROTOWIRE_NESTING + 2) wisp__protowire_fail(r, WISP_E_DEPTH);
     if (r->result) return;
     switch (type->kind) {
@@ -13217,7 +13222,7 @@ static void wisp__protobuf_finish(wisp__protowire_reader *r, const wisp_type *ty
         wisp__protobuf_finish_list(r, inner, each, value, depth);
         break;
     default:
-        if (value->kind == WISP_NIL) *value = wisp__protobuf_zero(type, form);
+        if (value->kind == WISP_NIL) *value = wisp__protobuf_zero(type, encoding);
         break;
     }
 }
@@ -13274,7 +13279,7 @@ const wisp_codec *wisp_protobuf(void) {
 }
 
 /* ===========================================================================
- * MARK: >>table
+ * MARK: >>delta_bits
  * What: the difference of a table of small integers from one that the receiver
  *   holds, in bits.
  * Invariants: every symbol of both tables is below 2 to the bits of its column.
@@ -13620,8 +13625,8 @@ static uint64_t wisp__get_mask(wisp__reader *from, wisp__ranks *ranks, int count
 
 /* ---- cells ---- */
 
-static void wisp__table_open(wisp__table *table, const wisp__column *columns, int column_count,
-                             int rows) {
+static void wisp__delta_bits_open(wisp__table *table, const wisp__column *columns, int column_count,
+                                  int rows) {
     memset(table, 0, sizeof *table);
     table->columns = columns;
     table->column_count = column_count;
@@ -13707,8 +13712,8 @@ static uint32_t wisp__get_value(wisp__reader *from, wisp__trend *trend,
 }
 
 /* Reads what differs into a cell that equals what it is told from. */
-static void wisp__get_changes(wisp__reader *from, wisp__table *table, const wisp__cell *cell,
-                              uint64_t mask) {
+static void wisp__value_deltas_get(wisp__reader *from, wisp__table *table, const wisp__cell *cell,
+                                   uint64_t mask) {
     const wisp__column *columns = table->columns + cell->column;
     for (int i = 0; i < cell->count && !from->failed; i++) {
         uint32_t *now = table->base ? table->now + cell->at + i : NULL, value;
@@ -13730,8 +13735,8 @@ static void wisp__copy_cell(wisp__table *table, int64_t index) {
 
 /* ---- tables ---- */
 
-WISP__UNUSED static void wisp__table_check(const wisp__column *columns, int column_count, int rows,
-                                           const uint32_t *table) {
+WISP__UNUSED static void wisp__delta_bits_check(const wisp__column *columns, int column_count,
+                                                int rows, const uint32_t *table) {
     for (int i = 0; i < column_count; i++) WISP_ASSERT(columns[i].bits - 1 < 32);
     for (int row = 0; row < rows; row++)
         for (int i = 0; i < column_count; i++)
@@ -13745,7 +13750,7 @@ static int64_t wisp__row_bits(const wisp__column *columns, int column_count) {
 }
 
 /* The most that a table takes, in bits. */
-static int64_t wisp__table_bits(const wisp__column *columns, int column_count, int rows) {
+static int64_t wisp__delta_bits_count(const wisp__column *columns, int column_count, int rows) {
     return 1 + 16 + rows * wisp__row_bits(columns, column_count);
 }
 
@@ -13818,7 +13823,7 @@ static void wisp__get_cell(wisp__reader *from, wisp__table *table, int64_t index
     if (wisp__cell_masked(table)) mask = wisp__get_mask(from, &table->ranks, cell.count);
     if (mask == 0) from->failed = true;
     wisp__copy_cell(table, index);
-    wisp__get_changes(from, table, &cell, mask);
+    wisp__value_deltas_get(from, table, &cell, mask);
 }
 
 static bool wisp__get_spans(wisp__reader *from, wisp__table *table) {
@@ -13839,7 +13844,7 @@ static bool wisp__get_one_cell(wisp__reader *from, wisp__table *table) {
     if (from->failed) return false;
     if (mask == 0) return wisp__get_symbols(from, table);
     wisp__copy_cell(table, 0);
-    wisp__get_changes(from, table, &cell, mask);
+    wisp__value_deltas_get(from, table, &cell, mask);
     return !from->failed;
 }
 
@@ -13856,8 +13861,8 @@ static void wisp__put_differences(wisp__writer *to, wisp__table *table, const ui
 
 /* Writes `now` as it differs from `base`, both of rows x column_count symbols below 2 to the bits
    of their column. */
-static void wisp__table_write(wisp__writer *to, const wisp__column *columns, int column_count,
-                              int rows, const uint32_t *base, const uint32_t *now) {
+static void wisp__delta_bits_write(wisp__writer *to, const wisp__column *columns, int column_count,
+                                   int rows, const uint32_t *base, const uint32_t *now) {
     size_t symbols = (size_t)rows * (size_t)column_count;
     wisp__table table;
     wisp__writer start = *to;
@@ -13865,18 +13870,19 @@ static void wisp__table_write(wisp__writer *to, const wisp__column *columns, int
         wisp__put(to, 0, 1);
         return;
     }
-    wisp__table_open(&table, columns, column_count, rows);
+    wisp__delta_bits_open(&table, columns, column_count, rows);
     table.base = base;
     wisp__put_differences(to, &table, now);
-    if (!to->full && to->at - start.at <= wisp__table_bits(columns, column_count, rows)) return;
+    if (!to->full && to->at - start.at <= wisp__delta_bits_count(columns, column_count, rows))
+        return;
     *to = start;
     wisp__put_symbols(to, &table, now);
 }
 
 /* Reads into `now`, which may be `base` itself. With base NULL it moves past the table, and `now`
    is not touched. False: malformed; what `now` holds then is of no use, but within its bits. */
-static bool wisp__table_read(wisp__reader *from, const wisp__column *columns, int column_count,
-                             int rows, const uint32_t *base, uint32_t *now) {
+static bool wisp__delta_bits_read(wisp__reader *from, const wisp__column *columns, int column_count,
+                                  int rows, const uint32_t *base, uint32_t *now) {
     size_t symbols = (size_t)rows * (size_t)column_count;
     wisp__table table;
     if (!wisp__get(from, 1)) {
@@ -13886,7 +13892,7 @@ static bool wisp__table_read(wisp__reader *from, const wisp__column *columns, in
     }
     if (symbols == 0) from->failed = true;
     if (from->failed) return false;
-    wisp__table_open(&table, columns, column_count, rows);
+    wisp__delta_bits_open(&table, columns, column_count, rows);
     table.base = base;
     table.now = now;
     if (table.cells == 1) return wisp__get_one_cell(from, &table);
@@ -13897,7 +13903,7 @@ static bool wisp__table_read(wisp__reader *from, const wisp__column *columns, in
 }
 
 /* ===========================================================================
- * MARK: >>coder
+ * MARK: >>range_coder
  * What: the difference of a table through an adaptive range coder: fewer bytes
  *   than plainly (table), and more time.
  * Invariants: every symbol of both tables is below 2 to the bits of its column.
@@ -14384,7 +14390,7 @@ static void wisp__code_cells(wisp__coding *coding) {
 static void wisp__coding_open(wisp__coding *coding, const wisp__column *columns, int column_count,
                               int rows, wisp__models *models, const uint32_t *const held[3]) {
     memset(coding, 0, sizeof *coding);
-    wisp__table_open(&coding->table, columns, column_count, rows);
+    wisp__delta_bits_open(&coding->table, columns, column_count, rows);
     coding->table.base = held[0];
     coding->before[0] = held[1];
     coding->before[1] = held[1] ? held[2] : NULL;
@@ -14403,9 +14409,9 @@ static void wisp__coding_open(wisp__coding *coding, const wisp__column *columns,
    told (or as they were initialised, if it was told plainly), and become those of `now`; equal
    tables leave them as they are. Bytes written, 0 when the tables are equal, or -1: more than the
    capacity, then the models are of no use and the plain form, which has a bound, is to be taken. */
-static int wisp__coder_encode(const wisp__column *columns, int column_count, int rows,
-                              wisp__models *models, const uint32_t *const held[3],
-                              const uint32_t *now, uint8_t *to, int capacity) {
+static int wisp__range_coder_encode(const wisp__column *columns, int column_count, int rows,
+                                    wisp__models *models, const uint32_t *const held[3],
+                                    const uint32_t *now, uint8_t *to, int capacity) {
     wisp__coding coding;
     size_t symbols = (size_t)rows * (size_t)column_count;
     if (symbols == 0 || memcmp(held[0], now, symbols * sizeof *now) == 0) return 0;
@@ -14421,10 +14427,10 @@ static int wisp__coder_encode(const wisp__column *columns, int column_count, int
 
 /* The counterpart, on any bytes. `now` is none of the tables held. False: nobody encoded this;
    then `now` and the models are of no use, but `now` is within its bits. */
-static bool wisp__coder_decode(const wisp__column *columns, int column_count, int rows,
-                               wisp__models *models, const uint32_t *const held[3],
-                               uint32_t *now, const uint8_t *from, int size,
-                               wisp__credit *credit) {
+static bool wisp__range_coder_decode(const wisp__column *columns, int column_count, int rows,
+                                     wisp__models *models, const uint32_t *const held[3],
+                                     uint32_t *now, const uint8_t *from, int size,
+                                     wisp__credit *credit) {
     wisp__coding coding;
     size_t symbols = (size_t)rows * (size_t)column_count;
     if (symbols == 0 || size <= 0) {
@@ -14442,7 +14448,7 @@ static bool wisp__coder_decode(const wisp__column *columns, int column_count, in
 }
 
 /* ===========================================================================
- * MARK: >>delta
+ * MARK: >>record_delta
  * What: the difference of a record from another of the same schema, and both
  *   put together again.
  * Invariants: both ends work on packed bits, so that what one rounds the other
@@ -14468,7 +14474,7 @@ typedef struct wisp__side {
     bool         there;
 } wisp__side;
 
-typedef struct wisp__differ {
+typedef struct wisp__delta {
     wisp__unpacker *u;                 /* memory and limits */
     const wisp__op *ops;
     wisp__side      base, now;         /* now: while a difference is made */
@@ -14479,7 +14485,7 @@ typedef struct wisp__differ {
     uint8_t        *copies;            /* room for two records, to compare what is no blob */
     int             rows, symbols;     /* that may still come */
     bool            failed;
-} wisp__differ;
+} wisp__delta;
 
 static wisp__side wisp__side_on(const void *bytes, int64_t bits) {
     wisp__side side;
@@ -14490,7 +14496,7 @@ static wisp__side wisp__side_on(const void *bytes, int64_t bits) {
     return side;
 }
 
-static void *wisp__differ_take(wisp__differ *d, size_t size) {
+static void *wisp__delta_take(wisp__delta *d, size_t size) {
     wisp__supply supply = wisp__supply_of(d->u);
     void *memory = d->failed ? NULL : wisp__supply_take(&supply, size + 16);
     if (!memory) d->failed = true;
@@ -14498,15 +14504,15 @@ static void *wisp__differ_take(wisp__differ *d, size_t size) {
 }
 
 /* false, and failed: not paid for. */
-static bool wisp__differ_pay(wisp__differ *d, int64_t count, int price) {
+static bool wisp__delta_pay(wisp__delta *d, int64_t count, int price) {
     if (!wisp__pay_each(d->u->credit, count, price)) d->failed = true;
     return !d->failed;
 }
 
-static void *wisp__differ_items(wisp__differ *d, int64_t count, size_t each) {
+static void *wisp__delta_items(wisp__delta *d, int64_t count, size_t each) {
     size_t bytes = 0;
     if (!wisp__size_of(count, each, &bytes)) d->failed = true;
-    return wisp__differ_take(d, bytes);
+    return wisp__delta_take(d, bytes);
 }
 
 static bool wisp__op_is_blob(const wisp__op *op) {
@@ -14531,12 +14537,12 @@ static int wisp__pass_length(const wisp__op *op, wisp__side *side) {
     return side->from.failed ? 0 : count;
 }
 
-static void wisp__pass_blob(wisp__differ *d, const wisp__op *op, wisp__side *side,
+static void wisp__pass_blob(wisp__delta *d, const wisp__op *op, wisp__side *side,
                             wisp__writer *to) {
     int count = wisp__pass_length(op, side);
     wisp__reader copy = side->from;
     wisp__skip(&side->from, (int64_t)count * 8);
-    if (!to || side->from.failed || !wisp__differ_pay(d, count / WISP__PRICE_BYTES, 1)) return;
+    if (!to || side->from.failed || !wisp__delta_pay(d, count / WISP__PRICE_BYTES, 1)) return;
     if (op->code == WISP__OP_ANY) wisp__put_length(to, (uint64_t)count);
     else if (!(op->flags & WISP__OP_FIXED)) wisp__put(to, (uint64_t)count, op->bits);
     if (count || op->code == WISP__OP_ANY) wisp__put_align(to);
@@ -14550,7 +14556,7 @@ static void wisp__pass_bits(wisp__side *side, wisp__writer *to, int bits) {
 }
 
 /* Numbers by class keep their class: there is only one for each. */
-static void wisp__pass_class(wisp__differ *d, const wisp__op *op, wisp__side *side,
+static void wisp__pass_class(wisp__delta *d, const wisp__op *op, wisp__side *side,
                              wisp__writer *to) {
     wisp_value value;
     uint64_t integer;
@@ -14564,18 +14570,18 @@ static void wisp__pass_class(wisp__differ *d, const wisp__op *op, wisp__side *si
     if (to) wisp__pack_number(to, wisp__bits_of(&value));
 }
 
-static bool wisp__pass_rows(wisp__differ *d, int count) {
+static bool wisp__pass_rows(wisp__delta *d, int count) {
     d->rows -= count;
     if (d->rows < 0) d->failed = true;
-    return wisp__differ_pay(d, count, WISP__PRICE_CELL);
+    return wisp__delta_pay(d, count, WISP__PRICE_CELL);
 }
 
 /* Moves over operations `at` up to `end`; what they read goes to `to`, if that is not NULL. */
-static void wisp__pass(wisp__differ *d, int at, int end, wisp__side *side, wisp__writer *to) {
+static void wisp__pass(wisp__delta *d, int at, int end, wisp__side *side, wisp__writer *to) {
     for (; at < end && !side->from.failed && !d->failed; at = d->ops[at].end) {
         const wisp__op *op = &d->ops[at];
         int count, option;
-        if (!wisp__differ_pay(d, 1, WISP__PRICE_CELL)) return;
+        if (!wisp__delta_pay(d, 1, WISP__PRICE_CELL)) return;
         switch (op->code) {
         case WISP__OP_INT:
         case WISP__OP_QUANTIZED: wisp__pass_bits(side, to, op->bits); break;
@@ -14603,7 +14609,7 @@ static void wisp__pass(wisp__differ *d, int at, int end, wisp__side *side, wisp_
             count = (int)wisp__get(&side->from, op->bits);
             if (count >= op->max) side->from.failed = true;
             if (to) wisp__put(to, (uint64_t)count, op->bits);
-            if (side->from.failed || !wisp__differ_pay(d, count, WISP__PRICE_STEP)) break;
+            if (side->from.failed || !wisp__delta_pay(d, count, WISP__PRICE_STEP)) break;
             option = wisp__option_at(d->ops, at, count);
             wisp__pass(d, option + 1, d->ops[option].end, side, to);
             break;
@@ -14670,7 +14676,7 @@ static void wisp__take_word(wisp__cells *cells, wisp__side *side, int bits) {
     *cells->symbols++ = side->there ? (uint32_t)wisp__get(&side->from, bits) : 0;
 }
 
-static void wisp__take_number(wisp__differ *d, const wisp__op *op, wisp__cells *cells,
+static void wisp__take_number(wisp__delta *d, const wisp__op *op, wisp__cells *cells,
                               wisp__side *side) {
     uint64_t bits = 0;
     wisp_value value;
@@ -14688,7 +14694,7 @@ static void wisp__take_number(wisp__differ *d, const wisp__op *op, wisp__cells *
 }
 
 /* Takes the cells of a row from a record. A row that is not there is all zero. */
-static void wisp__take_cells(wisp__differ *d, int at, int end, wisp__cells *cells,
+static void wisp__take_cells(wisp__delta *d, int at, int end, wisp__cells *cells,
                              wisp__side *side) {
     bool there = side->there;
     for (; at < end; at = d->ops[at].end) {
@@ -14733,14 +14739,14 @@ typedef struct wisp__grid {
 } wisp__grid;
 
 /* `there` of `rows` rows, one after another where the side stands. */
-static void wisp__grid_take(wisp__differ *d, int at, int end, const wisp__table_shape *shape,
+static void wisp__grid_take(wisp__delta *d, int at, int end, const wisp__table_shape *shape,
                             int there, int rows, wisp__side side, wisp__grid *grid) {
     wisp__cells cells;
     int64_t columns = shape->count, slots = shape->slots;
-    wisp__differ_pay(d, rows * (columns + slots), WISP__PRICE_CELL);
+    wisp__delta_pay(d, rows * (columns + slots), WISP__PRICE_CELL);
     grid->rows = rows;
-    grid->symbols = (uint32_t *)wisp__differ_items(d, rows * columns, 4);
-    grid->slots = (int64_t *)wisp__differ_items(d, rows * slots, 8);
+    grid->symbols = (uint32_t *)wisp__delta_items(d, rows * columns, 4);
+    grid->slots = (int64_t *)wisp__delta_items(d, rows * slots, 8);
     if (d->failed) return;
     cells.symbols = grid->symbols;
     cells.slots = grid->slots;
@@ -14752,15 +14758,15 @@ static void wisp__grid_take(wisp__differ *d, int at, int end, const wisp__table_
 }
 
 /* Columns of a body; false: there are too many cells for a difference. */
-static bool wisp__grid_shape(wisp__differ *d, int at, int end, int rows, wisp__table_shape *shape) {
+static bool wisp__grid_shape(wisp__delta *d, int at, int end, int rows, wisp__table_shape *shape) {
     memset(shape, 0, sizeof *shape);
     wisp__shape_of(d->ops, at, end, shape);
     if (rows && shape->count + shape->slots > d->symbols / rows) d->failed = true;
     if (d->failed) return false;
     d->symbols -= rows * (shape->count + shape->slots);
-    if (!wisp__differ_pay(d, shape->count + shape->slots, WISP__PRICE_CELL)) return false;
-    if (!wisp__differ_pay(d, (int64_t)rows * shape->count, WISP__PRICE_SYMBOL)) return false;
-    shape->columns = (wisp__column *)wisp__differ_items(d, shape->count, sizeof *shape->columns);
+    if (!wisp__delta_pay(d, shape->count + shape->slots, WISP__PRICE_CELL)) return false;
+    if (!wisp__delta_pay(d, (int64_t)rows * shape->count, WISP__PRICE_SYMBOL)) return false;
+    shape->columns = (wisp__column *)wisp__delta_items(d, shape->count, sizeof *shape->columns);
     if (d->failed) return false;
     shape->count = shape->slots = 0;
     wisp__shape_of(d->ops, at, end, shape);
@@ -14806,19 +14812,19 @@ static size_t wisp__delta_models(const wisp__program *program) {
     return wisp__models_before(program->ops, program->count);
 }
 
-static void wisp__delta_models_init(wisp__differ *d, const wisp__program *program) {
+static void wisp__delta_models_init(wisp__delta *d, const wisp__program *program) {
     wisp__table_shape shape;
     for (int at = 0; at < program->count; at = wisp__op_after(program->ops, at)) {
         size_t bytes = wisp__models_before(program->ops, at);
         if (!wisp__coded_array(program->ops, at, &shape)) continue;
         if (!wisp__grid_shape(d, at + 1, program->ops[at].end, 0, &shape)) return;
-        if (!wisp__differ_pay(d, shape.count, WISP__PRICE_ADAPTED)) return;
+        if (!wisp__delta_pay(d, shape.count, WISP__PRICE_ADAPTED)) return;
         wisp__models_init((wisp__models *)(void *)(d->models + bytes), shape.columns, shape.count);
     }
 }
 
 /* The tables of the base and before, all with so many rows. */
-static void wisp__older_tables(wisp__differ *d, int at, const wisp__table_shape *shape, int rows,
+static void wisp__older_tables(wisp__delta *d, int at, const wisp__table_shape *shape, int rows,
                                const wisp__grid *base, const int64_t older_at[2],
                                const uint32_t *held[3]) {
     const wisp__op *op = &d->ops[at];
@@ -14833,17 +14839,18 @@ static void wisp__older_tables(wisp__differ *d, int at, const wisp__table_shape 
     }
 }
 
-static bool wisp__put_coded(wisp__differ *d, int at, const wisp__table_shape *shape, int rows,
+static bool wisp__put_coded(wisp__delta *d, int at, const wisp__table_shape *shape, int rows,
                             const uint32_t *const held[3], const uint32_t *now) {
     size_t models = wisp__models_size(shape->count);
     uint8_t *own = d->models + wisp__models_before(d->ops, at);
-    int room = (int)(wisp__table_bits(shape->columns, shape->count, rows) / 8) + 64, bytes = -1;
-    uint8_t *out = (uint8_t *)wisp__differ_take(d, (size_t)room);
-    uint8_t *before = (uint8_t *)wisp__differ_take(d, models);
+    int room = (int)(wisp__delta_bits_count(shape->columns, shape->count, rows) / 8) + 64,
+        bytes = -1;
+    uint8_t *out = (uint8_t *)wisp__delta_take(d, (size_t)room);
+    uint8_t *before = (uint8_t *)wisp__delta_take(d, models);
     if (d->failed) return false;
     memcpy(before, own, models);
-    bytes = wisp__coder_encode(shape->columns, shape->count, rows, (wisp__models *)(void *)own,
-                               held, now, out, room);
+    bytes = wisp__range_coder_encode(shape->columns, shape->count, rows,
+                                     (wisp__models *)(void *)own, held, now, out, room);
     wisp__put(d->to, bytes >= 0, 1);
     if (bytes < 0) memcpy(own, before, models);
     if (bytes < 0) return false;
@@ -14854,7 +14861,7 @@ static bool wisp__put_coded(wisp__differ *d, int at, const wisp__table_shape *sh
 }
 
 /* true: the table went this way. */
-static bool wisp__get_coded(wisp__differ *d, int at, const wisp__table_shape *shape, int rows,
+static bool wisp__get_coded(wisp__delta *d, int at, const wisp__table_shape *shape, int rows,
                             const uint32_t *const held[3], uint32_t *now) {
     uint8_t *own = d->models + wisp__models_before(d->ops, at);
     wisp__models *models = (wisp__models *)(void *)own;
@@ -14865,11 +14872,11 @@ static bool wisp__get_coded(wisp__differ *d, int at, const wisp__table_shape *sh
     count = wisp__get_length(from);
     wisp__skip(from, (d->delta.start - from->at) & 7);
     if (from->failed || (int64_t)count * 8 > from->end - from->at) d->failed = true;
-    bytes = (uint8_t *)wisp__differ_take(d, (size_t)count + WISP__SLACK);
+    bytes = (uint8_t *)wisp__delta_take(d, (size_t)count + WISP__SLACK);
     if (d->failed) return true;
     wisp__get_bits(from, bytes, (int64_t)count * 8);
-    if (!wisp__coder_decode(shape->columns, shape->count, rows, models, held, now, bytes, count,
-                            d->u->credit))
+    if (!wisp__range_coder_decode(shape->columns, shape->count, rows, models, held, now, bytes,
+                                  count, d->u->credit))
         d->failed = true;
     return true;
 }
@@ -14885,7 +14892,7 @@ static bool wisp__blob_same(const wisp__op *op, wisp__side a, wisp__side b) {
 }
 
 /* Is what stands in a slot the same on both sides? Other than blobs are compared as copies. */
-static bool wisp__slot_same(wisp__differ *d, int at, int64_t base_at, int64_t now_at) {
+static bool wisp__slot_same(wisp__delta *d, int at, int64_t base_at, int64_t now_at) {
     wisp__side a = d->base, b = d->now;
     wisp__writer copies[2];
     size_t room = (size_t)wisp__max_int(a.from.size, b.from.size) * 2 + 2 * WISP__SLACK;
@@ -14893,7 +14900,7 @@ static bool wisp__slot_same(wisp__differ *d, int at, int64_t base_at, int64_t no
     b.from.at = now_at;
     if (base_at < 0) return false;
     if (wisp__op_is_blob(&d->ops[at])) return wisp__blob_same(&d->ops[at], a, b);
-    if (!d->copies) d->copies = (uint8_t *)wisp__differ_items(d, 2, room);
+    if (!d->copies) d->copies = (uint8_t *)wisp__delta_items(d, 2, room);
     if (!d->copies) return false;
     for (int i = 0; i < 2; i++) {
         copies[i] = wisp__writer_on(d->copies + (size_t)i * room, (int)room - WISP__SLACK);
@@ -14904,10 +14911,10 @@ static bool wisp__slot_same(wisp__differ *d, int at, int64_t base_at, int64_t no
            memcmp(copies[0].bytes, copies[1].bytes, (size_t)copies[0].at / 8) == 0;
 }
 
-static void wisp__put_slots(wisp__differ *d, int at, int end, const wisp__grid *base,
+static void wisp__put_slots(wisp__delta *d, int at, int end, const wisp__grid *base,
                             const wisp__grid *now, const int64_t *older);
 
-static void wisp__put_array(wisp__differ *d, int at, int64_t base_at, int64_t now_at,
+static void wisp__put_array(wisp__delta *d, int at, int64_t base_at, int64_t now_at,
                             const int64_t older[2], bool top) {
     const wisp__op *op = &d->ops[at];
     wisp__side base = d->base, now = d->now;
@@ -14928,12 +14935,12 @@ static void wisp__put_array(wisp__differ *d, int at, int64_t base_at, int64_t no
         if (d->failed || wisp__put_coded(d, at, &shape, rows, held, b.symbols)) return;
     }
     if (shape.count)
-        wisp__table_write(d->to, shape.columns, shape.count, rows, a.symbols, b.symbols);
+        wisp__delta_bits_write(d->to, shape.columns, shape.count, rows, a.symbols, b.symbols);
     if (shape.slots) wisp__put_slots(d, at + 1, op->end, &a, &b, NULL);
 }
 
 /* What is no number in rows, row by row. `older` is only there for the schema itself. */
-static void wisp__put_slots(wisp__differ *d, int at, int end, const wisp__grid *base,
+static void wisp__put_slots(wisp__delta *d, int at, int end, const wisp__grid *base,
                             const wisp__grid *now, const int64_t *older) {
     const int64_t *a = base->slots, *b = now->slots;
     for (int row = 0; row < now->rows; row++) {
@@ -14960,8 +14967,8 @@ static void wisp__put_slots(wisp__differ *d, int at, int end, const wisp__grid *
 }
 
 /* Where the slots of the schema itself are in the two older records, pair by pair. */
-static int64_t *wisp__older_slots(wisp__differ *d, int count, const wisp__table_shape *shape) {
-    int64_t *pairs = (int64_t *)wisp__differ_items(d, shape->slots, 2 * 8);
+static int64_t *wisp__older_slots(wisp__delta *d, int count, const wisp__table_shape *shape) {
+    int64_t *pairs = (int64_t *)wisp__delta_items(d, shape->slots, 2 * 8);
     wisp__grid grid;
     for (int i = 0; i < 2 && !d->failed; i++) {
         wisp__grid_take(d, 0, count, shape, d->older[i].there, 1, d->older[i], &grid);
@@ -14972,7 +14979,7 @@ static int64_t *wisp__older_slots(wisp__differ *d, int count, const wisp__table_
 
 /* Writes the difference of a record from another. false: there is none that can be made; then
    what was written so far means nothing. */
-static bool wisp__delta_write(wisp__differ *d, const wisp__program *program) {
+static bool wisp__record_delta_write(wisp__delta *d, const wisp__program *program) {
     wisp__table_shape shape;
     wisp__grid base, now;
     int64_t *older = NULL;
@@ -14985,24 +14992,24 @@ static bool wisp__delta_write(wisp__differ *d, const wisp__program *program) {
     if (shape.slots) older = wisp__older_slots(d, program->count, &shape);
     if (d->failed) return false;
     if (shape.count)
-        wisp__table_write(d->to, shape.columns, shape.count, 1, base.symbols, now.symbols);
+        wisp__delta_bits_write(d->to, shape.columns, shape.count, 1, base.symbols, now.symbols);
     if (shape.slots) wisp__put_slots(d, 0, program->count, &base, &now, older);
     return !d->failed && !d->to->full;
 }
 
 /* --- applying one --- */
 
-static void wisp__rebuild_number(wisp__differ *d, const wisp__op *op, const uint32_t *symbols) {
+static void wisp__rebuild_number(wisp__delta *d, const wisp__op *op, const uint32_t *symbols) {
     uint64_t bits = symbols[0] | (uint64_t)symbols[1] << 32;
     if (op->code == WISP__OP_LONG) wisp__put_integer(d->to, bits);
     else if (op->code == WISP__OP_DOUBLE) wisp__put(d->to, bits, 64);
     else wisp__pack_number(d->to, bits);
 }
 
-static void wisp__rebuild_slot(wisp__differ *d, int at, int64_t base_at, const int64_t *older);
+static void wisp__rebuild_slot(wisp__delta *d, int at, int64_t base_at, const int64_t *older);
 
 /* Writes a row of the new record: its numbers from the table, its slots from where they stand. */
-static void wisp__rebuild_cells(wisp__differ *d, int at, int end, wisp__cells *cells, bool there,
+static void wisp__rebuild_cells(wisp__delta *d, int at, int end, wisp__cells *cells, bool there,
                              const int64_t **older) {
     for (; at < end && !d->failed; at = d->ops[at].end) {
         const wisp__op *op = &d->ops[at];
@@ -15049,7 +15056,7 @@ static void wisp__rebuild_cells(wisp__differ *d, int at, int end, wisp__cells *c
     }
 }
 
-static void wisp__rebuild_grid(wisp__differ *d, int at, int end, const wisp__grid *base,
+static void wisp__rebuild_grid(wisp__delta *d, int at, int end, const wisp__grid *base,
                             uint32_t *symbols, const int64_t *older) {
     wisp__cells cells;
     cells.symbols = symbols;
@@ -15058,7 +15065,7 @@ static void wisp__rebuild_grid(wisp__differ *d, int at, int end, const wisp__gri
         wisp__rebuild_cells(d, at, end, &cells, true, &older);
 }
 
-static void wisp__rebuild_array(wisp__differ *d, int at, int64_t base_at, const int64_t *older) {
+static void wisp__rebuild_array(wisp__delta *d, int at, int64_t base_at, const int64_t *older) {
     const wisp__op *op = &d->ops[at];
     wisp__side base = d->base;
     int had = wisp__array_open(op, &base, base_at), rows = had;
@@ -15074,20 +15081,21 @@ static void wisp__rebuild_array(wisp__differ *d, int at, int64_t base_at, const 
     if (!(op->flags & WISP__OP_FIXED)) wisp__put(d->to, (uint64_t)rows, op->bits);
     if (!wisp__pass_rows(d, rows) || !wisp__grid_shape(d, at + 1, op->end, rows, &shape)) return;
     wisp__grid_take(d, at + 1, op->end, &shape, wisp__min_int(had, rows), rows, base, &grid);
-    symbols = (uint32_t *)wisp__differ_items(d, (int64_t)rows * shape.count, 4);
+    symbols = (uint32_t *)wisp__delta_items(d, (int64_t)rows * shape.count, 4);
     if (d->failed || !rows) return;
     if (older && d->models && op->flags & WISP__OP_PLAIN) {
         wisp__older_tables(d, at, &shape, rows, &grid, older, held);
         coded = !d->failed && wisp__get_coded(d, at, &shape, rows, held, symbols);
     }
     if (!coded && shape.count && !d->failed &&
-        !wisp__table_read(&d->delta.from, shape.columns, shape.count, rows, grid.symbols, symbols))
+        !wisp__delta_bits_read(&d->delta.from, shape.columns, shape.count, rows, grid.symbols,
+                               symbols))
         d->failed = true;
     wisp__rebuild_grid(d, at + 1, op->end, &grid, symbols, NULL);
 }
 
 /* `older`: of the schema's own slots; NULL inside an array. */
-static void wisp__rebuild_slot(wisp__differ *d, int at, int64_t base_at, const int64_t *older) {
+static void wisp__rebuild_slot(wisp__delta *d, int at, int64_t base_at, const int64_t *older) {
     wisp__side base = d->base;
     if (d->ops[at].code == WISP__OP_ARRAY) {
         wisp__rebuild_array(d, at, base_at, older);
@@ -15101,7 +15109,7 @@ static void wisp__rebuild_slot(wisp__differ *d, int at, int64_t base_at, const i
 }
 
 /* Writes the record that a difference makes of its base. false: malformed, or d->to is full. */
-static bool wisp__delta_apply(wisp__differ *d, const wisp__program *program) {
+static bool wisp__record_delta_apply(wisp__delta *d, const wisp__program *program) {
     wisp__table_shape shape;
     wisp__grid base;
     uint32_t *symbols;
@@ -15111,30 +15119,31 @@ static bool wisp__delta_apply(wisp__differ *d, const wisp__program *program) {
     d->symbols = WISP__DELTA_SYMBOLS;
     if (!wisp__grid_shape(d, 0, program->count, 1, &shape)) return false;
     wisp__grid_take(d, 0, program->count, &shape, 1, 1, d->base, &base);
-    symbols = (uint32_t *)wisp__differ_items(d, shape.count, 4);
+    symbols = (uint32_t *)wisp__delta_items(d, shape.count, 4);
     if (shape.slots) older = wisp__older_slots(d, program->count, &shape);
     if (d->failed) return false;
-    if (shape.count && !wisp__table_read(&d->delta.from, shape.columns, shape.count, 1,
-                                         base.symbols, symbols))
+    if (shape.count && !wisp__delta_bits_read(&d->delta.from, shape.columns, shape.count, 1,
+                                              base.symbols, symbols))
         return false;
     wisp__rebuild_grid(d, 0, program->count, &base, symbols, older);
     return !d->failed && !d->to->full && !d->delta.from.failed;
 }
 
 /* Moves past a difference of a program that is nothing but numbers, without its base. */
-static bool wisp__delta_pass(wisp__unpacker *u, const wisp__program *program, wisp__reader *from) {
-    wisp__differ d;
+static bool wisp__record_delta_pass(wisp__unpacker *u, const wisp__program *program,
+                                    wisp__reader *from) {
+    wisp__delta d;
     wisp__table_shape shape;
     memset(&d, 0, sizeof d);
     d.u = u;
     d.ops = program->ops;
     d.symbols = WISP__DELTA_SYMBOLS;
     return wisp__grid_shape(&d, 0, program->count, 1, &shape) &&
-           (!shape.count || wisp__table_read(from, shape.columns, shape.count, 1, NULL, NULL));
+           (!shape.count || wisp__delta_bits_read(from, shape.columns, shape.count, 1, NULL, NULL));
 }
 
 /* ===========================================================================
- * MARK: >>change
+ * MARK: >>value_delta
  * What: the difference of values without a schema from others, and both put
  *   together again.
  * Invariants: maps are sorted by key on both ends, so that pairs have places. A
@@ -15198,11 +15207,11 @@ static wisp_result wisp__canonical(wisp__supply *supply, const wisp_value *from,
 
 /* --- making a difference --- */
 
-static void wisp__put_whole(wisp__differ *d, const wisp_value *value) {
+static void wisp__put_whole(wisp__delta *d, const wisp_value *value) {
     wisp__measure m = { 0, 0, 40, 0, false };
     wisp_result result = wisp__pack_measure(&d->u->base->limits, value, 1, 0, &m);
     size_t room = (size_t)((m.shape_bits + m.data_bits) / 8) + 4 * WISP__SLACK;
-    uint8_t *bytes = result ? NULL : (uint8_t *)wisp__differ_take(d, room);
+    uint8_t *bytes = result ? NULL : (uint8_t *)wisp__delta_take(d, room);
     int64_t bits;
     if (!bytes) {
         d->failed = true;
@@ -15254,16 +15263,16 @@ static uint64_t wisp__word_of(const wisp_value *value) {
     return value->kind == WISP_INT ? (uint64_t)wisp__int_of(value) : wisp__uint_of(value);
 }
 
-static void wisp__put_change(wisp__differ *d, const wisp_value *a, const wisp_value *b);
+static void wisp__value_delta_put(wisp__delta *d, const wisp_value *a, const wisp_value *b);
 
 /* An element, unless it is as before. */
-static void wisp__put_child(wisp__differ *d, const wisp_value *a, const wisp_value *b) {
+static void wisp__put_child(wisp__delta *d, const wisp_value *a, const wisp_value *b) {
     bool differs = !wisp__value_same(a, b);
     wisp__put(d->to, differs, 1);
-    if (differs) wisp__put_change(d, a, b);
+    if (differs) wisp__value_delta_put(d, a, b);
 }
 
-static void wisp__put_list(wisp__differ *d, const wisp_value *a, int a_count, const wisp_value *b,
+static void wisp__put_list(wisp__delta *d, const wisp_value *a, int a_count, const wisp_value *b,
                            int b_count) {
     wisp__put(d->to, a_count == b_count, 1);
     if (a_count != b_count) wisp__put_small(d->to, (uint64_t)b_count);
@@ -15274,7 +15283,7 @@ static void wisp__put_list(wisp__differ *d, const wisp_value *a, int a_count, co
 }
 
 /* Both are sorted: one walk tells what is gone, what differs and what is new. */
-static void wisp__put_map(wisp__differ *d, const wisp_value *a, const wisp_value *b) {
+static void wisp__put_map(wisp__delta *d, const wisp_value *a, const wisp_value *b) {
     const wisp_pair *before = wisp__pairs_of(a), *now = wisp__pairs_of(b);
     int k = 0, added = 0, kept = 0;
     for (int i = 0; i < a->count; i++) {
@@ -15297,7 +15306,7 @@ static void wisp__put_map(wisp__differ *d, const wisp_value *a, const wisp_value
     }
 }
 
-static void wisp__put_change(wisp__differ *d, const wisp_value *a, const wisp_value *b) {
+static void wisp__value_delta_put(wisp__delta *d, const wisp_value *a, const wisp_value *b) {
     if (a->kind == b->kind && (a->kind == WISP_INT || a->kind == WISP_UINT)) {
         wisp__put(d->to, 1, 2);
         wisp__put_integer(d->to, wisp__zigzag((int64_t)(wisp__word_of(b) - wisp__word_of(a))));
@@ -15318,7 +15327,7 @@ static void wisp__put_change(wisp__differ *d, const wisp_value *a, const wisp_va
 }
 
 /* Writes the difference of sorted values. false: there is none. */
-static bool wisp__values_write(wisp__differ *d, const wisp_value *a, int a_count,
+static bool wisp__values_write(wisp__delta *d, const wisp_value *a, int a_count,
                                const wisp_value *b, int b_count) {
     wisp__put_list(d, a, a_count, b, b_count);
     return !d->failed && !d->to->full;
@@ -15326,7 +15335,7 @@ static bool wisp__values_write(wisp__differ *d, const wisp_value *a, int a_count
 
 /* --- applying one --- */
 
-static void wisp__get_whole(wisp__differ *d, wisp_value *out) {
+static void wisp__get_whole(wisp__delta *d, wisp_value *out) {
     wisp__reader *from = &d->delta.from, shape = *from;
     const wisp_value *values;
     int count;
@@ -15338,26 +15347,26 @@ static void wisp__get_whole(wisp__differ *d, wisp_value *out) {
     else *out = values[0];
 }
 
-static void wisp__get_change(wisp__differ *d, const wisp_value *a, wisp_value *out);
+static void wisp__value_delta_get(wisp__delta *d, const wisp_value *a, wisp_value *out);
 
-static void wisp__get_child(wisp__differ *d, const wisp_value *a, wisp_value *out) {
+static void wisp__get_child(wisp__delta *d, const wisp_value *a, wisp_value *out) {
     *out = *a;
-    if (wisp__get(&d->delta.from, 1)) wisp__get_change(d, a, out);
+    if (wisp__get(&d->delta.from, 1)) wisp__value_delta_get(d, a, out);
 }
 
 /* May so many more values be made? */
-static bool wisp__differ_may(wisp__differ *d, int count) {
+static bool wisp__delta_may(wisp__delta *d, int count) {
     if (count > d->u->values || d->delta.from.failed) d->failed = true;
     d->u->values -= d->failed ? 0 : count;
-    return wisp__differ_pay(d, count, WISP__PRICE_VALUE);
+    return wisp__delta_pay(d, count, WISP__PRICE_VALUE);
 }
 
-static void wisp__get_list(wisp__differ *d, const wisp_value *a, int a_count, wisp_value *out) {
+static void wisp__get_list(wisp__delta *d, const wisp_value *a, int a_count, wisp_value *out) {
     int count = a_count;
     wisp_value *items;
     if (!wisp__get(&d->delta.from, 1)) count = wisp__get_small(&d->delta.from);
-    if (!wisp__differ_may(d, count)) return;
-    items = (wisp_value *)wisp__differ_items(d, count, sizeof *items);
+    if (!wisp__delta_may(d, count)) return;
+    items = (wisp_value *)wisp__delta_items(d, count, sizeof *items);
     for (int i = 0; i < count && !d->failed; i++) {
         if (i < a_count) wisp__get_child(d, &a[i], &items[i]);
         else wisp__get_whole(d, &items[i]);
@@ -15366,11 +15375,11 @@ static void wisp__get_list(wisp__differ *d, const wisp_value *a, int a_count, wi
     if (!d->failed) *out = wisp_array(items, count);
 }
 
-static const char *wisp__get_key(wisp__differ *d) {
+static const char *wisp__get_key(wisp__delta *d) {
     int length = wisp__get_length(&d->delta.from);
     char *key;
     if ((int64_t)length * 8 > d->delta.from.end - d->delta.from.at) d->failed = true;
-    key = (char *)wisp__differ_take(d, (size_t)length + 9);
+    key = (char *)wisp__delta_take(d, (size_t)length + 9);
     if (d->failed) return "";
     wisp__get_bits(&d->delta.from, (uint8_t *)key, (int64_t)length * 8);
     key[length] = 0;
@@ -15379,11 +15388,11 @@ static const char *wisp__get_key(wisp__differ *d) {
 }
 
 /* What stays, then what is new, merged by key. */
-static void wisp__get_map(wisp__differ *d, const wisp_value *a, wisp_value *out) {
-    wisp_pair *stay = (wisp_pair *)wisp__differ_items(d, a->count, sizeof *stay), *all;
+static void wisp__get_map(wisp__delta *d, const wisp_value *a, wisp_value *out) {
+    wisp_pair *stay = (wisp_pair *)wisp__delta_items(d, a->count, sizeof *stay), *all;
     const wisp_pair *before = wisp__pairs_of(a);
     int kept = 0, added, left;
-    if (!wisp__differ_pay(d, a->count, WISP__PRICE_VALUE)) return;
+    if (!wisp__delta_pay(d, a->count, WISP__PRICE_VALUE)) return;
     for (int i = 0; i < a->count && !d->failed; i++) {
         if (wisp__get(&d->delta.from, 1)) continue;
         stay[kept].key = before[i].key;
@@ -15392,8 +15401,8 @@ static void wisp__get_map(wisp__differ *d, const wisp_value *a, wisp_value *out)
     }
     added = wisp__get_small(&d->delta.from);
     if (added > d->u->base->limits.map_pairs - kept) d->failed = true;
-    if (!wisp__differ_may(d, kept + added)) return;
-    all = (wisp_pair *)wisp__differ_items(d, (kept + added) * 2, sizeof *all);
+    if (!wisp__delta_may(d, kept + added)) return;
+    all = (wisp_pair *)wisp__delta_items(d, (kept + added) * 2, sizeof *all);
     left = kept;
     for (int i = 0; i < added && !d->failed; i++) {
         all[kept + i].key = wisp__get_key(d);
@@ -15401,8 +15410,8 @@ static void wisp__get_map(wisp__differ *d, const wisp_value *a, wisp_value *out)
     }
     if (d->failed) return;
     if (left) memcpy(all, stay, (size_t)left * sizeof *all);
-    if (!wisp__differ_pay(d, (int64_t)(kept + added) * wisp__log2(kept + added),
-                          WISP__PRICE_COMPARE))
+    if (!wisp__delta_pay(d, (int64_t)(kept + added) * wisp__log2(kept + added),
+                         WISP__PRICE_COMPARE))
         return;
     all = wisp__sort_pairs(all, all + kept + added, kept + added);
     for (int i = 1; i < kept + added; i++)
@@ -15410,7 +15419,7 @@ static void wisp__get_map(wisp__differ *d, const wisp_value *a, wisp_value *out)
     *out = wisp_map(all, kept + added);
 }
 
-static void wisp__get_change(wisp__differ *d, const wisp_value *a, wisp_value *out) {
+static void wisp__value_delta_get(wisp__delta *d, const wisp_value *a, wisp_value *out) {
     int how = (int)wisp__get(&d->delta.from, 2);
     wisp_pair *pairs;
     if (how == 0) {
@@ -15419,8 +15428,8 @@ static void wisp__get_change(wisp__differ *d, const wisp_value *a, wisp_value *o
         uint64_t word = wisp__word_of(a);
         word += (uint64_t)wisp__unzigzag(wisp__get_integer(&d->delta.from));
         *out = a->kind == WISP_INT ? wisp_int((int64_t)word) : wisp_uint(word);
-    } else if (how == 2 && a->kind == WISP_MAP && wisp__differ_may(d, a->count)) {
-        pairs = (wisp_pair *)wisp__differ_items(d, a->count, sizeof *pairs);
+    } else if (how == 2 && a->kind == WISP_MAP && wisp__delta_may(d, a->count)) {
+        pairs = (wisp_pair *)wisp__delta_items(d, a->count, sizeof *pairs);
         for (int i = 0; i < a->count && !d->failed; i++) {
             const wisp_pair *before = &wisp__pairs_of(a)[i];
             pairs[i].key = before->key;
@@ -15437,7 +15446,7 @@ static void wisp__get_change(wisp__differ *d, const wisp_value *a, wisp_value *o
 }
 
 /* The values that a difference makes of others; false: malformed. */
-static bool wisp__values_apply(wisp__differ *d, const wisp_value *a, int a_count,
+static bool wisp__values_apply(wisp__delta *d, const wisp_value *a, int a_count,
                                const wisp_value **values, int *count) {
     wisp_value all = wisp_nil();
     wisp__get_list(d, a, a_count, &all);
@@ -15447,7 +15456,7 @@ static bool wisp__values_apply(wisp__differ *d, const wisp_value *a, int a_count
 }
 
 /* ===========================================================================
- * MARK: >>squeeze
+ * MARK: >>compress
  * What: the compressors that are plugged in and their contexts, dictionaries,
  *   blocks packed and unpacked, the policy of WISP_COMPRESSION_AUTO, and the
  *   only compressor of our own: runs of equal bytes.
@@ -15472,8 +15481,8 @@ typedef enum wisp__method {
 
 enum {
     WISP__DICTIONARIES = 15,
-    WISP__SQUEEZE_LEAST = 8,            /* bytes: less is not tried */
-    WISP__SQUEEZE_SAMPLED = 65536       /* bytes: as much is not tried unseen */
+    WISP__COMPRESS_LEAST = 8,            /* bytes: less is not tried */
+    WISP__COMPRESS_SAMPLED = 65536       /* bytes: as much is not tried unseen */
 };
 
 typedef struct wisp__dictionary {
@@ -15484,10 +15493,10 @@ typedef struct wisp__dictionary {
 
 /* What packing has cost, over all streams: bytes that came in, calls of a compressor, bytes they
    were given, bytes saved. */
-typedef struct wisp__squeeze_cost { uint64_t seen, calls, tried, saved; } wisp__squeeze_cost;
+typedef struct wisp__compress_cost { uint64_t seen, calls, tried, saved; } wisp__compress_cost;
 
 /* Contexts point to `memory`: it must not move. */
-typedef struct wisp__squeeze {
+typedef struct wisp__compress {
     wisp__base        *base;
     wisp_allocator     memory;          /* the base's, counted */
     bool               starved;         /* the memory has returned NULL */
@@ -15497,29 +15506,29 @@ typedef struct wisp__squeeze {
     wisp__dictionary   dictionaries[WISP__DICTIONARIES];
     int                dictionary_count;
     void              *contexts[WISP__METHODS][WISP__DICTIONARIES + 1];   /* 0: no dictionary */
-    wisp__squeeze_cost cost;
-} wisp__squeeze;
+    wisp__compress_cost cost;
+} wisp__compress;
 
 /* Blocks of one kind: of a remote, or the batches to a peer. */
-typedef struct wisp__squeeze_stream {
+typedef struct wisp__compress_stream {
     wisp_compression mode;
     uint32_t dictionary;                /* its id; 0: none */
     uint32_t turns;                     /* blocks tried */
     int      choice, rival;             /* arms, see below */
     int      misses;                    /* tries in a row that did not pay */
     int64_t  pass;                      /* bytes still to let pass untried */
-} wisp__squeeze_stream;
+} wisp__compress_stream;
 
 /* One block to be packed. */
-typedef struct wisp__squeeze_job {
-    wisp__squeeze *sq;
+typedef struct wisp__compress_job {
+    wisp__compress *sq;
     uint32_t       dictionary;
     unsigned       methods;             /* that both ends have */
     const uint8_t *from;
     int            size;
     uint8_t       *to;
     int            room;                /* less than size */
-} wisp__squeeze_job;
+} wisp__compress_job;
 
 /* --- runs --- */
 
@@ -15650,19 +15659,19 @@ static int wisp__runs_unpack(const uint8_t *bytes, int size, uint8_t *to, int ro
 
 /* --- compressors and their contexts --- */
 
-static void *wisp__squeeze_alloc(void *user, size_t size) {
-    wisp__squeeze *sq = (wisp__squeeze *)user;
+static void *wisp__compress_alloc(void *user, size_t size) {
+    wisp__compress *sq = (wisp__compress *)user;
     void *pointer = wisp__alloc(sq->base, size);
     if (!pointer) sq->starved = true;
     return pointer;
 }
 
-static void wisp__squeeze_release(void *user, void *pointer, size_t size) {
-    wisp__free(((wisp__squeeze *)user)->base, pointer, size);
+static void wisp__compress_release(void *user, void *pointer, size_t size) {
+    wisp__free(((wisp__compress *)user)->base, pointer, size);
 }
 
 /* The method of a mode that is plugged in; WISP__STORED: it is none of those. */
-static int wisp__squeeze_method(wisp_compression mode) {
+static int wisp__compress_method(wisp_compression mode) {
     if (mode >= WISP_COMPRESSION_LZ4 && mode <= WISP_COMPRESSION_ZSTD)
         return WISP__LZ4 + (mode - WISP_COMPRESSION_LZ4);
     if (mode >= WISP_COMPRESSION_USER && mode <= WISP_COMPRESSION_USER + 2)
@@ -15671,7 +15680,7 @@ static int wisp__squeeze_method(wisp_compression mode) {
 }
 
 /* 0: no dictionary; -1: not known here; otherwise one more than its place. */
-static int wisp__squeeze_column(const wisp__squeeze *sq, uint32_t dictionary) {
+static int wisp__compress_column(const wisp__compress *sq, uint32_t dictionary) {
     if (!dictionary) return 0;
     for (int i = 0; i < sq->dictionary_count; i++)
         if (sq->dictionaries[i].id == dictionary) return i + 1;
@@ -15679,9 +15688,9 @@ static int wisp__squeeze_column(const wisp__squeeze *sq, uint32_t dictionary) {
 }
 
 /* WISP_E_UNSUPPORTED: no such compressor or dictionary, or not both together. */
-static wisp_result wisp__squeeze_open(wisp__squeeze *sq, int method, uint32_t dictionary,
-                                      void **context) {
-    int column = wisp__squeeze_column(sq, dictionary);
+static wisp_result wisp__compress_open(wisp__compress *sq, int method, uint32_t dictionary,
+                                       void **context) {
+    int column = wisp__compress_column(sq, dictionary);
     const wisp_compressor *c;
     *context = NULL;
     if (method < WISP__LZ4 || method >= WISP__METHODS) return WISP_E_UNSUPPORTED;
@@ -15698,7 +15707,7 @@ static wisp_result wisp__squeeze_open(wisp__squeeze *sq, int method, uint32_t di
     return sq->starved || !column ? WISP_E_MEMORY : WISP_E_UNSUPPORTED;
 }
 
-static void wisp__squeeze_close(wisp__squeeze *sq, int method) {
+static void wisp__compress_close(wisp__compress *sq, int method) {
     const wisp_compressor *c = &sq->compressors[method];
     for (int i = 0; i <= WISP__DICTIONARIES; i++) {
         if (sq->contexts[method][i]) c->close(c, sq->contexts[method][i]);
@@ -15709,27 +15718,27 @@ static void wisp__squeeze_close(wisp__squeeze *sq, int method) {
 /* --- packing --- */
 
 /* Bytes written, fewer than went in; 0: it did not work out. */
-static int wisp__squeeze_try(const wisp__squeeze_job *job, int method) {
-    wisp__squeeze *sq = job->sq;
+static int wisp__compress_try(const wisp__compress_job *job, int method) {
+    wisp__compress *sq = job->sq;
     void *context;
     int size;
     sq->cost.calls++;
     sq->cost.tried += (uint64_t)job->size;
     if (method == WISP__RUNS) return wisp__runs_pack(job->from, job->size, job->to, job->room);
-    if (wisp__squeeze_open(sq, method, job->dictionary, &context)) return 0;
+    if (wisp__compress_open(sq, method, job->dictionary, &context)) return 0;
     size = sq->compressors[method].compress(context, job->from, job->size, job->to, job->room);
     return size > 0 && size <= job->room ? size : 0;
 }
 
 /* What shrank to a sixteenth, or to a few bytes, may be a few runs, which need fewer in our form
    than in any compressor's; they are packed behind the `size` bytes that are there. */
-static int wisp__squeeze_runs_instead(const wisp__squeeze_job *job, int size, int *method) {
-    wisp__squeeze_job again = *job;
+static int wisp__compress_runs_instead(const wisp__compress_job *job, int size, int *method) {
+    wisp__compress_job again = *job;
     int runs;
     if (size < 3 || size > wisp__max_int(job->size / 16, 16) || *method == WISP__RUNS) return size;
     again.to += size;
     again.room = wisp__min_int(job->room - size, size - 1);
-    runs = wisp__squeeze_try(&again, WISP__RUNS);
+    runs = wisp__compress_try(&again, WISP__RUNS);
     if (!runs) return size;
     memcpy(job->to, again.to, (size_t)runs);
     *method = WISP__RUNS;
@@ -15767,28 +15776,28 @@ static int wisp__arm_after(int arm, unsigned methods) {
 }
 
 /* Of every 2^n times as many bytes one is tried again, n growing from 0. */
-static void wisp__squeeze_missed(wisp__squeeze_stream *s, int tried) {
+static void wisp__compress_missed(wisp__compress_stream *s, int tried) {
     int level = s->misses + 1 - WISP__MISSES_FREE;
     if (level >= 0) s->pass = (int64_t)tried << level;
     if (level < WISP__BACKOFF_MOST) s->misses++;
 }
 
 /* Does one of four pieces, a thirty-second of the block in all, pay? */
-static bool wisp__squeeze_sample(const wisp__squeeze_job *job, int arm) {
-    wisp__squeeze_job piece = *job;
+static bool wisp__compress_sample(const wisp__compress_job *job, int arm) {
+    wisp__compress_job piece = *job;
     piece.size = job->size / 128;
     piece.room = wisp__min_int(job->room, piece.size - 1);
     for (int i = 0; i < 4; i++) {
         int packed;
         piece.from = job->from + job->size / 8 * (2 * i + 1);
-        packed = wisp__squeeze_try(&piece, wisp__arms[arm].method);
+        packed = wisp__compress_try(&piece, wisp__arms[arm].method);
         if (wisp__arm_gain(arm, piece.size, packed) > 0) return true;
     }
     return false;
 }
 
 /* Packs by the choice, or by the rival where that is better and the turn is one to compare. */
-static int wisp__squeeze_pick(const wisp__squeeze_job *job, wisp__squeeze_stream *s) {
+static int wisp__compress_pick(const wisp__compress_job *job, wisp__compress_stream *s) {
     bool compares = s->misses == 0 && (s->turns < WISP__ARMS || s->turns % WISP__RIVAL_EVERY == 0);
     int64_t rivals = 0, gain;
     int packed;
@@ -15798,20 +15807,21 @@ static int wisp__squeeze_pick(const wisp__squeeze_job *job, wisp__squeeze_stream
         if (s->rival == s->choice) s->rival = wisp__arm_after(s->rival, job->methods);
     }
     if (compares && s->rival != s->choice) {
-        packed = wisp__squeeze_try(job, wisp__arms[s->rival].method);
+        packed = wisp__compress_try(job, wisp__arms[s->rival].method);
         rivals = wisp__arm_gain(s->rival, job->size, packed);
     }
-    packed = wisp__squeeze_try(job, wisp__arms[s->choice].method);
+    packed = wisp__compress_try(job, wisp__arms[s->choice].method);
     gain = wisp__arm_gain(s->choice, job->size, packed);
     if (rivals > gain) {
         s->choice = s->rival;
-        packed = wisp__squeeze_try(job, wisp__arms[s->choice].method);
+        packed = wisp__compress_try(job, wisp__arms[s->choice].method);
         gain = wisp__arm_gain(s->choice, job->size, packed);
     }
     return gain > 0 ? packed : 0;
 }
 
-static int wisp__squeeze_auto(const wisp__squeeze_job *job, wisp__squeeze_stream *s, int *method) {
+static int wisp__compress_auto(const wisp__compress_job *job, wisp__compress_stream *s,
+                               int *method) {
     bool unsure = s->turns == 0 || s->misses > 0;
     bool other = s->misses >= WISP__MISSES_FREE;
     int packed;
@@ -15821,38 +15831,38 @@ static int wisp__squeeze_auto(const wisp__squeeze_job *job, wisp__squeeze_stream
     }
     if (other || !(job->methods >> wisp__arms[s->choice].method & 1))
         s->choice = wisp__arm_after(s->choice, job->methods);
-    if (unsure && job->size >= WISP__SQUEEZE_SAMPLED && !wisp__squeeze_sample(job, s->choice)) {
+    if (unsure && job->size >= WISP__COMPRESS_SAMPLED && !wisp__compress_sample(job, s->choice)) {
         s->turns++;
-        wisp__squeeze_missed(s, job->size / 32);
+        wisp__compress_missed(s, job->size / 32);
         return 0;
     }
-    packed = wisp__squeeze_pick(job, s);
+    packed = wisp__compress_pick(job, s);
     if (packed) s->misses = 0;
-    else wisp__squeeze_missed(s, job->size);
+    else wisp__compress_missed(s, job->size);
     *method = wisp__arms[s->choice].method;
     return packed;
 }
 
 /* --- for the rooms below --- */
 
-static void wisp__squeeze_init(wisp__squeeze *sq, wisp__base *base) {
+static void wisp__compress_init(wisp__compress *sq, wisp__base *base) {
     memset(sq, 0, sizeof *sq);
     sq->base = base;
-    sq->memory.alloc = wisp__squeeze_alloc;
-    sq->memory.free = wisp__squeeze_release;
+    sq->memory.alloc = wisp__compress_alloc;
+    sq->memory.free = wisp__compress_release;
     sq->memory.user = sq;
     sq->methods = 1u << WISP__STORED | 1u << WISP__RUNS;
     sq->packets = WISP_COMPRESSION_NONE;
 }
 
-static void wisp__squeeze_free(wisp__squeeze *sq) {
-    for (int method = WISP__LZ4; method < WISP__METHODS; method++) wisp__squeeze_close(sq, method);
+static void wisp__compress_free(wisp__compress *sq) {
+    for (int method = WISP__LZ4; method < WISP__METHODS; method++) wisp__compress_close(sq, method);
     for (int i = 0; i < sq->dictionary_count; i++)
         wisp__free(sq->base, sq->dictionaries[i].bytes, (size_t)sq->dictionaries[i].size);
     memset(sq, 0, sizeof *sq);
 }
 
-WISP__UNUSED static void wisp__squeeze_check(const wisp__squeeze *sq) {
+WISP__UNUSED static void wisp__compress_check(const wisp__compress *sq) {
     for (int method = 0; method < WISP__METHODS; method++) {
         bool built_in = method == WISP__STORED || method == WISP__RUNS;
         bool there = built_in || sq->compressors[method].open != NULL;
@@ -15864,35 +15874,35 @@ WISP__UNUSED static void wisp__squeeze_check(const wisp__squeeze *sq) {
     }
     for (int i = 0; i < sq->dictionary_count; i++) {
         WISP_ASSERT(sq->dictionaries[i].id != 0 && sq->dictionaries[i].bytes);
-        WISP_ASSERT(wisp__squeeze_column(sq, sq->dictionaries[i].id) == i + 1);
+        WISP_ASSERT(wisp__compress_column(sq, sq->dictionaries[i].id) == i + 1);
     }
     WISP_ASSERT(sq->cost.saved <= sq->cost.seen);
 }
 
 /* What wisp_add_compressor promises. */
-static wisp_result wisp__squeeze_add(wisp__squeeze *sq, const wisp_compressor *c) {
+static wisp_result wisp__compress_add(wisp__compress *sq, const wisp_compressor *c) {
     int method;
     if (!c || !c->name || !c->open || !c->close || !c->compress || !c->decompress)
         return WISP_E_ARGUMENT;
-    method = wisp__squeeze_method(c->mode);
+    method = wisp__compress_method(c->mode);
     if (method == WISP__STORED) return WISP_E_ARGUMENT;
-    wisp__squeeze_close(sq, method);
+    wisp__compress_close(sq, method);
     sq->compressors[method] = *c;
     sq->methods |= 1u << method;
     return WISP_OK;
 }
 
 /* WISP_OK, WISP_E_UNSUPPORTED (not plugged in), WISP_E_ARGUMENT (no mode). Auto always can. */
-static wisp_result wisp__squeeze_can(const wisp__squeeze *sq, wisp_compression mode) {
-    int method = wisp__squeeze_method(mode);
+static wisp_result wisp__compress_can(const wisp__compress *sq, wisp_compression mode) {
+    int method = wisp__compress_method(mode);
     if (mode == WISP_COMPRESSION_NONE || mode == WISP_COMPRESSION_AUTO) return WISP_OK;
     if (method == WISP__STORED) return WISP_E_ARGUMENT;
     return sq->methods >> method & 1 ? WISP_OK : WISP_E_UNSUPPORTED;
 }
 
 /* The methods of whole packets that the settings ask for: any, or one and runs; or none. */
-static unsigned wisp__squeeze_packets(const wisp__squeeze *sq) {
-    int method = wisp__squeeze_method(sq->packets);
+static unsigned wisp__compress_packets(const wisp__compress *sq) {
+    int method = wisp__compress_method(sq->packets);
     if (sq->packets == WISP_COMPRESSION_NONE) return 0;
     if (sq->packets == WISP_COMPRESSION_AUTO) return sq->methods & ~(1u << WISP__STORED);
     return 1u << WISP__RUNS | (sq->methods & 1u << method);
@@ -15901,8 +15911,8 @@ static unsigned wisp__squeeze_packets(const wisp__squeeze *sq) {
 /* Keeps a copy, until the end, and tells its id, which is the same for the same bytes on every
    machine. WISP_E_ARGUMENT: nothing in it; WISP_E_TOO_BIG: over 1 MiB; WISP_E_LIMIT: there are
    WISP__DICTIONARIES, or others with the same id; WISP_E_MEMORY. */
-static wisp_result wisp__squeeze_dictionary(wisp__squeeze *sq, const void *bytes, int size,
-                                            uint32_t *id) {
+static wisp_result wisp__compress_dictionary(wisp__compress *sq, const void *bytes, int size,
+                                             uint32_t *id) {
     wisp__dictionary *d = &sq->dictionaries[wisp__min_int(sq->dictionary_count,
                                                           WISP__DICTIONARIES - 1)];
     int column;
@@ -15911,7 +15921,7 @@ static wisp_result wisp__squeeze_dictionary(wisp__squeeze *sq, const void *bytes
     if (size > 1 << 20) return WISP_E_TOO_BIG;
     *id = (uint32_t)wisp__hash_bytes(bytes, size);
     if (!*id) *id = 1;
-    column = wisp__squeeze_column(sq, *id);
+    column = wisp__compress_column(sq, *id);
     if (column > 0) {
         d = &sq->dictionaries[column - 1];
         return d->size == size && memcmp(d->bytes, bytes, (size_t)size) == 0 ? WISP_OK
@@ -15929,23 +15939,23 @@ static wisp_result wisp__squeeze_dictionary(wisp__squeeze *sq, const void *bytes
 
 /* Makes the contexts that a mode needs, so that later no memory is taken. WISP_E_ARGUMENT,
    WISP_E_MEMORY, WISP_E_UNSUPPORTED: not plugged in, or of no use with this dictionary. */
-static wisp_result wisp__squeeze_ready(wisp__squeeze *sq, wisp_compression mode,
-                                       uint32_t dictionary) {
-    wisp_result result = wisp__squeeze_can(sq, mode);
+static wisp_result wisp__compress_ready(wisp__compress *sq, wisp_compression mode,
+                                        uint32_t dictionary) {
+    wisp_result result = wisp__compress_can(sq, mode);
     void *context;
     if (result || mode == WISP_COMPRESSION_NONE) return result;
     if (mode != WISP_COMPRESSION_AUTO)
-        return wisp__squeeze_open(sq, wisp__squeeze_method(mode), dictionary, &context);
+        return wisp__compress_open(sq, wisp__compress_method(mode), dictionary, &context);
     for (int i = 0; i < WISP__ARMS && !result; i++) {
         int method = wisp__arms[i].method;
         if (method != WISP__RUNS && (sq->methods >> method & 1))
-            result = wisp__squeeze_open(sq, method, dictionary, &context);
+            result = wisp__compress_open(sq, method, dictionary, &context);
     }
     return result;
 }
 
-static void wisp__squeeze_stream_init(wisp__squeeze_stream *s, wisp_compression mode,
-                                      uint32_t dictionary) {
+static void wisp__compress_stream_init(wisp__compress_stream *s, wisp_compression mode,
+                                       uint32_t dictionary) {
     memset(s, 0, sizeof *s);
     s->mode = mode;
     s->dictionary = dictionary;
@@ -15953,10 +15963,10 @@ static void wisp__squeeze_stream_init(wisp__squeeze_stream *s, wisp_compression 
 
 /* Packs a block for a peer that has `methods`: bytes written, fewer than `size`, and how; or 0: it
    does not pay, and what is in `to` has no meaning. */
-static int wisp__squeeze_pack(wisp__squeeze *sq, wisp__squeeze_stream *s, unsigned methods,
-                              const void *from, int size, void *to, int capacity, int *method) {
-    wisp__squeeze_job job = { NULL, 0, 0, NULL, 0, NULL, 0 };
-    int fixed = wisp__squeeze_method(s->mode), packed;
+static int wisp__compress_pack(wisp__compress *sq, wisp__compress_stream *s, unsigned methods,
+                               const void *from, int size, void *to, int capacity, int *method) {
+    wisp__compress_job job = { NULL, 0, 0, NULL, 0, NULL, 0 };
+    int fixed = wisp__compress_method(s->mode), packed;
     job.sq = sq;
     job.dictionary = s->dictionary;
     job.methods = (methods & sq->methods) | 1u << WISP__RUNS;
@@ -15967,14 +15977,14 @@ static int wisp__squeeze_pack(wisp__squeeze *sq, wisp__squeeze_stream *s, unsign
     *method = WISP__STORED;
     if (s->mode == WISP_COMPRESSION_NONE || size <= 0) return 0;
     sq->cost.seen += (uint64_t)size;
-    if (size < WISP__SQUEEZE_LEAST || job.room <= 0) return 0;
+    if (size < WISP__COMPRESS_LEAST || job.room <= 0) return 0;
     if (fixed != WISP__STORED && (job.methods >> fixed & 1)) {
         *method = fixed;
-        packed = wisp__squeeze_try(&job, fixed);
+        packed = wisp__compress_try(&job, fixed);
     } else {
-        packed = wisp__squeeze_auto(&job, s, method);
+        packed = wisp__compress_auto(&job, s, method);
     }
-    packed = wisp__squeeze_runs_instead(&job, packed, method);
+    packed = wisp__compress_runs_instead(&job, packed, method);
     if (!packed) *method = WISP__STORED;
     else sq->cost.saved += (uint64_t)(size - packed);
     return packed;
@@ -15982,8 +15992,8 @@ static int wisp__squeeze_pack(wisp__squeeze *sq, wisp__squeeze_stream *s, unsign
 
 /* Unpacks to exactly `expected` bytes, for which `to` has room. WISP_E_COMPRESSED: malformed, or
    fewer or more come out; WISP_E_UNSUPPORTED: no such method or dictionary here; WISP_E_MEMORY. */
-static wisp_result wisp__squeeze_unpack(wisp__squeeze *sq, int method, uint32_t dictionary,
-                                        const void *from, int size, void *to, int expected) {
+static wisp_result wisp__compress_unpack(wisp__compress *sq, int method, uint32_t dictionary,
+                                         const void *from, int size, void *to, int expected) {
     void *context;
     wisp_result result;
     int count;
@@ -15997,7 +16007,7 @@ static wisp_result wisp__squeeze_unpack(wisp__squeeze *sq, int method, uint32_t 
         count = wisp__runs_unpack((const uint8_t *)from, size, (uint8_t *)to, expected);
         return count == expected ? WISP_OK : WISP_E_COMPRESSED;
     }
-    result = wisp__squeeze_open(sq, method, dictionary, &context);
+    result = wisp__compress_open(sq, method, dictionary, &context);
     if (result) return result;
     count = sq->compressors[method].decompress(context, from, size, to, expected);
     return count == expected ? WISP_OK : WISP_E_COMPRESSED;
@@ -16761,8 +16771,8 @@ enum { WISP__EVENT, WISP__INVOKE, WISP__REPLY };
 typedef struct wisp__message {
     int      references;
     int      remote;           /* index in the registry */
-    int      form;             /* index of the entry whose form it has */
-    int      track;            /* place of the value that is told unreliably; -1: none */
+    int      encoding;             /* index of the entry whose form it has */
+    int      baseline;            /* place of the value that is told unreliably; -1: none */
     uint32_t value;            /* its sequence there */
     int      chunk_bytes;
     int      values, raw;      /* that its reader counts; bytes that it unpacks */
@@ -16808,7 +16818,7 @@ typedef struct wisp__item {
     uint8_t        state;
 } wisp__item;
 
-typedef struct wisp__lane_out {
+typedef struct wisp__channel_out {
     wisp__item    *items;         /* ring by sequence */
     int            room;
     uint32_t       base, next;
@@ -16816,65 +16826,65 @@ typedef struct wisp__lane_out {
     int            lost;
     wisp__message *cutting;       /* a large message on its way into fragments */
     int            cut;           /* bytes of it that are in the window */
-} wisp__lane_out;
+} wisp__channel_out;
 
 /* Something that came before its turn, as it will be delivered. */
-typedef struct wisp__held {
+typedef struct wisp__buffered {
     int      chunk_bytes;
-    uint8_t  kind;                /* a wisp__record */
+    uint8_t  kind;                /* a wisp__frame */
     bool     first, last;         /* of a fragment */
     int      remote;              /* -1: not known here */
-    struct wisp__form *form;      /* NULL: plain */
+    struct wisp__encoding *encoding;      /* NULL: plain */
     uint32_t call, floor;
     int16_t  result;
     int      charge;              /* bytes of the window */
     int      shape_bits;
     int64_t  data_bits;
     uint8_t  bytes[1];            /* shape, then from the next byte data */
-} wisp__held;
+} wisp__buffered;
 
 /* Room for the struct before the held content; the same on machines of every kind. */
-enum { WISP__HELD_HEAD = 64 };
-typedef char wisp__held_fits[sizeof(wisp__held) <= WISP__HELD_HEAD ? 1 : -1];
+enum { WISP__BUFFERED_HEAD = 64 };
+typedef char wisp__buffered_fits[sizeof(wisp__buffered) <= WISP__BUFFERED_HEAD ? 1 : -1];
 
 /* Bytes of the window that so many bytes of content take: the chunk that they are held in, as the
    allocator gives it. Sender and receiver count by this alone, whatever their word size, so that a
    sender that keeps to the window of the other end never finds it full. */
-static int wisp__held_bytes(int content) {
-    uint64_t least = (uint64_t)(WISP__HELD_HEAD + content + WISP__SLACK) - 1;
+static int wisp__buffered_bytes(int content) {
+    uint64_t least = (uint64_t)(WISP__BUFFERED_HEAD + content + WISP__SLACK) - 1;
     return 1 << (64 - wisp__leading_zeros(least));         /* the next power of two */
 }
 
-typedef struct wisp__lane_in {
-    wisp__held **held;            /* ring by sequence */
+typedef struct wisp__channel_in {
+    wisp__buffered **held;            /* ring by sequence */
     int          room;
     uint32_t     next;
     uint8_t     *whole;           /* a large message being put together */
     int          whole_room, whole_bytes;
     bool         assembling;
-} wisp__lane_in;
+} wisp__channel_in;
 
-typedef struct wisp__lane {
-    wisp__lane_out out;
-    wisp__lane_in  in;
-} wisp__lane;
+typedef struct wisp__channel {
+    wisp__channel_out out;
+    wisp__channel_in  in;
+} wisp__channel;
 
 typedef enum wisp__turn { WISP__NOW, WISP__EARLY, WISP__AGAIN, WISP__BEYOND } wisp__turn;
 
-static wisp__lane *wisp__lane_make(wisp__base *base) {
-    wisp__lane *lane = (wisp__lane *)wisp__alloc(base, sizeof *lane);
-    if (!lane) return NULL;
-    lane->out.base = lane->out.next = lane->out.lost_from = WISP_FIRST_NUMBER;
-    lane->in.next = WISP_FIRST_NUMBER;
-    return lane;
+static wisp__channel *wisp__channel_make(wisp__base *base) {
+    wisp__channel *channel = (wisp__channel *)wisp__alloc(base, sizeof *channel);
+    if (!channel) return NULL;
+    channel->out.base = channel->out.next = channel->out.lost_from = WISP_FIRST_NUMBER;
+    channel->in.next = WISP_FIRST_NUMBER;
+    return channel;
 }
 
-static wisp__item *wisp__lane_item(const wisp__lane_out *out, uint32_t sequence) {
+static wisp__item *wisp__channel_item(const wisp__channel_out *out, uint32_t sequence) {
     return &out->items[sequence & (uint32_t)(out->room - 1)];
 }
 
 /* Takes the next sequence number for an item; the message gains a reference. */
-static wisp_result wisp__lane_push(wisp__base *base, wisp__lane_out *out, wisp__item item) {
+static wisp_result wisp__channel_push(wisp__base *base, wisp__channel_out *out, wisp__item item) {
     if (out->next - out->base == (uint32_t)out->room) {
         wisp_result result = wisp__ring_grow(base, (void **)&out->items, &out->room,
                                              base->limits.window_items, sizeof item, out->base,
@@ -16883,19 +16893,19 @@ static wisp_result wisp__lane_push(wisp__base *base, wisp__lane_out *out, wisp__
     }
     item.state = WISP__ITEM_FLYING;
     item.message->references++;
-    *wisp__lane_item(out, out->next++) = item;
+    *wisp__channel_item(out, out->next++) = item;
     return WISP_OK;
 }
 
 /* Tells what became of `count` items; returns the bytes that left the window. */
-static int wisp__lane_told(wisp__base *base, wisp__chunks *chunks, wisp__lane_out *out,
-                           uint32_t sequence, int count, bool arrived) {
+static int wisp__channel_told(wisp__base *base, wisp__chunks *chunks, wisp__channel_out *out,
+                              uint32_t sequence, int count, bool arrived) {
     int freed = 0;
     for (int i = 0; i < count; i++, sequence++) {
         wisp__item *item;
         if (wisp__distance(sequence, out->base) < 0 || wisp__distance(sequence, out->next) >= 0)
             continue;
-        item = wisp__lane_item(out, sequence);
+        item = wisp__channel_item(out, sequence);
         if (item->state == WISP__ITEM_ARRIVED) continue;
         if (!arrived && item->state == WISP__ITEM_FLYING) {
             item->state = WISP__ITEM_LOST;
@@ -16906,9 +16916,10 @@ static int wisp__lane_told(wisp__base *base, wisp__chunks *chunks, wisp__lane_ou
             item->state = WISP__ITEM_ARRIVED;
         }
     }
-    while (out->base != out->next && wisp__lane_item(out, out->base)->state == WISP__ITEM_ARRIVED) {
-        wisp__item *item = wisp__lane_item(out, out->base++);
-        freed += wisp__held_bytes(item->size);
+    while (out->base != out->next &&
+           wisp__channel_item(out, out->base)->state == WISP__ITEM_ARRIVED) {
+        wisp__item *item = wisp__channel_item(out, out->base++);
+        freed += wisp__buffered_bytes(item->size);
         wisp__message_release(base, chunks, item->message);
     }
     if (wisp__distance(out->lost_from, out->base) < 0) out->lost_from = out->base;
@@ -16916,22 +16927,22 @@ static int wisp__lane_told(wisp__base *base, wisp__chunks *chunks, wisp__lane_ou
 }
 
 /* The first lost item, or false. */
-static bool wisp__lane_lost(wisp__lane_out *out, uint32_t *sequence) {
+static bool wisp__channel_lost(wisp__channel_out *out, uint32_t *sequence) {
     if (!out->lost) return false;
-    while (wisp__lane_item(out, out->lost_from)->state != WISP__ITEM_LOST) out->lost_from++;
+    while (wisp__channel_item(out, out->lost_from)->state != WISP__ITEM_LOST) out->lost_from++;
     *sequence = out->lost_from;
     return true;
 }
 
-static void wisp__lane_resent(wisp__lane_out *out, uint32_t sequence) {
-    wisp__lane_item(out, sequence)->state = WISP__ITEM_FLYING;
+static void wisp__channel_resent(wisp__channel_out *out, uint32_t sequence) {
+    wisp__channel_item(out, sequence)->state = WISP__ITEM_FLYING;
     out->lost--;
 }
 
 /* Whose turn a sequence number is, from its low 24 bits. As many messages as packets can hold
    until they are too old to be told apart are far fewer than 2^23. */
-static wisp__turn wisp__lane_turn(wisp__base *base, const wisp__lane_in *in, uint32_t low,
-                                  uint32_t *sequence) {
+static wisp__turn wisp__channel_turn(wisp__base *base, const wisp__channel_in *in, uint32_t low,
+                                     uint32_t *sequence) {
     int ahead = wisp__ahead_24(low, in->next);
     *sequence = in->next + (uint32_t)ahead;
     if (ahead < 0) return WISP__AGAIN;
@@ -16940,9 +16951,9 @@ static wisp__turn wisp__lane_turn(wisp__base *base, const wisp__lane_in *in, uin
     return ahead ? WISP__EARLY : WISP__NOW;
 }
 
-/* Keeps what came early. The caller has asked wisp__lane_turn. */
-static wisp_result wisp__lane_hold(wisp__base *base, wisp__lane_in *in, uint32_t sequence,
-                                   wisp__held *held) {
+/* Keeps what came early. The caller has asked wisp__channel_turn. */
+static wisp_result wisp__channel_hold(wisp__base *base, wisp__channel_in *in, uint32_t sequence,
+                                      wisp__buffered *held) {
     while (sequence - in->next >= (uint32_t)in->room) {
         wisp_result result = wisp__ring_grow(base, (void **)&in->held, &in->room,
                                              base->limits.window_items, sizeof *in->held, in->next,
@@ -16954,21 +16965,21 @@ static wisp_result wisp__lane_hold(wisp__base *base, wisp__lane_in *in, uint32_t
 }
 
 /* Is the next item held already? */
-static bool wisp__lane_holds_next(const wisp__lane_in *in) {
+static bool wisp__channel_holds_next(const wisp__channel_in *in) {
     return in->room && in->held[in->next & (uint32_t)(in->room - 1)];
 }
 
 /* Takes the item that is held for the next turn. */
-static wisp__held *wisp__lane_take_next(wisp__lane_in *in) {
-    wisp__held **place = &in->held[in->next++ & (uint32_t)(in->room - 1)];
-    wisp__held *held = *place;
+static wisp__buffered *wisp__channel_take_next(wisp__channel_in *in) {
+    wisp__buffered **place = &in->held[in->next++ & (uint32_t)(in->room - 1)];
+    wisp__buffered *held = *place;
     *place = NULL;
     return held;
 }
 
 /* Adds a fragment to the message being put together. */
-static wisp_result wisp__lane_assemble(wisp__base *base, wisp__lane_in *in, bool first,
-                                       wisp__reader *from, int bytes) {
+static wisp_result wisp__channel_assemble(wisp__base *base, wisp__channel_in *in, bool first,
+                                          wisp__reader *from, int bytes) {
     int most = wisp__max_int(base->limits.message_bytes, WISP__DESCRIPTOR_BYTES) + 512;
     wisp_result result;
     if (first == in->assembling) return WISP_E_PROTOCOL;
@@ -16983,35 +16994,35 @@ static wisp_result wisp__lane_assemble(wisp__base *base, wisp__lane_in *in, bool
     return from->failed ? WISP_E_BAD_PACKET : WISP_OK;
 }
 
-WISP__UNUSED static void wisp__lane_check(const wisp__base *base, const wisp__lane *lane) {
-    const wisp__lane_out *out = &lane->out;
+WISP__UNUSED static void wisp__channel_check(const wisp__base *base, const wisp__channel *channel) {
+    const wisp__channel_out *out = &channel->out;
     int lost = 0;
     WISP_ASSERT(out->next - out->base <= (uint32_t)base->limits.window_items);
     for (uint32_t n = out->base; n != out->next; n++) {
-        const wisp__item *item = wisp__lane_item(out, n);
+        const wisp__item *item = wisp__channel_item(out, n);
         WISP_ASSERT(item->message->references > 0);
         lost += item->state == WISP__ITEM_LOST;
     }
     WISP_ASSERT(lost == out->lost);
 }
 
-static int wisp__lane_free(wisp__base *base, wisp__chunks *chunks, wisp__lane *lane) {
+static int wisp__channel_free(wisp__base *base, wisp__chunks *chunks, wisp__channel *channel) {
     int abandoned = 0;
-    wisp__lane_out *out = &lane->out;
-    wisp__lane_in *in = &lane->in;
+    wisp__channel_out *out = &channel->out;
+    wisp__channel_in *in = &channel->in;
     for (; out->base != out->next; out->base++) {
-        abandoned += wisp__lane_item(out, out->base)->state != WISP__ITEM_ARRIVED;
-        wisp__message_release(base, chunks, wisp__lane_item(out, out->base)->message);
+        abandoned += wisp__channel_item(out, out->base)->state != WISP__ITEM_ARRIVED;
+        wisp__message_release(base, chunks, wisp__channel_item(out, out->base)->message);
     }
     if (out->cutting) wisp__message_release(base, chunks, out->cutting);
     for (int i = 0; i < in->room; i++) {
-        wisp__held *held = in->held[i];
+        wisp__buffered *held = in->held[i];
         if (held) wisp__chunk_give(base, chunks, held, (size_t)held->chunk_bytes);
     }
     wisp__free(base, out->items, (size_t)out->room * sizeof *out->items);
     wisp__free(base, in->held, (size_t)in->room * sizeof *in->held);
     wisp__free(base, in->whole, (size_t)in->whole_room);
-    wisp__free(base, lane, sizeof *lane);
+    wisp__free(base, channel, sizeof *channel);
     return abandoned;
 }
 
@@ -17080,7 +17091,7 @@ typedef struct wisp__peer {
     void        *ticket;
     wisp__seal   seal;
     wisp__flow   flow;
-    wisp__lane  *lanes[WISP__CHANNELS];
+    wisp__channel  *channels[WISP__CHANNELS];
     int          lane_end;         /* no lane from here on */
     int          window_bytes, window_used;    /* of the other end; what we have in it */
     uint32_t     window_items;     /* per channel, what both ends can do */
@@ -17116,7 +17127,7 @@ typedef struct wisp__peers {
     int           strangers;      /* addresses with sessions that others asked for */
     wisp_joins    joins;
     bool          has_joined;     /* wisp_join was called */
-    const wisp__squeeze *squeeze;
+    const wisp__compress *compress;
     wisp__peer   *first, *last;   /* joined */
     wisp__peer   *dirty;
     wisp__post    post;
@@ -17392,7 +17403,7 @@ static bool wisp__cookie_good(const wisp__peers *peers, const wisp_addr *addr, u
 static void wisp__put_abilities(const wisp__peers *peers, wisp__writer *to) {
     const wisp_limits *limits = &peers->base->limits;
     unsigned log2 = 0;
-    unsigned methods = peers->squeeze->methods;
+    unsigned methods = peers->compress->methods;
     while (1 << log2 < limits->window_items) log2++;
     wisp__put(to, (peers->base->reliable ? 1u : 0u) | log2 << 1 |
                       (methods >> WISP__LZ4 & 7) << 5, 8);
@@ -17471,9 +17482,9 @@ static bool wisp__peer_asks(const wisp__peer *peer) {
 static int wisp__peer_abandon(wisp__peers *peers, wisp__peer *peer) {
     int abandoned = 0;
     for (int i = 0; i < WISP__CHANNELS; i++) {
-        wisp__lane *lane = peer->lanes[i];
-        if (lane) abandoned += wisp__lane_free(peers->base, peers->chunks, lane);
-        peer->lanes[i] = NULL;
+        wisp__channel *channel = peer->channels[i];
+        if (channel) abandoned += wisp__channel_free(peers->base, peers->chunks, channel);
+        peer->channels[i] = NULL;
     }
     while (peer->stuck_first && !peer->ending) wisp__unstick(peers, peer);
     wisp__flow_free(peers->base, &peer->flow);
@@ -17482,14 +17493,14 @@ static int wisp__peer_abandon(wisp__peers *peers, wisp__peer *peer) {
     return abandoned;
 }
 
-static wisp__lane *wisp__peer_lane(wisp__base *base, wisp__peer *peer, int channel) {
-    if (!peer->lanes[channel]) peer->lanes[channel] = wisp__lane_make(base);
-    if (peer->lanes[channel]) peer->lane_end = wisp__max_int(peer->lane_end, channel + 1);
-    return peer->lanes[channel];
+static wisp__channel *wisp__peer_channel(wisp__base *base, wisp__peer *peer, int channel) {
+    if (!peer->channels[channel]) peer->channels[channel] = wisp__channel_make(base);
+    if (peer->channels[channel]) peer->lane_end = wisp__max_int(peer->lane_end, channel + 1);
+    return peer->channels[channel];
 }
 
 /* ===========================================================================
- * MARK: >>track
+ * MARK: >>baseline
  * What: the values that differences are to: of each name and key, those that
  *   were sent to a peer, or came from it, of late.
  * Invariants: the bits of a value are kept once and counted, whoever has been
@@ -17522,8 +17533,8 @@ typedef struct wisp__stored {
     bool        has_base, acked;
 } wisp__stored;
 
-typedef struct wisp__track {
-    struct wisp__track *next;          /* of the same bucket */
+typedef struct wisp__baseline {
+    struct wisp__baseline *next;          /* of the same bucket */
     int          number;               /* index of the form here, or their number */
     uint64_t     key;                  /* hash of the key here, or their place */
     int          place;                /* among the tracks of this side */
@@ -17534,21 +17545,21 @@ typedef struct wisp__track {
     bool         whole;                /* the other end has nothing: no difference can be told */
     uint32_t     acked;                /* the newest value that was acked */
     uint32_t     floor;                /* what was told before it does not count any more */
-    struct wisp__track *older, *newer; /* in the order in which they were used last */
+    struct wisp__baseline *older, *newer; /* in the order in which they were used last */
     wisp__stored ring[1];              /* by sequence */
-} wisp__track;
+} wisp__baseline;
 
-enum { WISP__TRACK_BUCKETS = 64 };
+enum { WISP__BASELINE_BUCKETS = 64 };
 
-typedef struct wisp__tracks {
-    wisp__track **places;              /* by place */
-    wisp__track **buckets;             /* NULL: there never was a track */
+typedef struct wisp__baselines {
+    wisp__baseline **places;              /* by place */
+    wisp__baseline **buckets;             /* NULL: there never was a track */
     int           room, count;
     int64_t       bytes;               /* of values and models */
-    wisp__track  *oldest, *newest;     /* used longest ago, and last */
+    wisp__baseline  *oldest, *newest;     /* used longest ago, and last */
     int           again;               /* tracks whose newest value goes once more */
     uint32_t      salt;                /* of the buckets: keys are chosen by the other end */
-} wisp__tracks;
+} wisp__baselines;
 
 static wisp__kept *wisp__kept_make(wisp__base *base, wisp__chunks *chunks, const void *bytes,
                                    int64_t bits) {
@@ -17583,184 +17594,192 @@ static bool wisp__kept_same(const wisp__kept *a, const wisp__kept *b) {
                                  memcmp(a->bytes, b->bytes, (size_t)((a->bits + 7) / 8)) == 0));
 }
 
-static wisp__stored *wisp__track_at(wisp__track *track, uint32_t sequence) {
-    return &track->ring[sequence & (uint32_t)(track->room - 1)];
+static wisp__stored *wisp__baseline_at(wisp__baseline *baseline, uint32_t sequence) {
+    return &baseline->ring[sequence & (uint32_t)(baseline->room - 1)];
 }
 
 /* A value that is still held; NULL: it is not. */
-static wisp__stored *wisp__track_find(wisp__track *track, uint32_t sequence) {
-    wisp__stored *stored = wisp__track_at(track, sequence);
+static wisp__stored *wisp__baseline_find(wisp__baseline *baseline, uint32_t sequence) {
+    wisp__stored *stored = wisp__baseline_at(baseline, sequence);
     return stored->value && stored->sequence == sequence ? stored : NULL;
 }
 
-static wisp__stored *wisp__track_newest(wisp__track *track) {
-    return track->begun ? wisp__track_find(track, track->sequence - 1) : NULL;
+static wisp__stored *wisp__baseline_newest(wisp__baseline *baseline) {
+    return baseline->begun ? wisp__baseline_find(baseline, baseline->sequence - 1) : NULL;
 }
 
-static void wisp__stored_drop(wisp__base *base, wisp__chunks *chunks, wisp__tracks *tracks,
+static void wisp__stored_drop(wisp__base *base, wisp__chunks *chunks, wisp__baselines *baselines,
                               wisp__stored *stored) {
-    tracks->bytes -= wisp__kept_bytes(stored->value) + wisp__kept_bytes(stored->models);
+    baselines->bytes -= wisp__kept_bytes(stored->value) + wisp__kept_bytes(stored->models);
     wisp__kept_release(base, chunks, stored->value);
     wisp__kept_release(base, chunks, stored->models);
     memset(stored, 0, sizeof *stored);
 }
 
-static void wisp__track_forget(wisp__base *base, wisp__chunks *chunks, wisp__tracks *tracks,
-                               wisp__track *track) {
-    for (int i = 0; i < track->room; i++)
-        wisp__stored_drop(base, chunks, tracks, &track->ring[i]);
-    track->has_acked = false;
+static void wisp__baseline_forget(wisp__base *base, wisp__chunks *chunks,
+                                  wisp__baselines *baselines, wisp__baseline *baseline) {
+    for (int i = 0; i < baseline->room; i++)
+        wisp__stored_drop(base, chunks, baselines, &baseline->ring[i]);
+    baseline->has_acked = false;
 }
 
-static wisp__track **wisp__track_bucket(wisp__tracks *tracks, int number, uint64_t key) {
-    uint64_t hash = wisp__mix((key + (uint64_t)number) ^ tracks->salt);
-    return &tracks->buckets[hash % WISP__TRACK_BUCKETS];
+static wisp__baseline **wisp__baseline_bucket(wisp__baselines *baselines, int number,
+                                              uint64_t key) {
+    uint64_t hash = wisp__mix((key + (uint64_t)number) ^ baselines->salt);
+    return &baselines->buckets[hash % WISP__BASELINE_BUCKETS];
 }
 
-static wisp__track *wisp__track_get(wisp__tracks *tracks, int number, uint64_t key) {
-    wisp__track *track = tracks->buckets ? *wisp__track_bucket(tracks, number, key) : NULL;
-    while (track && (track->number != number || track->key != key)) track = track->next;
-    return track;
+static wisp__baseline *wisp__baseline_get(wisp__baselines *baselines, int number, uint64_t key) {
+    wisp__baseline *baseline = baselines->buckets ? *wisp__baseline_bucket(baselines, number, key)
+                                                  : NULL;
+    while (baseline && (baseline->number != number || baseline->key != key))
+        baseline = baseline->next;
+    return baseline;
 }
 
-static void wisp__track_unlink(wisp__tracks *tracks, wisp__track *track) {
-    wisp__track **link = wisp__track_bucket(tracks, track->number, track->key);
-    while (*link != track) link = &(*link)->next;
-    *link = track->next;
+static void wisp__baseline_unlink(wisp__baselines *baselines, wisp__baseline *baseline) {
+    wisp__baseline **link = wisp__baseline_bucket(baselines, baseline->number, baseline->key);
+    while (*link != baseline) link = &(*link)->next;
+    *link = baseline->next;
 }
 
-static void wisp__track_link(wisp__tracks *tracks, wisp__track *track, int number, uint64_t key) {
-    wisp__track **link = wisp__track_bucket(tracks, number, key);
-    track->number = number;
-    track->key = key;
-    track->next = *link;
-    *link = track;
+static void wisp__baseline_link(wisp__baselines *baselines, wisp__baseline *baseline, int number,
+                                uint64_t key) {
+    wisp__baseline **link = wisp__baseline_bucket(baselines, number, key);
+    baseline->number = number;
+    baseline->key = key;
+    baseline->next = *link;
+    *link = baseline;
 }
 
-static size_t wisp__track_bytes(int room) {
-    return sizeof(wisp__track) + (size_t)room * sizeof(wisp__stored);
+static size_t wisp__baseline_bytes(int room) {
+    return sizeof(wisp__baseline) + (size_t)room * sizeof(wisp__stored);
 }
 
 /* Takes a track out of the order of use. */
-static void wisp__track_unuse(wisp__tracks *tracks, wisp__track *track) {
-    if (track->older) track->older->newer = track->newer;
-    else if (tracks->oldest == track) tracks->oldest = track->newer;
-    if (track->newer) track->newer->older = track->older;
-    else if (tracks->newest == track) tracks->newest = track->older;
-    track->older = track->newer = NULL;
+static void wisp__baseline_unuse(wisp__baselines *baselines, wisp__baseline *baseline) {
+    if (baseline->older) baseline->older->newer = baseline->newer;
+    else if (baselines->oldest == baseline) baselines->oldest = baseline->newer;
+    if (baseline->newer) baseline->newer->older = baseline->older;
+    else if (baselines->newest == baseline) baselines->newest = baseline->older;
+    baseline->older = baseline->newer = NULL;
 }
 
-static void wisp__track_use(wisp__tracks *tracks, wisp__track *track) {
-    wisp__track_unuse(tracks, track);
-    track->older = tracks->newest;
-    if (tracks->newest) tracks->newest->newer = track;
-    else tracks->oldest = track;
-    tracks->newest = track;
+static void wisp__baseline_use(wisp__baselines *baselines, wisp__baseline *baseline) {
+    wisp__baseline_unuse(baselines, baseline);
+    baseline->older = baselines->newest;
+    if (baselines->newest) baselines->newest->newer = baseline;
+    else baselines->oldest = baseline;
+    baselines->newest = baseline;
 }
 
 /* The one that was used longest ago, of those that nothing is owed to; NULL: there is none. */
-static wisp__track *wisp__track_oldest(const wisp__tracks *tracks) {
-    for (wisp__track *track = tracks->oldest; track; track = track->newer) {
-        const wisp__stored *newest = wisp__track_newest(track);
-        if (track->again || (newest && track->room != WISP__IN_ORDER && !newest->acked)) continue;
-        return track;
+static wisp__baseline *wisp__baseline_oldest(const wisp__baselines *baselines) {
+    for (wisp__baseline *baseline = baselines->oldest; baseline; baseline = baseline->newer) {
+        const wisp__stored *newest = wisp__baseline_newest(baseline);
+        if (baseline->again || (newest && baseline->room != WISP__IN_ORDER && !newest->acked))
+            continue;
+        return baseline;
     }
     return NULL;
 }
 
 /* A track of another length at the same place. NULL: no memory, and the old one stays. */
-static wisp__track *wisp__track_refit(wisp__base *base, wisp__tracks *tracks, wisp__track *track,
-                                      int room) {
-    wisp__track *other;
-    if (track->room == room) return track;
-    other = (wisp__track *)wisp__alloc(base, wisp__track_bytes(room));
+static wisp__baseline *wisp__baseline_refit(wisp__base *base, wisp__baselines *baselines,
+                                            wisp__baseline *baseline, int room) {
+    wisp__baseline *other;
+    if (baseline->room == room) return baseline;
+    other = (wisp__baseline *)wisp__alloc(base, wisp__baseline_bytes(room));
     if (!other) return NULL;
     other->room = room;
-    other->place = track->place;
-    other->sequence = track->sequence;
-    tracks->places[track->place] = other;
-    wisp__free(base, track, wisp__track_bytes(track->room));
+    other->place = baseline->place;
+    other->sequence = baseline->sequence;
+    baselines->places[baseline->place] = other;
+    wisp__free(base, baseline, wisp__baseline_bytes(baseline->room));
     return other;
 }
 
 /* Takes a track from its name and key for others. NULL: no memory for a ring of that length. */
-static wisp__track *wisp__track_reuse(wisp__base *base, wisp__chunks *chunks, wisp__tracks *tracks,
-                                      wisp__track *old, int number, uint64_t key, int room) {
-    wisp__track *track;
-    wisp__track_forget(base, chunks, tracks, old);
-    wisp__track_unlink(tracks, old);
-    wisp__track_unuse(tracks, old);
-    track = wisp__track_refit(base, tracks, old, room);
-    wisp__track_link(tracks, track ? track : old, number, key);
-    wisp__track_use(tracks, track ? track : old);
-    if (!track) return NULL;
-    track->floor = track->sequence;
-    track->whole = true;
-    return track;
+static wisp__baseline *wisp__baseline_reuse(wisp__base *base, wisp__chunks *chunks,
+                                            wisp__baselines *baselines, wisp__baseline *old,
+                                            int number, uint64_t key, int room) {
+    wisp__baseline *baseline;
+    wisp__baseline_forget(base, chunks, baselines, old);
+    wisp__baseline_unlink(baselines, old);
+    wisp__baseline_unuse(baselines, old);
+    baseline = wisp__baseline_refit(base, baselines, old, room);
+    wisp__baseline_link(baselines, baseline ? baseline : old, number, key);
+    wisp__baseline_use(baselines, baseline ? baseline : old);
+    if (!baseline) return NULL;
+    baseline->floor = baseline->sequence;
+    baseline->whole = true;
+    return baseline;
 }
 
 /* Adds a track. NULL with the reason. */
-static wisp__track *wisp__track_new(wisp__base *base, wisp__tracks *tracks, int number,
-                                    uint64_t key, int room, wisp_result *why) {
-    wisp__track *track = NULL;
-    *why = wisp__grow(base, (void **)&tracks->places, &tracks->room, tracks->count + 1,
-                      base->limits.keys, sizeof *tracks->places);
+static wisp__baseline *wisp__baseline_new(wisp__base *base, wisp__baselines *baselines, int number,
+                                          uint64_t key, int room, wisp_result *why) {
+    wisp__baseline *baseline = NULL;
+    *why = wisp__grow(base, (void **)&baselines->places, &baselines->room, baselines->count + 1,
+                      base->limits.keys, sizeof *baselines->places);
     if (*why) return NULL;
-    tracks->salt = (uint32_t)base->salt;
-    if (!tracks->buckets)
-        tracks->buckets = (wisp__track **)wisp__alloc_items(base, WISP__TRACK_BUCKETS,
-                                                            sizeof *tracks->buckets);
-    if (tracks->buckets) track = (wisp__track *)wisp__alloc(base, wisp__track_bytes(room));
-    *why = track ? WISP_OK : WISP_E_MEMORY;
-    if (!track) return NULL;
-    track->room = room;
-    track->place = tracks->count;
-    tracks->places[tracks->count++] = track;
-    wisp__track_link(tracks, track, number, key);
-    return track;
+    baselines->salt = (uint32_t)base->salt;
+    if (!baselines->buckets)
+        baselines->buckets = (wisp__baseline **)wisp__alloc_items(base, WISP__BASELINE_BUCKETS,
+                                                                  sizeof *baselines->buckets);
+    if (baselines->buckets)
+        baseline = (wisp__baseline *)wisp__alloc(base, wisp__baseline_bytes(room));
+    *why = baseline ? WISP_OK : WISP_E_MEMORY;
+    if (!baseline) return NULL;
+    baseline->room = room;
+    baseline->place = baselines->count;
+    baselines->places[baselines->count++] = baseline;
+    wisp__baseline_link(baselines, baseline, number, key);
+    return baseline;
 }
 
 /* The track of a name and key, made if need be: at the limit the one that has rested longest is
    taken from its key. NULL with the reason. */
-static wisp__track *wisp__track_open(wisp__base *base, wisp__chunks *chunks, wisp__tracks *tracks,
-                                     int number, uint64_t key, bool in_order, wisp_result *why) {
-    wisp__track *track = wisp__track_get(tracks, number, key), *old;
+static wisp__baseline *wisp__baseline_open(wisp__base *base, wisp__chunks *chunks,
+                                           wisp__baselines *baselines, int number, uint64_t key,
+                                           bool in_order, wisp_result *why) {
+    wisp__baseline *baseline = wisp__baseline_get(baselines, number, key), *old;
     int room = in_order ? WISP__IN_ORDER : base->limits.baselines;
     *why = WISP_OK;
-    if (!track && tracks->count < base->limits.keys) {
-        track = wisp__track_new(base, tracks, number, key, room, why);
-    } else if (!track) {
-        old = wisp__track_oldest(tracks);
-        if (old) track = wisp__track_reuse(base, chunks, tracks, old, number, key, room);
-        if (!track) *why = old ? WISP_E_MEMORY : WISP_E_LIMIT;
+    if (!baseline && baselines->count < base->limits.keys) {
+        baseline = wisp__baseline_new(base, baselines, number, key, room, why);
+    } else if (!baseline) {
+        old = wisp__baseline_oldest(baselines);
+        if (old) baseline = wisp__baseline_reuse(base, chunks, baselines, old, number, key, room);
+        if (!baseline) *why = old ? WISP_E_MEMORY : WISP_E_LIMIT;
     }
-    if (track) wisp__track_use(tracks, track);
-    return track;
+    if (baseline) wisp__baseline_use(baselines, baseline);
+    return baseline;
 }
 
 /* Keeps a value as the newest; it takes over a reference to the models. Over the limit of bytes it
    is not kept, and what comes next goes whole. */
-static void wisp__track_store(wisp__base *base, wisp__chunks *chunks, wisp__tracks *tracks,
-                              wisp__track *track, uint32_t sequence, wisp__kept *value,
-                              wisp__kept *models, const uint32_t *from) {
-    wisp__stored *stored = wisp__track_at(track, sequence);
+static void wisp__baseline_store(wisp__base *base, wisp__chunks *chunks, wisp__baselines *baselines,
+                                 wisp__baseline *baseline, uint32_t sequence, wisp__kept *value,
+                                 wisp__kept *models, const uint32_t *from) {
+    wisp__stored *stored = wisp__baseline_at(baseline, sequence);
     int64_t bytes = wisp__kept_bytes(value) + wisp__kept_bytes(models);
     if (stored->value && wisp__distance(stored->sequence, sequence) > 0) {
         wisp__kept_release(base, chunks, models);      /* it came too late to be a base */
         return;
     }
-    wisp__stored_drop(base, chunks, tracks, stored);
-    for (uint32_t back = (uint32_t)track->room - 1;
-         back > 0 && tracks->bytes + bytes > base->limits.baseline_bytes; back--) {
+    wisp__stored_drop(base, chunks, baselines, stored);
+    for (uint32_t back = (uint32_t)baseline->room - 1;
+         back > 0 && baselines->bytes + bytes > base->limits.baseline_bytes; back--) {
         uint32_t old = sequence - back;
-        if (!(track->has_acked && old == track->acked) && !(from && old == *from))
-            wisp__stored_drop(base, chunks, tracks, wisp__track_at(track, old));
+        if (!(baseline->has_acked && old == baseline->acked) && !(from && old == *from))
+            wisp__stored_drop(base, chunks, baselines, wisp__baseline_at(baseline, old));
     }
-    if (tracks->bytes + bytes > base->limits.baseline_bytes) {
+    if (baselines->bytes + bytes > base->limits.baseline_bytes) {
         wisp__kept_release(base, chunks, models);
         return;
     }
-    tracks->bytes += bytes;
+    baselines->bytes += bytes;
     value->references++;
     stored->value = value;
     stored->models = models;
@@ -17770,104 +17789,109 @@ static void wisp__track_store(wisp__base *base, wisp__chunks *chunks, wisp__trac
 }
 
 /* What was told in a packet has arrived, or is lost. */
-static void wisp__track_told(wisp__tracks *tracks, int place, uint32_t low, bool arrived) {
-    wisp__track *track = place < tracks->count ? tracks->places[place] : NULL;
+static void wisp__baseline_told(wisp__baselines *baselines, int place, uint32_t low, bool arrived) {
+    wisp__baseline *baseline = place < baselines->count ? baselines->places[place] : NULL;
     uint32_t sequence;
     wisp__stored *stored;
-    if (!track) return;
-    sequence = track->sequence - ((track->sequence - low) & 0xffff);
-    stored = wisp__track_find(track, sequence);
-    if (!stored || wisp__distance(sequence, track->floor) < 0) return;
+    if (!baseline) return;
+    sequence = baseline->sequence - ((baseline->sequence - low) & 0xffff);
+    stored = wisp__baseline_find(baseline, sequence);
+    if (!stored || wisp__distance(sequence, baseline->floor) < 0) return;
     if (arrived) {
         stored->acked = true;
-        if (!track->has_acked || wisp__distance(sequence, track->acked) > 0) {
-            track->has_acked = true;
-            track->acked = sequence;
+        if (!baseline->has_acked || wisp__distance(sequence, baseline->acked) > 0) {
+            baseline->has_acked = true;
+            baseline->acked = sequence;
         }
-    } else if (sequence == track->sequence - 1 && !track->again) {
-        track->again = true;
-        tracks->again++;
+    } else if (sequence == baseline->sequence - 1 && !baseline->again) {
+        baseline->again = true;
+        baselines->again++;
     }
 }
 
 /* The base that a value can be told from; NULL: none, it goes whole. */
-static wisp__stored *wisp__track_base(wisp__track *track, bool in_order) {
-    if (track->whole) return NULL;
-    if (in_order) return wisp__track_newest(track);
-    if (!track->has_acked || track->sequence - track->acked > WISP__STEPS_BACK) return NULL;
-    return wisp__track_find(track, track->acked);
+static wisp__stored *wisp__baseline_of(wisp__baseline *baseline, bool in_order) {
+    if (baseline->whole) return NULL;
+    if (in_order) return wisp__baseline_newest(baseline);
+    if (!baseline->has_acked || baseline->sequence - baseline->acked > WISP__STEPS_BACK)
+        return NULL;
+    return wisp__baseline_find(baseline, baseline->acked);
 }
 
 /* Has the other end, or will it have, nothing but this value? */
-static bool wisp__track_settled(wisp__track *track, const wisp__kept *value, bool in_order) {
-    wisp__stored *newest = wisp__track_newest(track), *stored;
-    uint32_t from = track->has_acked ? track->acked : track->sequence - (uint32_t)track->room;
-    if (!newest || track->whole || !wisp__kept_same(newest->value, value)) return false;
+static bool wisp__baseline_settled(wisp__baseline *baseline, const wisp__kept *value,
+                                   bool in_order) {
+    wisp__stored *newest = wisp__baseline_newest(baseline), *stored;
+    uint32_t from = baseline->has_acked ? baseline->acked
+                                        : baseline->sequence - (uint32_t)baseline->room;
+    if (!newest || baseline->whole || !wisp__kept_same(newest->value, value)) return false;
     if (in_order) return true;
-    if (track->sequence - from > (uint32_t)track->room) return false;
-    for (; from != track->sequence; from++) {
-        stored = wisp__track_find(track, from);
-        if (stored ? !wisp__kept_same(stored->value, value) : track->has_acked) return false;
+    if (baseline->sequence - from > (uint32_t)baseline->room) return false;
+    for (; from != baseline->sequence; from++) {
+        stored = wisp__baseline_find(baseline, from);
+        if (stored ? !wisp__kept_same(stored->value, value) : baseline->has_acked) return false;
     }
     return true;
 }
 
 /* Forgets what was told of a name: its values go whole again, the newest at once (`again`). */
-static void wisp__tracks_reset(wisp__base *base, wisp__chunks *chunks, wisp__tracks *tracks,
-                               int number, bool again) {
-    for (int i = 0; i < tracks->count; i++) {
-        wisp__track *track = tracks->places[i];
-        wisp__stored *newest = wisp__track_newest(track), kept;
-        if (track->number != number) continue;
+static void wisp__baselines_reset(wisp__base *base, wisp__chunks *chunks,
+                                  wisp__baselines *baselines, int number, bool again) {
+    for (int i = 0; i < baselines->count; i++) {
+        wisp__baseline *baseline = baselines->places[i];
+        wisp__stored *newest = wisp__baseline_newest(baseline), kept;
+        if (baseline->number != number) continue;
         memset(&kept, 0, sizeof kept);
         if (!again) newest = NULL;
-        tracks->again -= track->again;
-        track->again = false;
+        baselines->again -= baseline->again;
+        baseline->again = false;
         if (newest) {
             kept.value = newest->value;
             kept.value->references++;
             kept.sequence = newest->sequence;
         }
-        wisp__track_forget(base, chunks, tracks, track);
-        track->whole = true;
-        track->floor = track->sequence;
+        wisp__baseline_forget(base, chunks, baselines, baseline);
+        baseline->whole = true;
+        baseline->floor = baseline->sequence;
         if (!newest) continue;
-        tracks->bytes += wisp__kept_bytes(kept.value);
-        *wisp__track_at(track, kept.sequence) = kept;
-        tracks->again++;
-        track->again = true;
+        baselines->bytes += wisp__kept_bytes(kept.value);
+        *wisp__baseline_at(baseline, kept.sequence) = kept;
+        baselines->again++;
+        baseline->again = true;
     }
 }
 
-static void wisp__tracks_free(wisp__base *base, wisp__chunks *chunks, wisp__tracks *tracks) {
-    for (int i = 0; i < tracks->count; i++) {
-        wisp__track_forget(base, chunks, tracks, tracks->places[i]);
-        wisp__free(base, tracks->places[i], wisp__track_bytes(tracks->places[i]->room));
+static void wisp__baselines_free(wisp__base *base, wisp__chunks *chunks,
+                                 wisp__baselines *baselines) {
+    for (int i = 0; i < baselines->count; i++) {
+        wisp__baseline_forget(base, chunks, baselines, baselines->places[i]);
+        wisp__free(base, baselines->places[i], wisp__baseline_bytes(baselines->places[i]->room));
     }
-    wisp__free(base, tracks->places, (size_t)tracks->room * sizeof *tracks->places);
-    wisp__free(base, tracks->buckets, WISP__TRACK_BUCKETS * sizeof *tracks->buckets);
-    memset(tracks, 0, sizeof *tracks);
+    wisp__free(base, baselines->places, (size_t)baselines->room * sizeof *baselines->places);
+    wisp__free(base, baselines->buckets, WISP__BASELINE_BUCKETS * sizeof *baselines->buckets);
+    memset(baselines, 0, sizeof *baselines);
 }
 
-WISP__UNUSED static void wisp__tracks_check(const wisp__base *base, const wisp__tracks *tracks) {
+WISP__UNUSED static void wisp__baselines_check(const wisp__base *base,
+                                               const wisp__baselines *baselines) {
     int64_t bytes = 0;
     int again = 0;
-    for (int i = 0; i < tracks->count; i++) {
-        const wisp__track *track = tracks->places[i];
-        WISP_ASSERT(track->place == i);
-        again += track->again;
-        for (int k = 0; k < track->room; k++) {
-            const wisp__stored *stored = &track->ring[k];
+    for (int i = 0; i < baselines->count; i++) {
+        const wisp__baseline *baseline = baselines->places[i];
+        WISP_ASSERT(baseline->place == i);
+        again += baseline->again;
+        for (int k = 0; k < baseline->room; k++) {
+            const wisp__stored *stored = &baseline->ring[k];
             bytes += wisp__kept_bytes(stored->value) + wisp__kept_bytes(stored->models);
             WISP_ASSERT(stored->value || !stored->models);
         }
     }
-    WISP_ASSERT(bytes == tracks->bytes && again == tracks->again);
-    WISP_ASSERT(tracks->count <= base->limits.keys);
+    WISP_ASSERT(bytes == baselines->bytes && again == baselines->again);
+    WISP_ASSERT(baselines->count <= base->limits.keys);
 }
 
 /* ===========================================================================
- * MARK: >>form
+ * MARK: >>encoding
  * What: what messages of a name look like: described by themselves, packed by
  *   a schema, or bytes of a codec; whether differences, whether compressed.
  *   And the schemas behind it, ours and those that peers have described.
@@ -17880,7 +17904,7 @@ WISP__UNUSED static void wisp__tracks_check(const wisp__base *base, const wisp__
  *            [length(bits) descriptor]
  * ======================================================================== */
 
-typedef enum wisp__form_kind { WISP__VALUES, WISP__RECORD, WISP__CODED } wisp__form_kind;
+typedef enum wisp__encoding_kind { WISP__VALUES, WISP__RECORD, WISP__CODED } wisp__encoding_kind;
 
 typedef struct wisp__described {
     struct wisp__described *next;          /* of ours, or of the dead */
@@ -17903,26 +17927,26 @@ typedef struct wisp__schemas {
     wisp__described *dead;                 /* nobody's, but a handler may still see their values */
 } wisp__schemas;
 
-typedef struct wisp__form {
+typedef struct wisp__encoding {
     uint8_t          kind;
-    bool             delta, sync, adaptive, squeezed;
+    bool             delta, sync, adaptive, compressed;
     uint8_t          line;                 /* of differences: the order that they need, else 0 */
     uint32_t         dictionary;
     const wisp_codec *codec;
     wisp__described *described;            /* NULL: no schema */
     int              number;               /* of theirs: its number over there */
     bool             asked;                /* of theirs: for values as a whole */
-} wisp__form;
+} wisp__encoding;
 
-static bool wisp__form_equal(const wisp__form *a, const wisp__form *b) {
+static bool wisp__encoding_equal(const wisp__encoding *a, const wisp__encoding *b) {
     return a->kind == b->kind && a->delta == b->delta && a->sync == b->sync &&
-           a->adaptive == b->adaptive && a->squeezed == b->squeezed && a->line == b->line &&
+           a->adaptive == b->adaptive && a->compressed == b->compressed && a->line == b->line &&
            a->dictionary == b->dictionary && a->codec == b->codec && a->described == b->described;
 }
 
 /* Values that describe themselves, and nothing else: what needs no announcement but its name. */
-static bool wisp__form_plain(const wisp__form *form) {
-    return form->kind == WISP__VALUES && !form->delta && !form->squeezed;
+static bool wisp__encoding_plain(const wisp__encoding *encoding) {
+    return encoding->kind == WISP__VALUES && !encoding->delta && !encoding->compressed;
 }
 
 /* A copy of a compiled schema in memory of its own: compiled twice, to know how much it is. */
@@ -18080,24 +18104,24 @@ static void wisp__schemas_free(wisp__schemas *schemas) {
 }
 
 /* Bits of the form in an announcement, without the descriptor. */
-static void wisp__put_form(wisp__writer *to, const wisp__form *form) {
-    wisp__put(to, form->delta, 1);
-    wisp__put(to, form->sync, 1);
-    wisp__put(to, form->adaptive, 1);
-    wisp__put(to, form->squeezed, 1);
-    wisp__put(to, form->described != NULL, 1);
-    wisp__put(to, form->dictionary != 0, 1);
-    if (form->codec) wisp__put_text(to, form->codec->name);
-    if (form->dictionary) wisp__put(to, form->dictionary, 32);
-    if (!form->described) return;
-    wisp__put_length(to, (uint64_t)form->described->bits);
-    wisp__put_bits(to, form->described->descriptor, form->described->bits);
+static void wisp__put_encoding(wisp__writer *to, const wisp__encoding *encoding) {
+    wisp__put(to, encoding->delta, 1);
+    wisp__put(to, encoding->sync, 1);
+    wisp__put(to, encoding->adaptive, 1);
+    wisp__put(to, encoding->compressed, 1);
+    wisp__put(to, encoding->described != NULL, 1);
+    wisp__put(to, encoding->dictionary != 0, 1);
+    if (encoding->codec) wisp__put_text(to, encoding->codec->name);
+    if (encoding->dictionary) wisp__put(to, encoding->dictionary, 32);
+    if (!encoding->described) return;
+    wisp__put_length(to, (uint64_t)encoding->described->bits);
+    wisp__put_bits(to, encoding->described->descriptor, encoding->described->bits);
 }
 
 /* What it takes at most. */
-static int wisp__form_bytes(const wisp__form *form) {
-    if (wisp__form_plain(form)) return 1;
-    return 64 + (form->described ? form->described->bits / 8 : 0);
+static int wisp__encoding_bytes(const wisp__encoding *encoding) {
+    if (wisp__encoding_plain(encoding)) return 1;
+    return 64 + (encoding->described ? encoding->described->bits / 8 : 0);
 }
 
 /* ===========================================================================
@@ -18437,9 +18461,9 @@ typedef struct wisp__remote {
     struct wisp__remote *next_form;    /* another entry of the same name, from the main one on */
     int               newest;          /* index of the entry with the form that is sent now */
     bool              used;            /* the form is known to somebody: it must not change */
-    wisp__form        form;
+    wisp__encoding        encoding;
     wisp__described  *schema;          /* what comes in is checked against; or NULL */
-    wisp__squeeze_stream squeeze;
+    wisp__compress_stream compress;
     uint32_t          dictionary;      /* of the settings: its id; 0: none */
     uint32_t          inbound, outbound;    /* places of the middleware it passes (hook) */
     uint16_t          life;            /* how many names have had it before */
@@ -18458,8 +18482,8 @@ typedef struct wisp__registry {
     wisp_config    defaults;
     bool           unbatched;
     wisp__schemas  schemas;
-    wisp__squeeze *squeeze;
-    wisp__squeeze_stream batches;      /* of whole packets */
+    wisp__compress *compress;
+    wisp__compress_stream batches;      /* of whole packets */
     const wisp_codec *codecs[WISP__CODECS];
     int            codec_count;
     uint32_t       changes;            /* of settings that say what is taken from peers */
@@ -18476,13 +18500,13 @@ typedef struct wisp__their {
     uint16_t    remote;                /* local index + 1; 0: nothing */
     int16_t     failed;                /* why the schema announced last was not taken; or 0 */
     uint32_t    failed_hash;           /* of that schema */
-    wisp__form *form;                  /* NULL: plain */
+    wisp__encoding *encoding;                  /* NULL: plain */
 } wisp__their;
 
 enum { WISP__UNTOLD, WISP__TOLD, WISP__HEARD, WISP__BOUND, WISP__UNKNOWN };
 
 /* What stands between one peer and one remote. */
-typedef struct wisp__route {
+typedef struct wisp__peer_remote {
     uint8_t  known;                    /* over there: WISP__UNTOLD.. */
     bool     active : 1;               /* its queue is not empty */
     bool     named : 1;                /* they announced this name, and did not refuse it since */
@@ -18494,7 +18518,7 @@ typedef struct wisp__route {
     uint64_t newest;                   /* packet of the last sequenced message */
     struct wisp__entry *first, *last;  /* the queue (queue) */
     wisp__bucket rate;                 /* the rate limit */
-} wisp__route;
+} wisp__peer_remote;
 
 typedef struct wisp__control {         /* records for `count` numbers, one after another */
     uint8_t  kind;
@@ -18502,16 +18526,16 @@ typedef struct wisp__control {         /* records for `count` numbers, one after
 } wisp__control;
 
 /* A list of messages that middleware holds (hook). */
-typedef struct wisp__stalled_list {
-    struct wisp__stalled *first, *last;
+typedef struct wisp__held_list {
+    struct wisp__held *first, *last;
     int count, bytes;                  /* bytes: of memory */
-} wisp__stalled_list;
+} wisp__held_list;
 
 /* A peer with what the rooms from here on keep for it. */
 typedef struct wisp__session {
     wisp__peer     peer;
-    wisp__route   *routes;             /* by local index */
-    int            route_room;
+    wisp__peer_remote   *peer_remotes;             /* by local index */
+    int            peer_remote_room;
     wisp__their   *theirs;             /* by their number */
     int            their_room;
     int            untold;             /* remotes before it have been announced */
@@ -18531,7 +18555,7 @@ typedef struct wisp__session {
     uint32_t       request_floor;
     int            kept_bytes;         /* of answers kept */
     int            schema_bytes;       /* of the schemas that it has described */
-    wisp__tracks   told, heard;        /* values that differences are to: ours, theirs */
+    wisp__baselines   told, heard;        /* values that differences are to: ours, theirs */
     struct wisp__pending *deferred;    /* calls of theirs that are answered later */
     int            held_bytes;         /* received out of order */
     uint32_t       behind;             /* channels where a message whose turn came is unpaid */
@@ -18543,7 +18567,7 @@ typedef struct wisp__session {
     int            notices_left;       /* "joined" and "left", while not told (session) */
     int            lent;               /* remotes that its numbers stand for and that are lent */
     wisp__spending *spending;          /* budgets; NULL: nothing was used of any */
-    wisp__stalled_list stalled;        /* held by middleware, from it or to it alone */
+    wisp__held_list held_messages;        /* held by middleware, from it or to it alone */
     struct wisp__member *groups;       /* that it is in (group) */
     int            loose_bytes;        /* queued, and not reliable */
     uint64_t       mark;               /* of the last list that named it (host) */
@@ -18718,58 +18742,60 @@ static void wisp__config_resolve(const wisp__registry *registry, wisp__remote *r
 }
 
 /* What the settings in force make of the form. The schema that comes with it has a reference. */
-static wisp_result wisp__form_wanted(wisp__registry *registry, wisp__remote *remote,
-                                     wisp__form *form) {
+static wisp_result wisp__encoding_wanted(wisp__registry *registry, wisp__remote *remote,
+                                         wisp__encoding *encoding) {
     const wisp_encoding *e = &remote->now.encode;
     uint32_t dictionary = 0;
     wisp_result why = WISP_OK;
-    memset(form, 0, sizeof *form);
-    if (e->schema) form->described = wisp__described_of(&registry->schemas, e->schema,
-                                                        registry->text,
-                                                        (int)sizeof registry->text, &why);
+    memset(encoding, 0, sizeof *encoding);
+    if (e->schema) encoding->described = wisp__described_of(&registry->schemas, e->schema,
+                                                            registry->text,
+                                                            (int)sizeof registry->text, &why);
     if (why) return why;
-    form->codec = e->codec;
-    form->delta = e->mode == WISP_ENCODE_DELTA && !e->codec;
-    form->squeezed = !form->delta && (e->mode == WISP_ENCODE_COMPRESSED ||
-                                      e->compression > WISP_COMPRESSION_NONE);
-    if (form->delta)
-        form->line = remote->now.delivery == WISP_RELIABLE ? (uint8_t)remote->now.channel : 100;
-    form->sync = form->delta && remote->now.delta_sync == WISP_ON;
-    form->adaptive = form->delta && e->adaptive == WISP_ON;
-    if (e->codec) form->kind = WISP__CODED;
+    encoding->codec = e->codec;
+    encoding->delta = e->mode == WISP_ENCODE_DELTA && !e->codec;
+    encoding->compressed = !encoding->delta && (e->mode == WISP_ENCODE_COMPRESSED ||
+                                                e->compression > WISP_COMPRESSION_NONE);
+    if (encoding->delta)
+        encoding->line = remote->now.delivery == WISP_RELIABLE ? (uint8_t)remote->now.channel : 100;
+    encoding->sync = encoding->delta && remote->now.delta_sync == WISP_ON;
+    encoding->adaptive = encoding->delta && e->adaptive == WISP_ON;
+    if (e->codec) encoding->kind = WISP__CODED;
     else if (e->schema && e->mode != WISP_ENCODE_BASIC && e->mode != WISP_ENCODE_SAFE)
-        form->kind = WISP__RECORD;
+        encoding->kind = WISP__RECORD;
     if (e->dictionary)
-        why = wisp__squeeze_dictionary(registry->squeeze, e->dictionary, e->dictionary_bytes,
-                                       &dictionary);
+        why = wisp__compress_dictionary(registry->compress, e->dictionary, e->dictionary_bytes,
+                                        &dictionary);
     remote->dictionary = dictionary;
-    if (form->squeezed) form->dictionary = dictionary;
-    if (form->squeezed && why == WISP_OK)
-        why = wisp__squeeze_ready(registry->squeeze, e->compression ? e->compression
+    if (encoding->compressed) encoding->dictionary = dictionary;
+    if (encoding->compressed && why == WISP_OK)
+        why = wisp__compress_ready(registry->compress, e->compression ? e->compression
                                                                     : WISP_COMPRESSION_AUTO,
-                                  dictionary);
-    if (why) wisp__described_release(&registry->schemas, form->described);
+                                   dictionary);
+    if (why) wisp__described_release(&registry->schemas, encoding->described);
     return why;
 }
 
 /* What a form is, in words. `version`: of its schema; < 0: it has none. */
-static void wisp__form_text(const wisp__form *form, int version, char *text, int text_bytes) {
-    const char *kind = form->kind == WISP__RECORD ? "records" : "values";
+static void wisp__encoding_text(const wisp__encoding *encoding, int version, char *text,
+                                int text_bytes) {
+    const char *kind = encoding->kind == WISP__RECORD ? "records" : "values";
     char schema[40] = "";
     if (version >= 0) snprintf(schema, sizeof schema, ", a schema of version %d", version);
-    snprintf(text, (size_t)text_bytes, "%s%s%s%s%s%s%s%s", form->codec ? "the codec " : "",
-             form->codec ? form->codec->name : kind, schema, form->delta ? ", delta" : "",
-             form->adaptive ? ", adaptive" : "", form->sync ? ", delta_sync" : "",
-             form->squeezed ? ", compressed" : "", form->dictionary ? " by a dictionary" : "");
+    snprintf(text, (size_t)text_bytes, "%s%s%s%s%s%s%s%s", encoding->codec ? "the codec " : "",
+             encoding->codec ? encoding->codec->name : kind, schema,
+             encoding->delta ? ", delta" : "", encoding->adaptive ? ", adaptive" : "",
+             encoding->sync ? ", delta_sync" : "", encoding->compressed ? ", compressed" : "",
+             encoding->dictionary ? " by a dictionary" : "");
 }
 
 /* The setting that a peer which joined this endpoint lacks here to send messages of this form:
    its name, or NULL: it may. This is the one rule that says who chooses forms. */
-static const char *wisp__form_unasked(const wisp__remote *remote, const wisp__form *theirs,
-                                      bool described) {
+static const char *wisp__encoding_unasked(const wisp__remote *remote, const wisp__encoding *theirs,
+                                          bool described) {
     const wisp_encoding *e = &remote->now.encode;
     bool delta = e->mode == WISP_ENCODE_DELTA;
-    bool squeezed = e->mode == WISP_ENCODE_COMPRESSED || e->compression > WISP_COMPRESSION_NONE;
+    bool compressed = e->mode == WISP_ENCODE_COMPRESSED || e->compression > WISP_COMPRESSION_NONE;
     if (e->foreign == WISP_ON) return NULL;
     if (theirs->codec && (!e->codec || strcmp(e->codec->name, theirs->codec->name) != 0))
         return "encode.codec";
@@ -18777,7 +18803,7 @@ static const char *wisp__form_unasked(const wisp__remote *remote, const wisp__fo
     if (theirs->delta && !delta) return "encode.mode = WISP_ENCODE_DELTA";
     if (theirs->adaptive && !(delta && e->adaptive == WISP_ON)) return "encode.adaptive";
     if (theirs->sync && !(delta && remote->now.delta_sync == WISP_ON)) return "delta_sync";
-    if (theirs->squeezed && !squeezed) return "encode.compression";
+    if (theirs->compressed && !compressed) return "encode.compression";
     if (theirs->dictionary && theirs->dictionary != remote->dictionary) return "encode.dictionary";
     return NULL;
 }
@@ -18804,51 +18830,51 @@ static wisp__remote *wisp__registry_alias(wisp__registry *registry, wisp__remote
 }
 
 /* An entry of the name that has this form already, from before; NULL: none. */
-static wisp__remote *wisp__form_known(wisp__remote *remote, const wisp__form *form) {
+static wisp__remote *wisp__encoding_known(wisp__remote *remote, const wisp__encoding *encoding) {
     for (wisp__remote *entry = remote; entry; entry = entry->next_form)
-        if (entry->used && wisp__form_equal(&entry->form, form)) return entry;
+        if (entry->used && wisp__encoding_equal(&entry->encoding, encoding)) return entry;
     return NULL;
 }
 
 /* Makes the form that is sent follow the settings; on failure the old one stays. */
-static wisp_result wisp__form_refresh(wisp__registry *registry, wisp__remote *remote) {
+static wisp_result wisp__encoding_refresh(wisp__registry *registry, wisp__remote *remote) {
     wisp__remote *entry = registry->remotes[remote->newest];
-    wisp__form form;
-    wisp_result result = wisp__form_wanted(registry, remote, &form);
+    wisp__encoding encoding;
+    wisp_result result = wisp__encoding_wanted(registry, remote, &encoding);
     const wisp_encoding *e = &remote->now.encode;
     wisp_compression mode = e->compression ? e->compression : WISP_COMPRESSION_AUTO;
     if (result) return result;
-    if (form.kind != WISP__RECORD && form.kind != WISP__CODED) {
+    if (encoding.kind != WISP__RECORD && encoding.kind != WISP__CODED) {
         wisp__described_release(&registry->schemas, remote->schema);
-        remote->schema = form.described;
-        form.described = NULL;
+        remote->schema = encoding.described;
+        encoding.described = NULL;
     } else {
         wisp__described_release(&registry->schemas, remote->schema);
-        remote->schema = form.described;
-        if (form.described) form.described->references++;
+        remote->schema = encoding.described;
+        if (encoding.described) encoding.described->references++;
     }
-    if (wisp__form_equal(&entry->form, &form)) {
-        wisp__described_release(&registry->schemas, form.described);
+    if (wisp__encoding_equal(&entry->encoding, &encoding)) {
+        wisp__described_release(&registry->schemas, encoding.described);
     } else {
-        wisp__remote *known = wisp__form_known(remote, &form);
+        wisp__remote *known = wisp__encoding_known(remote, &encoding);
         if (known) {
-            wisp__described_release(&registry->schemas, form.described);
-            form = known->form;
+            wisp__described_release(&registry->schemas, encoding.described);
+            encoding = known->encoding;
             entry = known;
         } else if (entry->used) {
             entry = wisp__registry_alias(registry, remote, &result);
         }
         if (!entry) {
-            wisp__described_release(&registry->schemas, form.described);
+            wisp__described_release(&registry->schemas, encoding.described);
             return result;
         }
-        if (!known) wisp__described_release(&registry->schemas, entry->form.described);
-        entry->form = form;
+        if (!known) wisp__described_release(&registry->schemas, entry->encoding.described);
+        entry->encoding = encoding;
         remote->newest = entry->index;
     }
-    if (form.squeezed && (remote->squeeze.mode != mode ||
-                          remote->squeeze.dictionary != form.dictionary))
-        wisp__squeeze_stream_init(&remote->squeeze, mode, form.dictionary);
+    if (encoding.compressed && (remote->compress.mode != mode ||
+                                remote->compress.dictionary != encoding.dictionary))
+        wisp__compress_stream_init(&remote->compress, mode, encoding.dictionary);
     return WISP_OK;
 }
 
@@ -18864,7 +18890,7 @@ static void wisp__registry_name(wisp__registry *registry, wisp__remote *remote, 
     wisp__registry_seat(registry, remote);
     wisp__config_resolve(registry, remote);
     if (registry->added) registry->added(registry->owner, remote);
-    why = wisp__form_refresh(registry, remote);
+    why = wisp__encoding_refresh(registry, remote);
     if (why)
         wisp__log(registry->base, WISP_LOG_ERROR, why, "'%s' does not have its settings: %s", name,
                   wisp_result_text(why));
@@ -18875,7 +18901,7 @@ static void wisp__registry_relend(wisp__registry *registry, wisp__remote *remote
                                   int length) {
     int index = remote->index;
     uint16_t life = (uint16_t)(remote->life + 1);
-    wisp__described_release(&registry->schemas, remote->form.described);
+    wisp__described_release(&registry->schemas, remote->encoding.described);
     wisp__described_release(&registry->schemas, remote->schema);
     wisp__free(registry->base, remote->meter, sizeof *remote->meter);
     memset(remote, 0, sizeof *remote);
@@ -18943,7 +18969,7 @@ static wisp_result wisp__config_check(const wisp_config *c) {
     return fine ? WISP_OK : WISP_E_ARGUMENT;
 }
 
-static wisp_result wisp__encoding_check(wisp__registry *registry, const wisp_encoding *e) {
+static wisp_result wisp__encoding_config_check(wisp__registry *registry, const wisp_encoding *e) {
     uint8_t descriptor[WISP__DESCRIPTOR_BYTES + WISP__SLACK];
     int text = (int)sizeof registry->text;
     size_t name = e->codec && e->codec->name ? strlen(e->codec->name) : 0;
@@ -18963,10 +18989,10 @@ static wisp_result wisp__encoding_check(wisp__registry *registry, const wisp_enc
                  e->schema->name, WISP__DESCRIPTOR_BYTES);
         return WISP_E_SCHEMA;
     }
-    return e->compression ? wisp__squeeze_can(registry->squeeze, e->compression) : WISP_OK;
+    return e->compression ? wisp__compress_can(registry->compress, e->compression) : WISP_OK;
 }
 
-static void wisp__encoding_merge(wisp_encoding *to, const wisp_encoding *from) {
+static void wisp__encoding_config_merge(wisp_encoding *to, const wisp_encoding *from) {
     if (from->mode) to->mode = from->mode;
     if (from->codec) to->codec = from->codec;
     if (from->compression) to->compression = from->compression;
@@ -18999,7 +19025,7 @@ static void wisp__config_merge(wisp_config *to, const wisp_config *from) {
     if (from->call_timeout > 0) to->call_timeout = from->call_timeout;
     if (from->call_tries) to->call_tries = from->call_tries;
     if (from->delta_sync) to->delta_sync = from->delta_sync;
-    wisp__encoding_merge(&to->encode, &from->encode);
+    wisp__encoding_config_merge(&to->encode, &from->encode);
 }
 
 /* What the common settings say of whole packets. */
@@ -19010,14 +19036,14 @@ static wisp_result wisp__batches_settle(wisp__registry *registry) {
     uint32_t dictionary = 0;
     wisp_result result = WISP_OK;
     if (e->dictionary)
-        result = wisp__squeeze_dictionary(registry->squeeze, e->dictionary, e->dictionary_bytes,
-                                          &dictionary);
+        result = wisp__compress_dictionary(registry->compress, e->dictionary, e->dictionary_bytes,
+                                           &dictionary);
     if (result == WISP_OK && mode != WISP_COMPRESSION_NONE)
-        result = wisp__squeeze_ready(registry->squeeze, mode, dictionary);
+        result = wisp__compress_ready(registry->compress, mode, dictionary);
     if (result == WISP_OK && (mode != registry->batches.mode ||
                               dictionary != registry->batches.dictionary))
-        wisp__squeeze_stream_init(&registry->batches, mode, dictionary);
-    if (result == WISP_OK) registry->squeeze->packets = reads;
+        wisp__compress_stream_init(&registry->batches, mode, dictionary);
+    if (result == WISP_OK) registry->compress->packets = reads;
     return result;
 }
 
@@ -19029,7 +19055,7 @@ static wisp_result wisp__registry_settle(wisp__registry *registry, const wisp__r
         wisp__remote *remote = registry->remotes[i];
         if (remote->main != remote || (only && remote != only)) continue;
         wisp__config_resolve(registry, remote);
-        if (i >= WISP__RESERVED) result = wisp__form_refresh(registry, remote);
+        if (i >= WISP__RESERVED) result = wisp__encoding_refresh(registry, remote);
     }
     return result;
 }
@@ -19040,7 +19066,8 @@ static wisp_result wisp__registry_configure(wisp__registry *registry, const char
     wisp_result result = config ? wisp__config_check(config) : WISP_OK;
     wisp__remote *remote = NULL;
     wisp_config *to = &registry->defaults, before;
-    if (result == WISP_OK && config) result = wisp__encoding_check(registry, &config->encode);
+    if (result == WISP_OK && config)
+        result = wisp__encoding_config_check(registry, &config->encode);
     if (result) return result;
     if (name) {
         remote = wisp__registry_add(registry, name, &result);
@@ -19071,12 +19098,13 @@ static void wisp__registry_free(wisp__registry *registry) {
 }
 
 /* The route of a remote; NULL: no memory. It moves when another remote is registered. */
-static inline wisp__route *wisp__route_of(wisp__base *base, wisp__session *session, int index) {
-    if (index >= session->route_room &&
-        wisp__grow(base, (void **)&session->routes, &session->route_room, index + 1,
-                   base->limits.remotes + WISP__RESERVED, sizeof *session->routes))
+static inline wisp__peer_remote *wisp__peer_remote_of(wisp__base *base, wisp__session *session,
+                                                      int index) {
+    if (index >= session->peer_remote_room &&
+        wisp__grow(base, (void **)&session->peer_remotes, &session->peer_remote_room, index + 1,
+                   base->limits.remotes + WISP__RESERVED, sizeof *session->peer_remotes))
         return NULL;
-    return &session->routes[index];
+    return &session->peer_remotes[index];
 }
 
 /* Queues a control record. One that has no room is queued when a message asks for it again. */
@@ -19103,7 +19131,8 @@ static void wisp__control_add(wisp__base *base, wisp__session *session, int kind
 static size_t wisp__schema_charge(const wisp__session *session, const wisp__described *described) {
     if (!described || !described->learnt) return 0;
     for (int i = 0; i < session->their_room; i++)
-        if (session->theirs[i].form && session->theirs[i].form->described == described) return 0;
+        if (session->theirs[i].encoding && session->theirs[i].encoding->described == described)
+            return 0;
     return described->bytes;
 }
 
@@ -19115,7 +19144,7 @@ static wisp__remote *wisp__theirs(const wisp__registry *registry, const wisp__se
 }
 
 /* ===========================================================================
- * MARK: >>content
+ * MARK: >>message_codec
  * What: values of a message to bits and back, by the form of its name; what
  *   has come in made to fit the schema that is registered here.
  * Invariants: what goes out fits its schema, and so does what a handler gets;
@@ -19128,7 +19157,7 @@ static wisp__remote *wisp__theirs(const wisp__registry *registry, const wisp__se
  *              coded: row:1 length(bytes) align, bytes; row: they are an array of the values
  * ======================================================================== */
 
-typedef struct wisp__content {
+typedef struct wisp__message_codec {
     wisp__base     *base;
     wisp__registry *registry;
     wisp__packer    packer;            /* what goes out: shape and data */
@@ -19136,7 +19165,7 @@ typedef struct wisp__content {
     wisp__arena     arena;             /* what has come in, until the next message */
     uint32_t        turn;              /* how often the arena was emptied */
     wisp__credit    credit;            /* of the peer whose bytes are read */
-} wisp__content;
+} wisp__message_codec;
 
 /* What was read of a message. */
 typedef struct wisp__decoded {
@@ -19148,15 +19177,15 @@ typedef struct wisp__decoded {
 } wisp__decoded;
 
 /* What has come in before is no longer there. */
-static void wisp__content_turn(wisp__content *c) {
+static void wisp__message_codec_turn(wisp__message_codec *c) {
     wisp__arena_reset(&c->arena);
     c->credit.memory = c->credit.room;
     c->turn++;
 }
 
 /* Messages of peers are paid for, our own are not. */
-static wisp__unpacker wisp__content_unpacker(wisp__content *c, wisp__arena *arena,
-                                             wisp__reader *data, int values) {
+static wisp__unpacker wisp__message_codec_unpacker(wisp__message_codec *c, wisp__arena *arena,
+                                                   wisp__reader *data, int values) {
     wisp__unpacker u;
     memset(&u, 0, sizeof u);
     u.base = c->base;
@@ -19168,12 +19197,12 @@ static wisp__unpacker wisp__content_unpacker(wisp__content *c, wisp__arena *aren
 }
 
 /* Memory for a message of a peer, paid for. */
-static void *wisp__content_take(wisp__content *c, size_t bytes) {
+static void *wisp__message_codec_take(wisp__message_codec *c, size_t bytes) {
     wisp__supply supply = wisp__supply_of_arena(c->base, &c->arena, &c->credit);
     return wisp__supply_take(&supply, bytes);
 }
 
-static wisp_result wisp__content_result(const wisp__content *c, wisp_result result) {
+static wisp_result wisp__message_codec_result(const wisp__message_codec *c, wisp_result result) {
     return wisp__credit_result(&c->credit, result);
 }
 
@@ -19236,7 +19265,7 @@ static wisp_result wisp__subject(const wisp_schema *schema, const wisp_value *va
 /* --- out --- */
 
 /* Makes room for at least twice what there was, as long as a message may be so large. */
-static wisp_result wisp__content_grow(wisp__content *c, int64_t need) {
+static wisp_result wisp__message_codec_grow(wisp__message_codec *c, int64_t need) {
     wisp__packer *p = &c->packer;
     int64_t most = (int64_t)c->base->limits.message_bytes * 2 + 4096;
     if (need < 1024) need = 1024;
@@ -19246,11 +19275,11 @@ static wisp_result wisp__content_grow(wisp__content *c, int64_t need) {
     return p->result;
 }
 
-static wisp_result wisp__encode_record(wisp__content *c, const wisp__program *program,
+static wisp_result wisp__encode_record(wisp__message_codec *c, const wisp__program *program,
                                        const wisp_value *values, int count) {
     wisp__packer *p = &c->packer;
     wisp__registry *registry = c->registry;
-    wisp__unpacker u = wisp__content_unpacker(c, &c->scratch, NULL, 0);
+    wisp__unpacker u = wisp__message_codec_unpacker(c, &c->scratch, NULL, 0);
     wisp__supply supply = wisp__supply_of(&u);
     wisp_value subject;
     wisp_result why = wisp__subject(program->schema, values, count, &subject, registry->text,
@@ -19262,7 +19291,7 @@ static wisp_result wisp__encode_record(wisp__content *c, const wisp__program *pr
             bits = wisp__record_write_counted(c->base, program, image, p->data.bytes,
                                               p->data_room - WISP__SLACK, &p->values);
         if (bits != WISP_E_TOO_BIG) break;
-        why = wisp__content_grow(c, (int64_t)p->data_room * 2);
+        why = wisp__message_codec_grow(c, (int64_t)p->data_room * 2);
         if (why) return why;
     }
     if (image && bits >= 0) {
@@ -19281,9 +19310,9 @@ static wisp_result wisp__encode_record(wisp__content *c, const wisp__program *pr
     return why;
 }
 
-static wisp_result wisp__encode_coded(wisp__content *c, const wisp__form *form,
+static wisp_result wisp__encode_coded(wisp__message_codec *c, const wisp__encoding *encoding,
                                       const wisp_value *values, int count) {
-    const wisp__program *program = form->described ? form->described->program : NULL;
+    const wisp__program *program = encoding->described ? encoding->described->program : NULL;
     wisp_value subject = count == 1 ? values[0] : wisp_array(values, count);
     wisp__packer *p = &c->packer;
     wisp_schema compiled;
@@ -19305,11 +19334,12 @@ static wisp_result wisp__encode_coded(wisp__content *c, const wisp__form *form,
     for (; bytes == WISP_E_TOO_BIG && room / 2 <= c->base->limits.message_bytes; room *= 2) {
         out = (uint8_t *)wisp__arena_take(c->base, &c->scratch, (size_t)room + 64);
         if (!out) return WISP_E_MEMORY;
-        bytes = form->codec->encode(form->codec, program ? &compiled : NULL, &subject, out, room);
+        bytes = encoding->codec->encode(encoding->codec, program ? &compiled : NULL, &subject, out,
+                                        room);
     }
     if (bytes < 0 || bytes > c->base->limits.message_bytes)
         return bytes < 0 ? bytes : WISP_E_TOO_BIG;
-    if (p->data_room < bytes + 64) why = wisp__content_grow(c, (int64_t)bytes + 64);
+    if (p->data_room < bytes + 64) why = wisp__message_codec_grow(c, (int64_t)bytes + 64);
     if (why) return why;
     wisp__put(&p->data, row, 1);
     wisp__put_length(&p->data, (uint64_t)bytes);
@@ -19320,8 +19350,9 @@ static wisp_result wisp__encode_coded(wisp__content *c, const wisp__form *form,
 }
 
 /* Values with their maps sorted, so that differences of them have places to speak of. */
-static wisp_result wisp__encode_sorted(wisp__content *c, const wisp_value *values, int count) {
-    wisp__unpacker u = wisp__content_unpacker(c, &c->scratch, NULL, 0);
+static wisp_result wisp__encode_sorted(wisp__message_codec *c, const wisp_value *values,
+                                       int count) {
+    wisp__unpacker u = wisp__message_codec_unpacker(c, &c->scratch, NULL, 0);
     wisp__supply supply = wisp__supply_of(&u);
     wisp__measure m = { 0, 0, 40, 0, false };
     wisp_value all = wisp_array(values, count), sorted;
@@ -19331,14 +19362,15 @@ static wisp_result wisp__encode_sorted(wisp__content *c, const wisp_value *value
 }
 
 /* Puts the bit before the content, and the content compressed where that pays. */
-static wisp_result wisp__encode_squeezed(wisp__content *c, wisp__remote *remote, unsigned methods) {
+static wisp_result wisp__encode_compressed(wisp__message_codec *c, wisp__remote *remote,
+                                           unsigned methods) {
     wisp__packer *p = &c->packer;
     int bytes = (int)((p->shape.at + p->data.at + 7) / 8), method = 0, packed;
     size_t room = (size_t)bytes + 2 * WISP__SLACK;
     uint8_t *raw = (uint8_t *)wisp__arena_take(c->base, &c->scratch, room);
     uint8_t *to = (uint8_t *)wisp__arena_take(c->base, &c->scratch, room);
     int64_t bits = p->shape.at + p->data.at;
-    int kind = c->registry->remotes[remote->newest]->form.kind;
+    int kind = c->registry->remotes[remote->newest]->encoding.kind;
     int each = kind == WISP__CODED ? 2 * WISP__PRICE_CODED : 2 * WISP__PRICE_UNPACKED;
     int64_t work = (int64_t)p->values * (kind == WISP__RECORD ? WISP__PRICE_SENT
                                                               : WISP__PRICE_ANY) +
@@ -19349,11 +19381,12 @@ static wisp_result wisp__encode_squeezed(wisp__content *c, wisp__remote *remote,
     all = wisp__writer_on(raw, bytes + WISP__SLACK);
     wisp__put_bits(&all, p->shape.bytes, p->shape.at);
     wisp__put_bits(&all, p->data.bytes, p->data.at);
-    packed = wisp__squeeze_pack(c->registry->squeeze, &remote->squeeze, methods, raw, bytes, to,
-                                bytes - 5, &method);
+    packed = wisp__compress_pack(c->registry->compress, &remote->compress, methods, raw, bytes, to,
+                                 bytes - 5, &method);
     if (!wisp__can_pay(c->base, work, packed))
         packed = 0;                    /* it would be refused: as it is, its bytes pay for it */
-    if (p->data_room < bytes + 64 && wisp__content_grow(c, (int64_t)bytes + 64)) return p->result;
+    if (p->data_room < bytes + 64 && wisp__message_codec_grow(c, (int64_t)bytes + 64))
+        return p->result;
     p->shape.at = p->data.at = 0;
     wisp__put(&p->data, packed > 0, 1);
     p->raw = packed > 0 ? bytes : 0;
@@ -19372,36 +19405,37 @@ static wisp_result wisp__encode_squeezed(wisp__content *c, wisp__remote *remote,
 
 /* Puts values into the packer's shape and data, by the form that the remote has now. `methods`: of
    compression, that everybody who gets it has. */
-static wisp_result wisp__encode(wisp__content *c, wisp__remote *remote, const wisp_value *values,
-                                int count, unsigned methods) {
-    const wisp__form *form = &c->registry->remotes[remote->newest]->form;
+static wisp_result wisp__encode(wisp__message_codec *c, wisp__remote *remote,
+                                const wisp_value *values, int count, unsigned methods) {
+    const wisp__encoding *encoding = &c->registry->remotes[remote->newest]->encoding;
     wisp_result result = WISP_OK;
     wisp_value subject;
     char *text = c->registry->text;
     int text_bytes = (int)sizeof c->registry->text;
     c->packer.raw = 0;
-    if (form->kind == WISP__VALUES) {
+    if (encoding->kind == WISP__VALUES) {
         if (remote->schema && remote->now.encode.mode == WISP_ENCODE_SAFE && count >= 0) {
             const wisp_schema *schema = remote->schema->program->source;
             result = wisp__subject(schema, values, count, &subject, text, text_bytes);
             if (result == WISP_OK) result = wisp_validate(schema, &subject, text, text_bytes);
         }
-        if (result == WISP_OK && form->delta) result = wisp__encode_sorted(c, values, count);
+        if (result == WISP_OK && encoding->delta) result = wisp__encode_sorted(c, values, count);
         else if (result == WISP_OK) result = wisp__pack(&c->packer, values, count);
     } else {
         if (count < 0 || (count && !values)) return WISP_E_ARGUMENT;
         text[0] = 0;
         c->packer.shape.at = c->packer.data.at = 0;
         c->packer.shape.full = c->packer.data.full = false;
-        if (form->kind == WISP__RECORD)
-            result = wisp__encode_record(c, form->described->program, values, count);
+        if (encoding->kind == WISP__RECORD)
+            result = wisp__encode_record(c, encoding->described->program, values, count);
         else
-            result = wisp__encode_coded(c, form, values, count);
+            result = wisp__encode_coded(c, encoding, values, count);
         if (result == WISP_OK &&
             c->packer.data.at / 8 > (int64_t)c->base->limits.message_bytes + 256)
             result = WISP_E_TOO_BIG;
     }
-    if (result == WISP_OK && form->squeezed) result = wisp__encode_squeezed(c, remote, methods);
+    if (result == WISP_OK && encoding->compressed)
+        result = wisp__encode_compressed(c, remote, methods);
     wisp__arena_reset(&c->scratch);
     return result;
 }
@@ -19430,8 +19464,9 @@ static wisp_result wisp__decode_record(wisp__unpacker *u, const wisp__program *p
 
 /* Lets the codec read with more and more memory, because nobody knows beforehand how much it needs.
    The price is by the bytes that it reads and the memory that it gets. */
-static int wisp__decode_bytes(wisp__unpacker *u, const wisp__form *form, const wisp_schema *schema,
-                              const char *from, int bytes, wisp_value *value) {
+static int wisp__decode_bytes(wisp__unpacker *u, const wisp__encoding *encoding,
+                              const wisp_schema *schema, const char *from, int bytes,
+                              wisp_value *value) {
     int64_t most = (int64_t)u->base->limits.message_values * (int)sizeof(wisp_pair) + 65536;
     int64_t room = 1024 + (int64_t)bytes * 8;
     int read = WISP_E_MEMORY;
@@ -19443,15 +19478,16 @@ static int wisp__decode_bytes(wisp__unpacker *u, const wisp__form *form, const w
         if (!wisp__unpack_pay(u, room / 2, 1)) return u->result;
         memory = wisp__unpack_take(u, (size_t)room);
         if (!memory) return u->result;
-        read = form->codec->decode(form->codec, schema, from, bytes, value, memory, (int)room);
+        read =
+            encoding->codec->decode(encoding->codec, schema, from, bytes, value, memory, (int)room);
         if (read == WISP_E_MEMORY && room >= most) read = WISP_E_LIMIT;
     }
     return read;
 }
 
-static wisp_result wisp__decode_coded(wisp__unpacker *u, const wisp__form *form,
+static wisp_result wisp__decode_coded(wisp__unpacker *u, const wisp__encoding *encoding,
                                       wisp__decoded *out) {
-    const wisp__program *program = form->described ? form->described->program : NULL;
+    const wisp__program *program = encoding->described ? encoding->described->program : NULL;
     wisp_value *value = (wisp_value *)wisp__unpack_take(u, sizeof *value);
     bool row = wisp__get(u->data, 1) != 0;
     int bytes = wisp__get_length(u->data), read;
@@ -19464,7 +19500,7 @@ static wisp_result wisp__decode_coded(wisp__unpacker *u, const wisp__form *form,
         compiled = *program->schema;
         compiled.program = program;
     }
-    read = wisp__decode_bytes(u, form, program ? &compiled : NULL, from, bytes, value);
+    read = wisp__decode_bytes(u, encoding, program ? &compiled : NULL, from, bytes, value);
     if (read >= 0 && read != bytes) read = WISP_E_SYNTAX;
     if (read >= 0 && row && value->kind != WISP_ARRAY) read = WISP_E_SYNTAX;
     if (read < 0) wisp__unpack_invalid(u);
@@ -19473,17 +19509,17 @@ static wisp_result wisp__decode_coded(wisp__unpacker *u, const wisp__form *form,
     return read < 0 ? read : WISP_OK;
 }
 
-static wisp_result wisp__decode_content(wisp__unpacker *u, const wisp__form *form,
+static wisp_result wisp__decode_payload(wisp__unpacker *u, const wisp__encoding *encoding,
                                         wisp__decoded *out) {
-    if (form->kind == WISP__RECORD)
-        return wisp__decode_record(u, form->described->program, out);
-    return form->kind == WISP__CODED ? wisp__decode_coded(u, form, out)
+    if (encoding->kind == WISP__RECORD)
+        return wisp__decode_record(u, encoding->described->program, out);
+    return encoding->kind == WISP__CODED ? wisp__decode_coded(u, encoding, out)
                                      : wisp__decode_values(u, out);
 }
 
 /* Compressed content, within the bound that its length and the limits set. */
-static wisp_result wisp__decode_squeezed(wisp__content *c, wisp__unpacker *u,
-                                         const wisp__form *form, wisp__decoded *out) {
+static wisp_result wisp__decode_compressed(wisp__message_codec *c, wisp__unpacker *u,
+                                           const wisp__encoding *encoding, wisp__decoded *out) {
     int method = (int)wisp__get(u->data, 3), bytes = wisp__get_length(u->data);
     int packed = wisp__get_length(u->data);
     wisp__reader *outer = u->data, inner;
@@ -19496,38 +19532,39 @@ static wisp_result wisp__decode_squeezed(wisp__content *c, wisp__unpacker *u,
     if (outer->failed) return u->result ? u->result : WISP_E_BAD_PACKET;
     if (bytes > c->base->limits.message_bytes + 512) return WISP_E_COMPRESSED;
     if (!wisp__pay_each(u->credit, bytes, WISP__PRICE_UNPACKED)) return WISP_E_FLOOD;
-    to = (uint8_t *)wisp__content_take(c, (size_t)bytes + WISP__SLACK);
+    to = (uint8_t *)wisp__message_codec_take(c, (size_t)bytes + WISP__SLACK);
     if (!to) return wisp__credit_result(u->credit, WISP_E_MEMORY);
-    result = wisp__squeeze_unpack(c->registry->squeeze, method, form->dictionary, from, packed, to,
-                                  bytes);
+    result = wisp__compress_unpack(c->registry->compress, method, encoding->dictionary, from,
+                                   packed, to, bytes);
     if (result) return result;
     out->unpacked = bytes;
     inner = wisp__reader_on(to, bytes);
     u->data = &inner;
     u->start = 0;
-    result = wisp__decode_content(u, form, out);
+    result = wisp__decode_payload(u, encoding, out);
     u->data = outer;
     return inner.failed && !result ? WISP_E_BAD_PACKET : result;
 }
 
 /* Reads a message of a form that is not plain where `data` stands. When `data` has not failed it
    stands behind the message, also if that cannot be used. */
-static wisp_result wisp__decode(wisp__content *c, const wisp__form *form, wisp__reader *data,
-                                wisp__decoded *out) {
-    wisp__unpacker u = wisp__content_unpacker(c, &c->arena, data, c->base->limits.message_values);
+static wisp_result wisp__decode(wisp__message_codec *c, const wisp__encoding *encoding,
+                                wisp__reader *data, wisp__decoded *out) {
+    wisp__unpacker u =
+        wisp__message_codec_unpacker(c, &c->arena, data, c->base->limits.message_values);
     wisp__reader shape = wisp__reader_on(NULL, 0);
-    bool squeezed;
+    bool compressed;
     wisp_result result;
     memset(out, 0, sizeof *out);
-    wisp__content_turn(c);
+    wisp__message_codec_turn(c);
     u.shape = &shape;
     u.start = data->at;
-    squeezed = form->squeezed && wisp__get(data, 1);
-    if (!squeezed) u.start = data->at;
-    result = squeezed ? wisp__decode_squeezed(c, &u, form, out)
-                      : wisp__decode_content(&u, form, out);
+    compressed = encoding->compressed && wisp__get(data, 1);
+    if (!compressed) u.start = data->at;
+    result = compressed ? wisp__decode_compressed(c, &u, encoding, out)
+                      : wisp__decode_payload(&u, encoding, out);
     if (data->failed && !result) result = WISP_E_BAD_PACKET;
-    return wisp__content_result(c, result);
+    return wisp__message_codec_result(c, result);
 }
 
 /* --- differences --- */
@@ -19546,17 +19583,17 @@ typedef struct wisp__telling {
 enum { WISP__SEQUENCE_BITS = 11, WISP__SEQUENCE_NEAR = 1 << (WISP__SEQUENCE_BITS - 2) };
 
 /* Does its length have to be told, because only the base can say it? */
-static bool wisp__told_length(const wisp__form *form) {
-    return form->kind != WISP__RECORD || !form->described->program->fixed;
+static bool wisp__told_length(const wisp__encoding *encoding) {
+    return encoding->kind != WISP__RECORD || !encoding->described->program->fixed;
 }
 
-static bool wisp__form_keyed(const wisp__form *form) {
-    return form->kind == WISP__RECORD && form->described->program->keyed;
+static bool wisp__encoding_keyed(const wisp__encoding *encoding) {
+    return encoding->kind == WISP__RECORD && encoding->described->program->keyed;
 }
 
-static void wisp__put_telling(wisp__writer *to, const wisp__form *form, bool in_order,
+static void wisp__put_telling(wisp__writer *to, const wisp__encoding *encoding, bool in_order,
                               const wisp__telling *t, int64_t bits) {
-    if (wisp__form_keyed(form)) wisp__put_small(to, (uint64_t)t->place);
+    if (wisp__encoding_keyed(encoding)) wisp__put_small(to, (uint64_t)t->place);
     wisp__put(to, t->whole, 1);
     if (!in_order) wisp__put(to, t->sequence & ((1u << WISP__SEQUENCE_BITS) - 1),
                              WISP__SEQUENCE_BITS);
@@ -19564,16 +19601,16 @@ static void wisp__put_telling(wisp__writer *to, const wisp__form *form, bool in_
     if (t->far) wisp__put(to, t->sequence >> WISP__SEQUENCE_BITS, 32 - WISP__SEQUENCE_BITS);
     if (t->whole) return;
     if (!in_order) wisp__put_small(to, (uint64_t)t->back - 1);
-    if (form->adaptive) wisp__put(to, (uint64_t)t->older, 2);
-    if (form->sync) wisp__put(to, t->hash, 16);
-    if (wisp__told_length(form)) wisp__put_small(to, (uint64_t)(bits + 3) / 4);
+    if (encoding->adaptive) wisp__put(to, (uint64_t)t->older, 2);
+    if (encoding->sync) wisp__put(to, t->hash, 16);
+    if (wisp__told_length(encoding)) wisp__put_small(to, (uint64_t)(bits + 3) / 4);
 }
 
-static void wisp__get_telling(wisp__reader *from, const wisp__form *form, bool in_order,
+static void wisp__get_telling(wisp__reader *from, const wisp__encoding *encoding, bool in_order,
                               wisp__telling *t) {
     memset(t, 0, sizeof *t);
     t->end = -1;
-    if (wisp__form_keyed(form)) t->place = wisp__get_small(from);
+    if (wisp__encoding_keyed(encoding)) t->place = wisp__get_small(from);
     t->whole = wisp__get(from, 1) != 0;
     if (!in_order) t->sequence = (uint32_t)wisp__get(from, WISP__SEQUENCE_BITS);
     if (t->whole && !in_order) t->far = wisp__get(from, 1) != 0;
@@ -19581,9 +19618,9 @@ static void wisp__get_telling(wisp__reader *from, const wisp__form *form, bool i
         t->sequence |= (uint32_t)wisp__get(from, 32 - WISP__SEQUENCE_BITS) << WISP__SEQUENCE_BITS;
     if (t->whole) return;
     if (!in_order) t->back = wisp__get_small(from) + 1;
-    if (form->adaptive) t->older = (int)wisp__get(from, 2);
-    if (form->sync) t->hash = (uint32_t)wisp__get(from, 16);
-    if (!wisp__told_length(form)) return;
+    if (encoding->adaptive) t->older = (int)wisp__get(from, 2);
+    if (encoding->sync) t->hash = (uint32_t)wisp__get(from, 16);
+    if (!wisp__told_length(encoding)) return;
     t->end = (int64_t)wisp__get_small(from) * 4;
     t->end += from->at;
 }
@@ -19593,7 +19630,7 @@ static uint32_t wisp__told_hash(const wisp__kept *kept) {
 }
 
 /* The content in the packer as a value that is kept. NULL: no memory. */
-static wisp__kept *wisp__content_keep(wisp__content *c, wisp__chunks *chunks) {
+static wisp__kept *wisp__message_codec_keep(wisp__message_codec *c, wisp__chunks *chunks) {
     wisp__packer *p = &c->packer;
     int64_t bits = p->shape.at + p->data.at;
     size_t room = (size_t)(bits / 8) + 2 * WISP__SLACK;
@@ -19611,28 +19648,29 @@ static wisp__kept *wisp__content_keep(wisp__content *c, wisp__chunks *chunks) {
 }
 
 /* What a value is about: a hash of its key fields; 0 without any. */
-static uint64_t wisp__kept_key(wisp__content *c, const wisp__form *form, const wisp__kept *kept) {
+static uint64_t wisp__kept_key(wisp__message_codec *c, const wisp__encoding *encoding,
+                               const wisp__kept *kept) {
     uint8_t bytes[256 + WISP__SLACK];
     wisp__reader data = wisp__reader_on(NULL, 0), shape = data;
-    wisp__unpacker u = wisp__content_unpacker(c, &c->scratch, &data, 0);
+    wisp__unpacker u = wisp__message_codec_unpacker(c, &c->scratch, &data, 0);
     wisp__writer to = wisp__writer_on(bytes, 256);
-    wisp__differ d;
-    if (!wisp__form_keyed(form)) return 0;
+    wisp__delta d;
+    if (!wisp__encoding_keyed(encoding)) return 0;
     memset(&d, 0, sizeof d);
     memset(bytes, 0, sizeof bytes);
     u.shape = &shape;
     d.u = &u;
-    d.ops = form->described->program->ops;
+    d.ops = encoding->described->program->ops;
     d.rows = WISP__DELTA_ROWS;
     d.base = wisp__side_on(kept->bytes, kept->bits);
-    for (int at = 0; at < form->described->program->count; at = d.ops[at].end)
+    for (int at = 0; at < encoding->described->program->count; at = d.ops[at].end)
         wisp__pass(&d, at, at + 1, &d.base, d.ops[at].flags & WISP__OP_KEY ? &to : NULL);
     wisp__put_align(&to);
     return wisp__hash_bytes(bytes, (int)(to.at / 8)) | 1;
 }
 
-static void wisp__differ_on(wisp__differ *d, wisp__unpacker *u, const wisp__kept *base,
-                            const wisp__kept *const older[2]) {
+static void wisp__delta_on(wisp__delta *d, wisp__unpacker *u, const wisp__kept *base,
+                           const wisp__kept *const older[2]) {
     memset(d, 0, sizeof *d);
     d->u = u;
     d->base = wisp__side_on(base->bytes, base->bits);
@@ -19641,10 +19679,10 @@ static void wisp__differ_on(wisp__differ *d, wisp__unpacker *u, const wisp__kept
 }
 
 /* The models to begin with, in memory of the arena: those after the base, or new ones. */
-static uint8_t *wisp__models_begin(wisp__differ *d, const wisp__program *program,
+static uint8_t *wisp__models_begin(wisp__delta *d, const wisp__program *program,
                                    const wisp__kept *models) {
     size_t bytes = wisp__delta_models(program);
-    uint8_t *copy = bytes ? (uint8_t *)wisp__differ_take(d, bytes) : NULL;
+    uint8_t *copy = bytes ? (uint8_t *)wisp__delta_take(d, bytes) : NULL;
     if (!copy) return NULL;
     d->models = copy;
     d->symbols = WISP__DELTA_SYMBOLS;
@@ -19668,7 +19706,7 @@ static const wisp_value *wisp__kept_values(wisp__unpacker *u, const wisp__kept *
 }
 
 /* A difference that was made, to be used for everybody who has the same base. */
-typedef struct wisp__difference {
+typedef struct wisp__message_delta {
     const wisp__kept *base, *older[2], *models;
     const uint8_t    *bytes;
     int64_t           bits;            /* 0: there is none that is shorter than the value */
@@ -19676,16 +19714,16 @@ typedef struct wisp__difference {
     size_t            adapted_bytes;
     wisp__kept       *after;           /* the same, once somebody keeps them */
     int64_t           work;            /* of its reader, as it is estimated here */
-} wisp__difference;
+} wisp__message_delta;
 
 /* Bytes for what a difference makes of a record, at first: most records grow to no more. */
 static int64_t wisp__apply_room(int64_t base_bits) { return base_bits / 4 + 4096; }
 
 /* What the reader of a difference will pay, or a little more: for a record what its writer has
    `paid`, which goes the same way, and what is made of it afterwards. */
-static int64_t wisp__difference_work(const wisp__differ *d, const wisp__program *program,
-                                     const wisp__kept *value, const wisp__kept *base,
-                                     int64_t paid) {
+static int64_t wisp__message_delta_work(const wisp__delta *d, const wisp__program *program,
+                                        const wisp__kept *value, const wisp__kept *base,
+                                        int64_t paid) {
     int64_t cells = WISP__DELTA_SYMBOLS - d->symbols;
     bool again = program && value->bits / 8 > wisp__apply_room(base->bits);
     if (!program) return ((int64_t)value->values + base->values) * WISP__PRICE_ANY;
@@ -19695,14 +19733,15 @@ static int64_t wisp__difference_work(const wisp__differ *d, const wisp__program 
 }
 
 /* Makes the difference of a value from a base; its memory is of c->scratch. */
-static void wisp__difference_make(wisp__content *c, const wisp__form *form,
-                                  const wisp__kept *value, wisp__difference *out) {
-    const wisp__program *program = form->kind == WISP__RECORD ? form->described->program : NULL;
+static void wisp__message_delta_make(wisp__message_codec *c, const wisp__encoding *encoding,
+                                     const wisp__kept *value, wisp__message_delta *out) {
+    const wisp__program *program = encoding->kind == WISP__RECORD ? encoding->described->program
+                                                                  : NULL;
     wisp__reader data = wisp__reader_on(NULL, 0), shape = data;
-    wisp__unpacker u = wisp__content_unpacker(c, &c->scratch, &data, 1 << 26);
+    wisp__unpacker u = wisp__message_codec_unpacker(c, &c->scratch, &data, 1 << 26);
     size_t room = (size_t)(value->bits / 8) + 16;
     wisp__credit meter = { INT64_MAX, INT64_MAX, INT64_MAX, 0, 0, false };
-    wisp__differ d;
+    wisp__delta d;
     wisp__writer to;
     uint8_t *bytes, *models = NULL;
     const wisp_value *a, *b;
@@ -19712,21 +19751,21 @@ static void wisp__difference_make(wisp__content *c, const wisp__form *form,
     u.credit = &meter;
     out->bits = 0;
     out->adapted = NULL;
-    wisp__differ_on(&d, &u, out->base, out->older);
+    wisp__delta_on(&d, &u, out->base, out->older);
     d.now = wisp__side_on(value->bytes, value->bits);
-    bytes = (uint8_t *)wisp__differ_take(&d, room + WISP__SLACK);
-    if (form->adaptive && program) models = wisp__models_begin(&d, program, out->models);
+    bytes = (uint8_t *)wisp__delta_take(&d, room + WISP__SLACK);
+    if (encoding->adaptive && program) models = wisp__models_begin(&d, program, out->models);
     if (!bytes || d.failed) return;
     to = wisp__writer_on(bytes, (int)room);
     d.to = &to;
     if (program) {
-        made = wisp__delta_write(&d, program);
+        made = wisp__record_delta_write(&d, program);
     } else {
         a = wisp__kept_values(&u, out->base, &a_count);
         b = wisp__kept_values(&u, value, &b_count);
         made = a && b && wisp__values_write(&d, a, a_count, b, b_count);
     }
-    out->work = wisp__difference_work(&d, program, value, out->base, INT64_MAX - meter.work);
+    out->work = wisp__message_delta_work(&d, program, value, out->base, INT64_MAX - meter.work);
     if (!made || to.at >= value->bits) return;
     if (!wisp__can_pay(c->base, out->work, to.at / 8)) return;
     out->bytes = bytes;
@@ -19735,9 +19774,9 @@ static void wisp__difference_make(wisp__content *c, const wisp__form *form,
     out->adapted_bytes = models ? wisp__delta_models(program) : 0;
 }
 
-static void wisp__differ_begin(wisp__differ *d, wisp__unpacker *u, const wisp__difference *base,
-                               const wisp__reader *from) {
-    wisp__differ_on(d, u, base->base, base->older);
+static void wisp__delta_begin(wisp__delta *d, wisp__unpacker *u, const wisp__message_delta *base,
+                              const wisp__reader *from) {
+    wisp__delta_on(d, u, base->base, base->older);
     d->delta.from = *from;
     d->delta.start = from->at;
     d->delta.there = true;
@@ -19746,15 +19785,15 @@ static void wisp__differ_begin(wisp__differ *d, wisp__unpacker *u, const wisp__d
 
 /* What a difference makes of values, packed in memory of the arena: its bits, or a negative
    result. */
-static int64_t wisp__apply_values(wisp__unpacker *u, const wisp__difference *base,
+static int64_t wisp__apply_values(wisp__unpacker *u, const wisp__message_delta *base,
                                   const wisp__reader *from, uint8_t **bytes) {
     const wisp_limits *limits = &u->base->limits;
     wisp__measure m = { 0, 0, 40, 0, false };
     const wisp_value *a, *values = NULL;
     int a_count = 0, count = 0;
     int64_t room;
-    wisp__differ d;
-    wisp__differ_begin(&d, u, base, from);
+    wisp__delta d;
+    wisp__delta_begin(&d, u, base, from);
     a = wisp__kept_values(u, base->base, &a_count);
     u->values = limits->message_values;
     if (!a || !wisp__values_apply(&d, a, a_count, &values, &count) ||
@@ -19762,7 +19801,7 @@ static int64_t wisp__apply_values(wisp__unpacker *u, const wisp__difference *bas
         !wisp__unpack_pay(u, m.values, WISP__PRICE_VIEW))
         return WISP_E_BAD_PACKET;
     room = (m.shape_bits + m.data_bits) / 8 + 4 * WISP__SLACK;
-    *bytes = room < WISP__MOST_BYTES ? (uint8_t *)wisp__differ_take(&d, (size_t)room) : NULL;
+    *bytes = room < WISP__MOST_BYTES ? (uint8_t *)wisp__delta_take(&d, (size_t)room) : NULL;
     if (!*bytes) return WISP_E_MEMORY;
     memset(*bytes, 0, WISP__SLACK);
     return wisp__pack_bits(u->base, values, count, *bytes, (int)room - WISP__SLACK);
@@ -19770,25 +19809,25 @@ static int64_t wisp__apply_values(wisp__unpacker *u, const wisp__difference *bas
 
 /* The same of a record, with more and more memory: how large it gets is not known before. *adapted:
    the models after it; NULL: there are none. */
-static int64_t wisp__apply_record(wisp__unpacker *u, const wisp__form *form,
-                                  const wisp__difference *base, const wisp__reader *from,
+static int64_t wisp__apply_record(wisp__unpacker *u, const wisp__encoding *encoding,
+                                  const wisp__message_delta *base, const wisp__reader *from,
                                   uint8_t **bytes, uint8_t **adapted) {
-    const wisp__program *program = form->described->program;
+    const wisp__program *program = encoding->described->program;
     int64_t most = (int64_t)u->base->limits.message_bytes + 512;
     int64_t room = wisp__apply_room(base->base->bits) + (from->end - from->at) / 8;
     wisp__writer to;
-    wisp__differ d;
+    wisp__delta d;
     bool made = false, full = true;
     while (full) {
         room = room < most ? room : most;
-        wisp__differ_begin(&d, u, base, from);
-        if (form->adaptive) *adapted = wisp__models_begin(&d, program, base->models);
-        *bytes = (uint8_t *)wisp__differ_take(&d, (size_t)room + WISP__SLACK);
+        wisp__delta_begin(&d, u, base, from);
+        if (encoding->adaptive) *adapted = wisp__models_begin(&d, program, base->models);
+        *bytes = (uint8_t *)wisp__delta_take(&d, (size_t)room + WISP__SLACK);
         if (!*bytes) return WISP_E_MEMORY;
         memset(*bytes, 0, WISP__SLACK);
         to = wisp__writer_on(*bytes, (int)room);
         d.to = &to;
-        made = wisp__delta_apply(&d, program);
+        made = wisp__record_delta_apply(&d, program);
         full = to.full && room < most;
         room *= 2;
     }
@@ -19797,27 +19836,30 @@ static int64_t wisp__apply_record(wisp__unpacker *u, const wisp__form *form,
 
 /* Applies a difference where `from` stands: the new value, with the models after it in *models.
    NULL with the reason. */
-static wisp__kept *wisp__difference_apply(wisp__content *c, wisp__chunks *chunks,
-                                          const wisp__form *form, const wisp__reader *from,
-                                          const wisp__difference *base, wisp__kept **models,
-                                          wisp_result *why) {
+static wisp__kept *wisp__message_delta_apply(wisp__message_codec *c, wisp__chunks *chunks,
+                                             const wisp__encoding *encoding,
+                                             const wisp__reader *from,
+                                             const wisp__message_delta *base, wisp__kept **models,
+                                             wisp_result *why) {
     wisp__reader data = *from, shape = *from;
-    wisp__unpacker u = wisp__content_unpacker(c, &c->arena, &data, c->base->limits.message_values);
+    wisp__unpacker u =
+        wisp__message_codec_unpacker(c, &c->arena, &data, c->base->limits.message_values);
     int64_t most = ((int64_t)c->base->limits.message_bytes + 512) * 8, bits;
     wisp__kept *value = NULL;
     uint8_t *bytes = NULL, *adapted = NULL;
     size_t model_bytes;
-    wisp__content_turn(c);
+    wisp__message_codec_turn(c);
     u.shape = &shape;
     *models = NULL;
-    bits = form->kind == WISP__RECORD ? wisp__apply_record(&u, form, base, from, &bytes, &adapted)
-                                      : wisp__apply_values(&u, base, from, &bytes);
-    *why = wisp__content_result(c, bits == WISP_E_MEMORY ? WISP_E_MEMORY : WISP_E_BAD_PACKET);
+    bits = encoding->kind == WISP__RECORD
+               ? wisp__apply_record(&u, encoding, base, from, &bytes, &adapted)
+               : wisp__apply_values(&u, base, from, &bytes);
+    *why = wisp__message_codec_result(c, bits == WISP_E_MEMORY ? WISP_E_MEMORY : WISP_E_BAD_PACKET);
     if (bits < 0 || bits > most) return NULL;
     *why = WISP_E_MEMORY;
     value = wisp__kept_make(c->base, chunks, bytes, bits);
     if (!value || !adapted) return value;
-    model_bytes = wisp__delta_models(form->described->program);
+    model_bytes = wisp__delta_models(encoding->described->program);
     *models = wisp__kept_make(c->base, chunks, adapted, (int64_t)model_bytes * 8);
     if (*models) return value;
     wisp__kept_release(c->base, chunks, value);
@@ -19825,30 +19867,31 @@ static wisp__kept *wisp__difference_apply(wisp__content *c, wisp__chunks *chunks
 }
 
 /* Moves past a message that tells a value: it is applied only when its turn comes. */
-static wisp_result wisp__told_extent(wisp__content *c, const wisp__form *form,
+static wisp_result wisp__told_extent(wisp__message_codec *c, const wisp__encoding *encoding,
                                      wisp__reader *data, bool in_order) {
     wisp__telling t;
     wisp__reader shape = wisp__reader_on(NULL, 0);
-    wisp__unpacker u = wisp__content_unpacker(c, &c->arena, data, c->base->limits.message_values);
+    wisp__unpacker u =
+        wisp__message_codec_unpacker(c, &c->arena, data, c->base->limits.message_values);
     wisp__decoded out;
     wisp_result result = WISP_OK;
-    wisp__content_turn(c);
-    wisp__get_telling(data, form, in_order, &t);
+    wisp__message_codec_turn(c);
+    wisp__get_telling(data, encoding, in_order, &t);
     u.shape = &shape;
     u.start = data->at;
     memset(&out, 0, sizeof out);
-    if (t.whole) result = wisp__decode_content(&u, form, &out);
+    if (t.whole) result = wisp__decode_payload(&u, encoding, &out);
     else if (t.end >= 0) wisp__skip(data, t.end - data->at);
-    else if (!wisp__delta_pass(&u, form->described->program, data)) data->failed = true;
+    else if (!wisp__record_delta_pass(&u, encoding->described->program, data)) data->failed = true;
     if (data->failed && result != WISP_E_MEMORY) result = WISP_E_BAD_PACKET;
     if (result == WISP_E_INVALID) result = WISP_OK;
-    return wisp__content_result(c, result);
+    return wisp__message_codec_result(c, result);
 }
 
 /* --- what has come in, as the schema here wants it --- */
 
 /* Makes values of a value: those of a row, or the one. */
-static wisp_result wisp__decoded_set(wisp__content *c, const wisp_schema *schema,
+static wisp_result wisp__decoded_set(wisp__message_codec *c, const wisp_schema *schema,
                                      const wisp_value *value, wisp__decoded *d) {
     wisp_value *one;
     if (schema->shape == WISP_SHAPE_LIST && value->kind == WISP_ARRAY) {
@@ -19856,7 +19899,7 @@ static wisp_result wisp__decoded_set(wisp__content *c, const wisp_schema *schema
         d->count = value->count;
         return WISP_OK;
     }
-    one = (wisp_value *)wisp__content_take(c, sizeof *one);
+    one = (wisp_value *)wisp__message_codec_take(c, sizeof *one);
     if (!one) return WISP_E_MEMORY;
     *one = *value;
     d->values = one;
@@ -19865,7 +19908,7 @@ static wisp_result wisp__decoded_set(wisp__content *c, const wisp_schema *schema
 }
 
 /* Takes what came through the steps to the version that is wanted here. */
-static wisp_result wisp__conform_version(wisp__content *c, const wisp__remote *remote,
+static wisp_result wisp__conform_version(wisp__message_codec *c, const wisp__remote *remote,
                                          const wisp_schema *theirs, wisp__supply *supply,
                                          wisp_value *value) {
     const wisp_schema *ours = remote->schema->program->schema;
@@ -19888,10 +19931,10 @@ static wisp_result wisp__conform_version(wisp__content *c, const wisp__remote *r
     return result ? result : wisp__edit_end(&edit, ours, value);
 }
 
-static wisp_result wisp__conform_values(wisp__content *c, const wisp__remote *remote,
-                                        const wisp__form *form, wisp__decoded *d) {
+static wisp_result wisp__conform_values(wisp__message_codec *c, const wisp__remote *remote,
+                                        const wisp__encoding *encoding, wisp__decoded *d) {
     const wisp__program *ours = remote->schema ? remote->schema->program : NULL;
-    wisp__described *described = form ? form->described : NULL;
+    wisp__described *described = encoding ? encoding->described : NULL;
     wisp__supply supply = wisp__supply_of_arena(c->base, &c->arena, &c->credit);
     wisp__fitting f = wisp__fitting_on(c->registry->text, (int)sizeof c->registry->text, &supply);
     const wisp_schema *schema;
@@ -19908,11 +19951,11 @@ static wisp_result wisp__conform_values(wisp__content *c, const wisp__remote *re
         if (described)
             result = wisp__conform_version(c, remote, described->program->schema, &supply, &value);
         if (result) return result;
-        image = wisp__content_take(c, (size_t)schema->bytes);
+        image = wisp__message_codec_take(c, (size_t)schema->bytes);
         if (!image) return WISP_E_MEMORY;
         memset(image, 0, (size_t)schema->bytes);
         f.loose = described != NULL;
-        f.lenient = form && form->kind == WISP__CODED;
+        f.lenient = encoding && encoding->kind == WISP__CODED;
         result = wisp__fit_schema(&f, schema, &value, image);
         if (result) return result;
     }
@@ -19922,18 +19965,18 @@ static wisp_result wisp__conform_values(wisp__content *c, const wisp__remote *re
 
 /* Makes values of what was read that fit the schema registered here, if there is one. The text of
    the registry says what does not. */
-static wisp_result wisp__conform_decoded(wisp__content *c, const wisp__remote *remote,
-                                         const wisp__form *form, wisp__decoded *d) {
-    return wisp__content_result(c, wisp__conform_values(c, remote, form, d));
+static wisp_result wisp__conform_decoded(wisp__message_codec *c, const wisp__remote *remote,
+                                         const wisp__encoding *encoding, wisp__decoded *d) {
+    return wisp__message_codec_result(c, wisp__conform_values(c, remote, encoding, d));
 }
 
 /* Between updates, when nothing of a message is needed any more. */
-static void wisp__content_trim(wisp__content *c) {
+static void wisp__message_codec_trim(wisp__message_codec *c) {
     wisp__arena_trim(c->base, &c->scratch);
     wisp__arena_trim(c->base, &c->arena);
 }
 
-static void wisp__content_free(wisp__content *c) {
+static void wisp__message_codec_free(wisp__message_codec *c) {
     wisp__packer_free(&c->packer);
     wisp__arena_free(c->base, &c->scratch);
     wisp__arena_free(c->base, &c->arena);
@@ -20083,28 +20126,28 @@ static void wisp__count_queued(const wisp__remote *remote, int change) {
 /* Takes a message off a route's queue; its reference passes to the caller. */
 static wisp__message *wisp__unqueue(wisp__sender *sender, wisp__session *s, int index,
                                     wisp__entry *entry) {
-    wisp__route *route = &s->routes[index];
+    wisp__peer_remote *peer_remote = &s->peer_remotes[index];
     wisp__message *m = entry->message;
     if (entry->next) entry->next->before = entry->before;
-    else route->last = entry->before;
+    else peer_remote->last = entry->before;
     if (entry->before) entry->before->next = entry->next;
-    else route->first = entry->next;
+    else peer_remote->first = entry->next;
     s->queued--;
     s->queued_bytes -= wisp__message_weight(m);
     if (m->delivery != WISP_RELIABLE) s->loose_bytes -= m->size;
     wisp__count_queued(sender->registry->remotes[m->remote], -1);
     wisp__chunk_give(sender->base, sender->chunks, entry, sizeof *entry);
-    for (int i = 0; !route->first && i < s->active_count; i++) {
+    for (int i = 0; !peer_remote->first && i < s->active_count; i++) {
         if (s->active[i] != index) continue;
         s->active[i] = s->active[--s->active_count];
-        route->active = false;
+        peer_remote->active = false;
         break;
     }
     return m;
 }
 
 static wisp__message *wisp__dequeue(wisp__sender *sender, wisp__session *s, int index) {
-    return wisp__unqueue(sender, s, index, s->routes[index].first);
+    return wisp__unqueue(sender, s, index, s->peer_remotes[index].first);
 }
 
 /* What waits together: a channel, or all that is not reliable. */
@@ -20130,7 +20173,7 @@ static int wisp__least_urgent(const wisp__sender *sender, const wisp__session *s
     double least = wisp__urgency(sender->registry, m);
     int index = -1;
     for (int i = 0; i < s->active_count; i++) {
-        const wisp__message *last = s->routes[s->active[i]].last->message;
+        const wisp__message *last = s->peer_remotes[s->active[i]].last->message;
         double urgency = wisp__urgency(sender->registry, last);
         if (last->delivery == WISP_RELIABLE || urgency <= least) continue;
         least = urgency;
@@ -20148,9 +20191,10 @@ static bool wisp__make_place(wisp__sender *sender, wisp__session *s, const wisp_
         int index = wisp__least_urgent(sender, s, m);
         wisp__message *least;
         if (index < 0) return false;
-        least = wisp__unqueue(sender, s, index, s->routes[index].last);
+        least = wisp__unqueue(sender, s, index, s->peer_remotes[index].last);
         wisp__count_over_budget(sender, s, least);
-        if (least->track >= 0) wisp__track_told(&s->told, least->track, least->value, false);
+        if (least->baseline >= 0)
+            wisp__baseline_told(&s->told, least->baseline, least->value, false);
         wisp__message_release(sender->base, sender->chunks, least);
     }
     return true;
@@ -20158,11 +20202,12 @@ static bool wisp__make_place(wisp__sender *sender, wisp__session *s, const wisp_
 
 static wisp_result wisp__enqueue(wisp__sender *sender, wisp__session *s, wisp__message *m) {
     wisp__base *base = sender->base;
-    wisp__route *route = wisp__route_of(base, s, wisp__max_int(m->remote, m->form));
+    wisp__peer_remote *peer_remote =
+        wisp__peer_remote_of(base, s, wisp__max_int(m->remote, m->encoding));
     wisp__entry *entry;
     int bytes = wisp__message_weight(m);
-    if (!route) return WISP_E_MEMORY;
-    route = &s->routes[m->remote];
+    if (!peer_remote) return WISP_E_MEMORY;
+    peer_remote = &s->peer_remotes[m->remote];
     if (s->queued >= base->limits.queue_messages ||
         bytes > base->limits.queue_bytes - s->queued_bytes) {
         if (!s->peer.stats.messages_refused++)
@@ -20183,14 +20228,14 @@ static wisp_result wisp__enqueue(wisp__sender *sender, wisp__session *s, wisp__m
     entry = (wisp__entry *)wisp__chunk_take(base, sender->chunks, sizeof *entry);
     if (!entry) return WISP_E_MEMORY;
     entry->next = NULL;
-    entry->before = route->last;
+    entry->before = peer_remote->last;
     entry->message = m;
     m->references++;
-    if (route->last) route->last->next = entry;
-    else route->first = entry;
-    route->last = entry;
-    if (!route->active) s->active[s->active_count++] = (uint16_t)m->remote;
-    route->active = true;
+    if (peer_remote->last) peer_remote->last->next = entry;
+    else peer_remote->first = entry;
+    peer_remote->last = entry;
+    if (!peer_remote->active) s->active[s->active_count++] = (uint16_t)m->remote;
+    peer_remote->active = true;
     s->queued++;
     s->queued_bytes += bytes;
     if (m->delivery != WISP_RELIABLE) s->loose_bytes += m->size;
@@ -20208,7 +20253,7 @@ static int wisp__queue_pick(const wisp__sender *sender, const wisp__session *s, 
     uint64_t best_order = 0;
     for (int i = 0; i < s->active_count; i++) {
         int index = s->active[i];
-        const wisp__message *m = s->routes[index].first->message;
+        const wisp__message *m = s->peer_remotes[index].first->message;
         double key = wisp__urgency(sender->registry, m);
         if (only >= 0 && index != only) continue;
         if (blocked >> wisp__line_of(m) & 1) continue;
@@ -20247,14 +20292,32 @@ static int wisp__queue_pick(const wisp__sender *sender, const wisp__session *s, 
  *   a peer that this end joined needs none: it may use all that this end has
  * ======================================================================== */
 
-typedef enum wisp__record {
-    WISP__R_END, WISP__R_SECTION, WISP__R_FRAGMENT, WISP__R_INVOKE, WISP__R_REPLY,
-    WISP__R_ANNOUNCE, WISP__R_BOUND, WISP__R_UNKNOWN, WISP__R_PING, WISP__R_LEAVE,
-    WISP__R_RESYNC,
-    WISP__R_TICK, WISP__R_OBJECT, WISP__R_INPUT, WISP__R_ASSEMBLED, WISP__R_MORE,
-    WISP__R_PATH_CHALLENGE, WISP__R_PATH_RESPONSE, WISP__R_FULL, WISP__R_CLOCK, WISP__R_READS,
-    WISP__R_EVENT, WISP__R_VALUE, WISP__R_NOTHING      /* never on the wire */
-} wisp__record;
+typedef enum wisp__frame {
+    WISP__FRAME_END,
+    WISP__FRAME_SECTION,
+    WISP__FRAME_FRAGMENT,
+    WISP__FRAME_INVOKE,
+    WISP__FRAME_REPLY,
+    WISP__FRAME_ANNOUNCE,
+    WISP__FRAME_BOUND,
+    WISP__FRAME_UNKNOWN,
+    WISP__FRAME_PING,
+    WISP__FRAME_LEAVE,
+    WISP__FRAME_RESYNC,
+    WISP__FRAME_TICK,
+    WISP__FRAME_OBJECT,
+    WISP__FRAME_INPUT,
+    WISP__FRAME_ASSEMBLED,
+    WISP__FRAME_MORE,
+    WISP__FRAME_PATH_CHALLENGE,
+    WISP__FRAME_PATH_RESPONSE,
+    WISP__FRAME_FULL,
+    WISP__FRAME_CLOCK,
+    WISP__FRAME_READS,
+    WISP__FRAME_EVENT,
+    WISP__FRAME_VALUE,
+    WISP__FRAME_NOTHING /* never on the wire */
+} wisp__frame;
 
 /* What a packet holds at most, so that its reader can pay for it; what a run of equal messages
    takes at most. */
@@ -20262,7 +20325,7 @@ enum { WISP__PACKET_VALUES = 8192, WISP__PACKET_RAW = 64 << 10, WISP__PACKET_MES
        WISP__RUN_BITS = 24 };
 
 /* A packet being filled. */
-typedef struct wisp__filler {
+typedef struct wisp__packet_writer {
     wisp__sender        *sender;
     wisp__session       *session;
     wisp__writer         to;
@@ -20275,7 +20338,7 @@ typedef struct wisp__filler {
     wisp__message       *kept;          /* the last from the queue, which `previous` may be */
     int                  run, values, messages, raw;
     bool                 eliciting, acks;
-} wisp__filler;
+} wisp__packet_writer;
 
 typedef enum wisp__fit { WISP__FITS, WISP__FULL, WISP__WAITS } wisp__fit;
 
@@ -20286,13 +20349,13 @@ static int wisp__wire_id(int index) { return index - WISP__RESERVED; }
 /* The largest message that goes in one piece. */
 static int wisp__piece_bytes(const wisp__base *base) { return base->mtu - 96; }
 
-static void wisp__put_control(wisp__writer *to, wisp__record kind) {
-    bool more = kind > WISP__R_MORE;
-    wisp__put(to, (uint64_t)(more ? WISP__R_MORE : kind) << 4, 8);
-    if (more) wisp__put(to, (uint64_t)kind - WISP__R_MORE - 1, 4);
+static void wisp__put_control(wisp__writer *to, wisp__frame kind) {
+    bool more = kind > WISP__FRAME_MORE;
+    wisp__put(to, (uint64_t)(more ? WISP__FRAME_MORE : kind) << 4, 8);
+    if (more) wisp__put(to, (uint64_t)kind - WISP__FRAME_MORE - 1, 4);
 }
 
-static void wisp__fill_run(wisp__filler *f) {
+static void wisp__fill_run(wisp__packet_writer *f) {
     if (!f->run) return;
     f->to.end += WISP__RUN_BITS;
     wisp__put(&f->to, 4, 3);
@@ -20302,7 +20365,7 @@ static void wisp__fill_run(wisp__filler *f) {
 }
 
 /* Undoes what was written since `at` when it did not fit. */
-static bool wisp__fill_done(wisp__filler *f, int64_t at) {
+static bool wisp__fill_done(wisp__packet_writer *f, int64_t at) {
     if (f->to.full) {
         f->to.at = at;
         f->to.full = false;
@@ -20313,12 +20376,12 @@ static bool wisp__fill_done(wisp__filler *f, int64_t at) {
 }
 
 /* Is there memory to note what the next record carries, and an announcement before it? */
-static bool wisp__fill_may(wisp__filler *f) {
+static bool wisp__fill_may(wisp__packet_writer *f) {
     return f->sender->base->reliable ||
            wisp__flow_reserve_refs(f->sender->base, &f->session->peer.flow, 2);
 }
 
-static inline void wisp__fill_carry(wisp__filler *f, wisp__record kind, int channel,
+static inline void wisp__fill_carry(wisp__packet_writer *f, wisp__frame kind, int channel,
                                     uint32_t number) {
     wisp__ref ref;
     ref.kind = (uint8_t)kind;
@@ -20329,26 +20392,27 @@ static inline void wisp__fill_carry(wisp__filler *f, wisp__record kind, int chan
         wisp__flow_carry(&f->session->peer.flow, f->first_ref, ref);
 }
 
-static void wisp__put_section(wisp__filler *f, int delivery, int channel, uint32_t sequence) {
+static void wisp__put_section(wisp__packet_writer *f, int delivery, int channel,
+                              uint32_t sequence) {
     bool reliable = delivery == WISP_RELIABLE;
     bool follows = !reliable || (f->channel == channel && f->sequence == sequence);
     if (f->delivery == delivery && follows) return;
     wisp__fill_run(f);
-    wisp__put_control(&f->to, WISP__R_SECTION);
+    wisp__put_control(&f->to, WISP__FRAME_SECTION);
     wisp__put(&f->to, (uint64_t)delivery, 2);
     wisp__put(&f->to, (uint64_t)channel, 4);
     if (reliable) wisp__put(&f->to, sequence & WISP__LOW_24, 24);
     f->previous = NULL;
 }
 
-static void wisp__put_content(wisp__writer *to, const wisp__message *m) {
+static void wisp__put_payload(wisp__writer *to, const wisp__message *m) {
     wisp__put_bits(to, m->bytes, m->shape_bits);
     wisp__put_bits(to, m->bytes + m->data_at, m->data_bits);
 }
 
 static void wisp__put_unbound(wisp__writer *to, const wisp__message *m) {
     wisp__put_length(to, (uint64_t)(m->shape_bits + m->data_bits));
-    wisp__put_content(to, m);
+    wisp__put_payload(to, m);
 }
 
 /* Both are readable for a word beyond their bits. */
@@ -20361,35 +20425,35 @@ static bool wisp__same_bits(const uint8_t *a, const uint8_t *b, int64_t bits) {
 /* A message by itself, in the form its peer can read. `floor`: of the peer's calls. */
 static void wisp__put_message(wisp__writer *to, const wisp__message *m, bool bound,
                               uint32_t floor) {
-    uint64_t id = (uint64_t)wisp__wire_id(m->form);
+    uint64_t id = (uint64_t)wisp__wire_id(m->encoding);
     if (m->type == WISP__ANNOUNCEMENT) {
-        wisp__put_control(to, WISP__R_ANNOUNCE);
+        wisp__put_control(to, WISP__FRAME_ANNOUNCE);
         bound = true;
     } else if (m->type == WISP__EVENT) {
         wisp__put(to, bound ? 2 : 8, bound ? 2 : 4);
         wisp__put_length(to, id);
     } else if (m->type == WISP__INVOKE) {
-        wisp__put_control(to, WISP__R_INVOKE);
+        wisp__put_control(to, WISP__FRAME_INVOKE);
         wisp__put_length(to, id);
         wisp__put(to, m->call & WISP__LOW_24, 24);
         wisp__put_small(to, wisp__distance(m->call, floor) > 0 ? m->call - floor : 0);
         wisp__put(to, bound, 1);
     } else {
-        wisp__put_control(to, WISP__R_REPLY);
+        wisp__put_control(to, WISP__FRAME_REPLY);
         wisp__put(to, m->call & WISP__LOW_24, 24);
         wisp__put(to, m->result == WISP_OK, 1);
         if (m->result != WISP_OK) wisp__put(to, (uint16_t)m->result, 16);
         bound = true;
     }
-    if (bound) wisp__put_content(to, m);
+    if (bound) wisp__put_payload(to, m);
     else wisp__put_unbound(to, m);
 }
 
 /* As the message before in this packet, in one bit, or counted; false: not alike. */
-static bool wisp__put_alike(wisp__filler *f, const wisp__message *m) {
+static bool wisp__put_alike(wisp__packet_writer *f, const wisp__message *m) {
     const wisp__message *p = f->previous;
-    if (!p || m->type != WISP__EVENT || p->form != m->form || p->shape_bits != m->shape_bits ||
-        !wisp__same_bits(p->bytes, m->bytes, m->shape_bits))
+    if (!p || m->type != WISP__EVENT || p->encoding != m->encoding ||
+        p->shape_bits != m->shape_bits || !wisp__same_bits(p->bytes, m->bytes, m->shape_bits))
         return false;
     if (p->data_bits == m->data_bits && f->run < 4096 &&
         wisp__same_bits(p->bytes + p->data_at, m->bytes + m->data_at,
@@ -20405,7 +20469,7 @@ static bool wisp__put_alike(wisp__filler *f, const wisp__message *m) {
 
 /* What an announcement takes at most, and is it too large to stand beside others in a packet? */
 static int wisp__announcement_bytes(const wisp__remote *entry) {
-    return 32 + (int)strlen(entry->name) + wisp__form_bytes(&entry->form);
+    return 32 + (int)strlen(entry->name) + wisp__encoding_bytes(&entry->encoding);
 }
 
 static bool wisp__announced_apart(const wisp__base *base, const wisp__remote *entry) {
@@ -20413,57 +20477,61 @@ static bool wisp__announced_apart(const wisp__base *base, const wisp__remote *en
 }
 
 static void wisp__put_announcement(wisp__writer *to, wisp__remote *entry) {
-    const wisp__form *form = &entry->form;
+    const wisp__encoding *encoding = &entry->encoding;
     uint8_t extra[WISP__DESCRIPTOR_BYTES + 128];
     wisp__writer out = wisp__writer_on(extra, (int)sizeof extra - WISP__SLACK);
-    const wisp__program *program = form->described ? form->described->program : NULL;
+    const wisp__program *program = encoding->described ? encoding->described->program : NULL;
     entry->used = true;
     wisp__put_length(to, (uint64_t)wisp__wire_id(entry->index));
     wisp__put_text(to, entry->name);
     wisp__put(to, program ? (uint64_t)program->source->version : 0, 8);
-    wisp__put(to, form->kind, 8);
-    if (!wisp__form_plain(form)) wisp__put_form(&out, form);
+    wisp__put(to, encoding->kind, 8);
+    if (!wisp__encoding_plain(encoding)) wisp__put_encoding(&out, encoding);
     wisp__put_align(&out);
     wisp__put_length(to, (uint64_t)(out.at / 8));
     for (int64_t i = 0; i < out.at / 8; i++) wisp__put(to, extra[i], 8);
 }
 
-static bool wisp__fill_announcement(wisp__filler *f, int index) {
+static bool wisp__fill_announcement(wisp__packet_writer *f, int index) {
     wisp__remote *remote = f->sender->registry->remotes[index];
-    wisp__route *route = wisp__route_of(f->sender->base, f->session, index);
+    wisp__peer_remote *peer_remote = wisp__peer_remote_of(f->sender->base, f->session, index);
     int64_t at;
-    if (!route || !wisp__fill_may(f)) return false;
+    if (!peer_remote || !wisp__fill_may(f)) return false;
     wisp__fill_run(f);
     at = f->to.at;
-    wisp__put_control(&f->to, WISP__R_ANNOUNCE);
+    wisp__put_control(&f->to, WISP__FRAME_ANNOUNCE);
     wisp__put_announcement(&f->to, remote);
     if (!wisp__fill_done(f, at)) return false;
-    wisp__fill_carry(f, WISP__R_ANNOUNCE, 0, (uint32_t)index);
-    route->known = f->sender->base->reliable ? WISP__HEARD : WISP__TOLD;
-    route->told_in = (uint32_t)f->session->peer.flow.next;
+    wisp__fill_carry(f, WISP__FRAME_ANNOUNCE, 0, (uint32_t)index);
+    peer_remote->known = f->sender->base->reliable ? WISP__HEARD : WISP__TOLD;
+    peer_remote->told_in = (uint32_t)f->session->peer.flow.next;
     return true;
 }
 
 /* The announcement that must stand before a message, if its peer may not have it yet. When both
    are too large for one packet the announcement goes alone, and the message waits for its ack. */
-static inline wisp__fit wisp__fill_introduce(wisp__filler *f, const wisp__message *m, int bytes) {
-    wisp__route *route = wisp__route_of(f->sender->base, f->session, m->form);
-    const wisp__remote *entry = f->sender->registry->remotes[m->form];
+static inline wisp__fit wisp__fill_introduce(wisp__packet_writer *f, const wisp__message *m,
+                                             int bytes) {
+    wisp__peer_remote *peer_remote = wisp__peer_remote_of(f->sender->base, f->session, m->encoding);
+    const wisp__remote *entry = f->sender->registry->remotes[m->encoding];
     uint64_t packet = f->session->peer.flow.next;
     bool beside;
-    if (!route) return WISP__WAITS;
-    if (m->type == WISP__REPLY || m->type == WISP__ANNOUNCEMENT || route->known >= WISP__HEARD)
+    if (!peer_remote) return WISP__WAITS;
+    if (m->type == WISP__REPLY || m->type == WISP__ANNOUNCEMENT ||
+        peer_remote->known >= WISP__HEARD)
         return WISP__FITS;
     if (wisp__announced_apart(f->sender->base, entry)) return WISP__WAITS;
     beside = bytes + wisp__announcement_bytes(entry) <= wisp__piece_bytes(f->sender->base);
-    if (route->known == WISP__TOLD && !beside) return WISP__WAITS;
-    if (route->known == WISP__TOLD && route->told_in == (uint32_t)packet) return WISP__FITS;
-    if (!wisp__fill_announcement(f, m->form)) return WISP__FULL;
-    return beside || route->known >= WISP__HEARD ? WISP__FITS : WISP__WAITS;
+    if (peer_remote->known == WISP__TOLD && !beside) return WISP__WAITS;
+    if (peer_remote->known == WISP__TOLD && peer_remote->told_in == (uint32_t)packet)
+        return WISP__FITS;
+    if (!wisp__fill_announcement(f, m->encoding)) return WISP__FULL;
+    return beside || peer_remote->known >= WISP__HEARD ? WISP__FITS : WISP__WAITS;
 }
 
 /* Puts one message into the packet. */
-static wisp__fit wisp__fill_message(wisp__filler *f, const wisp__message *m, uint32_t sequence) {
+static wisp__fit wisp__fill_message(wisp__packet_writer *f, const wisp__message *m,
+                                    uint32_t sequence) {
     wisp__session *s = f->session;
     const wisp__message *previous;
     wisp__fit fit;
@@ -20479,7 +20547,7 @@ static wisp__fit wisp__fill_message(wisp__filler *f, const wisp__message *m, uin
     run = f->run;
     previous = f->previous;
     bound = m->type == WISP__REPLY || m->type == WISP__ANNOUNCEMENT ||
-            s->routes[m->form].known == WISP__BOUND;
+            s->peer_remotes[m->encoding].known == WISP__BOUND;
     wisp__put_section(f, m->delivery, m->channel, sequence);
     if (!bound || !wisp__put_alike(f, m)) {
         wisp__fill_run(f);
@@ -20497,7 +20565,7 @@ static wisp__fit wisp__fill_message(wisp__filler *f, const wisp__message *m, uin
     f->channel = m->channel;
     f->sequence = sequence + 1;
     f->previous = bound && m->type == WISP__EVENT ? m : NULL;
-    if (f->run <= run || f->sender->registry->remotes[m->form]->form.delta) {
+    if (f->run <= run || f->sender->registry->remotes[m->encoding]->encoding.delta) {
         f->values += m->values;
         f->raw += m->raw;
     } else {
@@ -20508,7 +20576,8 @@ static wisp__fit wisp__fill_message(wisp__filler *f, const wisp__message *m, uin
 }
 
 /* A slice of a large message. */
-static wisp__fit wisp__fill_fragment(wisp__filler *f, const wisp__item *item, uint32_t sequence) {
+static wisp__fit wisp__fill_fragment(wisp__packet_writer *f, const wisp__item *item,
+                                     uint32_t sequence) {
     const wisp__message *m = item->message;
     int total = m->size;
     int64_t at;
@@ -20518,7 +20587,7 @@ static wisp__fit wisp__fill_fragment(wisp__filler *f, const wisp__item *item, ui
     wisp__fill_run(f);
     at = f->to.at;
     wisp__put_section(f, WISP_RELIABLE, m->channel, sequence);
-    wisp__put_control(&f->to, WISP__R_FRAGMENT);
+    wisp__put_control(&f->to, WISP__FRAME_FRAGMENT);
     wisp__put(&f->to, item->offset == 0, 1);
     wisp__put(&f->to, item->offset + item->size == total, 1);
     wisp__put(&f->to, (uint64_t)item->size, 16);
@@ -20531,33 +20600,34 @@ static wisp__fit wisp__fill_fragment(wisp__filler *f, const wisp__item *item, ui
     return WISP__FITS;
 }
 
-static wisp__fit wisp__fill_item(wisp__filler *f, const wisp__item *item, uint32_t sequence) {
+static wisp__fit wisp__fill_item(wisp__packet_writer *f, const wisp__item *item,
+                                 uint32_t sequence) {
     wisp__fit fit;
     if (!wisp__fill_may(f)) return WISP__WAITS;
     fit = item->offset < 0 ? wisp__fill_message(f, item->message, sequence)
                            : wisp__fill_fragment(f, item, sequence);
-    if (fit == WISP__FITS) wisp__fill_carry(f, WISP__R_EVENT, item->message->channel, sequence);
+    if (fit == WISP__FITS) wisp__fill_carry(f, WISP__FRAME_EVENT, item->message->channel, sequence);
     return fit;
 }
 
 /* --- what goes into a packet, in this order --- */
 
 /* The records of one run; false: the packet is full, and what is left stays in the run. */
-static bool wisp__fill_control(wisp__filler *f, wisp__control *control) {
+static bool wisp__fill_control(wisp__packet_writer *f, wisp__control *control) {
     while (control->count) {
         int64_t at = f->to.at;
         if (!wisp__fill_may(f)) return false;
-        wisp__put_control(&f->to, (wisp__record)control->kind);
+        wisp__put_control(&f->to, (wisp__frame)control->kind);
         wisp__put_length(&f->to, control->number);
         if (!wisp__fill_done(f, at)) return false;
-        wisp__fill_carry(f, (wisp__record)control->kind, 0, control->number);
+        wisp__fill_carry(f, (wisp__frame)control->kind, 0, control->number);
         control->number++;
         control->count--;
     }
     return true;
 }
 
-static wisp__fit wisp__fill_controls(wisp__filler *f) {
+static wisp__fit wisp__fill_controls(wisp__packet_writer *f) {
     wisp__session *s = f->session;
     int done = 0;
     while (done < s->control_count && wisp__fill_control(f, &s->controls[done])) done++;
@@ -20567,32 +20637,33 @@ static wisp__fit wisp__fill_controls(wisp__filler *f) {
         return WISP__FULL;
     }
     for (; s->untold < f->sender->registry->count; s->untold++) {
-        wisp__route *route = wisp__route_of(f->sender->base, s, s->untold);
+        wisp__peer_remote *peer_remote = wisp__peer_remote_of(f->sender->base, s, s->untold);
         const wisp__remote *entry = f->sender->registry->remotes[s->untold];
-        if (!route) return WISP__FULL;
+        if (!peer_remote) return WISP__FULL;
         if (entry->main->newest != entry->index || entry->lent) continue;
         if (wisp__announced_apart(f->sender->base, entry)) continue;
-        if (route->known == WISP__UNTOLD && !wisp__fill_announcement(f, s->untold))
+        if (peer_remote->known == WISP__UNTOLD && !wisp__fill_announcement(f, s->untold))
             return WISP__FULL;
     }
     if (s->ping) {
         int64_t at = f->to.at;
-        wisp__put_control(&f->to, WISP__R_PING);
+        wisp__put_control(&f->to, WISP__FRAME_PING);
         if (!wisp__fill_done(f, at)) return WISP__FULL;
         s->ping = false;
     }
     return WISP__FITS;
 }
 
-static wisp__fit wisp__fill_lost(wisp__filler *f) {
+static wisp__fit wisp__fill_lost(wisp__packet_writer *f) {
     for (int c = 0; c < f->session->peer.lane_end; c++) {
-        wisp__lane *lane = f->session->peer.lanes[c];
+        wisp__channel *channel = f->session->peer.channels[c];
         uint32_t sequence;
-        while (lane && wisp__lane_lost(&lane->out, &sequence)) {
-            wisp__fit fit = wisp__fill_item(f, wisp__lane_item(&lane->out, sequence), sequence);
+        while (channel && wisp__channel_lost(&channel->out, &sequence)) {
+            wisp__fit fit =
+                wisp__fill_item(f, wisp__channel_item(&channel->out, sequence), sequence);
             if (fit == WISP__WAITS) break;
             if (fit == WISP__FULL) return fit;
-            wisp__lane_resent(&lane->out, sequence);
+            wisp__channel_resent(&channel->out, sequence);
             f->session->peer.stats.messages_resent++;
         }
     }
@@ -20601,16 +20672,17 @@ static wisp__fit wisp__fill_lost(wisp__filler *f) {
 
 /* Is there room for an item at the receiver, and in the channel? One alone is always in order
    there, and needs none. */
-static bool wisp__window_open(const wisp__filler *f, const wisp__lane_out *out, int size) {
+static bool wisp__window_open(const wisp__packet_writer *f, const wisp__channel_out *out,
+                              int size) {
     const wisp__peer *peer = &f->session->peer;
     if (f->sender->base->reliable) return true;
     if (out->next - out->base >= peer->window_items) return false;
     return peer->window_used == 0 ||
-           wisp__held_bytes(size) <= peer->window_bytes - peer->window_used;
+           wisp__buffered_bytes(size) <= peer->window_bytes - peer->window_used;
 }
 
 /* Sends an item of a channel for the first time. On a reliable link there is no window. */
-static wisp__fit wisp__fill_first(wisp__filler *f, wisp__lane_out *out, wisp__item item) {
+static wisp__fit wisp__fill_first(wisp__packet_writer *f, wisp__channel_out *out, wisp__item item) {
     wisp__fit fit;
     uint32_t sequence = out->next;
     if (f->sender->base->reliable) {
@@ -20618,19 +20690,19 @@ static wisp__fit wisp__fill_first(wisp__filler *f, wisp__lane_out *out, wisp__it
         if (fit == WISP__FITS) out->base = out->lost_from = ++out->next;
         return fit;
     }
-    if (wisp__lane_push(f->sender->base, out, item)) return WISP__WAITS;
+    if (wisp__channel_push(f->sender->base, out, item)) return WISP__WAITS;
     fit = wisp__fill_item(f, &item, sequence);
     if (fit != WISP__FITS) {
         item.message->references--;
         out->next--;
     } else {
-        f->session->peer.window_used += wisp__held_bytes(item.size);
+        f->session->peer.window_used += wisp__buffered_bytes(item.size);
     }
     return fit;
 }
 
-static wisp__fit wisp__fill_cutting(wisp__filler *f, int channel, uint32_t *blocked) {
-    wisp__lane_out *out = &f->session->peer.lanes[channel]->out;
+static wisp__fit wisp__fill_cutting(wisp__packet_writer *f, int channel, uint32_t *blocked) {
+    wisp__channel_out *out = &f->session->peer.channels[channel]->out;
     while (out->cutting) {
         wisp__item item;
         int total = out->cutting->size;
@@ -20674,13 +20746,13 @@ static wisp__message *wisp__message_whole(wisp__sender *sender, const wisp__mess
    goes reliably, in fragments; the messages wait until it is answered. */
 static wisp__message *wisp__queue_announcement(wisp__sender *sender, wisp__session *s,
                                                const wisp__message *first) {
-    wisp__remote *entry = sender->registry->remotes[first->form];
+    wisp__remote *entry = sender->registry->remotes[first->encoding];
     wisp__base *base = sender->base;
     size_t bytes = (size_t)wisp__announcement_bytes(entry);
     size_t chunk = sizeof(wisp__message) + bytes + WISP__SLACK;
     wisp__message *m = (wisp__message *)wisp__chunk_take(base, sender->chunks, chunk);
     wisp__entry *place = (wisp__entry *)wisp__chunk_take(base, sender->chunks, sizeof *place);
-    wisp__route *route = &s->routes[first->remote];
+    wisp__peer_remote *peer_remote = &s->peer_remotes[first->remote];
     wisp__writer to;
     if (!m || !place) {
         wisp__chunk_give(base, sender->chunks, m, chunk);
@@ -20696,28 +20768,28 @@ static wisp__message *wisp__queue_announcement(wisp__sender *sender, wisp__sessi
     wisp__put_announcement(&to, entry);
     wisp__message_measure(m, 0, to.at);
     place->message = m;
-    place->next = route->first;
+    place->next = peer_remote->first;
     place->before = NULL;
-    route->first->before = place;
-    route->first = place;
+    peer_remote->first->before = place;
+    peer_remote->first = place;
     wisp__count_queued(entry, 1);
     s->queued++;
     s->queued_bytes += m->size;
-    s->routes[first->form].known = WISP__TOLD;
+    s->peer_remotes[first->encoding].known = WISP__TOLD;
     return m;
 }
 
-static wisp__fit wisp__fill_queued(wisp__filler *f, int index, uint32_t *blocked) {
+static wisp__fit wisp__fill_queued(wisp__packet_writer *f, int index, uint32_t *blocked) {
     wisp__sender *sender = f->sender;
     wisp__session *s = f->session;
-    wisp__message *m = s->routes[index].first->message;
+    wisp__message *m = s->peer_remotes[index].first->message;
     wisp__remote *remote = sender->registry->remotes[index];
     wisp__fit fit;
-    if (m->type != WISP__REPLY && s->routes[m->form].known == WISP__UNTOLD &&
-        wisp__announced_apart(sender->base, sender->registry->remotes[m->form]))
+    if (m->type != WISP__REPLY && s->peer_remotes[m->encoding].known == WISP__UNTOLD &&
+        wisp__announced_apart(sender->base, sender->registry->remotes[m->encoding]))
         m = wisp__queue_announcement(sender, s, m);
     if (!m) return WISP__WAITS;
-    if (s->routes[m->form].known == WISP__UNKNOWN && m->type != WISP__REPLY) {
+    if (s->peer_remotes[m->encoding].known == WISP__UNKNOWN && m->type != WISP__REPLY) {
         remote->stats.undeliverable++;
         s->peer.stats.messages_abandoned++;
         wisp__drop(sender->registry, remote, s, WISP_DROP_NO_REMOTE);
@@ -20725,26 +20797,27 @@ static wisp__fit wisp__fill_queued(wisp__filler *f, int index, uint32_t *blocked
         return WISP__FITS;
     }
     if (m->delivery == WISP_RELIABLE) {
-        wisp__lane *lane = wisp__peer_lane(sender->base, &s->peer, m->channel);
+        wisp__channel *channel = wisp__peer_channel(sender->base, &s->peer, m->channel);
         wisp__item item;
         memset(&item, 0, sizeof item);
         item.message = m;
         item.offset = -1;
         item.size = m->size;
-        if (!lane || !wisp__window_open(f, &lane->out, item.size)) return WISP__WAITS;
+        if (!channel || !wisp__window_open(f, &channel->out, item.size)) return WISP__WAITS;
         if (m->size > wisp__piece_bytes(sender->base) || m->type == WISP__ANNOUNCEMENT) {
-            lane->out.cutting = wisp__message_whole(sender, m, s->call_floor);
-            lane->out.cut = 0;
-            if (!lane->out.cutting) return WISP__WAITS;
+            channel->out.cutting = wisp__message_whole(sender, m, s->call_floor);
+            channel->out.cut = 0;
+            if (!channel->out.cutting) return WISP__WAITS;
             fit = WISP__FITS;
         } else {
-            fit = wisp__fill_first(f, &lane->out, item);
+            fit = wisp__fill_first(f, &channel->out, item);
         }
     } else {
-        if (m->track >= 0 && !wisp__fill_may(f)) return WISP__WAITS;
+        if (m->baseline >= 0 && !wisp__fill_may(f)) return WISP__WAITS;
         fit = wisp__fill_message(f, m, 0);
-        if (fit == WISP__FITS && m->track >= 0)
-            wisp__fill_carry(f, WISP__R_VALUE, 0, (uint32_t)m->track << 16 | (m->value & 0xffff));
+        if (fit == WISP__FITS && m->baseline >= 0)
+            wisp__fill_carry(f, WISP__FRAME_VALUE, 0,
+                             (uint32_t)m->baseline << 16 | (m->value & 0xffff));
     }
     if (fit != WISP__FITS) return fit;
     if (m->type != WISP__ANNOUNCEMENT) {
@@ -20760,21 +20833,21 @@ static wisp__fit wisp__fill_queued(wisp__filler *f, int index, uint32_t *blocked
     }
     if (f->kept) wisp__message_release(sender->base, sender->chunks, f->kept);
     f->kept = wisp__dequeue(sender, s, index);
-    return m->delivery == WISP_RELIABLE && s->peer.lanes[m->channel]->out.cutting
+    return m->delivery == WISP_RELIABLE && s->peer.channels[m->channel]->out.cutting
                ? wisp__fill_cutting(f, m->channel, blocked) : WISP__FITS;
 }
 
 /* Fills a packet with all that may go. */
-static wisp__fit wisp__fill(wisp__filler *f, int only) {
+static wisp__fit wisp__fill(wisp__packet_writer *f, int only) {
     uint32_t blocked = 0;
     int index;
     wisp__fit fit = only >= 0 ? WISP__FITS : wisp__fill_controls(f);
     if (fit == WISP__FITS && only < 0) fit = wisp__fill_lost(f);
     for (int c = 0; c < f->session->peer.lane_end && fit == WISP__FITS; c++)
-        if (f->session->peer.lanes[c]) fit = wisp__fill_cutting(f, c, &blocked);
+        if (f->session->peer.channels[c]) fit = wisp__fill_cutting(f, c, &blocked);
     while (fit == WISP__FITS &&
            (index = wisp__queue_pick(f->sender, f->session, only, blocked)) >= 0) {
-        int line = wisp__line_of(f->session->routes[index].first->message);
+        int line = wisp__line_of(f->session->peer_remotes[index].first->message);
         fit = wisp__fill_queued(f, index, &blocked);
         if (fit != WISP__WAITS) continue;
         blocked |= 1u << line;
@@ -20785,7 +20858,7 @@ static wisp__fit wisp__fill(wisp__filler *f, int only) {
 
 /* --- packets --- */
 
-static void wisp__packet_begin(wisp__filler *f, wisp__sender *sender, wisp__session *s) {
+static void wisp__packet_begin(wisp__packet_writer *f, wisp__sender *sender, wisp__session *s) {
     wisp__flow *flow = &s->peer.flow;
     memset(f, 0, sizeof *f);
     f->sender = sender;
@@ -20802,18 +20875,18 @@ static void wisp__packet_begin(wisp__filler *f, wisp__sender *sender, wisp__sess
 }
 
 /* Compresses the body where that pays; its new size. */
-static int wisp__packet_squeeze(wisp__filler *f, int size) {
+static int wisp__packet_compress(wisp__packet_writer *f, int size) {
     wisp__registry *registry = f->sender->registry;
     wisp__peer *peer = &f->session->peer;
-    wisp__squeeze_stream *stream = &registry->batches;
+    wisp__compress_stream *stream = &registry->batches;
     uint8_t *body = f->packet + f->head, *packed = wisp__post_spare(f->sender->peers);
     int head = stream->dictionary ? 5 : 3, method, bytes;
     unsigned methods;
     if (stream->mode <= WISP_COMPRESSION_NONE || size <= 16) return size;
     if (peer->asked && !peer->reads) return size;
     methods = peer->asked ? peer->methods & peer->reads : peer->methods;
-    bytes = wisp__squeeze_pack(registry->squeeze, stream, methods, body, size, packed,
-                               size - head - 1, &method);
+    bytes = wisp__compress_pack(registry->compress, stream, methods, body, size, packed,
+                                size - head - 1, &method);
     if (bytes <= 0) return size;
     f->packet[0] |= WISP__FLAG_SQUEEZED;
     wisp__store_part(body, (uint64_t)method | (stream->dictionary ? 128u : 0u) |
@@ -20835,7 +20908,7 @@ static bool wisp__reader_can_pay(const wisp__base *base, wisp__session *s) {
     return s->reader >= WISP__EARN_NEEDED;
 }
 
-static void wisp__reader_pays(const wisp__filler *f, int bytes) {
+static void wisp__reader_pays(const wisp__packet_writer *f, int bytes) {
     wisp__session *s = f->session;
     int64_t saved = s->reader + WISP__EARN_PACKET + (int64_t)bytes * WISP__EARN_BYTE;
     int64_t work = (int64_t)f->values * WISP__PRICE_SENT +
@@ -20843,7 +20916,7 @@ static void wisp__reader_pays(const wisp__filler *f, int bytes) {
     s->reader = (int)(wisp__least(saved, WISP__EARN_SAVED / 2) - work);
 }
 
-static void wisp__packet_end(wisp__filler *f) {
+static void wisp__packet_end(wisp__packet_writer *f) {
     wisp__peers *peers = f->sender->peers;
     wisp__peer *peer = &f->session->peer;
     wisp__flow *flow = &peer->flow;
@@ -20852,7 +20925,7 @@ static void wisp__packet_end(wisp__filler *f) {
     wisp__fill_run(f);
     f->to.end += WISP__RUN_BITS;
     wisp__put_align(&f->to);
-    size = f->head + wisp__packet_squeeze(f, (int)(f->to.at / 8));
+    size = f->head + wisp__packet_compress(f, (int)(f->to.at / 8));
     number = f->sender->base->reliable ? ++peer->sent_in_order : flow->next;
     wisp__packet_close(f->sender->base, &peer->seal, !peer->joiner, peer->connection, number,
                        f->packet, size);
@@ -20874,7 +20947,7 @@ static void wisp__packet_end(wisp__filler *f) {
 }
 
 static void wisp__send_acks(wisp__sender *sender, wisp__session *s) {
-    wisp__filler f;
+    wisp__packet_writer f;
     if (!wisp__flow_may_number(&s->peer.flow)) return;
     wisp__packet_begin(&f, sender, s);
     if (!f.acks && s->peer.flow.unacked)
@@ -20888,10 +20961,10 @@ static void wisp__send_acks(wisp__sender *sender, wisp__session *s) {
 
 /* A ping by itself: no budget holds it back, else a debt could outlast the timeout. */
 static void wisp__send_ping(wisp__sender *sender, wisp__session *s) {
-    wisp__filler f;
+    wisp__packet_writer f;
     if (!sender->base->reliable && !wisp__flow_may_send(sender->base, &s->peer.flow)) return;
     wisp__packet_begin(&f, sender, s);
-    wisp__put_control(&f.to, WISP__R_PING);
+    wisp__put_control(&f.to, WISP__FRAME_PING);
     f.eliciting = true;
     s->ping = false;
     wisp__packet_end(&f);
@@ -20899,8 +20972,8 @@ static void wisp__send_ping(wisp__sender *sender, wisp__session *s) {
 
 static bool wisp__has_lost(const wisp__session *s) {
     for (int c = 0; c < s->peer.lane_end; c++) {
-        const wisp__lane *lane = s->peer.lanes[c];
-        if (lane && (lane->out.lost || lane->out.cutting)) return true;
+        const wisp__channel *channel = s->peer.channels[c];
+        if (channel && (channel->out.lost || channel->out.cutting)) return true;
     }
     return false;
 }
@@ -20928,7 +21001,7 @@ static bool wisp__flush(wisp__sender *sender, wisp__session *s, int only) {
     if (s->spending) s->spending->held_back = false;
     wisp__flow_pace(sender->base, flow, sender->base->time);
     while (wisp__wants_to_send(sender, s) && wisp__may_send(sender, s)) {
-        wisp__filler f;
+        wisp__packet_writer f;
         wisp__fit fit;
         wisp__packet_begin(&f, sender, s);
         fit = wisp__fill(&f, only);
@@ -20954,20 +21027,20 @@ static void wisp__fate_told(void *owner, const wisp__ref *ref, bool arrived) {
     wisp__session *s = fate->session;
     wisp__peer *peer = &s->peer;
     wisp__sender *sender = fate->sender;
-    if (ref->kind == WISP__R_EVENT) {
-        wisp__lane_out *out = &peer->lanes[ref->channel]->out;
-        peer->window_used -= wisp__lane_told(sender->base, sender->chunks, out, ref->number,
-                                             ref->count, arrived);
+    if (ref->kind == WISP__FRAME_EVENT) {
+        wisp__channel_out *out = &peer->channels[ref->channel]->out;
+        peer->window_used -= wisp__channel_told(sender->base, sender->chunks, out, ref->number,
+                                                ref->count, arrived);
     }
-    for (uint32_t i = 0; i < ref->count && ref->kind != WISP__R_EVENT; i++) {
+    for (uint32_t i = 0; i < ref->count && ref->kind != WISP__FRAME_EVENT; i++) {
         int number = (int)(ref->number + i);
-        if (ref->kind == WISP__R_VALUE) {
+        if (ref->kind == WISP__FRAME_VALUE) {
             uint32_t value = ref->number + i;
-            wisp__track_told(&s->told, (int)(value >> 16), value & 0xffff, arrived);
-        } else if (ref->kind == WISP__R_ANNOUNCE) {
-            wisp__route *route = &s->routes[number];
-            if (route->known != WISP__TOLD) continue;
-            route->known = arrived ? WISP__HEARD : WISP__UNTOLD;
+            wisp__baseline_told(&s->told, (int)(value >> 16), value & 0xffff, arrived);
+        } else if (ref->kind == WISP__FRAME_ANNOUNCE) {
+            wisp__peer_remote *peer_remote = &s->peer_remotes[number];
+            if (peer_remote->known != WISP__TOLD) continue;
+            peer_remote->known = arrived ? WISP__HEARD : WISP__UNTOLD;
             if (!arrived) s->untold = wisp__min_int(s->untold, number);
         } else if (!arrived) {
             wisp__control_add(sender->base, s, ref->kind, number);
@@ -20977,10 +21050,10 @@ static void wisp__fate_told(void *owner, const wisp__ref *ref, bool arrived) {
 }
 
 static void wisp__send_leave(wisp__sender *sender, wisp__session *s) {
-    wisp__filler f;
+    wisp__packet_writer f;
     int length = (int)strlen(s->peer.reason);
     wisp__packet_begin(&f, sender, s);
-    wisp__put_control(&f.to, WISP__R_LEAVE);
+    wisp__put_control(&f.to, WISP__FRAME_LEAVE);
     wisp__put(&f.to, (uint16_t)s->peer.result, 16);
     wisp__put_length(&f.to, (uint64_t)length);
     for (int i = 0; i < length; i++) wisp__put(&f.to, (uint8_t)s->peer.reason[i], 8);
@@ -20996,27 +21069,27 @@ static void wisp__session_free(wisp__sender *sender, wisp__session *s) {
         wisp__message_release(base, sender->chunks, wisp__dequeue(sender, s, s->active[0]));
         s->peer.stats.messages_abandoned++;
     }
-    wisp__tracks_free(base, sender->chunks, &s->told);
-    wisp__tracks_free(base, sender->chunks, &s->heard);
+    wisp__baselines_free(base, sender->chunks, &s->told);
+    wisp__baselines_free(base, sender->chunks, &s->heard);
     s->peer.stats.messages_abandoned += (uint64_t)wisp__peer_abandon(sender->peers, &s->peer);
     base->stats.messages_abandoned += s->peer.stats.messages_abandoned;
-    wisp__free(base, s->routes, (size_t)s->route_room * sizeof *s->routes);
+    wisp__free(base, s->peer_remotes, (size_t)s->peer_remote_room * sizeof *s->peer_remotes);
     for (int i = 0; i < s->their_room; i++) {
-        wisp__form *form = s->theirs[i].form;
+        wisp__encoding *encoding = s->theirs[i].encoding;
         if (s->theirs[i].remote)
             sender->registry->remotes[s->theirs[i].remote - 1]->announced--;
-        if (!form) continue;
-        wisp__described_release(&sender->registry->schemas, form->described);
-        wisp__free(base, form, sizeof *form);
+        if (!encoding) continue;
+        wisp__described_release(&sender->registry->schemas, encoding->described);
+        wisp__free(base, encoding, sizeof *encoding);
     }
     wisp__free(base, s->theirs, (size_t)s->their_room * sizeof *s->theirs);
     wisp__free(base, s->controls, (size_t)s->control_room * sizeof *s->controls);
     wisp__free(base, s->active, (size_t)s->active_room * sizeof *s->active);
-    s->routes = NULL;
+    s->peer_remotes = NULL;
     s->theirs = NULL;
     s->controls = NULL;
     s->active = NULL;
-    s->route_room = s->their_room = s->control_room = s->active_room = 0;
+    s->peer_remote_room = s->their_room = s->control_room = s->active_room = 0;
     s->control_count = 0;
 }
 
@@ -21444,9 +21517,9 @@ typedef struct wisp__passage {
 enum { WISP__OF_PEER, WISP__OF_ALL };
 
 /* A message that is held. */
-typedef struct wisp__stalled {
-    struct wisp__stalled *next[2], *before[2];      /* in these lists */
-    wisp__stalled_list *own;            /* that of its peer, or of those to several */
+typedef struct wisp__held {
+    struct wisp__held *next[2], *before[2];      /* in these lists */
+    wisp__held_list *own;            /* that of its peer, or of those to several */
     uint64_t       turn;                /* its place among the released */
     int            bytes;               /* of memory, with its message and list */
     wisp__passage  passage;
@@ -21455,7 +21528,7 @@ typedef struct wisp__stalled {
     wisp_peer     *list;                /* a copy of to.list, or NULL */
     wisp_call_desc how;
     bool           ready;
-} wisp__stalled;
+} wisp__held;
 
 typedef struct wisp__hooks {
     wisp__base     *base;
@@ -21467,9 +21540,9 @@ typedef struct wisp__hooks {
     int             depth;              /* messages in the chain, inside each other */
     bool            dead;               /* some place is to be cleared */
     wisp__arena     arena;              /* values that were changed or held, while depth > 0 */
-    wisp__stalled_list several;         /* held on their way out to more than one peer */
-    wisp__stalled_list held;            /* all that are not released */
-    wisp__stalled_list released[2];     /* on their way out, and in */
+    wisp__held_list several;         /* held on their way out to more than one peer */
+    wisp__held_list held;            /* all that are not released */
+    wisp__held_list released[2];     /* on their way out, and in */
     uint64_t        releases;
 } wisp__hooks;
 
@@ -21617,7 +21690,7 @@ static bool wisp__hook_lives(const wisp__hooks *hooks, uint32_t serial) {
     return false;
 }
 
-static void wisp__stalled_push(wisp__stalled_list *list, wisp__stalled *held, int of) {
+static void wisp__held_push(wisp__held_list *list, wisp__held *held, int of) {
     held->next[of] = NULL;
     held->before[of] = list->last;
     if (list->last) list->last->next[of] = held;
@@ -21627,7 +21700,7 @@ static void wisp__stalled_push(wisp__stalled_list *list, wisp__stalled *held, in
     list->bytes += held->bytes;
 }
 
-static void wisp__stalled_cut(wisp__stalled_list *list, wisp__stalled *held, int of) {
+static void wisp__held_cut(wisp__held_list *list, wisp__held *held, int of) {
     if (held->next[of]) held->next[of]->before[of] = held->before[of];
     else list->last = held->before[of];
     if (held->before[of]) held->before[of]->next[of] = held->next[of];
@@ -21641,42 +21714,42 @@ static int wisp__hooks_ready(const wisp__hooks *hooks, bool any) {
     return hooks->released[0].count + (any ? hooks->released[1].count : 0);
 }
 
-static void wisp__hooks_let(wisp__hooks *hooks, wisp__stalled *held, wisp_result verdict) {
-    wisp__stalled_cut(&hooks->held, held, WISP__OF_ALL);
-    wisp__stalled_push(&hooks->released[held->passage.inbound], held, WISP__OF_ALL);
+static void wisp__hooks_let(wisp__hooks *hooks, wisp__held *held, wisp_result verdict) {
+    wisp__held_cut(&hooks->held, held, WISP__OF_ALL);
+    wisp__held_push(&hooks->released[held->passage.inbound], held, WISP__OF_ALL);
     held->ready = true;
     held->turn = ++hooks->releases;
     held->passage.verdict = verdict;
 }
 
 /* A hook that has been removed meanwhile holds nothing: the message goes on. */
-static void wisp__hooks_hold(wisp__hooks *hooks, wisp__stalled *held) {
+static void wisp__hooks_hold(wisp__hooks *hooks, wisp__held *held) {
     held->ready = false;
-    wisp__stalled_push(&hooks->held, held, WISP__OF_ALL);
-    wisp__stalled_push(held->own, held, WISP__OF_PEER);
+    wisp__held_push(&hooks->held, held, WISP__OF_ALL);
+    wisp__held_push(held->own, held, WISP__OF_PEER);
     if (!wisp__hook_lives(hooks, held->passage.after)) wisp__hooks_let(hooks, held, WISP_PASS);
 }
 
 /* Takes a message off its lists. */
-static void wisp__hooks_unlink(wisp__hooks *hooks, wisp__stalled *held) {
-    wisp__stalled_cut(held->ready ? &hooks->released[held->passage.inbound] : &hooks->held, held,
-                      WISP__OF_ALL);
-    wisp__stalled_cut(held->own, held, WISP__OF_PEER);
+static void wisp__hooks_unlink(wisp__hooks *hooks, wisp__held *held) {
+    wisp__held_cut(held->ready ? &hooks->released[held->passage.inbound] : &hooks->held, held,
+                   WISP__OF_ALL);
+    wisp__held_cut(held->own, held, WISP__OF_PEER);
 }
 
 /* The first that was released, on its way out or (`any`) either way, off its lists; NULL: none. */
-static wisp__stalled *wisp__hooks_next(wisp__hooks *hooks, bool any) {
-    wisp__stalled *out = hooks->released[0].first, *in = any ? hooks->released[1].first : NULL;
-    wisp__stalled *held = !in || (out && out->turn < in->turn) ? out : in;
+static wisp__held *wisp__hooks_next(wisp__hooks *hooks, bool any) {
+    wisp__held *out = hooks->released[0].first, *in = any ? hooks->released[1].first : NULL;
+    wisp__held *held = !in || (out && out->turn < in->turn) ? out : in;
     if (held) wisp__hooks_unlink(hooks, held);
     return held;
 }
 
 /* Releases what a hook holds, of one peer or (NULL) of all. */
-static int wisp__hooks_release(wisp__hooks *hooks, uint32_t serial, wisp__stalled_list *own,
+static int wisp__hooks_release(wisp__hooks *hooks, uint32_t serial, wisp__held_list *own,
                                wisp_result verdict) {
     int count = 0, of = own ? WISP__OF_PEER : WISP__OF_ALL;
-    wisp__stalled *held = own ? own->first : hooks->held.first, *next;
+    wisp__held *held = own ? own->first : hooks->held.first, *next;
     for (; held; held = next) {
         next = held->next[of];
         if (held->ready || held->passage.after != serial) continue;
@@ -21692,10 +21765,10 @@ static void wisp__hooks_free(wisp__hooks *hooks) {
     wisp__arena_free(hooks->base, &hooks->arena);
 }
 
-WISP__UNUSED static void wisp__stalled_check(const wisp__stalled_list *list, int of) {
-    const wisp__stalled *before = NULL;
+WISP__UNUSED static void wisp__held_check(const wisp__held_list *list, int of) {
+    const wisp__held *before = NULL;
     int count = 0, bytes = 0;
-    for (const wisp__stalled *held = list->first; held; held = held->next[of]) {
+    for (const wisp__held *held = list->first; held; held = held->next[of]) {
         WISP_ASSERT(held->before[of] == before && (of == WISP__OF_ALL || held->own == list));
         before = held;
         count++;
@@ -21707,9 +21780,9 @@ WISP__UNUSED static void wisp__stalled_check(const wisp__stalled_list *list, int
 WISP__UNUSED static void wisp__hooks_check(const wisp__hooks *hooks) {
     for (int i = 1; i < hooks->count; i++)
         WISP_ASSERT(hooks->places[i]->serial > hooks->places[i - 1]->serial);
-    wisp__stalled_check(&hooks->several, WISP__OF_PEER);
-    wisp__stalled_check(&hooks->held, WISP__OF_ALL);
-    for (int i = 0; i < 2; i++) wisp__stalled_check(&hooks->released[i], WISP__OF_ALL);
+    wisp__held_check(&hooks->several, WISP__OF_PEER);
+    wisp__held_check(&hooks->held, WISP__OF_ALL);
+    for (int i = 0; i < 2; i++) wisp__held_check(&hooks->released[i], WISP__OF_ALL);
     WISP_ASSERT(hooks->depth >= 0);
 }
 
@@ -22173,17 +22246,18 @@ static void wisp__top_add(wisp__top *top, const void *thing, double lately, uint
 /* When the first of what waits for a peer was fired; `now` if nothing does. */
 static double wisp__queued_since(const wisp__session *s, double now) {
     for (int i = 0; i < s->active_count; i++)
-        now = wisp__min(now, s->routes[s->active[i]].first->message->time);
+        now = wisp__min(now, s->peer_remotes[s->active[i]].first->message->time);
     return now;
 }
 
 /* Adds to a remote's profile what of it waits for one peer. */
 static void wisp__tell_queue(const wisp__session *s, int index, double now,
                              wisp_remote_profile *out) {
-    const wisp__route *route = index < s->route_room ? &s->routes[index] : NULL;
-    if (!route || !route->first) return;
+    const wisp__peer_remote *peer_remote = index < s->peer_remote_room ? &s->peer_remotes[index]
+                                                                       : NULL;
+    if (!peer_remote || !peer_remote->first) return;
     out->queued_seconds = (float)wisp__max((double)out->queued_seconds,
-                                           now - route->first->message->time);
+                                           now - peer_remote->first->message->time);
 }
 
 const wisp_schema *wisp_snapshot_schema(void) { return &wisp__snapshot_schema; }
@@ -22550,8 +22624,8 @@ enum { WISP__RECEIVED = 32, WISP__LEAST_FRAGMENT = 128 };
 struct wisp {
     wisp__base     base;
     wisp__chunks   chunks;
-    wisp__content  content;
-    wisp__squeeze  squeeze;
+    wisp__message_codec  content;
+    wisp__compress  compress;
     wisp__registry registry;
     wisp__peers    peers;
     wisp__events   events;
@@ -22702,7 +22776,7 @@ static void wisp__tell(wisp *w, wisp__session *s, int name, wisp_result result, 
 
 /* --- sessions begin and end --- */
 
-static void wisp__stalled_free(wisp *w, wisp__stalled *held) {
+static void wisp__held_free(wisp *w, wisp__held *held) {
     wisp__message_release(&w->base, &w->chunks, held->message);
     if (held->list)
         wisp__free(&w->base, held->list, (size_t)held->to.count * sizeof *held->list);
@@ -22714,29 +22788,29 @@ static wisp__pending *wisp__call_of(wisp *w, uint32_t handle) {
 }
 
 /* A peer is gone (or, NULL, all of them): what is held for it ends, calls with a code. */
-static void wisp__stalled_leave(wisp *w, wisp__session *s) {
-    wisp__stalled_list *own = s ? &s->stalled : &w->hooks.several;
+static void wisp__held_leave(wisp *w, wisp__session *s) {
+    wisp__held_list *own = s ? &s->held_messages : &w->hooks.several;
     while (own->first) {
-        wisp__stalled *held = own->first;
+        wisp__held *held = own->first;
         wisp__hooks_unlink(&w->hooks, held);
         if (held->passage.kind == WISP_MESSAGE_INVOKE && !held->passage.inbound &&
             wisp__call_of(w, held->passage.call))
             wisp__call_end(&w->calls, wisp__call_of(w, held->passage.call), WISP_E_CLOSED);
         if (s) s->peer.stats.messages_abandoned++;
-        wisp__stalled_free(w, held);
+        wisp__held_free(w, held);
     }
 }
 
 /* Held calls of ours that are over take no place. */
-static void wisp__stalled_prune(wisp *w, const wisp__stalled_list *own) {
-    wisp__stalled *next;
-    for (wisp__stalled *held = own->first; held; held = next) {
+static void wisp__held_prune(wisp *w, const wisp__held_list *own) {
+    wisp__held *next;
+    for (wisp__held *held = own->first; held; held = next) {
         const wisp__pending *call = wisp__call_of(w, held->passage.call);
         bool waits = held->passage.kind != WISP_MESSAGE_INVOKE || (call && !call->done);
         next = held->next[WISP__OF_PEER];
         if (held->passage.inbound || waits) continue;
         wisp__hooks_unlink(&w->hooks, held);
-        wisp__stalled_free(w, held);
+        wisp__held_free(w, held);
     }
 }
 
@@ -22784,7 +22858,7 @@ static void wisp__end(wisp *w, wisp__session *s, wisp_result result, const char 
         wisp__tell(w, s, WISP__ON_LEFT, result, text);
     peer->ending = joined && tell && w->base.reliable;
     if (joined && tell) wisp__flush(&w->sender, s, -1);
-    wisp__stalled_leave(w, s);
+    wisp__held_leave(w, s);
     wisp__groups_leave(&w->groups, s);
     wisp__calls_leave(&w->calls, s);
     wisp__session_free(&w->sender, s);
@@ -22845,10 +22919,10 @@ static void wisp__linger(wisp *w, wisp__session *s) {
 /* Tells a peer which compressed packets are read here, if they are more than it knows. They never
    become fewer. */
 static void wisp__tell_reads(wisp *w, wisp__session *s) {
-    unsigned news = wisp__squeeze_packets(&w->squeeze) & ~(unsigned)s->peer.read;
+    unsigned news = wisp__compress_packets(&w->compress) & ~(unsigned)s->peer.read;
     if (!news) return;
     s->peer.read |= (uint8_t)news;
-    wisp__control_add(&w->base, s, WISP__R_READS, s->peer.read);
+    wisp__control_add(&w->base, s, WISP__FRAME_READS, s->peer.read);
     wisp__peers_mark(&w->peers, &s->peer);
 }
 
@@ -22861,7 +22935,7 @@ static void wisp__joined(wisp *w, wisp__session *s) {
     s->peer.heard = s->peer.spoke = w->base.time;
     s->untold = WISP__RESERVED;
     s->ping = true;
-    wisp__route_of(&w->base, s, w->registry.count - 1);     /* all at once, not by doubling */
+    wisp__peer_remote_of(&w->base, s, w->registry.count - 1);     /* all at once, not by doubling */
     wisp__peers_list(&w->peers, &s->peer);
     wisp__peers_mark(&w->peers, &s->peer);
     wisp__peer_timer(&w->peers, &s->peer);
@@ -23199,7 +23273,7 @@ static void wisp__on_handshake(wisp *w, const wisp_packet *packet) {
 }
 
 /* ===========================================================================
- * MARK: >>outgoing
+ * MARK: >>send
  * What: what this end has to say: messages made of values, given to peers, told
  *   by differences; fired at many, asked and answered.
  * Invariants: a message that is refused leaves nothing behind.
@@ -23217,9 +23291,9 @@ static wisp__message *wisp__message_make(wisp *w, const wisp__remote *remote, in
     m->references = 1;
     m->chunk_bytes = (int)bytes;
     m->remote = remote->index;
-    m->form = type == WISP__REPLY ? remote->index : remote->newest;
-    m->track = -1;
-    w->registry.remotes[m->form]->used = true;
+    m->encoding = type == WISP__REPLY ? remote->index : remote->newest;
+    m->baseline = -1;
+    w->registry.remotes[m->encoding]->used = true;
     m->call = 0;
     m->result = WISP_OK;
     m->type = (uint8_t)type;
@@ -23259,10 +23333,10 @@ static wisp__message *wisp__compose(wisp *w, const wisp__remote *remote, int typ
 /* Queues a message for one peer and sends at once where that is asked for. */
 static wisp_result wisp__give(wisp *w, wisp__session *s, wisp__message *m) {
     wisp__remote *remote = w->registry.remotes[m->remote];
-    wisp__route *route = wisp__route_of(&w->base, s, m->form);
+    wisp__peer_remote *peer_remote = wisp__peer_remote_of(&w->base, s, m->encoding);
     wisp_result result;
-    if (!route) return WISP_E_MEMORY;
-    if (route->known == WISP__UNKNOWN && m->type != WISP__REPLY) {
+    if (!peer_remote) return WISP_E_MEMORY;
+    if (peer_remote->known == WISP__UNKNOWN && m->type != WISP__REPLY) {
         remote->stats.undeliverable++;
         wisp__drop(&w->registry, remote, s, WISP_DROP_NO_REMOTE);
         return WISP_E_NO_REMOTE;
@@ -23279,7 +23353,7 @@ static wisp_result wisp__give(wisp *w, wisp__session *s, wisp__message *m) {
 
 /* The differences that were made of one value, for the next who has the same base. */
 typedef struct wisp__spread {
-    wisp__difference made[8];
+    wisp__message_delta made[8];
     int              count;
 } wisp__spread;
 
@@ -23289,9 +23363,10 @@ static void wisp__spread_free(wisp *w, wisp__spread *spread) {
     wisp__arena_reset(&w->content.scratch);
 }
 
-static wisp__difference *wisp__spread_of(wisp *w, wisp__spread *spread, const wisp__form *form,
-                                         const wisp__kept *value, const wisp__difference *base) {
-    wisp__difference *d;
+static wisp__message_delta *wisp__spread_of(wisp *w, wisp__spread *spread,
+                                            const wisp__encoding *encoding, const wisp__kept *value,
+                                            const wisp__message_delta *base) {
+    wisp__message_delta *d;
     for (int i = 0; i < spread->count; i++) {
         d = &spread->made[i];
         if (d->base == base->base && d->models == base->models && d->older[0] == base->older[0] &&
@@ -23302,16 +23377,16 @@ static wisp__difference *wisp__spread_of(wisp *w, wisp__spread *spread, const wi
         wisp__spread_free(w, spread);
     d = &spread->made[spread->count++];
     *d = *base;
-    wisp__difference_make(&w->content, form, value, d);
+    wisp__message_delta_make(&w->content, encoding, value, d);
     return d;
 }
 
 /* What the other end holds of a track, that the range coder can use beside the base. */
-static int wisp__told_older(wisp__track *track, const wisp__stored *base,
-                            wisp__difference *difference) {
+static int wisp__told_older(wisp__baseline *baseline, const wisp__stored *base,
+                            wisp__message_delta *difference) {
     int older = 0;
     for (int i = 0; i < 2; i++) {
-        base = base->has_base ? wisp__track_find(track, base->base) : NULL;
+        base = base->has_base ? wisp__baseline_find(baseline, base->base) : NULL;
         if (!base) break;
         difference->older[i] = base->value;
         older |= 1 << i;
@@ -23320,18 +23395,18 @@ static int wisp__told_older(wisp__track *track, const wisp__stored *base,
 }
 
 /* Puts a telling and its content into the packer. */
-static wisp_result wisp__tell_pack(wisp *w, const wisp__form *form, bool in_order,
+static wisp_result wisp__tell_pack(wisp *w, const wisp__encoding *encoding, bool in_order,
                                    const wisp__telling *t, const uint8_t *bytes, int64_t bits) {
     wisp__packer *p = &w->content.packer;
     wisp_result result = WISP_OK;
     if (p->data_room < (int)(bits / 8) + 64)
-        result = wisp__content_grow(&w->content, bits / 8 + 64);
+        result = wisp__message_codec_grow(&w->content, bits / 8 + 64);
     if (result) return result;
     p->shape.at = p->data.at = 0;
     p->shape.full = p->data.full = false;
-    wisp__put_telling(&p->data, form, in_order, t, bits);
+    wisp__put_telling(&p->data, encoding, in_order, t, bits);
     wisp__put_bits(&p->data, bytes, bits);
-    if (!t->whole && wisp__told_length(form)) wisp__put(&p->data, 0, (int)(-bits & 3));
+    if (!t->whole && wisp__told_length(encoding)) wisp__put(&p->data, 0, (int)(-bits & 3));
     return p->data.full ? WISP_E_TOO_BIG : WISP_OK;
 }
 
@@ -23340,41 +23415,41 @@ static wisp_result wisp__tell_pack(wisp *w, const wisp__form *form, bool in_orde
 static wisp_result wisp__tell_value(wisp *w, wisp__session *s, wisp__remote *remote,
                                     wisp__kept *value, wisp__spread *spread, bool again) {
     wisp__remote *entry = w->registry.remotes[remote->newest];
-    const wisp__form *form = &entry->form;
+    const wisp__encoding *encoding = &entry->encoding;
     bool in_order = w->base.reliable || remote->now.delivery == WISP_RELIABLE;
-    uint64_t key = wisp__kept_key(&w->content, form, value);
+    uint64_t key = wisp__kept_key(&w->content, encoding, value);
     wisp_result why;
-    wisp__track *track = wisp__track_open(&w->base, &w->chunks, &s->told, entry->index, key,
-                                          in_order, &why);
-    wisp__stored *stored = track ? wisp__track_base(track, in_order) : NULL;
-    wisp__difference wanted, *d = NULL;
+    wisp__baseline *baseline =
+        wisp__baseline_open(&w->base, &w->chunks, &s->told, entry->index, key, in_order, &why);
+    wisp__stored *stored = baseline ? wisp__baseline_of(baseline, in_order) : NULL;
+    wisp__message_delta wanted, *d = NULL;
     wisp__telling t;
     wisp__message *m;
     wisp__kept *models = NULL;
     uint32_t from = stored ? stored->sequence : 0;
-    if (!track) return why;
-    if (!again && wisp__track_settled(track, value, in_order)) {
+    if (!baseline) return why;
+    if (!again && wisp__baseline_settled(baseline, value, in_order)) {
         remote->stats.unchanged++;
         return WISP_OK;
     }
     memset(&t, 0, sizeof t);
     memset(&wanted, 0, sizeof wanted);
-    t.place = track->place;
-    t.sequence = track->sequence;
+    t.place = baseline->place;
+    t.sequence = baseline->sequence;
     if (stored) {
         wanted.base = stored->value;
-        wanted.models = form->adaptive ? stored->models : NULL;
-        if (form->adaptive) t.older = wisp__told_older(track, stored, &wanted);
-        t.back = (int)(track->sequence - stored->sequence);
+        wanted.models = encoding->adaptive ? stored->models : NULL;
+        if (encoding->adaptive) t.older = wisp__told_older(baseline, stored, &wanted);
+        t.back = (int)(baseline->sequence - stored->sequence);
         t.hash = wisp__told_hash(stored->value);
-        d = wisp__spread_of(w, spread, form, value, &wanted);
+        d = wisp__spread_of(w, spread, encoding, value, &wanted);
         if (!d->bits) d = NULL;
     }
     t.whole = d == NULL;
-    t.far = t.whole && !in_order && track->sequence >= WISP__SEQUENCE_NEAR &&
-            (!track->has_acked || track->sequence - track->acked > WISP__SEQUENCE_NEAR);
+    t.far = t.whole && !in_order && baseline->sequence >= WISP__SEQUENCE_NEAR &&
+            (!baseline->has_acked || baseline->sequence - baseline->acked > WISP__SEQUENCE_NEAR);
     w->content.packer.values = d ? wisp__max_int(1, wisp__as_values(d->work)) : value->values;
-    why = wisp__tell_pack(w, form, in_order, &t, d ? d->bytes : (const uint8_t *)value->bytes,
+    why = wisp__tell_pack(w, encoding, in_order, &t, d ? d->bytes : (const uint8_t *)value->bytes,
                           d ? d->bits : value->bits);
     if (why == WISP_OK && d && d->adapted) {
         if (!d->after)
@@ -23386,8 +23461,8 @@ static wisp_result wisp__tell_value(wisp *w, wisp__session *s, wisp__remote *rem
     }
     m = why ? NULL : wisp__compose(w, remote, WISP__EVENT, &why);
     if (m && !in_order) {
-        m->track = track->place;
-        m->value = track->sequence;
+        m->baseline = baseline->place;
+        m->value = baseline->sequence;
     }
     if (m) why = wisp__give(w, s, m);
     if (m) wisp__message_release(&w->base, &w->chunks, m);
@@ -23395,25 +23470,25 @@ static wisp_result wisp__tell_value(wisp *w, wisp__session *s, wisp__remote *rem
         wisp__kept_release(&w->base, &w->chunks, models);
         return why;
     }
-    wisp__track_store(&w->base, &w->chunks, &s->told, track, track->sequence, value, models,
-                      d ? &from : NULL);
-    track->sequence++;
-    track->begun = true;
-    if (t.whole) track->whole = false;
+    wisp__baseline_store(&w->base, &w->chunks, &s->told, baseline, baseline->sequence, value,
+                         models, d ? &from : NULL);
+    baseline->sequence++;
+    baseline->begun = true;
+    if (t.whole) baseline->whole = false;
     return WISP_OK;
 }
 
 /* Values whose last telling was lost go once more. */
 static void wisp__tell_again(wisp *w, wisp__session *s) {
     for (int i = 0; i < s->told.count && s->told.again > 0; i++) {
-        wisp__track *track = s->told.places[i];
-        wisp__remote *entry = w->registry.remotes[track->number];
-        wisp__stored *newest = wisp__track_newest(track);
+        wisp__baseline *baseline = s->told.places[i];
+        wisp__remote *entry = w->registry.remotes[baseline->number];
+        wisp__stored *newest = wisp__baseline_newest(baseline);
         wisp__spread spread;
         wisp__kept *value;
         wisp_result result;
-        if (!track->again) continue;
-        track->again = false;
+        if (!baseline->again) continue;
+        baseline->again = false;
         s->told.again--;
         if (!newest || entry->main->newest != entry->index) continue;
         value = newest->value;
@@ -23424,7 +23499,7 @@ static void wisp__tell_again(wisp *w, wisp__session *s) {
         wisp__kept_release(&w->base, &w->chunks, value);
         wisp__spread_free(w, &spread);
         if (result == WISP_E_QUEUE_FULL || result == WISP_E_BUDGET || result == WISP_E_MEMORY) {
-            track->again = true;           /* when the next news comes */
+            baseline->again = true;           /* when the next news comes */
             s->told.again++;
             return;
         }
@@ -23443,7 +23518,7 @@ static int wisp__profiled_bytes(const wisp *w, const wisp_value *values, int cou
 
 /* What compressors everybody has who a message goes to: a peer, or (NULL) all of them. */
 static unsigned wisp__methods_of(const wisp *w, const wisp__session *s) {
-    unsigned methods = w->squeeze.methods;
+    unsigned methods = w->compress.methods;
     if (s) return s->peer.state == WISP__JOINED ? methods & s->peer.methods : 1u << WISP__RUNS;
     for (const wisp__peer *peer = w->peers.first; peer; peer = peer->next)
         methods &= peer->methods;
@@ -23528,8 +23603,8 @@ static wisp_result wisp__fire(wisp *w, wisp__remote *remote, const wisp_to *to, 
     shot.remote = remote;
     shot.value = NULL;
     shot.spread.count = 0;
-    if (w->registry.remotes[remote->newest]->form.delta) {
-        shot.value = wisp__content_keep(&w->content, &w->chunks);
+    if (w->registry.remotes[remote->newest]->encoding.delta) {
+        shot.value = wisp__message_codec_keep(&w->content, &w->chunks);
         if (!shot.value) result = WISP_E_MEMORY;
     } else {
         shot.message = wisp__compose(w, remote, WISP__EVENT, &result);
@@ -23561,27 +23636,27 @@ static wisp_result wisp__values_copy(wisp *w, const wisp__message *m, const wisp
                                          (int)((m ? m->shape_bits : p->shape.at) + 7) / 8);
     wisp__reader data = wisp__reader_on(m ? m->bytes + m->data_at : p->data.bytes,
                                         (int)(((m ? m->data_bits : p->data.at) + 7) / 8));
-    wisp__unpacker u = wisp__content_unpacker(&w->content, &w->hooks.arena, &data,
-                                              w->base.limits.message_values);
+    wisp__unpacker u = wisp__message_codec_unpacker(&w->content, &w->hooks.arena, &data,
+                                                    w->base.limits.message_values);
     u.shape = &shape;
     return wisp__unpack(&u, values, count);
 }
 
 /* The memory that a message takes while it is held. */
-static int64_t wisp__stalled_bytes(const wisp__message *m, const wisp_to *to) {
+static int64_t wisp__held_bytes(const wisp__message *m, const wisp_to *to) {
     return (int64_t)wisp__chunk_bytes((size_t)m->chunk_bytes) +
-           wisp__chunk_bytes(sizeof(wisp__stalled)) +
+           wisp__chunk_bytes(sizeof(wisp__held)) +
            (to->list ? to->count * (int64_t)sizeof *to->list : 0);
 }
 
 /* What is held of a message, with a copy of its list of peers. NULL: no memory. */
-static wisp__stalled *wisp__stalled_make(wisp *w, const wisp__passage *passage, wisp_to to,
-                                         wisp__message *m) {
-    wisp__stalled *held = (wisp__stalled *)wisp__chunk_take(&w->base, &w->chunks, sizeof *held);
+static wisp__held *wisp__held_make(wisp *w, const wisp__passage *passage, wisp_to to,
+                                   wisp__message *m) {
+    wisp__held *held = (wisp__held *)wisp__chunk_take(&w->base, &w->chunks, sizeof *held);
     size_t bytes = to.list ? (size_t)to.count * sizeof *to.list : 0;
     if (!held) return NULL;
     memset(held, 0, sizeof *held);
-    held->bytes = (int)wisp__stalled_bytes(m, &to);
+    held->bytes = (int)wisp__held_bytes(m, &to);
     held->passage = *passage;
     if (passage->how) held->how = *passage->how;
     held->passage.how = &held->how;
@@ -23602,23 +23677,23 @@ static wisp_result wisp__stall(wisp *w, const wisp__remote *remote, const wisp_e
     bool inbound = passage->inbound;
     wisp_to to = inbound ? wisp_to_peer(event->peer) : *passage->to;
     wisp__session *s = wisp__session_of(w, to.peer);
-    wisp__stalled_list *own = to.mode == WISP__TO_PEER && s ? &s->stalled : &w->hooks.several;
+    wisp__held_list *own = to.mode == WISP__TO_PEER && s ? &s->held_messages : &w->hooks.several;
     const wisp_limits *limits = &w->base.limits;
-    wisp__stalled *held = NULL;
+    wisp__held *held = NULL;
     wisp__message *m;
     wisp_result result;
     if (to.mode == WISP__TO_PEER && !s) return WISP_E_STALE;       /* the hook has ended it */
     result = wisp__pack(&w->content.packer, event->args, event->count);
     if (result) return result;
-    if (!inbound && own->count >= limits->held_messages) wisp__stalled_prune(w, own);
+    if (!inbound && own->count >= limits->held_messages) wisp__held_prune(w, own);
     if (own->count >= limits->held_messages) return WISP_E_LIMIT;
     m = wisp__message_make(w, remote, WISP__EVENT, &result);
     if (!m) return result;
     result = WISP_E_LIMIT;
-    if (!inbound && wisp__stalled_bytes(m, &to) > limits->held_bytes - own->bytes)
-        wisp__stalled_prune(w, own);
-    if (wisp__stalled_bytes(m, &to) <= limits->held_bytes - own->bytes) {
-        held = wisp__stalled_make(w, passage, to, m);
+    if (!inbound && wisp__held_bytes(m, &to) > limits->held_bytes - own->bytes)
+        wisp__held_prune(w, own);
+    if (wisp__held_bytes(m, &to) <= limits->held_bytes - own->bytes) {
+        held = wisp__held_make(w, passage, to, m);
         result = WISP_E_MEMORY;
     }
     if (!held) {
@@ -23822,20 +23897,20 @@ static wisp__message *wisp__answer_through(wisp *w, const wisp__session *s, wisp
 }
 
 /* ===========================================================================
- * MARK: >>incoming
+ * MARK: >>inbound
  * What: what is said to this end: values read, put together from differences,
  *   checked, and handed to handlers in their turn.
  * Invariants: after every handler the session's state is looked at again.
  * Not here: how messages stand in packets (receive).
  * ======================================================================== */
 
-typedef struct wisp__incoming {
-    wisp__record  kind;           /* WISP__R_EVENT, INVOKE, REPLY, FRAGMENT; NOTHING: fills a gap */
+typedef struct wisp__inbound {
+    wisp__frame kind; /* WISP__FRAME_EVENT, INVOKE, REPLY, FRAGMENT; NOTHING: fills a gap */
     bool          first, last;    /* of a fragment */
     wisp__remote *remote;         /* NULL: not known here */
     uint32_t      call, floor;    /* floor: their calls before it are settled */
     int16_t       result;
-    wisp__form   *form;           /* NULL: plain */
+    wisp__encoding   *encoding;           /* NULL: plain */
     int64_t       shape_at, shape_end, data_at, end;     /* bits in the packet */
     wisp_result   readable;       /* WISP_OK, or why the values cannot be read */
     wisp__reader  from;           /* of a value that is told: applied when its turn comes */
@@ -23844,7 +23919,7 @@ typedef struct wisp__incoming {
     uint32_t      turn;           /* of the arena that the content is in */
     bool          parsed;         /* in->end is right, whether they can be used or not */
     wisp__decoded content;
-} wisp__incoming;
+} wisp__inbound;
 
 /* A packet, or a large message, while it is read. */
 typedef struct wisp__reading {
@@ -23854,7 +23929,7 @@ typedef struct wisp__reading {
     uint64_t        number;
     int             delivery, channel;
     uint32_t        sequence;
-    wisp__incoming  previous;
+    wisp__inbound  previous;
     bool            has_previous, eliciting, answered;
     int             messages;
     const char     *broken;       /* why the session must end, or NULL */
@@ -23869,15 +23944,15 @@ static void wisp__drop_stale(wisp *w, wisp__session *s, wisp__remote *remote) {
 
 /* Is one more message of a name within its rate? If not, it is counted. */
 static bool wisp__within_rate(wisp *w, wisp__session *s, wisp__remote *remote,
-                              wisp__route *route) {
-    if (wisp__policy_admit(&remote->now, &route->rate, w->base.time)) return true;
+                              wisp__peer_remote *peer_remote) {
+    if (wisp__policy_admit(&remote->now, &peer_remote->rate, w->base.time)) return true;
     remote->stats.rate_limited++;
     s->peer.stats.rate_limited++;
     wisp__drop(&w->registry, remote, s, WISP_DROP_RATE);
     return false;
 }
 
-static void wisp__message_event(wisp *w, wisp__session *s, const wisp__incoming *in,
+static void wisp__message_event(wisp *w, wisp__session *s, const wisp__inbound *in,
                                 wisp_event *event) {
     event->result = WISP_OK;
     event->user = NULL;
@@ -23895,29 +23970,29 @@ static void wisp__message_event(wisp *w, wisp__session *s, const wisp__incoming 
 }
 
 /* Reads values at the places that `in` names; the end of the data goes to in->end. */
-static void wisp__read_values(wisp *w, const wisp__reader *from, wisp__incoming *in) {
+static void wisp__read_values(wisp *w, const wisp__reader *from, wisp__inbound *in) {
     wisp__reader shape = *from, data = *from;
     wisp__unpacker u;
     w->content.credit.over = false;
     shape.at = in->shape_at;
     data.at = in->data_at;
-    in->told = in->form && in->form->delta && in->kind == WISP__R_EVENT;
+    in->told = in->encoding && in->encoding->delta && in->kind == WISP__FRAME_EVENT;
     if (in->told) {
         in->from = *from;
-        in->readable = wisp__told_extent(&w->content, in->form, &data, in->in_order);
+        in->readable = wisp__told_extent(&w->content, in->encoding, &data, in->in_order);
         in->parsed = !data.failed;
-    } else if (in->form) {
-        in->readable = wisp__decode(&w->content, in->form, &data, &in->content);
+    } else if (in->encoding) {
+        in->readable = wisp__decode(&w->content, in->encoding, &data, &in->content);
         in->parsed = !data.failed;
     } else {
-        wisp__content_turn(&w->content);
+        wisp__message_codec_turn(&w->content);
         memset(&in->content, 0, sizeof in->content);
-        u = wisp__content_unpacker(&w->content, &w->content.arena, &data,
-                                   w->base.limits.message_values);
+        u = wisp__message_codec_unpacker(&w->content, &w->content.arena, &data,
+                                         w->base.limits.message_values);
         u.shape = &shape;
         in->readable = wisp__unpack(&u, &in->content.values, &in->content.count);
         in->parsed = in->readable == WISP_OK;
-        in->readable = wisp__content_result(&w->content, in->readable);
+        in->readable = wisp__message_codec_result(&w->content, in->readable);
     }
     in->end = data.at;
     in->turn = w->content.turn;
@@ -24052,7 +24127,7 @@ static void wisp__way_in(wisp__passage *passage, int kind, const wisp__request *
 
 /* For the profiler: the values, and what compression saved. */
 static void wisp__count_values(const wisp__remote *remote, const wisp__session *s,
-                               const wisp__incoming *in) {
+                               const wisp__inbound *in) {
     uint64_t raw = (uint64_t)wisp__values_bytes(in->content.values, in->content.count);
     int64_t packed = in->content.unpacked * (int64_t)8;
     if (s->meter) s->meter->in.raw += raw;
@@ -24063,7 +24138,7 @@ static void wisp__count_values(const wisp__remote *remote, const wisp__session *
 }
 
 static inline void wisp__count_received(wisp *w, wisp__session *s, wisp__remote *remote,
-                                        const wisp__incoming *in) {
+                                        const wisp__inbound *in) {
     remote->stats.messages_received++;
     remote->stats.bits_received += (uint64_t)(in->shape_end - in->shape_at + in->end - in->data_at);
     s->peer.stats.messages_received++;
@@ -24072,11 +24147,12 @@ static inline void wisp__count_received(wisp *w, wisp__session *s, wisp__remote 
 
 /* Makes values that fit the schema registered here; false: they do not fit. It is done once for a
    message and its repeats. */
-static inline bool wisp__conform_incoming(wisp *w, wisp__session *s, wisp__incoming *in) {
-    bool wanted = in->remote && in->kind != WISP__R_REPLY && (in->form || in->remote->schema);
+static inline bool wisp__conform_inbound(wisp *w, wisp__session *s, wisp__inbound *in) {
+    bool wanted = in->remote && in->kind != WISP__FRAME_REPLY &&
+                  (in->encoding || in->remote->schema);
     if (!in->readable && !in->conformed && wanted) {
         w->registry.text[0] = 0;
-        in->readable = wisp__conform_decoded(&w->content, in->remote, in->form, &in->content);
+        in->readable = wisp__conform_decoded(&w->content, in->remote, in->encoding, &in->content);
     }
     in->conformed = true;
     if (!in->readable && in->remote && w->registry.meters) wisp__count_values(in->remote, s, in);
@@ -24084,7 +24160,7 @@ static inline bool wisp__conform_incoming(wisp *w, wisp__session *s, wisp__incom
 }
 
 /* A message that is of no use. The caller of an invoke gets to know why. */
-static void wisp__on_unreadable(wisp *w, wisp__session *s, const wisp__incoming *in,
+static void wisp__on_unreadable(wisp *w, wisp__session *s, const wisp__inbound *in,
                                 wisp__request *request) {
     wisp__remote *remote = in->remote ? in->remote : w->registry.remotes[WISP__ON_ERROR];
     wisp_value text;
@@ -24101,7 +24177,7 @@ static void wisp__on_unreadable(wisp *w, wisp__session *s, const wisp__incoming 
     if (in->remote && in->readable == WISP_E_INVALID) in->remote->stats.invalid++;
     wisp__error(w, s, in->remote, in->readable,
                 w->registry.text[0] ? w->registry.text : "message cannot be read");
-    if (in->kind == WISP__R_INVOKE) {
+    if (in->kind == WISP__FRAME_INVOKE) {
         m = wisp__answer_make(w, remote, in->call, in->readable, &text, w->registry.text[0] != 0,
                               &why);
         if (m) wisp__answer_give(w, s, request, m);
@@ -24111,17 +24187,17 @@ static void wisp__on_unreadable(wisp *w, wisp__session *s, const wisp__incoming 
 }
 
 /* A call that is new, and may run. */
-static void wisp__on_new_call(wisp *w, wisp__session *s, wisp__request *request,
-                              wisp__incoming *in, wisp__remote *remote, wisp__route *route) {
+static void wisp__on_new_call(wisp *w, wisp__session *s, wisp__request *request, wisp__inbound *in,
+                              wisp__remote *remote, wisp__peer_remote *peer_remote) {
     if (!in->remote) {
         wisp__drop(&w->registry, NULL, s, WISP_DROP_NO_REMOTE);
         wisp__answer_code(w, s, request, in->call, remote, WISP_E_NO_REMOTE);
-    } else if (!wisp__within_rate(w, s, remote, route)) {
+    } else if (!wisp__within_rate(w, s, remote, peer_remote)) {
         wisp__answer_code(w, s, request, in->call, remote, WISP_E_RATE);
     } else if (!remote->answer) {
         wisp__drop(&w->registry, remote, s, WISP_DROP_NO_HANDLER);
         wisp__answer_code(w, s, request, in->call, remote, WISP_E_NO_HANDLER);
-    } else if (!wisp__conform_incoming(w, s, in)) {
+    } else if (!wisp__conform_inbound(w, s, in)) {
         wisp__on_unreadable(w, s, in, request);
     } else {
         wisp_event event;
@@ -24138,10 +24214,10 @@ static void wisp__on_new_call(wisp *w, wisp__session *s, wisp__request *request,
 }
 
 /* A repeat is recognised before the rate limit, and answered from memory. */
-static void wisp__on_invoked(wisp *w, wisp__session *s, wisp__incoming *in, int delivery) {
+static void wisp__on_invoked(wisp *w, wisp__session *s, wisp__inbound *in, int delivery) {
     wisp_result why;
     wisp__remote *remote = in->remote ? in->remote : w->registry.remotes[WISP__ON_ERROR];
-    wisp__route *route = wisp__route_of(&w->base, s, remote->index);
+    wisp__peer_remote *peer_remote = wisp__peer_remote_of(&w->base, s, remote->index);
     wisp__request once, *request = &once;
     memset(&once, 0, sizeof once);
     once.id = in->call;
@@ -24151,7 +24227,7 @@ static void wisp__on_invoked(wisp *w, wisp__session *s, wisp__incoming *in, int 
         return;
     }
     if (delivery != WISP_RELIABLE) request = wisp__request_take(&w->calls, s, in->call, &why);
-    if (!request || !route) {
+    if (!request || !peer_remote) {
         wisp__answer_code(w, s, NULL, in->call, remote, request ? WISP_E_MEMORY : why);
         return;
     }
@@ -24160,7 +24236,7 @@ static void wisp__on_invoked(wisp *w, wisp__session *s, wisp__incoming *in, int 
     if (s->meter) s->meter->calls.received++;
     wisp__count_received(w, s, remote, in);
     if (!request->state) {
-        wisp__on_new_call(w, s, request, in, remote, route);
+        wisp__on_new_call(w, s, request, in, remote, peer_remote);
         return;
     }
     remote->stats.invokes_repeated++;
@@ -24202,7 +24278,7 @@ static void wisp__run_ended(wisp *w, wisp__pending *call, wisp_event *event) {
 /* Every part of a call to several is over. */
 static void wisp__run_whole(wisp *w, wisp__pending *whole) {
     wisp_value counts[2];
-    wisp__incoming in;
+    wisp__inbound in;
     wisp_event event;
     memset(&in, 0, sizeof in);
     counts[0] = wisp_int(whole->answered);
@@ -24253,10 +24329,10 @@ static bool wisp__let_reply_in(wisp *w, wisp__session *s, uint32_t call, wisp__r
     return true;
 }
 
-static void wisp__on_replied(wisp *w, wisp__session *s, const wisp__incoming *in) {
+static void wisp__on_replied(wisp *w, wisp__session *s, const wisp__inbound *in) {
     wisp__pending *call = wisp__call_find(s, in->call, &w->content.credit);
     wisp_event event;
-    wisp__incoming answer = *in;
+    wisp__inbound answer = *in;
     bool goes_on = true, chained;
     char text[256];                    /* as much as wisp_fail sends */
     if (!call) return;
@@ -24287,28 +24363,28 @@ static void wisp__on_replied(wisp *w, wisp__session *s, const wisp__incoming *in
 }
 
 /* May an event run? Asked before more work is done for it than to find its end. */
-static bool wisp__admit_event(wisp *w, wisp__session *s, const wisp__incoming *in, int delivery,
+static bool wisp__admit_event(wisp *w, wisp__session *s, const wisp__inbound *in, int delivery,
                               uint64_t number) {
     wisp__remote *remote = in->remote;
-    wisp__route *route = wisp__route_of(&w->base, s, remote->index);
-    if (!route) {
+    wisp__peer_remote *peer_remote = wisp__peer_remote_of(&w->base, s, remote->index);
+    if (!peer_remote) {
         wisp__end(w, s, WISP_E_MEMORY, "no memory for a name", true);
         return false;
     }
     wisp__count_received(w, s, remote, in);
     if (delivery == WISP_SEQUENCED && !in->told) {        /* what is told has an order by key */
-        if (number < route->newest) {
+        if (number < peer_remote->newest) {
             wisp__drop_stale(w, s, remote);
             return false;
         }
-        route->newest = number;
+        peer_remote->newest = number;
     }
-    if (wisp__within_rate(w, s, remote, route)) return true;
+    if (wisp__within_rate(w, s, remote, peer_remote)) return true;
     wisp__error(w, s, remote, WISP_E_RATE, "over the rate limit: dropped");
     return false;
 }
 
-static void wisp__on_event(wisp *w, wisp__session *s, const wisp__incoming *in) {
+static void wisp__on_event(wisp *w, wisp__session *s, const wisp__inbound *in) {
     wisp_event event;
     wisp__message_event(w, s, in, &event);
     if (in->remote->inbound) {
@@ -24321,11 +24397,11 @@ static void wisp__on_event(wisp *w, wisp__session *s, const wisp__incoming *in) 
 }
 
 /* What was held goes on: in, with the call it may be; out, to whom it was for. */
-static void wisp__resume_in(wisp *w, wisp__stalled *held, const wisp_value *values, int count) {
+static void wisp__resume_in(wisp *w, wisp__held *held, const wisp_value *values, int count) {
     wisp__session *s = wisp__session_of(w, held->to.peer);
     wisp__remote *remote = w->registry.remotes[held->message->remote];
     wisp__request once, *request = NULL;
-    wisp__incoming in;
+    wisp__inbound in;
     wisp_event event;
     if (!s) return;
     memset(&in, 0, sizeof in);
@@ -24346,7 +24422,7 @@ static void wisp__resume_in(wisp *w, wisp__stalled *held, const wisp_value *valu
     wisp__go_in(w, s, remote, &event, &held->passage, request);
 }
 
-static void wisp__resume_out(wisp *w, wisp__stalled *held, const wisp_value *values, int count) {
+static void wisp__resume_out(wisp *w, wisp__held *held, const wisp_value *values, int count) {
     wisp__remote *remote = w->registry.remotes[held->message->remote];
     bool invoke = held->passage.kind == WISP_MESSAGE_INVOKE;
     wisp__pending *call = invoke ? wisp__call_of(w, held->passage.call) : NULL;
@@ -24408,7 +24484,7 @@ static void wisp__credit_back(wisp *w, const wisp__credit *paid) {
    for the next time. */
 static void wisp__resume_held(wisp *w, bool any) {
     for (int left = wisp__hooks_ready(&w->hooks, any); left > 0; left--) {
-        wisp__stalled *held = wisp__hooks_next(&w->hooks, any);
+        wisp__held *held = wisp__hooks_next(&w->hooks, any);
         wisp__credit paid;
         const wisp_value *values;
         int count;
@@ -24422,7 +24498,7 @@ static void wisp__resume_held(wisp *w, bool any) {
         else if (held->passage.inbound) wisp__resume_in(w, held, values, count);
         else wisp__resume_out(w, held, values, count);
         wisp__credit_back(w, &paid);
-        wisp__stalled_free(w, held);
+        wisp__held_free(w, held);
         if (entered) wisp__hooks_leave(&w->hooks);
     }
 }
@@ -24438,7 +24514,7 @@ static void wisp__resume_out_first(wisp *w) {
 static void wisp__dispatch(wisp *w) {
     wisp__pending *call, *last = w->calls.done_last;
     while (last && (call = wisp__calls_next_done(&w->calls)) != NULL) {
-        wisp__incoming in;
+        wisp__inbound in;
         wisp_event event;
         bool end = call == last;
         memset(&in, 0, sizeof in);
@@ -24458,12 +24534,12 @@ static void wisp__dispatch(wisp *w) {
 
 /* What is told cannot be applied: the other end is asked for whole values. It is told once, what
    follows until they come is only counted. */
-static wisp_result wisp__ask_whole(wisp *w, wisp__session *s, wisp__incoming *in, const char *why) {
-    wisp__form *form = in->form;
-    bool first = !form->asked;
+static wisp_result wisp__ask_whole(wisp *w, wisp__session *s, wisp__inbound *in, const char *why) {
+    wisp__encoding *encoding = in->encoding;
+    bool first = !encoding->asked;
     snprintf(w->registry.text, sizeof w->registry.text, "%s", why);
-    if (first) wisp__control_add(&w->base, s, WISP__R_RESYNC, form->number);
-    form->asked = true;
+    if (first) wisp__control_add(&w->base, s, WISP__FRAME_RESYNC, encoding->number);
+    encoding->asked = true;
     in->stale = !first;
     return first ? WISP_E_BASELINE : WISP_OK;
 }
@@ -24471,65 +24547,67 @@ static wisp_result wisp__ask_whole(wisp *w, wisp__session *s, wisp__incoming *in
 /* A value that could not be kept, although its sender takes it for a baseline: whole values are
    asked for. On an ordered channel the baseline is forgotten, too: the next difference would be to
    it. */
-static void wisp__heard_lost(wisp *w, wisp__session *s, wisp__incoming *in) {
+static void wisp__heard_lost(wisp *w, wisp__session *s, wisp__inbound *in) {
     wisp__reader from = in->from;
     wisp__telling t;
-    wisp__track *track;
+    wisp__baseline *baseline;
     from.at = in->data_at;
-    wisp__get_telling(&from, in->form, in->in_order, &t);
-    track = in->in_order ? wisp__track_get(&s->heard, in->form->number, (uint64_t)t.place) : NULL;
-    if (track) wisp__track_forget(&w->base, &w->chunks, &s->heard, track);
-    if (!in->form->asked) wisp__control_add(&w->base, s, WISP__R_RESYNC, in->form->number);
-    in->form->asked = true;
+    wisp__get_telling(&from, in->encoding, in->in_order, &t);
+    baseline = in->in_order ? wisp__baseline_get(&s->heard, in->encoding->number, (uint64_t)t.place)
+                            : NULL;
+    if (baseline) wisp__baseline_forget(&w->base, &w->chunks, &s->heard, baseline);
+    if (!in->encoding->asked)
+        wisp__control_add(&w->base, s, WISP__FRAME_RESYNC, in->encoding->number);
+    in->encoding->asked = true;
 }
 
 /* A value that was told, while it is applied. */
 typedef struct wisp__hearing {
     wisp__telling t;
     wisp__reader  from;            /* where the value stands */
-    wisp__track  *track;           /* NULL: there is no room for its key */
+    wisp__baseline  *baseline;           /* NULL: there is no room for its key */
     uint32_t      sequence, base_at;
     wisp__kept   *value, *models;
 } wisp__hearing;
 
-static uint32_t wisp__heard_sequence(const wisp__track *track, const wisp__telling *t,
+static uint32_t wisp__heard_sequence(const wisp__baseline *baseline, const wisp__telling *t,
                                      bool in_order) {
     uint32_t half = 1u << (WISP__SEQUENCE_BITS - 1), ahead;
-    if (t->far || (!in_order && !(track && track->begun))) return t->sequence;
-    if (in_order) return track ? track->sequence : 0;
-    ahead = (t->sequence - track->sequence) & (2 * half - 1);
-    return track->sequence + ahead - ((ahead & half) << 1);
+    if (t->far || (!in_order && !(baseline && baseline->begun))) return t->sequence;
+    if (in_order) return baseline ? baseline->sequence : 0;
+    ahead = (t->sequence - baseline->sequence) & (2 * half - 1);
+    return baseline->sequence + ahead - ((ahead & half) << 1);
 }
 
 /* The base that a difference names, with what else the range coder uses; false: it is not held. */
-static bool wisp__heard_base(wisp__hearing *h, bool in_order, wisp__difference *base) {
+static bool wisp__heard_base(wisp__hearing *h, bool in_order, wisp__message_delta *base) {
     wisp__stored *stored = NULL;
     memset(base, 0, sizeof *base);
     h->base_at = h->sequence - (in_order ? 1 : (uint32_t)h->t.back);
-    if (h->track) stored = wisp__track_find(h->track, h->base_at);
+    if (h->baseline) stored = wisp__baseline_find(h->baseline, h->base_at);
     if (!stored) return false;
     base->base = stored->value;
     base->models = stored->models;
-    if (wisp__told_older(h->track, stored, base) < h->t.older) return false;
+    if (wisp__told_older(h->baseline, stored, base) < h->t.older) return false;
     if (!(h->t.older & 1)) base->older[0] = NULL;
     if (!(h->t.older & 2)) base->older[1] = NULL;
     return true;
 }
 
 /* Keeps what was heard; false: it is not news. */
-static bool wisp__heard_store(wisp *w, wisp__session *s, wisp__incoming *in,
+static bool wisp__heard_store(wisp *w, wisp__session *s, wisp__inbound *in,
                               const wisp__hearing *h) {
-    wisp__track *track = h->track;
-    wisp__stored *stored = wisp__track_newest(track);
-    bool newer = !track->begun || wisp__distance(h->sequence, track->sequence) >= 0;
+    wisp__baseline *baseline = h->baseline;
+    wisp__stored *stored = wisp__baseline_newest(baseline);
+    bool newer = !baseline->begun || wisp__distance(h->sequence, baseline->sequence) >= 0;
     bool news = in->in_order || (newer && !(stored && wisp__kept_same(stored->value, h->value)));
     in->stale = !newer;
-    wisp__track_store(&w->base, &w->chunks, &s->heard, track, h->sequence, h->value, h->models,
-                      h->t.whole ? NULL : &h->base_at);
-    stored = wisp__track_find(track, h->sequence);
+    wisp__baseline_store(&w->base, &w->chunks, &s->heard, baseline, h->sequence, h->value,
+                         h->models, h->t.whole ? NULL : &h->base_at);
+    stored = wisp__baseline_find(baseline, h->sequence);
     if (stored) stored->acked = true;
-    if (newer) track->sequence = h->sequence + 1;
-    track->begun = true;
+    if (newer) baseline->sequence = h->sequence + 1;
+    baseline->begun = true;
     return news;
 }
 
@@ -24537,8 +24615,8 @@ static bool wisp__heard_store(wisp *w, wisp__session *s, wisp__incoming *in,
 static wisp__kept *wisp__heard_whole(wisp *w, wisp__reader *from) {
     int64_t bits = from->end - from->at;
     uint8_t *bytes;
-    wisp__content_turn(&w->content);
-    bytes = (uint8_t *)wisp__content_take(&w->content, (size_t)(bits / 8) + 2 * WISP__SLACK);
+    wisp__message_codec_turn(&w->content);
+    bytes = (uint8_t *)wisp__message_codec_take(&w->content, (size_t)(bits / 8) + 2 * WISP__SLACK);
     if (!bytes) return NULL;
     wisp__get_bits(from, bytes, bits);
     return wisp__kept_make(&w->base, &w->chunks, bytes, bits);
@@ -24546,29 +24624,29 @@ static wisp__kept *wisp__heard_whole(wisp *w, wisp__reader *from) {
 
 /* Makes the value that a difference tells. There is none when the difference came too late, or when
    the other end is asked for a whole value. */
-static wisp_result wisp__heard_change(wisp *w, wisp__session *s, wisp__incoming *in,
-                                      wisp__hearing *h) {
-    bool sync = in->form->sync;
-    wisp__difference base;
+static wisp_result wisp__received_delta(wisp *w, wisp__session *s, wisp__inbound *in,
+                                        wisp__hearing *h) {
+    bool sync = in->encoding->sync;
+    wisp__message_delta base;
     wisp_result why;
     if (!wisp__heard_base(h, in->in_order, &base)) {
-        in->stale = !in->in_order && h->track && h->track->begun &&
-                    wisp__distance(h->sequence, h->track->sequence) < 0;
+        in->stale = !in->in_order && h->baseline && h->baseline->begun &&
+                    wisp__distance(h->sequence, h->baseline->sequence) < 0;
         if (in->stale) return WISP_OK;
         return wisp__ask_whole(w, s, in, "a difference to a value that is not held");
     }
     if (sync && !wisp__pay(&w->content.credit, base.base->bits / 64)) return WISP_E_FLOOD;
     if (sync && wisp__told_hash(base.base) != h->t.hash)
         return wisp__ask_whole(w, s, in, "a difference to another value than is held");
-    h->value = wisp__difference_apply(&w->content, &w->chunks, in->form, &h->from, &base,
-                                      &h->models, &why);
+    h->value = wisp__message_delta_apply(&w->content, &w->chunks, in->encoding, &h->from, &base,
+                                         &h->models, &why);
     if (h->value) return WISP_OK;
     if (why != WISP_E_BAD_PACKET) return why;
     return wisp__ask_whole(w, s, in, "a difference that makes no sense");
 }
 
 /* Applies what was told, in its turn. *deliver: it is new, and *kept is to be released. */
-static wisp_result wisp__hear_value(wisp *w, wisp__session *s, wisp__incoming *in, bool *deliver,
+static wisp_result wisp__hear_value(wisp *w, wisp__session *s, wisp__inbound *in, bool *deliver,
                                     wisp__kept **kept) {
     wisp__hearing h;
     wisp_result why = WISP_OK;
@@ -24576,38 +24654,38 @@ static wisp_result wisp__hear_value(wisp *w, wisp__session *s, wisp__incoming *i
     h.from = in->from;
     h.from.at = in->data_at;
     h.from.end = in->end;
-    wisp__get_telling(&h.from, in->form, in->in_order, &h.t);
-    h.track = wisp__track_open(&w->base, &w->chunks, &s->heard, in->form->number,
-                               (uint64_t)h.t.place, in->in_order, &why);
-    if (!h.track && why == WISP_E_MEMORY) return why;
-    if (h.track && h.track->whole) {                 /* taken from another key: nothing is known */
-        h.track->whole = h.track->begun = false;
-        h.track->sequence = 0;
+    wisp__get_telling(&h.from, in->encoding, in->in_order, &h.t);
+    h.baseline = wisp__baseline_open(&w->base, &w->chunks, &s->heard, in->encoding->number,
+                                     (uint64_t)h.t.place, in->in_order, &why);
+    if (!h.baseline && why == WISP_E_MEMORY) return why;
+    if (h.baseline && h.baseline->whole) { /* taken from another key: nothing is known */
+        h.baseline->whole = h.baseline->begun = false;
+        h.baseline->sequence = 0;
     }
-    h.sequence = wisp__heard_sequence(h.track, &h.t, in->in_order);
+    h.sequence = wisp__heard_sequence(h.baseline, &h.t, in->in_order);
     if (h.t.whole) {
         h.value = wisp__heard_whole(w, &h.from);
-        in->form->asked = false;
-        why = wisp__content_result(&w->content, WISP_E_MEMORY);
+        in->encoding->asked = false;
+        why = wisp__message_codec_result(&w->content, WISP_E_MEMORY);
     } else {
-        why = wisp__heard_change(w, s, in, &h);
+        why = wisp__received_delta(w, s, in, &h);
     }
     if (!h.value) return why;
     *kept = h.value;
-    *deliver = !h.track || wisp__heard_store(w, s, in, &h);
-    if (!h.track) wisp__kept_release(&w->base, &w->chunks, h.models);
+    *deliver = !h.baseline || wisp__heard_store(w, s, in, &h);
+    if (!h.baseline) wisp__kept_release(&w->base, &w->chunks, h.models);
     return WISP_OK;
 }
 
 /* Reads the values of what is kept now. */
-static void wisp__heard_decode(wisp *w, wisp__incoming *in, const wisp__kept *value) {
+static void wisp__heard_decode(wisp *w, wisp__inbound *in, const wisp__kept *value) {
     wisp__reader data = wisp__reader_on(value->bytes, (int)((value->bits + 7) / 8));
-    in->readable = wisp__decode(&w->content, in->form, &data, &in->content);
+    in->readable = wisp__decode(&w->content, in->encoding, &data, &in->content);
     in->conformed = false;
 }
 
 /* Over the rate of messages: dropped, and not answered. */
-static void wisp__on_flood(wisp *w, wisp__session *s, const wisp__incoming *in) {
+static void wisp__on_flood(wisp *w, wisp__session *s, const wisp__inbound *in) {
     s->peer.stats.flooded++;
     wisp__drop(&w->registry, in->remote, s, WISP_DROP_BUDGET);
     wisp__error(w, s, in->remote, WISP_E_FLOOD, "too many messages: dropped");
@@ -24615,7 +24693,7 @@ static void wisp__on_flood(wisp *w, wisp__session *s, const wisp__incoming *in) 
 }
 
 /* Keeps a value that was told; false: nothing to deliver. in->readable says what failed. */
-static bool wisp__hear(wisp *w, wisp__session *s, wisp__incoming *in, wisp__kept **kept) {
+static bool wisp__hear(wisp *w, wisp__session *s, wisp__inbound *in, wisp__kept **kept) {
     bool fresh = false;
     if (in->readable) {
         wisp__heard_lost(w, s, in);
@@ -24636,27 +24714,27 @@ static void wisp__on_unknown(wisp *w, wisp__session *s) {
 }
 
 /* Asks budgets and limits, then decodes and dispatches. `kept`: a value that was told, or NULL. */
-static void wisp__deliver_admitted(wisp *w, wisp__session *s, wisp__incoming *in, int delivery,
+static void wisp__deliver_admitted(wisp *w, wisp__session *s, wisp__inbound *in, int delivery,
                                    uint64_t number, const wisp__kept *kept) {
     if (in->readable) {
         wisp__on_unreadable(w, s, in, NULL);
     } else if (!wisp__policy_count(&w->policy, &s->spending, true, w->base.time)) {
         wisp__on_flood(w, s, in);
-    } else if (in->kind == WISP__R_INVOKE) {
+    } else if (in->kind == WISP__FRAME_INVOKE) {
         wisp__on_invoked(w, s, in, delivery);
-    } else if (in->kind == WISP__R_REPLY) {
+    } else if (in->kind == WISP__FRAME_REPLY) {
         wisp__on_replied(w, s, in);
-    } else if (in->kind == WISP__R_EVENT && !in->remote) {
+    } else if (in->kind == WISP__FRAME_EVENT && !in->remote) {
         wisp__on_unknown(w, s);
-    } else if (in->kind == WISP__R_EVENT && wisp__admit_event(w, s, in, delivery, number)) {
+    } else if (in->kind == WISP__FRAME_EVENT && wisp__admit_event(w, s, in, delivery, number)) {
         if (kept) wisp__heard_decode(w, in, kept);
-        if (wisp__conform_incoming(w, s, in)) wisp__on_event(w, s, in);
+        if (wisp__conform_inbound(w, s, in)) wisp__on_event(w, s, in);
         else wisp__on_unreadable(w, s, in, NULL);
     }
 }
 
 /* A message whose turn it is. What happened before it is told before it. */
-static void wisp__deliver(wisp *w, wisp__session *s, wisp__incoming *in, int delivery,
+static void wisp__deliver(wisp *w, wisp__session *s, wisp__inbound *in, int delivery,
                           uint64_t number) {
     wisp__kept *kept = NULL;
     if (w->events.notice_count || w->calls.done_first || wisp__hooks_ready(&w->hooks, true))
@@ -24698,11 +24776,11 @@ static void wisp__break_unpaid(wisp__reading *r) {
 }
 
 /* Values that end where the reader stands afterwards: nothing tells their length. */
-static void wisp__read_bound(wisp__reading *r, wisp__incoming *in, bool own_shape) {
+static void wisp__read_bound(wisp__reading *r, wisp__inbound *in, bool own_shape) {
     wisp__reader at = r->from;
     if (own_shape) {
         in->shape_at = at.at;
-        if (!in->form) wisp__skip_shape(&at);
+        if (!in->encoding) wisp__skip_shape(&at);
         in->shape_end = at.at;
     }
     in->data_at = at.at;
@@ -24715,7 +24793,7 @@ static void wisp__read_bound(wisp__reading *r, wisp__incoming *in, bool own_shap
 }
 
 /* Values behind their length in bits: what cannot be read costs nothing but itself. */
-static void wisp__read_unbound(wisp__reading *r, wisp__incoming *in) {
+static void wisp__read_unbound(wisp__reading *r, wisp__inbound *in) {
     int bits = wisp__get_length(&r->from);
     wisp__reader within = r->from;
     wisp__skip(&r->from, bits);
@@ -24725,25 +24803,25 @@ static void wisp__read_unbound(wisp__reading *r, wisp__incoming *in) {
     }
     within.end = r->from.at;
     in->shape_at = within.at;
-    if (!in->form) wisp__skip_shape(&within);
+    if (!in->encoding) wisp__skip_shape(&within);
     in->shape_end = in->data_at = within.at;
     in->readable = within.failed ? WISP_E_BAD_PACKET : WISP_OK;
-    if (in->readable || (in->kind == WISP__R_EVENT && !in->remote)) return;
+    if (in->readable || (in->kind == WISP__FRAME_EVENT && !in->remote)) return;
     within.failed = false;
     wisp__read_values(r->w, &within, in);
     if (in->readable == WISP_E_MEMORY) wisp__break_with(r, in->readable, "no memory for a message");
     if (!in->readable && in->end != r->from.at) in->readable = WISP_E_BAD_PACKET;
 }
 
-static void wisp__read_content(wisp__reading *r, wisp__incoming *in, int number, bool bound) {
+static void wisp__read_payload(wisp__reading *r, wisp__inbound *in, int number, bool bound) {
     if (bound && in->remote) {
         wisp__read_bound(r, in, true);
     } else if (bound) {
         wisp__break(r, "a number that was never announced");
     } else {
         if (r->session->controls_dropped && !r->answered && number < 0xffff) {
-            wisp__control_add(&r->w->base, r->session, in->remote ? WISP__R_BOUND : WISP__R_UNKNOWN,
-                              number);
+            wisp__control_add(&r->w->base, r->session,
+                              in->remote ? WISP__FRAME_BOUND : WISP__FRAME_UNKNOWN, number);
             r->answered = true;
         }
         wisp__read_unbound(r, in);
@@ -24751,34 +24829,34 @@ static void wisp__read_content(wisp__reading *r, wisp__incoming *in, int number,
 }
 
 /* What their number stands for. */
-static void wisp__read_name(wisp__reading *r, wisp__incoming *in, int number) {
+static void wisp__read_name(wisp__reading *r, wisp__inbound *in, int number) {
     in->remote = wisp__theirs(&r->w->registry, r->session, number);
-    if (in->remote) in->form = r->session->theirs[number].form;
+    if (in->remote) in->encoding = r->session->theirs[number].encoding;
     in->in_order = r->w->base.reliable || r->delivery == WISP_RELIABLE;
 }
 
-static void wisp__read_event(wisp__reading *r, wisp__incoming *in, bool bound) {
+static void wisp__read_event(wisp__reading *r, wisp__inbound *in, bool bound) {
     int number = wisp__get_length(&r->from);
-    in->kind = WISP__R_EVENT;
+    in->kind = WISP__FRAME_EVENT;
     wisp__read_name(r, in, number);
-    wisp__read_content(r, in, number, bound);
+    wisp__read_payload(r, in, number, bound);
 }
 
-static void wisp__read_invoke(wisp__reading *r, wisp__incoming *in) {
+static void wisp__read_invoke(wisp__reading *r, wisp__inbound *in) {
     wisp__session *s = r->session;
     uint32_t low;
     int ahead, number = wisp__get_length(&r->from);
-    in->kind = WISP__R_INVOKE;
+    in->kind = WISP__FRAME_INVOKE;
     wisp__read_name(r, in, number);
     low = (uint32_t)wisp__get(&r->from, 24);
     ahead = wisp__get_small(&r->from);
     in->call = s->request_floor + (uint32_t)wisp__ahead_24(low, s->request_floor);
     in->floor = in->call - (uint32_t)ahead;
-    wisp__read_content(r, in, number, wisp__get(&r->from, 1) != 0);
+    wisp__read_payload(r, in, number, wisp__get(&r->from, 1) != 0);
 }
 
-static void wisp__read_reply(wisp__reading *r, wisp__incoming *in) {
-    in->kind = WISP__R_REPLY;
+static void wisp__read_reply(wisp__reading *r, wisp__inbound *in) {
+    in->kind = WISP__FRAME_REPLY;
     in->call = (uint32_t)wisp__get(&r->from, 24);
     if (!wisp__get(&r->from, 1)) in->result = (int16_t)(uint16_t)wisp__get(&r->from, 16);
     if (in->result > 0) wisp__break(r, "a failure that is none");
@@ -24789,40 +24867,41 @@ static void wisp__read_reply(wisp__reading *r, wisp__incoming *in) {
 
 /* They know the name by now: ours is announced again. */
 static void wisp__tell_anew(wisp__session *s, int index) {
-    s->routes[index].known = WISP__UNTOLD;
+    s->peer_remotes[index].known = WISP__UNTOLD;
     s->untold = wisp__min_int(s->untold, index);
 }
 
 /* They have the name by now: the forms that they did not take are announced again. */
 static void wisp__name_taken(wisp *w, wisp__session *s, const wisp__remote *remote) {
     for (const wisp__remote *entry = remote; entry; entry = entry->next_form) {
-        wisp__route *route = wisp__route_of(&w->base, s, entry->index);
-        if (!route) return;
-        route->named = true;
-        route->there = entry == remote;
-        if (route->known == WISP__UNKNOWN) wisp__tell_anew(s, entry->index);
+        wisp__peer_remote *peer_remote = wisp__peer_remote_of(&w->base, s, entry->index);
+        if (!peer_remote) return;
+        peer_remote->named = true;
+        peer_remote->there = entry == remote;
+        if (peer_remote->known == WISP__UNKNOWN) wisp__tell_anew(s, entry->index);
     }
 }
 
 /* Our settings have changed: forms that were refused are asked for again. */
 static void wisp__ask_refused(wisp *w, wisp__session *s) {
-    for (int i = WISP__RESERVED; s->refused > 0 && i < s->route_room; i++) {
-        if (!s->routes[i].refused) continue;
-        s->routes[i].refused = false;
+    for (int i = WISP__RESERVED; s->refused > 0 && i < s->peer_remote_room; i++) {
+        if (!s->peer_remotes[i].refused) continue;
+        s->peer_remotes[i].refused = false;
         s->refused--;
-        wisp__control_add(&w->base, s, WISP__R_RESYNC, s->routes[i].refused_number);
+        wisp__control_add(&w->base, s, WISP__FRAME_RESYNC, s->peer_remotes[i].refused_number);
     }
 }
 
 /* They know the name, and take no messages of the form that we announced for it. */
-static void wisp__form_refused(wisp *w, wisp__session *s, const wisp__remote *entry) {
-    const wisp__described *d = entry->form.described;
-    char form[100], text[160];
-    if (s->routes[entry->index].warned || wisp__form_plain(&entry->form)) return;
-    s->routes[entry->index].warned = true;
-    wisp__form_text(&entry->form, d ? d->program->source->version : -1, form, (int)sizeof form);
+static void wisp__encoding_refused(wisp *w, wisp__session *s, const wisp__remote *entry) {
+    const wisp__described *d = entry->encoding.described;
+    char encoding[100], text[160];
+    if (s->peer_remotes[entry->index].warned || wisp__encoding_plain(&entry->encoding)) return;
+    s->peer_remotes[entry->index].warned = true;
+    wisp__encoding_text(&entry->encoding, d ? d->program->source->version : -1, encoding,
+                        (int)sizeof encoding);
     snprintf(text, sizeof text, "the other end does not take %.60s from us: it must set the same, "
-             "or encode.foreign", form);
+             "or encode.foreign", encoding);
     wisp__error(w, s, entry->main, WISP_E_UNSUPPORTED, text);
 }
 
@@ -24838,7 +24917,7 @@ typedef struct wisp__learning {
     int          number, length;
     int          version;              /* of the schema, as the announcement has it */
     char         name[WISP__NAME_BYTES + WISP__SLACK];
-    wisp__form   form;
+    wisp__encoding   encoding;
     bool         plain;
     char         codec[WISP__SLACK + 40];
     int          bits;                 /* of the descriptor, at */
@@ -24846,14 +24925,14 @@ typedef struct wisp__learning {
 } wisp__learning;
 
 /* The form, all but the schema behind it. false: it makes no sense. */
-static bool wisp__read_form(wisp__reader *from, wisp__learning *l, int kind) {
+static bool wisp__read_encoding(wisp__reader *from, wisp__learning *l, int kind) {
     bool described, dictionary;
     int length;
-    l->form.kind = (uint8_t)kind;
-    l->form.delta = wisp__get(from, 1) != 0;
-    l->form.sync = wisp__get(from, 1) != 0;
-    l->form.adaptive = wisp__get(from, 1) != 0;
-    l->form.squeezed = wisp__get(from, 1) != 0;
+    l->encoding.kind = (uint8_t)kind;
+    l->encoding.delta = wisp__get(from, 1) != 0;
+    l->encoding.sync = wisp__get(from, 1) != 0;
+    l->encoding.adaptive = wisp__get(from, 1) != 0;
+    l->encoding.compressed = wisp__get(from, 1) != 0;
     described = wisp__get(from, 1) != 0;
     dictionary = wisp__get(from, 1) != 0;
     if (kind == WISP__CODED) {
@@ -24862,13 +24941,13 @@ static bool wisp__read_form(wisp__reader *from, wisp__learning *l, int kind) {
         wisp__get_bits(from, (uint8_t *)l->codec, (int64_t)length * 8);
         l->codec[length] = 0;
     }
-    if (dictionary) l->form.dictionary = (uint32_t)wisp__get(from, 32);
+    if (dictionary) l->encoding.dictionary = (uint32_t)wisp__get(from, 32);
     if (described) l->bits = wisp__get_length(from);
     l->at = from->at;
     if (l->bits > WISP__DESCRIPTOR_BYTES * 8 || (described && !l->bits)) return false;
     wisp__skip(from, l->bits);
     return !from->failed && kind <= WISP__CODED && (described || kind != WISP__RECORD) &&
-           !(l->form.delta && kind == WISP__CODED);
+           !(l->encoding.delta && kind == WISP__CODED);
 }
 
 /* The schema of an announcement. A failure is remembered with the number, so that the same schema
@@ -24893,27 +24972,28 @@ static wisp__described *wisp__learn_schema_of(wisp *w, wisp__session *s, const w
 
 /* May this form come? It is asked before its schema is compiled. The text of the registry says why
    not. */
-static wisp_result wisp__form_check(wisp *w, const wisp__session *s, const wisp__remote *remote,
-                                    const wisp__learning *l, const wisp__form *form) {
+static wisp_result wisp__encoding_check(wisp *w, const wisp__session *s, const wisp__remote *remote,
+                                        const wisp__learning *l, const wisp__encoding *encoding) {
     char words[100], *text = w->registry.text;
     int text_bytes = (int)sizeof w->registry.text;
     const char *setting = NULL, *lacks = NULL;
-    if (form->kind == WISP__CODED && !form->codec)
+    if (encoding->kind == WISP__CODED && !encoding->codec)
         lacks = "its codec is not plugged in here: see wisp_add_codec";
-    else if (form->dictionary && wisp__squeeze_column(&w->squeeze, form->dictionary) < 0)
+    else if (encoding->dictionary && wisp__compress_column(&w->compress, encoding->dictionary) < 0)
         lacks = "compressed by a dictionary that is not known here: see encode.dictionary";
-    else if (!wisp__joined_by_us(s)) setting = wisp__form_unasked(remote, form, l->bits > 0);
+    else if (!wisp__joined_by_us(s))
+        setting = wisp__encoding_unasked(remote, encoding, l->bits > 0);
     if (lacks) snprintf(text, (size_t)text_bytes, "%s", lacks);
     if (!setting) return lacks ? WISP_E_UNSUPPORTED : WISP_OK;
-    wisp__form_text(form, l->bits ? l->version : -1, words, (int)sizeof words);
+    wisp__encoding_text(encoding, l->bits ? l->version : -1, words, (int)sizeof words);
     snprintf(text, (size_t)text_bytes, "a peer that joined sends %.60s: set %.32s or "
              "encode.foreign to take it", words, setting);
     return WISP_E_UNSUPPORTED;
 }
 
 /* The schema of a form of theirs. */
-static wisp_result wisp__form_schema(wisp *w, wisp__session *s, const wisp__reader *packet,
-                                     const wisp__learning *l, wisp__form *form) {
+static wisp_result wisp__encoding_schema(wisp *w, wisp__session *s, const wisp__reader *packet,
+                                         const wisp__learning *l, wisp__encoding *encoding) {
     uint8_t bytes[WISP__DESCRIPTOR_BYTES + 2 * WISP__SLACK];
     wisp__reader from = *packet;
     wisp_result why = WISP_OK;
@@ -24922,44 +25002,44 @@ static wisp_result wisp__form_schema(wisp *w, wisp__session *s, const wisp__read
     from.at = l->at;
     wisp__get_bits(&from, bytes, l->bits);
     bytes[l->bits / 8] &= (uint8_t)((1u << (l->bits & 7)) - 1);
-    form->described = wisp__learn_schema_of(w, s, l, bytes, &why);
+    encoding->described = wisp__learn_schema_of(w, s, l, bytes, &why);
     return why;
 }
 
-static void wisp__form_release(wisp *w, wisp__form *form) {
-    if (!form) return;
-    wisp__described_release(&w->registry.schemas, form->described);
-    wisp__free(&w->base, form, sizeof *form);
+static void wisp__encoding_release(wisp *w, wisp__encoding *encoding) {
+    if (!encoding) return;
+    wisp__described_release(&w->registry.schemas, encoding->described);
+    wisp__free(&w->base, encoding, sizeof *encoding);
 }
 
 /* A form of theirs, with the schema that is behind it. NULL with the reason: what they announce
    cannot be understood here, or nobody asked for it. */
-static wisp__form *wisp__learn_form(wisp *w, wisp__session *s, const wisp__remote *remote,
-                                    const wisp__reader *packet, const wisp__learning *l,
-                                    wisp_result *why) {
-    wisp__form *form = (wisp__form *)wisp__alloc(&w->base, sizeof *form);
-    *why = form ? WISP_OK : WISP_E_MEMORY;
-    if (!form) return NULL;
-    *form = l->form;
-    form->number = l->number;
-    if (form->kind == WISP__CODED) form->codec = wisp__codec_named(&w->registry, l->codec);
+static wisp__encoding *wisp__learn_encoding(wisp *w, wisp__session *s, const wisp__remote *remote,
+                                            const wisp__reader *packet, const wisp__learning *l,
+                                            wisp_result *why) {
+    wisp__encoding *encoding = (wisp__encoding *)wisp__alloc(&w->base, sizeof *encoding);
+    *why = encoding ? WISP_OK : WISP_E_MEMORY;
+    if (!encoding) return NULL;
+    *encoding = l->encoding;
+    encoding->number = l->number;
+    if (encoding->kind == WISP__CODED) encoding->codec = wisp__codec_named(&w->registry, l->codec);
     w->registry.text[0] = 0;
-    *why = wisp__form_check(w, s, remote, l, form);
-    if (*why == WISP_OK && l->bits) *why = wisp__form_schema(w, s, packet, l, form);
-    if (*why == WISP_OK) return form;
-    wisp__form_release(w, form);
+    *why = wisp__encoding_check(w, s, remote, l, encoding);
+    if (*why == WISP_OK && l->bits) *why = wisp__encoding_schema(w, s, packet, l, encoding);
+    if (*why == WISP_OK) return encoding;
+    wisp__encoding_release(w, encoding);
     return NULL;
 }
 
 /* Reports a form of theirs that is not taken: once, until the settings change. It is no offence: a
    peer that is set up otherwise is no attacker. */
-static void wisp__refuse_form(wisp *w, wisp__session *s, wisp__remote *remote, int number,
-                              wisp_result why) {
-    wisp__route *route = &s->routes[remote->index];
+static void wisp__refuse_encoding(wisp *w, wisp__session *s, wisp__remote *remote, int number,
+                                  wisp_result why) {
+    wisp__peer_remote *peer_remote = &s->peer_remotes[remote->index];
     const char *text = w->registry.text;
-    route->refused_number = (uint16_t)number;
-    if (route->refused) return;
-    route->refused = true;
+    peer_remote->refused_number = (uint16_t)number;
+    if (peer_remote->refused) return;
+    peer_remote->refused = true;
     s->refused++;
     wisp__error(w, s, remote, why,
                 text[0] ? text : "what was announced for it cannot be understood");
@@ -24982,9 +25062,9 @@ static wisp__remote *wisp__lend_remote(wisp *w, const char *name, int length) {
         wisp__events_forget(&w->events, remote);
         for (int i = 0; i < w->peers.pool.made; i++) {
             wisp__session *s = wisp__session_at(w, i);
-            if (!s || remote->index >= s->route_room) continue;
-            s->refused -= s->routes[remote->index].refused;
-            memset(&s->routes[remote->index], 0, sizeof *s->routes);
+            if (!s || remote->index >= s->peer_remote_room) continue;
+            s->refused -= s->peer_remotes[remote->index].refused;
+            memset(&s->peer_remotes[remote->index], 0, sizeof *s->peer_remotes);
         }
         wisp__registry_relend(&w->registry, remote, name, length);
     }
@@ -25013,38 +25093,39 @@ static void wisp__learn(wisp__reading *r, const wisp__learning *l) {
     wisp *w = r->w;
     wisp__session *s = r->session;
     wisp__remote *remote = wisp__name_announced(w, s, l);
-    wisp__route *route = remote ? wisp__route_of(&w->base, s, remote->index) : NULL;
+    wisp__peer_remote *peer_remote = remote ? wisp__peer_remote_of(&w->base, s, remote->index)
+                                            : NULL;
     wisp_result room = WISP_E_LIMIT, why = WISP_OK;
-    wisp__form *form = NULL;
+    wisp__encoding *encoding = NULL;
     if (remote && remote->index >= WISP__RESERVED)
         room = wisp__grow(&w->base, (void **)&s->theirs, &s->their_room, l->number + 1,
                           w->base.limits.remotes, sizeof *s->theirs);
     if (room == WISP_OK && s->theirs[l->number].remote) {
         if (s->theirs[l->number].remote != remote->index + 1)
             wisp__break(r, "a number that was announced for another name");
-        else wisp__control_add(&w->base, s, WISP__R_BOUND, l->number);
+        else wisp__control_add(&w->base, s, WISP__FRAME_BOUND, l->number);
         return;
     }
     if (room == WISP_OK && !l->plain)
-        form = wisp__learn_form(w, s, remote, &r->from, l, &why);
-    if (room == WISP_E_MEMORY || why == WISP_E_MEMORY || (remote && !route)) {
-        wisp__form_release(w, form);
+        encoding = wisp__learn_encoding(w, s, remote, &r->from, l, &why);
+    if (room == WISP_E_MEMORY || why == WISP_E_MEMORY || (remote && !peer_remote)) {
+        wisp__encoding_release(w, encoding);
         wisp__break_with(r, WISP_E_MEMORY, "no memory for a name");
         return;
     }
-    if (why) wisp__refuse_form(w, s, remote, l->number, why);
+    if (why) wisp__refuse_encoding(w, s, remote, l->number, why);
     if (room == WISP_E_LIMIT || why) {
         w->base.stats.names_unknown++;
-        wisp__control_add(&w->base, s, WISP__R_UNKNOWN, l->number);
+        wisp__control_add(&w->base, s, WISP__FRAME_UNKNOWN, l->number);
         if (why && why != WISP_E_UNSUPPORTED) wisp__offend(w, s);
         return;
     }
-    if (form) s->schema_bytes += (int)wisp__schema_charge(s, form->described);
+    if (encoding) s->schema_bytes += (int)wisp__schema_charge(s, encoding->described);
     s->lent += remote->lent;
     remote->announced++;
     s->theirs[l->number].remote = (uint16_t)(remote->index + 1);
-    s->theirs[l->number].form = form;
-    wisp__control_add(&w->base, s, WISP__R_BOUND, l->number);
+    s->theirs[l->number].encoding = encoding;
+    wisp__control_add(&w->base, s, WISP__FRAME_BOUND, l->number);
     wisp__name_taken(w, s, remote);
 }
 
@@ -25067,7 +25148,7 @@ static void wisp__read_announcement(wisp__reading *r) {
     end = r->from.at + (int64_t)extra * 8;
     l.plain = extra == 0 && kind == WISP__VALUES;
     if (end > r->from.end) r->from.failed = true;
-    if (!l.plain && !r->from.failed && !wisp__read_form(&r->from, &l, kind))
+    if (!l.plain && !r->from.failed && !wisp__read_encoding(&r->from, &l, kind))
         r->from.failed = true;
     if (r->from.failed || r->from.at > end) {
         wisp__break(r, "an announcement cut short");
@@ -25080,89 +25161,90 @@ static void wisp__read_announcement(wisp__reading *r) {
 /* --- turns: what is in order goes on, what is early is kept --- */
 
 /* The last fragment has come: the whole is one record, a message behind its length. */
-static void wisp__read_whole(wisp__reading *r, const wisp__lane_in *lane) {
+static void wisp__read_whole(wisp__reading *r, const wisp__channel_in *channel) {
     wisp__reading whole = *r;
     wisp__reader outer = r->w->record;
-    wisp__credit paid = wisp__credit_whole(r->w, lane->whole_bytes, 0);
-    wisp__incoming in;
-    int kind, shown = wisp__min_int(lane->whole_bytes, 16);
+    wisp__credit paid = wisp__credit_whole(r->w, channel->whole_bytes, 0);
+    wisp__inbound in;
+    int kind, shown = wisp__min_int(channel->whole_bytes, 16);
     uint8_t first[16];                /* what errors show; the whole goes with the session */
     memset(&in, 0, sizeof in);
-    memcpy(first, lane->whole, (size_t)shown);
+    memcpy(first, channel->whole, (size_t)shown);
     whole.delivery = WISP_RELIABLE;
-    whole.from = wisp__reader_on(lane->whole, lane->whole_bytes);
+    whole.from = wisp__reader_on(channel->whole, channel->whole_bytes);
     r->w->record = wisp__reader_on(first, shown);
     if (wisp__get(&whole.from, 4) == 8) {
         wisp__read_event(&whole, &in, false);
     } else {
         kind = (int)wisp__get(&whole.from, 4);
-        if (kind == WISP__R_INVOKE) wisp__read_invoke(&whole, &in);
-        else if (kind == WISP__R_REPLY) wisp__read_reply(&whole, &in);
-        else if (kind == WISP__R_ANNOUNCE) wisp__read_announcement(&whole);
+        if (kind == WISP__FRAME_INVOKE) wisp__read_invoke(&whole, &in);
+        else if (kind == WISP__FRAME_REPLY) wisp__read_reply(&whole, &in);
+        else if (kind == WISP__FRAME_ANNOUNCE) wisp__read_announcement(&whole);
         else wisp__break(&whole, "fragments of no message");
-        if (kind == WISP__R_ANNOUNCE) in.kind = WISP__R_NOTHING;
+        if (kind == WISP__FRAME_ANNOUNCE) in.kind = WISP__FRAME_NOTHING;
     }
     if (whole.broken) wisp__break_with(r, whole.code, whole.broken);
-    else if (in.kind != WISP__R_NOTHING)
+    else if (in.kind != WISP__FRAME_NOTHING)
         wisp__deliver(r->w, r->session, &in, WISP_RELIABLE, r->number);
     r->w->record = outer;
     wisp__credit_back(r->w, &paid);
 }
 
 /* What stands at its place in the order. */
-static void wisp__arrive(wisp__reading *r, wisp__lane_in *lane, wisp__incoming *in) {
+static void wisp__arrive(wisp__reading *r, wisp__channel_in *channel, wisp__inbound *in) {
     wisp_result result;
-    if (in->kind == WISP__R_NOTHING) return;
-    if (in->kind != WISP__R_FRAGMENT) {
+    if (in->kind == WISP__FRAME_NOTHING) return;
+    if (in->kind != WISP__FRAME_FRAGMENT) {
         wisp__deliver(r->w, r->session, in, WISP_RELIABLE, r->number);
         return;
     }
     r->from.at = in->data_at;
     wisp__pay(&r->w->content.credit, WISP__PRICE_RECORD + (in->end - in->data_at) / 64);
-    result = wisp__lane_assemble(&r->w->base, lane, in->first, &r->from,
-                                 (int)((in->end - in->data_at) / 8));
+    result = wisp__channel_assemble(&r->w->base, channel, in->first, &r->from,
+                                    (int)((in->end - in->data_at) / 8));
     if (result == WISP_E_LIMIT)
         wisp__log(&r->w->base, WISP_LOG_ERROR, result,
                   "a peer's message is too large: raise desc.limits.message_bytes");
     if (result) wisp__break_with(r, result, "fragments that make no message");
     if (result || !in->last) return;
-    lane->assembling = false;
-    wisp__read_whole(r, lane);
-    if (r->session->peer.state != WISP__JOINED || lane->whole_room <= WISP__WHOLE_KEPT) return;
-    wisp__free(&r->w->base, lane->whole, (size_t)lane->whole_room);
-    lane->whole = NULL;
-    lane->whole_room = 0;
+    channel->assembling = false;
+    wisp__read_whole(r, channel);
+    if (r->session->peer.state != WISP__JOINED || channel->whole_room <= WISP__WHOLE_KEPT) return;
+    wisp__free(&r->w->base, channel->whole, (size_t)channel->whole_room);
+    channel->whole = NULL;
+    channel->whole_room = 0;
 }
 
 /* Keeps what came early. An event that cannot be read or is not known only keeps its place. */
-static void wisp__hold(wisp__reading *r, wisp__lane *lane, uint32_t sequence, wisp__incoming *in) {
+static void wisp__hold(wisp__reading *r, wisp__channel *channel, uint32_t sequence,
+                       wisp__inbound *in) {
     wisp__base *base = &r->w->base;
-    bool fragment = in->kind == WISP__R_FRAGMENT;
-    bool content = !in->readable && (in->remote || fragment || in->kind == WISP__R_REPLY);
-    bool asks_in_vain = in->kind == WISP__R_INVOKE && !in->remote && !in->readable;
+    bool fragment = in->kind == WISP__FRAME_FRAGMENT;
+    bool content = !in->readable && (in->remote || fragment || in->kind == WISP__FRAME_REPLY);
+    bool asks_in_vain = in->kind == WISP__FRAME_INVOKE && !in->remote && !in->readable;
     int shape = content ? (int)(in->shape_end - in->shape_at) : 0, data_at = (shape + 7) / 8;
     int64_t data = content ? in->end - in->data_at : 0;
-    int charge = wisp__held_bytes(data_at + (int)((data + 7) / 8));
+    int charge = wisp__buffered_bytes(data_at + (int)((data + 7) / 8));
     size_t chunk = (size_t)charge;
     wisp__reader from = r->from;
-    wisp__held *held;
+    wisp__buffered *held;
     if (charge > base->limits.window_bytes - r->session->held_bytes) {
         wisp__break(r, "more out of order than the window holds");
         return;
     }
-    held = (wisp__held *)wisp__chunk_take(base, &r->w->chunks, chunk);
-    if (!held || wisp__lane_hold(base, &lane->in, sequence, held)) {
+    held = (wisp__buffered *)wisp__chunk_take(base, &r->w->chunks, chunk);
+    if (!held || wisp__channel_hold(base, &channel->in, sequence, held)) {
         wisp__chunk_give(base, &r->w->chunks, held, chunk);
         wisp__break_with(r, WISP_E_MEMORY, "no memory for what came out of order");
         return;
     }
     memset(held, 0, sizeof *held);
     held->chunk_bytes = (int)chunk;
-    held->kind = (uint8_t)(content || asks_in_vain ? in->kind : WISP__R_NOTHING);
+    held->kind = (uint8_t)(content || asks_in_vain ? in->kind : WISP__FRAME_NOTHING);
     held->first = in->first;
     held->last = in->last;
     held->remote = in->remote ? in->remote->index : -1;
-    held->form = in->form;
+    held->encoding = in->encoding;
     held->call = in->call;
     held->floor = in->floor;
     held->result = in->result;
@@ -25174,23 +25256,24 @@ static void wisp__hold(wisp__reading *r, wisp__lane *lane, uint32_t sequence, wi
     from.at = in->data_at;
     wisp__get_bits(&from, held->bytes + data_at, data);
     r->session->held_bytes += charge;
-    if (held->kind == WISP__R_NOTHING)
+    if (held->kind == WISP__FRAME_NOTHING)
         wisp__deliver(r->w, r->session, in, WISP_RELIABLE, r->number);   /* reports it */
 }
 
-static void wisp__arrive_held(wisp__reading *r, wisp__lane_in *lane, const wisp__held *held) {
-    wisp__incoming in;
+static void wisp__arrive_buffered(wisp__reading *r, wisp__channel_in *channel,
+                                  const wisp__buffered *held) {
+    wisp__inbound in;
     wisp__reading kept = *r;
     wisp__reader outer = r->w->record;
     int data_at = (held->shape_bits + 7) / 8;
     int64_t bytes = data_at + (held->data_bits + 7) / 8;     /* of a packet, as its sender knows */
     wisp__credit paid = wisp__credit_lend(r->w, bytes * WISP__EARN_BYTE, 0);
     memset(&in, 0, sizeof in);
-    in.kind = (wisp__record)held->kind;
+    in.kind = (wisp__frame)held->kind;
     in.first = held->first;
     in.last = held->last;
     in.remote = held->remote >= 0 ? r->w->registry.remotes[held->remote] : NULL;
-    in.form = held->form;
+    in.encoding = held->encoding;
     in.in_order = true;
     in.call = held->call;
     in.floor = held->floor;
@@ -25200,12 +25283,13 @@ static void wisp__arrive_held(wisp__reading *r, wisp__lane_in *lane, const wisp_
     in.end = in.data_at + held->data_bits;
     kept.from = wisp__reader_on(held->bytes, data_at + (int)((held->data_bits + 7) / 8));
     r->w->record = kept.from;
-    if ((in.kind == WISP__R_EVENT || in.kind == WISP__R_REPLY || in.kind == WISP__R_INVOKE) &&
-        (held->shape_bits || held->data_bits || in.form))
+    if ((in.kind == WISP__FRAME_EVENT || in.kind == WISP__FRAME_REPLY ||
+         in.kind == WISP__FRAME_INVOKE) &&
+        (held->shape_bits || held->data_bits || in.encoding))
         wisp__read_values(r->w, &kept.from, &in);
     if (in.readable == WISP_E_MEMORY)
         wisp__break_with(&kept, in.readable, "no memory for a message");
-    else wisp__arrive(&kept, lane, &in);
+    else wisp__arrive(&kept, channel, &in);
     if (kept.broken) wisp__break_with(r, kept.code, kept.broken);
     r->w->record = outer;
     wisp__credit_back(r->w, &paid);
@@ -25230,54 +25314,54 @@ static void wisp__fall_behind(wisp__reading *r) {
 }
 
 /* What came early and has its turn by now. */
-static void wisp__arrive_early(wisp__reading *r, wisp__lane *lane) {
+static void wisp__arrive_early(wisp__reading *r, wisp__channel *channel) {
     wisp__session *s = r->session;
     s->behind &= ~(1u << r->channel);
-    while (wisp__goes_on(r) && wisp__lane_holds_next(&lane->in)) {
-        wisp__held *held;
+    while (wisp__goes_on(r) && wisp__channel_holds_next(&channel->in)) {
+        wisp__buffered *held;
         if (!wisp__may_complete(r)) {
             wisp__fall_behind(r);
             return;
         }
-        held = wisp__lane_take_next(&lane->in);
+        held = wisp__channel_take_next(&channel->in);
         s->held_bytes -= held->charge;
-        wisp__arrive_held(r, &lane->in, held);
+        wisp__arrive_buffered(r, &channel->in, held);
         wisp__chunk_give(&r->w->base, &r->w->chunks, held, (size_t)held->chunk_bytes);
     }
 }
 
 /* Is this the end of a large message that must wait, as if it were early? Nothing waits over a
    reliable link, which has no window. */
-static bool wisp__must_wait(const wisp__reading *r, const wisp__incoming *in) {
+static bool wisp__must_wait(const wisp__reading *r, const wisp__inbound *in) {
     int bytes = (int)((in->end - in->data_at + 7) / 8);
-    return in->kind == WISP__R_FRAGMENT && in->last && !r->w->base.reliable &&
+    return in->kind == WISP__FRAME_FRAGMENT && in->last && !r->w->base.reliable &&
            !wisp__may_complete(r) &&
-           wisp__held_bytes(bytes) <= r->w->base.limits.window_bytes - r->session->held_bytes;
+           wisp__buffered_bytes(bytes) <= r->w->base.limits.window_bytes - r->session->held_bytes;
 }
 
-static void wisp__arrive_in_order(wisp__reading *r, wisp__lane *lane, uint32_t sequence,
-                                  wisp__incoming *in) {
+static void wisp__arrive_in_order(wisp__reading *r, wisp__channel *channel, uint32_t sequence,
+                                  wisp__inbound *in) {
     if (wisp__must_wait(r, in)) {
-        wisp__hold(r, lane, sequence, in);
+        wisp__hold(r, channel, sequence, in);
         wisp__fall_behind(r);
         return;
     }
-    lane->in.next++;
-    wisp__arrive(r, &lane->in, in);
-    if (wisp__goes_on(r)) wisp__arrive_early(r, lane);
+    channel->in.next++;
+    wisp__arrive(r, &channel->in, in);
+    if (wisp__goes_on(r)) wisp__arrive_early(r, channel);
 }
 
 /* What waits in all channels of a session. */
 static void wisp__arrive_behind(wisp__reading *r) {
     for (int c = 0; c < WISP__CHANNELS && wisp__goes_on(r); c++) {
         r->channel = c;
-        if (r->session->behind >> c & 1) wisp__arrive_early(r, r->session->peer.lanes[c]);
+        if (r->session->behind >> c & 1) wisp__arrive_early(r, r->session->peer.channels[c]);
     }
 }
 
-static void wisp__take_turn(wisp__reading *r, wisp__incoming *in) {
+static void wisp__take_turn(wisp__reading *r, wisp__inbound *in) {
     wisp__base *base = &r->w->base;
-    wisp__lane *lane;
+    wisp__channel *channel;
     uint32_t sequence;
     if (r->broken) return;
     if (!r->delivery) wisp__break(r, "a message before a section");
@@ -25287,14 +25371,14 @@ static void wisp__take_turn(wisp__reading *r, wisp__incoming *in) {
         wisp__deliver(r->w, r->session, in, r->delivery, r->number);
         return;
     }
-    lane = wisp__peer_lane(base, &r->session->peer, r->channel);
-    if (!lane) {
+    channel = wisp__peer_channel(base, &r->session->peer, r->channel);
+    if (!channel) {
         wisp__break_with(r, WISP_E_MEMORY, "no memory for a channel");
         return;
     }
-    switch (wisp__lane_turn(base, &lane->in, r->sequence++, &sequence)) {
-    case WISP__NOW: wisp__arrive_in_order(r, lane, sequence, in); break;
-    case WISP__EARLY: wisp__hold(r, lane, sequence, in); break;
+    switch (wisp__channel_turn(base, &channel->in, r->sequence++, &sequence)) {
+    case WISP__NOW: wisp__arrive_in_order(r, channel, sequence, in); break;
+    case WISP__EARLY: wisp__hold(r, channel, sequence, in); break;
     case WISP__AGAIN: break;
     case WISP__BEYOND: wisp__break(r, "a sequence number beyond the window"); break;
     }
@@ -25311,10 +25395,10 @@ static void wisp__read_section(wisp__reading *r) {
 }
 
 static void wisp__read_fragment(wisp__reading *r) {
-    wisp__incoming in;
+    wisp__inbound in;
     int bytes;
     memset(&in, 0, sizeof in);
-    in.kind = WISP__R_FRAGMENT;
+    in.kind = WISP__FRAME_FRAGMENT;
     in.first = wisp__get(&r->from, 1) != 0;
     in.last = wisp__get(&r->from, 1) != 0;
     bytes = (int)wisp__get(&r->from, 16);
@@ -25330,7 +25414,7 @@ static void wisp__read_fragment(wisp__reading *r) {
 
 /* Pays for resetting the baselines sent to a peer: all are looked at, and values go whole. */
 static bool wisp__pay_reset(wisp__reading *r) {
-    const wisp__tracks *told = &r->session->told;
+    const wisp__baselines *told = &r->session->told;
     int64_t work = told->count * (int64_t)WISP__PRICE_STEP + told->bytes / WISP__PRICE_BYTES;
     if (wisp__pay(&r->w->content.credit, work)) return true;
     wisp__break_with(r, WISP_E_FLOOD, "whole values are asked for too often");
@@ -25342,25 +25426,25 @@ static void wisp__read_answer(wisp__reading *r, bool bound) {
     wisp *w = r->w;
     wisp__session *s = r->session;
     int index = wisp__get_length(&r->from) + WISP__RESERVED;
-    wisp__route *route;
+    wisp__peer_remote *peer_remote;
     if (r->from.failed || index >= w->registry.count) {
         wisp__break(r, "a number that was never given");
         return;
     }
-    route = wisp__route_of(&w->base, s, index);
-    if (!route || route->known == WISP__UNTOLD) return;
+    peer_remote = wisp__peer_remote_of(&w->base, s, index);
+    if (!peer_remote || peer_remote->known == WISP__UNTOLD) return;
     if (bound) {
-        route->known = WISP__BOUND;
-        route->warned = false;
-    } else if (route->known != WISP__BOUND && route->named) {
-        route->named = false;             /* the answer may be older than their announcement */
+        peer_remote->known = WISP__BOUND;
+        peer_remote->warned = false;
+    } else if (peer_remote->known != WISP__BOUND && peer_remote->named) {
+        peer_remote->named = false; /* the answer may be older than their announcement */
         wisp__tell_anew(s, index);
-    } else if (route->known != WISP__BOUND && route->known != WISP__UNKNOWN) {
+    } else if (peer_remote->known != WISP__BOUND && peer_remote->known != WISP__UNKNOWN) {
         if (!wisp__pay_reset(r)) return;
-        route->known = WISP__UNKNOWN;
-        if (s->routes[w->registry.remotes[index]->main->index].there)
-            wisp__form_refused(w, s, w->registry.remotes[index]);
-        wisp__tracks_reset(&w->base, &w->chunks, &s->told, index, false);
+        peer_remote->known = WISP__UNKNOWN;
+        if (s->peer_remotes[w->registry.remotes[index]->main->index].there)
+            wisp__encoding_refused(w, s, w->registry.remotes[index]);
+        wisp__baselines_reset(&w->base, &w->chunks, &s->told, index, false);
         w->registry.remotes[index]->stats.unknown++;
         for (wisp__pending *call = s->calls_first, *next; call; call = next) {
             next = call->next;
@@ -25373,16 +25457,16 @@ static void wisp__read_answer(wisp__reading *r, bool bound) {
 /* They have lost what differences are to, or may take a form by now that they did not take. */
 static void wisp__read_resync(wisp__reading *r) {
     int index = wisp__get_length(&r->from) + WISP__RESERVED;
-    wisp__route *route;
+    wisp__peer_remote *peer_remote;
     if (r->from.failed || index >= r->w->registry.count) {
         wisp__break(r, "a number that was never given");
         return;
     }
-    route = wisp__route_of(&r->w->base, r->session, index);
-    if (route && route->known != WISP__BOUND)
+    peer_remote = wisp__peer_remote_of(&r->w->base, r->session, index);
+    if (peer_remote && peer_remote->known != WISP__BOUND)
         wisp__name_taken(r->w, r->session, r->w->registry.remotes[index]->main);
     if (!wisp__pay_reset(r)) return;
-    wisp__tracks_reset(&r->w->base, &r->w->chunks, &r->session->told, index, true);
+    wisp__baselines_reset(&r->w->base, &r->w->chunks, &r->session->told, index, true);
 }
 
 static void wisp__read_leave(wisp__reading *r) {
@@ -25408,27 +25492,27 @@ static void wisp__read_reads(wisp__reading *r) {
 
 /* false: the end of the packet. */
 static bool wisp__read_control(wisp__reading *r, int kind) {
-    wisp__incoming in;
+    wisp__inbound in;
     memset(&in, 0, sizeof in);
-    if (kind == WISP__R_END) return false;
+    if (kind == WISP__FRAME_END) return false;
     r->eliciting = true;
-    if (kind == WISP__R_MORE) kind += 1 + (int)wisp__get(&r->from, 4);
+    if (kind == WISP__FRAME_MORE) kind += 1 + (int)wisp__get(&r->from, 4);
     switch (kind) {
-    case WISP__R_SECTION: wisp__read_section(r); break;
-    case WISP__R_FRAGMENT: wisp__read_fragment(r); break;
-    case WISP__R_ANNOUNCE: wisp__read_announcement(r); break;
-    case WISP__R_BOUND: wisp__read_answer(r, true); break;
-    case WISP__R_UNKNOWN: wisp__read_answer(r, false); break;
-    case WISP__R_PING: break;
-    case WISP__R_LEAVE: wisp__read_leave(r); break;
-    case WISP__R_RESYNC: wisp__read_resync(r); break;
-    case WISP__R_READS: wisp__read_reads(r); break;
-    case WISP__R_INVOKE:
+    case WISP__FRAME_SECTION: wisp__read_section(r); break;
+    case WISP__FRAME_FRAGMENT: wisp__read_fragment(r); break;
+    case WISP__FRAME_ANNOUNCE: wisp__read_announcement(r); break;
+    case WISP__FRAME_BOUND: wisp__read_answer(r, true); break;
+    case WISP__FRAME_UNKNOWN: wisp__read_answer(r, false); break;
+    case WISP__FRAME_PING: break;
+    case WISP__FRAME_LEAVE: wisp__read_leave(r); break;
+    case WISP__FRAME_RESYNC: wisp__read_resync(r); break;
+    case WISP__FRAME_READS: wisp__read_reads(r); break;
+    case WISP__FRAME_INVOKE:
         wisp__read_invoke(r, &in);
         r->has_previous = false;
         wisp__take_turn(r, &in);
         break;
-    case WISP__R_REPLY:
+    case WISP__FRAME_REPLY:
         wisp__read_reply(r, &in);
         r->has_previous = false;
         wisp__take_turn(r, &in);
@@ -25468,7 +25552,7 @@ static void wisp__read_message(wisp__reading *r, bool bound) {
 }
 
 /* false: the end of the packet. */
-static bool wisp__read_record(wisp__reading *r) {
+static bool wisp__read_frame(wisp__reading *r) {
     wisp__reader *from = &r->from;
     int64_t left = from->end - from->at;
     r->w->record.at = from->at;
@@ -25501,7 +25585,7 @@ static void wisp__read_body(wisp__reading *r, bool acks) {
         peer->stats.packets_lost += (uint64_t)news.lost;
         if (news.bad) wisp__break(r, "acks of what was never sent");
     }
-    while (wisp__goes_on(r) && wisp__read_record(r) && !w->destroyed) {
+    while (wisp__goes_on(r) && wisp__read_frame(r) && !w->destroyed) {
     }
     if (r->from.failed && !r->broken) wisp__break(r, "a record longer than its packet");
 }
@@ -25514,7 +25598,7 @@ static void wisp__count_unpacked(wisp *w, const wisp__session *s, int saved) {
 }
 
 /* The body of a compressed packet: never larger than a packet. */
-static void wisp__read_squeezed(wisp__reading *r) {
+static void wisp__read_compressed(wisp__reading *r) {
     wisp *w = r->w;
     uint8_t *to = w->incoming + wisp__buffer_bytes(w, WISP__RECEIVED);
     int kind = (int)wisp__get(&r->from, 8), size = (int)wisp__get(&r->from, 16);
@@ -25531,7 +25615,8 @@ static void wisp__read_squeezed(wisp__reading *r) {
     left = r->from.size - (int)(r->from.at / 8);
     wisp__pay_each(&w->content.credit, wisp__min_int(size, w->base.mtu), WISP__PRICE_UNPACKED);
     if (r->from.failed || size > w->base.mtu || (kind & 127) >= WISP__METHODS ||
-        wisp__squeeze_unpack(&w->squeeze, kind & 127, dictionary ? known : 0, from, left, to, size))
+        wisp__compress_unpack(&w->compress, kind & 127, dictionary ? known : 0, from, left, to,
+                              size))
         wisp__break_with(r, WISP_E_COMPRESSED, dictionary && !known
                                                    ? "no such dictionary here"
                                                    : "a packet cannot be unpacked");
@@ -25690,7 +25775,7 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
     r.from = wisp__reader_on(bytes + head, packet->size - head);
     w->record = r.from;
     if (bytes[0] & WISP__FLAGS_UNUSED) wisp__break(&r, "flags of no meaning");
-    else if (bytes[0] & WISP__FLAG_SQUEEZED) wisp__read_squeezed(&r);
+    else if (bytes[0] & WISP__FLAG_SQUEEZED) wisp__read_compressed(&r);
     if (r.broken || !wisp__says_nothing(&r, acks)) {
         wisp__take_packet(&r, acks);
         return;
@@ -25873,25 +25958,25 @@ WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session 
     if (s->peer.state != WISP__JOINED) return;
     if (!w->base.reliable) wisp__flow_check(&s->peer.flow);
     for (int c = 0; c < WISP__CHANNELS; c++)
-        if (s->peer.lanes[c]) {
-            wisp__lane_check(&w->base, s->peer.lanes[c]);
-            WISP_ASSERT(!wisp__lane_holds_next(&s->peer.lanes[c]->in) || s->behind >> c & 1);
+        if (s->peer.channels[c]) {
+            wisp__channel_check(&w->base, s->peer.channels[c]);
+            WISP_ASSERT(!wisp__channel_holds_next(&s->peer.channels[c]->in) || s->behind >> c & 1);
         }
     for (int i = 0; i < s->active_count; i++)
-        for (wisp__entry *e = s->routes[s->active[i]].first; e; e = e->next) {
+        for (wisp__entry *e = s->peer_remotes[s->active[i]].first; e; e = e->next) {
             queued++;
             bytes += wisp__message_weight(e->message);
             if (e->message->delivery != WISP_RELIABLE) loose += e->message->size;
-            WISP_ASSERT(e->next ? e->next->before == e : s->routes[s->active[i]].last == e);
+            WISP_ASSERT(e->next ? e->next->before == e : s->peer_remotes[s->active[i]].last == e);
         }
-    for (int i = 0; i < s->route_room; i++) refused += s->routes[i].refused;
-    wisp__tracks_check(&w->base, &s->told);
-    wisp__tracks_check(&w->base, &s->heard);
+    for (int i = 0; i < s->peer_remote_room; i++) refused += s->peer_remotes[i].refused;
+    wisp__baselines_check(&w->base, &s->told);
+    wisp__baselines_check(&w->base, &s->heard);
     WISP_ASSERT(refused == s->refused);
     WISP_ASSERT(queued == s->queued && bytes == s->queued_bytes && loose == s->loose_bytes);
     WISP_ASSERT(s->held_bytes >= 0 && s->held_bytes <= w->base.limits.window_bytes);
     WISP_ASSERT(s->kept_bytes >= 0 && s->peer.window_used >= 0);
-    wisp__stalled_check(&s->stalled, WISP__OF_PEER);
+    wisp__held_check(&s->held_messages, WISP__OF_PEER);
 }
 
 /* ===========================================================================
@@ -26704,7 +26789,8 @@ static int wisp__waiting_of(const wisp *w, int index) {
     int count = 0;
     for (int i = 0; i < w->peers.pool.made; i++) {
         const wisp__session *s = wisp__session_at(w, i);
-        const wisp__entry *e = s && index < s->route_room ? s->routes[index].first : NULL;
+        const wisp__entry *e = s && index < s->peer_remote_room ? s->peer_remotes[index].first
+                                                                : NULL;
         for (; e; e = e->next) count++;
     }
     return count;
@@ -26922,9 +27008,9 @@ static void wisp__wire(wisp *w, const wisp_desc *desc) {
     w->registry.base = w->peers.base = w->events.base = w->calls.base = &w->base;
     w->content.base = w->content.packer.base = w->registry.schemas.base = &w->base;
     w->content.registry = &w->registry;
-    w->registry.squeeze = &w->squeeze;
-    w->peers.squeeze = &w->squeeze;
-    wisp__squeeze_init(&w->squeeze, &w->base);
+    w->registry.compress = &w->compress;
+    w->peers.compress = &w->compress;
+    wisp__compress_init(&w->compress, &w->base);
     wisp__codecs_builtin(&w->registry);
     w->sender.base = &w->base;
     w->peers.chunks = w->calls.chunks = w->sender.chunks = &w->chunks;
@@ -26980,13 +27066,13 @@ static void wisp__release(wisp *w) {
     }
     wisp__pool_free(&w->base, &w->peers.pool);
     wisp__pool_free(&w->base, &w->calls.pool);
-    wisp__stalled_leave(w, NULL);
+    wisp__held_leave(w, NULL);
     wisp__groups_free(&w->groups);
     wisp__hooks_free(&w->hooks);
     wisp__events_free(&w->events);
     wisp__registry_free(&w->registry);
-    wisp__content_free(&w->content);
-    wisp__squeeze_free(&w->squeeze);
+    wisp__message_codec_free(&w->content);
+    wisp__compress_free(&w->compress);
     wisp__chunks_free(&w->base, &w->chunks);
     wisp__free(&w->base, w->peers.timers.heap,
                (size_t)w->peers.timers.room * sizeof *w->peers.timers.heap);
@@ -27112,7 +27198,7 @@ wisp_result wisp_update(wisp *w, double now) {
     if (w->registry.meters) wisp__profiler_tick(w);
     wisp__tell_link(w, !received || w->peers.post.broken);
     if (w->registry.schemas.dead) wisp__schemas_bury(&w->registry.schemas);
-    wisp__content_trim(&w->content);
+    wisp__message_codec_trim(&w->content);
     wisp__arena_trim(&w->base, &w->hooks.arena);
     w->updating = false;
     if (w->destroyed) {
@@ -27311,7 +27397,7 @@ int wisp_release(wisp *w, const char *name, wisp_peer peer, wisp_result verdict)
     wisp__session *s = hook && peer.id ? wisp__session_of(w, peer) : NULL;
     if (!hook || (peer.id && !s)) return 0;
     if (!wisp__hook_may_say(verdict)) return 0;
-    return wisp__hooks_release(&w->hooks, hook->serial, s ? &s->stalled : NULL, verdict);
+    return wisp__hooks_release(&w->hooks, hook->serial, s ? &s->held_messages : NULL, verdict);
 }
 
 wisp_result wisp_change(wisp_event *event, const wisp_value *values, int count) {
@@ -27397,7 +27483,7 @@ wisp_result wisp_use_schemas(wisp *w, const wisp_schema_entry *entries, int coun
     for (int i = 0; i < count && result == WISP_OK; i++) {
         wisp_config config = wisp__entry_config(&entries[i]);
         result = entries[i].remote && entries[i].schema ? WISP_OK : WISP_E_ARGUMENT;
-        if (result == WISP_OK) result = wisp__encoding_check(&w->registry, &config.encode);
+        if (result == WISP_OK) result = wisp__encoding_config_check(&w->registry, &config.encode);
         if (result == WISP_OK) wisp__registry_add(&w->registry, entries[i].remote, &result);
         if (result == WISP_OK && strncmp(entries[i].remote, "wisp:", 5) == 0) result = WISP_E_NAME;
     }
@@ -27453,7 +27539,7 @@ wisp_result wisp_add_codec(wisp *w, const wisp_codec *codec) {
 }
 
 wisp_result wisp_add_compressor(wisp *w, const wisp_compressor *compressor) {
-    return w ? wisp__squeeze_add(&w->squeeze, compressor) : WISP_E_ARGUMENT;
+    return w ? wisp__compress_add(&w->compress, compressor) : WISP_E_ARGUMENT;
 }
 
 wisp_remote wisp_remote_named(wisp *w, const char *name) {
@@ -28179,10 +28265,10 @@ wisp_result wisp_await_reply(wisp *w, wisp_call handle, wisp_handler fn, void *u
 
 /* --- counters --- */
 
-static size_t wisp__lane_memory(const wisp__lane *lane) {
-    if (!lane) return 0;
-    return sizeof *lane + (size_t)lane->out.room * sizeof *lane->out.items +
-           (size_t)lane->in.room * sizeof *lane->in.held + (size_t)lane->in.whole_room;
+static size_t wisp__channel_memory(const wisp__channel *channel) {
+    if (!channel) return 0;
+    return sizeof *channel + (size_t)channel->out.room * sizeof *channel->out.items +
+           (size_t)channel->in.room * sizeof *channel->in.held + (size_t)channel->in.whole_room;
 }
 
 /* What a session holds, without the messages in its queue. */
@@ -28191,12 +28277,13 @@ static size_t wisp__session_memory(const wisp__session *s) {
     size_t bytes = sizeof *s + (size_t)s->peer.ticket_size + (size_t)s->held_bytes;
     bytes += (size_t)flow->sent_room * sizeof *flow->sent;
     bytes += (size_t)flow->ref_room * sizeof *flow->refs;
-    bytes += (size_t)s->route_room * sizeof *s->routes + (size_t)s->their_room * sizeof *s->theirs;
+    bytes += (size_t)s->peer_remote_room * sizeof *s->peer_remotes +
+             (size_t)s->their_room * sizeof *s->theirs;
     bytes += (size_t)s->control_room * sizeof *s->controls;
     bytes += (size_t)s->active_room * sizeof *s->active;
     bytes += (size_t)s->request_room * sizeof *s->requests;
     if (s->spending) bytes += sizeof *s->spending;
-    for (int c = 0; c < WISP__CHANNELS; c++) bytes += wisp__lane_memory(s->peer.lanes[c]);
+    for (int c = 0; c < WISP__CHANNELS; c++) bytes += wisp__channel_memory(s->peer.channels[c]);
     if (s->meter) bytes += sizeof *s->meter;
     return bytes + (size_t)s->told.bytes + (size_t)s->heard.bytes;
 }

@@ -321,7 +321,7 @@ static inline hostile_form bombs_form_of_array(bombs *b, int fields, bool litera
 static inline hostile_form bombs_plain(bool squeezed) {
     hostile_form form;
     memset(&form, 0, sizeof form);
-    form.squeezed = squeezed;
+    form.compressed = squeezed;
     return form;
 }
 
@@ -437,7 +437,7 @@ static inline void bombs_coded(bombs *b, hostile_form form, const char *codec, c
     int start;
     form.kind = WISP__CODED;
     form.codec = codec;
-    form.squeezed = true;
+    form.compressed = true;
     bombs_announce(b, "chat", form);
     memset(b->raw, 0, 32);
     wisp__put(&to, 0, 1);
@@ -489,10 +489,10 @@ static inline void bomb_msgpack_maps(bombs *b) {
    bits it has. */
 static inline int64_t bombs_put_delta(bombs *b, uint8_t *bytes, int size) {
     wisp__session *s = hostile_theirs(&b->h);
-    const wisp__form *form = s->theirs[b->number].form;
-    const wisp__stored *base = wisp__track_newest(s->heard.places[0]);
+    const wisp__encoding *form = s->theirs[b->number].encoding;
+    const wisp__stored *base = wisp__baseline_newest(s->heard.places[0]);
     wisp__writer to = wisp__writer_on(bytes, size - WISP__SLACK);
-    wisp__difference d;
+    wisp__message_delta d;
     wisp__telling t;
     memset(bytes, 0, (size_t)size);
     memset(&d, 0, sizeof d);
@@ -500,7 +500,7 @@ static inline int64_t bombs_put_delta(bombs *b, uint8_t *bytes, int size) {
     MUST(base);
     d.base = base->value;
     d.models = base->models;
-    wisp__difference_make(&b->h.server->content, form, base->value, &d);
+    wisp__message_delta_make(&b->h.server->content, form, base->value, &d);
     MUST(d.bits > 0);
     wisp__put_telling(&to, form, true, &t, d.bits);
     wisp__put_bits(&to, d.bytes, wisp__told_length(form) ? (d.bits + 3) / 4 * 4 : d.bits);
@@ -610,7 +610,7 @@ static inline void bomb_calls(bombs *b) {
     to = hostile_body(&b->h);
     hostile_section(to, WISP_UNRELIABLE, 0, 0);
     for (int i = 0; to->at < (BOMBS_BODY - 16) * 8; i++) {
-        wisp__put_control(to, WISP__R_INVOKE);
+        wisp__put_control(to, WISP__FRAME_INVOKE);
         wisp__put_length(to, (uint64_t)b->number);
         wisp__put(to, (WISP_FIRST_NUMBER + (uint64_t)i) & WISP__LOW_24, 24);
         wisp__put_small(to, 0);

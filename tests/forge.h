@@ -93,7 +93,7 @@ static inline void send_body(bench *b) {
 }
 
 static inline void put_section(wisp__writer *to, int delivery, uint32_t sequence) {
-    wisp__put_control(to, WISP__R_SECTION);
+    wisp__put_control(to, WISP__FRAME_SECTION);
     wisp__put(to, (uint64_t)delivery, 2);
     wisp__put(to, 3, 4);
     if (delivery == WISP_RELIABLE) wisp__put(to, sequence & WISP__LOW_24, 24);
@@ -118,7 +118,7 @@ static inline void put_unbound(wisp__writer *to, int id, int bits) {
 }
 
 static inline void put_fragment(wisp__writer *to, int first, int last, int bytes) {
-    wisp__put_control(to, WISP__R_FRAGMENT);
+    wisp__put_control(to, WISP__FRAME_FRAGMENT);
     wisp__put(to, (uint64_t)first, 1);
     wisp__put(to, (uint64_t)last, 1);
     wisp__put(to, (uint64_t)bytes, 16);
@@ -129,7 +129,7 @@ static inline void put_text(wisp__writer *to, const char *text, int length) {
 }
 
 static inline void put_announcement(wisp__writer *to, int id, const char *name, int length) {
-    wisp__put_control(to, WISP__R_ANNOUNCE);
+    wisp__put_control(to, WISP__FRAME_ANNOUNCE);
     wisp__put_length(to, (uint64_t)id);
     wisp__put_length(to, (uint64_t)length);
     put_text(to, name, length);

@@ -62,7 +62,7 @@ static inline int64_t bits_of(const wisp__column *columns, int column_count, int
                               const uint32_t *base, const uint32_t *now) {
     static uint8_t bytes[65536];
     wisp__writer to = wisp__writer_on(bytes, (int)sizeof bytes - WISP__SLACK);
-    wisp__table_write(&to, columns, column_count, rows, base, now);
+    wisp__delta_bits_write(&to, columns, column_count, rows, base, now);
     CHECK(!to.full);
     return to.at;
 }

@@ -21,23 +21,23 @@ typedef struct rig {
     low_memory   memory;
     wisp__base   base;
     wisp__chunks chunks;
-    wisp__lane  *lane;
+    wisp__channel  *channel;
 } rig;
 
 static void rig_start(rig *r, uint32_t first) {
     memset(r, 0, sizeof *r);
     low_start(&r->base, &r->memory);
     r->base.mtu = 1200;
-    r->lane = wisp__lane_make(&r->base);
-    r->lane->out.base = r->lane->out.next = r->lane->out.lost_from = first;
-    r->lane->in.next = first;
+    r->channel = wisp__channel_make(&r->base);
+    r->channel->out.base = r->channel->out.next = r->channel->out.lost_from = first;
+    r->channel->in.next = first;
 }
 
 /* Returns how many items were still in the window. */
 static int rig_end(rig *r) {
     int abandoned;
-    wisp__lane_check(&r->base, r->lane);
-    abandoned = wisp__lane_free(&r->base, &r->chunks, r->lane);
+    wisp__channel_check(&r->base, r->channel);
+    abandoned = wisp__channel_free(&r->base, &r->chunks, r->channel);
     wisp__chunks_free(&r->base, &r->chunks);
     CHECK(low_is_empty(&r->base, &r->memory));
     return abandoned;
@@ -62,13 +62,13 @@ static wisp_result rig_push(rig *r, int bytes) {
     item.message = m;
     item.offset = -1;
     item.size = bytes;
-    result = wisp__lane_push(&r->base, &r->lane->out, item);
+    result = wisp__channel_push(&r->base, &r->channel->out, item);
     wisp__message_release(&r->base, &r->chunks, m);
     return result;
 }
 
 static int rig_told(rig *r, uint32_t sequence, int count, bool arrived) {
-    return wisp__lane_told(&r->base, &r->chunks, &r->lane->out, sequence, count, arrived);
+    return wisp__channel_told(&r->base, &r->chunks, &r->channel->out, sequence, count, arrived);
 }
 
 TEST(an_item_leaves_the_window_when_all_before_it_have_arrived) {
@@ -80,9 +80,9 @@ TEST(an_item_leaves_the_window_when_all_before_it_have_arrived) {
         CHECK_EQ_INT(rig_told(&r, first + 1, 2, true), 0);
         CHECK_EQ_INT(rig_told(&r, first + 5, 1, true), 0);
         CHECK_EQ_INT(rig_told(&r, first, 1, true), 3 * 128);
-        CHECK_EQ_INT(r.lane->out.base, first + 3);
+        CHECK_EQ_INT(r.channel->out.base, first + 3);
         CHECK_EQ_INT(rig_told(&r, first + 3, 2, true), 3 * 128);
-        CHECK_EQ_INT(r.lane->out.base, r.lane->out.next);
+        CHECK_EQ_INT(r.channel->out.base, r.channel->out.next);
         CHECK_EQ_INT(rig_end(&r), 0);
     }
 }
@@ -90,14 +90,14 @@ TEST(an_item_leaves_the_window_when_all_before_it_have_arrived) {
 /* What is charged is what the allocator gives, and room for the content behind the head. */
 TEST(what_is_held_is_charged_what_it_takes) {
     for (int content = 0; content <= 2000; content++) {
-        int charge = wisp__held_bytes(content), chunk = wisp__chunk_class((size_t)charge);
-        CHECK(charge >= (int)offsetof(wisp__held, bytes) + content + WISP__SLACK);
+        int charge = wisp__buffered_bytes(content), chunk = wisp__chunk_class((size_t)charge);
+        CHECK(charge >= (int)offsetof(wisp__buffered, bytes) + content + WISP__SLACK);
         CHECK(chunk == WISP__CHUNK_CLASSES || charge == 64 << chunk);
-        CHECK(charge <= 2 * (WISP__HELD_HEAD + content + WISP__SLACK));
+        CHECK(charge <= 2 * (WISP__BUFFERED_HEAD + content + WISP__SLACK));
     }
-    CHECK_EQ_INT(wisp__held_bytes(0), 128);
-    CHECK_EQ_INT(wisp__held_bytes(128 - WISP__HELD_HEAD - WISP__SLACK), 128);
-    CHECK_EQ_INT(wisp__held_bytes(129 - WISP__HELD_HEAD - WISP__SLACK), 256);
+    CHECK_EQ_INT(wisp__buffered_bytes(0), 128);
+    CHECK_EQ_INT(wisp__buffered_bytes(128 - WISP__BUFFERED_HEAD - WISP__SLACK), 128);
+    CHECK_EQ_INT(wisp__buffered_bytes(129 - WISP__BUFFERED_HEAD - WISP__SLACK), 256);
 }
 
 TEST(a_window_takes_its_limit_and_not_one_more) {
@@ -107,7 +107,7 @@ TEST(a_window_takes_its_limit_and_not_one_more) {
         r.base.limits.window_items = limit;
         for (int i = 0; i < limit; i++) CHECK_EQ_INT(rig_push(&r, 8), WISP_OK);
         CHECK_EQ_INT(rig_push(&r, 8), WISP_E_LIMIT);
-        CHECK_EQ_INT(r.lane->out.next - r.lane->out.base, limit);
+        CHECK_EQ_INT(r.channel->out.next - r.channel->out.base, limit);
         CHECK_EQ_INT(rig_told(&r, 0xfffffff0u, 1, true), 128);
         CHECK_EQ_INT(rig_push(&r, 8), WISP_OK);
         CHECK_EQ_INT(rig_end(&r), limit);
@@ -133,7 +133,7 @@ TEST(a_push_without_memory_changes_nothing) {
     r.memory.fail_after = 0;
     CHECK_EQ_INT(rig_push(&r, 8), WISP_E_MEMORY);
     r.memory.fail_after = LOW_NONE;
-    CHECK_EQ_INT(r.lane->out.next, 17);
+    CHECK_EQ_INT(r.channel->out.next, 17);
     CHECK_EQ_INT(rig_push(&r, 8), WISP_OK);
     CHECK_EQ_INT(rig_end(&r), 17);
 }
@@ -148,7 +148,7 @@ TEST(a_message_is_released_once_by_each_item_that_holds_it) {
     item.message = m;
     for (item.offset = 0; item.offset < 3000; item.offset += 1000) {
         item.size = 1000;
-        CHECK_EQ_INT(wisp__lane_push(&r.base, &r.lane->out, item), WISP_OK);
+        CHECK_EQ_INT(wisp__channel_push(&r.base, &r.channel->out, item), WISP_OK);
     }
     CHECK_EQ_INT(m->references, 4);
     rig_told(&r, 2, 2, true);
@@ -170,8 +170,8 @@ TEST(what_is_told_of_numbers_outside_the_window_does_nothing) {
     CHECK_EQ_INT(rig_told(&r, 0xfffffff0u, 16, false), 0);
     CHECK_EQ_INT(rig_told(&r, 2, 60000, true), 0);
     CHECK_EQ_INT(rig_told(&r, 2, 60000, false), 0);
-    CHECK_EQ_INT(r.lane->out.lost, 0);
-    CHECK_EQ_INT(r.lane->out.next - r.lane->out.base, 2);
+    CHECK_EQ_INT(r.channel->out.lost, 0);
+    CHECK_EQ_INT(r.channel->out.next - r.channel->out.base, 2);
     CHECK_EQ_INT(rig_end(&r), 2);
 }
 
@@ -182,17 +182,17 @@ TEST(lost_items_are_found_in_their_order) {
         static const uint32_t losses[] = { 5, 2, 7, 3 }, order[] = { 2, 3, 5, 7 };
         rig_start(&r, first);
         for (int i = 0; i < 10; i++) rig_push(&r, 8);
-        CHECK(!wisp__lane_lost(&r.lane->out, &found));
+        CHECK(!wisp__channel_lost(&r.channel->out, &found));
         for (int i = 0; i < 4; i++) rig_told(&r, first + losses[i], 1, false);
         for (int i = 0; i < 4; i++) {
-            CHECK(wisp__lane_lost(&r.lane->out, &found));
+            CHECK(wisp__channel_lost(&r.channel->out, &found));
             CHECK_EQ_INT(found, first + order[i]);
-            wisp__lane_resent(&r.lane->out, found);
-            wisp__lane_check(&r.base, r.lane);
+            wisp__channel_resent(&r.channel->out, found);
+            wisp__channel_check(&r.base, r.channel);
         }
-        CHECK(!wisp__lane_lost(&r.lane->out, &found));
+        CHECK(!wisp__channel_lost(&r.channel->out, &found));
         rig_told(&r, first + 2, 1, false);         /* lost again */
-        CHECK(wisp__lane_lost(&r.lane->out, &found));
+        CHECK(wisp__channel_lost(&r.channel->out, &found));
         CHECK_EQ_INT(found, first + 2);
         CHECK_EQ_INT(rig_end(&r), 10);
     }
@@ -205,12 +205,12 @@ TEST(an_item_that_arrived_is_never_lost_and_one_that_was_lost_may_arrive) {
     for (int i = 0; i < 4; i++) rig_push(&r, 8);
     rig_told(&r, 0, 1, true);
     rig_told(&r, 0, 1, false);
-    CHECK(!wisp__lane_lost(&r.lane->out, &found));
+    CHECK(!wisp__channel_lost(&r.channel->out, &found));
     rig_told(&r, 1, 1, false);
     rig_told(&r, 1, 1, false);
-    CHECK_EQ_INT(r.lane->out.lost, 1);
+    CHECK_EQ_INT(r.channel->out.lost, 1);
     rig_told(&r, 1, 1, true);
-    CHECK_EQ_INT(r.lane->out.lost, 0);
+    CHECK_EQ_INT(r.channel->out.lost, 0);
     CHECK_EQ_INT(rig_told(&r, 0xffffffffu, 1, true), 3 * 128);
     CHECK_EQ_INT(rig_end(&r), 1);
 }
@@ -226,19 +226,19 @@ TEST(a_new_item_in_the_place_of_an_old_one_is_not_taken_for_the_first_lost) {
     rig_told(&r, 1, 2, true);
     rig_push(&r, 8);                                /* 17 stands where 1 stood */
     rig_told(&r, 17, 1, false);
-    CHECK(wisp__lane_lost(&r.lane->out, &found));
+    CHECK(wisp__channel_lost(&r.channel->out, &found));
     CHECK_EQ_INT(found, 3);
-    wisp__lane_resent(&r.lane->out, found);
-    CHECK(wisp__lane_lost(&r.lane->out, &found));
+    wisp__channel_resent(&r.channel->out, found);
+    CHECK(wisp__channel_lost(&r.channel->out, &found));
     CHECK_EQ_INT(found, 17);
     CHECK_EQ_INT(rig_end(&r), 15);
 }
 
 /* The first lost item, looked for the long way. */
 static bool rig_first_lost(const rig *r, uint32_t *sequence) {
-    const wisp__lane_out *out = &r->lane->out;
+    const wisp__channel_out *out = &r->channel->out;
     for (*sequence = out->base; *sequence != out->next; ++*sequence)
-        if (wisp__lane_item(out, *sequence)->state == WISP__ITEM_LOST) return true;
+        if (wisp__channel_item(out, *sequence)->state == WISP__ITEM_LOST) return true;
     return false;
 }
 
@@ -250,15 +250,15 @@ TEST(random_news_keeps_the_books) {
         rig_start(&r, edges[e] - 200);
         r.base.limits.window_items = e & 1 ? 16 : 64;
         for (int round = 0; round < 3000; round++) {
-            wisp__lane_out *out = &r.lane->out;
+            wisp__channel_out *out = &r.channel->out;
             uint32_t at = out->base + (uint32_t)test_random_below(&seed, 40) - 4;
             int what = test_random_below(&seed, 8);
             if (what < 4) rig_push(&r, 8);
             else if (what < 6) rig_told(&r, at, 1 + test_random_below(&seed, 12), true);
             else if (what < 7) rig_told(&r, at, 1 + test_random_below(&seed, 12), false);
-            else if (wisp__lane_lost(out, &found)) wisp__lane_resent(out, found);
-            wisp__lane_check(&r.base, r.lane);
-            CHECK_EQ_INT(wisp__lane_lost(out, &found), rig_first_lost(&r, &expect));
+            else if (wisp__channel_lost(out, &found)) wisp__channel_resent(out, found);
+            wisp__channel_check(&r.base, r.channel);
+            CHECK_EQ_INT(wisp__channel_lost(out, &found), rig_first_lost(&r, &expect));
             if (out->lost) CHECK_EQ_INT(found, expect);
         }
         rig_end(&r);
@@ -268,7 +268,7 @@ TEST(random_news_keeps_the_books) {
 /* --- turns --- */
 
 static wisp__turn rig_turn(rig *r, uint32_t sequence, uint32_t *whole) {
-    return wisp__lane_turn(&r->base, &r->lane->in, sequence & WISP__LOW_24, whole);
+    return wisp__channel_turn(&r->base, &r->channel->in, sequence & WISP__LOW_24, whole);
 }
 
 TEST(turns_are_told_apart_over_every_wrap) {
@@ -292,9 +292,9 @@ TEST(turns_are_told_apart_over_every_wrap) {
     }
 }
 
-static wisp__held *rig_held(rig *r, int mark) {
-    size_t chunk = sizeof(wisp__held) + 16;
-    wisp__held *held = (wisp__held *)wisp__chunk_take(&r->base, &r->chunks, chunk);
+static wisp__buffered *rig_held(rig *r, int mark) {
+    size_t chunk = sizeof(wisp__buffered) + 16;
+    wisp__buffered *held = (wisp__buffered *)wisp__chunk_take(&r->base, &r->chunks, chunk);
     memset(held, 0, chunk);
     held->chunk_bytes = (int)chunk;
     held->charge = mark;
@@ -311,21 +311,21 @@ TEST(what_came_early_is_handed_out_in_order) {
         r.base.limits.window_items = 128;
         for (int tries = 0; given < 400 && tries < 100000; tries++) {
             uint32_t pick = given + (uint32_t)test_random_below(&seed, 128);
-            wisp__held *held;
+            wisp__buffered *held;
             switch (rig_turn(&r, first + pick, &whole)) {
             case WISP__EARLY:
                 CHECK_EQ_INT(whole, first + pick);
                 held = rig_held(&r, (int)pick);
-                CHECK_EQ_INT(wisp__lane_hold(&r.base, &r.lane->in, whole, held), WISP_OK);
+                CHECK_EQ_INT(wisp__channel_hold(&r.base, &r.channel->in, whole, held), WISP_OK);
                 CHECK_EQ_INT(rig_turn(&r, first + pick, &whole), WISP__AGAIN);
                 break;
             case WISP__NOW:
                 CHECK_EQ_INT(pick, given);
                 given++;
-                r.lane->in.next++;
-                while (wisp__lane_holds_next(&r.lane->in)) {
+                r.channel->in.next++;
+                while (wisp__channel_holds_next(&r.channel->in)) {
                     CHECK_EQ_INT(rig_turn(&r, first + given, &whole), WISP__AGAIN);
-                    held = wisp__lane_take_next(&r.lane->in);
+                    held = wisp__channel_take_next(&r.channel->in);
                     CHECK_EQ_INT(held->charge, (int)given);
                     given++;
                     wisp__chunk_give(&r.base, &r.chunks, held, (size_t)held->chunk_bytes);
@@ -333,10 +333,10 @@ TEST(what_came_early_is_handed_out_in_order) {
                 break;
             default: break;
             }
-            wisp__lane_check(&r.base, r.lane);
+            wisp__channel_check(&r.base, r.channel);
         }
         CHECK(given >= 400);
-        CHECK(r.lane->in.room <= 128);
+        CHECK(r.channel->in.room <= 128);
         rig_end(&r);
     }
 }
@@ -344,12 +344,12 @@ TEST(what_came_early_is_handed_out_in_order) {
 TEST(holding_without_memory_changes_nothing) {
     rig r;
     uint32_t whole;
-    wisp__held *held;
+    wisp__buffered *held;
     rig_start(&r, 1);
     held = rig_held(&r, 1);
-    CHECK_EQ_INT(wisp__lane_hold(&r.base, &r.lane->in, 5, held), WISP_OK);
+    CHECK_EQ_INT(wisp__channel_hold(&r.base, &r.channel->in, 5, held), WISP_OK);
     r.memory.fail_after = 0;
-    CHECK_EQ_INT(wisp__lane_hold(&r.base, &r.lane->in, 500, held), WISP_E_MEMORY);
+    CHECK_EQ_INT(wisp__channel_hold(&r.base, &r.channel->in, 500, held), WISP_E_MEMORY);
     r.memory.fail_after = LOW_NONE;
     CHECK_EQ_INT(rig_turn(&r, 5, &whole), WISP__AGAIN);
     CHECK_EQ_INT(rig_turn(&r, 500, &whole), WISP__EARLY);
@@ -362,8 +362,8 @@ TEST(a_small_window_holds_what_came_early) {
         rig_start(&r, 1);
         r.base.limits.window_items = limit;
         for (uint32_t n = 2; n <= (uint32_t)limit; n++) {
-            wisp__held *held = rig_held(&r, 1);
-            wisp_result result = wisp__lane_hold(&r.base, &r.lane->in, n, held);
+            wisp__buffered *held = rig_held(&r, 1);
+            wisp_result result = wisp__channel_hold(&r.base, &r.channel->in, n, held);
             CHECK_EQ_INT(result, WISP_OK);
             if (result) wisp__chunk_give(&r.base, &r.chunks, held, (size_t)held->chunk_bytes);
         }
@@ -378,8 +378,8 @@ static wisp_result rig_assemble(rig *r, bool first, bool last, int bytes, int th
     wisp__reader from = wisp__reader_on(content, there);
     wisp_result result;
     for (int i = 0; i < 4096; i++) content[i] = (uint8_t)(i * 7);
-    result = wisp__lane_assemble(&r->base, &r->lane->in, first, &from, bytes);
-    if (last) r->lane->in.assembling = false;
+    result = wisp__channel_assemble(&r->base, &r->channel->in, first, &from, bytes);
+    if (last) r->channel->in.assembling = false;
     return result;
 }
 
@@ -391,10 +391,10 @@ TEST(fragments_of_any_sizes_make_one_message) {
     for (int i = 0; i < 9; i++) {
         CHECK_EQ_INT(rig_assemble(&r, i == 0, false, sizes[i], sizes[i]), WISP_OK);
         for (int k = 0; k < sizes[i]; k++)
-            CHECK_EQ_INT(r.lane->in.whole[at + k], (uint8_t)(k * 7));
+            CHECK_EQ_INT(r.channel->in.whole[at + k], (uint8_t)(k * 7));
         at += sizes[i];
     }
-    CHECK_EQ_INT(r.lane->in.whole_bytes, at);
+    CHECK_EQ_INT(r.channel->in.whole_bytes, at);
     rig_end(&r);
 }
 
@@ -403,7 +403,7 @@ TEST(a_message_begins_anew_after_the_last_fragment) {
     rig_start(&r, 1);
     CHECK_EQ_INT(rig_assemble(&r, true, true, 500, 500), WISP_OK);
     CHECK_EQ_INT(rig_assemble(&r, true, false, 100, 100), WISP_OK);
-    CHECK_EQ_INT(r.lane->in.whole_bytes, 100);
+    CHECK_EQ_INT(r.channel->in.whole_bytes, 100);
     rig_end(&r);
 }
 
@@ -414,7 +414,7 @@ TEST(a_second_first_and_a_last_without_first_break_the_rules) {
     CHECK_EQ_INT(rig_assemble(&r, false, false, 10, 10), WISP_E_PROTOCOL);
     CHECK_EQ_INT(rig_assemble(&r, true, false, 10, 10), WISP_OK);
     CHECK_EQ_INT(rig_assemble(&r, true, false, 10, 10), WISP_E_PROTOCOL);
-    CHECK_EQ_INT(r.lane->in.whole_bytes, 10);
+    CHECK_EQ_INT(r.channel->in.whole_bytes, 10);
     rig_end(&r);
 }
 
@@ -428,7 +428,7 @@ TEST(a_message_has_a_largest_size_exactly) {
     CHECK_EQ_INT(rig_assemble(&r, false, false, 19512 - 16384 + 1, 4096), WISP_E_LIMIT);
     CHECK_EQ_INT(rig_assemble(&r, false, false, 19512 - 16384, 4096), WISP_OK);
     CHECK_EQ_INT(rig_assemble(&r, false, false, 1, 4096), WISP_E_LIMIT);
-    CHECK(r.lane->in.whole_room <= 19512 + WISP__SLACK);
+    CHECK(r.channel->in.whole_room <= 19512 + WISP__SLACK);
     rig_end(&r);
 }
 
@@ -445,7 +445,7 @@ TEST(a_fragment_without_memory_is_told) {
     CHECK_EQ_INT(rig_assemble(&r, true, false, 100, 100), WISP_OK);
     r.memory.fail_after = 0;
     CHECK_EQ_INT(rig_assemble(&r, false, false, 4000, 4000), WISP_E_MEMORY);
-    CHECK_EQ_INT(r.lane->in.whole_bytes, 100);
+    CHECK_EQ_INT(r.channel->in.whole_bytes, 100);
     r.memory.fail_after = LOW_NONE;
     CHECK_EQ_INT(rig_assemble(&r, false, false, 4000, 4000), WISP_OK);
     rig_end(&r);
@@ -463,14 +463,14 @@ static void forge(forged *f) {
 /* `item`: which of the channel's, from 0. */
 static void forge_section(forged *f, int delivery, int channel, uint32_t item) {
     uint32_t sequence = WISP_FIRST_NUMBER + item;
-    wisp__put(&f->body, (uint64_t)WISP__R_SECTION << 4, 8);
+    wisp__put(&f->body, (uint64_t)WISP__FRAME_SECTION << 4, 8);
     wisp__put(&f->body, (uint64_t)delivery, 2);
     wisp__put(&f->body, (uint64_t)channel, 4);
     if (delivery == WISP_RELIABLE) wisp__put(&f->body, sequence & WISP__LOW_24, 24);
 }
 
 static void forge_fragment(forged *f, bool first, bool last, int says, int bytes) {
-    wisp__put(&f->body, (uint64_t)WISP__R_FRAGMENT << 4, 8);
+    wisp__put(&f->body, (uint64_t)WISP__FRAME_FRAGMENT << 4, 8);
     wisp__put(&f->body, first, 1);
     wisp__put(&f->body, last, 1);
     wisp__put(&f->body, (uint64_t)says, 16);
@@ -589,7 +589,7 @@ TEST(fragments_that_make_no_message_end_the_session) {
 TEST(duplicate_fragments_are_taken_once) {
     static world_two t;
     wisp__session *s;
-    wisp__lane *lane;
+    wisp__channel *lane;
     pair_open(&t);
     for (int i = 0; i < 3; i++) {
         forged f;
@@ -602,7 +602,7 @@ TEST(duplicate_fragments_are_taken_once) {
     }
     s = (wisp__session *)wisp__pool_get(&t.server->peers.pool, t.to_client.id);
     if (!CHECK(s != NULL)) return;
-    lane = s->peer.lanes[3];
+    lane = s->peer.channels[3];
     if (!CHECK(lane != NULL)) return;
     CHECK_EQ_INT(lane->in.whole_bytes, 200);
     CHECK_EQ_INT(lane->in.next, WISP_FIRST_NUMBER + 1);
@@ -780,8 +780,8 @@ TEST(messages_and_fragments_survive_a_bad_network) {
 static void lanes_start_at(world_two *t, int channel, uint32_t sequence) {
     wisp__session *c = (wisp__session *)wisp__pool_get(&t->client->peers.pool, t->to_server.id);
     wisp__session *s = (wisp__session *)wisp__pool_get(&t->server->peers.pool, t->to_client.id);
-    wisp__lane *out = wisp__peer_lane(&t->client->base, &c->peer, channel);
-    wisp__lane *in = wisp__peer_lane(&t->server->base, &s->peer, channel);
+    wisp__channel *out = wisp__peer_channel(&t->client->base, &c->peer, channel);
+    wisp__channel *in = wisp__peer_channel(&t->server->base, &s->peer, channel);
     out->out.base = out->out.next = out->out.lost_from = sequence;
     in->in.next = sequence;
 }

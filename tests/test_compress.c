@@ -1,653 +1,813 @@
-/* test_compress.c - LZ4, deflate and zstd behind wisp.h, and the dictionaries of wisp_train
-
-   Links with -llz4 -ldeflate -lzstd. */
-#ifndef _DEFAULT_SOURCE
-#define _DEFAULT_SOURCE                       /* MAP_ANONYMOUS */
-#endif
+/* test_compress.c - runs, compressors and their contexts, dictionaries, the policy of auto */
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
-#define WISP_WITH_LZ4
-#define WISP_WITH_DEFLATE
-#define WISP_WITH_ZSTD
 #include "../wisp.h"
-#include "../wisp_compress.h"
 #include "test.h"
 #include "low.h"
 
-#define WISP_TRAIN_NO_MAIN
-#include "../tools/wisp_train.c"
+enum { MIB = 1 << 20 };
 
-#include <sys/mman.h>
-#include <unistd.h>
+/* --- a squeeze alone, and compressors that are plain enough to foresee --- */
 
-enum { MIB = 1 << 20, ALL_METHODS = 0xff, KINDS = 3 };
+/* Blocks of `parts` equal parts shrink to one of them; all others fail. */
+typedef struct folder {
+    int  parts;
+    int  opened, closed, calls;
+    int  dictionary_bytes;      /* of the last that was opened */
+    bool refuses_dictionaries, lies;
+} folder;
 
-static const struct { wisp_compression mode; int method; const wisp_compressor *compressor; }
-    kinds[KINDS] = {
-        { WISP_COMPRESSION_LZ4, WISP__LZ4, &wisp__lz4_compressor },
-        { WISP_COMPRESSION_DEFLATE, WISP__DEFLATE, &wisp__deflate_compressor },
-        { WISP_COMPRESSION_ZSTD, WISP__ZSTD, &wisp__zstd_compressor }
-    };
+typedef struct folder_context {
+    folder        *maker;
+    wisp_allocator memory;
+} folder_context;
+
+static void *folder_open(const wisp_compressor *c, const wisp_allocator *memory,
+                         const void *dictionary, int dictionary_bytes) {
+    folder *f = (folder *)c->user;
+    folder_context *context;
+    if (f->refuses_dictionaries && dictionary) return NULL;
+    context = (folder_context *)memory->alloc(memory->user, sizeof *context);
+    if (!context) return NULL;
+    CHECK((dictionary != NULL) == (dictionary_bytes > 0));
+    context->maker = f;
+    context->memory = *memory;
+    f->opened++;
+    f->dictionary_bytes = dictionary_bytes;
+    return context;
+}
+
+static void folder_close(const wisp_compressor *c, void *context) {
+    wisp_allocator memory = ((folder_context *)context)->memory;
+    ((folder *)c->user)->closed++;
+    memory.free(memory.user, context, sizeof(folder_context));
+}
+
+static int folder_compress(void *context, const void *from, int size, void *to, int capacity) {
+    folder *f = ((folder_context *)context)->maker;
+    const unsigned char *bytes = (const unsigned char *)from;
+    int part = size / f->parts;
+    f->calls++;
+    if (f->lies) return capacity + 1;
+    if (part * f->parts != size || part > capacity) return 0;
+    for (int i = 1; i < f->parts; i++)
+        if (memcmp(bytes, bytes + part * i, (size_t)part)) return -1;
+    memcpy(to, from, (size_t)part);
+    return part;
+}
+
+static int folder_decompress(void *context, const void *from, int size, void *to, int capacity) {
+    folder *f = ((folder_context *)context)->maker;
+    if (size > capacity / f->parts) return -1;
+    for (int i = 0; i < f->parts; i++)
+        memcpy((char *)to + (size_t)i * (size_t)size, from, (size_t)size);
+    return size * f->parts;
+}
+
+static wisp_compressor folder_for(folder *f, wisp_compression mode, int parts) {
+    wisp_compressor c;
+    memset(f, 0, sizeof *f);
+    memset(&c, 0, sizeof c);
+    f->parts = parts;
+    c.mode = mode;
+    c.name = "folder";
+    c.open = folder_open;
+    c.close = folder_close;
+    c.compress = folder_compress;
+    c.decompress = folder_decompress;
+    c.user = f;
+    return c;
+}
 
 typedef struct bench {
-    low_memory    memory;
-    wisp__base    base;
-    wisp__squeeze sq;
-    unsigned char from[MIB + 1], packed[MIB + 1], back[MIB + 1];
+    low_memory     memory;
+    wisp__base     base;
+    wisp__compress  sq;
+    folder         lz4, zstd;
+    unsigned char  from[2 * MIB], packed[2 * MIB], back[2 * MIB];
 } bench;
 
-static bench *bench_start(void) {
+static bench *bench_bare(void) {
     static bench b;
     low_start(&b.base, &b.memory);
-    wisp__squeeze_init(&b.sq, &b.base);
-    for (int i = 0; i < KINDS; i++)
-        CHECK_EQ_INT(wisp__squeeze_add(&b.sq, kinds[i].compressor), WISP_OK);
+    wisp__compress_init(&b.sq, &b.base);
     return &b;
 }
 
+/* Two halves are LZ4's, four quarters are also zstd's, which then is better. */
+static bench *bench_start(void) {
+    bench *b = bench_bare();
+    wisp_compressor c = folder_for(&b->lz4, WISP_COMPRESSION_LZ4, 2);
+    CHECK_EQ_INT(wisp__compress_add(&b->sq, &c), WISP_OK);
+    c = folder_for(&b->zstd, WISP_COMPRESSION_ZSTD, 4);
+    CHECK_EQ_INT(wisp__compress_add(&b->sq, &c), WISP_OK);
+    return b;
+}
+
 static void bench_end(bench *b) {
-    wisp__squeeze_check(&b->sq);
-    wisp__squeeze_free(&b->sq);
+    wisp__compress_check(&b->sq);
+    wisp__compress_free(&b->sq);
     CHECK(low_is_empty(&b->base, &b->memory));
 }
 
-static wisp__squeeze_stream stream_of(wisp_compression mode, uint32_t dictionary) {
-    wisp__squeeze_stream s;
-    wisp__squeeze_stream_init(&s, mode, dictionary);
+enum { ALL_METHODS = 0xff };
+
+static wisp__compress_stream stream_of(wisp_compression mode, uint32_t dictionary) {
+    wisp__compress_stream s;
+    wisp__compress_stream_init(&s, mode, dictionary);
     return s;
 }
 
-static int bench_round(bench *b, wisp__squeeze_stream *s, int size, int *method) {
+/* Packs from, checks that it comes back and that nothing was written past the ends. */
+static int bench_round(bench *b, wisp__compress_stream *s, unsigned methods, int size,
+                       int *method) {
     int packed;
-    b->packed[size] = 0x11;
-    packed = wisp__squeeze_pack(&b->sq, s, ALL_METHODS, b->from, size, b->packed, size, method);
+    memset(b->packed, 0x11, (size_t)size + 1);
+    packed = wisp__compress_pack(&b->sq, s, methods, b->from, size, b->packed, size, method);
     CHECK(packed >= 0 && (packed < size || packed == 0));
     CHECK(b->packed[size] == 0x11);
+    CHECK((packed == 0) == (*method == WISP__STORED));
     if (!packed) return 0;
     b->back[size] = 0x22;
-    CHECK_EQ_INT(wisp__squeeze_unpack(&b->sq, *method, s->dictionary, b->packed, packed, b->back,
-                                      size), WISP_OK);
+    CHECK_EQ_INT(wisp__compress_unpack(&b->sq, *method, s->dictionary, b->packed, packed, b->back,
+                                       size), WISP_OK);
     CHECK_EQ_MEM(b->back, b->from, size);
     CHECK(b->back[size] == 0x22);
     return packed;
 }
 
-/* --- what is packed --- */
+/* Random bytes in so many equal parts. */
+static void fill_parts(bench *b, uint64_t *seed, int size, int parts) {
+    int part = size / parts;
+    low_random_bytes(seed, b->from, part);
+    for (int i = 1; i < parts; i++) memcpy(b->from + part * i, b->from, (size_t)part);
+}
 
-typedef enum filling { NOISE, ZEROS, TEXT, RECORDS, MIXED, FILLINGS } filling;
+/* --- runs --- */
 
-static void fill_text(uint64_t *seed, unsigned char *to, int size) {
-    char line[96];
+static int runs_round(bench *b, int size) {
+    int packed = wisp__runs_pack(b->from, size, b->packed, size - 1);
+    CHECK(packed >= 0 && packed < size);
+    if (!packed) return 0;
+    b->back[size] = 0x22;
+    CHECK_EQ_INT(wisp__runs_unpack(b->packed, packed, b->back, size), size);
+    CHECK_EQ_MEM(b->back, b->from, size);
+    CHECK(b->back[size] == 0x22);
+    return packed;
+}
+
+TEST(runs_have_this_form) {
+    static const struct { int size, packed; unsigned char from[24], to[12]; } forms[] = {
+        { 8, 1, { 0 }, { 0x40 } },
+        { 15, 2, { 0 }, { 0x78, 0x00 } },
+        { 20, 2, { 0 }, { 0x78, 0x05 } },
+        { 8, 2, { 9, 9, 9, 9, 9, 9, 9, 9 }, { 0x84, 9 } },
+        { 8, 5, { 0, 0, 7, 0, 6, 0, 0, 0 }, { 0x13, 7, 0, 6, 0x18 } },
+        { 10, 8, { 1, 2, 3, 0, 0, 0, 0, 4, 5, 6 }, { 0x03, 1, 2, 3, 0x23, 4, 5, 6 } },
+        { 24, 12, { 1, 2, 3, 4, 5, 6, 7, 8 },
+          { 0x07, 0x01, 1, 2, 3, 4, 5, 6, 7, 8, 0x78, 0x01 } },
+    };
+    unsigned char to[24], back[24];
+    for (int i = 0; i < (int)(sizeof forms / sizeof *forms); i++) {
+        CHECK_EQ_INT(wisp__runs_pack(forms[i].from, forms[i].size, to, 24), forms[i].packed);
+        CHECK_EQ_MEM(to, forms[i].to, forms[i].packed);
+        CHECK_EQ_INT(wisp__runs_unpack(to, forms[i].packed, back, 24), forms[i].size);
+        CHECK_EQ_MEM(back, forms[i].from, forms[i].size);
+    }
+}
+
+TEST(one_run_takes_a_few_bytes_whatever_its_length) {
+    bench *b = bench_bare();
+    memset(b->from, 0xff, MIB);
+    CHECK_EQ_INT(runs_round(b, 125), 2);
+    CHECK_EQ_INT(runs_round(b, 130), 2);
+    CHECK_EQ_INT(runs_round(b, 131), 3);
+    CHECK_EQ_INT(runs_round(b, MIB), 5);
+    memset(b->from, 0, MIB);
+    CHECK_EQ_INT(runs_round(b, 14), 1);
+    CHECK_EQ_INT(runs_round(b, 1200), 3);
+    CHECK_EQ_INT(runs_round(b, MIB), 4);
+    bench_end(b);
+}
+
+TEST(mostly_zero_bytes_take_two_for_each_that_is_not) {
+    bench *b = bench_bare();
+    uint64_t seed = 3;
+    memset(b->from, 0, 1200);
+    for (int i = 0; i < 60; i++)
+        b->from[i * 20 + test_random_below(&seed, 20)] = (unsigned char)(1 + i);
+    CHECK(runs_round(b, 1200) <= 60 * 3);
+    memset(b->from, 0, 1200);
+    for (int i = 0; i < 120; i++) b->from[i * 10] = (unsigned char)(1 + i);
+    CHECK(runs_round(b, 1200) <= 120 * 2 + 1);
+    bench_end(b);
+}
+
+TEST(random_bytes_are_never_made_larger) {
+    bench *b = bench_start();
+    uint64_t seed = 4;
+    for (int size = 1; size < 2000; size++) {
+        int method;
+        wisp__compress_stream s = stream_of(WISP_COMPRESSION_AUTO, 0);
+        low_random_bytes(&seed, b->from, size);
+        if (size >= 16) CHECK_EQ_INT(runs_round(b, size), 0);
+        CHECK_EQ_INT(bench_round(b, &s, ALL_METHODS, size, &method), 0);
+    }
+    bench_end(b);
+}
+
+/* Stretches of zeros, of one byte, and of anything, of any length. */
+static void fill_stretches(bench *b, uint64_t *seed, int size) {
     for (int at = 0; at < size;) {
-        int count = snprintf(line, sizeof line,
-                             "{\"id\":%d,\"hp\":%d,\"name\":\"player%d\",\"alive\":%s},",
-                             test_random_below(seed, 1000), test_random_below(seed, 101),
-                             test_random_below(seed, 64),
-                             test_random_below(seed, 4) ? "true" : "false");
+        int count = 1 + test_random_below(seed, test_random_below(seed, 8) ? 9 : 300);
+        int kind = test_random_below(seed, 3), byte = test_random_below(seed, 256);
         if (count > size - at) count = size - at;
-        memcpy(to + at, line, (size_t)count);
+        if (kind == 2) low_random_bytes(seed, b->from + at, count);
+        else memset(b->from + at, kind ? byte : 0, (size_t)count);
         at += count;
     }
 }
 
-/* Of 12 bytes: a number that counts, a type, small changes, zeros. */
-static void fill_records(uint64_t *seed, unsigned char *to, int size) {
-    for (int i = 0; i < size; i++) {
-        int column = i % 12;
-        to[i] = 0;
-        if (column == 0) to[i] = (unsigned char)(i / 12);
-        if (column == 2) to[i] = (unsigned char)test_random_below(seed, 3);
-        if (column == 4 || column == 6) to[i] = (unsigned char)(120 + test_random_below(seed, 9));
-    }
-}
-
-static void fill(uint64_t *seed, filling what, unsigned char *to, int size) {
-    int half = size / 2;
-    switch (what) {
-    case NOISE: low_random_bytes(seed, to, size); break;
-    case ZEROS: memset(to, 0, (size_t)size); break;
-    case TEXT: fill_text(seed, to, size); break;
-    case RECORDS: fill_records(seed, to, size); break;
-    default:
-        low_random_bytes(seed, to, half);
-        fill_text(seed, to + half, size - half);
-    }
-}
-
-static const int sizes[] = { 8, 13, 64, 200, 700, 1200, 5000, 65535, 65536, 200000, MIB };
-enum { SIZES = (int)(sizeof sizes / sizeof *sizes) };
-
-static uint32_t bench_dictionary(bench *b, int size) {
-    uint64_t seed = 99;
-    uint32_t id;
-    static unsigned char words[200000];
-    fill_text(&seed, words, size);
-    CHECK_EQ_INT(wisp__squeeze_dictionary(&b->sq, words, size, &id), WISP_OK);
-    return id;
-}
-
-/* --- each compressor --- */
-
-TEST(blocks_of_every_size_come_back_smaller_or_not_at_all) {
-    bench *b = bench_start();
-    uint64_t seed = 1;
-    for (int k = 0; k < KINDS; k++)
-        for (int i = 0; i < SIZES; i++)
-            for (int what = 0; what < FILLINGS; what++) {
-                wisp__squeeze_stream s = stream_of(kinds[k].mode, 0);
-                int method, packed;
-                if (sizes[i] > 100000 && what % 2) continue;
-                fill(&seed, (filling)what, b->from, sizes[i]);
-                packed = bench_round(b, &s, sizes[i], &method);
-                if (what == NOISE) CHECK_EQ_INT(packed, 0);
-                if (what == ZEROS && sizes[i] >= 64) CHECK(packed > 0 && packed <= 4);
-                if (what == TEXT && sizes[i] >= 200) CHECK_EQ_INT(method, kinds[k].method);
-                if (what == TEXT && sizes[i] >= 700) CHECK(packed < sizes[i] * 6 / 10);
-            }
-    bench_end(b);
-}
-
 TEST(room_to_spare_is_no_reason_to_grow) {
-    bench *b = bench_start();
-    uint64_t seed = 14;
-    for (int k = 0; k < KINDS; k++)
-        for (int size = 8; size < 1200; size += 7) {
-            wisp__squeeze_stream s = stream_of(kinds[k].mode, 0);
-            int method;
-            fill(&seed, NOISE, b->from, size);
-            CHECK_EQ_INT(wisp__squeeze_pack(&b->sq, &s, ALL_METHODS, b->from, size, b->packed, MIB,
-                                            &method), 0);
-        }
-    bench_end(b);
-}
-
-TEST(one_context_serves_blocks_in_any_order_after_any_failure) {
-    bench *b = bench_start();
-    uint64_t seed = 2;
-    for (int k = 0; k < KINDS; k++) {
-        wisp__squeeze_stream s = stream_of(kinds[k].mode, 0);
-        for (int i = 0; i < 600; i++) {
-            int method, size = 8 + test_random_below(&seed, i % 10 ? 1200 : 100000);
-            fill(&seed, (filling)test_random_below(&seed, FILLINGS), b->from, size);
-            bench_round(b, &s, size, &method);
-            low_random_bytes(&seed, b->packed, 40);
-            wisp__squeeze_unpack(&b->sq, kinds[k].method, 0, b->packed, 40, b->back, 1000);
-        }
+    bench *b = bench_bare();
+    uint64_t seed = 24;
+    for (int size = 8; size < 300; size++) {
+        wisp__compress_stream s = stream_of(WISP_COMPRESSION_AUTO, 0);
+        int method;
+        low_random_bytes(&seed, b->from, size);
+        CHECK_EQ_INT(wisp__compress_pack(&b->sq, &s, ALL_METHODS, b->from, size, b->packed, MIB,
+                                         &method), 0);
     }
     bench_end(b);
 }
 
-TEST(the_same_block_packs_the_same_whatever_went_before) {
-    bench *b = bench_start();
-    uint64_t seed = 3;
-    static unsigned char text[1200], first[1200], again[1200];
-    fill(&seed, TEXT, text, 1200);
-    for (int k = 0; k < KINDS; k++) {
-        wisp__squeeze_stream s = stream_of(kinds[k].mode, 0);
-        int method, size = wisp__squeeze_pack(&b->sq, &s, ALL_METHODS, text, 1200, first, 1200,
-                                              &method);
-        for (int i = 0; i < SIZES; i++) {
-            fill(&seed, MIXED, b->from, sizes[i]);
-            bench_round(b, &s, sizes[i], &method);
-            CHECK_EQ_INT(wisp__squeeze_pack(&b->sq, &s, ALL_METHODS, text, 1200, again, 1200,
-                                            &method), size);
-            CHECK_EQ_MEM(first, again, size);
-        }
-    }
-    bench_end(b);
-}
-
-TEST(once_ready_a_context_takes_no_more_memory) {
-    bench *b = bench_start();
-    uint64_t seed = 4;
-    uint32_t id = bench_dictionary(b, 30000);
-    long long calls;
-    CHECK_EQ_INT(wisp__squeeze_ready(&b->sq, WISP_COMPRESSION_AUTO, 0), WISP_OK);
-    CHECK_EQ_INT(wisp__squeeze_ready(&b->sq, WISP_COMPRESSION_AUTO, id), WISP_OK);
-    CHECK_EQ_INT(wisp__squeeze_ready(&b->sq, WISP_COMPRESSION_DEFLATE, 0), WISP_OK);
-    calls = b->memory.calls;
-    CHECK_EQ_INT(calls, 1 + 5);
-    for (int k = 0; k < KINDS; k++)
-        for (int i = 0; i < SIZES; i++) {
-            wisp__squeeze_stream s = stream_of(kinds[k].mode, 0);
-            int method;
-            fill(&seed, TEXT, b->from, sizes[i]);
-            bench_round(b, &s, sizes[i], &method);
-            if (kinds[k].mode == WISP_COMPRESSION_DEFLATE) continue;
-            s = stream_of(kinds[k].mode, id);
-            bench_round(b, &s, sizes[i], &method);
-        }
-    CHECK_EQ_INT(b->memory.calls, calls);
-    bench_end(b);
-}
-
-TEST(a_context_is_as_large_as_the_header_says) {
-    static const int most[KINDS] = { 17 << 10, 1 << 10, MIB };
-    for (int k = 0; k < KINDS; k++) {
-        bench *b = bench_start();
-        CHECK_EQ_INT(wisp__squeeze_ready(&b->sq, kinds[k].mode, 0), WISP_OK);
-        CHECK(b->memory.held <= most[k]);
-        CHECK(b->base.stats.memory == (uint64_t)b->memory.held);
-        bench_end(b);
-    }
-}
-
-TEST(each_allocation_may_fail) {
-    for (int k = 0; k < KINDS; k++)
-        for (int with = 0; with < 2; with++)
-            for (int after = 0; after < 3; after++) {
-                bench *b = bench_start();
-                uint32_t id = with ? bench_dictionary(b, 5000) : 0;
-                wisp_result result;
-                b->memory.fail_after = after;
-                result = wisp__squeeze_ready(&b->sq, kinds[k].mode, id);
-                if (kinds[k].mode == WISP_COMPRESSION_DEFLATE && with)
-                    CHECK_EQ_INT(result, WISP_E_UNSUPPORTED);
-                else
-                    CHECK_EQ_INT(result, after ? WISP_OK : WISP_E_MEMORY);
-                bench_end(b);
-            }
-}
-
-/* --- hostile bytes --- */
-
-TEST(a_bomb_is_an_error_of_each) {
-    bench *b = bench_start();
-    memset(b->from, 0, MIB);
-    for (int k = 0; k < KINDS; k++) {
-        void *context;
-        int packed;
-        long long held;
-        CHECK_EQ_INT(wisp__squeeze_open(&b->sq, kinds[k].method, 0, &context), WISP_OK);
-        held = b->memory.held;
-        packed = kinds[k].compressor->compress(context, b->from, MIB, b->packed, MIB);
-        CHECK(packed > 0 && packed < MIB / 100);
-        for (int expected = 1; expected < 2 * MIB; expected = expected * 3 + 1) {
-            int room = expected < MIB ? expected : MIB - 1;
-            b->back[room] = 0x22;
-            CHECK_EQ_INT(wisp__squeeze_unpack(&b->sq, kinds[k].method, 0, b->packed, packed,
-                                              b->back, room), WISP_E_COMPRESSED);
-            CHECK(b->back[room] == 0x22);
-        }
-        CHECK_EQ_INT(b->memory.largest, held);
-    }
-    bench_end(b);
-}
-
-TEST(fewer_bytes_than_expected_are_an_error_of_each) {
-    bench *b = bench_start();
+TEST(runs_come_back_and_fit_exactly_what_they_take) {
+    bench *b = bench_bare();
     uint64_t seed = 5;
-    fill(&seed, TEXT, b->from, 1000);
-    for (int k = 0; k < KINDS; k++) {
-        wisp__squeeze_stream s = stream_of(kinds[k].mode, 0);
-        int method, packed = bench_round(b, &s, 1000, &method);
-        CHECK_EQ_INT(wisp__squeeze_unpack(&b->sq, method, 0, b->packed, packed, b->back, 1001),
-                     WISP_E_COMPRESSED);
-        CHECK_EQ_INT(wisp__squeeze_unpack(&b->sq, method, 0, b->packed, packed, b->back, 999),
-                     WISP_E_COMPRESSED);
-    }
-    bench_end(b);
-}
-
-TEST(cut_off_or_prolonged_bytes_are_an_error_of_each) {
-    bench *b = bench_start();
-    uint64_t seed = 6;
-    fill(&seed, TEXT, b->from, 1000);
-    for (int k = 0; k < KINDS; k++) {
-        wisp__squeeze_stream s = stream_of(kinds[k].mode, 0);
-        int method, packed = bench_round(b, &s, 1000, &method);
-        for (int size = 0; size <= packed + 8; size++) {
-            if (size > packed) b->packed[size - 1] = 0;
-            CHECK_EQ_INT(wisp__squeeze_unpack(&b->sq, method, 0, b->packed, size, b->back, 1000),
-                         size == packed ? WISP_OK : WISP_E_COMPRESSED);
-        }
-    }
-    bench_end(b);
-}
-
-TEST(mangled_bytes_stay_within_their_bounds) {
-    bench *b = bench_start();
-    uint64_t seed = 7;
-    uint32_t id = bench_dictionary(b, 3000);
-    for (int i = 0; i < 6000; i++) {
-        int k = i % KINDS, size = 100 + test_random_below(&seed, 400), method, packed;
-        uint32_t with = i % 2 && k != 1 ? id : 0;
-        wisp__squeeze_stream s = stream_of(kinds[k].mode, with);
-        wisp_result result;
-        unsigned char *exact;
-        fill(&seed, TEXT, b->from, size);
-        packed = bench_round(b, &s, size, &method);
+    for (int i = 0; i < 4000; i++) {
+        int size = 2 + test_random_below(&seed, 600), packed;
+        fill_stretches(b, &seed, size);
+        packed = runs_round(b, size);
         if (!packed) continue;
-        for (int flips = test_random_below(&seed, 3); flips >= 0; flips--)
-            b->packed[test_random_below(&seed, packed)] ^=
-                (unsigned char)(1 << test_random_below(&seed, 8));
-        exact = (unsigned char *)malloc((size_t)size);
-        if (!exact) break;
-        result = wisp__squeeze_unpack(&b->sq, method, with, b->packed, packed, exact, size);
+        b->packed[packed] = 0x33;
+        CHECK_EQ_INT(wisp__runs_pack(b->from, size, b->packed, packed), packed);
+        CHECK_EQ_INT(wisp__runs_pack(b->from, size, b->packed, packed - 1), 0);
+        CHECK(b->packed[packed] == 0x33);
+        CHECK_EQ_INT(wisp__runs_unpack(b->packed, packed, b->back, size - 1), -1);
+    }
+    bench_end(b);
+}
+
+TEST(broken_runs_are_refused_within_their_bounds) {
+    bench *b = bench_bare();
+    static const unsigned char bad[][16] = {
+        { 1, 0x00 },                                    /* nothing */
+        { 4, 0x00, 0x78, 0xd9, 0x07 },            /* nothing, then 1000 zeros */
+        { 1, 0x80 },                                    /* a run of what? */
+        { 1, 0x78 },                                    /* how many zeros? */
+        { 2, 0x78, 0x80 },
+        { 2, 0x02, 0x01 },                              /* two bytes, one is there */
+        { 7, 0x78, 0x80, 0x80, 0x80, 0x80, 0x80, 0x00 },  /* a count too long */
+        { 13, 0x78, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0xff, 0x01 },
+        { 6, 0x78, 0xff, 0xff, 0xff, 0xff, 0x7f },      /* 2^35 zeros */
+        { 6, 0x78, 0xf2, 0xff, 0xff, 0xff, 0x00 },      /* 2^28 + 1 zeros */
+        { 7, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 0x00 },
+        { 6, 0x07, 0xff, 0xff, 0xff, 0x7f, 0x01 },
+    };
+    for (int i = 0; i < (int)(sizeof bad / sizeof *bad); i++) {
+        memset(b->back, 0x22, 1024);
+        CHECK_EQ_INT(wisp__compress_unpack(&b->sq, WISP__RUNS, 0, bad[i] + 1, bad[i][0], b->back,
+                                           1000), WISP_E_COMPRESSED);
+        CHECK(b->back[1000] == 0x22);
+    }
+    bench_end(b);
+}
+
+TEST(mangled_runs_write_what_is_expected_or_fail) {
+    bench *b = bench_bare();
+    uint64_t seed = 6;
+    for (int i = 0; i < 20000; i++) {
+        int size = 8 + test_random_below(&seed, 200), packed, at;
+        wisp_result result;
+        fill_stretches(b, &seed, size);
+        packed = wisp__runs_pack(b->from, size, b->packed, size - 1);
+        if (!packed) continue;
+        at = test_random_below(&seed, packed);
+        b->packed[at] ^= (unsigned char)(1 << test_random_below(&seed, 8));
+        if (i % 4 == 0) packed = at;
+        b->back[size] = 0x22;
+        result = wisp__compress_unpack(&b->sq, WISP__RUNS, 0, b->packed, packed, b->back, size);
         CHECK(result == WISP_OK || result == WISP_E_COMPRESSED);
-        free(exact);
+        CHECK(b->back[size] == 0x22);
     }
     bench_end(b);
 }
 
-/* Bytes with nothing readable behind them: no sanitizer looks into the libraries. */
-typedef struct fence {
-    unsigned char *pages, *end;
-    size_t         size;
-} fence;
+/* --- compressors --- */
 
-enum { FENCED = 700 };     /* bytes unpacked */
-
-static fence fence_start(void) {
-    fence f;
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    f.size = 2 * page;
-    f.pages = (unsigned char *)mmap(NULL, f.size, PROT_READ | PROT_WRITE,
-                                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    f.end = f.pages + page;
-    CHECK_EQ_INT(mprotect(f.end, page, PROT_NONE), 0);
-    return f;
-}
-
-static wisp_result unpack_fenced(bench *b, const fence *f, int kind, uint32_t with,
-                                 const unsigned char *bytes, int count) {
-    unsigned char *at = f->end - count;
-    if (count) memcpy(at, bytes, (size_t)count);
-    return wisp__squeeze_unpack(&b->sq, kinds[kind].method, with, at, count, b->back, FENCED);
-}
-
-/* Every beginning of a few bytes, whole frames, and frames with a few bytes more behind them. */
-TEST(nothing_is_read_behind_the_end) {
-    bench *b = bench_start();
-    fence f = fence_start();
-    uint64_t seed = 21;
-    uint32_t ids[2] = { 0, 0 };
-    ids[1] = bench_dictionary(b, 3000);
-    for (int k = 0; k < KINDS; k++)
-        for (int i = 0; i < 256 * 10; i++) {
-            unsigned char bytes[16];
-            uint32_t with = k != 1 ? ids[i & 1] : 0;
-            wisp_result result;
-            low_random_bytes(&seed, bytes, (int)sizeof bytes);
-            bytes[0] = (unsigned char)(i / 10);
-            if (i % 3) bytes[2] = (unsigned char)(bytes[2] & 7), bytes[3] = 0;
-            result = unpack_fenced(b, &f, k, with, bytes, i % 10);
-            CHECK(result == WISP_OK || result == WISP_E_COMPRESSED);
-        }
-    for (int k = 0; k < KINDS; k++)
-        for (int with = 0; with < (k == 1 ? 1 : 2); with++) {
-            wisp__squeeze_stream s = stream_of(kinds[k].mode, ids[with]);
-            int method, packed;
-            fill(&seed, TEXT, b->from, FENCED);
-            packed = bench_round(b, &s, FENCED, &method);
-            if (!CHECK(packed > 0)) continue;
-            CHECK_EQ_INT(unpack_fenced(b, &f, k, ids[with], b->packed, packed), WISP_OK);
-            memset(b->packed + packed, 0, 8);
-            for (int more = 1; more <= 8; more++)
-                CHECK_EQ_INT(unpack_fenced(b, &f, k, ids[with], b->packed, packed + more),
-                             WISP_E_COMPRESSED);
-            for (int less = 1; less < packed; less++)
-                CHECK_EQ_INT(unpack_fenced(b, &f, k, ids[with], b->packed, packed - less),
-                             WISP_E_COMPRESSED);
-        }
-    munmap(f.pages, f.size);
+TEST(a_compressor_must_be_whole_and_of_a_mode_that_can_be_plugged_in) {
+    bench *b = bench_bare();
+    folder f;
+    const wisp_compressor whole = folder_for(&f, WISP_COMPRESSION_USER, 2);
+    wisp_compressor c = whole;
+    CHECK_EQ_INT(wisp__compress_add(&b->sq, NULL), WISP_E_ARGUMENT);
+    c.name = NULL;
+    CHECK_EQ_INT(wisp__compress_add(&b->sq, &c), WISP_E_ARGUMENT);
+    c = whole;
+    c.open = NULL;
+    CHECK_EQ_INT(wisp__compress_add(&b->sq, &c), WISP_E_ARGUMENT);
+    c = whole;
+    c.close = NULL;
+    CHECK_EQ_INT(wisp__compress_add(&b->sq, &c), WISP_E_ARGUMENT);
+    c = whole;
+    c.compress = NULL;
+    CHECK_EQ_INT(wisp__compress_add(&b->sq, &c), WISP_E_ARGUMENT);
+    c = whole;
+    c.decompress = NULL;
+    CHECK_EQ_INT(wisp__compress_add(&b->sq, &c), WISP_E_ARGUMENT);
+    for (int mode = -1; mode < 40; mode++) {
+        bool may = (mode >= WISP_COMPRESSION_LZ4 && mode <= WISP_COMPRESSION_ZSTD) ||
+                   (mode >= WISP_COMPRESSION_USER && mode < WISP_COMPRESSION_USER + 3);
+        bool always = mode == WISP_COMPRESSION_NONE || mode == WISP_COMPRESSION_AUTO;
+        c = whole;
+        c.mode = mode;
+        CHECK_EQ_INT(wisp__compress_can(&b->sq, mode), always ? WISP_OK : may ? WISP_E_UNSUPPORTED
+                                                                             : WISP_E_ARGUMENT);
+        CHECK_EQ_INT(wisp__compress_add(&b->sq, &c), may ? WISP_OK : WISP_E_ARGUMENT);
+        CHECK_EQ_INT(wisp__compress_can(&b->sq, mode), may || always ? WISP_OK : WISP_E_ARGUMENT);
+    }
+    CHECK_EQ_INT(b->sq.methods, 0xff);
+    CHECK_EQ_INT(f.opened, 0);
     bench_end(b);
 }
 
-/* All that a frame's head may say, made by libzstd itself. */
-TEST(the_end_of_every_frame_is_found) {
-    ZSTD_CCtx *z = ZSTD_createCCtx();
-    static unsigned char from[200000], frame[210000];
-    uint64_t seed = 22;
-    for (int i = 0; i < 64; i++) {
-        static const int lengths[] = { 0, 1, 100, 300, 70000, 200000 };
-        int size = lengths[i % 6];
-        size_t count;
-        fill(&seed, (filling)(i % FILLINGS), from, size);
-        ZSTD_CCtx_reset(z, ZSTD_reset_session_and_parameters);
-        ZSTD_CCtx_setParameter(z, ZSTD_c_format, ZSTD_f_zstd1_magicless);
-        ZSTD_CCtx_setParameter(z, ZSTD_c_contentSizeFlag, i & 1);
-        ZSTD_CCtx_setParameter(z, ZSTD_c_checksumFlag, i >> 1 & 1);
-        ZSTD_CCtx_setParameter(z, ZSTD_c_windowLog, i & 4 ? 10 : 17);
-        count = ZSTD_compress2(z, frame, sizeof frame, from, (size_t)size);
-        if (!CHECK(!ZSTD_isError(count))) break;
-        CHECK_EQ_INT(wisp__zstd_frame_bytes(frame, (int64_t)count), count);
-        CHECK_EQ_INT(wisp__zstd_frame_bytes(frame, (int64_t)count + 5), count);
-        CHECK_EQ_INT(wisp__zstd_frame_bytes(frame, (int64_t)count - 1), 0);
-    }
-    ZSTD_freeCCtx(z);
+TEST(the_struct_of_a_compressor_is_copied) {
+    bench *b = bench_bare();
+    int method;
+    uint64_t seed = 7;
+    wisp__compress_stream s = stream_of(WISP_COMPRESSION_LZ4, 0);
+    wisp_compressor c = folder_for(&b->lz4, WISP_COMPRESSION_LZ4, 2);
+    CHECK_EQ_INT(wisp__compress_add(&b->sq, &c), WISP_OK);
+    memset(&c, 0, sizeof c);
+    fill_parts(b, &seed, 500, 2);
+    CHECK_EQ_INT(bench_round(b, &s, ALL_METHODS, 500, &method), 250);
+    CHECK_EQ_INT(method, WISP__LZ4);
+    bench_end(b);
 }
 
-/* --- forms --- */
-
-TEST(blocks_are_of_the_public_formats) {
+TEST(a_context_is_made_once_for_each_compressor_and_dictionary) {
     bench *b = bench_start();
     uint64_t seed = 8;
-    static unsigned char frame[1200 + 4] = { 0x28, 0xb5, 0x2f, 0xfd };
-    wisp__squeeze_stream s = stream_of(WISP_COMPRESSION_LZ4, 0);
-    int method, packed;
-    fill(&seed, TEXT, b->from, 1200);
-    packed = bench_round(b, &s, 1200, &method);
-    CHECK_EQ_INT(LZ4_decompress_safe((const char *)b->packed, (char *)b->back, packed, 1200), 1200);
-    s = stream_of(WISP_COMPRESSION_ZSTD, 0);
-    packed = bench_round(b, &s, 1200, &method);
-    CHECK_EQ_INT(b->packed[0], 0);              /* no size, no dictionary id, no checksum */
-    memcpy(frame + 4, b->packed, (size_t)packed);
-    memset(b->back, 0, 1200);
-    CHECK_EQ_INT(ZSTD_decompress(b->back, 1200, frame, (size_t)packed + 4), 1200);
-    CHECK_EQ_MEM(b->back, b->from, 1200);
+    uint32_t id;
+    int method;
+    wisp__compress_stream plain = stream_of(WISP_COMPRESSION_LZ4, 0), with;
+    CHECK_EQ_INT(wisp__compress_dictionary(&b->sq, "some words", 10, &id), WISP_OK);
+    with = stream_of(WISP_COMPRESSION_LZ4, id);
+    CHECK_EQ_INT(b->lz4.opened, 0);
+    for (int i = 0; i < 50; i++) {
+        fill_parts(b, &seed, 400, 2);
+        CHECK_EQ_INT(bench_round(b, &plain, ALL_METHODS, 400, &method), 200);
+        CHECK_EQ_INT(bench_round(b, &with, ALL_METHODS, 400, &method), 200);
+    }
+    CHECK_EQ_INT(b->lz4.opened, 2);
+    CHECK_EQ_INT(b->lz4.dictionary_bytes, 10);
+    CHECK_EQ_INT(b->zstd.opened, 0);
+    CHECK_EQ_INT(b->memory.calls, 3);
+    bench_end(b);
+    CHECK_EQ_INT(b->lz4.closed, 2);
+}
+
+TEST(a_compressor_of_the_same_mode_takes_the_place_of_the_former) {
+    bench *b = bench_start();
+    folder other;
+    wisp_compressor c = folder_for(&other, WISP_COMPRESSION_LZ4, 4);
+    int method;
+    uint64_t seed = 9;
+    wisp__compress_stream s = stream_of(WISP_COMPRESSION_LZ4, 0);
+    fill_parts(b, &seed, 400, 4);
+    CHECK_EQ_INT(bench_round(b, &s, ALL_METHODS, 400, &method), 200);
+    CHECK_EQ_INT(wisp__compress_add(&b->sq, &c), WISP_OK);
+    CHECK_EQ_INT(b->lz4.closed, 1);
+    CHECK_EQ_INT(bench_round(b, &s, ALL_METHODS, 400, &method), 100);
+    bench_end(b);
+    CHECK_EQ_INT(other.closed, 1);
+}
+
+TEST(a_context_that_cannot_be_made_tells_why) {
+    bench *b = bench_start();
+    uint32_t id;
+    unsigned char byte = 1, to[10];
+    int method;
+    wisp__compress_stream s = stream_of(WISP_COMPRESSION_LZ4, 0);
+    CHECK_EQ_INT(wisp__compress_dictionary(&b->sq, "some words", 10, &id), WISP_OK);
+    b->lz4.refuses_dictionaries = true;
+    CHECK_EQ_INT(wisp__compress_ready(&b->sq, WISP_COMPRESSION_LZ4, id), WISP_E_UNSUPPORTED);
+    CHECK_EQ_INT(wisp__compress_unpack(&b->sq, WISP__LZ4, id, &byte, 1, to, 10),
+                 WISP_E_UNSUPPORTED);
+    b->memory.fail_after = 0;
+    CHECK_EQ_INT(wisp__compress_ready(&b->sq, WISP_COMPRESSION_ZSTD, id), WISP_E_MEMORY);
+    CHECK_EQ_INT(wisp__compress_ready(&b->sq, WISP_COMPRESSION_LZ4, id), WISP_E_UNSUPPORTED);
+    b->lz4.refuses_dictionaries = false;
+    CHECK_EQ_INT(wisp__compress_ready(&b->sq, WISP_COMPRESSION_LZ4, id), WISP_E_MEMORY);
+    CHECK_EQ_INT(wisp__compress_ready(&b->sq, WISP_COMPRESSION_AUTO, 0), WISP_E_MEMORY);
+    CHECK_EQ_INT(wisp__compress_unpack(&b->sq, WISP__LZ4, 0, &byte, 1, to, 10), WISP_E_MEMORY);
+    memset(b->from, 5, 100);
+    b->from[3] = 6;
+    b->from[53] = 6;
+    CHECK_EQ_INT(bench_round(b, &s, ALL_METHODS, 100, &method), 0);
+    b->memory.fail_after = LOW_NONE;
+    CHECK_EQ_INT(wisp__compress_ready(&b->sq, WISP_COMPRESSION_LZ4, id), WISP_OK);
+    CHECK_EQ_INT(wisp__compress_ready(&b->sq, WISP_COMPRESSION_AUTO, 0), WISP_OK);
+    CHECK_EQ_INT(wisp__compress_ready(&b->sq, WISP_COMPRESSION_NONE, 0), WISP_OK);
+    CHECK_EQ_INT(wisp__compress_ready(&b->sq, WISP_COMPRESSION_DEFLATE, 0), WISP_E_UNSUPPORTED);
+    CHECK_EQ_INT(wisp__compress_ready(&b->sq, WISP_COMPRESSION_LZ4, id ^ 1), WISP_E_UNSUPPORTED);
+    CHECK_EQ_INT(wisp__compress_ready(&b->sq, 9, 0), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(b->lz4.opened, 2);
+    CHECK_EQ_INT(b->zstd.opened, 1);
+    bench_end(b);
+}
+
+TEST(a_compressor_that_claims_more_than_fits_is_not_believed) {
+    bench *b = bench_start();
+    uint64_t seed = 10;
+    int method;
+    wisp__compress_stream s = stream_of(WISP_COMPRESSION_LZ4, 0);
+    b->lz4.lies = true;
+    fill_parts(b, &seed, 400, 2);
+    CHECK_EQ_INT(bench_round(b, &s, ALL_METHODS, 400, &method), 0);
+    CHECK_EQ_INT(b->lz4.calls, 1);
+    bench_end(b);
+}
+
+TEST(nothing_is_written_past_the_capacity) {
+    bench *b = bench_start();
+    uint64_t seed = 11;
+    for (int capacity = 0; capacity < 120; capacity++)
+        for (int mode = WISP_COMPRESSION_AUTO; mode <= WISP_COMPRESSION_LZ4; mode++) {
+            wisp__compress_stream s = stream_of(mode, 0);
+            int method, packed;
+            b->lz4.parts = capacity % 4 == 3 ? 40 : 2;
+            if (capacity % 2) memset(b->from, 0, 200);
+            else fill_parts(b, &seed, 200, 2);
+            memset(b->packed, 0x44, 300);
+            packed = wisp__compress_pack(&b->sq, &s, ALL_METHODS, b->from, 200, b->packed, capacity,
+                                         &method);
+            CHECK(packed <= capacity);
+            CHECK(b->packed[capacity] == 0x44);
+        }
+    bench_end(b);
+}
+
+/* --- what the other end has --- */
+
+TEST(only_methods_that_the_other_end_has_are_used) {
+    bench *b = bench_start();
+    uint64_t seed = 12;
+    for (int methods = 0; methods < 256; methods++)
+        for (int mode = WISP_COMPRESSION_AUTO; mode <= WISP_COMPRESSION_ZSTD; mode++) {
+            wisp__compress_stream s = stream_of(mode, 0);
+            for (int i = 0; i < 40; i++) {
+                int method;
+                if (i % 3 == 0) memset(b->from, i, 400);
+                else fill_parts(b, &seed, 400, 4);
+                bench_round(b, &s, (unsigned)methods, 400, &method);
+                CHECK(method <= WISP__RUNS || ((unsigned)methods & b->sq.methods) >> method & 1);
+            }
+        }
+    bench_end(b);
+}
+
+TEST(a_mode_that_one_end_lacks_becomes_auto) {
+    bench *b = bench_start();
+    uint64_t seed = 13;
+    int method;
+    wisp__compress_stream s = stream_of(WISP_COMPRESSION_ZSTD, 0);
+    fill_parts(b, &seed, 400, 4);
+    CHECK_EQ_INT(bench_round(b, &s, 1u << WISP__LZ4, 400, &method), 200);
+    CHECK_EQ_INT(method, WISP__LZ4);
+    CHECK_EQ_INT(bench_round(b, &s, ALL_METHODS, 400, &method), 100);
+    CHECK_EQ_INT(method, WISP__ZSTD);
+    s = stream_of(WISP_COMPRESSION_DEFLATE, 0);
+    CHECK(bench_round(b, &s, ALL_METHODS, 400, &method) > 0);
+    bench_end(b);
+}
+
+TEST(a_chosen_mode_always_tries_and_gives_way_to_a_few_runs) {
+    bench *b = bench_start();
+    uint64_t seed = 14;
+    int method;
+    wisp__compress_stream s = stream_of(WISP_COMPRESSION_ZSTD, 0);
+    for (int i = 0; i < 100; i++) {
+        low_random_bytes(&seed, b->from, 400);
+        CHECK_EQ_INT(bench_round(b, &s, ALL_METHODS, 400, &method), 0);
+    }
+    CHECK_EQ_INT(b->zstd.calls, 100);
+    memset(b->from, 0xff, 400);
+    b->zstd.parts = 40;
+    CHECK_EQ_INT(bench_round(b, &s, ALL_METHODS, 400, &method), 4);
+    CHECK_EQ_INT(method, WISP__RUNS);
+    b->zstd.parts = 4;
+    fill_parts(b, &seed, 400, 4);
+    CHECK_EQ_INT(bench_round(b, &s, ALL_METHODS, 400, &method), 100);
+    CHECK_EQ_INT(method, WISP__ZSTD);
+    s = stream_of(WISP_COMPRESSION_NONE, 0);
+    CHECK_EQ_INT(bench_round(b, &s, ALL_METHODS, 400, &method), 0);
+    CHECK_EQ_INT(b->zstd.calls, 102);
+    bench_end(b);
+}
+
+/* --- unpacking --- */
+
+TEST(exactly_what_is_expected_comes_out_or_nothing) {
+    bench *b = bench_start();
+    uint64_t seed = 15;
+    static const int methods[] = { WISP__STORED, WISP__RUNS, WISP__LZ4, WISP__ZSTD };
+    static const int sizes[] = { 100, 3, 50, 25 };
+    for (int i = 0; i < 4; i++) {
+        if (methods[i] == WISP__RUNS) memcpy(b->packed, "\xde\x07", 2);
+        else low_random_bytes(&seed, b->packed, sizes[i]);
+        for (int expected = 0; expected < 300; expected++) {
+            int size = methods[i] == WISP__RUNS ? 2 : sizes[i];
+            int right = methods[i] == WISP__RUNS ? 98 : 100;
+            b->back[expected] = 0x55;
+            CHECK_EQ_INT(wisp__compress_unpack(&b->sq, methods[i], 0, b->packed, size, b->back,
+                                               expected),
+                         expected == right ? WISP_OK : WISP_E_COMPRESSED);
+            CHECK(b->back[expected] == 0x55);
+        }
+    }
+    bench_end(b);
+}
+
+TEST(what_is_not_here_is_told_apart_from_what_makes_no_sense) {
+    bench *b = bench_start();
+    unsigned char byte = 1, to[10];
+    for (int method = -1; method < 10; method++) {
+        bool here = method == WISP__STORED || method == WISP__RUNS || method == WISP__LZ4 ||
+                    method == WISP__ZSTD;
+        CHECK_EQ_INT(wisp__compress_unpack(&b->sq, method, 0, &byte, 1, to, 10),
+                     here ? WISP_E_COMPRESSED : WISP_E_UNSUPPORTED);
+        CHECK_EQ_INT(wisp__compress_unpack(&b->sq, method, 0, &byte, 0, to, 10), WISP_E_COMPRESSED);
+        CHECK_EQ_INT(wisp__compress_unpack(&b->sq, method, 0, NULL, 0, to, 10), WISP_E_COMPRESSED);
+        CHECK_EQ_INT(wisp__compress_unpack(&b->sq, method, 0, &byte, 1, to, 0), WISP_E_COMPRESSED);
+    }
+    CHECK_EQ_INT(wisp__compress_unpack(&b->sq, WISP__LZ4, 77, &byte, 1, to, 2), WISP_E_UNSUPPORTED);
+    bench_end(b);
+}
+
+TEST(a_bomb_is_an_error_and_takes_no_memory) {
+    bench *b = bench_start();
+    static const unsigned char bomb[] = { 0x78, 0xf1, 0xff, 0xff, 0x7f };    /* 2^28 zeros */
+    memset(b->back, 0x22, 100);
+    CHECK_EQ_INT(wisp__compress_unpack(&b->sq, WISP__RUNS, 0, bomb, 5, b->back, 60),
+                 WISP_E_COMPRESSED);
+    CHECK(b->back[60] == 0x22);
+    CHECK_EQ_INT(b->memory.calls, 0);
+    CHECK_EQ_INT(wisp__compress_unpack(&b->sq, WISP__ZSTD, 0, b->from, 1000, b->back, 60),
+                 WISP_E_COMPRESSED);
+    CHECK(b->back[60] == 0x22);
+    CHECK_EQ_INT(b->memory.calls, 1);
     bench_end(b);
 }
 
 /* --- dictionaries --- */
 
-TEST(a_dictionary_makes_packets_much_smaller) {
-    static const int dictionaries[] = { 1, 7, 500, 30000, 66000, 150000 };
-    bench *b = bench_start();
-    for (int d = 0; d < 6; d++) {
-        uint32_t id = bench_dictionary(b, dictionaries[d]);
-        for (int k = 0; k < KINDS; k += 2)
-            for (int i = 0; i < SIZES; i++) {
-                wisp__squeeze_stream s = stream_of(kinds[k].mode, 0);
-                uint64_t seed = (uint64_t)(40 + i);
-                int method, plain, with;
-                fill(&seed, TEXT, b->from, sizes[i]);
-                plain = bench_round(b, &s, sizes[i], &method);
-                s = stream_of(kinds[k].mode, id);
-                with = bench_round(b, &s, sizes[i], &method);
-                if (sizes[i] < 200 || sizes[i] > 1200 || dictionaries[d] < 500) continue;
-                CHECK(with > 0 && with * 100 < plain * 95);
-            }
-    }
+TEST(a_dictionary_is_known_by_a_hash_that_is_the_same_everywhere) {
+    bench *b = bench_bare();
+    char words[] = "the same everywhere";
+    uint32_t id, again, other;
+    CHECK_EQ_INT(wisp__compress_dictionary(&b->sq, words, 19, &id), WISP_OK);
+    CHECK_EQ_INT(id, 1040871371);
+    CHECK_EQ_INT(wisp__compress_dictionary(&b->sq, words, 19, &again), WISP_OK);
+    CHECK_EQ_INT(id, again);
+    CHECK_EQ_INT(b->memory.calls, 1);
+    words[0] = 'T';
+    CHECK_EQ_INT(wisp__compress_dictionary(&b->sq, words, 19, &other), WISP_OK);
+    CHECK(other != id);
+    CHECK_EQ_INT(wisp__compress_column(&b->sq, 0), 0);
+    CHECK_EQ_INT(wisp__compress_column(&b->sq, id), 1);
+    CHECK_EQ_INT(wisp__compress_column(&b->sq, other), 2);
+    CHECK_EQ_INT(wisp__compress_column(&b->sq, id ^ other), -1);
+    CHECK(b->sq.dictionaries[0].bytes[0] == 't');
     bench_end(b);
 }
 
-TEST(another_dictionary_does_not_unpack_it) {
-    bench *b = bench_start();
-    uint64_t seed = 9;
-    uint32_t right = bench_dictionary(b, 3000), wrong = bench_dictionary(b, 40);
-    fill(&seed, TEXT, b->from, 300);
-    for (int k = 0; k < KINDS; k += 2) {
-        wisp__squeeze_stream s = stream_of(kinds[k].mode, right);
-        int method, packed = bench_round(b, &s, 300, &method);
-        wisp_result result = wisp__squeeze_unpack(&b->sq, method, wrong, b->packed, packed,
-                                                  b->back, 300);
-        CHECK(result == WISP_E_COMPRESSED || memcmp(b->from, b->back, 300));
-        CHECK_EQ_INT(wisp__squeeze_unpack(&b->sq, method, 0, b->packed, packed, b->back, 300),
-                     WISP_E_COMPRESSED);
-    }
-    bench_end(b);
-}
-
-TEST(deflate_has_no_dictionary) {
-    bench *b = bench_start();
-    uint64_t seed = 10;
-    int method;
-    uint32_t id = bench_dictionary(b, 3000);
-    wisp__squeeze_stream s = stream_of(WISP_COMPRESSION_DEFLATE, id);
-    CHECK_EQ_INT(wisp__squeeze_ready(&b->sq, WISP_COMPRESSION_DEFLATE, id), WISP_E_UNSUPPORTED);
-    fill(&seed, TEXT, b->from, 700);
-    CHECK_EQ_INT(bench_round(b, &s, 700, &method), 0);
-    CHECK_EQ_INT(wisp__squeeze_unpack(&b->sq, WISP__DEFLATE, id, b->from, 700, b->back, 700),
-                 WISP_E_UNSUPPORTED);
+TEST(dictionaries_have_a_size_and_a_number) {
+    bench *b = bench_bare();
+    uint32_t id;
+    CHECK_EQ_INT(wisp__compress_dictionary(&b->sq, NULL, 5, &id), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp__compress_dictionary(&b->sq, "", 0, &id), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp__compress_dictionary(&b->sq, b->from, MIB + 1, &id), WISP_E_TOO_BIG);
+    CHECK_EQ_INT(id, 0);
+    b->memory.fail_after = 0;
+    CHECK_EQ_INT(wisp__compress_dictionary(&b->sq, b->from, MIB, &id), WISP_E_MEMORY);
+    b->memory.fail_after = LOW_NONE;
+    for (int i = 1; i <= WISP__DICTIONARIES; i++)
+        CHECK_EQ_INT(wisp__compress_dictionary(&b->sq, b->from, i, &id), WISP_OK);
+    CHECK_EQ_INT(wisp__compress_dictionary(&b->sq, b->from, MIB, &id), WISP_E_LIMIT);
+    CHECK_EQ_INT(wisp__compress_dictionary(&b->sq, b->from, 3, &id), WISP_OK);
+    b->sq.dictionaries[2].bytes[0] ^= 1;        /* as if another had the same hash */
+    CHECK_EQ_INT(wisp__compress_dictionary(&b->sq, b->from, 3, &id), WISP_E_LIMIT);
     bench_end(b);
 }
 
 /* --- auto --- */
 
-TEST(auto_costs_little_on_noise) {
-    for (int size = 200; size <= MIB; size *= 17) {
+static double tried_share(const bench *b) {
+    return (double)b->sq.cost.tried / (double)b->sq.cost.seen;
+}
+
+TEST(auto_hardly_tries_what_does_not_shrink) {
+    static const int sizes[] = { 60, 200, 1200, 20000 };
+    for (int k = 0; k < 4; k++) {
         bench *b = bench_start();
-        uint64_t seed = 11;
-        wisp__squeeze_stream s = stream_of(WISP_COMPRESSION_AUTO, 0);
+        uint64_t seed = 16;
+        wisp__compress_stream s = stream_of(WISP_COMPRESSION_AUTO, 0);
         int method;
-        for (int i = 0; i < (size < MIB / 4 ? 2000 : 20); i++) {
-            fill(&seed, NOISE, b->from, size < 10000 ? size : i ? 0 : size);
-            CHECK_EQ_INT(bench_round(b, &s, size, &method), 0);
+        for (int i = 0; i < 2000; i++) {
+            low_random_bytes(&seed, b->from, sizes[k]);
+            CHECK_EQ_INT(bench_round(b, &s, ALL_METHODS, sizes[k], &method), 0);
         }
-        CHECK(b->sq.cost.tried * 20 < b->sq.cost.seen);
+        CHECK(b->sq.cost.calls < 2000 / 20);
+        CHECK(b->sq.cost.seen == UINT64_C(2000) * (uint64_t)sizes[k]);
+        CHECK(tried_share(b) < 0.05);
         bench_end(b);
     }
 }
 
-/* It may lose to the best while it compares, and by what it holds zstd's time to be worth. */
-TEST(auto_is_nearly_as_small_as_the_best_of_them) {
-    for (int what = ZEROS; what < FILLINGS; what++)
-        for (int size = 200; size <= 5000; size *= 15) {
-            long long sum[KINDS + 1] = { 0 }, best = (long long)size * 200;
-            static const wisp_compression modes[] = {
-                WISP_COMPRESSION_LZ4, WISP_COMPRESSION_ZSTD, WISP_COMPRESSION_AUTO
-            };
-            bench *b = bench_start();
-            for (int m = 0; m < 3; m++) {
-                wisp__squeeze_stream s = stream_of(modes[m], 0);
-                uint64_t seed = 12;
-                for (int i = 0; i < 200; i++) {
-                    int method, packed;
-                    fill(&seed, (filling)what, b->from, size);
-                    packed = bench_round(b, &s, size, &method);
-                    sum[m] += packed ? packed : size;
-                }
-                if (m < 2 && sum[m] < best) best = sum[m];
-            }
-            CHECK(sum[2] <= best + (long long)size * 200 / 14);
-            bench_end(b);
-        }
-}
-
-/* --- wisp_train --- */
-
-/* Payloads like those of one remote, some kept back. */
-TEST(a_trained_dictionary_saves_more_than_none) {
+TEST(auto_hardly_tries_blocks_of_any_mix_of_sizes) {
     bench *b = bench_start();
-    train t;
-    uint64_t seed = 13;
-    long long plain = 0, with = 0;
-    uint32_t id;
-    char why[TRAIN_WHY];
-    train_start(&t);
-    for (int i = 0; i < 2000; i++) {
-        unsigned char payload[300];
-        int size = 100 + test_random_below(&seed, 200);
-        fill(&seed, TEXT, payload, size);
-        train_add(&t, payload, (size_t)size);
+    uint64_t seed = 17;
+    wisp__compress_stream s = stream_of(WISP_COMPRESSION_AUTO, 0);
+    int method;
+    low_random_bytes(&seed, b->from, 300000);
+    for (int i = 0; i < 3000; i++) {
+        int size = 8 + test_random_below(&seed, test_random_below(&seed, 20) ? 1200 : 200000);
+        CHECK_EQ_INT(bench_round(b, &s, ALL_METHODS, size, &method), 0);
     }
-    CHECK(train_run(&t, 4096, why));
-    CHECK(t.dictionary_bytes > 256 && t.dictionary_bytes <= 4096);
-    CHECK_EQ_INT(t.held.count, 200);
-    CHECK(t.with_bytes < t.plain_bytes && t.plain_bytes <= t.held.used);
-    CHECK_EQ_INT(wisp__squeeze_dictionary(&b->sq, t.dictionary, (int)t.dictionary_bytes, &id),
-                 WISP_OK);
-    for (int i = 0; i < 100; i++) {
-        wisp__squeeze_stream s = stream_of(WISP_COMPRESSION_ZSTD, 0);
-        int method;
-        fill(&seed, TEXT, b->from, 200);
-        plain += bench_round(b, &s, 200, &method);
-        s = stream_of(WISP_COMPRESSION_ZSTD, id);
-        with += bench_round(b, &s, 200, &method);
-        s = stream_of(WISP_COMPRESSION_LZ4, id);
-        CHECK(bench_round(b, &s, 200, &method) > 0);
-    }
-    CHECK(with * 10 < plain * 7);
-    train_end(&t);
+    CHECK(tried_share(b) < 0.05);
     bench_end(b);
 }
 
-TEST(a_trainer_with_nothing_to_learn_from_says_so) {
-    train t;
-    char why[TRAIN_WHY] = "";
-    train_start(&t);
-    CHECK(!train_run(&t, 4096, why));
-    CHECK(why[0] != 0);
-    train_add(&t, (const unsigned char *)"abc", 3);
-    CHECK(!train_run(&t, 4096, why));
-    train_end(&t);
+TEST(auto_looks_at_pieces_of_a_large_block_first) {
+    bench *b = bench_start();
+    uint64_t seed = 18;
+    wisp__compress_stream s = stream_of(WISP_COMPRESSION_AUTO, 0);
+    int method;
+    low_random_bytes(&seed, b->from, MIB);
+    for (int i = 0; i < 3; i++) CHECK_EQ_INT(bench_round(b, &s, ALL_METHODS, MIB, &method), 0);
+    CHECK(tried_share(b) < 0.05);
+    memset(b->from, 0, MIB);
+    s = stream_of(WISP_COMPRESSION_AUTO, 0);
+    CHECK_EQ_INT(bench_round(b, &s, ALL_METHODS, MIB, &method), MIB / 4);
+    bench_end(b);
 }
 
-TEST(length_prefixed_payloads_are_taken_whole_or_refused) {
-    static const unsigned char good[] = { 2, 0, 0, 0, 'a', 'b', 0, 0, 0, 0, 1, 0, 0, 0, 'c' };
-    static const unsigned char huge[] = { 255, 255, 255, 255, 'a' };
-    train t;
-    train_start(&t);
-    CHECK_EQ_INT(train_add_list(&t, good, sizeof good), 3);
-    CHECK_EQ_INT(t.count, 2);                   /* an empty one teaches nothing */
-    CHECK_EQ_INT(train_add_list(&t, good, sizeof good - 1), -1);
-    CHECK_EQ_INT(train_add_list(&t, good, 3), -1);
-    CHECK_EQ_INT(train_add_list(&t, huge, sizeof huge), -1);
-    CHECK_EQ_INT(train_add_list(&t, good, 0), 0);
-    train_end(&t);
+TEST(auto_notices_when_data_begins_to_shrink_again) {
+    bench *b = bench_start();
+    uint64_t seed = 19;
+    wisp__compress_stream s = stream_of(WISP_COMPRESSION_AUTO, 0);
+    int method, blocks = 0;
+    for (int i = 0; i < 5000; i++) {
+        low_random_bytes(&seed, b->from, 400);
+        bench_round(b, &s, ALL_METHODS, 400, &method);
+    }
+    for (; blocks < 1000; blocks++) {
+        fill_parts(b, &seed, 400, 2);
+        if (bench_round(b, &s, ALL_METHODS, 400, &method)) break;
+    }
+    CHECK(blocks <= 3 * 65);
+    for (int i = 0; i < 100; i++) {
+        fill_parts(b, &seed, 400, 2);
+        CHECK_EQ_INT(bench_round(b, &s, ALL_METHODS, 400, &method), 200);
+    }
+    bench_end(b);
 }
 
-/* --- endpoints --- */
+TEST(auto_picks_what_pays_most_and_changes_its_mind) {
+    bench *b = bench_start();
+    uint64_t seed = 20;
+    wisp__compress_stream s = stream_of(WISP_COMPRESSION_AUTO, 0);
+    int method = 0;
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 100; i++) {
+            fill_parts(b, &seed, 400, 2);
+            bench_round(b, &s, ALL_METHODS, 400, &method);
+        }
+        CHECK_EQ_INT(method, WISP__LZ4);
+        for (int i = 0; i < 100; i++) {
+            fill_parts(b, &seed, 400, 4);
+            bench_round(b, &s, ALL_METHODS, 400, &method);
+        }
+        CHECK_EQ_INT(method, WISP__ZSTD);
+        for (int i = 0; i < 100; i++) {
+            memset(b->from, 0, 401);
+            low_random_bytes(&seed, b->from + 100, 201);
+            bench_round(b, &s, ALL_METHODS, 401, &method);
+        }
+        CHECK_EQ_INT(method, WISP__RUNS);
+    }
+    bench_end(b);
+}
 
-TEST(each_plugs_into_an_endpoint) {
-    wisp_pipe pipe;
-    wisp_desc desc;
-    wisp *w;
-    memset(&pipe, 0, sizeof pipe);
-    memset(&desc, 0, sizeof desc);
-    desc.link = wisp_loopback(&pipe, 0);
-    desc.app = "test";
-    desc.seed = 1;
-    w = wisp_create(&desc, NULL);
-    if (!CHECK(w != NULL)) return;
-    CHECK_EQ_INT(wisp_use_lz4(w), WISP_OK);
-    CHECK_EQ_INT(wisp_use_deflate(w), WISP_OK);
-    CHECK_EQ_INT(wisp_use_zstd(w), WISP_OK);
-    CHECK_EQ_INT(wisp_use_lz4(w), WISP_OK);
-    CHECK_EQ_INT(wisp_use_lz4(NULL), WISP_E_ARGUMENT);
-    CHECK_EQ_INT(wisp_use_deflate(NULL), WISP_E_ARGUMENT);
-    CHECK_EQ_INT(wisp_use_zstd(NULL), WISP_E_ARGUMENT);
-    CHECK_EQ_INT(wisp_add_compressor(w, NULL), WISP_E_ARGUMENT);
-    wisp_destroy(w);
-    wisp_pipe_free(&pipe);
+TEST(auto_compares_only_now_and_then) {
+    bench *b = bench_start();
+    uint64_t seed = 21;
+    wisp__compress_stream s = stream_of(WISP_COMPRESSION_AUTO, 0);
+    int method;
+    for (int i = 0; i < 1600; i++) {
+        fill_parts(b, &seed, 400, 2);
+        CHECK(bench_round(b, &s, ALL_METHODS, 400, &method) == 200);
+    }
+    CHECK(b->sq.cost.calls <= 1600 + 1600 / 16 + 8);
+    CHECK(b->sq.cost.saved == 1600 * 200);
+    bench_end(b);
+}
+
+TEST(auto_forgives_a_block_that_does_not_shrink) {
+    bench *b = bench_start();
+    uint64_t seed = 22;
+    wisp__compress_stream s = stream_of(WISP_COMPRESSION_AUTO, 0);
+    int method;
+    for (int i = 0; i < 300; i++) {
+        bool shrinks = i % 3 == 0;
+        fill_parts(b, &seed, 400, shrinks ? 2 : 1);
+        CHECK_EQ_INT(bench_round(b, &s, ALL_METHODS, 400, &method), shrinks ? 200 : 0);
+    }
+    bench_end(b);
+}
+
+TEST(auto_weighs_bytes_against_time) {
+    CHECK(wisp__arm_gain(0, 1000, 990) < 0);            /* 1% by LZ4 */
+    CHECK(wisp__arm_gain(0, 1000, 900) > 0);
+    CHECK(wisp__arm_gain(1, 1000, 950) < 0);            /* 5% by zstd */
+    CHECK(wisp__arm_gain(1, 1000, 600) < wisp__arm_gain(0, 1000, 620));
+    CHECK(wisp__arm_gain(1, 1000, 500) > wisp__arm_gain(0, 1000, 600));
+    CHECK(wisp__arm_gain(2, 1000, 999) > 0);            /* a byte by runs */
+    CHECK_EQ_INT(wisp__arm_gain(2, 1000, 0), 0);        /* did not work out */
+}
+
+TEST(streams_do_not_disturb_each_other) {
+    bench *b = bench_start();
+    uint64_t seed = 23;
+    wisp__compress_stream good = stream_of(WISP_COMPRESSION_AUTO, 0), bad = good;
+    int method;
+    for (int i = 0; i < 200; i++) {
+        fill_parts(b, &seed, 400, 1);
+        CHECK_EQ_INT(bench_round(b, &bad, ALL_METHODS, 400, &method), 0);
+        fill_parts(b, &seed, 400, 2);
+        CHECK_EQ_INT(bench_round(b, &good, ALL_METHODS, 400, &method), 200);
+    }
+    bench_end(b);
+}
+
+TEST(a_few_bytes_are_not_tried) {
+    bench *b = bench_start();
+    wisp__compress_stream s = stream_of(WISP_COMPRESSION_LZ4, 0);
+    int method;
+    memset(b->from, 0, 8);
+    for (int size = 0; size < 8; size++)
+        CHECK_EQ_INT(bench_round(b, &s, ALL_METHODS, size, &method), 0);
+    CHECK(b->sq.cost.calls == 0);
+    CHECK_EQ_INT(bench_round(b, &s, ALL_METHODS, 8, &method), 1);
+    bench_end(b);
 }
 
 int main(int argc, char **argv) {
     static const test_case tests[] = {
-        CASE(blocks_of_every_size_come_back_smaller_or_not_at_all),
+        CASE(runs_have_this_form),
+        CASE(one_run_takes_a_few_bytes_whatever_its_length),
+        CASE(mostly_zero_bytes_take_two_for_each_that_is_not),
+        CASE(random_bytes_are_never_made_larger),
         CASE(room_to_spare_is_no_reason_to_grow),
-        CASE(one_context_serves_blocks_in_any_order_after_any_failure),
-        CASE(the_same_block_packs_the_same_whatever_went_before),
-        CASE(once_ready_a_context_takes_no_more_memory),
-        CASE(a_context_is_as_large_as_the_header_says),
-        CASE(each_allocation_may_fail),
-        CASE(a_bomb_is_an_error_of_each),
-        CASE(fewer_bytes_than_expected_are_an_error_of_each),
-        CASE(cut_off_or_prolonged_bytes_are_an_error_of_each),
-        CASE(mangled_bytes_stay_within_their_bounds),
-        CASE(nothing_is_read_behind_the_end),
-        CASE(the_end_of_every_frame_is_found),
-        CASE(blocks_are_of_the_public_formats),
-        CASE(a_dictionary_makes_packets_much_smaller),
-        CASE(another_dictionary_does_not_unpack_it),
-        CASE(deflate_has_no_dictionary),
-        CASE(auto_costs_little_on_noise),
-        CASE(auto_is_nearly_as_small_as_the_best_of_them),
-        CASE(a_trained_dictionary_saves_more_than_none),
-        CASE(a_trainer_with_nothing_to_learn_from_says_so),
-        CASE(length_prefixed_payloads_are_taken_whole_or_refused),
-        CASE(each_plugs_into_an_endpoint),
+        CASE(runs_come_back_and_fit_exactly_what_they_take),
+        CASE(broken_runs_are_refused_within_their_bounds),
+        CASE(mangled_runs_write_what_is_expected_or_fail),
+        CASE(a_compressor_must_be_whole_and_of_a_mode_that_can_be_plugged_in),
+        CASE(the_struct_of_a_compressor_is_copied),
+        CASE(a_context_is_made_once_for_each_compressor_and_dictionary),
+        CASE(a_compressor_of_the_same_mode_takes_the_place_of_the_former),
+        CASE(a_context_that_cannot_be_made_tells_why),
+        CASE(a_compressor_that_claims_more_than_fits_is_not_believed),
+        CASE(nothing_is_written_past_the_capacity),
+        CASE(only_methods_that_the_other_end_has_are_used),
+        CASE(a_mode_that_one_end_lacks_becomes_auto),
+        CASE(a_chosen_mode_always_tries_and_gives_way_to_a_few_runs),
+        CASE(exactly_what_is_expected_comes_out_or_nothing),
+        CASE(what_is_not_here_is_told_apart_from_what_makes_no_sense),
+        CASE(a_bomb_is_an_error_and_takes_no_memory),
+        CASE(a_dictionary_is_known_by_a_hash_that_is_the_same_everywhere),
+        CASE(dictionaries_have_a_size_and_a_number),
+        CASE(auto_hardly_tries_what_does_not_shrink),
+        CASE(auto_hardly_tries_blocks_of_any_mix_of_sizes),
+        CASE(auto_looks_at_pieces_of_a_large_block_first),
+        CASE(auto_notices_when_data_begins_to_shrink_again),
+        CASE(auto_picks_what_pays_most_and_changes_its_mind),
+        CASE(auto_compares_only_now_and_then),
+        CASE(auto_forgives_a_block_that_does_not_shrink),
+        CASE(auto_weighs_bytes_against_time),
+        CASE(streams_do_not_disturb_each_other),
+        CASE(a_few_bytes_are_not_tried),
     };
     return test_main(argc, argv, tests, TEST_COUNT(tests));
 }

@@ -16,7 +16,7 @@ static void bad_control_15(wisp__writer *to) { wisp__put(to, 15 << 4, 8); }
 static void bad_section_of_nothing(wisp__writer *to) { put_section(to, 0, 0); }
 
 static void bad_section_cut(wisp__writer *to) {
-    wisp__put_control(to, WISP__R_SECTION);
+    wisp__put_control(to, WISP__FRAME_SECTION);
 }
 
 static void bad_no_section(wisp__writer *to) {
@@ -169,7 +169,7 @@ static void bad_fragment_first_twice(wisp__writer *to) {
 static void bad_fragments_of_no_message(wisp__writer *to) {
     put_section(to, WISP_RELIABLE, WISP_FIRST_NUMBER);
     put_fragment(to, 1, 0, 1);
-    wisp__put_control(to, WISP__R_PING);
+    wisp__put_control(to, WISP__FRAME_PING);
     put_fragment(to, 0, 1, 1);
     wisp__put(to, 0, 8);
 }
@@ -177,13 +177,13 @@ static void bad_fragments_of_no_message(wisp__writer *to) {
 static void bad_fragment_message_in_fragments(wisp__writer *to) {
     put_section(to, WISP_RELIABLE, WISP_FIRST_NUMBER);
     put_fragment(to, 1, 1, 3);
-    wisp__put(to, (uint64_t)WISP__R_FRAGMENT << 4, 8);
+    wisp__put(to, (uint64_t)WISP__FRAME_FRAGMENT << 4, 8);
     wisp__put(to, 0xffff, 16);
 }
 
 static void bad_invoke_never_announced(wisp__writer *to) {
     put_section(to, WISP_RELIABLE, WISP_FIRST_NUMBER);
-    wisp__put_control(to, WISP__R_INVOKE);
+    wisp__put_control(to, WISP__FRAME_INVOKE);
     wisp__put_length(to, 77);
     wisp__put(to, 1, 24);
     wisp__put_small(to, 0);
@@ -193,14 +193,14 @@ static void bad_invoke_never_announced(wisp__writer *to) {
 
 static void bad_invoke_cut(wisp__writer *to) {
     put_section(to, WISP_RELIABLE, WISP_FIRST_NUMBER);
-    wisp__put_control(to, WISP__R_INVOKE);
+    wisp__put_control(to, WISP__FRAME_INVOKE);
     wisp__put_length(to, 0);
     wisp__put(to, 1, 8);
 }
 
 static void bad_reply_positive(wisp__writer *to) {
     put_section(to, WISP_RELIABLE, WISP_FIRST_NUMBER);
-    wisp__put_control(to, WISP__R_REPLY);
+    wisp__put_control(to, WISP__FRAME_REPLY);
     wisp__put(to, 1, 24);
     wisp__put(to, 0, 1);
     wisp__put(to, 5, 16);
@@ -209,7 +209,7 @@ static void bad_reply_positive(wisp__writer *to) {
 
 static void bad_reply_unreadable(wisp__writer *to) {
     put_section(to, WISP_RELIABLE, WISP_FIRST_NUMBER);
-    wisp__put_control(to, WISP__R_REPLY);
+    wisp__put_control(to, WISP__FRAME_REPLY);
     wisp__put(to, 1, 24);
     wisp__put(to, 1, 1);
     wisp__put_small(to, 1);
@@ -228,14 +228,14 @@ static void bad_announcement_long(wisp__writer *to) {
 static void bad_announcement_number(wisp__writer *to) { put_announcement(to, 65536, "x", 1); }
 
 static void bad_announcement_cut(wisp__writer *to) {
-    wisp__put_control(to, WISP__R_ANNOUNCE);
+    wisp__put_control(to, WISP__FRAME_ANNOUNCE);
     wisp__put_length(to, 3);
     wisp__put_length(to, 100);
     put_text(to, "short", 5);
 }
 
 static void bad_announcement_extra(wisp__writer *to) {
-    wisp__put_control(to, WISP__R_ANNOUNCE);
+    wisp__put_control(to, WISP__FRAME_ANNOUNCE);
     wisp__put_length(to, 3);
     wisp__put_length(to, 2);
     put_text(to, "mp", 2);
@@ -246,23 +246,23 @@ static void bad_announcement_extra(wisp__writer *to) {
 static void bad_announcement_of_another(wisp__writer *to) { put_announcement(to, 0, "mp", 2); }
 
 static void bad_bound_never_given(wisp__writer *to) {
-    wisp__put_control(to, WISP__R_BOUND);
+    wisp__put_control(to, WISP__FRAME_BOUND);
     wisp__put_length(to, 200);
 }
 
 static void bad_unknown_never_given(wisp__writer *to) {
-    wisp__put_control(to, WISP__R_UNKNOWN);
+    wisp__put_control(to, WISP__FRAME_UNKNOWN);
     wisp__put_length(to, (1 << 28) - 1);
 }
 
 static void bad_leave_positive(wisp__writer *to) {
-    wisp__put_control(to, WISP__R_LEAVE);
+    wisp__put_control(to, WISP__FRAME_LEAVE);
     wisp__put(to, 7, 16);
     wisp__put_length(to, 0);
 }
 
 static void bad_leave_long(wisp__writer *to) {
-    wisp__put_control(to, WISP__R_LEAVE);
+    wisp__put_control(to, WISP__FRAME_LEAVE);
     wisp__put(to, 0, 16);
     wisp__put_length(to, 256);
     for (int i = 0; i < 256; i++) wisp__put(to, 'x', 8);
@@ -281,7 +281,7 @@ static void put_described(wisp__writer *to, int number, const uint8_t *descripto
     wisp__put_length(&out, (uint64_t)bits);
     wisp__put_bits(&out, descriptor, bits);
     wisp__put_align(&out);
-    wisp__put_control(to, WISP__R_ANNOUNCE);
+    wisp__put_control(to, WISP__FRAME_ANNOUNCE);
     wisp__put_length(to, (uint64_t)number);
     wisp__put_length(to, 2);
     put_text(to, "hp", 2);
@@ -351,7 +351,7 @@ static const world_note *left_with(int code, const char *text, int length) {
     static world_note note;
     bench *b = bench_open();
     wisp__writer *to = body(b);
-    wisp__put_control(to, WISP__R_LEAVE);
+    wisp__put_control(to, WISP__FRAME_LEAVE);
     wisp__put(to, (uint16_t)code, 16);
     wisp__put_length(to, (uint64_t)length);
     put_text(to, text, length);
@@ -375,21 +375,21 @@ TEST(a_goodbye_says_what_the_other_end_can_know_in_text_that_can_be_shown) {
 }
 
 static void bad_leave_cut(wisp__writer *to) {
-    wisp__put_control(to, WISP__R_LEAVE);
+    wisp__put_control(to, WISP__FRAME_LEAVE);
     wisp__put(to, 0, 16);
     wisp__put_length(to, 200);
     put_text(to, "short", 5);
 }
 
 static void put_more(wisp__writer *to, int kind) {
-    wisp__put_control(to, WISP__R_MORE);
+    wisp__put_control(to, WISP__FRAME_MORE);
     wisp__put(to, (uint64_t)kind, 4);
 }
 
 static void bad_more_of_no_kind(wisp__writer *to) { put_more(to, 15); }
 
 static void bad_methods_out_of_range(wisp__writer *to) {
-    put_more(to, WISP__R_READS - WISP__R_MORE - 1);
+    put_more(to, WISP__FRAME_READS - WISP__FRAME_MORE - 1);
     wisp__put_length(to, 256);
 }
 
@@ -448,7 +448,7 @@ TEST(what_stands_before_a_senseless_record_is_delivered) {
 
 static void check_flags(int flags) {
     bench *b = bench_open();
-    wisp__put_control(body(b), WISP__R_PING);
+    wisp__put_control(body(b), WISP__FRAME_PING);
     send_flagged(b, flags, 1);
     world_run(&b->t.w, 0.05);
     CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_LEFT,
@@ -684,7 +684,7 @@ TEST(a_leap_beyond_8192_numbers_is_refused) {
         bench *b = bench_open();
         wisp__flow *flow = &bench_server_side(b)->peer.flow;
         uint64_t top = flow->top;
-        wisp__put_control(body(b), WISP__R_PING);
+        wisp__put_control(body(b), WISP__FRAME_PING);
         send_numbered(b, 0, top + 8192 + (uint64_t)over, 1);
         world_update(&b->t.w, 0);
         CHECK_EQ_INT(flow->top, over ? top : top + 8192);
@@ -716,7 +716,7 @@ static bool outlives_silence(void (*say)(bench *b, const tap_packet *old)) {
 
 static void say_ping(bench *b, const tap_packet *old) {
     (void)old;
-    wisp__put_control(body(b), WISP__R_PING);
+    wisp__put_control(body(b), WISP__FRAME_PING);
     send_body(b);
 }
 
@@ -730,7 +730,7 @@ static void say_nothing(bench *b, const tap_packet *old) {
 
 static void say_far_ahead(bench *b, const tap_packet *old) {
     (void)old;
-    wisp__put_control(body(b), WISP__R_PING);
+    wisp__put_control(body(b), WISP__FRAME_PING);
     send_numbered(b, 0, bench_peer(b)->flow.next + 9000, 1);
 }
 
@@ -743,11 +743,11 @@ TEST(only_a_packet_that_is_taken_counts_as_heard) {
 
 /* Records of later versions are no records yet. */
 TEST(reserved_records_end_the_session) {
-    for (int kind = WISP__R_TICK; kind <= WISP__R_CLOCK; kind++) {
+    for (int kind = WISP__FRAME_TICK; kind <= WISP__FRAME_CLOCK; kind++) {
         bench *b = bench_open();
-        wisp__put_control(body(b), WISP__R_PING);
-        if (kind <= WISP__R_MORE) wisp__put(&b->to, (uint64_t)kind << 4, 8);
-        else wisp__put(&b->to, 15 << 4 | (uint64_t)(kind - WISP__R_MORE - 1) << 8, 12);
+        wisp__put_control(body(b), WISP__FRAME_PING);
+        if (kind <= WISP__FRAME_MORE) wisp__put(&b->to, (uint64_t)kind << 4, 8);
+        else wisp__put(&b->to, 15 << 4 | (uint64_t)(kind - WISP__FRAME_MORE - 1) << 8, 12);
         send_body(b);
         world_run(&b->t.w, 0.05);
         CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_LEFT, WISP_E_PROTOCOL), 1);
@@ -764,7 +764,7 @@ TEST(a_packet_from_another_address_is_refused_though_its_tag_is_right) {
     wisp_link elsewhere = wisp_loopback(&b->t.w.pipe, 30);
     wisp_total_stats before = world_total(b->t.server);
     wisp_packet packet;
-    wisp__put_control(body(b), WISP__R_PING);
+    wisp__put_control(body(b), WISP__FRAME_PING);
     b->bytes[0] = WISP__FLAG_SESSION;
     wisp__packet_close(&b->t.client->base, &bench_peer(b)->seal, 0, bench_peer(b)->connection,
                        bench_peer(b)->flow.next, b->bytes, WISP__PACKET_HEAD + 1);
@@ -1075,7 +1075,7 @@ TEST(what_is_held_takes_no_more_memory_than_the_window) {
             if (!bench_joined(b) || bench_server_side(b)->held_bytes + 400 * 128 >
                                         limits->window_bytes)
                 break;
-            wisp__put_control(to, WISP__R_SECTION);
+            wisp__put_control(to, WISP__FRAME_SECTION);
             wisp__put(to, WISP_RELIABLE, 2);
             wisp__put(to, (uint64_t)channel, 4);
             wisp__put(to, (WISP_FIRST_NUMBER + at) & WISP__LOW_24, 24);
@@ -1096,7 +1096,7 @@ TEST(what_is_held_takes_no_more_memory_than_the_window) {
 /* --- what one packet completes --- */
 
 static void put_section_of(wisp__writer *to, int channel, uint32_t sequence) {
-    wisp__put_control(to, WISP__R_SECTION);
+    wisp__put_control(to, WISP__FRAME_SECTION);
     wisp__put(to, WISP_RELIABLE, 2);
     wisp__put(to, (uint64_t)channel, 4);
     wisp__put(to, sequence & WISP__LOW_24, 24);
@@ -1389,7 +1389,7 @@ static void put_form(wisp__writer *to, int kind, unsigned flags, int bits) {
     if (bits) wisp__put_length(&out, (uint64_t)bits);
     for (int i = 0; i < bits; i++) wisp__put(&out, 1, 1);
     wisp__put_align(&out);
-    wisp__put_control(to, WISP__R_ANNOUNCE);
+    wisp__put_control(to, WISP__FRAME_ANNOUNCE);
     wisp__put_length(to, 1);
     wisp__put_length(to, 2);
     put_text(to, "hp", 2);
@@ -1551,7 +1551,7 @@ TEST(the_news_of_what_is_read_survives_loss) {
 
 /* Sends a ping and zeros as a packet that is compressed by a method. */
 static void send_compressed(bench *b, int method) {
-    static const uint8_t packed[] = { 1, WISP__R_PING << 4 };     /* a byte as it is: no zeros */
+    static const uint8_t packed[] = {1, WISP__FRAME_PING << 4}; /* a byte as it is: no zeros */
     body(b);
     wisp__put(&b->to, (uint64_t)method, 8);
     wisp__put(&b->to, 1, 16);

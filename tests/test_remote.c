@@ -630,7 +630,7 @@ TEST(more_remotes_than_one_packet_announces_all_work) {
     check_all_reach(&t, 1000, 2);
     for (int i = 0; i < 1000; i++) {
         const wisp__session *s = wisp__session_of(t.client, t.to_server);
-        CHECK_EQ_INT(s->routes[WISP__RESERVED + i].known, WISP__BOUND);
+        CHECK_EQ_INT(s->peer_remotes[WISP__RESERVED + i].known, WISP__BOUND);
     }
     CHECK_EQ_INT(world_total(t.server).names_unknown, 0);
     world_close(&t.w);

@@ -115,11 +115,11 @@ static void plain_frame(const recording *r, int i, cost *c) {
     wisp__writer to = wisp__writer_on(bytes, SYMBOLS * 4);
     wisp__reader from;
     int size;
-    wisp__table_write(&to, columns, FIELDS, CUBES, base, now);
+    wisp__delta_bits_write(&to, columns, FIELDS, CUBES, base, now);
     size = (int)((to.at + 7) / 8);
     middle = cpu_seconds();
     from = wisp__reader_on(bytes, size);
-    if (!wisp__table_read(&from, columns, FIELDS, CUBES, base, out)) size = 0;
+    if (!wisp__delta_bits_read(&from, columns, FIELDS, CUBES, base, out)) size = 0;
     c->decode += cpu_seconds() - middle;
     c->encode += middle - begin;
     c->bytes += size;
@@ -160,11 +160,11 @@ static void adaptive_frame(const recording *r, int i, learned *l, cost *c) {
     held[0] = frame_of(r, i - DISTANCE);
     for (k = 1; k < 3 && i >= k * DISTANCE; k++) held[k] = frame_of(r, i - k * DISTANCE - DISTANCE);
     begin = cpu_seconds();
-    size = wisp__coder_encode(columns, FIELDS, CUBES, l->sender[i % DISTANCE], held, now, bytes,
-                              (int)sizeof bytes);
+    size = wisp__range_coder_encode(columns, FIELDS, CUBES, l->sender[i % DISTANCE], held, now,
+                                    bytes, (int)sizeof bytes);
     middle = cpu_seconds();
-    if (!wisp__coder_decode(columns, FIELDS, CUBES, l->receiver[i % DISTANCE], held, out, bytes,
-                            size, NULL))
+    if (!wisp__range_coder_decode(columns, FIELDS, CUBES, l->receiver[i % DISTANCE], held, out,
+                                  bytes, size, NULL))
         size = 0;
     c->decode += cpu_seconds() - middle;
     c->encode += middle - begin;

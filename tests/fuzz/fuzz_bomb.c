@@ -364,7 +364,7 @@ static void shape_protobuf(bomb *b) {
     hostile_form form = form_of(b, WISP__CODED, 1, count, type, style | 2);
     wisp__writer out = wisp__writer_on(b->raw, 16);
     form.codec = "protobuf";
-    form.squeezed = true;
+    form.compressed = true;
     announce(b, some_name(b), &form);
     memset(b->raw, 0, 16);
     wisp__put(&out, 0, 1);
@@ -390,10 +390,10 @@ static void shape_codec(bomb *b) {
     memset(&form, 0, sizeof form);
     form.kind = WISP__CODED;
     form.codec = codec;
-    form.squeezed = true;
+    form.compressed = true;
     if (head & 64) form = form_of(b, WISP__CODED, 1, many(b), take(&b->in), 0);
     form.codec = codec;
-    form.squeezed = true;
+    form.compressed = true;
     announce(b, some_name(b), &form);
     memset(b->raw, 0, 32);
     wisp__put(&out, head & 1, 1);
@@ -412,9 +412,9 @@ static void shape_values(bomb *b) {
     const char *name = some_name(b);
     hostile_form form;
     memset(&form, 0, sizeof form);
-    form.squeezed = true;
+    form.compressed = true;
     if (style & 1) form = form_of(b, WISP__VALUES, 1 + take_below(&b->in, 2), many(b), 4, 1);
-    form.squeezed = true;
+    form.compressed = true;
     announce(b, name, &form);
     memset(b->raw, style & 2 ? 0 : fill, (size_t)size);
     if (style & 4) {                                  /* an array of very many */
@@ -437,9 +437,9 @@ static void shape_keys(bomb *b) {
     wisp_value map;
     wisp__writer all = wisp__writer_on(b->raw, RAW);
     memset(&form, 0, sizeof form);
-    form.squeezed = true;
+    form.compressed = true;
     form.delta = take(&b->in) > 200;
-    if (form.delta) form.squeezed = false;
+    if (form.delta) form.compressed = false;
     announce(b, some_name(b), &form);
     for (int i = 0; i < count; i++) {
         memset(keys[i], 'k', 64);
@@ -527,26 +527,26 @@ static void shape_announcements(bomb *b) {
 
 /* Control records and messages that only cause errors or answers. */
 static void shape_controls(bomb *b) {
-    static const wisp__record kinds[] = { WISP__R_BOUND, WISP__R_UNKNOWN, WISP__R_RESYNC,
-                                          WISP__R_PING, WISP__R_INVOKE, WISP__R_SECTION,
-                                          WISP__R_EVENT, WISP__R_REPLY };
-    wisp__record kind = kinds[take_below(&b->in, 8)];
+    static const wisp__frame kinds[] = { WISP__FRAME_BOUND, WISP__FRAME_UNKNOWN, WISP__FRAME_RESYNC,
+                                          WISP__FRAME_PING, WISP__FRAME_INVOKE, WISP__FRAME_SECTION,
+                                          WISP__FRAME_EVENT, WISP__FRAME_REPLY };
+    wisp__frame kind = kinds[take_below(&b->in, 8)];
     int number = take(&b->in), step = take_below(&b->in, 9), ahead = take(&b->in);
     wisp__writer *to = hostile_body(&b->h);
     hostile_section(to, ahead & 1 ? WISP_RELIABLE : WISP_UNRELIABLE, 0, b->h.sequences[0]);
     for (int i = 0; to->at < (BODY - 24) * 8; i++) {
-        if (kind == WISP__R_EVENT) {
+        if (kind == WISP__FRAME_EVENT) {
             wisp__put(to, 8, 4);
             wisp__put_length(to, (uint64_t)(number + i * step));
             wisp__put_length(to, 0);
             continue;
         }
         wisp__put_control(to, kind);
-        if (kind <= WISP__R_UNKNOWN || kind == WISP__R_RESYNC || kind == WISP__R_INVOKE)
+        if (kind <= WISP__FRAME_UNKNOWN || kind == WISP__FRAME_RESYNC || kind == WISP__FRAME_INVOKE)
             wisp__put_length(to, (uint64_t)((number + i * step) % 40));
-        if (kind == WISP__R_SECTION) wisp__put(to, (uint64_t)(1 | (i & 15) << 2), 30);
-        if (kind == WISP__R_REPLY) wisp__put(to, (uint64_t)i, 25), wisp__put_small(to, 0);
-        if (kind == WISP__R_INVOKE) {
+        if (kind == WISP__FRAME_SECTION) wisp__put(to, (uint64_t)(1 | (i & 15) << 2), 30);
+        if (kind == WISP__FRAME_REPLY) wisp__put(to, (uint64_t)i, 25), wisp__put_small(to, 0);
+        if (kind == WISP__FRAME_INVOKE) {
             wisp__put(to, (uint64_t)(i * ahead), 24);
             wisp__put_small(to, (uint64_t)(ahead * ahead));
             wisp__put(to, 0, 1);
@@ -603,7 +603,7 @@ static void shape_nested(bomb *b) {
     int size = RAW >> take_below(&b->in, 6), fill = take(&b->in), times = many(b);
     hostile_form form;
     memset(&form, 0, sizeof form);
-    form.squeezed = true;
+    form.compressed = true;
     announce(b, some_name(b), &form);
     memset(b->raw, fill, (size_t)size);
     send_squeezed(b, size, times, true);
@@ -620,7 +620,7 @@ static void shape_any(bomb *b) {
     form.codec = codecs[how >> 2 & 3];
     form.delta = form.kind != WISP__CODED && (how & 48) == 48;
     form.adaptive = form.delta && how & 64;
-    form.squeezed = !form.delta && how & 128;
+    form.compressed = !form.delta && how & 128;
     if (!form.bits && form.kind == WISP__RECORD) return;
     announce(b, some_name(b), &form);
     for (int i = 0; i < packets; i++) {

@@ -1,103 +1,202 @@
-/* fuzz_compress.c - LZ4, deflate and zstd with bytes that nobody has compressed, or compressed ones
-   that were damaged
+/* fuzz_compress.c - blocks packed and unpacked by a script, and bytes that nobody has packed
 
-   Links with -llz4 -ldeflate -lzstd. The first byte of the input picks the compressor, whether
-   there is a dictionary, and what is done: the rest is decompressed as it is, or it is compressed,
-   must come back, is damaged at a place that the input names, and is decompressed again. Contexts
-   live on from input to input, as they do in an endpoint. Nothing is written past what is expected,
-   and no memory is taken once the contexts are there.
+   The input is a script of operations on one squeeze: dictionaries and compressors come and go,
+   streams of every mode pack blocks of any shape, what was packed is unpacked, whole or damaged,
+   and any bytes are unpacked by any method. What is packed comes back, is never larger, and nothing
+   is written past its end; memory fails now and then, and all of it is given back.
 */
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
-#define WISP_WITH_LZ4
-#define WISP_WITH_DEFLATE
-#define WISP_WITH_ZSTD
 #include "../../wisp.h"
-#include "../../wisp_compress.h"
 #include "script.h"
 
-enum { EXPECTED_MAX = 1 << 16, PACKED_MAX = 1 << 16 };
+enum { BLOCK_MAX = 3000, STREAMS = 4, OPERATIONS = 400, GUARD = 0xa7 };
+
+/* Keeps every other byte of a block in which bytes come in twos. */
+typedef struct halver { wisp_allocator from; } halver;
+
+static void *halver_open(const wisp_compressor *c, const wisp_allocator *from,
+                         const void *dictionary, int dictionary_bytes) {
+    halver *h;
+    if (dictionary_bytes > 20) return NULL;
+    MUST((dictionary != NULL) == (dictionary_bytes > 0) && c->user);
+    h = (halver *)from->alloc(from->user, sizeof *h);
+    if (h) h->from = *from;
+    return h;
+}
+
+static void halver_close(const wisp_compressor *c, void *context) {
+    wisp_allocator from = ((halver *)context)->from;
+    MUST(c->user);
+    from.free(from.user, context, sizeof(halver));
+}
+
+static int halver_compress(void *context, const void *from, int size, void *to, int capacity) {
+    const uint8_t *bytes = (const uint8_t *)from;
+    MUST(context && size > 0 && capacity > 0 && capacity < size);
+    if (size / 2 > capacity) return 0;
+    if (bytes[0] == 0xee) return capacity + 7;          /* a liar */
+    for (int i = 0; i < size / 2; i++) {
+        if (bytes[2 * i] != bytes[2 * i + 1]) return -1;
+        ((uint8_t *)to)[i] = bytes[2 * i];
+    }
+    return size % 2 ? -1 : size / 2;
+}
+
+static int halver_decompress(void *context, const void *from, int size, void *to, int capacity) {
+    MUST(context && size > 0 && capacity > 0);
+    if (size > capacity / 2) return -1;
+    for (int i = 0; i < size * 2; i++) ((uint8_t *)to)[i] = ((const uint8_t *)from)[i / 2];
+    return size * 2;
+}
 
 typedef struct world {
-    account        memory;
-    wisp__base    base;
-    wisp__squeeze sq;
-    uint32_t      dictionary;
-    size_t        held;                 /* bytes, once all contexts are there */
+    script               in;
+    account               memory;
+    wisp__base           base;
+    wisp__compress        sq;
+    wisp__compress_stream streams[STREAMS];
+    uint32_t             ids[2];
+    uint8_t              from[BLOCK_MAX + 1], packed[BLOCK_MAX + 1], back[BLOCK_MAX + 1];
+    int                  size, packed_size, method;     /* of what was packed last */
+    uint32_t             dictionary;
 } world;
 
-static const char words[] =
-    "{\"id\":1,\"hp\":100,\"name\":\"player\",\"alive\":true},"
-    "{\"id\":2,\"hp\":50,\"pos\":[1.0,2.5]}";
-
-static void open_all(world *f) {
-    static const wisp_compression modes[] = {
-        WISP_COMPRESSION_LZ4, WISP_COMPRESSION_DEFLATE, WISP_COMPRESSION_ZSTD
-    };
-    f->base.memory = memory_allocator(&f->memory);
-    wisp__squeeze_init(&f->sq, &f->base);
-    MUST(wisp__squeeze_add(&f->sq, &wisp__lz4_compressor) == WISP_OK);
-    MUST(wisp__squeeze_add(&f->sq, &wisp__deflate_compressor) == WISP_OK);
-    MUST(wisp__squeeze_add(&f->sq, &wisp__zstd_compressor) == WISP_OK);
-    MUST(wisp__squeeze_dictionary(&f->sq, words, (int)sizeof words - 1, &f->dictionary) == WISP_OK);
-    for (int i = 0; i < 3; i++) {
-        MUST(wisp__squeeze_ready(&f->sq, modes[i], 0) == WISP_OK);
-        MUST(wisp__squeeze_ready(&f->sq, modes[i], f->dictionary) ==
-             (modes[i] == WISP_COMPRESSION_DEFLATE ? WISP_E_UNSUPPORTED : WISP_OK));
+/* Stretches of one byte, of pairs and of anything. */
+static void fill(world *f) {
+    f->size = take16(&f->in) % (BLOCK_MAX + 1);
+    for (int at = 0; at < f->size;) {
+        int kind = take(&f->in), count = 1 + take(&f->in) * (kind & 8 ? 9 : 1), byte = kind >> 4;
+        for (; count > 0 && at < f->size; count--, at++)
+            f->from[at] = (kind & 3) == 0 ? 0
+                        : (kind & 3) == 1 ? (uint8_t)byte
+                        : (kind & 3) == 2 && at % 2 ? f->from[at - 1] : take(&f->in);
     }
-    f->held = f->memory.held;
 }
 
-/* Into a block of the size that is expected, so that a write beyond it is seen. */
-static wisp_result unpack(world *f, int method, uint32_t dictionary, const uint8_t *from, int size,
-                          int expected, const uint8_t *original) {
-    uint8_t *to = (uint8_t *)malloc((size_t)expected + 1);
+static void unpack_last(world *f) {
     wisp_result result;
-    MUST(to);
-    result = wisp__squeeze_unpack(&f->sq, method, dictionary, from, size, to, expected);
-    MUST(result == WISP_OK || result == WISP_E_COMPRESSED);
-    if (original) MUST(result == WISP_OK && memcmp(to, original, (size_t)expected) == 0);
-    free(to);
-    MUST(f->memory.held == f->held && f->memory.peak == f->held);
-    return result;
+    f->back[f->size] = GUARD;
+    result = wisp__compress_unpack(&f->sq, f->method, f->dictionary, f->packed, f->packed_size,
+                                   f->back, f->size);
+    MUST(f->back[f->size] == GUARD);
+    if (result == WISP_E_MEMORY) return;
+    MUST(result == WISP_OK && memcmp(f->from, f->back, (size_t)f->size) == 0);
 }
 
-static void pack_and_damage(world *f, int method, uint32_t dictionary, script *in) {
-    static uint8_t packed[PACKED_MAX];
-    wisp__squeeze_stream s;
-    int at = take16(in), change = take(in), size = (int)(in->size - in->at), count, how;
-    const uint8_t *bytes = in->data + in->at;
-    wisp__squeeze_stream_init(&s, WISP_COMPRESSION_LZ4 + (method - WISP__LZ4), dictionary);
-    count = wisp__squeeze_pack(&f->sq, &s, 0xff, bytes, size, packed, PACKED_MAX, &how);
-    MUST(count >= 0 && (count < size || count == 0));
-    if (!count) return;
-    unpack(f, how, dictionary, packed, count, size, bytes);
-    packed[at % count] ^= (uint8_t)change;
-    unpack(f, how, dictionary, packed, count, size, NULL);
-    unpack(f, how, dictionary, packed, at % count, size, NULL);
-    unpack(f, how, dictionary, packed, count, at, NULL);
+static void pack(world *f) {
+    wisp__compress_stream *s = &f->streams[take_below(&f->in, STREAMS)];
+    unsigned methods = take(&f->in);
+    int capacity;
+    fill(f);
+    capacity = take(&f->in) & 3 ? f->size : take16(&f->in) % (BLOCK_MAX + 1);
+    f->packed[capacity] = GUARD;
+    f->packed_size = wisp__compress_pack(&f->sq, s, methods, f->from, f->size, f->packed, capacity,
+                                         &f->method);
+    MUST(f->packed[capacity] == GUARD);
+    MUST(f->packed_size >= 0 && f->packed_size <= capacity);
+    MUST(f->packed_size < f->size || f->packed_size == 0);
+    MUST((f->packed_size == 0) == (f->method == WISP__STORED));
+    MUST(f->method <= WISP__RUNS || (methods >> f->method & 1));
+    f->dictionary = s->dictionary;
+    if (f->packed_size) unpack_last(f);
+}
+
+/* What was packed last, with a byte changed, cut off, or for another size. */
+static void unpack_damaged(world *f) {
+    int at = take16(&f->in), expected = f->size;
+    wisp_result result;
+    if (f->packed_size == 0) return;
+    f->packed[at % f->packed_size] ^= take(&f->in);
+    if (take(&f->in) & 1) expected = take16(&f->in) % (BLOCK_MAX + 1);
+    if (take(&f->in) & 1) f->packed_size = at % f->packed_size;
+    f->back[expected] = GUARD;
+    result = wisp__compress_unpack(&f->sq, f->method, f->dictionary, f->packed, f->packed_size,
+                                   f->back, expected);
+    MUST(result == WISP_OK || result == WISP_E_COMPRESSED || result == WISP_E_MEMORY);
+    MUST(f->back[expected] == GUARD);
+    f->packed_size = 0;
+}
+
+/* The bytes stand in a block of their own size, so that a read beyond them is seen. */
+static void unpack_anything(world *f) {
+    int method = take_below(&f->in, 10) - 1, size = take16(&f->in) % 600;
+    int expected = take16(&f->in) % (BLOCK_MAX + 1);
+    uint32_t dictionary = take(&f->in) & 1 ? f->ids[take(&f->in) & 1] : take(&f->in);
+    uint8_t *bytes = (uint8_t *)malloc(size ? (size_t)size : 1);
+    wisp_result result;
+    MUST(bytes);
+    for (int i = 0; i < size; i++) bytes[i] = take(&f->in);
+    f->back[expected] = GUARD;
+    result = wisp__compress_unpack(&f->sq, method, dictionary, bytes, size, f->back, expected);
+    MUST(result == WISP_OK || result == WISP_E_COMPRESSED || result == WISP_E_UNSUPPORTED ||
+         result == WISP_E_MEMORY);
+    MUST(f->back[expected] == GUARD);
+    free(bytes);
+}
+
+static void plug_in(world *f) {
+    wisp_compressor c;
+    int mode = take_below(&f->in, 24);
+    memset(&c, 0, sizeof c);
+    c.mode = mode;
+    c.name = "halver";
+    c.open = halver_open;
+    c.close = halver_close;
+    c.compress = halver_compress;
+    c.decompress = halver_decompress;
+    c.user = f;
+    if (wisp__compress_add(&f->sq, &c) == WISP_OK)
+        MUST(wisp__compress_can(&f->sq, mode) == WISP_OK);
+    f->packed_size = 0;
+}
+
+static void add_dictionary(world *f) {
+    uint8_t bytes[32];
+    int size = take_below(&f->in, 33);
+    uint32_t id;
+    for (int i = 0; i < size; i++) bytes[i] = take(&f->in);
+    if (wisp__compress_dictionary(&f->sq, bytes, size, &id) != WISP_OK) return;
+    MUST(id != 0);
+    f->ids[take(&f->in) & 1] = id;
+}
+
+static void open_stream(world *f) {
+    int mode = WISP_COMPRESSION_NONE + take_below(&f->in, 20);
+    uint32_t id = take(&f->in) & 1 ? f->ids[take(&f->in) & 1] : 0;
+    wisp__compress_ready(&f->sq, mode, id);
+    wisp__compress_stream_init(&f->streams[take_below(&f->in, STREAMS)], mode, id);
+}
+
+static void operation(world *f) {
+    switch (take_below(&f->in, 12)) {
+    case 0: plug_in(f); break;
+    case 1: add_dictionary(f); break;
+    case 2: open_stream(f); break;
+    case 3: case 4: unpack_damaged(f); break;
+    case 5: case 6: case 7: unpack_anything(f); break;
+    case 8: f->memory.fails_in = take_below(&f->in, 4); break;
+    default: pack(f); break;
+    }
+    wisp__compress_check(&f->sq);
+    MUST(f->base.stats.memory == f->memory.held);
+    MUST(f->memory.held <= 4096 + 100 * sizeof(halver));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static world world_of_all;
-    world *f = &world_of_all;
-    script in = { NULL, 0, 0 };
-    int what = size ? data[0] : 0, method = WISP__LZ4 + what % 3;
-    uint32_t dictionary;
-    if (!f->held) open_all(f);
-    dictionary = what & 64 && method != WISP__DEFLATE ? f->dictionary : 0;
-    in.data = data;
-    in.size = size < PACKED_MAX ? size : PACKED_MAX;
-    take(&in);
-    if (what & 128) {
-        pack_and_damage(f, method, dictionary, &in);
-    } else {
-        int expected = take16(&in);
-        unpack(f, method, dictionary, in.data + in.at, (int)(in.size - in.at),
-               expected % EXPECTED_MAX, NULL);
-    }
-    wisp__squeeze_check(&f->sq);
+    static world world_of_one;
+    world *f = &world_of_one;
+    memset(f, 0, sizeof *f);
+    f->in.data = data;
+    f->in.size = size;
+    f->base.memory = memory_allocator(&f->memory);
+    wisp__compress_init(&f->sq, &f->base);
+    for (int i = 0; i < STREAMS; i++)
+        wisp__compress_stream_init(&f->streams[i], WISP_COMPRESSION_AUTO + i, 0);
+    for (int i = 0; i < OPERATIONS && !script_ended(&f->in); i++) operation(f);
+    wisp__compress_free(&f->sq);
+    MUST(f->memory.held == 0);
     return 0;
 }

@@ -32,7 +32,7 @@ enum { POOLS_KEEP = 384 << 10 };
 /* What the peer has announced under a number. */
 typedef struct slot {
     const char          *name;
-    wisp__form           form;
+    wisp__encoding       encoding;
     wisp__described      described;
     uint32_t             sequence;             /* of its values */
     int64_t              kept;                 /* bits of the record told last */
@@ -350,7 +350,7 @@ static void put_packed(world *f, wisp__writer *to) {
 
 /* The content of a message in the form of a slot, as the header writes it, or any bits. */
 static void put_plain_content(world *f, wisp__writer *to, const slot *sl) {
-    wisp__content *c = &f->h.client->content;
+    wisp__message_codec *c = &f->h.client->content;
     wisp_value values[4];
     int count;
     wisp_result result;
@@ -361,11 +361,11 @@ static void put_plain_content(world *f, wisp__writer *to, const slot *sl) {
     count = make_values(f, sl, values);
     c->packer.shape.at = c->packer.data.at = 0;
     c->packer.shape.full = c->packer.data.full = false;
-    if (sl->form.kind == WISP__RECORD && sl->described.program)
+    if (sl->encoding.kind == WISP__RECORD && sl->described.program)
         result = wisp__encode_record(c, sl->described.program, values, count);
-    else if (sl->form.kind == WISP__CODED && sl->form.codec)
-        result = wisp__encode_coded(c, &sl->form, values, count);
-    else if (sl->form.delta)
+    else if (sl->encoding.kind == WISP__CODED && sl->encoding.codec)
+        result = wisp__encode_coded(c, &sl->encoding, values, count);
+    else if (sl->encoding.delta)
         result = wisp__encode_sorted(c, values, count);
     else
         result = wisp__pack(&c->packer, values, count);
@@ -403,9 +403,9 @@ static void put_form_content(world *f, wisp__writer *to, slot *sl) {
     wisp__writer inner = wisp__writer_on(bytes, CONTENT);
     int how = take(&f->in);
     memset(bytes, 0, sizeof bytes);
-    if (sl->form.kind == WISP__CODED && how & 1) put_codec_bytes(f, &inner);
+    if (sl->encoding.kind == WISP__CODED && how & 1) put_codec_bytes(f, &inner);
     else put_plain_content(f, &inner, sl);
-    if (sl->form.squeezed) {
+    if (sl->encoding.compressed) {
         int size = (int)((inner.at + 7) / 8);
         if (how & 2 && size < HOSTILE_MTU && hostile_squeezed(to, bytes, size)) return;
         wisp__put(to, (how & 12) == 12, 1);
@@ -416,13 +416,13 @@ static void put_form_content(world *f, wisp__writer *to, slot *sl) {
 /* The difference of a record of the slot from the one told before; false: there is none. */
 static bool put_difference(world *f, wisp__writer *to, slot *sl) {
     static uint8_t now[4096 + WISP__SLACK], bytes[8192 + WISP__SLACK];
-    wisp__content *c = &f->h.client->content;
+    wisp__message_codec *c = &f->h.client->content;
     wisp__reader none = wisp__reader_on(NULL, 0);
-    wisp__unpacker u = wisp__content_unpacker(c, &c->scratch, &none, 65536);
+    wisp__unpacker u = wisp__message_codec_unpacker(c, &c->scratch, &none, 65536);
     wisp__writer out = wisp__writer_on(bytes, 8192), whole = wisp__writer_on(now, 4096);
-    wisp__differ d;
+    wisp__delta d;
     bool good;
-    if (sl->form.kind != WISP__RECORD || !sl->described.program || sl->kept < 0) return false;
+    if (sl->encoding.kind != WISP__RECORD || !sl->described.program || sl->kept < 0) return false;
     memset(now, 0, sizeof now);
     memset(bytes, 0, sizeof bytes);
     put_plain_content(f, &whole, sl);
@@ -434,7 +434,7 @@ static bool put_difference(world *f, wisp__writer *to, slot *sl) {
     d.now = wisp__side_on(now, whole.at);
     d.ops = sl->described.program->ops;
     d.to = &out;
-    good = wisp__delta_write(&d, sl->described.program);
+    good = wisp__record_delta_write(&d, sl->described.program);
     wisp__arena_reset(&c->scratch);
     if (!good) return false;
     memcpy(sl->record, now, sizeof now);
@@ -457,7 +457,7 @@ static void put_told(world *f, wisp__writer *to, slot *sl, bool in_order) {
     t.whole = (how & 12) == 0 || sl->kept < 0;
     t.far = t.whole && (how & 0x30) == 0x30;
     t.back = 1 + (how > 200 ? take(&f->in) : 0);
-    t.older = sl->form.adaptive ? take(&f->in) & 3 : 0;
+    t.older = sl->encoding.adaptive ? take(&f->in) & 3 : 0;
     t.hash = (uint32_t)wisp__hash_bytes(sl->record, (int)((sl->kept + 7) / 8)) & 0xffff;
     if (t.whole) {
         put_plain_content(f, &inner, sl);
@@ -465,20 +465,20 @@ static void put_told(world *f, wisp__writer *to, slot *sl, bool in_order) {
             memcpy(sl->record, bytes, sizeof sl->record);
             sl->kept = inner.at;
         }
-    } else if (sl->form.adaptive || !put_difference(f, &inner, sl)) {
+    } else if (sl->encoding.adaptive || !put_difference(f, &inner, sl)) {
         put_script(f, &inner, take_below(&f->in, 80));
     }
     spoil = take(&f->in);
     if (spoil > 200 && inner.at) bytes[spoil % (int)((inner.at + 7) / 8)] ^= take(&f->in);
-    wisp__put_telling(to, &sl->form, in_order, &t, inner.at);
+    wisp__put_telling(to, &sl->encoding, in_order, &t, inner.at);
     wisp__put_bits(to, bytes, inner.at);
-    if (!t.whole && wisp__told_length(&sl->form)) wisp__put(to, 0, (int)(-inner.at & 3));
+    if (!t.whole && wisp__told_length(&sl->encoding)) wisp__put(to, 0, (int)(-inner.at & 3));
 }
 
 static void put_content(world *f, wisp__writer *to, slot *sl, bool in_order, bool event) {
     if (!sl->name) put_plain_content(f, to, sl);
-    else if (sl->form.delta && event) put_told(f, to, sl, in_order);
-    else if (wisp__form_plain(&sl->form)) put_plain_content(f, to, sl);
+    else if (sl->encoding.delta && event) put_told(f, to, sl, in_order);
+    else if (wisp__encoding_plain(&sl->encoding)) put_plain_content(f, to, sl);
     else put_form_content(f, to, sl);
 }
 
@@ -511,7 +511,7 @@ static void own_form(hostile_form *form, const hostile_entry *e, const char *con
     form->delta = e->delta != 0;
     form->adaptive = e->adaptive != 0;
     form->sync = e->sync != 0;
-    form->squeezed = e->compressed != 0;
+    form->compressed = e->compressed != 0;
 }
 
 /* Any form: kinds of messages, and flags of each a quarter of the time. */
@@ -522,7 +522,7 @@ static void any_form(world *f, hostile_form *form, const char *const codecs[]) {
     form->delta = form->kind != WISP__CODED && flags & 1;
     form->adaptive = form->delta && flags & 2;
     form->sync = form->delta && flags & 4;
-    form->squeezed = (flags & 24) != 0;
+    form->compressed = (flags & 24) != 0;
     if (flags == 255) form->dictionary = 12345;
 }
 
@@ -538,7 +538,7 @@ static void make_form(world *f, slot *sl, const hostile_entry *e, hostile_form *
     static const char *const codecs[] = { "json", "msgpack", "protobuf", "nobody's" };
     int how = take(&f->in);
     memset(form, 0, sizeof *form);
-    memset(&sl->form, 0, sizeof sl->form);
+    memset(&sl->encoding, 0, sizeof sl->encoding);
     memset(&sl->described, 0, sizeof sl->described);
     sl->sequence = 0;
     sl->kept = -1;
@@ -547,16 +547,16 @@ static void make_form(world *f, slot *sl, const hostile_entry *e, hostile_form *
     if (form->kind == WISP__RECORD || (e && e->schema && how < 160) || how >= 210)
         form->bits = make_descriptor(f, bytes, e ? e->schema : NULL);
     form->descriptor = bytes;
-    sl->form.kind = (uint8_t)form->kind;
-    sl->form.delta = form->delta;
-    sl->form.sync = form->sync;
-    sl->form.adaptive = form->adaptive;
-    sl->form.squeezed = form->squeezed;
-    sl->form.codec = codec_named(form->codec);
+    sl->encoding.kind = (uint8_t)form->kind;
+    sl->encoding.delta = form->delta;
+    sl->encoding.sync = form->sync;
+    sl->encoding.adaptive = form->adaptive;
+    sl->encoding.compressed = form->compressed;
+    sl->encoding.codec = codec_named(form->codec);
     if (form->bits)
         sl->described.program = hostile_program(bytes, form->bits, sl->plan.bytes, PLAN_BYTES);
-    if (sl->described.program) sl->form.described = &sl->described;
-    if (!sl->described.program) sl->form.kind = WISP__VALUES;
+    if (sl->described.program) sl->encoding.described = &sl->described;
+    if (!sl->described.program) sl->encoding.kind = WISP__VALUES;
 }
 
 /* Sends bytes as fragments on a reliable channel. */
@@ -611,13 +611,13 @@ static void announce(world *f) {
 typedef struct section { int delivery, channel; slot *previous; } section;
 
 static void put_section(world *f, wisp__writer *to, section *at) {
-    const wisp__lane *lane;
+    const wisp__channel *lane;
     int how = take(&f->in);
     at->delivery = how == 253 ? 0 : 1 + how % 3;
     at->channel = how & 64 ? 0 : take_below(&f->in, 16);
     if (f->h.server->base.reliable && how < 250) at->delivery = WISP_RELIABLE;
     at->previous = NULL;
-    lane = hostile_theirs(&f->h)->peer.lanes[at->channel];
+    lane = hostile_theirs(&f->h)->peer.channels[at->channel];
     if (lane && how < 230) f->h.sequences[at->channel] = lane->in.next;
     if (how > 240) f->h.sequences[at->channel] += (uint32_t)take_below(&f->in, 70);
     hostile_section(to, at->delivery, at->channel, f->h.sequences[at->channel]);
@@ -659,7 +659,7 @@ static void put_alike(world *f, wisp__writer *to, section *at) {
     if (!at->previous && take(&f->in) < 250) return;
     wisp__put(to, 1, 1);
     if (!at->previous) return;
-    if (wisp__form_plain(&at->previous->form)) {
+    if (wisp__encoding_plain(&at->previous->encoding)) {
         put_script(f, to, take_below(&f->in, 9));
     } else {
         begin_content(f);
@@ -683,7 +683,7 @@ static void put_invoke(world *f, wisp__writer *to, const wisp__session *s, const
     bool bound = number < SLOTS && slots[number].name && number < s->their_room &&
                  s->theirs[number].remote;
     uint32_t call = s->request_floor + (uint32_t)(ahead % 20);
-    wisp__put_control(to, WISP__R_INVOKE);
+    wisp__put_control(to, WISP__FRAME_INVOKE);
     wisp__put_length(to, (uint64_t)number);
     wisp__put(to, (ahead > 240 ? call - 9 : call) & WISP__LOW_24, 24);
     wisp__put_small(to, ahead < 200 ? (uint64_t)(ahead % 20) : take(&f->in));
@@ -699,7 +699,7 @@ static void put_reply(world *f, wisp__writer *to, const wisp__session *s, const 
     static const slot plain = { NULL, { 0 }, { 0 }, 0, 0, { 0 }, { 0 } };
     bool good = take(&f->in) < 200;
     uint32_t call = s->calls_first ? s->calls_first->id : 0;
-    wisp__put_control(to, WISP__R_REPLY);
+    wisp__put_control(to, WISP__FRAME_REPLY);
     wisp__put(to, (call + (uint32_t)take_below(&f->in, 3)) & WISP__LOW_24, 24);
     wisp__put(to, good, 1);
     if (!good) wisp__put(to, 0xff00u | take(&f->in), 16);
@@ -713,7 +713,7 @@ static void put_fragment(world *f, wisp__writer *to, const section *at) {
     int flags = take(&f->in), size = take(&f->in) + (flags & 64 ? 300 : 0);
     wisp__writer *c = begin_content(f);
     if (flags & 4) wisp__put(c, 8, 4), wisp__put_length(c, flags & 7);
-    else wisp__put_control(c, flags & 8 ? WISP__R_INVOKE : WISP__R_REPLY);
+    else wisp__put_control(c, flags & 8 ? WISP__FRAME_INVOKE : WISP__FRAME_REPLY);
     put_content(f, c, &slots[flags & 7], true, true);
     if (at->delivery != WISP_RELIABLE && flags < 250) return;
     hostile_fragment(to, flags & 1, flags >> 1 & 1, f->bytes, size > 16 ? size : 16);
@@ -722,8 +722,8 @@ static void put_fragment(world *f, wisp__writer *to, const section *at) {
 
 /* BOUND, UNKNOWN, RESYNC, READS. */
 static void put_answer(world *f, wisp__writer *to) {
-    static const wisp__record kinds[] = { WISP__R_BOUND, WISP__R_READS, WISP__R_UNKNOWN,
-                                          WISP__R_RESYNC };
+    static const wisp__frame kinds[] = { WISP__FRAME_BOUND, WISP__FRAME_READS, WISP__FRAME_UNKNOWN,
+                                          WISP__FRAME_RESYNC };
     int number = take(&f->in);
     wisp__put_control(to, kinds[take_below(&f->in, 4)]);
     wisp__put_length(to, number < 254 ? (uint64_t)(number % HOSTILE_ENTRIES) : (uint64_t)number);
@@ -731,7 +731,7 @@ static void put_answer(world *f, wisp__writer *to) {
 
 static void put_leave(world *f, wisp__writer *to) {
     int length = take_below(&f->in, 120);
-    wisp__put_control(to, WISP__R_LEAVE);
+    wisp__put_control(to, WISP__FRAME_LEAVE);
     wisp__put(to, take(&f->in) & 1 ? 0 : 0xff00u | take(&f->in), 16);
     wisp__put_length(to, (uint64_t)length);
     for (int i = 0; i < length; i++) wisp__put(to, take(&f->in), 8);
@@ -748,9 +748,10 @@ static void put_record(world *f, wisp__writer *to, const wisp__session *s, secti
     else if (kind < 23) put_fragment(f, to, at);
     else if (kind < 25) put_answer(f, to);
     else if (kind < 28) put_section(f, to, at);
-    else if (kind == 28) wisp__put_control(to, WISP__R_PING);
+    else if (kind == 28) wisp__put_control(to, WISP__FRAME_PING);
     else if (kind == 29 && take(&f->in) > 240) put_leave(f, to);
-    else if (kind == 30) wisp__put_control(to, take(&f->in) > 250 ? WISP__R_TICK : WISP__R_PING);
+    else if (kind == 30)
+        wisp__put_control(to, take(&f->in) > 250 ? WISP__FRAME_TICK : WISP__FRAME_PING);
 }
 
 /* Acks of what was heard, right or not. */

@@ -377,7 +377,7 @@ static inline wisp_config hostile_config(const hostile_entry *e) {
 
 static inline void hostile_section(wisp__writer *to, int delivery, int channel,
                                    uint32_t sequence) {
-    wisp__put_control(to, WISP__R_SECTION);
+    wisp__put_control(to, WISP__FRAME_SECTION);
     wisp__put(to, (uint64_t)delivery, 2);
     wisp__put(to, (uint64_t)channel, 4);
     if (delivery == WISP_RELIABLE) wisp__put(to, sequence & WISP__LOW_24, 24);
@@ -386,7 +386,7 @@ static inline void hostile_section(wisp__writer *to, int delivery, int channel,
 /* What a name looks like, as it is announced. */
 typedef struct hostile_form {
     int         kind;
-    bool        delta, sync, adaptive, squeezed;
+    bool        delta, sync, adaptive, compressed;
     const char *codec;                /* of WISP__CODED */
     uint32_t    dictionary;
     const uint8_t *descriptor;
@@ -399,7 +399,7 @@ static inline void hostile_announce(wisp__writer *to, int number, const char *na
     wisp__writer out = wisp__writer_on(extra, (int)sizeof extra - WISP__SLACK);
     size_t length = strlen(name);
     memset(extra, 0, sizeof extra);
-    wisp__put_control(to, WISP__R_ANNOUNCE);
+    wisp__put_control(to, WISP__FRAME_ANNOUNCE);
     wisp__put_length(to, (uint64_t)number);
     wisp__put_length(to, length);
     wisp__put_bytes(to, name, (int)length);
@@ -408,7 +408,7 @@ static inline void hostile_announce(wisp__writer *to, int number, const char *na
     wisp__put(&out, form->delta, 1);
     wisp__put(&out, form->sync, 1);
     wisp__put(&out, form->adaptive, 1);
-    wisp__put(&out, form->squeezed, 1);
+    wisp__put(&out, form->compressed, 1);
     wisp__put(&out, form->bits > 0, 1);
     wisp__put(&out, form->dictionary != 0, 1);
     if (form->kind == WISP__CODED) wisp__put_text(&out, form->codec);
@@ -418,7 +418,7 @@ static inline void hostile_announce(wisp__writer *to, int number, const char *na
         wisp__put_bits(&out, form->descriptor, form->bits);
     }
     wisp__put_align(&out);
-    if (form->kind == WISP__VALUES && !form->delta && !form->squeezed && !form->bits) out.at = 0;
+    if (form->kind == WISP__VALUES && !form->delta && !form->compressed && !form->bits) out.at = 0;
     wisp__put_length(to, (uint64_t)(out.at / 8));
     wisp__put_bits(to, extra, out.at);
 }
@@ -426,7 +426,7 @@ static inline void hostile_announce(wisp__writer *to, int number, const char *na
 /* One piece of a message that is too large for a packet. */
 static inline void hostile_fragment(wisp__writer *to, bool first, bool last, const uint8_t *bytes,
                                     int size) {
-    wisp__put_control(to, WISP__R_FRAGMENT);
+    wisp__put_control(to, WISP__FRAME_FRAGMENT);
     wisp__put(to, first, 1);
     wisp__put(to, last, 1);
     wisp__put(to, (uint64_t)size, 16);

@@ -1,4 +1,4 @@
-/* test_table.c - differences of tables in bits
+/* test_delta_bits.c - differences of tables in bits
 
    Memory has exactly the size that is asked for, so that the address sanitizer sees every step too
    far. */
@@ -10,11 +10,11 @@
 
 /* Writes the difference into memory of just its size; *bits is its length. */
 static uint8_t *written(const tables *t, int64_t *bits) {
-    int64_t most = wisp__table_bits(t->columns, t->column_count, t->rows);
+    int64_t most = wisp__delta_bits_count(t->columns, t->column_count, t->rows);
     int capacity = (int)((most + 7) / 8);
     uint8_t *bytes = (uint8_t *)exact((size_t)capacity + WISP__SLACK), *kept;
     wisp__writer to = wisp__writer_on(bytes, capacity);
-    wisp__table_write(&to, t->columns, t->column_count, t->rows, t->base, t->now);
+    wisp__delta_bits_write(&to, t->columns, t->column_count, t->rows, t->base, t->now);
     CHECK(!to.full && to.at <= most);
     *bits = to.at;
     kept = (uint8_t *)exact((size_t)((to.at + 7) / 8));
@@ -29,15 +29,15 @@ static void check_plain(const tables *t) {
     int64_t bits = 0;
     uint8_t *bytes = written(t, &bits);
     wisp__reader from = wisp__reader_on(bytes, (int)((bits + 7) / 8));
-    CHECK(wisp__table_read(&from, t->columns, t->column_count, t->rows, t->base, out));
+    CHECK(wisp__delta_bits_read(&from, t->columns, t->column_count, t->rows, t->base, out));
     CHECK_EQ_MEM(out, t->now, size);
     CHECK_EQ_INT(from.at, bits);
     from = wisp__reader_on(bytes, (int)((bits + 7) / 8));
-    CHECK(wisp__table_read(&from, t->columns, t->column_count, t->rows, NULL, NULL));
+    CHECK(wisp__delta_bits_read(&from, t->columns, t->column_count, t->rows, NULL, NULL));
     CHECK_EQ_INT(from.at, bits);
     memcpy(out, t->base, size);
     from = wisp__reader_on(bytes, (int)((bits + 7) / 8));
-    CHECK(wisp__table_read(&from, t->columns, t->column_count, t->rows, out, out));
+    CHECK(wisp__delta_bits_read(&from, t->columns, t->column_count, t->rows, out, out));
     CHECK_EQ_MEM(out, t->now, size);
     free(bytes);
     free(out);
@@ -86,7 +86,7 @@ TEST(random_tables_are_read_as_written) {
         int columns = 1 + test_random_below(&seed, round % 10 == 0 ? COLUMNS_MAX : 12);
         int most = SYMBOLS_MAX / columns, rows = test_random_below(&seed, most < 60 ? most : 60);
         make(&t, &seed, columns, rows);
-        wisp__table_check(t.columns, columns, rows, t.now);
+        wisp__delta_bits_check(t.columns, columns, rows, t.now);
         check_plain(&t);
     }
 }
@@ -116,12 +116,14 @@ TEST(tables_follow_each_other_in_one_writer) {
         wisp__reader from;
         for (int i = 0; i < 3; i++) {
             make(&t[i], &seed, 1 + test_random_below(&seed, 12), test_random_below(&seed, 9));
-            wisp__table_write(&to, t[i].columns, t[i].column_count, t[i].rows, t[i].base, t[i].now);
+            wisp__delta_bits_write(&to, t[i].columns, t[i].column_count, t[i].rows, t[i].base,
+                                   t[i].now);
         }
         from = wisp__reader_on(bytes, (int)((to.at + 7) / 8));
         for (int i = 0; i < 3; i++) {
             const uint32_t *base = i == 1 ? NULL : t[i].base;
-            CHECK(wisp__table_read(&from, t[i].columns, t[i].column_count, t[i].rows, base, out));
+            CHECK(wisp__delta_bits_read(&from, t[i].columns, t[i].column_count, t[i].rows, base,
+                                        out));
             if (base) CHECK_EQ_MEM(out, t[i].now, t[i].rows * t[i].column_count * 4);
         }
         CHECK_EQ_INT(from.at, to.at);
@@ -141,7 +143,7 @@ TEST(a_writer_that_is_too_small_is_full) {
         size = test_random_below(&seed, (int)((bits + 7) / 8));
         bytes = (uint8_t *)exact((size_t)size + WISP__SLACK);
         to = wisp__writer_on(bytes, size);
-        wisp__table_write(&to, t.columns, t.column_count, t.rows, t.base, t.now);
+        wisp__delta_bits_write(&to, t.columns, t.column_count, t.rows, t.base, t.now);
         CHECK(to.full);
         free(bytes);
     }
@@ -215,12 +217,12 @@ TEST(the_plain_form_stands_as_drawn) {
     static const uint8_t second[] = { 0x49, 0x0a };
     uint8_t bytes[64] = { 0 };
     wisp__writer to = wisp__writer_on(bytes, 40);
-    wisp__table_write(&to, columns, 5, 1, base, one);
+    wisp__delta_bits_write(&to, columns, 5, 1, base, one);
     wisp__put_align(&to);
     CHECK_EQ_INT(to.at / 8, sizeof first);
     CHECK_EQ_MEM(bytes, first, sizeof first);
     to = wisp__writer_on(bytes, 40);
-    wisp__table_write(&to, columns, 5, 2, base, two);
+    wisp__delta_bits_write(&to, columns, 5, 2, base, two);
     wisp__put_align(&to);
     CHECK_EQ_INT(to.at / 8, sizeof second);
     CHECK_EQ_MEM(bytes, second, sizeof second);
@@ -237,9 +239,10 @@ static void read_any(const tables *t, const uint8_t *bytes, int size) {
     if (size) memcpy(copy, bytes, (size_t)size);
     with = without = wisp__reader_on(copy, size);
     memset(out, 0, symbols * 4);
-    good = wisp__table_read(&with, t->columns, t->column_count, t->rows, t->base, out);
-    wisp__table_check(t->columns, t->column_count, t->rows, out);
-    CHECK(good == wisp__table_read(&without, t->columns, t->column_count, t->rows, NULL, NULL));
+    good = wisp__delta_bits_read(&with, t->columns, t->column_count, t->rows, t->base, out);
+    wisp__delta_bits_check(t->columns, t->column_count, t->rows, out);
+    CHECK(good ==
+          wisp__delta_bits_read(&without, t->columns, t->column_count, t->rows, NULL, NULL));
     CHECK(good == !with.failed);
     if (good) CHECK_EQ_INT(with.at, without.at);
     free(copy);
@@ -269,7 +272,7 @@ TEST(a_difference_cut_short_is_refused) {
         bytes = written(&t, &bits);
         for (int size = 0; size < (bits + 7) / 8; size++) {
             wisp__reader from = wisp__reader_on(bytes, size);
-            CHECK(!wisp__table_read(&from, t.columns, t.column_count, t.rows, t.base, t.old));
+            CHECK(!wisp__delta_bits_read(&from, t.columns, t.column_count, t.rows, t.base, t.old));
         }
         free(bytes);
     }

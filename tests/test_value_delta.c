@@ -1,5 +1,5 @@
-/* test_change.c - differences of values without a schema: what they make of their base, what they
-   cost, and what is made of bits that are no difference */
+/* test_value_delta.c - deltas of values without a schema: what they make of their base, and of bits
+   that are no delta */
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
@@ -48,7 +48,7 @@ static bool tree_tell(rig *r, tree *a, tree *b, difference *out) {
     wisp__reader none;
     wisp__unpacker u = rig_unpacker(r, &none);
     wisp__writer to = wisp__writer_on(out->bytes, DIFFERENCE_BYTES);
-    wisp__differ d;
+    wisp__delta d;
     wisp__arena_reset(&r->arena);
     memset(&d, 0, sizeof d);
     d.u = &u;
@@ -68,7 +68,7 @@ static bool tree_apply(rig *r, tree *base, const difference *from, record *out, 
     const wisp_value *values = NULL;
     int count = 0;
     bool good;
-    wisp__differ d;
+    wisp__delta d;
     wisp__arena_reset(&r->arena);
     memset(&d, 0, sizeof d);
     memset(out->bytes, 0, sizeof out->bytes);

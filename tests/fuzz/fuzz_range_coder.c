@@ -1,4 +1,4 @@
-/* fuzz_coder.c - differences of tables that nobody wrote, and ones that the input makes up
+/* fuzz_range_coder.c - differences of tables that nobody wrote, and ones that the input makes up
 
    The input chooses a table, its columns and what it holds. The rest of it is read as a difference
    in both forms; then what it led to is written and read back. */
@@ -50,13 +50,13 @@ static void must_equal(const tables *t) {
 
 static void write_and_read(tables *t) {
     static uint8_t bytes[BYTES_MAX + WISP__SLACK];
-    int64_t most = wisp__table_bits(t->columns, t->column_count, t->rows);
+    int64_t most = wisp__delta_bits_count(t->columns, t->column_count, t->rows);
     wisp__writer to = wisp__writer_on(bytes, (int)((most + 7) / 8));
     wisp__reader from;
-    wisp__table_write(&to, t->columns, t->column_count, t->rows, t->held[0], t->now);
+    wisp__delta_bits_write(&to, t->columns, t->column_count, t->rows, t->held[0], t->now);
     MUST(!to.full && to.at <= most);
     from = wisp__reader_on(bytes, (int)((to.at + 7) / 8));
-    MUST(wisp__table_read(&from, t->columns, t->column_count, t->rows, t->held[0], t->again));
+    MUST(wisp__delta_bits_read(&from, t->columns, t->column_count, t->rows, t->held[0], t->again));
     MUST(from.at == to.at);
     must_equal(t);
 }
@@ -65,9 +65,9 @@ static void read_any(tables *t, const uint8_t *data, size_t size) {
     wisp__reader with = wisp__reader_on(data, (int)size), without = with;
     bool good;
     memset(t->now, 0, sizeof t->now);
-    good = wisp__table_read(&with, t->columns, t->column_count, t->rows, t->held[0], t->now);
+    good = wisp__delta_bits_read(&with, t->columns, t->column_count, t->rows, t->held[0], t->now);
     must_fit(t, t->now);
-    MUST(good == wisp__table_read(&without, t->columns, t->column_count, t->rows, NULL, NULL));
+    MUST(good == wisp__delta_bits_read(&without, t->columns, t->column_count, t->rows, NULL, NULL));
     MUST(!good || with.at == without.at);
 }
 
@@ -82,15 +82,15 @@ static void decode_any(tables *t, const uint8_t *data, size_t size, int known) {
     MUST(models <= sizeof memory[0]);
     for (int k = 0; k <= known; k++) held[k] = t->held[k];
     wisp__models_init(ours, t->columns, t->column_count);
-    wisp__coder_decode(t->columns, t->column_count, t->rows, ours, held, t->now, data, (int)size,
-                       NULL);
+    wisp__range_coder_decode(t->columns, t->column_count, t->rows, ours, held, t->now, data,
+                             (int)size, NULL);
     must_fit(t, t->now);
     memcpy(theirs, ours, models);
-    length = wisp__coder_encode(t->columns, t->column_count, t->rows, ours, held, t->now, bytes,
-                                BYTES_MAX);
+    length = wisp__range_coder_encode(t->columns, t->column_count, t->rows, ours, held, t->now,
+                                      bytes, BYTES_MAX);
     MUST(length >= 0);
-    MUST(wisp__coder_decode(t->columns, t->column_count, t->rows, theirs, held, t->again, bytes,
-                            length, NULL));
+    MUST(wisp__range_coder_decode(t->columns, t->column_count, t->rows, theirs, held, t->again,
+                                  bytes, length, NULL));
     must_equal(t);
     MUST(memcmp(ours, theirs, models) == 0);
 }

@@ -1,4 +1,4 @@
-/* fuzz_delta.c - any bits as the difference of a record or of values, applied in each form
+/* fuzz_record_delta.c - any bits as the difference of a record or of values, applied in each form
 
    The script chooses a schema and random values of it. What is told from one to another gives the
    bits of the other. Then the rest of the script is laid over that difference, or is one: what it
@@ -106,7 +106,7 @@ static bool apply(bench *b, wisp__side delta, const record *base, const record *
                   bool adaptive, record *out, int64_t *used) {
     wisp__unpacker *u = bench_unpacker(b);
     wisp__writer to = wisp__writer_on(out->bytes, RECORD_BYTES);
-    wisp__differ d;
+    wisp__delta d;
     uint8_t *models = NULL;             /* no larger than they are, so that all beyond is seen */
     bool good;
     memset(&d, 0, sizeof d);
@@ -127,7 +127,7 @@ static bool apply(bench *b, wisp__side delta, const record *base, const record *
         if (older[i]) d.older[i] = side_of(older[i]);
     d.delta = delta;
     d.to = &to;
-    good = wisp__delta_apply(&d, b->program);
+    good = wisp__record_delta_apply(&d, b->program);
     out->bits = to.at;
     free(models);
     *used = d.delta.from.at - delta.start;
@@ -140,7 +140,7 @@ static int64_t tell(bench *b, const record *base, const record *now, uint8_t *by
     static record got;
     static const record *const none[2] = { NULL, NULL };
     wisp__writer to = wisp__writer_on(bytes, 2 * RECORD_BYTES);
-    wisp__differ d;
+    wisp__delta d;
     int64_t used, bits;
     memset(&d, 0, sizeof d);
     memset(bytes, 0, 2 * RECORD_BYTES + WISP__SLACK);
@@ -148,7 +148,7 @@ static int64_t tell(bench *b, const record *base, const record *now, uint8_t *by
     d.base = side_of(base);
     d.now = side_of(now);
     d.to = &to;
-    if (!wisp__delta_write(&d, b->program)) return -1;
+    if (!wisp__record_delta_write(&d, b->program)) return -1;
     bits = to.at;
     MUST(apply(b, wisp__side_on(bytes, bits), base, none, false, &got, &used));
     MUST(got.bits == now->bits && used == bits);
@@ -172,7 +172,7 @@ static void check_passing(bench *b, wisp__side delta, int64_t used) {
     wisp__unpacker *u = bench_unpacker(b);
     wisp__reader from = delta.from;
     if (!b->program->fixed) return;
-    MUST(wisp__delta_pass(u, b->program, &from));
+    MUST(wisp__record_delta_pass(u, b->program, &from));
     MUST(from.at - delta.start == used);
 }
 
@@ -248,7 +248,7 @@ static void fuzz_values(script *s) {
     wisp_value value, all, sorted;
     const wisp_value *values = NULL;
     int count = 0;
-    wisp__differ d;
+    wisp__delta d;
     bench_open(b, NULL);
     memset(&parts, 0, sizeof parts);
     value = shelf_value(&parts, s, 0);

@@ -1,4 +1,4 @@
-/* test_outgoing.c - what is fired at one or at many, how calls repeat, and what is refused */
+/* test_send.c - what is fired at one or at many, how calls repeat, and what is refused */
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"

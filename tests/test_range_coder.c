@@ -1,4 +1,4 @@
-/* test_coder.c - differences of tables through the adaptive range coder
+/* test_range_coder.c - differences of tables through the adaptive range coder
 
    Memory has exactly the size that is asked for, so that the address sanitizer sees every step too
    far. */
@@ -23,13 +23,13 @@ static void check_adaptive(const tables *t, wisp__models *ours, wisp__models *th
     held[0] = t->base;
     if (known > 0) held[1] = t->old;
     if (known > 1) held[2] = t->oldest;
-    size = wisp__coder_encode(t->columns, t->column_count, t->rows, ours, held, t->now, bytes,
-                              capacity);
+    size = wisp__range_coder_encode(t->columns, t->column_count, t->rows, ours, held, t->now, bytes,
+                                    capacity);
     CHECK(size >= 0 && (size == 0) == (memcmp(t->base, t->now, symbols * 4) == 0));
     kept = (uint8_t *)exact((size_t)size);
     if (size) memcpy(kept, bytes, (size_t)size);
-    CHECK(wisp__coder_decode(t->columns, t->column_count, t->rows, theirs, held, out, kept, size,
-                             NULL));
+    CHECK(wisp__range_coder_decode(t->columns, t->column_count, t->rows, theirs, held, out, kept,
+                                   size, NULL));
     CHECK_EQ_MEM(out, t->now, symbols * 4);
     CHECK_EQ_MEM(ours, theirs, wisp__models_size(t->column_count));
     free(out);
@@ -93,9 +93,9 @@ TEST(equal_tables_take_no_bytes_and_teach_nothing) {
     ours = models_for(&t);
     untouched = models_for(&t);
     held[0] = t.base;
-    CHECK_EQ_INT(wisp__coder_encode(t.columns, 5, 9, ours, held, t.base, bytes, 0), 0);
+    CHECK_EQ_INT(wisp__range_coder_encode(t.columns, 5, 9, ours, held, t.base, bytes, 0), 0);
     CHECK_EQ_MEM(ours, untouched, wisp__models_size(5));
-    CHECK(wisp__coder_decode(t.columns, 5, 9, ours, held, t.now, bytes, 0, NULL));
+    CHECK(wisp__range_coder_decode(t.columns, 5, 9, ours, held, t.now, bytes, 0, NULL));
     CHECK_EQ_MEM(t.now, t.base, 5 * 9 * 4);
     free(ours);
     free(untouched);
@@ -113,13 +113,13 @@ TEST(what_does_not_fit_is_not_encoded) {
         t.now[0] = t.base[0] ^ 1;
         held[0] = t.base;
         models = models_for(&t);
-        size = wisp__coder_encode(t.columns, 6, 20, models, held, t.now, bytes, SYMBOLS_MAX);
+        size = wisp__range_coder_encode(t.columns, 6, 20, models, held, t.now, bytes, SYMBOLS_MAX);
         free(bytes);
         for (int less = 0; less < 5 && less <= size; less++) {
             int capacity = size - less, got;
             bytes = (uint8_t *)exact((size_t)capacity);
             wisp__models_init(models, t.columns, 6);
-            got = wisp__coder_encode(t.columns, 6, 20, models, held, t.now, bytes, capacity);
+            got = wisp__range_coder_encode(t.columns, 6, 20, models, held, t.now, bytes, capacity);
             CHECK(got == -1 || (got == size && less == 0));
             free(bytes);
         }
@@ -141,9 +141,9 @@ TEST(any_bytes_are_decoded_within_the_bits) {
         held[0] = t.base;
         if (style > 1) held[1] = t.old, held[2] = t.oldest;
         for (int i = 0; i < 3; i++) {
-            wisp__coder_decode(t.columns, t.column_count, t.rows, models, held, t.now, bytes, size,
-                               NULL);
-            wisp__table_check(t.columns, t.column_count, t.rows, t.now);
+            wisp__range_coder_decode(t.columns, t.column_count, t.rows, models, held, t.now, bytes,
+                                     size, NULL);
+            wisp__delta_bits_check(t.columns, t.column_count, t.rows, t.now);
         }
         free(models);
         free(bytes);
@@ -162,7 +162,7 @@ TEST(the_adaptive_form_stands_as_drawn) {
     memcpy(t.columns, columns, sizeof columns);
     t.column_count = 4;
     models = models_for(&t);
-    CHECK_EQ_INT(wisp__coder_encode(columns, 4, 2, models, held, now, to, 64), sizeof bytes);
+    CHECK_EQ_INT(wisp__range_coder_encode(columns, 4, 2, models, held, now, to, 64), sizeof bytes);
     CHECK_EQ_MEM(to, bytes, sizeof bytes);
     free(models);
 }
@@ -197,7 +197,8 @@ TEST(what_was_learned_makes_motion_shorter) {
             held[0] = t.base;
             if (known > 0) held[1] = t.old;
             if (known > 1) held[2] = t.oldest;
-            sizes[known] = wisp__coder_encode(t.columns, 3, 200, models, held, t.now, bytes, 4096);
+            sizes[known] =
+                wisp__range_coder_encode(t.columns, 3, 200, models, held, t.now, bytes, 4096);
             CHECK(sizes[known] > 0);
         }
         free(models);

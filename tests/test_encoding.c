@@ -1,4 +1,4 @@
-/* test_form.c - what messages of a name look like, announced: schemas, codecs, compression */
+/* test_encoding.c - what messages of a name look like, announced: schemas, codecs, compression */
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
@@ -737,9 +737,9 @@ TEST(a_descriptor_with_any_bit_changed_harms_nobody) {
         count_on(t.server, names[i], &c);
         use_schema(t.client, names[i], &copies[i]);
         remote = wisp__registry_add(&t.client->registry, names[i], &why);
-        bits = remote->form.described->bits;
+        bits = remote->encoding.described->bits;
         if (i >= bits) break;
-        bytes = remote->form.described->descriptor;
+        bytes = remote->encoding.described->descriptor;
         bytes[i / 8] ^= (uint8_t)(1 << i % 8);
         fire_plan(t.client, names[i], p, 0);
         made++;
@@ -757,7 +757,7 @@ TEST(a_descriptor_with_any_bit_changed_harms_nobody) {
 }
 
 /* What an announcement says makes no sense: the session ends, and nothing else. */
-static void senseless(void (*spoil)(wisp__form *form), bool schema) {
+static void senseless(void (*spoil)(wisp__encoding *form), bool schema) {
     world_two t;
     plan *p = plan_new(120, 9);
     wisp__remote *remote;
@@ -771,23 +771,23 @@ static void senseless(void (*spoil)(wisp__form *form), bool schema) {
     if (schema) use_schema(t.client, "n", &p->schema);
     else use_encoding(t.client, "n", WISP_ENCODE_COMPRESSED, NULL, 0);
     remote = wisp__registry_add(&t.client->registry, "n", &why);
-    spoil(&remote->form);
+    spoil(&remote->encoding);
     addr = world_addr(&t.w, t.server);
     CHECK(wisp_join(t.client, &addr, NULL, 0).id != 0);
     world_run(&t.w, 1);
     CHECK_EQ_INT(world_count(&t.w, t.server, WISP_LEFT), 1);
     CHECK_EQ_INT(world_last(&t.w, t.server, WISP_LEFT)->result, WISP_E_PROTOCOL);
     CHECK_EQ_INT(learnt_bytes(t.server), 0);
-    remote->form.codec = NULL;
+    remote->encoding.codec = NULL;
     world_close(&t.w);
     free(p);
 }
 
-static void spoil_kind(wisp__form *form) { form->kind = 3; }
-static void spoil_kind_more(wisp__form *form) { form->kind = 255; }
-static void spoil_record(wisp__form *form) { form->kind = WISP__RECORD; }
-static void spoil_codec(wisp__form *form) { form->kind = WISP__CODED; }
-static void spoil_bits(wisp__form *form) { form->described->bits = 0; }
+static void spoil_kind(wisp__encoding *form) { form->kind = 3; }
+static void spoil_kind_more(wisp__encoding *form) { form->kind = 255; }
+static void spoil_record(wisp__encoding *form) { form->kind = WISP__RECORD; }
+static void spoil_codec(wisp__encoding *form) { form->kind = WISP__CODED; }
+static void spoil_bits(wisp__encoding *form) { form->described->bits = 0; }
 
 TEST(senseless_announcements_end_the_session) {
     senseless(spoil_kind, true);

@@ -1,4 +1,4 @@
-/* test_track.c - what differences are to: the tracks of one end, and what two ends make of them
+/* test_baseline.c - what differences are to: the tracks of one end, and what two ends make of them
    over links that lose, double and reorder */
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
@@ -14,7 +14,7 @@ typedef struct desk {
     wisp__base   base;
     low_memory   memory;
     wisp__chunks chunks;
-    wisp__tracks tracks;
+    wisp__baselines baselines;
 } desk;
 
 static void desk_open(desk *d) {
@@ -23,53 +23,54 @@ static void desk_open(desk *d) {
 }
 
 static void desk_close(desk *d) {
-    wisp__tracks_check(&d->base, &d->tracks);
-    wisp__tracks_free(&d->base, &d->chunks, &d->tracks);
+    wisp__baselines_check(&d->base, &d->baselines);
+    wisp__baselines_free(&d->base, &d->chunks, &d->baselines);
     wisp__chunks_free(&d->base, &d->chunks);
     CHECK(low_is_empty(&d->base, &d->memory));
 }
 
-static wisp__track *desk_track(desk *d, uint64_t key, bool in_order) {
+static wisp__baseline *desk_track(desk *d, uint64_t key, bool in_order) {
     wisp_result why;
-    wisp__track *t = wisp__track_open(&d->base, &d->chunks, &d->tracks, 5, key, in_order, &why);
+    wisp__baseline *t =
+        wisp__baseline_open(&d->base, &d->chunks, &d->baselines, 5, key, in_order, &why);
     CHECK_EQ_INT(why, WISP_OK);
     return t;
 }
 
 /* Stores a text of a length as the next value. */
-static void desk_store(desk *d, wisp__track *t, char letter, int length) {
+static void desk_store(desk *d, wisp__baseline *t, char letter, int length) {
     char text[600];
     wisp__kept *kept;
     memset(text, letter, sizeof text);
     kept = wisp__kept_make(&d->base, &d->chunks, text, (int64_t)length * 8);
     if (!CHECK(kept != NULL)) return;
-    wisp__track_store(&d->base, &d->chunks, &d->tracks, t, t->sequence, kept, NULL, NULL);
+    wisp__baseline_store(&d->base, &d->chunks, &d->baselines, t, t->sequence, kept, NULL, NULL);
     t->sequence++;
     t->begun = true;
     wisp__kept_release(&d->base, &d->chunks, kept);
-    wisp__tracks_check(&d->base, &d->tracks);
+    wisp__baselines_check(&d->base, &d->baselines);
 }
 
-static bool desk_settled(desk *d, wisp__track *t, char letter, int length, bool in_order) {
+static bool desk_settled(desk *d, wisp__baseline *t, char letter, int length, bool in_order) {
     char text[600];
     wisp__kept *kept;
     bool settled;
     memset(text, letter, sizeof text);
     kept = wisp__kept_make(&d->base, &d->chunks, text, (int64_t)length * 8);
-    settled = wisp__track_settled(t, kept, in_order);
+    settled = wisp__baseline_settled(t, kept, in_order);
     wisp__kept_release(&d->base, &d->chunks, kept);
     return settled;
 }
 
 TEST(a_ring_holds_the_last_values_and_no_more) {
     desk d;
-    wisp__track *t;
+    wisp__baseline *t;
     desk_open(&d);
     t = desk_track(&d, 1, false);
     for (int i = 0; i < 40; i++) desk_store(&d, t, (char)('a' + i % 26), 20 + i);
     CHECK_EQ_INT(t->room, d.base.limits.baselines);
-    for (uint32_t i = 0; i < 40; i++) CHECK_EQ_INT(wisp__track_find(t, i) != NULL, i >= 24);
-    CHECK(wisp__track_newest(t) == wisp__track_find(t, 39));
+    for (uint32_t i = 0; i < 40; i++) CHECK_EQ_INT(wisp__baseline_find(t, i) != NULL, i >= 24);
+    CHECK(wisp__baseline_newest(t) == wisp__baseline_find(t, 39));
     desk_close(&d);
 }
 
@@ -84,39 +85,39 @@ TEST(values_take_no_more_memory_than_their_limit) {
     before = d.base.stats.memory;
     for (int k = 0; k < 100; k++)
         for (int i = 0; i < 16; i++)
-            desk_store(&d, wisp__track_get(&d.tracks, 5, (uint64_t)k + 1), 'a', 1);
-    CHECK(d.tracks.bytes > 32768 - 128 && d.tracks.bytes <= 32768);
+            desk_store(&d, wisp__baseline_get(&d.baselines, 5, (uint64_t)k + 1), 'a', 1);
+    CHECK(d.baselines.bytes > 32768 - 128 && d.baselines.bytes <= 32768);
     CHECK(d.base.stats.memory - before <= 32768 + WISP__SLAB_BYTES + 9 * 64);
     desk_close(&d);
 }
 
 TEST(the_base_is_the_newest_acked_value_on_lossy_ways_and_the_last_in_order) {
     desk d;
-    wisp__track *t, *o;
+    wisp__baseline *t, *o;
     desk_open(&d);
     t = desk_track(&d, 1, false);
     o = desk_track(&d, 2, true);
-    CHECK(!wisp__track_base(t, false) && !wisp__track_base(o, true));
+    CHECK(!wisp__baseline_of(t, false) && !wisp__baseline_of(o, true));
     for (int i = 0; i < 6; i++) {
         desk_store(&d, t, 'a', 10 + i);
         desk_store(&d, o, 'a', 10 + i);
     }
-    CHECK(!wisp__track_base(t, false));
-    CHECK(wisp__track_base(o, true) == wisp__track_find(o, 5));
-    wisp__track_told(&d.tracks, t->place, 3, true);
-    wisp__track_told(&d.tracks, t->place, 1, true);          /* an older one acked later */
-    CHECK(wisp__track_base(t, false) == wisp__track_find(t, 3));
+    CHECK(!wisp__baseline_of(t, false));
+    CHECK(wisp__baseline_of(o, true) == wisp__baseline_find(o, 5));
+    wisp__baseline_told(&d.baselines, t->place, 3, true);
+    wisp__baseline_told(&d.baselines, t->place, 1, true);          /* an older one acked later */
+    CHECK(wisp__baseline_of(t, false) == wisp__baseline_find(t, 3));
     for (int i = 0; i < 70; i++) desk_store(&d, t, 'b', 10);
-    CHECK(!wisp__track_base(t, false));
-    wisp__track_told(&d.tracks, t->place, 3, true);          /* long gone: means nothing */
-    wisp__track_told(&d.tracks, 77, 3, true);                /* nobody's */
-    CHECK(!wisp__track_base(t, false));
+    CHECK(!wisp__baseline_of(t, false));
+    wisp__baseline_told(&d.baselines, t->place, 3, true);          /* long gone: means nothing */
+    wisp__baseline_told(&d.baselines, 77, 3, true);                /* nobody's */
+    CHECK(!wisp__baseline_of(t, false));
     desk_close(&d);
 }
 
 TEST(nothing_is_told_only_if_all_that_may_arrive_is_the_same) {
     desk d;
-    wisp__track *t;
+    wisp__baseline *t;
     desk_open(&d);
     t = desk_track(&d, 1, false);
     CHECK(!desk_settled(&d, t, 'a', 10, false));
@@ -127,62 +128,63 @@ TEST(nothing_is_told_only_if_all_that_may_arrive_is_the_same) {
     desk_store(&d, t, 'a', 10);
     CHECK(!desk_settled(&d, t, 'a', 10, false));             /* 'b' may come last */
     CHECK(desk_settled(&d, t, 'a', 10, true));
-    wisp__track_told(&d.tracks, t->place, 2, true);
+    wisp__baseline_told(&d.baselines, t->place, 2, true);
     CHECK(desk_settled(&d, t, 'a', 10, false));
     desk_close(&d);
 }
 
 TEST(a_lost_newest_value_goes_again_and_others_do_not) {
     desk d;
-    wisp__track *t;
+    wisp__baseline *t;
     desk_open(&d);
     t = desk_track(&d, 1, false);
     for (int i = 0; i < 3; i++) desk_store(&d, t, 'a', 10 + i);
-    wisp__track_told(&d.tracks, t->place, 1, false);
-    CHECK_EQ_INT(d.tracks.again, 0);
-    wisp__track_told(&d.tracks, t->place, 2, false);
-    wisp__track_told(&d.tracks, t->place, 2, false);
-    CHECK(t->again && d.tracks.again == 1);
+    wisp__baseline_told(&d.baselines, t->place, 1, false);
+    CHECK_EQ_INT(d.baselines.again, 0);
+    wisp__baseline_told(&d.baselines, t->place, 2, false);
+    wisp__baseline_told(&d.baselines, t->place, 2, false);
+    CHECK(t->again && d.baselines.again == 1);
     desk_close(&d);
 }
 
 TEST(values_stay_within_their_bytes_and_the_acked_one_stays_longest) {
     desk d;
-    wisp__track *t;
+    wisp__baseline *t;
     desk_open(&d);
     d.base.limits.baseline_bytes = 2000;
     t = desk_track(&d, 1, false);
     desk_store(&d, t, 'a', 100);
-    wisp__track_told(&d.tracks, t->place, 0, true);
+    wisp__baseline_told(&d.baselines, t->place, 0, true);
     for (int i = 0; i < 10; i++) {
         desk_store(&d, t, 'b', 300 + i);
-        CHECK(d.tracks.bytes <= 2000);
-        CHECK(wisp__track_find(t, 0) != NULL);
+        CHECK(d.baselines.bytes <= 2000);
+        CHECK(wisp__baseline_find(t, 0) != NULL);
     }
-    CHECK(wisp__track_newest(t) != NULL);
+    CHECK(wisp__baseline_newest(t) != NULL);
     d.base.limits.baseline_bytes = 200;                       /* not even one */
     desk_store(&d, t, 'c', 500);
-    CHECK(!wisp__track_newest(t));
+    CHECK(!wisp__baseline_newest(t));
     desk_close(&d);
 }
 
 TEST(at_the_limit_of_keys_the_one_that_rested_longest_gives_way) {
     desk d;
-    wisp__track *t[4], *next;
+    wisp__baseline *t[4], *next;
     desk_open(&d);
     d.base.limits.keys = 4;
     for (uint64_t i = 0; i < 4; i++) {
         desk_store(&d, t[i] = desk_track(&d, i, false), 'a', 10);
-        wisp__track_told(&d.tracks, t[i]->place, 0, true);
+        wisp__baseline_told(&d.baselines, t[i]->place, 0, true);
     }
     desk_track(&d, 0, false);
     next = desk_track(&d, 9, false);
     CHECK(next == t[1]);
     CHECK(next->whole);
     CHECK_EQ_INT(next->sequence, 1);                          /* the numbers of a place go on */
-    CHECK(!wisp__track_newest(next));
-    CHECK(!wisp__track_get(&d.tracks, 5, 1) && wisp__track_get(&d.tracks, 5, 9) == next);
-    CHECK_EQ_INT(d.tracks.count, 4);
+    CHECK(!wisp__baseline_newest(next));
+    CHECK(!wisp__baseline_get(&d.baselines, 5, 1) &&
+          wisp__baseline_get(&d.baselines, 5, 9) == next);
+    CHECK_EQ_INT(d.baselines.count, 4);
     desk_close(&d);
 }
 
@@ -190,15 +192,15 @@ TEST(at_the_limit_of_keys_the_one_that_rested_longest_gives_way) {
 TEST(a_key_whose_newest_value_may_be_lost_keeps_its_track) {
     desk d;
     wisp_result why;
-    wisp__track *t[4];
+    wisp__baseline *t[4];
     desk_open(&d);
     d.base.limits.keys = 4;
     for (uint64_t i = 0; i < 4; i++) desk_store(&d, t[i] = desk_track(&d, i, false), 'a', 10);
-    CHECK(!wisp__track_open(&d.base, &d.chunks, &d.tracks, 5, 9, false, &why));
+    CHECK(!wisp__baseline_open(&d.base, &d.chunks, &d.baselines, 5, 9, false, &why));
     CHECK_EQ_INT(why, WISP_E_LIMIT);
-    wisp__track_told(&d.tracks, t[2]->place, 0, true);
+    wisp__baseline_told(&d.baselines, t[2]->place, 0, true);
     CHECK(desk_track(&d, 9, false) == t[2]);
-    wisp__tracks_check(&d.base, &d.tracks);
+    wisp__baselines_check(&d.base, &d.baselines);
     desk_close(&d);
 }
 
@@ -208,24 +210,24 @@ TEST(at_the_limit_of_keys_a_track_of_another_order_gives_way_too) {
     desk_open(&d);
     d.base.limits.keys = 4;
     for (uint64_t i = 0; i < 4; i++) desk_store(&d, desk_track(&d, i, true), 'a', 10);
-    CHECK(wisp__track_open(&d.base, &d.chunks, &d.tracks, 6, 0, false, &why) != NULL);
+    CHECK(wisp__baseline_open(&d.base, &d.chunks, &d.baselines, 6, 0, false, &why) != NULL);
     CHECK_EQ_INT(why, WISP_OK);
-    CHECK(d.tracks.count <= 4);
+    CHECK(d.baselines.count <= 4);
     desk_close(&d);
 }
 
 TEST(a_reset_leaves_only_the_newest_which_goes_whole) {
     desk d;
-    wisp__track *t;
+    wisp__baseline *t;
     desk_open(&d);
     t = desk_track(&d, 1, false);
     for (int i = 0; i < 5; i++) desk_store(&d, t, 'a', 10 + i);
-    wisp__track_told(&d.tracks, t->place, 3, true);
-    wisp__tracks_reset(&d.base, &d.chunks, &d.tracks, 6, true);
+    wisp__baseline_told(&d.baselines, t->place, 3, true);
+    wisp__baselines_reset(&d.base, &d.chunks, &d.baselines, 6, true);
     CHECK(!t->again);                                          /* another name */
-    wisp__tracks_reset(&d.base, &d.chunks, &d.tracks, 5, true);
-    CHECK(t->again && t->whole && !wisp__track_base(t, false));
-    CHECK(!wisp__track_find(t, 3) && wisp__track_find(t, 4));
+    wisp__baselines_reset(&d.base, &d.chunks, &d.baselines, 5, true);
+    CHECK(t->again && t->whole && !wisp__baseline_of(t, false));
+    CHECK(!wisp__baseline_find(t, 3) && wisp__baseline_find(t, 4));
     CHECK(!desk_settled(&d, t, 'a', 14, false));
     desk_close(&d);
 }
@@ -909,9 +911,10 @@ TEST(fire_all_serves_peers_that_joined_at_different_times) {
             check_book(flow_text(&f));
             for (int i = 1; i <= joined; i++) CHECK(book_ends(i));
             for (int i = 1; i < joined; i++) {
-                wisp__track *a = session_of(server, 0)->told.places[0];
-                wisp__track *b = session_of(server, i)->told.places[0];
-                CHECK(wisp__kept_same(wisp__track_newest(a)->value, wisp__track_newest(b)->value));
+                wisp__baseline *a = session_of(server, 0)->told.places[0];
+                wisp__baseline *b = session_of(server, i)->told.places[0];
+                CHECK(wisp__kept_same(wisp__baseline_newest(a)->value,
+                                      wisp__baseline_newest(b)->value));
             }
             world_close(&w);
         }
@@ -938,8 +941,8 @@ TEST(one_difference_serves_all_peers_with_the_same_base_also_adaptively) {
         for (int k = 0; k < 8; k++) things[0].as.bag[k] += 1000 * k + i;
         fire_thing(server, all, ACTOR, 0);
         world_run(&w, 0.1);
-        a = wisp__track_newest(session_of(server, 0)->told.places[0]);
-        b = wisp__track_newest(session_of(server, 2)->told.places[0]);
+        a = wisp__baseline_newest(session_of(server, 0)->told.places[0]);
+        b = wisp__baseline_newest(session_of(server, 2)->told.places[0]);
         CHECK(a->value == b->value);
         CHECK(a->models == b->models);
     }
@@ -998,7 +1001,7 @@ TEST(firing_to_a_hundred_peers_takes_no_memory_once_it_runs) {
 /* Changes the value that an end holds as the newest of its first track. */
 static void spoil_heard(wisp *end) {
     wisp__session *s = session_of(end, 0);
-    wisp__track *track = s->heard.count ? s->heard.places[0] : NULL;
+    wisp__baseline *track = s->heard.count ? s->heard.places[0] : NULL;
     for (int i = 0; track && i < track->room; i++)
         if (track->ring[i].value) ((uint8_t *)track->ring[i].value->bytes)[0] ^= 0x10;
     CHECK(track != NULL);
@@ -1040,7 +1043,7 @@ static void ask_whole(world_two *t, const wisp *sender, wisp *receiver, const ch
     for (int i = 0; i < sender->registry.count; i++)
         if (!strcmp(sender->registry.remotes[i]->name, name))
             index = sender->registry.remotes[i]->newest;
-    wisp__control_add(&receiver->base, session_of(receiver, 0), WISP__R_RESYNC,
+    wisp__control_add(&receiver->base, session_of(receiver, 0), WISP__FRAME_RESYNC,
                       wisp__wire_id(index));
     wisp__peers_mark(&receiver->peers, &session_of(receiver, 0)->peer);
     (void)t;
@@ -1091,7 +1094,7 @@ TEST(asking_for_whole_values_without_end_is_bounded) {
     for (int i = 0; i < 60; i++) {
         for (int n = 0; n < 200; n++) {
             wisp__session *s = session_of(t.server, 0);
-            wisp__control c = { WISP__R_RESYNC, 0, 1 };
+            wisp__control c = { WISP__FRAME_RESYNC, 0, 1 };
             ask_whole(&t, t.client, t.server, "v");
             if (s->control_count && s->control_count < s->control_room)
                 c = s->controls[s->control_count - 1], s->controls[s->control_count++] = c;
@@ -1436,7 +1439,7 @@ TEST(calls_of_such_a_name_are_whole_both_ways) {
 static void forge(world_two *t, const wisp__telling *telling, const uint8_t *bits, int count,
                   bool in_order) {
     wisp__remote *remote = wisp__registry_find(&t->client->registry, "v", 1);
-    const wisp__form *form = &t->client->registry.remotes[remote->newest]->form;
+    const wisp__encoding *form = &t->client->registry.remotes[remote->newest]->encoding;
     wisp__message *m;
     wisp_result why;
     if (!session_of(t->client, 0)) return;

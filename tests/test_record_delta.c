@@ -1,5 +1,5 @@
-/* test_delta.c - differences of records: what they make of their base, what they cost, and what is
-   made of bits that are no difference */
+/* test_record_delta.c - deltas of records: what they make of their base, what they cost, and what is
+   made of bits that are no delta */
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
@@ -31,7 +31,7 @@ static bool record_of(rig *r, const wisp_value *value, record *out) {
 /* Of the records before: the base of the base, and its own. */
 typedef struct older { const record *one, *two; } older;
 
-static void differ_on(wisp__differ *d, wisp__unpacker *u, const record *base, older before,
+static void differ_on(wisp__delta *d, wisp__unpacker *u, const record *base, older before,
                       uint8_t *models) {
     memset(d, 0, sizeof *d);
     d->u = u;
@@ -46,13 +46,13 @@ static bool tell(rig *r, const record *base, older before, const record *now, ui
     wisp__reader none;
     wisp__unpacker u = rig_unpacker(r, &none);
     wisp__writer to = wisp__writer_on(out->bytes, DIFFERENCE_BYTES);
-    wisp__differ d;
+    wisp__delta d;
     wisp__arena_reset(&r->arena);
     memset(out->bytes, 0xa5, sizeof out->bytes);
     differ_on(&d, &u, base, before, models);
     d.now = wisp__side_on(now->bytes, now->bits);
     d.to = &to;
-    if (!wisp__delta_write(&d, r->program)) return false;
+    if (!wisp__record_delta_write(&d, r->program)) return false;
     out->bits = to.at;
     out->start = 0;
     wisp__put(&to, UINT64_MAX >> 7, 57);     /* what follows a difference is no part of it */
@@ -65,7 +65,7 @@ static bool apply(rig *r, const record *base, older before, const difference *fr
     wisp__reader none;
     wisp__unpacker u = rig_unpacker(r, &none);
     wisp__writer to = wisp__writer_on(out->bytes, RECORD_BYTES);
-    wisp__differ d;
+    wisp__delta d;
     bool good;
     wisp__arena_reset(&r->arena);
     memset(out->bytes, 0, sizeof out->bytes);
@@ -75,7 +75,7 @@ static bool apply(rig *r, const record *base, older before, const difference *fr
     d.delta.from.at = d.delta.start = from->start;
     d.delta.there = true;
     d.to = &to;
-    good = wisp__delta_apply(&d, r->program);
+    good = wisp__record_delta_apply(&d, r->program);
     out->bits = to.at;
     *used = d.delta.from.at - from->start;
     return good;
@@ -126,7 +126,7 @@ static size_t models_begin(rig *r, models *m) {
     wisp__reader none;
     wisp__unpacker u = rig_unpacker(r, &none);
     size_t bytes = wisp__delta_models(r->program);
-    wisp__differ d;
+    wisp__delta d;
     if (bytes > MODELS_BYTES) return 0;
     memset(&d, 0, sizeof d);
     memset(m->bytes, 0xa5, MODELS_BYTES);
@@ -252,7 +252,7 @@ TEST(what_is_nothing_but_numbers_can_be_passed_without_its_base) {
             move_to(&told, i + 2);
             from = wisp__reader_on(told.bytes, DIFFERENCE_BYTES);
             from.at = told.start;
-            CHECK(wisp__delta_pass(&u, r->program, &from));
+            CHECK(wisp__record_delta_pass(&u, r->program, &from));
             CHECK_EQ_INT(from.at - told.start, told.bits);
         }
         rig_close(r);

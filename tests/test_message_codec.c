@@ -1,4 +1,4 @@
-/* test_content.c - values over the wire in every form, checked on both ends, migrated on the way */
+/* test_message_codec.c - values over the wire in every encoding, checked, migrated */
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
@@ -738,7 +738,7 @@ static wisp_result conform(wisp *end, const wisp_schema *ours, const wisp_schema
                            const wisp_value *values, int count, wisp__decoded *d) {
     wisp_result why = WISP_OK;
     wisp__remote *remote;
-    wisp__form form;
+    wisp__encoding form;
     char text[100];
     CHECK_EQ_INT(use_schema(end, "hit", ours), WISP_OK);
     remote = wisp__registry_find(&end->registry, "hit", 3);

@@ -1,0 +1,104 @@
+/* fuzz_plugins.c - LZ4, deflate and zstd with bytes that nobody has compressed, or compressed ones
+   that were damaged
+
+   Links with -llz4 -ldeflate -lzstd. The first byte of the input picks the compressor, whether
+   there is a dictionary, and what is done: the rest is decompressed as it is, or it is compressed,
+   must come back, is damaged at a place that the input names, and is decompressed again. Contexts
+   live on from input to input, as they do in an endpoint. Nothing is written past what is expected,
+   and no memory is taken once the contexts are there.
+*/
+#define WISP_IMPLEMENTATION
+#define WISP_STATIC
+#define WISP_WITH_LZ4
+#define WISP_WITH_DEFLATE
+#define WISP_WITH_ZSTD
+#include "../../wisp.h"
+#include "../../wisp_compress.h"
+#include "script.h"
+
+enum { EXPECTED_MAX = 1 << 16, PACKED_MAX = 1 << 16 };
+
+typedef struct world {
+    account        memory;
+    wisp__base    base;
+    wisp__compress sq;
+    uint32_t      dictionary;
+    size_t        held;                 /* bytes, once all contexts are there */
+} world;
+
+static const char words[] =
+    "{\"id\":1,\"hp\":100,\"name\":\"player\",\"alive\":true},"
+    "{\"id\":2,\"hp\":50,\"pos\":[1.0,2.5]}";
+
+static void open_all(world *f) {
+    static const wisp_compression modes[] = {
+        WISP_COMPRESSION_LZ4, WISP_COMPRESSION_DEFLATE, WISP_COMPRESSION_ZSTD
+    };
+    f->base.memory = memory_allocator(&f->memory);
+    wisp__compress_init(&f->sq, &f->base);
+    MUST(wisp__compress_add(&f->sq, &wisp__lz4_compressor) == WISP_OK);
+    MUST(wisp__compress_add(&f->sq, &wisp__deflate_compressor) == WISP_OK);
+    MUST(wisp__compress_add(&f->sq, &wisp__zstd_compressor) == WISP_OK);
+    MUST(wisp__compress_dictionary(&f->sq, words, (int)sizeof words - 1, &f->dictionary) ==
+         WISP_OK);
+    for (int i = 0; i < 3; i++) {
+        MUST(wisp__compress_ready(&f->sq, modes[i], 0) == WISP_OK);
+        MUST(wisp__compress_ready(&f->sq, modes[i], f->dictionary) ==
+             (modes[i] == WISP_COMPRESSION_DEFLATE ? WISP_E_UNSUPPORTED : WISP_OK));
+    }
+    f->held = f->memory.held;
+}
+
+/* Into a block of the size that is expected, so that a write beyond it is seen. */
+static wisp_result unpack(world *f, int method, uint32_t dictionary, const uint8_t *from, int size,
+                          int expected, const uint8_t *original) {
+    uint8_t *to = (uint8_t *)malloc((size_t)expected + 1);
+    wisp_result result;
+    MUST(to);
+    result = wisp__compress_unpack(&f->sq, method, dictionary, from, size, to, expected);
+    MUST(result == WISP_OK || result == WISP_E_COMPRESSED);
+    if (original) MUST(result == WISP_OK && memcmp(to, original, (size_t)expected) == 0);
+    free(to);
+    MUST(f->memory.held == f->held && f->memory.peak == f->held);
+    return result;
+}
+
+static void pack_and_damage(world *f, int method, uint32_t dictionary, script *in) {
+    static uint8_t packed[PACKED_MAX];
+    wisp__compress_stream s;
+    int at = take16(in), change = take(in), size = (int)(in->size - in->at), count, how;
+    const uint8_t *bytes = in->data + in->at;
+    wisp__compress_stream_init(&s, WISP_COMPRESSION_LZ4 + (method - WISP__LZ4), dictionary);
+    count = wisp__compress_pack(&f->sq, &s, 0xff, bytes, size, packed, PACKED_MAX, &how);
+    MUST(count >= 0 && (count < size || count == 0));
+    if (!count) return;
+    unpack(f, how, dictionary, packed, count, size, bytes);
+    packed[at % count] ^= (uint8_t)change;
+    unpack(f, how, dictionary, packed, count, size, NULL);
+    unpack(f, how, dictionary, packed, at % count, size, NULL);
+    unpack(f, how, dictionary, packed, count, at, NULL);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static world world_of_all;
+    world *f = &world_of_all;
+    script in = { NULL, 0, 0 };
+    int what = size ? data[0] : 0, method = WISP__LZ4 + what % 3;
+    uint32_t dictionary;
+    if (!f->held) open_all(f);
+    dictionary = what & 64 && method != WISP__DEFLATE ? f->dictionary : 0;
+    in.data = data;
+    in.size = size < PACKED_MAX ? size : PACKED_MAX;
+    take(&in);
+    if (what & 128) {
+        pack_and_damage(f, method, dictionary, &in);
+    } else {
+        int expected = take16(&in);
+        unpack(f, method, dictionary, in.data + in.at, (int)(in.size - in.at),
+               expected % EXPECTED_MAX, NULL);
+    }
+    wisp__compress_check(&f->sq);
+    return 0;
+}
