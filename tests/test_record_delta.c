@@ -1,5 +1,5 @@
-/* test_record_delta.c - deltas of records: what they make of their base, what they cost, and what is
-   made of bits that are no delta */
+/* test_record_delta.c - deltas of records: what they make of their base, what they cost, and what
+   is made of bits that are no delta */
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
