@@ -19,7 +19,7 @@ MAKEFLAGS += -j2
 TESTS    := $(notdir $(basename $(wildcard tests/test_*.c)))
 FUZZERS  := $(notdir $(basename $(wildcard tests/fuzz/fuzz_*.c)))
 EXAMPLES := $(notdir $(basename $(wildcard examples/[0-9]*.c)))
-HEADERS  := $(wildcard wisp*.h tests/*.h tests/compile/*.h tests/fuzz/*.h examples/*.h tools/*.h)
+HEADERS  := $(wildcard wisp*.h tests/support/*.h tests/compile/*.h examples/*.h tools/*.h)
 
 # Also run under the emulators: what the C library can change; what byte order and word size can.
 WINDOWS  := $(addprefix test_, base pool stats meter bits text value match pack seal packet \

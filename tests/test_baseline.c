@@ -3,10 +3,10 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
-#include "test.h"
-#include "low.h"
-#include "hooks.h"
-#include "world.h"
+#include "support/test_runner.h"
+#include "support/values_and_memory.h"
+#include "support/watched_memory_and_link.h"
+#include "support/simulated_endpoints.h"
 
 /* --- the room by itself --- */
 

@@ -5,8 +5,8 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
-#include "test.h"
-#include "low.h"
+#include "support/test_runner.h"
+#include "support/values_and_memory.h"
 
 /* --- the reference: one bit at a time --- */
 

@@ -2,11 +2,11 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
-#include "test.h"
+#include "support/test_runner.h"
 
 #include <math.h>
-#include "low.h"
-#include "world.h"
+#include "support/values_and_memory.h"
+#include "support/simulated_endpoints.h"
 
 /* Where sequence numbers turn over, on the wire (24 bits) and in memory. */
 static const uint32_t edges[] = {

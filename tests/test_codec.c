@@ -2,9 +2,9 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
-#include "test.h"
-#include "low.h"
-#include "schemas.h"
+#include "support/test_runner.h"
+#include "support/values_and_memory.h"
+#include "support/random_schemas.h"
 
 enum { BYTES_MAX = 1 << 17, MEMORY_MAX = 1 << 20 };
 

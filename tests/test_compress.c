@@ -2,8 +2,8 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
-#include "test.h"
-#include "low.h"
+#include "support/test_runner.h"
+#include "support/values_and_memory.h"
 
 enum { MIB = 1 << 20 };
 

@@ -3,11 +3,11 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
-#include "test.h"
-#include "world.h"
-#include "fuzz/script.h"
-#include "fuzz/hostile.h"
-#include "bombs.h"
+#include "support/test_runner.h"
+#include "support/simulated_endpoints.h"
+#include "support/fuzz_script.h"
+#include "support/hostile_peer.h"
+#include "support/packet_bombs.h"
 
 static bombs the_bombs;
 
@@ -975,7 +975,7 @@ TEST(edits_of_thousands_of_names_find_each_of_them_at_little_cost) {
     room_end();
 }
 
-/* The work of fitting a map to the schema of 200 fields that is at bombs.h. */
+/* The work of fitting a map to the schema of 200 fields that is at packet_bombs.h. */
 static int64_t fit_work(int pairs) {
     wisp_value map = many_map(pairs);
     wisp__credit credit = credit_of(1 << 30, 1 << 30);

@@ -5,8 +5,8 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
-#include "test.h"
-#include "tables.h"
+#include "support/test_runner.h"
+#include "support/random_tables.h"
 
 /* Writes the difference into memory of just its size; *bits is its length. */
 static uint8_t *written(const tables *t, int64_t *bits) {

@@ -2,9 +2,9 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
-#include "test.h"
-#include "schemas.h"
-#include "every.h"
+#include "support/test_runner.h"
+#include "support/random_schemas.h"
+#include "support/every_type.h"
 
 #include <stdlib.h>
 

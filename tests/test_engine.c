@@ -2,7 +2,7 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
-#include "test.h"
+#include "support/test_runner.h"
 
 #include <float.h>
 

@@ -2,10 +2,10 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
-#include "test.h"
-#include "world.h"
-#include "hooks.h"
-#include "probe.h"
+#include "support/test_runner.h"
+#include "support/simulated_endpoints.h"
+#include "support/watched_memory_and_link.h"
+#include "support/probe_middleware.h"
 
 /* --- what has a schema, and what is told by differences --- */
 

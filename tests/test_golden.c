@@ -6,10 +6,10 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
-#include "test.h"
-#include "low.h"
-#include "bench.h"
-#include "world.h"
+#include "support/test_runner.h"
+#include "support/values_and_memory.h"
+#include "support/packed_values.h"
+#include "support/simulated_endpoints.h"
 
 enum { TEXT = 1000 };
 

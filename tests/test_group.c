@@ -2,9 +2,9 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
-#include "test.h"
-#include "world.h"
-#include "hooks.h"
+#include "support/test_runner.h"
+#include "support/simulated_endpoints.h"
+#include "support/watched_memory_and_link.h"
 
 enum { CROWD = 4 };
 

@@ -2,11 +2,11 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
-#include "test.h"
-#include "world.h"
-#include "hooks.h"
-#include "probe.h"
-#include "party.h"
+#include "support/test_runner.h"
+#include "support/simulated_endpoints.h"
+#include "support/watched_memory_and_link.h"
+#include "support/probe_middleware.h"
+#include "support/server_and_three_clients.h"
 
 #include <time.h>
 

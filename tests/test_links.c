@@ -2,8 +2,8 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
-#include "test.h"
-#include "hooks.h"
+#include "support/test_runner.h"
+#include "support/watched_memory_and_link.h"
 
 /* A pipe with a simulator in front of side 0, and what has come out at side 1. */
 enum { RANGE_MOST = 20000 };

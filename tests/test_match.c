@@ -2,7 +2,7 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
-#include "test.h"
+#include "support/test_runner.h"
 
 /* glibc is the reference: musl does not find the empty branch of "^($)|" in "bbb". tcc cannot read
    the regex.h of glibc. */

@@ -2,8 +2,8 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
-#include "test.h"
-#include "schemas.h"
+#include "support/test_runner.h"
+#include "support/random_schemas.h"
 
 #include <stdlib.h>
 

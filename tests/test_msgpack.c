@@ -2,8 +2,8 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
-#include "test.h"
-#include "low.h"
+#include "support/test_runner.h"
+#include "support/values_and_memory.h"
 
 enum { ROOM = 1 << 20, MEMORY = 24 << 20, PER_BYTE = 96, DEEPEST = 256 };
 

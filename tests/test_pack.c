@@ -2,9 +2,9 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
-#include "test.h"
-#include "low.h"
-#include "bench.h"
+#include "support/test_runner.h"
+#include "support/values_and_memory.h"
+#include "support/packed_values.h"
 
 static int values_in(const wisp_value *values, int count) {
     int sum = count;

@@ -3,11 +3,11 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
-#include "test.h"
+#include "support/test_runner.h"
 
 #include <math.h>
-#include "low.h"
-#include "world.h"
+#include "support/values_and_memory.h"
+#include "support/simulated_endpoints.h"
 
 /* --- one end of a conversation: a flow, and the fate of each packet it sent --- */
 

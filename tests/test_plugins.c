@@ -11,8 +11,8 @@
 #define WISP_WITH_ZSTD
 #include "../wisp.h"
 #include "../wisp_compress.h"
-#include "test.h"
-#include "low.h"
+#include "support/test_runner.h"
+#include "support/values_and_memory.h"
 
 #define WISP_TRAIN_NO_MAIN
 #include "../tools/wisp_train.c"

@@ -4,8 +4,8 @@
 #define WISP_STATIC
 #include "../wisp.h"
 #include <math.h>
-#include "test.h"
-#include "world.h"
+#include "support/test_runner.h"
+#include "support/simulated_endpoints.h"
 
 static void strict(wisp *w, double seconds, const char *remote) {
     wisp_config config;

@@ -2,8 +2,8 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
-#include "test.h"
-#include "low.h"
+#include "support/test_runner.h"
+#include "support/values_and_memory.h"
 
 enum { ALIGNED = 8 };   /* for the strictest type that is kept in memory: double, uint64_t */
 

@@ -2,8 +2,8 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
-#include "test.h"
-#include "proto.h"
+#include "support/test_runner.h"
+#include "support/protobuf_messages.h"
 
 /* --- scalars: the cases of the conformance suite for valid data --- */
 

@@ -2,9 +2,9 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
-#include "test.h"
-#include "world.h"
-#include "abc.h"
+#include "support/test_runner.h"
+#include "support/simulated_endpoints.h"
+#include "support/listening_pair.h"
 
 #include <time.h>
 

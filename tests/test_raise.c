@@ -3,9 +3,9 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
-#include "test.h"
-#include "world.h"
-#include "hooks.h"
+#include "support/test_runner.h"
+#include "support/simulated_endpoints.h"
+#include "support/watched_memory_and_link.h"
 
 enum { BROKEN = WISP_E_USER - 9 };
 

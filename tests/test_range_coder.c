@@ -5,8 +5,8 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
-#include "test.h"
-#include "tables.h"
+#include "support/test_runner.h"
+#include "support/random_tables.h"
 
 static wisp__models *models_for(const tables *t) {
     wisp__models *models = (wisp__models *)exact(wisp__models_size(t->column_count));

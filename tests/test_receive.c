@@ -2,10 +2,10 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
-#include "test.h"
-#include "world.h"
-#include "hooks.h"
-#include "forge.h"
+#include "support/test_runner.h"
+#include "support/simulated_endpoints.h"
+#include "support/watched_memory_and_link.h"
+#include "support/forged_packets.h"
 
 /* --- bodies that break the rules, each a function --- */
 

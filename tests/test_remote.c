@@ -2,8 +2,8 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
-#include "test.h"
-#include "world.h"
+#include "support/test_runner.h"
+#include "support/simulated_endpoints.h"
 
 #include <math.h>
 

@@ -2,10 +2,10 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
-#include "test.h"
-#include "low.h"
-#include "schemas.h"
-#include "records.h"
+#include "support/test_runner.h"
+#include "support/values_and_memory.h"
+#include "support/random_schemas.h"
+#include "support/written_records.h"
 
 /* --- rounding --- */
 

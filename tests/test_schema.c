@@ -2,10 +2,10 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
-#include "test.h"
-#include "low.h"
-#include "schemas.h"
-#include "every.h"
+#include "support/test_runner.h"
+#include "support/values_and_memory.h"
+#include "support/random_schemas.h"
+#include "support/every_type.h"
 
 enum { MEMORY_MAX = 1 << 20 };
 

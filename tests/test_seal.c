@@ -2,8 +2,8 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
-#include "test.h"
-#include "low.h"
+#include "support/test_runner.h"
+#include "support/values_and_memory.h"
 
 static const uint64_t key_of_paper[2] = { UINT64_C(0x0706050403020100),
                                           UINT64_C(0x0f0e0d0c0b0a0908) };

@@ -2,9 +2,9 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
-#include "test.h"
-#include "world.h"
-#include "party.h"
+#include "support/test_runner.h"
+#include "support/simulated_endpoints.h"
+#include "support/server_and_three_clients.h"
 
 static void two_listening(world_two *t, const char *name) {
     world_two_open(t);

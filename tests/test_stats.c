@@ -2,9 +2,9 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
-#include "test.h"
-#include "low.h"
-#include "world.h"
+#include "support/test_runner.h"
+#include "support/values_and_memory.h"
+#include "support/simulated_endpoints.h"
 
 static double loss_of(uint64_t lost, uint64_t acked) {
     wisp_peer_stats stats;

@@ -2,8 +2,8 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
-#include "test.h"
-#include "low.h"
+#include "support/test_runner.h"
+#include "support/values_and_memory.h"
 
 static bool equal(wisp_value a, wisp_value b) {
     bool forth = wisp_equal(&a, &b), back = wisp_equal(&b, &a);

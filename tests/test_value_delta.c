@@ -3,10 +3,10 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
-#include "test.h"
-#include "low.h"
-#include "schemas.h"
-#include "differ.h"
+#include "support/test_runner.h"
+#include "support/values_and_memory.h"
+#include "support/random_schemas.h"
+#include "support/record_differences.h"
 
 static rig the_rig;
 static schemas made;

@@ -8,8 +8,8 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
-#include "test.h"
-#include "world.h"
+#include "support/test_runner.h"
+#include "support/simulated_endpoints.h"
 
 enum { KINDS = 4 };
 static const char *const kinds[KINDS] = { "first", "second", "loose", "newest" };

@@ -1,20 +1,20 @@
 /* bench_bombs.c - what the dearest known packets cost a server, in CPU and memory
 
-   Each of tests/bombs.h is sent to a server at default limits that takes all that its peer
-   describes, in a session that has saved up all it can. A row tells of one: its bytes, the messages
-   that reach a handler, the CPU time of the server's update (best and median of several), its units
-   of work, and the memory above what was held before. The last line tells the largest, and whether
-   it is within the millisecond that README promises. Figures of other processes on the same core
-   count too: the median tells how quiet it was.
+   Each of tests/support/packet_bombs.h is sent to a server at default limits that takes all that
+   its peer describes, in a session that has saved up all it can. A row tells of one: its bytes, the
+   messages that reach a handler, the CPU time of the server's update (best and median of several),
+   its units of work, and the memory above what was held before. The last line tells the largest,
+   and whether it is within the millisecond that README promises. Figures of other processes on the
+   same core count too: the median tells how quiet it was.
 
    Run      bench_bombs [quick] [bombs] */
 #include "bench.h"
 
 #define BOMBS_CLOCK() cpu_seconds()
 
-#include "tests/fuzz/script.h"
-#include "tests/fuzz/hostile.h"
-#include "tests/bombs.h"
+#include "tests/support/fuzz_script.h"
+#include "tests/support/hostile_peer.h"
+#include "tests/support/packet_bombs.h"
 
 enum { RUNS = 31, RUNS_QUICK = 3 };
 static const double promised = 1000;          /* microseconds of one update */

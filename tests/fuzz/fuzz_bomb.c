@@ -15,8 +15,8 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../../wisp.h"
-#include "script.h"
-#include "hostile.h"
+#include "../support/fuzz_script.h"
+#include "../support/hostile_peer.h"
 
 #include <time.h>
 

@@ -8,7 +8,7 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../../wisp.h"
-#include "script.h"
+#include "../support/fuzz_script.h"
 
 enum { BLOCK_MAX = 3000, STREAMS = 4, OPERATIONS = 400, GUARD = 0xa7 };
 

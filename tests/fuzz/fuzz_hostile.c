@@ -14,10 +14,10 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../../wisp.h"
-#include "../test.h"
-#include "../schemas.h"
-#include "script.h"
-#include "hostile.h"
+#include "../support/test_runner.h"
+#include "../support/random_schemas.h"
+#include "../support/fuzz_script.h"
+#include "../support/hostile_peer.h"
 
 enum { OPERATIONS = 200, RECORDS = 24, SLOTS = 8, DEFERRED = 4, JOINS = 10, CONTENT = 1 << 16 };
 enum { PLAN_BYTES = 1 << 20, HONEST_SIDE = HOSTILE_SIDES, MESSAGE_BYTES = 32768 };

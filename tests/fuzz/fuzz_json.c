@@ -6,7 +6,7 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../../wisp.h"
-#include "script.h"
+#include "../support/fuzz_script.h"
 
 enum { GROWTH = 6 };    /* a control character as an escape */
 

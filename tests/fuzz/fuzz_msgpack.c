@@ -7,7 +7,7 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../../wisp.h"
-#include "script.h"
+#include "../support/fuzz_script.h"
 
 enum { INPUT_MOST = 1 << 14, PER_BYTE = 96 };
 

@@ -9,7 +9,7 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../../wisp.h"
-#include "script.h"
+#include "../support/fuzz_script.h"
 
 enum { ADDRESSES = 3, PACKET_MAX = 2048, MTU = 600, DEFERRED = 4, OPERATIONS = 600, RECORDS = 40 };
 enum { MEMORY_MOST = 2 << 20 };

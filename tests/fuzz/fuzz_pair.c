@@ -15,7 +15,7 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../../wisp.h"
-#include "script.h"
+#include "../support/fuzz_script.h"
 
 enum { OPERATIONS = 500, CALLS = 2048, STREAMS = 128, PARKED = 4, SETTLE_UPDATES = 4000 };
 

@@ -14,7 +14,7 @@
 #define WISP_WITH_ZSTD
 #include "../../wisp.h"
 #include "../../wisp_compress.h"
-#include "script.h"
+#include "../support/fuzz_script.h"
 
 enum { EXPECTED_MAX = 1 << 16, PACKED_MAX = 1 << 16 };
 

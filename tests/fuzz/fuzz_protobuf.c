@@ -7,7 +7,7 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../../wisp.h"
-#include "script.h"
+#include "../support/fuzz_script.h"
 
 enum { ROOM = 1 << 16, MEMORY = 1 << 22 };
 

@@ -5,7 +5,7 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../../wisp.h"
-#include "script.h"
+#include "../support/fuzz_script.h"
 
 enum { COLUMNS_MAX = 130, SYMBOLS_MAX = 2000, BYTES_MAX = SYMBOLS_MAX * 64 };
 

@@ -8,9 +8,9 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../../wisp.h"
-#include "script.h"
-#include "../test.h"
-#include "../schemas.h"
+#include "../support/fuzz_script.h"
+#include "../support/test_runner.h"
+#include "../support/random_schemas.h"
 
 enum { INPUT_MOST = 1 << 12, MEMORY = 1 << 18, OUT = 1 << 16, LOSSLESS = 192 };
 

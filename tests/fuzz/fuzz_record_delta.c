@@ -8,9 +8,9 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../../wisp.h"
-#include "../test.h"
-#include "../schemas.h"
-#include "script.h"
+#include "../support/test_runner.h"
+#include "../support/random_schemas.h"
+#include "../support/fuzz_script.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

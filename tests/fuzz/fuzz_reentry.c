@@ -14,7 +14,7 @@
 #define WISP_STATIC
 #define WISP_WITH_SETJMP
 #include "../../wisp.h"
-#include "script.h"
+#include "../support/fuzz_script.h"
 
 enum { ENDS = 3, OPERATIONS = 120, CALLS = 1024, KEPT = 4, STREAMS = 192, DEPTH = 3, BUDGET = 400 };
 

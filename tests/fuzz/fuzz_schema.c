@@ -7,7 +7,7 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../../wisp.h"
-#include "script.h"
+#include "../support/fuzz_script.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

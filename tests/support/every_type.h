@@ -1,8 +1,8 @@
-/* every.h - schemas with every type that there is, by static initialisers: a C struct, a map, a row
+/* every_type.h - schemas with every type that there is: a C struct, a map, a row
 
-   Included after wisp.h and test.h. */
-#ifndef EVERY_H
-#define EVERY_H
+   Included after wisp.h and test_runner.h. */
+#ifndef EVERY_TYPE_H
+#define EVERY_TYPE_H
 
 typedef enum team { RED, GREEN, BLUE } team;
 static const char *const teams[] = { "red", "green", "blue" };
@@ -147,4 +147,4 @@ static const wisp_field row_fields[] = {
 };
 static const wisp_schema row_schema = WISP_LIST_SCHEMA("hit", 1, row_fields);
 
-#endif /* EVERY_H */
+#endif /* EVERY_TYPE_H */

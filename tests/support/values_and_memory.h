@@ -1,9 +1,9 @@
-/* low.h - set-up shared by the tests of the low rooms, base to seal
+/* values_and_memory.h - set-up shared by the tests of the low rooms, base to seal
 
    A memory that counts, checks the sizes that come back and fails when told to; random values;
-   packing to and fro. Included after wisp.h (with its implementation) and test.h. */
-#ifndef LOW_H
-#define LOW_H
+   packing to and fro. Included after wisp.h (with its implementation) and test_runner.h. */
+#ifndef VALUES_AND_MEMORY_H
+#define VALUES_AND_MEMORY_H
 
 #include <stdlib.h>
 
@@ -286,4 +286,4 @@ static inline const char *low_torn(int i) {
     return torn[i];
 }
 
-#endif /* LOW_H */
+#endif /* VALUES_AND_MEMORY_H */

@@ -1,4 +1,4 @@
-/* bench.h - values packed and unpacked, with the bytes between laid out for inspection
+/* packed_values.h - values packed and unpacked, with the bytes between laid out for inspection
 
        bench b;
        bench_start(&b);
@@ -6,9 +6,9 @@
        bench_unpack(&b);                   // b.values, b.count: what these bytes say
        bench_end(&b);
 
-   Between the two a test may change the bytes. Included after low.h. */
-#ifndef BENCH_H
-#define BENCH_H
+   Between the two a test may change the bytes. Included after values_and_memory.h. */
+#ifndef PACKED_VALUES_H
+#define PACKED_VALUES_H
 
 typedef struct bench {
     wisp__base        base;
@@ -87,4 +87,4 @@ static inline wisp_result bench_unpack(bench *b) {
     return result;
 }
 
-#endif /* BENCH_H */
+#endif /* PACKED_VALUES_H */

@@ -1,9 +1,9 @@
-/* scene.h - endpoints whose handshake packets are seen, lost, doubled and forged
+/* handshake_packets.h - endpoints whose handshake packets are seen, lost, doubled and forged
 
-   Included after world.h.
+   Included after simulated_endpoints.h.
 */
-#ifndef SCENE_H
-#define SCENE_H
+#ifndef HANDSHAKE_PACKETS_H
+#define HANDSHAKE_PACKETS_H
 
 /* --- a tap that keeps, counts, loses and doubles what it sees --- */
 

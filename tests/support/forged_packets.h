@@ -1,9 +1,9 @@
-/* forge.h - packets that the test writes itself, with the right tag, to a server
+/* forged_packets.h - packets that the test writes itself, with the right tag, to a server
 
-   Included after world.h and hooks.h.
+   Included after simulated_endpoints.h and watched_memory_and_link.h.
 */
-#ifndef FORGE_H
-#define FORGE_H
+#ifndef FORGED_PACKETS_H
+#define FORGED_PACKETS_H
 
 /* A server and a client whose packets the test can write itself, with the right tag. */
 typedef struct bench {

@@ -1,9 +1,9 @@
-/* party.h - a server with three clients, all of which listen to "r"
+/* server_and_three_clients.h - a server with three clients, all of which listen to "r"
 
-   Included after world.h.
+   Included after simulated_endpoints.h.
 */
-#ifndef PARTY_H
-#define PARTY_H
+#ifndef SERVER_AND_THREE_CLIENTS_H
+#define SERVER_AND_THREE_CLIENTS_H
 
 typedef struct party {
     world     w;
@@ -29,4 +29,4 @@ static inline int party_heard(const party *p, int i) {
 }
 
 
-#endif /* PARTY_H */
+#endif /* SERVER_AND_THREE_CLIENTS_H */

@@ -1,4 +1,4 @@
-/* test.h - a tiny test runner
+/* test_runner.h - a tiny test runner
 
    A test file includes the implementation privately, so that it reaches private functions too:
 
@@ -22,8 +22,8 @@
    the command line runs only the tests whose name contains it. The last line printed is
    "N passed, N failed", in tests; the exit code is 1 when one failed.
 */
-#ifndef TEST_H
-#define TEST_H
+#ifndef TEST_RUNNER_H
+#define TEST_RUNNER_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -148,4 +148,4 @@ static inline int test_main(int argc, char **argv, const test_case *cases, int c
     return failed ? 1 : 0;
 }
 
-#endif /* TEST_H */
+#endif /* TEST_RUNNER_H */

@@ -1,9 +1,9 @@
-/* script.h - for the fuzz targets: the input as a script, values made from it, values looked at
+/* fuzz_script.h - for the fuzz targets: the input as a script, values made from it and looked at
 
    To be included after the implementation. A script that has ended gives zeros, so every input is
    one. */
-#ifndef SCRIPT_H
-#define SCRIPT_H
+#ifndef FUZZ_SCRIPT_H
+#define FUZZ_SCRIPT_H
 
 #include "../../wisp.h"
 
@@ -191,4 +191,4 @@ static inline void look_at_event(const wisp_event *event) {
     seen = seen + strlen(event->name) + strlen(event->text);
 }
 
-#endif /* SCRIPT_H */
+#endif /* FUZZ_SCRIPT_H */

@@ -1,7 +1,7 @@
-/* schemas.h - random schemas and random values of them
+/* random_schemas.h - random schemas and random values of them
 
    Maps and rows of every type, nested, with values that fit and values that do not. All of it lies
-   in one block, until the next start. Included after wisp.h and test.h.
+   in one block, until the next start. Included after wisp.h and test_runner.h.
 
        static schemas s;
        schemas_start(&s, seed, SCHEMAS_LOSSLESS);
@@ -10,8 +10,8 @@
 
    Which option of a union a value takes is never in doubt, and values have all of their fields: so
    what is decoded equals what was encoded, under SCHEMAS_LOSSLESS at once, else after one round. */
-#ifndef SCHEMAS_H
-#define SCHEMAS_H
+#ifndef RANDOM_SCHEMAS_H
+#define RANDOM_SCHEMAS_H
 
 #include <stddef.h>
 
@@ -604,4 +604,4 @@ static inline wisp_value schemas_misfit(schemas *s, const wisp_schema *schema) {
     return value;
 }
 
-#endif /* SCHEMAS_H */
+#endif /* RANDOM_SCHEMAS_H */

@@ -1,4 +1,4 @@
-/* world.h - endpoints in one process, on simulated time, and a log of what they are told
+/* simulated_endpoints.h - endpoints in one process, on simulated time, with a log of their events
 
        world w;
        world_open(&w);
@@ -17,8 +17,8 @@
    step advances the time by `w.step` and updates each endpoint once, in the order they were added.
    No loop runs longer than the simulated time it was given.
 */
-#ifndef WORLD_H
-#define WORLD_H
+#ifndef SIMULATED_ENDPOINTS_H
+#define SIMULATED_ENDPOINTS_H
 
 #include <stdlib.h>
 
@@ -358,4 +358,4 @@ static inline void world_two_open_foreign(world_two *t) {
     world_two_join(t);
 }
 
-#endif /* WORLD_H */
+#endif /* SIMULATED_ENDPOINTS_H */

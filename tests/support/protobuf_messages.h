@@ -1,9 +1,9 @@
-/* proto.h - set-up shared by the tests of protowire and protobuf
+/* protobuf_messages.h - set-up shared by the tests of protowire and protobuf
 
    Messages as text in hexadecimal, schemas of one field, and a bench with room for both ways.
-   Included after wisp.h (with its implementation) and test.h. */
-#ifndef PROTO_H
-#define PROTO_H
+   Included after wisp.h (with its implementation) and test_runner.h. */
+#ifndef PROTOBUF_MESSAGES_H
+#define PROTOBUF_MESSAGES_H
 
 #include <stdlib.h>
 
@@ -123,4 +123,4 @@ static inline const wisp_value *decoded(const char *key) {
     return wisp_field_of(&bench_of()->value, key);
 }
 
-#endif /* PROTO_H */
+#endif /* PROTOBUF_MESSAGES_H */

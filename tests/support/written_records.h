@@ -1,9 +1,9 @@
-/* records.h - records of one field and of many, written and read at any bit
+/* written_records.h - records of one field and of many, written and read at any bit
 
-   Included after the implementation of wisp.h, test.h, low.h and schemas.h.
+   Included after the implementation of wisp.h, test_runner.h, low.h and random_schemas.h.
 */
-#ifndef RECORDS_H
-#define RECORDS_H
+#ifndef WRITTEN_RECORDS_H
+#define WRITTEN_RECORDS_H
 
 enum { MEMORY_MAX = 1 << 18, OUT_MAX = 4096 };
 

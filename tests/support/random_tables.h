@@ -1,9 +1,9 @@
-/* tables.h - set-up shared by the tests of table and coder
+/* random_tables.h - set-up shared by the tests of table and coder
 
    Random tables, each with what it was before. Included after wisp.h (with its implementation) and
-   test.h. */
-#ifndef TABLES_H
-#define TABLES_H
+   test_runner.h. */
+#ifndef RANDOM_TABLES_H
+#define RANDOM_TABLES_H
 
 #include <stdlib.h>
 
@@ -67,4 +67,4 @@ static inline int64_t bits_of(const wisp__column *columns, int column_count, int
     return to.at;
 }
 
-#endif /* TABLES_H */
+#endif /* RANDOM_TABLES_H */

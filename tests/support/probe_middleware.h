@@ -1,4 +1,4 @@
-/* probe.h - middleware that looks, and a pair of endpoints to look at
+/* probe_middleware.h - middleware that looks, and a pair of endpoints to look at
 
        world_two t;
        probe p = probe_of(WISP_DROP);
@@ -9,10 +9,10 @@
        CHECK_EQ_INT(p.runs, 1);
        world_close(&t.w);
 
-   Included after world.h.
+   Included after simulated_endpoints.h.
 */
-#ifndef PROBE_H
-#define PROBE_H
+#ifndef PROBE_MIDDLEWARE_H
+#define PROBE_MIDDLEWARE_H
 
 enum { IN = 1, OUT = 2, REFUSED = WISP_E_USER - 7 };
 
@@ -180,4 +180,4 @@ static inline int release(wisp *w, const char *name, wisp_result verdict) {
     return wisp_release(w, name, all, verdict);
 }
 
-#endif /* PROBE_H */
+#endif /* PROBE_MIDDLEWARE_H */

@@ -1,13 +1,13 @@
-/* hostile.h - for the fuzz targets: a server, and a peer that has joined it and is led by hand
+/* hostile_peer.h - for the fuzz targets: a server, and a peer that has joined it and is led by hand
 
    The peer is an ordinary endpoint until it has joined. From then on its packets are written by
    the target, or its own are changed on their way, both with the right tag; its records are written
    with the header's own writers. What it hears is noted, so that it can ack. Included after
-   script.h.
+   fuzz_script.h.
 
    All that depends on the head of a packet stands in the first part. */
-#ifndef HOSTILE_H
-#define HOSTILE_H
+#ifndef HOSTILE_PEER_H
+#define HOSTILE_PEER_H
 
 enum { HOSTILE_MTU = 1200, HOSTILE_WHOLE = 20000, HOSTILE_SIDES = 64 };
 
@@ -629,4 +629,4 @@ static inline bool hostile_modest(const wisp_schema *schema) {
     return hostile_extent(&type) < 1500;
 }
 
-#endif /* HOSTILE_H */
+#endif /* HOSTILE_PEER_H */

@@ -1,4 +1,4 @@
-/* bombs.h - the dearest small packets that are known, each built by hand
+/* packet_bombs.h - the dearest small packets that are known, each built by hand
 
        bombs b;
        bombs_open(&b);
@@ -7,10 +7,10 @@
        bombs_close(&b);
 
    The server has default limits and takes every form that the peer describes. What it says on
-   arrival is counted, and nothing else is done with it. Included after fuzz/script.h and
-   fuzz/hostile.h. */
-#ifndef BOMBS_H
-#define BOMBS_H
+   arrival is counted, and nothing else is done with it. Included after fuzz_script.h and
+   hostile_peer.h. */
+#ifndef PACKET_BOMBS_H
+#define PACKET_BOMBS_H
 
 /* Seconds of CPU; 0 where nobody measures. */
 #ifndef BOMBS_CLOCK

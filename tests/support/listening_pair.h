@@ -1,9 +1,9 @@
-/* abc.h - a pair of endpoints that fire the names "a", "b" and "c"
+/* listening_pair.h - a pair of endpoints that fire the names "a", "b" and "c"
 
-   Included after world.h.
+   Included after simulated_endpoints.h.
 */
-#ifndef ABC_H
-#define ABC_H
+#ifndef LISTENING_PAIR_H
+#define LISTENING_PAIR_H
 
 /* A pair where the server notes these names, all announced and bound before the test begins. */
 static inline void two_listening(world_two *t, const char *const *names, int count) {

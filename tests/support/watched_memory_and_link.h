@@ -1,4 +1,4 @@
-/* hooks.h - an allocator and a link that watch, and fail when told to
+/* watched_memory_and_link.h - an allocator and a link that watch, and fail when told to
 
    The ledger is handed to an endpoint, a pipe or a simulator as its memory. The tap goes around the
    link of an endpoint that exists already:
@@ -9,10 +9,10 @@
        tap_on(&t, end);
        t.send_fails = 3;                the next three calls of send break
 
-   Included after the implementation of wisp.h and after test.h.
+   Included after the implementation of wisp.h and after test_runner.h.
 */
-#ifndef HOOKS_H
-#define HOOKS_H
+#ifndef WATCHED_MEMORY_AND_LINK_H
+#define WATCHED_MEMORY_AND_LINK_H
 
 #include <stdlib.h>
 
@@ -141,4 +141,4 @@ static inline void tap_pass(tap *t, const tap_packet *kept) {
     t->inner.send(t->inner.user, &packet, 1);
 }
 
-#endif /* HOOKS_H */
+#endif /* WATCHED_MEMORY_AND_LINK_H */

@@ -1,9 +1,9 @@
-/* differ.h - set-up shared by the tests of delta and change
+/* record_differences.h - set-up shared by the tests of delta and change
 
    Memory that counts, with the program of one schema or none; records, and differences as they are
-   sent. Included after wisp.h (with its implementation), test.h and low.h. */
-#ifndef DIFFER_H
-#define DIFFER_H
+   sent. Included after wisp.h (with its implementation), test_runner.h and values_and_memory.h. */
+#ifndef RECORD_DIFFERENCES_H
+#define RECORD_DIFFERENCES_H
 
 enum { PROGRAM_BYTES = 1 << 20, RECORD_BYTES = 1 << 15, DIFFERENCE_BYTES = 1 << 16 };
 
@@ -75,4 +75,4 @@ static inline void check_bits(difference *told, const char *hex) {
     CHECK_EQ_STR(text, hex);
 }
 
-#endif /* DIFFER_H */
+#endif /* RECORD_DIFFERENCES_H */
