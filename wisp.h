@@ -25,58 +25,61 @@
    CONTENTS (search for the marker; each room stands twice, first as public
    interface where it has one, then as implementation, in this order)
 
-       >>base      result codes, memory, log, random numbers, hash
-       >>credit    the one meter that decoding is paid from
-       >>pool      handles with generations, timers, chunks, the arena
-       >>stats     the counters that every later room counts into
-       >>meter     what only a profiler counts: histograms, history, drops
-       >>bits      bit writer and reader, bit copy
-       >>text      UTF-8 and base64
-       >>value     dynamic values: kinds, equality, stable hash
-       >>match     patterns that names are found by, in linear time
-       >>type      does a value fit a type, and its storage filled
-       >>schema    checking and compiling schemas
-       >>descriptor  schemas on the wire
-       >>migrate   from one version of a schema to another
-       >>pack      the self-describing bit-packed form of values
-       >>scalar    single numbers of records, written and read
-       >>tile      many rows and numbers of records at once
-       >>record    the packed form of what has a schema
-       >>codec     the interface of codecs, and bytes to values alone
-       >>engine    ready schemas of the engine's data types
-       >>decimal   numbers as text and back, exactly
-       >>json      JSON (RFC 8259)
-       >>msgpack   MessagePack
-       >>protowire Protobuf's bytes, and values without a schema in them
-       >>protobuf  Protobuf (proto3): the messages of schemas
+       >>structs        the structs that several rooms share, and the endpoint
+       >>base           result codes, memory, log, random numbers, hashes
+       >>credit         the one meter that decoding is paid from
+       >>pool           handles with generations, timers, chunks, the arena
+       >>meter          counters of the profiler: histograms, history, drops
+       >>bits           bit writer and reader, bit copy
+       >>text           UTF-8 and base64
+       >>value          dynamic values: kinds, equality, stable hash
+       >>match          patterns for names, matched in linear time
+       >>type           checks values against types; fills a struct from values
+       >>schema         checks and compiles schemas
+       >>descriptor     schemas on the wire
+       >>migrate        converts values from one version of a schema to another
+       >>pack           values without a schema, as self-describing bits
+       >>scalar         single numbers of records
+       >>tile           runs of rows and numbers of records
+       >>record         values with a schema, as bits
+       >>codec          the interface of codecs; the codec of records
+       >>engine         ready schemas of engine data types
+       >>decimal        numbers as text and back, exactly
+       >>json           JSON (RFC 8259)
+       >>msgpack        MessagePack
+       >>protowire      Protobuf's wire types; values without a schema
+       >>protobuf       Protobuf (proto3): the messages of schemas
        >>delta_bits     tables of numbers as differences
-       >>range_coder     the same through an adaptive range coder
-       >>record_delta     differences of records
-       >>value_delta    differences of values without a schema
-       >>compress   compressors, and which of them pays
-       >>seal      SipHash, the join cookie, the tag on every packet
-       >>packet    header, acks, round trip, loss, congestion, pacing
-       >>channel   reliable order, fragments, reassembly
-       >>peer      join handshake, session life, leave
-       >>baseline     the values that differences are to, for each peer
-       >>encoding      what the messages of a name look like on the wire
-       >>policy    rate limits, budgets of bytes, floods, errors and joins
-       >>remote    names, their settings, their announcement to peers
-       >>message_codec   values to bits and back, by form and schema
-       >>group     peers by a name, to be fired at and called together
-       >>queue     what waits for each peer, and in which order it goes
-       >>batch     packets filled and sent
-       >>event     connections, dispatch, life-cycle and error events
-       >>hook      middleware: the chain that every message passes
-       >>call      invoke, reply, defer, timeout, at-most-once
-       >>profile   the snapshot: what the profiler tells, as a struct and JSON
-       >>links     loopback and simulated networks, for tests and demos
-       >>session   how sessions begin and end
-       >>send  messages made and given to peers, told, fired, answered
-       >>inbound  messages read, put together, handed to handlers
-       >>receive   packets and their records as they come; timers
-       >>overlay   a debug panel, drawn through two callbacks
-       >>host      create, update, destroy: wires the rooms
+       >>range_coder    the same through an adaptive range coder
+       >>record_delta   deltas of records
+       >>value_delta    deltas of values without a schema
+       >>compress       compressors, and the choice between them
+       >>seal           SipHash, the join cookie, the tag of packets
+       >>packet         head, acks, round trip, loss, congestion, pacing
+       >>channel        reliable order, fragments, reassembly
+       >>peer           the table of peers, and datagrams on their way out
+       >>baseline       sent and received baselines of deltas, for each peer
+       >>encoding       how the messages of a remote stand on the wire
+       >>policy         rate limits, budgets, floods, errors and joins
+       >>remote         names, their settings, and what each peer knows of them
+       >>message_codec  the values of a message to bits and back
+       >>group          peers under a name
+       >>queue          messages that wait for a peer, and their order
+       >>batch          packets filled and sent
+       >>event          connections, dispatch, arguments, events of wisp itself
+       >>hook           middleware: the chain that every message passes
+       >>call           calls that wait for answers, requests that are answered
+       >>session        how sessions begin and end
+       >>join           the handshake, and who is let in
+       >>send           messages made and given to peers, as deltas where asked
+       >>inbound        messages decoded and handed to handlers
+       >>receive        packets and their frames read; timers
+       >>fire           the calls that begin a message: fire, invoke, reply
+       >>links          loopback and simulated networks, for tests and demos
+       >>stats          the counters of peers, remotes and the endpoint
+       >>profile        the profiler's snapshot, as a struct and over a remote
+       >>overlay        a debug panel, drawn through two callbacks
+       >>host           create, update, destroy, await
 
    THE IDEAS
        endpoint   a wisp *; the whole context. Many may live in one process.
@@ -322,83 +325,6 @@ typedef struct wisp_connection { uint32_t id; } wisp_connection;
 typedef struct wisp_call       { uint32_t id; } wisp_call;
 typedef struct wisp_object     { uint32_t id; } wisp_object;
 typedef struct wisp_group      { uint32_t id; } wisp_group;
-
-/* ===========================================================================
- * MARK: >>stats
- * Counters since create (total, remote) or since the join (peer). Bytes are
- * datagram payload, without UDP and IP headers.
- * ======================================================================== */
-
-typedef struct wisp_peer_stats {
-    uint64_t packets_sent, packets_received;
-    uint64_t bytes_sent, bytes_received;
-    uint64_t bytes_saved;         /* not sent, by compression of packets */
-    uint64_t messages_sent, messages_received;
-    uint64_t packets_lost;        /* sent by us, declared lost */
-    uint64_t packets_acked;
-    uint64_t packets_duplicate;   /* received again, or too old to tell */
-    uint64_t messages_resent;     /* reliable messages and fragments */
-    uint64_t messages_refused;    /* the queue was full: told to the caller */
-    uint64_t messages_abandoned;  /* queued or in flight when it ended */
-    uint64_t rate_limited;        /* received over the rate limit: dropped */
-    uint64_t stale;               /* sequenced, older than one delivered */
-    uint64_t bad_messages;        /* could not be read: dropped, reported */
-    double   rtt, rtt_variation, rtt_min;      /* seconds; 0: not known yet */
-    double   loss;                /* packets_lost / ended packets, 0..1 */
-    int      congestion_window;   /* bytes */
-    int      in_flight;           /* bytes */
-    int      queued_messages, queued_bytes;
-    int      memory;              /* bytes held for this peer */
-    uint64_t filtered;            /* dropped or refused by middleware */
-    uint64_t over_budget;         /* unreliable, and not sent for the budget */
-    uint64_t packets_refused;     /* received over the budget, or numbered more
-                                     than 8,192 ahead: not looked at */
-    uint64_t flooded;             /* messages received over the budget */
-} wisp_peer_stats;
-
-typedef struct wisp_remote_stats {
-    uint64_t messages_sent, messages_received; /* one per peer reached */
-    uint64_t bits_sent, bits_received;         /* of values, without headers */
-    uint64_t unknown;             /* peers that answered "no such name" */
-    uint64_t undeliverable;       /* fires to such peers, answered with code */
-    uint64_t unhandled;           /* received, and nobody was connected */
-    uint64_t rate_limited;
-    uint64_t stale;
-    uint64_t invokes_sent, invokes_received, replies_sent, replies_received;
-    uint64_t invokes_repeated;    /* answered from memory */
-    uint64_t failures;            /* handlers that failed */
-    uint64_t invalid;             /* received, and outside the schema here */
-    uint64_t unchanged;           /* not sent: the peer has the same value */
-    uint64_t filtered;            /* dropped or refused by middleware */
-    uint64_t over_budget;         /* unreliable, and not sent for the budget */
-} wisp_remote_stats;
-
-typedef struct wisp_total_stats {
-    uint64_t packets_sent, packets_received, bytes_sent, bytes_received;
-    uint64_t messages_sent, messages_received;
-    uint64_t packets_foreign;     /* from nobody we know, or not wisp's */
-    uint64_t packets_empty;       /* of zero bytes */
-    uint64_t packets_oversized;   /* larger than the mtu */
-    uint64_t packets_bad_tag;     /* damaged or forged */
-    uint64_t packets_malformed;   /* well tagged, but senseless inside */
-    uint64_t handshakes_received, handshakes_bad, cookies_refused;
-    uint64_t joins, joins_denied, leaves, timeouts;
-    uint64_t names_unknown;       /* announced to us, not registered here */
-    uint64_t link_failures;       /* send or recv returned an error */
-    uint64_t link_refusals;       /* packets answered with WISP_E_AGAIN */
-    uint64_t errors;              /* all that were raised, told or not */
-    uint64_t notices_dropped;     /* errors that were left out (WISP_ERROR), or
-                                     are no event because of limits.notices */
-    uint64_t messages_abandoned;  /* queued or in flight when sessions ended */
-    uint64_t targets_skipped;     /* stale or doubled peers in lists */
-    uint64_t arguments_wrong;     /* getters asked for what is not there */
-    uint64_t clock_back;          /* updates whose time went back */
-    uint64_t memory, memory_peak; /* bytes from the allocator */
-    uint64_t allocations;         /* calls of the allocator */
-    int      peers, remotes, calls_pending;
-    uint64_t joins_flooded;       /* refused: the host tries too often */
-    uint64_t joins_ignored;       /* not answered: see WISP_JOINS_AUTO */
-} wisp_total_stats;
 
 /* ===========================================================================
  * MARK: >>value
@@ -1771,6 +1697,132 @@ WISP_API wisp_result wisp_answer_fail(wisp *w, wisp_call call,
 WISP_API void        wisp_cancel(wisp *w, wisp_call call);
 
 /* ===========================================================================
+ * MARK: >>links
+ * ======================================================================== */
+
+/* A network inside one process: any number of sides, 0..65535, each with a
+   link of its own. Zero-initialise, wisp_pipe_free at the end. Packets come
+   out in the order they went in. */
+typedef struct wisp_pipe {
+    bool   reliable;      /* the links say so; a full side answers AGAIN */
+    int    capacity;      /* bytes that wait per side; 0 = 4 MiB */
+    int    mtu;           /* 0 = 1200 */
+    wisp_allocator memory;
+    struct wisp__pipe_side **sides;   /* private from here */
+    int    side_count;
+} wisp_pipe;
+/* The pipe must not move while its links are used. Without memory the link
+   comes back with NULL callbacks, which wisp_create refuses. */
+WISP_API wisp_link wisp_loopback(wisp_pipe *pipe, int side);
+WISP_API wisp_addr wisp_loopback_addr(int side);
+WISP_API void      wisp_pipe_free(wisp_pipe *pipe);
+
+/* A bad network around a link: what is sent through it is lost, delayed,
+   doubled and shuffled as told. Zero-initialise and set what you want; set
+   `now` before every wisp_update. The same seed gives the same fate. */
+typedef struct wisp_simulator {
+    double   now;             /* seconds */
+    double   latency;         /* seconds one way */
+    double   jitter;          /* seconds, up to this much more, per packet */
+    double   loss;            /* 0..1 */
+    double   burst;           /* mean packets per burst of loss; 0: single */
+    double   duplicate;       /* 0..1 */
+    double   reorder;         /* 0..1: delayed by another latency + jitter */
+    double   rate;            /* bytes per second; 0: no cap */
+    int      queue_bytes;     /* waiting for the cap; more is lost; 64 KiB */
+    int      capacity;        /* packets on their way; more is lost; 65536 */
+    uint64_t seed;
+    wisp_allocator memory;
+    uint64_t sent, lost, duplicated, reordered;      /* what happened */
+    wisp_link inner;                     /* private from here */
+    struct wisp__transit *transit;
+    int      transit_count, transit_room;
+    uint64_t order, random;
+    double   link_free;
+    bool     in_burst, started;
+} wisp_simulator;
+/* The simulator must not move while the link is used. */
+WISP_API wisp_link wisp_simulate(wisp_simulator *sim, wisp_link inner);
+WISP_API void      wisp_simulator_free(wisp_simulator *sim);
+
+/* ===========================================================================
+ * MARK: >>stats
+ * Counters since create (total, remote) or since the join (peer). Bytes are
+ * datagram payload, without UDP and IP headers.
+ * ======================================================================== */
+
+typedef struct wisp_peer_stats {
+    uint64_t packets_sent, packets_received;
+    uint64_t bytes_sent, bytes_received;
+    uint64_t bytes_saved;         /* not sent, by compression of packets */
+    uint64_t messages_sent, messages_received;
+    uint64_t packets_lost;        /* sent by us, declared lost */
+    uint64_t packets_acked;
+    uint64_t packets_duplicate;   /* received again, or too old to tell */
+    uint64_t messages_resent;     /* reliable messages and fragments */
+    uint64_t messages_refused;    /* the queue was full: told to the caller */
+    uint64_t messages_abandoned;  /* queued or in flight when it ended */
+    uint64_t rate_limited;        /* received over the rate limit: dropped */
+    uint64_t stale;               /* sequenced, older than one delivered */
+    uint64_t bad_messages;        /* could not be read: dropped, reported */
+    double   rtt, rtt_variation, rtt_min;      /* seconds; 0: not known yet */
+    double   loss;                /* packets_lost / ended packets, 0..1 */
+    int      congestion_window;   /* bytes */
+    int      in_flight;           /* bytes */
+    int      queued_messages, queued_bytes;
+    int      memory;              /* bytes held for this peer */
+    uint64_t filtered;            /* dropped or refused by middleware */
+    uint64_t over_budget;         /* unreliable, and not sent for the budget */
+    uint64_t packets_refused;     /* received over the budget, or numbered more
+                                     than 8,192 ahead: not looked at */
+    uint64_t flooded;             /* messages received over the budget */
+} wisp_peer_stats;
+
+typedef struct wisp_remote_stats {
+    uint64_t messages_sent, messages_received; /* one per peer reached */
+    uint64_t bits_sent, bits_received;         /* of values, without headers */
+    uint64_t unknown;             /* peers that answered "no such name" */
+    uint64_t undeliverable;       /* fires to such peers, answered with code */
+    uint64_t unhandled;           /* received, and nobody was connected */
+    uint64_t rate_limited;
+    uint64_t stale;
+    uint64_t invokes_sent, invokes_received, replies_sent, replies_received;
+    uint64_t invokes_repeated;    /* answered from memory */
+    uint64_t failures;            /* handlers that failed */
+    uint64_t invalid;             /* received, and outside the schema here */
+    uint64_t unchanged;           /* not sent: the peer has the same value */
+    uint64_t filtered;            /* dropped or refused by middleware */
+    uint64_t over_budget;         /* unreliable, and not sent for the budget */
+} wisp_remote_stats;
+
+typedef struct wisp_total_stats {
+    uint64_t packets_sent, packets_received, bytes_sent, bytes_received;
+    uint64_t messages_sent, messages_received;
+    uint64_t packets_foreign;     /* from nobody we know, or not wisp's */
+    uint64_t packets_empty;       /* of zero bytes */
+    uint64_t packets_oversized;   /* larger than the mtu */
+    uint64_t packets_bad_tag;     /* damaged or forged */
+    uint64_t packets_malformed;   /* well tagged, but senseless inside */
+    uint64_t handshakes_received, handshakes_bad, cookies_refused;
+    uint64_t joins, joins_denied, leaves, timeouts;
+    uint64_t names_unknown;       /* announced to us, not registered here */
+    uint64_t link_failures;       /* send or recv returned an error */
+    uint64_t link_refusals;       /* packets answered with WISP_E_AGAIN */
+    uint64_t errors;              /* all that were raised, told or not */
+    uint64_t notices_dropped;     /* errors that were left out (WISP_ERROR), or
+                                     are no event because of limits.notices */
+    uint64_t messages_abandoned;  /* queued or in flight when sessions ended */
+    uint64_t targets_skipped;     /* stale or doubled peers in lists */
+    uint64_t arguments_wrong;     /* getters asked for what is not there */
+    uint64_t clock_back;          /* updates whose time went back */
+    uint64_t memory, memory_peak; /* bytes from the allocator */
+    uint64_t allocations;         /* calls of the allocator */
+    int      peers, remotes, calls_pending;
+    uint64_t joins_flooded;       /* refused: the host tries too often */
+    uint64_t joins_ignored;       /* not answered: see WISP_JOINS_AUTO */
+} wisp_total_stats;
+
+/* ===========================================================================
  * MARK: >>profile
  * Where time and bytes go. Off, which is the default, it costs a comparison
  * here and there; on, some nanoseconds per message and about a kilobyte per
@@ -1936,55 +1988,6 @@ WISP_API const wisp_schema *wisp_snapshot_schema(void);
    that is not finite, text that is not UTF-8). */
 WISP_API int wisp_snapshot_json(const wisp_snapshot *snapshot, char *out,
                                 int capacity);
-
-/* ===========================================================================
- * MARK: >>links
- * ======================================================================== */
-
-/* A network inside one process: any number of sides, 0..65535, each with a
-   link of its own. Zero-initialise, wisp_pipe_free at the end. Packets come
-   out in the order they went in. */
-typedef struct wisp_pipe {
-    bool   reliable;      /* the links say so; a full side answers AGAIN */
-    int    capacity;      /* bytes that wait per side; 0 = 4 MiB */
-    int    mtu;           /* 0 = 1200 */
-    wisp_allocator memory;
-    struct wisp__pipe_side **sides;   /* private from here */
-    int    side_count;
-} wisp_pipe;
-/* The pipe must not move while its links are used. Without memory the link
-   comes back with NULL callbacks, which wisp_create refuses. */
-WISP_API wisp_link wisp_loopback(wisp_pipe *pipe, int side);
-WISP_API wisp_addr wisp_loopback_addr(int side);
-WISP_API void      wisp_pipe_free(wisp_pipe *pipe);
-
-/* A bad network around a link: what is sent through it is lost, delayed,
-   doubled and shuffled as told. Zero-initialise and set what you want; set
-   `now` before every wisp_update. The same seed gives the same fate. */
-typedef struct wisp_simulator {
-    double   now;             /* seconds */
-    double   latency;         /* seconds one way */
-    double   jitter;          /* seconds, up to this much more, per packet */
-    double   loss;            /* 0..1 */
-    double   burst;           /* mean packets per burst of loss; 0: single */
-    double   duplicate;       /* 0..1 */
-    double   reorder;         /* 0..1: delayed by another latency + jitter */
-    double   rate;            /* bytes per second; 0: no cap */
-    int      queue_bytes;     /* waiting for the cap; more is lost; 64 KiB */
-    int      capacity;        /* packets on their way; more is lost; 65536 */
-    uint64_t seed;
-    wisp_allocator memory;
-    uint64_t sent, lost, duplicated, reordered;      /* what happened */
-    wisp_link inner;                     /* private from here */
-    struct wisp__transit *transit;
-    int      transit_count, transit_room;
-    uint64_t order, random;
-    double   link_free;
-    bool     in_burst, started;
-} wisp_simulator;
-/* The simulator must not move while the link is used. */
-WISP_API wisp_link wisp_simulate(wisp_simulator *sim, wisp_link inner);
-WISP_API void      wisp_simulator_free(wisp_simulator *sim);
 
 /* ===========================================================================
  * MARK: >>overlay
@@ -2420,11 +2423,13 @@ static inline wisp_call wisp__invoke(wisp *w, wisp_target remote, wisp_peer to,
 #endif
 
 /* ===========================================================================
- * MARK: >>base
- * What: result texts, memory with a count, log, hash, wrapping compare.
- * Invariants: every byte taken through wisp__alloc is given back with its
- *   size; stats.memory is their sum.
+ * MARK: >>structs
+ * What: the structs that several rooms share, in the order of the rooms that
+ *   they belong to, and the endpoint, which holds them all.
+ * Invariants: tests/test_structs.c holds the sizes that memory figures rest on.
  * ======================================================================== */
+
+/* --- base --- */
 
 /* Of equal lines or events 8 are told at once, and one a second after that. */
 enum { WISP__QUIET_KINDS = 8, WISP__QUIET_BURST = 8 };
@@ -2457,6 +2462,1294 @@ typedef struct wisp__base {
     wisp__quiet      quiet;    /* of the log */
     bool             quiet_owes;      /* something was left out that no line has told yet */
 } wisp__base;
+
+/* What a number was rounded from: just this, or something of a larger or smaller magnitude. */
+enum { WISP__FROM_EXACT, WISP__FROM_ABOVE, WISP__FROM_BELOW };
+
+/* The limits of a message, when nobody says others. */
+enum { WISP__MESSAGE_BYTES = 1 << 20, WISP__MESSAGE_VALUES = 65536, WISP__MAP_PAIRS = 4096,
+       WISP__NESTING = 16 };
+
+/* --- credit --- */
+
+/* What a session earns, in units of work: for each byte of a packet, for each packet, and for each
+   second; and how much it can save up. What one packet may spend of it at most, what there must be
+   for a packet to be taken, and what a sender counts on. A message that was put together of
+   fragments has a credit of its own for all of its bytes, and more for the values that may be
+   packed into them: so much for a byte, and so much for a value. */
+enum { WISP__EARN_BYTE = 128, WISP__EARN_PACKET = 4000, WISP__EARN_SECOND = 32000000,
+       WISP__EARN_SAVED = 4000000, WISP__EARN_MOST = 500000, WISP__EARN_NEEDED = 480000,
+       WISP__EARN_SENT = 400000, WISP__EARN_DENSE = 512, WISP__EARN_VALUE = 64 };
+
+/* Memory in bytes, for what one packet says, and for each byte of a message of fragments, beside
+   that of the values which may be packed into it. */
+enum { WISP__PACKET_MEMORY = 640 << 10, WISP__WHOLE_MEMORY = 16 };
+
+/* Prices, in units of work. */
+enum {
+    WISP__PRICE_BLOCK   = 12,    /* memory: to take it, .. */
+    WISP__PRICE_BYTES   = 8,     /* .. and a unit for so many bytes, which are written and read */
+    WISP__PRICE_VALUE   = 12,    /* a value that describes itself, or is held against a type */
+    WISP__PRICE_VIEW    = 32,    /* a value that is made of a field or element */
+    WISP__PRICE_FIELD   = 6,     /* an operation of a schema's program */
+    WISP__PRICE_COMPARE = 8,     /* two names, or keys, that differ early */
+    WISP__PRICE_SYMBOL  = 8,     /* a number of a record delta, plain .. */
+    WISP__PRICE_CELL    = 4,     /* .. of a record that it is to .. */
+    WISP__PRICE_ADAPTED = 70,    /* .. or one that changed, through the range coder */
+    WISP__PRICE_LEARN   = 16,    /* a bit of a schema that a peer describes */
+    WISP__PRICE_MATCH   = 40,    /* a byte of a name that a pattern is tried on */
+    WISP__PRICE_STEP    = 4,     /* an entry of a list that is walked */
+    WISP__PRICE_UNPACKED = 2,    /* a byte that decompression makes */
+    WISP__PRICE_CODED   = 16,    /* a byte that a codec reads; it pays half a unit for each byte of
+                                    memory besides */
+    WISP__PRICE_ANY     = 72,    /* for a sender: a value, with all that is done to it, .. */
+    WISP__PRICE_APPLY   = 10,    /* .. or a number of a C struct that a delta has made, .. */
+    WISP__PRICE_MADE    = 56,    /* .. or a field of a record, which takes a bit or more, .. */
+    WISP__PRICE_SENT    = 32,    /* .. or one of the values of which a packet holds so many */
+    WISP__PRICE_RECORD  = 30,    /* a record of a packet: to be read .. */
+    WISP__PRICE_EVENT   = 80,    /* .. and handed to its handlers */
+    WISP__PRICE_ERROR   = 300    /* one that is refused, with its text */
+};
+
+typedef struct wisp__credit {
+    int64_t work;
+    int64_t memory, room;      /* bytes that are left, and those that each message has */
+    int64_t lent, beyond;      /* what the message that is read has earned by itself; what such have
+                                  used of that, for the same packet */
+    bool    over;              /* something could not be paid */
+} wisp__credit;
+
+/* --- pool --- */
+
+/* First member of whatever a pool holds. */
+typedef struct wisp__slot {
+    uint32_t id;       /* generation << index_bits | index; kept while free */
+    uint32_t next;     /* free list: index + 1 */
+    bool     live;
+} wisp__slot;
+
+typedef struct wisp__pool {
+    void   **blocks;
+    int      block_room;
+    int      made;         /* slots that exist */
+    int      live;
+    int      limit;
+    int      block_items, block_shift;    /* 2^block_shift of them */
+    int      index_bits;
+    size_t   item_bytes;
+    uint32_t free_first, free_last;    /* index + 1; first in, first out */
+} wisp__pool;
+
+typedef struct wisp__timer {
+    double at;       /* seconds */
+    int    place;    /* in the heap, from 1; 0 = not set */
+    int    kind;     /* the owner's: what the timer is inside of */
+} wisp__timer;
+
+typedef struct wisp__timers {
+    wisp__timer **heap;
+    int           count, room;
+    int           owners;     /* how many timers there are, set or not */
+} wisp__timers;
+
+#define WISP__CHUNK_CLASSES 11         /* 64 bytes .. 64 KiB; larger ones go to the allocator */
+
+typedef struct wisp__slab { struct wisp__slab *next; size_t bytes; } wisp__slab;
+
+typedef struct wisp__chunks {
+    void       *free[WISP__CHUNK_CLASSES];   /* each free chunk begins with the next one */
+    wisp__slab *slabs;
+} wisp__chunks;
+
+typedef struct wisp__arena_block {
+    struct wisp__arena_block *next;
+    size_t bytes, used;                    /* of what follows the header */
+} wisp__arena_block;
+
+typedef struct wisp__arena {
+    wisp__arena_block *first, *current;
+    uint8_t            idle;               /* trims since a large block was used */
+} wisp__arena;
+
+typedef struct wisp__bump {
+    uint8_t *at;
+    size_t   left;
+    bool     failed;
+} wisp__bump;
+
+/* Where decoders take memory from, an arena or memory that was given, and who pays for it. */
+typedef struct wisp__supply {
+    wisp__base   *base;              /* of the arena */
+    wisp__arena  *arena;             /* NULL: it is the bump */
+    wisp__bump   *bump;
+    wisp__credit *credit;            /* NULL: nobody pays */
+} wisp__supply;
+
+/* --- meter --- */
+
+/* Buckets are a quarter of an octave wide, from 2^-20 s, just under 1 us, to 2^7 s: the middle of
+   one is within 9.1% of all that fall into it. The first and last take what is beyond. */
+enum { WISP__OCTAVES_BELOW = 20, WISP__OCTAVES = 27, WISP__BUCKETS = 4 * WISP__OCTAVES };
+
+typedef struct wisp__histogram {
+    uint32_t buckets[WISP__BUCKETS];   /* each stays at its most */
+    uint64_t count;
+    double   sum, most;                /* seconds */
+} wisp__histogram;
+
+/* Counters that only grow, and beside them what is so at the moment. */
+typedef struct wisp__totals {
+    uint64_t bytes_out, bytes_in, messages_out, messages_in;
+    uint64_t packets_lost, packets_ended;      /* ended: lost or acked */
+    double   rtt, queued_bytes;
+} wisp__totals;
+
+typedef struct wisp__history {
+    bool         begun;
+    double       second;               /* when the one under way began */
+    wisp__totals last;                 /* as it was then */
+    int          next, count;
+    wisp_sample  samples[WISP_HISTORY_SECONDS];
+} wisp__history;
+
+typedef struct wisp__way {
+    uint64_t raw;                      /* bytes of values */
+    uint64_t saved;                    /* by compression, in the unit of size */
+    uint64_t first_messages, first_size;       /* when the meter began */
+    uint64_t last_messages, last_size;         /* a second ago */
+    double   messages_per_second, size_per_second;
+} wisp__way;
+
+typedef struct wisp__call_meter {
+    uint64_t        sent, received, answered, failed;
+    wisp__histogram latency;
+} wisp__call_meter;
+
+typedef struct wisp__remote_meter {
+    wisp__way        out, in;          /* sizes in bits */
+    wisp__call_meter calls;
+    wisp__histogram  handlers;
+    uint32_t         drops[WISP_DROPS];
+    int64_t          queued;           /* messages that wait for any peer */
+} wisp__remote_meter;
+
+typedef struct wisp__peer_meter {
+    wisp__way        out, in;          /* sizes in bytes */
+    wisp__call_meter calls;
+    uint32_t         drops[WISP_DROPS];
+    uint64_t         first_saved, first_lost;  /* its stats when the meter began */
+    uint64_t         last_lost, last_ended;    /* packets, a second ago */
+    double           loss;             /* smoothed over some seconds */
+} wisp__peer_meter;
+
+/* An error that was told. */
+typedef struct wisp__told_error {
+    double      time;
+    wisp_result code;
+    wisp_peer   peer;
+    wisp_remote remote;
+    char        text[WISP_SNAPSHOT_TEXT];
+} wisp__told_error;
+
+typedef struct wisp__meters {
+    wisp_profiler    hooks;
+    double           began, now;       /* the caller's time */
+    wisp__history    history;
+    wisp__totals     totals;           /* packets of all peers, also those that are gone */
+    wisp__way        out, in;          /* of the endpoint, in bytes */
+    uint64_t         first_errors;
+    uint32_t         drops[WISP_DROPS];
+    wisp__told_error errors[WISP_SNAPSHOT_ERRORS];     /* a ring */
+    uint64_t         error_count;
+} wisp__meters;
+
+/* --- bits --- */
+
+typedef struct wisp__writer {
+    uint8_t *bytes;
+    int64_t  at, end;     /* bits */
+    bool     full;
+} wisp__writer;
+
+typedef struct wisp__reader {
+    const uint8_t *bytes;
+    int            size;      /* bytes that may be read */
+    int64_t        at, end;   /* bits */
+    bool           failed;
+} wisp__reader;
+
+/* --- value --- */
+
+typedef struct wisp__place { const void *at; int count; } wisp__place;
+
+/* A number of any kind in one normal form: an integer with sign where it is one, else a double. */
+typedef struct wisp__numeric {
+    bool     integral, negative;
+    uint64_t magnitude;
+    uint64_t bits;             /* of the double; of every NaN the same */
+} wisp__numeric;
+
+/* The names of a map's pairs or a struct's fields in order, to find one of many among them. */
+typedef struct wisp__names {
+    const char **names;
+    uint32_t    *places;
+    int          count;
+} wisp__names;
+
+/* Where the fields of a struct that was received become values, each when it is asked for. */
+typedef struct wisp__fields {
+    wisp_result (*make)(struct wisp__fields *fields, const wisp_value *from, wisp_value *out);
+    void       *owner;
+    wisp_value *values;          /* one for each field, and whether it is there yet */
+    bool       *made;
+} wisp__fields;
+
+/* --- type --- */
+
+typedef struct wisp__fitting {
+    wisp__supply *supply;     /* for elements of the layout of maps */
+    bool          lenient;    /* what formats with fewer kinds make of ours is taken too */
+    bool          loose;      /* fields that the schema does not have are passed over */
+    char         *text;       /* why it does not fit; or NULL */
+    int           text_bytes;
+    wisp_result   result;     /* WISP_E_INVALID or WISP_E_MEMORY, once something failed */
+} wisp__fitting;
+
+/* --- schema --- */
+
+/* The structs of a schema take so many bytes together at most: then no offset in an image, nor any
+   element of an array, passes an int. */
+enum { WISP__SCHEMA_DEPTH = 16, WISP__SCHEMA_NODES = 4096, WISP__IMAGE_BYTES = 1 << 28 };
+
+typedef enum wisp__code {
+    WISP__OP_INT,       /* `bits` of value - lo */
+    WISP__OP_LONG,      /* 64 bits, by class */
+    WISP__OP_FLOATS,    /* `max` floats as they are */
+    WISP__OP_DOUBLE, WISP__OP_NUMBER,      /* as it is; by class, as in pack */
+    WISP__OP_QUANTIZED, /* `bits` of steps from low */
+    WISP__OP_QUAT, WISP__OP_COLOR,
+    WISP__OP_TEXT, WISP__OP_BYTES, WISP__OP_PLACE,   /* char[]; uint8_t[]; elsewhere */
+    WISP__OP_ANY, WISP__OP_LITERAL,
+    WISP__OP_ARRAY, WISP__OP_UNION, WISP__OP_OPTION, WISP__OP_OPTIONAL, WISP__OP_MAYBE
+} wisp__code;
+
+enum { WISP__OP_SIGNED = 1, WISP__OP_RANGED = 2, WISP__OP_FIXED = 4, WISP__OP_ELSEWHERE = 8,
+       WISP__OP_PLAIN = 16,     /* no order among its numbers; of an array: nothing but numbers */
+       WISP__OP_KEY = 32,
+       WISP__OP_LAST = 64 };    /* the last of a body */
+
+/* How an operation is done within a run; NONE: by itself. */
+typedef enum wisp__quick {
+    WISP__QUICK_NONE, WISP__QUICK_U8, WISP__QUICK_I8, WISP__QUICK_U16, WISP__QUICK_I16,
+    WISP__QUICK_U32, WISP__QUICK_I32, WISP__QUICK_64, WISP__QUICK_FLOATS, WISP__QUICK_RANGED,
+    WISP__QUICK_DOUBLE,
+    WISP__QUICK_FLOAT_STEPS, WISP__QUICK_DOUBLE_STEPS, WISP__QUICK_TEXT
+} wisp__quick;
+
+enum { WISP__TILE = 32,            /* rows at a time */
+       WISP__TILE_HEAD = 64,       /* bytes of a row, without its text, that is done so */
+       WISP__RUN_BLOB = 32,        /* bytes of the longest text in a run */
+       WISP__RUN_SLACK = 48,       /* beyond a run: words are copied whole */
+       WISP__RUN_MOST = 512 };     /* bytes of a run: near the end of a message it is copied */
+
+typedef struct wisp__op {
+    uint8_t  code, flags;
+    uint8_t  bits;                 /* of the number, length, count or index */
+    int8_t   bytes;                /* of the number in memory */
+    int8_t   count_bytes;
+    uint8_t  quick;                /* how it is done within a run */
+    int32_t  end;                  /* the operation after its body */
+    int32_t  offset, count_offset; /* in what the body stands in */
+    int32_t  max, each;            /* elements, bytes; each: from one to the next */
+    int64_t  least;
+    uint64_t span;                 /* largest number that is written */
+    uint64_t mask;                 /* of `bits` */
+    int32_t  run, run_bytes;       /* the operation after the run that begins here, and the most
+                                      that it takes; 0: none begins */
+    int32_t  head;                 /* of an array whose rows are done in tiles: bits of one
+                                      without its text; 0: they are not */
+    int16_t  columns, column_bits; /* operations of such an array, or of a column of it: floats
+                                      that are neighbours are one; its bits */
+    double   low, high, step;
+    const wisp_type  *type;
+    const wisp_field *field;       /* of the OPTIONAL */
+#if UINTPTR_MAX == UINT32_MAX && !defined(__arm__)
+    uint32_t fill;                 /* they stand in a row in memory that is given in eights */
+#endif
+} wisp__op;
+
+typedef char wisp__op_fills_its_place[sizeof(wisp__op) % 8 == 0 ? 1 : -1];
+
+typedef struct wisp__program {
+    const wisp_schema *schema;     /* with offsets */
+    const wisp_schema *source;     /* as it was given */
+    const wisp__op    *ops;
+    int                count;
+    bool               fixed;      /* nothing but numbers: its length is always the same */
+    bool               keyed;
+} wisp__program;
+
+/* --- descriptor --- */
+
+enum { WISP__DESCRIPTOR_BYTES = 16384 };
+
+/* --- migrate --- */
+
+/* Pairs that were removed or renamed keep their place, without a key. The first `sorted` pairs are
+   found through their names in order, those after them one by one. */
+struct wisp_edit {
+    wisp__supply *supply;
+    wisp_pair    *pairs;
+    int           count, room;
+    int           live;          /* pairs with a key */
+    int           sorted;
+    wisp__names   names;
+    wisp_result   result;        /* the first failure of memory, or of what pays for it */
+};
+
+/* --- pack --- */
+
+typedef struct wisp__packer {
+    wisp__base  *base;
+    wisp__writer shape, data;
+    int          shape_room, data_room;   /* bytes of the buffers, with slack */
+    int          values;                  /* of the message, nested ones too */
+    int          raw;                     /* bytes that its reader unpacks */
+    int          plain;                   /* bytes of its values in memory, for the profiler */
+    wisp_result  result;                  /* the first failure */
+} wisp__packer;
+
+/* What a message will take at most, known before anything is written. */
+typedef struct wisp__measure {
+    int     values, blob_bytes;
+    int64_t shape_bits, data_bits;
+    bool    viewing;                /* inside a struct, where elements in memory are to be seen */
+} wisp__measure;
+
+/* Lists call back through `value`, because lists and values hold each other. */
+typedef struct wisp__unpacker {
+    wisp__base   *base;
+    wisp__arena  *arena;
+    wisp__reader *shape, *data;    /* may be one and the same kind of bytes, read at two places */
+    int           values;          /* that may still be made */
+    int64_t       start;           /* bit where the data began: blobs are aligned to it */
+    wisp__credit *credit;          /* NULL: nobody pays */
+    wisp_result   result;
+} wisp__unpacker;
+
+/* --- tile --- */
+
+enum { WISP__SLOT_BYTES = WISP__TILE_HEAD + 16 };
+
+/* --- msgpack --- */
+
+/* A key and a value hold a pair, and its place, which sorting needs. */
+typedef char wisp__msgpack_pair_fits[
+    2 * sizeof(wisp_value) >= sizeof(wisp_pair) + sizeof(uint32_t) ? 1 : -1];
+
+/* --- record_delta --- */
+
+/* Symbols and rows of one difference at most: what is larger goes as it is. */
+enum { WISP__DELTA_SYMBOLS = 1 << 20, WISP__DELTA_ROWS = 1 << 18 };
+
+/* A record and where it begins: blobs are aligned to there. */
+typedef struct wisp__side {
+    wisp__reader from;
+    int64_t      start;
+    bool         there;
+} wisp__side;
+
+typedef struct wisp__delta {
+    wisp__unpacker *u;                 /* memory and limits */
+    const wisp__op *ops;
+    wisp__side      base, now;         /* now: while a difference is made */
+    wisp__side      older[2];          /* for the range coder: what the base was told from .. */
+    uint8_t        *models;            /* its models, adapted on the way; NULL: plain */
+    wisp__writer   *to;                /* the difference, while it is made; the record, else */
+    wisp__side      delta;             /* the difference, while it is applied */
+    uint8_t        *copies;            /* room for two records, to compare what is no blob */
+    int             rows, symbols;     /* that may still come */
+    bool            failed;
+} wisp__delta;
+
+/* --- compress --- */
+
+typedef enum wisp__method {
+    WISP__STORED, WISP__RUNS, WISP__LZ4, WISP__DEFLATE, WISP__ZSTD, WISP__USER_METHOD,
+    WISP__METHODS = 8
+} wisp__method;
+
+enum {
+    WISP__DICTIONARIES = 15,
+    WISP__COMPRESS_LEAST = 8,            /* bytes: less is not tried */
+    WISP__COMPRESS_SAMPLED = 65536       /* bytes: as much is not tried unseen */
+};
+
+typedef struct wisp__dictionary {
+    uint32_t id;                        /* its hash, never 0 */
+    int      size;
+    uint8_t *bytes;
+} wisp__dictionary;
+
+/* What packing has cost, over all streams: bytes that came in, calls of a compressor, bytes they
+   were given, bytes saved. */
+typedef struct wisp__compress_cost { uint64_t seen, calls, tried, saved; } wisp__compress_cost;
+
+/* Contexts point to `memory`: it must not move. */
+typedef struct wisp__compress {
+    wisp__base        *base;
+    wisp_allocator     memory;          /* the base's, counted */
+    bool               starved;         /* the memory has returned NULL */
+    unsigned           methods;         /* a bit for each that can be used */
+    wisp_compression   packets;         /* what may come as whole packets: NONE, AUTO (all), one */
+    wisp_compressor    compressors[WISP__METHODS];
+    wisp__dictionary   dictionaries[WISP__DICTIONARIES];
+    int                dictionary_count;
+    void              *contexts[WISP__METHODS][WISP__DICTIONARIES + 1];   /* 0: no dictionary */
+    wisp__compress_cost cost;
+} wisp__compress;
+
+/* Blocks of one kind: of a remote, or the batches to a peer. */
+typedef struct wisp__compress_stream {
+    wisp_compression mode;
+    uint32_t dictionary;                /* its id; 0: none */
+    uint32_t turns;                     /* blocks tried */
+    int      choice, rival;             /* arms, see below */
+    int      misses;                    /* tries in a row that did not pay */
+    int64_t  pass;                      /* bytes still to let pass untried */
+} wisp__compress_stream;
+
+/* --- seal --- */
+
+/* Random numbers from a secret key and a counter. */
+typedef struct wisp__secret { uint64_t key[2], counter; } wisp__secret;
+
+enum { WISP__NH_BYTES = 128 };
+
+typedef struct wisp__seal {
+    uint64_t nh[WISP__NH_BYTES / 8];
+    uint64_t poly[2];
+    uint64_t finish[2];
+} wisp__seal;
+
+/* --- packet --- */
+
+enum { WISP__FLAG_SESSION = 128, WISP__FLAG_ACKS = 1, WISP__FLAG_SQUEEZED = 4,
+       WISP__FLAGS_UNUSED = 0x7a };
+
+#define WISP__SEEN_WORDS     16        /* 1024 packet numbers that are told apart */
+
+#define WISP__SKIPS          8         /* as many as a full window of 1,024 can span */
+
+/* What a packet carried and must be told of when it is acked or lost. */
+typedef struct wisp__ref {
+    uint8_t  kind;      /* the owner's */
+    uint8_t  channel;
+    uint16_t count;
+    uint32_t number;
+} wisp__ref;
+
+typedef struct wisp__sent {
+    uint64_t number;
+    double   time;
+    uint32_t first_ref;      /* in flow->refs, counted from the session's start */
+    uint16_t ref_count;
+    uint16_t bytes;          /* 0: ended */
+    bool     acked;          /* how it ended */
+    bool     probed;         /* what it carried was sent anew: it is not told as lost again */
+} wisp__sent;
+
+typedef struct wisp__flow {
+    /* sending */
+    uint64_t    next, oldest;         /* numbers; oldest: not ended */
+    uint64_t    largest_acked;        /* 0: none */
+    wisp__sent *sent;                 /* ring by number */
+    wisp__ref  *refs;                 /* ring */
+    int         sent_room, ref_room;
+    uint32_t    ref_first, ref_next;
+    double      rtt, variation, rtt_min, rtt_latest;
+    double      last_eliciting, recovery_start, loss_time, pace_time, pace_tokens;
+    double      first_sample;         /* time of the first round trip sample */
+    double      longest_wait;         /* seconds between probes: a session has several of them */
+    int         in_flight, window, threshold;            /* bytes */
+    int         grown;                /* bytes acked towards the next step of avoidance */
+    int         probes, free_packets;  /* timeouts in a row; packets that no window holds back */
+    bool        has_rtt, limited;
+    unsigned    skip_count;           /* numbers that were left out */
+    uint64_t    skip_at;              /* the next number to leave out; 0: not chosen yet */
+    uint32_t    skips[WISP__SKIPS];   /* the last that were: their low bits; 0: none */
+    /* receiving */
+    uint64_t    top;                  /* largest number received; 0: none */
+    uint64_t    seen[WISP__SEEN_WORDS];   /* ring of bits by number */
+    double      top_time, ack_due;
+    int         unacked;              /* ack-eliciting packets not yet acked */
+    int         acks_alone;           /* packets with nothing but acks, in a row */
+    bool        ack_now;
+    unsigned    told_at;
+    uint64_t    told[8];              /* top at the last acks sent: ranges older are not repeated */
+} wisp__flow;
+
+typedef struct wisp__ack_news { int acked, lost; bool bad; } wisp__ack_news;
+
+/* --- channel --- */
+
+#define WISP__CHANNELS   16
+
+enum { WISP__EVENT, WISP__INVOKE, WISP__REPLY };
+
+/* An encoded message, shared by the queues and windows of every peer it goes to. */
+typedef struct wisp__message {
+    int      references;
+    int      remote;           /* index in the registry */
+    int      encoding;             /* index of the entry whose form it has */
+    int      baseline;            /* place of the value that is told unreliably; -1: none */
+    uint32_t value;            /* its sequence there */
+    int      chunk_bytes;
+    int      values, raw;      /* that its reader counts; bytes that it unpacks */
+    int      plain;            /* bytes of its values in memory, for the profiler */
+    int      shape_bits;
+    int64_t  data_bits;
+    int      data_at;          /* byte of `bytes` where the data begins */
+    int      size;             /* bytes of shape and data: what limits and queues count */
+    uint32_t call;             /* invoke, reply */
+    int16_t  result;           /* reply */
+    uint8_t  type, delivery, channel;
+    bool     immediate;
+    double   time;             /* when it was fired, and its place among all */
+    uint64_t order;
+    uint8_t  bytes[1];         /* shape, then from the next byte data, then slack */
+} wisp__message;
+
+typedef struct wisp__item {
+    wisp__message *message;
+    int            offset;        /* of a fragment; -1: the whole message */
+    int            size;          /* bytes of content, which the receiver may have to hold */
+    uint8_t        state;
+} wisp__item;
+
+typedef struct wisp__channel_out {
+    wisp__item    *items;         /* ring by sequence */
+    int            room;
+    uint32_t       base, next;
+    uint32_t       lost_from;     /* none lost before this */
+    int            lost;
+    wisp__message *cutting;       /* a large message on its way into fragments */
+    int            cut;           /* bytes of it that are in the window */
+} wisp__channel_out;
+
+/* Something that came before its turn, as it will be delivered. */
+typedef struct wisp__buffered {
+    int      chunk_bytes;
+    uint8_t  kind;                /* a wisp__frame */
+    bool     first, last;         /* of a fragment */
+    int      remote;              /* -1: not known here */
+    struct wisp__encoding *encoding;      /* NULL: plain */
+    uint32_t call, floor;
+    int16_t  result;
+    int      charge;              /* bytes of the window */
+    int      shape_bits;
+    int64_t  data_bits;
+    uint8_t  bytes[1];            /* shape, then from the next byte data */
+} wisp__buffered;
+
+/* Room for the struct before the held content; the same on machines of every kind. */
+enum { WISP__BUFFERED_HEAD = 64 };
+
+typedef char wisp__buffered_fits[sizeof(wisp__buffered) <= WISP__BUFFERED_HEAD ? 1 : -1];
+
+typedef struct wisp__channel_in {
+    wisp__buffered **held;            /* ring by sequence */
+    int          room;
+    uint32_t     next;
+    uint8_t     *whole;           /* a large message being put together */
+    int          whole_room, whole_bytes;
+    bool         assembling;
+} wisp__channel_in;
+
+typedef struct wisp__channel {
+    wisp__channel_out out;
+    wisp__channel_in  in;
+} wisp__channel;
+
+typedef enum wisp__turn { WISP__NOW, WISP__EARLY, WISP__AGAIN, WISP__BEYOND } wisp__turn;
+
+/* --- peer --- */
+
+enum { WISP__REQUEST = 1, WISP__CHALLENGE, WISP__RESPONSE, WISP__ACCEPT, WISP__DENY,
+       WISP__GOODBYE };
+
+enum { WISP__HANDSHAKE_HEAD = 14, WISP__HANDSHAKE_LEAST = 64, WISP__REASON_BYTES = 96 };
+
+#define WISP__POST_PACKETS   32
+
+typedef enum wisp__state {
+    WISP__REQUESTING, WISP__RESPONDING, WISP__JUDGED, WISP__PENDING, WISP__HALF_OPENED,
+    WISP__JOINED, WISP__LEAVING, WISP__GONE
+} wisp__state;
+
+typedef struct wisp__stuck {       /* a packet that the link did not take */
+    struct wisp__stuck *next;
+    int size;
+} wisp__stuck;
+
+typedef struct wisp__peer {
+    wisp__slot   slot;
+    wisp__state  state;
+    bool         joiner;           /* this end asked */
+    bool         dirty;            /* has something to send: on the list */
+    bool         told;             /* "joined" was told, so "left" will be */
+    bool         asked;            /* by wisp_join here, whichever nonce won */
+    bool         placed;           /* holds the place of its address among the strangers */
+    uint8_t      methods;          /* of compression, that the other end has */
+    uint16_t     connection;       /* the other end's number of this session */
+    uint8_t      reads, read;      /* of whole packets: that it reads; that it knows we read */
+    uint8_t      bucket;           /* of the cookie */
+    bool         ending;           /* on a reliable link: what is left goes out, then the goodbye */
+    wisp_addr    addr;
+    uint32_t     next_of_address;  /* chain in the table: index + 1 */
+    struct wisp__peer *next_dirty;
+    struct wisp__peer *previous, *next;    /* the joined ones, in order */
+    wisp__timer  timer;
+    double       started, heard, spoke;
+    int          tries, ticket_size;
+    uint64_t     client_nonce, server_nonce, cookie;
+    void        *ticket;
+    wisp__seal   seal;
+    wisp__flow   flow;
+    wisp__channel  *channels[WISP__CHANNELS];
+    int          lane_end;         /* no lane from here on */
+    int          window_bytes, window_used;    /* of the other end; what we have in it */
+    uint32_t     window_items;     /* per channel, what both ends can do */
+    uint64_t     sent_in_order, received_in_order;  /* packets, on a reliable link */
+    wisp__stuck *stuck_first, *stuck_last;
+    wisp_peer_stats stats;
+    void        *user;
+    wisp_result  result;           /* why it ended */
+    char         reason[WISP__REASON_BYTES];
+} wisp__peer;
+
+typedef struct wisp__post {
+    wisp_link   link;
+    wisp_packet packets[WISP__POST_PACKETS];
+    uint32_t    owners[WISP__POST_PACKETS];     /* peer ids; 0: nobody's */
+    uint8_t    *buffers;
+    int         count;
+    bool        broken;
+} wisp__post;
+
+typedef struct wisp__peers {
+    wisp__base   *base;
+    wisp__chunks *chunks;
+    wisp__pool    pool;
+    wisp__timers  timers;
+    uint32_t     *table;          /* by hash of the address: index + 1 */
+    int           table_room;
+    wisp__secret  secret;
+    uint64_t      cookie_key[2];
+    char          app[65];
+    uint32_t      app_version;
+    int           max_peers;
+    int           strangers;      /* addresses with sessions that others asked for */
+    wisp_joins    joins;
+    bool          has_joined;     /* wisp_join was called */
+    const wisp__compress *compress;
+    wisp__peer   *first, *last;   /* joined */
+    wisp__peer   *dirty;
+    wisp__post    post;
+    int           joined;
+} wisp__peers;
+
+/* --- baseline --- */
+
+/* A record, or the packed values of a message, or models of the range coder. */
+typedef struct wisp__kept {
+    int      references;
+    int      chunk_bytes;
+    int      values;                   /* that a reader of it all counts */
+    int64_t  bits;
+    uint64_t bytes[1];                 /* aligned for models; slack after them */
+} wisp__kept;
+
+typedef struct wisp__stored {
+    wisp__kept *value, *models;        /* NULL: nothing; no models */
+    uint32_t    sequence, base;        /* base: what it was told from */
+    bool        has_base, acked;
+} wisp__stored;
+
+typedef struct wisp__baseline {
+    struct wisp__baseline *next;          /* of the same bucket */
+    int          number;               /* index of the form here, or their number */
+    uint64_t     key;                  /* hash of the key here, or their place */
+    int          place;                /* among the tracks of this side */
+    int          room;                 /* of the ring, a power of two */
+    uint32_t     sequence;             /* of the next value; of the newest that came, plus 1 */
+    bool         begun;
+    bool         has_acked, again;     /* again: the newest was lost, and goes once more */
+    bool         whole;                /* the other end has nothing: no difference can be told */
+    uint32_t     acked;                /* the newest value that was acked */
+    uint32_t     floor;                /* what was told before it does not count any more */
+    struct wisp__baseline *older, *newer; /* in the order in which they were used last */
+    wisp__stored ring[1];              /* by sequence */
+} wisp__baseline;
+
+typedef struct wisp__baselines {
+    wisp__baseline **places;              /* by place */
+    wisp__baseline **buckets;             /* NULL: there never was a track */
+    int           room, count;
+    int64_t       bytes;               /* of values and models */
+    wisp__baseline  *oldest, *newest;     /* used longest ago, and last */
+    int           again;               /* tracks whose newest value goes once more */
+    uint32_t      salt;                /* of the buckets: keys are chosen by the other end */
+} wisp__baselines;
+
+/* --- encoding --- */
+
+typedef enum wisp__encoding_kind { WISP__VALUES, WISP__RECORD, WISP__CODED } wisp__encoding_kind;
+
+typedef struct wisp__described {
+    struct wisp__described *next;          /* of ours, or of the dead */
+    struct wisp__described *same;          /* the next of its bucket */
+    uint64_t             hash;             /* of the descriptor's bits, by a key of this end */
+    int                  references, bits;
+    bool                 learnt;           /* from a peer */
+    size_t               bytes;            /* of all this in one piece */
+    const wisp__program *program;
+    uint8_t             *descriptor;
+} wisp__described;
+
+enum { WISP__SCHEMA_BUCKETS = 256 };
+
+typedef struct wisp__schemas {
+    wisp__base      *base;
+    wisp__described *first;                /* ours */
+    wisp__described *buckets[WISP__SCHEMA_BUCKETS];     /* all by hash: peers choose what is here */
+    uint64_t         key[2];
+    wisp__described *dead;                 /* nobody's, but a handler may still see their values */
+} wisp__schemas;
+
+typedef struct wisp__encoding {
+    uint8_t          kind;
+    bool             delta, sync, adaptive, compressed;
+    uint8_t          line;                 /* of differences: the order that they need, else 0 */
+    uint32_t         dictionary;
+    const wisp_codec *codec;
+    wisp__described *described;            /* NULL: no schema */
+    int              number;               /* of theirs: its number over there */
+    bool             asked;                /* of theirs: for values as a whole */
+} wisp__encoding;
+
+/* --- policy --- */
+
+typedef struct wisp__bucket { double level, filled; } wisp__bucket;     /* filled 0: never used */
+
+/* What one peer has left, and which of its budgets have been warned of. */
+typedef struct wisp__spending {
+    wisp__bucket out, in, share_out, share_in;      /* bytes */
+    wisp__bucket messages, packets;
+    uint8_t      warned, news;                      /* WISP__NEAR.. << 2 * way; news: to be told */
+    bool         held_back;                         /* messages wait for the budget */
+} wisp__spending;
+
+enum { WISP__NEAR = 1, WISP__OVER = 2 };
+
+/* How much each of any number of hosts has done of late, in bounded memory: a count-min sketch
+   (Cormode and Muthukrishnan, 2005) with conservative update, whose counts shrink at a rate. A host
+   has a cell in each row, which a keyed hash picks; its count is the least of them. Nothing is ever
+   evicted, so that no host gets more than its burst and its rate, whatever others do. Others can
+   only make it count too much: what all of them do is spread over all cells and shrinks in each by
+   itself. With the default budget of joins a newcomer is refused for it only after some 70,000
+   completed joins at once, or 8,000 a second; and one in five hundred that errs is taken for one
+   of 128 hosts which have all used up their errors. What is refused is not counted. */
+enum { WISP__TALLY_ROWS = 4, WISP__TALLY_CELLS = 512 };
+
+typedef struct wisp__tally {
+    double clock, at;        /* what every count has shrunk by since the start; until when */
+    double cells[WISP__TALLY_ROWS][WISP__TALLY_CELLS];    /* the clock at which it will be 0 */
+} wisp__tally;
+
+typedef struct wisp__policy {
+    wisp__base  *base;
+    wisp_budget  budget;                            /* its defaults filled in */
+    wisp__bucket out, in;                           /* bytes of all */
+    uint8_t      warned, news;
+    uint64_t     key[2];                            /* of the tallies */
+    wisp__tally  knocks, errors;                    /* of hosts: attempts to join; errors */
+} wisp__policy;
+
+/* --- remote --- */
+
+enum { WISP__NAME_BYTES = 128, WISP__RESERVED = 4, WISP__CODECS = 12 };
+
+typedef struct wisp__remote {
+    int               index;
+    uint64_t          hash;            /* of the name, by a key that no peer knows */
+    wisp_config       own, now;        /* as set; with what it inherits */
+    wisp_remote_stats stats;
+    wisp__remote_meter *meter;         /* NULL while the profiler is off */
+    struct wisp__connection *first;      /* connections, in order (event) */
+    struct wisp__connection *last;
+    wisp_handler      answer;          /* the one invoke handler (call) */
+    void             *answer_user;
+    struct wisp__remote *main;         /* itself, or what this is an older form of */
+    struct wisp__remote *next_form;    /* another entry of the same name, from the main one on */
+    int               newest;          /* index of the entry with the form that is sent now */
+    bool              used;            /* the form is known to somebody: it must not change */
+    wisp__encoding        encoding;
+    wisp__described  *schema;          /* what comes in is checked against; or NULL */
+    wisp__compress_stream compress;
+    uint32_t          dictionary;      /* of the settings: its id; 0: none */
+    uint32_t          inbound, outbound;    /* places of the middleware it passes (hook) */
+    uint16_t          life;            /* how many names have had it before */
+    bool              lent;            /* to a name that peers announced and nobody here has used */
+    int               announced;       /* numbers of peers that stand for it */
+    char              name[WISP__NAME_BYTES + 1];
+} wisp__remote;
+
+typedef struct wisp__registry {
+    wisp__base    *base;
+    wisp__remote **remotes;
+    int            room, count;
+    uint16_t      *table;              /* open addressing: index + 1 */
+    int            table_room;
+    struct { const char *name; wisp__remote *remote; } recent[16];   /* by address of the name */
+    wisp_config    defaults;
+    bool           unbatched;
+    wisp__schemas  schemas;
+    wisp__compress *compress;
+    wisp__compress_stream batches;      /* of whole packets */
+    const wisp_codec *codecs[WISP__CODECS];
+    int            codec_count;
+    uint32_t       changes;            /* of settings that say what is taken from peers */
+    wisp__meters  *meters;             /* NULL while the profiler is off */
+    char           text[160];          /* what was wrong with a schema or a value, the last time */
+    void         (*added)(void *owner, wisp__remote *remote);   /* told of every new name */
+    void         (*claimed)(void *owner, wisp__remote *remote); /* of a lent one that is used */
+    int            lent;               /* remotes that are */
+    void          *owner;
+} wisp__registry;
+
+/* What a peer's number stands for. */
+typedef struct wisp__their {
+    uint16_t    remote;                /* local index + 1; 0: nothing */
+    int16_t     failed;                /* why the schema announced last was not taken; or 0 */
+    uint32_t    failed_hash;           /* of that schema */
+    wisp__encoding *encoding;                  /* NULL: plain */
+} wisp__their;
+
+enum { WISP__UNTOLD, WISP__TOLD, WISP__HEARD, WISP__BOUND, WISP__UNKNOWN };
+
+/* What stands between one peer and one remote. */
+typedef struct wisp__peer_remote {
+    uint8_t  known;                    /* over there: WISP__UNTOLD.. */
+    bool     active : 1;               /* its queue is not empty */
+    bool     named : 1;                /* they announced this name, and did not refuse it since */
+    bool     there : 1;                /* of a main entry: they announced its name at any time */
+    bool     warned : 1;               /* it was told that they do not take our form */
+    bool     refused : 1;              /* we do not take theirs, as long as the settings stay */
+    uint16_t refused_number;           /* over there, of the form that was refused last */
+    uint32_t told_in;                  /* packet that carries the announcement, its low bits */
+    uint64_t newest;                   /* packet of the last sequenced message */
+    struct wisp__entry *first, *last;  /* the queue (queue) */
+    wisp__bucket rate;                 /* the rate limit */
+} wisp__peer_remote;
+
+typedef struct wisp__control {         /* records for `count` numbers, one after another */
+    uint8_t  kind;
+    uint16_t number, count;
+} wisp__control;
+
+/* A list of messages that middleware holds (hook). */
+typedef struct wisp__held_list {
+    struct wisp__held *first, *last;
+    int count, bytes;                  /* bytes: of memory */
+} wisp__held_list;
+
+/* A peer with what the rooms from here on keep for it. */
+typedef struct wisp__session {
+    wisp__peer     peer;
+    wisp__peer_remote   *peer_remotes;             /* by local index */
+    int            peer_remote_room;
+    wisp__their   *theirs;             /* by their number */
+    int            their_room;
+    int            untold;             /* remotes before it have been announced */
+    int            refused;            /* routes with a form of theirs that was refused */
+    wisp__control *controls;           /* to be sent */
+    int            control_room, control_count;
+    bool           controls_dropped;   /* some had no room: they are asked for again */
+    bool           ping;
+    uint16_t      *active;             /* routes with a queue (queue) */
+    int            active_room, active_count;
+    int            queued, queued_bytes;
+    uint32_t       next_call;          /* ids (call) */
+    uint32_t       call_floor;         /* every call before it is settled */
+    struct wisp__pending *calls_first, *calls_last;
+    struct wisp__request *requests;    /* answers kept, by id (call) */
+    int            request_room;
+    uint32_t       request_floor;
+    int            kept_bytes;         /* of answers kept */
+    int            schema_bytes;       /* of the schemas that it has described */
+    wisp__baselines   told, heard;        /* values that differences are to: ours, theirs */
+    struct wisp__pending *deferred;    /* calls of theirs that are answered later */
+    int            held_bytes;         /* received out of order */
+    uint32_t       behind;             /* channels where a message whose turn came is unpaid */
+    int            credit;             /* work that is paid for (credit), at credit_time */
+    double         credit_time;
+    int            reader;             /* the same of ours over there, as far as it is known here */
+    double         reader_time;
+    wisp__peer_meter *meter;           /* NULL while the profiler is off */
+    int            notices_left;       /* "joined" and "left", while not told (session) */
+    int            lent;               /* remotes that its numbers stand for and that are lent */
+    wisp__spending *spending;          /* budgets; NULL: nothing was used of any */
+    wisp__held_list held_messages;        /* held by middleware, from it or to it alone */
+    struct wisp__member *groups;       /* that it is in (group) */
+    int            loose_bytes;        /* queued, and not reliable */
+    uint64_t       mark;               /* of the last list that named it (host) */
+} wisp__session;
+
+/* --- message_codec --- */
+
+typedef struct wisp__message_codec {
+    wisp__base     *base;
+    wisp__registry *registry;
+    wisp__packer    packer;            /* what goes out: shape and data */
+    wisp__arena     scratch;           /* while it is made */
+    wisp__arena     arena;             /* what has come in, until the next message */
+    uint32_t        turn;              /* how often the arena was emptied */
+    wisp__credit    credit;            /* of the peer whose bytes are read */
+} wisp__message_codec;
+
+/* What was read of a message. */
+typedef struct wisp__decoded {
+    const wisp_value    *values;
+    int                  count;
+    const wisp__program *program;      /* of the image; NULL: there are values */
+    void                *image;
+    int                  unpacked;     /* bytes it was before compression; 0: there was none */
+} wisp__decoded;
+
+/* What stands before the content of a message that tells a value. */
+typedef struct wisp__telling {
+    int      place, back, older;       /* older: bit 0: the base's base is used; bit 1: its own */
+    bool     whole;
+    uint32_t sequence;                 /* its low bits, when read and not far */
+    bool     far;                      /* whole, and all of the sequence is told */
+    uint32_t hash;                     /* 16 bits */
+    int64_t  end;                      /* -1: not told */
+} wisp__telling;
+
+/* Sequences that are nearer than this are told by their low bits. */
+enum { WISP__SEQUENCE_BITS = 11, WISP__SEQUENCE_NEAR = 1 << (WISP__SEQUENCE_BITS - 2) };
+
+/* A difference that was made, to be used for everybody who has the same base. */
+typedef struct wisp__message_delta {
+    const wisp__kept *base, *older[2], *models;
+    const uint8_t    *bytes;
+    int64_t           bits;            /* 0: there is none that is shorter than the value */
+    const uint8_t    *adapted;         /* models after it; NULL: none */
+    size_t            adapted_bytes;
+    wisp__kept       *after;           /* the same, once somebody keeps them */
+    int64_t           work;            /* of its reader, as it is estimated here */
+} wisp__message_delta;
+
+/* --- group --- */
+
+typedef struct wisp__member {
+    struct wisp__member *next;              /* of the same session */
+    wisp__session       *session;
+    struct wisp__group  *group;
+    int                  at;                /* its place in the group */
+} wisp__member;
+
+typedef struct wisp__group {
+    wisp__slot     slot;
+    wisp__member **members;
+    int            room, count;
+    char           name[WISP__NAME_BYTES + 1];
+} wisp__group;
+
+typedef struct wisp__group_set {
+    wisp__base   *base;
+    wisp__chunks *chunks;
+    wisp__pool    pool;
+} wisp__group_set;
+
+/* --- queue --- */
+
+typedef struct wisp__entry {
+    struct wisp__entry *next, *before;
+    wisp__message      *message;
+} wisp__entry;
+
+typedef struct wisp__sender {
+    wisp__base     *base;
+    wisp__chunks   *chunks;
+    wisp__registry *registry;
+    wisp__peers    *peers;
+    wisp__policy   *policy;
+} wisp__sender;
+
+/* --- batch --- */
+
+typedef enum wisp__frame {
+    WISP__FRAME_END,
+    WISP__FRAME_SECTION,
+    WISP__FRAME_FRAGMENT,
+    WISP__FRAME_INVOKE,
+    WISP__FRAME_REPLY,
+    WISP__FRAME_ANNOUNCE,
+    WISP__FRAME_BOUND,
+    WISP__FRAME_UNKNOWN,
+    WISP__FRAME_PING,
+    WISP__FRAME_LEAVE,
+    WISP__FRAME_RESYNC,
+    WISP__FRAME_TICK,
+    WISP__FRAME_OBJECT,
+    WISP__FRAME_INPUT,
+    WISP__FRAME_ASSEMBLED,
+    WISP__FRAME_MORE,
+    WISP__FRAME_PATH_CHALLENGE,
+    WISP__FRAME_PATH_RESPONSE,
+    WISP__FRAME_FULL,
+    WISP__FRAME_CLOCK,
+    WISP__FRAME_READS,
+    WISP__FRAME_EVENT,
+    WISP__FRAME_VALUE,
+    WISP__FRAME_NOTHING /* never on the wire */
+} wisp__frame;
+
+/* What a packet carried has arrived or is lost. */
+typedef struct wisp__fate { wisp__sender *sender; wisp__session *session; } wisp__fate;
+
+/* --- event --- */
+
+typedef struct wisp__connection {
+    wisp__slot   slot;
+    struct wisp__connection *next;
+    int          remote;
+    bool         once, dead;
+    wisp_handler fn;
+    void        *user;
+    wisp_pattern *pattern;         /* of a connection to many names; else NULL */
+    struct wisp__connection *parts;    /* those it is connected by; or its next such */
+} wisp__connection;
+
+typedef struct wisp__notice {
+    int         name;              /* index of a reserved remote */
+    wisp_peer   peer;
+    wisp_remote remote;
+    wisp_result result;
+    char        text[160];
+    char        head[33];          /* hexadecimal: the first bytes of what came; or "" */
+} wisp__notice;
+
+/* Errors that one packet may raise; tables of those that were told. */
+enum { WISP__PACKET_ERRORS = 8, WISP__QUIET_SETS = 16 };
+
+typedef struct wisp__events {
+    wisp__base     *base;
+    wisp__registry *registry;
+    wisp__pool      pool;          /* connections */
+    wisp__notice   *notices;
+    int             notice_room, notice_count;
+    int             reserved;      /* room kept for "joined" and "left" of the sessions there are */
+    int             running;       /* handlers, inside each other */
+    bool            dead;          /* some connection is marked */
+    double          now;           /* the caller's time */
+    wisp_sink       sink;
+    char            head[33];      /* for the error that is told next */
+    wisp__connection *matches;     /* to many names, in order */
+    void           *landing;       /* where wisp_raise leaves to: a jmp_buf */
+    wisp__quiet     quiet[WISP__QUIET_SETS];      /* of errors, by peer */
+    bool            of_packet;     /* a packet is read: it has raised so many errors */
+    int             packet_errors;
+} wisp__events;
+
+enum { WISP__ON_JOINED, WISP__ON_LEFT, WISP__ON_ERROR, WISP__ON_BUDGET };
+
+enum { WISP__TO_PEER, WISP__TO_ALL, WISP__TO_GROUP, WISP__TO_LIST, WISP__TO_EXCEPT };
+
+/* --- hook --- */
+
+enum { WISP__HOOKS = 32, WISP__HOOK_DEPTH = 16 };
+
+typedef struct wisp__hook {
+    wisp_middleware m;
+    wisp_pattern    pattern, except;
+    uint32_t        serial;             /* grows in the order of registration */
+    bool            dead;
+    char            name[65];
+} wisp__hook;
+
+/* The way of one message through the chain, and what is to be kept of it should a hook hold it.
+   Each message has one, so it is small and copies nothing. */
+typedef struct wisp__passage {
+    bool        inbound, changed;
+    bool        once;                   /* inbound: no repeat of it will come */
+    int         kind;                   /* WISP_MESSAGE_.. */
+    uint32_t    after;                  /* serial of the hook it has passed or met; 0: none */
+    uint32_t    call;                   /* inbound: id of theirs; outbound: handle of ours */
+    wisp_result verdict;                /* what it was let go with, when it was held */
+    const wisp_to        *to;           /* outbound; its peer is a handle of ours, or none */
+    const wisp_call_desc *how;          /* of a call on its way out */
+} wisp__passage;
+
+/* The lists that a held message is in: that of its peer, in the order it was held; and that of all,
+   in the same order, or from its release on that of all released, in the order of release. */
+enum { WISP__OF_PEER, WISP__OF_ALL };
+
+/* A message that is held. */
+typedef struct wisp__held {
+    struct wisp__held *next[2], *before[2];      /* in these lists */
+    wisp__held_list *own;            /* that of its peer, or of those to several */
+    uint64_t       turn;                /* its place among the released */
+    int            bytes;               /* of memory, with its message and list */
+    wisp__passage  passage;
+    wisp__message *message;             /* its values, describing themselves */
+    wisp_to        to;                  /* inbound: whom it is from */
+    wisp_peer     *list;                /* a copy of to.list, or NULL */
+    wisp_call_desc how;
+    bool           ready;
+} wisp__held;
+
+typedef struct wisp__hooks {
+    wisp__base     *base;
+    wisp__events   *events;
+    wisp__registry *registry;
+    wisp__hook     *places[WISP__HOOKS];
+    int             count;
+    uint32_t        serial;
+    int             depth;              /* messages in the chain, inside each other */
+    bool            dead;               /* some place is to be cleared */
+    wisp__arena     arena;              /* values that were changed or held, while depth > 0 */
+    wisp__held_list several;         /* held on their way out to more than one peer */
+    wisp__held_list held;            /* all that are not released */
+    wisp__held_list released[2];     /* on their way out, and in */
+    uint64_t        releases;
+} wisp__hooks;
+
+/* --- call --- */
+
+typedef struct wisp__pending {          /* a call of ours */
+    wisp__slot    slot;
+    wisp__timer   timer;
+    struct wisp__pending *previous, *next;   /* of the same peer, by id */
+    wisp__session *session;
+    wisp__message *message;             /* kept for repeats; or NULL */
+    uint32_t      id;
+    int           remote, tries;        /* tries: that are left */
+    double        deadline, interval;
+    double        began;                /* by the profiler's clock; less than 0: not measured */
+    wisp_handler  fn, also;             /* also: of wisp_await_reply */
+    void         *user, *also_user;
+    wisp_peer     peer;
+    wisp_result   result;               /* if done without an answer */
+    bool          done, deferred;       /* deferred: a call of theirs to be answered later */
+    struct wisp__pending *next_done;
+    struct wisp__pending *whole;        /* the call to several that this is part of; or NULL */
+    bool          gathers;              /* it is such a whole: */
+    int           left, answered, failed;
+    wisp_result   first_failure;
+} wisp__pending;
+
+enum { WISP__TIMER_PEER, WISP__TIMER_CALL };
+
+enum { WISP__REQUEST_NONE, WISP__REQUEST_RUNS, WISP__REQUEST_DONE };
+
+typedef struct wisp__request {          /* a call of theirs */
+    uint32_t       id;
+    int            remote;
+    uint8_t        state;
+    bool           once;                /* came reliably: no repeat will, so it is in no table */
+    wisp__message *reply;               /* kept until the call is settled */
+} wisp__request;
+
+typedef struct wisp__calls {
+    wisp__base    *base;
+    wisp__chunks  *chunks;
+    wisp__timers  *timers;
+    wisp__pool     pool;                       /* ours and the deferred ones */
+    wisp__pending *done_first, *done_last;     /* ended, their handlers not yet run */
+    int            ours, deferred;             /* in the pool; each up to limits.calls */
+} wisp__calls;
+
+/* --- session --- */
+
+/* Only a last fragment may be smaller: what is held must be worth its place. */
+enum { WISP__RECEIVED = 32, WISP__LEAST_FRAGMENT = 128 };
+
+struct wisp {
+    wisp__base     base;
+    wisp__chunks   chunks;
+    wisp__message_codec  content;
+    wisp__compress  compress;
+    wisp__registry registry;
+    wisp__peers    peers;
+    wisp__events   events;
+    wisp__calls    calls;
+    wisp__sender   sender;
+    wisp__policy   policy;
+    wisp__hooks    hooks;
+    wisp__group_set groups;
+    wisp_result  (*accept)(wisp *w, const wisp_addr *from, const void *ticket, int ticket_size,
+                           void *user);
+    double         now, last_now;     /* the caller's time */
+    bool           updating, started, destroyed, link_told;
+    wisp_result    why, join_failure; /* join_failure: of our own joins, the last */
+    uint64_t       joins_done;        /* of our own, with success */
+    uint64_t       order;             /* of messages fired */
+    uint64_t       mark;              /* of lists fired to */
+    int            spread;            /* names that all peers have been marked for */
+    uint32_t       settings;          /* changes of settings, the same */
+    int            most_received;     /* datagrams that the link has handed over at once */
+    bool           judging;           /* `accept` runs, and this is about what it judges */
+    wisp_join_info joining;
+    bool           behind;            /* a session is (receive) */
+    int64_t        update_work;       /* for packets that came, in this update */
+    wisp__reader   record;            /* where the record begins that is read; size 0: none */
+    wisp_packet    received[WISP__RECEIVED];     /* places for datagrams, in `incoming` */
+    uint8_t       *incoming;
+};
+
+/* --- inbound --- */
+
+typedef struct wisp__inbound {
+    wisp__frame kind; /* WISP__FRAME_EVENT, INVOKE, REPLY, FRAGMENT; NOTHING: fills a gap */
+    bool          first, last;    /* of a fragment */
+    wisp__remote *remote;         /* NULL: not known here */
+    uint32_t      call, floor;    /* floor: their calls before it are settled */
+    int16_t       result;
+    wisp__encoding   *encoding;           /* NULL: plain */
+    int64_t       shape_at, shape_end, data_at, end;     /* bits in the packet */
+    wisp_result   readable;       /* WISP_OK, or why the values cannot be read */
+    wisp__reader  from;           /* of a value that is told: applied when its turn comes */
+    bool          told, in_order, stale;
+    bool          conformed;      /* the content is as the schema here wants it */
+    uint32_t      turn;           /* of the arena that the content is in */
+    bool          parsed;         /* in->end is right, whether they can be used or not */
+    wisp__decoded content;
+} wisp__inbound;
+
+/* A packet, or a large message, while it is read. */
+typedef struct wisp__reading {
+    wisp           *w;
+    wisp__session  *session;
+    wisp__reader    from;
+    uint64_t        number;
+    int             delivery, channel;
+    uint32_t        sequence;
+    wisp__inbound  previous;
+    bool            has_previous, eliciting, answered;
+    int             messages;
+    const char     *broken;       /* why the session must end, or NULL */
+    wisp_result     code;         /* with which */
+} wisp__reading;
+
+/* ===========================================================================
+ * MARK: >>base
+ * What: result texts, memory with a count, log, hash, wrapping compare.
+ * Invariants: every byte taken through wisp__alloc is given back with its
+ *   size; stats.memory is their sum.
+ * ======================================================================== */
 
 const char *wisp_result_text(wisp_result code) {
     static const char *const texts[] = {
@@ -2826,9 +4119,6 @@ static inline int wisp__leading_zeros(uint64_t word) {
 #endif
 }
 
-/* What a number was rounded from: just this, or something of a larger or smaller magnitude. */
-enum { WISP__FROM_EXACT, WISP__FROM_ABOVE, WISP__FROM_BELOW };
-
 /* Digits without the last `drop` (1..64) bits, rounded to the nearest; in the middle of two what
    they were rounded from decides, else the even one. */
 static inline uint64_t wisp__round_off(uint64_t digits, int drop, int from) {
@@ -2976,10 +4266,6 @@ static int wisp__limit(int value, int fallback, int most) {
     return wisp__min_int(value > 0 ? value : fallback, most);
 }
 
-/* The limits of a message, when nobody says others. */
-enum { WISP__MESSAGE_BYTES = 1 << 20, WISP__MESSAGE_VALUES = 65536, WISP__MAP_PAIRS = 4096,
-       WISP__NESTING = 16 };
-
 static void wisp__limits_defaults(wisp_limits *limits, int max_peers) {
     wisp_limits *l = limits;
     l->remotes = wisp__limit(l->remotes, 1024, 16384);
@@ -3012,6 +4298,14 @@ static void wisp__limits_defaults(wisp_limits *limits, int max_peers) {
     l->matched_names = wisp__limit(l->matched_names, 64, WISP__LIMIT_MOST);
 }
 
+double wisp_now(const wisp *w) { return w ? w->now : 0; }
+
+void *wisp_user(const wisp *w) { return w ? w->base.user : NULL; }
+
+wisp_result wisp_why(const wisp *w) { return w ? w->why : WISP_E_ARGUMENT; }
+
+const char *wisp_why_text(const wisp *w) { return w ? w->registry.text : ""; }
+
 /* ===========================================================================
  * MARK: >>credit
  * What: the one meter that everything which reads bytes of a peer is paid from:
@@ -3021,53 +4315,6 @@ static void wisp__limits_defaults(wisp_limits *limits, int max_peers) {
  *   decoder that asked for it stops with WISP_E_FLOOD.
  * Not here: what earns credit (session, receive).
  * ======================================================================== */
-
-/* What a session earns, in units of work: for each byte of a packet, for each packet, and for each
-   second; and how much it can save up. What one packet may spend of it at most, what there must be
-   for a packet to be taken, and what a sender counts on. A message that was put together of
-   fragments has a credit of its own for all of its bytes, and more for the values that may be
-   packed into them: so much for a byte, and so much for a value. */
-enum { WISP__EARN_BYTE = 128, WISP__EARN_PACKET = 4000, WISP__EARN_SECOND = 32000000,
-       WISP__EARN_SAVED = 4000000, WISP__EARN_MOST = 500000, WISP__EARN_NEEDED = 480000,
-       WISP__EARN_SENT = 400000, WISP__EARN_DENSE = 512, WISP__EARN_VALUE = 64 };
-
-/* Memory in bytes, for what one packet says, and for each byte of a message of fragments, beside
-   that of the values which may be packed into it. */
-enum { WISP__PACKET_MEMORY = 640 << 10, WISP__WHOLE_MEMORY = 16 };
-
-/* Prices, in units of work. */
-enum {
-    WISP__PRICE_BLOCK   = 12,    /* memory: to take it, .. */
-    WISP__PRICE_BYTES   = 8,     /* .. and a unit for so many bytes, which are written and read */
-    WISP__PRICE_VALUE   = 12,    /* a value that describes itself, or is held against a type */
-    WISP__PRICE_VIEW    = 32,    /* a value that is made of a field or element */
-    WISP__PRICE_FIELD   = 6,     /* an operation of a schema's program */
-    WISP__PRICE_COMPARE = 8,     /* two names, or keys, that differ early */
-    WISP__PRICE_SYMBOL  = 8,     /* a number of a record delta, plain .. */
-    WISP__PRICE_CELL    = 4,     /* .. of a record that it is to .. */
-    WISP__PRICE_ADAPTED = 70,    /* .. or one that changed, through the range coder */
-    WISP__PRICE_LEARN   = 16,    /* a bit of a schema that a peer describes */
-    WISP__PRICE_MATCH   = 40,    /* a byte of a name that a pattern is tried on */
-    WISP__PRICE_STEP    = 4,     /* an entry of a list that is walked */
-    WISP__PRICE_UNPACKED = 2,    /* a byte that decompression makes */
-    WISP__PRICE_CODED   = 16,    /* a byte that a codec reads; it pays half a unit for each byte of
-                                    memory besides */
-    WISP__PRICE_ANY     = 72,    /* for a sender: a value, with all that is done to it, .. */
-    WISP__PRICE_APPLY   = 10,    /* .. or a number of a C struct that a delta has made, .. */
-    WISP__PRICE_MADE    = 56,    /* .. or a field of a record, which takes a bit or more, .. */
-    WISP__PRICE_SENT    = 32,    /* .. or one of the values of which a packet holds so many */
-    WISP__PRICE_RECORD  = 30,    /* a record of a packet: to be read .. */
-    WISP__PRICE_EVENT   = 80,    /* .. and handed to its handlers */
-    WISP__PRICE_ERROR   = 300    /* one that is refused, with its text */
-};
-
-typedef struct wisp__credit {
-    int64_t work;
-    int64_t memory, room;      /* bytes that are left, and those that each message has */
-    int64_t lent, beyond;      /* what the message that is read has earned by itself; what such have
-                                  used of that, for the same packet */
-    bool    over;              /* something could not be paid */
-} wisp__credit;
 
 /* false: not covered, or no work that there can be: nothing is earned here. Without a credit
    nothing is charged: what a caller gave, not a peer. */
@@ -3115,6 +4362,70 @@ static inline wisp_result wisp__credit_result(const wisp__credit *credit, wisp_r
     return result && credit && credit->over ? WISP_E_FLOOD : result;
 }
 
+/* A message has a credit of its own beside that of the packet which lets it be read. Returns what
+   there was. */
+static wisp__credit wisp__credit_lend(wisp *w, int64_t work, int64_t memory) {
+    wisp__credit *credit = &w->content.credit, paid = *credit;
+    credit->lent = work;
+    credit->work += work;
+    w->update_work += work;
+    credit->memory = credit->room = WISP__PACKET_MEMORY + memory;
+    return paid;
+}
+
+/* For a message of fragments, whose bytes have earned it, or (`more`) one that middleware has held,
+   which is released when no packet is there to pay. What would have fit a packet earns nothing. */
+static wisp__credit wisp__credit_whole(wisp *w, int64_t bytes, int64_t more) {
+    const wisp_limits *limits = &w->base.limits;
+    int64_t dense = more || bytes > w->base.mtu ? bytes * WISP__EARN_DENSE : 0;
+    int64_t values = limits->message_values, own = dense ? bytes * WISP__EARN_BYTE : 0;
+    return wisp__credit_lend(w, more + own + wisp__least(dense, values * WISP__EARN_VALUE),
+                             wisp__least(bytes, limits->message_bytes) * WISP__WHOLE_MEMORY +
+                                 wisp__least(dense, values * (int)sizeof(wisp_pair)));
+}
+
+/* What is left of it is not saved, and was no work of this update. */
+static void wisp__credit_back(wisp *w, const wisp__credit *paid) {
+    wisp__credit *credit = &w->content.credit;
+    int64_t left = credit->work - paid->work;
+    credit->beyond += wisp__least(credit->lent - left, credit->lent);
+    credit->lent = paid->lent;
+    if (left > 0) {
+        credit->work = paid->work;
+        w->update_work -= left;
+    }
+    if (credit->memory > paid->memory) credit->memory = paid->memory;
+    credit->room = paid->room;
+}
+
+/* What the session has earned until now is there for this packet. false: too little for a packet
+   of an honest peer, which is refused, as if the network had lost it, and comes again. Over a
+   reliable link nothing may be missing: it is taken all the same. */
+static bool wisp__credit_begin(wisp *w, wisp__session *s, int bytes) {
+    wisp__credit *credit = &w->content.credit;
+    double seconds = wisp__min(w->base.time - s->credit_time, 1);
+    int64_t earned = WISP__EARN_PACKET + (int64_t)bytes * WISP__EARN_BYTE;
+    int64_t saved = wisp__least(s->credit + (int64_t)(seconds * (double)WISP__EARN_SECOND),
+                                WISP__EARN_SAVED);
+    bool enough = w->base.reliable || saved + earned >= WISP__EARN_NEEDED;
+    s->credit_time = w->base.time;
+    if (enough) saved = wisp__least(saved + earned, WISP__EARN_SAVED);
+    s->credit = (int)saved;
+    if (!enough) return false;
+    credit->work = wisp__least(saved, WISP__EARN_MOST);
+    credit->memory = credit->room = WISP__PACKET_MEMORY;
+    credit->lent = credit->beyond = 0;
+    credit->over = false;
+    s->credit -= (int)credit->work;
+    w->update_work += credit->work + WISP__EARN_PACKET;
+    return true;
+}
+
+static void wisp__credit_end(wisp *w, wisp__session *s) {
+    s->credit += (int)w->content.credit.work;
+    w->update_work -= w->content.credit.work;
+}
+
 /* ===========================================================================
  * MARK: >>pool
  * What: slots with generations behind handles, a heap of timers, chunks of a
@@ -3122,25 +4433,6 @@ static inline wisp_result wisp__credit_result(const wisp__credit *credit, wisp_r
  * Invariants: a slot never moves; a handle fits only the life it was made for;
  *   memory once taken is kept for reuse until the pool is freed.
  * ======================================================================== */
-
-/* First member of whatever a pool holds. */
-typedef struct wisp__slot {
-    uint32_t id;       /* generation << index_bits | index; kept while free */
-    uint32_t next;     /* free list: index + 1 */
-    bool     live;
-} wisp__slot;
-
-typedef struct wisp__pool {
-    void   **blocks;
-    int      block_room;
-    int      made;         /* slots that exist */
-    int      live;
-    int      limit;
-    int      block_items, block_shift;    /* 2^block_shift of them */
-    int      index_bits;
-    size_t   item_bytes;
-    uint32_t free_first, free_last;    /* index + 1; first in, first out */
-} wisp__pool;
 
 static void wisp__pool_init(wisp__pool *pool, int limit, size_t item_bytes, int block_items) {
     memset(pool, 0, sizeof *pool);
@@ -3234,18 +4526,6 @@ static void wisp__pool_free(wisp__base *base, wisp__pool *pool) {
 
 /* --- timers: a binary heap, so that what does not fire costs nothing --- */
 
-typedef struct wisp__timer {
-    double at;       /* seconds */
-    int    place;    /* in the heap, from 1; 0 = not set */
-    int    kind;     /* the owner's: what the timer is inside of */
-} wisp__timer;
-
-typedef struct wisp__timers {
-    wisp__timer **heap;
-    int           count, room;
-    int           owners;     /* how many timers there are, set or not */
-} wisp__timers;
-
 static void wisp__timers_place(wisp__timers *timers, int place, wisp__timer *timer) {
     timers->heap[place - 1] = timer;
     timer->place = place;
@@ -3314,16 +4594,7 @@ static wisp__timer *wisp__timers_due(wisp__timers *timers, double now) {
 }
 
 /* --- chunks: memory in powers of two, reused by size --- */
-
-#define WISP__CHUNK_CLASSES 11         /* 64 bytes .. 64 KiB; larger ones go to the allocator */
 #define WISP__SLAB_BYTES    8192
-
-typedef struct wisp__slab { struct wisp__slab *next; size_t bytes; } wisp__slab;
-
-typedef struct wisp__chunks {
-    void       *free[WISP__CHUNK_CLASSES];   /* each free chunk begins with the next one */
-    wisp__slab *slabs;
-} wisp__chunks;
 
 static int wisp__chunk_class(size_t size) {
     int index = 0;
@@ -3391,21 +4662,11 @@ static void wisp__chunks_free(wisp__base *base, wisp__chunks *chunks) {
 
 /* --- arena: taken piece by piece, emptied at once --- */
 
-typedef struct wisp__arena_block {
-    struct wisp__arena_block *next;
-    size_t bytes, used;                    /* of what follows the header */
-} wisp__arena_block;
-
 /* What stands before a block's bytes, so that they are aligned for every type. */
 #define WISP__ARENA_HEAD ((sizeof(wisp__arena_block) + 15) & ~(size_t)15)
 
 /* Blocks double up to so many bytes; what is larger has a block of its own. */
 enum { WISP__ARENA_MOST = 64 << 10, WISP__ARENA_IDLE = 64 };
-
-typedef struct wisp__arena {
-    wisp__arena_block *first, *current;
-    uint8_t            idle;               /* trims since a large block was used */
-} wisp__arena;
 
 static void wisp__arena_reset(wisp__arena *arena) {
     arena->current = arena->first;
@@ -3479,12 +4740,6 @@ static void wisp__arena_free(wisp__base *base, wisp__arena *arena) {
 
 /* --- memory that somebody gave, and never more --- */
 
-typedef struct wisp__bump {
-    uint8_t *at;
-    size_t   left;
-    bool     failed;
-} wisp__bump;
-
 static wisp__bump wisp__bump_on(void *memory, int size) {
     size_t skip = (size_t)(-(uintptr_t)memory & 7);
     wisp__bump bump = { NULL, 0, false };
@@ -3522,14 +4777,6 @@ static char *wisp__bump_text(wisp__bump *bump, const void *text, size_t size) {
     return copy;
 }
 
-/* Where decoders take memory from, an arena or memory that was given, and who pays for it. */
-typedef struct wisp__supply {
-    wisp__base   *base;              /* of the arena */
-    wisp__arena  *arena;             /* NULL: it is the bump */
-    wisp__bump   *bump;
-    wisp__credit *credit;            /* NULL: nobody pays */
-} wisp__supply;
-
 static wisp__supply wisp__supply_of_arena(wisp__base *base, wisp__arena *arena,
                                           wisp__credit *credit) {
     wisp__supply supply = { base, arena, NULL, credit };
@@ -3555,18 +4802,6 @@ static void *wisp__supply_items(const wisp__supply *supply, int64_t count, size_
 }
 
 /* ===========================================================================
- * MARK: >>stats
- * What: reading the counters. They are plain fields that each room counts
- *   into; the structs are the public ones.
- * ======================================================================== */
-
-/* Packets lost as a share of those whose fate is known. */
-static double wisp__stats_loss(const wisp_peer_stats *stats) {
-    uint64_t ended = stats->packets_lost + stats->packets_acked;
-    return ended ? (double)stats->packets_lost / (double)ended : 0;
-}
-
-/* ===========================================================================
  * MARK: >>meter
  * What: what only a profiler counts: how long things took, the last two
  *   minutes second by second, the values, calls and drops of each remote and
@@ -3578,16 +4813,6 @@ static double wisp__stats_loss(const wisp_peer_stats *stats) {
  * ======================================================================== */
 
 /* --- how long things took --- */
-
-/* Buckets are a quarter of an octave wide, from 2^-20 s, just under 1 us, to 2^7 s: the middle of
-   one is within 9.1% of all that fall into it. The first and last take what is beyond. */
-enum { WISP__OCTAVES_BELOW = 20, WISP__OCTAVES = 27, WISP__BUCKETS = 4 * WISP__OCTAVES };
-
-typedef struct wisp__histogram {
-    uint32_t buckets[WISP__BUCKETS];   /* each stays at its most */
-    uint64_t count;
-    double   sum, most;                /* seconds */
-} wisp__histogram;
 
 static int wisp__histogram_place(double seconds) {
     uint64_t bits;
@@ -3652,21 +4877,6 @@ static void wisp__histogram_tell(const wisp__histogram *h, wisp_timing *out) {
 
 /* --- the last two minutes --- */
 
-/* Counters that only grow, and beside them what is so at the moment. */
-typedef struct wisp__totals {
-    uint64_t bytes_out, bytes_in, messages_out, messages_in;
-    uint64_t packets_lost, packets_ended;      /* ended: lost or acked */
-    double   rtt, queued_bytes;
-} wisp__totals;
-
-typedef struct wisp__history {
-    bool         begun;
-    double       second;               /* when the one under way began */
-    wisp__totals last;                 /* as it was then */
-    int          next, count;
-    wisp_sample  samples[WISP_HISTORY_SECONDS];
-} wisp__history;
-
 static void wisp__history_push(wisp__history *h, const wisp_sample *sample) {
     h->samples[h->next] = *sample;
     h->next = (h->next + 1) % WISP_HISTORY_SECONDS;
@@ -3709,14 +4919,6 @@ static int wisp__history_tell(const wisp__history *h, wisp_sample out[WISP_HISTO
 
 /* --- one way of a remote or peer: what is counted beside its stats, and they as they were --- */
 
-typedef struct wisp__way {
-    uint64_t raw;                      /* bytes of values */
-    uint64_t saved;                    /* by compression, in the unit of size */
-    uint64_t first_messages, first_size;       /* when the meter began */
-    uint64_t last_messages, last_size;         /* a second ago */
-    double   messages_per_second, size_per_second;
-} wisp__way;
-
 static void wisp__way_begin(wisp__way *way, uint64_t messages, uint64_t size) {
     way->first_messages = way->last_messages = messages;
     way->first_size = way->last_size = size;
@@ -3742,49 +4944,6 @@ static void wisp__way_tell(const wisp__way *way, uint64_t messages, uint64_t siz
 }
 
 /* --- meters --- */
-
-typedef struct wisp__call_meter {
-    uint64_t        sent, received, answered, failed;
-    wisp__histogram latency;
-} wisp__call_meter;
-
-typedef struct wisp__remote_meter {
-    wisp__way        out, in;          /* sizes in bits */
-    wisp__call_meter calls;
-    wisp__histogram  handlers;
-    uint32_t         drops[WISP_DROPS];
-    int64_t          queued;           /* messages that wait for any peer */
-} wisp__remote_meter;
-
-typedef struct wisp__peer_meter {
-    wisp__way        out, in;          /* sizes in bytes */
-    wisp__call_meter calls;
-    uint32_t         drops[WISP_DROPS];
-    uint64_t         first_saved, first_lost;  /* its stats when the meter began */
-    uint64_t         last_lost, last_ended;    /* packets, a second ago */
-    double           loss;             /* smoothed over some seconds */
-} wisp__peer_meter;
-
-/* An error that was told. */
-typedef struct wisp__told_error {
-    double      time;
-    wisp_result code;
-    wisp_peer   peer;
-    wisp_remote remote;
-    char        text[WISP_SNAPSHOT_TEXT];
-} wisp__told_error;
-
-typedef struct wisp__meters {
-    wisp_profiler    hooks;
-    double           began, now;       /* the caller's time */
-    wisp__history    history;
-    wisp__totals     totals;           /* packets of all peers, also those that are gone */
-    wisp__way        out, in;          /* of the endpoint, in bytes */
-    uint64_t         first_errors;
-    uint32_t         drops[WISP_DROPS];
-    wisp__told_error errors[WISP_SNAPSHOT_ERRORS];     /* a ring */
-    uint64_t         error_count;
-} wisp__meters;
 
 /* Any of the three may be NULL. */
 static void wisp__meters_drop(wisp__meters *all, wisp__remote_meter *remote,
@@ -3840,19 +4999,6 @@ WISP__UNUSED static void wisp__histogram_check(const wisp__histogram *h) {
  * ======================================================================== */
 
 #define WISP__SLACK 16
-
-typedef struct wisp__writer {
-    uint8_t *bytes;
-    int64_t  at, end;     /* bits */
-    bool     full;
-} wisp__writer;
-
-typedef struct wisp__reader {
-    const uint8_t *bytes;
-    int            size;      /* bytes that may be read */
-    int64_t        at, end;   /* bits */
-    bool           failed;
-} wisp__reader;
 
 static wisp__writer wisp__writer_on(void *bytes, int capacity) {
     wisp__writer writer = { NULL, 0, 0, false };
@@ -4398,8 +5544,6 @@ static wisp_value wisp__view_floats(wisp_kind kind, const void *at) {
    wisp__place and `bytes` of the type is negative: the layout of maps, which no C struct has. */
 enum { WISP__ITEMS = WISP_STRUCT + 1 };
 
-typedef struct wisp__place { const void *at; int count; } wisp__place;
-
 /* A union in that layout: which option, then its storage. */
 enum { WISP__UNION_HEAD = 8 };
 
@@ -4732,13 +5876,6 @@ static int wisp__present(const wisp_value *value) {
     return count;
 }
 
-/* A number of any kind in one normal form: an integer with sign where it is one, else a double. */
-typedef struct wisp__numeric {
-    bool     integral, negative;
-    uint64_t magnitude;
-    uint64_t bits;             /* of the double; of every NaN the same */
-} wisp__numeric;
-
 /* Integers are below 2^64, and no minus zero is left. */
 static void wisp__numeric_of_bits(uint64_t bits, wisp__numeric *out) {
     uint64_t digits = (bits & ((UINT64_C(1) << 52) - 1)) | UINT64_C(1) << 52;
@@ -4981,13 +6118,6 @@ static int wisp__pairs_distinct(wisp_pair *pairs, size_t count, uint32_t *places
     return kept;
 }
 
-/* The names of a map's pairs or a struct's fields in order, to find one of many among them. */
-typedef struct wisp__names {
-    const char **names;
-    uint32_t    *places;
-    int          count;
-} wisp__names;
-
 static bool wisp__name_before(const void *items, uint32_t a, uint32_t b) {
     const char *const *names = (const char *const *)items;
     int order = strcmp(names[a], names[b]);
@@ -5027,14 +6157,6 @@ static int wisp__names_find(const wisp__names *n, const char *name) {
     if (low == n->count || strcmp(n->names[n->places[low]], name) != 0) return -1;
     return (int)n->places[low];
 }
-
-/* Where the fields of a struct that was received become values, each when it is asked for. */
-typedef struct wisp__fields {
-    wisp_result (*make)(struct wisp__fields *fields, const wisp_value *from, wisp_value *out);
-    void       *owner;
-    wisp_value *values;          /* one for each field, and whether it is there yet */
-    bool       *made;
-} wisp__fields;
 
 /* A struct whose fields can be asked for. */
 static wisp_value wisp__struct_with(const wisp_schema *schema, const void *data,
@@ -5341,15 +6463,6 @@ bool wisp_pattern_matches(const wisp_pattern *pattern, const char *text) {
  *   of maps are not copied: they point to where the value has them.
  * Not here: what a type itself must be like (schema).
  * ======================================================================== */
-
-typedef struct wisp__fitting {
-    wisp__supply *supply;     /* for elements of the layout of maps */
-    bool          lenient;    /* what formats with fewer kinds make of ours is taken too */
-    bool          loose;      /* fields that the schema does not have are passed over */
-    char         *text;       /* why it does not fit; or NULL */
-    int           text_bytes;
-    wisp_result   result;     /* WISP_E_INVALID or WISP_E_MEMORY, once something failed */
-} wisp__fitting;
 
 static wisp__fitting wisp__fitting_on(char *text, int text_bytes, wisp__supply *supply) {
     wisp__fitting f;
@@ -5987,78 +7100,6 @@ wisp_result wisp_fill_struct(const wisp_schema *schema, const wisp_value *value,
  * Not here: writing and reading by a program (record), schemas on the wire
  *   (descriptor).
  * ======================================================================== */
-
-/* The structs of a schema take so many bytes together at most: then no offset in an image, nor any
-   element of an array, passes an int. */
-enum { WISP__SCHEMA_DEPTH = 16, WISP__SCHEMA_NODES = 4096, WISP__IMAGE_BYTES = 1 << 28 };
-
-typedef enum wisp__code {
-    WISP__OP_INT,       /* `bits` of value - lo */
-    WISP__OP_LONG,      /* 64 bits, by class */
-    WISP__OP_FLOATS,    /* `max` floats as they are */
-    WISP__OP_DOUBLE, WISP__OP_NUMBER,      /* as it is; by class, as in pack */
-    WISP__OP_QUANTIZED, /* `bits` of steps from low */
-    WISP__OP_QUAT, WISP__OP_COLOR,
-    WISP__OP_TEXT, WISP__OP_BYTES, WISP__OP_PLACE,   /* char[]; uint8_t[]; elsewhere */
-    WISP__OP_ANY, WISP__OP_LITERAL,
-    WISP__OP_ARRAY, WISP__OP_UNION, WISP__OP_OPTION, WISP__OP_OPTIONAL, WISP__OP_MAYBE
-} wisp__code;
-
-enum { WISP__OP_SIGNED = 1, WISP__OP_RANGED = 2, WISP__OP_FIXED = 4, WISP__OP_ELSEWHERE = 8,
-       WISP__OP_PLAIN = 16,     /* no order among its numbers; of an array: nothing but numbers */
-       WISP__OP_KEY = 32,
-       WISP__OP_LAST = 64 };    /* the last of a body */
-
-/* How an operation is done within a run; NONE: by itself. */
-typedef enum wisp__quick {
-    WISP__QUICK_NONE, WISP__QUICK_U8, WISP__QUICK_I8, WISP__QUICK_U16, WISP__QUICK_I16,
-    WISP__QUICK_U32, WISP__QUICK_I32, WISP__QUICK_64, WISP__QUICK_FLOATS, WISP__QUICK_RANGED,
-    WISP__QUICK_DOUBLE,
-    WISP__QUICK_FLOAT_STEPS, WISP__QUICK_DOUBLE_STEPS, WISP__QUICK_TEXT
-} wisp__quick;
-
-enum { WISP__TILE = 32,            /* rows at a time */
-       WISP__TILE_HEAD = 64,       /* bytes of a row, without its text, that is done so */
-       WISP__RUN_BLOB = 32,        /* bytes of the longest text in a run */
-       WISP__RUN_SLACK = 48,       /* beyond a run: words are copied whole */
-       WISP__RUN_MOST = 512 };     /* bytes of a run: near the end of a message it is copied */
-
-typedef struct wisp__op {
-    uint8_t  code, flags;
-    uint8_t  bits;                 /* of the number, length, count or index */
-    int8_t   bytes;                /* of the number in memory */
-    int8_t   count_bytes;
-    uint8_t  quick;                /* how it is done within a run */
-    int32_t  end;                  /* the operation after its body */
-    int32_t  offset, count_offset; /* in what the body stands in */
-    int32_t  max, each;            /* elements, bytes; each: from one to the next */
-    int64_t  least;
-    uint64_t span;                 /* largest number that is written */
-    uint64_t mask;                 /* of `bits` */
-    int32_t  run, run_bytes;       /* the operation after the run that begins here, and the most
-                                      that it takes; 0: none begins */
-    int32_t  head;                 /* of an array whose rows are done in tiles: bits of one
-                                      without its text; 0: they are not */
-    int16_t  columns, column_bits; /* operations of such an array, or of a column of it: floats
-                                      that are neighbours are one; its bits */
-    double   low, high, step;
-    const wisp_type  *type;
-    const wisp_field *field;       /* of the OPTIONAL */
-#if UINTPTR_MAX == UINT32_MAX && !defined(__arm__)
-    uint32_t fill;                 /* they stand in a row in memory that is given in eights */
-#endif
-} wisp__op;
-
-typedef char wisp__op_fills_its_place[sizeof(wisp__op) % 8 == 0 ? 1 : -1];
-
-typedef struct wisp__program {
-    const wisp_schema *schema;     /* with offsets */
-    const wisp_schema *source;     /* as it was given */
-    const wisp__op    *ops;
-    int                count;
-    bool               fixed;      /* nothing but numbers: its length is always the same */
-    bool               keyed;
-} wisp__program;
 
 /* --- checking --- */
 
@@ -6825,8 +7866,6 @@ const wisp_schema *wisp_schema_compile(const wisp_schema *schema, void *memory, 
  *     array length fixed:1 type
  * ======================================================================== */
 
-enum { WISP__DESCRIPTOR_BYTES = 16384 };
-
 enum { WISP__KIND_ENUM_OPEN = 24 };       /* an enum that keeps numbers without a name */
 
 /* --- writing --- */
@@ -7185,18 +8224,6 @@ static const wisp_schema *wisp__undescribe(wisp__reader *from, wisp__bump *memor
  *   its supply's, so it ends with the message that is migrated.
  * ======================================================================== */
 
-/* Pairs that were removed or renamed keep their place, without a key. The first `sorted` pairs are
-   found through their names in order, those after them one by one. */
-struct wisp_edit {
-    wisp__supply *supply;
-    wisp_pair    *pairs;
-    int           count, room;
-    int           live;          /* pairs with a key */
-    int           sorted;
-    wisp__names   names;
-    wisp_result   result;        /* the first failure of memory, or of what pays for it */
-};
-
 static wisp_result wisp__edit_fail(wisp_edit *edit) {
     if (edit->result == WISP_OK)
         edit->result = wisp__credit_result(edit->supply->credit, WISP_E_MEMORY);
@@ -7463,16 +8490,6 @@ enum { WISP__CODE_LIST = 14, WISP__CODE_OBJECT = 15 };
 
 typedef enum wisp__parts { WISP__DATA_ONLY, WISP__SHAPE_AND_DATA } wisp__parts;
 
-typedef struct wisp__packer {
-    wisp__base  *base;
-    wisp__writer shape, data;
-    int          shape_room, data_room;   /* bytes of the buffers, with slack */
-    int          values;                  /* of the message, nested ones too */
-    int          raw;                     /* bytes that its reader unpacks */
-    int          plain;                   /* bytes of its values in memory, for the profiler */
-    wisp_result  result;                  /* the first failure */
-} wisp__packer;
-
 static void wisp__pack_value(wisp__packer *p, const wisp_value *value, wisp__parts parts);
 
 /* Room for what may be more than will be used. */
@@ -7587,13 +8604,6 @@ static bool wisp__same_shape(const wisp_value *a, const wisp_value *b) {
     }
     return true;
 }
-
-/* What a message will take at most, known before anything is written. */
-typedef struct wisp__measure {
-    int     values, blob_bytes;
-    int64_t shape_bits, data_bits;
-    bool    viewing;                /* inside a struct, where elements in memory are to be seen */
-} wisp__measure;
 
 static wisp_result wisp__pack_measure(const wisp_limits *limits, const wisp_value *values,
                                       int count, int depth, wisp__measure *m);
@@ -7803,17 +8813,6 @@ static void wisp__packer_free(wisp__packer *p) {
     wisp__free(p->base, p->shape.bytes, (size_t)p->shape_room);
     wisp__free(p->base, p->data.bytes, (size_t)p->data_room);
 }
-
-/* Lists call back through `value`, because lists and values hold each other. */
-typedef struct wisp__unpacker {
-    wisp__base   *base;
-    wisp__arena  *arena;
-    wisp__reader *shape, *data;    /* may be one and the same kind of bytes, read at two places */
-    int           values;          /* that may still be made */
-    int64_t       start;           /* bit where the data began: blobs are aligned to it */
-    wisp__credit *credit;          /* NULL: nobody pays */
-    wisp_result   result;
-} wisp__unpacker;
 
 static void wisp__unpack_value(wisp__unpacker *u, wisp_value *out, const wisp_value *like,
                                int depth);
@@ -8554,8 +9553,6 @@ typedef struct wisp__heads {
     int     rows, each;            /* each: bytes from one row to the next in the image */
     int     bit;                   /* where the next column begins */
 } wisp__heads;
-
-enum { WISP__SLOT_BYTES = WISP__TILE_HEAD + 16 };
 
 /* The value after what stands before it in its first byte. */
 static inline void wisp__slot_put(uint8_t *to, uint64_t value, int shift) {
@@ -11746,10 +12743,6 @@ static wisp_value *wisp__msgpack_get_items(wisp__msgpack_reader *r, uint64_t cou
     return r->result ? NULL : items;
 }
 
-/* A key and a value hold a pair, and its place, which sorting needs. */
-typedef char wisp__msgpack_pair_fits[
-    2 * sizeof(wisp_value) >= sizeof(wisp_pair) + sizeof(uint32_t) ? 1 : -1];
-
 /* Keys and values in turn become pairs, in the same memory. */
 static void wisp__msgpack_plain_map(wisp_value *out, wisp_value *items, size_t count) {
     wisp_pair *pairs = (wisp_pair *)(void *)items;
@@ -14464,29 +15457,6 @@ static bool wisp__range_coder_decode(const wisp__column *columns, int column_cou
  *     others    differs:1 [as in record]
  * ======================================================================== */
 
-/* Symbols and rows of one difference at most: what is larger goes as it is. */
-enum { WISP__DELTA_SYMBOLS = 1 << 20, WISP__DELTA_ROWS = 1 << 18 };
-
-/* A record and where it begins: blobs are aligned to there. */
-typedef struct wisp__side {
-    wisp__reader from;
-    int64_t      start;
-    bool         there;
-} wisp__side;
-
-typedef struct wisp__delta {
-    wisp__unpacker *u;                 /* memory and limits */
-    const wisp__op *ops;
-    wisp__side      base, now;         /* now: while a difference is made */
-    wisp__side      older[2];          /* for the range coder: what the base was told from .. */
-    uint8_t        *models;            /* its models, adapted on the way; NULL: plain */
-    wisp__writer   *to;                /* the difference, while it is made; the record, else */
-    wisp__side      delta;             /* the difference, while it is applied */
-    uint8_t        *copies;            /* room for two records, to compare what is no blob */
-    int             rows, symbols;     /* that may still come */
-    bool            failed;
-} wisp__delta;
-
 static wisp__side wisp__side_on(const void *bytes, int64_t bits) {
     wisp__side side;
     memset(&side, 0, sizeof side);
@@ -15474,51 +16444,6 @@ static bool wisp__values_apply(wisp__delta *d, const wisp_value *a, int a_count,
  *            seven bits to the byte, low ones first, the top bit says that more follow
  * ======================================================================== */
 
-typedef enum wisp__method {
-    WISP__STORED, WISP__RUNS, WISP__LZ4, WISP__DEFLATE, WISP__ZSTD, WISP__USER_METHOD,
-    WISP__METHODS = 8
-} wisp__method;
-
-enum {
-    WISP__DICTIONARIES = 15,
-    WISP__COMPRESS_LEAST = 8,            /* bytes: less is not tried */
-    WISP__COMPRESS_SAMPLED = 65536       /* bytes: as much is not tried unseen */
-};
-
-typedef struct wisp__dictionary {
-    uint32_t id;                        /* its hash, never 0 */
-    int      size;
-    uint8_t *bytes;
-} wisp__dictionary;
-
-/* What packing has cost, over all streams: bytes that came in, calls of a compressor, bytes they
-   were given, bytes saved. */
-typedef struct wisp__compress_cost { uint64_t seen, calls, tried, saved; } wisp__compress_cost;
-
-/* Contexts point to `memory`: it must not move. */
-typedef struct wisp__compress {
-    wisp__base        *base;
-    wisp_allocator     memory;          /* the base's, counted */
-    bool               starved;         /* the memory has returned NULL */
-    unsigned           methods;         /* a bit for each that can be used */
-    wisp_compression   packets;         /* what may come as whole packets: NONE, AUTO (all), one */
-    wisp_compressor    compressors[WISP__METHODS];
-    wisp__dictionary   dictionaries[WISP__DICTIONARIES];
-    int                dictionary_count;
-    void              *contexts[WISP__METHODS][WISP__DICTIONARIES + 1];   /* 0: no dictionary */
-    wisp__compress_cost cost;
-} wisp__compress;
-
-/* Blocks of one kind: of a remote, or the batches to a peer. */
-typedef struct wisp__compress_stream {
-    wisp_compression mode;
-    uint32_t dictionary;                /* its id; 0: none */
-    uint32_t turns;                     /* blocks tried */
-    int      choice, rival;             /* arms, see below */
-    int      misses;                    /* tries in a row that did not pay */
-    int64_t  pass;                      /* bytes still to let pass untried */
-} wisp__compress_stream;
-
 /* One block to be packed. */
 typedef struct wisp__compress_job {
     wisp__compress *sq;
@@ -16013,6 +16938,10 @@ static wisp_result wisp__compress_unpack(wisp__compress *sq, int method, uint32_
     return count == expected ? WISP_OK : WISP_E_COMPRESSED;
 }
 
+wisp_result wisp_add_compressor(wisp *w, const wisp_compressor *compressor) {
+    return w ? wisp__compress_add(&w->compress, compressor) : WISP_E_ARGUMENT;
+}
+
 /* ===========================================================================
  * MARK: >>seal
  * What: SipHash-2-4 (Aumasson and Bernstein, 2012) for cookies, tables and
@@ -16064,22 +16993,11 @@ static uint64_t wisp__siphash(const uint64_t key[2], const void *data, int size)
     return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
-/* Random numbers from a secret key and a counter. */
-typedef struct wisp__secret { uint64_t key[2], counter; } wisp__secret;
-
 static uint64_t wisp__random(wisp__secret *secret) {
     uint8_t block[8];
     wisp__store64(block, secret->counter++);
     return wisp__siphash(secret->key, block, 8);
 }
-
-enum { WISP__NH_BYTES = 128 };
-
-typedef struct wisp__seal {
-    uint64_t nh[WISP__NH_BYTES / 8];
-    uint64_t poly[2];
-    uint64_t finish[2];
-} wisp__seal;
 
 /* What the packet has come to so far: the values of both polynomials. */
 typedef struct wisp__digest { uint64_t state[2]; } wisp__digest;
@@ -16193,10 +17111,6 @@ static bool wisp__system_entropy(void *user, void *out, int size) {
  *             then per range length(gap - 1) length(packets - 1), downwards
  * ======================================================================== */
 
-enum { WISP__FLAG_SESSION = 128, WISP__FLAG_ACKS = 1, WISP__FLAG_SQUEEZED = 4,
-       WISP__FLAGS_UNUSED = 0x7a };
-
-#define WISP__SEEN_WORDS     16        /* 1024 packet numbers that are told apart */
 #define WISP__ACK_DELAY      0.025     /* seconds (RFC 9000 18.2: max_ack_delay) */
 #define WISP__GRANULARITY    0.001     /* RFC 9002 6.1.2 */
 #define WISP__PACE_SECONDS   0.05      /* what a pause saves up for sending at most */
@@ -16207,57 +17121,8 @@ enum { WISP__FLAG_SESSION = 128, WISP__FLAG_ACKS = 1, WISP__FLAG_SQUEEZED = 4,
 #define WISP__LEAP_RESERVE   64        /* of those, kept for probes and goodbyes */
 #define WISP__SKIP_LEAST     128       /* packets between two numbers that are left out */
 #define WISP__SKIP_SPREAD    256       /* up to so many more, by chance */
-#define WISP__SKIPS          8         /* as many as a full window of 1,024 can span */
 #define WISP__ACK_BYTES      40        /* acks beside data take no more */
 #define WISP__MOST_RANGES    512
-
-/* What a packet carried and must be told of when it is acked or lost. */
-typedef struct wisp__ref {
-    uint8_t  kind;      /* the owner's */
-    uint8_t  channel;
-    uint16_t count;
-    uint32_t number;
-} wisp__ref;
-
-typedef struct wisp__sent {
-    uint64_t number;
-    double   time;
-    uint32_t first_ref;      /* in flow->refs, counted from the session's start */
-    uint16_t ref_count;
-    uint16_t bytes;          /* 0: ended */
-    bool     acked;          /* how it ended */
-    bool     probed;         /* what it carried was sent anew: it is not told as lost again */
-} wisp__sent;
-
-typedef struct wisp__flow {
-    /* sending */
-    uint64_t    next, oldest;         /* numbers; oldest: not ended */
-    uint64_t    largest_acked;        /* 0: none */
-    wisp__sent *sent;                 /* ring by number */
-    wisp__ref  *refs;                 /* ring */
-    int         sent_room, ref_room;
-    uint32_t    ref_first, ref_next;
-    double      rtt, variation, rtt_min, rtt_latest;
-    double      last_eliciting, recovery_start, loss_time, pace_time, pace_tokens;
-    double      first_sample;         /* time of the first round trip sample */
-    double      longest_wait;         /* seconds between probes: a session has several of them */
-    int         in_flight, window, threshold;            /* bytes */
-    int         grown;                /* bytes acked towards the next step of avoidance */
-    int         probes, free_packets;  /* timeouts in a row; packets that no window holds back */
-    bool        has_rtt, limited;
-    unsigned    skip_count;           /* numbers that were left out */
-    uint64_t    skip_at;              /* the next number to leave out; 0: not chosen yet */
-    uint32_t    skips[WISP__SKIPS];   /* the last that were: their low bits; 0: none */
-    /* receiving */
-    uint64_t    top;                  /* largest number received; 0: none */
-    uint64_t    seen[WISP__SEEN_WORDS];   /* ring of bits by number */
-    double      top_time, ack_due;
-    int         unacked;              /* ack-eliciting packets not yet acked */
-    int         acks_alone;           /* packets with nothing but acks, in a row */
-    bool        ack_now;
-    unsigned    told_at;
-    uint64_t    told[8];              /* top at the last acks sent: ranges older are not repeated */
-} wisp__flow;
 
 typedef void (*wisp__ref_told)(void *owner, const wisp__ref *ref, bool arrived);
 
@@ -16633,8 +17498,6 @@ static int wisp__flow_detect_loss(wisp__base *base, wisp__flow *flow, double now
     return lost;
 }
 
-typedef struct wisp__ack_news { int acked, lost; bool bad; } wisp__ack_news;
-
 /* Reads the acks of a packet and ends what they name. */
 static wisp__ack_news wisp__flow_get_acks(wisp__base *base, wisp__flow *flow, wisp__reader *from,
                                           double now, wisp__ref_told told, void *owner) {
@@ -16762,33 +17625,7 @@ WISP__UNUSED static void wisp__flow_check(const wisp__flow *flow) {
  *   taken once, in order; what came early is held, at most window_bytes.
  * ======================================================================== */
 
-#define WISP__CHANNELS   16
 #define WISP__WHOLE_KEPT 65536    /* bytes that stay when a large message has been put together */
-
-enum { WISP__EVENT, WISP__INVOKE, WISP__REPLY };
-
-/* An encoded message, shared by the queues and windows of every peer it goes to. */
-typedef struct wisp__message {
-    int      references;
-    int      remote;           /* index in the registry */
-    int      encoding;             /* index of the entry whose form it has */
-    int      baseline;            /* place of the value that is told unreliably; -1: none */
-    uint32_t value;            /* its sequence there */
-    int      chunk_bytes;
-    int      values, raw;      /* that its reader counts; bytes that it unpacks */
-    int      plain;            /* bytes of its values in memory, for the profiler */
-    int      shape_bits;
-    int64_t  data_bits;
-    int      data_at;          /* byte of `bytes` where the data begins */
-    int      size;             /* bytes of shape and data: what limits and queues count */
-    uint32_t call;             /* invoke, reply */
-    int16_t  result;           /* reply */
-    uint8_t  type, delivery, channel;
-    bool     immediate;
-    double   time;             /* when it was fired, and its place among all */
-    uint64_t order;
-    uint8_t  bytes[1];         /* shape, then from the next byte data, then slack */
-} wisp__message;
 
 static void wisp__message_measure(wisp__message *m, int shape_bits, int64_t data_bits) {
     m->shape_bits = shape_bits;
@@ -16811,42 +17648,6 @@ static void wisp__message_release(wisp__base *base, wisp__chunks *chunks, wisp__
 
 enum { WISP__ITEM_FLYING = 1, WISP__ITEM_LOST, WISP__ITEM_ARRIVED };
 
-typedef struct wisp__item {
-    wisp__message *message;
-    int            offset;        /* of a fragment; -1: the whole message */
-    int            size;          /* bytes of content, which the receiver may have to hold */
-    uint8_t        state;
-} wisp__item;
-
-typedef struct wisp__channel_out {
-    wisp__item    *items;         /* ring by sequence */
-    int            room;
-    uint32_t       base, next;
-    uint32_t       lost_from;     /* none lost before this */
-    int            lost;
-    wisp__message *cutting;       /* a large message on its way into fragments */
-    int            cut;           /* bytes of it that are in the window */
-} wisp__channel_out;
-
-/* Something that came before its turn, as it will be delivered. */
-typedef struct wisp__buffered {
-    int      chunk_bytes;
-    uint8_t  kind;                /* a wisp__frame */
-    bool     first, last;         /* of a fragment */
-    int      remote;              /* -1: not known here */
-    struct wisp__encoding *encoding;      /* NULL: plain */
-    uint32_t call, floor;
-    int16_t  result;
-    int      charge;              /* bytes of the window */
-    int      shape_bits;
-    int64_t  data_bits;
-    uint8_t  bytes[1];            /* shape, then from the next byte data */
-} wisp__buffered;
-
-/* Room for the struct before the held content; the same on machines of every kind. */
-enum { WISP__BUFFERED_HEAD = 64 };
-typedef char wisp__buffered_fits[sizeof(wisp__buffered) <= WISP__BUFFERED_HEAD ? 1 : -1];
-
 /* Bytes of the window that so many bytes of content take: the chunk that they are held in, as the
    allocator gives it. Sender and receiver count by this alone, whatever their word size, so that a
    sender that keeps to the window of the other end never finds it full. */
@@ -16854,22 +17655,6 @@ static int wisp__buffered_bytes(int content) {
     uint64_t least = (uint64_t)(WISP__BUFFERED_HEAD + content + WISP__SLACK) - 1;
     return 1 << (64 - wisp__leading_zeros(least));         /* the next power of two */
 }
-
-typedef struct wisp__channel_in {
-    wisp__buffered **held;            /* ring by sequence */
-    int          room;
-    uint32_t     next;
-    uint8_t     *whole;           /* a large message being put together */
-    int          whole_room, whole_bytes;
-    bool         assembling;
-} wisp__channel_in;
-
-typedef struct wisp__channel {
-    wisp__channel_out out;
-    wisp__channel_in  in;
-} wisp__channel;
-
-typedef enum wisp__turn { WISP__NOW, WISP__EARLY, WISP__AGAIN, WISP__BEYOND } wisp__turn;
 
 static wisp__channel *wisp__channel_make(wisp__base *base) {
     wisp__channel *channel = (wisp__channel *)wisp__alloc(base, sizeof *channel);
@@ -17049,90 +17834,8 @@ static int wisp__channel_free(wisp__base *base, wisp__chunks *chunks, wisp__chan
              app, text: length:8 bytes; ticket: length:16 bytes
  * ======================================================================== */
 
-enum { WISP__REQUEST = 1, WISP__CHALLENGE, WISP__RESPONSE, WISP__ACCEPT, WISP__DENY,
-       WISP__GOODBYE };
-enum { WISP__HANDSHAKE_HEAD = 14, WISP__HANDSHAKE_LEAST = 64, WISP__REASON_BYTES = 96 };
-
 #define WISP__BUCKET_SECONDS 5.0    /* a cookie is good for one to two of them */
 #define WISP__HALF_OPEN      2.0    /* seconds until the first tagged packet */
-#define WISP__POST_PACKETS   32
-
-typedef enum wisp__state {
-    WISP__REQUESTING, WISP__RESPONDING, WISP__JUDGED, WISP__PENDING, WISP__HALF_OPENED,
-    WISP__JOINED, WISP__LEAVING, WISP__GONE
-} wisp__state;
-
-typedef struct wisp__stuck {       /* a packet that the link did not take */
-    struct wisp__stuck *next;
-    int size;
-} wisp__stuck;
-
-typedef struct wisp__peer {
-    wisp__slot   slot;
-    wisp__state  state;
-    bool         joiner;           /* this end asked */
-    bool         dirty;            /* has something to send: on the list */
-    bool         told;             /* "joined" was told, so "left" will be */
-    bool         asked;            /* by wisp_join here, whichever nonce won */
-    bool         placed;           /* holds the place of its address among the strangers */
-    uint8_t      methods;          /* of compression, that the other end has */
-    uint16_t     connection;       /* the other end's number of this session */
-    uint8_t      reads, read;      /* of whole packets: that it reads; that it knows we read */
-    uint8_t      bucket;           /* of the cookie */
-    bool         ending;           /* on a reliable link: what is left goes out, then the goodbye */
-    wisp_addr    addr;
-    uint32_t     next_of_address;  /* chain in the table: index + 1 */
-    struct wisp__peer *next_dirty;
-    struct wisp__peer *previous, *next;    /* the joined ones, in order */
-    wisp__timer  timer;
-    double       started, heard, spoke;
-    int          tries, ticket_size;
-    uint64_t     client_nonce, server_nonce, cookie;
-    void        *ticket;
-    wisp__seal   seal;
-    wisp__flow   flow;
-    wisp__channel  *channels[WISP__CHANNELS];
-    int          lane_end;         /* no lane from here on */
-    int          window_bytes, window_used;    /* of the other end; what we have in it */
-    uint32_t     window_items;     /* per channel, what both ends can do */
-    uint64_t     sent_in_order, received_in_order;  /* packets, on a reliable link */
-    wisp__stuck *stuck_first, *stuck_last;
-    wisp_peer_stats stats;
-    void        *user;
-    wisp_result  result;           /* why it ended */
-    char         reason[WISP__REASON_BYTES];
-} wisp__peer;
-
-typedef struct wisp__post {
-    wisp_link   link;
-    wisp_packet packets[WISP__POST_PACKETS];
-    uint32_t    owners[WISP__POST_PACKETS];     /* peer ids; 0: nobody's */
-    uint8_t    *buffers;
-    int         count;
-    bool        broken;
-} wisp__post;
-
-typedef struct wisp__peers {
-    wisp__base   *base;
-    wisp__chunks *chunks;
-    wisp__pool    pool;
-    wisp__timers  timers;
-    uint32_t     *table;          /* by hash of the address: index + 1 */
-    int           table_room;
-    wisp__secret  secret;
-    uint64_t      cookie_key[2];
-    char          app[65];
-    uint32_t      app_version;
-    int           max_peers;
-    int           strangers;      /* addresses with sessions that others asked for */
-    wisp_joins    joins;
-    bool          has_joined;     /* wisp_join was called */
-    const wisp__compress *compress;
-    wisp__peer   *first, *last;   /* joined */
-    wisp__peer   *dirty;
-    wisp__post    post;
-    int           joined;
-} wisp__peers;
 
 static uint32_t *wisp__peers_bucket(const wisp__peers *peers, const wisp_addr *addr) {
     uint64_t h = wisp__siphash(peers->cookie_key, addr, (int)sizeof *addr);
@@ -17322,145 +18025,6 @@ static void wisp__post_add(wisp__peers *peers, const wisp_addr *addr, wisp__peer
     else peers->post.owners[peers->post.count++] = owner ? owner->slot.id : 0;
 }
 
-/* --- handshake --- */
-
-static uint32_t wisp__handshake_check(uint64_t nonce, const uint8_t *bytes, int size) {
-    uint64_t key[2];
-    key[0] = nonce;
-    key[1] = WISP_WIRE_VERSION;
-    return (uint32_t)wisp__siphash(key, bytes, size);
-}
-
-static wisp__writer wisp__handshake_begin(wisp__peers *peers, int type, uint64_t nonce) {
-    wisp__writer to = wisp__writer_on(wisp__post_buffer(peers), peers->base->mtu);
-    wisp__put(&to, (uint64_t)type, 8);
-    wisp__put_bytes(&to, "wisp", 4);
-    wisp__put(&to, WISP_WIRE_VERSION, 8);
-    wisp__put(&to, nonce, 64);
-    return to;
-}
-
-static void wisp__handshake_send(wisp__peers *peers, wisp__writer *to, const wisp_addr *addr,
-                                 uint64_t nonce, bool padded) {
-    int size;
-    while (padded && to->at / 8 < WISP__HANDSHAKE_LEAST - 4) wisp__put(to, 0, 8);
-    size = (int)(to->at / 8);
-    wisp__put(to, wisp__handshake_check(nonce, to->bytes, size), 32);
-    wisp__post_add(peers, addr, NULL, to->bytes, size + 4);
-}
-
-/* What a join may fail with on the other end: a code of the application or one about joins. */
-static wisp_result wisp__join_code(wisp_result code) {
-    bool about_joins = code <= WISP_E_SERVER_FULL && code >= WISP_E_LINK_KIND;
-    return code <= WISP_E_USER || about_joins || code == WISP_E_FLOOD ? code : WISP_E_DENIED;
-}
-
-/* `asked`: bytes of the packet that this answers, which it does not exceed. */
-static void wisp__deny(wisp__peers *peers, const wisp_addr *addr, uint64_t nonce,
-                       wisp_result code, const char *text, int asked) {
-    wisp__writer to = wisp__handshake_begin(peers, WISP__DENY, nonce);
-    int most = asked - WISP__HANDSHAKE_HEAD - 2 - 1 - 4;
-    char clean[WISP__REASON_BYTES];
-    size_t length = wisp__text_clean(clean, (size_t)wisp__min_int(most + 1, WISP__REASON_BYTES),
-                                     text ? text : "", text ? strlen(text) : 0);
-    wisp__put(&to, (uint16_t)wisp__join_code(code), 16);
-    wisp__put(&to, length, 8);
-    wisp__put_bytes(&to, clean, (int)length);
-    wisp__handshake_send(peers, &to, addr, nonce, false);
-    peers->base->stats.joins_denied++;
-}
-
-static uint64_t wisp__cookie(const wisp__peers *peers, const wisp_addr *addr, uint64_t nonce,
-                             uint64_t bucket) {
-    uint8_t bytes[sizeof *addr + 16];
-    memcpy(bytes, addr, sizeof *addr);
-    wisp__store64(bytes + sizeof *addr, nonce);
-    wisp__store64(bytes + sizeof *addr + 8, bucket);
-    return wisp__siphash(peers->cookie_key, bytes, (int)sizeof bytes);
-}
-
-static uint64_t wisp__bucket_now(const wisp__peers *peers) {
-    return (uint64_t)(peers->base->time / WISP__BUCKET_SECONDS);
-}
-
-static void wisp__challenge(wisp__peers *peers, const wisp_addr *addr, uint64_t nonce) {
-    uint64_t bucket = wisp__bucket_now(peers);
-    wisp__writer to = wisp__handshake_begin(peers, WISP__CHALLENGE, nonce);
-    wisp__put(&to, bucket & 255, 8);
-    wisp__put(&to, wisp__cookie(peers, addr, nonce, bucket), 64);
-    wisp__handshake_send(peers, &to, addr, nonce, false);
-}
-
-static bool wisp__cookie_good(const wisp__peers *peers, const wisp_addr *addr, uint64_t nonce,
-                              uint8_t low, uint64_t cookie) {
-    uint64_t now = wisp__bucket_now(peers);
-    for (uint64_t bucket = now; bucket + 2 > now && bucket <= now; bucket--)
-        if ((bucket & 255) == low) return wisp__cookie(peers, addr, nonce, bucket) == cookie;
-    return false;
-}
-
-/* What an end can do: a reliable link, and its windows. */
-static void wisp__put_abilities(const wisp__peers *peers, wisp__writer *to) {
-    const wisp_limits *limits = &peers->base->limits;
-    unsigned log2 = 0;
-    unsigned methods = peers->compress->methods;
-    while (1 << log2 < limits->window_items) log2++;
-    wisp__put(to, (peers->base->reliable ? 1u : 0u) | log2 << 1 |
-                      (methods >> WISP__LZ4 & 7) << 5, 8);
-    wisp__put(to, (uint32_t)wisp__min_int(limits->window_bytes, 0x1fffffff), 29);
-    wisp__put(to, methods >> WISP__USER_METHOD & 7, 3);
-}
-
-/* false: the link there is of the other kind. */
-static bool wisp__take_abilities(const wisp__peers *peers, wisp__peer *peer, uint8_t flags,
-                                 uint32_t window) {
-    int items = 1 << (flags >> 1 & 15);
-    peer->window_bytes = (int)(window & 0x1fffffff);
-    peer->methods = (uint8_t)(1u << WISP__STORED | 1u << WISP__RUNS | (unsigned)(flags >> 5)
-                              << WISP__LZ4 | (window >> 29) << WISP__USER_METHOD);
-    peer->window_items = (uint32_t)wisp__min_int(items, peers->base->limits.window_items);
-    return ((flags & 1) != 0) == peers->base->reliable;
-}
-
-static void wisp__send_response(wisp__peers *peers, wisp__peer *peer) {
-    wisp__writer to = wisp__handshake_begin(peers, WISP__RESPONSE, peer->client_nonce);
-    int length = (int)strlen(peers->app);
-    wisp__put(&to, peer->bucket, 8);
-    wisp__put(&to, peer->cookie, 64);
-    wisp__put(&to, wisp__connection_of(peer), 16);
-    wisp__put_abilities(peers, &to);
-    wisp__put(&to, peers->app_version, 32);
-    wisp__put(&to, (uint64_t)length, 8);
-    wisp__put_bytes(&to, peers->app, length);
-    wisp__put(&to, (uint64_t)peer->ticket_size, 16);
-    wisp__put_bytes(&to, peer->ticket, peer->ticket_size);
-    wisp__handshake_send(peers, &to, &peer->addr, peer->client_nonce, true);
-}
-
-static void wisp__send_accept(wisp__peers *peers, wisp__peer *peer) {
-    wisp__writer to = wisp__handshake_begin(peers, WISP__ACCEPT, peer->client_nonce);
-    wisp__put(&to, peer->server_nonce, 64);
-    wisp__put(&to, wisp__connection_of(peer), 16);
-    wisp__put_abilities(peers, &to);
-    wisp__handshake_send(peers, &to, &peer->addr, peer->client_nonce, false);
-}
-
-/* Asks again: now, and at growing intervals. Every fourth answer goes back to the request, in
-   case the other end has restarted and no longer knows its cookie. */
-static void wisp__handshake_retry(wisp__peers *peers, wisp__peer *peer) {
-    double wait = wisp__min(0.1 * (double)(1 << wisp__min_int(peer->tries, 4)), 1.0);
-    if (peer->state == WISP__RESPONDING && peer->tries % 4 == 3) peer->state = WISP__REQUESTING;
-    peer->tries++;
-    peer->spoke = peers->base->time;
-    if (peer->state == WISP__REQUESTING) {
-        wisp__writer to = wisp__handshake_begin(peers, WISP__REQUEST, peer->client_nonce);
-        wisp__handshake_send(peers, &to, &peer->addr, peer->client_nonce, true);
-    } else {
-        wisp__send_response(peers, peer);
-    }
-    wisp__timers_set(&peers->timers, &peer->timer, peers->base->time + wait);
-}
-
 static void wisp__peer_session(wisp__peer *peer) {
     uint64_t secret[2];
     secret[0] = peer->client_nonce;
@@ -17499,6 +18063,79 @@ static wisp__channel *wisp__peer_channel(wisp__base *base, wisp__peer *peer, int
     return peer->channels[channel];
 }
 
+/* What so many buffers for datagrams take. */
+static size_t wisp__buffer_bytes(const wisp *w, int packets) {
+    return (size_t)packets * (size_t)(w->base.mtu + WISP__SLACK);
+}
+
+static wisp_peer wisp__peer_handle(const wisp__session *s) {
+    wisp_peer peer = { s ? s->peer.slot.id : 0 };
+    return peer;
+}
+
+/* Did this end ask for the session? Also when the other end asked at the same time. */
+static bool wisp__joined_by_us(const wisp__session *s) { return s->peer.asked; }
+
+static wisp__session *wisp__session_at(const wisp *w, int index) {
+    return (wisp__session *)wisp__pool_live(&w->peers.pool, index);
+}
+
+/* A session that can be talked to: joined, or being joined by us. */
+static wisp__session *wisp__session_of(const wisp *w, wisp_peer handle) {
+    wisp__session *s;
+    if (handle.id == UINT32_MAX) {
+        for (int i = 0; i < w->peers.pool.made; i++) {
+            s = wisp__session_at(w, i);
+            if (s && s->peer.asked && (s->peer.state == WISP__JOINED || wisp__peer_asks(&s->peer) ||
+                                       s->peer.state == WISP__HALF_OPENED))
+                return s;
+        }
+        return NULL;
+    }
+    s = (wisp__session *)wisp__pool_get(&w->peers.pool, handle.id);
+    if (!s || s->peer.state >= WISP__LEAVING) return NULL;
+    return s->peer.state == WISP__JOINED || s->peer.asked ? s : NULL;
+}
+
+/* The session that holds the place of an address; NULL: it has none. */
+static wisp__peer *wisp__place_of(const wisp *w, const wisp_addr *addr) {
+    wisp__peer *peer = NULL;
+    while ((peer = wisp__peers_find(&w->peers, addr, peer)) != NULL && !peer->placed) continue;
+    return peer;
+}
+
+int wisp_peers(const wisp *w, wisp_peer *out, int capacity) {
+    int count = 0;
+    if (!w) return 0;
+    for (wisp__peer *peer = w->peers.first; peer && out && count < capacity; peer = peer->next)
+        out[count++].id = peer->slot.id;
+    return w->peers.joined;
+}
+
+/* The session behind a handle; inside handlers also one that has just left. */
+static const wisp__session *wisp__session_or_left(const wisp *w, wisp_peer peer) {
+    const wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
+    if (s || !w || !w->events.running) return s;
+    return (const wisp__session *)wisp__pool_get(&w->peers.pool, peer.id);
+}
+
+const wisp_addr *wisp_peer_addr(const wisp *w, wisp_peer peer) {
+    const wisp__session *s = wisp__session_or_left(w, peer);
+    return s ? &s->peer.addr : NULL;
+}
+
+void *wisp_peer_user(const wisp *w, wisp_peer peer) {
+    const wisp__session *s = wisp__session_or_left(w, peer);
+    return s ? s->peer.user : NULL;
+}
+
+wisp_result wisp_set_peer_user(wisp *w, wisp_peer peer, void *user) {
+    wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
+    if (!s) return w ? WISP_E_STALE : WISP_E_ARGUMENT;
+    s->peer.user = user;
+    return WISP_OK;
+}
+
 /* ===========================================================================
  * MARK: >>baseline
  * What: the values that differences are to: of each name and key, those that
@@ -17518,48 +18155,7 @@ static wisp__channel *wisp__peer_channel(wisp__base *base, wisp__peer *peer, int
 
 enum { WISP__IN_ORDER = 4, WISP__STEPS_BACK = 63 };
 
-/* A record, or the packed values of a message, or models of the range coder. */
-typedef struct wisp__kept {
-    int      references;
-    int      chunk_bytes;
-    int      values;                   /* that a reader of it all counts */
-    int64_t  bits;
-    uint64_t bytes[1];                 /* aligned for models; slack after them */
-} wisp__kept;
-
-typedef struct wisp__stored {
-    wisp__kept *value, *models;        /* NULL: nothing; no models */
-    uint32_t    sequence, base;        /* base: what it was told from */
-    bool        has_base, acked;
-} wisp__stored;
-
-typedef struct wisp__baseline {
-    struct wisp__baseline *next;          /* of the same bucket */
-    int          number;               /* index of the form here, or their number */
-    uint64_t     key;                  /* hash of the key here, or their place */
-    int          place;                /* among the tracks of this side */
-    int          room;                 /* of the ring, a power of two */
-    uint32_t     sequence;             /* of the next value; of the newest that came, plus 1 */
-    bool         begun;
-    bool         has_acked, again;     /* again: the newest was lost, and goes once more */
-    bool         whole;                /* the other end has nothing: no difference can be told */
-    uint32_t     acked;                /* the newest value that was acked */
-    uint32_t     floor;                /* what was told before it does not count any more */
-    struct wisp__baseline *older, *newer; /* in the order in which they were used last */
-    wisp__stored ring[1];              /* by sequence */
-} wisp__baseline;
-
 enum { WISP__BASELINE_BUCKETS = 64 };
-
-typedef struct wisp__baselines {
-    wisp__baseline **places;              /* by place */
-    wisp__baseline **buckets;             /* NULL: there never was a track */
-    int           room, count;
-    int64_t       bytes;               /* of values and models */
-    wisp__baseline  *oldest, *newest;     /* used longest ago, and last */
-    int           again;               /* tracks whose newest value goes once more */
-    uint32_t      salt;                /* of the buckets: keys are chosen by the other end */
-} wisp__baselines;
 
 static wisp__kept *wisp__kept_make(wisp__base *base, wisp__chunks *chunks, const void *bytes,
                                    int64_t bits) {
@@ -17904,40 +18500,6 @@ WISP__UNUSED static void wisp__baselines_check(const wisp__base *base,
  *            [length(bits) descriptor]
  * ======================================================================== */
 
-typedef enum wisp__encoding_kind { WISP__VALUES, WISP__RECORD, WISP__CODED } wisp__encoding_kind;
-
-typedef struct wisp__described {
-    struct wisp__described *next;          /* of ours, or of the dead */
-    struct wisp__described *same;          /* the next of its bucket */
-    uint64_t             hash;             /* of the descriptor's bits, by a key of this end */
-    int                  references, bits;
-    bool                 learnt;           /* from a peer */
-    size_t               bytes;            /* of all this in one piece */
-    const wisp__program *program;
-    uint8_t             *descriptor;
-} wisp__described;
-
-enum { WISP__SCHEMA_BUCKETS = 256 };
-
-typedef struct wisp__schemas {
-    wisp__base      *base;
-    wisp__described *first;                /* ours */
-    wisp__described *buckets[WISP__SCHEMA_BUCKETS];     /* all by hash: peers choose what is here */
-    uint64_t         key[2];
-    wisp__described *dead;                 /* nobody's, but a handler may still see their values */
-} wisp__schemas;
-
-typedef struct wisp__encoding {
-    uint8_t          kind;
-    bool             delta, sync, adaptive, compressed;
-    uint8_t          line;                 /* of differences: the order that they need, else 0 */
-    uint32_t         dictionary;
-    const wisp_codec *codec;
-    wisp__described *described;            /* NULL: no schema */
-    int              number;               /* of theirs: its number over there */
-    bool             asked;                /* of theirs: for values as a whole */
-} wisp__encoding;
-
 static bool wisp__encoding_equal(const wisp__encoding *a, const wisp__encoding *b) {
     return a->kind == b->kind && a->delta == b->delta && a->sync == b->sync &&
            a->adaptive == b->adaptive && a->compressed == b->compressed && a->line == b->line &&
@@ -18135,44 +18697,8 @@ static int wisp__encoding_bytes(const wisp__encoding *encoding) {
  * Not here: what becomes of what is over (queue, batch, incoming, receive).
  * ======================================================================== */
 
-typedef struct wisp__bucket { double level, filled; } wisp__bucket;     /* filled 0: never used */
-
-/* What one peer has left, and which of its budgets have been warned of. */
-typedef struct wisp__spending {
-    wisp__bucket out, in, share_out, share_in;      /* bytes */
-    wisp__bucket messages, packets;
-    uint8_t      warned, news;                      /* WISP__NEAR.. << 2 * way; news: to be told */
-    bool         held_back;                         /* messages wait for the budget */
-} wisp__spending;
-
-enum { WISP__NEAR = 1, WISP__OVER = 2 };
-
-/* How much each of any number of hosts has done of late, in bounded memory: a count-min sketch
-   (Cormode and Muthukrishnan, 2005) with conservative update, whose counts shrink at a rate. A host
-   has a cell in each row, which a keyed hash picks; its count is the least of them. Nothing is ever
-   evicted, so that no host gets more than its burst and its rate, whatever others do. Others can
-   only make it count too much: what all of them do is spread over all cells and shrinks in each by
-   itself. With the default budget of joins a newcomer is refused for it only after some 70,000
-   completed joins at once, or 8,000 a second; and one in five hundred that errs is taken for one
-   of 128 hosts which have all used up their errors. What is refused is not counted. */
-enum { WISP__TALLY_ROWS = 4, WISP__TALLY_CELLS = 512 };
-
 #define WISP__JOIN_RATE  8.0       /* attempts of a host in a second: the default */
 #define WISP__TALLY_RATE 1e6       /* a count shrinks by so much a second at most */
-
-typedef struct wisp__tally {
-    double clock, at;        /* what every count has shrunk by since the start; until when */
-    double cells[WISP__TALLY_ROWS][WISP__TALLY_CELLS];    /* the clock at which it will be 0 */
-} wisp__tally;
-
-typedef struct wisp__policy {
-    wisp__base  *base;
-    wisp_budget  budget;                            /* its defaults filled in */
-    wisp__bucket out, in;                           /* bytes of all */
-    uint8_t      warned, news;
-    uint64_t     key[2];                            /* of the tallies */
-    wisp__tally  knocks, errors;                    /* of hosts: attempts to join; errors */
-} wisp__policy;
 
 static void wisp__bucket_fill(wisp__bucket *b, double rate, double burst, double now) {
     if (b->filled > 0) b->level = wisp__min(b->level + (now - b->filled) * rate, burst);
@@ -18436,6 +18962,13 @@ static int wisp__policy_knocks(wisp__policy *policy, uint64_t host) {
     return (int)(wisp__tally_count(policy, &policy->knocks, host, cells) + 0.999);
 }
 
+wisp_result wisp_use_budget(wisp *w, const wisp_budget *budget) {
+    wisp_result result = w && budget ? wisp__budget_check(budget) : WISP_OK;
+    if (!w || result) return WISP_E_ARGUMENT;
+    wisp__policy_set(&w->policy, budget);
+    return WISP_OK;
+}
+
 /* ===========================================================================
  * MARK: >>remote
  * What: the registry of names, their settings, and what each peer knows.
@@ -18444,134 +18977,6 @@ static int wisp__policy_knocks(wisp__policy *policy, uint64_t host) {
  *   no memory; one that a pattern takes is lent a remote, which no peer is
  *   told of, until this end uses it or the last peer that announced it left.
  * ======================================================================== */
-
-enum { WISP__NAME_BYTES = 128, WISP__RESERVED = 4, WISP__CODECS = 12 };
-
-typedef struct wisp__remote {
-    int               index;
-    uint64_t          hash;            /* of the name, by a key that no peer knows */
-    wisp_config       own, now;        /* as set; with what it inherits */
-    wisp_remote_stats stats;
-    wisp__remote_meter *meter;         /* NULL while the profiler is off */
-    struct wisp__connection *first;      /* connections, in order (event) */
-    struct wisp__connection *last;
-    wisp_handler      answer;          /* the one invoke handler (call) */
-    void             *answer_user;
-    struct wisp__remote *main;         /* itself, or what this is an older form of */
-    struct wisp__remote *next_form;    /* another entry of the same name, from the main one on */
-    int               newest;          /* index of the entry with the form that is sent now */
-    bool              used;            /* the form is known to somebody: it must not change */
-    wisp__encoding        encoding;
-    wisp__described  *schema;          /* what comes in is checked against; or NULL */
-    wisp__compress_stream compress;
-    uint32_t          dictionary;      /* of the settings: its id; 0: none */
-    uint32_t          inbound, outbound;    /* places of the middleware it passes (hook) */
-    uint16_t          life;            /* how many names have had it before */
-    bool              lent;            /* to a name that peers announced and nobody here has used */
-    int               announced;       /* numbers of peers that stand for it */
-    char              name[WISP__NAME_BYTES + 1];
-} wisp__remote;
-
-typedef struct wisp__registry {
-    wisp__base    *base;
-    wisp__remote **remotes;
-    int            room, count;
-    uint16_t      *table;              /* open addressing: index + 1 */
-    int            table_room;
-    struct { const char *name; wisp__remote *remote; } recent[16];   /* by address of the name */
-    wisp_config    defaults;
-    bool           unbatched;
-    wisp__schemas  schemas;
-    wisp__compress *compress;
-    wisp__compress_stream batches;      /* of whole packets */
-    const wisp_codec *codecs[WISP__CODECS];
-    int            codec_count;
-    uint32_t       changes;            /* of settings that say what is taken from peers */
-    wisp__meters  *meters;             /* NULL while the profiler is off */
-    char           text[160];          /* what was wrong with a schema or a value, the last time */
-    void         (*added)(void *owner, wisp__remote *remote);   /* told of every new name */
-    void         (*claimed)(void *owner, wisp__remote *remote); /* of a lent one that is used */
-    int            lent;               /* remotes that are */
-    void          *owner;
-} wisp__registry;
-
-/* What a peer's number stands for. */
-typedef struct wisp__their {
-    uint16_t    remote;                /* local index + 1; 0: nothing */
-    int16_t     failed;                /* why the schema announced last was not taken; or 0 */
-    uint32_t    failed_hash;           /* of that schema */
-    wisp__encoding *encoding;                  /* NULL: plain */
-} wisp__their;
-
-enum { WISP__UNTOLD, WISP__TOLD, WISP__HEARD, WISP__BOUND, WISP__UNKNOWN };
-
-/* What stands between one peer and one remote. */
-typedef struct wisp__peer_remote {
-    uint8_t  known;                    /* over there: WISP__UNTOLD.. */
-    bool     active : 1;               /* its queue is not empty */
-    bool     named : 1;                /* they announced this name, and did not refuse it since */
-    bool     there : 1;                /* of a main entry: they announced its name at any time */
-    bool     warned : 1;               /* it was told that they do not take our form */
-    bool     refused : 1;              /* we do not take theirs, as long as the settings stay */
-    uint16_t refused_number;           /* over there, of the form that was refused last */
-    uint32_t told_in;                  /* packet that carries the announcement, its low bits */
-    uint64_t newest;                   /* packet of the last sequenced message */
-    struct wisp__entry *first, *last;  /* the queue (queue) */
-    wisp__bucket rate;                 /* the rate limit */
-} wisp__peer_remote;
-
-typedef struct wisp__control {         /* records for `count` numbers, one after another */
-    uint8_t  kind;
-    uint16_t number, count;
-} wisp__control;
-
-/* A list of messages that middleware holds (hook). */
-typedef struct wisp__held_list {
-    struct wisp__held *first, *last;
-    int count, bytes;                  /* bytes: of memory */
-} wisp__held_list;
-
-/* A peer with what the rooms from here on keep for it. */
-typedef struct wisp__session {
-    wisp__peer     peer;
-    wisp__peer_remote   *peer_remotes;             /* by local index */
-    int            peer_remote_room;
-    wisp__their   *theirs;             /* by their number */
-    int            their_room;
-    int            untold;             /* remotes before it have been announced */
-    int            refused;            /* routes with a form of theirs that was refused */
-    wisp__control *controls;           /* to be sent */
-    int            control_room, control_count;
-    bool           controls_dropped;   /* some had no room: they are asked for again */
-    bool           ping;
-    uint16_t      *active;             /* routes with a queue (queue) */
-    int            active_room, active_count;
-    int            queued, queued_bytes;
-    uint32_t       next_call;          /* ids (call) */
-    uint32_t       call_floor;         /* every call before it is settled */
-    struct wisp__pending *calls_first, *calls_last;
-    struct wisp__request *requests;    /* answers kept, by id (call) */
-    int            request_room;
-    uint32_t       request_floor;
-    int            kept_bytes;         /* of answers kept */
-    int            schema_bytes;       /* of the schemas that it has described */
-    wisp__baselines   told, heard;        /* values that differences are to: ours, theirs */
-    struct wisp__pending *deferred;    /* calls of theirs that are answered later */
-    int            held_bytes;         /* received out of order */
-    uint32_t       behind;             /* channels where a message whose turn came is unpaid */
-    int            credit;             /* work that is paid for (credit), at credit_time */
-    double         credit_time;
-    int            reader;             /* the same of ours over there, as far as it is known here */
-    double         reader_time;
-    wisp__peer_meter *meter;           /* NULL while the profiler is off */
-    int            notices_left;       /* "joined" and "left", while not told (session) */
-    int            lent;               /* remotes that its numbers stand for and that are lent */
-    wisp__spending *spending;          /* budgets; NULL: nothing was used of any */
-    wisp__held_list held_messages;        /* held by middleware, from it or to it alone */
-    struct wisp__member *groups;       /* that it is in (group) */
-    int            loose_bytes;        /* queued, and not reliable */
-    uint64_t       mark;               /* of the last list that named it (host) */
-} wisp__session;
 
 /* --- what the profiler counts --- */
 
@@ -19143,6 +19548,169 @@ static wisp__remote *wisp__theirs(const wisp__registry *registry, const wisp__se
     return registry->remotes[session->theirs[number].remote - 1];
 }
 
+static wisp_remote wisp__remote_handle(const wisp__remote *remote) {
+    wisp_remote handle = { remote ? wisp__remote_id(remote) : 0 };
+    return handle;
+}
+
+static wisp__remote *wisp__remote_of(wisp *w, wisp_target target, wisp_result *why) {
+    wisp__remote *remote;
+    if (target.name || !target.remote.id) return wisp__registry_add(&w->registry, target.name, why);
+    remote = wisp__remote_at(&w->registry, target.remote.id);
+    *why = remote ? WISP_OK : WISP_E_STALE;
+    if (remote) wisp__remote_claim(&w->registry, remote);
+    return remote;
+}
+
+/* A remote that messages can go to: not one of the reserved names. */
+static wisp__remote *wisp__remote_to_send(wisp *w, wisp_target target, wisp_result *why) {
+    wisp__remote *remote = wisp__remote_of(w, target, why);
+    if (!remote || remote->index >= WISP__RESERVED) return remote;
+    *why = WISP_E_NAME;
+    return NULL;
+}
+
+/* The remote if it is there already and messages can go to it. */
+static wisp__remote *wisp__remote_found(wisp *w, wisp_target target) {
+    wisp_result why;
+    int length;
+    wisp__remote *remote = NULL;
+    if (!target.name && target.remote.id) return wisp__remote_to_send(w, target, &why);
+    if (wisp__name_check(target.name, &length) == WISP_OK)
+        remote = wisp__registry_find(&w->registry, target.name, length);
+    if (remote) wisp__remote_claim(&w->registry, remote);
+    return remote && remote->index >= WISP__RESERVED ? remote : NULL;
+}
+
+wisp_result wisp_use_config(wisp *w, const wisp_config *config, const char *remote) {
+    return w ? wisp__registry_configure(&w->registry, remote, config) : WISP_E_ARGUMENT;
+}
+
+wisp_result wisp_use_batching(wisp *w, bool enabled) {
+    if (!w) return WISP_E_ARGUMENT;
+    w->registry.unbatched = !enabled;
+    return WISP_OK;
+}
+
+static wisp_config wisp__config_none(void) {
+    wisp_config config;
+    memset(&config, 0, sizeof config);
+    return config;
+}
+
+wisp_result wisp_set_unreliable(wisp *w, const char *remote, bool unreliable) {
+    wisp_config config = wisp__config_none();
+    config.delivery = unreliable ? WISP_UNRELIABLE : WISP_RELIABLE;
+    return wisp_use_config(w, &config, remote);
+}
+
+wisp_result wisp_set_batch_mode(wisp *w, const char *remote, wisp_batch_mode mode) {
+    wisp_config config = wisp__config_none();
+    config.batching = mode;
+    return mode ? wisp_use_config(w, &config, remote) : WISP_E_ARGUMENT;
+}
+
+wisp_result wisp_set_batch_priority(wisp *w, const char *remote, int priority) {
+    wisp_config config = wisp__config_none();
+    if (priority < 0 || priority > 999) return WISP_E_ARGUMENT;
+    config.batch_priority = WISP_PRIORITY(priority);
+    return wisp_use_config(w, &config, remote);
+}
+
+wisp_result wisp_set_max_batch_size(wisp *w, int messages) {
+    wisp_config config = wisp__config_none();
+    if (messages < 1) return WISP_E_ARGUMENT;
+    config.max_batch_size = messages;
+    return wisp_use_config(w, &config, NULL);
+}
+
+wisp_result wisp_set_rate_limit(wisp *w, double seconds, const char *remote) {
+    wisp_config config = wisp__config_none();
+    if (!wisp__is_finite(seconds)) return WISP_E_ARGUMENT;
+    config.rate_limit = seconds > 0 ? seconds : -1;
+    return wisp_use_config(w, &config, remote);
+}
+
+static wisp_config wisp__entry_config(const wisp_schema_entry *entry) {
+    wisp_config config = wisp__config_none();
+    config.encode.schema = entry->schema;
+    config.encode.migrations = entry->migrations;
+    config.encode.migration_count = entry->migration_count;
+    return config;
+}
+
+wisp_result wisp_use_schemas(wisp *w, const wisp_schema_entry *entries, int count) {
+    wisp_config *before = NULL;
+    wisp_result result = WISP_OK;
+    int set = 0;
+    if (!w || count < 0 || (count && !entries)) return WISP_E_ARGUMENT;
+    for (int i = 0; i < count && result == WISP_OK; i++) {
+        wisp_config config = wisp__entry_config(&entries[i]);
+        result = entries[i].remote && entries[i].schema ? WISP_OK : WISP_E_ARGUMENT;
+        if (result == WISP_OK) result = wisp__encoding_config_check(&w->registry, &config.encode);
+        if (result == WISP_OK) wisp__registry_add(&w->registry, entries[i].remote, &result);
+        if (result == WISP_OK && strncmp(entries[i].remote, "wisp:", 5) == 0) result = WISP_E_NAME;
+    }
+    if (result || !count) return result;
+    before = (wisp_config *)wisp__alloc_items(&w->base, count, sizeof *before);
+    if (!before) return WISP_E_MEMORY;
+    for (; set < count && result == WISP_OK; set++) {
+        wisp_config config = wisp__entry_config(&entries[set]);
+        before[set] = wisp__registry_add(&w->registry, entries[set].remote, &result)->own;
+        result = wisp_use_config(w, &config, entries[set].remote);
+    }
+    while (result && set-- > 0) {                    /* back to what was, the last first */
+        wisp_result ignored;
+        wisp__remote *remote = wisp__registry_add(&w->registry, entries[set].remote, &ignored);
+        remote->own = before[set];
+        wisp__registry_settle(&w->registry, remote);
+    }
+    wisp__free(&w->base, before, (size_t)count * sizeof *before);
+    return result;
+}
+
+wisp_result wisp_use_compression(wisp *w, wisp_compression mode, const char *remote) {
+    wisp_config config = wisp__config_none();
+    config.encode.compression = mode;
+    return mode ? wisp_use_config(w, &config, remote) : WISP_E_ARGUMENT;
+}
+
+wisp_result wisp_use_delta(wisp *w, const wisp_schema *schema, const char *remote) {
+    wisp_config config = wisp__config_none();
+    config.encode.mode = WISP_ENCODE_DELTA;
+    config.encode.schema = schema;
+    return wisp_use_config(w, &config, remote);
+}
+
+wisp_result wisp_enable_delta_sync(wisp *w, const char *remote) {
+    wisp_config config = wisp__config_none();
+    config.delta_sync = WISP_ON;
+    return wisp_use_config(w, &config, remote);
+}
+
+wisp_result wisp_add_codec(wisp *w, const wisp_codec *codec) {
+    wisp__registry *registry = w ? &w->registry : NULL;
+    if (!w || !codec || !codec->encode || !codec->decode || !codec->name || !codec->name[0] ||
+        strlen(codec->name) > 32)
+        return WISP_E_ARGUMENT;
+    for (int i = 0; i < registry->codec_count; i++)
+        if (strcmp(registry->codecs[i]->name, codec->name) == 0)
+            return registry->codecs[i] == codec ? WISP_OK : WISP_E_NAME;
+    if (registry->codec_count == WISP__CODECS) return WISP_E_LIMIT;
+    registry->codecs[registry->codec_count++] = codec;
+    registry->changes++;
+    return WISP_OK;
+}
+
+wisp_remote wisp_remote_named(wisp *w, const char *name) {
+    return wisp__remote_handle(w ? wisp__registry_add(&w->registry, name, &w->why) : NULL);
+}
+
+const char *wisp_remote_name(const wisp *w, wisp_remote remote) {
+    const wisp__remote *found = w ? wisp__remote_at(&w->registry, remote.id) : NULL;
+    return found ? found->name : NULL;
+}
+
 /* ===========================================================================
  * MARK: >>message_codec
  * What: values of a message to bits and back, by the form of its name; what
@@ -19156,25 +19724,6 @@ static wisp__remote *wisp__theirs(const wisp__registry *registry, const wisp__se
  *   content    values: shape data · record: as in record
  *              coded: row:1 length(bytes) align, bytes; row: they are an array of the values
  * ======================================================================== */
-
-typedef struct wisp__message_codec {
-    wisp__base     *base;
-    wisp__registry *registry;
-    wisp__packer    packer;            /* what goes out: shape and data */
-    wisp__arena     scratch;           /* while it is made */
-    wisp__arena     arena;             /* what has come in, until the next message */
-    uint32_t        turn;              /* how often the arena was emptied */
-    wisp__credit    credit;            /* of the peer whose bytes are read */
-} wisp__message_codec;
-
-/* What was read of a message. */
-typedef struct wisp__decoded {
-    const wisp_value    *values;
-    int                  count;
-    const wisp__program *program;      /* of the image; NULL: there are values */
-    void                *image;
-    int                  unpacked;     /* bytes it was before compression; 0: there was none */
-} wisp__decoded;
 
 /* What has come in before is no longer there. */
 static void wisp__message_codec_turn(wisp__message_codec *c) {
@@ -19569,19 +20118,6 @@ static wisp_result wisp__decode(wisp__message_codec *c, const wisp__encoding *en
 
 /* --- differences --- */
 
-/* What stands before the content of a message that tells a value. */
-typedef struct wisp__telling {
-    int      place, back, older;       /* older: bit 0: the base's base is used; bit 1: its own */
-    bool     whole;
-    uint32_t sequence;                 /* its low bits, when read and not far */
-    bool     far;                      /* whole, and all of the sequence is told */
-    uint32_t hash;                     /* 16 bits */
-    int64_t  end;                      /* -1: not told */
-} wisp__telling;
-
-/* Sequences that are nearer than this are told by their low bits. */
-enum { WISP__SEQUENCE_BITS = 11, WISP__SEQUENCE_NEAR = 1 << (WISP__SEQUENCE_BITS - 2) };
-
 /* Does its length have to be told, because only the base can say it? */
 static bool wisp__told_length(const wisp__encoding *encoding) {
     return encoding->kind != WISP__RECORD || !encoding->described->program->fixed;
@@ -19704,17 +20240,6 @@ static const wisp_value *wisp__kept_values(wisp__unpacker *u, const wisp__kept *
     *count = out.count;
     return out.values ? out.values : (const wisp_value *)kept->bytes;
 }
-
-/* A difference that was made, to be used for everybody who has the same base. */
-typedef struct wisp__message_delta {
-    const wisp__kept *base, *older[2], *models;
-    const uint8_t    *bytes;
-    int64_t           bits;            /* 0: there is none that is shorter than the value */
-    const uint8_t    *adapted;         /* models after it; NULL: none */
-    size_t            adapted_bytes;
-    wisp__kept       *after;           /* the same, once somebody keeps them */
-    int64_t           work;            /* of its reader, as it is estimated here */
-} wisp__message_delta;
 
 /* Bytes for what a difference makes of a record, at first: most records grow to no more. */
 static int64_t wisp__apply_room(int64_t base_bits) { return base_bits / 4 + 4096; }
@@ -19990,26 +20515,6 @@ static void wisp__message_codec_free(wisp__message_codec *c) {
  *   peer is in, whatever their size.
  * ======================================================================== */
 
-typedef struct wisp__member {
-    struct wisp__member *next;              /* of the same session */
-    wisp__session       *session;
-    struct wisp__group  *group;
-    int                  at;                /* its place in the group */
-} wisp__member;
-
-typedef struct wisp__group {
-    wisp__slot     slot;
-    wisp__member **members;
-    int            room, count;
-    char           name[WISP__NAME_BYTES + 1];
-} wisp__group;
-
-typedef struct wisp__group_set {
-    wisp__base   *base;
-    wisp__chunks *chunks;
-    wisp__pool    pool;
-} wisp__group_set;
-
 static wisp__group *wisp__group_at(const wisp__group_set *groups, int index) {
     return (wisp__group *)wisp__pool_live(&groups->pool, index);
 }
@@ -20094,6 +20599,56 @@ WISP__UNUSED static void wisp__group_check(const wisp__group *group) {
     }
 }
 
+static wisp__group *wisp__group_of(const wisp *w, wisp_group group) {
+    return w ? (wisp__group *)wisp__pool_get(&w->groups.pool, group.id) : NULL;
+}
+
+wisp_group wisp_group_named(wisp *w, const char *name) {
+    wisp_group handle = { 0 };
+    const wisp__group *group = w ? wisp__group_add(&w->groups, name, &w->why) : NULL;
+    if (group) handle.id = group->slot.id;
+    return handle;
+}
+
+wisp_result wisp_group_add(wisp *w, wisp_group group, wisp_peer peer) {
+    wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
+    wisp__group *found = wisp__group_of(w, group);
+    if (!w) return WISP_E_ARGUMENT;
+    return s && found ? wisp__group_join(&w->groups, found, s) : WISP_E_STALE;
+}
+
+wisp_result wisp_group_remove(wisp *w, wisp_group group, wisp_peer peer) {
+    wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
+    wisp__group *found = wisp__group_of(w, group);
+    wisp__member **place;
+    if (!w) return WISP_E_ARGUMENT;
+    if (!s || !found) return WISP_E_STALE;
+    place = wisp__member_place(s, found);
+    if (*place) wisp__member_remove(&w->groups, place);
+    return WISP_OK;
+}
+
+bool wisp_group_has(const wisp *w, wisp_group group, wisp_peer peer) {
+    wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
+    const wisp__group *found = wisp__group_of(w, group);
+    return s && found && *wisp__member_place(s, found);
+}
+
+int wisp_group_peers(const wisp *w, wisp_group group, wisp_peer *out, int capacity) {
+    const wisp__group *found = wisp__group_of(w, group);
+    if (!found) return 0;
+    for (int i = 0; i < found->count && out && i < capacity; i++)
+        out[i] = wisp__peer_handle(found->members[i]->session);
+    return found->count;
+}
+
+wisp_result wisp_group_end(wisp *w, wisp_group group) {
+    wisp__group *found = wisp__group_of(w, group);
+    if (!found) return w ? WISP_E_STALE : WISP_E_ARGUMENT;
+    wisp__group_end(&w->groups, found);
+    return WISP_OK;
+}
+
 /* ===========================================================================
  * MARK: >>queue
  * What: what waits to be sent to each peer, and in which order it goes: by
@@ -20104,19 +20659,6 @@ WISP__UNUSED static void wisp__group_check(const wisp__group *group) {
 
 /* What waiting is worth: levels of priority per second, so that nothing starves. */
 #define WISP__AGING 50.0
-
-typedef struct wisp__entry {
-    struct wisp__entry *next, *before;
-    wisp__message      *message;
-} wisp__entry;
-
-typedef struct wisp__sender {
-    wisp__base     *base;
-    wisp__chunks   *chunks;
-    wisp__registry *registry;
-    wisp__peers    *peers;
-    wisp__policy   *policy;
-} wisp__sender;
 
 /* For the profiler. */
 static void wisp__count_queued(const wisp__remote *remote, int change) {
@@ -20291,33 +20833,6 @@ static int wisp__queue_pick(const wisp__sender *sender, const wisp__session *s, 
  *   READS 4: length(methods), one bit for each in which whole packets may be compressed (squeeze);
  *   a peer that this end joined needs none: it may use all that this end has
  * ======================================================================== */
-
-typedef enum wisp__frame {
-    WISP__FRAME_END,
-    WISP__FRAME_SECTION,
-    WISP__FRAME_FRAGMENT,
-    WISP__FRAME_INVOKE,
-    WISP__FRAME_REPLY,
-    WISP__FRAME_ANNOUNCE,
-    WISP__FRAME_BOUND,
-    WISP__FRAME_UNKNOWN,
-    WISP__FRAME_PING,
-    WISP__FRAME_LEAVE,
-    WISP__FRAME_RESYNC,
-    WISP__FRAME_TICK,
-    WISP__FRAME_OBJECT,
-    WISP__FRAME_INPUT,
-    WISP__FRAME_ASSEMBLED,
-    WISP__FRAME_MORE,
-    WISP__FRAME_PATH_CHALLENGE,
-    WISP__FRAME_PATH_RESPONSE,
-    WISP__FRAME_FULL,
-    WISP__FRAME_CLOCK,
-    WISP__FRAME_READS,
-    WISP__FRAME_EVENT,
-    WISP__FRAME_VALUE,
-    WISP__FRAME_NOTHING /* never on the wire */
-} wisp__frame;
 
 /* What a packet holds at most, so that its reader can pay for it; what a run of equal messages
    takes at most. */
@@ -21019,9 +21534,6 @@ static bool wisp__flush(wisp__sender *sender, wisp__session *s, int only) {
     return !s->peer.stuck_first && (acked || !wisp__wants_to_send(sender, s));
 }
 
-/* What a packet carried has arrived or is lost. */
-typedef struct wisp__fate { wisp__sender *sender; wisp__session *session; } wisp__fate;
-
 static void wisp__fate_told(void *owner, const wisp__ref *ref, bool arrived) {
     wisp__fate *fate = (wisp__fate *)owner;
     wisp__session *s = fate->session;
@@ -21100,50 +21612,6 @@ static void wisp__session_free(wisp__sender *sender, wisp__session *s) {
  * Invariants: a connection that ends while handlers run is only marked, and
  *   unlinked when none runs; a notice is never lost but by limits.notices.
  * ======================================================================== */
-
-typedef struct wisp__connection {
-    wisp__slot   slot;
-    struct wisp__connection *next;
-    int          remote;
-    bool         once, dead;
-    wisp_handler fn;
-    void        *user;
-    wisp_pattern *pattern;         /* of a connection to many names; else NULL */
-    struct wisp__connection *parts;    /* those it is connected by; or its next such */
-} wisp__connection;
-
-typedef struct wisp__notice {
-    int         name;              /* index of a reserved remote */
-    wisp_peer   peer;
-    wisp_remote remote;
-    wisp_result result;
-    char        text[160];
-    char        head[33];          /* hexadecimal: the first bytes of what came; or "" */
-} wisp__notice;
-
-/* Errors that one packet may raise; tables of those that were told. */
-enum { WISP__PACKET_ERRORS = 8, WISP__QUIET_SETS = 16 };
-
-typedef struct wisp__events {
-    wisp__base     *base;
-    wisp__registry *registry;
-    wisp__pool      pool;          /* connections */
-    wisp__notice   *notices;
-    int             notice_room, notice_count;
-    int             reserved;      /* room kept for "joined" and "left" of the sessions there are */
-    int             running;       /* handlers, inside each other */
-    bool            dead;          /* some connection is marked */
-    double          now;           /* the caller's time */
-    wisp_sink       sink;
-    char            head[33];      /* for the error that is told next */
-    wisp__connection *matches;     /* to many names, in order */
-    void           *landing;       /* where wisp_raise leaves to: a jmp_buf */
-    wisp__quiet     quiet[WISP__QUIET_SETS];      /* of errors, by peer */
-    bool            of_packet;     /* a packet is read: it has raised so many errors */
-    int             packet_errors;
-} wisp__events;
-
-enum { WISP__ON_JOINED, WISP__ON_LEFT, WISP__ON_ERROR, WISP__ON_BUDGET };
 
 /* Room for `count` more, beside what is reserved. */
 static wisp_result wisp__notices_reserve(wisp__events *events, int count) {
@@ -21438,8 +21906,6 @@ wisp_target wisp_by_handle(wisp_remote remote) {
     return target;
 }
 
-enum { WISP__TO_PEER, WISP__TO_ALL, WISP__TO_GROUP, WISP__TO_LIST, WISP__TO_EXCEPT };
-
 static wisp_to wisp__to(int mode, const wisp_peer *list, int count) {
     wisp_to to;
     memset(&to, 0, sizeof to);
@@ -21479,6 +21945,314 @@ wisp_peer wisp_server(void) {
 
 bool wisp_peer_equal(wisp_peer a, wisp_peer b) { return a.id == b.id; }
 
+/* The first bytes of the record that is read, in hexadecimal. */
+static void wisp__note_head(wisp *w) {
+    wisp__reader from = w->record;
+    char *to = w->events.head;
+    for (int i = 0; i < 16 && from.end - from.at >= 8; i++, to += 2) {
+        int byte = (int)wisp__get(&from, 8);
+        to[0] = "0123456789abcdef"[byte >> 4];
+        to[1] = "0123456789abcdef"[byte & 15];
+    }
+    *to = 0;
+}
+
+static void wisp__error(wisp *w, wisp__session *s, wisp__remote *remote, wisp_result code,
+                        const char *text) {
+    wisp__note_head(w);
+    wisp__notice_add(&w->events, WISP__ON_ERROR, wisp__peer_handle(s), wisp__remote_handle(remote),
+                     code, "%s%s%s", remote ? remote->name : "", remote ? ": " : "", text);
+    w->events.head[0] = 0;
+}
+
+/* Tells what the log and the errors have left out. */
+static void wisp__tell_left_out(wisp *w) {
+    w->base.quiet_owes = false;
+    wisp__log_left_out(&w->base);
+    for (int i = 0; i < WISP__QUIET_SETS; i++)
+        wisp__errors_left_out(&w->events, &w->events.quiet[i]);
+}
+
+/* Tells of a session's beginning or end; its room was reserved when the session was added. */
+static void wisp__tell(wisp *w, wisp__session *s, int name, wisp_result result, const char *text) {
+    s->notices_left--;
+    w->events.reserved--;
+    wisp__notice_add(&w->events, name, wisp__peer_handle(s), wisp__remote_handle(NULL), result,
+                     "%s", text);
+}
+
+static wisp_result wisp__pattern_refused(wisp *w, wisp_result result, const char *pattern,
+                                         int position) {
+    if (result == WISP_E_PATTERN)
+        snprintf(w->registry.text, sizeof w->registry.text, "pattern '%.100s': wrong at byte %d",
+                 pattern, position);
+    return result;
+}
+
+wisp_result wisp_use_sink(wisp *w, const wisp_sink *sink) {
+    if (!w || (sink && !sink->report)) return WISP_E_ARGUMENT;
+    memset(&w->events.sink, 0, sizeof w->events.sink);
+    if (sink) w->events.sink = *sink;
+    return WISP_OK;
+}
+
+/* --- connect --- */
+
+wisp_connection wisp_connect_target(wisp *w, wisp_target target, wisp_handler fn, void *user,
+                                    bool once) {
+    wisp_connection handle = { 0 };
+    wisp__remote *remote;
+    wisp__connection *c;
+    if (!w) return handle;
+    w->why = WISP_E_ARGUMENT;
+    if (!fn) return handle;
+    c = (wisp__connection *)wisp__pool_add(&w->base, &w->events.pool, &w->why);
+    if (!c && w->why == WISP_E_LIMIT)
+        wisp__log(&w->base, WISP_LOG_ERROR, w->why, "raise desc.limits.connections");
+    if (!c) return handle;
+    remote = wisp__remote_of(w, target, &w->why);
+    if (!remote) {
+        wisp__pool_remove(&w->events.pool, c);
+        return handle;
+    }
+    c->fn = fn;
+    c->user = user;
+    c->once = once;
+    wisp__events_connect(remote, c);
+    handle.id = c->slot.id;
+    return handle;
+}
+
+wisp_connection wisp_connect_match(wisp *w, const char *pattern, wisp_handler fn, void *user) {
+    wisp_connection handle = { 0 };
+    wisp__connection *many, **last;
+    wisp_pattern compiled;
+    int position = 0;
+    if (!w) return handle;
+    w->why = fn && pattern ? wisp_pattern_compile(&compiled, pattern, &position) : WISP_E_ARGUMENT;
+    if (w->why == WISP_E_PATTERN) wisp__pattern_refused(w, w->why, pattern, position);
+    if (w->why) return handle;
+    many = (wisp__connection *)wisp__pool_add(&w->base, &w->events.pool, &w->why);
+    if (!many) return handle;
+    many->pattern = (wisp_pattern *)wisp__alloc(&w->base, sizeof *many->pattern);
+    if (!many->pattern) {
+        w->why = WISP_E_MEMORY;
+        wisp__pool_remove(&w->events.pool, many);
+        return handle;
+    }
+    *many->pattern = compiled;
+    many->fn = fn;
+    many->user = user;
+    for (last = &w->events.matches; *last;) last = &(*last)->next;
+    *last = many;
+    handle.id = many->slot.id;
+    for (int i = 0; i < w->registry.count && w->why == WISP_OK; i++)
+        w->why = wisp__events_match(&w->events, many, w->registry.remotes[i]);
+    if (w->why == WISP_OK) return handle;
+    wisp__events_disconnect(&w->events, many);
+    handle.id = 0;
+    return handle;
+}
+
+void wisp_disconnect(wisp *w, wisp_connection connection) {
+    wisp__connection *c =
+        w ? (wisp__connection *)wisp__pool_get(&w->events.pool, connection.id) : NULL;
+    if (c) wisp__events_disconnect(&w->events, c);
+}
+
+/* --- arguments --- */
+
+static void wisp__arg_wrong(wisp_event *event, int i, const wisp_value *value) {
+    if (!event || !event->w) return;
+    event->w->base.stats.arguments_wrong++;
+    wisp__note_head(event->w);
+    wisp__notice_add(&event->w->events, WISP__ON_ERROR, event->peer, event->remote, WISP_E_TYPE,
+                     "%s: argument %d is %s", event->name, i,
+                     value ? "of another kind" : "missing");
+    event->w->events.head[0] = 0;
+}
+
+/* The argument if it is of this kind; else reported, and NULL. */
+static const wisp_value *wisp__arg(wisp_event *event, int i, wisp_kind kind) {
+    const wisp_value *value = wisp_arg_value(event, i);
+    if (value && value->kind == kind) return value;
+    wisp__arg_wrong(event, i, value);
+    return NULL;
+}
+
+/* The number in an argument as an integer with its sign; false: it is none, or not exact. */
+static bool wisp__arg_integral(wisp_event *event, int i, bool *negative, uint64_t *magnitude) {
+    const wisp_value *value = wisp_arg_value(event, i);
+    wisp__numeric numeric;
+    if (value && value->kind == WISP_BOOL) {
+        *negative = false;
+        *magnitude = wisp__bool_of(value);
+        return true;
+    }
+    if (!value || !wisp__numeric_of(value, &numeric) || !numeric.integral) return false;
+    *negative = numeric.negative;
+    *magnitude = numeric.magnitude;
+    return true;
+}
+
+const wisp_value *wisp_arg_value(wisp_event *event, int i) {
+    return event && i >= 0 && i < event->count ? &event->args[i] : NULL;
+}
+
+bool wisp_arg_bool(wisp_event *event, int i) {
+    bool negative;
+    uint64_t magnitude;
+    if (wisp__arg_integral(event, i, &negative, &magnitude) && !negative && magnitude <= 1)
+        return magnitude != 0;
+    wisp__arg_wrong(event, i, wisp_arg_value(event, i));
+    return false;
+}
+
+int64_t wisp_arg_int(wisp_event *event, int i) {
+    bool negative;
+    uint64_t magnitude, most = (uint64_t)INT64_MAX;
+    if (wisp__arg_integral(event, i, &negative, &magnitude) && magnitude <= most + negative)
+        return negative ? -(int64_t)(magnitude - 1) - 1 : (int64_t)magnitude;
+    wisp__arg_wrong(event, i, wisp_arg_value(event, i));
+    return 0;
+}
+
+uint64_t wisp_arg_uint(wisp_event *event, int i) {
+    bool negative;
+    uint64_t magnitude;
+    if (wisp__arg_integral(event, i, &negative, &magnitude) && (!negative || !magnitude))
+        return magnitude;
+    wisp__arg_wrong(event, i, wisp_arg_value(event, i));
+    return 0;
+}
+
+double wisp_arg_number(wisp_event *event, int i) {
+    const wisp_value *value = wisp_arg_value(event, i);
+    bool negative;
+    uint64_t magnitude, bits;
+    if (value && (value->kind == WISP_NUMBER || value->kind == WISP_FLOAT) &&
+        wisp__value_double(value, &bits))
+        return wisp__bits_double(bits);
+    if (wisp__arg_integral(event, i, &negative, &magnitude) &&
+        (magnitude >> 53 == 0 || (uint64_t)(double)(magnitude >> 1) == magnitude >> 1) &&
+        !(magnitude >> 53 && magnitude & 1))
+        return negative ? -(double)magnitude : (double)magnitude;
+    wisp__arg_wrong(event, i, wisp_arg_value(event, i));
+    return 0;
+}
+
+float wisp_arg_float(wisp_event *event, int i) {
+    const wisp_value *value = wisp_arg_value(event, i);
+    wisp_value number;
+    uint64_t whole = 0;
+    uint32_t bits = 0;
+    if (!value || (value->kind != WISP_FLOAT && value->kind != WISP_NUMBER)) {
+        number = wisp_number(wisp_arg_number(event, i));       /* or 0, and it is reported */
+        value = &number;
+    }
+    wisp__value_double(value, &whole);
+    wisp__value_float(value, &bits);
+    if (!wisp__bits_finite(whole) || wisp__bits_finite(wisp__bits_widen(bits)))
+        return wisp__bits_float(bits);
+    wisp__arg_wrong(event, i, wisp_arg_value(event, i));
+    return 0;
+}
+
+const char *wisp_arg_string_n(wisp_event *event, int i, int *size) {
+    const wisp_value *value = wisp__arg(event, i, WISP_STRING);
+    if (size) *size = value ? value->count : 0;
+    return value ? wisp__text_of(value) : "";
+}
+
+const char *wisp_arg_string(wisp_event *event, int i) { return wisp_arg_string_n(event, i, NULL); }
+
+const void *wisp_arg_bytes(wisp_event *event, int i, int *size) {
+    const wisp_value *value = wisp__arg(event, i, WISP_BYTES);
+    if (size) *size = value ? value->count : 0;
+    return value ? wisp__bytes_of(value) : NULL;
+}
+
+/* The floats of an argument of a vector kind; zeros when it is none. */
+static void wisp__arg_floats(wisp_event *event, int i, wisp_kind kind, void *out) {
+    const wisp_value *value = wisp__arg(event, i, kind);
+    float floats[7] = { 0 };
+    if (value) wisp__value_floats(value, floats);
+    memcpy(out, floats, (size_t)wisp__kind_floats(kind) * sizeof(float));
+}
+
+wisp_vec2 wisp_arg_vec2(wisp_event *event, int i) {
+    wisp_vec2 out;
+    wisp__arg_floats(event, i, WISP_VEC2, &out);
+    return out;
+}
+
+wisp_vec3 wisp_arg_vec3(wisp_event *event, int i) {
+    wisp_vec3 out;
+    wisp__arg_floats(event, i, WISP_VEC3, &out);
+    return out;
+}
+
+wisp_vec4 wisp_arg_vec4(wisp_event *event, int i) {
+    wisp_vec4 out;
+    wisp__arg_floats(event, i, WISP_VEC4, &out);
+    return out;
+}
+
+wisp_quat wisp_arg_quat(wisp_event *event, int i) {
+    wisp_quat out;
+    wisp__arg_floats(event, i, WISP_QUAT, &out);
+    return out;
+}
+
+wisp_transform wisp_arg_transform(wisp_event *event, int i) {
+    wisp_transform out;
+    wisp__arg_floats(event, i, WISP_TRANSFORM, &out);
+    return out;
+}
+
+wisp_color wisp_arg_color(wisp_event *event, int i) {
+    wisp_color out;
+    wisp__arg_floats(event, i, WISP_COLOR, &out);
+    return out;
+}
+
+wisp_object wisp_arg_object(wisp_event *event, int i) {
+    const wisp_value *value = wisp__arg(event, i, WISP_OBJECT);
+    wisp_object none = { 0 };
+    return value ? wisp__object_of(value) : none;
+}
+
+const void *wisp_arg_struct(wisp_event *event, int i, const wisp_schema *schema) {
+    const wisp_value *value = wisp_arg_value(event, i);
+    wisp__supply supply;
+    wisp__fitting f;
+    const void *own;
+    void *image = NULL;
+    if (!event || !event->w || !schema || schema->shape != WISP_SHAPE_STRUCT) return NULL;
+    own = value ? wisp__struct_as(value, schema) : NULL;
+    if (own) return own;
+    supply = wisp__supply_of_arena(&event->w->base, &event->w->content.arena, NULL);
+    f = wisp__fitting_on(event->w->registry.text, (int)sizeof event->w->registry.text, &supply);
+    f.loose = true;
+    if (value && wisp__is_map(value))
+        image = wisp__supply_take(&supply, (size_t)schema->bytes);
+    if (image) memset(image, 0, (size_t)schema->bytes);
+    if (image && wisp__fit_schema(&f, schema, value, image) == WISP_OK) return image;
+    wisp__arg_wrong(event, i, value);
+    return NULL;
+}
+
+const wisp_value *wisp_arg_array(wisp_event *event, int i) {
+    return wisp__arg(event, i, WISP_ARRAY);
+}
+
+const wisp_value *wisp_arg_map(wisp_event *event, int i) {
+    const wisp_value *value = wisp_arg_value(event, i);
+    if (value && wisp__is_map(value)) return value;
+    wisp__arg_wrong(event, i, value);
+    return NULL;
+}
+
 /* ===========================================================================
  * MARK: >>hook
  * What: the chain of middleware, and the messages that it holds.
@@ -21488,63 +22262,6 @@ bool wisp_peer_equal(wisp_peer a, wisp_peer b) { return a.id == b.id; }
  *   that neither a release nor the end of a peer looks at what others hold.
  * Not here: where messages enter the chain and leave it (outgoing, incoming).
  * ======================================================================== */
-
-enum { WISP__HOOKS = 32, WISP__HOOK_DEPTH = 16 };
-
-typedef struct wisp__hook {
-    wisp_middleware m;
-    wisp_pattern    pattern, except;
-    uint32_t        serial;             /* grows in the order of registration */
-    bool            dead;
-    char            name[65];
-} wisp__hook;
-
-/* The way of one message through the chain, and what is to be kept of it should a hook hold it.
-   Each message has one, so it is small and copies nothing. */
-typedef struct wisp__passage {
-    bool        inbound, changed;
-    bool        once;                   /* inbound: no repeat of it will come */
-    int         kind;                   /* WISP_MESSAGE_.. */
-    uint32_t    after;                  /* serial of the hook it has passed or met; 0: none */
-    uint32_t    call;                   /* inbound: id of theirs; outbound: handle of ours */
-    wisp_result verdict;                /* what it was let go with, when it was held */
-    const wisp_to        *to;           /* outbound; its peer is a handle of ours, or none */
-    const wisp_call_desc *how;          /* of a call on its way out */
-} wisp__passage;
-
-/* The lists that a held message is in: that of its peer, in the order it was held; and that of all,
-   in the same order, or from its release on that of all released, in the order of release. */
-enum { WISP__OF_PEER, WISP__OF_ALL };
-
-/* A message that is held. */
-typedef struct wisp__held {
-    struct wisp__held *next[2], *before[2];      /* in these lists */
-    wisp__held_list *own;            /* that of its peer, or of those to several */
-    uint64_t       turn;                /* its place among the released */
-    int            bytes;               /* of memory, with its message and list */
-    wisp__passage  passage;
-    wisp__message *message;             /* its values, describing themselves */
-    wisp_to        to;                  /* inbound: whom it is from */
-    wisp_peer     *list;                /* a copy of to.list, or NULL */
-    wisp_call_desc how;
-    bool           ready;
-} wisp__held;
-
-typedef struct wisp__hooks {
-    wisp__base     *base;
-    wisp__events   *events;
-    wisp__registry *registry;
-    wisp__hook     *places[WISP__HOOKS];
-    int             count;
-    uint32_t        serial;
-    int             depth;              /* messages in the chain, inside each other */
-    bool            dead;               /* some place is to be cleared */
-    wisp__arena     arena;              /* values that were changed or held, while depth > 0 */
-    wisp__held_list several;         /* held on their way out to more than one peer */
-    wisp__held_list held;            /* all that are not released */
-    wisp__held_list released[2];     /* on their way out, and in */
-    uint64_t        releases;
-} wisp__hooks;
 
 static bool wisp__hook_takes(const wisp__hook *hook, const char *name) {
     return !hook->dead && (!hook->m.pattern || wisp_pattern_matches(&hook->pattern, name)) &&
@@ -21786,6 +22503,61 @@ WISP__UNUSED static void wisp__hooks_check(const wisp__hooks *hooks) {
     WISP_ASSERT(hooks->depth >= 0);
 }
 
+wisp_result wisp_use(wisp *w, const wisp_middleware *middleware) {
+    int position = 0;
+    const char *pattern = NULL;
+    wisp_result result;
+    if (!w || !middleware) return WISP_E_ARGUMENT;
+    result = wisp__hooks_add(&w->hooks, middleware, &position, &pattern);
+    return wisp__pattern_refused(w, result, pattern ? pattern : "", position);
+}
+
+wisp_result wisp_unuse(wisp *w, const char *name) {
+    wisp__hook *hook = w ? wisp__hook_named(&w->hooks, name) : NULL;
+    if (!hook) return w && name ? WISP_E_STALE : WISP_E_ARGUMENT;
+    wisp__hooks_release(&w->hooks, hook->serial, NULL, WISP_PASS);
+    hook->dead = w->hooks.dead = true;
+    wisp__hooks_sweep(&w->hooks);
+    return WISP_OK;
+}
+
+int wisp_release(wisp *w, const char *name, wisp_peer peer, wisp_result verdict) {
+    const wisp__hook *hook = w ? wisp__hook_named(&w->hooks, name) : NULL;
+    wisp__session *s = hook && peer.id ? wisp__session_of(w, peer) : NULL;
+    if (!hook || (peer.id && !s)) return 0;
+    if (!wisp__hook_may_say(verdict)) return 0;
+    return wisp__hooks_release(&w->hooks, hook->serial, s ? &s->held_messages : NULL, verdict);
+}
+
+/* Copies of values, which live as long as their message is in the chain. */
+static wisp_result wisp__values_copy(wisp *w, const wisp__message *m, const wisp_value **values,
+                                     int *count) {
+    const wisp__packer *p = &w->content.packer;
+    wisp__reader shape = wisp__reader_on(m ? m->bytes : p->shape.bytes,
+                                         (int)((m ? m->shape_bits : p->shape.at) + 7) / 8);
+    wisp__reader data = wisp__reader_on(m ? m->bytes + m->data_at : p->data.bytes,
+                                        (int)(((m ? m->data_bits : p->data.at) + 7) / 8));
+    wisp__unpacker u = wisp__message_codec_unpacker(&w->content, &w->hooks.arena, &data,
+                                                    w->base.limits.message_values);
+    u.shape = &shape;
+    return wisp__unpack(&u, values, count);
+}
+
+wisp_result wisp_change(wisp_event *event, const wisp_value *values, int count) {
+    const wisp_value *changed;
+    int changed_count;
+    wisp_result result;
+    wisp *w = event ? event->w : NULL;
+    if (!w || !event->passage || count < 0 || (count && !values)) return WISP_E_ARGUMENT;
+    result = wisp__pack(&w->content.packer, values, count);
+    if (result == WISP_OK) result = wisp__values_copy(w, NULL, &changed, &changed_count);
+    if (result) return result;
+    event->args = changed;
+    event->count = changed_count;
+    event->passage->changed = true;
+    return WISP_OK;
+}
+
 /* ===========================================================================
  * MARK: >>call
  * What: calls that wait for an answer, and answers that are kept so that a
@@ -21793,48 +22565,6 @@ WISP__UNUSED static void wisp__hooks_check(const wisp__hooks *hooks) {
  * Invariants: ids of a peer's calls grow; those before the floor are settled;
  *   a call ends exactly once.
  * ======================================================================== */
-
-typedef struct wisp__pending {          /* a call of ours */
-    wisp__slot    slot;
-    wisp__timer   timer;
-    struct wisp__pending *previous, *next;   /* of the same peer, by id */
-    wisp__session *session;
-    wisp__message *message;             /* kept for repeats; or NULL */
-    uint32_t      id;
-    int           remote, tries;        /* tries: that are left */
-    double        deadline, interval;
-    double        began;                /* by the profiler's clock; less than 0: not measured */
-    wisp_handler  fn, also;             /* also: of wisp_await_reply */
-    void         *user, *also_user;
-    wisp_peer     peer;
-    wisp_result   result;               /* if done without an answer */
-    bool          done, deferred;       /* deferred: a call of theirs to be answered later */
-    struct wisp__pending *next_done;
-    struct wisp__pending *whole;        /* the call to several that this is part of; or NULL */
-    bool          gathers;              /* it is such a whole: */
-    int           left, answered, failed;
-    wisp_result   first_failure;
-} wisp__pending;
-
-enum { WISP__TIMER_PEER, WISP__TIMER_CALL };
-enum { WISP__REQUEST_NONE, WISP__REQUEST_RUNS, WISP__REQUEST_DONE };
-
-typedef struct wisp__request {          /* a call of theirs */
-    uint32_t       id;
-    int            remote;
-    uint8_t        state;
-    bool           once;                /* came reliably: no repeat will, so it is in no table */
-    wisp__message *reply;               /* kept until the call is settled */
-} wisp__request;
-
-typedef struct wisp__calls {
-    wisp__base    *base;
-    wisp__chunks  *chunks;
-    wisp__timers  *timers;
-    wisp__pool     pool;                       /* ours and the deferred ones */
-    wisp__pending *done_first, *done_last;     /* ended, their handlers not yet run */
-    int            ours, deferred;             /* in the pool; each up to limits.calls */
-} wisp__calls;
 
 static wisp__request *wisp__request_at(const wisp__session *s, uint32_t id) {
     return &s->requests[id & (uint32_t)(s->request_room - 1)];
@@ -22016,598 +22746,58 @@ static wisp__pending *wisp__call_find(wisp__session *s, uint32_t low, wisp__cred
     return call && call->id == id ? call : NULL;
 }
 
-/* ===========================================================================
- * MARK: >>profile
- * What: what the profiler tells: meters and stats as plain structs, their
- *   schema, the snapshot as JSON.
- * Invariants: what is told is finite, and texts are UTF-8 with a NUL, so that
- *   it fits its schema and any codec. Fields, their order and what they hold
- *   are the wire form: a change takes a new version of the schema.
- * Not here: counting (meter), and who is asked (host).
- * ======================================================================== */
-
-const char *wisp_drop_text(wisp_drop drop) {
-    static const char *const texts[] = {
-        "rate limit", "budget", "filter", "stale", "invalid", "unreadable", "no handler",
-        "no remote", "queue full", "abandoned", "lost packets",
-    };
-    return drop >= 0 && drop < WISP_DROPS ? texts[drop] : "unknown reason";
+static wisp__pending *wisp__call_of(wisp *w, uint32_t handle) {
+    return (wisp__pending *)wisp__pool_get(&w->calls.pool, handle);
 }
 
-/* --- what a snapshot is made of, for schemas --- */
-
-static const wisp_type wisp__drop_type = WISP_T_UINT32;
-
-static const wisp_field wisp__timing_fields[] = {
-    WISP_FIELD(wisp_timing, count, WISP_T_UINT),
-    WISP_FIELD(wisp_timing, mean, WISP_T_NUMBER),
-    WISP_FIELD(wisp_timing, max, WISP_T_NUMBER),
-    WISP_FIELD(wisp_timing, p50, WISP_T_NUMBER),
-    WISP_FIELD(wisp_timing, p90, WISP_T_NUMBER),
-    WISP_FIELD(wisp_timing, p99, WISP_T_NUMBER),
-};
-static const wisp_schema wisp__timing_schema = WISP_SCHEMA(wisp_timing, 1, wisp__timing_fields);
-
-static const wisp_field wisp__traffic_fields[] = {
-    WISP_FIELD(wisp_traffic, messages, WISP_T_UINT),
-    WISP_FIELD(wisp_traffic, bytes_raw, WISP_T_UINT),
-    WISP_FIELD(wisp_traffic, bytes_packed, WISP_T_UINT),
-    WISP_FIELD(wisp_traffic, bytes, WISP_T_UINT),
-    WISP_FIELD(wisp_traffic, messages_per_second, WISP_T_NUMBER),
-    WISP_FIELD(wisp_traffic, bytes_per_second, WISP_T_NUMBER),
-};
-static const wisp_schema wisp__traffic_schema = WISP_SCHEMA(wisp_traffic, 1, wisp__traffic_fields);
-
-static const wisp_field wisp__remote_profile_fields[] = {
-    WISP_FIELD(wisp_remote_profile, name, WISP_T_STRING(WISP_SNAPSHOT_NAME - 1)),
-    WISP_FIELD(wisp_remote_profile, out, WISP_T_STRUCT(&wisp__traffic_schema)),
-    WISP_FIELD(wisp_remote_profile, in, WISP_T_STRUCT(&wisp__traffic_schema)),
-    WISP_FIELD(wisp_remote_profile, calls_sent, WISP_T_UINT),
-    WISP_FIELD(wisp_remote_profile, calls_received, WISP_T_UINT),
-    WISP_FIELD(wisp_remote_profile, calls_answered, WISP_T_UINT),
-    WISP_FIELD(wisp_remote_profile, calls_failed, WISP_T_UINT),
-    WISP_FIELD(wisp_remote_profile, latency, WISP_T_STRUCT(&wisp__timing_schema)),
-    WISP_FIELD(wisp_remote_profile, handlers, WISP_T_STRUCT(&wisp__timing_schema)),
-    WISP_FIELD(wisp_remote_profile, drops, WISP_T_ARRAY(&wisp__drop_type, WISP_DROPS)),
-    WISP_FIELD(wisp_remote_profile, queued, WISP_T_UINT),
-    WISP_FIELD(wisp_remote_profile, queued_seconds, WISP_T_NUMBER),
-};
-static const wisp_schema wisp__remote_profile_schema =
-    WISP_SCHEMA(wisp_remote_profile, 1, wisp__remote_profile_fields);
-static const wisp_type wisp__remote_profile_type = WISP_T_STRUCT(&wisp__remote_profile_schema);
-
-static const wisp_field wisp__peer_profile_fields[] = {
-    WISP_FIELD(wisp_peer_profile, id, WISP_T_UINT),
-    WISP_FIELD(wisp_peer_profile, address, WISP_T_STRING(WISP_SNAPSHOT_NAME - 1)),
-    WISP_FIELD(wisp_peer_profile, out, WISP_T_STRUCT(&wisp__traffic_schema)),
-    WISP_FIELD(wisp_peer_profile, in, WISP_T_STRUCT(&wisp__traffic_schema)),
-    WISP_FIELD(wisp_peer_profile, calls_sent, WISP_T_UINT),
-    WISP_FIELD(wisp_peer_profile, calls_received, WISP_T_UINT),
-    WISP_FIELD(wisp_peer_profile, calls_answered, WISP_T_UINT),
-    WISP_FIELD(wisp_peer_profile, calls_failed, WISP_T_UINT),
-    WISP_FIELD(wisp_peer_profile, latency, WISP_T_STRUCT(&wisp__timing_schema)),
-    WISP_FIELD(wisp_peer_profile, rtt, WISP_T_NUMBER),
-    WISP_FIELD(wisp_peer_profile, jitter, WISP_T_NUMBER),
-    WISP_FIELD(wisp_peer_profile, loss, WISP_T_NUMBER),
-    WISP_FIELD(wisp_peer_profile, budget_use, WISP_T_NUMBER),
-    WISP_FIELD(wisp_peer_profile, congestion_window, WISP_T_UINT),
-    WISP_FIELD(wisp_peer_profile, in_flight, WISP_T_UINT),
-    WISP_FIELD(wisp_peer_profile, queued, WISP_T_UINT),
-    WISP_FIELD(wisp_peer_profile, queued_bytes, WISP_T_UINT),
-    WISP_FIELD(wisp_peer_profile, queued_seconds, WISP_T_NUMBER),
-    WISP_FIELD(wisp_peer_profile, drops, WISP_T_ARRAY(&wisp__drop_type, WISP_DROPS)),
-};
-static const wisp_schema wisp__peer_profile_schema =
-    WISP_SCHEMA(wisp_peer_profile, 1, wisp__peer_profile_fields);
-static const wisp_type wisp__peer_profile_type = WISP_T_STRUCT(&wisp__peer_profile_schema);
-
-static const wisp_field wisp__sample_fields[] = {
-    WISP_FIELD(wisp_sample, bytes_out, WISP_T_NUMBER),
-    WISP_FIELD(wisp_sample, bytes_in, WISP_T_NUMBER),
-    WISP_FIELD(wisp_sample, messages_out, WISP_T_NUMBER),
-    WISP_FIELD(wisp_sample, messages_in, WISP_T_NUMBER),
-    WISP_FIELD(wisp_sample, rtt, WISP_T_NUMBER),
-    WISP_FIELD(wisp_sample, loss, WISP_T_NUMBER),
-    WISP_FIELD(wisp_sample, queued_bytes, WISP_T_NUMBER),
-};
-static const wisp_schema wisp__sample_schema = WISP_SCHEMA(wisp_sample, 1, wisp__sample_fields);
-static const wisp_type wisp__sample_type = WISP_T_STRUCT(&wisp__sample_schema);
-
-static const wisp_field wisp__error_note_fields[] = {
-    WISP_FIELD(wisp_error_note, time, WISP_T_NUMBER),
-    WISP_FIELD(wisp_error_note, code, WISP_T_INTEGER),
-    WISP_FIELD(wisp_error_note, peer, WISP_T_UINT),
-    WISP_FIELD(wisp_error_note, remote, WISP_T_STRING(WISP_SNAPSHOT_NAME - 1)),
-    WISP_FIELD(wisp_error_note, text, WISP_T_STRING(WISP_SNAPSHOT_TEXT - 1)),
-};
-static const wisp_schema wisp__error_note_schema =
-    WISP_SCHEMA(wisp_error_note, 1, wisp__error_note_fields);
-static const wisp_type wisp__error_note_type = WISP_T_STRUCT(&wisp__error_note_schema);
-
-static const wisp_field wisp__snapshot_fields[] = {
-    WISP_FIELD(wisp_snapshot, app, WISP_T_STRING(64)),
-    WISP_FIELD(wisp_snapshot, app_version, WISP_T_UINT),
-    WISP_FIELD(wisp_snapshot, time, WISP_T_NUMBER),
-    WISP_FIELD(wisp_snapshot, seconds, WISP_T_NUMBER),
-    WISP_FIELD(wisp_snapshot, out, WISP_T_STRUCT(&wisp__traffic_schema)),
-    WISP_FIELD(wisp_snapshot, in, WISP_T_STRUCT(&wisp__traffic_schema)),
-    WISP_FIELD(wisp_snapshot, latency, WISP_T_STRUCT(&wisp__timing_schema)),
-    WISP_FIELD(wisp_snapshot, handlers, WISP_T_STRUCT(&wisp__timing_schema)),
-    WISP_FIELD(wisp_snapshot, drops, WISP_T_ARRAY(&wisp__drop_type, WISP_DROPS)),
-    WISP_FIELD(wisp_snapshot, errors, WISP_T_UINT),
-    WISP_FIELD(wisp_snapshot, memory, WISP_T_UINT),
-    WISP_FIELD(wisp_snapshot, memory_peak, WISP_T_UINT),
-    WISP_FIELD(wisp_snapshot, peers_joined, WISP_T_UINT),
-    WISP_FIELD(wisp_snapshot, remotes_known, WISP_T_UINT),
-    WISP_FIELD(wisp_snapshot, calls_pending, WISP_T_UINT),
-    WISP_COUNTED_FIELD(wisp_snapshot, samples, sample_count,
-                       WISP_T_ARRAY(&wisp__sample_type, WISP_HISTORY_SECONDS)),
-    WISP_COUNTED_FIELD(wisp_snapshot, remotes, remote_count,
-                       WISP_T_ARRAY(&wisp__remote_profile_type, WISP_SNAPSHOT_REMOTES)),
-    WISP_COUNTED_FIELD(wisp_snapshot, peers, peer_count,
-                       WISP_T_ARRAY(&wisp__peer_profile_type, WISP_SNAPSHOT_PEERS)),
-    WISP_COUNTED_FIELD(wisp_snapshot, errors_last, error_count,
-                       WISP_T_ARRAY(&wisp__error_note_type, WISP_SNAPSHOT_ERRORS)),
-};
-static const wisp_schema wisp__snapshot_schema =
-    WISP_SCHEMA(wisp_snapshot, 1, wisp__snapshot_fields);
-
-/* --- what meters and stats say --- */
-
-static void wisp__tell_remote(const wisp__remote *remote, wisp_remote_profile *out) {
-    const wisp__remote_meter *meter = remote->meter;
-    const wisp_remote_stats *stats = &remote->stats;
-    memset(out, 0, sizeof *out);
-    wisp__text_clean(out->name, sizeof out->name, remote->name, strlen(remote->name));
-    wisp__way_tell(&meter->out, stats->messages_sent, stats->bits_sent, 8, &out->out);
-    wisp__way_tell(&meter->in, stats->messages_received, stats->bits_received, 8, &out->in);
-    out->calls_sent = meter->calls.sent;
-    out->calls_received = meter->calls.received;
-    out->calls_answered = meter->calls.answered;
-    out->calls_failed = meter->calls.failed;
-    wisp__histogram_tell(&meter->calls.latency, &out->latency);
-    wisp__histogram_tell(&meter->handlers, &out->handlers);
-    memcpy(out->drops, meter->drops, sizeof out->drops);
+wisp_result wisp_on_invoke_target(wisp *w, wisp_target target, wisp_handler fn, void *user) {
+    wisp_result why;
+    wisp__remote *remote = w ? wisp__remote_to_send(w, target, &why) : NULL;
+    if (!w) return WISP_E_ARGUMENT;
+    if (!remote) return why;
+    remote->answer = fn;
+    remote->answer_user = user;
+    return WISP_OK;
 }
 
-static void wisp__tell_peer(const wisp__session *s, const wisp_profiler *hooks,
-                            wisp_peer_profile *out) {
-    const wisp__peer_meter *meter = s->meter;
-    const wisp_peer_stats *stats = &s->peer.stats;
-    const wisp__flow *flow = &s->peer.flow;
-    char text[WISP_SNAPSHOT_NAME] = "";
-    memset(out, 0, sizeof *out);
-    out->id = s->peer.slot.id;
-    if (hooks->address_text)
-        hooks->address_text(hooks->user, &s->peer.addr, text, (int)sizeof text);
-    text[sizeof text - 1] = 0;
-    wisp__text_clean(out->address, sizeof out->address, text, strlen(text));
-    wisp__way_tell(&meter->out, stats->messages_sent, stats->bytes_sent, 1, &out->out);
-    wisp__way_tell(&meter->in, stats->messages_received, stats->bytes_received, 1, &out->in);
-    out->out.bytes_packed += stats->bytes_saved - meter->first_saved;
-    out->calls_sent = meter->calls.sent;
-    out->calls_received = meter->calls.received;
-    out->calls_answered = meter->calls.answered;
-    out->calls_failed = meter->calls.failed;
-    wisp__histogram_tell(&meter->calls.latency, &out->latency);
-    out->rtt = flow->has_rtt ? (float)flow->rtt : 0;
-    out->jitter = flow->has_rtt ? (float)flow->variation : 0;
-    out->loss = (float)meter->loss;
-    out->congestion_window = (uint32_t)flow->window;
-    out->in_flight = (uint32_t)flow->in_flight;
-    out->queued = (uint32_t)s->queued;
-    out->queued_bytes = (uint32_t)s->queued_bytes;
-    memcpy(out->drops, meter->drops, sizeof out->drops);
-    out->drops[WISP_DROP_LOST] = (uint32_t)(stats->packets_lost - meter->first_lost);
+/* The session whose call a handler is answering; NULL with the reason. */
+static wisp__session *wisp__answering(wisp_event *event, wisp_result *why) {
+    wisp__session *s;
+    *why = WISP_E_ARGUMENT;
+    if (!event || !event->w || !event->request) return NULL;
+    *why = WISP_E_CLOSED;
+    s = (wisp__session *)wisp__pool_get(&event->w->peers.pool, event->peer.id);
+    return s && s->peer.state == WISP__JOINED ? s : NULL;
 }
 
-/* `name`: of the remote, which the text need not say again. */
-static void wisp__tell_error(const wisp__told_error *error, const char *name,
-                             wisp_error_note *out) {
-    const char *text = error->text;
-    size_t length = strlen(name);
-    memset(out, 0, sizeof *out);
-    if (length && strncmp(text, name, length) == 0 && strncmp(text + length, ": ", 2) == 0)
-        text += length + 2;
-    out->time = error->time;
-    out->code = error->code;
-    out->peer = error->peer.id;
-    wisp__text_clean(out->remote, sizeof out->remote, name, strlen(name));
-    wisp__text_clean(out->text, sizeof out->text, text, strlen(text));
+wisp_call wisp_defer(wisp_event *event) {
+    wisp_call handle = { 0 };
+    wisp_result why;
+    wisp__session *s = wisp__answering(event, &why);
+    wisp__pending *call;
+    if (event && event->w) event->w->why = why;
+    if (!s) return handle;
+    call = wisp__call_add(&event->w->calls, true, &event->w->why);
+    if (!call) return handle;
+    call->id = event->request->id;
+    call->remote = event->request->remote;
+    wisp__deferred_link(s, call);
+    event->request = NULL;
+    handle.id = call->slot.id;
+    return handle;
 }
 
-/* The few things with most bytes lately, then in all; of equal ones the first. */
-typedef struct wisp__top {
-    const void *things[WISP_SNAPSHOT_REMOTES];
-    double      lately[WISP_SNAPSHOT_REMOTES];
-    uint64_t    in_all[WISP_SNAPSHOT_REMOTES];
-    int         count;
-} wisp__top;
-
-typedef char wisp__top_is_for_peers_too[WISP_SNAPSHOT_PEERS == WISP_SNAPSHOT_REMOTES ? 1 : -1];
-
-static void wisp__top_add(wisp__top *top, const void *thing, double lately, uint64_t in_all) {
-    int at = top->count;
-    while (at > 0 && (lately > top->lately[at - 1] ||
-                      (lately >= top->lately[at - 1] && in_all > top->in_all[at - 1])))
-        at--;
-    if (at == WISP_SNAPSHOT_REMOTES) return;
-    if (top->count < WISP_SNAPSHOT_REMOTES) top->count++;
-    for (int i = top->count - 1; i > at; i--) {
-        top->things[i] = top->things[i - 1];
-        top->lately[i] = top->lately[i - 1];
-        top->in_all[i] = top->in_all[i - 1];
-    }
-    top->things[at] = thing;
-    top->lately[at] = lately;
-    top->in_all[at] = in_all;
-}
-
-/* When the first of what waits for a peer was fired; `now` if nothing does. */
-static double wisp__queued_since(const wisp__session *s, double now) {
-    for (int i = 0; i < s->active_count; i++)
-        now = wisp__min(now, s->peer_remotes[s->active[i]].first->message->time);
-    return now;
-}
-
-/* Adds to a remote's profile what of it waits for one peer. */
-static void wisp__tell_queue(const wisp__session *s, int index, double now,
-                             wisp_remote_profile *out) {
-    const wisp__peer_remote *peer_remote = index < s->peer_remote_room ? &s->peer_remotes[index]
-                                                                       : NULL;
-    if (!peer_remote || !peer_remote->first) return;
-    out->queued_seconds = (float)wisp__max((double)out->queued_seconds,
-                                           now - peer_remote->first->message->time);
-}
-
-const wisp_schema *wisp_snapshot_schema(void) { return &wisp__snapshot_schema; }
-
-int wisp_snapshot_json(const wisp_snapshot *snapshot, char *out, int capacity) {
-    wisp_value value = wisp_struct(&wisp__snapshot_schema, snapshot);
-    int bytes;
-    if (!snapshot || capacity < 0 || (capacity && !out)) return WISP_E_ARGUMENT;
-    if (!capacity) return WISP_E_TOO_BIG;
-    bytes = wisp_encode(wisp_json(), &wisp__snapshot_schema, &value, out, capacity - 1);
-    if (bytes >= 0) out[bytes] = 0;
-    return bytes;
-}
-
-/* ===========================================================================
- * MARK: >>links
- * What: networks inside the process, for tests and demos.
- * Invariants: a pipe keeps order and loses nothing but what is over its
- *   capacity; a simulator's decisions depend on its seed and its time alone.
- * ======================================================================== */
-
-typedef struct wisp__parcel { struct wisp__parcel *next; wisp_addr addr; int size; } wisp__parcel;
-
-typedef struct wisp__pipe_side {
-    wisp_pipe    *pipe;
-    int           index, waiting;          /* bytes */
-    wisp__parcel *first, *last, *spare;
-} wisp__pipe_side;
-
-wisp_addr wisp_loopback_addr(int side) {
-    wisp_addr addr;
-    memset(&addr, 0, sizeof addr);
-    addr.bytes[0] = 'p';
-    addr.bytes[1] = (unsigned char)(side & 255);
-    addr.bytes[2] = (unsigned char)(side >> 8);
-    return addr;
-}
-
-static wisp__pipe_side *wisp__pipe_side_at(wisp_pipe *pipe, int index) {
-    wisp__pipe_side *side;
-    if (index < 0 || index > 65535) return NULL;
-    if (index >= pipe->side_count) {
-        int count = wisp__power_of_two(index + 2);
-        size_t bytes = (size_t)count * sizeof *pipe->sides;
-        wisp__pipe_side **sides = (wisp__pipe_side **)pipe->memory.alloc(pipe->memory.user, bytes);
-        if (!sides) return NULL;
-        memset(sides, 0, bytes);
-        if (pipe->sides) {
-            memcpy(sides, pipe->sides, (size_t)pipe->side_count * sizeof *sides);
-            pipe->memory.free(pipe->memory.user, pipe->sides,
-                              (size_t)pipe->side_count * sizeof *sides);
-        }
-        pipe->sides = sides;
-        pipe->side_count = count;
-    }
-    if (pipe->sides[index]) return pipe->sides[index];
-    side = (wisp__pipe_side *)pipe->memory.alloc(pipe->memory.user, sizeof *side);
-    if (!side) return NULL;
-    memset(side, 0, sizeof *side);
-    side->pipe = pipe;
-    side->index = index;
-    pipe->sides[index] = side;
-    return side;
-}
-
-static size_t wisp__parcel_bytes(const wisp_pipe *pipe) {
-    return sizeof(wisp__parcel) + (size_t)wisp__default_int(pipe->mtu, 1200);
-}
-
-static void wisp__pipe_put(wisp__pipe_side *from, wisp_packet *packet) {
-    wisp_pipe *pipe = from->pipe;
-    int index = packet->addr.bytes[1] | packet->addr.bytes[2] << 8;
-    wisp__pipe_side *to = index < pipe->side_count ? pipe->sides[index] : NULL;
-    wisp__parcel *parcel;
-    packet->status = 0;
-    if (!to || packet->size > wisp__default_int(pipe->mtu, 1200)) return;
-    if (to->waiting + packet->size > wisp__default_int(pipe->capacity, 4 << 20)) {
-        if (pipe->reliable) packet->status = WISP_E_AGAIN;
+void wisp_cancel(wisp *w, wisp_call handle) {
+    wisp__pending *call = w ? (wisp__pending *)wisp__pool_get(&w->calls.pool, handle.id) : NULL;
+    if (!call || call->deferred) return;
+    if (!call->gathers) {
+        wisp__call_end(&w->calls, call, WISP_E_CANCELLED);
         return;
     }
-    parcel = to->spare;
-    if (parcel) to->spare = parcel->next;
-    else parcel = (wisp__parcel *)pipe->memory.alloc(pipe->memory.user, wisp__parcel_bytes(pipe));
-    if (!parcel) {
-        packet->status = WISP_E_AGAIN;
-        return;
+    for (int i = 0; i < w->calls.pool.made; i++) {
+        wisp__pending *part = (wisp__pending *)wisp__pool_live(&w->calls.pool, i);
+        if (part && part->whole == call) wisp__call_end(&w->calls, part, WISP_E_CANCELLED);
     }
-    parcel->next = NULL;
-    parcel->addr = wisp_loopback_addr(from->index);
-    parcel->size = packet->size;
-    if (packet->size) memcpy(parcel + 1, packet->data, (size_t)packet->size);
-    to->waiting += packet->size;
-    if (to->last) to->last->next = parcel;
-    else to->first = parcel;
-    to->last = parcel;
-}
-
-/* Was a packet before this one refused, to the same address? Then this one is: order. */
-static bool wisp__pipe_refused(const wisp_packet *packets, int at) {
-    const wisp_addr *addr = &packets[at].addr;
-    for (int i = 0; i < at; i++)
-        if (packets[i].status && memcmp(&packets[i].addr, addr, sizeof *addr) == 0) return true;
-    return false;
-}
-
-static int wisp__pipe_send(void *user, wisp_packet *packets, int count) {
-    bool any = false;
-    for (int i = 0; i < count; i++) {
-        if (any && wisp__pipe_refused(packets, i)) packets[i].status = WISP_E_AGAIN;
-        else wisp__pipe_put((wisp__pipe_side *)user, &packets[i]);
-        any = any || packets[i].status;
-    }
-    return count;
-}
-
-static int wisp__pipe_recv(void *user, wisp_packet *packets, int count) {
-    wisp__pipe_side *side = (wisp__pipe_side *)user;
-    int filled = 0;
-    while (filled < count && side->first) {
-        wisp__parcel *parcel = side->first;
-        wisp_packet *packet = &packets[filled++];
-        side->first = parcel->next;
-        if (!side->first) side->last = NULL;
-        side->waiting -= parcel->size;
-        packet->addr = parcel->addr;
-        packet->size = wisp__min_int(parcel->size, packet->size);
-        if (packet->size) memcpy(packet->data, parcel + 1, (size_t)packet->size);
-        parcel->next = side->spare;
-        side->spare = parcel;
-    }
-    return filled;
-}
-
-wisp_link wisp_loopback(wisp_pipe *pipe, int side) {
-    wisp_link link;
-    memset(&link, 0, sizeof link);
-    if (!pipe || !wisp__allocator_defaults(&pipe->memory)) return link;
-    link.user = wisp__pipe_side_at(pipe, side);
-    if (!link.user) return link;
-    link.send = wisp__pipe_send;
-    link.recv = wisp__pipe_recv;
-    link.mtu = wisp__default_int(pipe->mtu, 1200);
-    link.reliable = pipe->reliable;
-    link.drains = true;
-    return link;
-}
-
-static void wisp__parcels_free(wisp_pipe *pipe, wisp__parcel *parcel) {
-    while (parcel) {
-        wisp__parcel *next = parcel->next;
-        pipe->memory.free(pipe->memory.user, parcel, wisp__parcel_bytes(pipe));
-        parcel = next;
-    }
-}
-
-void wisp_pipe_free(wisp_pipe *pipe) {
-    if (!pipe || !pipe->sides) return;
-    for (int i = 0; i < pipe->side_count; i++) {
-        wisp__pipe_side *side = pipe->sides[i];
-        if (!side) continue;
-        wisp__parcels_free(pipe, side->first);
-        wisp__parcels_free(pipe, side->spare);
-        pipe->memory.free(pipe->memory.user, side, sizeof *side);
-    }
-    pipe->memory.free(pipe->memory.user, pipe->sides,
-                      (size_t)pipe->side_count * sizeof *pipe->sides);
-    pipe->sides = NULL;
-    pipe->side_count = 0;
-}
-
-/* --- the bad network --- */
-
-typedef struct wisp__transit {
-    double    due;
-    uint64_t  order;
-    wisp_addr addr;
-    uint8_t  *bytes;
-    int       size;
-} wisp__transit;
-
-/* Uniform in 0..1 (splitmix64). */
-static double wisp__simulator_chance(wisp_simulator *sim) {
-    uint64_t z = sim->random += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return (double)((z ^ z >> 31) >> 11) / 9007199254740992.0;
-}
-
-static bool wisp__transit_before(const wisp__transit *a, const wisp__transit *b) {
-    return a->due < b->due || (a->due <= b->due && a->order < b->order);
-}
-
-static void wisp__transit_sift(wisp_simulator *sim, int at) {
-    wisp__transit *t = sim->transit, item = t[at];
-    while (at && wisp__transit_before(&item, &t[(at - 1) / 2])) {
-        t[at] = t[(at - 1) / 2];
-        at = (at - 1) / 2;
-    }
-    for (;;) {
-        int child = at * 2 + 1, other = child + 1;
-        if (child >= sim->transit_count) break;
-        if (other < sim->transit_count && wisp__transit_before(&t[other], &t[child])) child = other;
-        if (!wisp__transit_before(&t[child], &item)) break;
-        t[at] = t[child];
-        at = child;
-    }
-    t[at] = item;
-}
-
-static bool wisp__transit_room(wisp_simulator *sim) {
-    int room = sim->transit_room ? sim->transit_room * 2 : 64;
-    size_t bytes = (size_t)room * sizeof *sim->transit;
-    wisp__transit *larger;
-    if (sim->transit_count >= wisp__default_int(sim->capacity, 65536)) return false;
-    if (sim->transit_count < sim->transit_room) return true;
-    larger = (wisp__transit *)sim->memory.alloc(sim->memory.user, bytes);
-    if (!larger) return false;
-    if (sim->transit) {
-        memcpy(larger, sim->transit, (size_t)sim->transit_count * sizeof *larger);
-        sim->memory.free(sim->memory.user, sim->transit,
-                         (size_t)sim->transit_room * sizeof *larger);
-    }
-    sim->transit = larger;
-    sim->transit_room = room;
-    return true;
-}
-
-static void wisp__simulator_delay(wisp_simulator *sim, const wisp_packet *packet, double due) {
-    wisp__transit *item;
-    uint8_t *bytes;
-    if (!wisp__transit_room(sim)) {
-        sim->lost++;
-        return;
-    }
-    bytes = (uint8_t *)sim->memory.alloc(sim->memory.user, (size_t)packet->size + 1);
-    if (!bytes) {
-        sim->lost++;
-        return;
-    }
-    if (packet->size) memcpy(bytes, packet->data, (size_t)packet->size);
-    item = &sim->transit[sim->transit_count++];
-    item->due = due;
-    item->order = sim->order++;
-    item->addr = packet->addr;
-    item->bytes = bytes;
-    item->size = packet->size;
-    wisp__transit_sift(sim, sim->transit_count - 1);
-}
-
-/* Its numbers may change at any time, so they are looked at when they are used. */
-static double wisp__simulator_number(double number) { return wisp__clamp(number, 0, 1e15); }
-
-static double wisp__simulator_now(const wisp_simulator *sim) {
-    return wisp__clamp(sim->now, -1e17, 1e17);
-}
-
-/* Bursts are a two-state chain (Gilbert): the mean share lost stays `loss`. */
-static bool wisp__simulator_loses(wisp_simulator *sim) {
-    double burst = wisp__simulator_number(sim->burst), loss = wisp__clamp(sim->loss, 0, 1);
-    if (burst <= 1) return wisp__simulator_chance(sim) < loss;
-    if (loss >= 1) return true;
-    if (sim->in_burst) sim->in_burst = wisp__simulator_chance(sim) >= 1 / burst;
-    else sim->in_burst = wisp__simulator_chance(sim) < 1 / burst * loss / (1 - loss);
-    return sim->in_burst;
-}
-
-static void wisp__simulator_take(wisp_simulator *sim, const wisp_packet *packet) {
-    double now = wisp__simulator_now(sim), rate = wisp__simulator_number(sim->rate);
-    double latency = wisp__simulator_number(sim->latency), due = now + latency;
-    double jitter = wisp__simulator_number(sim->jitter);
-    sim->sent++;
-    if (wisp__simulator_loses(sim)) {
-        sim->lost++;
-        return;
-    }
-    if (rate > 0) {
-        sim->link_free = wisp__max(sim->link_free, now);
-        if ((sim->link_free - now) * rate > wisp__default_int(sim->queue_bytes, 65536)) {
-            sim->lost++;
-            return;
-        }
-        sim->link_free = wisp__min(sim->link_free + packet->size / rate, 1e18);
-        due += sim->link_free - now;
-    }
-    due += jitter * wisp__simulator_chance(sim);
-    if (wisp__simulator_chance(sim) < wisp__clamp(sim->reorder, 0, 1)) {
-        due += latency + jitter;
-        sim->reordered++;
-    }
-    wisp__simulator_delay(sim, packet, due);
-    if (wisp__simulator_chance(sim) >= wisp__clamp(sim->duplicate, 0, 1)) return;
-    sim->duplicated++;
-    wisp__simulator_delay(sim, packet, due + jitter * wisp__simulator_chance(sim));
-}
-
-/* Hands on what has arrived by now. */
-static void wisp__simulator_pump(wisp_simulator *sim) {
-    while (sim->transit_count && sim->transit[0].due <= wisp__simulator_now(sim)) {
-        wisp__transit item = sim->transit[0];
-        wisp_packet packet;
-        packet.addr = item.addr;
-        packet.data = item.bytes;
-        packet.size = item.size;
-        packet.status = 0;
-        if (sim->inner.send(sim->inner.user, &packet, 1) != 1) return;
-        if (packet.status == WISP_E_AGAIN) return;
-        sim->memory.free(sim->memory.user, item.bytes, (size_t)item.size + 1);
-        sim->transit[0] = sim->transit[--sim->transit_count];
-        if (sim->transit_count) wisp__transit_sift(sim, 0);
-    }
-}
-
-static int wisp__simulator_send(void *user, wisp_packet *packets, int count) {
-    wisp_simulator *sim = (wisp_simulator *)user;
-    for (int i = 0; i < count; i++) {
-        packets[i].status = 0;
-        wisp__simulator_take(sim, &packets[i]);
-    }
-    wisp__simulator_pump(sim);
-    return count;
-}
-
-static int wisp__simulator_recv(void *user, wisp_packet *packets, int count) {
-    wisp_simulator *sim = (wisp_simulator *)user;
-    wisp__simulator_pump(sim);
-    return sim->inner.recv(sim->inner.user, packets, count);
-}
-
-wisp_link wisp_simulate(wisp_simulator *sim, wisp_link inner) {
-    wisp_link link = inner;
-    if (!sim || !inner.send || !inner.recv || !wisp__allocator_defaults(&sim->memory)) {
-        memset(&link, 0, sizeof link);
-        return link;
-    }
-    sim->inner = inner;
-    sim->random = sim->seed;
-    link.user = sim;
-    link.send = wisp__simulator_send;
-    link.recv = wisp__simulator_recv;
-    return link;
-}
-
-void wisp_simulator_free(wisp_simulator *sim) {
-    if (!sim || !sim->transit) return;
-    for (int i = 0; i < sim->transit_count; i++)
-        sim->memory.free(sim->memory.user, sim->transit[i].bytes, (size_t)sim->transit[i].size + 1);
-    sim->memory.free(sim->memory.user, sim->transit,
-                     (size_t)sim->transit_room * sizeof *sim->transit);
-    sim->transit = NULL;
-    sim->transit_count = sim->transit_room = 0;
 }
 
 /* ===========================================================================
@@ -22617,138 +22807,6 @@ void wisp_simulator_free(wisp_simulator *sim) {
  * Invariants: a session that has ended keeps its slot until its timer frees
  *   it, so no pointer dangles while a packet is read.
  * ======================================================================== */
-
-/* Only a last fragment may be smaller: what is held must be worth its place. */
-enum { WISP__RECEIVED = 32, WISP__LEAST_FRAGMENT = 128 };
-
-struct wisp {
-    wisp__base     base;
-    wisp__chunks   chunks;
-    wisp__message_codec  content;
-    wisp__compress  compress;
-    wisp__registry registry;
-    wisp__peers    peers;
-    wisp__events   events;
-    wisp__calls    calls;
-    wisp__sender   sender;
-    wisp__policy   policy;
-    wisp__hooks    hooks;
-    wisp__group_set groups;
-    wisp_result  (*accept)(wisp *w, const wisp_addr *from, const void *ticket, int ticket_size,
-                           void *user);
-    double         now, last_now;     /* the caller's time */
-    bool           updating, started, destroyed, link_told;
-    wisp_result    why, join_failure; /* join_failure: of our own joins, the last */
-    uint64_t       joins_done;        /* of our own, with success */
-    uint64_t       order;             /* of messages fired */
-    uint64_t       mark;              /* of lists fired to */
-    int            spread;            /* names that all peers have been marked for */
-    uint32_t       settings;          /* changes of settings, the same */
-    int            most_received;     /* datagrams that the link has handed over at once */
-    bool           judging;           /* `accept` runs, and this is about what it judges */
-    wisp_join_info joining;
-    bool           behind;            /* a session is (receive) */
-    int64_t        update_work;       /* for packets that came, in this update */
-    wisp__reader   record;            /* where the record begins that is read; size 0: none */
-    wisp_packet    received[WISP__RECEIVED];     /* places for datagrams, in `incoming` */
-    uint8_t       *incoming;
-};
-
-/* What so many buffers for datagrams take. */
-static size_t wisp__buffer_bytes(const wisp *w, int packets) {
-    return (size_t)packets * (size_t)(w->base.mtu + WISP__SLACK);
-}
-
-static wisp_peer wisp__peer_handle(const wisp__session *s) {
-    wisp_peer peer = { s ? s->peer.slot.id : 0 };
-    return peer;
-}
-
-/* Did this end ask for the session? Also when the other end asked at the same time. */
-static bool wisp__joined_by_us(const wisp__session *s) { return s->peer.asked; }
-
-static wisp_remote wisp__remote_handle(const wisp__remote *remote) {
-    wisp_remote handle = { remote ? wisp__remote_id(remote) : 0 };
-    return handle;
-}
-
-static wisp__session *wisp__session_at(const wisp *w, int index) {
-    return (wisp__session *)wisp__pool_live(&w->peers.pool, index);
-}
-
-/* A session that can be talked to: joined, or being joined by us. */
-static wisp__session *wisp__session_of(const wisp *w, wisp_peer handle) {
-    wisp__session *s;
-    if (handle.id == UINT32_MAX) {
-        for (int i = 0; i < w->peers.pool.made; i++) {
-            s = wisp__session_at(w, i);
-            if (s && s->peer.asked && (s->peer.state == WISP__JOINED || wisp__peer_asks(&s->peer) ||
-                                       s->peer.state == WISP__HALF_OPENED))
-                return s;
-        }
-        return NULL;
-    }
-    s = (wisp__session *)wisp__pool_get(&w->peers.pool, handle.id);
-    if (!s || s->peer.state >= WISP__LEAVING) return NULL;
-    return s->peer.state == WISP__JOINED || s->peer.asked ? s : NULL;
-}
-
-static wisp__remote *wisp__remote_of(wisp *w, wisp_target target, wisp_result *why) {
-    wisp__remote *remote;
-    if (target.name || !target.remote.id) return wisp__registry_add(&w->registry, target.name, why);
-    remote = wisp__remote_at(&w->registry, target.remote.id);
-    *why = remote ? WISP_OK : WISP_E_STALE;
-    if (remote) wisp__remote_claim(&w->registry, remote);
-    return remote;
-}
-
-/* A remote that messages can go to: not one of the reserved names. */
-static wisp__remote *wisp__remote_to_send(wisp *w, wisp_target target, wisp_result *why) {
-    wisp__remote *remote = wisp__remote_of(w, target, why);
-    if (!remote || remote->index >= WISP__RESERVED) return remote;
-    *why = WISP_E_NAME;
-    return NULL;
-}
-
-/* The remote if it is there already and messages can go to it. */
-static wisp__remote *wisp__remote_found(wisp *w, wisp_target target) {
-    wisp_result why;
-    int length;
-    wisp__remote *remote = NULL;
-    if (!target.name && target.remote.id) return wisp__remote_to_send(w, target, &why);
-    if (wisp__name_check(target.name, &length) == WISP_OK)
-        remote = wisp__registry_find(&w->registry, target.name, length);
-    if (remote) wisp__remote_claim(&w->registry, remote);
-    return remote && remote->index >= WISP__RESERVED ? remote : NULL;
-}
-
-/* The first bytes of the record that is read, in hexadecimal. */
-static void wisp__note_head(wisp *w) {
-    wisp__reader from = w->record;
-    char *to = w->events.head;
-    for (int i = 0; i < 16 && from.end - from.at >= 8; i++, to += 2) {
-        int byte = (int)wisp__get(&from, 8);
-        to[0] = "0123456789abcdef"[byte >> 4];
-        to[1] = "0123456789abcdef"[byte & 15];
-    }
-    *to = 0;
-}
-
-static void wisp__error(wisp *w, wisp__session *s, wisp__remote *remote, wisp_result code,
-                        const char *text) {
-    wisp__note_head(w);
-    wisp__notice_add(&w->events, WISP__ON_ERROR, wisp__peer_handle(s), wisp__remote_handle(remote),
-                     code, "%s%s%s", remote ? remote->name : "", remote ? ": " : "", text);
-    w->events.head[0] = 0;
-}
-
-/* Tells what the log and the errors have left out. */
-static void wisp__tell_left_out(wisp *w) {
-    w->base.quiet_owes = false;
-    wisp__log_left_out(&w->base);
-    for (int i = 0; i < WISP__QUIET_SETS; i++)
-        wisp__errors_left_out(&w->events, &w->events.quiet[i]);
-}
 
 /* Tells of the budgets of a peer, between "joined" and "left", or (NULL) of all, that are near or
    used up. */
@@ -22766,14 +22824,6 @@ static void wisp__tell_budget(wisp *w, wisp__session *s) {
     *news = 0;
 }
 
-/* Tells of a session's beginning or end; its room was reserved when the session was added. */
-static void wisp__tell(wisp *w, wisp__session *s, int name, wisp_result result, const char *text) {
-    s->notices_left--;
-    w->events.reserved--;
-    wisp__notice_add(&w->events, name, wisp__peer_handle(s), wisp__remote_handle(NULL), result,
-                     "%s", text);
-}
-
 /* --- sessions begin and end --- */
 
 static void wisp__held_free(wisp *w, wisp__held *held) {
@@ -22781,10 +22831,6 @@ static void wisp__held_free(wisp *w, wisp__held *held) {
     if (held->list)
         wisp__free(&w->base, held->list, (size_t)held->to.count * sizeof *held->list);
     wisp__chunk_give(&w->base, &w->chunks, held, sizeof *held);
-}
-
-static wisp__pending *wisp__call_of(wisp *w, uint32_t handle) {
-    return (wisp__pending *)wisp__pool_get(&w->calls.pool, handle);
 }
 
 /* A peer is gone (or, NULL, all of them): what is held for it ends, calls with a code. */
@@ -22812,13 +22858,6 @@ static void wisp__held_prune(wisp *w, const wisp__held_list *own) {
         wisp__hooks_unlink(&w->hooks, held);
         wisp__held_free(w, held);
     }
-}
-
-/* The session that holds the place of an address; NULL: it has none. */
-static wisp__peer *wisp__place_of(const wisp *w, const wisp_addr *addr) {
-    wisp__peer *peer = NULL;
-    while ((peer = wisp__peers_find(&w->peers, addr, peer)) != NULL && !peer->placed) continue;
-    return peer;
 }
 
 /* A session that others asked for takes a place, unless its address has one. */
@@ -22985,6 +23024,160 @@ static void wisp__confirm(wisp *w, wisp__session *s) {
     }
     wisp__take_place(w, &s->peer);
     wisp__joined(w, s);
+}
+
+void wisp_leave(wisp *w, wisp_peer peer, const char *reason) {
+    wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
+    if (!s) return;
+    wisp__end(w, s, WISP_OK, reason, true);
+    wisp__post_send(&w->peers);
+}
+
+/* ===========================================================================
+ * MARK: >>join
+ * What: the handshake: its packets drawn, written and read; who is let in.
+ * Invariants: nothing is stored for an address before its cookie came back;
+ *   no answer is larger than the packet that it answers; one address has at
+ *   most one session and one that waits to replace it.
+ * ======================================================================== */
+
+/* --- handshake --- */
+
+static uint32_t wisp__handshake_check(uint64_t nonce, const uint8_t *bytes, int size) {
+    uint64_t key[2];
+    key[0] = nonce;
+    key[1] = WISP_WIRE_VERSION;
+    return (uint32_t)wisp__siphash(key, bytes, size);
+}
+
+static wisp__writer wisp__handshake_begin(wisp__peers *peers, int type, uint64_t nonce) {
+    wisp__writer to = wisp__writer_on(wisp__post_buffer(peers), peers->base->mtu);
+    wisp__put(&to, (uint64_t)type, 8);
+    wisp__put_bytes(&to, "wisp", 4);
+    wisp__put(&to, WISP_WIRE_VERSION, 8);
+    wisp__put(&to, nonce, 64);
+    return to;
+}
+
+static void wisp__handshake_send(wisp__peers *peers, wisp__writer *to, const wisp_addr *addr,
+                                 uint64_t nonce, bool padded) {
+    int size;
+    while (padded && to->at / 8 < WISP__HANDSHAKE_LEAST - 4) wisp__put(to, 0, 8);
+    size = (int)(to->at / 8);
+    wisp__put(to, wisp__handshake_check(nonce, to->bytes, size), 32);
+    wisp__post_add(peers, addr, NULL, to->bytes, size + 4);
+}
+
+/* What a join may fail with on the other end: a code of the application or one about joins. */
+static wisp_result wisp__join_code(wisp_result code) {
+    bool about_joins = code <= WISP_E_SERVER_FULL && code >= WISP_E_LINK_KIND;
+    return code <= WISP_E_USER || about_joins || code == WISP_E_FLOOD ? code : WISP_E_DENIED;
+}
+
+/* `asked`: bytes of the packet that this answers, which it does not exceed. */
+static void wisp__deny(wisp__peers *peers, const wisp_addr *addr, uint64_t nonce,
+                       wisp_result code, const char *text, int asked) {
+    wisp__writer to = wisp__handshake_begin(peers, WISP__DENY, nonce);
+    int most = asked - WISP__HANDSHAKE_HEAD - 2 - 1 - 4;
+    char clean[WISP__REASON_BYTES];
+    size_t length = wisp__text_clean(clean, (size_t)wisp__min_int(most + 1, WISP__REASON_BYTES),
+                                     text ? text : "", text ? strlen(text) : 0);
+    wisp__put(&to, (uint16_t)wisp__join_code(code), 16);
+    wisp__put(&to, length, 8);
+    wisp__put_bytes(&to, clean, (int)length);
+    wisp__handshake_send(peers, &to, addr, nonce, false);
+    peers->base->stats.joins_denied++;
+}
+
+static uint64_t wisp__cookie(const wisp__peers *peers, const wisp_addr *addr, uint64_t nonce,
+                             uint64_t bucket) {
+    uint8_t bytes[sizeof *addr + 16];
+    memcpy(bytes, addr, sizeof *addr);
+    wisp__store64(bytes + sizeof *addr, nonce);
+    wisp__store64(bytes + sizeof *addr + 8, bucket);
+    return wisp__siphash(peers->cookie_key, bytes, (int)sizeof bytes);
+}
+
+static uint64_t wisp__bucket_now(const wisp__peers *peers) {
+    return (uint64_t)(peers->base->time / WISP__BUCKET_SECONDS);
+}
+
+static void wisp__challenge(wisp__peers *peers, const wisp_addr *addr, uint64_t nonce) {
+    uint64_t bucket = wisp__bucket_now(peers);
+    wisp__writer to = wisp__handshake_begin(peers, WISP__CHALLENGE, nonce);
+    wisp__put(&to, bucket & 255, 8);
+    wisp__put(&to, wisp__cookie(peers, addr, nonce, bucket), 64);
+    wisp__handshake_send(peers, &to, addr, nonce, false);
+}
+
+static bool wisp__cookie_good(const wisp__peers *peers, const wisp_addr *addr, uint64_t nonce,
+                              uint8_t low, uint64_t cookie) {
+    uint64_t now = wisp__bucket_now(peers);
+    for (uint64_t bucket = now; bucket + 2 > now && bucket <= now; bucket--)
+        if ((bucket & 255) == low) return wisp__cookie(peers, addr, nonce, bucket) == cookie;
+    return false;
+}
+
+/* What an end can do: a reliable link, and its windows. */
+static void wisp__put_abilities(const wisp__peers *peers, wisp__writer *to) {
+    const wisp_limits *limits = &peers->base->limits;
+    unsigned log2 = 0;
+    unsigned methods = peers->compress->methods;
+    while (1 << log2 < limits->window_items) log2++;
+    wisp__put(to, (peers->base->reliable ? 1u : 0u) | log2 << 1 |
+                      (methods >> WISP__LZ4 & 7) << 5, 8);
+    wisp__put(to, (uint32_t)wisp__min_int(limits->window_bytes, 0x1fffffff), 29);
+    wisp__put(to, methods >> WISP__USER_METHOD & 7, 3);
+}
+
+/* false: the link there is of the other kind. */
+static bool wisp__take_abilities(const wisp__peers *peers, wisp__peer *peer, uint8_t flags,
+                                 uint32_t window) {
+    int items = 1 << (flags >> 1 & 15);
+    peer->window_bytes = (int)(window & 0x1fffffff);
+    peer->methods = (uint8_t)(1u << WISP__STORED | 1u << WISP__RUNS | (unsigned)(flags >> 5)
+                              << WISP__LZ4 | (window >> 29) << WISP__USER_METHOD);
+    peer->window_items = (uint32_t)wisp__min_int(items, peers->base->limits.window_items);
+    return ((flags & 1) != 0) == peers->base->reliable;
+}
+
+static void wisp__send_response(wisp__peers *peers, wisp__peer *peer) {
+    wisp__writer to = wisp__handshake_begin(peers, WISP__RESPONSE, peer->client_nonce);
+    int length = (int)strlen(peers->app);
+    wisp__put(&to, peer->bucket, 8);
+    wisp__put(&to, peer->cookie, 64);
+    wisp__put(&to, wisp__connection_of(peer), 16);
+    wisp__put_abilities(peers, &to);
+    wisp__put(&to, peers->app_version, 32);
+    wisp__put(&to, (uint64_t)length, 8);
+    wisp__put_bytes(&to, peers->app, length);
+    wisp__put(&to, (uint64_t)peer->ticket_size, 16);
+    wisp__put_bytes(&to, peer->ticket, peer->ticket_size);
+    wisp__handshake_send(peers, &to, &peer->addr, peer->client_nonce, true);
+}
+
+static void wisp__send_accept(wisp__peers *peers, wisp__peer *peer) {
+    wisp__writer to = wisp__handshake_begin(peers, WISP__ACCEPT, peer->client_nonce);
+    wisp__put(&to, peer->server_nonce, 64);
+    wisp__put(&to, wisp__connection_of(peer), 16);
+    wisp__put_abilities(peers, &to);
+    wisp__handshake_send(peers, &to, &peer->addr, peer->client_nonce, false);
+}
+
+/* Asks again: now, and at growing intervals. Every fourth answer goes back to the request, in
+   case the other end has restarted and no longer knows its cookie. */
+static void wisp__handshake_retry(wisp__peers *peers, wisp__peer *peer) {
+    double wait = wisp__min(0.1 * (double)(1 << wisp__min_int(peer->tries, 4)), 1.0);
+    if (peer->state == WISP__RESPONDING && peer->tries % 4 == 3) peer->state = WISP__REQUESTING;
+    peer->tries++;
+    peer->spoke = peers->base->time;
+    if (peer->state == WISP__REQUESTING) {
+        wisp__writer to = wisp__handshake_begin(peers, WISP__REQUEST, peer->client_nonce);
+        wisp__handshake_send(peers, &to, &peer->addr, peer->client_nonce, true);
+    } else {
+        wisp__send_response(peers, peer);
+    }
+    wisp__timers_set(&peers->timers, &peer->timer, peers->base->time + wait);
 }
 
 /* --- handshake packets --- */
@@ -23271,6 +23464,53 @@ static void wisp__on_handshake(wisp *w, const wisp_packet *packet) {
         w->base.stats.packets_foreign++;
     }
 }
+
+wisp_peer wisp_join(wisp *w, const wisp_addr *to, const void *ticket, int ticket_size) {
+    wisp_peer none = { 0 };
+    wisp__session *s;
+    if (!w) return none;
+    w->why = WISP_E_CLOSED;
+    if (w->destroyed) return none;
+    w->why = WISP_E_ARGUMENT;
+    if (!to || ticket_size < 0 || (ticket_size && !ticket)) return none;
+    w->why = WISP_E_TOO_BIG;
+    if (ticket_size > w->base.mtu - 128) return none;
+    s = wisp__add_session(w, to, &w->why);
+    if (!s) return none;
+    s->peer.joiner = s->peer.asked = true;
+    s->peer.client_nonce = wisp__random(&w->peers.secret);
+    if (ticket_size) s->peer.ticket = wisp__alloc(&w->base, (size_t)ticket_size);
+    if (ticket_size && !s->peer.ticket) {
+        w->why = WISP_E_MEMORY;
+        wisp__remove_session(w, s);
+        return none;
+    }
+    if (ticket_size) memcpy(s->peer.ticket, ticket, (size_t)ticket_size);
+    s->peer.ticket_size = ticket_size;
+    w->peers.has_joined = true;
+    wisp__handshake_retry(&w->peers, &s->peer);
+    wisp__post_send(&w->peers);
+    return wisp__peer_handle(s);
+}
+
+wisp_result wisp_admit(wisp *w, const wisp_addr *from, wisp_result verdict) {
+    wisp__peer *peer = NULL;
+    if (!w || !from || verdict > 0) return WISP_E_ARGUMENT;
+    while ((peer = wisp__peers_find(&w->peers, from, peer)) != NULL) {
+        if (peer->state != WISP__PENDING) continue;
+        if (verdict == WISP_OK) {
+            wisp__half_open(w, (wisp__session *)(void *)peer);
+        } else {
+            wisp__deny(&w->peers, from, peer->client_nonce, verdict, NULL, WISP__HANDSHAKE_LEAST);
+            wisp__end(w, (wisp__session *)(void *)peer, verdict, "denied", false);
+        }
+        wisp__post_send(&w->peers);
+        return WISP_OK;
+    }
+    return WISP_E_STALE;
+}
+
+wisp_join_info *wisp_joining(wisp *w) { return w && w->judging ? &w->joining : NULL; }
 
 /* ===========================================================================
  * MARK: >>send
@@ -23628,20 +23868,6 @@ static void wisp__count_filtered(wisp *w, wisp__session *s, wisp__remote *remote
     wisp__drop(&w->registry, remote, s, WISP_DROP_FILTER);
 }
 
-/* Copies of values, which live as long as their message is in the chain. */
-static wisp_result wisp__values_copy(wisp *w, const wisp__message *m, const wisp_value **values,
-                                     int *count) {
-    const wisp__packer *p = &w->content.packer;
-    wisp__reader shape = wisp__reader_on(m ? m->bytes : p->shape.bytes,
-                                         (int)((m ? m->shape_bits : p->shape.at) + 7) / 8);
-    wisp__reader data = wisp__reader_on(m ? m->bytes + m->data_at : p->data.bytes,
-                                        (int)(((m ? m->data_bits : p->data.at) + 7) / 8));
-    wisp__unpacker u = wisp__message_codec_unpacker(&w->content, &w->hooks.arena, &data,
-                                                    w->base.limits.message_values);
-    u.shape = &shape;
-    return wisp__unpack(&u, values, count);
-}
-
 /* The memory that a message takes while it is held. */
 static int64_t wisp__held_bytes(const wisp__message *m, const wisp_to *to) {
     return (int64_t)wisp__chunk_bytes((size_t)m->chunk_bytes) +
@@ -23903,38 +24129,6 @@ static wisp__message *wisp__answer_through(wisp *w, const wisp__session *s, wisp
  * Invariants: after every handler the session's state is looked at again.
  * Not here: how messages stand in packets (receive).
  * ======================================================================== */
-
-typedef struct wisp__inbound {
-    wisp__frame kind; /* WISP__FRAME_EVENT, INVOKE, REPLY, FRAGMENT; NOTHING: fills a gap */
-    bool          first, last;    /* of a fragment */
-    wisp__remote *remote;         /* NULL: not known here */
-    uint32_t      call, floor;    /* floor: their calls before it are settled */
-    int16_t       result;
-    wisp__encoding   *encoding;           /* NULL: plain */
-    int64_t       shape_at, shape_end, data_at, end;     /* bits in the packet */
-    wisp_result   readable;       /* WISP_OK, or why the values cannot be read */
-    wisp__reader  from;           /* of a value that is told: applied when its turn comes */
-    bool          told, in_order, stale;
-    bool          conformed;      /* the content is as the schema here wants it */
-    uint32_t      turn;           /* of the arena that the content is in */
-    bool          parsed;         /* in->end is right, whether they can be used or not */
-    wisp__decoded content;
-} wisp__inbound;
-
-/* A packet, or a large message, while it is read. */
-typedef struct wisp__reading {
-    wisp           *w;
-    wisp__session  *session;
-    wisp__reader    from;
-    uint64_t        number;
-    int             delivery, channel;
-    uint32_t        sequence;
-    wisp__inbound  previous;
-    bool            has_previous, eliciting, answered;
-    int             messages;
-    const char     *broken;       /* why the session must end, or NULL */
-    wisp_result     code;         /* with which */
-} wisp__reading;
 
 static void wisp__drop_stale(wisp *w, wisp__session *s, wisp__remote *remote) {
     remote->stats.stale++;
@@ -24442,42 +24636,6 @@ static void wisp__resume_out(wisp *w, wisp__held *held, const wisp_value *values
     if (result && invoke && call) wisp__call_end(&w->calls, call, result);
     else if (result && !invoke)
         wisp__error(w, NULL, remote, result, "what was held cannot be sent");
-}
-
-/* A message has a credit of its own beside that of the packet which lets it be read. Returns what
-   there was. */
-static wisp__credit wisp__credit_lend(wisp *w, int64_t work, int64_t memory) {
-    wisp__credit *credit = &w->content.credit, paid = *credit;
-    credit->lent = work;
-    credit->work += work;
-    w->update_work += work;
-    credit->memory = credit->room = WISP__PACKET_MEMORY + memory;
-    return paid;
-}
-
-/* For a message of fragments, whose bytes have earned it, or (`more`) one that middleware has held,
-   which is released when no packet is there to pay. What would have fit a packet earns nothing. */
-static wisp__credit wisp__credit_whole(wisp *w, int64_t bytes, int64_t more) {
-    const wisp_limits *limits = &w->base.limits;
-    int64_t dense = more || bytes > w->base.mtu ? bytes * WISP__EARN_DENSE : 0;
-    int64_t values = limits->message_values, own = dense ? bytes * WISP__EARN_BYTE : 0;
-    return wisp__credit_lend(w, more + own + wisp__least(dense, values * WISP__EARN_VALUE),
-                             wisp__least(bytes, limits->message_bytes) * WISP__WHOLE_MEMORY +
-                                 wisp__least(dense, values * (int)sizeof(wisp_pair)));
-}
-
-/* What is left of it is not saved, and was no work of this update. */
-static void wisp__credit_back(wisp *w, const wisp__credit *paid) {
-    wisp__credit *credit = &w->content.credit;
-    int64_t left = credit->work - paid->work;
-    credit->beyond += wisp__least(credit->lent - left, credit->lent);
-    credit->lent = paid->lent;
-    if (left > 0) {
-        credit->work = paid->work;
-        w->update_work -= left;
-    }
-    if (credit->memory > paid->memory) credit->memory = paid->memory;
-    credit->room = paid->room;
 }
 
 /* What was released by now, on its way out or (`any`) either way; what its handlers release waits
@@ -25642,34 +25800,6 @@ static bool wisp__within_budget(wisp *w, wisp__session *s, int size) {
     return false;
 }
 
-/* What the session has earned until now is there for this packet. false: too little for a packet
-   of an honest peer, which is refused, as if the network had lost it, and comes again. Over a
-   reliable link nothing may be missing: it is taken all the same. */
-static bool wisp__credit_begin(wisp *w, wisp__session *s, int bytes) {
-    wisp__credit *credit = &w->content.credit;
-    double seconds = wisp__min(w->base.time - s->credit_time, 1);
-    int64_t earned = WISP__EARN_PACKET + (int64_t)bytes * WISP__EARN_BYTE;
-    int64_t saved = wisp__least(s->credit + (int64_t)(seconds * (double)WISP__EARN_SECOND),
-                                WISP__EARN_SAVED);
-    bool enough = w->base.reliable || saved + earned >= WISP__EARN_NEEDED;
-    s->credit_time = w->base.time;
-    if (enough) saved = wisp__least(saved + earned, WISP__EARN_SAVED);
-    s->credit = (int)saved;
-    if (!enough) return false;
-    credit->work = wisp__least(saved, WISP__EARN_MOST);
-    credit->memory = credit->room = WISP__PACKET_MEMORY;
-    credit->lent = credit->beyond = 0;
-    credit->over = false;
-    s->credit -= (int)credit->work;
-    w->update_work += credit->work + WISP__EARN_PACKET;
-    return true;
-}
-
-static void wisp__credit_end(wisp *w, wisp__session *s) {
-    s->credit += (int)w->content.credit.work;
-    w->update_work -= w->content.credit.work;
-}
-
 /* A packet without acks and records. Nobody sends one, so it counts for nothing: it would only move
    the packet numbers. */
 static bool wisp__says_nothing(const wisp__reading *r, bool acks) {
@@ -25977,6 +26107,1249 @@ WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session 
     WISP_ASSERT(s->held_bytes >= 0 && s->held_bytes <= w->base.limits.window_bytes);
     WISP_ASSERT(s->kept_bytes >= 0 && s->peer.window_used >= 0);
     wisp__held_check(&s->held_messages, WISP__OF_PEER);
+}
+
+wisp_result wisp_flush_batches(wisp *w) {
+    if (!w) return WISP_E_ARGUMENT;
+    wisp__flush_dirty(w);
+    return w->peers.post.broken ? WISP_E_LINK : WISP_OK;
+}
+
+/* ===========================================================================
+ * MARK: >>fire
+ * What: the calls that begin a message: fire, invoke, reply, answer, fail.
+ * Invariants: a call that fails has changed nothing; what a hook held goes on
+ *   before anything that is fired after it.
+ * ======================================================================== */
+
+wisp_result wisp_fire_target(wisp *w, wisp_target target, wisp_to to, const wisp_value *values,
+                             int count) {
+    wisp__session *s = NULL;
+    wisp__remote *remote;
+    wisp__passage passage;
+    wisp_result result;
+    if (!w || to.count < 0 || (to.mode >= WISP__TO_LIST && to.count && !to.list))
+        return WISP_E_ARGUMENT;
+    if (wisp__hooks_ready(&w->hooks, false)) wisp__resume_out_first(w);
+    if (to.mode == WISP__TO_PEER && (s = wisp__session_of(w, to.peer)) == NULL) return WISP_E_STALE;
+    if (count < 0 || (count && !values)) return WISP_E_ARGUMENT;
+    remote = wisp__remote_found(w, target);
+    if (!remote) {                     /* a name that is new is registered only if all goes well */
+        result = wisp__pack(&w->content.packer, values, count);
+        if (result) return wisp__pack_refused(&w->base, result);
+        remote = wisp__remote_to_send(w, target, &result);
+        if (!remote) return result;
+    }
+    if (!remote->outbound) return wisp__fire(w, remote, &to, s, values, count);
+    to.peer = wisp__peer_handle(s);
+    memset(&passage, 0, sizeof passage);
+    passage.kind = WISP_MESSAGE_EVENT;
+    passage.to = &to;
+    return wisp__fire_through(w, remote, &passage, values, count);
+}
+
+wisp_result wisp_fire_values(wisp *w, const char *remote, wisp_to to, const wisp_value *values,
+                             int count) {
+    return wisp_fire_target(w, wisp_by_name(remote), to, values, count);
+}
+
+wisp_result wisp_send(wisp *w, wisp_remote remote, wisp_to to, const wisp_value *values,
+                      int count) {
+    if (!remote.id) return w ? WISP_E_STALE : WISP_E_ARGUMENT;
+    return wisp_fire_target(w, wisp_by_handle(remote), to, values, count);
+}
+
+/* --- calls --- */
+
+/* Begins a call that has its slot, through the chain of middleware if there is one. When it fails
+   the slot is still there, unless a hook has cancelled it. */
+static wisp_result wisp__call_send(wisp *w, wisp__session *s, wisp__pending *call,
+                                   wisp__remote *remote, const wisp_call_desc *how,
+                                   const wisp_value *values, int count) {
+    wisp_to to = wisp_to_peer(wisp__peer_handle(s));
+    wisp__passage passage;
+    if (!remote->outbound) return wisp__call_begin(w, s, call, remote, how, values, count);
+    memset(&passage, 0, sizeof passage);
+    passage.kind = WISP_MESSAGE_INVOKE;
+    passage.to = &to;
+    passage.how = how;
+    return wisp__call_through(w, call, remote, &passage, values, count);
+}
+
+/* Those that a message goes to, each once. Returns how many there are, or a negative code; to be
+   freed with its `room`. */
+static int wisp__targets(wisp *w, wisp_to to, wisp_peer **targets, int *room) {
+    const wisp__group *group = (const wisp__group *)wisp__pool_get(&w->groups.pool, to.group.id);
+    uint64_t mark = ++w->mark;
+    int count = 0;
+    if (to.mode == WISP__TO_GROUP && !group) return WISP_E_STALE;
+    *room = to.mode == WISP__TO_LIST ? to.count
+          : to.mode == WISP__TO_GROUP ? group->count : w->peers.joined;
+    *targets = (wisp_peer *)wisp__alloc_items(&w->base, *room + 1, sizeof **targets);
+    if (!*targets) return WISP_E_MEMORY;
+    for (int i = 0; to.mode == WISP__TO_EXCEPT && i < to.count; i++)
+        if (wisp__session_of(w, to.list[i])) wisp__session_of(w, to.list[i])->mark = mark;
+    for (int i = 0; to.mode == WISP__TO_LIST && i < to.count; i++) {
+        wisp__session *s = wisp__session_of(w, to.list[i]);
+        if (!s || s->mark == mark) {
+            w->base.stats.targets_skipped++;
+            continue;
+        }
+        s->mark = mark;
+        (*targets)[count++] = wisp__peer_handle(s);
+    }
+    if (to.mode == WISP__TO_GROUP) count = wisp_group_peers(w, to.group, *targets, *room);
+    if (to.mode == WISP__TO_LIST || to.mode == WISP__TO_GROUP) return count;
+    for (wisp__peer *peer = w->peers.first; peer; peer = peer->next)
+        if (((wisp__session *)(void *)peer)->mark != mark)
+            (*targets)[count++].id = peer->slot.id;
+    return count;
+}
+
+/* Slots for a call to several and its parts, all or none. */
+static wisp__pending *wisp__whole_add(wisp *w, const wisp__remote *remote,
+                                      const wisp_call_desc *how, int parts) {
+    wisp__pending *whole, *part = NULL;
+    w->why = WISP_E_LIMIT;
+    if (parts >= w->base.limits.calls - w->calls.ours) return NULL;
+    whole = wisp__call_add(&w->calls, false, &w->why);
+    if (!whole) return NULL;
+    whole->gathers = true;
+    whole->fn = how->on_done;
+    whole->user = how->user;
+    whole->remote = remote->index;
+    for (int i = 0; i < parts; i++) {
+        part = wisp__call_add(&w->calls, false, &w->why);
+        if (!part) break;
+        part->whole = whole;
+        part->next = whole->next;
+        whole->next = part;
+    }
+    if (part || !parts) return whole;
+    while ((part = whole->next) != NULL) {
+        whole->next = part->next;
+        wisp__call_remove(&w->calls, part);
+    }
+    wisp__call_remove(&w->calls, whole);
+    return NULL;
+}
+
+static wisp_call wisp__invoke_many(wisp *w, wisp__remote *remote, wisp_to to,
+                                   const wisp_call_desc *how, const wisp_value *values, int count) {
+    wisp_call handle = { 0 };
+    wisp_peer *targets;
+    wisp__pending *whole = NULL;
+    int room, parts = wisp__targets(w, to, &targets, &room);
+    w->why = parts;
+    if (parts < 0) return handle;
+    if (parts || !w->destroyed) whole = wisp__whole_add(w, remote, how, parts);
+    else w->why = WISP_E_CLOSED;        /* nobody would run its on_done any more */
+    if (whole) {
+        handle.id = whole->slot.id;
+        whole->left = parts;
+        w->why = WISP_OK;
+    }
+    for (int i = 0; whole && i < parts; i++) {
+        wisp__pending *part = whole->next;
+        uint32_t id = part->slot.id;
+        wisp__session *s = wisp__session_of(w, targets[i]);
+        wisp_result result = WISP_E_CLOSED;
+        whole->next = part->next;
+        part->next = NULL;
+        part->fn = how->on_reply;
+        part->user = how->user;
+        part->remote = remote->index;
+        part->peer = targets[i];
+        if (s) result = wisp__call_send(w, s, part, remote, how, values, count);
+        part = wisp__call_of(w, id);
+        if (result && part) wisp__call_end(&w->calls, part, result);
+    }
+    if (whole && !parts) wisp__call_end(&w->calls, whole, WISP_OK);
+    wisp__free(&w->base, targets, (size_t)(room + 1) * sizeof *targets);
+    return handle;
+}
+
+wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp_call_desc *desc,
+                             const wisp_value *values, int count) {
+    static const wisp_call_desc none = { NULL, NULL, 0, 0, NULL };
+    wisp_call handle = { 0 };
+    const wisp_call_desc *how = desc ? desc : &none;
+    wisp__session *s = NULL;
+    wisp__remote *remote;
+    wisp__pending *call;
+    if (!w) return handle;
+    if (wisp__hooks_ready(&w->hooks, false)) wisp__resume_out_first(w);
+    w->why = WISP_E_ARGUMENT;
+    if (how->tries < 0 || !wisp__is_within(how->timeout, 0, 1e9)) return handle;
+    if (to.count < 0 || (to.mode >= WISP__TO_LIST && to.count && !to.list)) return handle;
+    w->why = WISP_E_STALE;
+    if (to.mode == WISP__TO_PEER && (s = wisp__session_of(w, to.peer)) == NULL) return handle;
+    w->why = WISP_E_ARGUMENT;
+    if (count < 0 || (count && !values)) return handle;
+    remote = wisp__remote_found(w, target);
+    w->why = WISP_OK;
+    if (!remote) w->why = wisp__pack(&w->content.packer, values, count);
+    if (w->why) wisp__pack_refused(&w->base, w->why);
+    else if (!remote) remote = wisp__remote_to_send(w, target, &w->why);
+    if (w->why) return handle;
+    if (!s) return wisp__invoke_many(w, remote, to, how, values, count);
+    call = wisp__call_add(&w->calls, false, &w->why);
+    if (!call && w->why == WISP_E_LIMIT)
+        wisp__log(&w->base, WISP_LOG_WARNING, w->why,
+                  "too many calls wait for answers: raise desc.limits.calls");
+    if (!call) return handle;
+    handle.id = call->slot.id;
+    w->why = wisp__call_send(w, s, call, remote, how, values, count);
+    call = wisp__call_of(w, handle.id);
+    if (w->why == WISP_OK) return handle;
+    if (call) wisp__call_remove(&w->calls, call);
+    handle.id = 0;
+    return handle;
+}
+
+wisp_call wisp_invoke_values(wisp *w, const char *remote, wisp_to to, const wisp_call_desc *desc,
+                             const wisp_value *values, int count) {
+    return wisp_invoke_target(w, wisp_by_name(remote), to, desc, values, count);
+}
+
+static wisp_result wisp__answer_event(wisp_event *event, wisp_result code, const wisp_value *values,
+                                      int count) {
+    wisp_result result;
+    wisp__session *s = wisp__answering(event, &result);
+    wisp__message *m;
+    if (!s) return result;
+    m = wisp__answer_through(event->w, s, event->w->registry.remotes[event->request->remote],
+                             event->request->id, code, values, count, &result);
+    event->result = result;              /* what the caller gets if nothing else follows */
+    if (!m) return result;
+    result = wisp__answer_give(event->w, s, event->request, m);
+    event->request = NULL;
+    return result;
+}
+
+wisp_result wisp_reply_values(wisp_event *event, const wisp_value *values, int count) {
+    return wisp__answer_event(event, WISP_OK, values, count);
+}
+
+static void wisp__format(char *text, size_t size, const char *format, va_list list) {
+    text[0] = 0;
+    if (format) vsnprintf(text, size, format, list);
+}
+
+static wisp_result wisp__fail(wisp_event *event, wisp_result code, const char *format,
+                              va_list list) {
+    char text[256];
+    wisp_value value;
+    wisp__remote *remote;
+    if (!event || !event->w || code >= 0 || code < INT16_MIN) return WISP_E_ARGUMENT;
+    wisp__format(text, sizeof text, format, list);
+    remote = wisp__remote_at(&event->w->registry, event->remote.id);
+    if (remote) remote->stats.failures++;
+    wisp__note_head(event->w);
+    wisp__notice_add(&event->w->events, WISP__ON_ERROR, event->peer, event->remote, code, "%s: %s",
+                     event->name, text);
+    event->w->events.head[0] = 0;
+    if (!event->request) return WISP_OK;
+    value = wisp_string(text);
+    return wisp__answer_event(event, code, &value, 1);
+}
+
+wisp_result wisp_fail(wisp_event *event, wisp_result code, const char *format, ...) {
+    va_list list;
+    wisp_result result;
+    va_start(list, format);
+    result = wisp__fail(event, code, format, list);
+    va_end(list);
+    return result;
+}
+
+#ifdef WISP_WITH_SETJMP
+void wisp_raise(wisp_event *event, wisp_result code, const char *format, ...) {
+    va_list list;
+    if (code >= 0 || code < INT16_MIN) code = WISP_E_HANDLER;
+    va_start(list, format);
+    wisp__fail(event, code, format, list);
+    va_end(list);
+    if (!event || !event->w || !event->w->events.landing) return;
+    event->result = code;
+    longjmp(*(jmp_buf *)event->w->events.landing, 1);
+}
+#endif
+
+static wisp_result wisp__answer_deferred(wisp *w, wisp_call handle, wisp_result code,
+                                         const wisp_value *values, int count) {
+    wisp__pending *call = w ? (wisp__pending *)wisp__pool_get(&w->calls.pool, handle.id) : NULL;
+    wisp__session *s;
+    wisp__request *request = NULL;
+    wisp__message *m;
+    wisp_result why;
+    if (!w) return WISP_E_ARGUMENT;
+    if (!call || !call->deferred) return WISP_E_STALE;
+    s = call->session;
+    m = wisp__answer_through(w, s, w->registry.remotes[call->remote], call->id, code, values, count,
+                             &why);
+    if (!m) return why;
+    if (!wisp__pool_get(&w->calls.pool, handle.id)) {              /* a hook has answered it */
+        wisp__message_release(&w->base, &w->chunks, m);
+        return WISP_E_STALE;
+    }
+    if (s->request_room) request = wisp__request_at(s, call->id);
+    if (request && (request->id != call->id || !request->state)) request = NULL;
+    wisp__deferred_remove(&w->calls, call);
+    return wisp__answer_give(w, s, request, m);
+}
+
+wisp_result wisp_answer(wisp *w, wisp_call call, const wisp_value *values, int count) {
+    return wisp__answer_deferred(w, call, WISP_OK, values, count);
+}
+
+wisp_result wisp_answer_fail(wisp *w, wisp_call call, wisp_result code, const char *format, ...) {
+    char text[256];
+    wisp_value value;
+    va_list list;
+    if (code >= 0 || code < INT16_MIN) return WISP_E_ARGUMENT;
+    va_start(list, format);
+    wisp__format(text, sizeof text, format, list);
+    va_end(list);
+    value = wisp_string(text);
+    return wisp__answer_deferred(w, call, code, &value, 1);
+}
+
+/* ===========================================================================
+ * MARK: >>links
+ * What: networks inside the process, for tests and demos.
+ * Invariants: a pipe keeps order and loses nothing but what is over its
+ *   capacity; a simulator's decisions depend on its seed and its time alone.
+ * ======================================================================== */
+
+typedef struct wisp__parcel { struct wisp__parcel *next; wisp_addr addr; int size; } wisp__parcel;
+
+typedef struct wisp__pipe_side {
+    wisp_pipe    *pipe;
+    int           index, waiting;          /* bytes */
+    wisp__parcel *first, *last, *spare;
+} wisp__pipe_side;
+
+wisp_addr wisp_loopback_addr(int side) {
+    wisp_addr addr;
+    memset(&addr, 0, sizeof addr);
+    addr.bytes[0] = 'p';
+    addr.bytes[1] = (unsigned char)(side & 255);
+    addr.bytes[2] = (unsigned char)(side >> 8);
+    return addr;
+}
+
+static wisp__pipe_side *wisp__pipe_side_at(wisp_pipe *pipe, int index) {
+    wisp__pipe_side *side;
+    if (index < 0 || index > 65535) return NULL;
+    if (index >= pipe->side_count) {
+        int count = wisp__power_of_two(index + 2);
+        size_t bytes = (size_t)count * sizeof *pipe->sides;
+        wisp__pipe_side **sides = (wisp__pipe_side **)pipe->memory.alloc(pipe->memory.user, bytes);
+        if (!sides) return NULL;
+        memset(sides, 0, bytes);
+        if (pipe->sides) {
+            memcpy(sides, pipe->sides, (size_t)pipe->side_count * sizeof *sides);
+            pipe->memory.free(pipe->memory.user, pipe->sides,
+                              (size_t)pipe->side_count * sizeof *sides);
+        }
+        pipe->sides = sides;
+        pipe->side_count = count;
+    }
+    if (pipe->sides[index]) return pipe->sides[index];
+    side = (wisp__pipe_side *)pipe->memory.alloc(pipe->memory.user, sizeof *side);
+    if (!side) return NULL;
+    memset(side, 0, sizeof *side);
+    side->pipe = pipe;
+    side->index = index;
+    pipe->sides[index] = side;
+    return side;
+}
+
+static size_t wisp__parcel_bytes(const wisp_pipe *pipe) {
+    return sizeof(wisp__parcel) + (size_t)wisp__default_int(pipe->mtu, 1200);
+}
+
+static void wisp__pipe_put(wisp__pipe_side *from, wisp_packet *packet) {
+    wisp_pipe *pipe = from->pipe;
+    int index = packet->addr.bytes[1] | packet->addr.bytes[2] << 8;
+    wisp__pipe_side *to = index < pipe->side_count ? pipe->sides[index] : NULL;
+    wisp__parcel *parcel;
+    packet->status = 0;
+    if (!to || packet->size > wisp__default_int(pipe->mtu, 1200)) return;
+    if (to->waiting + packet->size > wisp__default_int(pipe->capacity, 4 << 20)) {
+        if (pipe->reliable) packet->status = WISP_E_AGAIN;
+        return;
+    }
+    parcel = to->spare;
+    if (parcel) to->spare = parcel->next;
+    else parcel = (wisp__parcel *)pipe->memory.alloc(pipe->memory.user, wisp__parcel_bytes(pipe));
+    if (!parcel) {
+        packet->status = WISP_E_AGAIN;
+        return;
+    }
+    parcel->next = NULL;
+    parcel->addr = wisp_loopback_addr(from->index);
+    parcel->size = packet->size;
+    if (packet->size) memcpy(parcel + 1, packet->data, (size_t)packet->size);
+    to->waiting += packet->size;
+    if (to->last) to->last->next = parcel;
+    else to->first = parcel;
+    to->last = parcel;
+}
+
+/* Was a packet before this one refused, to the same address? Then this one is: order. */
+static bool wisp__pipe_refused(const wisp_packet *packets, int at) {
+    const wisp_addr *addr = &packets[at].addr;
+    for (int i = 0; i < at; i++)
+        if (packets[i].status && memcmp(&packets[i].addr, addr, sizeof *addr) == 0) return true;
+    return false;
+}
+
+static int wisp__pipe_send(void *user, wisp_packet *packets, int count) {
+    bool any = false;
+    for (int i = 0; i < count; i++) {
+        if (any && wisp__pipe_refused(packets, i)) packets[i].status = WISP_E_AGAIN;
+        else wisp__pipe_put((wisp__pipe_side *)user, &packets[i]);
+        any = any || packets[i].status;
+    }
+    return count;
+}
+
+static int wisp__pipe_recv(void *user, wisp_packet *packets, int count) {
+    wisp__pipe_side *side = (wisp__pipe_side *)user;
+    int filled = 0;
+    while (filled < count && side->first) {
+        wisp__parcel *parcel = side->first;
+        wisp_packet *packet = &packets[filled++];
+        side->first = parcel->next;
+        if (!side->first) side->last = NULL;
+        side->waiting -= parcel->size;
+        packet->addr = parcel->addr;
+        packet->size = wisp__min_int(parcel->size, packet->size);
+        if (packet->size) memcpy(packet->data, parcel + 1, (size_t)packet->size);
+        parcel->next = side->spare;
+        side->spare = parcel;
+    }
+    return filled;
+}
+
+wisp_link wisp_loopback(wisp_pipe *pipe, int side) {
+    wisp_link link;
+    memset(&link, 0, sizeof link);
+    if (!pipe || !wisp__allocator_defaults(&pipe->memory)) return link;
+    link.user = wisp__pipe_side_at(pipe, side);
+    if (!link.user) return link;
+    link.send = wisp__pipe_send;
+    link.recv = wisp__pipe_recv;
+    link.mtu = wisp__default_int(pipe->mtu, 1200);
+    link.reliable = pipe->reliable;
+    link.drains = true;
+    return link;
+}
+
+static void wisp__parcels_free(wisp_pipe *pipe, wisp__parcel *parcel) {
+    while (parcel) {
+        wisp__parcel *next = parcel->next;
+        pipe->memory.free(pipe->memory.user, parcel, wisp__parcel_bytes(pipe));
+        parcel = next;
+    }
+}
+
+void wisp_pipe_free(wisp_pipe *pipe) {
+    if (!pipe || !pipe->sides) return;
+    for (int i = 0; i < pipe->side_count; i++) {
+        wisp__pipe_side *side = pipe->sides[i];
+        if (!side) continue;
+        wisp__parcels_free(pipe, side->first);
+        wisp__parcels_free(pipe, side->spare);
+        pipe->memory.free(pipe->memory.user, side, sizeof *side);
+    }
+    pipe->memory.free(pipe->memory.user, pipe->sides,
+                      (size_t)pipe->side_count * sizeof *pipe->sides);
+    pipe->sides = NULL;
+    pipe->side_count = 0;
+}
+
+/* --- the bad network --- */
+
+typedef struct wisp__transit {
+    double    due;
+    uint64_t  order;
+    wisp_addr addr;
+    uint8_t  *bytes;
+    int       size;
+} wisp__transit;
+
+/* Uniform in 0..1 (splitmix64). */
+static double wisp__simulator_chance(wisp_simulator *sim) {
+    uint64_t z = sim->random += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return (double)((z ^ z >> 31) >> 11) / 9007199254740992.0;
+}
+
+static bool wisp__transit_before(const wisp__transit *a, const wisp__transit *b) {
+    return a->due < b->due || (a->due <= b->due && a->order < b->order);
+}
+
+static void wisp__transit_sift(wisp_simulator *sim, int at) {
+    wisp__transit *t = sim->transit, item = t[at];
+    while (at && wisp__transit_before(&item, &t[(at - 1) / 2])) {
+        t[at] = t[(at - 1) / 2];
+        at = (at - 1) / 2;
+    }
+    for (;;) {
+        int child = at * 2 + 1, other = child + 1;
+        if (child >= sim->transit_count) break;
+        if (other < sim->transit_count && wisp__transit_before(&t[other], &t[child])) child = other;
+        if (!wisp__transit_before(&t[child], &item)) break;
+        t[at] = t[child];
+        at = child;
+    }
+    t[at] = item;
+}
+
+static bool wisp__transit_room(wisp_simulator *sim) {
+    int room = sim->transit_room ? sim->transit_room * 2 : 64;
+    size_t bytes = (size_t)room * sizeof *sim->transit;
+    wisp__transit *larger;
+    if (sim->transit_count >= wisp__default_int(sim->capacity, 65536)) return false;
+    if (sim->transit_count < sim->transit_room) return true;
+    larger = (wisp__transit *)sim->memory.alloc(sim->memory.user, bytes);
+    if (!larger) return false;
+    if (sim->transit) {
+        memcpy(larger, sim->transit, (size_t)sim->transit_count * sizeof *larger);
+        sim->memory.free(sim->memory.user, sim->transit,
+                         (size_t)sim->transit_room * sizeof *larger);
+    }
+    sim->transit = larger;
+    sim->transit_room = room;
+    return true;
+}
+
+static void wisp__simulator_delay(wisp_simulator *sim, const wisp_packet *packet, double due) {
+    wisp__transit *item;
+    uint8_t *bytes;
+    if (!wisp__transit_room(sim)) {
+        sim->lost++;
+        return;
+    }
+    bytes = (uint8_t *)sim->memory.alloc(sim->memory.user, (size_t)packet->size + 1);
+    if (!bytes) {
+        sim->lost++;
+        return;
+    }
+    if (packet->size) memcpy(bytes, packet->data, (size_t)packet->size);
+    item = &sim->transit[sim->transit_count++];
+    item->due = due;
+    item->order = sim->order++;
+    item->addr = packet->addr;
+    item->bytes = bytes;
+    item->size = packet->size;
+    wisp__transit_sift(sim, sim->transit_count - 1);
+}
+
+/* Its numbers may change at any time, so they are looked at when they are used. */
+static double wisp__simulator_number(double number) { return wisp__clamp(number, 0, 1e15); }
+
+static double wisp__simulator_now(const wisp_simulator *sim) {
+    return wisp__clamp(sim->now, -1e17, 1e17);
+}
+
+/* Bursts are a two-state chain (Gilbert): the mean share lost stays `loss`. */
+static bool wisp__simulator_loses(wisp_simulator *sim) {
+    double burst = wisp__simulator_number(sim->burst), loss = wisp__clamp(sim->loss, 0, 1);
+    if (burst <= 1) return wisp__simulator_chance(sim) < loss;
+    if (loss >= 1) return true;
+    if (sim->in_burst) sim->in_burst = wisp__simulator_chance(sim) >= 1 / burst;
+    else sim->in_burst = wisp__simulator_chance(sim) < 1 / burst * loss / (1 - loss);
+    return sim->in_burst;
+}
+
+static void wisp__simulator_take(wisp_simulator *sim, const wisp_packet *packet) {
+    double now = wisp__simulator_now(sim), rate = wisp__simulator_number(sim->rate);
+    double latency = wisp__simulator_number(sim->latency), due = now + latency;
+    double jitter = wisp__simulator_number(sim->jitter);
+    sim->sent++;
+    if (wisp__simulator_loses(sim)) {
+        sim->lost++;
+        return;
+    }
+    if (rate > 0) {
+        sim->link_free = wisp__max(sim->link_free, now);
+        if ((sim->link_free - now) * rate > wisp__default_int(sim->queue_bytes, 65536)) {
+            sim->lost++;
+            return;
+        }
+        sim->link_free = wisp__min(sim->link_free + packet->size / rate, 1e18);
+        due += sim->link_free - now;
+    }
+    due += jitter * wisp__simulator_chance(sim);
+    if (wisp__simulator_chance(sim) < wisp__clamp(sim->reorder, 0, 1)) {
+        due += latency + jitter;
+        sim->reordered++;
+    }
+    wisp__simulator_delay(sim, packet, due);
+    if (wisp__simulator_chance(sim) >= wisp__clamp(sim->duplicate, 0, 1)) return;
+    sim->duplicated++;
+    wisp__simulator_delay(sim, packet, due + jitter * wisp__simulator_chance(sim));
+}
+
+/* Hands on what has arrived by now. */
+static void wisp__simulator_pump(wisp_simulator *sim) {
+    while (sim->transit_count && sim->transit[0].due <= wisp__simulator_now(sim)) {
+        wisp__transit item = sim->transit[0];
+        wisp_packet packet;
+        packet.addr = item.addr;
+        packet.data = item.bytes;
+        packet.size = item.size;
+        packet.status = 0;
+        if (sim->inner.send(sim->inner.user, &packet, 1) != 1) return;
+        if (packet.status == WISP_E_AGAIN) return;
+        sim->memory.free(sim->memory.user, item.bytes, (size_t)item.size + 1);
+        sim->transit[0] = sim->transit[--sim->transit_count];
+        if (sim->transit_count) wisp__transit_sift(sim, 0);
+    }
+}
+
+static int wisp__simulator_send(void *user, wisp_packet *packets, int count) {
+    wisp_simulator *sim = (wisp_simulator *)user;
+    for (int i = 0; i < count; i++) {
+        packets[i].status = 0;
+        wisp__simulator_take(sim, &packets[i]);
+    }
+    wisp__simulator_pump(sim);
+    return count;
+}
+
+static int wisp__simulator_recv(void *user, wisp_packet *packets, int count) {
+    wisp_simulator *sim = (wisp_simulator *)user;
+    wisp__simulator_pump(sim);
+    return sim->inner.recv(sim->inner.user, packets, count);
+}
+
+wisp_link wisp_simulate(wisp_simulator *sim, wisp_link inner) {
+    wisp_link link = inner;
+    if (!sim || !inner.send || !inner.recv || !wisp__allocator_defaults(&sim->memory)) {
+        memset(&link, 0, sizeof link);
+        return link;
+    }
+    sim->inner = inner;
+    sim->random = sim->seed;
+    link.user = sim;
+    link.send = wisp__simulator_send;
+    link.recv = wisp__simulator_recv;
+    return link;
+}
+
+void wisp_simulator_free(wisp_simulator *sim) {
+    if (!sim || !sim->transit) return;
+    for (int i = 0; i < sim->transit_count; i++)
+        sim->memory.free(sim->memory.user, sim->transit[i].bytes, (size_t)sim->transit[i].size + 1);
+    sim->memory.free(sim->memory.user, sim->transit,
+                     (size_t)sim->transit_room * sizeof *sim->transit);
+    sim->transit = NULL;
+    sim->transit_count = sim->transit_room = 0;
+}
+
+/* ===========================================================================
+ * MARK: >>stats
+ * What: reading the counters. They are plain fields that each room counts
+ *   into; the structs are the public ones.
+ * ======================================================================== */
+
+/* Packets lost as a share of those whose fate is known. */
+static double wisp__stats_loss(const wisp_peer_stats *stats) {
+    uint64_t ended = stats->packets_lost + stats->packets_acked;
+    return ended ? (double)stats->packets_lost / (double)ended : 0;
+}
+
+static size_t wisp__channel_memory(const wisp__channel *channel) {
+    if (!channel) return 0;
+    return sizeof *channel + (size_t)channel->out.room * sizeof *channel->out.items +
+           (size_t)channel->in.room * sizeof *channel->in.held + (size_t)channel->in.whole_room;
+}
+
+/* What a session holds, without the messages in its queue. */
+static size_t wisp__session_memory(const wisp__session *s) {
+    const wisp__flow *flow = &s->peer.flow;
+    size_t bytes = sizeof *s + (size_t)s->peer.ticket_size + (size_t)s->held_bytes;
+    bytes += (size_t)flow->sent_room * sizeof *flow->sent;
+    bytes += (size_t)flow->ref_room * sizeof *flow->refs;
+    bytes += (size_t)s->peer_remote_room * sizeof *s->peer_remotes +
+             (size_t)s->their_room * sizeof *s->theirs;
+    bytes += (size_t)s->control_room * sizeof *s->controls;
+    bytes += (size_t)s->active_room * sizeof *s->active;
+    bytes += (size_t)s->request_room * sizeof *s->requests;
+    if (s->spending) bytes += sizeof *s->spending;
+    for (int c = 0; c < WISP__CHANNELS; c++) bytes += wisp__channel_memory(s->peer.channels[c]);
+    if (s->meter) bytes += sizeof *s->meter;
+    return bytes + (size_t)s->told.bytes + (size_t)s->heard.bytes;
+}
+
+void wisp_stats_peer(const wisp *w, wisp_peer peer, wisp_peer_stats *out) {
+    const wisp__session *s = wisp__session_or_left(w, peer);
+    if (!out) return;
+    memset(out, 0, sizeof *out);
+    if (!s) return;
+    *out = s->peer.stats;
+    if (s->peer.flow.has_rtt) {
+        out->rtt = s->peer.flow.rtt;
+        out->rtt_variation = s->peer.flow.variation;
+        out->rtt_min = s->peer.flow.rtt_min;
+    }
+    out->loss = wisp__stats_loss(out);
+    out->congestion_window = s->peer.flow.window;
+    out->in_flight = s->peer.flow.in_flight;
+    out->queued_messages = s->queued;
+    out->queued_bytes = s->queued_bytes;
+    out->memory = (int)wisp__session_memory(s) + s->queued_bytes;
+}
+
+void wisp_stats_remote(const wisp *w, const char *remote, wisp_remote_stats *out) {
+    int length = 0;
+    const wisp__remote *found = NULL;
+    if (!out) return;
+    memset(out, 0, sizeof *out);
+    if (w && wisp__name_check(remote, &length) == WISP_OK)
+        found = wisp__registry_find(&w->registry, remote, length);
+    if (found) *out = found->stats;
+}
+
+void wisp_stats_total(const wisp *w, wisp_total_stats *out) {
+    if (!out) return;
+    memset(out, 0, sizeof *out);
+    if (!w) return;
+    *out = w->base.stats;
+    out->peers = w->peers.joined;
+    out->remotes = w->registry.count - WISP__RESERVED;
+    out->calls_pending = w->calls.ours;
+}
+
+/* ===========================================================================
+ * MARK: >>profile
+ * What: what the profiler tells: meters and stats as plain structs, their
+ *   schema, the snapshot as JSON.
+ * Invariants: what is told is finite, and texts are UTF-8 with a NUL, so that
+ *   it fits its schema and any codec. Fields, their order and what they hold
+ *   are the wire form: a change takes a new version of the schema.
+ * Not here: counting (meter), and who is asked (host).
+ * ======================================================================== */
+
+const char *wisp_drop_text(wisp_drop drop) {
+    static const char *const texts[] = {
+        "rate limit", "budget", "filter", "stale", "invalid", "unreadable", "no handler",
+        "no remote", "queue full", "abandoned", "lost packets",
+    };
+    return drop >= 0 && drop < WISP_DROPS ? texts[drop] : "unknown reason";
+}
+
+/* --- what a snapshot is made of, for schemas --- */
+
+static const wisp_type wisp__drop_type = WISP_T_UINT32;
+
+static const wisp_field wisp__timing_fields[] = {
+    WISP_FIELD(wisp_timing, count, WISP_T_UINT),
+    WISP_FIELD(wisp_timing, mean, WISP_T_NUMBER),
+    WISP_FIELD(wisp_timing, max, WISP_T_NUMBER),
+    WISP_FIELD(wisp_timing, p50, WISP_T_NUMBER),
+    WISP_FIELD(wisp_timing, p90, WISP_T_NUMBER),
+    WISP_FIELD(wisp_timing, p99, WISP_T_NUMBER),
+};
+static const wisp_schema wisp__timing_schema = WISP_SCHEMA(wisp_timing, 1, wisp__timing_fields);
+
+static const wisp_field wisp__traffic_fields[] = {
+    WISP_FIELD(wisp_traffic, messages, WISP_T_UINT),
+    WISP_FIELD(wisp_traffic, bytes_raw, WISP_T_UINT),
+    WISP_FIELD(wisp_traffic, bytes_packed, WISP_T_UINT),
+    WISP_FIELD(wisp_traffic, bytes, WISP_T_UINT),
+    WISP_FIELD(wisp_traffic, messages_per_second, WISP_T_NUMBER),
+    WISP_FIELD(wisp_traffic, bytes_per_second, WISP_T_NUMBER),
+};
+static const wisp_schema wisp__traffic_schema = WISP_SCHEMA(wisp_traffic, 1, wisp__traffic_fields);
+
+static const wisp_field wisp__remote_profile_fields[] = {
+    WISP_FIELD(wisp_remote_profile, name, WISP_T_STRING(WISP_SNAPSHOT_NAME - 1)),
+    WISP_FIELD(wisp_remote_profile, out, WISP_T_STRUCT(&wisp__traffic_schema)),
+    WISP_FIELD(wisp_remote_profile, in, WISP_T_STRUCT(&wisp__traffic_schema)),
+    WISP_FIELD(wisp_remote_profile, calls_sent, WISP_T_UINT),
+    WISP_FIELD(wisp_remote_profile, calls_received, WISP_T_UINT),
+    WISP_FIELD(wisp_remote_profile, calls_answered, WISP_T_UINT),
+    WISP_FIELD(wisp_remote_profile, calls_failed, WISP_T_UINT),
+    WISP_FIELD(wisp_remote_profile, latency, WISP_T_STRUCT(&wisp__timing_schema)),
+    WISP_FIELD(wisp_remote_profile, handlers, WISP_T_STRUCT(&wisp__timing_schema)),
+    WISP_FIELD(wisp_remote_profile, drops, WISP_T_ARRAY(&wisp__drop_type, WISP_DROPS)),
+    WISP_FIELD(wisp_remote_profile, queued, WISP_T_UINT),
+    WISP_FIELD(wisp_remote_profile, queued_seconds, WISP_T_NUMBER),
+};
+static const wisp_schema wisp__remote_profile_schema =
+    WISP_SCHEMA(wisp_remote_profile, 1, wisp__remote_profile_fields);
+static const wisp_type wisp__remote_profile_type = WISP_T_STRUCT(&wisp__remote_profile_schema);
+
+static const wisp_field wisp__peer_profile_fields[] = {
+    WISP_FIELD(wisp_peer_profile, id, WISP_T_UINT),
+    WISP_FIELD(wisp_peer_profile, address, WISP_T_STRING(WISP_SNAPSHOT_NAME - 1)),
+    WISP_FIELD(wisp_peer_profile, out, WISP_T_STRUCT(&wisp__traffic_schema)),
+    WISP_FIELD(wisp_peer_profile, in, WISP_T_STRUCT(&wisp__traffic_schema)),
+    WISP_FIELD(wisp_peer_profile, calls_sent, WISP_T_UINT),
+    WISP_FIELD(wisp_peer_profile, calls_received, WISP_T_UINT),
+    WISP_FIELD(wisp_peer_profile, calls_answered, WISP_T_UINT),
+    WISP_FIELD(wisp_peer_profile, calls_failed, WISP_T_UINT),
+    WISP_FIELD(wisp_peer_profile, latency, WISP_T_STRUCT(&wisp__timing_schema)),
+    WISP_FIELD(wisp_peer_profile, rtt, WISP_T_NUMBER),
+    WISP_FIELD(wisp_peer_profile, jitter, WISP_T_NUMBER),
+    WISP_FIELD(wisp_peer_profile, loss, WISP_T_NUMBER),
+    WISP_FIELD(wisp_peer_profile, budget_use, WISP_T_NUMBER),
+    WISP_FIELD(wisp_peer_profile, congestion_window, WISP_T_UINT),
+    WISP_FIELD(wisp_peer_profile, in_flight, WISP_T_UINT),
+    WISP_FIELD(wisp_peer_profile, queued, WISP_T_UINT),
+    WISP_FIELD(wisp_peer_profile, queued_bytes, WISP_T_UINT),
+    WISP_FIELD(wisp_peer_profile, queued_seconds, WISP_T_NUMBER),
+    WISP_FIELD(wisp_peer_profile, drops, WISP_T_ARRAY(&wisp__drop_type, WISP_DROPS)),
+};
+static const wisp_schema wisp__peer_profile_schema =
+    WISP_SCHEMA(wisp_peer_profile, 1, wisp__peer_profile_fields);
+static const wisp_type wisp__peer_profile_type = WISP_T_STRUCT(&wisp__peer_profile_schema);
+
+static const wisp_field wisp__sample_fields[] = {
+    WISP_FIELD(wisp_sample, bytes_out, WISP_T_NUMBER),
+    WISP_FIELD(wisp_sample, bytes_in, WISP_T_NUMBER),
+    WISP_FIELD(wisp_sample, messages_out, WISP_T_NUMBER),
+    WISP_FIELD(wisp_sample, messages_in, WISP_T_NUMBER),
+    WISP_FIELD(wisp_sample, rtt, WISP_T_NUMBER),
+    WISP_FIELD(wisp_sample, loss, WISP_T_NUMBER),
+    WISP_FIELD(wisp_sample, queued_bytes, WISP_T_NUMBER),
+};
+static const wisp_schema wisp__sample_schema = WISP_SCHEMA(wisp_sample, 1, wisp__sample_fields);
+static const wisp_type wisp__sample_type = WISP_T_STRUCT(&wisp__sample_schema);
+
+static const wisp_field wisp__error_note_fields[] = {
+    WISP_FIELD(wisp_error_note, time, WISP_T_NUMBER),
+    WISP_FIELD(wisp_error_note, code, WISP_T_INTEGER),
+    WISP_FIELD(wisp_error_note, peer, WISP_T_UINT),
+    WISP_FIELD(wisp_error_note, remote, WISP_T_STRING(WISP_SNAPSHOT_NAME - 1)),
+    WISP_FIELD(wisp_error_note, text, WISP_T_STRING(WISP_SNAPSHOT_TEXT - 1)),
+};
+static const wisp_schema wisp__error_note_schema =
+    WISP_SCHEMA(wisp_error_note, 1, wisp__error_note_fields);
+static const wisp_type wisp__error_note_type = WISP_T_STRUCT(&wisp__error_note_schema);
+
+static const wisp_field wisp__snapshot_fields[] = {
+    WISP_FIELD(wisp_snapshot, app, WISP_T_STRING(64)),
+    WISP_FIELD(wisp_snapshot, app_version, WISP_T_UINT),
+    WISP_FIELD(wisp_snapshot, time, WISP_T_NUMBER),
+    WISP_FIELD(wisp_snapshot, seconds, WISP_T_NUMBER),
+    WISP_FIELD(wisp_snapshot, out, WISP_T_STRUCT(&wisp__traffic_schema)),
+    WISP_FIELD(wisp_snapshot, in, WISP_T_STRUCT(&wisp__traffic_schema)),
+    WISP_FIELD(wisp_snapshot, latency, WISP_T_STRUCT(&wisp__timing_schema)),
+    WISP_FIELD(wisp_snapshot, handlers, WISP_T_STRUCT(&wisp__timing_schema)),
+    WISP_FIELD(wisp_snapshot, drops, WISP_T_ARRAY(&wisp__drop_type, WISP_DROPS)),
+    WISP_FIELD(wisp_snapshot, errors, WISP_T_UINT),
+    WISP_FIELD(wisp_snapshot, memory, WISP_T_UINT),
+    WISP_FIELD(wisp_snapshot, memory_peak, WISP_T_UINT),
+    WISP_FIELD(wisp_snapshot, peers_joined, WISP_T_UINT),
+    WISP_FIELD(wisp_snapshot, remotes_known, WISP_T_UINT),
+    WISP_FIELD(wisp_snapshot, calls_pending, WISP_T_UINT),
+    WISP_COUNTED_FIELD(wisp_snapshot, samples, sample_count,
+                       WISP_T_ARRAY(&wisp__sample_type, WISP_HISTORY_SECONDS)),
+    WISP_COUNTED_FIELD(wisp_snapshot, remotes, remote_count,
+                       WISP_T_ARRAY(&wisp__remote_profile_type, WISP_SNAPSHOT_REMOTES)),
+    WISP_COUNTED_FIELD(wisp_snapshot, peers, peer_count,
+                       WISP_T_ARRAY(&wisp__peer_profile_type, WISP_SNAPSHOT_PEERS)),
+    WISP_COUNTED_FIELD(wisp_snapshot, errors_last, error_count,
+                       WISP_T_ARRAY(&wisp__error_note_type, WISP_SNAPSHOT_ERRORS)),
+};
+static const wisp_schema wisp__snapshot_schema =
+    WISP_SCHEMA(wisp_snapshot, 1, wisp__snapshot_fields);
+
+/* --- what meters and stats say --- */
+
+static void wisp__tell_remote(const wisp__remote *remote, wisp_remote_profile *out) {
+    const wisp__remote_meter *meter = remote->meter;
+    const wisp_remote_stats *stats = &remote->stats;
+    memset(out, 0, sizeof *out);
+    wisp__text_clean(out->name, sizeof out->name, remote->name, strlen(remote->name));
+    wisp__way_tell(&meter->out, stats->messages_sent, stats->bits_sent, 8, &out->out);
+    wisp__way_tell(&meter->in, stats->messages_received, stats->bits_received, 8, &out->in);
+    out->calls_sent = meter->calls.sent;
+    out->calls_received = meter->calls.received;
+    out->calls_answered = meter->calls.answered;
+    out->calls_failed = meter->calls.failed;
+    wisp__histogram_tell(&meter->calls.latency, &out->latency);
+    wisp__histogram_tell(&meter->handlers, &out->handlers);
+    memcpy(out->drops, meter->drops, sizeof out->drops);
+}
+
+static void wisp__tell_peer(const wisp__session *s, const wisp_profiler *hooks,
+                            wisp_peer_profile *out) {
+    const wisp__peer_meter *meter = s->meter;
+    const wisp_peer_stats *stats = &s->peer.stats;
+    const wisp__flow *flow = &s->peer.flow;
+    char text[WISP_SNAPSHOT_NAME] = "";
+    memset(out, 0, sizeof *out);
+    out->id = s->peer.slot.id;
+    if (hooks->address_text)
+        hooks->address_text(hooks->user, &s->peer.addr, text, (int)sizeof text);
+    text[sizeof text - 1] = 0;
+    wisp__text_clean(out->address, sizeof out->address, text, strlen(text));
+    wisp__way_tell(&meter->out, stats->messages_sent, stats->bytes_sent, 1, &out->out);
+    wisp__way_tell(&meter->in, stats->messages_received, stats->bytes_received, 1, &out->in);
+    out->out.bytes_packed += stats->bytes_saved - meter->first_saved;
+    out->calls_sent = meter->calls.sent;
+    out->calls_received = meter->calls.received;
+    out->calls_answered = meter->calls.answered;
+    out->calls_failed = meter->calls.failed;
+    wisp__histogram_tell(&meter->calls.latency, &out->latency);
+    out->rtt = flow->has_rtt ? (float)flow->rtt : 0;
+    out->jitter = flow->has_rtt ? (float)flow->variation : 0;
+    out->loss = (float)meter->loss;
+    out->congestion_window = (uint32_t)flow->window;
+    out->in_flight = (uint32_t)flow->in_flight;
+    out->queued = (uint32_t)s->queued;
+    out->queued_bytes = (uint32_t)s->queued_bytes;
+    memcpy(out->drops, meter->drops, sizeof out->drops);
+    out->drops[WISP_DROP_LOST] = (uint32_t)(stats->packets_lost - meter->first_lost);
+}
+
+/* `name`: of the remote, which the text need not say again. */
+static void wisp__tell_error(const wisp__told_error *error, const char *name,
+                             wisp_error_note *out) {
+    const char *text = error->text;
+    size_t length = strlen(name);
+    memset(out, 0, sizeof *out);
+    if (length && strncmp(text, name, length) == 0 && strncmp(text + length, ": ", 2) == 0)
+        text += length + 2;
+    out->time = error->time;
+    out->code = error->code;
+    out->peer = error->peer.id;
+    wisp__text_clean(out->remote, sizeof out->remote, name, strlen(name));
+    wisp__text_clean(out->text, sizeof out->text, text, strlen(text));
+}
+
+/* The few things with most bytes lately, then in all; of equal ones the first. */
+typedef struct wisp__top {
+    const void *things[WISP_SNAPSHOT_REMOTES];
+    double      lately[WISP_SNAPSHOT_REMOTES];
+    uint64_t    in_all[WISP_SNAPSHOT_REMOTES];
+    int         count;
+} wisp__top;
+
+typedef char wisp__top_is_for_peers_too[WISP_SNAPSHOT_PEERS == WISP_SNAPSHOT_REMOTES ? 1 : -1];
+
+static void wisp__top_add(wisp__top *top, const void *thing, double lately, uint64_t in_all) {
+    int at = top->count;
+    while (at > 0 && (lately > top->lately[at - 1] ||
+                      (lately >= top->lately[at - 1] && in_all > top->in_all[at - 1])))
+        at--;
+    if (at == WISP_SNAPSHOT_REMOTES) return;
+    if (top->count < WISP_SNAPSHOT_REMOTES) top->count++;
+    for (int i = top->count - 1; i > at; i--) {
+        top->things[i] = top->things[i - 1];
+        top->lately[i] = top->lately[i - 1];
+        top->in_all[i] = top->in_all[i - 1];
+    }
+    top->things[at] = thing;
+    top->lately[at] = lately;
+    top->in_all[at] = in_all;
+}
+
+/* When the first of what waits for a peer was fired; `now` if nothing does. */
+static double wisp__queued_since(const wisp__session *s, double now) {
+    for (int i = 0; i < s->active_count; i++)
+        now = wisp__min(now, s->peer_remotes[s->active[i]].first->message->time);
+    return now;
+}
+
+/* Adds to a remote's profile what of it waits for one peer. */
+static void wisp__tell_queue(const wisp__session *s, int index, double now,
+                             wisp_remote_profile *out) {
+    const wisp__peer_remote *peer_remote = index < s->peer_remote_room ? &s->peer_remotes[index]
+                                                                       : NULL;
+    if (!peer_remote || !peer_remote->first) return;
+    out->queued_seconds = (float)wisp__max((double)out->queued_seconds,
+                                           now - peer_remote->first->message->time);
+}
+
+const wisp_schema *wisp_snapshot_schema(void) { return &wisp__snapshot_schema; }
+
+int wisp_snapshot_json(const wisp_snapshot *snapshot, char *out, int capacity) {
+    wisp_value value = wisp_struct(&wisp__snapshot_schema, snapshot);
+    int bytes;
+    if (!snapshot || capacity < 0 || (capacity && !out)) return WISP_E_ARGUMENT;
+    if (!capacity) return WISP_E_TOO_BIG;
+    bytes = wisp_encode(wisp_json(), &wisp__snapshot_schema, &value, out, capacity - 1);
+    if (bytes >= 0) out[bytes] = 0;
+    return bytes;
+}
+
+/* --- the profiler: on, off, and each second --- */
+
+static void wisp__profiler_off(wisp *w) {
+    for (int i = 0; i < w->registry.count; i++) {
+        wisp__remote *remote = w->registry.remotes[i];
+        wisp__free(&w->base, remote->meter, sizeof *remote->meter);
+        remote->meter = NULL;
+    }
+    for (int i = 0; i < w->peers.pool.made; i++) {
+        wisp__session *s = wisp__session_at(w, i);
+        if (!s) continue;
+        wisp__free(&w->base, s->meter, sizeof *s->meter);
+        s->meter = NULL;
+    }
+    wisp__free(&w->base, w->registry.meters, sizeof *w->registry.meters);
+    w->registry.meters = NULL;
+}
+
+/* Messages of a remote that wait for any peer. */
+static int wisp__waiting_of(const wisp *w, int index) {
+    int count = 0;
+    for (int i = 0; i < w->peers.pool.made; i++) {
+        const wisp__session *s = wisp__session_at(w, i);
+        const wisp__entry *e = s && index < s->peer_remote_room ? s->peer_remotes[index].first
+                                                                : NULL;
+        for (; e; e = e->next) count++;
+    }
+    return count;
+}
+
+/* A meter for each remote that can have one, and for each session; false: no memory for some. */
+static bool wisp__profiler_meters(wisp *w) {
+    bool all = true;
+    for (int i = WISP__RESERVED; i < w->registry.count; i++) {
+        wisp__remote *remote = w->registry.remotes[i];
+        if (remote->main != remote || remote->meter) continue;
+        remote->meter = wisp__meter_of_remote(&w->registry, remote);
+        if (remote->meter) remote->meter->queued = wisp__waiting_of(w, i);
+        all = all && remote->meter;
+    }
+    for (int i = 0; i < w->peers.pool.made; i++) {
+        wisp__session *s = wisp__session_at(w, i);
+        if (!s || s->meter) continue;
+        s->meter = wisp__meter_of_peer(&w->registry, s);
+        all = all && s->meter;
+    }
+    return all;
+}
+
+static void wisp__profiler_totals(const wisp *w, wisp__totals *totals) {
+    const wisp_total_stats *stats = &w->base.stats;
+    totals->bytes_out = stats->bytes_sent;
+    totals->bytes_in = stats->bytes_received;
+    totals->messages_out = stats->messages_sent;
+    totals->messages_in = stats->messages_received;
+    totals->queued_bytes = totals->rtt = 0;
+}
+
+/* Begins a second, which the next update does when there was none yet. */
+static double wisp__profiler_due(wisp *w) {
+    wisp__meters *meters = w->registry.meters;
+    meters->now = w->now;
+    if (!w->started) return 0;
+    if (!meters->history.begun) meters->began = w->now;
+    return wisp__history_due(&meters->history, w->now);
+}
+
+/* Takes a second of a peer's counters; its part of the totals. */
+static void wisp__profiler_peer(wisp__session *s, double seconds, wisp__totals *totals) {
+    const wisp_peer_stats *stats = &s->peer.stats;
+    wisp__peer_meter *meter = s->meter;
+    uint64_t ended = stats->packets_lost + stats->packets_acked;
+    if (meter) {
+        uint64_t lost = stats->packets_lost - meter->last_lost;
+        totals->packets_lost += lost;
+        totals->packets_ended += ended - meter->last_ended;
+        if (ended > meter->last_ended)
+            meter->loss += ((double)lost / (double)(ended - meter->last_ended) - meter->loss) / 4;
+        meter->last_lost = stats->packets_lost;
+        meter->last_ended = ended;
+        wisp__way_tick(&meter->out, stats->messages_sent, stats->bytes_sent, seconds);
+        wisp__way_tick(&meter->in, stats->messages_received, stats->bytes_received, seconds);
+    }
+    totals->queued_bytes += s->queued_bytes;
+}
+
+/* Once in an update: all there is to do when a second is over. */
+static void wisp__profiler_tick(wisp *w) {
+    wisp__meters *meters = w->registry.meters;
+    wisp__totals *totals = &meters->totals;
+    double seconds = wisp__profiler_due(w);
+    int measured = 0;
+    if (seconds < 1) return;
+    wisp__profiler_meters(w);
+    wisp__profiler_totals(w, totals);
+    for (int i = WISP__RESERVED; i < w->registry.count; i++) {
+        const wisp__remote *remote = w->registry.remotes[i];
+        const wisp_remote_stats *stats = &remote->stats;
+        if (!remote->meter) continue;
+        wisp__way_tick(&remote->meter->out, stats->messages_sent, stats->bits_sent, seconds);
+        wisp__way_tick(&remote->meter->in, stats->messages_received, stats->bits_received, seconds);
+    }
+    for (wisp__peer *peer = w->peers.first; peer; peer = peer->next) {
+        wisp__profiler_peer((wisp__session *)(void *)peer, seconds, totals);
+        totals->rtt += peer->flow.has_rtt ? peer->flow.rtt : 0;
+        measured += peer->flow.has_rtt;
+    }
+    totals->rtt /= wisp__max_int(measured, 1);
+    wisp__way_tick(&meters->out, totals->messages_out, totals->bytes_out, seconds);
+    wisp__way_tick(&meters->in, totals->messages_in, totals->bytes_in, seconds);
+    wisp__history_add(&meters->history, seconds, totals);
+}
+
+wisp_result wisp_use_profiler(wisp *w, const wisp_profiler *profiler) {
+    wisp__meters *meters;
+    if (!w) return WISP_E_ARGUMENT;
+    if (!profiler) {
+        wisp__profiler_off(w);
+        return WISP_OK;
+    }
+    if (w->registry.meters) {
+        w->registry.meters->hooks = *profiler;
+        return WISP_OK;
+    }
+    meters = (wisp__meters *)wisp__alloc(&w->base, sizeof *meters);
+    if (!meters) return WISP_E_MEMORY;
+    w->registry.meters = meters;
+    if (!wisp__profiler_meters(w)) {
+        wisp__profiler_off(w);
+        return WISP_E_MEMORY;
+    }
+    meters->hooks = *profiler;
+    meters->first_errors = w->base.stats.errors;
+    wisp__profiler_totals(w, &meters->history.last);
+    wisp__way_begin(&meters->out, w->base.stats.messages_sent, w->base.stats.bytes_sent);
+    wisp__way_begin(&meters->in, w->base.stats.messages_received, w->base.stats.bytes_received);
+    wisp__profiler_due(w);
+    return WISP_OK;
+}
+
+/* --- the profiler: what it tells --- */
+
+static void wisp__profile_remote(const wisp *w, const wisp__remote *remote,
+                                 wisp_remote_profile *out) {
+    wisp__tell_remote(remote, out);
+    out->queued = (uint32_t)remote->meter->queued;
+    for (int i = 0; i < w->peers.pool.made; i++) {
+        const wisp__session *s = wisp__session_at(w, i);
+        if (s && s->queued) wisp__tell_queue(s, remote->index, w->base.time, out);
+    }
+}
+
+static void wisp__profile_peer(const wisp *w, const wisp__session *s, wisp_peer_profile *out) {
+    wisp__tell_peer(s, &w->registry.meters->hooks, out);
+    out->queued_seconds = (float)(w->base.time - wisp__queued_since(s, w->base.time));
+    out->budget_use = (float)wisp__policy_use(&w->policy, s->spending, w->peers.joined,
+                                              w->base.time);
+}
+
+/* The remotes whose name contains the filter; sums go over all. */
+static void wisp__snapshot_remotes(const wisp *w, const char *filter, wisp_snapshot *out) {
+    wisp__histogram latency, handlers;
+    wisp__top top;
+    memset(&latency, 0, sizeof latency);
+    memset(&handlers, 0, sizeof handlers);
+    memset(&top, 0, sizeof top);
+    for (int i = WISP__RESERVED; i < w->registry.count; i++) {
+        const wisp__remote *remote = w->registry.remotes[i];
+        const wisp__remote_meter *meter = remote->meter;
+        if (!meter) continue;
+        out->out.bytes_raw += meter->out.raw;
+        out->in.bytes_raw += meter->in.raw;
+        wisp__histogram_merge(&latency, &meter->calls.latency);
+        wisp__histogram_merge(&handlers, &meter->handlers);
+        if (filter && !strstr(remote->name, filter)) continue;
+        wisp__top_add(&top, remote, meter->out.size_per_second + meter->in.size_per_second,
+                      remote->stats.bits_sent - meter->out.first_size +
+                          remote->stats.bits_received - meter->in.first_size);
+    }
+    wisp__histogram_tell(&latency, &out->latency);
+    wisp__histogram_tell(&handlers, &out->handlers);
+    out->remote_count = (uint32_t)top.count;
+    for (int i = 0; i < top.count; i++)
+        wisp__profile_remote(w, (const wisp__remote *)top.things[i], &out->remotes[i]);
+}
+
+static void wisp__snapshot_peers(const wisp *w, wisp_snapshot *out) {
+    uint64_t lost = w->registry.meters->totals.packets_lost;
+    wisp__top top;
+    memset(&top, 0, sizeof top);
+    for (const wisp__peer *peer = w->peers.first; peer; peer = peer->next) {
+        const wisp__peer_meter *meter = ((const wisp__session *)(const void *)peer)->meter;
+        if (!meter) continue;
+        lost += peer->stats.packets_lost - meter->last_lost;
+        wisp__top_add(&top, peer, meter->out.size_per_second + meter->in.size_per_second,
+                      peer->stats.bytes_sent - meter->out.first_size +
+                          peer->stats.bytes_received - meter->in.first_size);
+    }
+    out->drops[WISP_DROP_LOST] = (uint32_t)lost;
+    out->peer_count = (uint32_t)top.count;
+    for (int i = 0; i < top.count; i++)
+        wisp__profile_peer(w, (const wisp__session *)top.things[i], &out->peers[i]);
+}
+
+/* The last errors, of remotes whose name contains the filter. */
+static void wisp__snapshot_errors(const wisp *w, const char *filter, wisp_snapshot *out) {
+    const wisp__meters *meters = w->registry.meters;
+    uint64_t count = meters->error_count;
+    for (int i = 0; i < WISP_SNAPSHOT_ERRORS && count > 0; i++) {
+        const wisp__told_error *error = &meters->errors[--count % WISP_SNAPSHOT_ERRORS];
+        const char *name = wisp_remote_name(w, error->remote);
+        if (filter && !strstr(name ? name : "", filter)) continue;
+        wisp__tell_error(error, name ? name : "", &out->errors_last[out->error_count++]);
+    }
+}
+
+wisp_result wisp_snapshot_take(const wisp *w, const char *filter, wisp_snapshot *out) {
+    const wisp__meters *meters;
+    const wisp_total_stats *stats;
+    if (!w || !out) return WISP_E_ARGUMENT;
+    meters = w->registry.meters;
+    stats = &w->base.stats;
+    if (!meters) return WISP_E_UNSUPPORTED;
+    memset(out, 0, sizeof *out);
+    wisp__text_clean(out->app, sizeof out->app, w->peers.app, strlen(w->peers.app));
+    out->app_version = w->peers.app_version;
+    out->time = w->now;
+    out->seconds = meters->history.begun ? wisp__max(w->now - meters->began, 0) : 0;
+    wisp__way_tell(&meters->out, stats->messages_sent, stats->bytes_sent, 1, &out->out);
+    wisp__way_tell(&meters->in, stats->messages_received, stats->bytes_received, 1, &out->in);
+    memcpy(out->drops, meters->drops, sizeof out->drops);
+    out->errors = stats->errors - meters->first_errors;
+    out->memory = stats->memory;
+    out->memory_peak = stats->memory_peak;
+    out->peers_joined = (uint32_t)w->peers.joined;
+    out->remotes_known = (uint32_t)(w->registry.count - WISP__RESERVED);
+    out->calls_pending = (uint32_t)w->calls.ours;
+    out->sample_count = (uint32_t)wisp__history_tell(&meters->history, out->samples);
+    wisp__snapshot_remotes(w, filter, out);
+    wisp__snapshot_peers(w, out);
+    wisp__snapshot_errors(w, filter, out);
+    return WISP_OK;
+}
+
+wisp_result wisp_profile_remote(const wisp *w, const char *name, wisp_remote_profile *out) {
+    const wisp__remote *remote;
+    wisp_result result;
+    int length;
+    if (!w || !out) return WISP_E_ARGUMENT;
+    if (!w->registry.meters) return WISP_E_UNSUPPORTED;
+    result = wisp__name_check(name, &length);
+    if (result) return result;
+    remote = wisp__registry_find(&w->registry, name, length);
+    if (!remote || remote->index < WISP__RESERVED) return WISP_E_NO_REMOTE;
+    if (!remote->meter) return WISP_E_MEMORY;
+    wisp__profile_remote(w, remote, out);
+    return WISP_OK;
+}
+
+wisp_result wisp_profile_peer(const wisp *w, wisp_peer peer, wisp_peer_profile *out) {
+    const wisp__session *s = wisp__session_or_left(w, peer);
+    if (!w || !out) return WISP_E_ARGUMENT;
+    if (!w->registry.meters) return WISP_E_UNSUPPORTED;
+    if (!s) return WISP_E_STALE;
+    if (!s->meter) return WISP_E_MEMORY;
+    wisp__profile_peer(w, s, out);
+    return WISP_OK;
 }
 
 /* ===========================================================================
@@ -26758,6 +28131,15 @@ void wisp_overlay_draw(const wisp_snapshot *snapshot, const wisp_canvas *canvas)
     pages[page](&panel, snapshot, panel.rows > 12 ? 2 : 1);
 }
 
+void wisp_overlay(wisp *w, const wisp_canvas *canvas) {
+    wisp_snapshot snapshot;
+    wisp_result result;
+    if (!w || !canvas) return;
+    result = wisp_snapshot_take(w, canvas->filter, &snapshot);
+    if (result == WISP_OK) wisp_overlay_draw(&snapshot, canvas);
+    else wisp__overlay_notice(canvas, "nothing is counted: call wisp_use_profiler");
+}
+
 /* ===========================================================================
  * MARK: >>host
  * What: the endpoint: create, update, destroy; the public calls, which find
@@ -26765,146 +28147,6 @@ void wisp_overlay_draw(const wisp_snapshot *snapshot, const wisp_canvas *canvas)
  * Invariants: handlers run only while `updating`; a call that fails has
  *   changed nothing.
  * ======================================================================== */
-
-/* --- the profiler: on, off, and each second --- */
-
-static void wisp__profiler_off(wisp *w) {
-    for (int i = 0; i < w->registry.count; i++) {
-        wisp__remote *remote = w->registry.remotes[i];
-        wisp__free(&w->base, remote->meter, sizeof *remote->meter);
-        remote->meter = NULL;
-    }
-    for (int i = 0; i < w->peers.pool.made; i++) {
-        wisp__session *s = wisp__session_at(w, i);
-        if (!s) continue;
-        wisp__free(&w->base, s->meter, sizeof *s->meter);
-        s->meter = NULL;
-    }
-    wisp__free(&w->base, w->registry.meters, sizeof *w->registry.meters);
-    w->registry.meters = NULL;
-}
-
-/* Messages of a remote that wait for any peer. */
-static int wisp__waiting_of(const wisp *w, int index) {
-    int count = 0;
-    for (int i = 0; i < w->peers.pool.made; i++) {
-        const wisp__session *s = wisp__session_at(w, i);
-        const wisp__entry *e = s && index < s->peer_remote_room ? s->peer_remotes[index].first
-                                                                : NULL;
-        for (; e; e = e->next) count++;
-    }
-    return count;
-}
-
-/* A meter for each remote that can have one, and for each session; false: no memory for some. */
-static bool wisp__profiler_meters(wisp *w) {
-    bool all = true;
-    for (int i = WISP__RESERVED; i < w->registry.count; i++) {
-        wisp__remote *remote = w->registry.remotes[i];
-        if (remote->main != remote || remote->meter) continue;
-        remote->meter = wisp__meter_of_remote(&w->registry, remote);
-        if (remote->meter) remote->meter->queued = wisp__waiting_of(w, i);
-        all = all && remote->meter;
-    }
-    for (int i = 0; i < w->peers.pool.made; i++) {
-        wisp__session *s = wisp__session_at(w, i);
-        if (!s || s->meter) continue;
-        s->meter = wisp__meter_of_peer(&w->registry, s);
-        all = all && s->meter;
-    }
-    return all;
-}
-
-static void wisp__profiler_totals(const wisp *w, wisp__totals *totals) {
-    const wisp_total_stats *stats = &w->base.stats;
-    totals->bytes_out = stats->bytes_sent;
-    totals->bytes_in = stats->bytes_received;
-    totals->messages_out = stats->messages_sent;
-    totals->messages_in = stats->messages_received;
-    totals->queued_bytes = totals->rtt = 0;
-}
-
-/* Begins a second, which the next update does when there was none yet. */
-static double wisp__profiler_due(wisp *w) {
-    wisp__meters *meters = w->registry.meters;
-    meters->now = w->now;
-    if (!w->started) return 0;
-    if (!meters->history.begun) meters->began = w->now;
-    return wisp__history_due(&meters->history, w->now);
-}
-
-/* Takes a second of a peer's counters; its part of the totals. */
-static void wisp__profiler_peer(wisp__session *s, double seconds, wisp__totals *totals) {
-    const wisp_peer_stats *stats = &s->peer.stats;
-    wisp__peer_meter *meter = s->meter;
-    uint64_t ended = stats->packets_lost + stats->packets_acked;
-    if (meter) {
-        uint64_t lost = stats->packets_lost - meter->last_lost;
-        totals->packets_lost += lost;
-        totals->packets_ended += ended - meter->last_ended;
-        if (ended > meter->last_ended)
-            meter->loss += ((double)lost / (double)(ended - meter->last_ended) - meter->loss) / 4;
-        meter->last_lost = stats->packets_lost;
-        meter->last_ended = ended;
-        wisp__way_tick(&meter->out, stats->messages_sent, stats->bytes_sent, seconds);
-        wisp__way_tick(&meter->in, stats->messages_received, stats->bytes_received, seconds);
-    }
-    totals->queued_bytes += s->queued_bytes;
-}
-
-/* Once in an update: all there is to do when a second is over. */
-static void wisp__profiler_tick(wisp *w) {
-    wisp__meters *meters = w->registry.meters;
-    wisp__totals *totals = &meters->totals;
-    double seconds = wisp__profiler_due(w);
-    int measured = 0;
-    if (seconds < 1) return;
-    wisp__profiler_meters(w);
-    wisp__profiler_totals(w, totals);
-    for (int i = WISP__RESERVED; i < w->registry.count; i++) {
-        const wisp__remote *remote = w->registry.remotes[i];
-        const wisp_remote_stats *stats = &remote->stats;
-        if (!remote->meter) continue;
-        wisp__way_tick(&remote->meter->out, stats->messages_sent, stats->bits_sent, seconds);
-        wisp__way_tick(&remote->meter->in, stats->messages_received, stats->bits_received, seconds);
-    }
-    for (wisp__peer *peer = w->peers.first; peer; peer = peer->next) {
-        wisp__profiler_peer((wisp__session *)(void *)peer, seconds, totals);
-        totals->rtt += peer->flow.has_rtt ? peer->flow.rtt : 0;
-        measured += peer->flow.has_rtt;
-    }
-    totals->rtt /= wisp__max_int(measured, 1);
-    wisp__way_tick(&meters->out, totals->messages_out, totals->bytes_out, seconds);
-    wisp__way_tick(&meters->in, totals->messages_in, totals->bytes_in, seconds);
-    wisp__history_add(&meters->history, seconds, totals);
-}
-
-wisp_result wisp_use_profiler(wisp *w, const wisp_profiler *profiler) {
-    wisp__meters *meters;
-    if (!w) return WISP_E_ARGUMENT;
-    if (!profiler) {
-        wisp__profiler_off(w);
-        return WISP_OK;
-    }
-    if (w->registry.meters) {
-        w->registry.meters->hooks = *profiler;
-        return WISP_OK;
-    }
-    meters = (wisp__meters *)wisp__alloc(&w->base, sizeof *meters);
-    if (!meters) return WISP_E_MEMORY;
-    w->registry.meters = meters;
-    if (!wisp__profiler_meters(w)) {
-        wisp__profiler_off(w);
-        return WISP_E_MEMORY;
-    }
-    meters->hooks = *profiler;
-    meters->first_errors = w->base.stats.errors;
-    wisp__profiler_totals(w, &meters->history.last);
-    wisp__way_begin(&meters->out, w->base.stats.messages_sent, w->base.stats.bytes_sent);
-    wisp__way_begin(&meters->in, w->base.stats.messages_received, w->base.stats.bytes_received);
-    wisp__profiler_due(w);
-    return WISP_OK;
-}
 
 /* --- create --- */
 
@@ -27208,957 +28450,6 @@ wisp_result wisp_update(wisp *w, double now) {
     return w->link_told ? WISP_E_LINK : WISP_OK;
 }
 
-double wisp_now(const wisp *w) { return w ? w->now : 0; }
-void *wisp_user(const wisp *w) { return w ? w->base.user : NULL; }
-wisp_result wisp_why(const wisp *w) { return w ? w->why : WISP_E_ARGUMENT; }
-const char *wisp_why_text(const wisp *w) { return w ? w->registry.text : ""; }
-
-/* --- peers --- */
-
-wisp_peer wisp_join(wisp *w, const wisp_addr *to, const void *ticket, int ticket_size) {
-    wisp_peer none = { 0 };
-    wisp__session *s;
-    if (!w) return none;
-    w->why = WISP_E_CLOSED;
-    if (w->destroyed) return none;
-    w->why = WISP_E_ARGUMENT;
-    if (!to || ticket_size < 0 || (ticket_size && !ticket)) return none;
-    w->why = WISP_E_TOO_BIG;
-    if (ticket_size > w->base.mtu - 128) return none;
-    s = wisp__add_session(w, to, &w->why);
-    if (!s) return none;
-    s->peer.joiner = s->peer.asked = true;
-    s->peer.client_nonce = wisp__random(&w->peers.secret);
-    if (ticket_size) s->peer.ticket = wisp__alloc(&w->base, (size_t)ticket_size);
-    if (ticket_size && !s->peer.ticket) {
-        w->why = WISP_E_MEMORY;
-        wisp__remove_session(w, s);
-        return none;
-    }
-    if (ticket_size) memcpy(s->peer.ticket, ticket, (size_t)ticket_size);
-    s->peer.ticket_size = ticket_size;
-    w->peers.has_joined = true;
-    wisp__handshake_retry(&w->peers, &s->peer);
-    wisp__post_send(&w->peers);
-    return wisp__peer_handle(s);
-}
-
-void wisp_leave(wisp *w, wisp_peer peer, const char *reason) {
-    wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
-    if (!s) return;
-    wisp__end(w, s, WISP_OK, reason, true);
-    wisp__post_send(&w->peers);
-}
-
-wisp_result wisp_admit(wisp *w, const wisp_addr *from, wisp_result verdict) {
-    wisp__peer *peer = NULL;
-    if (!w || !from || verdict > 0) return WISP_E_ARGUMENT;
-    while ((peer = wisp__peers_find(&w->peers, from, peer)) != NULL) {
-        if (peer->state != WISP__PENDING) continue;
-        if (verdict == WISP_OK) {
-            wisp__half_open(w, (wisp__session *)(void *)peer);
-        } else {
-            wisp__deny(&w->peers, from, peer->client_nonce, verdict, NULL, WISP__HANDSHAKE_LEAST);
-            wisp__end(w, (wisp__session *)(void *)peer, verdict, "denied", false);
-        }
-        wisp__post_send(&w->peers);
-        return WISP_OK;
-    }
-    return WISP_E_STALE;
-}
-
-wisp_join_info *wisp_joining(wisp *w) { return w && w->judging ? &w->joining : NULL; }
-
-int wisp_peers(const wisp *w, wisp_peer *out, int capacity) {
-    int count = 0;
-    if (!w) return 0;
-    for (wisp__peer *peer = w->peers.first; peer && out && count < capacity; peer = peer->next)
-        out[count++].id = peer->slot.id;
-    return w->peers.joined;
-}
-
-/* The session behind a handle; inside handlers also one that has just left. */
-static const wisp__session *wisp__session_or_left(const wisp *w, wisp_peer peer) {
-    const wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
-    if (s || !w || !w->events.running) return s;
-    return (const wisp__session *)wisp__pool_get(&w->peers.pool, peer.id);
-}
-
-const wisp_addr *wisp_peer_addr(const wisp *w, wisp_peer peer) {
-    const wisp__session *s = wisp__session_or_left(w, peer);
-    return s ? &s->peer.addr : NULL;
-}
-
-void *wisp_peer_user(const wisp *w, wisp_peer peer) {
-    const wisp__session *s = wisp__session_or_left(w, peer);
-    return s ? s->peer.user : NULL;
-}
-
-wisp_result wisp_set_peer_user(wisp *w, wisp_peer peer, void *user) {
-    wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
-    if (!s) return w ? WISP_E_STALE : WISP_E_ARGUMENT;
-    s->peer.user = user;
-    return WISP_OK;
-}
-
-/* --- groups --- */
-
-static wisp__group *wisp__group_of(const wisp *w, wisp_group group) {
-    return w ? (wisp__group *)wisp__pool_get(&w->groups.pool, group.id) : NULL;
-}
-
-wisp_group wisp_group_named(wisp *w, const char *name) {
-    wisp_group handle = { 0 };
-    const wisp__group *group = w ? wisp__group_add(&w->groups, name, &w->why) : NULL;
-    if (group) handle.id = group->slot.id;
-    return handle;
-}
-
-wisp_result wisp_group_add(wisp *w, wisp_group group, wisp_peer peer) {
-    wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
-    wisp__group *found = wisp__group_of(w, group);
-    if (!w) return WISP_E_ARGUMENT;
-    return s && found ? wisp__group_join(&w->groups, found, s) : WISP_E_STALE;
-}
-
-wisp_result wisp_group_remove(wisp *w, wisp_group group, wisp_peer peer) {
-    wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
-    wisp__group *found = wisp__group_of(w, group);
-    wisp__member **place;
-    if (!w) return WISP_E_ARGUMENT;
-    if (!s || !found) return WISP_E_STALE;
-    place = wisp__member_place(s, found);
-    if (*place) wisp__member_remove(&w->groups, place);
-    return WISP_OK;
-}
-
-bool wisp_group_has(const wisp *w, wisp_group group, wisp_peer peer) {
-    wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
-    const wisp__group *found = wisp__group_of(w, group);
-    return s && found && *wisp__member_place(s, found);
-}
-
-int wisp_group_peers(const wisp *w, wisp_group group, wisp_peer *out, int capacity) {
-    const wisp__group *found = wisp__group_of(w, group);
-    if (!found) return 0;
-    for (int i = 0; i < found->count && out && i < capacity; i++)
-        out[i] = wisp__peer_handle(found->members[i]->session);
-    return found->count;
-}
-
-wisp_result wisp_group_end(wisp *w, wisp_group group) {
-    wisp__group *found = wisp__group_of(w, group);
-    if (!found) return w ? WISP_E_STALE : WISP_E_ARGUMENT;
-    wisp__group_end(&w->groups, found);
-    return WISP_OK;
-}
-
-/* --- settings --- */
-
-wisp_result wisp_use_config(wisp *w, const wisp_config *config, const char *remote) {
-    return w ? wisp__registry_configure(&w->registry, remote, config) : WISP_E_ARGUMENT;
-}
-
-wisp_result wisp_use_budget(wisp *w, const wisp_budget *budget) {
-    wisp_result result = w && budget ? wisp__budget_check(budget) : WISP_OK;
-    if (!w || result) return WISP_E_ARGUMENT;
-    wisp__policy_set(&w->policy, budget);
-    return WISP_OK;
-}
-
-static wisp_result wisp__pattern_refused(wisp *w, wisp_result result, const char *pattern,
-                                         int position) {
-    if (result == WISP_E_PATTERN)
-        snprintf(w->registry.text, sizeof w->registry.text, "pattern '%.100s': wrong at byte %d",
-                 pattern, position);
-    return result;
-}
-
-wisp_result wisp_use(wisp *w, const wisp_middleware *middleware) {
-    int position = 0;
-    const char *pattern = NULL;
-    wisp_result result;
-    if (!w || !middleware) return WISP_E_ARGUMENT;
-    result = wisp__hooks_add(&w->hooks, middleware, &position, &pattern);
-    return wisp__pattern_refused(w, result, pattern ? pattern : "", position);
-}
-
-wisp_result wisp_unuse(wisp *w, const char *name) {
-    wisp__hook *hook = w ? wisp__hook_named(&w->hooks, name) : NULL;
-    if (!hook) return w && name ? WISP_E_STALE : WISP_E_ARGUMENT;
-    wisp__hooks_release(&w->hooks, hook->serial, NULL, WISP_PASS);
-    hook->dead = w->hooks.dead = true;
-    wisp__hooks_sweep(&w->hooks);
-    return WISP_OK;
-}
-
-int wisp_release(wisp *w, const char *name, wisp_peer peer, wisp_result verdict) {
-    const wisp__hook *hook = w ? wisp__hook_named(&w->hooks, name) : NULL;
-    wisp__session *s = hook && peer.id ? wisp__session_of(w, peer) : NULL;
-    if (!hook || (peer.id && !s)) return 0;
-    if (!wisp__hook_may_say(verdict)) return 0;
-    return wisp__hooks_release(&w->hooks, hook->serial, s ? &s->held_messages : NULL, verdict);
-}
-
-wisp_result wisp_change(wisp_event *event, const wisp_value *values, int count) {
-    const wisp_value *changed;
-    int changed_count;
-    wisp_result result;
-    wisp *w = event ? event->w : NULL;
-    if (!w || !event->passage || count < 0 || (count && !values)) return WISP_E_ARGUMENT;
-    result = wisp__pack(&w->content.packer, values, count);
-    if (result == WISP_OK) result = wisp__values_copy(w, NULL, &changed, &changed_count);
-    if (result) return result;
-    event->args = changed;
-    event->count = changed_count;
-    event->passage->changed = true;
-    return WISP_OK;
-}
-
-wisp_result wisp_use_sink(wisp *w, const wisp_sink *sink) {
-    if (!w || (sink && !sink->report)) return WISP_E_ARGUMENT;
-    memset(&w->events.sink, 0, sizeof w->events.sink);
-    if (sink) w->events.sink = *sink;
-    return WISP_OK;
-}
-
-wisp_result wisp_use_batching(wisp *w, bool enabled) {
-    if (!w) return WISP_E_ARGUMENT;
-    w->registry.unbatched = !enabled;
-    return WISP_OK;
-}
-
-static wisp_config wisp__config_none(void) {
-    wisp_config config;
-    memset(&config, 0, sizeof config);
-    return config;
-}
-
-wisp_result wisp_set_unreliable(wisp *w, const char *remote, bool unreliable) {
-    wisp_config config = wisp__config_none();
-    config.delivery = unreliable ? WISP_UNRELIABLE : WISP_RELIABLE;
-    return wisp_use_config(w, &config, remote);
-}
-
-wisp_result wisp_set_batch_mode(wisp *w, const char *remote, wisp_batch_mode mode) {
-    wisp_config config = wisp__config_none();
-    config.batching = mode;
-    return mode ? wisp_use_config(w, &config, remote) : WISP_E_ARGUMENT;
-}
-
-wisp_result wisp_set_batch_priority(wisp *w, const char *remote, int priority) {
-    wisp_config config = wisp__config_none();
-    if (priority < 0 || priority > 999) return WISP_E_ARGUMENT;
-    config.batch_priority = WISP_PRIORITY(priority);
-    return wisp_use_config(w, &config, remote);
-}
-
-wisp_result wisp_set_max_batch_size(wisp *w, int messages) {
-    wisp_config config = wisp__config_none();
-    if (messages < 1) return WISP_E_ARGUMENT;
-    config.max_batch_size = messages;
-    return wisp_use_config(w, &config, NULL);
-}
-
-wisp_result wisp_set_rate_limit(wisp *w, double seconds, const char *remote) {
-    wisp_config config = wisp__config_none();
-    if (!wisp__is_finite(seconds)) return WISP_E_ARGUMENT;
-    config.rate_limit = seconds > 0 ? seconds : -1;
-    return wisp_use_config(w, &config, remote);
-}
-
-static wisp_config wisp__entry_config(const wisp_schema_entry *entry) {
-    wisp_config config = wisp__config_none();
-    config.encode.schema = entry->schema;
-    config.encode.migrations = entry->migrations;
-    config.encode.migration_count = entry->migration_count;
-    return config;
-}
-
-wisp_result wisp_use_schemas(wisp *w, const wisp_schema_entry *entries, int count) {
-    wisp_config *before = NULL;
-    wisp_result result = WISP_OK;
-    int set = 0;
-    if (!w || count < 0 || (count && !entries)) return WISP_E_ARGUMENT;
-    for (int i = 0; i < count && result == WISP_OK; i++) {
-        wisp_config config = wisp__entry_config(&entries[i]);
-        result = entries[i].remote && entries[i].schema ? WISP_OK : WISP_E_ARGUMENT;
-        if (result == WISP_OK) result = wisp__encoding_config_check(&w->registry, &config.encode);
-        if (result == WISP_OK) wisp__registry_add(&w->registry, entries[i].remote, &result);
-        if (result == WISP_OK && strncmp(entries[i].remote, "wisp:", 5) == 0) result = WISP_E_NAME;
-    }
-    if (result || !count) return result;
-    before = (wisp_config *)wisp__alloc_items(&w->base, count, sizeof *before);
-    if (!before) return WISP_E_MEMORY;
-    for (; set < count && result == WISP_OK; set++) {
-        wisp_config config = wisp__entry_config(&entries[set]);
-        before[set] = wisp__registry_add(&w->registry, entries[set].remote, &result)->own;
-        result = wisp_use_config(w, &config, entries[set].remote);
-    }
-    while (result && set-- > 0) {                    /* back to what was, the last first */
-        wisp_result ignored;
-        wisp__remote *remote = wisp__registry_add(&w->registry, entries[set].remote, &ignored);
-        remote->own = before[set];
-        wisp__registry_settle(&w->registry, remote);
-    }
-    wisp__free(&w->base, before, (size_t)count * sizeof *before);
-    return result;
-}
-
-wisp_result wisp_use_compression(wisp *w, wisp_compression mode, const char *remote) {
-    wisp_config config = wisp__config_none();
-    config.encode.compression = mode;
-    return mode ? wisp_use_config(w, &config, remote) : WISP_E_ARGUMENT;
-}
-
-wisp_result wisp_use_delta(wisp *w, const wisp_schema *schema, const char *remote) {
-    wisp_config config = wisp__config_none();
-    config.encode.mode = WISP_ENCODE_DELTA;
-    config.encode.schema = schema;
-    return wisp_use_config(w, &config, remote);
-}
-
-wisp_result wisp_enable_delta_sync(wisp *w, const char *remote) {
-    wisp_config config = wisp__config_none();
-    config.delta_sync = WISP_ON;
-    return wisp_use_config(w, &config, remote);
-}
-
-wisp_result wisp_add_codec(wisp *w, const wisp_codec *codec) {
-    wisp__registry *registry = w ? &w->registry : NULL;
-    if (!w || !codec || !codec->encode || !codec->decode || !codec->name || !codec->name[0] ||
-        strlen(codec->name) > 32)
-        return WISP_E_ARGUMENT;
-    for (int i = 0; i < registry->codec_count; i++)
-        if (strcmp(registry->codecs[i]->name, codec->name) == 0)
-            return registry->codecs[i] == codec ? WISP_OK : WISP_E_NAME;
-    if (registry->codec_count == WISP__CODECS) return WISP_E_LIMIT;
-    registry->codecs[registry->codec_count++] = codec;
-    registry->changes++;
-    return WISP_OK;
-}
-
-wisp_result wisp_add_compressor(wisp *w, const wisp_compressor *compressor) {
-    return w ? wisp__compress_add(&w->compress, compressor) : WISP_E_ARGUMENT;
-}
-
-wisp_remote wisp_remote_named(wisp *w, const char *name) {
-    return wisp__remote_handle(w ? wisp__registry_add(&w->registry, name, &w->why) : NULL);
-}
-
-const char *wisp_remote_name(const wisp *w, wisp_remote remote) {
-    const wisp__remote *found = w ? wisp__remote_at(&w->registry, remote.id) : NULL;
-    return found ? found->name : NULL;
-}
-
-wisp_result wisp_flush_batches(wisp *w) {
-    if (!w) return WISP_E_ARGUMENT;
-    wisp__flush_dirty(w);
-    return w->peers.post.broken ? WISP_E_LINK : WISP_OK;
-}
-
-/* --- fire --- */
-
-wisp_result wisp_fire_target(wisp *w, wisp_target target, wisp_to to, const wisp_value *values,
-                             int count) {
-    wisp__session *s = NULL;
-    wisp__remote *remote;
-    wisp__passage passage;
-    wisp_result result;
-    if (!w || to.count < 0 || (to.mode >= WISP__TO_LIST && to.count && !to.list))
-        return WISP_E_ARGUMENT;
-    if (wisp__hooks_ready(&w->hooks, false)) wisp__resume_out_first(w);
-    if (to.mode == WISP__TO_PEER && (s = wisp__session_of(w, to.peer)) == NULL) return WISP_E_STALE;
-    if (count < 0 || (count && !values)) return WISP_E_ARGUMENT;
-    remote = wisp__remote_found(w, target);
-    if (!remote) {                     /* a name that is new is registered only if all goes well */
-        result = wisp__pack(&w->content.packer, values, count);
-        if (result) return wisp__pack_refused(&w->base, result);
-        remote = wisp__remote_to_send(w, target, &result);
-        if (!remote) return result;
-    }
-    if (!remote->outbound) return wisp__fire(w, remote, &to, s, values, count);
-    to.peer = wisp__peer_handle(s);
-    memset(&passage, 0, sizeof passage);
-    passage.kind = WISP_MESSAGE_EVENT;
-    passage.to = &to;
-    return wisp__fire_through(w, remote, &passage, values, count);
-}
-
-wisp_result wisp_fire_values(wisp *w, const char *remote, wisp_to to, const wisp_value *values,
-                             int count) {
-    return wisp_fire_target(w, wisp_by_name(remote), to, values, count);
-}
-
-wisp_result wisp_send(wisp *w, wisp_remote remote, wisp_to to, const wisp_value *values,
-                      int count) {
-    if (!remote.id) return w ? WISP_E_STALE : WISP_E_ARGUMENT;
-    return wisp_fire_target(w, wisp_by_handle(remote), to, values, count);
-}
-
-/* --- connect --- */
-
-wisp_connection wisp_connect_target(wisp *w, wisp_target target, wisp_handler fn, void *user,
-                                    bool once) {
-    wisp_connection handle = { 0 };
-    wisp__remote *remote;
-    wisp__connection *c;
-    if (!w) return handle;
-    w->why = WISP_E_ARGUMENT;
-    if (!fn) return handle;
-    c = (wisp__connection *)wisp__pool_add(&w->base, &w->events.pool, &w->why);
-    if (!c && w->why == WISP_E_LIMIT)
-        wisp__log(&w->base, WISP_LOG_ERROR, w->why, "raise desc.limits.connections");
-    if (!c) return handle;
-    remote = wisp__remote_of(w, target, &w->why);
-    if (!remote) {
-        wisp__pool_remove(&w->events.pool, c);
-        return handle;
-    }
-    c->fn = fn;
-    c->user = user;
-    c->once = once;
-    wisp__events_connect(remote, c);
-    handle.id = c->slot.id;
-    return handle;
-}
-
-wisp_connection wisp_connect_match(wisp *w, const char *pattern, wisp_handler fn, void *user) {
-    wisp_connection handle = { 0 };
-    wisp__connection *many, **last;
-    wisp_pattern compiled;
-    int position = 0;
-    if (!w) return handle;
-    w->why = fn && pattern ? wisp_pattern_compile(&compiled, pattern, &position) : WISP_E_ARGUMENT;
-    if (w->why == WISP_E_PATTERN) wisp__pattern_refused(w, w->why, pattern, position);
-    if (w->why) return handle;
-    many = (wisp__connection *)wisp__pool_add(&w->base, &w->events.pool, &w->why);
-    if (!many) return handle;
-    many->pattern = (wisp_pattern *)wisp__alloc(&w->base, sizeof *many->pattern);
-    if (!many->pattern) {
-        w->why = WISP_E_MEMORY;
-        wisp__pool_remove(&w->events.pool, many);
-        return handle;
-    }
-    *many->pattern = compiled;
-    many->fn = fn;
-    many->user = user;
-    for (last = &w->events.matches; *last;) last = &(*last)->next;
-    *last = many;
-    handle.id = many->slot.id;
-    for (int i = 0; i < w->registry.count && w->why == WISP_OK; i++)
-        w->why = wisp__events_match(&w->events, many, w->registry.remotes[i]);
-    if (w->why == WISP_OK) return handle;
-    wisp__events_disconnect(&w->events, many);
-    handle.id = 0;
-    return handle;
-}
-
-void wisp_disconnect(wisp *w, wisp_connection connection) {
-    wisp__connection *c =
-        w ? (wisp__connection *)wisp__pool_get(&w->events.pool, connection.id) : NULL;
-    if (c) wisp__events_disconnect(&w->events, c);
-}
-
-/* --- arguments --- */
-
-static void wisp__arg_wrong(wisp_event *event, int i, const wisp_value *value) {
-    if (!event || !event->w) return;
-    event->w->base.stats.arguments_wrong++;
-    wisp__note_head(event->w);
-    wisp__notice_add(&event->w->events, WISP__ON_ERROR, event->peer, event->remote, WISP_E_TYPE,
-                     "%s: argument %d is %s", event->name, i,
-                     value ? "of another kind" : "missing");
-    event->w->events.head[0] = 0;
-}
-
-/* The argument if it is of this kind; else reported, and NULL. */
-static const wisp_value *wisp__arg(wisp_event *event, int i, wisp_kind kind) {
-    const wisp_value *value = wisp_arg_value(event, i);
-    if (value && value->kind == kind) return value;
-    wisp__arg_wrong(event, i, value);
-    return NULL;
-}
-
-/* The number in an argument as an integer with its sign; false: it is none, or not exact. */
-static bool wisp__arg_integral(wisp_event *event, int i, bool *negative, uint64_t *magnitude) {
-    const wisp_value *value = wisp_arg_value(event, i);
-    wisp__numeric numeric;
-    if (value && value->kind == WISP_BOOL) {
-        *negative = false;
-        *magnitude = wisp__bool_of(value);
-        return true;
-    }
-    if (!value || !wisp__numeric_of(value, &numeric) || !numeric.integral) return false;
-    *negative = numeric.negative;
-    *magnitude = numeric.magnitude;
-    return true;
-}
-
-const wisp_value *wisp_arg_value(wisp_event *event, int i) {
-    return event && i >= 0 && i < event->count ? &event->args[i] : NULL;
-}
-
-bool wisp_arg_bool(wisp_event *event, int i) {
-    bool negative;
-    uint64_t magnitude;
-    if (wisp__arg_integral(event, i, &negative, &magnitude) && !negative && magnitude <= 1)
-        return magnitude != 0;
-    wisp__arg_wrong(event, i, wisp_arg_value(event, i));
-    return false;
-}
-
-int64_t wisp_arg_int(wisp_event *event, int i) {
-    bool negative;
-    uint64_t magnitude, most = (uint64_t)INT64_MAX;
-    if (wisp__arg_integral(event, i, &negative, &magnitude) && magnitude <= most + negative)
-        return negative ? -(int64_t)(magnitude - 1) - 1 : (int64_t)magnitude;
-    wisp__arg_wrong(event, i, wisp_arg_value(event, i));
-    return 0;
-}
-
-uint64_t wisp_arg_uint(wisp_event *event, int i) {
-    bool negative;
-    uint64_t magnitude;
-    if (wisp__arg_integral(event, i, &negative, &magnitude) && (!negative || !magnitude))
-        return magnitude;
-    wisp__arg_wrong(event, i, wisp_arg_value(event, i));
-    return 0;
-}
-
-double wisp_arg_number(wisp_event *event, int i) {
-    const wisp_value *value = wisp_arg_value(event, i);
-    bool negative;
-    uint64_t magnitude, bits;
-    if (value && (value->kind == WISP_NUMBER || value->kind == WISP_FLOAT) &&
-        wisp__value_double(value, &bits))
-        return wisp__bits_double(bits);
-    if (wisp__arg_integral(event, i, &negative, &magnitude) &&
-        (magnitude >> 53 == 0 || (uint64_t)(double)(magnitude >> 1) == magnitude >> 1) &&
-        !(magnitude >> 53 && magnitude & 1))
-        return negative ? -(double)magnitude : (double)magnitude;
-    wisp__arg_wrong(event, i, wisp_arg_value(event, i));
-    return 0;
-}
-
-float wisp_arg_float(wisp_event *event, int i) {
-    const wisp_value *value = wisp_arg_value(event, i);
-    wisp_value number;
-    uint64_t whole = 0;
-    uint32_t bits = 0;
-    if (!value || (value->kind != WISP_FLOAT && value->kind != WISP_NUMBER)) {
-        number = wisp_number(wisp_arg_number(event, i));       /* or 0, and it is reported */
-        value = &number;
-    }
-    wisp__value_double(value, &whole);
-    wisp__value_float(value, &bits);
-    if (!wisp__bits_finite(whole) || wisp__bits_finite(wisp__bits_widen(bits)))
-        return wisp__bits_float(bits);
-    wisp__arg_wrong(event, i, wisp_arg_value(event, i));
-    return 0;
-}
-
-const char *wisp_arg_string_n(wisp_event *event, int i, int *size) {
-    const wisp_value *value = wisp__arg(event, i, WISP_STRING);
-    if (size) *size = value ? value->count : 0;
-    return value ? wisp__text_of(value) : "";
-}
-
-const char *wisp_arg_string(wisp_event *event, int i) { return wisp_arg_string_n(event, i, NULL); }
-
-const void *wisp_arg_bytes(wisp_event *event, int i, int *size) {
-    const wisp_value *value = wisp__arg(event, i, WISP_BYTES);
-    if (size) *size = value ? value->count : 0;
-    return value ? wisp__bytes_of(value) : NULL;
-}
-
-/* The floats of an argument of a vector kind; zeros when it is none. */
-static void wisp__arg_floats(wisp_event *event, int i, wisp_kind kind, void *out) {
-    const wisp_value *value = wisp__arg(event, i, kind);
-    float floats[7] = { 0 };
-    if (value) wisp__value_floats(value, floats);
-    memcpy(out, floats, (size_t)wisp__kind_floats(kind) * sizeof(float));
-}
-
-wisp_vec2 wisp_arg_vec2(wisp_event *event, int i) {
-    wisp_vec2 out;
-    wisp__arg_floats(event, i, WISP_VEC2, &out);
-    return out;
-}
-
-wisp_vec3 wisp_arg_vec3(wisp_event *event, int i) {
-    wisp_vec3 out;
-    wisp__arg_floats(event, i, WISP_VEC3, &out);
-    return out;
-}
-
-wisp_vec4 wisp_arg_vec4(wisp_event *event, int i) {
-    wisp_vec4 out;
-    wisp__arg_floats(event, i, WISP_VEC4, &out);
-    return out;
-}
-
-wisp_quat wisp_arg_quat(wisp_event *event, int i) {
-    wisp_quat out;
-    wisp__arg_floats(event, i, WISP_QUAT, &out);
-    return out;
-}
-
-wisp_transform wisp_arg_transform(wisp_event *event, int i) {
-    wisp_transform out;
-    wisp__arg_floats(event, i, WISP_TRANSFORM, &out);
-    return out;
-}
-
-wisp_color wisp_arg_color(wisp_event *event, int i) {
-    wisp_color out;
-    wisp__arg_floats(event, i, WISP_COLOR, &out);
-    return out;
-}
-
-wisp_object wisp_arg_object(wisp_event *event, int i) {
-    const wisp_value *value = wisp__arg(event, i, WISP_OBJECT);
-    wisp_object none = { 0 };
-    return value ? wisp__object_of(value) : none;
-}
-
-const void *wisp_arg_struct(wisp_event *event, int i, const wisp_schema *schema) {
-    const wisp_value *value = wisp_arg_value(event, i);
-    wisp__supply supply;
-    wisp__fitting f;
-    const void *own;
-    void *image = NULL;
-    if (!event || !event->w || !schema || schema->shape != WISP_SHAPE_STRUCT) return NULL;
-    own = value ? wisp__struct_as(value, schema) : NULL;
-    if (own) return own;
-    supply = wisp__supply_of_arena(&event->w->base, &event->w->content.arena, NULL);
-    f = wisp__fitting_on(event->w->registry.text, (int)sizeof event->w->registry.text, &supply);
-    f.loose = true;
-    if (value && wisp__is_map(value))
-        image = wisp__supply_take(&supply, (size_t)schema->bytes);
-    if (image) memset(image, 0, (size_t)schema->bytes);
-    if (image && wisp__fit_schema(&f, schema, value, image) == WISP_OK) return image;
-    wisp__arg_wrong(event, i, value);
-    return NULL;
-}
-
-const wisp_value *wisp_arg_array(wisp_event *event, int i) {
-    return wisp__arg(event, i, WISP_ARRAY);
-}
-
-const wisp_value *wisp_arg_map(wisp_event *event, int i) {
-    const wisp_value *value = wisp_arg_value(event, i);
-    if (value && wisp__is_map(value)) return value;
-    wisp__arg_wrong(event, i, value);
-    return NULL;
-}
-
-/* --- calls --- */
-
-/* Begins a call that has its slot, through the chain of middleware if there is one. When it fails
-   the slot is still there, unless a hook has cancelled it. */
-static wisp_result wisp__call_send(wisp *w, wisp__session *s, wisp__pending *call,
-                                   wisp__remote *remote, const wisp_call_desc *how,
-                                   const wisp_value *values, int count) {
-    wisp_to to = wisp_to_peer(wisp__peer_handle(s));
-    wisp__passage passage;
-    if (!remote->outbound) return wisp__call_begin(w, s, call, remote, how, values, count);
-    memset(&passage, 0, sizeof passage);
-    passage.kind = WISP_MESSAGE_INVOKE;
-    passage.to = &to;
-    passage.how = how;
-    return wisp__call_through(w, call, remote, &passage, values, count);
-}
-
-/* Those that a message goes to, each once. Returns how many there are, or a negative code; to be
-   freed with its `room`. */
-static int wisp__targets(wisp *w, wisp_to to, wisp_peer **targets, int *room) {
-    const wisp__group *group = (const wisp__group *)wisp__pool_get(&w->groups.pool, to.group.id);
-    uint64_t mark = ++w->mark;
-    int count = 0;
-    if (to.mode == WISP__TO_GROUP && !group) return WISP_E_STALE;
-    *room = to.mode == WISP__TO_LIST ? to.count
-          : to.mode == WISP__TO_GROUP ? group->count : w->peers.joined;
-    *targets = (wisp_peer *)wisp__alloc_items(&w->base, *room + 1, sizeof **targets);
-    if (!*targets) return WISP_E_MEMORY;
-    for (int i = 0; to.mode == WISP__TO_EXCEPT && i < to.count; i++)
-        if (wisp__session_of(w, to.list[i])) wisp__session_of(w, to.list[i])->mark = mark;
-    for (int i = 0; to.mode == WISP__TO_LIST && i < to.count; i++) {
-        wisp__session *s = wisp__session_of(w, to.list[i]);
-        if (!s || s->mark == mark) {
-            w->base.stats.targets_skipped++;
-            continue;
-        }
-        s->mark = mark;
-        (*targets)[count++] = wisp__peer_handle(s);
-    }
-    if (to.mode == WISP__TO_GROUP) count = wisp_group_peers(w, to.group, *targets, *room);
-    if (to.mode == WISP__TO_LIST || to.mode == WISP__TO_GROUP) return count;
-    for (wisp__peer *peer = w->peers.first; peer; peer = peer->next)
-        if (((wisp__session *)(void *)peer)->mark != mark)
-            (*targets)[count++].id = peer->slot.id;
-    return count;
-}
-
-/* Slots for a call to several and its parts, all or none. */
-static wisp__pending *wisp__whole_add(wisp *w, const wisp__remote *remote,
-                                      const wisp_call_desc *how, int parts) {
-    wisp__pending *whole, *part = NULL;
-    w->why = WISP_E_LIMIT;
-    if (parts >= w->base.limits.calls - w->calls.ours) return NULL;
-    whole = wisp__call_add(&w->calls, false, &w->why);
-    if (!whole) return NULL;
-    whole->gathers = true;
-    whole->fn = how->on_done;
-    whole->user = how->user;
-    whole->remote = remote->index;
-    for (int i = 0; i < parts; i++) {
-        part = wisp__call_add(&w->calls, false, &w->why);
-        if (!part) break;
-        part->whole = whole;
-        part->next = whole->next;
-        whole->next = part;
-    }
-    if (part || !parts) return whole;
-    while ((part = whole->next) != NULL) {
-        whole->next = part->next;
-        wisp__call_remove(&w->calls, part);
-    }
-    wisp__call_remove(&w->calls, whole);
-    return NULL;
-}
-
-static wisp_call wisp__invoke_many(wisp *w, wisp__remote *remote, wisp_to to,
-                                   const wisp_call_desc *how, const wisp_value *values, int count) {
-    wisp_call handle = { 0 };
-    wisp_peer *targets;
-    wisp__pending *whole = NULL;
-    int room, parts = wisp__targets(w, to, &targets, &room);
-    w->why = parts;
-    if (parts < 0) return handle;
-    if (parts || !w->destroyed) whole = wisp__whole_add(w, remote, how, parts);
-    else w->why = WISP_E_CLOSED;        /* nobody would run its on_done any more */
-    if (whole) {
-        handle.id = whole->slot.id;
-        whole->left = parts;
-        w->why = WISP_OK;
-    }
-    for (int i = 0; whole && i < parts; i++) {
-        wisp__pending *part = whole->next;
-        uint32_t id = part->slot.id;
-        wisp__session *s = wisp__session_of(w, targets[i]);
-        wisp_result result = WISP_E_CLOSED;
-        whole->next = part->next;
-        part->next = NULL;
-        part->fn = how->on_reply;
-        part->user = how->user;
-        part->remote = remote->index;
-        part->peer = targets[i];
-        if (s) result = wisp__call_send(w, s, part, remote, how, values, count);
-        part = wisp__call_of(w, id);
-        if (result && part) wisp__call_end(&w->calls, part, result);
-    }
-    if (whole && !parts) wisp__call_end(&w->calls, whole, WISP_OK);
-    wisp__free(&w->base, targets, (size_t)(room + 1) * sizeof *targets);
-    return handle;
-}
-
-wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp_call_desc *desc,
-                             const wisp_value *values, int count) {
-    static const wisp_call_desc none = { NULL, NULL, 0, 0, NULL };
-    wisp_call handle = { 0 };
-    const wisp_call_desc *how = desc ? desc : &none;
-    wisp__session *s = NULL;
-    wisp__remote *remote;
-    wisp__pending *call;
-    if (!w) return handle;
-    if (wisp__hooks_ready(&w->hooks, false)) wisp__resume_out_first(w);
-    w->why = WISP_E_ARGUMENT;
-    if (how->tries < 0 || !wisp__is_within(how->timeout, 0, 1e9)) return handle;
-    if (to.count < 0 || (to.mode >= WISP__TO_LIST && to.count && !to.list)) return handle;
-    w->why = WISP_E_STALE;
-    if (to.mode == WISP__TO_PEER && (s = wisp__session_of(w, to.peer)) == NULL) return handle;
-    w->why = WISP_E_ARGUMENT;
-    if (count < 0 || (count && !values)) return handle;
-    remote = wisp__remote_found(w, target);
-    w->why = WISP_OK;
-    if (!remote) w->why = wisp__pack(&w->content.packer, values, count);
-    if (w->why) wisp__pack_refused(&w->base, w->why);
-    else if (!remote) remote = wisp__remote_to_send(w, target, &w->why);
-    if (w->why) return handle;
-    if (!s) return wisp__invoke_many(w, remote, to, how, values, count);
-    call = wisp__call_add(&w->calls, false, &w->why);
-    if (!call && w->why == WISP_E_LIMIT)
-        wisp__log(&w->base, WISP_LOG_WARNING, w->why,
-                  "too many calls wait for answers: raise desc.limits.calls");
-    if (!call) return handle;
-    handle.id = call->slot.id;
-    w->why = wisp__call_send(w, s, call, remote, how, values, count);
-    call = wisp__call_of(w, handle.id);
-    if (w->why == WISP_OK) return handle;
-    if (call) wisp__call_remove(&w->calls, call);
-    handle.id = 0;
-    return handle;
-}
-
-wisp_call wisp_invoke_values(wisp *w, const char *remote, wisp_to to, const wisp_call_desc *desc,
-                             const wisp_value *values, int count) {
-    return wisp_invoke_target(w, wisp_by_name(remote), to, desc, values, count);
-}
-
-wisp_result wisp_on_invoke_target(wisp *w, wisp_target target, wisp_handler fn, void *user) {
-    wisp_result why;
-    wisp__remote *remote = w ? wisp__remote_to_send(w, target, &why) : NULL;
-    if (!w) return WISP_E_ARGUMENT;
-    if (!remote) return why;
-    remote->answer = fn;
-    remote->answer_user = user;
-    return WISP_OK;
-}
-
-/* The session whose call a handler is answering; NULL with the reason. */
-static wisp__session *wisp__answering(wisp_event *event, wisp_result *why) {
-    wisp__session *s;
-    *why = WISP_E_ARGUMENT;
-    if (!event || !event->w || !event->request) return NULL;
-    *why = WISP_E_CLOSED;
-    s = (wisp__session *)wisp__pool_get(&event->w->peers.pool, event->peer.id);
-    return s && s->peer.state == WISP__JOINED ? s : NULL;
-}
-
-static wisp_result wisp__answer_event(wisp_event *event, wisp_result code, const wisp_value *values,
-                                      int count) {
-    wisp_result result;
-    wisp__session *s = wisp__answering(event, &result);
-    wisp__message *m;
-    if (!s) return result;
-    m = wisp__answer_through(event->w, s, event->w->registry.remotes[event->request->remote],
-                             event->request->id, code, values, count, &result);
-    event->result = result;              /* what the caller gets if nothing else follows */
-    if (!m) return result;
-    result = wisp__answer_give(event->w, s, event->request, m);
-    event->request = NULL;
-    return result;
-}
-
-wisp_result wisp_reply_values(wisp_event *event, const wisp_value *values, int count) {
-    return wisp__answer_event(event, WISP_OK, values, count);
-}
-
-static void wisp__format(char *text, size_t size, const char *format, va_list list) {
-    text[0] = 0;
-    if (format) vsnprintf(text, size, format, list);
-}
-
-static wisp_result wisp__fail(wisp_event *event, wisp_result code, const char *format,
-                              va_list list) {
-    char text[256];
-    wisp_value value;
-    wisp__remote *remote;
-    if (!event || !event->w || code >= 0 || code < INT16_MIN) return WISP_E_ARGUMENT;
-    wisp__format(text, sizeof text, format, list);
-    remote = wisp__remote_at(&event->w->registry, event->remote.id);
-    if (remote) remote->stats.failures++;
-    wisp__note_head(event->w);
-    wisp__notice_add(&event->w->events, WISP__ON_ERROR, event->peer, event->remote, code, "%s: %s",
-                     event->name, text);
-    event->w->events.head[0] = 0;
-    if (!event->request) return WISP_OK;
-    value = wisp_string(text);
-    return wisp__answer_event(event, code, &value, 1);
-}
-
-wisp_result wisp_fail(wisp_event *event, wisp_result code, const char *format, ...) {
-    va_list list;
-    wisp_result result;
-    va_start(list, format);
-    result = wisp__fail(event, code, format, list);
-    va_end(list);
-    return result;
-}
-
-#ifdef WISP_WITH_SETJMP
-void wisp_raise(wisp_event *event, wisp_result code, const char *format, ...) {
-    va_list list;
-    if (code >= 0 || code < INT16_MIN) code = WISP_E_HANDLER;
-    va_start(list, format);
-    wisp__fail(event, code, format, list);
-    va_end(list);
-    if (!event || !event->w || !event->w->events.landing) return;
-    event->result = code;
-    longjmp(*(jmp_buf *)event->w->events.landing, 1);
-}
-#endif
-
-wisp_call wisp_defer(wisp_event *event) {
-    wisp_call handle = { 0 };
-    wisp_result why;
-    wisp__session *s = wisp__answering(event, &why);
-    wisp__pending *call;
-    if (event && event->w) event->w->why = why;
-    if (!s) return handle;
-    call = wisp__call_add(&event->w->calls, true, &event->w->why);
-    if (!call) return handle;
-    call->id = event->request->id;
-    call->remote = event->request->remote;
-    wisp__deferred_link(s, call);
-    event->request = NULL;
-    handle.id = call->slot.id;
-    return handle;
-}
-
-static wisp_result wisp__answer_deferred(wisp *w, wisp_call handle, wisp_result code,
-                                         const wisp_value *values, int count) {
-    wisp__pending *call = w ? (wisp__pending *)wisp__pool_get(&w->calls.pool, handle.id) : NULL;
-    wisp__session *s;
-    wisp__request *request = NULL;
-    wisp__message *m;
-    wisp_result why;
-    if (!w) return WISP_E_ARGUMENT;
-    if (!call || !call->deferred) return WISP_E_STALE;
-    s = call->session;
-    m = wisp__answer_through(w, s, w->registry.remotes[call->remote], call->id, code, values, count,
-                             &why);
-    if (!m) return why;
-    if (!wisp__pool_get(&w->calls.pool, handle.id)) {              /* a hook has answered it */
-        wisp__message_release(&w->base, &w->chunks, m);
-        return WISP_E_STALE;
-    }
-    if (s->request_room) request = wisp__request_at(s, call->id);
-    if (request && (request->id != call->id || !request->state)) request = NULL;
-    wisp__deferred_remove(&w->calls, call);
-    return wisp__answer_give(w, s, request, m);
-}
-
-wisp_result wisp_answer(wisp *w, wisp_call call, const wisp_value *values, int count) {
-    return wisp__answer_deferred(w, call, WISP_OK, values, count);
-}
-
-wisp_result wisp_answer_fail(wisp *w, wisp_call call, wisp_result code, const char *format, ...) {
-    char text[256];
-    wisp_value value;
-    va_list list;
-    if (code >= 0 || code < INT16_MIN) return WISP_E_ARGUMENT;
-    va_start(list, format);
-    wisp__format(text, sizeof text, format, list);
-    va_end(list);
-    value = wisp_string(text);
-    return wisp__answer_deferred(w, call, code, &value, 1);
-}
-
-void wisp_cancel(wisp *w, wisp_call handle) {
-    wisp__pending *call = w ? (wisp__pending *)wisp__pool_get(&w->calls.pool, handle.id) : NULL;
-    if (!call || call->deferred) return;
-    if (!call->gathers) {
-        wisp__call_end(&w->calls, call, WISP_E_CANCELLED);
-        return;
-    }
-    for (int i = 0; i < w->calls.pool.made; i++) {
-        wisp__pending *part = (wisp__pending *)wisp__pool_live(&w->calls.pool, i);
-        if (part && part->whole == call) wisp__call_end(&w->calls, part, WISP_E_CANCELLED);
-    }
-}
-
 /* --- await --- */
 
 /* Updates until `done` says so. */
@@ -28261,210 +28552,6 @@ wisp_result wisp_await_reply(wisp *w, wisp_call handle, wisp_handler fn, void *u
     call = (wisp__pending *)wisp__pool_get(&w->calls.pool, handle.id);
     if (call) call->also = NULL;
     return result;
-}
-
-/* --- counters --- */
-
-static size_t wisp__channel_memory(const wisp__channel *channel) {
-    if (!channel) return 0;
-    return sizeof *channel + (size_t)channel->out.room * sizeof *channel->out.items +
-           (size_t)channel->in.room * sizeof *channel->in.held + (size_t)channel->in.whole_room;
-}
-
-/* What a session holds, without the messages in its queue. */
-static size_t wisp__session_memory(const wisp__session *s) {
-    const wisp__flow *flow = &s->peer.flow;
-    size_t bytes = sizeof *s + (size_t)s->peer.ticket_size + (size_t)s->held_bytes;
-    bytes += (size_t)flow->sent_room * sizeof *flow->sent;
-    bytes += (size_t)flow->ref_room * sizeof *flow->refs;
-    bytes += (size_t)s->peer_remote_room * sizeof *s->peer_remotes +
-             (size_t)s->their_room * sizeof *s->theirs;
-    bytes += (size_t)s->control_room * sizeof *s->controls;
-    bytes += (size_t)s->active_room * sizeof *s->active;
-    bytes += (size_t)s->request_room * sizeof *s->requests;
-    if (s->spending) bytes += sizeof *s->spending;
-    for (int c = 0; c < WISP__CHANNELS; c++) bytes += wisp__channel_memory(s->peer.channels[c]);
-    if (s->meter) bytes += sizeof *s->meter;
-    return bytes + (size_t)s->told.bytes + (size_t)s->heard.bytes;
-}
-
-void wisp_stats_peer(const wisp *w, wisp_peer peer, wisp_peer_stats *out) {
-    const wisp__session *s = wisp__session_or_left(w, peer);
-    if (!out) return;
-    memset(out, 0, sizeof *out);
-    if (!s) return;
-    *out = s->peer.stats;
-    if (s->peer.flow.has_rtt) {
-        out->rtt = s->peer.flow.rtt;
-        out->rtt_variation = s->peer.flow.variation;
-        out->rtt_min = s->peer.flow.rtt_min;
-    }
-    out->loss = wisp__stats_loss(out);
-    out->congestion_window = s->peer.flow.window;
-    out->in_flight = s->peer.flow.in_flight;
-    out->queued_messages = s->queued;
-    out->queued_bytes = s->queued_bytes;
-    out->memory = (int)wisp__session_memory(s) + s->queued_bytes;
-}
-
-void wisp_stats_remote(const wisp *w, const char *remote, wisp_remote_stats *out) {
-    int length = 0;
-    const wisp__remote *found = NULL;
-    if (!out) return;
-    memset(out, 0, sizeof *out);
-    if (w && wisp__name_check(remote, &length) == WISP_OK)
-        found = wisp__registry_find(&w->registry, remote, length);
-    if (found) *out = found->stats;
-}
-
-void wisp_stats_total(const wisp *w, wisp_total_stats *out) {
-    if (!out) return;
-    memset(out, 0, sizeof *out);
-    if (!w) return;
-    *out = w->base.stats;
-    out->peers = w->peers.joined;
-    out->remotes = w->registry.count - WISP__RESERVED;
-    out->calls_pending = w->calls.ours;
-}
-
-/* --- the profiler: what it tells --- */
-
-static void wisp__profile_remote(const wisp *w, const wisp__remote *remote,
-                                 wisp_remote_profile *out) {
-    wisp__tell_remote(remote, out);
-    out->queued = (uint32_t)remote->meter->queued;
-    for (int i = 0; i < w->peers.pool.made; i++) {
-        const wisp__session *s = wisp__session_at(w, i);
-        if (s && s->queued) wisp__tell_queue(s, remote->index, w->base.time, out);
-    }
-}
-
-static void wisp__profile_peer(const wisp *w, const wisp__session *s, wisp_peer_profile *out) {
-    wisp__tell_peer(s, &w->registry.meters->hooks, out);
-    out->queued_seconds = (float)(w->base.time - wisp__queued_since(s, w->base.time));
-    out->budget_use = (float)wisp__policy_use(&w->policy, s->spending, w->peers.joined,
-                                              w->base.time);
-}
-
-/* The remotes whose name contains the filter; sums go over all. */
-static void wisp__snapshot_remotes(const wisp *w, const char *filter, wisp_snapshot *out) {
-    wisp__histogram latency, handlers;
-    wisp__top top;
-    memset(&latency, 0, sizeof latency);
-    memset(&handlers, 0, sizeof handlers);
-    memset(&top, 0, sizeof top);
-    for (int i = WISP__RESERVED; i < w->registry.count; i++) {
-        const wisp__remote *remote = w->registry.remotes[i];
-        const wisp__remote_meter *meter = remote->meter;
-        if (!meter) continue;
-        out->out.bytes_raw += meter->out.raw;
-        out->in.bytes_raw += meter->in.raw;
-        wisp__histogram_merge(&latency, &meter->calls.latency);
-        wisp__histogram_merge(&handlers, &meter->handlers);
-        if (filter && !strstr(remote->name, filter)) continue;
-        wisp__top_add(&top, remote, meter->out.size_per_second + meter->in.size_per_second,
-                      remote->stats.bits_sent - meter->out.first_size +
-                          remote->stats.bits_received - meter->in.first_size);
-    }
-    wisp__histogram_tell(&latency, &out->latency);
-    wisp__histogram_tell(&handlers, &out->handlers);
-    out->remote_count = (uint32_t)top.count;
-    for (int i = 0; i < top.count; i++)
-        wisp__profile_remote(w, (const wisp__remote *)top.things[i], &out->remotes[i]);
-}
-
-static void wisp__snapshot_peers(const wisp *w, wisp_snapshot *out) {
-    uint64_t lost = w->registry.meters->totals.packets_lost;
-    wisp__top top;
-    memset(&top, 0, sizeof top);
-    for (const wisp__peer *peer = w->peers.first; peer; peer = peer->next) {
-        const wisp__peer_meter *meter = ((const wisp__session *)(const void *)peer)->meter;
-        if (!meter) continue;
-        lost += peer->stats.packets_lost - meter->last_lost;
-        wisp__top_add(&top, peer, meter->out.size_per_second + meter->in.size_per_second,
-                      peer->stats.bytes_sent - meter->out.first_size +
-                          peer->stats.bytes_received - meter->in.first_size);
-    }
-    out->drops[WISP_DROP_LOST] = (uint32_t)lost;
-    out->peer_count = (uint32_t)top.count;
-    for (int i = 0; i < top.count; i++)
-        wisp__profile_peer(w, (const wisp__session *)top.things[i], &out->peers[i]);
-}
-
-/* The last errors, of remotes whose name contains the filter. */
-static void wisp__snapshot_errors(const wisp *w, const char *filter, wisp_snapshot *out) {
-    const wisp__meters *meters = w->registry.meters;
-    uint64_t count = meters->error_count;
-    for (int i = 0; i < WISP_SNAPSHOT_ERRORS && count > 0; i++) {
-        const wisp__told_error *error = &meters->errors[--count % WISP_SNAPSHOT_ERRORS];
-        const char *name = wisp_remote_name(w, error->remote);
-        if (filter && !strstr(name ? name : "", filter)) continue;
-        wisp__tell_error(error, name ? name : "", &out->errors_last[out->error_count++]);
-    }
-}
-
-wisp_result wisp_snapshot_take(const wisp *w, const char *filter, wisp_snapshot *out) {
-    const wisp__meters *meters;
-    const wisp_total_stats *stats;
-    if (!w || !out) return WISP_E_ARGUMENT;
-    meters = w->registry.meters;
-    stats = &w->base.stats;
-    if (!meters) return WISP_E_UNSUPPORTED;
-    memset(out, 0, sizeof *out);
-    wisp__text_clean(out->app, sizeof out->app, w->peers.app, strlen(w->peers.app));
-    out->app_version = w->peers.app_version;
-    out->time = w->now;
-    out->seconds = meters->history.begun ? wisp__max(w->now - meters->began, 0) : 0;
-    wisp__way_tell(&meters->out, stats->messages_sent, stats->bytes_sent, 1, &out->out);
-    wisp__way_tell(&meters->in, stats->messages_received, stats->bytes_received, 1, &out->in);
-    memcpy(out->drops, meters->drops, sizeof out->drops);
-    out->errors = stats->errors - meters->first_errors;
-    out->memory = stats->memory;
-    out->memory_peak = stats->memory_peak;
-    out->peers_joined = (uint32_t)w->peers.joined;
-    out->remotes_known = (uint32_t)(w->registry.count - WISP__RESERVED);
-    out->calls_pending = (uint32_t)w->calls.ours;
-    out->sample_count = (uint32_t)wisp__history_tell(&meters->history, out->samples);
-    wisp__snapshot_remotes(w, filter, out);
-    wisp__snapshot_peers(w, out);
-    wisp__snapshot_errors(w, filter, out);
-    return WISP_OK;
-}
-
-wisp_result wisp_profile_remote(const wisp *w, const char *name, wisp_remote_profile *out) {
-    const wisp__remote *remote;
-    wisp_result result;
-    int length;
-    if (!w || !out) return WISP_E_ARGUMENT;
-    if (!w->registry.meters) return WISP_E_UNSUPPORTED;
-    result = wisp__name_check(name, &length);
-    if (result) return result;
-    remote = wisp__registry_find(&w->registry, name, length);
-    if (!remote || remote->index < WISP__RESERVED) return WISP_E_NO_REMOTE;
-    if (!remote->meter) return WISP_E_MEMORY;
-    wisp__profile_remote(w, remote, out);
-    return WISP_OK;
-}
-
-wisp_result wisp_profile_peer(const wisp *w, wisp_peer peer, wisp_peer_profile *out) {
-    const wisp__session *s = wisp__session_or_left(w, peer);
-    if (!w || !out) return WISP_E_ARGUMENT;
-    if (!w->registry.meters) return WISP_E_UNSUPPORTED;
-    if (!s) return WISP_E_STALE;
-    if (!s->meter) return WISP_E_MEMORY;
-    wisp__profile_peer(w, s, out);
-    return WISP_OK;
-}
-
-/* --- overlay --- */
-
-void wisp_overlay(wisp *w, const wisp_canvas *canvas) {
-    wisp_snapshot snapshot;
-    wisp_result result;
-    if (!w || !canvas) return;
-    result = wisp_snapshot_take(w, canvas->filter, &snapshot);
-    if (result == WISP_OK) wisp_overlay_draw(&snapshot, canvas);
-    else wisp__overlay_notice(canvas, "nothing is counted: call wisp_use_profiler");
 }
 
 /* Checks the counters of names that peers have announced. */

@@ -1,4 +1,4 @@
-/* test_peer.c - the handshake, its packets and its cookie, among real endpoints */
+/* test_join.c - the handshake, its packets and its cookie, among real endpoints */
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
