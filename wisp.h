@@ -3480,14 +3480,6 @@ typedef struct wisp__entry {
     wisp__message      *message;
 } wisp__entry;
 
-typedef struct wisp__sender {
-    wisp__base     *base;
-    wisp__chunks   *chunks;
-    wisp__registry *registry;
-    wisp__peers    *peers;
-    wisp__policy   *policy;
-} wisp__sender;
-
 /* --- batch --- */
 
 typedef enum wisp__frame {
@@ -3518,7 +3510,7 @@ typedef enum wisp__frame {
 } wisp__frame;
 
 /* What a packet carried has arrived or is lost. */
-typedef struct wisp__fate { wisp__sender *sender; wisp__session *session; } wisp__fate;
+typedef struct wisp__fate { wisp *w; wisp__session *session; } wisp__fate;
 
 /* --- event --- */
 
@@ -3686,7 +3678,6 @@ struct wisp {
     wisp__peers    peers;
     wisp__events   events;
     wisp__calls    calls;
-    wisp__sender   sender;
     wisp__policy   policy;
     wisp__hooks    hooks;
     wisp__group_set groups;
@@ -20666,8 +20657,7 @@ static void wisp__count_queued(const wisp__remote *remote, int change) {
 }
 
 /* Takes a message off a route's queue; its reference passes to the caller. */
-static wisp__message *wisp__unqueue(wisp__sender *sender, wisp__session *s, int index,
-                                    wisp__entry *entry) {
+static wisp__message *wisp__unqueue(wisp *w, wisp__session *s, int index, wisp__entry *entry) {
     wisp__peer_remote *peer_remote = &s->peer_remotes[index];
     wisp__message *m = entry->message;
     if (entry->next) entry->next->before = entry->before;
@@ -20677,8 +20667,8 @@ static wisp__message *wisp__unqueue(wisp__sender *sender, wisp__session *s, int 
     s->queued--;
     s->queued_bytes -= wisp__message_weight(m);
     if (m->delivery != WISP_RELIABLE) s->loose_bytes -= m->size;
-    wisp__count_queued(sender->registry->remotes[m->remote], -1);
-    wisp__chunk_give(sender->base, sender->chunks, entry, sizeof *entry);
+    wisp__count_queued(w->registry.remotes[m->remote], -1);
+    wisp__chunk_give(&w->base, &w->chunks, entry, sizeof *entry);
     for (int i = 0; !peer_remote->first && i < s->active_count; i++) {
         if (s->active[i] != index) continue;
         s->active[i] = s->active[--s->active_count];
@@ -20688,8 +20678,8 @@ static wisp__message *wisp__unqueue(wisp__sender *sender, wisp__session *s, int 
     return m;
 }
 
-static wisp__message *wisp__dequeue(wisp__sender *sender, wisp__session *s, int index) {
-    return wisp__unqueue(sender, s, index, s->peer_remotes[index].first);
+static wisp__message *wisp__dequeue(wisp *w, wisp__session *s, int index) {
+    return wisp__unqueue(w, s, index, s->peer_remotes[index].first);
 }
 
 /* What waits together: a channel, or all that is not reliable. */
@@ -20701,22 +20691,20 @@ static double wisp__urgency(const wisp__registry *registry, const wisp__message 
     return (double)registry->remotes[m->remote]->now.batch_priority + WISP__AGING * m->time;
 }
 
-static void wisp__count_over_budget(wisp__sender *sender, wisp__session *s,
-                                    const wisp__message *m) {
+static void wisp__count_over_budget(wisp *w, wisp__session *s, const wisp__message *m) {
     s->peer.stats.over_budget++;
-    sender->registry->remotes[m->remote]->stats.over_budget++;
-    wisp__drop(sender->registry, sender->registry->remotes[m->remote], s, WISP_DROP_BUDGET);
+    w->registry.remotes[m->remote]->stats.over_budget++;
+    wisp__drop(&w->registry, w->registry.remotes[m->remote], s, WISP_DROP_BUDGET);
 }
 
 /* The queue whose last message, the least urgent of its name, is not reliable and less urgent than
    `m`; -1: none. */
-static int wisp__least_urgent(const wisp__sender *sender, const wisp__session *s,
-                              const wisp__message *m) {
-    double least = wisp__urgency(sender->registry, m);
+static int wisp__least_urgent(const wisp *w, const wisp__session *s, const wisp__message *m) {
+    double least = wisp__urgency(&w->registry, m);
     int index = -1;
     for (int i = 0; i < s->active_count; i++) {
         const wisp__message *last = s->peer_remotes[s->active[i]].last->message;
-        double urgency = wisp__urgency(sender->registry, last);
+        double urgency = wisp__urgency(&w->registry, last);
         if (last->delivery == WISP_RELIABLE || urgency <= least) continue;
         least = urgency;
         index = s->active[i];
@@ -20726,24 +20714,24 @@ static int wisp__least_urgent(const wisp__sender *sender, const wisp__session *s
 
 /* Of what is not reliable and waits for the budget, only so much is kept: what is less urgent than
    `m` goes. false: `m` itself is. */
-static bool wisp__make_place(wisp__sender *sender, wisp__session *s, const wisp__message *m) {
-    double most = wisp__policy_waiting(sender->policy, &s->spending, sender->peers->joined,
-                                       sender->base->mtu, sender->base->time);
+static bool wisp__make_place(wisp *w, wisp__session *s, const wisp__message *m) {
+    double most = wisp__policy_waiting(&w->policy, &s->spending, w->peers.joined,
+                                       w->base.mtu, w->base.time);
     while (s->loose_bytes + m->size > most) {
-        int index = wisp__least_urgent(sender, s, m);
+        int index = wisp__least_urgent(w, s, m);
         wisp__message *least;
         if (index < 0) return false;
-        least = wisp__unqueue(sender, s, index, s->peer_remotes[index].last);
-        wisp__count_over_budget(sender, s, least);
+        least = wisp__unqueue(w, s, index, s->peer_remotes[index].last);
+        wisp__count_over_budget(w, s, least);
         if (least->baseline >= 0)
             wisp__baseline_told(&s->told, least->baseline, least->value, false);
-        wisp__message_release(sender->base, sender->chunks, least);
+        wisp__message_release(&w->base, &w->chunks, least);
     }
     return true;
 }
 
-static wisp_result wisp__enqueue(wisp__sender *sender, wisp__session *s, wisp__message *m) {
-    wisp__base *base = sender->base;
+static wisp_result wisp__enqueue(wisp *w, wisp__session *s, wisp__message *m) {
+    wisp__base *base = &w->base;
     wisp__peer_remote *peer_remote =
         wisp__peer_remote_of(base, s, wisp__max_int(m->remote, m->encoding));
     wisp__entry *entry;
@@ -20755,19 +20743,19 @@ static wisp_result wisp__enqueue(wisp__sender *sender, wisp__session *s, wisp__m
         if (!s->peer.stats.messages_refused++)
             wisp__log(base, WISP_LOG_WARNING, WISP_E_QUEUE_FULL, "send queue is full: send less, "
                       "or raise desc.limits.queue_messages and queue_bytes");
-        wisp__drop(sender->registry, sender->registry->remotes[m->remote], s, WISP_DROP_QUEUE_FULL);
+        wisp__drop(&w->registry, w->registry.remotes[m->remote], s, WISP_DROP_QUEUE_FULL);
         return WISP_E_QUEUE_FULL;
     }
-    if (m->delivery != WISP_RELIABLE && wisp__policy_limits(sender->policy) &&
-        !wisp__make_place(sender, s, m)) {
-        wisp__count_over_budget(sender, s, m);
+    if (m->delivery != WISP_RELIABLE && wisp__policy_limits(&w->policy) &&
+        !wisp__make_place(w, s, m)) {
+        wisp__count_over_budget(w, s, m);
         return WISP_E_BUDGET;
     }
     if (s->active_count == s->active_room &&
         wisp__grow(base, (void **)&s->active, &s->active_room, s->active_count + 1, 1 << 15,
                    sizeof *s->active))
         return WISP_E_MEMORY;
-    entry = (wisp__entry *)wisp__chunk_take(base, sender->chunks, sizeof *entry);
+    entry = (wisp__entry *)wisp__chunk_take(base, &w->chunks, sizeof *entry);
     if (!entry) return WISP_E_MEMORY;
     entry->next = NULL;
     entry->before = peer_remote->last;
@@ -20781,22 +20769,21 @@ static wisp_result wisp__enqueue(wisp__sender *sender, wisp__session *s, wisp__m
     s->queued++;
     s->queued_bytes += bytes;
     if (m->delivery != WISP_RELIABLE) s->loose_bytes += m->size;
-    wisp__count_queued(sender->registry->remotes[m->remote], 1);
-    wisp__peers_mark(sender->peers, &s->peer);
+    wisp__count_queued(w->registry.remotes[m->remote], 1);
+    wisp__peers_mark(&w->peers, &s->peer);
     return WISP_OK;
 }
 
 /* The route whose first message goes next: lowest priority number, then fired first. -1: none.
    `only` >= 0 looks at that route alone; `blocked` marks lines that wait. */
-static int wisp__queue_pick(const wisp__sender *sender, const wisp__session *s, int only,
-                            uint32_t blocked) {
+static int wisp__queue_pick(const wisp *w, const wisp__session *s, int only, uint32_t blocked) {
     int best = -1;
     double best_key = 0;
     uint64_t best_order = 0;
     for (int i = 0; i < s->active_count; i++) {
         int index = s->active[i];
         const wisp__message *m = s->peer_remotes[index].first->message;
-        double key = wisp__urgency(sender->registry, m);
+        double key = wisp__urgency(&w->registry, m);
         if (only >= 0 && index != only) continue;
         if (blocked >> wisp__line_of(m) & 1) continue;
         if (best >= 0 && (key > best_key || (key >= best_key && m->order > best_order))) continue;
@@ -20841,7 +20828,7 @@ enum { WISP__PACKET_VALUES = 8192, WISP__PACKET_RAW = 64 << 10, WISP__PACKET_MES
 
 /* A packet being filled. */
 typedef struct wisp__packet_writer {
-    wisp__sender        *sender;
+    wisp                *w;
     wisp__session       *session;
     wisp__writer         to;
     uint8_t             *packet;
@@ -20892,8 +20879,7 @@ static bool wisp__fill_done(wisp__packet_writer *f, int64_t at) {
 
 /* Is there memory to note what the next record carries, and an announcement before it? */
 static bool wisp__fill_may(wisp__packet_writer *f) {
-    return f->sender->base->reliable ||
-           wisp__flow_reserve_refs(f->sender->base, &f->session->peer.flow, 2);
+    return f->w->base.reliable || wisp__flow_reserve_refs(&f->w->base, &f->session->peer.flow, 2);
 }
 
 static inline void wisp__fill_carry(wisp__packet_writer *f, wisp__frame kind, int channel,
@@ -20903,7 +20889,7 @@ static inline void wisp__fill_carry(wisp__packet_writer *f, wisp__frame kind, in
     ref.channel = (uint8_t)channel;
     ref.count = 1;
     ref.number = number;
-    if (!f->sender->base->reliable)
+    if (!f->w->base.reliable)
         wisp__flow_carry(&f->session->peer.flow, f->first_ref, ref);
 }
 
@@ -20971,8 +20957,7 @@ static bool wisp__put_alike(wisp__packet_writer *f, const wisp__message *m) {
         p->shape_bits != m->shape_bits || !wisp__same_bits(p->bytes, m->bytes, m->shape_bits))
         return false;
     if (p->data_bits == m->data_bits && f->run < 4096 &&
-        wisp__same_bits(p->bytes + p->data_at, m->bytes + m->data_at,
-                        m->data_bits)) {
+        wisp__same_bits(p->bytes + p->data_at, m->bytes + m->data_at, m->data_bits)) {
         f->run++;
         return true;
     }
@@ -21008,8 +20993,8 @@ static void wisp__put_announcement(wisp__writer *to, wisp__remote *entry) {
 }
 
 static bool wisp__fill_announcement(wisp__packet_writer *f, int index) {
-    wisp__remote *remote = f->sender->registry->remotes[index];
-    wisp__peer_remote *peer_remote = wisp__peer_remote_of(f->sender->base, f->session, index);
+    wisp__remote *remote = f->w->registry.remotes[index];
+    wisp__peer_remote *peer_remote = wisp__peer_remote_of(&f->w->base, f->session, index);
     int64_t at;
     if (!peer_remote || !wisp__fill_may(f)) return false;
     wisp__fill_run(f);
@@ -21018,7 +21003,7 @@ static bool wisp__fill_announcement(wisp__packet_writer *f, int index) {
     wisp__put_announcement(&f->to, remote);
     if (!wisp__fill_done(f, at)) return false;
     wisp__fill_carry(f, WISP__FRAME_ANNOUNCE, 0, (uint32_t)index);
-    peer_remote->known = f->sender->base->reliable ? WISP__HEARD : WISP__TOLD;
+    peer_remote->known = f->w->base.reliable ? WISP__HEARD : WISP__TOLD;
     peer_remote->told_in = (uint32_t)f->session->peer.flow.next;
     return true;
 }
@@ -21027,16 +21012,16 @@ static bool wisp__fill_announcement(wisp__packet_writer *f, int index) {
    are too large for one packet the announcement goes alone, and the message waits for its ack. */
 static inline wisp__fit wisp__fill_introduce(wisp__packet_writer *f, const wisp__message *m,
                                              int bytes) {
-    wisp__peer_remote *peer_remote = wisp__peer_remote_of(f->sender->base, f->session, m->encoding);
-    const wisp__remote *entry = f->sender->registry->remotes[m->encoding];
+    wisp__peer_remote *peer_remote = wisp__peer_remote_of(&f->w->base, f->session, m->encoding);
+    const wisp__remote *entry = f->w->registry.remotes[m->encoding];
     uint64_t packet = f->session->peer.flow.next;
     bool beside;
     if (!peer_remote) return WISP__WAITS;
     if (m->type == WISP__REPLY || m->type == WISP__ANNOUNCEMENT ||
         peer_remote->known >= WISP__HEARD)
         return WISP__FITS;
-    if (wisp__announced_apart(f->sender->base, entry)) return WISP__WAITS;
-    beside = bytes + wisp__announcement_bytes(entry) <= wisp__piece_bytes(f->sender->base);
+    if (wisp__announced_apart(&f->w->base, entry)) return WISP__WAITS;
+    beside = bytes + wisp__announcement_bytes(entry) <= wisp__piece_bytes(&f->w->base);
     if (peer_remote->known == WISP__TOLD && !beside) return WISP__WAITS;
     if (peer_remote->known == WISP__TOLD && peer_remote->told_in == (uint32_t)packet)
         return WISP__FITS;
@@ -21080,7 +21065,7 @@ static wisp__fit wisp__fill_message(wisp__packet_writer *f, const wisp__message 
     f->channel = m->channel;
     f->sequence = sequence + 1;
     f->previous = bound && m->type == WISP__EVENT ? m : NULL;
-    if (f->run <= run || f->sender->registry->remotes[m->encoding]->encoding.delta) {
+    if (f->run <= run || f->w->registry.remotes[m->encoding]->encoding.delta) {
         f->values += m->values;
         f->raw += m->raw;
     } else {
@@ -21151,12 +21136,12 @@ static wisp__fit wisp__fill_controls(wisp__packet_writer *f) {
         memmove(s->controls, s->controls + done, (size_t)s->control_count * sizeof *s->controls);
         return WISP__FULL;
     }
-    for (; s->untold < f->sender->registry->count; s->untold++) {
-        wisp__peer_remote *peer_remote = wisp__peer_remote_of(f->sender->base, s, s->untold);
-        const wisp__remote *entry = f->sender->registry->remotes[s->untold];
+    for (; s->untold < f->w->registry.count; s->untold++) {
+        wisp__peer_remote *peer_remote = wisp__peer_remote_of(&f->w->base, s, s->untold);
+        const wisp__remote *entry = f->w->registry.remotes[s->untold];
         if (!peer_remote) return WISP__FULL;
         if (entry->main->newest != entry->index || entry->lent) continue;
-        if (wisp__announced_apart(f->sender->base, entry)) continue;
+        if (wisp__announced_apart(&f->w->base, entry)) continue;
         if (peer_remote->known == WISP__UNTOLD && !wisp__fill_announcement(f, s->untold))
             return WISP__FULL;
     }
@@ -21190,7 +21175,7 @@ static wisp__fit wisp__fill_lost(wisp__packet_writer *f) {
 static bool wisp__window_open(const wisp__packet_writer *f, const wisp__channel_out *out,
                               int size) {
     const wisp__peer *peer = &f->session->peer;
-    if (f->sender->base->reliable) return true;
+    if (f->w->base.reliable) return true;
     if (out->next - out->base >= peer->window_items) return false;
     return peer->window_used == 0 ||
            wisp__buffered_bytes(size) <= peer->window_bytes - peer->window_used;
@@ -21200,12 +21185,12 @@ static bool wisp__window_open(const wisp__packet_writer *f, const wisp__channel_
 static wisp__fit wisp__fill_first(wisp__packet_writer *f, wisp__channel_out *out, wisp__item item) {
     wisp__fit fit;
     uint32_t sequence = out->next;
-    if (f->sender->base->reliable) {
+    if (f->w->base.reliable) {
         fit = wisp__fill_item(f, &item, sequence);
         if (fit == WISP__FITS) out->base = out->lost_from = ++out->next;
         return fit;
     }
-    if (wisp__channel_push(f->sender->base, out, item)) return WISP__WAITS;
+    if (wisp__channel_push(&f->w->base, out, item)) return WISP__WAITS;
     fit = wisp__fill_item(f, &item, sequence);
     if (fit != WISP__FITS) {
         item.message->references--;
@@ -21225,14 +21210,14 @@ static wisp__fit wisp__fill_cutting(wisp__packet_writer *f, int channel, uint32_
         memset(&item, 0, sizeof item);
         item.message = out->cutting;
         item.offset = out->cut;
-        item.size = wisp__min_int(wisp__piece_bytes(f->sender->base), total - out->cut);
+        item.size = wisp__min_int(wisp__piece_bytes(&f->w->base), total - out->cut);
         *blocked |= 1u << channel;
         if (!wisp__window_open(f, out, item.size)) return WISP__FITS;
         fit = wisp__fill_first(f, out, item);
         if (fit != WISP__FITS) return fit == WISP__WAITS ? WISP__FITS : fit;
         out->cut += item.size;
         if (out->cut < total) continue;
-        wisp__message_release(f->sender->base, f->sender->chunks, out->cutting);
+        wisp__message_release(&f->w->base, &f->w->chunks, out->cutting);
         out->cutting = NULL;
         *blocked &= ~(1u << channel);
     }
@@ -21240,11 +21225,10 @@ static wisp__fit wisp__fill_cutting(wisp__packet_writer *f, int channel, uint32_
 }
 
 /* The same message as one record in bytes, to be cut. NULL: no memory. */
-static wisp__message *wisp__message_whole(wisp__sender *sender, const wisp__message *m,
-                                          uint32_t floor) {
+static wisp__message *wisp__message_whole(wisp *w, const wisp__message *m, uint32_t floor) {
     int bytes = m->size + 32;
     size_t chunk = sizeof *m + (size_t)bytes + WISP__SLACK;
-    wisp__message *whole = (wisp__message *)wisp__chunk_take(sender->base, sender->chunks, chunk);
+    wisp__message *whole = (wisp__message *)wisp__chunk_take(&w->base, &w->chunks, chunk);
     wisp__writer to;
     if (!whole) return NULL;
     *whole = *m;
@@ -21259,19 +21243,19 @@ static wisp__message *wisp__message_whole(wisp__sender *sender, const wisp__mess
 
 /* Puts an announcement that is too large for a packet ahead of the first message of its form. It
    goes reliably, in fragments; the messages wait until it is answered. */
-static wisp__message *wisp__queue_announcement(wisp__sender *sender, wisp__session *s,
+static wisp__message *wisp__queue_announcement(wisp *w, wisp__session *s,
                                                const wisp__message *first) {
-    wisp__remote *entry = sender->registry->remotes[first->encoding];
-    wisp__base *base = sender->base;
+    wisp__remote *entry = w->registry.remotes[first->encoding];
+    wisp__base *base = &w->base;
     size_t bytes = (size_t)wisp__announcement_bytes(entry);
     size_t chunk = sizeof(wisp__message) + bytes + WISP__SLACK;
-    wisp__message *m = (wisp__message *)wisp__chunk_take(base, sender->chunks, chunk);
-    wisp__entry *place = (wisp__entry *)wisp__chunk_take(base, sender->chunks, sizeof *place);
+    wisp__message *m = (wisp__message *)wisp__chunk_take(base, &w->chunks, chunk);
+    wisp__entry *place = (wisp__entry *)wisp__chunk_take(base, &w->chunks, sizeof *place);
     wisp__peer_remote *peer_remote = &s->peer_remotes[first->remote];
     wisp__writer to;
     if (!m || !place) {
-        wisp__chunk_give(base, sender->chunks, m, chunk);
-        wisp__chunk_give(base, sender->chunks, place, sizeof *place);
+        wisp__chunk_give(base, &w->chunks, m, chunk);
+        wisp__chunk_give(base, &w->chunks, place, sizeof *place);
         return NULL;
     }
     *m = *first;
@@ -21295,32 +21279,32 @@ static wisp__message *wisp__queue_announcement(wisp__sender *sender, wisp__sessi
 }
 
 static wisp__fit wisp__fill_queued(wisp__packet_writer *f, int index, uint32_t *blocked) {
-    wisp__sender *sender = f->sender;
+    wisp *w = f->w;
     wisp__session *s = f->session;
     wisp__message *m = s->peer_remotes[index].first->message;
-    wisp__remote *remote = sender->registry->remotes[index];
+    wisp__remote *remote = w->registry.remotes[index];
     wisp__fit fit;
     if (m->type != WISP__REPLY && s->peer_remotes[m->encoding].known == WISP__UNTOLD &&
-        wisp__announced_apart(sender->base, sender->registry->remotes[m->encoding]))
-        m = wisp__queue_announcement(sender, s, m);
+        wisp__announced_apart(&w->base, w->registry.remotes[m->encoding]))
+        m = wisp__queue_announcement(w, s, m);
     if (!m) return WISP__WAITS;
     if (s->peer_remotes[m->encoding].known == WISP__UNKNOWN && m->type != WISP__REPLY) {
         remote->stats.undeliverable++;
         s->peer.stats.messages_abandoned++;
-        wisp__drop(sender->registry, remote, s, WISP_DROP_NO_REMOTE);
-        wisp__message_release(sender->base, sender->chunks, wisp__dequeue(sender, s, index));
+        wisp__drop(&w->registry, remote, s, WISP_DROP_NO_REMOTE);
+        wisp__message_release(&w->base, &w->chunks, wisp__dequeue(w, s, index));
         return WISP__FITS;
     }
     if (m->delivery == WISP_RELIABLE) {
-        wisp__channel *channel = wisp__peer_channel(sender->base, &s->peer, m->channel);
+        wisp__channel *channel = wisp__peer_channel(&w->base, &s->peer, m->channel);
         wisp__item item;
         memset(&item, 0, sizeof item);
         item.message = m;
         item.offset = -1;
         item.size = m->size;
         if (!channel || !wisp__window_open(f, &channel->out, item.size)) return WISP__WAITS;
-        if (m->size > wisp__piece_bytes(sender->base) || m->type == WISP__ANNOUNCEMENT) {
-            channel->out.cutting = wisp__message_whole(sender, m, s->call_floor);
+        if (m->size > wisp__piece_bytes(&w->base) || m->type == WISP__ANNOUNCEMENT) {
+            channel->out.cutting = wisp__message_whole(w, m, s->call_floor);
             channel->out.cut = 0;
             if (!channel->out.cutting) return WISP__WAITS;
             fit = WISP__FITS;
@@ -21339,15 +21323,15 @@ static wisp__fit wisp__fill_queued(wisp__packet_writer *f, int index, uint32_t *
         remote->stats.messages_sent++;
         remote->stats.bits_sent += (uint64_t)(m->shape_bits + m->data_bits);
         s->peer.stats.messages_sent++;
-        sender->base->stats.messages_sent++;
-        if (sender->registry->meters) wisp__count_sent(remote, s, m);
+        w->base.stats.messages_sent++;
+        if (w->registry.meters) wisp__count_sent(remote, s, m);
     }
     if (f->kept && f->previous == f->kept) {        /* nothing was written of this message yet */
         wisp__fill_run(f);
         f->previous = NULL;
     }
-    if (f->kept) wisp__message_release(sender->base, sender->chunks, f->kept);
-    f->kept = wisp__dequeue(sender, s, index);
+    if (f->kept) wisp__message_release(&w->base, &w->chunks, f->kept);
+    f->kept = wisp__dequeue(w, s, index);
     return m->delivery == WISP_RELIABLE && s->peer.channels[m->channel]->out.cutting
                ? wisp__fill_cutting(f, m->channel, blocked) : WISP__FITS;
 }
@@ -21360,8 +21344,7 @@ static wisp__fit wisp__fill(wisp__packet_writer *f, int only) {
     if (fit == WISP__FITS && only < 0) fit = wisp__fill_lost(f);
     for (int c = 0; c < f->session->peer.lane_end && fit == WISP__FITS; c++)
         if (f->session->peer.channels[c]) fit = wisp__fill_cutting(f, c, &blocked);
-    while (fit == WISP__FITS &&
-           (index = wisp__queue_pick(f->sender, f->session, only, blocked)) >= 0) {
+    while (fit == WISP__FITS && (index = wisp__queue_pick(f->w, f->session, only, blocked)) >= 0) {
         int line = wisp__line_of(f->session->peer_remotes[index].first->message);
         fit = wisp__fill_queued(f, index, &blocked);
         if (fit != WISP__WAITS) continue;
@@ -21373,28 +21356,28 @@ static wisp__fit wisp__fill(wisp__packet_writer *f, int only) {
 
 /* --- packets --- */
 
-static void wisp__packet_begin(wisp__packet_writer *f, wisp__sender *sender, wisp__session *s) {
+static void wisp__packet_begin(wisp__packet_writer *f, wisp *w, wisp__session *s) {
     wisp__flow *flow = &s->peer.flow;
     memset(f, 0, sizeof *f);
-    f->sender = sender;
+    f->w = w;
     f->session = s;
-    f->packet = wisp__post_buffer(sender->peers);
-    f->head = wisp__packet_head(sender->base);
+    f->packet = wisp__post_buffer(&w->peers);
+    f->head = wisp__packet_head(&w->base);
     f->packet[0] = WISP__FLAG_SESSION;
-    f->to = wisp__writer_on(f->packet + f->head, sender->base->mtu - f->head);
+    f->to = wisp__writer_on(f->packet + f->head, w->base.mtu - f->head);
     f->to.end -= WISP__RUN_BITS;
     f->first_ref = flow->ref_next;
-    if (!sender->base->reliable && flow->unacked && wisp__flow_acks_fit(flow, WISP__ACK_BYTES))
-        f->acks = wisp__flow_put_acks(flow, &f->to, sender->base->time, WISP__ACK_BYTES);
+    if (!w->base.reliable && flow->unacked && wisp__flow_acks_fit(flow, WISP__ACK_BYTES))
+        f->acks = wisp__flow_put_acks(flow, &f->to, w->base.time, WISP__ACK_BYTES);
     if (f->acks) f->packet[0] |= WISP__FLAG_ACKS;
 }
 
 /* Compresses the body where that pays; its new size. */
 static int wisp__packet_compress(wisp__packet_writer *f, int size) {
-    wisp__registry *registry = f->sender->registry;
+    wisp__registry *registry = &f->w->registry;
     wisp__peer *peer = &f->session->peer;
     wisp__compress_stream *stream = &registry->batches;
-    uint8_t *body = f->packet + f->head, *packed = wisp__post_spare(f->sender->peers);
+    uint8_t *body = f->packet + f->head, *packed = wisp__post_spare(&f->w->peers);
     int head = stream->dictionary ? 5 : 3, method, bytes;
     unsigned methods;
     if (stream->mode <= WISP_COMPRESSION_NONE || size <= 16) return size;
@@ -21432,7 +21415,7 @@ static void wisp__reader_pays(const wisp__packet_writer *f, int bytes) {
 }
 
 static void wisp__packet_end(wisp__packet_writer *f) {
-    wisp__peers *peers = f->sender->peers;
+    wisp__peers *peers = &f->w->peers;
     wisp__peer *peer = &f->session->peer;
     wisp__flow *flow = &peer->flow;
     uint64_t number;
@@ -21441,13 +21424,13 @@ static void wisp__packet_end(wisp__packet_writer *f) {
     f->to.end += WISP__RUN_BITS;
     wisp__put_align(&f->to);
     size = f->head + wisp__packet_compress(f, (int)(f->to.at / 8));
-    number = f->sender->base->reliable ? ++peer->sent_in_order : flow->next;
-    wisp__packet_close(f->sender->base, &peer->seal, !peer->joiner, peer->connection, number,
+    number = f->w->base.reliable ? ++peer->sent_in_order : flow->next;
+    wisp__packet_close(&f->w->base, &peer->seal, !peer->joiner, peer->connection, number,
                        f->packet, size);
-    if (f->sender->base->reliable) {
+    if (f->w->base.reliable) {
         flow->next = number;
     } else {
-        if (f->eliciting) wisp__flow_track(flow, f->sender->base->time, size, f->first_ref);
+        if (f->eliciting) wisp__flow_track(flow, f->w->base.time, size, f->first_ref);
         flow->acks_alone = f->eliciting ? 0 : flow->acks_alone + 1;
         flow->next++;
         wisp__flow_skip(flow, &peers->secret);
@@ -21455,19 +21438,17 @@ static void wisp__packet_end(wisp__packet_writer *f) {
     peer->stats.packets_sent++;
     peer->stats.bytes_sent += (uint64_t)size;
     wisp__reader_pays(f, size);
-    wisp__policy_sent(f->sender->policy, &f->session->spending, peers->joined, size,
-                      f->sender->base->time);
-    peer->spoke = f->sender->base->time;
+    wisp__policy_sent(&f->w->policy, &f->session->spending, peers->joined, size, f->w->base.time);
+    peer->spoke = f->w->base.time;
     wisp__post_add(peers, &peer->addr, peer, f->packet, size);
 }
 
-static void wisp__send_acks(wisp__sender *sender, wisp__session *s) {
+static void wisp__send_acks(wisp *w, wisp__session *s) {
     wisp__packet_writer f;
     if (!wisp__flow_may_number(&s->peer.flow)) return;
-    wisp__packet_begin(&f, sender, s);
+    wisp__packet_begin(&f, w, s);
     if (!f.acks && s->peer.flow.unacked)
-        f.acks = wisp__flow_put_acks(&s->peer.flow, &f.to, sender->base->time,
-                                     sender->base->mtu - 32);
+        f.acks = wisp__flow_put_acks(&s->peer.flow, &f.to, w->base.time, w->base.mtu - 32);
     if (!f.acks) return;
     f.packet[0] |= WISP__FLAG_ACKS;
     wisp__packet_end(&f);
@@ -21475,10 +21456,10 @@ static void wisp__send_acks(wisp__sender *sender, wisp__session *s) {
 }
 
 /* A ping by itself: no budget holds it back, else a debt could outlast the timeout. */
-static void wisp__send_ping(wisp__sender *sender, wisp__session *s) {
+static void wisp__send_ping(wisp *w, wisp__session *s) {
     wisp__packet_writer f;
-    if (!sender->base->reliable && !wisp__flow_may_send(sender->base, &s->peer.flow)) return;
-    wisp__packet_begin(&f, sender, s);
+    if (!w->base.reliable && !wisp__flow_may_send(&w->base, &s->peer.flow)) return;
+    wisp__packet_begin(&f, w, s);
     wisp__put_control(&f.to, WISP__FRAME_PING);
     f.eliciting = true;
     s->ping = false;
@@ -21493,55 +21474,53 @@ static bool wisp__has_lost(const wisp__session *s) {
     return false;
 }
 
-static bool wisp__wants_to_send(const wisp__sender *sender, const wisp__session *s) {
-    return s->queued || s->control_count || s->ping || s->untold < sender->registry->count ||
+static bool wisp__wants_to_send(const wisp *w, const wisp__session *s) {
+    return s->queued || s->control_count || s->ping || s->untold < w->registry.count ||
            wisp__has_lost(s);
 }
 
-static bool wisp__may_send(wisp__sender *sender, wisp__session *s) {
+static bool wisp__may_send(wisp *w, wisp__session *s) {
     if (s->peer.stuck_first && !s->peer.ending) return false;
-    if (!wisp__reader_can_pay(sender->base, s) && !s->peer.ending) return false;
-    if (!wisp__policy_may_send(sender->policy, &s->spending, sender->peers->joined,
-                               sender->base->time))
+    if (!wisp__reader_can_pay(&w->base, s) && !s->peer.ending) return false;
+    if (!wisp__policy_may_send(&w->policy, &s->spending, w->peers.joined, w->base.time))
         return false;
-    return sender->base->reliable || wisp__flow_may_send(sender->base, &s->peer.flow);
+    return w->base.reliable || wisp__flow_may_send(&w->base, &s->peer.flow);
 }
 
 /* Sends what waits for a peer, as far as congestion lets. `only` >= 0: one remote alone.
    true: nothing is left that an ack would not call for. */
-static bool wisp__flush(wisp__sender *sender, wisp__session *s, int only) {
+static bool wisp__flush(wisp *w, wisp__session *s, int only) {
     wisp__flow *flow = &s->peer.flow;
     bool acked;
     if (s->peer.state != WISP__JOINED) return true;
     if (s->spending) s->spending->held_back = false;
-    wisp__flow_pace(sender->base, flow, sender->base->time);
-    while (wisp__wants_to_send(sender, s) && wisp__may_send(sender, s)) {
+    wisp__flow_pace(&w->base, flow, w->base.time);
+    while (wisp__wants_to_send(w, s) && wisp__may_send(w, s)) {
         wisp__packet_writer f;
         wisp__fit fit;
-        wisp__packet_begin(&f, sender, s);
+        wisp__packet_begin(&f, w, s);
         fit = wisp__fill(&f, only);
         if (f.eliciting || f.acks) wisp__packet_end(&f);
-        if (f.kept) wisp__message_release(sender->base, sender->chunks, f.kept);
+        if (f.kept) wisp__message_release(&w->base, &w->chunks, f.kept);
         if (fit != WISP__FULL || !f.eliciting) break;
     }
-    if (s->spending && s->spending->held_back && s->ping) wisp__send_ping(sender, s);
-    if (!sender->base->reliable && wisp__flow_must_ack(flow, sender->base->time))
-        wisp__send_acks(sender, s);
-    wisp__peer_timer(sender->peers, &s->peer);
-    acked = !sender->base->reliable && flow->in_flight > 0 && flow->pace_tokens > 0 &&
-            !(s->spending && s->spending->held_back) &&
-            s->reader >= WISP__EARN_NEEDED;
-    return !s->peer.stuck_first && (acked || !wisp__wants_to_send(sender, s));
+    if (s->spending && s->spending->held_back && s->ping) wisp__send_ping(w, s);
+    if (!w->base.reliable && wisp__flow_must_ack(flow, w->base.time))
+        wisp__send_acks(w, s);
+    wisp__peer_timer(&w->peers, &s->peer);
+    acked = !w->base.reliable && flow->in_flight > 0 && flow->pace_tokens > 0 &&
+            !(s->spending && s->spending->held_back) && s->reader >= WISP__EARN_NEEDED;
+    return !s->peer.stuck_first && (acked || !wisp__wants_to_send(w, s));
 }
 
 static void wisp__fate_told(void *owner, const wisp__ref *ref, bool arrived) {
     wisp__fate *fate = (wisp__fate *)owner;
     wisp__session *s = fate->session;
     wisp__peer *peer = &s->peer;
-    wisp__sender *sender = fate->sender;
+    wisp *w = fate->w;
     if (ref->kind == WISP__FRAME_EVENT) {
         wisp__channel_out *out = &peer->channels[ref->channel]->out;
-        peer->window_used -= wisp__channel_told(sender->base, sender->chunks, out, ref->number,
+        peer->window_used -= wisp__channel_told(&w->base, &w->chunks, out, ref->number,
                                                 ref->count, arrived);
     }
     for (uint32_t i = 0; i < ref->count && ref->kind != WISP__FRAME_EVENT; i++) {
@@ -21555,16 +21534,16 @@ static void wisp__fate_told(void *owner, const wisp__ref *ref, bool arrived) {
             peer_remote->known = arrived ? WISP__HEARD : WISP__UNTOLD;
             if (!arrived) s->untold = wisp__min_int(s->untold, number);
         } else if (!arrived) {
-            wisp__control_add(sender->base, s, ref->kind, number);
+            wisp__control_add(&w->base, s, ref->kind, number);
         }
     }
-    if (!arrived) wisp__peers_mark(sender->peers, peer);
+    if (!arrived) wisp__peers_mark(&w->peers, peer);
 }
 
-static void wisp__send_leave(wisp__sender *sender, wisp__session *s) {
+static void wisp__send_leave(wisp *w, wisp__session *s) {
     wisp__packet_writer f;
     int length = (int)strlen(s->peer.reason);
-    wisp__packet_begin(&f, sender, s);
+    wisp__packet_begin(&f, w, s);
     wisp__put_control(&f.to, WISP__FRAME_LEAVE);
     wisp__put(&f.to, (uint16_t)s->peer.result, 16);
     wisp__put_length(&f.to, (uint64_t)length);
@@ -21573,25 +21552,24 @@ static void wisp__send_leave(wisp__sender *sender, wisp__session *s) {
 }
 
 /* Lets go of everything a session has queued. */
-static void wisp__session_free(wisp__sender *sender, wisp__session *s) {
-    wisp__base *base = sender->base;
+static void wisp__session_free(wisp *w, wisp__session *s) {
+    wisp__base *base = &w->base;
     while (s->active_count) {
-        const wisp__registry *registry = sender->registry;
-        wisp__drop(registry, registry->remotes[s->active[0]], s, WISP_DROP_ABANDONED);
-        wisp__message_release(base, sender->chunks, wisp__dequeue(sender, s, s->active[0]));
+        wisp__drop(&w->registry, w->registry.remotes[s->active[0]], s, WISP_DROP_ABANDONED);
+        wisp__message_release(base, &w->chunks, wisp__dequeue(w, s, s->active[0]));
         s->peer.stats.messages_abandoned++;
     }
-    wisp__baselines_free(base, sender->chunks, &s->told);
-    wisp__baselines_free(base, sender->chunks, &s->heard);
-    s->peer.stats.messages_abandoned += (uint64_t)wisp__peer_abandon(sender->peers, &s->peer);
+    wisp__baselines_free(base, &w->chunks, &s->told);
+    wisp__baselines_free(base, &w->chunks, &s->heard);
+    s->peer.stats.messages_abandoned += (uint64_t)wisp__peer_abandon(&w->peers, &s->peer);
     base->stats.messages_abandoned += s->peer.stats.messages_abandoned;
     wisp__free(base, s->peer_remotes, (size_t)s->peer_remote_room * sizeof *s->peer_remotes);
     for (int i = 0; i < s->their_room; i++) {
         wisp__encoding *encoding = s->theirs[i].encoding;
         if (s->theirs[i].remote)
-            sender->registry->remotes[s->theirs[i].remote - 1]->announced--;
+            w->registry.remotes[s->theirs[i].remote - 1]->announced--;
         if (!encoding) continue;
-        wisp__described_release(&sender->registry->schemas, encoding->described);
+        wisp__described_release(&w->registry.schemas, encoding->described);
         wisp__free(base, encoding, sizeof *encoding);
     }
     wisp__free(base, s->theirs, (size_t)s->their_room * sizeof *s->theirs);
@@ -22896,14 +22874,14 @@ static void wisp__end(wisp *w, wisp__session *s, wisp_result result, const char 
     if (peer->told || asked || (peer->asked && !joined))
         wisp__tell(w, s, WISP__ON_LEFT, result, text);
     peer->ending = joined && tell && w->base.reliable;
-    if (joined && tell) wisp__flush(&w->sender, s, -1);
+    if (joined && tell) wisp__flush(w, s, -1);
     wisp__held_leave(w, s);
     wisp__groups_leave(&w->groups, s);
     wisp__calls_leave(&w->calls, s);
-    wisp__session_free(&w->sender, s);
+    wisp__session_free(w, s);
     peer->state = joined && tell ? WISP__LEAVING : WISP__GONE;
     peer->tries = 0;
-    if (peer->state == WISP__LEAVING) wisp__send_leave(&w->sender, s);
+    if (peer->state == WISP__LEAVING) wisp__send_leave(w, s);
     wisp__timers_set(&w->peers.timers, &peer->timer,        /* its slot outlives the news of it */
                      w->base.time + (peer->state == WISP__LEAVING ? 0.1 : 1e-6));
 }
@@ -22940,7 +22918,7 @@ static void wisp__linger(wisp *w, wisp__session *s) {
             return;
         }
     } else if (peer->state == WISP__LEAVING && ++peer->tries < 5) {
-        wisp__send_leave(&w->sender, s);
+        wisp__send_leave(w, s);
         wisp__timers_set(&w->peers.timers, &peer->timer,
                          w->base.time + 0.1 * (double)(1 << peer->tries));
         return;
@@ -23581,10 +23559,10 @@ static wisp_result wisp__give(wisp *w, wisp__session *s, wisp__message *m) {
         wisp__drop(&w->registry, remote, s, WISP_DROP_NO_REMOTE);
         return WISP_E_NO_REMOTE;
     }
-    result = wisp__enqueue(&w->sender, s, m);
+    result = wisp__enqueue(w, s, m);
     if (result) return result;
     if (!m->immediate && s->queued < remote->now.max_batch_size) return WISP_OK;
-    wisp__flush(&w->sender, s, m->immediate ? m->remote : -1);
+    wisp__flush(w, s, m->immediate ? m->remote : -1);
     wisp__post_send(&w->peers);
     return WISP_OK;
 }
@@ -25735,7 +25713,7 @@ static void wisp__read_body(wisp__reading *r, bool acks) {
     wisp__peer *peer = &r->session->peer;
     wisp *w = r->w;
     if (acks) {
-        wisp__fate fate = { &w->sender, r->session };
+        wisp__fate fate = { w, r->session };
         wisp__ack_news news;
         news = wisp__flow_get_acks(&w->base, &peer->flow, &r->from, w->base.time, wisp__fate_told,
                                    &fate);
@@ -25976,7 +25954,7 @@ static void wisp__on_silence(wisp *w, wisp__session *s) {
     wisp__peer *peer = &s->peer;
     wisp__flow *flow = &peer->flow;
     double now = w->base.time;
-    wisp__fate fate = { &w->sender, s };
+    wisp__fate fate = { w, s };
     if (now >= peer->heard + w->base.timeout) {
         if (peer->heard < 0) wisp__end(w, s, WISP_E_CLOSED, "the link closed it", false);
         else wisp__end(w, s, WISP_E_TIMEOUT, "nothing was heard any more", false);
@@ -26074,7 +26052,7 @@ static void wisp__flush_dirty(wisp *w) {
         wisp__offer_stuck(&w->peers, peer);
         if (((wisp__session *)(void *)peer)->told.again > 0)
             wisp__tell_again(w, (wisp__session *)(void *)peer);
-        again = !wisp__flush(&w->sender, (wisp__session *)(void *)peer, -1);
+        again = !wisp__flush(w, (wisp__session *)(void *)peer, -1);
         s = (wisp__session *)(void *)peer;
         if (s->spending && s->spending->news) wisp__tell_budget(w, s);
         if (again || peer->stuck_first) wisp__peers_mark(&w->peers, peer);
@@ -28254,11 +28232,8 @@ static void wisp__wire(wisp *w, const wisp_desc *desc) {
     w->peers.compress = &w->compress;
     wisp__compress_init(&w->compress, &w->base);
     wisp__codecs_builtin(&w->registry);
-    w->sender.base = &w->base;
-    w->peers.chunks = w->calls.chunks = w->sender.chunks = &w->chunks;
-    w->events.registry = w->sender.registry = &w->registry;
-    w->sender.peers = &w->peers;
-    w->sender.policy = &w->policy;
+    w->peers.chunks = w->calls.chunks = &w->chunks;
+    w->events.registry = &w->registry;
     w->hooks.base = &w->base;
     w->hooks.registry = &w->registry;
     w->hooks.events = &w->events;
@@ -28359,7 +28334,7 @@ static void wisp__destroy_now(wisp *w) {
         if (!s) continue;
         wisp__end(w, s, WISP_OK, "closed", true);
         for (int repeat = 0; repeat < 2 && s->peer.state == WISP__LEAVING; repeat++)
-            wisp__send_leave(&w->sender, s);
+            wisp__send_leave(w, s);
     }
     wisp__post_send(&w->peers);
     w->events.notice_count = 0;
