@@ -2689,19 +2689,25 @@ typedef struct wisp__numeric {
     uint64_t bits;             /* of the double; of every NaN the same */
 } wisp__numeric;
 
-/* The names of a map's pairs or a struct's fields in order, to find one of many among them. */
+/* A key to sort by: by number, then by text (or NULL), then by place. */
+typedef struct wisp__key {
+    const char *text;
+    uint32_t    number;
+    uint32_t    place;         /* of its pair or field */
+} wisp__key;
+
+/* The sorted keys of a map or struct, to find one of many. */
 typedef struct wisp__names {
-    const char **names;
-    uint32_t    *places;
-    int          count;
+    wisp__key *keys;
+    int        count;
 } wisp__names;
 
-/* Where the fields of a struct that was received become values, each when it is asked for. */
+/* The fields of a received struct as values, each made when it is first asked for. */
 typedef struct wisp__fields {
-    wisp_result (*make)(struct wisp__fields *fields, const wisp_value *from, wisp_value *out);
-    void       *owner;
-    wisp_value *values;          /* one for each field, and whether it is there yet */
-    bool       *made;
+    wisp__supply supply;         /* where their memory comes from */
+    wisp__bump   bump;           /* the supply's, for a struct that was decoded without an endpoint */
+    wisp_value  *values;         /* one for each field, and whether it is made */
+    bool        *made;
 } wisp__fields;
 
 /* --- type --- */
@@ -2843,9 +2849,9 @@ enum { WISP__SLOT_BYTES = WISP__TILE_HEAD + 16 };
 
 /* --- msgpack --- */
 
-/* A key and a value hold a pair, and its place, which sorting needs. */
+/* A key and a value have room for a pair and the wisp__key that sorts it. */
 typedef char wisp__msgpack_pair_fits[
-    2 * sizeof(wisp_value) >= sizeof(wisp_pair) + sizeof(uint32_t) ? 1 : -1];
+    2 * sizeof(wisp_value) >= sizeof(wisp_pair) + sizeof(wisp__key) ? 1 : -1];
 
 /* --- record_delta --- */
 
@@ -4792,6 +4798,15 @@ static void *wisp__supply_items(const wisp__supply *supply, int64_t count, size_
     return wisp__size_of(count, each, &bytes) ? wisp__supply_take(supply, bytes + 1) : NULL;
 }
 
+/* A copy with a NUL after it; NULL: no memory. */
+static char *wisp__supply_text(const wisp__supply *supply, const void *text, size_t size) {
+    char *copy = (char *)wisp__supply_items(supply, (int64_t)size, 1);
+    if (!copy) return NULL;
+    if (size) memcpy(copy, text, size);
+    copy[size] = 0;
+    return copy;
+}
+
 /* ===========================================================================
  * MARK: >>meter
  * What: what only a profiler counts: how long things took, the last two
@@ -5477,9 +5492,13 @@ static inline const char *wisp__text_of(const wisp_value *value) {
     return value->kind == WISP_STRING ? value->as.string : NULL;
 }
 
+static inline bool wisp__kind_has_bytes(wisp_kind kind) {
+    return kind == WISP_STRING || kind == WISP_BYTES;
+}
+
 /* Of a string or of bytes. */
 static inline const void *wisp__bytes_of(const wisp_value *value) {
-    return value->kind == WISP_STRING || value->kind == WISP_BYTES ? value->as.bytes : NULL;
+    return wisp__kind_has_bytes(value->kind) ? value->as.bytes : NULL;
 }
 
 static inline const wisp_value *wisp__elements_of(const wisp_value *value) {
@@ -5938,18 +5957,31 @@ static bool wisp__value_float(const wisp_value *value, uint32_t *bits) {
     }
 }
 
-/* Lists, element by element or pair by pair; a pair that is nil may be missing in a struct. */
-static bool wisp__array_equal(const wisp_value *a, const wisp_value *b) {
+/* --- equality --- */
+
+typedef enum wisp__likeness {
+    WISP__SAME_CONTENT,     /* wisp_equal: 1 and 1.0 are the same, maps in any order */
+    WISP__SAME_BITS,        /* 1 and 1.0, or 0.0 and -0.0, differ; so does the order of pairs */
+    WISP__SAME_SHAPE        /* kinds, counts and keys: pack writes the same shape for both */
+} wisp__likeness;
+
+static bool wisp__alike(const wisp_value *a, const wisp_value *b, wisp__likeness how);
+
+/* Child by child, in order. */
+static bool wisp__lists_alike(const wisp_value *a, const wisp_value *b, wisp__likeness how) {
     if (a->count != b->count) return false;
+    if (how == WISP__SAME_SHAPE && wisp__present(a) + wisp__present(b) < a->count + b->count)
+        return false;
     for (int i = 0; i < a->count; i++) {
         wisp_value x, y;
-        const wisp_value *p = wisp__child(a, i, NULL, &x);
-        if (!wisp_equal(p, wisp__child(b, i, NULL, &y))) return false;
+        const char *p, *q;
+        const wisp_value *u = wisp__child(a, i, &p, &x), *v = wisp__child(b, i, &q, &y);
+        if ((p && strcmp(p, q) != 0) || !wisp__alike(u, v, how)) return false;
     }
     return true;
 }
 
-static bool wisp__map_equal(const wisp_value *a, const wisp_value *b) {
+static bool wisp__maps_equal(const wisp_value *a, const wisp_value *b) {
     if (wisp__present(a) != wisp__present(b)) return false;
     for (int i = 0; i < a->count; i++) {
         wisp_value x, y;
@@ -5962,31 +5994,48 @@ static bool wisp__map_equal(const wisp_value *a, const wisp_value *b) {
     return true;
 }
 
-bool wisp_equal(const wisp_value *a, const wisp_value *b) {
-    wisp__numeric x, y;
+/* Values that are no lists. */
+static bool wisp__scalars_alike(const wisp_value *a, const wisp_value *b, wisp__likeness how) {
     float p[7], q[7];
     int floats;
-    if (!a || !b) return a == b;
-    if (wisp__numeric_of(a, &x)) return wisp__numeric_of(b, &y) && wisp__numeric_equal(&x, &y);
-    if (wisp__is_array(a)) return wisp__is_array(b) && wisp__array_equal(a, b);
-    if (wisp__is_map(a)) return wisp__is_map(b) && wisp__map_equal(a, b);
-    if (a->kind != b->kind || a->count != b->count) return false;
+    if (a->kind != b->kind || (a->kind != WISP_NUMBER && a->count != b->count)) return false;
     switch (a->kind) {
     case WISP_BOOL: return wisp__bool_of(a) == wisp__bool_of(b);
+    case WISP_INT: return wisp__int_of(a) == wisp__int_of(b);
+    case WISP_UINT: return wisp__uint_of(a) == wisp__uint_of(b);
+    case WISP_FLOAT:
+    case WISP_NUMBER: return wisp__bits_of(a) == wisp__bits_of(b);
     case WISP_OBJECT: return wisp__object_of(a).id == wisp__object_of(b).id;
     case WISP_STRING:
     case WISP_BYTES:
-        return !a->count ||
-               memcmp(wisp__bytes_of(a), wisp__bytes_of(b), (size_t)a->count) == 0;
+        return !a->count || memcmp(wisp__bytes_of(a), wisp__bytes_of(b), (size_t)a->count) == 0;
     default: break;
     }
     floats = wisp__value_floats(a, p);
     wisp__value_floats(b, q);
+    if (how == WISP__SAME_BITS) return memcmp(p, q, (size_t)floats * sizeof *p) == 0;
     for (int i = 0; i < floats; i++) {
         wisp_value u = wisp__float_at(&p[i]), v = wisp__float_at(&q[i]);
         if (!wisp_equal(&u, &v)) return false;
     }
     return true;
+}
+
+static bool wisp__alike(const wisp_value *a, const wisp_value *b, wisp__likeness how) {
+    bool map = wisp__is_map(a), list = map || wisp__is_array(a);
+    wisp__numeric x, y;
+    if (map != wisp__is_map(b) || list != (map || wisp__is_array(b))) return false;
+    if (map && how == WISP__SAME_CONTENT) return wisp__maps_equal(a, b);
+    if (list) return wisp__lists_alike(a, b, how);
+    if (how == WISP__SAME_SHAPE)
+        return a->kind == b->kind && (a->kind != WISP_BYTES || a->count == b->count);
+    if (how == WISP__SAME_CONTENT && wisp__numeric_of(a, &x))
+        return wisp__numeric_of(b, &y) && wisp__numeric_equal(&x, &y);
+    return wisp__scalars_alike(a, b, how);
+}
+
+bool wisp_equal(const wisp_value *a, const wisp_value *b) {
+    return a && b ? wisp__alike(a, b, WISP__SAME_CONTENT) : a == b;
 }
 
 static uint64_t wisp__numeric_hash(const wisp__numeric *numeric) {
@@ -6035,84 +6084,102 @@ uint64_t wisp_hash(const wisp_value *value) {
     return h;
 }
 
-/* --- keys: the order of pairs, and one pair for each --- */
+/* --- keys: the order of pairs and fields, and one pair for each --- */
 
-/* Does the item at place a come before the one at b? Never both ways, and never neither way. */
-typedef bool (*wisp__before_fn)(const void *items, uint32_t a, uint32_t b);
+static inline wisp__key wisp__key_of(const char *text, uint32_t number, int place) {
+    wisp__key key = { text, number, (uint32_t)place };
+    return key;
+}
 
-/* Lets places[at] sink to where it belongs in a heap. */
-static void wisp__places_sink(const void *items, uint32_t *places, size_t at, size_t count,
-                              wisp__before_fn before) {
-    uint32_t item = places[at];
-    for (size_t child = 2 * at + 1; child < count; child = 2 * at + 1) {
-        if (child + 1 < count && before(items, places[child], places[child + 1])) child++;
-        if (!before(items, item, places[child])) break;
-        places[at] = places[child];
+static bool wisp__key_same(const wisp__key *a, const wisp__key *b) {
+    return a->number == b->number && (a->text == b->text || strcmp(a->text, b->text) == 0);
+}
+
+static bool wisp__key_before(const wisp__key *a, const wisp__key *b) {
+    int order = 0;
+    if (a->number != b->number) return a->number < b->number;
+    if (a->text != b->text) order = strcmp(a->text, b->text);
+    return order ? order < 0 : a->place < b->place;
+}
+
+static bool wisp__keys_ordered(const wisp__key *keys, int count) {
+    int ordered = 1;
+    while (ordered < count && wisp__key_before(&keys[ordered - 1], &keys[ordered])) ordered++;
+    return ordered >= count;
+}
+
+static void wisp__keys_insert(wisp__key *keys, int count) {
+    for (int i = 1; i < count; i++) {
+        wisp__key key = keys[i];
+        int at = i;
+        for (; at > 0 && wisp__key_before(&key, &keys[at - 1]); at--) keys[at] = keys[at - 1];
+        keys[at] = key;
+    }
+}
+
+/* Lets keys[at] sink to where it belongs in a heap. */
+static void wisp__keys_sink(wisp__key *keys, int at, int count) {
+    wisp__key key = keys[at];
+    for (int child = 2 * at + 1; child < count; child = 2 * at + 1) {
+        if (child + 1 < count && wisp__key_before(&keys[child], &keys[child + 1])) child++;
+        if (!wisp__key_before(&key, &keys[child])) break;
+        keys[at] = keys[child];
         at = child;
     }
-    places[at] = item;
+    keys[at] = key;
 }
 
-static void wisp__places_insert(const void *items, uint32_t *places, size_t count,
-                                wisp__before_fn before) {
-    for (size_t i = 1; i < count; i++) {
-        uint32_t item = places[i];
-        size_t at = i;
-        for (; at > 0 && before(items, item, places[at - 1]); at--) places[at] = places[at - 1];
-        places[at] = item;
-    }
-}
+enum { WISP__KEYS_FEW = 16 };
 
-enum { WISP__PLACES_FEW = 16 };
-
-/* Sorts the places 0 .. count - 1 of items. Many go through a heap, so that items that were chosen
-   to be slow cost no more than others. */
-static void wisp__places_sort(const void *items, uint32_t *places, size_t count,
-                              wisp__before_fn before) {
-    size_t ordered = 1;
-    for (size_t i = 0; i < count; i++) places[i] = (uint32_t)i;
-    while (ordered < count && before(items, places[ordered - 1], places[ordered])) ordered++;
-    if (ordered >= count) return;
-    if (count <= WISP__PLACES_FEW) {
-        wisp__places_insert(items, places, count, before);
+/* Sorts keys. Many go through a heap, so that keys chosen to be slow cost no more than others. */
+static void wisp__keys_sort(wisp__key *keys, int count) {
+    if (wisp__keys_ordered(keys, count)) return;
+    if (count <= WISP__KEYS_FEW) {
+        wisp__keys_insert(keys, count);
         return;
     }
-    for (size_t i = count / 2; i-- > 0;) wisp__places_sink(items, places, i, count, before);
-    for (size_t i = count; i-- > 1;) {
-        uint32_t last = places[0];
-        places[0] = places[i];
-        places[i] = last;
-        wisp__places_sink(items, places, 0, i, before);
+    for (int i = count / 2; i-- > 0;) wisp__keys_sink(keys, i, count);
+    for (int i = count; i-- > 1;) {
+        wisp__key last = keys[0];
+        keys[0] = keys[i];
+        keys[i] = last;
+        wisp__keys_sink(keys, 0, i);
     }
 }
 
-/* By key; of equal keys by place. */
-static bool wisp__pair_before(const void *items, uint32_t a, uint32_t b) {
-    const wisp_pair *pairs = (const wisp_pair *)items;
-    int order = strcmp(pairs[a].key, pairs[b].key);
-    return order ? order < 0 : a < b;
+/* The sorted keys of a map or struct. */
+static void wisp__keys_of(const wisp_value *map, wisp__key *keys) {
+    for (int i = 0; i < map->count; i++) {
+        const char *text = wisp__key_at(map, i);
+        keys[i] = wisp__key_of(text ? text : "", 0, i);
+    }
+    wisp__keys_sort(keys, map->count);
+}
+
+/* Of the pairs of each key the first gets the value of the last; the others lose their key.
+   Returns how many others there are. */
+static int wisp__pairs_merge(wisp_pair *pairs, const wisp__key *keys, int count) {
+    int merged = 0;
+    for (int i = count; i-- > 1;) {
+        wisp_pair *pair = &pairs[keys[i].place];
+        if (!wisp__key_same(&keys[i - 1], &keys[i])) continue;
+        pairs[keys[i - 1].place].value = pair->value;
+        pair->key = NULL;
+        merged++;
+    }
+    return merged;
 }
 
 /* Leaves one pair of each key, where the first stood, with the value of the last; returns how
-   many are left. `places` has room for `count` of them. */
-static int wisp__pairs_distinct(wisp_pair *pairs, size_t count, uint32_t *places) {
+   many are left. `keys` has room for `count` of them. */
+static int wisp__pairs_distinct(wisp_pair *pairs, int count, wisp__key *keys) {
+    wisp_value map = wisp_map(pairs, count);
     int kept = 0;
-    wisp__places_sort(pairs, places, count, wisp__pair_before);
-    for (size_t i = count; i-- > 1;) {
-        wisp_pair *earlier = &pairs[places[i - 1]], *pair = &pairs[places[i]];
-        if (strcmp(earlier->key, pair->key) != 0) continue;
-        earlier->value = pair->value;
-        pair->key = NULL;
-    }
-    for (size_t i = 0; i < count; i++)
+    wisp__keys_of(&map, keys);
+    if (!wisp__pairs_merge(pairs, keys, count)) return count;
+    for (int i = 0; i < count; i++)
         if (pairs[i].key) pairs[kept++] = pairs[i];
     return kept;
-}
-
-static bool wisp__name_before(const void *items, uint32_t a, uint32_t b) {
-    const char *const *names = (const char *const *)items;
-    int order = strcmp(names[a], names[b]);
-    return order ? order < 0 : a < b;
 }
 
 static int wisp__log2(int count) {
@@ -6122,18 +6189,13 @@ static int wisp__log2(int count) {
 }
 
 /* false: no memory, or not paid for. */
-static bool wisp__names_make(wisp__names *n, wisp__supply *supply, const wisp_value *map) {
+static bool wisp__names_make(wisp__names *n, const wisp__supply *supply, const wisp_value *map) {
     int64_t compares = (int64_t)map->count * 2 * wisp__log2(map->count);
     if (!wisp__pay_each(supply->credit, compares, WISP__PRICE_COMPARE)) return false;
-    n->names = (const char **)wisp__supply_items(supply, map->count, sizeof *n->names);
-    n->places = (uint32_t *)wisp__supply_items(supply, map->count, sizeof *n->places);
-    if (!n->names || !n->places) return false;
+    n->keys = (wisp__key *)wisp__supply_items(supply, map->count, sizeof *n->keys);
+    if (!n->keys) return false;
     n->count = map->count;
-    for (int i = 0; i < map->count; i++) {
-        const char *key = wisp_key_of(map, i);
-        n->names[i] = key ? key : "";
-    }
-    wisp__places_sort(n->names, n->places, (size_t)map->count, wisp__name_before);
+    wisp__keys_of(map, n->keys);
     return true;
 }
 
@@ -6142,11 +6204,92 @@ static int wisp__names_find(const wisp__names *n, const char *name) {
     int low = 0, high = n->count;
     while (low < high) {
         int middle = low + (high - low) / 2;
-        if (strcmp(n->names[n->places[middle]], name) < 0) low = middle + 1;
+        if (strcmp(n->keys[middle].text, name) < 0) low = middle + 1;
         else high = middle;
     }
-    if (low == n->count || strcmp(n->names[n->places[low]], name) != 0) return -1;
-    return (int)n->places[low];
+    if (low == n->count || strcmp(n->keys[low].text, name) != 0) return -1;
+    return (int)n->keys[low].place;
+}
+
+/* --- deep copies: lists in new memory, structs as maps and arrays --- */
+
+/* Also copied: strings, bytes and keys, which else are pointed to. Or: maps sorted by key. */
+enum { WISP__COPY_LISTS = 0, WISP__COPY_TEXTS = 1, WISP__COPY_SORTED = 2 };
+
+/* Lists inside each other, at most: no recursion is deeper. */
+enum { WISP__COPY_DEPTH = 257 };
+
+typedef struct wisp__copying {
+    const wisp__supply *supply;
+    int                 how, depth;
+} wisp__copying;
+
+static wisp_result wisp__copy_value(wisp__copying *c, const wisp_value *from, wisp_value *out);
+
+static wisp_result wisp__copy_failed(const wisp__copying *c) {
+    return wisp__credit_result(c->supply->credit, WISP_E_MEMORY);
+}
+
+/* The sorted keys of a map. WISP_E_ARGUMENT: a key is there twice. */
+static wisp_result wisp__copy_order(wisp__copying *c, const wisp_value *map, wisp__key **keys) {
+    *keys = (wisp__key *)wisp__supply_items(c->supply, map->count, sizeof **keys);
+    if (!*keys) return wisp__copy_failed(c);
+    wisp__keys_of(map, *keys);
+    for (int i = 1; i < map->count; i++)
+        if (wisp__key_same(&(*keys)[i - 1], &(*keys)[i])) return WISP_E_ARGUMENT;
+    return WISP_OK;
+}
+
+static wisp_result wisp__copy_list(wisp__copying *c, const wisp_value *from, wisp_value *out) {
+    bool map = wisp__is_map(from);
+    wisp_result result = WISP_OK;
+    wisp_pair *pairs = NULL;
+    wisp_value *items = NULL, scratch;
+    wisp__key *keys = NULL;
+    int count = 0;
+    if (!wisp__is_sound(from)) return WISP_E_ARGUMENT;
+    if (c->depth == WISP__COPY_DEPTH) return WISP_E_DEPTH;
+    if (!wisp__pay_each(c->supply->credit, from->count, WISP__PRICE_VIEW)) return WISP_E_FLOOD;
+    if (map) pairs = (wisp_pair *)wisp__supply_items(c->supply, from->count, sizeof *pairs);
+    else items = (wisp_value *)wisp__supply_items(c->supply, from->count, sizeof *items);
+    if (!pairs && !items) return wisp__copy_failed(c);
+    if (map && c->how & WISP__COPY_SORTED) result = wisp__copy_order(c, from, &keys);
+    c->depth++;
+    for (int i = 0; i < from->count && result == WISP_OK; i++) {
+        int at = keys ? (int)keys[i].place : i;
+        const char *key;
+        const wisp_value *child = wisp__child(from, at, &key, &scratch);
+        if (map && wisp__is_missing(from, at)) continue;
+        if (map && !key) return WISP_E_ARGUMENT;
+        if (map && c->how & WISP__COPY_TEXTS)
+            key = wisp__supply_text(c->supply, key, strlen(key));
+        if (map && !key) return wisp__copy_failed(c);
+        if (map) pairs[count].key = key;
+        result = wisp__copy_value(c, child, map ? &pairs[count].value : &items[count]);
+        count++;
+    }
+    c->depth--;
+    *out = map ? wisp_map(pairs, count) : wisp_array(items, count);
+    return result;
+}
+
+static wisp_result wisp__copy_value(wisp__copying *c, const wisp_value *from, wisp_value *out) {
+    const char *text;
+    *out = *from;
+    if (wisp__is_map(from) || wisp__is_array(from)) return wisp__copy_list(c, from, out);
+    if (!(c->how & WISP__COPY_TEXTS) || !wisp__kind_has_bytes(from->kind)) return WISP_OK;
+    if (!wisp__is_sound(from)) return WISP_E_ARGUMENT;
+    text = wisp__supply_text(c->supply, wisp__bytes_of(from), (size_t)from->count);
+    *out = wisp_string_n(text, from->count);
+    out->kind = from->kind;
+    return text ? WISP_OK : wisp__copy_failed(c);
+}
+
+/* Copies a value: WISP__COPY_.. says how. */
+static wisp_result wisp__copy(const wisp__supply *supply, const wisp_value *from, wisp_value *out,
+                              int how) {
+    wisp__copying copying = { supply, how, 0 };
+    return wisp__copy_value(&copying, from, out);
 }
 
 /* A struct whose fields can be asked for. */
@@ -6167,7 +6310,7 @@ static const wisp_value *wisp__field_at(const wisp_value *value, int i) {
     if (!fields || wisp__is_missing(value, i)) return NULL;
     if (!fields->made[i]) {
         const wisp_value *field = wisp__child(value, i, NULL, &scratch);
-        if (fields->make(fields, field, &fields->values[i])) return NULL;
+        if (wisp__copy(&fields->supply, field, &fields->values[i], WISP__COPY_LISTS)) return NULL;
         fields->made[i] = true;
     }
     return &fields->values[i];
@@ -6945,7 +7088,7 @@ static bool wisp__fit_struct(wisp__fitting *f, const wisp_schema *schema, const 
                              void *at) {
     bool list = schema->shape == WISP_SHAPE_LIST;
     int found = 0;
-    wisp__names names = { NULL, NULL, 0 };
+    wisp__names names = { NULL, 0 };
     wisp_value scratch;
     const char *key;
     if (!wisp__has_shape(schema, v) || !wisp__is_sound(v))
@@ -7013,55 +7156,11 @@ static wisp_result wisp__fit_schema(wisp__fitting *f, const wisp_schema *schema,
     return wisp__blamed(f);
 }
 
-/* --- a struct as maps --- */
-
-static wisp_result wisp__as_map(wisp__supply *supply, const wisp_value *from, wisp_value *out);
-
-static wisp_result wisp__as_array(wisp__supply *supply, const wisp_value *from, wisp_value *out) {
-    wisp_value *items;
-    if (!wisp__is_sound(from)) return WISP_E_ARGUMENT;
-    if (!wisp__pay_each(supply->credit, from->count, WISP__PRICE_VIEW)) return WISP_E_FLOOD;
-    items = (wisp_value *)wisp__supply_items(supply, from->count, sizeof *items);
-    if (!items) return wisp__credit_result(supply->credit, WISP_E_MEMORY);
-    for (int i = 0; i < from->count; i++) {
-        wisp_value scratch;
-        wisp_result result = wisp__as_map(supply, wisp__child(from, i, NULL, &scratch), &items[i]);
-        if (result) return result;
-    }
-    *out = wisp_array(items, from->count);
-    return WISP_OK;
-}
-
-/* Maps and arrays of values of a struct, or of maps with structs in them. */
-static wisp_result wisp__as_map(wisp__supply *supply, const wisp_value *from, wisp_value *out) {
-    wisp_pair *pairs;
-    int count = 0;
-    *out = *from;
-    if (wisp__is_array(from)) return wisp__as_array(supply, from, out);
-    if (!wisp__is_map(from)) return WISP_OK;
-    if (!wisp__is_sound(from)) return WISP_E_ARGUMENT;
-    if (!wisp__pay_each(supply->credit, from->count, WISP__PRICE_VIEW)) return WISP_E_FLOOD;
-    pairs = (wisp_pair *)wisp__supply_items(supply, from->count, sizeof *pairs);
-    if (!pairs) return wisp__credit_result(supply->credit, WISP_E_MEMORY);
-    for (int i = 0; i < from->count; i++) {
-        wisp_value scratch;
-        const char *key;
-        wisp_result result;
-        const wisp_value *child = wisp__child(from, i, &key, &scratch);
-        if (wisp__is_missing(from, i)) continue;
-        pairs[count].key = key;
-        result = wisp__as_map(supply, child, &pairs[count++].value);
-        if (result) return result;
-    }
-    *out = wisp_map(pairs, count);
-    return WISP_OK;
-}
-
 wisp_result wisp_as_map(const wisp_value *value, wisp_value *out, void *memory,
                         int memory_bytes) {
     wisp__bump bump = wisp__bump_on(memory, memory_bytes);
     wisp__supply supply = wisp__supply_of_bump(&bump);
-    return value && out ? wisp__as_map(&supply, value, out) : WISP_E_ARGUMENT;
+    return value && out ? wisp__copy(&supply, value, out, WISP__COPY_LISTS) : WISP_E_ARGUMENT;
 }
 
 wisp_result wisp_validate(const wisp_schema *schema, const wisp_value *value, char *text,
@@ -7288,35 +7387,27 @@ static bool wisp__check_field(wisp__checking *c, const wisp_schema *schema, int 
            wisp__check_fallback(c, field, bytes);
 }
 
-static bool wisp__field_name_before(const void *items, uint32_t a, uint32_t b) {
-    const wisp_field *fields = (const wisp_field *)items;
-    int order = strcmp(fields[a].name, fields[b].name);
-    return order ? order < 0 : a < b;
-}
-
-static bool wisp__field_number_before(const void *items, uint32_t a, uint32_t b) {
-    const wisp_schema *schema = (const wisp_schema *)items;
-    int x = wisp__field_number(schema, (int)a), y = wisp__field_number(schema, (int)b);
-    return x != y ? x < y : a < b;
+/* Fills the sorted keys of a schema's fields: their names, or their numbers. */
+static void wisp__field_keys(const wisp_schema *schema, wisp__key *keys, bool by_number) {
+    for (int i = 0; i < schema->count; i++) {
+        if (by_number) keys[i] = wisp__key_of(NULL, (uint32_t)wisp__field_number(schema, i), i);
+        else keys[i] = wisp__key_of(schema->fields[i].name, 0, i);
+    }
+    wisp__keys_sort(keys, schema->count);
 }
 
 /* Is every name and every number there once? All names are there. */
 static bool wisp__check_distinct(wisp__checking *c, const wisp_schema *schema) {
-    uint32_t places[1024];
-    size_t count = (size_t)schema->count;
-    wisp__places_sort(schema->fields, places, count, wisp__field_name_before);
-    for (size_t i = 1; i < count; i++) {
-        const wisp_field *field = &schema->fields[places[i]];
-        if (strcmp(field->name, schema->fields[places[i - 1]].name) != 0) continue;
-        wisp__blame(&c->blame, "is there twice");
-        return wisp__blame_in(&c->blame, field->name, 0);
-    }
-    wisp__places_sort(schema, places, count, wisp__field_number_before);
-    for (size_t i = 1; i < count; i++) {
-        int at = (int)places[i], before = (int)places[i - 1];
-        if (wisp__field_number(schema, at) != wisp__field_number(schema, before)) continue;
-        wisp__blame(&c->blame, "has the number of %s", schema->fields[before].name);
-        return wisp__blame_in(&c->blame, schema->fields[at].name, 0);
+    wisp__key keys[1024];
+    for (int by_number = 0; by_number < 2; by_number++) {
+        wisp__field_keys(schema, keys, by_number != 0);
+        for (int i = 1; i < schema->count; i++) {
+            const wisp_field *fields = schema->fields;
+            if (!wisp__key_same(&keys[i - 1], &keys[i])) continue;
+            if (!by_number) wisp__blame(&c->blame, "is there twice");
+            else wisp__blame(&c->blame, "has the number of %s", fields[keys[i - 1].place].name);
+            return wisp__blame_in(&c->blame, fields[keys[i].place].name, 0);
+        }
     }
     return true;
 }
@@ -8234,54 +8325,16 @@ static int wisp__edit_find(wisp_edit *edit, const char *name) {
     return -1;
 }
 
-static char *wisp__edit_copy(wisp_edit *edit, const void *from, size_t bytes) {
-    char *copy = (char *)wisp__supply_items(edit->supply, (int64_t)bytes, 1);
-    if (!copy) {
-        wisp__edit_fail(edit);
-        return NULL;
-    }
-    if (bytes) memcpy(copy, from, bytes);
-    copy[bytes] = 0;
+static char *wisp__edit_name(wisp_edit *edit, const char *name) {
+    char *copy = wisp__supply_text(edit->supply, name, strlen(name));
+    if (!copy) wisp__edit_fail(edit);
     return copy;
 }
 
 /* Copies all that a value points to. */
-static wisp_result wisp__edit_own(wisp_edit *edit, const wisp_value *from, wisp_value *out,
-                                  int depth) {
-    bool map = wisp__is_map(from);
-    wisp_pair *pairs = NULL;
-    wisp_value *items = NULL;
-    wisp_result result = WISP_OK;
-    char *copy;
-    int count = 0;
-    *out = *from;
-    if (!wisp__is_sound(from)) return WISP_E_ARGUMENT;
-    if (from->kind == WISP_STRING || from->kind == WISP_BYTES) {
-        copy = wisp__edit_copy(edit, wisp__bytes_of(from), (size_t)from->count);
-        *out = from->kind == WISP_BYTES ? wisp_bytes(copy, from->count)
-                                        : wisp_string_n(copy, from->count);
-        return copy ? WISP_OK : edit->result;
-    }
-    if (!map && !wisp__is_array(from)) return WISP_OK;
-    if (depth > 256) return WISP_E_DEPTH;
-    if (!wisp__pay_each(edit->supply->credit, from->count, WISP__PRICE_VIEW))
-        return wisp__edit_fail(edit);
-    if (map) pairs = (wisp_pair *)wisp__supply_items(edit->supply, from->count, sizeof *pairs);
-    else items = (wisp_value *)wisp__supply_items(edit->supply, from->count, sizeof *items);
-    if (!pairs && !items) return wisp__edit_fail(edit);
-    for (int i = 0; i < from->count && result == WISP_OK; i++) {
-        wisp_value scratch;
-        const char *key;
-        const wisp_value *child = wisp__child(from, i, &key, &scratch);
-        if (map && !key) return WISP_E_ARGUMENT;
-        if (from->kind == WISP_STRUCT && child->kind == WISP_NIL) continue;
-        if (map) pairs[count].key = wisp__edit_copy(edit, key, strlen(key));
-        if (map && !pairs[count].key) return edit->result;
-        result = wisp__edit_own(edit, child, map ? &pairs[count].value : &items[count], depth + 1);
-        count++;
-    }
-    *out = map ? wisp_map(pairs, count) : wisp_array(items, count);
-    return result;
+static wisp_result wisp__edit_own(wisp_edit *edit, const wisp_value *from, wisp_value *out) {
+    wisp_result result = wisp__copy(edit->supply, from, out, WISP__COPY_TEXTS);
+    return result == WISP_E_MEMORY || result == WISP_E_FLOOD ? wisp__edit_fail(edit) : result;
 }
 
 static bool wisp__edit_room(wisp_edit *edit) {
@@ -8301,7 +8354,7 @@ static bool wisp__edit_room(wisp_edit *edit) {
 
 /* Adds a pair with a name that is not there. */
 static wisp_result wisp__edit_add(wisp_edit *edit, const char *name, const wisp_value *value) {
-    char *key = wisp__edit_copy(edit, name, strlen(name));
+    char *key = wisp__edit_name(edit, name);
     if (!key || !wisp__edit_room(edit)) return wisp__edit_fail(edit);
     edit->pairs[edit->count].key = key;
     edit->pairs[edit->count++].value = *value;
@@ -8323,7 +8376,7 @@ wisp_result wisp_edit_set(wisp_edit *edit, const char *name, wisp_value value) {
     at = wisp__edit_find(edit, name);
     if (edit->result == WISP_E_FLOOD) return WISP_E_FLOOD;
     if (at < 0 && edit->live >= 4096) return WISP_E_LIMIT;
-    result = wisp__edit_own(edit, &value, &own, 0);
+    result = wisp__edit_own(edit, &value, &own);
     if (result) return result;
     if (at < 0) return wisp__edit_add(edit, name, &own);
     edit->pairs[at].value = own;
@@ -8372,23 +8425,15 @@ static wisp_result wisp__edit_begin(wisp_edit *edit, wisp__supply *supply,
         const wisp_value *child = wisp__child(value, i, &key, &scratch);
         if (!key && i < schema->count) key = schema->fields[i].name;
         if (child->kind == WISP_NIL || !key) continue;
-        edit->pairs[edit->count].key = wisp__edit_copy(edit, key, strlen(key));
+        edit->pairs[edit->count].key = wisp__edit_name(edit, key);
         if (!edit->pairs[edit->count].key) return edit->result;
-        result = wisp__edit_own(edit, child, &edit->pairs[edit->count++].value, 0);
+        result = wisp__edit_own(edit, child, &edit->pairs[edit->count++].value);
     }
     if (result) return result;
     all = wisp_map(edit->pairs, edit->count);
     if (!wisp__names_make(&edit->names, supply, &all)) return wisp__edit_fail(edit);
-    edit->sorted = edit->live = edit->count;
-    for (int i = 1; i < edit->count; i++) {
-        wisp_pair *earlier = &edit->pairs[edit->names.places[i - 1]];
-        wisp_pair *pair = &edit->pairs[edit->names.places[i]];
-        if (strcmp(earlier->key, pair->key) != 0) continue;
-        earlier->value = pair->value;
-        edit->names.places[i] = edit->names.places[i - 1];
-        pair->key = NULL;
-        edit->live--;
-    }
+    edit->sorted = edit->count;
+    edit->live = edit->count - wisp__pairs_merge(edit->pairs, edit->names.keys, edit->count);
     return WISP_OK;
 }
 
@@ -8579,23 +8624,6 @@ static void wisp__pack_floats(wisp__writer *data, const wisp_value *value) {
     for (int i = 0; i < count; i++) wisp__put(data, wisp__load_float_bits(&parts[i]), 32);
 }
 
-/* Would both write the same bits of shape? */
-static bool wisp__same_shape(const wisp_value *a, const wisp_value *b) {
-    bool map = wisp__is_map(a);
-    if (map != wisp__is_map(b) || wisp__is_array(a) != wisp__is_array(b)) return false;
-    if (!map && !wisp__is_array(a))
-        return a->kind == b->kind && (a->kind != WISP_BYTES || a->count == b->count);
-    if (a->count != b->count || wisp__present(a) != a->count || wisp__present(b) != b->count)
-        return false;
-    for (int i = 0; i < a->count; i++) {
-        wisp_value x, y;
-        const char *p, *q;
-        const wisp_value *u = wisp__child(a, i, &p, &x), *v = wisp__child(b, i, &q, &y);
-        if ((map && strcmp(p, q) != 0) || !wisp__same_shape(u, v)) return false;
-    }
-    return true;
-}
-
 static wisp_result wisp__pack_measure(const wisp_limits *limits, const wisp_value *values,
                                       int count, int depth, wisp__measure *m);
 
@@ -8657,8 +8685,8 @@ static void wisp__pack_array(wisp__packer *p, const wisp_value *value, wisp__par
     wisp_value first, scratch;
     bool alike = true;
     for (int i = 1; alike && i < value->count; i++)
-        alike = wisp__same_shape(wisp__child(value, 0, NULL, &first),
-                                 wisp__child(value, i, NULL, &scratch));
+        alike = wisp__alike(wisp__child(value, 0, NULL, &first),
+                            wisp__child(value, i, NULL, &scratch), WISP__SAME_SHAPE);
     if (parts == WISP__SHAPE_AND_DATA) {
         wisp__put(&p->shape, WISP__CODE_LIST, 5);
         wisp__put_small(&p->shape, (uint64_t)value->count);
@@ -10509,48 +10537,33 @@ static const void *wisp__image_of(const wisp__program *program, const wisp_value
 
 /* --- values of images --- */
 
-/* Fields of a struct that are asked for one by one. */
-typedef struct wisp__lazy {
-    wisp__fields fields;
-    wisp__supply supply;
-    wisp__bump   bump;               /* what the supply is, when there is no endpoint */
-} wisp__lazy;
-
-static wisp_result wisp__lazy_make(wisp__fields *fields, const wisp_value *from, wisp_value *out) {
-    return wisp__as_map(&((wisp__lazy *)fields->owner)->supply, from, out);
-}
-
 /* The value of an image: a struct whose fields can be asked for as long as the supply's memory
    lives, or a map, or an array of a row. */
 static wisp_result wisp__image_value(const wisp_schema *schema, const void *image,
                                      wisp__supply *supply, wisp_value *out) {
     wisp_value value = wisp_struct(schema, image);
-    wisp__lazy *lazy;
-    if (schema->shape != WISP_SHAPE_STRUCT) return wisp__as_map(supply, &value, out);
-    lazy = (wisp__lazy *)wisp__supply_take(supply, sizeof *lazy);
-    if (!lazy) return WISP_E_MEMORY;
-    lazy->fields.values = (wisp_value *)wisp__supply_items(supply, schema->count,
-                                                           sizeof(wisp_value));
-    lazy->fields.made = (bool *)wisp__supply_items(supply, schema->count, sizeof(bool));
-    if (!lazy->fields.values || !lazy->fields.made) return WISP_E_MEMORY;
-    memset(lazy->fields.made, 0, (size_t)schema->count * sizeof(bool));
-    lazy->supply = *supply;
-    lazy->supply.credit = NULL;            /* it is the handler that asks */
-    lazy->fields.make = wisp__lazy_make;
-    lazy->fields.owner = lazy;
-    *out = wisp__struct_with(schema, image, &lazy->fields);
+    wisp__fields *fields;
+    if (schema->shape != WISP_SHAPE_STRUCT)
+        return wisp__copy(supply, &value, out, WISP__COPY_LISTS);
+    fields = (wisp__fields *)wisp__supply_take(supply, sizeof *fields);
+    if (!fields) return WISP_E_MEMORY;
+    fields->values = (wisp_value *)wisp__supply_items(supply, schema->count, sizeof(wisp_value));
+    fields->made = (bool *)wisp__supply_items(supply, schema->count, sizeof(bool));
+    if (!fields->values || !fields->made) return WISP_E_MEMORY;
+    memset(fields->made, 0, (size_t)schema->count * sizeof(bool));
+    fields->supply = *supply;
+    fields->supply.credit = NULL;          /* it is the handler that asks */
+    *out = wisp__struct_with(schema, image, fields);
     return WISP_OK;
 }
 
 /* A struct that was decoded alone takes what its fields need from the rest of the memory. */
 static void wisp__image_alone(wisp_value *value, const wisp__arena *arena) {
     wisp__fields *fields = wisp__fields_of(value);
-    wisp__lazy *lazy;
     if (!fields) return;
-    lazy = (wisp__lazy *)fields->owner;
-    lazy->bump = wisp__bump_on((char *)arena->current + WISP__ARENA_HEAD + arena->current->used,
-                               (int)(arena->current->bytes - arena->current->used));
-    lazy->supply = wisp__supply_of_bump(&lazy->bump);
+    fields->bump = wisp__bump_on((char *)arena->current + WISP__ARENA_HEAD + arena->current->used,
+                                 (int)(arena->current->bytes - arena->current->used));
+    fields->supply = wisp__supply_of_bump(&fields->bump);
 }
 
 /* --- the bit-packed codec --- */
@@ -12080,35 +12093,27 @@ static wisp__json_slot *wisp__json_slot_at(const wisp__json_open *open, int i) {
     return (wisp__json_slot *)(void *)open->top - (i + 1);
 }
 
-/* By mark, key and place. Marks are mostly enough; where input makes them equal, the keys' bytes
-   bound the work all the same. */
-static bool wisp__json_before(const void *open, uint32_t a, uint32_t b) {
-    const wisp__json_slot *x = wisp__json_slot_at((const wisp__json_open *)open, (int)a);
-    const wisp__json_slot *y = wisp__json_slot_at((const wisp__json_open *)open, (int)b);
-    int order;
-    if (x->mark != y->mark) return x->mark < y->mark;
-    order = strcmp(x->key, y->key);
-    return order ? order < 0 : a < b;
-}
-
 /* Takes pairs away when a later one has their key, and returns how many: sorted, equal keys stand
-   together, the one that came last at the end. */
-static int wisp__json_drop(const wisp__json_open *open, uint32_t *order) {
+   together, the one that came last at the end. They are sorted by mark first, which is mostly
+   enough; where input makes marks equal, the keys' bytes bound the work all the same. */
+static int wisp__json_drop(const wisp__json_open *open, wisp__key *keys) {
     int dropped = 0;
-    wisp__places_sort(open, order, (size_t)open->count, wisp__json_before);
-    for (int i = 0; i + 1 < open->count; i++) {
-        wisp__json_slot *slot = wisp__json_slot_at(open, (int)order[i]);
-        const wisp__json_slot *next = wisp__json_slot_at(open, (int)order[i + 1]);
-        if (slot->mark != next->mark || strcmp(slot->key, next->key) != 0) continue;
-        slot->key = NULL;
+    for (int i = 0; i < open->count; i++) {
+        const wisp__json_slot *slot = wisp__json_slot_at(open, i);
+        keys[i] = wisp__key_of(slot->key, slot->mark, i);
+    }
+    wisp__keys_sort(keys, open->count);
+    for (int i = 1; i < open->count; i++) {
+        if (!wisp__key_same(&keys[i - 1], &keys[i])) continue;
+        wisp__json_slot_at(open, (int)keys[i - 1].place)->key = NULL;
         dropped++;
     }
     return dropped;
 }
 
-/* The sorted order stands where the pairs will. */
+/* The sorted keys stand where the pairs will. */
 static wisp_value wisp__json_close_map(const wisp__json_open *open, wisp_pair *pairs) {
-    int dropped = wisp__json_drop(open, (uint32_t *)(void *)pairs);
+    int dropped = wisp__json_drop(open, (wisp__key *)(void *)pairs);
     wisp_pair *to = pairs;
     for (int i = 0; i < open->count; i++) {
         const wisp__json_slot *slot = wisp__json_slot_at(open, i);
@@ -12743,7 +12748,8 @@ static void wisp__msgpack_plain_map(wisp_value *out, wisp_value *items, size_t c
         pair.value = items[2 * i + 1];
         memmove(&pairs[i], &pair, sizeof pair);
     }
-    *out = wisp_map(pairs, wisp__pairs_distinct(pairs, count, (uint32_t *)(void *)(pairs + count)));
+    *out = wisp_map(pairs, wisp__pairs_distinct(pairs, (int)count,
+                                                (wisp__key *)(void *)(pairs + count)));
 }
 
 /* {"$map": [[key, value], ...]}: two lists deeper than the map was read as. */
@@ -13086,7 +13092,7 @@ static void wisp__protowire_put_any(wisp__protowire_writer *w, const wisp_value 
 typedef struct wisp__protowire_reader {
     const uint8_t *at, *end;           /* of the message that is read */
     wisp__bump     memory;
-    struct { const wisp_schema *schema; const uint32_t *places; }
+    struct { const wisp_schema *schema; const wisp__key *keys; }
                    sorted[16];         /* schemas of many fields, and the order of their numbers */
     wisp_result    result;             /* the first failure; then at == end */
 } wisp__protowire_reader;
@@ -13370,12 +13376,11 @@ static void wisp__protowire_get_any(wisp__protowire_reader *r, wisp_value *out, 
 /* Leaves one pair of each key, where the first stood, with the value of the last. */
 static void wisp__protowire_make_distinct(wisp__protowire_reader *r, wisp_value *map) {
     wisp__bump before = r->memory;
-    size_t count = (size_t)map->count;
-    uint32_t *places;
-    if (count < 2) return;
-    places = (uint32_t *)wisp__protowire_memory(r, map->count, sizeof *places);
-    if (!places) return;
-    map->count = wisp__pairs_distinct((wisp_pair *)wisp__pairs_of(map), count, places);
+    wisp__key *keys;
+    if (map->count < 2) return;
+    keys = (wisp__key *)wisp__protowire_memory(r, map->count, sizeof *keys);
+    if (!keys) return;
+    map->count = wisp__pairs_distinct((wisp_pair *)wisp__pairs_of(map), map->count, keys);
     r->memory = before;
 }
 
@@ -13984,16 +13989,16 @@ static void wisp__protobuf_get_list(wisp__protowire_reader *r, const wisp_type *
 }
 
 /* The fields of a schema in the order of their numbers; NULL: the reader has failed. */
-static const uint32_t *wisp__protobuf_order(wisp__protowire_reader *r, const wisp_schema *schema) {
+static const wisp__key *wisp__protobuf_order(wisp__protowire_reader *r, const wisp_schema *schema) {
     size_t at = ((uintptr_t)schema >> 4) % (sizeof r->sorted / sizeof *r->sorted);
-    uint32_t *places;
-    if (r->sorted[at].schema == schema) return r->sorted[at].places;
-    places = (uint32_t *)wisp__protowire_memory(r, schema->count, sizeof *places);
-    if (!places) return NULL;
-    wisp__places_sort(schema, places, (size_t)schema->count, wisp__field_number_before);
+    wisp__key *keys;
+    if (r->sorted[at].schema == schema) return r->sorted[at].keys;
+    keys = (wisp__key *)wisp__protowire_memory(r, schema->count, sizeof *keys);
+    if (!keys) return NULL;
+    wisp__field_keys(schema, keys, true);
     r->sorted[at].schema = schema;
-    r->sorted[at].places = places;
-    return places;
+    r->sorted[at].keys = keys;
+    return keys;
 }
 
 /* Few enough to be looked at one by one. */
@@ -14006,15 +14011,14 @@ static int wisp__protobuf_find(wisp__protowire_reader *r, const wisp_schema *sch
     bool few = schema->count <= WISP__PROTOBUF_FEW;
     int low = 0, high = schema->count - 1;
     int end = few ? schema->count : wisp__min_int(near + 2, schema->count);
-    const uint32_t *places;
+    const wisp__key *keys;
     for (int i = few ? 0 : near; i < end; i++)
         if (wisp__field_number(schema, i) == number) return i;
-    places = few ? NULL : wisp__protobuf_order(r, schema);
-    while (places && low <= high) {
+    keys = few ? NULL : wisp__protobuf_order(r, schema);
+    while (keys && low <= high) {
         int middle = low + (high - low) / 2;
-        int there = wisp__field_number(schema, (int)places[middle]);
-        if (there == number) return (int)places[middle];
-        if (there < number) low = middle + 1;
+        if (keys[middle].number == (uint32_t)number) return (int)keys[middle].place;
+        if (keys[middle].number < (uint32_t)number) low = middle + 1;
         else high = middle - 1;
     }
     return -1;
@@ -16119,53 +16123,6 @@ static bool wisp__record_delta_pass(wisp__unpacker *u, const wisp__program *prog
  *                 small(new), for each: length key shape data · array: as values
  * ======================================================================== */
 
-/* --- sorted values --- */
-
-/* Merges sorted runs of pairs, until there is one. */
-static wisp_pair *wisp__sort_pairs(wisp_pair *pairs, wisp_pair *spare, int count) {
-    for (int run = 1; run < count; run *= 2) {
-        wisp_pair *swap = pairs;
-        for (int from = 0; from < count; from += 2 * run) {
-            int a = from, a_end = wisp__min_int(from + run, count);
-            int b = a_end, b_end = wisp__min_int(b + run, count);
-            for (int at = from; at < b_end; at++) {
-                bool left = b >= b_end || (a < a_end && strcmp(pairs[a].key, pairs[b].key) <= 0);
-                spare[at] = pairs[left ? a++ : b++];
-            }
-        }
-        pairs = spare;
-        spare = swap;
-    }
-    return pairs;
-}
-
-/* A copy of lists with their maps sorted by key. WISP_E_ARGUMENT: a key is there twice. */
-static wisp_result wisp__canonical(wisp__supply *supply, const wisp_value *from, wisp_value *out) {
-    wisp_value *items;
-    wisp_pair *pairs;
-    wisp_result result = wisp__as_map(supply, from, out);
-    size_t count = (size_t)out->count;
-    if (result || (out->kind != WISP_ARRAY && out->kind != WISP_MAP)) return result;
-    if (out->kind == WISP_ARRAY) {
-        items = (wisp_value *)wisp__supply_items(supply, out->count, sizeof *items);
-        for (int i = 0; items && i < out->count && !result; i++)
-            result = wisp__canonical(supply, &wisp__elements_of(out)[i], &items[i]);
-        *out = wisp_array(items, out->count);
-        return items ? result : WISP_E_MEMORY;
-    }
-    pairs = (wisp_pair *)wisp__supply_items(supply, 2 * (int64_t)out->count, sizeof *pairs);
-    if (!pairs) return WISP_E_MEMORY;
-    if (count) memcpy(pairs, wisp__pairs_of(out), count * sizeof *pairs);
-    pairs = wisp__sort_pairs(pairs, pairs + count, out->count);
-    for (int i = 0; i < out->count && !result; i++) {
-        wisp_value value = pairs[i].value;
-        if (i && strcmp(pairs[i - 1].key, pairs[i].key) == 0) result = WISP_E_ARGUMENT;
-        else result = wisp__canonical(supply, &value, &pairs[i].value);
-    }
-    *out = wisp_map(pairs, out->count);
-    return result;
-}
-
 /* --- making a difference --- */
 
 static void wisp__put_whole(wisp__delta *d, const wisp_value *value) {
@@ -16191,34 +16148,6 @@ static bool wisp__same_keys(const wisp_value *a, const wisp_value *b) {
     return true;
 }
 
-/* The same bits: 1 and 1.0, or 0.0 and -0.0, are equal but not the same. Maps are sorted. */
-static bool wisp__value_same(const wisp_value *a, const wisp_value *b) {
-    float p[7], q[7];
-    int floats;
-    if (a->kind != b->kind) return false;
-    if (a->kind == WISP_NUMBER) return wisp__bits_of(a) == wisp__bits_of(b);
-    if (a->count != b->count) return false;
-    switch (a->kind) {
-    case WISP_INT: return wisp__int_of(a) == wisp__int_of(b);
-    case WISP_UINT: return wisp__uint_of(a) == wisp__uint_of(b);
-    case WISP_FLOAT: return wisp__bits_of(a) == wisp__bits_of(b);
-    case WISP_ARRAY:
-        for (int i = 0; i < a->count; i++)
-            if (!wisp__value_same(&wisp__elements_of(a)[i], &wisp__elements_of(b)[i])) return false;
-        return true;
-    case WISP_MAP:
-        for (int i = 0; i < a->count; i++)
-            if (!wisp__value_same(&wisp__pairs_of(a)[i].value, &wisp__pairs_of(b)[i].value))
-                return false;
-        return wisp__same_keys(a, b);
-    default: break;
-    }
-    floats = wisp__value_floats(a, p);
-    if (!floats) return wisp_equal(a, b);
-    wisp__value_floats(b, q);
-    return memcmp(p, q, (size_t)floats * sizeof(float)) == 0;
-}
-
 /* An integer of either kind, as the word that differences are made of. */
 static uint64_t wisp__word_of(const wisp_value *value) {
     return value->kind == WISP_INT ? (uint64_t)wisp__int_of(value) : wisp__uint_of(value);
@@ -16228,7 +16157,7 @@ static void wisp__value_delta_put(wisp__delta *d, const wisp_value *a, const wis
 
 /* An element, unless it is as before. */
 static void wisp__put_child(wisp__delta *d, const wisp_value *a, const wisp_value *b) {
-    bool differs = !wisp__value_same(a, b);
+    bool differs = !wisp__alike(a, b, WISP__SAME_BITS);
     wisp__put(d->to, differs, 1);
     if (differs) wisp__value_delta_put(d, a, b);
 }
@@ -16350,9 +16279,10 @@ static const char *wisp__get_key(wisp__delta *d) {
 
 /* What stays, then what is new, merged by key. */
 static void wisp__get_map(wisp__delta *d, const wisp_value *a, wisp_value *out) {
-    wisp_pair *stay = (wisp_pair *)wisp__delta_items(d, a->count, sizeof *stay), *all;
+    wisp_pair *stay = (wisp_pair *)wisp__delta_items(d, a->count, sizeof *stay), *fresh, *all;
+    wisp__key *keys;
     const wisp_pair *before = wisp__pairs_of(a);
-    int kept = 0, added, left;
+    int kept = 0, added;
     if (!wisp__delta_pay(d, a->count, WISP__PRICE_VALUE)) return;
     for (int i = 0; i < a->count && !d->failed; i++) {
         if (wisp__get(&d->delta.from, 1)) continue;
@@ -16363,20 +16293,24 @@ static void wisp__get_map(wisp__delta *d, const wisp_value *a, wisp_value *out) 
     added = wisp__get_small(&d->delta.from);
     if (added > d->u->base->limits.map_pairs - kept) d->failed = true;
     if (!wisp__delta_may(d, kept + added)) return;
-    all = (wisp_pair *)wisp__delta_items(d, (kept + added) * 2, sizeof *all);
-    left = kept;
+    fresh = (wisp_pair *)wisp__delta_items(d, added, sizeof *fresh);
     for (int i = 0; i < added && !d->failed; i++) {
-        all[kept + i].key = wisp__get_key(d);
-        wisp__get_whole(d, &all[kept + i].value);
+        fresh[i].key = wisp__get_key(d);
+        wisp__get_whole(d, &fresh[i].value);
     }
-    if (d->failed) return;
-    if (left) memcpy(all, stay, (size_t)left * sizeof *all);
-    if (!wisp__delta_pay(d, (int64_t)(kept + added) * wisp__log2(kept + added),
-                         WISP__PRICE_COMPARE))
+    all = (wisp_pair *)wisp__delta_items(d, kept + added, sizeof *all);
+    keys = (wisp__key *)wisp__delta_items(d, kept + added, sizeof *keys);
+    if (d->failed || !wisp__delta_pay(d, (int64_t)(kept + added) * wisp__log2(kept + added),
+                                      WISP__PRICE_COMPARE))
         return;
-    all = wisp__sort_pairs(all, all + kept + added, kept + added);
-    for (int i = 1; i < kept + added; i++)
-        if (strcmp(all[i - 1].key, all[i].key) == 0) d->failed = true;
+    for (int i = 0; i < kept + added; i++)
+        keys[i] = wisp__key_of(i < kept ? stay[i].key : fresh[i - kept].key, 0, i);
+    wisp__keys_sort(keys, kept + added);
+    for (int i = 0; i < kept + added; i++) {
+        int at = (int)keys[i].place;
+        all[i] = at < kept ? stay[at] : fresh[at - kept];
+        if (i && wisp__key_same(&keys[i - 1], &keys[i])) d->failed = true;
+    }
     *out = wisp_map(all, kept + added);
 }
 
@@ -19897,7 +19831,7 @@ static wisp_result wisp__encode_sorted(wisp__message_codec *c, const wisp_value 
     wisp__measure m = { 0, 0, 40, 0, false };
     wisp_value all = wisp_array(values, count), sorted;
     wisp_result result = wisp__pack_measure(&c->base->limits, values, count, 0, &m);
-    if (result == WISP_OK) result = wisp__canonical(&supply, &all, &sorted);
+    if (result == WISP_OK) result = wisp__copy(&supply, &all, &sorted, WISP__COPY_SORTED);
     return result ? result : wisp__pack(&c->packer, wisp__elements_of(&sorted), count);
 }
 

@@ -164,7 +164,7 @@ TEST(an_edit_has_copies_of_all_that_a_value_holds) {
     bump = wisp__bump_on(memory, (int)sizeof memory);
     supply = wisp__supply_of_bump(&bump);
     CHECK_EQ_INT(wisp_edit_set(&w->edit, "all", wisp_array(rows, 1)), WISP_OK);
-    CHECK_EQ_INT(wisp__as_map(&supply, wisp_edit_get(&w->edit, "all"), &before), WISP_OK);
+    CHECK_EQ_INT(wisp__copy(&supply, wisp_edit_get(&w->edit, "all"), &before, WISP__COPY_LISTS), WISP_OK);
     CHECK(wisp_equal(wisp_edit_get(&w->edit, "all"), &rows[0].as.map[0].value) == false);
     memset(text, 'x', sizeof text);
     memset(key, 'x', sizeof key);

@@ -487,7 +487,7 @@ TEST(fields_are_found_by_key_and_by_place) {
 typedef struct keys {
     wisp_pair pairs[300];
     char      texts[300][8];
-    uint32_t  places[300];
+    wisp__key keys[300];
 } keys;
 
 /* Keys that come in no order, each about `count / different` times; values are their places. */
@@ -501,14 +501,17 @@ static wisp_pair *make_keys(keys *k, int count, int different, uint64_t seed) {
     return k->pairs;
 }
 
-TEST(places_are_sorted_by_key_and_then_by_place) {
+TEST(keys_are_sorted_by_text_and_then_by_place) {
     static keys k;
     for (int count = 0; count <= 300; count += count < 40 ? 1 : 52)
         for (int different = 1; different <= 1000; different *= 10) {
             wisp_pair *pairs = make_keys(&k, count, different, (uint64_t)count + 7);
-            wisp__places_sort(pairs, k.places, (size_t)count, wisp__pair_before);
+            wisp_value map = wisp_map(pairs, count);
+            wisp__keys_of(&map, k.keys);
             for (int i = 1; i < count; i++)
-                CHECK(wisp__pair_before(pairs, k.places[i - 1], k.places[i]));
+                CHECK(wisp__key_before(&k.keys[i - 1], &k.keys[i]));
+            for (int i = 0; i < count; i++)
+                CHECK_EQ_STR(k.keys[i].text, pairs[k.keys[i].place].key);
         }
 }
 
@@ -518,7 +521,7 @@ TEST(of_equal_keys_the_first_place_gets_the_last_value) {
         int left, at = 0;
         make_keys(&all, count, count / 2 + 1, (uint64_t)count);
         make_keys(&k, count, count / 2 + 1, (uint64_t)count);
-        left = wisp__pairs_distinct(k.pairs, (size_t)count, k.places);
+        left = wisp__pairs_distinct(k.pairs, count, k.keys);
         for (int i = 0; i < count; i++) {
             int first = 0, last = i;
             while (strcmp(all.texts[first], all.texts[i]) != 0) first++;
@@ -535,29 +538,112 @@ TEST(of_equal_keys_the_first_place_gets_the_last_value) {
     }
 }
 
-static int asked;
-
-static bool number_before(const void *items, uint32_t a, uint32_t b) {
-    const int *numbers = (const int *)items;
-    asked++;
-    return numbers[a] != numbers[b] ? numbers[a] < numbers[b] : a < b;
+TEST(keys_that_are_in_order_are_not_sorted) {
+    enum { COUNT = 1000 };
+    static wisp__key keys[COUNT];
+    for (int i = 0; i < COUNT; i++) keys[i] = wisp__key_of(NULL, (uint32_t)i / 2, i);
+    CHECK(wisp__keys_ordered(keys, COUNT));
+    wisp__keys_sort(keys, COUNT);
+    for (int i = 0; i < COUNT; i++) CHECK_EQ_INT(keys[i].place, i);
+    for (int i = 0; i < COUNT; i++) keys[i] = wisp__key_of("", (uint32_t)i * 7919 % COUNT, i);
+    CHECK(!wisp__keys_ordered(keys, COUNT));
+    wisp__keys_sort(keys, COUNT);
+    for (int i = 0; i < COUNT; i++) {
+        CHECK_EQ_INT(keys[i].number, i);
+        CHECK_EQ_INT((int)keys[i].place * 7919 % COUNT, i);
+    }
+    CHECK(wisp__keys_ordered(keys, COUNT));
+    wisp__keys_sort(keys, 0);
+    wisp__keys_sort(keys, 1);
+    CHECK_EQ_INT(keys[0].number, 0);
 }
 
-TEST(what_is_in_order_is_not_sorted) {
-    enum { COUNT = 1000 };
-    int numbers[COUNT];
-    uint32_t places[COUNT];
-    for (int i = 0; i < COUNT; i++) numbers[i] = i / 2;
-    asked = 0;
-    wisp__places_sort(numbers, places, COUNT, number_before);
-    CHECK_EQ_INT(asked, COUNT - 1);
-    for (int i = 0; i < COUNT; i++) CHECK_EQ_INT(places[i], i);
-    for (int i = 0; i < COUNT; i++) numbers[i] = (i * 7919) % COUNT;
-    wisp__places_sort(numbers, places, COUNT, number_before);
-    for (int i = 0; i < COUNT; i++) CHECK_EQ_INT(numbers[places[i]], i);
-    wisp__places_sort(numbers, places, 0, number_before);
-    wisp__places_sort(numbers, places, 1, number_before);
-    CHECK_EQ_INT(places[0], 0);
+TEST(many_keys_are_sorted_in_time_and_in_order) {
+    enum { KEYS = 4000 };
+    static wisp_pair pairs[KEYS];
+    static wisp__key sorted[KEYS];
+    static char texts[KEYS][16];
+    wisp_value map = wisp_map(pairs, KEYS);
+    for (int i = 0; i < KEYS; i++) {
+        snprintf(texts[i], 16, "%c%d", 'a' + i % 23, i * 7919 % KEYS);
+        pairs[i].key = texts[i];
+    }
+    wisp__keys_of(&map, sorted);
+    for (int i = 1; i < KEYS; i++) CHECK(strcmp(sorted[i - 1].text, sorted[i].text) <= 0);
+}
+
+/* --- deep copies --- */
+
+static wisp_result copy(const wisp_value *from, wisp_value *out, int how) {
+    static uint64_t memory[1 << 14];
+    wisp__bump bump = wisp__bump_on(memory, (int)sizeof memory);
+    wisp__supply supply = wisp__supply_of_bump(&bump);
+    return wisp__copy(&supply, from, out, how);
+}
+
+TEST(a_copy_points_to_texts_or_has_its_own) {
+    char text[] = "text", key[] = "key";
+    wisp_pair pair = { key, wisp_string(text) };
+    wisp_value map = wisp_map(&pair, 1), list = wisp_array(&map, 1), out;
+    CHECK_EQ_INT(copy(&list, &out, WISP__COPY_LISTS), WISP_OK);
+    CHECK(wisp_equal(&list, &out) && out.as.array != &map);
+    CHECK(out.as.array[0].as.map[0].key == key);
+    CHECK(out.as.array[0].as.map[0].value.as.string == text);
+    CHECK_EQ_INT(copy(&list, &out, WISP__COPY_TEXTS), WISP_OK);
+    CHECK(wisp_equal(&list, &out));
+    CHECK(out.as.array[0].as.map[0].key != key);
+    CHECK(out.as.array[0].as.map[0].value.as.string != text);
+    CHECK_EQ_STR(out.as.array[0].as.map[0].value.as.string, "text");
+}
+
+TEST(a_sorted_copy_has_its_keys_in_order_and_each_once) {
+    wisp_pair inner[] = { { "d", wisp_int(1) }, { "c", wisp_int(2) } };
+    wisp_pair pairs[] = { { "b", wisp_nil() }, { "a", wisp_int(3) } };
+    wisp_value map = wisp_map(pairs, 2), out;
+    pairs[0].value = wisp_map(inner, 2);
+    CHECK_EQ_INT(copy(&map, &out, WISP__COPY_SORTED), WISP_OK);
+    CHECK(wisp_equal(&map, &out));
+    CHECK_EQ_STR(out.as.map[0].key, "a");
+    CHECK_EQ_STR(out.as.map[1].value.as.map[0].key, "c");
+    inner[1].key = "d";
+    CHECK_EQ_INT(copy(&map, &out, WISP__COPY_SORTED), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(copy(&map, &out, WISP__COPY_LISTS), WISP_OK);
+}
+
+TEST(a_copy_fails_for_what_nests_too_deeply_or_points_nowhere) {
+    static wisp_value lists[WISP__COPY_DEPTH + 2];
+    wisp_pair pair = { NULL, wisp_int(1) };
+    wisp_value out;
+    for (int i = 0; i < WISP__COPY_DEPTH + 2; i++) lists[i] = wisp_array(&lists[i + 1], 1);
+    lists[WISP__COPY_DEPTH + 1] = wisp_int(7);
+    CHECK_EQ_INT(copy(&lists[1], &out, WISP__COPY_LISTS), WISP_OK);
+    CHECK_EQ_INT(copy(&lists[0], &out, WISP__COPY_LISTS), WISP_E_DEPTH);
+    lists[0] = wisp_map(&pair, 1);
+    CHECK_EQ_INT(copy(&lists[0], &out, WISP__COPY_TEXTS), WISP_E_ARGUMENT);
+    lists[0] = wisp_string_n(NULL, 3);
+    CHECK_EQ_INT(copy(&lists[0], &out, WISP__COPY_TEXTS), WISP_E_ARGUMENT);
+    lists[0] = wisp_array(NULL, 3);
+    CHECK_EQ_INT(copy(&lists[0], &out, WISP__COPY_LISTS), WISP_E_ARGUMENT);
+}
+
+/* --- other likenesses --- */
+
+TEST(the_same_content_shape_and_bits_differ) {
+    wisp_pair one[] = { { "a", wisp_int(1) }, { "b", wisp_int(2) } };
+    wisp_pair two[] = { { "b", wisp_int(2) }, { "a", wisp_int(1) } };
+    wisp_value x = wisp_map(one, 2), y = wisp_map(two, 2), i = wisp_int(1), n = wisp_number(1);
+    wisp_value zero = wisp_number(0.0), minus = wisp_number(-0.0), five = wisp_int(5);
+    CHECK(wisp__alike(&x, &y, WISP__SAME_CONTENT));
+    CHECK(!wisp__alike(&x, &y, WISP__SAME_BITS) && !wisp__alike(&x, &y, WISP__SAME_SHAPE));
+    CHECK(wisp__alike(&i, &n, WISP__SAME_CONTENT) && !wisp__alike(&i, &n, WISP__SAME_BITS));
+    CHECK(wisp__alike(&zero, &minus, WISP__SAME_CONTENT));
+    CHECK(!wisp__alike(&zero, &minus, WISP__SAME_BITS));
+    CHECK(wisp__alike(&i, &five, WISP__SAME_SHAPE) && !wisp__alike(&i, &n, WISP__SAME_SHAPE));
+    one[0].value = wisp_bytes("xy", 2);
+    two[1].value = wisp_bytes("xyz", 3);
+    y = wisp_map(one, 2);
+    CHECK(wisp__alike(&x, &y, WISP__SAME_SHAPE));
+    CHECK(!wisp__alike(&one[0].value, &two[1].value, WISP__SAME_SHAPE));
 }
 
 static const test_case tests[] = {
@@ -585,9 +671,14 @@ static const test_case tests[] = {
     CASE(text_is_no_list),
     CASE(elements_are_found_within_bounds_only),
     CASE(fields_are_found_by_key_and_by_place),
-    CASE(places_are_sorted_by_key_and_then_by_place),
+    CASE(keys_are_sorted_by_text_and_then_by_place),
     CASE(of_equal_keys_the_first_place_gets_the_last_value),
-    CASE(what_is_in_order_is_not_sorted),
+    CASE(keys_that_are_in_order_are_not_sorted),
+    CASE(many_keys_are_sorted_in_time_and_in_order),
+    CASE(a_copy_points_to_texts_or_has_its_own),
+    CASE(a_sorted_copy_has_its_keys_in_order_and_each_once),
+    CASE(a_copy_fails_for_what_nests_too_deeply_or_points_nowhere),
+    CASE(the_same_content_shape_and_bits_differ),
 };
 
 int main(int argc, char **argv) {

@@ -255,7 +255,7 @@ static void fuzz_values(script *s) {
     all = wisp_array(&value, 1);
     u = bench_unpacker(b);
     supply = wisp__supply_of(u);
-    if (wisp__canonical(&supply, &all, &sorted) == WISP_OK) {
+    if (wisp__copy(&supply, &all, &sorted, WISP__COPY_SORTED) == WISP_OK) {
         memset(&d, 0, sizeof d);
         d.u = u;
         d.delta = difference_of(s->data + s->at, (int)(s->size - s->at), 0);
