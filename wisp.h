@@ -2,8 +2,8 @@
 
    One header, strict C99 (and C++11), no dependency. It takes two callbacks
    that send and receive datagrams, and gives named events and named calls:
-   bit-packed, batched, prioritised, rate-limited, reliable where asked; checked
-   and packed by schemas, told as differences, compressed, in the codec of your
+   bit-packed, batched, prioritised, rate-limited, reliable on request; checked
+   and packed by schemas, delta-encoded, compressed, in a codec of your
    choice.
 
        #define WISP_IMPLEMENTATION       // in exactly one source file
@@ -22,8 +22,8 @@
        wisp_fire(w, "chat", WISP_SERVER, wisp_string("hello"));
        for (;;) wisp_update(w, seconds());
 
-   CONTENTS (search for the marker; each room stands twice, first as public
-   interface where it has one, then as implementation, in this order)
+   CONTENTS (search for the marker. A room with public functions stands twice:
+   first its interface, then its implementation, both in this order)
 
        >>structs        the structs that several rooms share, and the endpoint
        >>base           result codes, memory, log, random numbers, hashes
@@ -82,63 +82,59 @@
        >>host           create, update, destroy, await
 
    THE IDEAS
-       endpoint   a wisp *; the whole context. Many may live in one process.
-       link       {send, recv, user}: how datagrams leave and come.
+       endpoint   a wisp *: the whole context. A process may have many.
+       link       {send, recv, user}: sends and receives datagrams.
        peer       a handle to one session with another endpoint.
-       remote     a name, with settings; events and calls go through it.
-       message    values for a remote, to a set of peers.
-       schema     what a remote's values are like: both ends check them, and
-                  nothing of it is on the wire.
-       delta      only the changes since a baseline that the peer holds are
-                  sent.
+       remote     a name with settings; events and calls go through it.
+       message    values for a remote, to one or more peers.
+       schema     the types of a remote's values. Both ends check them, and the
+                  wire carries no description of them.
+       delta      sends only the changes since a baseline that the peer holds.
 
-       fire/invoke -> middleware -> check -> encode once -> queue -> flush: by
-       priority, into packets -> compress -> seal -> link.send ... link.recv ->
-       check the tag -> acks -> records -> channel order -> differences ->
-       rate limit -> versions -> check -> middleware -> handlers
+       fire, invoke -> middleware -> check -> encode once -> queue -> by
+       priority into packets -> compress -> seal -> link.send ... link.recv ->
+       check the tag -> acks -> frames -> channel order -> deltas -> rate limit
+       -> versions -> check -> middleware -> handlers
 
    RULES
-       - Time comes in as the argument of wisp_update. It may stand still or
-         jump: going back counts as standing still, a leap counts as at most
-         half of desc.timeout, so that a process which was suspended listens
-         before it gives its peers up.
-       - Handlers run only inside wisp_update (and inside wisp_await_*, which
-         calls it). link.send may also run inside fire, flush and destroy.
-       - Inside a handler everything may be called. wisp_update and the
-         wisp_await functions answer WISP_E_BUSY there; wisp_destroy takes
-         effect when the running wisp_update ends (which then returns
-         WISP_E_CLOSED, and the endpoint is gone); wisp_leave, wisp_fire and
-         wisp_disconnect take effect at once.
-       - One endpoint belongs to one thread at a time. Endpoints share nothing.
-       - NULL for `w`, an event or another pointer that is needed is answered
-         with WISP_E_ARGUMENT, false, 0 or a handle of id 0.
-       - Bytes from the wire are checked, counted and dropped; they never
-         assert and never make memory grow past desc.limits.
-       - A peer pays for the work that it causes here. A session earns 128
-         units for each byte that comes, 4000 for each packet and 16,000,000
-         a second, and saves up to 4,000,000; a unit is about a nanosecond.
-         One packet spends 500,000 at most. A message that is put together
-         of fragments earns for all its bytes, and more for its values.
-         What is not covered is refused with WISP_E_FLOOD, counted, and an
-         offence. A session that has too little for a packet does not get
-         it taken: it comes again later, so the peer is slowed. Senders keep
-         to this by themselves: what would be too dear to read goes without
-         compression, or whole instead of as a difference.
+       - Time is the argument of wisp_update. It may stand still or jump: a
+         step back counts as none, a leap as at most half of desc.timeout, so
+         that a process that was suspended listens before it drops its peers.
+       - Handlers run only inside wisp_update, and inside wisp_await_*, which
+         calls it. link.send may also run inside fire, flush and destroy.
+       - A handler may call everything. wisp_update and the wisp_await functions
+         return WISP_E_BUSY there; wisp_destroy takes effect when the running
+         wisp_update ends (which then returns WISP_E_CLOSED, and the endpoint
+         is gone); wisp_leave, wisp_fire and wisp_disconnect act at once.
+       - An endpoint belongs to one thread at a time. Endpoints share nothing.
+       - A NULL endpoint, event or other required pointer gives WISP_E_ARGUMENT,
+         false, 0 or a handle of id 0.
+       - Bytes from the wire are checked, counted and dropped; they never cause
+         an assert, and memory never grows past desc.limits.
+       - A peer pays for the work that it causes. A session earns 128 units for
+         each byte received, 4,000 for each packet and 32,000,000 a second, and
+         saves at most 4,000,000; a unit is about a nanosecond. One packet may
+         spend 500,000. A message put together from fragments earns for all its
+         bytes, and more for its values. Work that is not covered is refused
+         with WISP_E_FLOOD, counted, and an offence. While a session has too
+         little, its packets are not read; the peer sends them again later and
+         is slowed. Senders keep to this by themselves: a message too dear to
+         read is sent uncompressed, or in full instead of as a delta.
 
    SWITCHES (define before the implementation; none changes a public type)
-       WISP_IMPLEMENTATION   compile the implementation here
-       WISP_STATIC           every function static: private to this file
+       WISP_IMPLEMENTATION   compiles the implementation here
+       WISP_STATIC           all functions are static: private to this file
                              (define it before each include of wisp.h)
-       WISP_ASSERT(x)        how caller mistakes stop a debug build; the
-                             default is assert() without NDEBUG
-       WISP_NO_OS            no system entropy: then desc.entropy or desc.seed
-       WISP_NO_STDLIB        no malloc and free: then desc.memory is needed
-       WISP_PLAIN_CHUNKS     every message straight from the allocator, not from
-                             reused chunks: memory checkers see each one
-       WISP_WITH_SETJMP      wisp_raise: a handler may be left from any depth
-       WISP_FIRST_NUMBER     where packet numbers, channel sequences and call
-                             ids begin; both ends must agree. For tests that
-                             start just below a wrap. Default 1.
+       WISP_ASSERT(x)        stops a debug build on wrong calls; the default is
+                             assert() without NDEBUG
+       WISP_NO_OS            no system entropy: set desc.entropy or desc.seed
+       WISP_NO_STDLIB        no malloc and free: set desc.memory
+       WISP_PLAIN_CHUNKS     allocates each message by itself instead of reusing
+                             chunks, so that memory checkers see each one
+       WISP_WITH_SETJMP      wisp_raise: leaves a handler from any depth
+       WISP_FIRST_NUMBER     first packet number, channel sequence and call id,
+                             equal on both ends; for tests that start just
+                             below a wrap. Default 1.
 */
 #ifndef WISP_H
 #define WISP_H
@@ -148,7 +144,8 @@
 #include <stdint.h>
 
 #define WISP_VERSION      "0.4.0"
-#define WISP_WIRE_VERSION 2      /* what both ends must have in common */
+#define WISP_WIRE_VERSION 2      /* the wire format; both ends must have the
+                                    same */
 
 #ifndef WISP_API
 #if defined(WISP_STATIC) && defined(__GNUC__)
@@ -176,80 +173,83 @@ extern "C" {
 
 typedef struct wisp wisp;                                   /* an endpoint */
 
-/* Zero is success, errors are negative. wisp_result_text() names each. */
+/* Result codes. Zero is success, errors are negative. wisp_result_text() has a
+   text for each. */
 typedef int wisp_result;
 enum {
     WISP_OK               = 0,
-    WISP_PENDING          = 1,   /* from `accept`: wisp_admit will answer */
+    WISP_PENDING          = 1,   /* returned by `accept`: wisp_admit answers
+                                    later */
 
-    /* what the caller gave */
+    /* wrong arguments */
     WISP_E_ARGUMENT       = -1,  /* NULL, negative, out of range */
     WISP_E_NAME           = -2,  /* empty, over 128 bytes, or "wisp:..." */
-    WISP_E_STALE          = -3,  /* a handle of something that is gone */
-    WISP_E_TYPE           = -4,  /* a value of another kind was wanted */
+    WISP_E_STALE          = -3,  /* the handle's object no longer exists */
+    WISP_E_TYPE           = -4,  /* a value has another kind than expected */
     WISP_E_TOO_BIG        = -5,  /* the message, ticket or text is too long */
     WISP_E_DEPTH          = -6,  /* values nested deeper than the limit */
-    WISP_E_BUSY           = -7,  /* not inside a handler */
-    WISP_E_UNSUPPORTED    = -8,  /* not plugged in, or not in this build */
+    WISP_E_BUSY           = -7,  /* not allowed inside a handler */
+    WISP_E_UNSUPPORTED    = -8,  /* not plugged in, or left out of this build */
 
-    /* what there is no room for */
+    /* exhausted */
     WISP_E_MEMORY         = -9,  /* the allocator returned NULL */
-    WISP_E_LIMIT          = -10, /* a bound of desc.limits is reached */
+    WISP_E_LIMIT          = -10, /* a limit of desc.limits is reached */
     WISP_E_QUEUE_FULL     = -11, /* limits.queue_messages or queue_bytes */
-    WISP_E_ENTROPY        = -12, /* no random numbers to be had */
+    WISP_E_ENTROPY        = -12, /* no source of random numbers */
 
     /* joining */
-    WISP_E_SERVER_FULL    = -13, /* max_peers are in */
-    WISP_E_REFUSED        = -14, /* joins are closed over there */
-    WISP_E_DENIED         = -15, /* `accept` said no */
+    WISP_E_SERVER_FULL    = -13, /* max_peers have joined */
+    WISP_E_REFUSED        = -14, /* the other end accepts no joins */
+    WISP_E_DENIED         = -15, /* `accept` of the other end refused */
     WISP_E_APP            = -16, /* desc.app differs */
     WISP_E_APP_VERSION    = -17, /* desc.app_version differs */
-    WISP_E_WIRE_VERSION   = -18, /* the other end has another wisp */
-    WISP_E_LINK_KIND      = -19, /* link.reliable on one side only */
+    WISP_E_WIRE_VERSION   = -18, /* WISP_WIRE_VERSION differs */
+    WISP_E_LINK_KIND      = -19, /* link.reliable differs */
 
-    /* how sessions and calls end */
+    /* the end of sessions and calls */
     WISP_E_CLOSED         = -20, /* the session or endpoint has ended */
     WISP_E_TIMEOUT        = -21, /* silence, or no answer in time */
-    WISP_E_REPLACED       = -22, /* the same address joined anew */
+    WISP_E_REPLACED       = -22, /* the same address joined again */
     WISP_E_CANCELLED      = -23, /* wisp_cancel */
 
-    /* what reached the other side and was not done */
-    WISP_E_NO_REMOTE      = -24, /* the name is not known over there */
-    WISP_E_NO_HANDLER     = -25, /* known, but nobody listens */
+    /* refused by the other end */
+    WISP_E_NO_REMOTE      = -24, /* it does not know the name */
+    WISP_E_NO_HANDLER     = -25, /* it has no handler for the name */
     WISP_E_RATE           = -26, /* over the rate limit */
-    WISP_E_EXPIRED        = -27, /* a repeat of a call long settled */
+    WISP_E_EXPIRED        = -27, /* repeats a call that was settled long ago */
     WISP_E_HANDLER        = -28, /* the handler failed */
 
-    /* the link and the wire */
-    WISP_E_AGAIN          = -29, /* a link's status: not now */
+    /* link and wire */
+    WISP_E_AGAIN          = -29, /* from link.send: try again later */
     WISP_E_LINK           = -30, /* the link is broken */
-    WISP_E_BAD_PACKET     = -31, /* bytes that make no sense */
-    WISP_E_PROTOCOL       = -32, /* a peer broke the rules: session ended */
+    WISP_E_BAD_PACKET     = -31, /* malformed bytes */
+    WISP_E_PROTOCOL       = -32, /* a peer broke the protocol; its session
+                                    ended */
 
     /* typed data */
-    WISP_E_SCHEMA         = -33, /* a schema that makes no sense */
+    WISP_E_SCHEMA         = -33, /* a malformed schema */
     WISP_E_INVALID        = -34, /* a value outside its schema */
-    WISP_E_VERSION        = -35, /* of a newer schema than is known here */
-    WISP_E_MIGRATION      = -36, /* a step is missing, or it failed */
-    WISP_E_SYNTAX         = -37, /* bytes that are not of a codec's format */
-    WISP_E_COMPRESSED     = -38, /* compressed bytes that make no sense, or
-                                    packets that nobody asked for */
-    WISP_E_BASELINE       = -39, /* a difference to what is not held here */
+    WISP_E_VERSION        = -35, /* a newer schema version than is known here */
+    WISP_E_MIGRATION      = -36, /* a migration is missing or failed */
+    WISP_E_SYNTAX         = -37, /* bytes that are not in the codec's format */
+    WISP_E_COMPRESSED     = -38, /* malformed compressed bytes, or a compressed
+                                    packet that was not negotiated */
+    WISP_E_BASELINE       = -39, /* a delta whose baseline is not held here */
 
     /* policy */
-    WISP_E_PATTERN        = -40, /* a pattern that makes no sense */
-    WISP_E_BUDGET         = -41, /* over a budget of bytes */
+    WISP_E_PATTERN        = -40, /* a malformed pattern */
+    WISP_E_BUDGET         = -41, /* over a byte budget */
     WISP_E_FLOOD          = -42, /* too many packets, messages or errors */
-    WISP_E_DROPPED        = -43, /* a middleware took it away */
+    WISP_E_DROPPED        = -43, /* a middleware dropped it */
 
-    WISP_E_USER           = -1000 /* yours: this and everything below */
+    WISP_E_USER           = -1000 /* yours: this code and all below */
 };
 
-/* A short English text; never NULL; "unknown code" for a foreign number. */
+/* A short English text, never NULL; "unknown code" for other numbers. */
 WISP_API const char *wisp_result_text(wisp_result code);
 
-/* Memory: `alloc` returns size bytes aligned for any type, or NULL; `free`
-   gets the size that was asked for. Both NULL: malloc and free. */
+/* Memory. `alloc` returns `size` bytes aligned for any type, or NULL; `free`
+   gets the size that was allocated. Both NULL: malloc and free. */
 typedef struct wisp_allocator {
     void *(*alloc)(void *user, size_t size);
     void  (*free)(void *user, void *pointer, size_t size);
@@ -258,65 +258,64 @@ typedef struct wisp_allocator {
 
 enum { WISP_LOG_ERROR = 1, WISP_LOG_WARNING = 2, WISP_LOG_INFO = 3 };
 
-/* Every bound there is. Zero means the default in the comment. What decoding
-   may cost is no limit to be set: RULES, above, says what pays for it. */
+/* All limits. Zero means the default, which each comment gives. The cost of
+   decoding is no limit to set: see RULES above. */
 typedef struct wisp_limits {
-    int remotes;            /* names here, and names a peer may number; 1024 */
-    int connections;        /* handlers connected; 4096 */
-    int message_bytes;      /* one reliable message; 1 MiB, at most 256 MiB less
-                               1 KiB; a peer can have one on its way per
+    int remotes;            /* names registered here, and names that a peer may
+                               announce; 1024 */
+    int connections;        /* connected handlers; 4096 */
+    int message_bytes;      /* size of one reliable message; 1 MiB, at most 256
+                               MiB - 1 KiB. A peer can have one in transfer per
                                channel */
-    int message_values;     /* values in one message, nested ones too; 65536,
-                               at most 2^24 */
+    int message_values;     /* values in one message, including nested ones;
+                               65536, at most 2^24 */
     int map_pairs;          /* pairs in one map; 4096, at most 2^24 */
-    int nesting;            /* arrays and maps inside each other; 16 */
-    int queue_messages;     /* waiting to be sent, per peer; 65536 */
-    int queue_bytes;        /* the same in bytes, per peer; 4 MiB, and never
-                               less than two times message_bytes; answers of
-                               calls count with all the memory they take, those
-                               that are kept for repeats as much again */
+    int nesting;            /* depth of nested arrays and maps; 16 */
+    int queue_messages;     /* queued messages per peer; 65536 */
+    int queue_bytes;        /* their bytes per peer; 4 MiB, at least twice
+                               message_bytes. Replies count with all memory they
+                               take, and as much again if kept for repeats */
     int window_items;       /* reliable messages and fragments in flight per
-                               channel; power of two up to 16384; 2048 */
-    int window_bytes;       /* memory for what came from a peer out of order;
-                               the peer sends no more ahead than that; 1 MiB */
-    int window_packets;     /* packets in flight per peer; power of two up to
+                               channel; a power of two up to 16384; 2048 */
+    int window_bytes;       /* memory for messages of a peer that arrived out of
+                               order; the peer sends no further ahead; 1 MiB */
+    int window_packets;     /* packets in flight per peer; a power of two up to
                                1024; 1024 */
-    int calls;              /* invokes waiting for an answer; 4096 */
-    int calls_remembered;   /* answers kept per peer, of calls that did not
-                               come reliably; power of two up to 16384; 4096 */
-    int packet_messages;    /* messages taken from one packet; 4096, and never
-                               less than 2048, which a sender may put in */
-    int update_packets;     /* packets taken per wisp_update; 65536 */
-    int update_work;        /* work for them, in microseconds of a usual core,
-                               after which the others wait for the next
-                               wisp_update; 50000 */
-    int notices;            /* life-cycle and error events that wait; 1024,
-                               and never less than max_peers */
-    int schema_bytes;       /* of schemas that a peer has described; one that
-                               several peers describe is kept once, and
-                               counted for each of them; 1 MiB */
-    int baseline_bytes;     /* memory of values that differences are to, per
-                               peer and direction; 1 MiB */
-    int baselines;          /* values kept for a name and key until one is
-                               acked; power of two 4..64, best the same on
-                               both ends; 16 */
-    int keys;               /* keys with a baseline per peer and direction, of
-                               32 bytes for each of `baselines` and 88 more;
-                               1024 */
-    int held_messages;      /* held by middleware for a peer, on their way in or
-                               out; as many of those to several; 1024 */
-    int held_bytes;         /* the memory that they take; 1 MiB */
+    int calls;              /* calls waiting for a reply; 4096 */
+    int calls_remembered;   /* replies remembered per peer, of calls that came
+                               unreliably; a power of two up to 16384; 4096 */
+    int packet_messages;    /* messages read from one packet; 4096, at least
+                               2048, the most that a sender puts into one */
+    int update_packets;     /* packets read per wisp_update; 65536 */
+    int update_work;        /* work for these, in microseconds of a usual core;
+                               the rest waits for the next wisp_update; 50000 */
+    int notices;            /* queued life-cycle and error events; 1024, at
+                               least max_peers */
+    int schema_bytes;       /* schemas described by one peer. A schema that
+                               several peers describe is stored once and counts
+                               for each; 1 MiB */
+    int baseline_bytes;     /* memory for delta baselines, per peer and
+                               direction; 1 MiB */
+    int baselines;          /* values kept per name and key until one of them is
+                               acked; a power of two 4..64, best equal on both
+                               ends; 16 */
+    int keys;               /* keys with a baseline, per peer and direction;
+                               each takes 88 bytes and 32 for each of
+                               `baselines`; 1024 */
+    int held_messages;      /* messages held by middleware per peer, in both
+                               directions; messages to several peers have a
+                               limit of the same size of their own; 1024 */
+    int held_bytes;         /* memory of these; 1 MiB */
     int groups;             /* groups of peers; 1024 */
-    int matched_names;      /* of a peer: names registered because peers
-                               announced them and a pattern of
-                               wisp_connect_match takes them; 64. In all they
-                               are at most half of `remotes` */
+    int matched_names;      /* names registered because one peer announced them
+                               and a pattern of wisp_connect_match accepts them;
+                               64. In total at most half of `remotes` */
 } wisp_limits;
 
 /* ===========================================================================
  * MARK: >>pool
- * Handles. Id 0 is none. A handle of something that is gone is answered with
- * WISP_E_STALE, never with its successor.
+ * Handles. Id 0 means none. Using a handle whose object is gone returns
+ * WISP_E_STALE; it never reaches an object that came later.
  * ======================================================================== */
 
 typedef struct wisp_peer       { uint32_t id; } wisp_peer;
@@ -328,8 +327,8 @@ typedef struct wisp_group      { uint32_t id; } wisp_group;
 
 /* ===========================================================================
  * MARK: >>value
- * A value knows its kind. Strings, bytes, arrays and maps point to memory of
- * whoever made the value; wisp copies what it needs before it returns.
+ * A value carries its kind. Strings, bytes, arrays and maps point to memory of
+ * the caller; wisp copies what it needs before it returns.
  * ======================================================================== */
 
 typedef enum wisp_kind {
@@ -355,15 +354,16 @@ typedef struct wisp_type   wisp_type;
 
 struct wisp_value {
     wisp_kind kind;
-    int       count;      /* bytes of a string or bytes; elements; pairs;
-                             fields; of numbers private, 0 in your own */
+    int       count;      /* bytes of a string or of bytes, elements, pairs,
+                             fields; private for numbers, 0 in your own */
     union {
         bool             boolean;
         int64_t          integer;
         uint64_t         uinteger;
         float            float32;
         double           number;
-        const char      *string;     /* count bytes, then a NUL if received */
+        const char      *string;     /* `count` bytes; a NUL follows if
+                                        received */
         const void      *bytes;
         const wisp_value *array;
         const wisp_pair *map;
@@ -383,7 +383,8 @@ struct wisp_value {
         } items;                         /* private */
     } as;
 };
-struct wisp_pair { const char *key; wisp_value value; };  /* key: NUL ends */
+struct wisp_pair { const char *key; wisp_value value; };  /* key ends with
+                                                             NUL */
 
 WISP_API wisp_value wisp_nil(void);
 WISP_API wisp_value wisp_bool(bool);
@@ -404,56 +405,57 @@ WISP_API wisp_value wisp_color4(float r, float g, float b, float a);
 WISP_API wisp_value wisp_array(const wisp_value *values, int count);
 WISP_API wisp_value wisp_map(const wisp_pair *pairs, int count);
 WISP_API wisp_value wisp_reference(wisp_object object);
-/* A C struct described by a schema; neither is copied. */
+/* A C struct and the schema that describes it; neither is copied. */
 WISP_API wisp_value wisp_struct(const wisp_schema *schema, const void *data);
 
-/* Equal by content. Numbers of any kind are equal when they are the same
-   number (every NaN is one); maps are equal whatever the order of keys. */
+/* Compares contents. Numbers of different kinds are equal if they are the same
+   number; every NaN equals every other; the order of keys is ignored. */
 WISP_API bool     wisp_equal(const wisp_value *a, const wisp_value *b);
-/* Equal values have equal hashes, on every machine, in every version. */
+/* Equal values have the same hash on every machine and in every version. */
 WISP_API uint64_t wisp_hash(const wisp_value *value);
 
 WISP_API wisp_kind         wisp_kind_of(const wisp_value *value);
 WISP_API int               wisp_count_of(const wisp_value *value);
-/* Element i of an array or value i of a map; NULL when there is none. */
+/* Element i of an array or value i of a map; NULL if there is none. */
 WISP_API const wisp_value *wisp_element_of(const wisp_value *value, int i);
 WISP_API const char       *wisp_key_of(const wisp_value *map, int i);
-/* The value under a key; NULL when there is none or it is not a map. It also
-   serves structs that were received or decoded (their fields live as long as
-   they do); of one that you made yourself read the members. */
+/* The value of a key, or NULL. Works for maps and for structs that were
+   received or decoded (the field lives as long as the struct). For your own
+   structs, read the members. */
 WISP_API const wisp_value *wisp_field_of(const wisp_value *map,
                                          const char *key);
-/* The bytes of a string or bytes value and how many (size may be NULL);
-   NULL for another kind. */
+/* The bytes of a string or bytes value, and their number (`size_bytes` may be
+   NULL); NULL for other kinds. */
 WISP_API const char *wisp_string_of(const wisp_value *value, int *size_bytes);
 
 /* ===========================================================================
  * MARK: >>match
- * Patterns that names are found by: a subset of POSIX extended regular
- * expressions, with the meaning that they have there (in the C locale).
+ * Patterns for names: a subset of POSIX extended regular expressions in the C
+ * locale.
  *
  *     abc        these bytes, anywhere in the text
  *     .          any one byte
- *     [a-z_]     one byte of these; [^a-z] one that is none of these. A `]`
- *                comes first, a `-` first or last; a backslash is itself
- *     x*  x+  x? any number of x, at least one, at most one
+ *     [a-z_]     one of these bytes; [^a-z] one that is not. A `]` comes
+ *                first, a `-` first or last; a backslash means itself
+ *     x*  x+  x? x any number of times, at least once, at most once
  *     x|y        x or y; either may be empty
- *     (x)        one thing, for what is written after it
- *     ^  $       the begin of the text, its end
- *     \.         the dot itself; so for each of  . [ ] ( ) { } * + ? | ^ $ \
+ *     (x)        groups x
+ *     ^  $       start and end of the text
+ *     \.         a literal dot; the same for  . [ ] ( ) { } * + ? | ^ $ \
  *
- * So "Player(HP|MaxHP)Changed" finds PlayerHPChanged and OldPlayerMaxHPChanged,
- * and only "^Player(HP|MaxHP)Changed$" leaves out the second. Upper and lower
- * case differ. In UTF-8 a letter beyond ASCII is several bytes: it may stand
- * in a pattern, but for `.` and in [ ] it is not one.
+ * "Player(HP|MaxHP)Changed" matches PlayerHPChanged and OldPlayerMaxHPChanged;
+ * "^Player(HP|MaxHP)Changed$" matches only the first. Case matters. A UTF-8
+ * letter beyond ASCII is several bytes: it may be part of a pattern, but `.`
+ * and [ ] take single bytes.
  *
- * No text takes longer than its length times that of the pattern.
+ * Matching takes time in proportion to the length of the text times that of the
+ * pattern, at most.
  * ======================================================================== */
 
-enum { WISP_PATTERN_BYTES = 255 };     /* the longest pattern */
+enum { WISP_PATTERN_BYTES = 255 };     /* length of the longest pattern */
 
-/* A pattern, compiled: it points nowhere and may be copied. All private. One
-   that is zero is the empty pattern, which every text matches. */
+/* A compiled pattern. Private; contains no pointers and may be copied. A zeroed
+   pattern is the empty one, which matches every text. */
 typedef struct wisp_pattern {
     uint8_t size;
     uint8_t text[WISP_PATTERN_BYTES + 1];
@@ -463,25 +465,26 @@ typedef struct wisp_pattern {
 
 /* Compiles `text`, which is not needed afterwards.
    WISP_E_ARGUMENT: `out` or `text` is NULL.
-   WISP_E_TOO_BIG: it has more than WISP_PATTERN_BYTES bytes.
-   WISP_E_PATTERN: it makes no sense, and *position (unless NULL) tells from
-   which byte on, 0 for the first: a ( or [ without its end, a ) without its
-   begin, * + ? after nothing that can be repeated (as in "a|*" or "^*"), a
-   range from high to low or after a range ([a-c-e]), a class of a class
-   ([[:alpha:]]), a { that is not \{, a backslash before any other byte or at
-   the end.
-   On an error *out is unchanged, and *position too but for WISP_E_PATTERN. */
+   WISP_E_TOO_BIG: longer than WISP_PATTERN_BYTES.
+   WISP_E_PATTERN: malformed; *position (unless NULL) is the offset of the
+   fault: an unclosed ( or [, an unopened ), a * + ? with nothing to repeat
+   ("a|*", "^*"), a range from high to low or after a range ([a-c-e]), a class
+   in a class ([[:alpha:]]), an unescaped {, a backslash before any other byte
+   or at the end.
+   On an error *out is unchanged, and so is *position except for
+   WISP_E_PATTERN. */
 WISP_API wisp_result wisp_pattern_compile(wisp_pattern *out, const char *text,
                                           int *position);
 
-/* Is the pattern found in the text, of any length? */
+/* Whether the pattern is found in the text, which may have any length. */
 WISP_API bool wisp_pattern_matches(const wisp_pattern *pattern,
                                    const char *text);
 
 /* ===========================================================================
  * MARK: >>type
- * What the shape of a message is, known to both ends: then nothing needs to
- * be described on the wire, and no handler sees a value outside of it.
+ * Types and schemas describe the values of a message. Both ends know them, so
+ * the wire carries no description, and a handler never sees a value outside its
+ * schema.
  *
  *     typedef struct stats { float hp; uint32_t xp; char name[21]; } stats;
  *     static const wisp_field stats_fields[] = {
@@ -492,8 +495,8 @@ WISP_API bool wisp_pattern_matches(const wisp_pattern *pattern,
  *     static const wisp_schema stats_schema =
  *         WISP_SCHEMA(stats, 1, stats_fields);
  *
- * Schemas, types and what they point to are read as long as they are in use:
- * make them static. Elements, options and nested types are named statics too.
+ * Schemas, types and what they point to must live as long as they are in use:
+ * make them static, including elements, options and nested types.
  * ======================================================================== */
 
 typedef enum wisp_type_kind {
@@ -507,22 +510,22 @@ typedef enum wisp_type_kind {
 
 struct wisp_type {
     int         kind;
-    int         max;         /* bytes, elements, names, options, bits */
-    int         bytes;       /* of its C storage; 0: as the member has */
-    const void *of;          /* element, options, names, schema, ranges */
+    int         max;         /* bytes, elements, names, options or bits */
+    int         bytes;       /* size of its C storage; 0: that of the member */
+    const void *of;          /* element, options, names, schema or ranges */
     double      lo, hi, step;
     int64_t     least, most;
 };
 
 typedef struct wisp_range { double lo, hi, step; } wisp_range;
 
-/* In a struct a type is as wide as its member; in a map, an array or a union
-   an integer has 64 bits and a number is a double unless the type says.
-   Members: bool; any integer; float or double; char[max + 1], NUL ends;
-   unsigned char[max]; char[] for a literal text; wisp_vec2 .. wisp_quat,
-   wisp_transform; wisp_color or
-   unsigned char[4]; an enum; wisp_object; wisp_value (ANY, EXACT, what it
-   points to lives as the event does); arrays and unions of these. */
+/* In a struct a type has the width of its member. In a map, an array or a union
+   an integer has 64 bits and a number is a double, unless the type says
+   otherwise. Members may be: bool; any integer; float or double; char[max + 1]
+   with a NUL at the end; unsigned char[max]; char[] for a literal text;
+   wisp_vec2 .. wisp_quat, wisp_transform; wisp_color or unsigned char[4]; an
+   enum; wisp_object; wisp_value (ANY, EXACT; it points to memory that lives as
+   long as the event); arrays and unions of these. */
 #define WISP_T_ANY             WISP__T(ANY, 0, 0, 0, 0, 0, 0, 0, 0)
 #define WISP_T_EXACT(a_kind)   WISP__T(EXACT, a_kind, 0, 0, 0, 0, 0, 0, 0)
 #define WISP_T_LITERAL(number) WISP__T(LITERAL, 0, 0, 0, number, 0, 0, 0, 0)
@@ -538,7 +541,7 @@ typedef struct wisp_range { double lo, hi, step; } wisp_range;
 #define WISP_T_UINT16          WISP__T(UINT, 0, 2, 0, 0, 0, 0, 0, 0)
 #define WISP_T_UINT32          WISP__T(UINT, 0, 4, 0, 0, 0, 0, 0, 0)
 #define WISP_T_UINT64          WISP__T(UINT, 0, 8, 0, 0, 0, 0, 0, 0)
-/* the same, but Protobuf writes them as sint, fixed or sfixed */
+/* as above, but Protobuf writes them as sint, fixed or sfixed */
 #define WISP_T_SINT32          WISP__T(INTEGER, 1, 4, 0, 0, 0, 0, 0, 0)
 #define WISP_T_SINT64          WISP__T(INTEGER, 1, 8, 0, 0, 0, 0, 0, 0)
 #define WISP_T_FIXED32         WISP__T(UINT, 2, 4, 0, 0, 0, 0, 0, 0)
@@ -551,7 +554,7 @@ typedef struct wisp_range { double lo, hi, step; } wisp_range;
 #define WISP_T_DOUBLE          WISP__T(NUMBER, 0, 8, 0, 0, 0, 0, 0, 0)
 #define WISP_T_NUMBER_RANGE(lo, hi) \
     WISP__T(NUMBER_RANGE, 0, 0, 0, lo, hi, 0, 0, 0)
-/* lo, lo + step, .. up to hi: sent as a count of steps */
+/* lo, lo + step, .. up to hi: sent as a number of steps */
 #define WISP_T_QUANTIZED(lo, hi, step) \
     WISP__T(QUANTIZED, 0, 0, 0, lo, hi, step, 0, 0)
 #define WISP_T_STRING(max)     WISP__T(STRING, max, 0, 0, 0, 0, 0, 0, 0)
@@ -569,24 +572,25 @@ typedef struct wisp_range { double lo, hi, step; } wisp_range;
 #define WISP_T_VEC2_EACH(ranges) WISP__T(VEC2, 0, 0, ranges, 0, 0, 0, 0, 0)
 #define WISP_T_VEC3_EACH(ranges) WISP__T(VEC3, 0, 0, ranges, 0, 0, 0, 0, 0)
 #define WISP_T_VEC4_EACH(ranges) WISP__T(VEC4, 0, 0, ranges, 0, 0, 0, 0, 0)
-/* a rotation, as the smallest three components of 2..20 bits; 0: all four */
+/* a rotation, sent as its smallest three components with 2..20 bits each; bits
+   = 0: all four components as floats */
 #define WISP_T_QUAT(bits)      WISP__T(QUAT, bits, 0, 0, 0, 0, 0, 0, 0)
 #define WISP_T_TRANSFORM       WISP__T(TRANSFORM, 0, 0, 0, 0, 0, 0, 0, 0)
 /* four channels of 8 bits, 0..1 each */
 #define WISP_T_COLOR           WISP__T(COLOR, 0, 0, 0, 0, 0, 0, 0, 0)
-/* 0..count - 1; in maps the name; names: static const char *const [] */
+/* 0..count - 1, in maps the name; `names` is a static const char *const [] */
 #define WISP_T_ENUM(names, count) \
     WISP__T(ENUM, count, 0, names, 0, 0, 0, 0, 0)
-/* the same, but numbers without a name are kept: 0..255 in a member of 1 byte,
-   0..65535 in 2, else any int32; in maps such a number is an int */
+/* as above, but numbers without a name are allowed: 0..255 in a member of 1
+   byte, 0..65535 in 2, else any int32; in maps they are an int */
 #define WISP_T_ENUM_OPEN(names, count) \
     WISP__T(ENUM, count, 0, names, 0, 0, 0, 1, 0)
 #define WISP_T_OBJECT          WISP__T(OBJECT, 0, 0, 0, 0, 0, 0, 0, 0)
 #define WISP_T_STRUCT(schema)  WISP__T(STRUCT, 0, 0, schema, 0, 0, 0, 0, 0)
-/* in a struct without a count member: always max elements */
+/* in a struct without a count member there are always `max` elements */
 #define WISP_T_ARRAY(element, max) \
     WISP__T(ARRAY, max, 0, element, 0, 0, 0, 0, 0)
-/* one of `count` types (static const wisp_type []) */
+/* one of `count` types; `options` is a static const wisp_type [] */
 #define WISP_T_UNION(options, count) \
     WISP__T(UNION, count, 0, options, 0, 0, 0, 0, 0)
 #define WISP__T(kind, max, bytes, of, lo, hi, step, least, most) \
@@ -598,37 +602,42 @@ enum { WISP_FLAG_KEY = 1, WISP_FLAG_OPTIONAL = 2, WISP_FLAG_MAYBE = 4 };
 typedef struct wisp_field {
     const char *name;                      /* 1..64 bytes */
     wisp_type   type;
-    int         offset, bytes;             /* of the member; -1: of a map */
-    int         count_offset, count_bytes; /* of the member that counts the
-                                              elements, or says the option */
+    int         offset, bytes;             /* of the member; -1: field of a
+                                              map */
+    int         count_offset, count_bytes; /* of the member that holds the
+                                              number of elements or the
+                                              option */
     int         flags;
-    double      fallback;                  /* the default, if optional */
+    double      fallback;                  /* default of an optional field */
     const char *fallback_text;
-    int         number;                    /* Protobuf's; 0: place + 1 */
+    int         number;                    /* Protobuf's field number; 0: its
+                                              place + 1 */
 } wisp_field;
 
 #define WISP__AT(S, m) (int)offsetof(S, m), (int)sizeof(((S *)0)->m)
 #define WISP_FIELD(S, m, T) \
     { #m, T, WISP__AT(S, m), 0, 0, 0, 0, NULL, 0 }
-/* how many bytes or elements are in use stands in another member */
+/* `count` names the member that holds the number of bytes or elements in use */
 #define WISP_COUNTED_FIELD(S, m, count, T) \
     { #m, T, WISP__AT(S, m), WISP__AT(S, count), 0, 0, NULL, 0 }
-/* a C union, and the member that says which option it holds: 0.. */
+/* a C union; `option` names the member that holds which option is set, from
+   0 */
 #define WISP_UNION_FIELD(S, m, option, T) \
     { #m, T, WISP__AT(S, m), WISP__AT(S, option), 0, 0, NULL, 0 }
-/* what a value is about: each key has a baseline of its own (delta) */
+/* identifies what the value is about: with delta each key has a baseline of its
+   own */
 #define WISP_KEY_FIELD(S, m, T) \
     { #m, T, WISP__AT(S, m), 0, 0, WISP_FLAG_KEY, 0, NULL, 0 }
-/* a bit when it is the default: a number, a bool, or a text */
+/* takes one bit when it equals its default (a number, bool or text) */
 #define WISP_OPTIONAL_FIELD(S, m, T, number) \
     { #m, T, WISP__AT(S, m), 0, 0, WISP_FLAG_OPTIONAL, (double)(number), \
       NULL, 0 }
 #define WISP_OPTIONAL_TEXT_FIELD(S, m, T, text) \
     { #m, T, WISP__AT(S, m), 0, 0, WISP_FLAG_OPTIONAL, 0, text, 0 }
-/* with the number that Protobuf has for it */
+/* with its Protobuf field number */
 #define WISP_NUMBERED_FIELD(S, m, T, number) \
     { #m, T, WISP__AT(S, m), 0, 0, 0, 0, NULL, number }
-/* the same for maps, and for values in a row, where no struct is needed */
+/* the same for maps and lists, which need no C struct */
 #define WISP_MAP_FIELD(name, T) { name, T, -1, 0, 0, 0, 0, 0, NULL, 0 }
 #define WISP_KEY_MAP_FIELD(name, T) \
     { name, T, -1, 0, 0, 0, WISP_FLAG_KEY, 0, NULL, 0 }
@@ -636,7 +645,7 @@ typedef struct wisp_field {
     { name, T, -1, 0, 0, 0, WISP_FLAG_OPTIONAL, (double)(number), NULL, 0 }
 #define WISP_OPTIONAL_TEXT_MAP_FIELD(name, T, text) \
     { name, T, -1, 0, 0, 0, WISP_FLAG_OPTIONAL, 0, text, 0 }
-/* may be missing, and then is missing over there (or nil, in a row) */
+/* may be missing; then it is missing at the receiver too (nil in a list) */
 #define WISP_MAYBE_MAP_FIELD(name, T) \
     { name, T, -1, 0, 0, 0, WISP_FLAG_MAYBE, 0, NULL, 0 }
 #define WISP_NUMBERED_MAP_FIELD(name, T, number) \
@@ -653,30 +662,31 @@ struct wisp_schema {
     const wisp_field *fields;
     int               count;     /* 1..1024 */
     wisp_shape        shape;
-    const struct wisp__program *program;     /* private: when compiled */
+    const struct wisp__program *program;     /* private: the compiled form */
 };
 
 #define WISP__LENGTH(list) (int)(sizeof(list) / sizeof(*(list)))
 #define WISP_SCHEMA(S, version, fields) { #S, (version), (int)sizeof(S), \
     (fields), WISP__LENGTH(fields), WISP_SHAPE_STRUCT, NULL }
-/* one map as a message's only value */
+/* the message has one value, a map */
 #define WISP_MAP_SCHEMA(name, version, fields) { (name), (version), 0, \
     (fields), WISP__LENGTH(fields), WISP_SHAPE_MAP, NULL }
-/* a message's values in a row: wisp_fire(w, "hit", peer, 12, "sword") */
+/* the message has a list of values: wisp_fire(w, "hit", peer, 12, "sword") */
 #define WISP_LIST_SCHEMA(name, version, fields) { (name), (version), 0, \
     (fields), WISP__LENGTH(fields), WISP_SHAPE_LIST, NULL }
 
-/* Is this a value of the schema (a struct of it, a map, an array if it is of
-   a row)? WISP_OK or WISP_E_INVALID, with the field and why in `text`. */
+/* Checks a value against a schema (a struct of it, a map, or an array for a
+   list schema): WISP_OK, or WISP_E_INVALID with the field and the reason in
+   `text`. */
 WISP_API wisp_result wisp_validate(const wisp_schema *schema,
                                    const wisp_value *value, char *text,
                                    int text_bytes);
-/* A struct, and all structs in it, as maps made in `memory` (WISP_E_MEMORY:
-   too small); other values as they are. */
+/* Converts a struct, and all structs in it, to maps in `memory` (WISP_E_MEMORY:
+   too small); other values stay as they are. */
 WISP_API wisp_result wisp_as_map(const wisp_value *value, wisp_value *out,
                                  void *memory, int memory_bytes);
-/* Fills a struct from a map or a struct of any schema whose fields match by
-   name. WISP_E_INVALID: `data` is as it was. */
+/* Fills a struct from a map, or from a struct of any schema, by the names of
+   the fields. On WISP_E_INVALID `data` is unchanged. */
 WISP_API wisp_result wisp_fill_struct(const wisp_schema *schema,
                                       const wisp_value *value, void *data,
                                       char *text, int text_bytes);
@@ -685,12 +695,13 @@ WISP_API wisp_result wisp_fill_struct(const wisp_schema *schema,
  * MARK: >>schema
  * ======================================================================== */
 
-/* WISP_OK, or WISP_E_SCHEMA with the field and why in `text` (may be NULL). */
+/* WISP_OK, or WISP_E_SCHEMA with the field and the reason in `text` (may be
+   NULL). */
 WISP_API wisp_result wisp_schema_check(const wisp_schema *schema, char *text,
                                        int text_bytes);
-/* A compiled copy in `memory`, for wisp_encode and wisp_decode: saves them
-   most of their time. NULL: WISP_E_SCHEMA, or memory is smaller than
-   wisp_schema_bytes(). An endpoint compiles by itself. */
+/* Makes a compiled copy in `memory` for wisp_encode and wisp_decode, which then
+   take a fraction of their time. NULL: WISP_E_SCHEMA, or `memory` has less than
+   wisp_schema_bytes(). An endpoint compiles its schemas by itself. */
 WISP_API const wisp_schema *wisp_schema_compile(const wisp_schema *schema,
                                                 void *memory,
                                                 int memory_bytes);
@@ -698,13 +709,14 @@ WISP_API int wisp_schema_bytes(const wisp_schema *schema);
 
 /* ===========================================================================
  * MARK: >>migrate
- * From one version of a schema to the next. The other end's fields match by
- * name; what else changed is done by steps, each from one version to the next.
+ * Migrations convert values from one version of a schema to the next. Fields
+ * match by name; every other change is done by a step from one version to the
+ * next.
  * ======================================================================== */
 
-/* A map under change. Names and values are copied. Set, remove and rename
-   return WISP_OK, WISP_E_ARGUMENT, WISP_E_NAME (no such field; for rename also
-   when the new name is taken), WISP_E_LIMIT or WISP_E_MEMORY. */
+/* A map that a migration edits. Names and values are copied. Set, remove and
+   rename return WISP_OK, WISP_E_ARGUMENT, WISP_E_NAME (there is no such field,
+   or a field has the new name already), WISP_E_LIMIT or WISP_E_MEMORY. */
 typedef struct wisp_edit wisp_edit;
 WISP_API const wisp_value *wisp_edit_get(const wisp_edit *edit,
                                          const char *name);
@@ -714,7 +726,7 @@ WISP_API wisp_result wisp_edit_remove(wisp_edit *edit, const char *name);
 WISP_API wisp_result wisp_edit_rename(wisp_edit *edit, const char *from,
                                       const char *to);
 
-/* One step, from version `from` to `from` + 1: WISP_OK, or a negative code
+/* A step from version `from` to `from` + 1 returns WISP_OK, or a negative code
    that is reported. */
 typedef struct wisp_migration {
     int         from;
@@ -724,18 +736,20 @@ typedef struct wisp_migration {
 
 /* ===========================================================================
  * MARK: >>codec
- * How values become bytes. Each codec may be a remote's (wisp_config), or be
- * used alone.
+ * Codecs turn values into bytes and back. A remote may use one (wisp_config),
+ * or you call it directly.
  * ======================================================================== */
 
 typedef struct wisp_codec {
-    const char *name;        /* 1..32 bytes; travels in announcements */
-    /* Bytes written, or a negative result: WISP_E_TOO_BIG (capacity),
-       WISP_E_TYPE (this format cannot say it), WISP_E_DEPTH, ... */
+    const char *name;        /* 1..32 bytes; sent with announcements */
+    /* Returns the bytes written, or a negative result: WISP_E_TOO_BIG
+       (capacity), WISP_E_TYPE (not possible in this format), WISP_E_DEPTH,
+       ... */
     int (*encode)(const struct wisp_codec *codec, const wisp_schema *schema,
                   const wisp_value *value, void *out, int capacity);
-    /* Bytes read, or a negative result: WISP_E_SYNTAX, WISP_E_DEPTH,
-       WISP_E_MEMORY (too small), ... The value points into memory and bytes. */
+    /* Returns the bytes read, or a negative result: WISP_E_SYNTAX,
+       WISP_E_DEPTH, WISP_E_MEMORY (too small), ... The value points into
+       `memory` and `bytes`. */
     int (*decode)(const struct wisp_codec *codec, const wisp_schema *schema,
                   const void *bytes, int size, wisp_value *out, void *memory,
                   int memory_size);
@@ -744,31 +758,34 @@ typedef struct wisp_codec {
 
 WISP_API const wisp_codec *wisp_bitpack(void);
 
-/* Bytes written, or a negative result: what the codec says, WISP_E_INVALID,
-   WISP_E_SCHEMA. The schema may be NULL. The bit-packed codec needs no memory
-   for structs with a compiled schema; a map, or a schema that is not compiled,
-   is laid out in 24 KiB of the stack, or in the second half of `out` if that is
-   too small (WISP_E_MEMORY: both are). What describes itself (no schema, ANY)
-   takes up to twice its size and 64 bytes of `out` while it is made. */
+/* Encodes. Returns the bytes written, or a negative result: the codec's,
+   WISP_E_INVALID or WISP_E_SCHEMA. The schema may be NULL. The bit-packed codec
+   needs no memory for structs of a compiled schema; maps, and schemas that are
+   not compiled, are laid out in 24 KiB of stack or, if that is too small, in
+   the second half of `out` (WISP_E_MEMORY: neither suffices). Values that
+   describe themselves (no schema, or ANY) need up to twice their size and 64
+   bytes of `out` meanwhile. */
 WISP_API int wisp_encode(const wisp_codec *codec, const wisp_schema *schema,
                          const wisp_value *value, void *out, int capacity);
-/* Bytes read, or a negative result. With a schema the value is a struct, a map
-   or an array as it says. WISP_E_MEMORY: memory is too small. */
+/* Decodes. Returns the bytes read, or a negative result. With a schema the
+   value is a struct, a map or an array, as the schema says. WISP_E_MEMORY:
+   `memory` is too small. */
 WISP_API int wisp_decode(const wisp_codec *codec, const wisp_schema *schema,
                          const void *bytes, int size, wisp_value *out,
                          void *memory, int memory_size);
 
-/* JSON (RFC 8259), strict both ways: one text, blanks around it, UTF-8 without
-   a byte order mark, lists at most 256 deep (WISP_E_DEPTH). size * sizeof
-   (wisp_value) + 16 bytes of memory are enough to read any text.
-   Read: whole numbers that fit are int, else uint; all others are numbers,
-   rounded to the nearest (WISP_E_LIMIT: larger than any; -0 is -0.0). Of equal
-   keys the last wins. A NUL in a key becomes the bytes C0 80, and again a NUL
-   when written. On failure `out` is unchanged.
-   Written: without blanks; numbers in the fewest digits that are read back as
-   the same bits; bytes as base64, vectors, quat and color as arrays, transform
-   as {"position":[..],"rotation":[..]}, an object as its id. NaN, infinities
-   and text that is not UTF-8 are WISP_E_TYPE. */
+/* JSON (RFC 8259), strict in both directions: one text, optional white space
+   around it, UTF-8 without a byte order mark, at most 256 levels
+   (WISP_E_DEPTH). size * sizeof (wisp_value) + 16 bytes of memory suffice to
+   read any text.
+   Reading: whole numbers become int if they fit, else uint if they fit; all
+   others become numbers, rounded to nearest (WISP_E_LIMIT: too large; -0 is
+   -0.0). The last of equal keys wins. A NUL in a key becomes the bytes C0 80
+   and is a NUL again when written. On failure `out` is unchanged.
+   Writing: no white space; numbers with the fewest digits that read back as
+   the same bits; bytes as base64; vectors, quaternions and colors as arrays;
+   a transform as {"position":[..],"rotation":[..]}; an object as its id. NaN,
+   infinities and invalid UTF-8 are WISP_E_TYPE. */
 WISP_API const wisp_codec *wisp_json(void);
 
 /* MessagePack (msgpack.org): the whole format, written in its smallest forms,
@@ -865,27 +882,26 @@ WISP_API const wisp_codec *wisp_protobuf(void);
 
 /* ===========================================================================
  * MARK: >>engine
- * The plain data types of the Roblox engine as structs with ready schemas, so
- * that a port keeps its types; names, ranges and defaults are the engine's
- * (create.roblox.com/docs/reference/engine/datatypes). All are in one table:
+ * The data types of the Roblox engine as structs with ready schemas, so that a
+ * port keeps its types; names, ranges and defaults are the engine's
+ * (create.roblox.com/docs/reference/engine/datatypes). One table has them all:
  *
  *     wisp_udim2 size = { { 0.5f, -20 }, { 0, 300 } };
  *     const wisp_schema *udim2 = wisp_engine_schema("UDim2");
  *     wisp_fire(w, "resize", peer, wisp_struct(udim2, &size));
  *
- * To nest one in a struct of yours, write WISP_T_STRUCT(NULL) for its field, in
- * a table that is not const, and before the schema is used
- * fields[i].type.of = wisp_engine_schema("UDim2").
- * Members marked with a default may be missing in a map, and cost a bit when
- * they have it. What only several members together show is not checked: that a
- * minimum is below its maximum, that keypoints begin at 0, end at 1 and are in
- * order.
+ * To nest one in your own struct, give its field the type WISP_T_STRUCT(NULL)
+ * in a table that is not const, and set
+ * fields[i].type.of = wisp_engine_schema("UDim2") before the schema is used.
+ * Members with a default may be missing in a map, and take one bit when they
+ * have it. Conditions between members are not checked: that a minimum is below
+ * its maximum; that keypoints begin at 0, end at 1 and are in order.
  * ======================================================================== */
 
-/* Vector2, Vector3, CFrame and Color3 are values of their own kind: wisp_vec2v,
+/* Vector2, Vector3, CFrame and Color3 are kinds of value: wisp_vec2v,
    wisp_vec3v, wisp_transformv, wisp_color3; Instance is wisp_reference. The
-   table has the first four as well: a Color3 there is three floats and an
-   alpha, default 1. */
+   table has the first four as well; its Color3 is three floats and an alpha,
+   default 1. */
 typedef wisp_transform wisp_cframe;
 
 typedef struct wisp_vector2_int16 { int16_t x, y; } wisp_vector2_int16;
@@ -922,7 +938,7 @@ typedef struct wisp_number_sequence {
 
 typedef struct wisp_color_keypoint {
     float      time;                     /* 0..1 */
-    wisp_color value;                    /* sent as 8 bits a channel */
+    wisp_color value;                    /* sent with 8 bits per channel */
 } wisp_color_keypoint;
 
 typedef struct wisp_color_sequence {
@@ -957,7 +973,7 @@ typedef struct wisp_tween_info {
     float                 time;          /* seconds; default 1 */
     wisp_easing_style     easing_style;        /* default QUAD */
     wisp_easing_direction easing_direction;    /* default OUT */
-    int32_t               repeat_count;  /* -1: for ever; default 0 */
+    int32_t               repeat_count;  /* -1: forever; default 0 */
     bool                  reverses;      /* default false */
     float                 delay_time;    /* seconds; default 0 */
 } wisp_tween_info;
@@ -971,7 +987,8 @@ typedef struct wisp_physical_properties {
     float acoustic_absorption;           /* 0..1; default 1 */
 } wisp_physical_properties;
 
-typedef int wisp_font_weight;            /* the engine's: 100 * (this + 1) */
+typedef int wisp_font_weight;            /* the engine's weight is 100 * (this +
+                                            1) */
 enum {
     WISP_FONT_THIN, WISP_FONT_EXTRA_LIGHT, WISP_FONT_LIGHT, WISP_FONT_REGULAR,
     WISP_FONT_MEDIUM, WISP_FONT_SEMI_BOLD, WISP_FONT_BOLD,
@@ -1046,65 +1063,68 @@ typedef struct wisp_engine_type {
     const wisp_schema *schema;
 } wisp_engine_type;
 
-/* All of them; `count` may be NULL. They live as long as the program. */
+/* All types; `count` may be NULL. They live as long as the program. */
 WISP_API const wisp_engine_type *wisp_engine_types(int *count);
-/* The schema of one; NULL: there is no such type. */
+/* The schema of a type; NULL: there is no such type. */
 WISP_API const wisp_schema *wisp_engine_schema(const char *name);
-/* The color of a number; of 194, medium stone grey, where there is none. */
+/* The color of a number; numbers without a color give that of 194, medium stone
+   grey. */
 WISP_API wisp_color wisp_brick_color_rgb(int number);
 
 /* ===========================================================================
  * MARK: >>compress
- * Compression. There is no compressor in here but a form for runs of equal
- * bytes; wisp_compress.h plugs in LZ4, deflate and zstd, and you may plug in
- * your own. Both ends tell each other at the join what they have, and only
- * what both have is used. Nothing is ever sent larger than it is.
+ * Compression. The header itself can only shorten runs of equal bytes;
+ * wisp_compress.h plugs in LZ4, deflate and zstd, and you may plug in your own.
+ * At the join both ends tell each other which compressors they have; only
+ * common ones are used. Nothing is sent compressed that would not be smaller.
  * ======================================================================== */
 
-/* How the messages of a remote, or whole batches, are made smaller; 0 is
+/* How the messages of a remote, or whole packets, are compressed; 0 is
    WISP_INHERIT. */
 typedef int wisp_compression;
 enum {
     WISP_COMPRESSION_NONE = 1,
-    WISP_COMPRESSION_AUTO,       /* none, runs, LZ4 or zstd: what pays lately;
-                                    what does not shrink is soon not tried */
-    WISP_COMPRESSION_LZ4,        /* one of these always tries its own, also */
-    WISP_COMPRESSION_DEFLATE,    /* when nothing shrinks; a peer that lacks */
-    WISP_COMPRESSION_ZSTD,       /* it gets what AUTO picks */
-    WISP_COMPRESSION_USER = 16   /* yours: this, 17 and 18 */
+    WISP_COMPRESSION_AUTO,       /* nothing, runs, LZ4 or zstd, whichever has
+                                    paid lately; what does not shrink is soon no
+                                    longer tried */
+    WISP_COMPRESSION_LZ4,        /* these are tried every time, whether */
+    WISP_COMPRESSION_DEFLATE,    /* or not they pay; a peer that lacks */
+    WISP_COMPRESSION_ZSTD,       /* the compressor gets that of AUTO */
+    WISP_COMPRESSION_USER = 16   /* yours: 16, 17 and 18 */
 };
 
-/* A compressor. Its functions keep no state between two blocks but what
-   saves time: each block can be read by itself, in any order. They are called
-   by the thread of the endpoint and must not call wisp. */
+/* A compressor. It may keep state between blocks only to save time: each block
+   can be decompressed by itself, in any order. Its functions run in the thread
+   of the endpoint and must not call wisp. */
 typedef struct wisp_compressor {
     wisp_compression mode;       /* LZ4, DEFLATE, ZSTD, or USER .. USER + 2 */
-    const char *name;            /* for people; not NULL, lives as long */
+    const char *name;            /* for people; not NULL; must live as long as
+                                    this */
 
-    /* A context for both ways, made once for each endpoint and dictionary.
-       `memory` and the dictionary (NULL and 0: none) live as long as it;
-       take all memory from there. NULL: no memory, or this compressor has no
-       use for a dictionary. */
+    /* Makes a context for both directions, once for each endpoint and
+       dictionary. `memory` and the dictionary (NULL and 0: none) live as long
+       as the context; take all memory from `memory`. NULL: out of memory, or
+       dictionaries are not supported. */
     void *(*open)(const struct wisp_compressor *c,
                   const wisp_allocator *memory, const void *dictionary,
                   int dictionary_bytes);
     void  (*close)(const struct wisp_compressor *c, void *context);
 
-    /* Bytes written; 0: they do not fit `capacity`; negative: it failed.
-       Sizes are 1 to limits.message_bytes. */
+    /* Returns the bytes written; 0: more than `capacity`; negative: failed.
+       `size` is 1 to limits.message_bytes. */
     int   (*compress)(void *context, const void *from, int size, void *to,
                       int capacity);
-    /* Bytes written; negative: malformed, or more than `capacity`. The bytes
-       come from the wire and may be anything. */
+    /* Returns the bytes written; negative: malformed, or more than `capacity`.
+       The bytes come from the wire and may be anything. */
     int   (*decompress)(void *context, const void *from, int size, void *to,
                         int capacity);
     void   *user;
 } wisp_compressor;
 
-/* Plugs a compressor in; the struct is copied. One with a mode that is there
-   already takes its place. Do so before the first join: peers are told what
-   there is when they join. WISP_E_ARGUMENT: a function or the name is NULL,
-   or the mode cannot be plugged in. */
+/* Plugs in a compressor; the struct is copied. It replaces one of the same
+   mode. Call it before the first join, because peers learn of compressors when
+   they join. WISP_E_ARGUMENT: a function or the name is NULL, or the mode is
+   not one of those above. */
 WISP_API wisp_result wisp_add_compressor(wisp *w,
                                          const wisp_compressor *compressor);
 
@@ -1112,7 +1132,7 @@ WISP_API wisp_result wisp_add_compressor(wisp *w,
  * MARK: >>seal
  * ======================================================================== */
 
-/* Fills `out` with `size` random bytes; false: none to be had. */
+/* Fills `out` with `size` random bytes; false: not possible. */
 typedef bool (*wisp_entropy)(void *user, void *out, int size);
 
 /* ===========================================================================
@@ -1121,10 +1141,11 @@ typedef bool (*wisp_entropy)(void *user, void *out, int size);
 
 typedef struct wisp_addr { unsigned char bytes[32]; } wisp_addr; /* opaque */
 
-/* `status` is set by send: 0 = taken (or lost, as datagrams are),
-   WISP_E_AGAIN = kept by wisp and offered again, WISP_E_CLOSED = ends the
-   session with that peer. A reliable link that answers WISP_E_AGAIN for one
-   packet answers so for all that follow it to that address in the array. */
+/* `status` is set by send: 0 = taken (delivered or lost, as datagrams are),
+   WISP_E_AGAIN = not taken: wisp keeps the packet and offers it again,
+   WISP_E_CLOSED = ends the session with that peer. A reliable link that answers
+   WISP_E_AGAIN for one packet answers the same for all later packets to that
+   address in the array. */
 typedef struct wisp_packet {
     wisp_addr addr;
     void     *data;
@@ -1132,113 +1153,120 @@ typedef struct wisp_packet {
     int       status;
 } wisp_packet;
 
-/* Both callbacks may run in any call that sends; of wisp they call only what
-   reads. */
+/* Both callbacks may run inside any call that sends. They may only call
+   functions of wisp that read. */
 typedef struct wisp_link {
-    /* Returns how many packets it looked at; what it did not look at is
-       offered again. Negative: the link is broken (also offered again). */
+    /* Returns how many packets it processed; the others are offered again.
+       Negative: the link is broken (the packets are offered again too). */
     int (*send)(void *user, wisp_packet *packets, int count);
-    /* In: data, and size = room. Out: addr, size. Returns how many were
+    /* In: data, and size = room. Out: addr and size. Returns how many it
        filled; 0 = none now; negative: broken. */
     int (*recv)(void *user, wisp_packet *packets, int count);
     void *user;
     int   mtu;        /* largest datagram in bytes, 256..65000; 0 = 1200 */
-    bool  reliable;   /* the link itself is ordered and lossless */
-    bool  drains;     /* recv hands over less than asked for only when nothing
-                         is left: saves a call in each update */
+    bool  reliable;   /* the link itself keeps order and loses nothing */
+    bool  drains;     /* recv fills fewer than asked for only if nothing is
+                         left: saves a call in each update */
 } wisp_link;
 
-/* Joins the endpoint at an address. The ticket (any bytes, at most mtu - 128)
-   is judged by `accept` over there. WISP_JOINED tells of success, WISP_LEFT
-   with a code of failure. What is fired before that waits in the queue.
-   Returns id 0 on failure: wisp_why. */
+/* Joins the endpoint at an address. Its `accept` judges the ticket (any bytes,
+   at most mtu - 128). WISP_JOINED reports success, WISP_LEFT failure with a
+   code. Messages that are fired before wait in the queue. Id 0 on failure:
+   wisp_why. */
 WISP_API wisp_peer   wisp_join(wisp *w, const wisp_addr *to,
                                const void *ticket, int ticket_size);
-/* Ends a session; on a server this is a kick. What is queued is sent once as
-   far as the congestion window lets; the other side sees the reason (at most
-   95 bytes of it). The handle is stale at once. */
+/* Ends a session; on a server this is a kick. Queued messages are sent once, as
+   far as the congestion window permits; the other end receives the reason (at
+   most 95 bytes of it). The handle is stale at once. */
 WISP_API void        wisp_leave(wisp *w, wisp_peer peer, const char *reason);
-/* What `accept` may read and fill in about the join that it judges. */
+/* What `accept` may read and set about the join that it judges. */
 typedef struct wisp_join_info {
-    wisp_peer   peer;           /* the peer to be: its handle, good from
-                                   WISP_JOINED on */
-    void       *user;           /* will be its wisp_peer_user; what comes of a
-                                   join that is let in and never completed is
-                                   not told */
-    const char *text;           /* of a refusal, for people: it stands in the
-                                   text of WISP_LEFT over there, at most 95
-                                   bytes of it, less if their ticket was small;
-                                   it must outlive `accept`, but no longer than
-                                   until wisp_update returns; NULL: none */
-    int         joins_of_host;  /* how often that host has tried of late, with
-                                   this one (see wisp_budget.joins and .host);
-                                   counted up to wisp_budget.join_burst */
+    wisp_peer   peer;           /* the new peer's handle, valid from WISP_JOINED
+                                   on */
+    void       *user;           /* becomes its wisp_peer_user; no event reports
+                                   it if the join is accepted and never
+                                   completed */
+    const char *text;           /* of a refusal, for people: part of the text of
+                                   WISP_LEFT at the other end, at most 95 bytes,
+                                   less if its ticket was small; must live until
+                                   wisp_update returns; NULL: none */
+    int         joins_of_host;  /* how often that host has tried lately, this
+                                   try included (see wisp_budget.joins and
+                                   .host); counts up to
+                                   wisp_budget.join_burst */
 } wisp_join_info;
 
 /* The join that is being judged; NULL outside `accept`. */
 WISP_API wisp_join_info *wisp_joining(wisp *w);
-/* Answers a join that `accept` left WISP_PENDING: WISP_OK or a code. */
+/* Answers a join for which `accept` returned WISP_PENDING: WISP_OK or a
+   code. */
 WISP_API wisp_result wisp_admit(wisp *w, const wisp_addr *from,
                                 wisp_result verdict);
-/* Fills in the joined peers; returns how many there are, also beyond
-   capacity. */
+/* Fills in the joined peers; returns how many there are, which may be more than
+   `capacity`. */
 WISP_API int         wisp_peers(const wisp *w, wisp_peer *out, int capacity);
-/* The first peer that this endpoint joined and that is still there, as a
-   handle that means whoever that is when it is used. */
+/* The first peer that this endpoint joined and whose session still exists. The
+   handle is resolved each time that it is used. */
 WISP_API wisp_peer   wisp_server(void);
 #define WISP_SERVER  (wisp_server())
 
 WISP_API bool wisp_peer_equal(wisp_peer a, wisp_peer b);
-/* NULL when stale. The address lives as long as the peer. Both, and the
-   counters, still answer while WISP_LEFT is told. */
+/* NULL when stale. The address lives as long as the peer. Address, user pointer
+   and counters are still available while WISP_LEFT is handled. */
 WISP_API const wisp_addr *wisp_peer_addr(const wisp *w, wisp_peer peer);
-/* One pointer of yours per peer; NULL at first and when stale. */
+/* A pointer of yours for each peer; NULL at first and when stale. */
 WISP_API void       *wisp_peer_user(const wisp *w, wisp_peer peer);
 WISP_API wisp_result wisp_set_peer_user(wisp *w, wisp_peer peer, void *user);
 
 /* ===========================================================================
  * MARK: >>policy
- * How much a peer may send and be sent. What is over a budget of bytes is
- * delayed when it is reliable; when it is not, the least urgent goes, and its
- * fire or WISP_BUDGET tells. Each peer is sure of its share of what all may
- * use: one that sends too much takes nothing from the others.
+ * How much a peer may send and receive. Reliable messages over a byte budget
+ * are delayed; of unreliable ones the least urgent are dropped, which the
+ * result of fire or WISP_BUDGET reports. Each peer has a share of the total
+ * that the others cannot take: a peer that sends too much slows nobody else.
  * ======================================================================== */
 
-/* Zero is the default: no limit, but for errors. Rates are per second. */
+/* Zero means the default: no limit, except for errors and joins. Rates are per
+   second. */
 typedef struct wisp_budget {
-    double out, in;              /* bytes of each peer, each way */
-    double total_out, total_in;  /* bytes of all peers together, a burst and a
-                                    packet of each may come on top; what comes
-                                    over either on a reliable link is taken,
-                                    and is an error */
-    double burst;                /* seconds' worth at once; 0 = 0.5; 0.01..60 */
-    double messages;             /* received from a peer; over it they are
-                                    dropped, and each is an error */
-    double packets;              /* the same; none on a reliable link */
-    double errors;               /* bad or flooding messages of a host that are
-                                    forgiven, also if it joins anew; 0 = 16;
-                                    < 0: all */
-    int    error_burst;          /* at once; one more ends the session with
-                                    WISP_E_FLOOD; 0 = 1024 */
-    double joins;                /* attempts of a host; 0 = 8; < 0: no limit */
-    int    join_burst;           /* at once, more are answered WISP_E_FLOOD;
-                                    0 = 64 */
-    uint64_t (*host)(void *user, const wisp_addr *from);  /* which host that
-                                    is, without the port (user: desc.user);
-                                    NULL: each address is one, so that a machine
-                                    is as many hosts as it has ports */
+    double out, in;              /* bytes per peer, each way */
+    double total_out, total_in;  /* bytes of all peers; a burst and one packet
+                                    per peer may be added. On a reliable link,
+                                    data over either budget is read and counts
+                                    as an error */
+    double burst;                /* at once, in seconds of the rate; 0 = 0.5;
+                                    0.01..60 */
+    double messages;             /* received from a peer; more are dropped, and
+                                    each is an error */
+    double packets;              /* the same; not on a reliable link */
+    double errors;               /* malformed or excess messages forgiven per
+                                    host, also if it joins again; 0 = 16; < 0:
+                                    all */
+    int    error_burst;          /* errors at once; one more ends the session
+                                    with WISP_E_FLOOD; 0 = 1024 */
+    double joins;                /* attempts per host; 0 = 8; < 0: no limit */
+    int    join_burst;           /* attempts at once; more are answered with
+                                    WISP_E_FLOOD; 0 = 64 */
+    uint64_t (*host)(void *user, const wisp_addr *from);  /* identifies the host
+                                                             of an address,
+                                                             without the port
+                                                             (user: desc.user).
+                                                             NULL: each address
+                                                             is a host, so one
+                                                             machine has as many
+                                                             as it has ports */
 } wisp_budget;
 
-/* Replaces the budget in force; NULL: the default. WISP_E_ARGUMENT: a rate
-   that is no number, or a burst out of range. */
+/* Replaces the budget; NULL: the default. WISP_E_ARGUMENT: a rate is not a
+   number, or a burst is out of range. */
 WISP_API wisp_result wisp_use_budget(wisp *w, const wisp_budget *budget);
 
 /* ===========================================================================
  * MARK: >>remote
- * Settings. `remote` NULL sets what every remote inherits, also those
- * registered later; a remote's own setting wins, field by field. The last
- * call wins. All return WISP_OK, WISP_E_ARGUMENT, WISP_E_NAME, WISP_E_LIMIT
- * or WISP_E_MEMORY, and change nothing when they fail.
+ * Settings. `remote` NULL sets what all remotes inherit, including those that
+ * are registered later; a remote's own setting wins, field by field. The last
+ * call wins. All return WISP_OK, WISP_E_ARGUMENT, WISP_E_NAME, WISP_E_LIMIT or
+ * WISP_E_MEMORY, and change nothing when they fail.
  * ======================================================================== */
 
 enum { WISP_INHERIT = 0 };
@@ -1247,7 +1275,8 @@ typedef int wisp_delivery;
 enum {
     WISP_RELIABLE = 1,  /* once, in order within its channel: the default */
     WISP_UNRELIABLE,    /* once or never, in any order */
-    WISP_SEQUENCED      /* as unreliable, but never older than one before */
+    WISP_SEQUENCED      /* as unreliable, but older messages than one delivered
+                           are dropped */
 };
 
 typedef int wisp_batch_mode;
@@ -1259,11 +1288,13 @@ enum {
 
 typedef int wisp_encode_mode;
 enum {
-    WISP_ENCODE_BASIC = 1,   /* values describe themselves: the default */
+    WISP_ENCODE_BASIC = 1,   /* values describe themselves: the default without
+                                a schema */
     WISP_ENCODE_SCHEMA,      /* packed by the schema: the default with one */
-    WISP_ENCODE_COMPRESSED,  /* as either, then compressed */
+    WISP_ENCODE_COMPRESSED,  /* BASIC or SCHEMA, then compressed */
     WISP_ENCODE_SAFE,        /* checked against the schema, sent as BASIC */
-    WISP_ENCODE_DELTA        /* as either, and only what has changed */
+    WISP_ENCODE_DELTA        /* BASIC or SCHEMA, and only the changes are
+                                sent */
 };
 
 enum { WISP_ON = 1, WISP_OFF = 2 };  /* switches; 0 inherits */
@@ -1271,47 +1302,47 @@ enum { WISP_ON = 1, WISP_OFF = 2 };  /* switches; 0 inherits */
 #define WISP_PRIORITY(n) ((n) + 1)   /* 0..999, lower goes first */
 #define WISP_CHANNEL(n)  ((n) + 1)   /* 0..15 */
 
-/* What messages look like. The schema, migrations and codec are read as long
-   as the endpoint lives. What comes in is checked against the schema too,
-   whatever the other end has said about it.
+/* How messages are encoded. The schema, migrations and codec must live as long
+   as the endpoint. Every received value is checked against the schema here,
+   whatever the other end announced.
 
-   A peer announces the form that its messages of a name have. A peer that this
-   endpoint joined may announce any: a server's settings alone decide for its
-   clients. A peer that joined this endpoint may always send values that
-   describe themselves. Anything else it may send only for a name that has the
-   setting here as well, its own or inherited:
+   A peer announces the encoding of its messages for each name. A peer that
+   this endpoint joined may announce any encoding: a server's settings decide
+   for its clients. A peer that joined this endpoint may always send values
+   that describe themselves. It may send anything else only for a name that
+   has the same setting here, its own or inherited:
 
-     records of a schema   a schema; other versions of it as its migrations and
-                           matching names allow
+     records of a schema   a schema; other versions of it as migrations and
+                           matching field names permit
      bytes of a codec      the same codec, and a schema if they have one
-     differences           WISP_ENCODE_DELTA, and `adaptive` and delta_sync if
+     deltas                WISP_ENCODE_DELTA, and `adaptive` and delta_sync if
                            they use them
-     compressed messages   WISP_ENCODE_COMPRESSED or a compression, and the same
-                           dictionary if they use one
+     compressed messages   WISP_ENCODE_COMPRESSED or a compression, and the
+                           same dictionary if they use one
 
    or for a name with `foreign` on. An announcement that is not accepted is
    answered like that of an unknown name. Both ends get one error event that
-   names it (WISP_E_UNSUPPORTED). When the settings here change, the peer
-   announces it again. What was accepted stays so until the peer leaves, also
-   when the setting is taken back. */
+   names the missing setting (WISP_E_UNSUPPORTED). When the settings here
+   change, the peer announces the name again. An accepted encoding stays
+   accepted until the peer leaves, even if the setting is removed. */
 typedef struct wisp_encoding {
     wisp_encode_mode      mode;
-    const wisp_codec     *codec;         /* instead of wisp's own form */
-    wisp_compression      compression;   /* of each message; of whole packets
-                                            where it is set for all remotes */
+    const wisp_codec     *codec;         /* instead of wisp's own encoding */
+    wisp_compression      compression;   /* of each message; set for all
+                                            remotes: of whole packets too */
     const wisp_schema    *schema;
     const wisp_migration *migrations;
     int                   migration_count;
-    int                   adaptive;      /* WISP_ON: differences go through an
-                                            adaptive coder: fewer bytes, more
-                                            time */
-    const void           *dictionary;    /* of compression; copied; the other
-                                            end needs the same */
+    int                   adaptive;      /* WISP_ON: deltas go through an
+                                            adaptive range coder: fewer bytes,
+                                            more time */
+    const void           *dictionary;    /* for compression; copied; both ends
+                                            need the same */
     int                   dictionary_bytes;
     int                   foreign;       /* WISP_ON: peers that joined this
-                                            endpoint may send any form; set for
-                                            all remotes: also packets that are
-                                            compressed; default WISP_OFF */
+                                            endpoint may use any encoding; set
+                                            for all remotes: also compressed
+                                            packets; default WISP_OFF */
 } wisp_encoding;
 
 typedef struct wisp_config {
@@ -1319,20 +1350,20 @@ typedef struct wisp_config {
     wisp_delivery   delivery;
     int             channel;         /* WISP_CHANNEL(n); default 0 */
     wisp_batch_mode batching;        /* also sets delivery if that is 0 */
-    int             max_batch_size;  /* messages that wait for one peer before
-                                        they are flushed; default 256 */
+    int             max_batch_size;  /* queued messages for one peer that cause
+                                        a flush; default 256 */
     int             batch_priority;  /* WISP_PRIORITY(n); default 500 */
-    double          rate_limit;      /* least seconds between two messages of
+    double          rate_limit;      /* minimum seconds between two messages of
                                         one peer; < 0 is off: the default */
     int             rate_burst;      /* messages at once; default
                                         max(1, ceil(0.25 / rate_limit)) */
-    int             delta_sync;      /* WISP_ON: a hash of the baseline goes
-                                        along; default WISP_OFF */
-    double          call_timeout;    /* seconds for all tries; default 10 */
+    int             delta_sync;      /* WISP_ON: deltas carry a hash of their
+                                        baseline; default WISP_OFF */
+    double          call_timeout;    /* seconds, for all tries; default 10 */
     int             call_tries;      /* default 1 */
 } wisp_config;
 
-/* What a name's messages are like, wisp_use_config by another name. */
+/* The schema of a name: a short form of wisp_use_config. */
 typedef struct wisp_schema_entry {
     const char           *remote;
     const wisp_schema    *schema;
@@ -1340,27 +1371,28 @@ typedef struct wisp_schema_entry {
     int                   migration_count;
 } wisp_schema_entry;
 
-/* Sets the fields that are not zero; the others keep what they had. A NULL
-   config makes every field inherit again. */
+/* Sets the fields that are not zero and keeps the others. A NULL config makes
+   every field inherit again. */
 WISP_API wisp_result wisp_use_config(wisp *w, const wisp_config *config,
                                      const char *remote);
-/* All or none. WISP_E_SCHEMA: wisp_why_text names the field. */
+/* Sets all or none. WISP_E_SCHEMA: wisp_why_text names the field. */
 WISP_API wisp_result wisp_use_schemas(wisp *w,
                                       const wisp_schema_entry *entries,
                                       int count);
-/* `remote` NULL: whole packets are compressed. Only an endpoint that does so
-   itself, or has `foreign` on for all remotes, reads compressed packets of
-   peers that joined it: with AUTO of any compressor that is plugged in, else of
-   this one. Peers are told, and send no others. WISP_E_UNSUPPORTED: no such
-   compressor is plugged in. */
+/* `remote` NULL: whole packets are compressed. An endpoint reads compressed
+   packets of peers that joined it only if it compresses packets itself (AUTO:
+   of any compressor that is plugged in; else of that one) or has `foreign` on
+   for all remotes. Peers are informed, and send no others. WISP_E_UNSUPPORTED:
+   no such compressor is plugged in. */
 WISP_API wisp_result wisp_use_compression(wisp *w, wisp_compression mode,
                                           const char *remote);
-/* Only what has changed is sent. The schema may be NULL (maps and arrays). */
+/* Sends only the changes. The schema may be NULL (maps and arrays). */
 WISP_API wisp_result wisp_use_delta(wisp *w, const wisp_schema *schema,
                                     const char *remote);
-/* A hash of what a difference is to goes along: what went wrong heals. */
+/* Deltas carry a hash of their baseline; on a mismatch the receiver requests
+   the full value. */
 WISP_API wisp_result wisp_enable_delta_sync(wisp *w, const char *remote);
-/* Plugs in a codec of your own; it must be there before it comes in. */
+/* Plugs in your own codec. Do so before a peer announces it. */
 WISP_API wisp_result wisp_add_codec(wisp *w, const wisp_codec *codec);
 /* false: every message is sent at once, as with WISP_BATCH_NEVER. */
 WISP_API wisp_result wisp_use_batching(wisp *w, bool enabled);
@@ -1371,15 +1403,15 @@ WISP_API wisp_result wisp_set_batch_mode(wisp *w, const char *remote,
 WISP_API wisp_result wisp_set_batch_priority(wisp *w, const char *remote,
                                              int priority);  /* 0..999 */
 WISP_API wisp_result wisp_set_max_batch_size(wisp *w, int messages);
-/* seconds: least interval; 0 or less: no limit. */
+/* seconds: minimum interval; 0 or less: no limit. */
 WISP_API wisp_result wisp_set_rate_limit(wisp *w, double seconds,
                                          const char *remote);
 
-/* Registers a name (or finds it): 1..128 bytes. Id 0: wisp_why. */
+/* Registers a name of 1..128 bytes, or finds it. Id 0 on failure: wisp_why. */
 WISP_API wisp_remote wisp_remote_named(wisp *w, const char *name);
 WISP_API const char *wisp_remote_name(const wisp *w, wisp_remote remote);
 
-/* A remote by name or by handle; made by the macros below. */
+/* A remote by name or by handle; the macros below make it. */
 typedef struct wisp_target {
     const char *name;
     wisp_remote remote;
@@ -1389,32 +1421,32 @@ WISP_API wisp_target wisp_by_handle(wisp_remote remote);
 
 /* ===========================================================================
  * MARK: >>group
- * Groups of peers. A peer may be in many; its membership ends with its
- * session. wisp_to_group sends to all members; for one that this endpoint is
- * still joining it waits, as what is sent to that peer alone does.
+ * Groups of peers. A peer may be in many groups and leaves them when its
+ * session ends. wisp_to_group sends to all members; messages to a member that
+ * this endpoint is still joining wait, as they do when sent to that peer alone.
  * ======================================================================== */
 
-/* Makes a group or finds it: 1..128 bytes. Id 0: wisp_why tells (WISP_E_NAME,
-   WISP_E_LIMIT: limits.groups are there, WISP_E_MEMORY). */
+/* Creates or finds a group by a name of 1..128 bytes. Id 0 on failure: wisp_why
+   (WISP_E_NAME, WISP_E_LIMIT: limits.groups, WISP_E_MEMORY). */
 WISP_API wisp_group  wisp_group_named(wisp *w, const char *name);
-/* WISP_OK also if it is in it already, or was not. WISP_E_STALE: no such group
-   or peer. */
+/* WISP_OK also if the peer is a member already, or was none. WISP_E_STALE: no
+   such group or peer. */
 WISP_API wisp_result wisp_group_add(wisp *w, wisp_group group, wisp_peer peer);
 WISP_API wisp_result wisp_group_remove(wisp *w, wisp_group group,
                                        wisp_peer peer);
 WISP_API bool        wisp_group_has(const wisp *w, wisp_group group,
                                     wisp_peer peer);
-/* Fills up to `capacity` members in no order, returns how many there are. */
+/* Fills in up to `capacity` members in no order; returns how many there are. */
 WISP_API int         wisp_group_peers(const wisp *w, wisp_group group,
                                       wisp_peer *out, int capacity);
-/* Ends a group; its handle is stale then. */
+/* Ends a group; its handle becomes stale. */
 WISP_API wisp_result wisp_group_end(wisp *w, wisp_group group);
 
 /* ===========================================================================
  * MARK: >>batch
  * ======================================================================== */
 
-/* Sends what waits, as far as congestion and pacing let. */
+/* Sends queued messages, as far as congestion control and pacing permit. */
 WISP_API wisp_result wisp_flush_batches(wisp *w);
 
 /* ===========================================================================
@@ -1423,20 +1455,21 @@ WISP_API wisp_result wisp_flush_batches(wisp *w);
 
 #define WISP_JOINED "wisp:joined"  /* peer */
 #define WISP_LEFT   "wisp:left"    /* peer, result (WISP_OK: a goodbye), text.
-                                      Why the other end says it ended: its own
-                                      codes (WISP_E_USER and below), WISP_OK,
-                                      WISP_E_PROTOCOL, WISP_E_FLOOD or
-                                      WISP_E_LIMIT; else WISP_E_CLOSED */
+                                      The codes that an ending peer can give are
+                                      its own (WISP_E_USER and below), WISP_OK,
+                                      WISP_E_PROTOCOL, WISP_E_FLOOD and
+                                      WISP_E_LIMIT; others arrive as
+                                      WISP_E_CLOSED */
 #define WISP_ERROR  "wisp:error"   /* result, text; peer and remote if known;
-                                      args: the first 16 bytes of what came,
-                                      in hexadecimal, if it was that. Of equal
-                                      errors (code, peer and remote) 8 are told
-                                      at once and one a second after that, and
-                                      of one packet 8; a later one says how
-                                      many were left out */
-#define WISP_BUDGET "wisp:budget"  /* text; WISP_OK: a budget of bytes is near,
-                                      WISP_E_BUDGET: it is used up; peer, or
-                                      none when it is that of all */
+                                      args: the first 16 received bytes in
+                                      hexadecimal, if there are any. Of equal
+                                      errors (code, peer and remote) 8 are
+                                      reported at once and then one per second,
+                                      and 8 per packet; a later one gives the
+                                      number left out */
+#define WISP_BUDGET "wisp:budget"  /* text; WISP_OK: a byte budget is nearly
+                                      used up, WISP_E_BUDGET: it is used up;
+                                      peer, or none for the total budget */
 
 typedef struct wisp_event {
     wisp             *w;
@@ -1445,20 +1478,21 @@ typedef struct wisp_event {
     const char       *name;
     const wisp_value *args;
     int               count;
-    wisp_result       result;     /* replies and errors */
-    const char       *text;       /* never NULL; of an error or a goodbye, or
-                                     of a failure over there: UTF-8 without
-                                     control characters, '?' instead */
-    double            time;       /* of the wisp_update that runs */
+    wisp_result       result;     /* of replies and errors */
+    const char       *text;       /* never NULL; of an error, a goodbye or a
+                                     failed call: UTF-8; control characters are
+                                     '?' */
+    double            time;       /* of the current wisp_update */
     void             *user;
     struct wisp__request *request; /* private: the call to be answered */
-    int               message;    /* WISP_MESSAGE_EVENT, or what else it is */
+    int               message;    /* WISP_MESSAGE_EVENT or another kind,
+                                     below */
     struct wisp__passage *passage; /* private: its way through middleware */
 } wisp_event;
 
 enum { WISP_MESSAGE_EVENT, WISP_MESSAGE_INVOKE, WISP_MESSAGE_REPLY };
 
-/* What an event points to lives until its handler returns. */
+/* The memory that an event points to is valid until its handler returns. */
 typedef void (*wisp_handler)(wisp_event *event);
 
 typedef struct wisp_to {
@@ -1476,68 +1510,70 @@ WISP_API wisp_to wisp_to_group(wisp_group group);
 
 /* Queues a message of `count` values to peers. Errors: WISP_E_ARGUMENT,
    WISP_E_NAME, WISP_E_STALE, WISP_E_TOO_BIG, WISP_E_DEPTH, WISP_E_LIMIT,
-   WISP_E_MEMORY, WISP_E_QUEUE_FULL, WISP_E_NO_REMOTE (the peer has told that
-   it does not know the name, or does not take its messages as they are:
-   then there was an error event). With several peers the first error is
-   returned while the others are served; in a list a stale peer (WISP_E_STALE)
-   and a peer named twice (WISP_E_ARGUMENT) are skipped and counted. */
+   WISP_E_MEMORY, WISP_E_QUEUE_FULL, WISP_E_NO_REMOTE (the peer has answered
+   that it does not know the name, or does not accept its encoding; an error
+   event reported it). With several peers the first error is returned and the
+   others are served; in a list a stale peer (WISP_E_STALE) and a repeated one
+   (WISP_E_ARGUMENT) are skipped and counted. */
 WISP_API wisp_result wisp_fire_values(wisp *w, const char *remote, wisp_to to,
                                       const wisp_value *values, int count);
 WISP_API wisp_result wisp_send(wisp *w, wisp_remote remote, wisp_to to,
                                const wisp_value *values, int count);
-/* What both come down to. */
+/* Common implementation of the two calls above. */
 WISP_API wisp_result wisp_fire_target(wisp *w, wisp_target remote, wisp_to to,
                                       const wisp_value *values, int count);
 
-/* An error, as a sink is told of it. What it points to lives until the sink
+/* An error, as a sink receives it. Its pointers are valid until the sink
    returns. */
 typedef struct wisp_report {
     wisp_result code;
-    wisp_peer   peer;         /* id 0: of none */
-    const char *remote;       /* "": of none */
+    wisp_peer   peer;         /* id 0: none */
+    const char *remote;       /* "": none */
     const char *text;
-    const char *head;         /* the first bytes of what came, or "" */
-    const char *backtrace;    /* what the sink's own hook wrote, or "" */
-    double      time;         /* of the wisp_update that runs, or ran last */
+    const char *head;         /* the first received bytes, or "" */
+    const char *backtrace;    /* written by the sink's own hook, or "" */
+    double      time;         /* of the current or last wisp_update */
 } wisp_report;
 
 typedef struct wisp_sink {
-    /* Told of an error at once, where it happens, also of those that are no
-       event any more because of limits.notices; not of those that are left out
-       (WISP_ERROR). It must call nothing of wisp but what only reads. */
+    /* Receives an error at once, where it happens; also errors that
+       limits.notices keeps from becoming events, but not those that WISP_ERROR
+       leaves out. It may only call functions of wisp that read. */
     void (*report)(void *user, const wisp_report *report);
-    /* Writes where the program is, at most `size` bytes with the NUL; NULL. */
+    /* Writes the current call stack, at most `size` bytes with the NUL; NULL:
+       none. */
     void (*backtrace)(void *user, char *text, int size);
     void *user;
 } wisp_sink;
 
-/* NULL: none. WISP_E_ARGUMENT: without `report`. */
+/* NULL: no sink. WISP_E_ARGUMENT: `report` is NULL. */
 WISP_API wisp_result wisp_use_sink(wisp *w, const wisp_sink *sink);
 
-/* Connects a handler; several may listen, in the order of connection. Id 0:
-   wisp_why. A handler may disconnect any connection, also its own. `once`
-   ends it before its first event; what comes then without another handler
-   raises WISP_E_NO_HANDLER, also from the same packet. */
+/* Connects a handler. Several handlers of a name run in the order of their
+   connection. A handler may disconnect any connection, its own too. `once`
+   disconnects it just before its first event; further events without another
+   handler raise WISP_E_NO_HANDLER, also those of the same packet. Id 0 on
+   failure: wisp_why. */
 WISP_API wisp_connection wisp_connect_target(wisp *w, wisp_target remote,
                                              wisp_handler fn, void *user,
                                              bool once);
 WISP_API void wisp_disconnect(wisp *w, wisp_connection connection);
 
-/* Connects a handler to all names in which the pattern (see wisp_pattern) is
-   found: those that are registered, those that will be, and up to
-   limits.matched_names of each peer that it announces and nobody registered,
-   of UTF-8 without control characters. Each name is matched once. Each counts
-   as a connection; the one that is returned ends them all. When the last peer
-   that announced such a name has left, and no call here has named it since,
-   its place may go to another: its handle is stale then, its counters end. Id
-   0: wisp_why; WISP_E_PATTERN: wisp_why_text says where. */
+/* Connects a handler to all names that match a pattern (see wisp_pattern):
+   registered names, names registered later, and up to limits.matched_names
+   unregistered names that a peer announces (UTF-8 without control characters).
+   Each name is matched once and counts as a connection; the returned handle
+   ends them all. An announced name that no call here has named is released when
+   the last peer that announced it leaves: its handle is stale and its counters
+   end. Id 0 on failure: wisp_why; WISP_E_PATTERN: wisp_why_text gives the
+   position. */
 WISP_API wisp_connection wisp_connect_match(wisp *w, const char *pattern,
                                             wisp_handler fn, void *user);
 
-/* The arguments of a handler. A missing one, or one of another kind, gives
-   zero, "" or NULL, and is reported by an error event (WISP_E_TYPE). A bool
-   may be an integer 0 or 1; integers and numbers convert where exact, and a
-   number becomes the nearest float. */
+/* The arguments of an event. A missing argument, or one of another kind, gives
+   zero, "" or NULL and raises an error event (WISP_E_TYPE). A bool may be an
+   integer 0 or 1; integers and numbers convert if exact; a number becomes the
+   nearest float. */
 WISP_API bool        wisp_arg_bool(wisp_event *event, int i);
 WISP_API int64_t     wisp_arg_int(wisp_event *event, int i);
 WISP_API uint64_t    wisp_arg_uint(wisp_event *event, int i);
@@ -1556,78 +1592,78 @@ WISP_API const wisp_value *wisp_arg_array(wisp_event *event, int i);
 WISP_API const wisp_value *wisp_arg_map(wisp_event *event, int i);
 WISP_API const wisp_value *wisp_arg_value(wisp_event *event, int i);
 WISP_API wisp_object wisp_arg_object(wisp_event *event, int i);
-/* The struct of a schema: as it came, or filled from a map or another version
-   whose fields match. NULL, and reported: it does not fit. */
+/* A struct of the schema: as received, or filled from a map or another version
+   by field names. NULL, and an error event: it does not fit. */
 WISP_API const void *wisp_arg_struct(wisp_event *event, int i,
                                      const wisp_schema *schema);
 
 /* ===========================================================================
  * MARK: >>hook
- * Middleware: one chain that every message passes: on its way out before it
- * is encoded, once, however many peers it goes to; on its way in after the
- * rate limit and the schema, before its handlers. Out in the order of
- * registration, in in the reverse order.
+ * Middleware: one chain of hooks that every message passes. An outgoing message
+ * passes once before it is encoded, whatever the number of its peers; an
+ * incoming one after the rate limit and the schema check, before its handlers.
+ * Outbound hooks run in the order of registration, inbound hooks in reverse.
  *
  * Outbound hooks run inside the call that sends, so also outside of
- * wisp_update: there wisp_update and the wisp_await functions answer
- * WISP_E_BUSY, and wisp_destroy takes effect in the next wisp_update (which
- * returns WISP_E_CLOSED, and the endpoint is gone), or when it is called again
- * outside of hooks.
+ * wisp_update. There wisp_update and the wisp_await functions return
+ * WISP_E_BUSY; wisp_destroy takes effect in the next wisp_update (which returns
+ * WISP_E_CLOSED, and the endpoint is gone), or when it is called again outside
+ * of hooks.
  * ======================================================================== */
 
-/* What a hook answers: one of these, or a code, -32768..-1, which rejects the
-   message: on its way out the caller gets the code, on its way in an error
-   event tells it, and the caller of an invoke gets it as it gets that of
-   wisp_fail. Anything else counts as WISP_E_ARGUMENT. */
+/* A hook returns one of these, or a code of -32768..-1, which rejects the
+   message: an outgoing one returns the code to its caller; an incoming one
+   raises an error event, and a call also fails with that code as by wisp_fail.
+   Other numbers count as WISP_E_ARGUMENT. */
 enum {
     WISP_PASS = 0,
-    WISP_DROP = 2,   /* it goes no further; counted as `filtered`. A call that
-                        is dropped on its way out, or whose reply is, ends with
-                        WISP_E_DROPPED. One that is dropped on its way in, or
-                        whose reply is, goes on waiting: for a repeat, or for
-                        its timeout */
-    WISP_HOLD = 3    /* it is kept, up to limits.held_messages and held_bytes
-                        (WISP_E_LIMIT), until wisp_release or the end of its
-                        peer; a struct becomes a map for the hooks that come
-                        later. A reply cannot be held: WISP_E_UNSUPPORTED */
+    WISP_DROP = 2,   /* the message ends here and is counted as `filtered`. An
+                        outgoing call, or a call whose outgoing reply is
+                        dropped, ends with WISP_E_DROPPED. A call that is
+                        dropped on its way in, or whose reply is, keeps waiting
+                        for a repeat or its timeout */
+    WISP_HOLD = 3    /* the message is held until wisp_release or the end of its
+                        peer, within limits.held_messages and held_bytes
+                        (WISP_E_LIMIT); later hooks see a struct as a map.
+                        Replies cannot be held: WISP_E_UNSUPPORTED */
 };
 
-/* event->message says what it is, event->peer where it comes from or goes to
-   (id 0: to several), event->user is the middleware's. A reply that comes in
-   may be a failure, with its code in event->result; failures do not pass on
-   their way out. Everything may be called, wisp_unuse of itself too; hooks
-   that send what they hook end in WISP_E_DEPTH. */
+/* event->message is the kind of message, event->peer its sender or receiver (id
+   0: several), event->user is the middleware's. An incoming reply may be a
+   failure, with its code in event->result; outgoing failures pass no hooks. A
+   hook may call everything, also wisp_unuse for itself; a hook that sends what
+   it hooks ends in WISP_E_DEPTH. */
 typedef wisp_result (*wisp_hook)(wisp_event *event);
 
 typedef struct wisp_middleware {
-    const char *name;      /* 1..64 bytes, not yet in use */
-    const char *pattern;   /* of the names it is for; NULL: all */
-    wisp_hook   inbound;   /* NULL: all passes */
-    wisp_hook   outbound;  /* NULL: all passes */
+    const char *name;      /* 1..64 bytes, unique */
+    const char *pattern;   /* names that it applies to; NULL: all */
+    wisp_hook   inbound;   /* NULL: none */
+    wisp_hook   outbound;  /* NULL: none */
     void       *user;
-    const char *except;    /* of names it leaves alone; NULL: none */
+    const char *except;    /* names that it does not apply to; NULL: none */
 } wisp_middleware;
 
-/* Adds to the end of the chain; texts are copied. WISP_E_ARGUMENT: there is no
-   hook; WISP_E_NAME: the name is bad or taken; WISP_E_PATTERN (wisp_why_text
-   says where); WISP_E_TOO_BIG: a pattern over WISP_PATTERN_BYTES;
-   WISP_E_LIMIT: there are 32, with those removed while a hook still runs;
-   WISP_E_MEMORY. The chain is unchanged then. */
+/* Appends to the chain; the texts are copied. WISP_E_ARGUMENT: no hook;
+   WISP_E_NAME: the name is invalid or taken; WISP_E_PATTERN (wisp_why_text
+   gives the position); WISP_E_TOO_BIG: a pattern over WISP_PATTERN_BYTES;
+   WISP_E_LIMIT: there are 32, including those removed while a hook runs;
+   WISP_E_MEMORY. On an error the chain is unchanged. */
 WISP_API wisp_result wisp_use(wisp *w, const wisp_middleware *middleware);
-/* What it holds goes on. WISP_E_STALE: there is none of that name. */
+/* Removes a middleware; its held messages go on. WISP_E_STALE: no such name. */
 WISP_API wisp_result wisp_unuse(wisp *w, const char *name);
-/* Lets go of what a middleware holds for a peer (id 0: for all, and what goes
-   to several), in order: with WISP_PASS it passes the rest of the chain, with
-   WISP_DROP or a code it has been dropped or rejected. It goes on before what
-   comes next, or is sent next, at the latest in the next wisp_update; what
-   then goes wrong on its way out is an error event. Returns how many there
-   are; 0 also for a name, peer or verdict that makes no sense. */
+/* Releases the messages that a middleware holds for a peer (id 0: all peers,
+   and messages to several), in order. WISP_PASS: they pass the rest of the
+   chain; WISP_DROP or a code: they are dropped or rejected. They go on before
+   later messages, at the latest in the next wisp_update; errors of outgoing
+   ones become error events. Returns their number; 0 also for an invalid name,
+   peer or verdict. */
 WISP_API int wisp_release(wisp *w, const char *name, wisp_peer peer,
                           wisp_result verdict);
-/* Inside a hook: other values for the message, which are copied. Those on
-   their way in are checked against the schema once more, when all hooks have
-   run. WISP_E_ARGUMENT: not inside a hook; WISP_E_TYPE, WISP_E_TOO_BIG,
-   WISP_E_DEPTH, WISP_E_LIMIT, WISP_E_MEMORY: the values are what they were. */
+/* Inside a hook: replaces the values of the message; they are copied. Incoming
+   values are checked against the schema again after the last hook.
+   WISP_E_ARGUMENT: not inside a hook; WISP_E_TYPE, WISP_E_TOO_BIG,
+   WISP_E_DEPTH, WISP_E_LIMIT, WISP_E_MEMORY: the values are unchanged. */
 WISP_API wisp_result wisp_change(wisp_event *event, const wisp_value *values,
                                  int count);
 
@@ -1636,28 +1672,29 @@ WISP_API wisp_result wisp_change(wisp_event *event, const wisp_value *values,
  * ======================================================================== */
 
 typedef struct wisp_call_desc {
-    wisp_handler on_reply;   /* result, text, and the values; may be NULL */
+    wisp_handler on_reply;   /* gets result, text and values; may be NULL */
     void        *user;
-    double       timeout;    /* seconds for all tries; 0 = the remote's */
-    int          tries;      /* 0 = the remote's; repeats go out only where
-                                delivery is not reliable, after pauses that
-                                double, shortened by chance */
-    wisp_handler on_done;    /* of a call to several: when each has answered
-                                or failed; args: how many did, how many did
-                                not; result: WISP_OK, or the first failure */
+    double       timeout;    /* seconds, for all tries; 0 = the remote's */
+    int          tries;      /* 0 = the remote's. Only unreliable calls are
+                                repeated, after pauses that double and are
+                                shortened at random */
+    wisp_handler on_done;    /* of a call to several peers: runs when each has
+                                answered or failed; args: the number of answers
+                                and of failures; result: WISP_OK or the first
+                                failure */
 } wisp_call_desc;
 
-/* Calls a remote of a peer, or of several: then on_reply runs once for each
-   (event->peer), and on_done when all have. on_reply runs exactly once: with
-   WISP_OK and the values of the reply, or with the code of the failure. From
-   here: WISP_E_TIMEOUT, WISP_E_CLOSED, WISP_E_CANCELLED, WISP_E_DROPPED. From
-   over there: WISP_E_USER and below, as wisp_fail said it; WISP_E_RATE,
+/* Calls a remote at one peer, or at several: then on_reply runs once for each
+   (event->peer), and on_done when all are done. on_reply runs exactly once per
+   peer, with WISP_OK and the values of the reply, or with a code. From this
+   end: WISP_E_TIMEOUT, WISP_E_CLOSED, WISP_E_CANCELLED, WISP_E_DROPPED. From
+   the other end: WISP_E_USER and below, as given to wisp_fail; WISP_E_RATE,
    WISP_E_NO_REMOTE, WISP_E_NO_HANDLER, WISP_E_EXPIRED, WISP_E_DROPPED,
-   WISP_E_TOO_BIG (the reply was), WISP_E_TYPE, WISP_E_DEPTH, WISP_E_LIMIT,
+   WISP_E_TOO_BIG (of the reply), WISP_E_TYPE, WISP_E_DEPTH, WISP_E_LIMIT,
    WISP_E_UNSUPPORTED, WISP_E_INVALID, WISP_E_VERSION, WISP_E_MIGRATION,
-   WISP_E_SYNTAX (the call could not be taken); any other becomes
-   WISP_E_HANDLER. The handler over there runs at most once. Id 0: wisp_why,
-   and on_reply will not run. */
+   WISP_E_SYNTAX (the call could not be read); any other becomes WISP_E_HANDLER.
+   The handler at the other end runs at most once. Id 0 on failure: wisp_why,
+   and on_reply does not run. */
 WISP_API wisp_call   wisp_invoke_target(wisp *w, wisp_target remote,
                                         wisp_to to,
                                         const wisp_call_desc *desc,
@@ -1666,74 +1703,76 @@ WISP_API wisp_call   wisp_invoke_values(wisp *w, const char *remote,
                                         wisp_to to,
                                         const wisp_call_desc *desc,
                                         const wisp_value *values, int count);
-/* The one handler that answers; NULL removes it. */
+/* Sets the handler that answers calls of a name; NULL removes it. */
 WISP_API wisp_result wisp_on_invoke_target(wisp *w, wisp_target remote,
                                            wisp_handler fn, void *user);
-/* Inside that handler, once. Returning without an answer replies no values.
-   WISP_E_ARGUMENT: not an invoke, or answered already. */
+/* Inside that handler, once. Returning without an answer replies with no
+   values. WISP_E_ARGUMENT: not a call, or already answered. */
 WISP_API wisp_result wisp_reply_values(wisp_event *event,
                                        const wisp_value *values, int count);
-/* Fails the handler: the caller of an invoke gets code and text, and in any
-   case an error event is raised here. `code` must be negative; the caller gets
-   one above WISP_E_USER only if wisp_invoke_target lists it. */
+/* Fails the handler: the caller of a call gets code and text, and an error
+   event is raised here in any case. `code` must be negative; codes above
+   WISP_E_USER reach the caller only if wisp_invoke_target lists them. */
 WISP_API wisp_result wisp_fail(wisp_event *event, wisp_result code,
                                const char *format, ...) WISP__PRINTF(3, 4);
-/* As wisp_fail, and leaves the running handler or hook at once, from whatever
-   depth of its own functions: it does not return, but where none runs. A code
-   that wisp_fail would refuse is WISP_E_HANDLER. Only with WISP_WITH_SETJMP.
-   In C++ no destructors run. */
+/* Like wisp_fail, and leaves the running handler or hook at once, however deep
+   its own calls: it does not return, unless none is running. A code that
+   wisp_fail would refuse becomes WISP_E_HANDLER. Only with WISP_WITH_SETJMP. In
+   C++ no destructors run. */
 #if defined(WISP_WITH_SETJMP) || !defined(WISP_STATIC)
 WISP_API void        wisp_raise(wisp_event *event, wisp_result code,
                                 const char *format, ...) WISP__PRINTF(3, 4);
 #endif
-/* Answer later: wisp_answer or wisp_answer_fail, once. Id 0: wisp_why. */
+/* Defers the answer: call wisp_answer or wisp_answer_fail later, once. Id 0 on
+   failure: wisp_why. */
 WISP_API wisp_call   wisp_defer(wisp_event *event);
 WISP_API wisp_result wisp_answer(wisp *w, wisp_call call,
                                  const wisp_value *values, int count);
 WISP_API wisp_result wisp_answer_fail(wisp *w, wisp_call call,
                                       wisp_result code, const char *format,
                                       ...) WISP__PRINTF(4, 5);
-/* Ends a call of ours: on_reply runs with WISP_E_CANCELLED. */
+/* Ends a call of this end: on_reply runs with WISP_E_CANCELLED. */
 WISP_API void        wisp_cancel(wisp *w, wisp_call call);
 
 /* ===========================================================================
  * MARK: >>links
  * ======================================================================== */
 
-/* A network inside one process: any number of sides, 0..65535, each with a
-   link of its own. Zero-initialise, wisp_pipe_free at the end. Packets come
-   out in the order they went in. */
+/* A network inside one process with any number of sides, 0..65535, each with a
+   link. Zero-initialise; end with wisp_pipe_free. Packets arrive in the order
+   in which they were sent. */
 typedef struct wisp_pipe {
-    bool   reliable;      /* the links say so; a full side answers AGAIN */
-    int    capacity;      /* bytes that wait per side; 0 = 4 MiB */
+    bool   reliable;      /* of all links; a full side answers WISP_E_AGAIN */
+    int    capacity;      /* bytes queued per side; 0 = 4 MiB */
     int    mtu;           /* 0 = 1200 */
     wisp_allocator memory;
     struct wisp__pipe_side **sides;   /* private from here */
     int    side_count;
 } wisp_pipe;
-/* The pipe must not move while its links are used. Without memory the link
-   comes back with NULL callbacks, which wisp_create refuses. */
+/* The pipe must not move while its links are used. Without memory the link has
+   NULL callbacks, which wisp_create refuses. */
 WISP_API wisp_link wisp_loopback(wisp_pipe *pipe, int side);
 WISP_API wisp_addr wisp_loopback_addr(int side);
 WISP_API void      wisp_pipe_free(wisp_pipe *pipe);
 
-/* A bad network around a link: what is sent through it is lost, delayed,
-   doubled and shuffled as told. Zero-initialise and set what you want; set
-   `now` before every wisp_update. The same seed gives the same fate. */
+/* A simulated bad network around a link: packets are lost, delayed, duplicated
+   and reordered. Zero-initialise and set the members; set `now` before every
+   wisp_update. The same seed gives the same result. */
 typedef struct wisp_simulator {
     double   now;             /* seconds */
     double   latency;         /* seconds one way */
-    double   jitter;          /* seconds, up to this much more, per packet */
+    double   jitter;          /* seconds, random extra up to this, per packet */
     double   loss;            /* 0..1 */
-    double   burst;           /* mean packets per burst of loss; 0: single */
+    double   burst;           /* mean packets per burst of loss; 0: single
+                                 losses */
     double   duplicate;       /* 0..1 */
     double   reorder;         /* 0..1: delayed by another latency + jitter */
     double   rate;            /* bytes per second; 0: no cap */
-    int      queue_bytes;     /* waiting for the cap; more is lost; 64 KiB */
-    int      capacity;        /* packets on their way; more is lost; 65536 */
+    int      queue_bytes;     /* queued for the cap; more is lost; 64 KiB */
+    int      capacity;        /* packets in transfer; more is lost; 65536 */
     uint64_t seed;
     wisp_allocator memory;
-    uint64_t sent, lost, duplicated, reordered;      /* what happened */
+    uint64_t sent, lost, duplicated, reordered;      /* counters */
     wisp_link inner;                     /* private from here */
     struct wisp__transit *transit;
     int      transit_count, transit_room;
@@ -1754,81 +1793,82 @@ WISP_API void      wisp_simulator_free(wisp_simulator *sim);
 typedef struct wisp_peer_stats {
     uint64_t packets_sent, packets_received;
     uint64_t bytes_sent, bytes_received;
-    uint64_t bytes_saved;         /* not sent, by compression of packets */
+    uint64_t bytes_saved;         /* saved by compression of packets */
     uint64_t messages_sent, messages_received;
     uint64_t packets_lost;        /* sent by us, declared lost */
     uint64_t packets_acked;
-    uint64_t packets_duplicate;   /* received again, or too old to tell */
+    uint64_t packets_duplicate;   /* received again, or too old to know */
     uint64_t messages_resent;     /* reliable messages and fragments */
-    uint64_t messages_refused;    /* the queue was full: told to the caller */
+    uint64_t messages_refused;    /* the queue was full; the caller got the
+                                     code */
     uint64_t messages_abandoned;  /* queued or in flight when it ended */
-    uint64_t rate_limited;        /* received over the rate limit: dropped */
-    uint64_t stale;               /* sequenced, older than one delivered */
-    uint64_t bad_messages;        /* could not be read: dropped, reported */
+    uint64_t rate_limited;        /* received over the rate limit, dropped */
+    uint64_t stale;               /* sequenced, older than a delivered one:
+                                     dropped */
+    uint64_t bad_messages;        /* malformed: dropped and reported */
     double   rtt, rtt_variation, rtt_min;      /* seconds; 0: not known yet */
-    double   loss;                /* packets_lost / ended packets, 0..1 */
+    double   loss;                /* packets_lost / (lost + acked), 0..1 */
     int      congestion_window;   /* bytes */
     int      in_flight;           /* bytes */
     int      queued_messages, queued_bytes;
     int      memory;              /* bytes held for this peer */
     uint64_t filtered;            /* dropped or refused by middleware */
-    uint64_t over_budget;         /* unreliable, and not sent for the budget */
-    uint64_t packets_refused;     /* received over the budget, or numbered more
-                                     than 8,192 ahead: not looked at */
+    uint64_t over_budget;         /* unreliable, dropped for the budget */
+    uint64_t packets_refused;     /* over the budget, or numbered more than
+                                     8,192 ahead: not read */
     uint64_t flooded;             /* messages received over the budget */
 } wisp_peer_stats;
 
 typedef struct wisp_remote_stats {
-    uint64_t messages_sent, messages_received; /* one per peer reached */
+    uint64_t messages_sent, messages_received; /* one per peer */
     uint64_t bits_sent, bits_received;         /* of values, without headers */
     uint64_t unknown;             /* peers that answered "no such name" */
-    uint64_t undeliverable;       /* fires to such peers, answered with code */
-    uint64_t unhandled;           /* received, and nobody was connected */
+    uint64_t undeliverable;       /* fires to such peers, refused with a code */
+    uint64_t unhandled;           /* received without a connected handler */
     uint64_t rate_limited;
     uint64_t stale;
     uint64_t invokes_sent, invokes_received, replies_sent, replies_received;
     uint64_t invokes_repeated;    /* answered from memory */
     uint64_t failures;            /* handlers that failed */
-    uint64_t invalid;             /* received, and outside the schema here */
+    uint64_t invalid;             /* received, outside the schema here */
     uint64_t unchanged;           /* not sent: the peer has the same value */
     uint64_t filtered;            /* dropped or refused by middleware */
-    uint64_t over_budget;         /* unreliable, and not sent for the budget */
+    uint64_t over_budget;         /* unreliable, dropped for the budget */
 } wisp_remote_stats;
 
 typedef struct wisp_total_stats {
     uint64_t packets_sent, packets_received, bytes_sent, bytes_received;
     uint64_t messages_sent, messages_received;
-    uint64_t packets_foreign;     /* from nobody we know, or not wisp's */
+    uint64_t packets_foreign;     /* of an unknown session, or not wisp's */
     uint64_t packets_empty;       /* of zero bytes */
     uint64_t packets_oversized;   /* larger than the mtu */
     uint64_t packets_bad_tag;     /* damaged or forged */
-    uint64_t packets_malformed;   /* well tagged, but senseless inside */
+    uint64_t packets_malformed;   /* well tagged, but malformed */
     uint64_t handshakes_received, handshakes_bad, cookies_refused;
     uint64_t joins, joins_denied, leaves, timeouts;
-    uint64_t names_unknown;       /* announced to us, not registered here */
+    uint64_t names_unknown;       /* announced by peers, not registered here */
     uint64_t link_failures;       /* send or recv returned an error */
-    uint64_t link_refusals;       /* packets answered with WISP_E_AGAIN */
-    uint64_t errors;              /* all that were raised, told or not */
-    uint64_t notices_dropped;     /* errors that were left out (WISP_ERROR), or
-                                     are no event because of limits.notices */
+    uint64_t link_refusals;       /* packets that got WISP_E_AGAIN */
+    uint64_t errors;              /* all errors raised, reported or not */
+    uint64_t notices_dropped;     /* errors left out (WISP_ERROR) or without
+                                     room in limits.notices */
     uint64_t messages_abandoned;  /* queued or in flight when sessions ended */
-    uint64_t targets_skipped;     /* stale or doubled peers in lists */
-    uint64_t arguments_wrong;     /* getters asked for what is not there */
-    uint64_t clock_back;          /* updates whose time went back */
+    uint64_t targets_skipped;     /* stale or repeated peers in lists */
+    uint64_t arguments_wrong;     /* arguments of another kind, or missing */
+    uint64_t clock_back;          /* updates with a time before the last */
     uint64_t memory, memory_peak; /* bytes from the allocator */
     uint64_t allocations;         /* calls of the allocator */
     int      peers, remotes, calls_pending;
-    uint64_t joins_flooded;       /* refused: the host tries too often */
-    uint64_t joins_ignored;       /* not answered: see WISP_JOINS_AUTO */
+    uint64_t joins_flooded;       /* refused: too many attempts of a host */
+    uint64_t joins_ignored;       /* without an answer: see WISP_JOINS_AUTO */
 } wisp_total_stats;
 
 /* ===========================================================================
  * MARK: >>profile
- * Where time and bytes go. Off, which is the default, it costs a comparison
- * here and there; on, some nanoseconds per message and about a kilobyte per
- * name and per peer. Everything counts from when the profiler was turned on,
- * or from the beginning of what began later; rates are of the last full second
- * of the caller's time.
+ * Where time and bytes go. While off (the default) it costs a comparison at
+ * some places; while on, some nanoseconds per message and about a kilobyte per
+ * name and per peer. Counters begin when the profiler is turned on, or with
+ * what began later; rates are of the last full second of the caller's time.
  *
  *     wisp_profiler profiler = { my_clock, NULL, NULL };
  *     wisp_snapshot now;
@@ -1843,43 +1883,44 @@ enum {
     WISP_SNAPSHOT_REMOTES    = 16,
     WISP_SNAPSHOT_PEERS      = 16,
     WISP_SNAPSHOT_ERRORS     = 8,
-    WISP_SNAPSHOT_NAME       = 48,      /* with its NUL; longer ones are cut */
-    WISP_SNAPSHOT_TEXT       = 96,      /* the same of texts */
+    WISP_SNAPSHOT_NAME       = 48,      /* with its NUL; longer names are cut */
+    WISP_SNAPSHOT_TEXT       = 96,      /* the same for texts */
     WISP_SNAPSHOT_JSON_BYTES = 98304    /* no snapshot is longer as JSON */
 };
 
-/* Why messages did not reach a handler: places in `drops`. */
+/* Why messages did not reach a handler: indices of `drops`. */
 typedef int wisp_drop;
 enum {
-    WISP_DROP_RATE,         /* came in over the rate limit */
+    WISP_DROP_RATE,         /* received over the rate limit */
     WISP_DROP_BUDGET,       /* over a budget, either way */
-    WISP_DROP_FILTER,       /* a middleware or filter said no, either way */
-    WISP_DROP_STALE,        /* came in older than one that was delivered */
-    WISP_DROP_INVALID,      /* came in outside its schema */
-    WISP_DROP_UNREADABLE,   /* came in as bytes that make no sense here */
-    WISP_DROP_NO_HANDLER,   /* came in, and nobody is connected */
-    WISP_DROP_NO_REMOTE,    /* the name is not known at the other end */
+    WISP_DROP_FILTER,       /* a middleware dropped or rejected it, either
+                               way */
+    WISP_DROP_STALE,        /* received older than a delivered one */
+    WISP_DROP_INVALID,      /* received outside its schema */
+    WISP_DROP_UNREADABLE,   /* received, malformed */
+    WISP_DROP_NO_HANDLER,   /* received without a connected handler */
+    WISP_DROP_NO_REMOTE,    /* the other end does not know the name */
     WISP_DROP_QUEUE_FULL,   /* refused when fired: limits.queue_messages */
-    WISP_DROP_ABANDONED,    /* waited to be sent when a session ended */
+    WISP_DROP_ABANDONED,    /* queued when a session ended */
     WISP_DROP_LOST,         /* of a peer: packets (not messages) lost */
     WISP_DROPS
 };
-/* A word or two ("rate limit"); never NULL. */
+/* One or two words ("rate limit"); never NULL. */
 WISP_API const char *wisp_drop_text(wisp_drop drop);
 
-/* How long something took, in seconds. Quantiles are within 10% between 1 us
-   and 100 s. All are 0 while count is. */
+/* Durations in seconds. Quantiles are within 10% between 1 us and 100 s. All
+   are 0 while `count` is 0. */
 typedef struct wisp_timing {
     uint64_t count;
     float    mean, max;
     float    p50, p90, p99;
 } wisp_timing;
 
-/* What went one way. For a remote `bytes` are those of its messages, without
-   headers; for a peer and in all they are those of datagrams. */
+/* Traffic in one direction. For a remote `bytes` are those of its messages,
+   without headers; for a peer and in total, those of datagrams. */
 typedef struct wisp_traffic {
     uint64_t messages;
-    uint64_t bytes_raw;            /* values as they lie in memory */
+    uint64_t bytes_raw;            /* size of the values in memory */
     uint64_t bytes_packed;         /* packed, before compression */
     uint64_t bytes;                /* as sent */
     float    messages_per_second;
@@ -1890,37 +1931,37 @@ typedef struct wisp_remote_profile {
     char         name[WISP_SNAPSHOT_NAME];
     wisp_traffic out, in;
     uint64_t     calls_sent, calls_received;
-    uint64_t     calls_answered, calls_failed;   /* of those sent */
-    wisp_timing  latency;          /* of calls sent: to their answer */
+    uint64_t     calls_answered, calls_failed;   /* of calls_sent */
+    wisp_timing  latency;          /* from sending a call to its reply */
     wisp_timing  handlers;         /* 0 without profiler.clock */
     uint32_t     drops[WISP_DROPS];
-    uint32_t     queued;           /* messages that wait for any peer */
-    float        queued_seconds;   /* how long the oldest of them does */
+    uint32_t     queued;           /* messages waiting for any peer */
+    float        queued_seconds;   /* age of the oldest */
 } wisp_remote_profile;
 
 typedef struct wisp_peer_profile {
-    uint32_t     id;                             /* of the wisp_peer */
+    uint32_t     id;                             /* of its wisp_peer */
     char         address[WISP_SNAPSHOT_NAME];    /* by the hook, or "" */
     wisp_traffic out, in;
     uint64_t     calls_sent, calls_received;
-    uint64_t     calls_answered, calls_failed;   /* of those sent */
+    uint64_t     calls_answered, calls_failed;   /* of calls_sent */
     wisp_timing  latency;
     float        rtt, jitter;      /* seconds; 0: not known yet */
-    float        loss;             /* 0..1 of the packets sent lately */
-    float        budget_use;       /* 0..1 and over; 0: no budget is set */
+    float        loss;             /* 0..1 of recently sent packets */
+    float        budget_use;       /* 0..1 and more; 0: no budget is set */
     uint32_t     congestion_window, in_flight;   /* bytes */
-    uint32_t     queued, queued_bytes;           /* messages that wait */
-    float        queued_seconds;   /* how long the oldest of them does */
+    uint32_t     queued, queued_bytes;           /* messages waiting */
+    float        queued_seconds;   /* age of the oldest */
     uint32_t     drops[WISP_DROPS];
 } wisp_peer_profile;
 
-/* One second of the whole endpoint. */
+/* One second of the endpoint. */
 typedef struct wisp_sample {
     float bytes_out, bytes_in;          /* of datagrams */
     float messages_out, messages_in;
     float rtt;                          /* seconds, mean of the peers */
     float loss;                         /* 0..1, in this second */
-    float queued_bytes;                 /* at its end, for all peers */
+    float queued_bytes;                 /* at the end, of all peers */
 } wisp_sample;
 
 typedef struct wisp_error_note {
@@ -1931,8 +1972,8 @@ typedef struct wisp_error_note {
     char     text[WISP_SNAPSHOT_TEXT];
 } wisp_error_note;
 
-/* Plain data: it may be copied, kept, and sent by wisp_snapshot_schema(). All
-   numbers are finite, all texts UTF-8 that ends with a NUL. */
+/* Plain data: it may be copied, kept, and sent with wisp_snapshot_schema(). All
+   numbers are finite; all texts are UTF-8 and end with NUL. */
 typedef struct wisp_snapshot {
     char         app[65];
     uint32_t     app_version;
@@ -1940,7 +1981,7 @@ typedef struct wisp_snapshot {
     double       seconds;               /* since the profiler was turned on */
     wisp_traffic out, in;               /* the whole endpoint */
     wisp_timing  latency, handlers;     /* of all remotes together */
-    uint32_t     drops[WISP_DROPS];     /* the same */
+    uint32_t     drops[WISP_DROPS];     /* of all remotes together */
     uint64_t     errors;
     uint64_t     memory, memory_peak;   /* bytes from the allocator */
     uint32_t     peers_joined, remotes_known, calls_pending;
@@ -1952,90 +1993,92 @@ typedef struct wisp_snapshot {
 } wisp_snapshot;
 
 typedef struct wisp_profiler {
-    double (*clock)(void *user);        /* seconds; may be NULL: then the time
-                                           that handlers take is not known */
-    /* Writes an address as text of less than `size` bytes, NUL ends; may be
+    double (*clock)(void *user);        /* seconds; NULL: handler times are not
+                                           measured */
+    /* Writes an address as text of less than `size` bytes with a NUL; may be
        NULL. */
     void   (*address_text)(void *user, const wisp_addr *addr, char *out,
                            int size);
     void    *user;
 } wisp_profiler;
 
-/* Turns the profiler on; NULL: off, and what it counted is forgotten. Turned on
-   while it is on, it goes on counting with the new hooks. WISP_E_ARGUMENT;
-   WISP_E_MEMORY: it is as it was. */
+/* Turns the profiler on; NULL: off, and its counters are discarded. If it is
+   on, it continues with the new hooks. WISP_E_ARGUMENT; WISP_E_MEMORY: nothing
+   changed. */
 WISP_API wisp_result wisp_use_profiler(wisp *w,
                                        const wisp_profiler *profiler);
-/* What there is to see now: the remotes and peers with most bytes lately, then
-   in all. `filter` (may be NULL) takes only remotes and errors of remotes whose
+/* Takes a snapshot: the remotes and peers with the most bytes lately, then in
+   total. `filter` (may be NULL) selects remotes, and errors of remotes, whose
    name contains it. WISP_E_ARGUMENT; WISP_E_UNSUPPORTED: the profiler is off.
-   `out` is then as it was. Allocates nothing. */
+   `out` is unchanged on an error. Allocates nothing. */
 WISP_API wisp_result wisp_snapshot_take(const wisp *w, const char *filter,
                                         wisp_snapshot *out);
-/* All of one name or peer. WISP_E_ARGUMENT; WISP_E_UNSUPPORTED: the profiler is
-   off; WISP_E_NAME, WISP_E_NO_REMOTE: no such name here; WISP_E_STALE;
-   WISP_E_MEMORY: there was none when it began. `out` is then as it was. */
+/* The profile of one name or peer. WISP_E_ARGUMENT; WISP_E_UNSUPPORTED: the
+   profiler is off; WISP_E_NAME, WISP_E_NO_REMOTE: no such name here;
+   WISP_E_STALE; WISP_E_MEMORY: there was none to profile it. `out` is unchanged
+   on an error. */
 WISP_API wisp_result wisp_profile_remote(const wisp *w, const char *remote,
                                          wisp_remote_profile *out);
 WISP_API wisp_result wisp_profile_peer(const wisp *w, wisp_peer peer,
                                        wisp_peer_profile *out);
 
-/* Of wisp_snapshot, to send it with wisp_struct and read it with
-   wisp_arg_struct. It lives as long as the program. */
+/* The schema of wisp_snapshot, for wisp_struct and wisp_arg_struct. It lives as
+   long as the program. */
 WISP_API const wisp_schema *wisp_snapshot_schema(void);
-/* The snapshot as JSON, NUL ends; bytes without it, or WISP_E_TOO_BIG,
-   WISP_E_ARGUMENT, WISP_E_INVALID (a count out of range), WISP_E_TYPE (a number
-   that is not finite, text that is not UTF-8). */
+/* The snapshot as JSON with a NUL at the end; returns its bytes without the
+   NUL, or WISP_E_TOO_BIG, WISP_E_ARGUMENT, WISP_E_INVALID (a count is out of
+   range), WISP_E_TYPE (a number is not finite, a text is not UTF-8). */
 WISP_API int wisp_snapshot_json(const wisp_snapshot *snapshot, char *out,
                                 int capacity);
 
 /* ===========================================================================
  * MARK: >>overlay
- * A panel to look at while the game runs, drawn by your renderer: all it needs
- * is to fill a rectangle and to write a text.
+ * A debug panel, drawn by your renderer: it only needs to fill rectangles and
+ * to write text.
  *
  *     wisp_canvas canvas = { my_rect, my_text, my_renderer };
  *     canvas.page = page;                          // keys may turn the pages
  *     if (panel_is_open) wisp_overlay(w, &canvas);
  *
- * One that is not drawn costs nothing, one that is takes some 300 calls of the
- * two callbacks, at most 900, and no memory from the allocator.
+ * It costs nothing while it is not drawn. Drawing takes some 300 calls of the
+ * callbacks, at most 900, and no memory from the allocator.
  * ======================================================================== */
 
 enum {
-    WISP_PAGE_OVERVIEW,     /* graphs of two minutes, totals, top remotes */
-    WISP_PAGE_REMOTES,      /* bytes and their packing, calls, drops */
+    WISP_PAGE_OVERVIEW,     /* two minutes as graphs, totals, top remotes */
+    WISP_PAGE_REMOTES,      /* bytes, packing, calls, drops */
     WISP_PAGE_PEERS,        /* round trips, loss, queues, budgets */
     WISP_PAGE_ERRORS,       /* the last ones */
     WISP_PAGES
 };
 
-/* Where to draw. Zeros are defaults; a callback that is NULL is not called, a
-   size below zero or not a number draws nothing. Nothing is drawn outside: what
-   does not fit is left out or cut. */
+/* Where and how to draw. Zeros are defaults; NULL callbacks are not called; a
+   negative size or one that is not a number draws nothing. Nothing is drawn
+   outside the size: parts that do not fit are left out or cut. */
 typedef struct wisp_canvas {
-    /* Fills a rectangle, over what is there: whole pixels from the upper left
-       corner, never empty; 0xRRGGBBAA, straight alpha. */
+    /* Fills a rectangle over what was drawn before: whole pixels from the upper
+       left corner, never empty; color 0xRRGGBBAA, straight alpha. */
     void (*rect)(void *user, float x, float y, float width, float height,
                  uint32_t rgba);
     /* Writes one line of UTF-8 without control characters; x and y are its
-       upper left corner. The text is only lent. */
+       upper left corner. The text is valid during the call only. */
     void (*text)(void *user, float x, float y, uint32_t rgba,
                  const char *text);
     void  *user;
     float  width, height;              /* pixels, at most 16384; 0: 640 x 360 */
-    float  char_width, char_height;    /* pixels from one character and line to
-                                          the next; 0: 8 x 12 */
-    int    page;                       /* others are the overview */
-    const char *filter;                /* only remotes, addresses of peers and
+    float  char_width, char_height;    /* distance of characters and lines in
+                                          pixels; 0: 8 x 12 */
+    int    page;                       /* WISP_PAGE_..; others are the
+                                          overview */
+    const char *filter;                /* only remotes, peer addresses and
                                           errors of remotes that contain it;
                                           NULL or "": all */
 } wisp_canvas;
 
-/* Takes a snapshot (some 16 KiB of stack) and draws it. With the profiler off
-   it says so instead. */
+/* Takes a snapshot (some 16 KiB of stack) and draws it. If the profiler is off,
+   the panel says so. */
 WISP_API void wisp_overlay(wisp *w, const wisp_canvas *canvas);
-/* Draws any snapshot, also one that came over the network. */
+/* Draws any snapshot, also one that was received. */
 WISP_API void wisp_overlay_draw(const wisp_snapshot *snapshot,
                                 const wisp_canvas *canvas);
 
@@ -2043,42 +2086,43 @@ WISP_API void wisp_overlay_draw(const wisp_snapshot *snapshot,
  * MARK: >>host
  * ======================================================================== */
 
-/* Who may join. An endpoint that nobody else is to join (most clients) needs
-   to set nothing. */
+/* Who may join. An endpoint that nobody joins (most clients) needs to set
+   nothing. */
 typedef enum wisp_joins {
-    WISP_JOINS_AUTO,    /* everybody, until this endpoint calls wisp_join;
-                           from then on only peers that it is joining itself,
-                           which makes one session of the two. Others get no
-                           answer; sessions that are there stay */
-    WISP_JOINS_OPEN,    /* everybody: for meshes, whose ends do both */
+    WISP_JOINS_AUTO,    /* everybody, until this endpoint calls wisp_join; then
+                           only peers that it is joining itself, and both joins
+                           become one session. Others get no answer; existing
+                           sessions stay */
+    WISP_JOINS_OPEN,    /* everybody: for meshes, whose endpoints join and are
+                           joined */
     WISP_JOINS_CLOSED   /* nobody; the answer is WISP_E_REFUSED */
 } wisp_joins;
 
 typedef struct wisp_desc {
     wisp_link   link;
-    const char *app;            /* the application's protocol, at most 64
-                                   bytes; both ends must agree; NULL = "" */
+    const char *app;            /* the application's protocol, at most 64 bytes;
+                                   must be equal on both ends; NULL = "" */
     uint32_t    app_version;
     int         max_peers;      /* 1..16384; 0 = 64 */
     bool        refuse_joins;   /* the same as WISP_JOINS_CLOSED */
-    /* Judges a ticket: WISP_OK, WISP_PENDING (wisp_admit will say), or a
-       negative code, which the other side gets if it is yours (WISP_E_USER
+    /* Judges a ticket: WISP_OK, WISP_PENDING (wisp_admit answers later), or a
+       negative code. The other end gets the code if it is yours (WISP_E_USER
        and below) or about joins (WISP_E_SERVER_FULL to WISP_E_LINK_KIND,
-       WISP_E_FLOOD), and else as WISP_E_DENIED. wisp_joining says more about
-       who asks. NULL: everybody may in. */
+       WISP_E_FLOOD), else WISP_E_DENIED. wisp_joining tells more about the
+       join. NULL: everybody may join. */
     wisp_result (*accept)(wisp *w, const wisp_addr *from, const void *ticket,
                           int ticket_size, void *user);
-    double      timeout;        /* seconds of silence that end a session; of
+    double      timeout;        /* seconds of silence that end a session, or of
                                    trying that end a join; 0 = 10 */
     wisp_allocator memory;      /* NULL = malloc, free */
     wisp_limits limits;
-    uint64_t    seed;           /* 0 = entropy; else deterministic: for tests
-                                   and replays only */
+    uint64_t    seed;           /* 0 = entropy; else deterministic: only for
+                                   tests and replays */
     wisp_entropy entropy;       /* NULL = the system's */
     void (*log)(void *user, int level, wisp_result code, const char *text);
-                                /* equal lines: 8 at once and one a second after
-                                   that, which says how many were left out; of
-                                   wisp it calls only what reads */
+                                /* equal lines: 8 at once, then one per second,
+                                   which gives the number left out; may only
+                                   call functions of wisp that read */
     void       *user;           /* for accept, entropy and log */
     wisp_joins  joins;          /* who may join this endpoint */
 } wisp_desc;
@@ -2087,35 +2131,37 @@ typedef struct wisp_desc {
    desc are copied. */
 WISP_API wisp       *wisp_create(const wisp_desc *desc, wisp_result *why);
 /* Says goodbye to every peer, ends pending calls with WISP_E_CLOSED through
-   their handlers, frees everything. What the link does not take then is lost:
-   wisp_leave and some updates before it wait for a link that is full. */
+   their handlers and frees everything. Packets that the link does not take are
+   lost: for a full link call wisp_leave and some updates before. */
 WISP_API void        wisp_destroy(wisp *w);
-/* Receives, dispatches, runs timers, flushes, sends. WISP_OK, WISP_E_BUSY,
-   WISP_E_ARGUMENT (time is not a number), WISP_E_LINK (the link is broken;
-   keep updating, it may mend), WISP_E_CLOSED (a handler destroyed it). */
+/* Receives, dispatches, runs timers, flushes, sends. Returns WISP_OK,
+   WISP_E_BUSY, WISP_E_ARGUMENT (the time is not a number), WISP_E_LINK (the
+   link is broken; keep updating, it may recover) or WISP_E_CLOSED (a handler
+   destroyed the endpoint). */
 WISP_API wisp_result wisp_update(wisp *w, double now);
 WISP_API double      wisp_now(const wisp *w);        /* of the last update */
 WISP_API void       *wisp_user(const wisp *w);       /* desc.user */
-/* Why the last call that returned a handle of id 0 did so. */
+/* The reason why the last call returned a handle of id 0. */
 WISP_API wisp_result wisp_why(const wisp *w);
-/* The field and why, after WISP_E_INVALID and WISP_E_SCHEMA; never NULL. */
+/* The details of a failure: of WISP_E_INVALID, WISP_E_SCHEMA, ...; never
+   NULL. */
 WISP_API const char *wisp_why_text(const wisp *w);
 
-/* The wisp_await functions call wisp_update with the clock's time until what
-   they wait for happens. The clock may sleep a little; it should. They return
-   WISP_E_BUSY inside a handler, WISP_E_TIMEOUT, or the code of the failure;
-   a clock that stands still for a million updates is a timeout too. */
+/* The wisp_await functions call wisp_update with the clock's time until the
+   event that they wait for. The clock should sleep a little. They return
+   WISP_E_BUSY inside a handler, WISP_E_TIMEOUT, or the code of the failure; a
+   clock that stands still for a million updates is a timeout too. */
 typedef double (*wisp_clock)(void *user);
-/* Until every join under way has ended; WISP_OK if at least one succeeded. */
+/* Waits until every join has ended; WISP_OK if at least one succeeded. */
 WISP_API wisp_result wisp_await_ready(wisp *w, wisp_clock clock,
                                       void *clock_user, double timeout);
-/* Until an event of that name has come; fn (may be NULL) gets it. */
+/* Waits for an event of that name; fn (may be NULL) gets it. */
 WISP_API wisp_result wisp_await_event_target(wisp *w, wisp_target remote,
                                              wisp_handler fn, void *user,
                                              wisp_clock clock,
                                              void *clock_user, double timeout);
-/* Until the call is answered; fn (may be NULL) gets the answer after the
-   call's own on_reply. Returns the answer's result. */
+/* Waits for the reply of a call; fn (may be NULL) gets it after on_reply.
+   Returns the result of the reply. */
 WISP_API wisp_result wisp_await_reply(wisp *w, wisp_call call,
                                       wisp_handler fn, void *user,
                                       wisp_clock clock, void *clock_user);
@@ -2203,7 +2249,8 @@ inline wisp_value wisp__value(const wisp_color &v) {
 inline wisp_value wisp__value(const wisp_transform &v) {
     return wisp_transformv(v.position, v.rotation);
 }
-wisp_value wisp__value(const void *) = delete;  /* else a pointer is a bool */
+wisp_value wisp__value(const void *) = delete;  /* else a pointer would become a
+                                                   bool */
 
 template <typename R, typename... V>
 inline wisp_result wisp_fire(wisp *w, R remote, wisp_peer to, V... v) {
@@ -2264,8 +2311,9 @@ inline wisp_result wisp_await_event(wisp *w, R remote, wisp_handler fn, void *us
 
 #else
 
-/* Wrapping by type. Functions, because every branch of _Generic must compile.
-   Structs are copied whole, so that no register changes a float in them. */
+/* Wraps a value by its type. These are functions because every branch of
+   _Generic must compile; structs are copied whole, so that no register changes
+   a float in them. */
 #if defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
 static inline wisp_value wisp__from_value(wisp_value v) { return v; }
 static inline wisp_value wisp__from_vec2(wisp_vec2 v) {
