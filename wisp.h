@@ -63,6 +63,7 @@
        >>policy         rate limits, budgets, floods, errors and joins
        >>remote         names, their settings, and what each peer knows of them
        >>message_codec  the values of a message to bits and back
+       >>message_delta  values of messages as deltas from baselines
        >>group          peers under a name
        >>queue          messages that wait for a peer, and their order
        >>batch          packets filled and sent
@@ -3215,45 +3216,47 @@ typedef struct wisp__peers {
 
 /* --- baseline --- */
 
-/* A record, or the packed values of a message, or models of the range coder. */
-typedef struct wisp__kept {
-    int      references;
-    int      chunk_bytes;
-    int      values;                   /* that a reader of it all counts */
+/* Bits that several holders share: a record, the packed values of a message, or models of the range
+   coder. */
+typedef struct wisp__encoded {
+    int      references, chunk_bytes;
+    int      values;                   /* that its reader counts */
     int64_t  bits;
     uint64_t bytes[1];                 /* aligned for models; slack after them */
-} wisp__kept;
+} wisp__encoded;
 
 typedef struct wisp__stored {
-    wisp__kept *value, *models;        /* NULL: nothing; no models */
-    uint32_t    sequence, base;        /* base: what it was told from */
-    bool        has_base, acked;
+    wisp__encoded *value, *models;     /* NULL: nothing; no models */
+    uint32_t       sequence, base;     /* base: of the value that it went as a delta from */
+    bool           has_base, acked;
 } wisp__stored;
 
+/* The recent values of one remote and key. */
 typedef struct wisp__baseline {
-    struct wisp__baseline *next;          /* of the same bucket */
-    int          number;               /* index of the form here, or their number */
-    uint64_t     key;                  /* hash of the key here, or their place */
-    int          place;                /* among the tracks of this side */
+    struct wisp__baseline *next;       /* of the same bucket */
+    int          number;               /* index of the remote here, or the peer's number for it */
+    uint64_t     key;                  /* hash of the key here, or `place` of the peer's baseline */
+    int          place;                /* among the baselines of this direction */
     int          room;                 /* of the ring, a power of two */
-    uint32_t     sequence;             /* of the next value; of the newest that came, plus 1 */
+    uint32_t     sequence;             /* of the next value; of the newest received, plus 1 */
     bool         begun;
-    bool         has_acked, again;     /* again: the newest was lost, and goes once more */
-    bool         whole;                /* the other end has nothing: no difference can be told */
+    bool         has_acked, again;     /* again: the newest was lost, and is sent once more */
+    bool         whole;                /* the peer has no baseline: the next value goes whole */
     uint32_t     acked;                /* the newest value that was acked */
-    uint32_t     floor;                /* what was told before it does not count any more */
-    struct wisp__baseline *older, *newer; /* in the order in which they were used last */
+    uint32_t     floor;                /* acks of values before it count no more */
+    struct wisp__baseline *older, *newer;     /* by last use */
     wisp__stored ring[1];              /* by sequence */
 } wisp__baseline;
 
 typedef struct wisp__baselines {
-    wisp__baseline **places;              /* by place */
-    wisp__baseline **buckets;             /* NULL: there never was a track */
-    int           room, count;
-    int64_t       bytes;               /* of values and models */
-    wisp__baseline  *oldest, *newest;     /* used longest ago, and last */
-    int           again;               /* tracks whose newest value goes once more */
-    uint32_t      salt;                /* of the buckets: keys are chosen by the other end */
+    wisp__baseline **places;           /* by place */
+    wisp__baseline **buckets;          /* NULL: there never was a baseline */
+    int              room, count;
+    int64_t          bytes;            /* of values and models */
+    wisp__baseline  *oldest, *newest;  /* by last use */
+    int              again;            /* baselines whose newest value is sent once more */
+    uint32_t         salt;             /* of the buckets: the peer chooses keys */
+    wisp_result      why;              /* why no baseline was opened */
 } wisp__baselines;
 
 /* --- encoding --- */
@@ -3390,18 +3393,18 @@ typedef struct wisp__their {
     wisp__encoding *encoding;                  /* NULL: plain */
 } wisp__their;
 
-enum { WISP__UNTOLD, WISP__TOLD, WISP__HEARD, WISP__BOUND, WISP__UNKNOWN };
+enum { WISP__UNANNOUNCED, WISP__ANNOUNCED, WISP__ACKED, WISP__BOUND, WISP__UNKNOWN };
 
 /* What stands between one peer and one remote. */
 typedef struct wisp__peer_remote {
-    uint8_t  known;                    /* over there: WISP__UNTOLD.. */
+    uint8_t  known;                    /* over there: WISP__UNANNOUNCED.. */
     bool     active : 1;               /* its queue is not empty */
     bool     named : 1;                /* they announced this name, and did not refuse it since */
     bool     there : 1;                /* of a main entry: they announced its name at any time */
     bool     warned : 1;               /* it was told that they do not take our form */
     bool     refused : 1;              /* we do not take theirs, as long as the settings stay */
     uint16_t refused_number;           /* over there, of the form that was refused last */
-    uint32_t told_in;                  /* packet that carries the announcement, its low bits */
+    uint32_t announced_in;                  /* packet that carries the announcement, its low bits */
     uint64_t newest;                   /* packet of the last sequenced message */
     struct wisp__entry *first, *last;  /* the queue (queue) */
     wisp__bucket rate;                 /* the rate limit */
@@ -3425,7 +3428,7 @@ typedef struct wisp__session {
     int            peer_remote_room;
     wisp__their   *theirs;             /* by their number */
     int            their_room;
-    int            untold;             /* remotes before it have been announced */
+    int            unannounced;             /* remotes before it have been announced */
     int            refused;            /* routes with a form of theirs that was refused */
     wisp__control *controls;           /* to be sent */
     int            control_room, control_count;
@@ -3442,7 +3445,7 @@ typedef struct wisp__session {
     uint32_t       request_floor;
     int            kept_bytes;         /* of answers kept */
     int            schema_bytes;       /* of the schemas that it has described */
-    wisp__baselines   told, heard;        /* values that differences are to: ours, theirs */
+    wisp__baselines   baselines_out, baselines_in;  /* values that differences are to: ours, theirs */
     struct wisp__pending *deferred;    /* calls of theirs that are answered later */
     int            held_bytes;         /* received out of order */
     uint32_t       behind;             /* channels where a message whose turn came is unpaid */
@@ -3481,28 +3484,30 @@ typedef struct wisp__decoded {
     int                  unpacked;     /* bytes it was before compression; 0: there was none */
 } wisp__decoded;
 
-/* What stands before the content of a message that tells a value. */
-typedef struct wisp__telling {
-    int      place, back, older;       /* older: bit 0: the base's base is used; bit 1: its own */
+/* --- message_delta --- */
+
+/* The bits of a message before its whole value or delta. */
+typedef struct wisp__delta_head {
+    int      place, back, older;
     bool     whole;
     uint32_t sequence;                 /* its low bits, when read and not far */
-    bool     far;                      /* whole, and all of the sequence is told */
+    bool     far;                      /* whole, with all bits of the sequence */
     uint32_t hash;                     /* 16 bits */
-    int64_t  end;                      /* -1: not told */
-} wisp__telling;
+    int64_t  end;                      /* bit after the delta, when read; -1: it has no length */
+} wisp__delta_head;
 
-/* Sequences that are nearer than this are told by their low bits. */
+/* Sequences that are nearer than this are sent by their low bits. */
 enum { WISP__SEQUENCE_BITS = 11, WISP__SEQUENCE_NEAR = 1 << (WISP__SEQUENCE_BITS - 2) };
 
-/* A difference that was made, to be used for everybody who has the same base. */
+/* A delta, which goes to every peer that has the same baseline. */
 typedef struct wisp__message_delta {
-    const wisp__kept *base, *older[2], *models;
-    const uint8_t    *bytes;
-    int64_t           bits;            /* 0: there is none that is shorter than the value */
-    const uint8_t    *adapted;         /* models after it; NULL: none */
-    size_t            adapted_bytes;
-    wisp__kept       *after;           /* the same, once somebody keeps them */
-    int64_t           work;            /* of its reader, as it is estimated here */
+    const wisp__encoded *base, *older[2], *models;
+    const uint8_t       *bytes;
+    int64_t              bits;         /* 0: there is none that is shorter than the value */
+    const uint8_t       *adapted;      /* models after it; NULL: none */
+    size_t               adapted_bytes;
+    wisp__encoded       *after;        /* the same, once they are stored */
+    int64_t              work;         /* of its reader, estimated */
 } wisp__message_delta;
 
 /* --- group --- */
@@ -3564,7 +3569,7 @@ typedef enum wisp__frame {
 } wisp__frame;
 
 /* What a packet carried has arrived or is lost. */
-typedef struct wisp__fate { wisp *w; wisp__session *session; } wisp__fate;
+typedef struct wisp__outcome { wisp *w; wisp__session *session; } wisp__outcome;
 
 /* --- event --- */
 
@@ -18111,63 +18116,56 @@ wisp_result wisp_set_peer_user(wisp *w, wisp_peer peer, void *user) {
 
 /* ===========================================================================
  * MARK: >>baseline
- * What: the values that differences are to: of each name and key, those that
- *   were sent to a peer, or came from it, of late.
- * Invariants: the bits of a value are kept once and counted, whoever has been
- *   sent them. What a sender names as the base has been acked, or was sent
- *   before it in the same order; a receiver that has lost it says so, and gets
- *   the whole value. No peer has more than limits.keys tracks and
- *   limits.baseline_bytes of values, each way.
- *
- *   message   [keyed: small(place)] whole:1 [sequence:11, unless in order]
- *             [whole, unless in order: far:1 [the sequence's other bits:21]]
- *             [not whole, unless in order: small(steps back - 1)] [adaptive: older:2]
- *             [sync: hash of the base:16] [small(four bits each), unless the
- *             schema is nothing but numbers]] content of the form, or its difference
+ * What: sent and received baselines: for each remote and key, the recent values
+ *   that deltas are made from.
+ * Invariants: the bits of a value are stored once, however many peers it was sent
+ *   to. A sender makes deltas only from a value that was acked, or that was sent
+ *   before in the same order; a receiver that has lost it asks for a whole value.
+ *   No peer has more than limits.keys baselines and limits.baseline_bytes of
+ *   values in each direction.
  * ======================================================================== */
 
-enum { WISP__IN_ORDER = 4, WISP__STEPS_BACK = 63 };
+enum { WISP__IN_ORDER = 4,          /* values that a baseline in order holds */
+       WISP__STEPS_BACK = 63 };     /* how far back a delta's baseline may be */
 
 enum { WISP__BASELINE_BUCKETS = 64 };
 
-static wisp__kept *wisp__kept_make(wisp__base *base, wisp__chunks *chunks, const void *bytes,
-                                   int64_t bits) {
-    size_t count = (size_t)((bits + 7) / 8);
-    size_t chunk = sizeof(wisp__kept) + count + WISP__SLACK;
-    wisp__kept *kept = (wisp__kept *)wisp__chunk_take(base, chunks, chunk);
+static wisp__encoded *wisp__encoded_make(wisp *w, const void *bytes, int64_t bits) {
+    size_t count = (size_t)((bits + 7) / 8), chunk = sizeof(wisp__encoded) + count + WISP__SLACK;
+    wisp__encoded *e = (wisp__encoded *)wisp__chunk_take(&w->base, &w->chunks, chunk);
     uint8_t *to;
-    if (!kept) return NULL;
-    kept->references = 1;
-    kept->chunk_bytes = (int)chunk;
-    kept->values = 1;
-    kept->bits = bits;
-    to = (uint8_t *)kept->bytes;
+    if (!e) return NULL;
+    e->references = 1;
+    e->chunk_bytes = (int)chunk;
+    e->values = 1;
+    e->bits = bits;
+    to = (uint8_t *)e->bytes;
     if (count) memcpy(to, bytes, count);
     memset(to + count, 0, WISP__SLACK);
     if (bits & 7) to[count - 1] &= (uint8_t)((1u << (bits & 7)) - 1);
-    return kept;
+    return e;
 }
 
-/* The memory that it takes. */
-static int wisp__kept_bytes(const wisp__kept *kept) {
-    return kept ? wisp__chunk_bytes((size_t)kept->chunk_bytes) : 0;
+/* Bytes of memory. */
+static int wisp__encoded_bytes(const wisp__encoded *e) {
+    return e ? wisp__chunk_bytes((size_t)e->chunk_bytes) : 0;
 }
 
-static void wisp__kept_release(wisp__base *base, wisp__chunks *chunks, wisp__kept *kept) {
-    if (kept && --kept->references == 0)
-        wisp__chunk_give(base, chunks, kept, (size_t)kept->chunk_bytes);
+static void wisp__encoded_release(wisp *w, wisp__encoded *e) {
+    if (e && --e->references == 0)
+        wisp__chunk_give(&w->base, &w->chunks, e, (size_t)e->chunk_bytes);
 }
 
-static bool wisp__kept_same(const wisp__kept *a, const wisp__kept *b) {
-    return a && b && (a == b || (a->bits == b->bits &&
-                                 memcmp(a->bytes, b->bytes, (size_t)((a->bits + 7) / 8)) == 0));
+static bool wisp__encoded_same(const wisp__encoded *a, const wisp__encoded *b) {
+    return a == b || (a->bits == b->bits &&
+                      memcmp(a->bytes, b->bytes, (size_t)((a->bits + 7) / 8)) == 0);
 }
 
 static wisp__stored *wisp__baseline_at(wisp__baseline *baseline, uint32_t sequence) {
     return &baseline->ring[sequence & (uint32_t)(baseline->room - 1)];
 }
 
-/* A value that is still held; NULL: it is not. */
+/* NULL: this value is not stored any more. */
 static wisp__stored *wisp__baseline_find(wisp__baseline *baseline, uint32_t sequence) {
     wisp__stored *stored = wisp__baseline_at(baseline, sequence);
     return stored->value && stored->sequence == sequence ? stored : NULL;
@@ -18177,44 +18175,42 @@ static wisp__stored *wisp__baseline_newest(wisp__baseline *baseline) {
     return baseline->begun ? wisp__baseline_find(baseline, baseline->sequence - 1) : NULL;
 }
 
-static void wisp__stored_drop(wisp__base *base, wisp__chunks *chunks, wisp__baselines *baselines,
-                              wisp__stored *stored) {
-    baselines->bytes -= wisp__kept_bytes(stored->value) + wisp__kept_bytes(stored->models);
-    wisp__kept_release(base, chunks, stored->value);
-    wisp__kept_release(base, chunks, stored->models);
+static int wisp__stored_bytes(const wisp__stored *stored) {
+    return wisp__encoded_bytes(stored->value) + wisp__encoded_bytes(stored->models);
+}
+
+static void wisp__stored_drop(wisp *w, wisp__baselines *all, wisp__stored *stored) {
+    all->bytes -= wisp__stored_bytes(stored);
+    wisp__encoded_release(w, stored->value);
+    wisp__encoded_release(w, stored->models);
     memset(stored, 0, sizeof *stored);
 }
 
-static void wisp__baseline_forget(wisp__base *base, wisp__chunks *chunks,
-                                  wisp__baselines *baselines, wisp__baseline *baseline) {
-    for (int i = 0; i < baseline->room; i++)
-        wisp__stored_drop(base, chunks, baselines, &baseline->ring[i]);
+static void wisp__baseline_forget(wisp *w, wisp__baselines *all, wisp__baseline *baseline) {
+    for (int i = 0; i < baseline->room; i++) wisp__stored_drop(w, all, &baseline->ring[i]);
     baseline->has_acked = false;
 }
 
-static wisp__baseline **wisp__baseline_bucket(wisp__baselines *baselines, int number,
-                                              uint64_t key) {
-    uint64_t hash = wisp__mix((key + (uint64_t)number) ^ baselines->salt);
-    return &baselines->buckets[hash % WISP__BASELINE_BUCKETS];
+static wisp__baseline **wisp__baseline_bucket(wisp__baselines *all, int number, uint64_t key) {
+    return &all->buckets[wisp__mix((key + (uint64_t)number) ^ all->salt) % WISP__BASELINE_BUCKETS];
 }
 
-static wisp__baseline *wisp__baseline_get(wisp__baselines *baselines, int number, uint64_t key) {
-    wisp__baseline *baseline = baselines->buckets ? *wisp__baseline_bucket(baselines, number, key)
-                                                  : NULL;
+static wisp__baseline *wisp__baseline_get(wisp__baselines *all, int number, uint64_t key) {
+    wisp__baseline *baseline = all->buckets ? *wisp__baseline_bucket(all, number, key) : NULL;
     while (baseline && (baseline->number != number || baseline->key != key))
         baseline = baseline->next;
     return baseline;
 }
 
-static void wisp__baseline_unlink(wisp__baselines *baselines, wisp__baseline *baseline) {
-    wisp__baseline **link = wisp__baseline_bucket(baselines, baseline->number, baseline->key);
+static void wisp__baseline_unlink(wisp__baselines *all, wisp__baseline *baseline) {
+    wisp__baseline **link = wisp__baseline_bucket(all, baseline->number, baseline->key);
     while (*link != baseline) link = &(*link)->next;
     *link = baseline->next;
 }
 
-static void wisp__baseline_link(wisp__baselines *baselines, wisp__baseline *baseline, int number,
+static void wisp__baseline_link(wisp__baselines *all, wisp__baseline *baseline, int number,
                                 uint64_t key) {
-    wisp__baseline **link = wisp__baseline_bucket(baselines, number, key);
+    wisp__baseline **link = wisp__baseline_bucket(all, number, key);
     baseline->number = number;
     baseline->key = key;
     baseline->next = *link;
@@ -18225,26 +18221,26 @@ static size_t wisp__baseline_bytes(int room) {
     return sizeof(wisp__baseline) + (size_t)room * sizeof(wisp__stored);
 }
 
-/* Takes a track out of the order of use. */
-static void wisp__baseline_unuse(wisp__baselines *baselines, wisp__baseline *baseline) {
+/* Takes a baseline out of the list that is ordered by last use. */
+static void wisp__baseline_unuse(wisp__baselines *all, wisp__baseline *baseline) {
     if (baseline->older) baseline->older->newer = baseline->newer;
-    else if (baselines->oldest == baseline) baselines->oldest = baseline->newer;
+    else if (all->oldest == baseline) all->oldest = baseline->newer;
     if (baseline->newer) baseline->newer->older = baseline->older;
-    else if (baselines->newest == baseline) baselines->newest = baseline->older;
+    else if (all->newest == baseline) all->newest = baseline->older;
     baseline->older = baseline->newer = NULL;
 }
 
-static void wisp__baseline_use(wisp__baselines *baselines, wisp__baseline *baseline) {
-    wisp__baseline_unuse(baselines, baseline);
-    baseline->older = baselines->newest;
-    if (baselines->newest) baselines->newest->newer = baseline;
-    else baselines->oldest = baseline;
-    baselines->newest = baseline;
+static void wisp__baseline_use(wisp__baselines *all, wisp__baseline *baseline) {
+    wisp__baseline_unuse(all, baseline);
+    baseline->older = all->newest;
+    if (all->newest) all->newest->newer = baseline;
+    else all->oldest = baseline;
+    all->newest = baseline;
 }
 
-/* The one that was used longest ago, of those that nothing is owed to; NULL: there is none. */
-static wisp__baseline *wisp__baseline_oldest(const wisp__baselines *baselines) {
-    for (wisp__baseline *baseline = baselines->oldest; baseline; baseline = baseline->newer) {
+/* The least recently used baseline whose newest value needs no ack and no resending, or NULL. */
+static wisp__baseline *wisp__baseline_oldest(const wisp__baselines *all) {
+    for (wisp__baseline *baseline = all->oldest; baseline; baseline = baseline->newer) {
         const wisp__stored *newest = wisp__baseline_newest(baseline);
         if (baseline->again || (newest && baseline->room != WISP__IN_ORDER && !newest->acked))
             continue;
@@ -18253,113 +18249,104 @@ static wisp__baseline *wisp__baseline_oldest(const wisp__baselines *baselines) {
     return NULL;
 }
 
-/* A track of another length at the same place. NULL: no memory, and the old one stays. */
-static wisp__baseline *wisp__baseline_refit(wisp__base *base, wisp__baselines *baselines,
-                                            wisp__baseline *baseline, int room) {
+/* Gives a baseline a ring of another length. NULL: no memory; the old one stays. */
+static wisp__baseline *wisp__baseline_resize(wisp *w, wisp__baselines *all,
+                                             wisp__baseline *baseline, int room) {
     wisp__baseline *other;
     if (baseline->room == room) return baseline;
-    other = (wisp__baseline *)wisp__alloc(base, wisp__baseline_bytes(room));
+    other = (wisp__baseline *)wisp__alloc(&w->base, wisp__baseline_bytes(room));
     if (!other) return NULL;
     other->room = room;
     other->place = baseline->place;
     other->sequence = baseline->sequence;
-    baselines->places[baseline->place] = other;
-    wisp__free(base, baseline, wisp__baseline_bytes(baseline->room));
+    all->places[baseline->place] = other;
+    wisp__free(&w->base, baseline, wisp__baseline_bytes(baseline->room));
     return other;
 }
 
-/* Takes a track from its name and key for others. NULL: no memory for a ring of that length. */
-static wisp__baseline *wisp__baseline_reuse(wisp__base *base, wisp__chunks *chunks,
-                                            wisp__baselines *baselines, wisp__baseline *old,
-                                            int number, uint64_t key, int room) {
-    wisp__baseline *baseline;
-    wisp__baseline_forget(base, chunks, baselines, old);
-    wisp__baseline_unlink(baselines, old);
-    wisp__baseline_unuse(baselines, old);
-    baseline = wisp__baseline_refit(base, baselines, old, room);
-    wisp__baseline_link(baselines, baseline ? baseline : old, number, key);
-    wisp__baseline_use(baselines, baseline ? baseline : old);
+/* Reuses the least recently used baseline for another remote and key. NULL with all->why. */
+static wisp__baseline *wisp__baseline_reuse(wisp *w, wisp__baselines *all, int number,
+                                            uint64_t key, int room) {
+    wisp__baseline *old = wisp__baseline_oldest(all), *baseline;
+    all->why = WISP_E_LIMIT;
+    if (!old) return NULL;
+    wisp__baseline_forget(w, all, old);
+    wisp__baseline_unlink(all, old);
+    wisp__baseline_unuse(all, old);
+    baseline = wisp__baseline_resize(w, all, old, room);
+    all->why = baseline ? WISP_OK : WISP_E_MEMORY;
+    wisp__baseline_link(all, baseline ? baseline : old, number, key);
+    wisp__baseline_use(all, baseline ? baseline : old);
     if (!baseline) return NULL;
     baseline->floor = baseline->sequence;
     baseline->whole = true;
     return baseline;
 }
 
-/* Adds a track. NULL with the reason. */
-static wisp__baseline *wisp__baseline_new(wisp__base *base, wisp__baselines *baselines, int number,
-                                          uint64_t key, int room, wisp_result *why) {
+/* NULL with all->why. */
+static wisp__baseline *wisp__baseline_new(wisp *w, wisp__baselines *all, int number, uint64_t key,
+                                          int room) {
     wisp__baseline *baseline = NULL;
-    *why = wisp__grow(base, (void **)&baselines->places, &baselines->room, baselines->count + 1,
-                      base->limits.keys, sizeof *baselines->places);
-    if (*why) return NULL;
-    baselines->salt = (uint32_t)base->salt;
-    if (!baselines->buckets)
-        baselines->buckets = (wisp__baseline **)wisp__alloc_items(base, WISP__BASELINE_BUCKETS,
-                                                                  sizeof *baselines->buckets);
-    if (baselines->buckets)
-        baseline = (wisp__baseline *)wisp__alloc(base, wisp__baseline_bytes(room));
-    *why = baseline ? WISP_OK : WISP_E_MEMORY;
+    all->why = wisp__grow(&w->base, (void **)&all->places, &all->room, all->count + 1,
+                          w->base.limits.keys, sizeof *all->places);
+    if (all->why) return NULL;
+    all->salt = (uint32_t)w->base.salt;
+    if (!all->buckets)
+        all->buckets = (wisp__baseline **)wisp__alloc_items(&w->base, WISP__BASELINE_BUCKETS,
+                                                            sizeof *all->buckets);
+    if (all->buckets)
+        baseline = (wisp__baseline *)wisp__alloc(&w->base, wisp__baseline_bytes(room));
+    all->why = baseline ? WISP_OK : WISP_E_MEMORY;
     if (!baseline) return NULL;
     baseline->room = room;
-    baseline->place = baselines->count;
-    baselines->places[baselines->count++] = baseline;
-    wisp__baseline_link(baselines, baseline, number, key);
+    baseline->place = all->count;
+    all->places[all->count++] = baseline;
+    wisp__baseline_link(all, baseline, number, key);
     return baseline;
 }
 
-/* The track of a name and key, made if need be: at the limit the one that has rested longest is
-   taken from its key. NULL with the reason. */
-static wisp__baseline *wisp__baseline_open(wisp__base *base, wisp__chunks *chunks,
-                                           wisp__baselines *baselines, int number, uint64_t key,
-                                           bool in_order, wisp_result *why) {
-    wisp__baseline *baseline = wisp__baseline_get(baselines, number, key), *old;
-    int room = in_order ? WISP__IN_ORDER : base->limits.baselines;
-    *why = WISP_OK;
-    if (!baseline && baselines->count < base->limits.keys) {
-        baseline = wisp__baseline_new(base, baselines, number, key, room, why);
-    } else if (!baseline) {
-        old = wisp__baseline_oldest(baselines);
-        if (old) baseline = wisp__baseline_reuse(base, chunks, baselines, old, number, key, room);
-        if (!baseline) *why = old ? WISP_E_MEMORY : WISP_E_LIMIT;
-    }
-    if (baseline) wisp__baseline_use(baselines, baseline);
+/* The baseline of a remote and key, made if there is none; at the limit of keys the least recently
+   used one is reused. NULL with all->why: WISP_E_MEMORY or WISP_E_LIMIT. */
+static wisp__baseline *wisp__baseline_open(wisp *w, wisp__baselines *all, int number, uint64_t key,
+                                           bool in_order) {
+    wisp__baseline *baseline = wisp__baseline_get(all, number, key);
+    int room = in_order ? WISP__IN_ORDER : w->base.limits.baselines;
+    if (!baseline)
+        baseline = all->count < w->base.limits.keys
+                       ? wisp__baseline_new(w, all, number, key, room)
+                       : wisp__baseline_reuse(w, all, number, key, room);
+    if (baseline) wisp__baseline_use(all, baseline);
     return baseline;
 }
 
-/* Keeps a value as the newest; it takes over a reference to the models. Over the limit of bytes it
-   is not kept, and what comes next goes whole. */
-static void wisp__baseline_store(wisp__base *base, wisp__chunks *chunks, wisp__baselines *baselines,
-                                 wisp__baseline *baseline, uint32_t sequence, wisp__kept *value,
-                                 wisp__kept *models, const uint32_t *from) {
-    wisp__stored *stored = wisp__baseline_at(baseline, sequence);
-    int64_t bytes = wisp__kept_bytes(value) + wisp__kept_bytes(models);
-    if (stored->value && wisp__distance(stored->sequence, sequence) > 0) {
-        wisp__kept_release(base, chunks, models);      /* it came too late to be a base */
+/* Stores a value, with its sequence, as the newest. It takes a reference to the value, and takes
+   over that to the models. A value over the limit of bytes is not stored, so that the next one goes
+   whole. */
+static void wisp__baseline_store(wisp *w, wisp__baselines *all, wisp__baseline *baseline,
+                                 const wisp__stored *value) {
+    wisp__stored *stored = wisp__baseline_at(baseline, value->sequence);
+    int64_t room = w->base.limits.baseline_bytes - (int64_t)wisp__stored_bytes(value);
+    bool late = stored->value && wisp__distance(stored->sequence, value->sequence) > 0;
+    if (!late) wisp__stored_drop(w, all, stored);
+    for (uint32_t back = (uint32_t)baseline->room - 1; !late && back > 0 && all->bytes > room;
+         back--) {
+        uint32_t old = value->sequence - back;
+        if (!(baseline->has_acked && old == baseline->acked) &&
+            !(value->has_base && old == value->base))
+            wisp__stored_drop(w, all, wisp__baseline_at(baseline, old));
+    }
+    if (late || all->bytes > room) {
+        wisp__encoded_release(w, value->models);
         return;
     }
-    wisp__stored_drop(base, chunks, baselines, stored);
-    for (uint32_t back = (uint32_t)baseline->room - 1;
-         back > 0 && baselines->bytes + bytes > base->limits.baseline_bytes; back--) {
-        uint32_t old = sequence - back;
-        if (!(baseline->has_acked && old == baseline->acked) && !(from && old == *from))
-            wisp__stored_drop(base, chunks, baselines, wisp__baseline_at(baseline, old));
-    }
-    if (baselines->bytes + bytes > base->limits.baseline_bytes) {
-        wisp__kept_release(base, chunks, models);
-        return;
-    }
-    baselines->bytes += bytes;
-    value->references++;
-    stored->value = value;
-    stored->models = models;
-    stored->sequence = sequence;
-    stored->has_base = from != NULL;
-    stored->base = from ? *from : 0;
+    *stored = *value;
+    stored->value->references++;
+    all->bytes += wisp__stored_bytes(stored);
 }
 
-/* What was told in a packet has arrived, or is lost. */
-static void wisp__baseline_told(wisp__baselines *baselines, int place, uint32_t low, bool arrived) {
-    wisp__baseline *baseline = place < baselines->count ? baselines->places[place] : NULL;
+/* The packet with a value was acked or lost. `low`: 16 bits of the value's sequence. */
+static void wisp__baseline_outcome(wisp__baselines *all, int place, uint32_t low, bool arrived) {
+    wisp__baseline *baseline = place < all->count ? all->places[place] : NULL;
     uint32_t sequence;
     wisp__stored *stored;
     if (!baseline) return;
@@ -18374,12 +18361,12 @@ static void wisp__baseline_told(wisp__baselines *baselines, int place, uint32_t 
         }
     } else if (sequence == baseline->sequence - 1 && !baseline->again) {
         baseline->again = true;
-        baselines->again++;
+        all->again++;
     }
 }
 
-/* The base that a value can be told from; NULL: none, it goes whole. */
-static wisp__stored *wisp__baseline_of(wisp__baseline *baseline, bool in_order) {
+/* The stored value that the next delta is made from. NULL: there is none, the value goes whole. */
+static wisp__stored *wisp__baseline_pick(wisp__baseline *baseline, bool in_order) {
     if (baseline->whole) return NULL;
     if (in_order) return wisp__baseline_newest(baseline);
     if (!baseline->has_acked || baseline->sequence - baseline->acked > WISP__STEPS_BACK)
@@ -18387,76 +18374,70 @@ static wisp__stored *wisp__baseline_of(wisp__baseline *baseline, bool in_order) 
     return wisp__baseline_find(baseline, baseline->acked);
 }
 
-/* Has the other end, or will it have, nothing but this value? */
-static bool wisp__baseline_settled(wisp__baseline *baseline, const wisp__kept *value,
+/* Is this the only value that the peer has, or can still receive? */
+static bool wisp__baseline_settled(wisp__baseline *baseline, const wisp__encoded *value,
                                    bool in_order) {
     wisp__stored *newest = wisp__baseline_newest(baseline), *stored;
     uint32_t from = baseline->has_acked ? baseline->acked
                                         : baseline->sequence - (uint32_t)baseline->room;
-    if (!newest || baseline->whole || !wisp__kept_same(newest->value, value)) return false;
+    if (!newest || baseline->whole || !wisp__encoded_same(newest->value, value)) return false;
     if (in_order) return true;
     if (baseline->sequence - from > (uint32_t)baseline->room) return false;
     for (; from != baseline->sequence; from++) {
         stored = wisp__baseline_find(baseline, from);
-        if (stored ? !wisp__kept_same(stored->value, value) : baseline->has_acked) return false;
+        if (stored ? !wisp__encoded_same(stored->value, value) : baseline->has_acked) return false;
     }
     return true;
 }
 
-/* Forgets what was told of a name: its values go whole again, the newest at once (`again`). */
-static void wisp__baselines_reset(wisp__base *base, wisp__chunks *chunks,
-                                  wisp__baselines *baselines, int number, bool again) {
-    for (int i = 0; i < baselines->count; i++) {
-        wisp__baseline *baseline = baselines->places[i];
-        wisp__stored *newest = wisp__baseline_newest(baseline), kept;
+/* Forgets what was sent of a remote: its next values go whole. `again`: the newest at once. */
+static void wisp__baselines_reset(wisp *w, wisp__baselines *all, int number, bool again) {
+    for (int i = 0; i < all->count; i++) {
+        wisp__baseline *baseline = all->places[i];
+        const wisp__stored *newest = again ? wisp__baseline_newest(baseline) : NULL;
+        wisp__stored only;
         if (baseline->number != number) continue;
-        memset(&kept, 0, sizeof kept);
-        if (!again) newest = NULL;
-        baselines->again -= baseline->again;
-        baseline->again = false;
+        memset(&only, 0, sizeof only);
         if (newest) {
-            kept.value = newest->value;
-            kept.value->references++;
-            kept.sequence = newest->sequence;
+            only.value = newest->value;
+            only.value->references++;
+            only.sequence = newest->sequence;
         }
-        wisp__baseline_forget(base, chunks, baselines, baseline);
+        wisp__baseline_forget(w, all, baseline);
         baseline->whole = true;
         baseline->floor = baseline->sequence;
-        if (!newest) continue;
-        baselines->bytes += wisp__kept_bytes(kept.value);
-        *wisp__baseline_at(baseline, kept.sequence) = kept;
-        baselines->again++;
-        baseline->again = true;
+        if (newest) *wisp__baseline_at(baseline, only.sequence) = only;
+        all->bytes += wisp__stored_bytes(&only);
+        all->again += (newest != NULL) - baseline->again;
+        baseline->again = newest != NULL;
     }
 }
 
-static void wisp__baselines_free(wisp__base *base, wisp__chunks *chunks,
-                                 wisp__baselines *baselines) {
-    for (int i = 0; i < baselines->count; i++) {
-        wisp__baseline_forget(base, chunks, baselines, baselines->places[i]);
-        wisp__free(base, baselines->places[i], wisp__baseline_bytes(baselines->places[i]->room));
+static void wisp__baselines_free(wisp *w, wisp__baselines *all) {
+    for (int i = 0; i < all->count; i++) {
+        wisp__baseline_forget(w, all, all->places[i]);
+        wisp__free(&w->base, all->places[i], wisp__baseline_bytes(all->places[i]->room));
     }
-    wisp__free(base, baselines->places, (size_t)baselines->room * sizeof *baselines->places);
-    wisp__free(base, baselines->buckets, WISP__BASELINE_BUCKETS * sizeof *baselines->buckets);
-    memset(baselines, 0, sizeof *baselines);
+    wisp__free(&w->base, all->places, (size_t)all->room * sizeof *all->places);
+    wisp__free(&w->base, all->buckets, WISP__BASELINE_BUCKETS * sizeof *all->buckets);
+    memset(all, 0, sizeof *all);
 }
 
-WISP__UNUSED static void wisp__baselines_check(const wisp__base *base,
-                                               const wisp__baselines *baselines) {
+WISP__UNUSED static void wisp__baselines_check(const wisp *w, const wisp__baselines *all) {
     int64_t bytes = 0;
     int again = 0;
-    for (int i = 0; i < baselines->count; i++) {
-        const wisp__baseline *baseline = baselines->places[i];
+    for (int i = 0; i < all->count; i++) {
+        const wisp__baseline *baseline = all->places[i];
         WISP_ASSERT(baseline->place == i);
         again += baseline->again;
         for (int k = 0; k < baseline->room; k++) {
             const wisp__stored *stored = &baseline->ring[k];
-            bytes += wisp__kept_bytes(stored->value) + wisp__kept_bytes(stored->models);
+            bytes += wisp__stored_bytes(stored);
             WISP_ASSERT(stored->value || !stored->models);
         }
     }
-    WISP_ASSERT(bytes == baselines->bytes && again == baselines->again);
-    WISP_ASSERT(baselines->count <= base->limits.keys);
+    WISP_ASSERT(bytes == all->bytes && again == all->again);
+    WISP_ASSERT(all->count <= w->base.limits.keys);
 }
 
 /* ===========================================================================
@@ -20089,303 +20070,6 @@ static wisp_result wisp__decode(wisp__message_codec *c, const wisp__encoding *en
     return wisp__message_codec_result(c, result);
 }
 
-/* --- differences --- */
-
-/* Does its length have to be told, because only the base can say it? */
-static bool wisp__told_length(const wisp__encoding *encoding) {
-    return encoding->kind != WISP__RECORD || !encoding->described->program->fixed;
-}
-
-static bool wisp__encoding_keyed(const wisp__encoding *encoding) {
-    return encoding->kind == WISP__RECORD && encoding->described->program->keyed;
-}
-
-static void wisp__put_telling(wisp__writer *to, const wisp__encoding *encoding, bool in_order,
-                              const wisp__telling *t, int64_t bits) {
-    if (wisp__encoding_keyed(encoding)) wisp__put_small(to, (uint64_t)t->place);
-    wisp__put(to, t->whole, 1);
-    if (!in_order) wisp__put(to, t->sequence & ((1u << WISP__SEQUENCE_BITS) - 1),
-                             WISP__SEQUENCE_BITS);
-    if (t->whole && !in_order) wisp__put(to, t->far, 1);
-    if (t->far) wisp__put(to, t->sequence >> WISP__SEQUENCE_BITS, 32 - WISP__SEQUENCE_BITS);
-    if (t->whole) return;
-    if (!in_order) wisp__put_small(to, (uint64_t)t->back - 1);
-    if (encoding->adaptive) wisp__put(to, (uint64_t)t->older, 2);
-    if (encoding->sync) wisp__put(to, t->hash, 16);
-    if (wisp__told_length(encoding)) wisp__put_small(to, (uint64_t)(bits + 3) / 4);
-}
-
-static void wisp__get_telling(wisp__reader *from, const wisp__encoding *encoding, bool in_order,
-                              wisp__telling *t) {
-    memset(t, 0, sizeof *t);
-    t->end = -1;
-    if (wisp__encoding_keyed(encoding)) t->place = wisp__get_small(from);
-    t->whole = wisp__get(from, 1) != 0;
-    if (!in_order) t->sequence = (uint32_t)wisp__get(from, WISP__SEQUENCE_BITS);
-    if (t->whole && !in_order) t->far = wisp__get(from, 1) != 0;
-    if (t->far)
-        t->sequence |= (uint32_t)wisp__get(from, 32 - WISP__SEQUENCE_BITS) << WISP__SEQUENCE_BITS;
-    if (t->whole) return;
-    if (!in_order) t->back = wisp__get_small(from) + 1;
-    if (encoding->adaptive) t->older = (int)wisp__get(from, 2);
-    if (encoding->sync) t->hash = (uint32_t)wisp__get(from, 16);
-    if (!wisp__told_length(encoding)) return;
-    t->end = (int64_t)wisp__get_small(from) * 4;
-    t->end += from->at;
-}
-
-static uint32_t wisp__told_hash(const wisp__kept *kept) {
-    return (uint32_t)wisp__hash_bytes(kept->bytes, (int)((kept->bits + 7) / 8)) & 0xffff;
-}
-
-/* The content in the packer as a value that is kept. NULL: no memory. */
-static wisp__kept *wisp__message_codec_keep(wisp__message_codec *c, wisp__chunks *chunks) {
-    wisp__packer *p = &c->packer;
-    int64_t bits = p->shape.at + p->data.at;
-    size_t room = (size_t)(bits / 8) + 2 * WISP__SLACK;
-    uint8_t *all = (uint8_t *)wisp__arena_take(c->base, &c->scratch, room);
-    wisp__kept *kept;
-    wisp__writer to;
-    if (!all) return NULL;
-    memset(all, 0, room);
-    to = wisp__writer_on(all, (int)room - WISP__SLACK);
-    wisp__put_bits(&to, p->shape.bytes, p->shape.at);
-    wisp__put_bits(&to, p->data.bytes, p->data.at);
-    kept = wisp__kept_make(c->base, chunks, all, bits);
-    if (kept) kept->values = p->values;
-    return kept;
-}
-
-/* What a value is about: a hash of its key fields; 0 without any. */
-static uint64_t wisp__kept_key(wisp__message_codec *c, const wisp__encoding *encoding,
-                               const wisp__kept *kept) {
-    uint8_t bytes[256 + WISP__SLACK];
-    wisp__reader data = wisp__reader_on(NULL, 0), shape = data;
-    wisp__unpacker u = wisp__message_codec_unpacker(c, &c->scratch, &data, 0);
-    wisp__writer to = wisp__writer_on(bytes, 256);
-    wisp__delta d;
-    if (!wisp__encoding_keyed(encoding)) return 0;
-    memset(&d, 0, sizeof d);
-    memset(bytes, 0, sizeof bytes);
-    u.shape = &shape;
-    d.u = &u;
-    d.ops = encoding->described->program->ops;
-    d.rows = WISP__DELTA_ROWS;
-    d.base = wisp__side_on(kept->bytes, kept->bits);
-    for (int at = 0; at < encoding->described->program->count; at = d.ops[at].end)
-        wisp__pass(&d, at, at + 1, &d.base, d.ops[at].flags & WISP__OP_KEY ? &to : NULL);
-    wisp__put_align(&to);
-    return wisp__hash_bytes(bytes, (int)(to.at / 8)) | 1;
-}
-
-static void wisp__delta_on(wisp__delta *d, wisp__unpacker *u, const wisp__kept *base,
-                           const wisp__kept *const older[2]) {
-    memset(d, 0, sizeof *d);
-    d->u = u;
-    d->base = wisp__side_on(base->bytes, base->bits);
-    for (int i = 0; i < 2; i++)
-        if (older[i]) d->older[i] = wisp__side_on(older[i]->bytes, older[i]->bits);
-}
-
-/* The models to begin with, in memory of the arena: those after the base, or new ones. */
-static uint8_t *wisp__models_begin(wisp__delta *d, const wisp__program *program,
-                                   const wisp__kept *models) {
-    size_t bytes = wisp__delta_models(program);
-    uint8_t *copy = bytes ? (uint8_t *)wisp__delta_take(d, bytes) : NULL;
-    if (!copy) return NULL;
-    d->models = copy;
-    d->symbols = WISP__DELTA_SYMBOLS;
-    d->ops = program->ops;
-    if (models && (size_t)(models->bits / 8) == bytes) memcpy(copy, models->bytes, bytes);
-    else wisp__delta_models_init(d, program);
-    d->models = copy;
-    return copy;
-}
-
-/* A value of packed values, or NULL when it cannot be read. */
-static const wisp_value *wisp__kept_values(wisp__unpacker *u, const wisp__kept *kept, int *count) {
-    wisp__reader data = wisp__reader_on(kept->bytes, (int)((kept->bits + 7) / 8));
-    wisp__decoded out;
-    memset(&out, 0, sizeof out);
-    u->data = &data;
-    u->result = WISP_OK;
-    if (wisp__decode_values(u, &out)) return NULL;
-    *count = out.count;
-    return out.values ? out.values : (const wisp_value *)kept->bytes;
-}
-
-/* Bytes for what a difference makes of a record, at first: most records grow to no more. */
-static int64_t wisp__apply_room(int64_t base_bits) { return base_bits / 4 + 4096; }
-
-/* What the reader of a difference will pay, or a little more: for a record what its writer has
-   `paid`, which goes the same way, and what is made of it afterwards. */
-static int64_t wisp__message_delta_work(const wisp__delta *d, const wisp__program *program,
-                                        const wisp__kept *value, const wisp__kept *base,
-                                        int64_t paid) {
-    int64_t cells = WISP__DELTA_SYMBOLS - d->symbols;
-    bool again = program && value->bits / 8 > wisp__apply_room(base->bits);
-    if (!program) return ((int64_t)value->values + base->values) * WISP__PRICE_ANY;
-    if (program->source->shape == WISP_SHAPE_STRUCT) paid += cells * WISP__PRICE_APPLY;
-    else paid += cells * WISP__PRICE_MADE;
-    return again ? paid * 2 : paid;
-}
-
-/* Makes the difference of a value from a base; its memory is of c->scratch. */
-static void wisp__message_delta_make(wisp__message_codec *c, const wisp__encoding *encoding,
-                                     const wisp__kept *value, wisp__message_delta *out) {
-    const wisp__program *program = encoding->kind == WISP__RECORD ? encoding->described->program
-                                                                  : NULL;
-    wisp__reader data = wisp__reader_on(NULL, 0), shape = data;
-    wisp__unpacker u = wisp__message_codec_unpacker(c, &c->scratch, &data, 1 << 26);
-    size_t room = (size_t)(value->bits / 8) + 16;
-    wisp__credit meter = { INT64_MAX, INT64_MAX, INT64_MAX, 0, 0, false };
-    wisp__delta d;
-    wisp__writer to;
-    uint8_t *bytes, *models = NULL;
-    const wisp_value *a, *b;
-    int a_count = 0, b_count = 0;
-    bool made;
-    u.shape = &shape;
-    u.credit = &meter;
-    out->bits = 0;
-    out->adapted = NULL;
-    wisp__delta_on(&d, &u, out->base, out->older);
-    d.now = wisp__side_on(value->bytes, value->bits);
-    bytes = (uint8_t *)wisp__delta_take(&d, room + WISP__SLACK);
-    if (encoding->adaptive && program) models = wisp__models_begin(&d, program, out->models);
-    if (!bytes || d.failed) return;
-    to = wisp__writer_on(bytes, (int)room);
-    d.to = &to;
-    if (program) {
-        made = wisp__record_delta_write(&d, program);
-    } else {
-        a = wisp__kept_values(&u, out->base, &a_count);
-        b = wisp__kept_values(&u, value, &b_count);
-        made = a && b && wisp__values_write(&d, a, a_count, b, b_count);
-    }
-    out->work = wisp__message_delta_work(&d, program, value, out->base, INT64_MAX - meter.work);
-    if (!made || to.at >= value->bits) return;
-    if (!wisp__can_pay(c->base, out->work, to.at / 8)) return;
-    out->bytes = bytes;
-    out->bits = to.at;
-    out->adapted = models;
-    out->adapted_bytes = models ? wisp__delta_models(program) : 0;
-}
-
-static void wisp__delta_begin(wisp__delta *d, wisp__unpacker *u, const wisp__message_delta *base,
-                              const wisp__reader *from) {
-    wisp__delta_on(d, u, base->base, base->older);
-    d->delta.from = *from;
-    d->delta.start = from->at;
-    d->delta.there = true;
-    u->values = u->base->limits.message_values;
-}
-
-/* What a difference makes of values, packed in memory of the arena: its bits, or a negative
-   result. */
-static int64_t wisp__apply_values(wisp__unpacker *u, const wisp__message_delta *base,
-                                  const wisp__reader *from, uint8_t **bytes) {
-    const wisp_limits *limits = &u->base->limits;
-    wisp__measure m = { 0, 0, 40, 0, false };
-    const wisp_value *a, *values = NULL;
-    int a_count = 0, count = 0;
-    int64_t room;
-    wisp__delta d;
-    wisp__delta_begin(&d, u, base, from);
-    a = wisp__kept_values(u, base->base, &a_count);
-    u->values = limits->message_values;
-    if (!a || !wisp__values_apply(&d, a, a_count, &values, &count) ||
-        wisp__pack_measure(limits, values, count, 0, &m) ||
-        !wisp__unpack_pay(u, m.values, WISP__PRICE_VIEW))
-        return WISP_E_BAD_PACKET;
-    room = (m.shape_bits + m.data_bits) / 8 + 4 * WISP__SLACK;
-    *bytes = room < WISP__MOST_BYTES ? (uint8_t *)wisp__delta_take(&d, (size_t)room) : NULL;
-    if (!*bytes) return WISP_E_MEMORY;
-    memset(*bytes, 0, WISP__SLACK);
-    return wisp__pack_bits(u->base, values, count, *bytes, (int)room - WISP__SLACK);
-}
-
-/* The same of a record, with more and more memory: how large it gets is not known before. *adapted:
-   the models after it; NULL: there are none. */
-static int64_t wisp__apply_record(wisp__unpacker *u, const wisp__encoding *encoding,
-                                  const wisp__message_delta *base, const wisp__reader *from,
-                                  uint8_t **bytes, uint8_t **adapted) {
-    const wisp__program *program = encoding->described->program;
-    int64_t most = (int64_t)u->base->limits.message_bytes + 512;
-    int64_t room = wisp__apply_room(base->base->bits) + (from->end - from->at) / 8;
-    wisp__writer to;
-    wisp__delta d;
-    bool made = false, full = true;
-    while (full) {
-        room = room < most ? room : most;
-        wisp__delta_begin(&d, u, base, from);
-        if (encoding->adaptive) *adapted = wisp__models_begin(&d, program, base->models);
-        *bytes = (uint8_t *)wisp__delta_take(&d, (size_t)room + WISP__SLACK);
-        if (!*bytes) return WISP_E_MEMORY;
-        memset(*bytes, 0, WISP__SLACK);
-        to = wisp__writer_on(*bytes, (int)room);
-        d.to = &to;
-        made = wisp__record_delta_apply(&d, program);
-        full = to.full && room < most;
-        room *= 2;
-    }
-    return made && !to.full ? to.at : (int64_t)WISP_E_BAD_PACKET;
-}
-
-/* Applies a difference where `from` stands: the new value, with the models after it in *models.
-   NULL with the reason. */
-static wisp__kept *wisp__message_delta_apply(wisp__message_codec *c, wisp__chunks *chunks,
-                                             const wisp__encoding *encoding,
-                                             const wisp__reader *from,
-                                             const wisp__message_delta *base, wisp__kept **models,
-                                             wisp_result *why) {
-    wisp__reader data = *from, shape = *from;
-    wisp__unpacker u =
-        wisp__message_codec_unpacker(c, &c->arena, &data, c->base->limits.message_values);
-    int64_t most = ((int64_t)c->base->limits.message_bytes + 512) * 8, bits;
-    wisp__kept *value = NULL;
-    uint8_t *bytes = NULL, *adapted = NULL;
-    size_t model_bytes;
-    wisp__message_codec_turn(c);
-    u.shape = &shape;
-    *models = NULL;
-    bits = encoding->kind == WISP__RECORD
-               ? wisp__apply_record(&u, encoding, base, from, &bytes, &adapted)
-               : wisp__apply_values(&u, base, from, &bytes);
-    *why = wisp__message_codec_result(c, bits == WISP_E_MEMORY ? WISP_E_MEMORY : WISP_E_BAD_PACKET);
-    if (bits < 0 || bits > most) return NULL;
-    *why = WISP_E_MEMORY;
-    value = wisp__kept_make(c->base, chunks, bytes, bits);
-    if (!value || !adapted) return value;
-    model_bytes = wisp__delta_models(encoding->described->program);
-    *models = wisp__kept_make(c->base, chunks, adapted, (int64_t)model_bytes * 8);
-    if (*models) return value;
-    wisp__kept_release(c->base, chunks, value);
-    return NULL;
-}
-
-/* Moves past a message that tells a value: it is applied only when its turn comes. */
-static wisp_result wisp__told_extent(wisp__message_codec *c, const wisp__encoding *encoding,
-                                     wisp__reader *data, bool in_order) {
-    wisp__telling t;
-    wisp__reader shape = wisp__reader_on(NULL, 0);
-    wisp__unpacker u =
-        wisp__message_codec_unpacker(c, &c->arena, data, c->base->limits.message_values);
-    wisp__decoded out;
-    wisp_result result = WISP_OK;
-    wisp__message_codec_turn(c);
-    wisp__get_telling(data, encoding, in_order, &t);
-    u.shape = &shape;
-    u.start = data->at;
-    memset(&out, 0, sizeof out);
-    if (t.whole) result = wisp__decode_payload(&u, encoding, &out);
-    else if (t.end >= 0) wisp__skip(data, t.end - data->at);
-    else if (!wisp__record_delta_pass(&u, encoding->described->program, data)) data->failed = true;
-    if (data->failed && result != WISP_E_MEMORY) result = WISP_E_BAD_PACKET;
-    if (result == WISP_E_INVALID) result = WISP_OK;
-    return wisp__message_codec_result(c, result);
-}
-
 /* --- what has come in, as the schema here wants it --- */
 
 /* Makes values of a value: those of a row, or the one. */
@@ -20478,6 +20162,359 @@ static void wisp__message_codec_free(wisp__message_codec *c) {
     wisp__packer_free(&c->packer);
     wisp__arena_free(c->base, &c->scratch);
     wisp__arena_free(c->base, &c->arena);
+}
+
+/* ===========================================================================
+ * MARK: >>message_delta
+ * What: messages of remotes that send deltas: a value goes whole, or as a delta
+ *   from a baseline that the peer has.
+ * Invariants: a message is applied when its turn comes, but its end is found without
+ *   its baseline.
+ * Not here: deltas of records and values themselves (record_delta, value_delta), which
+ *   values are baselines (baseline).
+ *
+ *   message   [keyed: small(place)] whole:1 [not in order: sequence:11] then
+ *     whole   [not in order: far:1 [far: the sequence's other bits:21]] payload
+ *     delta   [not in order: small(steps back - 1)] [adaptive: older:2]
+ *             [sync: hash of the baseline:16] [small(length in four bits), unless the
+ *             schema has numbers only] delta, zeros up to its length
+ *   keyed: the schema has key fields; place: number of the baseline at the sender. In order:
+ *   reliable, or over a reliable link: the baseline is the value before.
+ *   older: bit 0: the range coder used the baseline's baseline too; bit 1: and that one's.
+ * ======================================================================== */
+
+/* Does a delta need its length? A delta of numbers only can be passed without its baseline. */
+static bool wisp__delta_needs_length(const wisp__encoding *encoding) {
+    return encoding->kind != WISP__RECORD || !encoding->described->program->fixed;
+}
+
+static bool wisp__encoding_keyed(const wisp__encoding *encoding) {
+    return encoding->kind == WISP__RECORD && encoding->described->program->keyed;
+}
+
+static void wisp__delta_head_put(wisp__writer *to, const wisp__encoding *encoding, bool in_order,
+                                 const wisp__delta_head *h, int64_t bits) {
+    if (wisp__encoding_keyed(encoding)) wisp__put_small(to, (uint64_t)h->place);
+    wisp__put(to, h->whole, 1);
+    if (!in_order) wisp__put(to, h->sequence & ((1u << WISP__SEQUENCE_BITS) - 1),
+                             WISP__SEQUENCE_BITS);
+    if (h->whole && !in_order) wisp__put(to, h->far, 1);
+    if (h->far) wisp__put(to, h->sequence >> WISP__SEQUENCE_BITS, 32 - WISP__SEQUENCE_BITS);
+    if (h->whole) return;
+    if (!in_order) wisp__put_small(to, (uint64_t)h->back - 1);
+    if (encoding->adaptive) wisp__put(to, (uint64_t)h->older, 2);
+    if (encoding->sync) wisp__put(to, h->hash, 16);
+    if (wisp__delta_needs_length(encoding)) wisp__put_small(to, (uint64_t)(bits + 3) / 4);
+}
+
+static void wisp__delta_head_get(wisp__reader *from, const wisp__encoding *encoding, bool in_order,
+                                 wisp__delta_head *h) {
+    memset(h, 0, sizeof *h);
+    h->end = -1;
+    if (wisp__encoding_keyed(encoding)) h->place = wisp__get_small(from);
+    h->whole = wisp__get(from, 1) != 0;
+    if (!in_order) h->sequence = (uint32_t)wisp__get(from, WISP__SEQUENCE_BITS);
+    if (h->whole && !in_order) h->far = wisp__get(from, 1) != 0;
+    if (h->far)
+        h->sequence |= (uint32_t)wisp__get(from, 32 - WISP__SEQUENCE_BITS) << WISP__SEQUENCE_BITS;
+    if (h->whole) return;
+    if (!in_order) h->back = wisp__get_small(from) + 1;
+    if (encoding->adaptive) h->older = (int)wisp__get(from, 2);
+    if (encoding->sync) h->hash = (uint32_t)wisp__get(from, 16);
+    if (!wisp__delta_needs_length(encoding)) return;
+    h->end = (int64_t)wisp__get_small(from) * 4;
+    h->end += from->at;
+}
+
+/* Must the next whole value carry its full sequence, because the peer may be far behind? */
+static bool wisp__delta_is_far(const wisp__baseline *baseline) {
+    return baseline->sequence >= WISP__SEQUENCE_NEAR &&
+           (!baseline->has_acked || baseline->sequence - baseline->acked > WISP__SEQUENCE_NEAR);
+}
+
+/* The full sequence of a message. `baseline`: that it belongs to, or NULL. */
+static uint32_t wisp__delta_sequence(const wisp__baseline *baseline, const wisp__delta_head *h,
+                                     bool in_order) {
+    uint32_t half = 1u << (WISP__SEQUENCE_BITS - 1), ahead;
+    if (h->far || (!in_order && !(baseline && baseline->begun))) return h->sequence;
+    if (in_order) return baseline ? baseline->sequence : 0;
+    ahead = (h->sequence - baseline->sequence) & (2 * half - 1);
+    return baseline->sequence + ahead - ((ahead & half) << 1);
+}
+
+static uint32_t wisp__baseline_hash(const wisp__encoded *e) {
+    return (uint32_t)wisp__hash_bytes(e->bytes, (int)((e->bits + 7) / 8)) & 0xffff;
+}
+
+/* Sets the values that a stored one is a delta from, which the range coder uses too. Returns the
+   bits that the message says it with. */
+static int wisp__delta_older(wisp__baseline *baseline, const wisp__stored *stored,
+                             wisp__message_delta *delta) {
+    int older = 0;
+    for (int i = 0; i < 2; i++) {
+        stored = stored->has_base ? wisp__baseline_find(baseline, stored->base) : NULL;
+        if (!stored) break;
+        delta->older[i] = stored->value;
+        older |= 1 << i;
+    }
+    return older;
+}
+
+/* The content of the packer as bits to store. NULL: no memory. */
+static wisp__encoded *wisp__encoded_packed(wisp *w) {
+    const wisp__packer *p = &w->content.packer;
+    int64_t bits = p->shape.at + p->data.at;
+    size_t room = (size_t)(bits / 8) + 2 * WISP__SLACK;
+    uint8_t *all = (uint8_t *)wisp__arena_take(&w->base, &w->content.scratch, room);
+    wisp__encoded *e;
+    wisp__writer to;
+    if (!all) return NULL;
+    memset(all, 0, room);
+    to = wisp__writer_on(all, (int)room - WISP__SLACK);
+    wisp__put_bits(&to, p->shape.bytes, p->shape.at);
+    wisp__put_bits(&to, p->data.bytes, p->data.at);
+    e = wisp__encoded_make(w, all, bits);
+    if (e) e->values = p->values;
+    return e;
+}
+
+/* Puts a message with its head into the packer: a whole value, or a delta. */
+static wisp_result wisp__delta_pack(wisp *w, const wisp__encoding *encoding, bool in_order,
+                                    const wisp__delta_head *h, const uint8_t *bytes, int64_t bits) {
+    wisp__packer *p = &w->content.packer;
+    wisp_result result = WISP_OK;
+    if (p->data_room < (int)(bits / 8) + 64)
+        result = wisp__message_codec_grow(&w->content, bits / 8 + 64);
+    if (result) return result;
+    p->shape.at = p->data.at = 0;
+    p->shape.full = p->data.full = false;
+    wisp__delta_head_put(&p->data, encoding, in_order, h, bits);
+    wisp__put_bits(&p->data, bytes, bits);
+    if (!h->whole && wisp__delta_needs_length(encoding)) wisp__put(&p->data, 0, (int)(-bits & 3));
+    return p->data.full ? WISP_E_TOO_BIG : WISP_OK;
+}
+
+/* Moves past a message. */
+static wisp_result wisp__delta_extent(wisp__message_codec *c, const wisp__encoding *encoding,
+                                      wisp__reader *data, bool in_order) {
+    wisp__delta_head h;
+    wisp__reader shape = wisp__reader_on(NULL, 0);
+    wisp__unpacker u =
+        wisp__message_codec_unpacker(c, &c->arena, data, c->base->limits.message_values);
+    wisp__decoded out;
+    wisp_result result = WISP_OK;
+    wisp__message_codec_turn(c);
+    wisp__delta_head_get(data, encoding, in_order, &h);
+    u.shape = &shape;
+    u.start = data->at;
+    memset(&out, 0, sizeof out);
+    if (h.whole) result = wisp__decode_payload(&u, encoding, &out);
+    else if (h.end >= 0) wisp__skip(data, h.end - data->at);
+    else if (!wisp__record_delta_pass(&u, encoding->described->program, data)) data->failed = true;
+    if (data->failed && result != WISP_E_MEMORY) result = WISP_E_BAD_PACKET;
+    if (result == WISP_E_INVALID) result = WISP_OK;
+    return wisp__message_codec_result(c, result);
+}
+
+/* A hash of the key fields of a record; 0: there are none. */
+static uint64_t wisp__delta_key(wisp *w, const wisp__encoding *encoding, const wisp__encoded *e) {
+    uint8_t bytes[256 + WISP__SLACK];
+    wisp__reader data = wisp__reader_on(NULL, 0), shape = data;
+    wisp__unpacker u = wisp__message_codec_unpacker(&w->content, &w->content.scratch, &data, 0);
+    wisp__writer to = wisp__writer_on(bytes, 256);
+    wisp__delta d;
+    if (!wisp__encoding_keyed(encoding)) return 0;
+    memset(&d, 0, sizeof d);
+    memset(bytes, 0, sizeof bytes);
+    u.shape = &shape;
+    d.u = &u;
+    d.ops = encoding->described->program->ops;
+    d.rows = WISP__DELTA_ROWS;
+    d.base = wisp__side_on(e->bytes, e->bits);
+    for (int at = 0; at < encoding->described->program->count; at = d.ops[at].end)
+        wisp__pass(&d, at, at + 1, &d.base, d.ops[at].flags & WISP__OP_KEY ? &to : NULL);
+    wisp__put_align(&to);
+    return wisp__hash_bytes(bytes, (int)(to.at / 8)) | 1;
+}
+
+static void wisp__delta_on(wisp__delta *d, wisp__unpacker *u, const wisp__message_delta *base) {
+    memset(d, 0, sizeof *d);
+    d->u = u;
+    d->base = wisp__side_on(base->base->bytes, base->base->bits);
+    for (int i = 0; i < 2; i++)
+        if (base->older[i]) d->older[i] = wisp__side_on(base->older[i]->bytes, base->older[i]->bits);
+}
+
+/* Models to begin with, in memory of the arena: a copy of those after the baseline, or new ones. */
+static uint8_t *wisp__models_begin(wisp__delta *d, const wisp__program *program,
+                                   const wisp__encoded *models) {
+    size_t bytes = wisp__delta_models(program);
+    uint8_t *copy = bytes ? (uint8_t *)wisp__delta_take(d, bytes) : NULL;
+    if (!copy) return NULL;
+    d->models = copy;
+    d->symbols = WISP__DELTA_SYMBOLS;
+    d->ops = program->ops;
+    if (models && (size_t)(models->bits / 8) == bytes) memcpy(copy, models->bytes, bytes);
+    else wisp__delta_models_init(d, program);
+    d->models = copy;
+    return copy;
+}
+
+/* The values of a message that has no schema. NULL: they cannot be read. */
+static const wisp_value *wisp__delta_values(wisp__unpacker *u, const wisp__encoded *e, int *count) {
+    wisp__reader data = wisp__reader_on(e->bytes, (int)((e->bits + 7) / 8));
+    wisp__decoded out;
+    memset(&out, 0, sizeof out);
+    u->data = &data;
+    u->result = WISP_OK;
+    if (wisp__decode_values(u, &out)) return NULL;
+    *count = out.count;
+    return out.values ? out.values : (const wisp_value *)e->bytes;
+}
+
+/* Bytes to begin with for the record that a delta makes; few records outgrow it. */
+static int64_t wisp__apply_room(int64_t base_bits) { return base_bits / 4 + 4096; }
+
+/* The work of the reader, estimated from above. `paid`: the writer's for a record, which is alike.
+   Handing the value to handlers comes on top. */
+static int64_t wisp__message_delta_work(const wisp__delta *d, const wisp__program *program,
+                                        const wisp__encoded *value, const wisp__encoded *base,
+                                        int64_t paid) {
+    int64_t cells = WISP__DELTA_SYMBOLS - d->symbols;
+    bool again = program && value->bits / 8 > wisp__apply_room(base->bits);
+    if (!program) return ((int64_t)value->values + base->values) * WISP__PRICE_ANY;
+    if (program->source->shape == WISP_SHAPE_STRUCT) paid += cells * WISP__PRICE_APPLY;
+    else paid += cells * WISP__PRICE_MADE;
+    return again ? paid * 2 : paid;
+}
+
+/* Makes the delta of a value from out->base; its bytes are in memory of c->scratch. */
+static void wisp__message_delta_make(wisp__message_codec *c, const wisp__encoding *encoding,
+                                     const wisp__encoded *value, wisp__message_delta *out) {
+    const wisp__program *program = encoding->kind == WISP__RECORD ? encoding->described->program
+                                                                  : NULL;
+    wisp__reader data = wisp__reader_on(NULL, 0), shape = data;
+    wisp__unpacker u = wisp__message_codec_unpacker(c, &c->scratch, &data, 1 << 26);
+    size_t room = (size_t)(value->bits / 8) + 16;
+    wisp__credit meter = { INT64_MAX, INT64_MAX, INT64_MAX, 0, 0, false };
+    wisp__delta d;
+    wisp__writer to;
+    uint8_t *bytes, *models = NULL;
+    const wisp_value *a, *b;
+    int a_count = 0, b_count = 0;
+    bool made;
+    u.shape = &shape;
+    u.credit = &meter;
+    out->bits = 0;
+    out->adapted = NULL;
+    wisp__delta_on(&d, &u, out);
+    d.now = wisp__side_on(value->bytes, value->bits);
+    bytes = (uint8_t *)wisp__delta_take(&d, room + WISP__SLACK);
+    if (encoding->adaptive && program) models = wisp__models_begin(&d, program, out->models);
+    if (!bytes || d.failed) return;
+    to = wisp__writer_on(bytes, (int)room);
+    d.to = &to;
+    if (program) {
+        made = wisp__record_delta_write(&d, program);
+    } else {
+        a = wisp__delta_values(&u, out->base, &a_count);
+        b = wisp__delta_values(&u, value, &b_count);
+        made = a && b && wisp__values_write(&d, a, a_count, b, b_count);
+    }
+    out->work = wisp__message_delta_work(&d, program, value, out->base, INT64_MAX - meter.work);
+    if (!made || to.at >= value->bits || !wisp__can_pay(c->base, out->work, to.at / 8)) return;
+    out->bytes = bytes;
+    out->bits = to.at;
+    out->adapted = models;
+    out->adapted_bytes = models ? wisp__delta_models(program) : 0;
+}
+
+static void wisp__delta_begin(wisp__delta *d, wisp__unpacker *u, const wisp__message_delta *base,
+                              const wisp__reader *from) {
+    wisp__delta_on(d, u, base);
+    d->delta.from = *from;
+    d->delta.start = from->at;
+    d->delta.there = true;
+    u->values = u->base->limits.message_values;
+}
+
+/* Applies a delta of values without a schema: packs the new ones into memory of the arena, *bytes.
+   Returns bits, or a negative result. */
+static int64_t wisp__apply_values(wisp__unpacker *u, const wisp__message_delta *base,
+                                  const wisp__reader *from, uint8_t **bytes) {
+    const wisp_limits *limits = &u->base->limits;
+    wisp__measure m = { 0, 0, 40, 0, false };
+    const wisp_value *a, *values = NULL;
+    int a_count = 0, count = 0;
+    int64_t room;
+    wisp__delta d;
+    wisp__delta_begin(&d, u, base, from);
+    a = wisp__delta_values(u, base->base, &a_count);
+    u->values = limits->message_values;
+    if (!a || !wisp__values_apply(&d, a, a_count, &values, &count) ||
+        wisp__pack_measure(limits, values, count, 0, &m) ||
+        !wisp__unpack_pay(u, m.values, WISP__PRICE_VIEW))
+        return WISP_E_BAD_PACKET;
+    room = (m.shape_bits + m.data_bits) / 8 + 4 * WISP__SLACK;
+    *bytes = room < WISP__MOST_BYTES ? (uint8_t *)wisp__delta_take(&d, (size_t)room) : NULL;
+    if (!*bytes) return WISP_E_MEMORY;
+    memset(*bytes, 0, WISP__SLACK);
+    return wisp__pack_bits(u->base, values, count, *bytes, (int)room - WISP__SLACK);
+}
+
+/* Applies a delta of a record, with more and more memory, because its size is not known before.
+   base->adapted: the models after it, or NULL. */
+static int64_t wisp__apply_record(wisp__unpacker *u, const wisp__encoding *encoding,
+                                  wisp__message_delta *base, const wisp__reader *from,
+                                  uint8_t **bytes) {
+    const wisp__program *program = encoding->described->program;
+    int64_t most = (int64_t)u->base->limits.message_bytes + 512;
+    int64_t room = wisp__apply_room(base->base->bits) + (from->end - from->at) / 8;
+    wisp__writer to;
+    wisp__delta d;
+    bool made = false, full = true;
+    while (full) {
+        room = room < most ? room : most;
+        wisp__delta_begin(&d, u, base, from);
+        if (encoding->adaptive) base->adapted = wisp__models_begin(&d, program, base->models);
+        *bytes = (uint8_t *)wisp__delta_take(&d, (size_t)room + WISP__SLACK);
+        if (!*bytes) return WISP_E_MEMORY;
+        memset(*bytes, 0, WISP__SLACK);
+        to = wisp__writer_on(*bytes, (int)room);
+        d.to = &to;
+        made = wisp__record_delta_apply(&d, program);
+        full = to.full && room < most;
+        room *= 2;
+    }
+    return made && !to.full ? to.at : (int64_t)WISP_E_BAD_PACKET;
+}
+
+/* Applies the delta where `from` stands to base->base. Returns the new value, with the models after
+   it in base->after; NULL with the reason. */
+static wisp__encoded *wisp__message_delta_apply(wisp *w, const wisp__encoding *encoding,
+                                                const wisp__reader *from,
+                                                wisp__message_delta *base, wisp_result *why) {
+    wisp__message_codec *c = &w->content;
+    wisp__reader data = *from, shape = *from;
+    wisp__unpacker u =
+        wisp__message_codec_unpacker(c, &c->arena, &data, w->base.limits.message_values);
+    int64_t most = ((int64_t)w->base.limits.message_bytes + 512) * 8, bits;
+    wisp__encoded *value;
+    uint8_t *bytes = NULL;
+    wisp__message_codec_turn(c);
+    u.shape = &shape;
+    bits = encoding->kind == WISP__RECORD ? wisp__apply_record(&u, encoding, base, from, &bytes)
+                                          : wisp__apply_values(&u, base, from, &bytes);
+    *why = wisp__message_codec_result(c, bits == WISP_E_MEMORY ? WISP_E_MEMORY : WISP_E_BAD_PACKET);
+    if (bits < 0 || bits > most) return NULL;
+    *why = WISP_E_MEMORY;
+    value = wisp__encoded_make(w, bytes, bits);
+    if (!value || !base->adapted) return value;
+    base->after = wisp__encoded_make(
+        w, base->adapted, (int64_t)wisp__delta_models(encoding->described->program) * 8);
+    if (base->after) return value;
+    wisp__encoded_release(w, value);
+    return NULL;
 }
 
 /* ===========================================================================
@@ -20706,7 +20743,7 @@ static bool wisp__make_place(wisp *w, wisp__session *s, const wisp__message *m) 
         least = wisp__unqueue(w, s, index, s->peer_remotes[index].last);
         wisp__count_over_budget(w, s, least);
         if (least->baseline >= 0)
-            wisp__baseline_told(&s->told, least->baseline, least->value, false);
+            wisp__baseline_outcome(&s->baselines_out, least->baseline, least->value, false);
         wisp__message_release(&w->base, &w->chunks, least);
     }
     return true;
@@ -20985,8 +21022,8 @@ static bool wisp__fill_announcement(wisp__packet_writer *f, int index) {
     wisp__put_announcement(&f->to, remote);
     if (!wisp__fill_done(f, at)) return false;
     wisp__fill_carry(f, WISP__FRAME_ANNOUNCE, 0, (uint32_t)index);
-    peer_remote->known = f->w->base.reliable ? WISP__HEARD : WISP__TOLD;
-    peer_remote->told_in = (uint32_t)f->session->peer.flow.next;
+    peer_remote->known = f->w->base.reliable ? WISP__ACKED : WISP__ANNOUNCED;
+    peer_remote->announced_in = (uint32_t)f->session->peer.flow.next;
     return true;
 }
 
@@ -21000,15 +21037,15 @@ static inline wisp__fit wisp__fill_introduce(wisp__packet_writer *f, const wisp_
     bool beside;
     if (!peer_remote) return WISP__WAITS;
     if (m->type == WISP__REPLY || m->type == WISP__ANNOUNCEMENT ||
-        peer_remote->known >= WISP__HEARD)
+        peer_remote->known >= WISP__ACKED)
         return WISP__FITS;
     if (wisp__announced_apart(&f->w->base, entry)) return WISP__WAITS;
     beside = bytes + wisp__announcement_bytes(entry) <= wisp__piece_bytes(&f->w->base);
-    if (peer_remote->known == WISP__TOLD && !beside) return WISP__WAITS;
-    if (peer_remote->known == WISP__TOLD && peer_remote->told_in == (uint32_t)packet)
+    if (peer_remote->known == WISP__ANNOUNCED && !beside) return WISP__WAITS;
+    if (peer_remote->known == WISP__ANNOUNCED && peer_remote->announced_in == (uint32_t)packet)
         return WISP__FITS;
     if (!wisp__fill_announcement(f, m->encoding)) return WISP__FULL;
-    return beside || peer_remote->known >= WISP__HEARD ? WISP__FITS : WISP__WAITS;
+    return beside || peer_remote->known >= WISP__ACKED ? WISP__FITS : WISP__WAITS;
 }
 
 /* Puts one message into the packet. */
@@ -21118,13 +21155,13 @@ static wisp__fit wisp__fill_controls(wisp__packet_writer *f) {
         memmove(s->controls, s->controls + done, (size_t)s->control_count * sizeof *s->controls);
         return WISP__FULL;
     }
-    for (; s->untold < f->w->registry.count; s->untold++) {
-        wisp__peer_remote *peer_remote = wisp__peer_remote_of(&f->w->base, s, s->untold);
-        const wisp__remote *entry = f->w->registry.remotes[s->untold];
+    for (; s->unannounced < f->w->registry.count; s->unannounced++) {
+        wisp__peer_remote *peer_remote = wisp__peer_remote_of(&f->w->base, s, s->unannounced);
+        const wisp__remote *entry = f->w->registry.remotes[s->unannounced];
         if (!peer_remote) return WISP__FULL;
         if (entry->main->newest != entry->index || entry->lent) continue;
         if (wisp__announced_apart(&f->w->base, entry)) continue;
-        if (peer_remote->known == WISP__UNTOLD && !wisp__fill_announcement(f, s->untold))
+        if (peer_remote->known == WISP__UNANNOUNCED && !wisp__fill_announcement(f, s->unannounced))
             return WISP__FULL;
     }
     if (s->ping) {
@@ -21256,7 +21293,7 @@ static wisp__message *wisp__queue_announcement(wisp *w, wisp__session *s,
     wisp__count_queued(entry, 1);
     s->queued++;
     s->queued_bytes += m->size;
-    s->peer_remotes[first->encoding].known = WISP__TOLD;
+    s->peer_remotes[first->encoding].known = WISP__ANNOUNCED;
     return m;
 }
 
@@ -21266,7 +21303,7 @@ static wisp__fit wisp__fill_queued(wisp__packet_writer *f, int index, uint32_t *
     wisp__message *m = s->peer_remotes[index].first->message;
     wisp__remote *remote = w->registry.remotes[index];
     wisp__fit fit;
-    if (m->type != WISP__REPLY && s->peer_remotes[m->encoding].known == WISP__UNTOLD &&
+    if (m->type != WISP__REPLY && s->peer_remotes[m->encoding].known == WISP__UNANNOUNCED &&
         wisp__announced_apart(&w->base, w->registry.remotes[m->encoding]))
         m = wisp__queue_announcement(w, s, m);
     if (!m) return WISP__WAITS;
@@ -21457,7 +21494,7 @@ static bool wisp__has_lost(const wisp__session *s) {
 }
 
 static bool wisp__wants_to_send(const wisp *w, const wisp__session *s) {
-    return s->queued || s->control_count || s->ping || s->untold < w->registry.count ||
+    return s->queued || s->control_count || s->ping || s->unannounced < w->registry.count ||
            wisp__has_lost(s);
 }
 
@@ -21495,8 +21532,8 @@ static bool wisp__flush(wisp *w, wisp__session *s, int only) {
     return !s->peer.stuck_first && (acked || !wisp__wants_to_send(w, s));
 }
 
-static void wisp__fate_told(void *owner, const wisp__ref *ref, bool arrived) {
-    wisp__fate *fate = (wisp__fate *)owner;
+static void wisp__on_outcome(void *owner, const wisp__ref *ref, bool arrived) {
+    wisp__outcome *fate = (wisp__outcome *)owner;
     wisp__session *s = fate->session;
     wisp__peer *peer = &s->peer;
     wisp *w = fate->w;
@@ -21509,12 +21546,12 @@ static void wisp__fate_told(void *owner, const wisp__ref *ref, bool arrived) {
         int number = (int)(ref->number + i);
         if (ref->kind == WISP__FRAME_VALUE) {
             uint32_t value = ref->number + i;
-            wisp__baseline_told(&s->told, (int)(value >> 16), value & 0xffff, arrived);
+            wisp__baseline_outcome(&s->baselines_out, (int)(value >> 16), value & 0xffff, arrived);
         } else if (ref->kind == WISP__FRAME_ANNOUNCE) {
             wisp__peer_remote *peer_remote = &s->peer_remotes[number];
-            if (peer_remote->known != WISP__TOLD) continue;
-            peer_remote->known = arrived ? WISP__HEARD : WISP__UNTOLD;
-            if (!arrived) s->untold = wisp__min_int(s->untold, number);
+            if (peer_remote->known != WISP__ANNOUNCED) continue;
+            peer_remote->known = arrived ? WISP__ACKED : WISP__UNANNOUNCED;
+            if (!arrived) s->unannounced = wisp__min_int(s->unannounced, number);
         } else if (!arrived) {
             wisp__control_add(&w->base, s, ref->kind, number);
         }
@@ -21541,8 +21578,8 @@ static void wisp__session_free(wisp *w, wisp__session *s) {
         wisp__message_release(base, &w->chunks, wisp__dequeue(w, s, s->active[0]));
         s->peer.stats.messages_abandoned++;
     }
-    wisp__baselines_free(base, &w->chunks, &s->told);
-    wisp__baselines_free(base, &w->chunks, &s->heard);
+    wisp__baselines_free(w, &s->baselines_out);
+    wisp__baselines_free(w, &s->baselines_in);
     s->peer.stats.messages_abandoned += (uint64_t)wisp__peer_abandon(&w->peers, &s->peer);
     base->stats.messages_abandoned += s->peer.stats.messages_abandoned;
     wisp__free(base, s->peer_remotes, (size_t)s->peer_remote_room * sizeof *s->peer_remotes);
@@ -22917,7 +22954,7 @@ static void wisp__linger(wisp *w, wisp__session *s) {
 
 /* Tells a peer which compressed packets are read here, if they are more than it knows. They never
    become fewer. */
-static void wisp__tell_reads(wisp *w, wisp__session *s) {
+static void wisp__report_reads(wisp *w, wisp__session *s) {
     unsigned news = wisp__compress_packets(&w->compress) & ~(unsigned)s->peer.read;
     if (!news) return;
     s->peer.read |= (uint8_t)news;
@@ -22932,14 +22969,14 @@ static void wisp__joined(wisp *w, wisp__session *s) {
     s->peer.told = true;
     w->joins_done += s->peer.asked;
     s->peer.heard = s->peer.spoke = w->base.time;
-    s->untold = WISP__RESERVED;
+    s->unannounced = WISP__RESERVED;
     s->ping = true;
     wisp__peer_remote_of(&w->base, s, w->registry.count - 1);     /* all at once, not by doubling */
     wisp__peers_list(&w->peers, &s->peer);
     wisp__peers_mark(&w->peers, &s->peer);
     wisp__peer_timer(&w->peers, &s->peer);
     w->base.stats.joins++;
-    wisp__tell_reads(w, s);
+    wisp__report_reads(w, s);
     wisp__tell(w, s, WISP__ON_JOINED, WISP_OK, "");
 }
 
@@ -23515,8 +23552,7 @@ static wisp__message *wisp__message_make(wisp *w, const wisp__remote *remote, in
 static wisp__message *wisp__compose(wisp *w, const wisp__remote *remote, int type,
                                     wisp_result *why) {
     wisp__message *m = wisp__message_make(w, remote, type, why);
-    if (m && m->delivery != WISP_RELIABLE &&
-        m->size > wisp__piece_bytes(&w->base)) {
+    if (m && m->delivery != WISP_RELIABLE && m->size > wisp__piece_bytes(&w->base)) {
         if (type == WISP__REPLY) {
             m->delivery = WISP_RELIABLE;
             return m;
@@ -23559,12 +23595,12 @@ typedef struct wisp__spread {
 
 static void wisp__spread_free(wisp *w, wisp__spread *spread) {
     while (spread->count > 0)
-        wisp__kept_release(&w->base, &w->chunks, spread->made[--spread->count].after);
+        wisp__encoded_release(w, spread->made[--spread->count].after);
     wisp__arena_reset(&w->content.scratch);
 }
 
 static wisp__message_delta *wisp__spread_of(wisp *w, wisp__spread *spread,
-                                            const wisp__encoding *encoding, const wisp__kept *value,
+                                            const wisp__encoding *encoding, const wisp__encoded *value,
                                             const wisp__message_delta *base) {
     wisp__message_delta *d;
     for (int i = 0; i < spread->count; i++) {
@@ -23581,82 +23617,51 @@ static wisp__message_delta *wisp__spread_of(wisp *w, wisp__spread *spread,
     return d;
 }
 
-/* What the other end holds of a track, that the range coder can use beside the base. */
-static int wisp__told_older(wisp__baseline *baseline, const wisp__stored *base,
-                            wisp__message_delta *difference) {
-    int older = 0;
-    for (int i = 0; i < 2; i++) {
-        base = base->has_base ? wisp__baseline_find(baseline, base->base) : NULL;
-        if (!base) break;
-        difference->older[i] = base->value;
-        older |= 1 << i;
-    }
-    return older;
-}
-
-/* Puts a telling and its content into the packer. */
-static wisp_result wisp__tell_pack(wisp *w, const wisp__encoding *encoding, bool in_order,
-                                   const wisp__telling *t, const uint8_t *bytes, int64_t bits) {
-    wisp__packer *p = &w->content.packer;
-    wisp_result result = WISP_OK;
-    if (p->data_room < (int)(bits / 8) + 64)
-        result = wisp__message_codec_grow(&w->content, bits / 8 + 64);
-    if (result) return result;
-    p->shape.at = p->data.at = 0;
-    p->shape.full = p->data.full = false;
-    wisp__put_telling(&p->data, encoding, in_order, t, bits);
-    wisp__put_bits(&p->data, bytes, bits);
-    if (!t->whole && wisp__told_length(encoding)) wisp__put(&p->data, 0, (int)(-bits & 3));
-    return p->data.full ? WISP_E_TOO_BIG : WISP_OK;
-}
-
 /* Gives a value to a peer: whole, or as a difference; nothing when the peer has it, unless it was
    lost (`again`). */
 static wisp_result wisp__tell_value(wisp *w, wisp__session *s, wisp__remote *remote,
-                                    wisp__kept *value, wisp__spread *spread, bool again) {
+                                    wisp__encoded *value, wisp__spread *spread, bool again) {
     wisp__remote *entry = w->registry.remotes[remote->newest];
     const wisp__encoding *encoding = &entry->encoding;
     bool in_order = w->base.reliable || remote->now.delivery == WISP_RELIABLE;
-    uint64_t key = wisp__kept_key(&w->content, encoding, value);
+    uint64_t key = wisp__delta_key(w, encoding, value);
     wisp_result why;
     wisp__baseline *baseline =
-        wisp__baseline_open(&w->base, &w->chunks, &s->told, entry->index, key, in_order, &why);
-    wisp__stored *stored = baseline ? wisp__baseline_of(baseline, in_order) : NULL;
+        wisp__baseline_open(w, &s->baselines_out, entry->index, key, in_order);
+    wisp__stored *stored = baseline ? wisp__baseline_pick(baseline, in_order) : NULL, next;
     wisp__message_delta wanted, *d = NULL;
-    wisp__telling t;
+    wisp__delta_head t;
     wisp__message *m;
-    wisp__kept *models = NULL;
-    uint32_t from = stored ? stored->sequence : 0;
-    if (!baseline) return why;
+    if (!baseline) return s->baselines_out.why;
     if (!again && wisp__baseline_settled(baseline, value, in_order)) {
         remote->stats.unchanged++;
         return WISP_OK;
     }
     memset(&t, 0, sizeof t);
     memset(&wanted, 0, sizeof wanted);
+    memset(&next, 0, sizeof next);
     t.place = baseline->place;
-    t.sequence = baseline->sequence;
+    t.sequence = next.sequence = baseline->sequence;
     if (stored) {
+        next.base = stored->sequence;
         wanted.base = stored->value;
         wanted.models = encoding->adaptive ? stored->models : NULL;
-        if (encoding->adaptive) t.older = wisp__told_older(baseline, stored, &wanted);
+        if (encoding->adaptive) t.older = wisp__delta_older(baseline, stored, &wanted);
         t.back = (int)(baseline->sequence - stored->sequence);
-        t.hash = wisp__told_hash(stored->value);
+        t.hash = wisp__baseline_hash(stored->value);
         d = wisp__spread_of(w, spread, encoding, value, &wanted);
         if (!d->bits) d = NULL;
     }
     t.whole = d == NULL;
-    t.far = t.whole && !in_order && baseline->sequence >= WISP__SEQUENCE_NEAR &&
-            (!baseline->has_acked || baseline->sequence - baseline->acked > WISP__SEQUENCE_NEAR);
+    t.far = t.whole && !in_order && wisp__delta_is_far(baseline);
     w->content.packer.values = d ? wisp__max_int(1, wisp__as_values(d->work)) : value->values;
-    why = wisp__tell_pack(w, encoding, in_order, &t, d ? d->bytes : (const uint8_t *)value->bytes,
+    why = wisp__delta_pack(w, encoding, in_order, &t, d ? d->bytes : (const uint8_t *)value->bytes,
                           d ? d->bits : value->bits);
     if (why == WISP_OK && d && d->adapted) {
         if (!d->after)
-            d->after = wisp__kept_make(&w->base, &w->chunks, d->adapted,
-                                       (int64_t)d->adapted_bytes * 8);
-        models = d->after;
-        if (models) models->references++;
+            d->after = wisp__encoded_make(w, d->adapted, (int64_t)d->adapted_bytes * 8);
+        next.models = d->after;
+        if (next.models) next.models->references++;
         else why = WISP_E_MEMORY;
     }
     m = why ? NULL : wisp__compose(w, remote, WISP__EVENT, &why);
@@ -23667,11 +23672,12 @@ static wisp_result wisp__tell_value(wisp *w, wisp__session *s, wisp__remote *rem
     if (m) why = wisp__give(w, s, m);
     if (m) wisp__message_release(&w->base, &w->chunks, m);
     if (why) {
-        wisp__kept_release(&w->base, &w->chunks, models);
+        wisp__encoded_release(w, next.models);
         return why;
     }
-    wisp__baseline_store(&w->base, &w->chunks, &s->told, baseline, baseline->sequence, value,
-                         models, d ? &from : NULL);
+    next.value = value;
+    next.has_base = d != NULL;
+    wisp__baseline_store(w, &s->baselines_out, baseline, &next);
     baseline->sequence++;
     baseline->begun = true;
     if (t.whole) baseline->whole = false;
@@ -23680,27 +23686,27 @@ static wisp_result wisp__tell_value(wisp *w, wisp__session *s, wisp__remote *rem
 
 /* Values whose last telling was lost go once more. */
 static void wisp__tell_again(wisp *w, wisp__session *s) {
-    for (int i = 0; i < s->told.count && s->told.again > 0; i++) {
-        wisp__baseline *baseline = s->told.places[i];
+    for (int i = 0; i < s->baselines_out.count && s->baselines_out.again > 0; i++) {
+        wisp__baseline *baseline = s->baselines_out.places[i];
         wisp__remote *entry = w->registry.remotes[baseline->number];
         wisp__stored *newest = wisp__baseline_newest(baseline);
         wisp__spread spread;
-        wisp__kept *value;
+        wisp__encoded *value;
         wisp_result result;
         if (!baseline->again) continue;
         baseline->again = false;
-        s->told.again--;
+        s->baselines_out.again--;
         if (!newest || entry->main->newest != entry->index) continue;
         value = newest->value;
         value->references++;
         w->content.packer.plain = 0;       /* it was counted when it was fired */
         spread.count = 0;
         result = wisp__tell_value(w, s, entry->main, value, &spread, true);
-        wisp__kept_release(&w->base, &w->chunks, value);
+        wisp__encoded_release(w, value);
         wisp__spread_free(w, &spread);
         if (result == WISP_E_QUEUE_FULL || result == WISP_E_BUDGET || result == WISP_E_MEMORY) {
             baseline->again = true;           /* when the next news comes */
-            s->told.again++;
+            s->baselines_out.again++;
             return;
         }
         if (result && result != WISP_E_NO_REMOTE)
@@ -23740,7 +23746,7 @@ static void wisp__keep_first(wisp_result *first, wisp_result result) {
 typedef struct wisp__shot {
     wisp__message *message;
     wisp__remote  *remote;
-    wisp__kept    *value;
+    wisp__encoded    *value;
     wisp__spread   spread;
 } wisp__shot;
 
@@ -23804,7 +23810,7 @@ static wisp_result wisp__fire(wisp *w, wisp__remote *remote, const wisp_to *to, 
     shot.value = NULL;
     shot.spread.count = 0;
     if (w->registry.remotes[remote->newest]->encoding.delta) {
-        shot.value = wisp__message_codec_keep(&w->content, &w->chunks);
+        shot.value = wisp__encoded_packed(w);
         if (!shot.value) result = WISP_E_MEMORY;
     } else {
         shot.message = wisp__compose(w, remote, WISP__EVENT, &result);
@@ -23815,7 +23821,7 @@ static wisp_result wisp__fire(wisp *w, wisp__remote *remote, const wisp_to *to, 
     else if (to->mode == WISP__TO_GROUP) result = wisp__fire_group(w, *to, &shot);
     else result = wisp__fire_all(w, *to, &shot);
     if (shot.message) wisp__message_release(&w->base, &w->chunks, shot.message);
-    wisp__kept_release(&w->base, &w->chunks, shot.value);
+    wisp__encoded_release(w, shot.value);
     wisp__spread_free(w, &shot.spread);
     return result;
 }
@@ -24033,8 +24039,7 @@ static wisp_result wisp__call_begin(wisp *w, wisp__session *s, wisp__pending *ca
 
 /* Begins a call that passes the chain; when it is held only its timeout runs. */
 static wisp_result wisp__call_through(wisp *w, wisp__pending *call, wisp__remote *remote,
-                                      wisp__passage *passage, const wisp_value *values,
-                                      int count) {
+                                      wisp__passage *passage, const wisp_value *values, int count) {
     wisp_result result;
     wisp__session *s;
     if (!wisp__hooks_enter(&w->hooks)) return WISP_E_DEPTH;
@@ -24076,8 +24081,7 @@ static wisp__message *wisp__answer_through(wisp *w, const wisp__session *s, wisp
     if (verdict == WISP_DROP) verdict = WISP_E_DROPPED;
     *why = WISP_E_CLOSED;
     m = wisp__session_of(w, to.peer)
-            ? wisp__answer_make(w, remote, id, verdict, values, verdict ? 0 : count, why)
-            : NULL;
+            ? wisp__answer_make(w, remote, id, verdict, values, verdict ? 0 : count, why) : NULL;
     wisp__hooks_leave(&w->hooks);
     return m;
 }
@@ -24133,7 +24137,7 @@ static void wisp__read_values(wisp *w, const wisp__reader *from, wisp__inbound *
     in->told = in->encoding && in->encoding->delta && in->kind == WISP__FRAME_EVENT;
     if (in->told) {
         in->from = *from;
-        in->readable = wisp__told_extent(&w->content, in->encoding, &data, in->in_order);
+        in->readable = wisp__delta_extent(&w->content, in->encoding, &data, in->in_order);
         in->parsed = !data.failed;
     } else if (in->encoding) {
         in->readable = wisp__decode(&w->content, in->encoding, &data, &in->content);
@@ -24667,13 +24671,13 @@ static wisp_result wisp__ask_whole(wisp *w, wisp__session *s, wisp__inbound *in,
    it. */
 static void wisp__heard_lost(wisp *w, wisp__session *s, wisp__inbound *in) {
     wisp__reader from = in->from;
-    wisp__telling t;
+    wisp__delta_head t;
     wisp__baseline *baseline;
     from.at = in->data_at;
-    wisp__get_telling(&from, in->encoding, in->in_order, &t);
-    baseline = in->in_order ? wisp__baseline_get(&s->heard, in->encoding->number, (uint64_t)t.place)
-                            : NULL;
-    if (baseline) wisp__baseline_forget(&w->base, &w->chunks, &s->heard, baseline);
+    wisp__delta_head_get(&from, in->encoding, in->in_order, &t);
+    baseline = in->in_order ? wisp__baseline_get(&s->baselines_in, in->encoding->number,
+                                                 (uint64_t)t.place) : NULL;
+    if (baseline) wisp__baseline_forget(w, &s->baselines_in, baseline);
     if (!in->encoding->asked)
         wisp__control_add(&w->base, s, WISP__FRAME_RESYNC, in->encoding->number);
     in->encoding->asked = true;
@@ -24681,21 +24685,12 @@ static void wisp__heard_lost(wisp *w, wisp__session *s, wisp__inbound *in) {
 
 /* A value that was told, while it is applied. */
 typedef struct wisp__hearing {
-    wisp__telling t;
+    wisp__delta_head t;
     wisp__reader  from;            /* where the value stands */
     wisp__baseline  *baseline;           /* NULL: there is no room for its key */
     uint32_t      sequence, base_at;
-    wisp__kept   *value, *models;
+    wisp__encoded   *value, *models;
 } wisp__hearing;
-
-static uint32_t wisp__heard_sequence(const wisp__baseline *baseline, const wisp__telling *t,
-                                     bool in_order) {
-    uint32_t half = 1u << (WISP__SEQUENCE_BITS - 1), ahead;
-    if (t->far || (!in_order && !(baseline && baseline->begun))) return t->sequence;
-    if (in_order) return baseline ? baseline->sequence : 0;
-    ahead = (t->sequence - baseline->sequence) & (2 * half - 1);
-    return baseline->sequence + ahead - ((ahead & half) << 1);
-}
 
 /* The base that a difference names, with what else the range coder uses; false: it is not held. */
 static bool wisp__heard_base(wisp__hearing *h, bool in_order, wisp__message_delta *base) {
@@ -24706,7 +24701,7 @@ static bool wisp__heard_base(wisp__hearing *h, bool in_order, wisp__message_delt
     if (!stored) return false;
     base->base = stored->value;
     base->models = stored->models;
-    if (wisp__told_older(h->baseline, stored, base) < h->t.older) return false;
+    if (wisp__delta_older(h->baseline, stored, base) < h->t.older) return false;
     if (!(h->t.older & 1)) base->older[0] = NULL;
     if (!(h->t.older & 2)) base->older[1] = NULL;
     return true;
@@ -24716,12 +24711,17 @@ static bool wisp__heard_base(wisp__hearing *h, bool in_order, wisp__message_delt
 static bool wisp__heard_store(wisp *w, wisp__session *s, wisp__inbound *in,
                               const wisp__hearing *h) {
     wisp__baseline *baseline = h->baseline;
-    wisp__stored *stored = wisp__baseline_newest(baseline);
+    wisp__stored *stored = wisp__baseline_newest(baseline), value;
     bool newer = !baseline->begun || wisp__distance(h->sequence, baseline->sequence) >= 0;
-    bool news = in->in_order || (newer && !(stored && wisp__kept_same(stored->value, h->value)));
+    bool news = in->in_order || (newer && !(stored && wisp__encoded_same(stored->value, h->value)));
     in->stale = !newer;
-    wisp__baseline_store(&w->base, &w->chunks, &s->heard, baseline, h->sequence, h->value,
-                         h->models, h->t.whole ? NULL : &h->base_at);
+    memset(&value, 0, sizeof value);
+    value.value = h->value;
+    value.models = h->models;
+    value.sequence = h->sequence;
+    value.base = h->base_at;
+    value.has_base = !h->t.whole;
+    wisp__baseline_store(w, &s->baselines_in, baseline, &value);
     stored = wisp__baseline_find(baseline, h->sequence);
     if (stored) stored->acked = true;
     if (newer) baseline->sequence = h->sequence + 1;
@@ -24730,14 +24730,14 @@ static bool wisp__heard_store(wisp *w, wisp__session *s, wisp__inbound *in,
 }
 
 /* A value that was told whole, where `from` stands. NULL: no memory. */
-static wisp__kept *wisp__heard_whole(wisp *w, wisp__reader *from) {
+static wisp__encoded *wisp__heard_whole(wisp *w, wisp__reader *from) {
     int64_t bits = from->end - from->at;
     uint8_t *bytes;
     wisp__message_codec_turn(&w->content);
     bytes = (uint8_t *)wisp__message_codec_take(&w->content, (size_t)(bits / 8) + 2 * WISP__SLACK);
     if (!bytes) return NULL;
     wisp__get_bits(from, bytes, bits);
-    return wisp__kept_make(&w->base, &w->chunks, bytes, bits);
+    return wisp__encoded_make(w, bytes, bits);
 }
 
 /* Makes the value that a difference tells. There is none when the difference came too late, or when
@@ -24754,10 +24754,10 @@ static wisp_result wisp__received_delta(wisp *w, wisp__session *s, wisp__inbound
         return wisp__ask_whole(w, s, in, "a difference to a value that is not held");
     }
     if (sync && !wisp__pay(&w->content.credit, base.base->bits / 64)) return WISP_E_FLOOD;
-    if (sync && wisp__told_hash(base.base) != h->t.hash)
+    if (sync && wisp__baseline_hash(base.base) != h->t.hash)
         return wisp__ask_whole(w, s, in, "a difference to another value than is held");
-    h->value = wisp__message_delta_apply(&w->content, &w->chunks, in->encoding, &h->from, &base,
-                                         &h->models, &why);
+    h->value = wisp__message_delta_apply(w, in->encoding, &h->from, &base, &why);
+    h->models = base.after;
     if (h->value) return WISP_OK;
     if (why != WISP_E_BAD_PACKET) return why;
     return wisp__ask_whole(w, s, in, "a difference that makes no sense");
@@ -24765,22 +24765,22 @@ static wisp_result wisp__received_delta(wisp *w, wisp__session *s, wisp__inbound
 
 /* Applies what was told, in its turn. *deliver: it is new, and *kept is to be released. */
 static wisp_result wisp__hear_value(wisp *w, wisp__session *s, wisp__inbound *in, bool *deliver,
-                                    wisp__kept **kept) {
+                                    wisp__encoded **kept) {
     wisp__hearing h;
     wisp_result why = WISP_OK;
     memset(&h, 0, sizeof h);
     h.from = in->from;
     h.from.at = in->data_at;
     h.from.end = in->end;
-    wisp__get_telling(&h.from, in->encoding, in->in_order, &h.t);
-    h.baseline = wisp__baseline_open(&w->base, &w->chunks, &s->heard, in->encoding->number,
-                                     (uint64_t)h.t.place, in->in_order, &why);
-    if (!h.baseline && why == WISP_E_MEMORY) return why;
+    wisp__delta_head_get(&h.from, in->encoding, in->in_order, &h.t);
+    h.baseline = wisp__baseline_open(w, &s->baselines_in, in->encoding->number,
+                                     (uint64_t)h.t.place, in->in_order);
+    if (!h.baseline && s->baselines_in.why == WISP_E_MEMORY) return WISP_E_MEMORY;
     if (h.baseline && h.baseline->whole) { /* taken from another key: nothing is known */
         h.baseline->whole = h.baseline->begun = false;
         h.baseline->sequence = 0;
     }
-    h.sequence = wisp__heard_sequence(h.baseline, &h.t, in->in_order);
+    h.sequence = wisp__delta_sequence(h.baseline, &h.t, in->in_order);
     if (h.t.whole) {
         h.value = wisp__heard_whole(w, &h.from);
         in->encoding->asked = false;
@@ -24791,12 +24791,12 @@ static wisp_result wisp__hear_value(wisp *w, wisp__session *s, wisp__inbound *in
     if (!h.value) return why;
     *kept = h.value;
     *deliver = !h.baseline || wisp__heard_store(w, s, in, &h);
-    if (!h.baseline) wisp__kept_release(&w->base, &w->chunks, h.models);
+    if (!h.baseline) wisp__encoded_release(w, h.models);
     return WISP_OK;
 }
 
 /* Reads the values of what is kept now. */
-static void wisp__heard_decode(wisp *w, wisp__inbound *in, const wisp__kept *value) {
+static void wisp__heard_decode(wisp *w, wisp__inbound *in, const wisp__encoded *value) {
     wisp__reader data = wisp__reader_on(value->bytes, (int)((value->bits + 7) / 8));
     in->readable = wisp__decode(&w->content, in->encoding, &data, &in->content);
     in->conformed = false;
@@ -24811,7 +24811,7 @@ static void wisp__on_flood(wisp *w, wisp__session *s, const wisp__inbound *in) {
 }
 
 /* Keeps a value that was told; false: nothing to deliver. in->readable says what failed. */
-static bool wisp__hear(wisp *w, wisp__session *s, wisp__inbound *in, wisp__kept **kept) {
+static bool wisp__hear(wisp *w, wisp__session *s, wisp__inbound *in, wisp__encoded **kept) {
     bool fresh = false;
     if (in->readable) {
         wisp__heard_lost(w, s, in);
@@ -24833,7 +24833,7 @@ static void wisp__on_unknown(wisp *w, wisp__session *s) {
 
 /* Asks budgets and limits, then decodes and dispatches. `kept`: a value that was told, or NULL. */
 static void wisp__deliver_admitted(wisp *w, wisp__session *s, wisp__inbound *in, int delivery,
-                                   uint64_t number, const wisp__kept *kept) {
+                                   uint64_t number, const wisp__encoded *kept) {
     if (in->readable) {
         wisp__on_unreadable(w, s, in, NULL);
     } else if (!wisp__policy_count(&w->policy, &s->spending, true, w->base.time)) {
@@ -24854,7 +24854,7 @@ static void wisp__deliver_admitted(wisp *w, wisp__session *s, wisp__inbound *in,
 /* A message whose turn it is. What happened before it is told before it. */
 static void wisp__deliver(wisp *w, wisp__session *s, wisp__inbound *in, int delivery,
                           uint64_t number) {
-    wisp__kept *kept = NULL;
+    wisp__encoded *kept = NULL;
     if (w->events.notice_count || w->calls.done_first || wisp__hooks_ready(&w->hooks, true))
         wisp__dispatch(w);
     if (s->peer.state != WISP__JOINED || w->destroyed) return;
@@ -24863,7 +24863,7 @@ static void wisp__deliver(wisp *w, wisp__session *s, wisp__inbound *in, int deli
         in->readable = WISP_E_FLOOD;
     if (!in->told || wisp__hear(w, s, in, &kept))
         wisp__deliver_admitted(w, s, in, delivery, number, kept);
-    wisp__kept_release(&w->base, &w->chunks, kept);
+    wisp__encoded_release(w, kept);
 }
 
 /* ===========================================================================
@@ -24984,9 +24984,9 @@ static void wisp__read_reply(wisp__reading *r, wisp__inbound *in) {
 /* --- names that are announced --- */
 
 /* They know the name by now: ours is announced again. */
-static void wisp__tell_anew(wisp__session *s, int index) {
-    s->peer_remotes[index].known = WISP__UNTOLD;
-    s->untold = wisp__min_int(s->untold, index);
+static void wisp__announce_again(wisp__session *s, int index) {
+    s->peer_remotes[index].known = WISP__UNANNOUNCED;
+    s->unannounced = wisp__min_int(s->unannounced, index);
 }
 
 /* They have the name by now: the forms that they did not take are announced again. */
@@ -24996,7 +24996,7 @@ static void wisp__name_taken(wisp *w, wisp__session *s, const wisp__remote *remo
         if (!peer_remote) return;
         peer_remote->named = true;
         peer_remote->there = entry == remote;
-        if (peer_remote->known == WISP__UNKNOWN) wisp__tell_anew(s, entry->index);
+        if (peer_remote->known == WISP__UNKNOWN) wisp__announce_again(s, entry->index);
     }
 }
 
@@ -25031,7 +25031,7 @@ static const wisp_codec *wisp__codec_named(const wisp__registry *registry, const
 }
 
 /* An announcement while it is read. */
-typedef struct wisp__learning {
+typedef struct wisp__announcement {
     int          number, length;
     int          version;              /* of the schema, as the announcement has it */
     char         name[WISP__NAME_BYTES + WISP__SLACK];
@@ -25040,10 +25040,10 @@ typedef struct wisp__learning {
     char         codec[WISP__SLACK + 40];
     int          bits;                 /* of the descriptor, at */
     int64_t      at;
-} wisp__learning;
+} wisp__announcement;
 
 /* The form, all but the schema behind it. false: it makes no sense. */
-static bool wisp__read_encoding(wisp__reader *from, wisp__learning *l, int kind) {
+static bool wisp__read_encoding(wisp__reader *from, wisp__announcement *l, int kind) {
     bool described, dictionary;
     int length;
     l->encoding.kind = (uint8_t)kind;
@@ -25071,7 +25071,7 @@ static bool wisp__read_encoding(wisp__reader *from, wisp__learning *l, int kind)
 /* The schema of an announcement. A failure is remembered with the number, so that the same schema
    is not compiled again. That holds for one without room, too: only the peer's own schemas fill its
    share, and they stay as long as the peer. */
-static wisp__described *wisp__learn_schema_of(wisp *w, wisp__session *s, const wisp__learning *l,
+static wisp__described *wisp__learn_schema_of(wisp *w, wisp__session *s, const wisp__announcement *l,
                                               const uint8_t *descriptor, wisp_result *why) {
     wisp__their *their = &s->theirs[l->number];
     uint32_t hash = (uint32_t)wisp__hash_bytes(descriptor, (l->bits + 7) / 8);
@@ -25091,7 +25091,7 @@ static wisp__described *wisp__learn_schema_of(wisp *w, wisp__session *s, const w
 /* May this form come? It is asked before its schema is compiled. The text of the registry says why
    not. */
 static wisp_result wisp__encoding_check(wisp *w, const wisp__session *s, const wisp__remote *remote,
-                                        const wisp__learning *l, const wisp__encoding *encoding) {
+                                        const wisp__announcement *l, const wisp__encoding *encoding) {
     char words[100], *text = w->registry.text;
     int text_bytes = (int)sizeof w->registry.text;
     const char *setting = NULL, *lacks = NULL;
@@ -25111,7 +25111,7 @@ static wisp_result wisp__encoding_check(wisp *w, const wisp__session *s, const w
 
 /* The schema of a form of theirs. */
 static wisp_result wisp__encoding_schema(wisp *w, wisp__session *s, const wisp__reader *packet,
-                                         const wisp__learning *l, wisp__encoding *encoding) {
+                                         const wisp__announcement *l, wisp__encoding *encoding) {
     uint8_t bytes[WISP__DESCRIPTOR_BYTES + 2 * WISP__SLACK];
     wisp__reader from = *packet;
     wisp_result why = WISP_OK;
@@ -25133,7 +25133,7 @@ static void wisp__encoding_release(wisp *w, wisp__encoding *encoding) {
 /* A form of theirs, with the schema that is behind it. NULL with the reason: what they announce
    cannot be understood here, or nobody asked for it. */
 static wisp__encoding *wisp__learn_encoding(wisp *w, wisp__session *s, const wisp__remote *remote,
-                                            const wisp__reader *packet, const wisp__learning *l,
+                                            const wisp__reader *packet, const wisp__announcement *l,
                                             wisp_result *why) {
     wisp__encoding *encoding = (wisp__encoding *)wisp__alloc(&w->base, sizeof *encoding);
     *why = encoding ? WISP_OK : WISP_E_MEMORY;
@@ -25192,7 +25192,7 @@ static wisp__remote *wisp__lend_remote(wisp *w, const char *name, int length) {
 /* The remote that an announcement is about; NULL: nobody registered it, nor does a pattern of ours
    take it, or the peer has too many such. */
 static wisp__remote *wisp__name_announced(wisp *w, const wisp__session *s,
-                                          const wisp__learning *l) {
+                                          const wisp__announcement *l) {
     wisp__remote *remote = wisp__registry_find(&w->registry, l->name, l->length);
     bool full = s->lent >= w->base.limits.matched_names, known;
     if (remote) {
@@ -25207,7 +25207,7 @@ static wisp__remote *wisp__name_announced(wisp *w, const wisp__session *s,
 }
 
 /* Learns their number for a name. A name that nobody registered here takes no memory. */
-static void wisp__learn(wisp__reading *r, const wisp__learning *l) {
+static void wisp__learn(wisp__reading *r, const wisp__announcement *l) {
     wisp *w = r->w;
     wisp__session *s = r->session;
     wisp__remote *remote = wisp__name_announced(w, s, l);
@@ -25248,7 +25248,7 @@ static void wisp__learn(wisp__reading *r, const wisp__learning *l) {
 }
 
 static void wisp__read_announcement(wisp__reading *r) {
-    wisp__learning l;
+    wisp__announcement l;
     int kind, extra;
     int64_t end;
     memset(&l, 0, sizeof l);
@@ -25532,7 +25532,7 @@ static void wisp__read_fragment(wisp__reading *r) {
 
 /* Pays for resetting the baselines sent to a peer: all are looked at, and values go whole. */
 static bool wisp__pay_reset(wisp__reading *r) {
-    const wisp__baselines *told = &r->session->told;
+    const wisp__baselines *told = &r->session->baselines_out;
     int64_t work = told->count * (int64_t)WISP__PRICE_STEP + told->bytes / WISP__PRICE_BYTES;
     if (wisp__pay(&r->w->content.credit, work)) return true;
     wisp__break_with(r, WISP_E_FLOOD, "whole values are asked for too often");
@@ -25550,19 +25550,19 @@ static void wisp__read_answer(wisp__reading *r, bool bound) {
         return;
     }
     peer_remote = wisp__peer_remote_of(&w->base, s, index);
-    if (!peer_remote || peer_remote->known == WISP__UNTOLD) return;
+    if (!peer_remote || peer_remote->known == WISP__UNANNOUNCED) return;
     if (bound) {
         peer_remote->known = WISP__BOUND;
         peer_remote->warned = false;
     } else if (peer_remote->known != WISP__BOUND && peer_remote->named) {
         peer_remote->named = false; /* the answer may be older than their announcement */
-        wisp__tell_anew(s, index);
+        wisp__announce_again(s, index);
     } else if (peer_remote->known != WISP__BOUND && peer_remote->known != WISP__UNKNOWN) {
         if (!wisp__pay_reset(r)) return;
         peer_remote->known = WISP__UNKNOWN;
         if (s->peer_remotes[w->registry.remotes[index]->main->index].there)
             wisp__encoding_refused(w, s, w->registry.remotes[index]);
-        wisp__baselines_reset(&w->base, &w->chunks, &s->told, index, false);
+        wisp__baselines_reset(w, &s->baselines_out, index, false);
         w->registry.remotes[index]->stats.unknown++;
         for (wisp__pending *call = s->calls_first, *next; call; call = next) {
             next = call->next;
@@ -25584,7 +25584,7 @@ static void wisp__read_resync(wisp__reading *r) {
     if (peer_remote && peer_remote->known != WISP__BOUND)
         wisp__name_taken(r->w, r->session, r->w->registry.remotes[index]->main);
     if (!wisp__pay_reset(r)) return;
-    wisp__baselines_reset(&r->w->base, &r->w->chunks, &r->session->told, index, true);
+    wisp__baselines_reset(r->w, &r->session->baselines_out, index, true);
 }
 
 static void wisp__read_leave(wisp__reading *r) {
@@ -25695,9 +25695,9 @@ static void wisp__read_body(wisp__reading *r, bool acks) {
     wisp__peer *peer = &r->session->peer;
     wisp *w = r->w;
     if (acks) {
-        wisp__fate fate = { w, r->session };
+        wisp__outcome fate = { w, r->session };
         wisp__ack_news news;
-        news = wisp__flow_get_acks(&w->base, &peer->flow, &r->from, w->base.time, wisp__fate_told,
+        news = wisp__flow_get_acks(&w->base, &peer->flow, &r->from, w->base.time, wisp__on_outcome,
                                    &fate);
         peer->stats.packets_acked += (uint64_t)news.acked;
         peer->stats.packets_lost += (uint64_t)news.lost;
@@ -25936,17 +25936,17 @@ static void wisp__on_silence(wisp *w, wisp__session *s) {
     wisp__peer *peer = &s->peer;
     wisp__flow *flow = &peer->flow;
     double now = w->base.time;
-    wisp__fate fate = { w, s };
+    wisp__outcome fate = { w, s };
     if (now >= peer->heard + w->base.timeout) {
         if (peer->heard < 0) wisp__end(w, s, WISP_E_CLOSED, "the link closed it", false);
         else wisp__end(w, s, WISP_E_TIMEOUT, "nothing was heard any more", false);
         return;
     }
     if (now >= flow->loss_time) {
-        int lost = wisp__flow_detect_loss(&w->base, flow, now, wisp__fate_told, &fate);
+        int lost = wisp__flow_detect_loss(&w->base, flow, now, wisp__on_outcome, &fate);
         peer->stats.packets_lost += (uint64_t)lost;
     } else if (now >= wisp__flow_probe_time(flow)) {
-        wisp__flow_probe(&w->base, flow, now, wisp__fate_told, &fate);
+        wisp__flow_probe(&w->base, flow, now, wisp__on_outcome, &fate);
         s->ping = true;
     }
     if (now >= peer->spoke + w->base.timeout / 4) {
@@ -26006,7 +26006,7 @@ static void wisp__run_timers(wisp *w) {
 
 /* Names that were registered since are news for every peer, and new settings for those of which
    something was refused. */
-static void wisp__spread_names(wisp *w) {
+static void wisp__announce_news(wisp *w) {
     bool names = w->spread != w->registry.count, settings = w->settings != w->registry.changes;
     if (!names && !settings) return;
     w->spread = w->registry.count;
@@ -26015,7 +26015,7 @@ static void wisp__spread_names(wisp *w) {
         wisp__session *s = (wisp__session *)(void *)peer;
         bool refused = settings && s->refused > 0;
         if (refused) wisp__ask_refused(w, s);
-        if (settings) wisp__tell_reads(w, s);
+        if (settings) wisp__report_reads(w, s);
         if (names || refused) wisp__peers_mark(&w->peers, peer);
     }
 }
@@ -26024,7 +26024,7 @@ static void wisp__spread_names(wisp *w) {
 static void wisp__flush_dirty(wisp *w) {
     wisp__session *s;
     wisp__peer *peer, *next;
-    wisp__spread_names(w);
+    wisp__announce_news(w);
     peer = w->peers.dirty;
     w->peers.dirty = NULL;
     for (; peer; peer = next) {
@@ -26032,7 +26032,7 @@ static void wisp__flush_dirty(wisp *w) {
         next = peer->next_dirty;
         peer->dirty = false;
         wisp__offer_stuck(&w->peers, peer);
-        if (((wisp__session *)(void *)peer)->told.again > 0)
+        if (((wisp__session *)(void *)peer)->baselines_out.again > 0)
             wisp__tell_again(w, (wisp__session *)(void *)peer);
         again = !wisp__flush(w, (wisp__session *)(void *)peer, -1);
         s = (wisp__session *)(void *)peer;
@@ -26060,8 +26060,8 @@ WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session 
             WISP_ASSERT(e->next ? e->next->before == e : s->peer_remotes[s->active[i]].last == e);
         }
     for (int i = 0; i < s->peer_remote_room; i++) refused += s->peer_remotes[i].refused;
-    wisp__baselines_check(&w->base, &s->told);
-    wisp__baselines_check(&w->base, &s->heard);
+    wisp__baselines_check(w, &s->baselines_out);
+    wisp__baselines_check(w, &s->baselines_in);
     WISP_ASSERT(refused == s->refused);
     WISP_ASSERT(queued == s->queued && bytes == s->queued_bytes && loose == s->loose_bytes);
     WISP_ASSERT(s->held_bytes >= 0 && s->held_bytes <= w->base.limits.window_bytes);
@@ -26745,7 +26745,7 @@ static size_t wisp__session_memory(const wisp__session *s) {
     if (s->spending) bytes += sizeof *s->spending;
     for (int c = 0; c < WISP__CHANNELS; c++) bytes += wisp__channel_memory(s->peer.channels[c]);
     if (s->meter) bytes += sizeof *s->meter;
-    return bytes + (size_t)s->told.bytes + (size_t)s->heard.bytes;
+    return bytes + (size_t)s->baselines_out.bytes + (size_t)s->baselines_in.bytes;
 }
 
 void wisp_stats_peer(const wisp *w, wisp_peer peer, wisp_peer_stats *out) {
@@ -28192,7 +28192,7 @@ static void wisp__name_claimed(void *owner, wisp__remote *remote) {
     wisp *w = (wisp *)owner;
     for (wisp__peer *peer = w->peers.first; peer; peer = peer->next) {
         wisp__session *s = (wisp__session *)(void *)peer;
-        s->untold = wisp__min_int(s->untold, remote->index);
+        s->unannounced = wisp__min_int(s->unannounced, remote->index);
         wisp__peers_mark(&w->peers, peer);
     }
 }

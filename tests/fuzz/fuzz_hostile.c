@@ -447,7 +447,7 @@ static bool put_difference(world *f, wisp__writer *to, slot *sl) {
 static void put_told(world *f, wisp__writer *to, slot *sl, bool in_order) {
     static uint8_t bytes[CONTENT + 2 * WISP__SLACK];
     wisp__writer inner = wisp__writer_on(bytes, CONTENT);
-    wisp__telling t;
+    wisp__delta_head t;
     int how = take(&f->in), spoil;
     memset(bytes, 0, sizeof bytes);
     memset(&t, 0, sizeof t);
@@ -470,9 +470,9 @@ static void put_told(world *f, wisp__writer *to, slot *sl, bool in_order) {
     }
     spoil = take(&f->in);
     if (spoil > 200 && inner.at) bytes[spoil % (int)((inner.at + 7) / 8)] ^= take(&f->in);
-    wisp__put_telling(to, &sl->encoding, in_order, &t, inner.at);
+    wisp__delta_head_put(to, &sl->encoding, in_order, &t, inner.at);
     wisp__put_bits(to, bytes, inner.at);
-    if (!t.whole && wisp__told_length(&sl->encoding)) wisp__put(to, 0, (int)(-inner.at & 3));
+    if (!t.whole && wisp__delta_needs_length(&sl->encoding)) wisp__put(to, 0, (int)(-inner.at & 3));
 }
 
 static void put_content(world *f, wisp__writer *to, slot *sl, bool in_order, bool event) {

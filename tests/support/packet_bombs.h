@@ -490,10 +490,10 @@ static inline void bomb_msgpack_maps(bombs *b) {
 static inline int64_t bombs_put_delta(bombs *b, uint8_t *bytes, int size) {
     wisp__session *s = hostile_theirs(&b->h);
     const wisp__encoding *form = s->theirs[b->number].encoding;
-    const wisp__stored *base = wisp__baseline_newest(s->heard.places[0]);
+    const wisp__stored *base = wisp__baseline_newest(s->baselines_in.places[0]);
     wisp__writer to = wisp__writer_on(bytes, size - WISP__SLACK);
     wisp__message_delta d;
-    wisp__telling t;
+    wisp__delta_head t;
     memset(bytes, 0, (size_t)size);
     memset(&d, 0, sizeof d);
     memset(&t, 0, sizeof t);
@@ -502,8 +502,8 @@ static inline int64_t bombs_put_delta(bombs *b, uint8_t *bytes, int size) {
     d.models = base->models;
     wisp__message_delta_make(&b->h.server->content, form, base->value, &d);
     MUST(d.bits > 0);
-    wisp__put_telling(&to, form, true, &t, d.bits);
-    wisp__put_bits(&to, d.bytes, wisp__told_length(form) ? (d.bits + 3) / 4 * 4 : d.bits);
+    wisp__delta_head_put(&to, form, true, &t, d.bits);
+    wisp__put_bits(&to, d.bytes, wisp__delta_needs_length(form) ? (d.bits + 3) / 4 * 4 : d.bits);
     wisp__arena_reset(&b->h.server->content.scratch);
     return to.at;
 }
