@@ -36,7 +36,8 @@ LIBS_fuzz_plugins  := $(COMPRESS)
 LIBS_07_compress   := $(COMPRESS)
 LIBS_11_overlay    := -lpng
 TESTS_M32 := $(FOREIGN) $(addprefix test_, queue batch session receive host peer packet channel \
-            wrap wrap16 soak oom encoding message_codec message_delta record_delta value_delta baseline compress)
+            wrap wrap16 soak oom encoding message_codec message_delta record_delta value_delta \
+            baseline compress)
 
 # Where a compiler may take every number for finite, and the machine small ones for zero.
 TESTS_FAST := $(addprefix test_, base value type pack scalar tile record codec engine decimal json \

@@ -3445,7 +3445,7 @@ typedef struct wisp__session {
     uint32_t       request_floor;
     int            kept_bytes;         /* of answers kept */
     int            schema_bytes;       /* of the schemas that it has described */
-    wisp__baselines   baselines_out, baselines_in;  /* values that differences are to: ours, theirs */
+    wisp__baselines baselines_out, baselines_in;   /* sent and received */
     struct wisp__pending *deferred;    /* calls of theirs that are answered later */
     int            held_bytes;         /* received out of order */
     uint32_t       behind;             /* channels where a message whose turn came is unpaid */
@@ -20342,7 +20342,8 @@ static void wisp__delta_on(wisp__delta *d, wisp__unpacker *u, const wisp__messag
     d->u = u;
     d->base = wisp__side_on(base->base->bytes, base->base->bits);
     for (int i = 0; i < 2; i++)
-        if (base->older[i]) d->older[i] = wisp__side_on(base->older[i]->bytes, base->older[i]->bits);
+        if (base->older[i])
+            d->older[i] = wisp__side_on(base->older[i]->bytes, base->older[i]->bits);
 }
 
 /* Models to begin with, in memory of the arena: a copy of those after the baseline, or new ones. */
@@ -23600,7 +23601,8 @@ static void wisp__spread_free(wisp *w, wisp__spread *spread) {
 }
 
 static wisp__message_delta *wisp__spread_of(wisp *w, wisp__spread *spread,
-                                            const wisp__encoding *encoding, const wisp__encoded *value,
+                                            const wisp__encoding *encoding,
+                                            const wisp__encoded *value,
                                             const wisp__message_delta *base) {
     wisp__message_delta *d;
     for (int i = 0; i < spread->count; i++) {
@@ -25071,7 +25073,8 @@ static bool wisp__read_encoding(wisp__reader *from, wisp__announcement *l, int k
 /* The schema of an announcement. A failure is remembered with the number, so that the same schema
    is not compiled again. That holds for one without room, too: only the peer's own schemas fill its
    share, and they stay as long as the peer. */
-static wisp__described *wisp__learn_schema_of(wisp *w, wisp__session *s, const wisp__announcement *l,
+static wisp__described *wisp__learn_schema_of(wisp *w, wisp__session *s,
+                                              const wisp__announcement *l,
                                               const uint8_t *descriptor, wisp_result *why) {
     wisp__their *their = &s->theirs[l->number];
     uint32_t hash = (uint32_t)wisp__hash_bytes(descriptor, (l->bits + 7) / 8);
@@ -25091,7 +25094,8 @@ static wisp__described *wisp__learn_schema_of(wisp *w, wisp__session *s, const w
 /* May this form come? It is asked before its schema is compiled. The text of the registry says why
    not. */
 static wisp_result wisp__encoding_check(wisp *w, const wisp__session *s, const wisp__remote *remote,
-                                        const wisp__announcement *l, const wisp__encoding *encoding) {
+                                        const wisp__announcement *l,
+                                        const wisp__encoding *encoding) {
     char words[100], *text = w->registry.text;
     int text_bytes = (int)sizeof w->registry.text;
     const char *setting = NULL, *lacks = NULL;
