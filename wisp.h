@@ -3299,15 +3299,20 @@ typedef struct wisp__encoding {
 
 typedef struct wisp__bucket { double level, filled; } wisp__bucket;     /* filled 0: never used */
 
-/* What one peer has left, and which of its budgets have been warned of. */
+enum { WISP__NEAR = 1, WISP__OVER = 2 };
+
+/* Warnings of budgets: WISP__NEAR or WISP__OVER << 2 * way, where way is 0 for out and 1 for in. */
+typedef struct wisp__warnings {
+    uint8_t given, news;                            /* news: not yet dispatched as events */
+} wisp__warnings;
+
+/* What one peer has left of its budgets. */
 typedef struct wisp__spending {
     wisp__bucket out, in, share_out, share_in;      /* bytes */
     wisp__bucket messages, packets;
-    uint8_t      warned, news;                      /* WISP__NEAR.. << 2 * way; news: to be told */
+    wisp__warnings warnings;
     bool         held_back;                         /* messages wait for the budget */
 } wisp__spending;
-
-enum { WISP__NEAR = 1, WISP__OVER = 2 };
 
 /* How much each of any number of hosts has done of late, in bounded memory: a count-min sketch
    (Cormode and Muthukrishnan, 2005) with conservative update, whose counts shrink at a rate. A host
@@ -3328,7 +3333,7 @@ typedef struct wisp__policy {
     wisp__base  *base;
     wisp_budget  budget;                            /* its defaults filled in */
     wisp__bucket out, in;                           /* bytes of all */
-    uint8_t      warned, news;
+    wisp__warnings warnings;
     uint64_t     key[2];                            /* of the tallies */
     wisp__tally  knocks, errors;                    /* of hosts: attempts to join; errors */
 } wisp__policy;
@@ -3584,13 +3589,14 @@ typedef struct wisp__connection {
     struct wisp__connection *parts;    /* those it is connected by; or its next such */
 } wisp__connection;
 
+/* An event about the endpoint itself, which waits for the next dispatch. */
 typedef struct wisp__notice {
     int         name;              /* index of a reserved remote */
     wisp_peer   peer;
     wisp_remote remote;
     wisp_result result;
     char        text[160];
-    char        head[33];          /* hexadecimal: the first bytes of what came; or "" */
+    char        head[33];          /* first bytes of the record that caused it, in hexadecimal */
 } wisp__notice;
 
 /* Errors that one packet may raise; tables of those that were told. */
@@ -3607,7 +3613,6 @@ typedef struct wisp__events {
     bool            dead;          /* some connection is marked */
     double          now;           /* the caller's time */
     wisp_sink       sink;
-    char            head[33];      /* for the error that is told next */
     wisp__connection *matches;     /* to many names, in order */
     void           *landing;       /* where wisp_raise leaves to: a jmp_buf */
     wisp__quiet     quiet[WISP__QUIET_SETS];      /* of errors, by peer */
@@ -18737,16 +18742,16 @@ static void wisp__policy_set(wisp__policy *policy, const wisp_budget *budget) {
     policy->in.level = wisp__max(policy->in.level, -b->total_in * b->burst);
 }
 
-/* Notes what is to be told of a budget: once, until it was half full again `before` a use. */
-static void wisp__policy_warn(uint8_t *warned, uint8_t *news, int way, double before, double level,
+/* Notes a warning of a budget. It is given once, until the budget was half full `before` a use. */
+static void wisp__policy_warn(wisp__warnings *warnings, int way, double before, double level,
                               double burst) {
-    int state = level <= 0 ? WISP__OVER : level < burst / 4 ? WISP__NEAR : 0;
-    int told = before > burst / 2 ? 0 : (*warned >> (2 * way)) & 3;
-    if (state > told) {
-        *news = (uint8_t)((*news & ~(3 << (2 * way))) | state << (2 * way));
-        told = state;
+    int state = level <= 0 ? WISP__OVER : level < burst / 4 ? WISP__NEAR : 0, mask = ~(3 << 2 * way);
+    int given = before > burst / 2 ? 0 : (warnings->given >> 2 * way) & 3;
+    if (state > given) {
+        warnings->news = (uint8_t)((warnings->news & mask) | state << 2 * way);
+        given = state;
     }
-    *warned = (uint8_t)((*warned & ~(3 << (2 * way))) | told << (2 * way));
+    warnings->given = (uint8_t)((warnings->given & mask) | given << 2 * way);
 }
 
 /* The buckets of one way: a peer's own, what it is sure of, and everybody's. */
@@ -18802,13 +18807,12 @@ static void wisp__purse_spend(const wisp__purse *p, wisp__policy *policy, wisp__
     all = p->all->level;
     if (p->rate > 0) {
         p->own->level = wisp__max(own - bytes, -p->rate * p->burst - bytes);
-        wisp__policy_warn(&s->warned, &s->news, p->way, own, p->own->level, p->rate * p->burst);
+        wisp__policy_warn(&s->warnings, p->way, own, p->own->level, p->rate * p->burst);
     }
     if (!(p->all_rate > 0)) return;
     p->share->level = wisp__max(p->share->level - bytes, -bytes);
     p->all->level = wisp__max(all - bytes, -p->all_rate * p->burst);
-    wisp__policy_warn(&policy->warned, &policy->news, p->way, all, p->all->level,
-                      p->all_rate * p->burst);
+    wisp__policy_warn(&policy->warnings, p->way, all, p->all->level, p->all_rate * p->burst);
 }
 
 /* Is there a budget that what is sent may have to wait for? */
@@ -21632,35 +21636,34 @@ static void wisp__handle(wisp__events *events, wisp_handler fn, wisp_event *even
 #endif
 }
 
-static void wisp__report(wisp__events *events, wisp_peer peer, wisp_remote remote,
-                         wisp_result code, const char *text) {
+/* Hands an error to the sink of the application. */
+static void wisp__report(wisp__events *events, const wisp__notice *error) {
     wisp_report report;
-    const wisp__remote *about = wisp__remote_at(events->registry, remote.id);
+    const wisp__remote *remote = wisp__remote_at(events->registry, error->remote.id);
     char backtrace[2048];
     backtrace[0] = 0;
     if (events->sink.backtrace)
         events->sink.backtrace(events->sink.user, backtrace, (int)sizeof backtrace);
     backtrace[sizeof backtrace - 1] = 0;
-    report.code = code;
-    report.peer = peer;
-    report.remote = about ? about->name : "";
-    report.text = text;
-    report.head = events->head;
+    report.code = error->result;
+    report.peer = error->peer;
+    report.remote = remote ? remote->name : "";
+    report.text = error->text;
+    report.head = error->head;
     report.backtrace = backtrace;
     report.time = events->now;
     events->sink.report(events->sink.user, &report);
 }
 
-/* May an error be told? It is counted in any case. Errors of one code, peer and remote are equal.
-   Each peer has a table that few others use, so that it cannot silence what the others do. */
-static bool wisp__error_let(wisp__events *events, wisp_peer peer, wisp_remote remote,
-                            wisp_result code, uint32_t *left_out) {
+/* May an error be dispatched? It is counted in any case. Errors of one code, peer and remote are
+   equal. Each peer has a table that few others use, so that it cannot silence their errors. */
+static bool wisp__error_let(wisp__events *events, const wisp__notice *error, uint32_t *left_out) {
     wisp__base *base = events->base;
     bool over = events->of_packet && events->packet_errors >= WISP__PACKET_ERRORS;
-    wisp__quiet *quiet = &events->quiet[peer.id % WISP__QUIET_SETS];
-    uint64_t key = (uint64_t)peer.id << 32 | remote.id;
+    wisp__quiet *quiet = &events->quiet[error->peer.id % WISP__QUIET_SETS];
+    uint64_t key = (uint64_t)error->peer.id << 32 | error->remote.id;
     base->stats.errors++;
-    if (wisp__quiet_let(base, quiet, key, code, over, left_out)) {
+    if (wisp__quiet_let(base, quiet, key, error->result, over, left_out)) {
         events->packet_errors++;
         return true;
     }
@@ -21668,7 +21671,7 @@ static bool wisp__error_let(wisp__events *events, wisp_peer peer, wisp_remote re
     return false;
 }
 
-/* Has a notice that no room was reserved for some room? */
+/* Is there room for a notice for which none was reserved? */
 static bool wisp__notice_fits(wisp__events *events) {
     wisp__base *base = events->base;
     if (events->notice_count < base->limits.notices && !wisp__notices_reserve(events, 1))
@@ -21679,59 +21682,62 @@ static bool wisp__notice_fits(wisp__events *events) {
     return false;
 }
 
-/* Adds a notice, of a text that is clean. "Joined" and "left" have their room reserved; an error
-   may find none. */
-static void wisp__notice_put(wisp__events *events, int name, wisp_peer peer, wisp_remote remote,
-                             wisp_result result, const char *text) {
-    wisp__base *base = events->base;
-    wisp__notice *notice;
-    if (name == WISP__ON_ERROR && events->sink.report)
-        wisp__report(events, peer, remote, result, text);
-    if (name >= WISP__ON_ERROR && !wisp__notice_fits(events)) return;
+/* Adds a notice whose text is clean. WISP_JOINED and WISP_LEFT have room reserved; errors and
+   warnings may find none. */
+static void wisp__notice_put(wisp__events *events, const wisp__notice *notice) {
+    bool error = notice->name == WISP__ON_ERROR, reserved = notice->name < WISP__ON_ERROR;
+    if (error && events->sink.report) wisp__report(events, notice);
+    if (!reserved && !wisp__notice_fits(events)) return;
     WISP_ASSERT(events->notice_count < events->notice_room);
-    notice = &events->notices[events->notice_count++];
-    notice->name = name;
-    notice->peer = peer;
-    notice->remote = remote;
-    notice->result = result;
-    snprintf(notice->text, sizeof notice->text, "%s", text);
-    memcpy(notice->head, events->head, sizeof notice->head);
-    if (name == WISP__ON_ERROR && events->registry->meters)
-        wisp__meters_error(events->registry->meters, result, peer, remote, notice->text);
-    if (name >= WISP__ON_ERROR) wisp__log_line(base, WISP_LOG_WARNING, result, notice->text);
+    events->notices[events->notice_count++] = *notice;
+    if (error && events->registry->meters)
+        wisp__meters_error(events->registry->meters, notice->result, notice->peer, notice->remote,
+                           notice->text);
+    if (!reserved) wisp__log_line(events->base, WISP_LOG_WARNING, notice->result, notice->text);
 }
 
-/* Adds a notice; errors that are too many are only counted. */
-WISP__PRINTF(6, 7)
-static void wisp__notice_add(wisp__events *events, int name, wisp_peer peer, wisp_remote remote,
-                             wisp_result result, const char *format, ...) {
+static wisp__notice wisp__notice_of(int name, wisp_peer peer, wisp_remote remote,
+                                    wisp_result result) {
+    wisp__notice notice;
+    notice.name = name;
+    notice.peer = peer;
+    notice.remote = remote;
+    notice.result = result;
+    notice.text[0] = notice.head[0] = 0;
+    return notice;
+}
+
+/* Adds a notice with this text; errors that are too many are only counted. */
+WISP__PRINTF(3, 4)
+static void wisp__notice_add(wisp__events *events, wisp__notice *notice, const char *format, ...) {
     va_list list;
     uint32_t left_out = 0;
-    char text[sizeof events->notices->text];
-    if (name == WISP__ON_ERROR && !wisp__error_let(events, peer, remote, result, &left_out)) return;
+    char *text = notice->text;
+    if (notice->name == WISP__ON_ERROR && !wisp__error_let(events, notice, &left_out)) return;
     va_start(list, format);
-    vsnprintf(text, sizeof text, format, list);
+    vsnprintf(text, sizeof notice->text, format, list);
     va_end(list);
-    wisp__text_clean(text, sizeof text, text, strlen(text));
-    wisp__quiet_count(text, sizeof text, left_out);
-    wisp__notice_put(events, name, peer, remote, result, text);
+    wisp__text_clean(text, sizeof notice->text, text, strlen(text));
+    wisp__quiet_count(text, sizeof notice->text, left_out);
+    wisp__notice_put(events, notice);
 }
 
-/* Tells which errors were left out, each kind when it may be told again. */
+/* Reports how many errors were left out, each kind when it may be dispatched again. */
 static void wisp__errors_left_out(wisp__events *events, wisp__quiet *quiet) {
     uint32_t left_out;
     wisp__base *base = events->base;
     wisp__quiet_kind *kind;
     while ((kind = wisp__quiet_due(quiet, base->time, &left_out, &base->quiet_owes)) != NULL) {
-        char text[80];
         wisp_peer peer;
         wisp_remote remote;
+        wisp__notice notice;
         peer.id = (uint32_t)(kind->key >> 32);
         remote.id = (uint32_t)kind->key;
-        snprintf(text, sizeof text, "%lu errors were left out: %s", (unsigned long)left_out,
+        notice = wisp__notice_of(WISP__ON_ERROR, peer, remote, wisp__quiet_code(kind));
+        snprintf(notice.text, sizeof notice.text, "%lu errors were left out: %s",
+                 (unsigned long)left_out,
                  kind->code ? wisp_result_text(kind->code) : "of many kinds");
-        wisp__notice_put(events, WISP__ON_ERROR, peer, remote,
-                         wisp__quiet_code(kind), text);
+        wisp__notice_put(events, &notice);
     }
 }
 
@@ -21943,40 +21949,44 @@ wisp_peer wisp_server(void) {
 
 bool wisp_peer_equal(wisp_peer a, wisp_peer b) { return a.id == b.id; }
 
-/* The first bytes of the record that is read, in hexadecimal. */
-static void wisp__note_head(wisp *w) {
+/* An error event about the record that is read now, whose first bytes it shows. */
+static wisp__notice wisp__error_of(const wisp *w, wisp_peer peer, wisp_remote remote,
+                                   wisp_result code) {
+    wisp__notice error = wisp__notice_of(WISP__ON_ERROR, peer, remote, code);
     wisp__reader from = w->record;
-    char *to = w->events.head;
+    char *to = error.head;
     for (int i = 0; i < 16 && from.end - from.at >= 8; i++, to += 2) {
         int byte = (int)wisp__get(&from, 8);
         to[0] = "0123456789abcdef"[byte >> 4];
         to[1] = "0123456789abcdef"[byte & 15];
     }
     *to = 0;
+    return error;
 }
 
 static void wisp__error(wisp *w, wisp__session *s, wisp__remote *remote, wisp_result code,
                         const char *text) {
-    wisp__note_head(w);
-    wisp__notice_add(&w->events, WISP__ON_ERROR, wisp__peer_handle(s), wisp__remote_handle(remote),
-                     code, "%s%s%s", remote ? remote->name : "", remote ? ": " : "", text);
-    w->events.head[0] = 0;
+    wisp__notice error = wisp__error_of(w, wisp__peer_handle(s), wisp__remote_handle(remote), code);
+    wisp__notice_add(&w->events, &error, "%s%s%s", remote ? remote->name : "", remote ? ": " : "",
+                     text);
 }
 
-/* Tells what the log and the errors have left out. */
-static void wisp__tell_left_out(wisp *w) {
+/* Reports what the log and the error events have left out. */
+static void wisp__report_left_out(wisp *w) {
     w->base.quiet_owes = false;
     wisp__log_left_out(&w->base);
     for (int i = 0; i < WISP__QUIET_SETS; i++)
         wisp__errors_left_out(&w->events, &w->events.quiet[i]);
 }
 
-/* Tells of a session's beginning or end; its room was reserved when the session was added. */
-static void wisp__tell(wisp *w, wisp__session *s, int name, wisp_result result, const char *text) {
+/* Dispatches WISP_JOINED or WISP_LEFT; their room was reserved when the session was added. */
+static void wisp__report_session(wisp *w, wisp__session *s, int name, wisp_result result,
+                                 const char *text) {
+    wisp__notice notice = wisp__notice_of(name, wisp__peer_handle(s), wisp__remote_handle(NULL),
+                                          result);
     s->notices_left--;
     w->events.reserved--;
-    wisp__notice_add(&w->events, name, wisp__peer_handle(s), wisp__remote_handle(NULL), result,
-                     "%s", text);
+    wisp__notice_add(&w->events, &notice, "%s", text);
 }
 
 static wisp_result wisp__pattern_refused(wisp *w, wisp_result result, const char *pattern,
@@ -22061,13 +22071,13 @@ void wisp_disconnect(wisp *w, wisp_connection connection) {
 /* --- arguments --- */
 
 static void wisp__arg_wrong(wisp_event *event, int i, const wisp_value *value) {
-    if (!event || !event->w) return;
-    event->w->base.stats.arguments_wrong++;
-    wisp__note_head(event->w);
-    wisp__notice_add(&event->w->events, WISP__ON_ERROR, event->peer, event->remote, WISP_E_TYPE,
-                     "%s: argument %d is %s", event->name, i,
+    wisp *w = event ? event->w : NULL;
+    wisp__notice error;
+    if (!w) return;
+    w->base.stats.arguments_wrong++;
+    error = wisp__error_of(w, event->peer, event->remote, WISP_E_TYPE);
+    wisp__notice_add(&w->events, &error, "%s: argument %d is %s", event->name, i,
                      value ? "of another kind" : "missing");
-    event->w->events.head[0] = 0;
 }
 
 /* The argument if it is of this kind; else reported, and NULL. */
@@ -22806,17 +22816,18 @@ void wisp_cancel(wisp *w, wisp_call handle) {
  *   it, so no pointer dangles while a packet is read.
  * ======================================================================== */
 
-/* Tells of the budgets of a peer, between "joined" and "left", or (NULL) of all, that are near or
-   used up. */
-static void wisp__tell_budget(wisp *w, wisp__session *s) {
-    uint8_t *news = s ? &s->spending->news : &w->policy.news;
+/* Dispatches warnings of budgets: of a peer, between WISP_JOINED and WISP_LEFT, or (NULL) of all. */
+static void wisp__report_budget(wisp *w, wisp__session *s) {
+    uint8_t *news = s ? &s->spending->warnings.news : &w->policy.warnings.news;
     if (s && s->peer.state != WISP__JOINED) return;
     for (int way = 0; way < 2; way++) {
+        wisp__notice notice;
         int state = *news >> (2 * way) & 3;
         if (!state) continue;
-        wisp__notice_add(&w->events, WISP__ON_BUDGET, wisp__peer_handle(s),
-                         wisp__remote_handle(NULL), state == WISP__OVER ? WISP_E_BUDGET : WISP_OK,
-                         "the bytes %s %s are %s", way ? "from" : "to", s ? "a peer" : "all",
+        notice = wisp__notice_of(WISP__ON_BUDGET, wisp__peer_handle(s), wisp__remote_handle(NULL),
+                                 state == WISP__OVER ? WISP_E_BUDGET : WISP_OK);
+        wisp__notice_add(&w->events, &notice, "the bytes %s %s are %s",
+                         way ? "from" : "to", s ? "a peer" : "all",
                          state == WISP__OVER ? "over the budget" : "near the budget");
     }
     *news = 0;
@@ -22892,7 +22903,7 @@ static void wisp__end(wisp *w, wisp__session *s, wisp_result result, const char 
     if (peer->asked && !joined) w->join_failure = result;
     if (result == WISP_E_TIMEOUT) w->base.stats.timeouts++;
     if (peer->told || asked || (peer->asked && !joined))
-        wisp__tell(w, s, WISP__ON_LEFT, result, text);
+        wisp__report_session(w, s, WISP__ON_LEFT, result, text);
     peer->ending = joined && tell && w->base.reliable;
     if (joined && tell) wisp__flush(w, s, -1);
     wisp__held_leave(w, s);
@@ -22978,7 +22989,7 @@ static void wisp__joined(wisp *w, wisp__session *s) {
     wisp__peer_timer(&w->peers, &s->peer);
     w->base.stats.joins++;
     wisp__report_reads(w, s);
-    wisp__tell(w, s, WISP__ON_JOINED, WISP_OK, "");
+    wisp__report_session(w, s, WISP__ON_JOINED, WISP_OK, "");
 }
 
 /* Frees a slot whose session has said goodbye at least once; false: there is none. */
@@ -25755,8 +25766,8 @@ static bool wisp__within_budget(wisp *w, wisp__session *s, int size) {
     bool flood = !reliable && !wisp__policy_count(&w->policy, &s->spending, false, w->base.time);
     bool over = flood || !wisp__policy_received(&w->policy, &s->spending, w->peers.joined, size,
                                                 w->base.time);
-    if (s->spending && s->spending->news) wisp__tell_budget(w, s);
-    if (w->policy.news) wisp__tell_budget(w, NULL);
+    if (s->spending && s->spending->warnings.news) wisp__report_budget(w, s);
+    if (w->policy.warnings.news) wisp__report_budget(w, NULL);
     if (!over) return true;
     if (flood || reliable) wisp__offend(w, s);
     if (reliable) return s->peer.state == WISP__JOINED;
@@ -26040,10 +26051,10 @@ static void wisp__flush_dirty(wisp *w) {
             wisp__tell_again(w, (wisp__session *)(void *)peer);
         again = !wisp__flush(w, (wisp__session *)(void *)peer, -1);
         s = (wisp__session *)(void *)peer;
-        if (s->spending && s->spending->news) wisp__tell_budget(w, s);
+        if (s->spending && s->spending->warnings.news) wisp__report_budget(w, s);
         if (again || peer->stuck_first) wisp__peers_mark(&w->peers, peer);
     }
-    if (w->policy.news) wisp__tell_budget(w, NULL);
+    if (w->policy.warnings.news) wisp__report_budget(w, NULL);
     wisp__post_send(&w->peers);
 }
 
@@ -26305,14 +26316,13 @@ static wisp_result wisp__fail(wisp_event *event, wisp_result code, const char *f
     char text[256];
     wisp_value value;
     wisp__remote *remote;
+    wisp__notice error;
     if (!event || !event->w || code >= 0 || code < INT16_MIN) return WISP_E_ARGUMENT;
     wisp__format(text, sizeof text, format, list);
     remote = wisp__remote_at(&event->w->registry, event->remote.id);
     if (remote) remote->stats.failures++;
-    wisp__note_head(event->w);
-    wisp__notice_add(&event->w->events, WISP__ON_ERROR, event->peer, event->remote, code, "%s: %s",
-                     event->name, text);
-    event->w->events.head[0] = 0;
+    error = wisp__error_of(event->w, event->peer, event->remote, code);
+    wisp__notice_add(&event->w->events, &error, "%s: %s", event->name, text);
     if (!event->request) return WISP_OK;
     value = wisp_string(text);
     return wisp__answer_event(event, code, &value, 1);
@@ -28395,7 +28405,7 @@ wisp_result wisp_update(wisp *w, double now) {
     wisp__advance(w, now);
     received = wisp__receive(w);
     wisp__run_timers(w);
-    if (w->base.quiet_owes) wisp__tell_left_out(w);
+    if (w->base.quiet_owes) wisp__report_left_out(w);
     wisp__dispatch(w);
     wisp__flush_dirty(w);
     if (w->registry.meters) wisp__profiler_tick(w);
