@@ -18936,13 +18936,69 @@ wisp_result wisp_use_budget(wisp *w, const wisp_budget *budget) {
  *   told of, until this end uses it or the last peer that announced it left.
  * ======================================================================== */
 
-/* --- what the profiler counts --- */
+/* --- what is counted --- */
 
-/* A message that came to nothing. Remote and session may be NULL. */
-static void wisp__drop(const wisp__registry *registry, const wisp__remote *remote,
-                       const wisp__session *s, wisp_drop why) {
-    if (!registry->meters) return;
-    wisp__meters_drop(registry->meters, remote ? remote->meter : NULL, s ? s->meter : NULL, why);
+/* Why a message is dropped. */
+typedef enum wisp__dropped {
+    WISP__DROPPED_QUEUE_FULL,
+    WISP__DROPPED_OVER_BUDGET,   /* unreliable, and would wait too long for the budget */
+    WISP__DROPPED_UNKNOWN_THERE, /* the peer does not know the name: when fired, .. */
+    WISP__DROPPED_QUEUED,        /* .. and when it was queued already */
+    WISP__DROPPED_ABANDONED,     /* queued when the session ended */
+    WISP__DROPPED_FILTERED,
+    WISP__DROPPED_STALE,
+    WISP__DROPPED_RATE, WISP__DROPPED_CALL_RATE,
+    WISP__DROPPED_UNHANDLED, WISP__DROPPED_CALL_UNHANDLED,
+    WISP__DROPPED_UNKNOWN, WISP__DROPPED_CALL_UNKNOWN,      /* a name that is not known here */
+    WISP__DROPPED_UNREADABLE, WISP__DROPPED_INVALID,        /* invalid: outside its schema */
+    WISP__DROPPED_FLOOD
+} wisp__dropped;
+
+typedef struct wisp__drop_rule {
+    uint8_t     of_remote, of_peer;    /* places of its counters in their stats; 0: none */
+    uint8_t     meter;                 /* WISP_DROP_.. of the profiler */
+    bool        offends;               /* the peer is to blame */
+    wisp_result code;                  /* of the error event */
+    const char *text;                  /* NULL: there is none */
+} wisp__drop_rule;
+
+/* What a dropped message counts as, in the order of wisp__dropped. */
+#define WISP__R(counter) offsetof(wisp_remote_stats, counter)
+#define WISP__P(counter) offsetof(wisp_peer_stats, counter)
+static const wisp__drop_rule wisp__drop_rules[] = {
+    { 0, WISP__P(messages_refused), WISP_DROP_QUEUE_FULL, false, 0, NULL },
+    { WISP__R(over_budget), WISP__P(over_budget), WISP_DROP_BUDGET, false, 0, NULL },
+    { WISP__R(undeliverable), 0, WISP_DROP_NO_REMOTE, false, 0, NULL },
+    { WISP__R(undeliverable), WISP__P(messages_abandoned), WISP_DROP_NO_REMOTE, false, 0, NULL },
+    { 0, WISP__P(messages_abandoned), WISP_DROP_ABANDONED, false, 0, NULL },
+    { WISP__R(filtered), WISP__P(filtered), WISP_DROP_FILTER, false, 0, NULL },
+    { WISP__R(stale), WISP__P(stale), WISP_DROP_STALE, false, 0, NULL },
+    { WISP__R(rate_limited), WISP__P(rate_limited), WISP_DROP_RATE, false, WISP_E_RATE,
+      "over the rate limit: dropped" },
+    { WISP__R(rate_limited), WISP__P(rate_limited), WISP_DROP_RATE, false, 0, NULL },
+    { WISP__R(unhandled), 0, WISP_DROP_NO_HANDLER, false, WISP_E_NO_HANDLER, "nobody is connected" },
+    { 0, 0, WISP_DROP_NO_HANDLER, false, 0, NULL },
+    { 0, WISP__P(bad_messages), WISP_DROP_NO_REMOTE, true, WISP_E_NO_REMOTE,
+      "a message for a name that is not known here" },
+    { 0, 0, WISP_DROP_NO_REMOTE, false, 0, NULL },
+    { 0, WISP__P(bad_messages), WISP_DROP_UNREADABLE, true, 0, "message cannot be read" },
+    { WISP__R(invalid), WISP__P(bad_messages), WISP_DROP_INVALID, true, 0,
+      "message cannot be read" },
+    { 0, WISP__P(flooded), WISP_DROP_BUDGET, true, WISP_E_FLOOD, "too many messages: dropped" },
+};
+#undef WISP__R
+#undef WISP__P
+
+/* Counts a message that was dropped. Session and remote may be NULL. */
+static void wisp__count_drop(const wisp *w, wisp__session *s, wisp__remote *remote,
+                             wisp__dropped why) {
+    const wisp__drop_rule *rule = &wisp__drop_rules[why];
+    if (remote && rule->of_remote)
+        ++*(uint64_t *)(void *)((char *)&remote->stats + rule->of_remote);
+    if (s && rule->of_peer) ++*(uint64_t *)(void *)((char *)&s->peer.stats + rule->of_peer);
+    if (w->registry.meters)
+        wisp__meters_drop(w->registry.meters, remote ? remote->meter : NULL, s ? s->meter : NULL,
+                          (wisp_drop)rule->meter);
 }
 
 static void wisp__count_sent(const wisp__remote *remote, const wisp__session *s,
@@ -20715,12 +20771,6 @@ static double wisp__urgency(const wisp__registry *registry, const wisp__message 
     return (double)registry->remotes[m->remote]->now.batch_priority + WISP__AGING * m->time;
 }
 
-static void wisp__count_over_budget(wisp *w, wisp__session *s, const wisp__message *m) {
-    s->peer.stats.over_budget++;
-    w->registry.remotes[m->remote]->stats.over_budget++;
-    wisp__drop(&w->registry, w->registry.remotes[m->remote], s, WISP_DROP_BUDGET);
-}
-
 /* The queue whose last message, the least urgent of its name, is not reliable and less urgent than
    `m`; -1: none. */
 static int wisp__least_urgent(const wisp *w, const wisp__session *s, const wisp__message *m) {
@@ -20746,7 +20796,7 @@ static bool wisp__make_place(wisp *w, wisp__session *s, const wisp__message *m) 
         wisp__message *least;
         if (index < 0) return false;
         least = wisp__unqueue(w, s, index, s->peer_remotes[index].last);
-        wisp__count_over_budget(w, s, least);
+        wisp__count_drop(w, s, w->registry.remotes[least->remote], WISP__DROPPED_OVER_BUDGET);
         if (least->baseline >= 0)
             wisp__baseline_outcome(&s->baselines_out, least->baseline, least->value, false);
         wisp__message_release(&w->base, &w->chunks, least);
@@ -20758,21 +20808,22 @@ static wisp_result wisp__enqueue(wisp *w, wisp__session *s, wisp__message *m) {
     wisp__base *base = &w->base;
     wisp__peer_remote *peer_remote =
         wisp__peer_remote_of(base, s, wisp__max_int(m->remote, m->encoding));
+    wisp__remote *remote = w->registry.remotes[m->remote];
     wisp__entry *entry;
     int bytes = wisp__message_weight(m);
     if (!peer_remote) return WISP_E_MEMORY;
     peer_remote = &s->peer_remotes[m->remote];
     if (s->queued >= base->limits.queue_messages ||
         bytes > base->limits.queue_bytes - s->queued_bytes) {
-        if (!s->peer.stats.messages_refused++)
+        if (!s->peer.stats.messages_refused)
             wisp__log(base, WISP_LOG_WARNING, WISP_E_QUEUE_FULL, "send queue is full: send less, "
                       "or raise desc.limits.queue_messages and queue_bytes");
-        wisp__drop(&w->registry, w->registry.remotes[m->remote], s, WISP_DROP_QUEUE_FULL);
+        wisp__count_drop(w, s, remote, WISP__DROPPED_QUEUE_FULL);
         return WISP_E_QUEUE_FULL;
     }
     if (m->delivery != WISP_RELIABLE && wisp__policy_limits(&w->policy) &&
         !wisp__make_place(w, s, m)) {
-        wisp__count_over_budget(w, s, m);
+        wisp__count_drop(w, s, remote, WISP__DROPPED_OVER_BUDGET);
         return WISP_E_BUDGET;
     }
     if (s->active_count == s->active_room &&
@@ -20793,7 +20844,7 @@ static wisp_result wisp__enqueue(wisp *w, wisp__session *s, wisp__message *m) {
     s->queued++;
     s->queued_bytes += bytes;
     if (m->delivery != WISP_RELIABLE) s->loose_bytes += m->size;
-    wisp__count_queued(w->registry.remotes[m->remote], 1);
+    wisp__count_queued(remote, 1);
     wisp__peers_mark(&w->peers, &s->peer);
     return WISP_OK;
 }
@@ -21313,9 +21364,7 @@ static wisp__fit wisp__fill_queued(wisp__packet_writer *f, int index, uint32_t *
         m = wisp__queue_announcement(w, s, m);
     if (!m) return WISP__WAITS;
     if (s->peer_remotes[m->encoding].known == WISP__UNKNOWN && m->type != WISP__REPLY) {
-        remote->stats.undeliverable++;
-        s->peer.stats.messages_abandoned++;
-        wisp__drop(&w->registry, remote, s, WISP_DROP_NO_REMOTE);
+        wisp__count_drop(w, s, remote, WISP__DROPPED_QUEUED);
         wisp__message_release(&w->base, &w->chunks, wisp__dequeue(w, s, index));
         return WISP__FITS;
     }
@@ -21579,9 +21628,8 @@ static void wisp__send_leave(wisp *w, wisp__session *s) {
 static void wisp__session_free(wisp *w, wisp__session *s) {
     wisp__base *base = &w->base;
     while (s->active_count) {
-        wisp__drop(&w->registry, w->registry.remotes[s->active[0]], s, WISP_DROP_ABANDONED);
+        wisp__count_drop(w, s, w->registry.remotes[s->active[0]], WISP__DROPPED_ABANDONED);
         wisp__message_release(base, &w->chunks, wisp__dequeue(w, s, s->active[0]));
-        s->peer.stats.messages_abandoned++;
     }
     wisp__baselines_free(w, &s->baselines_out);
     wisp__baselines_free(w, &s->baselines_in);
@@ -22932,6 +22980,18 @@ static void wisp__offend(wisp *w, wisp__session *s) {
     wisp__end(w, s, WISP_E_FLOOD, "too many errors", true);
 }
 
+/* Drops a message: it is counted, reported, and held against the peer as its rule says. `code`:
+   why it cannot be read, with its text in the registry if there is one; else WISP_OK. */
+static void wisp__drop(wisp *w, wisp__session *s, wisp__remote *remote, wisp__dropped why,
+                       wisp_result code) {
+    const wisp__drop_rule *rule = &wisp__drop_rules[why];
+    wisp__count_drop(w, s, remote, why);
+    if (code)
+        wisp__error(w, s, remote, code, w->registry.text[0] ? w->registry.text : rule->text);
+    else if (rule->text) wisp__error(w, s, remote, rule->code, rule->text);
+    if (rule->offends) wisp__offend(w, s);
+}
+
 static void wisp__remove_session(wisp *w, wisp__session *s) {
     w->events.reserved -= s->notices_left;
     wisp__peers_unlink(&w->peers, &s->peer);
@@ -23585,8 +23645,7 @@ static wisp_result wisp__give(wisp *w, wisp__session *s, wisp__message *m) {
     wisp_result result;
     if (!peer_remote) return WISP_E_MEMORY;
     if (peer_remote->known == WISP__UNKNOWN && m->type != WISP__REPLY) {
-        remote->stats.undeliverable++;
-        wisp__drop(&w->registry, remote, s, WISP_DROP_NO_REMOTE);
+        wisp__drop(w, s, remote, WISP__DROPPED_UNKNOWN_THERE, WISP_OK);
         return WISP_E_NO_REMOTE;
     }
     result = wisp__enqueue(w, s, m);
@@ -23841,12 +23900,6 @@ static wisp_result wisp__fire(wisp *w, wisp__remote *remote, const wisp_to *to, 
 
 /* --- through the chain of middleware --- */
 
-static void wisp__count_filtered(wisp *w, wisp__session *s, wisp__remote *remote) {
-    remote->stats.filtered++;
-    if (s) s->peer.stats.filtered++;
-    wisp__drop(&w->registry, remote, s, WISP_DROP_FILTER);
-}
-
 /* The memory that a message takes while it is held. */
 static int64_t wisp__held_bytes(const wisp__message *m, const wisp_to *to) {
     return (int64_t)wisp__chunk_bytes((size_t)m->chunk_bytes) +
@@ -23934,7 +23987,7 @@ static inline wisp_result wisp__let_out(wisp *w, wisp__remote *remote, wisp__pas
         verdict = passage->kind == WISP_MESSAGE_REPLY ? WISP_E_UNSUPPORTED
                                                       : wisp__stall(w, remote, &event, passage);
     if (verdict == WISP_OK) return WISP_HOLD;
-    wisp__count_filtered(w, wisp__session_of(w, passage->to->peer), remote);
+    wisp__drop(w, wisp__session_of(w, passage->to->peer), remote, WISP__DROPPED_FILTERED, WISP_OK);
     return verdict;
 }
 
@@ -24107,22 +24160,6 @@ static wisp__message *wisp__answer_through(wisp *w, const wisp__session *s, wisp
  * Not here: how messages stand in packets (receive).
  * ======================================================================== */
 
-static void wisp__drop_stale(wisp *w, wisp__session *s, wisp__remote *remote) {
-    remote->stats.stale++;
-    s->peer.stats.stale++;
-    wisp__drop(&w->registry, remote, s, WISP_DROP_STALE);
-}
-
-/* Is one more message of a name within its rate? If not, it is counted. */
-static bool wisp__within_rate(wisp *w, wisp__session *s, wisp__remote *remote,
-                              wisp__peer_remote *peer_remote) {
-    if (wisp__policy_admit(&remote->now, &peer_remote->rate, w->base.time)) return true;
-    remote->stats.rate_limited++;
-    s->peer.stats.rate_limited++;
-    wisp__drop(&w->registry, remote, s, WISP_DROP_RATE);
-    return false;
-}
-
 static void wisp__message_event(wisp *w, wisp__session *s, const wisp__inbound *in,
                                 wisp_event *event) {
     event->result = WISP_OK;
@@ -24213,10 +24250,7 @@ static bool wisp__run_timed(wisp *w, wisp__remote *remote, wisp_event *event) {
 static void wisp__run_event(wisp *w, wisp__session *s, wisp__remote *remote, wisp_event *event) {
     bool any = w->registry.meters ? wisp__run_timed(w, remote, event)
                                   : wisp__events_run(&w->events, remote, event);
-    if (any) return;
-    remote->stats.unhandled++;
-    wisp__drop(&w->registry, remote, s, WISP_DROP_NO_HANDLER);
-    wisp__error(w, s, remote, WISP_E_NO_HANDLER, "nobody is connected");
+    if (!any) wisp__drop(w, s, remote, WISP__DROPPED_UNHANDLED, WISP_OK);
 }
 
 /* Values that a hook has changed, or that were held, as the schema here wants them. What is made of
@@ -24244,7 +24278,7 @@ static void wisp__keep_out(wisp *w, wisp__session *s, wisp__remote *remote, wisp
                            wisp__request *request, const char *unfit) {
     const char *text = verdict == WISP_E_LIMIT ? "more than may be held: dropped"
                                                : "refused by middleware";
-    wisp__count_filtered(w, s, remote);
+    wisp__drop(w, s, remote, WISP__DROPPED_FILTERED, WISP_OK);
     if (verdict == WISP_DROP) {
         if (request && !request->once) wisp__request_forget(&w->calls, s, request);
         return;
@@ -24330,10 +24364,11 @@ static inline bool wisp__conform_inbound(wisp *w, wisp__session *s, wisp__inboun
     return in->readable == WISP_OK;
 }
 
-/* A message that is of no use. The caller of an invoke gets to know why. */
+/* Drops a message that cannot be read. The caller of an invoke is answered why. */
 static void wisp__on_unreadable(wisp *w, wisp__session *s, const wisp__inbound *in,
                                 wisp__request *request) {
     wisp__remote *remote = in->remote ? in->remote : w->registry.remotes[WISP__ON_ERROR];
+    bool invalid = in->readable == WISP_E_INVALID;
     wisp_value text;
     wisp__message *m;
     wisp_result why;
@@ -24342,31 +24377,27 @@ static void wisp__on_unreadable(wisp *w, wisp__session *s, const wisp__inbound *
                  "more work or memory than its bytes pay for");
     wisp__pay(&w->content.credit, WISP__PRICE_ERROR);
     text = wisp_string(w->registry.text);
-    s->peer.stats.bad_messages++;
-    wisp__drop(&w->registry, in->remote, s,
-               in->readable == WISP_E_INVALID ? WISP_DROP_INVALID : WISP_DROP_UNREADABLE);
-    if (in->remote && in->readable == WISP_E_INVALID) in->remote->stats.invalid++;
-    wisp__error(w, s, in->remote, in->readable,
-                w->registry.text[0] ? w->registry.text : "message cannot be read");
-    if (in->kind == WISP__FRAME_INVOKE) {
+    if (in->kind == WISP__FRAME_INVOKE) {      /* before the session may end */
         m = wisp__answer_make(w, remote, in->call, in->readable, &text, w->registry.text[0] != 0,
                               &why);
         if (m) wisp__answer_give(w, s, request, m);
         else wisp__error(w, s, remote, why, "the answer of a call was not made");
     }
-    wisp__offend(w, s);
+    wisp__drop(w, s, in->remote, invalid ? WISP__DROPPED_INVALID : WISP__DROPPED_UNREADABLE,
+               in->readable);
 }
 
 /* A call that is new, and may run. */
 static void wisp__on_new_call(wisp *w, wisp__session *s, wisp__request *request, wisp__inbound *in,
                               wisp__remote *remote, wisp__peer_remote *peer_remote) {
     if (!in->remote) {
-        wisp__drop(&w->registry, NULL, s, WISP_DROP_NO_REMOTE);
+        wisp__drop(w, s, NULL, WISP__DROPPED_CALL_UNKNOWN, WISP_OK);
         wisp__answer_code(w, s, request, in->call, remote, WISP_E_NO_REMOTE);
-    } else if (!wisp__within_rate(w, s, remote, peer_remote)) {
+    } else if (!wisp__policy_admit(&remote->now, &peer_remote->rate, w->base.time)) {
+        wisp__drop(w, s, remote, WISP__DROPPED_CALL_RATE, WISP_OK);
         wisp__answer_code(w, s, request, in->call, remote, WISP_E_RATE);
     } else if (!remote->answer) {
-        wisp__drop(&w->registry, remote, s, WISP_DROP_NO_HANDLER);
+        wisp__drop(w, s, remote, WISP__DROPPED_CALL_UNHANDLED, WISP_OK);
         wisp__answer_code(w, s, request, in->call, remote, WISP_E_NO_HANDLER);
     } else if (!wisp__conform_inbound(w, s, in)) {
         wisp__on_unreadable(w, s, in, request);
@@ -24490,7 +24521,7 @@ static bool wisp__let_reply_in(wisp *w, wisp__session *s, uint32_t call, wisp__r
     verdict = wisp__hooks_run(&w->hooks, remote, event, &passage);
     pending = wisp__call_of(w, call);
     if (verdict == WISP_HOLD) verdict = WISP_E_UNSUPPORTED;
-    if (verdict != WISP_PASS) wisp__count_filtered(w, s, remote);
+    if (verdict != WISP_PASS) wisp__drop(w, s, remote, WISP__DROPPED_FILTERED, WISP_OK);
     if (!pending || pending->done || verdict == WISP_DROP) return false;
     if (verdict == WISP_PASS) return true;
     event->result = verdict;
@@ -24545,13 +24576,13 @@ static bool wisp__admit_event(wisp *w, wisp__session *s, const wisp__inbound *in
     wisp__count_received(w, s, remote, in);
     if (delivery == WISP_SEQUENCED && !in->told) {        /* what is told has an order by key */
         if (number < peer_remote->newest) {
-            wisp__drop_stale(w, s, remote);
+            wisp__drop(w, s, remote, WISP__DROPPED_STALE, WISP_OK);
             return false;
         }
         peer_remote->newest = number;
     }
-    if (wisp__within_rate(w, s, remote, peer_remote)) return true;
-    wisp__error(w, s, remote, WISP_E_RATE, "over the rate limit: dropped");
+    if (wisp__policy_admit(&remote->now, &peer_remote->rate, w->base.time)) return true;
+    wisp__drop(w, s, remote, WISP__DROPPED_RATE, WISP_OK);
     return false;
 }
 
@@ -24602,7 +24633,7 @@ static void wisp__resume_out(wisp *w, wisp__held *held, const wisp_value *values
     if (held->to.mode == WISP__TO_PEER)
         held->to.peer = wisp__peer_handle(wisp__session_of(w, held->to.peer));
     if (result != WISP_PASS) {
-        wisp__count_filtered(w, wisp__session_of(w, held->to.peer), remote);
+        wisp__drop(w, wisp__session_of(w, held->to.peer), remote, WISP__DROPPED_FILTERED, WISP_OK);
         if (result == WISP_DROP) result = invoke ? WISP_E_DROPPED : WISP_OK;
     } else if (invoke) {
         result = wisp__call_through(w, call, remote, &held->passage, values, count);
@@ -24815,14 +24846,6 @@ static void wisp__heard_decode(wisp *w, wisp__inbound *in, const wisp__encoded *
     in->conformed = false;
 }
 
-/* Over the rate of messages: dropped, and not answered. */
-static void wisp__on_flood(wisp *w, wisp__session *s, const wisp__inbound *in) {
-    s->peer.stats.flooded++;
-    wisp__drop(&w->registry, in->remote, s, WISP_DROP_BUDGET);
-    wisp__error(w, s, in->remote, WISP_E_FLOOD, "too many messages: dropped");
-    wisp__offend(w, s);
-}
-
 /* Keeps a value that was told; false: nothing to deliver. in->readable says what failed. */
 static bool wisp__hear(wisp *w, wisp__session *s, wisp__inbound *in, wisp__encoded **kept) {
     bool fresh = false;
@@ -24833,15 +24856,8 @@ static bool wisp__hear(wisp *w, wisp__session *s, wisp__inbound *in, wisp__encod
     w->content.credit.over = false;
     in->readable = wisp__hear_value(w, s, in, &fresh, kept);
     if (in->readable) wisp__heard_lost(w, s, in);
-    if (in->stale) wisp__drop_stale(w, s, in->remote);
+    if (in->stale) wisp__drop(w, s, in->remote, WISP__DROPPED_STALE, WISP_OK);
     return fresh || in->readable;
-}
-
-static void wisp__on_unknown(wisp *w, wisp__session *s) {
-    s->peer.stats.bad_messages++;
-    wisp__drop(&w->registry, NULL, s, WISP_DROP_NO_REMOTE);
-    wisp__error(w, s, NULL, WISP_E_NO_REMOTE, "a message for a name that is not known here");
-    wisp__offend(w, s);
 }
 
 /* Asks budgets and limits, then decodes and dispatches. `kept`: a value that was told, or NULL. */
@@ -24850,13 +24866,13 @@ static void wisp__deliver_admitted(wisp *w, wisp__session *s, wisp__inbound *in,
     if (in->readable) {
         wisp__on_unreadable(w, s, in, NULL);
     } else if (!wisp__policy_count(&w->policy, &s->spending, true, w->base.time)) {
-        wisp__on_flood(w, s, in);
+        wisp__drop(w, s, in->remote, WISP__DROPPED_FLOOD, WISP_OK);
     } else if (in->kind == WISP__FRAME_INVOKE) {
         wisp__on_invoked(w, s, in, delivery);
     } else if (in->kind == WISP__FRAME_REPLY) {
         wisp__on_replied(w, s, in);
     } else if (in->kind == WISP__FRAME_EVENT && !in->remote) {
-        wisp__on_unknown(w, s);
+        wisp__drop(w, s, NULL, WISP__DROPPED_UNKNOWN, WISP_OK);
     } else if (in->kind == WISP__FRAME_EVENT && wisp__admit_event(w, s, in, delivery, number)) {
         if (kept) wisp__heard_decode(w, in, kept);
         if (wisp__conform_inbound(w, s, in)) wisp__on_event(w, s, in);
