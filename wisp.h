@@ -18745,7 +18745,8 @@ static void wisp__policy_set(wisp__policy *policy, const wisp_budget *budget) {
 /* Notes a warning of a budget. It is given once, until the budget was half full `before` a use. */
 static void wisp__policy_warn(wisp__warnings *warnings, int way, double before, double level,
                               double burst) {
-    int state = level <= 0 ? WISP__OVER : level < burst / 4 ? WISP__NEAR : 0, mask = ~(3 << 2 * way);
+    int state = level <= 0 ? WISP__OVER : level < burst / 4 ? WISP__NEAR : 0;
+    int mask = ~(3 << 2 * way);
     int given = before > burst / 2 ? 0 : (warnings->given >> 2 * way) & 3;
     if (state > given) {
         warnings->news = (uint8_t)((warnings->news & mask) | state << 2 * way);
@@ -18976,7 +18977,8 @@ static const wisp__drop_rule wisp__drop_rules[] = {
     { WISP__R(rate_limited), WISP__P(rate_limited), WISP_DROP_RATE, false, WISP_E_RATE,
       "over the rate limit: dropped" },
     { WISP__R(rate_limited), WISP__P(rate_limited), WISP_DROP_RATE, false, 0, NULL },
-    { WISP__R(unhandled), 0, WISP_DROP_NO_HANDLER, false, WISP_E_NO_HANDLER, "nobody is connected" },
+    { WISP__R(unhandled), 0, WISP_DROP_NO_HANDLER, false, WISP_E_NO_HANDLER,
+      "nobody is connected" },
     { 0, 0, WISP_DROP_NO_HANDLER, false, 0, NULL },
     { 0, WISP__P(bad_messages), WISP_DROP_NO_REMOTE, true, WISP_E_NO_REMOTE,
       "a message for a name that is not known here" },
@@ -22864,7 +22866,8 @@ void wisp_cancel(wisp *w, wisp_call handle) {
  *   it, so no pointer dangles while a packet is read.
  * ======================================================================== */
 
-/* Dispatches warnings of budgets: of a peer, between WISP_JOINED and WISP_LEFT, or (NULL) of all. */
+/* Dispatches warnings of budgets: of a peer, after WISP_JOINED and before WISP_LEFT, or (NULL) of
+   all. */
 static void wisp__report_budget(wisp *w, wisp__session *s) {
     uint8_t *news = s ? &s->spending->warnings.news : &w->policy.warnings.news;
     if (s && s->peer.state != WISP__JOINED) return;
