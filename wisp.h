@@ -2480,22 +2480,22 @@ static inline wisp_call wisp__invoke(wisp *w, wisp_target remote, wisp_peer to,
 
 /* --- base --- */
 
-/* Of equal lines or events 8 are told at once, and one a second after that. */
-enum { WISP__QUIET_KINDS = 8, WISP__QUIET_BURST = 8 };
+/* Of equal log lines or error events 8 pass at once, and one a second after that. */
+enum { WISP__THROTTLE_KINDS = 8, WISP__THROTTLE_BURST = 8 };
 
-/* Lines or events that are equal but for their words. */
-typedef struct wisp__quiet_kind {
-    uint64_t key;              /* a format of the log; a remote of events */
-    double   full;             /* time from which as many as ever may be told at once */
-    uint32_t left_out;         /* since the last that was told */
+/* Lines or events that are equal but for the values in their text. */
+typedef struct wisp__throttle_kind {
+    uint64_t key;              /* the format of a line; peer and remote of an event */
+    double   full;             /* time from which a whole burst may pass again */
+    uint32_t left_out;         /* since the last one that passed */
     int16_t  code;
     uint8_t  level;            /* of the log */
-} wisp__quiet_kind;
+} wisp__throttle_kind;
 
-/* The kinds that were told lately. The last place counts all that find no other. */
-typedef struct wisp__quiet {
-    wisp__quiet_kind kinds[WISP__QUIET_KINDS];
-} wisp__quiet;
+/* The kinds of late. The last place counts all that find no other. */
+typedef struct wisp__throttle {
+    wisp__throttle_kind kinds[WISP__THROTTLE_KINDS];
+} wisp__throttle;
 
 typedef struct wisp__base {
     wisp_allocator   memory;
@@ -2508,8 +2508,8 @@ typedef struct wisp__base {
     double           timeout;  /* seconds of silence that end a session */
     int              mtu;
     bool             reliable; /* the link needs no acks */
-    wisp__quiet      quiet;    /* of the log */
-    bool             quiet_owes;      /* something was left out that no line has told yet */
+    wisp__throttle   throttle; /* of the log */
+    bool             left_out; /* lines or events were left out, and no line says so yet */
 } wisp__base;
 
 /* What a number was rounded from: just this, or something of a larger or smaller magnitude. */
@@ -2754,7 +2754,7 @@ typedef struct wisp__names {
 /* The fields of a received struct as values, each made when it is first asked for. */
 typedef struct wisp__fields {
     wisp__supply supply;         /* where their memory comes from */
-    wisp__bump   bump;           /* the supply's, for a struct that was decoded without an endpoint */
+    wisp__bump   bump;           /* the supply's, when no endpoint has decoded it */
     wisp_value  *values;         /* one for each field, and whether it is made */
     bool        *made;
 } wisp__fields;
@@ -3600,7 +3600,7 @@ typedef struct wisp__notice {
 } wisp__notice;
 
 /* Errors that one packet may raise; tables of those that were told. */
-enum { WISP__PACKET_ERRORS = 8, WISP__QUIET_SETS = 16 };
+enum { WISP__PACKET_ERRORS = 8, WISP__THROTTLES = 16 };
 
 typedef struct wisp__events {
     wisp__base     *base;
@@ -3615,7 +3615,7 @@ typedef struct wisp__events {
     wisp_sink       sink;
     wisp__connection *matches;     /* to many names, in order */
     void           *landing;       /* where wisp_raise leaves to: a jmp_buf */
-    wisp__quiet     quiet[WISP__QUIET_SETS];      /* of errors, by peer */
+    wisp__throttle  throttles[WISP__THROTTLES];    /* of errors, by peer */
     bool            of_packet;     /* a packet is read: it has raised so many errors */
     int             packet_errors;
 } wisp__events;
@@ -3914,70 +3914,108 @@ static int wisp__max_int(int a, int b) { return a > b ? a : b; }
 static double wisp__min(double a, double b) { return a < b ? a : b; }
 static double wisp__max(double a, double b) { return a > b ? a : b; }
 
+/* An array that grows: `items` is where the pointer to its items is. */
+typedef struct wisp__array {
+    void  *items;
+    int   *room;
+    size_t each;              /* bytes of an item */
+} wisp__array;
+
+static inline wisp__array wisp__array_of(void *items, int *room, size_t each) {
+    wisp__array array = { items, room, each };
+    return array;
+}
+
+#define WISP__ARRAY(items, room) wisp__array_of(&(items), &(room), sizeof *(items))
+
+static void *wisp__array_items(wisp__array a) {
+    void *items;
+    memcpy(&items, a.items, sizeof items);
+    return items;
+}
+
+static void wisp__array_replace(wisp__base *base, wisp__array a, void *items, int room) {
+    wisp__free(base, wisp__array_items(a), (size_t)*a.room * a.each);
+    memcpy(a.items, &items, sizeof items);
+    *a.room = room;
+}
+
 /* Makes room for `need` items in an array, which doubles when it is not new, up to `limit`; new
    items are zero. On failure the array is as it was. */
-static wisp_result wisp__grow(wisp__base *base, void **items, int *room, int need, int limit,
-                              size_t item_bytes) {
-    int grown = need;
+static wisp_result wisp__grow(wisp__base *base, wisp__array a, int need, int limit) {
+    int room = *a.room, grown = need;
     void *larger;
-    if (need <= *room) return WISP_OK;
+    if (need <= room) return WISP_OK;
     if (need > limit) return WISP_E_LIMIT;
-    if (*room) grown = *room <= limit / 2 ? wisp__max_int(need, *room * 2) : limit;
+    if (room) grown = room <= limit / 2 ? wisp__max_int(need, room * 2) : limit;
     if (grown <= limit - 3) grown = (grown + 3) / 4 * 4;
-    larger = wisp__alloc_items(base, grown, item_bytes);
+    larger = wisp__alloc_items(base, grown, a.each);
     if (!larger) return WISP_E_MEMORY;
-    if (*items) memcpy(larger, *items, (size_t)*room * item_bytes);
-    wisp__free(base, *items, (size_t)*room * item_bytes);
-    *items = larger;
-    *room = grown;
+    if (room) memcpy(larger, wisp__array_items(a), (size_t)room * a.each);
+    wisp__array_replace(base, a, larger, grown);
+    return WISP_OK;
+}
+
+/* Doubles a ring, whose items `first` .. `next` - 1 stand at (index & (room - 1)). */
+static wisp_result wisp__grow_ring(wisp__base *base, wisp__array a, uint32_t first, uint32_t next,
+                                   int limit) {
+    int room = *a.room, grown = room ? room * 2 : wisp__min_int(limit, 16);
+    const char *from = (const char *)wisp__array_items(a);
+    char *larger;
+    if (grown > limit) return WISP_E_LIMIT;
+    larger = (char *)wisp__alloc_items(base, grown, a.each);
+    if (!larger) return WISP_E_MEMORY;
+    for (uint32_t i = first; room && i != next; i++)
+        memcpy(larger + (i & (uint32_t)(grown - 1)) * a.each,
+               from + (i & (uint32_t)(room - 1)) * a.each, a.each);
+    wisp__array_replace(base, a, larger, grown);
     return WISP_OK;
 }
 
 /* Where a kind is counted: its own place, a free one, or the last. */
-static wisp__quiet_kind *wisp__quiet_place(wisp__quiet *quiet, uint64_t key, wisp_result code,
-                                           double now) {
-    wisp__quiet_kind *place = NULL;
-    for (int i = 0; i < WISP__QUIET_KINDS - 1; i++) {
-        wisp__quiet_kind *kind = &quiet->kinds[i];
+static wisp__throttle_kind *wisp__throttle_place(wisp__throttle *throttle, uint64_t key,
+                                                 wisp_result code, double now) {
+    wisp__throttle_kind *place = NULL;
+    for (int i = 0; i < WISP__THROTTLE_KINDS - 1; i++) {
+        wisp__throttle_kind *kind = &throttle->kinds[i];
         if (kind->full > 0 && kind->key == key && kind->code == code) return kind;
         if (!place && kind->full <= now && !kind->left_out) place = kind;
     }
-    if (!place) return &quiet->kinds[WISP__QUIET_KINDS - 1];
+    if (!place) return &throttle->kinds[WISP__THROTTLE_KINDS - 1];
     memset(place, 0, sizeof *place);
     place->key = key;
     place->code = (int16_t)code;
     return place;
 }
 
-static bool wisp__quiet_may(const wisp__quiet_kind *kind, double now) {
-    return kind->full < now + (double)WISP__QUIET_BURST - 0.999;     /* 1, but for rounding */
+static bool wisp__throttle_allows(const wisp__throttle_kind *kind, double now) {
+    return kind->full < now + (double)WISP__THROTTLE_BURST - 0.999;  /* 1, but for rounding */
 }
 
-/* Counts one that is told; returns how many were left out before it. */
-static uint32_t wisp__quiet_told(wisp__quiet_kind *kind, double now) {
+/* Counts one that passes; returns how many were left out before it. */
+static uint32_t wisp__throttle_take(wisp__throttle_kind *kind, double now) {
     uint32_t left_out = kind->left_out;
     kind->full = wisp__max(kind->full, now) + 1;
     kind->left_out = 0;
     return left_out;
 }
 
-/* May one be told? Then *left_out says how many were left out before it. `never`: it may not, and
-   it uses up what the next second would let through. */
-static bool wisp__quiet_let(wisp__base *base, wisp__quiet *quiet, uint64_t key, wisp_result code,
-                            bool never, uint32_t *left_out) {
-    wisp__quiet_kind *kind = wisp__quiet_place(quiet, key, code, base->time);
-    if (!never && wisp__quiet_may(kind, base->time)) {
-        *left_out = wisp__quiet_told(kind, base->time);
+/* May one pass? Then *left_out says how many were left out before it. `never`: it may not, and it
+   uses up what the next second would let through. */
+static bool wisp__throttle_pass(wisp__base *base, wisp__throttle_kind *kind, bool never,
+                                uint32_t *left_out) {
+    if (!never && wisp__throttle_allows(kind, base->time)) {
+        *left_out = wisp__throttle_take(kind, base->time);
         return true;
     }
-    kind->full = wisp__max(kind->full, base->time + (double)(WISP__QUIET_BURST - (never ? 0 : 1)));
+    kind->full = wisp__max(kind->full, base->time + WISP__THROTTLE_BURST - (never ? 0 : 1));
     kind->left_out++;
-    base->quiet_owes = true;
+    base->left_out = true;
     return false;
 }
 
 /* Appends to a text how many like it were left out; a long text is cut for it. */
-static void wisp__quiet_count(char *text, size_t room, uint32_t left_out) {
+static void wisp__throttle_note(char *text, size_t room, uint32_t left_out) {
     char more[40];
     size_t length = strlen(text), need;
     if (!left_out) return;
@@ -3995,54 +4033,53 @@ static void wisp__log_line(const wisp__base *base, int level, wisp_result code, 
 WISP__PRINTF(4, 5)
 static void wisp__log(wisp__base *base, int level, wisp_result code, const char *format, ...) {
     char text[256];
-    uint64_t key = (uint64_t)(uintptr_t)format;
+    wisp__throttle_kind *kind;
     uint32_t left_out;
     va_list list;
     if (!base->log) return;
-    if (!wisp__quiet_let(base, &base->quiet, key, code, false, &left_out)) {
-        wisp__quiet_place(&base->quiet, key, code, base->time)->level = (uint8_t)level;
+    kind = wisp__throttle_place(&base->throttle, (uint64_t)(uintptr_t)format, code, base->time);
+    if (!wisp__throttle_pass(base, kind, false, &left_out)) {
+        kind->level = (uint8_t)level;
         return;
     }
     va_start(list, format);
     vsnprintf(text, sizeof text, format, list);
     va_end(list);
-    wisp__quiet_count(text, sizeof text, left_out);
+    wisp__throttle_note(text, sizeof text, left_out);
     wisp__log_line(base, level, code, text);
 }
 
-/* The next kind that has left something out and may tell so now, with the number; NULL: none, or
-   (*owes) not yet. */
-static wisp__quiet_kind *wisp__quiet_due(wisp__quiet *quiet, double now, uint32_t *left_out,
-                                         bool *owes) {
-    for (int i = 0; i < WISP__QUIET_KINDS; i++) {
-        wisp__quiet_kind *kind = &quiet->kinds[i];
+/* The next kind that has left something out and may say so now, with the number; NULL: there is
+   none, or (*later) none yet. */
+static wisp__throttle_kind *wisp__throttle_due(wisp__throttle *throttle, double now,
+                                               uint32_t *left_out, bool *later) {
+    for (int i = 0; i < WISP__THROTTLE_KINDS; i++) {
+        wisp__throttle_kind *kind = &throttle->kinds[i];
         if (!kind->left_out) continue;
-        if (wisp__quiet_may(kind, now)) {
-            *left_out = wisp__quiet_told(kind, now);
+        if (wisp__throttle_allows(kind, now)) {
+            *left_out = wisp__throttle_take(kind, now);
             return kind;
         }
-        *owes = true;
+        *later = true;
     }
     return NULL;
 }
 
 /* The last place counts kinds of many codes. */
-static wisp_result wisp__quiet_code(const wisp__quiet_kind *kind) {
-    if (kind->code) return kind->code;
-    return WISP_E_FLOOD;
+static wisp_result wisp__throttle_code(const wisp__throttle_kind *kind) {
+    return kind->code ? (wisp_result)kind->code : (wisp_result)WISP_E_FLOOD;
 }
 
-/* Tells what the log has left out, each kind when it may be told again. */
+/* Logs how many lines of each kind were left out, as soon as one may pass again. */
 static void wisp__log_left_out(wisp__base *base) {
     uint32_t left_out;
-    wisp__quiet *quiet = &base->quiet;
-    wisp__quiet_kind *kind;
-    while ((kind = wisp__quiet_due(quiet, base->time, &left_out, &base->quiet_owes)) != NULL) {
+    wisp__throttle_kind *kind;
+    while ((kind = wisp__throttle_due(&base->throttle, base->time, &left_out, &base->left_out))) {
         char text[256];
         const char *format = (const char *)(uintptr_t)kind->key;
         snprintf(text, sizeof text, "%lu lines were left out: %s", (unsigned long)left_out,
                  format ? format : "of many kinds");
-        wisp__log_line(base, kind->level, wisp__quiet_code(kind), text);
+        wisp__log_line(base, kind->level, wisp__throttle_code(kind), text);
     }
 }
 
@@ -4517,8 +4554,7 @@ static wisp_result wisp__pool_extend(wisp__base *base, wisp__pool *pool) {
     int count = wisp__min_int(pool->block_items, pool->limit - pool->made);
     wisp_result result;
     if (count <= 0) return WISP_E_LIMIT;
-    result = wisp__grow(base, (void **)&pool->blocks, &pool->block_room, blocks + 1, 1 << 24,
-                        sizeof *pool->blocks);
+    result = wisp__grow(base, WISP__ARRAY(pool->blocks, pool->block_room), blocks + 1, 1 << 24);
     if (result) return result;
     pool->blocks[blocks] = wisp__alloc_items(base, pool->block_items, pool->item_bytes);
     if (!pool->blocks[blocks]) return WISP_E_MEMORY;
@@ -4610,8 +4646,7 @@ static void wisp__timers_down(wisp__timers *timers, wisp__timer *timer) {
 
 /* Room for one more timer: asked for when its owner is made, so that setting cannot fail. */
 static wisp_result wisp__timers_reserve(wisp__base *base, wisp__timers *timers) {
-    return wisp__grow(base, (void **)&timers->heap, &timers->room, timers->owners + 1, 1 << 26,
-                      sizeof *timers->heap);
+    return wisp__grow(base, WISP__ARRAY(timers->heap, timers->room), timers->owners + 1, 1 << 26);
 }
 
 static void wisp__timers_set(wisp__timers *timers, wisp__timer *timer, double at) {
@@ -8590,7 +8625,8 @@ static void wisp__pack_value(wisp__packer *p, const wisp_value *value, wisp__par
 static bool wisp__packer_grow(wisp__packer *p, wisp__writer *writer, int *room, int64_t need) {
     void *buffer = writer->bytes;
     if (need > 1 << 30) p->result = WISP_E_TOO_BIG;
-    else p->result = wisp__grow(p->base, &buffer, room, wisp__max_int((int)need, 256), 1 << 30, 1);
+    else p->result = wisp__grow(p->base, wisp__array_of(&buffer, room, 1),
+                                wisp__max_int((int)need, 256), 1 << 30);
     writer->bytes = (uint8_t *)buffer;
     writer->end = (int64_t)(*room - WISP__SLACK) * 8;
     return p->result == WISP_OK;
@@ -17274,23 +17310,6 @@ static wisp__sent *wisp__flow_find(const wisp__flow *flow, uint64_t number) {
     return sent->number == number && sent->bytes ? sent : NULL;
 }
 
-/* Doubles a ring whose entries stand at (index & (room - 1)). */
-static wisp_result wisp__ring_grow(wisp__base *base, void **ring, int *room, int limit,
-                                   size_t item_bytes, uint32_t first, uint32_t next) {
-    int grown = *room ? *room * 2 : wisp__min_int(limit, 16);
-    char *larger;
-    if (grown > limit) return WISP_E_LIMIT;
-    larger = (char *)wisp__alloc_items(base, grown, item_bytes);
-    if (!larger) return WISP_E_MEMORY;
-    for (uint32_t i = first; *room && i != next; i++)
-        memcpy(larger + (i & (uint32_t)(grown - 1)) * item_bytes,
-               (char *)*ring + (i & (uint32_t)(*room - 1)) * item_bytes, item_bytes);
-    wisp__free(base, *ring, (size_t)*room * item_bytes);
-    *ring = larger;
-    *room = grown;
-    return WISP_OK;
-}
-
 /* Room to track one more packet. */
 static bool wisp__flow_reserve(wisp__base *base, wisp__flow *flow) {
     if (flow->in_flight == 0) {
@@ -17299,9 +17318,8 @@ static bool wisp__flow_reserve(wisp__base *base, wisp__flow *flow) {
     }
     /* Packets with nothing but acks are not kept, but they have numbers: there may be many. */
     while (flow->next - flow->oldest >= (uint64_t)flow->sent_room)
-        if (wisp__ring_grow(base, (void **)&flow->sent, &flow->sent_room,
-                            base->limits.window_packets, sizeof *flow->sent,
-                            (uint32_t)flow->oldest, (uint32_t)flow->next) != WISP_OK)
+        if (wisp__grow_ring(base, WISP__ARRAY(flow->sent, flow->sent_room), (uint32_t)flow->oldest,
+                            (uint32_t)flow->next, base->limits.window_packets) != WISP_OK)
             return false;
     return true;
 }
@@ -17309,8 +17327,8 @@ static bool wisp__flow_reserve(wisp__base *base, wisp__flow *flow) {
 /* Room to note `count` (at most 16) more things that a packet carries. */
 static bool wisp__flow_reserve_refs(wisp__base *base, wisp__flow *flow, uint32_t count) {
     if (flow->ref_next - flow->ref_first + count <= (uint32_t)flow->ref_room) return true;
-    return wisp__ring_grow(base, (void **)&flow->refs, &flow->ref_room, 1 << 20,
-                           sizeof *flow->refs, flow->ref_first, flow->ref_next) == WISP_OK;
+    return wisp__grow_ring(base, WISP__ARRAY(flow->refs, flow->ref_room), flow->ref_first,
+                           flow->ref_next, 1 << 20) == WISP_OK;
 }
 
 /* Notes what the packet being filled carries; runs of one kind become one entry. The caller has
@@ -17654,9 +17672,8 @@ static wisp__item *wisp__channel_item(const wisp__channel_out *out, uint32_t seq
 /* Takes the next sequence number for an item; the message gains a reference. */
 static wisp_result wisp__channel_push(wisp__base *base, wisp__channel_out *out, wisp__item item) {
     if (out->next - out->base == (uint32_t)out->room) {
-        wisp_result result = wisp__ring_grow(base, (void **)&out->items, &out->room,
-                                             base->limits.window_items, sizeof item, out->base,
-                                             out->next);
+        wisp_result result = wisp__grow_ring(base, WISP__ARRAY(out->items, out->room), out->base,
+                                             out->next, base->limits.window_items);
         if (result) return result;
     }
     item.state = WISP__ITEM_FLYING;
@@ -17723,9 +17740,9 @@ static wisp__turn wisp__channel_turn(wisp__base *base, const wisp__channel_in *i
 static wisp_result wisp__channel_hold(wisp__base *base, wisp__channel_in *in, uint32_t sequence,
                                       wisp__buffered *held) {
     while (sequence - in->next >= (uint32_t)in->room) {
-        wisp_result result = wisp__ring_grow(base, (void **)&in->held, &in->room,
-                                             base->limits.window_items, sizeof *in->held, in->next,
-                                             in->next + (uint32_t)in->room);
+        wisp_result result = wisp__grow_ring(base, WISP__ARRAY(in->held, in->room), in->next,
+                                             in->next + (uint32_t)in->room,
+                                             base->limits.window_items);
         if (result) return result;
     }
     in->held[sequence & (uint32_t)(in->room - 1)] = held;
@@ -17753,8 +17770,8 @@ static wisp_result wisp__channel_assemble(wisp__base *base, wisp__channel_in *in
     if (first == in->assembling) return WISP_E_PROTOCOL;
     if (first) in->whole_bytes = 0;
     if (bytes > most - in->whole_bytes) return WISP_E_LIMIT;
-    result = wisp__grow(base, (void **)&in->whole, &in->whole_room,
-                        in->whole_bytes + bytes + WISP__SLACK, most + WISP__SLACK, 1);
+    result = wisp__grow(base, WISP__ARRAY(in->whole, in->whole_room),
+                        in->whole_bytes + bytes + WISP__SLACK, most + WISP__SLACK);
     if (result) return result;
     wisp__get_bits(from, in->whole + in->whole_bytes, (int64_t)bytes * 8);
     in->whole_bytes += bytes;
@@ -18292,8 +18309,8 @@ static wisp__baseline *wisp__baseline_reuse(wisp *w, wisp__baselines *all, int n
 static wisp__baseline *wisp__baseline_new(wisp *w, wisp__baselines *all, int number, uint64_t key,
                                           int room) {
     wisp__baseline *baseline = NULL;
-    all->why = wisp__grow(&w->base, (void **)&all->places, &all->room, all->count + 1,
-                          w->base.limits.keys, sizeof *all->places);
+    all->why = wisp__grow(&w->base, WISP__ARRAY(all->places, all->room), all->count + 1,
+                          w->base.limits.keys);
     if (all->why) return NULL;
     all->salt = (uint32_t)w->base.salt;
     if (!all->buckets)
@@ -19233,9 +19250,8 @@ static const char *wisp__encoding_unasked(const wisp__remote *remote, const wisp
 static wisp__remote *wisp__registry_alias(wisp__registry *registry, wisp__remote *remote,
                                           wisp_result *why) {
     wisp__remote *alias;
-    *why = wisp__grow(registry->base, (void **)&registry->remotes, &registry->room,
-                      registry->count + 1, registry->base->limits.remotes + WISP__RESERVED,
-                      sizeof *registry->remotes);
+    *why = wisp__grow(registry->base, WISP__ARRAY(registry->remotes, registry->room),
+                      registry->count + 1, registry->base->limits.remotes + WISP__RESERVED);
     if (*why) return NULL;
     alias = (wisp__remote *)wisp__alloc(registry->base, sizeof *alias);
     *why = alias ? WISP_OK : WISP_E_MEMORY;
@@ -19348,9 +19364,8 @@ static wisp__remote *wisp__registry_add_slowly(wisp__registry *registry, const c
     if (registry->count >= WISP__RESERVED && strncmp(name, "wisp:", 5) == 0) return NULL;
     *why = wisp__registry_widen(registry);
     if (*why) return NULL;
-    *why = wisp__grow(registry->base, (void **)&registry->remotes, &registry->room,
-                      registry->count + 1, registry->base->limits.remotes + WISP__RESERVED,
-                      sizeof *registry->remotes);
+    *why = wisp__grow(registry->base, WISP__ARRAY(registry->remotes, registry->room),
+                      registry->count + 1, registry->base->limits.remotes + WISP__RESERVED);
     if (*why == WISP_E_LIMIT)
         wisp__log(registry->base, WISP_LOG_ERROR, *why,
                   "no room for the name '%s': raise desc.limits.remotes", name);
@@ -19522,8 +19537,8 @@ static void wisp__registry_free(wisp__registry *registry) {
 static inline wisp__peer_remote *wisp__peer_remote_of(wisp__base *base, wisp__session *session,
                                                       int index) {
     if (index >= session->peer_remote_room &&
-        wisp__grow(base, (void **)&session->peer_remotes, &session->peer_remote_room, index + 1,
-                   base->limits.remotes + WISP__RESERVED, sizeof *session->peer_remotes))
+        wisp__grow(base, WISP__ARRAY(session->peer_remotes, session->peer_remote_room), index + 1,
+                   base->limits.remotes + WISP__RESERVED))
         return NULL;
     return &session->peer_remotes[index];
 }
@@ -19536,8 +19551,8 @@ static void wisp__control_add(wisp__base *base, wisp__session *session, int kind
         c->count++;
         return;
     }
-    if (wisp__grow(base, (void **)&session->controls, &session->control_room,
-                   session->control_count + 1, 2 * base->limits.remotes, sizeof(wisp__control))) {
+    if (wisp__grow(base, WISP__ARRAY(session->controls, session->control_room),
+                   session->control_count + 1, 2 * base->limits.remotes)) {
         session->controls_dropped = true;
         return;
     }
@@ -20623,8 +20638,8 @@ static wisp_result wisp__group_join(wisp__group_set *groups, wisp__group *group,
     wisp__member **place = wisp__member_place(s, group), *member;
     wisp_result result;
     if (*place) return WISP_OK;
-    result = wisp__grow(groups->base, (void **)&group->members, &group->room, group->count + 1,
-                        1 << 20, sizeof *group->members);
+    result = wisp__grow(groups->base, WISP__ARRAY(group->members, group->room), group->count + 1,
+                        1 << 20);
     if (result) return result;
     member = (wisp__member *)wisp__chunk_take(groups->base, groups->chunks, sizeof *member);
     if (!member) return WISP_E_MEMORY;
@@ -20829,8 +20844,7 @@ static wisp_result wisp__enqueue(wisp *w, wisp__session *s, wisp__message *m) {
         return WISP_E_BUDGET;
     }
     if (s->active_count == s->active_room &&
-        wisp__grow(base, (void **)&s->active, &s->active_room, s->active_count + 1, 1 << 15,
-                   sizeof *s->active))
+        wisp__grow(base, WISP__ARRAY(s->active, s->active_room), s->active_count + 1, 1 << 15))
         return WISP_E_MEMORY;
     entry = (wisp__entry *)wisp__chunk_take(base, &w->chunks, sizeof *entry);
     if (!entry) return WISP_E_MEMORY;
@@ -21667,9 +21681,8 @@ static void wisp__session_free(wisp *w, wisp__session *s) {
 
 /* Room for `count` more, beside what is reserved. */
 static wisp_result wisp__notices_reserve(wisp__events *events, int count) {
-    return wisp__grow(events->base, (void **)&events->notices, &events->notice_room,
-                      events->notice_count + events->reserved + count, 1 << 24,
-                      sizeof *events->notices);
+    return wisp__grow(events->base, WISP__ARRAY(events->notices, events->notice_room),
+                      events->notice_count + events->reserved + count, 1 << 24);
 }
 
 /* Runs one handler; wisp_raise ends it. */
@@ -21710,10 +21723,11 @@ static void wisp__report(wisp__events *events, const wisp__notice *error) {
 static bool wisp__error_let(wisp__events *events, const wisp__notice *error, uint32_t *left_out) {
     wisp__base *base = events->base;
     bool over = events->of_packet && events->packet_errors >= WISP__PACKET_ERRORS;
-    wisp__quiet *quiet = &events->quiet[error->peer.id % WISP__QUIET_SETS];
+    wisp__throttle *throttle = &events->throttles[error->peer.id % WISP__THROTTLES];
     uint64_t key = (uint64_t)error->peer.id << 32 | error->remote.id;
+    wisp__throttle_kind *kind = wisp__throttle_place(throttle, key, error->result, base->time);
     base->stats.errors++;
-    if (wisp__quiet_let(base, quiet, key, error->result, over, left_out)) {
+    if (wisp__throttle_pass(base, kind, over, left_out)) {
         events->packet_errors++;
         return true;
     }
@@ -21768,22 +21782,22 @@ static void wisp__notice_add(wisp__events *events, wisp__notice *notice, const c
     vsnprintf(text, sizeof notice->text, format, list);
     va_end(list);
     wisp__text_clean(text, sizeof notice->text, text, strlen(text));
-    wisp__quiet_count(text, sizeof notice->text, left_out);
+    wisp__throttle_note(text, sizeof notice->text, left_out);
     wisp__notice_put(events, notice);
 }
 
 /* Reports how many errors were left out, each kind when it may be dispatched again. */
-static void wisp__errors_left_out(wisp__events *events, wisp__quiet *quiet) {
+static void wisp__errors_left_out(wisp__events *events, wisp__throttle *throttle) {
     uint32_t left_out;
     wisp__base *base = events->base;
-    wisp__quiet_kind *kind;
-    while ((kind = wisp__quiet_due(quiet, base->time, &left_out, &base->quiet_owes)) != NULL) {
+    wisp__throttle_kind *kind;
+    while ((kind = wisp__throttle_due(throttle, base->time, &left_out, &base->left_out))) {
         wisp_peer peer;
         wisp_remote remote;
         wisp__notice notice;
         peer.id = (uint32_t)(kind->key >> 32);
         remote.id = (uint32_t)kind->key;
-        notice = wisp__notice_of(WISP__ON_ERROR, peer, remote, wisp__quiet_code(kind));
+        notice = wisp__notice_of(WISP__ON_ERROR, peer, remote, wisp__throttle_code(kind));
         snprintf(notice.text, sizeof notice.text, "%lu errors were left out: %s",
                  (unsigned long)left_out,
                  kind->code ? wisp_result_text(kind->code) : "of many kinds");
@@ -22023,10 +22037,10 @@ static void wisp__error(wisp *w, wisp__session *s, wisp__remote *remote, wisp_re
 
 /* Reports what the log and the error events have left out. */
 static void wisp__report_left_out(wisp *w) {
-    w->base.quiet_owes = false;
+    w->base.left_out = false;
     wisp__log_left_out(&w->base);
-    for (int i = 0; i < WISP__QUIET_SETS; i++)
-        wisp__errors_left_out(&w->events, &w->events.quiet[i]);
+    for (int i = 0; i < WISP__THROTTLES; i++)
+        wisp__errors_left_out(&w->events, &w->events.throttles[i]);
 }
 
 /* Dispatches WISP_JOINED or WISP_LEFT; their room was reserved when the session was added. */
@@ -25250,8 +25264,8 @@ static void wisp__learn(wisp__reading *r, const wisp__announcement *l) {
     wisp_result room = WISP_E_LIMIT, why = WISP_OK;
     wisp__encoding *encoding = NULL;
     if (remote && remote->index >= WISP__RESERVED)
-        room = wisp__grow(&w->base, (void **)&s->theirs, &s->their_room, l->number + 1,
-                          w->base.limits.remotes, sizeof *s->theirs);
+        room = wisp__grow(&w->base, WISP__ARRAY(s->theirs, s->their_room), l->number + 1,
+                          w->base.limits.remotes);
     if (room == WISP_OK && s->theirs[l->number].remote) {
         if (s->theirs[l->number].remote != remote->index + 1)
             wisp__break(r, "a number that was announced for another name");
@@ -28424,7 +28438,7 @@ wisp_result wisp_update(wisp *w, double now) {
     wisp__advance(w, now);
     received = wisp__receive(w);
     wisp__run_timers(w);
-    if (w->base.quiet_owes) wisp__report_left_out(w);
+    if (w->base.left_out) wisp__report_left_out(w);
     wisp__dispatch(w);
     wisp__flush_dirty(w);
     if (w->registry.meters) wisp__profiler_tick(w);

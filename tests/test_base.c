@@ -123,7 +123,8 @@ TEST(the_allocator_is_never_asked_for_what_is_too_large) {
     CHECK(wisp__alloc(&base, (size_t)INT32_MAX + 1) == NULL);
     CHECK(wisp__alloc(&base, SIZE_MAX) == NULL);
     CHECK(wisp__alloc_items(&base, 536870913, 8) == NULL);
-    CHECK_EQ_INT(wisp__grow(&base, &items, &room, 1 << 26, 1 << 26, 64), WISP_E_MEMORY);
+    CHECK_EQ_INT(wisp__grow(&base, wisp__array_of(&items, &room, 64), 1 << 26, 1 << 26),
+                 WISP_E_MEMORY);
     CHECK(items == NULL && room == 0);
     CHECK_EQ_INT(memory.calls, 0);
     CHECK_EQ_INT(base.stats.allocations, 0);
@@ -145,6 +146,8 @@ TEST(limits_are_far_from_where_numbers_wrap) {
 
 /* --- growing arrays --- */
 
+#define ARRAY(each) wisp__array_of(&items, &room, each)
+
 TEST(arrays_double_and_keep_what_they_hold) {
     wisp__base base;
     low_memory memory;
@@ -153,7 +156,7 @@ TEST(arrays_double_and_keep_what_they_hold) {
     low_start(&base, &memory);
     for (int need = 1; need <= 64; need++) {
         int before = room;
-        CHECK_EQ_INT(wisp__grow(&base, &items, &room, need, 1000, sizeof(int)), WISP_OK);
+        CHECK_EQ_INT(wisp__grow(&base, ARRAY(sizeof(int)), need, 1000), WISP_OK);
         if (!items) return;
         for (int i = before; i < room; i++) CHECK_EQ_INT(((int *)items)[i], 0);
         ((int *)items)[need - 1] = need;
@@ -176,15 +179,15 @@ TEST(arrays_grow_to_their_limit_and_no_further) {
         void *items = NULL, *before;
         int room = 0;
         low_start(&base, &memory);
-        CHECK_EQ_INT(wisp__grow(&base, &items, &room, 0, limits[k], 8), WISP_OK);
+        CHECK_EQ_INT(wisp__grow(&base, ARRAY(8), 0, limits[k]), WISP_OK);
         CHECK(items == NULL && room == 0);
-        CHECK_EQ_INT(wisp__grow(&base, &items, &room, limits[k] + 1, limits[k], 8), WISP_E_LIMIT);
+        CHECK_EQ_INT(wisp__grow(&base, ARRAY(8), limits[k] + 1, limits[k]), WISP_E_LIMIT);
         CHECK(items == NULL && room == 0);
         for (int need = 1; need <= limits[k]; need++)
-            CHECK_EQ_INT(wisp__grow(&base, &items, &room, need, limits[k], 8), WISP_OK);
+            CHECK_EQ_INT(wisp__grow(&base, ARRAY(8), need, limits[k]), WISP_OK);
         CHECK_EQ_INT(room, limits[k]);
         before = items;
-        CHECK_EQ_INT(wisp__grow(&base, &items, &room, limits[k] + 1, limits[k], 8), WISP_E_LIMIT);
+        CHECK_EQ_INT(wisp__grow(&base, ARRAY(8), limits[k] + 1, limits[k]), WISP_E_LIMIT);
         CHECK(items == before && room == limits[k]);
         wisp__free(&base, items, (size_t)room * 8);
         CHECK(low_is_empty(&base, &memory));
@@ -197,11 +200,11 @@ TEST(a_leap_in_need_is_met_at_once) {
     void *items = NULL;
     int room = 0;
     low_start(&base, &memory);
-    CHECK_EQ_INT(wisp__grow(&base, &items, &room, 501, 1 << 20, 1), WISP_OK);
+    CHECK_EQ_INT(wisp__grow(&base, ARRAY(1), 501, 1 << 20), WISP_OK);
     CHECK_EQ_INT(room, 504);                /* a new array has little to spare */
-    CHECK_EQ_INT(wisp__grow(&base, &items, &room, 5000, 1 << 20, 1), WISP_OK);
+    CHECK_EQ_INT(wisp__grow(&base, ARRAY(1), 5000, 1 << 20), WISP_OK);
     CHECK_EQ_INT(room, 5000);
-    CHECK_EQ_INT(wisp__grow(&base, &items, &room, 5000, 1 << 20, 1), WISP_OK);
+    CHECK_EQ_INT(wisp__grow(&base, ARRAY(1), 5000, 1 << 20), WISP_OK);
     CHECK_EQ_INT(memory.calls, 2);
     wisp__free(&base, items, (size_t)room);
 }
@@ -213,11 +216,11 @@ TEST(a_need_beyond_all_bounds_is_refused) {
     void *items = NULL;
     int room = 0;
     low_start(&base, &memory);
-    CHECK_EQ_INT(wisp__grow(&base, &items, &room, huge, 1 << 20, 1), WISP_E_LIMIT);
+    CHECK_EQ_INT(wisp__grow(&base, ARRAY(1), huge, 1 << 20), WISP_E_LIMIT);
     CHECK(items == NULL && room == 0);
     room = 1 << 30;             /* as if it were so large */
-    CHECK_EQ_INT(wisp__grow(&base, &items, &room, 1, 1 << 30, 1), WISP_OK);
-    CHECK_EQ_INT(wisp__grow(&base, &items, &room, huge, 1 << 30, 1), WISP_E_LIMIT);
+    CHECK_EQ_INT(wisp__grow(&base, ARRAY(1), 1, 1 << 30), WISP_OK);
+    CHECK_EQ_INT(wisp__grow(&base, ARRAY(1), huge, 1 << 30), WISP_E_LIMIT);
     CHECK_EQ_INT(memory.calls, 0);
 }
 
@@ -227,15 +230,15 @@ TEST(an_array_that_cannot_grow_is_as_it_was) {
     void *items = NULL, *before;
     int room = 0;
     low_start(&base, &memory);
-    CHECK_EQ_INT(wisp__grow(&base, &items, &room, 4, 100, 4), WISP_OK);
+    CHECK_EQ_INT(wisp__grow(&base, ARRAY(4), 4, 100), WISP_OK);
     memcpy(items, "abcdefghijklmnop", 16);
     before = items;
     memory.fail_after = 0;
-    CHECK_EQ_INT(wisp__grow(&base, &items, &room, 5, 100, 4), WISP_E_MEMORY);
+    CHECK_EQ_INT(wisp__grow(&base, ARRAY(4), 5, 100), WISP_E_MEMORY);
     CHECK(items == before && room == 4);
     CHECK_EQ_MEM(items, "abcdefghijklmnop", 16);
     memory.fail_after = LOW_NONE;
-    CHECK_EQ_INT(wisp__grow(&base, &items, &room, 5, 100, 4), WISP_OK);
+    CHECK_EQ_INT(wisp__grow(&base, ARRAY(4), 5, 100), WISP_OK);
     CHECK_EQ_MEM(items, "abcdefghijklmnop", 16);
     wisp__free(&base, items, (size_t)room * 4);
     CHECK(low_is_empty(&base, &memory));
@@ -309,19 +312,19 @@ TEST(lines_that_were_left_out_are_told_when_no_other_follows) {
     log_line line;
     log_open(&base, &memory, &line);
     for (int i = 0; i < 11; i++) wisp__log(&base, WISP_LOG_ERROR, WISP_E_RATE, "line %d", i);
-    CHECK(base.quiet_owes);
-    base.quiet_owes = false;
+    CHECK(base.left_out);
+    base.left_out = false;
     wisp__log_left_out(&base);
     CHECK_EQ_INT(line.lines, 8);
-    CHECK(base.quiet_owes);
+    CHECK(base.left_out);
     base.time += 1;
-    base.quiet_owes = false;
+    base.left_out = false;
     wisp__log_left_out(&base);
     CHECK_EQ_INT(line.lines, 9);
     CHECK_EQ_INT(line.level, WISP_LOG_ERROR);
     CHECK_EQ_INT(line.code, WISP_E_RATE);
     CHECK_EQ_STR(line.text, "3 lines were left out: line %d");
-    CHECK(!base.quiet_owes);
+    CHECK(!base.left_out);
 }
 
 /* Whatever is logged, the table is as large as ever, and what finds no place in it is counted. */
@@ -334,27 +337,27 @@ TEST(lines_of_many_kinds_share_the_last_place) {
     for (int round = 0; round < 50; round++)
         for (int code = -1; code >= -40; code--)
             wisp__log(&base, WISP_LOG_WARNING, code, "%d", code);
-    CHECK_EQ_INT(line.lines, WISP__QUIET_KINDS * WISP__QUIET_BURST);
-    for (int i = 0; i < WISP__QUIET_KINDS; i++) told += (int)base.quiet.kinds[i].left_out;
+    CHECK_EQ_INT(line.lines, WISP__THROTTLE_KINDS * WISP__THROTTLE_BURST);
+    for (int i = 0; i < WISP__THROTTLE_KINDS; i++) told += (int)base.throttle.kinds[i].left_out;
     CHECK_EQ_INT(told + line.lines, 50 * 40);
     base.time += 1;
     wisp__log_left_out(&base);
-    CHECK_EQ_INT(line.lines, WISP__QUIET_KINDS * (WISP__QUIET_BURST + 1));
+    CHECK_EQ_INT(line.lines, WISP__THROTTLE_KINDS * (WISP__THROTTLE_BURST + 1));
     CHECK(strstr(line.text, " lines were left out: of many kinds") != NULL);
     CHECK_EQ_INT(line.code, WISP_E_FLOOD);
-    base.time += WISP__QUIET_BURST;
+    base.time += WISP__THROTTLE_BURST;
     wisp__log(&base, WISP_LOG_WARNING, WISP_E_LINK, "a new kind finds a place");
     CHECK_EQ_STR(line.text, "a new kind finds a place");
-    CHECK_EQ_INT(base.quiet.kinds[0].code, WISP_E_LINK);
+    CHECK_EQ_INT(base.throttle.kinds[0].code, WISP_E_LINK);
 }
 
 TEST(the_number_left_out_stands_at_the_end_of_a_line_that_is_cut) {
     char text[32] = "0123456789012345678901234567890", whole[32] = "short";
-    wisp__quiet_count(text, sizeof text, 5);
+    wisp__throttle_note(text, sizeof text, 5);
     CHECK_EQ_STR(text, "012345678901234 (and 5 like it)");
-    wisp__quiet_count(whole, sizeof whole, 12);
+    wisp__throttle_note(whole, sizeof whole, 12);
     CHECK_EQ_STR(whole, "short (and 12 like it)");
-    wisp__quiet_count(whole, sizeof whole, 0);
+    wisp__throttle_note(whole, sizeof whole, 0);
     CHECK_EQ_STR(whole, "short (and 12 like it)");
 }
 
