@@ -9,17 +9,20 @@
 #   cover      which lines of wisp.h the tests run, room by room
 #   bench      the figures, beside other libraries' in the same run
 #   tools      builds wisp_train, and trains a dictionary with it; builds wisp_top
+#   renew      takes wisp.h as the header of before, in tests/data; only in a commit that means to
+#              change behaviour
 #   check      the structure of the source, and warnings in C and C++
 #   clean      removes build/
 
 MAKEFLAGS += -j2
 .DEFAULT_GOAL := help
-.PHONY: help demo examples picture test asan fuzz cover bench tools check clean
+.PHONY: help demo examples picture test asan fuzz cover bench tools renew check clean
 
 TESTS    := $(notdir $(basename $(wildcard tests/test_*.c)))
 FUZZERS  := $(notdir $(basename $(wildcard tests/fuzz/fuzz_*.c)))
 EXAMPLES := $(notdir $(basename $(wildcard examples/[0-9]*.c)))
-HEADERS  := $(wildcard wisp*.h tests/support/*.h tests/compile/*.h examples/*.h tools/*.h)
+HEADERS  := $(wildcard wisp*.h tests/support/*.h tests/data/*.h tests/compile/*.h examples/*.h \
+            tools/*.h)
 
 # Also run under the emulators: what the C library can change; what byte order and word size can.
 WINDOWS  := $(addprefix test_, base pool stats meter bits text value match pack seal packet \
@@ -35,9 +38,10 @@ LIBS_test_plugins  := $(COMPRESS)
 LIBS_fuzz_plugins  := $(COMPRESS)
 LIBS_07_compress   := $(COMPRESS)
 LIBS_11_overlay    := -lpng
+LIBS_test_compat   := tests/compat_before.c
 TESTS_M32 := $(FOREIGN) $(addprefix test_, queue batch session receive host peer packet channel \
-            wrap wrap16 soak oom encoding message_codec message_delta record_delta value_delta \
-            baseline compress)
+            wrap wrap16 soak compat oom encoding message_codec message_delta record_delta \
+            value_delta baseline compress)
 
 # Where a compiler may take every number for finite, and the machine small ones for zero.
 TESTS_FAST := $(addprefix test_, base value type pack scalar tile record codec engine decimal json \
@@ -170,6 +174,12 @@ build/compile/mixed/c_in_cpp.log: $(UNIT_A) $(UNIT_B) $(HEADERS) | build/missing
 build/compile/mixed/cpp_in_c.log: $(UNIT_A) $(UNIT_B) $(HEADERS) | build/missing
 	@tools/step $@ "$(CC_g++) -O0 -x c++ -c $(UNIT_A) -o $(EXE).o && \
 	    $(CC_gcc) -O0 -std=c99 $(UNIT_B) $(EXE).o $(OUTPUT)" "$(RUN)"
+
+# The frozen header and the hashes of its datagrams, which test_compat compares with today's.
+renew: | build
+	cp wisp.h tests/data/wisp_before.h
+	$(CC) -std=c99 -w tests/test_compat.c $(LIBS_test_compat) -o build/test_compat -lm
+	build/test_compat table >build/datagrams.h && mv build/datagrams.h tests/data/
 
 # --- check: one log for the structure, one for each file and language ---------------------------
 

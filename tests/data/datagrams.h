@@ -1,0 +1,11 @@
+/* A hash of all datagrams of test_compat.c, by the seed: made by `make renew`. */
+UINT64_C(0x397e8b459c911eba),
+UINT64_C(0x24a1de7afe3648fa),
+UINT64_C(0xd72cb2296388669b),
+UINT64_C(0xe9edd739535510bd),
+UINT64_C(0x4f74872444bd2c85),
+UINT64_C(0x6e11a588ebf36db1),
+UINT64_C(0xbf195b0aa64cfa6c),
+UINT64_C(0x35fb88dd242b5c1f),
+UINT64_C(0xbeb63b9569de4849),
+UINT64_C(0xa359eb327ef5ba86),
