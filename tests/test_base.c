@@ -665,7 +665,7 @@ TEST(huge_limits_come_down_to_what_can_be_kept) {
 
 /* --- numbers by their bits --- */
 
-static const uint64_t edges[] = {
+static const uint64_t base_edges[] = {
     0, 1, UINT64_C(0x000fffffffffffff), UINT64_C(0x0010000000000000), UINT64_C(0x3690000000000000),
     UINT64_C(0x3690000000000001), UINT64_C(0x36a0000000000000), UINT64_C(0x36a8000000000000),
     UINT64_C(0x380fffffe0000000), UINT64_C(0x380ffffff0000000), UINT64_C(0x3810000000000000),
@@ -674,13 +674,13 @@ static const uint64_t edges[] = {
     UINT64_C(0x47efffffefffffff), UINT64_C(0x47effffff0000000), UINT64_C(0x47f0000000000000),
     UINT64_C(0x7fefffffffffffff), UINT64_C(0x7ff0000000000000),
 };
-enum { EDGES = (int)(sizeof edges / sizeof *edges) };
+enum { BASE_EDGES = (int)(sizeof base_edges / sizeof *base_edges) };
 
 /* As the machine converts them; it may do so in a register of any width. */
 TEST(numbers_become_narrow_and_wide_as_the_machine_makes_them) {
     uint64_t seed = 1;
     for (int i = 0; i < 200000; i++) {
-        uint64_t bits = i < 2 * EDGES ? edges[i / 2] | (uint64_t)(i & 1) << 63
+        uint64_t bits = i < 2 * BASE_EDGES ? base_edges[i / 2] | (uint64_t)(i & 1) << 63
                                       : low_bits_of(low_double(&seed));
         volatile float narrow;
         volatile double wide;
@@ -726,10 +726,10 @@ TEST(integers_become_floats_rounded_once) {
 
 /* Exactly where what it was rounded from would decide between two floats. */
 TEST(the_middle_of_two_floats_is_known) {
-    for (int i = 0; i < EDGES; i++) {
-        bool below = wisp__bits_narrow(edges[i], WISP__FROM_BELOW) !=
-                     wisp__bits_narrow(edges[i], WISP__FROM_ABOVE);
-        CHECK(wisp__bits_between_floats(edges[i]) == below);
+    for (int i = 0; i < BASE_EDGES; i++) {
+        bool below = wisp__bits_narrow(base_edges[i], WISP__FROM_BELOW) !=
+                     wisp__bits_narrow(base_edges[i], WISP__FROM_ABOVE);
+        CHECK(wisp__bits_between_floats(base_edges[i]) == below);
     }
     CHECK(wisp__bits_between_floats(UINT64_C(0x3ff0000010000000)));
     CHECK(wisp__bits_between_floats(UINT64_C(0x36a8000000000000)));
@@ -741,9 +741,10 @@ TEST(the_middle_of_two_floats_is_known) {
 
 TEST(the_order_of_bits_is_that_of_numbers) {
     double infinity = low_double_of(WISP__INFINITE_BITS), tiny = low_double_of(1);
-    for (int i = 0; i + 1 < EDGES; i++) {
-        CHECK(wisp__bits_order(edges[i]) < wisp__bits_order(edges[i + 1]));
-        CHECK(wisp__bits_order(edges[i] | UINT64_C(1) << 63) == -wisp__bits_order(edges[i]));
+    for (int i = 0; i + 1 < BASE_EDGES; i++) {
+        CHECK(wisp__bits_order(base_edges[i]) < wisp__bits_order(base_edges[i + 1]));
+        CHECK(wisp__bits_order(base_edges[i] | UINT64_C(1) << 63) ==
+              -wisp__bits_order(base_edges[i]));
     }
     CHECK(wisp__is_within(1, 1, 1) && !wisp__is_within(1, 1.5, 2) && !wisp__is_within(2.5, 1, 2));
     CHECK(wisp__is_within(-0.0, 0, 1) && wisp__is_within(0, -1, -0.0));

@@ -13,15 +13,15 @@
 TEST(batched_messages_wait_for_the_update) {
     world_two t;
     abc_open(&t);
-    fire(&t, "a", 1);
-    fire(&t, "b", 2);
+    abc_fire(&t, "a", 1);
+    abc_fire(&t, "b", 2);
     CHECK_EQ_INT(in_pipe(&t), 0);
     CHECK_EQ_INT(world_peer_stats(t.client, t.to_server).queued_messages, 2);
     world_update(&t.w, 1);
     CHECK(in_pipe(&t) > 0);
     CHECK_EQ_INT(world_peer_stats(t.client, t.to_server).queued_messages, 0);
     world_update(&t.w, 0);
-    CHECK_EQ_STR(heard(&t), "ab");
+    CHECK_EQ_STR(abc_heard(&t), "ab");
     world_close(&t.w);
 }
 
@@ -30,7 +30,7 @@ TEST(one_frame_is_one_packet) {
     uint64_t before;
     abc_open(&t);
     before = sent_packets(&t);
-    for (int i = 0; i < 30; i++) fire(&t, abc[i % 3], i);
+    for (int i = 0; i < 30; i++) abc_fire(&t, abc[i % 3], i);
     world_update(&t.w, 1);
     CHECK_EQ_INT(sent_packets(&t) - before, 1);
     world_close(&t.w);
@@ -43,14 +43,14 @@ TEST(a_never_batched_message_is_sent_at_once) {
         abc_open(&t);
         wisp_set_batch_mode(t.client, "b", WISP_BATCH_NEVER);
         set_delivery(t.client, "b", deliveries[i], 0);
-        fire(&t, "a", 1);
-        fire(&t, "b", 2);
+        abc_fire(&t, "a", 1);
+        abc_fire(&t, "b", 2);
         CHECK(in_pipe(&t) > 0);
         world_update(&t.w, 0);
-        CHECK_EQ_STR(heard(&t), "b");         /* it overtakes, and takes nothing else along */
+        CHECK_EQ_STR(abc_heard(&t), "b");         /* it overtakes, and takes nothing else along */
         CHECK_EQ_INT(world_peer_stats(t.client, t.to_server).queued_messages, 1);
         world_run(&t.w, 0.1);
-        CHECK_EQ_STR(heard(&t), "ba");
+        CHECK_EQ_STR(abc_heard(&t), "ba");
         world_close(&t.w);
     }
 }
@@ -58,13 +58,13 @@ TEST(a_never_batched_message_is_sent_at_once) {
 TEST(a_never_batched_message_takes_what_its_remote_has_queued_along) {
     world_two t;
     abc_open(&t);
-    fire(&t, "a", 0);
-    fire(&t, "b", 0);
-    fire(&t, "a", 1);
+    abc_fire(&t, "a", 0);
+    abc_fire(&t, "b", 0);
+    abc_fire(&t, "a", 1);
     wisp_set_batch_mode(t.client, "a", WISP_BATCH_NEVER);
-    fire(&t, "a", 2);
+    abc_fire(&t, "a", 2);
     world_update(&t.w, 0);
-    CHECK_EQ_STR(heard(&t), "aaa");
+    CHECK_EQ_STR(abc_heard(&t), "aaa");
     CHECK(world_counts_up(&t.w, t.server, "a", 0));
     world_close(&t.w);
 }
@@ -74,7 +74,7 @@ TEST(a_never_batched_remote_that_is_new_can_be_read) {
     abc_open(&t);
     world_watch(&t.w, t.server, "new");
     wisp_set_batch_mode(t.client, "new", WISP_BATCH_NEVER);
-    fire(&t, "new", 4);
+    abc_fire(&t, "new", 4);
     world_update(&t.w, 0);
     CHECK_EQ_INT(world_last(&t.w, t.server, "new")->number, 4);
     world_close(&t.w);
@@ -87,14 +87,14 @@ TEST(without_batching_every_message_is_its_own_packet) {
     CHECK_EQ_INT(wisp_use_batching(t.client, false), WISP_OK);
     before = sent_packets(&t);
     for (int i = 0; i < 6; i++) {
-        fire(&t, abc[i % 3], i);
+        abc_fire(&t, abc[i % 3], i);
         CHECK_EQ_INT(sent_packets(&t) - before, (uint64_t)i + 1);
     }
     world_update(&t.w, 0);
-    CHECK_EQ_STR(heard(&t), "abcabc");
+    CHECK_EQ_STR(abc_heard(&t), "abcabc");
     CHECK_EQ_INT(wisp_use_batching(t.client, true), WISP_OK);
     before = sent_packets(&t);
-    fire(&t, "a", 7);
+    abc_fire(&t, "a", 7);
     CHECK_EQ_INT(sent_packets(&t) - before, 0);
     world_run(&t.w, 0.1);
     CHECK_EQ_INT(t.w.note_count, 7);
@@ -124,14 +124,14 @@ TEST(a_full_batch_is_sent_without_an_update) {
     world_two t;
     abc_open(&t);
     wisp_set_max_batch_size(t.client, 4);
-    for (int i = 0; i < 3; i++) fire(&t, abc[i], i);
+    for (int i = 0; i < 3; i++) abc_fire(&t, abc[i], i);
     CHECK_EQ_INT(in_pipe(&t), 0);
-    fire(&t, "a", 3);
+    abc_fire(&t, "a", 3);
     CHECK(in_pipe(&t) > 0);
     CHECK_EQ_INT(world_peer_stats(t.client, t.to_server).queued_messages, 0);
     world_update(&t.w, 0);
-    CHECK_EQ_STR(heard(&t), "abca");
-    fire(&t, "b", 4);
+    CHECK_EQ_STR(abc_heard(&t), "abca");
+    abc_fire(&t, "b", 4);
     CHECK_EQ_INT(world_peer_stats(t.client, t.to_server).queued_messages, 1);
     world_close(&t.w);
 }
@@ -142,7 +142,7 @@ TEST(a_batch_size_of_one_sends_each_message) {
     abc_open(&t);
     wisp_set_max_batch_size(t.client, 1);
     before = sent_packets(&t);
-    for (int i = 0; i < 5; i++) fire(&t, "a", i);
+    for (int i = 0; i < 5; i++) abc_fire(&t, "a", i);
     CHECK_EQ_INT(sent_packets(&t) - before, 5);
     world_close(&t.w);
 }
@@ -151,12 +151,12 @@ TEST(flush_sends_what_waits_and_only_that) {
     world_two t;
     uint64_t before;
     abc_open(&t);
-    fire(&t, "a", 1);
-    fire(&t, "b", 1);
+    abc_fire(&t, "a", 1);
+    abc_fire(&t, "b", 1);
     CHECK_EQ_INT(wisp_flush_batches(t.client), WISP_OK);
     CHECK(in_pipe(&t) > 0);
     world_update(&t.w, 0);
-    CHECK_EQ_STR(heard(&t), "ab");
+    CHECK_EQ_STR(abc_heard(&t), "ab");
     before = sent_packets(&t);
     CHECK_EQ_INT(wisp_flush_batches(t.client), WISP_OK);
     CHECK_EQ_INT(sent_packets(&t) - before, 0);
@@ -232,17 +232,17 @@ TEST(a_small_message_costs_at_most_four_bytes_in_a_batch) {
     int without, with;
     abc_open(&t);
     world_run(&t.w, 1);
-    fire(&t, "a", 1);
+    abc_fire(&t, "a", 1);
     without = packet_bytes(&t);
-    fire(&t, "a", 1);
-    fire(&t, "b", 100);
+    abc_fire(&t, "a", 1);
+    abc_fire(&t, "b", 100);
     with = packet_bytes(&t);
     CHECK(with - without <= 4);
     CHECK(with > without);
-    fire(&t, "a", 1);
-    fire(&t, "b", 100);
-    fire(&t, "c", 100);
-    fire(&t, "b", 99);
+    abc_fire(&t, "a", 1);
+    abc_fire(&t, "b", 100);
+    abc_fire(&t, "c", 100);
+    abc_fire(&t, "b", 99);
     CHECK(packet_bytes(&t) - without <= 12);
     world_close(&t.w);
 }
@@ -287,9 +287,9 @@ TEST(runs_end_where_anything_differs) {
     abc_open(&t);
     for (int round = 0; round < 2; round++) {
         world_forget(&t.w);
-        for (int i = 0; pattern[i]; i++) fire(&t, abc[pattern[i] - 'a'], i < 9 ? 5 : 5000);
+        for (int i = 0; pattern[i]; i++) abc_fire(&t, abc[pattern[i] - 'a'], i < 9 ? 5 : 5000);
         world_run(&t.w, 0.1);
-        CHECK_EQ_STR(heard(&t), pattern);
+        CHECK_EQ_STR(abc_heard(&t), pattern);
         for (int i = 0; i < t.w.note_count; i++)
             CHECK_EQ_INT(t.w.notes[i].number, i < 9 ? 5 : 5000);
         set_delivery(t.client, "b", WISP_UNRELIABLE, 0);
@@ -310,7 +310,7 @@ TEST(runs_survive_loss) {
     world_run(&t.w, 3);
     world_forget(&t.w);
     for (int i = 0; i < 5000; i++) {
-        fire(&t, "a", i / 50);
+        abc_fire(&t, "a", i / 50);
         if (i % 40 == 0) world_step(&t.w);
     }
     world_run(&t.w, 15);
@@ -359,7 +359,7 @@ TEST(an_encode_that_fails_leaves_no_bits_behind) {
     bad[1] = wisp_string("x");
     bad[1].count = -1;
     for (int i = 0; i < 10; i++) {
-        fire(&t, "a", i);
+        abc_fire(&t, "a", i);
         CHECK_EQ_INT(wisp_fire_values(t.client, "a", wisp_to_peer(t.to_server), bad, 2),
                      WISP_E_ARGUMENT);
     }
@@ -600,9 +600,9 @@ TEST(a_large_message_holds_up_only_its_own_channel) {
     set_delivery(t.client, "c", WISP_UNRELIABLE, 0);
     CHECK_EQ_INT(fire_sized(&t, "sized", bytes, 900000), WISP_OK);
     world_step(&t.w);
-    fire(&t, "a", 1);                          /* in the channel of the large one */
-    fire(&t, "b", 1);
-    fire(&t, "c", 1);
+    abc_fire(&t, "a", 1);                          /* in the channel of the large one */
+    abc_fire(&t, "b", 1);
+    abc_fire(&t, "c", 1);
     for (int i = 0; i < 3000 && !world_count(&t.w, t.server, "a"); i++) world_step(&t.w);
     done_at = t.w.now;
     CHECK_EQ_INT(sizes_seen, 1);
@@ -710,15 +710,16 @@ enum { ROWS = 900 };
 typedef struct row { int32_t a, b, c, d, e, f, g, h; } row;
 typedef struct sheet { row rows[ROWS]; } sheet;
 
-static const wisp_field row_fields[] = {
+static const wisp_field batch_row_fields[] = {
     WISP_FIELD(row, a, WISP_T_RANGE(0, 511)), WISP_FIELD(row, b, WISP_T_RANGE(0, 511)),
     WISP_FIELD(row, c, WISP_T_RANGE(0, 511)), WISP_FIELD(row, d, WISP_T_RANGE(0, 511)),
     WISP_FIELD(row, e, WISP_T_RANGE(0, 511)), WISP_FIELD(row, f, WISP_T_RANGE(0, 511)),
     WISP_FIELD(row, g, WISP_T_RANGE(0, 511)), WISP_FIELD(row, h, WISP_T_RANGE(0, 511)),
 };
-static const wisp_schema row_schema = WISP_SCHEMA(row, 1, row_fields);
-static const wisp_type row_type = WISP_T_STRUCT(&row_schema);
-static const wisp_field sheet_fields[] = { WISP_FIELD(sheet, rows, WISP_T_ARRAY(&row_type, ROWS)) };
+static const wisp_schema batch_row_schema = WISP_SCHEMA(row, 1, batch_row_fields);
+static const wisp_type batch_row_type = WISP_T_STRUCT(&batch_row_schema);
+static const wisp_field sheet_fields[] = { WISP_FIELD(sheet, rows,
+                                                      WISP_T_ARRAY(&batch_row_type, ROWS)) };
 static const wisp_schema sheet_schema = WISP_SCHEMA(sheet, 1, sheet_fields);
 
 static void stream_sheet(bool adaptive) {

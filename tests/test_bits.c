@@ -33,14 +33,14 @@ static bool bits_equal(const uint8_t *a, const uint8_t *b, int64_t count) {
 }
 
 /* Memory of exactly this size, full of garbage. */
-static uint8_t *exact(int size) {
+static uint8_t *bits_exact(int size) {
     uint8_t *bytes = (uint8_t *)malloc(size > 0 ? (size_t)size : 1);
     if (bytes) memset(bytes, 0xa5, size > 0 ? (size_t)size : 1);
     return bytes;
 }
 
 static uint8_t *exact_copy(const uint8_t *from, int size) {
-    uint8_t *bytes = exact(size);
+    uint8_t *bytes = bits_exact(size);
     if (bytes && size) memcpy(bytes, from, (size_t)size);
     return bytes;
 }
@@ -54,7 +54,7 @@ TEST(every_width_at_every_shift) {
             uint64_t value = wisp__low_bits(test_random(&seed), count);
             uint64_t before = wisp__low_bits(test_random(&seed), shift);
             int size = (shift + count + 7) / 8;
-            uint8_t *to = exact(size + WISP__SLACK), *read;
+            uint8_t *to = bits_exact(size + WISP__SLACK), *read;
             wisp__writer w = wisp__writer_on(to, size);
             wisp__reader r;
             wisp__put(&w, before, shift);
@@ -112,7 +112,7 @@ TEST(random_runs_are_read_as_written) {
     uint64_t seed = 42;
     for (int round = 0; round < 60; round++) {
         int size = 1 + test_random_below(&seed, RUN_BYTES - 1), count;
-        uint8_t *to = exact(size + WISP__SLACK), *read;
+        uint8_t *to = bits_exact(size + WISP__SLACK), *read;
         wisp__writer w = wisp__writer_on(to, size);
         wisp__reader r;
         int64_t at = 0;
@@ -137,7 +137,7 @@ TEST(random_runs_are_read_as_written) {
 TEST(a_writer_at_the_brim_takes_no_more) {
     for (int size = 0; size < 20; size++)
         for (int over = 1; over <= 64; over++) {
-            uint8_t *to = exact(size + WISP__SLACK);
+            uint8_t *to = bits_exact(size + WISP__SLACK);
             wisp__writer w = wisp__writer_on(to, size);
             for (int i = 0; i < size; i++) wisp__put(&w, (uint64_t)i, 8);
             CHECK(!w.full);
@@ -150,7 +150,7 @@ TEST(a_writer_at_the_brim_takes_no_more) {
 }
 
 TEST(a_full_writer_stays_full_and_writes_no_more) {
-    uint8_t *to = exact(8 + WISP__SLACK), source[16] = { 255, 255, 255 };
+    uint8_t *to = bits_exact(8 + WISP__SLACK), source[16] = { 255, 255, 255 };
     wisp__writer w = wisp__writer_on(to, 8);
     wisp__put(&w, 0x1234, 16);
     wisp__put(&w, 0, 64);
@@ -170,7 +170,7 @@ TEST(a_full_writer_stays_full_and_writes_no_more) {
 TEST(a_reader_at_its_end_fails_for_good) {
     for (int size = 0; size < 12; size++)
         for (int left = 0; left < 64 && left <= size * 8; left++) {
-            uint8_t *from = exact(size), to[32];
+            uint8_t *from = bits_exact(size), to[32];
             wisp__reader r = wisp__reader_on(from, size);
             memset(to, 0x77, sizeof to);
             wisp__skip(&r, size * 8 - left);
@@ -191,7 +191,7 @@ TEST(a_reader_at_its_end_fails_for_good) {
 }
 
 TEST(one_failed_read_spoils_what_would_still_fit) {
-    uint8_t *from = exact(4);
+    uint8_t *from = bits_exact(4);
     wisp__reader r = wisp__reader_on(from, 4);
     CHECK(wisp__get(&r, 33) == 0);
     CHECK(r.failed);
@@ -204,7 +204,7 @@ TEST(one_failed_read_spoils_what_would_still_fit) {
 }
 
 TEST(skipping_stays_inside) {
-    uint8_t *from = exact(10);
+    uint8_t *from = bits_exact(10);
     static const int64_t bad[] = { -1, 81, INT64_MAX, INT64_MIN, 1 << 30 };
     wisp__reader r = wisp__reader_on(from, 10);
     wisp__skip(&r, 0);
@@ -222,7 +222,7 @@ TEST(skipping_stays_inside) {
 }
 
 TEST(a_reader_that_ends_inside_a_byte_ends_there) {
-    uint8_t *from = exact(3);
+    uint8_t *from = bits_exact(3);
     for (int end = 0; end <= 24; end++) {
         wisp__reader r = wisp__reader_on(from, 3);
         r.end = end;
@@ -241,7 +241,7 @@ TEST(bit_strings_are_put_at_every_shift) {
     for (int shift = 0; shift < 16; shift++)
         for (int count = 0; count <= 200; count++) {
             int size = (shift + count + 12 + 7) / 8;
-            uint8_t *from = exact((count + 7) / 8 + 8), *to = exact(size + WISP__SLACK);
+            uint8_t *from = bits_exact((count + 7) / 8 + 8), *to = bits_exact(size + WISP__SLACK);
             uint64_t before = wisp__low_bits(test_random(&seed), shift);
             wisp__writer w = wisp__writer_on(to, size);
             low_random_bytes(&seed, from, (count + 7) / 8 + 8);
@@ -263,7 +263,7 @@ TEST(bit_strings_are_got_at_every_shift) {
     for (int shift = 0; shift < 16; shift++)
         for (int count = 0; count <= 200; count++) {
             int size = (shift + count + 7) / 8;
-            uint8_t *from = exact(size), *to = exact((count + 7) / 8 + 8);
+            uint8_t *from = bits_exact(size), *to = bits_exact((count + 7) / 8 + 8);
             wisp__reader r = wisp__reader_on(from, size);
             low_random_bytes(&seed, from, size);
             wisp__skip(&r, shift);
@@ -279,7 +279,7 @@ TEST(bit_strings_are_got_at_every_shift) {
 }
 
 TEST(bit_strings_that_do_not_fit_change_nothing) {
-    uint8_t *to = exact(10 + WISP__SLACK), source[40] = { 0 }, got[40];
+    uint8_t *to = bits_exact(10 + WISP__SLACK), source[40] = { 0 }, got[40];
     wisp__writer w = wisp__writer_on(to, 10);
     wisp__reader r;
     wisp__put(&w, 0x1f, 5);
@@ -303,7 +303,8 @@ TEST(long_bit_strings_fill_to_the_brim) {
     uint64_t seed = 31;
     for (int shift = 0; shift < 8; shift++) {
         enum { LONG = 3000 };
-        uint8_t *from = exact(LONG + 8), *to = exact(LONG + WISP__SLACK), *back = exact(LONG + 8);
+        uint8_t *from = bits_exact(LONG + 8), *to = bits_exact(LONG + WISP__SLACK);
+        uint8_t *back = bits_exact(LONG + 8);
         wisp__writer w = wisp__writer_on(to, LONG);
         wisp__reader r;
         low_random_bytes(&seed, from, LONG + 8);
@@ -325,7 +326,7 @@ TEST(long_bit_strings_fill_to_the_brim) {
 
 TEST(aligning_adds_zeros_up_to_the_byte) {
     for (int shift = 0; shift <= 8; shift++) {
-        uint8_t *to = exact(4 + WISP__SLACK);
+        uint8_t *to = bits_exact(4 + WISP__SLACK);
         wisp__writer w = wisp__writer_on(to, 4);
         wisp__put(&w, (UINT64_C(1) << shift) - 1, shift);
         wisp__put_align(&w);
@@ -338,7 +339,7 @@ TEST(aligning_adds_zeros_up_to_the_byte) {
 }
 
 TEST(bytes_are_put_to_the_brim_and_no_further) {
-    uint8_t *to = exact(6 + WISP__SLACK);
+    uint8_t *to = bits_exact(6 + WISP__SLACK);
     wisp__writer w = wisp__writer_on(to, 6);
     wisp__put_bytes(&w, NULL, 0);
     wisp__put_bytes(&w, "abcdef", 6);
@@ -361,7 +362,7 @@ enum { LENGTHS = (int)(sizeof lengths / sizeof *lengths) };
 TEST(lengths_come_back_and_cost_what_is_said) {
     for (int shift = 0; shift < 8; shift++)
         for (int i = 0; i < LENGTHS; i++) {
-            uint8_t *to = exact(16 + WISP__SLACK);
+            uint8_t *to = bits_exact(16 + WISP__SLACK);
             wisp__writer w = wisp__writer_on(to, 16);
             wisp__reader r;
             wisp__put(&w, 0, shift);
@@ -394,7 +395,7 @@ TEST(lengths_too_large_are_refused) {
     static const uint64_t large[] = { UINT64_C(1) << 28, UINT64_C(1) << 30, UINT64_C(1) << 31,
                                       UINT64_C(1) << 32, UINT64_MAX };
     for (int i = 0; i < 5; i++) {
-        uint8_t *to = exact(32 + WISP__SLACK);
+        uint8_t *to = bits_exact(32 + WISP__SLACK);
         wisp__writer w = wisp__writer_on(to, 32);
         wisp__reader r = wisp__reader_on(to, 32);
         wisp__put_length(&w, large[i]);
@@ -411,7 +412,7 @@ TEST(lengths_too_large_are_refused) {
 
 TEST(lengths_without_an_end_are_refused) {
     for (int size = 0; size <= 20; size++) {
-        uint8_t *from = exact(size);
+        uint8_t *from = bits_exact(size);
         wisp__reader r = wisp__reader_on(from, size);
         if (size) memset(from, 0xff, (size_t)size);
         wisp__get_length(&r);
@@ -443,7 +444,7 @@ TEST(random_reads_of_random_bytes_stay_inside) {
     uint64_t seed = 123;
     for (int round = 0; round < 3000; round++) {
         int size = test_random_below(&seed, 40);
-        uint8_t *from = exact(size), to[64];
+        uint8_t *from = bits_exact(size), to[64];
         wisp__reader r = wisp__reader_on(from, size);
         low_random_bytes(&seed, from, size);
         if (size) r.end -= test_random_below(&seed, 9);
@@ -479,7 +480,7 @@ TEST(random_writes_stay_inside) {
     low_random_bytes(&seed, from, sizeof from);
     for (int round = 0; round < 3000; round++) {
         int size = test_random_below(&seed, 60);
-        uint8_t *to = exact(size + WISP__SLACK);
+        uint8_t *to = bits_exact(size + WISP__SLACK);
         wisp__writer w = wisp__writer_on(to, size);
         for (int step = 0; step < 40; step++) {
             random_write(&w, &seed, from);

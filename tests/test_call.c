@@ -4,6 +4,7 @@
 #include "../wisp.h"
 #include "support/test_runner.h"
 #include "support/simulated_endpoints.h"
+#include "support/calls_of_r.h"
 
 #include <math.h>
 
@@ -30,40 +31,16 @@ static void two_answering(world_two *t, wisp_handler fn) {
     world_watch(&t->w, t->client, WISP_ERROR);
 }
 
-/* Calls "r"; the reply is noted under that name. */
-static wisp_call call_from(world *w, wisp *from, wisp_peer to, int64_t number, double timeout,
-                           int tries) {
-    wisp_value value = wisp_int(number);
-    wisp_call_desc desc;
-    memset(&desc, 0, sizeof desc);
-    desc.on_reply = world_on;
-    desc.user = w;
-    desc.timeout = timeout;
-    desc.tries = tries;
-    return wisp_invoke_values(from, "r", wisp_to_peer(to), &desc, &value, 1);
-}
-
-static wisp_call call(world_two *t, int64_t number) {
-    return call_from(&t->w, t->client, t->to_server, number, 0, 0);
-}
-
-/* The client's call has ended once, with this. */
-static void check_ended(const world_two *t, wisp_result result) {
-    CHECK_EQ_INT(world_count(&t->w, t->client, "r"), 1);
-    CHECK_EQ_INT(world_last(&t->w, t->client, "r")->result, result);
-    CHECK_EQ_INT(world_total(t->client).calls_pending, 0);
-}
-
 /* --- answers --- */
 
-static void on_add_one(wisp_event *event) {
+static void on_call_add_one(wisp_event *event) {
     runs++;
     CHECK_EQ_INT(wisp_reply(event, wisp_int(wisp_arg_int(event, 0) + 1)), WISP_OK);
 }
 
 TEST(a_client_calls_a_server) {
     world_two t;
-    two_answering(&t, on_add_one);
+    two_answering(&t, on_call_add_one);
     CHECK(call(&t, 41).id != 0);
     CHECK_EQ_INT(world_total(t.client).calls_pending, 1);
     world_run(&t.w, 0.2);
@@ -82,7 +59,7 @@ TEST(a_server_calls_a_client) {
     world_two t;
     begin();
     world_two_open(&t);
-    answer_with(t.client, "r", on_add_one);
+    answer_with(t.client, "r", on_call_add_one);
     CHECK(call_from(&t.w, t.server, t.to_client, 1, 0, 0).id != 0);
     world_run(&t.w, 0.2);
     CHECK_EQ_INT(world_last(&t.w, t.server, "r")->number, 2);
@@ -92,8 +69,8 @@ TEST(a_server_calls_a_client) {
 
 TEST(both_call_each_other_at_once_on_one_name) {
     world_two t;
-    two_answering(&t, on_add_one);
-    answer_with(t.client, "r", on_add_one);
+    two_answering(&t, on_call_add_one);
+    answer_with(t.client, "r", on_call_add_one);
     for (int i = 0; i < 50; i++) {
         call(&t, 2 * i);
         call_from(&t.w, t.server, t.to_client, 2 * i, 0, 0);
@@ -141,7 +118,7 @@ TEST(a_reply_carries_values_of_any_kind) {
     world_close(&t.w);
 }
 
-static void on_count(wisp_event *event) {
+static void on_call_count(wisp_event *event) {
     runs += event->count;
     if (event->count)
         wisp_reply(event, wisp_int(1), wisp_int(2), wisp_int(3), wisp_int(4), wisp_int(5),
@@ -154,7 +131,7 @@ static void on_count(wisp_event *event) {
 TEST(invoke_and_reply_take_none_to_sixteen_values) {
     world_two t;
     wisp_value v = wisp_int(1);
-    two_answering(&t, on_count);
+    two_answering(&t, on_call_count);
     wisp_invoke(t.client, "r", t.to_server, world_on, &t.w);
     wisp_invoke(t.client, "r", t.to_server, world_on, &t.w, v, v, v, v, v, v, v, v, v, v, v, v, v,
                 v, v, v);
@@ -246,7 +223,7 @@ TEST(a_failure_reaches_the_caller_with_code_and_text) {
 TEST(one_name_has_event_handlers_and_one_invoke_handler) {
     world_two t;
     two_answering(&t, on_silent);
-    answer_with(t.server, "r", on_add_one);           /* takes the place of the first */
+    answer_with(t.server, "r", on_call_add_one);           /* takes the place of the first */
     world_watch(&t.w, t.server, "r");
     call(&t, 1);
     world_fire(t.client, "r", t.to_server, 5);
@@ -267,7 +244,7 @@ TEST(without_a_handler_the_caller_is_told) {
     check_ended(&t, WISP_E_NO_HANDLER);
     CHECK_EQ_STR(world_last(&t.w, t.client, "r")->text, wisp_result_text(WISP_E_NO_HANDLER));
     world_forget(&t.w);
-    answer_with(t.server, "r", on_add_one);
+    answer_with(t.server, "r", on_call_add_one);
     call(&t, 1);
     world_run(&t.w, 0.2);
     check_ended(&t, WISP_OK);
@@ -289,7 +266,7 @@ TEST(a_remote_unknown_over_there_ends_its_calls_once) {
     CHECK_EQ_INT(call(&t, 9).id, 0);
     CHECK_EQ_INT(wisp_why(t.client), WISP_E_NO_REMOTE);
     CHECK_EQ_INT(world_total(t.client).calls_pending, 0);
-    answer_with(t.server, "r", on_add_one);
+    answer_with(t.server, "r", on_call_add_one);
     world_run(&t.w, 5);
     CHECK(call(&t, 9).id != 0);
     world_run(&t.w, 0.5);
@@ -302,7 +279,7 @@ TEST(invoke_refuses_what_makes_no_sense_and_leaks_no_slot) {
     wisp_call_desc desc;
     wisp_peer stale = { 77777 };
     wisp_to to;
-    two_answering(&t, on_add_one);
+    two_answering(&t, on_call_add_one);
     memset(&desc, 0, sizeof desc);
     to = wisp_to_peer(t.to_server);
     CHECK_EQ_INT(wisp_invoke_values(NULL, "r", to, NULL, NULL, 0).id, 0);
@@ -336,7 +313,7 @@ TEST(a_call_before_the_join_is_done_waits_for_it) {
     world_open(&w);
     server = world_add(&w);
     client = world_add(&w);
-    answer_with(server, "r", on_add_one);
+    answer_with(server, "r", on_call_add_one);
     addr = world_addr(&w, server);
     CHECK(call_from(&w, client, wisp_join(client, &addr, NULL, 0), 1, 0, 0).id != 0);
     world_run(&w, 0.5);
@@ -471,7 +448,7 @@ TEST(a_call_that_waits_long_does_not_stop_those_behind_it) {
 TEST(a_call_is_cancelled_once_and_its_answer_ignored) {
     world_two t;
     wisp_call c, none = { 0 };
-    two_answering(&t, on_add_one);
+    two_answering(&t, on_call_add_one);
     c = call(&t, 1);
     wisp_cancel(t.client, c);
     wisp_cancel(t.client, c);
@@ -643,7 +620,7 @@ TEST(the_limit_of_calls_is_a_code) {
     world_open(&t.w);
     t.w.desc.limits.calls = 3;
     world_two_join(&t);
-    answer_with(t.server, "r", on_add_one);
+    answer_with(t.server, "r", on_call_add_one);
     for (int i = 0; i < 3; i++) CHECK(call(&t, i).id != 0);
     CHECK_EQ_INT(call(&t, 3).id, 0);
     CHECK_EQ_INT(wisp_why(t.client), WISP_E_LIMIT);
@@ -683,7 +660,7 @@ TEST(more_deferred_calls_than_the_limit_are_answered_at_once) {
 TEST(as_many_calls_as_the_limit_allows_are_answered) {
     world_two t;
     int made = 0;
-    two_answering(&t, on_add_one);
+    two_answering(&t, on_call_add_one);
     for (int i = 0; i < 4096; i++) made += call(&t, i).id != 0;
     CHECK_EQ_INT(made, 4096);
     CHECK_EQ_INT(call(&t, 0).id, 0);
@@ -825,7 +802,7 @@ static void give_again(world_two *t, wisp__message *m) {
 TEST(a_repeat_is_answered_from_memory_until_it_is_settled_and_then_expired) {
     world_two t;
     wisp__message *m;
-    two_answering(&t, on_add_one);
+    two_answering(&t, on_call_add_one);
     wisp_set_unreliable(t.client, "r", true);
     wisp_set_unreliable(t.server, "r", true);
     m = kept_message(&t, 1);
@@ -850,7 +827,7 @@ TEST(a_repeat_is_answered_from_memory_until_it_is_settled_and_then_expired) {
 TEST(an_expired_call_that_still_waits_is_told_so) {
     world_two t;
     wisp__session *s;
-    two_answering(&t, on_add_one);
+    two_answering(&t, on_call_add_one);
     wisp_set_unreliable(t.client, "r", true);
     s = wisp__session_of(t.server, t.to_client);
     CHECK(wisp__requests_settle(&t.server->calls, s, s->request_floor + 10, NULL));
@@ -864,7 +841,7 @@ TEST(an_expired_call_that_still_waits_is_told_so) {
 TEST(ids_outlive_their_sixteen_bits) {
     world_two t;
     int bad = 0;
-    two_answering(&t, on_add_one);
+    two_answering(&t, on_call_add_one);
     t.w.unchecked = true;
     for (int i = 0; i < 70000; i++) {
         bad += call(&t, i).id == 0;
@@ -900,7 +877,7 @@ TEST(a_reply_handler_makes_the_next_call_with_the_only_slot) {
     world_open(&t.w);
     t.w.desc.limits.calls = 1;
     world_two_join(&t);
-    answer_with(t.server, "r", on_add_one);
+    answer_with(t.server, "r", on_call_add_one);
     wisp_invoke(t.client, "r", t.to_server, on_chain, &t, wisp_int(0));
     world_run(&t.w, 3);
     CHECK_EQ_INT(inside[0], 50);
@@ -922,7 +899,7 @@ static void on_calls_back(wisp_event *event) {
 TEST(a_handler_calls_its_caller_back_before_it_answers) {
     world_two t;
     two_answering(&t, on_calls_back);
-    answer_with(t.client, "ask back", on_add_one);
+    answer_with(t.client, "ask back", on_call_add_one);
     call(&t, 4);
     world_run(&t.w, 0.5);
     check_ended(&t, WISP_OK);
@@ -930,7 +907,7 @@ TEST(a_handler_calls_its_caller_back_before_it_answers) {
     world_close(&t.w);
 }
 
-static void on_leaving(wisp_event *event) {
+static void on_call_leaving(wisp_event *event) {
     runs++;
     wisp_leave(event->w, event->peer, "");
     inside[0] = wisp_reply_values(event, NULL, 0);
@@ -940,7 +917,7 @@ static void on_leaving(wisp_event *event) {
 
 TEST(a_handler_that_ends_the_session_of_its_caller) {
     world_two t;
-    two_answering(&t, on_leaving);
+    two_answering(&t, on_call_leaving);
     for (int i = 0; i < 3; i++) call(&t, i);
     world_run(&t.w, 0.5);
     CHECK_EQ_INT(runs, 1);
@@ -974,7 +951,7 @@ static void on_reply_leaves(wisp_event *event) {
 
 TEST(a_reply_handler_that_leaves_ends_the_other_calls) {
     world_two t;
-    two_answering(&t, on_add_one);
+    two_answering(&t, on_call_add_one);
     runs = 0;
     wisp_invoke(t.client, "r", t.to_server, on_reply_leaves, NULL, wisp_int(1));
     call(&t, 2);
@@ -991,7 +968,7 @@ static void on_reply_cancels(wisp_event *event) { wisp_cancel(event->w, to_be_ca
 
 TEST(a_reply_handler_cancels_a_call_whose_answer_is_in_the_same_packet) {
     world_two t;
-    two_answering(&t, on_add_one);
+    two_answering(&t, on_call_add_one);
     wisp_invoke(t.client, "r", t.to_server, on_reply_cancels, NULL, wisp_int(1));
     to_be_cancelled = call(&t, 2);
     world_run(&t.w, 0.5);
@@ -1238,7 +1215,7 @@ TEST(await_reply_returns_the_answer_after_the_calls_own_handler) {
     world_two t;
     ticking c;
     wisp_call made;
-    two_answering(&t, on_add_one);
+    two_answering(&t, on_call_add_one);
     c = make_ticking(&t.w, t.client);
     memset(order, 0, sizeof order);
     made = wisp_invoke(t.client, "r", t.to_server, on_first, NULL, wisp_int(1));
@@ -1283,7 +1260,7 @@ static void on_reply_awaits(wisp_event *event) {
 TEST(waiting_inside_a_reply_handler_is_busy) {
     world_two t;
     ticking c;
-    two_answering(&t, on_add_one);
+    two_answering(&t, on_call_add_one);
     c = make_ticking(&t.w, t.client);
     wisp_invoke(t.client, "r", t.to_server, on_reply_awaits, &c, wisp_int(1));
     to_be_cancelled = call(&t, 1);

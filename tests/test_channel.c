@@ -9,22 +9,22 @@
 #include "support/simulated_endpoints.h"
 
 /* Where sequence numbers turn over, on the wire (24 bits) and in memory. */
-static const uint32_t edges[] = {
+static const uint32_t channel_edges[] = {
     1, 0x7fff, 0xffff, 0x10000, 0x7fffff, 0xffffff, 0x1000000, 0x7fffffff, 0x80000000u,
     0xffffffffu, 0
 };
-enum { EDGES = (int)(sizeof edges / sizeof *edges) };
+enum { CHANNEL_EDGES = (int)(sizeof channel_edges / sizeof *channel_edges) };
 
 /* --- one channel, by itself --- */
 
-typedef struct rig {
+typedef struct channel_rig {
     low_memory   memory;
     wisp__base   base;
     wisp__chunks chunks;
     wisp__channel  *channel;
-} rig;
+} channel_rig;
 
-static void rig_start(rig *r, uint32_t first) {
+static void rig_start(channel_rig *r, uint32_t first) {
     memset(r, 0, sizeof *r);
     low_start(&r->base, &r->memory);
     r->base.mtu = 1200;
@@ -34,7 +34,7 @@ static void rig_start(rig *r, uint32_t first) {
 }
 
 /* Returns how many items were still in the window. */
-static int rig_end(rig *r) {
+static int rig_end(channel_rig *r) {
     int abandoned;
     wisp__channel_check(&r->base, r->channel);
     abandoned = wisp__channel_free(&r->base, &r->chunks, r->channel);
@@ -43,7 +43,7 @@ static int rig_end(rig *r) {
     return abandoned;
 }
 
-static wisp__message *rig_message(rig *r, int bytes) {
+static wisp__message *rig_message(channel_rig *r, int bytes) {
     size_t chunk = sizeof(wisp__message) + (size_t)bytes;
     wisp__message *m = (wisp__message *)wisp__chunk_take(&r->base, &r->chunks, chunk);
     memset(m, 0, chunk);
@@ -54,7 +54,7 @@ static wisp__message *rig_message(rig *r, int bytes) {
 }
 
 /* Puts a message of so many bytes into the window, which then alone holds it. */
-static wisp_result rig_push(rig *r, int bytes) {
+static wisp_result rig_push(channel_rig *r, int bytes) {
     wisp__message *m = rig_message(r, bytes);
     wisp__item item;
     wisp_result result;
@@ -67,14 +67,14 @@ static wisp_result rig_push(rig *r, int bytes) {
     return result;
 }
 
-static int rig_told(rig *r, uint32_t sequence, int count, bool arrived) {
+static int rig_told(channel_rig *r, uint32_t sequence, int count, bool arrived) {
     return wisp__channel_told(&r->base, &r->chunks, &r->channel->out, sequence, count, arrived);
 }
 
 TEST(an_item_leaves_the_window_when_all_before_it_have_arrived) {
-    for (int e = 0; e < EDGES; e++) {
-        rig r;
-        uint32_t first = edges[e] - 2;
+    for (int e = 0; e < CHANNEL_EDGES; e++) {
+        channel_rig r;
+        uint32_t first = channel_edges[e] - 2;
         rig_start(&r, first);
         for (int i = 0; i < 6; i++) CHECK_EQ_INT(rig_push(&r, 10 + i), WISP_OK);
         CHECK_EQ_INT(rig_told(&r, first + 1, 2, true), 0);
@@ -102,7 +102,7 @@ TEST(what_is_held_is_charged_what_it_takes) {
 
 TEST(a_window_takes_its_limit_and_not_one_more) {
     for (int limit = 16; limit <= 256; limit *= 4) {
-        rig r;
+        channel_rig r;
         rig_start(&r, 0xfffffff0u);
         r.base.limits.window_items = limit;
         for (int i = 0; i < limit; i++) CHECK_EQ_INT(rig_push(&r, 8), WISP_OK);
@@ -116,7 +116,7 @@ TEST(a_window_takes_its_limit_and_not_one_more) {
 
 TEST(a_window_of_few_items_works) {
     for (int limit = 1; limit <= 8; limit *= 2) {
-        rig r;
+        channel_rig r;
         rig_start(&r, 1);
         r.base.limits.window_items = limit;
         for (int i = 0; i < limit; i++) CHECK_EQ_INT(rig_push(&r, 8), WISP_OK);
@@ -126,7 +126,7 @@ TEST(a_window_of_few_items_works) {
 }
 
 TEST(a_push_without_memory_changes_nothing) {
-    rig r;
+    channel_rig r;
     rig_start(&r, 1);
     CHECK_EQ_INT(rig_push(&r, 8), WISP_OK);
     for (int i = 1; i < 16; i++) rig_push(&r, 8);
@@ -139,7 +139,7 @@ TEST(a_push_without_memory_changes_nothing) {
 }
 
 TEST(a_message_is_released_once_by_each_item_that_holds_it) {
-    rig r;
+    channel_rig r;
     wisp__message *m;
     wisp__item item;
     rig_start(&r, 1);
@@ -162,7 +162,7 @@ TEST(a_message_is_released_once_by_each_item_that_holds_it) {
 }
 
 TEST(what_is_told_of_numbers_outside_the_window_does_nothing) {
-    rig r;
+    channel_rig r;
     rig_start(&r, 0xfffffffeu);
     for (int i = 0; i < 4; i++) rig_push(&r, 8);
     rig_told(&r, 0xfffffffeu, 2, true);
@@ -176,9 +176,9 @@ TEST(what_is_told_of_numbers_outside_the_window_does_nothing) {
 }
 
 TEST(lost_items_are_found_in_their_order) {
-    for (int e = 0; e < EDGES; e++) {
-        rig r;
-        uint32_t first = edges[e] - 4, found = 0;
+    for (int e = 0; e < CHANNEL_EDGES; e++) {
+        channel_rig r;
+        uint32_t first = channel_edges[e] - 4, found = 0;
         static const uint32_t losses[] = { 5, 2, 7, 3 }, order[] = { 2, 3, 5, 7 };
         rig_start(&r, first);
         for (int i = 0; i < 10; i++) rig_push(&r, 8);
@@ -199,7 +199,7 @@ TEST(lost_items_are_found_in_their_order) {
 }
 
 TEST(an_item_that_arrived_is_never_lost_and_one_that_was_lost_may_arrive) {
-    rig r;
+    channel_rig r;
     uint32_t found;
     rig_start(&r, 0xffffffffu);
     for (int i = 0; i < 4; i++) rig_push(&r, 8);
@@ -217,7 +217,7 @@ TEST(an_item_that_arrived_is_never_lost_and_one_that_was_lost_may_arrive) {
 
 /* A place in the ring belongs to a new item as soon as the old one has left the window. */
 TEST(a_new_item_in_the_place_of_an_old_one_is_not_taken_for_the_first_lost) {
-    rig r;
+    channel_rig r;
     uint32_t found = 0;
     rig_start(&r, 1);
     for (int i = 0; i < 16; i++) rig_push(&r, 8);
@@ -235,7 +235,7 @@ TEST(a_new_item_in_the_place_of_an_old_one_is_not_taken_for_the_first_lost) {
 }
 
 /* The first lost item, looked for the long way. */
-static bool rig_first_lost(const rig *r, uint32_t *sequence) {
+static bool rig_first_lost(const channel_rig *r, uint32_t *sequence) {
     const wisp__channel_out *out = &r->channel->out;
     for (*sequence = out->base; *sequence != out->next; ++*sequence)
         if (wisp__channel_item(out, *sequence)->state == WISP__ITEM_LOST) return true;
@@ -244,10 +244,10 @@ static bool rig_first_lost(const rig *r, uint32_t *sequence) {
 
 TEST(random_news_keeps_the_books) {
     uint64_t seed = 9;
-    for (int e = 0; e < EDGES; e++) {
-        rig r;
+    for (int e = 0; e < CHANNEL_EDGES; e++) {
+        channel_rig r;
         uint32_t found = 0, expect = 0;
-        rig_start(&r, edges[e] - 200);
+        rig_start(&r, channel_edges[e] - 200);
         r.base.limits.window_items = e & 1 ? 16 : 64;
         for (int round = 0; round < 3000; round++) {
             wisp__channel_out *out = &r.channel->out;
@@ -267,15 +267,15 @@ TEST(random_news_keeps_the_books) {
 
 /* --- turns --- */
 
-static wisp__turn rig_turn(rig *r, uint32_t sequence, uint32_t *whole) {
+static wisp__turn rig_turn(channel_rig *r, uint32_t sequence, uint32_t *whole) {
     return wisp__channel_turn(&r->base, &r->channel->in, sequence & WISP__LOW_24, whole);
 }
 
 TEST(turns_are_told_apart_over_every_wrap) {
-    for (int e = 0; e < EDGES; e++) {
+    for (int e = 0; e < CHANNEL_EDGES; e++) {
         for (int limit = 1; limit <= 16384; limit *= 4) {
-            rig r;
-            uint32_t next = edges[e], whole, most = (uint32_t)limit;
+            channel_rig r;
+            uint32_t next = channel_edges[e], whole, most = (uint32_t)limit;
             rig_start(&r, next);
             r.base.limits.window_items = limit;
             CHECK_EQ_INT(rig_turn(&r, next, &whole), WISP__NOW);
@@ -292,7 +292,7 @@ TEST(turns_are_told_apart_over_every_wrap) {
     }
 }
 
-static wisp__buffered *rig_held(rig *r, int mark) {
+static wisp__buffered *rig_held(channel_rig *r, int mark) {
     size_t chunk = sizeof(wisp__buffered) + 16;
     wisp__buffered *held = (wisp__buffered *)wisp__chunk_take(&r->base, &r->chunks, chunk);
     memset(held, 0, chunk);
@@ -304,9 +304,9 @@ static wisp__buffered *rig_held(rig *r, int mark) {
 /* A window of items comes in a random order, each twice: each is handed out once, in order. */
 TEST(what_came_early_is_handed_out_in_order) {
     uint64_t seed = 21;
-    for (int e = 0; e < EDGES; e++) {
-        rig r;
-        uint32_t first = edges[e] - 40, whole, given = 0;
+    for (int e = 0; e < CHANNEL_EDGES; e++) {
+        channel_rig r;
+        uint32_t first = channel_edges[e] - 40, whole, given = 0;
         rig_start(&r, first);
         r.base.limits.window_items = 128;
         for (int tries = 0; given < 400 && tries < 100000; tries++) {
@@ -342,7 +342,7 @@ TEST(what_came_early_is_handed_out_in_order) {
 }
 
 TEST(holding_without_memory_changes_nothing) {
-    rig r;
+    channel_rig r;
     uint32_t whole;
     wisp__buffered *held;
     rig_start(&r, 1);
@@ -358,7 +358,7 @@ TEST(holding_without_memory_changes_nothing) {
 
 TEST(a_small_window_holds_what_came_early) {
     for (int limit = 2; limit <= 8; limit *= 2) {
-        rig r;
+        channel_rig r;
         rig_start(&r, 1);
         r.base.limits.window_items = limit;
         for (uint32_t n = 2; n <= (uint32_t)limit; n++) {
@@ -373,7 +373,7 @@ TEST(a_small_window_holds_what_came_early) {
 
 /* --- fragments put together --- */
 
-static wisp_result rig_assemble(rig *r, bool first, bool last, int bytes, int there) {
+static wisp_result rig_assemble(channel_rig *r, bool first, bool last, int bytes, int there) {
     static uint8_t content[4096 + WISP__SLACK];
     wisp__reader from = wisp__reader_on(content, there);
     wisp_result result;
@@ -385,7 +385,7 @@ static wisp_result rig_assemble(rig *r, bool first, bool last, int bytes, int th
 
 TEST(fragments_of_any_sizes_make_one_message) {
     static const int sizes[] = { 1, 1, 1104, 7, 1, 333, 64, 63, 65 };
-    rig r;
+    channel_rig r;
     int at = 0;
     rig_start(&r, 1);
     for (int i = 0; i < 9; i++) {
@@ -399,7 +399,7 @@ TEST(fragments_of_any_sizes_make_one_message) {
 }
 
 TEST(a_message_begins_anew_after_the_last_fragment) {
-    rig r;
+    channel_rig r;
     rig_start(&r, 1);
     CHECK_EQ_INT(rig_assemble(&r, true, true, 500, 500), WISP_OK);
     CHECK_EQ_INT(rig_assemble(&r, true, false, 100, 100), WISP_OK);
@@ -408,7 +408,7 @@ TEST(a_message_begins_anew_after_the_last_fragment) {
 }
 
 TEST(a_second_first_and_a_last_without_first_break_the_rules) {
-    rig r;
+    channel_rig r;
     rig_start(&r, 1);
     CHECK_EQ_INT(rig_assemble(&r, false, true, 10, 10), WISP_E_PROTOCOL);
     CHECK_EQ_INT(rig_assemble(&r, false, false, 10, 10), WISP_E_PROTOCOL);
@@ -419,7 +419,7 @@ TEST(a_second_first_and_a_last_without_first_break_the_rules) {
 }
 
 TEST(a_message_has_a_largest_size_exactly) {
-    rig r;
+    channel_rig r;
     rig_start(&r, 1);
     r.base.limits.message_bytes = 19000;
     CHECK_EQ_INT(rig_assemble(&r, true, false, 4096, 4096), WISP_OK);
@@ -433,14 +433,14 @@ TEST(a_message_has_a_largest_size_exactly) {
 }
 
 TEST(a_fragment_longer_than_its_packet_is_bad) {
-    rig r;
+    channel_rig r;
     rig_start(&r, 1);
     CHECK_EQ_INT(rig_assemble(&r, true, false, 100, 99), WISP_E_BAD_PACKET);
     rig_end(&r);
 }
 
 TEST(a_fragment_without_memory_is_told) {
-    rig r;
+    channel_rig r;
     rig_start(&r, 1);
     CHECK_EQ_INT(rig_assemble(&r, true, false, 100, 100), WISP_OK);
     r.memory.fail_after = 0;
@@ -498,7 +498,7 @@ static void forge_send(forged *f, world_two *t) {
 }
 
 /* A pair whose server logs what it is told; nothing has gone over any channel. */
-static void pair_open(world_two *t) {
+static void channel_pair_open(world_two *t) {
     world_two_open(t);
     world_watch(&t->w, t->server, WISP_LEFT);
     world_watch(&t->w, t->server, WISP_ERROR);
@@ -506,7 +506,7 @@ static void pair_open(world_two *t) {
     world_run(&t->w, 0.2);
 }
 
-static void check_ended(world_two *t, wisp_result code) {
+static void channel_check_ended(world_two *t, wisp_result code) {
     CHECK_EQ_INT(wisp_peers(t->server, NULL, 0), 0);
     CHECK_EQ_INT(world_last(&t->w, t->server, WISP_LEFT)->result, code);
     CHECK_EQ_INT(world_total(t->server).packets_malformed, 1);
@@ -523,25 +523,25 @@ static void check_goes_on(world_two *t) {
 TEST(a_forged_second_first_ends_the_session) {
     static world_two t;
     forged f;
-    pair_open(&t);
+    channel_pair_open(&t);
     forge(&f);
     forge_section(&f, WISP_RELIABLE, 3, 0);
     forge_fragment(&f, true, false, 200, 200);
     forge_fragment(&f, true, false, 200, 200);
     forge_send(&f, &t);
-    check_ended(&t, WISP_E_PROTOCOL);
+    channel_check_ended(&t, WISP_E_PROTOCOL);
 }
 
 TEST(a_forged_last_without_first_ends_the_session) {
     for (int last = 0; last < 2; last++) {
         static world_two t;
         forged f;
-        pair_open(&t);
+        channel_pair_open(&t);
         forge(&f);
         forge_section(&f, WISP_RELIABLE, 3, 0);
         forge_fragment(&f, false, last, 200, 200);
         forge_send(&f, &t);
-        check_ended(&t, WISP_E_PROTOCOL);
+        channel_check_ended(&t, WISP_E_PROTOCOL);
     }
 }
 
@@ -550,12 +550,12 @@ TEST(a_fragment_of_no_bytes_or_more_than_there_are_ends_the_session) {
     for (int i = 0; i < 3; i++) {
         static world_two t;
         forged f;
-        pair_open(&t);
+        channel_pair_open(&t);
         forge(&f);
         forge_section(&f, WISP_RELIABLE, 3, 0);
         forge_fragment(&f, true, true, says[i], i ? 20 : 0);
         forge_send(&f, &t);
-        check_ended(&t, WISP_E_PROTOCOL);
+        channel_check_ended(&t, WISP_E_PROTOCOL);
     }
 }
 
@@ -564,19 +564,19 @@ TEST(a_fragment_outside_reliable_order_ends_the_session) {
     for (int i = 0; i < 3; i++) {
         static world_two t;
         forged f;
-        pair_open(&t);
+        channel_pair_open(&t);
         forge(&f);
         if (i) forge_section(&f, delivery[i], 3, 0);
         forge_fragment(&f, true, true, 200, 200);
         forge_send(&f, &t);
-        check_ended(&t, WISP_E_PROTOCOL);
+        channel_check_ended(&t, WISP_E_PROTOCOL);
     }
 }
 
 TEST(fragments_that_make_no_message_end_the_session) {
     static world_two t;
     forged f;
-    pair_open(&t);
+    channel_pair_open(&t);
     forge(&f);
     forge_section(&f, WISP_RELIABLE, 3, 0);
     forge_fragment(&f, true, true, 200, 200);
@@ -590,7 +590,7 @@ TEST(duplicate_fragments_are_taken_once) {
     static world_two t;
     wisp__session *s;
     wisp__channel *lane;
-    pair_open(&t);
+    channel_pair_open(&t);
     for (int i = 0; i < 3; i++) {
         forged f;
         forge(&f);
@@ -613,23 +613,23 @@ TEST(duplicate_fragments_are_taken_once) {
 TEST(a_small_fragment_that_is_not_the_last_ends_the_session) {
     static world_two t;
     forged f;
-    pair_open(&t);
+    channel_pair_open(&t);
     forge(&f);
     forge_section(&f, WISP_RELIABLE, 3, 5);
     forge_fragment(&f, true, false, 127, 127);
     forge_send(&f, &t);
-    check_ended(&t, WISP_E_PROTOCOL);
+    channel_check_ended(&t, WISP_E_PROTOCOL);
 }
 
 TEST(a_sequence_beyond_the_window_ends_the_session) {
     static world_two t;
     forged f;
-    pair_open(&t);
+    channel_pair_open(&t);
     forge(&f);
     forge_section(&f, WISP_RELIABLE, 0, 2048);
     forge_fragment(&f, true, false, 200, 200);
     forge_send(&f, &t);
-    check_ended(&t, WISP_E_PROTOCOL);
+    channel_check_ended(&t, WISP_E_PROTOCOL);
 }
 
 TEST(more_out_of_order_than_the_window_holds_ends_the_session) {
@@ -650,7 +650,7 @@ TEST(more_out_of_order_than_the_window_holds_ends_the_session) {
     forge_section(&f, WISP_RELIABLE, 1, 9);             /* another channel shares the window */
     forge_fragment(&f, true, false, 200, 200);
     forge_send(&f, &t);
-    check_ended(&t, WISP_E_PROTOCOL);
+    channel_check_ended(&t, WISP_E_PROTOCOL);
 }
 
 TEST(a_message_larger_than_the_limit_ends_the_session) {
@@ -666,7 +666,7 @@ TEST(a_message_larger_than_the_limit_ends_the_session) {
         forge_fragment(&f, i == 0, false, 1000, 1000);
         forge_send(&f, &t);
     }
-    check_ended(&t, WISP_E_LIMIT);
+    channel_check_ended(&t, WISP_E_LIMIT);
 }
 
 /* --- end to end --- */
@@ -787,7 +787,7 @@ static void lanes_start_at(world_two *t, int channel, uint32_t sequence) {
 }
 
 TEST(a_channel_outlives_every_wrap_of_its_sequence) {
-    for (int e = 1; e < EDGES; e++) {
+    for (int e = 1; e < CHANNEL_EDGES; e++) {
         static world_two t;
         static blobs b;
         world_open(&t.w);
@@ -798,7 +798,7 @@ TEST(a_channel_outlives_every_wrap_of_its_sequence) {
         t.w.net.duplicate = 0.1;
         t.w.net.reorder = 0.1;
         blobs_open(&t, &b);
-        lanes_start_at(&t, 0, edges[e] - 100);
+        lanes_start_at(&t, 0, channel_edges[e] - 100);
         t.w.sims[0].loss = t.w.sims[1].loss = 0.05;
         for (int i = 0; i < 200; i++) {
             CHECK_EQ_INT(blob_fire(&b, t.client, t.to_server, i % 40 ? i : 4000), WISP_OK);

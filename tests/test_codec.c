@@ -6,23 +6,27 @@
 #include "support/values_and_memory.h"
 #include "support/random_schemas.h"
 
-enum { BYTES_MAX = 1 << 17, MEMORY_MAX = 1 << 20 };
+enum { BYTES_MAX = 1 << 17, CODEC_MEMORY_MAX = 1 << 20 };
 
 static uint8_t bytes_out[BYTES_MAX], bytes_again[BYTES_MAX];
-static union { double align; uint8_t bytes[MEMORY_MAX]; } memory_a, memory_b, memory_c;
+static union {
+    double align;
+    uint8_t bytes[CODEC_MEMORY_MAX];
+} codec_memory_a, codec_memory_b, codec_memory_c;
 static schemas made;
-static char why[200];
+static char codec_why[200];
 
-static int encode(const wisp_schema *schema, const wisp_value *value) {
+static int codec_encode(const wisp_schema *schema, const wisp_value *value) {
     return wisp_encode(wisp_bitpack(), schema, value, bytes_out, BYTES_MAX);
 }
 
-static int decode(const wisp_schema *schema, int size, wisp_value *out) {
-    return wisp_decode(wisp_bitpack(), schema, bytes_out, size, out, memory_a.bytes, MEMORY_MAX);
+static int codec_decode(const wisp_schema *schema, int size, wisp_value *out) {
+    return wisp_decode(wisp_bitpack(), schema, bytes_out, size, out, codec_memory_a.bytes,
+                       CODEC_MEMORY_MAX);
 }
 
 static const wisp_schema *compiled(const wisp_schema *schema) {
-    return wisp_schema_compile(schema, memory_c.bytes, MEMORY_MAX);
+    return wisp_schema_compile(schema, codec_memory_c.bytes, CODEC_MEMORY_MAX);
 }
 
 /* Memory of exactly so many bytes, so that the sanitizer sees a step beyond. */
@@ -42,9 +46,9 @@ TEST(what_has_no_schema_describes_itself) {
         int size;
         low_values_start(&v, seed, 3);
         value = low_value(&v);
-        size = encode(NULL, &value);
+        size = codec_encode(NULL, &value);
         if (!CHECK(size > 0)) return;
-        if (!CHECK_EQ_INT(decode(NULL, size, &out), size)) return;
+        if (!CHECK_EQ_INT(codec_decode(NULL, size, &out), size)) return;
         if (!CHECK(low_same(&value, &out))) return;
     }
 }
@@ -56,12 +60,12 @@ TEST(a_schema_less_value_cut_anywhere_is_refused) {
         int size;
         low_values_start(&v, seed, 3);
         value = low_value(&v);
-        size = encode(NULL, &value);
+        size = codec_encode(NULL, &value);
         for (int cut = 0; cut < size; cut++) {
             void *part = exactly(cut);
             memcpy(part, bytes_out, (size_t)cut);
-            if (!CHECK(wisp_decode(wisp_bitpack(), NULL, part, cut, &out, memory_a.bytes,
-                                   MEMORY_MAX) < 0)) return;
+            if (!CHECK(wisp_decode(wisp_bitpack(), NULL, part, cut, &out, codec_memory_a.bytes,
+                                   CODEC_MEMORY_MAX) < 0)) return;
             free(part);
         }
     }
@@ -72,11 +76,13 @@ TEST(a_schema_less_value_cut_anywhere_is_refused) {
 /* Encodes and decodes; false: it has failed, and the seed is told. */
 static bool round_trip(const wisp_schema *schema, const wisp_value *value, wisp_value *out,
                        uint64_t seed) {
-    int size = encode(schema, value), read = size < 0 ? size : decode(schema, size, out);
+    int size = codec_encode(schema, value);
+    int read = size < 0 ? size : codec_decode(schema, size, out);
     bool good = size >= 0 && read == size;
     if (!CHECK(good)) {
-        wisp_validate(schema, value, why, sizeof why);
-        printf("    seed %llu: %d bytes, read %d: %s\n", (unsigned long long)seed, size, read, why);
+        wisp_validate(schema, value, codec_why, sizeof codec_why);
+        printf("    seed %llu: %d bytes, read %d: %s\n", (unsigned long long)seed, size, read,
+               codec_why);
     }
     return good;
 }
@@ -87,11 +93,11 @@ TEST(random_schemas_are_fine_and_their_values_fit) {
         wisp_value value;
         schemas_start(&made, seed, (int)(seed % 32));
         schema = schemas_random(&made);
-        if (!CHECK_EQ_INT(wisp_schema_check(schema, why, sizeof why), WISP_OK))
-            printf("    seed %d: %s\n", (int)seed, why);
+        if (!CHECK_EQ_INT(wisp_schema_check(schema, codec_why, sizeof codec_why), WISP_OK))
+            printf("    seed %d: %s\n", (int)seed, codec_why);
         value = schemas_value(&made, schema);
-        if (!CHECK_EQ_INT(wisp_validate(schema, &value, why, sizeof why), WISP_OK))
-            printf("    seed %d: %s\n", (int)seed, why);
+        if (!CHECK_EQ_INT(wisp_validate(schema, &value, codec_why, sizeof codec_why), WISP_OK))
+            printf("    seed %d: %s\n", (int)seed, codec_why);
     }
 }
 
@@ -118,17 +124,17 @@ TEST(what_was_decoded_once_comes_back_equal_and_as_the_same_bytes) {
         schema = compiled(schemas_random(&made));
         value = schemas_value(&made, schema);
         if (!round_trip(schema, &value, &once, seed)) continue;
-        if (!CHECK_EQ_INT(wisp_validate(schema, &once, why, sizeof why), WISP_OK))
-            printf("    seed %d: %s\n", (int)seed, why);
-        if (wisp_as_map(&once, &copy, memory_b.bytes, MEMORY_MAX)) continue;
-        size = encode(schema, &once);
+        if (!CHECK_EQ_INT(wisp_validate(schema, &once, codec_why, sizeof codec_why), WISP_OK))
+            printf("    seed %d: %s\n", (int)seed, codec_why);
+        if (wisp_as_map(&once, &copy, codec_memory_b.bytes, CODEC_MEMORY_MAX)) continue;
+        size = codec_encode(schema, &once);
         if (!CHECK(size >= 0)) continue;
         memcpy(bytes_again, bytes_out, (size_t)size);
-        again = wisp_decode(wisp_bitpack(), schema, bytes_again, size, &twice, memory_b.bytes,
-                            MEMORY_MAX);
+        again = wisp_decode(wisp_bitpack(), schema, bytes_again, size, &twice, codec_memory_b.bytes,
+                            CODEC_MEMORY_MAX);
         if (!CHECK_EQ_INT(again, size)) continue;
         if (!CHECK(wisp_equal(&once, &twice))) printf("    seed %d\n", (int)seed);
-        CHECK_EQ_INT(encode(schema, &twice), size);
+        CHECK_EQ_INT(codec_encode(schema, &twice), size);
         CHECK_EQ_MEM(bytes_out, bytes_again, size);
     }
 }
@@ -142,12 +148,12 @@ TEST(a_schema_packs_the_same_whether_compiled_or_not) {
         schema = schemas_random(&made);
         fast = compiled(schema);
         value = schemas_value(&made, schema);
-        size = encode(fast, &value);
+        size = codec_encode(fast, &value);
         if (!CHECK(size >= 0)) continue;
         memcpy(bytes_again, bytes_out, (size_t)size);
-        if (!CHECK_EQ_INT(encode(schema, &value), size)) printf("    seed %d\n", (int)seed);
+        if (!CHECK_EQ_INT(codec_encode(schema, &value), size)) printf("    seed %d\n", (int)seed);
         CHECK_EQ_MEM(bytes_out, bytes_again, size);
-        CHECK_EQ_INT(decode(schema, size, &out), size);
+        CHECK_EQ_INT(codec_decode(schema, size, &out), size);
         CHECK(wisp_equal(&value, &out));
     }
 }
@@ -159,11 +165,12 @@ TEST(what_does_not_fit_is_refused_by_validating_and_encoding_alike) {
         schemas_start(&made, seed, (int)(seed & 1));
         schema = compiled(schemas_random(&made));
         value = schemas_misfit(&made, schema);
-        why[0] = 0;
-        if (!CHECK_EQ_INT(wisp_validate(schema, &value, why, sizeof why), WISP_E_INVALID))
+        codec_why[0] = 0;
+        if (!CHECK_EQ_INT(wisp_validate(schema, &value, codec_why, sizeof codec_why),
+                          WISP_E_INVALID))
             printf("    seed %d\n", (int)seed);
-        CHECK(why[0] != 0 && strlen(why) < sizeof why);
-        if (!CHECK_EQ_INT(encode(schema, &value), WISP_E_INVALID))
+        CHECK(codec_why[0] != 0 && strlen(codec_why) < sizeof codec_why);
+        if (!CHECK_EQ_INT(codec_encode(schema, &value), WISP_E_INVALID))
             printf("    seed %d\n", (int)seed);
     }
 }
@@ -178,7 +185,7 @@ TEST(capacity_is_enough_or_refused_and_never_passed) {
         schemas_start(&made, seed, SCHEMAS_NO_ANY);
         schema = compiled(schemas_random(&made));
         value = schemas_value(&made, schema);
-        size = encode(schema, &value);
+        size = codec_encode(schema, &value);
         if (!CHECK(size >= 0)) continue;
         for (int capacity = 0; capacity <= size; capacity++) {
             uint8_t *out = (uint8_t *)exactly(capacity);
@@ -199,7 +206,7 @@ TEST(capacity_beside_values_that_describe_themselves_is_never_passed) {
         schemas_start(&made, seed, 0);
         schema = compiled(schemas_random(&made));
         value = schemas_value(&made, schema);
-        size = encode(schema, &value);
+        size = codec_encode(schema, &value);
         if (!CHECK(size >= 0)) continue;
         for (int capacity = 0; capacity <= size; capacity++) {
             uint8_t *out = (uint8_t *)exactly(capacity);
@@ -224,11 +231,11 @@ TEST(memory_of_any_size_is_enough_or_refused_and_never_passed) {
         schema = schemas_random(&made);
         fast = compiled(schema);
         value = schemas_value(&made, schema);
-        size = encode(fast, &value);
+        size = codec_encode(fast, &value);
         if (!CHECK(size >= 0)) continue;
         for (int uncompiled = 0; uncompiled < 2; uncompiled++) {
             bool enough = false;
-            for (room = 0, step = 1; room < MEMORY_MAX && !enough; room += step) {
+            for (room = 0, step = 1; room < CODEC_MEMORY_MAX && !enough; room += step) {
                 uint8_t *memory = (uint8_t *)exactly(room);
                 int read = wisp_decode(wisp_bitpack(), uncompiled ? schema : fast, bytes_out, size,
                                        &out, memory, room);
@@ -251,11 +258,11 @@ TEST(memory_may_begin_at_any_byte) {
         schemas_start(&made, seed, SCHEMAS_LOSSLESS);
         schema = schemas_random(&made);
         value = schemas_value(&made, schema);
-        schema = wisp_schema_compile(schema, memory_c.bytes + turn, MEMORY_MAX - turn);
-        size = encode(schema, &value);
+        schema = wisp_schema_compile(schema, codec_memory_c.bytes + turn, CODEC_MEMORY_MAX - turn);
+        size = codec_encode(schema, &value);
         memmove(bytes_out + turn, bytes_out, (size_t)size);
         CHECK_EQ_INT(wisp_decode(wisp_bitpack(), schema, bytes_out + turn, size, &out,
-                                 memory_a.bytes + turn, MEMORY_MAX - turn), size);
+                                 codec_memory_a.bytes + turn, CODEC_MEMORY_MAX - turn), size);
         CHECK(wisp_equal(&value, &out));
     }
 }
@@ -268,10 +275,10 @@ TEST(bytes_behind_a_record_are_left_alone) {
         schemas_start(&made, seed, SCHEMAS_LOSSLESS);
         schema = compiled(schemas_random(&made));
         value = schemas_value(&made, schema);
-        size = encode(schema, &value);
+        size = codec_encode(schema, &value);
         if (!CHECK(size >= 0)) continue;
         memset(bytes_out + size, 0xff, 64);
-        CHECK_EQ_INT(decode(schema, size + 64, &out), size);
+        CHECK_EQ_INT(codec_decode(schema, size + 64, &out), size);
         CHECK(wisp_equal(&value, &out));
     }
 }
@@ -284,12 +291,12 @@ TEST(bytes_cut_anywhere_are_refused) {
         schemas_start(&made, seed, 0);
         schema = compiled(schemas_random(&made));
         value = schemas_value(&made, schema);
-        size = encode(schema, &value);
+        size = codec_encode(schema, &value);
         for (int cut = 0; cut < size; cut++) {
             void *part = exactly(cut);
             memcpy(part, bytes_out, (size_t)cut);
-            CHECK(wisp_decode(wisp_bitpack(), schema, part, cut, &out, memory_a.bytes,
-                              MEMORY_MAX) < 0);
+            CHECK(wisp_decode(wisp_bitpack(), schema, part, cut, &out, codec_memory_a.bytes,
+                              CODEC_MEMORY_MAX) < 0);
             free(part);
         }
     }
@@ -299,15 +306,15 @@ TEST(bytes_cut_anywhere_are_refused) {
 static void must_be_sound(const wisp_schema *schema, const wisp_value *out, int seed) {
     wisp_value twice;
     int size;
-    if (!CHECK_EQ_INT(wisp_validate(schema, out, why, sizeof why), WISP_OK))
-        printf("    seed %d: %s\n", seed, why);
+    if (!CHECK_EQ_INT(wisp_validate(schema, out, codec_why, sizeof codec_why), WISP_OK))
+        printf("    seed %d: %s\n", seed, codec_why);
     size = wisp_encode(wisp_bitpack(), schema, out, bytes_again, BYTES_MAX);
     if (!CHECK(size >= 0)) {
         printf("    seed %d: %d\n", seed, size);
         return;
     }
     if (!CHECK_EQ_INT(wisp_decode(wisp_bitpack(), schema, bytes_again, size, &twice,
-                                  memory_b.bytes, MEMORY_MAX), size)) return;
+                                  codec_memory_b.bytes, CODEC_MEMORY_MAX), size)) return;
     size = wisp_encode(wisp_bitpack(), schema, &twice, bytes_again, BYTES_MAX);
     CHECK(size >= 0);
 }
@@ -322,7 +329,7 @@ TEST(bytes_that_were_changed_never_give_a_value_outside_the_schema) {
         schemas_start(&made, seed, 0);
         schema = compiled(schemas_random(&made));
         value = schemas_value(&made, schema);
-        size = encode(schema, &value);
+        size = codec_encode(schema, &value);
         if (size <= 0) continue;
         copy = (uint8_t *)exactly(size);
         for (int turn = 0; turn < 8; turn++) {
@@ -331,8 +338,8 @@ TEST(bytes_that_were_changed_never_give_a_value_outside_the_schema) {
                 copy[test_random_below(&made.seed, size)] ^=
                     (uint8_t)(1 << test_random_below(&made.seed, 8));
             if (turn == 7) low_random_bytes(&made.seed, copy, size);
-            read = wisp_decode(wisp_bitpack(), schema, copy, size, &out, memory_a.bytes,
-                               MEMORY_MAX);
+            read = wisp_decode(wisp_bitpack(), schema, copy, size, &out, codec_memory_a.bytes,
+                               CODEC_MEMORY_MAX);
             if (read >= 0) must_be_sound(schema, &out, (int)seed);
             if (read >= 0) sound++;
             else refused++;
@@ -347,19 +354,19 @@ TEST(bytes_that_were_changed_never_give_a_value_outside_the_schema) {
 
 /* --- structs and maps --- */
 
-typedef struct item { uint16_t id; uint8_t count; } item;
-typedef struct bag { int32_t gold; char name[13]; uint8_t used; item items[6]; float weight;
+typedef struct codec_item { uint16_t id; uint8_t count; } codec_item;
+typedef struct bag { int32_t gold; char name[13]; uint8_t used; codec_item items[6]; float weight;
                      bool open; } bag;
-static const wisp_field item_fields[] = {
-    WISP_FIELD(item, id, WISP_T_RANGE(0, 1000)),
-    WISP_FIELD(item, count, WISP_T_UINT),
+static const wisp_field codec_item_fields[] = {
+    WISP_FIELD(codec_item, id, WISP_T_RANGE(0, 1000)),
+    WISP_FIELD(codec_item, count, WISP_T_UINT),
 };
-static const wisp_schema item_schema = WISP_SCHEMA(item, 1, item_fields);
-static const wisp_type item_type = WISP_T_STRUCT(&item_schema);
+static const wisp_schema codec_item_schema = WISP_SCHEMA(codec_item, 1, codec_item_fields);
+static const wisp_type codec_item_type = WISP_T_STRUCT(&codec_item_schema);
 static const wisp_field bag_fields[] = {
     WISP_FIELD(bag, gold, WISP_T_INTEGER),
     WISP_FIELD(bag, name, WISP_T_STRING(12)),
-    WISP_COUNTED_FIELD(bag, items, used, WISP_T_ARRAY(&item_type, 6)),
+    WISP_COUNTED_FIELD(bag, items, used, WISP_T_ARRAY(&codec_item_type, 6)),
     WISP_FIELD(bag, weight, WISP_T_NUMBER),
     WISP_OPTIONAL_FIELD(bag, open, WISP_T_BOOL, true),
 };
@@ -383,12 +390,12 @@ TEST(a_struct_and_its_map_give_the_same_bytes) {
     for (int i = 0; i < 200; i++) {
         bag b = random_bag(&seed);
         wisp_value value = wisp_struct(&bag_schema, &b), map;
-        int size = encode(&bag_schema, &value);
+        int size = codec_encode(&bag_schema, &value);
         if (!CHECK(size > 0)) return;
         memcpy(bytes_again, bytes_out, (size_t)size);
-        CHECK_EQ_INT(wisp_as_map(&value, &map, memory_a.bytes, MEMORY_MAX), WISP_OK);
+        CHECK_EQ_INT(wisp_as_map(&value, &map, codec_memory_a.bytes, CODEC_MEMORY_MAX), WISP_OK);
         CHECK_EQ_INT(map.kind, WISP_MAP);
-        CHECK_EQ_INT(encode(&bag_schema, &map), size);
+        CHECK_EQ_INT(codec_encode(&bag_schema, &map), size);
         CHECK_EQ_MEM(bytes_out, bytes_again, size);
     }
 }
@@ -399,8 +406,8 @@ TEST(a_struct_comes_back_as_a_struct_with_the_same_members) {
         bag b = random_bag(&seed);
         const bag *got;
         wisp_value value = wisp_struct(&bag_schema, &b), out;
-        int size = encode(&bag_schema, &value);
-        if (!CHECK_EQ_INT(decode(&bag_schema, size, &out), size)) return;
+        int size = codec_encode(&bag_schema, &value);
+        if (!CHECK_EQ_INT(codec_decode(&bag_schema, size, &out), size)) return;
         if (!CHECK_EQ_INT(out.kind, WISP_STRUCT)) return;
         got = (const bag *)out.as.structure.data;
         CHECK_EQ_INT(got->gold, b.gold);
@@ -417,7 +424,7 @@ TEST(a_struct_comes_back_as_a_struct_with_the_same_members) {
 typedef struct other_bag {
     float weight;
     bool open;
-    item items[6];
+    codec_item items[6];
     int n;
     char name[30];
     int64_t gold;
@@ -444,11 +451,11 @@ static const wisp_field sample_fields[] = {
     WISP_FIELD(sample, turn, WISP_T_QUAT(0)),
 };
 static const wisp_schema sample_schema = WISP_SCHEMA(sample, 1, sample_fields);
-static const wisp_type t_float = WISP_T_FLOAT, t_sample = WISP_T_STRUCT(&sample_schema);
+static const wisp_type codec_t_float = WISP_T_FLOAT, t_sample = WISP_T_STRUCT(&sample_schema);
 static const wisp_field floats_fields[] = {
     WISP_FIELD(floats, f, WISP_T_NUMBER),
     WISP_OPTIONAL_FIELD(floats, optional, WISP_T_NUMBER, 0),
-    WISP_FIELD(floats, some, WISP_T_ARRAY(&t_float, 3)),
+    WISP_FIELD(floats, some, WISP_T_ARRAY(&codec_t_float, 3)),
     WISP_FIELD(floats, wide, WISP_T_NUMBER),
     WISP_FIELD(floats, v2, WISP_T_VEC2), WISP_FIELD(floats, v3, WISP_T_VEC3),
     WISP_FIELD(floats, v4, WISP_T_VEC4), WISP_FIELD(floats, quat, WISP_T_QUAT(0)),
@@ -513,8 +520,8 @@ TEST(the_bits_of_floats_survive_every_codec) {
         set_all(&seed, &from, codec == wisp_json());
         size = wisp_encode(codec, &floats_schema, &value, bytes_out, BYTES_MAX);
         if (!CHECK(size > 0)) return;
-        CHECK_EQ_INT(wisp_decode(codec, &floats_schema, bytes_out, size, &out, memory_a.bytes,
-                                 MEMORY_MAX), size);
+        CHECK_EQ_INT(wisp_decode(codec, &floats_schema, bytes_out, size, &out, codec_memory_a.bytes,
+                                 CODEC_MEMORY_MAX), size);
         if (!CHECK_EQ_INT(out.kind, WISP_STRUCT)) return;
         if (!CHECK_EQ_MEM(out.as.structure.data, &from, sizeof from)) printf("  %s\n", codec->name);
     }
@@ -527,20 +534,23 @@ TEST(the_bits_of_floats_survive_every_view) {
         wisp_value value = wisp_struct(&floats_schema, &from), map = wisp_nil(), out = wisp_nil();
         int size;
         set_all(&seed, &from, false);
-        CHECK_EQ_INT(wisp_as_map(&value, &map, memory_b.bytes, MEMORY_MAX), WISP_OK);
+        CHECK_EQ_INT(wisp_as_map(&value, &map, codec_memory_b.bytes, CODEC_MEMORY_MAX), WISP_OK);
         memset(&to, 0, sizeof to);
-        CHECK_EQ_INT(wisp_fill_struct(&floats_schema, &map, &to, why, (int)sizeof why), WISP_OK);
+        CHECK_EQ_INT(wisp_fill_struct(&floats_schema, &map, &to, codec_why, (int)sizeof codec_why),
+                     WISP_OK);
         CHECK_EQ_MEM(&to, &from, sizeof from);
-        size = encode(NULL, &map);
-        if (!CHECK_EQ_INT(decode(NULL, size, &out), size)) return;
+        size = codec_encode(NULL, &map);
+        if (!CHECK_EQ_INT(codec_decode(NULL, size, &out), size)) return;
         memset(&to, 0, sizeof to);
-        CHECK_EQ_INT(wisp_fill_struct(&floats_schema, &out, &to, why, (int)sizeof why), WISP_OK);
+        CHECK_EQ_INT(wisp_fill_struct(&floats_schema, &out, &to, codec_why, (int)sizeof codec_why),
+                     WISP_OK);
         CHECK_EQ_MEM(&to, &from, sizeof from);
         size = wisp_encode(wisp_msgpack(), NULL, &map, bytes_out, BYTES_MAX);
-        CHECK_EQ_INT(wisp_decode(wisp_msgpack(), NULL, bytes_out, size, &out, memory_a.bytes,
-                                 MEMORY_MAX), size);
+        CHECK_EQ_INT(wisp_decode(wisp_msgpack(), NULL, bytes_out, size, &out, codec_memory_a.bytes,
+                                 CODEC_MEMORY_MAX), size);
         memset(&to, 0, sizeof to);
-        CHECK_EQ_INT(wisp_fill_struct(&floats_schema, &out, &to, why, (int)sizeof why), WISP_OK);
+        CHECK_EQ_INT(wisp_fill_struct(&floats_schema, &out, &to, codec_why, (int)sizeof codec_why),
+                     WISP_OK);
         CHECK_EQ_MEM(&to, &from, sizeof from);
     }
 }
@@ -559,11 +569,11 @@ TEST(the_bits_of_floats_survive_a_stay_in_doubles) {
         wisp_pair pair = { "f", wisp__value_of_bits(true, bits) };
         wisp_value map = wisp_map(&pair, 1), middle = wisp_nil(), out = wisp_nil();
         int size = wisp_encode(codec, &wide, &map, bytes_out, BYTES_MAX);
-        CHECK_EQ_INT(wisp_decode(codec, &wide, bytes_out, size, &middle, memory_a.bytes,
-                                 MEMORY_MAX), size);
+        CHECK_EQ_INT(wisp_decode(codec, &wide, bytes_out, size, &middle, codec_memory_a.bytes,
+                                 CODEC_MEMORY_MAX), size);
         size = wisp_encode(codec, &narrow, &middle, bytes_again, BYTES_MAX);
-        CHECK_EQ_INT(wisp_decode(codec, &narrow, bytes_again, size, &out, memory_b.bytes,
-                                 MEMORY_MAX), size);
+        CHECK_EQ_INT(wisp_decode(codec, &narrow, bytes_again, size, &out, codec_memory_b.bytes,
+                                 CODEC_MEMORY_MAX), size);
         if (!CHECK_EQ_INT(out.kind, WISP_MAP)) return;
         CHECK_EQ_INT(wisp__load_float_bits(&out.as.map[0].value.as), bits);
     }
@@ -580,7 +590,8 @@ static uint32_t float_of_json(const wisp_type *type, const char *number) {
     fields[0].type = *type;
     size = snprintf(text, sizeof text, type->kind == WISP_TYPE_VEC2 ? "{\"x\":[%s,0]}"
                                                                     : "{\"x\":%s}", number);
-    size = wisp_decode(wisp_json(), &schema, text, size, &out, memory_a.bytes, MEMORY_MAX);
+    size = wisp_decode(wisp_json(), &schema, text, size, &out, codec_memory_a.bytes,
+                       CODEC_MEMORY_MAX);
     return size > 0 ? wisp__load_float_bits(&out.as.map[0].value.as) : (uint32_t)size;
 }
 
@@ -613,10 +624,11 @@ TEST(a_value_of_json_fills_a_float_rounded_once) {
     sample out;
     uint32_t bits;
     memset(&out, 0, sizeof out);
-    CHECK(wisp_decode(wisp_json(), NULL, text, (int)sizeof text - 1, &value, memory_a.bytes,
-                      MEMORY_MAX) > 0);
+    CHECK(wisp_decode(wisp_json(), NULL, text, (int)sizeof text - 1, &value, codec_memory_a.bytes,
+                      CODEC_MEMORY_MAX) > 0);
     CHECK_EQ_INT(wisp_count_of(wisp_field_of(&value, "f")), 0);
-    CHECK_EQ_INT(wisp_fill_struct(&schema, &value, &out, why, (int)sizeof why), WISP_OK);
+    CHECK_EQ_INT(wisp_fill_struct(&schema, &value, &out, codec_why, (int)sizeof codec_why),
+                 WISP_OK);
     memcpy(&bits, &out.f, 4);
     CHECK_EQ_INT(bits, 0x15ae43fd);
     CHECK(low_bits_of(out.wide) == low_bits_of(7.038531e-26));
@@ -626,7 +638,7 @@ TEST(a_struct_of_another_schema_packs_by_the_names_of_its_fields) {
     static const wisp_field fields[] = {
         WISP_FIELD(other_bag, weight, WISP_T_NUMBER),
         WISP_FIELD(other_bag, open, WISP_T_BOOL),
-        WISP_COUNTED_FIELD(other_bag, items, n, WISP_T_ARRAY(&item_type, 6)),
+        WISP_COUNTED_FIELD(other_bag, items, n, WISP_T_ARRAY(&codec_item_type, 6)),
         WISP_FIELD(other_bag, name, WISP_T_STRING(29)),
         WISP_FIELD(other_bag, gold, WISP_T_INTEGER),
     };
@@ -635,14 +647,14 @@ TEST(a_struct_of_another_schema_packs_by_the_names_of_its_fields) {
     bag b = random_bag(&seed);
     other_bag t;
     wisp_value value = wisp_struct(&bag_schema, &b), other = wisp_struct(&schema, &t);
-    int size = encode(&bag_schema, &value);
+    int size = codec_encode(&bag_schema, &value);
     memcpy(bytes_again, bytes_out, (size_t)size);
     memset(&t, 0, sizeof t);
-    CHECK_EQ_INT(wisp_fill_struct(&schema, &value, &t, why, sizeof why), WISP_OK);
-    CHECK_EQ_INT(encode(&bag_schema, &other), size);
+    CHECK_EQ_INT(wisp_fill_struct(&schema, &value, &t, codec_why, sizeof codec_why), WISP_OK);
+    CHECK_EQ_INT(codec_encode(&bag_schema, &other), size);
     CHECK_EQ_MEM(bytes_out, bytes_again, size);
     t.gold = INT64_C(1) << 40;
-    CHECK_EQ_INT(encode(&bag_schema, &other), WISP_E_INVALID);
+    CHECK_EQ_INT(codec_encode(&bag_schema, &other), WISP_E_INVALID);
 }
 
 TEST(a_struct_that_does_not_fit_is_refused_by_validating_and_encoding_alike) {
@@ -656,8 +668,9 @@ TEST(a_struct_that_does_not_fit_is_refused_by_validating_and_encoding_alike) {
         if (mistake == 1) b.items[1].id = 1001;
         if (mistake == 2) memset(b.name, 'x', sizeof b.name);
         if (mistake == 3) b.used = 255;
-        CHECK_EQ_INT(wisp_validate(&bag_schema, &value, why, sizeof why), WISP_E_INVALID);
-        CHECK_EQ_INT(encode(&bag_schema, &value), WISP_E_INVALID);
+        CHECK_EQ_INT(wisp_validate(&bag_schema, &value, codec_why, sizeof codec_why),
+                     WISP_E_INVALID);
+        CHECK_EQ_INT(codec_encode(&bag_schema, &value), WISP_E_INVALID);
     }
 }
 
@@ -666,9 +679,9 @@ TEST(fields_of_a_decoded_struct_need_memory_only_when_they_are_asked_for) {
     bag b = random_bag(&seed);
     wisp_value value = wisp_struct(&bag_schema, &b), out;
     const wisp_schema *fast = compiled(&bag_schema);
-    int size = encode(fast, &value), enough = 0;
+    int size = codec_encode(fast, &value), enough = 0;
     b.used = 6;
-    size = encode(fast, &value);
+    size = codec_encode(fast, &value);
     for (int room = 0; room < 8192; room += 8) {
         uint8_t *memory = (uint8_t *)exactly(room);
         if (wisp_decode(wisp_bitpack(), fast, bytes_out, size, &out, memory, room) == size) {
@@ -694,8 +707,8 @@ TEST(a_value_of_a_map_outlives_neither_memory_nor_bytes_but_nothing_else) {
     pair.key = "text";
     pair.value = wisp_string(text);
     value = wisp_map(&pair, 1);
-    size = encode(&schema, &value);
-    CHECK_EQ_INT(decode(&schema, size, &out), size);
+    size = codec_encode(&schema, &value);
+    CHECK_EQ_INT(codec_decode(&schema, size, &out), size);
     memset(text, 'x', strlen(text));
     CHECK_EQ_STR(wisp_string_of(wisp_field_of(&out, "text"), NULL), "changed later");
 }
@@ -722,12 +735,12 @@ TEST(a_thousand_fields_encode_when_they_are_compiled) {
     CHECK_EQ_INT(wisp_encode(wisp_bitpack(), &many, &value, bytes_out, 4000), WISP_E_MEMORY);
     fast = compiled(&many);
     if (!CHECK(fast != NULL)) return;
-    size = encode(fast, &value);
+    size = codec_encode(fast, &value);
     if (!CHECK(size > 0)) return;
-    CHECK_EQ_INT(decode(fast, size, &out), size);
+    CHECK_EQ_INT(codec_decode(fast, size, &out), size);
     CHECK(wisp_equal(&value, &out));
-    CHECK_EQ_INT(wisp_decode(wisp_bitpack(), &many, bytes_out, size, &out, memory_a.bytes,
-                             MEMORY_MAX), size);
+    CHECK_EQ_INT(wisp_decode(wisp_bitpack(), &many, bytes_out, size, &out, codec_memory_a.bytes,
+                             CODEC_MEMORY_MAX), size);
     CHECK(wisp_equal(&value, &out));
 }
 
@@ -755,8 +768,8 @@ TEST(a_large_map_encodes_where_there_is_room_for_it_twice) {
         free(block);
     }
     CHECK(enough > 100);
-    CHECK_EQ_INT(wisp_decode(wisp_bitpack(), schema, out_room, size, &out, memory_a.bytes,
-                             MEMORY_MAX), size);
+    CHECK_EQ_INT(wisp_decode(wisp_bitpack(), schema, out_room, size, &out, codec_memory_a.bytes,
+                             CODEC_MEMORY_MAX), size);
     CHECK(wisp_equal(&value, &out));
     free(out_room);
 }
@@ -770,15 +783,16 @@ TEST(nothing_is_an_argument_error) {
     CHECK_EQ_INT(wisp_encode(wisp_bitpack(), NULL, &value, NULL, 10), WISP_E_ARGUMENT);
     CHECK_EQ_INT(wisp_encode(wisp_bitpack(), NULL, &value, bytes_out, -1), WISP_E_ARGUMENT);
     CHECK_EQ_INT(wisp_encode(wisp_bitpack(), NULL, &value, NULL, 0), WISP_E_TOO_BIG);
-    CHECK_EQ_INT(wisp_encode(wisp_bitpack(), &item_schema, &value, NULL, 0), WISP_E_INVALID);
-    CHECK_EQ_INT(wisp_decode(NULL, NULL, bytes_out, 1, &out, memory_a.bytes, 100), WISP_E_ARGUMENT);
-    CHECK_EQ_INT(wisp_decode(wisp_bitpack(), NULL, NULL, 1, &out, memory_a.bytes, 100),
+    CHECK_EQ_INT(wisp_encode(wisp_bitpack(), &codec_item_schema, &value, NULL, 0), WISP_E_INVALID);
+    CHECK_EQ_INT(wisp_decode(NULL, NULL, bytes_out, 1, &out, codec_memory_a.bytes, 100),
                  WISP_E_ARGUMENT);
-    CHECK_EQ_INT(wisp_decode(wisp_bitpack(), NULL, bytes_out, -1, &out, memory_a.bytes, 100),
+    CHECK_EQ_INT(wisp_decode(wisp_bitpack(), NULL, NULL, 1, &out, codec_memory_a.bytes, 100),
                  WISP_E_ARGUMENT);
-    CHECK_EQ_INT(wisp_decode(wisp_bitpack(), NULL, bytes_out, 1, NULL, memory_a.bytes, 100),
+    CHECK_EQ_INT(wisp_decode(wisp_bitpack(), NULL, bytes_out, -1, &out, codec_memory_a.bytes, 100),
                  WISP_E_ARGUMENT);
-    CHECK_EQ_INT(wisp_decode(wisp_bitpack(), NULL, bytes_out, 1, &out, memory_a.bytes, -1),
+    CHECK_EQ_INT(wisp_decode(wisp_bitpack(), NULL, bytes_out, 1, NULL, codec_memory_a.bytes, 100),
+                 WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_decode(wisp_bitpack(), NULL, bytes_out, 1, &out, codec_memory_a.bytes, -1),
                  WISP_E_ARGUMENT);
     CHECK_EQ_INT(wisp_decode(wisp_bitpack(), &bag_schema, NULL, 0, &out, NULL, 0), WISP_E_MEMORY);
 }
@@ -791,9 +805,9 @@ TEST(a_schema_that_makes_no_sense_is_refused_by_encoding_and_decoding) {
     pair.key = "a";
     pair.value = wisp_quatv(0, 0, 0, 1);
     value = wisp_map(&pair, 1);
-    CHECK_EQ_INT(encode(&schema, &value), WISP_E_SCHEMA);
-    CHECK_EQ_INT(decode(&schema, 10, &out), WISP_E_SCHEMA);
-    CHECK(wisp_schema_compile(&schema, memory_c.bytes, MEMORY_MAX) == NULL);
+    CHECK_EQ_INT(codec_encode(&schema, &value), WISP_E_SCHEMA);
+    CHECK_EQ_INT(codec_decode(&schema, 10, &out), WISP_E_SCHEMA);
+    CHECK(wisp_schema_compile(&schema, codec_memory_c.bytes, CODEC_MEMORY_MAX) == NULL);
 }
 
 TEST(the_codec_has_its_name) { CHECK_EQ_STR(wisp_bitpack()->name, "bitpack"); }

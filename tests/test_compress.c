@@ -79,24 +79,24 @@ static wisp_compressor folder_for(folder *f, wisp_compression mode, int parts) {
     return c;
 }
 
-typedef struct bench {
+typedef struct compress_bench {
     low_memory     memory;
     wisp__base     base;
     wisp__compress  sq;
     folder         lz4, zstd;
     unsigned char  from[2 * MIB], packed[2 * MIB], back[2 * MIB];
-} bench;
+} compress_bench;
 
-static bench *bench_bare(void) {
-    static bench b;
+static compress_bench *bench_bare(void) {
+    static compress_bench b;
     low_start(&b.base, &b.memory);
     wisp__compress_init(&b.sq, &b.base);
     return &b;
 }
 
 /* Two halves are LZ4's, four quarters are also zstd's, which then is better. */
-static bench *bench_start(void) {
-    bench *b = bench_bare();
+static compress_bench *compress_bench_start(void) {
+    compress_bench *b = bench_bare();
     wisp_compressor c = folder_for(&b->lz4, WISP_COMPRESSION_LZ4, 2);
     CHECK_EQ_INT(wisp__compress_add(&b->sq, &c), WISP_OK);
     c = folder_for(&b->zstd, WISP_COMPRESSION_ZSTD, 4);
@@ -104,7 +104,7 @@ static bench *bench_start(void) {
     return b;
 }
 
-static void bench_end(bench *b) {
+static void compress_bench_end(compress_bench *b) {
     wisp__compress_check(&b->sq);
     wisp__compress_free(&b->sq);
     CHECK(low_is_empty(&b->base, &b->memory));
@@ -119,7 +119,7 @@ static wisp__compress_stream stream_of(wisp_compression mode, uint32_t dictionar
 }
 
 /* Packs from, checks that it comes back and that nothing was written past the ends. */
-static int bench_round(bench *b, wisp__compress_stream *s, unsigned methods, int size,
+static int bench_round(compress_bench *b, wisp__compress_stream *s, unsigned methods, int size,
                        int *method) {
     int packed;
     memset(b->packed, 0x11, (size_t)size + 1);
@@ -137,7 +137,7 @@ static int bench_round(bench *b, wisp__compress_stream *s, unsigned methods, int
 }
 
 /* Random bytes in so many equal parts. */
-static void fill_parts(bench *b, uint64_t *seed, int size, int parts) {
+static void fill_parts(compress_bench *b, uint64_t *seed, int size, int parts) {
     int part = size / parts;
     low_random_bytes(seed, b->from, part);
     for (int i = 1; i < parts; i++) memcpy(b->from + part * i, b->from, (size_t)part);
@@ -145,7 +145,7 @@ static void fill_parts(bench *b, uint64_t *seed, int size, int parts) {
 
 /* --- runs --- */
 
-static int runs_round(bench *b, int size) {
+static int runs_round(compress_bench *b, int size) {
     int packed = wisp__runs_pack(b->from, size, b->packed, size - 1);
     CHECK(packed >= 0 && packed < size);
     if (!packed) return 0;
@@ -177,7 +177,7 @@ TEST(runs_have_this_form) {
 }
 
 TEST(one_run_takes_a_few_bytes_whatever_its_length) {
-    bench *b = bench_bare();
+    compress_bench *b = bench_bare();
     memset(b->from, 0xff, MIB);
     CHECK_EQ_INT(runs_round(b, 125), 2);
     CHECK_EQ_INT(runs_round(b, 130), 2);
@@ -187,11 +187,11 @@ TEST(one_run_takes_a_few_bytes_whatever_its_length) {
     CHECK_EQ_INT(runs_round(b, 14), 1);
     CHECK_EQ_INT(runs_round(b, 1200), 3);
     CHECK_EQ_INT(runs_round(b, MIB), 4);
-    bench_end(b);
+    compress_bench_end(b);
 }
 
 TEST(mostly_zero_bytes_take_two_for_each_that_is_not) {
-    bench *b = bench_bare();
+    compress_bench *b = bench_bare();
     uint64_t seed = 3;
     memset(b->from, 0, 1200);
     for (int i = 0; i < 60; i++)
@@ -200,11 +200,11 @@ TEST(mostly_zero_bytes_take_two_for_each_that_is_not) {
     memset(b->from, 0, 1200);
     for (int i = 0; i < 120; i++) b->from[i * 10] = (unsigned char)(1 + i);
     CHECK(runs_round(b, 1200) <= 120 * 2 + 1);
-    bench_end(b);
+    compress_bench_end(b);
 }
 
 TEST(random_bytes_are_never_made_larger) {
-    bench *b = bench_start();
+    compress_bench *b = compress_bench_start();
     uint64_t seed = 4;
     for (int size = 1; size < 2000; size++) {
         int method;
@@ -213,11 +213,11 @@ TEST(random_bytes_are_never_made_larger) {
         if (size >= 16) CHECK_EQ_INT(runs_round(b, size), 0);
         CHECK_EQ_INT(bench_round(b, &s, ALL_METHODS, size, &method), 0);
     }
-    bench_end(b);
+    compress_bench_end(b);
 }
 
 /* Stretches of zeros, of one byte, and of anything, of any length. */
-static void fill_stretches(bench *b, uint64_t *seed, int size) {
+static void fill_stretches(compress_bench *b, uint64_t *seed, int size) {
     for (int at = 0; at < size;) {
         int count = 1 + test_random_below(seed, test_random_below(seed, 8) ? 9 : 300);
         int kind = test_random_below(seed, 3), byte = test_random_below(seed, 256);
@@ -229,7 +229,7 @@ static void fill_stretches(bench *b, uint64_t *seed, int size) {
 }
 
 TEST(room_to_spare_is_no_reason_to_grow) {
-    bench *b = bench_bare();
+    compress_bench *b = bench_bare();
     uint64_t seed = 24;
     for (int size = 8; size < 300; size++) {
         wisp__compress_stream s = stream_of(WISP_COMPRESSION_AUTO, 0);
@@ -238,11 +238,11 @@ TEST(room_to_spare_is_no_reason_to_grow) {
         CHECK_EQ_INT(wisp__compress_pack(&b->sq, &s, ALL_METHODS, b->from, size, b->packed, MIB,
                                          &method), 0);
     }
-    bench_end(b);
+    compress_bench_end(b);
 }
 
 TEST(runs_come_back_and_fit_exactly_what_they_take) {
-    bench *b = bench_bare();
+    compress_bench *b = bench_bare();
     uint64_t seed = 5;
     for (int i = 0; i < 4000; i++) {
         int size = 2 + test_random_below(&seed, 600), packed;
@@ -255,11 +255,11 @@ TEST(runs_come_back_and_fit_exactly_what_they_take) {
         CHECK(b->packed[packed] == 0x33);
         CHECK_EQ_INT(wisp__runs_unpack(b->packed, packed, b->back, size - 1), -1);
     }
-    bench_end(b);
+    compress_bench_end(b);
 }
 
 TEST(broken_runs_are_refused_within_their_bounds) {
-    bench *b = bench_bare();
+    compress_bench *b = bench_bare();
     static const unsigned char bad[][16] = {
         { 1, 0x00 },                                    /* nothing */
         { 4, 0x00, 0x78, 0xd9, 0x07 },            /* nothing, then 1000 zeros */
@@ -280,11 +280,11 @@ TEST(broken_runs_are_refused_within_their_bounds) {
                                            1000), WISP_E_COMPRESSED);
         CHECK(b->back[1000] == 0x22);
     }
-    bench_end(b);
+    compress_bench_end(b);
 }
 
 TEST(mangled_runs_write_what_is_expected_or_fail) {
-    bench *b = bench_bare();
+    compress_bench *b = bench_bare();
     uint64_t seed = 6;
     for (int i = 0; i < 20000; i++) {
         int size = 8 + test_random_below(&seed, 200), packed, at;
@@ -300,13 +300,13 @@ TEST(mangled_runs_write_what_is_expected_or_fail) {
         CHECK(result == WISP_OK || result == WISP_E_COMPRESSED);
         CHECK(b->back[size] == 0x22);
     }
-    bench_end(b);
+    compress_bench_end(b);
 }
 
 /* --- compressors --- */
 
 TEST(a_compressor_must_be_whole_and_of_a_mode_that_can_be_plugged_in) {
-    bench *b = bench_bare();
+    compress_bench *b = bench_bare();
     folder f;
     const wisp_compressor whole = folder_for(&f, WISP_COMPRESSION_USER, 2);
     wisp_compressor c = whole;
@@ -338,11 +338,11 @@ TEST(a_compressor_must_be_whole_and_of_a_mode_that_can_be_plugged_in) {
     }
     CHECK_EQ_INT(b->sq.methods, 0xff);
     CHECK_EQ_INT(f.opened, 0);
-    bench_end(b);
+    compress_bench_end(b);
 }
 
 TEST(the_struct_of_a_compressor_is_copied) {
-    bench *b = bench_bare();
+    compress_bench *b = bench_bare();
     int method;
     uint64_t seed = 7;
     wisp__compress_stream s = stream_of(WISP_COMPRESSION_LZ4, 0);
@@ -352,11 +352,11 @@ TEST(the_struct_of_a_compressor_is_copied) {
     fill_parts(b, &seed, 500, 2);
     CHECK_EQ_INT(bench_round(b, &s, ALL_METHODS, 500, &method), 250);
     CHECK_EQ_INT(method, WISP__LZ4);
-    bench_end(b);
+    compress_bench_end(b);
 }
 
 TEST(a_context_is_made_once_for_each_compressor_and_dictionary) {
-    bench *b = bench_start();
+    compress_bench *b = compress_bench_start();
     uint64_t seed = 8;
     uint32_t id;
     int method;
@@ -373,12 +373,12 @@ TEST(a_context_is_made_once_for_each_compressor_and_dictionary) {
     CHECK_EQ_INT(b->lz4.dictionary_bytes, 10);
     CHECK_EQ_INT(b->zstd.opened, 0);
     CHECK_EQ_INT(b->memory.calls, 3);
-    bench_end(b);
+    compress_bench_end(b);
     CHECK_EQ_INT(b->lz4.closed, 2);
 }
 
 TEST(a_compressor_of_the_same_mode_takes_the_place_of_the_former) {
-    bench *b = bench_start();
+    compress_bench *b = compress_bench_start();
     folder other;
     wisp_compressor c = folder_for(&other, WISP_COMPRESSION_LZ4, 4);
     int method;
@@ -389,12 +389,12 @@ TEST(a_compressor_of_the_same_mode_takes_the_place_of_the_former) {
     CHECK_EQ_INT(wisp__compress_add(&b->sq, &c), WISP_OK);
     CHECK_EQ_INT(b->lz4.closed, 1);
     CHECK_EQ_INT(bench_round(b, &s, ALL_METHODS, 400, &method), 100);
-    bench_end(b);
+    compress_bench_end(b);
     CHECK_EQ_INT(other.closed, 1);
 }
 
 TEST(a_context_that_cannot_be_made_tells_why) {
-    bench *b = bench_start();
+    compress_bench *b = compress_bench_start();
     uint32_t id;
     unsigned char byte = 1, to[10];
     int method;
@@ -424,11 +424,11 @@ TEST(a_context_that_cannot_be_made_tells_why) {
     CHECK_EQ_INT(wisp__compress_ready(&b->sq, 9, 0), WISP_E_ARGUMENT);
     CHECK_EQ_INT(b->lz4.opened, 2);
     CHECK_EQ_INT(b->zstd.opened, 1);
-    bench_end(b);
+    compress_bench_end(b);
 }
 
 TEST(a_compressor_that_claims_more_than_fits_is_not_believed) {
-    bench *b = bench_start();
+    compress_bench *b = compress_bench_start();
     uint64_t seed = 10;
     int method;
     wisp__compress_stream s = stream_of(WISP_COMPRESSION_LZ4, 0);
@@ -436,11 +436,11 @@ TEST(a_compressor_that_claims_more_than_fits_is_not_believed) {
     fill_parts(b, &seed, 400, 2);
     CHECK_EQ_INT(bench_round(b, &s, ALL_METHODS, 400, &method), 0);
     CHECK_EQ_INT(b->lz4.calls, 1);
-    bench_end(b);
+    compress_bench_end(b);
 }
 
 TEST(nothing_is_written_past_the_capacity) {
-    bench *b = bench_start();
+    compress_bench *b = compress_bench_start();
     uint64_t seed = 11;
     for (int capacity = 0; capacity < 120; capacity++)
         for (int mode = WISP_COMPRESSION_AUTO; mode <= WISP_COMPRESSION_LZ4; mode++) {
@@ -455,13 +455,13 @@ TEST(nothing_is_written_past_the_capacity) {
             CHECK(packed <= capacity);
             CHECK(b->packed[capacity] == 0x44);
         }
-    bench_end(b);
+    compress_bench_end(b);
 }
 
 /* --- what the other end has --- */
 
 TEST(only_methods_that_the_other_end_has_are_used) {
-    bench *b = bench_start();
+    compress_bench *b = compress_bench_start();
     uint64_t seed = 12;
     for (int methods = 0; methods < 256; methods++)
         for (int mode = WISP_COMPRESSION_AUTO; mode <= WISP_COMPRESSION_ZSTD; mode++) {
@@ -474,11 +474,11 @@ TEST(only_methods_that_the_other_end_has_are_used) {
                 CHECK(method <= WISP__RUNS || ((unsigned)methods & b->sq.methods) >> method & 1);
             }
         }
-    bench_end(b);
+    compress_bench_end(b);
 }
 
 TEST(a_mode_that_one_end_lacks_becomes_auto) {
-    bench *b = bench_start();
+    compress_bench *b = compress_bench_start();
     uint64_t seed = 13;
     int method;
     wisp__compress_stream s = stream_of(WISP_COMPRESSION_ZSTD, 0);
@@ -489,11 +489,11 @@ TEST(a_mode_that_one_end_lacks_becomes_auto) {
     CHECK_EQ_INT(method, WISP__ZSTD);
     s = stream_of(WISP_COMPRESSION_DEFLATE, 0);
     CHECK(bench_round(b, &s, ALL_METHODS, 400, &method) > 0);
-    bench_end(b);
+    compress_bench_end(b);
 }
 
 TEST(a_chosen_mode_always_tries_and_gives_way_to_a_few_runs) {
-    bench *b = bench_start();
+    compress_bench *b = compress_bench_start();
     uint64_t seed = 14;
     int method;
     wisp__compress_stream s = stream_of(WISP_COMPRESSION_ZSTD, 0);
@@ -513,13 +513,13 @@ TEST(a_chosen_mode_always_tries_and_gives_way_to_a_few_runs) {
     s = stream_of(WISP_COMPRESSION_NONE, 0);
     CHECK_EQ_INT(bench_round(b, &s, ALL_METHODS, 400, &method), 0);
     CHECK_EQ_INT(b->zstd.calls, 102);
-    bench_end(b);
+    compress_bench_end(b);
 }
 
 /* --- unpacking --- */
 
 TEST(exactly_what_is_expected_comes_out_or_nothing) {
-    bench *b = bench_start();
+    compress_bench *b = compress_bench_start();
     uint64_t seed = 15;
     static const int methods[] = { WISP__STORED, WISP__RUNS, WISP__LZ4, WISP__ZSTD };
     static const int sizes[] = { 100, 3, 50, 25 };
@@ -536,11 +536,11 @@ TEST(exactly_what_is_expected_comes_out_or_nothing) {
             CHECK(b->back[expected] == 0x55);
         }
     }
-    bench_end(b);
+    compress_bench_end(b);
 }
 
 TEST(what_is_not_here_is_told_apart_from_what_makes_no_sense) {
-    bench *b = bench_start();
+    compress_bench *b = compress_bench_start();
     unsigned char byte = 1, to[10];
     for (int method = -1; method < 10; method++) {
         bool here = method == WISP__STORED || method == WISP__RUNS || method == WISP__LZ4 ||
@@ -552,11 +552,11 @@ TEST(what_is_not_here_is_told_apart_from_what_makes_no_sense) {
         CHECK_EQ_INT(wisp__compress_unpack(&b->sq, method, 0, &byte, 1, to, 0), WISP_E_COMPRESSED);
     }
     CHECK_EQ_INT(wisp__compress_unpack(&b->sq, WISP__LZ4, 77, &byte, 1, to, 2), WISP_E_UNSUPPORTED);
-    bench_end(b);
+    compress_bench_end(b);
 }
 
 TEST(a_bomb_is_an_error_and_takes_no_memory) {
-    bench *b = bench_start();
+    compress_bench *b = compress_bench_start();
     static const unsigned char bomb[] = { 0x78, 0xf1, 0xff, 0xff, 0x7f };    /* 2^28 zeros */
     memset(b->back, 0x22, 100);
     CHECK_EQ_INT(wisp__compress_unpack(&b->sq, WISP__RUNS, 0, bomb, 5, b->back, 60),
@@ -567,13 +567,13 @@ TEST(a_bomb_is_an_error_and_takes_no_memory) {
                  WISP_E_COMPRESSED);
     CHECK(b->back[60] == 0x22);
     CHECK_EQ_INT(b->memory.calls, 1);
-    bench_end(b);
+    compress_bench_end(b);
 }
 
 /* --- dictionaries --- */
 
 TEST(a_dictionary_is_known_by_a_hash_that_is_the_same_everywhere) {
-    bench *b = bench_bare();
+    compress_bench *b = bench_bare();
     char words[] = "the same everywhere";
     uint32_t id, again, other;
     CHECK_EQ_INT(wisp__compress_dictionary(&b->sq, words, 19, &id), WISP_OK);
@@ -589,11 +589,11 @@ TEST(a_dictionary_is_known_by_a_hash_that_is_the_same_everywhere) {
     CHECK_EQ_INT(wisp__compress_column(&b->sq, other), 2);
     CHECK_EQ_INT(wisp__compress_column(&b->sq, id ^ other), -1);
     CHECK(b->sq.dictionaries[0].bytes[0] == 't');
-    bench_end(b);
+    compress_bench_end(b);
 }
 
 TEST(dictionaries_have_a_size_and_a_number) {
-    bench *b = bench_bare();
+    compress_bench *b = bench_bare();
     uint32_t id;
     CHECK_EQ_INT(wisp__compress_dictionary(&b->sq, NULL, 5, &id), WISP_E_ARGUMENT);
     CHECK_EQ_INT(wisp__compress_dictionary(&b->sq, "", 0, &id), WISP_E_ARGUMENT);
@@ -608,19 +608,19 @@ TEST(dictionaries_have_a_size_and_a_number) {
     CHECK_EQ_INT(wisp__compress_dictionary(&b->sq, b->from, 3, &id), WISP_OK);
     b->sq.dictionaries[2].bytes[0] ^= 1;        /* as if another had the same hash */
     CHECK_EQ_INT(wisp__compress_dictionary(&b->sq, b->from, 3, &id), WISP_E_LIMIT);
-    bench_end(b);
+    compress_bench_end(b);
 }
 
 /* --- auto --- */
 
-static double tried_share(const bench *b) {
+static double tried_share(const compress_bench *b) {
     return (double)b->sq.cost.tried / (double)b->sq.cost.seen;
 }
 
 TEST(auto_hardly_tries_what_does_not_shrink) {
     static const int sizes[] = { 60, 200, 1200, 20000 };
     for (int k = 0; k < 4; k++) {
-        bench *b = bench_start();
+        compress_bench *b = compress_bench_start();
         uint64_t seed = 16;
         wisp__compress_stream s = stream_of(WISP_COMPRESSION_AUTO, 0);
         int method;
@@ -631,12 +631,12 @@ TEST(auto_hardly_tries_what_does_not_shrink) {
         CHECK(b->sq.cost.calls < 2000 / 20);
         CHECK(b->sq.cost.seen == UINT64_C(2000) * (uint64_t)sizes[k]);
         CHECK(tried_share(b) < 0.05);
-        bench_end(b);
+        compress_bench_end(b);
     }
 }
 
 TEST(auto_hardly_tries_blocks_of_any_mix_of_sizes) {
-    bench *b = bench_start();
+    compress_bench *b = compress_bench_start();
     uint64_t seed = 17;
     wisp__compress_stream s = stream_of(WISP_COMPRESSION_AUTO, 0);
     int method;
@@ -646,11 +646,11 @@ TEST(auto_hardly_tries_blocks_of_any_mix_of_sizes) {
         CHECK_EQ_INT(bench_round(b, &s, ALL_METHODS, size, &method), 0);
     }
     CHECK(tried_share(b) < 0.05);
-    bench_end(b);
+    compress_bench_end(b);
 }
 
 TEST(auto_looks_at_pieces_of_a_large_block_first) {
-    bench *b = bench_start();
+    compress_bench *b = compress_bench_start();
     uint64_t seed = 18;
     wisp__compress_stream s = stream_of(WISP_COMPRESSION_AUTO, 0);
     int method;
@@ -660,11 +660,11 @@ TEST(auto_looks_at_pieces_of_a_large_block_first) {
     memset(b->from, 0, MIB);
     s = stream_of(WISP_COMPRESSION_AUTO, 0);
     CHECK_EQ_INT(bench_round(b, &s, ALL_METHODS, MIB, &method), MIB / 4);
-    bench_end(b);
+    compress_bench_end(b);
 }
 
 TEST(auto_notices_when_data_begins_to_shrink_again) {
-    bench *b = bench_start();
+    compress_bench *b = compress_bench_start();
     uint64_t seed = 19;
     wisp__compress_stream s = stream_of(WISP_COMPRESSION_AUTO, 0);
     int method, blocks = 0;
@@ -681,11 +681,11 @@ TEST(auto_notices_when_data_begins_to_shrink_again) {
         fill_parts(b, &seed, 400, 2);
         CHECK_EQ_INT(bench_round(b, &s, ALL_METHODS, 400, &method), 200);
     }
-    bench_end(b);
+    compress_bench_end(b);
 }
 
 TEST(auto_picks_what_pays_most_and_changes_its_mind) {
-    bench *b = bench_start();
+    compress_bench *b = compress_bench_start();
     uint64_t seed = 20;
     wisp__compress_stream s = stream_of(WISP_COMPRESSION_AUTO, 0);
     int method = 0;
@@ -707,11 +707,11 @@ TEST(auto_picks_what_pays_most_and_changes_its_mind) {
         }
         CHECK_EQ_INT(method, WISP__RUNS);
     }
-    bench_end(b);
+    compress_bench_end(b);
 }
 
 TEST(auto_compares_only_now_and_then) {
-    bench *b = bench_start();
+    compress_bench *b = compress_bench_start();
     uint64_t seed = 21;
     wisp__compress_stream s = stream_of(WISP_COMPRESSION_AUTO, 0);
     int method;
@@ -721,11 +721,11 @@ TEST(auto_compares_only_now_and_then) {
     }
     CHECK(b->sq.cost.calls <= 1600 + 1600 / 16 + 8);
     CHECK(b->sq.cost.saved == 1600 * 200);
-    bench_end(b);
+    compress_bench_end(b);
 }
 
 TEST(auto_forgives_a_block_that_does_not_shrink) {
-    bench *b = bench_start();
+    compress_bench *b = compress_bench_start();
     uint64_t seed = 22;
     wisp__compress_stream s = stream_of(WISP_COMPRESSION_AUTO, 0);
     int method;
@@ -734,7 +734,7 @@ TEST(auto_forgives_a_block_that_does_not_shrink) {
         fill_parts(b, &seed, 400, shrinks ? 2 : 1);
         CHECK_EQ_INT(bench_round(b, &s, ALL_METHODS, 400, &method), shrinks ? 200 : 0);
     }
-    bench_end(b);
+    compress_bench_end(b);
 }
 
 TEST(auto_weighs_bytes_against_time) {
@@ -748,7 +748,7 @@ TEST(auto_weighs_bytes_against_time) {
 }
 
 TEST(streams_do_not_disturb_each_other) {
-    bench *b = bench_start();
+    compress_bench *b = compress_bench_start();
     uint64_t seed = 23;
     wisp__compress_stream good = stream_of(WISP_COMPRESSION_AUTO, 0), bad = good;
     int method;
@@ -758,11 +758,11 @@ TEST(streams_do_not_disturb_each_other) {
         fill_parts(b, &seed, 400, 2);
         CHECK_EQ_INT(bench_round(b, &good, ALL_METHODS, 400, &method), 200);
     }
-    bench_end(b);
+    compress_bench_end(b);
 }
 
 TEST(a_few_bytes_are_not_tried) {
-    bench *b = bench_start();
+    compress_bench *b = compress_bench_start();
     wisp__compress_stream s = stream_of(WISP_COMPRESSION_LZ4, 0);
     int method;
     memset(b->from, 0, 8);
@@ -770,7 +770,7 @@ TEST(a_few_bytes_are_not_tried) {
         CHECK_EQ_INT(bench_round(b, &s, ALL_METHODS, size, &method), 0);
     CHECK(b->sq.cost.calls == 0);
     CHECK_EQ_INT(bench_round(b, &s, ALL_METHODS, 8, &method), 1);
-    bench_end(b);
+    compress_bench_end(b);
 }
 
 int main(int argc, char **argv) {

@@ -434,7 +434,7 @@ static void honest_close(honest *h, bool lossy) {
     world_close(&h->t.w);
 }
 
-static wisp_config config_of(int mode, int compression, const wisp_schema *schema) {
+static wisp_config credit_config_of(int mode, int compression, const wisp_schema *schema) {
     wisp_config config;
     memset(&config, 0, sizeof config);
     config.encode.mode = mode;
@@ -453,7 +453,8 @@ static bool honest_fire(honest *h, const wisp_value *value) {
 }
 
 /* Several in each tick, so that packets hold more than one. */
-static void fire_many(honest *h, const wisp_value *value, wisp_value *changing, int per_tick) {
+static void credit_fire_many(honest *h, const wisp_value *value, wisp_value *changing,
+                             int per_tick) {
     for (int tick = 0; tick < 6; tick++) {
         for (int i = 0; i < per_tick; i++) {
             *changing = wisp_int(h->fired);
@@ -477,11 +478,11 @@ static wisp_value equal_items(int count) {
 TEST(compressed_values_of_every_size_keep_within_what_their_reader_can_pay) {
     for (int i = 0; i < MANY_SIZES; i++) {
         for (int per_tick = 1; per_tick <= 9; per_tick *= 3) {
-            wisp_config config = config_of(0, WISP_COMPRESSION_AUTO, NULL);
+            wisp_config config = credit_config_of(0, WISP_COMPRESSION_AUTO, NULL);
             wisp_value value = equal_items(many_sizes[i]);
             honest h;
             honest_open(&h, &config);
-            fire_many(&h, &value, &the_items[0], per_tick);
+            credit_fire_many(&h, &value, &the_items[0], per_tick);
             honest_close(&h, false);
         }
     }
@@ -491,11 +492,11 @@ TEST(differences_of_values_of_every_size_keep_within_what_their_reader_can_pay) 
     for (int delivery = WISP_RELIABLE; delivery <= WISP_RELIABLE; delivery++) {
         for (int i = 0; i < MANY_SIZES; i++) {
             for (int per_tick = 1; per_tick <= 9; per_tick *= 3) {
-                wisp_config config = config_of(WISP_ENCODE_DELTA, 0, NULL);
+                wisp_config config = credit_config_of(WISP_ENCODE_DELTA, 0, NULL);
                 wisp_value value = equal_items(many_sizes[i]);
                 honest h;
                 honest_open(&h, &config);
-                fire_many(&h, &value, &the_items[0], per_tick);
+                credit_fire_many(&h, &value, &the_items[0], per_tick);
                 honest_close(&h, false);
             }
         }
@@ -508,13 +509,13 @@ TEST(compressed_texts_of_a_codec_keep_within_what_their_reader_can_pay) {
     memset(text, 'x', sizeof text);
     for (int i = 0; i < MANY_SIZES; i++) {
         for (int per_tick = 1; per_tick <= 9; per_tick *= 3) {
-            wisp_config config = config_of(0, WISP_COMPRESSION_AUTO, NULL);
+            wisp_config config = credit_config_of(0, WISP_COMPRESSION_AUTO, NULL);
             wisp_value items[2], value = wisp_array(items, 2);
             honest h;
             config.encode.codec = wisp_json();
             items[1] = wisp_string_n(text, many_sizes[i] * 3);
             honest_open(&h, &config);
-            fire_many(&h, &value, &items[0], per_tick);
+            credit_fire_many(&h, &value, &items[0], per_tick);
             honest_close(&h, false);
         }
     }
@@ -552,11 +553,12 @@ TEST(records_and_their_differences_keep_within_what_their_reader_can_pay) {
         for (int count = 20; count <= 1024; count = count * 3 > 1024 && count < 1024
                                                         ? 1024 : count * 3) {
             for (int per_tick = 1; per_tick <= 64; per_tick *= 8) {
-                wisp_config config = config_of(delta ? WISP_ENCODE_DELTA : 0, 0, booleans(count));
+                wisp_config config = credit_config_of(delta ? WISP_ENCODE_DELTA : 0, 0,
+                                                      booleans(count));
                 wisp_value value = booleans_value(count);
                 honest h;
                 honest_open(&h, &config);
-                fire_many(&h, &value, (wisp_value *)&value.as.map[0].value, per_tick);
+                credit_fire_many(&h, &value, (wisp_value *)&value.as.map[0].value, per_tick);
                 honest_close(&h, false);
             }
         }
@@ -565,22 +567,22 @@ TEST(records_and_their_differences_keep_within_what_their_reader_can_pay) {
 
 /* Rows in a list, of which one number changes. */
 typedef struct row_list { uint16_t count; int32_t rows[3000]; } row_list;
-static const wisp_type row_type = WISP_T_RANGE(0, 1000000);
-static const wisp_field row_fields[] = {
-    WISP_COUNTED_FIELD(row_list, rows, count, WISP_T_ARRAY(&row_type, 3000)),
+static const wisp_type credit_row_type = WISP_T_RANGE(0, 1000000);
+static const wisp_field credit_row_fields[] = {
+    WISP_COUNTED_FIELD(row_list, rows, count, WISP_T_ARRAY(&credit_row_type, 3000)),
 };
-static const wisp_schema row_schema = WISP_SCHEMA(row_list, 1, row_fields);
+static const wisp_schema credit_row_schema = WISP_SCHEMA(row_list, 1, credit_row_fields);
 
 TEST(differences_of_long_lists_keep_within_what_their_reader_can_pay) {
     static row_list list;
     for (int adaptive = 0; adaptive < 2; adaptive++) {
         for (int size = 30; size <= 3000; size *= 10) {
-            wisp_config config = config_of(WISP_ENCODE_DELTA, 0, &row_schema);
+            wisp_config config = credit_config_of(WISP_ENCODE_DELTA, 0, &credit_row_schema);
             honest h;
             config.encode.adaptive = adaptive ? WISP_ON : 0;
             honest_open(&h, &config);
             for (int i = 0; i < 40; i++) {
-                wisp_value value = wisp_struct(&row_schema, &list);
+                wisp_value value = wisp_struct(&credit_row_schema, &list);
                 list.count = (uint16_t)(i % 8 == 7 ? size / 2 : size);
                 list.rows[i * 7 % size] += i;
                 CHECK_EQ_INT(wisp_fire_values(h.t.client, "c", wisp_to_peer(h.t.to_server), &value,
@@ -613,7 +615,7 @@ static void check_fast(const wisp_config *config, const wisp_value *value, int64
 
 TEST(large_messages_of_a_fast_peer_pass) {
     static uint8_t bytes[(1 << 20) - 64];
-    wisp_config plain = config_of(0, 0, NULL);
+    wisp_config plain = credit_config_of(0, 0, NULL);
     wisp_value value = wisp_bytes(bytes, (int)sizeof bytes);
     memset(bytes, 0x5a, sizeof bytes);
     check_fast(&plain, &value, (int64_t)sizeof bytes);
@@ -631,7 +633,7 @@ TEST(large_messages_of_a_fast_peer_pass) {
 TEST(maps_of_4000_pairs_of_a_fast_peer_pass) {
     static wisp_pair pairs[4000];
     static char names[4000][8];
-    wisp_config config = config_of(0, 0, NULL);
+    wisp_config config = credit_config_of(0, 0, NULL);
     wisp_value value = wisp_map(pairs, 4000);
     for (int i = 0; i < 4000; i++) {
         snprintf(names[i], sizeof names[i], "k%04d", i);
@@ -648,7 +650,7 @@ static const wisp_field flags_fields[] = { WISP_MAP_FIELD("f", WISP_T_ARRAY(&fla
 static const wisp_schema flags_schema = WISP_MAP_SCHEMA("flags", 1, flags_fields);
 
 TEST(a_record_of_60000_booleans_of_a_fast_peer_passes) {
-    wisp_config config = config_of(0, 0, &flags_schema);
+    wisp_config config = credit_config_of(0, 0, &flags_schema);
     wisp_pair pair;
     wisp_value value = wisp_map(&pair, 1);
     for (int i = 0; i < 60000; i++) the_items[i] = wisp_bool(i % 5 == 0);
@@ -671,7 +673,7 @@ static void run_poor(honest *h, double seconds) {
 
 TEST(a_session_out_of_credit_is_slowed_and_loses_nothing) {
     for (int delta = 0; delta < 2; delta++) {
-        wisp_config config = config_of(delta ? WISP_ENCODE_DELTA : 0, 0, booleans(500));
+        wisp_config config = credit_config_of(delta ? WISP_ENCODE_DELTA : 0, 0, booleans(500));
         wisp_value value = booleans_value(500);
         honest h;
         honest_open(&h, &config);
@@ -697,7 +699,7 @@ static int lose_some(world *w, int n, wisp_packet *packet) {
 
 TEST(what_was_early_goes_on_when_it_can_be_paid_and_before_a_goodbye) {
     for (int leaves = 0; leaves < 2; leaves++) {
-        wisp_config config = config_of(WISP_ENCODE_DELTA, 0, booleans(1000));
+        wisp_config config = credit_config_of(WISP_ENCODE_DELTA, 0, booleans(1000));
         wisp_value value = booleans_value(1000);
         wisp__session *s;
         honest h;
@@ -731,7 +733,7 @@ TEST(what_was_early_goes_on_when_it_can_be_paid_and_before_a_goodbye) {
 }
 
 TEST(over_a_reliable_link_nothing_is_dropped_for_want_of_credit) {
-    wisp_config config = config_of(0, 0, NULL);
+    wisp_config config = credit_config_of(0, 0, NULL);
     wisp_value value = equal_items(20);
     honest h;
     honest_open_on(&h, &config, true);
@@ -749,7 +751,7 @@ TEST(over_a_reliable_link_nothing_is_dropped_for_want_of_credit) {
 TEST(what_is_over_the_work_of_an_update_waits_for_the_next) {
     int updates[2];
     for (int limited = 0; limited < 2; limited++) {
-        wisp_config config = config_of(0, 0, NULL);
+        wisp_config config = credit_config_of(0, 0, NULL);
         wisp_value value = equal_items(3000);
         honest h;
         honest_open(&h, &config);
@@ -795,7 +797,7 @@ TEST(the_work_of_assembled_messages_is_that_of_their_update) {
 /* The first message of a packet that runs a handler leaves too little memory for the others. */
 TEST(a_difference_that_was_not_paid_for_is_asked_for_whole) {
     for (int way = 0; way < 3; way++) {
-        wisp_config config = config_of(WISP_ENCODE_DELTA, 0, NULL);
+        wisp_config config = credit_config_of(WISP_ENCODE_DELTA, 0, NULL);
         wisp_value value = equal_items(400);
         honest h;
         config.delivery = way == 1 ? WISP_UNRELIABLE : WISP_RELIABLE;
@@ -890,7 +892,7 @@ TEST(an_arena_gives_large_blocks_back_after_some_quiet) {
 
 TEST(an_endpoint_gives_back_what_a_large_message_took) {
     static uint8_t bytes[900000];
-    wisp_config config = config_of(0, 0, NULL);
+    wisp_config config = credit_config_of(0, 0, NULL);
     wisp_value value = wisp_bytes(bytes, (int)sizeof bytes);
     uint64_t before;
     honest h;

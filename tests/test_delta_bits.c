@@ -9,7 +9,7 @@
 #include "support/random_tables.h"
 
 /* Writes the difference into memory of just its size; *bits is its length. */
-static uint8_t *written(const tables *t, int64_t *bits) {
+static uint8_t *delta_bits_written(const tables *t, int64_t *bits) {
     int64_t most = wisp__delta_bits_count(t->columns, t->column_count, t->rows);
     int capacity = (int)((most + 7) / 8);
     uint8_t *bytes = (uint8_t *)exact((size_t)capacity + WISP__SLACK), *kept;
@@ -27,7 +27,7 @@ static void check_plain(const tables *t) {
     size_t size = (size_t)t->rows * (size_t)t->column_count * 4;
     uint32_t *out = (uint32_t *)exact(size);
     int64_t bits = 0;
-    uint8_t *bytes = written(t, &bits);
+    uint8_t *bytes = delta_bits_written(t, &bits);
     wisp__reader from = wisp__reader_on(bytes, (int)((bits + 7) / 8));
     CHECK(wisp__delta_bits_read(&from, t->columns, t->column_count, t->rows, t->base, out));
     CHECK_EQ_MEM(out, t->now, size);
@@ -139,7 +139,7 @@ TEST(a_writer_that_is_too_small_is_full) {
         uint8_t *bytes;
         wisp__writer to;
         make(&t, &seed, 1 + test_random_below(&seed, 12), 1 + test_random_below(&seed, 12));
-        free(written(&t, &bits));
+        free(delta_bits_written(&t, &bits));
         size = test_random_below(&seed, (int)((bits + 7) / 8));
         bytes = (uint8_t *)exact((size_t)size + WISP__SLACK);
         to = wisp__writer_on(bytes, size);
@@ -269,7 +269,7 @@ TEST(a_difference_cut_short_is_refused) {
         int64_t bits = 0;
         uint8_t *bytes;
         make(&t, &seed, 1 + test_random_below(&seed, 12), 1 + test_random_below(&seed, 12));
-        bytes = written(&t, &bits);
+        bytes = delta_bits_written(&t, &bits);
         for (int size = 0; size < (bits + 7) / 8; size++) {
             wisp__reader from = wisp__reader_on(bytes, size);
             CHECK(!wisp__delta_bits_read(&from, t.columns, t.column_count, t.rows, t.base, t.old));
@@ -285,7 +285,7 @@ TEST(a_difference_with_a_bit_turned_does_no_harm) {
         int64_t bits = 0;
         uint8_t *bytes;
         make(&t, &seed, 1 + test_random_below(&seed, 70), 1 + test_random_below(&seed, 6));
-        bytes = written(&t, &bits);
+        bytes = delta_bits_written(&t, &bits);
         for (int64_t at = 0; at < bits; at += 1 + test_random_below(&seed, 7)) {
             bytes[at / 8] ^= (uint8_t)(1 << at % 8);
             read_any(&t, bytes, (int)((bits + 7) / 8));

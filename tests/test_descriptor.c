@@ -391,9 +391,9 @@ TEST(random_descriptors_changed_in_several_places_do_no_harm) {
 
 /* --- descriptors made by hand --- */
 
-typedef struct hand { bits b; wisp__writer to; } hand;
+typedef struct descriptor_hand { bits b; wisp__writer to; } descriptor_hand;
 
-static void hand_start(hand *h, int version, const char *name, int fields) {
+static void hand_start(descriptor_hand *h, int version, const char *name, int fields) {
     memset(h, 0, sizeof *h);
     h->to = wisp__writer_on(h->b.bytes, WISP__DESCRIPTOR_BYTES);
     wisp__put(&h->to, (uint64_t)version, 8);
@@ -402,14 +402,14 @@ static void hand_start(hand *h, int version, const char *name, int fields) {
     wisp__put_length(&h->to, (uint64_t)fields);
 }
 
-static void hand_field(hand *h, const char *name, int flags, int kind) {
+static void hand_field(descriptor_hand *h, const char *name, int flags, int kind) {
     wisp__put_text(&h->to, name);
     wisp__put(&h->to, (uint64_t)flags, 3);
     wisp__put(&h->to, 0, 1);
     wisp__put(&h->to, (uint64_t)kind, 5);
 }
 
-static wisp_result hand_result(hand *h) {
+static wisp_result hand_result(descriptor_hand *h) {
     void *memory = malloc(1 << 20);
     wisp_result why;
     CHECK(!h->to.full);
@@ -421,7 +421,7 @@ static wisp_result hand_result(hand *h) {
 
 /* `levels` of a kind around a bool. */
 static wisp_result hand_nested(int kind, int levels) {
-    hand *h = (hand *)malloc(sizeof *h);
+    descriptor_hand *h = (descriptor_hand *)malloc(sizeof *h);
     wisp_result result;
     hand_start(h, 1, "s", 1);
     hand_field(h, "f", 0, kind);
@@ -487,7 +487,7 @@ TEST(what_may_be_used_here_is_understood_there) {
 }
 
 TEST(impossible_descriptors_are_refused) {
-    hand *h = (hand *)malloc(sizeof *h);
+    descriptor_hand *h = (descriptor_hand *)malloc(sizeof *h);
     char name[66];
     memset(name, 'n', sizeof name);
     name[65] = 0;
@@ -529,7 +529,7 @@ TEST(huge_counts_in_descriptors_are_refused) {
         WISP_TYPE_STRING, WISP_TYPE_BYTES, WISP_TYPE_ENUM, WISP_TYPE_ARRAY, WISP_TYPE_UNION
     };
     static const uint64_t counts[] = { 0, (1 << 24) + 1, INT32_MAX, UINT32_MAX, UINT64_MAX };
-    hand *h = (hand *)malloc(sizeof *h);
+    descriptor_hand *h = (descriptor_hand *)malloc(sizeof *h);
     for (int k = 0; k < 5; k++) {
         for (int i = 0; i < 5; i++) {
             hand_start(h, 1, "s", 1);
@@ -551,7 +551,7 @@ TEST(huge_counts_in_descriptors_are_refused) {
 
 /* The densest there is: memory stays in proportion to the bits, and below a bound. */
 TEST(the_memory_of_a_descriptor_is_bounded) {
-    hand *h = (hand *)malloc(sizeof *h);
+    descriptor_hand *h = (descriptor_hand *)malloc(sizeof *h);
     void *memory = malloc(1 << 22);
     wisp__reader from;
     wisp__bump bump;

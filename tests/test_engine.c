@@ -8,11 +8,11 @@
 
 /* --- values of every type: plain ones with their bytes, and extreme ones --- */
 
-typedef struct sample {
+typedef struct engine_sample {
     const char *type;
     const void *data;
     const char *bytes;      /* bit-packed, in hex; NULL: too many to read */
-} sample;
+} engine_sample;
 
 static const wisp_axes axes = { true, false, true };
 static const wisp_faces faces[] = { { true, false, false, true, false, true },
@@ -78,7 +78,7 @@ static const wisp_rotation_curve_key rotation_curve_key = {
     1, { { 0, 0, 0 }, { 0, 1, 0, 0 } }, WISP_CURVE_CONSTANT, 0, 0,
 };
 
-static const sample constant_samples[] = {
+static const engine_sample constant_samples[] = {
     { "Axes", &axes, "05" },
     { "BrickColor", &brick_color[0], "c100" },
     { "BrickColor", &brick_color[1], "0000" },
@@ -149,7 +149,7 @@ static const sample constant_samples[] = {
 enum { SAMPLES_MAX = 80 };
 
 typedef struct samples {
-    sample list[SAMPLES_MAX];
+    engine_sample list[SAMPLES_MAX];
     int    count;
     wisp_content          object;
     wisp_value_curve_key  value_curve_key[3];
@@ -219,15 +219,15 @@ static const samples *all_samples(void) {
 
 /* --- bytes --- */
 
-enum { BYTES_MAX = 8192, MEMORY_MAX = 1 << 20 };
+enum { ENGINE_BYTES_MAX = 8192, ENGINE_MEMORY_MAX = 1 << 20 };
 
 static uint8_t *memory(void) {
-    static uint64_t block[MEMORY_MAX / 8];
+    static uint64_t block[ENGINE_MEMORY_MAX / 8];
     return (uint8_t *)block;
 }
 
 static const char *hex(const uint8_t *bytes, int count) {
-    static char text[2 * BYTES_MAX + 1];
+    static char text[2 * ENGINE_BYTES_MAX + 1];
     for (int i = 0; i < count; i++) snprintf(text + 2 * i, 3, "%02x", (unsigned)bytes[i]);
     text[count > 0 ? 2 * count : 0] = 0;
     return text;
@@ -235,20 +235,21 @@ static const char *hex(const uint8_t *bytes, int count) {
 
 /* The bit-packed bytes of a struct, in hex. */
 static const char *packed(const wisp_schema *schema, const void *data) {
-    uint8_t bytes[BYTES_MAX];
+    uint8_t bytes[ENGINE_BYTES_MAX];
     wisp_value value = wisp_struct(schema, data);
     return hex(bytes, wisp_encode(wisp_bitpack(), schema, &value, bytes, (int)sizeof bytes));
 }
 
 /* A struct through a codec and back, in the memory; NULL: it did not come back whole. */
-static const void *there_and_back(const wisp_codec *codec, const wisp_schema *schema,
-                                  const void *data) {
-    static uint8_t bytes[BYTES_MAX];
+static const void *engine_there_and_back(const wisp_codec *codec, const wisp_schema *schema,
+                                         const void *data) {
+    static uint8_t bytes[ENGINE_BYTES_MAX];
     static wisp_value came;
     wisp_value value = wisp_struct(schema, data);
     int size = wisp_encode(codec, schema, &value, bytes, (int)sizeof bytes);
     if (!CHECK(size >= 0)) return NULL;
-    if (!CHECK_EQ_INT(wisp_decode(codec, schema, bytes, size, &came, memory(), MEMORY_MAX), size))
+    if (!CHECK_EQ_INT(wisp_decode(codec, schema, bytes, size, &came, memory(), ENGINE_MEMORY_MAX),
+                      size))
         return NULL;
     if (!CHECK_EQ_INT(came.kind, WISP_STRUCT) || !CHECK(wisp_equal(&came, &value))) return NULL;
     CHECK(wisp_hash(&came) == wisp_hash(&value));
@@ -312,8 +313,8 @@ static void round_with(const wisp_codec *codec) {
     const samples *s = all_samples();
     for (int i = 0; i < s->count; i++) {
         const wisp_schema *schema = wisp_engine_schema(s->list[i].type);
-        const void *came = there_and_back(codec, schema, s->list[i].data);
-        char before[2 * BYTES_MAX + 1];
+        const void *came = engine_there_and_back(codec, schema, s->list[i].data);
+        char before[2 * ENGINE_BYTES_MAX + 1];
         strcpy(before, packed(schema, s->list[i].data));
         if (!CHECK(came != NULL) || !CHECK_EQ_STR(packed(schema, came), before))
             printf("    %s\n", s->list[i].type);
@@ -396,7 +397,8 @@ static const refused refusals[] = {
 };
 
 static int decode_json(const wisp_schema *schema, const char *json, wisp_value *out) {
-    return wisp_decode(wisp_json(), schema, json, (int)strlen(json), out, memory(), MEMORY_MAX);
+    return wisp_decode(wisp_json(), schema, json, (int)strlen(json), out, memory(),
+                       ENGINE_MEMORY_MAX);
 }
 
 TEST(what_is_outside_is_refused_with_its_field) {
@@ -420,7 +422,7 @@ static void refuse_struct(const char *type, const void *data, const char *field)
                                                          wisp_protobuf };
     const wisp_schema *schema = wisp_engine_schema(type);
     wisp_value value = wisp_struct(schema, data);
-    uint8_t bytes[BYTES_MAX];
+    uint8_t bytes[ENGINE_BYTES_MAX];
     char text[200];
     CHECK_EQ_INT(wisp_validate(schema, &value, text, (int)sizeof text), WISP_E_INVALID);
     if (!CHECK(strncmp(text, field, strlen(field)) == 0)) printf("    %s\n", text);
@@ -476,7 +478,7 @@ TEST(bits_outside_are_refused) {
     for (int i = 0; i < TEST_COUNT(bits); i++) {
         wisp_value value;
         if (!CHECK(wisp_decode(wisp_bitpack(), wisp_engine_schema(bits[i].type), bits[i].bytes,
-                               bits[i].size, &value, memory(), MEMORY_MAX) < 0))
+                               bits[i].size, &value, memory(), ENGINE_MEMORY_MAX) < 0))
             printf("    %s\n", bits[i].type);
     }
 }
@@ -492,7 +494,8 @@ TEST(random_bytes_never_give_a_value_outside) {
         wisp_value value;
         int size = test_random_below(&seed, (int)sizeof bytes);
         for (int k = 0; k < size; k++) bytes[k] = (uint8_t)test_random(&seed);
-        if (wisp_decode(wisp_bitpack(), schema, bytes, size, &value, memory(), MEMORY_MAX) < 0)
+        if (wisp_decode(wisp_bitpack(), schema, bytes, size, &value, memory(),
+                        ENGINE_MEMORY_MAX) < 0)
             continue;
         CHECK_EQ_INT(wisp_validate(schema, &value, NULL, 0), WISP_OK);
     }
@@ -623,7 +626,7 @@ TEST(types_nest_in_structs_of_others) {
     strcpy(ok.text, "OK");
     ok.size = udim2;
     ok.face = font[0];
-    came = (const button *)there_and_back(wisp_bitpack(), &schema, &ok);
+    came = (const button *)engine_there_and_back(wisp_bitpack(), &schema, &ok);
     CHECK(came && came->size.y.offset == 4 && strcmp(came->face.family, font[0].family) == 0);
 }
 

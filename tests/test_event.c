@@ -8,13 +8,6 @@
 
 #include <math.h>
 
-static void two_listening(world_two *t, const char *name) {
-    world_two_open(t);
-    world_watch(&t->w, t->server, name);
-    world_run(&t->w, 0.3);
-    world_forget(&t->w);
-}
-
 /* --- fire --- */
 
 static int counted, summed;
@@ -120,7 +113,7 @@ TEST(a_remote_is_fired_by_name_or_by_handle) {
     world_two t;
     wisp_value value = wisp_int(0);
     wisp_to to;
-    two_listening(&t, "r");
+    world_two_watched(&t, "r");
     to = wisp_to_peer(t.to_server);
     CHECK_EQ_INT(wisp_fire_values(t.client, "r", to, &value, 1), WISP_OK);
     value = wisp_int(1);
@@ -199,13 +192,13 @@ typedef struct letter {
     struct letter   *adds;         /* connected when it runs */
 } letter;
 
-static char written[256];
+static char event_written[256];
 
 static void write_down(char c) {
-    size_t length = strlen(written);
-    if (length + 1 >= sizeof written) return;
-    written[length] = c;
-    written[length + 1] = 0;
+    size_t length = strlen(event_written);
+    if (length + 1 >= sizeof event_written) return;
+    event_written[length] = c;
+    event_written[length + 1] = 0;
 }
 
 static void on_letter(wisp_event *event) {
@@ -226,10 +219,10 @@ static letter make_letter(char c) {
 
 /* Fires "r" to the server once and returns what its handlers wrote. */
 static const char *fire_and_read(world_two *t) {
-    written[0] = 0;
+    event_written[0] = 0;
     wisp_fire(t->client, "r", t->to_server);
     world_run(&t->w, 0.1);
-    return written;
+    return event_written;
 }
 
 static wisp_connection connect_letter(world_two *t, letter *l, bool once) {
@@ -308,7 +301,7 @@ TEST(a_stale_connection_never_cuts_its_successor) {
 TEST(once_runs_once_even_for_two_messages_of_one_packet) {
     four f;
     four_open(&f, true);
-    written[0] = 0;
+    event_written[0] = 0;
     wisp_fire(f.t.client, "r", f.t.to_server);
     CHECK_EQ_STR(fire_and_read(&f.t), "abcd");
     CHECK_EQ_STR(fire_and_read(&f.t), "");
@@ -446,11 +439,11 @@ TEST(connect_refuses_what_it_needs_and_has_not) {
 
 /* --- what handlers do --- */
 
-static int runs;
-static wisp_result inside[8];
+static int event_runs;
+static wisp_result event_inside[8];
 
-static void on_echo(wisp_event *event) {
-    runs++;
+static void on_event_echo(wisp_event *event) {
+    event_runs++;
     CHECK_EQ_INT(wisp_fire_values(event->w, "back", wisp_to_peer(event->peer), event->args,
                                   event->count), WISP_OK);
 }
@@ -458,12 +451,12 @@ static void on_echo(wisp_event *event) {
 TEST(a_handler_fires) {
     world_two t;
     world_two_open(&t);
-    runs = 0;
-    wisp_connect(t.server, "r", on_echo, NULL);
+    event_runs = 0;
+    wisp_connect(t.server, "r", on_event_echo, NULL);
     world_watch(&t.w, t.client, "back");
     for (int i = 0; i < 10; i++) world_fire(t.client, "r", t.to_server, i);
     world_run(&t.w, 0.3);
-    CHECK_EQ_INT(runs, 10);
+    CHECK_EQ_INT(event_runs, 10);
     CHECK_EQ_INT(world_count(&t.w, t.client, "back"), 10);
     CHECK(world_counts_up(&t.w, t.client, "back", 0));
     world_close(&t.w);
@@ -474,34 +467,34 @@ static double frozen(void *user) { return *(double *)user; }
 static void on_busy(wisp_event *event) {
     double now = wisp_now(event->w) + 1;
     wisp_call none = { 0 };
-    runs++;
-    inside[0] = wisp_update(event->w, now);
-    inside[1] = wisp_await_ready(event->w, frozen, &now, 1);
-    inside[2] = wisp_await_event(event->w, "r", NULL, NULL, frozen, &now, 1);
-    inside[3] = wisp_await_reply(event->w, none, NULL, NULL, frozen, &now);
-    inside[4] = wisp_flush_batches(event->w);
+    event_runs++;
+    event_inside[0] = wisp_update(event->w, now);
+    event_inside[1] = wisp_await_ready(event->w, frozen, &now, 1);
+    event_inside[2] = wisp_await_event(event->w, "r", NULL, NULL, frozen, &now, 1);
+    event_inside[3] = wisp_await_reply(event->w, none, NULL, NULL, frozen, &now);
+    event_inside[4] = wisp_flush_batches(event->w);
 }
 
 TEST(update_and_await_inside_a_handler_are_busy) {
     world_two t;
     world_two_open(&t);
-    runs = 0;
+    event_runs = 0;
     wisp_connect(t.server, "r", on_busy, NULL);
     wisp_fire(t.client, "r", t.to_server);
     world_run(&t.w, 0.1);
-    CHECK_EQ_INT(runs, 1);
-    for (int i = 0; i < 4; i++) CHECK_EQ_INT(inside[i], WISP_E_BUSY);
-    CHECK_EQ_INT(inside[4], WISP_OK);
+    CHECK_EQ_INT(event_runs, 1);
+    for (int i = 0; i < 4; i++) CHECK_EQ_INT(event_inside[i], WISP_E_BUSY);
+    CHECK_EQ_INT(event_inside[4], WISP_OK);
     CHECK_EQ_INT(wisp_update(t.server, t.w.now), WISP_OK);
     world_close(&t.w);
 }
 
 static void on_leaving(wisp_event *event) {
-    runs++;
+    event_runs++;
     wisp_leave(event->w, event->peer, "enough");
-    inside[0] = wisp_fire_values(event->w, "r", wisp_to_peer(event->peer), NULL, 0);
-    inside[1] = wisp_set_peer_user(event->w, event->peer, NULL);
-    inside[2] = wisp_peers(event->w, NULL, 0);
+    event_inside[0] = wisp_fire_values(event->w, "r", wisp_to_peer(event->peer), NULL, 0);
+    event_inside[1] = wisp_set_peer_user(event->w, event->peer, NULL);
+    event_inside[2] = wisp_peers(event->w, NULL, 0);
     wisp_leave(event->w, event->peer, "again");
 }
 
@@ -509,19 +502,19 @@ TEST(a_handler_ends_the_session_it_is_told_about) {
     world_two t;
     letter later = make_letter('l');
     world_two_open(&t);
-    runs = 0;
-    written[0] = 0;
+    event_runs = 0;
+    event_written[0] = 0;
     wisp_connect(t.server, "r", on_leaving, NULL);
     connect_letter(&t, &later, false);
     world_watch(&t.w, t.server, WISP_LEFT);
     world_watch(&t.w, t.client, WISP_LEFT);
     for (int i = 0; i < 5; i++) world_fire(t.client, "r", t.to_server, i);
     world_run(&t.w, 0.2);
-    CHECK_EQ_INT(runs, 1);                       /* what stood behind it is not told */
-    CHECK_EQ_STR(written, "l");                  /* but every handler hears of it */
-    CHECK_EQ_INT(inside[0], WISP_E_STALE);
-    CHECK_EQ_INT(inside[1], WISP_E_STALE);
-    CHECK_EQ_INT(inside[2], 0);
+    CHECK_EQ_INT(event_runs, 1);                       /* what stood behind it is not told */
+    CHECK_EQ_STR(event_written, "l");                  /* but every handler hears of it */
+    CHECK_EQ_INT(event_inside[0], WISP_E_STALE);
+    CHECK_EQ_INT(event_inside[1], WISP_E_STALE);
+    CHECK_EQ_INT(event_inside[2], 0);
     CHECK_EQ_INT(world_count(&t.w, t.server, WISP_LEFT), 1);
     CHECK_EQ_INT(world_count(&t.w, t.client, WISP_LEFT), 1);
     CHECK_EQ_STR(world_last(&t.w, t.client, WISP_LEFT)->text, "enough");
@@ -533,7 +526,7 @@ TEST(a_handler_ends_the_session_it_is_told_about) {
 static party *party_now;
 
 static void on_kick(wisp_event *event) {
-    runs++;
+    event_runs++;
     for (int i = 0; i < 3; i++)
         if (!wisp_peer_equal(party_now->to_client[i], event->peer))
             wisp_leave(event->w, party_now->to_client[i], "kicked");
@@ -543,11 +536,11 @@ TEST(a_handler_ends_other_sessions) {
     party p;
     party_open(&p);
     party_now = &p;
-    runs = 0;
+    event_runs = 0;
     wisp_connect(p.server, "kick", on_kick, NULL);
     for (int i = 0; i < 3; i++) world_fire(p.clients[i], "kick", p.to_server[i], i);
     world_run(&p.w, 0.3);
-    CHECK_EQ_INT(runs, 1);
+    CHECK_EQ_INT(event_runs, 1);
     CHECK_EQ_INT(wisp_peers(p.server, NULL, 0), 1);
     world_close(&p.w);
 }
@@ -555,22 +548,22 @@ TEST(a_handler_ends_other_sessions) {
 TEST(a_handler_fires_to_a_peer_that_just_left) {
     world_two t;
     world_two_open(&t);
-    runs = 0;
+    event_runs = 0;
     wisp_connect(t.server, WISP_LEFT, on_leaving, NULL);
     wisp_leave(t.client, t.to_server, "bye");
     world_run(&t.w, 0.2);
-    CHECK_EQ_INT(runs, 1);
-    CHECK_EQ_INT(inside[0], WISP_E_STALE);
+    CHECK_EQ_INT(event_runs, 1);
+    CHECK_EQ_INT(event_inside[0], WISP_E_STALE);
     world_close(&t.w);
 }
 
 static void on_destroy(wisp_event *event) {
-    runs++;
+    event_runs++;
     wisp_destroy(event->w);
-    inside[0] = wisp_fire_values(event->w, "r", wisp_to_peer(event->peer), NULL, 0);
+    event_inside[0] = wisp_fire_values(event->w, "r", wisp_to_peer(event->peer), NULL, 0);
     wisp_leave(event->w, event->peer, "");
     wisp_connect_target(event->w, wisp_by_name("r"), on_destroy, NULL, false);
-    inside[1] = wisp_remote_named(event->w, "still alive").id != 0;
+    event_inside[1] = wisp_remote_named(event->w, "still alive").id != 0;
     wisp_destroy(event->w);
 }
 
@@ -581,7 +574,7 @@ TEST(a_handler_destroys_its_endpoint_when_the_update_ends) {
         world_open(&t.w);
         t.server = world_add(&t.w);
         t.client = world_add(&t.w);
-        runs = 0;
+        event_runs = 0;
         wisp_connect(t.server, names[i], on_destroy, NULL);
         if (i == 1) {
             wisp_addr addr = world_addr(&t.w, t.server);
@@ -592,29 +585,29 @@ TEST(a_handler_destroys_its_endpoint_when_the_update_ends) {
         for (int k = 0; k < 3; k++) world_fire(t.client, i == 3 ? "x" : "r", t.to_server, k);
         if (i == 2) wisp_leave(t.client, t.to_server, "");
         world_run(&t.w, 0.5);
-        CHECK_EQ_INT(runs, 1);
+        CHECK_EQ_INT(event_runs, 1);
         CHECK(t.w.ends[0] == NULL);
-        CHECK(inside[1]);
+        CHECK(event_inside[1]);
         CHECK_EQ_INT(wisp_peers(t.client, NULL, 0), 0);
         world_close(&t.w);
     }
 }
 
 static void on_third_destroys(wisp_event *event) {
-    if (++runs == 3) wisp_destroy(event->w);
+    if (++event_runs == 3) wisp_destroy(event->w);
 }
 
 TEST(a_handler_destroys_its_endpoint_in_the_middle_of_a_run_of_equal_messages) {
     world_two t;
-    two_listening(&t, "other");
-    runs = 0;
+    world_two_watched(&t, "other");
+    event_runs = 0;
     wisp_connect(t.server, "r", on_third_destroys, NULL);
     wisp_remote_named(t.client, "r");
     world_fire(t.client, "other", t.to_server, 1);
     world_run(&t.w, 1);                       /* until both sides have bound the name */
     for (int i = 0; i < 10; i++) world_fire(t.client, "r", t.to_server, 1);
     world_run(&t.w, 0.2);
-    CHECK_EQ_INT(runs, 3);
+    CHECK_EQ_INT(event_runs, 3);
     CHECK(t.w.ends[0] == NULL);
     world_close(&t.w);
 }
@@ -626,17 +619,17 @@ static void on_register(wisp_event *event) {
         CHECK(wisp_remote_named(event->w, name).id != 0);
         CHECK_EQ_INT(wisp_fire_all(event->w, name), WISP_OK);
     }
-    CHECK_EQ_INT(wisp_arg_int(event, 0), runs++);
+    CHECK_EQ_INT(wisp_arg_int(event, 0), event_runs++);
 }
 
 TEST(a_handler_registers_many_names) {
     world_two t;
     world_two_open(&t);
-    runs = 0;
+    event_runs = 0;
     wisp_connect(t.server, "r", on_register, NULL);
     for (int i = 0; i < 8; i++) world_fire(t.client, "r", t.to_server, i);
     world_run(&t.w, 0.5);
-    CHECK_EQ_INT(runs, 8);
+    CHECK_EQ_INT(event_runs, 8);
     CHECK_EQ_INT(world_total(t.server).remotes, 801);
     world_close(&t.w);
 }
@@ -644,7 +637,7 @@ TEST(a_handler_registers_many_names) {
 static void on_join_on(wisp_event *event) {
     world *w = (world *)event->user;
     wisp_addr addr = world_addr(w, w->ends[2]);
-    runs++;
+    event_runs++;
     CHECK(wisp_join(event->w, &addr, "ticket", 6).id != 0);
 }
 
@@ -653,11 +646,11 @@ TEST(a_handler_joins_another_endpoint) {
     wisp *third;
     world_two_open(&t);
     third = world_add(&t.w);
-    runs = 0;
+    event_runs = 0;
     wisp_once(t.server, "r", on_join_on, &t.w);
     wisp_fire(t.client, "r", t.to_server);
     world_run(&t.w, 0.5);
-    CHECK_EQ_INT(runs, 1);
+    CHECK_EQ_INT(event_runs, 1);
     CHECK_EQ_INT(wisp_peers(third, NULL, 0), 1);
     CHECK_EQ_INT(wisp_peers(t.server, NULL, 0), 2);
     world_close(&t.w);
@@ -684,7 +677,7 @@ static void asking_open(asking *a) {
     a->event.remote = wisp_remote_named(a->end, "asked");
 }
 
-static wisp_event *ask(asking *a, const wisp_value *value) {
+static wisp_event *event_ask(asking *a, const wisp_value *value) {
     a->event.args = value;
     a->event.count = value ? 1 : 0;
     return &a->event;
@@ -709,21 +702,21 @@ TEST(numbers_convert_where_exact) {
     v[5] = wisp_number(0.5);
     v[6] = wisp_uint(UINT64_MAX);
     v[7] = wisp_int(INT64_MIN);
-    CHECK_EQ_INT(wisp_arg_int(ask(&a, &v[0]), 0), -5);
-    CHECK_EQ_INT(wisp_arg_int(ask(&a, &v[1]), 0), 5);
-    CHECK_EQ_INT(wisp_arg_int(ask(&a, &v[2]), 0), -7);
-    CHECK_EQ_INT(wisp_arg_int(ask(&a, &v[3]), 0), 1000000);
-    CHECK_EQ_INT(wisp_arg_int(ask(&a, &v[4]), 0), 1);
-    CHECK(wisp_arg_int(ask(&a, &v[7]), 0) == INT64_MIN);
-    CHECK_EQ_INT(wisp_arg_uint(ask(&a, &v[1]), 0), 5);
-    CHECK_EQ_INT(wisp_arg_uint(ask(&a, &v[3]), 0), 1000000);
-    CHECK(wisp_arg_uint(ask(&a, &v[6]), 0) == UINT64_MAX);
-    CHECK_NEAR(wisp_arg_number(ask(&a, &v[0]), 0), -5, 0);
-    CHECK_NEAR(wisp_arg_number(ask(&a, &v[1]), 0), 5, 0);
-    CHECK_NEAR(wisp_arg_number(ask(&a, &v[5]), 0), 0.5, 0);
-    CHECK_NEAR(wisp_arg_number(ask(&a, &v[7]), 0), -9223372036854775808.0, 0);
-    CHECK_NEAR(wisp_arg_float(ask(&a, &v[5]), 0), 0.5, 0);
-    CHECK_NEAR(wisp_arg_float(ask(&a, &v[1]), 0), 5, 0);
+    CHECK_EQ_INT(wisp_arg_int(event_ask(&a, &v[0]), 0), -5);
+    CHECK_EQ_INT(wisp_arg_int(event_ask(&a, &v[1]), 0), 5);
+    CHECK_EQ_INT(wisp_arg_int(event_ask(&a, &v[2]), 0), -7);
+    CHECK_EQ_INT(wisp_arg_int(event_ask(&a, &v[3]), 0), 1000000);
+    CHECK_EQ_INT(wisp_arg_int(event_ask(&a, &v[4]), 0), 1);
+    CHECK(wisp_arg_int(event_ask(&a, &v[7]), 0) == INT64_MIN);
+    CHECK_EQ_INT(wisp_arg_uint(event_ask(&a, &v[1]), 0), 5);
+    CHECK_EQ_INT(wisp_arg_uint(event_ask(&a, &v[3]), 0), 1000000);
+    CHECK(wisp_arg_uint(event_ask(&a, &v[6]), 0) == UINT64_MAX);
+    CHECK_NEAR(wisp_arg_number(event_ask(&a, &v[0]), 0), -5, 0);
+    CHECK_NEAR(wisp_arg_number(event_ask(&a, &v[1]), 0), 5, 0);
+    CHECK_NEAR(wisp_arg_number(event_ask(&a, &v[5]), 0), 0.5, 0);
+    CHECK_NEAR(wisp_arg_number(event_ask(&a, &v[7]), 0), -9223372036854775808.0, 0);
+    CHECK_NEAR(wisp_arg_float(event_ask(&a, &v[5]), 0), 0.5, 0);
+    CHECK_NEAR(wisp_arg_float(event_ask(&a, &v[1]), 0), 5, 0);
     CHECK_EQ_INT(asked_wrong(&a), 0);
     world_close(&a.w);
 }
@@ -738,18 +731,18 @@ TEST(numbers_that_do_not_fit_give_zero_and_a_report) {
     v[3] = wisp_int(-1);
     v[4] = wisp_number((double)NAN);
     v[5] = wisp_int((INT64_C(1) << 53) + 1);
-    CHECK_EQ_INT(wisp_arg_int(ask(&a, &v[0]), 0), 0);
-    CHECK_EQ_INT(wisp_arg_int(ask(&a, &v[1]), 0), 0);
-    CHECK_EQ_INT(wisp_arg_int(ask(&a, &v[2]), 0), 0);
-    CHECK_EQ_INT(wisp_arg_int(ask(&a, &v[4]), 0), 0);
+    CHECK_EQ_INT(wisp_arg_int(event_ask(&a, &v[0]), 0), 0);
+    CHECK_EQ_INT(wisp_arg_int(event_ask(&a, &v[1]), 0), 0);
+    CHECK_EQ_INT(wisp_arg_int(event_ask(&a, &v[2]), 0), 0);
+    CHECK_EQ_INT(wisp_arg_int(event_ask(&a, &v[4]), 0), 0);
     CHECK_EQ_INT(asked_wrong(&a), 4);
-    CHECK_EQ_INT(wisp_arg_uint(ask(&a, &v[3]), 0), 0);
-    CHECK_EQ_INT(wisp_arg_uint(ask(&a, &v[0]), 0), 0);
-    CHECK_EQ_INT(wisp_arg_uint(ask(&a, &v[2]), 0), 0);
+    CHECK_EQ_INT(wisp_arg_uint(event_ask(&a, &v[3]), 0), 0);
+    CHECK_EQ_INT(wisp_arg_uint(event_ask(&a, &v[0]), 0), 0);
+    CHECK_EQ_INT(wisp_arg_uint(event_ask(&a, &v[2]), 0), 0);
     CHECK_EQ_INT(asked_wrong(&a), 3);
-    CHECK_NEAR(wisp_arg_number(ask(&a, &v[5]), 0), 0, 0);
+    CHECK_NEAR(wisp_arg_number(event_ask(&a, &v[5]), 0), 0, 0);
     CHECK_EQ_INT(asked_wrong(&a), 1);
-    CHECK_NEAR(wisp_arg_float(ask(&a, &v[2]), 0), 0, 0);
+    CHECK_NEAR(wisp_arg_float(event_ask(&a, &v[2]), 0), 0, 0);
     CHECK_EQ_INT(asked_wrong(&a), 1);
     world_close(&a.w);
 }
@@ -778,17 +771,17 @@ TEST(arguments_keep_the_bits_of_their_floats) {
         static const int counts[6] = { 2, 3, 4, 4, 7, 4 };
         v[i] = of_floats((wisp_kind)(WISP_VEC2 + i), bits, counts[i]);
     }
-    vec2 = wisp_arg_vec2(ask(&a, &v[0]), 0);
+    vec2 = wisp_arg_vec2(event_ask(&a, &v[0]), 0);
     CHECK_EQ_MEM(&vec2, bits, 8);
-    vec3 = wisp_arg_vec3(ask(&a, &v[1]), 0);
+    vec3 = wisp_arg_vec3(event_ask(&a, &v[1]), 0);
     CHECK_EQ_MEM(&vec3, bits, 12);
-    vec4 = wisp_arg_vec4(ask(&a, &v[2]), 0);
+    vec4 = wisp_arg_vec4(event_ask(&a, &v[2]), 0);
     CHECK_EQ_MEM(&vec4, bits, 16);
-    quat = wisp_arg_quat(ask(&a, &v[3]), 0);
+    quat = wisp_arg_quat(event_ask(&a, &v[3]), 0);
     CHECK_EQ_MEM(&quat, bits, 16);
-    transform = wisp_arg_transform(ask(&a, &v[4]), 0);
+    transform = wisp_arg_transform(event_ask(&a, &v[4]), 0);
     CHECK_EQ_MEM(&transform, bits, 28);
-    color = wisp_arg_color(ask(&a, &v[5]), 0);
+    color = wisp_arg_color(event_ask(&a, &v[5]), 0);
     CHECK_EQ_MEM(&color, bits, 16);
     for (int i = 0; i < 7; i++) {
         bool quiet = (bits[i] & 0x7fc00000) == 0x7fc00000, none = wisp__bits_nan(
@@ -796,7 +789,7 @@ TEST(arguments_keep_the_bits_of_their_floats) {
         float number;
         if (sizeof(void *) == 4 && none && !quiet) continue;
         v[6] = of_floats(WISP_FLOAT, &bits[i], 1);
-        number = wisp_arg_float(ask(&a, &v[6]), 0);
+        number = wisp_arg_float(event_ask(&a, &v[6]), 0);
         CHECK_EQ_MEM(&number, &bits[i], 4);
     }
     world_close(&a.w);
@@ -811,10 +804,10 @@ TEST(an_argument_becomes_a_float_rounded_once_or_is_reported) {
     asking_open(&a);
     CHECK(wisp_decode(wisp_json(), NULL, text, (int)sizeof text - 1, &list, memory,
                       (int)sizeof memory) > 0);
-    number = wisp_arg_float(ask(&a, &list.as.array[0]), 0);
+    number = wisp_arg_float(event_ask(&a, &list.as.array[0]), 0);
     CHECK_EQ_INT(wisp__load_float_bits(&number), 0x15ae43fd);
     CHECK_EQ_INT(asked_wrong(&a), 0);
-    CHECK_NEAR(wisp_arg_float(ask(&a, &list.as.array[1]), 0), 0, 0);
+    CHECK_NEAR(wisp_arg_float(event_ask(&a, &list.as.array[1]), 0), 0, 0);
     CHECK_EQ_INT(asked_wrong(&a), 1);
     world_close(&a.w);
 }
@@ -830,11 +823,11 @@ TEST(a_bool_may_be_zero_or_one_and_nothing_else) {
     v[4] = wisp_int(-1);
     v[5] = wisp_string("true");
     v[6] = wisp_nil();
-    CHECK(wisp_arg_bool(ask(&a, &v[0]), 0));
-    CHECK(wisp_arg_bool(ask(&a, &v[1]), 0));
-    CHECK(!wisp_arg_bool(ask(&a, &v[2]), 0));
+    CHECK(wisp_arg_bool(event_ask(&a, &v[0]), 0));
+    CHECK(wisp_arg_bool(event_ask(&a, &v[1]), 0));
+    CHECK(!wisp_arg_bool(event_ask(&a, &v[2]), 0));
     CHECK_EQ_INT(asked_wrong(&a), 0);
-    for (int i = 3; i < 7; i++) CHECK(!wisp_arg_bool(ask(&a, &v[i]), 0));
+    for (int i = 3; i < 7; i++) CHECK(!wisp_arg_bool(event_ask(&a, &v[i]), 0));
     CHECK_EQ_INT(asked_wrong(&a), 4);
     world_close(&a.w);
 }
@@ -867,9 +860,9 @@ TEST(a_missing_or_wrong_argument_gives_nothing_and_an_error_event) {
     asking a;
     wisp_value nil = wisp_nil();
     asking_open(&a);
-    check_nothing(ask(&a, NULL));
+    check_nothing(event_ask(&a, NULL));
     CHECK_EQ_INT(asked_wrong(&a), 16);
-    check_nothing(ask(&a, &nil));
+    check_nothing(event_ask(&a, &nil));
     CHECK_EQ_INT(asked_wrong(&a), 16);
     CHECK(wisp_arg_value(&a.event, 0)->kind == WISP_NIL);
     CHECK(wisp_arg_value(&a.event, 1) == NULL);
@@ -892,7 +885,7 @@ TEST(getters_without_an_event_give_nothing) {
 
 static void on_all_kinds(wisp_event *event) {
     int size = 0;
-    runs++;
+    event_runs++;
     CHECK_EQ_INT(event->count, 14);
     CHECK_EQ_STR(wisp_arg_string_n(event, 0, &size), "a");
     CHECK_EQ_INT(size, 3);
@@ -922,7 +915,7 @@ TEST(every_kind_reaches_its_getter) {
     wisp_vec3 position = { 7, 8, 9 };
     wisp_quat turn = { 0, 0, 0, 1 };
     world_two_open(&t);
-    runs = 0;
+    event_runs = 0;
     wisp_connect(t.server, "r", on_all_kinds, NULL);
     items[0] = pair.value = wisp_int(5);
     items[1] = wisp_int(6);
@@ -943,7 +936,7 @@ TEST(every_kind_reaches_its_getter) {
     v[13] = wisp_nil();
     CHECK_EQ_INT(wisp_fire_values(t.client, "r", wisp_to_all(), v, 14), WISP_OK);
     world_run(&t.w, 0.2);
-    CHECK_EQ_INT(runs, 1);
+    CHECK_EQ_INT(event_runs, 1);
     CHECK_EQ_INT(world_total(t.server).arguments_wrong, 0);
     world_close(&t.w);
 }
@@ -1014,27 +1007,27 @@ TEST(a_message_nobody_listens_to_is_reported) {
 }
 
 static void on_failing(wisp_event *event) {
-    runs++;
-    inside[0] = wisp_fail(event, WISP_E_USER - 7, "no %s of %d", "more", 3);
-    inside[1] = wisp_fail(event, WISP_OK, "not a failure");
-    inside[2] = wisp_fail(event, 5, "neither");
-    inside[3] = wisp_fail(event, -40000, "beyond what travels");
-    inside[4] = wisp_fail(NULL, WISP_E_HANDLER, "x");
+    event_runs++;
+    event_inside[0] = wisp_fail(event, WISP_E_USER - 7, "no %s of %d", "more", 3);
+    event_inside[1] = wisp_fail(event, WISP_OK, "not a failure");
+    event_inside[2] = wisp_fail(event, 5, "neither");
+    event_inside[3] = wisp_fail(event, -40000, "beyond what travels");
+    event_inside[4] = wisp_fail(NULL, WISP_E_HANDLER, "x");
 }
 
 TEST(a_handler_that_fails_raises_an_error_event_and_the_loop_goes_on) {
     world_two t;
     letter l = make_letter('l');
     world_two_open(&t);
-    runs = 0;
+    event_runs = 0;
     wisp_connect(t.server, "r", on_failing, NULL);
     connect_letter(&t, &l, false);
     world_watch(&t.w, t.server, WISP_ERROR);
     wisp_fire(t.client, "r", t.to_server);
     CHECK_EQ_STR(fire_and_read(&t), "ll");
-    CHECK_EQ_INT(runs, 2);
-    CHECK_EQ_INT(inside[0], WISP_OK);
-    for (int i = 1; i < 5; i++) CHECK_EQ_INT(inside[i], WISP_E_ARGUMENT);
+    CHECK_EQ_INT(event_runs, 2);
+    CHECK_EQ_INT(event_inside[0], WISP_OK);
+    for (int i = 1; i < 5; i++) CHECK_EQ_INT(event_inside[i], WISP_E_ARGUMENT);
     CHECK_EQ_INT(world_results(&t.w, t.server, WISP_ERROR, WISP_E_USER - 7), 2);
     CHECK(strstr(world_last(&t.w, t.server, WISP_ERROR)->text, "no more of 3") != NULL);
     CHECK(strstr(world_last(&t.w, t.server, WISP_ERROR)->text, "r") != NULL);
@@ -1043,7 +1036,7 @@ TEST(a_handler_that_fails_raises_an_error_event_and_the_loop_goes_on) {
 }
 
 static void on_error_fails(wisp_event *event) {
-    runs++;
+    event_runs++;
     wisp_fail(event, WISP_E_HANDLER, "%s", event->text);
 }
 
@@ -1052,12 +1045,12 @@ TEST(an_error_handler_that_fails_does_not_hang_the_update) {
     world_open(&t.w);
     t.w.desc.limits.notices = 64;
     world_two_join(&t);
-    runs = 0;
+    event_runs = 0;
     wisp_connect(t.server, WISP_ERROR, on_error_fails, NULL);
     world_fire(t.client, "unknown", t.to_server, 1);
     world_run(&t.w, 0.1);
-    CHECK(runs > 0);
-    CHECK(runs < 10000);
+    CHECK(event_runs > 0);
+    CHECK(event_runs < 10000);
     CHECK_EQ_INT(wisp_peers(t.server, NULL, 0), 1);
     world_close(&t.w);
 }
@@ -1066,7 +1059,7 @@ TEST(errors_beyond_the_limit_are_dropped_and_counted) {
     wisp_total_stats total;
     asking a;
     asking_open(&a);
-    ask(&a, NULL);
+    event_ask(&a, NULL);
     a.end->base.limits.notices = 5;
     for (int i = 0; i < 8; i++) wisp_arg_int(&a.event, 0);
     total = world_total(a.end);

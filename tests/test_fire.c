@@ -4,14 +4,8 @@
 #include "../wisp.h"
 #include "support/test_runner.h"
 #include "support/simulated_endpoints.h"
+#include "support/calls_of_r.h"
 #include "support/server_and_three_clients.h"
-
-static void two_listening(world_two *t, const char *name) {
-    world_two_open(t);
-    world_watch(&t->w, t->server, name);
-    world_run(&t->w, 0.3);
-    world_forget(&t->w);
-}
 
 TEST(what_is_fired_before_the_join_is_done_waits_for_it) {
     world w;
@@ -120,7 +114,7 @@ TEST(a_list_skips_stale_peers_and_serves_the_rest) {
 TEST(a_list_knows_the_server_by_both_its_handles) {
     world_two t;
     wisp_peer list[2];
-    two_listening(&t, "r");
+    world_two_watched(&t, "r");
     list[0] = t.to_server;
     list[1] = WISP_SERVER;
     CHECK_EQ_INT(wisp_fire_list(t.client, "r", list, 2, wisp_int(1)), WISP_E_ARGUMENT);
@@ -179,7 +173,7 @@ TEST(lists_that_make_no_sense_are_argument_errors) {
 TEST(values_that_make_no_sense_are_refused_and_nothing_is_sent) {
     world_two t;
     wisp_value bad = wisp_int(1), nest[20];
-    two_listening(&t, "r");
+    world_two_watched(&t, "r");
     CHECK_EQ_INT(wisp_fire_values(t.client, "r", wisp_to_all(), NULL, 1), WISP_E_ARGUMENT);
     CHECK_EQ_INT(wisp_fire_values(t.client, "r", wisp_to_all(), &bad, -1), WISP_E_ARGUMENT);
     bad = wisp_string("x");
@@ -203,7 +197,7 @@ TEST(values_that_make_no_sense_are_refused_and_nothing_is_sent) {
 
 TEST(eleven_fires_in_one_frame_deliver_eleven) {
     world_two t;
-    two_listening(&t, "r");
+    world_two_watched(&t, "r");
     for (int i = 0; i < 11; i++)
         CHECK_EQ_INT(world_fire(t.client, "r", t.to_server, i), WISP_OK);
     world_run(&t.w, 0.1);
@@ -240,18 +234,8 @@ TEST(an_error_of_one_peer_is_returned_and_the_others_are_served) {
 
 /* --- calls --- */
 
-static void on_add_one(wisp_event *event) {
+static void on_fire_add_one(wisp_event *event) {
     wisp_reply(event, wisp_int(wisp_arg_int(event, 0) + 1));
-}
-
-/* Calls "r"; the reply is noted under that name. */
-static wisp_call call(world_two *t, int64_t number) {
-    wisp_value value = wisp_int(number);
-    wisp_call_desc desc;
-    memset(&desc, 0, sizeof desc);
-    desc.on_reply = world_on;
-    desc.user = &t->w;
-    return wisp_invoke_values(t->client, "r", wisp_to_peer(t->to_server), &desc, &value, 1);
 }
 
 TEST(a_full_queue_refuses_the_call_and_leaks_no_slot) {
@@ -260,7 +244,7 @@ TEST(a_full_queue_refuses_the_call_and_leaks_no_slot) {
     t.w.desc.limits.queue_messages = 5;
     t.w.desc.limits.calls = 100;
     world_two_join(&t);
-    wisp_on_invoke(t.server, "r", on_add_one, NULL);
+    wisp_on_invoke(t.server, "r", on_fire_add_one, NULL);
     for (int i = 0; i < 5; i++) CHECK(call(&t, i).id != 0);
     CHECK_EQ_INT(call(&t, 5).id, 0);
     CHECK_EQ_INT(wisp_why(t.client), WISP_E_QUEUE_FULL);

@@ -181,7 +181,7 @@ TEST(vectors_and_colors) {
            0xe500fadc1a3b873a);
 }
 
-static wisp_pair pair(const char *key, wisp_value value) {
+static wisp_pair golden_pair(const char *key, wisp_value value) {
     wisp_pair made;
     made.key = key;
     made.value = value;
@@ -219,18 +219,18 @@ TEST(maps) {
     for (int i = 0; i < 3; i++) more[i] = wisp_int(i + 4);
     grid[0] = wisp_array(items, 3);
     grid[1] = wisp_array(more, 3);
-    pairs[0] = pair("hp", wisp_int(100));
-    pairs[1] = pair("name", wisp_string("Ann"));
-    pairs[2] = pair("at", wisp_vec2v(1, 2));
-    empties[0] = pair("", wisp_nil());
-    empties[1] = pair("none", wisp_array(NULL, 0));
-    empties[2] = pair("k", wisp_nil());
-    outer[0] = pair("stats", wisp_map(pairs, 3));
-    outer[1] = pair("grid", wisp_array(grid, 2));
+    pairs[0] = golden_pair("hp", wisp_int(100));
+    pairs[1] = golden_pair("name", wisp_string("Ann"));
+    pairs[2] = golden_pair("at", wisp_vec2v(1, 2));
+    empties[0] = golden_pair("", wisp_nil());
+    empties[1] = golden_pair("none", wisp_array(NULL, 0));
+    empties[2] = golden_pair("k", wisp_nil());
+    outer[0] = golden_pair("stats", wisp_map(pairs, 3));
+    outer[1] = golden_pair("grid", wisp_array(grid, 2));
     for (int i = 0; i < 3; i++) {
-        fields[i][0] = pair("id", wisp_uint((uint64_t)i * 100));
-        fields[i][1] = pair("on", wisp_bool(i & 1));
-        fields[i][2] = pair("is", wisp_nil());
+        fields[i][0] = golden_pair("id", wisp_uint((uint64_t)i * 100));
+        fields[i][1] = golden_pair("on", wisp_bool(i & 1));
+        fields[i][2] = golden_pair("is", wisp_nil());
         records[i] = wisp_map(fields[i], 3);
     }
     GOLDEN(wisp_map(NULL, 0), "13:e101", "0:", 0x84b0de8cde3d2987);
@@ -271,15 +271,15 @@ TEST(messages) {
 
 enum { DATAGRAMS = 400 };
 
-typedef struct record {
+typedef struct golden_record {
     int      count;
     int      size[DATAGRAMS];
     uint64_t hash[DATAGRAMS];
     char     first[9][TEXT];
-} record;
+} golden_record;
 
 static int keep(world *w, int n, wisp_packet *packet) {
-    record *r = (record *)w->user;
+    golden_record *r = (golden_record *)w->user;
     (void)n;
     if (r->count >= DATAGRAMS) return 1;
     r->size[r->count] = packet->size;
@@ -290,13 +290,13 @@ static int keep(world *w, int n, wisp_packet *packet) {
     return 1;
 }
 
-static void answer(wisp_event *event) {
+static void golden_answer(wisp_event *event) {
     if (event->count) wisp_fail(event, WISP_E_USER - 1, "no");
     else wisp_reply(event, wisp_string("yes"));
 }
 
 /* Everything that can be in a packet, once, from fixed seeds. */
-static void scenario(record *r, bool reliable) {
+static void scenario(golden_record *r, bool reliable) {
     static uint8_t large[5000];
     world_two t;
     memset(r, 0, sizeof *r);
@@ -308,7 +308,7 @@ static void scenario(record *r, bool reliable) {
     world_two_join(&t);
     world_watch(&t.w, t.server, "hp");
     world_watch(&t.w, t.server, "pos");
-    wisp_on_invoke(t.server, "ask", answer, NULL);
+    wisp_on_invoke(t.server, "ask", golden_answer, NULL);
     wisp_set_unreliable(t.client, "pos", true);
     for (int i = 0; i < 6; i++) {
         for (int k = 0; k < 3; k++) wisp_fire(t.client, "hp", t.to_server, wisp_int(100 + i * k));
@@ -325,7 +325,7 @@ static void scenario(record *r, bool reliable) {
     world_close(&t.w);
 }
 
-static uint64_t whole_hash(const record *r) {
+static uint64_t whole_hash(const golden_record *r) {
     uint64_t hash = 0;
     for (int i = 0; i < r->count; i++)
         hash = wisp__mix(hash + r->hash[i]) + (uint64_t)r->size[i];
@@ -333,7 +333,7 @@ static uint64_t whole_hash(const record *r) {
 }
 
 TEST(datagrams) {
-    static record r;
+    static golden_record r;
     static const char *const first[] = {
         "512:01776973700287847513b02c2c04000000000000000000000000000000000000000000000000000"
         "0000000000000000000000000000000000000000099fde45e",
@@ -358,7 +358,7 @@ TEST(datagrams) {
 }
 
 TEST(datagrams_of_a_reliable_link) {
-    static record r;
+    static golden_record r;
     static const char *const first[] = {
         "512:01776973700287847513b02c2c04000000000000000000000000000000000000000000000000000"
         "0000000000000000000000000000000000000000099fde45e",

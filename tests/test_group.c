@@ -386,7 +386,7 @@ TEST(what_was_held_goes_to_those_who_are_in_the_group_when_it_goes_on) {
     world_close(&c.w);
 }
 
-static void on_echo(wisp_event *event) {
+static void on_group_echo(wisp_event *event) {
     crowd *c = (crowd *)event->user;
     wisp_group_remove(event->w, c->group, event->peer);
     CHECK_EQ_INT(wisp_fire_values(event->w, "r", wisp_to_group(c->group), NULL, 0), WISP_OK);
@@ -396,7 +396,7 @@ static void on_echo(wisp_event *event) {
 TEST(handlers_change_the_group_and_fire_at_it) {
     crowd c;
     crowd_grouped(&c);
-    wisp_connect_target(c.server, wisp_by_name("echo"), on_echo, &c, false);
+    wisp_connect_target(c.server, wisp_by_name("echo"), on_group_echo, &c, false);
     for (int i = 0; i < CROWD - 1; i++) world_fire(c.clients[i], "echo", c.to_server[i], i);
     world_run(&c.w, 0.2);
     for (int i = 0; i < CROWD; i++) CHECK_EQ_INT(crowd_heard(&c, i), i);

@@ -877,11 +877,11 @@ TEST(a_call_that_is_released_after_its_caller_gave_up_runs_once) {
     world_close(&t.w);
 }
 
-static int seen[400];
+static int hold_seen[400];
 
 static void on_seen(wisp_event *event) {
     int64_t i = wisp_arg_int(event, 0);
-    if (i >= 0 && i < 400) seen[i]++;
+    if (i >= 0 && i < 400) hold_seen[i]++;
 }
 
 /* Holds, drops or passes by chance. */
@@ -895,7 +895,7 @@ TEST(whatever_is_lost_held_or_dropped_handlers_run_at_most_once) {
     uint64_t random = 5;
     wisp_middleware m;
     int more = 0, ran = 0;
-    memset(seen, 0, sizeof seen);
+    memset(hold_seen, 0, sizeof hold_seen);
     memset(&m, 0, sizeof m);
     m.name = "chance";
     m.inbound = m.outbound = on_chance;
@@ -924,8 +924,8 @@ TEST(whatever_is_lost_held_or_dropped_handlers_run_at_most_once) {
     release(t.server, "chance", WISP_PASS);
     world_run(&t.w, 4);
     for (int i = 0; i < 400; i++) {
-        more += seen[i] > 1;
-        ran += seen[i];
+        more += hold_seen[i] > 1;
+        ran += hold_seen[i];
     }
     CHECK_EQ_INT(more, 0);
     CHECK(ran > 200);

@@ -316,7 +316,7 @@ TEST(an_answer_that_is_given_later_passes_the_chain_too) {
     world_close(&t.w);
 }
 
-static void on_fail(wisp_event *event) {
+static void on_hook_fail(wisp_event *event) {
     wisp_fail(event, REFUSED, "because");
     wisp_fail(event, REFUSED - 1, "twice");
 }
@@ -325,7 +325,7 @@ TEST(a_failure_is_seen_where_it_comes_in_with_its_code) {
     world_two t;
     probe in = probe_of(WISP_PASS), out = in;
     two_open(&t);
-    wisp_on_invoke(t.server, "ask", on_fail, NULL);
+    wisp_on_invoke(t.server, "ask", on_hook_fail, NULL);
     use(t.server, "out", NULL, OUT, &out);
     use(t.client, "in", NULL, IN, &in);
     ask(&t, 5);
@@ -465,7 +465,7 @@ static void use_refuse(wisp *w) {
     CHECK_EQ_INT(wisp_use(w, &m), WISP_OK);
 }
 
-static void check_refused(world_two *t, const wisp_middleware *m, wisp_result why) {
+static void hook_check_refused(world_two *t, const wisp_middleware *m, wisp_result why) {
     uint64_t before = world_total(t->client).memory;
     CHECK_EQ_INT(wisp_use(t->client, m), why);
     CHECK_EQ_INT(world_total(t->client).memory, before);
@@ -485,24 +485,24 @@ TEST(what_cannot_be_used_is_refused_and_the_chain_unchanged) {
     memset(pattern, 'p', sizeof pattern);
     pattern[256] = 0;
     CHECK_EQ_INT(wisp_use(NULL, &m), WISP_E_ARGUMENT);
-    check_refused(&t, NULL, WISP_E_ARGUMENT);
+    hook_check_refused(&t, NULL, WISP_E_ARGUMENT);
     m.outbound = NULL;
-    check_refused(&t, &m, WISP_E_ARGUMENT);
+    hook_check_refused(&t, &m, WISP_E_ARGUMENT);
     m.outbound = on_probe;
     m.name = NULL;
-    check_refused(&t, &m, WISP_E_NAME);
+    hook_check_refused(&t, &m, WISP_E_NAME);
     m.name = "";
-    check_refused(&t, &m, WISP_E_NAME);
+    hook_check_refused(&t, &m, WISP_E_NAME);
     m.name = "whole";
-    check_refused(&t, &m, WISP_E_NAME);
+    hook_check_refused(&t, &m, WISP_E_NAME);
     m.name = name;
-    check_refused(&t, &m, WISP_E_NAME);
+    hook_check_refused(&t, &m, WISP_E_NAME);
     name[64] = 0;
     m.pattern = pattern;
-    check_refused(&t, &m, WISP_E_TOO_BIG);
+    hook_check_refused(&t, &m, WISP_E_TOO_BIG);
     m.pattern = NULL;
     m.except = pattern;
-    check_refused(&t, &m, WISP_E_TOO_BIG);
+    hook_check_refused(&t, &m, WISP_E_TOO_BIG);
     m.except = NULL;
     CHECK_EQ_INT(wisp_use(t.client, &m), WISP_OK);
     CHECK_EQ_INT(wisp_unuse(t.client, name), WISP_OK);
@@ -515,12 +515,12 @@ TEST(a_wrong_pattern_is_told_with_its_position) {
     wisp_middleware m = probe_on("new", "a|(b", OUT, &p);
     two_open(&t);
     use_refuse(t.client);
-    check_refused(&t, &m, WISP_E_PATTERN);
+    hook_check_refused(&t, &m, WISP_E_PATTERN);
     CHECK_EQ_INT(wisp_use(t.client, &m), WISP_E_PATTERN);
     CHECK_EQ_STR(wisp_why_text(t.client), "pattern 'a|(b': wrong at byte 2");
     m.pattern = "^fine$";
     m.except = "abc**[";
-    check_refused(&t, &m, WISP_E_PATTERN);
+    hook_check_refused(&t, &m, WISP_E_PATTERN);
     CHECK_EQ_INT(wisp_use(t.client, &m), WISP_E_PATTERN);
     CHECK_EQ_STR(wisp_why_text(t.client), "pattern 'abc**[': wrong at byte 5");
     world_close(&t.w);
@@ -739,22 +739,23 @@ TEST(a_hook_is_removed_by_a_message_that_it_sends_itself) {
 /* --- what hooks may do --- */
 
 /* On which side the hook stands, which way the message goes, and what it is. */
-typedef struct spot { int at, way, kind; } spot;
+typedef struct hook_spot { int at, way, kind; } hook_spot;
 
-static const spot spots[] = {
+static const hook_spot spots[] = {
     { CLIENT, OUT, WISP_MESSAGE_EVENT },  { SERVER, IN, WISP_MESSAGE_EVENT },
     { CLIENT, OUT, WISP_MESSAGE_INVOKE }, { SERVER, IN, WISP_MESSAGE_INVOKE },
     { SERVER, OUT, WISP_MESSAGE_REPLY },  { CLIENT, IN, WISP_MESSAGE_REPLY },
 };
 
 /* Sends an event or asks; an endpoint that was destroyed on the way is gone after some steps. */
-static void run_spot(world_two *t, const spot *s) {
+static void run_spot(world_two *t, const hook_spot *s) {
     if (s->kind == WISP_MESSAGE_EVENT) world_fire(t->client, "r", t->to_server, 5);
     else ask(t, 5);
     world_run(&t->w, 2);
 }
 
-static wisp *open_spot(world_two *t, const spot *s, probe *p, void (*act)(wisp_event *, probe *)) {
+static wisp *open_spot(world_two *t, const hook_spot *s, probe *p,
+                       void (*act)(wisp_event *, probe *)) {
     wisp *at;
     two_open(t);
     at = s->at == SERVER ? t->server : t->client;
@@ -1028,24 +1029,24 @@ TEST(a_hook_cannot_answer_for_the_handler) {
 /* --- what a plugin is made of --- */
 
 /* Counts what each peer sends, forgets it when the peer leaves. */
-typedef struct counter { uint64_t in, out; int peers; } counter;
+typedef struct hook_counter { uint64_t in, out; int peers; } hook_counter;
 
 static wisp_result counter_in(wisp_event *event) {
-    ((counter *)event->user)->in++;
+    ((hook_counter *)event->user)->in++;
     return WISP_PASS;
 }
 
 static wisp_result counter_out(wisp_event *event) {
-    ((counter *)event->user)->out++;
+    ((hook_counter *)event->user)->out++;
     return WISP_PASS;
 }
 
-static void counter_joined(wisp_event *event) { ((counter *)event->user)->peers++; }
-static void counter_left(wisp_event *event) { ((counter *)event->user)->peers--; }
+static void counter_joined(wisp_event *event) { ((hook_counter *)event->user)->peers++; }
+static void counter_left(wisp_event *event) { ((hook_counter *)event->user)->peers--; }
 
 TEST(a_plugin_is_a_middleware_and_events) {
     world_two t;
-    counter c = { 0, 0, 0 };
+    hook_counter c = { 0, 0, 0 };
     wisp_middleware m;
     memset(&m, 0, sizeof m);
     m.name = "counter";

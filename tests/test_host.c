@@ -584,17 +584,17 @@ TEST(one_update_takes_no_more_packets_than_its_limit) {
 
 /* --- what may be called in a handler --- */
 
-typedef struct inside {
+typedef struct host_inside {
     world_two   t;
     int         ran;
     wisp_result results[8];
     wisp_connection own;
     wisp_peer   peer;
     wisp_call   call;
-} inside;
+} host_inside;
 
-static inside *inside_open(void) {
-    inside *in = (inside *)calloc(1, sizeof *in);
+static host_inside *inside_open(void) {
+    host_inside *in = (host_inside *)calloc(1, sizeof *in);
     world_two_open(&in->t);
     world_watch(&in->t.w, in->t.client, "back");
     world_watch(&in->t.w, in->t.client, WISP_LEFT);
@@ -602,7 +602,7 @@ static inside *inside_open(void) {
     return in;
 }
 
-static void inside_close(inside *in) {
+static void inside_close(host_inside *in) {
     world_close(&in->t.w);
     free(in);
 }
@@ -613,7 +613,7 @@ static double clock_of_zero(void *user) {
 }
 
 static void do_update(wisp_event *event) {
-    inside *in = (inside *)event->user;
+    host_inside *in = (host_inside *)event->user;
     in->ran++;
     in->results[0] = wisp_update(event->w, event->time);
     in->results[1] = wisp_await_ready(event->w, clock_of_zero, NULL, 1);
@@ -622,14 +622,14 @@ static void do_update(wisp_event *event) {
 }
 
 static void do_destroy(wisp_event *event) {
-    inside *in = (inside *)event->user;
+    host_inside *in = (host_inside *)event->user;
     in->ran++;
     wisp_destroy(event->w);
     wisp_destroy(event->w);
 }
 
 static void do_leave(wisp_event *event) {
-    inside *in = (inside *)event->user;
+    host_inside *in = (host_inside *)event->user;
     wisp_value value = wisp_int(1);
     in->ran++;
     wisp_leave(event->w, in->peer, "inside");
@@ -639,14 +639,14 @@ static void do_leave(wisp_event *event) {
 }
 
 static void do_fire(wisp_event *event) {
-    inside *in = (inside *)event->user;
+    host_inside *in = (host_inside *)event->user;
     wisp_value value = wisp_int(++in->ran);
     in->results[0] = wisp_fire_values(event->w, "back", wisp_to_all(), &value, 1);
     in->results[1] = wisp_flush_batches(event->w);
 }
 
 static void do_disconnect(wisp_event *event) {
-    inside *in = (inside *)event->user;
+    host_inside *in = (host_inside *)event->user;
     in->ran++;
     wisp_disconnect(event->w, in->own);
     wisp_disconnect(event->w, in->own);
@@ -660,7 +660,7 @@ static void on_question(wisp_event *event) {
     wisp_reply_values(event, &value, 1);
 }
 
-static void inside_connect(inside *in, int way, wisp_handler fn) {
+static void inside_connect(host_inside *in, int way, wisp_handler fn) {
     static const char *const names[] = { "go", WISP_JOINED, WISP_LEFT, WISP_ERROR };
     if (way <= BY_ERROR)
         in->own = wisp_connect_target(in->t.server, wisp_by_name(names[way]), fn, in, false);
@@ -671,7 +671,7 @@ static void inside_connect(inside *in, int way, wisp_handler fn) {
     world_run(&in->t.w, 0.2);
 }
 
-static void inside_trigger(inside *in, int way, wisp_handler fn) {
+static void inside_trigger(host_inside *in, int way, wisp_handler fn) {
     wisp_call_desc desc;
     wisp_addr server = world_addr(&in->t.w, in->t.server);
     memset(&desc, 0, sizeof desc);
@@ -690,8 +690,8 @@ static void inside_trigger(inside *in, int way, wisp_handler fn) {
 }
 
 /* Runs `fn` on the server in one of the ways. */
-static inside *inside_run(int way, wisp_handler fn) {
-    inside *in = inside_open();
+static host_inside *inside_run(int way, wisp_handler fn) {
+    host_inside *in = inside_open();
     in->peer = in->t.to_client;
     inside_connect(in, way, fn);
     inside_trigger(in, way, fn);
@@ -702,7 +702,7 @@ static inside *inside_run(int way, wisp_handler fn) {
 
 TEST(update_and_await_in_any_handler_are_refused) {
     for (int way = 0; way < BY_WAYS; way++) {
-        inside *in = inside_run(way, do_update);
+        host_inside *in = inside_run(way, do_update);
         for (int i = 0; i < 4; i++) CHECK_EQ_INT(in->results[i], WISP_E_BUSY);
         inside_close(in);
     }
@@ -710,7 +710,7 @@ TEST(update_and_await_in_any_handler_are_refused) {
 
 TEST(destroy_in_any_handler_takes_effect_when_the_update_ends) {
     for (int way = 0; way < BY_WAYS; way++) {
-        inside *in = inside_open();
+        host_inside *in = inside_open();
         wisp_result result = WISP_OK;
         in->peer = in->t.to_client;
         inside_connect(in, way, do_destroy);
@@ -731,7 +731,7 @@ TEST(destroy_in_any_handler_takes_effect_when_the_update_ends) {
 
 TEST(leave_in_any_handler_takes_effect_at_once) {
     for (int way = 0; way < BY_WAYS; way++) {
-        inside *in = inside_run(way, do_leave);
+        host_inside *in = inside_run(way, do_leave);
         CHECK_EQ_INT(in->results[0], WISP_E_STALE);
         CHECK_EQ_INT(in->results[1], WISP_E_STALE);
         CHECK_EQ_INT(world_count(&in->t.w, in->t.client, WISP_LEFT), 1);
@@ -744,7 +744,7 @@ TEST(leave_in_any_handler_takes_effect_at_once) {
 
 TEST(fire_and_flush_in_any_handler_are_done) {
     for (int way = 0; way < BY_WAYS; way++) {
-        inside *in = inside_run(way, do_fire);
+        host_inside *in = inside_run(way, do_fire);
         CHECK_EQ_INT(in->results[0], WISP_OK);
         CHECK_EQ_INT(in->results[1], WISP_OK);
         if (way != BY_LEFT) CHECK_EQ_INT(world_count(&in->t.w, in->t.client, "back"), in->ran);
@@ -754,7 +754,7 @@ TEST(fire_and_flush_in_any_handler_are_done) {
 
 TEST(disconnect_in_its_own_handler_is_done) {
     for (int way = 0; way <= BY_ERROR; way++) {
-        inside *in = inside_run(way, do_disconnect);
+        host_inside *in = inside_run(way, do_disconnect);
         int ran = in->ran;
         CHECK_EQ_INT(ran, 1);
         if (way == BY_LEFT) in->t.to_server = world_join(&in->t.w, in->t.client, in->t.server);
@@ -801,7 +801,7 @@ static void run_ending(ending *end, ledger *memory) {
     CHECK_EQ_INT(memory->out, 0);
 }
 
-TEST(destroy_ends_calls_through_their_handlers) {
+TEST(destroying_a_host_ends_calls_through_their_handlers) {
     ending end;
     ledger memory = ledger_none();
     memset(&end, 0, sizeof end);
@@ -966,20 +966,20 @@ TEST(reliable_link_on_one_side_only_is_refused) {
 
 /* --- what an idle peer costs --- */
 
-enum { CROWD = 100 };
+enum { HOST_CROWD = 100 };
 
-typedef struct crowd {
+typedef struct host_crowd {
     wisp_pipe pipe;
-    wisp     *server, *clients[CROWD];
+    wisp     *server, *clients[HOST_CROWD];
     ledger    memory;                  /* the server's */
     double    now;
-} crowd;
+} host_crowd;
 
-static void crowd_run(crowd *c, int steps) {
+static void host_crowd_run(host_crowd *c, int steps) {
     for (int i = 0; i < steps; i++) {
         c->now += 0.02;
         wisp_update(c->server, c->now);
-        for (int k = 0; k < CROWD; k++)
+        for (int k = 0; k < HOST_CROWD; k++)
             if (c->clients[k]) wisp_update(c->clients[k], c->now);
     }
 }
@@ -992,16 +992,16 @@ static void crowd_names(wisp *end, int names) {
     }
 }
 
-static void crowd_open(crowd *c, int names) {
+static void host_crowd_open(host_crowd *c, int names) {
     wisp_desc desc;
     wisp_addr addr = wisp_loopback_addr(0);
     memset(c, 0, sizeof *c);
     desc = plain_desc(&c->pipe);
-    desc.max_peers = CROWD;
+    desc.max_peers = HOST_CROWD;
     desc.memory = ledger_memory(&c->memory);
     c->server = wisp_create(&desc, NULL);
     crowd_names(c->server, names);
-    for (int i = 0; i < CROWD; i++) {
+    for (int i = 0; i < HOST_CROWD; i++) {
         desc = plain_desc(&c->pipe);
         desc.link = wisp_loopback(&c->pipe, i + 1);
         desc.seed = (uint64_t)i + 2;
@@ -1009,39 +1009,39 @@ static void crowd_open(crowd *c, int names) {
         c->clients[i] = wisp_create(&desc, NULL);
         crowd_names(c->clients[i], names);
     }
-    crowd_run(c, 5);
-    for (int i = 0; i < CROWD; i++) wisp_join(c->clients[i], &addr, NULL, 0);
+    host_crowd_run(c, 5);
+    for (int i = 0; i < HOST_CROWD; i++) wisp_join(c->clients[i], &addr, NULL, 0);
 }
 
-static void crowd_close(crowd *c) {
+static void host_crowd_close(host_crowd *c) {
     wisp_destroy(c->server);
-    for (int i = 0; i < CROWD; i++) wisp_destroy(c->clients[i]);
+    for (int i = 0; i < HOST_CROWD; i++) wisp_destroy(c->clients[i]);
     wisp_pipe_free(&c->pipe);
 }
 
 TEST(an_idle_peer_with_16_names_each_way_takes_at_most_4_kib) {
-    crowd *c = (crowd *)calloc(1, sizeof *c);
-    wisp_peer peers[CROWD];
+    host_crowd *c = (host_crowd *)calloc(1, sizeof *c);
+    wisp_peer peers[HOST_CROWD];
     wisp_peer_stats stats;
     int64_t before;
-    crowd_open(c, 16);
+    host_crowd_open(c, 16);
     before = c->memory.out;
-    crowd_run(c, 200);
-    CHECK_EQ_INT(wisp_peers(c->server, peers, CROWD), CROWD);
+    host_crowd_run(c, 200);
+    CHECK_EQ_INT(wisp_peers(c->server, peers, HOST_CROWD), HOST_CROWD);
     for (int i = 0; i < 10; i++) {
         wisp_stats_peer(c->server, peers[i * 10], &stats);
         CHECK(stats.memory > 1000 && stats.memory <= 4096);
         if (stats.memory > 4096) printf("  %d bytes by its counters\n", stats.memory);
     }
-    CHECK((c->memory.out - before) / CROWD <= 4096);
-    if ((c->memory.out - before) / CROWD > 4096)
-        printf("  %d bytes from the allocator\n", (int)((c->memory.out - before) / CROWD));
-    crowd_close(c);
+    CHECK((c->memory.out - before) / HOST_CROWD <= 4096);
+    if ((c->memory.out - before) / HOST_CROWD > 4096)
+        printf("  %d bytes from the allocator\n", (int)((c->memory.out - before) / HOST_CROWD));
+    host_crowd_close(c);
     free(c);
 }
 
 /* All sessions are overwritten while an update runs that has nothing to do for them. */
-static void check_untouched(crowd *c, wisp__timer *sooner) {
+static void check_untouched(host_crowd *c, wisp__timer *sooner) {
     wisp__pool *pool = &c->server->peers.pool;
     size_t bytes = pool->item_bytes * (size_t)pool->block_items;
     int blocks = (pool->made + pool->block_items - 1) / pool->block_items;
@@ -1064,35 +1064,35 @@ static void check_untouched(crowd *c, wisp__timer *sooner) {
 }
 
 TEST(an_update_without_work_touches_no_peer) {
-    crowd *c = (crowd *)calloc(1, sizeof *c);
+    host_crowd *c = (host_crowd *)calloc(1, sizeof *c);
     wisp__timer sooner;
-    crowd_open(c, 16);
-    crowd_run(c, 200);
-    CHECK_EQ_INT(wisp_peers(c->server, NULL, 0), CROWD);
+    host_crowd_open(c, 16);
+    host_crowd_run(c, 200);
+    CHECK_EQ_INT(wisp_peers(c->server, NULL, 0), HOST_CROWD);
     CHECK(c->server->peers.dirty == NULL);
     memset(&sooner, 0, sizeof sooner);
     c->server->peers.timers.owners++;
     CHECK_EQ_INT(wisp__timers_reserve(&c->server->base, &c->server->peers.timers), WISP_OK);
     check_untouched(c, &sooner);
     c->server->peers.timers.owners--;
-    crowd_run(c, 50);
-    CHECK_EQ_INT(wisp_peers(c->server, NULL, 0), CROWD);
-    crowd_close(c);
+    host_crowd_run(c, 50);
+    CHECK_EQ_INT(wisp_peers(c->server, NULL, 0), HOST_CROWD);
+    host_crowd_close(c);
     free(c);
 }
 
 TEST(idle_peers_send_keepalives_and_nothing_else) {
-    crowd *c = (crowd *)calloc(1, sizeof *c);
+    host_crowd *c = (host_crowd *)calloc(1, sizeof *c);
     wisp_total_stats before, after;
-    crowd_open(c, 2);
-    crowd_run(c, 200);
+    host_crowd_open(c, 2);
+    host_crowd_run(c, 200);
     wisp_stats_total(c->server, &before);
-    crowd_run(c, 1000);                              /* 20 seconds, a ping each 2.5 */
+    host_crowd_run(c, 1000);                              /* 20 seconds, a ping each 2.5 */
     wisp_stats_total(c->server, &after);
-    CHECK((after.packets_sent - before.packets_sent) / CROWD <= 20);
+    CHECK((after.packets_sent - before.packets_sent) / HOST_CROWD <= 20);
     CHECK_EQ_INT(after.allocations, before.allocations);
-    CHECK_EQ_INT(wisp_peers(c->server, NULL, 0), CROWD);
-    crowd_close(c);
+    CHECK_EQ_INT(wisp_peers(c->server, NULL, 0), HOST_CROWD);
+    host_crowd_close(c);
     free(c);
 }
 
@@ -1193,7 +1193,7 @@ static void busy_step(busy *b, int step) {
     world_step(&b->w);
 }
 
-static void busy_open(busy *b) {
+static void host_busy_open(busy *b) {
     memset(b, 0, sizeof *b);
     world_open(&b->w);
     b->w.unchecked = true;
@@ -1212,7 +1212,7 @@ static void busy_open(busy *b) {
 TEST(steady_state_allocates_nothing_in_10000_updates_with_32_peers) {
     busy *b = (busy *)malloc(sizeof *b);
     uint64_t server, client;
-    busy_open(b);
+    host_busy_open(b);
     for (int i = 0; i < 2000; i++) busy_step(b, i);
     server = world_total(b->server).allocations;
     client = world_total(b->clients[7]).allocations;
@@ -1318,7 +1318,7 @@ static const test_case tests[] = {
     CASE(leave_in_any_handler_takes_effect_at_once),
     CASE(fire_and_flush_in_any_handler_are_done),
     CASE(disconnect_in_its_own_handler_is_done),
-    CASE(destroy_ends_calls_through_their_handlers),
+    CASE(destroying_a_host_ends_calls_through_their_handlers),
     CASE(handlers_that_run_in_destroy_may_call_everything),
     CASE(destroy_says_goodbye_to_every_peer_and_sends_what_waits),
     CASE(destroy_at_any_moment_of_a_join_and_of_traffic_gives_all_memory_back),

@@ -10,7 +10,7 @@
 /* --- one bad message --- */
 
 static void check_bad_among_good(int delivery, uint32_t first, bool gap) {
-    bench *b = bench_open();
+    forger *b = forger_open();
     wisp__writer *to = body(b);
     put_section(to, delivery, first + (gap ? 1 : 0));
     for (int i = 0; i < 5; i++) {
@@ -31,8 +31,8 @@ static void check_bad_among_good(int delivery, uint32_t first, bool gap) {
     CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_ERROR, WISP_E_BAD_PACKET), 1);
     CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_ERROR, WISP_E_NO_REMOTE), 1);
     CHECK_EQ_INT(world_peer_stats(b->t.server, b->t.to_client).bad_messages, 2);
-    CHECK(bench_joined(b));
-    bench_close(b);
+    CHECK(forger_joined(b));
+    forger_close(b);
 }
 
 TEST(a_bad_message_does_not_cost_the_rest_of_its_batch) {
@@ -46,7 +46,7 @@ TEST(a_bad_message_held_for_its_turn_does_not_cost_the_others) {
 }
 
 TEST(a_message_that_ends_before_its_length_is_bad) {
-    bench *b = bench_open();
+    forger *b = forger_open();
     wisp__writer *to = body(b);
     put_section(to, WISP_UNRELIABLE, 0);
     put_unbound(to, 0, 17);
@@ -56,14 +56,14 @@ TEST(a_message_that_ends_before_its_length_is_bad) {
     world_run(&b->t.w, 0.05);
     CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 0);
     CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_ERROR, WISP_E_BAD_PACKET), 1);
-    CHECK(bench_joined(b));
-    bench_close(b);
+    CHECK(forger_joined(b));
+    forger_close(b);
 }
 
 /* --- handlers --- */
 
 static void on_count(wisp_event *event) {
-    bench *b = (bench *)event->user;
+    forger *b = (forger *)event->user;
     b->handled++;
     if (wisp_arg_int(event, 0) == 2) wisp_leave(event->w, event->peer, "enough");
 }
@@ -71,7 +71,7 @@ static void on_count(wisp_event *event) {
 /* The rest of the packet, and what was held behind it, is not delivered any more. */
 TEST(a_handler_that_leaves_ends_the_reading_of_its_packet) {
     for (int held = 0; held < 2; held++) {
-        bench *b = bench_open();
+        forger *b = forger_open();
         wisp_connect_target(b->t.server, wisp_by_name("n"), on_count, b, false);
         world_fire(b->t.client, "n", b->t.to_server, 0);
         world_run(&b->t.w, 0.1);
@@ -86,7 +86,7 @@ TEST(a_handler_that_leaves_ends_the_reading_of_its_packet) {
         CHECK_EQ_INT(b->handled, 3);
         CHECK_EQ_STR(world_last(&b->t.w, b->t.client, WISP_LEFT)->text, "enough");
         CHECK_EQ_INT(world_last(&b->t.w, b->t.client, WISP_LEFT)->result, WISP_OK);
-        bench_close(b);
+        forger_close(b);
     }
 }
 
@@ -103,7 +103,7 @@ static void put_invoke(wisp__writer *to, uint32_t id, int ahead) {
 
 TEST(an_unreadable_invoke_does_not_run_its_handler_early_or_in_order) {
     for (int early = 0; early < 2; early++) {
-        bench *b = bench_open();
+        forger *b = forger_open();
         wisp__writer *to = body(b);
         wisp_on_invoke_target(b->t.server, wisp_by_name("hp"), on_count, b);
         put_section(to, WISP_RELIABLE, (uint32_t)WISP_FIRST_NUMBER + (unsigned)early);
@@ -119,13 +119,13 @@ TEST(an_unreadable_invoke_does_not_run_its_handler_early_or_in_order) {
         CHECK_EQ_INT(b->handled, 0);
         CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), early);
         CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_ERROR, WISP_E_BAD_PACKET), 1);
-        CHECK(bench_joined(b));
-        bench_close(b);
+        CHECK(forger_joined(b));
+        forger_close(b);
     }
 }
 
 TEST(calls_that_settle_in_leaps_end_the_session) {
-    bench *b = bench_open();
+    forger *b = forger_open();
     uint32_t id = WISP_FIRST_NUMBER + 4095;
     for (int packet = 0; packet < 2; packet++) {
         wisp__writer *to = body(b);
@@ -137,15 +137,15 @@ TEST(calls_that_settle_in_leaps_end_the_session) {
         }
         send_body(b);
         world_run(&b->t.w, 0.05);
-        CHECK_EQ_INT(bench_joined(b), !packet);
+        CHECK_EQ_INT(forger_joined(b), !packet);
     }
-    bench_close(b);
+    forger_close(b);
 }
 
 TEST(answers_of_no_call_are_sought_only_as_far_as_the_packet_pays) {
     enum { CALLS = 4000, ANSWERS = 400 };
-    bench *b = bench_open();
-    wisp__session *s = bench_server_side(b);
+    forger *b = forger_open();
+    wisp__session *s = forger_server_side(b);
     wisp__writer *to = body(b);
     int64_t before, paid;
     for (int i = 0; i < CALLS; i++)
@@ -169,11 +169,11 @@ TEST(answers_of_no_call_are_sought_only_as_far_as_the_packet_pays) {
     paid = before - s->credit;
     CHECK(paid > WISP__EARN_MOST / 2);
     CHECK(s->credit >= 0);
-    bench_close(b);
+    forger_close(b);
 }
 
 TEST(of_one_packet_8_errors_are_told_and_all_are_counted) {
-    bench *b = bench_open();
+    forger *b = forger_open();
     wisp__writer *to;
     uint64_t before;
     char name[16];
@@ -196,7 +196,7 @@ TEST(of_one_packet_8_errors_are_told_and_all_are_counted) {
     CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_ERROR, WISP_E_NO_HANDLER), 8);
     CHECK_EQ_INT(world_total(b->t.server).errors - before, 30);
     CHECK_EQ_INT(world_total(b->t.server).notices_dropped, 22);
-    CHECK(bench_joined(b));
+    CHECK(forger_joined(b));
     to = body(b);                                    /* the next packet has 8 of its own */
     put_section(to, WISP_UNRELIABLE, 0);
     put_bound(to, 1);
@@ -204,7 +204,7 @@ TEST(of_one_packet_8_errors_are_told_and_all_are_counted) {
     send_body(b);
     world_run(&b->t.w, 0.01);
     CHECK_EQ_INT(world_count(&b->t.w, b->t.server, WISP_ERROR), 9);
-    bench_close(b);
+    forger_close(b);
 }
 
 /* --- answers that wait --- */
@@ -215,8 +215,8 @@ static void on_nothing(wisp_event *event) { (void)event; }
    memory that it takes. */
 TEST(answers_that_wait_count_with_their_memory) {
     enum { ASKED = 130, BYTES = 20000 };
-    bench *b = bench_open();
-    wisp__session *s = bench_server_side(b);
+    forger *b = forger_open();
+    wisp__session *s = forger_server_side(b);
     wisp__writer *to = body(b);
     wisp__message empty;
     int weight;
@@ -241,8 +241,8 @@ TEST(answers_that_wait_count_with_their_memory) {
     world_update(&b->t.w, 0);
     CHECK_EQ_INT(s->peer.stats.messages_refused, ASKED - BYTES / weight);
     CHECK(s->kept_bytes > BYTES - weight && s->kept_bytes <= BYTES);
-    CHECK(bench_joined(b));
-    bench_close(b);
+    CHECK(forger_joined(b));
+    forger_close(b);
 }
 
 /* --- what the other end says of a call --- */
@@ -252,10 +252,10 @@ static void on_said(wisp_event *event) {
 }
 
 /* An answer with this code and text, as the handler of the call gets it. */
-static const char *answered(bench *b, int code, const char *text, int length) {
+static const char *inbound_answered(forger *b, int code, const char *text, int length) {
     static char said[300];
     wisp_call_desc desc;
-    wisp__session *s = bench_server_side(b);
+    wisp__session *s = forger_server_side(b);
     wisp__writer *to = body(b);
     memset(&desc, 0, sizeof desc);
     desc.on_reply = on_said;
@@ -280,34 +280,35 @@ static const char *answered(bench *b, int code, const char *text, int length) {
 }
 
 TEST(an_answer_says_what_the_other_end_can_know_in_text_that_can_be_shown) {
-    bench *b = bench_open();
+    forger *b = forger_open();
     char text[400];
-    CHECK_EQ_STR(answered(b, WISP_E_USER - 7, "no\nway\x1b[0m\xff", 11), "-1007 no?way?[0m?");
-    CHECK_EQ_STR(answered(b, WISP_E_TIMEOUT, "late", 4), "-28 late");
-    CHECK_EQ_STR(answered(b, WISP_E_CLOSED, NULL, 0), "-28 handler failed");
-    CHECK_EQ_STR(answered(b, -999, NULL, 0), "-28 handler failed");
-    CHECK_EQ_STR(answered(b, WISP_E_NO_HANDLER, NULL, 0), "-25 no handler");
-    CHECK_EQ_STR(answered(b, WISP_E_USER, "a\0b", 3), "-1000 a?b");
+    CHECK_EQ_STR(inbound_answered(b, WISP_E_USER - 7, "no\nway\x1b[0m\xff", 11),
+                 "-1007 no?way?[0m?");
+    CHECK_EQ_STR(inbound_answered(b, WISP_E_TIMEOUT, "late", 4), "-28 late");
+    CHECK_EQ_STR(inbound_answered(b, WISP_E_CLOSED, NULL, 0), "-28 handler failed");
+    CHECK_EQ_STR(inbound_answered(b, -999, NULL, 0), "-28 handler failed");
+    CHECK_EQ_STR(inbound_answered(b, WISP_E_NO_HANDLER, NULL, 0), "-25 no handler");
+    CHECK_EQ_STR(inbound_answered(b, WISP_E_USER, "a\0b", 3), "-1000 a?b");
     memset(text, 'x', sizeof text);
-    CHECK_EQ_INT(strlen(answered(b, WISP_E_USER, text, 400)), 6 + 255);
-    CHECK(bench_joined(b));
-    bench_close(b);
+    CHECK_EQ_INT(strlen(inbound_answered(b, WISP_E_USER, text, 400)), 6 + 255);
+    CHECK(forger_joined(b));
+    forger_close(b);
 }
 
 /* --- what an error tells of what came --- */
 
 /* The last error, as the event and the sink had it. */
-typedef struct told {
-    bench      *b;
+typedef struct inbound_told {
+    forger      *b;
     int         events, reports;
     wisp_result code;
     wisp_peer   peer;
     int         count;            /* of the values */
     char        text[200], remote[40], head[40], reported[40];
-} told;
+} inbound_told;
 
 static void on_told(wisp_event *event) {
-    told *t = (told *)event->user;
+    inbound_told *t = (inbound_told *)event->user;
     t->events++;
     t->code = event->result;
     t->peer = event->peer;
@@ -319,16 +320,16 @@ static void on_told(wisp_event *event) {
 }
 
 static void on_report(void *user, const wisp_report *report) {
-    told *t = (told *)user;
+    inbound_told *t = (inbound_told *)user;
     t->reports++;
     snprintf(t->reported, sizeof t->reported, "%s", report->head);
 }
 
-static void told_open(told *t) {
+static void told_open(inbound_told *t) {
     wisp_sink sink;
     memset(t, 0, sizeof *t);
     memset(&sink, 0, sizeof sink);
-    t->b = bench_open();
+    t->b = forger_open();
     sink.report = on_report;
     sink.user = t;
     wisp_connect_target(t->b->t.server, wisp_by_name(WISP_ERROR), on_told, t, false);
@@ -336,7 +337,7 @@ static void told_open(told *t) {
 }
 
 /* `bits` of the packet that was written, from a bit on, as text. */
-static void head_of(const bench *b, int64_t at, int64_t bits, char hex[40]) {
+static void head_of(const forger *b, int64_t at, int64_t bits, char hex[40]) {
     wisp__reader from = wisp__reader_on(b->bytes + WISP__PACKET_HEAD, 1200 - WISP__PACKET_HEAD);
     int place = 0;
     for (from.at = at; bits >= 8 && place < 32; bits -= 8, place += 2)
@@ -344,7 +345,8 @@ static void head_of(const bench *b, int64_t at, int64_t bits, char hex[40]) {
     hex[place] = 0;
 }
 
-static void check_told(const told *t, wisp_result code, const char *remote, const char *head) {
+static void check_told(const inbound_told *t, wisp_result code, const char *remote,
+                       const char *head) {
     CHECK_EQ_INT(t->events, 1);
     CHECK_EQ_INT(t->reports, 1);
     CHECK_EQ_INT(t->code, code);
@@ -358,7 +360,7 @@ static void check_told(const told *t, wisp_result code, const char *remote, cons
 
 TEST(an_error_carries_the_first_bytes_of_the_message_that_is_bad) {
     char expected[40];
-    told t;
+    inbound_told t;
     wisp__writer *to;
     int64_t at;
     told_open(&t);
@@ -376,12 +378,12 @@ TEST(an_error_carries_the_first_bytes_of_the_message_that_is_bad) {
     CHECK_EQ_INT(strlen(expected), 32);
     check_told(&t, WISP_E_BAD_PACKET, "hp", expected);
     CHECK_EQ_INT(strncmp(t.text, "hp: ", 4), 0);
-    bench_close(t.b);
+    forger_close(t.b);
 }
 
 TEST(a_short_message_has_a_short_head) {
     char expected[40];
-    told t;
+    inbound_told t;
     wisp__writer *to;
     int64_t at;
     told_open(&t);
@@ -395,12 +397,12 @@ TEST(a_short_message_has_a_short_head) {
     head_of(t.b, at, ((to->at + 7) / 8) * 8 - at, expected);
     CHECK(strlen(expected) > 0 && strlen(expected) < 16);
     check_told(&t, t.code, "", expected);
-    bench_close(t.b);
+    forger_close(t.b);
 }
 
 /* What came early is told when its turn comes: its values, without the record they were in. */
 TEST(a_message_that_was_held_is_told_with_its_own_bytes) {
-    told t;
+    inbound_told t;
     wisp_value big;
     char text[200];
     told_open(&t);
@@ -421,10 +423,10 @@ TEST(a_message_that_was_held_is_told_with_its_own_bytes) {
     CHECK_EQ_STR(t.remote, "lone");
     CHECK(strstr(t.head, "5a5a5a5a") != NULL);
     CHECK_EQ_STR(t.head, t.reported);
-    bench_close(t.b);
+    forger_close(t.b);
 }
 
-static void fire_large(told *t, const char *name) {
+static void inbound_fire_large(inbound_told *t, const char *name) {
     static char text[20000];
     wisp_value value = wisp_string_n(text, (int)sizeof text);
     memset(text, 'Q', sizeof text);
@@ -434,16 +436,16 @@ static void fire_large(told *t, const char *name) {
 }
 
 TEST(a_message_in_fragments_is_told_from_its_begin) {
-    told t;
+    inbound_told t;
     told_open(&t);
     wisp_remote_named(t.b->t.server, "lone");
-    fire_large(&t, "lone");
+    inbound_fire_large(&t, "lone");
     CHECK_EQ_INT(t.events, 1);
     CHECK_EQ_INT(t.code, WISP_E_NO_HANDLER);
     CHECK_EQ_INT(strlen(t.head), 32);
     CHECK(strstr(t.head, "51515151") != NULL);
     CHECK_EQ_STR(t.head, t.reported);
-    bench_close(t.b);
+    forger_close(t.b);
 }
 
 static void on_leaves_and_fails(wisp_event *event) {
@@ -453,19 +455,19 @@ static void on_leaves_and_fails(wisp_event *event) {
 
 /* The buffer of the fragments goes with the session. */
 TEST(a_handler_ends_the_session_and_then_fails) {
-    told t;
+    inbound_told t;
     told_open(&t);
     wisp_connect_target(t.b->t.server, wisp_by_name("big"), on_leaves_and_fails, NULL, false);
-    fire_large(&t, "big");
+    inbound_fire_large(&t, "big");
     CHECK_EQ_INT(t.events, 1);
     CHECK_EQ_INT(t.code, WISP_E_HANDLER);
     CHECK_EQ_STR(t.remote, "big");
-    CHECK(!bench_joined(t.b));
-    bench_close(t.b);
+    CHECK(!forger_joined(t.b));
+    forger_close(t.b);
 }
 
 TEST(a_compressed_packet_is_told_unpacked_and_a_torn_one_as_it_came) {
-    told t;
+    inbound_told t;
     told_open(&t);
     wisp_remote_named(t.b->t.server, "lone");
     wisp_use_compression(t.b->t.client, WISP_COMPRESSION_AUTO, NULL);
@@ -493,13 +495,13 @@ TEST(a_compressed_packet_is_told_unpacked_and_a_torn_one_as_it_came) {
     CHECK_EQ_INT(t.code, WISP_E_COMPRESSED);
     CHECK(strstr(t.head, "eeeeeeee") != NULL);
     CHECK_EQ_STR(t.head, t.reported);
-    bench_close(t.b);
+    forger_close(t.b);
 }
 
 static void on_asks_wrongly(wisp_event *event) { wisp_arg_vec3(event, 0); }
 
 TEST(an_argument_of_another_kind_is_told_with_what_came) {
-    told t;
+    inbound_told t;
     told_open(&t);
     wisp_connect_target(t.b->t.server, wisp_by_name("v"), on_asks_wrongly, NULL, false);
     world_fire(t.b->t.client, "v", t.b->t.to_server, 77);
@@ -509,11 +511,11 @@ TEST(an_argument_of_another_kind_is_told_with_what_came) {
     CHECK_EQ_STR(t.remote, "v");
     CHECK(t.head[0] != 0);
     CHECK_EQ_STR(t.head, t.reported);
-    bench_close(t.b);
+    forger_close(t.b);
 }
 
 TEST(where_nothing_came_there_is_no_head) {
-    told t;
+    inbound_told t;
     wisp_event event;
     told_open(&t);
     memset(&event, 0, sizeof event);
@@ -532,7 +534,7 @@ TEST(where_nothing_came_there_is_no_head) {
     CHECK_EQ_INT(t.events, 2);
     CHECK_EQ_INT(t.code, WISP_E_TYPE);
     CHECK_EQ_INT(t.count, 0);
-    bench_close(t.b);
+    forger_close(t.b);
 }
 
 /* --- the sink --- */
@@ -606,7 +608,7 @@ TEST(a_sink_is_told_of_all_with_time_and_backtrace_and_of_none_when_it_is_gone) 
 }
 
 TEST(of_one_packet_a_sink_is_told_8_errors_too) {
-    told t;
+    inbound_told t;
     wisp__writer *to;
     told_open(&t);
     to = body(t.b);
@@ -616,7 +618,7 @@ TEST(of_one_packet_a_sink_is_told_8_errors_too) {
     world_run(&t.b->t.w, 0.05);
     CHECK_EQ_INT(t.reports, 8);
     CHECK_EQ_INT(t.events, 8);
-    bench_close(t.b);
+    forger_close(t.b);
 }
 
 static const test_case tests[] = {

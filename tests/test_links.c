@@ -88,7 +88,7 @@ static int put(wisp_link *link, int side, const void *data, int size) {
 }
 
 /* The size of the packet taken, -1: none. */
-static int take(wisp_link *link, void *data, int room, wisp_addr *from) {
+static int links_take(wisp_link *link, void *data, int room, wisp_addr *from) {
     wisp_packet packet;
     memset(&packet, 0, sizeof packet);
     packet.data = data;
@@ -105,19 +105,19 @@ TEST(pipe_keeps_order_and_tells_who_sent) {
     char text[16];
     memset(&pipe, 0, sizeof pipe);
     for (int i = 0; i < 3; i++) links[i] = wisp_loopback(&pipe, i);
-    CHECK_EQ_INT(take(&links[1], text, 16, NULL), -1);
+    CHECK_EQ_INT(links_take(&links[1], text, 16, NULL), -1);
     CHECK_EQ_INT(put(&links[0], 1, "one", 4), 0);
     CHECK_EQ_INT(put(&links[2], 1, "three", 6), 0);
     CHECK_EQ_INT(put(&links[0], 1, "five", 5), 0);
-    CHECK_EQ_INT(take(&links[1], text, 16, &from), 4);
+    CHECK_EQ_INT(links_take(&links[1], text, 16, &from), 4);
     CHECK_EQ_MEM(&from, &zero, sizeof from);
     CHECK_EQ_STR(text, "one");
-    CHECK_EQ_INT(take(&links[1], text, 16, &from), 6);
+    CHECK_EQ_INT(links_take(&links[1], text, 16, &from), 6);
     CHECK_EQ_MEM(&from, &two, sizeof from);
     CHECK_EQ_STR(text, "three");
-    CHECK_EQ_INT(take(&links[1], text, 16, NULL), 5);
-    CHECK_EQ_INT(take(&links[1], text, 16, NULL), -1);
-    CHECK_EQ_INT(take(&links[0], text, 16, NULL), -1);
+    CHECK_EQ_INT(links_take(&links[1], text, 16, NULL), 5);
+    CHECK_EQ_INT(links_take(&links[1], text, 16, NULL), -1);
+    CHECK_EQ_INT(links_take(&links[0], text, 16, NULL), -1);
     wisp_pipe_free(&pipe);
 }
 
@@ -134,10 +134,10 @@ TEST(pipe_takes_any_side_up_to_65535) {
     CHECK(!wisp_loopback(&pipe, -1).send);
     CHECK(!wisp_loopback(NULL, 0).send);
     CHECK_EQ_INT(put(&high, 0, "x", 2), 0);
-    CHECK_EQ_INT(take(&low, text, 8, &from), 2);
+    CHECK_EQ_INT(links_take(&low, text, 8, &from), 2);
     CHECK_EQ_MEM(&from, &expected, sizeof from);
     CHECK_EQ_INT(put(&low, 65535, "y", 2), 0);
-    CHECK_EQ_INT(take(&high, text, 8, NULL), 2);
+    CHECK_EQ_INT(links_take(&high, text, 8, NULL), 2);
     CHECK_EQ_INT(put(&low, 4711, "nobody there", 13), 0);
     wisp_pipe_free(&pipe);
 }
@@ -154,9 +154,9 @@ TEST(pipe_carries_empty_packets_and_drops_oversized_ones) {
     CHECK_EQ_INT(put(&a, 1, bytes, 0), 0);
     CHECK_EQ_INT(put(&a, 1, bytes, 1201), 0);
     CHECK_EQ_INT(put(&a, 1, bytes, 1200), 0);
-    CHECK_EQ_INT(take(&b, bytes, 1300, NULL), 0);
-    CHECK_EQ_INT(take(&b, bytes, 1300, NULL), 1200);
-    CHECK_EQ_INT(take(&b, bytes, 1300, NULL), -1);
+    CHECK_EQ_INT(links_take(&b, bytes, 1300, NULL), 0);
+    CHECK_EQ_INT(links_take(&b, bytes, 1300, NULL), 1200);
+    CHECK_EQ_INT(links_take(&b, bytes, 1300, NULL), -1);
     wisp_pipe_free(&pipe);
 }
 
@@ -168,7 +168,7 @@ TEST(pipe_cuts_a_packet_to_the_room_there_is) {
     a = wisp_loopback(&pipe, 0);
     b = wisp_loopback(&pipe, 1);
     put(&a, 1, "abcdef", 6);
-    CHECK_EQ_INT(take(&b, text, 3, NULL), 3);
+    CHECK_EQ_INT(links_take(&b, text, 3, NULL), 3);
     CHECK_EQ_STR(text, "abc----");
     wisp_pipe_free(&pipe);
 }
@@ -189,12 +189,12 @@ TEST(full_reliable_pipe_says_again_and_a_lossy_one_drops) {
         CHECK_EQ_INT(put(&a, 1, bytes, 100), 0);
         CHECK_EQ_INT(put(&a, 1, bytes, 100), reliable ? WISP_E_AGAIN : 0);
         CHECK_EQ_INT(put(&a, 1, bytes, 50), 0);
-        CHECK_EQ_INT(take(&b, bytes, 100, NULL), 100);
+        CHECK_EQ_INT(links_take(&b, bytes, 100, NULL), 100);
         CHECK_EQ_INT(put(&a, 1, bytes, 100), 0);
-        CHECK_EQ_INT(take(&b, bytes, 100, NULL), 100);
-        CHECK_EQ_INT(take(&b, bytes, 100, NULL), 50);
-        CHECK_EQ_INT(take(&b, bytes, 100, NULL), 100);
-        CHECK_EQ_INT(take(&b, bytes, 100, NULL), -1);
+        CHECK_EQ_INT(links_take(&b, bytes, 100, NULL), 100);
+        CHECK_EQ_INT(links_take(&b, bytes, 100, NULL), 50);
+        CHECK_EQ_INT(links_take(&b, bytes, 100, NULL), 100);
+        CHECK_EQ_INT(links_take(&b, bytes, 100, NULL), -1);
         wisp_pipe_free(&pipe);
     }
 }
@@ -235,7 +235,7 @@ TEST(pipe_gives_all_memory_back_and_can_be_used_anew) {
     for (int round = 0; round < 2; round++) {
         wisp_link a = wisp_loopback(&pipe, 0), b = wisp_loopback(&pipe, 5);
         for (int i = 0; i < 10; i++) put(&a, 5, "waiting", 8);
-        for (int i = 0; i < 5; i++) CHECK_EQ_INT(take(&b, text, 8, NULL), 8);
+        for (int i = 0; i < 5; i++) CHECK_EQ_INT(links_take(&b, text, 8, NULL), 8);
         CHECK(memory.out > 0);
         wisp_pipe_free(&pipe);
         CHECK_EQ_INT(memory.out, 0);
@@ -256,7 +256,7 @@ TEST(pipe_allocates_nothing_once_it_has_carried_as_much) {
     b = wisp_loopback(&pipe, 1);
     for (int round = 0; round < 100; round++) {
         for (int i = 0; i < 8; i++) put(&a, 1, "again", 6);
-        while (take(&b, text, 8, NULL) >= 0) {
+        while (links_take(&b, text, 8, NULL) >= 0) {
         }
         if (round == 0) taken = memory.taken;
     }
@@ -570,11 +570,11 @@ TEST(packet_that_the_inner_link_refuses_is_kept_for_later) {
     CHECK(a.reliable);
     for (int i = 0; i < 3; i++) put(&a, 1, bytes, 60);
     for (int i = 0; i < 3; i++) {
-        CHECK_EQ_INT(take(&b, bytes, 60, NULL), 60);
-        CHECK_EQ_INT(take(&b, bytes, 60, NULL), -1);
-        CHECK_EQ_INT(take(&a, bytes, 60, NULL), -1);     /* lets the simulator try again */
+        CHECK_EQ_INT(links_take(&b, bytes, 60, NULL), 60);
+        CHECK_EQ_INT(links_take(&b, bytes, 60, NULL), -1);
+        CHECK_EQ_INT(links_take(&a, bytes, 60, NULL), -1);     /* lets the simulator try again */
     }
-    CHECK_EQ_INT(take(&b, bytes, 60, NULL), -1);
+    CHECK_EQ_INT(links_take(&b, bytes, 60, NULL), -1);
     wisp_simulator_free(&sim);
     wisp_pipe_free(&pipe);
 }

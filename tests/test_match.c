@@ -20,14 +20,14 @@ static int found(const char *pattern, const char *text) {
 }
 
 /* Two lists, each ended by NULL: what is found and what is not. */
-typedef struct sample {
+typedef struct match_sample {
     const char *pattern;
     const char *yes[8], *no[8];
-} sample;
+} match_sample;
 
-static void check_samples(const sample *samples, int count) {
+static void check_samples(const match_sample *samples, int count) {
     for (int i = 0; i < count; i++) {
-        const sample *s = &samples[i];
+        const match_sample *s = &samples[i];
         for (int k = 0; k < 8 && s->yes[k]; k++)
             if (!CHECK_EQ_INT(found(s->pattern, s->yes[k]), 1))
                 printf("    \"%s\" does not find \"%s\"\n", s->pattern, s->yes[k]);
@@ -40,7 +40,7 @@ static void check_samples(const sample *samples, int count) {
 /* --- what is found --- */
 
 TEST(names_are_found_by_their_pattern) {
-    static const sample samples[] = {
+    static const match_sample samples[] = {
         { "Player(HP|MaxHP)Changed",
           { "PlayerHPChanged", "PlayerMaxHPChanged", "OldPlayerHPChanged2", NULL },
           { "PlayerChanged", "PlayerMaxChanged", "playerHPChanged", "PlayerHPMaxHPChanged", "",
@@ -58,7 +58,7 @@ TEST(names_are_found_by_their_pattern) {
 }
 
 TEST(a_pattern_is_found_anywhere_but_for_anchors) {
-    static const sample samples[] = {
+    static const match_sample samples[] = {
         { "", { "", "a", NULL }, { NULL } },
         { "b", { "b", "abc", "bbb", NULL }, { "", "a", "B", NULL } },
         { "^b", { "b", "bc", NULL }, { "ab", "", NULL } },
@@ -81,7 +81,7 @@ TEST(a_pattern_is_found_anywhere_but_for_anchors) {
 }
 
 TEST(repeats_and_groups_mean_what_they_mean_in_posix) {
-    static const sample samples[] = {
+    static const match_sample samples[] = {
         { "^ab*c$", { "ac", "abc", "abbbc", NULL }, { "ab", "bc", "abbdc", NULL } },
         { "^ab+c$", { "abc", "abbbc", NULL }, { "ac", NULL } },
         { "^ab?c$", { "ac", "abc", NULL }, { "abbc", NULL } },
@@ -99,7 +99,7 @@ TEST(repeats_and_groups_mean_what_they_mean_in_posix) {
 }
 
 TEST(nothing_can_be_a_branch_and_be_repeated) {
-    static const sample samples[] = {
+    static const match_sample samples[] = {
         { "^()$", { "", NULL }, { "a", NULL } },
         { "^a()b$", { "ab", NULL }, { "a", NULL } },
         { "^(|a)$", { "", "a", NULL }, { "aa", NULL } },
@@ -116,7 +116,7 @@ TEST(nothing_can_be_a_branch_and_be_repeated) {
 }
 
 TEST(repeats_of_repeats_add_up) {
-    static const sample stars[] = {
+    static const match_sample stars[] = {
         { "^a**$", { "", "a", "aaa", NULL }, { "b", NULL } },
         { "^a+*$", { "", "a", "aaa", NULL }, { "b", NULL } },
         { "^a*+$", { "", "a", "aaa", NULL }, { "b", NULL } },
@@ -131,7 +131,7 @@ TEST(repeats_of_repeats_add_up) {
 }
 
 TEST(classes_hold_bytes_and_ranges) {
-    static const sample samples[] = {
+    static const match_sample samples[] = {
         { "^[abc]$", { "a", "b", "c", NULL }, { "d", "", "ab", NULL } },
         { "^[a-c]+$", { "abc", NULL }, { "abcd", "-", NULL } },
         { "^[^a-c]$", { "d", "-", "^", "\n", "\xff", NULL }, { "a", "b", "c", "", NULL } },
@@ -268,7 +268,7 @@ TEST(a_pattern_is_copied_and_needs_nothing_else) {
 /* --- how much work it is --- */
 
 /* States followed for the whole text, by the same steps as wisp_pattern_matches, but to its end. */
-static long long work(const wisp_pattern *p, const char *text, size_t length) {
+static long long match_work(const wisp_pattern *p, const char *text, size_t length) {
     wisp__states states[2];
     long long count = 0;
     wisp__states_clear(&states[0]);
@@ -298,7 +298,7 @@ TEST(no_pattern_takes_more_than_its_length_for_a_byte) {
         wisp_pattern p;
         if (!CHECK_EQ_INT(wisp_pattern_compile(&p, evil[i], NULL), WISP_OK)) continue;
         CHECK(!wisp_pattern_matches(&p, text));
-        CHECK(work(&p, text, LONG) <= (LONG + 1LL) * (p.size + 1));
+        CHECK(match_work(&p, text, LONG) <= (LONG + 1LL) * (p.size + 1));
     }
 }
 
@@ -321,7 +321,7 @@ TEST(the_longest_patterns_are_linear_too) {
         for (int k = 0; k < count; k++) strcat(pattern, parts[i][2]);
         if (!CHECK_EQ_INT(wisp_pattern_compile(&p, pattern, NULL), WISP_OK)) continue;
         wisp__match_check(&p);
-        CHECK(work(&p, text, LONG / 8) <= (LONG / 8 + 1LL) * (p.size + 1));
+        CHECK(match_work(&p, text, LONG / 8) <= (LONG / 8 + 1LL) * (p.size + 1));
         CHECK(wisp_pattern_matches(&p, text));
     }
 }
@@ -385,7 +385,7 @@ static void append_pattern(uint64_t *seed, char *to, style how) {
     if (test_random_below(seed, 8) == 0) strcat(to, "$");
 }
 
-static void random_text(uint64_t *seed, char *to, int room) {
+static void match_random_text(uint64_t *seed, char *to, int room) {
     int length = test_random_below(seed, room);
     for (int i = 0; i < length; i++) to[i] = "abcabcab.-]"[test_random_below(seed, 11)];
     to[length] = 0;
@@ -395,12 +395,12 @@ static void random_text(uint64_t *seed, char *to, int room) {
 
 /* Sets of places in a text of less than 32 bytes: bit i is the place before byte i. Each function
    tells where what it reads can end, when it begins at any place of a set. */
-typedef struct book {
+typedef struct match_book {
     const char *pattern, *text;
     int         length;         /* of the text */
-} book;
+} match_book;
 
-static uint32_t book_either(const book *b, int *at, uint32_t set);
+static uint32_t book_either(const match_book *b, int *at, uint32_t set);
 
 static bool book_class(const char *text, int *at, uint8_t byte) {
     bool inverse = text[*at] == '^', in = false;
@@ -414,7 +414,7 @@ static bool book_class(const char *text, int *at, uint8_t byte) {
     return in != inverse;
 }
 
-static uint32_t book_byte(const book *b, int *at, uint32_t set) {
+static uint32_t book_byte(const match_book *b, int *at, uint32_t set) {
     uint32_t out = 0;
     int first = *at;
     for (int i = b->length; i >= 0; i--) {
@@ -428,7 +428,7 @@ static uint32_t book_byte(const book *b, int *at, uint32_t set) {
     return out;
 }
 
-static uint32_t book_atom(const book *b, int *at, uint32_t set) {
+static uint32_t book_atom(const match_book *b, int *at, uint32_t set) {
     char c = b->pattern[*at];
     uint32_t out;
     if (c != '(' && c != '^' && c != '$') return book_byte(b, at, set);
@@ -441,7 +441,7 @@ static uint32_t book_atom(const book *b, int *at, uint32_t set) {
 }
 
 /* The atom at `first` with the first `count` of the operators behind it. */
-static uint32_t book_repeat(const book *b, int first, int end, int count, uint32_t set) {
+static uint32_t book_repeat(const match_book *b, int first, int end, int count, uint32_t set) {
     char c;
     int at = first;
     uint32_t out, before;
@@ -457,7 +457,7 @@ static uint32_t book_repeat(const book *b, int first, int end, int count, uint32
     return out;
 }
 
-static uint32_t book_branch(const book *b, int *at, uint32_t set) {
+static uint32_t book_branch(const match_book *b, int *at, uint32_t set) {
     while (b->pattern[*at] && !strchr("|)", b->pattern[*at])) {
         int first = *at, count;
         book_atom(b, at, 0);
@@ -468,7 +468,7 @@ static uint32_t book_branch(const book *b, int *at, uint32_t set) {
     return set;
 }
 
-static uint32_t book_either(const book *b, int *at, uint32_t set) {
+static uint32_t book_either(const match_book *b, int *at, uint32_t set) {
     uint32_t out = book_branch(b, at, set);
     while (b->pattern[*at] == '|') {
         ++*at;
@@ -478,7 +478,7 @@ static uint32_t book_either(const book *b, int *at, uint32_t set) {
 }
 
 static bool book_finds(const char *pattern, const char *text) {
-    book b;
+    match_book b;
     int at = 0;
     b.pattern = pattern;
     b.text = text;
@@ -498,7 +498,7 @@ TEST(random_patterns_find_what_the_book_finds) {
         wisp__match_check(&p);
         for (int k = 0; k < 4; k++) {
             bool finds;
-            random_text(&seed, text, k ? (int)sizeof text : 3);
+            match_random_text(&seed, text, k ? (int)sizeof text : 3);
             finds = book_finds(pattern, text);
             if (!CHECK_EQ_INT(wisp_pattern_matches(&p, text), finds))
                 printf("    \"%s\" in \"%s\"\n", pattern, text);
@@ -534,7 +534,7 @@ static void compare(uint64_t *seed, const char *pattern, tally *t) {
     for (int i = 0; i < 3 && ours && theirs; i++) {
         char text[16];
         int found_theirs;
-        random_text(seed, text, i ? (int)sizeof text : 3);
+        match_random_text(seed, text, i ? (int)sizeof text : 3);
         found_theirs = regexec(&reference, text, 0, NULL, 0) == 0;
         if (!CHECK_EQ_INT(wisp_pattern_matches(&p, text), found_theirs))
             printf("    \"%s\" in \"%s\"\n", pattern, text);
@@ -588,7 +588,7 @@ TEST(random_bytes_are_compiled_or_refused_with_a_place_in_them) {
             pattern[k] = i % 3 ? ".[]()*+?|^$\\-a{}"[byte % 16] : (char)byte;
         }
         pattern[length] = 0;
-        random_text(&seed, text, (int)sizeof text);
+        match_random_text(&seed, text, (int)sizeof text);
         if (wisp_pattern_compile(&p, pattern, &position)) {
             CHECK(position >= 0 && position < length);
             continue;

@@ -275,7 +275,7 @@ TEST(what_is_no_name_is_not_registered_whatever_a_pattern_takes) {
         { "wisp:new", 8 }, { "a\0b", 3 }, { "\0", 1 }, { "wisp:", 5 }, { "a\nb", 3 },
         { "\x1b[2J", 4 }, { "\xff", 1 }, { "a\xe2\x80\xae", 4 }
     };
-    bench *b = bench_open();
+    forger *b = forger_open();
     int registered = b->t.server->registry.count;
     CHECK(wisp_connect_match(b->t.server, "", world_on, &b->t.w).id != 0);
     for (int i = 0; i < 8; i++) {
@@ -286,13 +286,13 @@ TEST(what_is_no_name_is_not_registered_whatever_a_pattern_takes) {
     world_update(&b->t.w, 0);                    /* the client would be surprised at the answers */
     CHECK_EQ_INT(b->t.server->registry.count, registered);
     CHECK_EQ_INT(b->t.server->registry.lent, 0);
-    CHECK(bench_joined(b));
-    bench_close(b);
+    CHECK(forger_joined(b));
+    forger_close(b);
 }
 
 /* All that can be announced, in a few packets, and over and over: memory stands still. */
 TEST(hostile_announcements_make_nothing_grow_beyond_the_limit) {
-    bench *b = bench_open();
+    forger *b = forger_open();
     uint64_t memory = 0;
     char name[16];
     CHECK(wisp_connect_match(b->t.server, "", world_on, &b->t.w).id != 0);
@@ -310,8 +310,8 @@ TEST(hostile_announcements_make_nothing_grow_beyond_the_limit) {
     CHECK_EQ_INT(b->t.server->registry.lent, 64);
     CHECK_EQ_INT(b->t.server->events.pool.live, 3 + 64 + 2);  /* three of the bench, "hp", itself */
     CHECK(world_total(b->t.server).memory < memory + 65536);
-    CHECK(bench_joined(b));
-    bench_close(b);
+    CHECK(forger_joined(b));
+    forger_close(b);
 }
 
 /* A form that nobody asked for keeps no place: the next name has it, with a clean record. */
@@ -344,12 +344,12 @@ TEST(names_of_refused_forms_keep_no_place) {
 
 /* --- order and ends --- */
 
-static char order[64];
+static char matched_order[64];
 static int  ordered;
 
-static void on_letter(wisp_event *event) {
-    if (ordered < 63) order[ordered++] = *(char *)event->user;
-    order[ordered] = 0;
+static void on_matched_letter(wisp_event *event) {
+    if (ordered < 63) matched_order[ordered++] = *(char *)event->user;
+    matched_order[ordered] = 0;
 }
 
 TEST(handlers_run_in_the_order_of_connection_whether_by_name_or_by_pattern) {
@@ -357,20 +357,20 @@ TEST(handlers_run_in_the_order_of_connection_whether_by_name_or_by_pattern) {
     world_two t;
     ordered = 0;
     world_two_open(&t);
-    wisp_connect_match(t.server, "new|old", on_letter, &letters[0]);
-    wisp_connect_target(t.server, wisp_by_name("old"), on_letter, &letters[1], false);
-    wisp_connect_match(t.server, "old", on_letter, &letters[2]);
-    wisp_connect_target(t.server, wisp_by_name("new"), on_letter, &letters[3], false);
-    wisp_connect_target(t.server, wisp_by_name("old"), on_letter, &letters[4], true);
-    wisp_connect_match(t.server, ".", on_letter, &letters[5]);
+    wisp_connect_match(t.server, "new|old", on_matched_letter, &letters[0]);
+    wisp_connect_target(t.server, wisp_by_name("old"), on_matched_letter, &letters[1], false);
+    wisp_connect_match(t.server, "old", on_matched_letter, &letters[2]);
+    wisp_connect_target(t.server, wisp_by_name("new"), on_matched_letter, &letters[3], false);
+    wisp_connect_target(t.server, wisp_by_name("old"), on_matched_letter, &letters[4], true);
+    wisp_connect_match(t.server, ".", on_matched_letter, &letters[5]);
     world_fire(t.client, "old", t.to_server, 1);
     world_run(&t.w, 0.1);
-    CHECK_EQ_STR(order, "abcef");
+    CHECK_EQ_STR(matched_order, "abcef");
     ordered = 0;
     world_fire(t.client, "new", t.to_server, 1);
     world_fire(t.client, "old", t.to_server, 1);
     world_run(&t.w, 0.1);
-    CHECK_EQ_STR(order, "adfabcf");
+    CHECK_EQ_STR(matched_order, "adfabcf");
     world_close(&t.w);
 }
 
@@ -396,10 +396,10 @@ TEST(one_disconnect_ends_them_all) {
     world_close(&t.w);
 }
 
-typedef struct ending { wisp_connection connection, other; int runs; } ending;
+typedef struct matched_ending { wisp_connection connection, other; int runs; } matched_ending;
 
 static void on_ending(wisp_event *event) {
-    ending *e = (ending *)event->user;
+    matched_ending *e = (matched_ending *)event->user;
     e->runs++;
     wisp_disconnect(event->w, e->connection);
     wisp_disconnect(event->w, e->other);
@@ -409,7 +409,7 @@ static void on_ending(wisp_event *event) {
 TEST(a_handler_ends_its_own_pattern_and_another) {
     static const char *const names[] = { "n1", "n1", "n2" };
     world_two t;
-    ending e = { { 0 }, { 0 }, 0 };
+    matched_ending e = { { 0 }, { 0 }, 0 };
     world_two_open(&t);
     e.connection = wisp_connect_match(t.server, "^n", on_ending, &e);
     e.other = match(&t, "^n");

@@ -9,12 +9,13 @@
 /* --- what is sent --- */
 
 typedef struct stats { float hp; char name[21]; int32_t old; } stats;
-static const wisp_field stats_fields[] = {
+static const wisp_field message_stats_fields[] = {
     WISP_FIELD(stats, hp, WISP_T_QUANTIZED(0, 100, 0.5)),
     WISP_FIELD(stats, name, WISP_T_STRING(20)),
     WISP_FIELD(stats, old, WISP_T_RANGE(0, 10)),
 };
-static const wisp_schema stats_schema = WISP_SCHEMA(stats, 1, stats_fields);
+static const wisp_schema message_stats_schema = WISP_SCHEMA(stats, 1,
+                                                                  message_stats_fields);
 
 static const wisp_type tag_type = WISP_T_STRING(8);
 static const wisp_field info_fields[] = {
@@ -30,10 +31,10 @@ static const wisp_field hit_fields[] = {
 };
 static const wisp_schema hit_schema = WISP_LIST_SCHEMA("hit", 1, hit_fields);
 
-enum { STRUCT, MAP, ROW, SHAPES };
+enum { STRUCT, MAP, ROW, SHAPE_COUNT };
 
 static const wisp_schema *shape_schema(int shape) {
-    return shape == STRUCT ? &stats_schema : shape == MAP ? &info_schema : &hit_schema;
+    return shape == STRUCT ? &message_stats_schema : shape == MAP ? &info_schema : &hit_schema;
 }
 
 /* The values of a message, in memory that stays. */
@@ -59,13 +60,13 @@ static void subject_make(subject *m, int shape, double hp) {
     m->pairs[1].value = wisp_array(m->tags, 2);
     m->pairs[2].key = "pos";
     m->pairs[2].value = wisp_vec3v(1, 2, 3);
-    if (shape == STRUCT) m->values[0] = wisp_struct(&stats_schema, &m->s);
+    if (shape == STRUCT) m->values[0] = wisp_struct(&message_stats_schema, &m->s);
     else if (shape == MAP) m->values[0] = wisp_map(m->pairs, 3);
     else m->values[0] = wisp_number(hp);
     m->values[1] = wisp_string("bob");
 }
 
-static wisp_result fire(wisp *from, const char *name, const subject *m) {
+static wisp_result message_fire(wisp *from, const char *name, const subject *m) {
     return wisp_fire_values(from, name, wisp_to_all(), m->values, m->count);
 }
 
@@ -123,7 +124,7 @@ static void on_subject(wisp_event *event) {
     s->fields = !name && wisp_count_of(wisp_field_of(first, "tags")) == 2 &&
                 wisp_field_of(first, "pos") != NULL;
     if (!name) return;
-    filled = (const stats *)wisp_arg_struct(event, 0, &stats_schema);
+    filled = (const stats *)wisp_arg_struct(event, 0, &message_stats_schema);
     s->filled = filled && filled->old == 3 && (double)filled->hp >= s->hp &&
                 (double)filled->hp <= s->hp && strcmp(filled->name, "alice") == 0;
 }
@@ -148,8 +149,9 @@ static const wisp_codec *codec_at(int i) { return codec_fns[i] ? codec_fns[i]() 
 
 /* Who has the schema: both, or the sender alone. */
 static void every_form(bool both) {
-    for (int form = 0; form < 5 * 4 * SHAPES; form++) {
-        int shape = form % SHAPES, mode = form / SHAPES % 5, codec = form / SHAPES / 5;
+    for (int form = 0; form < 5 * 4 * SHAPE_COUNT; form++) {
+        int shape = form % SHAPE_COUNT, mode = form / SHAPE_COUNT % 5;
+        int codec = form / SHAPE_COUNT / 5;
         world_two t;
         seen s;
         subject m;
@@ -164,7 +166,7 @@ static void every_form(bool both) {
         CHECK_EQ_INT(use_encoding(t.client, "n", mode, codec_at(codec), 0), WISP_OK);
         for (int i = 0; i < 4; i++) {
             subject_make(&m, shape, 10 * i);
-            CHECK_EQ_INT(fire(t.client, "n", &m), WISP_OK);
+            CHECK_EQ_INT(message_fire(t.client, "n", &m), WISP_OK);
             world_run(&t.w, 0.1);
             if (!CHECK(s.count == i + 1 && seen_well(&s, shape, 10 * i)))
                 printf("  shape %d, mode %d, codec %d: %d came, hp %g, '%s' %s\n", shape, mode,
@@ -186,17 +188,17 @@ TEST(a_schema_without_a_config_is_in_force) {
     world_two_open_foreign(&t);
     watch(t.server, "plain", &s);
     watch(t.server, "packed", &s);
-    use_schema(t.client, "packed", &stats_schema);
+    use_schema(t.client, "packed", &message_stats_schema);
     subject_make(&m, STRUCT, 50);
-    for (int i = 0; i < 10; i++) fire(t.client, "plain", &m);
-    for (int i = 0; i < 10; i++) fire(t.client, "packed", &m);
+    for (int i = 0; i < 10; i++) message_fire(t.client, "plain", &m);
+    for (int i = 0; i < 10; i++) message_fire(t.client, "packed", &m);
     world_run(&t.w, 0.3);
     CHECK_EQ_INT(s.count, 20);
     plain = world_remote_stats(t.client, "plain").bits_sent;
     packed = world_remote_stats(t.client, "packed").bits_sent;
     CHECK(packed > 0 && packed * 3 < plain * 2);
     m.s.hp = 101;
-    CHECK_EQ_INT(fire(t.client, "packed", &m), WISP_E_INVALID);
+    CHECK_EQ_INT(message_fire(t.client, "packed", &m), WISP_E_INVALID);
     world_close(&t.w);
 }
 
@@ -204,8 +206,9 @@ TEST(a_schema_without_a_config_is_in_force) {
 
 TEST(what_is_outside_the_schema_is_not_sent) {
     static const int modes[] = { 0, WISP_ENCODE_SCHEMA, WISP_ENCODE_COMPRESSED, WISP_ENCODE_SAFE };
-    for (int form = 0; form < 4 * 4 * SHAPES; form++) {
-        int shape = form % SHAPES, mode = modes[form / SHAPES % 4], codec = form / SHAPES / 4;
+    for (int form = 0; form < 4 * 4 * SHAPE_COUNT; form++) {
+        int shape = form % SHAPE_COUNT, mode = modes[form / SHAPE_COUNT % 4];
+        int codec = form / SHAPE_COUNT / 4;
         world_two t;
         seen s;
         subject m;
@@ -214,7 +217,7 @@ TEST(what_is_outside_the_schema_is_not_sent) {
         use_schema(t.client, "n", shape_schema(shape));
         use_encoding(t.client, "n", mode, codec_at(codec), 0);
         subject_make(&m, shape, 101);
-        CHECK_EQ_INT(fire(t.client, "n", &m), WISP_E_INVALID);
+        CHECK_EQ_INT(message_fire(t.client, "n", &m), WISP_E_INVALID);
         if (!CHECK(strncmp(wisp_why_text(t.client), "hp: 101 is not in 0 .. 100", 12) == 0))
             printf("  '%s': shape %d, mode %d, codec %d\n", wisp_why_text(t.client), shape, mode,
                    codec);
@@ -222,7 +225,7 @@ TEST(what_is_outside_the_schema_is_not_sent) {
         CHECK_EQ_INT(wisp_fire_values(t.client, "n", wisp_to_all(), m.values, 0), WISP_E_INVALID);
         CHECK(wisp_why_text(t.client)[0] != 0);
         CHECK_EQ_INT(fire_one(t.client, "n", wisp_string("hacked")), WISP_E_INVALID);
-        CHECK_EQ_INT(fire(t.client, "n", &m), WISP_OK);
+        CHECK_EQ_INT(message_fire(t.client, "n", &m), WISP_OK);
         world_run(&t.w, 0.1);
         CHECK_EQ_INT(s.count, 1);
         world_close(&t.w);
@@ -236,11 +239,11 @@ TEST(the_path_of_what_is_wrong_is_told) {
     use_schema(t.client, "n", &info_schema);
     subject_make(&m, MAP, 5);
     m.tags[1] = wisp_string("longer than eight");
-    CHECK_EQ_INT(fire(t.client, "n", &m), WISP_E_INVALID);
+    CHECK_EQ_INT(message_fire(t.client, "n", &m), WISP_E_INVALID);
     CHECK(strncmp(wisp_why_text(t.client), "tags[1]: ", 9) == 0);
     subject_make(&m, MAP, 5);
     m.pairs[2].key = "place";
-    CHECK_EQ_INT(fire(t.client, "n", &m), WISP_E_INVALID);
+    CHECK_EQ_INT(message_fire(t.client, "n", &m), WISP_E_INVALID);
     CHECK(strstr(wisp_why_text(t.client), "pos") || strstr(wisp_why_text(t.client), "place"));
     world_close(&t.w);
 }
@@ -430,7 +433,7 @@ static void on_answer(wisp_event *event) {
     snprintf(a->text, sizeof a->text, "%s", event->text);
 }
 
-static wisp_call ask(wisp *from, answer *a, const wisp_value *values, int count) {
+static wisp_call message_ask(wisp *from, answer *a, const wisp_value *values, int count) {
     wisp_call_desc desc;
     memset(&desc, 0, sizeof desc);
     memset(a, 0, sizeof *a);
@@ -451,13 +454,13 @@ TEST(a_call_outside_the_schema_is_answered_with_the_reason) {
         use_encoding(t.client, "hit", 0, codec_at(codec), 0);
         row[0] = wisp_number(21);
         row[1] = wisp_string("bob");
-        CHECK(ask(t.client, &a, row, 2).id != 0);
+        CHECK(message_ask(t.client, &a, row, 2).id != 0);
         world_run(&t.w, 0.2);
         CHECK_EQ_INT(a.count, 1);
         CHECK_EQ_INT(a.result, WISP_OK);
         CHECK_NEAR(a.number, 42, 0);
         row[0] = wisp_string("hacked");
-        CHECK(ask(t.client, &a, row, 2).id != 0);
+        CHECK(message_ask(t.client, &a, row, 2).id != 0);
         world_run(&t.w, 0.2);
         CHECK_EQ_INT(a.count, 1);
         CHECK_EQ_INT(a.result, WISP_E_INVALID);
@@ -478,11 +481,11 @@ TEST(a_call_that_is_wrong_here_is_not_made) {
     wisp_on_invoke_target(t.server, wisp_by_name("hit"), on_double, &calls);
     row[0] = wisp_number(101);
     row[1] = wisp_string("bob");
-    CHECK(ask(t.client, &a, row, 2).id == 0);
+    CHECK(message_ask(t.client, &a, row, 2).id == 0);
     CHECK_EQ_INT(wisp_why(t.client), WISP_E_INVALID);
     CHECK(strncmp(wisp_why_text(t.client), "hp: ", 4) == 0);
     row[0] = wisp_number(100);
-    CHECK(ask(t.client, &a, row, 2).id != 0);
+    CHECK(message_ask(t.client, &a, row, 2).id != 0);
     world_run(&t.w, 0.2);
     CHECK_EQ_INT(a.result, WISP_OK);
     CHECK_NEAR(a.number, 200, 0);                        /* the answer is no call: no schema */
@@ -814,7 +817,7 @@ TEST(a_call_migrates_as_an_event_does) {
     wisp_on_invoke_target(t.server, wisp_by_name("hit"), on_double, &calls);
     row[0] = wisp_number(21);
     row[1] = wisp_string("bob");
-    ask(t.client, &a, row, 2);
+    message_ask(t.client, &a, row, 2);
     world_run(&t.w, 0.2);
     CHECK_EQ_INT(a.count, 1);
     CHECK_EQ_INT(a.result, WISP_E_INVALID);
@@ -834,25 +837,26 @@ TEST(a_name_inherits_what_it_does_not_set) {
     watch(t.server, "a", &s);
     watch(t.server, "b", &s);
     memset(&config, 0, sizeof config);
-    config.encode.schema = &stats_schema;
+    config.encode.schema = &message_stats_schema;
     CHECK_EQ_INT(wisp_use_config(t.client, &config, NULL), WISP_OK);
     CHECK_EQ_INT(use_encoding(t.client, "a", WISP_ENCODE_SAFE, NULL, 0), WISP_OK);
     subject_make(&m, STRUCT, 101);
-    CHECK_EQ_INT(fire(t.client, "a", &m), WISP_E_INVALID);       /* SAFE, with the common schema */
-    CHECK_EQ_INT(fire(t.client, "b", &m), WISP_E_INVALID);
+    CHECK_EQ_INT(message_fire(t.client, "a", &m),
+                 WISP_E_INVALID);       /* SAFE, with the common schema */
+    CHECK_EQ_INT(message_fire(t.client, "b", &m), WISP_E_INVALID);
     subject_make(&m, STRUCT, 50);
     for (int i = 0; i < 5; i++) {
-        CHECK_EQ_INT(fire(t.client, "a", &m), WISP_OK);
-        CHECK_EQ_INT(fire(t.client, "b", &m), WISP_OK);
+        CHECK_EQ_INT(message_fire(t.client, "a", &m), WISP_OK);
+        CHECK_EQ_INT(message_fire(t.client, "b", &m), WISP_OK);
     }
     world_run(&t.w, 0.2);
     CHECK_EQ_INT(s.count, 10);
     CHECK(world_remote_stats(t.client, "a").bits_sent >
           world_remote_stats(t.client, "b").bits_sent);
     CHECK_EQ_INT(use_schema(t.client, "b", &hit_schema), WISP_OK);       /* its own wins */
-    CHECK_EQ_INT(fire(t.client, "b", &m), WISP_E_INVALID);
+    CHECK_EQ_INT(message_fire(t.client, "b", &m), WISP_E_INVALID);
     CHECK_EQ_INT(wisp_use_config(t.client, NULL, "b"), WISP_OK);         /* and inherits again */
-    CHECK_EQ_INT(fire(t.client, "b", &m), WISP_OK);
+    CHECK_EQ_INT(message_fire(t.client, "b", &m), WISP_OK);
     CHECK_EQ_INT(wisp_use_config(t.client, NULL, NULL), WISP_OK);
     CHECK_EQ_INT(fire_one(t.client, "b", wisp_int(1)), WISP_OK);
     world_close(&t.w);
@@ -901,13 +905,15 @@ static const wisp_field other_fields[] = {
 };
 static const wisp_schema other_schema = WISP_SCHEMA(other, 1, other_fields);
 typedef struct narrow { char name[4]; } narrow;
-static const wisp_field narrow_fields[] = { WISP_FIELD(narrow, name, WISP_T_STRING(3)) };
-static const wisp_schema narrow_schema = WISP_SCHEMA(narrow, 1, narrow_fields);
+static const wisp_field message_narrow_fields[] = { WISP_FIELD(narrow, name,
+                                                                     WISP_T_STRING(3)) };
+static const wisp_schema message_narrow_schema = WISP_SCHEMA(narrow, 1,
+                                                                   message_narrow_fields);
 
 static void on_structs(wisp_event *event) {
-    const stats *same = (const stats *)wisp_arg_struct(event, 0, &stats_schema);
+    const stats *same = (const stats *)wisp_arg_struct(event, 0, &message_stats_schema);
     const other *o = (const other *)wisp_arg_struct(event, 0, &other_schema);
-    const stats *again = (const stats *)wisp_arg_struct(event, 0, &stats_schema);
+    const stats *again = (const stats *)wisp_arg_struct(event, 0, &message_stats_schema);
     (*(int *)event->user)++;
     if (CHECK(same && o && again)) {
         CHECK_EQ_STR(same->name, "alice");
@@ -915,9 +921,10 @@ static void on_structs(wisp_event *event) {
         CHECK_EQ_STR(o->name, "alice");
         CHECK_NEAR(o->hp, 50, 0);
     }
-    CHECK(wisp_arg_struct(event, 0, &narrow_schema) == NULL);       /* alice is over 3 bytes */
+    CHECK(wisp_arg_struct(event, 0,
+                          &message_narrow_schema) == NULL);       /* alice is over 3 bytes */
     CHECK(wisp_arg_struct(event, 0, &info_schema) == NULL);         /* of maps */
-    CHECK(wisp_arg_struct(event, 1, &stats_schema) == NULL);
+    CHECK(wisp_arg_struct(event, 1, &message_stats_schema) == NULL);
     CHECK(wisp_arg_struct(event, 0, NULL) == NULL);
     CHECK(wisp_arg_map(event, 0) != NULL);
     CHECK_NEAR(number_of(wisp_field_of(wisp_arg_map(event, 0), "hp")), 50, 0);
@@ -934,10 +941,10 @@ TEST(a_handler_gets_the_struct_it_asks_for) {
         world_two_open_foreign(&t);
         wisp_connect_target(t.server, wisp_by_name("n"), on_structs, &calls, false);
         world_watch(&t.w, t.server, WISP_ERROR);
-        if (both) use_schema(t.server, "n", &stats_schema);
-        use_schema(t.client, "n", &stats_schema);
+        if (both) use_schema(t.server, "n", &message_stats_schema);
+        use_schema(t.client, "n", &message_stats_schema);
         subject_make(&m, STRUCT, 50);
-        fire(t.client, "n", &m);
+        message_fire(t.client, "n", &m);
         world_run(&t.w, 0.2);
         CHECK_EQ_INT(calls, 1);
         CHECK(world_results(&t.w, t.server, WISP_ERROR, WISP_E_TYPE) >= 1);
@@ -946,7 +953,7 @@ TEST(a_handler_gets_the_struct_it_asks_for) {
 }
 
 static void on_plain_struct(wisp_event *event) {
-    const stats *s = (const stats *)wisp_arg_struct(event, 0, &stats_schema);
+    const stats *s = (const stats *)wisp_arg_struct(event, 0, &message_stats_schema);
     (*(int *)event->user)++;
     if (CHECK(s != NULL)) CHECK_EQ_STR(s->name, "alice");
 }
@@ -960,7 +967,7 @@ TEST(a_map_of_no_schema_fills_a_struct) {
         wisp_connect_target(t.server, wisp_by_name("n"), on_plain_struct, &calls, false);
         use_encoding(t.client, "n", 0, codec_at(codec), 0);
         subject_make(&m, STRUCT, 50);
-        fire(t.client, "n", &m);
+        message_fire(t.client, "n", &m);
         world_run(&t.w, 0.2);
         CHECK_EQ_INT(calls, 1);
         world_close(&t.w);
@@ -973,7 +980,7 @@ static void on_upheaval(wisp_event *event) {
     const wisp_value *name;
     if (what == 0) wisp_leave(event->w, event->peer, "out");
     if (what == 1) wisp_use_config(event->w, NULL, "n");
-    if (what == 2) use_schema(event->w, "n", &stats_schema);
+    if (what == 2) use_schema(event->w, "n", &message_stats_schema);
     if (what == 3) wisp_destroy(event->w);
     if (what == 4) {
         wisp_use_config(event->w, NULL, "n");
@@ -990,7 +997,7 @@ static void on_upheaval(wisp_event *event) {
 TEST(an_event_outlives_its_schema_in_the_handler) {
     for (int what = 0; what < 5; what++) {
         for (int both = 0; both < 2; both++) {
-            wisp_schema copy = stats_schema;
+            wisp_schema copy = message_stats_schema;
             world_two t;
             subject m;
             int told = what;
@@ -998,10 +1005,10 @@ TEST(an_event_outlives_its_schema_in_the_handler) {
             world_two_open_foreign(&t);
             wisp_connect_target(t.server, wisp_by_name("n"), on_upheaval, &told, false);
             if (both) use_schema(t.server, "n", &copy);
-            use_schema(t.client, "n", &stats_schema);
+            use_schema(t.client, "n", &message_stats_schema);
             subject_make(&m, STRUCT, 50);
-            fire(t.client, "n", &m);
-            fire(t.client, "n", &m);
+            message_fire(t.client, "n", &m);
+            message_fire(t.client, "n", &m);
             for (int i = 0; i < 10 && told < 100; i++) world_step(&t.w);
             CHECK(told >= 100);
             world_run(&t.w, 0.1);
@@ -1140,8 +1147,9 @@ TEST(a_broken_compression_costs_one_message) {
 /* --- memory --- */
 
 TEST(the_steady_state_takes_no_memory) {
-    for (int form = 0; form < 3 * 4 * SHAPES; form++) {
-        int shape = form % SHAPES, mode = form / SHAPES % 3, codec = form / SHAPES / 3;
+    for (int form = 0; form < 3 * 4 * SHAPE_COUNT; form++) {
+        int shape = form % SHAPE_COUNT, mode = form / SHAPE_COUNT % 3;
+        int codec = form / SHAPE_COUNT / 3;
         world_two t;
         seen s;
         subject m;
@@ -1157,7 +1165,7 @@ TEST(the_steady_state_takes_no_memory) {
         else use_encoding(t.client, "n", mode ? WISP_ENCODE_SAFE : 0, codec_at(codec), 0);
         for (int i = 0; i < 1300; i++) {
             subject_make(&m, shape, i % 100);
-            fire(t.client, "n", &m);
+            message_fire(t.client, "n", &m);
             if (i % 10 == 0) world_step(&t.w);
             if (i == 300) {
                 server = world_total(t.server).allocations;

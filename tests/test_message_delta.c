@@ -18,7 +18,7 @@ typedef struct actor {
     int32_t  bag[8];
 } actor;
 
-static const wisp_type number_type = WISP_T_INT32, text_type = WISP_T_STRING(12);
+static const wisp_type delta_number_type = WISP_T_INT32, text_type = WISP_T_STRING(12);
 
 static const wisp_field actor_fields[] = {
     WISP_KEY_FIELD(actor, id, WISP_T_RANGE(0, 999)),
@@ -26,7 +26,7 @@ static const wisp_field actor_fields[] = {
     WISP_FIELD(actor, x, WISP_T_FLOAT),
     WISP_FIELD(actor, y, WISP_T_FLOAT),
     WISP_FIELD(actor, name, WISP_T_STRING(12)),
-    WISP_COUNTED_FIELD(actor, bag, count, WISP_T_ARRAY(&number_type, 8)),
+    WISP_COUNTED_FIELD(actor, bag, count, WISP_T_ARRAY(&delta_number_type, 8)),
 };
 static const wisp_schema actor_schema = WISP_SCHEMA(actor, 1, actor_fields);
 
@@ -45,7 +45,7 @@ static const wisp_field plain_fields[] = {
 };
 static const wisp_schema plain_schema = WISP_MAP_SCHEMA("plain", 1, plain_fields);
 
-typedef enum thing_shape { ACTOR, PACK, PLAIN, TREE, LIST, SHAPES } thing_shape;
+typedef enum thing_shape { ACTOR, PACK, DELTA_PLAIN, TREE, LIST, SHAPES } thing_shape;
 
 static const wisp_schema *const shape_schemas[SHAPES] = {
     &actor_schema, &pack_schema, &plain_schema, NULL, NULL
@@ -135,7 +135,7 @@ static wisp_value thing_value(thing_shape s, thing *t) {
     switch (s) {
     case ACTOR: return wisp_struct(&actor_schema, &t->as);
     case PACK: return pack_value(t);
-    case PLAIN: return plain_value(t);
+    case DELTA_PLAIN: return plain_value(t);
     case TREE: return tree_value(t);
     default: return list_value(t);
     }
@@ -382,7 +382,7 @@ TEST(long_round_trips_make_no_errors) {
     static const double latencies[] = { 0.08, 0.1, 0.115, 0.13, 0.3 };
     for (int i = 0; i < 5; i++)
         for (int loss = 0; loss < 2; loss++) {
-            flow f = flow_of(PLAIN, WISP_UNRELIABLE);
+            flow f = flow_of(DELTA_PLAIN, WISP_UNRELIABLE);
             f.latency = latencies[i];
             f.jitter = 0.03;
             f.per_step = 1;
@@ -393,7 +393,7 @@ TEST(long_round_trips_make_no_errors) {
 }
 
 TEST(many_changes_in_one_frame_all_arrive_in_order) {
-    flow f = flow_of(PLAIN, WISP_RELIABLE);
+    flow f = flow_of(DELTA_PLAIN, WISP_RELIABLE);
     world_two t;
     memset(&t, 0, sizeof t);
     flow_net(&t.w, &f);
@@ -401,7 +401,7 @@ TEST(many_changes_in_one_frame_all_arrive_in_order) {
     for (int n = 0; n < 3; n++) {
         for (int i = 0; i < 100; i++) {
             things[0].as.hp = (int16_t)(i - 50);        /* alike: each a step up from the last */
-            fire_thing(t.client, t.to_server, PLAIN, 0);
+            fire_thing(t.client, t.to_server, DELTA_PLAIN, 0);
         }
         world_run(&t.w, 0.5);
     }
@@ -437,19 +437,19 @@ TEST(an_unchanged_value_is_not_sent) {
 }
 
 TEST(one_small_change_takes_three_bytes_of_payload_at_most) {
-    flow f = flow_of(PLAIN, WISP_RELIABLE);
+    flow f = flow_of(DELTA_PLAIN, WISP_RELIABLE);
     world_two t;
     uint64_t before;
     memset(&t, 0, sizeof t);
     flow_net(&t.w, &f);
     flow_join(&t, &f);
     things[0].as.y = 500;
-    fire_thing(t.client, t.to_server, PLAIN, 0);
+    fire_thing(t.client, t.to_server, DELTA_PLAIN, 0);
     world_run(&t.w, 0.5);
     for (int hp = 100; hp > 0; hp -= 7) {
         before = world_remote_stats(t.client, "v").bits_sent;
         things[0].as.hp = (int16_t)hp;
-        fire_thing(t.client, t.to_server, PLAIN, 0);
+        fire_thing(t.client, t.to_server, DELTA_PLAIN, 0);
         world_run(&t.w, 0.1);
         CHECK(world_remote_stats(t.client, "v").bits_sent - before <= 24);
     }
@@ -530,7 +530,7 @@ TEST(an_end_that_learns_a_name_late_gets_the_value_that_is_fired_again) {
 TEST(thousands_of_lost_values_do_not_hide_the_last) {
     static const int lost[] = { 1000, 2047, 2100, 3000 };
     for (int i = 0; i < 4; i++) {
-        flow f = flow_of(PLAIN, WISP_UNRELIABLE);
+        flow f = flow_of(DELTA_PLAIN, WISP_UNRELIABLE);
         world_two t;
         int deaf = -1;
         uint64_t seed = 3;
@@ -538,7 +538,7 @@ TEST(thousands_of_lost_values_do_not_hide_the_last) {
         flow_net(&t.w, &f);
         t.w.desc.limits.queue_messages = 10000;
         flow_join(&t, &f);
-        fire_thing(t.client, t.to_server, PLAIN, 0);
+        fire_thing(t.client, t.to_server, DELTA_PLAIN, 0);
         world_run(&t.w, 0.5);
         t.w.tap = tap_deaf;
         t.w.user = &deaf;
@@ -546,12 +546,12 @@ TEST(thousands_of_lost_values_do_not_hide_the_last) {
         for (int k = 0; k < lost[i]; k++) {
             thing_change(&things[0], &seed);
             things[0].as.hp = (int16_t)(k % 200 - 100);
-            fire_thing(t.client, t.to_server, PLAIN, 0);
+            fire_thing(t.client, t.to_server, DELTA_PLAIN, 0);
             if (k % 20 == 19) world_step(&t.w);
         }
         deaf = -1;
         things[0].as.hp = 77;
-        fire_thing(t.client, t.to_server, PLAIN, 0);
+        fire_thing(t.client, t.to_server, DELTA_PLAIN, 0);
         world_run(&t.w, 5);
         if (!CHECK(book_ends(0))) printf("    %d lost\n", lost[i]);
         CHECK_EQ_INT(book.unknown + book.older, 0);
@@ -725,10 +725,10 @@ TEST(one_difference_serves_all_peers_with_the_same_base_also_adaptively) {
     world_close(&w);
 }
 
-enum { CROWD = 100 };
+enum { DELTA_CROWD = 100 };
 
 TEST(firing_to_a_hundred_peers_takes_no_memory_once_it_runs) {
-    static wisp *clients[CROWD];
+    static wisp *clients[DELTA_CROWD];
     wisp_pipe pipe;
     wisp_desc desc;
     wisp *server = NULL;
@@ -743,8 +743,8 @@ TEST(firing_to_a_hundred_peers_takes_no_memory_once_it_runs) {
     memset(&before, 0, sizeof before);
     book_open(NULL);
     desc.app = "test";
-    desc.max_peers = CROWD;
-    for (int i = 0; i <= CROWD; i++) {
+    desc.max_peers = DELTA_CROWD;
+    for (int i = 0; i <= DELTA_CROWD; i++) {
         wisp *end;
         desc.link = wisp_loopback(&pipe, i);
         desc.seed = (uint64_t)i + 1;
@@ -760,13 +760,13 @@ TEST(firing_to_a_hundred_peers_takes_no_memory_once_it_runs) {
         thing_change(&things[i % 4], &seed);
         if (i > 20) fire_thing(server, all, ACTOR, i % 4);
         wisp_update(server, now);
-        for (int k = 0; k < CROWD; k++) wisp_update(clients[k], now);
+        for (int k = 0; k < DELTA_CROWD; k++) wisp_update(clients[k], now);
         if (i == 110) wisp_stats_total(server, &before);
     }
     wisp_stats_total(server, &after);
-    CHECK_EQ_INT(after.peers, CROWD);
+    CHECK_EQ_INT(after.peers, DELTA_CROWD);
     CHECK_EQ_INT(after.allocations, before.allocations);
-    for (int k = 0; k < CROWD; k++) wisp_destroy(clients[k]);
+    for (int k = 0; k < DELTA_CROWD; k++) wisp_destroy(clients[k]);
     wisp_destroy(server);
     wisp_pipe_free(&pipe);
 }
@@ -914,7 +914,7 @@ TEST(without_room_for_values_all_still_arrives) {
 TEST(ends_that_keep_other_numbers_of_values_understand_each_other) {
     static const int rings[2][2] = { { 4, 64 }, { 64, 4 } };
     for (int i = 0; i < 2; i++) {
-        flow f = flow_of(PLAIN, WISP_UNRELIABLE);
+        flow f = flow_of(DELTA_PLAIN, WISP_UNRELIABLE);
         world_two t;
         memset(&t, 0, sizeof t);
         f.latency = 0.06;
@@ -968,7 +968,7 @@ TEST(kept_values_take_no_more_memory_than_the_limit_says) {
 
 TEST(a_value_over_the_rate_limit_is_a_base_all_the_same) {
     for (int d = WISP_RELIABLE; d <= WISP_UNRELIABLE; d++) {
-        flow f = flow_of(PLAIN, d);
+        flow f = flow_of(DELTA_PLAIN, d);
         world_two t;
         wisp_config config;
         memset(&t, 0, sizeof t);
@@ -982,7 +982,7 @@ TEST(a_value_over_the_rate_limit_is_a_base_all_the_same) {
         flow_run(&t, &f);
         world_run(&t.w, 1);
         things[0].as.hp ^= 1;
-        fire_thing(t.client, t.to_server, PLAIN, 0);
+        fire_thing(t.client, t.to_server, DELTA_PLAIN, 0);
         world_run(&t.w, 1);
         CHECK(world_remote_stats(t.server, "v").rate_limited > 10);
         CHECK_EQ_INT(book.error, WISP_E_RATE);
@@ -1002,7 +1002,7 @@ static const wisp_schema narrow_schema = WISP_MAP_SCHEMA("plain", 1, narrow_fiel
 
 TEST(a_value_that_is_not_valid_over_there_is_a_base_all_the_same) {
     for (int d = WISP_RELIABLE; d <= WISP_UNRELIABLE; d++) {
-        flow f = flow_of(PLAIN, d);
+        flow f = flow_of(DELTA_PLAIN, d);
         world_two t;
         memset(&t, 0, sizeof t);
         flow_net(&t.w, &f);
@@ -1010,11 +1010,11 @@ TEST(a_value_that_is_not_valid_over_there_is_a_base_all_the_same) {
         CHECK_EQ_INT(wisp_use_delta(t.server, &narrow_schema, "v"), WISP_OK);
         for (int i = 0; i < 40; i++) {
             things[0].as.hp = (int16_t)(i % 3 == 2 ? -i : i + 1);
-            fire_thing(t.client, t.to_server, PLAIN, 0);
+            fire_thing(t.client, t.to_server, DELTA_PLAIN, 0);
             world_run(&t.w, 0.1);
         }
         things[0].as.hp = -99;
-        fire_thing(t.client, t.to_server, PLAIN, 0);
+        fire_thing(t.client, t.to_server, DELTA_PLAIN, 0);
         world_run(&t.w, 1);
         CHECK(world_total(t.server).errors > 20);
         CHECK_EQ_INT(book.error, WISP_E_INVALID);
@@ -1165,7 +1165,7 @@ TEST(a_value_too_large_to_go_whole_does_not_hold_up_others) {
 
 /* --- calls --- */
 
-static void on_double(wisp_event *event) {
+static void on_delta_double(wisp_event *event) {
     wisp_value value = event->count ? event->args[0] : wisp_nil();
     on_value(event);
     wisp_reply_values(event, &value, 1);
@@ -1184,7 +1184,7 @@ TEST(calls_of_such_a_name_are_whole_both_ways) {
         memset(&t, 0, sizeof t);
         flow_net(&t.w, &f);
         flow_join(&t, &f);
-        wisp_on_invoke_target(t.server, wisp_by_name("v"), on_double, NULL);
+        wisp_on_invoke_target(t.server, wisp_by_name("v"), on_delta_double, NULL);
         for (int i = 0; i < 20; i++) {
             wisp_call_desc desc;
             wisp_value value;
@@ -1211,8 +1211,8 @@ TEST(calls_of_such_a_name_are_whole_both_ways) {
 /* --- tellings that nobody honest sends --- */
 
 /* Sends a telling of any kind, with content of any bits, past all that an honest end keeps. */
-static void forge(world_two *t, const wisp__delta_head *telling, const uint8_t *bits, int count,
-                  bool in_order) {
+static void delta_forge(world_two *t, const wisp__delta_head *telling, const uint8_t *bits,
+                        int count, bool in_order) {
     wisp__remote *remote = wisp__registry_find(&t->client->registry, "v", 1);
     const wisp__encoding *form = &t->client->registry.remotes[remote->newest]->encoding;
     wisp__message *m;
@@ -1225,7 +1225,7 @@ static void forge(world_two *t, const wisp__delta_head *telling, const uint8_t *
     if (m) wisp__message_release(&t->client->base, &t->client->chunks, m);
 }
 
-static bool rejoin(world_two *t) {
+static bool delta_rejoin(world_two *t) {
     if (wisp_peers(t->client, NULL, 0) && wisp_peers(t->server, NULL, 0)) return false;
     world_run(&t->w, 12);
     t->to_server = world_join(&t->w, t->client, t->server);
@@ -1259,16 +1259,16 @@ TEST(hostile_tellings_neither_crash_nor_take_memory) {
                 telling.sequence = (uint32_t)test_random(&seed);
                 telling.hash = (uint32_t)test_random(&seed) & 0xffff;
                 telling.whole = test_random_below(&seed, 8) == 0;
-                forge(&t, &telling, bits, test_random_below(&seed, 900), d == WISP_RELIABLE);
+                delta_forge(&t, &telling, bits, test_random_below(&seed, 900), d == WISP_RELIABLE);
                 world_step(&t.w);
-                again += rejoin(&t);
+                again += delta_rejoin(&t);
                 if (session_of(t.server, 0)) {
                     CHECK(session_of(t.server, 0)->baselines_in.bytes <= 20000);
                     CHECK(session_of(t.server, 0)->baselines_in.count <= 8);
                 }
             }
             CHECK(world_total(t.server).memory < 4 << 20);
-            rejoin(&t);
+            delta_rejoin(&t);
             thing_change(&things[0], &seed);
             CHECK_EQ_INT(fire_thing(t.client, t.to_server, f.shape, 0), WISP_OK);
             world_run(&t.w, 2);
@@ -1305,7 +1305,7 @@ TEST(one_packet_cannot_ask_for_large_values_without_end) {
         wisp__delta_head telling;
         uint8_t bits[8] = { 5 };                         /* as many as before, none differs */
         memset(&telling, 0, sizeof telling);
-        forge(&t, &telling, bits, 2, true);
+        delta_forge(&t, &telling, bits, 2, true);
     }
     world_step(&t.w);
     world_step(&t.w);

@@ -164,7 +164,8 @@ TEST(an_edit_has_copies_of_all_that_a_value_holds) {
     bump = wisp__bump_on(memory, (int)sizeof memory);
     supply = wisp__supply_of_bump(&bump);
     CHECK_EQ_INT(wisp_edit_set(&w->edit, "all", wisp_array(rows, 1)), WISP_OK);
-    CHECK_EQ_INT(wisp__copy(&supply, wisp_edit_get(&w->edit, "all"), &before, WISP__COPY_LISTS), WISP_OK);
+    CHECK_EQ_INT(wisp__copy(&supply, wisp_edit_get(&w->edit, "all"), &before, WISP__COPY_LISTS),
+                 WISP_OK);
     CHECK(wisp_equal(wisp_edit_get(&w->edit, "all"), &rows[0].as.map[0].value) == false);
     memset(text, 'x', sizeof text);
     memset(key, 'x', sizeof key);
@@ -256,10 +257,10 @@ static wisp_result traced_step(trace *t, wisp_edit *edit, int from) {
     return from == t->fails_at ? t->result : WISP_OK;
 }
 
-static wisp_result step_1(wisp_edit *edit, void *user) {
+static wisp_result migrate_step_1(wisp_edit *edit, void *user) {
     return traced_step((trace *)user, edit, 1);
 }
-static wisp_result step_2(wisp_edit *edit, void *user) {
+static wisp_result migrate_step_2(wisp_edit *edit, void *user) {
     return traced_step((trace *)user, edit, 2);
 }
 static wisp_result step_3(wisp_edit *edit, void *user) {
@@ -282,9 +283,9 @@ static way way_on(void) {
     y.steps[0].from = 3;
     y.steps[0].step = step_3;
     y.steps[1].from = 1;
-    y.steps[1].step = step_1;
+    y.steps[1].step = migrate_step_1;
     y.steps[2].from = 2;
-    y.steps[2].step = step_2;
+    y.steps[2].step = migrate_step_2;
     return y;
 }
 

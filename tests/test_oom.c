@@ -8,7 +8,7 @@
 
 /* A little of everything between two endpoints whose memory is one ledger. `told` counts every
    failure that anybody got to hear of, as a code or as an event. */
-typedef struct scene {
+typedef struct oom_scene {
     ledger         memory;
     wisp_pipe      pipe;
     wisp_simulator sim;
@@ -19,32 +19,32 @@ typedef struct scene {
     int            told;
     int            small, large, loose, replies, deferred, joined, left;
     wisp_call      held;
-} scene;
+} oom_scene;
 
 enum { SMALL = 300, LARGE = 3, LARGE_BYTES = 20000, CALLS = 12 };
 
-static void note(scene *s, wisp_result result) { s->told += result < 0; }
+static void note(oom_scene *s, wisp_result result) { s->told += result < 0; }
 
-static void on_error(wisp_event *event) { note((scene *)event->user, event->result); }
+static void on_oom_error(wisp_event *event) { note((oom_scene *)event->user, event->result); }
 
-static void on_joined(wisp_event *event) { ((scene *)event->user)->joined++; }
+static void on_joined(wisp_event *event) { ((oom_scene *)event->user)->joined++; }
 
-static void on_left(wisp_event *event) {
-    scene *s = (scene *)event->user;
+static void on_oom_left(wisp_event *event) {
+    oom_scene *s = (oom_scene *)event->user;
     s->left++;
     note(s, event->result);
 }
 
 /* The order is kept, whatever fails. */
 static void on_small(wisp_event *event) {
-    scene *s = (scene *)event->user;
+    oom_scene *s = (oom_scene *)event->user;
     int64_t number = wisp_arg_int(event, 0);
     CHECK(number >= s->small);
     s->small = (int)number + 1;
 }
 
 static void on_large(wisp_event *event) {
-    scene *s = (scene *)event->user;
+    oom_scene *s = (oom_scene *)event->user;
     int size = 0;
     const uint8_t *bytes = (const uint8_t *)wisp_arg_bytes(event, 0, &size);
     CHECK_EQ_INT(size, LARGE_BYTES);
@@ -52,27 +52,27 @@ static void on_large(wisp_event *event) {
     s->large++;
 }
 
-static void on_loose(wisp_event *event) { ((scene *)event->user)->loose++; }
+static void on_loose(wisp_event *event) { ((oom_scene *)event->user)->loose++; }
 
-static void on_double(wisp_event *event) {
+static void on_oom_double(wisp_event *event) {
     wisp_value twice = wisp_int(2 * wisp_arg_int(event, 0));
-    note((scene *)event->user, wisp_reply_values(event, &twice, 1));
+    note((oom_scene *)event->user, wisp_reply_values(event, &twice, 1));
 }
 
-static void on_later(wisp_event *event) {
-    scene *s = (scene *)event->user;
+static void on_oom_later(wisp_event *event) {
+    oom_scene *s = (oom_scene *)event->user;
     s->held = wisp_defer(event);
     if (s->held.id) s->deferred++;
     else note(s, wisp_why(event->w));
 }
 
-static void on_reply(wisp_event *event) {
-    scene *s = (scene *)event->user;
+static void on_oom_reply(wisp_event *event) {
+    oom_scene *s = (oom_scene *)event->user;
     s->replies++;
     note(s, event->result);
 }
 
-static void scene_run(scene *s, int steps) {
+static void scene_run(oom_scene *s, int steps) {
     wisp_result server, client;
     for (int i = 0; i < steps; i++) {
         s->now += 0.02;
@@ -86,11 +86,11 @@ static void scene_run(scene *s, int steps) {
     }
 }
 
-static void scene_connect(scene *s, wisp *end, const char *name, wisp_handler fn) {
+static void scene_connect(oom_scene *s, wisp *end, const char *name, wisp_handler fn) {
     if (!wisp_connect_target(end, wisp_by_name(name), fn, s, false).id) note(s, wisp_why(end));
 }
 
-static wisp *scene_end(scene *s, int side) {
+static wisp *scene_end(oom_scene *s, int side) {
     wisp_desc desc;
     wisp_result why;
     wisp *end;
@@ -108,12 +108,12 @@ static wisp *scene_end(scene *s, int side) {
     if (!end) CHECK_EQ_INT(why, WISP_E_MEMORY);
     note(s, why);
     if (!end) return NULL;
-    scene_connect(s, end, WISP_ERROR, on_error);
-    scene_connect(s, end, WISP_LEFT, on_left);
+    scene_connect(s, end, WISP_ERROR, on_oom_error);
+    scene_connect(s, end, WISP_LEFT, on_oom_left);
     return end;
 }
 
-static bool scene_begin(scene *s) {
+static bool scene_begin(oom_scene *s) {
     s->server = scene_end(s, 0);
     s->client = scene_end(s, 1);
     if (!s->server || !s->client) return false;
@@ -121,25 +121,25 @@ static bool scene_begin(scene *s) {
     scene_connect(s, s->server, "small", on_small);
     scene_connect(s, s->server, "large", on_large);
     scene_connect(s, s->server, "loose", on_loose);
-    note(s, wisp_on_invoke_target(s->server, wisp_by_name("double"), on_double, s));
-    note(s, wisp_on_invoke_target(s->server, wisp_by_name("later"), on_later, s));
+    note(s, wisp_on_invoke_target(s->server, wisp_by_name("double"), on_oom_double, s));
+    note(s, wisp_on_invoke_target(s->server, wisp_by_name("later"), on_oom_later, s));
     note(s, wisp_set_unreliable(s->client, "loose", true));
     return true;
 }
 
-static void scene_join(scene *s) {
+static void oom_scene_join(oom_scene *s) {
     wisp_addr addr = wisp_loopback_addr(0);
     s->to_server = wisp_join(s->client, &addr, "ticket", 6);
     if (!s->to_server.id) note(s, wisp_why(s->client));
     scene_run(s, 5);
 }
 
-static void scene_invoke(scene *s, const char *name, int number) {
+static void scene_invoke(oom_scene *s, const char *name, int number) {
     wisp_value value = wisp_int(number);
     wisp_call_desc desc;
     wisp_call call;
     memset(&desc, 0, sizeof desc);
-    desc.on_reply = on_reply;
+    desc.on_reply = on_oom_reply;
     desc.user = s;
     desc.timeout = 5;
     call = wisp_invoke_values(s->client, name, wisp_to_peer(s->to_server), &desc, &value, 1);
@@ -148,7 +148,7 @@ static void scene_invoke(scene *s, const char *name, int number) {
     s->replies++;                       /* as many as there were attempts, at the end */
 }
 
-static void scene_talk(scene *s) {
+static void scene_talk(oom_scene *s) {
     uint8_t *bytes = (uint8_t *)malloc(LARGE_BYTES);
     wisp_to to = wisp_to_peer(s->to_server);
     memset(bytes, 7, LARGE_BYTES);
@@ -174,12 +174,12 @@ static void scene_talk(scene *s) {
     free(bytes);
 }
 
-static bool scene_is_whole(const scene *s) {
+static bool scene_is_whole(const oom_scene *s) {
     return s->joined == 1 && s->small == SMALL && s->large == LARGE &&
            (s->bad || s->loose == SMALL / 10);
 }
 
-static void scene_end_all(scene *s) {
+static void scene_end_all(oom_scene *s) {
     if (s->client) wisp_leave(s->client, s->to_server, "done");
     if (s->server && s->client) scene_run(s, 5);
     wisp_destroy(s->client);
@@ -191,13 +191,13 @@ static void scene_end_all(scene *s) {
 
 /* Returns how many allocations were asked for. */
 static int play(int fail_at, bool fail_on, bool bad) {
-    scene *s = (scene *)calloc(1, sizeof *s);
+    oom_scene *s = (oom_scene *)calloc(1, sizeof *s);
     int asked;
     s->memory.fail_at = fail_at;
     s->memory.fail_on = fail_on;
     s->bad = bad;
     if (scene_begin(s)) {
-        scene_join(s);
+        oom_scene_join(s);
         scene_talk(s);
         CHECK_EQ_INT(s->replies, CALLS);
         if (!CHECK(scene_is_whole(s) || s->told))
@@ -240,20 +240,20 @@ TEST(all_allocations_may_fail_from_any_one_on_on_a_bad_network) {
 
 /* When there is memory again, what was refused is done. */
 static void play_recovery(int fail_at) {
-    scene *s = (scene *)calloc(1, sizeof *s);
+    oom_scene *s = (oom_scene *)calloc(1, sizeof *s);
     if (!scene_begin(s)) {
         free(s);
         return;
     }
     s->memory.fail_at = fail_at;
     s->memory.fail_on = true;
-    scene_join(s);
+    oom_scene_join(s);
     scene_talk(s);
     s->memory.fail_at = 0;
     if (wisp_peers(s->client, NULL, 0)) wisp_leave(s->client, s->to_server, "");
     scene_run(s, 400);
     s->small = s->large = s->loose = s->joined = s->told = s->replies = s->deferred = 0;
-    scene_join(s);
+    oom_scene_join(s);
     scene_talk(s);
     if (!CHECK(scene_is_whole(s) && s->told == 0))
         printf("  from allocation %d on: %d joined, %d small, %d large, %d loose, %d told\n",

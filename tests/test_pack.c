@@ -17,7 +17,7 @@ static int values_in(const wisp_value *values, int count) {
 }
 
 /* Packed and unpacked, they are the same bit by bit, and both bit strings are used up. */
-static bool bench_round(bench *b, const wisp_value *values, int count) {
+static bool pack_bench_round(bench *b, const wisp_value *values, int count) {
     wisp__reader shape;
     int failures = test_now()->failures;
     if (!CHECK_EQ_INT(bench_pack(b, values, count), WISP_OK)) return false;
@@ -39,7 +39,7 @@ static bool bench_round(bench *b, const wisp_value *values, int count) {
     return test_now()->failures == failures;
 }
 
-static bool round_one(bench *b, wisp_value value) { return bench_round(b, &value, 1); }
+static bool round_one(bench *b, wisp_value value) { return pack_bench_round(b, &value, 1); }
 
 /* --- each kind --- */
 
@@ -183,10 +183,10 @@ TEST(text_of_any_bytes_comes_back_and_ends_in_nul) {
             wisp_value values[10];
             for (int i = 0; i < ahead; i++) values[i] = wisp_bool(i & 1);
             values[ahead] = wisp_string_n(text, size);
-            if (!bench_round(&b, values, ahead + 1)) break;
+            if (!pack_bench_round(&b, values, ahead + 1)) break;
             CHECK_EQ_INT(b.values[ahead].as.string[size], 0);
             values[ahead] = wisp_bytes(text, size);
-            CHECK(bench_round(&b, values, ahead + 1));
+            CHECK(pack_bench_round(&b, values, ahead + 1));
         }
     CHECK(round_one(&b, wisp_string("")));
     CHECK(b.values[0].as.string != NULL);
@@ -213,14 +213,14 @@ TEST(a_megabyte_of_text_comes_back) {
 
 /* --- objects and structs --- */
 
-static wisp_pair pair(const char *key, wisp_value value) {
+static wisp_pair pack_pair(const char *key, wisp_value value) {
     wisp_pair made;
     made.key = key;
     made.value = value;
     return made;
 }
 
-static wisp_value object_of(uint32_t id) {
+static wisp_value pack_object_of(uint32_t id) {
     wisp_object object = { 0 };
     object.id = id;
     return wisp_reference(object);
@@ -230,15 +230,15 @@ static wisp_value object_of(uint32_t id) {
 TEST(objects_have_their_golden_bits_and_come_back) {
     bench b;
     bench_start(&b);
-    CHECK(round_one(&b, object_of(5)));
+    CHECK(round_one(&b, pack_object_of(5)));
     CHECK_EQ_INT(b.shape_bits, 9);
     CHECK_EQ_INT(b.data_bits, 7);
     CHECK_EQ_INT(b.shape[0], 0xf1);
     CHECK_EQ_INT(b.shape[1], 0);
     CHECK_EQ_INT(b.data[0], 5 << 3);
-    for (int bit = 0; bit < 32; bit++) CHECK(round_one(&b, object_of(UINT32_C(1) << bit)));
-    CHECK(round_one(&b, object_of(0)));
-    CHECK(round_one(&b, object_of(UINT32_MAX)));
+    for (int bit = 0; bit < 32; bit++) CHECK(round_one(&b, pack_object_of(UINT32_C(1) << bit)));
+    CHECK(round_one(&b, pack_object_of(0)));
+    CHECK(round_one(&b, pack_object_of(UINT32_MAX)));
     CHECK_EQ_INT(b.data_bits, 3 + 32);
     bench_end(&b);
 }
@@ -248,13 +248,13 @@ TEST(objects_in_lists_come_back) {
     wisp_pair pairs[2];
     bench b;
     bench_start(&b);
-    for (int i = 0; i < 6; i++) items[i] = object_of((uint32_t)i * 1000);
+    for (int i = 0; i < 6; i++) items[i] = pack_object_of((uint32_t)i * 1000);
     CHECK(round_one(&b, wisp_array(items, 6)));
     CHECK_EQ_INT(b.shape_bits, 4 + 5 + 4 + 1 + 5);
     items[3] = wisp_int(3);
     CHECK(round_one(&b, wisp_array(items, 6)));
-    pairs[0] = pair("a", items[0]);
-    pairs[1] = pair("b", wisp_array(items, 6));
+    pairs[0] = pack_pair("a", items[0]);
+    pairs[1] = pack_pair("b", wisp_array(items, 6));
     CHECK(round_one(&b, wisp_map(pairs, 2)));
     bench_end(&b);
 }
@@ -304,8 +304,8 @@ TEST(structs_pack_as_the_maps_they_are) {
     }
     alone = items[0];
     array = wisp_array(items, 3);
-    pairs[0] = pair("list", array);
-    pairs[1] = pair("one", alone);
+    pairs[0] = pack_pair("list", array);
+    pairs[1] = pack_pair("one", alone);
     map = wisp_map(pairs, 2);
     CHECK_EQ_INT(wisp_as_map(&alone, &as_map, memory, sizeof memory), WISP_OK);
     CHECK(packs_alike(&alone, &as_map));
@@ -326,7 +326,7 @@ TEST(messages_of_0_1_16_and_1000_values_come_back) {
         if (i % 3 == 0) values[i] = wisp_int(i * i);
         else values[i] = i % 3 == 1 ? wisp_bool(i & 1) : wisp_string("text");
     }
-    for (int i = 0; i < 8; i++) CHECK(bench_round(&b, values, counts[i]));
+    for (int i = 0; i < 8; i++) CHECK(pack_bench_round(&b, values, counts[i]));
     CHECK_EQ_INT(bench_pack(&b, NULL, 0), WISP_OK);
     bench_end(&b);
 }
@@ -360,10 +360,10 @@ TEST(records_in_an_array_name_their_fields_once) {
     for (int i = 0; i < RECORDS; i++) {
         pockets[i][0] = wisp_int(i);
         pockets[i][1] = wisp_int(-i);
-        pairs[i][0] = pair("hp", wisp_int(i));
-        pairs[i][1] = pair("", wisp_nil());
-        pairs[i][2] = pair("a name of some length", wisp_string(i & 1 ? "odd" : ""));
-        pairs[i][3] = pair("pockets", wisp_array(pockets[i], 2));
+        pairs[i][0] = pack_pair("hp", wisp_int(i));
+        pairs[i][1] = pack_pair("", wisp_nil());
+        pairs[i][2] = pack_pair("a name of some length", wisp_string(i & 1 ? "odd" : ""));
+        pairs[i][3] = pack_pair("pockets", wisp_array(pockets[i], 2));
         items[i] = wisp_map(pairs[i], 4);
     }
     CHECK(round_one(&b, wisp_array(items, 1)));
@@ -398,7 +398,7 @@ TEST(random_trees_come_back) {
         int count = (int)(seed % 6);
         low_values_start(&v, seed, 1 + (int)(seed % 7));
         for (int i = 0; i < count; i++) values[i] = low_value(&v);
-        if (!bench_round(&b, values, count)) {
+        if (!pack_bench_round(&b, values, count)) {
             CHECK_EQ_INT(seed, -1);     /* tells which */
             break;
         }
@@ -450,12 +450,12 @@ TEST(a_message_can_stand_anywhere_in_a_packet) {
 /* --- refused --- */
 
 /* `levels` lists, one in another; the innermost holds `inmost`. */
-static wisp_value nested(wisp_value *items, wisp_pair *pairs, int levels, wisp_value inmost,
-                         uint64_t maps) {
+static wisp_value pack_nested(wisp_value *items, wisp_pair *pairs, int levels, wisp_value inmost,
+                              uint64_t maps) {
     wisp_value value = inmost;
     for (int i = 0; i < levels; i++) {
         items[i] = value;
-        pairs[i] = pair("k", value);
+        pairs[i] = pack_pair("k", value);
         value = maps >> (i & 63) & 1 ? wisp_map(&pairs[i], 1) : wisp_array(&items[i], 1);
     }
     return value;
@@ -473,14 +473,14 @@ TEST(what_is_packed_can_be_unpacked_at_every_depth) {
                     wisp_value last = inmost == 0 ? wisp_nil() : inmost == 1 ?
                                       wisp_array(NULL, 0) : wisp_map(NULL, 0);
                     int depth = levels + (inmost > 0);
-                    wisp_value value = nested(items, pairs, levels, last, maps * 0x5555);
+                    wisp_value value = pack_nested(items, pairs, levels, last, maps * 0x5555);
                     b.base.limits.nesting = nesting;
                     if (depth <= nesting) CHECK(round_one(&b, value));
                     else CHECK_EQ_INT(bench_pack(&b, &value, 1), WISP_E_DEPTH);
                 }
     b.base.limits.nesting = 256;
-    CHECK(round_one(&b, nested(items, pairs, 256, wisp_int(1), 0)));
-    CHECK(round_one(&b, nested(items, pairs, 256, wisp_int(1), UINT64_MAX)));
+    CHECK(round_one(&b, pack_nested(items, pairs, 256, wisp_int(1), 0)));
+    CHECK(round_one(&b, pack_nested(items, pairs, 256, wisp_int(1), UINT64_MAX)));
     bench_end(&b);
 }
 
@@ -491,7 +491,7 @@ TEST(what_comes_in_too_deep_is_refused) {
     bench_start(&b);
     for (int levels = 17; levels <= 257; levels += 48)
         for (int maps = 0; maps < 2; maps++) {
-            wisp_value value = nested(items, pairs, levels, wisp_nil(), maps ? UINT64_MAX : 0);
+            wisp_value value = pack_nested(items, pairs, levels, wisp_nil(), maps ? UINT64_MAX : 0);
             b.base.limits.nesting = 257;
             CHECK_EQ_INT(bench_pack(&b, &value, 1), WISP_OK);
             b.base.limits.nesting = 16;
@@ -512,7 +512,7 @@ static wisp_value with_kind(wisp_value value, int kind) {
 
 TEST(mistakes_of_the_caller_have_codes) {
     wisp_value inner, ok = wisp_int(1);
-    wisp_pair no_key = pair(NULL, wisp_int(1)), bad;
+    wisp_pair no_key = pack_pair(NULL, wisp_int(1)), bad;
     wisp_value wrong[12];
     static const wisp_result codes[] = {
         WISP_E_ARGUMENT, WISP_E_ARGUMENT, WISP_E_ARGUMENT, WISP_E_ARGUMENT, WISP_E_ARGUMENT,
@@ -540,10 +540,10 @@ TEST(mistakes_of_the_caller_have_codes) {
         CHECK_EQ_INT(bench_pack(&b, two, 2), codes[i]);
         inner = wisp_array(two, 2);
         CHECK_EQ_INT(bench_pack(&b, &inner, 1), codes[i]);
-        bad = pair("k", wrong[i]);
+        bad = pack_pair("k", wrong[i]);
         inner = wisp_map(&bad, 1);
         CHECK_EQ_INT(bench_pack(&b, &inner, 1), codes[i]);
-        CHECK(bench_round(&b, &ok, 1));
+        CHECK(pack_bench_round(&b, &ok, 1));
     }
     CHECK_EQ_INT(bench_pack(&b, NULL, 1), WISP_E_ARGUMENT);
     CHECK_EQ_INT(bench_pack(&b, &ok, -1), WISP_E_ARGUMENT);
@@ -558,10 +558,10 @@ TEST(too_many_values_are_refused_on_both_sides) {
     bench b;
     bench_start(&b);
     for (int i = 0; i < 2 * MOST; i++) items[i] = wisp_int(i);
-    for (int i = 0; i <= MOST; i++) pairs[i] = pair(i & 1 ? "a" : "b", wisp_nil());
+    for (int i = 0; i <= MOST; i++) pairs[i] = pack_pair(i & 1 ? "a" : "b", wisp_nil());
     b.base.limits.message_values = MOST;
     b.base.limits.map_pairs = MOST / 2;
-    CHECK(bench_round(&b, items, MOST));
+    CHECK(pack_bench_round(&b, items, MOST));
     CHECK_EQ_INT(bench_pack(&b, items, MOST + 1), WISP_E_LIMIT);
     CHECK(round_one(&b, wisp_array(items, MOST - 1)));
     two[0] = wisp_array(items, MOST);
@@ -605,11 +605,11 @@ TEST(a_message_too_big_is_refused) {
     CHECK_EQ_INT(bench_pack(&b, two, 2), WISP_E_TOO_BIG);
     two[0] = with_count(wisp_string_n(text, 1), INT32_MAX);
     CHECK_EQ_INT(bench_pack(&b, two, 1), WISP_E_TOO_BIG);
-    key = pair(text, wisp_nil());
+    key = pack_pair(text, wisp_nil());
     two[0] = wisp_map(&key, 1);
     CHECK_EQ_INT(bench_pack(&b, two, 1), WISP_E_TOO_BIG);
     for (int i = 0; i < 200; i++) items[i] = wisp_uint(UINT64_MAX);
-    CHECK(bench_round(&b, items, 100));
+    CHECK(pack_bench_round(&b, items, 100));
     CHECK_EQ_INT(bench_pack(&b, items, 200), WISP_E_TOO_BIG);
     CHECK(round_one(&b, wisp_int(1)));
     bench_end(&b);
@@ -629,7 +629,7 @@ TEST(a_message_too_big_takes_no_memory_for_it) {
     for (int i = 0; i < 200; i++) values[i] = wisp_string_n(text, MOST);
     CHECK_EQ_INT(bench_pack(&b, values, 200), WISP_E_TOO_BIG);
     CHECK(b.memory.largest < 4 * MOST);
-    key = pair(text, wisp_nil());
+    key = pack_pair(text, wisp_nil());
     values[0] = wisp_map(&key, 1);
     CHECK_EQ_INT(bench_pack(&b, values, 1), WISP_E_TOO_BIG);
     CHECK(b.memory.largest < 4 * MOST);
@@ -686,7 +686,7 @@ TEST(without_memory_packing_and_unpacking_say_so) {
             unpacked += result == WISP_OK;
         }
         b.memory.fail_after = LOW_NONE;
-        CHECK(bench_round(&b, values, 4));
+        CHECK(pack_bench_round(&b, values, 4));
         bench_end(&b);
     }
     CHECK(packed > 1 && unpacked == 1);
@@ -882,7 +882,7 @@ TEST(maps_of_nothing_in_arrays_stay_in_proportion) {
 }
 
 TEST(a_key_with_a_nul_is_refused) {
-    wisp_pair key = pair("abc", wisp_int(1));
+    wisp_pair key = pack_pair("abc", wisp_int(1));
     wisp_value map = wisp_map(&key, 1);
     bench b;
     bench_start(&b);

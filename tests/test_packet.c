@@ -13,16 +13,16 @@
 
 enum { FATES = 8192, PACKET = 1200, UNKNOWN = 0, ARRIVED = 1, LOST = 2, TWICE = 3 };
 
-typedef struct party {
+typedef struct packet_party {
     low_memory memory;
     wisp__base base;
     wisp__flow flow;
     uint8_t    fate[FATES];     /* by number, low bits: what was told of what the packet carried */
     int        arrived, lost;
-} party;
+} packet_party;
 
 static void party_told(void *owner, const wisp__ref *ref, bool arrived) {
-    party *p = (party *)owner;
+    packet_party *p = (packet_party *)owner;
     uint8_t *fate = &p->fate[ref->number % FATES];
     bool probed = *fate == LOST && arrived;     /* sent anew by a probe, and then it came */
     if (*fate != UNKNOWN && !probed) *fate = TWICE;
@@ -32,7 +32,7 @@ static void party_told(void *owner, const wisp__ref *ref, bool arrived) {
 }
 
 /* `first`: the number of its first packet. */
-static void party_start(party *p, uint64_t first) {
+static void party_start(packet_party *p, uint64_t first) {
     memset(p, 0, sizeof *p);
     low_start(&p->base, &p->memory);
     p->base.mtu = PACKET;
@@ -41,14 +41,14 @@ static void party_start(party *p, uint64_t first) {
     p->flow.next = p->flow.oldest = first;
 }
 
-static void party_end(party *p) {
+static void party_end(packet_party *p) {
     wisp__flow_check(&p->flow);
     wisp__flow_free(&p->base, &p->flow);
     CHECK(low_is_empty(&p->base, &p->memory));
 }
 
 /* Sends a packet that carries one thing; returns its number. */
-static uint64_t party_send_bytes(party *p, double now, int bytes) {
+static uint64_t party_send_bytes(packet_party *p, double now, int bytes) {
     wisp__ref ref = { 1, 0, 1, 0 };
     uint32_t first;
     CHECK(wisp__flow_reserve(&p->base, &p->flow));
@@ -61,20 +61,20 @@ static uint64_t party_send_bytes(party *p, double now, int bytes) {
     return p->flow.next++;
 }
 
-static uint64_t party_send(party *p, double now) { return party_send_bytes(p, now, PACKET); }
+static uint64_t party_send(packet_party *p, double now) { return party_send_bytes(p, now, PACKET); }
 
-static void party_send_many(party *p, double now, int count) {
+static void party_send_many(packet_party *p, double now, int count) {
     for (int i = 0; i < count; i++) party_send(p, now);
 }
 
-static void party_probe(party *p, double now) {
+static void party_probe(packet_party *p, double now) {
     wisp__flow_probe(&p->base, &p->flow, now, party_told, p);
 }
 
-static int party_fate(const party *p, uint64_t number) { return p->fate[number % FATES]; }
+static int party_fate(const packet_party *p, uint64_t number) { return p->fate[number % FATES]; }
 
 /* A packet comes; false: it came before. */
-static bool party_take(party *p, uint64_t number, double now) {
+static bool party_take(packet_party *p, uint64_t number, double now) {
     if (wisp__flow_is_duplicate(&p->flow, number)) return false;
     wisp__flow_note(&p->flow, number, now);
     wisp__flow_owe_ack(&p->flow, now);
@@ -85,7 +85,7 @@ static bool party_take(party *p, uint64_t number, double now) {
 
 typedef struct acks { uint8_t bytes[1400 + WISP__SLACK]; int64_t bits; bool written; } acks;
 
-static acks acks_of(party *from, double now) {
+static acks acks_of(packet_party *from, double now) {
     acks a;
     wisp__writer to;
     memset(&a, 0, sizeof a);
@@ -95,7 +95,7 @@ static acks acks_of(party *from, double now) {
     return a;
 }
 
-static wisp__ack_news acks_give(party *to, const acks *a, double now) {
+static wisp__ack_news acks_give(packet_party *to, const acks *a, double now) {
     wisp__reader from = wisp__reader_on(a->bytes, (int)((a->bits + 7) / 8));
     wisp__ack_news news;
     if (!to->flow.top) to->flow.top = 1;        /* they came in a packet */
@@ -107,7 +107,8 @@ static wisp__ack_news acks_give(party *to, const acks *a, double now) {
 
 /* Acks written by hand: the largest number, its delay in half milliseconds, then pairs of the
    gap before a range and its length; the first gap is 0. */
-static wisp__ack_news acks_claim(party *to, uint64_t largest, int delay, const int (*ranges)[2],
+static wisp__ack_news acks_claim(packet_party *to, uint64_t largest, int delay,
+                                 const int (*ranges)[2],
                                  int count, double now) {
     acks a;
     wisp__writer w;
@@ -125,7 +126,7 @@ static wisp__ack_news acks_claim(party *to, uint64_t largest, int delay, const i
 }
 
 /* One packet, or `count` down from it. */
-static wisp__ack_news acks_one(party *to, uint64_t largest, int count, double now) {
+static wisp__ack_news acks_one(packet_party *to, uint64_t largest, int count, double now) {
     int range[1][2];
     range[0][0] = 0;
     range[0][1] = count;
@@ -146,7 +147,7 @@ static uint64_t edge_before(int i, uint64_t by) { return edges[i] > by ? edges[i
 
 TEST(a_number_travels_in_its_low_bits_over_every_wrap) {
     for (int e = 0; e < EDGES; e++) {
-        party p;
+        packet_party p;
         uint64_t first = edge_before(e, 5);
         party_start(&p, 1);
         p.flow.top = first;
@@ -161,7 +162,7 @@ TEST(a_number_travels_in_its_low_bits_over_every_wrap) {
 
 TEST(a_leap_of_8192_numbers_is_taken_and_one_more_is_not) {
     for (int e = 0; e < EDGES; e++) {
-        party p;
+        packet_party p;
         uint64_t top = edge_before(e, 5);
         party_start(&p, 1);
         CHECK(!wisp__flow_leaps(&p.flow, WISP_FIRST_NUMBER - 1 + 8192));
@@ -177,7 +178,7 @@ TEST(a_leap_of_8192_numbers_is_taken_and_one_more_is_not) {
 
 /* Nothing is sent that the other end would take for a leap, but for probes. */
 TEST(numbers_end_where_a_leap_begins) {
-    party p;
+    packet_party p;
     party_start(&p, 1);
     party_send(&p, 0);
     acks_one(&p, 1, 1, 0.1);
@@ -196,7 +197,7 @@ TEST(numbers_end_where_a_leap_begins) {
 /* --- numbers that are left out --- */
 
 /* Sends until a number is left out; returns it. */
-static uint64_t party_skip(party *p, wisp__secret *secret) {
+static uint64_t party_skip(packet_party *p, wisp__secret *secret) {
     unsigned before = p->flow.skip_count;
     for (int i = 0; i < 600 && p->flow.skip_count == before; i++) {
         uint64_t number = party_send_bytes(p, 0, 10);
@@ -212,7 +213,7 @@ TEST(a_number_is_left_out_every_128_to_383_packets) {
     wisp__secret secret = { { 5, 6 }, 0 };
     uint64_t last = 0, distances[30];
     int equal = 0;
-    party p;
+    packet_party p;
     party_start(&p, 1);
     for (int i = 0; i < 30; i++) {
         uint64_t number = party_skip(&p, &secret);
@@ -232,7 +233,7 @@ TEST(an_ack_of_a_number_that_was_left_out_is_bad) {
         wisp__secret secret = { { 7, 8 }, 0 };
         uint64_t number;
         wisp__ack_news news;
-        party p;
+        packet_party p;
         party_start(&p, 1);
         number = party_skip(&p, &secret);
         if (way == 3) number = party_skip(&p, &secret);
@@ -249,7 +250,7 @@ TEST(an_ack_of_a_number_that_was_left_out_is_bad) {
 TEST(an_ack_of_a_number_left_out_long_ago_is_bad_too) {
     wisp__secret secret = { { 9, 10 }, 0 };
     uint64_t number;
-    party p;
+    packet_party p;
     party_start(&p, 1);
     number = party_skip(&p, &secret);
     CHECK(!acks_one(&p, number - 1, (int)number - 1, 0.1).bad);
@@ -264,7 +265,7 @@ TEST(an_ack_of_a_number_left_out_long_ago_is_bad_too) {
 TEST(a_number_left_out_is_no_loss) {
     wisp__secret secret = { { 11, 12 }, 0 };
     uint64_t number;
-    party a, b;
+    packet_party a, b;
     acks between;
     party_start(&a, 1);
     party_start(&b, 1);
@@ -287,7 +288,7 @@ TEST(a_number_left_out_is_no_loss) {
 
 TEST(what_came_before_is_a_duplicate) {
     for (int e = 0; e < EDGES; e++) {
-        party p;
+        packet_party p;
         uint64_t first = edge_before(e, 7);
         party_start(&p, 1);
         for (uint64_t n = first; n < first + 20; n += 2) CHECK(party_take(&p, n, 0));
@@ -301,7 +302,7 @@ TEST(what_came_before_is_a_duplicate) {
 
 TEST(what_is_too_old_to_tell_counts_as_a_duplicate) {
     for (int e = 3; e < EDGES; e++) {
-        party p;
+        packet_party p;
         party_start(&p, 1);
         party_take(&p, edges[e], 0);
         party_take(&p, edges[e] + 2000, 0);
@@ -314,7 +315,7 @@ TEST(what_is_too_old_to_tell_counts_as_a_duplicate) {
 }
 
 TEST(a_leap_of_numbers_costs_no_more_than_one_turn_of_the_ring) {
-    party p;
+    packet_party p;
     party_start(&p, 1);
     for (uint64_t n = 1; n < UINT64_C(1) << 60; n *= 2) {
         CHECK(party_take(&p, n, 0));
@@ -328,7 +329,7 @@ TEST(a_leap_of_numbers_costs_no_more_than_one_turn_of_the_ring) {
 
 /* Packets from `first` on, of which the receiver gets those whose bit is set in the pattern. */
 static void check_pattern(uint64_t first, unsigned pattern, int bits) {
-    party a, b;
+    packet_party a, b;
     uint64_t top = 0;
     party_start(&a, first);
     party_start(&b, 1);
@@ -366,7 +367,7 @@ TEST(every_pattern_of_numbers_ends_what_was_seen_and_nothing_else) {
 TEST(a_full_window_with_random_holes_fits_one_packet) {
     uint64_t seed = 11;
     for (int round = 0; round < 40; round++) {
-        party a, b;
+        packet_party a, b;
         uint64_t first = edge_before(round % EDGES, 500);
         acks acked;
         party_start(&a, first);
@@ -385,7 +386,7 @@ TEST(a_full_window_with_random_holes_fits_one_packet) {
 }
 
 TEST(the_worst_pattern_of_a_full_window_fits_one_packet) {
-    party a, b;
+    packet_party a, b;
     acks acked;
     party_start(&a, 1);
     party_start(&b, 1);
@@ -401,7 +402,7 @@ TEST(the_worst_pattern_of_a_full_window_fits_one_packet) {
 
 /* On a link with small packets the newest ranges go, rather than none for ever. */
 TEST(acks_that_do_not_all_fit_tell_the_newest) {
-    party a, b;
+    packet_party a, b;
     acks acked;
     party_start(&a, 1);
     party_start(&b, 1);
@@ -420,7 +421,7 @@ TEST(acks_that_do_not_all_fit_tell_the_newest) {
 /* One of the acks of a long run of packets is lost: whichever it is, nothing is given up. */
 TEST(a_lost_ack_loses_nothing_wherever_it_is) {
     for (int drop = 0; drop < 66; drop++) {
-        party a, b;
+        packet_party a, b;
         uint64_t first = edge_before(drop % EDGES, 60);
         int sent_acks = 0;
         party_start(&a, first);
@@ -443,7 +444,7 @@ TEST(a_lost_ack_loses_nothing_wherever_it_is) {
 }
 
 TEST(seven_lost_acks_in_a_row_lose_nothing) {
-    party a, b;
+    packet_party a, b;
     acks acked;
     party_start(&a, 0xfff8);
     party_start(&b, 1);
@@ -459,7 +460,7 @@ TEST(seven_lost_acks_in_a_row_lose_nothing) {
 }
 
 TEST(acks_may_come_twice_and_in_any_order) {
-    party a, b;
+    packet_party a, b;
     acks kept[20];
     uint64_t seed = 5;
     party_start(&a, 0xffffffe0u);
@@ -482,7 +483,7 @@ TEST(acks_may_come_twice_and_in_any_order) {
 }
 
 TEST(acks_are_counted_without_end) {
-    party a, b;
+    packet_party a, b;
     party_start(&a, 1);
     party_start(&b, 1);
     b.flow.told_at = INT32_MAX;
@@ -501,7 +502,7 @@ TEST(acks_are_counted_without_end) {
 /* --- when acks are sent --- */
 
 TEST(every_second_packet_is_acked_at_once_and_a_single_one_soon) {
-    party p;
+    packet_party p;
     party_start(&p, 1);
     CHECK(!wisp__flow_must_ack(&p.flow, 100));
     party_take(&p, 1, 1.0);
@@ -516,7 +517,7 @@ TEST(every_second_packet_is_acked_at_once_and_a_single_one_soon) {
 }
 
 TEST(a_gap_and_what_fills_it_are_acked_at_once) {
-    party p;
+    packet_party p;
     party_start(&p, 1);
     party_take(&p, 1, 0);
     party_take(&p, 2, 0);
@@ -533,7 +534,7 @@ TEST(acks_tell_how_long_the_largest_has_waited) {
     static const double waits[] = { 0, 0.0101, 0.1273, 0.2, 60 };
     static const int told[] = { 0, 20, 254, 255, 255 };
     for (int i = 0; i < 5; i++) {
-        party p;
+        packet_party p;
         acks a;
         wisp__reader from;
         party_start(&p, 1);
@@ -550,7 +551,7 @@ TEST(acks_tell_how_long_the_largest_has_waited) {
 
 TEST(acks_of_numbers_never_sent_are_bad_and_end_nothing) {
     for (int e = 0; e < EDGES; e++) {
-        party p;
+        packet_party p;
         uint64_t first = edge_before(e, 2);
         party_start(&p, first);
         party_send_many(&p, 0, 5);
@@ -568,7 +569,7 @@ TEST(acks_of_numbers_never_sent_are_bad_and_end_nothing) {
 
 /* A session that has sent nothing but acks tracks no packet at all. */
 TEST(acks_before_anything_was_tracked_end_nothing) {
-    party p;
+    packet_party p;
     party_start(&p, 1);
     p.flow.next = 6;
     CHECK(!acks_one(&p, 5, 5, 0.1).bad);
@@ -580,7 +581,7 @@ TEST(acks_before_anything_was_tracked_end_nothing) {
 TEST(ranges_below_the_first_number_are_bad) {
     static const int most = (1 << 28) - 1;
     int ranges[2][2];
-    party p;
+    packet_party p;
     party_start(&p, 1);
     party_send_many(&p, 0, 5);
     CHECK(acks_one(&p, 5, 6, 0.1).bad);
@@ -600,7 +601,7 @@ TEST(ranges_below_the_first_number_are_bad) {
 TEST(huge_counts_take_bounded_work) {
     static const int most = (1 << 28) - 1;
     int ranges[150][2];
-    party p;
+    packet_party p;
     party_start(&p, UINT64_C(1) << 40);
     for (int i = 0; i < 150; i++) ranges[i][0] = ranges[i][1] = most;
     for (int round = 0; round < 200; round++) {
@@ -614,7 +615,7 @@ TEST(huge_counts_take_bounded_work) {
 
 TEST(more_ranges_than_a_window_can_have_are_bad) {
     static int ranges[WISP__MOST_RANGES + 1][2];
-    party p;
+    packet_party p;
     for (int i = 0; i <= WISP__MOST_RANGES; i++) ranges[i][0] = ranges[i][1] = 1;
     party_start(&p, 5000);
     party_send_many(&p, 0, 3);
@@ -624,13 +625,13 @@ TEST(more_ranges_than_a_window_can_have_are_bad) {
 }
 
 TEST(acks_cut_short_anywhere_are_bad_and_tell_nothing_twice) {
-    party b;
+    packet_party b;
     acks whole;
     party_start(&b, 1);
     for (uint64_t n = 0x10000; n < 0x10000 + 600; n += 3) party_take(&b, n, 0);
     whole = acks_of(&b, 0);
     for (int64_t bits = 0; bits < whole.bits; bits += 5) {
-        party a;
+        packet_party a;
         wisp__reader from = wisp__reader_on(whole.bytes, (int)((whole.bits + 7) / 8));
         party_start(&a, 0x10000);
         party_send_many(&a, 0, 600);
@@ -645,7 +646,7 @@ TEST(acks_cut_short_anywhere_are_bad_and_tell_nothing_twice) {
 TEST(acks_of_random_bytes_keep_the_books) {
     uint64_t seed = 3;
     for (int round = 0; round < 3000; round++) {
-        party p;
+        packet_party p;
         uint8_t bytes[64];
         wisp__reader from = wisp__reader_on(bytes, 64);
         uint64_t top;
@@ -664,14 +665,14 @@ TEST(acks_of_random_bytes_keep_the_books) {
 /* --- round trip: RFC 9002, 5 --- */
 
 /* A packet goes at 0 and is acked a sample later, with a delay in half milliseconds. */
-static void rtt_sample(party *p, double at, double sample, int delay) {
+static void rtt_sample(packet_party *p, double at, double sample, int delay) {
     static const int one[1][2] = { { 0, 1 } };
     uint64_t n = party_send(p, at);
     CHECK(!acks_claim(p, n, delay, one, 1, at + sample).bad);
 }
 
 TEST(before_any_sample_the_round_trip_is_a_third_of_a_second) {
-    party p;
+    packet_party p;
     party_start(&p, 1);
     p.flow.top = 1;
     CHECK_NEAR(p.flow.rtt, 0.333, 1e-12);
@@ -681,7 +682,7 @@ TEST(before_any_sample_the_round_trip_is_a_third_of_a_second) {
 }
 
 TEST(the_first_sample_replaces_the_guess_whatever_its_delay) {
-    party p;
+    packet_party p;
     party_start(&p, 1);
     rtt_sample(&p, 0, 0.1, 20);
     CHECK_NEAR(p.flow.rtt, 0.1, 1e-9);
@@ -691,7 +692,7 @@ TEST(the_first_sample_replaces_the_guess_whatever_its_delay) {
 }
 
 TEST(later_samples_are_smoothed_less_their_delay) {
-    party p;
+    packet_party p;
     party_start(&p, 1);
     rtt_sample(&p, 0, 0.1, 0);
     rtt_sample(&p, 1, 0.2, 20);     /* 10 ms of delay: 0.19 */
@@ -702,7 +703,7 @@ TEST(later_samples_are_smoothed_less_their_delay) {
 }
 
 TEST(a_delay_is_not_taken_off_below_the_least_round_trip) {
-    party p;
+    packet_party p;
     party_start(&p, 1);
     rtt_sample(&p, 0, 0.1, 0);
     rtt_sample(&p, 1, 0.109, 20);   /* less 10 ms would be 0.099 */
@@ -715,7 +716,7 @@ TEST(a_delay_is_not_taken_off_below_the_least_round_trip) {
 
 /* 5.3: an endpoint MUST use the lesser of the delay and max_ack_delay, here 25 ms. */
 TEST(a_delay_counts_as_at_most_what_acks_may_be_delayed) {
-    party p;
+    packet_party p;
     party_start(&p, 1);
     rtt_sample(&p, 0, 0.1, 0);
     rtt_sample(&p, 1, 0.2, 200);    /* it says 100 ms */
@@ -725,7 +726,7 @@ TEST(a_delay_counts_as_at_most_what_acks_may_be_delayed) {
 }
 
 TEST(only_a_largest_that_is_newly_acked_is_a_sample) {
-    party p;
+    packet_party p;
     party_start(&p, 1);
     party_send_many(&p, 0, 3);
     acks_one(&p, 3, 1, 0.1);
@@ -738,7 +739,7 @@ TEST(only_a_largest_that_is_newly_acked_is_a_sample) {
 
 TEST(only_the_largest_of_several_ranges_is_a_sample) {
     static const int ranges[2][2] = { { 0, 1 }, { 1, 1 } };
-    party p;
+    packet_party p;
     party_start(&p, 1);
     party_send(&p, 0);
     party_send(&p, 1.0);
@@ -755,7 +756,7 @@ TEST(only_the_largest_of_several_ranges_is_a_sample) {
 }
 
 TEST(a_packet_of_acks_alone_is_no_sample) {
-    party p;
+    packet_party p;
     party_start(&p, 1);
     party_send(&p, 0);
     p.flow.next++;                  /* a packet that nobody need ack */
@@ -769,7 +770,7 @@ TEST(a_packet_of_acks_alone_is_no_sample) {
 
 TEST(three_numbers_behind_is_lost) {
     for (int e = 0; e < EDGES; e++) {
-        party p;
+        packet_party p;
         uint64_t first = edge_before(e, 3);
         wisp__ack_news news;
         party_start(&p, first);
@@ -785,7 +786,7 @@ TEST(three_numbers_behind_is_lost) {
 }
 
 TEST(nine_eighths_of_a_round_trip_behind_is_lost) {
-    party p;
+    packet_party p;
     party_start(&p, 1);
     rtt_sample(&p, 0, 0.08, 0);                     /* 9/8 of it: 0.09 */
     party_send(&p, 1.0);                            /* 2 */
@@ -801,7 +802,7 @@ TEST(nine_eighths_of_a_round_trip_behind_is_lost) {
 }
 
 TEST(the_time_threshold_takes_the_larger_of_smoothed_and_latest) {
-    party p;
+    packet_party p;
     party_start(&p, 1);
     rtt_sample(&p, 0, 0.08, 0);
     party_send(&p, 1.0);
@@ -813,7 +814,7 @@ TEST(the_time_threshold_takes_the_larger_of_smoothed_and_latest) {
 }
 
 TEST(the_time_threshold_is_at_least_a_millisecond) {
-    party p;
+    packet_party p;
     party_start(&p, 1);
     rtt_sample(&p, 0, 0.0001, 0);
     party_send(&p, 1.0);
@@ -824,7 +825,7 @@ TEST(the_time_threshold_is_at_least_a_millisecond) {
 }
 
 TEST(nothing_sent_after_the_largest_acked_is_lost) {
-    party p;
+    packet_party p;
     party_start(&p, 1);
     party_send_many(&p, 0, 8);
     acks_one(&p, 4, 4, 0.05);
@@ -836,7 +837,7 @@ TEST(nothing_sent_after_the_largest_acked_is_lost) {
 /* --- probe timeout: RFC 9002, 6.2 --- */
 
 TEST(the_probe_timeout_is_made_of_round_trip_variation_and_delay) {
-    party p;
+    packet_party p;
     party_start(&p, 1);
     rtt_sample(&p, 0, 0.1, 0);
     party_send(&p, 2.0);
@@ -849,7 +850,7 @@ TEST(the_probe_timeout_is_made_of_round_trip_variation_and_delay) {
 
 /* The first packets of a session hold its place at the other end. */
 TEST(until_anything_has_come_probes_go_soon) {
-    party p;
+    packet_party p;
     party_start(&p, 1);
     party_send(&p, 2.0);
     CHECK_NEAR(wisp__flow_deadline(&p.flow), 2.2, 1e-9);
@@ -859,7 +860,7 @@ TEST(until_anything_has_come_probes_go_soon) {
 }
 
 TEST(without_packets_in_flight_there_is_no_timeout) {
-    party p;
+    packet_party p;
     party_start(&p, 1);
     CHECK(wisp__flow_deadline(&p.flow) >= WISP__NEVER);
     rtt_sample(&p, 0, 0.1, 0);
@@ -868,7 +869,7 @@ TEST(without_packets_in_flight_there_is_no_timeout) {
 }
 
 TEST(each_probe_doubles_the_timeout_and_an_ack_resets_it) {
-    party p;
+    packet_party p;
     double period, longest;
     party_start(&p, 1);
     rtt_sample(&p, 0, 0.1, 0);
@@ -886,7 +887,7 @@ TEST(each_probe_doubles_the_timeout_and_an_ack_resets_it) {
 }
 
 TEST(probes_are_not_held_back_by_window_or_pace) {
-    party p;
+    packet_party p;
     party_start(&p, 1);
     party_send_many(&p, 0, 10);
     CHECK(!wisp__flow_may_send(&p.base, &p.flow));
@@ -903,7 +904,7 @@ TEST(probes_are_not_held_back_by_window_or_pace) {
 /* 6.2: a timeout MUST NOT cause prior unacknowledged packets to be marked as lost. What they
    carried goes again, but they stay in flight, and their acks still count. */
 TEST(a_probe_does_not_mark_packets_lost) {
-    party p;
+    packet_party p;
     party_start(&p, 1);
     rtt_sample(&p, 0, 0.1, 0);
     party_send_many(&p, 1.0, 2);                    /* 2 and 3 */
@@ -919,7 +920,7 @@ TEST(a_probe_does_not_mark_packets_lost) {
 
 /* What was sent anew is not lost once more when its first packet is given up. */
 TEST(a_probed_packet_that_is_lost_is_told_once) {
-    party p;
+    packet_party p;
     party_start(&p, 1);
     rtt_sample(&p, 0, 0.1, 0);
     party_send_many(&p, 1.0, 3);                    /* 2 3 4 */
@@ -933,7 +934,7 @@ TEST(a_probed_packet_that_is_lost_is_told_once) {
 }
 
 TEST(consecutive_probes_send_different_packets_anew) {
-    party p;
+    packet_party p;
     party_start(&p, 1);
     party_send_many(&p, 0, 6);
     for (int i = 1; i <= 3; i++) {
@@ -950,7 +951,7 @@ TEST(consecutive_probes_send_different_packets_anew) {
 /* Nothing is acked for ever: probes go on, within the packets that can be tracked. */
 TEST(probes_go_on_when_no_more_packets_can_be_tracked) {
     for (int packets = 1; packets <= 64; packets *= 2) {
-        party p;
+        packet_party p;
         party_start(&p, 0xfffffff0u);
         p.base.limits.window_packets = packets;
         for (int i = 0; i < 200; i++) {
@@ -968,7 +969,7 @@ TEST(probes_go_on_when_no_more_packets_can_be_tracked) {
 
 /* 6.2.1: the probe timer MUST NOT be set if a timer is set for loss by time. */
 TEST(while_loss_by_time_is_awaited_there_is_no_probe_timeout) {
-    party p;
+    packet_party p;
     party_start(&p, 1);
     rtt_sample(&p, 0, 0.01, 0);
     party_send(&p, 1.0);
@@ -985,7 +986,7 @@ TEST(while_loss_by_time_is_awaited_there_is_no_probe_timeout) {
 /* --- congestion window: RFC 9002, 7 --- */
 
 /* Sends until the window is full; returns how many went. */
-static int fill_window(party *p, double now) {
+static int fill_window(packet_party *p, double now) {
     int sent = 0;
     p->flow.pace_tokens = 1e9;
     while (sent < 1024 && wisp__flow_may_send(&p->base, &p->flow)) {
@@ -999,7 +1000,7 @@ TEST(the_initial_window_is_ten_packets_within_the_rfcs_bounds) {
     static const int mtus[] = { 256, 1200, 1472, 1500, 9000, 65000 };
     static const int windows[] = { 2560, 12000, 14720, 14720, 18000, 130000 };
     for (int i = 0; i < 6; i++) {
-        party p;
+        packet_party p;
         party_start(&p, 1);
         p.base.mtu = mtus[i];
         wisp__flow_init(&p.base, &p.flow, 0);
@@ -1008,7 +1009,7 @@ TEST(the_initial_window_is_ten_packets_within_the_rfcs_bounds) {
 }
 
 TEST(slow_start_doubles_the_window_each_round_trip) {
-    party p;
+    packet_party p;
     party_start(&p, 1);
     for (int packets = 10; packets <= 80; packets *= 2) {
         double now = packets;
@@ -1020,7 +1021,7 @@ TEST(slow_start_doubles_the_window_each_round_trip) {
 }
 
 TEST(congestion_avoidance_adds_one_packet_each_round_trip) {
-    party p;
+    packet_party p;
     int window;
     party_start(&p, 1);
     p.flow.window = p.flow.threshold = 20 * PACKET;
@@ -1036,7 +1037,7 @@ TEST(congestion_avoidance_adds_one_packet_each_round_trip) {
 
 /* 7.3.3: at most one maximum datagram size for each congestion window that is acknowledged. */
 TEST(small_packets_do_not_grow_the_window_faster) {
-    party p;
+    packet_party p;
     party_start(&p, 1);
     p.flow.window = p.flow.threshold = 100 * PACKET;
     p.flow.limited = true;
@@ -1048,7 +1049,7 @@ TEST(small_packets_do_not_grow_the_window_faster) {
 }
 
 TEST(a_window_that_is_not_used_does_not_grow) {
-    party p;
+    packet_party p;
     party_start(&p, 1);
     for (int i = 0; i < 100; i++) {
         wisp__flow_pace(&p.base, &p.flow, i);
@@ -1061,7 +1062,7 @@ TEST(a_window_that_is_not_used_does_not_grow) {
 
 /* 7.8: who is held back by pacing alone is not short of something to send. */
 TEST(a_window_that_pacing_holds_back_grows) {
-    party p;
+    packet_party p;
     party_start(&p, 1);
     p.flow.window = 100 * PACKET;
     party_send_many(&p, 0, 10);
@@ -1073,7 +1074,7 @@ TEST(a_window_that_pacing_holds_back_grows) {
 }
 
 TEST(the_window_is_halved_once_per_recovery_period) {
-    party p;
+    packet_party p;
     party_start(&p, 1);
     p.flow.window = 40 * PACKET;
     party_send_many(&p, 1.0, 30);
@@ -1097,7 +1098,7 @@ TEST(the_window_is_halved_once_per_recovery_period) {
 
 /* The RFC's pseudocode handles the losses that an ack shows before what it acks. */
 TEST(an_ack_that_shows_a_loss_does_not_grow_the_window_first) {
-    party p;
+    packet_party p;
     party_start(&p, 1);
     p.flow.window = 20 * PACKET;
     p.flow.limited = true;
@@ -1110,7 +1111,7 @@ TEST(an_ack_that_shows_a_loss_does_not_grow_the_window_first) {
 }
 
 TEST(the_window_never_falls_below_two_packets) {
-    party p;
+    packet_party p;
     party_start(&p, 1);
     for (int i = 0; i < 20; i++) {
         uint64_t first = p.flow.next;
@@ -1124,7 +1125,7 @@ TEST(the_window_never_falls_below_two_packets) {
 }
 
 TEST(the_window_never_grows_beyond_the_packets_that_are_tracked) {
-    party p;
+    packet_party p;
     party_start(&p, 1);
     p.base.limits.window_packets = 32;
     for (int i = 0; i < 10; i++) {
@@ -1138,7 +1139,7 @@ TEST(the_window_never_grows_beyond_the_packets_that_are_tracked) {
 
 TEST(a_window_of_few_packets_works) {
     for (int packets = 1; packets <= 8; packets *= 2) {
-        party p;
+        packet_party p;
         party_start(&p, 1);
         p.base.limits.window_packets = packets;
         for (int i = 0; i < 3; i++) {
@@ -1155,7 +1156,7 @@ TEST(a_window_of_few_packets_works) {
 
 /* The example of 7.6.3: its PTO is 2 s, so 6 s of loss are persistent; 2 to 8 span 7 s. */
 TEST(the_example_of_persistent_congestion_in_the_rfc) {
-    party p;
+    packet_party p;
     party_start(&p, 1);
     p.flow.window = 100 * PACKET;
     rtt_sample(&p, 0, 0.2, 0);                      /* 1 */
@@ -1176,7 +1177,7 @@ TEST(the_example_of_persistent_congestion_in_the_rfc) {
 
 /* Losses `apart` seconds, each of them known by the same ack. */
 static int window_after_losses(double apart, bool acked_between) {
-    party p;
+    packet_party p;
     int window;
     party_start(&p, 1);
     p.flow.window = 100 * PACKET;
@@ -1210,7 +1211,7 @@ TEST(an_ack_between_the_losses_means_no_persistent_congestion) {
 }
 
 TEST(losses_from_before_the_first_sample_are_no_persistent_congestion) {
-    party p;
+    packet_party p;
     party_start(&p, 1);
     p.flow.window = 100 * PACKET;
     party_send(&p, 0);
@@ -1224,7 +1225,7 @@ TEST(losses_from_before_the_first_sample_are_no_persistent_congestion) {
 }
 
 TEST(the_backoff_of_probes_does_not_stretch_persistent_congestion) {
-    party p;
+    packet_party p;
     party_start(&p, 1);
     p.flow.window = 100 * PACKET;
     rtt_sample(&p, 0, 0.1, 0);
@@ -1243,7 +1244,7 @@ TEST(the_backoff_of_probes_does_not_stretch_persistent_congestion) {
 /* --- pacing: RFC 9002, 7.7 --- */
 
 TEST(a_burst_is_at_most_the_initial_window) {
-    party p;
+    packet_party p;
     int sent = 0;
     party_start(&p, 1);
     p.flow.window = 200 * PACKET;
@@ -1256,7 +1257,7 @@ TEST(a_burst_is_at_most_the_initial_window) {
 }
 
 TEST(the_pace_is_five_quarters_of_a_window_per_round_trip) {
-    party p;
+    packet_party p;
     int sent = 0;
     party_start(&p, 1);
     rtt_sample(&p, 0, 0.1, 0);
@@ -1275,7 +1276,7 @@ TEST(the_pace_is_five_quarters_of_a_window_per_round_trip) {
 }
 
 TEST(an_idle_second_saves_up_no_more_than_one_burst) {
-    party p;
+    packet_party p;
     int sent = 0;
     party_start(&p, 1);
     rtt_sample(&p, 0, 2.0, 0);                      /* 125 packets per second */
@@ -1290,7 +1291,7 @@ TEST(an_idle_second_saves_up_no_more_than_one_burst) {
 }
 
 TEST(a_clock_that_stands_still_gives_no_pace) {
-    party p;
+    packet_party p;
     party_start(&p, 1);
     p.flow.pace_tokens = -5000;
     for (int i = 0; i < 100; i++) wisp__flow_pace(&p.base, &p.flow, 0);
@@ -1301,7 +1302,7 @@ TEST(a_clock_that_stands_still_gives_no_pace) {
 /* --- what packets carry --- */
 
 TEST(a_run_of_one_kind_is_noted_once) {
-    party p;
+    packet_party p;
     wisp__ref ref = { 1, 3, 1, 0xfffffff0u };
     party_start(&p, 1);
     CHECK(wisp__flow_reserve(&p.base, &p.flow));
@@ -1324,7 +1325,7 @@ TEST(a_run_of_one_kind_is_noted_once) {
 }
 
 TEST(without_memory_nothing_is_sent_and_nothing_is_lost) {
-    party p;
+    packet_party p;
     party_start(&p, 1);
     p.memory.fail_after = 0;
     CHECK(!wisp__flow_may_send(&p.base, &p.flow));
@@ -1344,7 +1345,7 @@ TEST(without_memory_nothing_is_sent_and_nothing_is_lost) {
    its own, however many of them go meanwhile. */
 TEST(numbers_of_packets_that_are_not_kept_cost_no_other_its_place) {
     for (int between = 1; between < 900; between += 31) {
-        party p;
+        packet_party p;
         uint64_t first;
         party_start(&p, 1);
         p.flow.window = 100 * PACKET;
@@ -1371,7 +1372,7 @@ typedef struct storm_packet { uint64_t number; double due; bool flying; } storm_
 /* A network that loses, doubles and delays at random; acks are lost as well. */
 static void storm(uint64_t seed, uint64_t first) {
     static storm_packet air[512];
-    party a, b;
+    packet_party a, b;
     int taken = 0, sent = 0;
     party_start(&a, first);
     party_start(&b, 1);

@@ -188,12 +188,12 @@ static void on_call(wisp_event *event) {
     wisp_reply_values(event, &value, 1);
 }
 
-static void on_reply(wisp_event *event) { world_on(event); }
+static void on_policy_reply(wisp_event *event) { world_on(event); }
 
 static wisp_call invoke(world_two *t, int tries) {
     wisp_call_desc desc;
     memset(&desc, 0, sizeof desc);
-    desc.on_reply = on_reply;
+    desc.on_reply = on_policy_reply;
     desc.user = &t->w;
     desc.timeout = 5;
     desc.tries = tries;
@@ -478,7 +478,8 @@ TEST(a_burst_that_shrinks_is_in_force_at_once) {
 
 enum { PLAIN, LOSSY, RELIABLE, LINKS };
 
-enum { PACKET = 1200, ACKS = 100 };     /* bytes: a packet, and acks that no budget holds back */
+enum { POLICY_PACKET = 1200,
+       ACKS = 100 };     /* bytes: a packet, and acks that no budget holds back */
 
 /* A server that listens to "r", to errors and to budgets, and a client, over a kind of link. */
 static void open_over(world_two *t, int link) {
@@ -537,7 +538,7 @@ static void use_messages(wisp *w, double messages, double errors, int error_burs
 /* A number, and bytes that no two messages share. */
 static wisp_result fire_bytes(wisp *from, const char *name, wisp_to to, int number, int size) {
     static uint64_t seed = 1;
-    char bytes[PACKET];
+    char bytes[POLICY_PACKET];
     wisp_value values[2];
     for (int i = 0; i < size; i++) bytes[i] = (char)test_random(&seed);
     values[0] = wisp_int(number);
@@ -587,7 +588,7 @@ TEST(what_leaves_for_a_peer_keeps_to_its_budget_and_what_is_reliable_arrives_in_
             meter_read(&m, client_sent(&t), t.w.step);
             if (!(done > 0) && world_count(&t.w, t.server, "r") == 500) done = t.w.now - began;
         }
-        CHECK(m.lowest > -PACKET - ACKS);
+        CHECK(m.lowest > -POLICY_PACKET - ACKS);
         CHECK_EQ_INT(world_count(&t.w, t.server, "r"), 500);
         CHECK(world_counts_up(&t.w, t.server, "r", 0));
         CHECK(done > 500 * 600 / 20000.0 - 0.6);
@@ -630,7 +631,7 @@ TEST(what_is_unreliable_and_over_the_budget_is_refused_and_counted) {
             meter_read(&m, client_sent(&t), t.w.step);
         }
         stats = world_peer_stats(t.client, t.to_server);
-        CHECK(m.lowest > -PACKET - ACKS);
+        CHECK(m.lowest > -POLICY_PACKET - ACKS);
         CHECK(refused > 0);
         CHECK_EQ_INT(stats.over_budget, refused);
         CHECK_EQ_INT(world_remote_stats(t.client, "r").over_budget, refused);
@@ -781,8 +782,8 @@ TEST(a_budget_that_changes_while_messages_flow_holds_from_then_on) {
             world_step(&t.w);
             meter_read(&m, client_sent(&t), t.w.step);
         }
-        CHECK(m.lowest > -PACKET - ACKS);
-        CHECK((double)(client_sent(&t) - before) > 0.8 * 2 * rates[i] - PACKET);
+        CHECK(m.lowest > -POLICY_PACKET - ACKS);
+        CHECK((double)(client_sent(&t) - before) > 0.8 * 2 * rates[i] - POLICY_PACKET);
     }
     CHECK_EQ_INT(wisp_use_budget(t.client, NULL), WISP_OK);
     world_run(&t.w, 5);
@@ -804,7 +805,7 @@ TEST(a_budget_set_again_and_again_is_no_fresh_one) {
         fire_bytes(t.client, "r", wisp_to_peer(t.to_server), i, 600);
         world_step(&t.w);
     }
-    CHECK((double)(client_sent(&t) - before) < 10000 * (4 + 2 * 0.5) + PACKET);
+    CHECK((double)(client_sent(&t) - before) < 10000 * (4 + 2 * 0.5) + POLICY_PACKET);
     CHECK_EQ_INT(world_count(&t.w, t.client, WISP_BUDGET), 2);
     world_close(&t.w);
 }
@@ -824,7 +825,7 @@ TEST(the_smaller_of_a_peers_budget_and_the_total_holds) {
             world_step(&t.w);
             meter_read(&m, client_sent(&t), t.w.step);
         }
-        CHECK(m.lowest > -PACKET - ACKS);
+        CHECK(m.lowest > -POLICY_PACKET - ACKS);
         CHECK(m.lowest <= 0);
         world_close(&t.w);
     }
@@ -873,8 +874,8 @@ TEST(a_leap_of_the_clock_is_worth_no_more_than_the_burst) {
         before = client_sent(&t);
         t.w.now += leaps[i];
         world_run(&t.w, 1);
-        CHECK((double)(client_sent(&t) - before) < 10000 * 1.5 + 2 * PACKET);
-        CHECK((double)(client_sent(&t) - before) > 10000 * 0.9 - PACKET);
+        CHECK((double)(client_sent(&t) - before) < 10000 * 1.5 + 2 * POLICY_PACKET);
+        CHECK((double)(client_sent(&t) - before) > 10000 * 0.9 - POLICY_PACKET);
     }
     world_close(&t.w);
 }
@@ -893,7 +894,7 @@ TEST(what_comes_from_a_peer_is_looked_at_within_its_budget) {
             world_step(&t.w);
             meter_read(&m, 600u * (uint64_t)world_count(&t.w, t.server, "r"), t.w.step);
         }
-        CHECK(m.lowest > -PACKET - 20 * 600);     /* those in a row that waited for one of them */
+        CHECK(m.lowest > -POLICY_PACKET - 20 * 600);  /* those in a row that waited for one */
         CHECK_EQ_INT(world_count(&t.w, t.server, "r"), 400);
         CHECK(world_counts_up(&t.w, t.server, "r", 0));
         CHECK(world_peer_stats(t.server, t.to_client).packets_refused > 0);
@@ -923,7 +924,7 @@ TEST(unreliable_messages_over_the_budget_of_what_comes_are_not_looked_at) {
         meter_read(&m, 1000u * (uint64_t)world_count(&t.w, t.server, "r"), t.w.step);
     }
     stats = world_peer_stats(t.server, t.to_client);
-    CHECK(m.lowest > -PACKET);
+    CHECK(m.lowest > -POLICY_PACKET);
     CHECK_NEAR(world_count(&t.w, t.server, "r"), 10.5 * 20000 / 1012, 8);
     CHECK(stats.packets_refused + (uint64_t)world_count(&t.w, t.server, "r") >= 999);
     world_close(&t.w);
@@ -1411,7 +1412,7 @@ TEST(sessions_of_one_host_share_its_errors) {
 
 /* --- arguments --- */
 
-static double number_of(uint64_t bits) {
+static double policy_number_of(uint64_t bits) {
     double number;
     memcpy(&number, &bits, 8);
     return number;
@@ -1428,7 +1429,7 @@ TEST(no_number_of_the_caller_is_nan_or_infinite) {
     open_over(&t, PLAIN);
     now = wisp_now(t.client);
     for (int i = 0; i < TEST_COUNT(odd); i++) {
-        double number = number_of(odd[i]);
+        double number = policy_number_of(odd[i]);
         wisp_call_desc call;
         wisp_config config;
         wisp_desc desc;
@@ -1460,9 +1461,9 @@ TEST(a_budget_that_makes_no_sense_leaves_the_one_in_force) {
     wisp_budget good = no_budget();
     double bad[4];
     bad[0] = -1;
-    bad[1] = number_of(UINT64_C(0x7ff0000000000000));
-    bad[2] = number_of(UINT64_C(0xfff0000000000000));
-    bad[3] = number_of(UINT64_C(0x7ff8000000000000));
+    bad[1] = policy_number_of(UINT64_C(0x7ff0000000000000));
+    bad[2] = policy_number_of(UINT64_C(0xfff0000000000000));
+    bad[3] = policy_number_of(UINT64_C(0x7ff8000000000000));
     open_over(&t, PLAIN);
     good.out = 5000;
     good.burst = 60;
@@ -1506,7 +1507,7 @@ TEST(a_budget_that_makes_no_sense_leaves_the_one_in_force) {
 
 /* --- many peers, more than a world holds --- */
 
-enum { CROWD = 50 };
+enum { POLICY_CROWD = 50 };
 
 typedef struct member {
     wisp     *end;
@@ -1515,23 +1516,23 @@ typedef struct member {
     double    up_steps, down_steps; /* on their way, all together */
 } member;
 
-typedef struct crowd {
+typedef struct policy_crowd {
     wisp_pipe pipe;
     wisp     *server;
-    member    members[CROWD];
+    member    members[POLICY_CROWD];
     int       count, step;
-} crowd;
+} policy_crowd;
 
 static void on_up(wisp_event *event) {
     member *m = (member *)wisp_peer_user(event->w, event->peer);
-    crowd *c = (crowd *)event->user;
+    policy_crowd *c = (policy_crowd *)event->user;
     if (!m) return;
     m->up++;
     m->up_steps += (double)(c->step - event->args[0].as.integer);
 }
 
 static void on_down(wisp_event *event) {
-    crowd *c = (crowd *)event->user;
+    policy_crowd *c = (policy_crowd *)event->user;
     for (int i = 0; i < c->count; i++) {
         if (c->members[i].end != event->w) continue;
         c->members[i].down++;
@@ -1539,18 +1540,18 @@ static void on_down(wisp_event *event) {
     }
 }
 
-static void crowd_step(crowd *c) {
+static void crowd_step(policy_crowd *c) {
     c->step++;
     wisp_update(c->server, c->step * 0.01);
     for (int i = 0; i < c->count; i++)
         if (c->members[i].end) wisp_update(c->members[i].end, c->step * 0.01);
 }
 
-static void crowd_run(crowd *c, double seconds) {
+static void crowd_run(policy_crowd *c, double seconds) {
     for (int i = 0; i < (int)(seconds * 100 + 0.5); i++) crowd_step(c);
 }
 
-static wisp *crowd_end(crowd *c, int side) {
+static wisp *crowd_end(policy_crowd *c, int side) {
     wisp_desc desc;
     memset(&desc, 0, sizeof desc);
     desc.app = "crowd";
@@ -1560,11 +1561,11 @@ static wisp *crowd_end(crowd *c, int side) {
 }
 
 /* The i-th has joined: its server notes which one it is. */
-static void crowd_meet(crowd *c, int i) {
+static void policy_crowd_meet(policy_crowd *c, int i) {
     member *m = &c->members[i];
     wisp_addr from = wisp_loopback_addr(i + 1);
-    wisp_peer peers[CROWD];
-    int joined = wisp_peers(c->server, peers, CROWD);
+    wisp_peer peers[POLICY_CROWD];
+    int joined = wisp_peers(c->server, peers, POLICY_CROWD);
     for (int k = 0; k < joined; k++)
         if (memcmp(wisp_peer_addr(c->server, peers[k]), &from, sizeof from) == 0)
             m->to_client = peers[k];
@@ -1573,7 +1574,7 @@ static void crowd_meet(crowd *c, int i) {
 }
 
 /* They join, all at once. */
-static void crowd_join(crowd *c, int first, int end) {
+static void crowd_join(policy_crowd *c, int first, int end) {
     wisp_addr to = wisp_loopback_addr(0);
     if (end > c->count) c->count = end;
     for (int i = first; i < end; i++) {
@@ -1584,17 +1585,17 @@ static void crowd_join(crowd *c, int first, int end) {
         m->to_server = wisp_join(m->end, &to, NULL, 0);
     }
     crowd_run(c, 0.1);
-    for (int i = first; i < end; i++) crowd_meet(c, i);
+    for (int i = first; i < end; i++) policy_crowd_meet(c, i);
 }
 
-static void crowd_leave(crowd *c, int i) {
+static void crowd_leave(policy_crowd *c, int i) {
     wisp_destroy(c->members[i].end);
     c->members[i].end = NULL;
     crowd_run(c, 0.1);
 }
 
-static crowd *crowd_open(int count) {
-    crowd *c = (crowd *)calloc(1, sizeof *c);
+static policy_crowd *policy_crowd_open(int count) {
+    policy_crowd *c = (policy_crowd *)calloc(1, sizeof *c);
     c->server = crowd_end(c, 0);
     wisp_connect_target(c->server, wisp_by_name("up"), on_up, c, false);
     wisp_remote_named(c->server, "down");
@@ -1603,7 +1604,7 @@ static crowd *crowd_open(int count) {
     return c;
 }
 
-static void crowd_forget(crowd *c) {
+static void crowd_forget(policy_crowd *c) {
     for (int i = 0; i < c->count; i++) {
         member *m = &c->members[i];
         m->up = m->down = 0;
@@ -1611,7 +1612,7 @@ static void crowd_forget(crowd *c) {
     }
 }
 
-static void crowd_close(crowd *c) {
+static void crowd_close(policy_crowd *c) {
     for (int i = 0; i < c->count; i++) wisp_destroy(c->members[i].end);
     wisp_destroy(c->server);
     wisp_pipe_free(&c->pipe);
@@ -1619,7 +1620,7 @@ static void crowd_close(crowd *c) {
 }
 
 TEST(what_leaves_for_all_keeps_to_the_total_in_equal_shares) {
-    crowd *c = crowd_open(5);
+    policy_crowd *c = policy_crowd_open(5);
     wisp_budget budget = no_budget();
     uint64_t before = world_total(c->server).bytes_sent;
     meter m = meter_of(50000, 2 * 0.5, before);
@@ -1631,7 +1632,7 @@ TEST(what_leaves_for_all_keeps_to_the_total_in_equal_shares) {
         crowd_step(c);
         meter_read(&m, world_total(c->server).bytes_sent, 0.01);
     }
-    CHECK(m.lowest > -5 * PACKET - ACKS);
+    CHECK(m.lowest > -5 * POLICY_PACKET - ACKS);
     CHECK((double)(m.bytes - before) > 0.95 * 5 * 50000);
     for (int k = 0; k < 5; k++) CHECK(c->members[k].down > 0.85 * 5 * 50000 / 5 / 410);
     crowd_run(c, 20);
@@ -1640,7 +1641,7 @@ TEST(what_leaves_for_all_keeps_to_the_total_in_equal_shares) {
 }
 
 TEST(whoever_is_sent_too_much_takes_nothing_from_the_others) {
-    crowd *c = crowd_open(5);
+    policy_crowd *c = policy_crowd_open(5);
     wisp_budget budget = no_budget();
     budget.total_out = 50000;
     CHECK_EQ_INT(wisp_use_budget(c->server, &budget), WISP_OK);
@@ -1665,7 +1666,7 @@ TEST(whoever_is_sent_too_much_takes_nothing_from_the_others) {
 
 /* Acks are sent over the total; who then has much to send gets what others leave all the same. */
 TEST(what_must_be_answered_puts_the_total_not_far_into_debt) {
-    crowd *c = crowd_open(4);
+    policy_crowd *c = policy_crowd_open(4);
     wisp_budget budget = no_budget();
     uint64_t before;
     budget.total_out = 1000;
@@ -1687,7 +1688,7 @@ TEST(what_must_be_answered_puts_the_total_not_far_into_debt) {
 }
 
 TEST(a_fire_to_all_reaches_those_whose_budget_is_not_used_up) {
-    crowd *c = crowd_open(4);
+    policy_crowd *c = policy_crowd_open(4);
     wisp_budget budget = no_budget();
     int down = 0;
     budget.out = 4000;
@@ -1707,7 +1708,7 @@ TEST(a_fire_to_all_reaches_those_whose_budget_is_not_used_up) {
 }
 
 TEST(whoever_sends_too_much_takes_nothing_from_the_others) {
-    crowd *c = crowd_open(5);
+    policy_crowd *c = policy_crowd_open(5);
     wisp_budget budget = no_budget();
     budget.total_in = 50000;
     CHECK_EQ_INT(wisp_use_budget(c->server, &budget), WISP_OK);
@@ -1733,7 +1734,7 @@ TEST(whoever_sends_too_much_takes_nothing_from_the_others) {
 
 /* What was used while there were few is no debt when there are many. */
 TEST(peers_that_come_and_go_change_the_shares_at_once) {
-    crowd *c = crowd_open(2);
+    policy_crowd *c = policy_crowd_open(2);
     wisp_budget budget = no_budget();
     int before;
     budget.total_out = 50000;
@@ -1769,17 +1770,17 @@ TEST(peers_that_come_and_go_change_the_shares_at_once) {
 }
 
 /* Each of 49 speaks twenty times a second, and hears the server as often; the 50th floods. */
-static crowd *crowd_served(int flood) {
-    crowd *c = crowd_open(CROWD);
+static policy_crowd *crowd_served(int flood) {
+    policy_crowd *c = policy_crowd_open(POLICY_CROWD);
     wisp_budget budget = no_budget();
     budget.total_in = budget.total_out = 150000;
     budget.messages = 200;
     CHECK_EQ_INT(wisp_use_budget(c->server, &budget), WISP_OK);
-    CHECK_EQ_INT(wisp_set_unreliable(c->members[CROWD - 1].end, "up", true), WISP_OK);
+    CHECK_EQ_INT(wisp_set_unreliable(c->members[POLICY_CROWD - 1].end, "up", true), WISP_OK);
     crowd_forget(c);
     for (int i = 0; i < 250; i++) {
-        member *last = &c->members[CROWD - 1];
-        for (int k = 0; k < CROWD - 1; k++)
+        member *last = &c->members[POLICY_CROWD - 1];
+        for (int k = 0; k < POLICY_CROWD - 1; k++)
             if ((i + k) % 5 == 0)
                 CHECK_EQ_INT(fire_bytes(c->members[k].end, "up",
                                         wisp_to_peer(c->members[k].to_server), c->step, 60),
@@ -1796,10 +1797,10 @@ static crowd *crowd_served(int flood) {
 }
 
 TEST(a_flood_of_100000_from_one_of_50_leaves_the_others_alone) {
-    crowd *calm = crowd_served(0), *flooded = crowd_served(400);
-    member *last = &flooded->members[CROWD - 1];
+    policy_crowd *calm = crowd_served(0), *flooded = crowd_served(400);
+    member *last = &flooded->members[POLICY_CROWD - 1];
     wisp_peer_stats stats = world_peer_stats(flooded->server, last->to_client);
-    for (int k = 0; k < CROWD - 1; k++) {
+    for (int k = 0; k < POLICY_CROWD - 1; k++) {
         member *a = &calm->members[k], *b = &flooded->members[k];
         CHECK_EQ_INT(a->up, 50);
         CHECK_EQ_INT(a->down, 50);

@@ -7,11 +7,11 @@
 
 enum { ALIGNED = 8 };   /* for the strictest type that is kept in memory: double, uint64_t */
 
-typedef struct item {
+typedef struct pool_item {
     wisp__slot slot;
     int        mark;
     double     more[2];
-} item;
+} pool_item;
 
 /* --- handles --- */
 
@@ -24,12 +24,12 @@ typedef struct pool_test {
 
 static void pool_start(pool_test *t, int limit, int block_items) {
     low_start(&t->base, &t->memory);
-    wisp__pool_init(&t->pool, limit, sizeof(item), block_items);
+    wisp__pool_init(&t->pool, limit, sizeof(pool_item), block_items);
     t->why = WISP_OK;
 }
 
-static item *pool_add(pool_test *t) {
-    return (item *)wisp__pool_add(&t->base, &t->pool, &t->why);
+static pool_item *pool_add(pool_test *t) {
+    return (pool_item *)wisp__pool_add(&t->base, &t->pool, &t->why);
 }
 
 static void pool_end(pool_test *t) {
@@ -39,7 +39,7 @@ static void pool_end(pool_test *t) {
 
 TEST(a_handle_finds_its_item_and_nothing_else) {
     pool_test t;
-    item *a, *b;
+    pool_item *a, *b;
     pool_start(&t, 10, 4);
     CHECK(wisp__pool_get(&t.pool, 0) == NULL);
     CHECK(wisp__pool_get(&t.pool, 1) == NULL);
@@ -59,7 +59,7 @@ TEST(an_item_is_zeroed_each_time_it_is_given) {
     pool_test t;
     pool_start(&t, 1, 1);
     for (int i = 0; i < 5; i++) {
-        item *it = pool_add(&t);
+        pool_item *it = pool_add(&t);
         if (!CHECK(it != NULL)) return;
         CHECK_EQ_INT(it->mark, 0);
         CHECK_NEAR(it->more[1], 0, 0);
@@ -75,7 +75,7 @@ TEST(a_stale_handle_never_finds_the_successor) {
     uint32_t old[200];
     pool_start(&t, 1, 1);
     for (int i = 0; i < 200; i++) {
-        item *it = pool_add(&t);
+        pool_item *it = pool_add(&t);
         if (!CHECK(it != NULL)) return;
         old[i] = it->slot.id;
         for (int k = 0; k < i; k++) CHECK(wisp__pool_get(&t.pool, old[k]) == NULL);
@@ -90,7 +90,7 @@ TEST(a_full_pool_says_so_and_goes_on) {
     static const int limits[] = { 1, 2, 3, 4, 5, 31, 32, 33 };
     for (int k = 0; k < 8; k++) {
         pool_test t;
-        item *last = NULL;
+        pool_item *last = NULL;
         pool_start(&t, limits[k], 4);
         for (int i = 0; i < limits[k]; i++) CHECK((last = pool_add(&t)) != NULL);
         CHECK(pool_add(&t) == NULL);
@@ -106,7 +106,7 @@ TEST(a_full_pool_says_so_and_goes_on) {
 TEST(a_pool_without_memory_says_so_and_goes_on) {
     for (int fail = 0; fail < 2; fail++) {
         pool_test t;
-        item *first;
+        pool_item *first;
         pool_start(&t, 100, 2);
         t.memory.fail_after = fail;
         CHECK(pool_add(&t) == NULL);
@@ -128,7 +128,7 @@ TEST(a_pool_without_memory_says_so_and_goes_on) {
 
 TEST(items_never_move) {
     pool_test t;
-    item *items[300];
+    pool_item *items[300];
     pool_start(&t, 300, 7);
     for (int i = 0; i < 300; i++) {
         items[i] = pool_add(&t);
@@ -146,7 +146,7 @@ TEST(items_never_move) {
 
 TEST(free_slots_are_taken_oldest_first) {
     pool_test t;
-    item *items[8];
+    pool_item *items[8];
     static const int order[8] = { 3, 1, 7, 0, 2, 6, 5, 4 };
     pool_start(&t, 8, 8);
     for (int i = 0; i < 8; i++) items[i] = pool_add(&t);
@@ -157,13 +157,13 @@ TEST(free_slots_are_taken_oldest_first) {
 
 TEST(walking_sees_the_live_ones) {
     pool_test t;
-    item *items[20];
+    pool_item *items[20];
     int seen = 0;
     pool_start(&t, 20, 6);
     for (int i = 0; i < 20; i++) items[i] = pool_add(&t);
     for (int i = 0; i < 20; i += 3) wisp__pool_remove(&t.pool, items[i]);
     for (int i = 0; i < t.pool.made; i++) {
-        item *it = (item *)wisp__pool_live(&t.pool, i);
+        pool_item *it = (pool_item *)wisp__pool_live(&t.pool, i);
         CHECK((it != NULL) == (i % 3 != 0));
         if (it) CHECK(it == items[i]);
         seen += it != NULL;
@@ -190,7 +190,7 @@ TEST(generations_wrap_without_id_none_and_id_server) {
         wisp__pool_remove(&t.pool, wisp__pool_at(&t.pool, last));
         pool_age(&t, last, 3);
         for (int i = 0; i < 8; i++) {
-            item *it = pool_add(&t);
+            pool_item *it = pool_add(&t);
             if (!CHECK(it != NULL)) return;
             CHECK(it->slot.id != 0 && it->slot.id != UINT32_MAX && it->slot.id != before);
             CHECK_EQ_INT(it->slot.id & ((1u << t.pool.index_bits) - 1), last);
@@ -211,7 +211,7 @@ TEST(generations_wrap_by_wear) {
     uint32_t before = 0;
     pool_start(&t, 1 << 20, 1);
     for (int i = 0; i < 3 * 4096; i++) {
-        item *it = pool_add(&t);
+        pool_item *it = pool_add(&t);
         if (!CHECK(it != NULL)) return;
         zero += it->slot.id == 0;
         server += it->slot.id == UINT32_MAX;
@@ -227,7 +227,7 @@ TEST(generations_wrap_by_wear) {
 }
 
 TEST(random_use_agrees_with_a_list) {
-    static item *live[64];
+    static pool_item *live[64];
     static uint32_t ids[64], gone[4096];
     int count = 0, gone_count = 0;
     uint64_t seed = 2024;
@@ -263,7 +263,7 @@ TEST(made_up_handles_find_nothing_dead) {
     for (int i = 0; i < 37; i++) CHECK(pool_add(&t) != NULL);
     for (int i = 0; i < 20000; i++) {
         uint32_t id = (uint32_t)(test_random(&seed) >> test_random_below(&seed, 64));
-        item *it = (item *)wisp__pool_get(&t.pool, id);
+        pool_item *it = (pool_item *)wisp__pool_get(&t.pool, id);
         if (it) CHECK(it->slot.live && it->slot.id == id);
     }
     pool_end(&t);
@@ -656,11 +656,11 @@ TEST(nothing_and_much_can_be_taken_from_the_arena) {
     CHECK(low_is_empty(&base, &memory));
 }
 
-static size_t asked;
+static size_t pool_asked;
 
-static void *ask(void *user, size_t size) {
+static void *pool_ask(void *user, size_t size) {
     (void)user;
-    asked = size;
+    pool_asked = size;
     return NULL;
 }
 
@@ -686,9 +686,9 @@ TEST(no_size_wraps_around_in_an_arena) {
     memset(&huge, 0, sizeof huge);
     huge.bytes = huge.used = (size_t)1 << 31;            /* the next would be twice as large */
     arena.first = arena.current = &huge;
-    base.memory.alloc = ask;
+    base.memory.alloc = pool_ask;
     CHECK(wisp__arena_take(&base, &arena, 100) == NULL);
-    CHECK(asked >= WISP__ARENA_MOST && asked <= INT32_MAX);
+    CHECK(pool_asked >= WISP__ARENA_MOST && pool_asked <= INT32_MAX);
 }
 
 TEST(no_count_of_items_wraps_around) {

@@ -117,24 +117,24 @@ TEST(every_kind_of_value_has_its_size_in_memory) {
     CHECK_EQ_INT(wisp__values_bytes(NULL, 0), 0);
 }
 
-typedef struct hero { int32_t hp; float speed; char name[20]; } hero;
+typedef struct profile_hero { int32_t hp; float speed; char name[20]; } profile_hero;
 
-static const wisp_field hero_fields[] = {
-    WISP_FIELD(hero, hp, WISP_T_RANGE(0, 1023)),
-    WISP_FIELD(hero, speed, WISP_T_NUMBER),
-    WISP_FIELD(hero, name, WISP_T_STRING(19)),
+static const wisp_field profile_hero_fields[] = {
+    WISP_FIELD(profile_hero, hp, WISP_T_RANGE(0, 1023)),
+    WISP_FIELD(profile_hero, speed, WISP_T_NUMBER),
+    WISP_FIELD(profile_hero, name, WISP_T_STRING(19)),
 };
-static const wisp_schema hero_schema = WISP_SCHEMA(hero, 1, hero_fields);
+static const wisp_schema profile_hero_schema = WISP_SCHEMA(profile_hero, 1, profile_hero_fields);
 
 TEST(packing_shows_in_bytes_before_and_after) {
     world_two t;
     wisp_config config;
-    static hero h;
-    wisp_value value = wisp_struct(&hero_schema, &h);
+    static profile_hero h;
+    wisp_value value = wisp_struct(&profile_hero_schema, &h);
     wisp_remote_profile out, in;
     memset(&h, 0, sizeof h);
     memset(&config, 0, sizeof config);
-    config.encode.schema = &hero_schema;
+    config.encode.schema = &profile_hero_schema;
     profiled_open(&t);
     CHECK_EQ_INT(wisp_use_config(t.client, &config, "hero"), WISP_OK);
     world_watch(&t.w, t.server, "hero");
@@ -207,13 +207,13 @@ TEST(compression_of_packets_shows_on_both_ends) {
 
 TEST(differences_count_whole_values_as_raw) {
     world_two t;
-    static hero h;
-    wisp_value value = wisp_struct(&hero_schema, &h);
+    static profile_hero h;
+    wisp_value value = wisp_struct(&profile_hero_schema, &h);
     wisp_remote_profile out, in;
     memset(&h, 0, sizeof h);
     memcpy(h.name, "a name", 7);
     profiled_open(&t);
-    CHECK_EQ_INT(wisp_use_delta(t.client, &hero_schema, "hero"), WISP_OK);
+    CHECK_EQ_INT(wisp_use_delta(t.client, &profile_hero_schema, "hero"), WISP_OK);
     world_watch(&t.w, t.server, "hero");
     for (int i = 0; i < 100; i++) {
         h.hp = i / 2;                            /* every second one is nothing new */
@@ -371,16 +371,16 @@ TEST(loss_shows_in_peers_and_history) {
 
 typedef struct callee { wisp_call held; double clock; } callee;
 
-static void on_double(wisp_event *event) {
+static void on_profile_double(wisp_event *event) {
     wisp_value twice = wisp_int(2 * wisp_arg_int(event, 0));
     wisp_reply_values(event, &twice, 1);
 }
 
-static void on_later(wisp_event *event) {
+static void on_profile_later(wisp_event *event) {
     ((callee *)event->user)->held = wisp_defer(event);
 }
 
-static void on_refuse(wisp_event *event) { wisp_fail(event, WISP_E_USER, "no"); }
+static void on_profile_refuse(wisp_event *event) { wisp_fail(event, WISP_E_USER, "no"); }
 
 static wisp_call call_of(world_two *t, const char *name, double timeout) {
     wisp_value value = wisp_int(4);
@@ -399,9 +399,9 @@ TEST(calls_are_counted_by_how_they_ended) {
     wisp_peer_profile peer;
     memset(&c, 0, sizeof c);
     profiled_open(&t);
-    wisp_on_invoke_target(t.server, wisp_by_name("double"), on_double, NULL);
-    wisp_on_invoke_target(t.server, wisp_by_name("later"), on_later, &c);
-    wisp_on_invoke_target(t.server, wisp_by_name("refuse"), on_refuse, NULL);
+    wisp_on_invoke_target(t.server, wisp_by_name("double"), on_profile_double, NULL);
+    wisp_on_invoke_target(t.server, wisp_by_name("later"), on_profile_later, &c);
+    wisp_on_invoke_target(t.server, wisp_by_name("refuse"), on_profile_refuse, NULL);
     world_run(&t.w, 0.1);
     for (int i = 0; i < 5; i++) call_of(&t, "double", 0);
     call_of(&t, "refuse", 0);
@@ -442,7 +442,7 @@ TEST(latency_is_from_the_call_to_its_answer) {
     wisp_remote_profile later;
     memset(&c, 0, sizeof c);
     profiled_open(&t);
-    wisp_on_invoke_target(t.server, wisp_by_name("later"), on_later, &c);
+    wisp_on_invoke_target(t.server, wisp_by_name("later"), on_profile_later, &c);
     for (int i = 0; i < 100; i++) {
         double wait = i < 89 ? 0.05 : 1.0;
         call_of(&t, "later", 0);
@@ -466,7 +466,7 @@ TEST(a_call_from_before_the_profiler_has_no_latency) {
     wisp_remote_profile later;
     memset(&c, 0, sizeof c);
     world_two_open(&t);
-    wisp_on_invoke_target(t.server, wisp_by_name("later"), on_later, &c);
+    wisp_on_invoke_target(t.server, wisp_by_name("later"), on_profile_later, &c);
     call_of(&t, "later", 0);
     world_run(&t.w, 0.1);
     wisp_use_profiler(t.client, &plain);
@@ -531,7 +531,7 @@ TEST(handlers_of_answers_are_timed_too) {
     desc.on_reply = on_slow_call;
     desc.user = &c;
     wisp_use_profiler(t.client, &profiler);
-    wisp_on_invoke_target(t.server, wisp_by_name("double"), on_double, NULL);
+    wisp_on_invoke_target(t.server, wisp_by_name("double"), on_profile_double, NULL);
     wisp_invoke_values(t.client, "double", wisp_to_peer(t.to_server), &desc, NULL, 0);
     world_run(&t.w, 0.5);
     CHECK_EQ_INT(remote_of(t.client, "double").handlers.count, 1);
@@ -575,7 +575,7 @@ TEST(values_outside_a_schema_are_invalid) {
     wisp_config config;
     wisp_value value = wisp_int(5);
     memset(&config, 0, sizeof config);
-    config.encode.schema = &hero_schema;
+    config.encode.schema = &profile_hero_schema;
     profiled_open(&t);
     wisp_use_config(t.server, &config, "hero");
     world_watch(&t.w, t.server, "hero");
@@ -815,7 +815,7 @@ static void busy_open(world_two *t) {
     wisp_remote_named(t->server, "odd");
     wisp_remote_named(t->server, "even");
     world_watch(&t->w, t->server, "hp");
-    wisp_on_invoke_target(t->server, wisp_by_name("double"), on_double, NULL);
+    wisp_on_invoke_target(t->server, wisp_by_name("double"), on_profile_double, NULL);
     for (int i = 0; i < 300; i++) {
         world_fire(t->client, "hp", t->to_server, i);
         world_fire(t->client, i % 2 ? "odd" : "even", t->to_server, i);

@@ -210,14 +210,14 @@ TEST(integers_that_do_not_fit_are_refused) {
     for (int i = 0; i < (int)(sizeof cases / sizeof *cases); i++) {
         const wisp_schema *schema = single_of(&s, cases[i].type, 0, 0);
         value = map_of(&pair, wisp_int(cases[i].fits));
-        CHECK(encode(bench_of(), schema, &value) >= 0);
+        CHECK(encode(proto_of(), schema, &value) >= 0);
         value = map_of(&pair, wisp_int(cases[i].not_fits));
-        CHECK_EQ_INT(encode(bench_of(), schema, &value), WISP_E_INVALID);
+        CHECK_EQ_INT(encode(proto_of(), schema, &value), WISP_E_INVALID);
     }
     value = map_of(&pair, wisp_uint(UINT64_MAX));
-    CHECK_EQ_INT(encode(bench_of(), single_of(&s, &t_int64, 0, 0), &value), WISP_E_INVALID);
+    CHECK_EQ_INT(encode(proto_of(), single_of(&s, &t_int64, 0, 0), &value), WISP_E_INVALID);
     value = map_of(&pair, wisp_number(1.5));
-    CHECK_EQ_INT(encode(bench_of(), single_of(&s, &t_int64, 0, 0), &value), WISP_E_INVALID);
+    CHECK_EQ_INT(encode(proto_of(), single_of(&s, &t_int64, 0, 0), &value), WISP_E_INVALID);
     writes(single_of(&s, &t_int64, 0, 0), map_of(&pair, wisp_number(-2)), "08feffffffffffffffff01");
     writes(single_of(&s, &t_double, 0, 0), map_of(&pair, wisp_int(3)), "090000000000000840");
 }
@@ -299,7 +299,7 @@ TEST(text_is_utf_8_both_ways) {
         value = map_of(&pair, wisp_string_n(raw, size));
         if (is_good) round_trips(&s.schema, value, hex);
         else refuses(&s.schema, hex, WISP_E_SYNTAX);
-        if (!is_good) CHECK_EQ_INT(encode(bench_of(), &s.schema, &value), WISP_E_TYPE);
+        if (!is_good) CHECK_EQ_INT(encode(proto_of(), &s.schema, &value), WISP_E_TYPE);
         if (!is_good) refuses(single_of(&s, &list, 0, 0), hex, WISP_E_SYNTAX);
         single_of(&s, &t_bytes, 0, WISP_FLAG_MAYBE);
         round_trips(&s.schema, map_of(&pair, wisp_bytes(raw, size)), hex);
@@ -307,7 +307,7 @@ TEST(text_is_utf_8_both_ways) {
 }
 
 TEST(texts_end_with_a_nul_and_bytes_stay_where_they_are) {
-    bench *b = bench_of();
+    proto *b = proto_of();
     single s;
     reads(single_of(&s, &t_string, 0, 0), "0a03616263");
     CHECK_EQ_STR(decoded("v")->as.string, "abc");
@@ -350,7 +350,7 @@ TEST(optional_fields_are_written_when_they_differ_from_their_default) {
     writes(&schema, wisp_map(NULL, 0), "");
     writes(&schema, wisp_map(zeros, 7), "0800 1500000000 1800 2200 2800 3000 3a020800");
     reads(&schema, "");
-    CHECK_EQ_INT(bench_of()->value.count, 9);
+    CHECK_EQ_INT(proto_of()->value.count, 9);
     CHECK_EQ_INT(decoded("hp")->as.integer, 100);
     CHECK_NEAR(decoded("speed")->as.float32, 1.5, 0);
     CHECK(decoded("alive")->as.boolean);
@@ -383,7 +383,7 @@ TEST(fields_that_may_be_missing_are_written_when_they_are_there) {
     round_trips(&schema, wisp_map(pairs, 3), "0800 1200");
     round_trips(&schema, wisp_map(pairs, 4), "0800 1200 1a00");
     round_trips(&schema, wisp_map(pairs, 5), "0800 1200 1a00 22020800");
-    CHECK_EQ_INT(encode(bench_of(), &schema, &value), WISP_E_INVALID);    /* one must be there */
+    CHECK_EQ_INT(encode(proto_of(), &schema, &value), WISP_E_INVALID);    /* one must be there */
 }
 
 TEST(messages_that_have_not_come_are_zero) {
@@ -412,14 +412,14 @@ TEST(messages_that_have_not_come_are_zero) {
    message Choice { oneof { string = 1; Tree = 2; int64 = 3; message { repeated int32 } = 4; } } */
 static wisp_schema tree;
 static const wisp_type t_tree = WISP_T_STRUCT(&tree);
-static const wisp_type choices[] = { WISP_T_STRING(50), WISP_T_STRUCT(&tree), WISP_T_INT64,
-                                     WISP_T_ARRAY(&t_int32, 50) };
+static const wisp_type protobuf_choices[] = { WISP_T_STRING(50), WISP_T_STRUCT(&tree), WISP_T_INT64,
+                                              WISP_T_ARRAY(&t_int32, 50) };
 static const wisp_field tree_fields[] = {
     WISP_OPTIONAL_MAP_FIELD("a", WISP_T_INT32, 0), WISP_OPTIONAL_MAP_FIELD("b", WISP_T_INT64, 0),
     WISP_OPTIONAL_MAP_FIELD("n", WISP_T_ARRAY(&t_int32, 1000), 0),
     WISP_OPTIONAL_MAP_FIELD("kids", WISP_T_ARRAY(&t_tree, 1000), 0),
     WISP_MAYBE_MAP_FIELD("next", WISP_T_STRUCT(&tree)),
-    WISP_MAYBE_MAP_FIELD("choice", WISP_T_UNION(choices, 4))
+    WISP_MAYBE_MAP_FIELD("choice", WISP_T_UNION(protobuf_choices, 4))
 };
 
 static const wisp_schema *tree_schema(void) {
@@ -496,11 +496,11 @@ TEST(a_union_is_written_as_the_first_option_that_fits) {
     writes(schema, map_of(&pair, wisp_array(texts, 2)), "0a08 7206 0a0161 0a0162");
     writes(schema, map_of(&pair, wisp_reference(object)), "0a02 7809");
     value = map_of(&pair, wisp_array(texts, 3));
-    CHECK_EQ_INT(encode(bench_of(), schema, &value), WISP_E_INVALID);
+    CHECK_EQ_INT(encode(proto_of(), schema, &value), WISP_E_INVALID);
     value = map_of(&pair, wisp_map(xy, 1));
-    CHECK_EQ_INT(encode(bench_of(), schema, &value), WISP_E_INVALID);
+    CHECK_EQ_INT(encode(proto_of(), schema, &value), WISP_E_INVALID);
     value = map_of(&pair, wisp_string("green grass"));
-    CHECK_EQ_INT(encode(bench_of(), schema, &value), WISP_E_INVALID);
+    CHECK_EQ_INT(encode(proto_of(), schema, &value), WISP_E_INVALID);
 }
 
 /* Read by wisp_decode, so that it must fit the schema too. */
@@ -508,7 +508,7 @@ static int elements_of(const wisp_type *type, const char *hex) {
     static uint64_t memory[1 << 14];
     single s;
     const wisp_schema *schema = single_of(&s, type, 0, 0);
-    bench *b = bench_of();
+    proto *b = proto_of();
     int size = add_hex(b->bytes, 0, hex), result;
     b->value = wisp_nil();
     result = wisp_decode(wisp_protobuf(), schema, b->bytes, size, &b->value, memory,
@@ -520,7 +520,7 @@ static int elements_of(const wisp_type *type, const char *hex) {
 }
 
 static int64_t element_at(int i) {
-    const wisp_value *element = wisp_element_of(&bench_of()->value, i);
+    const wisp_value *element = wisp_element_of(&proto_of()->value, i);
     return element && element->kind == WISP_INT ? element->as.integer : -1;
 }
 
@@ -544,13 +544,13 @@ TEST(an_empty_element_of_a_list_of_unions_is_left_out) {
     CHECK_EQ_INT(elements_of(&list, "0a02 0a00 0a04 0a02 1009"), 1);     /* the inner one empty */
     CHECK_EQ_INT(element_at(0), 9);
     CHECK_EQ_INT(elements_of(&list, "0a02 1a00"), 1);                    /* an empty array is one */
-    CHECK_EQ_INT(wisp_element_of(&bench_of()->value, 0)->kind, WISP_ARRAY);
+    CHECK_EQ_INT(wisp_element_of(&proto_of()->value, 0)->kind, WISP_ARRAY);
     CHECK_EQ_INT(elements_of(&list, "0a08 1a06 0a00 0a02 1001"), 1);
-    CHECK_EQ_INT(wisp_element_of(&bench_of()->value, 0)->count, 1);
+    CHECK_EQ_INT(wisp_element_of(&proto_of()->value, 0)->count, 1);
     CHECK_EQ_INT(elements_of(&lists, "0a02 0a00 0a00 0a06 0a00 0a02 1003"), 3);
-    CHECK_EQ_INT(wisp_element_of(&bench_of()->value, 2)->count, 1);
+    CHECK_EQ_INT(wisp_element_of(&proto_of()->value, 2)->count, 1);
     CHECK_EQ_INT(elements_of(&anys, "0a02 0805 0a00 0a02 1200"), 3);     /* nil is a value there */
-    CHECK_EQ_INT(wisp_element_of(&bench_of()->value, 1)->kind, WISP_NIL);
+    CHECK_EQ_INT(wisp_element_of(&proto_of()->value, 1)->kind, WISP_NIL);
 }
 
 /* What has nothing in it is written all the same where it says which option it is. */
@@ -571,7 +571,7 @@ TEST(elements_that_are_empty_come_back) {
     wisp_value value;
     single s;
     const wisp_schema *schema = single_of(&s, &list, 0, 0);
-    bench *b = bench_of();
+    proto *b = proto_of();
     int size;
     items[0] = wisp_string("");
     items[1] = wisp_int(0);
@@ -601,10 +601,10 @@ TEST(numbers_without_a_name_stay_in_open_enums) {
     writes(schema, map_of(&pair, wisp_int(1000)), "08e807");
     writes(schema, map_of(&pair, wisp_int(-1)), "08ffffffffffffffffff01");
     CHECK_EQ_INT(elements_of(&list, "0a0e 01 e807 ffffffffffffffffff01 00"), 4);
-    CHECK_EQ_STR(wisp_element_of(&bench_of()->value, 0)->as.string, "green");
+    CHECK_EQ_STR(wisp_element_of(&proto_of()->value, 0)->as.string, "green");
     CHECK_EQ_INT(element_at(1), 1000);
-    CHECK_EQ_INT(wisp_element_of(&bench_of()->value, 2)->as.integer, -1);
-    CHECK_EQ_STR(wisp_element_of(&bench_of()->value, 3)->as.string, "red");
+    CHECK_EQ_INT(wisp_element_of(&proto_of()->value, 2)->as.integer, -1);
+    CHECK_EQ_STR(wisp_element_of(&proto_of()->value, 3)->as.string, "red");
     CHECK_EQ_INT(elements_of(&closed, "0a02 01 02"), 2);
     CHECK_EQ_INT(elements_of(&closed, "0a03 01 e807"), WISP_E_INVALID);
 }
@@ -634,7 +634,7 @@ TEST(vectors_and_their_kin_are_messages_of_floats) {
              "0a0e 0a0a 0d0000803f 1500000040 1200");
     reads_as(single_of(&s, &vec2, 0, 0), "0a0a 1d01020304 0d0000803f 0a04 0805 1200",
              "0a05 0d0000803f");
-    CHECK_EQ_INT(encode(bench_of(), single_of(&s, &vec3, 0, 0), &value), WISP_E_INVALID);
+    CHECK_EQ_INT(encode(proto_of(), single_of(&s, &vec3, 0, 0), &value), WISP_E_INVALID);
     refuses(&s.schema, "0a04 0d000080", WISP_E_SYNTAX);
 }
 
@@ -681,7 +681,7 @@ TEST(fields_are_found_by_number_in_any_order) {
     wisp_schema schema;
     wisp_pair pairs[300];
     char names[300][16];
-    bench *b = bench_of();
+    proto *b = proto_of();
     for (int shuffled = 0; shuffled < 2; shuffled++) {
         wisp_value value = wisp_map(pairs, 300);
         memset(&schema, 0, sizeof schema);
@@ -720,12 +720,12 @@ TEST(rows_are_arrays_in_the_order_of_the_fields) {
     round_trips(&schema, wisp_array(values, 4), "080c 12026d65 22022001 4a0573776f7264");
     writes(&schema, wisp_array(values, 3), "080c 12026d65 4a0573776f7264");
     reads(&schema, "080c");
-    CHECK_EQ_INT(bench_of()->value.count, 4);
-    CHECK_EQ_INT(wisp_element_of(&bench_of()->value, 1)->kind, WISP_NIL);
-    CHECK_EQ_INT(wisp_element_of(&bench_of()->value, 2)->kind, WISP_STRING);
-    CHECK_EQ_INT(wisp_element_of(&bench_of()->value, 3)->kind, WISP_NIL);
-    CHECK_EQ_INT(encode(bench_of(), &schema, &map), WISP_E_INVALID);
-    CHECK_EQ_INT(encode(bench_of(), &schema, &row), WISP_E_INVALID);
+    CHECK_EQ_INT(proto_of()->value.count, 4);
+    CHECK_EQ_INT(wisp_element_of(&proto_of()->value, 1)->kind, WISP_NIL);
+    CHECK_EQ_INT(wisp_element_of(&proto_of()->value, 2)->kind, WISP_STRING);
+    CHECK_EQ_INT(wisp_element_of(&proto_of()->value, 3)->kind, WISP_NIL);
+    CHECK_EQ_INT(encode(proto_of(), &schema, &map), WISP_E_INVALID);
+    CHECK_EQ_INT(encode(proto_of(), &schema, &row), WISP_E_INVALID);
 }
 
 typedef struct gun { char name[9]; uint16_t rounds; } gun;
@@ -787,7 +787,7 @@ TEST(structs_travel_as_wide_as_their_members) {
 /* --- depth --- */
 
 /* A message of `depth` others, each in field `number` of the one around it. */
-static int nest(bench *b, unsigned number, int depth, int inner) {
+static int nest(proto *b, unsigned number, int depth, int inner) {
     int size = inner, at = ROOM - inner;
     for (int i = 0; i < depth; i++) {
         int head = size < 128 ? 2 : 3;
@@ -802,7 +802,7 @@ static int nest(bench *b, unsigned number, int depth, int inner) {
 }
 
 TEST(messages_nest_a_hundred_deep) {
-    bench *b = bench_of();
+    proto *b = proto_of();
     for (int depth = 98; depth < 103; depth++) {
         for (unsigned field = 4; field < 6; field++) {
             int size = nest(b, field, depth, 0);
@@ -822,7 +822,7 @@ TEST(a_type_that_holds_itself_ends) {
     endless.fields = fields;
     endless.count = 1;
     endless.shape = WISP_SHAPE_MAP;
-    CHECK_EQ_INT(decode_hex(bench_of(), &endless, ""), WISP_E_DEPTH);
+    CHECK_EQ_INT(decode_hex(proto_of(), &endless, ""), WISP_E_DEPTH);
 }
 
 /* --- random values --- */
@@ -931,7 +931,7 @@ static wisp_value make_tree(maker *m, int depth) {
 }
 
 TEST(random_values_come_back_equal_and_are_written_the_same_again) {
-    bench *b = bench_of();
+    proto *b = proto_of();
     for (uint64_t seed = 1; seed <= 3000; seed++) {
         maker *m = maker_of(seed);
         const wisp_schema *schema = seed % 2 ? tree_schema() : NULL;
@@ -949,7 +949,7 @@ TEST(random_values_come_back_equal_and_are_written_the_same_again) {
 
 /* --- too little room, and input that is torn --- */
 
-static int sample(bench *b, uint64_t seed, const wisp_schema *schema, wisp_value *value) {
+static int protobuf_sample(proto *b, uint64_t seed, const wisp_schema *schema, wisp_value *value) {
     maker *m = maker_of(seed);
     *value = schema ? make_tree(m, 0) : make_value(m, 0);
     b->size = encode(b, schema, value);
@@ -959,11 +959,11 @@ static int sample(bench *b, uint64_t seed, const wisp_schema *schema, wisp_value
 
 TEST(room_is_enough_or_refused) {
     static uint8_t out[4096];
-    bench *b = bench_of();
+    proto *b = proto_of();
     for (uint64_t seed = 1; seed <= 60; seed++) {
         const wisp_schema *schema = seed % 2 ? tree_schema() : NULL;
         wisp_value value;
-        int size = sample(b, seed, schema, &value), step = size / 300 + 1;
+        int size = protobuf_sample(b, seed, schema, &value), step = size / 300 + 1;
         for (int room = size % step; room <= size + 4 && size < 4000; room += step) {
             int written;
             memset(out, 0x5a, sizeof out);
@@ -977,11 +977,11 @@ TEST(room_is_enough_or_refused) {
 
 TEST(memory_is_enough_or_refused) {
     static uint64_t memory[8192];
-    bench *b = bench_of();
+    proto *b = proto_of();
     for (uint64_t seed = 1; seed <= 24; seed++) {
         const wisp_schema *schema = seed % 2 ? tree_schema() : NULL;
         wisp_value value, out;
-        int size = sample(b, seed, schema, &value), result = WISP_E_MEMORY, need = 0;
+        int size = protobuf_sample(b, seed, schema, &value), result = WISP_E_MEMORY, need = 0;
         if (size > 600) continue;
         for (; result == WISP_E_MEMORY && need < (int)sizeof memory; need++) {
             out = wisp_string("untouched");
@@ -1000,12 +1000,12 @@ TEST(memory_is_enough_or_refused) {
 }
 
 TEST(torn_messages_are_read_or_refused) {
-    bench *b = bench_of();
+    proto *b = proto_of();
     static uint8_t whole[ROOM];
     for (uint64_t seed = 1; seed <= 60; seed++) {
         const wisp_schema *schema = seed % 2 ? tree_schema() : NULL;
         wisp_value value;
-        int size = sample(b, seed, schema, &value);
+        int size = protobuf_sample(b, seed, schema, &value);
         memcpy(whole, b->bytes, (size_t)size);
         for (int end = 0; end < size && end < 400; end++) {
             int result = decode_bytes(b, schema, whole, end);
@@ -1060,7 +1060,7 @@ TEST(large_messages_cost_in_proportion) {
     }
 }
 
-TEST(what_a_caller_gives_wrong_is_told) {
+TEST(what_a_caller_gives_wrong_is_told_by_protobuf) {
     const wisp_codec *codec = wisp_protobuf();
     uint8_t bytes[16] = { 0 };
     uint64_t memory[16];
@@ -1130,7 +1130,7 @@ static const test_case tests[] = {
     CASE(memory_is_enough_or_refused),
     CASE(torn_messages_are_read_or_refused),
     CASE(large_messages_cost_in_proportion),
-    CASE(what_a_caller_gives_wrong_is_told)
+    CASE(what_a_caller_gives_wrong_is_told_by_protobuf)
 };
 
 int main(int argc, char **argv) {

@@ -7,7 +7,7 @@
 
 /* --- what is not valid --- */
 
-static const wisp_type t_int32 = WISP_T_INT32, t_uint64 = WISP_T_UINT64;
+static const wisp_type protowire_int32 = WISP_T_INT32, protowire_uint64 = WISP_T_UINT64;
 
 TEST(tags_that_make_no_sense_are_refused) {
     static const char *const tags[] = {
@@ -17,7 +17,7 @@ TEST(tags_that_make_no_sense_are_refused) {
         "80", "88", "808080808000", "8080808010", "00", "07", "8000"
     };
     single s;
-    single_of(&s, &t_int32, 0, 0);
+    single_of(&s, &protowire_int32, 0, 0);
     for (int i = 0; i < (int)(sizeof tags / sizeof *tags); i++) {
         refuses(&s.schema, tags[i], WISP_E_SYNTAX);
         refuses(NULL, tags[i], WISP_E_SYNTAX);
@@ -28,7 +28,7 @@ TEST(tags_that_make_no_sense_are_refused) {
 
 TEST(wire_types_six_and_seven_are_refused) {
     single s;
-    single_of(&s, &t_int32, 0, 0);
+    single_of(&s, &protowire_int32, 0, 0);
     for (unsigned wire = 6; wire < 8; wire++)
         for (unsigned field = 0; field < 4; field++)
             for (unsigned value = 0; value < 4; value++) {
@@ -40,7 +40,7 @@ TEST(wire_types_six_and_seven_are_refused) {
 
 TEST(varints_end_within_64_bits) {
     single s;
-    single_of(&s, &t_uint64, 0, 0);
+    single_of(&s, &protowire_uint64, 0, 0);
     reads_as(&s.schema, "08 ffffffffffffffffff01", "08 ffffffffffffffffff01");
     reads_as(&s.schema, "08 80808080808080808000", "");
     refuses(&s.schema, "08 ffffffffffffffffff02", WISP_E_SYNTAX);
@@ -52,7 +52,7 @@ TEST(varints_end_within_64_bits) {
 
 TEST(groups_are_skipped_whole) {
     single s;
-    single_of(&s, &t_int32, 0, 0);
+    single_of(&s, &protowire_int32, 0, 0);
     reads_as(&s.schema, "13 14 08 05", "08 05");
     reads_as(&s.schema, "13 0809 1a0161 1d01020304 190102030405060708 23 24 14 08 05", "08 05");
     reads_as(&s.schema, "0b 0c 08 05", "08 05");                /* even of a known field */
@@ -69,9 +69,9 @@ TEST(groups_are_skipped_whole) {
 }
 
 TEST(groups_nest_a_hundred_deep) {
-    bench *b = bench_of();
+    proto *b = proto_of();
     single s;
-    single_of(&s, &t_int32, 0, 0);
+    single_of(&s, &protowire_int32, 0, 0);
     for (int depth = 98; depth < 103; depth++) {
         for (int i = 0; i < depth; i++) b->bytes[i] = 0x13, b->bytes[depth + i] = 0x14;
         CHECK_EQ_INT(decode_bytes(b, &s.schema, b->bytes, 2 * depth),
@@ -88,7 +88,7 @@ TEST(values_are_google_protobuf_values) {
     wisp_vec3 position = { 1, 0, 0 };
     wisp_quat rotation = { 0, 0, 0, 1 };
     wisp_value items[2] = { wisp_int(1), wisp_nil() }, value;
-    bench *b = bench_of();
+    proto *b = proto_of();
     wisp_pair pairs[] = { { "a", wisp_string("x") }, { "", wisp_bool(false) } };
     round_trips(NULL, wisp_nil(), "0800");
     round_trips(NULL, wisp_bool(true), "2001");
@@ -128,7 +128,7 @@ TEST(integers_that_no_double_says_are_refused) {
                                       (UINT64_C(1) << 54) + 4, UINT64_MAX - 2047, 0 };
     static const uint64_t not_exact[] = { (UINT64_C(1) << 53) + 1, (UINT64_C(1) << 54) + 1,
                                           UINT64_MAX, UINT64_MAX - 1023, INT64_MAX };
-    bench *b = bench_of();
+    proto *b = proto_of();
     wisp_value value;
     for (int i = 0; i < 6; i++) {
         value = wisp_uint(exact[i]);
@@ -174,7 +174,7 @@ TEST(many_keys_are_made_distinct) {
     enum { COUNT = 900 };
     static wisp_pair pairs[COUNT];
     static char keys[COUNT][16];
-    bench *b = bench_of();
+    proto *b = proto_of();
     wisp_value map = wisp_map(pairs, COUNT);
     uint64_t seed = 5;
     int last[100], found = 0;
@@ -203,7 +203,7 @@ TEST(many_keys_are_made_distinct) {
 TEST(values_nest_as_deep_as_their_messages) {
     static wisp_value lists[60];
     static wisp_pair maps[60];
-    bench *b = bench_of();
+    proto *b = proto_of();
     lists[0] = wisp_int(1);
     maps[0].value = wisp_int(1);
     for (int i = 1; i < 60; i++) {

@@ -16,12 +16,12 @@ TEST(lower_priorities_go_first) {
     wisp_set_batch_priority(t.client, "a", 999);
     wisp_set_batch_priority(t.client, "c", 0);
     for (int i = 0; i < 3; i++) {
-        fire(&t, "a", i);
-        fire(&t, "b", i);
-        fire(&t, "c", i);
+        abc_fire(&t, "a", i);
+        abc_fire(&t, "b", i);
+        abc_fire(&t, "c", i);
     }
     world_run(&t.w, 0.1);
-    CHECK_EQ_STR(heard(&t), "cccbbbaaa");
+    CHECK_EQ_STR(abc_heard(&t), "cccbbbaaa");
     world_close(&t.w);
 }
 
@@ -31,11 +31,11 @@ TEST(neighbouring_priorities_are_told_apart) {
     wisp_set_batch_priority(t.client, "a", 12);
     wisp_set_batch_priority(t.client, "b", 11);
     wisp_set_batch_priority(t.client, "c", 10);
-    fire(&t, "a", 0);
-    fire(&t, "b", 0);
-    fire(&t, "c", 0);
+    abc_fire(&t, "a", 0);
+    abc_fire(&t, "b", 0);
+    abc_fire(&t, "c", 0);
     world_run(&t.w, 0.1);
-    CHECK_EQ_STR(heard(&t), "cba");
+    CHECK_EQ_STR(abc_heard(&t), "cba");
     world_close(&t.w);
 }
 
@@ -47,11 +47,11 @@ TEST(equal_priorities_keep_the_order_of_fire) {
     for (int i = 0; i < 300; i++) {
         int which = test_random_below(&random, 3);
         expected[i] = abc[which][0];
-        fire(&t, abc[which], i);
+        abc_fire(&t, abc[which], i);
     }
     expected[300] = 0;
     world_run(&t.w, 0.2);
-    CHECK_EQ_STR(heard(&t), expected);
+    CHECK_EQ_STR(abc_heard(&t), expected);
     CHECK_EQ_INT(t.w.note_count, 300);
     for (int i = 0; i < t.w.note_count; i++) CHECK_EQ_INT(t.w.notes[i].number, i);
     world_close(&t.w);
@@ -65,28 +65,28 @@ TEST(the_delivery_does_not_matter_for_the_order) {
     set_delivery(t.client, "c", WISP_SEQUENCED, 0);
     wisp_set_batch_priority(t.client, "b", 3);
     for (int i = 0; i < 3; i++) {
-        fire(&t, "a", i);
-        fire(&t, "c", i);
-        fire(&t, "b", i);
+        abc_fire(&t, "a", i);
+        abc_fire(&t, "c", i);
+        abc_fire(&t, "b", i);
     }
     world_run(&t.w, 0.1);
-    CHECK_EQ_STR(heard(&t), "bbbacacac");
+    CHECK_EQ_STR(abc_heard(&t), "bbbacacac");
     world_close(&t.w);
 }
 
 TEST(one_remote_keeps_its_order_when_its_priority_changes) {
     world_two t;
     abc_open(&t);
-    for (int i = 0; i < 5; i++) fire(&t, "a", i);
-    fire(&t, "b", 0);
+    for (int i = 0; i < 5; i++) abc_fire(&t, "a", i);
+    abc_fire(&t, "b", 0);
     wisp_set_batch_priority(t.client, "a", 0);
-    for (int i = 5; i < 10; i++) fire(&t, "a", i);
+    for (int i = 5; i < 10; i++) abc_fire(&t, "a", i);
     wisp_set_batch_priority(t.client, "a", 999);
-    for (int i = 10; i < 15; i++) fire(&t, "a", i);
+    for (int i = 10; i < 15; i++) abc_fire(&t, "a", i);
     world_run(&t.w, 0.1);
     CHECK_EQ_INT(world_count(&t.w, t.server, "a"), 15);
     CHECK(world_counts_up(&t.w, t.server, "a", 0));
-    CHECK_EQ_INT(heard(&t)[0], 'b');
+    CHECK_EQ_INT(abc_heard(&t)[0], 'b');
     world_close(&t.w);
 }
 
@@ -97,7 +97,7 @@ TEST(one_remote_keeps_its_order_when_its_mode_changes) {
     abc_open(&t);
     for (int i = 0; i < 40; i++) {
         wisp_set_batch_mode(t.client, "a", modes[i / 3 % 4]);
-        fire(&t, "a", i);
+        abc_fire(&t, "a", i);
     }
     world_run(&t.w, 0.2);
     CHECK_EQ_INT(world_count(&t.w, t.server, "a"), 40);
@@ -124,7 +124,7 @@ TEST(order_holds_over_loss_and_for_each_channel) {
     for (int i = 0; i < 100; i++) {
         for (int c = 0; c < 16; c++) {
             snprintf(name, sizeof name, "c%d", c);
-            fire(&t, name, i);
+            abc_fire(&t, name, i);
         }
         world_step(&t.w);
     }
@@ -148,7 +148,7 @@ TEST(sequenced_messages_never_go_back) {
     two_listening(&t, abc, 1);
     set_delivery(t.client, "a", WISP_SEQUENCED, 0);
     for (int i = 0; i < 300; i++) {
-        fire(&t, "a", i);
+        abc_fire(&t, "a", i);
         world_step(&t.w);
     }
     world_run(&t.w, 1);
@@ -190,7 +190,7 @@ TEST(what_has_waited_gains_so_that_nothing_starves) {
         flood(&t, 50);
         world_step(&t.w);
     }
-    fire(&t, "b", 7);
+    abc_fire(&t, "b", 7);
     for (; waited < 2000 && world_count(&t.w, t.server, "b") == 0; waited++) {
         flood(&t, 50);
         world_step(&t.w);
@@ -222,7 +222,7 @@ TEST(a_queue_full_of_messages_is_a_code_and_drops_nothing) {
     world_run(&t.w, 0.2);
     CHECK_EQ_INT(t.w.note_count, 100);
     CHECK(world_counts_up(&t.w, t.server, "a", 0));
-    fire(&t, "a", 100);
+    abc_fire(&t, "a", 100);
     world_run(&t.w, 0.2);
     CHECK_EQ_INT(t.w.note_count, 101);
     world_close(&t.w);
@@ -322,7 +322,7 @@ TEST(a_link_that_takes_no_more_is_offered_all_again_in_order) {
     t.w.pipe.reliable = true;
     t.w.pipe.capacity = 3000;
     two_listening(&t, abc, 3);
-    for (int i = 0; i < 5000; i++) fire(&t, "a", i);
+    for (int i = 0; i < 5000; i++) abc_fire(&t, "a", i);
     world_run(&t.w, 2);
     CHECK(world_total(t.client).link_refusals > 0);
     CHECK_EQ_INT(t.w.note_count, 5000);

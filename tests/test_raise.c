@@ -26,12 +26,12 @@ static void on_dive(wisp_event *event) {
 }
 
 /* Two endpoints that give all their memory back; the server's errors are noted. */
-typedef struct pair {
+typedef struct raise_pair {
     world_two t;
     ledger    memory;
-} pair;
+} raise_pair;
 
-static void pair_open(pair *p) {
+static void pair_open(raise_pair *p) {
     entered = passed = 0;
     p->memory = ledger_none();
     world_open(&p->t.w);
@@ -41,7 +41,7 @@ static void pair_open(pair *p) {
 }
 
 /* Nothing was left behind: no handler counts as running, nowhere is to be landed. */
-static void pair_close(pair *p) {
+static void pair_close(raise_pair *p) {
     for (int i = 0; i < 2; i++) {
         wisp *end = i ? p->t.client : p->t.server;
         CHECK_EQ_INT(end->events.running, 0);
@@ -55,14 +55,14 @@ static void pair_close(pair *p) {
     CHECK_EQ_INT(p->memory.out, 0);
 }
 
-static int server_errors(pair *p, wisp_result code) {
+static int server_errors(raise_pair *p, wisp_result code) {
     return world_results(&p->t.w, p->t.server, WISP_ERROR, code);
 }
 
 /* --- handlers of events --- */
 
 TEST(a_handler_is_left_from_any_depth_and_the_rest_of_the_packet_is_told) {
-    pair p;
+    raise_pair p;
     pair_open(&p);
     wisp_connect_target(p.t.server, wisp_by_name("bad"), on_dive, NULL, false);
     world_watch(&p.t.w, p.t.server, "good");
@@ -85,7 +85,7 @@ TEST(a_handler_is_left_from_any_depth_and_the_rest_of_the_packet_is_told) {
 static void on_result(wisp_event *event) { *(wisp_result *)event->user = event->result; }
 
 TEST(the_handlers_behind_it_run_and_see_no_result_of_it) {
-    pair p;
+    raise_pair p;
     wisp_result seen = 1;
     pair_open(&p);
     wisp_connect_target(p.t.server, wisp_by_name("r"), on_dive, NULL, false);
@@ -98,7 +98,7 @@ TEST(the_handlers_behind_it_run_and_see_no_result_of_it) {
 }
 
 TEST(a_once_handler_that_is_left_has_run_once) {
-    pair p;
+    raise_pair p;
     pair_open(&p);
     wisp_connect_target(p.t.server, wisp_by_name("r"), on_dive, NULL, true);
     for (int i = 0; i < 2; i++) world_fire(p.t.client, "r", p.t.to_server, i);
@@ -116,7 +116,7 @@ static void on_disconnects_and_dives(wisp_event *event) {
 }
 
 TEST(a_handler_that_cut_itself_off_is_unlinked_all_the_same) {
-    pair p;
+    raise_pair p;
     wisp_connection own;
     pair_open(&p);
     own = wisp_connect_target(p.t.server, wisp_by_name("r"), on_disconnects_and_dives, &own, false);
@@ -133,7 +133,7 @@ static void on_leaves_and_dives(wisp_event *event) {
 }
 
 TEST(a_handler_ends_its_session_and_is_left) {
-    pair p;
+    raise_pair p;
     pair_open(&p);
     wisp_connect_target(p.t.server, wisp_by_name("r"), on_leaves_and_dives, NULL, false);
     for (int i = 0; i < 3; i++) world_fire(p.t.client, "r", p.t.to_server, i);
@@ -144,7 +144,7 @@ TEST(a_handler_ends_its_session_and_is_left) {
 }
 
 TEST(handlers_of_life_cycle_and_errors_are_left_too) {
-    pair p;
+    raise_pair p;
     entered = passed = 0;
     p.memory = ledger_none();
     world_open(&p.t.w);
@@ -169,7 +169,7 @@ static void on_destroys_and_dives(wisp_event *event) {
 }
 
 TEST(a_handler_destroys_its_endpoint_and_is_left) {
-    pair p;
+    raise_pair p;
     pair_open(&p);
     wisp_connect_target(p.t.server, wisp_by_name("r"), on_destroys_and_dives, NULL, false);
     world_fire(p.t.client, "r", p.t.to_server, 1);
@@ -183,7 +183,7 @@ TEST(a_handler_destroys_its_endpoint_and_is_left) {
 
 /* --- handlers of calls --- */
 
-static void pair_invoke(pair *p, const char *name) {
+static void pair_invoke(raise_pair *p, const char *name) {
     wisp_call_desc desc;
     memset(&desc, 0, sizeof desc);
     desc.on_reply = world_on;
@@ -193,7 +193,7 @@ static void pair_invoke(pair *p, const char *name) {
 }
 
 TEST(the_caller_gets_code_and_text) {
-    pair p;
+    raise_pair p;
     pair_open(&p);
     wisp_on_invoke_target(p.t.server, wisp_by_name("q"), on_dive, NULL);
     for (int i = 0; i < 3; i++) pair_invoke(&p, "q");
@@ -211,7 +211,7 @@ static void on_replies_and_dives(wisp_event *event) {
 }
 
 TEST(what_was_replied_before_stays_replied) {
-    pair p;
+    raise_pair p;
     pair_open(&p);
     wisp_on_invoke_target(p.t.server, wisp_by_name("q"), on_replies_and_dives, NULL);
     pair_invoke(&p, "q");
@@ -231,7 +231,7 @@ static void on_chosen(wisp_event *event) {
 
 TEST(a_code_that_is_none_is_the_handlers_failure) {
     static const wisp_result codes[] = { 0, 1, 77, -40000, INT32_MIN, INT32_MAX };
-    pair p;
+    raise_pair p;
     pair_open(&p);
     wisp_on_invoke_target(p.t.server, wisp_by_name("q"), on_chosen, NULL);
     for (int i = 0; i < 6; i++) {
@@ -247,7 +247,7 @@ TEST(a_code_that_is_none_is_the_handlers_failure) {
     pair_close(&p);
 }
 
-static void invoke_diving(pair *p) {
+static void invoke_diving(raise_pair *p) {
     wisp_call_desc desc;
     memset(&desc, 0, sizeof desc);
     desc.on_reply = desc.on_done = on_dive;
@@ -255,7 +255,7 @@ static void invoke_diving(pair *p) {
 }
 
 TEST(handlers_of_replies_and_of_calls_to_several_are_left) {
-    pair p;
+    raise_pair p;
     pair_open(&p);
     world_watch(&p.t.w, p.t.client, WISP_ERROR);
     wisp_on_invoke_target(p.t.server, wisp_by_name("q"), world_on, &p.t.w);
@@ -271,7 +271,7 @@ TEST(handlers_of_replies_and_of_calls_to_several_are_left) {
 }
 
 TEST(handlers_that_run_while_their_endpoint_is_destroyed_are_left) {
-    pair p;
+    raise_pair p;
     pair_open(&p);
     for (int i = 0; i < 3; i++) invoke_diving(&p);
     world_destroy(&p.t.w, p.t.client);
@@ -282,14 +282,14 @@ TEST(handlers_that_run_while_their_endpoint_is_destroyed_are_left) {
 }
 
 static double pair_clock(void *user) {
-    pair *p = (pair *)user;
+    raise_pair *p = (raise_pair *)user;
     p->t.w.now += 0.01;
     world_update(&p->t.w, 0);
     return p->t.w.now;
 }
 
 TEST(who_waits_for_an_answer_gets_it_whatever_its_handler_does) {
-    pair p;
+    raise_pair p;
     wisp_call_desc desc;
     wisp_call call;
     pair_open(&p);
@@ -310,7 +310,7 @@ static wisp_result hook_dives(wisp_event *event) {
     return WISP_PASS;
 }
 
-static void pair_use(pair *p, int *message, bool inbound) {
+static void pair_use(raise_pair *p, int *message, bool inbound) {
     wisp_middleware m;
     memset(&m, 0, sizeof m);
     m.name = "hook";
@@ -322,7 +322,7 @@ static void pair_use(pair *p, int *message, bool inbound) {
 
 TEST(a_hook_that_is_left_has_rejected_what_comes_in) {
     int message = WISP_MESSAGE_EVENT;
-    pair p;
+    raise_pair p;
     pair_open(&p);
     pair_use(&p, &message, true);
     world_watch(&p.t.w, p.t.server, "r");
@@ -346,7 +346,7 @@ static void on_replies(wisp_event *event) {
 
 TEST(a_hook_that_is_left_has_rejected_what_goes_out) {
     int message = WISP_MESSAGE_EVENT;
-    pair p;
+    raise_pair p;
     pair_open(&p);
     pair_use(&p, &message, false);
     world_watch(&p.t.w, p.t.client, "r");
@@ -370,7 +370,7 @@ static void on_fires_and_goes_on(wisp_event *event) {
 
 TEST(a_hook_inside_a_handler_is_left_alone_and_then_the_handler) {
     int message = WISP_MESSAGE_EVENT;
-    pair p;
+    raise_pair p;
     pair_open(&p);
     pair_use(&p, &message, false);
     wisp_connect_target(p.t.server, wisp_by_name("e"), on_fires_and_goes_on, NULL, false);
@@ -384,21 +384,21 @@ TEST(a_hook_inside_a_handler_is_left_alone_and_then_the_handler) {
 
 /* --- endpoints inside each other, and outside of all --- */
 
-static pair *nested;
+static raise_pair *raise_nested;
 
 static void on_updates_another(wisp_event *event) {
     int before = entered;
-    nested->t.w.now += 0.01;
-    CHECK_EQ_INT(wisp_update(nested->t.client, nested->t.w.now), WISP_OK);
+    raise_nested->t.w.now += 0.01;
+    CHECK_EQ_INT(wisp_update(raise_nested->t.client, raise_nested->t.w.now), WISP_OK);
     CHECK_EQ_INT(entered, before + 1);
     wisp_raise(event, BROKEN - 2, "outside");
     passed++;
 }
 
 TEST(each_endpoint_lands_in_its_own_handler) {
-    pair p;
+    raise_pair p;
     pair_open(&p);
-    nested = &p;
+    raise_nested = &p;
     wisp_connect_target(p.t.server, wisp_by_name("outer"), on_updates_another, NULL, false);
     wisp_connect_target(p.t.client, wisp_by_name("inner"), on_dive, NULL, false);
     world_run(&p.t.w, 0.1);
@@ -416,7 +416,7 @@ TEST(each_endpoint_lands_in_its_own_handler) {
 }
 
 TEST(outside_of_handlers_it_returns_and_is_an_error_all_the_same) {
-    pair p;
+    raise_pair p;
     wisp_event event;
     pair_open(&p);
     memset(&event, 0, sizeof event);

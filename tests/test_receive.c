@@ -309,7 +309,7 @@ static int doubled_descriptor(uint8_t *bytes, int size, int tag) {
 }
 
 /* Allocations of the server while it reads the packet. */
-static int taken_by_announcing(bench *b, int number, int tag) {
+static int taken_by_announcing(forger *b, int number, int tag) {
     uint8_t descriptor[400];
     int bits = doubled_descriptor(descriptor, (int)sizeof descriptor, tag);
     uint64_t before;
@@ -321,7 +321,7 @@ static int taken_by_announcing(bench *b, int number, int tag) {
 }
 
 TEST(a_schema_that_failed_is_not_compiled_twice) {
-    bench *b = bench_open_foreign();
+    forger *b = forger_open_foreign();
     int first = taken_by_announcing(b, 9, 1), other;
     CHECK_EQ_INT(world_total(b->t.server).names_unknown, 1);
     CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_ERROR, WISP_E_SCHEMA), 1);
@@ -329,27 +329,27 @@ TEST(a_schema_that_failed_is_not_compiled_twice) {
     CHECK_EQ_INT(world_total(b->t.server).names_unknown, 6);
     other = taken_by_announcing(b, 9, 2);
     CHECK(first > 1 && other > 1);
-    CHECK(bench_joined(b));
-    bench_close(b);
+    CHECK(forger_joined(b));
+    forger_close(b);
 }
 
 TEST(announcements_that_fail_are_offences) {
-    bench *b = bench_open_foreign();
+    forger *b = forger_open_foreign();
     int sent = 0;
-    while (bench_joined(b) && sent < 2000) {
+    while (forger_joined(b) && sent < 2000) {
         taken_by_announcing(b, 9, 1);
         sent++;
     }
     CHECK(sent > 1000 && sent < 1100);
     CHECK_EQ_INT(world_last(&b->t.w, b->t.server, WISP_LEFT)->result, WISP_E_FLOOD);
     CHECK(world_count(&b->t.w, b->t.server, WISP_ERROR) < 20);
-    bench_close(b);
+    forger_close(b);
 }
 
 /* What the server is told of a goodbye with this code and text. */
 static const world_note *left_with(int code, const char *text, int length) {
     static world_note note;
-    bench *b = bench_open();
+    forger *b = forger_open();
     wisp__writer *to = body(b);
     wisp__put_control(to, WISP__FRAME_LEAVE);
     wisp__put(to, (uint16_t)code, 16);
@@ -358,7 +358,7 @@ static const world_note *left_with(int code, const char *text, int length) {
     send_body(b);
     world_update(&b->t.w, 0);
     note = *world_last(&b->t.w, b->t.server, WISP_LEFT);
-    bench_close(b);
+    forger_close(b);
     return &note;
 }
 
@@ -414,7 +414,7 @@ static const bad_case bad_cases[] = {
 enum { BAD_CASES = (int)(sizeof bad_cases / sizeof *bad_cases) };
 
 TEST(every_senseless_record_ends_the_session_with_a_code_on_both_sides) {
-    bench *b = bench_open();
+    forger *b = forger_open();
     wisp_remote_named(b->t.server, "mp");
     for (int i = 0; i < BAD_CASES; i++) {
         uint64_t before = world_total(b->t.server).packets_malformed;
@@ -425,15 +425,15 @@ TEST(every_senseless_record_ends_the_session_with_a_code_on_both_sides) {
             !CHECK_EQ_INT(world_results(&b->t.w, b->t.client, WISP_LEFT, WISP_E_PROTOCOL), 1) ||
             !CHECK_EQ_INT(world_total(b->t.server).packets_malformed, before + 1))
             printf("  in %s\n", bad_cases[i].name);
-        if (bench_joined(b)) wisp_leave(b->t.client, b->t.to_server, "next");
-        bench_rejoin(b);
+        if (forger_joined(b)) wisp_leave(b->t.client, b->t.to_server, "next");
+        forger_rejoin(b);
     }
-    bench_close(b);
+    forger_close(b);
 }
 
 /* All that stands before a senseless record in its packet is done. */
 TEST(what_stands_before_a_senseless_record_is_delivered) {
-    bench *b = bench_open();
+    forger *b = forger_open();
     wisp__writer *to = body(b);
     put_section(to, WISP_UNRELIABLE, 0);
     put_bound(to, 0);
@@ -443,18 +443,18 @@ TEST(what_stands_before_a_senseless_record_is_delivered) {
     world_run(&b->t.w, 0.05);
     CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 1);
     CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_LEFT, WISP_E_PROTOCOL), 1);
-    bench_close(b);
+    forger_close(b);
 }
 
 static void check_flags(int flags) {
-    bench *b = bench_open();
+    forger *b = forger_open();
     wisp__put_control(body(b), WISP__FRAME_PING);
     send_flagged(b, flags, 1);
     world_run(&b->t.w, 0.05);
     CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_LEFT,
                                flags == WISP__FLAG_SQUEEZED ? WISP_E_COMPRESSED
                                                             : WISP_E_PROTOCOL), 1);
-    bench_close(b);
+    forger_close(b);
 }
 
 TEST(flags_of_no_meaning_end_the_session) {
@@ -464,7 +464,7 @@ TEST(flags_of_no_meaning_end_the_session) {
 /* --- acks --- */
 
 static void check_acks(const uint64_t *values, const int *bits, int count, bool good) {
-    bench *b = bench_open();
+    forger *b = forger_open();
     wisp__writer *to = body(b);
     for (int i = 0; i < count; i++) {
         if (bits[i] > 0) wisp__put(to, values[i], bits[i]);
@@ -473,8 +473,8 @@ static void check_acks(const uint64_t *values, const int *bits, int count, bool 
     send_flagged(b, WISP__FLAG_ACKS, (int)((to->at + 7) / 8));
     world_run(&b->t.w, 0.05);
     CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_LEFT, WISP_E_PROTOCOL), good ? 0 : 1);
-    CHECK(bench_joined(b) == good);
-    bench_close(b);
+    CHECK(forger_joined(b) == good);
+    forger_close(b);
 }
 
 TEST(acks_of_what_was_never_sent_end_the_session) {
@@ -504,8 +504,8 @@ static void put_acks(wisp__writer *to, uint64_t largest, int count) {
 /* The server leaves a number out; a client that acks it has not received what it acks. */
 TEST(an_ack_of_a_number_that_was_left_out_ends_the_session) {
     for (int optimist = 0; optimist < 2; optimist++) {
-        bench *b = bench_open();
-        const wisp__flow *flow = &bench_server_side(b)->peer.flow;
+        forger *b = forger_open();
+        const wisp__flow *flow = &forger_server_side(b)->peer.flow;
         uint64_t out;
         for (int i = 0; i < 1000 && !flow->skip_count; i++) {
             world_fire(b->t.server, "hp", b->t.to_client, i);
@@ -513,22 +513,22 @@ TEST(an_ack_of_a_number_that_was_left_out_ends_the_session) {
         }
         CHECK_EQ_INT(flow->skip_count, 1);
         out = flow->skips[0];
-        CHECK_EQ_INT(wisp__flow_seen(&bench_peer(b)->flow, out), 0);
+        CHECK_EQ_INT(wisp__flow_seen(&forger_peer(b)->flow, out), 0);
         world_fire(b->t.server, "hp", b->t.to_client, 1);
         world_fire(b->t.server, "hp", b->t.to_client, 2);
         world_run(&b->t.w, 0.2);
-        CHECK(bench_joined(b));
+        CHECK(forger_joined(b));
         put_acks(body(b), out + 1, optimist ? 3 : 1);
         send_flagged(b, WISP__FLAG_ACKS, (int)((b->to.at + 7) / 8));
         world_run(&b->t.w, 0.05);
         CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_LEFT, WISP_E_PROTOCOL), optimist);
-        bench_close(b);
+        forger_close(b);
     }
 }
 
 /* --- honest packets, mangled and tagged anew --- */
 
-static void on_double(wisp_event *event) {
+static void on_receive_double(wisp_event *event) {
     wisp_value twice = wisp_int(2 * wisp_arg_int(event, 0));
     wisp_reply_values(event, &twice, 1);
 }
@@ -545,7 +545,7 @@ static wisp_value some_map(void) {
 }
 
 /* Makes the client send a bit of everything; its packets stay in the tap. */
-static void send_samples(bench *b) {
+static void send_samples(forger *b) {
     char large[3000];
     wisp_value values[3];
     memset(large, 'L', sizeof large);
@@ -566,7 +566,7 @@ static void send_samples(bench *b) {
 }
 
 /* Sends a kept packet with a new number and a right tag. */
-static void send_mangled(bench *b, const tap_packet *kept, int size) {
+static void send_mangled(forger *b, const tap_packet *kept, int size) {
     int flags = kept->bytes[0] & WISP__FLAG_ACKS;
     memset(b->bytes, 0, sizeof b->bytes);
     memcpy(b->bytes + WISP__PACKET_HEAD, kept->bytes + WISP__PACKET_HEAD,
@@ -574,31 +574,31 @@ static void send_mangled(bench *b, const tap_packet *kept, int size) {
     send_flagged(b, flags, size - WISP__PACKET_HEAD);
 }
 
-static bench *mangle_open(void) {
-    bench *b = bench_open();
+static forger *mangle_open(void) {
+    forger *b = forger_open();
     world_watch(&b->t.w, b->t.server, "fast");
     wisp_set_unreliable(b->t.client, "fast", true);
-    wisp_on_invoke(b->t.server, "double", on_double, NULL);
+    wisp_on_invoke(b->t.server, "double", on_receive_double, NULL);
     world_run(&b->t.w, 0.1);
     return b;
 }
 
 /* After each mangled packet the session is alive or has ended with a code; then it is made anew. */
-static void settle_mangled(bench *b) {
+static void settle_mangled(forger *b) {
     b->t.w.now += 0.001;
     world_update(&b->t.w, 0);
-    if (bench_joined(b)) return;
+    if (forger_joined(b)) return;
     CHECK_EQ_INT(world_count(&b->t.w, b->t.server, WISP_LEFT), 1);
     CHECK(world_last(&b->t.w, b->t.server, WISP_LEFT)->result < 0);
     b->t.w.step = 0.2;
-    bench_rejoin(b);
+    forger_rejoin(b);
     b->t.w.step = 0.01;
     b->out.kept_count = 0;
     send_samples(b);
 }
 
 TEST(honest_packets_cut_at_every_byte_do_no_harm) {
-    bench *b = mangle_open();
+    forger *b = mangle_open();
     send_samples(b);
     CHECK(b->out.kept_count >= 3);
     for (int i = 0; i < b->out.kept_count; i++)
@@ -608,11 +608,11 @@ TEST(honest_packets_cut_at_every_byte_do_no_harm) {
             send_mangled(b, &packet, size);
             settle_mangled(b);
         }
-    bench_close(b);
+    forger_close(b);
 }
 
 TEST(honest_packets_with_wrong_bits_and_right_tags_do_no_harm) {
-    bench *b = mangle_open();
+    forger *b = mangle_open();
     uint64_t seed = 3;
     send_samples(b);
     for (int round = 0; round < 1500; round++) {
@@ -625,11 +625,11 @@ TEST(honest_packets_with_wrong_bits_and_right_tags_do_no_harm) {
         settle_mangled(b);
     }
     CHECK(world_total(b->t.server).joins > 50);
-    bench_close(b);
+    forger_close(b);
 }
 
 TEST(random_bodies_with_right_tags_do_no_harm) {
-    bench *b = mangle_open();
+    forger *b = mangle_open();
     uint64_t seed = 11;
     for (int round = 0; round < 1500; round++) {
         int size = 1 + test_random_below(&seed, round % 10 ? 60 : 1190);
@@ -641,35 +641,35 @@ TEST(random_bodies_with_right_tags_do_no_harm) {
         settle_mangled(b);
     }
     CHECK(world_total(b->t.server).packets_malformed > 300);
-    bench_close(b);
+    forger_close(b);
 }
 
 /* --- packets that count for nothing --- */
 
 /* An honest client goes on as if they had not come. */
-static void check_unharmed(bench *b) {
+static void check_unharmed(forger *b) {
     world_forget(&b->t.w);
     for (int i = 0; i < 50; i++) {
         world_fire(b->t.client, "hp", b->t.to_server, i);
         world_step(&b->t.w);
     }
     world_run(&b->t.w, 0.5);
-    CHECK(bench_joined(b));
+    CHECK(forger_joined(b));
     CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 50);
     CHECK(world_counts_up(&b->t.w, b->t.server, "hp", 0));
-    bench_close(b);
+    forger_close(b);
 }
 
 TEST(an_empty_packet_moves_nothing_however_far_ahead) {
     static const int aheads[] = { 0, 1, 5, 1000, 8000, 8192, 8193, 32000, 40000 };
     for (int i = 0; i < 9; i++)
         for (int end = 0; end < 2; end++) {
-            bench *b = bench_open();
-            wisp__flow *flow = &bench_server_side(b)->peer.flow;
+            forger *b = forger_open();
+            wisp__flow *flow = &forger_server_side(b)->peer.flow;
             uint64_t top = flow->top;
             uint64_t malformed = world_total(b->t.server).packets_malformed;
             body(b);
-            send_numbered(b, 0, bench_peer(b)->flow.next + (uint64_t)aheads[i], end);
+            send_numbered(b, 0, forger_peer(b)->flow.next + (uint64_t)aheads[i], end);
             world_update(&b->t.w, 0);
             CHECK_EQ_INT(flow->top, top);
             CHECK_EQ_INT(flow->unacked, 0);
@@ -681,8 +681,8 @@ TEST(an_empty_packet_moves_nothing_however_far_ahead) {
 
 TEST(a_leap_beyond_8192_numbers_is_refused) {
     for (int over = 0; over < 2; over++) {
-        bench *b = bench_open();
-        wisp__flow *flow = &bench_server_side(b)->peer.flow;
+        forger *b = forger_open();
+        wisp__flow *flow = &forger_server_side(b)->peer.flow;
         uint64_t top = flow->top;
         wisp__put_control(body(b), WISP__FRAME_PING);
         send_numbered(b, 0, top + 8192 + (uint64_t)over, 1);
@@ -690,14 +690,14 @@ TEST(a_leap_beyond_8192_numbers_is_refused) {
         CHECK_EQ_INT(flow->top, over ? top : top + 8192);
         CHECK_EQ_INT(world_peer_stats(b->t.server, b->t.to_client).packets_refused, over);
         if (over) check_unharmed(b);
-        else bench_close(b);
+        else forger_close(b);
     }
 }
 
 /* Is the session still there after 11 seconds, in which every half second `size` bytes of a body
    come from the client, and nothing else? */
-static bool outlives_silence(void (*say)(bench *b, const tap_packet *old)) {
-    bench *b = bench_open();
+static bool outlives_silence(void (*say)(forger *b, const tap_packet *old)) {
+    forger *b = forger_open();
     tap_packet old;
     bool lives;
     b->out.keep = true;
@@ -707,31 +707,31 @@ static bool outlives_silence(void (*say)(bench *b, const tap_packet *old)) {
     tap_pass(&b->out, &old);
     for (int i = 0; i < 22; i++) {
         world_run(&b->t.w, 0.5);
-        if (bench_joined(b)) say(b, &old);
+        if (forger_joined(b)) say(b, &old);
     }
-    lives = bench_joined(b);
-    bench_close(b);
+    lives = forger_joined(b);
+    forger_close(b);
     return lives;
 }
 
-static void say_ping(bench *b, const tap_packet *old) {
+static void say_ping(forger *b, const tap_packet *old) {
     (void)old;
     wisp__put_control(body(b), WISP__FRAME_PING);
     send_body(b);
 }
 
-static void say_again(bench *b, const tap_packet *old) { tap_pass(&b->out, old); }
+static void say_again(forger *b, const tap_packet *old) { tap_pass(&b->out, old); }
 
-static void say_nothing(bench *b, const tap_packet *old) {
+static void say_nothing(forger *b, const tap_packet *old) {
     (void)old;
     body(b);
     send_flagged(b, 0, 3);
 }
 
-static void say_far_ahead(bench *b, const tap_packet *old) {
+static void say_far_ahead(forger *b, const tap_packet *old) {
     (void)old;
     wisp__put_control(body(b), WISP__FRAME_PING);
-    send_numbered(b, 0, bench_peer(b)->flow.next + 9000, 1);
+    send_numbered(b, 0, forger_peer(b)->flow.next + 9000, 1);
 }
 
 TEST(only_a_packet_that_is_taken_counts_as_heard) {
@@ -744,7 +744,7 @@ TEST(only_a_packet_that_is_taken_counts_as_heard) {
 /* Records of later versions are no records yet. */
 TEST(reserved_records_end_the_session) {
     for (int kind = WISP__FRAME_TICK; kind <= WISP__FRAME_CLOCK; kind++) {
-        bench *b = bench_open();
+        forger *b = forger_open();
         wisp__put_control(body(b), WISP__FRAME_PING);
         if (kind <= WISP__FRAME_MORE) wisp__put(&b->to, (uint64_t)kind << 4, 8);
         else wisp__put(&b->to, 15 << 4 | (uint64_t)(kind - WISP__FRAME_MORE - 1) << 8, 12);
@@ -752,7 +752,7 @@ TEST(reserved_records_end_the_session) {
         world_run(&b->t.w, 0.05);
         CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_LEFT, WISP_E_PROTOCOL), 1);
         CHECK_EQ_STR(world_last(&b->t.w, b->t.server, WISP_LEFT)->text, "a record of no kind");
-        bench_close(b);
+        forger_close(b);
     }
 }
 
@@ -760,14 +760,14 @@ TEST(reserved_records_end_the_session) {
 
 /* The number of the session is not enough: its packets come from its address. */
 TEST(a_packet_from_another_address_is_refused_though_its_tag_is_right) {
-    bench *b = bench_open();
+    forger *b = forger_open();
     wisp_link elsewhere = wisp_loopback(&b->t.w.pipe, 30);
     wisp_total_stats before = world_total(b->t.server);
     wisp_packet packet;
     wisp__put_control(body(b), WISP__FRAME_PING);
     b->bytes[0] = WISP__FLAG_SESSION;
-    wisp__packet_close(&b->t.client->base, &bench_peer(b)->seal, 0, bench_peer(b)->connection,
-                       bench_peer(b)->flow.next, b->bytes, WISP__PACKET_HEAD + 1);
+    wisp__packet_close(&b->t.client->base, &forger_peer(b)->seal, 0, forger_peer(b)->connection,
+                       forger_peer(b)->flow.next, b->bytes, WISP__PACKET_HEAD + 1);
     memset(&packet, 0, sizeof packet);
     packet.addr = world_addr(&b->t.w, b->t.server);
     packet.data = b->bytes;
@@ -781,13 +781,13 @@ TEST(a_packet_from_another_address_is_refused_though_its_tag_is_right) {
 
 /* Whoever joins anew has another number, and packets for the old one are foreign. */
 TEST(each_session_of_an_address_has_a_number_of_its_own) {
-    bench *b = bench_open();
+    forger *b = forger_open();
     tap_packet old;
-    uint16_t ours = bench_peer(b)->connection;
+    uint16_t ours = forger_peer(b)->connection;
     wisp_total_stats before;
     wisp_addr to;
-    CHECK_EQ_INT(ours, wisp__connection_of(&bench_server_side(b)->peer));
-    CHECK_EQ_INT(bench_server_side(b)->peer.connection, wisp__connection_of(bench_peer(b)));
+    CHECK_EQ_INT(ours, wisp__connection_of(&forger_server_side(b)->peer));
+    CHECK_EQ_INT(forger_server_side(b)->peer.connection, wisp__connection_of(forger_peer(b)));
     b->out.keep = true;
     world_fire(b->t.client, "hp", b->t.to_server, 77);
     world_run(&b->t.w, 0.01);
@@ -797,33 +797,33 @@ TEST(each_session_of_an_address_has_a_number_of_its_own) {
     to = world_addr(&b->t.w, b->t.server);
     b->t.to_server = wisp_join(b->t.client, &to, NULL, 0);
     world_run(&b->t.w, 5);
-    CHECK(bench_peer(b)->connection != ours);
+    CHECK(forger_peer(b)->connection != ours);
     before = world_total(b->t.server);
     tap_pass(&b->out, &old);
     world_update(&b->t.w, 0);
     CHECK_EQ_INT(world_total(b->t.server).packets_foreign, before.packets_foreign + 1);
-    CHECK(bench_joined(b));
-    bench_close(b);
+    CHECK(forger_joined(b));
+    forger_close(b);
 }
 
 /* Over the lives of a place no two in a row have one number, and the session is found by it. */
 TEST(a_connection_number_has_the_generation_of_its_place) {
-    bench *b = bench_open();
-    uint16_t last = bench_peer(b)->connection;
+    forger *b = forger_open();
+    uint16_t last = forger_peer(b)->connection;
     for (int i = 0; i < 40; i++) {
         wisp__peer *found;
         wisp_leave(b->t.client, b->t.to_server, "");
-        bench_rejoin(b);
-        CHECK(bench_peer(b)->connection != last);
-        last = bench_peer(b)->connection;
+        forger_rejoin(b);
+        CHECK(forger_peer(b)->connection != last);
+        last = forger_peer(b)->connection;
         found = wisp__peers_connection(&b->t.server->peers, last);
-        CHECK(found == &bench_server_side(b)->peer);
+        CHECK(found == &forger_server_side(b)->peer);
         CHECK(!wisp__peers_connection(&b->t.server->peers, (uint16_t)(last + (1 << 15))));
     }
-    bench_close(b);
+    forger_close(b);
 }
 
-static tap_packet one_packet(bench *b) {
+static tap_packet one_packet(forger *b) {
     b->out.keep = true;
     b->out.kept_count = 0;
     world_fire(b->t.client, "hp", b->t.to_server, 77);
@@ -834,7 +834,7 @@ static tap_packet one_packet(bench *b) {
 }
 
 TEST(a_packet_with_any_one_bit_flipped_is_refused_and_the_true_one_taken) {
-    bench *b = bench_open();
+    forger *b = forger_open();
     tap_packet packet = one_packet(b);
     wisp_total_stats before = world_total(b->t.server), after;
     for (int bit = 0; bit < packet.size * 8; bit++) {
@@ -854,22 +854,22 @@ TEST(a_packet_with_any_one_bit_flipped_is_refused_and_the_true_one_taken) {
     world_update(&b->t.w, 0);
     CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 1);
     CHECK_EQ_INT(world_last(&b->t.w, b->t.server, "hp")->number, 77);
-    CHECK(bench_joined(b));
-    bench_close(b);
+    CHECK(forger_joined(b));
+    forger_close(b);
 }
 
 TEST(a_packet_sent_again_is_counted_and_not_taken_again) {
-    bench *b = bench_open();
+    forger *b = forger_open();
     tap_packet packet = one_packet(b);
     for (int i = 0; i < 5; i++) tap_pass(&b->out, &packet);
     world_run(&b->t.w, 0.05);
     CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 1);
     CHECK_EQ_INT(world_peer_stats(b->t.server, b->t.to_client).packets_duplicate, 4);
-    bench_close(b);
+    forger_close(b);
 }
 
 TEST(a_packet_of_another_peer_or_direction_is_refused) {
-    bench *b = bench_open();
+    forger *b = forger_open();
     wisp *third = world_add(&b->t.w);
     tap_packet packet;
     tap reverse, thirds;
@@ -887,15 +887,15 @@ TEST(a_packet_of_another_peer_or_direction_is_refused) {
     CHECK_EQ_INT(world_total(b->t.server).packets_bad_tag, 1);
     tap_on(&reverse, b->t.server);
     packet.addr = world_addr(&b->t.w, b->t.client);
-    wisp__store_part(packet.bytes + 1, bench_server_side(b)->peer.connection, 2);
+    wisp__store_part(packet.bytes + 1, forger_server_side(b)->peer.connection, 2);
     tap_pass(&reverse, &packet);              /* and back to the client itself */
     world_update(&b->t.w, 1);
     CHECK_EQ_INT(world_total(b->t.client).packets_bad_tag, 1);
     CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 0);
-    bench_close(b);
+    forger_close(b);
 }
 
-static void pass_packet(bench *b, const wisp_link *from, uint8_t *bytes, int size) {
+static void pass_packet(forger *b, const wisp_link *from, uint8_t *bytes, int size) {
     wisp_packet packet;
     packet.addr = world_addr(&b->t.w, b->t.server);
     packet.data = bytes;
@@ -905,28 +905,28 @@ static void pass_packet(bench *b, const wisp_link *from, uint8_t *bytes, int siz
     world_update(&b->t.w, 0);
 }
 
-static void pass_bytes(bench *b, const wisp_link *from, int every, int size) {
+static void pass_bytes(forger *b, const wisp_link *from, int every, int size) {
     uint8_t bytes[1400];
     memset(bytes, every, sizeof bytes);
     pass_packet(b, from, bytes, size);
 }
 
 /* For the session itself, but with a tag of zeros. */
-static void pass_headed(bench *b, const wisp_link *from, uint16_t connection) {
+static void pass_headed(forger *b, const wisp_link *from, uint16_t connection) {
     uint8_t bytes[100] = { 0x80 };
     wisp__store_part(bytes + 1, connection, 2);
     pass_packet(b, from, bytes, 100);
 }
 
 TEST(empty_oversized_and_foreign_datagrams_have_their_counters) {
-    bench *b = (bench *)calloc(1, sizeof *b);
+    forger *b = (forger *)calloc(1, sizeof *b);
     wisp_link stranger, inner;
     wisp_total_stats before, after;
     world_open(&b->t.w);
     b->t.w.pipe.mtu = 1400;
     world_two_join(&b->t);
     b->t.server->base.mtu = 1200;             /* the pipe lets through what the server does not */
-    bench_names(b);
+    forger_names(b);
     world_run(&b->t.w, 0.2);
     inner = b->out.inner = b->t.client->peers.post.link;
     stranger = wisp_loopback(&b->t.w.pipe, 20);
@@ -937,7 +937,7 @@ TEST(empty_oversized_and_foreign_datagrams_have_their_counters) {
     for (int size = 1; size <= 100; size++) pass_bytes(b, &stranger, 0x80, size);
     for (int size = 1; size <= 100; size++) pass_bytes(b, &stranger, 0x01, size);
     pass_bytes(b, &inner, 0x80, 100);
-    pass_headed(b, &inner, bench_peer(b)->connection);
+    pass_headed(b, &inner, forger_peer(b)->connection);
     after = world_total(b->t.server);
     CHECK_EQ_INT(after.packets_empty - before.packets_empty, 1);
     CHECK_EQ_INT(after.packets_oversized - before.packets_oversized, 2);
@@ -945,26 +945,26 @@ TEST(empty_oversized_and_foreign_datagrams_have_their_counters) {
     CHECK_EQ_INT(after.packets_bad_tag - before.packets_bad_tag, 1);
     CHECK_EQ_INT(after.packets_received - before.packets_received, 205);
     CHECK_EQ_INT(after.memory, before.memory);
-    CHECK(bench_joined(b));
+    CHECK(forger_joined(b));
     b->t.server->base.mtu = 1400;
-    bench_close(b);
+    forger_close(b);
 }
 
 TEST(short_session_packets_from_a_peer_are_refused_at_every_size) {
-    bench *b = bench_open();
+    forger *b = forger_open();
     wisp_link inner = b->out.inner;
     for (int size = 1; size < 12; size++) {
         pass_bytes(b, &inner, 0x80, size);
         pass_bytes(b, &inner, 0xff, size);
     }
-    CHECK(bench_joined(b));
+    CHECK(forger_joined(b));
     CHECK_EQ_INT(world_total(b->t.server).packets_malformed, 0);
-    bench_close(b);
+    forger_close(b);
 }
 
 /* --- order --- */
 
-static void keep_messages(bench *b, int count) {
+static void keep_messages(forger *b, int count) {
     b->out.keep = true;
     b->out.kept_count = 0;
     wisp_set_batch_mode(b->t.client, "hp", WISP_BATCH_NEVER);
@@ -973,7 +973,7 @@ static void keep_messages(bench *b, int count) {
 }
 
 TEST(reliable_messages_wait_for_those_before_them) {
-    bench *b = bench_open();
+    forger *b = forger_open();
     keep_messages(b, 10);
     CHECK_EQ_INT(b->out.kept_count, 10);
     for (int i = 9; i >= 0; i--) {
@@ -983,12 +983,12 @@ TEST(reliable_messages_wait_for_those_before_them) {
     }
     CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 10);
     CHECK(world_counts_up(&b->t.w, b->t.server, "hp", 0));
-    CHECK_EQ_INT(bench_server_side(b)->held_bytes, 0);
-    bench_close(b);
+    CHECK_EQ_INT(forger_server_side(b)->held_bytes, 0);
+    forger_close(b);
 }
 
 TEST(any_order_of_arrival_gives_the_order_of_sending) {
-    bench *b = bench_open();
+    forger *b = forger_open();
     uint64_t seed = 5;
     for (int round = 0; round < 50; round++) {
         world_forget(&b->t.w);
@@ -1003,12 +1003,12 @@ TEST(any_order_of_arrival_gives_the_order_of_sending) {
         CHECK(world_counts_up(&b->t.w, b->t.server, "hp", 0));
         world_run(&b->t.w, 0.3);
     }
-    bench_close(b);
+    forger_close(b);
 }
 
 /* One that was fired long ago must not pass for one that is to come. */
 TEST(a_packet_from_64000_messages_ago_is_not_taken_for_a_new_one) {
-    bench *b = bench_open();
+    forger *b = forger_open();
     tap_packet old;
     int sent = 1;
     keep_messages(b, 1);
@@ -1024,55 +1024,55 @@ TEST(a_packet_from_64000_messages_ago_is_not_taken_for_a_new_one) {
     }
     world_run(&b->t.w, 1);
     world_forget(&b->t.w);
-    CHECK(bench_peer(b)->flow.next < 950);           /* so that its number is not too old to tell */
+    CHECK(forger_peer(b)->flow.next < 950);         /* so that its number is not too old to tell */
     tap_pass(&b->out, &old);
     for (int i = 0; i < 2000; i++) {
         world_fire(b->t.client, "hp", b->t.to_server, sent + i);
         if (i % 100 == 99) world_step(&b->t.w);
     }
     world_run(&b->t.w, 1);
-    CHECK(bench_joined(b));
+    CHECK(forger_joined(b));
     CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 2000);
     CHECK(world_counts_up(&b->t.w, b->t.server, "hp", sent));
-    bench_close(b);
+    forger_close(b);
 }
 
 /* --- windows --- */
 
 /* Reliable messages out of order, from a client that does not care for the window. */
 TEST(what_comes_early_is_held_up_to_window_bytes_and_no_further) {
-    bench *b = (bench *)calloc(1, sizeof *b);
+    forger *b = (forger *)calloc(1, sizeof *b);
     int most = 0;
     world_open(&b->t.w);
     b->t.w.desc.limits.window_bytes = 20000;
     world_two_join(&b->t);
-    bench_names(b);
+    forger_names(b);
     world_run(&b->t.w, 0.1);
     tap_on(&b->out, b->t.client);
-    for (int i = 1; i < 100 && bench_joined(b); i++) {
+    for (int i = 1; i < 100 && forger_joined(b); i++) {
         wisp__writer *to = body(b);
         put_section(to, WISP_RELIABLE, (uint32_t)(WISP_FIRST_NUMBER + (unsigned)i));
         put_fragment(to, 0, 0, 1000);
         for (int k = 0; k < 1000; k++) wisp__put(to, 7, 8);
         send_body(b);
         world_update(&b->t.w, 0);
-        if (bench_joined(b)) most = bench_server_side(b)->held_bytes;
+        if (forger_joined(b)) most = forger_server_side(b)->held_bytes;
     }
     CHECK_EQ_INT(most, 9 * 2048);        /* 1000 bytes take a chunk of 2048 */
     CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_LEFT, WISP_E_PROTOCOL), 1);
-    bench_close(b);
+    forger_close(b);
 }
 
 /* The smallest messages there are, all out of order, in every channel: what they take is bound. */
 TEST(what_is_held_takes_no_more_memory_than_the_window) {
-    bench *b = bench_open();
+    forger *b = forger_open();
     wisp_limits *limits = &b->t.server->base.limits;
     int rings = WISP__CHANNELS * limits->window_items * (int)sizeof(void *), most = 0;
     uint64_t before = world_total(b->t.server).memory;
     for (int channel = 0; channel < WISP__CHANNELS; channel++)
         for (uint32_t at = 1; at + 400 <= (uint32_t)limits->window_items; at += 400) {
             wisp__writer *to = body(b);
-            if (!bench_joined(b) || bench_server_side(b)->held_bytes + 400 * 128 >
+            if (!forger_joined(b) || forger_server_side(b)->held_bytes + 400 * 128 >
                                         limits->window_bytes)
                 break;
             wisp__put_control(to, WISP__FRAME_SECTION);
@@ -1084,13 +1084,13 @@ TEST(what_is_held_takes_no_more_memory_than_the_window) {
             for (int i = 1; i < 400; i++) wisp__put(to, 1, 1);
             send_body(b);
             world_update(&b->t.w, 0);
-            most = bench_server_side(b)->held_bytes;
+            most = forger_server_side(b)->held_bytes;
         }
-    CHECK(bench_joined(b));
+    CHECK(forger_joined(b));
     CHECK(most > limits->window_bytes - 400 * 128);
     CHECK(world_total(b->t.server).memory - before <
           (uint64_t)(limits->window_bytes + rings) + 65536);
-    bench_close(b);
+    forger_close(b);
 }
 
 /* --- what one packet completes --- */
@@ -1104,7 +1104,7 @@ static void put_section_of(wisp__writer *to, int channel, uint32_t sequence) {
 
 /* In every channel all but the first of `count` events, then the first of each in one packet: how
    many the server handles in the update that takes it. */
-static int completed_by_one_packet(bench *b, int count) {
+static int completed_by_one_packet(forger *b, int count) {
     wisp__writer *to;
     for (int channel = 0; channel < WISP__CHANNELS; channel++) {
         to = body(b);
@@ -1129,32 +1129,32 @@ static int completed_by_one_packet(bench *b, int count) {
 }
 
 TEST(a_packet_that_closes_a_gap_releases_what_it_pays_for_and_the_rest_comes_later) {
-    bench *b = bench_open();
+    forger *b = forger_open();
     int all = WISP__CHANNELS * 500, first;
     first = completed_by_one_packet(b, 500);
     CHECK(first >= WISP__CHANNELS && first < 3000);
     CHECK(b->t.server->update_work <= WISP__EARN_MOST + WISP__EARN_PACKET);
-    CHECK(bench_server_side(b)->behind);
-    for (int i = 0; i < 100 && bench_server_side(b)->behind; i++) {
+    CHECK(forger_server_side(b)->behind);
+    for (int i = 0; i < 100 && forger_server_side(b)->behind; i++) {
         int before = world_count(&b->t.w, b->t.server, "hp");
         b->t.w.now += 0.01;
         world_update(&b->t.w, 0);
         CHECK(world_count(&b->t.w, b->t.server, "hp") - before < 3000);
     }
     CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), all);
-    CHECK_EQ_INT(bench_server_side(b)->held_bytes, 0);
-    CHECK(bench_joined(b));
-    bench_close(b);
+    CHECK_EQ_INT(forger_server_side(b)->held_bytes, 0);
+    CHECK(forger_joined(b));
+    forger_close(b);
 }
 
 /* While what is in order waits, a packet with the same again or with what follows changes nothing
    of the order, and nothing is lost. */
 TEST(what_waits_to_be_released_is_not_taken_twice) {
-    bench *b = bench_open();
+    forger *b = forger_open();
     wisp__writer *to;
     int first = completed_by_one_packet(b, 500);
-    CHECK(bench_server_side(b)->behind);
-    for (int i = 0; i < 40 && bench_joined(b); i++) {
+    CHECK(forger_server_side(b)->behind);
+    for (int i = 0; i < 40 && forger_joined(b); i++) {
         to = body(b);
         for (int channel = 0; channel < WISP__CHANNELS; channel++) {
             put_section_of(to, channel, WISP_FIRST_NUMBER + (uint32_t)(i < 20 ? 0 : 499));
@@ -1167,9 +1167,9 @@ TEST(what_waits_to_be_released_is_not_taken_twice) {
         world_update(&b->t.w, 0);
     }
     world_run(&b->t.w, 0.5);
-    CHECK(first < 3000 && bench_joined(b));
+    CHECK(first < 3000 && forger_joined(b));
     CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), WISP__CHANNELS * 501);
-    bench_close(b);
+    forger_close(b);
 }
 
 /* A fragment of an event of so many booleans, in bytes from `at` on. */
@@ -1180,7 +1180,7 @@ static void put_part(wisp__writer *to, const uint8_t *bytes, int size, int at, i
 
 TEST(large_messages_that_end_in_one_packet_are_not_all_read_in_one_update) {
     static uint8_t bytes[4000];
-    bench *b = bench_open();
+    forger *b = forger_open();
     enum { VALUES = 4000 };
     wisp__writer to = wisp__writer_on(bytes, (int)sizeof bytes - WISP__SLACK), *out;
     int bits = wisp__small_bits(VALUES) + VALUES * 5, size, first;
@@ -1214,8 +1214,8 @@ TEST(large_messages_that_end_in_one_packet_are_not_all_read_in_one_update) {
     CHECK(b->t.server->update_work < 2 * WISP__EARN_MOST);
     world_run(&b->t.w, 1);
     CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), WISP__CHANNELS);
-    CHECK(bench_joined(b));
-    bench_close(b);
+    CHECK(forger_joined(b));
+    forger_close(b);
 }
 
 /* A schema of so many fields that take no bits. */
@@ -1240,7 +1240,7 @@ static int literal_descriptor(uint8_t *bytes, int size, int fields) {
 
 /* Fragments that are each a whole message earn nothing beside their packet. */
 TEST(many_small_messages_in_fragments_are_paid_by_their_packet) {
-    bench *b = bench_open_foreign();
+    forger *b = forger_open_foreign();
     uint8_t descriptor[480];
     int count = 0, first;
     wisp__writer *to = body(b);
@@ -1265,12 +1265,12 @@ TEST(many_small_messages_in_fragments_are_paid_by_their_packet) {
     CHECK(b->t.server->update_work <= WISP__EARN_MOST + WISP__EARN_PACKET);
     world_run(&b->t.w, 2);
     CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), count);
-    CHECK(bench_joined(b));
-    bench_close(b);
+    CHECK(forger_joined(b));
+    forger_close(b);
 }
 
 TEST(an_honest_sender_stays_within_the_receivers_window) {
-    bench *b = (bench *)calloc(1, sizeof *b);
+    forger *b = (forger *)calloc(1, sizeof *b);
     int most = 0;
     world_open(&b->t.w);
     b->t.w.desc.limits.window_bytes = 4096;
@@ -1279,27 +1279,27 @@ TEST(an_honest_sender_stays_within_the_receivers_window) {
     b->t.client = world_add(&b->t.w);
     b->t.to_server = world_join(&b->t.w, b->t.client, b->t.server);
     b->t.to_client = world_peer(b->t.server, 0);
-    bench_names(b);
+    forger_names(b);
     world_run(&b->t.w, 0.1);
     tap_on(&b->out, b->t.client);
     keep_messages(b, 1);                             /* lost */
     wisp_set_batch_mode(b->t.client, "hp", WISP_BATCH_RELIABLE);
     for (int i = 1; i < 1000; i++) world_fire(b->t.client, "hp", b->t.to_server, i);
-    for (int i = 0; i < 200 && bench_joined(b); i++) {
+    for (int i = 0; i < 200 && forger_joined(b); i++) {
         int held;
         world_step(&b->t.w);
-        held = bench_joined(b) ? bench_server_side(b)->held_bytes : 0;
+        held = forger_joined(b) ? forger_server_side(b)->held_bytes : 0;
         if (held > most) most = held;
     }
     CHECK(most > 1000 && most <= 4096);
     CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 1000);
     CHECK(world_counts_up(&b->t.w, b->t.server, "hp", 0));
-    bench_close(b);
+    forger_close(b);
 }
 
 /* The ends of a session may be made with other limits; neither may take the other for a villain. */
 TEST(ends_with_other_window_items_understand_each_other) {
-    bench *b = (bench *)calloc(1, sizeof *b);
+    forger *b = (forger *)calloc(1, sizeof *b);
     world_open(&b->t.w);
     b->t.w.desc.limits.window_items = 64;
     b->t.server = world_add(&b->t.w);
@@ -1307,22 +1307,22 @@ TEST(ends_with_other_window_items_understand_each_other) {
     b->t.client = world_add(&b->t.w);
     b->t.to_server = world_join(&b->t.w, b->t.client, b->t.server);
     b->t.to_client = world_peer(b->t.server, 0);
-    bench_names(b);
+    forger_names(b);
     world_run(&b->t.w, 0.1);
     tap_on(&b->out, b->t.client);
     keep_messages(b, 1);                             /* lost */
     wisp_set_batch_mode(b->t.client, "hp", WISP_BATCH_RELIABLE);
     for (int i = 1; i < 1000; i++) world_fire(b->t.client, "hp", b->t.to_server, i);
     world_run(&b->t.w, 5);
-    CHECK(bench_joined(b));
+    CHECK(forger_joined(b));
     CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 1000);
-    bench_close(b);
+    forger_close(b);
 }
 
 /* --- names --- */
 
 TEST(a_name_unknown_there_is_told_to_both_sides) {
-    bench *b = bench_open();
+    forger *b = forger_open();
     int remotes = world_total(b->t.server).remotes;
     CHECK_EQ_INT(world_fire(b->t.client, "nope", b->t.to_server, 1), WISP_OK);
     world_fire(b->t.client, "hp", b->t.to_server, 2);
@@ -1334,14 +1334,14 @@ TEST(a_name_unknown_there_is_told_to_both_sides) {
     CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 1);
     CHECK_EQ_INT(world_total(b->t.server).names_unknown, 1);
     CHECK_EQ_INT(world_total(b->t.server).remotes, remotes);
-    CHECK(bench_joined(b));
-    bench_close(b);
+    CHECK(forger_joined(b));
+    forger_close(b);
 }
 
 /* When the name is registered there later, that side's own announcement makes it known, with its
    next packet: at the latest a keepalive. */
 TEST(a_name_that_was_unknown_works_once_it_is_registered) {
-    bench *b = bench_open();
+    forger *b = forger_open();
     world_fire(b->t.client, "late", b->t.to_server, 1);
     world_run(&b->t.w, 0.2);
     CHECK_EQ_INT(world_fire(b->t.client, "late", b->t.to_server, 1), WISP_E_NO_REMOTE);
@@ -1350,12 +1350,12 @@ TEST(a_name_that_was_unknown_works_once_it_is_registered) {
     CHECK_EQ_INT(world_fire(b->t.client, "late", b->t.to_server, 3), WISP_OK);
     world_run(&b->t.w, 0.2);
     CHECK_EQ_INT(world_last(&b->t.w, b->t.server, "late")->number, 3);
-    bench_close(b);
+    forger_close(b);
 }
 
 TEST(thousands_of_unknown_names_take_no_memory) {
-    bench *b = bench_open();
-    wisp__session *s = bench_server_side(b);
+    forger *b = forger_open();
+    wisp__session *s = forger_server_side(b);
     char name[16];
     uint64_t before = world_total(b->t.server).memory;
     for (int packet = 0; packet < 200; packet++) {
@@ -1367,11 +1367,11 @@ TEST(thousands_of_unknown_names_take_no_memory) {
         send_body(b);
         world_update(&b->t.w, 0);
     }
-    CHECK(bench_joined(b));
+    CHECK(forger_joined(b));
     CHECK_EQ_INT(world_total(b->t.server).names_unknown, 10000);
     CHECK(s->their_room <= 16);
     CHECK(world_total(b->t.server).memory - before < 100000);
-    bench_close(b);
+    forger_close(b);
 }
 
 /* --- forms that a peer writes as it likes --- */
@@ -1405,14 +1405,14 @@ TEST(no_form_of_a_peer_that_joined_is_learnt_unasked) {
     for (int kind = WISP__VALUES; kind <= WISP__CODED; kind++)
         for (unsigned flags = 0; flags < 32; flags++)
             for (int bits = 0; bits <= 40; bits += 20) {
-                bench *b;
+                forger *b;
                 uint64_t unknown;
                 int64_t learnt;
                 bool plain = kind == WISP__VALUES && !flags && !bits;
                 bool senseless = (kind == WISP__RECORD && !bits) ||
                                  (kind == WISP__CODED && (flags & 1));
                 if (plain || senseless) continue;
-                b = bench_open();
+                b = forger_open();
                 wisp_remote_named(b->t.client, "number 1");
                 world_run(&b->t.w, 0.1);
                 unknown = world_total(b->t.server).names_unknown;
@@ -1421,16 +1421,16 @@ TEST(no_form_of_a_peer_that_joined_is_learnt_unasked) {
                     send_body(b);
                     world_step(&b->t.w);
                 }
-                CHECK(bench_joined(b));
+                CHECK(forger_joined(b));
                 if (!CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_ERROR,
                                                 WISP_E_UNSUPPORTED), 1))
                     printf("  kind %d flags %x bits %d\n", kind, flags, bits);
                 CHECK_EQ_INT(world_count(&b->t.w, b->t.server, WISP_ERROR), 1);
                 CHECK_EQ_INT(world_total(b->t.server).names_unknown - unknown, 5);
-                CHECK(bench_server_side(b)->their_room < 2 ||
-                      !bench_server_side(b)->theirs[1].remote);
+                CHECK(forger_server_side(b)->their_room < 2 ||
+                      !forger_server_side(b)->theirs[1].remote);
                 CHECK_EQ_INT(world_schemas(b->t.server, &learnt), 0);
-                bench_close(b);
+                forger_close(b);
             }
 }
 
@@ -1485,7 +1485,7 @@ static int saved(world_two *t, wisp *from, wisp_peer to, wisp *at) {
     return (int)(world_peer_stats(from, to).bytes_saved - before);
 }
 
-static void blobs_open(world_two *t) {
+static void receive_blobs_open(world_two *t) {
     world_two_open(t);
     world_watch(&t->w, t->server, "blob");
     world_watch(&t->w, t->client, "blob");
@@ -1494,7 +1494,7 @@ static void blobs_open(world_two *t) {
 
 TEST(a_peer_compresses_no_packets_that_are_not_read) {
     world_two t;
-    blobs_open(&t);
+    receive_blobs_open(&t);
     wisp_use_compression(t.client, WISP_COMPRESSION_AUTO, NULL);
     CHECK_EQ_INT(saved(&t, t.client, t.to_server, t.server), 0);
     wisp_use_compression(t.server, WISP_COMPRESSION_AUTO, NULL);        /* told in the session */
@@ -1526,7 +1526,7 @@ TEST(foreign_for_all_names_reads_compressed_packets) {
 
 TEST(the_end_that_joined_reads_whatever_packets_its_server_compresses) {
     world_two t;
-    blobs_open(&t);
+    receive_blobs_open(&t);
     wisp_use_compression(t.server, WISP_COMPRESSION_AUTO, NULL);
     CHECK(saved(&t, t.server, t.to_client, t.client) > 400);
     world_close(&t.w);
@@ -1550,7 +1550,7 @@ TEST(the_news_of_what_is_read_survives_loss) {
 }
 
 /* Sends a ping and zeros as a packet that is compressed by a method. */
-static void send_compressed(bench *b, int method) {
+static void send_compressed(forger *b, int method) {
     static const uint8_t packed[] = {1, WISP__FRAME_PING << 4}; /* a byte as it is: no zeros */
     body(b);
     wisp__put(&b->to, (uint64_t)method, 8);
@@ -1569,7 +1569,7 @@ TEST(a_packet_compressed_as_nobody_asked_for_ends_the_session) {
     static const unsigned read[] = { 0, 0, 0x62, 0x22, 0x42 };       /* a bit for each method */
     for (int i = 0; i < 5; i++)
         for (int method = 0; method < 8; method++) {
-            bench *b = bench_open();
+            forger *b = forger_open();
             bool good = read[i] >> method & 1;
             plug_in(b->t.server, WISP_COMPRESSION_USER);
             plug_in(b->t.server, WISP_COMPRESSION_USER + 1);
@@ -1577,10 +1577,10 @@ TEST(a_packet_compressed_as_nobody_asked_for_ends_the_session) {
                 CHECK_EQ_INT(wisp_use_compression(b->t.server, modes[i], NULL), WISP_OK);
             world_run(&b->t.w, 0.1);
             send_compressed(b, method);
-            if (!CHECK_EQ_INT(bench_joined(b), good))
+            if (!CHECK_EQ_INT(forger_joined(b), good))
                 printf("  mode %d, method %d\n", modes[i], method);
             CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_LEFT, WISP_E_COMPRESSED), !good);
-            bench_close(b);
+            forger_close(b);
         }
 }
 

@@ -9,9 +9,9 @@
 #include "support/record_differences.h"
 
 static rig the_rig;
-static schemas made;
+static schemas record_delta_made;
 static record records[6];
-static difference told;
+static difference record_delta_told;
 
 /* The packed form of a value of the schema, or of a struct of it. */
 static bool record_of(rig *r, const wisp_value *value, record *out) {
@@ -89,11 +89,11 @@ static const older nothing_older = { NULL, NULL };
 static int64_t there_and_back(rig *r, const record *base, const record *now, int start) {
     static record got;
     int64_t used = 0;
-    if (!CHECK(tell(r, base, nothing_older, now, NULL, &told))) return -1;
-    move_to(&told, start);
-    if (!CHECK(apply(r, base, nothing_older, &told, NULL, &got, &used))) return -1;
-    if (!CHECK(record_same(&got, now)) || !CHECK_EQ_INT(used, told.bits)) return -1;
-    return told.bits;
+    if (!CHECK(tell(r, base, nothing_older, now, NULL, &record_delta_told))) return -1;
+    move_to(&record_delta_told, start);
+    if (!CHECK(apply(r, base, nothing_older, &record_delta_told, NULL, &got, &used))) return -1;
+    if (!CHECK(record_same(&got, now)) || !CHECK_EQ_INT(used, record_delta_told.bits)) return -1;
+    return record_delta_told.bits;
 }
 
 TEST(the_difference_of_any_two_values_of_a_schema_gives_the_bits_of_the_second) {
@@ -101,11 +101,11 @@ TEST(the_difference_of_any_two_values_of_a_schema_gives_the_bits_of_the_second) 
     for (uint64_t seed = 1; seed <= 400; seed++) {
         const wisp_schema *schema;
         int count = 0;
-        schemas_start(&made, seed, 0);
-        schema = schemas_random(&made);
+        schemas_start(&record_delta_made, seed, 0);
+        schema = schemas_random(&record_delta_made);
         rig_open(r, schema);
         while (r->program && count < 3) {
-            wisp_value value = schemas_value(&made, schema);
+            wisp_value value = schemas_value(&record_delta_made, schema);
             if (!record_of(r, &value, &records[count])) break;
             count++;
         }
@@ -146,13 +146,14 @@ static bool chain_step(rig *r, int i, size_t bytes) {
     older before = { i > 1 ? &records[i - 2] : NULL, i > 2 ? &records[i - 3] : NULL };
     int64_t used = 0;
     bool beyond = false;
-    if (!CHECK(tell(r, &records[i - 1], before, &records[i], sender.bytes, &told))) return false;
-    move_to(&told, i);
-    if (!CHECK(apply(r, &records[i - 1], before, &told, receiver.bytes, &got, &used)))
+    if (!CHECK(tell(r, &records[i - 1], before, &records[i], sender.bytes,
+                    &record_delta_told))) return false;
+    move_to(&record_delta_told, i);
+    if (!CHECK(apply(r, &records[i - 1], before, &record_delta_told, receiver.bytes, &got, &used)))
         return false;
     for (size_t k = bytes; k < bytes + 4096 && k < MODELS_BYTES; k++)
         beyond |= sender.bytes[k] != 0xa5 || receiver.bytes[k] != 0xa5;
-    return CHECK(record_same(&got, &records[i])) && CHECK_EQ_INT(used, told.bits) &&
+    return CHECK(record_same(&got, &records[i])) && CHECK_EQ_INT(used, record_delta_told.bits) &&
            CHECK_EQ_MEM(sender.bytes, receiver.bytes, bytes) && CHECK(!beyond);
 }
 
@@ -162,14 +163,14 @@ TEST(a_difference_with_the_range_coder_gives_the_same_bits_along_a_chain_of_valu
     for (uint64_t seed = 1; seed <= 300; seed++) {
         const wisp_schema *schema;
         size_t bytes;
-        schemas_start(&made, seed, 0);
-        schema = schemas_random(&made);
+        schemas_start(&record_delta_made, seed, 0);
+        schema = schemas_random(&record_delta_made);
         rig_open(r, schema);
         bytes = models_begin(r, &sender);
         receiver = sender;
         with_models += bytes > 0;
         for (int i = 0; i < 6 && bytes; i++) {
-            wisp_value value = schemas_value(&made, schema);
+            wisp_value value = schemas_value(&record_delta_made, schema);
             if (!record_of(r, &value, &records[i])) break;
             if (i && !chain_step(r, i, bytes)) printf("seed %d, value %d\n", (int)seed, i);
         }
@@ -205,12 +206,12 @@ static void chain_of_lists(const wisp_schema *schema, const int (*counts)[2]) {
     rig_close(r);
 }
 
-static const wisp_type number_type = WISP_T_RANGE(0, 100000);
+static const wisp_type record_delta_number_type = WISP_T_RANGE(0, 100000);
 
 TEST(an_empty_array_leaves_the_models_of_the_next_alone) {
     static const wisp_type wide[] = { WISP_T_UINT64 };
     static const wisp_field fields[] = {
-        WISP_MAP_FIELD("a", WISP_T_ARRAY(&number_type, 64)),
+        WISP_MAP_FIELD("a", WISP_T_ARRAY(&record_delta_number_type, 64)),
         WISP_MAP_FIELD("b", WISP_T_ARRAY(wide, 64)),
     };
     static const wisp_schema schema = WISP_MAP_SCHEMA("two", 1, fields);
@@ -221,11 +222,15 @@ TEST(an_empty_array_leaves_the_models_of_the_next_alone) {
 
 TEST(an_array_that_may_be_missing_has_models_of_its_own_or_none) {
     static const wisp_field fields[] = {
-        WISP_MAYBE_MAP_FIELD("a", WISP_T_ARRAY(&number_type, 64)),
-        WISP_MAP_FIELD("b", WISP_T_ARRAY(&number_type, 64)),
+        WISP_MAYBE_MAP_FIELD("a", WISP_T_ARRAY(&record_delta_number_type, 64)),
+        WISP_MAP_FIELD("b", WISP_T_ARRAY(&record_delta_number_type, 64)),
     };
-    static const wisp_field only[] = { WISP_MAYBE_MAP_FIELD("a", WISP_T_ARRAY(&number_type, 64)),
-                                       WISP_MAYBE_MAP_FIELD("b", WISP_T_ARRAY(&number_type, 64)) };
+    static const wisp_field only[] = { WISP_MAYBE_MAP_FIELD("a",
+                                                            WISP_T_ARRAY(&record_delta_number_type,
+                                                                         64)),
+                                       WISP_MAYBE_MAP_FIELD("b",
+                                                            WISP_T_ARRAY(&record_delta_number_type,
+                                                                         64)) };
     static const wisp_schema schema = WISP_MAP_SCHEMA("maybe", 1, fields);
     static const wisp_schema other = WISP_MAP_SCHEMA("other", 1, only);
     static const int counts[6][2] = { { 5, 5 }, { -1, 9 }, { 40, 9 }, { 41, 30 }, { -1, 7 },
@@ -239,54 +244,57 @@ TEST(what_is_nothing_but_numbers_can_be_passed_without_its_base) {
     int fixed = 0;
     for (uint64_t seed = 1; seed <= 600; seed++) {
         const wisp_schema *schema;
-        schemas_start(&made, seed, SCHEMAS_NO_ANY);
-        schema = schemas_random(&made);
+        schemas_start(&record_delta_made, seed, SCHEMAS_NO_ANY);
+        schema = schemas_random(&record_delta_made);
         rig_open(r, schema);
         for (int i = 0; i < 3 && r->program->fixed; i++) {
-            wisp_value value = schemas_value(&made, schema);
+            wisp_value value = schemas_value(&record_delta_made, schema);
             wisp__reader none, from;
             wisp__unpacker u = rig_unpacker(r, &none);
             if (!record_of(r, &value, &records[i]) || i == 0) continue;
             fixed++;
-            if (!CHECK(tell(r, &records[i - 1], nothing_older, &records[i], NULL, &told))) break;
-            move_to(&told, i + 2);
-            from = wisp__reader_on(told.bytes, DIFFERENCE_BYTES);
-            from.at = told.start;
+            if (!CHECK(tell(r, &records[i - 1], nothing_older, &records[i], NULL,
+                            &record_delta_told))) break;
+            move_to(&record_delta_told, i + 2);
+            from = wisp__reader_on(record_delta_told.bytes, DIFFERENCE_BYTES);
+            from.at = record_delta_told.start;
             CHECK(wisp__record_delta_pass(&u, r->program, &from));
-            CHECK_EQ_INT(from.at - told.start, told.bits);
+            CHECK_EQ_INT(from.at - record_delta_told.start, record_delta_told.bits);
         }
         rig_close(r);
     }
     CHECK(fixed > 30);
 }
 
-typedef struct item { uint16_t id, count; } item;
-static const wisp_field item_fields[] = {
-    WISP_FIELD(item, id, WISP_T_RANGE(0, 1000)),
-    WISP_FIELD(item, count, WISP_T_UINT16),
+typedef struct record_delta_item { uint16_t id, count; } record_delta_item;
+static const wisp_field record_delta_item_fields[] = {
+    WISP_FIELD(record_delta_item, id, WISP_T_RANGE(0, 1000)),
+    WISP_FIELD(record_delta_item, count, WISP_T_UINT16),
 };
-static const wisp_schema item_schema = WISP_SCHEMA(item, 1, item_fields);
-static const wisp_type item_type = WISP_T_STRUCT(&item_schema);
+static const wisp_schema record_delta_item_schema = WISP_SCHEMA(record_delta_item, 1,
+                                                                record_delta_item_fields);
+static const wisp_type record_delta_item_type = WISP_T_STRUCT(&record_delta_item_schema);
 
-typedef struct bag {
+typedef struct record_delta_bag {
     int  owner, count;
     char name[25];
-    item items[100];
-} bag;
-static const wisp_field bag_fields[] = {
-    WISP_FIELD(bag, owner, WISP_T_INT32),
-    WISP_FIELD(bag, name, WISP_T_STRING(24)),
-    WISP_COUNTED_FIELD(bag, items, count, WISP_T_ARRAY(&item_type, 100)),
+    record_delta_item items[100];
+} record_delta_bag;
+static const wisp_field record_delta_bag_fields[] = {
+    WISP_FIELD(record_delta_bag, owner, WISP_T_INT32),
+    WISP_FIELD(record_delta_bag, name, WISP_T_STRING(24)),
+    WISP_COUNTED_FIELD(record_delta_bag, items, count, WISP_T_ARRAY(&record_delta_item_type, 100)),
 };
-static const wisp_schema bag_schema = WISP_SCHEMA(bag, 1, bag_fields);
+static const wisp_schema record_delta_bag_schema = WISP_SCHEMA(record_delta_bag, 1,
+                                                               record_delta_bag_fields);
 
-static bool record_of_bag(rig *r, const bag *b, record *out) {
-    wisp_value value = wisp_struct(&bag_schema, b);
+static bool record_of_bag(rig *r, const record_delta_bag *b, record *out) {
+    wisp_value value = wisp_struct(&record_delta_bag_schema, b);
     return record_of(r, &value, out);
 }
 
-static bag bag_of(int count) {
-    bag b;
+static record_delta_bag bag_of(int count) {
+    record_delta_bag b;
     memset(&b, 0, sizeof b);
     b.owner = 7;
     b.count = count;
@@ -300,9 +308,9 @@ static bag bag_of(int count) {
 
 TEST(what_has_not_changed_costs_a_few_bits) {
     rig *r = &the_rig;
-    bag b = bag_of(100);
+    record_delta_bag b = bag_of(100);
     int64_t bits;
-    rig_open(r, &bag_schema);
+    rig_open(r, &record_delta_bag_schema);
     if (!record_of_bag(r, &b, &records[0])) return;
     CHECK(there_and_back(r, &records[0], &records[0], 0) <= 8);
     b.items[50].count++;
@@ -315,10 +323,10 @@ TEST(what_has_not_changed_costs_a_few_bits) {
 TEST(arrays_grow_shrink_and_empty) {
     static const int counts[] = { 0, 1, 100, 99, 3, 0, 0, 50, 51 };
     rig *r = &the_rig;
-    rig_open(r, &bag_schema);
+    rig_open(r, &record_delta_bag_schema);
     for (int i = 0; i < 9; i++)
         for (int k = 0; k < 9; k++) {
-            bag a = bag_of(counts[i]), b = bag_of(counts[k]);
+            record_delta_bag a = bag_of(counts[i]), b = bag_of(counts[k]);
             if (k & 1 && b.count) b.items[b.count - 1].id = 3;
             if (!record_of_bag(r, &a, &records[0]) || !record_of_bag(r, &b, &records[1])) return;
             there_and_back(r, &records[0], &records[1], 1);
@@ -326,15 +334,16 @@ TEST(arrays_grow_shrink_and_empty) {
     rig_close(r);
 }
 
-typedef struct stats { float hp, mp; uint32_t xp; } stats;
+typedef struct record_delta_stats { float hp, mp; uint32_t xp; } record_delta_stats;
 static const wisp_field stats_plain[] = {
-    WISP_FIELD(stats, hp, WISP_T_FLOAT), WISP_FIELD(stats, mp, WISP_T_FLOAT),
-    WISP_FIELD(stats, xp, WISP_T_UINT32),
+    WISP_FIELD(record_delta_stats, hp, WISP_T_FLOAT), WISP_FIELD(record_delta_stats, mp,
+                                                                 WISP_T_FLOAT),
+    WISP_FIELD(record_delta_stats, xp, WISP_T_UINT32),
 };
 static const wisp_field stats_ranged[] = {
-    WISP_FIELD(stats, hp, WISP_T_QUANTIZED(0, 100, 0.5)),
-    WISP_FIELD(stats, mp, WISP_T_QUANTIZED(0, 100, 0.5)),
-    WISP_FIELD(stats, xp, WISP_T_RANGE(0, 1000000)),
+    WISP_FIELD(record_delta_stats, hp, WISP_T_QUANTIZED(0, 100, 0.5)),
+    WISP_FIELD(record_delta_stats, mp, WISP_T_QUANTIZED(0, 100, 0.5)),
+    WISP_FIELD(record_delta_stats, xp, WISP_T_RANGE(0, 1000000)),
 };
 static const wisp_field stats_numbers[] = {
     WISP_MAP_FIELD("hp", WISP_T_NUMBER), WISP_MAP_FIELD("mp", WISP_T_NUMBER),
@@ -346,11 +355,13 @@ static const wisp_field stats_limits[] = {
     WISP_MAP_FIELD("xp", WISP_T_INTEGER),
 };
 static const wisp_schema stats_schemas[] = {
-    WISP_SCHEMA(stats, 1, stats_plain), WISP_SCHEMA(stats, 1, stats_ranged),
+    WISP_SCHEMA(record_delta_stats, 1, stats_plain), WISP_SCHEMA(record_delta_stats, 1,
+                                                                 stats_ranged),
     WISP_MAP_SCHEMA("numbers", 1, stats_numbers), WISP_MAP_SCHEMA("limits", 1, stats_limits),
 };
 
-static wisp_value stats_value(const wisp_schema *schema, const stats *s, wisp_pair pairs[3]) {
+static wisp_value stats_value(const wisp_schema *schema, const record_delta_stats *s,
+                              wisp_pair pairs[3]) {
     if (schema->shape == WISP_SHAPE_STRUCT) return wisp_struct(schema, s);
     pairs[0].key = "hp";
     pairs[0].value = wisp_number((double)s->hp);
@@ -368,7 +379,7 @@ TEST(one_of_three_numbers_that_changes_costs_three_bytes_or_four_without_ranges)
         const wisp_schema *schema = &stats_schemas[k];
         rig_open(r, schema);
         for (int i = 0; i < 8; i++) {
-            stats s = { (float)steps[i], 80, 12345 };
+            record_delta_stats s = { (float)steps[i], 80, 12345 };
             wisp_pair pairs[3];
             wisp_value value = stats_value(schema, &s, pairs);
             int64_t bits;
@@ -423,24 +434,25 @@ TEST(a_difference_cut_short_or_changed_is_endured) {
     uint64_t seed = 99;
     for (uint64_t n = 1; n <= 60; n++) {
         const wisp_schema *schema;
-        schemas_start(&made, n, 0);
-        schema = schemas_random(&made);
+        schemas_start(&record_delta_made, n, 0);
+        schema = schemas_random(&record_delta_made);
         rig_open(r, schema);
         for (int i = 0; i < 2; i++) {
-            wisp_value value = schemas_value(&made, schema);
+            wisp_value value = schemas_value(&record_delta_made, schema);
             if (!record_of(r, &value, &records[i])) return;
         }
-        if (!CHECK(tell(r, &records[0], nothing_older, &records[1], NULL, &told))) return;
-        for (int64_t bits = told.bits, cut = 0; cut < bits; cut += 1 + bits / 200) {
-            difference *d = &told;
+        if (!CHECK(tell(r, &records[0], nothing_older, &records[1], NULL,
+                        &record_delta_told))) return;
+        for (int64_t bits = record_delta_told.bits, cut = 0; cut < bits; cut += 1 + bits / 200) {
+            difference *d = &record_delta_told;
             d->bits = cut;
             endure(r, &records[0], d);
             d->bits = bits;
         }
         for (int i = 0; i < 150; i++) {
             static difference spoilt;
-            int bits = told.bits ? (int)told.bits : 1;
-            spoilt = told;
+            int bits = record_delta_told.bits ? (int)record_delta_told.bits : 1;
+            spoilt = record_delta_told;
             for (int k = test_random_below(&seed, 4); k >= 0; k--) {
                 int at = test_random_below(&seed, bits);
                 spoilt.bytes[at / 8] ^= (uint8_t)(1 << (at & 7));
@@ -460,18 +472,19 @@ TEST(random_bits_are_endured_plain_and_by_range_coder) {
         const wisp_schema *schema;
         wisp_value value;
         int64_t used;
-        schemas_start(&made, n, 0);
-        schema = schemas_random(&made);
+        schemas_start(&record_delta_made, n, 0);
+        schema = schemas_random(&record_delta_made);
         rig_open(r, schema);
-        value = schemas_value(&made, schema);
+        value = schemas_value(&record_delta_made, schema);
         if (!record_of(r, &value, &records[0])) return;
         for (int i = 0; i < 30; i++) {
-            told.bits = test_random_below(&seed, 2000);
-            told.start = test_random_below(&seed, 8);
-            low_random_bytes(&seed, told.bytes, 300);
-            endure(r, &records[0], &told);
+            record_delta_told.bits = test_random_below(&seed, 2000);
+            record_delta_told.start = test_random_below(&seed, 8);
+            low_random_bytes(&seed, record_delta_told.bytes, 300);
+            endure(r, &records[0], &record_delta_told);
             if (models_begin(r, &receiver))
-                apply(r, &records[0], nothing_older, &told, receiver.bytes, &got, &used);
+                apply(r, &records[0], nothing_older, &record_delta_told, receiver.bytes, &got,
+                      &used);
         }
         CHECK(r->memory.largest < 64 << 20);
         rig_close(r);
@@ -492,12 +505,12 @@ TEST(lists_in_lists_that_a_few_bits_announce_do_not_take_memory_without_bound) {
     rig_open(r, &schema);
     if (!record_of(r, &value, &records[0])) return;
     for (int i = 0; i < 40; i++) {
-        told.bits = 400;
-        told.start = 0;
-        low_random_bytes(&seed, told.bytes, 64);
-        if (i & 1) memset(told.bytes + 3, 0xff, 40);
-        told.bytes[0] &= 0xfe;
-        endure(r, &records[0], &told);
+        record_delta_told.bits = 400;
+        record_delta_told.start = 0;
+        low_random_bytes(&seed, record_delta_told.bytes, 64);
+        if (i & 1) memset(record_delta_told.bytes + 3, 0xff, 40);
+        record_delta_told.bytes[0] &= 0xfe;
+        endure(r, &records[0], &record_delta_told);
     }
     CHECK(r->memory.largest < 100 << 20);
     rig_close(r);
@@ -527,21 +540,21 @@ TEST(many_unions_in_one_record_take_memory_in_proportion) {
 
 TEST(golden_differences_of_records) {
     rig *r = &the_rig;
-    bag a = bag_of(3), b = bag_of(3);
-    rig_open(r, &bag_schema);
+    record_delta_bag a = bag_of(3), b = bag_of(3);
+    rig_open(r, &record_delta_bag_schema);
     if (!record_of_bag(r, &a, &records[0])) return;
     there_and_back(r, &records[0], &records[0], 0);
-    check_bits(&told, "04");
+    check_bits(&record_delta_told, "04");
     b.items[1].count += 2;
     if (!record_of_bag(r, &b, &records[1])) return;
     there_and_back(r, &records[0], &records[1], 0);
-    check_bits(&told, "4c1a00");
+    check_bits(&record_delta_told, "4c1a00");
     b = bag_of(4);
     strcpy(b.name, "eve");
     b.owner = -1;
     if (!record_of_bag(r, &b, &records[1])) return;
     there_and_back(r, &records[0], &records[1], 0);
-    check_bits(&told, "730e65766508abebf304");
+    check_bits(&record_delta_told, "730e65766508abebf304");
     rig_close(r);
 }
 

@@ -49,7 +49,7 @@ TEST(names_of_1_and_128_bytes_work) {
 }
 
 /* Every call that takes a name, with one it must refuse. */
-static void check_refused(wisp *w, wisp_peer to, const char *name, wisp_result code) {
+static void remote_check_refused(wisp *w, wisp_peer to, const char *name, wisp_result code) {
     wisp_config config;
     memset(&config, 0, sizeof config);
     CHECK_EQ_INT(wisp_remote_named(w, name).id, 0);
@@ -74,13 +74,13 @@ TEST(bad_names_are_refused_by_every_call) {
     world_two t;
     char name[512];
     world_two_open(&t);
-    check_refused(t.client, t.to_server, long_name(name, 129), WISP_E_NAME);
-    check_refused(t.client, t.to_server, long_name(name, 511), WISP_E_NAME);
-    check_refused(t.client, t.to_server, "", WISP_E_NAME);
-    check_refused(t.client, t.to_server, "wisp:", WISP_E_NAME);
-    check_refused(t.client, t.to_server, "wisp:mine", WISP_E_NAME);
-    check_refused(t.client, t.to_server, "wisp:joine", WISP_E_NAME);
-    check_refused(t.client, t.to_server, NULL, WISP_E_ARGUMENT);
+    remote_check_refused(t.client, t.to_server, long_name(name, 129), WISP_E_NAME);
+    remote_check_refused(t.client, t.to_server, long_name(name, 511), WISP_E_NAME);
+    remote_check_refused(t.client, t.to_server, "", WISP_E_NAME);
+    remote_check_refused(t.client, t.to_server, "wisp:", WISP_E_NAME);
+    remote_check_refused(t.client, t.to_server, "wisp:mine", WISP_E_NAME);
+    remote_check_refused(t.client, t.to_server, "wisp:joine", WISP_E_NAME);
+    remote_check_refused(t.client, t.to_server, NULL, WISP_E_ARGUMENT);
     CHECK_EQ_INT(world_total(t.client).remotes, 0);
     world_close(&t.w);
 }
@@ -705,7 +705,7 @@ TEST(settings_are_local_to_each_side) {
 /* --- who chooses the form --- */
 
 static const wisp_field stats_fields[] = { WISP_MAP_FIELD("hp", WISP_T_RANGE(0, 1000)) };
-static const wisp_schema stats_schema = WISP_MAP_SCHEMA("stats", 2, stats_fields);
+static const wisp_schema remote_stats_schema = WISP_MAP_SCHEMA("stats", 2, stats_fields);
 static const char words[] = "the words that both ends know, of which a dictionary is made";
 
 /* Every form that needs to be asked for, as a setting. */
@@ -718,7 +718,7 @@ static wisp_config form_config(form_kind form) {
     wisp_config c;
     memset(&c, 0, sizeof c);
     if (form == RECORDS || form == CODEC_BY_SCHEMA || form == DELTA_OF_RECORDS ||
-        form == ADAPTIVE) c.encode.schema = &stats_schema;
+        form == ADAPTIVE) c.encode.schema = &remote_stats_schema;
     if (form == CODEC || form == CODEC_BY_SCHEMA) c.encode.codec = wisp_json();
     if (form >= DELTA && form <= SYNC) c.encode.mode = WISP_ENCODE_DELTA;
     if (form == ADAPTIVE) c.encode.adaptive = WISP_ON;
@@ -1004,7 +1004,7 @@ TEST(a_form_that_was_refused_comes_over_a_bad_network_too) {
 TEST(a_form_that_was_refused_comes_though_the_schema_here_is_large) {
     static wisp_field fields[200];
     static char names[200][24];
-    wisp_schema large = stats_schema;
+    wisp_schema large = remote_stats_schema;
     world_two t;
     wisp_config c = form_config(RECORDS);
     for (int i = 0; i < 200; i++) {

@@ -47,21 +47,21 @@ TEST(what_is_in_steps_is_off_by_at_most_half_a_step_and_stays) {
     }
 }
 
-typedef struct floats { float a, b; wisp_vec2 v; } floats;
+typedef struct scalar_floats { float a, b; wisp_vec2 v; } scalar_floats;
 
 /* 0.1f is a little over 0.1, and 0.7f a little under 0.7: both ends are inside all the same. */
 TEST(a_float_at_the_end_of_its_range_is_inside_of_it) {
     static const wisp_field fields[] = {
-        WISP_FIELD(floats, a, WISP_T_QUANTIZED(0.7, 9.1, 0.1)),
-        WISP_FIELD(floats, b, WISP_T_NUMBER_RANGE(0.7, 9.1)),
-        WISP_FIELD(floats, v, WISP_T_VEC2_QUANTIZED(0.7, 9.1, 0.1)),
+        WISP_FIELD(scalar_floats, a, WISP_T_QUANTIZED(0.7, 9.1, 0.1)),
+        WISP_FIELD(scalar_floats, b, WISP_T_NUMBER_RANGE(0.7, 9.1)),
+        WISP_FIELD(scalar_floats, v, WISP_T_VEC2_QUANTIZED(0.7, 9.1, 0.1)),
     };
-    static const wisp_schema plain = WISP_SCHEMA(floats, 1, fields);
+    static const wisp_schema plain = WISP_SCHEMA(scalar_floats, 1, fields);
     const wisp_schema *schema = wisp_schema_compile(&plain, memory_c.bytes, MEMORY_MAX);
     static const float ends[] = { 0.7f, 9.1f };
     char why[100];
     for (int i = 0; i < 2; i++) {
-        floats f;
+        scalar_floats f;
         wisp_value value = wisp_struct(&plain, &f), out;
         int64_t bits, used;
         f.a = f.b = f.v.x = f.v.y = ends[i];
@@ -79,9 +79,10 @@ TEST(every_step_of_a_float_is_valid_and_stays) {
     static const wisp_range ranges[] = { { 0.7, 9.1, 0.1 }, { -0.3, 0.9, 0.01 }, { 0, 0.1, 0.001 },
                                          { -1, 1, 2e-7 }, { 0, 16777.3, 0.0021 },
                                          { 5.3, 77.7, 3 } };
-    wisp_field fields[] = { WISP_FIELD(floats, a, WISP_T_QUANTIZED(0, 1, 1)) }, *field = fields;
+    wisp_field fields[] = { WISP_FIELD(scalar_floats, a,
+                                       WISP_T_QUANTIZED(0, 1, 1)) }, *field = fields;
     for (int r = 0; r < TEST_COUNT(ranges); r++) {
-        wisp_schema plain = WISP_SCHEMA(floats, 1, fields);
+        wisp_schema plain = WISP_SCHEMA(scalar_floats, 1, fields);
         const wisp_schema *schema;
         uint64_t steps = wisp__steps(&ranges[r]), skip = steps / 500 + 1;
         int bits_of_it = wisp__bit_length(steps);

@@ -7,13 +7,13 @@
 #include "support/random_schemas.h"
 #include "support/every_type.h"
 
-enum { MEMORY_MAX = 1 << 20 };
+enum { SCHEMA_MEMORY_MAX = 1 << 20 };
 
-static union { double align; uint8_t bytes[MEMORY_MAX]; } memory, memory_b;
-static schemas made;
-static char why[200];
+static union { double align; uint8_t bytes[SCHEMA_MEMORY_MAX]; } schema_memory, schema_memory_b;
+static schemas schema_made;
+static char schema_why[200];
 
-static void *exactly(int bytes) {
+static void *schema_exactly(int bytes) {
     void *block = malloc(bytes > 0 ? (size_t)bytes : 1);
     if (!block) exit(2);
     memset(block, 0xa5, bytes > 0 ? (size_t)bytes : 1);
@@ -34,19 +34,19 @@ static wisp_schema schema_of(const wisp_field *fields, int count, wisp_shape sha
 
 static bool is_refused(const wisp_schema *schema, const char *text) {
     int result;
-    memset(why, 'x', sizeof why);
-    result = wisp_schema_check(schema, why, sizeof why);
-    return CHECK_EQ_INT(result, WISP_E_SCHEMA) && CHECK_EQ_STR(why, text) &&
+    memset(schema_why, 'x', sizeof schema_why);
+    result = wisp_schema_check(schema, schema_why, sizeof schema_why);
+    return CHECK_EQ_INT(result, WISP_E_SCHEMA) && CHECK_EQ_STR(schema_why, text) &&
            CHECK_EQ_INT(wisp_schema_check(schema, NULL, 0), WISP_E_SCHEMA) &&
            CHECK_EQ_INT(wisp_schema_bytes(schema), WISP_E_SCHEMA) &&
-           CHECK(wisp_schema_compile(schema, memory.bytes, MEMORY_MAX) == NULL);
+           CHECK(wisp_schema_compile(schema, schema_memory.bytes, SCHEMA_MEMORY_MAX) == NULL);
 }
 
 static bool is_fine(const wisp_schema *schema) {
-    memset(why, 'x', sizeof why);
-    return CHECK_EQ_INT(wisp_schema_check(schema, why, sizeof why), WISP_OK) &&
-           CHECK_EQ_STR(why, "") && CHECK(wisp_schema_bytes(schema) > 0) &&
-           CHECK(wisp_schema_compile(schema, memory.bytes, MEMORY_MAX) != NULL);
+    memset(schema_why, 'x', sizeof schema_why);
+    return CHECK_EQ_INT(wisp_schema_check(schema, schema_why, sizeof schema_why), WISP_OK) &&
+           CHECK_EQ_STR(schema_why, "") && CHECK(wisp_schema_bytes(schema) > 0) &&
+           CHECK(wisp_schema_compile(schema, schema_memory.bytes, SCHEMA_MEMORY_MAX) != NULL);
 }
 
 /* --- what static initialisers can say, as C99 and as C++11 --- */
@@ -66,7 +66,7 @@ TEST(every_type_can_be_said_by_static_initialisers) {
 typedef struct mistake { wisp_field field; const char *why; } mistake;
 
 static const char *const no_name[] = { "a", NULL };
-static const char *const long_name[] = {
+static const char *const schema_long_name[] = {
     "12345678901234567890123456789012345678901234567890123456789012345"
 };
 static const wisp_range bad_ranges[] = { { 0, 1, 0.1 }, { 1, 0, 0.1 }, { 0, 1, 0.1 } };
@@ -109,7 +109,7 @@ static const mistake of_maps[] = {
     { WISP_MAP_FIELD("a", WISP_T_ENUM(teams, 4097)), "a: 4097 is not in 1 .. 4096" },
     { WISP_MAP_FIELD("a", WISP_T_ENUM(no_name, 2)),
       "a: a name of the enum is missing, or over 64 bytes" },
-    { WISP_MAP_FIELD("a", WISP_T_ENUM(long_name, 1)),
+    { WISP_MAP_FIELD("a", WISP_T_ENUM(schema_long_name, 1)),
       "a: a name of the enum is missing, or over 64 bytes" },
     { WISP_MAP_FIELD("a", WISP_T_ENUM(NULL, 3)),
       "a: a name of the enum is missing, or over 64 bytes" },
@@ -173,8 +173,8 @@ TEST(a_type_that_lacks_its_schema_is_refused) {
     };
     for (int i = 0; i < 3; i++) {
         wisp_schema schema = schema_of(&fields[i], 1, WISP_SHAPE_MAP, 0);
-        CHECK_EQ_INT(wisp_schema_check(&schema, why, sizeof why), WISP_E_SCHEMA);
-        CHECK(why[0] == 'a');
+        CHECK_EQ_INT(wisp_schema_check(&schema, schema_why, sizeof schema_why), WISP_E_SCHEMA);
+        CHECK(schema_why[0] == 'a');
     }
 }
 
@@ -195,11 +195,11 @@ TEST(a_width_that_there_is_not_is_refused) {
     field.type.bytes = 3;
     CHECK(is_refused(&schema, "a: does not fit a member of 3 bytes"));
     field.type.bytes = -8;
-    CHECK_EQ_INT(wisp_schema_check(&schema, why, sizeof why), WISP_E_SCHEMA);
+    CHECK_EQ_INT(wisp_schema_check(&schema, schema_why, sizeof schema_why), WISP_E_SCHEMA);
     field.type.kind = WISP_TYPE_STRING;
     field.type.max = 8;
     field.type.bytes = -100;
-    CHECK_EQ_INT(wisp_schema_check(&schema, why, sizeof why), WISP_E_SCHEMA);
+    CHECK_EQ_INT(wisp_schema_check(&schema, schema_why, sizeof schema_why), WISP_E_SCHEMA);
 }
 
 TEST(fields_with_one_name_or_one_number_are_refused) {
@@ -250,7 +250,7 @@ TEST(names_versions_and_counts_have_bounds) {
 
 /* --- mistakes in the fields of structs --- */
 
-typedef struct body {
+typedef struct schema_body {
     int32_t a, b, n;
     uint8_t small, bytes[12];
     item items[4];
@@ -262,7 +262,7 @@ typedef struct body {
     union { int32_t i; char text[16]; } choice;
     wisp_value value;
     item one;
-} body;
+} schema_body;
 
 static const wisp_type wide_options[] = { WISP_T_INT32, WISP_T_STRING(16) };
 static const wisp_type nested_options[] = { WISP_T_INT32, WISP_T_UNION(wide_options, 2) };
@@ -270,150 +270,164 @@ static const wisp_type fine_options[] = { WISP_T_INT32, WISP_T_STRING(15) };
 
 static const mistake of_structs[] = {
     { WISP_MAP_FIELD("a", WISP_T_BOOL), "a: is a field of maps" },
-    { WISP_FIELD(body, small, WISP_T_RANGE(0, 256)), "small: does not fit a member of 1 bytes" },
-    { WISP_FIELD(body, small, WISP_T_RANGE(-1, 128)), "small: does not fit a member of 1 bytes" },
-    { WISP_FIELD(body, small, WISP_T_RANGE(-129, 0)), "small: does not fit a member of 1 bytes" },
-    { WISP_FIELD(body, a, WISP_T_RANGE(0, 4294967296)), "a: does not fit a member of 4 bytes" },
-    { WISP_FIELD(body, a, WISP_T_INT64), "a: does not fit a member of 4 bytes" },
-    { WISP_FIELD(body, v, WISP_T_INTEGER), "v: does not fit a member of 12 bytes" },
-    { WISP_FIELD(body, small, WISP_T_NUMBER), "small: does not fit a member of 1 bytes" },
-    { WISP_FIELD(body, f, WISP_T_DOUBLE), "f: does not fit a member of 4 bytes" },
-    { WISP_FIELD(body, small, WISP_T_QUANTIZED(0, 1, 0.1)),
+    { WISP_FIELD(schema_body, small, WISP_T_RANGE(0, 256)),
       "small: does not fit a member of 1 bytes" },
-    { WISP_FIELD(body, f, WISP_T_QUANTIZED(0, 1e9, 1)), "f: a float cannot tell 1e+09 from 1e+09" },
-    { WISP_FIELD(body, v, WISP_T_VEC2), "v: does not fit a member of 12 bytes" },
-    { WISP_FIELD(body, v, WISP_T_QUAT(9)), "v: does not fit a member of 12 bytes" },
-    { WISP_FIELD(body, v, WISP_T_TRANSFORM), "v: does not fit a member of 12 bytes" },
-    { WISP_FIELD(body, v, WISP_T_COLOR), "v: does not fit a member of 12 bytes" },
-    { WISP_FIELD(body, v, WISP_T_BOOL), "v: does not fit a member of 12 bytes" },
-    { WISP_FIELD(body, small, WISP_T_OBJECT), "small: does not fit a member of 1 bytes" },
-    { WISP_FIELD(body, a, WISP_T_ANY), "a: does not fit a member of 4 bytes" },
-    { WISP_FIELD(body, a, WISP_T_EXACT(WISP_INT)), "a: does not fit a member of 4 bytes" },
-    { WISP_FIELD(body, text, WISP_T_STRING(8)), "text: does not fit a member of 8 bytes" },
-    { WISP_FIELD(body, bytes, WISP_T_BYTES(13)), "bytes: does not fit a member of 12 bytes" },
-    { WISP_FIELD(body, v, WISP_T_ENUM(teams, 3)), "v: does not fit a member of 12 bytes" },
-    { WISP_FIELD(body, one, WISP_T_STRUCT(&map_schema)),
+    { WISP_FIELD(schema_body, small, WISP_T_RANGE(-1, 128)),
+      "small: does not fit a member of 1 bytes" },
+    { WISP_FIELD(schema_body, small, WISP_T_RANGE(-129, 0)),
+      "small: does not fit a member of 1 bytes" },
+    { WISP_FIELD(schema_body, a, WISP_T_RANGE(0, 4294967296)),
+      "a: does not fit a member of 4 bytes" },
+    { WISP_FIELD(schema_body, a, WISP_T_INT64), "a: does not fit a member of 4 bytes" },
+    { WISP_FIELD(schema_body, v, WISP_T_INTEGER), "v: does not fit a member of 12 bytes" },
+    { WISP_FIELD(schema_body, small, WISP_T_NUMBER), "small: does not fit a member of 1 bytes" },
+    { WISP_FIELD(schema_body, f, WISP_T_DOUBLE), "f: does not fit a member of 4 bytes" },
+    { WISP_FIELD(schema_body, small, WISP_T_QUANTIZED(0, 1, 0.1)),
+      "small: does not fit a member of 1 bytes" },
+    { WISP_FIELD(schema_body, f, WISP_T_QUANTIZED(0, 1e9, 1)),
+      "f: a float cannot tell 1e+09 from 1e+09" },
+    { WISP_FIELD(schema_body, v, WISP_T_VEC2), "v: does not fit a member of 12 bytes" },
+    { WISP_FIELD(schema_body, v, WISP_T_QUAT(9)), "v: does not fit a member of 12 bytes" },
+    { WISP_FIELD(schema_body, v, WISP_T_TRANSFORM), "v: does not fit a member of 12 bytes" },
+    { WISP_FIELD(schema_body, v, WISP_T_COLOR), "v: does not fit a member of 12 bytes" },
+    { WISP_FIELD(schema_body, v, WISP_T_BOOL), "v: does not fit a member of 12 bytes" },
+    { WISP_FIELD(schema_body, small, WISP_T_OBJECT), "small: does not fit a member of 1 bytes" },
+    { WISP_FIELD(schema_body, a, WISP_T_ANY), "a: does not fit a member of 4 bytes" },
+    { WISP_FIELD(schema_body, a, WISP_T_EXACT(WISP_INT)), "a: does not fit a member of 4 bytes" },
+    { WISP_FIELD(schema_body, text, WISP_T_STRING(8)), "text: does not fit a member of 8 bytes" },
+    { WISP_FIELD(schema_body, bytes, WISP_T_BYTES(13)),
+      "bytes: does not fit a member of 12 bytes" },
+    { WISP_FIELD(schema_body, v, WISP_T_ENUM(teams, 3)), "v: does not fit a member of 12 bytes" },
+    { WISP_FIELD(schema_body, one, WISP_T_STRUCT(&map_schema)),
       "one: is no struct of 4 bytes" },
-    { WISP_FIELD(body, v, WISP_T_STRUCT(&item_schema)), "v: is no struct of 12 bytes" },
-    { WISP_FIELD(body, items, WISP_T_ARRAY(&item_type, 3)), "items: 16 bytes are not 3 elements" },
-    { WISP_FIELD(body, items, WISP_T_ARRAY(&item_type, 17)),
+    { WISP_FIELD(schema_body, v, WISP_T_STRUCT(&item_schema)), "v: is no struct of 12 bytes" },
+    { WISP_FIELD(schema_body, items, WISP_T_ARRAY(&item_type, 3)),
+      "items: 16 bytes are not 3 elements" },
+    { WISP_FIELD(schema_body, items, WISP_T_ARRAY(&item_type, 17)),
       "items: 16 bytes are not 17 elements" },
-    { WISP_FIELD(body, items, WISP_T_ARRAY(&item_type, 2)), "items.[]: is no struct of 8 bytes" },
-    { WISP_FIELD(body, choice, WISP_T_UNION(fine_options, 2)),
+    { WISP_FIELD(schema_body, items, WISP_T_ARRAY(&item_type, 2)),
+      "items.[]: is no struct of 8 bytes" },
+    { WISP_FIELD(schema_body, choice, WISP_T_UNION(fine_options, 2)),
       "choice: no member says which option it is" },
-    { WISP_UNION_FIELD(body, choice, n, WISP_T_UNION(wide_options, 2)),
+    { WISP_UNION_FIELD(schema_body, choice, n, WISP_T_UNION(wide_options, 2)),
       "choice: option 1 takes 17 bytes of 16" },
-    { WISP_UNION_FIELD(body, choice, n, WISP_T_UNION(nested_options, 2)),
+    { WISP_UNION_FIELD(schema_body, choice, n, WISP_T_UNION(nested_options, 2)),
       "choice: a C union directly in a C union" },
-    { WISP_COUNTED_FIELD(body, a, n, WISP_T_INTEGER), "a: has nothing to count" },
-    { WISP_COUNTED_FIELD(body, text, n, WISP_T_STRING(7)), "text: has nothing to count" },
-    { WISP_COUNTED_FIELD(body, items, bytes, WISP_T_ARRAY(&item_type, 4)),
+    { WISP_COUNTED_FIELD(schema_body, a, n, WISP_T_INTEGER), "a: has nothing to count" },
+    { WISP_COUNTED_FIELD(schema_body, text, n, WISP_T_STRING(7)), "text: has nothing to count" },
+    { WISP_COUNTED_FIELD(schema_body, items, bytes, WISP_T_ARRAY(&item_type, 4)),
       "items: what counts it is no integer" },
 };
 
 TEST(a_wrong_field_of_a_struct_is_named_with_the_reason) {
     for (int i = 0; i < TEST_COUNT(of_structs); i++) {
-        wisp_schema schema = schema_of(&of_structs[i].field, 1, WISP_SHAPE_STRUCT, sizeof(body));
+        wisp_schema schema = schema_of(&of_structs[i].field, 1, WISP_SHAPE_STRUCT,
+                                       sizeof(schema_body));
         if (!is_refused(&schema, of_structs[i].why)) printf("    mistake %d\n", i);
     }
 }
 
 TEST(a_struct_with_every_field_right_is_fine) {
     static const wisp_field fields[] = {
-        WISP_FIELD(body, a, WISP_T_RANGE(-2147483647 - 1, 2147483647)),
-        WISP_FIELD(body, b, WISP_T_RANGE(0, 4294967295)),
-        WISP_FIELD(body, small, WISP_T_RANGE(0, 255)),
-        WISP_FIELD(body, bytes, WISP_T_BYTES(12)),
-        WISP_COUNTED_FIELD(body, items, n, WISP_T_ARRAY(&item_type, 4)),
-        WISP_FIELD(body, f, WISP_T_QUANTIZED(0, 8388608, 1)),
-        WISP_FIELD(body, d, WISP_T_QUANTIZED(0, 4294967295.0, 1)),
-        WISP_FIELD(body, text, WISP_T_STRING(7)),
+        WISP_FIELD(schema_body, a, WISP_T_RANGE(-2147483647 - 1, 2147483647)),
+        WISP_FIELD(schema_body, b, WISP_T_RANGE(0, 4294967295)),
+        WISP_FIELD(schema_body, small, WISP_T_RANGE(0, 255)),
+        WISP_FIELD(schema_body, bytes, WISP_T_BYTES(12)),
+        WISP_COUNTED_FIELD(schema_body, items, n, WISP_T_ARRAY(&item_type, 4)),
+        WISP_FIELD(schema_body, f, WISP_T_QUANTIZED(0, 8388608, 1)),
+        WISP_FIELD(schema_body, d, WISP_T_QUANTIZED(0, 4294967295.0, 1)),
+        WISP_FIELD(schema_body, text, WISP_T_STRING(7)),
     };
-    wisp_schema schema = schema_of(fields, TEST_COUNT(fields), WISP_SHAPE_STRUCT, sizeof(body));
+    wisp_schema schema = schema_of(fields, TEST_COUNT(fields), WISP_SHAPE_STRUCT,
+                                   sizeof(schema_body));
     CHECK(is_fine(&schema));
 }
 
 TEST(fields_that_share_bytes_are_refused) {
     wisp_field fields[2] = {
-        WISP_FIELD(body, a, WISP_T_INTEGER), WISP_FIELD(body, b, WISP_T_INTEGER)
+        WISP_FIELD(schema_body, a, WISP_T_INTEGER), WISP_FIELD(schema_body, b, WISP_T_INTEGER)
     };
-    wisp_field counted = WISP_COUNTED_FIELD(body, items, n, WISP_T_ARRAY(&item_type, 4));
-    wisp_field counts = WISP_FIELD(body, n, WISP_T_RANGE(0, 4));
-    wisp_schema schema = schema_of(fields, 2, WISP_SHAPE_STRUCT, sizeof(body));
+    wisp_field schema_counted = WISP_COUNTED_FIELD(schema_body, items, n,
+                                                   WISP_T_ARRAY(&item_type, 4));
+    wisp_field counts = WISP_FIELD(schema_body, n, WISP_T_RANGE(0, 4));
+    wisp_schema schema = schema_of(fields, 2, WISP_SHAPE_STRUCT, sizeof(schema_body));
     CHECK(is_fine(&schema));
     fields[1].offset = 3;
     CHECK(is_refused(&schema, "b: overlaps a"));
     fields[1].offset = 0;
     CHECK(is_refused(&schema, "b: overlaps a"));
-    fields[0] = counted;
+    fields[0] = schema_counted;
     fields[1] = counts;
     CHECK(is_refused(&schema, "n: overlaps items"));
     fields[0] = counts;
-    fields[1] = counted;
+    fields[1] = schema_counted;
     CHECK(is_refused(&schema, "items: overlaps n"));
 }
 
 TEST(two_fields_counted_by_one_member_are_refused) {
     wisp_field fields[2] = {
-        WISP_COUNTED_FIELD(body, items, n, WISP_T_ARRAY(&item_type, 4)),
-        WISP_COUNTED_FIELD(body, bytes, n, WISP_T_BYTES(12))
+        WISP_COUNTED_FIELD(schema_body, items, n, WISP_T_ARRAY(&item_type, 4)),
+        WISP_COUNTED_FIELD(schema_body, bytes, n, WISP_T_BYTES(12))
     };
-    wisp_schema schema = schema_of(fields, 2, WISP_SHAPE_STRUCT, sizeof(body));
+    wisp_schema schema = schema_of(fields, 2, WISP_SHAPE_STRUCT, sizeof(schema_body));
     CHECK(is_refused(&schema, "bytes: overlaps items"));
 }
 
 TEST(a_field_that_counts_itself_is_refused) {
-    wisp_field field = WISP_COUNTED_FIELD(body, bytes, n, WISP_T_BYTES(12));
-    wisp_schema schema = schema_of(&field, 1, WISP_SHAPE_STRUCT, sizeof(body));
+    wisp_field field = WISP_COUNTED_FIELD(schema_body, bytes, n, WISP_T_BYTES(12));
+    wisp_schema schema = schema_of(&field, 1, WISP_SHAPE_STRUCT, sizeof(schema_body));
     CHECK(is_fine(&schema));
     field.count_offset = field.offset + 4;
-    CHECK_EQ_INT(wisp_schema_check(&schema, why, sizeof why), WISP_E_SCHEMA);
+    CHECK_EQ_INT(wisp_schema_check(&schema, schema_why, sizeof schema_why), WISP_E_SCHEMA);
 }
 
-typedef struct counted { uint8_t used; uint8_t bytes[300]; } counted;
+typedef struct schema_counted { uint8_t used; uint8_t bytes[300]; } schema_counted;
 
 TEST(what_counts_must_be_able_to_count_as_far) {
-    static const wisp_field field = WISP_COUNTED_FIELD(counted, bytes, used, WISP_T_BYTES(300));
-    static const wisp_field less = WISP_COUNTED_FIELD(counted, bytes, used, WISP_T_BYTES(255));
-    wisp_schema schema = schema_of(&field, 1, WISP_SHAPE_STRUCT, sizeof(counted));
-    CHECK_EQ_INT(wisp_schema_check(&schema, why, sizeof why), WISP_E_SCHEMA);
+    static const wisp_field field = WISP_COUNTED_FIELD(schema_counted, bytes, used,
+                                                       WISP_T_BYTES(300));
+    static const wisp_field less = WISP_COUNTED_FIELD(schema_counted, bytes, used,
+                                                      WISP_T_BYTES(255));
+    wisp_schema schema = schema_of(&field, 1, WISP_SHAPE_STRUCT, sizeof(schema_counted));
+    CHECK_EQ_INT(wisp_schema_check(&schema, schema_why, sizeof schema_why), WISP_E_SCHEMA);
     schema.fields = &less;
     CHECK(is_fine(&schema));
 }
 
 TEST(fields_outside_of_their_struct_are_refused) {
-    static const int offsets[] = { -1, -4, 0x7ffffff0, (int)sizeof(body) - 3, (int)sizeof(body) };
+    static const int offsets[] = { -1, -4, 0x7ffffff0, (int)sizeof(schema_body) - 3,
+                                   (int)sizeof(schema_body) };
     for (int i = 0; i < 5; i++) {
-        wisp_field field = WISP_COUNTED_FIELD(body, bytes, n, WISP_T_BYTES(12));
-        wisp_schema schema = schema_of(&field, 1, WISP_SHAPE_STRUCT, sizeof(body));
+        wisp_field field = WISP_COUNTED_FIELD(schema_body, bytes, n, WISP_T_BYTES(12));
+        wisp_schema schema = schema_of(&field, 1, WISP_SHAPE_STRUCT, sizeof(schema_body));
         field.offset = offsets[i];
-        CHECK_EQ_INT(wisp_schema_check(&schema, why, sizeof why), WISP_E_SCHEMA);
-        field.offset = (int)offsetof(body, bytes);
-        CHECK_EQ_INT(wisp_schema_check(&schema, why, sizeof why), WISP_OK);
+        CHECK_EQ_INT(wisp_schema_check(&schema, schema_why, sizeof schema_why), WISP_E_SCHEMA);
+        field.offset = (int)offsetof(schema_body, bytes);
+        CHECK_EQ_INT(wisp_schema_check(&schema, schema_why, sizeof schema_why), WISP_OK);
         field.count_offset = offsets[i];
-        CHECK_EQ_INT(wisp_schema_check(&schema, why, sizeof why), WISP_E_SCHEMA);
-        field.count_offset = (int)offsetof(body, n);
+        CHECK_EQ_INT(wisp_schema_check(&schema, schema_why, sizeof schema_why), WISP_E_SCHEMA);
+        field.count_offset = (int)offsetof(schema_body, n);
         field.bytes = 0x7fffffff;
-        CHECK_EQ_INT(wisp_schema_check(&schema, why, sizeof why), WISP_E_SCHEMA);
+        CHECK_EQ_INT(wisp_schema_check(&schema, schema_why, sizeof schema_why), WISP_E_SCHEMA);
     }
 }
 
 TEST(what_only_maps_have_is_refused_in_a_struct_and_the_reverse) {
-    wisp_field field = WISP_FIELD(body, a, WISP_T_INTEGER);
+    wisp_field field = WISP_FIELD(schema_body, a, WISP_T_INTEGER);
     wisp_field map_field = WISP_MAP_FIELD("a", WISP_T_ARRAY(&item_type, 4));
-    wisp_schema schema = schema_of(&field, 1, WISP_SHAPE_STRUCT, sizeof(body));
+    wisp_schema schema = schema_of(&field, 1, WISP_SHAPE_STRUCT, sizeof(schema_body));
     field.flags = WISP_FLAG_MAYBE;
-    CHECK_EQ_INT(wisp_schema_check(&schema, why, sizeof why), WISP_E_SCHEMA);
+    CHECK_EQ_INT(wisp_schema_check(&schema, schema_why, sizeof schema_why), WISP_E_SCHEMA);
     map_field.count_bytes = 4;
     map_field.count_offset = 1 << 20;
     schema = schema_of(&map_field, 1, WISP_SHAPE_MAP, 0);
-    CHECK_EQ_INT(wisp_schema_check(&schema, why, sizeof why), WISP_E_SCHEMA);
+    CHECK_EQ_INT(wisp_schema_check(&schema, schema_why, sizeof schema_why), WISP_E_SCHEMA);
 }
 
 /* --- depth and size --- */
 
 /* `depth` schemas inside each other. */
-static const wisp_schema *nested(wisp_schema *all_of_them, wisp_field *fields, int depth) {
+static const wisp_schema *schema_nested(wisp_schema *all_of_them, wisp_field *fields, int depth) {
     static const wisp_field leaf = WISP_MAP_FIELD("leaf", WISP_T_BOOL);
     static const wisp_field inner = WISP_MAP_FIELD("in", WISP_T_STRUCT(NULL));
     for (int i = 0; i < depth; i++) {
@@ -427,8 +441,8 @@ static const wisp_schema *nested(wisp_schema *all_of_them, wisp_field *fields, i
 TEST(schemas_nest_sixteen_deep) {
     static wisp_schema schemas_in[20];
     static wisp_field fields[20];
-    CHECK(is_fine(nested(schemas_in, fields, 16)));
-    CHECK(is_refused(nested(schemas_in, fields, 17),
+    CHECK(is_fine(schema_nested(schemas_in, fields, 16)));
+    CHECK(is_refused(schema_nested(schemas_in, fields, 17),
                      "in.in.in.in.in.in.in.in.in.in.in.in.in.in.in.in: nests too deeply"));
 }
 
@@ -437,11 +451,11 @@ TEST(a_schema_inside_itself_is_refused) {
                              WISP_MAP_FIELD("self", WISP_T_STRUCT(NULL)) };
     wisp_schema schema = schema_of(fields, 2, WISP_SHAPE_MAP, 0);
     fields[1].type.of = &schema;
-    CHECK_EQ_INT(wisp_schema_check(&schema, why, sizeof why), WISP_E_SCHEMA);
-    CHECK(strncmp(why, "self.self.self", 14) == 0);
+    CHECK_EQ_INT(wisp_schema_check(&schema, schema_why, sizeof schema_why), WISP_E_SCHEMA);
+    CHECK(strncmp(schema_why, "self.self.self", 14) == 0);
     fields[0] = fields[1];
     fields[0].name = "other";
-    CHECK_EQ_INT(wisp_schema_check(&schema, why, sizeof why), WISP_E_SCHEMA);
+    CHECK_EQ_INT(wisp_schema_check(&schema, schema_why, sizeof schema_why), WISP_E_SCHEMA);
 }
 
 TEST(a_type_inside_itself_is_refused) {
@@ -451,10 +465,10 @@ TEST(a_type_inside_itself_is_refused) {
     wisp_schema schema = schema_of(&field, 1, WISP_SHAPE_MAP, 0);
     loop.of = &loop;
     field.type.of = &loop;
-    CHECK_EQ_INT(wisp_schema_check(&schema, why, sizeof why), WISP_E_SCHEMA);
+    CHECK_EQ_INT(wisp_schema_check(&schema, schema_why, sizeof schema_why), WISP_E_SCHEMA);
     turn.of = &turn;
     field.type.of = &turn;
-    CHECK_EQ_INT(wisp_schema_check(&schema, why, sizeof why), WISP_E_SCHEMA);
+    CHECK_EQ_INT(wisp_schema_check(&schema, schema_why, sizeof schema_why), WISP_E_SCHEMA);
 }
 
 /* What is nested here must also be taken by those to whom it is described. */
@@ -465,7 +479,7 @@ TEST(arrays_and_unions_nest_as_deep_as_descriptors_do) {
         wisp_field field = WISP_MAP_FIELD("a", WISP_T_ARRAY(&number_type, 2));
         wisp_schema schema = schema_of(&field, 1, WISP_SHAPE_MAP, 0);
         wisp__reader from;
-        wisp__bump bump = wisp__bump_on(memory.bytes, MEMORY_MAX);
+        wisp__bump bump = wisp__bump_on(schema_memory.bytes, SCHEMA_MEMORY_MAX);
         wisp_result result;
         int bits;
         for (int i = 0; i < depth; i++) {
@@ -498,16 +512,16 @@ TEST(a_thousand_fields_are_fine_and_more_than_4096_types_are_not) {
     CHECK(is_fine(&schema));
     for (int i = 0; i < 256; i++) many[i] = leaf;
     for (int i = 0; i < 20; i++) fields[i].type = choice;
-    CHECK_EQ_INT(wisp_schema_check(&schema, why, sizeof why), WISP_E_SCHEMA);
-    CHECK(strstr(why, "is too large a schema") != NULL);
+    CHECK_EQ_INT(wisp_schema_check(&schema, schema_why, sizeof schema_why), WISP_E_SCHEMA);
+    CHECK(strstr(schema_why, "is too large a schema") != NULL);
 }
 
 TEST(the_reason_is_cut_to_the_room_for_it) {
     static wisp_schema schemas_in[20];
     static wisp_field fields[20];
-    const wisp_schema *schema = nested(schemas_in, fields, 17);
+    const wisp_schema *schema = schema_nested(schemas_in, fields, 17);
     for (int room = 0; room < 100; room++) {
-        char *text = (char *)exactly(room);
+        char *text = (char *)schema_exactly(room);
         CHECK_EQ_INT(wisp_schema_check(schema, text, room), WISP_E_SCHEMA);
         if (room) CHECK(memchr(text, 0, (size_t)room) != NULL);
         free(text);
@@ -523,7 +537,7 @@ static void compile_in_any_memory(const wisp_schema *schema, int step) {
     if (!CHECK(bytes > 0)) return;
     for (int room = 0; room <= bytes; room += room + step > bytes && room < bytes ? bytes - room
                                                                                  : step) {
-        void *block = exactly(room);
+        void *block = schema_exactly(room);
         const wisp_schema *fast = wisp_schema_compile(schema, block, room);
         if (room == bytes) CHECK(fast != NULL);
         if (fast) CHECK_EQ_STR(fast->name, schema->name);
@@ -532,7 +546,7 @@ static void compile_in_any_memory(const wisp_schema *schema, int step) {
     }
     CHECK(wisp_schema_compile(schema, NULL, 0) == NULL);
     for (int turn = 0; turn < 8; turn++) {
-        uint8_t *block = (uint8_t *)exactly(bytes + turn);
+        uint8_t *block = (uint8_t *)schema_exactly(bytes + turn);
         CHECK(wisp_schema_compile(schema, block + turn, bytes) != NULL);
         free(block);
     }
@@ -548,20 +562,21 @@ TEST(schema_bytes_is_enough_and_less_is_never_passed) {
 TEST(schema_bytes_is_enough_for_random_schemas) {
     for (uint64_t seed = 1; seed <= 500; seed++) {
         const wisp_schema *schema;
-        schemas_start(&made, seed, 0);
-        schema = schemas_random(&made);
+        schemas_start(&schema_made, seed, 0);
+        schema = schemas_random(&schema_made);
         compile_in_any_memory(schema, 1 + wisp_schema_bytes(schema) / 5);
     }
 }
 
 TEST(a_compiled_schema_may_be_compiled_again) {
-    const wisp_schema *fast = wisp_schema_compile(&all_schema, memory.bytes, MEMORY_MAX);
+    const wisp_schema *fast = wisp_schema_compile(&all_schema, schema_memory.bytes,
+                                                  SCHEMA_MEMORY_MAX);
     const wisp_schema *twice;
     if (!CHECK(fast != NULL)) return;
-    twice = wisp_schema_compile(fast, memory_b.bytes, MEMORY_MAX);
+    twice = wisp_schema_compile(fast, schema_memory_b.bytes, SCHEMA_MEMORY_MAX);
     CHECK(twice != NULL);
     CHECK_EQ_INT(wisp_schema_bytes(fast), wisp_schema_bytes(&all_schema));
-    CHECK(wisp_schema_compile(NULL, memory.bytes, MEMORY_MAX) == NULL);
+    CHECK(wisp_schema_compile(NULL, schema_memory.bytes, SCHEMA_MEMORY_MAX) == NULL);
     CHECK_EQ_INT(wisp_schema_bytes(NULL), WISP_E_SCHEMA);
 }
 

@@ -109,15 +109,15 @@ static uint64_t slow_multiply_p61(uint64_t a, uint64_t b) {
     return sum;
 }
 
-static const uint64_t edges[] = { 0, 1, 2, 3, 0xffffffff, UINT64_C(0x100000000),
-                                  UINT64_C(0x100000001), UINT64_C(0x7fffffffffffffff),
-                                  UINT64_C(0x8000000000000000), UINT64_MAX - 1, UINT64_MAX,
-                                  (UINT64_C(1) << 61) - 2, (UINT64_C(1) << 61) - 1,
-                                  UINT64_C(1) << 61, UINT64_C(1) << 60 };
-enum { EDGES = (int)(sizeof edges / sizeof *edges) };
+static const uint64_t seal_edges[] = { 0, 1, 2, 3, 0xffffffff, UINT64_C(0x100000000),
+                                       UINT64_C(0x100000001), UINT64_C(0x7fffffffffffffff),
+                                       UINT64_C(0x8000000000000000), UINT64_MAX - 1, UINT64_MAX,
+                                       (UINT64_C(1) << 61) - 2, (UINT64_C(1) << 61) - 1,
+                                       UINT64_C(1) << 61, UINT64_C(1) << 60 };
+enum { SEAL_EDGES = (int)(sizeof seal_edges / sizeof *seal_edges) };
 
 static uint64_t edge_or_random(uint64_t *seed) {
-    if (test_random(seed) & 1) return edges[test_random_below(seed, EDGES)];
+    if (test_random(seed) & 1) return seal_edges[test_random_below(seed, SEAL_EDGES)];
     return test_random(seed) >> test_random_below(seed, 64);
 }
 

@@ -4,14 +4,8 @@
 #include "../wisp.h"
 #include "support/test_runner.h"
 #include "support/simulated_endpoints.h"
+#include "support/calls_of_r.h"
 #include "support/server_and_three_clients.h"
-
-static void two_listening(world_two *t, const char *name) {
-    world_two_open(t);
-    world_watch(&t->w, t->server, name);
-    world_run(&t->w, 0.3);
-    world_forget(&t->w);
-}
 
 /* --- messages are made and given to peers --- */
 
@@ -55,7 +49,7 @@ TEST(what_goes_to_many_is_encoded_once) {
 
 TEST(never_is_sent_at_once_and_a_full_batch_too) {
     world_two t;
-    two_listening(&t, "r");
+    world_two_watched(&t, "r");
     wisp_set_max_batch_size(t.client, 3);
     for (int i = 0; i < 3; i++) {
         CHECK_EQ_INT(world_peer_stats(t.client, t.to_server).queued_messages, i);
@@ -116,56 +110,36 @@ TEST(an_equal_value_is_not_sent_to_who_has_it) {
 
 /* --- calls --- */
 
-static int runs;                   /* of the handler that answers */
+static int send_runs;                   /* of the handler that answers */
 
-static void on_add_one(wisp_event *event) {
-    runs++;
+static void on_send_add_one(wisp_event *event) {
+    send_runs++;
     wisp_reply(event, wisp_int(wisp_arg_int(event, 0) + 1));
 }
 
-static void on_defer(wisp_event *event) { wisp_defer(event); }
+static void on_send_defer(wisp_event *event) { wisp_defer(event); }
 
-/* Calls "r"; the reply is noted under that name. */
-static wisp_call call_from(world *w, wisp *from, wisp_peer to, int64_t number, double timeout,
-                           int tries) {
-    wisp_value value = wisp_int(number);
-    wisp_call_desc desc;
-    memset(&desc, 0, sizeof desc);
-    desc.on_reply = world_on;
-    desc.user = w;
-    desc.timeout = timeout;
-    desc.tries = tries;
-    return wisp_invoke_values(from, "r", wisp_to_peer(to), &desc, &value, 1);
-}
+static unsigned char send_seen[1000];
 
-/* The client's call has ended once, with this. */
-static void check_ended(const world_two *t, wisp_result result) {
-    CHECK_EQ_INT(world_count(&t->w, t->client, "r"), 1);
-    CHECK_EQ_INT(world_last(&t->w, t->client, "r")->result, result);
-    CHECK_EQ_INT(world_total(t->client).calls_pending, 0);
-}
-
-static unsigned char seen[1000];
-
-static void on_seen(wisp_event *event) {
+static void on_send_seen(wisp_event *event) {
     int64_t i = wisp_arg_int(event, 0);
-    if (i >= 0 && i < 1000) seen[i]++;
-    runs++;
+    if (i >= 0 && i < 1000) send_seen[i]++;
+    send_runs++;
     wisp_reply(event, wisp_int(i));
 }
 
 TEST(tries_over_a_lossy_remote_run_the_handler_at_most_once) {
     world_two t;
     int at_most_once = 0, answered;
-    runs = 0;
-    memset(seen, 0, sizeof seen);
+    send_runs = 0;
+    memset(send_seen, 0, sizeof send_seen);
     world_open(&t.w);
     t.w.bad = true;
     t.w.net.latency = 0.03;
     t.w.net.jitter = 0.1;
     t.w.net.seed = 11;
     world_two_join(&t);
-    wisp_on_invoke(t.server, "r", on_seen, NULL);
+    wisp_on_invoke(t.server, "r", on_send_seen, NULL);
     wisp_set_unreliable(t.client, "r", true);
     wisp_set_unreliable(t.server, "r", true);
     t.w.sims[0].loss = t.w.sims[1].loss = 0.3;
@@ -175,7 +149,7 @@ TEST(tries_over_a_lossy_remote_run_the_handler_at_most_once) {
         world_run(&t.w, 0.05);
     }
     world_run(&t.w, 6);
-    for (int i = 0; i < 1000; i++) at_most_once += seen[i] <= 1;
+    for (int i = 0; i < 1000; i++) at_most_once += send_seen[i] <= 1;
     answered = world_results(&t.w, t.client, "r", WISP_OK);
     CHECK_EQ_INT(at_most_once, 1000);
     CHECK_EQ_INT(world_count(&t.w, t.client, "r"), 1000);
@@ -189,13 +163,13 @@ TEST(tries_over_a_lossy_remote_run_the_handler_at_most_once) {
 TEST(tries_are_counted_and_spread_over_the_timeout) {
     for (int tries = 1; tries <= 7; tries++) {
         world_two t;
-        runs = 0;
+        send_runs = 0;
         world_open(&t.w);
         t.w.bad = true;
         world_two_join(&t);
         wisp_set_unreliable(t.client, "r", true);
         wisp_set_unreliable(t.server, "r", true);
-        wisp_on_invoke(t.server, "r", on_add_one, NULL);
+        wisp_on_invoke(t.server, "r", on_send_add_one, NULL);
         world_run(&t.w, 0.3);
         t.w.sims[0].loss = 1;                       /* every answer is lost */
         call_from(&t.w, t.client, t.to_server, 1, 3, tries);
@@ -205,7 +179,7 @@ TEST(tries_are_counted_and_spread_over_the_timeout) {
         check_ended(&t, WISP_E_TIMEOUT);
         CHECK_EQ_INT(world_remote_stats(t.server, "r").invokes_received, tries);
         CHECK_EQ_INT(world_remote_stats(t.server, "r").invokes_repeated, tries - 1);
-        CHECK_EQ_INT(runs, 1);
+        CHECK_EQ_INT(send_runs, 1);
         world_close(&t.w);
     }
 }
@@ -213,7 +187,7 @@ TEST(tries_are_counted_and_spread_over_the_timeout) {
 TEST(tries_of_a_reliable_remote_send_one_message) {
     world_two t;
     world_two_open(&t);
-    wisp_on_invoke(t.server, "r", on_defer, NULL);
+    wisp_on_invoke(t.server, "r", on_send_defer, NULL);
     call_from(&t.w, t.client, t.to_server, 1, 2, 10);
     world_run(&t.w, 3);
     check_ended(&t, WISP_E_TIMEOUT);
@@ -232,7 +206,7 @@ static void tries_at(uint64_t seed, double timeout, double at[2][8]) {
     t.w.desc.seed = seed;
     world_two_join(&t);
     t.w.step = 0.001;
-    for (int i = 0; i < 2; i++) wisp_on_invoke(t.server, i ? "b" : "a", on_add_one, NULL);
+    for (int i = 0; i < 2; i++) wisp_on_invoke(t.server, i ? "b" : "a", on_send_add_one, NULL);
     wisp_set_unreliable(t.client, NULL, true);
     world_run(&t.w, 0.3);
     t.w.sims[0].loss = 1;
@@ -300,7 +274,7 @@ static const wisp__pending *waiting(const world_two *t) {
 TEST(pauses_double_no_matter_how_many_tries_are_asked_for) {
     world_two t;
     world_two_open(&t);
-    wisp_on_invoke(t.server, "r", on_defer, NULL);
+    wisp_on_invoke(t.server, "r", on_send_defer, NULL);
     wisp_set_unreliable(t.client, "r", true);
     CHECK(call_from(&t.w, t.client, t.to_server, 1, 1, INT32_MAX).id != 0);
     if (CHECK(waiting(&t) != NULL)) CHECK_EQ_INT(waiting(&t)->tries, 29);

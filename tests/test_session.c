@@ -8,7 +8,7 @@
 
 /* --- each refusal has its code --- */
 
-static void check_refused(scene *c, wisp_result code) {
+static void session_check_refused(scene *c, wisp_result code) {
     world_run(&c->t.w, 1.0);
     CHECK_EQ_INT(told(c, c->t.client, WISP_JOINED), 0);
     CHECK_EQ_INT(told(c, c->t.client, WISP_LEFT), 1);
@@ -29,7 +29,7 @@ TEST(another_application_is_refused) {
         c.t.w.desc.app = apps[i];
         c.t.client = scene_add(&c);
         scene_ask(&c, c.t.client, c.t.server);
-        check_refused(&c, WISP_E_APP);
+        session_check_refused(&c, WISP_E_APP);
     }
 }
 
@@ -41,7 +41,7 @@ TEST(another_version_of_the_application_is_refused) {
     c.t.w.desc.app_version = 0;
     c.t.client = scene_add(&c);
     scene_ask(&c, c.t.client, c.t.server);
-    check_refused(&c, WISP_E_APP_VERSION);
+    session_check_refused(&c, WISP_E_APP_VERSION);
 }
 
 TEST(a_link_that_is_reliable_on_one_side_only_is_refused) {
@@ -53,7 +53,7 @@ TEST(a_link_that_is_reliable_on_one_side_only_is_refused) {
         c.t.w.pipe.reliable = !reliable;
         c.t.client = scene_add(&c);
         scene_ask(&c, c.t.client, c.t.server);
-        check_refused(&c, WISP_E_LINK_KIND);
+        session_check_refused(&c, WISP_E_LINK_KIND);
     }
 }
 
@@ -63,7 +63,7 @@ TEST(an_endpoint_that_takes_no_joins_says_so) {
     c.t.w.desc.refuse_joins = true;
     scene_pair(&c);
     scene_ask(&c, c.t.client, c.t.server);
-    check_refused(&c, WISP_E_REFUSED);
+    session_check_refused(&c, WISP_E_REFUSED);
 }
 
 TEST(the_code_of_accept_reaches_the_other_side) {
@@ -76,7 +76,7 @@ TEST(the_code_of_accept_reaches_the_other_side) {
         c.t.server = scene_add_judge(&c, &j);
         c.t.client = scene_add(&c);
         scene_ask(&c, c.t.client, c.t.server);
-        check_refused(&c, codes[i]);
+        session_check_refused(&c, codes[i]);
     }
 }
 
@@ -96,7 +96,7 @@ TEST(another_wire_version_is_refused_by_whoever_is_asked) {
     c.t.w.user = &other;
     scene_pair(&c);
     scene_ask(&c, c.t.client, c.t.server);
-    check_refused(&c, WISP_E_WIRE_VERSION);
+    session_check_refused(&c, WISP_E_WIRE_VERSION);
 }
 
 TEST(a_refusal_in_another_wire_version_is_understood) {
@@ -108,7 +108,7 @@ TEST(a_refusal_in_another_wire_version_is_understood) {
     c.t.w.desc.refuse_joins = true;
     scene_pair(&c);
     scene_ask(&c, c.t.client, c.t.server);
-    check_refused(&c, WISP_E_WIRE_VERSION);
+    session_check_refused(&c, WISP_E_WIRE_VERSION);
 }
 
 TEST(a_full_server_says_so_and_takes_the_next_when_one_has_left) {
@@ -829,7 +829,7 @@ TEST(a_pending_join_is_denied_later) {
     wisp_addr from = wisp_loopback_addr(1);
     pending_open(&c, &j);
     CHECK_EQ_INT(wisp_admit(c.t.server, &from, WISP_E_USER - 1), WISP_OK);
-    check_refused(&c, WISP_E_USER - 1);
+    session_check_refused(&c, WISP_E_USER - 1);
 }
 
 TEST(a_pending_join_that_nobody_answers_times_out_on_both_sides) {
@@ -1163,26 +1163,26 @@ TEST(a_join_to_nobody_times_out) {
 
 /* --- many --- */
 
-enum { CROWD = 300 };
+enum { SESSION_CROWD = 300 };
 
-typedef struct crowd {
+typedef struct session_crowd {
     wisp_pipe      pipe;
-    wisp_simulator sims[CROWD + 2];
-    wisp          *ends[CROWD + 2];
-    int            joined[CROWD + 2], left[CROWD + 2];
+    wisp_simulator sims[SESSION_CROWD + 2];
+    wisp          *ends[SESSION_CROWD + 2];
+    int            joined[SESSION_CROWD + 2], left[SESSION_CROWD + 2];
     wisp_result    result;
-} crowd;
+} session_crowd;
 
 static void crowd_on(wisp_event *event) {
-    crowd *c = (crowd *)wisp_user(event->w);
+    session_crowd *c = (session_crowd *)wisp_user(event->w);
     int i = *(int *)event->user;
     if (strcmp(event->name, WISP_JOINED) == 0) c->joined[i]++;
     else c->left[i]++;
     if (strcmp(event->name, WISP_LEFT) == 0) c->result = event->result;
 }
 
-static void crowd_add(crowd *c, int i) {
-    static int numbers[CROWD + 2];
+static void crowd_add(session_crowd *c, int i) {
+    static int numbers[SESSION_CROWD + 2];
     wisp_desc desc;
     memset(&desc, 0, sizeof desc);
     numbers[i] = i;
@@ -1191,7 +1191,7 @@ static void crowd_add(crowd *c, int i) {
     c->sims[i].jitter = 0.02;
     c->sims[i].loss = 0.05;
     desc.link = wisp_simulate(&c->sims[i], wisp_loopback(&c->pipe, i));
-    desc.max_peers = i ? 1 : CROWD;
+    desc.max_peers = i ? 1 : SESSION_CROWD;
     desc.seed = (uint64_t)i + 1;
     desc.user = c;
     c->ends[i] = wisp_create(&desc, NULL);
@@ -1199,32 +1199,32 @@ static void crowd_add(crowd *c, int i) {
     wisp_connect_target(c->ends[i], wisp_by_name(WISP_LEFT), crowd_on, &numbers[i], false);
 }
 
-static void crowd_run(crowd *c, double from, double to) {
+static void session_crowd_run(session_crowd *c, double from, double to) {
     for (double now = from; now < to; now += 0.02)
-        for (int i = 0; i < CROWD + 2; i++) {
+        for (int i = 0; i < SESSION_CROWD + 2; i++) {
             c->sims[i].now = now;
             wisp_update(c->ends[i], now);
         }
 }
 
 TEST(three_hundred_join_at_once_and_one_more_is_told_that_it_is_full) {
-    static crowd c;
+    static session_crowd c;
     wisp_addr server = wisp_loopback_addr(0);
     memset(&c, 0, sizeof c);
-    for (int i = 0; i < CROWD + 2; i++) crowd_add(&c, i);
-    for (int i = 1; i <= CROWD; i++) CHECK(wisp_join(c.ends[i], &server, NULL, 0).id != 0);
-    crowd_run(&c, 0, 4.0);
-    CHECK_EQ_INT(wisp_peers(c.ends[0], NULL, 0), CROWD);
-    CHECK_EQ_INT(c.joined[0], CROWD);
-    for (int i = 1; i <= CROWD; i++) CHECK(c.joined[i] == 1 && c.left[i] == 0);
+    for (int i = 0; i < SESSION_CROWD + 2; i++) crowd_add(&c, i);
+    for (int i = 1; i <= SESSION_CROWD; i++) CHECK(wisp_join(c.ends[i], &server, NULL, 0).id != 0);
+    session_crowd_run(&c, 0, 4.0);
+    CHECK_EQ_INT(wisp_peers(c.ends[0], NULL, 0), SESSION_CROWD);
+    CHECK_EQ_INT(c.joined[0], SESSION_CROWD);
+    for (int i = 1; i <= SESSION_CROWD; i++) CHECK(c.joined[i] == 1 && c.left[i] == 0);
     CHECK_EQ_INT(c.left[0], 0);
-    CHECK(wisp_join(c.ends[CROWD + 1], &server, NULL, 0).id != 0);
-    crowd_run(&c, 4.0, 6.0);
-    CHECK_EQ_INT(c.left[CROWD + 1], 1);
+    CHECK(wisp_join(c.ends[SESSION_CROWD + 1], &server, NULL, 0).id != 0);
+    session_crowd_run(&c, 4.0, 6.0);
+    CHECK_EQ_INT(c.left[SESSION_CROWD + 1], 1);
     CHECK_EQ_INT(c.result, WISP_E_SERVER_FULL);
-    CHECK_EQ_INT(wisp_peers(c.ends[0], NULL, 0), CROWD);
-    for (int i = CROWD + 1; i >= 0; i--) wisp_destroy(c.ends[i]);
-    for (int i = 0; i < CROWD + 2; i++) wisp_simulator_free(&c.sims[i]);
+    CHECK_EQ_INT(wisp_peers(c.ends[0], NULL, 0), SESSION_CROWD);
+    for (int i = SESSION_CROWD + 1; i >= 0; i--) wisp_destroy(c.ends[i]);
+    for (int i = 0; i < SESSION_CROWD + 2; i++) wisp_simulator_free(&c.sims[i]);
     wisp_pipe_free(&c.pipe);
 }
 

@@ -122,7 +122,7 @@ static void on_hello(wisp_event *event) {
 static void on_client_joined(wisp_event *event) { ((client *)event->user)->joined++; }
 static void on_client_left(wisp_event *event) { ((client *)event->user)->left++; }
 
-static void on_echo(wisp_event *event) {
+static void on_soak_echo(wisp_event *event) {
     client *c = (client *)event->user;
     fair *f = (fair *)wisp_user(event->w);
     if (wisp_arg_int(event, 0) == c - f->clients) c->echoed++;
@@ -156,7 +156,7 @@ static void fair_open(fair *f) {
         c->end = fair_end(f, &c->sim, i + 1, 1);
         wisp_connect_target(c->end, wisp_by_name(WISP_JOINED), on_client_joined, c, false);
         wisp_connect_target(c->end, wisp_by_name(WISP_LEFT), on_client_left, c, false);
-        wisp_connect_target(c->end, wisp_by_name("echo"), on_echo, c, false);
+        wisp_connect_target(c->end, wisp_by_name("echo"), on_soak_echo, c, false);
     }
 }
 
@@ -350,7 +350,7 @@ static void on_sequenced(wisp_event *event) {
     j->count++;
 }
 
-static void on_loose(wisp_event *event) {
+static void on_soak_loose(wisp_event *event) {
     jumpy *j = (jumpy *)event->user;
     int64_t number = wisp_arg_int(event, 0);
     if (number < j->newest) j->back++;
@@ -397,7 +397,7 @@ TEST(sequenced_messages_never_go_back_under_jitter) {
 }
 
 TEST(unreliable_messages_come_at_most_once_and_as_they_fall) {
-    jumpy *j = jumpy_run(WISP_UNRELIABLE, on_loose);
+    jumpy *j = jumpy_run(WISP_UNRELIABLE, on_soak_loose);
     int twice = 0;
     for (int i = 0; i < 20000; i++) twice += j->seen[i] > 1;
     CHECK_EQ_INT(twice, 0);

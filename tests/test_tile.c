@@ -21,7 +21,7 @@ typedef struct line {
     int blob_count;
 } line;
 
-enum { LINES = 70, LINE_FIELDS = 24, FIRST_TEXT = 14, PAGE_BYTES = 1 << 15 };
+enum { TILE_LINES = 70, LINE_FIELDS = 24, FIRST_TEXT = 14, PAGE_BYTES = 1 << 15 };
 
 static const wisp_field line_fields[LINE_FIELDS] = {
     WISP_FIELD(line, a, WISP_T_RANGE(3, 100)),
@@ -50,7 +50,7 @@ static const wisp_field line_fields[LINE_FIELDS] = {
     WISP_FIELD(line, color, WISP_T_COLOR),
 };
 
-typedef struct page { uint8_t lead; int count; line lines[LINES]; uint8_t tail; } page;
+typedef struct page { uint8_t lead; int count; line lines[TILE_LINES]; uint8_t tail; } page;
 
 /* A text with anything behind its end; seldom one without end. */
 static void fill_text(uint64_t *seed, char *text, int most) {
@@ -111,13 +111,13 @@ static void fill_line(uint64_t *seed, line *to) {
 }
 
 /* A page of lines of a few random fields: how many there are is counted or fixed. */
-typedef struct book {
+typedef struct tile_book {
     wisp_field  line_fields[8], page_fields[3];
     wisp_type   line_type;
     wisp_schema lines, pages;
-} book;
+} tile_book;
 
-static void book_lines(book *b, uint64_t *seed) {
+static void book_lines(tile_book *b, uint64_t *seed) {
     wisp_schema lines = WISP_SCHEMA(line, 1, line_fields);
     wisp_type type = WISP_T_STRUCT(NULL);
     bool text_last = test_random_below(seed, 3) == 0;
@@ -137,12 +137,12 @@ static void book_lines(book *b, uint64_t *seed) {
 }
 
 /* Compiled, in memory_a. */
-static const wisp_schema *book_random(book *b, uint64_t *seed) {
+static const wisp_schema *book_random(tile_book *b, uint64_t *seed) {
     static const wisp_field lead = WISP_FIELD(page, lead, WISP_T_RANGE(0, 127));
     static const wisp_field tail = WISP_FIELD(page, tail, WISP_T_UINT);
-    static const wisp_field fixed = WISP_FIELD(page, lines, WISP_T_ARRAY(NULL, LINES));
+    static const wisp_field fixed = WISP_FIELD(page, lines, WISP_T_ARRAY(NULL, TILE_LINES));
     static const wisp_field counted =
-        WISP_COUNTED_FIELD(page, lines, count, WISP_T_ARRAY(NULL, LINES));
+        WISP_COUNTED_FIELD(page, lines, count, WISP_T_ARRAY(NULL, TILE_LINES));
     wisp_schema pages = WISP_SCHEMA(page, 1, line_fields);
     int before = test_random_below(seed, 2);
     book_lines(b, seed);
@@ -230,7 +230,7 @@ static int writes_alike(const wisp__program *quick, const wisp__program *slow, c
 TEST(runs_and_tiles_do_what_operations_do_one_by_one) {
     static page image;
     static uint8_t bytes[PAGE_BYTES];
-    static book b;
+    static tile_book b;
     uint64_t seed = 1;
     int tiles = 0, runs = 0, written = 0, refused = 0, read = 0, rejected = 0;
     for (int round = 0; round < 300; round++) {
@@ -242,8 +242,8 @@ TEST(runs_and_tiles_do_what_operations_do_one_by_one) {
         slow = one_by_one(schema->program, &tiles, &runs);
         image.lead = (uint8_t)test_random_below(&seed, 128);
         image.tail = (uint8_t)test_random(&seed);
-        image.count = test_random_below(&seed, LINES + 1);
-        for (int i = 0; i < LINES; i++) {
+        image.count = test_random_below(&seed, TILE_LINES + 1);
+        for (int i = 0; i < TILE_LINES; i++) {
             fill_line(&seed, &image.lines[i]);
             if (spoilt && test_random_below(&seed, 40) == 0) spoil_line(&seed, &image.lines[i]);
         }
@@ -273,13 +273,13 @@ typedef struct crowd_row {
     char     brief[17], longer[27];
 } crowd_row;
 
-enum { CROWD = 70, CROWD_FLOATS = 9, CROWD_BYTES = CROWD * 128 };
+enum { TILE_CROWD = 70, CROWD_FLOATS = 9, CROWD_BYTES = TILE_CROWD * 128 };
 
-typedef struct crowd { crowd_row rows[CROWD]; } crowd;
+typedef struct tile_crowd { crowd_row rows[TILE_CROWD]; } tile_crowd;
 
 /* No signalling NaN, which some processors make a quiet one; texts with something behind them. */
-static void fill_crowd(crowd *all, uint64_t *random) {
-    for (int i = 0; i < CROWD; i++) {
+static void fill_crowd(tile_crowd *all, uint64_t *random) {
+    for (int i = 0; i < TILE_CROWD; i++) {
         crowd_row *row = &all->rows[i];
         int brief = 1 + test_random_below(random, 16), longer = 1 + test_random_below(random, 26);
         low_random_bytes(random, row, (int)sizeof *row);
@@ -296,7 +296,7 @@ static void fill_crowd(crowd *all, uint64_t *random) {
 }
 
 /* Bits written; what is read of them is written as the same bits. */
-static int64_t there_and_back(const wisp_schema *schema, const crowd *all, uint8_t *out) {
+static int64_t tile_there_and_back(const wisp_schema *schema, const tile_crowd *all, uint8_t *out) {
     static uint8_t again[CROWD_BYTES];
     wisp__base base;
     wisp_value value;
@@ -314,23 +314,23 @@ static int64_t there_and_back(const wisp_schema *schema, const crowd *all, uint8
     return bits;
 }
 
-static void is_the_same_each_way(const wisp_field *fields, int count, const crowd *all) {
+static void is_the_same_each_way(const wisp_field *fields, int count, const tile_crowd *all) {
     static uint8_t tiles[CROWD_BYTES], runs[CROWD_BYTES], single[CROWD_BYTES];
     wisp_schema row = { "row", 1, (int)sizeof(crowd_row), fields, count, WISP_SHAPE_STRUCT, NULL };
     wisp_type type = WISP_T_STRUCT(&row);
-    wisp_field rows = WISP_FIELD(crowd, rows, WISP_T_ARRAY(&type, CROWD));
-    wisp_schema whole = { "crowd", 1, (int)sizeof(crowd), &rows, 1, WISP_SHAPE_STRUCT, NULL };
+    wisp_field rows = WISP_FIELD(tile_crowd, rows, WISP_T_ARRAY(&type, TILE_CROWD));
+    wisp_schema whole = { "crowd", 1, (int)sizeof(tile_crowd), &rows, 1, WISP_SHAPE_STRUCT, NULL };
     const wisp_schema *schema = wisp_schema_compile(&whole, memory_c.bytes, MEMORY_MAX);
     wisp__op *ops;
     int64_t bits;
     if (!CHECK(schema != NULL)) return;
     ops = (wisp__op *)(uintptr_t)schema->program->ops;
     CHECK(ops[0].head > 0);
-    bits = there_and_back(schema, all, tiles);
+    bits = tile_there_and_back(schema, all, tiles);
     ops[0].head = 0;
-    CHECK_EQ_INT(there_and_back(schema, all, runs), bits);
+    CHECK_EQ_INT(tile_there_and_back(schema, all, runs), bits);
     for (int i = 0; i < schema->program->count; i++) ops[i].run = 0;
-    CHECK_EQ_INT(there_and_back(schema, all, single), bits);
+    CHECK_EQ_INT(tile_there_and_back(schema, all, single), bits);
     CHECK_EQ_MEM(tiles, single, (int)((bits + 7) / 8));
     CHECK_EQ_MEM(runs, single, (int)((bits + 7) / 8));
 }
@@ -348,7 +348,7 @@ TEST(rows_have_the_same_bits_many_at_a_time_and_one_by_one) {
         WISP_FIELD(crowd_row, large, WISP_T_UINT),
         WISP_FIELD(crowd_row, small, WISP_T_RANGE(3, 100)),
     };
-    static crowd all;
+    static tile_crowd all;
     wisp_field fields[CROWD_FLOATS + 3];
     uint64_t random = 5;
     for (int count = 1; count <= CROWD_FLOATS; count++) {

@@ -6,16 +6,16 @@
 #include "support/values_and_memory.h"
 #include "support/random_schemas.h"
 
-enum { MEMORY_MAX = 1 << 16 };
+enum { TYPE_MEMORY_MAX = 1 << 16 };
 
-static union { double align; uint8_t bytes[MEMORY_MAX]; } memory, memory_b;
+static union { double align; uint8_t bytes[TYPE_MEMORY_MAX]; } type_memory, type_memory_b;
 static char why[200];
 
 /* --- each type against each kind of value --- */
 
-enum { KINDS = 20 };
+enum { TYPE_KINDS = 20 };
 
-static wisp_value kinds[KINDS];
+static wisp_value kinds[TYPE_KINDS];
 static wisp_value kind_items[2];
 static wisp_pair kind_pairs[1];
 
@@ -109,7 +109,7 @@ TEST(each_type_takes_the_kinds_it_should) {
     for (int t = 0; t < TEST_COUNT(fittings); t++) {
         field.type = fittings[t].type;
         CHECK_EQ_INT(wisp_schema_check(&schema, why, sizeof why), WISP_OK);
-        for (int k = 0; k < KINDS; k++) {
+        for (int k = 0; k < TYPE_KINDS; k++) {
             bool wanted = fittings[t].fits[k] == 'y';
             wisp_pair pair;
             wisp_value map;
@@ -128,49 +128,49 @@ TEST(each_type_takes_the_kinds_it_should) {
 
 /* --- what is said of what does not fit --- */
 
-typedef struct item { uint16_t id; uint8_t count; } item;
-static const wisp_field item_fields[] = {
-    WISP_FIELD(item, id, WISP_T_RANGE(0, 1000)), WISP_FIELD(item, count, WISP_T_UINT)
+typedef struct type_item { uint16_t id; uint8_t count; } type_item;
+static const wisp_field type_item_fields[] = {
+    WISP_FIELD(type_item, id, WISP_T_RANGE(0, 1000)), WISP_FIELD(type_item, count, WISP_T_UINT)
 };
-static const wisp_schema item_schema = WISP_SCHEMA(item, 1, item_fields);
-static const wisp_type item_type = WISP_T_STRUCT(&item_schema);
+static const wisp_schema type_item_schema = WISP_SCHEMA(type_item, 1, type_item_fields);
+static const wisp_type type_item_type = WISP_T_STRUCT(&type_item_schema);
 
-typedef struct stats {
+typedef struct type_stats {
     float hp;
     int64_t gold;
     char name[9];
     wisp_vec3 at;
     wisp_color tint;
     int n;
-    item items[3];
-    item pair[2];
+    type_item items[3];
+    type_item pair[2];
     bool open;
     int flag;
     uint8_t key[2], blob[4];
     uint16_t blob_count;
     double odds;
     wisp_value any;
-} stats;
+} type_stats;
 
-static const wisp_field stats_fields[] = {
-    WISP_FIELD(stats, hp, WISP_T_QUANTIZED(0, 100, 0.5)),
-    WISP_FIELD(stats, gold, WISP_T_INTEGER),
-    WISP_OPTIONAL_TEXT_FIELD(stats, name, WISP_T_STRING(8), "nobody"),
-    WISP_FIELD(stats, at, WISP_T_VEC3_QUANTIZED(-100, 100, 0.01)),
-    WISP_FIELD(stats, tint, WISP_T_COLOR),
-    WISP_COUNTED_FIELD(stats, items, n, WISP_T_ARRAY(&item_type, 3)),
-    WISP_FIELD(stats, pair, WISP_T_ARRAY(&item_type, 2)),
-    WISP_OPTIONAL_FIELD(stats, open, WISP_T_BOOL, true),
-    WISP_OPTIONAL_FIELD(stats, flag, WISP_T_BOOL, false),
-    WISP_FIELD(stats, key, WISP_T_BYTES(2)),
-    WISP_COUNTED_FIELD(stats, blob, blob_count, WISP_T_BYTES(4)),
-    WISP_OPTIONAL_FIELD(stats, odds, WISP_T_NUMBER, 0.25),
-    WISP_FIELD(stats, any, WISP_T_ANY),
+static const wisp_field type_stats_fields[] = {
+    WISP_FIELD(type_stats, hp, WISP_T_QUANTIZED(0, 100, 0.5)),
+    WISP_FIELD(type_stats, gold, WISP_T_INTEGER),
+    WISP_OPTIONAL_TEXT_FIELD(type_stats, name, WISP_T_STRING(8), "nobody"),
+    WISP_FIELD(type_stats, at, WISP_T_VEC3_QUANTIZED(-100, 100, 0.01)),
+    WISP_FIELD(type_stats, tint, WISP_T_COLOR),
+    WISP_COUNTED_FIELD(type_stats, items, n, WISP_T_ARRAY(&type_item_type, 3)),
+    WISP_FIELD(type_stats, pair, WISP_T_ARRAY(&type_item_type, 2)),
+    WISP_OPTIONAL_FIELD(type_stats, open, WISP_T_BOOL, true),
+    WISP_OPTIONAL_FIELD(type_stats, flag, WISP_T_BOOL, false),
+    WISP_FIELD(type_stats, key, WISP_T_BYTES(2)),
+    WISP_COUNTED_FIELD(type_stats, blob, blob_count, WISP_T_BYTES(4)),
+    WISP_OPTIONAL_FIELD(type_stats, odds, WISP_T_NUMBER, 0.25),
+    WISP_FIELD(type_stats, any, WISP_T_ANY),
 };
-static const wisp_schema stats_schema = WISP_SCHEMA(stats, 1, stats_fields);
+static const wisp_schema stats_schema = WISP_SCHEMA(type_stats, 1, type_stats_fields);
 
-static stats some_stats(void) {
-    stats s;
+static type_stats some_stats(void) {
+    type_stats s;
     memset(&s, 0, sizeof s);
     s.hp = 50;
     s.gold = -5;
@@ -185,7 +185,7 @@ static stats some_stats(void) {
     return s;
 }
 
-static void says(const stats *s, const char *text) {
+static void type_says(const type_stats *s, const char *text) {
     wisp_value value = wisp_struct(&stats_schema, s);
     CHECK_EQ_INT(wisp_validate(&stats_schema, &value, why, sizeof why),
                  text[0] ? WISP_E_INVALID : WISP_OK);
@@ -193,42 +193,42 @@ static void says(const stats *s, const char *text) {
 }
 
 TEST(the_text_names_the_place_and_the_reason) {
-    stats s = some_stats();
-    says(&s, "");
+    type_stats s = some_stats();
+    type_says(&s, "");
     s.items[1].id = 2000;
-    says(&s, "items[1].id: 2000 is not in 0 .. 1000");
+    type_says(&s, "items[1].id: 2000 is not in 0 .. 1000");
     s = some_stats();
     s.pair[0].id = 1001;
-    says(&s, "pair[0].id: 1001 is not in 0 .. 1000");
+    type_says(&s, "pair[0].id: 1001 is not in 0 .. 1000");
     s = some_stats();
     s.hp = 150;
-    says(&s, "hp: 150 is not in 0 .. 100");
+    type_says(&s, "hp: 150 is not in 0 .. 100");
     s = some_stats();
     s.at.y = -101;
-    says(&s, "at: component 1: -101 is not in -100 .. 100");
+    type_says(&s, "at: component 1: -101 is not in -100 .. 100");
     s = some_stats();
     s.tint.a = 1.5f;
-    says(&s, "tint: channel 3: 1.5 is not in 0 .. 1");
+    type_says(&s, "tint: channel 3: 1.5 is not in 0 .. 1");
     s = some_stats();
     memset(s.name, 'x', sizeof s.name);
-    says(&s, "name: 9 bytes are over 8");
+    type_says(&s, "name: 9 bytes are over 8");
 }
 
-typedef struct member { uint8_t of_1; uint16_t of_2; int32_t of_4; int closed; } member;
+typedef struct type_member { uint8_t of_1; uint16_t of_2; int32_t of_4; int closed; } type_member;
 
 static const char *const two_names[] = { "no", "yes" };
 static const wisp_field member_fields[] = {
-    WISP_FIELD(member, of_1, WISP_T_ENUM_OPEN(two_names, 2)),
-    WISP_FIELD(member, of_2, WISP_T_ENUM_OPEN(two_names, 2)),
-    WISP_FIELD(member, of_4, WISP_T_ENUM_OPEN(two_names, 2)),
-    WISP_FIELD(member, closed, WISP_T_ENUM(two_names, 2)),
+    WISP_FIELD(type_member, of_1, WISP_T_ENUM_OPEN(two_names, 2)),
+    WISP_FIELD(type_member, of_2, WISP_T_ENUM_OPEN(two_names, 2)),
+    WISP_FIELD(type_member, of_4, WISP_T_ENUM_OPEN(two_names, 2)),
+    WISP_FIELD(type_member, closed, WISP_T_ENUM(two_names, 2)),
 };
-static const wisp_schema member_schema = WISP_SCHEMA(member, 1, member_fields);
+static const wisp_schema member_schema = WISP_SCHEMA(type_member, 1, member_fields);
 
 static void member_says(int field, wisp_value value, const char *text, int64_t stored) {
     wisp_pair pairs[4];
     wisp_value map;
-    member m = { 9, 9, 9, 1 };
+    type_member m = { 9, 9, 9, 1 };
     int64_t now[4];
     for (int i = 0; i < 4; i++) {
         pairs[i].key = member_fields[i].name;
@@ -267,9 +267,9 @@ TEST(numbers_of_an_enum_are_kept_or_named_in_the_text) {
 }
 
 TEST(an_enum_is_seen_as_its_name_or_as_its_number) {
-    member m = { 200, 1, -5, 0 };
+    type_member m = { 200, 1, -5, 0 };
     wisp_value value = wisp_struct(&member_schema, &m), map = wisp_nil();
-    CHECK_EQ_INT(wisp_as_map(&value, &map, memory.bytes, MEMORY_MAX), WISP_OK);
+    CHECK_EQ_INT(wisp_as_map(&value, &map, type_memory.bytes, TYPE_MEMORY_MAX), WISP_OK);
     CHECK_EQ_INT(wisp_field_of(&map, "of_1")->as.integer, 200);
     CHECK_EQ_STR(wisp_field_of(&map, "of_2")->as.string, "yes");
     CHECK_EQ_INT(wisp_field_of(&map, "of_4")->as.integer, -5);
@@ -295,24 +295,24 @@ TEST(the_text_of_maps_names_what_is_missing_and_what_is_too_much) {
     pairs[1].value = wisp_int(256);
     pairs[2].key = "more";
     pairs[2].value = wisp_nil();
-    map_says(&item_schema, pairs, 1, "count: is missing");
-    map_says(&item_schema, pairs, 2, "count: does not fit 1 bytes");
+    map_says(&type_item_schema, pairs, 1, "count: is missing");
+    map_says(&type_item_schema, pairs, 2, "count: does not fit 1 bytes");
     pairs[1].value = wisp_int(-1);
-    map_says(&item_schema, pairs, 2, "count: does not fit 1 bytes");
+    map_says(&type_item_schema, pairs, 2, "count: does not fit 1 bytes");
     pairs[1].value = wisp_number(0.5);
-    map_says(&item_schema, pairs, 2, "count: is no integer");
+    map_says(&type_item_schema, pairs, 2, "count: is no integer");
     pairs[1].value = wisp_int(1);
-    map_says(&item_schema, pairs, 3, "more: is no field of item");
+    map_says(&type_item_schema, pairs, 3, "more: is no field of type_item");
     pairs[2].key = "id";
-    map_says(&item_schema, pairs, 3, "3 pairs are over 2");
+    map_says(&type_item_schema, pairs, 3, "3 pairs are over 2");
     pairs[1].value = wisp_nil();
-    map_says(&item_schema, pairs, 2, "count: is missing");
-    CHECK_EQ_INT(wisp_validate(&item_schema, &value, why, sizeof why), WISP_E_INVALID);
+    map_says(&type_item_schema, pairs, 2, "count: is missing");
+    CHECK_EQ_INT(wisp_validate(&type_item_schema, &value, why, sizeof why), WISP_E_INVALID);
     CHECK_EQ_STR(why, "is no map");
 }
 
 TEST(the_text_is_cut_to_the_room_for_it) {
-    stats s = some_stats();
+    type_stats s = some_stats();
     wisp_value value = wisp_struct(&stats_schema, &s);
     s.items[1].id = 2000;
     for (int room = 0; room < 60; room++) {
@@ -393,7 +393,8 @@ TEST(nil_is_a_value_where_a_type_takes_it) {
     CHECK_EQ_INT(wisp_validate(&schema, &map, why, sizeof why), WISP_OK);
     size = wisp_encode(wisp_bitpack(), &schema, &map, bytes, sizeof bytes);
     CHECK(size > 0);
-    CHECK_EQ_INT(wisp_decode(wisp_bitpack(), &schema, bytes, size, &out, memory.bytes, MEMORY_MAX),
+    CHECK_EQ_INT(wisp_decode(wisp_bitpack(), &schema, bytes, size, &out, type_memory.bytes,
+                             TYPE_MEMORY_MAX),
                  size);
     if (size > 0) CHECK(wisp_equal(&map, &out));
     map.count = 2;
@@ -414,8 +415,8 @@ static const wisp_value *through(const wisp_type *type, wisp_value value) {
     schema.fields = &field;
     size = wisp_encode(wisp_bitpack(), &schema, &map, bytes, sizeof bytes);
     if (!CHECK(size >= 0)) return NULL;
-    if (!CHECK_EQ_INT(wisp_decode(wisp_bitpack(), &schema, bytes, size, &out, memory.bytes,
-                                  MEMORY_MAX), size)) return NULL;
+    if (!CHECK_EQ_INT(wisp_decode(wisp_bitpack(), &schema, bytes, size, &out, type_memory.bytes,
+                                  TYPE_MEMORY_MAX), size)) return NULL;
     return wisp_field_of(&out, "x");
 }
 
@@ -480,8 +481,8 @@ TEST(rows_are_arrays_whose_last_values_may_be_left_out) {
         if (count == 4) CHECK_EQ_STR(why, "4 values are over 3");
         if (why[0]) continue;
         size = wisp_encode(wisp_bitpack(), &schema, &row, bytes, sizeof bytes);
-        CHECK_EQ_INT(wisp_decode(wisp_bitpack(), &schema, bytes, size, &out, memory.bytes,
-                                 MEMORY_MAX), size);
+        CHECK_EQ_INT(wisp_decode(wisp_bitpack(), &schema, bytes, size, &out, type_memory.bytes,
+                                 TYPE_MEMORY_MAX), size);
         CHECK_EQ_INT(wisp_kind_of(&out), WISP_ARRAY);
         CHECK_EQ_INT(wisp_count_of(&out), 3);
         CHECK_EQ_STR(wisp_string_of(wisp_element_of(&out, 1), NULL), count > 1 ? "sword" : "fist");
@@ -492,7 +493,7 @@ TEST(rows_are_arrays_whose_last_values_may_be_left_out) {
 /* --- structs --- */
 
 TEST(a_count_over_the_maximum_is_refused) {
-    stats s = some_stats();
+    type_stats s = some_stats();
     wisp_value value = wisp_struct(&stats_schema, &s);
     s.n = 4;
     CHECK_EQ_INT(wisp_validate(&stats_schema, &value, why, sizeof why), WISP_E_INVALID);
@@ -505,7 +506,7 @@ TEST(a_count_over_the_maximum_is_refused) {
 }
 
 TEST(a_bool_is_0_or_1) {
-    stats s = some_stats();
+    type_stats s = some_stats();
     uint8_t bytes[256];
     wisp_value value = wisp_struct(&stats_schema, &s);
     for (int flag = 0; flag < 3; flag++) {
@@ -520,11 +521,11 @@ TEST(a_bool_is_0_or_1) {
 }
 
 TEST(a_struct_equals_its_map_and_hashes_alike) {
-    stats s = some_stats(), other = some_stats();
+    type_stats s = some_stats(), other = some_stats();
     wisp_value value = wisp_struct(&stats_schema, &s), map;
     wisp_value twin = wisp_struct(&stats_schema, &other);
     const wisp_value *second;
-    CHECK_EQ_INT(wisp_as_map(&value, &map, memory.bytes, MEMORY_MAX), WISP_OK);
+    CHECK_EQ_INT(wisp_as_map(&value, &map, type_memory.bytes, TYPE_MEMORY_MAX), WISP_OK);
     CHECK_EQ_INT(map.kind, WISP_MAP);
     CHECK_EQ_INT(map.count, stats_schema.count);
     CHECK(wisp_equal(&value, &map) && wisp_equal(&map, &value) && wisp_equal(&value, &twin));
@@ -540,7 +541,7 @@ TEST(a_struct_equals_its_map_and_hashes_alike) {
 }
 
 TEST(as_map_says_when_memory_is_too_small) {
-    stats s = some_stats();
+    type_stats s = some_stats();
     wisp_value value = wisp_struct(&stats_schema, &s), map, number = wisp_int(4);
     bool enough = false;
     for (int room = 0; room < 8192 && !enough; room += 8) {
@@ -554,16 +555,16 @@ TEST(as_map_says_when_memory_is_too_small) {
     CHECK(enough);
     CHECK_EQ_INT(wisp_as_map(&number, &map, NULL, 0), WISP_OK);
     CHECK(wisp_equal(&number, &map));
-    CHECK_EQ_INT(wisp_as_map(NULL, &map, memory.bytes, 8), WISP_E_ARGUMENT);
-    CHECK_EQ_INT(wisp_as_map(&number, NULL, memory.bytes, 8), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_as_map(NULL, &map, type_memory.bytes, 8), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_as_map(&number, NULL, type_memory.bytes, 8), WISP_E_ARGUMENT);
 }
 
 TEST(a_struct_is_filled_from_its_map_and_keeps_what_has_no_field) {
-    stats s = some_stats(), got;
+    type_stats s = some_stats(), got;
     wisp_value value = wisp_struct(&stats_schema, &s), map, filled;
     memset(&got, 0x5a, sizeof got);
     filled = wisp_struct(&stats_schema, &got);
-    CHECK_EQ_INT(wisp_as_map(&value, &map, memory.bytes, MEMORY_MAX), WISP_OK);
+    CHECK_EQ_INT(wisp_as_map(&value, &map, type_memory.bytes, TYPE_MEMORY_MAX), WISP_OK);
     CHECK_EQ_INT(wisp_fill_struct(&stats_schema, &map, &got, why, sizeof why), WISP_OK);
     CHECK(wisp_equal(&value, &filled));
     CHECK_EQ_STR(got.name, "alice");
@@ -573,13 +574,14 @@ TEST(a_struct_is_filled_from_its_map_and_keeps_what_has_no_field) {
 }
 
 TEST(a_struct_is_filled_with_defaults_and_from_more_than_it_has) {
-    static const wisp_field fields[] = { WISP_OPTIONAL_FIELD(item, id, WISP_T_RANGE(0, 1000), 42),
-                                         WISP_FIELD(item, count, WISP_T_UINT) };
-    static const wisp_schema schema = WISP_SCHEMA(item, 1, fields);
+    static const wisp_field fields[] = { WISP_OPTIONAL_FIELD(type_item, id, WISP_T_RANGE(0, 1000),
+                                                             42),
+                                         WISP_FIELD(type_item, count, WISP_T_UINT) };
+    static const wisp_schema schema = WISP_SCHEMA(type_item, 1, fields);
     wisp_pair pairs[2] = { { "stranger", wisp_string("is passed over") },
                            { "count", wisp_int(9) } };
     wisp_value map = wisp_map(pairs, 2);
-    item got = { 1, 2 };
+    type_item got = { 1, 2 };
     CHECK_EQ_INT(wisp_fill_struct(&schema, &map, &got, why, sizeof why), WISP_OK);
     CHECK_EQ_INT(got.id, 42);
     CHECK_EQ_INT(got.count, 9);
@@ -589,25 +591,25 @@ TEST(a_struct_is_filled_with_defaults_and_from_more_than_it_has) {
 TEST(a_struct_that_cannot_be_filled_is_as_it_was) {
     wisp_pair pairs[2] = { { "id", wisp_int(5) }, { "count", wisp_int(-9) } };
     wisp_value map = wisp_map(pairs, 2);
-    item got = { 11, 22 };
-    CHECK_EQ_INT(wisp_fill_struct(&item_schema, &map, &got, why, sizeof why), WISP_E_INVALID);
+    type_item got = { 11, 22 };
+    CHECK_EQ_INT(wisp_fill_struct(&type_item_schema, &map, &got, why, sizeof why), WISP_E_INVALID);
     CHECK_EQ_STR(why, "count: does not fit 1 bytes");
     CHECK(got.id == 11 && got.count == 22);
     CHECK_EQ_INT(wisp_fill_struct(NULL, &map, &got, why, sizeof why), WISP_E_ARGUMENT);
-    CHECK_EQ_INT(wisp_fill_struct(&item_schema, NULL, &got, why, sizeof why), WISP_E_ARGUMENT);
-    CHECK_EQ_INT(wisp_fill_struct(&item_schema, &map, NULL, why, sizeof why), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_fill_struct(&type_item_schema, NULL, &got, why, sizeof why), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_fill_struct(&type_item_schema, &map, NULL, why, sizeof why), WISP_E_ARGUMENT);
     CHECK_EQ_INT(wisp_fill_struct(&k_schema, &map, &got, why, sizeof why), WISP_E_ARGUMENT);
 }
 
 TEST(fields_of_a_decoded_struct_can_be_asked_for_and_of_ones_own_not) {
-    stats s = some_stats();
+    type_stats s = some_stats();
     uint8_t bytes[256];
     wisp_value value = wisp_struct(&stats_schema, &s), out;
     int size = wisp_encode(wisp_bitpack(), &stats_schema, &value, bytes, sizeof bytes);
     const wisp_value *items;
     CHECK(wisp_field_of(&value, "gold") == NULL);
-    CHECK_EQ_INT(wisp_decode(wisp_bitpack(), &stats_schema, bytes, size, &out, memory_b.bytes,
-                             MEMORY_MAX), size);
+    CHECK_EQ_INT(wisp_decode(wisp_bitpack(), &stats_schema, bytes, size, &out, type_memory_b.bytes,
+                             TYPE_MEMORY_MAX), size);
     CHECK_EQ_INT(wisp_kind_of(&out), WISP_STRUCT);
     CHECK_EQ_INT(wisp_count_of(&out), stats_schema.count);
     CHECK_EQ_STR(wisp_key_of(&out, 1), "gold");
@@ -637,7 +639,8 @@ TEST(a_default_that_a_float_rounds_is_still_the_default) {
     CHECK_EQ_INT(wisp_encode(wisp_bitpack(), &schema, &value, bytes, sizeof bytes), 1);
     CHECK_EQ_INT(bytes[0], 0);
     CHECK_EQ_INT(wisp_encode(wisp_bitpack(), &schema, &none, bytes, sizeof bytes), 1);
-    CHECK_EQ_INT(wisp_decode(wisp_bitpack(), &schema, bytes, 1, &out, memory.bytes, MEMORY_MAX), 1);
+    CHECK_EQ_INT(wisp_decode(wisp_bitpack(), &schema, bytes, 1, &out, type_memory.bytes,
+                             TYPE_MEMORY_MAX), 1);
     CHECK(((const light *)out.as.structure.data)->rate >= 0.1f);
     CHECK_EQ_INT(wisp_encode(wisp_bitpack(), &schema, &out, bytes, sizeof bytes), 1);
 }

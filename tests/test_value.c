@@ -176,15 +176,15 @@ static const wisp_schema single_schema = { "single", 1, 4, couple_fields, 1, WIS
 /* Counts that are not of what a value points to are the caller's mistake, told and not followed. */
 TEST(a_value_that_points_nowhere_is_not_sound) {
     static const wisp_kind kinds[] = { WISP_STRING, WISP_BYTES, WISP_ARRAY, WISP_MAP };
-    couple pair = { 1, 2 };
-    wisp_value v = wisp_struct(&couple_schema, &pair);
+    couple value_pair = { 1, 2 };
+    wisp_value v = wisp_struct(&couple_schema, &value_pair);
     CHECK(wisp__is_sound(&v));
     v.count = 3;
     CHECK(!wisp__is_sound(&v));
     v.count = 2;
     v.as.structure.data = NULL;
     CHECK(!wisp__is_sound(&v));
-    v = wisp_struct(&couple_schema, &pair);
+    v = wisp_struct(&couple_schema, &value_pair);
     v.as.structure.schema = NULL;
     CHECK(!wisp__is_sound(&v) && !wisp__is_map(&v) && !wisp__is_array(&v));
     for (int i = 0; i < 4; i++) {
@@ -202,12 +202,13 @@ TEST(a_value_that_points_nowhere_is_not_sound) {
 }
 
 TEST(a_struct_is_one_of_its_own_schema_or_of_a_copy) {
-    couple pair = { 1, 2 };
+    couple value_pair = { 1, 2 };
     wisp_schema copy = couple_schema;
-    wisp_value v = wisp_struct(&copy, &pair), map = wisp_map(NULL, 0), text = wisp_string("text");
-    CHECK(wisp__struct_as(&v, &couple_schema) == &pair);
+    wisp_value v = wisp_struct(&copy, &value_pair), map = wisp_map(NULL, 0);
+    wisp_value text = wisp_string("text");
+    CHECK(wisp__struct_as(&v, &couple_schema) == &value_pair);
     CHECK(wisp__struct_as(&v, &single_schema) == NULL);
-    v = wisp_struct(&single_schema, &pair);
+    v = wisp_struct(&single_schema, &value_pair);
     CHECK(wisp__struct_as(&v, &couple_schema) == NULL);
     CHECK(wisp__struct_as(&map, &couple_schema) == NULL);
     CHECK(wisp__struct_as(&text, &couple_schema) == NULL);
@@ -335,7 +336,7 @@ TEST(arrays_compare_in_order) {
     CHECK(differ(wisp_array(a, 2), wisp_array(b, 1)));
 }
 
-static wisp_pair pair(const char *key, wisp_value value) {
+static wisp_pair value_pair(const char *key, wisp_value value) {
     wisp_pair made;
     made.key = key;
     made.value = value;
@@ -350,7 +351,7 @@ TEST(maps_compare_whatever_the_order) {
     for (int i = 0; i < PAIRS; i++) {
         keys[i][0] = (char)('a' + i);
         keys[i][1] = 0;
-        a[i] = b[i] = pair(keys[i], wisp_int(i));
+        a[i] = b[i] = value_pair(keys[i], wisp_int(i));
     }
     for (int round = 0; round < 50; round++) {
         int i = test_random_below(&seed, PAIRS), k = test_random_below(&seed, PAIRS);
@@ -362,16 +363,16 @@ TEST(maps_compare_whatever_the_order) {
     }
     b[3].value = wisp_int(99);
     CHECK(differ(wisp_map(a, PAIRS), wisp_map(b, PAIRS)));
-    b[3] = pair("another", wisp_int(99));
+    b[3] = value_pair("another", wisp_int(99));
     CHECK(differ(wisp_map(a, PAIRS), wisp_map(b, PAIRS)));
 }
 
 TEST(maps_that_swap_values_differ) {
     wisp_pair a[2], b[2];
-    a[0] = pair("x", wisp_int(1)), a[1] = pair("y", wisp_int(2));
-    b[0] = pair("x", wisp_int(2)), b[1] = pair("y", wisp_int(1));
+    a[0] = value_pair("x", wisp_int(1)), a[1] = value_pair("y", wisp_int(2));
+    b[0] = value_pair("x", wisp_int(2)), b[1] = value_pair("y", wisp_int(1));
     CHECK(differ(wisp_map(a, 2), wisp_map(b, 2)));
-    b[0] = pair("y", wisp_map(a, 1)), b[1] = pair("x", wisp_nil());
+    b[0] = value_pair("y", wisp_map(a, 1)), b[1] = value_pair("x", wisp_nil());
     CHECK(differ(wisp_map(b, 1), wisp_map(b, 2)));
 }
 
@@ -465,10 +466,10 @@ TEST(elements_are_found_within_bounds_only) {
 TEST(fields_are_found_by_key_and_by_place) {
     wisp_pair pairs[4];
     wisp_value map;
-    pairs[0] = pair("hp", wisp_int(1));
-    pairs[1] = pair("", wisp_int(2));
-    pairs[2] = pair("hp2", wisp_int(3));
-    pairs[3] = pair("h", wisp_int(4));
+    pairs[0] = value_pair("hp", wisp_int(1));
+    pairs[1] = value_pair("", wisp_int(2));
+    pairs[2] = value_pair("hp2", wisp_int(3));
+    pairs[3] = value_pair("h", wisp_int(4));
     map = wisp_map(pairs, 4);
     for (int i = 0; i < 4; i++) {
         CHECK_EQ_STR(wisp_key_of(&map, i), pairs[i].key);
@@ -583,8 +584,8 @@ static wisp_result copy(const wisp_value *from, wisp_value *out, int how) {
 
 TEST(a_copy_points_to_texts_or_has_its_own) {
     char text[] = "text", key[] = "key";
-    wisp_pair pair = { key, wisp_string(text) };
-    wisp_value map = wisp_map(&pair, 1), list = wisp_array(&map, 1), out;
+    wisp_pair value_pair = { key, wisp_string(text) };
+    wisp_value map = wisp_map(&value_pair, 1), list = wisp_array(&map, 1), out;
     CHECK_EQ_INT(copy(&list, &out, WISP__COPY_LISTS), WISP_OK);
     CHECK(wisp_equal(&list, &out) && out.as.array != &map);
     CHECK(out.as.array[0].as.map[0].key == key);
@@ -612,13 +613,13 @@ TEST(a_sorted_copy_has_its_keys_in_order_and_each_once) {
 
 TEST(a_copy_fails_for_what_nests_too_deeply_or_points_nowhere) {
     static wisp_value lists[WISP__COPY_DEPTH + 2];
-    wisp_pair pair = { NULL, wisp_int(1) };
+    wisp_pair value_pair = { NULL, wisp_int(1) };
     wisp_value out;
     for (int i = 0; i < WISP__COPY_DEPTH + 2; i++) lists[i] = wisp_array(&lists[i + 1], 1);
     lists[WISP__COPY_DEPTH + 1] = wisp_int(7);
     CHECK_EQ_INT(copy(&lists[1], &out, WISP__COPY_LISTS), WISP_OK);
     CHECK_EQ_INT(copy(&lists[0], &out, WISP__COPY_LISTS), WISP_E_DEPTH);
-    lists[0] = wisp_map(&pair, 1);
+    lists[0] = wisp_map(&value_pair, 1);
     CHECK_EQ_INT(copy(&lists[0], &out, WISP__COPY_TEXTS), WISP_E_ARGUMENT);
     lists[0] = wisp_string_n(NULL, 3);
     CHECK_EQ_INT(copy(&lists[0], &out, WISP__COPY_TEXTS), WISP_E_ARGUMENT);

@@ -8,16 +8,20 @@
 #include "support/random_schemas.h"
 #include "support/record_differences.h"
 
-static rig the_rig;
-static schemas made;
-static difference told;
+static rig the_value_delta_rig;
+static schemas value_delta_made;
+static difference value_delta_told;
 
-typedef struct tree { record packed; const wisp_value *values; int count; } tree;
+typedef struct value_delta_tree {
+    record packed;
+    const wisp_value *values;
+    int count;
+} value_delta_tree;
 
-static tree trees[2];
+static value_delta_tree trees[2];
 
 /* Packed as what is sent without a schema: maps sorted. false: it cannot be. */
-static bool tree_of(rig *r, const wisp_value *values, int count, tree *out) {
+static bool tree_of(rig *r, const wisp_value *values, int count, value_delta_tree *out) {
     wisp__reader none;
     wisp__unpacker u = rig_unpacker(r, &none);
     wisp__supply supply = wisp__supply_of(&u);
@@ -31,7 +35,7 @@ static bool tree_of(rig *r, const wisp_value *values, int count, tree *out) {
 }
 
 /* The values of a tree again, as one that holds only its bits has them. */
-static bool tree_open(wisp__unpacker *u, tree *t) {
+static bool tree_open(wisp__unpacker *u, value_delta_tree *t) {
     wisp__reader data = wisp__reader_on(t->packed.bytes, (int)((t->packed.bits + 7) / 8));
     wisp__reader shape = data;
     wisp_result why;
@@ -44,7 +48,7 @@ static bool tree_open(wisp__unpacker *u, tree *t) {
     return CHECK_EQ_INT(why, WISP_OK);
 }
 
-static bool tree_tell(rig *r, tree *a, tree *b, difference *out) {
+static bool tree_tell(rig *r, value_delta_tree *a, value_delta_tree *b, difference *out) {
     wisp__reader none;
     wisp__unpacker u = rig_unpacker(r, &none);
     wisp__writer to = wisp__writer_on(out->bytes, DIFFERENCE_BYTES);
@@ -62,7 +66,8 @@ static bool tree_tell(rig *r, tree *a, tree *b, difference *out) {
     return true;
 }
 
-static bool tree_apply(rig *r, tree *base, const difference *from, record *out, int64_t *used) {
+static bool tree_apply(rig *r, value_delta_tree *base, const difference *from, record *out,
+                       int64_t *used) {
     wisp__reader none;
     wisp__unpacker u = rig_unpacker(r, &none);
     const wisp_value *values = NULL;
@@ -84,14 +89,15 @@ static bool tree_apply(rig *r, tree *base, const difference *from, record *out, 
     return out->bits >= 0;
 }
 
-static int64_t tree_there_and_back(rig *r, tree *a, tree *b, int start) {
+static int64_t tree_there_and_back(rig *r, value_delta_tree *a, value_delta_tree *b, int start) {
     static record got;
     int64_t used = 0;
-    if (!CHECK(tree_tell(r, a, b, &told))) return -1;
-    move_to(&told, start);
-    if (!CHECK(tree_apply(r, a, &told, &got, &used))) return -1;
-    if (!CHECK(record_same(&got, &b->packed)) || !CHECK_EQ_INT(used, told.bits)) return -1;
-    return told.bits;
+    if (!CHECK(tree_tell(r, a, b, &value_delta_told))) return -1;
+    move_to(&value_delta_told, start);
+    if (!CHECK(tree_apply(r, a, &value_delta_told, &got, &used))) return -1;
+    if (!CHECK(record_same(&got, &b->packed)) || !CHECK_EQ_INT(used,
+                                                               value_delta_told.bits)) return -1;
+    return value_delta_told.bits;
 }
 
 /* A value much like another: a few of its parts are changed, added, removed or retyped. */
@@ -132,17 +138,18 @@ static wisp_value alter(schemas *s, const wisp_value *from, int depth) {
 }
 
 TEST(the_difference_of_any_two_trees_gives_the_bits_of_the_second) {
-    rig *r = &the_rig;
+    rig *r = &the_value_delta_rig;
     rig_open(r, NULL);
     for (uint64_t seed = 1; seed <= 1500; seed++) {
         wisp_value first[3], second[3];
         int a = 0, b = 0;
-        schemas_start(&made, seed, 0);
-        a = schemas_below(&made, 4);
-        for (int i = 0; i < a; i++) first[i] = schemas_any(&made, 3);
-        b = schemas_once(&made, 3) ? schemas_below(&made, 4) : a;
+        schemas_start(&value_delta_made, seed, 0);
+        a = schemas_below(&value_delta_made, 4);
+        for (int i = 0; i < a; i++) first[i] = schemas_any(&value_delta_made, 3);
+        b = schemas_once(&value_delta_made, 3) ? schemas_below(&value_delta_made, 4) : a;
         for (int i = 0; i < b; i++)
-            second[i] = i < a ? alter(&made, &first[i], 3) : schemas_any(&made, 2);
+            second[i] = i < a ? alter(&value_delta_made, &first[i],
+                                      3) : schemas_any(&value_delta_made, 2);
         if (!CHECK(tree_of(r, first, a, &trees[0]) && tree_of(r, second, b, &trees[1]))) continue;
         if (tree_there_and_back(r, &trees[0], &trees[1], (int)(seed & 7)) < 0)
             printf("seed %d\n", (int)seed);
@@ -154,7 +161,7 @@ TEST(the_difference_of_any_two_trees_gives_the_bits_of_the_second) {
 
 /* Tells `b` from `a`: bits, or -1. */
 static int64_t cost(wisp_value a, wisp_value b) {
-    rig *r = &the_rig;
+    rig *r = &the_value_delta_rig;
     int64_t bits = -1;
     rig_open(r, NULL);
     if (CHECK(tree_of(r, &a, 1, &trees[0]) && tree_of(r, &b, 1, &trees[1])))
@@ -195,7 +202,7 @@ TEST(equal_trees_cost_a_few_bits_and_one_number_not_many_more) {
     static wisp_pair pairs[60];
     static char keys[60][16];
     wisp_value before;
-    rig *r = &the_rig;
+    rig *r = &the_value_delta_rig;
     for (int i = 0; i < 60; i++) {
         snprintf(keys[i], 16, "key%d", i);
         pairs[i].key = keys[i];
@@ -214,7 +221,7 @@ TEST(equal_trees_cost_a_few_bits_and_one_number_not_many_more) {
 TEST(a_key_that_is_there_twice_is_refused) {
     wisp_pair twice[] = { { "a", wisp_int(1) }, { "b", wisp_int(2) }, { "a", wisp_int(3) } };
     wisp_value map = wisp_map(twice, 3);
-    rig *r = &the_rig;
+    rig *r = &the_value_delta_rig;
     rig_open(r, NULL);
     CHECK(!tree_of(r, &map, 1, &trees[0]));
     rig_close(r);
@@ -222,21 +229,21 @@ TEST(a_key_that_is_there_twice_is_refused) {
 
 TEST(wrong_bits_for_a_tree_are_endured) {
     static record got;
-    rig *r = &the_rig;
+    rig *r = &the_value_delta_rig;
     uint64_t random = 8;
     rig_open(r, NULL);
     for (uint64_t seed = 1; seed <= 300; seed++) {
         wisp_value first, second;
         int64_t used = 0, bits;
-        schemas_start(&made, seed, 0);
-        first = schemas_any(&made, 3);
-        second = alter(&made, &first, 3);
+        schemas_start(&value_delta_made, seed, 0);
+        first = schemas_any(&value_delta_made, 3);
+        second = alter(&value_delta_made, &first, 3);
         if (!CHECK(tree_of(r, &first, 1, &trees[0]) && tree_of(r, &second, 1, &trees[1]))) continue;
-        if (!CHECK(tree_tell(r, &trees[0], &trees[1], &told))) continue;
-        bits = told.bits;
+        if (!CHECK(tree_tell(r, &trees[0], &trees[1], &value_delta_told))) continue;
+        bits = value_delta_told.bits;
         for (int i = 0; i < 12 && bits; i++) {
             static difference spoilt;
-            spoilt = told;
+            spoilt = value_delta_told;
             if (i & 1) spoilt.bits = test_random_below(&random, (int)bits);
             else
                 for (int k = 0; k < 3; k++) {
@@ -259,15 +266,15 @@ TEST(golden_differences_of_values) {
     wisp_pair b[] = { { "hp", wisp_int(95) }, { "mp", wisp_int(80) }, { "n", wisp_string("x") } };
     wisp_pair c[] = { { "hp", wisp_int(95) }, { "xp", wisp_bool(true) } };
     cost(wisp_map(a, 3), wisp_map(a, 3));
-    check_bits(&told, "01");
+    check_bits(&value_delta_told, "01");
     cost(wisp_map(a, 3), wisp_map(b, 3));
-    check_bits(&told, "3b24");
+    check_bits(&value_delta_told, "3b24");
     cost(wisp_map(b, 3), wisp_map(c, 2));
-    check_bits(&told, "cf2180071711");
+    check_bits(&value_delta_told, "cf2180071711");
     cost(wisp_array(ints, 2), wisp_array(ints, 3));
-    check_bits(&told, "6f088101");
+    check_bits(&value_delta_told, "6f088101");
     cost(wisp_int(7), wisp_string("seven"));
-    check_bits(&told, "135630576657e606");
+    check_bits(&value_delta_told, "135630576657e606");
 }
 
 static const test_case tests[] = {

@@ -11,8 +11,8 @@
 #include "support/test_runner.h"
 #include "support/simulated_endpoints.h"
 
-enum { KINDS = 4 };
-static const char *const kinds[KINDS] = { "first", "second", "loose", "newest" };
+enum { WRAP_KINDS = 4 };
+static const char *const wrap_kinds[WRAP_KINDS] = { "first", "second", "loose", "newest" };
 
 typedef struct voyage {
     world_two t;
@@ -21,17 +21,17 @@ typedef struct voyage {
     int64_t   replies, wrong;
 } voyage;
 
-static void on_first(wisp_event *event) {
+static void on_wrap_first(wisp_event *event) {
     voyage *v = (voyage *)event->user;
     if (wisp_arg_int(event, 0) != v->next[0]++) v->wrong++;
 }
 
-static void on_second(wisp_event *event) {
+static void on_wrap_second(wisp_event *event) {
     voyage *v = (voyage *)event->user;
     if (wisp_arg_int(event, 0) != v->next[1]++) v->wrong++;
 }
 
-static void on_loose(wisp_event *event) { ((voyage *)event->user)->loose++; }
+static void on_wrap_loose(wisp_event *event) { ((voyage *)event->user)->loose++; }
 
 static void on_newest(wisp_event *event) {
     voyage *v = (voyage *)event->user;
@@ -41,7 +41,7 @@ static void on_newest(wisp_event *event) {
     v->sequenced++;
 }
 
-static void on_large(wisp_event *event) {
+static void on_wrap_large(wisp_event *event) {
     voyage *v = (voyage *)event->user;
     int size = 0;
     const uint8_t *bytes = (const uint8_t *)wisp_arg_bytes(event, 1, &size);
@@ -61,7 +61,8 @@ static void on_squared(wisp_event *event) {
 }
 
 static void voyage_open(voyage *v, bool bad) {
-    static const wisp_handler handlers[KINDS] = { on_first, on_second, on_loose, on_newest };
+    static const wisp_handler handlers[WRAP_KINDS] = { on_wrap_first, on_wrap_second, on_wrap_loose,
+                                                       on_newest };
     memset(v, 0, sizeof *v);
     world_open(&v->t.w);
     v->t.w.unchecked = true;
@@ -73,15 +74,15 @@ static void voyage_open(voyage *v, bool bad) {
     v->t.w.net.reorder = 0.05;
     v->newest = -1;
     world_two_join(&v->t);
-    for (int i = 0; i < KINDS; i++) {
+    for (int i = 0; i < WRAP_KINDS; i++) {
         wisp_config config;
         memset(&config, 0, sizeof config);
         config.channel = WISP_CHANNEL(i);
         if (i >= 2) config.delivery = i == 2 ? WISP_UNRELIABLE : WISP_SEQUENCED;
-        wisp_use_config(v->t.client, &config, kinds[i]);
-        wisp_connect_target(v->t.server, wisp_by_name(kinds[i]), handlers[i], v, false);
+        wisp_use_config(v->t.client, &config, wrap_kinds[i]);
+        wisp_connect_target(v->t.server, wisp_by_name(wrap_kinds[i]), handlers[i], v, false);
     }
-    wisp_connect_target(v->t.server, wisp_by_name("large"), on_large, v, false);
+    wisp_connect_target(v->t.server, wisp_by_name("large"), on_wrap_large, v, false);
     wisp_on_invoke_target(v->t.server, wisp_by_name("square"), on_square, v);
 }
 

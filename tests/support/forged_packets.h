@@ -6,15 +6,15 @@
 #define FORGED_PACKETS_H
 
 /* A server and a client whose packets the test can write itself, with the right tag. */
-typedef struct bench {
+typedef struct forger {
     world_two    t;
     tap          out;             /* around the client's link */
     uint8_t      bytes[1400];     /* the packet being written */
     wisp__writer to;              /* its body */
     int          handled;         /* in the test's own handlers */
-} bench;
+} forger;
 
-static inline void bench_names(bench *b) {
+static inline void forger_names(forger *b) {
     world_watch(&b->t.w, b->t.server, "hp");
     world_watch(&b->t.w, b->t.server, WISP_LEFT);
     world_watch(&b->t.w, b->t.server, WISP_ERROR);
@@ -22,31 +22,31 @@ static inline void bench_names(bench *b) {
     wisp_remote_named(b->t.client, "hp");
 }
 
-static inline wisp__peer *bench_peer(bench *b) {
+static inline wisp__peer *forger_peer(forger *b) {
     return &wisp__session_of(b->t.client, b->t.to_server)->peer;
 }
 
-static inline wisp__session *bench_server_side(bench *b) {
+static inline wisp__session *forger_server_side(forger *b) {
     return wisp__session_of(b->t.server, b->t.to_client);
 }
 
 /* Joined, and "hp" is bound as number 0. */
-static inline bench *bench_open_as(void (*open)(world_two *t)) {
-    bench *b = (bench *)calloc(1, sizeof *b);
+static inline forger *forger_open_as(void (*open)(world_two *t)) {
+    forger *b = (forger *)calloc(1, sizeof *b);
     open(&b->t);
-    bench_names(b);
+    forger_names(b);
     world_run(&b->t.w, 0.1);
     tap_on(&b->out, b->t.client);
     return b;
 }
 
-static inline bench *bench_open(void) { return bench_open_as(world_two_open); }
+static inline forger *forger_open(void) { return forger_open_as(world_two_open); }
 
 /* The server takes what its peers describe. */
-static inline bench *bench_open_foreign(void) { return bench_open_as(world_two_open_foreign); }
+static inline forger *forger_open_foreign(void) { return forger_open_as(world_two_open_foreign); }
 
 /* After the session ended: the same again, from the same endpoints. */
-static inline void bench_rejoin(bench *b) {
+static inline void forger_rejoin(forger *b) {
     world_run(&b->t.w, 2);
     b->t.to_server = world_join(&b->t.w, b->t.client, b->t.server);
     b->t.to_client = world_peer(b->t.server, 0);
@@ -54,24 +54,24 @@ static inline void bench_rejoin(bench *b) {
     world_forget(&b->t.w);
 }
 
-static inline void bench_close(bench *b) {
+static inline void forger_close(forger *b) {
     world_close(&b->t.w);
     free(b);
 }
 
-static bool bench_joined(bench *b) { return wisp_peers(b->t.server, NULL, 0) == 1; }
+static bool forger_joined(forger *b) { return wisp_peers(b->t.server, NULL, 0) == 1; }
 
 /* --- packets of our own --- */
 
-static inline wisp__writer *body(bench *b) {
+static inline wisp__writer *body(forger *b) {
     memset(b->bytes, 0, sizeof b->bytes);
     b->to = wisp__writer_on(b->bytes + WISP__PACKET_HEAD, 1200 - WISP__PACKET_HEAD);
     return &b->to;
 }
 
 /* Tags what was written and sends it to the server, as the client, with a number of its own. */
-static inline void send_numbered(bench *b, int flags, uint64_t number, int body_bytes) {
-    wisp__peer *peer = bench_peer(b);
+static inline void send_numbered(forger *b, int flags, uint64_t number, int body_bytes) {
+    wisp__peer *peer = forger_peer(b);
     tap_packet packet;
     int size = WISP__PACKET_HEAD + body_bytes;
     b->bytes[0] = (uint8_t)(WISP__FLAG_SESSION | flags);
@@ -84,11 +84,11 @@ static inline void send_numbered(bench *b, int flags, uint64_t number, int body_
     tap_pass(&b->out, &packet);
 }
 
-static inline void send_flagged(bench *b, int flags, int body_bytes) {
-    send_numbered(b, flags, bench_peer(b)->flow.next++, body_bytes);
+static inline void send_flagged(forger *b, int flags, int body_bytes) {
+    send_numbered(b, flags, forger_peer(b)->flow.next++, body_bytes);
 }
 
-static inline void send_body(bench *b) {
+static inline void send_body(forger *b) {
     send_flagged(b, 0, (int)((b->to.at + 7) / 8));
 }
 

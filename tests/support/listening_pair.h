@@ -25,7 +25,7 @@ static inline void abc_open(world_two *t) {
 }
 
 /* The names that the server heard, in order. */
-static inline const char *heard(const world_two *t) {
+static inline const char *abc_heard(const world_two *t) {
     static char text[512];
     int length = 0;
     for (int i = 0; i < t->w.note_count && length < 511; i++)
@@ -34,7 +34,7 @@ static inline const char *heard(const world_two *t) {
     return text;
 }
 
-static inline void fire(world_two *t, const char *name, int number) {
+static inline void abc_fire(world_two *t, const char *name, int number) {
     CHECK_EQ_INT(world_fire(t->client, name, t->to_server, number), WISP_OK);
 }
 

@@ -9,15 +9,15 @@
 
 enum { ROOM = 1 << 16 };     /* values in memory, bytes of a message */
 
-typedef struct bench {
+typedef struct proto {
     uint64_t   memory[ROOM];
     uint8_t    bytes[ROOM], out[ROOM];
     int        size;
     wisp_value value;
-} bench;
+} proto;
 
-static inline bench *bench_of(void) {
-    static bench b;
+static inline proto *proto_of(void) {
+    static proto b;
     return &b;
 }
 
@@ -34,7 +34,7 @@ static inline int add_hex(uint8_t *to, int size, const char *hex) {
 }
 
 /* From a copy of just that size, so that a read beyond it is seen. */
-static inline int decode_bytes(bench *b, const wisp_schema *schema, const uint8_t *bytes,
+static inline int decode_bytes(proto *b, const wisp_schema *schema, const uint8_t *bytes,
                                int size) {
     static uint8_t *last;
     free(last);
@@ -46,24 +46,24 @@ static inline int decode_bytes(bench *b, const wisp_schema *schema, const uint8_
                                    (int)sizeof b->memory);
 }
 
-static inline int decode_hex(bench *b, const wisp_schema *schema, const char *hex) {
+static inline int decode_hex(proto *b, const wisp_schema *schema, const char *hex) {
     b->size = add_hex(b->bytes, 0, hex);
     return decode_bytes(b, schema, b->bytes, b->size);
 }
 
 static inline bool reads(const wisp_schema *schema, const char *hex) {
-    bench *b = bench_of();
+    proto *b = proto_of();
     int result = decode_hex(b, schema, hex);
     return CHECK_EQ_INT(result, b->size);
 }
 
-static inline int encode(bench *b, const wisp_schema *schema, const wisp_value *value) {
+static inline int encode(proto *b, const wisp_schema *schema, const wisp_value *value) {
     return wisp_protobuf()->encode(wisp_protobuf(), schema, value, b->out, (int)sizeof b->out);
 }
 
 /* Is the value written as these bytes? */
 static inline bool writes(const wisp_schema *schema, wisp_value value, const char *hex) {
-    bench *b = bench_of();
+    proto *b = proto_of();
     uint8_t wanted[4096];
     int size = add_hex(wanted, 0, hex);
     return CHECK_EQ_INT(encode(b, schema, &value), size) && CHECK_EQ_MEM(b->out, wanted, size);
@@ -71,7 +71,7 @@ static inline bool writes(const wisp_schema *schema, wisp_value value, const cha
 
 /* Are these bytes read, and the value written as those? */
 static inline bool reads_as(const wisp_schema *schema, const char *hex, const char *canonical) {
-    bench *b = bench_of();
+    proto *b = proto_of();
     wisp_value value;
     if (!reads(schema, hex)) return false;
     value = b->value;
@@ -79,14 +79,14 @@ static inline bool reads_as(const wisp_schema *schema, const char *hex, const ch
 }
 
 static inline bool refuses(const wisp_schema *schema, const char *hex, wisp_result result) {
-    bench *b = bench_of();
+    proto *b = proto_of();
     return CHECK_EQ_INT(decode_hex(b, schema, hex), result) &&
            CHECK_EQ_STR(b->value.as.string, "untouched");
 }
 
 /* Written so, and read back equal. */
 static inline bool round_trips(const wisp_schema *schema, wisp_value value, const char *hex) {
-    bench *b = bench_of();
+    proto *b = proto_of();
     if (!writes(schema, value, hex)) return false;
     return reads(schema, hex) && CHECK(wisp_equal(&b->value, &value));
 }
@@ -120,7 +120,7 @@ static inline wisp_value map_of(wisp_pair *pair, wisp_value value) {
 }
 
 static inline const wisp_value *decoded(const char *key) {
-    return wisp_field_of(&bench_of()->value, key);
+    return wisp_field_of(&proto_of()->value, key);
 }
 
 #endif /* PROTOBUF_MESSAGES_H */

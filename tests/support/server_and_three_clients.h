@@ -28,5 +28,4 @@ static inline int party_heard(const party *p, int i) {
     return world_count(&p->w, p->clients[i], "r");
 }
 
-
 #endif /* SERVER_AND_THREE_CLIENTS_H */

@@ -338,6 +338,14 @@ static inline void world_two_open(world_two *t) {
     world_two_join(t);
 }
 
+/* A pair where the server notes one name, joined and with an empty log. */
+static inline void world_two_watched(world_two *t, const char *name) {
+    world_two_open(t);
+    world_watch(&t->w, t->server, name);
+    world_run(&t->w, 0.3);
+    world_forget(&t->w);
+}
+
 /* How many schemas an endpoint has; *learnt: the bytes of those that peers have described. */
 static inline int world_schemas(const wisp *end, int64_t *learnt) {
     const wisp__schemas *schemas = &end->registry.schemas;

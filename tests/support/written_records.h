@@ -43,7 +43,7 @@ static inline int64_t write_map(const wisp_schema *schema, const wisp_value *val
     return image ? wisp__record_write(&base, schema->program, image, out, capacity) : result;
 }
 
-static inline wisp_value map_of(wisp_pair *pair, wisp_value value) {
+static inline wisp_value map_of_x(wisp_pair *pair, wisp_value value) {
     pair->key = "x";
     pair->value = value;
     return wisp_map(pair, 1);
@@ -51,7 +51,7 @@ static inline wisp_value map_of(wisp_pair *pair, wisp_value value) {
 
 static inline int64_t write_only(const wisp_schema *schema, wisp_value value) {
     wisp_pair pair;
-    wisp_value map = map_of(&pair, value);
+    wisp_value map = map_of_x(&pair, value);
     memset(out_bytes, 0xee, sizeof out_bytes);
     return write_map(schema, &map, out_bytes, OUT_MAX);
 }
