@@ -17813,29 +17813,11 @@ static int wisp__channel_free(wisp__base *base, wisp__chunks *chunks, wisp__chan
 
 /* ===========================================================================
  * MARK: >>peer
- * What: the join handshake, session states, the table of addresses, packets
- *   on their way to the link.
- * Invariants: nothing is stored for an address before its cookie came back;
- *   no answer is larger than what it answers; one address has at most one
- *   session and one that waits to replace it, and takes one place of
- *   max_peers with both.
- *
- *   every handshake packet: type:8 "wisp" wire version:8 client nonce:64 ... check:32
- *   REQUEST   1: padded to 64 bytes
- *   CHALLENGE 2: bucket:8 cookie:64
- *   RESPONSE  3: bucket:8 cookie:64 connection:16 flags:8 window:32 app version:32 app
- *             ticket, padded
- *   ACCEPT    4: server nonce:64 connection:16 flags:8 window:32
- *   DENY      5: code:16 text
- *   GOODBYE   6: reserved, for packets of a session that is not there
- *   connection  what the packets of the session to the sender of this carry in their head
- *   flags     bit 0: the link is reliable; bits 1..4: log2 of window_items
-             5..7: LZ4, deflate, zstd can be read; bits 29..31 of window: the user's compressors
-             app, text: length:8 bytes; ticket: length:16 bytes
+ * What: the table of peers by address and connection number, their states, and
+ *   datagrams on their way to the link.
+ * Invariants: an address has at most one session and one join that waits to
+ *   replace it, and takes one place of max_peers with both.
  * ======================================================================== */
-
-#define WISP__BUCKET_SECONDS 5.0    /* a cookie is good for one to two of them */
-#define WISP__HALF_OPEN      2.0    /* seconds until the first tagged packet */
 
 static uint32_t *wisp__peers_bucket(const wisp__peers *peers, const wisp_addr *addr) {
     uint64_t h = wisp__siphash(peers->cookie_key, addr, (int)sizeof *addr);
@@ -17846,7 +17828,7 @@ static wisp__peer *wisp__peers_at(const wisp__peers *peers, uint32_t place) {
     return place ? (wisp__peer *)(void *)wisp__pool_at(&peers->pool, (int)place - 1) : NULL;
 }
 
-/* The first peer at an address after `after` (NULL: from the start). */
+/* The first peer at an address after `after` (NULL: the first of all). */
 static wisp__peer *wisp__peers_find(const wisp__peers *peers, const wisp_addr *addr,
                                     const wisp__peer *after) {
     uint32_t place = after ? after->next_of_address : *wisp__peers_bucket(peers, addr);
@@ -17857,7 +17839,8 @@ static wisp__peer *wisp__peers_find(const wisp__peers *peers, const wisp_addr *a
     }
 }
 
-/* This end's number of a session: its place, and as much of the generation as there is room for. */
+/* The connection number that this end gave a session: the index of its slot and the low bits of the
+   slot's generation. */
 static uint16_t wisp__connection_of(const wisp__peer *peer) { return (uint16_t)peer->slot.id; }
 
 static wisp__peer *wisp__peers_connection(const wisp__peers *peers, uint16_t connection) {
@@ -17929,12 +17912,12 @@ static void wisp__peer_reason(wisp__peer *peer, wisp_result result, const char *
     peer->result = result;
 }
 
-/* --- the way out --- */
+/* --- datagrams on their way to the link --- */
 
 static void wisp__stick(wisp__peers *peers, wisp__peer *peer, const wisp_packet *packet) {
     size_t bytes = sizeof(wisp__stuck) + (size_t)packet->size;
     wisp__stuck *stuck = (wisp__stuck *)wisp__chunk_take(peers->base, peers->chunks, bytes);
-    if (!stuck) return;                  /* as if the network had lost it */
+    if (!stuck) return;                  /* lost, as on a network */
     stuck->next = NULL;
     stuck->size = packet->size;
     memcpy(stuck + 1, packet->data, (size_t)packet->size);
@@ -17951,14 +17934,14 @@ static void wisp__unstick(wisp__peers *peers, wisp__peer *peer) {
     wisp__chunk_give(peers->base, peers->chunks, stuck, sizeof *stuck + (size_t)stuck->size);
 }
 
-/* The link says that this peer is gone: its timer ends it. */
+/* The link has closed this peer: its timer ends the session at once. */
 static void wisp__peer_closed(wisp__peers *peers, wisp__peer *peer) {
     if (peer->state >= WISP__LEAVING) return;
     peer->heard = -WISP__NEVER;
     wisp__timers_set(&peers->timers, &peer->timer, 0);
 }
 
-/* Hands what waits to the link; what it does not take stays with its peer. */
+/* Gives the waiting packets to the link. Those that it does not take are kept with their peer. */
 static void wisp__post_send(wisp__peers *peers) {
     wisp__post *post = &peers->post;
     int count = post->count, looked;
@@ -17977,7 +17960,7 @@ static void wisp__post_send(wisp__peers *peers) {
     }
 }
 
-/* Offers what the link did not take once more, in order. */
+/* Offers the packets that the link did not take again, in order. */
 static void wisp__offer_stuck(wisp__peers *peers, wisp__peer *peer) {
     wisp__post *post = &peers->post;
     int looked = 1;
@@ -18005,13 +17988,13 @@ static uint8_t *wisp__post_buffer(wisp__peers *peers) {
     return post->buffers + (size_t)post->count * (size_t)(peers->base->mtu + WISP__SLACK);
 }
 
-/* A buffer more, for what is made of a packet. */
+/* One more buffer, for the compressed form of a packet. */
 static uint8_t *wisp__post_spare(wisp__peers *peers) {
     return peers->post.buffers +
            (size_t)WISP__POST_PACKETS * (size_t)(peers->base->mtu + WISP__SLACK);
 }
 
-/* `owner`: the peer that keeps it if the link does not take it; NULL: nobody. */
+/* `owner`: the peer that keeps the packet if the link does not take it; NULL: nobody. */
 static void wisp__post_add(wisp__peers *peers, const wisp_addr *addr, wisp__peer *owner,
                            uint8_t *data, int size) {
     wisp_packet *packet = &peers->post.packets[peers->post.count];
@@ -18021,7 +18004,7 @@ static void wisp__post_add(wisp__peers *peers, const wisp_addr *addr, wisp__peer
     packet->status = 0;
     peers->base->stats.packets_sent++;
     peers->base->stats.bytes_sent += (uint64_t)size;
-    if (owner && owner->stuck_first) wisp__stick(peers, owner, packet);     /* behind those */
+    if (owner && owner->stuck_first) wisp__stick(peers, owner, packet);     /* keeps their order */
     else peers->post.owners[peers->post.count++] = owner ? owner->slot.id : 0;
 }
 
@@ -18038,7 +18021,7 @@ static void wisp__peer_timer(wisp__peers *peers, wisp__peer *peer) {
     wisp__timers_set(&peers->timers, &peer->timer, at);
 }
 
-/* A join that we asked for waits on its answer. */
+/* Whether a join of this end waits for an answer. */
 static bool wisp__peer_asks(const wisp__peer *peer) {
     return peer->state == WISP__REQUESTING || peer->state == WISP__RESPONDING;
 }
@@ -18063,7 +18046,7 @@ static wisp__channel *wisp__peer_channel(wisp__base *base, wisp__peer *peer, int
     return peer->channels[channel];
 }
 
-/* What so many buffers for datagrams take. */
+/* Size of the buffers for so many datagrams. */
 static size_t wisp__buffer_bytes(const wisp *w, int packets) {
     return (size_t)packets * (size_t)(w->base.mtu + WISP__SLACK);
 }
@@ -18073,14 +18056,14 @@ static wisp_peer wisp__peer_handle(const wisp__session *s) {
     return peer;
 }
 
-/* Did this end ask for the session? Also when the other end asked at the same time. */
+/* Whether this end asked for the session, perhaps at the same time as the other end. */
 static bool wisp__joined_by_us(const wisp__session *s) { return s->peer.asked; }
 
 static wisp__session *wisp__session_at(const wisp *w, int index) {
     return (wisp__session *)wisp__pool_live(&w->peers.pool, index);
 }
 
-/* A session that can be talked to: joined, or being joined by us. */
+/* A session that can be sent to: joined, or being joined by this end. */
 static wisp__session *wisp__session_of(const wisp *w, wisp_peer handle) {
     wisp__session *s;
     if (handle.id == UINT32_MAX) {
@@ -18097,7 +18080,7 @@ static wisp__session *wisp__session_of(const wisp *w, wisp_peer handle) {
     return s->peer.state == WISP__JOINED || s->peer.asked ? s : NULL;
 }
 
-/* The session that holds the place of an address; NULL: it has none. */
+/* The session that takes its address's place of max_peers; NULL: the address has none. */
 static wisp__peer *wisp__place_of(const wisp *w, const wisp_addr *addr) {
     wisp__peer *peer = NULL;
     while ((peer = wisp__peers_find(&w->peers, addr, peer)) != NULL && !peer->placed) continue;
@@ -22874,14 +22857,13 @@ void wisp_cancel(wisp *w, wisp_call handle) {
 
 /* ===========================================================================
  * MARK: >>session
- * What: how sessions begin and end: joins judged, goodbyes, the handshake's
- *   packets.
+ * What: how sessions begin and end, and what ends with them.
  * Invariants: a session that has ended keeps its slot until its timer frees
  *   it, so no pointer dangles while a packet is read.
  * ======================================================================== */
 
-/* Dispatches warnings of budgets: of a peer, after WISP_JOINED and before WISP_LEFT, or (NULL) of
-   all. */
+/* Raises the waiting budget warnings of a peer, between WISP_JOINED and WISP_LEFT, or (NULL) of all
+   peers together. */
 static void wisp__report_budget(wisp *w, wisp__session *s) {
     uint8_t *news = s ? &s->spending->warnings.news : &w->policy.warnings.news;
     if (s && s->peer.state != WISP__JOINED) return;
@@ -22907,7 +22889,7 @@ static void wisp__held_free(wisp *w, wisp__held *held) {
     wisp__chunk_give(&w->base, &w->chunks, held, sizeof *held);
 }
 
-/* A peer is gone (or, NULL, all of them): what is held for it ends, calls with a code. */
+/* Ends the messages that are held for a peer that is gone (NULL: for several), calls with a code. */
 static void wisp__held_leave(wisp *w, wisp__session *s) {
     wisp__held_list *own = s ? &s->held_messages : &w->hooks.several;
     while (own->first) {
@@ -22921,7 +22903,7 @@ static void wisp__held_leave(wisp *w, wisp__session *s) {
     }
 }
 
-/* Held calls of ours that are over take no place. */
+/* Frees held calls of this end that have ended. */
 static void wisp__held_prune(wisp *w, const wisp__held_list *own) {
     wisp__held *next;
     for (wisp__held *held = own->first; held; held = next) {
@@ -22934,14 +22916,14 @@ static void wisp__held_prune(wisp *w, const wisp__held_list *own) {
     }
 }
 
-/* A session that others asked for takes a place, unless its address has one. */
+/* A session that the peer asked for takes a place of max_peers, unless its address has one. */
 static void wisp__take_place(wisp *w, wisp__peer *peer) {
     if (peer->asked || wisp__place_of(w, &peer->addr)) return;
     peer->placed = true;
     w->peers.strangers++;
 }
 
-/* Another session of the address, which may be about to replace this one, keeps the place. */
+/* Gives the place back, or passes it on to another session of the address that may replace this. */
 static void wisp__give_place(wisp *w, wisp__peer *peer) {
     wisp__peer *other = NULL;
     if (!peer->placed) return;
@@ -22951,7 +22933,7 @@ static void wisp__give_place(wisp *w, wisp__peer *peer) {
         if (other != peer && other->state < WISP__LEAVING) wisp__take_place(w, other);
 }
 
-/* Ends a session. `tell`: say goodbye over there, for a while. */
+/* Ends a session. `tell`: says goodbye to the peer, several times. */
 static void wisp__end(wisp *w, wisp__session *s, wisp_result result, const char *reason,
                       bool tell) {
     wisp__peer *peer = &s->peer;
@@ -22978,18 +22960,18 @@ static void wisp__end(wisp *w, wisp__session *s, wisp_result result, const char 
     peer->state = joined && tell ? WISP__LEAVING : WISP__GONE;
     peer->tries = 0;
     if (peer->state == WISP__LEAVING) wisp__send_leave(w, s);
-    wisp__timers_set(&w->peers.timers, &peer->timer,        /* its slot outlives the news of it */
+    wisp__timers_set(&w->peers.timers, &peer->timer,        /* the slot stays for the event */
                      w->base.time + (peer->state == WISP__LEAVING ? 0.1 : 1e-6));
 }
 
-/* The host of an address: errors and joins are counted for it. */
+/* The host of an address, for which errors and joins are counted. */
 static uint64_t wisp__host_of(const wisp *w, const wisp_addr *addr) {
     const wisp_budget *budget = &w->policy.budget;
     if (budget->host) return budget->host(w->base.user, addr);
     return wisp__siphash(w->policy.key, addr->bytes, (int)sizeof addr->bytes);
 }
 
-/* An error that the peer is to blame for; of too many its session ends. */
+/* Counts an error that the peer caused; too many end its session. */
 static void wisp__offend(wisp *w, wisp__session *s) {
     if (s->peer.state != WISP__JOINED) return;
     if (wisp__policy_forgive(&w->policy, wisp__host_of(w, &s->peer.addr), w->base.time)) return;
@@ -23013,11 +22995,11 @@ static void wisp__remove_session(wisp *w, wisp__session *s) {
     w->events.reserved -= s->notices_left;
     wisp__peers_unlink(&w->peers, &s->peer);
     wisp__free(&w->base, s->meter, sizeof *s->meter);
-    wisp__free(&w->base, s->spending, sizeof *s->spending);     /* goodbyes count too */
+    wisp__free(&w->base, s->spending, sizeof *s->spending);     /* goodbyes are counted in it */
     wisp__pool_remove(&w->peers.pool, s);
 }
 
-/* Five goodbyes in a second and a half, then the slot is free. */
+/* Sends five goodbyes in a second and a half, then frees the slot. */
 static void wisp__linger(wisp *w, wisp__session *s) {
     wisp__peer *peer = &s->peer;
     if (peer->state == WISP__LEAVING && peer->ending) {          /* one goodbye is enough */
@@ -23041,8 +23023,8 @@ static void wisp__linger(wisp *w, wisp__session *s) {
     wisp__remove_session(w, s);
 }
 
-/* Tells a peer which compressed packets are read here, if they are more than it knows. They never
-   become fewer. */
+/* Informs a peer of compressed packets that are read here and that it does not know of yet. They
+   never become fewer. */
 static void wisp__report_reads(wisp *w, wisp__session *s) {
     unsigned news = wisp__compress_packets(&w->compress) & ~(unsigned)s->peer.read;
     if (!news) return;
@@ -23060,7 +23042,7 @@ static void wisp__joined(wisp *w, wisp__session *s) {
     s->peer.heard = s->peer.spoke = w->base.time;
     s->unannounced = WISP__RESERVED;
     s->ping = true;
-    wisp__peer_remote_of(&w->base, s, w->registry.count - 1);     /* all at once, not by doubling */
+    wisp__peer_remote_of(&w->base, s, w->registry.count - 1);     /* one allocation instead of growing by doubling */
     wisp__peers_list(&w->peers, &s->peer);
     wisp__peers_mark(&w->peers, &s->peer);
     wisp__peer_timer(&w->peers, &s->peer);
@@ -23069,7 +23051,7 @@ static void wisp__joined(wisp *w, wisp__session *s) {
     wisp__report_session(w, s, WISP__ON_JOINED, WISP_OK, "");
 }
 
-/* Frees a slot whose session has said goodbye at least once; false: there is none. */
+/* Frees the slot of a session that has said goodbye at least once; false: there is none. */
 static bool wisp__end_lingering(wisp *w) {
     for (int i = 0; i < w->peers.pool.made; i++) {
         wisp__session *s = wisp__session_at(w, i);
@@ -23100,7 +23082,7 @@ static wisp__session *wisp__add_session(wisp *w, const wisp_addr *addr, wisp_res
     return s;
 }
 
-/* A session is proven: one that stood at this address before is over. */
+/* The session has proven its address: an older session of that address ends. */
 static void wisp__confirm(wisp *w, wisp__session *s) {
     wisp__peer *other = NULL, *next = wisp__peers_find(&w->peers, &s->peer.addr, NULL);
     while ((other = next) != NULL) {
@@ -23121,13 +23103,18 @@ void wisp_leave(wisp *w, wisp_peer peer, const char *reason) {
 
 /* ===========================================================================
  * MARK: >>join
- * What: the handshake: its packets drawn, written and read; who is let in.
+ * What: the handshake, and who is let in. REQUEST -> CHALLENGE -> RESPONSE ->
+ *   ACCEPT or DENY; each packet is drawn where it is written and read.
  * Invariants: nothing is stored for an address before its cookie came back;
  *   no answer is larger than the packet that it answers; one address has at
  *   most one session and one that waits to replace it.
  * ======================================================================== */
 
-/* --- handshake --- */
+#define WISP__BUCKET_SECONDS 5.0    /* a cookie is valid for one to two of these */
+#define WISP__HALF_OPEN      2.0    /* seconds that an accepted join has for its first packet */
+
+/* --- the packets of the handshake. Each begins with type:8 "wisp" wire version:8 client nonce:64
+       and ends with a check:32 over all before it. REQUEST and RESPONSE are padded to 64 bytes --- */
 
 static uint32_t wisp__handshake_check(uint64_t nonce, const uint8_t *bytes, int size) {
     uint64_t key[2];
@@ -23154,26 +23141,10 @@ static void wisp__handshake_send(wisp__peers *peers, wisp__writer *to, const wis
     wisp__post_add(peers, addr, NULL, to->bytes, size + 4);
 }
 
-/* What a join may fail with on the other end: a code of the application or one about joins. */
-static wisp_result wisp__join_code(wisp_result code) {
-    bool about_joins = code <= WISP_E_SERVER_FULL && code >= WISP_E_LINK_KIND;
-    return code <= WISP_E_USER || about_joins || code == WISP_E_FLOOD ? code : WISP_E_DENIED;
-}
+/* --- REQUEST 1: nothing but padding --- */
 
-/* `asked`: bytes of the packet that this answers, which it does not exceed. */
-static void wisp__deny(wisp__peers *peers, const wisp_addr *addr, uint64_t nonce,
-                       wisp_result code, const char *text, int asked) {
-    wisp__writer to = wisp__handshake_begin(peers, WISP__DENY, nonce);
-    int most = asked - WISP__HANDSHAKE_HEAD - 2 - 1 - 4;
-    char clean[WISP__REASON_BYTES];
-    size_t length = wisp__text_clean(clean, (size_t)wisp__min_int(most + 1, WISP__REASON_BYTES),
-                                     text ? text : "", text ? strlen(text) : 0);
-    wisp__put(&to, (uint16_t)wisp__join_code(code), 16);
-    wisp__put(&to, length, 8);
-    wisp__put_bytes(&to, clean, (int)length);
-    wisp__handshake_send(peers, &to, addr, nonce, false);
-    peers->base->stats.joins_denied++;
-}
+/* --- CHALLENGE 2: bucket:8 cookie:64. The cookie is a keyed hash of the address, the nonce and
+       the time bucket, so that nothing is stored until it comes back --- */
 
 static uint64_t wisp__cookie(const wisp__peers *peers, const wisp_addr *addr, uint64_t nonce,
                              uint64_t bucket) {
@@ -23204,7 +23175,11 @@ static bool wisp__cookie_good(const wisp__peers *peers, const wisp_addr *addr, u
     return false;
 }
 
-/* What an end can do: a reliable link, and its windows. */
+/* --- what an end can do, in RESPONSE and ACCEPT: flags:8 window:32.
+       flags   bit 0: the link is reliable; bits 1..4: log2 of window_items; bits 5..7: LZ4, deflate
+               and zstd can be read
+       window  bits 0..28: window_bytes; bits 29..31: the user's compressors can be read --- */
+
 static void wisp__put_abilities(const wisp__peers *peers, wisp__writer *to) {
     const wisp_limits *limits = &peers->base->limits;
     unsigned log2 = 0;
@@ -23216,7 +23191,7 @@ static void wisp__put_abilities(const wisp__peers *peers, wisp__writer *to) {
     wisp__put(to, methods >> WISP__USER_METHOD & 7, 3);
 }
 
-/* false: the link there is of the other kind. */
+/* false: the link of this end is of the other kind. */
 static bool wisp__take_abilities(const wisp__peers *peers, wisp__peer *peer, uint8_t flags,
                                  uint32_t window) {
     int items = 1 << (flags >> 1 & 15);
@@ -23226,6 +23201,10 @@ static bool wisp__take_abilities(const wisp__peers *peers, wisp__peer *peer, uin
     peer->window_items = (uint32_t)wisp__min_int(items, peers->base->limits.window_items);
     return ((flags & 1) != 0) == peers->base->reliable;
 }
+
+/* --- RESPONSE 3: bucket:8 cookie:64 connection:16 abilities app version:32 app ticket
+       connection  which the packets to the sender of this carry in their head
+       app, text   length:8, then the bytes;  ticket  length:16, then the bytes --- */
 
 static void wisp__send_response(wisp__peers *peers, wisp__peer *peer) {
     wisp__writer to = wisp__handshake_begin(peers, WISP__RESPONSE, peer->client_nonce);
@@ -23240,39 +23219,6 @@ static void wisp__send_response(wisp__peers *peers, wisp__peer *peer) {
     wisp__put(&to, (uint64_t)peer->ticket_size, 16);
     wisp__put_bytes(&to, peer->ticket, peer->ticket_size);
     wisp__handshake_send(peers, &to, &peer->addr, peer->client_nonce, true);
-}
-
-static void wisp__send_accept(wisp__peers *peers, wisp__peer *peer) {
-    wisp__writer to = wisp__handshake_begin(peers, WISP__ACCEPT, peer->client_nonce);
-    wisp__put(&to, peer->server_nonce, 64);
-    wisp__put(&to, wisp__connection_of(peer), 16);
-    wisp__put_abilities(peers, &to);
-    wisp__handshake_send(peers, &to, &peer->addr, peer->client_nonce, false);
-}
-
-/* Asks again: now, and at growing intervals. Every fourth answer goes back to the request, in
-   case the other end has restarted and no longer knows its cookie. */
-static void wisp__handshake_retry(wisp__peers *peers, wisp__peer *peer) {
-    double wait = wisp__min(0.1 * (double)(1 << wisp__min_int(peer->tries, 4)), 1.0);
-    if (peer->state == WISP__RESPONDING && peer->tries % 4 == 3) peer->state = WISP__REQUESTING;
-    peer->tries++;
-    peer->spoke = peers->base->time;
-    if (peer->state == WISP__REQUESTING) {
-        wisp__writer to = wisp__handshake_begin(peers, WISP__REQUEST, peer->client_nonce);
-        wisp__handshake_send(peers, &to, &peer->addr, peer->client_nonce, true);
-    } else {
-        wisp__send_response(peers, peer);
-    }
-    wisp__timers_set(&peers->timers, &peer->timer, peers->base->time + wait);
-}
-
-/* --- handshake packets --- */
-
-static wisp__peer *wisp__peer_asking(wisp *w, const wisp_addr *addr, uint64_t nonce) {
-    wisp__peer *peer = NULL;
-    while ((peer = wisp__peers_find(&w->peers, addr, peer)) != NULL)
-        if (peer->client_nonce == nonce && wisp__peer_asks(peer)) return peer;
-    return NULL;
 }
 
 typedef struct wisp__response {
@@ -23302,7 +23248,102 @@ static bool wisp__read_response(wisp__reader *from, wisp__response *r) {
     return !from->failed;
 }
 
-/* What speaks against letting them in before anybody is asked. */
+/* --- ACCEPT 4: server nonce:64 connection:16 abilities --- */
+
+static void wisp__send_accept(wisp__peers *peers, wisp__peer *peer) {
+    wisp__writer to = wisp__handshake_begin(peers, WISP__ACCEPT, peer->client_nonce);
+    wisp__put(&to, peer->server_nonce, 64);
+    wisp__put(&to, wisp__connection_of(peer), 16);
+    wisp__put_abilities(peers, &to);
+    wisp__handshake_send(peers, &to, &peer->addr, peer->client_nonce, false);
+}
+
+/* The join succeeded: the session has its keys now. */
+static void wisp__on_accept(wisp *w, wisp__peer *peer, wisp__reader *from) {
+    uint64_t nonce = wisp__get(from, 64);
+    uint16_t connection = (uint16_t)wisp__get(from, 16);
+    uint8_t flags = (uint8_t)wisp__get(from, 8);
+    wisp__take_abilities(&w->peers, peer, flags, (uint32_t)wisp__get(from, 32));
+    if (from->failed) return;
+    peer->server_nonce = nonce;
+    peer->connection = connection;
+    wisp__peer_session(peer);
+    wisp__confirm(w, (wisp__session *)(void *)peer);
+}
+
+/* --- DENY 5: code:16 text. GOODBYE 6 is reserved for packets of a session that is gone --- */
+
+/* A refusal carries a code of the application or one about joins, else WISP_E_DENIED. */
+static wisp_result wisp__join_code(wisp_result code) {
+    bool about_joins = code <= WISP_E_SERVER_FULL && code >= WISP_E_LINK_KIND;
+    return code <= WISP_E_USER || about_joins || code == WISP_E_FLOOD ? code : WISP_E_DENIED;
+}
+
+/* `asked`: size of the packet that this answers, which the answer does not exceed. */
+static void wisp__deny(wisp__peers *peers, const wisp_addr *addr, uint64_t nonce,
+                       wisp_result code, const char *text, int asked) {
+    wisp__writer to = wisp__handshake_begin(peers, WISP__DENY, nonce);
+    int most = asked - WISP__HANDSHAKE_HEAD - 2 - 1 - 4;
+    char clean[WISP__REASON_BYTES];
+    size_t length = wisp__text_clean(clean, (size_t)wisp__min_int(most + 1, WISP__REASON_BYTES),
+                                     text ? text : "", text ? strlen(text) : 0);
+    wisp__put(&to, (uint16_t)wisp__join_code(code), 16);
+    wisp__put(&to, length, 8);
+    wisp__put_bytes(&to, clean, (int)length);
+    wisp__handshake_send(peers, &to, addr, nonce, false);
+    peers->base->stats.joins_denied++;
+}
+
+/* A refusal, with the text that the other end may have given. */
+static void wisp__on_denial(wisp *w, wisp__session *s, wisp__reader *from) {
+    wisp_result code = (int16_t)(uint16_t)wisp__get(from, 16);
+    int length = (int)wisp__get(from, 8);
+    char text[WISP__REASON_BYTES + WISP__SLACK];
+    if (from->failed || code >= 0 || length >= WISP__REASON_BYTES) return;
+    wisp__get_bits(from, (uint8_t *)text, (int64_t)length * 8);
+    if (from->failed) return;
+    wisp__text_clean(text, WISP__REASON_BYTES, text, (size_t)length);
+    code = wisp__join_code(code);
+    wisp__end(w, s, code, length ? text : wisp_result_text(code), false);
+}
+
+/* --- the joining end --- */
+
+static wisp__peer *wisp__peer_asking(wisp *w, const wisp_addr *addr, uint64_t nonce) {
+    wisp__peer *peer = NULL;
+    while ((peer = wisp__peers_find(&w->peers, addr, peer)) != NULL)
+        if (peer->client_nonce == nonce && wisp__peer_asks(peer)) return peer;
+    return NULL;
+}
+
+/* Sends the request or response again, now and at growing intervals. Every fourth response falls
+   back to a request, in case the other end has restarted and forgot its cookie key. */
+static void wisp__handshake_retry(wisp__peers *peers, wisp__peer *peer) {
+    double wait = wisp__min(0.1 * (double)(1 << wisp__min_int(peer->tries, 4)), 1.0);
+    if (peer->state == WISP__RESPONDING && peer->tries % 4 == 3) peer->state = WISP__REQUESTING;
+    peer->tries++;
+    peer->spoke = peers->base->time;
+    if (peer->state == WISP__REQUESTING) {
+        wisp__writer to = wisp__handshake_begin(peers, WISP__REQUEST, peer->client_nonce);
+        wisp__handshake_send(peers, &to, &peer->addr, peer->client_nonce, true);
+    } else {
+        wisp__send_response(peers, peer);
+    }
+    wisp__timers_set(&peers->timers, &peer->timer, peers->base->time + wait);
+}
+
+static void wisp__on_challenge(wisp *w, wisp__peer *peer, wisp__reader *from) {
+    peer->bucket = (uint8_t)wisp__get(from, 8);
+    peer->cookie = wisp__get(from, 64);
+    if (from->failed || peer->state == WISP__RESPONDING) return;
+    peer->state = WISP__RESPONDING;
+    peer->tries = 0;
+    wisp__handshake_retry(&w->peers, peer);
+}
+
+/* --- the joined end --- */
+
+/* Checks that need no verdict of the application. */
 static wisp_result wisp__judge(const wisp *w, const wisp_addr *addr, const wisp__response *r) {
     size_t app_size = strlen(w->peers.app);
     if ((size_t)r->app_size != app_size) return WISP_E_APP;
@@ -23314,7 +23355,7 @@ static wisp_result wisp__judge(const wisp *w, const wisp_addr *addr, const wisp_
     return WISP_OK;
 }
 
-/* Asks the application about the session that is to be. It may end that, too. */
+/* Asks the application. It may end the session that is to be, too. */
 static wisp_result wisp__ask_accept(wisp *w, const wisp_addr *addr, const wisp__session *s,
                                     const wisp__response *r) {
     wisp_result verdict = WISP_OK;
@@ -23328,15 +23369,15 @@ static wisp_result wisp__ask_accept(wisp *w, const wisp_addr *addr, const wisp__
     return verdict;
 }
 
-/* May this host try to join once more? */
+/* Counts an attempt of a host to join; false: too many lately. */
 static bool wisp__may_knock(wisp *w, const wisp_addr *addr) {
     if (wisp__policy_knock(&w->policy, wisp__host_of(w, addr), w->base.time)) return true;
     w->base.stats.joins_flooded++;
     return false;
 }
 
-/* Are joins of an address heard at all? With WISP_JOINS_AUTO after a join of our own only those
-   that cross it, and those that are under way. */
+/* Whether joins of this address are answered. With WISP_JOINS_AUTO, after a join of our own, only
+   those that cross it and those that are under way. */
 static bool wisp__hears_joins(const wisp *w, const wisp_addr *addr, uint64_t nonce) {
     wisp__peer *peer = NULL;
     if (w->peers.joins != WISP_JOINS_AUTO || !w->peers.has_joined) return true;
@@ -23345,7 +23386,7 @@ static bool wisp__hears_joins(const wisp *w, const wisp_addr *addr, uint64_t non
     return false;
 }
 
-/* true: nobody may join who is not joined from here, and has got the answer to that, or none. */
+/* true: the join is refused or ignored, and has been answered accordingly. */
 static bool wisp__door_is_shut(wisp *w, const wisp_addr *addr, uint64_t nonce, int asked) {
     if (w->peers.joins == WISP_JOINS_CLOSED) {
         wisp__deny(&w->peers, addr, nonce, WISP_E_REFUSED, NULL, asked);
@@ -23366,8 +23407,8 @@ static void wisp__half_open(wisp *w, wisp__session *s) {
     wisp__send_accept(&w->peers, &s->peer);
 }
 
-/* The peer at this address that already has this join; our own join that crosses it in *ours;
-   another join of theirs that is not done in *waiting. */
+/* Returns the peer of this address that has this join already. *ours: our own join that crosses it;
+   *waiting: another unfinished join of theirs. */
 static wisp__peer *wisp__known_join(wisp *w, const wisp_addr *addr, uint64_t nonce,
                                     wisp__peer **ours, wisp__peer **waiting) {
     wisp__peer *peer = NULL, *same = NULL;
@@ -23380,7 +23421,7 @@ static wisp__peer *wisp__known_join(wisp *w, const wisp_addr *addr, uint64_t non
     return same;
 }
 
-/* The session that a join is for: ours that it crosses, or a new one. NULL: there is none. */
+/* The session for a join: ours that it crosses, or a new one. NULL: no room. */
 static wisp__session *wisp__session_to_be(wisp *w, const wisp_addr *addr, wisp__peer *ours) {
     wisp_result why;
     wisp__session *s = (wisp__session *)(void *)ours;
@@ -23399,7 +23440,7 @@ static void wisp__refuse_join(wisp *w, const wisp_addr *addr, const wisp__respon
     wisp__deny(&w->peers, addr, r->nonce, verdict, text, r->size);
 }
 
-/* The session begins as they asked for it, once its first packet comes or wisp_admit says so. */
+/* The session begins with its first packet, or, while pending, when wisp_admit says so. */
 static void wisp__let_in(wisp *w, wisp__session *s, const wisp__response *r, bool pending) {
     s->peer.joiner = false;
     s->peer.client_nonce = r->nonce;
@@ -23415,7 +23456,7 @@ static void wisp__let_in(wisp *w, wisp__session *s, const wisp__response *r, boo
     wisp__timers_set(&w->peers.timers, &s->peer.timer, w->base.time + w->base.timeout);
 }
 
-/* A join that may be judged. */
+/* Judges a join, and lets it in or refuses it. */
 static void wisp__try_join(wisp *w, const wisp_addr *addr, const wisp__response *r,
                            wisp__peer *ours) {
     wisp_result verdict = wisp__judge(w, addr, r);
@@ -23475,46 +23516,21 @@ static void wisp__on_response(wisp *w, const wisp_packet *packet, uint64_t nonce
     wisp__try_join(w, addr, &r, ours);
 }
 
-/* A refusal, with the text of the application over there if it gave one. */
-static void wisp__on_denial(wisp *w, wisp__session *s, wisp__reader *from) {
-    wisp_result code = (int16_t)(uint16_t)wisp__get(from, 16);
-    int length = (int)wisp__get(from, 8);
-    char text[WISP__REASON_BYTES + WISP__SLACK];
-    if (from->failed || code >= 0 || length >= WISP__REASON_BYTES) return;
-    wisp__get_bits(from, (uint8_t *)text, (int64_t)length * 8);
-    if (from->failed) return;
-    wisp__text_clean(text, WISP__REASON_BYTES, text, (size_t)length);
-    code = wisp__join_code(code);
-    wisp__end(w, s, code, length ? text : wisp_result_text(code), false);
-}
-
-static void wisp__on_answer(wisp *w, wisp__peer *peer, int type, wisp__reader *from) {
-    wisp__session *s = (wisp__session *)(void *)peer;
-    if (type == WISP__CHALLENGE) {
-        peer->bucket = (uint8_t)wisp__get(from, 8);
-        peer->cookie = wisp__get(from, 64);
-        if (from->failed || peer->state == WISP__RESPONDING) return;
-        peer->state = WISP__RESPONDING;
-        peer->tries = 0;
-        wisp__handshake_retry(&w->peers, peer);
-    } else if (type == WISP__ACCEPT && peer->state == WISP__RESPONDING) {
-        uint64_t nonce = wisp__get(from, 64);
-        uint16_t connection = (uint16_t)wisp__get(from, 16);
-        uint8_t flags = (uint8_t)wisp__get(from, 8);
-        wisp__take_abilities(&w->peers, peer, flags, (uint32_t)wisp__get(from, 32));
-        if (from->failed) return;
-        peer->server_nonce = nonce;
-        peer->connection = connection;
-        wisp__peer_session(peer);
-        wisp__confirm(w, s);
-    } else if (type == WISP__DENY) {
-        wisp__on_denial(w, s, from);
-    }
+/* A handshake packet of another wire version: both ends learn that they differ. */
+static void wisp__on_other_version(wisp *w, const wisp_packet *packet, int type, uint64_t nonce) {
+    wisp__peer *asking = wisp__peer_asking(w, &packet->addr, nonce);
+    if (type == WISP__REQUEST && packet->size >= WISP__HANDSHAKE_LEAST)
+        wisp__deny(&w->peers, &packet->addr, nonce, WISP_E_WIRE_VERSION, NULL, packet->size);
+    else if (type == WISP__DENY && asking)
+        wisp__end(w, (wisp__session *)(void *)asking, WISP_E_WIRE_VERSION,
+                  "the other end speaks another wire version", false);
 }
 
 static void wisp__on_handshake(wisp *w, const wisp_packet *packet) {
-    wisp__reader from = wisp__reader_on(packet->data, packet->size - 4);
+    const uint8_t *bytes = (const uint8_t *)packet->data;
+    wisp__reader from = wisp__reader_on(bytes, packet->size - 4);
     int type = (int)wisp__get(&from, 8), version;
+    bool full = packet->size >= WISP__HANDSHAKE_LEAST;
     uint64_t nonce;
     wisp__peer *asking;
     w->base.stats.handshakes_received++;
@@ -23525,29 +23541,28 @@ static void wisp__on_handshake(wisp *w, const wisp_packet *packet) {
     version = (int)wisp__get(&from, 8);
     nonce = wisp__get(&from, 64);
     if (version != WISP_WIRE_VERSION) {
-        asking = wisp__peer_asking(w, &packet->addr, nonce);
-        if (type == WISP__REQUEST && packet->size >= WISP__HANDSHAKE_LEAST)
-            wisp__deny(&w->peers, &packet->addr, nonce, WISP_E_WIRE_VERSION, NULL, packet->size);
-        else if (type == WISP__DENY && asking)
-            wisp__end(w, (wisp__session *)(void *)asking, WISP_E_WIRE_VERSION,
-                      "the other end speaks another wire version", false);
+        wisp__on_other_version(w, packet, type, nonce);
         return;
     }
-    if (wisp__handshake_check(nonce, (const uint8_t *)packet->data, packet->size - 4) !=
-        wisp__load_part((const uint8_t *)packet->data + packet->size - 4, 4)) {
+    if (wisp__handshake_check(nonce, bytes, packet->size - 4) !=
+        wisp__load_part(bytes + packet->size - 4, 4)) {
         w->base.stats.handshakes_bad++;
         return;
     }
     asking = wisp__peer_asking(w, &packet->addr, nonce);
-    if (type == WISP__REQUEST && packet->size >= WISP__HANDSHAKE_LEAST) {
+    if (type == WISP__REQUEST && full) {
         if (!wisp__door_is_shut(w, &packet->addr, nonce, packet->size))
             wisp__challenge(&w->peers, &packet->addr, nonce);
-    } else if (type == WISP__RESPONSE && packet->size >= WISP__HANDSHAKE_LEAST) {
+    } else if (type == WISP__RESPONSE && full) {
         wisp__on_response(w, packet, nonce, &from);
-    } else if (asking) {
-        wisp__on_answer(w, asking, type, &from);
-    } else {
+    } else if (!asking) {
         w->base.stats.packets_foreign++;
+    } else if (type == WISP__CHALLENGE) {
+        wisp__on_challenge(w, asking, &from);
+    } else if (type == WISP__ACCEPT && asking->state == WISP__RESPONDING) {
+        wisp__on_accept(w, asking, &from);
+    } else if (type == WISP__DENY) {
+        wisp__on_denial(w, (wisp__session *)(void *)asking, &from);
     }
 }
 

@@ -1251,42 +1251,8 @@ TEST(leaving_over_a_full_reliable_link_sends_what_waits_and_then_the_goodbye) {
     world_close(&t.w);
 }
 
-static int lose_all(world *w, int n, wisp_packet *packet) {
-    (void)w;
-    (void)n;
-    (void)packet;
-    return 0;
-}
-
-static void on_left_look(wisp_event *event) {
-    void **seen = (void **)event->user;
-    wisp_peer_stats stats;
-    wisp_stats_peer(event->w, event->peer, &stats);
-    if (wisp_peer_addr(event->w, event->peer) && stats.packets_received)
-        *seen = wisp_peer_user(event->w, event->peer);
-}
-
-TEST(a_left_peer_still_has_its_user_address_and_counters_while_that_is_told) {
-    for (int how = 0; how < 3; how++) {
-        static int mine;
-        void *seen = NULL;
-        world_two t;
-        world_two_open(&t);
-        CHECK_EQ_INT(wisp_set_peer_user(t.server, t.to_client, &mine), WISP_OK);
-        wisp_connect(t.server, WISP_LEFT, on_left_look, &seen);
-        if (how == 0) wisp_leave(t.client, t.to_server, "");
-        else if (how == 1) wisp_leave(t.server, t.to_client, "");
-        else t.w.tap = lose_all;
-        world_run(&t.w, 12);
-        CHECK(seen == &mine);
-        CHECK(wisp_peer_user(t.server, t.to_client) == NULL);
-        world_close(&t.w);
-    }
-}
-
 static const test_case tests[] = {
     CASE(leaving_over_a_full_reliable_link_sends_what_waits_and_then_the_goodbye),
-    CASE(a_left_peer_still_has_its_user_address_and_counters_while_that_is_told),
     CASE(create_refuses_a_link_that_is_none),
     CASE(create_checks_mtu_and_max_peers_at_their_edges),
     CASE(create_checks_app_timeout_and_memory),
