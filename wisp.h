@@ -3256,7 +3256,6 @@ typedef struct wisp__baselines {
     wisp__baseline  *oldest, *newest;  /* by last use */
     int              again;            /* baselines whose newest value is sent once more */
     uint32_t         salt;             /* of the buckets: the peer chooses keys */
-    wisp_result      why;              /* why no baseline was opened */
 } wisp__baselines;
 
 /* --- encoding --- */
@@ -3750,6 +3749,7 @@ struct wisp {
     double         now, last_now;     /* the caller's time */
     bool           updating, started, destroyed, link_told;
     wisp_result    why, join_failure; /* join_failure: of our own joins, the last */
+    wisp_result    no_baseline;       /* why the last baseline could not be opened */
     uint64_t       joins_done;        /* of our own, with success */
     uint64_t       order;             /* of messages fired */
     uint64_t       mark;              /* of lists fired to */
@@ -18269,17 +18269,17 @@ static wisp__baseline *wisp__baseline_resize(wisp *w, wisp__baselines *all,
     return other;
 }
 
-/* Reuses the least recently used baseline for another remote and key. NULL with all->why. */
+/* Reuses the least recently used baseline for another remote and key. NULL with w->no_baseline. */
 static wisp__baseline *wisp__baseline_reuse(wisp *w, wisp__baselines *all, int number,
                                             uint64_t key, int room) {
     wisp__baseline *old = wisp__baseline_oldest(all), *baseline;
-    all->why = WISP_E_LIMIT;
+    w->no_baseline = WISP_E_LIMIT;
     if (!old) return NULL;
     wisp__baseline_forget(w, all, old);
     wisp__baseline_unlink(all, old);
     wisp__baseline_unuse(all, old);
     baseline = wisp__baseline_resize(w, all, old, room);
-    all->why = baseline ? WISP_OK : WISP_E_MEMORY;
+    w->no_baseline = baseline ? WISP_OK : WISP_E_MEMORY;
     wisp__baseline_link(all, baseline ? baseline : old, number, key);
     wisp__baseline_use(all, baseline ? baseline : old);
     if (!baseline) return NULL;
@@ -18288,20 +18288,20 @@ static wisp__baseline *wisp__baseline_reuse(wisp *w, wisp__baselines *all, int n
     return baseline;
 }
 
-/* NULL with all->why. */
+/* NULL with w->no_baseline. */
 static wisp__baseline *wisp__baseline_new(wisp *w, wisp__baselines *all, int number, uint64_t key,
                                           int room) {
     wisp__baseline *baseline = NULL;
-    all->why = wisp__grow(&w->base, WISP__ARRAY(all->places, all->room), all->count + 1,
+    w->no_baseline = wisp__grow(&w->base, WISP__ARRAY(all->places, all->room), all->count + 1,
                           w->base.limits.keys);
-    if (all->why) return NULL;
+    if (w->no_baseline) return NULL;
     all->salt = (uint32_t)w->base.salt;
     if (!all->buckets)
         all->buckets = (wisp__baseline **)wisp__alloc_items(&w->base, WISP__BASELINE_BUCKETS,
                                                             sizeof *all->buckets);
     if (all->buckets)
         baseline = (wisp__baseline *)wisp__alloc(&w->base, wisp__baseline_bytes(room));
-    all->why = baseline ? WISP_OK : WISP_E_MEMORY;
+    w->no_baseline = baseline ? WISP_OK : WISP_E_MEMORY;
     if (!baseline) return NULL;
     baseline->room = room;
     baseline->place = all->count;
@@ -18311,7 +18311,7 @@ static wisp__baseline *wisp__baseline_new(wisp *w, wisp__baselines *all, int num
 }
 
 /* The baseline of a remote and key, made if there is none; at the limit of keys the least recently
-   used one is reused. NULL with all->why: WISP_E_MEMORY or WISP_E_LIMIT. */
+   used one is reused. NULL with w->no_baseline: WISP_E_MEMORY or WISP_E_LIMIT. */
 static wisp__baseline *wisp__baseline_open(wisp *w, wisp__baselines *all, int number, uint64_t key,
                                            bool in_order) {
     wisp__baseline *baseline = wisp__baseline_get(all, number, key);
@@ -23736,7 +23736,7 @@ static wisp_result wisp__tell_value(wisp *w, wisp__session *s, wisp__remote *rem
     wisp__message_delta wanted, *d = NULL;
     wisp__delta_head t;
     wisp__message *m;
-    if (!baseline) return s->baselines_out.why;
+    if (!baseline) return w->no_baseline;
     if (!again && wisp__baseline_settled(baseline, value, in_order)) {
         remote->stats.unchanged++;
         return WISP_OK;
@@ -24851,7 +24851,7 @@ static wisp_result wisp__hear_value(wisp *w, wisp__session *s, wisp__inbound *in
     wisp__delta_head_get(&h.from, in->encoding, in->in_order, &h.t);
     h.baseline = wisp__baseline_open(w, &s->baselines_in, in->encoding->number,
                                      (uint64_t)h.t.place, in->in_order);
-    if (!h.baseline && s->baselines_in.why == WISP_E_MEMORY) return WISP_E_MEMORY;
+    if (!h.baseline && w->no_baseline == WISP_E_MEMORY) return WISP_E_MEMORY;
     if (h.baseline && h.baseline->whole) { /* taken from another key: nothing is known */
         h.baseline->whole = h.baseline->begun = false;
         h.baseline->sequence = 0;
