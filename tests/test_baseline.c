@@ -190,7 +190,7 @@ TEST(a_key_whose_newest_value_may_be_lost_keeps_its_track) {
     d.w.base.limits.keys = 4;
     for (uint64_t i = 0; i < 4; i++) desk_store(&d, t[i] = desk_track(&d, i, false), 'a', 10);
     CHECK(!wisp__baseline_open(&d.w, &d.baselines, 5, 9, false));
-    CHECK_EQ_INT(d.baselines.why, WISP_E_LIMIT);
+    CHECK_EQ_INT(d.w.no_baseline, WISP_E_LIMIT);
     wisp__baseline_outcome(&d.baselines, t[2]->place, 0, true);
     CHECK(desk_track(&d, 9, false) == t[2]);
     wisp__baselines_check(&d.w, &d.baselines);
@@ -203,7 +203,7 @@ TEST(at_the_limit_of_keys_a_track_of_another_order_gives_way_too) {
     d.w.base.limits.keys = 4;
     for (uint64_t i = 0; i < 4; i++) desk_store(&d, desk_track(&d, i, true), 'a', 10);
     CHECK(wisp__baseline_open(&d.w, &d.baselines, 6, 0, false) != NULL);
-    CHECK_EQ_INT(d.baselines.why, WISP_OK);
+    CHECK_EQ_INT(d.w.no_baseline, WISP_OK);
     CHECK(d.baselines.count <= 4);
     desk_close(&d);
 }
