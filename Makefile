@@ -30,7 +30,7 @@ WINDOWS  := $(addprefix test_, base pool stats meter bits text value match pack 
 FOREIGN  := $(addprefix test_, base pool stats meter bits text value pack seal packet golden \
             remote policy event call links type schema descriptor scalar tile record codec \
             decimal json msgpack protowire protobuf delta_bits range_coder migrate engine \
-            profile)
+            profile structs)
 
 # What needs LZ4, libdeflate and zstd, which are there only for this machine itself.
 COMPRESS := -llz4 -ldeflate -lzstd

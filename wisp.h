@@ -2473,9 +2473,9 @@ static inline wisp_call wisp__invoke(wisp *w, wisp_target remote, wisp_peer to,
 
 /* ===========================================================================
  * MARK: >>structs
- * What: the structs that several rooms share, in the order of the rooms that
- *   they belong to, and the endpoint, which holds them all.
- * Invariants: tests/test_structs.c holds the sizes that memory figures rest on.
+ * What: the structs that several rooms share, and the endpoint. A room's structs
+ *   stand under its name; rooms have the order of the contents.
+ * Invariants: tests/test_structs.c bounds the sizes that memory figures rest on.
  * ======================================================================== */
 
 /* --- base --- */
@@ -2492,7 +2492,7 @@ typedef struct wisp__throttle_kind {
     uint8_t  level;            /* of the log */
 } wisp__throttle_kind;
 
-/* The kinds of late. The last place counts all that find no other. */
+/* Recent kinds. The last place counts all kinds that find no other place. */
 typedef struct wisp__throttle {
     wisp__throttle_kind kinds[WISP__THROTTLE_KINDS];
 } wisp__throttle;
@@ -2504,73 +2504,76 @@ typedef struct wisp__base {
     void           (*log)(void *user, int level, wisp_result code, const char *text);
     void            *user;
     double           time;     /* seconds; only grows, see wisp_update */
-    uint64_t         salt;     /* a secret, of tables whose keys a peer chooses */
+    uint64_t         salt;     /* secret key of tables whose keys a peer chooses */
     double           timeout;  /* seconds of silence that end a session */
     int              mtu;
     bool             reliable; /* the link needs no acks */
     wisp__throttle   throttle; /* of the log */
-    bool             left_out; /* lines or events were left out, and no line says so yet */
+    bool             left_out; /* lines or events were left out and not reported yet */
 } wisp__base;
 
-/* What a number was rounded from: just this, or something of a larger or smaller magnitude. */
+/* How a number was rounded: not at all, from a larger or from a smaller magnitude. */
 enum { WISP__FROM_EXACT, WISP__FROM_ABOVE, WISP__FROM_BELOW };
 
-/* The limits of a message, when nobody says others. */
+/* Default limits of a message, also where there is no endpoint. */
 enum { WISP__MESSAGE_BYTES = 1 << 20, WISP__MESSAGE_VALUES = 65536, WISP__MAP_PAIRS = 4096,
        WISP__NESTING = 16 };
 
 /* --- credit --- */
 
-/* What a session earns, in units of work: for each byte of a packet, for each packet, and for each
-   second; and how much it can save up. What one packet may spend of it at most, what there must be
-   for a packet to be taken, and what a sender counts on. A message that was put together of
-   fragments has a credit of its own for all of its bytes, and more for the values that may be
-   packed into them: so much for a byte, and so much for a value. */
-enum { WISP__EARN_BYTE = 128, WISP__EARN_PACKET = 4000, WISP__EARN_SECOND = 32000000,
-       WISP__EARN_SAVED = 4000000, WISP__EARN_MOST = 500000, WISP__EARN_NEEDED = 480000,
-       WISP__EARN_SENT = 400000, WISP__EARN_DENSE = 512, WISP__EARN_VALUE = 64 };
+/* What a session earns and spends, in units of work: about a nanosecond each. */
+enum {
+    WISP__EARN_BYTE   = 128,         /* for a byte of a packet */
+    WISP__EARN_PACKET = 4000,        /* for a packet */
+    WISP__EARN_SECOND = 32000000,
+    WISP__EARN_SAVED  = 4000000,     /* saved at most */
+    WISP__EARN_MOST   = 500000,      /* spent by one packet at most */
+    WISP__EARN_NEEDED = 480000,      /* needed for a packet to be read */
+    WISP__EARN_SENT   = 400000,      /* what senders count on for a packet */
+    WISP__EARN_DENSE  = 512,         /* fragments: more for each byte, but at most .. */
+    WISP__EARN_VALUE  = 64           /* .. this for each value that a message may have */
+};
 
-/* Memory in bytes, for what one packet says, and for each byte of a message of fragments, beside
-   that of the values which may be packed into it. */
+/* Bytes of memory: for what a packet contains, and for each byte of a message of fragments, beside
+   the memory of its values. */
 enum { WISP__PACKET_MEMORY = 640 << 10, WISP__WHOLE_MEMORY = 16 };
 
 /* Prices, in units of work. */
 enum {
-    WISP__PRICE_BLOCK   = 12,    /* memory: to take it, .. */
-    WISP__PRICE_BYTES   = 8,     /* .. and a unit for so many bytes, which are written and read */
-    WISP__PRICE_VALUE   = 12,    /* a value that describes itself, or is held against a type */
-    WISP__PRICE_VIEW    = 32,    /* a value that is made of a field or element */
-    WISP__PRICE_FIELD   = 6,     /* an operation of a schema's program */
-    WISP__PRICE_COMPARE = 8,     /* two names, or keys, that differ early */
-    WISP__PRICE_SYMBOL  = 8,     /* a number of a record delta, plain .. */
-    WISP__PRICE_CELL    = 4,     /* .. of a record that it is to .. */
-    WISP__PRICE_ADAPTED = 70,    /* .. or one that changed, through the range coder */
-    WISP__PRICE_LEARN   = 16,    /* a bit of a schema that a peer describes */
-    WISP__PRICE_MATCH   = 40,    /* a byte of a name that a pattern is tried on */
-    WISP__PRICE_STEP    = 4,     /* an entry of a list that is walked */
-    WISP__PRICE_UNPACKED = 2,    /* a byte that decompression makes */
-    WISP__PRICE_CODED   = 16,    /* a byte that a codec reads; it pays half a unit for each byte of
-                                    memory besides */
-    WISP__PRICE_ANY     = 72,    /* for a sender: a value, with all that is done to it, .. */
-    WISP__PRICE_APPLY   = 10,    /* .. or a number of a C struct that a delta has made, .. */
-    WISP__PRICE_MADE    = 56,    /* .. or a field of a record, which takes a bit or more, .. */
-    WISP__PRICE_SENT    = 32,    /* .. or one of the values of which a packet holds so many */
-    WISP__PRICE_RECORD  = 30,    /* a record of a packet: to be read .. */
-    WISP__PRICE_EVENT   = 80,    /* .. and handed to its handlers */
-    WISP__PRICE_ERROR   = 300    /* one that is refused, with its text */
+    WISP__PRICE_BLOCK    = 12,    /* memory: for a block, .. */
+    WISP__PRICE_BYTES    = 8,     /* .. and one unit for so many bytes */
+    WISP__PRICE_VALUE    = 12,    /* a self-describing value, or one checked against a type */
+    WISP__PRICE_VIEW     = 32,    /* a value made of a field or element */
+    WISP__PRICE_FIELD    = 6,     /* an operation of a schema's program */
+    WISP__PRICE_COMPARE  = 8,     /* two names or keys that differ early */
+    WISP__PRICE_SYMBOL   = 8,     /* a number of a record delta, plain .. */
+    WISP__PRICE_CELL     = 4,     /* .. or of its baseline .. */
+    WISP__PRICE_ADAPTED  = 70,    /* .. or one that changed, through the range coder */
+    WISP__PRICE_LEARN    = 16,    /* a bit of a schema that a peer describes */
+    WISP__PRICE_MATCH    = 40,    /* a byte of a name that a pattern is tried on */
+    WISP__PRICE_STEP     = 4,     /* an entry of a list that is walked */
+    WISP__PRICE_UNPACKED = 2,     /* a byte that decompression makes */
+    WISP__PRICE_CODED    = 16,    /* a byte that a codec reads; and half a unit for a byte of memory */
+    WISP__PRICE_ANY      = 72,    /* senders: a value with all that is done to it, .. */
+    WISP__PRICE_APPLY    = 10,    /* .. a number of a C struct that a delta makes, .. */
+    WISP__PRICE_MADE     = 56,    /* .. a field of a record, which takes a bit or more, .. */
+    WISP__PRICE_SENT     = 32,    /* .. or one of the values that batch counts in a packet */
+    WISP__PRICE_RECORD   = 30,    /* a frame of a packet: to be read .. */
+    WISP__PRICE_EVENT    = 80,    /* .. and handed to its handlers */
+    WISP__PRICE_ERROR    = 300    /* a frame that is refused, with its text */
 };
 
 typedef struct wisp__credit {
-    int64_t work;
-    int64_t memory, room;      /* bytes that are left, and those that each message has */
-    int64_t lent, beyond;      /* what the message that is read has earned by itself; what such have
-                                  used of that, for the same packet */
+    int64_t work;              /* that is left */
+    int64_t memory, room;      /* bytes: left, and what each message begins with */
+    int64_t lent, beyond;      /* work: that the message being read has earned itself, and that
+                                  such messages of this packet have used of theirs */
     bool    over;              /* something could not be paid */
 } wisp__credit;
 
 /* --- pool --- */
 
-/* First member of whatever a pool holds. */
+/* First member of every pooled struct. */
 typedef struct wisp__slot {
     uint32_t id;       /* generation << index_bits | index; kept while free */
     uint32_t next;     /* free list: index + 1 */
@@ -2583,25 +2586,25 @@ typedef struct wisp__pool {
     int      made;         /* slots that exist */
     int      live;
     int      limit;
-    int      block_items, block_shift;    /* 2^block_shift of them */
+    int      block_items, block_shift;    /* 2^block_shift items in a block */
     int      index_bits;
     size_t   item_bytes;
-    uint32_t free_first, free_last;    /* index + 1; first in, first out */
+    uint32_t free_first, free_last;       /* index + 1; first in, first out */
 } wisp__pool;
 
 typedef struct wisp__timer {
     double at;       /* seconds */
-    int    place;    /* in the heap, from 1; 0 = not set */
-    int    kind;     /* the owner's: what the timer is inside of */
+    int    place;    /* in the heap, from 1; 0: not set */
+    int    kind;     /* which struct the timer is in */
 } wisp__timer;
 
 typedef struct wisp__timers {
     wisp__timer **heap;
     int           count, room;
-    int           owners;     /* how many timers there are, set or not */
+    int           owners;     /* timers that exist, set or not */
 } wisp__timers;
 
-#define WISP__CHUNK_CLASSES 11         /* 64 bytes .. 64 KiB; larger ones go to the allocator */
+#define WISP__CHUNK_CLASSES 11         /* 64 bytes .. 64 KiB; the allocator serves larger sizes */
 
 typedef struct wisp__slab { struct wisp__slab *next; size_t bytes; } wisp__slab;
 
@@ -2612,7 +2615,7 @@ typedef struct wisp__chunks {
 
 typedef struct wisp__arena_block {
     struct wisp__arena_block *next;
-    size_t bytes, used;                    /* of what follows the header */
+    size_t bytes, used;                    /* after this header */
 } wisp__arena_block;
 
 typedef struct wisp__arena {
@@ -2626,27 +2629,27 @@ typedef struct wisp__bump {
     bool     failed;
 } wisp__bump;
 
-/* Where decoders take memory from, an arena or memory that was given, and who pays for it. */
+/* Where decoders take memory from (an arena, or memory that was given), and who pays for it. */
 typedef struct wisp__supply {
     wisp__base   *base;              /* of the arena */
-    wisp__arena  *arena;             /* NULL: it is the bump */
+    wisp__arena  *arena;             /* NULL: the bump */
     wisp__bump   *bump;
     wisp__credit *credit;            /* NULL: nobody pays */
 } wisp__supply;
 
 /* --- meter --- */
 
-/* Buckets are a quarter of an octave wide, from 2^-20 s, just under 1 us, to 2^7 s: the middle of
-   one is within 9.1% of all that fall into it. The first and last take what is beyond. */
+/* Buckets are a quarter of an octave wide, from 2^-20 s to 2^7 s: the middle of one is within 9.1%
+   of all times in it. The first and the last take what is beyond. */
 enum { WISP__OCTAVES_BELOW = 20, WISP__OCTAVES = 27, WISP__BUCKETS = 4 * WISP__OCTAVES };
 
 typedef struct wisp__histogram {
-    uint32_t buckets[WISP__BUCKETS];   /* each stays at its most */
+    uint32_t buckets[WISP__BUCKETS];   /* they saturate */
     uint64_t count;
     double   sum, most;                /* seconds */
 } wisp__histogram;
 
-/* Counters that only grow, and beside them what is so at the moment. */
+/* Counters that only grow, and the last two, which are of this moment. */
 typedef struct wisp__totals {
     uint64_t bytes_out, bytes_in, messages_out, messages_in;
     uint64_t packets_lost, packets_ended;      /* ended: lost or acked */
@@ -2655,19 +2658,20 @@ typedef struct wisp__totals {
 
 typedef struct wisp__history {
     bool         begun;
-    double       second;               /* when the one under way began */
-    wisp__totals last;                 /* as it was then */
+    double       second;               /* when the current second began, .. */
+    wisp__totals last;                 /* .. and the totals then */
     int          next, count;
     wisp_sample  samples[WISP_HISTORY_SECONDS];
 } wisp__history;
 
-typedef struct wisp__way {
-    uint64_t raw;                      /* bytes of values */
-    uint64_t saved;                    /* by compression, in the unit of size */
+/* Messages of one direction. Sizes have the unit that the struct around says. */
+typedef struct wisp__traffic {
+    uint64_t raw;                              /* bytes of values */
+    uint64_t saved;                            /* size saved by compression */
     uint64_t first_messages, first_size;       /* when the meter began */
     uint64_t last_messages, last_size;         /* a second ago */
     double   messages_per_second, size_per_second;
-} wisp__way;
+} wisp__traffic;
 
 typedef struct wisp__call_meter {
     uint64_t        sent, received, answered, failed;
@@ -2675,48 +2679,47 @@ typedef struct wisp__call_meter {
 } wisp__call_meter;
 
 typedef struct wisp__remote_meter {
-    wisp__way        out, in;          /* sizes in bits */
+    wisp__traffic    out, in;          /* bits */
     wisp__call_meter calls;
     wisp__histogram  handlers;
     uint32_t         drops[WISP_DROPS];
-    int64_t          queued;           /* messages that wait for any peer */
+    int64_t          queued;           /* messages, for all peers */
 } wisp__remote_meter;
 
 typedef struct wisp__peer_meter {
-    wisp__way        out, in;          /* sizes in bytes */
+    wisp__traffic    out, in;          /* bytes */
     wisp__call_meter calls;
     uint32_t         drops[WISP_DROPS];
-    uint64_t         first_saved, first_lost;  /* its stats when the meter began */
+    uint64_t         first_saved, first_lost;  /* of its stats, when the meter began */
     uint64_t         last_lost, last_ended;    /* packets, a second ago */
     double           loss;             /* smoothed over some seconds */
 } wisp__peer_meter;
 
-/* An error that was told. */
-typedef struct wisp__told_error {
+typedef struct wisp__noted_error {
     double      time;
     wisp_result code;
     wisp_peer   peer;
     wisp_remote remote;
     char        text[WISP_SNAPSHOT_TEXT];
-} wisp__told_error;
+} wisp__noted_error;
 
 typedef struct wisp__meters {
-    wisp_profiler    hooks;
-    double           began, now;       /* the caller's time */
-    wisp__history    history;
-    wisp__totals     totals;           /* packets of all peers, also those that are gone */
-    wisp__way        out, in;          /* of the endpoint, in bytes */
-    uint64_t         first_errors;
-    uint32_t         drops[WISP_DROPS];
-    wisp__told_error errors[WISP_SNAPSHOT_ERRORS];     /* a ring */
-    uint64_t         error_count;
+    wisp_profiler     hooks;
+    double            began, now;      /* the caller's time */
+    wisp__history     history;
+    wisp__totals      totals;          /* packets of all peers, also of former ones */
+    wisp__traffic     out, in;         /* of the endpoint, in bytes */
+    uint64_t          first_errors;
+    uint32_t          drops[WISP_DROPS];
+    wisp__noted_error errors[WISP_SNAPSHOT_ERRORS];     /* a ring */
+    uint64_t          error_count;
 } wisp__meters;
 
 /* --- bits --- */
 
 typedef struct wisp__writer {
     uint8_t *bytes;
-    int64_t  at, end;     /* bits */
+    int64_t  at, end;         /* bits */
     bool     full;
 } wisp__writer;
 
@@ -2729,13 +2732,14 @@ typedef struct wisp__reader {
 
 /* --- value --- */
 
+/* Storage of a string, bytes or array that stands elsewhere. */
 typedef struct wisp__place { const void *at; int count; } wisp__place;
 
-/* A number of any kind in one normal form: an integer with sign where it is one, else a double. */
+/* A number of any kind in one normal form: a signed integer if it is one, else a double. */
 typedef struct wisp__numeric {
     bool     integral, negative;
     uint64_t magnitude;
-    uint64_t bits;             /* of the double; of every NaN the same */
+    uint64_t bits;             /* of the double; the same for every NaN */
 } wisp__numeric;
 
 /* A key to sort by: by number, then by text (or NULL), then by place. */
@@ -2753,7 +2757,7 @@ typedef struct wisp__names {
 
 /* The fields of a received struct as values, each made when it is first asked for. */
 typedef struct wisp__fields {
-    wisp__supply supply;         /* where their memory comes from */
+    wisp__supply supply;         /* of their memory */
     wisp__bump   bump;           /* the supply's, when no endpoint has decoded it */
     wisp_value  *values;         /* one for each field, and whether it is made */
     bool        *made;
@@ -3727,10 +3731,49 @@ typedef struct wisp__calls {
     int            ours, deferred;             /* in the pool; each up to limits.calls */
 } wisp__calls;
 
-/* --- session --- */
+/* --- inbound --- */
 
-/* Only a last fragment may be smaller: what is held must be worth its place. */
-enum { WISP__RECEIVED = 32, WISP__LEAST_FRAGMENT = 128 };
+typedef struct wisp__inbound {
+    wisp__frame kind; /* WISP__FRAME_EVENT, INVOKE, REPLY, FRAGMENT; NOTHING: fills a gap */
+    bool          first, last;    /* of a fragment */
+    wisp__remote *remote;         /* NULL: not known here */
+    uint32_t      call, floor;    /* floor: their calls before it are settled */
+    int16_t       result;
+    wisp__encoding   *encoding;           /* NULL: plain */
+    int64_t       shape_at, shape_end, data_at, end;     /* bits in the packet */
+    wisp_result   readable;       /* WISP_OK, or why the values cannot be read */
+    wisp__reader  from;           /* of a value that is told: applied when its turn comes */
+    bool          told, in_order, stale;
+    bool          conformed;      /* the content is as the schema here wants it */
+    uint32_t      turn;           /* of the arena that the content is in */
+    bool          parsed;         /* in->end is right, whether they can be used or not */
+    wisp__decoded content;
+} wisp__inbound;
+
+/* --- receive --- */
+
+/* Bytes. Only the last fragment of a message may be smaller. */
+enum { WISP__LEAST_FRAGMENT = 128 };
+
+/* A packet, or a large message, while it is read. */
+typedef struct wisp__reading {
+    wisp           *w;
+    wisp__session  *session;
+    wisp__reader    from;
+    uint64_t        number;
+    int             delivery, channel;
+    uint32_t        sequence;
+    wisp__inbound  previous;
+    bool            has_previous, eliciting, answered;
+    int             messages;
+    const char     *broken;       /* why the session must end, or NULL */
+    wisp_result     code;         /* with which */
+} wisp__reading;
+
+/* --- host --- */
+
+/* Datagrams that one call of link.recv may return. */
+enum { WISP__RECEIVED = 32 };
 
 struct wisp {
     wisp__base     base;
@@ -3764,40 +3807,6 @@ struct wisp {
     wisp_packet    received[WISP__RECEIVED];     /* places for datagrams, in `incoming` */
     uint8_t       *incoming;
 };
-
-/* --- inbound --- */
-
-typedef struct wisp__inbound {
-    wisp__frame kind; /* WISP__FRAME_EVENT, INVOKE, REPLY, FRAGMENT; NOTHING: fills a gap */
-    bool          first, last;    /* of a fragment */
-    wisp__remote *remote;         /* NULL: not known here */
-    uint32_t      call, floor;    /* floor: their calls before it are settled */
-    int16_t       result;
-    wisp__encoding   *encoding;           /* NULL: plain */
-    int64_t       shape_at, shape_end, data_at, end;     /* bits in the packet */
-    wisp_result   readable;       /* WISP_OK, or why the values cannot be read */
-    wisp__reader  from;           /* of a value that is told: applied when its turn comes */
-    bool          told, in_order, stale;
-    bool          conformed;      /* the content is as the schema here wants it */
-    uint32_t      turn;           /* of the arena that the content is in */
-    bool          parsed;         /* in->end is right, whether they can be used or not */
-    wisp__decoded content;
-} wisp__inbound;
-
-/* A packet, or a large message, while it is read. */
-typedef struct wisp__reading {
-    wisp           *w;
-    wisp__session  *session;
-    wisp__reader    from;
-    uint64_t        number;
-    int             delivery, channel;
-    uint32_t        sequence;
-    wisp__inbound  previous;
-    bool            has_previous, eliciting, answered;
-    int             messages;
-    const char     *broken;       /* why the session must end, or NULL */
-    wisp_result     code;         /* with which */
-} wisp__reading;
 
 /* ===========================================================================
  * MARK: >>base
@@ -3833,7 +3842,7 @@ const char *wisp_result_text(wisp_result code) {
 /* The code that handlers get for one that the other end sent with a reply or (`leaves`) a goodbye:
    the application's codes and those of the table as they are. Any other is a code about this end,
    of which the other end knows nothing: it becomes WISP_E_HANDLER or WISP_E_CLOSED. */
-static wisp_result wisp__code_heard(int code, bool leaves) {
+static wisp_result wisp__code_received(int code, bool leaves) {
     static const int8_t replies[] = {
         WISP_OK, WISP_E_TYPE, WISP_E_TOO_BIG, WISP_E_DEPTH, WISP_E_UNSUPPORTED, WISP_E_LIMIT,
         WISP_E_NO_REMOTE, WISP_E_NO_HANDLER, WISP_E_RATE, WISP_E_EXPIRED, WISP_E_HANDLER,
@@ -4400,16 +4409,15 @@ const char *wisp_why_text(const wisp *w) { return w ? w->registry.text : ""; }
 
 /* ===========================================================================
  * MARK: >>credit
- * What: the one meter that everything which reads bytes of a peer is paid from:
+ * What: all reading of a peer's bytes is paid from the credit of its session:
  *   work, in units of about a nanosecond, and bytes of memory.
- * Invariants: work and memory are paid for before they are spent. A payment
- *   that the credit does not cover takes nothing and leaves `over` set; the
- *   decoder that asked for it stops with WISP_E_FLOOD.
- * Not here: what earns credit (session, receive).
+ * Invariants: work and memory are paid before they are spent. A payment that
+ *   the credit does not cover takes nothing and leaves `over` set; the decoder
+ *   that asked for it stops with WISP_E_FLOOD.
  * ======================================================================== */
 
-/* false: not covered, or no work that there can be: nothing is earned here. Without a credit
-   nothing is charged: what a caller gave, not a peer. */
+/* false: not covered, or negative. Without a credit nothing is charged: the bytes are the
+   application's. */
 static inline bool wisp__pay(wisp__credit *credit, int64_t work) {
     if (!credit) return true;
     if (work >= 0 && work <= credit->work) {
@@ -4436,26 +4444,25 @@ static inline bool wisp__pay_memory(wisp__credit *credit, size_t bytes) {
     return true;
 }
 
-/* For a sender: can a receiver that takes the packet read this? What is larger than half a packet
+/* For a sender: can the receiver of the packet read this message? One of more than half a packet
    earns by its bytes. */
 static inline bool wisp__can_pay(const wisp__base *base, int64_t work, int64_t bytes) {
     int64_t earned = bytes > base->mtu / 2 ? bytes * WISP__EARN_BYTE : 0;
     return work <= WISP__EARN_SENT + earned;
 }
 
-/* The same of all messages of a packet: work as so many values, of which a packet holds a certain
-   number (batch). */
+/* Work as a number of values, of which a packet may hold a certain number (batch). */
 static inline int wisp__as_values(int64_t work) {
     return work < WISP__EARN_SAVED ? (int)(work / WISP__PRICE_SENT) : WISP__EARN_SAVED;
 }
 
-/* What a failure comes from, when it may be the credit. */
+/* The result of a failure that the credit may have caused. */
 static inline wisp_result wisp__credit_result(const wisp__credit *credit, wisp_result result) {
     return result && credit && credit->over ? WISP_E_FLOOD : result;
 }
 
-/* A message has a credit of its own beside that of the packet which lets it be read. Returns what
-   there was. */
+/* Lends a message a credit of its own, beside that of the packet which it is read for. Returns the
+   credit before, for wisp__credit_back. */
 static wisp__credit wisp__credit_lend(wisp *w, int64_t work, int64_t memory) {
     wisp__credit *credit = &w->content.credit, paid = *credit;
     credit->lent = work;
@@ -4465,8 +4472,8 @@ static wisp__credit wisp__credit_lend(wisp *w, int64_t work, int64_t memory) {
     return paid;
 }
 
-/* For a message of fragments, whose bytes have earned it, or (`more`) one that middleware has held,
-   which is released when no packet is there to pay. What would have fit a packet earns nothing. */
+/* For a message of fragments, whose bytes have earned it, or (`more`) for a held message, which is
+   released while no packet pays. A message that would have fit a packet earns nothing. */
 static wisp__credit wisp__credit_whole(wisp *w, int64_t bytes, int64_t more) {
     const wisp_limits *limits = &w->base.limits;
     int64_t dense = more || bytes > w->base.mtu ? bytes * WISP__EARN_DENSE : 0;
@@ -4476,7 +4483,7 @@ static wisp__credit wisp__credit_whole(wisp *w, int64_t bytes, int64_t more) {
                                  wisp__least(dense, values * (int)sizeof(wisp_pair)));
 }
 
-/* What is left of it is not saved, and was no work of this update. */
+/* What is left of the lent credit is not saved, and does not count as work of this update. */
 static void wisp__credit_back(wisp *w, const wisp__credit *paid) {
     wisp__credit *credit = &w->content.credit;
     int64_t left = credit->work - paid->work;
@@ -4490,9 +4497,8 @@ static void wisp__credit_back(wisp *w, const wisp__credit *paid) {
     credit->room = paid->room;
 }
 
-/* What the session has earned until now is there for this packet. false: too little for a packet
-   of an honest peer, which is refused, as if the network had lost it, and comes again. Over a
-   reliable link nothing may be missing: it is taken all the same. */
+/* Adds up what the session has earned, for this packet. false: too little for an honest packet; it
+   is dropped as if the network had lost it. A reliable link loses nothing: it is read all the same. */
 static bool wisp__credit_begin(wisp *w, wisp__session *s, int bytes) {
     wisp__credit *credit = &w->content.credit;
     double seconds = wisp__min(w->base.time - s->credit_time, 1);
@@ -4902,16 +4908,14 @@ static char *wisp__supply_text(const wisp__supply *supply, const void *text, siz
 
 /* ===========================================================================
  * MARK: >>meter
- * What: what only a profiler counts: how long things took, the last two
- *   minutes second by second, the values, calls and drops of each remote and
- *   peer, the last errors.
+ * What: what only a profiler counts: times, the last two minutes second by
+ *   second, the values, calls and drops of each remote and peer, the last errors.
  * Invariants: there are meters only while the profiler is on; their counters
  *   only grow.
- * Not here: the counters that always run (stats), and what is told of both
- *   (profile).
+ * Not here: the counters that always run (stats), reports of both (profile).
  * ======================================================================== */
 
-/* --- how long things took --- */
+/* --- histograms of times --- */
 
 static int wisp__histogram_place(double seconds) {
     uint64_t bits;
@@ -4924,7 +4928,7 @@ static int wisp__histogram_place(double seconds) {
     return 4 * octave + (part >= 0x3070) + (part >= 0x6a0a) + (part >= 0xae8a);
 }
 
-/* What is no time, because a clock went back or is no clock, is left out. */
+/* Leaves out what is no time: a clock went back, or is none. */
 static void wisp__histogram_add(wisp__histogram *h, double seconds) {
     uint32_t *bucket;
     if (!wisp__is_within(seconds, 0, 1e9)) return;
@@ -4946,7 +4950,7 @@ static void wisp__histogram_merge(wisp__histogram *h, const wisp__histogram *fro
     h->most = wisp__max(h->most, from->most);
 }
 
-/* The least time that a share of 0..1 of them did not exceed. */
+/* The least time that a share (0..1) of all did not exceed. */
 static double wisp__histogram_quantile(const wisp__histogram *h, double share) {
     static const double middles[4] = { 1.0905077326652577, 1.2968395546510096,
                                        1.5422108254079407, 1.8340080864093424 };
@@ -4963,7 +4967,7 @@ static double wisp__histogram_quantile(const wisp__histogram *h, double share) {
     return wisp__min(least * middles[i % 4], h->most);
 }
 
-static void wisp__histogram_tell(const wisp__histogram *h, wisp_timing *out) {
+static void wisp__histogram_report(const wisp__histogram *h, wisp_timing *out) {
     memset(out, 0, sizeof *out);
     if (!h->count) return;
     out->count = h->count;
@@ -4982,15 +4986,14 @@ static void wisp__history_push(wisp__history *h, const wisp_sample *sample) {
     h->count = wisp__min_int(h->count + 1, WISP_HISTORY_SECONDS);
 }
 
-/* Whole seconds that are over since the last sample; 0: none. Time that goes back begins a second
-   anew. */
+/* Whole seconds since the last sample. Time that goes back begins the second anew. */
 static double wisp__history_due(wisp__history *h, double now) {
     if (!h->begun || now < h->second) h->second = now;
     h->begun = true;
     return now - h->second >= 1 ? (double)(int64_t)wisp__min(now - h->second, 1e15) : 0;
 }
 
-/* Ends `seconds` of them. What happened is told of the first; the others were not seen. */
+/* Ends `seconds` seconds. All that happened counts for the first; the others were not seen. */
 static void wisp__history_add(wisp__history *h, double seconds, const wisp__totals *now) {
     const wisp__totals *last = &h->last;
     uint64_t ended = now->packets_ended - last->packets_ended;
@@ -5009,37 +5012,38 @@ static void wisp__history_add(wisp__history *h, double seconds, const wisp__tota
     h->last = *now;
 }
 
-/* The samples, oldest first; how many there are. */
-static int wisp__history_tell(const wisp__history *h, wisp_sample out[WISP_HISTORY_SECONDS]) {
+/* Copies the samples, oldest first; returns their number. */
+static int wisp__history_copy(const wisp__history *h, wisp_sample out[WISP_HISTORY_SECONDS]) {
     int first = h->next - h->count + WISP_HISTORY_SECONDS;
     for (int i = 0; i < h->count; i++) out[i] = h->samples[(first + i) % WISP_HISTORY_SECONDS];
     return h->count;
 }
 
-/* --- one way of a remote or peer: what is counted beside its stats, and they as they were --- */
+/* --- the traffic of a remote or peer in one direction, beside its stats --- */
 
-static void wisp__way_begin(wisp__way *way, uint64_t messages, uint64_t size) {
-    way->first_messages = way->last_messages = messages;
-    way->first_size = way->last_size = size;
+static void wisp__traffic_begin(wisp__traffic *t, uint64_t messages, uint64_t size) {
+    t->first_messages = t->last_messages = messages;
+    t->first_size = t->last_size = size;
 }
 
-static void wisp__way_tick(wisp__way *way, uint64_t messages, uint64_t size, double seconds) {
-    way->messages_per_second = (double)(messages - way->last_messages) / seconds;
-    way->size_per_second = (double)(size - way->last_size) / seconds;
-    way->last_messages = messages;
-    way->last_size = size;
+static void wisp__traffic_tick(wisp__traffic *t, uint64_t messages, uint64_t size,
+                               double seconds) {
+    t->messages_per_second = (double)(messages - t->last_messages) / seconds;
+    t->size_per_second = (double)(size - t->last_size) / seconds;
+    t->last_messages = messages;
+    t->last_size = size;
 }
 
-/* `unit`: bytes are so many of size. */
-static void wisp__way_tell(const wisp__way *way, uint64_t messages, uint64_t size, unsigned unit,
-                           wisp_traffic *out) {
-    size -= way->first_size;
-    out->messages = messages - way->first_messages;
-    out->bytes_raw = way->raw;
-    out->bytes_packed = (size + way->saved + unit - 1) / unit;
+/* `unit`: so much size is a byte. */
+static void wisp__traffic_report(const wisp__traffic *t, uint64_t messages, uint64_t size,
+                                 unsigned unit, wisp_traffic *out) {
+    size -= t->first_size;
+    out->messages = messages - t->first_messages;
+    out->bytes_raw = t->raw;
+    out->bytes_packed = (size + t->saved + unit - 1) / unit;
     out->bytes = (size + unit - 1) / unit;
-    out->messages_per_second = (float)way->messages_per_second;
-    out->bytes_per_second = (float)(way->size_per_second / (double)unit);
+    out->messages_per_second = (float)t->messages_per_second;
+    out->bytes_per_second = (float)(t->size_per_second / (double)unit);
 }
 
 /* --- meters --- */
@@ -5054,7 +5058,7 @@ static void wisp__meters_drop(wisp__meters *all, wisp__remote_meter *remote,
 
 static void wisp__meters_error(wisp__meters *all, wisp_result code, wisp_peer peer,
                                wisp_remote remote, const char *text) {
-    wisp__told_error *error = &all->errors[all->error_count++ % WISP_SNAPSHOT_ERRORS];
+    wisp__noted_error *error = &all->errors[all->error_count++ % WISP_SNAPSHOT_ERRORS];
     int length = wisp__min_int((int)strlen(text), (int)sizeof error->text - 1);
     error->time = all->now;
     error->code = code;
@@ -5064,13 +5068,13 @@ static void wisp__meters_error(wisp__meters *all, wisp_result code, wisp_peer pe
     error->text[length] = 0;
 }
 
-/* Where handlers begin; less than 0: their time is not measured. */
+/* When a handler begins; negative: its time is not measured. */
 static double wisp__meters_clock(const wisp__meters *all) {
     double time = all && all->hooks.clock ? all->hooks.clock(all->hooks.user) : -1;
     return wisp__is_finite(time) ? time : -1;
 }
 
-/* When a call begins or ends; less than 0: it is not measured. */
+/* When a call begins or ends; negative: it is not measured. */
 static double wisp__meters_time(const wisp__meters *all, double time) {
     return all && all->hooks.clock ? wisp__meters_clock(all) : all ? time : -1;
 }
@@ -19028,8 +19032,8 @@ static wisp__remote_meter *wisp__meter_of_remote(wisp__registry *registry,
     if (registry->meters && remote->index >= WISP__RESERVED && remote->main == remote)
         meter = (wisp__remote_meter *)wisp__alloc(registry->base, sizeof *meter);
     if (!meter) return NULL;
-    wisp__way_begin(&meter->out, stats->messages_sent, stats->bits_sent);
-    wisp__way_begin(&meter->in, stats->messages_received, stats->bits_received);
+    wisp__traffic_begin(&meter->out, stats->messages_sent, stats->bits_sent);
+    wisp__traffic_begin(&meter->in, stats->messages_received, stats->bits_received);
     return meter;
 }
 
@@ -19040,8 +19044,8 @@ static wisp__peer_meter *wisp__meter_of_peer(wisp__registry *registry, const wis
     if (registry->meters)
         meter = (wisp__peer_meter *)wisp__alloc(registry->base, sizeof *meter);
     if (!meter) return NULL;
-    wisp__way_begin(&meter->out, stats->messages_sent, stats->bytes_sent);
-    wisp__way_begin(&meter->in, stats->messages_received, stats->bytes_received);
+    wisp__traffic_begin(&meter->out, stats->messages_sent, stats->bytes_sent);
+    wisp__traffic_begin(&meter->in, stats->messages_received, stats->bytes_received);
     meter->first_saved = stats->bytes_saved;
     meter->first_lost = meter->last_lost = stats->packets_lost;
     meter->last_ended = stats->packets_lost + stats->packets_acked;
@@ -24353,7 +24357,7 @@ static void wisp__go_in(wisp *w, wisp__session *s, wisp__remote *remote, wisp_ev
     wisp__hooks_leave(&w->hooks);
 }
 
-static void wisp__way_in(wisp__passage *passage, int kind, const wisp__request *request) {
+static void wisp__traffic_in(wisp__passage *passage, int kind, const wisp__request *request) {
     memset(passage, 0, sizeof *passage);
     passage->inbound = true;
     passage->kind = kind;
@@ -24439,7 +24443,7 @@ static void wisp__on_new_call(wisp *w, wisp__session *s, wisp__request *request,
         event.message = WISP_MESSAGE_INVOKE;
         if (remote->inbound) {
             wisp__passage passage;
-            wisp__way_in(&passage, WISP_MESSAGE_INVOKE, request);
+            wisp__traffic_in(&passage, WISP_MESSAGE_INVOKE, request);
             wisp__go_in(w, s, remote, &event, &passage, request);
         } else {
             wisp__run_answer(w, s, request, remote, &event);
@@ -24549,7 +24553,7 @@ static bool wisp__let_reply_in(wisp *w, wisp__session *s, uint32_t call, wisp__r
     const wisp__pending *pending;
     wisp__passage passage;
     wisp_result verdict;
-    wisp__way_in(&passage, WISP_MESSAGE_REPLY, NULL);
+    wisp__traffic_in(&passage, WISP_MESSAGE_REPLY, NULL);
     verdict = wisp__hooks_run(&w->hooks, remote, event, &passage);
     pending = wisp__call_of(w, call);
     if (verdict == WISP_HOLD) verdict = WISP_E_UNSUPPORTED;
@@ -24575,7 +24579,7 @@ static void wisp__on_replied(wisp *w, wisp__session *s, const wisp__inbound *in)
     wisp__count_received(w, s, answer.remote, in);
     if (w->registry.meters) wisp__count_values(answer.remote, s, in);
     wisp__message_event(w, s, &answer, &event);
-    event.result = wisp__code_heard(in->result, false);
+    event.result = wisp__code_received(in->result, false);
     event.message = WISP_MESSAGE_REPLY;
     if (in->result) {
         const wisp_value *said = in->content.count ? in->content.values : NULL;
@@ -24623,7 +24627,7 @@ static void wisp__on_event(wisp *w, wisp__session *s, const wisp__inbound *in) {
     wisp__message_event(w, s, in, &event);
     if (in->remote->inbound) {
         wisp__passage passage;
-        wisp__way_in(&passage, WISP_MESSAGE_EVENT, NULL);
+        wisp__traffic_in(&passage, WISP_MESSAGE_EVENT, NULL);
         wisp__go_in(w, s, in->remote, &event, &passage, NULL);
     } else {
         wisp__run_event(w, s, in->remote, &event);
@@ -25661,7 +25665,7 @@ static void wisp__read_leave(wisp__reading *r) {
     wisp__get_bits(&r->from, (uint8_t *)text, (int64_t)length * 8);
     wisp__text_clean(text, sizeof text, text, (size_t)length);
     if (r->from.failed) wisp__break(r, "a goodbye cut short");
-    else wisp__end(r->w, r->session, wisp__code_heard(code, true), text, false);
+    else wisp__end(r->w, r->session, wisp__code_received(code, true), text, false);
 }
 
 /* They read packets that are compressed in these methods. */
@@ -26992,14 +26996,14 @@ static void wisp__tell_remote(const wisp__remote *remote, wisp_remote_profile *o
     const wisp_remote_stats *stats = &remote->stats;
     memset(out, 0, sizeof *out);
     wisp__text_clean(out->name, sizeof out->name, remote->name, strlen(remote->name));
-    wisp__way_tell(&meter->out, stats->messages_sent, stats->bits_sent, 8, &out->out);
-    wisp__way_tell(&meter->in, stats->messages_received, stats->bits_received, 8, &out->in);
+    wisp__traffic_report(&meter->out, stats->messages_sent, stats->bits_sent, 8, &out->out);
+    wisp__traffic_report(&meter->in, stats->messages_received, stats->bits_received, 8, &out->in);
     out->calls_sent = meter->calls.sent;
     out->calls_received = meter->calls.received;
     out->calls_answered = meter->calls.answered;
     out->calls_failed = meter->calls.failed;
-    wisp__histogram_tell(&meter->calls.latency, &out->latency);
-    wisp__histogram_tell(&meter->handlers, &out->handlers);
+    wisp__histogram_report(&meter->calls.latency, &out->latency);
+    wisp__histogram_report(&meter->handlers, &out->handlers);
     memcpy(out->drops, meter->drops, sizeof out->drops);
 }
 
@@ -27015,14 +27019,14 @@ static void wisp__tell_peer(const wisp__session *s, const wisp_profiler *hooks,
         hooks->address_text(hooks->user, &s->peer.addr, text, (int)sizeof text);
     text[sizeof text - 1] = 0;
     wisp__text_clean(out->address, sizeof out->address, text, strlen(text));
-    wisp__way_tell(&meter->out, stats->messages_sent, stats->bytes_sent, 1, &out->out);
-    wisp__way_tell(&meter->in, stats->messages_received, stats->bytes_received, 1, &out->in);
+    wisp__traffic_report(&meter->out, stats->messages_sent, stats->bytes_sent, 1, &out->out);
+    wisp__traffic_report(&meter->in, stats->messages_received, stats->bytes_received, 1, &out->in);
     out->out.bytes_packed += stats->bytes_saved - meter->first_saved;
     out->calls_sent = meter->calls.sent;
     out->calls_received = meter->calls.received;
     out->calls_answered = meter->calls.answered;
     out->calls_failed = meter->calls.failed;
-    wisp__histogram_tell(&meter->calls.latency, &out->latency);
+    wisp__histogram_report(&meter->calls.latency, &out->latency);
     out->rtt = flow->has_rtt ? (float)flow->rtt : 0;
     out->jitter = flow->has_rtt ? (float)flow->variation : 0;
     out->loss = (float)meter->loss;
@@ -27035,7 +27039,7 @@ static void wisp__tell_peer(const wisp__session *s, const wisp_profiler *hooks,
 }
 
 /* `name`: of the remote, which the text need not say again. */
-static void wisp__tell_error(const wisp__told_error *error, const char *name,
+static void wisp__tell_error(const wisp__noted_error *error, const char *name,
                              wisp_error_note *out) {
     const char *text = error->text;
     size_t length = strlen(name);
@@ -27185,8 +27189,8 @@ static void wisp__profiler_peer(wisp__session *s, double seconds, wisp__totals *
             meter->loss += ((double)lost / (double)(ended - meter->last_ended) - meter->loss) / 4;
         meter->last_lost = stats->packets_lost;
         meter->last_ended = ended;
-        wisp__way_tick(&meter->out, stats->messages_sent, stats->bytes_sent, seconds);
-        wisp__way_tick(&meter->in, stats->messages_received, stats->bytes_received, seconds);
+        wisp__traffic_tick(&meter->out, stats->messages_sent, stats->bytes_sent, seconds);
+        wisp__traffic_tick(&meter->in, stats->messages_received, stats->bytes_received, seconds);
     }
     totals->queued_bytes += s->queued_bytes;
 }
@@ -27204,8 +27208,9 @@ static void wisp__profiler_tick(wisp *w) {
         const wisp__remote *remote = w->registry.remotes[i];
         const wisp_remote_stats *stats = &remote->stats;
         if (!remote->meter) continue;
-        wisp__way_tick(&remote->meter->out, stats->messages_sent, stats->bits_sent, seconds);
-        wisp__way_tick(&remote->meter->in, stats->messages_received, stats->bits_received, seconds);
+        wisp__traffic_tick(&remote->meter->out, stats->messages_sent, stats->bits_sent, seconds);
+        wisp__traffic_tick(&remote->meter->in, stats->messages_received, stats->bits_received,
+                           seconds);
     }
     for (wisp__peer *peer = w->peers.first; peer; peer = peer->next) {
         wisp__profiler_peer((wisp__session *)(void *)peer, seconds, totals);
@@ -27213,8 +27218,8 @@ static void wisp__profiler_tick(wisp *w) {
         measured += peer->flow.has_rtt;
     }
     totals->rtt /= wisp__max_int(measured, 1);
-    wisp__way_tick(&meters->out, totals->messages_out, totals->bytes_out, seconds);
-    wisp__way_tick(&meters->in, totals->messages_in, totals->bytes_in, seconds);
+    wisp__traffic_tick(&meters->out, totals->messages_out, totals->bytes_out, seconds);
+    wisp__traffic_tick(&meters->in, totals->messages_in, totals->bytes_in, seconds);
     wisp__history_add(&meters->history, seconds, totals);
 }
 
@@ -27239,8 +27244,8 @@ wisp_result wisp_use_profiler(wisp *w, const wisp_profiler *profiler) {
     meters->hooks = *profiler;
     meters->first_errors = w->base.stats.errors;
     wisp__profiler_totals(w, &meters->history.last);
-    wisp__way_begin(&meters->out, w->base.stats.messages_sent, w->base.stats.bytes_sent);
-    wisp__way_begin(&meters->in, w->base.stats.messages_received, w->base.stats.bytes_received);
+    wisp__traffic_begin(&meters->out, w->base.stats.messages_sent, w->base.stats.bytes_sent);
+    wisp__traffic_begin(&meters->in, w->base.stats.messages_received, w->base.stats.bytes_received);
     wisp__profiler_due(w);
     return WISP_OK;
 }
@@ -27284,8 +27289,8 @@ static void wisp__snapshot_remotes(const wisp *w, const char *filter, wisp_snaps
                       remote->stats.bits_sent - meter->out.first_size +
                           remote->stats.bits_received - meter->in.first_size);
     }
-    wisp__histogram_tell(&latency, &out->latency);
-    wisp__histogram_tell(&handlers, &out->handlers);
+    wisp__histogram_report(&latency, &out->latency);
+    wisp__histogram_report(&handlers, &out->handlers);
     out->remote_count = (uint32_t)top.count;
     for (int i = 0; i < top.count; i++)
         wisp__profile_remote(w, (const wisp__remote *)top.things[i], &out->remotes[i]);
@@ -27314,7 +27319,7 @@ static void wisp__snapshot_errors(const wisp *w, const char *filter, wisp_snapsh
     const wisp__meters *meters = w->registry.meters;
     uint64_t count = meters->error_count;
     for (int i = 0; i < WISP_SNAPSHOT_ERRORS && count > 0; i++) {
-        const wisp__told_error *error = &meters->errors[--count % WISP_SNAPSHOT_ERRORS];
+        const wisp__noted_error *error = &meters->errors[--count % WISP_SNAPSHOT_ERRORS];
         const char *name = wisp_remote_name(w, error->remote);
         if (filter && !strstr(name ? name : "", filter)) continue;
         wisp__tell_error(error, name ? name : "", &out->errors_last[out->error_count++]);
@@ -27333,8 +27338,8 @@ wisp_result wisp_snapshot_take(const wisp *w, const char *filter, wisp_snapshot 
     out->app_version = w->peers.app_version;
     out->time = w->now;
     out->seconds = meters->history.begun ? wisp__max(w->now - meters->began, 0) : 0;
-    wisp__way_tell(&meters->out, stats->messages_sent, stats->bytes_sent, 1, &out->out);
-    wisp__way_tell(&meters->in, stats->messages_received, stats->bytes_received, 1, &out->in);
+    wisp__traffic_report(&meters->out, stats->messages_sent, stats->bytes_sent, 1, &out->out);
+    wisp__traffic_report(&meters->in, stats->messages_received, stats->bytes_received, 1, &out->in);
     memcpy(out->drops, meters->drops, sizeof out->drops);
     out->errors = stats->errors - meters->first_errors;
     out->memory = stats->memory;
@@ -27342,7 +27347,7 @@ wisp_result wisp_snapshot_take(const wisp *w, const char *filter, wisp_snapshot 
     out->peers_joined = (uint32_t)w->peers.joined;
     out->remotes_known = (uint32_t)(w->registry.count - WISP__RESERVED);
     out->calls_pending = (uint32_t)w->calls.ours;
-    out->sample_count = (uint32_t)wisp__history_tell(&meters->history, out->samples);
+    out->sample_count = (uint32_t)wisp__history_copy(&meters->history, out->samples);
     wisp__snapshot_remotes(w, filter, out);
     wisp__snapshot_peers(w, out);
     wisp__snapshot_errors(w, filter, out);

@@ -366,7 +366,7 @@ TEST(the_number_left_out_stands_at_the_end_of_a_line_that_is_cut) {
 TEST(codes_of_the_other_end_are_its_own_or_of_a_short_list) {
     int replies = 0, goodbyes = 0;
     for (int code = INT16_MIN; code <= INT16_MAX; code++) {
-        int reply = wisp__code_heard(code, false), goodbye = wisp__code_heard(code, true);
+        int reply = wisp__code_received(code, false), goodbye = wisp__code_received(code, true);
         bool own = code <= WISP_E_USER;
         CHECK(reply == code || (!own && reply == WISP_E_HANDLER));
         CHECK(goodbye == code || (!own && goodbye == WISP_E_CLOSED));
@@ -376,14 +376,14 @@ TEST(codes_of_the_other_end_are_its_own_or_of_a_short_list) {
     }
     CHECK_EQ_INT(replies, 16);
     CHECK_EQ_INT(goodbyes, 5);
-    CHECK_EQ_INT(wisp__code_heard(WISP_E_TIMEOUT, false), WISP_E_HANDLER);
-    CHECK_EQ_INT(wisp__code_heard(WISP_E_CLOSED, false), WISP_E_HANDLER);
-    CHECK_EQ_INT(wisp__code_heard(WISP_E_STALE, false), WISP_E_HANDLER);
-    CHECK_EQ_INT(wisp__code_heard(WISP_E_USER + 1, false), WISP_E_HANDLER);
-    CHECK_EQ_INT(wisp__code_heard(WISP_E_NO_REMOTE, true), WISP_E_CLOSED);
-    CHECK_EQ_INT(wisp__code_heard(WISP_E_TIMEOUT, true), WISP_E_CLOSED);
-    CHECK_EQ_INT(wisp__code_heard(WISP_E_MEMORY, true), WISP_E_CLOSED);
-    CHECK_EQ_INT(wisp__code_heard(WISP_E_FLOOD, true), WISP_E_FLOOD);
+    CHECK_EQ_INT(wisp__code_received(WISP_E_TIMEOUT, false), WISP_E_HANDLER);
+    CHECK_EQ_INT(wisp__code_received(WISP_E_CLOSED, false), WISP_E_HANDLER);
+    CHECK_EQ_INT(wisp__code_received(WISP_E_STALE, false), WISP_E_HANDLER);
+    CHECK_EQ_INT(wisp__code_received(WISP_E_USER + 1, false), WISP_E_HANDLER);
+    CHECK_EQ_INT(wisp__code_received(WISP_E_NO_REMOTE, true), WISP_E_CLOSED);
+    CHECK_EQ_INT(wisp__code_received(WISP_E_TIMEOUT, true), WISP_E_CLOSED);
+    CHECK_EQ_INT(wisp__code_received(WISP_E_MEMORY, true), WISP_E_CLOSED);
+    CHECK_EQ_INT(wisp__code_received(WISP_E_FLOOD, true), WISP_E_FLOOD);
 }
 
 TEST(a_long_log_line_is_cut) {

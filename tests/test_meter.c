@@ -65,7 +65,7 @@ TEST(times_out_of_range_are_counted_at_the_ends) {
     wisp__histogram_add(&h, 1e-12);
     CHECK_NEAR(wisp__histogram_quantile(&h, 1), 1e-12, 0);
     for (int i = 0; i < 97; i++) wisp__histogram_add(&h, 5000);
-    wisp__histogram_tell(&h, &timing);
+    wisp__histogram_report(&h, &timing);
     CHECK_EQ_INT(timing.count, 100);
     CHECK_NEAR(timing.max, 5000, 0);
     CHECK(timing.p50 >= 100 && timing.p50 <= 5000 && timing.p99 >= timing.p50);
@@ -92,7 +92,7 @@ TEST(an_empty_histogram_tells_zeros) {
     memset(&h, 0, sizeof h);
     memset(&none, 0, sizeof none);
     memset(&timing, 0xff, sizeof timing);
-    wisp__histogram_tell(&h, &timing);
+    wisp__histogram_report(&h, &timing);
     CHECK_EQ_MEM(&timing, &none, sizeof timing);
     CHECK_NEAR(wisp__histogram_quantile(&h, 0.5), 0, 0);
     CHECK_NEAR(wisp__histogram_quantile(&h, 1), 0, 0);
@@ -103,7 +103,7 @@ TEST(one_time_is_every_quantile) {
     wisp_timing timing;
     memset(&h, 0, sizeof h);
     wisp__histogram_add(&h, 0.02);
-    wisp__histogram_tell(&h, &timing);
+    wisp__histogram_report(&h, &timing);
     CHECK_NEAR(timing.mean, 0.02, 1e-8);
     CHECK_NEAR(timing.p50, 0.02, 0.002);
     CHECK(timing.p50 <= timing.max && timing.p99 <= timing.max);
@@ -179,7 +179,7 @@ TEST(each_second_has_what_the_counters_grew_by) {
     CHECK_NEAR(history_at(&h, 5002.5, 6), 1, 0);
     CHECK_NEAR(history_at(&h, 5003.24, 7), 0, 0);
     CHECK_NEAR(history_at(&h, 5003.25, 9), 1, 0);
-    CHECK_EQ_INT(wisp__history_tell(&h, samples), 3);
+    CHECK_EQ_INT(wisp__history_copy(&h, samples), 3);
     CHECK_NEAR(samples[0].bytes_out, 4000, 0);
     CHECK_NEAR(samples[0].bytes_in, 400, 0);
     CHECK_NEAR(samples[0].messages_out, 40, 0);
@@ -200,7 +200,7 @@ TEST(seconds_without_an_update_are_zero) {
     history_at(&h, 11, 1);
     CHECK_NEAR(history_at(&h, 15.5, 2), 4, 0);
     history_at(&h, 16, 3);
-    CHECK_EQ_INT(wisp__history_tell(&h, samples), 6);
+    CHECK_EQ_INT(wisp__history_copy(&h, samples), 6);
     CHECK_NEAR(samples[1].bytes_out, 1000, 0);
     for (int i = 2; i < 5; i++) CHECK_EQ_MEM(&samples[i], &none, sizeof none);
     CHECK_NEAR(samples[5].bytes_out, 1000, 0);
@@ -211,7 +211,7 @@ TEST(only_the_last_two_minutes_are_kept_in_order) {
     wisp_sample samples[WISP_HISTORY_SECONDS];
     memset(&h, 0, sizeof h);
     for (int i = 0; i <= 300; i++) history_at(&h, 7 + i, (uint64_t)i * (uint64_t)i);
-    CHECK_EQ_INT(wisp__history_tell(&h, samples), WISP_HISTORY_SECONDS);
+    CHECK_EQ_INT(wisp__history_copy(&h, samples), WISP_HISTORY_SECONDS);
     for (int i = 0; i < WISP_HISTORY_SECONDS; i++)
         CHECK_NEAR(samples[i].messages_in, 2 * (181 + i) - 1, 0);
 }
@@ -224,7 +224,7 @@ TEST(a_leap_is_bounded_work_and_leaves_nothing_but_zeros) {
         memset(&h, 0, sizeof h);
         for (int i = 0; i <= 50; i++) history_at(&h, i, (uint64_t)i);
         CHECK(history_at(&h, 50 + leaps[k], 51) >= 120);
-        CHECK_EQ_INT(wisp__history_tell(&h, samples), WISP_HISTORY_SECONDS);
+        CHECK_EQ_INT(wisp__history_copy(&h, samples), WISP_HISTORY_SECONDS);
         for (int i = 1; i < WISP_HISTORY_SECONDS; i++) CHECK(samples[i].bytes_out < 1);
         for (int i = 0; i < 10; i++) history_at(&h, 50 + leaps[k], 60);
         CHECK(h.count == WISP_HISTORY_SECONDS && h.next >= 0 && h.next < WISP_HISTORY_SECONDS);
@@ -240,22 +240,22 @@ TEST(time_that_goes_back_begins_a_second_anew_and_loses_nothing) {
     CHECK_NEAR(history_at(&h, 500, 2), 0, 0);
     CHECK_NEAR(history_at(&h, 500.9, 3), 0, 0);
     CHECK_NEAR(history_at(&h, 501, 5), 1, 0);
-    CHECK_EQ_INT(wisp__history_tell(&h, samples), 2);
+    CHECK_EQ_INT(wisp__history_copy(&h, samples), 2);
     CHECK_NEAR(samples[1].bytes_out, 4000, 0);
 }
 
 /* --- remotes and peers --- */
 
 TEST(a_way_tells_what_came_since_it_began) {
-    wisp__way way;
+    wisp__traffic way;
     wisp_traffic traffic;
     memset(&way, 0, sizeof way);
-    wisp__way_begin(&way, 100, 8000);
+    wisp__traffic_begin(&way, 100, 8000);
     way.raw = 77;
     way.saved = 80;
-    wisp__way_tick(&way, 130, 8160, 1);
-    wisp__way_tick(&way, 150, 8320, 4);
-    wisp__way_tell(&way, 160, 8321, 8, &traffic);
+    wisp__traffic_tick(&way, 130, 8160, 1);
+    wisp__traffic_tick(&way, 150, 8320, 4);
+    wisp__traffic_report(&way, 160, 8321, 8, &traffic);
     CHECK_EQ_INT(traffic.messages, 60);
     CHECK_EQ_INT(traffic.bytes, 41);
     CHECK_EQ_INT(traffic.bytes_packed, 51);
@@ -298,7 +298,7 @@ TEST(the_last_errors_are_kept) {
     }
     CHECK_EQ_INT(all.error_count, 20);
     for (int i = 0; i < WISP_SNAPSHOT_ERRORS; i++) {
-        const wisp__told_error *error = &all.errors[(19 - i) % WISP_SNAPSHOT_ERRORS];
+        const wisp__noted_error *error = &all.errors[(19 - i) % WISP_SNAPSHOT_ERRORS];
         CHECK_EQ_INT(error->code, -20 + i);
         CHECK_NEAR(error->time, 19 - i, 0);
         CHECK_EQ_INT(strlen(error->text), WISP_SNAPSHOT_TEXT - 1);
