@@ -2553,7 +2553,7 @@ enum {
     WISP__PRICE_MATCH    = 40,    /* a byte of a name that a pattern is tried on */
     WISP__PRICE_STEP     = 4,     /* an entry of a list that is walked */
     WISP__PRICE_UNPACKED = 2,     /* a byte that decompression makes */
-    WISP__PRICE_CODED    = 16,    /* a byte that a codec reads; and half a unit for a byte of memory */
+    WISP__PRICE_CODED    = 16,    /* a byte that a codec reads; half a unit for a byte of memory */
     WISP__PRICE_ANY      = 72,    /* senders: a value with all that is done to it, .. */
     WISP__PRICE_APPLY    = 10,    /* .. a number of a C struct that a delta makes, .. */
     WISP__PRICE_MADE     = 56,    /* .. a field of a record, which takes a bit or more, .. */
@@ -4498,7 +4498,7 @@ static void wisp__credit_back(wisp *w, const wisp__credit *paid) {
 }
 
 /* Adds up what the session has earned, for this packet. false: too little for an honest packet; it
-   is dropped as if the network had lost it. A reliable link loses nothing: it is read all the same. */
+   is dropped as if the network had lost it. Over a reliable link it is read all the same. */
 static bool wisp__credit_begin(wisp *w, wisp__session *s, int bytes) {
     wisp__credit *credit = &w->content.credit;
     double seconds = wisp__min(w->base.time - s->credit_time, 1);
