@@ -749,6 +749,8 @@ static void end_close(void *user) {
     free(e);
 }
 
+#include "compat_alone.h"
+
 /* --- what happens when --- */
 
 static void join(end *e) {
@@ -797,6 +799,7 @@ static void send_snapshot(end *e, wisp_peer to) {
     if (!now || !text) abort();
     if (!told(e, "snapshot", wisp_snapshot_take(e->w, NULL, now))) {
         now->memory = now->memory_peak = 0;
+        draw(e, now);
         told(e, "json", wisp_snapshot_json(now, text, WISP_SNAPSHOT_JSON_BYTES) < 0);
         note(e, "snapshot %016llx", (unsigned long long)mill_mix_text(0, text));
         for (uint32_t i = 0; i < now->remote_count; i++)     /* differ with the size of pointers */
@@ -895,8 +898,6 @@ static void end_step(void *user, compat_phase phase, int step, double now) {
     if (step % 64 == 63) note_stats(e);
     if (step % 7 == 0) told(e, "flush", wisp_flush_batches(e->w));
 }
-
-#include "compat_alone.h"
 
 static const compat_program compat_this = { end_open, end_step, end_close, alone };
 
