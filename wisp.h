@@ -45,6 +45,7 @@
        >>codec          the interface of codecs; the codec of records
        >>engine         ready schemas of engine data types
        >>decimal        numbers as text and back, exactly
+       >>builder        values built, and bytes written, by the next codecs
        >>json           JSON (RFC 8259)
        >>msgpack        MessagePack
        >>protowire      Protobuf's wire types; values without a schema
@@ -4864,15 +4865,6 @@ static void *wisp__bump_items(wisp__bump *bump, int64_t count, size_t each) {
     return bump->failed ? NULL : wisp__bump_take(bump, bytes);
 }
 
-/* A copy with a NUL after it. */
-static char *wisp__bump_text(wisp__bump *bump, const void *text, size_t size) {
-    char *copy = size < SIZE_MAX ? (char *)wisp__bump_take(bump, size + 1) : NULL;
-    if (!copy) return NULL;
-    if (size) memcpy(copy, text, size);
-    copy[size] = 0;
-    return copy;
-}
-
 static wisp__supply wisp__supply_of_arena(wisp__base *base, wisp__arena *arena,
                                           wisp__credit *credit) {
     wisp__supply supply = { base, arena, NULL, credit };
@@ -6253,27 +6245,26 @@ static void wisp__keys_of(const wisp_value *map, wisp__key *keys) {
     wisp__keys_sort(keys, map->count);
 }
 
-/* Of the pairs of each key the first gets the value of the last; the others lose their key.
-   Returns how many others there are. */
-static int wisp__pairs_merge(wisp_pair *pairs, const wisp__key *keys, int count) {
+/* Leaves one pair of each key, with the value of the last: the first of them, or (at_last) the
+   last. The others lose their key. Returns how many others there are. */
+static int wisp__pairs_merge(wisp_pair *pairs, const wisp__key *keys, int count, bool at_last) {
     int merged = 0;
     for (int i = count; i-- > 1;) {
-        wisp_pair *pair = &pairs[keys[i].place];
+        wisp_pair *earlier = &pairs[keys[i - 1].place], *pair = &pairs[keys[i].place];
         if (!wisp__key_same(&keys[i - 1], &keys[i])) continue;
-        pairs[keys[i - 1].place].value = pair->value;
-        pair->key = NULL;
+        if (!at_last) earlier->value = pair->value;
+        (at_last ? earlier : pair)->key = NULL;
         merged++;
     }
     return merged;
 }
 
-/* Leaves one pair of each key, where the first stood, with the value of the last; returns how
-   many are left. `keys` has room for `count` of them. */
-static int wisp__pairs_distinct(wisp_pair *pairs, int count, wisp__key *keys) {
+/* The same, and returns how many are left, without gaps. `keys` has room for `count` of them. */
+static int wisp__pairs_distinct(wisp_pair *pairs, int count, wisp__key *keys, bool at_last) {
     wisp_value map = wisp_map(pairs, count);
     int kept = 0;
     wisp__keys_of(&map, keys);
-    if (!wisp__pairs_merge(pairs, keys, count)) return count;
+    if (!wisp__pairs_merge(pairs, keys, count, at_last)) return count;
     for (int i = 0; i < count; i++)
         if (pairs[i].key) pairs[kept++] = pairs[i];
     return kept;
@@ -8530,7 +8521,8 @@ static wisp_result wisp__edit_begin(wisp_edit *edit, wisp__supply *supply,
     all = wisp_map(edit->pairs, edit->count);
     if (!wisp__names_make(&edit->names, supply, &all)) return wisp__edit_fail(edit);
     edit->sorted = edit->count;
-    edit->live = edit->count - wisp__pairs_merge(edit->pairs, edit->names.keys, edit->count);
+    edit->live = edit->count -
+                 wisp__pairs_merge(edit->pairs, edit->names.keys, edit->count, false);
     return WISP_OK;
 }
 
@@ -11702,14 +11694,175 @@ static int wisp__decimal_write_double(uint8_t *to, double number) {
 }
 
 /* ===========================================================================
+ * MARK: >>builder
+ * What: what all text and byte codecs share: a builder, which makes values of
+ *   the bytes that it reads, and an encoder, which writes bytes.
+ * Invariants: the first failure is the result; after it nothing is taken or
+ *   written. Values that are finished stand in the memory from its start on,
+ *   items of lists that are still open from its end backwards.
+ * ======================================================================== */
+
+enum { WISP__CODEC_NESTING = 256 };       /* lists in each other, where a format sets no limit */
+
+/* --- the encoder --- */
+
+/* Most codecs write forwards, at `at`; Protobuf's writes backwards, in front of `at`. */
+typedef struct wisp__encoder {
+    uint8_t    *begin, *at, *end;
+    int         depth;         /* lists or messages around the value that is written */
+    wisp_result result;        /* the first failure */
+    uint8_t     none[1];       /* stands for room of no bytes */
+} wisp__encoder;
+
+static wisp_result wisp__encoder_on(wisp__encoder *e, const wisp_value *value, void *out,
+                                    int capacity) {
+    e->begin = e->at = capacity > 0 && out ? (uint8_t *)out : e->none;
+    e->end = e->begin + (capacity > 0 ? capacity : 0);
+    e->depth = 0;
+    e->result = value && capacity >= 0 && (out || !capacity) ? WISP_OK : WISP_E_ARGUMENT;
+    return e->result;
+}
+
+static void wisp__emit_refuse(wisp__encoder *e, wisp_result code) {
+    if (e->result == WISP_OK) e->result = code;
+    e->begin = e->end = e->at;
+}
+
+/* The next `size` bytes; NULL, and the encoder has failed: there are fewer. */
+static inline uint8_t *wisp__emit_room(wisp__encoder *e, size_t size) {
+    uint8_t *room = e->at;
+    if ((size_t)(e->end - e->at) < size) {
+        wisp__emit_refuse(e, WISP_E_TOO_BIG);
+        return NULL;
+    }
+    e->at += size;
+    return room;
+}
+
+static inline void wisp__emit_byte(wisp__encoder *e, int byte) {
+    uint8_t *to = wisp__emit_room(e, 1);
+    if (to) *to = (uint8_t)byte;
+}
+
+static void wisp__emit_bytes(wisp__encoder *e, const void *bytes, size_t size) {
+    uint8_t *to = wisp__emit_room(e, size);
+    if (to && size) memcpy(to, bytes, size);
+}
+
+/* Bytes written forwards, or the failure. */
+static int wisp__emitted(const wisp__encoder *e) {
+    return e->result ? e->result : (int)(e->at - e->begin);
+}
+
+/* --- the builder --- */
+
+typedef struct wisp__builder {
+    const uint8_t *at, *end;        /* what is read */
+    uint8_t       *low, *high;      /* free memory lies between; `high` is aligned for values */
+    int            depth;           /* lists or messages around what is read */
+    int            deepest, most;   /* .. that were reached, and may be reached */
+    wisp_result    result;          /* the first failure */
+    struct wisp__proto_order *orders;       /* of the fields of schemas, for Protobuf */
+} wisp__builder;
+
+static wisp_result wisp__builder_on(wisp__builder *b, const void *bytes, int size, void *memory,
+                                    int memory_size) {
+    wisp__bump bump = wisp__bump_on(memory, memory_size);
+    if (size < 0 || (size && !bytes) || memory_size < 0 || (memory_size && !memory))
+        return WISP_E_ARGUMENT;
+    b->at = (const uint8_t *)(bytes ? bytes : "");
+    b->end = b->at + size;
+    b->low = bump.at ? bump.at : (uint8_t *)b;
+    b->high = b->low + (bump.left & ~(size_t)7);
+    b->depth = b->deepest = 0;
+    b->most = WISP__CODEC_NESTING;
+    return b->result = WISP_OK;
+}
+
+static bool wisp__build_fail(wisp__builder *b, wisp_result code) {
+    if (b->result == WISP_OK) b->result = code;
+    return false;
+}
+
+/* Takes note that something stands so deep; false, and the builder has failed: too deep. */
+static bool wisp__build_reach(wisp__builder *b, int depth) {
+    if (depth > b->most) wisp__build_fail(b, WISP_E_DEPTH);
+    b->deepest = wisp__max_int(b->deepest, depth);
+    return b->result == WISP_OK;
+}
+
+/* The next `size` bytes of what is read; NULL, and the builder has failed: there are fewer. */
+static const uint8_t *wisp__build_take(wisp__builder *b, uint64_t size) {
+    const uint8_t *taken = b->at;
+    if (size > (uint64_t)(b->end - b->at)) wisp__build_fail(b, WISP_E_SYNTAX);
+    if (b->result) return NULL;
+    b->at += (size_t)size;
+    return taken;
+}
+
+/* Memory for items, which stays; NULL, and the builder has failed: there is not enough. */
+static void *wisp__build_items(wisp__builder *b, int64_t count, size_t each) {
+    size_t bytes = 0, pad = (size_t)(-(uintptr_t)b->low & 7);
+    uint8_t *items = b->low + pad;
+    if (!wisp__size_of(count, each, &bytes) || pad + bytes > (size_t)(b->high - b->low))
+        wisp__build_fail(b, WISP_E_MEMORY);
+    if (b->result) return NULL;
+    b->low = items + bytes;
+    return items;
+}
+
+/* The next `size` bytes are text, which is copied with a NUL behind it. */
+static void wisp__build_string(wisp__builder *b, uint64_t size, wisp_value *out) {
+    const uint8_t *bytes = wisp__build_take(b, size);
+    if (bytes && !wisp__text_is_utf8(bytes, (size_t)size)) wisp__build_fail(b, WISP_E_SYNTAX);
+    if (!b->result && size >= (uint64_t)(b->high - b->low)) wisp__build_fail(b, WISP_E_MEMORY);
+    if (b->result) return;
+    memcpy(b->low, bytes, (size_t)size);
+    b->low[size] = 0;
+    *out = wisp_string_n((const char *)b->low, (int)size);
+    b->low += (size_t)size + 1;
+}
+
+static void wisp__build_bytes(wisp__builder *b, uint64_t size, wisp_value *out) {
+    const uint8_t *bytes = wisp__build_take(b, size);
+    if (bytes) *out = wisp_bytes(bytes, (int)size);
+}
+
+static wisp_value wisp__build_whole(uint64_t number) {
+    return number <= INT64_MAX ? wisp_int((int64_t)number) : wisp_uint(number);
+}
+
+/* Room for one more item of the innermost open list, in front of those that came earlier. */
+static void *wisp__build_item(wisp__builder *b, size_t each) {
+    if ((size_t)(b->high - b->low) < each) wisp__build_fail(b, WISP_E_MEMORY);
+    if (b->result) return NULL;
+    return b->high -= each;
+}
+
+/* Ends the innermost open list, an array of values or a map of pairs, whose items stand in front
+   of `top`: moves them to where they stay. Of pairs with equal keys the last remains. */
+static void wisp__build_list(wisp__builder *b, uint8_t *top, bool is_map, wisp_value *out) {
+    size_t each = is_map ? sizeof(wisp_pair) : sizeof(wisp_value);
+    int count = (int)((size_t)(top - b->high) / each);
+    uint8_t *items = count ? (uint8_t *)wisp__build_items(b, count, each) : NULL;
+    for (int i = 0; items && i < count; i++)
+        memcpy(items + (size_t)i * each, top - (size_t)(i + 1) * each, each);
+    if (is_map && items) {
+        wisp__key *keys = (wisp__key *)(void *)b->high;       /* where the pairs were */
+        count = wisp__pairs_distinct((wisp_pair *)(void *)items, count, keys, true);
+        b->low = items + (size_t)count * each;
+    }
+    b->high = top;
+    if (is_map) *out = wisp_map((wisp_pair *)(void *)items, count);
+    else *out = wisp_array((wisp_value *)(void *)items, count);
+}
+
+/* ===========================================================================
  * MARK: >>json
  * What: JSON text (RFC 8259) to values and back. No locale changes any of it.
  * Invariants: what is written is read back as the same value, numbers to the
- *   bit. A reader's memory is what is kept, from its start on, and the items
- *   of lists that are still open, from its end backwards: they never meet, and
- *   size_bytes * sizeof(wisp_value) + 16 are enough for any text.
- * Not here: schemas, whoever calls converts before and after; the text of
- *   numbers (decimal).
+ *   bit. size_bytes * sizeof(wisp_value) + 16 are enough memory for any text.
+ * Not here: schemas (codec converts); the text of numbers (decimal).
  *
  *   nil null · bool true, false · int, uint, object's id: their digits
  *   float, number    the fewest digits that are read back as the same bits
@@ -11720,98 +11873,56 @@ static int wisp__decimal_write_double(uint8_t *to, double number) {
  *   array, map, struct    array, object; a NUL in a key is C0 80 in memory
  * ======================================================================== */
 
-enum { WISP__JSON_NESTING = 256 };    /* lists in each other */
-
 /* --- writing --- */
 
-typedef struct wisp__json_writer {
-    uint8_t    *at, *end;      /* end == at after a failure: nothing more fits */
-    int         depth;
-    wisp_result result;        /* the first failure */
-} wisp__json_writer;
-
-static void wisp__json_refuse(wisp__json_writer *w, wisp_result code) {
-    if (w->result == WISP_OK) w->result = code;
-    w->end = w->at;
-}
-
-static inline bool wisp__json_has_room(wisp__json_writer *w, int size) {
-    if (w->end - w->at >= size) return true;
-    wisp__json_refuse(w, WISP_E_TOO_BIG);
-    return false;
-}
-
-static inline void wisp__json_put(wisp__json_writer *w, char c) {
-    if (wisp__json_has_room(w, 1)) *w->at++ = (uint8_t)c;
-}
-
-static void wisp__json_put_text(wisp__json_writer *w, const void *text, int size) {
-    if (!wisp__json_has_room(w, size)) return;
-    memcpy(w->at, text, (size_t)size);
-    w->at += size;
-}
-
 /* A number is written in place where the longest one fits, else aside, to see its size first. */
-static inline uint8_t *wisp__json_place(wisp__json_writer *w, uint8_t *aside) {
-    return w->end - w->at >= WISP__DECIMAL_BYTES ? w->at : aside;
-}
-
-static void wisp__json_placed(wisp__json_writer *w, const uint8_t *place, int size) {
-    if (place == w->at) w->at += size;
-    else wisp__json_put_text(w, place, size);
-}
-
-static void wisp__json_put_integer(wisp__json_writer *w, uint64_t magnitude, bool negative) {
-    uint8_t aside[WISP__DECIMAL_BYTES], *place = wisp__json_place(w, aside);
-    wisp__json_placed(w, place, wisp__decimal_write_integer(place, magnitude, negative));
-}
-
-static void wisp__json_put_float(wisp__json_writer *w, float number) {
-    uint8_t aside[WISP__DECIMAL_BYTES], *place = wisp__json_place(w, aside);
-    int size = wisp__decimal_write_float(place, number);
-    if (size) wisp__json_placed(w, place, size);
-    else wisp__json_refuse(w, WISP_E_TYPE);
-}
-
-static void wisp__json_put_double(wisp__json_writer *w, double number) {
-    uint8_t aside[WISP__DECIMAL_BYTES], *place = wisp__json_place(w, aside);
-    int size = wisp__decimal_write_double(place, number);
-    if (size) wisp__json_placed(w, place, size);
-    else wisp__json_refuse(w, WISP_E_TYPE);
-}
-
-static void wisp__json_put_floats(wisp__json_writer *w, const float *parts, int count) {
-    for (int i = 0; i < count; i++) {
-        wisp__json_put(w, i ? ',' : '[');
-        wisp__json_put_float(w, parts[i]);
+static void wisp__json_put_number(wisp__encoder *e, const wisp_value *value) {
+    uint8_t aside[WISP__DECIMAL_BYTES];
+    uint8_t *to = e->end - e->at >= WISP__DECIMAL_BYTES ? e->at : aside;
+    wisp__numeric n;
+    int size;
+    if (value->kind == WISP_FLOAT) {
+        size = wisp__decimal_write_float(to, wisp__float_of(value));
+    } else if (value->kind == WISP_NUMBER) {
+        size = wisp__decimal_write_double(to, wisp__number_of(value));
+    } else {
+        wisp__numeric_of(value, &n);
+        size = wisp__decimal_write_integer(to, n.magnitude, n.negative);
     }
-    wisp__json_put(w, ']');
+    if (!size) wisp__emit_refuse(e, WISP_E_TYPE);
+    else if (to == e->at) e->at += size;
+    else wisp__emit_bytes(e, to, (size_t)size);
 }
 
-static void wisp__json_put_vector(wisp__json_writer *w, const wisp_value *value) {
+static void wisp__json_put_floats(wisp__encoder *e, const float *parts, int count) {
+    for (int i = 0; i < count; i++) {
+        wisp_value part = wisp__float_at(&parts[i]);
+        wisp__emit_byte(e, i ? ',' : '[');
+        wisp__json_put_number(e, &part);
+    }
+    wisp__emit_byte(e, ']');
+}
+
+static void wisp__json_put_vector(wisp__encoder *e, const wisp_value *value) {
     float parts[7];
     int count = wisp__value_floats(value, parts);
     if (value->kind != WISP_TRANSFORM) {
-        wisp__json_put_floats(w, parts, count);
+        wisp__json_put_floats(e, parts, count);
         return;
     }
-    wisp__json_put_text(w, "{\"position\":", 12);
-    wisp__json_put_floats(w, parts, 3);
-    wisp__json_put_text(w, ",\"rotation\":", 12);
-    wisp__json_put_floats(w, parts + 3, 4);
-    wisp__json_put(w, '}');
+    wisp__emit_bytes(e, "{\"position\":", 12);
+    wisp__json_put_floats(e, parts, 3);
+    wisp__emit_bytes(e, ",\"rotation\":", 12);
+    wisp__json_put_floats(e, parts + 3, 4);
+    wisp__emit_byte(e, '}');
 }
 
-static void wisp__json_put_base64(wisp__json_writer *w, const uint8_t *bytes, int size) {
-    int64_t letters = ((int64_t)size + 2) / 3 * 4;
-    if (w->end - w->at - 2 < letters) {
-        wisp__json_refuse(w, WISP_E_TOO_BIG);
-        return;
-    }
-    *w->at++ = '"';
-    wisp__text_to_base64(bytes, (size_t)size, w->at);
-    w->at += letters;
-    *w->at++ = '"';
+static void wisp__json_put_base64(wisp__encoder *e, const wisp_value *value) {
+    size_t size = (size_t)value->count, letters = (size + 2) / 3 * 4;
+    uint8_t *to = wisp__emit_room(e, letters + 2);
+    if (!to) return;
+    to[0] = to[letters + 1] = '"';
+    wisp__text_to_base64((const uint8_t *)wisp__bytes_of(value), size, to + 1);
 }
 
 /* Marks, in its highest bit, the first of 8 bytes that is a quote, backslash, control character
@@ -11829,199 +11940,145 @@ static inline int wisp__json_first(uint64_t marks) {
     return (int)((((marks & (0 - marks)) - 1) & each) * each >> 56) - 1;
 }
 
-static void wisp__json_put_escape(wisp__json_writer *w, int c) {
+static void wisp__json_put_escape(wisp__encoder *e, int c) {
     static const char letters[] = "uuuuuuuubtnufruu";
     static const char hex[] = "0123456789abcdef";
-    char text[6] = { '\\', 'u', '0', '0', '0', '0' };
-    int size = 2;
-    text[1] = c >= 0x20 ? (char)c : letters[c & 15];
-    if (c >= 0x10 && c < 0x20) text[1] = 'u';
-    if (text[1] == 'u') {
-        text[4] = hex[c >> 4];
-        text[5] = hex[c & 15];
-        size = 6;
-    }
-    wisp__json_put_text(w, text, size);
+    char text[6] = { '\\', 'u', '0', '0', hex[c >> 4], hex[c & 15] };
+    if (c >= 0x20) text[1] = (char)c;
+    else if (c < 0x10) text[1] = letters[c];
+    wisp__emit_bytes(e, text, text[1] == 'u' ? 6 : 2);
 }
 
-static inline bool wisp__json_is_plain(uint8_t c) {
-    return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
-}
-
-/* Copies what needs no care; returns where care begins, or the room ends. */
-static const uint8_t *wisp__json_put_plain(wisp__json_writer *w, const uint8_t *at,
+/* Copies up to the first byte that may need an escape or a check, or to the end of the room;
+   returns how far it came. */
+static const uint8_t *wisp__json_put_plain(wisp__encoder *e, const uint8_t *at,
                                            const uint8_t *end) {
-    while (end - at >= 8 && w->end - w->at >= 8) {
+    while (end - at >= 8 && e->end - e->at >= 8) {
         uint64_t word = wisp__load64(at), marks = wisp__json_special(word);
         int size = marks ? wisp__json_first(marks) : 8;
-        wisp__store64(w->at, word);
-        w->at += size;
+        wisp__store64(e->at, word);
+        e->at += size;
         at += size;
         if (marks) return at;
     }
-    while (at < end && w->at < w->end && wisp__json_is_plain(*at)) *w->at++ = *at++;
+    while (at < end && e->at < e->end && *at >= 0x20 && *at < 0x80 && *at != '"' && *at != '\\')
+        *e->at++ = *at++;
     return at;
 }
 
-static void wisp__json_put_string(wisp__json_writer *w, const void *text, int size, bool is_key) {
+static void wisp__json_put_string(wisp__encoder *e, const void *text, int size, bool is_key) {
     const uint8_t *at = (const uint8_t *)text, *end = at ? at + size : at;
-    wisp__json_put(w, '"');
-    while (w->result == WISP_OK) {
-        int bytes = 1;
-        at = wisp__json_put_plain(w, at, end);
+    wisp__emit_byte(e, '"');
+    while (e->result == WISP_OK) {
+        size_t bytes = 1;
+        at = wisp__json_put_plain(e, at, end);
         if (at == end) break;
-        if (*at >= 0x80) bytes = (int)wisp__text_character(at, (size_t)(end - at));
+        if (*at >= 0x80) bytes = wisp__text_character(at, (size_t)(end - at));
         if (bytes == 0 && is_key && end - at >= 2 && at[0] == 0xc0 && at[1] == 0x80) {
-            wisp__json_put_escape(w, 0);
+            wisp__json_put_escape(e, 0);
             bytes = 2;
         } else if (bytes == 0) {
-            wisp__json_refuse(w, WISP_E_TYPE);
+            wisp__emit_refuse(e, WISP_E_TYPE);
         } else if (*at < 0x20 || *at == '"' || *at == '\\') {
-            wisp__json_put_escape(w, *at);
+            wisp__json_put_escape(e, *at);
         } else {
-            wisp__json_put_text(w, at, bytes);
+            wisp__emit_bytes(e, at, bytes);
         }
         at += bytes;
     }
-    wisp__json_put(w, '"');
+    wisp__emit_byte(e, '"');
 }
 
-static void wisp__json_put_blob(wisp__json_writer *w, const wisp_value *value) {
-    if (!wisp__is_sound(value)) wisp__json_refuse(w, WISP_E_ARGUMENT);
-    else if (value->kind == WISP_STRING)
-        wisp__json_put_string(w, wisp__text_of(value), value->count, false);
-    else wisp__json_put_base64(w, (const uint8_t *)wisp__bytes_of(value), value->count);
-}
-
-static void wisp__json_put_leaf(wisp__json_writer *w, const wisp_value *value) {
+static void wisp__json_put_leaf(wisp__encoder *e, const wisp_value *value) {
+    wisp_value id;
     switch (value->kind) {
-    case WISP_NIL: wisp__json_put_text(w, "null", 4); break;
+    case WISP_NIL: wisp__emit_bytes(e, "null", 4); break;
     case WISP_BOOL:
-        if (wisp__bool_of(value)) wisp__json_put_text(w, "true", 4);
-        else wisp__json_put_text(w, "false", 5);
+        if (wisp__bool_of(value)) wisp__emit_bytes(e, "true", 4);
+        else wisp__emit_bytes(e, "false", 5);
         break;
-    case WISP_INT: {
-        uint64_t integer = (uint64_t)wisp__int_of(value);
-        bool negative = integer >> 63 != 0;
-        wisp__json_put_integer(w, negative ? 0 - integer : integer, negative);
+    case WISP_INT:
+    case WISP_UINT:
+    case WISP_FLOAT:
+    case WISP_NUMBER: wisp__json_put_number(e, value); break;
+    case WISP_OBJECT:
+        id = wisp_uint(wisp__object_of(value).id);
+        wisp__json_put_number(e, &id);
         break;
-    }
-    case WISP_UINT: wisp__json_put_integer(w, wisp__uint_of(value), false); break;
-    case WISP_FLOAT: wisp__json_put_float(w, wisp__float_of(value)); break;
-    case WISP_NUMBER: wisp__json_put_double(w, wisp__number_of(value)); break;
     case WISP_STRING:
-    case WISP_BYTES: wisp__json_put_blob(w, value); break;
-    case WISP_VEC2:
-    case WISP_VEC3:
-    case WISP_VEC4:
-    case WISP_QUAT:
-    case WISP_TRANSFORM:
-    case WISP_COLOR: wisp__json_put_vector(w, value); break;
-    case WISP_OBJECT: wisp__json_put_integer(w, wisp__object_of(value).id, false); break;
-    default: wisp__json_refuse(w, WISP_E_TYPE); break;
+        wisp__json_put_string(e, wisp__text_of(value), value->count, false);
+        break;
+    case WISP_BYTES: wisp__json_put_base64(e, value); break;
+    default:
+        if (wisp__kind_floats(value->kind)) wisp__json_put_vector(e, value);
+        else wisp__emit_refuse(e, WISP_E_TYPE);
+        break;
     }
 }
 
-/* A list calls back for its items, at most WISP__JSON_NESTING deep. */
-static void wisp__json_put_value(wisp__json_writer *w, const wisp_value *value) {
-    bool is_map = wisp__is_map(value);
-    if (!is_map && !wisp__is_array(value)) {
-        wisp__json_put_leaf(w, value);
-        return;
-    }
-    if (w->depth == WISP__JSON_NESTING) wisp__json_refuse(w, WISP_E_DEPTH);
-    if (value->count < 0 || !wisp__is_sound(value)) wisp__json_refuse(w, WISP_E_ARGUMENT);
-    w->depth++;
-    wisp__json_put(w, is_map ? '{' : '[');
-    for (int i = 0; i < value->count && w->result == WISP_OK; i++) {
+static void wisp__json_put_value(wisp__encoder *e, const wisp_value *value) {
+    bool is_map = wisp__is_map(value), is_list = is_map || wisp__is_array(value);
+    if (is_list && e->depth == WISP__CODEC_NESTING) wisp__emit_refuse(e, WISP_E_DEPTH);
+    if (!wisp__is_sound(value))
+        wisp__emit_refuse(e, is_list || value->kind != WISP_STRUCT ? WISP_E_ARGUMENT : WISP_E_TYPE);
+    if (!is_list && !e->result) wisp__json_put_leaf(e, value);
+    if (!is_list || e->result) return;
+    e->depth++;
+    wisp__emit_byte(e, is_map ? '{' : '[');
+    for (int i = 0; i < value->count && !e->result; i++) {
         const char *key = NULL;
         wisp_value scratch;
         const wisp_value *item = wisp__child(value, i, &key, &scratch);
-        if (i) wisp__json_put(w, ',');
-        if (!item || (is_map && !key)) {
-            wisp__json_refuse(w, WISP_E_ARGUMENT);
-            break;
+        if (i) wisp__emit_byte(e, ',');
+        if (is_map && !key) wisp__emit_refuse(e, WISP_E_ARGUMENT);
+        if (is_map && key) {
+            wisp__json_put_string(e, key, (int)strlen(key), true);
+            wisp__emit_byte(e, ':');
         }
-        if (is_map) {
-            wisp__json_put_string(w, key, (int)strlen(key), true);
-            wisp__json_put(w, ':');
-        }
-        wisp__json_put_value(w, item);
+        wisp__json_put_value(e, item);
     }
-    wisp__json_put(w, is_map ? '}' : ']');
-    w->depth--;
+    wisp__emit_byte(e, is_map ? '}' : ']');
+    e->depth--;
 }
 
 static int wisp__json_encode(const wisp_codec *codec, const wisp_schema *schema,
                              const wisp_value *value, void *out, int capacity) {
-    uint8_t none[1];
-    wisp__json_writer w = { NULL, NULL, 0, WISP_OK };
-    const uint8_t *start = out ? (const uint8_t *)out : none;
+    wisp__encoder e;
     (void)codec;
     (void)schema;
-    if (!value || capacity < 0 || (!out && capacity)) return WISP_E_ARGUMENT;
-    w.at = out ? (uint8_t *)out : none;
-    w.end = w.at + capacity;
-    wisp__json_put_value(&w, value);
-    return w.result ? w.result : (int)(w.at - start);
+    if (wisp__encoder_on(&e, value, out, capacity)) return e.result;
+    wisp__json_put_value(&e, value);
+    return wisp__emitted(&e);
 }
 
 /* --- reading --- */
 
-/* A list whose end has not come. Its items stand in front of `top`, each before the one that came
-   earlier: values, or in a map slots, which are aligned alike. */
-typedef struct wisp__json_open {
-    uint8_t *top;
-    int      count;
-    bool     is_map;
-} wisp__json_open;
-
-typedef struct wisp__json_slot {
-    wisp_value  value;      /* first, so that values are found alike in both kinds of list */
-    const char *key;        /* NULL: a later pair has the same key */
-    uint32_t    mark;       /* hash of the key */
-} wisp__json_slot;
-
-typedef struct wisp__json_reader {
-    const uint8_t  *at, *end;
-    uint8_t        *low, *high;     /* free memory lies between; high is aligned for values */
-    wisp_result     result;         /* the first failure */
-    int             depth;
-    wisp__json_open open[WISP__JSON_NESTING];
-} wisp__json_reader;
-
-static bool wisp__json_fail(wisp__json_reader *r, wisp_result code) {
-    if (r->result == WISP_OK) r->result = code;
-    return false;
-}
-
 /* The next byte that is not blank, which stays to be read; 0 at the end. */
-static inline int wisp__json_peek(wisp__json_reader *r) {
-    for (; r->at < r->end; r->at++) {
-        int c = *r->at;
+static inline int wisp__json_peek(wisp__builder *b) {
+    for (; b->at < b->end; b->at++) {
+        int c = *b->at;
         if (c != ' ' && c != '\n' && c != '\r' && c != '\t') return c;
     }
     return 0;
 }
 
-static void wisp__json_read_number(wisp__json_reader *r, wisp_value *out) {
+static void wisp__json_read_number(wisp__builder *b, wisp_value *out) {
     const uint64_t top = UINT64_C(1) << 63;
     wisp__decimal_text n;
-    const uint8_t *end = wisp__decimal_scan(r->at, r->end, &n);
+    const uint8_t *end = wisp__decimal_scan(b->at, b->end, &n);
     double number = 0;
-    bool all;
+    bool all = n.whole && (!n.more || n.fits);
     if (!end) {
-        wisp__json_fail(r, WISP_E_SYNTAX);
+        wisp__build_fail(b, WISP_E_SYNTAX);
         return;
     }
-    r->at = end;
-    all = n.whole && (!n.more || n.fits);
+    b->at = end;
     if (all && !n.negative) {
-        *out = n.digits < top ? wisp_int((int64_t)n.digits) : wisp_uint(n.digits);
+        *out = wisp__build_whole(n.digits);
     } else if (all && n.digits > 0 && n.digits <= top) {
         *out = wisp_int(-(int64_t)(n.digits - 1) - 1);
     } else {
-        if (wisp__decimal_to_double(&n, &number)) wisp__json_fail(r, WISP_E_LIMIT);
+        if (wisp__decimal_to_double(&n, &number)) wisp__build_fail(b, WISP_E_LIMIT);
         *out = wisp__value_of_bits(false, wisp__load_double_bits(&number));
         out->count = wisp__decimal_from(&n, wisp__load_double_bits(&number));
     }
@@ -12039,267 +12096,161 @@ static int32_t wisp__json_hex4(const uint8_t *at) {
     return sum;
 }
 
-/* An escape at r->at, which is moved behind it. Returns the bytes written, at most 4; 0: none. */
-static int wisp__json_read_escape(wisp__json_reader *r, uint8_t *to, bool is_key) {
+/* Reads an escape. Returns the bytes written, at most 4; 0: it is none. */
+static int wisp__json_read_escape(wisp__builder *b, uint8_t *to, bool is_key) {
     static const char letters[] = "\"\\/bfnrt", plain[] = "\"\\/\b\f\n\r\t";
-    const uint8_t *at = r->at;
+    const uint8_t *at = b->at;
     const char *letter = NULL;
     int32_t code, low;
-    if (r->end - at < 2) return 0;
+    if (b->end - at < 2) return 0;
     if (at[1] != 'u') {
         letter = at[1] ? strchr(letters, at[1]) : NULL;
         if (letter) *to = (uint8_t)plain[letter - letters];
-        r->at = at + 2;
+        b->at = at + 2;
         return letter != NULL;
     }
-    if (r->end - at < 6 || (code = wisp__json_hex4(at + 2)) < 0) return 0;
-    r->at = at + 6;
+    if (b->end - at < 6 || (code = wisp__json_hex4(at + 2)) < 0) return 0;
+    b->at = at + 6;
     if (code == 0 && is_key) {
         to[0] = 0xc0;
         to[1] = 0x80;
         return 2;
     }
     if (code < 0xd800 || code > 0xdfff) return wisp__text_write(to, code);
-    if (code > 0xdbff || r->end - at < 12 || at[6] != '\\' || at[7] != 'u') return 0;
+    if (code > 0xdbff || b->end - at < 12 || at[6] != '\\' || at[7] != 'u') return 0;
     low = wisp__json_hex4(at + 8);
-    r->at = at + 12;
+    b->at = at + 12;
     if (low < 0xdc00 || low > 0xdfff) return 0;
     return wisp__text_write(to, 0x10000 + (code - 0xd800) * 0x400 + (low - 0xdc00));
 }
 
-/* Copies what needs no care to `to`; returns its end there. */
-static uint8_t *wisp__json_read_plain(wisp__json_reader *r, uint8_t *to) {
-    while (r->end - r->at >= 8 && r->high - to >= 8) {
-        uint64_t word = wisp__load64(r->at), marks = wisp__json_special(word);
+/* Copies eight bytes at a time up to the first that may need care; returns the end of the copy. */
+static uint8_t *wisp__json_read_plain(wisp__builder *b, uint8_t *to) {
+    while (b->end - b->at >= 8 && b->high - to >= 8) {
+        uint64_t word = wisp__load64(b->at), marks = wisp__json_special(word);
         int size = marks ? wisp__json_first(marks) : 8;
         wisp__store64(to, word);
-        r->at += size;
+        b->at += size;
         to += size;
         if (marks) break;
     }
     return to;
 }
 
-/* The string that begins at r->at, kept with a NUL behind it; NULL: failed. */
-static const char *wisp__json_read_string(wisp__json_reader *r, int *size, bool is_key) {
-    uint8_t *to = r->low, *start = to;
-    for (r->at++;;) {
+/* Reads a string from its quote on and keeps it with a NUL behind it; NULL: failed. */
+static const char *wisp__json_read_string(wisp__builder *b, int *size, bool is_key) {
+    uint8_t *to = b->low, *start = to;
+    for (b->at++;;) {
         int bytes = 1, c;
-        to = wisp__json_read_plain(r, to);
-        if (r->at == r->end) break;
-        c = *r->at;
-        if (r->high - to < 4) {
-            wisp__json_fail(r, WISP_E_MEMORY);
+        to = wisp__json_read_plain(b, to);
+        if (b->at == b->end) break;
+        c = *b->at;
+        if (b->high - to < 4) {
+            wisp__build_fail(b, WISP_E_MEMORY);
             return NULL;
         }
         if (c == '"') {
-            r->at++;
+            b->at++;
             *to = 0;
             *size = (int)(to - start);
-            r->low = to + 1;
+            b->low = to + 1;
             return (const char *)start;
         }
         if (c == '\\') {
-            bytes = wisp__json_read_escape(r, to, is_key);
+            bytes = wisp__json_read_escape(b, to, is_key);
         } else {
-            if (c >= 0x80) bytes = (int)wisp__text_character(r->at, (size_t)(r->end - r->at));
+            if (c >= 0x80) bytes = (int)wisp__text_character(b->at, (size_t)(b->end - b->at));
             else if (c < 0x20) bytes = 0;
-            memcpy(to, r->at, (size_t)bytes);
-            r->at += bytes;
+            memcpy(to, b->at, (size_t)bytes);
+            b->at += bytes;
         }
         if (bytes == 0) break;
         to += bytes;
     }
-    wisp__json_fail(r, WISP_E_SYNTAX);
+    wisp__build_fail(b, WISP_E_SYNTAX);
     return NULL;
 }
 
-static void wisp__json_read_word(wisp__json_reader *r, const char *word, int size) {
-    if (r->end - r->at < size || memcmp(r->at, word, (size_t)size) != 0)
-        wisp__json_fail(r, WISP_E_SYNTAX);
-    else r->at += size;
+static void wisp__json_read_word(wisp__builder *b, const char *word, size_t size) {
+    if ((size_t)(b->end - b->at) < size || memcmp(b->at, word, size) != 0)
+        wisp__build_fail(b, WISP_E_SYNTAX);
+    else b->at += size;
 }
 
-/* A value that is no list and begins with c. */
-static bool wisp__json_read_leaf(wisp__json_reader *r, int c, wisp_value *out) {
+static bool wisp__json_read_value(wisp__builder *b, wisp_value *out);
+
+/* An item of the innermost list, in a map after its key and a colon. */
+static bool wisp__json_read_item(wisp__builder *b, bool is_map) {
     int size = 0;
+    const char *key = NULL;
+    void *item = wisp__build_item(b, is_map ? sizeof(wisp_pair) : sizeof(wisp_value));
+    wisp_pair *pair = (wisp_pair *)item;
+    if (!item) return false;
+    if (!is_map) return wisp__json_read_value(b, (wisp_value *)item);
+    if (wisp__json_peek(b) == '"') key = wisp__json_read_string(b, &size, true);
+    if (!key || wisp__json_peek(b) != ':') return wisp__build_fail(b, WISP_E_SYNTAX);
+    b->at++;
+    pair->key = key;
+    return wisp__json_read_value(b, &pair->value);
+}
+
+static void wisp__json_read_list(wisp__builder *b, bool is_map, wisp_value *out) {
+    uint8_t *top = b->high;
+    int end = is_map ? '}' : ']', c;
+    bool first = true;
+    if (!wisp__build_reach(b, ++b->depth)) return;
+    b->at++;
+    for (c = wisp__json_peek(b); c != end; c = wisp__json_peek(b), first = false) {
+        if (!first && c != ',') wisp__build_fail(b, WISP_E_SYNTAX);
+        b->at += !first;
+        if (b->result || !wisp__json_read_item(b, is_map)) return;
+    }
+    b->at++;
+    b->depth--;
+    wisp__build_list(b, top, is_map, out);
+}
+
+/* A value and the blanks in front of it; false: failed. */
+static bool wisp__json_read_value(wisp__builder *b, wisp_value *out) {
+    int size = 0, c = wisp__json_peek(b);
     const char *text;
     switch (c) {
+    case '{':
+    case '[': wisp__json_read_list(b, c == '{', out); break;
     case '"':
-        text = wisp__json_read_string(r, &size, false);
+        text = wisp__json_read_string(b, &size, false);
         *out = wisp_string_n(text, size);
         break;
     case 't':
-        wisp__json_read_word(r, "true", 4);
+        wisp__json_read_word(b, "true", 4);
         *out = wisp_bool(true);
         break;
     case 'f':
-        wisp__json_read_word(r, "false", 5);
+        wisp__json_read_word(b, "false", 5);
         *out = wisp_bool(false);
         break;
     case 'n':
-        wisp__json_read_word(r, "null", 4);
+        wisp__json_read_word(b, "null", 4);
         *out = wisp_nil();
         break;
     default:
-        if (c == '-' || (c >= '0' && c <= '9')) wisp__json_read_number(r, out);
-        else wisp__json_fail(r, WISP_E_SYNTAX);
+        if (c == '-' || (c >= '0' && c <= '9')) wisp__json_read_number(b, out);
+        else wisp__build_fail(b, WISP_E_SYNTAX);
         break;
     }
-    return r->result == WISP_OK;
-}
-
-static bool wisp__json_open_list(wisp__json_reader *r, bool is_map) {
-    wisp__json_open *open = &r->open[r->depth];
-    if (r->depth == WISP__JSON_NESTING) return wisp__json_fail(r, WISP_E_DEPTH);
-    open->top = r->high;
-    open->count = 0;
-    open->is_map = is_map;
-    r->depth++;
-    r->at++;
-    return true;
-}
-
-/* Makes room for one more item of the innermost list, in a map with its key; returns where its
-   value goes. NULL: failed. */
-static wisp_value *wisp__json_item(wisp__json_reader *r) {
-    wisp__json_open *open = &r->open[r->depth - 1];
-    int bytes = open->is_map ? (int)sizeof(wisp__json_slot) : (int)sizeof(wisp_value), size = 0;
-    const char *key = NULL;
-    if (r->high - r->low < bytes) {
-        wisp__json_fail(r, WISP_E_MEMORY);
-        return NULL;
-    }
-    r->high -= bytes;
-    open->count++;
-    if (open->is_map) {
-        wisp__json_slot *slot = (wisp__json_slot *)(void *)r->high;
-        if (wisp__json_peek(r) == '"') key = wisp__json_read_string(r, &size, true);
-        if (!key || wisp__json_peek(r) != ':') {
-            wisp__json_fail(r, WISP_E_SYNTAX);
-            return NULL;
-        }
-        slot->key = key;
-        slot->mark = (uint32_t)wisp__hash_bytes(key, size);
-        r->at++;
-    }
-    return (wisp_value *)(void *)r->high;
-}
-
-/* The i-th pair of a map. */
-static wisp__json_slot *wisp__json_slot_at(const wisp__json_open *open, int i) {
-    return (wisp__json_slot *)(void *)open->top - (i + 1);
-}
-
-/* Takes pairs away when a later one has their key, and returns how many: sorted, equal keys stand
-   together, the one that came last at the end. They are sorted by mark first, which is mostly
-   enough; where input makes marks equal, the keys' bytes bound the work all the same. */
-static int wisp__json_drop(const wisp__json_open *open, wisp__key *keys) {
-    int dropped = 0;
-    for (int i = 0; i < open->count; i++) {
-        const wisp__json_slot *slot = wisp__json_slot_at(open, i);
-        keys[i] = wisp__key_of(slot->key, slot->mark, i);
-    }
-    wisp__keys_sort(keys, open->count);
-    for (int i = 1; i < open->count; i++) {
-        if (!wisp__key_same(&keys[i - 1], &keys[i])) continue;
-        wisp__json_slot_at(open, (int)keys[i - 1].place)->key = NULL;
-        dropped++;
-    }
-    return dropped;
-}
-
-/* The sorted keys stand where the pairs will. */
-static wisp_value wisp__json_close_map(const wisp__json_open *open, wisp_pair *pairs) {
-    int dropped = wisp__json_drop(open, (wisp__key *)(void *)pairs);
-    wisp_pair *to = pairs;
-    for (int i = 0; i < open->count; i++) {
-        const wisp__json_slot *slot = wisp__json_slot_at(open, i);
-        if (!slot->key) continue;
-        to->key = slot->key;
-        to->value = slot->value;
-        to++;
-    }
-    return wisp_map(pairs, open->count - dropped);
-}
-
-static wisp_value wisp__json_close_array(const wisp__json_open *open, wisp_value *values) {
-    const wisp_value *top = (wisp_value *)(void *)open->top;
-    for (int i = 0; i < open->count; i++) values[i] = *(top - (i + 1));
-    return wisp_array(values, open->count);
-}
-
-/* Moves the innermost list's items to where they stay, in their order, and ends it. */
-static bool wisp__json_close_list(wisp__json_reader *r, wisp_value *out) {
-    wisp__json_open *open = &r->open[r->depth - 1];
-    size_t each = open->is_map ? sizeof(wisp_pair) : sizeof(wisp_value);
-    ptrdiff_t pad = -(ptrdiff_t)((uintptr_t)r->low & 7) & 7;
-    ptrdiff_t bytes = (ptrdiff_t)open->count * (ptrdiff_t)each;
-    uint8_t *place = r->low;
-    if (open->count > 0) {
-        if (r->high - r->low < pad + bytes) return wisp__json_fail(r, WISP_E_MEMORY);
-        place = r->low + pad;
-    }
-    if (open->is_map) *out = wisp__json_close_map(open, (wisp_pair *)(void *)place);
-    else *out = wisp__json_close_array(open, (wisp_value *)(void *)place);
-    r->low = place + (size_t)out->count * each;
-    r->high = open->top;
-    r->depth--;
-    r->at++;
-    return true;
-}
-
-/* After a value, or (fresh) the begin of a list: ends the lists that end here and returns where
-   the next value goes. NULL: failed, or the text is complete. */
-static wisp_value *wisp__json_step(wisp__json_reader *r, wisp_value *out, bool fresh) {
-    for (; r->depth > 0; fresh = false) {
-        wisp_value list;
-        int c = wisp__json_peek(r), end = r->open[r->depth - 1].is_map ? '}' : ']';
-        if (c != end && (fresh || c == ',')) {
-            r->at += !fresh;
-            return wisp__json_item(r);
-        }
-        if (c != end) {
-            wisp__json_fail(r, WISP_E_SYNTAX);
-            return NULL;
-        }
-        if (!wisp__json_close_list(r, &list)) return NULL;
-        *(r->depth ? (wisp_value *)(void *)r->high : out) = list;
-    }
-    return NULL;
-}
-
-static void wisp__json_read(wisp__json_reader *r, wisp_value *out) {
-    wisp_value *to = out;
-    while (to) {
-        int c = wisp__json_peek(r);
-        bool is_list = c == '[' || c == '{';
-        if (is_list ? !wisp__json_open_list(r, c == '{') : !wisp__json_read_leaf(r, c, to)) return;
-        to = wisp__json_step(r, out, is_list);
-    }
-    wisp__json_peek(r);
-    if (r->at < r->end) wisp__json_fail(r, WISP_E_SYNTAX);
+    return b->result == WISP_OK;
 }
 
 static int wisp__json_decode(const wisp_codec *codec, const wisp_schema *schema, const void *bytes,
                              int size, wisp_value *out, void *memory, int memory_size) {
-    wisp__json_reader r;
-    wisp__bump bump;
+    wisp__builder b;
     wisp_value value;
     (void)codec;
     (void)schema;
-    if (!out || size < 0 || memory_size < 0 || (size && !bytes) || (memory_size && !memory))
-        return WISP_E_ARGUMENT;
-    if (size == 0) return WISP_E_SYNTAX;
-    bump = wisp__bump_on(memory, memory_size);
-    r.at = (const uint8_t *)bytes;
-    r.end = r.at + size;
-    r.low = bump.left ? bump.at : (uint8_t *)r.open;
-    r.high = r.low + (bump.left & ~(size_t)7);
-    r.result = WISP_OK;
-    r.depth = 0;
-    wisp__json_read(&r, &value);
-    if (r.result) return r.result;
+    if (!out || wisp__builder_on(&b, bytes, size, memory, memory_size)) return WISP_E_ARGUMENT;
+    if (wisp__json_read_value(&b, &value)) wisp__json_peek(&b);
+    if (b.at < b.end) wisp__build_fail(&b, WISP_E_SYNTAX);
+    if (b.result) return b.result;
     *out = value;
     return size;
 }
@@ -12313,10 +12264,9 @@ const wisp_codec *wisp_json(void) {
  * MARK: >>msgpack
  * What: the MessagePack codec (github.com/msgpack/msgpack, spec.md). Written
  *   in the smallest forms, read in all.
- * Invariants: what encode writes, decode reads. A writer never passes its
- *   capacity; the first failure sticks. A reader never owes more values than
- *   it has bytes left, because each takes one at least: so a length that lies
- *   fails before memory is taken, however deep it stands.
+ * Invariants: what encode writes, decode reads. Each value takes at least one
+ *   byte, and a list keeps back one for each of its values that is not read
+ *   yet: a count that lies fails before memory is taken.
  * Not here: schemas (codec converts before and after).
  *
  *   00..7f  integer 0..127     c4 c5 c6     bin: length in 1, 2, 4 bytes
@@ -12338,7 +12288,6 @@ const wisp_codec *wisp_json(void) {
  * ======================================================================== */
 
 enum {
-    WISP__MSGPACK_NESTING   = 256,
     WISP__MSGPACK_TIMESTAMP = -1,     /* type of an ext; those of the floats follow their kinds */
     WISP__MSGPACK_OBJECT    = 7
 };
@@ -12355,21 +12304,19 @@ static void wisp__msgpack_store(uint8_t *to, uint64_t number, int size) {
     for (int i = size - 1; i >= 0; i--, number >>= 8) to[i] = (uint8_t)number;
 }
 
-/* Two's complement, whatever the machine has. */
+/* Two's complement, on every machine. */
 static int64_t wisp__msgpack_signed(uint64_t bits) {
     return bits >> 63 ? -(int64_t)~bits - 1 : (int64_t)bits;
 }
 
 /* Nanoseconds and seconds of an ext -1; false: no timestamp has this size. */
-static bool wisp__msgpack_parse_time(const uint8_t *data, size_t size, uint32_t *nanoseconds,
+static bool wisp__msgpack_parse_time(const uint8_t *data, int size, uint32_t *nanoseconds,
                                      int64_t *seconds) {
+    uint64_t word = size == 8 ? wisp__msgpack_load(data, 8) : 0;
     if (size != 4 && size != 8 && size != 12) return false;
-    *nanoseconds = 0;
+    *nanoseconds = (uint32_t)(word >> 34);
+    *seconds = (int64_t)(word & ((UINT64_C(1) << 34) - 1));
     if (size == 4) *seconds = (int64_t)wisp__msgpack_load(data, 4);
-    if (size == 8) {
-        *nanoseconds = (uint32_t)(wisp__msgpack_load(data, 4) >> 2);
-        *seconds = (int64_t)(wisp__msgpack_load(data, 8) & ((UINT64_C(1) << 34) - 1));
-    }
     if (size == 12) {
         *nanoseconds = (uint32_t)wisp__msgpack_load(data, 4);
         *seconds = wisp__msgpack_signed(wisp__msgpack_load(data + 4, 8));
@@ -12379,125 +12326,72 @@ static bool wisp__msgpack_parse_time(const uint8_t *data, size_t size, uint32_t 
 
 /* --- writing --- */
 
-/* Lists call back through `value`, because lists and values hold each other. */
-typedef struct wisp__msgpack_writer {
-    uint8_t    *at;
-    size_t      left;      /* bytes of capacity */
-    wisp_result result;    /* the first failure */
-} wisp__msgpack_writer;
-
-static void wisp__msgpack_put_value(wisp__msgpack_writer *w, const wisp_value *value, int depth);
-
-/* How a length is said: in the first byte when it is below `fixed`, else after the code: in one
-   byte (code - 1, where there is such a form), two (code) or four (code + 1). */
-typedef struct wisp__msgpack_form {
-    uint8_t  first;
-    unsigned fixed;
-    bool     has_byte;
-    uint8_t  code;
-} wisp__msgpack_form;
-
-static const wisp__msgpack_form wisp__msgpack_str   = { 0xa0, 32, true, 0xda };
-static const wisp__msgpack_form wisp__msgpack_bin   = { 0, 0, true, 0xc5 };
-static const wisp__msgpack_form wisp__msgpack_ext   = { 0, 0, true, 0xc8 };
-static const wisp__msgpack_form wisp__msgpack_array = { 0x90, 16, false, 0xdc };
-static const wisp__msgpack_form wisp__msgpack_map   = { 0x80, 16, false, 0xde };
-
-static void wisp__msgpack_refuse(wisp__msgpack_writer *w, wisp_result code) {
-    if (w->result == WISP_OK) w->result = code;
-}
-
-static void wisp__msgpack_put(wisp__msgpack_writer *w, const void *bytes, size_t size) {
-    if (size > w->left) wisp__msgpack_refuse(w, WISP_E_TOO_BIG);
-    if (w->result || size == 0) return;
-    memcpy(w->at, bytes, size);
-    w->at += size;
-    w->left -= size;
-}
+static void wisp__msgpack_put_value(wisp__encoder *e, const wisp_value *value);
 
 /* A first byte, and a number in `size` (0..8) bytes. */
-static void wisp__msgpack_put_code(wisp__msgpack_writer *w, unsigned code, uint64_t number,
-                                   int size) {
+static void wisp__msgpack_put_code(wisp__encoder *e, unsigned code, uint64_t number, int size) {
     uint8_t bytes[9];
     bytes[0] = (uint8_t)code;
     wisp__msgpack_store(bytes + 1, number, size);
-    wisp__msgpack_put(w, bytes, (size_t)size + 1);
+    wisp__emit_bytes(e, bytes, (size_t)size + 1);
 }
 
-static void wisp__msgpack_put_length(wisp__msgpack_writer *w, const wisp__msgpack_form *encoding,
+/* A length or count: a small one in the first byte, if that is not 0; else after `code`, in two
+   bytes; after code - 1 in one (lists have no such code) or after code + 1 in four. */
+static void wisp__msgpack_put_length(wisp__encoder *e, unsigned first, unsigned code,
                                      size_t length) {
-    if (length < encoding->fixed)
-        wisp__msgpack_put_code(w, encoding->first + (unsigned)length, 0, 0);
-    else if (encoding->has_byte && length <= 0xff)
-        wisp__msgpack_put_code(w, encoding->code - 1u, length, 1);
-    else if (length <= 0xffff) wisp__msgpack_put_code(w, encoding->code, length, 2);
-    else wisp__msgpack_put_code(w, encoding->code + 1u, length, 4);
+    if (length < (first == 0xa0 ? 32u : first ? 16u : 0u))
+        wisp__msgpack_put_code(e, first + (unsigned)length, 0, 0);
+    else if (code < 0xdc && length <= 0xff) wisp__msgpack_put_code(e, code - 1, length, 1);
+    else if (length <= 0xffff) wisp__msgpack_put_code(e, code, length, 2);
+    else wisp__msgpack_put_code(e, code + 1, length, 4);
 }
 
-static void wisp__msgpack_put_uint(wisp__msgpack_writer *w, uint64_t number) {
-    if (number <= 0x7f) wisp__msgpack_put_code(w, (unsigned)number, 0, 0);
-    else if (number <= 0xff) wisp__msgpack_put_code(w, 0xcc, number, 1);
-    else if (number <= 0xffff) wisp__msgpack_put_code(w, 0xcd, number, 2);
-    else if (number <= 0xffffffff) wisp__msgpack_put_code(w, 0xce, number, 4);
-    else wisp__msgpack_put_code(w, 0xcf, number, 8);
+static void wisp__msgpack_put_uint(wisp__encoder *e, uint64_t number) {
+    if (number <= 0x7f) wisp__msgpack_put_code(e, (unsigned)number, 0, 0);
+    else if (number <= 0xff) wisp__msgpack_put_code(e, 0xcc, number, 1);
+    else if (number <= 0xffff) wisp__msgpack_put_code(e, 0xcd, number, 2);
+    else if (number <= 0xffffffff) wisp__msgpack_put_code(e, 0xce, number, 4);
+    else wisp__msgpack_put_code(e, 0xcf, number, 8);
 }
 
-static void wisp__msgpack_put_int(wisp__msgpack_writer *w, int64_t number) {
+static void wisp__msgpack_put_int(wisp__encoder *e, int64_t number) {
     uint64_t bits = (uint64_t)number;
-    if (number >= 0) wisp__msgpack_put_uint(w, bits);
-    else if (number >= -32) wisp__msgpack_put_code(w, (unsigned)(bits & 0xff), 0, 0);
-    else if (number >= INT8_MIN) wisp__msgpack_put_code(w, 0xd0, bits, 1);
-    else if (number >= INT16_MIN) wisp__msgpack_put_code(w, 0xd1, bits, 2);
-    else if (number >= INT32_MIN) wisp__msgpack_put_code(w, 0xd2, bits, 4);
-    else wisp__msgpack_put_code(w, 0xd3, bits, 8);
-}
-
-/* A float or a number, as the bits that stand in memory: a floating-point register may change
-   those of a signalling NaN. */
-static void wisp__msgpack_put_real(wisp__msgpack_writer *w, const wisp_value *value) {
-    if (value->kind == WISP_FLOAT) wisp__msgpack_put_code(w, 0xca, wisp__bits_of(value), 4);
-    else wisp__msgpack_put_code(w, 0xcb, wisp__bits_of(value), 8);
+    if (number >= 0) wisp__msgpack_put_uint(e, bits);
+    else if (number >= -32) wisp__msgpack_put_code(e, (unsigned)(bits & 0xff), 0, 0);
+    else if (number >= INT8_MIN) wisp__msgpack_put_code(e, 0xd0, bits, 1);
+    else if (number >= INT16_MIN) wisp__msgpack_put_code(e, 0xd1, bits, 2);
+    else if (number >= INT32_MIN) wisp__msgpack_put_code(e, 0xd2, bits, 4);
+    else wisp__msgpack_put_code(e, 0xd3, bits, 8);
 }
 
 /* The head is not written without the text: a length beyond what it can say does not fit. */
-static void wisp__msgpack_put_text(wisp__msgpack_writer *w, const char *text, size_t size) {
-    if (size > w->left) wisp__msgpack_refuse(w, WISP_E_TOO_BIG);
-    else if (!wisp__text_is_utf8(text, size)) wisp__msgpack_refuse(w, WISP_E_TYPE);
-    if (w->result) return;
-    wisp__msgpack_put_length(w, &wisp__msgpack_str, size);
-    wisp__msgpack_put(w, text, size);
+static void wisp__msgpack_put_text(wisp__encoder *e, const char *text, size_t size) {
+    if (size > (size_t)(e->end - e->at)) wisp__emit_refuse(e, WISP_E_TOO_BIG);
+    else if (!wisp__text_is_utf8(text, size)) wisp__emit_refuse(e, WISP_E_TYPE);
+    if (e->result) return;
+    wisp__msgpack_put_length(e, 0xa0, 0xda, size);
+    wisp__emit_bytes(e, text, size);
 }
 
-static void wisp__msgpack_put_ext(wisp__msgpack_writer *w, int type, const void *data,
-                                  size_t size) {
-    static const uint8_t codes[] = { 0, 0xd4, 0xd5, 0, 0xd6, 0, 0, 0, 0xd7,
-                                     0, 0, 0, 0, 0, 0, 0, 0xd8 };
-    uint8_t byte = (uint8_t)(unsigned)type;
-    if (size < sizeof codes && codes[size]) wisp__msgpack_put_code(w, codes[size], 0, 0);
-    else wisp__msgpack_put_length(w, &wisp__msgpack_ext, size);
-    wisp__msgpack_put(w, &byte, 1);
-    wisp__msgpack_put(w, data, size);
+static void wisp__msgpack_put_ext(wisp__encoder *e, int type, const void *data, int size) {
+    if (size > 16 || size < 1 || (size & (size - 1)))
+        wisp__msgpack_put_length(e, 0, 0xc8, (size_t)size);
+    else wisp__emit_byte(e, size == 16 ? 0xd8 : size == 8 ? 0xd7 : 0xd4 + size / 2);
+    wisp__emit_byte(e, type);
+    wisp__emit_bytes(e, data, (size_t)size);
 }
 
-static void wisp__msgpack_put_floats(wisp__msgpack_writer *w, const wisp_value *value) {
+static void wisp__msgpack_put_floats(wisp__encoder *e, const wisp_value *value) {
     float parts[7];
     uint8_t data[sizeof parts];
     int count = wisp__value_floats(value, parts);
-    for (int i = 0; i < count; i++) {
-        uint32_t bits;
-        memcpy(&bits, &parts[i], 4);
-        wisp__msgpack_store(data + 4 * i, bits, 4);
-    }
-    wisp__msgpack_put_ext(w, (int)value->kind - WISP_VEC2 + 1, data, (size_t)count * 4);
+    for (int i = 0; i < count; i++)
+        wisp__msgpack_store(data + 4 * i, wisp__load_float_bits(&parts[i]), 4);
+    wisp__msgpack_put_ext(e, (int)value->kind - WISP_VEC2 + 1, data, count * 4);
 }
 
-static void wisp__msgpack_put_object(wisp__msgpack_writer *w, uint32_t id) {
-    uint8_t data[4];
-    wisp__msgpack_store(data, id, 4);
-    wisp__msgpack_put_ext(w, WISP__MSGPACK_OBJECT, data, 4);
-}
-
-static void wisp__msgpack_put_time(wisp__msgpack_writer *w, int64_t seconds, uint32_t nanoseconds) {
+static void wisp__msgpack_put_time(wisp__encoder *e, int64_t seconds, uint32_t nanoseconds) {
     uint8_t data[12];
     uint64_t bits = (uint64_t)seconds;
     int size = bits >> 34 ? 12 : bits >> 32 || nanoseconds ? 8 : 4;
@@ -12507,7 +12401,7 @@ static void wisp__msgpack_put_time(wisp__msgpack_writer *w, int64_t seconds, uin
     } else {
         wisp__msgpack_store(data, (uint64_t)nanoseconds << 34 | bits, size);
     }
-    wisp__msgpack_put_ext(w, WISP__MSGPACK_TIMESTAMP, data, (size_t)size);
+    wisp__msgpack_put_ext(e, WISP__MSGPACK_TIMESTAMP, data, size);
 }
 
 /* Child i of a map if its key is `name`, else NULL. */
@@ -12518,7 +12412,7 @@ static const wisp_value *wisp__msgpack_named(const wisp_value *map, int i, const
     return key && strcmp(key, name) == 0 ? child : NULL;
 }
 
-/* true: an integer from `least` to `most`, whichever its kind. */
+/* true: an integer of either kind, from `least` to `most`. */
 static bool wisp__msgpack_in_range(const wisp_value *value, int64_t least, int64_t most,
                                    int64_t *out) {
     if (value->kind == WISP_INT) *out = wisp__int_of(value);
@@ -12529,42 +12423,41 @@ static bool wisp__msgpack_in_range(const wisp_value *value, int64_t least, int64
 }
 
 /* false: it is not {"$seconds", "$nanoseconds"}, and nothing was written. */
-static bool wisp__msgpack_put_timestamp(wisp__msgpack_writer *w, const wisp_value *map) {
+static bool wisp__msgpack_put_timestamp(wisp__encoder *e, const wisp_value *map) {
     wisp_value scratch[2];
     const wisp_value *first = wisp__msgpack_named(map, 0, "$seconds", &scratch[0]);
-    const wisp_value *second = first ? wisp__msgpack_named(map, 1, "$nanoseconds", &scratch[1])
-                                     : NULL;
+    const wisp_value *second = wisp__msgpack_named(map, 1, "$nanoseconds", &scratch[1]);
     int64_t seconds, nanoseconds;
-    if (!second || !wisp__msgpack_in_range(first, INT64_MIN, INT64_MAX, &seconds)) return false;
-    if (!wisp__msgpack_in_range(second, 0, WISP__MSGPACK_NANOSECONDS_MAX, &nanoseconds))
+    if (!first || !second || !wisp__msgpack_in_range(first, INT64_MIN, INT64_MAX, &seconds) ||
+        !wisp__msgpack_in_range(second, 0, WISP__MSGPACK_NANOSECONDS_MAX, &nanoseconds))
         return false;
-    wisp__msgpack_put_time(w, seconds, (uint32_t)nanoseconds);
+    wisp__msgpack_put_time(e, seconds, (uint32_t)nanoseconds);
     return true;
 }
 
 /* false: it is not {"$ext", "$data"}, and nothing was written. A timestamp that decode would
-   refuse cannot be said this way either. */
-static bool wisp__msgpack_put_extension(wisp__msgpack_writer *w, const wisp_value *map) {
+   refuse is refused here too. */
+static bool wisp__msgpack_put_extension(wisp__encoder *e, const wisp_value *map) {
     wisp_value scratch[2];
     const wisp_value *first = wisp__msgpack_named(map, 0, "$ext", &scratch[0]);
-    const wisp_value *data = first ? wisp__msgpack_named(map, 1, "$data", &scratch[1]) : NULL;
+    const wisp_value *data = wisp__msgpack_named(map, 1, "$data", &scratch[1]);
     int64_t type, seconds;
     uint32_t nanoseconds = 0;
-    if (!data || !wisp__msgpack_in_range(first, INT8_MIN, INT8_MAX, &type)) return false;
-    if (data->kind != WISP_BYTES || !wisp__is_sound(data)) return false;
+    if (!first || !data || !wisp__msgpack_in_range(first, INT8_MIN, INT8_MAX, &type) ||
+        data->kind != WISP_BYTES || !wisp__is_sound(data))
+        return false;
     if (type == WISP__MSGPACK_TIMESTAMP)
-        wisp__msgpack_parse_time((const uint8_t *)wisp__bytes_of(data), (size_t)data->count,
-                                 &nanoseconds, &seconds);
-    if (nanoseconds > WISP__MSGPACK_NANOSECONDS_MAX) wisp__msgpack_refuse(w, WISP_E_TYPE);
-    wisp__msgpack_put_ext(w, (int)type, wisp__bytes_of(data), (size_t)data->count);
+        wisp__msgpack_parse_time((const uint8_t *)wisp__bytes_of(data), data->count, &nanoseconds,
+                                 &seconds);
+    if (nanoseconds > WISP__MSGPACK_NANOSECONDS_MAX) wisp__emit_refuse(e, WISP_E_TYPE);
+    wisp__msgpack_put_ext(e, (int)type, wisp__bytes_of(data), data->count);
     return true;
 }
 
 /* The array of [key, value] arrays that {"$map"} holds; NULL: it is not that. */
 static const wisp_value *wisp__msgpack_entries(const wisp_value *map, wisp_value *scratch) {
     const wisp_value *entries = wisp__msgpack_named(map, 0, "$map", scratch);
-    if (!entries || !wisp__is_array(entries) || entries->count < 0 || !wisp__is_sound(entries))
-        return NULL;
+    if (!entries || !wisp__is_array(entries) || !wisp__is_sound(entries)) return NULL;
     for (int i = 0; i < entries->count; i++) {
         wisp_value inner;
         const wisp_value *entry = wisp__child(entries, i, NULL, &inner);
@@ -12573,268 +12466,159 @@ static const wisp_value *wisp__msgpack_entries(const wisp_value *map, wisp_value
     return entries;
 }
 
-/* false: it is not {"$map"}, and nothing was written. `depth` is the map's own: its entries and
-   their keys and values stand one and two lists deeper. */
-static bool wisp__msgpack_put_entries(wisp__msgpack_writer *w, const wisp_value *map, int depth) {
+/* false: it is not {"$map"}, and nothing was written. Entries count as lists in the map, keys and
+   values as in both. */
+static bool wisp__msgpack_put_entries(wisp__encoder *e, const wisp_value *map) {
     wisp_value outer;
     const wisp_value *entries = wisp__msgpack_entries(map, &outer);
     if (!entries) return false;
-    if (depth + (entries->count ? 2 : 1) > WISP__MSGPACK_NESTING)
-        wisp__msgpack_refuse(w, WISP_E_DEPTH);
-    wisp__msgpack_put_length(w, &wisp__msgpack_map, (size_t)entries->count);
-    for (int i = 0; i < entries->count && !w->result; i++) {
+    if (e->depth + (entries->count ? 2 : 1) > WISP__CODEC_NESTING)
+        wisp__emit_refuse(e, WISP_E_DEPTH);
+    wisp__msgpack_put_length(e, 0x80, 0xde, (size_t)entries->count);
+    e->depth += 2;
+    for (int i = 0; i < entries->count && !e->result; i++) {
         wisp_value inner, leaf;
         const wisp_value *entry = wisp__child(entries, i, NULL, &inner);
-        wisp__msgpack_put_value(w, wisp__child(entry, 0, NULL, &leaf), depth + 2);
-        wisp__msgpack_put_value(w, wisp__child(entry, 1, NULL, &leaf), depth + 2);
+        wisp__msgpack_put_value(e, wisp__child(entry, 0, NULL, &leaf));
+        wisp__msgpack_put_value(e, wisp__child(entry, 1, NULL, &leaf));
     }
+    e->depth -= 2;
     return true;
 }
 
-static void wisp__msgpack_put_map(wisp__msgpack_writer *w, const wisp_value *map, int depth) {
-    if (map->count == 1 && wisp__msgpack_put_entries(w, map, depth)) return;
-    if (map->count == 2 && wisp__msgpack_put_timestamp(w, map)) return;
-    if (map->count == 2 && wisp__msgpack_put_extension(w, map)) return;
-    wisp__msgpack_put_length(w, &wisp__msgpack_map, (size_t)wisp__present(map));
-    for (int i = 0; i < map->count && !w->result; i++) {
+static void wisp__msgpack_put_list(wisp__encoder *e, const wisp_value *list) {
+    bool is_map = wisp__is_map(list);
+    if (is_map && list->count == 1 && wisp__msgpack_put_entries(e, list)) return;
+    if (is_map && list->count == 2 &&
+        (wisp__msgpack_put_timestamp(e, list) || wisp__msgpack_put_extension(e, list)))
+        return;
+    if (is_map) wisp__msgpack_put_length(e, 0x80, 0xde, (size_t)wisp__present(list));
+    else wisp__msgpack_put_length(e, 0x90, 0xdc, (size_t)list->count);
+    for (int i = 0; i < list->count && !e->result; i++) {
         wisp_value scratch;
         const char *key = NULL;
-        const wisp_value *child = wisp__child(map, i, &key, &scratch);
-        if (wisp__is_missing(map, i)) continue;
-        if (key) wisp__msgpack_put_text(w, key, strlen(key));
-        else wisp__msgpack_refuse(w, WISP_E_ARGUMENT);
-        wisp__msgpack_put_value(w, child, depth);
+        const wisp_value *child = wisp__child(list, i, &key, &scratch);
+        if (is_map && wisp__is_missing(list, i)) continue;
+        if (is_map && key) wisp__msgpack_put_text(e, key, strlen(key));
+        if (is_map && !key) wisp__emit_refuse(e, WISP_E_ARGUMENT);
+        wisp__msgpack_put_value(e, child);
     }
 }
 
-/* `depth` counts the lists from the outermost down to this one. */
-static void wisp__msgpack_put_list(wisp__msgpack_writer *w, const wisp_value *list, int depth) {
-    if (depth > WISP__MSGPACK_NESTING) wisp__msgpack_refuse(w, WISP_E_DEPTH);
-    if (w->result) return;
-    if (wisp__is_map(list)) {
-        wisp__msgpack_put_map(w, list, depth);
-        return;
-    }
-    wisp__msgpack_put_length(w, &wisp__msgpack_array, (size_t)list->count);
-    for (int i = 0; i < list->count && !w->result; i++) {
-        wisp_value scratch;
-        wisp__msgpack_put_value(w, wisp__child(list, i, NULL, &scratch), depth);
-    }
-}
-
-static void wisp__msgpack_put_value(wisp__msgpack_writer *w, const wisp_value *value, int depth) {
-    if (value->count < 0 || !wisp__is_sound(value)) wisp__msgpack_refuse(w, WISP_E_ARGUMENT);
-    if (w->result) return;
-    if (wisp__is_map(value) || wisp__is_array(value)) {
-        wisp__msgpack_put_list(w, value, depth + 1);
-        return;
-    }
-    switch (value->kind) {
-    case WISP_NIL: wisp__msgpack_put_code(w, 0xc0, 0, 0); break;
-    case WISP_BOOL: wisp__msgpack_put_code(w, wisp__bool_of(value) ? 0xc3 : 0xc2, 0, 0); break;
-    case WISP_INT: wisp__msgpack_put_int(w, wisp__int_of(value)); break;
-    case WISP_UINT: wisp__msgpack_put_uint(w, wisp__uint_of(value)); break;
-    case WISP_FLOAT:
-    case WISP_NUMBER: wisp__msgpack_put_real(w, value); break;
-    case WISP_STRING: wisp__msgpack_put_text(w, wisp__text_of(value), (size_t)value->count); break;
+static void wisp__msgpack_put_value(wisp__encoder *e, const wisp_value *value) {
+    uint8_t id[4];
+    if (value->count < 0 || !wisp__is_sound(value)) wisp__emit_refuse(e, WISP_E_ARGUMENT);
+    if (e->result) return;
+    switch ((int)value->kind) {
+    case WISP_NIL: wisp__emit_byte(e, 0xc0); break;
+    case WISP_BOOL: wisp__emit_byte(e, wisp__bool_of(value) ? 0xc3 : 0xc2); break;
+    case WISP_INT: wisp__msgpack_put_int(e, wisp__int_of(value)); break;
+    case WISP_UINT: wisp__msgpack_put_uint(e, wisp__uint_of(value)); break;
+    case WISP_FLOAT: wisp__msgpack_put_code(e, 0xca, wisp__bits_of(value), 4); break;
+    case WISP_NUMBER: wisp__msgpack_put_code(e, 0xcb, wisp__bits_of(value), 8); break;
+    case WISP_STRING: wisp__msgpack_put_text(e, wisp__text_of(value), (size_t)value->count); break;
     case WISP_BYTES:
-        wisp__msgpack_put_length(w, &wisp__msgpack_bin, (size_t)value->count);
-        wisp__msgpack_put(w, wisp__bytes_of(value), (size_t)value->count);
+        wisp__msgpack_put_length(e, 0, 0xc5, (size_t)value->count);
+        wisp__emit_bytes(e, wisp__bytes_of(value), (size_t)value->count);
         break;
-    case WISP_VEC2:
-    case WISP_VEC3:
-    case WISP_VEC4:
-    case WISP_QUAT:
-    case WISP_TRANSFORM:
-    case WISP_COLOR: wisp__msgpack_put_floats(w, value); break;
-    case WISP_OBJECT: wisp__msgpack_put_object(w, wisp__object_of(value).id); break;
-    default: wisp__msgpack_refuse(w, WISP_E_TYPE); break;
+    case WISP_OBJECT:
+        wisp__msgpack_store(id, wisp__object_of(value).id, 4);
+        wisp__msgpack_put_ext(e, WISP__MSGPACK_OBJECT, id, 4);
+        break;
+    default:
+        if (wisp__is_map(value) || wisp__is_array(value)) {
+            if (++e->depth > WISP__CODEC_NESTING) wisp__emit_refuse(e, WISP_E_DEPTH);
+            if (!e->result) wisp__msgpack_put_list(e, value);
+            e->depth--;
+        } else if (wisp__kind_floats(value->kind)) {
+            wisp__msgpack_put_floats(e, value);
+        } else {
+            wisp__emit_refuse(e, WISP_E_TYPE);
+        }
+        break;
     }
 }
 
 /* --- reading --- */
 
-typedef enum wisp__msgpack_family {
-    WISP__MSGPACK_NIL, WISP__MSGPACK_NEVER, WISP__MSGPACK_BOOL, WISP__MSGPACK_BIN,
-    WISP__MSGPACK_EXT, WISP__MSGPACK_FLOAT, WISP__MSGPACK_NUMBER, WISP__MSGPACK_UINT,
-    WISP__MSGPACK_INT, WISP__MSGPACK_STR, WISP__MSGPACK_ARRAY, WISP__MSGPACK_MAP
-} wisp__msgpack_family;
+static void wisp__msgpack_get_value(wisp__builder *b, wisp_value *out);
 
-/* What a first byte begins, with its number: a value, bits, a length or a count. */
-typedef struct wisp__msgpack_head {
-    wisp__msgpack_family family;
-    uint64_t             number;
-} wisp__msgpack_head;
-
-/* Lists call back through `value`, as those of the writer do. */
-typedef struct wisp__msgpack_reader {
-    const uint8_t *at;
-    size_t         left;       /* bytes */
-    size_t         owed;       /* values that begun lists have yet to bring; at most `left` */
-    wisp__bump     memory;
-    int            deepest;    /* list of the part that is read, from the outermost */
-    wisp_result    result;     /* the first failure */
-} wisp__msgpack_reader;
-
-static void wisp__msgpack_get_value(wisp__msgpack_reader *r, wisp_value *out, int depth);
-
-static void wisp__msgpack_fail(wisp__msgpack_reader *r, wisp_result code) {
-    if (r->result == WISP_OK) r->result = code;
-}
-
-/* The next bytes, of those that no value is owed; NULL: there are fewer. */
-static const uint8_t *wisp__msgpack_take(wisp__msgpack_reader *r, uint64_t size) {
-    const uint8_t *bytes = r->at;
-    if (size > r->left - r->owed) wisp__msgpack_fail(r, WISP_E_SYNTAX);
-    if (r->result) return NULL;
-    r->at += (size_t)size;
-    r->left -= (size_t)size;
-    return bytes;
-}
-
-/* NULL, and the reader has failed: there is not enough memory. */
-static void *wisp__msgpack_memory(wisp__msgpack_reader *r, int64_t count, size_t each) {
-    void *memory = wisp__bump_items(&r->memory, count, each);
-    if (!memory) wisp__msgpack_fail(r, WISP_E_MEMORY);
-    return memory;
-}
-
-/* Takes note of a list at a depth; false: it is too deep. */
-static bool wisp__msgpack_enter(wisp__msgpack_reader *r, int depth) {
-    if (depth > WISP__MSGPACK_NESTING) wisp__msgpack_fail(r, WISP_E_DEPTH);
-    r->deepest = wisp__max_int(r->deepest, depth);
-    return r->result == WISP_OK;
-}
-
-/* The first byte of a value and the number that belongs to it. */
-static wisp__msgpack_head wisp__msgpack_get_head(wisp__msgpack_reader *r) {
-    static const struct { uint8_t family, bytes, number; } heads[32] = {
-        { WISP__MSGPACK_NIL, 0, 0 },    { WISP__MSGPACK_NEVER, 0, 0 },
-        { WISP__MSGPACK_BOOL, 0, 0 },   { WISP__MSGPACK_BOOL, 0, 1 },
-        { WISP__MSGPACK_BIN, 1, 0 },    { WISP__MSGPACK_BIN, 2, 0 },
-        { WISP__MSGPACK_BIN, 4, 0 },    { WISP__MSGPACK_EXT, 1, 0 },
-        { WISP__MSGPACK_EXT, 2, 0 },    { WISP__MSGPACK_EXT, 4, 0 },
-        { WISP__MSGPACK_FLOAT, 4, 0 },  { WISP__MSGPACK_NUMBER, 8, 0 },
-        { WISP__MSGPACK_UINT, 1, 0 },   { WISP__MSGPACK_UINT, 2, 0 },
-        { WISP__MSGPACK_UINT, 4, 0 },   { WISP__MSGPACK_UINT, 8, 0 },
-        { WISP__MSGPACK_INT, 1, 0 },    { WISP__MSGPACK_INT, 2, 0 },
-        { WISP__MSGPACK_INT, 4, 0 },    { WISP__MSGPACK_INT, 8, 0 },
-        { WISP__MSGPACK_EXT, 0, 1 },    { WISP__MSGPACK_EXT, 0, 2 },
-        { WISP__MSGPACK_EXT, 0, 4 },    { WISP__MSGPACK_EXT, 0, 8 },
-        { WISP__MSGPACK_EXT, 0, 16 },   { WISP__MSGPACK_STR, 1, 0 },
-        { WISP__MSGPACK_STR, 2, 0 },    { WISP__MSGPACK_STR, 4, 0 },
-        { WISP__MSGPACK_ARRAY, 2, 0 },  { WISP__MSGPACK_ARRAY, 4, 0 },
-        { WISP__MSGPACK_MAP, 2, 0 },    { WISP__MSGPACK_MAP, 4, 0 },
-    };
-    wisp__msgpack_head head = { WISP__MSGPACK_NEVER, 0 };
-    const uint8_t *first = wisp__msgpack_take(r, 1), *rest;
+/* The first byte of a value and the number that belongs to it: a value, bits, a length or a count.
+   Returns a letter for what it begins: nil, Bool, bytes (x), ext, float, double, unsigned, int,
+   string, array, map; 0: nothing. */
+static int wisp__msgpack_get_head(wisp__builder *b, uint64_t *number) {
+    static const char kinds[] = "n\0BBxxxeeefduuuuiiiieeeeesssaamm";           /* of c0..df */
+    static const uint8_t sizes[] = { 0, 0, 0, 0, 1, 2, 4, 1, 2, 4, 4, 8, 1, 2, 4, 8,
+                                     1, 2, 4, 8, 0, 0, 0, 0, 0, 1, 2, 4, 2, 4, 2, 4 };
+    const uint8_t *first = wisp__build_take(b, 1), *rest;
     unsigned code = first ? *first : 0xc1;
-    if (code <= 0x7f) head.family = WISP__MSGPACK_UINT, head.number = code;
-    else if (code <= 0x8f) head.family = WISP__MSGPACK_MAP, head.number = code & 15;
-    else if (code <= 0x9f) head.family = WISP__MSGPACK_ARRAY, head.number = code & 15;
-    else if (code <= 0xbf) head.family = WISP__MSGPACK_STR, head.number = code & 31;
-    else if (code >= 0xe0) head.family = WISP__MSGPACK_INT, head.number = ~UINT64_C(0xff) | code;
-    else {
-        int bytes = heads[code & 31].bytes;
-        head.family = (wisp__msgpack_family)heads[code & 31].family;
-        head.number = heads[code & 31].number;
-        rest = wisp__msgpack_take(r, (uint64_t)bytes);
-        if (rest && bytes) head.number = wisp__msgpack_load(rest, bytes);
-        if (head.family == WISP__MSGPACK_INT && bytes < 8 && head.number >> (8 * bytes - 1))
-            head.number |= ~UINT64_C(0) << 8 * bytes;
+    int size = code >= 0xc0 && code < 0xe0 ? sizes[code & 31] : 0;
+    *number = code & (code < 0x80 ? 127 : code < 0xa0 ? 15 : 31);
+    if (code < 0x80) return 'u';
+    if (code < 0xc0) return code < 0x90 ? 'm' : code < 0xa0 ? 'a' : 's';
+    if (code >= 0xe0) {
+        *number = ~UINT64_C(0xff) | code;
+        return 'i';
     }
-    return head;
-}
-
-static void wisp__msgpack_get_integer(wisp_value *out, wisp__msgpack_head head) {
-    if (head.family == WISP__MSGPACK_INT) *out = wisp_int(wisp__msgpack_signed(head.number));
-    else if (head.number <= INT64_MAX) *out = wisp_int((int64_t)head.number);
-    else *out = wisp_uint(head.number);
-}
-
-static void wisp__msgpack_get_text(wisp__msgpack_reader *r, wisp_value *out, uint64_t size) {
-    const uint8_t *bytes = wisp__msgpack_take(r, size);
-    const char *text;
-    if (bytes && !wisp__text_is_utf8(bytes, (size_t)size)) wisp__msgpack_fail(r, WISP_E_SYNTAX);
-    if (r->result) return;
-    text = wisp__bump_text(&r->memory, bytes, (size_t)size);
-    if (text) *out = wisp_string_n(text, (int)size);
-    else wisp__msgpack_fail(r, WISP_E_MEMORY);
-}
-
-static void wisp__msgpack_get_bytes(wisp__msgpack_reader *r, wisp_value *out, uint64_t size) {
-    const uint8_t *bytes = wisp__msgpack_take(r, size);
-    if (bytes) *out = wisp_bytes(bytes, (int)size);
-}
-
-/* A map of two pairs that stands for what no kind stands for. */
-static void wisp__msgpack_get_stand_in(wisp__msgpack_reader *r, wisp_value *out, int depth,
-                                       const wisp_pair pairs[2]) {
-    wisp_pair *copy;
-    if (!wisp__msgpack_enter(r, depth + 1)) return;
-    copy = (wisp_pair *)wisp__msgpack_memory(r, 2, sizeof *copy);
-    if (!copy) return;
-    memcpy(copy, pairs, 2 * sizeof *copy);
-    *out = wisp_map(copy, 2);
-}
-
-static void wisp__msgpack_get_floats(wisp_value *out, wisp_kind kind, const uint8_t *data,
-                                     size_t size) {
-    uint32_t parts[7];
-    for (size_t i = 0; i < size / 4; i++)
-        parts[i] = (uint32_t)wisp__msgpack_load(data + 4 * i, 4);
-    *out = wisp__view_floats(kind, parts);
+    *number = code >= 0xd4 && code <= 0xd8 ? UINT64_C(1) << (code - 0xd4) : code & 1;
+    rest = wisp__build_take(b, (uint64_t)size);
+    if (rest && size) *number = wisp__msgpack_load(rest, size);
+    if (kinds[code & 31] == 'i' && size < 8 && *number >> (8 * size - 1))
+        *number |= ~UINT64_C(0) << 8 * size;
+    return kinds[code & 31];
 }
 
 /* false: a type that is no kind, or a size that is not its own. */
 static bool wisp__msgpack_get_kind(wisp_value *out, uint8_t type, const uint8_t *data,
                                    uint64_t size) {
-    static const uint8_t sizes[] = { 0, 8, 12, 16, 16, 28, 16, 4 };
-    if (type < 1 || type > WISP__MSGPACK_OBJECT || size != sizes[type]) return false;
-    if (type < WISP__MSGPACK_OBJECT) {
-        wisp__msgpack_get_floats(out, (wisp_kind)(WISP_VEC2 + type - 1), data, (size_t)size);
-    } else {
+    wisp_kind kind = (wisp_kind)(WISP_VEC2 + type - 1);
+    uint32_t parts[7];
+    if (type == WISP__MSGPACK_OBJECT && size == 4) {
         *out = wisp__value_of_id((uint32_t)wisp__msgpack_load(data, 4));
+        return true;
     }
+    if (type < 1 || type >= WISP__MSGPACK_OBJECT || size != 4 * (unsigned)wisp__kind_floats(kind))
+        return false;
+    for (size_t i = 0; i < size / 4; i++)
+        parts[i] = (uint32_t)wisp__msgpack_load(data + 4 * i, 4);
+    *out = wisp__view_floats(kind, parts);
     return true;
 }
 
-static void wisp__msgpack_get_ext(wisp__msgpack_reader *r, wisp_value *out, uint64_t size,
-                                  int depth) {
-    const uint8_t *byte = wisp__msgpack_take(r, 1), *data = wisp__msgpack_take(r, size);
-    wisp_pair pairs[2];
+/* A value of a kind, or a map of two pairs in place of what has no kind. */
+static void wisp__msgpack_get_ext(wisp__builder *b, wisp_value *out, uint64_t size) {
+    const uint8_t *byte = wisp__build_take(b, 1), *data = wisp__build_take(b, size);
+    wisp_pair *pairs;
     uint32_t nanoseconds = 0;
     int64_t seconds = 0;
     int type;
+    bool is_time;
     if (!byte || !data || wisp__msgpack_get_kind(out, *byte, data, size)) return;
     type = *byte < 128 ? *byte : *byte - 256;
-    if (type == WISP__MSGPACK_TIMESTAMP &&
-        wisp__msgpack_parse_time(data, (size_t)size, &nanoseconds, &seconds)) {
-        pairs[0].key = "$seconds";
-        pairs[0].value = wisp_int(seconds);
-        pairs[1].key = "$nanoseconds";
-        pairs[1].value = wisp_uint(nanoseconds);
-    } else {
-        pairs[0].key = "$ext";
-        pairs[0].value = wisp_int(type);
-        pairs[1].key = "$data";
-        pairs[1].value = wisp_bytes(data, (int)size);
-    }
-    if (nanoseconds > WISP__MSGPACK_NANOSECONDS_MAX) wisp__msgpack_fail(r, WISP_E_SYNTAX);
-    wisp__msgpack_get_stand_in(r, out, depth, pairs);
+    is_time = type == WISP__MSGPACK_TIMESTAMP &&
+              wisp__msgpack_parse_time(data, (int)size, &nanoseconds, &seconds);
+    if (nanoseconds > WISP__MSGPACK_NANOSECONDS_MAX) wisp__build_fail(b, WISP_E_SYNTAX);
+    if (!wisp__build_reach(b, b->depth + 1)) return;
+    pairs = (wisp_pair *)wisp__build_items(b, 2, sizeof *pairs);
+    if (!pairs) return;
+    pairs[0].key = is_time ? "$seconds" : "$ext";
+    pairs[0].value = wisp_int(is_time ? seconds : type);
+    pairs[1].key = is_time ? "$nanoseconds" : "$data";
+    pairs[1].value = is_time ? wisp_uint(nanoseconds) : wisp_bytes(data, (int)size);
+    *out = wisp_map(pairs, 2);
 }
 
-/* The values of a list; NULL: there are none, or the reader has failed. */
-static wisp_value *wisp__msgpack_get_items(wisp__msgpack_reader *r, uint64_t count, int depth) {
-    wisp_value *items;
-    if (!wisp__msgpack_enter(r, depth)) return NULL;
-    if (count > r->left - r->owed) wisp__msgpack_fail(r, WISP_E_SYNTAX);
-    if (r->result || count == 0) return NULL;
-    items = (wisp_value *)wisp__msgpack_memory(r, (int64_t)count, sizeof *items);
-    if (!items) return NULL;
-    r->owed += (size_t)count;
-    for (size_t i = 0; i < count && !r->result; i++) wisp__msgpack_get_value(r, &items[i], depth);
-    return r->result ? NULL : items;
+/* The values of a list; NULL: there are none, or the builder has failed. */
+static wisp_value *wisp__msgpack_get_items(wisp__builder *b, uint64_t count) {
+    wisp_value *items = NULL;
+    wisp__build_reach(b, ++b->depth);
+    if (count > (uint64_t)(b->end - b->at)) wisp__build_fail(b, WISP_E_SYNTAX);
+    if (count) items = (wisp_value *)wisp__build_items(b, (int64_t)count, sizeof *items);
+    if (items) b->end -= count;
+    for (size_t i = 0; items && i < count && !b->result; i++)
+        wisp__msgpack_get_value(b, &items[i]);
+    b->depth--;
+    return items;
 }
 
 /* Keys and values in turn become pairs, in the same memory. */
@@ -12847,17 +12631,17 @@ static void wisp__msgpack_plain_map(wisp_value *out, wisp_value *items, size_t c
         memmove(&pairs[i], &pair, sizeof pair);
     }
     *out = wisp_map(pairs, wisp__pairs_distinct(pairs, (int)count,
-                                                (wisp__key *)(void *)(pairs + count)));
+                                                (wisp__key *)(void *)(pairs + count), false));
 }
 
 /* {"$map": [[key, value], ...]}: two lists deeper than the map was read as. */
-static void wisp__msgpack_keyed_map(wisp__msgpack_reader *r, wisp_value *out,
-                                    const wisp_value *items, size_t count) {
+static void wisp__msgpack_keyed_map(wisp__builder *b, wisp_value *out, const wisp_value *items,
+                                    size_t count) {
     wisp_value *entries;
     wisp_pair *pair;
-    if (!wisp__msgpack_enter(r, r->deepest + 2)) return;
-    entries = (wisp_value *)wisp__msgpack_memory(r, (int64_t)count, sizeof *entries);
-    pair = (wisp_pair *)wisp__msgpack_memory(r, 1, sizeof *pair);
+    wisp__build_reach(b, b->deepest + 2);
+    entries = (wisp_value *)wisp__build_items(b, (int64_t)count, sizeof *entries);
+    pair = (wisp_pair *)wisp__build_items(b, 1, sizeof *pair);
     if (!entries || !pair) return;
     for (size_t i = 0; i < count; i++) entries[i] = wisp_array(items + 2 * i, 2);
     pair->key = "$map";
@@ -12865,57 +12649,48 @@ static void wisp__msgpack_keyed_map(wisp__msgpack_reader *r, wisp_value *out,
     *out = wisp_map(pair, 1);
 }
 
-static bool wisp__msgpack_is_key(const wisp_value *value) {
-    const char *text = wisp__text_of(value);
-    return text && !memchr(text, 0, (size_t)value->count);
-}
-
 /* `deepest` is of this map alone while it is read: only when all of it has been seen is it known
    whether it stands two lists deeper. */
-static void wisp__msgpack_get_map(wisp__msgpack_reader *r, wisp_value *out, uint64_t count,
-                                  int depth) {
-    int before = r->deepest;
+static void wisp__msgpack_get_map(wisp__builder *b, wisp_value *out, uint64_t count) {
+    int before = b->deepest;
     bool plain = true;
     wisp_value *items;
-    r->deepest = 0;
-    items = wisp__msgpack_get_items(r, 2 * count, depth);
-    for (uint64_t i = 0; items && i < count; i++)
-        plain = plain && wisp__msgpack_is_key(&items[2 * i]);
-    if (!r->result) {
-        if (count == 0) *out = wisp_map(NULL, 0);
-        else if (!plain) wisp__msgpack_keyed_map(r, out, items, (size_t)count);
-        else wisp__msgpack_plain_map(out, items, (size_t)count);
+    b->deepest = 0;
+    items = wisp__msgpack_get_items(b, 2 * count);
+    for (uint64_t i = 0; items && !b->result && plain && i < count; i++) {
+        const char *key = wisp__text_of(&items[2 * i]);
+        plain = key && !memchr(key, 0, (size_t)items[2 * i].count);
     }
-    r->deepest = wisp__max_int(r->deepest, before);
+    if (count == 0) *out = wisp_map(NULL, 0);
+    else if (!b->result && plain) wisp__msgpack_plain_map(out, items, (size_t)count);
+    else if (!b->result) wisp__msgpack_keyed_map(b, out, items, (size_t)count);
+    b->deepest = wisp__max_int(b->deepest, before);
 }
 
-static void wisp__msgpack_get_array(wisp__msgpack_reader *r, wisp_value *out, uint64_t count,
-                                    int depth) {
-    const wisp_value *items = wisp__msgpack_get_items(r, count, depth);
-    if (!r->result) *out = wisp_array(items, (int)count);
-}
-
-static void wisp__msgpack_get_value(wisp__msgpack_reader *r, wisp_value *out, int depth) {
-    wisp__msgpack_head head;
-    r->owed--;
-    head = wisp__msgpack_get_head(r);
+static void wisp__msgpack_get_value(wisp__builder *b, wisp_value *out) {
+    uint64_t number;
+    int kind;
+    const wisp_value *items;
+    b->end++;
+    kind = wisp__msgpack_get_head(b, &number);
     *out = wisp_nil();
-    if (r->result) return;
-    switch (head.family) {
-    case WISP__MSGPACK_NIL: break;
-    case WISP__MSGPACK_BOOL: *out = wisp_bool(head.number != 0); break;
-    case WISP__MSGPACK_UINT:
-    case WISP__MSGPACK_INT: wisp__msgpack_get_integer(out, head); break;
-    case WISP__MSGPACK_FLOAT:
-    case WISP__MSGPACK_NUMBER:
-        *out = wisp__value_of_bits(head.family == WISP__MSGPACK_FLOAT, head.number);
+    if (b->result) return;
+    switch (kind) {
+    case 'n': break;
+    case 'B': *out = wisp_bool(number != 0); break;
+    case 'u': *out = wisp__build_whole(number); break;
+    case 'i': *out = wisp_int(wisp__msgpack_signed(number)); break;
+    case 'f': *out = wisp__value_of_bits(true, number); break;
+    case 'd': *out = wisp__value_of_bits(false, number); break;
+    case 's': wisp__build_string(b, number, out); break;
+    case 'x': wisp__build_bytes(b, number, out); break;
+    case 'e': wisp__msgpack_get_ext(b, out, number); break;
+    case 'm': wisp__msgpack_get_map(b, out, number); break;
+    case 'a':
+        items = wisp__msgpack_get_items(b, number);
+        *out = wisp_array(items, (int)number);
         break;
-    case WISP__MSGPACK_STR: wisp__msgpack_get_text(r, out, head.number); break;
-    case WISP__MSGPACK_BIN: wisp__msgpack_get_bytes(r, out, head.number); break;
-    case WISP__MSGPACK_EXT: wisp__msgpack_get_ext(r, out, head.number, depth); break;
-    case WISP__MSGPACK_ARRAY: wisp__msgpack_get_array(r, out, head.number, depth + 1); break;
-    case WISP__MSGPACK_MAP: wisp__msgpack_get_map(r, out, head.number, depth + 1); break;
-    case WISP__MSGPACK_NEVER: wisp__msgpack_fail(r, WISP_E_SYNTAX); break;
+    default: wisp__build_fail(b, WISP_E_SYNTAX); break;
     }
 }
 
@@ -12923,37 +12698,28 @@ static void wisp__msgpack_get_value(wisp__msgpack_reader *r, wisp_value *out, in
 
 static int wisp__msgpack_encode(const wisp_codec *codec, const wisp_schema *schema,
                                 const wisp_value *value, void *out, int capacity) {
-    wisp__msgpack_writer w;
+    wisp__encoder e;
     (void)codec;
     (void)schema;
-    if (!value || capacity < 0 || (capacity && !out)) return WISP_E_ARGUMENT;
-    w.at = (uint8_t *)out;
-    w.left = (size_t)capacity;
-    w.result = WISP_OK;
-    wisp__msgpack_put_value(&w, value, 0);
-    return w.result ? w.result : capacity - (int)w.left;
+    if (wisp__encoder_on(&e, value, out, capacity)) return e.result;
+    wisp__msgpack_put_value(&e, value);
+    return wisp__emitted(&e);
 }
 
 static int wisp__msgpack_decode(const wisp_codec *codec, const wisp_schema *schema,
                                 const void *bytes, int size, wisp_value *out, void *memory,
                                 int memory_size) {
-    wisp__msgpack_reader r;
+    wisp__builder b;
     wisp_value value;
     (void)codec;
     (void)schema;
-    if (!out || size < 0 || (size && !bytes)) return WISP_E_ARGUMENT;
-    if (memory_size < 0 || (memory_size && !memory)) return WISP_E_ARGUMENT;
+    if (!out || wisp__builder_on(&b, bytes, size, memory, memory_size)) return WISP_E_ARGUMENT;
     if (size == 0) return WISP_E_SYNTAX;
-    r.at = (const uint8_t *)bytes;
-    r.left = (size_t)size;
-    r.owed = 1;
-    r.memory = wisp__bump_on(memory, memory_size);
-    r.deepest = 0;
-    r.result = WISP_OK;
-    wisp__msgpack_get_value(&r, &value, 0);
-    if (r.result) return r.result;
+    b.end--;
+    wisp__msgpack_get_value(&b, &value);
+    if (b.result) return b.result;
     *out = value;
-    return size - (int)r.left;
+    return (int)(b.at - (const uint8_t *)bytes);
 }
 
 const wisp_codec *wisp_msgpack(void) {
@@ -12968,8 +12734,7 @@ const wisp_codec *wisp_msgpack(void) {
  *   without a schema (protobuf.dev/programming-guides/encoding, struct.proto).
  * Invariants: the writer goes backwards from the end of its room: a message's
  *   length is known when its head is written, and no message is measured
- *   twice. Whatever is read twice merges into what is there; only then keys
- *   are made unique.
+ *   twice. Messages that come twice are merged; only then keys are made unique.
  * Not here: messages of a schema (protobuf).
  *
  *   message  { field }
@@ -12986,94 +12751,87 @@ const wisp_codec *wisp_msgpack(void) {
  *                      6: { 1: Value } }
  * ======================================================================== */
 
-enum { WISP__PROTOWIRE_NESTING = 100 };      /* messages inside the outermost, as others have it */
+enum { WISP__PROTO_NESTING = 100 };      /* messages in the outermost, as other libraries allow */
 
-typedef enum wisp__protowire_wire {
-    WISP__PROTOWIRE_VARINT, WISP__PROTOWIRE_8, WISP__PROTOWIRE_SIZED, WISP__PROTOWIRE_BEGIN,
-    WISP__PROTOWIRE_END, WISP__PROTOWIRE_4
-} wisp__protowire_wire;
+enum { WISP__PROTO_VARINT, WISP__PROTO_8, WISP__PROTO_SIZED, WISP__PROTO_BEGIN, WISP__PROTO_END,
+       WISP__PROTO_4 };
 
 /* --- writing, backwards --- */
 
-typedef struct wisp__protowire_writer {
-    uint8_t    *begin, *at;     /* what is written begins at `at` */
-    wisp_result result;         /* the first failure */
-} wisp__protowire_writer;
-
-static void wisp__protowire_put_any(wisp__protowire_writer *w, const wisp_value *value, int depth);
-
-static void wisp__protowire_refuse(wisp__protowire_writer *w, wisp_result code) {
-    if (w->result == WISP_OK) w->result = code;
-}
-
 /* Room for `size` bytes in front of what is written; NULL: there is none. */
-static uint8_t *wisp__protowire_room(wisp__protowire_writer *w, size_t size) {
-    if (size > (size_t)(w->at - w->begin)) wisp__protowire_refuse(w, WISP_E_TOO_BIG);
-    if (w->result) return NULL;
-    w->at -= size;
-    return w->at;
+static uint8_t *wisp__proto_room(wisp__encoder *e, size_t size) {
+    if (size > (size_t)(e->at - e->begin)) wisp__emit_refuse(e, WISP_E_TOO_BIG);
+    return e->result ? NULL : (e->at -= size);
 }
 
-static void wisp__protowire_put_varint(wisp__protowire_writer *w, uint64_t number) {
+static void wisp__proto_put_varint(wisp__encoder *e, uint64_t number) {
     size_t size = 1;
     uint8_t *to;
     for (uint64_t rest = number >> 7; rest; rest >>= 7) size++;
-    to = wisp__protowire_room(w, size);
+    to = wisp__proto_room(e, size);
     if (!to) return;
     for (; number >= 128; number >>= 7) *to++ = (uint8_t)(number | 128);
     *to = (uint8_t)number;
 }
 
-static void wisp__protowire_put_fixed(wisp__protowire_writer *w, uint64_t bits, size_t size) {
-    uint8_t *to = wisp__protowire_room(w, size);
-    for (size_t i = 0; to && i < size; i++, bits >>= 8) to[i] = (uint8_t)bits;
+static void wisp__proto_put_bits(wisp__encoder *e, unsigned wire, uint64_t bits) {
+    int size = wire == WISP__PROTO_4 ? 4 : 8;
+    uint8_t *to;
+    if (wire == WISP__PROTO_VARINT) {
+        wisp__proto_put_varint(e, bits);
+        return;
+    }
+    to = wisp__proto_room(e, (size_t)size);
+    for (int i = 0; to && i < size; i++, bits >>= 8) to[i] = (uint8_t)bits;
 }
 
-static void wisp__protowire_put_tag(wisp__protowire_writer *w, uint32_t number, unsigned wire) {
-    wisp__protowire_put_varint(w, (uint64_t)number << 3 | wire);
+static void wisp__proto_put_tag(wisp__encoder *e, uint32_t number, unsigned wire) {
+    wisp__proto_put_varint(e, (uint64_t)number << 3 | wire);
 }
 
-/* Tag and length of what has been written since w->at was `end`. */
-static void wisp__protowire_put_head(wisp__protowire_writer *w, const uint8_t *end,
-                                     uint32_t number) {
-    wisp__protowire_put_varint(w, (uint64_t)(end - w->at));
-    wisp__protowire_put_tag(w, number, WISP__PROTOWIRE_SIZED);
+static void wisp__proto_put_field(wisp__encoder *e, uint32_t number, unsigned wire, uint64_t bits) {
+    wisp__proto_put_bits(e, wire, bits);
+    wisp__proto_put_tag(e, number, wire);
 }
 
-/* Is there what a text or a list counts? */
-static bool wisp__protowire_is_there(wisp__protowire_writer *w, const wisp_value *value) {
-    if (!wisp__is_sound(value)) wisp__protowire_refuse(w, WISP_E_ARGUMENT);
-    return w->result == WISP_OK;
+/* Tag and length of what has been written since e->at was `end`. */
+static void wisp__proto_put_head(wisp__encoder *e, const uint8_t *end, uint32_t number) {
+    wisp__proto_put_varint(e, (uint64_t)(end - e->at));
+    wisp__proto_put_tag(e, number, WISP__PROTO_SIZED);
 }
 
-static void wisp__protowire_put_bytes(wisp__protowire_writer *w, const void *bytes, size_t size,
-                                      uint32_t number) {
-    const uint8_t *end = w->at;
-    uint8_t *to = wisp__protowire_room(w, size);
+static bool wisp__proto_is_sound(wisp__encoder *e, const wisp_value *value) {
+    if (!wisp__is_sound(value)) wisp__emit_refuse(e, WISP_E_ARGUMENT);
+    return e->result == WISP_OK;
+}
+
+static void wisp__proto_put_bytes(wisp__encoder *e, const void *bytes, size_t size,
+                                  uint32_t number) {
+    const uint8_t *end = e->at;
+    uint8_t *to = wisp__proto_room(e, size);
     if (to && size) memcpy(to, bytes, size);
-    wisp__protowire_put_head(w, end, number);
+    wisp__proto_put_head(e, end, number);
 }
 
-static void wisp__protowire_put_text(wisp__protowire_writer *w, const char *text, size_t size,
-                                     uint32_t number) {
-    if (!wisp__text_is_utf8(text, size)) wisp__protowire_refuse(w, WISP_E_TYPE);
-    wisp__protowire_put_bytes(w, text, size, number);
+static void wisp__proto_put_text(wisp__encoder *e, const char *text, size_t size,
+                                 uint32_t number) {
+    if (!wisp__text_is_utf8(text, size)) wisp__emit_refuse(e, WISP_E_TYPE);
+    wisp__proto_put_bytes(e, text, size, number);
 }
 
-static void wisp__protowire_put_bits(wisp__protowire_writer *w, unsigned wire, uint64_t bits) {
-    if (wire == WISP__PROTOWIRE_VARINT) wisp__protowire_put_varint(w, bits);
-    else wisp__protowire_put_fixed(w, bits, wire == WISP__PROTOWIRE_4 ? 4 : 8);
-}
-
-static bool wisp__protowire_may_nest(wisp__protowire_writer *w, int depth) {
-    if (depth > WISP__PROTOWIRE_NESTING) wisp__protowire_refuse(w, WISP_E_DEPTH);
-    return w->result == WISP_OK;
+/* May a message stand in so many more than there are? */
+static bool wisp__proto_may_nest(wisp__encoder *e, int more) {
+    if (e->depth + more > WISP__PROTO_NESTING) wisp__emit_refuse(e, WISP_E_DEPTH);
+    return e->result == WISP_OK;
 }
 
 /* --- writing google.protobuf.Value --- */
 
-/* What is a float or a double already keeps its bits, also those of a NaN. */
-static bool wisp__protowire_real_bits(const wisp_value *value, bool narrow, uint64_t *bits) {
+static void wisp__proto_put_any(wisp__encoder *e, const wisp_value *value);
+
+/* The bits of a number as a float (narrow) or double; one that is such already keeps them, also
+   those of a NaN. */
+static bool wisp__proto_real_bits(const wisp_value *value, bool narrow, uint64_t *bits) {
     uint32_t low;
     if (!narrow) return wisp__value_double(value, bits);
     if (!wisp__value_float(value, &low)) return false;
@@ -13082,411 +12840,316 @@ static bool wisp__protowire_real_bits(const wisp_value *value, bool narrow, uint
 }
 
 /* Has a double all digits of it? */
-static bool wisp__protowire_is_exact(uint64_t magnitude) {
+static bool wisp__proto_is_exact(uint64_t magnitude) {
     while (magnitude && !(magnitude & 1)) magnitude >>= 1;
     return magnitude >> 53 == 0;
 }
 
-static void wisp__protowire_put_number(wisp__protowire_writer *w, const wisp_value *value) {
+static void wisp__proto_put_number(wisp__encoder *e, const wisp_value *value) {
     wisp__numeric number;
     uint64_t bits = 0;
-    if (wisp__numeric_of(value, &number) && value->kind < WISP_FLOAT &&
-        !wisp__protowire_is_exact(number.magnitude))
-        wisp__protowire_refuse(w, WISP_E_TYPE);
-    wisp__protowire_real_bits(value, false, &bits);
-    wisp__protowire_put_fixed(w, bits, 8);
-    wisp__protowire_put_tag(w, 2, WISP__PROTOWIRE_8);
+    if (value->kind < WISP_FLOAT && wisp__numeric_of(value, &number) &&
+        !wisp__proto_is_exact(number.magnitude))
+        wisp__emit_refuse(e, WISP_E_TYPE);
+    wisp__value_double(value, &bits);
+    wisp__proto_put_field(e, 2, WISP__PROTO_8, bits);
 }
 
-static void wisp__protowire_put_base64(wisp__protowire_writer *w, const wisp_value *value) {
-    const uint8_t *end = w->at;
+static void wisp__proto_put_base64(wisp__encoder *e, const wisp_value *value) {
+    const uint8_t *end = e->at;
     size_t size = (size_t)value->count;
-    uint8_t *to = wisp__protowire_room(w, (size + 2) / 3 * 4);
+    uint8_t *to = wisp__proto_room(e, (size + 2) / 3 * 4);
     if (to && size) wisp__text_to_base64((const uint8_t *)wisp__bytes_of(value), size, to);
-    wisp__protowire_put_head(w, end, 3);
+    wisp__proto_put_head(e, end, 3);
 }
 
-/* A list of numbers. */
-static void wisp__protowire_put_parts(wisp__protowire_writer *w, const wisp_value *value,
-                                      int depth) {
-    const uint8_t *end = w->at;
+/* A vector, as a list of numbers. */
+static void wisp__proto_put_parts(wisp__encoder *e, const wisp_value *value) {
+    const uint8_t *end = e->at;
     float parts[7];
-    int count = wisp__value_floats(value, parts);
-    if (!wisp__protowire_may_nest(w, depth + 2)) return;
-    for (int i = count - 1; i >= 0; i--) {
-        const uint8_t *part_end = w->at;
+    if (!wisp__proto_may_nest(e, 2)) return;
+    for (int i = wisp__value_floats(value, parts) - 1; i >= 0; i--) {
+        const uint8_t *part_end = e->at;
         wisp_value part = wisp__float_at(&parts[i]);
-        wisp__protowire_put_number(w, &part);
-        wisp__protowire_put_head(w, part_end, 1);
+        wisp__proto_put_number(e, &part);
+        wisp__proto_put_head(e, part_end, 1);
     }
-    wisp__protowire_put_head(w, end, 6);
-}
-
-static void wisp__protowire_put_any_pair(wisp__protowire_writer *w, const char *key,
-                                         const wisp_value *value, int depth) {
-    const uint8_t *end = w->at;
-    wisp__protowire_put_any(w, value, depth + 1);
-    wisp__protowire_put_head(w, end, 2);
-    if (!key) wisp__protowire_refuse(w, WISP_E_ARGUMENT);
-    if (!w->result) wisp__protowire_put_text(w, key, strlen(key), 1);
+    wisp__proto_put_head(e, end, 6);
 }
 
 /* A message in the Value; in it elements, or pairs, which are messages too. */
-static void wisp__protowire_put_any_list(wisp__protowire_writer *w, const wisp_value *value,
-                                         int depth) {
-    const uint8_t *end = w->at;
+static void wisp__proto_put_any_list(wisp__encoder *e, const wisp_value *value) {
+    const uint8_t *end = e->at;
     bool map = wisp__is_map(value);
-    if (!wisp__protowire_may_nest(w, depth)) return;
-    for (int i = value->count - 1; i >= 0 && !w->result; i--) {
-        const uint8_t *item_end = w->at;
+    int deeper = map ? 3 : 2;
+    if (!wisp__proto_may_nest(e, 1)) return;
+    e->depth += deeper;
+    for (int i = value->count - 1; i >= 0 && !e->result; i--) {
+        const uint8_t *item_end = e->at;
         wisp_value scratch;
         const char *key;
         const wisp_value *child = wisp__child(value, i, &key, &scratch);
         if (map && wisp__is_missing(value, i)) continue;
-        if (map) wisp__protowire_put_any_pair(w, key, child, depth + 1);
-        else wisp__protowire_put_any(w, child, depth + 1);
-        wisp__protowire_put_head(w, item_end, 1);
+        wisp__proto_put_any(e, child);
+        if (map) wisp__proto_put_head(e, item_end, 2);
+        if (map && !key) wisp__emit_refuse(e, WISP_E_ARGUMENT);
+        if (map && !e->result) wisp__proto_put_text(e, key, strlen(key), 1);
+        wisp__proto_put_head(e, item_end, 1);
     }
-    wisp__protowire_put_head(w, end, map ? 5 : 6);
+    e->depth -= deeper;
+    wisp__proto_put_head(e, end, map ? 5 : 6);
 }
 
-static void wisp__protowire_put_any(wisp__protowire_writer *w, const wisp_value *value, int depth) {
+/* Writes a Value, without its head. */
+static void wisp__proto_put_any(wisp__encoder *e, const wisp_value *value) {
     wisp_value id;
-    if (!wisp__protowire_may_nest(w, depth) || !wisp__protowire_is_there(w, value)) return;
-    if (wisp__is_map(value) || wisp__is_array(value)) {
-        wisp__protowire_put_any_list(w, value, depth + 1);
-        return;
-    }
-    switch (value->kind) {
-    case WISP_NIL:
-    case WISP_BOOL:
-        wisp__protowire_put_varint(w, wisp__bool_of(value));
-        wisp__protowire_put_tag(w, value->kind == WISP_BOOL ? 4 : 1, WISP__PROTOWIRE_VARINT);
-        break;
+    if (!wisp__proto_may_nest(e, 0) || !wisp__proto_is_sound(e, value)) return;
+    switch ((int)value->kind) {
+    case WISP_NIL: wisp__proto_put_field(e, 1, WISP__PROTO_VARINT, 0); break;
+    case WISP_BOOL: wisp__proto_put_field(e, 4, WISP__PROTO_VARINT, wisp__bool_of(value)); break;
     case WISP_INT:
     case WISP_UINT:
     case WISP_FLOAT:
-    case WISP_NUMBER: wisp__protowire_put_number(w, value); break;
+    case WISP_NUMBER: wisp__proto_put_number(e, value); break;
     case WISP_OBJECT:
         id = wisp_uint(wisp__object_of(value).id);
-        wisp__protowire_put_number(w, &id);
+        wisp__proto_put_number(e, &id);
         break;
     case WISP_STRING:
-        wisp__protowire_put_text(w, wisp__text_of(value), (size_t)value->count, 3);
+        wisp__proto_put_text(e, wisp__text_of(value), (size_t)value->count, 3);
         break;
-    case WISP_BYTES: wisp__protowire_put_base64(w, value); break;
-    case WISP_VEC2:
-    case WISP_VEC3:
-    case WISP_VEC4:
-    case WISP_QUAT:
-    case WISP_TRANSFORM:
-    case WISP_COLOR: wisp__protowire_put_parts(w, value, depth); break;
-    default: wisp__protowire_refuse(w, WISP_E_TYPE); break;
+    case WISP_BYTES: wisp__proto_put_base64(e, value); break;
+    default:
+        if (wisp__is_map(value) || wisp__is_array(value)) wisp__proto_put_any_list(e, value);
+        else if (wisp__kind_floats(value->kind)) wisp__proto_put_parts(e, value);
+        else wisp__emit_refuse(e, WISP_E_TYPE);
+        break;
     }
 }
 
 /* --- reading --- */
 
-typedef struct wisp__protowire_reader {
-    const uint8_t *at, *end;           /* of the message that is read */
-    wisp__bump     memory;
-    struct { const wisp_schema *schema; const wisp__key *keys; }
-                   sorted[16];         /* schemas of many fields, and the order of their numbers */
-    wisp_result    result;             /* the first failure; then at == end */
-} wisp__protowire_reader;
-
-static void wisp__protowire_get_any(wisp__protowire_reader *r, wisp_value *out, int depth);
-
-static void wisp__protowire_fail(wisp__protowire_reader *r, wisp_result code) {
-    if (r->result == WISP_OK) r->result = code;
-    r->at = r->end;
+static bool wisp__proto_more(const wisp__builder *b) {
+    return b->result == WISP_OK && b->at < b->end;
 }
 
-static bool wisp__protowire_more(const wisp__protowire_reader *r) {
-    return r->result == WISP_OK && r->at < r->end;
-}
-
-/* NULL, and the reader has failed: there is not enough memory. */
-static void *wisp__protowire_memory(wisp__protowire_reader *r, int64_t count, size_t each) {
-    void *memory = wisp__bump_items(&r->memory, count, each);
-    if (!memory) wisp__protowire_fail(r, WISP_E_MEMORY);
-    return memory;
-}
-
-/* The next `size` bytes, or NULL and the reader has failed. */
-static const uint8_t *wisp__protowire_take(wisp__protowire_reader *r, uint64_t size) {
-    const uint8_t *taken = r->at;
-    if (size > (uint64_t)(r->end - r->at)) wisp__protowire_fail(r, WISP_E_SYNTAX);
-    if (r->result) return NULL;
-    r->at += size;
-    return taken;
-}
-
-static uint64_t wisp__protowire_get_varint(wisp__protowire_reader *r) {
+static uint64_t wisp__proto_get_varint(wisp__builder *b) {
     uint64_t number = 0;
     for (int shift = 0; shift < 64; shift += 7) {
-        const uint8_t *byte = wisp__protowire_take(r, 1);
+        const uint8_t *byte = wisp__build_take(b, 1);
         if (!byte || (shift == 63 && *byte > 1)) break;
         number |= (uint64_t)(*byte & 127) << shift;
         if (*byte < 128) return number;
     }
-    wisp__protowire_fail(r, WISP_E_SYNTAX);
+    wisp__build_fail(b, WISP_E_SYNTAX);
     return 0;
 }
 
-/* A tag; 0, which is none, and the reader has failed. */
-static uint32_t wisp__protowire_get_tag(wisp__protowire_reader *r) {
-    const uint8_t *begin = r->at;
-    uint64_t tag = wisp__protowire_get_varint(r);
-    if (r->result) return 0;
-    if (r->at - begin > 5 || tag > UINT32_MAX || tag < 8 || (tag & 7) > WISP__PROTOWIRE_4) {
-        wisp__protowire_fail(r, WISP_E_SYNTAX);
-        return 0;
-    }
-    return (uint32_t)tag;
+/* A tag; 0, which is none, and the builder has failed. */
+static uint32_t wisp__proto_get_tag(wisp__builder *b) {
+    const uint8_t *begin = b->at;
+    uint64_t tag = wisp__proto_get_varint(b);
+    if (b->at - begin > 5 || tag > UINT32_MAX || tag < 8 || (tag & 7) > WISP__PROTO_4)
+        wisp__build_fail(b, WISP_E_SYNTAX);
+    return b->result ? 0 : (uint32_t)tag;
 }
 
-static uint64_t wisp__protowire_get_fixed(wisp__protowire_reader *r, int size) {
-    const uint8_t *bytes = wisp__protowire_take(r, (uint64_t)size);
+static uint64_t wisp__proto_get_bits(wisp__builder *b, unsigned wire) {
+    int size = wire == WISP__PROTO_4 ? 4 : 8;
+    const uint8_t *bytes;
     uint64_t bits = 0;
+    if (wire == WISP__PROTO_VARINT) return wisp__proto_get_varint(b);
+    bytes = wisp__build_take(b, (uint64_t)size);
     for (int i = size - 1; bytes && i >= 0; i--) bits = bits << 8 | bytes[i];
     return bits;
 }
 
-static uint64_t wisp__protowire_get_bits(wisp__protowire_reader *r, unsigned wire) {
-    if (wire == WISP__PROTOWIRE_VARINT) return wisp__protowire_get_varint(r);
-    return wisp__protowire_get_fixed(r, wire == WISP__PROTOWIRE_4 ? 4 : 8);
-}
-
-/* From here to the matching wisp__protowire_close the reader ends where the length that stands
-   here says. Returns what it ends at otherwise. `depth`: of the message that begins. */
-static const uint8_t *wisp__protowire_open(wisp__protowire_reader *r, int depth) {
-    const uint8_t *outer = r->end;
-    uint64_t size = wisp__protowire_get_varint(r);
-    const uint8_t *begin = wisp__protowire_take(r, size);
-    if (depth > WISP__PROTOWIRE_NESTING) wisp__protowire_fail(r, WISP_E_DEPTH);
-    if (r->result) return outer;
-    r->at = begin;
-    r->end = begin + size;
+/* From here on the reader ends where the length that stands here says. Returns where it ended, to
+   be put back into b->end. */
+static const uint8_t *wisp__proto_narrow(wisp__builder *b) {
+    const uint8_t *outer = b->end, *begin = wisp__build_take(b, wisp__proto_get_varint(b));
+    if (!begin) return outer;
+    b->end = b->at;
+    b->at = begin;
     return outer;
 }
 
-static void wisp__protowire_close(wisp__protowire_reader *r, const uint8_t *outer) {
-    r->end = outer;
-    if (r->result) r->at = r->end;
+/* The same for a message, until wisp__proto_close. */
+static const uint8_t *wisp__proto_open(wisp__builder *b) {
+    const uint8_t *outer = wisp__proto_narrow(b);
+    wisp__build_reach(b, ++b->depth);
+    return outer;
 }
 
-/* A field that nobody knows, or of another wire than is known, after its tag (which may be 0, if
-   the reader has failed). `depth`: of the message it is in. */
-static void wisp__protowire_skip(wisp__protowire_reader *r, uint32_t tag, int depth) {
-    uint32_t groups[WISP__PROTOWIRE_NESTING];
+static void wisp__proto_close(wisp__builder *b, const uint8_t *outer) {
+    b->end = outer;
+    b->depth--;
+}
+
+/* Skips a field that is not known, or of another wire than is known, after its tag (0: the builder
+   has failed). */
+static void wisp__proto_skip(wisp__builder *b, uint32_t tag) {
+    uint32_t groups[WISP__PROTO_NESTING];
     int open = 0;
     do {
-        uint32_t number = tag >> 3;
         switch (tag & 7) {
-        case WISP__PROTOWIRE_VARINT: wisp__protowire_get_varint(r); break;
-        case WISP__PROTOWIRE_8: wisp__protowire_take(r, 8); break;
-        case WISP__PROTOWIRE_4: wisp__protowire_take(r, 4); break;
-        case WISP__PROTOWIRE_SIZED: wisp__protowire_take(r, wisp__protowire_get_varint(r)); break;
-        case WISP__PROTOWIRE_BEGIN:
-            if (depth + open >= WISP__PROTOWIRE_NESTING) wisp__protowire_fail(r, WISP_E_DEPTH);
-            else groups[open++] = number;
+        case WISP__PROTO_VARINT: wisp__proto_get_varint(b); break;
+        case WISP__PROTO_8: wisp__build_take(b, 8); break;
+        case WISP__PROTO_4: wisp__build_take(b, 4); break;
+        case WISP__PROTO_SIZED: wisp__build_take(b, wisp__proto_get_varint(b)); break;
+        case WISP__PROTO_BEGIN:
+            if (b->depth + open >= WISP__PROTO_NESTING) wisp__build_fail(b, WISP_E_DEPTH);
+            else groups[open++] = tag >> 3;
             break;
         default:
-            if (open == 0 || groups[--open] != number) wisp__protowire_fail(r, WISP_E_SYNTAX);
+            if (open == 0 || groups[--open] != tag >> 3) wisp__build_fail(b, WISP_E_SYNTAX);
             break;
         }
-        if (open) tag = wisp__protowire_get_tag(r);
-    } while (open && !r->result);
-}
-
-/* How many fields with this tag follow at once, counting the one whose tag was read. */
-static size_t wisp__protowire_run(const wisp__protowire_reader *r, uint32_t tag, int depth) {
-    wisp__protowire_reader ahead = *r;
-    size_t count = 0;
-    uint32_t next = tag;
-    for (; next == tag; count++) {
-        wisp__protowire_skip(&ahead, tag, depth);
-        next = wisp__protowire_more(&ahead) ? wisp__protowire_get_tag(&ahead) : 0;
-    }
-    return count;
-}
-
-/* How many values a packed list has that begins here. */
-static size_t wisp__protowire_packed(const wisp__protowire_reader *r, unsigned wire) {
-    size_t left = (size_t)(r->end - r->at), count = 0;
-    if (wire == WISP__PROTOWIRE_4) return left / 4;
-    if (wire == WISP__PROTOWIRE_8) return left / 8;
-    for (size_t i = 0; i < left; i++) count += r->at[i] < 128;
-    return count;
+        if (open) tag = wisp__proto_get_tag(b);
+    } while (open && !b->result);
 }
 
 /* How many items there is room for, which stands ahead of them. */
-static size_t wisp__protowire_room_of(const void *items) {
+static size_t wisp__proto_room_of(const void *items) {
     size_t room = 0;
     if (items) memcpy(&room, (const uint8_t *)items - 8, sizeof room);
     return room;
 }
 
-/* Gives back the block that was taken last, so that it can be taken again, and larger. */
-static void wisp__protowire_give_back(wisp__protowire_reader *r, const uint8_t *block,
-                                      size_t size) {
-    size = (size + 7) & ~(size_t)7;
-    if (block + size != r->memory.at) return;
-    r->memory.at -= size;
-    r->memory.left += size;
-}
-
-/* Items with room for `more` than `count`; NULL: the reader has failed. The room doubles, so that
-   a list that comes in pieces costs no more than its size. */
-static void *wisp__protowire_grow(wisp__protowire_reader *r, const void *items, int count,
-                                  size_t more, size_t size) {
-    size_t used = (size_t)count, room = wisp__protowire_room_of(items), bytes;
+/* Items with room for `more` than `count`; NULL: the builder has failed. The room doubles, so that
+   a list that comes in pieces costs no more than its size; it grows in place where nothing was
+   made after it. */
+static void *wisp__proto_grow(wisp__builder *b, const void *items, int count, size_t more,
+                              size_t size) {
+    size_t used = (size_t)count, room = wisp__proto_room_of(items), bytes;
+    const uint8_t *end = items ? (const uint8_t *)items + room * size : NULL;
     uint8_t *block;
-    if (r->result) return NULL;
+    if (b->result) return NULL;
     if (items && more <= room - used) return (void *)items;
     room = used + (more > used ? more : used);
     if (!wisp__size_of((int64_t)room, size, &bytes)) {
-        wisp__protowire_fail(r, WISP_E_MEMORY);
+        wisp__build_fail(b, WISP_E_MEMORY);
         return NULL;
     }
-    if (items)
-        wisp__protowire_give_back(r, (const uint8_t *)items - 8,
-                                  8 + wisp__protowire_room_of(items) * size);
-    block = (uint8_t *)wisp__protowire_memory(r, 8 + (int64_t)bytes, 1);
+    if (items && end == b->low) b->low = (uint8_t *)items - 8;
+    block = (uint8_t *)wisp__build_items(b, 8 + (int64_t)bytes, 1);
     if (!block) return NULL;
     memcpy(block, &room, sizeof room);
     if (used && block + 8 != items) memcpy(block + 8, items, used * size);
     return block + 8;
 }
 
-/* The same for one more, the field of which has this tag, and all that follow it at once. */
-static void *wisp__protowire_grow_by_run(wisp__protowire_reader *r, const void *items, int count,
-                                         uint32_t tag, int depth, size_t size) {
-    size_t more = 1;
-    if (wisp__protowire_room_of(items) == (size_t)count) more = wisp__protowire_run(r, tag, depth);
-    return wisp__protowire_grow(r, items, count, more, size);
-}
-
-/* A length and text, copied with a NUL after it; NULL: the reader has failed. */
-static const char *wisp__protowire_get_text(wisp__protowire_reader *r, int *size) {
-    uint64_t length = wisp__protowire_get_varint(r);
-    const uint8_t *bytes = wisp__protowire_take(r, length);
-    const char *text;
-    if (bytes && !wisp__text_is_utf8(bytes, (size_t)length)) wisp__protowire_fail(r, WISP_E_SYNTAX);
-    if (r->result) return NULL;
-    text = wisp__bump_text(&r->memory, bytes, (size_t)length);
-    if (text) *size = (int)length;
-    else wisp__protowire_fail(r, WISP_E_MEMORY);
-    return text;
-}
-
-static void wisp__protowire_get_string(wisp__protowire_reader *r, wisp_value *out) {
-    int size = 0;
-    const char *text = wisp__protowire_get_text(r, &size);
-    if (text) *out = wisp_string_n(text, size);
-}
-
-static void wisp__protowire_get_bytes(wisp__protowire_reader *r, wisp_value *out) {
-    uint64_t size = wisp__protowire_get_varint(r);
-    const uint8_t *bytes = wisp__protowire_take(r, size);
-    if (bytes) *out = wisp_bytes(bytes, (int)size);
+/* The same for one more, the field of which has this tag, and for all that follow it at once. */
+static void *wisp__proto_grow_by_run(wisp__builder *b, const void *items, int count, uint32_t tag,
+                                     size_t size) {
+    wisp__builder ahead = *b;
+    size_t more = 0;
+    uint32_t next = tag;
+    if (wisp__proto_room_of(items) != (size_t)count)
+        return wisp__proto_grow(b, items, count, 1, size);
+    for (; next == tag; more++) {
+        wisp__proto_skip(&ahead, tag);
+        next = wisp__proto_more(&ahead) ? wisp__proto_get_tag(&ahead) : 0;
+    }
+    return wisp__proto_grow(b, items, count, more, size);
 }
 
 /* --- reading google.protobuf.Value --- */
 
-static void wisp__protowire_get_pair(wisp__protowire_reader *r, wisp_pair *pair, int depth) {
+static void wisp__proto_get_any(wisp__builder *b, wisp_value *out);
+
+/* A message that is a Value, in what has come of it already. */
+static void wisp__proto_get_value(wisp__builder *b, wisp_value *out) {
+    const uint8_t *outer = wisp__proto_open(b);
+    wisp__proto_get_any(b, out);
+    wisp__proto_close(b, outer);
+}
+
+static void wisp__proto_get_pair(wisp__builder *b, wisp_pair *pair) {
+    const uint8_t *outer = wisp__proto_open(b);
     pair->key = "";
     pair->value = wisp_nil();
-    while (wisp__protowire_more(r)) {
-        uint32_t tag = wisp__protowire_get_tag(r);
-        if (tag == (1 << 3 | WISP__PROTOWIRE_SIZED)) {
-            int size = 0;
-            const char *key = wisp__protowire_get_text(r, &size);
-            if (key && memchr(key, 0, (size_t)size)) wisp__protowire_fail(r, WISP_E_TYPE);
-            if (key) pair->key = key;
-        } else if (tag == (2 << 3 | WISP__PROTOWIRE_SIZED)) {
-            const uint8_t *outer = wisp__protowire_open(r, depth + 1);
-            wisp__protowire_get_any(r, &pair->value, depth + 1);
-            wisp__protowire_close(r, outer);
+    while (wisp__proto_more(b)) {
+        uint32_t tag = wisp__proto_get_tag(b);
+        if (tag == (1 << 3 | WISP__PROTO_SIZED)) {
+            wisp_value key = wisp_string("");
+            wisp__build_string(b, wisp__proto_get_varint(b), &key);
+            pair->key = wisp__text_of(&key);
+            if (memchr(pair->key, 0, (size_t)key.count)) wisp__build_fail(b, WISP_E_TYPE);
+        } else if (tag == (2 << 3 | WISP__PROTO_SIZED)) {
+            wisp__proto_get_value(b, &pair->value);
         } else {
-            wisp__protowire_skip(r, tag, depth);
+            wisp__proto_skip(b, tag);
         }
     }
+    wisp__proto_close(b, outer);
 }
 
 /* A list or a map, in *out already if more of it comes. */
-static void wisp__protowire_get_any_list(wisp__protowire_reader *r, wisp_value *out, bool map,
-                                         int depth) {
+static void wisp__proto_get_any_list(wisp__builder *b, wisp_value *out, bool map) {
     size_t size = map ? sizeof(wisp_pair) : sizeof(wisp_value);
+    const uint8_t *outer = wisp__proto_open(b);
     if (out->kind != (map ? WISP_MAP : WISP_ARRAY))
         *out = wisp__value_of(map ? WISP_MAP : WISP_ARRAY, 0);
-    while (wisp__protowire_more(r)) {
-        uint32_t tag = wisp__protowire_get_tag(r);
+    while (wisp__proto_more(b)) {
+        uint32_t tag = wisp__proto_get_tag(b);
         const void *held = map ? (const void *)wisp__pairs_of(out) : wisp__elements_of(out);
-        const uint8_t *outer;
-        uint8_t *items;
-        if (tag != (1 << 3 | WISP__PROTOWIRE_SIZED)) {
-            wisp__protowire_skip(r, tag, depth);
+        uint8_t *items, *item;
+        if (tag != (1 << 3 | WISP__PROTO_SIZED)) {
+            wisp__proto_skip(b, tag);
             continue;
         }
-        items = (uint8_t *)wisp__protowire_grow_by_run(r, held, out->count, tag, depth, size);
-        if (!items) return;
-        if (map) *out = wisp_map((wisp_pair *)(void *)items, out->count);
-        else *out = wisp_array((wisp_value *)(void *)items, out->count);
-        items += (size_t)out->count * size;
-        if (!map) *(wisp_value *)(void *)items = wisp_nil();
-        outer = wisp__protowire_open(r, depth + 1);
-        if (map) wisp__protowire_get_pair(r, (wisp_pair *)(void *)items, depth + 1);
-        else wisp__protowire_get_any(r, (wisp_value *)(void *)items, depth + 1);
-        wisp__protowire_close(r, outer);
+        items = (uint8_t *)wisp__proto_grow_by_run(b, held, out->count, tag, size);
+        if (!items) break;
+        item = items + (size_t)out->count * size;
+        if (map) {
+            *out = wisp_map((wisp_pair *)(void *)items, out->count);
+            wisp__proto_get_pair(b, (wisp_pair *)(void *)item);
+        } else {
+            *out = wisp_array((wisp_value *)(void *)items, out->count);
+            *(wisp_value *)(void *)item = wisp_nil();
+            wisp__proto_get_value(b, (wisp_value *)(void *)item);
+        }
         out->count++;
     }
+    wisp__proto_close(b, outer);
 }
 
-static void wisp__protowire_get_any(wisp__protowire_reader *r, wisp_value *out, int depth) {
-    while (wisp__protowire_more(r)) {
-        uint32_t tag = wisp__protowire_get_tag(r);
-        const uint8_t *outer;
+static void wisp__proto_get_any(wisp__builder *b, wisp_value *out) {
+    while (wisp__proto_more(b)) {
+        uint32_t tag = wisp__proto_get_tag(b);
         switch (tag) {
-        case 1 << 3 | WISP__PROTOWIRE_VARINT:
-            wisp__protowire_get_varint(r);
+        case 1 << 3 | WISP__PROTO_VARINT:
+            wisp__proto_get_varint(b);
             *out = wisp_nil();
             break;
-        case 2 << 3 | WISP__PROTOWIRE_8:
-            *out = wisp__value_of_bits(false, wisp__protowire_get_fixed(r, 8));
+        case 2 << 3 | WISP__PROTO_8:
+            *out = wisp__value_of_bits(false, wisp__proto_get_bits(b, WISP__PROTO_8));
             break;
-        case 3 << 3 | WISP__PROTOWIRE_SIZED: wisp__protowire_get_string(r, out); break;
-        case 4 << 3 | WISP__PROTOWIRE_VARINT:
-            *out = wisp_bool(wisp__protowire_get_varint(r) != 0);
+        case 3 << 3 | WISP__PROTO_SIZED:
+            wisp__build_string(b, wisp__proto_get_varint(b), out);
             break;
-        case 5 << 3 | WISP__PROTOWIRE_SIZED:
-        case 6 << 3 | WISP__PROTOWIRE_SIZED:
-            outer = wisp__protowire_open(r, depth + 1);
-            wisp__protowire_get_any_list(r, out, tag >> 3 == 5, depth + 1);
-            wisp__protowire_close(r, outer);
-            break;
-        default: wisp__protowire_skip(r, tag, depth); break;
+        case 4 << 3 | WISP__PROTO_VARINT: *out = wisp_bool(wisp__proto_get_varint(b) != 0); break;
+        case 5 << 3 | WISP__PROTO_SIZED:
+        case 6 << 3 | WISP__PROTO_SIZED: wisp__proto_get_any_list(b, out, tag >> 3 == 5); break;
+        default: wisp__proto_skip(b, tag); break;
         }
     }
 }
 
-/* Leaves one pair of each key, where the first stood, with the value of the last. */
-static void wisp__protowire_make_distinct(wisp__protowire_reader *r, wisp_value *map) {
-    wisp__bump before = r->memory;
-    wisp__key *keys;
-    if (map->count < 2) return;
-    keys = (wisp__key *)wisp__protowire_memory(r, map->count, sizeof *keys);
-    if (!keys) return;
-    map->count = wisp__pairs_distinct((wisp_pair *)wisp__pairs_of(map), map->count, keys);
-    r->memory = before;
-}
-
-static void wisp__protowire_finish_any(wisp__protowire_reader *r, wisp_value *value) {
-    if (value->kind == WISP_MAP) wisp__protowire_make_distinct(r, value);
+/* When all of a value has come: leaves one pair of each key, where the first stood, with the value
+   of the last. */
+static void wisp__proto_finish_any(wisp__builder *b, wisp_value *value) {
+    if (value->kind == WISP_MAP && value->count > 1) {
+        uint8_t *before = b->low;
+        wisp__key *keys = (wisp__key *)wisp__build_items(b, value->count, sizeof *keys);
+        wisp_pair *pairs = (wisp_pair *)wisp__pairs_of(value);
+        if (keys) value->count = wisp__pairs_distinct(pairs, value->count, keys, false);
+        b->low = before;
+    }
     if (value->kind != WISP_MAP && value->kind != WISP_ARRAY) return;
-    for (int i = 0; i < value->count && !r->result; i++)
-        wisp__protowire_finish_any(r, (wisp_value *)wisp_element_of(value, i));
+    for (int i = 0; i < value->count && !b->result; i++)
+        wisp__proto_finish_any(b, (wisp_value *)wisp_element_of(value, i));
 }
 
 /* ===========================================================================
@@ -13494,7 +13157,7 @@ static void wisp__protowire_finish_any(wisp__protowire_reader *r, wisp_value *va
  * What: the Protobuf codec: the proto3 wire form of a schema's messages.
  * Invariants: what encode writes, decode reads. Fields are written in the
  *   order of their numbers, so equal values have equal bytes. Reading makes an
- *   open tree, with nothing for what has not come; only then defaults are
+ *   open tree, without fields that have not come; only then defaults are
  *   filled in and keys made unique.
  * Not here: ranges, lengths and bounds of enums (the caller validates); bytes
  *   and values without a schema (protowire).
@@ -13512,277 +13175,218 @@ static void wisp__protowire_finish_any(wisp__protowire_reader *r, wisp_value *va
  *   any, exact             google.protobuf.Value
  * ======================================================================== */
 
-/* Which of Protobuf's types a type is. Those up to DOUBLE are scalars: 64 bits hold one. */
-typedef enum wisp__protobuf_form {
-    WISP__PROTOBUF_BOOL, WISP__PROTOBUF_ENUM, WISP__PROTOBUF_OBJECT,
-    WISP__PROTOBUF_INT32, WISP__PROTOBUF_INT64, WISP__PROTOBUF_UINT32, WISP__PROTOBUF_UINT64,
-    WISP__PROTOBUF_SINT32, WISP__PROTOBUF_SINT64,
-    WISP__PROTOBUF_FIXED32, WISP__PROTOBUF_FIXED64,
-    WISP__PROTOBUF_SFIXED32, WISP__PROTOBUF_SFIXED64,
-    WISP__PROTOBUF_FLOAT, WISP__PROTOBUF_DOUBLE,
-    WISP__PROTOBUF_STRING, WISP__PROTOBUF_BYTES, WISP__PROTOBUF_MESSAGE, WISP__PROTOBUF_LIST
-} wisp__protobuf_form;
-
 /* --- what the types of a schema are on the wire --- */
 
-static wisp__protobuf_form wisp__protobuf_integer_form(const wisp_type *type, bool narrow) {
-    bool is_signed = type->kind == WISP_TYPE_INTEGER;
-    if (type->max == 2) {
-        narrow = type->bytes > 0 && type->bytes <= 4;
-        if (is_signed) return narrow ? WISP__PROTOBUF_SFIXED32 : WISP__PROTOBUF_SFIXED64;
-        return narrow ? WISP__PROTOBUF_FIXED32 : WISP__PROTOBUF_FIXED64;
-    }
-    if (!is_signed) return narrow ? WISP__PROTOBUF_UINT32 : WISP__PROTOBUF_UINT64;
-    if (type->max == 1) return narrow ? WISP__PROTOBUF_SINT32 : WISP__PROTOBUF_SINT64;
-    return narrow ? WISP__PROTOBUF_INT32 : WISP__PROTOBUF_INT64;
-}
+/* Those up to REAL are scalars: 64 bits hold one. */
+typedef enum wisp__proto_form {
+    WISP__PROTO_BOOL, WISP__PROTO_ENUM, WISP__PROTO_OBJECT, WISP__PROTO_INTEGER, WISP__PROTO_REAL,
+    WISP__PROTO_STRING, WISP__PROTO_BYTES, WISP__PROTO_MESSAGE, WISP__PROTO_LIST
+} wisp__proto_form;
+
+/* A type and how it stands on the wire. */
+typedef struct wisp__proto_type {
+    const wisp_type *type;
+    int              bytes;        /* of the member that holds it; 0: there is none */
+    wisp__proto_form form;
+    unsigned         wire;         /* of a list: that of its elements is another */
+    int              bits;         /* of a number: 32 or 64 */
+    bool             is_signed, zigzag;
+} wisp__proto_type;
 
 /* `bytes`: of the member that holds it, where the type does not say; 0: there is none. */
-static wisp__protobuf_form wisp__protobuf_form_of(const wisp_type *type, int bytes) {
-    bool narrow;
-    if (type->bytes) bytes = type->bytes;
-    narrow = bytes > 0 && bytes <= 4;
+static wisp__proto_type wisp__proto_type_of(const wisp_type *type, int bytes) {
+    wisp__proto_type t = { type, bytes, WISP__PROTO_MESSAGE, WISP__PROTO_VARINT, 64, false, false };
+    bool fixed = false;
+    if (type->bytes) t.bytes = type->bytes;
+    if (t.bytes > 0 && t.bytes <= 4) t.bits = 32;
     switch (type->kind) {
-    case WISP_TYPE_BOOL: return WISP__PROTOBUF_BOOL;
-    case WISP_TYPE_ENUM: return WISP__PROTOBUF_ENUM;
-    case WISP_TYPE_OBJECT: return WISP__PROTOBUF_OBJECT;
+    case WISP_TYPE_BOOL: t.form = WISP__PROTO_BOOL; break;
+    case WISP_TYPE_OBJECT: t.form = WISP__PROTO_OBJECT; break;
+    case WISP_TYPE_ENUM:
+        t.form = WISP__PROTO_ENUM;
+        t.bits = 32;
+        t.is_signed = true;
+        break;
     case WISP_TYPE_INTEGER:
-    case WISP_TYPE_UINT: return wisp__protobuf_integer_form(type, narrow);
-    case WISP_TYPE_RANGE: return type->least < 0 ? WISP__PROTOBUF_INT64 : WISP__PROTOBUF_UINT64;
+    case WISP_TYPE_UINT:
+        t.form = WISP__PROTO_INTEGER;
+        t.is_signed = type->kind == WISP_TYPE_INTEGER;
+        t.zigzag = t.is_signed && type->max == 1;
+        fixed = type->max == 2;
+        if (fixed && !type->bytes) t.bits = 64;
+        break;
+    case WISP_TYPE_RANGE:
+        t.form = WISP__PROTO_INTEGER;
+        t.bits = 64;
+        t.is_signed = type->least < 0;
+        break;
     case WISP_TYPE_NUMBER:
     case WISP_TYPE_NUMBER_RANGE:
-    case WISP_TYPE_QUANTIZED: return narrow ? WISP__PROTOBUF_FLOAT : WISP__PROTOBUF_DOUBLE;
-    case WISP_TYPE_LITERAL: return type->of ? WISP__PROTOBUF_STRING : WISP__PROTOBUF_DOUBLE;
-    case WISP_TYPE_STRING: return WISP__PROTOBUF_STRING;
-    case WISP_TYPE_BYTES: return WISP__PROTOBUF_BYTES;
-    case WISP_TYPE_ARRAY: return WISP__PROTOBUF_LIST;
-    default: return WISP__PROTOBUF_MESSAGE;
+    case WISP_TYPE_QUANTIZED: t.form = WISP__PROTO_REAL; break;
+    case WISP_TYPE_LITERAL:
+        t.form = type->of ? WISP__PROTO_STRING : WISP__PROTO_REAL;
+        t.bits = 64;
+        break;
+    case WISP_TYPE_STRING: t.form = WISP__PROTO_STRING; break;
+    case WISP_TYPE_BYTES: t.form = WISP__PROTO_BYTES; break;
+    case WISP_TYPE_ARRAY: t.form = WISP__PROTO_LIST; break;
+    default: break;
     }
+    if (t.form >= WISP__PROTO_STRING) t.wire = WISP__PROTO_SIZED;
+    else if (fixed || t.form == WISP__PROTO_REAL)
+        t.wire = t.bits == 32 ? WISP__PROTO_4 : WISP__PROTO_8;
+    return t;
 }
 
-static bool wisp__protobuf_is_scalar(wisp__protobuf_form encoding) {
-    return encoding <= WISP__PROTOBUF_DOUBLE;
+static wisp__proto_type wisp__proto_field_type(const wisp_field *field) {
+    return wisp__proto_type_of(&field->type, field->offset >= 0 ? field->bytes : 0);
 }
 
-static unsigned wisp__protobuf_wire_of(wisp__protobuf_form encoding) {
-    switch (encoding) {
-    case WISP__PROTOBUF_FIXED32:
-    case WISP__PROTOBUF_SFIXED32:
-    case WISP__PROTOBUF_FLOAT: return WISP__PROTOWIRE_4;
-    case WISP__PROTOBUF_FIXED64:
-    case WISP__PROTOBUF_SFIXED64:
-    case WISP__PROTOBUF_DOUBLE: return WISP__PROTOWIRE_8;
-    default:
-        return encoding < WISP__PROTOBUF_STRING ? WISP__PROTOWIRE_VARINT : WISP__PROTOWIRE_SIZED;
-    }
+/* Where an array keeps its elements elsewhere (its bytes are negative) only their own type says
+   what they take. */
+static wisp__proto_type wisp__proto_element_type(const wisp__proto_type *list) {
+    int count = list->type->max;
+    return wisp__proto_type_of((const wisp_type *)list->type->of,
+                               list->bytes > 0 && count > 0 ? list->bytes / count : 0);
 }
 
-static int wisp__protobuf_field_bytes(const wisp_field *field) {
-    return field->offset >= 0 ? field->bytes : 0;
-}
-
-/* Of the member that holds one element. Where an array keeps its elements elsewhere (`bytes` of
-   its type is negative) they say themselves what they take. */
-static int wisp__protobuf_element_bytes(const wisp_type *array, int bytes) {
-    if (array->bytes) bytes = array->bytes;
-    return bytes > 0 && array->max > 0 ? bytes / array->max : 0;
-}
+static bool wisp__proto_is_scalar(const wisp__proto_type *t) { return t->form <= WISP__PROTO_REAL; }
 
 /* The kind of a type that is made of floats. Kinds and types of these stand in the same order. */
-static wisp_kind wisp__protobuf_floats_kind(const wisp_type *type) {
+static wisp_kind wisp__proto_floats_kind(const wisp_type *type) {
     return (wisp_kind)(WISP_VEC2 + (type->kind - WISP_TYPE_VEC2));
 }
 
 /* --- scalars as 64 bits, and back --- */
 
-/* false: it is no integer that so many bits hold. */
-static bool wisp__protobuf_integer_bits(const wisp_value *value, int width, bool is_signed,
-                                        uint64_t *bits) {
-    uint64_t most = UINT64_MAX >> (64 - width + is_signed);
-    wisp__numeric number;
-    if (!wisp__numeric_of(value, &number) || !number.integral) return false;
-    *bits = number.negative ? 0 - number.magnitude : number.magnitude;
-    if (number.negative) return is_signed && number.magnitude - 1 <= most;
-    return number.magnitude <= most;
-}
-
-static bool wisp__protobuf_enum_bits(const wisp_type *type, const wisp_value *value,
-                                     uint64_t *bits) {
+/* The scalar that a value is; false: it is none of this type. */
+static bool wisp__proto_bits(const wisp__proto_type *t, const wisp_value *value, uint64_t *bits) {
+    uint64_t most = UINT64_MAX >> (64 - t->bits + t->is_signed);
+    wisp__numeric n;
     int index;
-    if (value->kind != WISP_STRING) return wisp__protobuf_integer_bits(value, 32, true, bits);
-    index = wisp__name_index(type, value);
-    if (index >= 0) *bits = (uint64_t)index;
-    return index >= 0;
-}
-
-/* The scalar that a value is; false: it is none of this form. */
-static bool wisp__protobuf_bits(wisp__protobuf_form encoding, const wisp_type *type,
-                                const wisp_value *value, uint64_t *bits) {
-    switch (encoding) {
-    case WISP__PROTOBUF_BOOL:
+    switch (t->form) {
+    case WISP__PROTO_BOOL:
         if (value->kind == WISP_BOOL) *bits = wisp__bool_of(value);
         return value->kind == WISP_BOOL;
-    case WISP__PROTOBUF_OBJECT:
+    case WISP__PROTO_OBJECT:
         if (value->kind == WISP_OBJECT) *bits = wisp__object_of(value).id;
         return value->kind == WISP_OBJECT;
-    case WISP__PROTOBUF_ENUM: return wisp__protobuf_enum_bits(type, value, bits);
-    case WISP__PROTOBUF_INT32:
-    case WISP__PROTOBUF_SFIXED32: return wisp__protobuf_integer_bits(value, 32, true, bits);
-    case WISP__PROTOBUF_INT64:
-    case WISP__PROTOBUF_SFIXED64: return wisp__protobuf_integer_bits(value, 64, true, bits);
-    case WISP__PROTOBUF_UINT32:
-    case WISP__PROTOBUF_FIXED32: return wisp__protobuf_integer_bits(value, 32, false, bits);
-    case WISP__PROTOBUF_UINT64:
-    case WISP__PROTOBUF_FIXED64: return wisp__protobuf_integer_bits(value, 64, false, bits);
-    case WISP__PROTOBUF_SINT32:
-    case WISP__PROTOBUF_SINT64:
-        if (!wisp__protobuf_integer_bits(value, encoding == WISP__PROTOBUF_SINT32 ? 32 : 64, true,
-                                         bits))
-            return false;
-        *bits = wisp__zigzag((int64_t)*bits);
-        return true;
-    case WISP__PROTOBUF_FLOAT: return wisp__protowire_real_bits(value, true, bits);
-    case WISP__PROTOBUF_DOUBLE: return wisp__protowire_real_bits(value, false, bits);
-    default: return false;
-    }
-}
-
-/* Of what was read: more bits than a form has are dropped, as the specification wants. */
-static wisp_value wisp__protobuf_scalar(wisp__protobuf_form encoding, const wisp_type *type,
-                                        uint64_t bits) {
-    switch (encoding) {
-    case WISP__PROTOBUF_BOOL: return wisp_bool(bits != 0);
-    case WISP__PROTOBUF_OBJECT: return wisp__value_of_id((uint32_t)bits);
-    case WISP__PROTOBUF_ENUM:
-    case WISP__PROTOBUF_INT32:
-    case WISP__PROTOBUF_SFIXED32: return wisp_int((int32_t)(uint32_t)bits);
-    case WISP__PROTOBUF_INT64:
-    case WISP__PROTOBUF_SFIXED64: return wisp_int((int64_t)bits);
-    case WISP__PROTOBUF_SINT32: return wisp_int(wisp__unzigzag((uint32_t)bits));
-    case WISP__PROTOBUF_SINT64: return wisp_int(wisp__unzigzag(bits));
-    case WISP__PROTOBUF_UINT32:
-    case WISP__PROTOBUF_FIXED32: return wisp_uint((uint32_t)bits);
-    case WISP__PROTOBUF_FLOAT: return wisp__value_of_bits(true, bits);
-    case WISP__PROTOBUF_DOUBLE: return wisp__value_of_bits(false, bits);
+    case WISP__PROTO_REAL: return wisp__proto_real_bits(value, t->bits == 32, bits);
+    case WISP__PROTO_ENUM:
+        if (value->kind != WISP_STRING) break;
+        index = wisp__name_index(t->type, value);
+        if (index >= 0) *bits = (uint64_t)index;
+        return index >= 0;
     default: break;
     }
-    if (type->kind == WISP_TYPE_RANGE && bits <= INT64_MAX) return wisp_int((int64_t)bits);
-    return wisp_uint(bits);
+    if (!wisp__numeric_of(value, &n) || !n.integral) return false;
+    if (n.negative && (!t->is_signed || n.magnitude - 1 > most)) return false;
+    if (!n.negative && n.magnitude > most) return false;
+    *bits = n.negative ? 0 - n.magnitude : n.magnitude;
+    if (t->zigzag) *bits = wisp__zigzag((int64_t)*bits);
+    return true;
+}
+
+/* Of what was read: more bits than a type has are dropped, as the specification wants. */
+static wisp_value wisp__proto_scalar(const wisp__proto_type *t, uint64_t bits) {
+    if (t->form == WISP__PROTO_BOOL) return wisp_bool(bits != 0);
+    if (t->form == WISP__PROTO_OBJECT) return wisp__value_of_id((uint32_t)bits);
+    if (t->form == WISP__PROTO_REAL) return wisp__value_of_bits(t->bits == 32, bits);
+    if (t->bits == 32) bits = (uint32_t)bits;
+    if (t->zigzag) return wisp_int(wisp__unzigzag(bits));
+    if (t->is_signed) return wisp_int(t->bits == 32 ? (int32_t)(uint32_t)bits : (int64_t)bits);
+    return t->type->kind == WISP_TYPE_RANGE ? wisp__build_whole(bits) : wisp_uint(bits);
 }
 
 /* What a field is that has not come: nil for what consists of other values. */
-static wisp_value wisp__protobuf_zero(const wisp_type *type, wisp__protobuf_form encoding) {
-    if (wisp__protobuf_is_scalar(encoding)) return wisp__protobuf_scalar(encoding, type, 0);
-    if (encoding == WISP__PROTOBUF_STRING) return wisp_string("");
-    if (encoding == WISP__PROTOBUF_BYTES) return wisp_bytes("", 0);
-    if (type->kind >= WISP_TYPE_VEC2 && type->kind <= WISP_TYPE_COLOR)
-        return wisp__value_of(wisp__protobuf_floats_kind(type), 0);
+static wisp_value wisp__proto_zero(const wisp__proto_type *t) {
+    if (wisp__proto_is_scalar(t)) return wisp__proto_scalar(t, 0);
+    if (t->form == WISP__PROTO_STRING) return wisp_string("");
+    if (t->form == WISP__PROTO_BYTES) return wisp_bytes("", 0);
+    if (t->type->kind >= WISP_TYPE_VEC2 && t->type->kind <= WISP_TYPE_COLOR)
+        return wisp__value_of(wisp__proto_floats_kind(t->type), 0);
     return wisp_nil();
 }
 
 /* The default of an optional field. */
-static wisp_value wisp__protobuf_fallback(const wisp_field *field, wisp__protobuf_form encoding) {
+static wisp_value wisp__proto_fallback(const wisp_field *field, const wisp__proto_type *t) {
     const char *text = field->fallback_text;
     wisp_value value = text ? wisp_string(text) : wisp_number(field->fallback);
+    int kind = field->type.kind;
     uint64_t bits = 0;
-    switch (encoding) {
-    case WISP__PROTOBUF_STRING: return wisp_string(text);
-    case WISP__PROTOBUF_BYTES: return wisp_bytes(text ? text : "", text ? (int)strlen(text) : 0);
-    case WISP__PROTOBUF_LIST: return wisp_nil();
-    case WISP__PROTOBUF_MESSAGE:
-        if (field->type.kind == WISP_TYPE_ANY || field->type.kind == WISP_TYPE_EXACT ||
-            field->type.kind == WISP_TYPE_UNION)
-            return value;
-        return wisp__protobuf_zero(&field->type, encoding);
-    case WISP__PROTOBUF_BOOL: return wisp_bool(field->fallback < 0 || field->fallback > 0);
-    default: break;
-    }
-    if (!wisp__protobuf_bits(encoding, &field->type, &value, &bits)) bits = 0;
-    return wisp__protobuf_scalar(encoding, &field->type, bits);
+    if (t->form == WISP__PROTO_STRING) return wisp_string(text);
+    if (t->form == WISP__PROTO_BYTES)
+        return wisp_bytes(text ? text : "", text ? (int)strlen(text) : 0);
+    if (t->form == WISP__PROTO_BOOL) return wisp_bool(field->fallback < 0 || field->fallback > 0);
+    if (kind == WISP_TYPE_ANY || kind == WISP_TYPE_EXACT || kind == WISP_TYPE_UNION) return value;
+    if (!wisp__proto_is_scalar(t)) return wisp__proto_zero(t);
+    if (!wisp__proto_bits(t, &value, &bits)) bits = 0;
+    return wisp__proto_scalar(t, bits);
 }
 
-/* --- writing scalars and floats --- */
-
-static void wisp__protobuf_put_scalar(wisp__protowire_writer *w, wisp__protobuf_form encoding,
-                                      const wisp_type *type, const wisp_value *value) {
-    uint64_t bits = 0;
-    if (!wisp__protobuf_bits(encoding, type, value, &bits))
-        wisp__protowire_refuse(w, WISP_E_INVALID);
-    wisp__protowire_put_bits(w, wisp__protobuf_wire_of(encoding), bits);
-}
+/* --- writing floats --- */
 
 /* Floats 1, 2, .. of a message; zeros are not written, minus zero is. */
-static void wisp__protobuf_put_floats(wisp__protowire_writer *w, const float *floats, int count) {
-    uint32_t parts[4] = { 0 };
-    memcpy(parts, floats, (size_t)count * 4);
+static void wisp__proto_put_floats(wisp__encoder *e, const float *floats, int count) {
     for (int i = count - 1; i >= 0; i--) {
-        if (!parts[i]) continue;
-        wisp__protowire_put_fixed(w, parts[i], 4);
-        wisp__protowire_put_tag(w, (uint32_t)i + 1, WISP__PROTOWIRE_4);
+        uint32_t bits = wisp__load_float_bits(&floats[i]);
+        if (bits) wisp__proto_put_field(e, (uint32_t)i + 1, WISP__PROTO_4, bits);
     }
 }
 
-static void wisp__protobuf_put_transform(wisp__protowire_writer *w, const wisp_value *value,
-                                         int depth) {
-    const uint8_t *end = w->at;
+static void wisp__proto_put_transform(wisp__encoder *e, const wisp_value *value) {
+    const uint8_t *end = e->at;
     float floats[7];
-    if (!wisp__protowire_may_nest(w, depth + 1)) return;
+    if (!wisp__proto_may_nest(e, 1)) return;
     wisp__value_floats(value, floats);
-    wisp__protobuf_put_floats(w, floats + 3, 4);
-    wisp__protowire_put_head(w, end, 2);
-    end = w->at;
-    wisp__protobuf_put_floats(w, floats, 3);
-    wisp__protowire_put_head(w, end, 1);
+    wisp__proto_put_floats(e, floats + 3, 4);
+    wisp__proto_put_head(e, end, 2);
+    end = e->at;
+    wisp__proto_put_floats(e, floats, 3);
+    wisp__proto_put_head(e, end, 1);
 }
 
 /* --- which option of a union a value is --- */
 
 /* Looks into lists as deep as `levels` says: what is further in cannot change the choice. */
-static bool wisp__protobuf_fits(const wisp_type *type, const wisp_value *value, int levels);
+static bool wisp__proto_fits(const wisp_type *type, const wisp_value *value, int levels);
 
-static bool wisp__protobuf_fits_scalar(const wisp_type *type, const wisp_value *value) {
-    wisp__protobuf_form encoding = wisp__protobuf_form_of(type, 0);
+static bool wisp__proto_fits_scalar(const wisp__proto_type *t, const wisp_value *value) {
+    const wisp_type *type = t->type;
     wisp__numeric numeric;
     uint64_t bits = 0, number = 0;
-    if (!wisp__protobuf_bits(encoding, type, value, &bits)) return false;
+    if (!wisp__proto_bits(t, value, &bits)) return false;
     if (!wisp__numeric_of(value, &numeric)) return true;
     wisp__value_double(value, &number);
     switch (type->kind) {
     case WISP_TYPE_ENUM:
-        if (wisp__enum_is_open(type)) return true;
-        return !numeric.negative && numeric.magnitude < (uint64_t)type->max;
+        return wisp__enum_is_open(type) ||
+               (!numeric.negative && numeric.magnitude < (uint64_t)type->max);
     case WISP_TYPE_RANGE:
         if (type->least < 0) return (int64_t)bits >= type->least && (int64_t)bits <= type->most;
         return bits >= (uint64_t)type->least && bits <= (uint64_t)type->most;
     case WISP_TYPE_LITERAL: return wisp__in_bounds(number, &type->lo, &type->lo, 8);
     case WISP_TYPE_NUMBER_RANGE:
     case WISP_TYPE_QUANTIZED: return wisp__in_bounds(number, &type->lo, &type->hi, 8);
-    case WISP_TYPE_NUMBER: return !numeric.integral || wisp__protowire_is_exact(numeric.magnitude);
+    case WISP_TYPE_NUMBER: return !numeric.integral || wisp__proto_is_exact(numeric.magnitude);
     default: return true;
     }
 }
 
-static bool wisp__protobuf_fits_text(const wisp_type *type, const wisp_value *value) {
-    if (type->kind == WISP_TYPE_LITERAL)
-        return wisp__string_is(value, (const char *)type->of);
-    if (value->kind != (type->kind == WISP_TYPE_BYTES ? WISP_BYTES : WISP_STRING)) return false;
-    return value->count <= type->max;
-}
-
-static bool wisp__protobuf_fits_list(const wisp_type *type, const wisp_value *value, int levels) {
+static bool wisp__proto_fits_list(const wisp_type *type, const wisp_value *value, int levels) {
     if (!wisp__is_array(value) || value->count > type->max) return false;
     for (int i = 0; levels > 0 && i < value->count; i++) {
         wisp_value scratch;
         const wisp_value *child = wisp__child(value, i, NULL, &scratch);
-        if (!wisp__protobuf_fits((const wisp_type *)type->of, child, levels - 1)) return false;
+        if (!wisp__proto_fits((const wisp_type *)type->of, child, levels - 1)) return false;
     }
     return true;
 }
 
 /* The value of the i-th field of a schema in a map or a row; NULL: it is not there. A nil in its
-   place says the same, but where it can be a value: in a map, of a field that takes any. */
-static const wisp_value *wisp__protobuf_child(const wisp_schema *schema, const wisp_value *value,
-                                              int i, wisp_value *scratch) {
+   place says the same, except where it can be a value: in a map, of a field that takes any. */
+static const wisp_value *wisp__proto_child(const wisp_schema *schema, const wisp_value *value,
+                                           int i, wisp_value *scratch) {
     const wisp_field *field = &schema->fields[i];
     bool row = schema->shape == WISP_SHAPE_LIST;
     const wisp_value *child = NULL;
@@ -13794,137 +13398,85 @@ static const wisp_value *wisp__protobuf_child(const wisp_schema *schema, const w
     return wisp__is_missing(value, i) ? NULL : child;
 }
 
-/* How many fields or elements there are that are not nil. */
-static int wisp__protobuf_filled(const wisp_value *value) {
-    int count = 0;
-    for (int i = 0; i < value->count; i++) {
-        wisp_value scratch;
-        count += wisp__child(value, i, NULL, &scratch)->kind != WISP_NIL;
-    }
-    return count;
-}
-
-/* All its fields, and no others. */
-static bool wisp__protobuf_fits_struct(const wisp_schema *schema, const wisp_value *value,
-                                       int levels) {
+/* All its fields, and no others but nil. */
+static bool wisp__proto_fits_struct(const wisp_schema *schema, const wisp_value *value,
+                                    int levels) {
+    wisp_value scratch;
     int found = 0;
     if (!wisp__has_shape(schema, value)) return false;
     for (int i = 0; i < schema->count; i++) {
         const wisp_field *field = &schema->fields[i];
-        wisp_value scratch;
-        const wisp_value *child = wisp__protobuf_child(schema, value, i, &scratch);
+        const wisp_value *child = wisp__proto_child(schema, value, i, &scratch);
         found += child && child->kind != WISP_NIL;
         if (!child && !(field->flags & (WISP_FLAG_MAYBE | WISP_FLAG_OPTIONAL))) return false;
-        if (child && levels > 0 && !wisp__protobuf_fits(&field->type, child, levels - 1))
-            return false;
+        if (child && levels > 0 && !wisp__proto_fits(&field->type, child, levels - 1)) return false;
     }
-    return found == wisp__protobuf_filled(value);
+    for (int i = 0; i < value->count; i++)
+        found -= wisp__child(value, i, NULL, &scratch)->kind != WISP_NIL;
+    return found == 0;
 }
 
-static bool wisp__protobuf_fits(const wisp_type *type, const wisp_value *value, int levels) {
-    wisp__protobuf_form encoding = wisp__protobuf_form_of(type, 0);
-    if (wisp__protobuf_is_scalar(encoding)) return wisp__protobuf_fits_scalar(type, value);
+static bool wisp__proto_fits(const wisp_type *type, const wisp_value *value, int levels) {
+    wisp__proto_type t = wisp__proto_type_of(type, 0);
+    if (wisp__proto_is_scalar(&t)) return wisp__proto_fits_scalar(&t, value);
     switch (type->kind) {
     case WISP_TYPE_ANY: return true;
     case WISP_TYPE_EXACT:
         if (type->max == WISP_MAP) return wisp__is_map(value);
         if (type->max == WISP_ARRAY) return wisp__is_array(value);
         return (int)value->kind == type->max;
-    case WISP_TYPE_LITERAL:
-    case WISP_TYPE_STRING:
-    case WISP_TYPE_BYTES: return wisp__protobuf_fits_text(type, value);
-    case WISP_TYPE_ARRAY:
-        return wisp__protobuf_fits_list(type, value, levels);
+    case WISP_TYPE_LITERAL: return wisp__string_is(value, (const char *)type->of);
+    case WISP_TYPE_STRING: return value->kind == WISP_STRING && value->count <= type->max;
+    case WISP_TYPE_BYTES: return value->kind == WISP_BYTES && value->count <= type->max;
+    case WISP_TYPE_ARRAY: return wisp__proto_fits_list(type, value, levels);
     case WISP_TYPE_STRUCT:
-        return wisp__protobuf_fits_struct((const wisp_schema *)type->of, value, levels);
+        return wisp__proto_fits_struct((const wisp_schema *)type->of, value, levels);
     case WISP_TYPE_UNION:
         for (int i = 0; i < type->max; i++)
-            if (wisp__protobuf_fits((const wisp_type *)type->of + i, value, levels)) return true;
+            if (wisp__proto_fits((const wisp_type *)type->of + i, value, levels)) return true;
         return false;
-    default: return value->kind == wisp__protobuf_floats_kind(type);
+    default: return value->kind == wisp__proto_floats_kind(type);
     }
 }
 
 /* --- writing with a schema --- */
 
-/* A scalar that is not its default, or that need not be there. */
-static void wisp__protobuf_put_scalar_field(wisp__protowire_writer *w, const wisp_field *field,
-                                            wisp__protobuf_form encoding, const wisp_value *value,
-                                            uint32_t number) {
-    unsigned wire = wisp__protobuf_wire_of(encoding);
-    uint64_t bits = 0, otherwise = 0;
-    wisp_value fallback;
-    if (!wisp__protobuf_bits(encoding, &field->type, value, &bits))
-        wisp__protowire_refuse(w, WISP_E_INVALID);
-    if (field->flags & WISP_FLAG_OPTIONAL) {
-        fallback = wisp__protobuf_fallback(field, encoding);
-        wisp__protobuf_bits(encoding, &field->type, &fallback, &otherwise);
-    }
-    if (bits == otherwise && !(field->flags & WISP_FLAG_MAYBE)) return;
-    wisp__protowire_put_bits(w, wire, bits);
-    wisp__protowire_put_tag(w, number, wire);
-}
+static void wisp__proto_put_element(wisp__encoder *e, const wisp__proto_type *t,
+                                    const wisp_value *value, uint32_t number);
 
-static bool wisp__protobuf_is_default_text(const wisp_field *field, wisp__protobuf_form encoding,
-                                           const wisp_value *value) {
+/* Is a string or bytes the default of its field, so that it is not written? */
+static bool wisp__proto_is_default(const wisp_field *field, const wisp__proto_type *t,
+                                   const wisp_value *value) {
     wisp_value fallback;
-    if (encoding == WISP__PROTOBUF_MESSAGE || field->flags & WISP_FLAG_MAYBE) return false;
-    if (value->kind != (encoding == WISP__PROTOBUF_STRING ? WISP_STRING : WISP_BYTES)) return false;
-    if (!(field->flags & WISP_FLAG_OPTIONAL)) return value->count == 0;
-    fallback = wisp__protobuf_fallback(field, encoding);
-    return value->count == fallback.count &&
+    if (field->flags & WISP_FLAG_MAYBE || t->form >= WISP__PROTO_MESSAGE) return false;
+    if (field->flags & WISP_FLAG_OPTIONAL) fallback = wisp__proto_fallback(field, t);
+    else fallback = wisp__proto_zero(t);
+    return value->kind == fallback.kind && value->count == fallback.count &&
            (!value->count || memcmp(wisp__bytes_of(value), wisp__bytes_of(&fallback),
                                     (size_t)value->count) == 0);
 }
 
-static void wisp__protobuf_put_element(wisp__protowire_writer *w, const wisp_type *type, int bytes,
-                                       const wisp_value *value, uint32_t number, int depth);
-
-static void wisp__protobuf_put_list(wisp__protowire_writer *w, const wisp_type *type, int bytes,
-                                    const wisp_value *value, uint32_t number, int depth) {
-    const wisp_type *element = (const wisp_type *)type->of;
-    int each = wisp__protobuf_element_bytes(type, bytes);
-    wisp__protobuf_form encoding = wisp__protobuf_form_of(element, each);
-    const uint8_t *end = w->at;
-    if (!wisp__is_array(value)) wisp__protowire_refuse(w, WISP_E_INVALID);
-    if (!wisp__protowire_is_there(w, value)) return;
-    for (int i = value->count - 1; i >= 0 && !w->result; i--) {
+static void wisp__proto_put_list(wisp__encoder *e, const wisp__proto_type *t,
+                                 const wisp_value *value, uint32_t number) {
+    wisp__proto_type element = wisp__proto_element_type(t);
+    bool packed = wisp__proto_is_scalar(&element);
+    const uint8_t *end = e->at;
+    if (!wisp__is_array(value)) wisp__emit_refuse(e, WISP_E_INVALID);
+    if (!wisp__proto_is_sound(e, value)) return;
+    for (int i = value->count - 1; i >= 0 && !e->result; i--) {
         wisp_value scratch;
         const wisp_value *child = wisp__child(value, i, NULL, &scratch);
-        if (wisp__protobuf_is_scalar(encoding))
-            wisp__protobuf_put_scalar(w, encoding, element, child);
-        else wisp__protobuf_put_element(w, element, each, child, number, depth);
+        uint64_t bits = 0;
+        if (packed && !wisp__proto_bits(&element, child, &bits))
+            wisp__emit_refuse(e, WISP_E_INVALID);
+        if (packed) wisp__proto_put_bits(e, element.wire, bits);
+        else wisp__proto_put_element(e, &element, child, number);
     }
-    if (wisp__protobuf_is_scalar(encoding)) wisp__protowire_put_head(w, end, number);
-}
-
-/* A field by the rules of presence. NULL: the value does not have it. */
-static void wisp__protobuf_put_field(wisp__protowire_writer *w, const wisp_field *field,
-                                     const wisp_value *value, uint32_t number, int depth) {
-    int bytes = wisp__protobuf_field_bytes(field);
-    wisp__protobuf_form encoding = wisp__protobuf_form_of(&field->type, bytes);
-    bool maybe = (field->flags & WISP_FLAG_MAYBE) != 0;
-    if (!value && !(field->flags & (WISP_FLAG_MAYBE | WISP_FLAG_OPTIONAL)))
-        wisp__protowire_refuse(w, WISP_E_INVALID);
-    if (!value || !wisp__protowire_is_there(w, value)) return;
-    if (wisp__protobuf_is_scalar(encoding)) {
-        wisp__protobuf_put_scalar_field(w, field, encoding, value, number);
-    } else if (encoding == WISP__PROTOBUF_LIST) {
-        if (value->count || maybe || !wisp__is_array(value))
-            wisp__protobuf_put_list(w, &field->type, bytes, value, number, depth);
-    } else if (!wisp__protobuf_is_default_text(field, encoding, value)) {
-        wisp__protobuf_put_element(w, &field->type, bytes, value, number, depth);
-    }
-}
-
-static bool wisp__protobuf_is_ordered(const wisp_schema *schema) {
-    for (int i = 1; i < schema->count; i++)
-        if (wisp__field_number(schema, i - 1) >= wisp__field_number(schema, i)) return false;
-    return true;
+    if (packed) wisp__proto_put_head(e, end, number);
 }
 
 /* The field with the highest number below `below`, or -1. */
-static int wisp__protobuf_next_lower(const wisp_schema *schema, int below) {
+static int wisp__proto_next_lower(const wisp_schema *schema, int below) {
     int found = -1;
     for (int i = 0; i < schema->count; i++) {
         int number = wisp__field_number(schema, i);
@@ -13934,433 +13486,437 @@ static int wisp__protobuf_next_lower(const wisp_schema *schema, int below) {
     return found;
 }
 
-static void wisp__protobuf_put_struct(wisp__protowire_writer *w, const wisp_schema *schema,
-                                      const wisp_value *value, int depth) {
-    bool ordered = wisp__protobuf_is_ordered(schema);
-    int i = ordered ? schema->count - 1 : wisp__protobuf_next_lower(schema, INT32_MAX);
-    if (!wisp__has_shape(schema, value)) wisp__protowire_refuse(w, WISP_E_INVALID);
-    if (!wisp__protowire_is_there(w, value)) return;
-    while (i >= 0 && !w->result) {
+/* Writes a field by the rules of presence. NULL: the value does not have it. */
+static void wisp__proto_put_member(wisp__encoder *e, const wisp_field *field,
+                                   const wisp_value *value, uint32_t number) {
+    wisp__proto_type t = wisp__proto_field_type(field);
+    bool maybe = (field->flags & WISP_FLAG_MAYBE) != 0;
+    bool optional = (field->flags & WISP_FLAG_OPTIONAL) != 0;
+    uint64_t bits = 0, otherwise = 0;
+    if (!value && !maybe && !optional) wisp__emit_refuse(e, WISP_E_INVALID);
+    if (!value || !wisp__proto_is_sound(e, value)) return;
+    if (wisp__proto_is_scalar(&t)) {
+        if (!wisp__proto_bits(&t, value, &bits)) wisp__emit_refuse(e, WISP_E_INVALID);
+        if (optional) {
+            wisp_value fallback = wisp__proto_fallback(field, &t);
+            wisp__proto_bits(&t, &fallback, &otherwise);
+        }
+        if (bits != otherwise || maybe) wisp__proto_put_field(e, number, t.wire, bits);
+    } else if (t.form == WISP__PROTO_LIST) {
+        if (value->count || maybe || !wisp__is_array(value))
+            wisp__proto_put_list(e, &t, value, number);
+    } else if (!wisp__proto_is_default(field, &t, value)) {
+        wisp__proto_put_element(e, &t, value, number);
+    }
+}
+
+static void wisp__proto_put_struct(wisp__encoder *e, const wisp_schema *schema,
+                                   const wisp_value *value) {
+    bool ordered = true;
+    int i;
+    for (i = 1; i < schema->count && ordered; i++)
+        ordered = wisp__field_number(schema, i - 1) < wisp__field_number(schema, i);
+    i = ordered ? schema->count - 1 : wisp__proto_next_lower(schema, INT32_MAX);
+    if (!wisp__has_shape(schema, value)) wisp__emit_refuse(e, WISP_E_INVALID);
+    if (!wisp__proto_is_sound(e, value)) return;
+    while (i >= 0 && !e->result) {
         int number = wisp__field_number(schema, i);
         wisp_value scratch;
-        const wisp_value *child = wisp__protobuf_child(schema, value, i, &scratch);
-        wisp__protobuf_put_field(w, &schema->fields[i], child, (uint32_t)number, depth);
-        i = ordered ? i - 1 : wisp__protobuf_next_lower(schema, number);
+        const wisp_value *child = wisp__proto_child(schema, value, i, &scratch);
+        wisp__proto_put_member(e, &schema->fields[i], child, (uint32_t)number);
+        i = ordered ? i - 1 : wisp__proto_next_lower(schema, number);
     }
 }
 
-static void wisp__protobuf_put_union(wisp__protowire_writer *w, const wisp_type *type,
-                                     const wisp_value *value, int depth) {
+static void wisp__proto_put_union(wisp__encoder *e, const wisp_type *type,
+                                  const wisp_value *value) {
     const wisp_type *options = (const wisp_type *)type->of;
     int i = 0;
-    while (i < type->max && !wisp__protobuf_fits(&options[i], value, 2)) i++;
-    if (i == type->max) wisp__protowire_refuse(w, WISP_E_INVALID);
-    else wisp__protobuf_put_element(w, &options[i], 0, value, (uint32_t)i + 1, depth);
-}
-
-static void wisp__protobuf_put_message(wisp__protowire_writer *w, const wisp_type *type, int bytes,
-                                       const wisp_value *value, int depth) {
-    float floats[7];
-    if (!wisp__protowire_may_nest(w, depth)) return;
-    switch (type->kind) {
-    case WISP_TYPE_STRUCT:
-        wisp__protobuf_put_struct(w, (const wisp_schema *)type->of, value, depth);
-        return;
-    case WISP_TYPE_ARRAY:
-        if (value->count || !wisp__is_array(value))
-            wisp__protobuf_put_list(w, type, bytes, value, 1, depth);
-        return;
-    case WISP_TYPE_UNION: wisp__protobuf_put_union(w, type, value, depth); return;
-    case WISP_TYPE_ANY:
-    case WISP_TYPE_EXACT: wisp__protowire_put_any(w, value, depth); return;
-    default: break;
-    }
-    if (value->kind != wisp__protobuf_floats_kind(type)) wisp__protowire_refuse(w, WISP_E_INVALID);
-    else if (value->kind == WISP_TRANSFORM) wisp__protobuf_put_transform(w, value, depth);
-    else wisp__protobuf_put_floats(w, floats, wisp__value_floats(value, floats));
-}
-
-/* A field with one value, whichever it is. */
-static void wisp__protobuf_put_element(wisp__protowire_writer *w, const wisp_type *type, int bytes,
-                                       const wisp_value *value, uint32_t number, int depth) {
-    wisp__protobuf_form encoding = wisp__protobuf_form_of(type, bytes);
-    const uint8_t *end = w->at;
-    if (!wisp__protowire_is_there(w, value)) return;
-    if (wisp__protobuf_is_scalar(encoding)) {
-        wisp__protobuf_put_scalar(w, encoding, type, value);
-        wisp__protowire_put_tag(w, number, wisp__protobuf_wire_of(encoding));
-    } else if (encoding == WISP__PROTOBUF_STRING || encoding == WISP__PROTOBUF_BYTES) {
-        bool text = encoding == WISP__PROTOBUF_STRING;
-        if (value->kind != (text ? WISP_STRING : WISP_BYTES))
-            wisp__protowire_refuse(w, WISP_E_INVALID);
-        else if (text)
-            wisp__protowire_put_text(w, wisp__text_of(value), (size_t)value->count, number);
-        else wisp__protowire_put_bytes(w, wisp__bytes_of(value), (size_t)value->count, number);
+    while (i < type->max && !wisp__proto_fits(&options[i], value, 2)) i++;
+    if (i < type->max) {
+        wisp__proto_type option = wisp__proto_type_of(&options[i], 0);
+        wisp__proto_put_element(e, &option, value, (uint32_t)i + 1);
     } else {
-        wisp__protobuf_put_message(w, type, bytes, value, depth + 1);
-        wisp__protowire_put_head(w, end, number);
+        wisp__emit_refuse(e, WISP_E_INVALID);
     }
 }
 
-/* Floats 1 .. count of a message, into those that are there. */
-static void wisp__protobuf_get_floats(wisp__protowire_reader *r, float *floats, int count,
-                                      int depth) {
-    while (wisp__protowire_more(r)) {
-        uint32_t tag = wisp__protowire_get_tag(r), number = tag >> 3, part;
-        if (number > (uint32_t)count || (tag & 7) != WISP__PROTOWIRE_4) {
-            wisp__protowire_skip(r, tag, depth);
-            continue;
-        }
-        part = (uint32_t)wisp__protowire_get_fixed(r, 4);
-        if (!r->result) memcpy(&floats[number - 1], &part, 4);
+static void wisp__proto_put_message(wisp__encoder *e, const wisp__proto_type *t,
+                                    const wisp_value *value) {
+    float floats[7];
+    if (!wisp__proto_may_nest(e, 0)) return;
+    switch (t->type->kind) {
+    case WISP_TYPE_STRUCT:
+        wisp__proto_put_struct(e, (const wisp_schema *)t->type->of, value);
+        break;
+    case WISP_TYPE_ARRAY:
+        if (value->count || !wisp__is_array(value)) wisp__proto_put_list(e, t, value, 1);
+        break;
+    case WISP_TYPE_UNION: wisp__proto_put_union(e, t->type, value); break;
+    case WISP_TYPE_ANY:
+    case WISP_TYPE_EXACT: wisp__proto_put_any(e, value); break;
+    default:
+        if (value->kind != wisp__proto_floats_kind(t->type)) wisp__emit_refuse(e, WISP_E_INVALID);
+        else if (value->kind == WISP_TRANSFORM) wisp__proto_put_transform(e, value);
+        else wisp__proto_put_floats(e, floats, wisp__value_floats(value, floats));
+        break;
     }
 }
 
-static void wisp__protobuf_get_transform(wisp__protowire_reader *r, float floats[7], int depth) {
-    while (wisp__protowire_more(r)) {
-        uint32_t tag = wisp__protowire_get_tag(r);
-        const uint8_t *outer;
-        if (tag != (1 << 3 | WISP__PROTOWIRE_SIZED) && tag != (2 << 3 | WISP__PROTOWIRE_SIZED)) {
-            wisp__protowire_skip(r, tag, depth);
-            continue;
-        }
-        outer = wisp__protowire_open(r, depth + 1);
-        if (tag >> 3 == 1) wisp__protobuf_get_floats(r, floats, 3, depth + 1);
-        else wisp__protobuf_get_floats(r, floats + 3, 4, depth + 1);
-        wisp__protowire_close(r, outer);
+/* A field with one value. */
+static void wisp__proto_put_element(wisp__encoder *e, const wisp__proto_type *t,
+                                    const wisp_value *value, uint32_t number) {
+    bool text = t->form == WISP__PROTO_STRING;
+    const uint8_t *end = e->at;
+    uint64_t bits = 0;
+    if (!wisp__proto_is_sound(e, value)) return;
+    if (wisp__proto_is_scalar(t)) {
+        if (!wisp__proto_bits(t, value, &bits)) wisp__emit_refuse(e, WISP_E_INVALID);
+        wisp__proto_put_field(e, number, t->wire, bits);
+    } else if (text || t->form == WISP__PROTO_BYTES) {
+        if (value->kind != (text ? WISP_STRING : WISP_BYTES)) wisp__emit_refuse(e, WISP_E_INVALID);
+        else if (text)
+            wisp__proto_put_text(e, wisp__text_of(value), (size_t)value->count, number);
+        else wisp__proto_put_bytes(e, wisp__bytes_of(value), (size_t)value->count, number);
+    } else {
+        e->depth++;
+        wisp__proto_put_message(e, t, value);
+        e->depth--;
+        wisp__proto_put_head(e, end, number);
     }
 }
 
 /* --- reading with a schema --- */
 
-/* Is this how a type travels? Else it is skipped as unknown. */
-static bool wisp__protobuf_takes(const wisp_type *type, int bytes, uint32_t tag) {
-    wisp__protobuf_form encoding = wisp__protobuf_form_of(type, bytes);
-    if (encoding == WISP__PROTOBUF_LIST) {
-        encoding = wisp__protobuf_form_of((const wisp_type *)type->of,
-                                          wisp__protobuf_element_bytes(type, bytes));
-        if ((tag & 7) == WISP__PROTOWIRE_SIZED) return true;
+/* Floats 1 .. count of a message, into those that are there. */
+static void wisp__proto_get_floats(wisp__builder *b, float *floats, int count) {
+    while (wisp__proto_more(b)) {
+        uint32_t tag = wisp__proto_get_tag(b), number = tag >> 3, part;
+        if (number > (uint32_t)count || (tag & 7) != WISP__PROTO_4) {
+            wisp__proto_skip(b, tag);
+            continue;
+        }
+        part = (uint32_t)wisp__proto_get_bits(b, WISP__PROTO_4);
+        if (!b->result) memcpy(&floats[number - 1], &part, 4);
     }
-    return (tag & 7) == wisp__protobuf_wire_of(encoding);
 }
 
-/* The values of a packed list, in items with room for them; returns how many. */
-static int wisp__protobuf_get_packed(wisp__protowire_reader *r, wisp__protobuf_form encoding,
-                                     const wisp_type *type, wisp_value *items) {
-    unsigned wire = wisp__protobuf_wire_of(encoding);
-    int count = 0;
-    while (wisp__protowire_more(r)) {
-        uint64_t bits = wisp__protowire_get_bits(r, wire);
-        if (!r->result) items[count++] = wisp__protobuf_scalar(encoding, type, bits);
+static void wisp__proto_get_transform(wisp__builder *b, float floats[7]) {
+    while (wisp__proto_more(b)) {
+        uint32_t tag = wisp__proto_get_tag(b);
+        const uint8_t *outer;
+        if (tag != (1 << 3 | WISP__PROTO_SIZED) && tag != (2 << 3 | WISP__PROTO_SIZED)) {
+            wisp__proto_skip(b, tag);
+            continue;
+        }
+        outer = wisp__proto_open(b);
+        if (tag >> 3 == 1) wisp__proto_get_floats(b, floats, 3);
+        else wisp__proto_get_floats(b, floats + 3, 4);
+        wisp__proto_close(b, outer);
     }
+}
+
+static void wisp__proto_get_element(wisp__builder *b, const wisp__proto_type *t, wisp_value *out);
+
+/* Is this how a type stands on the wire? Else it is skipped as unknown. */
+static bool wisp__proto_takes(const wisp__proto_type *t, uint32_t tag) {
+    return (tag & 7) == t->wire ||
+           (t->form == WISP__PROTO_LIST && (tag & 7) == wisp__proto_element_type(t).wire);
+}
+
+/* How many values a packed list has that begins here. */
+static size_t wisp__proto_packed(const wisp__builder *b, unsigned wire) {
+    size_t left = (size_t)(b->end - b->at), count = 0;
+    if (wire != WISP__PROTO_VARINT) return left / (wire == WISP__PROTO_4 ? 4 : 8);
+    for (size_t i = 0; i < left; i++) count += b->at[i] < 128;
     return count;
 }
 
-static void wisp__protobuf_get_element(wisp__protowire_reader *r, const wisp_type *type, int bytes,
-                                       wisp_value *out, int depth);
-
 /* What a repeated field brings: one element, or scalars packed. */
-static void wisp__protobuf_get_list(wisp__protowire_reader *r, const wisp_type *type, int bytes,
-                                    uint32_t tag, wisp_value *out, int depth) {
-    const wisp_type *element = (const wisp_type *)type->of;
-    int each = wisp__protobuf_element_bytes(type, bytes);
-    wisp__protobuf_form encoding = wisp__protobuf_form_of(element, each);
-    unsigned wire = wisp__protobuf_wire_of(encoding);
+static void wisp__proto_get_list(wisp__builder *b, const wisp__proto_type *t, uint32_t tag,
+                                 wisp_value *out) {
+    wisp__proto_type element = wisp__proto_element_type(t);
+    bool packed = (tag & 7) != element.wire;
+    const uint8_t *outer = packed ? wisp__proto_narrow(b) : b->end;
+    const void *held;
     wisp_value *items;
     if (out->kind != WISP_ARRAY) *out = wisp_array(NULL, 0);
-    if ((tag & 7) == wire) {
-        items = (wisp_value *)wisp__protowire_grow_by_run(r, wisp__elements_of(out), out->count,
-                                                          tag, depth, sizeof *items);
-        if (!items) return;
-        *out = wisp_array(items, out->count);
+    held = wisp__elements_of(out);
+    if (packed)
+        items = (wisp_value *)wisp__proto_grow(b, held, out->count,
+                                               wisp__proto_packed(b, element.wire), sizeof *items);
+    else
+        items = (wisp_value *)wisp__proto_grow_by_run(b, held, out->count, tag, sizeof *items);
+    if (items) *out = wisp_array(items, out->count);
+    if (items && !packed) {
         items[out->count] = wisp_nil();
-        wisp__protobuf_get_element(r, element, each, &items[out->count++], depth);
-    } else {
-        const uint8_t *outer = wisp__protowire_open(r, depth);
-        items = (wisp_value *)wisp__protowire_grow(r, wisp__elements_of(out), out->count,
-                                                   wisp__protowire_packed(r, wire), sizeof *items);
-        if (items)
-            *out = wisp_array(items, out->count + wisp__protobuf_get_packed(r, encoding, element,
-                                                                            items + out->count));
-        wisp__protowire_close(r, outer);
+        wisp__proto_get_element(b, &element, &items[out->count++]);
     }
+    while (items && packed && wisp__proto_more(b)) {
+        uint64_t bits = wisp__proto_get_bits(b, element.wire);
+        if (!b->result) items[out->count++] = wisp__proto_scalar(&element, bits);
+    }
+    b->end = outer;
 }
 
-/* The fields of a schema in the order of their numbers; NULL: the reader has failed. */
-static const wisp__key *wisp__protobuf_order(wisp__protowire_reader *r, const wisp_schema *schema) {
-    size_t at = ((uintptr_t)schema >> 4) % (sizeof r->sorted / sizeof *r->sorted);
-    wisp__key *keys;
-    if (r->sorted[at].schema == schema) return r->sorted[at].keys;
-    keys = (wisp__key *)wisp__protowire_memory(r, schema->count, sizeof *keys);
-    if (!keys) return NULL;
+/* The order of the fields' numbers of a schema with many fields, which is found once. */
+typedef struct wisp__proto_order {
+    const wisp_schema *schema;
+    const uint32_t    *places;
+} wisp__proto_order;
+
+enum { WISP__PROTO_ORDERS = 16, WISP__PROTO_FEW = 8 /* fields, which are looked at one by one */ };
+
+/* NULL: the builder has failed. */
+static const uint32_t *wisp__proto_order_of(wisp__builder *b, const wisp_schema *schema) {
+    wisp__proto_order *order = &b->orders[((uintptr_t)schema >> 4) % WISP__PROTO_ORDERS];
+    wisp__key keys[1024];
+    uint32_t *places;
+    if (order->schema == schema) return order->places;
+    places = (uint32_t *)wisp__build_items(b, schema->count, sizeof *places);
+    if (!places) return NULL;
     wisp__field_keys(schema, keys, true);
-    r->sorted[at].schema = schema;
-    r->sorted[at].keys = keys;
-    return keys;
+    for (int i = 0; i < schema->count; i++) places[i] = keys[i].place;
+    order->schema = schema;
+    return order->places = places;
 }
 
-/* Few enough to be looked at one by one. */
-enum { WISP__PROTOBUF_FEW = 8 };
-
-/* The field with a number, first looked for at `near`; -1: there is none, or the reader has
+/* The field with a number, first looked for at `near`; -1: there is none, or the builder has
    failed. */
-static int wisp__protobuf_find(wisp__protowire_reader *r, const wisp_schema *schema, int number,
-                               int near) {
-    bool few = schema->count <= WISP__PROTOBUF_FEW;
+static int wisp__proto_find(wisp__builder *b, const wisp_schema *schema, int number, int near) {
+    bool few = schema->count <= WISP__PROTO_FEW;
     int low = 0, high = schema->count - 1;
     int end = few ? schema->count : wisp__min_int(near + 2, schema->count);
-    const wisp__key *keys;
+    const uint32_t *places;
     for (int i = few ? 0 : near; i < end; i++)
         if (wisp__field_number(schema, i) == number) return i;
-    keys = few ? NULL : wisp__protobuf_order(r, schema);
-    while (keys && low <= high) {
+    places = few ? NULL : wisp__proto_order_of(b, schema);
+    while (places && low <= high) {
         int middle = low + (high - low) / 2;
-        if (keys[middle].number == (uint32_t)number) return (int)keys[middle].place;
-        if (keys[middle].number < (uint32_t)number) low = middle + 1;
+        int there = wisp__field_number(schema, (int)places[middle]);
+        if (there == number) return (int)places[middle];
+        if (there < number) low = middle + 1;
         else high = middle - 1;
     }
     return -1;
 }
 
 /* The pairs of a message, one for each field: those in *out, or new ones. A pair without key has
-   not come yet. NULL: the reader has failed. */
-static wisp_pair *wisp__protobuf_pairs(wisp__protowire_reader *r, const wisp_schema *schema,
-                                       wisp_value *out) {
+   not come yet. NULL: the builder has failed. */
+static wisp_pair *wisp__proto_pairs(wisp__builder *b, const wisp_schema *schema, wisp_value *out) {
     wisp_pair *pairs;
     if (out->kind == WISP_MAP) return (wisp_pair *)wisp__pairs_of(out);
-    pairs = (wisp_pair *)wisp__protowire_memory(r, schema->count, sizeof *pairs);
-    if (!pairs) return NULL;
-    for (int i = 0; i < schema->count; i++) {
+    pairs = (wisp_pair *)wisp__build_items(b, schema->count, sizeof *pairs);
+    for (int i = 0; pairs && i < schema->count; i++) {
         pairs[i].key = NULL;
         pairs[i].value = wisp_nil();
     }
-    *out = wisp_map(pairs, schema->count);
+    if (pairs) *out = wisp_map(pairs, schema->count);
     return pairs;
 }
 
-static void wisp__protobuf_get_struct(wisp__protowire_reader *r, const wisp_schema *schema,
-                                      wisp_value *out, int depth) {
-    wisp_pair *pairs = wisp__protobuf_pairs(r, schema, out);
+static void wisp__proto_get_struct(wisp__builder *b, const wisp_schema *schema, wisp_value *out) {
+    wisp_pair *pairs = wisp__proto_pairs(b, schema, out);
     int near = 0;
-    while (wisp__protowire_more(r)) {
-        uint32_t tag = wisp__protowire_get_tag(r);
-        int i = wisp__protobuf_find(r, schema, (int)(tag >> 3), near);
-        const wisp_field *field = i < 0 ? NULL : &schema->fields[i];
-        int bytes = field ? wisp__protobuf_field_bytes(field) : 0;
-        if (!field || !wisp__protobuf_takes(&field->type, bytes, tag)) {
-            wisp__protowire_skip(r, tag, depth);
+    while (wisp__proto_more(b)) {
+        uint32_t tag = wisp__proto_get_tag(b);
+        int i = wisp__proto_find(b, schema, (int)(tag >> 3), near);
+        wisp__proto_type t = wisp__proto_field_type(&schema->fields[i < 0 ? 0 : i]);
+        if (i < 0 || !wisp__proto_takes(&t, tag)) {
+            wisp__proto_skip(b, tag);
             continue;
         }
         near = i;
-        pairs[i].key = field->name;
-        if (field->type.kind == WISP_TYPE_ARRAY)
-            wisp__protobuf_get_list(r, &field->type, bytes, tag, &pairs[i].value, depth);
-        else wisp__protobuf_get_element(r, &field->type, bytes, &pairs[i].value, depth);
+        pairs[i].key = schema->fields[i].name;
+        if (t.form == WISP__PROTO_LIST) wisp__proto_get_list(b, &t, tag, &pairs[i].value);
+        else wisp__proto_get_element(b, &t, &pairs[i].value);
     }
 }
 
 /* Until it is finished a union is an array, with the value alone in it; its count is the option's
    index + 1. */
-static void wisp__protobuf_get_union(wisp__protowire_reader *r, const wisp_type *type,
-                                     wisp_value *out, int depth) {
-    while (wisp__protowire_more(r)) {
-        uint32_t tag = wisp__protowire_get_tag(r), number = tag >> 3;
+static void wisp__proto_get_union(wisp__builder *b, const wisp_type *type, wisp_value *out) {
+    while (wisp__proto_more(b)) {
+        uint32_t tag = wisp__proto_get_tag(b), number = tag >> 3;
         bool known = number >= 1 && number <= (uint32_t)type->max;
-        const wisp_type *option = (const wisp_type *)type->of + (known ? number - 1 : 0);
+        wisp__proto_type option =
+            wisp__proto_type_of((const wisp_type *)type->of + (known ? number - 1 : 0), 0);
         wisp_value *held = (wisp_value *)wisp__elements_of(out);
-        if (!known ||
-            (tag & 7) != wisp__protobuf_wire_of(wisp__protobuf_form_of(option, 0))) {
-            wisp__protowire_skip(r, tag, depth);
+        if (!known || (tag & 7) != option.wire) {
+            wisp__proto_skip(b, tag);
             continue;
         }
-        if (out->kind != WISP_ARRAY)
-            held = (wisp_value *)wisp__protowire_memory(r, 1, sizeof *held);
+        if (!held) held = (wisp_value *)wisp__build_items(b, 1, sizeof *held);
         if (!held) return;
         if (out->kind != WISP_ARRAY || out->count != (int)number) *held = wisp_nil();
         *out = wisp_array(held, (int)number);
-        wisp__protobuf_get_element(r, option, 0, held, depth);
+        wisp__proto_get_element(b, &option, held);
     }
 }
 
-static void wisp__protobuf_get_message(wisp__protowire_reader *r, const wisp_type *type, int bytes,
-                                       wisp_value *out, int depth) {
+static void wisp__proto_get_message(wisp__builder *b, const wisp__proto_type *t, wisp_value *out) {
     wisp_kind kind;
     float floats[7];
-    switch (type->kind) {
-    case WISP_TYPE_STRUCT:
-        wisp__protobuf_get_struct(r, (const wisp_schema *)type->of, out, depth);
-        return;
-    case WISP_TYPE_UNION: wisp__protobuf_get_union(r, type, out, depth); return;
+    switch (t->type->kind) {
+    case WISP_TYPE_STRUCT: wisp__proto_get_struct(b, (const wisp_schema *)t->type->of, out); return;
+    case WISP_TYPE_UNION: wisp__proto_get_union(b, t->type, out); return;
     case WISP_TYPE_ANY:
-    case WISP_TYPE_EXACT: wisp__protowire_get_any(r, out, depth); return;
+    case WISP_TYPE_EXACT: wisp__proto_get_any(b, out); return;
     case WISP_TYPE_ARRAY:
-        while (wisp__protowire_more(r)) {
-            uint32_t tag = wisp__protowire_get_tag(r);
-            if (tag >> 3 != 1 || !wisp__protobuf_takes(type, bytes, tag))
-                wisp__protowire_skip(r, tag, depth);
-            else wisp__protobuf_get_list(r, type, bytes, tag, out, depth);
+        while (wisp__proto_more(b)) {
+            uint32_t tag = wisp__proto_get_tag(b);
+            if (tag >> 3 != 1 || !wisp__proto_takes(t, tag)) wisp__proto_skip(b, tag);
+            else wisp__proto_get_list(b, t, tag, out);
         }
         return;
     default: break;
     }
-    kind = wisp__protobuf_floats_kind(type);
+    kind = wisp__proto_floats_kind(t->type);
     if (out->kind != kind) *out = wisp__value_of(kind, 0);
     wisp__value_floats(out, floats);
-    if (kind == WISP_TRANSFORM) wisp__protobuf_get_transform(r, floats, depth);
-    else wisp__protobuf_get_floats(r, floats, wisp__kind_floats(kind), depth);
+    if (kind == WISP_TRANSFORM) wisp__proto_get_transform(b, floats);
+    else wisp__proto_get_floats(b, floats, wisp__kind_floats(kind));
     *out = wisp__view_floats(kind, floats);
 }
 
-/* What stands after the tag of a field with one value: a message goes into what *out has of it,
-   anything else takes its place. */
-static void wisp__protobuf_get_element(wisp__protowire_reader *r, const wisp_type *type, int bytes,
-                                       wisp_value *out, int depth) {
-    wisp__protobuf_form encoding = wisp__protobuf_form_of(type, bytes);
-    if (wisp__protobuf_is_scalar(encoding)) {
-        uint64_t bits = wisp__protowire_get_bits(r, wisp__protobuf_wire_of(encoding));
-        *out = wisp__protobuf_scalar(encoding, type, bits);
-    } else if (encoding == WISP__PROTOBUF_STRING) {
-        wisp__protowire_get_string(r, out);
-    } else if (encoding == WISP__PROTOBUF_BYTES) {
-        wisp__protowire_get_bytes(r, out);
+/* What stands after the tag of a field with one value: a message is merged into what *out has of
+   it, anything else takes its place. */
+static void wisp__proto_get_element(wisp__builder *b, const wisp__proto_type *t, wisp_value *out) {
+    if (wisp__proto_is_scalar(t)) {
+        *out = wisp__proto_scalar(t, wisp__proto_get_bits(b, t->wire));
+    } else if (t->form == WISP__PROTO_STRING) {
+        wisp__build_string(b, wisp__proto_get_varint(b), out);
+    } else if (t->form == WISP__PROTO_BYTES) {
+        wisp__build_bytes(b, wisp__proto_get_varint(b), out);
     } else {
-        const uint8_t *outer = wisp__protowire_open(r, depth + 1);
-        wisp__protobuf_get_message(r, type, bytes, out, depth + 1);
-        wisp__protowire_close(r, outer);
+        const uint8_t *outer = wisp__proto_open(b);
+        wisp__proto_get_message(b, t, out);
+        wisp__proto_close(b, outer);
     }
 }
 
 /* --- finishing: from the open tree to the value --- */
 
-static void wisp__protobuf_finish(wisp__protowire_reader *r, const wisp_type *type, int bytes,
-                                  wisp_value *value, int depth);
+static void wisp__proto_finish(wisp__builder *b, const wisp__proto_type *t, wisp_value *value);
 
 /* Fields that have not come get their default, and those that may be missing go. */
-static void wisp__protobuf_finish_struct(wisp__protowire_reader *r, const wisp_schema *schema,
-                                         wisp_value *value, int depth) {
-    wisp_pair *pairs = wisp__protobuf_pairs(r, schema, value);
+static void wisp__proto_finish_struct(wisp__builder *b, const wisp_schema *schema,
+                                      wisp_value *value) {
+    wisp_pair *pairs = wisp__proto_pairs(b, schema, value);
     bool row = schema->shape == WISP_SHAPE_LIST;
     int kept = 0;
-    for (int i = 0; i < schema->count && !r->result; i++) {
+    for (int i = 0; i < schema->count && !b->result; i++) {
         const wisp_field *field = &schema->fields[i];
-        int bytes = wisp__protobuf_field_bytes(field);
-        wisp__protobuf_form encoding = wisp__protobuf_form_of(&field->type, bytes);
+        wisp__proto_type t = wisp__proto_field_type(field);
         wisp_pair pair = pairs[i];
-        bool missing = !pair.key && field->flags & WISP_FLAG_MAYBE;
+        bool maybe = (field->flags & WISP_FLAG_MAYBE) != 0, missing = !pair.key && maybe;
         if (missing && !row) continue;
         if (!pair.key && field->flags & WISP_FLAG_OPTIONAL)
-            pair.value = wisp__protobuf_fallback(field, encoding);
+            pair.value = wisp__proto_fallback(field, &t);
         if (!missing && (pair.key || pair.value.kind == WISP_NIL))
-            wisp__protobuf_finish(r, &field->type, bytes, &pair.value, depth + 1);
+            wisp__proto_finish(b, &t, &pair.value);
         /* A union that came without any option. */
-        if (!row && field->flags & WISP_FLAG_MAYBE && field->type.kind != WISP_TYPE_ANY &&
-            pair.value.kind == WISP_NIL)
+        if (!row && maybe && field->type.kind != WISP_TYPE_ANY && pair.value.kind == WISP_NIL)
             continue;
         pair.key = field->name;
         /* A value is smaller than a pair, so a row never overtakes the pairs it comes from. */
         if (row) memcpy((wisp_value *)(void *)pairs + kept++, &pair.value, sizeof pair.value);
         else pairs[kept++] = pair;
     }
-    if (r->result) return;
+    if (b->result) return;
     if (row) *value = wisp_array((const wisp_value *)(const void *)pairs, kept);
     else *value = wisp_map(pairs, kept);
 }
 
 /* Finishes the elements of a list. A union without an option is as if it had not come, unless nil
    is one of its options. */
-static void wisp__protobuf_finish_list(wisp__protowire_reader *r, const wisp_type *element,
-                                       int each, wisp_value *list, int depth) {
+static void wisp__proto_finish_list(wisp__builder *b, const wisp__proto_type *element,
+                                    wisp_value *list) {
     wisp_value *items = (wisp_value *)wisp__elements_of(list), nil = wisp_nil();
     int kept = 0;
-    for (int i = 0; i < list->count && !r->result; i++) {
-        wisp__protobuf_finish(r, element, each, &items[i], depth + 1);
-        if (items[i].kind == WISP_NIL && element->kind == WISP_TYPE_UNION &&
-            !wisp__protobuf_fits(element, &nil, 0))
+    for (int i = 0; i < list->count && !b->result; i++) {
+        wisp__proto_finish(b, element, &items[i]);
+        if (items[i].kind == WISP_NIL && element->type->kind == WISP_TYPE_UNION &&
+            !wisp__proto_fits(element->type, &nil, 0))
             continue;
         items[kept++] = items[i];
     }
-    if (!r->result) list->count = kept;
+    if (!b->result) list->count = kept;
 }
 
-/* Two steps are at most one message. `depth` stops types that hold themselves and have not come. */
-static void wisp__protobuf_finish(wisp__protowire_reader *r, const wisp_type *type, int bytes,
-                                  wisp_value *value, int depth) {
-    const wisp_type *inner = (const wisp_type *)type->of;
-    int each = wisp__protobuf_element_bytes(type, bytes);
-    wisp__protobuf_form encoding = wisp__protobuf_form_of(type, bytes);
-    if (depth > 2 * WISP__PROTOWIRE_NESTING + 2) wisp__protowire_fail(r, WISP_E_DEPTH);
-    if (r->result) return;
-    switch (type->kind) {
+/* Two steps are at most one message. The depth stops types that hold themselves and have not
+   come. */
+static void wisp__proto_finish(wisp__builder *b, const wisp__proto_type *t, wisp_value *value) {
+    const wisp_type *inner = (const wisp_type *)t->type->of;
+    wisp__proto_type element;
+    if (++b->depth > 2 * WISP__PROTO_NESTING + 2) wisp__build_fail(b, WISP_E_DEPTH);
+    if (b->result) return;
+    switch (t->type->kind) {
     case WISP_TYPE_ANY:
-    case WISP_TYPE_EXACT: wisp__protowire_finish_any(r, value); break;
+    case WISP_TYPE_EXACT: wisp__proto_finish_any(b, value); break;
     case WISP_TYPE_STRUCT:
-        wisp__protobuf_finish_struct(r, (const wisp_schema *)type->of, value, depth);
+        wisp__proto_finish_struct(b, (const wisp_schema *)t->type->of, value);
         break;
     case WISP_TYPE_UNION:
         if (value->kind != WISP_ARRAY) break;
-        inner += value->count - 1;
+        element = wisp__proto_type_of(inner + (value->count - 1), 0);
         *value = *wisp__elements_of(value);
-        wisp__protobuf_finish(r, inner, 0, value, depth + 1);
+        wisp__proto_finish(b, &element, value);
         break;
     case WISP_TYPE_ARRAY:
         if (value->kind != WISP_ARRAY) *value = wisp_array(NULL, 0);
-        if (wisp__protobuf_form_of(inner, each) < WISP__PROTOBUF_MESSAGE) break;
-        wisp__protobuf_finish_list(r, inner, each, value, depth);
+        element = wisp__proto_element_type(t);
+        if (element.form >= WISP__PROTO_MESSAGE) wisp__proto_finish_list(b, &element, value);
         break;
     default:
-        if (value->kind == WISP_NIL) *value = wisp__protobuf_zero(type, encoding);
+        if (value->kind == WISP_NIL) *value = wisp__proto_zero(t);
         break;
     }
+    b->depth--;
 }
 
 /* --- the codec --- */
 
-static int wisp__protobuf_encode(const wisp_codec *codec, const wisp_schema *schema,
-                                 const wisp_value *value, void *out, int capacity) {
-    wisp__protowire_writer w;
-    uint8_t none;
-    size_t size;
+static int wisp__proto_encode(const wisp_codec *codec, const wisp_schema *schema,
+                              const wisp_value *value, void *out, int capacity) {
+    wisp__encoder e;
+    const uint8_t *end;
     (void)codec;
-    if (!value || capacity < 0 || (capacity && !out)) return WISP_E_ARGUMENT;
-    w.begin = capacity ? (uint8_t *)out : &none;
-    w.at = w.begin + capacity;
-    w.result = WISP_OK;
-    if (schema) wisp__protobuf_put_struct(&w, schema, value, 0);
-    else wisp__protowire_put_any(&w, value, 0);
-    if (w.result) return w.result;
-    size = (size_t)capacity - (size_t)(w.at - w.begin);
-    if (size) memmove(out, w.at, size);
-    return (int)size;
+    if (wisp__encoder_on(&e, value, out, capacity)) return e.result;
+    e.at = e.end;
+    end = e.end;
+    if (schema) wisp__proto_put_struct(&e, schema, value);
+    else wisp__proto_put_any(&e, value);
+    if (e.result) return e.result;
+    if (e.at != end) memmove(out, e.at, (size_t)(end - e.at));
+    return (int)(end - e.at);
 }
 
-static int wisp__protobuf_decode(const wisp_codec *codec, const wisp_schema *schema,
-                                 const void *bytes, int size, wisp_value *out, void *memory,
-                                 int memory_size) {
-    wisp__protowire_reader r;
+static int wisp__proto_decode(const wisp_codec *codec, const wisp_schema *schema,
+                              const void *bytes, int size, wisp_value *out, void *memory,
+                              int memory_size) {
+    wisp__proto_order orders[WISP__PROTO_ORDERS];
+    wisp__builder b;
     wisp_value value = wisp_nil();
     (void)codec;
-    if (!out || size < 0 || (size && !bytes)) return WISP_E_ARGUMENT;
-    if (memory_size < 0 || (memory_size && !memory)) return WISP_E_ARGUMENT;
-    r.at = (const uint8_t *)(bytes ? bytes : "");
-    r.end = r.at + size;
-    r.memory = wisp__bump_on(memory, memory_size);
-    memset(r.sorted, 0, sizeof r.sorted);
-    r.result = WISP_OK;
+    if (!out || wisp__builder_on(&b, bytes, size, memory, memory_size)) return WISP_E_ARGUMENT;
+    memset(orders, 0, sizeof orders);
+    b.orders = orders;
+    b.most = WISP__PROTO_NESTING;
     if (schema) {
-        wisp__protobuf_get_struct(&r, schema, &value, 0);
-        wisp__protobuf_finish_struct(&r, schema, &value, 0);
+        wisp__proto_get_struct(&b, schema, &value);
+        wisp__proto_finish_struct(&b, schema, &value);
     } else {
-        wisp__protowire_get_any(&r, &value, 0);
-        wisp__protowire_finish_any(&r, &value);
+        wisp__proto_get_any(&b, &value);
+        wisp__proto_finish_any(&b, &value);
     }
-    if (r.result) return r.result;
+    if (b.result) return b.result;
     *out = value;
     return size;
 }
 
 const wisp_codec *wisp_protobuf(void) {
-    static const wisp_codec codec = { "protobuf", wisp__protobuf_encode, wisp__protobuf_decode,
-                                      NULL };
+    static const wisp_codec codec = { "protobuf", wisp__proto_encode, wisp__proto_decode, NULL };
     return &codec;
 }
 

@@ -367,27 +367,6 @@ TEST(equal_keys_are_found_among_any_number) {
     }
 }
 
-/* With marks that are all equal only keys and places are left to tell pairs apart. */
-TEST(equal_keys_are_found_when_hashes_meet) {
-    enum { PAIRS = 300 };
-    static wisp__json_slot slots[PAIRS];
-    static wisp__key order[PAIRS];
-    static char keys[PAIRS][8];
-    wisp__json_open open = { NULL, PAIRS, true };
-    int left = 0;
-    open.top = (uint8_t *)(slots + PAIRS);
-    for (int i = 0; i < PAIRS; i++) {
-        wisp__json_slot *slot = wisp__json_slot_at(&open, i);
-        snprintf(keys[i], sizeof keys[i], "%d", i * 31 % 100);
-        slot->key = keys[i];
-        slot->mark = 5;
-    }
-    CHECK_EQ_INT(wisp__json_drop(&open, order), PAIRS - 100);
-    for (int i = 0; i < PAIRS; i++) left += wisp__json_slot_at(&open, i)->key != NULL;
-    CHECK_EQ_INT(left, 100);
-    for (int i = PAIRS - 100; i < PAIRS; i++) CHECK(wisp__json_slot_at(&open, i)->key != NULL);
-}
-
 /* In quadratic time these would take many minutes. */
 TEST(many_equal_keys_take_no_quadratic_time) {
     enum { PAIRS = 150000 };
@@ -895,7 +874,6 @@ static const test_case tests[] = {
     CASE(keys_that_are_not_utf_8_are_not_written),
     CASE(of_equal_keys_the_last_wins),
     CASE(equal_keys_are_found_among_any_number),
-    CASE(equal_keys_are_found_when_hashes_meet),
     CASE(many_equal_keys_take_no_quadratic_time),
     CASE(integers_are_exact_to_64_bits),
     CASE(integers_beyond_are_numbers),

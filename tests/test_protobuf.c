@@ -90,7 +90,7 @@ static const wisp_type *const packable[] = {
 enum { PACKABLE = sizeof packable / sizeof *packable };
 
 static unsigned wire_of(const wisp_type *type) {
-    return wisp__protobuf_wire_of(wisp__protobuf_form_of(type, 0));
+    return wisp__proto_type_of(type, 0).wire;
 }
 
 /* Are all of them zeros? */

@@ -522,7 +522,7 @@ TEST(of_equal_keys_the_first_place_gets_the_last_value) {
         int left, at = 0;
         make_keys(&all, count, count / 2 + 1, (uint64_t)count);
         make_keys(&k, count, count / 2 + 1, (uint64_t)count);
-        left = wisp__pairs_distinct(k.pairs, count, k.keys);
+        left = wisp__pairs_distinct(k.pairs, count, k.keys, false);
         for (int i = 0; i < count; i++) {
             int first = 0, last = i;
             while (strcmp(all.texts[first], all.texts[i]) != 0) first++;
