@@ -26937,10 +26937,10 @@ wisp_result wisp_profile_peer(const wisp *w, wisp_peer peer, wisp_peer_profile *
 
 /* ===========================================================================
  * MARK: >>overlay
- * What: a snapshot as pages of graphs and tables, laid out in character cells.
- * Invariants: what the callbacks get lies inside the canvas: rectangles on
- *   whole pixels, texts within their columns, clean of control characters.
- * Not here: where the numbers come from (profile); wisp_overlay (host).
+ * What: draws a snapshot as pages of graphs and tables, in character cells.
+ * Invariants: callbacks get nothing outside the canvas: rectangles on whole
+ *   pixels, texts within their columns and without control characters.
+ * Not here: where the numbers come from (profile).
  * ======================================================================== */
 
 enum { WISP__INK_BACK, WISP__INK_HEAD, WISP__INK_STRIPE, WISP__INK_PLOT, WISP__INK_LINE,
@@ -26966,17 +26966,24 @@ static const uint32_t wisp__inks[WISP__INKS] = {
     0xd9483fffu, /* bad */
 };
 
-/* --- the panel: clips --- */
+/* --- the panel: a pen that clips --- */
 
 enum { WISP__CANVAS_MOST = 16384,       /* pixels: floats hold them exactly */
        WISP__CELLS_MOST = 1024,         /* columns, rows */
        WISP__GLYPHS = 128 };            /* of one text */
 
 typedef struct wisp__panel {
-    wisp_canvas to;                     /* its sizes with the defaults filled in */
-    int         width, height;          /* whole pixels */
-    int         columns, rows;
+    wisp_canvas          to;            /* its sizes with the defaults filled in */
+    const wisp_snapshot *snapshot;
+    int                  width, height; /* whole pixels */
+    int                  columns, rows; /* cells */
+    int                  margin;        /* empty cells at both sides */
+    int                  row;           /* of the texts that are written next */
+    int                  at, end;       /* cells: where the next pair begins, and its limit */
 } wisp__panel;
+
+/* In pixels. */
+typedef struct wisp__box { int x, y, width, height; } wisp__box;
 
 static bool wisp__panel_size(float *size, float fallback) {
     double most = (double)wisp__clamp((double)*size, 0, WISP__CANVAS_MOST);
@@ -26985,7 +26992,7 @@ static bool wisp__panel_size(float *size, float fallback) {
     return *size > 0;
 }
 
-/* How many cells there is room for. */
+/* Number of cells that fit. */
 static int wisp__panel_cells(int pixels, float cell) {
     double count = wisp__min((double)pixels / (double)cell, WISP__CELLS_MOST);
     int whole = (int)count;
@@ -26993,8 +27000,11 @@ static int wisp__panel_cells(int pixels, float cell) {
 }
 
 /* false: there is nothing to draw on. */
-static bool wisp__panel_begin(wisp__panel *panel, const wisp_canvas *canvas) {
+static bool wisp__panel_begin(wisp__panel *panel, const wisp_canvas *canvas,
+                              const wisp_snapshot *snapshot) {
+    memset(panel, 0, sizeof *panel);
     panel->to = *canvas;
+    panel->snapshot = snapshot;
     if (!wisp__panel_size(&panel->to.width, 640) || !wisp__panel_size(&panel->to.height, 360))
         return false;
     if (!wisp__panel_size(&panel->to.char_width, 8) ||
@@ -27004,6 +27014,8 @@ static bool wisp__panel_begin(wisp__panel *panel, const wisp_canvas *canvas) {
     panel->height = (int)panel->to.height;
     panel->columns = wisp__panel_cells(panel->width, panel->to.char_width);
     panel->rows = wisp__panel_cells(panel->height, panel->to.char_height);
+    panel->margin = panel->at = panel->columns > 40;
+    panel->end = panel->columns - panel->margin;
     if (panel->to.filter && !*panel->to.filter) panel->to.filter = NULL;
     return true;
 }
@@ -27016,25 +27028,28 @@ static int wisp__panel_y(const wisp__panel *panel, int row) {
     return (int)((double)row * (double)panel->to.char_height);
 }
 
-static void wisp__panel_rect(const wisp__panel *panel, int x, int y, int width, int height,
-                             int ink) {
-    int right = wisp__min_int(x + width, panel->width);
-    int bottom = wisp__min_int(y + height, panel->height);
-    x = wisp__max_int(x, 0);
-    y = wisp__max_int(y, 0);
+/* The pixels of cells, from the current row down. */
+static wisp__box wisp__panel_box(const wisp__panel *panel, int column, int columns, int rows) {
+    wisp__box box = { wisp__panel_x(panel, column), wisp__panel_y(panel, panel->row), 0, 0 };
+    box.width = wisp__panel_x(panel, column + columns) - box.x;
+    box.height = wisp__panel_y(panel, panel->row + rows) - box.y;
+    return box;
+}
+
+static void wisp__panel_rect(const wisp__panel *panel, wisp__box box, int ink) {
+    int right = wisp__min_int(box.x + box.width, panel->width);
+    int bottom = wisp__min_int(box.y + box.height, panel->height);
+    int x = wisp__max_int(box.x, 0), y = wisp__max_int(box.y, 0);
     if (!panel->to.rect || right <= x || bottom <= y) return;
     panel->to.rect(panel->to.user, (float)x, (float)y, (float)(right - x), (float)(bottom - y),
                    wisp__inks[ink]);
 }
 
-static void wisp__panel_fill(const wisp__panel *panel, int column, int row, int columns, int rows,
-                           int ink) {
-    int x = wisp__panel_x(panel, column), y = wisp__panel_y(panel, row);
-    wisp__panel_rect(panel, x, y, wisp__panel_x(panel, column + columns) - x,
-                   wisp__panel_y(panel, row + rows) - y, ink);
+static void wisp__panel_fill(const wisp__panel *panel, int column, int columns, int rows, int ink) {
+    wisp__panel_rect(panel, wisp__panel_box(panel, column, columns, rows), ink);
 }
 
-/* Bytes of the UTF-8 character that begins there; 0: it is none, or one for control. */
+/* Bytes of the UTF-8 character at `text`; 0: invalid, or a control character. */
 static int wisp__glyph_bytes(const char *text) {
     const uint8_t *b = (const uint8_t *)text;
     int bytes = b[0] < 0x80 ? 1 : b[0] < 0xc2 ? 0 : b[0] < 0xe0 ? 2 : b[0] < 0xf0 ? 3 :
@@ -27045,8 +27060,7 @@ static int wisp__glyph_bytes(const char *text) {
     return bytes == 2 && b[0] == 0xc2 && b[1] < 0xa0 ? 0 : bytes;
 }
 
-/* The first characters of a text, a '?' for each byte that is none; the last is '~' when more
-   would follow. */
+/* The first characters of a text, with '?' for invalid bytes; the last is '~' if there are more. */
 static void wisp__glyphs_cut(const char *text, int room, char *out) {
     char *last = out;
     for (int i = 0; *text && i < room; i++) {
@@ -27070,36 +27084,42 @@ static int wisp__glyphs(const char *text) {
     return count;
 }
 
-/* Writes at most `room` columns. */
-static void wisp__panel_text(const wisp__panel *panel, int column, int row, int room, int ink,
-                           const char *text) {
+/* Writes at most `room` cells into the current row. */
+static void wisp__panel_text(const wisp__panel *panel, int column, int room, int ink,
+                             const char *text) {
     char cut[WISP__GLYPHS * 4 + 1];
     room = wisp__min_int(wisp__min_int(room, panel->columns - column), WISP__GLYPHS);
     if (!panel->to.text || room <= 0 || column < 0 || !*text) return;
-    if (row < 0 || row >= panel->rows) return;
+    if (panel->row < 0 || panel->row >= panel->rows) return;
     wisp__glyphs_cut(text, room, cut);
     panel->to.text(panel->to.user, (float)wisp__panel_x(panel, column),
-                   (float)wisp__panel_y(panel, row), wisp__inks[ink], cut);
+                   (float)wisp__panel_y(panel, panel->row), wisp__inks[ink], cut);
 }
 
-/* The same, at the right end of these columns. */
-static void wisp__panel_right(const wisp__panel *panel, int column, int row, int room, int ink,
-                            const char *text) {
+/* The same, aligned to the right. */
+static void wisp__panel_right(const wisp__panel *panel, int column, int room, int ink,
+                              const char *text) {
     int skip = wisp__max_int(room - wisp__glyphs(text), 0);
-    wisp__panel_text(panel, column + skip, row, room - skip, ink, text);
+    wisp__panel_text(panel, column + skip, room - skip, ink, text);
 }
 
-/* A label and its figure, if both fit before the end; moves on behind them. */
-static void wisp__panel_pair(const wisp__panel *panel, int *column, int end, int row,
-                            const char *label, int ink, const char *figure) {
+/* Writes a label and its figure at panel->at and moves on, if both fit before panel->end. */
+static void wisp__panel_pair(wisp__panel *panel, const char *label, int ink, const char *figure) {
     int label_cells = wisp__glyphs(label) + 1, cells = label_cells + wisp__glyphs(figure);
-    if (*column + cells > end) return;
-    wisp__panel_text(panel, *column, row, label_cells, WISP__INK_DIM, label);
-    wisp__panel_text(panel, *column + label_cells, row, cells - label_cells, ink, figure);
-    *column += cells + 2;
+    if (panel->at + cells > panel->end) return;
+    wisp__panel_text(panel, panel->at, label_cells, WISP__INK_DIM, label);
+    wisp__panel_text(panel, panel->at + label_cells, cells - label_cells, ink, figure);
+    panel->at += cells + 2;
 }
 
-/* The part of a length that is filled: 0 for what is no number. */
+/* Lets pairs begin at the margin of a row. */
+static void wisp__panel_line(wisp__panel *panel, int row) {
+    panel->row = row;
+    panel->at = panel->margin;
+    panel->end = panel->columns - panel->margin;
+}
+
+/* A share of a length; 0 if it is not a number. */
 static int wisp__panel_part(int length, double share) {
     return (int)((double)length * wisp__clamp(share, 0, 1) + 0.5);
 }
@@ -27122,10 +27142,9 @@ static char *wisp__figure_number(char *to, int number) {
     return to;
 }
 
-/* Below `fine` with one decimal, unless that is 0. By hand: snprintf would take most of the time
-   that a page takes. */
-static void wisp__figure_write(char *out, double value, double fine, const char *gap,
-                               const char *prefix, const char *unit) {
+/* A number and its unit; values below `fine` have one decimal unless it is 0. snprintf would take
+   most of the time of a page. */
+static void wisp__figure_write(char *out, double value, double fine, const char *unit) {
     int tenths = (int)(wisp__min(value, 1e4) * 10 + 0.5);
     bool decimal = value < fine && tenths % 10 != 0;
     out = wisp__figure_number(out, decimal ? tenths / 10 : (tenths + 5) / 10);
@@ -27133,8 +27152,6 @@ static void wisp__figure_write(char *out, double value, double fine, const char 
         *out++ = '.';
         *out++ = (char)('0' + tenths % 10);
     }
-    out = wisp__figure_add(out, gap);
-    out = wisp__figure_add(out, prefix);
     *wisp__figure_add(out, unit) = 0;
 }
 
@@ -27142,16 +27159,18 @@ static void wisp__figure_write(char *out, double value, double fine, const char 
 static void wisp__figure_count(char *out, double value, const char *unit) {
     static const char *const prefixes[] = { "", "k", "M", "G", "T", "P", "E" };
     int scale = 0;
+    char text[8];
     value = wisp__clamp(value, 0, 9.99e20);
     for (; value >= 999.5 && scale < 6; scale++) value /= 1000;
-    wisp__figure_write(out, value, scale ? 99.95 : 9.95, *unit == 'B' ? " " : "", prefixes[scale],
-                       unit);
+    *wisp__figure_add(wisp__figure_add(wisp__figure_add(text, *unit == 'B' ? " " : ""),
+                                       prefixes[scale]), unit) = 0;
+    wisp__figure_write(out, value, scale ? 99.95 : 9.95, text);
 }
 
-/* "340 us", "1.2 ms", "12 ms", "3 s", "5 h"; "-": 0, which is not known. */
+/* "340 us", "1.2 ms", "12 ms", "3 s", "5 h"; "-" for 0, which means unknown. */
 static void wisp__figure_time(char *out, double seconds) {
     static const struct { double length, most; const char *name; } units[] = {
-        { 1e-6, 999.5e-6, "us" }, { 1e-3, 0.9995, "ms" }, { 1, 9999.5, "s" }, { 3600, 0, "h" },
+        { 1e-6, 999.5e-6, " us" }, { 1e-3, 0.9995, " ms" }, { 1, 9999.5, " s" }, { 3600, 0, " h" },
     };
     int i = 0;
     seconds = wisp__clamp(seconds, 0, 1e15);
@@ -27160,13 +27179,12 @@ static void wisp__figure_time(char *out, double seconds) {
         return;
     }
     while (i < 3 && seconds >= units[i].most) i++;
-    wisp__figure_write(out, wisp__min(seconds / units[i].length, 9999), 9.95, " ", "",
-                       units[i].name);
+    wisp__figure_write(out, wisp__min(seconds / units[i].length, 9999), 9.95, units[i].name);
 }
 
 /* "0.5 %" of 0.005. */
 static void wisp__figure_share(char *out, double share) {
-    wisp__figure_write(out, wisp__clamp(share, 0, 9.99) * 100, 9.95, " ", "", "%");
+    wisp__figure_write(out, wisp__clamp(share, 0, 9.99) * 100, 9.95, " %");
 }
 
 /* "0:02:05" */
@@ -27175,28 +27193,33 @@ static void wisp__figure_clock(char *out, double seconds) {
     snprintf(out, WISP__FIGURE, "%d:%02d:%02d", whole / 3600, whole / 60 % 60, whole % 60);
 }
 
-/* Saved of what it was: "38 %"; "-" of nothing. */
+/* The share that was saved: "38 %", or "-". */
 static void wisp__figure_saved(char *out, uint64_t before, uint64_t after) {
     if (before == 0 || after > before) memcpy(out, "-", 2);
     else wisp__figure_share(out, 1 - (double)after / (double)before);
 }
 
-/* --- what is seen of a snapshot --- */
+/* --- the parts of a snapshot that are shown --- */
 
 static bool wisp__overlay_sees(const wisp__panel *panel, const char *name) {
     return !panel->to.filter || strstr(name, panel->to.filter);
 }
 
-static int wisp__overlay_remotes(const wisp_snapshot *s) {
-    return s->remote_count < WISP_SNAPSHOT_REMOTES ? (int)s->remote_count : WISP_SNAPSHOT_REMOTES;
+/* Counts of a snapshot that may have come over the network. */
+static int wisp__overlay_count(uint32_t count, int most) {
+    return count < (uint32_t)most ? (int)count : most;
 }
 
-static int wisp__overlay_peers(const wisp_snapshot *s) {
-    return s->peer_count < WISP_SNAPSHOT_PEERS ? (int)s->peer_count : WISP_SNAPSHOT_PEERS;
+static int wisp__overlay_remotes(const wisp__panel *panel) {
+    return wisp__overlay_count(panel->snapshot->remote_count, WISP_SNAPSHOT_REMOTES);
 }
 
-static int wisp__overlay_errors(const wisp_snapshot *s) {
-    return s->error_count < WISP_SNAPSHOT_ERRORS ? (int)s->error_count : WISP_SNAPSHOT_ERRORS;
+static int wisp__overlay_peers(const wisp__panel *panel) {
+    return wisp__overlay_count(panel->snapshot->peer_count, WISP_SNAPSHOT_PEERS);
+}
+
+static int wisp__overlay_errors(const wisp__panel *panel) {
+    return wisp__overlay_count(panel->snapshot->error_count, WISP_SNAPSHOT_ERRORS);
 }
 
 static double wisp__drops_sum(const uint32_t *drops) {
@@ -27205,19 +27228,19 @@ static double wisp__drops_sum(const uint32_t *drops) {
     return sum;
 }
 
-/* What a bar is long for: bytes in this second, or in all where that is asked. */
+/* The length of a bar: bytes of the last second, or in total. */
 static double wisp__traffic_weight(const wisp_traffic *t, bool in_all) {
     double weight = in_all ? (double)t->bytes : (double)t->bytes_per_second;
     return weight > 0 && weight < 1e30 ? weight : 0;
 }
 
-/* The longest bar. *in_all: nothing goes to and fro just now, so the bars tell of the past. */
-static double wisp__remotes_most(const wisp__panel *panel, const wisp_snapshot *s, bool *in_all) {
+/* The longest bar. *in_all: there is no traffic just now, so bars show totals. */
+static double wisp__remotes_most(const wisp__panel *panel, bool *in_all) {
     double most = 0;
     for (int way = 0; way < 2 && most == 0; way++) {
         *in_all = way == 1;
-        for (int i = 0; i < wisp__overlay_remotes(s); i++) {
-            const wisp_remote_profile *r = &s->remotes[i];
+        for (int i = 0; i < wisp__overlay_remotes(panel); i++) {
+            const wisp_remote_profile *r = &panel->snapshot->remotes[i];
             if (!wisp__overlay_sees(panel, r->name)) continue;
             most = wisp__max(most, wisp__traffic_weight(&r->out, *in_all) +
                                    wisp__traffic_weight(&r->in, *in_all));
@@ -27258,95 +27281,115 @@ static double wisp__graph_scale(double most, double least) {
     return scale;
 }
 
-/* A box in pixels. */
-typedef struct wisp__box { int x, y, width, height; } wisp__box;
+/* A graph being drawn: the newest samples, each a bar of `step` pixels, on top of `scale`. */
+typedef struct wisp__graph {
+    int                kind;
+    double             scale;
+    wisp__box          box;
+    const wisp_sample *samples;
+    int                count, step;
+} wisp__graph;
 
-/* Neighbours of one height become one rectangle. */
-static void wisp__graph_bars(const wisp__panel *panel, wisp__box box, const wisp_sample *samples,
-                             int count, int step, double scale, int graph) {
+/* Neighbours of equal height become one rectangle. */
+static void wisp__graph_bars(const wisp__panel *panel, const wisp__graph *graph) {
     int begin = 0, height = -1;
-    for (int i = 0; i <= count; i++) {
+    for (int i = 0; i <= graph->count; i++) {
+        wisp__box bar = graph->box;
         int now = 0;
-        if (i < count) {
-            double value = wisp__graph_value(&samples[i], graph);
-            now = wisp__panel_part(box.height, value / scale);
+        if (i < graph->count) {
+            double value = wisp__graph_value(&graph->samples[i], graph->kind);
+            now = wisp__panel_part(graph->box.height, value / graph->scale);
             if (value > 0) now = wisp__max_int(now, 1);
         }
-        if (i < count && now == height) continue;
-        wisp__panel_rect(panel, box.x + begin * step, box.y + box.height - height,
-                         (i - begin) * step, height, wisp__graphs[graph].ink);
+        if (i < graph->count && now == height) continue;
+        bar.x += begin * graph->step;
+        bar.y += bar.height - height;
+        bar.width = (i - begin) * graph->step;
+        bar.height = height;
+        wisp__panel_rect(panel, bar, wisp__graphs[graph->kind].ink);
         begin = i;
         height = now;
     }
 }
 
-/* The plot is as many whole pixels per second wide as fit beside the axis, and ends at the right:
-   the newest second stands there. */
-static void wisp__graph_plot(const wisp__panel *panel, int column, int row, int columns, int rows,
-                             const wisp_snapshot *s, int graph, double scale) {
+/* Draws the plot from the current row down. It is as many whole pixels per second wide as fit beside
+   the axis; the newest second stands at its right end. */
+static void wisp__graph_plot(wisp__panel *panel, int column, int columns, int rows,
+                             wisp__graph *graph) {
     enum { AXIS = 7 };
-    int end = wisp__panel_x(panel, column + columns);
-    int room = end - wisp__panel_x(panel, column + AXIS);
-    int step = wisp__max_int(room / WISP_HISTORY_SECONDS, 1);
+    int end = wisp__panel_x(panel, column + columns), have = graph->count;
+    int room = end - wisp__panel_x(panel, column + AXIS), row = panel->row;
     int seconds = wisp__min_int(WISP_HISTORY_SECONDS, room);
-    int have = s->sample_count < WISP_HISTORY_SECONDS ? (int)s->sample_count : WISP_HISTORY_SECONDS;
-    int count = wisp__min_int(have, seconds);
     char figure[WISP__FIGURE];
-    wisp__box box = { 0, 0, 0, 0 };
+    wisp__box middle;
     if (room <= 0 || rows <= 0) return;
-    box.x = end - seconds * step;
-    box.y = wisp__panel_y(panel, row);
-    box.width = seconds * step;
-    box.height = wisp__panel_y(panel, row + rows) - box.y;
-    wisp__panel_rect(panel, box.x, box.y, box.width, box.height, WISP__INK_PLOT);
-    wisp__panel_rect(panel, box.x, box.y + box.height / 2, box.width, 1, WISP__INK_LINE);
-    wisp__graph_figure(figure, scale, graph, "");
-    wisp__panel_right(panel, column, row, AXIS - 1, WISP__INK_DIM, figure);
-    if (rows > 1) wisp__panel_right(panel, column, row + rows - 1, AXIS - 1, WISP__INK_DIM, "0");
-    box.x += (seconds - count) * step;
-    wisp__graph_bars(panel, box, s->samples + have - count, count, step, scale, graph);
+    graph->step = wisp__max_int(room / WISP_HISTORY_SECONDS, 1);
+    graph->box = wisp__panel_box(panel, column, columns, rows);
+    graph->box.x = end - seconds * graph->step;
+    graph->box.width = seconds * graph->step;
+    wisp__panel_rect(panel, graph->box, WISP__INK_PLOT);
+    middle = graph->box;
+    middle.y += middle.height / 2;
+    middle.height = 1;
+    wisp__panel_rect(panel, middle, WISP__INK_LINE);
+    wisp__graph_figure(figure, graph->scale, graph->kind, "");
+    wisp__panel_right(panel, column, AXIS - 1, WISP__INK_DIM, figure);
+    panel->row = row + rows - 1;
+    if (rows > 1) wisp__panel_right(panel, column, AXIS - 1, WISP__INK_DIM, "0");
+    graph->count = wisp__min_int(have, seconds);
+    graph->samples += have - graph->count;
+    graph->box.x += (seconds - graph->count) * graph->step;
+    wisp__graph_bars(panel, graph);
 }
 
-static void wisp__graph_draw(const wisp__panel *panel, int column, int row, int columns, int rows,
-                             const wisp_snapshot *s, int graph) {
-    int have = s->sample_count < WISP_HISTORY_SECONDS ? (int)s->sample_count : WISP_HISTORY_SECONDS;
-    int at = column, title = wisp__glyphs(wisp__graphs[graph].title) + 1;
+/* Draws a graph below its title, from the current row down. */
+static void wisp__graph_draw(wisp__panel *panel, int column, int columns, int rows, int kind) {
+    const char *title = wisp__graphs[kind].title;
+    int cells = wisp__glyphs(title) + 1;
     char now[WISP__FIGURE], peak[WISP__FIGURE];
     double most = 0;
-    for (int i = 0; i < have; i++)
-        most = wisp__max(most, wisp__graph_value(&s->samples[i], graph));
-    wisp__graph_figure(now, have ? wisp__graph_value(&s->samples[have - 1], graph) : 0, graph,
-                       "B/s");
-    wisp__graph_figure(peak, most, graph, "B/s");
-    wisp__panel_text(panel, at, row, columns, wisp__graphs[graph].ink, wisp__graphs[graph].title);
-    wisp__panel_text(panel, at + title, row, columns - title, WISP__INK_TITLE, now);
-    at = column + columns - wisp__glyphs(peak) - 5;
-    if (at > column + title + wisp__glyphs(now))
-        wisp__panel_pair(panel, &at, column + columns, row, "peak", WISP__INK_TEXT, peak);
-    wisp__graph_plot(panel, column, row + 1, columns, rows - 1, s, graph,
-                     wisp__graph_scale(most, wisp__graphs[graph].least));
+    wisp__graph graph;
+    memset(&graph, 0, sizeof graph);
+    graph.kind = kind;
+    graph.samples = panel->snapshot->samples;
+    graph.count = wisp__overlay_count(panel->snapshot->sample_count, WISP_HISTORY_SECONDS);
+    for (int i = 0; i < graph.count; i++)
+        most = wisp__max(most, wisp__graph_value(&graph.samples[i], kind));
+    graph.scale = wisp__graph_scale(most, wisp__graphs[kind].least);
+    wisp__graph_figure(now, graph.count ? wisp__graph_value(&graph.samples[graph.count - 1], kind)
+                                        : 0, kind, "B/s");
+    wisp__graph_figure(peak, most, kind, "B/s");
+    wisp__panel_text(panel, column, columns, wisp__graphs[kind].ink, title);
+    wisp__panel_text(panel, column + cells, columns - cells, WISP__INK_TITLE, now);
+    panel->end = column + columns;
+    panel->at = panel->end - wisp__glyphs(peak) - 5;
+    if (panel->at > column + cells + wisp__glyphs(now))
+        wisp__panel_pair(panel, "peak", WISP__INK_TEXT, peak);
+    panel->row++;
+    wisp__graph_plot(panel, column, columns, rows - 1, &graph);
 }
 
 /* --- tables --- */
 
-/* A column of figures; those of a low rank are there first when room is scarce. */
+/* A column of figures; those of a low rank come first if room is scarce. */
 typedef struct wisp__sheet_column { const char *title; int cells, rank, ink; } wisp__sheet_column;
+
+/* Writes the figure of a column; returns the length of its bar, 1 being full, or 0 for none. */
+typedef double (*wisp__sheet_figure)(const void *of, int column, char *out);
 
 typedef struct wisp__sheet {
     const wisp__sheet_column *columns;
     int                 count;
-    int                 begin, end;      /* columns of the canvas */
+    wisp__sheet_figure  figure;
     uint32_t            shown;           /* bits */
-    int                 name_cells;      /* what the figures leave for the name */
+    int                 name_cells;      /* left by the figures for the name */
 } wisp__sheet;
 
-/* Of a page whose names should have that many cells. */
+/* Shows as many columns as leave `name_cells` for the names. */
 static wisp__sheet wisp__sheet_fit(const wisp__panel *panel, const wisp__sheet_column *columns,
                                    int count, int name_cells) {
-    wisp__sheet sheet = { columns, count, 0, 0, 0, 0 };
-    sheet.begin = panel->columns > 40;
-    sheet.end = panel->columns - sheet.begin;
-    sheet.name_cells = sheet.end - sheet.begin;
+    wisp__sheet sheet = { columns, count, NULL, 0, 0 };
+    sheet.name_cells = panel->columns - 2 * panel->margin;
     for (int rank = 0; rank < count; rank++)
         for (int i = 0; i < count; i++) {
             if (columns[i].rank != rank) continue;
@@ -27357,189 +27400,187 @@ static wisp__sheet wisp__sheet_fit(const wisp__panel *panel, const wisp__sheet_c
     return sheet;
 }
 
-static void wisp__sheet_head(const wisp__panel *panel, const wisp__sheet *sheet, int row,
-                             const char *name) {
-    int at = sheet->begin + sheet->name_cells;
-    wisp__panel_text(panel, sheet->begin, row, sheet->name_cells, WISP__INK_DIM, name);
+static void wisp__sheet_head(const wisp__panel *panel, const wisp__sheet *sheet, const char *name) {
+    int at = panel->margin + sheet->name_cells;
+    wisp__panel_text(panel, panel->margin, sheet->name_cells, WISP__INK_DIM, name);
     for (int i = 0; i < sheet->count; i++) {
         if (!(sheet->shown >> i & 1)) continue;
-        wisp__panel_right(panel, at, row, sheet->columns[i].cells, WISP__INK_DIM,
-                        sheet->columns[i].title);
+        wisp__panel_right(panel, at, sheet->columns[i].cells, WISP__INK_DIM,
+                          sheet->columns[i].title);
         at += sheet->columns[i].cells;
     }
 }
 
-/* Writes the figure of a column; returns how far its bar goes, which 1 fills; 0: it has none. */
-typedef double (*wisp__sheet_figure)(const void *of, int column, char *out);
-
-static void wisp__sheet_cell(const wisp__panel *panel, const wisp__sheet_column *column, int at,
-                             int row, wisp__sheet_figure cell, const void *of, int number) {
+static void wisp__sheet_cell(const wisp__panel *panel, const wisp__sheet *sheet, int at,
+                             const void *of, int number) {
+    const wisp__sheet_column *column = &sheet->columns[number];
     char figure[WISP__FIGURE];
-    double use = cell(of, number, figure);
+    double use = sheet->figure(of, number, figure);
     bool none = *figure == '-' || (*figure == '0' && figure[1] != '.');
-    int x = wisp__panel_x(panel, at + 1), y = wisp__panel_y(panel, row);
-    int width = wisp__panel_x(panel, at + column->cells) - x;
-    int height = wisp__panel_y(panel, row + 1) - y - 1;
-    wisp__panel_rect(panel, x, y, wisp__panel_part(width, use), height,
-                     use < 0.75 ? WISP__INK_GOOD : use < 1 ? WISP__INK_WARN : WISP__INK_BAD);
-    wisp__panel_right(panel, at + 1, row, column->cells - 1,
-                      none ? WISP__INK_DIM : column->ink, figure);
+    wisp__box box = wisp__panel_box(panel, at + 1, column->cells - 1, 1);
+    box.height--;
+    box.width = wisp__panel_part(box.width, use);
+    wisp__panel_rect(panel, box, use < 0.75 ? WISP__INK_GOOD : use < 1 ? WISP__INK_WARN
+                                                                      : WISP__INK_BAD);
+    wisp__panel_right(panel, at + 1, column->cells - 1, none ? WISP__INK_DIM : column->ink, figure);
 }
 
-/* A stripe behind every other row, the name on its bar, the figures. */
-static void wisp__sheet_row(const wisp__panel *panel, const wisp__sheet *sheet, int row,
-                            const char *name, double share, wisp__sheet_figure cell,
-                            const void *of) {
-    int at = sheet->begin + sheet->name_cells;
-    int x = wisp__panel_x(panel, sheet->begin), width = wisp__panel_x(panel, at - 1) - x;
-    int y = wisp__panel_y(panel, row), height = wisp__panel_y(panel, row + 1) - y - 1;
-    if (row % 2) wisp__panel_fill(panel, 0, row, panel->columns, 1, WISP__INK_STRIPE);
-    wisp__panel_rect(panel, x, y, wisp__panel_part(width, share), height, WISP__INK_SHARE);
-    wisp__panel_text(panel, sheet->begin, row, sheet->name_cells - 1, WISP__INK_TITLE, name);
+/* A row of a table: a stripe behind every other row, the name on its bar, the figures. */
+static void wisp__sheet_row(const wisp__panel *panel, const wisp__sheet *sheet, const char *name,
+                            double share, const void *of) {
+    int at = panel->margin + sheet->name_cells;
+    wisp__box box = wisp__panel_box(panel, panel->margin, sheet->name_cells - 1, 1);
+    if (panel->row % 2) wisp__panel_fill(panel, 0, panel->columns, 1, WISP__INK_STRIPE);
+    box.height--;
+    box.width = wisp__panel_part(box.width, share);
+    wisp__panel_rect(panel, box, WISP__INK_SHARE);
+    wisp__panel_text(panel, panel->margin, sheet->name_cells - 1, WISP__INK_TITLE, name);
     for (int i = 0; i < sheet->count; i++) {
         if (!(sheet->shown >> i & 1)) continue;
-        wisp__sheet_cell(panel, &sheet->columns[i], at, row, cell, of, i);
+        wisp__sheet_cell(panel, sheet, at, of, i);
         at += sheet->columns[i].cells;
     }
 }
 
-/* --- the pages: each draws from row `row` on --- */
+/* --- the pages: each draws from the current row down --- */
 
-static int wisp__margin(const wisp__panel *panel) { return panel->columns > 40; }
-
-static void wisp__page_empty(const wisp__panel *panel, int row, const char *text) {
-    int margin = wisp__margin(panel);
-    wisp__panel_text(panel, margin, row, panel->columns - 2 * margin, WISP__INK_DIM,
-                   panel->to.filter ? "nothing here matches the filter" : text);
+static void wisp__page_empty(const wisp__panel *panel, const char *text) {
+    wisp__panel_text(panel, panel->margin, panel->columns - 2 * panel->margin, WISP__INK_DIM,
+                     panel->to.filter ? "nothing here matches the filter" : text);
 }
 
-/* Name, clock and filter at the left, the pages at the right; only the one that is open when room
-   is scarce. */
-static void wisp__overlay_head(const wisp__panel *panel, const wisp_snapshot *s, int page) {
+/* Name, clock and filter at the left, the names of the pages at the right; only that of the open
+   page if room is scarce. */
+static void wisp__overlay_head(wisp__panel *panel, int page) {
     static const char *const names[WISP_PAGES] = { "overview", "remotes", "peers", "errors" };
-    int at = wisp__margin(panel), end = panel->columns - at;
+    const char *app = *panel->snapshot->app ? panel->snapshot->app : "wisp";
     char clock[WISP__FIGURE];
-    wisp__panel_fill(panel, 0, 0, panel->columns, 1, WISP__INK_HEAD);
+    wisp__panel_fill(panel, 0, panel->columns, 1, WISP__INK_HEAD);
     for (int i = WISP_PAGES - 1; i >= 0; i--) {
         int cells = wisp__glyphs(names[i]) + 2;
         if (panel->columns < 70 && i != page) continue;
-        end -= cells;
-        if (i == page) wisp__panel_fill(panel, end, 0, cells, 1, WISP__INK_SHARE);
-        wisp__panel_text(panel, end + 1, 0, cells - 1, i == page ? WISP__INK_TITLE : WISP__INK_DIM,
-                       names[i]);
+        panel->end -= cells;
+        if (i == page) wisp__panel_fill(panel, panel->end, cells, 1, WISP__INK_SHARE);
+        wisp__panel_text(panel, panel->end + 1, cells - 1,
+                         i == page ? WISP__INK_TITLE : WISP__INK_DIM, names[i]);
     }
-    wisp__figure_clock(clock, s->seconds);
-    wisp__panel_text(panel, at, 0, end - at, WISP__INK_TITLE, *s->app ? s->app : "wisp");
-    at += wisp__glyphs(*s->app ? s->app : "wisp") + 2;
-    wisp__panel_pair(panel, &at, end, 0, "up", WISP__INK_TEXT, clock);
+    wisp__figure_clock(clock, panel->snapshot->seconds);
+    wisp__panel_text(panel, panel->at, panel->end - panel->at, WISP__INK_TITLE, app);
+    panel->at += wisp__glyphs(app) + 2;
+    wisp__panel_pair(panel, "up", WISP__INK_TEXT, clock);
     if (!panel->to.filter) return;
-    wisp__panel_text(panel, at, 0, end - at, WISP__INK_DIM, "only");
-    wisp__panel_text(panel, at + 5, 0, end - at - 6, WISP__INK_OUT, panel->to.filter);
+    wisp__panel_text(panel, panel->at, panel->end - panel->at, WISP__INK_DIM, "only");
+    wisp__panel_text(panel, panel->at + 5, panel->end - panel->at - 6, WISP__INK_OUT,
+                     panel->to.filter);
 }
 
-static void wisp__overview_totals(const wisp__panel *panel, const wisp_snapshot *s, int row) {
-    int at = wisp__margin(panel), end = panel->columns - at;
+static void wisp__overview_totals(wisp__panel *panel) {
+    const wisp_snapshot *s = panel->snapshot;
     double drops = wisp__drops_sum(s->drops);
     char figure[WISP__FIGURE];
+    wisp__panel_line(panel, panel->row);
     wisp__figure_count(figure, (double)s->peers_joined, "");
-    wisp__panel_pair(panel, &at, end, row, "peers", WISP__INK_TEXT, figure);
+    wisp__panel_pair(panel, "peers", WISP__INK_TEXT, figure);
     wisp__figure_count(figure, (double)s->out.messages_per_second, "/s");
-    wisp__panel_pair(panel, &at, end, row, "sent", WISP__INK_OUT, figure);
+    wisp__panel_pair(panel, "sent", WISP__INK_OUT, figure);
     wisp__figure_count(figure, (double)s->in.messages_per_second, "/s");
-    wisp__panel_pair(panel, &at, end, row, "got", WISP__INK_IN, figure);
+    wisp__panel_pair(panel, "got", WISP__INK_IN, figure);
     wisp__figure_time(figure, (double)s->latency.p99);
-    wisp__panel_pair(panel, &at, end, row, "p99", WISP__INK_TEXT, figure);
+    wisp__panel_pair(panel, "p99", WISP__INK_TEXT, figure);
     wisp__figure_count(figure, drops, "");
-    wisp__panel_pair(panel, &at, end, row, "drops", drops > 0 ? WISP__INK_OUT : WISP__INK_TEXT,
-                    figure);
+    wisp__panel_pair(panel, "drops", drops > 0 ? WISP__INK_OUT : WISP__INK_TEXT, figure);
     wisp__figure_count(figure, (double)s->errors, "");
-    wisp__panel_pair(panel, &at, end, row, "errors", s->errors ? WISP__INK_LOSS : WISP__INK_TEXT,
-                    figure);
+    wisp__panel_pair(panel, "errors", s->errors ? WISP__INK_LOSS : WISP__INK_TEXT, figure);
     wisp__figure_count(figure, (double)s->memory, "B");
-    wisp__panel_pair(panel, &at, end, row, "mem", WISP__INK_TEXT, figure);
+    wisp__panel_pair(panel, "mem", WISP__INK_TEXT, figure);
     wisp__figure_saved(figure, s->out.bytes_raw, s->out.bytes);
-    if (*figure != '-') wisp__panel_pair(panel, &at, end, row, "saved", WISP__INK_TEXT, figure);
+    if (*figure != '-') wisp__panel_pair(panel, "saved", WISP__INK_TEXT, figure);
 }
 
-/* Four, two or one beside each other; of all four only the first ones where room is scarce. Returns
-   the row below. */
-static int wisp__overview_graphs(const wisp__panel *panel, const wisp_snapshot *s, int row) {
+/* Four, two or one beside each other, and only the first of them if room is scarce. */
+static void wisp__overview_graphs(wisp__panel *panel) {
     int beside = panel->columns >= 150 ? 4 : panel->columns >= 60 ? 2 : 1;
-    int margin = wisp__margin(panel), graphs = WISP__GRAPHS, lines, rows;
-    int columns = (panel->columns - 2 * margin - 2 * (beside - 1)) / beside;
+    int graphs = WISP__GRAPHS, lines, rows, row = panel->row;
+    int columns = (panel->columns - 2 * panel->margin - 2 * (beside - 1)) / beside;
     for (;; graphs /= 2) {
-        if (graphs < beside) return row;
+        if (graphs < beside) return;
         lines = graphs / beside;
         rows = wisp__min_int((panel->rows - 8 - lines) / (2 * lines), 16);
         if (rows > 0) break;
     }
-    for (int i = 0; i < graphs; i++)
-        wisp__graph_draw(panel, margin + i % beside * (columns + 2), row + i / beside * (rows + 2),
-                         columns, rows + 1, s, i);
-    return row + lines * (rows + 2);
+    for (int i = 0; i < graphs; i++) {
+        panel->row = row + i / beside * (rows + 2);
+        wisp__graph_draw(panel, panel->margin + i % beside * (columns + 2), columns, rows + 1, i);
+    }
+    panel->row = row + lines * (rows + 2);
 }
 
-/* The name, a bar of what goes out and comes in, and both as figures. */
-static void wisp__overview_remote(const wisp__panel *panel, int row, const wisp_remote_profile *r,
+/* The name, a bar of what is sent and received, and both as figures. */
+static void wisp__overview_remote(const wisp__panel *panel, const wisp_remote_profile *r,
                                   double most, bool in_all) {
-    int margin = wisp__margin(panel), end = panel->columns - margin;
+    int margin = panel->margin, end = panel->columns - margin;
     int name = wisp__max_int(wisp__min_int(panel->columns / 3, 26), 10), bar = margin + name;
     double out = wisp__traffic_weight(&r->out, in_all), in = wisp__traffic_weight(&r->in, in_all);
-    int x = wisp__panel_x(panel, bar), width = wisp__panel_x(panel, end - 23) - x;
-    int out_width = wisp__panel_part(width, out / most);
-    int y = wisp__panel_y(panel, row), height = wisp__panel_y(panel, row + 1) - y;
-    int lower = wisp__max_int(height / 6, 1);
+    wisp__box box = wisp__panel_box(panel, bar, end - 23 - bar, 1);
+    int width = box.width, lower = wisp__max_int(box.height / 6, 1);
     char figure[WISP__FIGURE];
-    wisp__panel_text(panel, margin, row, name - 1, WISP__INK_TEXT, r->name);
-    wisp__panel_rect(panel, x, y + lower, out_width, height - 2 * lower, WISP__INK_OUT);
-    wisp__panel_rect(panel, x + out_width, y + lower, wisp__panel_part(width, in / most),
-                   height - 2 * lower, WISP__INK_IN);
+    wisp__panel_text(panel, margin, name - 1, WISP__INK_TEXT, r->name);
+    box.y += lower;
+    box.height -= 2 * lower;
+    box.width = wisp__panel_part(width, out / most);
+    wisp__panel_rect(panel, box, WISP__INK_OUT);
+    box.x += box.width;
+    box.width = wisp__panel_part(width, in / most);
+    wisp__panel_rect(panel, box, WISP__INK_IN);
     if (end - 22 < bar) return;
     wisp__figure_count(figure, out, in_all ? "B" : "B/s");
-    wisp__panel_right(panel, end - 22, row, 11, WISP__INK_OUT, figure);
+    wisp__panel_right(panel, end - 22, 11, WISP__INK_OUT, figure);
     wisp__figure_count(figure, in, in_all ? "B" : "B/s");
-    wisp__panel_right(panel, end - 11, row, 11, WISP__INK_IN, figure);
+    wisp__panel_right(panel, end - 11, 11, WISP__INK_IN, figure);
 }
 
-/* Returns the row below. */
-static int wisp__overview_remotes(const wisp__panel *panel, const wisp_snapshot *s, int row,
-                                  int end) {
+/* Up to the row `end`. */
+static void wisp__overview_remotes(wisp__panel *panel, int end) {
     bool in_all;
-    double most = wisp__remotes_most(panel, s, &in_all);
-    int margin = wisp__margin(panel), first = row + 1;
-    wisp__panel_text(panel, margin, row, panel->columns, WISP__INK_DIM,
-                   in_all ? "most bytes, in all" : "most bytes, in this second");
-    for (int i = 0; i < wisp__overlay_remotes(s) && first < end; i++) {
-        if (!wisp__overlay_sees(panel, s->remotes[i].name)) continue;
-        wisp__overview_remote(panel, first++, &s->remotes[i], most, in_all);
+    double most = wisp__remotes_most(panel, &in_all);
+    int head = panel->row;
+    wisp__panel_text(panel, panel->margin, panel->columns, WISP__INK_DIM,
+                     in_all ? "most bytes, in all" : "most bytes, in this second");
+    panel->row++;
+    for (int i = 0; i < wisp__overlay_remotes(panel) && panel->row < end; i++) {
+        const wisp_remote_profile *r = &panel->snapshot->remotes[i];
+        if (!wisp__overlay_sees(panel, r->name)) continue;
+        wisp__overview_remote(panel, r, most, in_all);
+        panel->row++;
     }
-    if (first == row + 1) wisp__page_empty(panel, first++, "nothing was sent or came yet");
-    return first;
+    if (panel->row > head + 1) return;
+    wisp__page_empty(panel, "nothing was sent or came yet");
+    panel->row++;
 }
 
 /* A peer's address where the snapshot knows it, else "#id". */
-static const char *wisp__peer_name(const wisp_snapshot *s, uint32_t id, char *number) {
-    for (int i = 0; i < wisp__overlay_peers(s); i++)
-        if (s->peers[i].id == id && *s->peers[i].address) return s->peers[i].address;
+static const char *wisp__peer_name(const wisp__panel *panel, uint32_t id, char *number) {
+    const wisp_peer_profile *peers = panel->snapshot->peers;
+    for (int i = 0; i < wisp__overlay_peers(panel); i++)
+        if (peers[i].id == id && *peers[i].address) return peers[i].address;
     snprintf(number, WISP__FIGURE, "#%lu", (unsigned long)id);
     return number;
 }
 
-/* How long ago, what (an application's own errors have but a number), of which remote and peer. */
-static void wisp__error_line(const wisp__panel *panel, const wisp_snapshot *s, int row,
-                             const wisp_error_note *e) {
-    int at = wisp__margin(panel), end = panel->columns - at;
+/* How long ago, which error (one of the application is a number), of which remote and peer. */
+static void wisp__error_line(wisp__panel *panel, const wisp_error_note *e) {
     char figure[WISP__FIGURE], what[64];
-    wisp__figure_time(figure, wisp__max(s->time - e->time, 0));
-    wisp__panel_right(panel, at, row, 6, WISP__INK_DIM, figure);
-    at += 9;
+    wisp__panel_line(panel, panel->row);
+    wisp__figure_time(figure, wisp__max(panel->snapshot->time - e->time, 0));
+    wisp__panel_right(panel, panel->at, 6, WISP__INK_DIM, figure);
+    panel->at += 9;
     if (e->code > WISP_E_USER) snprintf(what, sizeof what, "%s", wisp_result_text(e->code));
     else snprintf(what, sizeof what, "application error %ld", (long)e->code);
-    wisp__panel_text(panel, at, row, end - at, WISP__INK_LOSS, what);
-    at += wisp__glyphs(what) + 2;
-    if (*e->remote) wisp__panel_pair(panel, &at, end, row, "in", WISP__INK_TEXT, e->remote);
-    if (e->peer) wisp__panel_pair(panel, &at, end, row, "of", WISP__INK_TEXT,
-                                  wisp__peer_name(s, e->peer, figure));
+    wisp__panel_text(panel, panel->at, panel->end - panel->at, WISP__INK_LOSS, what);
+    panel->at += wisp__glyphs(what) + 2;
+    if (*e->remote) wisp__panel_pair(panel, "in", WISP__INK_TEXT, e->remote);
+    if (e->peer)
+        wisp__panel_pair(panel, "of", WISP__INK_TEXT, wisp__peer_name(panel, e->peer, figure));
 }
 
 static const wisp__sheet_column wisp__remote_columns[] = {
@@ -27578,37 +27619,40 @@ static double wisp__remote_cell(const void *of, int column, char *out) {
     return 0;
 }
 
-/* What was dropped of all remotes, and why. */
-static void wisp__page_drops(const wisp__panel *panel, const wisp_snapshot *s, int row) {
-    int at = wisp__margin(panel), end = panel->columns - at;
+/* The drops of all remotes by their reasons. */
+static void wisp__page_drops(wisp__panel *panel) {
+    const uint32_t *drops = panel->snapshot->drops;
     char figure[WISP__FIGURE];
-    wisp__panel_text(panel, at, row, end - at, WISP__INK_DIM, "drops:");
-    at += 7;
-    if (!(wisp__drops_sum(s->drops) > 0)) wisp__panel_text(panel, at, row, end - at, WISP__INK_DIM,
-                                                         "none");
+    wisp__panel_line(panel, panel->rows - 1);
+    wisp__panel_text(panel, panel->at, panel->end - panel->at, WISP__INK_DIM, "drops:");
+    panel->at += 7;
+    if (!(wisp__drops_sum(drops) > 0))
+        wisp__panel_text(panel, panel->at, panel->end - panel->at, WISP__INK_DIM, "none");
     for (int i = 0; i < WISP_DROPS; i++) {
-        if (!s->drops[i]) continue;
-        wisp__figure_count(figure, (double)s->drops[i], "");
-        wisp__panel_pair(panel, &at, end, row, wisp_drop_text(i), WISP__INK_LOSS, figure);
+        if (!drops[i]) continue;
+        wisp__figure_count(figure, (double)drops[i], "");
+        wisp__panel_pair(panel, wisp_drop_text(i), WISP__INK_LOSS, figure);
     }
 }
 
-static void wisp__page_remotes(const wisp__panel *panel, const wisp_snapshot *s, int row) {
-    enum { COLUMNS = sizeof wisp__remote_columns / sizeof *wisp__remote_columns };
-    wisp__sheet sheet = wisp__sheet_fit(panel, wisp__remote_columns, COLUMNS, 18);
+static void wisp__page_remotes(wisp__panel *panel) {
+    wisp__sheet sheet = wisp__sheet_fit(panel, wisp__remote_columns,
+                                        WISP__LENGTH(wisp__remote_columns), 18);
     bool in_all;
-    double most = wisp__remotes_most(panel, s, &in_all);
-    int first = row + 1;
-    wisp__sheet_head(panel, &sheet, row, "remote");
-    for (int i = 0; i < wisp__overlay_remotes(s) && first < panel->rows - 1; i++) {
-        const wisp_remote_profile *r = &s->remotes[i];
+    double most = wisp__remotes_most(panel, &in_all);
+    int head = panel->row;
+    sheet.figure = wisp__remote_cell;
+    wisp__sheet_head(panel, &sheet, "remote");
+    panel->row++;
+    for (int i = 0; i < wisp__overlay_remotes(panel) && panel->row < panel->rows - 1; i++) {
+        const wisp_remote_profile *r = &panel->snapshot->remotes[i];
         if (!wisp__overlay_sees(panel, r->name)) continue;
-        wisp__sheet_row(panel, &sheet, first++, r->name,
-                        (wisp__traffic_weight(&r->out, in_all) +
-                         wisp__traffic_weight(&r->in, in_all)) / most, wisp__remote_cell, r);
+        wisp__sheet_row(panel, &sheet, r->name, (wisp__traffic_weight(&r->out, in_all) +
+                        wisp__traffic_weight(&r->in, in_all)) / most, r);
+        panel->row++;
     }
-    if (first == row + 1) wisp__page_empty(panel, first, "nothing was sent or came yet");
-    wisp__page_drops(panel, s, panel->rows - 1);
+    if (panel->row == head + 1) wisp__page_empty(panel, "nothing was sent or came yet");
+    wisp__page_drops(panel);
 }
 
 static const wisp__sheet_column wisp__peer_columns[] = {
@@ -27646,72 +27690,81 @@ static double wisp__peer_weight(const wisp_peer_profile *p) {
     return wisp__traffic_weight(&p->out, false) + wisp__traffic_weight(&p->in, false);
 }
 
-static void wisp__peers_sheet(const wisp__panel *panel, const wisp_snapshot *s, int row, int end) {
-    enum { COLUMNS = sizeof wisp__peer_columns / sizeof *wisp__peer_columns };
-    wisp__sheet sheet = wisp__sheet_fit(panel, wisp__peer_columns, COLUMNS, 22);
-    int first = row + 1;
+/* Up to the row `end`. */
+static void wisp__peers_sheet(wisp__panel *panel, int end) {
+    wisp__sheet sheet = wisp__sheet_fit(panel, wisp__peer_columns,
+                                        WISP__LENGTH(wisp__peer_columns), 22);
+    const wisp_peer_profile *peers = panel->snapshot->peers;
+    int head = panel->row;
     double most = 1;
-    for (int i = 0; i < wisp__overlay_peers(s); i++)
-        if (wisp__overlay_sees(panel, s->peers[i].address))
-            most = wisp__max(most, wisp__peer_weight(&s->peers[i]));
-    wisp__sheet_head(panel, &sheet, row, "peer");
-    for (int i = 0; i < wisp__overlay_peers(s) && first < end; i++) {
-        const wisp_peer_profile *p = &s->peers[i];
+    sheet.figure = wisp__peer_cell;
+    for (int i = 0; i < wisp__overlay_peers(panel); i++)
+        if (wisp__overlay_sees(panel, peers[i].address))
+            most = wisp__max(most, wisp__peer_weight(&peers[i]));
+    wisp__sheet_head(panel, &sheet, "peer");
+    panel->row++;
+    for (int i = 0; i < wisp__overlay_peers(panel) && panel->row < end; i++) {
         char number[WISP__FIGURE];
-        if (!wisp__overlay_sees(panel, p->address)) continue;
-        wisp__sheet_row(panel, &sheet, first++, wisp__peer_name(s, p->id, number),
-                        wisp__peer_weight(p) / most, wisp__peer_cell, p);
+        if (!wisp__overlay_sees(panel, peers[i].address)) continue;
+        wisp__sheet_row(panel, &sheet, wisp__peer_name(panel, peers[i].id, number),
+                        wisp__peer_weight(&peers[i]) / most, &peers[i]);
+        panel->row++;
     }
-    if (first == row + 1) wisp__page_empty(panel, first, "nobody is here");
+    if (panel->row == head + 1) wisp__page_empty(panel, "nobody is here");
 }
 
-static void wisp__page_peers(const wisp__panel *panel, const wisp_snapshot *s, int row) {
-    wisp__peers_sheet(panel, s, row, panel->rows);
-}
+static void wisp__page_peers(wisp__panel *panel) { wisp__peers_sheet(panel, panel->rows); }
 
-/* The peers stand below where a large canvas has room for them. */
-static void wisp__page_overview(const wisp__panel *panel, const wisp_snapshot *s, int row) {
-    bool has_error = wisp__overlay_errors(s) > 0 && panel->rows > 20;
+/* A large canvas has room for the peers below. */
+static void wisp__page_overview(wisp__panel *panel) {
+    bool has_error = wisp__overlay_errors(panel) > 0 && panel->rows > 20;
     int end = panel->rows - has_error;
-    wisp__overview_totals(panel, s, row);
-    row = wisp__overview_graphs(panel, s, row + 1 + (panel->rows > 20));
-    row = wisp__overview_remotes(panel, s, row, end);
-    if (end - row > 4) wisp__peers_sheet(panel, s, row + 1, end);
+    wisp__overview_totals(panel);
+    panel->row += 1 + (panel->rows > 20);
+    wisp__overview_graphs(panel);
+    wisp__overview_remotes(panel, end);
+    if (end - panel->row++ > 4) wisp__peers_sheet(panel, end);
     if (!has_error) return;
-    wisp__panel_fill(panel, 0, panel->rows - 1, panel->columns, 1, WISP__INK_HEAD);
-    wisp__error_line(panel, s, panel->rows - 1, &s->errors_last[0]);
+    panel->row = panel->rows - 1;
+    wisp__panel_fill(panel, 0, panel->columns, 1, WISP__INK_HEAD);
+    wisp__error_line(panel, &panel->snapshot->errors_last[0]);
 }
 
-static void wisp__page_errors(const wisp__panel *panel, const wisp_snapshot *s, int row) {
-    int text = wisp__margin(panel) + 9, shown = 0;
-    for (int i = 0; i < wisp__overlay_errors(s) && row < panel->rows; i++) {
-        const wisp_error_note *e = &s->errors_last[i];
+static void wisp__page_errors(wisp__panel *panel) {
+    int text = panel->margin + 9, shown = 0;
+    for (int i = 0; i < wisp__overlay_errors(panel) && panel->row < panel->rows; i++) {
+        const wisp_error_note *e = &panel->snapshot->errors_last[i];
         if (!wisp__overlay_sees(panel, e->remote)) continue;
-        if (shown++ % 2 == 0) wisp__panel_fill(panel, 0, row, panel->columns, 2, WISP__INK_STRIPE);
-        wisp__error_line(panel, s, row, e);
-        wisp__panel_text(panel, text, row + 1, panel->columns - text - 1, WISP__INK_DIM, e->text);
-        row += 2;
+        if (shown++ % 2 == 0) wisp__panel_fill(panel, 0, panel->columns, 2, WISP__INK_STRIPE);
+        wisp__error_line(panel, e);
+        panel->row++;
+        wisp__panel_text(panel, text, panel->columns - text - 1, WISP__INK_DIM, e->text);
+        panel->row++;
     }
-    if (!shown) wisp__page_empty(panel, row, "nothing went wrong yet");
+    if (!shown) wisp__page_empty(panel, "nothing went wrong yet");
 }
 
 static void wisp__overlay_notice(const wisp_canvas *canvas, const char *text) {
     wisp__panel panel;
-    if (!canvas || !wisp__panel_begin(&panel, canvas)) return;
-    wisp__panel_fill(&panel, 0, 0, wisp__glyphs(text) + 2, 1, WISP__INK_BACK);
-    wisp__panel_text(&panel, 1, 0, panel.columns - 1, WISP__INK_TEXT, text);
+    if (!wisp__panel_begin(&panel, canvas, NULL)) return;
+    wisp__panel_fill(&panel, 0, wisp__glyphs(text) + 2, 1, WISP__INK_BACK);
+    wisp__panel_text(&panel, 1, panel.columns - 1, WISP__INK_TEXT, text);
 }
 
 void wisp_overlay_draw(const wisp_snapshot *snapshot, const wisp_canvas *canvas) {
-    static void (*const pages[WISP_PAGES])(const wisp__panel *, const wisp_snapshot *, int) = {
+    static void (*const pages[WISP_PAGES])(wisp__panel *) = {
         wisp__page_overview, wisp__page_remotes, wisp__page_peers, wisp__page_errors };
     wisp__panel panel;
+    wisp__box all = { 0, 0, 0, 0 };
     int page;
-    if (!snapshot || !canvas || !wisp__panel_begin(&panel, canvas)) return;
+    if (!snapshot || !canvas || !wisp__panel_begin(&panel, canvas, snapshot)) return;
     page = canvas->page >= 0 && canvas->page < WISP_PAGES ? canvas->page : WISP_PAGE_OVERVIEW;
-    wisp__panel_rect(&panel, 0, 0, panel.width, panel.height, WISP__INK_BACK);
-    wisp__overlay_head(&panel, snapshot, page);
-    pages[page](&panel, snapshot, panel.rows > 12 ? 2 : 1);
+    all.width = panel.width;
+    all.height = panel.height;
+    wisp__panel_rect(&panel, all, WISP__INK_BACK);
+    wisp__overlay_head(&panel, page);
+    panel.row = panel.rows > 12 ? 2 : 1;
+    pages[page](&panel);
 }
 
 void wisp_overlay(wisp *w, const wisp_canvas *canvas) {
