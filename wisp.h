@@ -3811,9 +3811,10 @@ struct wisp {
 
 /* ===========================================================================
  * MARK: >>base
- * What: result texts, memory with a count, log, hash, wrapping compare.
- * Invariants: every byte taken through wisp__alloc is given back with its
- *   size; stats.memory is their sum.
+ * What: result texts, counted memory, growing arrays, the log, numbers by their
+ *   bits, hashes, wrapping comparison, limits.
+ * Invariants: all memory taken through wisp__alloc is given back with its size;
+ *   stats.memory is the sum of all that is taken.
  * ======================================================================== */
 
 const char *wisp_result_text(wisp_result code) {
@@ -3840,9 +3841,9 @@ const char *wisp_result_text(wisp_result code) {
     return texts[-code];
 }
 
-/* The code that handlers get for one that the other end sent with a reply or (`leaves`) a goodbye:
-   the application's codes and those of the table as they are. Any other is a code about this end,
-   of which the other end knows nothing: it becomes WISP_E_HANDLER or WISP_E_CLOSED. */
+/* The code that handlers get for a code received with a reply or (`leaves`) a goodbye. Codes of the
+   application and of the tables stay. Any other would speak of this end, which the peer does not
+   know: it becomes WISP_E_HANDLER or WISP_E_CLOSED. */
 static wisp_result wisp__code_received(int code, bool leaves) {
     static const int8_t replies[] = {
         WISP_OK, WISP_E_TYPE, WISP_E_TOO_BIG, WISP_E_DEPTH, WISP_E_UNSUPPORTED, WISP_E_LIMIT,
@@ -3871,7 +3872,7 @@ static void wisp__mfree(void *user, void *pointer, size_t size) {
 }
 #endif
 
-/* false: there is no allocator at all. */
+/* false: there is no allocator. */
 static bool wisp__allocator_defaults(wisp_allocator *memory) {
 #ifndef WISP_NO_STDLIB
     if (!memory->alloc && !memory->free) {
@@ -3882,12 +3883,11 @@ static bool wisp__allocator_defaults(wisp_allocator *memory) {
     return memory->alloc && memory->free;
 }
 
-/* The largest piece of memory, on every machine: sums and products of sizes that keep to it fit a
-   size_t of 32 bits. */
+/* The largest piece of memory. Sums and products of sizes within it fit a size_t of 32 bits. */
 #define WISP__MOST_BYTES INT32_MAX
 
-/* Bytes of `count` items; false: they are more than one piece of memory may have. Each product of
-   a count that is no constant is made here. */
+/* Bytes of `count` items; false: more than a piece of memory may have. Every product of a variable
+   count and a size is made here. */
 static inline bool wisp__size_of(int64_t count, size_t each, size_t *bytes) {
     if (count < 0 || (each && (uint64_t)count > WISP__MOST_BYTES / each)) return false;
     *bytes = (size_t)count * each;
@@ -3950,8 +3950,8 @@ static void wisp__array_replace(wisp__base *base, wisp__array a, void *items, in
     *a.room = room;
 }
 
-/* Makes room for `need` items in an array, which doubles when it is not new, up to `limit`; new
-   items are zero. On failure the array is as it was. */
+/* Makes room for `need` items in an array: as much when it is new, else at least double, at most
+   `limit`. New items are zero. On failure the array is unchanged. */
 static wisp_result wisp__grow(wisp__base *base, wisp__array a, int need, int limit) {
     int room = *a.room, grown = need;
     void *larger;
@@ -4024,7 +4024,7 @@ static bool wisp__throttle_pass(wisp__base *base, wisp__throttle_kind *kind, boo
     return false;
 }
 
-/* Appends to a text how many like it were left out; a long text is cut for it. */
+/* Appends the number of lines like it that were left out; a long text is cut for that. */
 static void wisp__throttle_note(char *text, size_t room, uint32_t left_out) {
     char more[40];
     size_t length = strlen(text), need;
@@ -4034,12 +4034,12 @@ static void wisp__throttle_note(char *text, size_t room, uint32_t left_out) {
     memcpy(text + length, more, need + 1);
 }
 
-/* Logs a line that is not throttled here. */
+/* Logs a line, unthrottled. */
 static void wisp__log_line(const wisp__base *base, int level, wisp_result code, const char *text) {
     if (base->log) base->log(base->user, level, code, text);
 }
 
-/* Logs. Lines of one format and code are equal, and throttled. */
+/* Logs. Lines of one format and code are throttled. */
 WISP__PRINTF(4, 5)
 static void wisp__log(wisp__base *base, int level, wisp_result code, const char *format, ...) {
     char text[256];
@@ -4093,7 +4093,7 @@ static void wisp__log_left_out(wisp__base *base) {
     }
 }
 
-/* Little-endian words at any address. Compilers make one load or store of the loops. */
+/* Little-endian words at any address. */
 static uint64_t wisp__load64(const void *from) {
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
     uint64_t word;
@@ -4131,14 +4131,13 @@ static uint64_t wisp__load_part(const void *from, int count) {
 }
 
 /* --- floating-point numbers by their bits. With -ffast-math a compiler takes every number for
-       finite, and a processor takes subnormal ones for zero; the x87 changes a signalling NaN that
-       it only loads. Integers know nothing of that, so what must hold for every number is decided
-       by its bits: guards against NaN and infinity, bounds, equality, conversions. --- */
+       finite, and a processor may take subnormal numbers for zero; the x87 changes a signalling NaN
+       by loading it. So guards, bounds, equality and conversions work on integers --- */
 
 #define WISP__INFINITE_BITS UINT64_C(0x7ff0000000000000)
 
-/* Of a number in a register. The copy is volatile, so that what the compiler believes to know of
-   the number is not believed of its bits. */
+/* Of a number in a register. The copy is volatile, so that the compiler infers nothing about the
+   bits from what it assumes of the number. */
 static uint64_t wisp__double_bits(double number) {
     volatile uint64_t copy;
     uint64_t bits;
@@ -4186,8 +4185,8 @@ static inline bool wisp__bits_nan(uint64_t bits) { return bits << 1 > WISP__INFI
 
 static bool wisp__is_finite(double number) { return wisp__bits_finite(wisp__double_bits(number)); }
 
-/* An integer that is less for a lesser number, and 0 for both zeros. A NaN is beyond the infinity
-   of its sign. */
+/* An integer that has the order of the numbers; 0 for both zeros. A NaN is beyond the infinity of
+   its sign. */
 static inline int64_t wisp__bits_order(uint64_t bits) {
     int64_t order = (int64_t)(bits & (uint64_t)INT64_MAX);
     return bits >> 63 ? -order : order;
@@ -4195,14 +4194,14 @@ static inline int64_t wisp__bits_order(uint64_t bits) {
 
 static int64_t wisp__order(double number) { return wisp__bits_order(wisp__double_bits(number)); }
 
-/* false also for a NaN, in every place. */
+/* false also if any of the three is a NaN. */
 static bool wisp__is_within(double number, double lo, double hi) {
     int64_t least = wisp__order(lo), most = wisp__order(hi), order = wisp__order(number);
     int64_t infinite = (int64_t)WISP__INFINITE_BITS;
     return least >= -infinite && most <= infinite && order >= least && order <= most;
 }
 
-/* A number moved into bounds; a NaN becomes the lower one. */
+/* A number moved into bounds; a NaN becomes the lower bound. */
 static double wisp__clamp(double number, double lo, double hi) {
     int64_t order = wisp__order(number), infinite = (int64_t)WISP__INFINITE_BITS;
     if (order > wisp__order(hi) && order <= infinite) return hi;
@@ -4221,8 +4220,8 @@ static inline int wisp__leading_zeros(uint64_t word) {
 #endif
 }
 
-/* Digits without the last `drop` (1..64) bits, rounded to the nearest; in the middle of two what
-   they were rounded from decides, else the even one. */
+/* Digits without the last `drop` (1..64) bits, rounded to the nearest. In the middle of two, the
+   number that the digits were rounded from decides, else the even one is taken. */
 static inline uint64_t wisp__round_off(uint64_t digits, int drop, int from) {
     uint64_t half = UINT64_C(1) << (drop - 1), rest = digits & (half | (half - 1));
     uint64_t kept = drop == 64 ? 0 : digits >> drop;
@@ -4231,8 +4230,8 @@ static inline uint64_t wisp__round_off(uint64_t digits, int drop, int from) {
     return kept + (from == WISP__FROM_ABOVE ? 1 : kept & 1);
 }
 
-/* The bits of the float that is nearest to digits * 2^power, or to what that was rounded from.
-   Beyond the largest it is infinite. */
+/* The bits of the float nearest to digits * 2^power, or to the number that was rounded to that;
+   infinite beyond the largest. */
 static uint32_t wisp__float_near(uint64_t digits, int power, int from) {
     int zeros = digits ? wisp__leading_zeros(digits) : 0, exponent = power - zeros + 63;
     int drop = exponent >= -126 ? 40 : 40 - 126 - exponent;
@@ -4242,7 +4241,7 @@ static uint32_t wisp__float_near(uint64_t digits, int power, int from) {
     return (uint32_t)(wisp__round_off(digits << zeros, drop, from) + above);
 }
 
-/* A double as the nearest float. A NaN keeps the bits that there is room for. */
+/* A double as the nearest float. A NaN keeps its upper bits. */
 static uint32_t wisp__bits_narrow(uint64_t bits, int from) {
     uint32_t sign = (uint32_t)(bits >> 32) & UINT32_C(0x80000000);
     uint64_t fraction = bits & ((UINT64_C(1) << 52) - 1);
@@ -4269,7 +4268,7 @@ static uint64_t wisp__bits_widen(uint32_t bits) {
     return sign | (((uint64_t)(925 - shift) << 52) + (fraction << shift));
 }
 
-/* Is a double just between two floats, so that only the truth behind it says which is nearer? */
+/* Is a double in the middle of two floats, so that only the number behind it says which is near? */
 static bool wisp__bits_between_floats(uint64_t bits) {
     uint32_t below = wisp__bits_narrow(bits, WISP__FROM_BELOW);
     if (bits & 0xfffffff) return false;                /* a float has 29 bits less */
@@ -4301,7 +4300,7 @@ static inline uint64_t wisp__multiply(uint64_t a, uint64_t b, uint64_t *high) {
 #endif
 }
 
-/* Stable over machines and versions; not meant to withstand chosen input. */
+/* The same on all machines and in all versions; not for input that somebody chooses. */
 static uint64_t wisp__hash_bytes(const void *data, int size) {
     const uint8_t *bytes = (const uint8_t *)data;
     uint64_t h = (uint64_t)size * UINT64_C(0x9e3779b97f4a7c15);
@@ -4313,8 +4312,8 @@ static uint64_t wisp__hash_bytes(const void *data, int size) {
     return wisp__mix(h);
 }
 
-/* The same for what peers choose: nobody who does not know the key can choose what falls together.
-   Each word goes through a folded multiplication, as in wyhash (Wang Yi, public domain). */
+/* For input that peers choose: without the key nobody can choose collisions. Each word goes through
+   a folded multiplication, as in wyhash (Wang Yi, public domain). */
 static uint64_t wisp__keyed_hash(const uint64_t key[2], const void *data, int size) {
     const uint8_t *bytes = (const uint8_t *)data;
     uint64_t h = key[0] ^ (uint64_t)size, high;
@@ -4328,9 +4327,7 @@ static uint64_t wisp__keyed_hash(const uint64_t key[2], const void *data, int si
 }
 
 /* Steps from b to a on a circle of 2^32: negative when a is before b. */
-static int32_t wisp__distance(uint32_t a, uint32_t b) {
-    return (int32_t)(a - b);
-}
+static int32_t wisp__distance(uint32_t a, uint32_t b) { return (int32_t)(a - b); }
 
 /* Steps to the number nearest to `from` whose low 24 bits are `low`. */
 #define WISP__LOW_24 0xffffffu
@@ -4356,20 +4353,17 @@ static int wisp__power_of_two(int least) {
     return power;
 }
 
-static int wisp__default_int(int value, int fallback) {
-    return value > 0 ? value : fallback;
-}
+static int wisp__default_int(int value, int fallback) { return value > 0 ? value : fallback; }
 
-/* So many at most of what has no other bound, that sums of two do not wrap. */
+/* The bound of limits that have no other; a sum of two does not wrap. */
 enum { WISP__LIMIT_MOST = 1 << 30 };
 
-/* A limit, or its default where there is none. */
+/* A limit: its default unless it is set, and at most `most`. */
 static int wisp__limit(int value, int fallback, int most) {
     return wisp__min_int(value > 0 ? value : fallback, most);
 }
 
-static void wisp__limits_defaults(wisp_limits *limits, int max_peers) {
-    wisp_limits *l = limits;
+static void wisp__limits_defaults(wisp_limits *l, int max_peers) {
     l->remotes = wisp__limit(l->remotes, 1024, 16384);
     l->connections = wisp__limit(l->connections, 4096, 1 << 20);
     l->message_bytes = wisp__limit(l->message_bytes, WISP__MESSAGE_BYTES,
@@ -4528,9 +4522,9 @@ static void wisp__credit_end(wisp *w, wisp__session *s) {
 /* ===========================================================================
  * MARK: >>pool
  * What: slots with generations behind handles, a heap of timers, chunks of a
- *   few sizes, an arena that is emptied at once.
- * Invariants: a slot never moves; a handle fits only the life it was made for;
- *   memory once taken is kept for reuse until the pool is freed.
+ *   few sizes, arenas, memory that the caller gave.
+ * Invariants: a slot never moves; a handle is valid for one life of its slot;
+ *   a pool keeps its memory for reuse until it is freed.
  * ======================================================================== */
 
 static void wisp__pool_init(wisp__pool *pool, int limit, size_t item_bytes, int block_items) {
@@ -4573,8 +4567,8 @@ static wisp_result wisp__pool_extend(wisp__base *base, wisp__pool *pool) {
     return WISP_OK;
 }
 
-/* A zeroed item with a fresh id; NULL with the reason in *why. Free slots are taken oldest
-   first, so that a generation lasts as long as it can. */
+/* A zeroed item with a fresh id; NULL with the reason in *why. The slot that is free the longest is
+   taken, so that generations come back late. */
 static void *wisp__pool_add(wisp__base *base, wisp__pool *pool, wisp_result *why) {
     wisp__slot *slot;
     uint32_t id;
@@ -4609,7 +4603,7 @@ static inline void *wisp__pool_get(const wisp__pool *pool, uint32_t id) {
     return slot->live && slot->id == id ? slot : NULL;
 }
 
-/* Slot by index, NULL when free: for walking all. */
+/* The item by index, to walk all; NULL: free. */
 static void *wisp__pool_live(const wisp__pool *pool, int index) {
     wisp__slot *slot = wisp__pool_at(pool, index);
     return slot->live ? slot : NULL;
@@ -4622,7 +4616,7 @@ static void wisp__pool_free(wisp__base *base, wisp__pool *pool) {
     memset(pool, 0, sizeof *pool);
 }
 
-/* --- timers: a binary heap, so that what does not fire costs nothing --- */
+/* --- timers: a binary heap, so that timers which do not fire cost nothing --- */
 
 static void wisp__timers_place(wisp__timers *timers, int place, wisp__timer *timer) {
     timers->heap[place - 1] = timer;
@@ -4651,7 +4645,7 @@ static void wisp__timers_down(wisp__timers *timers, wisp__timer *timer) {
     wisp__timers_place(timers, place, timer);
 }
 
-/* Room for one more timer: asked for when its owner is made, so that setting cannot fail. */
+/* Room for one more timer, when its owner is made: so setting it cannot fail. */
 static wisp_result wisp__timers_reserve(wisp__base *base, wisp__timers *timers) {
     return wisp__grow(base, WISP__ARRAY(timers->heap, timers->room), timers->owners + 1, 1 << 26);
 }
@@ -4702,7 +4696,7 @@ static int wisp__chunk_class(size_t size) {
     return index;
 }
 
-/* What a chunk of a size takes. */
+/* Bytes of the chunk for a size. */
 static int wisp__chunk_bytes(size_t size) {
     int index = wisp__chunk_class(size);
     return index == WISP__CHUNK_CLASSES ? (int)size : 64 << index;
@@ -4757,12 +4751,12 @@ static void wisp__chunks_free(wisp__base *base, wisp__chunks *chunks) {
     memset(chunks, 0, sizeof *chunks);
 }
 
-/* --- arena: taken piece by piece, emptied at once --- */
+/* --- arenas: memory taken piece by piece and given back at once --- */
 
-/* What stands before a block's bytes, so that they are aligned for every type. */
+/* A block's header, rounded up so that its bytes are aligned for every type. */
 #define WISP__ARENA_HEAD ((sizeof(wisp__arena_block) + 15) & ~(size_t)15)
 
-/* Blocks double up to so many bytes; what is larger has a block of its own. */
+/* Blocks double up to so many bytes; a larger piece has its own block. Trims until those go. */
 enum { WISP__ARENA_MOST = 64 << 10, WISP__ARENA_IDLE = 64 };
 
 static void wisp__arena_reset(wisp__arena *arena) {
@@ -4772,8 +4766,7 @@ static void wisp__arena_reset(wisp__arena *arena) {
     arena->current->used = 0;
 }
 
-/* Gives large blocks back when none was used for some time. Not while what is in the arena is
-   still needed. */
+/* Gives large blocks back when none was used for some time. The arena's content is lost. */
 static void wisp__arena_trim(wisp__base *base, wisp__arena *arena) {
     wisp__arena_block **link = &arena->first;
     if (arena->idle++ < WISP__ARENA_IDLE) return;
@@ -4792,7 +4785,7 @@ static void *wisp__arena_take_slow(wisp__base *base, wisp__arena *arena, size_t 
     wisp__arena_block *block = *link;
     if (size > WISP__MOST_BYTES) return NULL;
     while (block && block->bytes < size && block->bytes >= WISP__ARENA_MOST) {
-        *link = block->next;               /* too small by now: it would only be in the way */
+        *link = block->next;               /* large, and yet too small by now */
         wisp__free(base, block, WISP__ARENA_HEAD + block->bytes);
         block = *link;
     }
@@ -4835,7 +4828,7 @@ static void wisp__arena_free(wisp__base *base, wisp__arena *arena) {
     arena->current = NULL;
 }
 
-/* --- memory that somebody gave, and never more --- */
+/* --- bump: memory that the caller gave --- */
 
 static wisp__bump wisp__bump_on(void *memory, int size) {
     size_t skip = (size_t)(-(uintptr_t)memory & 7);
@@ -5086,11 +5079,11 @@ WISP__UNUSED static void wisp__histogram_check(const wisp__histogram *h) {
 
 /* ===========================================================================
  * MARK: >>bits
- * What: values of 1..64 bits, least significant bit first, one after another.
+ * What: numbers of 1..64 bits written and read, least significant bit first.
  * Invariants: a writer never passes its capacity, a reader never its end; the
- *   first failure sticks, later calls do nothing, one check at the end is
- *   enough. A writer's buffer has WISP__SLACK bytes beyond its capacity,
- *   because it stores whole words.
+ *   first failure sticks and later calls do nothing, so one check at the end is
+ *   enough. A writer stores whole words: its buffer has WISP__SLACK bytes
+ *   beyond its capacity.
  * ======================================================================== */
 
 #define WISP__SLACK 16
@@ -5129,7 +5122,7 @@ static inline void wisp__put(wisp__writer *writer, uint64_t value, int count) {
 }
 
 /* `count` bits from the start of `from`, which is readable for 8 bytes beyond them. It may overlap
-   what is written if it stands behind it. */
+   the writer's bytes if it stands behind. */
 static void wisp__put_bits(wisp__writer *writer, const uint8_t *from, int64_t count) {
     uint8_t *to = writer->bytes + (writer->at >> 3);
     int shift = (int)(writer->at & 7);
@@ -5168,13 +5161,13 @@ static void wisp__put_bytes(wisp__writer *writer, const void *from, int count) {
     writer->at += (int64_t)count * 8;
 }
 
-/* Groups of seven bits, each with a bit that says whether another follows. */
+/* A length: groups of seven bits, each with a bit that says whether another follows. */
 static void wisp__put_length(wisp__writer *writer, uint64_t value) {
     for (; value >= 128; value >>= 7) wisp__put(writer, (value & 127) | 128, 8);
     wisp__put(writer, value, 8);
 }
 
-/* The same in groups of three bits, for what is nearly always below 8. */
+/* The same in groups of three bits, for numbers that are mostly below 8. */
 static void wisp__put_small(wisp__writer *writer, uint64_t value) {
     for (; value >= 8; value >>= 3) wisp__put(writer, (value & 7) | 8, 4);
     wisp__put(writer, value, 4);
@@ -5186,7 +5179,7 @@ static uint64_t wisp__peek64(const wisp__reader *reader, int64_t at) {
     return wisp__load_part(reader->bytes + byte, (int)(reader->size - byte));
 }
 
-/* Near the end, more than 57 bits, or too many. */
+/* wisp__get near the end, for more than 57 bits, or beyond the end. */
 static uint64_t wisp__get_slowly(wisp__reader *reader, int count) {
     int shift = (int)(reader->at & 7);
     uint64_t value;
@@ -5246,14 +5239,10 @@ static uint64_t wisp__get_groups(wisp__reader *reader, int bits, int most_bits) 
     return 0;
 }
 
-/* Lengths beyond 2^28 fail, so that sums of them cannot overflow an int. */
-static int wisp__get_length(wisp__reader *reader) {
-    return (int)wisp__get_groups(reader, 7, 28);
-}
+/* Fails from 2^28 up, so that sums of lengths cannot overflow an int. */
+static int wisp__get_length(wisp__reader *reader) { return (int)wisp__get_groups(reader, 7, 28); }
 
-static int wisp__get_small(wisp__reader *reader) {
-    return (int)wisp__get_groups(reader, 3, 30);
-}
+static int wisp__get_small(wisp__reader *reader) { return (int)wisp__get_groups(reader, 3, 30); }
 
 static int wisp__length_bits(uint64_t value) {
     int bits = 8;
@@ -5278,9 +5267,8 @@ WISP__UNUSED static void wisp__bits_check(const wisp__reader *reader) {
  * Not here: numbers as text (decimal), quotes and escapes (json).
  * ======================================================================== */
 
-/* Bytes of the character that begins `left` (at least 1) bytes; 0: it is none. The range of the
-   second byte keeps out overlong forms, surrogates and what is beyond U+10FFFF (RFC 3629,
-   section 4). */
+/* Bytes of the character that begins `left` (at least 1) bytes; 0: none. The range of the second
+   byte excludes overlong forms, surrogates and codes beyond U+10FFFF (RFC 3629, section 4). */
 static size_t wisp__text_character(const uint8_t *text, size_t left) {
     uint8_t first = text[0], low = 0x80, high = 0xbf;
     size_t size = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
@@ -5309,8 +5297,8 @@ static bool wisp__text_is_utf8(const void *text, size_t size) {
     return true;
 }
 
-/* Is a character, of `size` bytes, one that a terminal obeys: a control character, a separator of
-   lines, or one that turns the direction of what follows? */
+/* Does a terminal obey this character of `size` bytes: a control character, a line separator, or one
+   that changes the direction of the text? */
 static bool wisp__text_controls(const uint8_t *text, size_t size) {
     if (size == 1) return text[0] < 0x20 || text[0] == 0x7f;
     if (size == 2) return text[0] == 0xc2 && text[1] < 0xa0;
@@ -5319,9 +5307,9 @@ static bool wisp__text_controls(const uint8_t *text, size_t size) {
     return text[1] == 0x81 && text[2] >= 0xa6 && text[2] <= 0xa9;      /* U+2066 .. U+2069 */
 }
 
-/* Copies a text of whatever bytes as UTF-8 that can be shown: each byte that is none, and each
-   control character, becomes '?'. Whole characters, as many as `room` takes with the NUL; returns
-   their bytes. `to` may be `from`. */
+/* Copies any bytes as UTF-8 that can be shown: each byte that is no character, and each control
+   character, becomes '?'. Writes whole characters and a NUL within `room`, and returns the bytes of
+   the characters. `to` may be `from`. */
 static size_t wisp__text_clean(char *to, size_t room, const char *from, size_t size) {
     size_t used = 0, step;
     for (size_t at = 0; at < size; at += step) {
@@ -5338,7 +5326,7 @@ static size_t wisp__text_clean(char *to, size_t room, const char *from, size_t s
     return used;
 }
 
-/* Would wisp__text_clean leave it as it is? */
+/* Would wisp__text_clean change nothing? */
 static bool wisp__text_is_clean(const char *text, size_t size) {
     for (size_t at = 0, step; at < size; at += step) {
         step = wisp__text_character((const uint8_t *)text + at, size - at);
@@ -5347,7 +5335,7 @@ static bool wisp__text_is_clean(const char *text, size_t size) {
     return true;
 }
 
-/* Writes a code point, which may be any, as UTF-8; returns its bytes, 1..4. */
+/* Writes any code point as UTF-8; returns its bytes, 1..4. */
 static int wisp__text_write(uint8_t *to, int32_t code) {
     int size = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
     static const uint8_t leads[] = { 0, 0, 0xc0, 0xe0, 0xf0 };
@@ -5356,7 +5344,7 @@ static int wisp__text_write(uint8_t *to, int32_t code) {
     return size;
 }
 
-/* `to` has room for 4 characters for each 3 bytes begun. */
+/* Writes 4 characters for each 3 bytes or fewer. */
 static void wisp__text_to_base64(const uint8_t *from, size_t size, uint8_t *to) {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for (size_t i = 0; i < size; i += 3, to += 4) {
@@ -5394,26 +5382,27 @@ static int wisp__text_from_base64(const char *text, int count, uint8_t *out) {
 
 /* ===========================================================================
  * MARK: >>value
- * What: making, comparing and hashing values; the order of keys.
+ * What: values are made, read, viewed in storage, compared, hashed, sorted by key
+ *   and copied.
  * Invariants: a value never owns what it points to. Equality is by content,
  *   and equal values hash alike.
  * ======================================================================== */
 
 static wisp_value wisp__value_of(wisp_kind kind, int count) {
-    wisp_value value;
-    memset(&value, 0, sizeof value);
-    value.kind = kind;
-    value.count = count;
-    return value;
+    wisp_value v;
+    memset(&v, 0, sizeof v);
+    v.kind = kind;
+    v.count = count;
+    return v;
 }
 
-/* A float or a number by its bits, which pass through no register that might change a NaN. */
+/* A float or a number from its bits; they pass through no register that might change a NaN. */
 static wisp_value wisp__value_of_bits(bool narrow, uint64_t bits) {
-    wisp_value value = wisp__value_of(narrow ? WISP_FLOAT : WISP_NUMBER, 0);
+    wisp_value v = wisp__value_of(narrow ? WISP_FLOAT : WISP_NUMBER, 0);
     uint32_t low = (uint32_t)bits;
-    if (narrow) memcpy(&value.as.float32, &low, 4);
-    else memcpy(&value.as.number, &bits, 8);
-    return value;
+    if (narrow) memcpy(&v.as.float32, &low, 4);
+    else memcpy(&v.as.number, &bits, 8);
+    return v;
 }
 
 static wisp_value wisp__float_at(const void *at) {
@@ -5423,39 +5412,39 @@ static wisp_value wisp__float_at(const void *at) {
 wisp_value wisp_nil(void) { return wisp__value_of(WISP_NIL, 0); }
 
 wisp_value wisp_bool(bool boolean) {
-    wisp_value value = wisp__value_of(WISP_BOOL, 0);
-    value.as.boolean = boolean;
-    return value;
+    wisp_value v = wisp__value_of(WISP_BOOL, 0);
+    v.as.boolean = boolean;
+    return v;
 }
 
 wisp_value wisp_int(int64_t integer) {
-    wisp_value value = wisp__value_of(WISP_INT, 0);
-    value.as.integer = integer;
-    return value;
+    wisp_value v = wisp__value_of(WISP_INT, 0);
+    v.as.integer = integer;
+    return v;
 }
 
 wisp_value wisp_uint(uint64_t integer) {
-    wisp_value value = wisp__value_of(WISP_UINT, 0);
-    value.as.uinteger = integer;
-    return value;
+    wisp_value v = wisp__value_of(WISP_UINT, 0);
+    v.as.uinteger = integer;
+    return v;
 }
 
 wisp_value wisp_float(float number) {
-    wisp_value value = wisp__value_of(WISP_FLOAT, 0);
-    memcpy(&value.as.float32, &number, 4);
-    return value;
+    wisp_value v = wisp__value_of(WISP_FLOAT, 0);
+    memcpy(&v.as.float32, &number, 4);
+    return v;
 }
 
 wisp_value wisp_number(double number) {
-    wisp_value value = wisp__value_of(WISP_NUMBER, 0);
-    memcpy(&value.as.number, &number, 8);
-    return value;
+    wisp_value v = wisp__value_of(WISP_NUMBER, 0);
+    memcpy(&v.as.number, &number, 8);
+    return v;
 }
 
 wisp_value wisp_string_n(const char *text, int size_bytes) {
-    wisp_value value = wisp__value_of(WISP_STRING, size_bytes);
-    value.as.string = text;
-    return value;
+    wisp_value v = wisp__value_of(WISP_STRING, size_bytes);
+    v.as.string = text;
+    return v;
 }
 
 wisp_value wisp_string(const char *text) {
@@ -5463,72 +5452,70 @@ wisp_value wisp_string(const char *text) {
 }
 
 wisp_value wisp_bytes(const void *bytes, int size_bytes) {
-    wisp_value value = wisp__value_of(WISP_BYTES, size_bytes);
-    value.as.bytes = bytes;
-    return value;
+    wisp_value v = wisp__value_of(WISP_BYTES, size_bytes);
+    v.as.bytes = bytes;
+    return v;
+}
+
+/* A value of a vector kind from its floats, which are only copied. */
+static wisp_value wisp__value_of_parts(wisp_kind kind, const float *const *parts, int count) {
+    wisp_value v = wisp__value_of(kind, 0);
+    for (int i = 0; i < count; i++) memcpy((uint8_t *)&v.as + 4 * i, parts[i], 4);
+    return v;
 }
 
 wisp_value wisp_vec2v(float x, float y) {
-    wisp_value value = wisp__value_of(WISP_VEC2, 0);
-    memcpy(&value.as.vec2.x, &x, 4);
-    memcpy(&value.as.vec2.y, &y, 4);
-    return value;
+    const float *parts[] = { &x, &y };
+    return wisp__value_of_parts(WISP_VEC2, parts, 2);
 }
 
 wisp_value wisp_vec3v(float x, float y, float z) {
-    wisp_value value = wisp__value_of(WISP_VEC3, 0);
-    memcpy(&value.as.vec3.x, &x, 4);
-    memcpy(&value.as.vec3.y, &y, 4);
-    memcpy(&value.as.vec3.z, &z, 4);
-    return value;
+    const float *parts[] = { &x, &y, &z };
+    return wisp__value_of_parts(WISP_VEC3, parts, 3);
 }
 
 wisp_value wisp_vec4v(float x, float y, float z, float w) {
-    wisp_value value = wisp__value_of(WISP_VEC4, 0);
-    memcpy(&value.as.vec4.x, &x, 4);
-    memcpy(&value.as.vec4.y, &y, 4);
-    memcpy(&value.as.vec4.z, &z, 4);
-    memcpy(&value.as.vec4.w, &w, 4);
-    return value;
+    const float *parts[] = { &x, &y, &z, &w };
+    return wisp__value_of_parts(WISP_VEC4, parts, 4);
 }
 
 wisp_value wisp_quatv(float x, float y, float z, float w) {
-    wisp_value value = wisp_vec4v(x, y, z, w);
-    value.kind = WISP_QUAT;
-    return value;
+    wisp_value v = wisp_vec4v(x, y, z, w);
+    v.kind = WISP_QUAT;
+    return v;
 }
 
 wisp_value wisp_transformv(wisp_vec3 position, wisp_quat rotation) {
-    wisp_value value = wisp__value_of(WISP_TRANSFORM, 0);
-    value.as.transform.position = position;
-    value.as.transform.rotation = rotation;
-    return value;
+    wisp_value v = wisp__value_of(WISP_TRANSFORM, 0);
+    v.as.transform.position = position;
+    v.as.transform.rotation = rotation;
+    return v;
 }
 
 wisp_value wisp_color4(float r, float g, float b, float a) {
-    wisp_value value = wisp_vec4v(r, g, b, a);
-    value.kind = WISP_COLOR;
-    return value;
+    wisp_value v = wisp_vec4v(r, g, b, a);
+    v.kind = WISP_COLOR;
+    return v;
 }
 
 wisp_value wisp_color3(float r, float g, float b) { return wisp_color4(r, g, b, 1.0f); }
 
 wisp_value wisp_array(const wisp_value *values, int count) {
-    wisp_value value = wisp__value_of(WISP_ARRAY, count);
-    value.as.array = values;
-    return value;
+    wisp_value v = wisp__value_of(WISP_ARRAY, count);
+    v.as.array = values;
+    return v;
 }
 
 wisp_value wisp_map(const wisp_pair *pairs, int count) {
-    wisp_value value = wisp__value_of(WISP_MAP, count);
-    value.as.map = pairs;
-    return value;
+    wisp_value v = wisp__value_of(WISP_MAP, count);
+    v.as.map = pairs;
+    return v;
 }
 
 wisp_value wisp_reference(wisp_object object) {
-    wisp_value value = wisp__value_of(WISP_OBJECT, 0);
-    value.as.object = object;
-    return value;
+    wisp_value v = wisp__value_of(WISP_OBJECT, 0);
+    v.as.object = object;
+    return v;
 }
 
 static wisp_value wisp__value_of_id(uint32_t id) {
@@ -5537,48 +5524,47 @@ static wisp_value wisp__value_of_id(uint32_t id) {
 }
 
 wisp_value wisp_struct(const wisp_schema *schema, const void *data) {
-    wisp_value value = wisp__value_of(WISP_STRUCT, schema && data ? schema->count : 0);
+    wisp_value v = wisp__value_of(WISP_STRUCT, schema && data ? schema->count : 0);
     if (!schema || !data) return wisp_nil();
-    value.as.structure.schema = schema;
-    value.as.structure.data = data;
-    return value;
+    v.as.structure.schema = schema;
+    v.as.structure.data = data;
+    return v;
 }
 
-/* --- members: read by these alone, which look at the kind first. A value of another kind has
-   nothing of it: NULL, zero or false --- */
+/* --- members: read by these alone, which check the kind; else NULL, zero or false --- */
 
-static inline bool wisp__bool_of(const wisp_value *value) {
-    return value->kind == WISP_BOOL && value->as.boolean;
+static inline bool wisp__bool_of(const wisp_value *v) {
+    return v->kind == WISP_BOOL && v->as.boolean;
 }
 
-static inline int64_t wisp__int_of(const wisp_value *value) {
-    return value->kind == WISP_INT ? value->as.integer : 0;
+static inline int64_t wisp__int_of(const wisp_value *v) {
+    return v->kind == WISP_INT ? v->as.integer : 0;
 }
 
-static inline uint64_t wisp__uint_of(const wisp_value *value) {
-    return value->kind == WISP_UINT ? value->as.uinteger : 0;
+static inline uint64_t wisp__uint_of(const wisp_value *v) {
+    return v->kind == WISP_UINT ? v->as.uinteger : 0;
 }
 
-static inline float wisp__float_of(const wisp_value *value) {
-    return value->kind == WISP_FLOAT ? value->as.float32 : 0.0f;
+static inline float wisp__float_of(const wisp_value *v) {
+    return v->kind == WISP_FLOAT ? v->as.float32 : 0.0f;
 }
 
-static inline double wisp__number_of(const wisp_value *value) {
-    return value->kind == WISP_NUMBER ? value->as.number : 0.0;
+static inline double wisp__number_of(const wisp_value *v) {
+    return v->kind == WISP_NUMBER ? v->as.number : 0.0;
 }
 
-/* The bits of a float or a number, which pass through no register that might change a NaN. */
-static inline uint64_t wisp__bits_of(const wisp_value *value) {
+/* The bits of a float or a number; they pass through no register that might change a NaN. */
+static inline uint64_t wisp__bits_of(const wisp_value *v) {
     uint64_t bits = 0;
     uint32_t low = 0;
-    if (value->kind == WISP_NUMBER) memcpy(&bits, &value->as.number, 8);
-    if (value->kind != WISP_FLOAT) return bits;
-    memcpy(&low, &value->as.float32, 4);
+    if (v->kind == WISP_NUMBER) memcpy(&bits, &v->as.number, 8);
+    if (v->kind != WISP_FLOAT) return bits;
+    memcpy(&low, &v->as.float32, 4);
     return low;
 }
 
-static inline const char *wisp__text_of(const wisp_value *value) {
-    return value->kind == WISP_STRING ? value->as.string : NULL;
+static inline const char *wisp__text_of(const wisp_value *v) {
+    return v->kind == WISP_STRING ? v->as.string : NULL;
 }
 
 static inline bool wisp__kind_has_bytes(wisp_kind kind) {
@@ -5586,45 +5572,45 @@ static inline bool wisp__kind_has_bytes(wisp_kind kind) {
 }
 
 /* Of a string or of bytes. */
-static inline const void *wisp__bytes_of(const wisp_value *value) {
-    return wisp__kind_has_bytes(value->kind) ? value->as.bytes : NULL;
+static inline const void *wisp__bytes_of(const wisp_value *v) {
+    return wisp__kind_has_bytes(v->kind) ? v->as.bytes : NULL;
 }
 
-static inline const wisp_value *wisp__elements_of(const wisp_value *value) {
-    return value->kind == WISP_ARRAY ? value->as.array : NULL;
+static inline const wisp_value *wisp__elements_of(const wisp_value *v) {
+    return v->kind == WISP_ARRAY ? v->as.array : NULL;
 }
 
-static inline const wisp_pair *wisp__pairs_of(const wisp_value *value) {
-    return value->kind == WISP_MAP ? value->as.map : NULL;
+static inline const wisp_pair *wisp__pairs_of(const wisp_value *v) {
+    return v->kind == WISP_MAP ? v->as.map : NULL;
 }
 
-static inline wisp_object wisp__object_of(const wisp_value *value) {
+static inline wisp_object wisp__object_of(const wisp_value *v) {
     wisp_object none = { 0 };
-    return value->kind == WISP_OBJECT ? value->as.object : none;
+    return v->kind == WISP_OBJECT ? v->as.object : none;
 }
 
-static inline const wisp_schema *wisp__schema_of(const wisp_value *value) {
-    return value->kind == WISP_STRUCT ? value->as.structure.schema : NULL;
+static inline const wisp_schema *wisp__schema_of(const wisp_value *v) {
+    return v->kind == WISP_STRUCT ? v->as.structure.schema : NULL;
 }
 
 /* The memory of a struct. */
-static inline const void *wisp__data_of(const wisp_value *value) {
-    return value->kind == WISP_STRUCT ? value->as.structure.data : NULL;
+static inline const void *wisp__data_of(const wisp_value *v) {
+    return v->kind == WISP_STRUCT ? v->as.structure.data : NULL;
 }
 
-/* How many floats a kind is made of; 0 for other kinds. */
+/* Floats of a vector kind; 0 for other kinds. */
 static inline int wisp__kind_floats(wisp_kind kind) {
     static const uint8_t counts[] = { 2, 3, 4, 4, 7, 4 };
     return kind >= WISP_VEC2 && kind <= WISP_COLOR ? counts[kind - WISP_VEC2] : 0;
 }
 
-/* The floats of a vector kind and how many; what is not there is zero. The vector members of the
-   union are packed floats that begin where the union begins. */
-static int wisp__value_floats(const wisp_value *value, float out[7]) {
-    int count = wisp__kind_floats(value->kind);
+/* The floats of a vector value, then zeros; returns their number. All vector members of the union
+   are packed floats at its begin. */
+static int wisp__value_floats(const wisp_value *v, float out[7]) {
+    int count = wisp__kind_floats(v->kind);
     for (int i = 0; i < 7; i++) {
         uint32_t bits = 0;
-        if (i < count) memcpy(&bits, (const uint8_t *)&value->as + 4 * i, 4);
+        if (i < count) memcpy(&bits, (const uint8_t *)&v->as + 4 * i, 4);
         memcpy(&out[i], &bits, 4);
     }
     return count;
@@ -5632,18 +5618,18 @@ static int wisp__value_floats(const wisp_value *value, float out[7]) {
 
 /* A value of a vector kind from its floats. */
 static wisp_value wisp__view_floats(wisp_kind kind, const void *at) {
-    wisp_value value = wisp__value_of(kind, 0);
-    memcpy(&value.as, at, (size_t)wisp__kind_floats(kind) * sizeof(float));
-    return value;
+    wisp_value v = wisp__value_of(kind, 0);
+    memcpy(&v.as, at, (size_t)wisp__kind_floats(kind) * sizeof(float));
+    return v;
 }
 
-/* --- structs as values: a struct is seen as a map through its schema, without a copy --- */
+/* --- storage: a struct is seen as a map or an array through its schema, without a copy --- */
 
-/* Private kind: elements in memory. Where a type keeps its content elsewhere, its storage is a
-   wisp__place and `bytes` of the type is negative: the layout of maps, which no C struct has. */
+/* Private kind: elements in storage. In the layout of maps, which no C struct has, a type may keep
+   its content elsewhere: then its storage is a wisp__place, and its `bytes` are negative. */
 enum { WISP__ITEMS = WISP_STRUCT + 1 };
 
-/* A union in that layout: which option, then its storage. */
+/* A union in that layout begins with the index of its option; so many bytes later its storage. */
 enum { WISP__UNION_HEAD = 8 };
 
 static int64_t wisp__load_int(const void *at, int bytes, bool is_signed) {
@@ -5659,19 +5645,19 @@ static int64_t wisp__load_int(const void *at, int bytes, bool is_signed) {
     }
 }
 
-static void wisp__store_int(void *at, int bytes, uint64_t value) {
-    uint8_t u8 = (uint8_t)value;
-    uint16_t u16 = (uint16_t)value;
-    uint32_t u32 = (uint32_t)value;
+static void wisp__store_int(void *at, int bytes, uint64_t v) {
+    uint8_t u8 = (uint8_t)v;
+    uint16_t u16 = (uint16_t)v;
+    uint32_t u32 = (uint32_t)v;
     switch (bytes) {
     case 1: memcpy(at, &u8, 1); break;
     case 2: memcpy(at, &u16, 2); break;
     case 4: memcpy(at, &u32, 4); break;
-    default: memcpy(at, &value, 8); break;
+    default: memcpy(at, &v, 8); break;
     }
 }
 
-/* The bits of a number as a double. */
+/* The bits of a number in storage, as a double. */
 static uint64_t wisp__load_number_bits(const void *at, int bytes) {
     return bytes == 4 ? wisp__bits_widen(wisp__load_float_bits(at)) : wisp__load_double_bits(at);
 }
@@ -5680,18 +5666,18 @@ static bool wisp__type_signed(const wisp_type *type) {
     return type->kind == WISP_TYPE_INTEGER || (type->kind == WISP_TYPE_RANGE && type->least < 0);
 }
 
-/* What a type takes where no member says it; 0: only a member can say. */
+/* The kind of value that a vector type says; WISP_NIL for other types. */
+static wisp_kind wisp__type_vector(const wisp_type *type) {
+    if (type->kind < WISP_TYPE_VEC2 || type->kind > WISP_TYPE_COLOR) return WISP_NIL;
+    return (wisp_kind)(type->kind - WISP_TYPE_VEC2 + WISP_VEC2);
+}
+
+/* Bytes of a type's storage where no member says them; 0: only a member can say. */
 static int wisp__type_bytes(const wisp_type *type, int member_bytes) {
     if (type->bytes) return type->bytes;
     if (member_bytes) return member_bytes;
     switch (type->kind) {
     case WISP_TYPE_BOOL: return 1;
-    case WISP_TYPE_VEC2: return 8;
-    case WISP_TYPE_VEC3: return 12;
-    case WISP_TYPE_VEC4:
-    case WISP_TYPE_QUAT:
-    case WISP_TYPE_COLOR: return 16;
-    case WISP_TYPE_TRANSFORM: return 28;
     case WISP_TYPE_ENUM:
     case WISP_TYPE_OBJECT: return 4;
     case WISP_TYPE_ANY:
@@ -5702,11 +5688,12 @@ static int wisp__type_bytes(const wisp_type *type, int member_bytes) {
     case WISP_TYPE_ARRAY: return -(int)sizeof(wisp__place);
     case WISP_TYPE_UNION: return -WISP__UNION_HEAD;
     case WISP_TYPE_LITERAL: return 0;
-    default: return 8;
+    default: break;
     }
+    return wisp__type_vector(type) ? 4 * wisp__kind_floats(wisp__type_vector(type)) : 8;
 }
 
-/* What an option takes in a union of `bytes`: in a C union nothing is elsewhere. */
+/* Bytes of an option in a union of `bytes`: in a C union nothing is elsewhere. */
 static int wisp__option_bytes(const wisp_type *option, int bytes) {
     int natural = wisp__type_bytes(option, 0);
     if (bytes < 0 || natural >= 0) return natural;
@@ -5716,137 +5703,129 @@ static int wisp__option_bytes(const wisp_type *option, int bytes) {
     return option->max * wisp__min_int(wisp__type_bytes((const wisp_type *)option->of, 0), 1 << 14);
 }
 
-static bool wisp__string_is(const wisp_value *value, const char *text) {
-    const char *own = wisp__text_of(value);
-    return value->kind == WISP_STRING && strlen(text) == (size_t)value->count &&
-           (!value->count || (own && memcmp(text, own, (size_t)value->count) == 0));
+static bool wisp__string_is(const wisp_value *v, const char *text) {
+    const char *own = wisp__text_of(v);
+    return v->kind == WISP_STRING && strlen(text) == (size_t)v->count &&
+           (!v->count || (own && memcmp(text, own, (size_t)v->count) == 0));
 }
 
-/* Are numbers without a name kept? */
+/* Does an enum keep numbers without a name? */
 static bool wisp__enum_is_open(const wisp_type *type) { return type->least != 0; }
 
-/* The number in an enum's storage: of an open one of 4 bytes it has a sign. */
+/* The number of an enum in storage; signed if the enum is open and has 4 bytes or more. */
 static int64_t wisp__load_enum(const wisp_type *type, int bytes, const void *at) {
     return wisp__load_int(at, bytes, wisp__enum_is_open(type) && bytes >= 4);
 }
 
-/* Which of an enum's names a string is; -1: none. */
-static int wisp__name_index(const wisp_type *type, const wisp_value *value) {
+/* The index of a string among an enum's names; -1: none. */
+static int wisp__name_index(const wisp_type *type, const wisp_value *v) {
     const char *const *names = (const char *const *)type->of;
     for (int i = 0; names && i < type->max; i++)
-        if (wisp__string_is(value, names[i])) return i;
+        if (wisp__string_is(v, names[i])) return i;
     return -1;
 }
 
 static wisp_value wisp__view_string(const wisp_type *type, int bytes, const void *at, int count) {
-    wisp__place place;
-    wisp_value value = wisp_string_n((const char *)at, count < 0 ? type->max : count);
+    wisp__place place = { at, count < 0 ? type->max : count };
+    wisp_value v;
     if (bytes < 0) {
         memcpy(&place, at, sizeof place);
-        value = wisp_string_n((const char *)place.at, place.count);
     } else if (type->kind != WISP_TYPE_BYTES) {
         const void *end = memchr(at, 0, (size_t)bytes);
-        value.count = end ? (int)((const char *)end - (const char *)at) : bytes;
+        place.count = end ? (int)((const char *)end - (const char *)at) : bytes;
     }
-    if (type->kind == WISP_TYPE_BYTES) value.kind = WISP_BYTES;
-    return value;
+    v = wisp_string_n((const char *)place.at, place.count);
+    if (type->kind == WISP_TYPE_BYTES) v.kind = WISP_BYTES;
+    return v;
 }
 
-/* A channel of 8 bits, the nearest float also where a division becomes a multiplication. */
+/* A color channel of 8 bits, the nearest float also where a division becomes a multiplication. */
 static float wisp__of_byte(unsigned byte) { return (float)((double)byte / 255.0); }
 
-static wisp_value wisp__view_color(int bytes, const void *at) {
-    const uint8_t *parts = (const uint8_t *)at;
-    wisp_value value = wisp__value_of(WISP_COLOR, 0);
-    if (bytes == 4)
-        return wisp_color4(wisp__of_byte(parts[0]), wisp__of_byte(parts[1]),
-                           wisp__of_byte(parts[2]), wisp__of_byte(parts[3]));
-    memcpy(&value.as.color, at, sizeof value.as.color);
-    return value;
+static wisp_value wisp__view_vector(wisp_kind kind, int bytes, const void *at) {
+    const uint8_t *c = (const uint8_t *)at;
+    if (kind != WISP_COLOR || bytes != 4) return wisp__view_floats(kind, at);
+    return wisp_color4(wisp__of_byte(c[0]), wisp__of_byte(c[1]), wisp__of_byte(c[2]),
+                       wisp__of_byte(c[3]));
+}
+
+/* A bool, an integer, or an enum: its name, or a number without one. */
+static wisp_value wisp__view_integer(const wisp_type *type, int bytes, const void *at) {
+    bool is_enum = type->kind == WISP_TYPE_ENUM;
+    int64_t integer = is_enum ? wisp__load_enum(type, bytes, at)
+                              : wisp__load_int(at, bytes, wisp__type_signed(type));
+    if (is_enum && integer >= 0 && integer < type->max)
+        return wisp_string(((const char *const *)type->of)[integer]);
+    if (type->kind == WISP_TYPE_UINT) return wisp_uint((uint64_t)integer);
+    if (type->kind == WISP_TYPE_BOOL && !(integer & ~(int64_t)1)) return wisp_bool(integer != 0);
+    return wisp_int(integer);
 }
 
 static wisp_value wisp__view_items(const wisp_type *type, int bytes, const void *at, int count) {
-    wisp_value value = wisp__value_of((wisp_kind)WISP__ITEMS, count < 0 ? type->max : count);
+    wisp_value v = wisp__value_of((wisp_kind)WISP__ITEMS, count < 0 ? type->max : count);
     const wisp_type *element = (const wisp_type *)type->of;
     wisp__place place;
     if (bytes < 0) {
         memcpy(&place, at, sizeof place);
         at = place.at;
-        value.count = place.count;
+        v.count = place.count;
     }
-    value.as.items.type = element;
-    value.as.items.data = at;
-    value.as.items.each = bytes < 0 ? element->bytes : bytes / wisp__max_int(type->max, 1);
-    if (value.as.items.each < 0) value.as.items.each = -value.as.items.each;
-    return value;
+    v.as.items.type = element;
+    v.as.items.data = at;
+    v.as.items.each = bytes < 0 ? element->bytes : bytes / wisp__max_int(type->max, 1);
+    if (v.as.items.each < 0) v.as.items.each = -v.as.items.each;
+    return v;
 }
 
-/* What stands at `at`, in storage of `bytes` (negative: elsewhere, see wisp__place). `count`: what
-   the member that counts says, or -1. */
+/* The option that a union stores, with its storage; NULL: none. `count`: its index, or -1. */
+static const wisp_type *wisp__view_option(const wisp_type *type, int *bytes, const void **at,
+                                          int count) {
+    const wisp_type *option;
+    if (*bytes < 0) {
+        count = (int)wisp__load_int(*at, 4, true);
+        *at = (const uint8_t *)*at + WISP__UNION_HEAD;
+    }
+    if (count < 0 || count >= type->max) return NULL;
+    option = (const wisp_type *)type->of + count;
+    *bytes = wisp__option_bytes(option, *bytes);
+    return option;
+}
+
+/* The value in storage of `bytes` (negative: elsewhere, see wisp__place). `count`: the value of the
+   member that counts, or -1. */
 static wisp_value wisp__view(const wisp_type *type, int bytes, const void *at, int count) {
-    wisp_value value = wisp_nil();
-    int64_t integer;
+    wisp_value v = wisp_nil();
     bytes = wisp__type_bytes(type, bytes);
-    while (type->kind == WISP_TYPE_UNION) {
-        const wisp_type *options = (const wisp_type *)type->of;
-        if (bytes < 0) {
-            count = (int)wisp__load_int(at, 4, true);
-            at = (const uint8_t *)at + WISP__UNION_HEAD;
-        }
-        if (count < 0 || count >= type->max) return value;
-        type = &options[count];
-        count = -1;
-        bytes = wisp__option_bytes(type, bytes);
+    for (; type->kind == WISP_TYPE_UNION; count = -1) {
+        type = wisp__view_option(type, &bytes, &at, count);
+        if (!type) return v;
     }
     switch (type->kind) {
     case WISP_TYPE_ANY:
-    case WISP_TYPE_EXACT: memcpy(&value, at, sizeof value); break;
+    case WISP_TYPE_EXACT: memcpy(&v, at, sizeof v); return v;
     case WISP_TYPE_LITERAL:
-        value = type->of ? wisp_string((const char *)type->of) : wisp_number(type->lo);
-        if (bytes > 0 && at) value = wisp__view_string(type, bytes, at, -1);
-        break;
+        if (bytes > 0 && at) return wisp__view_string(type, bytes, at, -1);
+        return type->of ? wisp_string((const char *)type->of) : wisp_number(type->lo);
     case WISP_TYPE_BOOL:
-        integer = wisp__load_int(at, bytes, false);
-        value = integer & ~(int64_t)1 ? wisp_int(integer) : wisp_bool(integer != 0);
-        break;
     case WISP_TYPE_INTEGER:
     case WISP_TYPE_UINT:
     case WISP_TYPE_RANGE:
-        integer = wisp__load_int(at, bytes, wisp__type_signed(type));
-        value = type->kind == WISP_TYPE_UINT ? wisp_uint((uint64_t)integer) : wisp_int(integer);
-        break;
+    case WISP_TYPE_ENUM: return wisp__view_integer(type, bytes, at);
     case WISP_TYPE_NUMBER:
     case WISP_TYPE_NUMBER_RANGE:
     case WISP_TYPE_QUANTIZED:
-        value = wisp__value_of_bits(bytes == 4, bytes == 4 ? wisp__load_float_bits(at)
-                                                           : wisp__load_double_bits(at));
-        break;
+        return wisp__value_of_bits(bytes == 4, bytes == 4 ? wisp__load_float_bits(at)
+                                                          : wisp__load_double_bits(at));
     case WISP_TYPE_STRING:
-    case WISP_TYPE_BYTES: value = wisp__view_string(type, bytes, at, count); break;
-    case WISP_TYPE_VEC2: value = wisp__view_floats(WISP_VEC2, at); break;
-    case WISP_TYPE_VEC3: value = wisp__view_floats(WISP_VEC3, at); break;
-    case WISP_TYPE_VEC4: value = wisp__view_floats(WISP_VEC4, at); break;
-    case WISP_TYPE_QUAT: value = wisp__view_floats(WISP_QUAT, at); break;
-    case WISP_TYPE_TRANSFORM: value = wisp__view_floats(WISP_TRANSFORM, at); break;
-    case WISP_TYPE_COLOR: value = wisp__view_color(bytes, at); break;
-    case WISP_TYPE_ENUM:
-        integer = wisp__load_enum(type, bytes, at);
-        value = wisp_int(integer);
-        if (integer >= 0 && integer < type->max)
-            value = wisp_string(((const char *const *)type->of)[integer]);
-        break;
-    case WISP_TYPE_OBJECT:
-        value = wisp__value_of(WISP_OBJECT, 0);
-        memcpy(&value.as.object, at, sizeof value.as.object);
-        break;
-    case WISP_TYPE_STRUCT: value = wisp_struct((const wisp_schema *)type->of, at); break;
-    case WISP_TYPE_ARRAY: value = wisp__view_items(type, bytes, at, count); break;
-    default: break;
+    case WISP_TYPE_BYTES: return wisp__view_string(type, bytes, at, count);
+    case WISP_TYPE_OBJECT: return wisp__value_of_id((uint32_t)wisp__load_int(at, 4, false));
+    case WISP_TYPE_STRUCT: return wisp_struct((const wisp_schema *)type->of, at);
+    case WISP_TYPE_ARRAY: return wisp__view_items(type, bytes, at, count);
+    default: return wisp__view_vector(wisp__type_vector(type), bytes, at);
     }
-    return value;
 }
 
-/* How many elements or which option the field has by its own member; -1: no such member. */
+/* The number of elements or the option, from the member that counts; -1: no such member. */
 static int wisp__field_count(const wisp_field *field, const void *data) {
     int64_t count;
     if (!field->count_bytes || field->flags & WISP_FLAG_MAYBE) return -1;
@@ -5866,62 +5845,60 @@ static wisp_value wisp__view_field(const wisp_field *field, const void *data) {
     return wisp__view(&field->type, field->bytes, (const uint8_t *)data + field->offset, count);
 }
 
-static inline bool wisp__is_map(const wisp_value *value) {
-    const wisp_schema *schema = wisp__schema_of(value);
-    return value->kind == WISP_MAP || (schema && schema->shape != WISP_SHAPE_LIST);
+static inline bool wisp__is_map(const wisp_value *v) {
+    const wisp_schema *schema = wisp__schema_of(v);
+    return v->kind == WISP_MAP || (schema && schema->shape != WISP_SHAPE_LIST);
 }
 
-static inline bool wisp__is_array(const wisp_value *value) {
-    const wisp_schema *schema = wisp__schema_of(value);
-    return value->kind == WISP_ARRAY || (int)value->kind == WISP__ITEMS ||
+static inline bool wisp__is_array(const wisp_value *v) {
+    const wisp_schema *schema = wisp__schema_of(v);
+    return v->kind == WISP_ARRAY || (int)v->kind == WISP__ITEMS ||
            (schema && schema->shape == WISP_SHAPE_LIST);
 }
 
-/* Is a value a list where the schema is one, else a map? */
-static bool wisp__has_shape(const wisp_schema *schema, const wisp_value *value) {
-    return schema->shape == WISP_SHAPE_LIST ? wisp__is_array(value) : wisp__is_map(value);
+/* Is a value an array where the schema is a list, else a map? */
+static bool wisp__has_shape(const wisp_schema *schema, const wisp_value *v) {
+    return schema->shape == WISP_SHAPE_LIST ? wisp__is_array(v) : wisp__is_map(v);
 }
 
 /* Element i in memory; nil for another kind. */
-static wisp_value wisp__item_at(const wisp_value *value, int i) {
-    const uint8_t *data = (const uint8_t *)value->as.items.data;
-    if ((int)value->kind != WISP__ITEMS || !data) return wisp_nil();
-    return wisp__view(value->as.items.type, value->as.items.each,
-                      data + (size_t)i * (size_t)value->as.items.each, -1);
+static wisp_value wisp__item_at(const wisp_value *v, int i) {
+    const uint8_t *data = (const uint8_t *)v->as.items.data;
+    if ((int)v->kind != WISP__ITEMS || !data) return wisp_nil();
+    return wisp__view(v->as.items.type, v->as.items.each,
+                      data + (size_t)i * (size_t)v->as.items.each, -1);
 }
 
-/* The value of the i-th element, pair or field, which lives in *scratch if need be. *key, unless
-   `key` is NULL: its key, NULL in arrays. A field that is not there is nil, and so is what no list
-   has. */
-static const wisp_value *wisp__child(const wisp_value *value, int i, const char **key,
+/* The value of the i-th element, pair or field, made in *scratch if need be; nil for a missing
+   field, and for a value that is no list. *key, unless `key` is NULL: its key; NULL in arrays. */
+static const wisp_value *wisp__child(const wisp_value *v, int i, const char **key,
                                      wisp_value *scratch) {
     const wisp_schema *schema;
     if (key) *key = NULL;
-    switch ((int)value->kind) {
-    case WISP_ARRAY: return &wisp__elements_of(value)[i];
+    switch ((int)v->kind) {
+    case WISP_ARRAY: return &wisp__elements_of(v)[i];
     case WISP_MAP:
-        if (key) *key = wisp__pairs_of(value)[i].key;
-        return &wisp__pairs_of(value)[i].value;
+        if (key) *key = wisp__pairs_of(v)[i].key;
+        return &wisp__pairs_of(v)[i].value;
     case WISP_STRUCT:
-        schema = wisp__schema_of(value);
+        schema = wisp__schema_of(v);
         if (key && schema->shape != WISP_SHAPE_LIST) *key = schema->fields[i].name;
-        *scratch = wisp__view_field(&schema->fields[i], wisp__data_of(value));
+        *scratch = wisp__view_field(&schema->fields[i], wisp__data_of(v));
         return scratch;
     default:
-        *scratch = wisp__item_at(value, i);
+        *scratch = wisp__item_at(v, i);
         return scratch;
     }
 }
 
-/* The key of a pair, or the name of a field; NULL: it has none. */
-static const char *wisp__key_at(const wisp_value *value, int i) {
-    const wisp_pair *pairs = wisp__pairs_of(value);
-    const wisp_schema *schema = wisp__schema_of(value);
+/* The key of a pair or the name of a field; NULL for other values. */
+static const char *wisp__key_at(const wisp_value *v, int i) {
+    const wisp_pair *pairs = wisp__pairs_of(v);
+    const wisp_schema *schema = wisp__schema_of(v);
     return pairs ? pairs[i].key : schema ? schema->fields[i].name : NULL;
 }
 
-/* The place of a key, searched from `from` onwards and around: maps are mostly in one order.
-   -1: it is not there. */
+/* The place of a key, searched from `from` on and around: maps mostly have one order. -1: none. */
 static int wisp__child_place(const wisp_value *map, const char *name, int from) {
     if (from >= map->count) from = 0;
     for (int i = 0; i < map->count; i++) {
@@ -5938,44 +5915,44 @@ static const wisp_value *wisp__child_named(const wisp_value *map, const char *na
     return at < 0 ? NULL : wisp__child(map, at, NULL, scratch);
 }
 
-/* Is the i-th child a field of a struct that may be missing, and is? */
-static inline bool wisp__is_missing(const wisp_value *value, int i) {
-    const wisp_schema *schema = wisp__schema_of(value);
-    return schema && i < value->count &&
-           !wisp__field_there(&schema->fields[i], wisp__data_of(value));
+/* Is the i-th child a field of a struct that is missing? */
+static inline bool wisp__is_missing(const wisp_value *v, int i) {
+    const wisp_schema *schema = wisp__schema_of(v);
+    return schema && i < v->count &&
+           !wisp__field_there(&schema->fields[i], wisp__data_of(v));
 }
 
-/* The struct itself, if it is one of this schema or of a copy of it; else NULL. */
-static const void *wisp__struct_as(const wisp_value *value, const wisp_schema *schema) {
-    const wisp_schema *own = wisp__schema_of(value);
+/* The struct in memory, if its schema is this one or a copy of it; else NULL. */
+static const void *wisp__struct_as(const wisp_value *v, const wisp_schema *schema) {
+    const wisp_schema *own = wisp__schema_of(v);
     if (!own || own->fields != schema->fields || own->count != schema->count ||
         own->bytes != schema->bytes)
         return NULL;
-    return wisp__data_of(value);
+    return wisp__data_of(v);
 }
 
-/* Does the value point to as much as it counts? A value of the application may not. */
-static bool wisp__is_sound(const wisp_value *value) {
-    const wisp_schema *schema = wisp__schema_of(value);
-    const void *at = wisp__bytes_of(value);
-    if (value->kind == WISP_ARRAY) at = wisp__elements_of(value);
-    else if (value->kind == WISP_MAP) at = wisp__pairs_of(value);
-    else if (value->kind == WISP_STRUCT)
-        return schema && wisp__data_of(value) && value->count == schema->count;
-    else if ((int)value->kind == WISP__ITEMS) at = value->as.items.data;
-    else if (value->kind != WISP_STRING && value->kind != WISP_BYTES) return true;
-    return value->count >= 0 && (value->count == 0 || at);
+/* Does the value point to what it counts? A value of the application may not. */
+static bool wisp__is_sound(const wisp_value *v) {
+    const wisp_schema *schema = wisp__schema_of(v);
+    const void *at = wisp__bytes_of(v);
+    if (v->kind == WISP_ARRAY) at = wisp__elements_of(v);
+    else if (v->kind == WISP_MAP) at = wisp__pairs_of(v);
+    else if (v->kind == WISP_STRUCT)
+        return schema && wisp__data_of(v) && v->count == schema->count;
+    else if ((int)v->kind == WISP__ITEMS) at = v->as.items.data;
+    else if (v->kind != WISP_STRING && v->kind != WISP_BYTES) return true;
+    return v->count >= 0 && (v->count == 0 || at);
 }
 
-/* Pairs or elements, without fields that are not there. */
-static int wisp__present(const wisp_value *value) {
-    int count = value->count;
-    for (int i = 0; value->kind == WISP_STRUCT && i < value->count; i++)
-        count -= wisp__is_missing(value, i);
+/* Pairs or elements, without missing fields. */
+static int wisp__present(const wisp_value *v) {
+    int count = v->count;
+    for (int i = 0; v->kind == WISP_STRUCT && i < v->count; i++)
+        count -= wisp__is_missing(v, i);
     return count;
 }
 
-/* Integers are below 2^64, and no minus zero is left. */
+/* Integers are below 2^64; minus zero becomes zero. */
 static void wisp__numeric_of_bits(uint64_t bits, wisp__numeric *out) {
     uint64_t digits = (bits & ((UINT64_C(1) << 52) - 1)) | UINT64_C(1) << 52;
     int power = (int)(bits >> 52 & 0x7ff) - 1075;
@@ -5988,24 +5965,24 @@ static void wisp__numeric_of_bits(uint64_t bits, wisp__numeric *out) {
     out->magnitude = power < 0 ? digits >> -power : digits << power;
 }
 
-static bool wisp__numeric_of(const wisp_value *value, wisp__numeric *out) {
+static bool wisp__numeric_of(const wisp_value *v, wisp__numeric *out) {
     memset(out, 0, sizeof *out);
-    switch (value->kind) {
+    switch (v->kind) {
     case WISP_INT:
         out->integral = true;
-        out->negative = wisp__int_of(value) < 0;
-        out->magnitude = (uint64_t)wisp__int_of(value);
+        out->negative = wisp__int_of(v) < 0;
+        out->magnitude = (uint64_t)wisp__int_of(v);
         if (out->negative) out->magnitude = 0 - out->magnitude;
         return true;
     case WISP_UINT:
         out->integral = true;
-        out->magnitude = wisp__uint_of(value);
+        out->magnitude = wisp__uint_of(v);
         return true;
     case WISP_FLOAT:
-        wisp__numeric_of_bits(wisp__bits_widen((uint32_t)wisp__bits_of(value)), out);
+        wisp__numeric_of_bits(wisp__bits_widen((uint32_t)wisp__bits_of(v)), out);
         return true;
     case WISP_NUMBER:
-        wisp__numeric_of_bits(wisp__bits_of(value), out);
+        wisp__numeric_of_bits(wisp__bits_of(v), out);
         return true;
     default: return false;
     }
@@ -6018,29 +5995,29 @@ static bool wisp__numeric_equal(const wisp__numeric *a, const wisp__numeric *b) 
 }
 
 /* The bits of a number of any kind as a double; false: it is none. */
-static bool wisp__value_double(const wisp_value *value, uint64_t *bits) {
-    switch (value->kind) {
-    case WISP_INT: *bits = wisp__double_bits((double)value->as.integer); return true;
-    case WISP_UINT: *bits = wisp__double_bits((double)value->as.uinteger); return true;
+static bool wisp__value_double(const wisp_value *v, uint64_t *bits) {
+    switch (v->kind) {
+    case WISP_INT: *bits = wisp__double_bits((double)v->as.integer); return true;
+    case WISP_UINT: *bits = wisp__double_bits((double)v->as.uinteger); return true;
     case WISP_FLOAT:
-        *bits = wisp__bits_widen((uint32_t)wisp__bits_of(value));
+        *bits = wisp__bits_widen((uint32_t)wisp__bits_of(v));
         return true;
-    case WISP_NUMBER: *bits = wisp__load_double_bits(&value->as.number); return true;
+    case WISP_NUMBER: *bits = wisp__load_double_bits(&v->as.number); return true;
     default: return false;
     }
 }
 
-/* The same as a float, rounded once, from the integer or from the text that the number was read
-   from (its `count` says where that lies, see decimal). */
-static bool wisp__value_float(const wisp_value *value, uint32_t *bits) {
+/* The bits as a float, rounded once: from the integer, or from the text that the number was read
+   from (its `count` is WISP__FROM_.., see decimal). */
+static bool wisp__value_float(const wisp_value *v, uint32_t *bits) {
     wisp__numeric n;
-    switch (value->kind) {
-    case WISP_FLOAT: *bits = (uint32_t)wisp__bits_of(value); return true;
+    switch (v->kind) {
+    case WISP_FLOAT: *bits = (uint32_t)wisp__bits_of(v); return true;
     case WISP_NUMBER:
-        *bits = wisp__bits_narrow(wisp__load_double_bits(&value->as.number), value->count);
+        *bits = wisp__bits_narrow(wisp__load_double_bits(&v->as.number), v->count);
         return true;
     default:
-        if (!wisp__numeric_of(value, &n)) return false;
+        if (!wisp__numeric_of(v, &n)) return false;
         *bits = wisp__float_near(n.magnitude, 0, WISP__FROM_EXACT) | (uint32_t)n.negative << 31;
         return true;
     }
@@ -6132,16 +6109,16 @@ static uint64_t wisp__numeric_hash(const wisp__numeric *numeric) {
     return wisp__mix(numeric->bits ^ UINT64_C(0x5bd1e9955bd1e995));
 }
 
-/* Of lists; a sum over pairs, so that the order of keys does not matter. */
-static uint64_t wisp__list_hash(const wisp_value *value) {
-    bool map = wisp__is_map(value);
+/* Of lists. Pairs are added up, so that their order does not matter. */
+static uint64_t wisp__list_hash(const wisp_value *v) {
+    bool map = wisp__is_map(v);
     uint64_t h = wisp__mix((map ? WISP_MAP : WISP_ARRAY) + (uint64_t)0x100);
-    h += (uint64_t)(unsigned)wisp__present(value);
-    for (int i = 0; i < value->count; i++) {
+    h += (uint64_t)(unsigned)wisp__present(v);
+    for (int i = 0; i < v->count; i++) {
         wisp_value scratch;
         const char *key;
-        const wisp_value *child = wisp__child(value, i, &key, &scratch);
-        if (wisp__is_missing(value, i)) continue;
+        const wisp_value *child = wisp__child(v, i, &key, &scratch);
+        if (wisp__is_missing(v, i)) continue;
         if (!map) h = wisp__mix(h + wisp_hash(child));
         else h += wisp__mix(wisp__hash_bytes(key, (int)strlen(key)) ^
                             wisp__mix(wisp_hash(child)));
@@ -6149,23 +6126,23 @@ static uint64_t wisp__list_hash(const wisp_value *value) {
     return h;
 }
 
-uint64_t wisp_hash(const wisp_value *value) {
+uint64_t wisp_hash(const wisp_value *v) {
     wisp__numeric numeric;
     float floats[7];
     uint64_t h;
     int count;
-    if (!value) return 0;
-    if (wisp__numeric_of(value, &numeric)) return wisp__numeric_hash(&numeric);
-    if (wisp__is_map(value) || wisp__is_array(value)) return wisp__list_hash(value);
-    h = wisp__mix((uint64_t)value->kind + 0x100) + (uint64_t)(unsigned)value->count;
-    switch (value->kind) {
-    case WISP_BOOL: return wisp__mix(h + wisp__bool_of(value));
-    case WISP_OBJECT: return wisp__mix(h + wisp__object_of(value).id);
+    if (!v) return 0;
+    if (wisp__numeric_of(v, &numeric)) return wisp__numeric_hash(&numeric);
+    if (wisp__is_map(v) || wisp__is_array(v)) return wisp__list_hash(v);
+    h = wisp__mix((uint64_t)v->kind + 0x100) + (uint64_t)(unsigned)v->count;
+    switch (v->kind) {
+    case WISP_BOOL: return wisp__mix(h + wisp__bool_of(v));
+    case WISP_OBJECT: return wisp__mix(h + wisp__object_of(v).id);
     case WISP_STRING:
-    case WISP_BYTES: return wisp__mix(h ^ wisp__hash_bytes(wisp__bytes_of(value), value->count));
+    case WISP_BYTES: return wisp__mix(h ^ wisp__hash_bytes(wisp__bytes_of(v), v->count));
     default: break;
     }
-    count = wisp__value_floats(value, floats);
+    count = wisp__value_floats(v, floats);
     for (int i = 0; i < count; i++) {
         wisp_value part = wisp__float_at(&floats[i]);
         h = wisp__mix(h + wisp_hash(&part));
@@ -6380,42 +6357,44 @@ static wisp_result wisp__copy(const wisp__supply *supply, const wisp_value *from
     return wisp__copy_value(&copying, from, out);
 }
 
+/* --- reading values --- */
+
 /* A struct whose fields can be asked for. */
 static wisp_value wisp__struct_with(const wisp_schema *schema, const void *data,
                                     wisp__fields *fields) {
-    wisp_value value = wisp_struct(schema, data);
-    if (value.kind == WISP_STRUCT) value.as.structure.view = fields;
-    return value;
+    wisp_value v = wisp_struct(schema, data);
+    if (v.kind == WISP_STRUCT) v.as.structure.view = fields;
+    return v;
 }
 
-static wisp__fields *wisp__fields_of(const wisp_value *value) {
-    return value->kind == WISP_STRUCT ? (wisp__fields *)value->as.structure.view : NULL;
+static wisp__fields *wisp__fields_of(const wisp_value *v) {
+    return v->kind == WISP_STRUCT ? (wisp__fields *)v->as.structure.view : NULL;
 }
 
-static const wisp_value *wisp__field_at(const wisp_value *value, int i) {
-    wisp__fields *fields = wisp__fields_of(value);
+static const wisp_value *wisp__field_at(const wisp_value *v, int i) {
+    wisp__fields *fields = wisp__fields_of(v);
     wisp_value scratch;
-    if (!fields || wisp__is_missing(value, i)) return NULL;
+    if (!fields || wisp__is_missing(v, i)) return NULL;
     if (!fields->made[i]) {
-        const wisp_value *field = wisp__child(value, i, NULL, &scratch);
+        const wisp_value *field = wisp__child(v, i, NULL, &scratch);
         if (wisp__copy(&fields->supply, field, &fields->values[i], WISP__COPY_LISTS)) return NULL;
         fields->made[i] = true;
     }
     return &fields->values[i];
 }
 
-wisp_kind wisp_kind_of(const wisp_value *value) { return value ? value->kind : WISP_NIL; }
+wisp_kind wisp_kind_of(const wisp_value *v) { return v ? v->kind : WISP_NIL; }
 
-int wisp_count_of(const wisp_value *value) {
-    return value && value->kind != WISP_NUMBER ? value->count : 0;
+int wisp_count_of(const wisp_value *v) {
+    return v && v->kind != WISP_NUMBER ? v->count : 0;
 }
 
-const wisp_value *wisp_element_of(const wisp_value *value, int i) {
+const wisp_value *wisp_element_of(const wisp_value *v, int i) {
     wisp_value scratch;
-    if (!value || i < 0 || i >= value->count) return NULL;
-    if (value->kind == WISP_STRUCT) return wisp__field_at(value, i);
-    if (value->kind != WISP_ARRAY && value->kind != WISP_MAP) return NULL;
-    return wisp__child(value, i, NULL, &scratch);
+    if (!v || i < 0 || i >= v->count) return NULL;
+    if (v->kind == WISP_STRUCT) return wisp__field_at(v, i);
+    if (v->kind != WISP_ARRAY && v->kind != WISP_MAP) return NULL;
+    return wisp__child(v, i, NULL, &scratch);
 }
 
 const char *wisp_key_of(const wisp_value *map, int i) {
@@ -6427,25 +6406,25 @@ const wisp_value *wisp_field_of(const wisp_value *map, const char *key) {
     return at < 0 ? NULL : wisp_element_of(map, at);
 }
 
-const char *wisp_string_of(const wisp_value *value, int *size_bytes) {
-    bool fits = value && (value->kind == WISP_STRING || value->kind == WISP_BYTES);
-    if (size_bytes) *size_bytes = fits ? value->count : 0;
-    return fits ? (const char *)wisp__bytes_of(value) : NULL;
+const char *wisp_string_of(const wisp_value *v, int *size_bytes) {
+    bool fits = v && (v->kind == WISP_STRING || v->kind == WISP_BYTES);
+    if (size_bytes) *size_bytes = fits ? v->count : 0;
+    return fits ? (const char *)wisp__bytes_of(v) : NULL;
 }
 
 /* ===========================================================================
  * MARK: >>match
- * What: patterns compiled, and texts searched for them.
- * Invariants: each byte of a pattern is a state of its automaton, and the state after the last byte
- *   is the match. What a state does is what its byte says. `jump` leads from
+ * What: patterns are compiled to automata, and texts are searched for them.
+ * Invariants: each byte of a pattern is a state, the state after the last byte
+ *   is the match, and the byte says what the state does. `jump` leads from
  *       (        to the first | of its group, or else to its )
  *       |        to the next | of its group, or else to its )
- *       * + ?    back to where what is repeated begins
- *       others   which take a byte: to what comes after
- *   where the whole pattern is a group too: the last state is its ( and its ). `skip` leads from
- *   where something begins that may be left out to the * or ? that says so; 0: it may not.
- *   All states that the bytes so far can lead to are followed at once, each of them once per byte.
- * Not here: which names there are, and what was found before.
+ *       * + ?    back to the begin of the repeated part
+ *       others   which take a byte: to the next part
+ *   The whole pattern is a group too: the last state is its ( and its ). `skip`
+ *   leads from the begin of an optional part to its * or ?; 0: not optional.
+ *   All states that the bytes so far can lead to are followed at once, each of
+ *   them once per byte: the time is linear.
  * ======================================================================== */
 
 /* States in the order in which they were reached. */
@@ -6470,7 +6449,7 @@ static void wisp__states_clear(wisp__states *states) {
     states->count = 0;
 }
 
-/* Of a class: the byte at i, or the range from it on; returns where the next one begins. */
+/* The byte or range at i of a class; returns where the next one begins. */
 static int wisp__class_range(const uint8_t *text, int i, uint8_t *low, uint8_t *high) {
     bool range = text[i + 1] == '-' && text[i + 2] && text[i + 2] != ']';
     *low = text[i];
@@ -6489,12 +6468,12 @@ static bool wisp__class_has(const uint8_t *text, int i, uint8_t byte) {
     return found != inverse;
 }
 
-/* A class of a class: [.x.], [=x=] or [:x:], which are not for here. */
+/* A class inside a class, [.x.], [=x=] or [:x:], is not supported. */
 static bool wisp__class_nested(const uint8_t *text, int i) {
     return text[i] == '[' && text[i + 1] && strchr(".=:", text[i + 1]);
 }
 
-/* Where the class ends that begins at i; -1: it is wrong at *wrong. */
+/* The end of the class that begins at i; -1: wrong at *wrong. */
 static int wisp__class_end(const uint8_t *text, int i, int *wrong) {
     int first = i + (text[i + 1] == '^' ? 2 : 1);
     *wrong = i;
@@ -6511,12 +6490,12 @@ static int wisp__class_end(const uint8_t *text, int i, int *wrong) {
     return text[i] ? i + 1 : -1;
 }
 
-/* What the compiler knows of the groups that are open, the whole pattern being the first. */
+/* The open groups of the compiler; the whole pattern is the first. */
 typedef struct wisp__groups {
     uint8_t open[WISP_PATTERN_BYTES + 1];   /* where its ( is */
     uint8_t last[WISP_PATTERN_BYTES + 1];   /* its last |, or else its ( */
     int     depth;
-    int     atom;                           /* what a * now would repeat; -1: nothing */
+    int     atom;                           /* the part that a * now would repeat; -1: none */
 } wisp__groups;
 
 static void wisp__group_open(wisp__groups *groups, int i) {
@@ -6525,7 +6504,7 @@ static void wisp__group_open(wisp__groups *groups, int i) {
     groups->atom = -1;
 }
 
-/* At a |, and at the end of the group: what stood last in it leads here. */
+/* At a |, and at the end of the group: the last | or ( leads here. */
 static void wisp__group_bar(wisp__groups *groups, wisp_pattern *p, int i) {
     p->jump[groups->last[groups->depth]] = (uint8_t)i;
     groups->last[groups->depth] = (uint8_t)i;
@@ -6539,7 +6518,7 @@ static bool wisp__group_close(wisp__groups *groups, wisp_pattern *p, int i) {
     return true;
 }
 
-/* Of several that allow to skip the same thing the last is enough: the others lead on to it. */
+/* Of several that make the same part optional the last counts: the others lead to it. */
 static bool wisp__pattern_repeat(const wisp__groups *groups, wisp_pattern *p, int i) {
     if (groups->atom < 0) return false;
     p->jump[i] = (uint8_t)groups->atom;
@@ -6547,7 +6526,7 @@ static bool wisp__pattern_repeat(const wisp__groups *groups, wisp_pattern *p, in
     return true;
 }
 
-/* Something that takes one byte; false: it is wrong at *wrong. */
+/* A part that takes one byte; false: wrong at *wrong. */
 static bool wisp__pattern_atom(wisp__groups *groups, wisp_pattern *p, int i, int *wrong) {
     const uint8_t *text = p->text;
     int next = i + 1;
@@ -6559,7 +6538,7 @@ static bool wisp__pattern_atom(wisp__groups *groups, wisp_pattern *p, int i, int
     return true;
 }
 
-/* What stands at i; false: it is wrong at *wrong. */
+/* The state at i; false: wrong at *wrong. */
 static bool wisp__pattern_state(wisp__groups *groups, wisp_pattern *p, int i, int *wrong) {
     *wrong = i;
     switch (p->text[i]) {
@@ -6617,14 +6596,14 @@ wisp_result wisp_pattern_compile(wisp_pattern *out, const char *text, int *posit
     return WISP_OK;
 }
 
-/* All ways into a group, the first of which begins at `first`. */
+/* All alternatives of a group; the first begins at `first`. */
 static void wisp__match_enter(const wisp_pattern *p, wisp__states *states, int group, int first) {
     wisp__states_add(states, first);
     for (int i = p->jump[group]; p->text[i] == '|'; i = p->jump[i]) wisp__states_add(states, i + 1);
 }
 
-/* Adds the states that are reached without another byte, for a place in the text that is its
-   begin, its end, both or neither. */
+/* Adds the states that are reached without another byte, at a place of the text that may be its
+   begin or end. */
 static void wisp__match_follow(const wisp_pattern *p, wisp__states *states, bool begin, bool end) {
     for (int k = 0; k < states->count; k++) {
         int i = states->list[k];
