@@ -30,7 +30,7 @@ static void check_limited(world_two *t, int fired, int burst) {
     CHECK_EQ_INT(world_count(&t->w, t->server, "r"), burst);
     CHECK(world_counts_up(&t->w, t->server, "r", 0));
     CHECK_EQ_INT(world_results(&t->w, t->server, WISP_ERROR, WISP_E_RATE),
-                 wisp__min_int(fired - burst, WISP__QUIET_BURST));
+                 wisp__min_int(fired - burst, WISP__THROTTLE_BURST));
     CHECK_EQ_INT(world_total(t->server).errors, fired - burst);
     CHECK_EQ_INT(world_last(&t->w, t->server, WISP_ERROR)->peer.id, t->to_client.id);
     CHECK_EQ_INT(world_last(&t->w, t->server, WISP_ERROR)->remote.id,
