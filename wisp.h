@@ -26390,12 +26390,12 @@ void wisp_stats_total(const wisp *w, wisp_total_stats *out) {
 
 /* ===========================================================================
  * MARK: >>profile
- * What: what the profiler tells: meters and stats as plain structs, their
- *   schema, the snapshot as JSON.
- * Invariants: what is told is finite, and texts are UTF-8 with a NUL, so that
- *   it fits its schema and any codec. Fields, their order and what they hold
- *   are the wire form: a change takes a new version of the schema.
- * Not here: counting (meter), and who is asked (host).
+ * What: the profiler: on, off and each second; the snapshot, its schema and
+ *   its JSON.
+ * Invariants: numbers are finite and texts are UTF-8 with a NUL, so that a
+ *   snapshot fits its schema and any codec. Fields, their order and their
+ *   meaning are a wire form: a change takes a new version of the schema.
+ * Not here: counting (meter).
  * ======================================================================== */
 
 const char *wisp_drop_text(wisp_drop drop) {
@@ -26406,67 +26406,62 @@ const char *wisp_drop_text(wisp_drop drop) {
     return drop >= 0 && drop < WISP_DROPS ? texts[drop] : "unknown reason";
 }
 
-/* --- what a snapshot is made of, for schemas --- */
+/* --- the schema of a snapshot --- */
+
+#define WISP__UINT_FIELD(S, m)    WISP_FIELD(S, m, WISP_T_UINT)
+#define WISP__NUMBER_FIELD(S, m)  WISP_FIELD(S, m, WISP_T_NUMBER)
+#define WISP__TRAFFIC_FIELD(S, m) WISP_FIELD(S, m, WISP_T_STRUCT(&wisp__traffic_schema))
+#define WISP__TIMING_FIELD(S, m)  WISP_FIELD(S, m, WISP_T_STRUCT(&wisp__timing_schema))
 
 static const wisp_type wisp__drop_type = WISP_T_UINT32;
 
 static const wisp_field wisp__timing_fields[] = {
-    WISP_FIELD(wisp_timing, count, WISP_T_UINT),
-    WISP_FIELD(wisp_timing, mean, WISP_T_NUMBER),
-    WISP_FIELD(wisp_timing, max, WISP_T_NUMBER),
-    WISP_FIELD(wisp_timing, p50, WISP_T_NUMBER),
-    WISP_FIELD(wisp_timing, p90, WISP_T_NUMBER),
-    WISP_FIELD(wisp_timing, p99, WISP_T_NUMBER),
+    WISP__UINT_FIELD(wisp_timing, count), WISP__NUMBER_FIELD(wisp_timing, mean),
+    WISP__NUMBER_FIELD(wisp_timing, max), WISP__NUMBER_FIELD(wisp_timing, p50),
+    WISP__NUMBER_FIELD(wisp_timing, p90), WISP__NUMBER_FIELD(wisp_timing, p99),
 };
 static const wisp_schema wisp__timing_schema = WISP_SCHEMA(wisp_timing, 1, wisp__timing_fields);
 
 static const wisp_field wisp__traffic_fields[] = {
-    WISP_FIELD(wisp_traffic, messages, WISP_T_UINT),
-    WISP_FIELD(wisp_traffic, bytes_raw, WISP_T_UINT),
-    WISP_FIELD(wisp_traffic, bytes_packed, WISP_T_UINT),
-    WISP_FIELD(wisp_traffic, bytes, WISP_T_UINT),
-    WISP_FIELD(wisp_traffic, messages_per_second, WISP_T_NUMBER),
-    WISP_FIELD(wisp_traffic, bytes_per_second, WISP_T_NUMBER),
+    WISP__UINT_FIELD(wisp_traffic, messages), WISP__UINT_FIELD(wisp_traffic, bytes_raw),
+    WISP__UINT_FIELD(wisp_traffic, bytes_packed), WISP__UINT_FIELD(wisp_traffic, bytes),
+    WISP__NUMBER_FIELD(wisp_traffic, messages_per_second),
+    WISP__NUMBER_FIELD(wisp_traffic, bytes_per_second),
 };
 static const wisp_schema wisp__traffic_schema = WISP_SCHEMA(wisp_traffic, 1, wisp__traffic_fields);
 
 static const wisp_field wisp__remote_profile_fields[] = {
     WISP_FIELD(wisp_remote_profile, name, WISP_T_STRING(WISP_SNAPSHOT_NAME - 1)),
-    WISP_FIELD(wisp_remote_profile, out, WISP_T_STRUCT(&wisp__traffic_schema)),
-    WISP_FIELD(wisp_remote_profile, in, WISP_T_STRUCT(&wisp__traffic_schema)),
-    WISP_FIELD(wisp_remote_profile, calls_sent, WISP_T_UINT),
-    WISP_FIELD(wisp_remote_profile, calls_received, WISP_T_UINT),
-    WISP_FIELD(wisp_remote_profile, calls_answered, WISP_T_UINT),
-    WISP_FIELD(wisp_remote_profile, calls_failed, WISP_T_UINT),
-    WISP_FIELD(wisp_remote_profile, latency, WISP_T_STRUCT(&wisp__timing_schema)),
-    WISP_FIELD(wisp_remote_profile, handlers, WISP_T_STRUCT(&wisp__timing_schema)),
+    WISP__TRAFFIC_FIELD(wisp_remote_profile, out), WISP__TRAFFIC_FIELD(wisp_remote_profile, in),
+    WISP__UINT_FIELD(wisp_remote_profile, calls_sent),
+    WISP__UINT_FIELD(wisp_remote_profile, calls_received),
+    WISP__UINT_FIELD(wisp_remote_profile, calls_answered),
+    WISP__UINT_FIELD(wisp_remote_profile, calls_failed),
+    WISP__TIMING_FIELD(wisp_remote_profile, latency),
+    WISP__TIMING_FIELD(wisp_remote_profile, handlers),
     WISP_FIELD(wisp_remote_profile, drops, WISP_T_ARRAY(&wisp__drop_type, WISP_DROPS)),
-    WISP_FIELD(wisp_remote_profile, queued, WISP_T_UINT),
-    WISP_FIELD(wisp_remote_profile, queued_seconds, WISP_T_NUMBER),
+    WISP__UINT_FIELD(wisp_remote_profile, queued),
+    WISP__NUMBER_FIELD(wisp_remote_profile, queued_seconds),
 };
 static const wisp_schema wisp__remote_profile_schema =
     WISP_SCHEMA(wisp_remote_profile, 1, wisp__remote_profile_fields);
 static const wisp_type wisp__remote_profile_type = WISP_T_STRUCT(&wisp__remote_profile_schema);
 
 static const wisp_field wisp__peer_profile_fields[] = {
-    WISP_FIELD(wisp_peer_profile, id, WISP_T_UINT),
+    WISP__UINT_FIELD(wisp_peer_profile, id),
     WISP_FIELD(wisp_peer_profile, address, WISP_T_STRING(WISP_SNAPSHOT_NAME - 1)),
-    WISP_FIELD(wisp_peer_profile, out, WISP_T_STRUCT(&wisp__traffic_schema)),
-    WISP_FIELD(wisp_peer_profile, in, WISP_T_STRUCT(&wisp__traffic_schema)),
-    WISP_FIELD(wisp_peer_profile, calls_sent, WISP_T_UINT),
-    WISP_FIELD(wisp_peer_profile, calls_received, WISP_T_UINT),
-    WISP_FIELD(wisp_peer_profile, calls_answered, WISP_T_UINT),
-    WISP_FIELD(wisp_peer_profile, calls_failed, WISP_T_UINT),
-    WISP_FIELD(wisp_peer_profile, latency, WISP_T_STRUCT(&wisp__timing_schema)),
-    WISP_FIELD(wisp_peer_profile, rtt, WISP_T_NUMBER),
-    WISP_FIELD(wisp_peer_profile, jitter, WISP_T_NUMBER),
-    WISP_FIELD(wisp_peer_profile, loss, WISP_T_NUMBER),
-    WISP_FIELD(wisp_peer_profile, budget_use, WISP_T_NUMBER),
-    WISP_FIELD(wisp_peer_profile, congestion_window, WISP_T_UINT),
-    WISP_FIELD(wisp_peer_profile, in_flight, WISP_T_UINT),
-    WISP_FIELD(wisp_peer_profile, queued, WISP_T_UINT),
-    WISP_FIELD(wisp_peer_profile, queued_bytes, WISP_T_UINT),
-    WISP_FIELD(wisp_peer_profile, queued_seconds, WISP_T_NUMBER),
+    WISP__TRAFFIC_FIELD(wisp_peer_profile, out), WISP__TRAFFIC_FIELD(wisp_peer_profile, in),
+    WISP__UINT_FIELD(wisp_peer_profile, calls_sent),
+    WISP__UINT_FIELD(wisp_peer_profile, calls_received),
+    WISP__UINT_FIELD(wisp_peer_profile, calls_answered),
+    WISP__UINT_FIELD(wisp_peer_profile, calls_failed),
+    WISP__TIMING_FIELD(wisp_peer_profile, latency), WISP__NUMBER_FIELD(wisp_peer_profile, rtt),
+    WISP__NUMBER_FIELD(wisp_peer_profile, jitter), WISP__NUMBER_FIELD(wisp_peer_profile, loss),
+    WISP__NUMBER_FIELD(wisp_peer_profile, budget_use),
+    WISP__UINT_FIELD(wisp_peer_profile, congestion_window),
+    WISP__UINT_FIELD(wisp_peer_profile, in_flight), WISP__UINT_FIELD(wisp_peer_profile, queued),
+    WISP__UINT_FIELD(wisp_peer_profile, queued_bytes),
+    WISP__NUMBER_FIELD(wisp_peer_profile, queued_seconds),
     WISP_FIELD(wisp_peer_profile, drops, WISP_T_ARRAY(&wisp__drop_type, WISP_DROPS)),
 };
 static const wisp_schema wisp__peer_profile_schema =
@@ -26474,21 +26469,18 @@ static const wisp_schema wisp__peer_profile_schema =
 static const wisp_type wisp__peer_profile_type = WISP_T_STRUCT(&wisp__peer_profile_schema);
 
 static const wisp_field wisp__sample_fields[] = {
-    WISP_FIELD(wisp_sample, bytes_out, WISP_T_NUMBER),
-    WISP_FIELD(wisp_sample, bytes_in, WISP_T_NUMBER),
-    WISP_FIELD(wisp_sample, messages_out, WISP_T_NUMBER),
-    WISP_FIELD(wisp_sample, messages_in, WISP_T_NUMBER),
-    WISP_FIELD(wisp_sample, rtt, WISP_T_NUMBER),
-    WISP_FIELD(wisp_sample, loss, WISP_T_NUMBER),
-    WISP_FIELD(wisp_sample, queued_bytes, WISP_T_NUMBER),
+    WISP__NUMBER_FIELD(wisp_sample, bytes_out), WISP__NUMBER_FIELD(wisp_sample, bytes_in),
+    WISP__NUMBER_FIELD(wisp_sample, messages_out), WISP__NUMBER_FIELD(wisp_sample, messages_in),
+    WISP__NUMBER_FIELD(wisp_sample, rtt), WISP__NUMBER_FIELD(wisp_sample, loss),
+    WISP__NUMBER_FIELD(wisp_sample, queued_bytes),
 };
 static const wisp_schema wisp__sample_schema = WISP_SCHEMA(wisp_sample, 1, wisp__sample_fields);
 static const wisp_type wisp__sample_type = WISP_T_STRUCT(&wisp__sample_schema);
 
 static const wisp_field wisp__error_note_fields[] = {
-    WISP_FIELD(wisp_error_note, time, WISP_T_NUMBER),
+    WISP__NUMBER_FIELD(wisp_error_note, time),
     WISP_FIELD(wisp_error_note, code, WISP_T_INTEGER),
-    WISP_FIELD(wisp_error_note, peer, WISP_T_UINT),
+    WISP__UINT_FIELD(wisp_error_note, peer),
     WISP_FIELD(wisp_error_note, remote, WISP_T_STRING(WISP_SNAPSHOT_NAME - 1)),
     WISP_FIELD(wisp_error_note, text, WISP_T_STRING(WISP_SNAPSHOT_TEXT - 1)),
 };
@@ -26498,20 +26490,14 @@ static const wisp_type wisp__error_note_type = WISP_T_STRUCT(&wisp__error_note_s
 
 static const wisp_field wisp__snapshot_fields[] = {
     WISP_FIELD(wisp_snapshot, app, WISP_T_STRING(64)),
-    WISP_FIELD(wisp_snapshot, app_version, WISP_T_UINT),
-    WISP_FIELD(wisp_snapshot, time, WISP_T_NUMBER),
-    WISP_FIELD(wisp_snapshot, seconds, WISP_T_NUMBER),
-    WISP_FIELD(wisp_snapshot, out, WISP_T_STRUCT(&wisp__traffic_schema)),
-    WISP_FIELD(wisp_snapshot, in, WISP_T_STRUCT(&wisp__traffic_schema)),
-    WISP_FIELD(wisp_snapshot, latency, WISP_T_STRUCT(&wisp__timing_schema)),
-    WISP_FIELD(wisp_snapshot, handlers, WISP_T_STRUCT(&wisp__timing_schema)),
+    WISP__UINT_FIELD(wisp_snapshot, app_version), WISP__NUMBER_FIELD(wisp_snapshot, time),
+    WISP__NUMBER_FIELD(wisp_snapshot, seconds), WISP__TRAFFIC_FIELD(wisp_snapshot, out),
+    WISP__TRAFFIC_FIELD(wisp_snapshot, in), WISP__TIMING_FIELD(wisp_snapshot, latency),
+    WISP__TIMING_FIELD(wisp_snapshot, handlers),
     WISP_FIELD(wisp_snapshot, drops, WISP_T_ARRAY(&wisp__drop_type, WISP_DROPS)),
-    WISP_FIELD(wisp_snapshot, errors, WISP_T_UINT),
-    WISP_FIELD(wisp_snapshot, memory, WISP_T_UINT),
-    WISP_FIELD(wisp_snapshot, memory_peak, WISP_T_UINT),
-    WISP_FIELD(wisp_snapshot, peers_joined, WISP_T_UINT),
-    WISP_FIELD(wisp_snapshot, remotes_known, WISP_T_UINT),
-    WISP_FIELD(wisp_snapshot, calls_pending, WISP_T_UINT),
+    WISP__UINT_FIELD(wisp_snapshot, errors), WISP__UINT_FIELD(wisp_snapshot, memory),
+    WISP__UINT_FIELD(wisp_snapshot, memory_peak), WISP__UINT_FIELD(wisp_snapshot, peers_joined),
+    WISP__UINT_FIELD(wisp_snapshot, remotes_known), WISP__UINT_FIELD(wisp_snapshot, calls_pending),
     WISP_COUNTED_FIELD(wisp_snapshot, samples, sample_count,
                        WISP_T_ARRAY(&wisp__sample_type, WISP_HISTORY_SECONDS)),
     WISP_COUNTED_FIELD(wisp_snapshot, remotes, remote_count,
@@ -26524,127 +26510,7 @@ static const wisp_field wisp__snapshot_fields[] = {
 static const wisp_schema wisp__snapshot_schema =
     WISP_SCHEMA(wisp_snapshot, 1, wisp__snapshot_fields);
 
-/* --- what meters and stats say --- */
-
-static void wisp__tell_remote(const wisp__remote *remote, wisp_remote_profile *out) {
-    const wisp__remote_meter *meter = remote->meter;
-    const wisp_remote_stats *stats = &remote->stats;
-    memset(out, 0, sizeof *out);
-    wisp__text_clean(out->name, sizeof out->name, remote->name, strlen(remote->name));
-    wisp__traffic_report(&meter->out, stats->messages_sent, stats->bits_sent, 8, &out->out);
-    wisp__traffic_report(&meter->in, stats->messages_received, stats->bits_received, 8, &out->in);
-    out->calls_sent = meter->calls.sent;
-    out->calls_received = meter->calls.received;
-    out->calls_answered = meter->calls.answered;
-    out->calls_failed = meter->calls.failed;
-    wisp__histogram_report(&meter->calls.latency, &out->latency);
-    wisp__histogram_report(&meter->handlers, &out->handlers);
-    memcpy(out->drops, meter->drops, sizeof out->drops);
-}
-
-static void wisp__tell_peer(const wisp__session *s, const wisp_profiler *hooks,
-                            wisp_peer_profile *out) {
-    const wisp__peer_meter *meter = s->meter;
-    const wisp_peer_stats *stats = &s->peer.stats;
-    const wisp__flow *flow = &s->peer.flow;
-    char text[WISP_SNAPSHOT_NAME] = "";
-    memset(out, 0, sizeof *out);
-    out->id = s->peer.slot.id;
-    if (hooks->address_text)
-        hooks->address_text(hooks->user, &s->peer.addr, text, (int)sizeof text);
-    text[sizeof text - 1] = 0;
-    wisp__text_clean(out->address, sizeof out->address, text, strlen(text));
-    wisp__traffic_report(&meter->out, stats->messages_sent, stats->bytes_sent, 1, &out->out);
-    wisp__traffic_report(&meter->in, stats->messages_received, stats->bytes_received, 1, &out->in);
-    out->out.bytes_packed += stats->bytes_saved - meter->first_saved;
-    out->calls_sent = meter->calls.sent;
-    out->calls_received = meter->calls.received;
-    out->calls_answered = meter->calls.answered;
-    out->calls_failed = meter->calls.failed;
-    wisp__histogram_report(&meter->calls.latency, &out->latency);
-    out->rtt = flow->has_rtt ? (float)flow->rtt : 0;
-    out->jitter = flow->has_rtt ? (float)flow->variation : 0;
-    out->loss = (float)meter->loss;
-    out->congestion_window = (uint32_t)flow->window;
-    out->in_flight = (uint32_t)flow->in_flight;
-    out->queued = (uint32_t)s->queued;
-    out->queued_bytes = (uint32_t)s->queued_bytes;
-    memcpy(out->drops, meter->drops, sizeof out->drops);
-    out->drops[WISP_DROP_LOST] = (uint32_t)(stats->packets_lost - meter->first_lost);
-}
-
-/* `name`: of the remote, which the text need not say again. */
-static void wisp__tell_error(const wisp__noted_error *error, const char *name,
-                             wisp_error_note *out) {
-    const char *text = error->text;
-    size_t length = strlen(name);
-    memset(out, 0, sizeof *out);
-    if (length && strncmp(text, name, length) == 0 && strncmp(text + length, ": ", 2) == 0)
-        text += length + 2;
-    out->time = error->time;
-    out->code = error->code;
-    out->peer = error->peer.id;
-    wisp__text_clean(out->remote, sizeof out->remote, name, strlen(name));
-    wisp__text_clean(out->text, sizeof out->text, text, strlen(text));
-}
-
-/* The few things with most bytes lately, then in all; of equal ones the first. */
-typedef struct wisp__top {
-    const void *things[WISP_SNAPSHOT_REMOTES];
-    double      lately[WISP_SNAPSHOT_REMOTES];
-    uint64_t    in_all[WISP_SNAPSHOT_REMOTES];
-    int         count;
-} wisp__top;
-
-typedef char wisp__top_is_for_peers_too[WISP_SNAPSHOT_PEERS == WISP_SNAPSHOT_REMOTES ? 1 : -1];
-
-static void wisp__top_add(wisp__top *top, const void *thing, double lately, uint64_t in_all) {
-    int at = top->count;
-    while (at > 0 && (lately > top->lately[at - 1] ||
-                      (lately >= top->lately[at - 1] && in_all > top->in_all[at - 1])))
-        at--;
-    if (at == WISP_SNAPSHOT_REMOTES) return;
-    if (top->count < WISP_SNAPSHOT_REMOTES) top->count++;
-    for (int i = top->count - 1; i > at; i--) {
-        top->things[i] = top->things[i - 1];
-        top->lately[i] = top->lately[i - 1];
-        top->in_all[i] = top->in_all[i - 1];
-    }
-    top->things[at] = thing;
-    top->lately[at] = lately;
-    top->in_all[at] = in_all;
-}
-
-/* When the first of what waits for a peer was fired; `now` if nothing does. */
-static double wisp__queued_since(const wisp__session *s, double now) {
-    for (int i = 0; i < s->active_count; i++)
-        now = wisp__min(now, s->peer_remotes[s->active[i]].first->message->time);
-    return now;
-}
-
-/* Adds to a remote's profile what of it waits for one peer. */
-static void wisp__tell_queue(const wisp__session *s, int index, double now,
-                             wisp_remote_profile *out) {
-    const wisp__peer_remote *peer_remote = index < s->peer_remote_room ? &s->peer_remotes[index]
-                                                                       : NULL;
-    if (!peer_remote || !peer_remote->first) return;
-    out->queued_seconds = (float)wisp__max((double)out->queued_seconds,
-                                           now - peer_remote->first->message->time);
-}
-
-const wisp_schema *wisp_snapshot_schema(void) { return &wisp__snapshot_schema; }
-
-int wisp_snapshot_json(const wisp_snapshot *snapshot, char *out, int capacity) {
-    wisp_value value = wisp_struct(&wisp__snapshot_schema, snapshot);
-    int bytes;
-    if (!snapshot || capacity < 0 || (capacity && !out)) return WISP_E_ARGUMENT;
-    if (!capacity) return WISP_E_TOO_BIG;
-    bytes = wisp_encode(wisp_json(), &wisp__snapshot_schema, &value, out, capacity - 1);
-    if (bytes >= 0) out[bytes] = 0;
-    return bytes;
-}
-
-/* --- the profiler: on, off, and each second --- */
+/* --- on, off, and each second --- */
 
 static void wisp__profiler_off(wisp *w) {
     for (int i = 0; i < w->registry.count; i++) {
@@ -26662,7 +26528,7 @@ static void wisp__profiler_off(wisp *w) {
     w->registry.meters = NULL;
 }
 
-/* Messages of a remote that wait for any peer. */
+/* Number of messages of a remote that wait for any peer. */
 static int wisp__waiting_of(const wisp *w, int index) {
     int count = 0;
     for (int i = 0; i < w->peers.pool.made; i++) {
@@ -26674,7 +26540,7 @@ static int wisp__waiting_of(const wisp *w, int index) {
     return count;
 }
 
-/* A meter for each remote that can have one, and for each session; false: no memory for some. */
+/* Gives each remote and each session a meter; false: out of memory for some. */
 static bool wisp__profiler_meters(wisp *w) {
     bool all = true;
     for (int i = WISP__RESERVED; i < w->registry.count; i++) {
@@ -26711,7 +26577,7 @@ static double wisp__profiler_due(wisp *w) {
     return wisp__history_due(&meters->history, w->now);
 }
 
-/* Takes a second of a peer's counters; its part of the totals. */
+/* Takes the last second of a peer, and adds it to the totals. */
 static void wisp__profiler_peer(wisp__session *s, double seconds, wisp__totals *totals) {
     const wisp_peer_stats *stats = &s->peer.stats;
     wisp__peer_meter *meter = s->meter;
@@ -26730,7 +26596,7 @@ static void wisp__profiler_peer(wisp__session *s, double seconds, wisp__totals *
     totals->queued_bytes += s->queued_bytes;
 }
 
-/* Once in an update: all there is to do when a second is over. */
+/* Called by each update; does its work once a second. */
 static void wisp__profiler_tick(wisp *w) {
     wisp__meters *meters = w->registry.meters;
     wisp__totals *totals = &meters->totals;
@@ -26785,26 +26651,109 @@ wisp_result wisp_use_profiler(wisp *w, const wisp_profiler *profiler) {
     return WISP_OK;
 }
 
-/* --- the profiler: what it tells --- */
+/* --- profiles of remotes and peers --- */
 
 static void wisp__profile_remote(const wisp *w, const wisp__remote *remote,
                                  wisp_remote_profile *out) {
-    wisp__tell_remote(remote, out);
-    out->queued = (uint32_t)remote->meter->queued;
+    const wisp__remote_meter *meter = remote->meter;
+    const wisp_remote_stats *stats = &remote->stats;
+    double since = w->base.time;
+    memset(out, 0, sizeof *out);
+    wisp__text_clean(out->name, sizeof out->name, remote->name, strlen(remote->name));
+    wisp__traffic_report(&meter->out, stats->messages_sent, stats->bits_sent, 8, &out->out);
+    wisp__traffic_report(&meter->in, stats->messages_received, stats->bits_received, 8, &out->in);
+    out->calls_sent = meter->calls.sent;
+    out->calls_received = meter->calls.received;
+    out->calls_answered = meter->calls.answered;
+    out->calls_failed = meter->calls.failed;
+    wisp__histogram_report(&meter->calls.latency, &out->latency);
+    wisp__histogram_report(&meter->handlers, &out->handlers);
+    memcpy(out->drops, meter->drops, sizeof out->drops);
+    out->queued = (uint32_t)meter->queued;
     for (int i = 0; i < w->peers.pool.made; i++) {
         const wisp__session *s = wisp__session_at(w, i);
-        if (s && s->queued) wisp__tell_queue(s, remote->index, w->base.time, out);
+        if (!s || !s->queued || remote->index >= s->peer_remote_room) continue;
+        if (s->peer_remotes[remote->index].first)
+            since = wisp__min(since, s->peer_remotes[remote->index].first->message->time);
     }
+    out->queued_seconds = (float)(w->base.time - since);
 }
 
 static void wisp__profile_peer(const wisp *w, const wisp__session *s, wisp_peer_profile *out) {
-    wisp__tell_peer(s, &w->registry.meters->hooks, out);
-    out->queued_seconds = (float)(w->base.time - wisp__queued_since(s, w->base.time));
+    const wisp_profiler *hooks = &w->registry.meters->hooks;
+    const wisp__peer_meter *meter = s->meter;
+    const wisp_peer_stats *stats = &s->peer.stats;
+    const wisp__flow *flow = &s->peer.flow;
+    char text[WISP_SNAPSHOT_NAME] = "";
+    double since = w->base.time;
+    memset(out, 0, sizeof *out);
+    out->id = s->peer.slot.id;
+    if (hooks->address_text)
+        hooks->address_text(hooks->user, &s->peer.addr, text, (int)sizeof text);
+    text[sizeof text - 1] = 0;
+    wisp__text_clean(out->address, sizeof out->address, text, strlen(text));
+    wisp__traffic_report(&meter->out, stats->messages_sent, stats->bytes_sent, 1, &out->out);
+    wisp__traffic_report(&meter->in, stats->messages_received, stats->bytes_received, 1, &out->in);
+    out->out.bytes_packed += stats->bytes_saved - meter->first_saved;
+    out->calls_sent = meter->calls.sent;
+    out->calls_received = meter->calls.received;
+    out->calls_answered = meter->calls.answered;
+    out->calls_failed = meter->calls.failed;
+    wisp__histogram_report(&meter->calls.latency, &out->latency);
+    out->rtt = flow->has_rtt ? (float)flow->rtt : 0;
+    out->jitter = flow->has_rtt ? (float)flow->variation : 0;
+    out->loss = (float)meter->loss;
+    out->congestion_window = (uint32_t)flow->window;
+    out->in_flight = (uint32_t)flow->in_flight;
+    out->queued = (uint32_t)s->queued;
+    out->queued_bytes = (uint32_t)s->queued_bytes;
+    memcpy(out->drops, meter->drops, sizeof out->drops);
+    out->drops[WISP_DROP_LOST] = (uint32_t)(stats->packets_lost - meter->first_lost);
+    for (int i = 0; i < s->active_count; i++)
+        since = wisp__min(since, s->peer_remotes[s->active[i]].first->message->time);
+    out->queued_seconds = (float)(w->base.time - since);
     out->budget_use = (float)wisp__policy_use(&w->policy, s->spending, w->peers.joined,
                                               w->base.time);
 }
 
-/* The remotes whose name contains the filter; sums go over all. */
+/* --- snapshots --- */
+
+/* Leaves out the name of the remote at the beginning of the text. */
+static void wisp__profile_error(const wisp__noted_error *error, const char *name,
+                                wisp_error_note *out) {
+    const char *text = error->text;
+    size_t length = strlen(name);
+    memset(out, 0, sizeof *out);
+    if (length && strncmp(text, name, length) == 0 && strncmp(text + length, ": ", 2) == 0)
+        text += length + 2;
+    out->time = error->time;
+    out->code = error->code;
+    out->peer = error->peer.id;
+    wisp__text_clean(out->remote, sizeof out->remote, name, strlen(name));
+    wisp__text_clean(out->text, sizeof out->text, text, strlen(text));
+}
+
+/* The remotes or peers with the most bytes lately, then in total; of equal ones the first. */
+typedef struct wisp__ranked { const void *thing; double lately; uint64_t total; } wisp__ranked;
+typedef struct wisp__top { wisp__ranked places[WISP_SNAPSHOT_REMOTES]; int count; } wisp__top;
+
+typedef char wisp__top_is_for_peers_too[WISP_SNAPSHOT_PEERS == WISP_SNAPSHOT_REMOTES ? 1 : -1];
+
+static void wisp__top_add(wisp__top *top, const void *thing, double lately, uint64_t total) {
+    wisp__ranked *places = top->places;
+    int at = top->count;
+    while (at > 0 && (lately > places[at - 1].lately ||
+                      (lately >= places[at - 1].lately && total > places[at - 1].total)))
+        at--;
+    if (at == WISP_SNAPSHOT_REMOTES) return;
+    if (top->count < WISP_SNAPSHOT_REMOTES) top->count++;
+    memmove(places + at + 1, places + at, (size_t)(top->count - 1 - at) * sizeof *places);
+    places[at].thing = thing;
+    places[at].lately = lately;
+    places[at].total = total;
+}
+
+/* Remotes whose name contains the filter; the sums are those of all. */
 static void wisp__snapshot_remotes(const wisp *w, const char *filter, wisp_snapshot *out) {
     wisp__histogram latency, handlers;
     wisp__top top;
@@ -26828,7 +26777,7 @@ static void wisp__snapshot_remotes(const wisp *w, const char *filter, wisp_snaps
     wisp__histogram_report(&handlers, &out->handlers);
     out->remote_count = (uint32_t)top.count;
     for (int i = 0; i < top.count; i++)
-        wisp__profile_remote(w, (const wisp__remote *)top.things[i], &out->remotes[i]);
+        wisp__profile_remote(w, (const wisp__remote *)top.places[i].thing, &out->remotes[i]);
 }
 
 static void wisp__snapshot_peers(const wisp *w, wisp_snapshot *out) {
@@ -26846,7 +26795,7 @@ static void wisp__snapshot_peers(const wisp *w, wisp_snapshot *out) {
     out->drops[WISP_DROP_LOST] = (uint32_t)lost;
     out->peer_count = (uint32_t)top.count;
     for (int i = 0; i < top.count; i++)
-        wisp__profile_peer(w, (const wisp__session *)top.things[i], &out->peers[i]);
+        wisp__profile_peer(w, (const wisp__session *)top.places[i].thing, &out->peers[i]);
 }
 
 /* The last errors, of remotes whose name contains the filter. */
@@ -26857,7 +26806,7 @@ static void wisp__snapshot_errors(const wisp *w, const char *filter, wisp_snapsh
         const wisp__noted_error *error = &meters->errors[--count % WISP_SNAPSHOT_ERRORS];
         const char *name = wisp_remote_name(w, error->remote);
         if (filter && !strstr(name ? name : "", filter)) continue;
-        wisp__tell_error(error, name ? name : "", &out->errors_last[out->error_count++]);
+        wisp__profile_error(error, name ? name : "", &out->errors_last[out->error_count++]);
     }
 }
 
@@ -26912,6 +26861,18 @@ wisp_result wisp_profile_peer(const wisp *w, wisp_peer peer, wisp_peer_profile *
     if (!s->meter) return WISP_E_MEMORY;
     wisp__profile_peer(w, s, out);
     return WISP_OK;
+}
+
+const wisp_schema *wisp_snapshot_schema(void) { return &wisp__snapshot_schema; }
+
+int wisp_snapshot_json(const wisp_snapshot *snapshot, char *out, int capacity) {
+    wisp_value value = wisp_struct(&wisp__snapshot_schema, snapshot);
+    int bytes;
+    if (!snapshot || capacity < 0 || (capacity && !out)) return WISP_E_ARGUMENT;
+    if (!capacity) return WISP_E_TOO_BIG;
+    bytes = wisp_encode(wisp_json(), &wisp__snapshot_schema, &value, out, capacity - 1);
+    if (bytes >= 0) out[bytes] = 0;
+    return bytes;
 }
 
 /* ===========================================================================
