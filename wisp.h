@@ -2997,11 +2997,11 @@ typedef struct wisp__seal {
 enum { WISP__FLAG_SESSION = 128, WISP__FLAG_ACKS = 1, WISP__FLAG_SQUEEZED = 4,
        WISP__FLAGS_UNUSED = 0x7a };
 
-#define WISP__SEEN_WORDS     16        /* 1024 packet numbers that are told apart */
+#define WISP__SEEN_WORDS     16        /* 1024 packet numbers are remembered */
 
-#define WISP__SKIPS          8         /* as many as a full window of 1,024 can span */
+#define WISP__SKIPS          8         /* as many as a window of 1,024 packets can span */
 
-/* What a packet carried and must be told of when it is acked or lost. */
+/* A part of a packet whose owner is called when the packet is acked or lost. */
 typedef struct wisp__ref {
     uint8_t  kind;      /* the owner's */
     uint8_t  channel;
@@ -3016,7 +3016,7 @@ typedef struct wisp__sent {
     uint16_t ref_count;
     uint16_t bytes;          /* 0: ended */
     bool     acked;          /* how it ended */
-    bool     probed;         /* what it carried was sent anew: it is not told as lost again */
+    bool     probed;         /* its contents were sent again: not reported as lost twice */
 } wisp__sent;
 
 typedef struct wisp__flow {
@@ -3030,23 +3030,23 @@ typedef struct wisp__flow {
     double      rtt, variation, rtt_min, rtt_latest;
     double      last_eliciting, recovery_start, loss_time, pace_time, pace_tokens;
     double      first_sample;         /* time of the first round trip sample */
-    double      longest_wait;         /* seconds between probes: a session has several of them */
+    double      longest_wait;         /* seconds between probes, at most */
     int         in_flight, window, threshold;            /* bytes */
     int         grown;                /* bytes acked towards the next step of avoidance */
-    int         probes, free_packets;  /* timeouts in a row; packets that no window holds back */
+    int probes, free_packets;         /* probe timeouts in a row; packets sent despite the window */
     bool        has_rtt, limited;
-    unsigned    skip_count;           /* numbers that were left out */
-    uint64_t    skip_at;              /* the next number to leave out; 0: not chosen yet */
-    uint32_t    skips[WISP__SKIPS];   /* the last that were: their low bits; 0: none */
+    unsigned    skip_count;           /* skipped numbers */
+    uint64_t    skip_at;              /* the next number to skip; 0: not chosen yet */
+    uint32_t    skips[WISP__SKIPS];   /* low bits of the last skipped numbers; 0: none */
     /* receiving */
     uint64_t    top;                  /* largest number received; 0: none */
     uint64_t    seen[WISP__SEEN_WORDS];   /* ring of bits by number */
     double      top_time, ack_due;
     int         unacked;              /* ack-eliciting packets not yet acked */
-    int         acks_alone;           /* packets with nothing but acks, in a row */
+    int         acks_alone;           /* packets in a row that hold only acks */
     bool        ack_now;
-    unsigned    told_at;
-    uint64_t    told[8];              /* top at the last acks sent: ranges older are not repeated */
+    unsigned    reported_at;
+    uint64_t reported[8]; /* `top` at the last acks sent: older ranges are not repeated */
 } wisp__flow;
 
 typedef struct wisp__ack_news { int acked, lost; bool bad; } wisp__ack_news;
@@ -3057,25 +3057,25 @@ typedef struct wisp__ack_news { int acked, lost; bool bad; } wisp__ack_news;
 
 enum { WISP__EVENT, WISP__INVOKE, WISP__REPLY };
 
-/* An encoded message, shared by the queues and windows of every peer it goes to. */
+/* An encoded message, shared by the queues and windows of all its peers. */
 typedef struct wisp__message {
     int      references;
     int      remote;           /* index in the registry */
-    int      encoding;             /* index of the entry whose form it has */
-    int      baseline;            /* place of the value that is told unreliably; -1: none */
+    int      encoding;             /* index of the registry entry with its encoding */
+    int      baseline;            /* place of the baseline of an unreliable value; -1: none */
     uint32_t value;            /* its sequence there */
     int      chunk_bytes;
-    int      values, raw;      /* that its reader counts; bytes that it unpacks */
+    int      values, raw;      /* values to read; bytes after decompression */
     int      plain;            /* bytes of its values in memory, for the profiler */
     int      shape_bits;
     int64_t  data_bits;
     int      data_at;          /* byte of `bytes` where the data begins */
-    int      size;             /* bytes of shape and data: what limits and queues count */
+    int      size;             /* bytes of shape and data, which limits count */
     uint32_t call;             /* invoke, reply */
     int16_t  result;           /* reply */
     uint8_t  type, delivery, channel;
     bool     immediate;
-    double   time;             /* when it was fired, and its place among all */
+    double   time;             /* when it was fired; order: its place among all */
     uint64_t order;
     uint8_t  bytes[1];         /* shape, then from the next byte data, then slack */
 } wisp__message;
@@ -3083,7 +3083,7 @@ typedef struct wisp__message {
 typedef struct wisp__item {
     wisp__message *message;
     int            offset;        /* of a fragment; -1: the whole message */
-    int            size;          /* bytes of content, which the receiver may have to hold */
+    int            size;          /* bytes that the receiver may have to buffer */
     uint8_t        state;
 } wisp__item;
 
@@ -3093,16 +3093,16 @@ typedef struct wisp__channel_out {
     uint32_t       base, next;
     uint32_t       lost_from;     /* none lost before this */
     int            lost;
-    wisp__message *cutting;       /* a large message on its way into fragments */
-    int            cut;           /* bytes of it that are in the window */
+    wisp__message *cutting;       /* a large message being cut into fragments */
+    int            cut;           /* bytes of it already cut */
 } wisp__channel_out;
 
-/* Something that came before its turn, as it will be delivered. */
+/* An item that came early, as it will be delivered. */
 typedef struct wisp__buffered {
     int      chunk_bytes;
     uint8_t  kind;                /* a wisp__frame */
     bool     first, last;         /* of a fragment */
-    int      remote;              /* -1: not known here */
+    int      remote;              /* -1: unknown here */
     struct wisp__encoding *encoding;      /* NULL: plain */
     uint32_t call, floor;
     int16_t  result;
@@ -3112,7 +3112,7 @@ typedef struct wisp__buffered {
     uint8_t  bytes[1];            /* shape, then from the next byte data */
 } wisp__buffered;
 
-/* Room for the struct before the held content; the same on machines of every kind. */
+/* Size of the struct before its bytes, the same on all machines. */
 enum { WISP__BUFFERED_HEAD = 64 };
 
 typedef char wisp__buffered_fits[sizeof(wisp__buffered) <= WISP__BUFFERED_HEAD ? 1 : -1];
@@ -3121,7 +3121,7 @@ typedef struct wisp__channel_in {
     wisp__buffered **held;            /* ring by sequence */
     int          room;
     uint32_t     next;
-    uint8_t     *whole;           /* a large message being put together */
+    uint8_t     *whole;           /* a large message being reassembled */
     int          whole_room, whole_bytes;
     bool         assembling;
 } wisp__channel_in;
@@ -5297,8 +5297,8 @@ static bool wisp__text_is_utf8(const void *text, size_t size) {
     return true;
 }
 
-/* Does a terminal obey this character of `size` bytes: a control character, a line separator, or one
-   that changes the direction of the text? */
+/* Does a terminal obey this character of `size` bytes: a control character, a line separator, or
+   one that changes the direction of the text? */
 static bool wisp__text_controls(const uint8_t *text, size_t size) {
     if (size == 1) return text[0] < 0x20 || text[0] == 0x7f;
     if (size == 2) return text[0] == 0xc2 && text[1] < 0xa0;
@@ -16652,37 +16652,37 @@ static bool wisp__system_entropy(void *user, void *out, int size) {
  * What: packet numbers, acks, round trip time, loss detection, congestion
  *   window and pacing, after RFC 9000 and RFC 9002.
  * Invariants: numbers only grow; each tracked packet ends once, acked or
- *   lost, and what it carried is told to the owner then; work per ack is
- *   bounded by window_packets.
- * Not here: what packets carry (channel, batch), where they go (host).
+ *   lost, and its owner is called for each ref that it carried; work per ack
+ *   is bounded by window_packets.
+ * Not here: the contents of packets (frame, channel).
  *
  *   packet    flags:8 connection:16 tag:64 number:16 body
  *             flags:8 tag:64 body                            on a reliable link
  *   flags     bit 7: session; bit 0: acks first in the body;
  *             bit 2: the body is method:8 (bit 7: with the dictionary) bytes:16
- *             [dictionary:16] and what the compressor made of it; the others are 0
- *   connection  the number that the receiver gave to the session in the handshake
- *   tag       of the whole number (not only its low bits), the direction, the flags,
- *             the connection, and all that follows; so all of the packet is covered
- *   number    the low bits; the receiver refuses more than 8,192 beyond the largest
+ *             [dictionary:16] and the compressed body; other bits are 0
+ *   connection  the connection number that the receiver chose in the handshake
+ *   tag       covers the whole packet: the full packet number, the direction,
+ *             flags, connection, and all bytes after the tag
+ *   number    the low bits; the receiver refuses numbers over 8,192 ahead
  *   acks      largest:16 delay:8 (half milliseconds) small(ranges - 1) length(first - 1)
  *             then per range length(gap - 1) length(packets - 1), downwards
  * ======================================================================== */
 
 #define WISP__ACK_DELAY      0.025     /* seconds (RFC 9000 18.2: max_ack_delay) */
 #define WISP__GRANULARITY    0.001     /* RFC 9002 6.1.2 */
-#define WISP__PACE_SECONDS   0.05      /* what a pause saves up for sending at most */
+#define WISP__PACE_SECONDS   0.05      /* sending rate that a pause may save up */
 #define WISP__TAG_BYTES      8
 #define WISP__PACKET_HEAD    13        /* flags, connection, tag, number */
 #define WISP__RELIABLE_HEAD  9         /* flags, tag */
 #define WISP__LEAP           8192      /* packet numbers that may be missing in a row */
 #define WISP__LEAP_RESERVE   64        /* of those, kept for probes and goodbyes */
-#define WISP__SKIP_LEAST     128       /* packets between two numbers that are left out */
-#define WISP__SKIP_SPREAD    256       /* up to so many more, by chance */
+#define WISP__SKIP_LEAST     128       /* packets between two skipped numbers, at least */
+#define WISP__SKIP_SPREAD    256       /* plus a random number below this */
 #define WISP__ACK_BYTES      40        /* acks beside data take no more */
 #define WISP__MOST_RANGES    512
 
-typedef void (*wisp__ref_told)(void *owner, const wisp__ref *ref, bool arrived);
+typedef void (*wisp__ref_ended)(void *owner, const wisp__ref *ref, bool arrived);
 
 /* --- the head --- */
 
@@ -16690,7 +16690,7 @@ static int wisp__packet_head(const wisp__base *base) {
     return base->reliable ? WISP__RELIABLE_HEAD : WISP__PACKET_HEAD;
 }
 
-/* The tag that a packet must have. Packet numbers stay below 2^40. */
+/* The right tag of a packet. Packet numbers stay below 2^40. */
 static uint64_t wisp__packet_tag(const wisp__base *base, const wisp__seal *seal, int direction,
                                  uint64_t number, const uint8_t *packet, int size) {
     int covered = (base->reliable ? 1 : 3) + WISP__TAG_BYTES;
@@ -16737,31 +16737,31 @@ static void wisp__flow_free(wisp__base *base, wisp__flow *flow) {
     flow->sent_room = flow->ref_room = 0;
 }
 
-/* --- receiving: which numbers came --- */
+/* --- receiving: the numbers received --- */
 
 static bool wisp__flow_seen(const wisp__flow *flow, uint64_t number) {
     return flow->seen[(number >> 6) % WISP__SEEN_WORDS] >> (number & 63) & 1;
 }
 
-/* A number that came before, or is too old to tell. */
+/* Whether a number was received before, or is too old to know. */
 static bool wisp__flow_is_duplicate(const wisp__flow *flow, uint64_t number) {
     if (!flow->top || number > flow->top) return false;
     return flow->top - number >= WISP__SEEN_WORDS * 64 - 64 || wisp__flow_seen(flow, number);
 }
 
-/* A number so far ahead that no honest peer sends it: one packet must not make all that come
-   after it look too old. */
+/* Whether a number is further ahead than an honest peer sends. One packet must not make all later
+   packets look too old. */
 static bool wisp__flow_leaps(const wisp__flow *flow, uint64_t number) {
     return number > (flow->top ? flow->top : WISP_FIRST_NUMBER - 1) + WISP__LEAP;
 }
 
-/* Remembers a number that is no duplicate. At most one turn of the ring is cleared. */
+/* Remembers a number that is not a duplicate; clears the ring at most once around. */
 static void wisp__flow_note(wisp__flow *flow, uint64_t number, double now) {
     if (number > flow->top) {
         uint64_t from = flow->top ? flow->top >> 6 : (number >> 6) - 1, to = number >> 6;
         if (to - from > WISP__SEEN_WORDS) from = to - WISP__SEEN_WORDS;
         while (from < to) flow->seen[++from % WISP__SEEN_WORDS] = 0;
-        if (flow->top && number != flow->top + 1) flow->ack_now = true;   /* a gap: tell soon */
+        if (flow->top && number != flow->top + 1) flow->ack_now = true;   /* report gaps at once */
         flow->top = number;
         flow->top_time = now;
     } else {
@@ -16770,7 +16770,7 @@ static void wisp__flow_note(wisp__flow *flow, uint64_t number, double now) {
     flow->seen[(number >> 6) % WISP__SEEN_WORDS] |= UINT64_C(1) << (number & 63);
 }
 
-/* An ack-eliciting packet came: every second is acked at once (RFC 9000 13.2.2). */
+/* Counts an ack-eliciting packet; every second one is acked at once (RFC 9000 13.2.2). */
 static void wisp__flow_owe_ack(wisp__flow *flow, double now) {
     if (++flow->unacked >= 2) flow->ack_now = true;
     if (flow->ack_due >= WISP__NEVER) flow->ack_due = now + WISP__ACK_DELAY;
@@ -16780,14 +16780,14 @@ static bool wisp__flow_must_ack(const wisp__flow *flow, double now) {
     return flow->unacked > 0 && (flow->ack_now || now >= flow->ack_due);
 }
 
-/* The number below which nothing is repeated: it stood in the eighth ack before. */
+/* Acks do not repeat numbers below this one: the largest of the eighth ack before. */
 static uint64_t wisp__flow_ack_floor(const wisp__flow *flow) {
-    uint64_t floor = flow->told[flow->told_at & 7], window = WISP__SEEN_WORDS * 64 - 64;
+    uint64_t floor = flow->reported[flow->reported_at & 7], window = WISP__SEEN_WORDS * 64 - 64;
     if (flow->top > window && floor < flow->top - window) floor = flow->top - window;
     return floor;
 }
 
-/* The ranges of received numbers from the top down: {first, last} each. */
+/* The ranges {first, last} of received numbers, from the largest down. */
 static int wisp__flow_ranges(const wisp__flow *flow, uint64_t (*ranges)[2], int room) {
     uint64_t floor = wisp__flow_ack_floor(flow), number = flow->top;
     int count = 0;
@@ -16801,7 +16801,7 @@ static int wisp__flow_ranges(const wisp__flow *flow, uint64_t (*ranges)[2], int 
     return count;
 }
 
-/* How many of the ranges fit into so many bits, from the newest on. */
+/* Number of ranges, from the newest on, that fit into so many bits. */
 static int wisp__flow_ranges_fit(uint64_t (*ranges)[2], int count, int most_bits) {
     int bits = 24 + wisp__small_bits((uint64_t)count);
     for (int i = 0; i < count; i++) {
@@ -16818,8 +16818,7 @@ static bool wisp__flow_acks_fit(const wisp__flow *flow, int most_bytes) {
     return wisp__flow_ranges_fit(ranges, count, most_bytes * 8) == count;
 }
 
-/* Writes the acks, or the newest ranges if not all fit (RFC 9000 13.2.3). false: nothing was
-   written. */
+/* Writes the acks, or the newest ranges if not all fit (RFC 9000 13.2.3). false: none fits. */
 static bool wisp__flow_put_acks(wisp__flow *flow, wisp__writer *to, double now, int most_bytes) {
     uint64_t ranges[WISP__MOST_RANGES][2];
     int count = wisp__flow_ranges(flow, ranges, WISP__MOST_RANGES);
@@ -16833,7 +16832,7 @@ static bool wisp__flow_put_acks(wisp__flow *flow, wisp__writer *to, double now, 
         if (i) wisp__put_length(to, ranges[i - 1][0] - ranges[i][1] - 2);
         wisp__put_length(to, ranges[i][1] - ranges[i][0]);
     }
-    flow->told[flow->told_at++ & 7] = flow->top;
+    flow->reported[flow->reported_at++ & 7] = flow->top;
     flow->unacked = 0;
     flow->ack_now = false;
     flow->ack_due = WISP__NEVER;
@@ -16855,7 +16854,7 @@ static bool wisp__flow_reserve(wisp__base *base, wisp__flow *flow) {
         flow->oldest = flow->next;
         flow->ref_first = flow->ref_next;
     }
-    /* Packets with nothing but acks are not kept, but they have numbers: there may be many. */
+    /* Packets that hold only acks take numbers but no place: there may be many of them. */
     while (flow->next - flow->oldest >= (uint64_t)flow->sent_room)
         if (wisp__grow_ring(base, WISP__ARRAY(flow->sent, flow->sent_room), (uint32_t)flow->oldest,
                             (uint32_t)flow->next, base->limits.window_packets) != WISP_OK)
@@ -16863,15 +16862,15 @@ static bool wisp__flow_reserve(wisp__base *base, wisp__flow *flow) {
     return true;
 }
 
-/* Room to note `count` (at most 16) more things that a packet carries. */
+/* Makes room for `count` (at most 16) more refs. */
 static bool wisp__flow_reserve_refs(wisp__base *base, wisp__flow *flow, uint32_t count) {
     if (flow->ref_next - flow->ref_first + count <= (uint32_t)flow->ref_room) return true;
     return wisp__grow_ring(base, WISP__ARRAY(flow->refs, flow->ref_room), flow->ref_first,
                            flow->ref_next, 1 << 20) == WISP_OK;
 }
 
-/* Notes what the packet being filled carries; runs of one kind become one entry. The caller has
-   asked wisp__flow_reserve_refs. */
+/* Adds a ref to the packet being filled; consecutive ones become one entry. The caller has called
+   wisp__flow_reserve_refs. */
 static inline void wisp__flow_carry(wisp__flow *flow, uint32_t packet_first, wisp__ref ref) {
     wisp__ref *last;
     if (flow->ref_next != packet_first) {
@@ -16885,7 +16884,8 @@ static inline void wisp__flow_carry(wisp__flow *flow, uint32_t packet_first, wis
     flow->refs[flow->ref_next++ & (uint32_t)(flow->ref_room - 1)] = ref;
 }
 
-/* A packet of `bytes` leaves with the number flow->next; wisp__flow_reserve was asked. */
+/* Tracks a packet of `bytes` with the number flow->next. The caller has called wisp__flow_reserve.
+ */
 static void wisp__flow_track(wisp__flow *flow, double now, int bytes, uint32_t first_ref) {
     wisp__sent *sent = &flow->sent[flow->next & (uint64_t)(flow->sent_room - 1)];
     sent->number = flow->next;
@@ -16900,15 +16900,15 @@ static void wisp__flow_track(wisp__flow *flow, double now, int bytes, uint32_t f
     if (flow->free_packets) flow->free_packets--;
 }
 
-/* Leaves a number out now and then: a peer that acks packets which it did not receive sooner or
-   later acks such a number (RFC 9000 21.4). Called when a packet has left. */
+/* Skips a number now and then: a peer that acks packets without having received them will ack such
+   a number sooner or later (RFC 9000 21.4). Called after a packet was sent. */
 static void wisp__flow_skip(wisp__flow *flow, wisp__secret *secret) {
     if (flow->skip_at && flow->next < flow->skip_at) return;
     if (flow->skip_at) flow->skips[flow->skip_count++ % WISP__SKIPS] = (uint32_t)flow->next++;
     flow->skip_at = flow->next + WISP__SKIP_LEAST + wisp__random(secret) % WISP__SKIP_SPREAD;
 }
 
-/* Is one of these numbers among those left out lately? */
+/* Whether one of these numbers was skipped lately. */
 static bool wisp__flow_skipped(const wisp__flow *flow, uint64_t first, uint64_t last) {
     for (int i = 0; i < WISP__SKIPS; i++)
         if (flow->skips[i] && flow->skips[i] - (uint32_t)first <= (uint32_t)(last - first))
@@ -16916,14 +16916,14 @@ static bool wisp__flow_skipped(const wisp__flow *flow, uint64_t first, uint64_t 
     return false;
 }
 
-/* Lets go of what has ended at the old end of both rings. */
+/* Frees the old ends of both rings. */
 static void wisp__flow_advance(wisp__flow *flow) {
     while (flow->oldest < flow->next && !wisp__flow_find(flow, flow->oldest)) flow->oldest++;
     if (flow->oldest == flow->next) flow->ref_first = flow->ref_next;
     else flow->ref_first = wisp__flow_find(flow, flow->oldest)->first_ref;
 }
 
-static void wisp__flow_end(wisp__flow *flow, wisp__sent *sent, bool arrived, wisp__ref_told told,
+static void wisp__flow_end(wisp__flow *flow, wisp__sent *sent, bool arrived, wisp__ref_ended told,
                            void *owner) {
     uint32_t first = sent->first_ref;
     int count = sent->ref_count;
@@ -16980,8 +16980,8 @@ static double wisp__flow_period(const wisp__flow *flow) {
     return flow->rtt + wisp__max(4 * flow->variation, WISP__GRANULARITY) + WISP__ACK_DELAY;
 }
 
-/* The first packets of a session, which hold its place at the other end, are repeated soon, until
-   something comes back. */
+/* Until the first packet of the peer arrives, probes repeat soon: they keep the half-open session
+   alive at the other end. */
 static double wisp__flow_pto(const wisp__flow *flow) {
     double period = wisp__flow_period(flow), wait;
     if (!flow->top) return 0.2;
@@ -16989,7 +16989,7 @@ static double wisp__flow_pto(const wisp__flow *flow) {
     return wisp__max(period, wisp__min(wait, flow->longest_wait));
 }
 
-/* How long an unbroken run of lost packets is in seconds (RFC 9002 7.6.2). */
+/* The longest unbroken run of lost packets, in seconds (RFC 9002 7.6.2). */
 typedef struct wisp__outage { double first, longest; bool running; } wisp__outage;
 
 static void wisp__outage_add(wisp__outage *outage, double time) {
@@ -16998,17 +16998,17 @@ static void wisp__outage_add(wisp__outage *outage, double time) {
     outage->longest = wisp__max(outage->longest, time - outage->first);
 }
 
-/* RFC 9002 6.1.1: three packets sent later have arrived, or one that is three later. A number that
-   was left out is no packet. */
+/* RFC 9002 6.1.1: the largest acked packet was sent at least three packets later. Skipped numbers
+   do not count. */
 static bool wisp__flow_is_behind(const wisp__flow *flow, uint64_t number) {
     uint64_t distance = flow->largest_acked - number;
     return distance > 3 || (distance == 3 && !wisp__flow_skipped(flow, number, number + 3));
 }
 
-/* RFC 9002 6.1: packets three numbers or 9/8 round trips behind one that was acked. Returns how
-   many were lost. */
+/* RFC 9002 6.1: packets three numbers or 9/8 round trips behind an acked one are lost. Returns
+   their number. */
 static int wisp__flow_detect_loss(wisp__base *base, wisp__flow *flow, double now,
-                                  wisp__ref_told told, void *owner) {
+                                  wisp__ref_ended told, void *owner) {
     double wait = wisp__max(1.125 * wisp__max(flow->rtt, flow->rtt_latest), WISP__GRANULARITY);
     double last_lost = 0;
     wisp__outage outage = { 0, 0, false };
@@ -17038,9 +17038,9 @@ static int wisp__flow_detect_loss(wisp__base *base, wisp__flow *flow, double now
     return lost;
 }
 
-/* Reads the acks of a packet and ends what they name. */
+/* Reads the acks of a packet and ends the packets that they name. */
 static wisp__ack_news wisp__flow_get_acks(wisp__base *base, wisp__flow *flow, wisp__reader *from,
-                                          double now, wisp__ref_told told, void *owner) {
+                                          double now, wisp__ref_ended told, void *owner) {
     wisp__ack_news news = { 0, 0, false };
     uint64_t last = wisp__widen(flow->next - 1, wisp__get(from, 16), 16);
     double delay = (double)wisp__get(from, 8) / 2000, largest_time = -1;
@@ -17075,9 +17075,9 @@ static wisp__ack_news wisp__flow_get_acks(wisp__base *base, wisp__flow *flow, wi
     return news;
 }
 
-/* No ack in time (RFC 9002 6.2.4): what the oldest two packets carried is sent anew, as a probe.
-   They stay in flight; only when no more can be tracked the oldest counts as lost. */
-static void wisp__flow_probe(wisp__base *base, wisp__flow *flow, double now, wisp__ref_told told,
+/* No ack in time (RFC 9002 6.2.4): the contents of the two oldest packets are sent again, as
+   probes. Both stay in flight; the oldest count as lost only if no more packets can be tracked. */
+static void wisp__flow_probe(wisp__base *base, wisp__flow *flow, double now, wisp__ref_ended told,
                              void *owner) {
     int found = 0;
     wisp__sent *oldest;
@@ -17104,7 +17104,7 @@ static void wisp__flow_probe(wisp__base *base, wisp__flow *flow, double now, wis
     wisp__flow_advance(flow);
 }
 
-/* The probe timer runs only when loss by time is not awaited (RFC 9002 6.2.1). */
+/* The probe timer runs only while the loss timer does not (RFC 9002 6.2.1). */
 static double wisp__flow_probe_time(const wisp__flow *flow) {
     if (!flow->in_flight || flow->loss_time < WISP__NEVER) return WISP__NEVER;
     return flow->last_eliciting + wisp__flow_pto(flow);
@@ -17115,8 +17115,8 @@ static double wisp__flow_deadline(const wisp__flow *flow) {
     return wisp__min(at, wisp__min(flow->loss_time, wisp__flow_probe_time(flow)));
 }
 
-/* Pacing (RFC 9002 7.7): 5/4 of a window per round trip; bursts up to the initial window, or what
-   the time between two updates gives, if they are few. */
+/* Pacing (RFC 9002 7.7): 5/4 of a window per round trip; bursts up to the initial window, or up to
+   the gain of the time between two updates if that is more. */
 static void wisp__flow_pace(wisp__base *base, wisp__flow *flow, double now) {
     double rate = 1.25 * flow->window / wisp__max(flow->rtt, 0.001);
     double gained = rate * wisp__min(now - flow->pace_time, WISP__PACE_SECONDS);
@@ -17125,16 +17125,16 @@ static void wisp__flow_pace(wisp__base *base, wisp__flow *flow, double now) {
     flow->pace_tokens = wisp__min(flow->pace_tokens + gained, most);
 }
 
-/* Is the next number within the leap that the other end allows? It has all that it has acked, and
-   an ack is elicited at the latest after 64 packets of acks alone. (Before the first ack the window
-   is too small for a leap.) */
+/* Whether the peer accepts the next number: it knows all numbers that it acked, and an ack is
+   elicited at least every 64 packets that hold only acks. (Before the first ack the window is too
+   small to leap.) */
 static bool wisp__flow_may_number(const wisp__flow *flow) {
     return !flow->largest_acked ||
            flow->next + WISP__LEAP_RESERVE <= flow->largest_acked + WISP__LEAP;
 }
 
-/* Asked when there is something to send. What only pacing holds back is limited all the same
-   (RFC 9002 7.8). */
+/* Whether a packet may be sent; called only when there is something to send. A sender that only
+   pacing delays counts as limited by its window (RFC 9002 7.8). */
 static bool wisp__flow_may_send(wisp__base *base, wisp__flow *flow) {
     bool room = flow->in_flight + base->mtu <= flow->window || flow->in_flight == 0;
     bool paced = flow->pace_tokens <= 0;
@@ -17143,7 +17143,7 @@ static bool wisp__flow_may_send(wisp__base *base, wisp__flow *flow) {
     return wisp__flow_reserve(base, flow);
 }
 
-/* The number that stands in a packet's head, from its low bits. */
+/* The full packet number, from the low bits in a packet's head. */
 static uint64_t wisp__flow_number(const wisp__flow *flow, uint64_t low) {
     return wisp__widen(flow->top ? flow->top + 1 : WISP_FIRST_NUMBER, low, 16);
 }
@@ -17158,14 +17158,14 @@ WISP__UNUSED static void wisp__flow_check(const wisp__flow *flow) {
 
 /* ===========================================================================
  * MARK: >>channel
- * What: reliable order. A channel (lane) is a stream of items with sequence
- *   numbers; an item is a whole message or one fragment of a large one.
- * Invariants: out: base <= next, at most window_items between; an item leaves
- *   the window when it and all before it have arrived. in: every item is
- *   taken once, in order; what came early is held, at most window_bytes.
+ * What: reliable order. A channel is a stream of items with sequence numbers;
+ *   an item is a whole message or one fragment of a large one.
+ * Invariants: out: at most window_items between base and next; an item leaves
+ *   the window when it and all before it were acked. in: every item is taken
+ *   once, in order; early ones are buffered, at most window_bytes.
  * ======================================================================== */
 
-#define WISP__WHOLE_KEPT 65536    /* bytes that stay when a large message has been put together */
+#define WISP__WHOLE_KEPT 65536    /* bytes kept after a large message was put together */
 
 static void wisp__message_measure(wisp__message *m, int shape_bits, int64_t data_bits) {
     m->shape_bits = shape_bits;
@@ -17174,11 +17174,11 @@ static void wisp__message_measure(wisp__message *m, int shape_bits, int64_t data
     m->size = m->data_at + (int)((data_bits + 7) / 8);
 }
 
-/* Bytes of a queue that a message takes. An answer is made because the other end calls, as often as
-   it likes and however small, so it counts with all the memory that it takes. */
+/* Bytes that a message counts for in a queue. The peer decides how many replies there are, however
+   small, so a reply counts with all the memory that it takes. */
 static int wisp__message_weight(const wisp__message *m) {
     if (m->type != WISP__REPLY) return m->size;
-    return wisp__chunk_bytes((size_t)m->chunk_bytes) + wisp__chunk_bytes(0);    /* of its entry */
+    return wisp__chunk_bytes((size_t)m->chunk_bytes) + wisp__chunk_bytes(0);    /* and its entry */
 }
 
 static void wisp__message_release(wisp__base *base, wisp__chunks *chunks, wisp__message *m) {
@@ -17188,9 +17188,8 @@ static void wisp__message_release(wisp__base *base, wisp__chunks *chunks, wisp__
 
 enum { WISP__ITEM_FLYING = 1, WISP__ITEM_LOST, WISP__ITEM_ARRIVED };
 
-/* Bytes of the window that so many bytes of content take: the chunk that they are held in, as the
-   allocator gives it. Sender and receiver count by this alone, whatever their word size, so that a
-   sender that keeps to the window of the other end never finds it full. */
+/* Bytes of the window that an item counts for: the chunk that buffers it at the receiver. Both ends
+   use this number, whatever their word size, so a sender never overruns the receiver's window. */
 static int wisp__buffered_bytes(int content) {
     uint64_t least = (uint64_t)(WISP__BUFFERED_HEAD + content + WISP__SLACK) - 1;
     return 1 << (64 - wisp__leading_zeros(least));         /* the next power of two */
@@ -17208,7 +17207,7 @@ static wisp__item *wisp__channel_item(const wisp__channel_out *out, uint32_t seq
     return &out->items[sequence & (uint32_t)(out->room - 1)];
 }
 
-/* Takes the next sequence number for an item; the message gains a reference. */
+/* Gives an item the next sequence number; takes a reference to its message. */
 static wisp_result wisp__channel_push(wisp__base *base, wisp__channel_out *out, wisp__item item) {
     if (out->next - out->base == (uint32_t)out->room) {
         wisp_result result = wisp__grow_ring(base, WISP__ARRAY(out->items, out->room), out->base,
@@ -17221,8 +17220,8 @@ static wisp_result wisp__channel_push(wisp__base *base, wisp__channel_out *out, 
     return WISP_OK;
 }
 
-/* Tells what became of `count` items; returns the bytes that left the window. */
-static int wisp__channel_told(wisp__base *base, wisp__chunks *chunks, wisp__channel_out *out,
+/* `count` items were acked or lost. Returns the bytes that left the window. */
+static int wisp__channel_ended(wisp__base *base, wisp__chunks *chunks, wisp__channel_out *out,
                               uint32_t sequence, int count, bool arrived) {
     int freed = 0;
     for (int i = 0; i < count; i++, sequence++) {
@@ -17263,8 +17262,8 @@ static void wisp__channel_resent(wisp__channel_out *out, uint32_t sequence) {
     out->lost--;
 }
 
-/* Whose turn a sequence number is, from its low 24 bits. As many messages as packets can hold
-   until they are too old to be told apart are far fewer than 2^23. */
+/* Widens a sequence number from its low 24 bits, and compares it with the next one. 2^23 are more
+   than all packets that are not too old can hold. */
 static wisp__turn wisp__channel_turn(wisp__base *base, const wisp__channel_in *in, uint32_t low,
                                      uint32_t *sequence) {
     int ahead = wisp__ahead_24(low, in->next);
@@ -17275,7 +17274,7 @@ static wisp__turn wisp__channel_turn(wisp__base *base, const wisp__channel_in *i
     return ahead ? WISP__EARLY : WISP__NOW;
 }
 
-/* Keeps what came early. The caller has asked wisp__channel_turn. */
+/* Buffers an early item. The caller has called wisp__channel_turn. */
 static wisp_result wisp__channel_hold(wisp__base *base, wisp__channel_in *in, uint32_t sequence,
                                       wisp__buffered *held) {
     while (sequence - in->next >= (uint32_t)in->room) {
@@ -17288,12 +17287,12 @@ static wisp_result wisp__channel_hold(wisp__base *base, wisp__channel_in *in, ui
     return WISP_OK;
 }
 
-/* Is the next item held already? */
+/* Whether the next item is buffered. */
 static bool wisp__channel_holds_next(const wisp__channel_in *in) {
     return in->room && in->held[in->next & (uint32_t)(in->room - 1)];
 }
 
-/* Takes the item that is held for the next turn. */
+/* Takes the next item out of the buffer. */
 static wisp__buffered *wisp__channel_take_next(wisp__channel_in *in) {
     wisp__buffered **place = &in->held[in->next++ & (uint32_t)(in->room - 1)];
     wisp__buffered *held = *place;
@@ -17301,7 +17300,7 @@ static wisp__buffered *wisp__channel_take_next(wisp__channel_in *in) {
     return held;
 }
 
-/* Adds a fragment to the message being put together. */
+/* Adds a fragment to a large message. */
 static wisp_result wisp__channel_assemble(wisp__base *base, wisp__channel_in *in, bool first,
                                           wisp__reader *from, int bytes) {
     int most = wisp__max_int(base->limits.message_bytes, WISP__DESCRIPTOR_BYTES) + 512;
@@ -21131,7 +21130,7 @@ static void wisp__on_outcome(void *owner, const wisp__ref *ref, bool arrived) {
     wisp *w = fate->w;
     if (ref->kind == WISP__FRAME_EVENT) {
         wisp__channel_out *out = &peer->channels[ref->channel]->out;
-        peer->window_used -= wisp__channel_told(&w->base, &w->chunks, out, ref->number,
+        peer->window_used -= wisp__channel_ended(&w->base, &w->chunks, out, ref->number,
                                                 ref->count, arrived);
     }
     for (uint32_t i = 0; i < ref->count && ref->kind != WISP__FRAME_EVENT; i++) {
@@ -22428,7 +22427,8 @@ static void wisp__held_free(wisp *w, wisp__held *held) {
     wisp__chunk_give(&w->base, &w->chunks, held, sizeof *held);
 }
 
-/* Ends the messages that are held for a peer that is gone (NULL: for several), calls with a code. */
+/* Ends the messages that are held for a peer that is gone (NULL: for several), calls with a code.
+ */
 static void wisp__held_leave(wisp *w, wisp__session *s) {
     wisp__held_list *own = s ? &s->held_messages : &w->hooks.several;
     while (own->first) {
@@ -22581,7 +22581,8 @@ static void wisp__joined(wisp *w, wisp__session *s) {
     s->peer.heard = s->peer.spoke = w->base.time;
     s->unannounced = WISP__RESERVED;
     s->ping = true;
-    wisp__peer_remote_of(&w->base, s, w->registry.count - 1);     /* one allocation instead of growing by doubling */
+    wisp__peer_remote_of(&w->base, s,
+                         w->registry.count - 1); /* one allocation instead of growing by doubling */
     wisp__peers_list(&w->peers, &s->peer);
     wisp__peers_mark(&w->peers, &s->peer);
     wisp__peer_timer(&w->peers, &s->peer);
@@ -22653,7 +22654,8 @@ void wisp_leave(wisp *w, wisp_peer peer, const char *reason) {
 #define WISP__HALF_OPEN      2.0    /* seconds that an accepted join has for its first packet */
 
 /* --- the packets of the handshake. Each begins with type:8 "wisp" wire version:8 client nonce:64
-       and ends with a check:32 over all before it. REQUEST and RESPONSE are padded to 64 bytes --- */
+       and ends with a check:32 over all before it. REQUEST and RESPONSE are padded to 64 bytes ---
+ */
 
 static uint32_t wisp__handshake_check(uint64_t nonce, const uint8_t *bytes, int size) {
     uint64_t key[2];
@@ -27252,8 +27254,8 @@ static void wisp__graph_bars(const wisp__panel *panel, const wisp__graph *graph)
     }
 }
 
-/* Draws the plot from the current row down. It is as many whole pixels per second wide as fit beside
-   the axis; the newest second stands at its right end. */
+/* Draws the plot from the current row down. It is as many whole pixels per second wide as fit
+   beside the axis; the newest second stands at its right end. */
 static void wisp__graph_plot(wisp__panel *panel, int column, int columns, int rows,
                              wisp__graph *graph) {
     enum { AXIS = 7 };

@@ -68,7 +68,7 @@ static wisp_result rig_push(channel_rig *r, int bytes) {
 }
 
 static int rig_told(channel_rig *r, uint32_t sequence, int count, bool arrived) {
-    return wisp__channel_told(&r->base, &r->chunks, &r->channel->out, sequence, count, arrived);
+    return wisp__channel_ended(&r->base, &r->chunks, &r->channel->out, sequence, count, arrived);
 }
 
 TEST(an_item_leaves_the_window_when_all_before_it_have_arrived) {

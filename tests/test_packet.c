@@ -486,7 +486,7 @@ TEST(acks_are_counted_without_end) {
     packet_party a, b;
     party_start(&a, 1);
     party_start(&b, 1);
-    b.flow.told_at = INT32_MAX;
+    b.flow.reported_at = INT32_MAX;
     party_send_many(&a, 0, 6);
     for (uint64_t n = 1; n <= 6; n++) {
         acks acked;
