@@ -1463,7 +1463,7 @@ static void start_at(world_two *t, uint64_t number) {
         flow->ref_first = flow->ref_next = 0xfffffff0u;
         flow->top = number - 1;
         memset(flow->seen, 0, sizeof flow->seen);
-        for (int i = 0; i < 8; i++) flow->told[i] = number - 1;
+        for (int i = 0; i < 8; i++) flow->reported[i] = number - 1;
         flow->unacked = 0;
         flow->ack_due = WISP__NEVER;
     }
