@@ -3732,23 +3732,54 @@ typedef struct wisp__calls {
     int            ours, deferred;             /* in the pool; each up to limits.calls */
 } wisp__calls;
 
+/* --- send --- */
+
+/* A message on its way out, before it is encoded. */
+typedef struct wisp__outbound {
+    wisp__remote     *remote;
+    wisp__session    *session;          /* NULL: to several peers, or it has ended */
+    const wisp_value *values;
+    int               count;
+    wisp__passage     passage;
+} wisp__outbound;
+
+/* An answer to a call of a peer, before it is encoded. */
+typedef struct wisp__answer {
+    wisp__session    *session;
+    wisp__remote     *remote;
+    wisp__request    *request;          /* where it is kept for repeats; NULL: nowhere */
+    uint32_t          id;               /* of the call */
+    wisp_result       code;
+    const wisp_value *values;           /* of a failure: its text */
+    int               count;
+} wisp__answer;
+
 /* --- inbound --- */
 
+/* A message from a peer. */
 typedef struct wisp__inbound {
-    wisp__frame kind; /* WISP__FRAME_EVENT, INVOKE, REPLY, FRAGMENT; NOTHING: fills a gap */
+    wisp__frame   kind;           /* WISP__FRAME_EVENT, INVOKE, REPLY, FRAGMENT; NOTHING: fills a
+                                     gap */
     bool          first, last;    /* of a fragment */
     wisp__remote *remote;         /* NULL: not known here */
     uint32_t      call, floor;    /* floor: their calls before it are settled */
     int16_t       result;
-    wisp__encoding   *encoding;           /* NULL: plain */
+    wisp__encoding *encoding;     /* NULL: plain */
     int64_t       shape_at, shape_end, data_at, end;     /* bits in the packet */
     wisp_result   readable;       /* WISP_OK, or why the values cannot be read */
-    wisp__reader  from;           /* of a value that is told: applied when its turn comes */
-    bool          told, in_order, stale;
+    wisp__reader  from;           /* of a value that needs its baseline */
+    bool          delta;          /* it may need its baseline: it is applied when its turn comes */
+    bool          in_order, stale;
     bool          conformed;      /* the content is as the schema here wants it */
     uint32_t      turn;           /* of the arena that the content is in */
-    bool          parsed;         /* in->end is right, whether they can be used or not */
+    bool          parsed;         /* in->end is right, whether the values can be used or not */
     wisp__decoded content;
+    /* set when it is delivered */
+    wisp__session *session;
+    int           delivery;
+    uint64_t      number;         /* of its packet */
+    wisp__request *request;       /* of an invoke that may run; or NULL */
+    wisp__encoded *value;         /* with a reference: the value when its baseline was applied */
 } wisp__inbound;
 
 /* --- receive --- */
@@ -23156,19 +23187,18 @@ wisp_join_info *wisp_joining(wisp *w) { return w && w->judging ? &w->joining : N
 
 /* ===========================================================================
  * MARK: >>send
- * What: what this end has to say: messages made of values, given to peers, told
- *   by differences; fired at many, asked and answered.
+ * What: messages made of values and queued for peers: events, calls and answers, and
+ *   values that go as deltas; the way out through middleware.
  * Invariants: a message that is refused leaves nothing behind.
  * Not here: how messages stand in packets (batch).
  * ======================================================================== */
 
-static wisp__message *wisp__message_make(wisp *w, const wisp__remote *remote, int type,
-                                         wisp_result *why) {
+/* A message of the values in the packer, whatever its size. NULL: no memory. */
+static wisp__message *wisp__message_make(wisp *w, const wisp__remote *remote, int type) {
     wisp__packer *p = &w->content.packer;
     size_t shape = (size_t)((p->shape.at + 7) / 8), data = (size_t)((p->data.at + 7) / 8);
     size_t bytes = sizeof(wisp__message) + shape + data + WISP__SLACK;
     wisp__message *m = (wisp__message *)wisp__chunk_take(&w->base, &w->chunks, bytes);
-    *why = m ? WISP_OK : WISP_E_MEMORY;
     if (!m) return NULL;
     m->references = 1;
     m->chunk_bytes = (int)bytes;
@@ -23193,25 +23223,25 @@ static wisp__message *wisp__message_make(wisp *w, const wisp__remote *remote, in
     return m;
 }
 
-/* Makes a message for a remote of the values just packed. NULL with the reason. */
+/* A message of the values in the packer that can be sent: an unreliable one must fit a packet,
+   but a large answer becomes reliable. NULL with the reason. */
 static wisp__message *wisp__compose(wisp *w, const wisp__remote *remote, int type,
                                     wisp_result *why) {
-    wisp__message *m = wisp__message_make(w, remote, type, why);
-    if (m && m->delivery != WISP_RELIABLE && m->size > wisp__piece_bytes(&w->base)) {
-        if (type == WISP__REPLY) {
-            m->delivery = WISP_RELIABLE;
-            return m;
-        }
-        *why = WISP_E_TOO_BIG;
-        wisp__log(&w->base, WISP_LOG_WARNING, *why, "'%s' does not fit a packet: send it reliably, "
-                  "or raise link.mtu", remote->name);
-        wisp__message_release(&w->base, &w->chunks, m);
-        return NULL;
+    wisp__message *m = wisp__message_make(w, remote, type);
+    *why = m ? WISP_OK : WISP_E_MEMORY;
+    if (!m || m->delivery == WISP_RELIABLE || m->size <= wisp__piece_bytes(&w->base)) return m;
+    if (type == WISP__REPLY) {
+        m->delivery = WISP_RELIABLE;
+        return m;
     }
-    return m;
+    *why = WISP_E_TOO_BIG;
+    wisp__log(&w->base, WISP_LOG_WARNING, *why, "'%s' does not fit a packet: send it reliably, "
+              "or raise link.mtu", remote->name);
+    wisp__message_release(&w->base, &w->chunks, m);
+    return NULL;
 }
 
-/* Queues a message for one peer and sends at once where that is asked for. */
+/* Queues a message for one peer, and sends at once where the settings ask for it. */
 static wisp_result wisp__give(wisp *w, wisp__session *s, wisp__message *m) {
     wisp__remote *remote = w->registry.remotes[m->remote];
     wisp__peer_remote *peer_remote = wisp__peer_remote_of(&w->base, s, m->encoding);
@@ -23229,129 +23259,138 @@ static wisp_result wisp__give(wisp *w, wisp__session *s, wisp__message *m) {
     return WISP_OK;
 }
 
-/* --- values that are told by differences --- */
+/* --- values that go as deltas --- */
 
-/* The differences that were made of one value, for the next who has the same base. */
-typedef struct wisp__spread {
-    wisp__message_delta made[8];
-    int              count;
-} wisp__spread;
+/* What is fired: one message for every peer, or a value that goes to each peer as a delta from its
+   baseline, with the deltas made so far for peers that have the same baseline. */
+typedef struct wisp__fired {
+    wisp__remote       *remote;
+    wisp__message      *message;           /* NULL: the value goes as deltas */
+    wisp__encoded      *value;
+    wisp__message_delta deltas[8];
+    int                 delta_count;
+} wisp__fired;
 
-static void wisp__spread_free(wisp *w, wisp__spread *spread) {
-    while (spread->count > 0)
-        wisp__encoded_release(w, spread->made[--spread->count].after);
+static void wisp__fired_forget_deltas(wisp *w, wisp__fired *fired) {
+    while (fired->delta_count > 0)
+        wisp__encoded_release(w, fired->deltas[--fired->delta_count].after);
     wisp__arena_reset(&w->content.scratch);
 }
 
-static wisp__message_delta *wisp__spread_of(wisp *w, wisp__spread *spread,
-                                            const wisp__encoding *encoding,
-                                            const wisp__encoded *value,
-                                            const wisp__message_delta *base) {
-    wisp__message_delta *d;
-    for (int i = 0; i < spread->count; i++) {
-        d = &spread->made[i];
-        if (d->base == base->base && d->models == base->models && d->older[0] == base->older[0] &&
-            d->older[1] == base->older[1])
-            return d;
-    }
-    if (spread->count == WISP__LENGTH(spread->made))
-        wisp__spread_free(w, spread);
-    d = &spread->made[spread->count++];
-    *d = *base;
-    wisp__message_delta_make(&w->content, encoding, value, d);
-    return d;
+/* The delta of a fired value from `stored`, with the head of its message; NULL: none is shorter
+   than the value. */
+static wisp__message_delta *wisp__fired_delta(wisp *w, wisp__fired *fired, wisp__baseline *baseline,
+                                              const wisp__stored *stored, wisp__delta_head *head) {
+    const wisp__encoding *encoding = &w->registry.remotes[baseline->number]->encoding;
+    wisp__message_delta from, *d = fired->deltas, *end = d + fired->delta_count;
+    memset(&from, 0, sizeof from);
+    from.base = stored->value;
+    from.models = encoding->adaptive ? stored->models : NULL;
+    if (encoding->adaptive) head->older = wisp__delta_older(baseline, stored, &from);
+    head->back = (int)(baseline->sequence - stored->sequence);
+    head->hash = wisp__baseline_hash(stored->value);
+    while (d < end && (d->base != from.base || d->models != from.models ||
+                       d->older[0] != from.older[0] || d->older[1] != from.older[1]))
+        d++;
+    if (d < end) return d->bits ? d : NULL;
+    if (fired->delta_count == WISP__LENGTH(fired->deltas)) wisp__fired_forget_deltas(w, fired);
+    d = &fired->deltas[fired->delta_count++];
+    *d = from;
+    wisp__message_delta_make(&w->content, encoding, fired->value, d);
+    return d->bits ? d : NULL;
 }
 
-/* Gives a value to a peer: whole, or as a difference; nothing when the peer has it, unless it was
-   lost (`again`). */
-static wisp_result wisp__tell_value(wisp *w, wisp__session *s, wisp__remote *remote,
-                                    wisp__encoded *value, wisp__spread *spread, bool again) {
-    wisp__remote *entry = w->registry.remotes[remote->newest];
+/* A reference to the models after a delta, which are stored once. false: no memory. */
+static bool wisp__delta_models_after(wisp *w, wisp__message_delta *d, wisp__encoded **models) {
+    if (!d || !d->adapted) return true;
+    if (!d->after) d->after = wisp__encoded_make(w, d->adapted, (int64_t)d->adapted_bytes * 8);
+    if (d->after) d->after->references++;
+    *models = d->after;
+    return d->after != NULL;
+}
+
+/* Queues the message of a value, and stores the value as a baseline. */
+static wisp_result wisp__send_encoded(wisp *w, wisp__session *s, const wisp__fired *fired,
+                                      wisp__baseline *baseline, const wisp__stored *next) {
+    wisp_result result;
+    wisp__message *m = wisp__compose(w, fired->remote, WISP__EVENT, &result);
+    if (!m) return result;
+    if (!w->base.reliable && fired->remote->now.delivery != WISP_RELIABLE) {
+        m->baseline = baseline->place;
+        m->value = baseline->sequence;
+    }
+    result = wisp__give(w, s, m);
+    wisp__message_release(&w->base, &w->chunks, m);
+    if (result) return result;
+    wisp__baseline_store(w, &s->baselines_out, baseline, next);
+    baseline->sequence++;
+    baseline->begun = true;
+    if (!next->has_base) baseline->whole = false;
+    return WISP_OK;
+}
+
+/* Sends a value to a peer, whole or as a delta; nothing when the peer has it, unless it was lost
+   (`again`). */
+static wisp_result wisp__send_value(wisp *w, wisp__session *s, wisp__fired *fired, bool again) {
+    wisp__remote *remote = fired->remote, *entry = w->registry.remotes[remote->newest];
     const wisp__encoding *encoding = &entry->encoding;
+    const wisp__encoded *value = fired->value;
     bool in_order = w->base.reliable || remote->now.delivery == WISP_RELIABLE;
-    uint64_t key = wisp__delta_key(w, encoding, value);
-    wisp_result why;
-    wisp__baseline *baseline =
-        wisp__baseline_open(w, &s->baselines_out, entry->index, key, in_order);
+    wisp__baseline *baseline = wisp__baseline_open(
+        w, &s->baselines_out, entry->index, wisp__delta_key(w, encoding, value), in_order);
     wisp__stored *stored = baseline ? wisp__baseline_pick(baseline, in_order) : NULL, next;
-    wisp__message_delta wanted, *d = NULL;
-    wisp__delta_head t;
-    wisp__message *m;
+    wisp__message_delta *d = NULL;
+    wisp__delta_head head;
+    wisp_result result;
     if (!baseline) return w->no_baseline;
     if (!again && wisp__baseline_settled(baseline, value, in_order)) {
         remote->stats.unchanged++;
         return WISP_OK;
     }
-    memset(&t, 0, sizeof t);
-    memset(&wanted, 0, sizeof wanted);
+    memset(&head, 0, sizeof head);
     memset(&next, 0, sizeof next);
-    t.place = baseline->place;
-    t.sequence = next.sequence = baseline->sequence;
-    if (stored) {
-        next.base = stored->sequence;
-        wanted.base = stored->value;
-        wanted.models = encoding->adaptive ? stored->models : NULL;
-        if (encoding->adaptive) t.older = wisp__delta_older(baseline, stored, &wanted);
-        t.back = (int)(baseline->sequence - stored->sequence);
-        t.hash = wisp__baseline_hash(stored->value);
-        d = wisp__spread_of(w, spread, encoding, value, &wanted);
-        if (!d->bits) d = NULL;
-    }
-    t.whole = d == NULL;
-    t.far = t.whole && !in_order && wisp__delta_is_far(baseline);
-    w->content.packer.values = d ? wisp__max_int(1, wisp__as_values(d->work)) : value->values;
-    why = wisp__delta_pack(w, encoding, in_order, &t, d ? d->bytes : (const uint8_t *)value->bytes,
-                          d ? d->bits : value->bits);
-    if (why == WISP_OK && d && d->adapted) {
-        if (!d->after)
-            d->after = wisp__encoded_make(w, d->adapted, (int64_t)d->adapted_bytes * 8);
-        next.models = d->after;
-        if (next.models) next.models->references++;
-        else why = WISP_E_MEMORY;
-    }
-    m = why ? NULL : wisp__compose(w, remote, WISP__EVENT, &why);
-    if (m && !in_order) {
-        m->baseline = baseline->place;
-        m->value = baseline->sequence;
-    }
-    if (m) why = wisp__give(w, s, m);
-    if (m) wisp__message_release(&w->base, &w->chunks, m);
-    if (why) {
-        wisp__encoded_release(w, next.models);
-        return why;
-    }
-    next.value = value;
+    if (stored) d = wisp__fired_delta(w, fired, baseline, stored, &head);
+    head.place = baseline->place;
+    head.sequence = next.sequence = baseline->sequence;
+    head.whole = d == NULL;
+    head.far = head.whole && !in_order && wisp__delta_is_far(baseline);
+    next.value = fired->value;
     next.has_base = d != NULL;
-    wisp__baseline_store(w, &s->baselines_out, baseline, &next);
-    baseline->sequence++;
-    baseline->begun = true;
-    if (t.whole) baseline->whole = false;
-    return WISP_OK;
+    next.base = stored ? stored->sequence : 0;
+    w->content.packer.values = d ? wisp__max_int(1, wisp__as_values(d->work)) : value->values;
+    result = wisp__delta_pack(w, encoding, in_order, &head,
+                              d ? d->bytes : (const uint8_t *)value->bytes,
+                              d ? d->bits : value->bits);
+    if (result == WISP_OK && !wisp__delta_models_after(w, d, &next.models)) result = WISP_E_MEMORY;
+    if (result == WISP_OK) result = wisp__send_encoded(w, s, fired, baseline, &next);
+    if (result) wisp__encoded_release(w, next.models);
+    return result;
 }
 
-/* Values whose last telling was lost go once more. */
-static void wisp__tell_again(wisp *w, wisp__session *s) {
-    for (int i = 0; i < s->baselines_out.count && s->baselines_out.again > 0; i++) {
-        wisp__baseline *baseline = s->baselines_out.places[i];
+/* Sends the newest values once more whose messages were lost. */
+static void wisp__resend_values(wisp *w, wisp__session *s) {
+    wisp__baselines *baselines = &s->baselines_out;
+    for (int i = 0; i < baselines->count && baselines->again > 0; i++) {
+        wisp__baseline *baseline = baselines->places[i];
         wisp__remote *entry = w->registry.remotes[baseline->number];
         wisp__stored *newest = wisp__baseline_newest(baseline);
-        wisp__spread spread;
-        wisp__encoded *value;
+        wisp__fired fired;
         wisp_result result;
         if (!baseline->again) continue;
         baseline->again = false;
-        s->baselines_out.again--;
+        baselines->again--;
         if (!newest || entry->main->newest != entry->index) continue;
-        value = newest->value;
-        value->references++;
+        fired.remote = entry->main;
+        fired.value = newest->value;
+        fired.value->references++;
+        fired.delta_count = 0;
         w->content.packer.plain = 0;       /* it was counted when it was fired */
-        spread.count = 0;
-        result = wisp__tell_value(w, s, entry->main, value, &spread, true);
-        wisp__encoded_release(w, value);
-        wisp__spread_free(w, &spread);
+        result = wisp__send_value(w, s, &fired, true);
+        wisp__encoded_release(w, fired.value);
+        wisp__fired_forget_deltas(w, &fired);
         if (result == WISP_E_QUEUE_FULL || result == WISP_E_BUDGET || result == WISP_E_MEMORY) {
-            baseline->again = true;           /* when the next news comes */
-            s->baselines_out.again++;
+            baseline->again = true;           /* tried again with the next acks or losses */
+            baselines->again++;
             return;
         }
         if (result && result != WISP_E_NO_REMOTE)
@@ -23359,15 +23398,15 @@ static void wisp__tell_again(wisp *w, wisp__session *s) {
     }
 }
 
-/* Bytes of the values that were packed, while the profiler wants to know. */
+/* --- events to one peer or many --- */
+
+/* Bytes of the values that were packed, for the profiler; 0 while it is off. */
 static int wisp__profiled_bytes(const wisp *w, const wisp_value *values, int count) {
     int64_t bytes = w->registry.meters ? wisp__values_bytes(values, count) : 0;
     return (int)(bytes < INT32_MAX ? bytes : INT32_MAX);
 }
 
-/* --- fired at one or at many --- */
-
-/* What compressors everybody has who a message goes to: a peer, or (NULL) all of them. */
+/* The compression methods that a peer, or (NULL) every peer, can read. */
 static unsigned wisp__methods_of(const wisp *w, const wisp__session *s) {
     unsigned methods = w->compress.methods;
     if (s) return s->peer.state == WISP__JOINED ? methods & s->peer.methods : 1u << WISP__RUNS;
@@ -23376,102 +23415,122 @@ static unsigned wisp__methods_of(const wisp *w, const wisp__session *s) {
     return methods;
 }
 
-/* Tells what a caller gave wrong. */
-static wisp_result wisp__encode_refused(wisp *w, const wisp__remote *remote, wisp_result result) {
+/* Encodes the values of a message into the packer. */
+static wisp_result wisp__encode_outbound(wisp *w, const wisp__outbound *out) {
+    wisp_result result = wisp__encode(&w->content, out->remote, out->values, out->count,
+                                      wisp__methods_of(w, out->session));
+    if (result == WISP_OK) {
+        w->content.packer.plain = wisp__profiled_bytes(w, out->values, out->count);
+        return WISP_OK;
+    }
     if (result != WISP_E_INVALID) return wisp__pack_refused(&w->base, result);
-    wisp__log(&w->base, WISP_LOG_WARNING, result, "'%s': %s", remote->name, w->registry.text);
+    wisp__log(&w->base, WISP_LOG_WARNING, result, "'%s': %s", out->remote->name, w->registry.text);
     return result;
 }
 
-static void wisp__keep_first(wisp_result *first, wisp_result result) {
-    if (*first == WISP_OK) *first = result;
+/* The sessions that a message to several peers goes to, one after the other, each once. */
+typedef struct wisp__targets {
+    const wisp_to     *to;
+    const wisp__group *group;
+    wisp__peer        *peer;               /* the next of all */
+    wisp__session     *session;
+    wisp_result        skipped;            /* why the entry of a list has no session */
+    uint64_t           mark;
+    int                at;
+} wisp__targets;
+
+static wisp_result wisp__targets_begin(wisp *w, wisp__targets *t, const wisp_to *to) {
+    memset(t, 0, sizeof *t);
+    t->to = to;
+    t->mark = ++w->mark;
+    t->peer = w->peers.first;
+    if (to->mode == WISP__TO_GROUP) t->group = wisp__group_of(w, to->group);
+    for (int i = 0; to->mode == WISP__TO_EXCEPT && i < to->count; i++) {
+        wisp__session *s = wisp__session_of(w, to->list[i]);
+        if (s) s->mark = t->mark;
+    }
+    return to->mode == WISP__TO_GROUP && !t->group ? WISP_E_STALE : WISP_OK;
 }
 
-/* What is fired: a message for everybody, or a value that each is told in another way. */
-typedef struct wisp__shot {
-    wisp__message *message;
-    wisp__remote  *remote;
-    wisp__encoded    *value;
-    wisp__spread   spread;
-} wisp__shot;
-
-static wisp_result wisp__shoot(wisp *w, wisp__session *s, wisp__shot *shot) {
-    if (shot->message) return wisp__give(w, s, shot->message);
-    return wisp__tell_value(w, s, shot->remote, shot->value, &shot->spread, false);
+static bool wisp__targets_next(wisp *w, wisp__targets *t) {
+    t->session = NULL;
+    if (t->to->mode == WISP__TO_LIST) {
+        wisp__session *s;
+        if (t->at == t->to->count) return false;
+        s = wisp__session_of(w, t->to->list[t->at++]);
+        t->skipped = !s ? WISP_E_STALE : s->mark == t->mark ? WISP_E_ARGUMENT : WISP_OK;
+        if (t->skipped) w->base.stats.targets_skipped++;
+        else t->session = s;
+        if (s) s->mark = t->mark;
+        return true;
+    }
+    if (t->group) {
+        if (t->at >= t->group->count) return false;
+        t->session = t->group->members[t->at++]->session;
+        return true;
+    }
+    while (t->peer && !t->session) {
+        wisp__session *s = (wisp__session *)(void *)t->peer;
+        t->peer = t->peer->next;
+        if (s->mark != t->mark) t->session = s;
+    }
+    return t->session != NULL;
 }
 
-static wisp_result wisp__fire_list(wisp *w, wisp_to to, wisp__shot *shot) {
-    wisp_result first = WISP_OK;
-    uint64_t mark = ++w->mark;
-    for (int i = 0; i < to.count; i++) {
-        wisp__session *s = wisp__session_of(w, to.list[i]);
-        if (!s || s->mark == mark) {
-            w->base.stats.targets_skipped++;
-            wisp__keep_first(&first, s ? WISP_E_ARGUMENT : WISP_E_STALE);
-            continue;
-        }
-        s->mark = mark;
-        wisp__keep_first(&first, wisp__shoot(w, s, shot));
+static wisp_result wisp__fire_at(wisp *w, wisp__session *s, wisp__fired *fired) {
+    if (fired->message) return wisp__give(w, s, fired->message);
+    return wisp__send_value(w, s, fired, false);
+}
+
+/* Returns the first failure; the others are served all the same. */
+static wisp_result wisp__fire_several(wisp *w, const wisp_to *to, wisp__fired *fired) {
+    wisp__targets t;
+    wisp_result first = wisp__targets_begin(w, &t, to);
+    if (first) return first;
+    while (wisp__targets_next(w, &t)) {
+        wisp_result result = t.session ? wisp__fire_at(w, t.session, fired) : t.skipped;
+        if (first == WISP_OK) first = result;
     }
     return first;
 }
 
-static wisp_result wisp__fire_group(wisp *w, wisp_to to, wisp__shot *shot) {
-    const wisp__group *group = (const wisp__group *)wisp__pool_get(&w->groups.pool, to.group.id);
-    wisp_result first = WISP_OK;
-    if (!group) return WISP_E_STALE;
-    for (int i = 0; i < group->count; i++)
-        wisp__keep_first(&first, wisp__shoot(w, group->members[i]->session, shot));
-    return first;
-}
-
-static wisp_result wisp__fire_all(wisp *w, wisp_to to, wisp__shot *shot) {
-    wisp_result first = WISP_OK;
-    uint64_t mark = ++w->mark;
-    wisp__peer *next;
-    for (int i = 0; to.mode == WISP__TO_EXCEPT && i < to.count; i++) {
-        wisp__session *s = wisp__session_of(w, to.list[i]);
-        if (s) s->mark = mark;
-    }
-    for (wisp__peer *peer = w->peers.first; peer; peer = next) {
-        wisp__session *s = (wisp__session *)(void *)peer;
-        next = peer->next;
-        if (s->mark != mark) wisp__keep_first(&first, wisp__shoot(w, s, shot));
-    }
-    return first;
-}
-
-/* Queues values for peers, encoded once, or once for each base that they are told from. */
-static wisp_result wisp__fire(wisp *w, wisp__remote *remote, const wisp_to *to, wisp__session *s,
-                              const wisp_value *values, int count) {
-    wisp__shot shot;
+/* Queues an event for its peers. It is encoded once, or once for each baseline that they have. */
+static wisp_result wisp__fire(wisp *w, const wisp__outbound *out) {
+    const wisp_to *to = out->passage.to;
+    wisp__fired fired;
     wisp_result result;
-    if (to->mode == WISP__TO_PEER && !s) return WISP_E_STALE;
-    result = wisp__encode(&w->content, remote, values, count, wisp__methods_of(w, s));
-    if (result) return wisp__encode_refused(w, remote, result);
-    w->content.packer.plain = wisp__profiled_bytes(w, values, count);
-    shot.message = NULL;
-    shot.remote = remote;
-    shot.value = NULL;
-    shot.spread.count = 0;
-    if (w->registry.remotes[remote->newest]->encoding.delta) {
-        shot.value = wisp__encoded_packed(w);
-        if (!shot.value) result = WISP_E_MEMORY;
+    if (to->mode == WISP__TO_PEER && !out->session) return WISP_E_STALE;
+    result = wisp__encode_outbound(w, out);
+    if (result) return result;
+    fired.message = NULL;
+    fired.remote = out->remote;
+    fired.value = NULL;
+    fired.delta_count = 0;
+    if (w->registry.remotes[out->remote->newest]->encoding.delta) {
+        fired.value = wisp__encoded_packed(w);
+        if (!fired.value) result = WISP_E_MEMORY;
     } else {
-        shot.message = wisp__compose(w, remote, WISP__EVENT, &result);
+        fired.message = wisp__compose(w, out->remote, WISP__EVENT, &result);
     }
     if (result) return result;
-    if (s) result = wisp__shoot(w, s, &shot);
-    else if (to->mode == WISP__TO_LIST) result = wisp__fire_list(w, *to, &shot);
-    else if (to->mode == WISP__TO_GROUP) result = wisp__fire_group(w, *to, &shot);
-    else result = wisp__fire_all(w, *to, &shot);
-    if (shot.message) wisp__message_release(&w->base, &w->chunks, shot.message);
-    wisp__encoded_release(w, shot.value);
-    wisp__spread_free(w, &shot.spread);
+    result = out->session ? wisp__fire_at(w, out->session, &fired)
+                          : wisp__fire_several(w, to, &fired);
+    if (fired.message) wisp__message_release(&w->base, &w->chunks, fired.message);
+    wisp__encoded_release(w, fired.value);
+    wisp__fired_forget_deltas(w, &fired);
     return result;
 }
 
 /* --- through the chain of middleware --- */
+
+static wisp__passage wisp__passage_out(int kind, const wisp_to *to, const wisp_call_desc *how) {
+    wisp__passage passage;
+    memset(&passage, 0, sizeof passage);
+    passage.kind = kind;
+    passage.to = to;
+    passage.how = how;
+    return passage;
+}
 
 /* The memory that a message takes while it is held. */
 static int64_t wisp__held_bytes(const wisp__message *m, const wisp_to *to) {
@@ -23480,7 +23539,7 @@ static int64_t wisp__held_bytes(const wisp__message *m, const wisp_to *to) {
            (to->list ? to->count * (int64_t)sizeof *to->list : 0);
 }
 
-/* What is held of a message, with a copy of its list of peers. NULL: no memory. */
+/* Takes over a message to be held, with a copy of its list of peers. NULL: no memory. */
 static wisp__held *wisp__held_make(wisp *w, const wisp__passage *passage, wisp_to to,
                                    wisp__message *m) {
     wisp__held *held = (wisp__held *)wisp__chunk_take(&w->base, &w->chunks, sizeof *held);
@@ -23502,9 +23561,9 @@ static wisp__held *wisp__held_make(wisp *w, const wisp__passage *passage, wisp_t
     return NULL;
 }
 
-/* Keeps a message whose hook said so. */
-static wisp_result wisp__stall(wisp *w, const wisp__remote *remote, const wisp_event *event,
-                               const wisp__passage *passage) {
+/* Holds a message whose hook returned WISP_HOLD. */
+static wisp_result wisp__hold_message(wisp *w, const wisp__remote *remote, const wisp_event *event,
+                                      const wisp__passage *passage) {
     bool inbound = passage->inbound;
     wisp_to to = inbound ? wisp_to_peer(event->peer) : *passage->to;
     wisp__session *s = wisp__session_of(w, to.peer);
@@ -23518,8 +23577,8 @@ static wisp_result wisp__stall(wisp *w, const wisp__remote *remote, const wisp_e
     if (result) return result;
     if (!inbound && own->count >= limits->held_messages) wisp__held_prune(w, own);
     if (own->count >= limits->held_messages) return WISP_E_LIMIT;
-    m = wisp__message_make(w, remote, WISP__EVENT, &result);
-    if (!m) return result;
+    m = wisp__message_make(w, remote, WISP__EVENT);
+    if (!m) return WISP_E_MEMORY;
     result = WISP_E_LIMIT;
     if (!inbound && wisp__held_bytes(m, &to) > limits->held_bytes - own->bytes)
         wisp__held_prune(w, own);
@@ -23536,10 +23595,11 @@ static wisp_result wisp__stall(wisp *w, const wisp__remote *remote, const wisp_e
     return WISP_OK;
 }
 
-/* Takes what goes out through its chain: WISP_PASS with the values to be sent, WISP_DROP, WISP_HOLD
-   or why it is refused. wisp__hooks_enter came before. */
-static inline wisp_result wisp__let_out(wisp *w, wisp__remote *remote, wisp__passage *passage,
-                                        const wisp_value **values, int *count) {
+/* Takes a message through its chain, and its values as they are then. Returns WISP_PASS, WISP_DROP,
+   WISP_HOLD or why it is refused. wisp__hooks_enter came before. */
+static wisp_result wisp__pass_out(wisp *w, wisp__outbound *out) {
+    wisp__passage *passage = &out->passage;
+    wisp__remote *remote = out->remote;
     wisp_event event;
     wisp_result verdict;
     memset(&event, 0, sizeof event);
@@ -23547,75 +23607,85 @@ static inline wisp_result wisp__let_out(wisp *w, wisp__remote *remote, wisp__pas
     event.peer = passage->to->peer;
     event.remote = wisp__remote_handle(remote);
     event.name = remote->name;
-    event.args = *values;
-    event.count = *count;
+    event.args = out->values;
+    event.count = out->count;
     event.text = "";
     event.time = w->now;
     event.message = passage->kind;
     verdict = wisp__hooks_run(&w->hooks, remote, &event, passage);
-    *values = event.args;
-    *count = event.count;
+    out->values = event.args;
+    out->count = event.count;
+    out->session = wisp__session_of(w, passage->to->peer);
     if (verdict == WISP_PASS) return WISP_PASS;
     if (verdict == WISP_HOLD)
-        verdict = passage->kind == WISP_MESSAGE_REPLY ? WISP_E_UNSUPPORTED
-                                                      : wisp__stall(w, remote, &event, passage);
+        verdict = passage->kind == WISP_MESSAGE_REPLY
+                      ? WISP_E_UNSUPPORTED : wisp__hold_message(w, remote, &event, passage);
     if (verdict == WISP_OK) return WISP_HOLD;
-    wisp__drop(w, wisp__session_of(w, passage->to->peer), remote, WISP__DROPPED_FILTERED, WISP_OK);
+    wisp__drop(w, out->session, remote, WISP__DROPPED_FILTERED, WISP_OK);
     return verdict;
 }
 
-/* Fires what passes the chain. */
-static wisp_result wisp__fire_through(wisp *w, wisp__remote *remote, wisp__passage *passage,
-                                      const wisp_value *values, int count) {
+/* Fires an event through the chain. */
+static wisp_result wisp__fire_through(wisp *w, wisp__outbound *out) {
     wisp_result result;
     if (!wisp__hooks_enter(&w->hooks)) return WISP_E_DEPTH;
-    result = wisp__let_out(w, remote, passage, &values, &count);
-    if (result == WISP_PASS)
-        result = wisp__fire(w, remote, passage->to, wisp__session_of(w, passage->to->peer), values,
-                            count);
+    result = wisp__pass_out(w, out);
+    if (result == WISP_PASS) result = wisp__fire(w, out);
     wisp__hooks_leave(&w->hooks);
     return result > 0 ? WISP_OK : result;
 }
 
-/* --- answers and calls --- */
+/* --- answers --- */
 
-/* The answer to a call of theirs. NULL with the reason. */
-static wisp__message *wisp__answer_make(wisp *w, const wisp__remote *remote, uint32_t id,
-                                        wisp_result code, const wisp_value *values, int count,
-                                        wisp_result *why) {
+/* The message of an answer. NULL with the reason. */
+static wisp__message *wisp__answer_make(wisp *w, const wisp__answer *a, wisp_result *why) {
     wisp__message *m = NULL;
-    *why = wisp__pack_refused(&w->base, wisp__pack(&w->content.packer, values, count));
-    w->content.packer.plain = *why ? 0 : wisp__profiled_bytes(w, values, count);
-    if (*why == WISP_OK) m = wisp__compose(w, remote, WISP__REPLY, why);
+    *why = wisp__pack_refused(&w->base, wisp__pack(&w->content.packer, a->values, a->count));
+    w->content.packer.plain = *why ? 0 : wisp__profiled_bytes(w, a->values, a->count);
+    if (*why == WISP_OK) m = wisp__compose(w, a->remote, WISP__REPLY, why);
     if (!m) return NULL;
-    m->call = id;
-    m->result = (int16_t)code;
+    m->call = a->id;
+    m->result = (int16_t)a->code;
     return m;
 }
 
-/* Sends an answer, and keeps it with the request for repeats of the call, unless there is none or
-   it has no repeats. */
-static wisp_result wisp__answer_give(wisp *w, wisp__session *s, wisp__request *request,
-                                     wisp__message *m) {
-    wisp__remote *remote = w->registry.remotes[m->remote];
-    wisp_result result = wisp__give(w, s, m);
-    if (result) wisp__error(w, s, remote, result, "the answer of a call was not sent");
-    else remote->stats.replies_sent++;
-    if (request && !request->once) wisp__request_keep(&w->calls, s, request, m);
+/* Sends the message of an answer, and keeps it for repeats of the call if there may be any. */
+static wisp_result wisp__answer_give(wisp *w, const wisp__answer *a, wisp__message *m) {
+    wisp_result result = wisp__give(w, a->session, m);
+    if (result) wisp__error(w, a->session, a->remote, result, "the answer of a call was not sent");
+    else a->remote->stats.replies_sent++;
+    if (a->request && !a->request->once) wisp__request_keep(&w->calls, a->session, a->request, m);
     wisp__message_release(&w->base, &w->chunks, m);
     return result;
 }
 
-/* Answers with a code, or with no values when it is WISP_OK. */
-static void wisp__answer_code(wisp *w, wisp__session *s, wisp__request *request, uint32_t id,
-                              wisp__remote *remote, wisp_result code) {
-    wisp_result why;
-    wisp__message *m = wisp__answer_make(w, remote, id, code, NULL, 0, &why);
-    if (m) wisp__answer_give(w, s, request, m);
-    else wisp__error(w, s, remote, why, "the answer of a call was not made");
+/* The message of an answer that has passed the chain. NULL with the reason, which is WISP_E_CLOSED
+   when a hook has ended the session. */
+static wisp__message *wisp__answer_through(wisp *w, wisp__answer *a, wisp_result *why) {
+    wisp__message *m = NULL;
+    wisp__outbound out;
+    wisp_to to = wisp_to_peer(wisp__peer_handle(a->session));
+    if (a->code || !a->remote->outbound || a->count < 0 || (a->count && !a->values))
+        return wisp__answer_make(w, a, why);
+    *why = WISP_E_DEPTH;
+    if (!wisp__hooks_enter(&w->hooks)) return NULL;
+    out.remote = a->remote;
+    out.values = a->values;
+    out.count = a->count;
+    out.passage = wisp__passage_out(WISP_MESSAGE_REPLY, &to, NULL);
+    a->code = wisp__pass_out(w, &out);
+    if (a->code == WISP_DROP) a->code = WISP_E_DROPPED;
+    a->values = out.values;
+    a->count = a->code ? 0 : out.count;
+    *why = WISP_E_CLOSED;
+    if (out.session) m = wisp__answer_make(w, a, why);
+    wisp__hooks_leave(&w->hooks);
+    return m;
 }
 
-/* Repeats go after pauses that double, all of them within the timeout, each shorter by chance, so
+/* --- calls --- */
+
+/* Repeats follow pauses that double, all of them within the timeout. Each is shorter by chance, so
    that callers who failed together do not come back together. */
 static double wisp__call_pause(wisp *w, wisp__pending *call) {
     double chance = (double)(wisp__random(&w->peers.secret) >> 40) / (double)(1 << 24);
@@ -23624,15 +23694,20 @@ static double wisp__call_pause(wisp *w, wisp__pending *call) {
     return pause;
 }
 
-/* `m` NULL: the call is held, and only its timeout runs. */
-static void wisp__call_schedule(wisp *w, wisp__pending *call, const wisp__remote *remote,
-                                const wisp_call_desc *desc, wisp__message *m) {
-    double timeout = desc->timeout > 0 ? desc->timeout : remote->now.call_timeout;
-    int tries = wisp__min_int(desc->tries > 0 ? desc->tries : remote->now.call_tries, 30);
-    bool repeats = m && tries > 1 && m->delivery != WISP_RELIABLE && !w->base.reliable;
-    double next = timeout;
+/* Fills in a call and starts its timer. `m` NULL: the call is held, and only its timeout runs. */
+static void wisp__call_start(wisp *w, wisp__pending *call, const wisp__outbound *out,
+                             wisp__message *m) {
+    const wisp_call_desc *how = out->passage.how;
+    const wisp_config *config = &out->remote->now;
+    double timeout = how->timeout > 0 ? how->timeout : config->call_timeout, next = timeout;
+    int tries = wisp__min_int(how->tries > 0 ? how->tries : config->call_tries, 30);
+    call->fn = how->on_reply;
+    call->user = how->user;
+    call->remote = out->remote->index;
+    call->peer = wisp__peer_handle(out->session);
     if (!(call->deadline > 0)) call->deadline = w->base.time + timeout;
-    if (repeats) {
+    if (m) wisp__call_link(out->session, call);
+    if (m && tries > 1 && m->delivery != WISP_RELIABLE && !w->base.reliable) {
         call->interval = timeout / (double)((1 << tries) - 1);
         next = wisp__call_pause(w, call);
         call->tries = tries - 1;
@@ -23643,22 +23718,13 @@ static void wisp__call_schedule(wisp *w, wisp__pending *call, const wisp__remote
                      wisp__min(call->deadline, w->base.time + next));
 }
 
-static void wisp__call_fill(wisp__pending *call, const wisp__session *s, const wisp__remote *remote,
-                            const wisp_call_desc *desc) {
-    call->fn = desc->on_reply;
-    call->user = desc->user;
-    call->remote = remote->index;
-    call->peer = wisp__peer_handle(s);
-}
-
-/* Queues values as a call that has its slot. */
-static wisp_result wisp__call_begin(wisp *w, wisp__session *s, wisp__pending *call,
-                                    wisp__remote *remote, const wisp_call_desc *desc,
-                                    const wisp_value *values, int count) {
-    wisp_result result = wisp__encode(&w->content, remote, values, count, wisp__methods_of(w, s));
+/* Queues a call that has its slot. */
+static wisp_result wisp__call_begin(wisp *w, wisp__pending *call, const wisp__outbound *out) {
+    wisp_result result = wisp__encode_outbound(w, out);
+    wisp__remote *remote = out->remote;
+    wisp__session *s = out->session;
     wisp__message *m;
-    if (result) return wisp__encode_refused(w, remote, result);
-    w->content.packer.plain = wisp__profiled_bytes(w, values, count);
+    if (result) return result;
     m = wisp__compose(w, remote, WISP__INVOKE, &result);
     if (!m) return result;
     m->call = s->next_call;
@@ -23667,9 +23733,7 @@ static wisp_result wisp__call_begin(wisp *w, wisp__session *s, wisp__pending *ca
         call->began = wisp__meters_time(w->registry.meters, w->base.time);
         if (remote->meter) remote->meter->calls.sent++;
         if (s->meter) s->meter->calls.sent++;
-        wisp__call_fill(call, s, remote, desc);
-        wisp__call_link(s, call);
-        wisp__call_schedule(w, call, remote, desc, m);
+        wisp__call_start(w, call, out, m);
         remote->stats.invokes_sent++;
     }
     wisp__message_release(&w->base, &w->chunks, m);
@@ -23677,71 +23741,40 @@ static wisp_result wisp__call_begin(wisp *w, wisp__session *s, wisp__pending *ca
 }
 
 /* Begins a call that passes the chain; when it is held only its timeout runs. */
-static wisp_result wisp__call_through(wisp *w, wisp__pending *call, wisp__remote *remote,
-                                      wisp__passage *passage, const wisp_value *values, int count) {
+static wisp_result wisp__call_through(wisp *w, wisp__pending *call, wisp__outbound *out) {
     wisp_result result;
-    wisp__session *s;
     if (!wisp__hooks_enter(&w->hooks)) return WISP_E_DEPTH;
-    passage->call = call->slot.id;
-    result = wisp__let_out(w, remote, passage, &values, &count);
-    s = wisp__session_of(w, passage->to->peer);
-    call = wisp__call_of(w, passage->call);
-    if (!s || !call || call->done)
-        result = s ? WISP_E_CANCELLED : WISP_E_CLOSED;
+    out->passage.call = call->slot.id;
+    result = wisp__pass_out(w, out);
+    call = wisp__call_of(w, out->passage.call);
+    if (!out->session || !call || call->done)
+        result = out->session ? WISP_E_CANCELLED : WISP_E_CLOSED;
     else if (result == WISP_PASS)
-        result = wisp__call_begin(w, s, call, remote, passage->how, values, count);
+        result = wisp__call_begin(w, call, out);
     else if (result == WISP_DROP)
         result = WISP_E_DROPPED;
-    else if (result == WISP_HOLD && !(call->deadline > 0)) {
-        wisp__call_fill(call, s, remote, passage->how);
-        wisp__call_schedule(w, call, remote, passage->how, NULL);
-    }
+    else if (result == WISP_HOLD && !(call->deadline > 0))
+        wisp__call_start(w, call, out, NULL);
     wisp__hooks_leave(&w->hooks);
     return result > 0 ? WISP_OK : result;
 }
 
-/* The answer to a call of theirs, when it has passed the chain. NULL with the reason; it is
-   WISP_E_CLOSED when a hook has ended the session. */
-static wisp__message *wisp__answer_through(wisp *w, const wisp__session *s, wisp__remote *remote,
-                                           uint32_t id, wisp_result code, const wisp_value *values,
-                                           int count, wisp_result *why) {
-    wisp__message *m;
-    wisp__passage passage;
-    wisp_to to = wisp_to_peer(wisp__peer_handle(s));
-    wisp_result verdict;
-    if (code || !remote->outbound || count < 0 || (count && !values))
-        return wisp__answer_make(w, remote, id, code, values, count, why);
-    *why = WISP_E_DEPTH;
-    if (!wisp__hooks_enter(&w->hooks)) return NULL;
-    memset(&passage, 0, sizeof passage);
-    passage.kind = WISP_MESSAGE_REPLY;
-    passage.to = &to;
-    verdict = wisp__let_out(w, remote, &passage, &values, &count);
-    if (verdict == WISP_DROP) verdict = WISP_E_DROPPED;
-    *why = WISP_E_CLOSED;
-    m = wisp__session_of(w, to.peer)
-            ? wisp__answer_make(w, remote, id, verdict, values, verdict ? 0 : count, why) : NULL;
-    wisp__hooks_leave(&w->hooks);
-    return m;
-}
-
 /* ===========================================================================
  * MARK: >>inbound
- * What: what is said to this end: values read, put together from differences,
- *   checked, and handed to handlers in their turn.
+ * What: messages from peers: their values read, deltas applied, and both handed to
+ *   handlers in their turn, through middleware.
  * Invariants: after every handler the session's state is looked at again.
  * Not here: how messages stand in packets (receive).
  * ======================================================================== */
 
-static void wisp__message_event(wisp *w, wisp__session *s, const wisp__inbound *in,
-                                wisp_event *event) {
+static void wisp__message_event(wisp *w, const wisp__inbound *in, wisp_event *event) {
     event->result = WISP_OK;
     event->user = NULL;
     event->request = NULL;
     event->message = WISP_MESSAGE_EVENT;
     event->passage = NULL;
     event->w = w;
-    event->peer = wisp__peer_handle(s);
+    event->peer = wisp__peer_handle(in->session);
     event->remote = wisp__remote_handle(in->remote);
     event->name = in->remote ? in->remote->name : "";
     event->args = in->content.values;
@@ -23750,15 +23783,16 @@ static void wisp__message_event(wisp *w, wisp__session *s, const wisp__inbound *
     event->time = w->now;
 }
 
-/* Reads values at the places that `in` names; the end of the data goes to in->end. */
+/* Reads values at the places that `in` names; the end of the data goes to in->end. A value that
+   needs its baseline is only passed: it is applied when its turn comes. */
 static void wisp__read_values(wisp *w, const wisp__reader *from, wisp__inbound *in) {
     wisp__reader shape = *from, data = *from;
     wisp__unpacker u;
     w->content.credit.over = false;
     shape.at = in->shape_at;
     data.at = in->data_at;
-    in->told = in->encoding && in->encoding->delta && in->kind == WISP__FRAME_EVENT;
-    if (in->told) {
+    in->delta = in->encoding && in->encoding->delta && in->kind == WISP__FRAME_EVENT;
+    if (in->delta) {
         in->from = *from;
         in->readable = wisp__delta_extent(&w->content, in->encoding, &data, in->in_order);
         in->parsed = !data.failed;
@@ -23780,36 +23814,60 @@ static void wisp__read_values(wisp *w, const wisp__reader *from, wisp__inbound *
     in->conformed = false;
 }
 
-/* --- through the chain to the handlers --- */
+/* --- answers that wisp gives itself --- */
 
-/* The answer of a handler that has given none: no values, or why its own did not go. */
-static void wisp__answer_for(wisp *w, wisp__session *s, wisp__request *request, uint32_t id,
-                             wisp__remote *remote, wisp_result code) {
-    wisp__message *m = NULL;
-    if (code == WISP_OK) m = wisp__answer_through(w, s, remote, id, WISP_OK, NULL, 0, &code);
-    if (m) wisp__answer_give(w, s, request, m);
-    else if (s->peer.state == WISP__JOINED) wisp__answer_code(w, s, request, id, remote, code);
+static wisp__answer wisp__answer_of(const wisp *w, const wisp__inbound *in, wisp_result code) {
+    wisp__answer a;
+    a.session = in->session;
+    a.remote = in->remote ? in->remote : w->registry.remotes[WISP__ON_ERROR];
+    a.request = in->request;
+    a.id = in->call;
+    a.code = code;
+    a.values = NULL;
+    a.count = 0;
+    return a;
 }
 
-static void wisp__run_answer(wisp *w, wisp__session *s, wisp__request *request,
-                             wisp__remote *remote, wisp_event *event) {
-    uint32_t id = request->id;
+/* Answers a call with a code, and a text if there is one. */
+static void wisp__answer_code(wisp *w, const wisp__inbound *in, wisp_result code,
+                              const wisp_value *text) {
+    wisp_result why;
+    wisp__answer a = wisp__answer_of(w, in, code);
+    wisp__message *m;
+    a.values = text;
+    a.count = text != NULL;
+    m = wisp__answer_make(w, &a, &why);
+    if (m) wisp__answer_give(w, &a, m);
+    else wisp__error(w, a.session, a.remote, why, "the answer of a call was not made");
+}
+
+/* --- through the chain to the handlers --- */
+
+/* Runs the handler of a call, and answers with no values or its failure if it did not answer. */
+static void wisp__run_answer(wisp *w, wisp__inbound *in, wisp_event *event) {
+    wisp__session *s = in->session;
+    wisp__remote *remote = in->remote;
+    wisp__message *m = NULL;
+    wisp__answer a;
     double began = wisp__meters_clock(w->registry.meters);
-    if (!remote->answer) {                /* not any more: a hook, or while it was held */
-        wisp__answer_code(w, s, request, id, remote, WISP_E_NO_HANDLER);
+    if (!remote->answer) {             /* removed by a hook, or while the call was held */
+        wisp__answer_code(w, in, WISP_E_NO_HANDLER, NULL);
         return;
     }
     event->user = remote->answer_user;
-    event->request = request;
-    request->state = WISP__REQUEST_RUNS;
-    request->remote = remote->index;
+    event->request = in->request;
+    in->request->state = WISP__REQUEST_RUNS;
+    in->request->remote = remote->index;
     w->events.running++;
     wisp__handle(&w->events, remote->answer, event);
     w->events.running--;
     wisp__count_handled(&w->registry, remote, began);
     wisp__events_sweep(&w->events);
     if (s->peer.state != WISP__JOINED || !event->request) return;
-    wisp__answer_for(w, s, event->request, id, remote, event->result);
+    a = wisp__answer_of(w, in, WISP_OK);
+    if (event->result == WISP_OK) m = wisp__answer_through(w, &a, &event->result);
+    if (m) wisp__answer_give(w, &a, m);
+    else if (s->peer.state == WISP__JOINED) wisp__answer_code(w, in, event->result, NULL);
 }
 
 /* Runs the handlers while the profiler is on. false: there is none. */
@@ -23820,14 +23878,14 @@ static bool wisp__run_timed(wisp *w, wisp__remote *remote, wisp_event *event) {
     return any;
 }
 
-static void wisp__run_event(wisp *w, wisp__session *s, wisp__remote *remote, wisp_event *event) {
-    bool any = w->registry.meters ? wisp__run_timed(w, remote, event)
-                                  : wisp__events_run(&w->events, remote, event);
-    if (!any) wisp__drop(w, s, remote, WISP__DROPPED_UNHANDLED, WISP_OK);
+static void wisp__run_event(wisp *w, const wisp__inbound *in, wisp_event *event) {
+    bool any = w->registry.meters ? wisp__run_timed(w, in->remote, event)
+                                  : wisp__events_run(&w->events, in->remote, event);
+    if (!any) wisp__drop(w, in->session, in->remote, WISP__DROPPED_UNHANDLED, WISP_OK);
 }
 
-/* Values that a hook has changed, or that were held, as the schema here wants them. What is made of
-   them lives as long as their message is in the chain. */
+/* Makes values that a hook has changed, or that were held, fit the schema here again. They live as
+   long as their message is in the chain. */
 static wisp_result wisp__conform_again(wisp *w, const wisp__remote *remote, wisp_event *event) {
     wisp__arena content = w->content.arena;
     wisp__decoded d;
@@ -23845,87 +23903,87 @@ static wisp_result wisp__conform_again(wisp *w, const wisp__remote *remote, wisp
     return result;
 }
 
-/* What becomes of a message that a hook did not let pass, or made unfit for the schema: how it is
-   unfit, else "". */
-static void wisp__keep_out(wisp *w, wisp__session *s, wisp__remote *remote, wisp_result verdict,
-                           wisp__request *request, const char *unfit) {
+/* Drops a message that a hook did not let pass, or made unfit for the schema (`unfit` says how,
+   else it is ""). A call is answered, unless the hook said WISP_DROP. */
+static void wisp__keep_out(wisp *w, const wisp__inbound *in, wisp_result verdict,
+                           const char *unfit) {
+    wisp__request *request = in->request;
     const char *text = verdict == WISP_E_LIMIT ? "more than may be held: dropped"
                                                : "refused by middleware";
-    wisp__drop(w, s, remote, WISP__DROPPED_FILTERED, WISP_OK);
+    wisp__drop(w, in->session, in->remote, WISP__DROPPED_FILTERED, WISP_OK);
     if (verdict == WISP_DROP) {
-        if (request && !request->once) wisp__request_forget(&w->calls, s, request);
+        if (request && !request->once) wisp__request_forget(&w->calls, in->session, request);
         return;
     }
-    wisp__error(w, s, remote, verdict, unfit[0] ? unfit : text);
-    if (request) wisp__answer_code(w, s, request, request->id, remote, verdict);
+    wisp__error(w, in->session, in->remote, verdict, unfit[0] ? unfit : text);
+    if (request) wisp__answer_code(w, in, verdict, NULL);
 }
 
-/* A message on its way in, through what is left of its chain, to its handlers. */
-static void wisp__go_in(wisp *w, wisp__session *s, wisp__remote *remote, wisp_event *event,
-                        wisp__passage *passage, wisp__request *request) {
+/* Takes a message through what is left of its chain to its handlers. */
+static void wisp__pass_in(wisp *w, wisp__inbound *in, wisp_event *event, wisp__passage *passage) {
+    const wisp__peer *peer = &in->session->peer;
     wisp_result verdict = passage->verdict;
     const char *unfit = "";
     event->message = passage->kind;
     if (!wisp__hooks_enter(&w->hooks)) {
-        wisp__keep_out(w, s, remote, WISP_E_DEPTH, request, "");
+        wisp__keep_out(w, in, WISP_E_DEPTH, "");
         return;
     }
-    if (verdict == WISP_PASS) verdict = wisp__hooks_run(&w->hooks, remote, event, passage);
-    if (verdict == WISP_PASS && passage->changed && s->peer.state == WISP__JOINED) {
-        verdict = wisp__conform_again(w, remote, event);
+    if (verdict == WISP_PASS) verdict = wisp__hooks_run(&w->hooks, in->remote, event, passage);
+    if (verdict == WISP_PASS && passage->changed && peer->state == WISP__JOINED) {
+        verdict = wisp__conform_again(w, in->remote, event);
         unfit = w->registry.text;
     }
-    if (s->peer.state != WISP__JOINED || w->destroyed) {
-        wisp__hooks_leave(&w->hooks);
-        return;
-    }
-    if (verdict == WISP_HOLD) {
-        if (request) request->state = WISP__REQUEST_RUNS;
-        event->peer = wisp__peer_handle(s);          /* whatever the hook has made of it */
-        verdict = wisp__stall(w, remote, event, passage);
-        if (verdict) wisp__keep_out(w, s, remote, verdict, request, "");
-    } else if (verdict != WISP_PASS) {
-        wisp__keep_out(w, s, remote, verdict, request, unfit);
-    } else if (request) {
-        wisp__run_answer(w, s, request, remote, event);
-    } else {
-        wisp__run_event(w, s, remote, event);
+    if (peer->state == WISP__JOINED && !w->destroyed) {
+        if (verdict == WISP_HOLD) {
+            if (in->request) in->request->state = WISP__REQUEST_RUNS;
+            event->peer = wisp__peer_handle(in->session);      /* a hook may have written there */
+            verdict = wisp__hold_message(w, in->remote, event, passage);
+            if (verdict) wisp__keep_out(w, in, verdict, "");
+        } else if (verdict != WISP_PASS) {
+            wisp__keep_out(w, in, verdict, unfit);
+        } else if (in->request) {
+            wisp__run_answer(w, in, event);
+        } else {
+            wisp__run_event(w, in, event);
+        }
     }
     wisp__hooks_leave(&w->hooks);
 }
 
-static void wisp__traffic_in(wisp__passage *passage, int kind, const wisp__request *request) {
-    memset(passage, 0, sizeof *passage);
-    passage->inbound = true;
-    passage->kind = kind;
-    if (!request) return;
-    passage->call = request->id;
-    passage->once = request->once;
+static wisp__passage wisp__passage_in(int kind, const wisp__request *request) {
+    wisp__passage passage;
+    memset(&passage, 0, sizeof passage);
+    passage.inbound = true;
+    passage.kind = kind;
+    passage.call = request ? request->id : 0;
+    passage.once = request && request->once;
+    return passage;
 }
 
-/* For the profiler: the values, and what compression saved. */
-static void wisp__count_values(const wisp__remote *remote, const wisp__session *s,
-                               const wisp__inbound *in) {
+/* For the profiler: the bytes of the values, and what compression saved. */
+static void wisp__count_values(const wisp__inbound *in) {
+    const wisp__session *s = in->session;
     uint64_t raw = (uint64_t)wisp__values_bytes(in->content.values, in->content.count);
     int64_t packed = in->content.unpacked * (int64_t)8;
     if (s->meter) s->meter->in.raw += raw;
-    if (!remote->meter) return;
-    remote->meter->in.raw += raw;
+    if (!in->remote->meter) return;
+    in->remote->meter->in.raw += raw;
     if (packed && packed > in->end - in->data_at)
-        remote->meter->in.saved += (uint64_t)(packed - (in->end - in->data_at));
+        in->remote->meter->in.saved += (uint64_t)(packed - (in->end - in->data_at));
 }
 
-static inline void wisp__count_received(wisp *w, wisp__session *s, wisp__remote *remote,
-                                        const wisp__inbound *in) {
+/* `remote`: that of the message, or what stands for one that is not known here. */
+static inline void wisp__count_received(wisp *w, const wisp__inbound *in, wisp__remote *remote) {
     remote->stats.messages_received++;
     remote->stats.bits_received += (uint64_t)(in->shape_end - in->shape_at + in->end - in->data_at);
-    s->peer.stats.messages_received++;
+    in->session->peer.stats.messages_received++;
     w->base.stats.messages_received++;
 }
 
-/* Makes values that fit the schema registered here; false: they do not fit. It is done once for a
+/* Makes the values fit the schema registered here; false: they do not. It is done once for a
    message and its repeats. */
-static inline bool wisp__conform_inbound(wisp *w, wisp__session *s, wisp__inbound *in) {
+static inline bool wisp__conform_inbound(wisp *w, wisp__inbound *in) {
     bool wanted = in->remote && in->kind != WISP__FRAME_REPLY &&
                   (in->encoding || in->remote->schema);
     if (!in->readable && !in->conformed && wanted) {
@@ -23933,91 +23991,90 @@ static inline bool wisp__conform_inbound(wisp *w, wisp__session *s, wisp__inboun
         in->readable = wisp__conform_decoded(&w->content, in->remote, in->encoding, &in->content);
     }
     in->conformed = true;
-    if (!in->readable && in->remote && w->registry.meters) wisp__count_values(in->remote, s, in);
+    if (!in->readable && in->remote && w->registry.meters) wisp__count_values(in);
     return in->readable == WISP_OK;
 }
 
 /* Drops a message that cannot be read. The caller of an invoke is answered why. */
-static void wisp__on_unreadable(wisp *w, wisp__session *s, const wisp__inbound *in,
-                                wisp__request *request) {
-    wisp__remote *remote = in->remote ? in->remote : w->registry.remotes[WISP__ON_ERROR];
-    bool invalid = in->readable == WISP_E_INVALID;
+static void wisp__on_unreadable(wisp *w, const wisp__inbound *in) {
     wisp_value text;
-    wisp__message *m;
-    wisp_result why;
     if (in->readable == WISP_E_FLOOD)
         snprintf(w->registry.text, sizeof w->registry.text,
                  "more work or memory than its bytes pay for");
     wisp__pay(&w->content.credit, WISP__PRICE_ERROR);
     text = wisp_string(w->registry.text);
-    if (in->kind == WISP__FRAME_INVOKE) {      /* before the session may end */
-        m = wisp__answer_make(w, remote, in->call, in->readable, &text, w->registry.text[0] != 0,
-                              &why);
-        if (m) wisp__answer_give(w, s, request, m);
-        else wisp__error(w, s, remote, why, "the answer of a call was not made");
-    }
-    wisp__drop(w, s, in->remote, invalid ? WISP__DROPPED_INVALID : WISP__DROPPED_UNREADABLE,
+    if (in->kind == WISP__FRAME_INVOKE)        /* first: the session may end for the offence */
+        wisp__answer_code(w, in, in->readable, w->registry.text[0] ? &text : NULL);
+    wisp__drop(w, in->session, in->remote,
+               in->readable == WISP_E_INVALID ? WISP__DROPPED_INVALID : WISP__DROPPED_UNREADABLE,
                in->readable);
 }
 
-/* A call that is new, and may run. */
-static void wisp__on_new_call(wisp *w, wisp__session *s, wisp__request *request, wisp__inbound *in,
-                              wisp__remote *remote, wisp__peer_remote *peer_remote) {
-    if (!in->remote) {
-        wisp__drop(w, s, NULL, WISP__DROPPED_CALL_UNKNOWN, WISP_OK);
-        wisp__answer_code(w, s, request, in->call, remote, WISP_E_NO_REMOTE);
-    } else if (!wisp__policy_admit(&remote->now, &peer_remote->rate, w->base.time)) {
-        wisp__drop(w, s, remote, WISP__DROPPED_CALL_RATE, WISP_OK);
-        wisp__answer_code(w, s, request, in->call, remote, WISP_E_RATE);
+/* Runs a call that is new, if it may run. */
+static void wisp__on_new_call(wisp *w, wisp__inbound *in, wisp__bucket *rate) {
+    wisp__remote *remote = in->remote;
+    wisp_event event;
+    if (!remote) {
+        wisp__drop(w, in->session, NULL, WISP__DROPPED_CALL_UNKNOWN, WISP_OK);
+        wisp__answer_code(w, in, WISP_E_NO_REMOTE, NULL);
+    } else if (!wisp__policy_admit(&remote->now, rate, w->base.time)) {
+        wisp__drop(w, in->session, remote, WISP__DROPPED_CALL_RATE, WISP_OK);
+        wisp__answer_code(w, in, WISP_E_RATE, NULL);
     } else if (!remote->answer) {
-        wisp__drop(w, s, remote, WISP__DROPPED_CALL_UNHANDLED, WISP_OK);
-        wisp__answer_code(w, s, request, in->call, remote, WISP_E_NO_HANDLER);
-    } else if (!wisp__conform_inbound(w, s, in)) {
-        wisp__on_unreadable(w, s, in, request);
+        wisp__drop(w, in->session, remote, WISP__DROPPED_CALL_UNHANDLED, WISP_OK);
+        wisp__answer_code(w, in, WISP_E_NO_HANDLER, NULL);
+    } else if (!wisp__conform_inbound(w, in)) {
+        wisp__on_unreadable(w, in);
     } else {
-        wisp_event event;
-        wisp__message_event(w, s, in, &event);
+        wisp__message_event(w, in, &event);
         event.message = WISP_MESSAGE_INVOKE;
         if (remote->inbound) {
-            wisp__passage passage;
-            wisp__traffic_in(&passage, WISP_MESSAGE_INVOKE, request);
-            wisp__go_in(w, s, remote, &event, &passage, request);
+            wisp__passage passage = wisp__passage_in(WISP_MESSAGE_INVOKE, in->request);
+            wisp__pass_in(w, in, &event, &passage);
         } else {
-            wisp__run_answer(w, s, request, remote, &event);
+            wisp__run_answer(w, in, &event);
         }
     }
 }
 
+/* A request that comes reliably, and so only once: it needs no table. */
+static wisp__request wisp__request_once(uint32_t id) {
+    wisp__request request;
+    memset(&request, 0, sizeof request);
+    request.id = id;
+    request.once = true;
+    return request;
+}
+
 /* A repeat is recognised before the rate limit, and answered from memory. */
-static void wisp__on_invoked(wisp *w, wisp__session *s, wisp__inbound *in, int delivery) {
-    wisp_result why;
+static void wisp__on_invoked(wisp *w, wisp__inbound *in) {
+    wisp__session *s = in->session;
+    wisp_result why = WISP_E_MEMORY;
     wisp__remote *remote = in->remote ? in->remote : w->registry.remotes[WISP__ON_ERROR];
     wisp__peer_remote *peer_remote = wisp__peer_remote_of(&w->base, s, remote->index);
-    wisp__request once, *request = &once;
-    memset(&once, 0, sizeof once);
-    once.id = in->call;
-    once.once = true;
+    wisp__request once = wisp__request_once(in->call), *request = &once;
+    in->request = NULL;
     if (!wisp__requests_settle(&w->calls, s, in->floor, &w->content.credit)) {
         wisp__end(w, s, WISP_E_FLOOD, "calls are settled in leaps", true);
         return;
     }
-    if (delivery != WISP_RELIABLE) request = wisp__request_take(&w->calls, s, in->call, &why);
+    if (in->delivery != WISP_RELIABLE) request = wisp__request_take(&w->calls, s, in->call, &why);
     if (!request || !peer_remote) {
-        wisp__answer_code(w, s, NULL, in->call, remote, request ? WISP_E_MEMORY : why);
+        wisp__answer_code(w, in, request ? WISP_E_MEMORY : why, NULL);
         return;
     }
     remote->stats.invokes_received++;
     if (remote->meter) remote->meter->calls.received++;
     if (s->meter) s->meter->calls.received++;
-    wisp__count_received(w, s, remote, in);
+    wisp__count_received(w, in, remote);
     if (!request->state) {
-        wisp__on_new_call(w, s, request, in, remote, peer_remote);
+        in->request = request;
+        wisp__on_new_call(w, in, &peer_remote->rate);
         return;
     }
     remote->stats.invokes_repeated++;
     if (request->reply) wisp__give(w, s, request->reply);
-    else if (request->state == WISP__REQUEST_DONE)
-        wisp__answer_code(w, s, NULL, in->call, remote, WISP_E_EXPIRED);
+    else if (request->state == WISP__REQUEST_DONE) wisp__answer_code(w, in, WISP_E_EXPIRED, NULL);
 }
 
 /* For the profiler: a call of ours is over. */
@@ -24043,28 +24100,35 @@ static void wisp__run_ended(wisp *w, wisp__pending *call, wisp_event *event) {
     event->user = user;
     if (fn) wisp__handle(&w->events, fn, event);
     event->user = also_user;
-    event->result = result;             /* whatever wisp_raise has left there */
+    event->result = result;             /* wisp_raise writes there */
     if (also) wisp__handle(&w->events, also, event);
     w->events.running--;
     if (fn || also) wisp__count_handled(&w->registry, remote, began);
     wisp__events_sweep(&w->events);
 }
 
+/* The event of a call that is over without an answer from the peer. */
+static void wisp__ended_event(wisp *w, const wisp__pending *call, wisp_result result,
+                              wisp_event *event) {
+    memset(event, 0, sizeof *event);
+    event->w = w;
+    event->remote = wisp__remote_handle(w->registry.remotes[call->remote]);
+    event->name = w->registry.remotes[call->remote]->name;
+    event->time = w->now;
+    event->result = result;
+    event->text = wisp_result_text(result);
+}
+
 /* Every part of a call to several is over. */
 static void wisp__run_whole(wisp *w, wisp__pending *whole) {
     wisp_value counts[2];
-    wisp__inbound in;
     wisp_event event;
-    memset(&in, 0, sizeof in);
     counts[0] = wisp_int(whole->answered);
     counts[1] = wisp_int(whole->failed);
-    in.remote = w->registry.remotes[whole->remote];
-    in.content.values = counts;
-    in.content.count = 2;
-    wisp__message_event(w, NULL, &in, &event);
+    wisp__ended_event(w, whole, whole->first_failure, &event);
+    event.args = counts;
+    event.count = 2;
     event.message = WISP_MESSAGE_REPLY;
-    event.result = whole->first_failure;
-    event.text = wisp_result_text(event.result);
     wisp__run_ended(w, whole, &event);
 }
 
@@ -24085,16 +24149,14 @@ static void wisp__run_reply(wisp *w, wisp__pending *call, wisp_event *event) {
 }
 
 /* Takes a reply through the chain; false: its call goes on waiting, or is over. */
-static bool wisp__let_reply_in(wisp *w, wisp__session *s, uint32_t call, wisp__remote *remote,
-                               wisp_event *event) {
+static bool wisp__pass_reply(wisp *w, const wisp__inbound *in, uint32_t call, wisp_event *event) {
     const wisp__pending *pending;
-    wisp__passage passage;
-    wisp_result verdict;
-    wisp__traffic_in(&passage, WISP_MESSAGE_REPLY, NULL);
-    verdict = wisp__hooks_run(&w->hooks, remote, event, &passage);
+    wisp__passage passage = wisp__passage_in(WISP_MESSAGE_REPLY, NULL);
+    wisp_result verdict = wisp__hooks_run(&w->hooks, in->remote, event, &passage);
     pending = wisp__call_of(w, call);
     if (verdict == WISP_HOLD) verdict = WISP_E_UNSUPPORTED;
-    if (verdict != WISP_PASS) wisp__drop(w, s, remote, WISP__DROPPED_FILTERED, WISP_OK);
+    if (verdict != WISP_PASS)
+        wisp__drop(w, in->session, in->remote, WISP__DROPPED_FILTERED, WISP_OK);
     if (!pending || pending->done || verdict == WISP_DROP) return false;
     if (verdict == WISP_PASS) return true;
     event->result = verdict;
@@ -24104,18 +24166,17 @@ static bool wisp__let_reply_in(wisp *w, wisp__session *s, uint32_t call, wisp__r
     return true;
 }
 
-static void wisp__on_replied(wisp *w, wisp__session *s, const wisp__inbound *in) {
-    wisp__pending *call = wisp__call_find(s, in->call, &w->content.credit);
+static void wisp__on_replied(wisp *w, wisp__inbound *in) {
+    wisp__pending *call = wisp__call_find(in->session, in->call, &w->content.credit);
     wisp_event event;
-    wisp__inbound answer = *in;
     bool goes_on = true, chained;
     char text[256];                    /* as much as wisp_fail sends */
     if (!call) return;
-    answer.remote = w->registry.remotes[call->remote];
-    answer.remote->stats.replies_received++;
-    wisp__count_received(w, s, answer.remote, in);
-    if (w->registry.meters) wisp__count_values(answer.remote, s, in);
-    wisp__message_event(w, s, &answer, &event);
+    in->remote = w->registry.remotes[call->remote];
+    in->remote->stats.replies_received++;
+    wisp__count_received(w, in, in->remote);
+    if (w->registry.meters) wisp__count_values(in);
+    wisp__message_event(w, in, &event);
     event.result = wisp__code_received(in->result, false);
     event.message = WISP_MESSAGE_REPLY;
     if (in->result) {
@@ -24128,8 +24189,8 @@ static void wisp__on_replied(wisp *w, wisp__session *s, const wisp__inbound *in)
         event.args = NULL;
         event.count = 0;
     }
-    chained = answer.remote->inbound && wisp__hooks_enter(&w->hooks);
-    if (chained) goes_on = wisp__let_reply_in(w, s, call->slot.id, answer.remote, &event);
+    chained = in->remote->inbound && wisp__hooks_enter(&w->hooks);
+    if (chained) goes_on = wisp__pass_reply(w, in, call->slot.id, &event);
     if (goes_on) {
         wisp__call_settle(&w->calls, call);
         wisp__run_reply(w, call, &event);
@@ -24138,130 +24199,124 @@ static void wisp__on_replied(wisp *w, wisp__session *s, const wisp__inbound *in)
 }
 
 /* May an event run? Asked before more work is done for it than to find its end. */
-static bool wisp__admit_event(wisp *w, wisp__session *s, const wisp__inbound *in, int delivery,
-                              uint64_t number) {
+static bool wisp__admit_event(wisp *w, const wisp__inbound *in) {
+    wisp__session *s = in->session;
     wisp__remote *remote = in->remote;
     wisp__peer_remote *peer_remote = wisp__peer_remote_of(&w->base, s, remote->index);
     if (!peer_remote) {
         wisp__end(w, s, WISP_E_MEMORY, "no memory for a name", true);
         return false;
     }
-    wisp__count_received(w, s, remote, in);
-    if (delivery == WISP_SEQUENCED && !in->told) {        /* what is told has an order by key */
-        if (number < peer_remote->newest) {
+    wisp__count_received(w, in, remote);
+    if (in->delivery == WISP_SEQUENCED && !in->delta) {        /* deltas have an order by key */
+        if (in->number < peer_remote->newest) {
             wisp__drop(w, s, remote, WISP__DROPPED_STALE, WISP_OK);
             return false;
         }
-        peer_remote->newest = number;
+        peer_remote->newest = in->number;
     }
     if (wisp__policy_admit(&remote->now, &peer_remote->rate, w->base.time)) return true;
     wisp__drop(w, s, remote, WISP__DROPPED_RATE, WISP_OK);
     return false;
 }
 
-static void wisp__on_event(wisp *w, wisp__session *s, const wisp__inbound *in) {
+static void wisp__on_event(wisp *w, wisp__inbound *in) {
     wisp_event event;
-    wisp__message_event(w, s, in, &event);
+    wisp__message_event(w, in, &event);
     if (in->remote->inbound) {
-        wisp__passage passage;
-        wisp__traffic_in(&passage, WISP_MESSAGE_EVENT, NULL);
-        wisp__go_in(w, s, in->remote, &event, &passage, NULL);
+        wisp__passage passage = wisp__passage_in(WISP_MESSAGE_EVENT, NULL);
+        wisp__pass_in(w, in, &event, &passage);
     } else {
-        wisp__run_event(w, s, in->remote, &event);
+        wisp__run_event(w, in, &event);
     }
 }
 
-/* What was held goes on: in, with the call it may be; out, to whom it was for. */
+/* --- held messages go on --- */
+
 static void wisp__resume_in(wisp *w, wisp__held *held, const wisp_value *values, int count) {
-    wisp__session *s = wisp__session_of(w, held->to.peer);
-    wisp__remote *remote = w->registry.remotes[held->message->remote];
-    wisp__request once, *request = NULL;
+    wisp__passage *passage = &held->passage;
+    wisp__request once = wisp__request_once(passage->call);
     wisp__inbound in;
     wisp_event event;
-    if (!s) return;
     memset(&in, 0, sizeof in);
-    in.remote = remote;
+    in.session = wisp__session_of(w, held->to.peer);
+    if (!in.session) return;
+    in.remote = w->registry.remotes[held->message->remote];
     in.content.values = values;
     in.content.count = count;
-    wisp__message_event(w, s, &in, &event);
-    if (held->passage.kind == WISP_MESSAGE_INVOKE) {
-        memset(&once, 0, sizeof once);
-        once.id = held->passage.call;
-        once.once = true;
-        request = &once;
-        if (!held->passage.once && s->request_room &&
-            wisp__request_at(s, held->passage.call)->id == held->passage.call)
-            request = wisp__request_at(s, held->passage.call);
+    wisp__message_event(w, &in, &event);
+    if (passage->kind == WISP_MESSAGE_INVOKE) {
+        in.call = passage->call;
+        in.request = &once;
+        if (!passage->once && in.session->request_room &&
+            wisp__request_at(in.session, in.call)->id == in.call)
+            in.request = wisp__request_at(in.session, in.call);
     }
-    held->passage.changed = true;        /* the values do not have their schema's form any more */
-    wisp__go_in(w, s, remote, &event, &held->passage, request);
+    passage->changed = true;             /* the values have lost the layout of their schema */
+    wisp__pass_in(w, &in, &event, passage);
 }
 
-static void wisp__resume_out(wisp *w, wisp__held *held, const wisp_value *values, int count) {
-    wisp__remote *remote = w->registry.remotes[held->message->remote];
-    bool invoke = held->passage.kind == WISP_MESSAGE_INVOKE;
-    wisp__pending *call = invoke ? wisp__call_of(w, held->passage.call) : NULL;
-    wisp_result result = held->passage.verdict;
+static void wisp__resume_out(wisp *w, const wisp__held *held, wisp__outbound *out) {
+    wisp__passage *passage = &out->passage;
+    bool invoke = passage->kind == WISP_MESSAGE_INVOKE;
+    wisp__pending *call = invoke ? wisp__call_of(w, passage->call) : NULL;
+    wisp_result result = passage->verdict;
     if (invoke && (!call || call->done)) return;
-    if (held->to.mode == WISP__TO_PEER)
-        held->to.peer = wisp__peer_handle(wisp__session_of(w, held->to.peer));
+    out->remote = w->registry.remotes[held->message->remote];
+    out->session = wisp__session_of(w, held->to.peer);
     if (result != WISP_PASS) {
-        wisp__drop(w, wisp__session_of(w, held->to.peer), remote, WISP__DROPPED_FILTERED, WISP_OK);
+        wisp__drop(w, out->session, out->remote, WISP__DROPPED_FILTERED, WISP_OK);
         if (result == WISP_DROP) result = invoke ? WISP_E_DROPPED : WISP_OK;
     } else if (invoke) {
-        result = wisp__call_through(w, call, remote, &held->passage, values, count);
-        call = wisp__call_of(w, held->passage.call);
+        result = wisp__call_through(w, call, out);
+        call = wisp__call_of(w, passage->call);
     } else {
-        result = wisp__fire_through(w, remote, &held->passage, values, count);
+        result = wisp__fire_through(w, out);
     }
     if (result && invoke && call) wisp__call_end(&w->calls, call, result);
     else if (result && !invoke)
-        wisp__error(w, NULL, remote, result, "what was held cannot be sent");
+        wisp__error(w, NULL, out->remote, result, "what was held cannot be sent");
 }
 
-/* What was released by now, on its way out or (`any`) either way; what its handlers release waits
-   for the next time. */
+/* Resumes the messages that are released now, on their way out or (`any`) either way. Those that
+   their handlers release wait for the next time. */
 static void wisp__resume_held(wisp *w, bool any) {
     for (int left = wisp__hooks_ready(&w->hooks, any); left > 0; left--) {
         wisp__held *held = wisp__hooks_next(&w->hooks, any);
         wisp__credit paid;
-        const wisp_value *values;
-        int count;
+        wisp__outbound out;
         bool entered;
         if (!held) return;
         entered = wisp__hooks_enter(&w->hooks);
         paid = wisp__credit_whole(w, held->message->size, WISP__EARN_MOST);
-        if (wisp__values_copy(w, held->message, &values, &count) != WISP_OK)
+        out.passage = held->passage;
+        if (wisp__values_copy(w, held->message, &out.values, &out.count) != WISP_OK)
             wisp__error(w, NULL, w->registry.remotes[held->message->remote], WISP_E_MEMORY,
                         "what was held cannot go on");
-        else if (held->passage.inbound) wisp__resume_in(w, held, values, count);
-        else wisp__resume_out(w, held, values, count);
+        else if (held->passage.inbound) wisp__resume_in(w, held, out.values, out.count);
+        else wisp__resume_out(w, held, &out);
         wisp__credit_back(w, &paid);
         wisp__held_free(w, held);
         if (entered) wisp__hooks_leave(&w->hooks);
     }
 }
 
-/* What was released on its way out goes before what is sent next, unless hooks are inside each
-   other so deeply that it would be refused. */
+/* Released messages go before what is sent next, unless hooks are inside each other so deeply that
+   they would be refused. */
 static void wisp__resume_out_first(wisp *w) {
     if (w->hooks.depth + 2 < WISP__HOOK_DEPTH) wisp__resume_held(w, false);
 }
 
-/* Runs what waits: calls that ended without an answer, then what middleware has released, then
-   notices. What their handlers add waits for the next time. */
+/* Dispatches calls that ended without an answer, then released messages, then notices. What their
+   handlers add waits for the next time. */
 static void wisp__dispatch(wisp *w) {
     wisp__pending *call, *last = w->calls.done_last;
     while (last && (call = wisp__calls_next_done(&w->calls)) != NULL) {
-        wisp__inbound in;
         wisp_event event;
         bool end = call == last;
-        memset(&in, 0, sizeof in);
-        in.remote = w->registry.remotes[call->remote];
-        wisp__message_event(w, NULL, &in, &event);
+        wisp__ended_event(w, call, call->result, &event);
         event.peer = call->peer;
-        event.result = call->result;
-        event.text = wisp_result_text(call->result);
+        event.message = WISP_MESSAGE_EVENT;
         wisp__run_reply(w, call, &event);
         if (end) break;
     }
@@ -24269,85 +24324,82 @@ static void wisp__dispatch(wisp *w) {
     if (w->events.notice_count) wisp__events_notices(&w->events, w, w->now);
 }
 
-/* --- values that are told by differences --- */
+/* --- values that came as deltas --- */
 
-/* What is told cannot be applied: the other end is asked for whole values. It is told once, what
-   follows until they come is only counted. */
-static wisp_result wisp__ask_whole(wisp *w, wisp__session *s, wisp__inbound *in, const char *why) {
-    wisp__encoding *encoding = in->encoding;
+/* Asks the peer for whole values, unless it was asked before. true: it was not. */
+static bool wisp__ask_whole(wisp *w, wisp__session *s, wisp__encoding *encoding) {
     bool first = !encoding->asked;
-    snprintf(w->registry.text, sizeof w->registry.text, "%s", why);
     if (first) wisp__control_add(&w->base, s, WISP__FRAME_RESYNC, encoding->number);
     encoding->asked = true;
-    in->stale = !first;
-    return first ? WISP_E_BASELINE : WISP_OK;
+    return first;
 }
 
-/* A value that could not be kept, although its sender takes it for a baseline: whole values are
-   asked for. On an ordered channel the baseline is forgotten, too: the next difference would be to
-   it. */
-static void wisp__heard_lost(wisp *w, wisp__session *s, wisp__inbound *in) {
+/* A delta cannot be applied: the peer is asked for whole values. This is an error once; the deltas
+   that follow until they come are only counted. */
+static wisp_result wisp__delta_useless(wisp *w, wisp__inbound *in, const char *why) {
+    snprintf(w->registry.text, sizeof w->registry.text, "%s", why);
+    in->stale = !wisp__ask_whole(w, in->session, in->encoding);
+    return in->stale ? WISP_OK : WISP_E_BASELINE;
+}
+
+/* A value could not be stored, although its sender takes it for a baseline: whole values are asked
+   for. On an ordered channel the baseline is forgotten, because the next delta would be from it. */
+static void wisp__value_not_stored(wisp *w, wisp__inbound *in) {
+    wisp__baselines *baselines = &in->session->baselines_in;
     wisp__reader from = in->from;
-    wisp__delta_head t;
+    wisp__delta_head head;
     wisp__baseline *baseline;
     from.at = in->data_at;
-    wisp__delta_head_get(&from, in->encoding, in->in_order, &t);
-    baseline = in->in_order ? wisp__baseline_get(&s->baselines_in, in->encoding->number,
-                                                 (uint64_t)t.place) : NULL;
-    if (baseline) wisp__baseline_forget(w, &s->baselines_in, baseline);
-    if (!in->encoding->asked)
-        wisp__control_add(&w->base, s, WISP__FRAME_RESYNC, in->encoding->number);
-    in->encoding->asked = true;
+    wisp__delta_head_get(&from, in->encoding, in->in_order, &head);
+    baseline = in->in_order ? wisp__baseline_get(baselines, in->encoding->number,
+                                                 (uint64_t)head.place) : NULL;
+    if (baseline) wisp__baseline_forget(w, baselines, baseline);
+    wisp__ask_whole(w, in->session, in->encoding);
 }
 
-/* A value that was told, while it is applied. */
-typedef struct wisp__hearing {
-    wisp__delta_head t;
-    wisp__reader  from;            /* where the value stands */
-    wisp__baseline  *baseline;           /* NULL: there is no room for its key */
-    uint32_t      sequence, base_at;
-    wisp__encoded   *value, *models;
-} wisp__hearing;
+/* A value that is received as a delta or whole, while it is applied. */
+typedef struct wisp__applying {
+    wisp__delta_head head;
+    wisp__reader     from;             /* where the value or delta stands */
+    wisp__baseline  *baseline;         /* NULL: there is no room for its key */
+    wisp__stored     next;             /* the new value as it is stored */
+} wisp__applying;
 
-/* The base that a difference names, with what else the range coder uses; false: it is not held. */
-static bool wisp__heard_base(wisp__hearing *h, bool in_order, wisp__message_delta *base) {
+/* The baseline that a delta names, with those of the range coder; false: it is not stored here. */
+static bool wisp__delta_from(wisp__applying *a, bool in_order, wisp__message_delta *from) {
     wisp__stored *stored = NULL;
-    memset(base, 0, sizeof *base);
-    h->base_at = h->sequence - (in_order ? 1 : (uint32_t)h->t.back);
-    if (h->baseline) stored = wisp__baseline_find(h->baseline, h->base_at);
+    memset(from, 0, sizeof *from);
+    a->next.base = a->next.sequence - (in_order ? 1 : (uint32_t)a->head.back);
+    if (a->baseline) stored = wisp__baseline_find(a->baseline, a->next.base);
     if (!stored) return false;
-    base->base = stored->value;
-    base->models = stored->models;
-    if (wisp__delta_older(h->baseline, stored, base) < h->t.older) return false;
-    if (!(h->t.older & 1)) base->older[0] = NULL;
-    if (!(h->t.older & 2)) base->older[1] = NULL;
+    from->base = stored->value;
+    from->models = stored->models;
+    if (wisp__delta_older(a->baseline, stored, from) < a->head.older) return false;
+    if (!(a->head.older & 1)) from->older[0] = NULL;
+    if (!(a->head.older & 2)) from->older[1] = NULL;
     return true;
 }
 
-/* Keeps what was heard; false: it is not news. */
-static bool wisp__heard_store(wisp *w, wisp__session *s, wisp__inbound *in,
-                              const wisp__hearing *h) {
-    wisp__baseline *baseline = h->baseline;
-    wisp__stored *stored = wisp__baseline_newest(baseline), value;
-    bool newer = !baseline->begun || wisp__distance(h->sequence, baseline->sequence) >= 0;
-    bool news = in->in_order || (newer && !(stored && wisp__encoded_same(stored->value, h->value)));
+/* Stores a received value as a baseline; false: handlers have had it, or a newer one. */
+static bool wisp__received_store(wisp *w, wisp__inbound *in, wisp__applying *a) {
+    wisp__baseline *baseline = a->baseline;
+    wisp__stored *stored = wisp__baseline_newest(baseline);
+    uint32_t sequence = a->next.sequence;
+    bool newer = !baseline->begun || wisp__distance(sequence, baseline->sequence) >= 0;
+    bool news = in->in_order ||
+                (newer && !(stored && wisp__encoded_same(stored->value, a->next.value)));
     in->stale = !newer;
-    memset(&value, 0, sizeof value);
-    value.value = h->value;
-    value.models = h->models;
-    value.sequence = h->sequence;
-    value.base = h->base_at;
-    value.has_base = !h->t.whole;
-    wisp__baseline_store(w, &s->baselines_in, baseline, &value);
-    stored = wisp__baseline_find(baseline, h->sequence);
+    a->next.has_base = !a->head.whole;
+    wisp__baseline_store(w, &in->session->baselines_in, baseline, &a->next);
+    stored = wisp__baseline_find(baseline, sequence);
     if (stored) stored->acked = true;
-    if (newer) baseline->sequence = h->sequence + 1;
+    if (newer) baseline->sequence = sequence + 1;
     baseline->begun = true;
     return news;
 }
 
-/* A value that was told whole, where `from` stands. NULL: no memory. */
-static wisp__encoded *wisp__heard_whole(wisp *w, wisp__reader *from) {
+/* Copies a whole value. NULL: no memory. */
+static wisp__encoded *wisp__received_whole(wisp *w, wisp__reader *from) {
     int64_t bits = from->end - from->at;
     uint8_t *bytes;
     wisp__message_codec_turn(&w->content);
@@ -24357,115 +24409,116 @@ static wisp__encoded *wisp__heard_whole(wisp *w, wisp__reader *from) {
     return wisp__encoded_make(w, bytes, bits);
 }
 
-/* Makes the value that a difference tells. There is none when the difference came too late, or when
-   the other end is asked for a whole value. */
-static wisp_result wisp__received_delta(wisp *w, wisp__session *s, wisp__inbound *in,
-                                        wisp__hearing *h) {
+/* Applies a delta. There is no value when it came too late, or when the peer is asked for a whole
+   value. */
+static wisp_result wisp__received_delta(wisp *w, wisp__inbound *in, wisp__applying *a) {
     bool sync = in->encoding->sync;
-    wisp__message_delta base;
+    wisp__message_delta from;
     wisp_result why;
-    if (!wisp__heard_base(h, in->in_order, &base)) {
-        in->stale = !in->in_order && h->baseline && h->baseline->begun &&
-                    wisp__distance(h->sequence, h->baseline->sequence) < 0;
+    if (!wisp__delta_from(a, in->in_order, &from)) {
+        in->stale = !in->in_order && a->baseline && a->baseline->begun &&
+                    wisp__distance(a->next.sequence, a->baseline->sequence) < 0;
         if (in->stale) return WISP_OK;
-        return wisp__ask_whole(w, s, in, "a difference to a value that is not held");
+        return wisp__delta_useless(w, in, "a difference to a value that is not held");
     }
-    if (sync && !wisp__pay(&w->content.credit, base.base->bits / 64)) return WISP_E_FLOOD;
-    if (sync && wisp__baseline_hash(base.base) != h->t.hash)
-        return wisp__ask_whole(w, s, in, "a difference to another value than is held");
-    h->value = wisp__message_delta_apply(w, in->encoding, &h->from, &base, &why);
-    h->models = base.after;
-    if (h->value) return WISP_OK;
+    if (sync && !wisp__pay(&w->content.credit, from.base->bits / 64)) return WISP_E_FLOOD;
+    if (sync && wisp__baseline_hash(from.base) != a->head.hash)
+        return wisp__delta_useless(w, in, "a difference to another value than is held");
+    a->next.value = wisp__message_delta_apply(w, in->encoding, &a->from, &from, &why);
+    a->next.models = from.after;
+    if (a->next.value) return WISP_OK;
     if (why != WISP_E_BAD_PACKET) return why;
-    return wisp__ask_whole(w, s, in, "a difference that makes no sense");
+    return wisp__delta_useless(w, in, "a difference that makes no sense");
 }
 
-/* Applies what was told, in its turn. *deliver: it is new, and *kept is to be released. */
-static wisp_result wisp__hear_value(wisp *w, wisp__session *s, wisp__inbound *in, bool *deliver,
-                                    wisp__encoded **kept) {
-    wisp__hearing h;
+/* Applies a value in its turn: in->value, with a reference. *fresh: it is new to handlers. */
+static wisp_result wisp__apply_value(wisp *w, wisp__inbound *in, bool *fresh) {
+    wisp__baselines *baselines = &in->session->baselines_in;
+    wisp__applying a;
     wisp_result why = WISP_OK;
-    memset(&h, 0, sizeof h);
-    h.from = in->from;
-    h.from.at = in->data_at;
-    h.from.end = in->end;
-    wisp__delta_head_get(&h.from, in->encoding, in->in_order, &h.t);
-    h.baseline = wisp__baseline_open(w, &s->baselines_in, in->encoding->number,
-                                     (uint64_t)h.t.place, in->in_order);
-    if (!h.baseline && w->no_baseline == WISP_E_MEMORY) return WISP_E_MEMORY;
-    if (h.baseline && h.baseline->whole) { /* taken from another key: nothing is known */
-        h.baseline->whole = h.baseline->begun = false;
-        h.baseline->sequence = 0;
+    memset(&a, 0, sizeof a);
+    a.from = in->from;
+    a.from.at = in->data_at;
+    a.from.end = in->end;
+    wisp__delta_head_get(&a.from, in->encoding, in->in_order, &a.head);
+    a.baseline = wisp__baseline_open(w, baselines, in->encoding->number, (uint64_t)a.head.place,
+                                     in->in_order);
+    if (!a.baseline && w->no_baseline == WISP_E_MEMORY) return WISP_E_MEMORY;
+    if (a.baseline && a.baseline->whole) {     /* taken from another key: nothing is known */
+        a.baseline->whole = a.baseline->begun = false;
+        a.baseline->sequence = 0;
     }
-    h.sequence = wisp__delta_sequence(h.baseline, &h.t, in->in_order);
-    if (h.t.whole) {
-        h.value = wisp__heard_whole(w, &h.from);
+    a.next.sequence = wisp__delta_sequence(a.baseline, &a.head, in->in_order);
+    if (a.head.whole) {
+        a.next.value = wisp__received_whole(w, &a.from);
         in->encoding->asked = false;
         why = wisp__message_codec_result(&w->content, WISP_E_MEMORY);
     } else {
-        why = wisp__received_delta(w, s, in, &h);
+        why = wisp__received_delta(w, in, &a);
     }
-    if (!h.value) return why;
-    *kept = h.value;
-    *deliver = !h.baseline || wisp__heard_store(w, s, in, &h);
-    if (!h.baseline) wisp__encoded_release(w, h.models);
+    if (!a.next.value) return why;
+    in->value = a.next.value;
+    *fresh = !a.baseline || wisp__received_store(w, in, &a);
+    if (!a.baseline) wisp__encoded_release(w, a.next.models);
     return WISP_OK;
 }
 
-/* Reads the values of what is kept now. */
-static void wisp__heard_decode(wisp *w, wisp__inbound *in, const wisp__encoded *value) {
-    wisp__reader data = wisp__reader_on(value->bytes, (int)((value->bits + 7) / 8));
-    in->readable = wisp__decode(&w->content, in->encoding, &data, &in->content);
-    in->conformed = false;
-}
-
-/* Keeps a value that was told; false: nothing to deliver. in->readable says what failed. */
-static bool wisp__hear(wisp *w, wisp__session *s, wisp__inbound *in, wisp__encoded **kept) {
+/* Applies a value; false: there is nothing to deliver. in->readable says what failed. */
+static bool wisp__receive_value(wisp *w, wisp__inbound *in) {
     bool fresh = false;
     if (in->readable) {
-        wisp__heard_lost(w, s, in);
+        wisp__value_not_stored(w, in);
         return true;
     }
     w->content.credit.over = false;
-    in->readable = wisp__hear_value(w, s, in, &fresh, kept);
-    if (in->readable) wisp__heard_lost(w, s, in);
-    if (in->stale) wisp__drop(w, s, in->remote, WISP__DROPPED_STALE, WISP_OK);
+    in->readable = wisp__apply_value(w, in, &fresh);
+    if (in->readable) wisp__value_not_stored(w, in);
+    if (in->stale) wisp__drop(w, in->session, in->remote, WISP__DROPPED_STALE, WISP_OK);
     return fresh || in->readable;
 }
 
-/* Asks budgets and limits, then decodes and dispatches. `kept`: a value that was told, or NULL. */
-static void wisp__deliver_admitted(wisp *w, wisp__session *s, wisp__inbound *in, int delivery,
-                                   uint64_t number, const wisp__encoded *kept) {
+/* --- delivery --- */
+
+/* Asks budgets and limits, then decodes and dispatches. */
+static void wisp__deliver_admitted(wisp *w, wisp__inbound *in) {
+    wisp__session *s = in->session;
     if (in->readable) {
-        wisp__on_unreadable(w, s, in, NULL);
+        wisp__on_unreadable(w, in);
     } else if (!wisp__policy_count(&w->policy, &s->spending, true, w->base.time)) {
         wisp__drop(w, s, in->remote, WISP__DROPPED_FLOOD, WISP_OK);
     } else if (in->kind == WISP__FRAME_INVOKE) {
-        wisp__on_invoked(w, s, in, delivery);
+        wisp__on_invoked(w, in);
     } else if (in->kind == WISP__FRAME_REPLY) {
-        wisp__on_replied(w, s, in);
+        wisp__on_replied(w, in);
     } else if (in->kind == WISP__FRAME_EVENT && !in->remote) {
         wisp__drop(w, s, NULL, WISP__DROPPED_UNKNOWN, WISP_OK);
-    } else if (in->kind == WISP__FRAME_EVENT && wisp__admit_event(w, s, in, delivery, number)) {
-        if (kept) wisp__heard_decode(w, in, kept);
-        if (wisp__conform_inbound(w, s, in)) wisp__on_event(w, s, in);
-        else wisp__on_unreadable(w, s, in, NULL);
+    } else if (in->kind == WISP__FRAME_EVENT && wisp__admit_event(w, in)) {
+        if (in->value) {
+            wisp__reader data = wisp__reader_on(in->value->bytes, (int)((in->value->bits + 7) / 8));
+            in->readable = wisp__decode(&w->content, in->encoding, &data, &in->content);
+            in->conformed = false;
+        }
+        if (wisp__conform_inbound(w, in)) wisp__on_event(w, in);
+        else wisp__on_unreadable(w, in);
     }
 }
 
-/* A message whose turn it is. What happened before it is told before it. */
+/* Delivers a message whose turn it is, after what happened before it. */
 static void wisp__deliver(wisp *w, wisp__session *s, wisp__inbound *in, int delivery,
                           uint64_t number) {
-    wisp__encoded *kept = NULL;
     if (w->events.notice_count || w->calls.done_first || wisp__hooks_ready(&w->hooks, true))
         wisp__dispatch(w);
     if (s->peer.state != WISP__JOINED || w->destroyed) return;
+    in->session = s;
+    in->delivery = delivery;
+    in->number = number;
+    in->request = NULL;
+    in->value = NULL;
     w->registry.text[0] = 0;
     if (!in->readable && !wisp__pay(&w->content.credit, WISP__PRICE_EVENT))
         in->readable = WISP_E_FLOOD;
-    if (!in->told || wisp__hear(w, s, in, &kept))
-        wisp__deliver_admitted(w, s, in, delivery, number, kept);
-    wisp__encoded_release(w, kept);
+    if (!in->delta || wisp__receive_value(w, in)) wisp__deliver_admitted(w, in);
+    wisp__encoded_release(w, in->value);
 }
 
 /* ===========================================================================
@@ -25251,7 +25304,7 @@ static void wisp__read_run(wisp__reading *r) {
     int count = wisp__get_small(&r->from) + 1;
     if (!r->has_previous || r->from.failed) wisp__break(r, "a repeat of nothing");
     for (int i = 0; i < count && wisp__goes_on(r); i++) {
-        bool there = !r->previous.told && r->previous.turn == r->w->content.turn;
+        bool there = !r->previous.delta && r->previous.turn == r->w->content.turn;
         if (!there) wisp__read_values(r->w, &r->from, &r->previous);
         if (r->previous.readable && !r->previous.parsed)
             wisp__break(r, "a repeat that cannot be read");
@@ -25637,7 +25690,7 @@ static void wisp__flush_dirty(wisp *w) {
         peer->dirty = false;
         wisp__offer_stuck(&w->peers, peer);
         if (((wisp__session *)(void *)peer)->baselines_out.again > 0)
-            wisp__tell_again(w, (wisp__session *)(void *)peer);
+            wisp__resend_values(w, (wisp__session *)(void *)peer);
         again = !wisp__flush(w, (wisp__session *)(void *)peer, -1);
         s = (wisp__session *)(void *)peer;
         if (s->spending && s->spending->warnings.news) wisp__report_budget(w, s);
@@ -25681,35 +25734,43 @@ wisp_result wisp_flush_batches(wisp *w) {
 
 /* ===========================================================================
  * MARK: >>fire
- * What: the calls that begin a message: fire, invoke, reply, answer, fail.
- * Invariants: a call that fails has changed nothing; what a hook held goes on
- *   before anything that is fired after it.
+ * What: the public calls that begin a message: fire, invoke, reply, answer, fail.
+ * Invariants: a call that fails has changed nothing; held messages that were released
+ *   go before anything that is fired after it.
  * ======================================================================== */
+
+/* Checks a message that the application sends, and looks up its session and remote. Released
+   messages go first. A new name is registered only if all goes well. */
+static inline wisp_result wisp__outbound_check(wisp *w, wisp__outbound *out, wisp_target target) {
+    const wisp_to *to = out->passage.to;
+    wisp_result result;
+    if (to->count < 0 || (to->mode >= WISP__TO_LIST && to->count && !to->list))
+        return WISP_E_ARGUMENT;
+    if (wisp__hooks_ready(&w->hooks, false)) wisp__resume_out_first(w);
+    out->session = to->mode == WISP__TO_PEER ? wisp__session_of(w, to->peer) : NULL;
+    if (to->mode == WISP__TO_PEER && !out->session) return WISP_E_STALE;
+    if (out->count < 0 || (out->count && !out->values)) return WISP_E_ARGUMENT;
+    out->remote = wisp__remote_found(w, target);
+    if (out->remote) return WISP_OK;
+    result = wisp__pack(&w->content.packer, out->values, out->count);
+    if (result) return wisp__pack_refused(&w->base, result);
+    out->remote = wisp__remote_to_send(w, target, &result);
+    return result;
+}
 
 wisp_result wisp_fire_target(wisp *w, wisp_target target, wisp_to to, const wisp_value *values,
                              int count) {
-    wisp__session *s = NULL;
-    wisp__remote *remote;
-    wisp__passage passage;
+    wisp__outbound out;
     wisp_result result;
-    if (!w || to.count < 0 || (to.mode >= WISP__TO_LIST && to.count && !to.list))
-        return WISP_E_ARGUMENT;
-    if (wisp__hooks_ready(&w->hooks, false)) wisp__resume_out_first(w);
-    if (to.mode == WISP__TO_PEER && (s = wisp__session_of(w, to.peer)) == NULL) return WISP_E_STALE;
-    if (count < 0 || (count && !values)) return WISP_E_ARGUMENT;
-    remote = wisp__remote_found(w, target);
-    if (!remote) {                     /* a name that is new is registered only if all goes well */
-        result = wisp__pack(&w->content.packer, values, count);
-        if (result) return wisp__pack_refused(&w->base, result);
-        remote = wisp__remote_to_send(w, target, &result);
-        if (!remote) return result;
-    }
-    if (!remote->outbound) return wisp__fire(w, remote, &to, s, values, count);
-    to.peer = wisp__peer_handle(s);
-    memset(&passage, 0, sizeof passage);
-    passage.kind = WISP_MESSAGE_EVENT;
-    passage.to = &to;
-    return wisp__fire_through(w, remote, &passage, values, count);
+    if (!w) return WISP_E_ARGUMENT;
+    out.values = values;
+    out.count = count;
+    out.passage = wisp__passage_out(WISP_MESSAGE_EVENT, &to, NULL);
+    result = wisp__outbound_check(w, &out, target);
+    if (result) return result;
+    if (!out.remote->outbound) return wisp__fire(w, &out);
+    to.peer = wisp__peer_handle(out.session);
+    return wisp__fire_through(w, &out);
 }
 
 wisp_result wisp_fire_values(wisp *w, const char *remote, wisp_to to, const wisp_value *values,
@@ -25727,61 +25788,41 @@ wisp_result wisp_send(wisp *w, wisp_remote remote, wisp_to to, const wisp_value 
 
 /* Begins a call that has its slot, through the chain of middleware if there is one. When it fails
    the slot is still there, unless a hook has cancelled it. */
-static wisp_result wisp__call_send(wisp *w, wisp__session *s, wisp__pending *call,
-                                   wisp__remote *remote, const wisp_call_desc *how,
-                                   const wisp_value *values, int count) {
-    wisp_to to = wisp_to_peer(wisp__peer_handle(s));
-    wisp__passage passage;
-    if (!remote->outbound) return wisp__call_begin(w, s, call, remote, how, values, count);
-    memset(&passage, 0, sizeof passage);
-    passage.kind = WISP_MESSAGE_INVOKE;
-    passage.to = &to;
-    passage.how = how;
-    return wisp__call_through(w, call, remote, &passage, values, count);
+static wisp_result wisp__call_send(wisp *w, wisp__pending *call, const wisp__outbound *out) {
+    wisp_to to = wisp_to_peer(wisp__peer_handle(out->session));
+    wisp__outbound one = *out;
+    if (!out->remote->outbound) return wisp__call_begin(w, call, out);
+    one.passage = wisp__passage_out(WISP_MESSAGE_INVOKE, &to, out->passage.how);
+    return wisp__call_through(w, call, &one);
 }
 
-/* Those that a message goes to, each once. Returns how many there are, or a negative code; to be
-   freed with its `room`. */
-static int wisp__targets(wisp *w, wisp_to to, wisp_peer **targets, int *room) {
-    const wisp__group *group = (const wisp__group *)wisp__pool_get(&w->groups.pool, to.group.id);
-    uint64_t mark = ++w->mark;
+/* The peers that a call to several goes to. Returns how many there are, or a negative code; the
+   caller frees `room` of them. */
+static int wisp__invoked_peers(wisp *w, const wisp_to *to, wisp_peer **peers, int *room) {
+    wisp__targets t;
+    wisp_result result = wisp__targets_begin(w, &t, to);
     int count = 0;
-    if (to.mode == WISP__TO_GROUP && !group) return WISP_E_STALE;
-    *room = to.mode == WISP__TO_LIST ? to.count
-          : to.mode == WISP__TO_GROUP ? group->count : w->peers.joined;
-    *targets = (wisp_peer *)wisp__alloc_items(&w->base, *room + 1, sizeof **targets);
-    if (!*targets) return WISP_E_MEMORY;
-    for (int i = 0; to.mode == WISP__TO_EXCEPT && i < to.count; i++)
-        if (wisp__session_of(w, to.list[i])) wisp__session_of(w, to.list[i])->mark = mark;
-    for (int i = 0; to.mode == WISP__TO_LIST && i < to.count; i++) {
-        wisp__session *s = wisp__session_of(w, to.list[i]);
-        if (!s || s->mark == mark) {
-            w->base.stats.targets_skipped++;
-            continue;
-        }
-        s->mark = mark;
-        (*targets)[count++] = wisp__peer_handle(s);
-    }
-    if (to.mode == WISP__TO_GROUP) count = wisp_group_peers(w, to.group, *targets, *room);
-    if (to.mode == WISP__TO_LIST || to.mode == WISP__TO_GROUP) return count;
-    for (wisp__peer *peer = w->peers.first; peer; peer = peer->next)
-        if (((wisp__session *)(void *)peer)->mark != mark)
-            (*targets)[count++].id = peer->slot.id;
+    if (result) return result;
+    *room = to->mode == WISP__TO_LIST ? to->count : t.group ? t.group->count : w->peers.joined;
+    *peers = (wisp_peer *)wisp__alloc_items(&w->base, *room + 1, sizeof **peers);
+    if (!*peers) return WISP_E_MEMORY;
+    while (wisp__targets_next(w, &t))
+        if (t.session) (*peers)[count++] = wisp__peer_handle(t.session);
     return count;
 }
 
 /* Slots for a call to several and its parts, all or none. */
-static wisp__pending *wisp__whole_add(wisp *w, const wisp__remote *remote,
-                                      const wisp_call_desc *how, int parts) {
+static wisp__pending *wisp__whole_add(wisp *w, const wisp__outbound *out, int parts) {
     wisp__pending *whole, *part = NULL;
     w->why = WISP_E_LIMIT;
     if (parts >= w->base.limits.calls - w->calls.ours) return NULL;
     whole = wisp__call_add(&w->calls, false, &w->why);
     if (!whole) return NULL;
     whole->gathers = true;
-    whole->fn = how->on_done;
-    whole->user = how->user;
-    whole->remote = remote->index;
+    whole->left = parts;
+    whole->fn = out->passage.how->on_done;
+    whole->user = out->passage.how->user;
+    whole->remote = out->remote->index;
     for (int i = 0; i < parts; i++) {
         part = wisp__call_add(&w->calls, false, &w->why);
         if (!part) break;
@@ -25798,38 +25839,36 @@ static wisp__pending *wisp__whole_add(wisp *w, const wisp__remote *remote,
     return NULL;
 }
 
-static wisp_call wisp__invoke_many(wisp *w, wisp__remote *remote, wisp_to to,
-                                   const wisp_call_desc *how, const wisp_value *values, int count) {
+static wisp_call wisp__invoke_many(wisp *w, wisp__outbound *out) {
     wisp_call handle = { 0 };
-    wisp_peer *targets;
+    wisp_peer *peers;
     wisp__pending *whole = NULL;
-    int room, parts = wisp__targets(w, to, &targets, &room);
+    int room, parts = wisp__invoked_peers(w, out->passage.to, &peers, &room);
     w->why = parts;
     if (parts < 0) return handle;
-    if (parts || !w->destroyed) whole = wisp__whole_add(w, remote, how, parts);
+    if (parts || !w->destroyed) whole = wisp__whole_add(w, out, parts);
     else w->why = WISP_E_CLOSED;        /* nobody would run its on_done any more */
     if (whole) {
         handle.id = whole->slot.id;
-        whole->left = parts;
         w->why = WISP_OK;
     }
     for (int i = 0; whole && i < parts; i++) {
         wisp__pending *part = whole->next;
         uint32_t id = part->slot.id;
-        wisp__session *s = wisp__session_of(w, targets[i]);
         wisp_result result = WISP_E_CLOSED;
         whole->next = part->next;
         part->next = NULL;
-        part->fn = how->on_reply;
-        part->user = how->user;
-        part->remote = remote->index;
-        part->peer = targets[i];
-        if (s) result = wisp__call_send(w, s, part, remote, how, values, count);
+        part->fn = out->passage.how->on_reply;
+        part->user = out->passage.how->user;
+        part->remote = out->remote->index;
+        part->peer = peers[i];
+        out->session = wisp__session_of(w, peers[i]);
+        if (out->session) result = wisp__call_send(w, part, out);
         part = wisp__call_of(w, id);
         if (result && part) wisp__call_end(&w->calls, part, result);
     }
     if (whole && !parts) wisp__call_end(&w->calls, whole, WISP_OK);
-    wisp__free(&w->base, targets, (size_t)(room + 1) * sizeof *targets);
+    wisp__free(&w->base, peers, (size_t)(room + 1) * sizeof *peers);
     return handle;
 }
 
@@ -25838,32 +25877,24 @@ wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp
     static const wisp_call_desc none = { NULL, NULL, 0, 0, NULL };
     wisp_call handle = { 0 };
     const wisp_call_desc *how = desc ? desc : &none;
-    wisp__session *s = NULL;
-    wisp__remote *remote;
+    wisp__outbound out;
     wisp__pending *call;
     if (!w) return handle;
-    if (wisp__hooks_ready(&w->hooks, false)) wisp__resume_out_first(w);
     w->why = WISP_E_ARGUMENT;
     if (how->tries < 0 || !wisp__is_within(how->timeout, 0, 1e9)) return handle;
-    if (to.count < 0 || (to.mode >= WISP__TO_LIST && to.count && !to.list)) return handle;
-    w->why = WISP_E_STALE;
-    if (to.mode == WISP__TO_PEER && (s = wisp__session_of(w, to.peer)) == NULL) return handle;
-    w->why = WISP_E_ARGUMENT;
-    if (count < 0 || (count && !values)) return handle;
-    remote = wisp__remote_found(w, target);
-    w->why = WISP_OK;
-    if (!remote) w->why = wisp__pack(&w->content.packer, values, count);
-    if (w->why) wisp__pack_refused(&w->base, w->why);
-    else if (!remote) remote = wisp__remote_to_send(w, target, &w->why);
+    out.values = values;
+    out.count = count;
+    out.passage = wisp__passage_out(WISP_MESSAGE_INVOKE, &to, how);
+    w->why = wisp__outbound_check(w, &out, target);
     if (w->why) return handle;
-    if (!s) return wisp__invoke_many(w, remote, to, how, values, count);
+    if (!out.session) return wisp__invoke_many(w, &out);
     call = wisp__call_add(&w->calls, false, &w->why);
     if (!call && w->why == WISP_E_LIMIT)
         wisp__log(&w->base, WISP_LOG_WARNING, w->why,
                   "too many calls wait for answers: raise desc.limits.calls");
     if (!call) return handle;
     handle.id = call->slot.id;
-    w->why = wisp__call_send(w, s, call, remote, how, values, count);
+    w->why = wisp__call_send(w, call, &out);
     call = wisp__call_of(w, handle.id);
     if (w->why == WISP_OK) return handle;
     if (call) wisp__call_remove(&w->calls, call);
@@ -25876,17 +25907,25 @@ wisp_call wisp_invoke_values(wisp *w, const char *remote, wisp_to to, const wisp
     return wisp_invoke_target(w, wisp_by_name(remote), to, desc, values, count);
 }
 
+/* --- answers --- */
+
 static wisp_result wisp__answer_event(wisp_event *event, wisp_result code, const wisp_value *values,
                                       int count) {
     wisp_result result;
-    wisp__session *s = wisp__answering(event, &result);
+    wisp__answer a;
     wisp__message *m;
-    if (!s) return result;
-    m = wisp__answer_through(event->w, s, event->w->registry.remotes[event->request->remote],
-                             event->request->id, code, values, count, &result);
-    event->result = result;              /* what the caller gets if nothing else follows */
+    a.session = wisp__answering(event, &result);
+    if (!a.session) return result;
+    a.request = event->request;
+    a.remote = event->w->registry.remotes[a.request->remote];
+    a.id = a.request->id;
+    a.code = code;
+    a.values = values;
+    a.count = count;
+    m = wisp__answer_through(event->w, &a, &result);
+    event->result = result;              /* the caller gets it if nothing else follows */
     if (!m) return result;
-    result = wisp__answer_give(event->w, s, event->request, m);
+    result = wisp__answer_give(event->w, &a, m);
     event->request = NULL;
     return result;
 }
@@ -25941,25 +25980,30 @@ void wisp_raise(wisp_event *event, wisp_result code, const char *format, ...) {
 
 static wisp_result wisp__answer_deferred(wisp *w, wisp_call handle, wisp_result code,
                                          const wisp_value *values, int count) {
-    wisp__pending *call = w ? (wisp__pending *)wisp__pool_get(&w->calls.pool, handle.id) : NULL;
+    wisp__pending *call = w ? wisp__call_of(w, handle.id) : NULL;
     wisp__session *s;
-    wisp__request *request = NULL;
+    wisp__answer a;
     wisp__message *m;
     wisp_result why;
     if (!w) return WISP_E_ARGUMENT;
     if (!call || !call->deferred) return WISP_E_STALE;
-    s = call->session;
-    m = wisp__answer_through(w, s, w->registry.remotes[call->remote], call->id, code, values, count,
-                             &why);
+    a.session = s = call->session;
+    a.remote = w->registry.remotes[call->remote];
+    a.request = NULL;
+    a.id = call->id;
+    a.code = code;
+    a.values = values;
+    a.count = count;
+    m = wisp__answer_through(w, &a, &why);
     if (!m) return why;
-    if (!wisp__pool_get(&w->calls.pool, handle.id)) {              /* a hook has answered it */
+    if (!wisp__call_of(w, handle.id)) {                            /* a hook has answered it */
         wisp__message_release(&w->base, &w->chunks, m);
         return WISP_E_STALE;
     }
-    if (s->request_room) request = wisp__request_at(s, call->id);
-    if (request && (request->id != call->id || !request->state)) request = NULL;
+    if (s->request_room) a.request = wisp__request_at(s, a.id);
+    if (a.request && (a.request->id != a.id || !a.request->state)) a.request = NULL;
     wisp__deferred_remove(&w->calls, call);
-    return wisp__answer_give(w, s, request, m);
+    return wisp__answer_give(w, &a, m);
 }
 
 wisp_result wisp_answer(wisp *w, wisp_call call, const wisp_value *values, int count) {
