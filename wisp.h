@@ -67,15 +67,19 @@
        >>message_delta  values of messages as deltas from baselines
        >>group          peers under a name
        >>queue          messages that wait for a peer, and their order
-       >>batch          packets filled and sent
        >>event          connections, dispatch, arguments, events of wisp itself
        >>hook           middleware: the chain that every message passes
        >>call           calls that wait for answers, requests that are answered
+       >>frame          the frames of a packet: drawn, written and read
+       >>names          announcements and their answers: numbers for names
+       >>packet_writer  packets filled and sent
        >>session        how sessions begin and end
        >>join           the handshake, and who is let in
        >>send           messages made and given to peers, as deltas where asked
        >>inbound        messages decoded and handed to handlers
-       >>receive        packets and their frames read; timers
+       >>arrival        messages read, put in order and delivered
+       >>receive        datagrams, packets and their frames
+       >>flush          timers that are due, peers that are sent to
        >>fire           the calls that begin a message: fire, invoke, reply
        >>links          loopback and simulated networks, for tests and demos
        >>stats          the counters of peers, remotes and the endpoint
@@ -1445,13 +1449,6 @@ WISP_API int         wisp_group_peers(const wisp *w, wisp_group group,
 WISP_API wisp_result wisp_group_end(wisp *w, wisp_group group);
 
 /* ===========================================================================
- * MARK: >>batch
- * ======================================================================== */
-
-/* Sends queued messages, as far as congestion control and pacing permit. */
-WISP_API wisp_result wisp_flush_batches(wisp *w);
-
-/* ===========================================================================
  * MARK: >>event
  * ======================================================================== */
 
@@ -1735,6 +1732,13 @@ WISP_API wisp_result wisp_answer_fail(wisp *w, wisp_call call,
                                       ...) WISP__PRINTF(4, 5);
 /* Ends a call of this end: on_reply runs with WISP_E_CANCELLED. */
 WISP_API void        wisp_cancel(wisp *w, wisp_call call);
+
+/* ===========================================================================
+ * MARK: >>flush
+ * ======================================================================== */
+
+/* Sends queued messages, as far as congestion control and pacing permit. */
+WISP_API wisp_result wisp_flush_batches(wisp *w);
 
 /* ===========================================================================
  * MARK: >>links
@@ -3548,38 +3552,6 @@ typedef struct wisp__entry {
     wisp__message      *message;
 } wisp__entry;
 
-/* --- batch --- */
-
-typedef enum wisp__frame {
-    WISP__FRAME_END,
-    WISP__FRAME_SECTION,
-    WISP__FRAME_FRAGMENT,
-    WISP__FRAME_INVOKE,
-    WISP__FRAME_REPLY,
-    WISP__FRAME_ANNOUNCE,
-    WISP__FRAME_BOUND,
-    WISP__FRAME_UNKNOWN,
-    WISP__FRAME_PING,
-    WISP__FRAME_LEAVE,
-    WISP__FRAME_RESYNC,
-    WISP__FRAME_TICK,
-    WISP__FRAME_OBJECT,
-    WISP__FRAME_INPUT,
-    WISP__FRAME_ASSEMBLED,
-    WISP__FRAME_MORE,
-    WISP__FRAME_PATH_CHALLENGE,
-    WISP__FRAME_PATH_RESPONSE,
-    WISP__FRAME_FULL,
-    WISP__FRAME_CLOCK,
-    WISP__FRAME_READS,
-    WISP__FRAME_EVENT,
-    WISP__FRAME_VALUE,
-    WISP__FRAME_NOTHING /* never on the wire */
-} wisp__frame;
-
-/* What a packet carried has arrived or is lost. */
-typedef struct wisp__outcome { wisp *w; wisp__session *session; } wisp__outcome;
-
 /* --- event --- */
 
 typedef struct wisp__connection {
@@ -3732,6 +3704,35 @@ typedef struct wisp__calls {
     int            ours, deferred;             /* in the pool; each up to limits.calls */
 } wisp__calls;
 
+/* --- frame --- */
+
+typedef enum wisp__frame {
+    WISP__FRAME_END, WISP__FRAME_SECTION, WISP__FRAME_FRAGMENT, WISP__FRAME_INVOKE,
+    WISP__FRAME_REPLY, WISP__FRAME_ANNOUNCE, WISP__FRAME_BOUND, WISP__FRAME_UNKNOWN,
+    WISP__FRAME_PING, WISP__FRAME_LEAVE, WISP__FRAME_RESYNC, WISP__FRAME_TICK, WISP__FRAME_OBJECT,
+    WISP__FRAME_INPUT, WISP__FRAME_ASSEMBLED, WISP__FRAME_MORE, WISP__FRAME_PATH_CHALLENGE,
+    WISP__FRAME_PATH_RESPONSE, WISP__FRAME_FULL, WISP__FRAME_CLOCK, WISP__FRAME_READS,
+    WISP__FRAME_ALIKE = 32, WISP__FRAME_EVENT, WISP__FRAME_REPEAT, WISP__FRAME_SIZED,
+    WISP__FRAME_VALUE, WISP__FRAME_NOTHING     /* these two are never on the wire */
+} wisp__frame;
+
+typedef struct wisp__section { int delivery, channel; uint32_t sequence; } wisp__section;
+typedef struct wisp__fragment { bool first, last; int bytes; } wisp__fragment;
+
+/* An EVENT, SIZED, INVOKE or REPLY up to its content. */
+typedef struct wisp__message_frame {
+    int      number;           /* of the remote at the sender; a reply has none */
+    uint32_t call, ahead;      /* call: its low 24 bits; ahead: of the floor */
+    int16_t  result;
+    int      bits;             /* of the content, when it is not bound */
+    bool     bound;
+} wisp__message_frame;
+
+/* --- packet_writer --- */
+
+/* Whose packet was acked or lost. */
+typedef struct wisp__outcome { wisp *w; wisp__session *session; } wisp__outcome;
+
 /* --- send --- */
 
 /* A message on its way out, before it is encoded. */
@@ -3793,9 +3794,8 @@ typedef struct wisp__reading {
     wisp__session  *session;
     wisp__reader    from;
     uint64_t        number;
-    int             delivery, channel;
-    uint32_t        sequence;
-    wisp__inbound  previous;
+    wisp__section   section;      /* sequence: of the next reliable frame */
+    wisp__inbound   previous;
     bool            has_previous, eliciting, answered;
     int             messages;
     const char     *broken;       /* why the session must end, or NULL */
@@ -3828,7 +3828,7 @@ struct wisp {
     uint64_t       joins_done;        /* of our own, with success */
     uint64_t       order;             /* of messages fired */
     uint64_t       mark;              /* of lists fired to */
-    int            spread;            /* names that all peers have been marked for */
+    int            announced;         /* names that all peers have been marked for */
     uint32_t       settings;          /* changes of settings, the same */
     int            most_received;     /* datagrams that the link has handed over at once */
     bool           judging;           /* `accept` runs, and this is about what it judges */
@@ -18193,27 +18193,6 @@ static void wisp__schemas_free(wisp__schemas *schemas) {
         }
 }
 
-/* Bits of the form in an announcement, without the descriptor. */
-static void wisp__put_encoding(wisp__writer *to, const wisp__encoding *encoding) {
-    wisp__put(to, encoding->delta, 1);
-    wisp__put(to, encoding->sync, 1);
-    wisp__put(to, encoding->adaptive, 1);
-    wisp__put(to, encoding->compressed, 1);
-    wisp__put(to, encoding->described != NULL, 1);
-    wisp__put(to, encoding->dictionary != 0, 1);
-    if (encoding->codec) wisp__put_text(to, encoding->codec->name);
-    if (encoding->dictionary) wisp__put(to, encoding->dictionary, 32);
-    if (!encoding->described) return;
-    wisp__put_length(to, (uint64_t)encoding->described->bits);
-    wisp__put_bits(to, encoding->described->descriptor, encoding->described->bits);
-}
-
-/* What it takes at most. */
-static int wisp__encoding_bytes(const wisp__encoding *encoding) {
-    if (wisp__encoding_plain(encoding)) return 1;
-    return 64 + (encoding->described ? encoding->described->bits / 8 : 0);
-}
-
 /* ===========================================================================
  * MARK: >>policy
  * What: token buckets: the rate limit of a peer and name; budgets of bytes,
@@ -20438,792 +20417,6 @@ static int wisp__queue_pick(const wisp *w, const wisp__session *s, int only, uin
 }
 
 /* ===========================================================================
- * MARK: >>batch
- * What: packets filled: control records, what was lost, then messages by
- *   priority.
- * Invariants: a packet can be read by itself; what does not fit leaves no bits
- *   behind.
- *
- *   body     acks?, records, end
- *   record   1:1                    as the message before, other data: data
- *            01                     length(id) shape data
- *            001 small(count - 1)   the message before, count times again
- *            0001                   length(id) length(bits) shape data: before BOUND
- *            0000 kind:4            a control record, below
- *   END 0 · SECTION 1: delivery:2 channel:4 [sequence:24 when reliable]
- *   FRAGMENT 2: first:1 last:1 bytes:16 ...
- *   INVOKE 3: length(id) call:24 small(call - floor) bound:1 [length(bits)] shape data
- *   REPLY 4: call:24 ok:1 [code:16] shape data
- *   ANNOUNCE 5: length(id) length(bytes) name version:8 codec:8 length(extra)
- *   BOUND 6 · UNKNOWN 7: length(id) · PING 8 · LEAVE 9: code:16 length(bytes) text
- *   RESYNC 10: length(id), whose values are to come whole; after UNKNOWN: its announcement again
- *   Reserved, and no record yet: TICK 11, OBJECT 12, INPUT 13, ASSEMBLED 14 (a piece set)
- *   MORE 15, which is followed by kind:4 of its own: PATH_CHALLENGE 0, PATH_RESPONSE 1,
- *   FULL 2 (a name and a key, in place of RESYNC of a whole name), CLOCK 3 are reserved
- *   READS 4: length(methods), one bit for each in which whole packets may be compressed (squeeze);
- *   a peer that this end joined needs none: it may use all that this end has
- * ======================================================================== */
-
-/* What a packet holds at most, so that its reader can pay for it; what a run of equal messages
-   takes at most. */
-enum { WISP__PACKET_VALUES = 8192, WISP__PACKET_RAW = 64 << 10, WISP__PACKET_MESSAGES = 2048,
-       WISP__RUN_BITS = 24 };
-
-/* A packet being filled. */
-typedef struct wisp__packet_writer {
-    wisp                *w;
-    wisp__session       *session;
-    wisp__writer         to;
-    uint8_t             *packet;
-    int                  head;          /* bytes before the body */
-    uint32_t             first_ref;
-    int                  delivery, channel;   /* the section; 0: none yet */
-    uint32_t             sequence;      /* that the next reliable record has */
-    const wisp__message *previous;
-    wisp__message       *kept;          /* the last from the queue, which `previous` may be */
-    int                  run, values, messages, raw;
-    bool                 eliciting, acks;
-} wisp__packet_writer;
-
-typedef enum wisp__fit { WISP__FITS, WISP__FULL, WISP__WAITS } wisp__fit;
-
-enum { WISP__ANNOUNCEMENT = 100 };     /* type of a message: what is too large for a packet */
-
-static int wisp__wire_id(int index) { return index - WISP__RESERVED; }
-
-/* The largest message that goes in one piece. */
-static int wisp__piece_bytes(const wisp__base *base) { return base->mtu - 96; }
-
-static void wisp__put_control(wisp__writer *to, wisp__frame kind) {
-    bool more = kind > WISP__FRAME_MORE;
-    wisp__put(to, (uint64_t)(more ? WISP__FRAME_MORE : kind) << 4, 8);
-    if (more) wisp__put(to, (uint64_t)kind - WISP__FRAME_MORE - 1, 4);
-}
-
-static void wisp__fill_run(wisp__packet_writer *f) {
-    if (!f->run) return;
-    f->to.end += WISP__RUN_BITS;
-    wisp__put(&f->to, 4, 3);
-    wisp__put_small(&f->to, (uint64_t)f->run - 1);
-    f->to.end -= WISP__RUN_BITS;
-    f->run = 0;
-}
-
-/* Undoes what was written since `at` when it did not fit. */
-static bool wisp__fill_done(wisp__packet_writer *f, int64_t at) {
-    if (f->to.full) {
-        f->to.at = at;
-        f->to.full = false;
-        return false;
-    }
-    f->eliciting = true;
-    return true;
-}
-
-/* Is there memory to note what the next record carries, and an announcement before it? */
-static bool wisp__fill_may(wisp__packet_writer *f) {
-    return f->w->base.reliable || wisp__flow_reserve_refs(&f->w->base, &f->session->peer.flow, 2);
-}
-
-static inline void wisp__fill_carry(wisp__packet_writer *f, wisp__frame kind, int channel,
-                                    uint32_t number) {
-    wisp__ref ref;
-    ref.kind = (uint8_t)kind;
-    ref.channel = (uint8_t)channel;
-    ref.count = 1;
-    ref.number = number;
-    if (!f->w->base.reliable)
-        wisp__flow_carry(&f->session->peer.flow, f->first_ref, ref);
-}
-
-static void wisp__put_section(wisp__packet_writer *f, int delivery, int channel,
-                              uint32_t sequence) {
-    bool reliable = delivery == WISP_RELIABLE;
-    bool follows = !reliable || (f->channel == channel && f->sequence == sequence);
-    if (f->delivery == delivery && follows) return;
-    wisp__fill_run(f);
-    wisp__put_control(&f->to, WISP__FRAME_SECTION);
-    wisp__put(&f->to, (uint64_t)delivery, 2);
-    wisp__put(&f->to, (uint64_t)channel, 4);
-    if (reliable) wisp__put(&f->to, sequence & WISP__LOW_24, 24);
-    f->previous = NULL;
-}
-
-static void wisp__put_payload(wisp__writer *to, const wisp__message *m) {
-    wisp__put_bits(to, m->bytes, m->shape_bits);
-    wisp__put_bits(to, m->bytes + m->data_at, m->data_bits);
-}
-
-static void wisp__put_unbound(wisp__writer *to, const wisp__message *m) {
-    wisp__put_length(to, (uint64_t)(m->shape_bits + m->data_bits));
-    wisp__put_payload(to, m);
-}
-
-/* Both are readable for a word beyond their bits. */
-static bool wisp__same_bits(const uint8_t *a, const uint8_t *b, int64_t bits) {
-    for (; bits >= 64; bits -= 64, a += 8, b += 8)
-        if (wisp__load64(a) != wisp__load64(b)) return false;
-    return !bits || (wisp__load64(a) ^ wisp__load64(b)) << (64 - bits) == 0;
-}
-
-/* A message by itself, in the form its peer can read. `floor`: of the peer's calls. */
-static void wisp__put_message(wisp__writer *to, const wisp__message *m, bool bound,
-                              uint32_t floor) {
-    uint64_t id = (uint64_t)wisp__wire_id(m->encoding);
-    if (m->type == WISP__ANNOUNCEMENT) {
-        wisp__put_control(to, WISP__FRAME_ANNOUNCE);
-        bound = true;
-    } else if (m->type == WISP__EVENT) {
-        wisp__put(to, bound ? 2 : 8, bound ? 2 : 4);
-        wisp__put_length(to, id);
-    } else if (m->type == WISP__INVOKE) {
-        wisp__put_control(to, WISP__FRAME_INVOKE);
-        wisp__put_length(to, id);
-        wisp__put(to, m->call & WISP__LOW_24, 24);
-        wisp__put_small(to, wisp__distance(m->call, floor) > 0 ? m->call - floor : 0);
-        wisp__put(to, bound, 1);
-    } else {
-        wisp__put_control(to, WISP__FRAME_REPLY);
-        wisp__put(to, m->call & WISP__LOW_24, 24);
-        wisp__put(to, m->result == WISP_OK, 1);
-        if (m->result != WISP_OK) wisp__put(to, (uint16_t)m->result, 16);
-        bound = true;
-    }
-    if (bound) wisp__put_payload(to, m);
-    else wisp__put_unbound(to, m);
-}
-
-/* As the message before in this packet, in one bit, or counted; false: not alike. */
-static bool wisp__put_alike(wisp__packet_writer *f, const wisp__message *m) {
-    const wisp__message *p = f->previous;
-    if (!p || m->type != WISP__EVENT || p->encoding != m->encoding ||
-        p->shape_bits != m->shape_bits || !wisp__same_bits(p->bytes, m->bytes, m->shape_bits))
-        return false;
-    if (p->data_bits == m->data_bits && f->run < 4096 &&
-        wisp__same_bits(p->bytes + p->data_at, m->bytes + m->data_at, m->data_bits)) {
-        f->run++;
-        return true;
-    }
-    wisp__fill_run(f);
-    wisp__put(&f->to, 1, 1);
-    wisp__put_bits(&f->to, m->bytes + m->data_at, m->data_bits);
-    return true;
-}
-
-/* What an announcement takes at most, and is it too large to stand beside others in a packet? */
-static int wisp__announcement_bytes(const wisp__remote *entry) {
-    return 32 + (int)strlen(entry->name) + wisp__encoding_bytes(&entry->encoding);
-}
-
-static bool wisp__announced_apart(const wisp__base *base, const wisp__remote *entry) {
-    return wisp__announcement_bytes(entry) > wisp__piece_bytes(base) / 2;
-}
-
-static void wisp__put_announcement(wisp__writer *to, wisp__remote *entry) {
-    const wisp__encoding *encoding = &entry->encoding;
-    uint8_t extra[WISP__DESCRIPTOR_BYTES + 128];
-    wisp__writer out = wisp__writer_on(extra, (int)sizeof extra - WISP__SLACK);
-    const wisp__program *program = encoding->described ? encoding->described->program : NULL;
-    entry->used = true;
-    wisp__put_length(to, (uint64_t)wisp__wire_id(entry->index));
-    wisp__put_text(to, entry->name);
-    wisp__put(to, program ? (uint64_t)program->source->version : 0, 8);
-    wisp__put(to, encoding->kind, 8);
-    if (!wisp__encoding_plain(encoding)) wisp__put_encoding(&out, encoding);
-    wisp__put_align(&out);
-    wisp__put_length(to, (uint64_t)(out.at / 8));
-    for (int64_t i = 0; i < out.at / 8; i++) wisp__put(to, extra[i], 8);
-}
-
-static bool wisp__fill_announcement(wisp__packet_writer *f, int index) {
-    wisp__remote *remote = f->w->registry.remotes[index];
-    wisp__peer_remote *peer_remote = wisp__peer_remote_of(&f->w->base, f->session, index);
-    int64_t at;
-    if (!peer_remote || !wisp__fill_may(f)) return false;
-    wisp__fill_run(f);
-    at = f->to.at;
-    wisp__put_control(&f->to, WISP__FRAME_ANNOUNCE);
-    wisp__put_announcement(&f->to, remote);
-    if (!wisp__fill_done(f, at)) return false;
-    wisp__fill_carry(f, WISP__FRAME_ANNOUNCE, 0, (uint32_t)index);
-    peer_remote->known = f->w->base.reliable ? WISP__ACKED : WISP__ANNOUNCED;
-    peer_remote->announced_in = (uint32_t)f->session->peer.flow.next;
-    return true;
-}
-
-/* The announcement that must stand before a message, if its peer may not have it yet. When both
-   are too large for one packet the announcement goes alone, and the message waits for its ack. */
-static inline wisp__fit wisp__fill_introduce(wisp__packet_writer *f, const wisp__message *m,
-                                             int bytes) {
-    wisp__peer_remote *peer_remote = wisp__peer_remote_of(&f->w->base, f->session, m->encoding);
-    const wisp__remote *entry = f->w->registry.remotes[m->encoding];
-    uint64_t packet = f->session->peer.flow.next;
-    bool beside;
-    if (!peer_remote) return WISP__WAITS;
-    if (m->type == WISP__REPLY || m->type == WISP__ANNOUNCEMENT ||
-        peer_remote->known >= WISP__ACKED)
-        return WISP__FITS;
-    if (wisp__announced_apart(&f->w->base, entry)) return WISP__WAITS;
-    beside = bytes + wisp__announcement_bytes(entry) <= wisp__piece_bytes(&f->w->base);
-    if (peer_remote->known == WISP__ANNOUNCED && !beside) return WISP__WAITS;
-    if (peer_remote->known == WISP__ANNOUNCED && peer_remote->announced_in == (uint32_t)packet)
-        return WISP__FITS;
-    if (!wisp__fill_announcement(f, m->encoding)) return WISP__FULL;
-    return beside || peer_remote->known >= WISP__ACKED ? WISP__FITS : WISP__WAITS;
-}
-
-/* Puts one message into the packet. */
-static wisp__fit wisp__fill_message(wisp__packet_writer *f, const wisp__message *m,
-                                    uint32_t sequence) {
-    wisp__session *s = f->session;
-    const wisp__message *previous;
-    wisp__fit fit;
-    int64_t at;
-    int run;
-    bool bound;
-    if (f->values + m->values > WISP__PACKET_VALUES && f->messages) return WISP__FULL;
-    if (f->messages >= WISP__PACKET_MESSAGES) return WISP__FULL;
-    if (f->raw && f->raw + m->raw > WISP__PACKET_RAW) return WISP__FULL;
-    fit = wisp__fill_introduce(f, m, m->size);
-    if (fit != WISP__FITS) return fit;
-    at = f->to.at;
-    run = f->run;
-    previous = f->previous;
-    bound = m->type == WISP__REPLY || m->type == WISP__ANNOUNCEMENT ||
-            s->peer_remotes[m->encoding].known == WISP__BOUND;
-    wisp__put_section(f, m->delivery, m->channel, sequence);
-    if (!bound || !wisp__put_alike(f, m)) {
-        wisp__fill_run(f);
-        wisp__put_message(&f->to, m, bound, s->call_floor);
-    }
-    if (f->to.full) {
-        f->to.at = at;
-        f->to.full = false;
-        f->run = run;
-        f->previous = previous;
-        return WISP__FULL;
-    }
-    f->eliciting = true;
-    f->delivery = m->delivery;
-    f->channel = m->channel;
-    f->sequence = sequence + 1;
-    f->previous = bound && m->type == WISP__EVENT ? m : NULL;
-    if (f->run <= run || f->w->registry.remotes[m->encoding]->encoding.delta) {
-        f->values += m->values;
-        f->raw += m->raw;
-    } else {
-        f->values++;                   /* a repeat is not read again */
-    }
-    f->messages++;
-    return WISP__FITS;
-}
-
-/* A slice of a large message. */
-static wisp__fit wisp__fill_fragment(wisp__packet_writer *f, const wisp__item *item,
-                                     uint32_t sequence) {
-    const wisp__message *m = item->message;
-    int total = m->size;
-    int64_t at;
-    wisp__fit fit = WISP__FITS;
-    if (item->offset == 0) fit = wisp__fill_introduce(f, m, item->size);
-    if (fit != WISP__FITS) return fit;
-    wisp__fill_run(f);
-    at = f->to.at;
-    wisp__put_section(f, WISP_RELIABLE, m->channel, sequence);
-    wisp__put_control(&f->to, WISP__FRAME_FRAGMENT);
-    wisp__put(&f->to, item->offset == 0, 1);
-    wisp__put(&f->to, item->offset + item->size == total, 1);
-    wisp__put(&f->to, (uint64_t)item->size, 16);
-    wisp__put_bits(&f->to, m->bytes + item->offset, (int64_t)item->size * 8);
-    f->previous = NULL;
-    if (!wisp__fill_done(f, at)) return WISP__FULL;
-    f->delivery = WISP_RELIABLE;
-    f->channel = m->channel;
-    f->sequence = sequence + 1;
-    return WISP__FITS;
-}
-
-static wisp__fit wisp__fill_item(wisp__packet_writer *f, const wisp__item *item,
-                                 uint32_t sequence) {
-    wisp__fit fit;
-    if (!wisp__fill_may(f)) return WISP__WAITS;
-    fit = item->offset < 0 ? wisp__fill_message(f, item->message, sequence)
-                           : wisp__fill_fragment(f, item, sequence);
-    if (fit == WISP__FITS) wisp__fill_carry(f, WISP__FRAME_EVENT, item->message->channel, sequence);
-    return fit;
-}
-
-/* --- what goes into a packet, in this order --- */
-
-/* The records of one run; false: the packet is full, and what is left stays in the run. */
-static bool wisp__fill_control(wisp__packet_writer *f, wisp__control *control) {
-    while (control->count) {
-        int64_t at = f->to.at;
-        if (!wisp__fill_may(f)) return false;
-        wisp__put_control(&f->to, (wisp__frame)control->kind);
-        wisp__put_length(&f->to, control->number);
-        if (!wisp__fill_done(f, at)) return false;
-        wisp__fill_carry(f, (wisp__frame)control->kind, 0, control->number);
-        control->number++;
-        control->count--;
-    }
-    return true;
-}
-
-static wisp__fit wisp__fill_controls(wisp__packet_writer *f) {
-    wisp__session *s = f->session;
-    int done = 0;
-    while (done < s->control_count && wisp__fill_control(f, &s->controls[done])) done++;
-    s->control_count -= done;
-    if (s->control_count) {
-        memmove(s->controls, s->controls + done, (size_t)s->control_count * sizeof *s->controls);
-        return WISP__FULL;
-    }
-    for (; s->unannounced < f->w->registry.count; s->unannounced++) {
-        wisp__peer_remote *peer_remote = wisp__peer_remote_of(&f->w->base, s, s->unannounced);
-        const wisp__remote *entry = f->w->registry.remotes[s->unannounced];
-        if (!peer_remote) return WISP__FULL;
-        if (entry->main->newest != entry->index || entry->lent) continue;
-        if (wisp__announced_apart(&f->w->base, entry)) continue;
-        if (peer_remote->known == WISP__UNANNOUNCED && !wisp__fill_announcement(f, s->unannounced))
-            return WISP__FULL;
-    }
-    if (s->ping) {
-        int64_t at = f->to.at;
-        wisp__put_control(&f->to, WISP__FRAME_PING);
-        if (!wisp__fill_done(f, at)) return WISP__FULL;
-        s->ping = false;
-    }
-    return WISP__FITS;
-}
-
-static wisp__fit wisp__fill_lost(wisp__packet_writer *f) {
-    for (int c = 0; c < f->session->peer.lane_end; c++) {
-        wisp__channel *channel = f->session->peer.channels[c];
-        uint32_t sequence;
-        while (channel && wisp__channel_lost(&channel->out, &sequence)) {
-            wisp__fit fit =
-                wisp__fill_item(f, wisp__channel_item(&channel->out, sequence), sequence);
-            if (fit == WISP__WAITS) break;
-            if (fit == WISP__FULL) return fit;
-            wisp__channel_resent(&channel->out, sequence);
-            f->session->peer.stats.messages_resent++;
-        }
-    }
-    return WISP__FITS;
-}
-
-/* Is there room for an item at the receiver, and in the channel? One alone is always in order
-   there, and needs none. */
-static bool wisp__window_open(const wisp__packet_writer *f, const wisp__channel_out *out,
-                              int size) {
-    const wisp__peer *peer = &f->session->peer;
-    if (f->w->base.reliable) return true;
-    if (out->next - out->base >= peer->window_items) return false;
-    return peer->window_used == 0 ||
-           wisp__buffered_bytes(size) <= peer->window_bytes - peer->window_used;
-}
-
-/* Sends an item of a channel for the first time. On a reliable link there is no window. */
-static wisp__fit wisp__fill_first(wisp__packet_writer *f, wisp__channel_out *out, wisp__item item) {
-    wisp__fit fit;
-    uint32_t sequence = out->next;
-    if (f->w->base.reliable) {
-        fit = wisp__fill_item(f, &item, sequence);
-        if (fit == WISP__FITS) out->base = out->lost_from = ++out->next;
-        return fit;
-    }
-    if (wisp__channel_push(&f->w->base, out, item)) return WISP__WAITS;
-    fit = wisp__fill_item(f, &item, sequence);
-    if (fit != WISP__FITS) {
-        item.message->references--;
-        out->next--;
-    } else {
-        f->session->peer.window_used += wisp__buffered_bytes(item.size);
-    }
-    return fit;
-}
-
-static wisp__fit wisp__fill_cutting(wisp__packet_writer *f, int channel, uint32_t *blocked) {
-    wisp__channel_out *out = &f->session->peer.channels[channel]->out;
-    while (out->cutting) {
-        wisp__item item;
-        int total = out->cutting->size;
-        wisp__fit fit;
-        memset(&item, 0, sizeof item);
-        item.message = out->cutting;
-        item.offset = out->cut;
-        item.size = wisp__min_int(wisp__piece_bytes(&f->w->base), total - out->cut);
-        *blocked |= 1u << channel;
-        if (!wisp__window_open(f, out, item.size)) return WISP__FITS;
-        fit = wisp__fill_first(f, out, item);
-        if (fit != WISP__FITS) return fit == WISP__WAITS ? WISP__FITS : fit;
-        out->cut += item.size;
-        if (out->cut < total) continue;
-        wisp__message_release(&f->w->base, &f->w->chunks, out->cutting);
-        out->cutting = NULL;
-        *blocked &= ~(1u << channel);
-    }
-    return WISP__FITS;
-}
-
-/* The same message as one record in bytes, to be cut. NULL: no memory. */
-static wisp__message *wisp__message_whole(wisp *w, const wisp__message *m, uint32_t floor) {
-    int bytes = m->size + 32;
-    size_t chunk = sizeof *m + (size_t)bytes + WISP__SLACK;
-    wisp__message *whole = (wisp__message *)wisp__chunk_take(&w->base, &w->chunks, chunk);
-    wisp__writer to;
-    if (!whole) return NULL;
-    *whole = *m;
-    whole->references = 1;
-    whole->chunk_bytes = (int)chunk;
-    to = wisp__writer_on(whole->bytes, bytes);
-    wisp__put_message(&to, m, false, floor);
-    wisp__put_align(&to);
-    wisp__message_measure(whole, 0, to.at);
-    return whole;
-}
-
-/* Puts an announcement that is too large for a packet ahead of the first message of its form. It
-   goes reliably, in fragments; the messages wait until it is answered. */
-static wisp__message *wisp__queue_announcement(wisp *w, wisp__session *s,
-                                               const wisp__message *first) {
-    wisp__remote *entry = w->registry.remotes[first->encoding];
-    wisp__base *base = &w->base;
-    size_t bytes = (size_t)wisp__announcement_bytes(entry);
-    size_t chunk = sizeof(wisp__message) + bytes + WISP__SLACK;
-    wisp__message *m = (wisp__message *)wisp__chunk_take(base, &w->chunks, chunk);
-    wisp__entry *place = (wisp__entry *)wisp__chunk_take(base, &w->chunks, sizeof *place);
-    wisp__peer_remote *peer_remote = &s->peer_remotes[first->remote];
-    wisp__writer to;
-    if (!m || !place) {
-        wisp__chunk_give(base, &w->chunks, m, chunk);
-        wisp__chunk_give(base, &w->chunks, place, sizeof *place);
-        return NULL;
-    }
-    *m = *first;
-    m->references = 1;
-    m->chunk_bytes = (int)chunk;
-    m->type = WISP__ANNOUNCEMENT;
-    m->delivery = WISP_RELIABLE;
-    to = wisp__writer_on(m->bytes, (int)bytes);
-    wisp__put_announcement(&to, entry);
-    wisp__message_measure(m, 0, to.at);
-    place->message = m;
-    place->next = peer_remote->first;
-    place->before = NULL;
-    peer_remote->first->before = place;
-    peer_remote->first = place;
-    wisp__count_queued(entry, 1);
-    s->queued++;
-    s->queued_bytes += m->size;
-    s->peer_remotes[first->encoding].known = WISP__ANNOUNCED;
-    return m;
-}
-
-static wisp__fit wisp__fill_queued(wisp__packet_writer *f, int index, uint32_t *blocked) {
-    wisp *w = f->w;
-    wisp__session *s = f->session;
-    wisp__message *m = s->peer_remotes[index].first->message;
-    wisp__remote *remote = w->registry.remotes[index];
-    wisp__fit fit;
-    if (m->type != WISP__REPLY && s->peer_remotes[m->encoding].known == WISP__UNANNOUNCED &&
-        wisp__announced_apart(&w->base, w->registry.remotes[m->encoding]))
-        m = wisp__queue_announcement(w, s, m);
-    if (!m) return WISP__WAITS;
-    if (s->peer_remotes[m->encoding].known == WISP__UNKNOWN && m->type != WISP__REPLY) {
-        wisp__count_drop(w, s, remote, WISP__DROPPED_QUEUED);
-        wisp__message_release(&w->base, &w->chunks, wisp__dequeue(w, s, index));
-        return WISP__FITS;
-    }
-    if (m->delivery == WISP_RELIABLE) {
-        wisp__channel *channel = wisp__peer_channel(&w->base, &s->peer, m->channel);
-        wisp__item item;
-        memset(&item, 0, sizeof item);
-        item.message = m;
-        item.offset = -1;
-        item.size = m->size;
-        if (!channel || !wisp__window_open(f, &channel->out, item.size)) return WISP__WAITS;
-        if (m->size > wisp__piece_bytes(&w->base) || m->type == WISP__ANNOUNCEMENT) {
-            channel->out.cutting = wisp__message_whole(w, m, s->call_floor);
-            channel->out.cut = 0;
-            if (!channel->out.cutting) return WISP__WAITS;
-            fit = WISP__FITS;
-        } else {
-            fit = wisp__fill_first(f, &channel->out, item);
-        }
-    } else {
-        if (m->baseline >= 0 && !wisp__fill_may(f)) return WISP__WAITS;
-        fit = wisp__fill_message(f, m, 0);
-        if (fit == WISP__FITS && m->baseline >= 0)
-            wisp__fill_carry(f, WISP__FRAME_VALUE, 0,
-                             (uint32_t)m->baseline << 16 | (m->value & 0xffff));
-    }
-    if (fit != WISP__FITS) return fit;
-    if (m->type != WISP__ANNOUNCEMENT) {
-        remote->stats.messages_sent++;
-        remote->stats.bits_sent += (uint64_t)(m->shape_bits + m->data_bits);
-        s->peer.stats.messages_sent++;
-        w->base.stats.messages_sent++;
-        if (w->registry.meters) wisp__count_sent(remote, s, m);
-    }
-    if (f->kept && f->previous == f->kept) {        /* nothing was written of this message yet */
-        wisp__fill_run(f);
-        f->previous = NULL;
-    }
-    if (f->kept) wisp__message_release(&w->base, &w->chunks, f->kept);
-    f->kept = wisp__dequeue(w, s, index);
-    return m->delivery == WISP_RELIABLE && s->peer.channels[m->channel]->out.cutting
-               ? wisp__fill_cutting(f, m->channel, blocked) : WISP__FITS;
-}
-
-/* Fills a packet with all that may go. */
-static wisp__fit wisp__fill(wisp__packet_writer *f, int only) {
-    uint32_t blocked = 0;
-    int index;
-    wisp__fit fit = only >= 0 ? WISP__FITS : wisp__fill_controls(f);
-    if (fit == WISP__FITS && only < 0) fit = wisp__fill_lost(f);
-    for (int c = 0; c < f->session->peer.lane_end && fit == WISP__FITS; c++)
-        if (f->session->peer.channels[c]) fit = wisp__fill_cutting(f, c, &blocked);
-    while (fit == WISP__FITS && (index = wisp__queue_pick(f->w, f->session, only, blocked)) >= 0) {
-        int line = wisp__line_of(f->session->peer_remotes[index].first->message);
-        fit = wisp__fill_queued(f, index, &blocked);
-        if (fit != WISP__WAITS) continue;
-        blocked |= 1u << line;
-        fit = WISP__FITS;
-    }
-    return fit;
-}
-
-/* --- packets --- */
-
-static void wisp__packet_begin(wisp__packet_writer *f, wisp *w, wisp__session *s) {
-    wisp__flow *flow = &s->peer.flow;
-    memset(f, 0, sizeof *f);
-    f->w = w;
-    f->session = s;
-    f->packet = wisp__post_buffer(&w->peers);
-    f->head = wisp__packet_head(&w->base);
-    f->packet[0] = WISP__FLAG_SESSION;
-    f->to = wisp__writer_on(f->packet + f->head, w->base.mtu - f->head);
-    f->to.end -= WISP__RUN_BITS;
-    f->first_ref = flow->ref_next;
-    if (!w->base.reliable && flow->unacked && wisp__flow_acks_fit(flow, WISP__ACK_BYTES))
-        f->acks = wisp__flow_put_acks(flow, &f->to, w->base.time, WISP__ACK_BYTES);
-    if (f->acks) f->packet[0] |= WISP__FLAG_ACKS;
-}
-
-/* Compresses the body where that pays; its new size. */
-static int wisp__packet_compress(wisp__packet_writer *f, int size) {
-    wisp__registry *registry = &f->w->registry;
-    wisp__peer *peer = &f->session->peer;
-    wisp__compress_stream *stream = &registry->batches;
-    uint8_t *body = f->packet + f->head, *packed = wisp__post_spare(&f->w->peers);
-    int head = stream->dictionary ? 5 : 3, method, bytes;
-    unsigned methods;
-    if (stream->mode <= WISP_COMPRESSION_NONE || size <= 16) return size;
-    if (peer->asked && !peer->reads) return size;
-    methods = peer->asked ? peer->methods & peer->reads : peer->methods;
-    bytes = wisp__compress_pack(registry->compress, stream, methods, body, size, packed,
-                                size - head - 1, &method);
-    if (bytes <= 0) return size;
-    f->packet[0] |= WISP__FLAG_SQUEEZED;
-    wisp__store_part(body, (uint64_t)method | (stream->dictionary ? 128u : 0u) |
-                               (uint64_t)size << 8 | (uint64_t)stream->dictionary << 24, head);
-    memcpy(body + head, packed, (size_t)bytes);
-    peer->stats.bytes_saved += (uint64_t)(size - bytes - head);
-    if (registry->meters) registry->meters->out.saved += (uint64_t)(size - bytes - head);
-    return bytes + head;
-}
-
-/* A sender reckons what its reader has left, so that no packet is refused there, and none breaks a
-   session over a reliable link, where none can be refused. It counts on half of what the reader may
-   save up: packets can come at once that were sent one after the other. */
-static bool wisp__reader_can_pay(const wisp__base *base, wisp__session *s) {
-    double seconds = wisp__min(base->time - s->reader_time, 1);
-    int64_t saved = s->reader + (int64_t)(seconds * (double)WISP__EARN_SECOND);
-    s->reader_time = base->time;
-    s->reader = (int)wisp__least(saved, WISP__EARN_SAVED / 2);
-    return s->reader >= WISP__EARN_NEEDED;
-}
-
-static void wisp__reader_pays(const wisp__packet_writer *f, int bytes) {
-    wisp__session *s = f->session;
-    int64_t saved = s->reader + WISP__EARN_PACKET + (int64_t)bytes * WISP__EARN_BYTE;
-    int64_t work = (int64_t)f->values * WISP__PRICE_SENT +
-                   (int64_t)f->messages * (WISP__PRICE_RECORD + WISP__PRICE_EVENT);
-    s->reader = (int)(wisp__least(saved, WISP__EARN_SAVED / 2) - work);
-}
-
-static void wisp__packet_end(wisp__packet_writer *f) {
-    wisp__peers *peers = &f->w->peers;
-    wisp__peer *peer = &f->session->peer;
-    wisp__flow *flow = &peer->flow;
-    uint64_t number;
-    int size;
-    wisp__fill_run(f);
-    f->to.end += WISP__RUN_BITS;
-    wisp__put_align(&f->to);
-    size = f->head + wisp__packet_compress(f, (int)(f->to.at / 8));
-    number = f->w->base.reliable ? ++peer->sent_in_order : flow->next;
-    wisp__packet_close(&f->w->base, &peer->seal, !peer->joiner, peer->connection, number,
-                       f->packet, size);
-    if (f->w->base.reliable) {
-        flow->next = number;
-    } else {
-        if (f->eliciting) wisp__flow_track(flow, f->w->base.time, size, f->first_ref);
-        flow->acks_alone = f->eliciting ? 0 : flow->acks_alone + 1;
-        flow->next++;
-        wisp__flow_skip(flow, &peers->secret);
-    }
-    peer->stats.packets_sent++;
-    peer->stats.bytes_sent += (uint64_t)size;
-    wisp__reader_pays(f, size);
-    wisp__policy_sent(&f->w->policy, &f->session->spending, peers->joined, size, f->w->base.time);
-    peer->spoke = f->w->base.time;
-    wisp__post_add(peers, &peer->addr, peer, f->packet, size);
-}
-
-static void wisp__send_acks(wisp *w, wisp__session *s) {
-    wisp__packet_writer f;
-    if (!wisp__flow_may_number(&s->peer.flow)) return;
-    wisp__packet_begin(&f, w, s);
-    if (!f.acks && s->peer.flow.unacked)
-        f.acks = wisp__flow_put_acks(&s->peer.flow, &f.to, w->base.time, w->base.mtu - 32);
-    if (!f.acks) return;
-    f.packet[0] |= WISP__FLAG_ACKS;
-    wisp__packet_end(&f);
-    if (s->peer.flow.acks_alone >= 64) s->ping = true;    /* so that our acks are acked too */
-}
-
-/* A ping by itself: no budget holds it back, else a debt could outlast the timeout. */
-static void wisp__send_ping(wisp *w, wisp__session *s) {
-    wisp__packet_writer f;
-    if (!w->base.reliable && !wisp__flow_may_send(&w->base, &s->peer.flow)) return;
-    wisp__packet_begin(&f, w, s);
-    wisp__put_control(&f.to, WISP__FRAME_PING);
-    f.eliciting = true;
-    s->ping = false;
-    wisp__packet_end(&f);
-}
-
-static bool wisp__has_lost(const wisp__session *s) {
-    for (int c = 0; c < s->peer.lane_end; c++) {
-        const wisp__channel *channel = s->peer.channels[c];
-        if (channel && (channel->out.lost || channel->out.cutting)) return true;
-    }
-    return false;
-}
-
-static bool wisp__wants_to_send(const wisp *w, const wisp__session *s) {
-    return s->queued || s->control_count || s->ping || s->unannounced < w->registry.count ||
-           wisp__has_lost(s);
-}
-
-static bool wisp__may_send(wisp *w, wisp__session *s) {
-    if (s->peer.stuck_first && !s->peer.ending) return false;
-    if (!wisp__reader_can_pay(&w->base, s) && !s->peer.ending) return false;
-    if (!wisp__policy_may_send(&w->policy, &s->spending, w->peers.joined, w->base.time))
-        return false;
-    return w->base.reliable || wisp__flow_may_send(&w->base, &s->peer.flow);
-}
-
-/* Sends what waits for a peer, as far as congestion lets. `only` >= 0: one remote alone.
-   true: nothing is left that an ack would not call for. */
-static bool wisp__flush(wisp *w, wisp__session *s, int only) {
-    wisp__flow *flow = &s->peer.flow;
-    bool acked;
-    if (s->peer.state != WISP__JOINED) return true;
-    if (s->spending) s->spending->held_back = false;
-    wisp__flow_pace(&w->base, flow, w->base.time);
-    while (wisp__wants_to_send(w, s) && wisp__may_send(w, s)) {
-        wisp__packet_writer f;
-        wisp__fit fit;
-        wisp__packet_begin(&f, w, s);
-        fit = wisp__fill(&f, only);
-        if (f.eliciting || f.acks) wisp__packet_end(&f);
-        if (f.kept) wisp__message_release(&w->base, &w->chunks, f.kept);
-        if (fit != WISP__FULL || !f.eliciting) break;
-    }
-    if (s->spending && s->spending->held_back && s->ping) wisp__send_ping(w, s);
-    if (!w->base.reliable && wisp__flow_must_ack(flow, w->base.time))
-        wisp__send_acks(w, s);
-    wisp__peer_timer(&w->peers, &s->peer);
-    acked = !w->base.reliable && flow->in_flight > 0 && flow->pace_tokens > 0 &&
-            !(s->spending && s->spending->held_back) && s->reader >= WISP__EARN_NEEDED;
-    return !s->peer.stuck_first && (acked || !wisp__wants_to_send(w, s));
-}
-
-static void wisp__on_outcome(void *owner, const wisp__ref *ref, bool arrived) {
-    wisp__outcome *fate = (wisp__outcome *)owner;
-    wisp__session *s = fate->session;
-    wisp__peer *peer = &s->peer;
-    wisp *w = fate->w;
-    if (ref->kind == WISP__FRAME_EVENT) {
-        wisp__channel_out *out = &peer->channels[ref->channel]->out;
-        peer->window_used -= wisp__channel_ended(&w->base, &w->chunks, out, ref->number,
-                                                ref->count, arrived);
-    }
-    for (uint32_t i = 0; i < ref->count && ref->kind != WISP__FRAME_EVENT; i++) {
-        int number = (int)(ref->number + i);
-        if (ref->kind == WISP__FRAME_VALUE) {
-            uint32_t value = ref->number + i;
-            wisp__baseline_outcome(&s->baselines_out, (int)(value >> 16), value & 0xffff, arrived);
-        } else if (ref->kind == WISP__FRAME_ANNOUNCE) {
-            wisp__peer_remote *peer_remote = &s->peer_remotes[number];
-            if (peer_remote->known != WISP__ANNOUNCED) continue;
-            peer_remote->known = arrived ? WISP__ACKED : WISP__UNANNOUNCED;
-            if (!arrived) s->unannounced = wisp__min_int(s->unannounced, number);
-        } else if (!arrived) {
-            wisp__control_add(&w->base, s, ref->kind, number);
-        }
-    }
-    if (!arrived) wisp__peers_mark(&w->peers, peer);
-}
-
-static void wisp__send_leave(wisp *w, wisp__session *s) {
-    wisp__packet_writer f;
-    int length = (int)strlen(s->peer.reason);
-    wisp__packet_begin(&f, w, s);
-    wisp__put_control(&f.to, WISP__FRAME_LEAVE);
-    wisp__put(&f.to, (uint16_t)s->peer.result, 16);
-    wisp__put_length(&f.to, (uint64_t)length);
-    for (int i = 0; i < length; i++) wisp__put(&f.to, (uint8_t)s->peer.reason[i], 8);
-    wisp__packet_end(&f);
-}
-
-/* Lets go of everything a session has queued. */
-static void wisp__session_free(wisp *w, wisp__session *s) {
-    wisp__base *base = &w->base;
-    while (s->active_count) {
-        wisp__count_drop(w, s, w->registry.remotes[s->active[0]], WISP__DROPPED_ABANDONED);
-        wisp__message_release(base, &w->chunks, wisp__dequeue(w, s, s->active[0]));
-    }
-    wisp__baselines_free(w, &s->baselines_out);
-    wisp__baselines_free(w, &s->baselines_in);
-    s->peer.stats.messages_abandoned += (uint64_t)wisp__peer_abandon(&w->peers, &s->peer);
-    base->stats.messages_abandoned += s->peer.stats.messages_abandoned;
-    wisp__free(base, s->peer_remotes, (size_t)s->peer_remote_room * sizeof *s->peer_remotes);
-    for (int i = 0; i < s->their_room; i++) {
-        wisp__encoding *encoding = s->theirs[i].encoding;
-        if (s->theirs[i].remote)
-            w->registry.remotes[s->theirs[i].remote - 1]->announced--;
-        if (!encoding) continue;
-        wisp__described_release(&w->registry.schemas, encoding->described);
-        wisp__free(base, encoding, sizeof *encoding);
-    }
-    wisp__free(base, s->theirs, (size_t)s->their_room * sizeof *s->theirs);
-    wisp__free(base, s->controls, (size_t)s->control_room * sizeof *s->controls);
-    wisp__free(base, s->active, (size_t)s->active_room * sizeof *s->active);
-    s->peer_remotes = NULL;
-    s->theirs = NULL;
-    s->controls = NULL;
-    s->active = NULL;
-    s->peer_remote_room = s->their_room = s->control_room = s->active_room = 0;
-    s->control_count = 0;
-}
-
-/* ===========================================================================
  * MARK: >>event
  * What: connections of handlers, dispatch, events that wait for the next
  *   update, the getters of arguments.
@@ -22425,6 +21618,1326 @@ void wisp_cancel(wisp *w, wisp_call handle) {
 }
 
 /* ===========================================================================
+ * MARK: >>frame
+ * What: the frames that the body of a packet consists of: each is drawn, written
+ *   and read here.
+ * Invariants: no frame needs another packet to be read.
+ * Not here: which frames a packet gets (packet_writer), what they do (arrival,
+ *   receive), announcements (names), acks (packet).
+ *
+ *   body   acks?, frames, then END or fewer than 8 zero bits
+ *   kind   1 ALIKE · 01 EVENT · 001 REPEAT · 0001 SIZED · 0000 kind:4
+ *   kind:4 END 0, SECTION 1, FRAGMENT 2, INVOKE 3, REPLY 4, ANNOUNCE 5, BOUND 6, UNKNOWN 7,
+ *          PING 8, LEAVE 9, RESYNC 10, MORE 15 followed by kind:4 of its own: READS 4.
+ *          Reserved: TICK 11, OBJECT 12, INPUT 13, ASSEMBLED 14 (a piece of a set); after MORE:
+ *          PATH_CHALLENGE 0, PATH_RESPONSE 1, FULL 2 (a name and a key, in place of RESYNC of a
+ *          whole name), CLOCK 3
+ * ======================================================================== */
+
+enum { WISP__ANNOUNCEMENT = 100 };     /* type of a message: an announcement of any size */
+
+static inline void wisp__frame_put(wisp__writer *to, wisp__frame kind) {
+    if (kind >= WISP__FRAME_ALIKE)
+        wisp__put(to, 1u << (kind - WISP__FRAME_ALIKE), (int)(kind - WISP__FRAME_ALIKE) + 1);
+    else if (kind <= WISP__FRAME_MORE)
+        wisp__put(to, (uint64_t)kind << 4, 8);
+    else
+        wisp__put(to, (uint64_t)(kind - WISP__FRAME_MORE - 1) << 8 | WISP__FRAME_MORE << 4, 12);
+}
+
+static inline int wisp__frame_get(wisp__reader *from) {
+    int kind = WISP__FRAME_ALIKE;
+    for (; kind <= WISP__FRAME_SIZED; kind++)
+        if (wisp__get(from, 1)) return kind;
+    kind = (int)wisp__get(from, 4);
+    return kind == WISP__FRAME_MORE ? kind + 1 + (int)wisp__get(from, 4) : kind;
+}
+
+/* Are the next 8 bits zero, or all that are left? */
+static bool wisp__frame_is_end(wisp__reader from) {
+    int64_t left = from.end - from.at;
+    return wisp__get(&from, (int)(left < 8 ? left : 8)) == 0;
+}
+
+/* SECTION   delivery:2 channel:4 [reliable: sequence:24]
+   Begins messages and fragments of one delivery; those that are reliable follow each other in
+   sequence. */
+static void wisp__frame_put_section(wisp__writer *to, const wisp__section *section) {
+    wisp__frame_put(to, WISP__FRAME_SECTION);
+    wisp__put(to, (uint64_t)section->delivery, 2);
+    wisp__put(to, (uint64_t)section->channel, 4);
+    if (section->delivery == WISP_RELIABLE) wisp__put(to, section->sequence & WISP__LOW_24, 24);
+}
+
+static wisp__section wisp__frame_get_section(wisp__reader *from) {
+    wisp__section section = { 0, 0, 0 };
+    section.delivery = (int)wisp__get(from, 2);
+    section.channel = (int)wisp__get(from, 4);
+    if (section.delivery == WISP_RELIABLE) section.sequence = (uint32_t)wisp__get(from, 24);
+    return section;
+}
+
+/* FRAGMENT   first:1 last:1 bytes:16, then the bytes */
+static void wisp__frame_put_fragment(wisp__writer *to, const wisp__item *item) {
+    const wisp__message *m = item->message;
+    wisp__frame_put(to, WISP__FRAME_FRAGMENT);
+    wisp__put(to, item->offset == 0, 1);
+    wisp__put(to, item->offset + item->size == m->size, 1);
+    wisp__put(to, (uint64_t)item->size, 16);
+    wisp__put_bits(to, m->bytes + item->offset, (int64_t)item->size * 8);
+}
+
+static wisp__fragment wisp__frame_get_fragment(wisp__reader *from) {
+    wisp__fragment f = { false, false, 0 };
+    f.first = wisp__get(from, 1) != 0;
+    f.last = wisp__get(from, 1) != 0;
+    f.bytes = (int)wisp__get(from, 16);
+    return f;
+}
+
+/* ALIKE    data                              a message like the one before but for its data
+   REPEAT   small(count - 1)                  the message before, count times again
+   EVENT    length(number) shape data         a message of a number that the peer has bound
+   SIZED    length(number) sized              the same before it was bound
+   INVOKE   length(number) call:24 small(call - floor) bound:1, bound: shape data, else sized
+   REPLY    call:24 ok:1 [not ok: code:16] shape data
+   sized    length(bits) shape data
+   number   of the remote at the sender; every call before the floor is settled
+   A message of fragments is one of the last three or an announcement, and not bound. */
+static void wisp__frame_put_message(wisp__writer *to, const wisp__message *m, bool bound,
+                                    uint32_t floor) {
+    static const wisp__frame kinds[] = { WISP__FRAME_SIZED, WISP__FRAME_INVOKE, WISP__FRAME_REPLY };
+    bool announces = m->type == WISP__ANNOUNCEMENT;
+    wisp__frame_put(to, announces ? WISP__FRAME_ANNOUNCE
+                        : m->type == WISP__EVENT && bound ? WISP__FRAME_EVENT : kinds[m->type]);
+    if (m->type <= WISP__INVOKE) wisp__put_length(to, (uint64_t)(m->encoding - WISP__RESERVED));
+    if (m->type == WISP__INVOKE) {
+        wisp__put(to, m->call & WISP__LOW_24, 24);
+        wisp__put_small(to, wisp__distance(m->call, floor) > 0 ? m->call - floor : 0);
+        wisp__put(to, bound, 1);
+    } else if (m->type == WISP__REPLY) {
+        wisp__put(to, m->call & WISP__LOW_24, 24);
+        wisp__put(to, m->result == WISP_OK, 1);
+        if (m->result != WISP_OK) wisp__put(to, (uint16_t)m->result, 16);
+    }
+    if (m->type <= WISP__INVOKE && !bound)
+        wisp__put_length(to, (uint64_t)(m->shape_bits + m->data_bits));
+    wisp__put_bits(to, m->bytes, m->shape_bits);
+    wisp__put_bits(to, m->bytes + m->data_at, m->data_bits);
+}
+
+/* All but the content. */
+static inline wisp__message_frame wisp__frame_get_message(wisp__reader *from, int kind) {
+    wisp__message_frame f = { 0, 0, 0, WISP_OK, 0, false };
+    if (kind != WISP__FRAME_REPLY) f.number = wisp__get_length(from);
+    if (kind == WISP__FRAME_INVOKE) {
+        f.call = (uint32_t)wisp__get(from, 24);
+        f.ahead = (uint32_t)wisp__get_small(from);
+        f.bound = wisp__get(from, 1) != 0;
+    } else if (kind == WISP__FRAME_REPLY) {
+        f.call = (uint32_t)wisp__get(from, 24);
+        if (!wisp__get(from, 1)) f.result = (int16_t)(uint16_t)wisp__get(from, 16);
+        f.bound = true;
+    } else {
+        f.bound = kind == WISP__FRAME_EVENT;
+    }
+    if (!f.bound) f.bits = wisp__get_length(from);
+    return f;
+}
+
+static void wisp__frame_put_repeat(wisp__writer *to, int count) {
+    wisp__frame_put(to, WISP__FRAME_REPEAT);
+    wisp__put_small(to, (uint64_t)count - 1);
+}
+
+static int wisp__frame_get_repeat(wisp__reader *from) { return wisp__get_small(from) + 1; }
+
+/* BOUND, UNKNOWN, RESYNC, READS   length(number)
+   Their meaning is drawn in room names. */
+static void wisp__frame_put_number(wisp__writer *to, wisp__frame kind, int number) {
+    wisp__frame_put(to, kind);
+    wisp__put_length(to, (uint64_t)number);
+}
+
+static int wisp__frame_get_number(wisp__reader *from) { return wisp__get_length(from); }
+
+/* LEAVE   code:16 length(bytes) text */
+static void wisp__frame_put_leave(wisp__writer *to, wisp_result code, const char *text) {
+    wisp__frame_put(to, WISP__FRAME_LEAVE);
+    wisp__put(to, (uint16_t)code, 16);
+    wisp__put_text(to, text);
+}
+
+/* The text is cleaned. Returns NULL, or what is wrong. */
+static const char *wisp__frame_get_leave(wisp__reader *from, wisp_result *code, char text[256]) {
+    char raw[256 + WISP__SLACK];
+    int length;
+    *code = (int16_t)(uint16_t)wisp__get(from, 16);
+    length = wisp__get_length(from);
+    if (from->failed || length > 255 || *code > 0) return "a goodbye out of range";
+    wisp__get_bits(from, (uint8_t *)raw, (int64_t)length * 8);
+    if (from->failed) return "a goodbye cut short";
+    wisp__text_clean(text, 256, raw, (size_t)length);
+    return NULL;
+}
+
+/* --- packets that cannot be read on --- */
+
+/* Nothing more of the packet is read, and the session ends. */
+static void wisp__break_with(wisp__reading *r, wisp_result code, const char *why) {
+    r->from.failed = true;
+    if (r->broken) return;
+    r->broken = why;
+    r->code = code;
+}
+
+static void wisp__break(wisp__reading *r, const char *why) {
+    wisp__break_with(r, WISP_E_PROTOCOL, why);
+}
+
+/* The end of a frame is not known when reading it is not paid for. */
+static void wisp__break_unpaid(wisp__reading *r) {
+    wisp__break_with(r, WISP_E_FLOOD, "more work or memory than its bytes pay for");
+}
+
+/* ===========================================================================
+ * MARK: >>names
+ * What: how two ends agree on numbers for names, and on encodings: announcements and
+ *   the answers to them.
+ * Invariants: a peer's name that is not registered here takes no memory. A number stands
+ *   for one name and one encoding as long as the session lasts.
+ * Not here: which announcements a packet carries (packet_writer).
+ *
+ *   ANNOUNCE  length(number) length(bytes) name version:8 kind:8 length(bytes) extra
+ *   extra     nothing for values without delta and compression, else: delta:1 sync:1 adaptive:1
+ *             compressed:1 described:1 dictionary:1 [coded: length(bytes) name of the codec]
+ *             [dictionary:32] [described: length(bits) descriptor], zeros up to a byte
+ *   BOUND     number: the peer has the name, and takes messages of the encoding
+ *   UNKNOWN   number: the peer has not, or does not
+ *   RESYNC    number: the values of deltas are to come whole; after UNKNOWN: announce it again
+ *   READS     a bit for each method in which packets may come compressed as a whole; to the peer
+ *             that joined they may come in every method that it has
+ * ======================================================================== */
+
+/* An announcement that was received. */
+typedef struct wisp__announcement {
+    int            number, length;     /* length: of the name */
+    int            version;            /* of the schema */
+    char           name[WISP__NAME_BYTES + WISP__SLACK];
+    wisp__encoding encoding;           /* without codec and schema */
+    bool           plain;              /* nothing but values */
+    char           codec[WISP__SLACK + 40];
+    int            bits;               /* of the descriptor .. */
+    int64_t        at;                 /* .. and where it is in the packet */
+} wisp__announcement;
+
+/* --- bits --- */
+
+static void wisp__encoding_put(wisp__writer *to, const wisp__encoding *encoding) {
+    const wisp__described *d = encoding->described;
+    wisp__put(to, encoding->delta, 1);
+    wisp__put(to, encoding->sync, 1);
+    wisp__put(to, encoding->adaptive, 1);
+    wisp__put(to, encoding->compressed, 1);
+    wisp__put(to, d != NULL, 1);
+    wisp__put(to, encoding->dictionary != 0, 1);
+    if (encoding->codec) wisp__put_text(to, encoding->codec->name);
+    if (encoding->dictionary) wisp__put(to, encoding->dictionary, 32);
+    if (d) wisp__put_length(to, (uint64_t)d->bits);
+    if (d) wisp__put_bits(to, d->descriptor, d->bits);
+}
+
+/* false: it makes no sense. */
+static bool wisp__encoding_get(wisp__reader *from, wisp__announcement *a) {
+    wisp__encoding *encoding = &a->encoding;
+    bool described, dictionary;
+    int length;
+    encoding->delta = wisp__get(from, 1) != 0;
+    encoding->sync = wisp__get(from, 1) != 0;
+    encoding->adaptive = wisp__get(from, 1) != 0;
+    encoding->compressed = wisp__get(from, 1) != 0;
+    described = wisp__get(from, 1) != 0;
+    dictionary = wisp__get(from, 1) != 0;
+    if (encoding->kind == WISP__CODED) {
+        length = wisp__get_length(from);
+        if (length < 1 || length > 32) return false;
+        wisp__get_bits(from, (uint8_t *)a->codec, (int64_t)length * 8);
+        a->codec[length] = 0;
+    }
+    if (dictionary) encoding->dictionary = (uint32_t)wisp__get(from, 32);
+    if (described) a->bits = wisp__get_length(from);
+    a->at = from->at;
+    if (a->bits > WISP__DESCRIPTOR_BYTES * 8 || (described && !a->bits)) return false;
+    wisp__skip(from, a->bits);
+    return !from->failed && encoding->kind <= WISP__CODED &&
+           (described || encoding->kind != WISP__RECORD) &&
+           !(encoding->delta && encoding->kind == WISP__CODED);
+}
+
+/* All but the kind of the frame. */
+static void wisp__announcement_put(wisp__writer *to, wisp__remote *entry) {
+    const wisp__encoding *encoding = &entry->encoding;
+    uint8_t extra[WISP__DESCRIPTOR_BYTES + 128];
+    wisp__writer out = wisp__writer_on(extra, (int)sizeof extra - WISP__SLACK);
+    const wisp__program *program = encoding->described ? encoding->described->program : NULL;
+    entry->used = true;
+    wisp__put_length(to, (uint64_t)(entry->index - WISP__RESERVED));
+    wisp__put_text(to, entry->name);
+    wisp__put(to, program ? (uint64_t)program->source->version : 0, 8);
+    wisp__put(to, encoding->kind, 8);
+    if (!wisp__encoding_plain(encoding)) wisp__encoding_put(&out, encoding);
+    wisp__put_align(&out);
+    wisp__put_length(to, (uint64_t)(out.at / 8));
+    wisp__put_bits(to, extra, out.at);
+}
+
+/* Returns NULL, or what is wrong. */
+static const char *wisp__announcement_get(wisp__reader *from, wisp__announcement *a) {
+    int extra;
+    int64_t end;
+    memset(a, 0, sizeof *a);
+    a->number = wisp__get_length(from);
+    a->length = wisp__get_length(from);
+    if (a->length < 1 || a->length > WISP__NAME_BYTES || a->number > 0xffff)
+        return "an announcement out of range";
+    wisp__get_bits(from, (uint8_t *)a->name, (int64_t)a->length * 8);
+    a->name[a->length] = 0;
+    a->version = (int)wisp__get(from, 8);         /* the descriptor says it too, and counts */
+    a->encoding.kind = (uint8_t)wisp__get(from, 8);
+    extra = wisp__get_length(from);
+    end = from->at + (int64_t)extra * 8;
+    a->plain = extra == 0 && a->encoding.kind == WISP__VALUES;
+    if (end > from->end || from->failed || (!a->plain && !wisp__encoding_get(from, a)) ||
+        from->at > end)
+        return "an announcement cut short";
+    from->at = end;
+    return NULL;
+}
+
+/* Bytes of an announcement at most. Is it too large to stand beside others in a packet? */
+static int wisp__announcement_bytes(const wisp__remote *entry) {
+    const wisp__described *d = entry->encoding.described;
+    return 32 + (int)strlen(entry->name) +
+           (wisp__encoding_plain(&entry->encoding) ? 1 : 64 + (d ? d->bits / 8 : 0));
+}
+
+/* The largest message that goes in one piece. */
+static int wisp__piece_bytes(const wisp__base *base) { return base->mtu - 96; }
+
+static bool wisp__announced_apart(const wisp__base *base, const wisp__remote *entry) {
+    return wisp__announcement_bytes(entry) > wisp__piece_bytes(base) / 2;
+}
+
+/* --- a peer announces --- */
+
+static void wisp__announce_again(wisp__session *s, int index) {
+    s->peer_remotes[index].known = WISP__UNANNOUNCED;
+    s->unannounced = wisp__min_int(s->unannounced, index);
+}
+
+/* The peer has the name: those of its encodings that it refused are announced again. */
+static void wisp__announce_refused(wisp *w, wisp__session *s, const wisp__remote *remote) {
+    for (const wisp__remote *entry = remote; entry; entry = entry->next_form) {
+        wisp__peer_remote *peer_remote = wisp__peer_remote_of(&w->base, s, entry->index);
+        if (!peer_remote) return;
+        peer_remote->named = true;
+        peer_remote->there = entry == remote;
+        if (peer_remote->known == WISP__UNKNOWN) wisp__announce_again(s, entry->index);
+    }
+}
+
+/* The schema of an announcement. A failure is remembered with the number, so that the same schema
+   is not compiled again. That holds for one without room too: only the peer's own schemas fill its
+   share, and they stay as long as the peer. */
+static wisp__described *wisp__announced_schema(wisp__reading *r, const wisp__announcement *a,
+                                               const uint8_t *descriptor, wisp_result *why) {
+    wisp__session *s = r->session;
+    wisp__schemas *schemas = &r->w->registry.schemas;
+    wisp__their *their = &s->theirs[a->number];
+    uint32_t hash = (uint32_t)wisp__hash_bytes(descriptor, (a->bits + 7) / 8);
+    size_t left = (size_t)wisp__max_int(r->w->base.limits.schema_bytes - s->schema_bytes, 0);
+    wisp__described *known = wisp__described_find(schemas, descriptor, a->bits), *described;
+    *why = their->failed;
+    if (*why && their->failed_hash == hash && !known) return NULL;
+    if (known && !wisp__schema_charge(s, known)) left = SIZE_MAX / 4;
+    *why = WISP_OK;
+    described = wisp__described_learn(schemas, descriptor, a->bits, left, why);
+    their->failed = (int16_t)(*why == WISP_E_SCHEMA || *why == WISP_E_LIMIT ? *why : WISP_OK);
+    their->failed_hash = hash;
+    return described;
+}
+
+/* Copies the descriptor out of the packet, with zero bits up to its last byte's end. */
+static wisp_result wisp__announced_described(wisp__reading *r, const wisp__announcement *a,
+                                             wisp__encoding *encoding) {
+    uint8_t bytes[WISP__DESCRIPTOR_BYTES + 2 * WISP__SLACK];
+    wisp__reader from = r->from;
+    wisp_result why = WISP_OK;
+    if (!wisp__pay_each(&r->w->content.credit, a->bits, WISP__PRICE_LEARN)) return WISP_E_FLOOD;
+    memset(bytes, 0, sizeof bytes);
+    from.at = a->at;
+    wisp__get_bits(&from, bytes, a->bits);
+    bytes[a->bits / 8] &= (uint8_t)((1u << (a->bits & 7)) - 1);
+    encoding->described = wisp__announced_schema(r, a, bytes, &why);
+    return why;
+}
+
+/* Is this encoding taken from the peer? This is asked before its schema is compiled. The text of
+   the registry says why not. */
+static wisp_result wisp__encoding_check(wisp *w, const wisp__session *s, const wisp__remote *remote,
+                                        const wisp__announcement *a,
+                                        const wisp__encoding *encoding) {
+    char words[100], *text = w->registry.text;
+    int text_bytes = (int)sizeof w->registry.text;
+    const char *setting = NULL, *lacks = NULL;
+    text[0] = 0;
+    if (encoding->kind == WISP__CODED && !encoding->codec)
+        lacks = "its codec is not plugged in here: see wisp_add_codec";
+    else if (encoding->dictionary && wisp__compress_column(&w->compress, encoding->dictionary) < 0)
+        lacks = "compressed by a dictionary that is not known here: see encode.dictionary";
+    else if (!wisp__joined_by_us(s))
+        setting = wisp__encoding_unasked(remote, encoding, a->bits > 0);
+    if (lacks) snprintf(text, (size_t)text_bytes, "%s", lacks);
+    if (!setting) return lacks ? WISP_E_UNSUPPORTED : WISP_OK;
+    wisp__encoding_text(encoding, a->bits ? a->version : -1, words, (int)sizeof words);
+    snprintf(text, (size_t)text_bytes, "a peer that joined sends %.60s: set %.32s or "
+             "encode.foreign to take it", words, setting);
+    return WISP_E_UNSUPPORTED;
+}
+
+static void wisp__encoding_release(wisp *w, wisp__encoding *encoding) {
+    if (!encoding) return;
+    wisp__described_release(&w->registry.schemas, encoding->described);
+    wisp__free(&w->base, encoding, sizeof *encoding);
+}
+
+/* The encoding that an announcement gives a remote, with its schema. NULL with the reason. */
+static wisp__encoding *wisp__announced_encoding(wisp__reading *r, const wisp__remote *remote,
+                                                const wisp__announcement *a, wisp_result *why) {
+    wisp *w = r->w;
+    wisp__encoding *encoding = (wisp__encoding *)wisp__alloc(&w->base, sizeof *encoding);
+    *why = encoding ? WISP_OK : WISP_E_MEMORY;
+    if (!encoding) return NULL;
+    *encoding = a->encoding;
+    encoding->number = a->number;
+    for (int i = 0; encoding->kind == WISP__CODED && i < w->registry.codec_count; i++)
+        if (strcmp(w->registry.codecs[i]->name, a->codec) == 0)
+            encoding->codec = w->registry.codecs[i];
+    *why = wisp__encoding_check(w, r->session, remote, a, encoding);
+    if (*why == WISP_OK && a->bits) *why = wisp__announced_described(r, a, encoding);
+    if (*why == WISP_OK) return encoding;
+    wisp__encoding_release(w, encoding);
+    return NULL;
+}
+
+/* Reports an encoding that is refused: once, until the settings change. */
+static void wisp__refuse_encoding(wisp *w, wisp__session *s, wisp__remote *remote, int number,
+                                  wisp_result why) {
+    wisp__peer_remote *peer_remote = &s->peer_remotes[remote->index];
+    const char *text = w->registry.text;
+    peer_remote->refused_number = (uint16_t)number;
+    if (peer_remote->refused) return;
+    peer_remote->refused = true;
+    s->refused++;
+    wisp__error(w, s, remote, why,
+                text[0] ? text : "what was announced for it cannot be understood");
+}
+
+/* A remote to lend to a name that only a pattern takes: a vacant one, or a new one. NULL: none. */
+static wisp__remote *wisp__lend_remote(wisp *w, const char *name, int length) {
+    int64_t steps = (int64_t)w->registry.count + w->peers.pool.made;
+    wisp__remote *remote;
+    wisp_result why;
+    if (!wisp__pay_each(&w->content.credit, steps, WISP__PRICE_STEP)) return NULL;
+    remote = wisp__remote_vacant(&w->registry);
+    if (!remote && w->registry.lent < w->base.limits.remotes / 2) {
+        remote = wisp__registry_add(&w->registry, name, &why);
+        if (!remote) return NULL;
+        w->registry.lent++;
+        remote->lent = true;
+    } else if (remote) {
+        wisp__events_forget(&w->events, remote);
+        for (int i = 0; i < w->peers.pool.made; i++) {
+            wisp__session *s = wisp__session_at(w, i);
+            if (!s || remote->index >= s->peer_remote_room) continue;
+            s->refused -= s->peer_remotes[remote->index].refused;
+            memset(&s->peer_remotes[remote->index], 0, sizeof *s->peer_remotes);
+        }
+        wisp__registry_relend(&w->registry, remote, name, length);
+    }
+    return remote;
+}
+
+/* The remote of an announced name. NULL: it is not registered here and no pattern takes it, or the
+   peer has too many that only a pattern takes. */
+static wisp__remote *wisp__announced_remote(wisp *w, const wisp__session *s,
+                                            const wisp__announcement *a) {
+    wisp__remote *remote = wisp__registry_find(&w->registry, a->name, a->length);
+    bool full = s->lent >= w->base.limits.matched_names;
+    if (remote)
+        return remote->lent && full && !wisp__theirs(&w->registry, s, a->number) ? NULL : remote;
+    if (full || !w->events.matches || strncmp(a->name, "wisp:", 5) == 0 ||
+        !wisp__text_is_clean(a->name, (size_t)a->length) ||
+        !wisp__events_wanted(&w->events, a->name, &w->content.credit))
+        return NULL;
+    return wisp__lend_remote(w, a->name, a->length);
+}
+
+/* Binds a number to a remote and an encoding. */
+static void wisp__bind_number(wisp__reading *r, wisp__remote *remote, int number,
+                              wisp__encoding *encoding) {
+    wisp__session *s = r->session;
+    if (encoding) s->schema_bytes += (int)wisp__schema_charge(s, encoding->described);
+    s->lent += remote->lent;
+    remote->announced++;
+    s->theirs[number].remote = (uint16_t)(remote->index + 1);
+    s->theirs[number].encoding = encoding;
+    wisp__control_add(&r->w->base, s, WISP__FRAME_BOUND, number);
+    wisp__announce_refused(r->w, s, remote);
+}
+
+/* Returns false for an offence. An encoding that is not taken is none: a peer with other settings
+   is no attacker. */
+static bool wisp__on_announcement(wisp__reading *r) {
+    wisp *w = r->w;
+    wisp__session *s = r->session;
+    wisp__announcement a;
+    const char *wrong = wisp__announcement_get(&r->from, &a);
+    wisp__remote *remote = wrong ? NULL : wisp__announced_remote(w, s, &a);
+    wisp_result room = WISP_E_LIMIT, why = WISP_OK;
+    wisp__encoding *encoding = NULL;
+    if (wrong) {
+        wisp__break(r, wrong);
+        return true;
+    }
+    if (remote && !wisp__peer_remote_of(&w->base, s, remote->index)) why = WISP_E_MEMORY;
+    if (remote && remote->index >= WISP__RESERVED)
+        room = wisp__grow(&w->base, WISP__ARRAY(s->theirs, s->their_room), a.number + 1,
+                          w->base.limits.remotes);
+    if (room == WISP_OK && s->theirs[a.number].remote) {
+        if (s->theirs[a.number].remote == remote->index + 1)
+            wisp__control_add(&w->base, s, WISP__FRAME_BOUND, a.number);
+        else wisp__break(r, "a number that was announced for another name");
+        return true;
+    }
+    if (room == WISP_OK && !why && !a.plain)
+        encoding = wisp__announced_encoding(r, remote, &a, &why);
+    if (room == WISP_E_MEMORY || why == WISP_E_MEMORY) {
+        wisp__break_with(r, WISP_E_MEMORY, "no memory for a name");
+        return true;
+    }
+    if (room == WISP_OK && !why) {
+        wisp__bind_number(r, remote, a.number, encoding);
+        return true;
+    }
+    if (why) wisp__refuse_encoding(w, s, remote, a.number, why);
+    w->base.stats.names_unknown++;
+    wisp__control_add(&w->base, s, WISP__FRAME_UNKNOWN, a.number);
+    return !why || why == WISP_E_UNSUPPORTED;
+}
+
+/* --- a peer answers --- */
+
+/* Pays for resetting the baselines sent to a peer: all are looked at, and values go whole. */
+static bool wisp__pay_reset(wisp__reading *r) {
+    const wisp__baselines *all = &r->session->baselines_out;
+    int64_t work = all->count * (int64_t)WISP__PRICE_STEP + all->bytes / WISP__PRICE_BYTES;
+    if (wisp__pay(&r->w->content.credit, work)) return true;
+    wisp__break_with(r, WISP_E_FLOOD, "whole values are asked for too often");
+    return false;
+}
+
+/* Reports once that a peer has a name and does not take our encoding. */
+static void wisp__on_encoding_refused(wisp *w, wisp__session *s, const wisp__remote *entry) {
+    const wisp__described *d = entry->encoding.described;
+    char encoding[100], text[160];
+    if (s->peer_remotes[entry->index].warned || wisp__encoding_plain(&entry->encoding)) return;
+    s->peer_remotes[entry->index].warned = true;
+    wisp__encoding_text(&entry->encoding, d ? d->program->source->version : -1, encoding,
+                        (int)sizeof encoding);
+    snprintf(text, sizeof text, "the other end does not take %.60s from us: it must set the same, "
+             "or encode.foreign", encoding);
+    wisp__error(w, s, entry->main, WISP_E_UNSUPPORTED, text);
+}
+
+/* Messages of this number cannot be sent, and calls that are under way get no answer. */
+static void wisp__on_number_unknown(wisp__reading *r, wisp__remote *entry) {
+    wisp *w = r->w;
+    wisp__session *s = r->session;
+    if (!wisp__pay_reset(r)) return;
+    s->peer_remotes[entry->index].known = WISP__UNKNOWN;
+    if (s->peer_remotes[entry->main->index].there) wisp__on_encoding_refused(w, s, entry);
+    wisp__baselines_reset(w, &s->baselines_out, entry->index, false);
+    entry->stats.unknown++;
+    for (wisp__pending *call = s->calls_first, *next; call; call = next) {
+        next = call->next;
+        if (call->remote == entry->main->index) wisp__call_end(&w->calls, call, WISP_E_NO_REMOTE);
+    }
+}
+
+/* The remote of ours that BOUND, UNKNOWN or RESYNC is about; NULL: the number makes no sense. */
+static wisp__remote *wisp__answered_remote(wisp__reading *r) {
+    int index = wisp__frame_get_number(&r->from) + WISP__RESERVED;
+    if (!r->from.failed && index < r->w->registry.count) return r->w->registry.remotes[index];
+    wisp__break(r, "a number that was never given");
+    return NULL;
+}
+
+static void wisp__on_answer(wisp__reading *r, bool bound) {
+    wisp__session *s = r->session;
+    wisp__remote *entry = wisp__answered_remote(r);
+    wisp__peer_remote *peer_remote = entry ? wisp__peer_remote_of(&r->w->base, s, entry->index)
+                                           : NULL;
+    if (!peer_remote || peer_remote->known == WISP__UNANNOUNCED) return;
+    if (bound) {
+        peer_remote->known = WISP__BOUND;
+        peer_remote->warned = false;
+    } else if (peer_remote->known != WISP__BOUND && peer_remote->named) {
+        peer_remote->named = false;    /* the answer may be older than the peer's announcement */
+        wisp__announce_again(s, entry->index);
+    } else if (peer_remote->known != WISP__BOUND && peer_remote->known != WISP__UNKNOWN) {
+        wisp__on_number_unknown(r, entry);
+    }
+}
+
+/* The peer has lost a baseline, or takes an encoding that it has refused. */
+static void wisp__on_resync(wisp__reading *r) {
+    wisp__remote *entry = wisp__answered_remote(r);
+    wisp__peer_remote *peer_remote;
+    if (!entry) return;
+    peer_remote = wisp__peer_remote_of(&r->w->base, r->session, entry->index);
+    if (peer_remote && peer_remote->known != WISP__BOUND)
+        wisp__announce_refused(r->w, r->session, entry->main);
+    if (wisp__pay_reset(r))
+        wisp__baselines_reset(r->w, &r->session->baselines_out, entry->index, true);
+}
+
+static void wisp__on_reads(wisp__reading *r) {
+    int methods = wisp__frame_get_number(&r->from);
+    if (r->from.failed || methods > 255) wisp__break(r, "methods out of range");
+    else r->session->peer.reads |= (uint8_t)methods;
+}
+
+/* --- our settings change --- */
+
+/* Informs a peer of compressed packets that are read here and that it does not know of yet. They
+   never become fewer. */
+static void wisp__report_reads(wisp *w, wisp__session *s) {
+    unsigned news = wisp__compress_packets(&w->compress) & ~(unsigned)s->peer.read;
+    if (!news) return;
+    s->peer.read |= (uint8_t)news;
+    wisp__control_add(&w->base, s, WISP__FRAME_READS, s->peer.read);
+    wisp__peers_mark(&w->peers, &s->peer);
+}
+
+/* Asks a peer to announce the encodings again that were refused. */
+static void wisp__ask_refused(wisp *w, wisp__session *s) {
+    for (int i = WISP__RESERVED; s->refused > 0 && i < s->peer_remote_room; i++) {
+        if (!s->peer_remotes[i].refused) continue;
+        s->peer_remotes[i].refused = false;
+        s->refused--;
+        wisp__control_add(&w->base, s, WISP__FRAME_RESYNC, s->peer_remotes[i].refused_number);
+    }
+}
+
+/* New names are announced to every peer, and new settings to those with a refused encoding. */
+static void wisp__announce_news(wisp *w) {
+    bool names = w->announced != w->registry.count, settings = w->settings != w->registry.changes;
+    if (!names && !settings) return;
+    w->announced = w->registry.count;
+    w->settings = w->registry.changes;
+    for (wisp__peer *peer = w->peers.first; peer; peer = peer->next) {
+        wisp__session *s = (wisp__session *)(void *)peer;
+        bool refused = settings && s->refused > 0;
+        if (refused) wisp__ask_refused(w, s);
+        if (settings) wisp__report_reads(w, s);
+        if (names || refused) wisp__peers_mark(&w->peers, peer);
+    }
+}
+
+/* ===========================================================================
+ * MARK: >>packet_writer
+ * What: packets filled and sent: control frames, lost messages, then messages by
+ *   priority.
+ * Invariants: a packet can be read by itself. A frame that does not fit leaves no bits
+ *   behind.
+ * ======================================================================== */
+
+/* Bounds on what a packet costs its reader; bits that a REPEAT takes at most. */
+enum { WISP__PACKET_VALUES = 8192, WISP__PACKET_RAW = 64 << 10, WISP__PACKET_MESSAGES = 2048,
+       WISP__REPEAT_BITS = 24 };
+
+/* A packet being filled. */
+typedef struct wisp__packet_writer {
+    wisp                *w;
+    wisp__session       *session;
+    wisp__writer         to;
+    uint8_t             *packet;
+    int                  head;          /* bytes before the body */
+    uint32_t             first_ref;
+    wisp__section        section;       /* delivery 0: none yet; sequence: of the next frame */
+    const wisp__message *previous;      /* that ALIKE and REPEAT are about; or NULL */
+    wisp__message       *kept;          /* the last from the queue, which `previous` may be */
+    int                  repeats, values, messages, raw;
+    uint32_t             blocked;       /* lines of the queue that must wait */
+    bool                 eliciting, acks;
+} wisp__packet_writer;
+
+/* WAITS: not in this packet. */
+typedef enum wisp__fit { WISP__FITS, WISP__FULL, WISP__WAITS } wisp__fit;
+
+static void wisp__fill_repeat(wisp__packet_writer *f) {
+    if (!f->repeats) return;
+    f->to.end += WISP__REPEAT_BITS;
+    wisp__frame_put_repeat(&f->to, f->repeats);
+    f->to.end -= WISP__REPEAT_BITS;
+    f->repeats = 0;
+}
+
+/* Takes back a frame that began at a bit, when it did not fit. */
+static bool wisp__fill_done(wisp__packet_writer *f, int64_t at) {
+    if (f->to.full) {
+        f->to.at = at;
+        f->to.full = false;
+        return false;
+    }
+    f->eliciting = true;
+    return true;
+}
+
+/* Is there memory to note the next frame, and an announcement before it? */
+static bool wisp__fill_may(wisp__packet_writer *f) {
+    return f->w->base.reliable || wisp__flow_reserve_refs(&f->w->base, &f->session->peer.flow, 2);
+}
+
+/* Notes a frame, to learn whether it was acked or lost. */
+static inline void wisp__fill_carry(wisp__packet_writer *f, wisp__frame kind, int channel,
+                                    uint32_t number) {
+    wisp__ref ref;
+    ref.kind = (uint8_t)kind;
+    ref.channel = (uint8_t)channel;
+    ref.count = 1;
+    ref.number = number;
+    if (!f->w->base.reliable) wisp__flow_carry(&f->session->peer.flow, f->first_ref, ref);
+}
+
+/* Begins a section unless the frame follows the one before. */
+static void wisp__fill_section(wisp__packet_writer *f, int delivery, int channel,
+                               uint32_t sequence) {
+    wisp__section section = { 0, 0, 0 };
+    bool follows = delivery != WISP_RELIABLE ||
+                   (f->section.channel == channel && f->section.sequence == sequence);
+    if (f->section.delivery == delivery && follows) return;
+    wisp__fill_repeat(f);
+    section.delivery = delivery;
+    section.channel = channel;
+    section.sequence = sequence;
+    wisp__frame_put_section(&f->to, &section);
+    f->previous = NULL;
+}
+
+static void wisp__fill_follow(wisp__packet_writer *f, const wisp__message *m, uint32_t sequence) {
+    f->section.delivery = m->delivery;
+    f->section.channel = m->channel;
+    f->section.sequence = sequence + 1;
+}
+
+/* Both are readable for a word beyond their bits. */
+static bool wisp__same_bits(const uint8_t *a, const uint8_t *b, int64_t bits) {
+    for (; bits >= 64; bits -= 64, a += 8, b += 8)
+        if (wisp__load64(a) != wisp__load64(b)) return false;
+    return !bits || (wisp__load64(a) ^ wisp__load64(b)) << (64 - bits) == 0;
+}
+
+/* Puts an event that is like the one before as ALIKE or REPEAT; false: it is not alike. */
+static bool wisp__fill_alike(wisp__packet_writer *f, const wisp__message *m) {
+    const wisp__message *p = f->previous;
+    if (!p || m->type != WISP__EVENT || p->encoding != m->encoding ||
+        p->shape_bits != m->shape_bits || !wisp__same_bits(p->bytes, m->bytes, m->shape_bits))
+        return false;
+    if (p->data_bits == m->data_bits && f->repeats < 4096 &&
+        wisp__same_bits(p->bytes + p->data_at, m->bytes + m->data_at, m->data_bits)) {
+        f->repeats++;
+        return true;
+    }
+    wisp__fill_repeat(f);
+    wisp__frame_put(&f->to, WISP__FRAME_ALIKE);
+    wisp__put_bits(&f->to, m->bytes + m->data_at, m->data_bits);
+    return true;
+}
+
+static bool wisp__fill_announcement(wisp__packet_writer *f, int index) {
+    wisp__peer_remote *peer_remote = wisp__peer_remote_of(&f->w->base, f->session, index);
+    int64_t at;
+    if (!peer_remote || !wisp__fill_may(f)) return false;
+    wisp__fill_repeat(f);
+    at = f->to.at;
+    wisp__frame_put(&f->to, WISP__FRAME_ANNOUNCE);
+    wisp__announcement_put(&f->to, f->w->registry.remotes[index]);
+    if (!wisp__fill_done(f, at)) return false;
+    wisp__fill_carry(f, WISP__FRAME_ANNOUNCE, 0, (uint32_t)index);
+    peer_remote->known = f->w->base.reliable ? WISP__ACKED : WISP__ANNOUNCED;
+    peer_remote->announced_in = (uint32_t)f->session->peer.flow.next;
+    return true;
+}
+
+/* Puts the announcement that a message needs before it, while the peer may not have it. When both
+   are too large for one packet the announcement goes alone, and the message waits for its ack. */
+static inline wisp__fit wisp__fill_introduce(wisp__packet_writer *f, const wisp__message *m,
+                                             int bytes) {
+    const wisp__base *base = &f->w->base;
+    wisp__peer_remote *peer_remote = wisp__peer_remote_of(&f->w->base, f->session, m->encoding);
+    const wisp__remote *entry = f->w->registry.remotes[m->encoding];
+    bool beside;
+    if (!peer_remote) return WISP__WAITS;
+    if (m->type == WISP__REPLY || m->type == WISP__ANNOUNCEMENT ||
+        peer_remote->known >= WISP__ACKED)
+        return WISP__FITS;
+    if (wisp__announced_apart(base, entry)) return WISP__WAITS;
+    beside = bytes + wisp__announcement_bytes(entry) <= wisp__piece_bytes(base);
+    if (peer_remote->known == WISP__ANNOUNCED && !beside) return WISP__WAITS;
+    if (peer_remote->known == WISP__ANNOUNCED &&
+        peer_remote->announced_in == (uint32_t)f->session->peer.flow.next)
+        return WISP__FITS;
+    if (!wisp__fill_announcement(f, m->encoding)) return WISP__FULL;
+    return beside || peer_remote->known >= WISP__ACKED ? WISP__FITS : WISP__WAITS;
+}
+
+/* Would a message cost the reader of the packet too much? */
+static bool wisp__fill_costs(const wisp__packet_writer *f, const wisp__message *m) {
+    return (f->values + m->values > WISP__PACKET_VALUES && f->messages) ||
+           f->messages >= WISP__PACKET_MESSAGES || (f->raw && f->raw + m->raw > WISP__PACKET_RAW);
+}
+
+/* Puts a whole message. */
+static wisp__fit wisp__fill_message(wisp__packet_writer *f, const wisp__message *m,
+                                    uint32_t sequence) {
+    wisp__fit fit = wisp__fill_costs(f, m) ? WISP__FULL : wisp__fill_introduce(f, m, m->size);
+    const wisp__message *previous = f->previous;
+    int64_t at = f->to.at;             /* after an announcement */
+    int repeats = f->repeats;
+    bool bound;
+    if (fit != WISP__FITS) return fit;
+    bound = m->type == WISP__REPLY || m->type == WISP__ANNOUNCEMENT ||
+            f->session->peer_remotes[m->encoding].known == WISP__BOUND;
+    wisp__fill_section(f, m->delivery, m->channel, sequence);
+    if (!bound || !wisp__fill_alike(f, m)) {
+        wisp__fill_repeat(f);
+        wisp__frame_put_message(&f->to, m, bound, f->session->call_floor);
+    }
+    if (!wisp__fill_done(f, at)) {
+        f->repeats = repeats;
+        f->previous = previous;
+        return WISP__FULL;
+    }
+    wisp__fill_follow(f, m, sequence);
+    f->previous = bound && m->type == WISP__EVENT ? m : NULL;
+    if (f->repeats <= repeats || f->w->registry.remotes[m->encoding]->encoding.delta) {
+        f->values += m->values;
+        f->raw += m->raw;
+    } else {
+        f->values++;                   /* a repeat is not decoded again */
+    }
+    f->messages++;
+    return WISP__FITS;
+}
+
+static wisp__fit wisp__fill_fragment(wisp__packet_writer *f, const wisp__item *item,
+                                     uint32_t sequence) {
+    const wisp__message *m = item->message;
+    wisp__fit fit = item->offset ? WISP__FITS : wisp__fill_introduce(f, m, item->size);
+    int64_t at;
+    if (fit != WISP__FITS) return fit;
+    wisp__fill_repeat(f);
+    at = f->to.at;
+    wisp__fill_section(f, WISP_RELIABLE, m->channel, sequence);
+    wisp__frame_put_fragment(&f->to, item);
+    f->previous = NULL;
+    if (!wisp__fill_done(f, at)) return WISP__FULL;
+    wisp__fill_follow(f, m, sequence);
+    return WISP__FITS;
+}
+
+static wisp__fit wisp__fill_item(wisp__packet_writer *f, const wisp__item *item,
+                                 uint32_t sequence) {
+    wisp__fit fit;
+    if (!wisp__fill_may(f)) return WISP__WAITS;
+    fit = item->offset < 0 ? wisp__fill_message(f, item->message, sequence)
+                           : wisp__fill_fragment(f, item, sequence);
+    if (fit == WISP__FITS) wisp__fill_carry(f, WISP__FRAME_EVENT, item->message->channel, sequence);
+    return fit;
+}
+
+/* --- what goes into a packet, in this order --- */
+
+/* Puts control frames of one kind; false: the packet is full, and the others stay queued. */
+static bool wisp__fill_control(wisp__packet_writer *f, wisp__control *control) {
+    for (; control->count; control->number++, control->count--) {
+        int64_t at = f->to.at;
+        if (!wisp__fill_may(f)) return false;
+        wisp__frame_put_number(&f->to, (wisp__frame)control->kind, control->number);
+        if (!wisp__fill_done(f, at)) return false;
+        wisp__fill_carry(f, (wisp__frame)control->kind, 0, control->number);
+    }
+    return true;
+}
+
+static wisp__fit wisp__fill_controls(wisp__packet_writer *f) {
+    wisp__session *s = f->session;
+    const wisp__registry *registry = &f->w->registry;
+    int done = 0;
+    while (done < s->control_count && wisp__fill_control(f, &s->controls[done])) done++;
+    s->control_count -= done;
+    if (s->control_count) {
+        memmove(s->controls, s->controls + done, (size_t)s->control_count * sizeof *s->controls);
+        return WISP__FULL;
+    }
+    for (; s->unannounced < registry->count; s->unannounced++) {
+        wisp__peer_remote *peer_remote = wisp__peer_remote_of(&f->w->base, s, s->unannounced);
+        const wisp__remote *entry = registry->remotes[s->unannounced];
+        if (!peer_remote) return WISP__FULL;
+        if (entry->main->newest != entry->index || entry->lent) continue;
+        if (wisp__announced_apart(&f->w->base, entry)) continue;
+        if (peer_remote->known == WISP__UNANNOUNCED && !wisp__fill_announcement(f, s->unannounced))
+            return WISP__FULL;
+    }
+    if (s->ping) {
+        int64_t at = f->to.at;
+        wisp__frame_put(&f->to, WISP__FRAME_PING);
+        if (!wisp__fill_done(f, at)) return WISP__FULL;
+        s->ping = false;
+    }
+    return WISP__FITS;
+}
+
+static wisp__fit wisp__fill_lost(wisp__packet_writer *f) {
+    for (int c = 0; c < f->session->peer.lane_end; c++) {
+        wisp__channel *channel = f->session->peer.channels[c];
+        uint32_t sequence;
+        while (channel && wisp__channel_lost(&channel->out, &sequence)) {
+            wisp__fit fit =
+                wisp__fill_item(f, wisp__channel_item(&channel->out, sequence), sequence);
+            if (fit == WISP__WAITS) break;
+            if (fit == WISP__FULL) return fit;
+            wisp__channel_resent(&channel->out, sequence);
+            f->session->peer.stats.messages_resent++;
+        }
+    }
+    return WISP__FITS;
+}
+
+/* Is there room for an item at the receiver, and in the channel? One alone is in order there, and
+   needs none. */
+static bool wisp__window_open(const wisp__packet_writer *f, const wisp__channel_out *out,
+                              int size) {
+    const wisp__peer *peer = &f->session->peer;
+    if (f->w->base.reliable) return true;
+    if (out->next - out->base >= peer->window_items) return false;
+    return peer->window_used == 0 ||
+           wisp__buffered_bytes(size) <= peer->window_bytes - peer->window_used;
+}
+
+/* Sends an item of a channel for the first time. A reliable link has no window. */
+static wisp__fit wisp__fill_first(wisp__packet_writer *f, wisp__channel_out *out, wisp__item item) {
+    wisp__fit fit;
+    uint32_t sequence = out->next;
+    if (f->w->base.reliable) {
+        fit = wisp__fill_item(f, &item, sequence);
+        if (fit == WISP__FITS) out->base = out->lost_from = ++out->next;
+        return fit;
+    }
+    if (wisp__channel_push(&f->w->base, out, item)) return WISP__WAITS;
+    fit = wisp__fill_item(f, &item, sequence);
+    if (fit != WISP__FITS) {
+        item.message->references--;
+        out->next--;
+    } else {
+        f->session->peer.window_used += wisp__buffered_bytes(item.size);
+    }
+    return fit;
+}
+
+static wisp__item wisp__item_of(wisp__message *m, int offset, int size) {
+    wisp__item item;
+    memset(&item, 0, sizeof item);
+    item.message = m;
+    item.offset = offset;
+    item.size = size;
+    return item;
+}
+
+/* Sends more fragments of a large message; the channel is blocked until all are in the window. */
+static wisp__fit wisp__fill_cutting(wisp__packet_writer *f, int channel) {
+    wisp__channel_out *out = &f->session->peer.channels[channel]->out;
+    while (out->cutting) {
+        int total = out->cutting->size, piece = wisp__piece_bytes(&f->w->base);
+        wisp__item item =
+            wisp__item_of(out->cutting, out->cut, wisp__min_int(piece, total - out->cut));
+        wisp__fit fit;
+        f->blocked |= 1u << channel;
+        if (!wisp__window_open(f, out, item.size)) return WISP__FITS;
+        fit = wisp__fill_first(f, out, item);
+        if (fit != WISP__FITS) return fit == WISP__WAITS ? WISP__FITS : fit;
+        out->cut += item.size;
+        if (out->cut < total) continue;
+        wisp__message_release(&f->w->base, &f->w->chunks, out->cutting);
+        out->cutting = NULL;
+        f->blocked &= ~(1u << channel);
+    }
+    return WISP__FITS;
+}
+
+/* The frame of a message as bytes, to be cut into fragments. NULL: no memory. */
+static wisp__message *wisp__message_whole(wisp *w, const wisp__message *m, uint32_t floor) {
+    int bytes = m->size + 32;
+    size_t chunk = sizeof *m + (size_t)bytes + WISP__SLACK;
+    wisp__message *whole = (wisp__message *)wisp__chunk_take(&w->base, &w->chunks, chunk);
+    wisp__writer to;
+    if (!whole) return NULL;
+    *whole = *m;
+    whole->references = 1;
+    whole->chunk_bytes = (int)chunk;
+    to = wisp__writer_on(whole->bytes, bytes);
+    wisp__frame_put_message(&to, m, false, floor);
+    wisp__put_align(&to);
+    wisp__message_measure(whole, 0, to.at);
+    return whole;
+}
+
+/* Queues an announcement that is too large for a packet before the first message that needs it. It
+   goes reliably, in fragments; the messages wait until it is answered. */
+static wisp__message *wisp__queue_announcement(wisp *w, wisp__session *s,
+                                               const wisp__message *first) {
+    wisp__remote *entry = w->registry.remotes[first->encoding];
+    size_t bytes = (size_t)wisp__announcement_bytes(entry);
+    size_t chunk = sizeof(wisp__message) + bytes + WISP__SLACK;
+    wisp__message *m = (wisp__message *)wisp__chunk_take(&w->base, &w->chunks, chunk);
+    wisp__entry *place = (wisp__entry *)wisp__chunk_take(&w->base, &w->chunks, sizeof *place);
+    wisp__peer_remote *peer_remote = &s->peer_remotes[first->remote];
+    wisp__writer to;
+    if (!m || !place) {
+        wisp__chunk_give(&w->base, &w->chunks, m, chunk);
+        wisp__chunk_give(&w->base, &w->chunks, place, sizeof *place);
+        return NULL;
+    }
+    *m = *first;
+    m->references = 1;
+    m->chunk_bytes = (int)chunk;
+    m->type = WISP__ANNOUNCEMENT;
+    m->delivery = WISP_RELIABLE;
+    to = wisp__writer_on(m->bytes, (int)bytes);
+    wisp__announcement_put(&to, entry);
+    wisp__message_measure(m, 0, to.at);
+    place->message = m;
+    place->next = peer_remote->first;
+    place->before = NULL;
+    peer_remote->first->before = place;
+    peer_remote->first = place;
+    wisp__count_queued(entry, 1);
+    s->queued++;
+    s->queued_bytes += m->size;
+    s->peer_remotes[first->encoding].known = WISP__ANNOUNCED;
+    return m;
+}
+
+static wisp__fit wisp__fill_reliable(wisp__packet_writer *f, wisp__message *m) {
+    wisp *w = f->w;
+    wisp__channel *channel = wisp__peer_channel(&w->base, &f->session->peer, m->channel);
+    if (!channel || !wisp__window_open(f, &channel->out, m->size)) return WISP__WAITS;
+    if (m->size <= wisp__piece_bytes(&w->base) && m->type != WISP__ANNOUNCEMENT)
+        return wisp__fill_first(f, &channel->out, wisp__item_of(m, -1, m->size));
+    channel->out.cutting = wisp__message_whole(w, m, f->session->call_floor);
+    channel->out.cut = 0;
+    return channel->out.cutting ? WISP__FITS : WISP__WAITS;
+}
+
+static wisp__fit wisp__fill_unreliable(wisp__packet_writer *f, const wisp__message *m) {
+    bool delta = m->baseline >= 0;
+    wisp__fit fit;
+    if (delta && !wisp__fill_may(f)) return WISP__WAITS;
+    fit = wisp__fill_message(f, m, 0);
+    if (delta && fit == WISP__FITS)
+        wisp__fill_carry(f, WISP__FRAME_VALUE, 0,
+                         (uint32_t)m->baseline << 16 | (m->value & 0xffff));
+    return fit;
+}
+
+static void wisp__count_message(wisp *w, wisp__session *s, const wisp__message *m) {
+    wisp__remote *remote = w->registry.remotes[m->remote];
+    if (m->type == WISP__ANNOUNCEMENT) return;
+    remote->stats.messages_sent++;
+    remote->stats.bits_sent += (uint64_t)(m->shape_bits + m->data_bits);
+    s->peer.stats.messages_sent++;
+    w->base.stats.messages_sent++;
+    if (w->registry.meters) wisp__count_sent(remote, s, m);
+}
+
+/* Takes a message off the queue that is in the packet; it stays until the next one is. */
+static void wisp__fill_dequeue(wisp__packet_writer *f, int index) {
+    if (f->kept && f->previous == f->kept) {        /* nothing of this message was put yet */
+        wisp__fill_repeat(f);
+        f->previous = NULL;
+    }
+    if (f->kept) wisp__message_release(&f->w->base, &f->w->chunks, f->kept);
+    f->kept = wisp__dequeue(f->w, f->session, index);
+}
+
+/* Puts the first message that is queued for a remote. */
+static wisp__fit wisp__fill_queued(wisp__packet_writer *f, int index) {
+    wisp *w = f->w;
+    wisp__session *s = f->session;
+    wisp__message *m = s->peer_remotes[index].first->message;
+    wisp__fit fit;
+    if (m->type != WISP__REPLY && s->peer_remotes[m->encoding].known == WISP__UNANNOUNCED &&
+        wisp__announced_apart(&w->base, w->registry.remotes[m->encoding]))
+        m = wisp__queue_announcement(w, s, m);
+    if (!m) return WISP__WAITS;
+    if (m->type != WISP__REPLY && s->peer_remotes[m->encoding].known == WISP__UNKNOWN) {
+        wisp__count_drop(w, s, w->registry.remotes[index], WISP__DROPPED_QUEUED);
+        wisp__message_release(&w->base, &w->chunks, wisp__dequeue(w, s, index));
+        return WISP__FITS;
+    }
+    fit = m->delivery == WISP_RELIABLE ? wisp__fill_reliable(f, m) : wisp__fill_unreliable(f, m);
+    if (fit != WISP__FITS) return fit;
+    wisp__count_message(w, s, m);
+    wisp__fill_dequeue(f, index);
+    return m->delivery == WISP_RELIABLE && s->peer.channels[m->channel]->out.cutting
+               ? wisp__fill_cutting(f, m->channel) : WISP__FITS;
+}
+
+/* Fills a packet. `only` >= 0: with messages of one remote alone. */
+static wisp__fit wisp__fill(wisp__packet_writer *f, int only) {
+    int index;
+    wisp__fit fit = only >= 0 ? WISP__FITS : wisp__fill_controls(f);
+    if (fit == WISP__FITS && only < 0) fit = wisp__fill_lost(f);
+    for (int c = 0; c < f->session->peer.lane_end && fit == WISP__FITS; c++)
+        if (f->session->peer.channels[c]) fit = wisp__fill_cutting(f, c);
+    while (fit == WISP__FITS &&
+           (index = wisp__queue_pick(f->w, f->session, only, f->blocked)) >= 0) {
+        int line = wisp__line_of(f->session->peer_remotes[index].first->message);
+        fit = wisp__fill_queued(f, index);
+        if (fit != WISP__WAITS) continue;
+        f->blocked |= 1u << line;
+        fit = WISP__FITS;
+    }
+    return fit;
+}
+
+/* --- packets --- */
+
+static void wisp__packet_begin(wisp__packet_writer *f, wisp *w, wisp__session *s) {
+    wisp__flow *flow = &s->peer.flow;
+    memset(f, 0, sizeof *f);
+    f->w = w;
+    f->session = s;
+    f->packet = wisp__post_buffer(&w->peers);
+    f->head = wisp__packet_head(&w->base);
+    f->packet[0] = WISP__FLAG_SESSION;
+    f->to = wisp__writer_on(f->packet + f->head, w->base.mtu - f->head);
+    f->to.end -= WISP__REPEAT_BITS;
+    f->first_ref = flow->ref_next;
+    if (!w->base.reliable && flow->unacked && wisp__flow_acks_fit(flow, WISP__ACK_BYTES))
+        f->acks = wisp__flow_put_acks(flow, &f->to, w->base.time, WISP__ACK_BYTES);
+    if (f->acks) f->packet[0] |= WISP__FLAG_ACKS;
+}
+
+/* Compresses the body if that makes it smaller; returns its size.
+     compressed body   method:7 dictionary:1 size:16 [dictionary: low bits of its id:16] bytes */
+static int wisp__packet_compress(wisp__packet_writer *f, int size) {
+    wisp__registry *registry = &f->w->registry;
+    wisp__peer *peer = &f->session->peer;
+    wisp__compress_stream *stream = &registry->batches;
+    uint8_t *body = f->packet + f->head, *packed = wisp__post_spare(&f->w->peers);
+    int head = stream->dictionary ? 5 : 3, method, bytes;
+    unsigned methods = peer->asked ? peer->methods & peer->reads : peer->methods;
+    if (stream->mode <= WISP_COMPRESSION_NONE || size <= 16) return size;
+    if (peer->asked && !peer->reads) return size;
+    bytes = wisp__compress_pack(registry->compress, stream, methods, body, size, packed,
+                                size - head - 1, &method);
+    if (bytes <= 0) return size;
+    f->packet[0] |= WISP__FLAG_SQUEEZED;
+    wisp__store_part(body, (uint64_t)method | (stream->dictionary ? 128u : 0u) |
+                               (uint64_t)size << 8 | (uint64_t)stream->dictionary << 24, head);
+    memcpy(body + head, packed, (size_t)bytes);
+    peer->stats.bytes_saved += (uint64_t)(size - bytes - head);
+    if (registry->meters) registry->meters->out.saved += (uint64_t)(size - bytes - head);
+    return bytes + head;
+}
+
+/* A sender estimates the credit that its reader has left, so that no packet is refused there, and
+   none ends a session over a reliable link, where none can be refused. It counts on half of what
+   the reader may save up, as packets that were sent one after the other can arrive at once. */
+static bool wisp__reader_can_pay(const wisp__base *base, wisp__session *s) {
+    double seconds = wisp__min(base->time - s->reader_time, 1);
+    int64_t saved = s->reader + (int64_t)(seconds * (double)WISP__EARN_SECOND);
+    s->reader_time = base->time;
+    s->reader = (int)wisp__least(saved, WISP__EARN_SAVED / 2);
+    return s->reader >= WISP__EARN_NEEDED;
+}
+
+static void wisp__reader_pays(const wisp__packet_writer *f, int bytes) {
+    wisp__session *s = f->session;
+    int64_t saved = s->reader + WISP__EARN_PACKET + (int64_t)bytes * WISP__EARN_BYTE;
+    int64_t work = (int64_t)f->values * WISP__PRICE_SENT +
+                   (int64_t)f->messages * (WISP__PRICE_RECORD + WISP__PRICE_EVENT);
+    s->reader = (int)(wisp__least(saved, WISP__EARN_SAVED / 2) - work);
+}
+
+static void wisp__packet_end(wisp__packet_writer *f) {
+    wisp *w = f->w;
+    wisp__peer *peer = &f->session->peer;
+    wisp__flow *flow = &peer->flow;
+    uint64_t number = w->base.reliable ? ++peer->sent_in_order : flow->next;
+    int size;
+    wisp__fill_repeat(f);
+    f->to.end += WISP__REPEAT_BITS;
+    wisp__put_align(&f->to);
+    size = f->head + wisp__packet_compress(f, (int)(f->to.at / 8));
+    wisp__packet_close(&w->base, &peer->seal, !peer->joiner, peer->connection, number, f->packet,
+                       size);
+    if (w->base.reliable) {
+        flow->next = number;
+    } else {
+        if (f->eliciting) wisp__flow_track(flow, w->base.time, size, f->first_ref);
+        flow->acks_alone = f->eliciting ? 0 : flow->acks_alone + 1;
+        flow->next++;
+        wisp__flow_skip(flow, &w->peers.secret);
+    }
+    peer->stats.packets_sent++;
+    peer->stats.bytes_sent += (uint64_t)size;
+    wisp__reader_pays(f, size);
+    wisp__policy_sent(&w->policy, &f->session->spending, w->peers.joined, size, w->base.time);
+    peer->spoke = w->base.time;
+    wisp__post_add(&w->peers, &peer->addr, peer, f->packet, size);
+}
+
+static void wisp__send_acks(wisp *w, wisp__session *s) {
+    wisp__packet_writer f;
+    if (!wisp__flow_may_number(&s->peer.flow)) return;
+    wisp__packet_begin(&f, w, s);
+    if (!f.acks && s->peer.flow.unacked)
+        f.acks = wisp__flow_put_acks(&s->peer.flow, &f.to, w->base.time, w->base.mtu - 32);
+    if (!f.acks) return;
+    f.packet[0] |= WISP__FLAG_ACKS;
+    wisp__packet_end(&f);
+    if (s->peer.flow.acks_alone >= 64) s->ping = true;    /* so that our acks are acked too */
+}
+
+/* Sends a ping by itself. No budget holds it back, or a debt could outlast the timeout. */
+static void wisp__send_ping(wisp *w, wisp__session *s) {
+    wisp__packet_writer f;
+    if (!w->base.reliable && !wisp__flow_may_send(&w->base, &s->peer.flow)) return;
+    wisp__packet_begin(&f, w, s);
+    wisp__frame_put(&f.to, WISP__FRAME_PING);
+    f.eliciting = true;
+    s->ping = false;
+    wisp__packet_end(&f);
+}
+
+static void wisp__send_leave(wisp *w, wisp__session *s) {
+    wisp__packet_writer f;
+    wisp__packet_begin(&f, w, s);
+    wisp__frame_put_leave(&f.to, s->peer.result, s->peer.reason);
+    wisp__packet_end(&f);
+}
+
+static bool wisp__wants_to_send(const wisp *w, const wisp__session *s) {
+    if (s->queued || s->control_count || s->ping || s->unannounced < w->registry.count)
+        return true;
+    for (int c = 0; c < s->peer.lane_end; c++) {
+        const wisp__channel *channel = s->peer.channels[c];
+        if (channel && (channel->out.lost || channel->out.cutting)) return true;
+    }
+    return false;
+}
+
+static bool wisp__may_send(wisp *w, wisp__session *s) {
+    if (s->peer.stuck_first && !s->peer.ending) return false;
+    if (!wisp__reader_can_pay(&w->base, s) && !s->peer.ending) return false;
+    if (!wisp__policy_may_send(&w->policy, &s->spending, w->peers.joined, w->base.time))
+        return false;
+    return w->base.reliable || wisp__flow_may_send(&w->base, &s->peer.flow);
+}
+
+/* Sends to a peer as far as congestion control lets. `only` >= 0: messages of one remote alone.
+   Returns true when only acks can make more to send. */
+static bool wisp__flush(wisp *w, wisp__session *s, int only) {
+    wisp__flow *flow = &s->peer.flow;
+    bool acked;
+    if (s->peer.state != WISP__JOINED) return true;
+    if (s->spending) s->spending->held_back = false;
+    wisp__flow_pace(&w->base, flow, w->base.time);
+    while (wisp__wants_to_send(w, s) && wisp__may_send(w, s)) {
+        wisp__packet_writer f;
+        wisp__fit fit;
+        wisp__packet_begin(&f, w, s);
+        fit = wisp__fill(&f, only);
+        if (f.eliciting || f.acks) wisp__packet_end(&f);
+        if (f.kept) wisp__message_release(&w->base, &w->chunks, f.kept);
+        if (fit != WISP__FULL || !f.eliciting) break;
+    }
+    if (s->spending && s->spending->held_back && s->ping) wisp__send_ping(w, s);
+    if (!w->base.reliable && wisp__flow_must_ack(flow, w->base.time)) wisp__send_acks(w, s);
+    wisp__peer_timer(&w->peers, &s->peer);
+    acked = !w->base.reliable && flow->in_flight > 0 && flow->pace_tokens > 0 &&
+            !(s->spending && s->spending->held_back) && s->reader >= WISP__EARN_NEEDED;
+    return !s->peer.stuck_first && (acked || !wisp__wants_to_send(w, s));
+}
+
+/* Is called for each run of frames in a packet that was acked or lost. */
+static void wisp__on_outcome(void *owner, const wisp__ref *ref, bool arrived) {
+    wisp__outcome *outcome = (wisp__outcome *)owner;
+    wisp *w = outcome->w;
+    wisp__session *s = outcome->session;
+    wisp__peer *peer = &s->peer;
+    if (ref->kind == WISP__FRAME_EVENT)
+        peer->window_used -= wisp__channel_ended(&w->base, &w->chunks,
+                                                &peer->channels[ref->channel]->out, ref->number,
+                                                ref->count, arrived);
+    for (uint32_t i = 0; i < ref->count && ref->kind != WISP__FRAME_EVENT; i++) {
+        uint32_t number = ref->number + i;
+        if (ref->kind == WISP__FRAME_VALUE) {
+            wisp__baseline_outcome(&s->baselines_out, (int)(number >> 16), number & 0xffff,
+                                   arrived);
+        } else if (ref->kind == WISP__FRAME_ANNOUNCE) {
+            if (s->peer_remotes[number].known != WISP__ANNOUNCED) continue;
+            if (arrived) s->peer_remotes[number].known = WISP__ACKED;
+            else wisp__announce_again(s, (int)number);
+        } else if (!arrived) {
+            wisp__control_add(&w->base, s, ref->kind, (int)number);
+        }
+    }
+    if (!arrived) wisp__peers_mark(&w->peers, peer);
+}
+
+/* Frees all that a session has queued and learnt. */
+static void wisp__session_free(wisp *w, wisp__session *s) {
+    wisp__base *base = &w->base;
+    while (s->active_count) {
+        wisp__count_drop(w, s, w->registry.remotes[s->active[0]], WISP__DROPPED_ABANDONED);
+        wisp__message_release(base, &w->chunks, wisp__dequeue(w, s, s->active[0]));
+    }
+    wisp__baselines_free(w, &s->baselines_out);
+    wisp__baselines_free(w, &s->baselines_in);
+    s->peer.stats.messages_abandoned += (uint64_t)wisp__peer_abandon(&w->peers, &s->peer);
+    base->stats.messages_abandoned += s->peer.stats.messages_abandoned;
+    wisp__free(base, s->peer_remotes, (size_t)s->peer_remote_room * sizeof *s->peer_remotes);
+    for (int i = 0; i < s->their_room; i++) {
+        if (s->theirs[i].remote) w->registry.remotes[s->theirs[i].remote - 1]->announced--;
+        wisp__encoding_release(w, s->theirs[i].encoding);
+    }
+    wisp__free(base, s->theirs, (size_t)s->their_room * sizeof *s->theirs);
+    wisp__free(base, s->controls, (size_t)s->control_room * sizeof *s->controls);
+    wisp__free(base, s->active, (size_t)s->active_room * sizeof *s->active);
+    s->peer_remotes = NULL;
+    s->theirs = NULL;
+    s->controls = NULL;
+    s->active = NULL;
+    s->peer_remote_room = s->their_room = s->control_room = s->active_room = 0;
+    s->control_count = 0;
+}
+
+/* ===========================================================================
  * MARK: >>session
  * What: how sessions begin and end, and what ends with them.
  * Invariants: a session that has ended keeps its slot until its timer frees
@@ -22591,16 +23104,6 @@ static void wisp__linger(wisp *w, wisp__session *s) {
     }
     wisp__flow_free(&w->base, &peer->flow);
     wisp__remove_session(w, s);
-}
-
-/* Informs a peer of compressed packets that are read here and that it does not know of yet. They
-   never become fewer. */
-static void wisp__report_reads(wisp *w, wisp__session *s) {
-    unsigned news = wisp__compress_packets(&w->compress) & ~(unsigned)s->peer.read;
-    if (!news) return;
-    s->peer.read |= (uint8_t)news;
-    wisp__control_add(&w->base, s, WISP__FRAME_READS, s->peer.read);
-    wisp__peers_mark(&w->peers, &s->peer);
 }
 
 static void wisp__joined(wisp *w, wisp__session *s) {
@@ -24522,33 +25025,16 @@ static void wisp__deliver(wisp *w, wisp__session *s, wisp__inbound *in, int deli
 }
 
 /* ===========================================================================
- * MARK: >>receive
- * What: packets as they come: tags, records, names that are announced, the
- *   order of channels; and the timers of sessions and calls.
- * Invariants: the work that one packet causes is bounded; a packet that makes
- *   no sense ends its session, and nothing else.
+ * MARK: >>arrival
+ * What: messages of packets: read, put in the order of their channel, delivered when
+ *   their turn comes. Early ones are buffered, fragments put together.
+ * Invariants: each message of a channel is delivered once, in order. What a packet makes
+ *   deliverable that others brought is bounded by credit: the rest waits.
  * ======================================================================== */
 
-/* --- records of messages --- */
+/* --- messages are read --- */
 
-/* Nothing more is read, and the session ends. */
-static void wisp__break_with(wisp__reading *r, wisp_result code, const char *why) {
-    r->from.failed = true;
-    if (r->broken) return;
-    r->broken = why;
-    r->code = code;
-}
-
-static void wisp__break(wisp__reading *r, const char *why) {
-    wisp__break_with(r, WISP_E_PROTOCOL, why);
-}
-
-/* Where a record ends is not known when its reading is not paid for. */
-static void wisp__break_unpaid(wisp__reading *r) {
-    wisp__break_with(r, WISP_E_FLOOD, "more work or memory than its bytes pay for");
-}
-
-/* Values that end where the reader stands afterwards: nothing tells their length. */
+/* A message without a length: it ends where its values end. */
 static void wisp__read_bound(wisp__reading *r, wisp__inbound *in, bool own_shape) {
     wisp__reader at = r->from;
     if (own_shape) {
@@ -24565,9 +25051,8 @@ static void wisp__read_bound(wisp__reading *r, wisp__inbound *in, bool own_shape
     else r->from.at = in->end;
 }
 
-/* Values behind their length in bits: what cannot be read costs nothing but itself. */
-static void wisp__read_unbound(wisp__reading *r, wisp__inbound *in) {
-    int bits = wisp__get_length(&r->from);
+/* A message of so many bits. One that cannot be read costs nothing but itself. */
+static void wisp__read_sized(wisp__reading *r, wisp__inbound *in, int bits) {
     wisp__reader within = r->from;
     wisp__skip(&r->from, bits);
     if (r->from.failed) {
@@ -24580,392 +25065,76 @@ static void wisp__read_unbound(wisp__reading *r, wisp__inbound *in) {
     in->shape_end = in->data_at = within.at;
     in->readable = within.failed ? WISP_E_BAD_PACKET : WISP_OK;
     if (in->readable || (in->kind == WISP__FRAME_EVENT && !in->remote)) return;
-    within.failed = false;
     wisp__read_values(r->w, &within, in);
     if (in->readable == WISP_E_MEMORY) wisp__break_with(r, in->readable, "no memory for a message");
     if (!in->readable && in->end != r->from.at) in->readable = WISP_E_BAD_PACKET;
 }
 
-static void wisp__read_payload(wisp__reading *r, wisp__inbound *in, int number, bool bound) {
-    if (bound && in->remote) {
+/* Reads an EVENT, SIZED, INVOKE or REPLY. */
+static void wisp__read_message(wisp__reading *r, int kind, wisp__inbound *in) {
+    wisp__session *s = r->session;
+    wisp__message_frame f = wisp__frame_get_message(&r->from, kind);
+    in->kind = kind == WISP__FRAME_SIZED ? WISP__FRAME_EVENT : (wisp__frame)kind;
+    if (kind == WISP__FRAME_REPLY) {
+        in->call = f.call;
+        in->result = f.result;
+        if (in->result > 0) wisp__break(r, "a failure that is none");
         wisp__read_bound(r, in, true);
-    } else if (bound) {
+        return;
+    }
+    in->remote = wisp__theirs(&r->w->registry, s, f.number);
+    if (in->remote) in->encoding = s->theirs[f.number].encoding;
+    in->in_order = r->w->base.reliable || r->section.delivery == WISP_RELIABLE;
+    if (kind == WISP__FRAME_INVOKE) {
+        in->call = s->request_floor + (uint32_t)wisp__ahead_24(f.call, s->request_floor);
+        in->floor = in->call - f.ahead;
+    }
+    if (f.bound && in->remote) {
+        wisp__read_bound(r, in, true);
+    } else if (f.bound) {
         wisp__break(r, "a number that was never announced");
     } else {
-        if (r->session->controls_dropped && !r->answered && number < 0xffff) {
-            wisp__control_add(&r->w->base, r->session,
-                              in->remote ? WISP__FRAME_BOUND : WISP__FRAME_UNKNOWN, number);
+        if (s->controls_dropped && !r->answered && f.number < 0xffff) {
+            wisp__control_add(&r->w->base, s, in->remote ? WISP__FRAME_BOUND : WISP__FRAME_UNKNOWN,
+                              f.number);
             r->answered = true;
         }
-        wisp__read_unbound(r, in);
+        wisp__read_sized(r, in, f.bits);
     }
 }
 
-/* What their number stands for. */
-static void wisp__read_name(wisp__reading *r, wisp__inbound *in, int number) {
-    in->remote = wisp__theirs(&r->w->registry, r->session, number);
-    if (in->remote) in->encoding = r->session->theirs[number].encoding;
-    in->in_order = r->w->base.reliable || r->delivery == WISP_RELIABLE;
-}
+/* --- messages at their turn --- */
 
-static void wisp__read_event(wisp__reading *r, wisp__inbound *in, bool bound) {
-    int number = wisp__get_length(&r->from);
-    in->kind = WISP__FRAME_EVENT;
-    wisp__read_name(r, in, number);
-    wisp__read_payload(r, in, number, bound);
-}
-
-static void wisp__read_invoke(wisp__reading *r, wisp__inbound *in) {
-    wisp__session *s = r->session;
-    uint32_t low;
-    int ahead, number = wisp__get_length(&r->from);
-    in->kind = WISP__FRAME_INVOKE;
-    wisp__read_name(r, in, number);
-    low = (uint32_t)wisp__get(&r->from, 24);
-    ahead = wisp__get_small(&r->from);
-    in->call = s->request_floor + (uint32_t)wisp__ahead_24(low, s->request_floor);
-    in->floor = in->call - (uint32_t)ahead;
-    wisp__read_payload(r, in, number, wisp__get(&r->from, 1) != 0);
-}
-
-static void wisp__read_reply(wisp__reading *r, wisp__inbound *in) {
-    in->kind = WISP__FRAME_REPLY;
-    in->call = (uint32_t)wisp__get(&r->from, 24);
-    if (!wisp__get(&r->from, 1)) in->result = (int16_t)(uint16_t)wisp__get(&r->from, 16);
-    if (in->result > 0) wisp__break(r, "a failure that is none");
-    wisp__read_bound(r, in, true);
-}
-
-/* --- names that are announced --- */
-
-/* They know the name by now: ours is announced again. */
-static void wisp__announce_again(wisp__session *s, int index) {
-    s->peer_remotes[index].known = WISP__UNANNOUNCED;
-    s->unannounced = wisp__min_int(s->unannounced, index);
-}
-
-/* They have the name by now: the forms that they did not take are announced again. */
-static void wisp__name_taken(wisp *w, wisp__session *s, const wisp__remote *remote) {
-    for (const wisp__remote *entry = remote; entry; entry = entry->next_form) {
-        wisp__peer_remote *peer_remote = wisp__peer_remote_of(&w->base, s, entry->index);
-        if (!peer_remote) return;
-        peer_remote->named = true;
-        peer_remote->there = entry == remote;
-        if (peer_remote->known == WISP__UNKNOWN) wisp__announce_again(s, entry->index);
-    }
-}
-
-/* Our settings have changed: forms that were refused are asked for again. */
-static void wisp__ask_refused(wisp *w, wisp__session *s) {
-    for (int i = WISP__RESERVED; s->refused > 0 && i < s->peer_remote_room; i++) {
-        if (!s->peer_remotes[i].refused) continue;
-        s->peer_remotes[i].refused = false;
-        s->refused--;
-        wisp__control_add(&w->base, s, WISP__FRAME_RESYNC, s->peer_remotes[i].refused_number);
-    }
-}
-
-/* They know the name, and take no messages of the form that we announced for it. */
-static void wisp__encoding_refused(wisp *w, wisp__session *s, const wisp__remote *entry) {
-    const wisp__described *d = entry->encoding.described;
-    char encoding[100], text[160];
-    if (s->peer_remotes[entry->index].warned || wisp__encoding_plain(&entry->encoding)) return;
-    s->peer_remotes[entry->index].warned = true;
-    wisp__encoding_text(&entry->encoding, d ? d->program->source->version : -1, encoding,
-                        (int)sizeof encoding);
-    snprintf(text, sizeof text, "the other end does not take %.60s from us: it must set the same, "
-             "or encode.foreign", encoding);
-    wisp__error(w, s, entry->main, WISP_E_UNSUPPORTED, text);
-}
-
-/* A codec by its name; NULL: not plugged in. */
-static const wisp_codec *wisp__codec_named(const wisp__registry *registry, const char *name) {
-    for (int i = 0; i < registry->codec_count; i++)
-        if (strcmp(registry->codecs[i]->name, name) == 0) return registry->codecs[i];
-    return NULL;
-}
-
-/* An announcement while it is read. */
-typedef struct wisp__announcement {
-    int          number, length;
-    int          version;              /* of the schema, as the announcement has it */
-    char         name[WISP__NAME_BYTES + WISP__SLACK];
-    wisp__encoding   encoding;
-    bool         plain;
-    char         codec[WISP__SLACK + 40];
-    int          bits;                 /* of the descriptor, at */
-    int64_t      at;
-} wisp__announcement;
-
-/* The form, all but the schema behind it. false: it makes no sense. */
-static bool wisp__read_encoding(wisp__reader *from, wisp__announcement *l, int kind) {
-    bool described, dictionary;
-    int length;
-    l->encoding.kind = (uint8_t)kind;
-    l->encoding.delta = wisp__get(from, 1) != 0;
-    l->encoding.sync = wisp__get(from, 1) != 0;
-    l->encoding.adaptive = wisp__get(from, 1) != 0;
-    l->encoding.compressed = wisp__get(from, 1) != 0;
-    described = wisp__get(from, 1) != 0;
-    dictionary = wisp__get(from, 1) != 0;
-    if (kind == WISP__CODED) {
-        length = wisp__get_length(from);
-        if (length < 1 || length > 32) return false;
-        wisp__get_bits(from, (uint8_t *)l->codec, (int64_t)length * 8);
-        l->codec[length] = 0;
-    }
-    if (dictionary) l->encoding.dictionary = (uint32_t)wisp__get(from, 32);
-    if (described) l->bits = wisp__get_length(from);
-    l->at = from->at;
-    if (l->bits > WISP__DESCRIPTOR_BYTES * 8 || (described && !l->bits)) return false;
-    wisp__skip(from, l->bits);
-    return !from->failed && kind <= WISP__CODED && (described || kind != WISP__RECORD) &&
-           !(l->encoding.delta && kind == WISP__CODED);
-}
-
-/* The schema of an announcement. A failure is remembered with the number, so that the same schema
-   is not compiled again. That holds for one without room, too: only the peer's own schemas fill its
-   share, and they stay as long as the peer. */
-static wisp__described *wisp__learn_schema_of(wisp *w, wisp__session *s,
-                                              const wisp__announcement *l,
-                                              const uint8_t *descriptor, wisp_result *why) {
-    wisp__their *their = &s->theirs[l->number];
-    uint32_t hash = (uint32_t)wisp__hash_bytes(descriptor, (l->bits + 7) / 8);
-    size_t left = (size_t)wisp__max_int(w->base.limits.schema_bytes - s->schema_bytes, 0);
-    wisp__described *known = wisp__described_find(&w->registry.schemas, descriptor, l->bits);
-    wisp__described *described;
-    *why = their->failed;
-    if (*why && their->failed_hash == hash && !known) return NULL;
-    if (known && !wisp__schema_charge(s, known)) left = SIZE_MAX / 4;
-    *why = WISP_OK;
-    described = wisp__described_learn(&w->registry.schemas, descriptor, l->bits, left, why);
-    their->failed = (int16_t)(*why == WISP_E_SCHEMA || *why == WISP_E_LIMIT ? *why : WISP_OK);
-    their->failed_hash = hash;
-    return described;
-}
-
-/* May this form come? It is asked before its schema is compiled. The text of the registry says why
-   not. */
-static wisp_result wisp__encoding_check(wisp *w, const wisp__session *s, const wisp__remote *remote,
-                                        const wisp__announcement *l,
-                                        const wisp__encoding *encoding) {
-    char words[100], *text = w->registry.text;
-    int text_bytes = (int)sizeof w->registry.text;
-    const char *setting = NULL, *lacks = NULL;
-    if (encoding->kind == WISP__CODED && !encoding->codec)
-        lacks = "its codec is not plugged in here: see wisp_add_codec";
-    else if (encoding->dictionary && wisp__compress_column(&w->compress, encoding->dictionary) < 0)
-        lacks = "compressed by a dictionary that is not known here: see encode.dictionary";
-    else if (!wisp__joined_by_us(s))
-        setting = wisp__encoding_unasked(remote, encoding, l->bits > 0);
-    if (lacks) snprintf(text, (size_t)text_bytes, "%s", lacks);
-    if (!setting) return lacks ? WISP_E_UNSUPPORTED : WISP_OK;
-    wisp__encoding_text(encoding, l->bits ? l->version : -1, words, (int)sizeof words);
-    snprintf(text, (size_t)text_bytes, "a peer that joined sends %.60s: set %.32s or "
-             "encode.foreign to take it", words, setting);
-    return WISP_E_UNSUPPORTED;
-}
-
-/* The schema of a form of theirs. */
-static wisp_result wisp__encoding_schema(wisp *w, wisp__session *s, const wisp__reader *packet,
-                                         const wisp__announcement *l, wisp__encoding *encoding) {
-    uint8_t bytes[WISP__DESCRIPTOR_BYTES + 2 * WISP__SLACK];
-    wisp__reader from = *packet;
-    wisp_result why = WISP_OK;
-    if (!wisp__pay_each(&w->content.credit, l->bits, WISP__PRICE_LEARN)) return WISP_E_FLOOD;
-    memset(bytes, 0, sizeof bytes);
-    from.at = l->at;
-    wisp__get_bits(&from, bytes, l->bits);
-    bytes[l->bits / 8] &= (uint8_t)((1u << (l->bits & 7)) - 1);
-    encoding->described = wisp__learn_schema_of(w, s, l, bytes, &why);
-    return why;
-}
-
-static void wisp__encoding_release(wisp *w, wisp__encoding *encoding) {
-    if (!encoding) return;
-    wisp__described_release(&w->registry.schemas, encoding->described);
-    wisp__free(&w->base, encoding, sizeof *encoding);
-}
-
-/* A form of theirs, with the schema that is behind it. NULL with the reason: what they announce
-   cannot be understood here, or nobody asked for it. */
-static wisp__encoding *wisp__learn_encoding(wisp *w, wisp__session *s, const wisp__remote *remote,
-                                            const wisp__reader *packet, const wisp__announcement *l,
-                                            wisp_result *why) {
-    wisp__encoding *encoding = (wisp__encoding *)wisp__alloc(&w->base, sizeof *encoding);
-    *why = encoding ? WISP_OK : WISP_E_MEMORY;
-    if (!encoding) return NULL;
-    *encoding = l->encoding;
-    encoding->number = l->number;
-    if (encoding->kind == WISP__CODED) encoding->codec = wisp__codec_named(&w->registry, l->codec);
-    w->registry.text[0] = 0;
-    *why = wisp__encoding_check(w, s, remote, l, encoding);
-    if (*why == WISP_OK && l->bits) *why = wisp__encoding_schema(w, s, packet, l, encoding);
-    if (*why == WISP_OK) return encoding;
-    wisp__encoding_release(w, encoding);
-    return NULL;
-}
-
-/* Reports a form of theirs that is not taken: once, until the settings change. It is no offence: a
-   peer that is set up otherwise is no attacker. */
-static void wisp__refuse_encoding(wisp *w, wisp__session *s, wisp__remote *remote, int number,
-                                  wisp_result why) {
-    wisp__peer_remote *peer_remote = &s->peer_remotes[remote->index];
-    const char *text = w->registry.text;
-    peer_remote->refused_number = (uint16_t)number;
-    if (peer_remote->refused) return;
-    peer_remote->refused = true;
-    s->refused++;
-    wisp__error(w, s, remote, why,
-                text[0] ? text : "what was announced for it cannot be understood");
-}
-
-/* A remote for a name that nobody registered here and a pattern takes: one that is vacant, or a new
-   one; NULL: there is none. */
-static wisp__remote *wisp__lend_remote(wisp *w, const char *name, int length) {
-    int64_t steps = (int64_t)w->registry.count + w->peers.pool.made;
-    wisp__remote *remote;
-    wisp_result why;
-    if (!wisp__pay_each(&w->content.credit, steps, WISP__PRICE_STEP)) return NULL;
-    remote = wisp__remote_vacant(&w->registry);
-    if (!remote && w->registry.lent < w->base.limits.remotes / 2) {
-        remote = wisp__registry_add(&w->registry, name, &why);
-        if (!remote) return NULL;
-        w->registry.lent++;
-        remote->lent = true;
-    } else if (remote) {
-        wisp__events_forget(&w->events, remote);
-        for (int i = 0; i < w->peers.pool.made; i++) {
-            wisp__session *s = wisp__session_at(w, i);
-            if (!s || remote->index >= s->peer_remote_room) continue;
-            s->refused -= s->peer_remotes[remote->index].refused;
-            memset(&s->peer_remotes[remote->index], 0, sizeof *s->peer_remotes);
-        }
-        wisp__registry_relend(&w->registry, remote, name, length);
-    }
-    return remote;
-}
-
-/* The remote that an announcement is about; NULL: nobody registered it, nor does a pattern of ours
-   take it, or the peer has too many such. */
-static wisp__remote *wisp__name_announced(wisp *w, const wisp__session *s,
-                                          const wisp__announcement *l) {
-    wisp__remote *remote = wisp__registry_find(&w->registry, l->name, l->length);
-    bool full = s->lent >= w->base.limits.matched_names, known;
-    if (remote) {
-        known = l->number < s->their_room && s->theirs[l->number].remote;
-        return remote->lent && full && !known ? NULL : remote;
-    }
-    if (full || !w->events.matches || strncmp(l->name, "wisp:", 5) == 0 ||
-        !wisp__text_is_clean(l->name, (size_t)l->length) ||
-        !wisp__events_wanted(&w->events, l->name, &w->content.credit))
-        return NULL;
-    return wisp__lend_remote(w, l->name, l->length);
-}
-
-/* Learns their number for a name. A name that nobody registered here takes no memory. */
-static void wisp__learn(wisp__reading *r, const wisp__announcement *l) {
-    wisp *w = r->w;
-    wisp__session *s = r->session;
-    wisp__remote *remote = wisp__name_announced(w, s, l);
-    wisp__peer_remote *peer_remote = remote ? wisp__peer_remote_of(&w->base, s, remote->index)
-                                            : NULL;
-    wisp_result room = WISP_E_LIMIT, why = WISP_OK;
-    wisp__encoding *encoding = NULL;
-    if (remote && remote->index >= WISP__RESERVED)
-        room = wisp__grow(&w->base, WISP__ARRAY(s->theirs, s->their_room), l->number + 1,
-                          w->base.limits.remotes);
-    if (room == WISP_OK && s->theirs[l->number].remote) {
-        if (s->theirs[l->number].remote != remote->index + 1)
-            wisp__break(r, "a number that was announced for another name");
-        else wisp__control_add(&w->base, s, WISP__FRAME_BOUND, l->number);
-        return;
-    }
-    if (room == WISP_OK && !l->plain)
-        encoding = wisp__learn_encoding(w, s, remote, &r->from, l, &why);
-    if (room == WISP_E_MEMORY || why == WISP_E_MEMORY || (remote && !peer_remote)) {
-        wisp__encoding_release(w, encoding);
-        wisp__break_with(r, WISP_E_MEMORY, "no memory for a name");
-        return;
-    }
-    if (why) wisp__refuse_encoding(w, s, remote, l->number, why);
-    if (room == WISP_E_LIMIT || why) {
-        w->base.stats.names_unknown++;
-        wisp__control_add(&w->base, s, WISP__FRAME_UNKNOWN, l->number);
-        if (why && why != WISP_E_UNSUPPORTED) wisp__offend(w, s);
-        return;
-    }
-    if (encoding) s->schema_bytes += (int)wisp__schema_charge(s, encoding->described);
-    s->lent += remote->lent;
-    remote->announced++;
-    s->theirs[l->number].remote = (uint16_t)(remote->index + 1);
-    s->theirs[l->number].encoding = encoding;
-    wisp__control_add(&w->base, s, WISP__FRAME_BOUND, l->number);
-    wisp__name_taken(w, s, remote);
-}
-
-static void wisp__read_announcement(wisp__reading *r) {
-    wisp__announcement l;
-    int kind, extra;
-    int64_t end;
-    memset(&l, 0, sizeof l);
-    l.number = wisp__get_length(&r->from);
-    l.length = wisp__get_length(&r->from);
-    if (l.length < 1 || l.length > WISP__NAME_BYTES || l.number > 0xffff) {
-        wisp__break(r, "an announcement out of range");
-        return;
-    }
-    wisp__get_bits(&r->from, (uint8_t *)l.name, (int64_t)l.length * 8);
-    l.name[l.length] = 0;
-    l.version = (int)wisp__get(&r->from, 8);      /* its descriptor says it too, and counts */
-    kind = (int)wisp__get(&r->from, 8);
-    extra = wisp__get_length(&r->from);
-    end = r->from.at + (int64_t)extra * 8;
-    l.plain = extra == 0 && kind == WISP__VALUES;
-    if (end > r->from.end) r->from.failed = true;
-    if (!l.plain && !r->from.failed && !wisp__read_encoding(&r->from, &l, kind))
-        r->from.failed = true;
-    if (r->from.failed || r->from.at > end) {
-        wisp__break(r, "an announcement cut short");
-        return;
-    }
-    r->from.at = end;
-    wisp__learn(r, &l);
-}
-
-/* --- turns: what is in order goes on, what is early is kept --- */
-
-/* The last fragment has come: the whole is one record, a message behind its length. */
+/* The last fragment has come: the message is read like a frame of a packet. */
 static void wisp__read_whole(wisp__reading *r, const wisp__channel_in *channel) {
     wisp__reading whole = *r;
     wisp__reader outer = r->w->record;
     wisp__credit paid = wisp__credit_whole(r->w, channel->whole_bytes, 0);
     wisp__inbound in;
     int kind, shown = wisp__min_int(channel->whole_bytes, 16);
-    uint8_t first[16];                /* what errors show; the whole goes with the session */
+    uint8_t first[16];                /* shown with errors; the whole is freed with the session */
     memset(&in, 0, sizeof in);
     memcpy(first, channel->whole, (size_t)shown);
-    whole.delivery = WISP_RELIABLE;
+    whole.section.delivery = WISP_RELIABLE;
     whole.from = wisp__reader_on(channel->whole, channel->whole_bytes);
     r->w->record = wisp__reader_on(first, shown);
-    if (wisp__get(&whole.from, 4) == 8) {
-        wisp__read_event(&whole, &in, false);
+    kind = wisp__frame_get(&whole.from);
+    if (kind == WISP__FRAME_ANNOUNCE) {
+        if (!wisp__on_announcement(&whole)) wisp__offend(r->w, r->session);
+    } else if (kind == WISP__FRAME_SIZED || kind == WISP__FRAME_INVOKE ||
+               kind == WISP__FRAME_REPLY) {
+        wisp__read_message(&whole, kind, &in);
     } else {
-        kind = (int)wisp__get(&whole.from, 4);
-        if (kind == WISP__FRAME_INVOKE) wisp__read_invoke(&whole, &in);
-        else if (kind == WISP__FRAME_REPLY) wisp__read_reply(&whole, &in);
-        else if (kind == WISP__FRAME_ANNOUNCE) wisp__read_announcement(&whole);
-        else wisp__break(&whole, "fragments of no message");
-        if (kind == WISP__FRAME_ANNOUNCE) in.kind = WISP__FRAME_NOTHING;
+        wisp__break(&whole, "fragments of no message");
     }
     if (whole.broken) wisp__break_with(r, whole.code, whole.broken);
-    else if (in.kind != WISP__FRAME_NOTHING)
+    else if (kind != WISP__FRAME_ANNOUNCE)
         wisp__deliver(r->w, r->session, &in, WISP_RELIABLE, r->number);
     r->w->record = outer;
     wisp__credit_back(r->w, &paid);
 }
 
-/* What stands at its place in the order. */
+/* Takes the next message or fragment of a channel. */
 static void wisp__arrive(wisp__reading *r, wisp__channel_in *channel, wisp__inbound *in) {
     wisp_result result;
     if (in->kind == WISP__FRAME_NOTHING) return;
@@ -24990,123 +25159,127 @@ static void wisp__arrive(wisp__reading *r, wisp__channel_in *channel, wisp__inbo
     channel->whole_room = 0;
 }
 
-/* Keeps what came early. An event that cannot be read or is not known only keeps its place. */
-static void wisp__hold(wisp__reading *r, wisp__channel *channel, uint32_t sequence,
-                       wisp__inbound *in) {
+/* Takes a place in the window. NULL: the session ends. */
+static wisp__buffered *wisp__buffer_take(wisp__reading *r, wisp__channel *channel,
+                                         uint32_t sequence, int charge) {
     wisp__base *base = &r->w->base;
-    bool fragment = in->kind == WISP__FRAME_FRAGMENT;
-    bool content = !in->readable && (in->remote || fragment || in->kind == WISP__FRAME_REPLY);
-    bool asks_in_vain = in->kind == WISP__FRAME_INVOKE && !in->remote && !in->readable;
-    int shape = content ? (int)(in->shape_end - in->shape_at) : 0, data_at = (shape + 7) / 8;
-    int64_t data = content ? in->end - in->data_at : 0;
-    int charge = wisp__buffered_bytes(data_at + (int)((data + 7) / 8));
-    size_t chunk = (size_t)charge;
-    wisp__reader from = r->from;
-    wisp__buffered *held;
+    wisp__buffered *b;
     if (charge > base->limits.window_bytes - r->session->held_bytes) {
         wisp__break(r, "more out of order than the window holds");
-        return;
+        return NULL;
     }
-    held = (wisp__buffered *)wisp__chunk_take(base, &r->w->chunks, chunk);
-    if (!held || wisp__channel_hold(base, &channel->in, sequence, held)) {
-        wisp__chunk_give(base, &r->w->chunks, held, chunk);
+    b = (wisp__buffered *)wisp__chunk_take(base, &r->w->chunks, (size_t)charge);
+    if (!b || wisp__channel_hold(base, &channel->in, sequence, b)) {
+        wisp__chunk_give(base, &r->w->chunks, b, (size_t)charge);
         wisp__break_with(r, WISP_E_MEMORY, "no memory for what came out of order");
-        return;
+        return NULL;
     }
-    memset(held, 0, sizeof *held);
-    held->chunk_bytes = (int)chunk;
-    held->kind = (uint8_t)(content || asks_in_vain ? in->kind : WISP__FRAME_NOTHING);
-    held->first = in->first;
-    held->last = in->last;
-    held->remote = in->remote ? in->remote->index : -1;
-    held->encoding = in->encoding;
-    held->call = in->call;
-    held->floor = in->floor;
-    held->result = in->result;
-    held->charge = charge;
-    held->shape_bits = shape;
-    held->data_bits = data;
-    from.at = in->shape_at;
-    wisp__get_bits(&from, held->bytes, shape);
-    from.at = in->data_at;
-    wisp__get_bits(&from, held->bytes + data_at, data);
+    memset(b, 0, sizeof *b);
+    b->chunk_bytes = b->charge = charge;
     r->session->held_bytes += charge;
-    if (held->kind == WISP__FRAME_NOTHING)
-        wisp__deliver(r->w, r->session, in, WISP_RELIABLE, r->number);   /* reports it */
+    return b;
+}
+
+/* Buffers a message that came early. An event that cannot be read, or whose name is not known, is
+   reported at once and keeps only its place. */
+static void wisp__buffer_early(wisp__reading *r, wisp__channel *channel, uint32_t sequence,
+                               wisp__inbound *in) {
+    bool fragment = in->kind == WISP__FRAME_FRAGMENT;
+    bool content = !in->readable && (in->remote || fragment || in->kind == WISP__FRAME_REPLY);
+    bool unknown_call = in->kind == WISP__FRAME_INVOKE && !in->remote && !in->readable;
+    int shape = content ? (int)(in->shape_end - in->shape_at) : 0, data_at = (shape + 7) / 8;
+    int64_t data = content ? in->end - in->data_at : 0;
+    wisp__reader from = r->from;
+    wisp__buffered *b = wisp__buffer_take(
+        r, channel, sequence, wisp__buffered_bytes(data_at + (int)((data + 7) / 8)));
+    if (!b) return;
+    b->kind = (uint8_t)(content || unknown_call ? in->kind : WISP__FRAME_NOTHING);
+    b->first = in->first;
+    b->last = in->last;
+    b->remote = in->remote ? in->remote->index : -1;
+    b->encoding = in->encoding;
+    b->call = in->call;
+    b->floor = in->floor;
+    b->result = in->result;
+    b->shape_bits = shape;
+    b->data_bits = data;
+    from.at = in->shape_at;
+    wisp__get_bits(&from, b->bytes, shape);
+    from.at = in->data_at;
+    wisp__get_bits(&from, b->bytes + data_at, data);
+    if (b->kind == WISP__FRAME_NOTHING)
+        wisp__deliver(r->w, r->session, in, WISP_RELIABLE, r->number);
 }
 
 static void wisp__arrive_buffered(wisp__reading *r, wisp__channel_in *channel,
-                                  const wisp__buffered *held) {
+                                  const wisp__buffered *b) {
     wisp__inbound in;
-    wisp__reading kept = *r;
+    wisp__reading buffered = *r;
     wisp__reader outer = r->w->record;
-    int data_at = (held->shape_bits + 7) / 8;
-    int64_t bytes = data_at + (held->data_bits + 7) / 8;     /* of a packet, as its sender knows */
-    wisp__credit paid = wisp__credit_lend(r->w, bytes * WISP__EARN_BYTE, 0);
+    int data_at = (b->shape_bits + 7) / 8, bytes = data_at + (int)((b->data_bits + 7) / 8);
+    wisp__credit paid =             /* the sender has reckoned with so many bytes of a packet */
+        wisp__credit_lend(r->w, (int64_t)bytes * WISP__EARN_BYTE, 0);
     memset(&in, 0, sizeof in);
-    in.kind = (wisp__frame)held->kind;
-    in.first = held->first;
-    in.last = held->last;
-    in.remote = held->remote >= 0 ? r->w->registry.remotes[held->remote] : NULL;
-    in.encoding = held->encoding;
+    in.kind = (wisp__frame)b->kind;
+    in.first = b->first;
+    in.last = b->last;
+    in.remote = b->remote >= 0 ? r->w->registry.remotes[b->remote] : NULL;
+    in.encoding = b->encoding;
     in.in_order = true;
-    in.call = held->call;
-    in.floor = held->floor;
-    in.result = held->result;
-    in.shape_end = held->shape_bits;
+    in.call = b->call;
+    in.floor = b->floor;
+    in.result = b->result;
+    in.shape_end = b->shape_bits;
     in.data_at = (int64_t)data_at * 8;
-    in.end = in.data_at + held->data_bits;
-    kept.from = wisp__reader_on(held->bytes, data_at + (int)((held->data_bits + 7) / 8));
-    r->w->record = kept.from;
-    if ((in.kind == WISP__FRAME_EVENT || in.kind == WISP__FRAME_REPLY ||
-         in.kind == WISP__FRAME_INVOKE) &&
-        (held->shape_bits || held->data_bits || in.encoding))
-        wisp__read_values(r->w, &kept.from, &in);
+    in.end = in.data_at + b->data_bits;
+    buffered.from = wisp__reader_on(b->bytes, bytes);
+    r->w->record = buffered.from;
+    if (in.kind != WISP__FRAME_NOTHING && in.kind != WISP__FRAME_FRAGMENT && (bytes || in.encoding))
+        wisp__read_values(r->w, &buffered.from, &in);
     if (in.readable == WISP_E_MEMORY)
-        wisp__break_with(&kept, in.readable, "no memory for a message");
-    else wisp__arrive(&kept, channel, &in);
-    if (kept.broken) wisp__break_with(r, kept.code, kept.broken);
+        wisp__break_with(&buffered, in.readable, "no memory for a message");
+    else wisp__arrive(&buffered, channel, &in);
+    if (buffered.broken) wisp__break_with(r, buffered.code, buffered.broken);
     r->w->record = outer;
     wisp__credit_back(r->w, &paid);
 }
 
-/* The session may end in a handler; then its lanes are gone. */
+/* false: a handler has ended the session, and its channels are gone, or the packet is broken. */
 static bool wisp__goes_on(const wisp__reading *r) {
     return !r->broken && r->session->peer.state == WISP__JOINED;
 }
 
-/* May one more message be delivered that other packets have brought? One packet can complete many:
-   what it cannot pay for waits until there is more credit. It has been acked, so that it must not
-   be refused. */
+/* Is there credit for one more message that other packets have brought? It has been acked, so it
+   is not refused without, but waits. */
 static bool wisp__may_complete(const wisp__reading *r) {
     const wisp__credit *credit = &r->w->content.credit;
     return credit->work - credit->beyond >= WISP__EARN_SENT;
 }
 
 static void wisp__fall_behind(wisp__reading *r) {
-    r->session->behind |= 1u << r->channel;
+    r->session->behind |= 1u << r->section.channel;
     r->w->behind = true;
 }
 
-/* What came early and has its turn by now. */
+/* Takes the buffered messages of a channel whose turn has come. */
 static void wisp__arrive_early(wisp__reading *r, wisp__channel *channel) {
     wisp__session *s = r->session;
-    s->behind &= ~(1u << r->channel);
+    s->behind &= ~(1u << r->section.channel);
     while (wisp__goes_on(r) && wisp__channel_holds_next(&channel->in)) {
-        wisp__buffered *held;
+        wisp__buffered *b;
         if (!wisp__may_complete(r)) {
             wisp__fall_behind(r);
             return;
         }
-        held = wisp__channel_take_next(&channel->in);
-        s->held_bytes -= held->charge;
-        wisp__arrive_buffered(r, &channel->in, held);
-        wisp__chunk_give(&r->w->base, &r->w->chunks, held, (size_t)held->chunk_bytes);
+        b = wisp__channel_take_next(&channel->in);
+        s->held_bytes -= b->charge;
+        wisp__arrive_buffered(r, &channel->in, b);
+        wisp__chunk_give(&r->w->base, &r->w->chunks, b, (size_t)b->chunk_bytes);
     }
 }
 
-/* Is this the end of a large message that must wait, as if it were early? Nothing waits over a
-   reliable link, which has no window. */
+/* Must the end of a large message wait, as if it were early? Over a reliable link, which has no
+   window, nothing waits. */
 static bool wisp__must_wait(const wisp__reading *r, const wisp__inbound *in) {
     int bytes = (int)((in->end - in->data_at + 7) / 8);
     return in->kind == WISP__FRAME_FRAGMENT && in->last && !r->w->base.reliable &&
@@ -25117,7 +25290,7 @@ static bool wisp__must_wait(const wisp__reading *r, const wisp__inbound *in) {
 static void wisp__arrive_in_order(wisp__reading *r, wisp__channel *channel, uint32_t sequence,
                                   wisp__inbound *in) {
     if (wisp__must_wait(r, in)) {
-        wisp__hold(r, channel, sequence, in);
+        wisp__buffer_early(r, channel, sequence, in);
         wisp__fall_behind(r);
         return;
     }
@@ -25126,225 +25299,141 @@ static void wisp__arrive_in_order(wisp__reading *r, wisp__channel *channel, uint
     if (wisp__goes_on(r)) wisp__arrive_early(r, channel);
 }
 
-/* What waits in all channels of a session. */
+/* Takes what waits in the channels of a session. */
 static void wisp__arrive_behind(wisp__reading *r) {
     for (int c = 0; c < WISP__CHANNELS && wisp__goes_on(r); c++) {
-        r->channel = c;
+        r->section.channel = c;
         if (r->session->behind >> c & 1) wisp__arrive_early(r, r->session->peer.channels[c]);
     }
 }
 
+/* Delivers a message or fragment of a packet, at its turn. */
 static void wisp__take_turn(wisp__reading *r, wisp__inbound *in) {
     wisp__base *base = &r->w->base;
     wisp__channel *channel;
     uint32_t sequence;
     if (r->broken) return;
-    if (!r->delivery) wisp__break(r, "a message before a section");
+    if (!r->section.delivery) wisp__break(r, "a message before a section");
     if (++r->messages > base->limits.packet_messages) wisp__break(r, "too many messages");
     if (r->broken) return;
-    if (r->delivery != WISP_RELIABLE) {
-        wisp__deliver(r->w, r->session, in, r->delivery, r->number);
+    if (r->section.delivery != WISP_RELIABLE) {
+        wisp__deliver(r->w, r->session, in, r->section.delivery, r->number);
         return;
     }
-    channel = wisp__peer_channel(base, &r->session->peer, r->channel);
+    channel = wisp__peer_channel(base, &r->session->peer, r->section.channel);
     if (!channel) {
         wisp__break_with(r, WISP_E_MEMORY, "no memory for a channel");
         return;
     }
-    switch (wisp__channel_turn(base, &channel->in, r->sequence++, &sequence)) {
+    switch (wisp__channel_turn(base, &channel->in, r->section.sequence++, &sequence)) {
     case WISP__NOW: wisp__arrive_in_order(r, channel, sequence, in); break;
-    case WISP__EARLY: wisp__hold(r, channel, sequence, in); break;
+    case WISP__EARLY: wisp__buffer_early(r, channel, sequence, in); break;
     case WISP__AGAIN: break;
     case WISP__BEYOND: wisp__break(r, "a sequence number beyond the window"); break;
     }
 }
 
-/* --- control records --- */
+/* ===========================================================================
+ * MARK: >>receive
+ * What: datagrams as they come: which session they belong to, packets unpacked,
+ *   their frames done.
+ * Invariants: the work that one packet causes is bounded. A packet that makes no
+ *   sense ends its session, and nothing else.
+ * ======================================================================== */
 
-static void wisp__read_section(wisp__reading *r) {
-    r->delivery = (int)wisp__get(&r->from, 2);
-    r->channel = (int)wisp__get(&r->from, 4);
+/* --- frames --- */
+
+static void wisp__on_section(wisp__reading *r) {
+    r->section = wisp__frame_get_section(&r->from);
     r->has_previous = false;
-    if (r->delivery == WISP_RELIABLE) r->sequence = (uint32_t)wisp__get(&r->from, 24);
-    if (r->from.failed || !r->delivery) wisp__break(r, "a section of no delivery");
+    if (r->from.failed || !r->section.delivery) wisp__break(r, "a section of no delivery");
 }
 
-static void wisp__read_fragment(wisp__reading *r) {
+static void wisp__on_fragment(wisp__reading *r) {
     wisp__inbound in;
-    int bytes;
+    wisp__fragment f = wisp__frame_get_fragment(&r->from);
     memset(&in, 0, sizeof in);
     in.kind = WISP__FRAME_FRAGMENT;
-    in.first = wisp__get(&r->from, 1) != 0;
-    in.last = wisp__get(&r->from, 1) != 0;
-    bytes = (int)wisp__get(&r->from, 16);
+    in.first = f.first;
+    in.last = f.last;
     in.data_at = r->from.at;
-    wisp__skip(&r->from, (int64_t)bytes * 8);
+    wisp__skip(&r->from, (int64_t)f.bytes * 8);
     in.end = r->from.at;
     r->has_previous = false;
-    if (r->from.failed || bytes < (in.last ? 1 : WISP__LEAST_FRAGMENT) ||
-        r->delivery != WISP_RELIABLE)
+    if (r->from.failed || f.bytes < (f.last ? 1 : WISP__LEAST_FRAGMENT) ||
+        r->section.delivery != WISP_RELIABLE)
         wisp__break(r, "a bad fragment");
     wisp__take_turn(r, &in);
 }
 
-/* Pays for resetting the baselines sent to a peer: all are looked at, and values go whole. */
-static bool wisp__pay_reset(wisp__reading *r) {
-    const wisp__baselines *told = &r->session->baselines_out;
-    int64_t work = told->count * (int64_t)WISP__PRICE_STEP + told->bytes / WISP__PRICE_BYTES;
-    if (wisp__pay(&r->w->content.credit, work)) return true;
-    wisp__break_with(r, WISP_E_FLOOD, "whole values are asked for too often");
-    return false;
-}
-
-/* They have bound our number, or do not know its name. */
-static void wisp__read_answer(wisp__reading *r, bool bound) {
-    wisp *w = r->w;
-    wisp__session *s = r->session;
-    int index = wisp__get_length(&r->from) + WISP__RESERVED;
-    wisp__peer_remote *peer_remote;
-    if (r->from.failed || index >= w->registry.count) {
-        wisp__break(r, "a number that was never given");
-        return;
-    }
-    peer_remote = wisp__peer_remote_of(&w->base, s, index);
-    if (!peer_remote || peer_remote->known == WISP__UNANNOUNCED) return;
-    if (bound) {
-        peer_remote->known = WISP__BOUND;
-        peer_remote->warned = false;
-    } else if (peer_remote->known != WISP__BOUND && peer_remote->named) {
-        peer_remote->named = false; /* the answer may be older than their announcement */
-        wisp__announce_again(s, index);
-    } else if (peer_remote->known != WISP__BOUND && peer_remote->known != WISP__UNKNOWN) {
-        if (!wisp__pay_reset(r)) return;
-        peer_remote->known = WISP__UNKNOWN;
-        if (s->peer_remotes[w->registry.remotes[index]->main->index].there)
-            wisp__encoding_refused(w, s, w->registry.remotes[index]);
-        wisp__baselines_reset(w, &s->baselines_out, index, false);
-        w->registry.remotes[index]->stats.unknown++;
-        for (wisp__pending *call = s->calls_first, *next; call; call = next) {
-            next = call->next;
-            if (call->remote == w->registry.remotes[index]->main->index)
-                wisp__call_end(&w->calls, call, WISP_E_NO_REMOTE);
-        }
-    }
-}
-
-/* They have lost what differences are to, or may take a form by now that they did not take. */
-static void wisp__read_resync(wisp__reading *r) {
-    int index = wisp__get_length(&r->from) + WISP__RESERVED;
-    wisp__peer_remote *peer_remote;
-    if (r->from.failed || index >= r->w->registry.count) {
-        wisp__break(r, "a number that was never given");
-        return;
-    }
-    peer_remote = wisp__peer_remote_of(&r->w->base, r->session, index);
-    if (peer_remote && peer_remote->known != WISP__BOUND)
-        wisp__name_taken(r->w, r->session, r->w->registry.remotes[index]->main);
-    if (!wisp__pay_reset(r)) return;
-    wisp__baselines_reset(r->w, &r->session->baselines_out, index, true);
-}
-
-static void wisp__read_leave(wisp__reading *r) {
-    char text[256 + WISP__SLACK];
-    wisp_result code = (int16_t)(uint16_t)wisp__get(&r->from, 16);
-    int length = wisp__get_length(&r->from);
-    if (r->from.failed || length > 255 || code > 0) {
-        wisp__break(r, "a goodbye out of range");
-        return;
-    }
-    wisp__get_bits(&r->from, (uint8_t *)text, (int64_t)length * 8);
-    wisp__text_clean(text, sizeof text, text, (size_t)length);
-    if (r->from.failed) wisp__break(r, "a goodbye cut short");
+static void wisp__on_leave(wisp__reading *r) {
+    char text[256];
+    wisp_result code;
+    const char *wrong = wisp__frame_get_leave(&r->from, &code, text);
+    if (wrong) wisp__break(r, wrong);
     else wisp__end(r->w, r->session, wisp__code_received(code, true), text, false);
 }
 
-/* They read packets that are compressed in these methods. */
-static void wisp__read_reads(wisp__reading *r) {
-    int methods = wisp__get_length(&r->from);
-    if (r->from.failed || methods > 255) wisp__break(r, "methods out of range");
-    else r->session->peer.reads |= (uint8_t)methods;
-}
-
-/* false: the end of the packet. */
-static bool wisp__read_control(wisp__reading *r, int kind) {
-    wisp__inbound in;
-    memset(&in, 0, sizeof in);
-    if (kind == WISP__FRAME_END) return false;
-    r->eliciting = true;
-    if (kind == WISP__FRAME_MORE) kind += 1 + (int)wisp__get(&r->from, 4);
-    switch (kind) {
-    case WISP__FRAME_SECTION: wisp__read_section(r); break;
-    case WISP__FRAME_FRAGMENT: wisp__read_fragment(r); break;
-    case WISP__FRAME_ANNOUNCE: wisp__read_announcement(r); break;
-    case WISP__FRAME_BOUND: wisp__read_answer(r, true); break;
-    case WISP__FRAME_UNKNOWN: wisp__read_answer(r, false); break;
-    case WISP__FRAME_PING: break;
-    case WISP__FRAME_LEAVE: wisp__read_leave(r); break;
-    case WISP__FRAME_RESYNC: wisp__read_resync(r); break;
-    case WISP__FRAME_READS: wisp__read_reads(r); break;
-    case WISP__FRAME_INVOKE:
-        wisp__read_invoke(r, &in);
-        r->has_previous = false;
-        wisp__take_turn(r, &in);
-        break;
-    case WISP__FRAME_REPLY:
-        wisp__read_reply(r, &in);
-        r->has_previous = false;
-        wisp__take_turn(r, &in);
-        break;
-    default: wisp__break(r, "a record of no kind"); break;
-    }
-    return true;
-}
-
-/* --- packets --- */
-
-/* The same message again, `count` times. */
-static void wisp__read_run(wisp__reading *r) {
-    int count = wisp__get_small(&r->from) + 1;
+static void wisp__on_repeat(wisp__reading *r) {
+    int count = wisp__frame_get_repeat(&r->from);
+    wisp__inbound *in = &r->previous;
     if (!r->has_previous || r->from.failed) wisp__break(r, "a repeat of nothing");
     for (int i = 0; i < count && wisp__goes_on(r); i++) {
-        bool there = !r->previous.delta && r->previous.turn == r->w->content.turn;
-        if (!there) wisp__read_values(r->w, &r->from, &r->previous);
-        if (r->previous.readable && !r->previous.parsed)
-            wisp__break(r, "a repeat that cannot be read");
-        wisp__take_turn(r, &r->previous);
+        if (in->delta || in->turn != r->w->content.turn) wisp__read_values(r->w, &r->from, in);
+        if (in->readable && !in->parsed) wisp__break(r, "a repeat that cannot be read");
+        wisp__take_turn(r, in);
     }
 }
 
-/* A message of the same shape as the one before. */
-static void wisp__read_alike(wisp__reading *r) {
+static void wisp__on_alike(wisp__reading *r) {
     if (!r->has_previous) wisp__break(r, "a message like none before");
     else wisp__read_bound(r, &r->previous, false);
     wisp__take_turn(r, &r->previous);
 }
 
-static void wisp__read_message(wisp__reading *r, bool bound) {
+static void wisp__on_message(wisp__reading *r, int kind) {
     memset(&r->previous, 0, sizeof r->previous);
-    wisp__read_event(r, &r->previous, bound);
-    r->has_previous = bound;
+    wisp__read_message(r, kind, &r->previous);
+    r->has_previous = kind == WISP__FRAME_EVENT;
     wisp__take_turn(r, &r->previous);
+}
+
+static void wisp__on_frame(wisp__reading *r, int kind) {
+    switch (kind) {
+    case WISP__FRAME_ALIKE: wisp__on_alike(r); break;
+    case WISP__FRAME_REPEAT: wisp__on_repeat(r); break;
+    case WISP__FRAME_EVENT:
+    case WISP__FRAME_SIZED:
+    case WISP__FRAME_INVOKE:
+    case WISP__FRAME_REPLY: wisp__on_message(r, kind); break;
+    case WISP__FRAME_SECTION: wisp__on_section(r); break;
+    case WISP__FRAME_FRAGMENT: wisp__on_fragment(r); break;
+    case WISP__FRAME_ANNOUNCE:
+        if (!wisp__on_announcement(r)) wisp__offend(r->w, r->session);
+        break;
+    case WISP__FRAME_BOUND: wisp__on_answer(r, true); break;
+    case WISP__FRAME_UNKNOWN: wisp__on_answer(r, false); break;
+    case WISP__FRAME_RESYNC: wisp__on_resync(r); break;
+    case WISP__FRAME_READS: wisp__on_reads(r); break;
+    case WISP__FRAME_PING: break;
+    case WISP__FRAME_LEAVE: wisp__on_leave(r); break;
+    default: wisp__break(r, "a record of no kind"); break;
+    }
 }
 
 /* false: the end of the packet. */
 static bool wisp__read_frame(wisp__reading *r) {
-    wisp__reader *from = &r->from;
-    int64_t left = from->end - from->at;
-    r->w->record.at = from->at;
-    if (left < 8) {
-        wisp__reader rest = *from;
-        if (wisp__get(&rest, (int)left) == 0) return false;
-    }
+    int kind;
+    r->w->record.at = r->from.at;
+    if (r->from.end - r->from.at < 8 && wisp__frame_is_end(r->from)) return false;
     if (!wisp__pay(&r->w->content.credit, WISP__PRICE_RECORD)) {
         wisp__break_unpaid(r);
         return false;
     }
-    if (wisp__get(from, 1)) wisp__read_alike(r);
-    else if (wisp__get(from, 1)) wisp__read_message(r, true);
-    else if (wisp__get(from, 1)) wisp__read_run(r);
-    else if (wisp__get(from, 1)) wisp__read_message(r, false);
-    else return wisp__read_control(r, (int)wisp__get(from, 4));
+    kind = wisp__frame_get(&r->from);
+    if (kind == WISP__FRAME_END) return false;
     r->eliciting = true;
+    wisp__on_frame(r, kind);
     return true;
 }
 
@@ -25352,10 +25441,9 @@ static void wisp__read_body(wisp__reading *r, bool acks) {
     wisp__peer *peer = &r->session->peer;
     wisp *w = r->w;
     if (acks) {
-        wisp__outcome fate = { w, r->session };
-        wisp__ack_news news;
-        news = wisp__flow_get_acks(&w->base, &peer->flow, &r->from, w->base.time, wisp__on_outcome,
-                                   &fate);
+        wisp__outcome outcome = { w, r->session };
+        wisp__ack_news news = wisp__flow_get_acks(&w->base, &peer->flow, &r->from, w->base.time,
+                                                  wisp__on_outcome, &outcome);
         peer->stats.packets_acked += (uint64_t)news.acked;
         peer->stats.packets_lost += (uint64_t)news.lost;
         if (news.bad) wisp__break(r, "acks of what was never sent");
@@ -25365,23 +25453,25 @@ static void wisp__read_body(wisp__reading *r, bool acks) {
     if (r->from.failed && !r->broken) wisp__break(r, "a record longer than its packet");
 }
 
-/* For the profiler: what compression of a packet saved. */
+/* --- packets --- */
+
+/* Counts for the profiler what compression of a packet saved. */
 static void wisp__count_unpacked(wisp *w, const wisp__session *s, int saved) {
     if (saved <= 0) return;
     w->registry.meters->in.saved += (uint64_t)saved;
     if (s->meter) s->meter->in.saved += (uint64_t)saved;
 }
 
-/* The body of a compressed packet: never larger than a packet. */
+/* Decompresses the body of a packet, which is never larger than a packet. */
 static void wisp__read_compressed(wisp__reading *r) {
     wisp *w = r->w;
     uint8_t *to = w->incoming + wisp__buffer_bytes(w, WISP__RECEIVED);
-    int kind = (int)wisp__get(&r->from, 8), size = (int)wisp__get(&r->from, 16);
-    bool dictionary = (kind & 128) != 0;
+    int method = (int)wisp__get(&r->from, 7);
+    bool dictionary = wisp__get(&r->from, 1) != 0;
+    int size = (int)wisp__get(&r->from, 16), left;
     uint32_t known = w->registry.batches.dictionary;
     const uint8_t *from;
-    int left;
-    if (!wisp__joined_by_us(r->session) && !(r->session->peer.read >> (kind & 7) & 1)) {
+    if (!wisp__joined_by_us(r->session) && !(r->session->peer.read >> (method & 7) & 1)) {
         wisp__break_with(r, WISP_E_COMPRESSED, "a packet compressed as nobody asked for here");
         return;
     }
@@ -25389,11 +25479,9 @@ static void wisp__read_compressed(wisp__reading *r) {
     from = r->from.bytes + r->from.at / 8;
     left = r->from.size - (int)(r->from.at / 8);
     wisp__pay_each(&w->content.credit, wisp__min_int(size, w->base.mtu), WISP__PRICE_UNPACKED);
-    if (r->from.failed || size > w->base.mtu || (kind & 127) >= WISP__METHODS ||
-        wisp__compress_unpack(&w->compress, kind & 127, dictionary ? known : 0, from, left, to,
-                              size))
-        wisp__break_with(r, WISP_E_COMPRESSED, dictionary && !known
-                                                   ? "no such dictionary here"
+    if (r->from.failed || size > w->base.mtu || method >= WISP__METHODS ||
+        wisp__compress_unpack(&w->compress, method, dictionary ? known : 0, from, left, to, size))
+        wisp__break_with(r, WISP_E_COMPRESSED, dictionary && !known ? "no such dictionary here"
                                                    : "a packet cannot be unpacked");
     else
         r->from = wisp__reader_on(to, size);
@@ -25401,8 +25489,8 @@ static void wisp__read_compressed(wisp__reading *r) {
         wisp__count_unpacked(w, r->session, size - left - (dictionary ? 5 : 3));
 }
 
-/* Is a packet within the budgets? On a reliable link, where nothing may be missing, it is looked at
-   all the same: what is over the bytes is an error there. */
+/* Is a packet within the budgets? On a reliable link, where nothing may be missing, it is read all
+   the same, and bytes over the budget are an offence. */
 static bool wisp__within_budget(wisp *w, wisp__session *s, int size) {
     bool reliable = w->base.reliable;
     bool flood = !reliable && !wisp__policy_count(&w->policy, &s->spending, false, w->base.time);
@@ -25417,15 +25505,7 @@ static bool wisp__within_budget(wisp *w, wisp__session *s, int size) {
     return false;
 }
 
-/* A packet without acks and records. Nobody sends one, so it counts for nothing: it would only move
-   the packet numbers. */
-static bool wisp__says_nothing(const wisp__reading *r, bool acks) {
-    wisp__reader from = r->from;
-    int64_t left = from.end - from.at;
-    return !acks && wisp__get(&from, (int)(left < 8 ? left : 8)) == 0;
-}
-
-/* Has this packet come before, or does its number make no sense? Then it counts for nothing. */
+/* Did this packet come before, or does its number make no sense? Then it counts for nothing. */
 static bool wisp__is_refused(wisp *w, wisp__peer *peer, uint64_t number) {
     if (w->base.reliable) return false;
     if (wisp__flow_is_duplicate(&peer->flow, number)) {
@@ -25437,9 +25517,35 @@ static bool wisp__is_refused(wisp *w, wisp__peer *peer, uint64_t number) {
     return true;
 }
 
-/* Ends the session of a packet that could not be read to its end. */
 static void wisp__on_broken(wisp__reading *r) {
+    r->w->base.stats.packets_malformed++;
+    wisp__log(&r->w->base, WISP_LOG_WARNING, r->code, "session ended: %s", r->broken);
+    wisp__end(r->w, r->session, r->code, r->broken, true);
+}
+
+static wisp__reading wisp__reading_on(wisp *w, wisp__session *s, wisp__reader from) {
+    wisp__reading r;
+    memset(&r, 0, sizeof r);
+    r.w = w;
+    r.session = s;
+    r.from = from;
+    return r;
+}
+
+static void wisp__reading_begin(wisp__reading *r) {
+    r->w->events.of_packet = true;
+    r->w->events.packet_errors = 0;
+}
+
+/* Ends the session of a packet that makes no sense. */
+static void wisp__reading_end(wisp__reading *r) {
     wisp *w = r->w;
+    if (r->broken && r->session->peer.state == WISP__JOINED)
+        wisp__error(w, r->session, NULL, r->code, r->broken);
+    w->record.end = w->record.at = 0;
+    w->events.of_packet = false;
+    wisp__credit_end(w, r->session);
+    if (!r->broken) return;
     w->base.stats.packets_malformed++;
     wisp__log(&w->base, WISP_LOG_WARNING, r->code, "session ended: %s", r->broken);
     wisp__end(w, r->session, r->code, r->broken, true);
@@ -25448,43 +25554,29 @@ static void wisp__on_broken(wisp__reading *r) {
 /* Reads a packet that counts. */
 static void wisp__take_packet(wisp__reading *r, bool acks) {
     wisp *w = r->w;
-    wisp__session *s = r->session;
-    wisp__peer *peer = &s->peer;
+    wisp__peer *peer = &r->session->peer;
     peer->heard = w->base.time;
     if (!w->base.reliable) wisp__flow_note(&peer->flow, r->number, w->base.time);
-    if (peer->state == WISP__HALF_OPENED) wisp__confirm(w, s);
-    w->events.of_packet = true;
-    w->events.packet_errors = 0;
+    if (peer->state == WISP__HALF_OPENED) wisp__confirm(w, r->session);
+    wisp__reading_begin(r);
     if (!r->broken) {
         w->record = r->from;
         wisp__read_body(r, acks);
     }
-    if (r->broken && peer->state == WISP__JOINED) wisp__error(w, s, NULL, r->code, r->broken);
-    w->record.end = w->record.at = 0;
-    w->events.of_packet = false;
-    wisp__credit_end(w, s);
-    if (r->broken) wisp__on_broken(r);
+    wisp__reading_end(r);
     if (peer->state != WISP__JOINED) return;
     if (r->eliciting && !w->base.reliable) wisp__flow_owe_ack(&peer->flow, w->base.time);
     wisp__peers_mark(&w->peers, peer);
 }
 
-/* Goes on with what came early and had to wait: in each update as much as a packet may cost. */
+/* Takes buffered messages that had to wait: in each update as many as a packet may cost. */
 static void wisp__catch_up(wisp *w, wisp__session *s) {
-    wisp__reading r;
+    wisp__reading r = wisp__reading_on(w, s, wisp__reader_on(NULL, 0));
     if (!wisp__credit_begin(w, s, 0)) return;
-    memset(&r, 0, sizeof r);
-    r.w = w;
-    r.session = s;
-    r.delivery = WISP_RELIABLE;
-    r.from = wisp__reader_on(NULL, 0);
-    w->events.of_packet = true;
-    w->events.packet_errors = 0;
+    r.section.delivery = WISP_RELIABLE;
+    wisp__reading_begin(&r);
     wisp__arrive_behind(&r);
-    if (r.broken && s->peer.state == WISP__JOINED) wisp__error(w, s, NULL, r.code, r.broken);
-    w->events.of_packet = false;
-    wisp__credit_end(w, s);
-    if (r.broken) wisp__on_broken(&r);
+    wisp__reading_end(&r);
 }
 
 static void wisp__catch_up_all(wisp *w) {
@@ -25498,7 +25590,8 @@ static void wisp__catch_up_all(wisp *w) {
     }
 }
 
-/* A packet whose tag is right. */
+/* A packet whose tag is right. One without acks and frames counts for nothing: nobody sends one,
+   and it would only move the packet numbers. */
 static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet, uint64_t number) {
     const uint8_t *bytes = (const uint8_t *)packet->data;
     int head = wisp__packet_head(&w->base);
@@ -25515,15 +25608,12 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
         s->peer.stats.packets_refused++;
         return;
     }
-    memset(&r, 0, sizeof r);
-    r.w = w;
-    r.session = s;
+    r = wisp__reading_on(w, s, wisp__reader_on(bytes + head, packet->size - head));
     r.number = number;
-    r.from = wisp__reader_on(bytes + head, packet->size - head);
     w->record = r.from;
     if (bytes[0] & WISP__FLAGS_UNUSED) wisp__break(&r, "flags of no meaning");
     else if (bytes[0] & WISP__FLAG_SQUEEZED) wisp__read_compressed(&r);
-    if (r.broken || !wisp__says_nothing(&r, acks)) {
+    if (r.broken || acks || !wisp__frame_is_end(r.from)) {
         wisp__take_packet(&r, acks);
         return;
     }
@@ -25531,7 +25621,9 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
     w->base.stats.packets_malformed++;
 }
 
-/* The tag tells the packets of a session from all others. */
+/* --- datagrams --- */
+
+/* Is the tag of a packet right, and what is its number? */
 static bool wisp__is_tagged(const wisp *w, const wisp__peer *peer, const wisp_packet *packet,
                             uint64_t *number) {
     const uint8_t *bytes = (const uint8_t *)packet->data;
@@ -25543,8 +25635,8 @@ static bool wisp__is_tagged(const wisp *w, const wisp__peer *peer, const wisp_pa
 }
 
 /* The sessions that a packet may belong to, one after the other: the one of its connection number,
-   whose packets come from its address only; on a reliable link all of its address, as there may be
-   one that another is about to replace. */
+   whose packets come from its address only. On a reliable link these are all of its address, as
+   one may be about to replace another. */
 static wisp__peer *wisp__packet_peer(const wisp *w, const wisp_packet *packet,
                                      const wisp__peer *after) {
     const uint8_t *bytes = (const uint8_t *)packet->data;
@@ -25570,40 +25662,45 @@ static void wisp__on_session_packet(wisp *w, const wisp_packet *packet) {
     else w->base.stats.packets_foreign++;
 }
 
-static void wisp__on_oversized(wisp *w) {
-    if (!w->base.stats.packets_oversized++)
-        wisp__log(&w->base, WISP_LOG_WARNING, WISP_E_TOO_BIG,
-                  "datagrams larger than link.mtu come in: raise it, or lower it over there");
-}
-
 static void wisp__on_datagram(wisp *w, const wisp_packet *packet) {
     const uint8_t *bytes = (const uint8_t *)packet->data;
     wisp_total_stats *stats = &w->base.stats;
     stats->packets_received++;
     if (packet->size > 0) stats->bytes_received += (uint64_t)packet->size;
-    if (packet->size <= 0) stats->packets_empty++;
-    else if (packet->size > w->base.mtu) wisp__on_oversized(w);
-    else if (bytes[0] & WISP__FLAG_SESSION) wisp__on_session_packet(w, packet);
-    else wisp__on_handshake(w, packet);
+    if (packet->size <= 0) {
+        stats->packets_empty++;
+    } else if (packet->size > w->base.mtu) {
+        if (!stats->packets_oversized++)
+            wisp__log(&w->base, WISP_LOG_WARNING, WISP_E_TOO_BIG,
+                      "datagrams larger than link.mtu come in: raise it, or lower it over there");
+    } else if (bytes[0] & WISP__FLAG_SESSION) {
+        wisp__on_session_packet(w, packet);
+    } else {
+        wisp__on_handshake(w, packet);
+    }
 }
 
-/* --- timers --- */
+/* ===========================================================================
+ * MARK: >>flush
+ * What: timers that are due, and peers that something is to be sent to.
+ * Invariants: a timer that is set while timers run waits for the next update.
+ * ======================================================================== */
 
 static void wisp__on_silence(wisp *w, wisp__session *s) {
     wisp__peer *peer = &s->peer;
     wisp__flow *flow = &peer->flow;
     double now = w->base.time;
-    wisp__outcome fate = { w, s };
+    wisp__outcome outcome = { w, s };
     if (now >= peer->heard + w->base.timeout) {
         if (peer->heard < 0) wisp__end(w, s, WISP_E_CLOSED, "the link closed it", false);
         else wisp__end(w, s, WISP_E_TIMEOUT, "nothing was heard any more", false);
         return;
     }
     if (now >= flow->loss_time) {
-        int lost = wisp__flow_detect_loss(&w->base, flow, now, wisp__on_outcome, &fate);
+        int lost = wisp__flow_detect_loss(&w->base, flow, now, wisp__on_outcome, &outcome);
         peer->stats.packets_lost += (uint64_t)lost;
     } else if (now >= wisp__flow_probe_time(flow)) {
-        wisp__flow_probe(&w->base, flow, now, wisp__on_outcome, &fate);
+        wisp__flow_probe(&w->base, flow, now, wisp__on_outcome, &outcome);
         s->ping = true;
     }
     if (now >= peer->spoke + w->base.timeout / 4) {
@@ -25632,14 +25729,14 @@ static void wisp__on_peer_timer(wisp *w, wisp__session *s) {
     }
 }
 
-/* Ends the call, or repeats it where the delivery may have lost it. */
+/* Ends a call, or repeats it where it may have been lost. */
 static void wisp__on_call_timer(wisp *w, wisp__pending *call) {
     double next;
     if (w->base.time >= call->deadline || !call->message) {        /* held, or sent once */
         wisp__call_end(&w->calls, call, WISP_E_TIMEOUT);
         return;
     }
-    if (call->tries-- > 0 && call->message->references == 1)     /* else it still waits there */
+    if (call->tries-- > 0 && call->message->references == 1)     /* else it is still queued */
         wisp__give(w, call->session, call->message);
     next = call->tries > 0 ? w->base.time + wisp__call_pause(w, call) : call->deadline;
     wisp__timers_set(w->calls.timers, &call->timer, wisp__min(call->deadline, next));
@@ -25648,7 +25745,6 @@ static void wisp__on_call_timer(wisp *w, wisp__pending *call) {
 #define WISP__OWNER(type, member, pointer) \
     ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
 
-/* What is due; what is set anew meanwhile waits for the next update. */
 static void wisp__run_timers(wisp *w) {
     wisp__timer *timer;
     for (int left = w->peers.timers.count; left > 0; left--) {
@@ -25661,38 +25757,20 @@ static void wisp__run_timers(wisp *w) {
     }
 }
 
-/* Names that were registered since are news for every peer, and new settings for those of which
-   something was refused. */
-static void wisp__announce_news(wisp *w) {
-    bool names = w->spread != w->registry.count, settings = w->settings != w->registry.changes;
-    if (!names && !settings) return;
-    w->spread = w->registry.count;
-    w->settings = w->registry.changes;
-    for (wisp__peer *peer = w->peers.first; peer; peer = peer->next) {
-        wisp__session *s = (wisp__session *)(void *)peer;
-        bool refused = settings && s->refused > 0;
-        if (refused) wisp__ask_refused(w, s);
-        if (settings) wisp__report_reads(w, s);
-        if (names || refused) wisp__peers_mark(&w->peers, peer);
-    }
-}
-
-/* Sends what waits for those that have something to send. */
+/* Flushes every peer on the dirty list. */
 static void wisp__flush_dirty(wisp *w) {
-    wisp__session *s;
     wisp__peer *peer, *next;
     wisp__announce_news(w);
     peer = w->peers.dirty;
     w->peers.dirty = NULL;
     for (; peer; peer = next) {
+        wisp__session *s = (wisp__session *)(void *)peer;
         bool again;
         next = peer->next_dirty;
         peer->dirty = false;
         wisp__offer_stuck(&w->peers, peer);
-        if (((wisp__session *)(void *)peer)->baselines_out.again > 0)
-            wisp__resend_values(w, (wisp__session *)(void *)peer);
-        again = !wisp__flush(w, (wisp__session *)(void *)peer, -1);
-        s = (wisp__session *)(void *)peer;
+        if (s->baselines_out.again > 0) wisp__resend_values(w, s);
+        again = !wisp__flush(w, s, -1);
         if (s->spending && s->spending->warnings.news) wisp__report_budget(w, s);
         if (again || peer->stuck_first) wisp__peers_mark(&w->peers, peer);
     }

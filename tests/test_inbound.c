@@ -93,7 +93,7 @@ TEST(a_handler_that_leaves_ends_the_reading_of_its_packet) {
 /* --- calls that make no sense, and the work that one packet may cause --- */
 
 static void put_invoke(wisp__writer *to, uint32_t id, int ahead) {
-    wisp__put_control(to, WISP__FRAME_INVOKE);
+    wisp__frame_put(to, WISP__FRAME_INVOKE);
     wisp__put_length(to, 0);
     wisp__put(to, id & WISP__LOW_24, 24);
     wisp__put_small(to, (uint64_t)ahead);
@@ -158,7 +158,7 @@ TEST(answers_of_no_call_are_sought_only_as_far_as_the_packet_pays) {
         }
     put_section(to, WISP_UNRELIABLE, 0);
     for (int i = 0; i < ANSWERS && (to->at + 60) / 8 < 1180; i++) {
-        wisp__put_control(to, WISP__FRAME_REPLY);
+        wisp__frame_put(to, WISP__FRAME_REPLY);
         wisp__put(to, (WISP_FIRST_NUMBER + CALLS / 2) & WISP__LOW_24, 24);
         wisp__put(to, 1, 1);
         put_true(to);
@@ -229,7 +229,7 @@ TEST(answers_that_wait_count_with_their_memory) {
     wisp_on_invoke_target(b->t.server, wisp_by_name("hp"), on_nothing, NULL);
     put_section(to, WISP_UNRELIABLE, 0);
     for (int i = 0; i < ASKED; i++) {
-        wisp__put_control(to, WISP__FRAME_INVOKE);
+        wisp__frame_put(to, WISP__FRAME_INVOKE);
         wisp__put_length(to, 0);
         wisp__put(to, (s->request_floor + (uint32_t)i) & WISP__LOW_24, 24);
         wisp__put_small(to, (uint64_t)i);
@@ -264,7 +264,7 @@ static const char *inbound_answered(forger *b, int code, const char *text, int l
     wisp_invoke_target(b->t.server, wisp_by_name("q"), wisp_to_peer(b->t.to_client), &desc, NULL,
                        0);
     put_section(to, WISP_UNRELIABLE, 0);
-    wisp__put_control(to, WISP__FRAME_REPLY);
+    wisp__frame_put(to, WISP__FRAME_REPLY);
     wisp__put(to, s->calls_last->id & WISP__LOW_24, 24);
     wisp__put(to, 0, 1);
     wisp__put(to, (uint16_t)code, 16);

@@ -819,7 +819,7 @@ static void ask_whole(world_two *t, const wisp *sender, wisp *receiver, const ch
         if (!strcmp(sender->registry.remotes[i]->name, name))
             index = sender->registry.remotes[i]->newest;
     wisp__control_add(&receiver->base, session_of(receiver, 0), WISP__FRAME_RESYNC,
-                      wisp__wire_id(index));
+                      (index - WISP__RESERVED));
     wisp__peers_mark(&receiver->peers, &session_of(receiver, 0)->peer);
     (void)t;
 }

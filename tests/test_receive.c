@@ -1,4 +1,4 @@
-/* test_receive.c - packets as they come: honest, out of order, senseless, forged */
+/* test_receive.c - packets as they come: honest, senseless, forged, compressed */
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
@@ -16,7 +16,7 @@ static void bad_control_15(wisp__writer *to) { wisp__put(to, 15 << 4, 8); }
 static void bad_section_of_nothing(wisp__writer *to) { put_section(to, 0, 0); }
 
 static void bad_section_cut(wisp__writer *to) {
-    wisp__put_control(to, WISP__FRAME_SECTION);
+    wisp__frame_put(to, WISP__FRAME_SECTION);
 }
 
 static void bad_no_section(wisp__writer *to) {
@@ -169,7 +169,7 @@ static void bad_fragment_first_twice(wisp__writer *to) {
 static void bad_fragments_of_no_message(wisp__writer *to) {
     put_section(to, WISP_RELIABLE, WISP_FIRST_NUMBER);
     put_fragment(to, 1, 0, 1);
-    wisp__put_control(to, WISP__FRAME_PING);
+    wisp__frame_put(to, WISP__FRAME_PING);
     put_fragment(to, 0, 1, 1);
     wisp__put(to, 0, 8);
 }
@@ -183,7 +183,7 @@ static void bad_fragment_message_in_fragments(wisp__writer *to) {
 
 static void bad_invoke_never_announced(wisp__writer *to) {
     put_section(to, WISP_RELIABLE, WISP_FIRST_NUMBER);
-    wisp__put_control(to, WISP__FRAME_INVOKE);
+    wisp__frame_put(to, WISP__FRAME_INVOKE);
     wisp__put_length(to, 77);
     wisp__put(to, 1, 24);
     wisp__put_small(to, 0);
@@ -193,14 +193,14 @@ static void bad_invoke_never_announced(wisp__writer *to) {
 
 static void bad_invoke_cut(wisp__writer *to) {
     put_section(to, WISP_RELIABLE, WISP_FIRST_NUMBER);
-    wisp__put_control(to, WISP__FRAME_INVOKE);
+    wisp__frame_put(to, WISP__FRAME_INVOKE);
     wisp__put_length(to, 0);
     wisp__put(to, 1, 8);
 }
 
 static void bad_reply_positive(wisp__writer *to) {
     put_section(to, WISP_RELIABLE, WISP_FIRST_NUMBER);
-    wisp__put_control(to, WISP__FRAME_REPLY);
+    wisp__frame_put(to, WISP__FRAME_REPLY);
     wisp__put(to, 1, 24);
     wisp__put(to, 0, 1);
     wisp__put(to, 5, 16);
@@ -209,7 +209,7 @@ static void bad_reply_positive(wisp__writer *to) {
 
 static void bad_reply_unreadable(wisp__writer *to) {
     put_section(to, WISP_RELIABLE, WISP_FIRST_NUMBER);
-    wisp__put_control(to, WISP__FRAME_REPLY);
+    wisp__frame_put(to, WISP__FRAME_REPLY);
     wisp__put(to, 1, 24);
     wisp__put(to, 1, 1);
     wisp__put_small(to, 1);
@@ -228,14 +228,14 @@ static void bad_announcement_long(wisp__writer *to) {
 static void bad_announcement_number(wisp__writer *to) { put_announcement(to, 65536, "x", 1); }
 
 static void bad_announcement_cut(wisp__writer *to) {
-    wisp__put_control(to, WISP__FRAME_ANNOUNCE);
+    wisp__frame_put(to, WISP__FRAME_ANNOUNCE);
     wisp__put_length(to, 3);
     wisp__put_length(to, 100);
     put_text(to, "short", 5);
 }
 
 static void bad_announcement_extra(wisp__writer *to) {
-    wisp__put_control(to, WISP__FRAME_ANNOUNCE);
+    wisp__frame_put(to, WISP__FRAME_ANNOUNCE);
     wisp__put_length(to, 3);
     wisp__put_length(to, 2);
     put_text(to, "mp", 2);
@@ -246,104 +246,26 @@ static void bad_announcement_extra(wisp__writer *to) {
 static void bad_announcement_of_another(wisp__writer *to) { put_announcement(to, 0, "mp", 2); }
 
 static void bad_bound_never_given(wisp__writer *to) {
-    wisp__put_control(to, WISP__FRAME_BOUND);
+    wisp__frame_put(to, WISP__FRAME_BOUND);
     wisp__put_length(to, 200);
 }
 
 static void bad_unknown_never_given(wisp__writer *to) {
-    wisp__put_control(to, WISP__FRAME_UNKNOWN);
+    wisp__frame_put(to, WISP__FRAME_UNKNOWN);
     wisp__put_length(to, (1 << 28) - 1);
 }
 
 static void bad_leave_positive(wisp__writer *to) {
-    wisp__put_control(to, WISP__FRAME_LEAVE);
+    wisp__frame_put(to, WISP__FRAME_LEAVE);
     wisp__put(to, 7, 16);
     wisp__put_length(to, 0);
 }
 
 static void bad_leave_long(wisp__writer *to) {
-    wisp__put_control(to, WISP__FRAME_LEAVE);
+    wisp__frame_put(to, WISP__FRAME_LEAVE);
     wisp__put(to, 0, 16);
     wisp__put_length(to, 256);
     for (int i = 0; i < 256; i++) wisp__put(to, 'x', 8);
-}
-
-/* --- announcements that fail --- */
-
-/* ANNOUNCE of "hp" as records of a schema with this descriptor. */
-static void put_described(wisp__writer *to, int number, const uint8_t *descriptor, int bits) {
-    uint8_t extra[512];
-    wisp__writer out = wisp__writer_on(extra, (int)sizeof extra - WISP__SLACK);
-    memset(extra, 0, sizeof extra);
-    wisp__put(&out, 0, 4);
-    wisp__put(&out, 1, 1);
-    wisp__put(&out, 0, 1);
-    wisp__put_length(&out, (uint64_t)bits);
-    wisp__put_bits(&out, descriptor, bits);
-    wisp__put_align(&out);
-    wisp__put_control(to, WISP__FRAME_ANNOUNCE);
-    wisp__put_length(to, (uint64_t)number);
-    wisp__put_length(to, 2);
-    put_text(to, "hp", 2);
-    wisp__put(to, 1, 8);
-    wisp__put(to, WISP__RECORD, 8);
-    wisp__put_length(to, (uint64_t)(out.at / 8));
-    put_text(to, (const char *)extra, (int)(out.at / 8));
-}
-
-/* A descriptor of 20 fields, of which two have one name: nothing is wrong with it until the end. */
-static int doubled_descriptor(uint8_t *bytes, int size, int tag) {
-    wisp__writer to = wisp__writer_on(bytes, size - WISP__SLACK);
-    memset(bytes, 0, (size_t)size);
-    wisp__put(&to, (uint64_t)tag, 8);
-    wisp__put(&to, 0, 1);
-    wisp__put_text(&to, "s");
-    wisp__put_length(&to, 20);
-    for (int i = 0; i < 20; i++) {
-        char name[2] = { (char)('a' + (i == 19 ? 0 : i)), 0 };
-        wisp__put_text(&to, name);
-        wisp__put(&to, 0, 4);
-        wisp__put(&to, WISP_TYPE_BOOL, 5);
-    }
-    return (int)to.at;
-}
-
-/* Allocations of the server while it reads the packet. */
-static int taken_by_announcing(forger *b, int number, int tag) {
-    uint8_t descriptor[400];
-    int bits = doubled_descriptor(descriptor, (int)sizeof descriptor, tag);
-    uint64_t before;
-    put_described(body(b), number, descriptor, bits);
-    send_body(b);
-    before = world_total(b->t.server).allocations;
-    world_update(&b->t.w, 0);
-    return (int)(world_total(b->t.server).allocations - before);
-}
-
-TEST(a_schema_that_failed_is_not_compiled_twice) {
-    forger *b = forger_open_foreign();
-    int first = taken_by_announcing(b, 9, 1), other;
-    CHECK_EQ_INT(world_total(b->t.server).names_unknown, 1);
-    CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_ERROR, WISP_E_SCHEMA), 1);
-    for (int i = 0; i < 5; i++) CHECK_EQ_INT(taken_by_announcing(b, 9, 1), 1);
-    CHECK_EQ_INT(world_total(b->t.server).names_unknown, 6);
-    other = taken_by_announcing(b, 9, 2);
-    CHECK(first > 1 && other > 1);
-    CHECK(forger_joined(b));
-    forger_close(b);
-}
-
-TEST(announcements_that_fail_are_offences) {
-    forger *b = forger_open_foreign();
-    int sent = 0;
-    while (forger_joined(b) && sent < 2000) {
-        taken_by_announcing(b, 9, 1);
-        sent++;
-    }
-    CHECK(sent > 1000 && sent < 1100);
-    CHECK_EQ_INT(world_last(&b->t.w, b->t.server, WISP_LEFT)->result, WISP_E_FLOOD);
-    CHECK(world_count(&b->t.w, b->t.server, WISP_ERROR) < 20);
-    forger_close(b);
 }
 
 /* What the server is told of a goodbye with this code and text. */
@@ -351,7 +273,7 @@ static const world_note *left_with(int code, const char *text, int length) {
     static world_note note;
     forger *b = forger_open();
     wisp__writer *to = body(b);
-    wisp__put_control(to, WISP__FRAME_LEAVE);
+    wisp__frame_put(to, WISP__FRAME_LEAVE);
     wisp__put(to, (uint16_t)code, 16);
     wisp__put_length(to, (uint64_t)length);
     put_text(to, text, length);
@@ -375,14 +297,14 @@ TEST(a_goodbye_says_what_the_other_end_can_know_in_text_that_can_be_shown) {
 }
 
 static void bad_leave_cut(wisp__writer *to) {
-    wisp__put_control(to, WISP__FRAME_LEAVE);
+    wisp__frame_put(to, WISP__FRAME_LEAVE);
     wisp__put(to, 0, 16);
     wisp__put_length(to, 200);
     put_text(to, "short", 5);
 }
 
 static void put_more(wisp__writer *to, int kind) {
-    wisp__put_control(to, WISP__FRAME_MORE);
+    wisp__frame_put(to, WISP__FRAME_MORE);
     wisp__put(to, (uint64_t)kind, 4);
 }
 
@@ -448,7 +370,7 @@ TEST(what_stands_before_a_senseless_record_is_delivered) {
 
 static void check_flags(int flags) {
     forger *b = forger_open();
-    wisp__put_control(body(b), WISP__FRAME_PING);
+    wisp__frame_put(body(b), WISP__FRAME_PING);
     send_flagged(b, flags, 1);
     world_run(&b->t.w, 0.05);
     CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_LEFT,
@@ -684,7 +606,7 @@ TEST(a_leap_beyond_8192_numbers_is_refused) {
         forger *b = forger_open();
         wisp__flow *flow = &forger_server_side(b)->peer.flow;
         uint64_t top = flow->top;
-        wisp__put_control(body(b), WISP__FRAME_PING);
+        wisp__frame_put(body(b), WISP__FRAME_PING);
         send_numbered(b, 0, top + 8192 + (uint64_t)over, 1);
         world_update(&b->t.w, 0);
         CHECK_EQ_INT(flow->top, over ? top : top + 8192);
@@ -716,7 +638,7 @@ static bool outlives_silence(void (*say)(forger *b, const tap_packet *old)) {
 
 static void say_ping(forger *b, const tap_packet *old) {
     (void)old;
-    wisp__put_control(body(b), WISP__FRAME_PING);
+    wisp__frame_put(body(b), WISP__FRAME_PING);
     send_body(b);
 }
 
@@ -730,7 +652,7 @@ static void say_nothing(forger *b, const tap_packet *old) {
 
 static void say_far_ahead(forger *b, const tap_packet *old) {
     (void)old;
-    wisp__put_control(body(b), WISP__FRAME_PING);
+    wisp__frame_put(body(b), WISP__FRAME_PING);
     send_numbered(b, 0, forger_peer(b)->flow.next + 9000, 1);
 }
 
@@ -745,7 +667,7 @@ TEST(only_a_packet_that_is_taken_counts_as_heard) {
 TEST(reserved_records_end_the_session) {
     for (int kind = WISP__FRAME_TICK; kind <= WISP__FRAME_CLOCK; kind++) {
         forger *b = forger_open();
-        wisp__put_control(body(b), WISP__FRAME_PING);
+        wisp__frame_put(body(b), WISP__FRAME_PING);
         if (kind <= WISP__FRAME_MORE) wisp__put(&b->to, (uint64_t)kind << 4, 8);
         else wisp__put(&b->to, 15 << 4 | (uint64_t)(kind - WISP__FRAME_MORE - 1) << 8, 12);
         send_body(b);
@@ -764,7 +686,7 @@ TEST(a_packet_from_another_address_is_refused_though_its_tag_is_right) {
     wisp_link elsewhere = wisp_loopback(&b->t.w.pipe, 30);
     wisp_total_stats before = world_total(b->t.server);
     wisp_packet packet;
-    wisp__put_control(body(b), WISP__FRAME_PING);
+    wisp__frame_put(body(b), WISP__FRAME_PING);
     b->bytes[0] = WISP__FLAG_SESSION;
     wisp__packet_close(&b->t.client->base, &forger_peer(b)->seal, 0, forger_peer(b)->connection,
                        forger_peer(b)->flow.next, b->bytes, WISP__PACKET_HEAD + 1);
@@ -962,478 +884,6 @@ TEST(short_session_packets_from_a_peer_are_refused_at_every_size) {
     forger_close(b);
 }
 
-/* --- order --- */
-
-static void keep_messages(forger *b, int count) {
-    b->out.keep = true;
-    b->out.kept_count = 0;
-    wisp_set_batch_mode(b->t.client, "hp", WISP_BATCH_NEVER);
-    for (int i = 0; i < count; i++) world_fire(b->t.client, "hp", b->t.to_server, i);
-    b->out.keep = false;
-}
-
-TEST(reliable_messages_wait_for_those_before_them) {
-    forger *b = forger_open();
-    keep_messages(b, 10);
-    CHECK_EQ_INT(b->out.kept_count, 10);
-    for (int i = 9; i >= 0; i--) {
-        CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 0);
-        tap_pass(&b->out, &b->out.kept[i]);
-        world_update(&b->t.w, 0);
-    }
-    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 10);
-    CHECK(world_counts_up(&b->t.w, b->t.server, "hp", 0));
-    CHECK_EQ_INT(forger_server_side(b)->held_bytes, 0);
-    forger_close(b);
-}
-
-TEST(any_order_of_arrival_gives_the_order_of_sending) {
-    forger *b = forger_open();
-    uint64_t seed = 5;
-    for (int round = 0; round < 50; round++) {
-        world_forget(&b->t.w);
-        keep_messages(b, 8);
-        for (int left = b->out.kept_count; left > 0; left--) {
-            int pick = test_random_below(&seed, left);
-            tap_pass(&b->out, &b->out.kept[pick]);
-            b->out.kept[pick] = b->out.kept[left - 1];
-            world_update(&b->t.w, 0);
-        }
-        CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 8);
-        CHECK(world_counts_up(&b->t.w, b->t.server, "hp", 0));
-        world_run(&b->t.w, 0.3);
-    }
-    forger_close(b);
-}
-
-/* One that was fired long ago must not pass for one that is to come. */
-TEST(a_packet_from_64000_messages_ago_is_not_taken_for_a_new_one) {
-    forger *b = forger_open();
-    tap_packet old;
-    int sent = 1;
-    keep_messages(b, 1);
-    old = b->out.kept[0];
-    wisp_set_batch_mode(b->t.client, "hp", WISP_BATCH_RELIABLE);
-    world_run(&b->t.w, 2);                           /* its message is sent anew */
-    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 1);
-    for (int step = 0; step < 2000 && sent < 64500; step++) {
-        int room = 600 - world_peer_stats(b->t.client, b->t.to_server).queued_messages;
-        for (int i = 0; i < room; i++) world_fire(b->t.client, "hp", b->t.to_server, sent++);
-        world_step(&b->t.w);
-        world_forget(&b->t.w);
-    }
-    world_run(&b->t.w, 1);
-    world_forget(&b->t.w);
-    CHECK(forger_peer(b)->flow.next < 950);         /* so that its number is not too old to tell */
-    tap_pass(&b->out, &old);
-    for (int i = 0; i < 2000; i++) {
-        world_fire(b->t.client, "hp", b->t.to_server, sent + i);
-        if (i % 100 == 99) world_step(&b->t.w);
-    }
-    world_run(&b->t.w, 1);
-    CHECK(forger_joined(b));
-    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 2000);
-    CHECK(world_counts_up(&b->t.w, b->t.server, "hp", sent));
-    forger_close(b);
-}
-
-/* --- windows --- */
-
-/* Reliable messages out of order, from a client that does not care for the window. */
-TEST(what_comes_early_is_held_up_to_window_bytes_and_no_further) {
-    forger *b = (forger *)calloc(1, sizeof *b);
-    int most = 0;
-    world_open(&b->t.w);
-    b->t.w.desc.limits.window_bytes = 20000;
-    world_two_join(&b->t);
-    forger_names(b);
-    world_run(&b->t.w, 0.1);
-    tap_on(&b->out, b->t.client);
-    for (int i = 1; i < 100 && forger_joined(b); i++) {
-        wisp__writer *to = body(b);
-        put_section(to, WISP_RELIABLE, (uint32_t)(WISP_FIRST_NUMBER + (unsigned)i));
-        put_fragment(to, 0, 0, 1000);
-        for (int k = 0; k < 1000; k++) wisp__put(to, 7, 8);
-        send_body(b);
-        world_update(&b->t.w, 0);
-        if (forger_joined(b)) most = forger_server_side(b)->held_bytes;
-    }
-    CHECK_EQ_INT(most, 9 * 2048);        /* 1000 bytes take a chunk of 2048 */
-    CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_LEFT, WISP_E_PROTOCOL), 1);
-    forger_close(b);
-}
-
-/* The smallest messages there are, all out of order, in every channel: what they take is bound. */
-TEST(what_is_held_takes_no_more_memory_than_the_window) {
-    forger *b = forger_open();
-    wisp_limits *limits = &b->t.server->base.limits;
-    int rings = WISP__CHANNELS * limits->window_items * (int)sizeof(void *), most = 0;
-    uint64_t before = world_total(b->t.server).memory;
-    for (int channel = 0; channel < WISP__CHANNELS; channel++)
-        for (uint32_t at = 1; at + 400 <= (uint32_t)limits->window_items; at += 400) {
-            wisp__writer *to = body(b);
-            if (!forger_joined(b) || forger_server_side(b)->held_bytes + 400 * 128 >
-                                        limits->window_bytes)
-                break;
-            wisp__put_control(to, WISP__FRAME_SECTION);
-            wisp__put(to, WISP_RELIABLE, 2);
-            wisp__put(to, (uint64_t)channel, 4);
-            wisp__put(to, (WISP_FIRST_NUMBER + at) & WISP__LOW_24, 24);
-            put_bound(to, 0);
-            wisp__put_small(to, 0);
-            for (int i = 1; i < 400; i++) wisp__put(to, 1, 1);
-            send_body(b);
-            world_update(&b->t.w, 0);
-            most = forger_server_side(b)->held_bytes;
-        }
-    CHECK(forger_joined(b));
-    CHECK(most > limits->window_bytes - 400 * 128);
-    CHECK(world_total(b->t.server).memory - before <
-          (uint64_t)(limits->window_bytes + rings) + 65536);
-    forger_close(b);
-}
-
-/* --- what one packet completes --- */
-
-static void put_section_of(wisp__writer *to, int channel, uint32_t sequence) {
-    wisp__put_control(to, WISP__FRAME_SECTION);
-    wisp__put(to, WISP_RELIABLE, 2);
-    wisp__put(to, (uint64_t)channel, 4);
-    wisp__put(to, sequence & WISP__LOW_24, 24);
-}
-
-/* In every channel all but the first of `count` events, then the first of each in one packet: how
-   many the server handles in the update that takes it. */
-static int completed_by_one_packet(forger *b, int count) {
-    wisp__writer *to;
-    for (int channel = 0; channel < WISP__CHANNELS; channel++) {
-        to = body(b);
-        put_section_of(to, channel, WISP_FIRST_NUMBER + 1);
-        put_bound(to, 0);
-        wisp__put_small(to, 0);
-        for (int i = 2; i < count; i++) wisp__put(to, 1, 1);
-        send_body(b);
-        b->t.w.now += 0.3;                         /* so that there is credit to the full */
-        world_update(&b->t.w, 0);
-    }
-    world_forget(&b->t.w);
-    to = body(b);
-    for (int channel = 0; channel < WISP__CHANNELS; channel++) {
-        put_section_of(to, channel, WISP_FIRST_NUMBER);
-        put_bound(to, 0);
-        wisp__put_small(to, 0);
-    }
-    send_body(b);
-    world_update(&b->t.w, 0);
-    return world_count(&b->t.w, b->t.server, "hp");
-}
-
-TEST(a_packet_that_closes_a_gap_releases_what_it_pays_for_and_the_rest_comes_later) {
-    forger *b = forger_open();
-    int all = WISP__CHANNELS * 500, first;
-    first = completed_by_one_packet(b, 500);
-    CHECK(first >= WISP__CHANNELS && first < 3000);
-    CHECK(b->t.server->update_work <= WISP__EARN_MOST + WISP__EARN_PACKET);
-    CHECK(forger_server_side(b)->behind);
-    for (int i = 0; i < 100 && forger_server_side(b)->behind; i++) {
-        int before = world_count(&b->t.w, b->t.server, "hp");
-        b->t.w.now += 0.01;
-        world_update(&b->t.w, 0);
-        CHECK(world_count(&b->t.w, b->t.server, "hp") - before < 3000);
-    }
-    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), all);
-    CHECK_EQ_INT(forger_server_side(b)->held_bytes, 0);
-    CHECK(forger_joined(b));
-    forger_close(b);
-}
-
-/* While what is in order waits, a packet with the same again or with what follows changes nothing
-   of the order, and nothing is lost. */
-TEST(what_waits_to_be_released_is_not_taken_twice) {
-    forger *b = forger_open();
-    wisp__writer *to;
-    int first = completed_by_one_packet(b, 500);
-    CHECK(forger_server_side(b)->behind);
-    for (int i = 0; i < 40 && forger_joined(b); i++) {
-        to = body(b);
-        for (int channel = 0; channel < WISP__CHANNELS; channel++) {
-            put_section_of(to, channel, WISP_FIRST_NUMBER + (uint32_t)(i < 20 ? 0 : 499));
-            put_bound(to, 0);
-            wisp__put_small(to, 0);
-            for (int k = 0; k < (i < 20 ? 200 : 1); k++) wisp__put(to, 1, 1);
-        }
-        send_body(b);
-        if (i % 4 == 0) b->t.w.now += 0.01;
-        world_update(&b->t.w, 0);
-    }
-    world_run(&b->t.w, 0.5);
-    CHECK(first < 3000 && forger_joined(b));
-    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), WISP__CHANNELS * 501);
-    forger_close(b);
-}
-
-/* A fragment of an event of so many booleans, in bytes from `at` on. */
-static void put_part(wisp__writer *to, const uint8_t *bytes, int size, int at, int part) {
-    put_fragment(to, at == 0, at + part == size, part);
-    for (int i = 0; i < part; i++) wisp__put(to, bytes[at + i], 8);
-}
-
-TEST(large_messages_that_end_in_one_packet_are_not_all_read_in_one_update) {
-    static uint8_t bytes[4000];
-    forger *b = forger_open();
-    enum { VALUES = 4000 };
-    wisp__writer to = wisp__writer_on(bytes, (int)sizeof bytes - WISP__SLACK), *out;
-    int bits = wisp__small_bits(VALUES) + VALUES * 5, size, first;
-    memset(bytes, 0, sizeof bytes);
-    put_unbound(&to, 0, bits);
-    wisp__put_small(&to, VALUES);
-    for (int i = 0; i < VALUES; i++) wisp__put(&to, WISP_BOOL, 4);
-    for (int i = 0; i < VALUES; i++) wisp__put(&to, (uint64_t)i & 1, 1);
-    CHECK(!to.full);
-    size = (int)((to.at + 7) / 8);
-    CHECK(size > 2200 && size < 3300);
-    for (int channel = 0; channel < WISP__CHANNELS; channel++)
-        for (int at = 0; at < size - 10; at += 1100) {
-            out = body(b);
-            put_section_of(out, channel, WISP_FIRST_NUMBER + (uint32_t)at / 1100);
-            put_part(out, bytes, size, at, at + 1100 < size - 10 ? 1100 : size - 10 - at);
-            send_body(b);
-            b->t.w.now += 0.1;
-            world_update(&b->t.w, 0);
-        }
-    world_forget(&b->t.w);
-    out = body(b);
-    for (int channel = 0; channel < WISP__CHANNELS; channel++) {
-        put_section_of(out, channel, WISP_FIRST_NUMBER + 3);
-        put_part(out, bytes, size, size - 10, 10);
-    }
-    send_body(b);
-    world_update(&b->t.w, 0);
-    first = world_count(&b->t.w, b->t.server, "hp");
-    CHECK(first >= 1 && first < WISP__CHANNELS / 2);
-    CHECK(b->t.server->update_work < 2 * WISP__EARN_MOST);
-    world_run(&b->t.w, 1);
-    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), WISP__CHANNELS);
-    CHECK(forger_joined(b));
-    forger_close(b);
-}
-
-/* A schema of so many fields that take no bits. */
-static int literal_descriptor(uint8_t *bytes, int size, int fields) {
-    wisp__writer to = wisp__writer_on(bytes, size - WISP__SLACK);
-    memset(bytes, 0, (size_t)size);
-    wisp__put(&to, 1, 8);
-    wisp__put(&to, 0, 1);
-    wisp__put_text(&to, "s");
-    wisp__put_length(&to, (uint64_t)fields);
-    for (int i = 0; i < fields; i++) {
-        char name[2] = { (char)('!' + i), 0 };
-        wisp__put_text(&to, name);
-        wisp__put(&to, 0, 4);
-        wisp__put(&to, WISP_TYPE_LITERAL, 5);
-        wisp__put(&to, 1, 1);
-        wisp__put_text(&to, "");
-    }
-    CHECK(!to.full);
-    return (int)to.at;
-}
-
-/* Fragments that are each a whole message earn nothing beside their packet. */
-TEST(many_small_messages_in_fragments_are_paid_by_their_packet) {
-    forger *b = forger_open_foreign();
-    uint8_t descriptor[480];
-    int count = 0, first;
-    wisp__writer *to = body(b);
-    wisp_remote_named(b->t.client, "other");        /* takes the answer about number 1 */
-    put_described(to, 1, descriptor, literal_descriptor(descriptor, 480, 90));
-    send_body(b);
-    world_run(&b->t.w, 0.5);
-    world_forget(&b->t.w);
-    to = body(b);
-    put_section_of(to, 0, WISP_FIRST_NUMBER);
-    for (; to->at < 8 * 1100; count++) {
-        put_fragment(to, 1, 1, 3);
-        wisp__put(to, 8, 4);
-        wisp__put_length(to, 1);
-        wisp__put_length(to, 0);
-        wisp__put(to, 0, 24 - 4 - wisp__length_bits(1) - wisp__length_bits(0));
-    }
-    send_body(b);
-    world_update(&b->t.w, 0);
-    first = world_count(&b->t.w, b->t.server, "hp");
-    CHECK(count > 150 && first > 10 && first < count);
-    CHECK(b->t.server->update_work <= WISP__EARN_MOST + WISP__EARN_PACKET);
-    world_run(&b->t.w, 2);
-    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), count);
-    CHECK(forger_joined(b));
-    forger_close(b);
-}
-
-TEST(an_honest_sender_stays_within_the_receivers_window) {
-    forger *b = (forger *)calloc(1, sizeof *b);
-    int most = 0;
-    world_open(&b->t.w);
-    b->t.w.desc.limits.window_bytes = 4096;
-    b->t.server = world_add(&b->t.w);
-    b->t.w.desc.limits.window_bytes = 0;
-    b->t.client = world_add(&b->t.w);
-    b->t.to_server = world_join(&b->t.w, b->t.client, b->t.server);
-    b->t.to_client = world_peer(b->t.server, 0);
-    forger_names(b);
-    world_run(&b->t.w, 0.1);
-    tap_on(&b->out, b->t.client);
-    keep_messages(b, 1);                             /* lost */
-    wisp_set_batch_mode(b->t.client, "hp", WISP_BATCH_RELIABLE);
-    for (int i = 1; i < 1000; i++) world_fire(b->t.client, "hp", b->t.to_server, i);
-    for (int i = 0; i < 200 && forger_joined(b); i++) {
-        int held;
-        world_step(&b->t.w);
-        held = forger_joined(b) ? forger_server_side(b)->held_bytes : 0;
-        if (held > most) most = held;
-    }
-    CHECK(most > 1000 && most <= 4096);
-    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 1000);
-    CHECK(world_counts_up(&b->t.w, b->t.server, "hp", 0));
-    forger_close(b);
-}
-
-/* The ends of a session may be made with other limits; neither may take the other for a villain. */
-TEST(ends_with_other_window_items_understand_each_other) {
-    forger *b = (forger *)calloc(1, sizeof *b);
-    world_open(&b->t.w);
-    b->t.w.desc.limits.window_items = 64;
-    b->t.server = world_add(&b->t.w);
-    b->t.w.desc.limits.window_items = 2048;
-    b->t.client = world_add(&b->t.w);
-    b->t.to_server = world_join(&b->t.w, b->t.client, b->t.server);
-    b->t.to_client = world_peer(b->t.server, 0);
-    forger_names(b);
-    world_run(&b->t.w, 0.1);
-    tap_on(&b->out, b->t.client);
-    keep_messages(b, 1);                             /* lost */
-    wisp_set_batch_mode(b->t.client, "hp", WISP_BATCH_RELIABLE);
-    for (int i = 1; i < 1000; i++) world_fire(b->t.client, "hp", b->t.to_server, i);
-    world_run(&b->t.w, 5);
-    CHECK(forger_joined(b));
-    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 1000);
-    forger_close(b);
-}
-
-/* --- names --- */
-
-TEST(a_name_unknown_there_is_told_to_both_sides) {
-    forger *b = forger_open();
-    int remotes = world_total(b->t.server).remotes;
-    CHECK_EQ_INT(world_fire(b->t.client, "nope", b->t.to_server, 1), WISP_OK);
-    world_fire(b->t.client, "hp", b->t.to_server, 2);
-    world_run(&b->t.w, 0.2);
-    CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_ERROR, WISP_E_NO_REMOTE), 1);
-    CHECK_EQ_INT(world_remote_stats(b->t.client, "nope").unknown, 1);
-    CHECK_EQ_INT(world_fire(b->t.client, "nope", b->t.to_server, 1), WISP_E_NO_REMOTE);
-    CHECK_EQ_INT(world_remote_stats(b->t.client, "nope").undeliverable, 1);
-    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 1);
-    CHECK_EQ_INT(world_total(b->t.server).names_unknown, 1);
-    CHECK_EQ_INT(world_total(b->t.server).remotes, remotes);
-    CHECK(forger_joined(b));
-    forger_close(b);
-}
-
-/* When the name is registered there later, that side's own announcement makes it known, with its
-   next packet: at the latest a keepalive. */
-TEST(a_name_that_was_unknown_works_once_it_is_registered) {
-    forger *b = forger_open();
-    world_fire(b->t.client, "late", b->t.to_server, 1);
-    world_run(&b->t.w, 0.2);
-    CHECK_EQ_INT(world_fire(b->t.client, "late", b->t.to_server, 1), WISP_E_NO_REMOTE);
-    world_watch(&b->t.w, b->t.server, "late");
-    world_run(&b->t.w, 3);
-    CHECK_EQ_INT(world_fire(b->t.client, "late", b->t.to_server, 3), WISP_OK);
-    world_run(&b->t.w, 0.2);
-    CHECK_EQ_INT(world_last(&b->t.w, b->t.server, "late")->number, 3);
-    forger_close(b);
-}
-
-TEST(thousands_of_unknown_names_take_no_memory) {
-    forger *b = forger_open();
-    wisp__session *s = forger_server_side(b);
-    char name[16];
-    uint64_t before = world_total(b->t.server).memory;
-    for (int packet = 0; packet < 200; packet++) {
-        wisp__writer *to = body(b);
-        for (int i = 0; i < 50; i++) {
-            int id = 100 + packet * 50 + i;
-            put_announcement(to, id, name, snprintf(name, sizeof name, "n%d", id));
-        }
-        send_body(b);
-        world_update(&b->t.w, 0);
-    }
-    CHECK(forger_joined(b));
-    CHECK_EQ_INT(world_total(b->t.server).names_unknown, 10000);
-    CHECK(s->their_room <= 16);
-    CHECK(world_total(b->t.server).memory - before < 100000);
-    forger_close(b);
-}
-
-/* --- forms that a peer writes as it likes --- */
-
-/* An announcement of "hp" as number 1, of a form with these bits; `described`: with a descriptor
-   of no sense, `bits` long. */
-static void put_form(wisp__writer *to, int kind, unsigned flags, int bits) {
-    uint8_t extra[64 + 8] = { 0 };
-    wisp__writer out = wisp__writer_on(extra, 64);
-    wisp__put(&out, flags & 15, 4);
-    wisp__put(&out, bits > 0, 1);
-    wisp__put(&out, flags >> 4 & 1, 1);
-    if (kind == WISP__CODED) wisp__put_text(&out, "json");
-    if (flags >> 4 & 1) wisp__put(&out, 77, 32);
-    if (bits) wisp__put_length(&out, (uint64_t)bits);
-    for (int i = 0; i < bits; i++) wisp__put(&out, 1, 1);
-    wisp__put_align(&out);
-    wisp__put_control(to, WISP__FRAME_ANNOUNCE);
-    wisp__put_length(to, 1);
-    wisp__put_length(to, 2);
-    put_text(to, "hp", 2);
-    wisp__put(to, 9, 8);
-    wisp__put(to, (uint64_t)kind, 8);
-    wisp__put_length(to, (uint64_t)(out.at / 8));
-    for (int64_t i = 0; i < out.at / 8; i++) wisp__put(to, extra[i], 8);
-}
-
-/* Of all kinds and bits, also those that no honest end puts together, none is learnt, nor is a
-   schema compiled; each is told once, however often it comes. */
-TEST(no_form_of_a_peer_that_joined_is_learnt_unasked) {
-    for (int kind = WISP__VALUES; kind <= WISP__CODED; kind++)
-        for (unsigned flags = 0; flags < 32; flags++)
-            for (int bits = 0; bits <= 40; bits += 20) {
-                forger *b;
-                uint64_t unknown;
-                int64_t learnt;
-                bool plain = kind == WISP__VALUES && !flags && !bits;
-                bool senseless = (kind == WISP__RECORD && !bits) ||
-                                 (kind == WISP__CODED && (flags & 1));
-                if (plain || senseless) continue;
-                b = forger_open();
-                wisp_remote_named(b->t.client, "number 1");
-                world_run(&b->t.w, 0.1);
-                unknown = world_total(b->t.server).names_unknown;
-                for (int i = 0; i < 5; i++) {
-                    put_form(body(b), kind, flags, bits);
-                    send_body(b);
-                    world_step(&b->t.w);
-                }
-                CHECK(forger_joined(b));
-                if (!CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_ERROR,
-                                                WISP_E_UNSUPPORTED), 1))
-                    printf("  kind %d flags %x bits %d\n", kind, flags, bits);
-                CHECK_EQ_INT(world_count(&b->t.w, b->t.server, WISP_ERROR), 1);
-                CHECK_EQ_INT(world_total(b->t.server).names_unknown - unknown, 5);
-                CHECK(forger_server_side(b)->their_room < 2 ||
-                      !forger_server_side(b)->theirs[1].remote);
-                CHECK_EQ_INT(world_schemas(b->t.server, &learnt), 0);
-                forger_close(b);
-            }
-}
-
 /* --- compressed packets --- */
 
 /* A compressor of runs under another name. */
@@ -1608,8 +1058,6 @@ TEST(a_peer_compresses_packets_by_a_method_that_is_read) {
 }
 
 static const test_case tests[] = {
-    CASE(a_schema_that_failed_is_not_compiled_twice),
-    CASE(announcements_that_fail_are_offences),
     CASE(a_goodbye_says_what_the_other_end_can_know_in_text_that_can_be_shown),
     CASE(every_senseless_record_ends_the_session_with_a_code_on_both_sides),
     CASE(what_stands_before_a_senseless_record_is_delivered),
@@ -1631,21 +1079,6 @@ static const test_case tests[] = {
     CASE(a_packet_of_another_peer_or_direction_is_refused),
     CASE(empty_oversized_and_foreign_datagrams_have_their_counters),
     CASE(short_session_packets_from_a_peer_are_refused_at_every_size),
-    CASE(reliable_messages_wait_for_those_before_them),
-    CASE(any_order_of_arrival_gives_the_order_of_sending),
-    CASE(a_packet_from_64000_messages_ago_is_not_taken_for_a_new_one),
-    CASE(what_comes_early_is_held_up_to_window_bytes_and_no_further),
-    CASE(what_is_held_takes_no_more_memory_than_the_window),
-    CASE(a_packet_that_closes_a_gap_releases_what_it_pays_for_and_the_rest_comes_later),
-    CASE(what_waits_to_be_released_is_not_taken_twice),
-    CASE(large_messages_that_end_in_one_packet_are_not_all_read_in_one_update),
-    CASE(many_small_messages_in_fragments_are_paid_by_their_packet),
-    CASE(an_honest_sender_stays_within_the_receivers_window),
-    CASE(ends_with_other_window_items_understand_each_other),
-    CASE(a_name_unknown_there_is_told_to_both_sides),
-    CASE(a_name_that_was_unknown_works_once_it_is_registered),
-    CASE(thousands_of_unknown_names_take_no_memory),
-    CASE(no_form_of_a_peer_that_joined_is_learnt_unasked),
     CASE(a_peer_compresses_no_packets_that_are_not_read),
     CASE(foreign_for_all_names_reads_compressed_packets),
     CASE(the_end_that_joined_reads_whatever_packets_its_server_compresses),

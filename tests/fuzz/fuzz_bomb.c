@@ -541,7 +541,7 @@ static void shape_controls(bomb *b) {
             wisp__put_length(to, 0);
             continue;
         }
-        wisp__put_control(to, kind);
+        wisp__frame_put(to, kind);
         if (kind <= WISP__FRAME_UNKNOWN || kind == WISP__FRAME_RESYNC || kind == WISP__FRAME_INVOKE)
             wisp__put_length(to, (uint64_t)((number + i * step) % 40));
         if (kind == WISP__FRAME_SECTION) wisp__put(to, (uint64_t)(1 | (i & 15) << 2), 30);

@@ -683,7 +683,7 @@ static void put_invoke(world *f, wisp__writer *to, const wisp__session *s, const
     bool bound = number < SLOTS && slots[number].name && number < s->their_room &&
                  s->theirs[number].remote;
     uint32_t call = s->request_floor + (uint32_t)(ahead % 20);
-    wisp__put_control(to, WISP__FRAME_INVOKE);
+    wisp__frame_put(to, WISP__FRAME_INVOKE);
     wisp__put_length(to, (uint64_t)number);
     wisp__put(to, (ahead > 240 ? call - 9 : call) & WISP__LOW_24, 24);
     wisp__put_small(to, ahead < 200 ? (uint64_t)(ahead % 20) : take(&f->in));
@@ -699,7 +699,7 @@ static void put_reply(world *f, wisp__writer *to, const wisp__session *s, const 
     static const slot plain = { NULL, { 0 }, { 0 }, 0, 0, { 0 }, { 0 } };
     bool good = take(&f->in) < 200;
     uint32_t call = s->calls_first ? s->calls_first->id : 0;
-    wisp__put_control(to, WISP__FRAME_REPLY);
+    wisp__frame_put(to, WISP__FRAME_REPLY);
     wisp__put(to, (call + (uint32_t)take_below(&f->in, 3)) & WISP__LOW_24, 24);
     wisp__put(to, good, 1);
     if (!good) wisp__put(to, 0xff00u | take(&f->in), 16);
@@ -713,7 +713,7 @@ static void put_fragment(world *f, wisp__writer *to, const section *at) {
     int flags = take(&f->in), size = take(&f->in) + (flags & 64 ? 300 : 0);
     wisp__writer *c = begin_content(f);
     if (flags & 4) wisp__put(c, 8, 4), wisp__put_length(c, flags & 7);
-    else wisp__put_control(c, flags & 8 ? WISP__FRAME_INVOKE : WISP__FRAME_REPLY);
+    else wisp__frame_put(c, flags & 8 ? WISP__FRAME_INVOKE : WISP__FRAME_REPLY);
     put_content(f, c, &slots[flags & 7], true, true);
     if (at->delivery != WISP_RELIABLE && flags < 250) return;
     hostile_fragment(to, flags & 1, flags >> 1 & 1, f->bytes, size > 16 ? size : 16);
@@ -725,13 +725,13 @@ static void put_answer(world *f, wisp__writer *to) {
     static const wisp__frame kinds[] = { WISP__FRAME_BOUND, WISP__FRAME_READS, WISP__FRAME_UNKNOWN,
                                           WISP__FRAME_RESYNC };
     int number = take(&f->in);
-    wisp__put_control(to, kinds[take_below(&f->in, 4)]);
+    wisp__frame_put(to, kinds[take_below(&f->in, 4)]);
     wisp__put_length(to, number < 254 ? (uint64_t)(number % HOSTILE_ENTRIES) : (uint64_t)number);
 }
 
 static void put_leave(world *f, wisp__writer *to) {
     int length = take_below(&f->in, 120);
-    wisp__put_control(to, WISP__FRAME_LEAVE);
+    wisp__frame_put(to, WISP__FRAME_LEAVE);
     wisp__put(to, take(&f->in) & 1 ? 0 : 0xff00u | take(&f->in), 16);
     wisp__put_length(to, (uint64_t)length);
     for (int i = 0; i < length; i++) wisp__put(to, take(&f->in), 8);
@@ -748,10 +748,10 @@ static void put_record(world *f, wisp__writer *to, const wisp__session *s, secti
     else if (kind < 23) put_fragment(f, to, at);
     else if (kind < 25) put_answer(f, to);
     else if (kind < 28) put_section(f, to, at);
-    else if (kind == 28) wisp__put_control(to, WISP__FRAME_PING);
+    else if (kind == 28) wisp__frame_put(to, WISP__FRAME_PING);
     else if (kind == 29 && take(&f->in) > 240) put_leave(f, to);
     else if (kind == 30)
-        wisp__put_control(to, take(&f->in) > 250 ? WISP__FRAME_TICK : WISP__FRAME_PING);
+        wisp__frame_put(to, take(&f->in) > 250 ? WISP__FRAME_TICK : WISP__FRAME_PING);
 }
 
 /* Acks of what was heard, right or not. */

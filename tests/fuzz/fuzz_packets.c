@@ -310,7 +310,7 @@ static void put_section(world *f, wisp__writer *to, const wisp__session *s) {
     int delivery = take_below(&f->in, 4), channel = take_below(&f->in, 16), ahead = take(&f->in);
     const wisp__channel *lane = s->peer.channels[channel];
     uint32_t next = lane ? lane->in.next : WISP_FIRST_NUMBER;
-    wisp__put_control(to, WISP__FRAME_SECTION);
+    wisp__frame_put(to, WISP__FRAME_SECTION);
     wisp__put(to, (uint64_t)delivery, 2);
     wisp__put(to, (uint64_t)channel, 4);
     if (ahead > 200) next += (uint32_t)(ahead - 202) * (ahead > 250 ? 999u : 1u);
@@ -320,7 +320,7 @@ static void put_section(world *f, wisp__writer *to, const wisp__session *s) {
 static void put_announcement(world *f, wisp__writer *to) {
     int number = take(&f->in), which = take_below(&f->in, NAMES + 3);
     const char *name = which < NAMES ? names[which] : which == NAMES ? "wisp:left" : "unheard of";
-    wisp__put_control(to, WISP__FRAME_ANNOUNCE);
+    wisp__frame_put(to, WISP__FRAME_ANNOUNCE);
     wisp__put_length(to, number < 250 ? (uint64_t)(number % 8) : (uint64_t)number << 9);
     wisp__put_length(to, strlen(name));
     for (const char *c = name; *c; c++) wisp__put(to, (uint8_t)*c, 8);
@@ -332,14 +332,14 @@ static void put_announcement(world *f, wisp__writer *to) {
 static void put_fragment(world *f, wisp__writer *to) {
     int flags = take(&f->in), size = take(&f->in), kind = take_below(&f->in, 4);
     int64_t at;
-    wisp__put_control(to, WISP__FRAME_FRAGMENT);
+    wisp__frame_put(to, WISP__FRAME_FRAGMENT);
     wisp__put(to, flags & 1, 1);
     wisp__put(to, flags >> 1 & 1, 1);
     wisp__put(to, (uint64_t)size, 16);
     at = to->at;
     if (kind == 0) wisp__put(to, 8, 4);
-    if (kind == 1) wisp__put_control(to, WISP__FRAME_INVOKE);
-    if (kind == 2) wisp__put_control(to, WISP__FRAME_REPLY);
+    if (kind == 1) wisp__frame_put(to, WISP__FRAME_INVOKE);
+    if (kind == 2) wisp__frame_put(to, WISP__FRAME_REPLY);
     while (to->at + 8 <= at + size * 8 && !to->full) wisp__put(to, take(&f->in), 8);
     while (to->at < at + size * 8 && !to->full) wisp__put(to, 0, 1);
 }
@@ -348,7 +348,7 @@ static void put_invoke(world *f, wisp__writer *to, const wisp__session *s) {
     int ahead = take(&f->in);
     bool bound = (take(&f->in) & 1) != 0;
     uint32_t call = s->request_floor + (uint32_t)(ahead % 20);
-    wisp__put_control(to, WISP__FRAME_INVOKE);
+    wisp__frame_put(to, WISP__FRAME_INVOKE);
     put_id(f, to);
     wisp__put(to, (ahead > 240 ? call - 9 : call) & WISP__LOW_24, 24);
     wisp__put_small(to, take(&f->in) % 3u ? (uint64_t)(ahead % 20) : take(&f->in));
@@ -359,7 +359,7 @@ static void put_invoke(world *f, wisp__writer *to, const wisp__session *s) {
 static void put_reply(world *f, wisp__writer *to, const wisp__session *s) {
     bool good = (take(&f->in) & 1) != 0;
     uint32_t call = s->calls_first ? s->calls_first->id : 0;
-    wisp__put_control(to, WISP__FRAME_REPLY);
+    wisp__frame_put(to, WISP__FRAME_REPLY);
     wisp__put(to, (call + (uint32_t)take_below(&f->in, 3)) & WISP__LOW_24, 24);
     wisp__put(to, good, 1);
     if (!good) wisp__put(to, 0xff00u | take(&f->in), 16);
@@ -368,7 +368,7 @@ static void put_reply(world *f, wisp__writer *to, const wisp__session *s) {
 
 static void put_leave(world *f, wisp__writer *to) {
     int length = take_below(&f->in, 120);
-    wisp__put_control(to, WISP__FRAME_LEAVE);
+    wisp__frame_put(to, WISP__FRAME_LEAVE);
     wisp__put(to, take(&f->in) & 1 ? 0 : 0xffffu, 16);
     wisp__put_length(to, (uint64_t)length);
     for (int i = 0; i < length; i++) wisp__put(to, 'a', 8);
@@ -391,9 +391,9 @@ static void put_record(world *f, wisp__writer *to, const wisp__session *s) {
     case 8: put_invoke(f, to, s); break;
     case 9: put_reply(f, to, s); break;
     case 10: put_fragment(f, to); break;
-    case 11: wisp__put_control(to, WISP__FRAME_BOUND); put_id(f, to); break;
-    case 12: wisp__put_control(to, WISP__FRAME_UNKNOWN); put_id(f, to); break;
-    case 13: wisp__put_control(to, WISP__FRAME_PING); break;
+    case 11: wisp__frame_put(to, WISP__FRAME_BOUND); put_id(f, to); break;
+    case 12: wisp__frame_put(to, WISP__FRAME_UNKNOWN); put_id(f, to); break;
+    case 13: wisp__frame_put(to, WISP__FRAME_PING); break;
     case 14: put_leave(f, to); break;
     default: wisp__put(to, take(&f->in), 8); break;
     }

@@ -93,7 +93,7 @@ static inline void send_body(forger *b) {
 }
 
 static inline void put_section(wisp__writer *to, int delivery, uint32_t sequence) {
-    wisp__put_control(to, WISP__FRAME_SECTION);
+    wisp__frame_put(to, WISP__FRAME_SECTION);
     wisp__put(to, (uint64_t)delivery, 2);
     wisp__put(to, 3, 4);
     if (delivery == WISP_RELIABLE) wisp__put(to, sequence & WISP__LOW_24, 24);
@@ -118,7 +118,7 @@ static inline void put_unbound(wisp__writer *to, int id, int bits) {
 }
 
 static inline void put_fragment(wisp__writer *to, int first, int last, int bytes) {
-    wisp__put_control(to, WISP__FRAME_FRAGMENT);
+    wisp__frame_put(to, WISP__FRAME_FRAGMENT);
     wisp__put(to, (uint64_t)first, 1);
     wisp__put(to, (uint64_t)last, 1);
     wisp__put(to, (uint64_t)bytes, 16);
@@ -129,12 +129,34 @@ static inline void put_text(wisp__writer *to, const char *text, int length) {
 }
 
 static inline void put_announcement(wisp__writer *to, int id, const char *name, int length) {
-    wisp__put_control(to, WISP__FRAME_ANNOUNCE);
+    wisp__frame_put(to, WISP__FRAME_ANNOUNCE);
     wisp__put_length(to, (uint64_t)id);
     wisp__put_length(to, (uint64_t)length);
     put_text(to, name, length);
     wisp__put(to, 0, 16);
     wisp__put_length(to, 0);
+}
+
+/* ANNOUNCE of "hp" as records of a schema with this descriptor. */
+static inline void put_described(wisp__writer *to, int number, const uint8_t *descriptor,
+                                 int bits) {
+    uint8_t extra[512];
+    wisp__writer out = wisp__writer_on(extra, (int)sizeof extra - WISP__SLACK);
+    memset(extra, 0, sizeof extra);
+    wisp__put(&out, 0, 4);
+    wisp__put(&out, 1, 1);
+    wisp__put(&out, 0, 1);
+    wisp__put_length(&out, (uint64_t)bits);
+    wisp__put_bits(&out, descriptor, bits);
+    wisp__put_align(&out);
+    wisp__frame_put(to, WISP__FRAME_ANNOUNCE);
+    wisp__put_length(to, (uint64_t)number);
+    wisp__put_length(to, 2);
+    put_text(to, "hp", 2);
+    wisp__put(to, 1, 8);
+    wisp__put(to, WISP__RECORD, 8);
+    wisp__put_length(to, (uint64_t)(out.at / 8));
+    put_text(to, (const char *)extra, (int)(out.at / 8));
 }
 
 #endif

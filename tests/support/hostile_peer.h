@@ -377,7 +377,7 @@ static inline wisp_config hostile_config(const hostile_entry *e) {
 
 static inline void hostile_section(wisp__writer *to, int delivery, int channel,
                                    uint32_t sequence) {
-    wisp__put_control(to, WISP__FRAME_SECTION);
+    wisp__frame_put(to, WISP__FRAME_SECTION);
     wisp__put(to, (uint64_t)delivery, 2);
     wisp__put(to, (uint64_t)channel, 4);
     if (delivery == WISP_RELIABLE) wisp__put(to, sequence & WISP__LOW_24, 24);
@@ -399,7 +399,7 @@ static inline void hostile_announce(wisp__writer *to, int number, const char *na
     wisp__writer out = wisp__writer_on(extra, (int)sizeof extra - WISP__SLACK);
     size_t length = strlen(name);
     memset(extra, 0, sizeof extra);
-    wisp__put_control(to, WISP__FRAME_ANNOUNCE);
+    wisp__frame_put(to, WISP__FRAME_ANNOUNCE);
     wisp__put_length(to, (uint64_t)number);
     wisp__put_length(to, length);
     wisp__put_bytes(to, name, (int)length);
@@ -426,7 +426,7 @@ static inline void hostile_announce(wisp__writer *to, int number, const char *na
 /* One piece of a message that is too large for a packet. */
 static inline void hostile_fragment(wisp__writer *to, bool first, bool last, const uint8_t *bytes,
                                     int size) {
-    wisp__put_control(to, WISP__FRAME_FRAGMENT);
+    wisp__frame_put(to, WISP__FRAME_FRAGMENT);
     wisp__put(to, first, 1);
     wisp__put(to, last, 1);
     wisp__put(to, (uint64_t)size, 16);

@@ -610,7 +610,7 @@ static inline void bomb_calls(bombs *b) {
     to = hostile_body(&b->h);
     hostile_section(to, WISP_UNRELIABLE, 0, 0);
     for (int i = 0; to->at < (BOMBS_BODY - 16) * 8; i++) {
-        wisp__put_control(to, WISP__FRAME_INVOKE);
+        wisp__frame_put(to, WISP__FRAME_INVOKE);
         wisp__put_length(to, (uint64_t)b->number);
         wisp__put(to, (WISP_FIRST_NUMBER + (uint64_t)i) & WISP__LOW_24, 24);
         wisp__put_small(to, 0);
