@@ -39,9 +39,9 @@ LIBS_fuzz_plugins  := $(COMPRESS)
 LIBS_07_compress   := $(COMPRESS)
 LIBS_11_overlay    := -lpng
 LIBS_test_compat   := tests/compat_before.c
-TESTS_M32 := $(FOREIGN) $(addprefix test_, queue frame names packet_writer session receive arrival flush \
-            host peer packet channel wrap wrap16 soak compat oom encoding message_codec message_delta record_delta \
-            value_delta baseline compress)
+TESTS_M32 := $(FOREIGN) $(addprefix test_, queue frame names packet_writer session receive arrival \
+            flush host peer packet channel wrap wrap16 soak compat oom encoding message_codec \
+            message_delta record_delta value_delta baseline compress)
 
 # Where a compiler may take every number for finite, and the machine small ones for zero.
 TESTS_FAST := $(addprefix test_, base value type pack scalar tile record codec engine decimal json \
