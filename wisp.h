@@ -13932,30 +13932,30 @@ const wisp_codec *wisp_protobuf(void) {
 
 /* ===========================================================================
  * MARK: >>delta_bits
- * What: the difference of a table of small integers from one that the receiver
- *   holds, in bits.
+ * What: the delta of a table of small integers from a baseline table that the
+ *   receiver holds, as bits.
  * Invariants: every symbol of both tables is below 2 to the bits of its column.
- *   Both ends adapt to what travelled, never to what did not. The length of a
- *   difference can be told without the table it starts from.
- * Not here: what the columns mean (schemas), which table is the base (delta),
- *   fewer bytes for more time (coder).
+ *   Both ends adapt only to what was sent. The length of a delta can be found
+ *   without its baseline.
+ * Not here: what the columns mean (record_delta), which table is the baseline
+ *   (baseline), fewer bytes for more time (range_coder).
  *
  * A row is cut into cells of at most 64 columns. Fields stand in the order
  * drawn, least significant bit first.
  *
  *   table   0                          nothing differs
  *           1 cell                     the table is one cell
- *           10 spans | 110 spans       it has more; 110: a row of zeros in the base
- *                                      is told from the row above it instead
+ *           10 spans | 110 spans       it has more; 110: where the baseline has a
+ *                                      row of zeros, the row above is the base
  *           111 symbols                it has more: every symbol, in its column's bits
  *   spans   { count of cells that are equal, count of cells that differ less 1,
- *             these cells }            until all cells are told; from the second
+ *             these cells }            up to the last cell; from the second span
  *                                      on the first count is less 1 too
  *   cell    mask, then a value for each column that differs
  *           no mask at all             a table of one column and more than one row
  *           mask of zeros, symbols     only where the table is one cell
- *   mask    r zeros, 1                 the mask of rank r among those of before
- *           one zero for each of them  another: one bit a column, or with more
+ *   mask    r zeros, 1                 a recent mask, the one of rank r
+ *           one zero for each rank     another: one bit a column, or with more
  *                                      than 16 columns eights: 0, or 1 and 8 bits
  *   value   of 1 bit                   nothing: it can only be the other one
  *           kind 0                     number, see wisp__trend
@@ -13977,39 +13977,46 @@ typedef struct wisp__column {
     uint8_t kind;           /* 0: near symbols mean near values; 1: they do not */
 } wisp__column;
 
-/* The mean width of numbers of late in 256ths of a bit, fast at first, which gives the order of the
-   next one. Widths forget a single large number sooner than a mean of numbers would. */
+typedef struct wisp__table {
+    const wisp__column *columns;
+    int                 column_count, rows;
+} wisp__table;
+
+/* The mean width of recent numbers in 256ths of a bit, which gives the order of the next one. It
+   moves fast at first. A mean of widths forgets a large number sooner than a mean of numbers. */
 typedef struct wisp__level {
     int width, seen;
 } wisp__level;
 
-/* A column's differences of late. They are told either as they are (never 0) or from their mean:
-   rows that are neighbours often move together. What was shorter of late is taken. */
+/* Recent deltas of a column. Each is sent as it is (never 0) or relative to the mean delta, because
+   rows that are neighbours often move together: whichever was shorter of late. */
 typedef struct wisp__trend {
     wisp__level alone, along;
-    int64_t     drift;      /* mean difference, times 256 */
+    int64_t     drift;      /* mean delta, times 256 */
 } wisp__trend;
 
-/* Masks of before, the commonest first. */
+/* Recent masks, the commonest first. */
 typedef struct wisp__ranks {
     uint64_t masks[WISP__RANKS];
     int      uses[WISP__RANKS];
     int      count;
 } wisp__ranks;
 
-/* A table on its way: what writer and reader share. */
-typedef struct wisp__table {
-    const wisp__column *columns;
-    int                 column_count, rows;
-    int                 row_cells;      /* cells in a row */
-    int64_t             cells;
-    const uint32_t     *base;           /* NULL: only the length is wanted */
-    uint32_t           *now;
-    bool                follows;        /* rows of zeros are told from the row above */
-    wisp__trend         trends[WISP__CELL];
-    wisp__ranks         ranks;
-    wisp__level         equal, differ;  /* cells on end */
-} wisp__table;
+/* A table while its delta is written or read. */
+typedef struct wisp__table_coder {
+    wisp__table     table;
+    int             row_cells;      /* cells in a row */
+    int64_t         cells;
+    const uint32_t *base;           /* NULL: only the length of the delta is wanted */
+    const uint32_t *now;
+    uint32_t       *out;            /* `now`, while it is read; else NULL */
+    wisp__writer   *to;             /* NULL: the delta is read */
+    wisp__reader   *from;           /* never fails while the delta is written */
+    bool            follows;        /* a row of zeros has the row above as its base */
+    wisp__trend     trends[WISP__CELL];
+    wisp__ranks     ranks;
+    wisp__level     equal, differ;  /* lengths of spans */
+} wisp__table_coder;
 
 /* ---- numbers and their orders ---- */
 
@@ -14033,12 +14040,11 @@ static int wisp__log_size(int64_t number) {
 }
 
 static wisp__level wisp__level_of_order(int order) {
-    wisp__level level = { 0, 0 };
-    level.width = order * 256;
+    wisp__level level = { order * 256, 0 };
     return level;
 }
 
-/* An order is below the bits of the number: then a number takes at most twice these and four. */
+/* Always below `bits`, those of the number: then it takes at most 2 * bits + 4. */
 static int wisp__level_order(const wisp__level *level, int bits) {
     int order = (level->width + 208) / 256;        /* 2 to the mean width is below the mean */
     return order < 0 ? 0 : wisp__min_int(order, bits - 1);
@@ -14075,7 +14081,7 @@ static int wisp__get_zeros(wisp__reader *from, int most) {
 }
 
 static uint32_t wisp__get_rice(wisp__reader *from, int order, uint32_t most) {
-    uint64_t number = 0, ones = 0;
+    uint64_t number, ones = 0;
     while (ones < WISP__ONES && wisp__get(from, 1)) ones++;
     number = ones << order;
     if (ones < WISP__ONES) {
@@ -14089,7 +14095,23 @@ static uint32_t wisp__get_rice(wisp__reader *from, int order, uint32_t most) {
     return from->failed ? 0 : (uint32_t)number;
 }
 
-/* ---- differences ---- */
+/* Each function below writes its value, or reads one and returns that. */
+
+static inline uint64_t wisp__plain_bits(wisp__table_coder *c, uint64_t value, int bits) {
+    if (!c->to) return wisp__get(c->from, bits);
+    wisp__put(c->to, value, bits);
+    return value;
+}
+
+/* A number that is read is at most `most`. */
+static inline uint32_t wisp__plain_number(wisp__table_coder *c, uint32_t number, int order,
+                                          uint32_t most) {
+    if (!c->to) return wisp__get_rice(c->from, order, most);
+    wisp__put_rice(c->to, number, order);
+    return number;
+}
+
+/* ---- deltas of one symbol ---- */
 
 static int64_t wisp__between(int64_t number, int64_t least, int64_t most) {
     return number < least ? least : number > most ? most : number;
@@ -14110,135 +14132,77 @@ static uint32_t wisp__unfold(uint32_t folded, int bits) {
 }
 
 static int64_t wisp__signed(uint32_t number, int bits) {
-    return (int64_t)number - (int64_t)((uint64_t)(number >> (bits - 1) & 1) << bits);
+    int64_t half = INT64_C(1) << (bits - 1);
+    return ((int64_t)number ^ half) - half;
 }
 
 static wisp__trend wisp__trend_of(const wisp__column *column) {
     wisp__trend trend;
-    trend.alone = wisp__level_of_order(2 + column->bits / 8);
-    trend.along = trend.alone;
+    trend.alone = trend.along = wisp__level_of_order(2 + column->bits / 8);
     trend.drift = 0;
     return trend;
 }
 
-static bool wisp__trend_along(const wisp__trend *trend) {
-    return trend->along.width < trend->alone.width;
-}
-
-/* The difference that is expected, in the column's bits. */
-static uint32_t wisp__trend_drift(const wisp__trend *trend, const wisp__column *column) {
-    return (uint32_t)(uint64_t)(trend->drift / 256) & wisp__column_mask(column);
-}
-
-static void wisp__trend_add(wisp__trend *trend, const wisp__column *column, uint32_t difference) {
-    uint32_t from_drift = difference - wisp__trend_drift(trend, column);
-    int64_t pull = wisp__signed(difference, column->bits) * 256 - trend->drift;
-    int64_t most = INT64_C(512) << wisp__max_int(trend->alone.width / 256, 0);
-    wisp__level_add(&trend->alone, wisp__fold(difference, column->bits) - 1);
-    wisp__level_add(&trend->along, wisp__fold(from_drift & wisp__column_mask(column),
-                                              column->bits));
+/* Of a column with order. `base` and `now` are the same while it is read. */
+static uint32_t wisp__plain_ordered(wisp__table_coder *c, wisp__trend *trend,
+                                    const wisp__column *column, uint32_t base, uint32_t now) {
+    int bits = column->bits;
+    uint32_t mask = wisp__column_mask(column), delta = (now - base) & mask;
+    uint32_t drift = (uint32_t)(uint64_t)(trend->drift / 256) & mask;
+    uint32_t alone = wisp__fold(delta, bits) - 1, along = wisp__fold((delta - drift) & mask, bits);
+    int64_t pull, most = INT64_C(512) << wisp__max_int(trend->alone.width / 256, 0);
+    if (trend->along.width < trend->alone.width)
+        along = wisp__plain_number(c, along, wisp__level_order(&trend->along, bits), mask);
+    else
+        alone = wisp__plain_number(c, alone, wisp__level_order(&trend->alone, bits), mask - 1);
+    if (!c->to && trend->along.width < trend->alone.width) {
+        delta = (wisp__unfold(along, bits) + drift) & mask;
+        alone = wisp__fold(delta, bits) - 1;
+    } else if (!c->to) {
+        delta = wisp__unfold(alone + 1, bits);
+        along = wisp__fold((delta - drift) & mask, bits);
+    }
+    if (delta == 0) c->from->failed = true;
+    if (c->from->failed) return base;
+    pull = wisp__signed(delta, bits) * 256 - trend->drift;
+    wisp__level_add(&trend->alone, alone);
+    wisp__level_add(&trend->along, along);
     trend->drift += wisp__between(pull, -most, most) / 8;
+    return (base + delta) & mask;
 }
 
-static void wisp__put_difference(wisp__writer *to, wisp__trend *trend, const wisp__column *column,
-                                 uint32_t difference) {
-    if (wisp__trend_along(trend)) {
-        uint32_t rest = difference - wisp__trend_drift(trend, column);
-        wisp__put_rice(to, wisp__fold(rest & wisp__column_mask(column), column->bits),
-                         wisp__level_order(&trend->along, column->bits));
-    } else {
-        wisp__put_rice(to, wisp__fold(difference, column->bits) - 1,
-                         wisp__level_order(&trend->alone, column->bits));
-    }
-    wisp__trend_add(trend, column, difference);
-}
-
-/* 0 only if the reader has failed. */
-static uint32_t wisp__get_difference(wisp__reader *from, wisp__trend *trend,
-                                     const wisp__column *column) {
-    uint32_t mask = wisp__column_mask(column), difference;
-    if (wisp__trend_along(trend)) {
-        int order = wisp__level_order(&trend->along, column->bits);
-        uint32_t rest = wisp__get_rice(from, order, mask);
-        difference = (wisp__unfold(rest, column->bits) + wisp__trend_drift(trend, column)) & mask;
-    } else {
-        int order = wisp__level_order(&trend->alone, column->bits);
-        uint32_t folded = wisp__get_rice(from, order, mask - 1);
-        difference = wisp__unfold(folded + 1, column->bits);
-    }
-    if (difference == 0) from->failed = true;
-    if (from->failed) return 0;
-    wisp__trend_add(trend, column, difference);
-    return difference;
-}
-
-/* ---- symbols without order ---- */
-
-static int wisp__trailing_zeros(uint32_t value) {
-    int zeros = 0;
-    while (zeros < 31 && !(value >> zeros & 1)) zeros++;
-    return zeros;
-}
-
-static void wisp__put_symbol(wisp__writer *to, int bits, uint32_t base, uint32_t now) {
+/* Of a column without order; `base` and `now` are the same while it is read. */
+static uint32_t wisp__plain_symbol(wisp__table_coder *c, int bits, uint32_t base, uint32_t now) {
     uint32_t changed = base ^ now;
     int field = wisp__width((uint32_t)bits - 1);
-    int below = wisp__trailing_zeros(changed), width = wisp__width(changed) - below;
-    int within = width > 2 ? width - 2 : 0;
-    if (bits <= 8) {
-        wisp__put(to, now, bits);
-    } else if (2 * field + within >= bits) {
-        wisp__put(to, 0, 1);
-        wisp__put(to, now, bits);
-    } else {
-        wisp__put(to, 1, 1);
-        wisp__put(to, (uint64_t)below, field);
-        wisp__put(to, (uint64_t)(width - 1), field);
-        wisp__put(to, wisp__low_bits(changed >> below >> 1, within), within);
-    }
-}
-
-static uint32_t wisp__get_symbol(wisp__reader *from, int bits, uint32_t base) {
-    int field = wisp__width((uint32_t)bits - 1), below, width;
-    uint32_t within;
-    if (bits <= 8 || !wisp__get(from, 1)) return (uint32_t)wisp__get(from, bits);
-    below = (int)wisp__get(from, field);
-    width = (int)wisp__get(from, field) + 1;
-    within = (uint32_t)wisp__get(from, width > 2 ? width - 2 : 0);
-    if (below + width > bits) from->failed = true;
-    if (from->failed) return 0;
-    within = within << 1 | 1;
-    if (width > 1) within |= UINT32_C(1) << (width - 1);
-    return base ^ within << below;
+    int below = wisp__width(changed & (0 - changed)) - 1, width = wisp__width(changed) - below;
+    int within = wisp__max_int(width - 2, 0);
+    if (bits <= 8 || !wisp__plain_bits(c, 2 * field + within < bits, 1))
+        return (uint32_t)wisp__plain_bits(c, now, bits);
+    below = (int)wisp__plain_bits(c, (uint64_t)below, field);
+    width = (int)wisp__plain_bits(c, (uint64_t)width - 1, field) + 1;
+    within = wisp__max_int(width - 2, 0);
+    changed = (uint32_t)wisp__plain_bits(c, wisp__low_bits(changed >> below >> 1, within), within);
+    if (below + width > bits) c->from->failed = true;
+    if (c->from->failed) return 0;
+    changed = changed << 1 | 1;
+    if (width > 1) changed |= UINT32_C(1) << (width - 1);
+    return base ^ changed << below;
 }
 
 /* ---- masks ---- */
 
-static void wisp__put_fresh_mask(wisp__writer *to, uint64_t mask, int count) {
-    if (count <= 16) {
-        wisp__put(to, mask, count);
-        return;
+static uint64_t wisp__plain_fresh_mask(wisp__table_coder *c, uint64_t mask, int count) {
+    uint64_t coded = 0;
+    if (count <= 16) return wisp__plain_bits(c, mask, count);
+    for (int at = 0; at < count; at += 8) {
+        uint64_t eight = mask >> at & 255;
+        if (wisp__plain_bits(c, eight != 0, 1)) coded |= wisp__plain_bits(c, eight, 8) << at;
     }
-    for (; count > 0; count -= 8, mask >>= 8) {
-        wisp__put(to, (mask & 255) != 0, 1);
-        if (mask & 255) wisp__put(to, mask & 255, 8);
-    }
+    return coded;
 }
 
-static uint64_t wisp__get_fresh_mask(wisp__reader *from, int count) {
-    uint64_t mask = 0;
-    if (count <= 16) return wisp__get(from, count);
-    for (int at = 0; at < count; at += 8)
-        if (wisp__get(from, 1)) mask |= wisp__get(from, 8) << at;
-    if (count < WISP__CELL && mask >> count) from->failed = true;
-    return mask;
-}
-
-static void wisp__ranks_age(wisp__ranks *ranks) {
-    for (int i = 0; i < ranks->count; i++) ranks->uses[i] /= 2;
-}
-
-/* The mask of this rank was used once more; a rank of `count` is one that was not there. */
+/* Counts a use of the mask of this rank; a rank of `count` means a mask that was not there. */
 static void wisp__ranks_use(wisp__ranks *ranks, int rank, uint64_t mask) {
     int uses = 1;
     if (rank < ranks->count) uses = ranks->uses[rank] + 1;
@@ -14250,60 +14214,59 @@ static void wisp__ranks_use(wisp__ranks *ranks, int rank, uint64_t mask) {
     }
     ranks->masks[rank] = mask;
     ranks->uses[rank] = uses;
-    if (uses > 32) wisp__ranks_age(ranks);
-}
-
-static void wisp__put_mask(wisp__writer *to, wisp__ranks *ranks, uint64_t mask, int count) {
-    int rank = 0;
-    while (rank < ranks->count && ranks->masks[rank] != mask) rank++;
-    wisp__put(to, 0, rank);
-    if (rank < ranks->count) wisp__put(to, 1, 1);
-    else wisp__put_fresh_mask(to, mask, count);
-    wisp__ranks_use(ranks, rank, mask);
+    for (int i = 0; uses > 32 && i < ranks->count; i++) ranks->uses[i] /= 2;
 }
 
 /* Never 0 unless the table is one cell or the reader has failed. */
-static uint64_t wisp__get_mask(wisp__reader *from, wisp__ranks *ranks, int count) {
-    uint64_t mask = 0;
+static uint64_t wisp__plain_mask(wisp__table_coder *c, uint64_t mask, int count) {
+    wisp__ranks *ranks = &c->ranks;
     int rank = 0;
-    while (rank < ranks->count && !wisp__get(from, 1)) rank++;
+    if (c->to) {
+        while (rank < ranks->count && ranks->masks[rank] != mask) rank++;
+        wisp__put(c->to, rank < ranks->count ? UINT64_C(1) << rank : 0,
+                  rank + (rank < ranks->count));
+    } else {
+        while (rank < ranks->count && !wisp__get(c->from, 1)) rank++;
+    }
     if (rank < ranks->count) mask = ranks->masks[rank];
-    else mask = wisp__get_fresh_mask(from, count);
-    if (count < WISP__CELL && mask >> count) from->failed = true;
-    if (from->failed) return 0;
+    else mask = wisp__plain_fresh_mask(c, mask, count);
+    if (count < WISP__CELL && mask >> count) c->from->failed = true;
+    if (c->from->failed) return 0;
     wisp__ranks_use(ranks, rank, mask);
     return mask;
 }
 
 /* ---- cells ---- */
 
-static void wisp__delta_bits_open(wisp__table *table, const wisp__column *columns, int column_count,
-                                  int rows) {
-    memset(table, 0, sizeof *table);
-    table->columns = columns;
-    table->column_count = column_count;
-    table->rows = rows;
-    table->row_cells = (column_count + WISP__CELL - 1) / WISP__CELL;
-    table->cells = (int64_t)rows * table->row_cells;
-    table->equal = wisp__level_of_order(wisp__width((uint64_t)table->cells) / 2);
-    table->differ = wisp__level_of_order(0);
-    for (int i = 0; i < WISP__CELL && i < column_count; i++)
-        table->trends[i] = wisp__trend_of(&columns[i]);
+static void wisp__table_open(wisp__table_coder *c, const wisp__table *table, const uint32_t *base,
+                             const uint32_t *now) {
+    memset(c, 0, sizeof *c);
+    c->table = *table;
+    c->row_cells = (table->column_count + WISP__CELL - 1) / WISP__CELL;
+    c->cells = (int64_t)table->rows * c->row_cells;
+    c->base = base;
+    c->now = now;
+    c->equal = wisp__level_of_order(wisp__width((uint64_t)c->cells) / 2);
+    for (int i = 0; i < WISP__CELL && i < table->column_count; i++)
+        c->trends[i] = wisp__trend_of(&table->columns[i]);
 }
 
-/* Where a cell is. */
 typedef struct wisp__cell {
     int    column, count;   /* its first column, and how many they are */
     size_t at;              /* its first symbol */
-    bool   first;           /* of all rows */
+    bool   first;           /* in the first row */
 } wisp__cell;
 
-static wisp__cell wisp__cell_of(const wisp__table *table, int64_t index) {
+static wisp__cell wisp__cell_of(const wisp__table_coder *c, int64_t index) {
     wisp__cell cell;
-    int64_t row = table->row_cells == 1 ? index : index / table->row_cells;
-    cell.column = (int)(index - row * table->row_cells) * WISP__CELL;
-    cell.count = wisp__min_int(table->column_count - cell.column, WISP__CELL);
-    cell.at = (size_t)row * (size_t)table->column_count + (size_t)cell.column;
+    int64_t row = index;
+    cell.column = 0;
+    if (c->row_cells > 1) {
+        row = index / c->row_cells;
+        cell.column = (int)(index - row * c->row_cells) * WISP__CELL;
+    }
+    cell.count = wisp__min_int(c->table.column_count - cell.column, WISP__CELL);
+    cell.at = (size_t)row * (size_t)c->table.column_count + (size_t)cell.column;
     cell.first = row == 0;
     return cell;
 }
@@ -14314,229 +14277,175 @@ static bool wisp__all_zero(const uint32_t *symbols, int count) {
     return true;
 }
 
-/* What a cell is told from; base is not NULL. */
-static const uint32_t *wisp__cell_reference(const wisp__table *table, const uint32_t *now,
-                                            const wisp__cell *cell) {
-    const uint32_t *base = table->base + cell->at;
-    if (!table->follows || cell->first || !wisp__all_zero(base, cell->count)) return base;
-    return now + cell->at - table->column_count;
+/* The symbols that those of a cell are the delta from; c->base is not NULL. */
+static const uint32_t *wisp__cell_base(const wisp__table_coder *c, const wisp__cell *cell) {
+    const uint32_t *base = c->base + cell->at;
+    if (!c->follows || cell->first || !wisp__all_zero(base, cell->count)) return base;
+    return c->now + cell->at - c->table.column_count;
 }
 
-static uint64_t wisp__cell_mask(const uint32_t *from, const uint32_t *now, int count) {
+static uint64_t wisp__cell_mask(const uint32_t *base, const uint32_t *now, int count) {
     uint64_t mask = 0;
-    for (int i = 0; i < count; i++) mask |= (uint64_t)(from[i] != now[i]) << i;
+    for (int i = 0; i < count; i++) mask |= (uint64_t)(base[i] != now[i]) << i;
     return mask;
 }
 
-static bool wisp__cell_differs(const wisp__table *table, const uint32_t *now, int64_t index) {
-    wisp__cell cell = wisp__cell_of(table, index);
-    const uint32_t *from = wisp__cell_reference(table, now, &cell);
-    return memcmp(from, now + cell.at, (size_t)cell.count * sizeof *now) != 0;
+static bool wisp__cell_differs(const wisp__table_coder *c, int64_t index) {
+    wisp__cell cell = wisp__cell_of(c, index);
+    return memcmp(wisp__cell_base(c, &cell), c->now + cell.at,
+                  (size_t)cell.count * sizeof *c->now) != 0;
 }
 
-/* Whether a cell has a mask: that of a row of one column is known, unless the table is no more. */
-static bool wisp__cell_masked(const wisp__table *table) {
-    return table->column_count > 1 || table->cells == 1;
+/* While reading: the cell becomes its base. */
+static void wisp__cell_copy(wisp__table_coder *c, const wisp__cell *cell) {
+    const uint32_t *base;
+    if (!c->out) return;
+    base = wisp__cell_base(c, cell);
+    if (base != c->out + cell->at)
+        memcpy(c->out + cell->at, base, (size_t)cell->count * sizeof *base);
 }
 
-static void wisp__put_cell(wisp__writer *to, wisp__table *table, const uint32_t *now,
-                           int64_t index) {
-    wisp__cell cell = wisp__cell_of(table, index);
-    const wisp__column *columns = table->columns + cell.column;
-    const uint32_t *from = wisp__cell_reference(table, now, &cell);
-    uint64_t mask = wisp__cell_mask(from, now + cell.at, cell.count);
-    now += cell.at;
-    if (wisp__cell_masked(table)) wisp__put_mask(to, &table->ranks, mask, cell.count);
-    for (int i = 0; i < cell.count; i++) {
-        const wisp__column *column = &columns[i];
-        if (!(mask >> i & 1) || column->bits == 1) continue;
-        if (column->kind) wisp__put_symbol(to, column->bits, from[i], now[i]);
-        else wisp__put_difference(to, &table->trends[i], column,
-                                  (now[i] - from[i]) & wisp__column_mask(column));
+/* Returns the mask. A mask of 0 that was read is wrong, unless the table is one cell. */
+static uint64_t wisp__plain_cell(wisp__table_coder *c, int64_t index) {
+    static const uint32_t zeros[WISP__CELL] = { 0 };
+    wisp__cell cell = wisp__cell_of(c, index);
+    const wisp__column *column = c->table.columns + cell.column;
+    const uint32_t *base = c->base ? wisp__cell_base(c, &cell) : zeros;
+    const uint32_t *now = c->to ? c->now + cell.at : base;
+    uint64_t mask = c->to ? wisp__cell_mask(base, now, cell.count) : 1, left;
+    if (c->table.column_count > 1 || c->cells == 1) mask = wisp__plain_mask(c, mask, cell.count);
+    wisp__cell_copy(c, &cell);
+    left = mask;
+    for (int i = 0; left; i++, column++, left >>= 1) {
+        uint32_t value = base[i] ^ 1;
+        if (!(left & 1)) continue;
+        if (column->kind && column->bits > 1)
+            value = wisp__plain_symbol(c, column->bits, base[i], now[i]);
+        else if (column->bits > 1)
+            value = wisp__plain_ordered(c, &c->trends[i], column, base[i], now[i]);
+        if (c->from->failed) return 0;
+        if (c->out) c->out[cell.at + (size_t)i] = value;
     }
-}
-
-static uint32_t wisp__get_value(wisp__reader *from, wisp__trend *trend,
-                                const wisp__column *column, uint32_t base) {
-    if (column->bits == 1) return base ^ 1;
-    if (column->kind) return wisp__get_symbol(from, column->bits, base);
-    return (base + wisp__get_difference(from, trend, column)) & wisp__column_mask(column);
-}
-
-/* Reads what differs into a cell that equals what it is told from. */
-static void wisp__value_deltas_get(wisp__reader *from, wisp__table *table, const wisp__cell *cell,
-                                   uint64_t mask) {
-    const wisp__column *columns = table->columns + cell->column;
-    for (int i = 0; i < cell->count && !from->failed; i++) {
-        uint32_t *now = table->base ? table->now + cell->at + i : NULL, value;
-        if (!(mask >> i & 1)) continue;
-        value = wisp__get_value(from, &table->trends[i], &columns[i], now ? *now : 0);
-        if (now && !from->failed) *now = value;
-    }
-}
-
-static void wisp__copy_cell(wisp__table *table, int64_t index) {
-    wisp__cell cell;
-    const uint32_t *from;
-    if (!table->base) return;
-    cell = wisp__cell_of(table, index);
-    from = wisp__cell_reference(table, table->now, &cell);
-    if (from != table->now + cell.at)
-        memcpy(table->now + cell.at, from, (size_t)cell.count * sizeof *from);
+    return mask;
 }
 
 /* ---- tables ---- */
 
-WISP__UNUSED static void wisp__delta_bits_check(const wisp__column *columns, int column_count,
-                                                int rows, const uint32_t *table) {
-    for (int i = 0; i < column_count; i++) WISP_ASSERT(columns[i].bits - 1 < 32);
-    for (int row = 0; row < rows; row++)
-        for (int i = 0; i < column_count; i++)
-            WISP_ASSERT((uint64_t)*table++ >> columns[i].bits == 0);
-}
-
-static int64_t wisp__row_bits(const wisp__column *columns, int column_count) {
-    int64_t bits = 0;
-    for (int i = 0; i < column_count; i++) bits += columns[i].bits;
-    return bits;
-}
-
-/* The most that a table takes, in bits. */
-static int64_t wisp__delta_bits_count(const wisp__column *columns, int column_count, int rows) {
-    return 1 + 16 + rows * wisp__row_bits(columns, column_count);
-}
-
-/* In the form that takes a table's bits whatever it holds. */
-static void wisp__put_symbols(wisp__writer *to, const wisp__table *table, const uint32_t *now) {
-    if (table->cells == 1) wisp__put(to, 1, 1), wisp__put_fresh_mask(to, 0, table->column_count);
-    else wisp__put(to, 7, 3);
+WISP__UNUSED static void wisp__delta_bits_check(const wisp__table *table, const uint32_t *symbols) {
+    for (int i = 0; i < table->column_count; i++) WISP_ASSERT(table->columns[i].bits - 1 < 32);
     for (int row = 0; row < table->rows; row++)
-        for (int i = 0; i < table->column_count; i++) wisp__put(to, *now++, table->columns[i].bits);
-}
-
-static bool wisp__get_symbols(wisp__reader *from, const wisp__table *table) {
-    uint32_t *now = table->now;
-    if (!table->base) {
-        wisp__skip(from, table->rows * wisp__row_bits(table->columns, table->column_count));
-        return !from->failed;
-    }
-    for (int row = 0; row < table->rows && !from->failed; row++)
         for (int i = 0; i < table->column_count; i++)
-            *now++ = (uint32_t)wisp__get(from, table->columns[i].bits);
-    return !from->failed;
+            WISP_ASSERT((uint64_t)*symbols++ >> table->columns[i].bits == 0);
 }
 
-/* How much shorter the table's new rows are when they are told from the rows above, in bits of
-   their differences without leading zeros; more than 0 makes it worth while. */
-static int64_t wisp__follow_gain(const wisp__table *table, const uint32_t *now) {
+static int64_t wisp__table_bits(const wisp__table *table) {
+    int64_t bits = 0;
+    for (int i = 0; i < table->column_count; i++) bits += table->columns[i].bits;
+    return bits * table->rows;
+}
+
+/* The most that a delta of the table takes, in bits. */
+static int64_t wisp__delta_bits_count(const wisp__table *table) {
+    return 1 + 16 + wisp__table_bits(table);
+}
+
+static void wisp__plain_symbols(wisp__table_coder *c) {
+    const uint32_t *now = c->now;
+    uint32_t *out = c->out;
+    if (!c->base) wisp__skip(c->from, wisp__table_bits(&c->table));
+    for (int row = 0; row < c->table.rows && c->base && !c->from->failed; row++)
+        for (int i = 0; i < c->table.column_count; i++) {
+            uint64_t symbol = wisp__plain_bits(c, *now++, c->table.columns[i].bits);
+            if (out) *out++ = (uint32_t)symbol;
+        }
+}
+
+/* How much shorter the rows without a baseline become with the row above as their base: the sum of
+   the widths of their deltas, in bits. It is worth while above 0. */
+static int64_t wisp__follow_gain(const wisp__table_coder *c) {
     int64_t gain = 0;
-    for (int64_t index = table->row_cells; index < table->cells; index++) {
-        wisp__cell cell = wisp__cell_of(table, index);
-        if (!wisp__all_zero(table->base + cell.at, cell.count)) continue;
+    for (int64_t index = c->row_cells; index < c->cells; index++) {
+        wisp__cell cell = wisp__cell_of(c, index);
+        if (!wisp__all_zero(c->base + cell.at, cell.count)) continue;
         for (int i = 0; i < cell.count; i++) {
-            const wisp__column *column = &table->columns[cell.column + i];
-            uint32_t symbol = now[cell.at + (size_t)i];
-            uint32_t above = now[cell.at + (size_t)i - (size_t)table->column_count];
-            uint32_t difference = (symbol - above) & wisp__column_mask(column);
-            gain += wisp__width(wisp__fold(symbol, column->bits));
-            gain -= wisp__width(wisp__fold(difference, column->bits));
+            const wisp__column *column = &c->table.columns[cell.column + i];
+            const uint32_t *symbol = c->now + cell.at + i;
+            uint32_t delta = (*symbol - symbol[-c->table.column_count]) & wisp__column_mask(column);
+            gain += wisp__width(wisp__fold(*symbol, column->bits));
+            gain -= wisp__width(wisp__fold(delta, column->bits));
         }
     }
     return gain;
 }
 
-static void wisp__put_spans(wisp__writer *to, wisp__table *table, const uint32_t *now) {
-    int64_t at = 0, start;
-    while (at < table->cells && !to->full) {
-        int64_t least = at > 0;
-        for (start = at; at < table->cells && !wisp__cell_differs(table, now, at); at++) {}
-        wisp__put_rice(to, (uint32_t)(at - start - least), wisp__level_order(&table->equal, 32));
-        wisp__level_add(&table->equal, (uint32_t)(at - start - least));
-        if (at == table->cells) return;
-        for (start = at; at < table->cells && wisp__cell_differs(table, now, at); at++) {}
-        wisp__put_rice(to, (uint32_t)(at - start - 1), wisp__level_order(&table->differ, 32));
-        wisp__level_add(&table->differ, (uint32_t)(at - start - 1));
-        for (; start < at; start++) wisp__put_cell(to, table, now, start);
-    }
+/* Where the cells from `at` on that differ, or that do not, end. */
+static int64_t wisp__span_end(const wisp__table_coder *c, int64_t at, bool differ) {
+    while (at < c->cells && wisp__cell_differs(c, at) == differ) at++;
+    return at;
 }
 
-/* A count of cells, at least `least`; fails when it is more than are left. */
-static int64_t wisp__get_count(wisp__reader *from, wisp__level *level, int64_t least,
-                               int64_t left) {
-    uint32_t count = wisp__get_rice(from, wisp__level_order(level, 32), UINT32_MAX);
-    if (count + least > left) from->failed = true;
+/* The end of a span that begins at `at`. Its first `least` cells are known to belong to it, because
+   the span before it ended there. */
+static int64_t wisp__plain_span(wisp__table_coder *c, int64_t at, bool differ, int least) {
+    wisp__level *level = differ ? &c->differ : &c->equal;
+    int64_t end = c->to ? wisp__span_end(c, at + least, differ) : 0;
+    uint32_t count = wisp__plain_number(c, (uint32_t)(end - at - least),
+                                        wisp__level_order(level, 32), UINT32_MAX);
+    if (count + at + least > c->cells) c->from->failed = true;
     wisp__level_add(level, count);
-    return from->failed ? 0 : count + least;
+    return c->from->failed ? at : at + count + least;
 }
 
-static void wisp__get_cell(wisp__reader *from, wisp__table *table, int64_t index) {
-    wisp__cell cell = wisp__cell_of(table, index);
-    uint64_t mask = 1;
-    if (wisp__cell_masked(table)) mask = wisp__get_mask(from, &table->ranks, cell.count);
-    if (mask == 0) from->failed = true;
-    wisp__copy_cell(table, index);
-    wisp__value_deltas_get(from, table, &cell, mask);
-}
-
-static bool wisp__get_spans(wisp__reader *from, wisp__table *table) {
-    int64_t at = 0;
-    while (at < table->cells && !from->failed) {
-        int64_t end = at + wisp__get_count(from, &table->equal, at > 0, table->cells - at);
-        for (; at < end; at++) wisp__copy_cell(table, at);
-        if (at == table->cells || from->failed) break;
-        end = at + wisp__get_count(from, &table->differ, 1, table->cells - at);
-        for (; at < end && !from->failed; at++) wisp__get_cell(from, table, at);
+static void wisp__plain_spans(wisp__table_coder *c) {
+    int64_t at = 0, end;
+    while (at < c->cells && !c->from->failed && !(c->to && c->to->full)) {
+        end = wisp__plain_span(c, at, false, at > 0);
+        for (; at < end && c->out; at++) {
+            wisp__cell cell = wisp__cell_of(c, at);
+            wisp__cell_copy(c, &cell);
+        }
+        at = end;
+        if (at == c->cells || c->from->failed) return;
+        end = wisp__plain_span(c, at, true, 1);
+        for (; at < end && !c->from->failed; at++)
+            if (!wisp__plain_cell(c, at)) c->from->failed = true;
     }
-    return !from->failed;
 }
 
-static bool wisp__get_one_cell(wisp__reader *from, wisp__table *table) {
-    wisp__cell cell = wisp__cell_of(table, 0);
-    uint64_t mask = wisp__get_mask(from, &table->ranks, cell.count);
-    if (from->failed) return false;
-    if (mask == 0) return wisp__get_symbols(from, table);
-    wisp__copy_cell(table, 0);
-    wisp__value_deltas_get(from, table, &cell, mask);
-    return !from->failed;
-}
-
-static void wisp__put_differences(wisp__writer *to, wisp__table *table, const uint32_t *now) {
-    wisp__put(to, 1, 1);
-    if (table->cells == 1) {
-        wisp__put_cell(to, table, now, 0);
-        return;
-    }
-    table->follows = wisp__follow_gain(table, now) > 0;
-    wisp__put(to, table->follows, table->follows ? 2 : 1);
-    wisp__put_spans(to, table, now);
-}
-
-/* Writes `now` as it differs from `base`, both of rows x column_count symbols below 2 to the bits
-   of their column. */
-static void wisp__delta_bits_write(wisp__writer *to, const wisp__column *columns, int column_count,
-                                   int rows, const uint32_t *base, const uint32_t *now) {
-    size_t symbols = (size_t)rows * (size_t)column_count;
-    wisp__table table;
+/* Writes the delta of `now` from `base`, both of table->rows rows. */
+static void wisp__delta_bits_write(wisp__writer *to, const wisp__table *table,
+                                   const uint32_t *base, const uint32_t *now) {
+    size_t symbols = (size_t)table->rows * (size_t)table->column_count;
     wisp__writer start = *to;
-    if (symbols == 0 || memcmp(base, now, symbols * sizeof *now) == 0) {
-        wisp__put(to, 0, 1);
-        return;
+    wisp__reader none = wisp__reader_on(NULL, 0);
+    wisp__table_coder c;
+    bool differ = symbols && memcmp(base, now, symbols * sizeof *now) != 0;
+    wisp__put(to, differ, 1);
+    if (!differ) return;
+    wisp__table_open(&c, table, base, now);
+    c.to = to;
+    c.from = &none;
+    if (c.cells == 1) {
+        wisp__plain_cell(&c, 0);
+    } else {
+        c.follows = wisp__follow_gain(&c) > 0;
+        wisp__put(to, c.follows, c.follows ? 2 : 1);
+        wisp__plain_spans(&c);
     }
-    wisp__delta_bits_open(&table, columns, column_count, rows);
-    table.base = base;
-    wisp__put_differences(to, &table, now);
-    if (!to->full && to->at - start.at <= wisp__delta_bits_count(columns, column_count, rows))
-        return;
+    if (!to->full && to->at - start.at <= wisp__delta_bits_count(table)) return;
     *to = start;
-    wisp__put_symbols(to, &table, now);
+    if (c.cells == 1) wisp__put(to, 1, 1), wisp__plain_fresh_mask(&c, 0, table->column_count);
+    else wisp__put(to, 7, 3);
+    wisp__plain_symbols(&c);
 }
 
-/* Reads into `now`, which may be `base` itself. With base NULL it moves past the table, and `now`
-   is not touched. False: malformed; what `now` holds then is of no use, but within its bits. */
-static bool wisp__delta_bits_read(wisp__reader *from, const wisp__column *columns, int column_count,
-                                  int rows, const uint32_t *base, uint32_t *now) {
-    size_t symbols = (size_t)rows * (size_t)column_count;
-    wisp__table table;
+/* Reads into `now`, which may be `base` itself. With base NULL it moves past the delta, and `now`
+   is not touched. False: malformed; then `now` means nothing, but each symbol is within its
+   bits. */
+static bool wisp__delta_bits_read(wisp__reader *from, const wisp__table *table,
+                                  const uint32_t *base, uint32_t *now) {
+    size_t symbols = (size_t)table->rows * (size_t)table->column_count;
+    wisp__table_coder c;
     if (!wisp__get(from, 1)) {
         if (from->failed) return false;
         if (base && base != now && symbols) memcpy(now, base, symbols * sizeof *now);
@@ -14544,42 +14453,40 @@ static bool wisp__delta_bits_read(wisp__reader *from, const wisp__column *column
     }
     if (symbols == 0) from->failed = true;
     if (from->failed) return false;
-    wisp__delta_bits_open(&table, columns, column_count, rows);
-    table.base = base;
-    table.now = now;
-    if (table.cells == 1) return wisp__get_one_cell(from, &table);
-    if (!wisp__get(from, 1)) return wisp__get_spans(from, &table);
-    if (wisp__get(from, 1)) return wisp__get_symbols(from, &table);
-    table.follows = true;
-    return wisp__get_spans(from, &table);
+    wisp__table_open(&c, table, base, now);
+    c.from = from;
+    c.out = base ? now : NULL;
+    if (c.cells == 1) {
+        if (!wisp__plain_cell(&c, 0) && !from->failed) wisp__plain_symbols(&c);
+    } else {
+        c.follows = wisp__get(from, 1);
+        if (c.follows && wisp__get(from, 1)) wisp__plain_symbols(&c);
+        else wisp__plain_spans(&c);
+    }
+    return !from->failed;
 }
 
 /* ===========================================================================
  * MARK: >>range_coder
- * What: the difference of a table through an adaptive range coder: fewer bytes
- *   than plainly (table), and more time.
+ * What: the delta of a table through an adaptive range coder: fewer bytes than
+ *   delta_bits, and more time.
  * Invariants: every symbol of both tables is below 2 to the bits of its column.
- *   Both ends adapt to what travelled, never to what did not.
- * Not here: whose models they are, and since when (delta, track).
+ *   Both ends adapt only to what was sent.
+ * Not here: which baseline the models belong to (record_delta, baseline).
  *
  *   No bytes when nothing differs, else bits through the range coder, each by
  *   the chance that was learned for its place:
  *   follows, then for each cell: differs; if so, for each column: differs; then
- *   for each that does: a symbol (wisp__code_symbol), or the error of a guess:
+ *   for each that does: a symbol (wisp__code_symbol), or the error of a prediction:
  *   width in steps from the expected one, sign, digits below the first 1
  *   (three by their chances, the rest evenly)
  * ======================================================================== */
 
 /* ---- a range coder over chances ---- */
 
-/* The chance of a one, in 65536ths, learned at two speeds; its mean is used. The low four bits of
-   `fast` count what was seen, as the first few teach the most. */
+/* The chance of a one, in 65536ths, learned at two speeds; their mean is used. The low four bits of
+   `fast` count the bits seen, because the first few teach the most. */
 typedef struct wisp__chance { uint16_t fast, slow; } wisp__chance;
-
-static wisp__chance wisp__chance_even(void) {
-    wisp__chance chance = { 0x8000, 0x8000 };
-    return chance;
-}
 
 /* 32..65504 */
 static uint32_t wisp__chance_of(const wisp__chance *chance) {
@@ -14601,14 +14508,14 @@ static void wisp__chance_learn(wisp__chance *chance, int one) {
 }
 
 /* Encodes when `to` is set and decodes otherwise, so that both ends run the same lines. The bytes
-   are a number between 0 and 1, of which the zeros at its end are left off. */
+   are a number between 0 and 1, without the zeros at its end. */
 typedef struct wisp__range {
     uint8_t       *to;
     const uint8_t *from;
     int            at, size;        /* size: capacity, or bytes that may be read */
     uint64_t       low;             /* 33 bits, of which the top one is a carry */
     uint32_t       width;
-    uint32_t       code;            /* of what is decoded, above low */
+    uint32_t       code;            /* decoding: the number that was read, above low */
     bool           failed;
 } wisp__range;
 
@@ -14647,7 +14554,7 @@ static wisp__range wisp__range_from(const uint8_t *from, int size) {
     return range;
 }
 
-/* The bit, as it was given or as it was read. */
+/* Encodes the bit, or decodes one; returns it. */
 static int wisp__range_bit(wisp__range *range, uint32_t chance, int one) {
     uint32_t ones = (uint32_t)((uint64_t)range->width * chance >> 16);
     if (!range->to) one = range->code < ones;
@@ -14662,7 +14569,7 @@ static int wisp__range_bit(wisp__range *range, uint32_t chance, int one) {
     return one;
 }
 
-/* Bytes written, at least one, or -1. Of all numbers in the range the shortest is taken. */
+/* Ends with the shortest number in the range. Bytes written, at least one, or -1. */
 static int wisp__range_end(wisp__range *range) {
     uint64_t end = range->low + range->width;
     for (int bits = 32; bits >= 0; bits -= 8) {
@@ -14680,13 +14587,15 @@ static int wisp__range_end(wisp__range *range) {
     return range->failed ? -1 : range->at;
 }
 
+/* Each function below encodes what it is given, or decodes, and returns the value. */
+
 static int wisp__code_bit(wisp__range *range, wisp__chance *chance, int one) {
     one = wisp__range_bit(range, wisp__chance_of(chance), one);
     wisp__chance_learn(chance, one);
     return one;
 }
 
-/* By two chances that saw different sides of it. */
+/* With the mean of two chances that were learned in different contexts. */
 static int wisp__code_bit_by(wisp__range *range, wisp__chance *a, wisp__chance *b, int one) {
     one = wisp__range_bit(range, (wisp__chance_of(a) + wisp__chance_of(b)) / 2, one);
     wisp__chance_learn(a, one);
@@ -14694,7 +14603,7 @@ static int wisp__code_bit_by(wisp__range *range, wisp__chance *a, wisp__chance *
     return one;
 }
 
-/* The low bits (0..32) of the value, all alike. */
+/* The low bits (0..32) of the value, where a one is as likely as a zero. */
 static uint32_t wisp__code_evenly(wisp__range *range, uint32_t value, int bits) {
     uint32_t read = 0;
     while (bits > 0) {
@@ -14724,23 +14633,23 @@ static uint32_t wisp__code_tree(wisp__range *range, wisp__chance *chances, uint3
 /* ---- models ---- */
 
 #define WISP__STEPS  20     /* from the expected width of a number to the true one, clipped */
-#define WISP__INPUTS  4     /* what a difference is guessed from */
+#define WISP__INPUTS  4     /* from which a delta is predicted */
 
-/* What is learned of a column. `moods` below is whether symbols without order changed in the row:
-   now (1), in the base (2); what has an order then often jumps. */
+/* What is learned of a column. Its numbers often jump in rows where symbols without order changed:
+   the context `jump` says whether they did now (1) and in the baseline (2). */
 typedef struct wisp__column_model {
     wisp__chance differs[16];
     wisp__chance tree[32];                  /* kind 0: signs; kind 1: see wisp__code_symbol */
-    int32_t      weights[4][WISP__INPUTS];  /* per mood; of the inputs, in 65536ths */
-    int32_t      level[4];                  /* per mood; mean width of the errors, in 65536ths */
+    int32_t      weights[4][WISP__INPUTS];  /* by jump; of the inputs, in 65536ths */
+    int32_t      level[4];                  /* by jump; mean width of the errors, in 65536ths */
     int32_t      recent;                    /* the same of the last few rows */
-    int32_t      drift, error;              /* mean difference of rows above; error in the last */
+    int32_t      drift, error;              /* mean delta of the rows above; error in the last */
 } wisp__column_model;
 
-/* Shared by all columns but for the part at the end; to be copied as bytes. */
+/* Shared by all columns; a wisp__column_model for each follows. To be copied as bytes. */
 typedef struct wisp__models {
     wisp__chance follows, cells[64];
-    wisp__chance widths[2][3][WISP__STEPS], paces[8][2][WISP__STEPS];
+    wisp__chance widths[2][3][WISP__STEPS], bends[8][2][WISP__STEPS];
     wisp__chance digits[16][8];
 } wisp__models;
 
@@ -14753,10 +14662,10 @@ static wisp__column_model *wisp__models_column(wisp__models *models, int column)
 }
 
 static void wisp__chances_even(wisp__chance *chances, size_t count) {
-    for (size_t i = 0; i < count; i++) chances[i] = wisp__chance_even();
+    for (size_t i = 0; i < count; i++) chances[i].fast = chances[i].slow = 0x8000;
 }
 
-/* What both ends begin with when there is no base yet. Memory is of wisp__models_size and aligned
+/* The models of both ends while there is no baseline. Memory is of wisp__models_size and aligned
    for an int32_t. */
 static void wisp__models_init(wisp__models *models, const wisp__column *columns, int column_count) {
     wisp__chances_even(&models->follows, sizeof *models / sizeof(wisp__chance));
@@ -14765,125 +14674,135 @@ static void wisp__models_init(wisp__models *models, const wisp__column *columns,
         memset(model, 0, sizeof *model);
         wisp__chances_even(model->differs, 16);
         wisp__chances_even(model->tree, 32);
-        for (int mood = 0; mood < 4; mood++) {
-            model->level[mood] = columns[i].bits * 65536 / 3;
-            model->weights[mood][1] = 59000;    /* 0.9 of how it moved */
-            model->weights[mood][2] = 26000;    /* 0.4 of how that changed */
-            model->weights[mood][3] = 6500;
+        for (int jump = 0; jump < 4; jump++) {
+            model->level[jump] = columns[i].bits * 65536 / 3;
+            model->weights[jump][1] = 59000;    /* 0.9 of the motion */
+            model->weights[jump][2] = 26000;    /* 0.4 of its change */
+            model->weights[jump][3] = 6500;
         }
     }
 }
 
 /* ---- a table through the models ---- */
 
-/* A table on its way, adaptively. `out` is `now` where it is decoded, and NULL elsewhere. */
-typedef struct wisp__coding {
-    wisp__range     range;
+/* What both ends hold before a table is coded. The models are those after held[0] was coded (or as
+   they were initialised, if it came otherwise), and become those of the new table. */
+typedef struct wisp__adaptive {
     wisp__table     table;
     wisp__models   *models;
-    const uint32_t *now;
-    uint32_t       *out;
-    const uint32_t *before[2];  /* the base's base, and what that was told from; or NULL */
-    int             flag;       /* first column of one bit, or -1 */
-    wisp__credit   *credit;     /* of whoever sent it; NULL: nobody pays */
-} wisp__coding;
+    const uint32_t *held[3];    /* the baseline, its own baseline, and that one's; or NULL */
+    wisp__credit   *credit;     /* pays for decoding; NULL: nobody pays */
+} wisp__adaptive;
+
+typedef struct wisp__adaptive_coder {
+    wisp__range       range;
+    wisp__table_coder table;
+    wisp__models     *models;
+    const uint32_t   *before[2];    /* held[1] and held[2] */
+    int               flag;         /* first column of one bit, or -1 */
+    wisp__credit     *credit;
+} wisp__adaptive_coder;
 
 /* A cell that differs. */
-typedef struct wisp__changing {
+typedef struct wisp__changed_cell {
     wisp__cell      cell;
-    const uint32_t *from;           /* what it is told from */
-    const uint32_t *before[2];      /* how that came to be, or NULL */
+    const uint32_t *base;
+    const uint32_t *before[2];      /* the base's own base, and that one's; or NULL */
     uint64_t        mask;
-    int             mood;
+    int             jump;           /* see wisp__column_model */
     int64_t         excess, last;   /* widths above what was expected, in 256ths: sum, last */
     int             numbers;        /* in the sum */
-} wisp__changing;
+} wisp__changed_cell;
 
-static int wisp__sign3(int64_t number) { return number > 0 ? 2 : number < 0; }
-
-/* What a number is expected to be like. */
-typedef struct wisp__outlook {
+/* What is expected of a column's next delta. */
+typedef struct wisp__prediction {
+    const wisp__column *column;
+    wisp__column_model *model;
     int64_t inputs[WISP__INPUTS];   /* drift, motion, its change, error in the row above */
     int64_t guess;
     int64_t level, width;           /* of the error, in 256ths */
-    int     pace, sign;             /* contexts */
-} wisp__outlook;
+    int     bend, sign;             /* contexts: how the motion changes; signs of the inputs */
+} wisp__prediction;
+
+static int wisp__sign3(int64_t number) { return number > 0 ? 2 : number < 0; }
 
 static int64_t wisp__step(const wisp__column *column, uint32_t from, uint32_t to) {
     return wisp__signed((to - from) & wisp__column_mask(column), column->bits);
 }
 
-/* The weights were found by trial on recorded motion; the chances make up for what they miss. */
-static wisp__outlook wisp__look_out(const wisp__changing *change, const wisp__column *column,
-                                    const wisp__column_model *model, int i) {
-    wisp__outlook out;
-    const int32_t *weights = model->weights[change->mood];
+/* Of the i-th column of the cell. The factors were found by trial on recorded motion; the chances
+   make up for what they miss. */
+static wisp__prediction wisp__predict(const wisp__adaptive_coder *coder,
+                                      const wisp__changed_cell *cell, int i) {
+    wisp__prediction p;
+    const wisp__column *column = &coder->table.table.columns[cell->cell.column + i];
+    wisp__column_model *model = wisp__models_column(coder->models, cell->cell.column + i);
+    const int32_t *weights = model->weights[cell->jump];
     int64_t most = (INT64_C(1) << (column->bits - 1)) - 1, motion_log, bend_log, sum = 0;
-    memset(&out, 0, sizeof out);
-    out.level = motion_log = bend_log = model->level[change->mood] / 256;
-    out.inputs[0] = model->drift;
-    out.inputs[3] = model->error;
-    if (change->before[0]) {
-        const uint32_t *older = change->before[1];
-        out.inputs[1] = wisp__step(column, change->before[0][i], change->from[i]);
-        if (older) out.inputs[2] = out.inputs[1] -
-                                   wisp__step(column, older[i], change->before[0][i]);
-        motion_log = wisp__log_size(out.inputs[1]);
-        bend_log = older ? wisp__log_size(out.inputs[2]) : motion_log;
+    memset(&p, 0, sizeof p);
+    p.column = column;
+    p.model = model;
+    p.level = motion_log = bend_log = model->level[cell->jump] / 256;
+    p.inputs[0] = model->drift;
+    p.inputs[3] = model->error;
+    if (cell->before[0]) {
+        const uint32_t *older = cell->before[1];
+        p.inputs[1] = wisp__step(column, cell->before[0][i], cell->base[i]);
+        if (older) p.inputs[2] = p.inputs[1] - wisp__step(column, older[i], cell->before[0][i]);
+        motion_log = wisp__log_size(p.inputs[1]);
+        bend_log = older ? wisp__log_size(p.inputs[2]) : motion_log;
     }
-    for (int k = 0; k < WISP__INPUTS; k++) sum += weights[k] * out.inputs[k];
-    out.guess = wisp__between((sum + 32768 * (sum < 0 ? -1 : 1)) / 65536, -most, most);
-    out.width = 159 * out.level + 44 * (model->recent / 256) + 31 * bend_log + 13 * motion_log;
-    if (change->numbers) out.width += 102 * change->excess / change->numbers - 13 * change->last;
-    out.width = wisp__between(out.width / 256, 0, column->bits * 256 - 256);
-    out.pace = (int)wisp__between((bend_log + 384) / 256 - (out.width + 64) / 256 + 3, 0, 7);
-    out.sign = wisp__sign3(out.guess) * 9 + wisp__sign3(out.inputs[2]) * 3 +
-               wisp__sign3(out.inputs[3]);
-    return out;
+    for (int k = 0; k < WISP__INPUTS; k++) sum += weights[k] * p.inputs[k];
+    p.guess = wisp__between((sum + 32768 * (sum < 0 ? -1 : 1)) / 65536, -most, most);
+    p.width = 159 * p.level + 44 * (model->recent / 256) + 31 * bend_log + 13 * motion_log;
+    if (cell->numbers) p.width += 102 * cell->excess / cell->numbers - 13 * cell->last;
+    p.width = wisp__between(p.width / 256, 0, column->bits * 256 - 256);
+    p.bend = (int)wisp__between((bend_log + 384) / 256 - (p.width + 64) / 256 + 3, 0, 7);
+    p.sign = wisp__sign3(p.guess) * 9 + wisp__sign3(p.inputs[2]) * 3 + wisp__sign3(p.inputs[3]);
+    return p;
 }
 
-/* Normalised least mean squares; errors beyond four times the usual do not count in full. */
-static void wisp__learn_weights(int32_t *weights, const wisp__outlook *out, int64_t error,
-                                int bits) {
+/* Normalised least mean squares; an error counts for at most four times the usual one. */
+static void wisp__learn_weights(int32_t *weights, const wisp__prediction *p, int64_t error) {
+    int bits = p->column->bits;
     int64_t unit = bits > 20 ? INT64_C(1) << (bits - 20) : 1, power, gain;
-    int64_t usual = INT64_C(1) << wisp__between(out->level / 256, 0, 32);
+    int64_t usual = INT64_C(1) << wisp__between(p->level / 256, 0, 32);
     usual = usual / unit + 1;
     error = wisp__between(error / unit, -4 * usual, 4 * usual);
     power = 16 * usual * usual;
-    for (int k = 0; k < WISP__INPUTS; k++)
-        power += (out->inputs[k] / unit) * (out->inputs[k] / unit);
+    for (int k = 0; k < WISP__INPUTS; k++) power += (p->inputs[k] / unit) * (p->inputs[k] / unit);
     gain = error * (5000 << 12) / power;
     for (int k = 0; k < WISP__INPUTS; k++)
-        weights[k] = (int32_t)wisp__between(weights[k] + gain * (out->inputs[k] / unit) / 4096,
+        weights[k] = (int32_t)wisp__between(weights[k] + gain * (p->inputs[k] / unit) / 4096,
                                             -131072, 131072);
 }
 
-static void wisp__learn_difference(wisp__changing *change, const wisp__column *column,
-                                   wisp__column_model *model, const wisp__outlook *out,
-                                   int64_t difference, int64_t error) {
-    int64_t usual = INT64_C(4) << wisp__between(out->level / 256, 0, 28);
+static void wisp__learn_delta(wisp__changed_cell *cell, const wisp__prediction *p, int64_t delta,
+                              int64_t error) {
+    int64_t usual = INT64_C(4) << wisp__between(p->level / 256, 0, 28);
     int64_t log = wisp__log_size(error);
-    int32_t *level = &model->level[change->mood];
-    wisp__learn_weights(model->weights[change->mood], out, error, column->bits);
-    change->last = log - out->level;
-    change->excess += change->last;
-    change->numbers++;
+    wisp__column_model *model = p->model;
+    int32_t *level = &model->level[cell->jump];
+    wisp__learn_weights(model->weights[cell->jump], p, error);
+    cell->last = log - p->level;
+    cell->excess += cell->last;
+    cell->numbers++;
     *level += (int32_t)(log * 256 - *level) / 25;
     model->recent += (int32_t)(log * 256 - model->recent) * 3 / 10;
-    model->drift += (int32_t)((difference - model->drift) * 3 / 10);
+    model->drift += (int32_t)((delta - model->drift) * 3 / 10);
     model->error = (int32_t)wisp__between(error, -usual, usual);
 }
 
-/* How many bits the size of an error takes: steps up or down from what is expected. */
-static int wisp__code_width(wisp__coding *coding, const wisp__changing *change,
-                            const wisp__outlook *out, int bits, int width) {
-    wisp__range *range = &coding->range;
-    int halves = (int)(out->width + 64) / 128, middle = halves / 2, side, at;
+/* The width of an error, in steps up or down from the expected width. */
+static int wisp__code_width(wisp__adaptive_coder *coder, const wisp__changed_cell *cell,
+                            const wisp__prediction *p, int width) {
+    wisp__range *range = &coder->range;
+    int bits = p->column->bits, halves = (int)(p->width + 64) / 128, middle = halves / 2, side, at;
     wisp__chance *a, *b;
     if (middle > bits - 1) middle = bits - 1;
-    side = middle == 0 ? 2 : change->mood > 0;
-    a = coding->models->widths[middle == 0 ? 0 : halves & 1][side];
-    b = coding->models->paces[out->pace][middle >= 3];
+    side = middle == 0 ? 2 : cell->jump > 0;
+    a = coder->models->widths[middle == 0 ? 0 : halves & 1][side];
+    b = coder->models->bends[p->bend][middle >= 3];
     at = middle;
     if (wisp__code_bit_by(range, a, b, width > at)) {
         for (at++; at < bits; at++) {
@@ -14899,39 +14818,38 @@ static int wisp__code_width(wisp__coding *coding, const wisp__changing *change,
     return at;
 }
 
-/* A number of which the width is known: all bits but the first, which is 1. */
-static uint32_t wisp__code_digits(wisp__coding *coding, const wisp__outlook *out, int width,
-                                  uint32_t size) {
-    int place = (int)wisp__between(width - out->width / 256 + 8, 0, 15);
+/* A number of a known width: all bits but the first, which is 1. */
+static uint32_t wisp__code_digits(wisp__adaptive_coder *coder, const wisp__prediction *p,
+                                  int width, uint32_t size) {
+    int place = (int)wisp__between(width - p->width / 256 + 8, 0, 15);
     int rest = width - 1, top = wisp__min_int(rest, 3);
-    uint32_t digits = wisp__code_tree(&coding->range, coding->models->digits[place],
+    uint32_t digits = wisp__code_tree(&coder->range, coder->models->digits[place],
                                       size >> (rest - top) & ((1u << top) - 1), top);
     digits |= 1u << top;
     rest -= top;
-    return digits << rest | wisp__code_evenly(&coding->range, size, rest);
+    return digits << rest | wisp__code_evenly(&coder->range, size, rest);
 }
 
-/* The difference, which is 0 only in bytes that nobody encoded. */
-static int64_t wisp__code_difference(wisp__coding *coding, wisp__changing *change,
-                                     const wisp__column *column, wisp__column_model *model,
-                                     int i, int64_t difference) {
-    wisp__outlook out = wisp__look_out(change, column, model, i);
-    uint32_t mask = wisp__column_mask(column);
-    int64_t error = wisp__signed((uint32_t)(uint64_t)(difference - out.guess) & mask,
-                                 column->bits);
+/* The i-th delta of the cell. Only bytes that no encoder made decode to 0. */
+static int64_t wisp__code_delta(wisp__adaptive_coder *coder, wisp__changed_cell *cell, int i,
+                                int64_t delta) {
+    wisp__prediction p = wisp__predict(coder, cell, i);
+    int bits = p.column->bits;
+    uint32_t mask = wisp__column_mask(p.column);
+    int64_t error = wisp__signed((uint32_t)(uint64_t)(delta - p.guess) & mask, bits);
     uint32_t size = (uint32_t)(error < 0 ? -error : error);
-    int width = wisp__code_width(coding, change, &out, column->bits, wisp__width(size));
+    int width = wisp__code_width(coder, cell, &p, wisp__width(size));
     if (width == 0) {
         error = 0;
     } else {
-        int negative = wisp__code_bit(&coding->range, &model->tree[out.sign], error < 0);
-        size = wisp__code_digits(coding, &out, width, size);
+        int negative = wisp__code_bit(&coder->range, &p.model->tree[p.sign], error < 0);
+        size = wisp__code_digits(coder, &p, width, size);
         error = negative ? -(int64_t)size : (int64_t)size;
-        error = wisp__signed((uint32_t)(uint64_t)error & mask, column->bits);
+        error = wisp__signed((uint32_t)(uint64_t)error & mask, bits);
     }
-    difference = wisp__signed((uint32_t)(uint64_t)(out.guess + error) & mask, column->bits);
-    wisp__learn_difference(change, column, model, &out, difference, error);
-    return difference;
+    delta = wisp__signed((uint32_t)(uint64_t)(p.guess + error) & mask, bits);
+    wisp__learn_delta(cell, &p, delta, error);
+    return delta;
 }
 
 /* Few symbols: by their base if they are at most four. More: how wide the exclusive or is. */
@@ -14947,172 +14865,168 @@ static uint32_t wisp__code_symbol(wisp__range *range, wisp__chance *tree, int bi
     return (base ^ changed) & (uint32_t)wisp__low_bits(UINT64_MAX, bits);
 }
 
-static void wisp__code_value(wisp__coding *coding, wisp__changing *change, int i) {
-    const wisp__column *column = &coding->table.columns[change->cell.column + i];
-    wisp__column_model *model = wisp__models_column(coding->models, change->cell.column + i);
-    uint32_t from = change->from[i], now = coding->now[change->cell.at + (size_t)i];
+static void wisp__code_value(wisp__adaptive_coder *coder, wisp__changed_cell *cell, int i) {
+    int at = cell->cell.column + i;
+    const wisp__column *column = &coder->table.table.columns[at];
+    uint32_t base = cell->base[i], now = coder->table.now[cell->cell.at + (size_t)i];
     if (column->kind || column->bits == 1) {
-        now = wisp__code_symbol(&coding->range, model->tree, column->bits, from, now);
+        now = wisp__code_symbol(&coder->range, wisp__models_column(coder->models, at)->tree,
+                                column->bits, base, now);
     } else {
-        int64_t difference = wisp__step(column, from, now);
-        difference = wisp__code_difference(coding, change, column, model, i, difference);
-        now = (from + (uint32_t)(uint64_t)difference) & wisp__column_mask(column);
+        int64_t delta = wisp__code_delta(coder, cell, i, wisp__step(column, base, now));
+        now = (base + (uint32_t)(uint64_t)delta) & wisp__column_mask(column);
     }
-    if (now == from) coding->range.failed = true;
-    if (coding->out) coding->out[change->cell.at + (size_t)i] = now;
+    if (now == base) coder->range.failed = true;
+    if (coder->table.out) coder->table.out[cell->cell.at + (size_t)i] = now;
 }
 
-/* Which columns differ; at least one. */
-static void wisp__code_mask(wisp__coding *coding, wisp__changing *change) {
+/* The columns that differ; at least one. */
+static void wisp__code_mask(wisp__adaptive_coder *coder, wisp__changed_cell *cell) {
     uint64_t mask = 0;
     int jumped = 0, last = 0;
-    for (int i = 0; i < change->cell.count; i++) {
-        const wisp__column *column = &coding->table.columns[change->cell.column + i];
-        wisp__column_model *model = wisp__models_column(coding->models, change->cell.column + i);
-        int moved = change->before[0] && change->before[0][i] != change->from[i];
+    for (int i = 0; i < cell->cell.count; i++) {
+        int kind = coder->table.table.columns[cell->cell.column + i].kind;
+        wisp__column_model *model = wisp__models_column(coder->models, cell->cell.column + i);
+        int moved = cell->before[0] && cell->before[0][i] != cell->base[i];
         int context = last | moved << 1 | jumped << 2 | (mask != 0) << 3;
-        last = wisp__code_bit(&coding->range, &model->differs[context],
-                              (int)(change->mask >> i & 1));
+        last = wisp__code_bit(&coder->range, &model->differs[context], (int)(cell->mask >> i & 1));
         mask |= (uint64_t)last << i;
-        if (column->kind && last) jumped = 1;
-        if (column->kind && moved) change->mood = 2;
+        if (kind && last) jumped = 1;
+        if (kind && moved) cell->jump = 2;
     }
-    change->mask = mask;
-    change->mood |= jumped;
-    if (mask == 0) coding->range.failed = true;
+    cell->mask = mask;
+    cell->jump |= jumped;
+    if (mask == 0) coder->range.failed = true;
 }
 
-static void wisp__code_pay(wisp__coding *coding, int price) {
-    if (!wisp__pay(coding->credit, price)) coding->range.failed = true;
+static void wisp__code_pay(wisp__adaptive_coder *coder, int price) {
+    if (!wisp__pay(coder->credit, price)) coder->range.failed = true;
 }
 
-static void wisp__code_changes(wisp__coding *coding, const wisp__cell *cell, const uint32_t *from) {
-    wisp__changing change;
-    memset(&change, 0, sizeof change);
-    change.cell = *cell;
-    change.from = from;
-    if (from == coding->table.base + cell->at)
-        for (int k = 0; k < 2 && coding->before[k]; k++)
-            change.before[k] = coding->before[k] + cell->at;
-    if (!coding->out) change.mask = wisp__cell_mask(from, coding->now + cell->at, cell->count);
-    wisp__code_pay(coding, cell->count * WISP__PRICE_SYMBOL);
-    wisp__code_mask(coding, &change);
-    for (int i = 0; i < cell->count && !coding->range.failed; i++) {
-        if (!(change.mask >> i & 1)) continue;
-        wisp__code_pay(coding, WISP__PRICE_ADAPTED);
-        wisp__code_value(coding, &change, i);
+static void wisp__code_cell(wisp__adaptive_coder *coder, const wisp__cell *cell,
+                            const uint32_t *base) {
+    wisp__changed_cell changed;
+    memset(&changed, 0, sizeof changed);
+    changed.cell = *cell;
+    changed.base = base;
+    if (base == coder->table.base + cell->at)
+        for (int k = 0; k < 2 && coder->before[k]; k++)
+            changed.before[k] = coder->before[k] + cell->at;
+    if (!coder->table.out)
+        changed.mask = wisp__cell_mask(base, coder->table.now + cell->at, cell->count);
+    wisp__code_pay(coder, cell->count * WISP__PRICE_SYMBOL);
+    wisp__code_mask(coder, &changed);
+    for (int i = 0; i < cell->count && !coder->range.failed; i++) {
+        if (!(changed.mask >> i & 1)) continue;
+        wisp__code_pay(coder, WISP__PRICE_ADAPTED);
+        wisp__code_value(coder, &changed, i);
     }
 }
 
-/* Whether a cell of one table differs from that of another, where both are known. */
+/* Whether a cell differs between two tables; 0 when the older one is not known. */
 static int wisp__cell_moved(const wisp__cell *cell, const uint32_t *before, const uint32_t *after) {
     if (!before) return 0;
     return memcmp(before + cell->at, after + cell->at, (size_t)cell->count * sizeof *after) != 0;
 }
 
-static int wisp__cell_context(const wisp__coding *coding, const wisp__cell *cell, int moved,
+/* `moved`, `next`: whether the base of this cell and of the next one moved. */
+static int wisp__cell_context(const wisp__adaptive_coder *coder, const wisp__cell *cell, int moved,
                               int next) {
-    const uint32_t *base = coding->table.base;
-    int older = coding->before[0] && wisp__cell_moved(cell, coding->before[1], coding->before[0]);
-    int flag = coding->flag - cell->column;
+    const uint32_t *base = coder->table.base;
+    int older = coder->before[0] && wisp__cell_moved(cell, coder->before[1], coder->before[0]);
+    int flag = coder->flag - cell->column;
     int set = flag >= 0 && flag < cell->count && base[cell->at + (size_t)flag] != 0;
     return moved << 2 | older << 3 | next << 4 | set << 5;
 }
 
-static void wisp__code_cells(wisp__coding *coding) {
-    const wisp__table *table = &coding->table;
+static void wisp__code_cells(wisp__adaptive_coder *coder) {
+    wisp__table_coder *table = &coder->table;
     wisp__cell cell = wisp__cell_of(table, 0), next;
-    int moved = wisp__cell_moved(&cell, coding->before[0], table->base), next_moved, recent = 0;
-    for (int64_t at = 0; at < table->cells && !coding->range.failed; at++, cell = next) {
-        const uint32_t *from = wisp__cell_reference(table, coding->now, &cell);
-        size_t size = (size_t)cell.count * sizeof *from;
-        int differs = !coding->out && memcmp(from, coding->now + cell.at, size) != 0, context;
-        wisp__code_pay(coding, WISP__PRICE_FIELD);
+    int moved = wisp__cell_moved(&cell, coder->before[0], table->base), next_moved, recent = 0;
+    for (int64_t at = 0; at < table->cells && !coder->range.failed; at++, cell = next) {
+        const uint32_t *base = wisp__cell_base(table, &cell);
+        size_t size = (size_t)cell.count * sizeof *base;
+        int differs = !table->out && memcmp(base, table->now + cell.at, size) != 0, context;
+        wisp__code_pay(coder, WISP__PRICE_FIELD);
         next = at + 1 < table->cells ? wisp__cell_of(table, at + 1) : cell;
-        next_moved = wisp__cell_moved(&next, coding->before[0], table->base);
-        context = recent | wisp__cell_context(coding, &cell, moved, next_moved);
-        differs = wisp__code_bit(&coding->range, &coding->models->cells[context], differs);
-        if (coding->out) memcpy(coding->out + cell.at, from, size);
-        if (differs) wisp__code_changes(coding, &cell, from);
+        next_moved = wisp__cell_moved(&next, coder->before[0], table->base);
+        context = recent | wisp__cell_context(coder, &cell, moved, next_moved);
+        differs = wisp__code_bit(&coder->range, &coder->models->cells[context], differs);
+        if (table->out) memcpy(table->out + cell.at, base, size);
+        if (differs) wisp__code_cell(coder, &cell, base);
         recent = (recent << 1 | differs) & 3;
         moved = next_moved;
     }
 }
 
-static void wisp__coding_open(wisp__coding *coding, const wisp__column *columns, int column_count,
-                              int rows, wisp__models *models, const uint32_t *const held[3]) {
-    memset(coding, 0, sizeof *coding);
-    wisp__delta_bits_open(&coding->table, columns, column_count, rows);
-    coding->table.base = held[0];
-    coding->before[0] = held[1];
-    coding->before[1] = held[1] ? held[2] : NULL;
-    coding->models = models;
-    coding->flag = -1;
-    for (int i = column_count - 1; i >= 0; i--) {
-        wisp__column_model *model = wisp__models_column(models, i);
+static void wisp__adaptive_open(wisp__adaptive_coder *coder, const wisp__adaptive *a,
+                                const uint32_t *now) {
+    memset(coder, 0, sizeof *coder);
+    wisp__table_open(&coder->table, &a->table, a->held[0], now);
+    coder->before[0] = a->held[1];
+    coder->before[1] = a->held[1] ? a->held[2] : NULL;
+    coder->models = a->models;
+    coder->flag = -1;
+    for (int i = a->table.column_count - 1; i >= 0; i--) {
+        wisp__column_model *model = wisp__models_column(a->models, i);
         model->recent = model->level[0];
         model->drift = model->error = 0;
-        if (columns[i].bits == 1) coding->flag = i;
+        if (a->table.columns[i].bits == 1) coder->flag = i;
     }
 }
 
-/* Writes `now` as it differs from held[0]; held[1] is what that was told from, held[2] what that
-   was, both NULL if the receiver may not have them. `models` are those from after held[0] was
-   told (or as they were initialised, if it was told plainly), and become those of `now`; equal
-   tables leave them as they are. Bytes written, 0 when the tables are equal, or -1: more than the
-   capacity, then the models are of no use and the plain form, which has a bound, is to be taken. */
-static int wisp__range_coder_encode(const wisp__column *columns, int column_count, int rows,
-                                    wisp__models *models, const uint32_t *const held[3],
-                                    const uint32_t *now, uint8_t *to, int capacity) {
-    wisp__coding coding;
-    size_t symbols = (size_t)rows * (size_t)column_count;
-    if (symbols == 0 || memcmp(held[0], now, symbols * sizeof *now) == 0) return 0;
-    wisp__coding_open(&coding, columns, column_count, rows, models, held);
-    coding.range = wisp__range_to(to, capacity);
-    coding.now = now;
-    coding.table.follows = wisp__follow_gain(&coding.table, now) > 0;
-    wisp__code_bit(&coding.range, &models->follows, coding.table.follows);
-    wisp__code_cells(&coding);
-    if (coding.range.failed) return -1;
-    return wisp__range_end(&coding.range);
+/* Writes the delta of `now` from a->held[0]. Bytes written, 0 when the tables are equal (which
+   leaves the models as they are), or -1: more than the capacity; then the models mean nothing, and
+   the delta of delta_bits, whose size has a bound, is to be sent. */
+static int wisp__range_coder_encode(const wisp__adaptive *a, const uint32_t *now, uint8_t *to,
+                                    int capacity) {
+    wisp__adaptive_coder coder;
+    size_t symbols = (size_t)a->table.rows * (size_t)a->table.column_count;
+    if (symbols == 0 || memcmp(a->held[0], now, symbols * sizeof *now) == 0) return 0;
+    wisp__adaptive_open(&coder, a, now);
+    coder.range = wisp__range_to(to, capacity);
+    coder.table.follows = wisp__follow_gain(&coder.table) > 0;
+    wisp__code_bit(&coder.range, &a->models->follows, coder.table.follows);
+    wisp__code_cells(&coder);
+    if (coder.range.failed) return -1;
+    return wisp__range_end(&coder.range);
 }
 
-/* The counterpart, on any bytes. `now` is none of the tables held. False: nobody encoded this;
-   then `now` and the models are of no use, but `now` is within its bits. */
-static bool wisp__range_coder_decode(const wisp__column *columns, int column_count, int rows,
-                                     wisp__models *models, const uint32_t *const held[3],
-                                     uint32_t *now, const uint8_t *from, int size,
-                                     wisp__credit *credit) {
-    wisp__coding coding;
-    size_t symbols = (size_t)rows * (size_t)column_count;
+/* The counterpart, on any bytes. `now` is none of a->held. False: malformed or not paid for; then
+   `now` and the models mean nothing, but each symbol is within its bits. */
+static bool wisp__range_coder_decode(const wisp__adaptive *a, uint32_t *now, const uint8_t *from,
+                                     int size) {
+    wisp__adaptive_coder coder;
+    size_t symbols = (size_t)a->table.rows * (size_t)a->table.column_count;
     if (symbols == 0 || size <= 0) {
-        if (symbols) memcpy(now, held[0], symbols * sizeof *now);
+        if (symbols) memcpy(now, a->held[0], symbols * sizeof *now);
         return size == 0;
     }
     memset(now, 0, symbols * sizeof *now);
-    wisp__coding_open(&coding, columns, column_count, rows, models, held);
-    coding.range = wisp__range_from(from, size);
-    coding.now = coding.out = now;
-    coding.credit = credit;
-    coding.table.follows = wisp__code_bit(&coding.range, &models->follows, 0) != 0;
-    wisp__code_cells(&coding);
-    return !coding.range.failed;
+    wisp__adaptive_open(&coder, a, now);
+    coder.range = wisp__range_from(from, size);
+    coder.table.out = now;
+    coder.credit = a->credit;
+    coder.table.follows = wisp__code_bit(&coder.range, &a->models->follows, 0) != 0;
+    wisp__code_cells(&coder);
+    return !coder.range.failed;
 }
 
 /* ===========================================================================
  * MARK: >>record_delta
- * What: the difference of a record from another of the same schema, and both
- *   put together again.
- * Invariants: both ends work on packed bits, so that what one rounds the other
- *   has rounded too; a difference applied to its base gives the very bits it
- *   was made from. Its reader is never led beyond what it was given.
- * Not here: tables of numbers (table, coder), values without a schema (change),
- *   which value is the base (track).
+ * What: the delta of a record from a baseline record of the same schema, and
+ *   the record that a delta makes of its baseline.
+ * Invariants: both ends work on packed bits, so that both see the same rounded
+ *   numbers; a delta applied to its baseline gives the very bits that it was
+ *   made from. A reader never passes the end of its bytes.
+ * Not here: tables of numbers (delta_bits, range_coder), values without a schema
+ *   (value_delta), which value is the baseline (baseline).
  *
- *   body      the table of its numbers, 1 x n; then for each that is no number:
- *     array     same count:1 [count], its numbers as a table, rows x n, in the
- *               arrays of the schema itself [by range coder:1 length align bytes];
- *               then for each row what is no number in it
+ *   body      the delta of its numbers as a table of one row; then for each that
+ *             is no number:
+ *     array     same count:1 [count], the delta of its numbers as a table, rows x n,
+ *               in arrays of the schema itself [by range coder:1 length align bytes];
+ *               then for each row the values in it that are no numbers
  *     others    differs:1 [as in record]
  * ======================================================================== */
 
@@ -15144,18 +15058,80 @@ static void *wisp__delta_items(wisp__delta *d, int64_t count, size_t each) {
     return wisp__delta_take(d, bytes);
 }
 
+/* --- operations: numbers are symbols of a table, blobs, arrays and unions stand in slots --- */
+
 static bool wisp__op_is_blob(const wisp__op *op) {
-    return op->code == WISP__OP_TEXT || op->code == WISP__OP_BYTES || op->code == WISP__OP_PLACE ||
-           op->code == WISP__OP_ANY;
+    return op->code >= WISP__OP_TEXT && op->code <= WISP__OP_ANY;
 }
 
-static bool wisp__op_is_number(const wisp__op *op) {
-    return op->code <= WISP__OP_COLOR || op->code == WISP__OP_LITERAL;
+static bool wisp__op_is_slot(const wisp__op *op) {
+    return wisp__op_is_blob(op) || op->code == WISP__OP_ARRAY || op->code == WISP__OP_UNION;
 }
 
-/* --- moving over records, with or without a copy --- */
+static bool wisp__op_may_be_missing(const wisp__op *op) {
+    return op->code == WISP__OP_OPTIONAL || op->code == WISP__OP_MAYBE;
+}
 
-/* How many bytes a blob has; the reader stands at the first of them. */
+/* Numbers whose length depends on their class. */
+static bool wisp__op_has_class(const wisp__op *op) {
+    return op->code == WISP__OP_LONG || op->code == WISP__OP_NUMBER;
+}
+
+/* The symbols of an operation in a table: how many, the bits of the first and of each other one,
+   and the kind of their columns. What may be missing has one that says whether it is there. */
+typedef struct wisp__symbols { int count, first, bits, kind; } wisp__symbols;
+
+static wisp__symbols wisp__op_symbols(const wisp__op *op) {
+    wisp__symbols s = { 1, 1, 1, 1 };
+    switch (op->code) {
+    case WISP__OP_INT:
+    case WISP__OP_QUANTIZED:
+        s.count = op->bits > 0;
+        s.first = s.bits = op->bits;
+        s.kind = (op->flags & WISP__OP_PLAIN) != 0;
+        break;
+    case WISP__OP_FLOATS:
+    case WISP__OP_LONG:
+    case WISP__OP_DOUBLE:
+    case WISP__OP_NUMBER:
+        s.count = op->code == WISP__OP_FLOATS ? op->max : 2;
+        s.first = s.bits = 32;
+        s.kind = op->code != WISP__OP_LONG;
+        break;
+    case WISP__OP_QUAT:
+        s.count = 4;
+        s.first = 2;
+        s.bits = op->max;
+        s.kind = 0;                                 /* but for the first, an index: 1 */
+        break;
+    case WISP__OP_COLOR:
+        s.count = 4;
+        s.first = s.bits = 8;
+        s.kind = 0;
+        break;
+    default: s.count = wisp__op_may_be_missing(op); break;
+    }
+    return s;
+}
+
+static uint64_t wisp__get_class(wisp__delta *d, const wisp__op *op, wisp__side *side) {
+    wisp_value value;
+    if (op->code == WISP__OP_LONG) return wisp__get_integer(&side->from);
+    d->u->data = &side->from;
+    wisp__unpack_number(d->u, &value);
+    return wisp__bits_of(&value);
+}
+
+static void wisp__put_class(wisp__writer *to, const wisp__op *op, uint64_t bits) {
+    if (op->code == WISP__OP_LONG) wisp__put_integer(to, bits);
+    else wisp__pack_number(to, bits);
+}
+
+/* --- passing: moving over a record, with a copy in `to` unless that is NULL --- */
+
+static void wisp__pass(wisp__delta *d, int at, int end, wisp__side *side, wisp__writer *to);
+
+/* Bytes of a blob; the reader then stands at the first of them. */
 static int wisp__pass_length(const wisp__op *op, wisp__side *side) {
     int count = op->max;
     if (op->code == WISP__OP_ANY) count = wisp__get_length(&side->from);
@@ -15179,24 +15155,10 @@ static void wisp__pass_blob(wisp__delta *d, const wisp__op *op, wisp__side *side
     for (; count > 0 && !to->full; count--) wisp__put(to, wisp__get(&copy, 8), 8);
 }
 
-static void wisp__pass_bits(wisp__side *side, wisp__writer *to, int bits) {
+static uint64_t wisp__pass_bits(wisp__side *side, wisp__writer *to, int bits) {
     uint64_t value = wisp__get(&side->from, bits);
     if (to) wisp__put(to, value, bits);
-}
-
-/* Numbers by class keep their class: there is only one for each. */
-static void wisp__pass_class(wisp__delta *d, const wisp__op *op, wisp__side *side,
-                             wisp__writer *to) {
-    wisp_value value;
-    uint64_t integer;
-    if (op->code == WISP__OP_LONG) {
-        integer = wisp__get_integer(&side->from);
-        if (to) wisp__put_integer(to, integer);
-        return;
-    }
-    d->u->data = &side->from;
-    wisp__unpack_number(d->u, &value);
-    if (to) wisp__pack_number(to, wisp__bits_of(&value));
+    return value;
 }
 
 static bool wisp__pass_rows(wisp__delta *d, int count) {
@@ -15205,201 +15167,191 @@ static bool wisp__pass_rows(wisp__delta *d, int count) {
     return wisp__delta_pay(d, count, WISP__PRICE_CELL);
 }
 
-/* Moves over operations `at` up to `end`; what they read goes to `to`, if that is not NULL. */
+static void wisp__pass_array(wisp__delta *d, int at, wisp__side *side, wisp__writer *to) {
+    const wisp__op *op = &d->ops[at];
+    int count = op->max;
+    if (!(op->flags & WISP__OP_FIXED)) count = (int)wisp__pass_bits(side, to, op->bits);
+    if (count > op->max) side->from.failed = true;
+    if (!wisp__pass_rows(d, count)) return;
+    for (int i = 0; i < count && !side->from.failed; i++) wisp__pass(d, at + 1, op->end, side, to);
+}
+
+static void wisp__pass_union(wisp__delta *d, int at, wisp__side *side, wisp__writer *to) {
+    const wisp__op *op = &d->ops[at];
+    int index = (int)wisp__pass_bits(side, to, op->bits), option;
+    if (index >= op->max) side->from.failed = true;
+    if (side->from.failed || !wisp__delta_pay(d, index, WISP__PRICE_STEP)) return;
+    option = wisp__option_at(d->ops, at, index);
+    wisp__pass(d, option + 1, d->ops[option].end, side, to);
+}
+
+/* A number has only one class, so that a copy of it has the same bits. */
+static void wisp__pass_number(wisp__delta *d, const wisp__op *op, wisp__side *side,
+                              wisp__writer *to) {
+    uint64_t bits = wisp__get_class(d, op, side);
+    if (to) wisp__put_class(to, op, bits);
+}
+
+/* Passes operations `at` up to `end`. */
 static void wisp__pass(wisp__delta *d, int at, int end, wisp__side *side, wisp__writer *to) {
     for (; at < end && !side->from.failed && !d->failed; at = d->ops[at].end) {
         const wisp__op *op = &d->ops[at];
-        int count, option;
+        wisp__symbols s = wisp__op_symbols(op);
+        uint64_t last = 0;
         if (!wisp__delta_pay(d, 1, WISP__PRICE_CELL)) return;
-        switch (op->code) {
-        case WISP__OP_INT:
-        case WISP__OP_QUANTIZED: wisp__pass_bits(side, to, op->bits); break;
-        case WISP__OP_FLOATS:
-            for (int i = 0; i < op->max; i++) wisp__pass_bits(side, to, 32);
-            break;
-        case WISP__OP_DOUBLE: wisp__pass_bits(side, to, 64); break;
-        case WISP__OP_LONG:
-        case WISP__OP_NUMBER: wisp__pass_class(d, op, side, to); break;
-        case WISP__OP_QUAT:
-            wisp__pass_bits(side, to, 2);
-            for (int i = 0; i < 3; i++) wisp__pass_bits(side, to, op->max);
-            break;
-        case WISP__OP_COLOR: wisp__pass_bits(side, to, 32); break;
-        case WISP__OP_LITERAL: break;
-        case WISP__OP_ARRAY:
-            count = op->flags & WISP__OP_FIXED ? op->max : (int)wisp__get(&side->from, op->bits);
-            if (to && !(op->flags & WISP__OP_FIXED)) wisp__put(to, (uint64_t)count, op->bits);
-            if (count > op->max) side->from.failed = true;
-            if (!wisp__pass_rows(d, count)) break;
-            for (int i = 0; i < count && !side->from.failed; i++)
-                wisp__pass(d, at + 1, op->end, side, to);
-            break;
-        case WISP__OP_UNION:
-            count = (int)wisp__get(&side->from, op->bits);
-            if (count >= op->max) side->from.failed = true;
-            if (to) wisp__put(to, (uint64_t)count, op->bits);
-            if (side->from.failed || !wisp__delta_pay(d, count, WISP__PRICE_STEP)) break;
-            option = wisp__option_at(d->ops, at, count);
-            wisp__pass(d, option + 1, d->ops[option].end, side, to);
-            break;
-        case WISP__OP_OPTIONAL:
-        case WISP__OP_MAYBE:
-            count = (int)wisp__get(&side->from, 1);
-            if (to) wisp__put(to, (uint64_t)count, 1);
-            if (count) wisp__pass(d, at + 1, op->end, side, to);
-            break;
-        default: wisp__pass_blob(d, op, side, to); break;
-        }
+        if (wisp__op_has_class(op)) wisp__pass_number(d, op, side, to);
+        else if (wisp__op_is_blob(op)) wisp__pass_blob(d, op, side, to);
+        else if (op->code == WISP__OP_ARRAY) wisp__pass_array(d, at, side, to);
+        else if (op->code == WISP__OP_UNION) wisp__pass_union(d, at, side, to);
+        else for (int i = 0; i < s.count; i++)
+            last = wisp__pass_bits(side, to, i ? s.bits : s.first);
+        if (wisp__op_may_be_missing(op) && last) wisp__pass(d, at + 1, op->end, side, to);
     }
 }
 
-/* --- numbers as symbols of a table, the rest as slots --- */
+/* --- rows of a record as a table of symbols, and slots --- */
 
-typedef struct wisp__table_shape {
-    wisp__column *columns;             /* NULL: only counted */
-    int           count, slots;
-} wisp__table_shape;
+/* Rows of the operations `at` up to `end`. */
+typedef struct wisp__body {
+    int         at, end;
+    wisp__table table;
+    int         slots;                 /* in each row */
+} wisp__body;
 
-static void wisp__add_columns(wisp__table_shape *shape, int count, int bits, int kind) {
-    for (int i = 0; i < count; i++, shape->count++) {
-        if (!shape->columns) continue;
-        shape->columns[shape->count].bits = (uint8_t)bits;
-        shape->columns[shape->count].kind = (uint8_t)kind;
-    }
-}
-
-static void wisp__shape_of(const wisp__op *ops, int at, int end, wisp__table_shape *shape) {
-    for (; at < end; at = ops[at].end) {
-        const wisp__op *op = &ops[at];
-        int plain = (op->flags & WISP__OP_PLAIN) != 0;
-        switch (op->code) {
-        case WISP__OP_INT:
-        case WISP__OP_QUANTIZED: wisp__add_columns(shape, op->bits > 0, op->bits, plain); break;
-        case WISP__OP_FLOATS: wisp__add_columns(shape, op->max, 32, 1); break;
-        case WISP__OP_DOUBLE:
-        case WISP__OP_NUMBER: wisp__add_columns(shape, 2, 32, 1); break;
-        case WISP__OP_LONG: wisp__add_columns(shape, 2, 32, 0); break;
-        case WISP__OP_QUAT:
-            wisp__add_columns(shape, 1, 2, 1);
-            wisp__add_columns(shape, 3, op->max, 0);
-            break;
-        case WISP__OP_COLOR: wisp__add_columns(shape, 4, 8, 0); break;
-        case WISP__OP_LITERAL: break;
-        case WISP__OP_OPTIONAL:
-        case WISP__OP_MAYBE:
-            wisp__add_columns(shape, 1, 1, 1);
-            wisp__shape_of(ops, at + 1, op->end, shape);
-            break;
-        default: shape->slots++; break;
-        }
-    }
-}
-
-/* The cells of one row: its symbols, and the bits where its slots begin (-1: not there). */
-typedef struct wisp__cells {
+/* The rows of a body in one record: symbols, and the bits where slots begin (-1: not there). */
+typedef struct wisp__grid {
     uint32_t *symbols;
     int64_t  *slots;
+} wisp__grid;
+
+/* The next symbol, the next slot, and where that slot begins in the two older records (NULL inside
+   an array). */
+typedef struct wisp__cells {
+    uint32_t      *symbols;
+    int64_t       *slots;
+    const int64_t *older;
 } wisp__cells;
 
-static void wisp__take_word(wisp__cells *cells, wisp__side *side, int bits) {
-    *cells->symbols++ = side->there ? (uint32_t)wisp__get(&side->from, bits) : 0;
-}
-
-static void wisp__take_number(wisp__delta *d, const wisp__op *op, wisp__cells *cells,
-                              wisp__side *side) {
-    uint64_t bits = 0;
-    wisp_value value;
-    if (side->there && op->code == WISP__OP_LONG) {
-        bits = wisp__get_integer(&side->from);
-    } else if (side->there && op->code == WISP__OP_DOUBLE) {
-        bits = wisp__get(&side->from, 64);
-    } else if (side->there) {
-        d->u->data = &side->from;
-        wisp__unpack_number(d->u, &value);
-        bits = wisp__bits_of(&value);
+/* Adds the columns and slots of the operations `at` up to `end`. columns NULL: only counts. */
+static void wisp__body_columns(const wisp__op *ops, int at, int end, wisp__body *body,
+                               wisp__column *columns) {
+    for (; at < end; at = ops[at].end) {
+        const wisp__op *op = &ops[at];
+        wisp__symbols s = wisp__op_symbols(op);
+        for (int i = 0; i < s.count && columns; i++) {
+            wisp__column *column = &columns[body->table.column_count + i];
+            bool is_index = op->code == WISP__OP_QUAT && i == 0;
+            column->bits = (uint8_t)(i ? s.bits : s.first);
+            column->kind = (uint8_t)(is_index || s.kind);
+        }
+        body->table.column_count += s.count;
+        body->slots += wisp__op_is_slot(op);
+        if (wisp__op_may_be_missing(op)) wisp__body_columns(ops, at + 1, op->end, body, columns);
     }
-    *cells->symbols++ = (uint32_t)bits;
-    *cells->symbols++ = (uint32_t)(bits >> 32);
 }
 
-/* Takes the cells of a row from a record. A row that is not there is all zero. */
+/* false: not paid for, or there are too many cells for a delta. */
+static bool wisp__body_open(wisp__delta *d, int at, int end, int rows, wisp__body *body) {
+    wisp__column *columns;
+    int cells;
+    memset(body, 0, sizeof *body);
+    body->at = at;
+    body->end = end;
+    body->table.rows = rows;
+    wisp__body_columns(d->ops, at, end, body, NULL);
+    cells = body->table.column_count + body->slots;
+    if (rows && cells > d->symbols / rows) d->failed = true;
+    if (d->failed) return false;
+    d->symbols -= rows * cells;
+    if (!wisp__delta_pay(d, cells, WISP__PRICE_CELL)) return false;
+    if (!wisp__delta_pay(d, (int64_t)rows * body->table.column_count, WISP__PRICE_SYMBOL))
+        return false;
+    columns = (wisp__column *)wisp__delta_items(d, body->table.column_count, sizeof *columns);
+    if (d->failed) return false;
+    body->table.column_count = body->slots = 0;
+    wisp__body_columns(d->ops, at, end, body, columns);
+    body->table.columns = columns;
+    return true;
+}
+
+/* Takes the cells of a row from a record; all zero when the row is not there. */
 static void wisp__take_cells(wisp__delta *d, int at, int end, wisp__cells *cells,
                              wisp__side *side) {
     bool there = side->there;
     for (; at < end; at = d->ops[at].end) {
         const wisp__op *op = &d->ops[at];
-        switch (op->code) {
-        case WISP__OP_INT:
-        case WISP__OP_QUANTIZED: if (op->bits) wisp__take_word(cells, side, op->bits); break;
-        case WISP__OP_FLOATS:
-            for (int i = 0; i < op->max; i++) wisp__take_word(cells, side, 32);
-            break;
-        case WISP__OP_LONG:
-        case WISP__OP_DOUBLE:
-        case WISP__OP_NUMBER: wisp__take_number(d, op, cells, side); break;
-        case WISP__OP_QUAT:
-            wisp__take_word(cells, side, 2);
-            for (int i = 0; i < 3; i++) wisp__take_word(cells, side, op->max);
-            break;
-        case WISP__OP_COLOR:
-            for (int i = 0; i < 4; i++) wisp__take_word(cells, side, 8);
-            break;
-        case WISP__OP_LITERAL: break;
-        case WISP__OP_OPTIONAL:
-        case WISP__OP_MAYBE:
-            wisp__take_word(cells, side, 1);
-            side->there = there && cells->symbols[-1];
-            wisp__take_cells(d, at + 1, op->end, cells, side);
-            side->there = there;
-            break;
-        default:
+        wisp__symbols s = wisp__op_symbols(op);
+        if (wisp__op_is_slot(op)) {
             *cells->slots++ = there ? side->from.at : -1;
             if (there) wisp__pass(d, at, at + 1, side, NULL);
-            break;
+        } else if (wisp__op_has_class(op)) {
+            uint64_t bits = there ? wisp__get_class(d, op, side) : 0;
+            *cells->symbols++ = (uint32_t)bits;
+            *cells->symbols++ = (uint32_t)(bits >> 32);
+        } else {
+            for (int i = 0; i < s.count; i++)
+                *cells->symbols++ =
+                    there ? (uint32_t)wisp__get(&side->from, i ? s.bits : s.first) : 0;
         }
+        if (!wisp__op_may_be_missing(op)) continue;
+        side->there = there && cells->symbols[-1];
+        wisp__take_cells(d, at + 1, op->end, cells, side);
+        side->there = there;
     }
 }
 
-/* A table of rows with their slots, as one side has it. */
-typedef struct wisp__grid {
-    int       rows;
-    uint32_t *symbols;
-    int64_t  *slots;
-} wisp__grid;
+/* The counterpart: writes a row of the new record. Its numbers come from the table; each slot is
+   rebuilt from the delta. */
+static void wisp__rebuild_slot(wisp__delta *d, int at, int64_t base_at, const int64_t *older);
 
-/* `there` of `rows` rows, one after another where the side stands. */
-static void wisp__grid_take(wisp__delta *d, int at, int end, const wisp__table_shape *shape,
-                            int there, int rows, wisp__side side, wisp__grid *grid) {
+static void wisp__rebuild_cells(wisp__delta *d, int at, int end, wisp__cells *cells, bool there) {
+    for (; at < end && !d->failed; at = d->ops[at].end) {
+        const wisp__op *op = &d->ops[at];
+        wisp__symbols s = wisp__op_symbols(op);
+        const uint32_t *symbols = cells->symbols;
+        cells->symbols += s.count;
+        if (wisp__op_is_slot(op)) {
+            if (there) wisp__rebuild_slot(d, at, *cells->slots, cells->older);
+            cells->slots++;
+            if (cells->older) cells->older += 2;
+        } else if (there && wisp__op_has_class(op)) {
+            wisp__put_class(d->to, op, symbols[0] | (uint64_t)symbols[1] << 32);
+        } else if (there) {
+            for (int i = 0; i < s.count; i++) wisp__put(d->to, symbols[i], i ? s.bits : s.first);
+        }
+        if (wisp__op_may_be_missing(op))
+            wisp__rebuild_cells(d, at + 1, op->end, cells, there && symbols[0]);
+    }
+}
+
+/* Takes the first `there` rows, which stand one after another where the side stands; the rest of
+   the body's rows is zero. */
+static void wisp__grid_take(wisp__delta *d, const wisp__body *body, wisp__side side, int there,
+                            wisp__grid *grid) {
     wisp__cells cells;
-    int64_t columns = shape->count, slots = shape->slots;
-    wisp__delta_pay(d, rows * (columns + slots), WISP__PRICE_CELL);
-    grid->rows = rows;
+    int64_t rows = body->table.rows, columns = body->table.column_count;
+    wisp__delta_pay(d, rows * (columns + body->slots), WISP__PRICE_CELL);
     grid->symbols = (uint32_t *)wisp__delta_items(d, rows * columns, 4);
-    grid->slots = (int64_t *)wisp__delta_items(d, rows * slots, 8);
+    grid->slots = (int64_t *)wisp__delta_items(d, rows * body->slots, 8);
     if (d->failed) return;
     cells.symbols = grid->symbols;
     cells.slots = grid->slots;
     for (int i = 0; i < rows && !side.from.failed && !d->failed; i++) {
         side.there = i < there;
-        wisp__take_cells(d, at, end, &cells, &side);
+        wisp__take_cells(d, body->at, body->end, &cells, &side);
     }
     if (side.from.failed) d->failed = true;
 }
 
-/* Columns of a body; false: there are too many cells for a difference. */
-static bool wisp__grid_shape(wisp__delta *d, int at, int end, int rows, wisp__table_shape *shape) {
-    memset(shape, 0, sizeof *shape);
-    wisp__shape_of(d->ops, at, end, shape);
-    if (rows && shape->count + shape->slots > d->symbols / rows) d->failed = true;
-    if (d->failed) return false;
-    d->symbols -= rows * (shape->count + shape->slots);
-    if (!wisp__delta_pay(d, shape->count + shape->slots, WISP__PRICE_CELL)) return false;
-    if (!wisp__delta_pay(d, (int64_t)rows * shape->count, WISP__PRICE_SYMBOL)) return false;
-    shape->columns = (wisp__column *)wisp__delta_items(d, shape->count, sizeof *shape->columns);
-    if (d->failed) return false;
-    shape->count = shape->slots = 0;
-    wisp__shape_of(d->ops, at, end, shape);
-    return true;
+/* `symbols` are the new ones, the slots are those of the base. */
+static void wisp__grid_rebuild(wisp__delta *d, const wisp__body *body, uint32_t *symbols,
+                               int64_t *slots, const int64_t *older) {
+    wisp__cells cells;
+    cells.symbols = symbols;
+    cells.slots = slots;
+    cells.older = older;
+    for (int row = 0; row < body->table.rows && !d->failed; row++)
+        wisp__rebuild_cells(d, body->at, body->end, &cells, true);
 }
 
 /* Elements of the array that begins at `slot`; the side then stands at the first. */
@@ -15413,27 +15365,27 @@ static int wisp__array_open(const wisp__op *op, wisp__side *side, int64_t slot) 
 
 /* --- the range coder, for arrays of nothing but numbers in the schema itself --- */
 
-/* The array's columns, if it is one that the coder takes. */
-static bool wisp__coded_array(const wisp__op *ops, int at, wisp__table_shape *shape) {
-    memset(shape, 0, sizeof *shape);
-    if (ops[at].code != WISP__OP_ARRAY || !(ops[at].flags & WISP__OP_PLAIN)) return false;
-    wisp__shape_of(ops, at + 1, ops[at].end, shape);
-    return true;
+/* Columns of such an array; -1: it is none. */
+static int wisp__array_columns(const wisp__op *ops, int at) {
+    wisp__body body;
+    if (ops[at].code != WISP__OP_ARRAY || !(ops[at].flags & WISP__OP_PLAIN)) return -1;
+    memset(&body, 0, sizeof body);
+    wisp__body_columns(ops, at + 1, ops[at].end, &body, NULL);
+    return body.table.column_count;
 }
 
-/* The operation after, also inside of what may be missing, but not inside arrays and unions. */
+/* The next operation of the schema itself: inside of what may be missing, not inside arrays. */
 static int wisp__op_after(const wisp__op *ops, int at) {
-    bool inside = ops[at].code == WISP__OP_OPTIONAL || ops[at].code == WISP__OP_MAYBE;
-    return inside ? at + 1 : ops[at].end;
+    return wisp__op_may_be_missing(&ops[at]) ? at + 1 : ops[at].end;
 }
 
-/* Bytes of models of such arrays before an operation. */
+/* Bytes of the models of such arrays before an operation. */
 static size_t wisp__models_before(const wisp__op *ops, int end) {
     size_t bytes = 0;
-    wisp__table_shape shape;
-    for (int at = 0; at < end; at = wisp__op_after(ops, at))
-        if (wisp__coded_array(ops, at, &shape))
-            bytes += (wisp__models_size(shape.count) + 7) & ~(size_t)7;
+    for (int at = 0; at < end; at = wisp__op_after(ops, at)) {
+        int columns = wisp__array_columns(ops, at);
+        if (columns >= 0) bytes += (wisp__models_size(columns) + 7) & ~(size_t)7;
+    }
     return bytes;
 }
 
@@ -15441,47 +15393,51 @@ static size_t wisp__delta_models(const wisp__program *program) {
     return wisp__models_before(program->ops, program->count);
 }
 
+static wisp__models *wisp__models_of(const wisp__delta *d, int at) {
+    return (wisp__models *)(void *)(d->models + wisp__models_before(d->ops, at));
+}
+
 static void wisp__delta_models_init(wisp__delta *d, const wisp__program *program) {
-    wisp__table_shape shape;
+    wisp__body body;
     for (int at = 0; at < program->count; at = wisp__op_after(program->ops, at)) {
-        size_t bytes = wisp__models_before(program->ops, at);
-        if (!wisp__coded_array(program->ops, at, &shape)) continue;
-        if (!wisp__grid_shape(d, at + 1, program->ops[at].end, 0, &shape)) return;
-        if (!wisp__delta_pay(d, shape.count, WISP__PRICE_ADAPTED)) return;
-        wisp__models_init((wisp__models *)(void *)(d->models + bytes), shape.columns, shape.count);
+        if (wisp__array_columns(program->ops, at) < 0) continue;
+        if (!wisp__body_open(d, at + 1, program->ops[at].end, 0, &body)) return;
+        if (!wisp__delta_pay(d, body.table.column_count, WISP__PRICE_ADAPTED)) return;
+        wisp__models_init(wisp__models_of(d, at), body.table.columns, body.table.column_count);
     }
 }
 
-/* The tables of the base and before, all with so many rows. */
-static void wisp__older_tables(wisp__delta *d, int at, const wisp__table_shape *shape, int rows,
-                               const wisp__grid *base, const int64_t older_at[2],
-                               const uint32_t *held[3]) {
-    const wisp__op *op = &d->ops[at];
+/* The models and older tables of an array; older_at: where it begins in the older records. */
+static wisp__adaptive wisp__array_adaptive(wisp__delta *d, const wisp__body *body,
+                                           const wisp__grid *base, const int64_t *older_at) {
+    wisp__adaptive a;
+    const wisp__op *op = &d->ops[body->at - 1];
     wisp__grid grid;
-    held[0] = base->symbols;
-    held[1] = held[2] = NULL;
+    memset(&a, 0, sizeof a);
+    a.table = body->table;
+    a.models = wisp__models_of(d, body->at - 1);
+    a.held[0] = base->symbols;
+    a.credit = d->u->credit;
     for (int i = 0; i < 2 && d->older[i].there && !d->failed; i++) {
         wisp__side side = d->older[i];
         int count = wisp__array_open(op, &side, older_at[i]);
-        wisp__grid_take(d, at + 1, op->end, shape, wisp__min_int(count, rows), rows, side, &grid);
-        held[i + 1] = grid.symbols;
+        wisp__grid_take(d, body, side, wisp__min_int(count, body->table.rows), &grid);
+        a.held[i + 1] = grid.symbols;
     }
+    return a;
 }
 
-static bool wisp__put_coded(wisp__delta *d, int at, const wisp__table_shape *shape, int rows,
-                            const uint32_t *const held[3], const uint32_t *now) {
-    size_t models = wisp__models_size(shape->count);
-    uint8_t *own = d->models + wisp__models_before(d->ops, at);
-    int room = (int)(wisp__delta_bits_count(shape->columns, shape->count, rows) / 8) + 64,
-        bytes = -1;
+/* Both: true when the table went through the range coder; else delta_bits has it. */
+static bool wisp__put_coded(wisp__delta *d, const wisp__adaptive *a, const uint32_t *now) {
+    size_t models = wisp__models_size(a->table.column_count);
+    int room = (int)(wisp__delta_bits_count(&a->table) / 8) + 64, bytes;
     uint8_t *out = (uint8_t *)wisp__delta_take(d, (size_t)room);
     uint8_t *before = (uint8_t *)wisp__delta_take(d, models);
     if (d->failed) return false;
-    memcpy(before, own, models);
-    bytes = wisp__range_coder_encode(shape->columns, shape->count, rows,
-                                     (wisp__models *)(void *)own, held, now, out, room);
+    memcpy(before, a->models, models);
+    bytes = wisp__range_coder_encode(a, now, out, room);
     wisp__put(d->to, bytes >= 0, 1);
-    if (bytes < 0) memcpy(own, before, models);
+    if (bytes < 0) memcpy(a->models, before, models);
     if (bytes < 0) return false;
     wisp__put_length(d->to, (uint64_t)bytes);
     wisp__put_align(d->to);
@@ -15489,11 +15445,7 @@ static bool wisp__put_coded(wisp__delta *d, int at, const wisp__table_shape *sha
     return true;
 }
 
-/* true: the table went this way. */
-static bool wisp__get_coded(wisp__delta *d, int at, const wisp__table_shape *shape, int rows,
-                            const uint32_t *const held[3], uint32_t *now) {
-    uint8_t *own = d->models + wisp__models_before(d->ops, at);
-    wisp__models *models = (wisp__models *)(void *)own;
+static bool wisp__get_coded(wisp__delta *d, const wisp__adaptive *a, uint32_t *now) {
     wisp__reader *from = &d->delta.from;
     uint8_t *bytes;
     int count;
@@ -15504,13 +15456,11 @@ static bool wisp__get_coded(wisp__delta *d, int at, const wisp__table_shape *sha
     bytes = (uint8_t *)wisp__delta_take(d, (size_t)count + WISP__SLACK);
     if (d->failed) return true;
     wisp__get_bits(from, bytes, (int64_t)count * 8);
-    if (!wisp__range_coder_decode(shape->columns, shape->count, rows, models, held, now, bytes,
-                                  count, d->u->credit))
-        d->failed = true;
+    if (!wisp__range_coder_decode(a, now, bytes, count)) d->failed = true;
     return true;
 }
 
-/* --- making a difference --- */
+/* --- making a delta --- */
 
 static bool wisp__blob_same(const wisp__op *op, wisp__side a, wisp__side b) {
     int count = wisp__pass_length(op, &a);
@@ -15520,7 +15470,7 @@ static bool wisp__blob_same(const wisp__op *op, wisp__side a, wisp__side b) {
     return !a.from.failed && !b.from.failed;
 }
 
-/* Is what stands in a slot the same on both sides? Other than blobs are compared as copies. */
+/* Whether a blob or union is the same in both records. Unions are compared as copies. */
 static bool wisp__slot_same(wisp__delta *d, int at, int64_t base_at, int64_t now_at) {
     wisp__side a = d->base, b = d->now;
     wisp__writer copies[2];
@@ -15540,47 +15490,42 @@ static bool wisp__slot_same(wisp__delta *d, int at, int64_t base_at, int64_t now
            memcmp(copies[0].bytes, copies[1].bytes, (size_t)copies[0].at / 8) == 0;
 }
 
-static void wisp__put_slots(wisp__delta *d, int at, int end, const wisp__grid *base,
+static void wisp__put_slots(wisp__delta *d, const wisp__body *body, const wisp__grid *base,
                             const wisp__grid *now, const int64_t *older);
 
+/* `older` is NULL inside another array. */
 static void wisp__put_array(wisp__delta *d, int at, int64_t base_at, int64_t now_at,
-                            const int64_t older[2], bool top) {
+                            const int64_t *older) {
     const wisp__op *op = &d->ops[at];
     wisp__side base = d->base, now = d->now;
     int had = wisp__array_open(op, &base, base_at), rows = wisp__array_open(op, &now, now_at);
-    wisp__table_shape shape;
+    wisp__body body;
     wisp__grid a, b;
-    const uint32_t *held[3];
     if (!(op->flags & WISP__OP_FIXED)) {
         wisp__put(d->to, had == rows, 1);
         if (had != rows) wisp__put(d->to, (uint64_t)rows, op->bits);
     }
-    if (!wisp__pass_rows(d, rows) || !wisp__grid_shape(d, at + 1, op->end, rows, &shape)) return;
-    wisp__grid_take(d, at + 1, op->end, &shape, wisp__min_int(had, rows), rows, base, &a);
-    wisp__grid_take(d, at + 1, op->end, &shape, rows, rows, now, &b);
+    if (!wisp__pass_rows(d, rows) || !wisp__body_open(d, at + 1, op->end, rows, &body)) return;
+    wisp__grid_take(d, &body, base, wisp__min_int(had, rows), &a);
+    wisp__grid_take(d, &body, now, rows, &b);
     if (d->failed || !rows) return;
-    if (top && d->models && op->flags & WISP__OP_PLAIN) {
-        wisp__older_tables(d, at, &shape, rows, &a, older, held);
-        if (d->failed || wisp__put_coded(d, at, &shape, rows, held, b.symbols)) return;
+    if (older && d->models && op->flags & WISP__OP_PLAIN) {
+        wisp__adaptive adaptive = wisp__array_adaptive(d, &body, &a, older);
+        if (d->failed || wisp__put_coded(d, &adaptive, b.symbols)) return;
     }
-    if (shape.count)
-        wisp__delta_bits_write(d->to, shape.columns, shape.count, rows, a.symbols, b.symbols);
-    if (shape.slots) wisp__put_slots(d, at + 1, op->end, &a, &b, NULL);
+    if (body.table.column_count)
+        wisp__delta_bits_write(d->to, &body.table, a.symbols, b.symbols);
+    if (body.slots) wisp__put_slots(d, &body, &a, &b, NULL);
 }
 
-/* What is no number in rows, row by row. `older` is only there for the schema itself. */
-static void wisp__put_slots(wisp__delta *d, int at, int end, const wisp__grid *base,
+static void wisp__put_slots(wisp__delta *d, const wisp__body *body, const wisp__grid *base,
                             const wisp__grid *now, const int64_t *older) {
     const int64_t *a = base->slots, *b = now->slots;
-    for (int row = 0; row < now->rows; row++) {
-        for (int i = at, next; i < end && !d->failed; i = next) {
-            const wisp__op *op = &d->ops[i];
-            bool inside = op->code == WISP__OP_OPTIONAL || op->code == WISP__OP_MAYBE;
-            int64_t none[2] = { -1, -1 };
-            next = wisp__op_after(d->ops, i);
-            if (inside || wisp__op_is_number(op)) continue;
-            if (*b >= 0 && op->code == WISP__OP_ARRAY) {
-                wisp__put_array(d, i, *a, *b, older ? older : none, older != NULL);
+    for (int row = 0; row < body->table.rows; row++) {
+        for (int i = body->at; i < body->end && !d->failed; i = wisp__op_after(d->ops, i)) {
+            if (!wisp__op_is_slot(&d->ops[i])) continue;
+            if (*b >= 0 && d->ops[i].code == WISP__OP_ARRAY) {
+                wisp__put_array(d, i, *a, *b, older);
             } else if (*b >= 0) {
                 bool same = wisp__slot_same(d, i, *a, *b);
                 wisp__side from = d->now;
@@ -15595,112 +15540,51 @@ static void wisp__put_slots(wisp__delta *d, int at, int end, const wisp__grid *b
     }
 }
 
-/* Where the slots of the schema itself are in the two older records, pair by pair. */
-static int64_t *wisp__older_slots(wisp__delta *d, int count, const wisp__table_shape *shape) {
-    int64_t *pairs = (int64_t *)wisp__delta_items(d, shape->slots, 2 * 8);
+/* Where the slots of the schema itself begin in the two older records, pair by pair. */
+static int64_t *wisp__older_slots(wisp__delta *d, const wisp__body *body) {
+    int64_t *pairs = (int64_t *)wisp__delta_items(d, body->slots, 2 * 8);
     wisp__grid grid;
     for (int i = 0; i < 2 && !d->failed; i++) {
-        wisp__grid_take(d, 0, count, shape, d->older[i].there, 1, d->older[i], &grid);
-        for (int k = 0; k < shape->slots && !d->failed; k++) pairs[2 * k + i] = grid.slots[k];
+        wisp__grid_take(d, body, d->older[i], d->older[i].there, &grid);
+        for (int k = 0; k < body->slots && !d->failed; k++) pairs[2 * k + i] = grid.slots[k];
     }
     return pairs;
 }
 
-/* Writes the difference of a record from another. false: there is none that can be made; then
-   what was written so far means nothing. */
+/* The schema itself, and the base as its only row. */
+static bool wisp__record_delta_open(wisp__delta *d, const wisp__program *program, int rows,
+                                    wisp__body *body, wisp__grid *base) {
+    d->ops = program->ops;
+    d->rows = rows;
+    d->symbols = WISP__DELTA_SYMBOLS;
+    if (!wisp__body_open(d, 0, program->count, 1, body)) return false;
+    wisp__grid_take(d, body, d->base, 1, base);
+    return true;
+}
+
+/* Writes the delta of a record. false: it cannot be made; then the bits written mean nothing. */
 static bool wisp__record_delta_write(wisp__delta *d, const wisp__program *program) {
-    wisp__table_shape shape;
+    wisp__body body;
     wisp__grid base, now;
     int64_t *older = NULL;
-    d->ops = program->ops;
-    d->rows = WISP__DELTA_ROWS;
-    d->symbols = WISP__DELTA_SYMBOLS;
-    if (!wisp__grid_shape(d, 0, program->count, 1, &shape)) return false;
-    wisp__grid_take(d, 0, program->count, &shape, 1, 1, d->base, &base);
-    wisp__grid_take(d, 0, program->count, &shape, 1, 1, d->now, &now);
-    if (shape.slots) older = wisp__older_slots(d, program->count, &shape);
+    if (!wisp__record_delta_open(d, program, WISP__DELTA_ROWS, &body, &base)) return false;
+    wisp__grid_take(d, &body, d->now, 1, &now);
+    if (body.slots) older = wisp__older_slots(d, &body);
     if (d->failed) return false;
-    if (shape.count)
-        wisp__delta_bits_write(d->to, shape.columns, shape.count, 1, base.symbols, now.symbols);
-    if (shape.slots) wisp__put_slots(d, 0, program->count, &base, &now, older);
+    if (body.table.column_count)
+        wisp__delta_bits_write(d->to, &body.table, base.symbols, now.symbols);
+    if (body.slots) wisp__put_slots(d, &body, &base, &now, older);
     return !d->failed && !d->to->full;
 }
 
 /* --- applying one --- */
 
-static void wisp__rebuild_number(wisp__delta *d, const wisp__op *op, const uint32_t *symbols) {
-    uint64_t bits = symbols[0] | (uint64_t)symbols[1] << 32;
-    if (op->code == WISP__OP_LONG) wisp__put_integer(d->to, bits);
-    else if (op->code == WISP__OP_DOUBLE) wisp__put(d->to, bits, 64);
-    else wisp__pack_number(d->to, bits);
-}
-
-static void wisp__rebuild_slot(wisp__delta *d, int at, int64_t base_at, const int64_t *older);
-
-/* Writes a row of the new record: its numbers from the table, its slots from where they stand. */
-static void wisp__rebuild_cells(wisp__delta *d, int at, int end, wisp__cells *cells, bool there,
-                             const int64_t **older) {
-    for (; at < end && !d->failed; at = d->ops[at].end) {
-        const wisp__op *op = &d->ops[at];
-        const uint32_t *s = cells->symbols;
-        int used = 0;
-        switch (op->code) {
-        case WISP__OP_INT:
-        case WISP__OP_QUANTIZED:
-            used = op->bits > 0;
-            if (there && used) wisp__put(d->to, s[0], op->bits);
-            break;
-        case WISP__OP_FLOATS:
-            for (used = 0; used < op->max; used++)
-                if (there) wisp__put(d->to, s[used], 32);
-            break;
-        case WISP__OP_LONG:
-        case WISP__OP_DOUBLE:
-        case WISP__OP_NUMBER:
-            if (there) wisp__rebuild_number(d, op, s);
-            used = 2;
-            break;
-        case WISP__OP_QUAT:
-            for (used = 0; used < 4; used++)
-                if (there) wisp__put(d->to, s[used], used ? op->max : 2);
-            break;
-        case WISP__OP_COLOR:
-            for (used = 0; used < 4; used++)
-                if (there) wisp__put(d->to, s[used], 8);
-            break;
-        case WISP__OP_LITERAL: break;
-        case WISP__OP_OPTIONAL:
-        case WISP__OP_MAYBE:
-            if (there) wisp__put(d->to, s[0], 1);
-            cells->symbols++;
-            wisp__rebuild_cells(d, at + 1, op->end, cells, there && s[0], older);
-            break;
-        default:
-            if (there) wisp__rebuild_slot(d, at, *cells->slots, *older);
-            cells->slots++;
-            if (*older) *older += 2;
-            break;
-        }
-        cells->symbols += used;
-    }
-}
-
-static void wisp__rebuild_grid(wisp__delta *d, int at, int end, const wisp__grid *base,
-                            uint32_t *symbols, const int64_t *older) {
-    wisp__cells cells;
-    cells.symbols = symbols;
-    cells.slots = base->slots;
-    for (int row = 0; row < base->rows && !d->failed; row++)
-        wisp__rebuild_cells(d, at, end, &cells, true, &older);
-}
-
 static void wisp__rebuild_array(wisp__delta *d, int at, int64_t base_at, const int64_t *older) {
     const wisp__op *op = &d->ops[at];
     wisp__side base = d->base;
     int had = wisp__array_open(op, &base, base_at), rows = had;
-    wisp__table_shape shape;
+    wisp__body body;
     wisp__grid grid;
-    const uint32_t *held[3];
     uint32_t *symbols;
     bool coded = false;
     if (op->flags & WISP__OP_FIXED) rows = op->max;
@@ -15708,22 +15592,21 @@ static void wisp__rebuild_array(wisp__delta *d, int at, int64_t base_at, const i
     if (rows > op->max || d->delta.from.failed) d->failed = true;
     if (d->failed) return;
     if (!(op->flags & WISP__OP_FIXED)) wisp__put(d->to, (uint64_t)rows, op->bits);
-    if (!wisp__pass_rows(d, rows) || !wisp__grid_shape(d, at + 1, op->end, rows, &shape)) return;
-    wisp__grid_take(d, at + 1, op->end, &shape, wisp__min_int(had, rows), rows, base, &grid);
-    symbols = (uint32_t *)wisp__delta_items(d, (int64_t)rows * shape.count, 4);
+    if (!wisp__pass_rows(d, rows) || !wisp__body_open(d, at + 1, op->end, rows, &body)) return;
+    wisp__grid_take(d, &body, base, wisp__min_int(had, rows), &grid);
+    symbols = (uint32_t *)wisp__delta_items(d, (int64_t)rows * body.table.column_count, 4);
     if (d->failed || !rows) return;
     if (older && d->models && op->flags & WISP__OP_PLAIN) {
-        wisp__older_tables(d, at, &shape, rows, &grid, older, held);
-        coded = !d->failed && wisp__get_coded(d, at, &shape, rows, held, symbols);
+        wisp__adaptive adaptive = wisp__array_adaptive(d, &body, &grid, older);
+        coded = !d->failed && wisp__get_coded(d, &adaptive, symbols);
     }
-    if (!coded && shape.count && !d->failed &&
-        !wisp__delta_bits_read(&d->delta.from, shape.columns, shape.count, rows, grid.symbols,
-                               symbols))
+    if (!coded && body.table.column_count && !d->failed &&
+        !wisp__delta_bits_read(&d->delta.from, &body.table, grid.symbols, symbols))
         d->failed = true;
-    wisp__rebuild_grid(d, at + 1, op->end, &grid, symbols, NULL);
+    wisp__grid_rebuild(d, &body, symbols, grid.slots, NULL);
 }
 
-/* `older`: of the schema's own slots; NULL inside an array. */
+/* `older` is NULL inside an array. */
 static void wisp__rebuild_slot(wisp__delta *d, int at, int64_t base_at, const int64_t *older) {
     wisp__side base = d->base;
     if (d->ops[at].code == WISP__OP_ARRAY) {
@@ -15737,38 +15620,35 @@ static void wisp__rebuild_slot(wisp__delta *d, int at, int64_t base_at, const in
     if (d->delta.from.failed) d->failed = true;
 }
 
-/* Writes the record that a difference makes of its base. false: malformed, or d->to is full. */
+/* Writes the record that a delta makes of its baseline. false: malformed, or d->to is full. */
 static bool wisp__record_delta_apply(wisp__delta *d, const wisp__program *program) {
-    wisp__table_shape shape;
+    wisp__body body;
     wisp__grid base;
     uint32_t *symbols;
     int64_t *older = NULL;
-    d->ops = program->ops;
-    d->rows = 4 * WISP__DELTA_ROWS;        /* every side is moved over, more than once */
-    d->symbols = WISP__DELTA_SYMBOLS;
-    if (!wisp__grid_shape(d, 0, program->count, 1, &shape)) return false;
-    wisp__grid_take(d, 0, program->count, &shape, 1, 1, d->base, &base);
-    symbols = (uint32_t *)wisp__delta_items(d, shape.count, 4);
-    if (shape.slots) older = wisp__older_slots(d, program->count, &shape);
+    /* Four times the writer's rows: every record is passed, more than once. */
+    if (!wisp__record_delta_open(d, program, 4 * WISP__DELTA_ROWS, &body, &base)) return false;
+    symbols = (uint32_t *)wisp__delta_items(d, body.table.column_count, 4);
+    if (body.slots) older = wisp__older_slots(d, &body);
     if (d->failed) return false;
-    if (shape.count && !wisp__delta_bits_read(&d->delta.from, shape.columns, shape.count, 1,
-                                              base.symbols, symbols))
+    if (body.table.column_count &&
+        !wisp__delta_bits_read(&d->delta.from, &body.table, base.symbols, symbols))
         return false;
-    wisp__rebuild_grid(d, 0, program->count, &base, symbols, older);
+    wisp__grid_rebuild(d, &body, symbols, base.slots, older);
     return !d->failed && !d->to->full && !d->delta.from.failed;
 }
 
-/* Moves past a difference of a program that is nothing but numbers, without its base. */
+/* Moves past a delta without its baseline, where the program is nothing but numbers. */
 static bool wisp__record_delta_pass(wisp__unpacker *u, const wisp__program *program,
                                     wisp__reader *from) {
     wisp__delta d;
-    wisp__table_shape shape;
+    wisp__body body;
     memset(&d, 0, sizeof d);
     d.u = u;
     d.ops = program->ops;
     d.symbols = WISP__DELTA_SYMBOLS;
-    return wisp__grid_shape(&d, 0, program->count, 1, &shape) &&
-           (!shape.count || wisp__delta_bits_read(from, shape.columns, shape.count, 1, NULL, NULL));
+    return wisp__body_open(&d, 0, program->count, 1, &body) &&
+           (!body.table.column_count || wisp__delta_bits_read(from, &body.table, NULL, NULL));
 }
 
 /* ===========================================================================

@@ -1,4 +1,4 @@
-/* test_delta_bits.c - differences of tables in bits
+/* test_delta_bits.c - deltas of tables in bits
 
    Memory has exactly the size that is asked for, so that the address sanitizer sees every step too
    far. */
@@ -8,13 +8,13 @@
 #include "support/test_runner.h"
 #include "support/random_tables.h"
 
-/* Writes the difference into memory of just its size; *bits is its length. */
+/* Writes the delta into memory of just its size; *bits is its length. */
 static uint8_t *delta_bits_written(const tables *t, int64_t *bits) {
-    int64_t most = wisp__delta_bits_count(t->columns, t->column_count, t->rows);
+    int64_t most = wisp__delta_bits_count(&t->table);
     int capacity = (int)((most + 7) / 8);
     uint8_t *bytes = (uint8_t *)exact((size_t)capacity + WISP__SLACK), *kept;
     wisp__writer to = wisp__writer_on(bytes, capacity);
-    wisp__delta_bits_write(&to, t->columns, t->column_count, t->rows, t->base, t->now);
+    wisp__delta_bits_write(&to, &t->table, t->base, t->now);
     CHECK(!to.full && to.at <= most);
     *bits = to.at;
     kept = (uint8_t *)exact((size_t)((to.at + 7) / 8));
@@ -24,20 +24,20 @@ static uint8_t *delta_bits_written(const tables *t, int64_t *bits) {
 }
 
 static void check_plain(const tables *t) {
-    size_t size = (size_t)t->rows * (size_t)t->column_count * 4;
+    size_t size = (size_t)t->table.rows * (size_t)t->table.column_count * 4;
     uint32_t *out = (uint32_t *)exact(size);
     int64_t bits = 0;
     uint8_t *bytes = delta_bits_written(t, &bits);
     wisp__reader from = wisp__reader_on(bytes, (int)((bits + 7) / 8));
-    CHECK(wisp__delta_bits_read(&from, t->columns, t->column_count, t->rows, t->base, out));
+    CHECK(wisp__delta_bits_read(&from, &t->table, t->base, out));
     CHECK_EQ_MEM(out, t->now, size);
     CHECK_EQ_INT(from.at, bits);
     from = wisp__reader_on(bytes, (int)((bits + 7) / 8));
-    CHECK(wisp__delta_bits_read(&from, t->columns, t->column_count, t->rows, NULL, NULL));
+    CHECK(wisp__delta_bits_read(&from, &t->table, NULL, NULL));
     CHECK_EQ_INT(from.at, bits);
     memcpy(out, t->base, size);
     from = wisp__reader_on(bytes, (int)((bits + 7) / 8));
-    CHECK(wisp__delta_bits_read(&from, t->columns, t->column_count, t->rows, out, out));
+    CHECK(wisp__delta_bits_read(&from, &t->table, out, out));
     CHECK_EQ_MEM(out, t->now, size);
     free(bytes);
     free(out);
@@ -49,7 +49,7 @@ TEST(every_width_and_kind_with_every_difference_near_and_far) {
     static tables t;
     uint64_t seed = 1;
     memset(&t, 0, sizeof t);
-    t.column_count = t.rows = 1;
+    t.table = table_of(t.columns, 1, 1);
     for (int bits = 1; bits <= 32; bits++)
         for (int kind = 0; kind < 2; kind++)
             for (int i = 0; i < 300; i++) {
@@ -67,8 +67,7 @@ TEST(every_width_and_kind_with_every_difference_near_and_far) {
 TEST(small_widths_go_from_every_symbol_to_every_symbol) {
     static tables t;
     memset(&t, 0, sizeof t);
-    t.column_count = 1;
-    t.rows = 2;
+    t.table = table_of(t.columns, 1, 2);
     for (int bits = 1; bits <= 6; bits++)
         for (int i = 0; i < 2 << (2 * bits); i++) {
             t.columns[0].bits = (uint8_t)bits;
@@ -86,7 +85,7 @@ TEST(random_tables_are_read_as_written) {
         int columns = 1 + test_random_below(&seed, round % 10 == 0 ? COLUMNS_MAX : 12);
         int most = SYMBOLS_MAX / columns, rows = test_random_below(&seed, most < 60 ? most : 60);
         make(&t, &seed, columns, rows);
-        wisp__delta_bits_check(t.columns, columns, rows, t.now);
+        wisp__delta_bits_check(&t.table, t.now);
         check_plain(&t);
     }
 }
@@ -96,8 +95,8 @@ TEST(the_bound_holds_for_noise) {
     uint64_t seed = 3;
     for (int round = 0; round < 200; round++) {
         make(&t, &seed, 1 + test_random_below(&seed, 20), 1 + test_random_below(&seed, 50));
-        for (int i = 0; i < t.rows * t.column_count; i++) {
-            const wisp__column *column = &t.columns[i % t.column_count];
+        for (int i = 0; i < t.table.rows * t.table.column_count; i++) {
+            const wisp__column *column = &t.columns[i % t.table.column_count];
             bool small = test_random_below(&seed, 2) == 0;      /* by turns is worst */
             t.now[i] = small ? (t.base[i] + 1) & wisp__column_mask(column)
                              : symbol_below(&seed, column);
@@ -116,15 +115,15 @@ TEST(tables_follow_each_other_in_one_writer) {
         wisp__reader from;
         for (int i = 0; i < 3; i++) {
             make(&t[i], &seed, 1 + test_random_below(&seed, 12), test_random_below(&seed, 9));
-            wisp__delta_bits_write(&to, t[i].columns, t[i].column_count, t[i].rows, t[i].base,
+            wisp__delta_bits_write(&to, &t[i].table, t[i].base,
                                    t[i].now);
         }
         from = wisp__reader_on(bytes, (int)((to.at + 7) / 8));
         for (int i = 0; i < 3; i++) {
             const uint32_t *base = i == 1 ? NULL : t[i].base;
-            CHECK(wisp__delta_bits_read(&from, t[i].columns, t[i].column_count, t[i].rows, base,
+            CHECK(wisp__delta_bits_read(&from, &t[i].table, base,
                                         out));
-            if (base) CHECK_EQ_MEM(out, t[i].now, t[i].rows * t[i].column_count * 4);
+            if (base) CHECK_EQ_MEM(out, t[i].now, t[i].table.rows * t[i].table.column_count * 4);
         }
         CHECK_EQ_INT(from.at, to.at);
     }
@@ -143,7 +142,7 @@ TEST(a_writer_that_is_too_small_is_full) {
         size = test_random_below(&seed, (int)((bits + 7) / 8));
         bytes = (uint8_t *)exact((size_t)size + WISP__SLACK);
         to = wisp__writer_on(bytes, size);
-        wisp__delta_bits_write(&to, t.columns, t.column_count, t.rows, t.base, t.now);
+        wisp__delta_bits_write(&to, &t.table, t.base, t.now);
         CHECK(to.full);
         free(bytes);
     }
@@ -215,14 +214,15 @@ TEST(the_plain_form_stands_as_drawn) {
     static const uint8_t first[] = { 0xbb, 0xc6, 0xa0, 0x65, 0x26 };
     /* 10; 1 equal, order 1: 0 1; 1 differs, order 0: 0; mask; 1: folded 2 less 1, order 3: 0 100 */
     static const uint8_t second[] = { 0x49, 0x0a };
+    wisp__table single = table_of(columns, 5, 1), pair = table_of(columns, 5, 2);
     uint8_t bytes[64] = { 0 };
     wisp__writer to = wisp__writer_on(bytes, 40);
-    wisp__delta_bits_write(&to, columns, 5, 1, base, one);
+    wisp__delta_bits_write(&to, &single, base, one);
     wisp__put_align(&to);
     CHECK_EQ_INT(to.at / 8, sizeof first);
     CHECK_EQ_MEM(bytes, first, sizeof first);
     to = wisp__writer_on(bytes, 40);
-    wisp__delta_bits_write(&to, columns, 5, 2, base, two);
+    wisp__delta_bits_write(&to, &pair, base, two);
     wisp__put_align(&to);
     CHECK_EQ_INT(to.at / 8, sizeof second);
     CHECK_EQ_MEM(bytes, second, sizeof second);
@@ -231,7 +231,7 @@ TEST(the_plain_form_stands_as_drawn) {
 /* --- bytes that nobody wrote --- */
 
 static void read_any(const tables *t, const uint8_t *bytes, int size) {
-    size_t symbols = (size_t)t->rows * (size_t)t->column_count;
+    size_t symbols = (size_t)t->table.rows * (size_t)t->table.column_count;
     uint8_t *copy = (uint8_t *)exact((size_t)size);
     uint32_t *out = (uint32_t *)exact(symbols * 4);
     wisp__reader with, without;
@@ -239,10 +239,10 @@ static void read_any(const tables *t, const uint8_t *bytes, int size) {
     if (size) memcpy(copy, bytes, (size_t)size);
     with = without = wisp__reader_on(copy, size);
     memset(out, 0, symbols * 4);
-    good = wisp__delta_bits_read(&with, t->columns, t->column_count, t->rows, t->base, out);
-    wisp__delta_bits_check(t->columns, t->column_count, t->rows, out);
+    good = wisp__delta_bits_read(&with, &t->table, t->base, out);
+    wisp__delta_bits_check(&t->table, out);
     CHECK(good ==
-          wisp__delta_bits_read(&without, t->columns, t->column_count, t->rows, NULL, NULL));
+          wisp__delta_bits_read(&without, &t->table, NULL, NULL));
     CHECK(good == !with.failed);
     if (good) CHECK_EQ_INT(with.at, without.at);
     free(copy);
@@ -272,7 +272,7 @@ TEST(a_difference_cut_short_is_refused) {
         bytes = delta_bits_written(&t, &bits);
         for (int size = 0; size < (bits + 7) / 8; size++) {
             wisp__reader from = wisp__reader_on(bytes, size);
-            CHECK(!wisp__delta_bits_read(&from, t.columns, t.column_count, t.rows, t.base, t.old));
+            CHECK(!wisp__delta_bits_read(&from, &t.table, t.base, t.old));
         }
         free(bytes);
     }

@@ -32,6 +32,7 @@ typedef struct recording {
 static const wisp__column columns[FIELDS] = {
     { 2, 1 }, { 9, 0 }, { 9, 0 }, { 9, 0 }, { 18, 0 }, { 18, 0 }, { 14, 0 }, { 1, 1 },
 };
+static const wisp__table table = { columns, FIELDS, CUBES };
 
 static void *read_file(const char *path, size_t *size) {
     FILE *file = fopen(path, "rb");
@@ -115,11 +116,11 @@ static void plain_frame(const recording *r, int i, cost *c) {
     wisp__writer to = wisp__writer_on(bytes, SYMBOLS * 4);
     wisp__reader from;
     int size;
-    wisp__delta_bits_write(&to, columns, FIELDS, CUBES, base, now);
+    wisp__delta_bits_write(&to, &table, base, now);
     size = (int)((to.at + 7) / 8);
     middle = cpu_seconds();
     from = wisp__reader_on(bytes, size);
-    if (!wisp__delta_bits_read(&from, columns, FIELDS, CUBES, base, out)) size = 0;
+    if (!wisp__delta_bits_read(&from, &table, base, out)) size = 0;
     c->decode += cpu_seconds() - middle;
     c->encode += middle - begin;
     c->bytes += size;
@@ -154,18 +155,20 @@ static bool learned_begin(learned *l) {
 static void adaptive_frame(const recording *r, int i, learned *l, cost *c) {
     static uint8_t bytes[SYMBOLS * 4];
     static uint32_t out[SYMBOLS];
-    const uint32_t *now = frame_of(r, i), *held[3] = { NULL, NULL, NULL };
+    const uint32_t *now = frame_of(r, i);
+    wisp__adaptive a;
     double begin, middle;
     int k, size;
-    held[0] = frame_of(r, i - DISTANCE);
-    for (k = 1; k < 3 && i >= k * DISTANCE; k++) held[k] = frame_of(r, i - k * DISTANCE - DISTANCE);
+    memset(&a, 0, sizeof a);
+    a.table = table;
+    for (k = 0; k < 3 && i >= k * DISTANCE; k++)
+        a.held[k] = frame_of(r, i - k * DISTANCE - DISTANCE);
     begin = cpu_seconds();
-    size = wisp__range_coder_encode(columns, FIELDS, CUBES, l->sender[i % DISTANCE], held, now,
-                                    bytes, (int)sizeof bytes);
+    a.models = l->sender[i % DISTANCE];
+    size = wisp__range_coder_encode(&a, now, bytes, (int)sizeof bytes);
     middle = cpu_seconds();
-    if (!wisp__range_coder_decode(columns, FIELDS, CUBES, l->receiver[i % DISTANCE], held, out,
-                                  bytes, size, NULL))
-        size = 0;
+    a.models = l->receiver[i % DISTANCE];
+    if (!wisp__range_coder_decode(&a, out, bytes, size)) size = 0;
     c->decode += cpu_seconds() - middle;
     c->encode += middle - begin;
     c->bytes += size;

@@ -1,4 +1,4 @@
-/* fuzz_range_coder.c - differences of tables that nobody wrote, and ones that the input makes up
+/* fuzz_range_coder.c - deltas of tables that nobody wrote, and ones that the input makes up
 
    The input chooses a table, its columns and what it holds. The rest of it is read as a difference
    in both forms; then what it led to is written and read back. */
@@ -11,7 +11,8 @@ enum { COLUMNS_MAX = 130, SYMBOLS_MAX = 2000, BYTES_MAX = SYMBOLS_MAX * 64 };
 
 typedef struct tables {
     wisp__column columns[COLUMNS_MAX];
-    int          column_count, rows, symbols;
+    wisp__table  table;
+    int          symbols;
     uint32_t     held[3][SYMBOLS_MAX], now[SYMBOLS_MAX], again[SYMBOLS_MAX];
 } tables;
 
@@ -21,11 +22,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void take_tables(script *in, tables *t) {
     int shape = take(in);
     uint32_t seed = (uint32_t)take(in) << 8;
-    t->column_count = 1 + take(in) % (shape & 1 ? COLUMNS_MAX : 10);
-    t->rows = take(in) % (shape & 2 ? 200 : 4);
-    if (t->rows > SYMBOLS_MAX / t->column_count) t->rows = SYMBOLS_MAX / t->column_count;
-    t->symbols = t->rows * t->column_count;
-    for (int i = 0; i < t->column_count; i++) {
+    t->table.columns = t->columns;
+    t->table.column_count = 1 + take(in) % (shape & 1 ? COLUMNS_MAX : 10);
+    t->table.rows = take(in) % (shape & 2 ? 200 : 4);
+    if (t->table.rows > SYMBOLS_MAX / t->table.column_count)
+        t->table.rows = SYMBOLS_MAX / t->table.column_count;
+    t->symbols = t->table.rows * t->table.column_count;
+    for (int i = 0; i < t->table.column_count; i++) {
         int byte = i < 8 ? take(in) : t->columns[i % 8].bits * 3 + i;
         t->columns[i].bits = (uint8_t)(1 + byte % 32);
         t->columns[i].kind = (uint8_t)(byte >> 5 & 1);
@@ -33,15 +36,15 @@ static void take_tables(script *in, tables *t) {
     for (int k = 0; k < 3; k++)
         for (int i = 0; i < t->symbols; i++) {
             if (i % 5 == 0) seed = seed * 1664525u + 1013904223u;
-            if (shape & 4 && i / t->column_count % 3 == 1) t->held[k][i] = 0;
+            if (shape & 4 && i / t->table.column_count % 3 == 1) t->held[k][i] = 0;
             else t->held[k][i] = (seed >> (k & shape >> 3)) &
-                                 wisp__column_mask(&t->columns[i % t->column_count]);
+                                 wisp__column_mask(&t->columns[i % t->table.column_count]);
         }
 }
 
 static void must_fit(const tables *t, const uint32_t *symbols) {
     for (int i = 0; i < t->symbols; i++)
-        MUST((uint64_t)symbols[i] >> t->columns[i % t->column_count].bits == 0);
+        MUST((uint64_t)symbols[i] >> t->columns[i % t->table.column_count].bits == 0);
 }
 
 static void must_equal(const tables *t) {
@@ -50,13 +53,13 @@ static void must_equal(const tables *t) {
 
 static void write_and_read(tables *t) {
     static uint8_t bytes[BYTES_MAX + WISP__SLACK];
-    int64_t most = wisp__delta_bits_count(t->columns, t->column_count, t->rows);
+    int64_t most = wisp__delta_bits_count(&t->table);
     wisp__writer to = wisp__writer_on(bytes, (int)((most + 7) / 8));
     wisp__reader from;
-    wisp__delta_bits_write(&to, t->columns, t->column_count, t->rows, t->held[0], t->now);
+    wisp__delta_bits_write(&to, &t->table, t->held[0], t->now);
     MUST(!to.full && to.at <= most);
     from = wisp__reader_on(bytes, (int)((to.at + 7) / 8));
-    MUST(wisp__delta_bits_read(&from, t->columns, t->column_count, t->rows, t->held[0], t->again));
+    MUST(wisp__delta_bits_read(&from, &t->table, t->held[0], t->again));
     MUST(from.at == to.at);
     must_equal(t);
 }
@@ -65,9 +68,9 @@ static void read_any(tables *t, const uint8_t *data, size_t size) {
     wisp__reader with = wisp__reader_on(data, (int)size), without = with;
     bool good;
     memset(t->now, 0, sizeof t->now);
-    good = wisp__delta_bits_read(&with, t->columns, t->column_count, t->rows, t->held[0], t->now);
+    good = wisp__delta_bits_read(&with, &t->table, t->held[0], t->now);
     must_fit(t, t->now);
-    MUST(good == wisp__delta_bits_read(&without, t->columns, t->column_count, t->rows, NULL, NULL));
+    MUST(good == wisp__delta_bits_read(&without, &t->table, NULL, NULL));
     MUST(!good || with.at == without.at);
 }
 
@@ -76,21 +79,22 @@ static void decode_any(tables *t, const uint8_t *data, size_t size, int known) {
     static uint8_t bytes[BYTES_MAX];
     wisp__models *ours = (wisp__models *)(void *)memory[0];
     wisp__models *theirs = (wisp__models *)(void *)memory[1];
-    const uint32_t *held[3] = { NULL, NULL, NULL };
-    size_t models = wisp__models_size(t->column_count);
+    wisp__adaptive a;
+    size_t models = wisp__models_size(t->table.column_count);
     int length;
     MUST(models <= sizeof memory[0]);
-    for (int k = 0; k <= known; k++) held[k] = t->held[k];
-    wisp__models_init(ours, t->columns, t->column_count);
-    wisp__range_coder_decode(t->columns, t->column_count, t->rows, ours, held, t->now, data,
-                             (int)size, NULL);
+    memset(&a, 0, sizeof a);
+    a.table = t->table;
+    a.models = ours;
+    for (int k = 0; k <= known; k++) a.held[k] = t->held[k];
+    wisp__models_init(ours, t->columns, t->table.column_count);
+    wisp__range_coder_decode(&a, t->now, data, (int)size);
     must_fit(t, t->now);
     memcpy(theirs, ours, models);
-    length = wisp__range_coder_encode(t->columns, t->column_count, t->rows, ours, held, t->now,
-                                      bytes, BYTES_MAX);
+    length = wisp__range_coder_encode(&a, t->now, bytes, BYTES_MAX);
     MUST(length >= 0);
-    MUST(wisp__range_coder_decode(t->columns, t->column_count, t->rows, theirs, held, t->again,
-                                  bytes, length, NULL));
+    a.models = theirs;
+    MUST(wisp__range_coder_decode(&a, t->again, bytes, length));
     must_equal(t);
     MUST(memcmp(ours, theirs, models) == 0);
 }

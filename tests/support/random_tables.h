@@ -1,6 +1,6 @@
-/* random_tables.h - set-up shared by the tests of table and coder
+/* random_tables.h - set-up shared by the tests of delta_bits and range_coder
 
-   Random tables, each with what it was before. Included after wisp.h (with its implementation) and
+   Random tables, each with its baselines. Included after wisp.h (with its implementation) and
    test_runner.h. */
 #ifndef RANDOM_TABLES_H
 #define RANDOM_TABLES_H
@@ -9,10 +9,10 @@
 
 enum { SYMBOLS_MAX = 6000, COLUMNS_MAX = 300 };
 
-/* A base, what it became, and what it was before that. */
+/* A table, its baseline, the baseline of that, and the one before. */
 typedef struct tables {
+    wisp__table  table;               /* of `columns` */
     wisp__column columns[COLUMNS_MAX];
-    int          column_count, rows;
     uint32_t     oldest[SYMBOLS_MAX], old[SYMBOLS_MAX], base[SYMBOLS_MAX], now[SYMBOLS_MAX];
 } tables;
 
@@ -30,8 +30,8 @@ static inline uint32_t symbol_below(uint64_t *seed, const wisp__column *column) 
 /* Changes some symbols, a little or to anything; `often`: of 256. */
 static inline void change(tables *t, uint64_t *seed, int often, const uint32_t *from,
                           uint32_t *to) {
-    for (int i = 0; i < t->rows * t->column_count; i++) {
-        const wisp__column *column = &t->columns[i % t->column_count];
+    for (int i = 0; i < t->table.rows * t->table.column_count; i++) {
+        const wisp__column *column = &t->columns[i % t->table.column_count];
         int step = test_random_below(seed, 9) - 4;
         to[i] = from[i];
         if (test_random_below(seed, 256) >= often) continue;
@@ -40,10 +40,17 @@ static inline void change(tables *t, uint64_t *seed, int often, const uint32_t *
     }
 }
 
+static inline wisp__table table_of(const wisp__column *columns, int column_count, int rows) {
+    wisp__table table;
+    table.columns = columns;
+    table.column_count = column_count;
+    table.rows = rows;
+    return table;
+}
+
 static inline void make(tables *t, uint64_t *seed, int column_count, int rows) {
     static const int often[] = { 0, 3, 20, 128, 256 };
-    t->column_count = column_count;
-    t->rows = rows;
+    t->table = table_of(t->columns, column_count, rows);
     for (int i = 0; i < column_count; i++) {
         t->columns[i].bits = (uint8_t)(1 + test_random_below(seed, 32));
         t->columns[i].kind = (uint8_t)test_random_below(seed, 2);
@@ -57,12 +64,13 @@ static inline void make(tables *t, uint64_t *seed, int column_count, int rows) {
     change(t, seed, often[test_random_below(seed, 5)], t->base, t->now);
 }
 
-/* What the difference takes, written plainly. */
+/* The bits of the delta that delta_bits writes. */
 static inline int64_t bits_of(const wisp__column *columns, int column_count, int rows,
                               const uint32_t *base, const uint32_t *now) {
     static uint8_t bytes[65536];
+    wisp__table table = table_of(columns, column_count, rows);
     wisp__writer to = wisp__writer_on(bytes, (int)sizeof bytes - WISP__SLACK);
-    wisp__delta_bits_write(&to, columns, column_count, rows, base, now);
+    wisp__delta_bits_write(&to, &table, base, now);
     CHECK(!to.full);
     return to.at;
 }
