@@ -2779,6 +2779,77 @@ typedef struct wisp__fitting {
     wisp_result   result;     /* WISP_E_INVALID or WISP_E_MEMORY, once something failed */
 } wisp__fitting;
 
+/* How a kind of type travels in a descriptor: of these parts those that it has, in this order. */
+enum { WISP__PART_FIVE = 1,        /* max:5 */
+       WISP__PART_LITERAL = 2, WISP__PART_WIDTH = 4, WISP__PART_ENDS = 8, WISP__PART_FORM = 16,
+       WISP__PART_FLOAT = 32, WISP__PART_BOUNDS = 64, WISP__PART_STEP = 128,
+       WISP__PART_RANGES = 256, WISP__PART_LENGTH = 512, WISP__PART_FIXED = 1024,
+       WISP__PART_NAMES = 2048, WISP__PART_SCHEMA = 4096, WISP__PART_TYPES = 8192 };
+
+/* What a kind of type is like: all that can be said of it without looking at a type. */
+typedef struct wisp__traits {
+    int16_t  bytes;       /* natural storage; negative: elsewhere (wisp__place); 0: by a member */
+    bool     counted;     /* a member may count its elements, or say its option */
+    bool     optional;    /* a field of it may have a default */
+    uint16_t parts;       /* of its descriptor */
+    int32_t  most;        /* largest max; 0: has none, or one that is checked by itself */
+    uint64_t widths;      /* bit n: a member may have n bytes; 0: checked by itself */
+} wisp__traits;
+
+enum { WISP__WIDTH_ANY = 1 << 1 | 1 << 2 | 1 << 4 | 1 << 8, WISP__WIDTH_REAL = 1 << 4 | 1 << 8 };
+
+/* A union in the layout of maps begins with the index of its option; so many bytes later its
+   storage. */
+enum { WISP__UNION_HEAD = 8 };
+
+/* By wisp_type_kind; the first is of kinds that do not exist. */
+static const wisp__traits wisp__kind_traits[] = {
+    { 8, false, false, 0, 0, 0 },
+    /* any, exact, literal */
+    { sizeof(wisp_value), false, false, 0, 0, UINT64_C(1) << sizeof(wisp_value) },
+    { sizeof(wisp_value), false, false, WISP__PART_FIVE, 0, UINT64_C(1) << sizeof(wisp_value) },
+    { 0, false, false, WISP__PART_LITERAL, 0, 0 },
+    /* bool, integer, uint, range */
+    { 1, false, true, 0, 0, WISP__WIDTH_ANY },
+    { 8, false, true, WISP__PART_WIDTH, 0, WISP__WIDTH_ANY },
+    { 8, false, true, WISP__PART_WIDTH, 0, WISP__WIDTH_ANY },
+    { 8, false, true, WISP__PART_ENDS, 0, WISP__WIDTH_ANY },
+    /* number, number range, quantized */
+    { 8, false, true, WISP__PART_FORM, 0, WISP__WIDTH_REAL },
+    { 8, false, true, WISP__PART_FORM | WISP__PART_BOUNDS, 0, WISP__WIDTH_REAL },
+    { 8, false, true, WISP__PART_FLOAT | WISP__PART_BOUNDS | WISP__PART_STEP, 0,
+      WISP__WIDTH_REAL },
+    /* string, bytes */
+    { -(int)sizeof(wisp__place), false, true, WISP__PART_LENGTH, 1 << 24, 0 },
+    { -(int)sizeof(wisp__place), true, false, WISP__PART_LENGTH | WISP__PART_FIXED, 1 << 24,
+      0 },
+    /* vectors of 2, 3 and 4, quat, transform, color */
+    { 8, false, false, WISP__PART_RANGES, 0, 1 << 8 },
+    { 12, false, false, WISP__PART_RANGES, 0, 1 << 12 },
+    { 16, false, false, WISP__PART_RANGES, 0, 1 << 16 },
+    { 16, false, false, WISP__PART_FIVE, 0, 1 << 16 },
+    { 28, false, false, 0, 0, 1 << 28 },
+    { 16, false, false, 0, 0, 1 << 16 | 1 << 4 },
+    /* enum, object, struct, array, union */
+    { 4, false, true, WISP__PART_LENGTH | WISP__PART_NAMES, 4096, WISP__WIDTH_ANY },
+    { 4, false, false, 0, 0, 1 << 4 },
+    { 0, false, false, WISP__PART_SCHEMA, 0, 0 },
+    { -(int)sizeof(wisp__place), true, false,
+      WISP__PART_LENGTH | WISP__PART_FIXED | WISP__PART_TYPES, 1 << 24, 0 },
+    { -WISP__UNION_HEAD, true, false, WISP__PART_LENGTH | WISP__PART_TYPES, 256, 0 }
+};
+
+typedef char wisp__kind_traits_are_complete[
+    sizeof wisp__kind_traits / sizeof(wisp__traits) == WISP_TYPE_UNION + 1 ? 1 : -1];
+
+/* A type and where it stands: its member, and the member that counts or says its option. */
+typedef struct wisp__spot {
+    const wisp_type *type;
+    int              bytes;                      /* of the member; 0: it has none */
+    int              offset;
+    int              count_offset, count_bytes;  /* 0 bytes: no member does */
+} wisp__spot;
+
 /* --- schema --- */
 
 /* The structs of a schema take so many bytes together at most: then no offset in an image, nor any
@@ -3952,6 +4023,8 @@ static void wisp__free(wisp__base *base, void *pointer, size_t size) {
 static int wisp__min_int(int a, int b) { return a < b ? a : b; }
 static int64_t wisp__least(int64_t a, int64_t b) { return a < b ? a : b; }
 static int wisp__max_int(int a, int b) { return a > b ? a : b; }
+
+static int wisp__abs_int(int a) { return a < 0 ? -a : a; }
 static double wisp__min(double a, double b) { return a < b ? a : b; }
 static double wisp__max(double a, double b) { return a > b ? a : b; }
 
@@ -5660,9 +5733,6 @@ static wisp_value wisp__view_floats(wisp_kind kind, const void *at) {
    its content elsewhere: then its storage is a wisp__place, and its `bytes` are negative. */
 enum { WISP__ITEMS = WISP_STRUCT + 1 };
 
-/* A union in that layout begins with the index of its option; so many bytes later its storage. */
-enum { WISP__UNION_HEAD = 8 };
-
 static int64_t wisp__load_int(const void *at, int bytes, bool is_signed) {
     uint8_t u8;
     uint16_t u16;
@@ -5703,25 +5773,18 @@ static wisp_kind wisp__type_vector(const wisp_type *type) {
     return (wisp_kind)(type->kind - WISP_TYPE_VEC2 + WISP_VEC2);
 }
 
+static const wisp__traits *wisp__traits_of(const wisp_type *type) {
+    bool known = type->kind >= WISP_TYPE_ANY && type->kind <= WISP_TYPE_UNION;
+    return &wisp__kind_traits[known ? type->kind : 0];
+}
+
 /* Bytes of a type's storage where no member says them; 0: only a member can say. */
 static int wisp__type_bytes(const wisp_type *type, int member_bytes) {
     if (type->bytes) return type->bytes;
     if (member_bytes) return member_bytes;
-    switch (type->kind) {
-    case WISP_TYPE_BOOL: return 1;
-    case WISP_TYPE_ENUM:
-    case WISP_TYPE_OBJECT: return 4;
-    case WISP_TYPE_ANY:
-    case WISP_TYPE_EXACT: return (int)sizeof(wisp_value);
-    case WISP_TYPE_STRUCT: return type->of ? ((const wisp_schema *)type->of)->bytes : 0;
-    case WISP_TYPE_STRING:
-    case WISP_TYPE_BYTES:
-    case WISP_TYPE_ARRAY: return -(int)sizeof(wisp__place);
-    case WISP_TYPE_UNION: return -WISP__UNION_HEAD;
-    case WISP_TYPE_LITERAL: return 0;
-    default: break;
-    }
-    return wisp__type_vector(type) ? 4 * wisp__kind_floats(wisp__type_vector(type)) : 8;
+    if (type->kind == WISP_TYPE_STRUCT)
+        return type->of ? ((const wisp_schema *)type->of)->bytes : 0;
+    return wisp__traits_of(type)->bytes;
 }
 
 /* Bytes of an option in a union of `bytes`: in a C union nothing is elsewhere. */
@@ -7033,7 +7096,7 @@ static bool wisp__fit_exact(wisp__fitting *f, const wisp_type *type, const wisp_
     return true;
 }
 
-static bool wisp__match(wisp__fitting *f, const wisp_type *type, int bytes, const wisp_value *v,
+static bool wisp__fit_type(wisp__fitting *f, const wisp_type *type, int bytes, const wisp_value *v,
                         void *at, int *count);
 
 /* Elements in place, or in memory of the supply. */
@@ -7060,7 +7123,7 @@ static bool wisp__fit_array(wisp__fitting *f, const wisp_type *type, int bytes,
         wisp_value scratch;
         const wisp_value *child = wisp__child(v, i, NULL, &scratch);
         void *to = at ? items + (size_t)i * (size_t)each : NULL;
-        if (!wisp__match(f, element, bytes > 0 ? each : 0, child, to, NULL))
+        if (!wisp__fit_type(f, element, bytes > 0 ? each : 0, child, to, NULL))
             return wisp__blame_in(f, NULL, i);
     }
     return true;
@@ -7096,7 +7159,7 @@ static bool wisp__fit_union(wisp__fitting *f, const wisp_type *type, int bytes,
         int i = turn % type->max, inner = 0;
         int each = wisp__option_bytes(&options[i], bytes), *in = each < 0 ? &inner : NULL;
         if (turn < type->max && !wisp__says_exactly(&options[i], v)) continue;
-        if (!wisp__match(&quiet, &options[i], each, v, NULL, in)) {
+        if (!wisp__fit_type(&quiet, &options[i], each, v, NULL, in)) {
             if (quiet.result == WISP_E_INVALID) continue;
             return wisp__no_memory(f);
         }
@@ -7105,7 +7168,7 @@ static bool wisp__fit_union(wisp__fitting *f, const wisp_type *type, int bytes,
             at = (uint8_t *)at + WISP__UNION_HEAD;
         }
         if (count) *count = i;
-        return !at || wisp__match(f, &options[i], each, v, at, in);
+        return !at || wisp__fit_type(f, &options[i], each, v, at, in);
     }
     return wisp__blame(f, "is none of %d options", type->max);
 }
@@ -7135,7 +7198,7 @@ static bool wisp__fit_field(wisp__fitting *f, const wisp_field *field, const wis
             return wisp__blame(f, "is missing");
         if (v->kind == WISP_NIL) return true;
     }
-    if (!wisp__match(f, &field->type, field->bytes, v, base ? base + field->offset : NULL,
+    if (!wisp__fit_type(f, &field->type, field->bytes, v, base ? base + field->offset : NULL,
                      counted || field->bytes <= 0 ? &count : NULL))
         return v->kind == WISP_NIL ? wisp__blame(f, "is missing") : false;
     if (base && counted)
@@ -7216,7 +7279,7 @@ static bool wisp__fit_struct(wisp__fitting *f, const wisp_schema *schema, const 
 
 /* Does the value fit? With `at` its storage of `bytes` is filled; what was there is lost. `count`
    gets how many elements there are, or which option; NULL: no member says it. */
-static bool wisp__match(wisp__fitting *f, const wisp_type *type, int bytes, const wisp_value *v,
+static bool wisp__fit_type(wisp__fitting *f, const wisp_type *type, int bytes, const wisp_value *v,
                       void *at, int *count) {
     bytes = wisp__type_bytes(type, bytes);
     if (!wisp__fit_pay(f, 1, WISP__PRICE_VALUE)) return false;
@@ -7279,15 +7342,59 @@ wisp_result wisp_fill_struct(const wisp_schema *schema, const wisp_value *value,
 
 /* ===========================================================================
  * MARK: >>schema
- * What: checking schemas; compiling them to a flat program of operations, one
- *   for each number or blob that is written.
- * Invariants: a program's operations stand in the order of their bits; those
- *   inside an array, an option or what may be missing follow it, up to `end`.
- *   A schema without a C struct is laid out here: its compiled copy has
- *   offsets, and keeps strings and elements elsewhere (wisp__place).
- * Not here: writing and reading by a program (record), schemas on the wire
- *   (descriptor).
+ * What: checks schemas, lays out those without a C struct, and compiles them to a flat program:
+ *   one operation for each number or blob that is written.
+ * Invariants: a program's operations stand in the order of their bits. The body of an array, an
+ *   option or a field that may be missing follows its operation, up to `end`. The compiled copy of
+ *   a schema without a C struct has offsets; its strings and elements are elsewhere (wisp__place).
+ * Not here: writing and reading by a program (record), schemas on the wire (descriptor).
  * ======================================================================== */
+
+/* --- walking a type: what check, describe and compile have in common --- */
+
+static int wisp__bit_length(uint64_t value) {
+    int bits = 0;
+    for (; value; value >>= 1) bits++;
+    return bits;
+}
+
+static wisp__spot wisp__spot_of(const wisp_type *type, int bytes, int offset) {
+    wisp__spot spot = { NULL, 0, 0, 0, 0 };
+    spot.type = type;
+    spot.bytes = bytes;
+    spot.offset = offset;
+    return spot;
+}
+
+/* A field of a struct that begins at `offset`. */
+static wisp__spot wisp__spot_of_field(const wisp_field *field, int offset) {
+    wisp__spot spot = wisp__spot_of(&field->type, field->offset >= 0 ? field->bytes : 0,
+                                    offset + field->offset);
+    spot.count_offset = offset + field->count_offset;
+    spot.count_bytes = field->flags & WISP_FLAG_MAYBE ? 0 : field->count_bytes;
+    return spot;
+}
+
+/* Types that a type points to: an array's element, a union's options. */
+static int wisp__inner_count(const wisp_type *type) {
+    if (type->kind == WISP_TYPE_ARRAY) return 1;
+    return type->kind == WISP_TYPE_UNION ? type->max : 0;
+}
+
+/* The i-th of them. An element's offset counts from the element; all options begin at one place. */
+static wisp__spot wisp__inner_spot(const wisp__spot *at, int i) {
+    const wisp_type *inner = (const wisp_type *)at->type->of + i;
+    int bytes = wisp__type_bytes(at->type, at->bytes);
+    if (at->type->kind == WISP_TYPE_ARRAY)
+        return wisp__spot_of(inner, bytes > 0 ? bytes / wisp__max_int(at->type->max, 1) : 0, 0);
+    if (bytes > 0) return wisp__spot_of(inner, wisp__option_bytes(inner, bytes), at->offset);
+    return wisp__spot_of(inner, 0, at->offset + WISP__UNION_HEAD);
+}
+
+/* Are there always as many elements or bytes as the type's maximum? */
+static bool wisp__is_counted_out(const wisp__spot *at) {
+    return wisp__type_bytes(at->type, at->bytes) > 0 ? !at->count_bytes : at->type->least != 0;
+}
 
 /* --- checking --- */
 
@@ -7298,13 +7405,7 @@ typedef struct wisp__checking {
     size_t        bytes;           /* that compiling takes at most */
 } wisp__checking;
 
-static bool wisp__check_type(wisp__checking *c, const wisp_type *type, int bytes, bool counted);
-
-static int wisp__bit_length(uint64_t value) {
-    int bits = 0;
-    for (; value; value >>= 1) bits++;
-    return bits;
-}
+static bool wisp__check_type(wisp__checking *c, const wisp__spot *at);
 
 /* Steps of a range; 0: it makes no sense, or takes over 32 bits. */
 static uint64_t wisp__steps(const wisp_range *r) {
@@ -7316,13 +7417,13 @@ static uint64_t wisp__steps(const wisp_range *r) {
     return wisp__is_within(steps, 1, 4294967295.5) ? (uint64_t)steps : 0;
 }
 
-static bool wisp__check_steps(wisp__checking *c, const wisp_range *r, int bytes) {
-    double most = r->hi > -r->lo ? r->hi : -r->lo;
-    if (!wisp__steps(r))
-        return wisp__blame(&c->blame, "%g .. %g in steps of %g: no range of at most 32 bits", r->lo,
-                           r->hi, r->step);
-    if (bytes == 4 && most / 8388608.0 > r->step)
-        return wisp__blame(&c->blame, "a float cannot tell %g from %g", most, most - r->step);
+static bool wisp__check_steps(wisp__checking *c, wisp_range r, int bytes) {
+    double most = r.hi > -r.lo ? r.hi : -r.lo;
+    if (!wisp__steps(&r))
+        return wisp__blame(&c->blame, "%g .. %g in steps of %g: no range of at most 32 bits", r.lo,
+                           r.hi, r.step);
+    if (bytes == 4 && most / 8388608.0 > r.step)
+        return wisp__blame(&c->blame, "a float cannot tell %g from %g", most, most - r.step);
     return true;
 }
 
@@ -7330,85 +7431,58 @@ static bool wisp__check_bytes(wisp__checking *c, int bytes, bool fits) {
     return fits || wisp__blame(&c->blame, "does not fit a member of %d bytes", bytes);
 }
 
-static bool wisp__is_width(int bytes) {
-    return bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8;
+static bool wisp__has_width(uint64_t widths, int bytes) {
+    return bytes > 0 && bytes < 64 && widths >> bytes & 1;
 }
 
-static bool wisp__check_integer(wisp__checking *c, const wisp_type *type, int bytes) {
-    uint64_t most = UINT64_MAX >> (64 - 8 * wisp__min_int(wisp__max_int(bytes, 1), 8));
-    if (!wisp__check_bytes(c, bytes, wisp__is_width(bytes))) return false;
-    if (type->kind != WISP_TYPE_RANGE) return true;
+static bool wisp__check_range(wisp__checking *c, const wisp_type *type, int bytes) {
+    uint64_t most = UINT64_MAX >> (64 - 8 * bytes);
     if (type->least > type->most) return wisp__blame(&c->blame, "its range is upside down");
     if (type->least < 0) most >>= 1;
     return wisp__check_bytes(c, bytes, (type->most < 0 || (uint64_t)type->most <= most) &&
                              (type->least >= 0 || (uint64_t)(-(type->least + 1)) <= most));
 }
 
-static bool wisp__check_number(wisp__checking *c, const wisp_type *type, int bytes) {
-    wisp_range range = wisp__component(type, 0);
-    if (!wisp__check_bytes(c, bytes, bytes == 4 || bytes == 8)) return false;
-    if (type->kind == WISP_TYPE_QUANTIZED) return wisp__check_steps(c, &range, bytes);
-    if (type->kind == WISP_TYPE_NUMBER_RANGE && !wisp__is_within(type->lo, type->lo, type->hi))
-        return wisp__blame(&c->blame, "its range is upside down");
+static bool wisp__check_vector(wisp__checking *c, const wisp_type *type) {
+    bool plain = !type->of && !wisp__has_steps(type) && wisp__order(type->lo) >= 0 &&
+                 wisp__order(type->hi) <= 0;
+    for (int i = 0; i < wisp__vector_count(type) && !plain; i++)
+        if (!wisp__check_steps(c, wisp__component(type, i), 4)) return false;
     return true;
-}
-
-static bool wisp__check_vector(wisp__checking *c, const wisp_type *type, int bytes) {
-    int count = wisp__vector_count(type);
-    if (!wisp__check_bytes(c, bytes, bytes == 4 * count)) return false;
-    for (int i = 0; i < count; i++) {
-        wisp_range range = wisp__component(type, i);
-        if ((type->of || wisp__has_steps(type) || wisp__order(type->lo) < 0 ||
-             wisp__order(type->hi) > 0) &&
-            !wisp__check_steps(c, &range, 4))
-            return false;
-    }
-    return true;
-}
-
-static bool wisp__check_max(wisp__checking *c, const wisp_type *type, int most) {
-    if (type->max >= 1 && type->max <= most) return true;
-    return wisp__blame(&c->blame, "%d is not in 1 .. %d", type->max, most);
 }
 
 static bool wisp__check_enum(wisp__checking *c, const wisp_type *type, int bytes) {
     const char *const *names = (const char *const *)type->of;
-    if (!wisp__check_max(c, type, 4096)) return false;
-    if (!wisp__check_bytes(c, bytes, wisp__is_width(bytes) && (bytes > 1 || type->max <= 256) &&
-                                     (bytes <= 4 || !wisp__enum_is_open(type))))
-        return false;
+    if ((bytes == 1 && type->max > 256) || (bytes > 4 && wisp__enum_is_open(type)))
+        return wisp__check_bytes(c, bytes, false);
     for (int i = 0; names && i < type->max; i++)
         if (!names[i] || strlen(names[i]) > 64) names = NULL;
     return names || wisp__blame(&c->blame, "a name of the enum is missing, or over 64 bytes");
 }
 
-static bool wisp__check_array(wisp__checking *c, const wisp_type *type, int bytes) {
-    const wisp_type *element = (const wisp_type *)type->of;
-    int each = bytes > 0 ? bytes / wisp__max_int(type->max, 1) : 0;
-    if (!wisp__check_max(c, type, 1 << 24)) return false;
-    if (!element) return wisp__blame(&c->blame, "has no element type");
-    if (bytes > 0 && (each * type->max != bytes || !each))
-        return wisp__blame(&c->blame, "%d bytes are not %d elements", bytes, type->max);
+static bool wisp__check_array(wisp__checking *c, const wisp__spot *at, int bytes) {
+    wisp__spot element = wisp__inner_spot(at, 0);
+    if (!at->type->of) return wisp__blame(&c->blame, "has no element type");
+    if (bytes > 0 && (element.bytes * at->type->max != bytes || !element.bytes))
+        return wisp__blame(&c->blame, "%d bytes are not %d elements", bytes, at->type->max);
     if (++c->depth > WISP__SCHEMA_DEPTH) return wisp__blame(&c->blame, "nests too deeply");
-    if (!wisp__check_type(c, element, each, false)) return wisp__blame_in(&c->blame, "[]", 0);
+    if (!wisp__check_type(c, &element)) return wisp__blame_in(&c->blame, "[]", 0);
     c->depth--;
     return true;
 }
 
-static bool wisp__check_union(wisp__checking *c, const wisp_type *type, int bytes, bool counted) {
-    const wisp_type *options = (const wisp_type *)type->of;
-    if (!wisp__check_max(c, type, 256)) return false;
-    if (!options) return wisp__blame(&c->blame, "has no options");
-    if (bytes > 0 && !counted) return wisp__blame(&c->blame, "no member says which option it is");
+static bool wisp__check_union(wisp__checking *c, const wisp__spot *at, int bytes) {
+    if (!at->type->of) return wisp__blame(&c->blame, "has no options");
+    if (bytes > 0 && !at->count_bytes)
+        return wisp__blame(&c->blame, "no member says which option it is");
     if (++c->depth > WISP__SCHEMA_DEPTH) return wisp__blame(&c->blame, "nests too deeply");
-    for (int i = 0; i < type->max; i++) {
-        int each = wisp__option_bytes(&options[i], bytes);
-        if (bytes > 0 && options[i].kind == WISP_TYPE_UNION)
+    for (int i = 0; i < at->type->max; i++) {
+        wisp__spot option = wisp__inner_spot(at, i);
+        if (bytes > 0 && option.type->kind == WISP_TYPE_UNION)
             return wisp__blame(&c->blame, "a C union directly in a C union");
-        if (each > bytes && bytes > 0)
-            return wisp__blame(&c->blame, "option %d takes %d bytes of %d", i, each, bytes);
-        if (!wisp__check_type(c, &options[i], bytes > 0 ? each : 0, false))
-            return wisp__blame_in(&c->blame, "option", 0);
+        if (bytes > 0 && option.bytes > bytes)
+            return wisp__blame(&c->blame, "option %d takes %d bytes of %d", i, option.bytes, bytes);
+        if (!wisp__check_type(c, &option)) return wisp__blame_in(&c->blame, "option", 0);
     }
     c->depth--;
     return true;
@@ -7418,71 +7492,73 @@ static bool wisp__check_name(const char *name) {
     return name && name[0] && strlen(name) <= 64;
 }
 
-/* Do two fields of a struct share bytes, also with what counts them? */
 static bool wisp__overlap(int a, int a_bytes, int b, int b_bytes) {
     return a_bytes > 0 && b_bytes > 0 && a < b + b_bytes && b < a + a_bytes;
+}
+
+/* Do two fields of a struct share bytes, also with the members that count them? */
+static bool wisp__fields_overlap(const wisp_field *a, const wisp_field *b) {
+    return wisp__overlap(a->offset, a->bytes, b->offset, b->bytes) ||
+           wisp__overlap(a->count_offset, a->count_bytes, b->offset, b->bytes) ||
+           wisp__overlap(a->offset, a->bytes, b->count_offset, b->count_bytes) ||
+           wisp__overlap(a->count_offset, a->count_bytes, b->count_offset, b->count_bytes);
 }
 
 static int wisp__field_number(const wisp_schema *schema, int i) {
     return schema->fields[i].number ? schema->fields[i].number : i + 1;
 }
 
-/* Members of a C struct: its schema is the application's, so that each may be held against each. */
-static bool wisp__check_pair(wisp__checking *c, const wisp_schema *schema, int i, int k) {
-    const wisp_field *a = &schema->fields[i], *b = &schema->fields[k];
-    if (wisp__overlap(a->offset, a->bytes, b->offset, b->bytes) ||
-        wisp__overlap(a->count_offset, a->count_bytes, b->offset, b->bytes) ||
-        wisp__overlap(a->offset, a->bytes, b->count_offset, b->count_bytes) ||
-        wisp__overlap(a->count_offset, a->count_bytes, b->count_offset, b->count_bytes))
-        return wisp__blame(&c->blame, "overlaps %s", b->name);
-    return true;
-}
-
 /* A default is a number, a bool or a text that fits. */
 static bool wisp__check_fallback(wisp__checking *c, const wisp_field *field, int bytes) {
     wisp_value fallback = wisp__fallback(field);
     if (!(field->flags & WISP_FLAG_OPTIONAL)) return true;
-    if (field->flags & WISP_FLAG_MAYBE || field->type.kind >= WISP_TYPE_BYTES + 0)
-        if (field->flags & WISP_FLAG_MAYBE || field->type.kind != WISP_TYPE_ENUM)
-            return wisp__blame(&c->blame, "cannot have a default");
-    if (field->type.kind == WISP_TYPE_ANY || field->type.kind == WISP_TYPE_EXACT ||
-        field->type.kind == WISP_TYPE_LITERAL)
+    if (field->flags & WISP_FLAG_MAYBE || !wisp__traits_of(&field->type)->optional)
         return wisp__blame(&c->blame, "cannot have a default");
-    if (wisp__match(&c->blame, &field->type, bytes, &fallback, NULL, NULL)) return true;
+    if (wisp__fit_type(&c->blame, &field->type, bytes, &fallback, NULL, NULL)) return true;
     return wisp__blame_in(&c->blame, "its default", 0);
 }
 
-static bool wisp__check_field(wisp__checking *c, const wisp_schema *schema, int i) {
-    const wisp_field *field = &schema->fields[i];
+/* The members of a field. Each field of a C struct is compared with each, because such a schema is
+   the application's own. */
+static bool wisp__check_members(wisp__checking *c, const wisp_schema *schema,
+                                const wisp_field *field) {
     bool c_struct = schema->shape == WISP_SHAPE_STRUCT;
-    int number = wisp__field_number(schema, i), bytes = c_struct ? field->bytes : 0;
-    if (!wisp__check_name(field->name))
-        return wisp__blame(&c->blame, "its name is not 1..64 bytes");
+    int most = field->type.max - (field->type.kind == WISP_TYPE_UNION);
     if (c_struct != (field->offset >= 0))
         return wisp__blame(&c->blame, c_struct ? "is a field of maps" : "is a field of structs");
     if (c_struct && (field->bytes < 1 || field->bytes > schema->bytes - field->offset ||
                      field->count_offset < 0 || field->count_bytes < 0 ||
                      field->count_bytes > schema->bytes - field->count_offset))
         return wisp__blame(&c->blame, "is not inside %d bytes", schema->bytes);
-    if (c_struct ? (field->flags & WISP_FLAG_MAYBE) != 0 : field->count_bytes != 0)
-        return wisp__blame(&c->blame, c_struct ? "a member is never missing"
-                                               : "no member counts it");
-    if (field->count_bytes && (!wisp__is_width(field->count_bytes) || field->flags))
+    if (c_struct && field->flags & WISP_FLAG_MAYBE)
+        return wisp__blame(&c->blame, "a member is never missing");
+    if (!c_struct && field->count_bytes) return wisp__blame(&c->blame, "no member counts it");
+    if (!field->count_bytes) return true;
+    if (!wisp__has_width(WISP__WIDTH_ANY, field->count_bytes) || field->flags)
         return wisp__blame(&c->blame, "what counts it is no integer");
     if (wisp__overlap(field->offset, field->bytes, field->count_offset, field->count_bytes))
         return wisp__blame(&c->blame, "what counts it is inside of it");
-    if (field->count_bytes && field->count_bytes < 4 &&
-        (field->type.max - (field->type.kind == WISP_TYPE_UNION)) >> (8 * field->count_bytes))
+    if (field->count_bytes < 4 && most >> (8 * field->count_bytes))
         return wisp__blame(&c->blame, "%d bytes cannot count to %d", field->count_bytes,
                            field->type.max);
+    return true;
+}
+
+static bool wisp__check_field(wisp__checking *c, const wisp_schema *schema, int i) {
+    const wisp_field *field = &schema->fields[i];
+    wisp__spot at = wisp__spot_of_field(field, 0);
+    int number = wisp__field_number(schema, i);
+    if (!wisp__check_name(field->name))
+        return wisp__blame(&c->blame, "its name is not 1..64 bytes");
+    if (!wisp__check_members(c, schema, field)) return false;
     if (number < 1 || number > (1 << 29) - 1 || (number >= 19000 && number <= 19999))
         return wisp__blame(&c->blame, "%d is no number of Protobuf", number);
-    if (c_struct && field->type.bytes > 0 && field->type.bytes != field->bytes)
-        return wisp__check_bytes(c, field->bytes, false);
-    for (int k = 0; k < i && c_struct; k++)
-        if (!wisp__check_pair(c, schema, i, k)) return false;
-    return wisp__check_type(c, &field->type, bytes, field->count_bytes > 0) &&
-           wisp__check_fallback(c, field, bytes);
+    if (at.bytes > 0 && field->type.bytes > 0 && field->type.bytes != at.bytes)
+        return wisp__check_bytes(c, at.bytes, false);
+    for (int k = 0; k < i && at.bytes > 0; k++)
+        if (wisp__fields_overlap(field, &schema->fields[k]))
+            return wisp__blame(&c->blame, "overlaps %s", schema->fields[k].name);
+    return wisp__check_type(c, &at) && wisp__check_fallback(c, field, at.bytes);
 }
 
 /* Fills the sorted keys of a schema's fields: their names, or their numbers. */
@@ -7511,6 +7587,7 @@ static bool wisp__check_distinct(wisp__checking *c, const wisp_schema *schema) {
 }
 
 static bool wisp__check_struct(wisp__checking *c, const wisp_schema *schema) {
+    int room = WISP__IMAGE_BYTES - c->image;
     if (!schema) return wisp__blame(&c->blame, "has no schema");
     if (++c->depth > WISP__SCHEMA_DEPTH) return wisp__blame(&c->blame, "nests too deeply");
     if (!wisp__check_name(schema->name)) return wisp__blame(&c->blame, "name is not 1..64 bytes");
@@ -7518,78 +7595,81 @@ static bool wisp__check_struct(wisp__checking *c, const wisp_schema *schema) {
         return wisp__blame(&c->blame, "version %d is not in 1 .. 255", schema->version);
     if (!schema->fields || schema->count < 1 || schema->count > 1024)
         return wisp__blame(&c->blame, "%d fields are not 1 .. 1024", schema->count);
-    if (schema->shape == WISP_SHAPE_STRUCT &&
-        (schema->bytes < 1 || schema->bytes > WISP__IMAGE_BYTES - c->image))
-        return wisp__blame(&c->blame, "%d bytes are not 1 .. %d", schema->bytes,
-                           WISP__IMAGE_BYTES - c->image);
-    if (schema->shape == WISP_SHAPE_STRUCT) c->image += schema->bytes;
+    if (schema->shape == WISP_SHAPE_STRUCT) {
+        if (schema->bytes < 1 || schema->bytes > room)
+            return wisp__blame(&c->blame, "%d bytes are not 1 .. %d", schema->bytes, room);
+        c->image += schema->bytes;
+    }
     c->bytes += sizeof(wisp_schema) + (size_t)schema->count * sizeof(wisp_field);
-    for (int i = 0; i < schema->count; i++)
+    for (int i = 0; i < schema->count; i++) {
+        const char *name = schema->fields[i].name;
         if (!wisp__check_field(c, schema, i))
-            return wisp__blame_in(&c->blame, wisp__check_name(schema->fields[i].name)
-                                                 ? schema->fields[i].name : "?", 0);
+            return wisp__blame_in(&c->blame, wisp__check_name(name) ? name : "?", 0);
+    }
     c->depth--;
     return wisp__check_distinct(c, schema);
 }
 
-static bool wisp__check_nested(wisp__checking *c, const wisp_type *type, int bytes) {
-    const wisp_schema *schema = (const wisp_schema *)type->of;
+/* `bytes`: of the member; 0 in a map. */
+static bool wisp__check_nested(wisp__checking *c, const wisp_schema *schema, int bytes) {
     if (schema && (schema->shape == WISP_SHAPE_LIST ||
                    (bytes > 0 && (schema->shape != WISP_SHAPE_STRUCT || schema->bytes != bytes))))
         return wisp__blame(&c->blame, "is no struct of %d bytes", bytes);
     return wisp__check_struct(c, schema);
 }
 
-/* `bytes`: of the member, 0 in a map. */
-static bool wisp__check_type(wisp__checking *c, const wisp_type *type, int bytes, bool counted) {
-    int given = bytes;
-    bytes = wisp__type_bytes(type, bytes);
+static bool wisp__check_literal(wisp__checking *c, const wisp_type *type, int bytes) {
+    if (bytes <= 0) return true;
+    if (!type->of) return wisp__blame(&c->blame, "a literal number has no member");
+    return wisp__check_bytes(c, bytes, (size_t)bytes > strlen((const char *)type->of));
+}
+
+/* What the traits of a kind do not say. */
+static bool wisp__check_rest(wisp__checking *c, const wisp__spot *at, int bytes) {
+    const wisp_type *type = at->type;
+    switch (type->kind) {
+    case WISP_TYPE_EXACT:
+        return (type->max >= WISP_NIL && type->max <= WISP_OBJECT) ||
+               wisp__blame(&c->blame, "%d is no kind", type->max);
+    case WISP_TYPE_LITERAL: return wisp__check_literal(c, type, bytes);
+    case WISP_TYPE_RANGE: return wisp__check_range(c, type, bytes);
+    case WISP_TYPE_NUMBER_RANGE:
+        return wisp__is_within(type->lo, type->lo, type->hi) ||
+               wisp__blame(&c->blame, "its range is upside down");
+    case WISP_TYPE_QUANTIZED: return wisp__check_steps(c, wisp__component(type, 0), bytes);
+    case WISP_TYPE_STRING: return wisp__check_bytes(c, bytes, bytes < 0 || bytes > type->max);
+    case WISP_TYPE_BYTES: return wisp__check_bytes(c, bytes, bytes < 0 || bytes >= type->max);
+    case WISP_TYPE_VEC2:
+    case WISP_TYPE_VEC3:
+    case WISP_TYPE_VEC4: return wisp__check_vector(c, type);
+    case WISP_TYPE_QUAT:
+        return type->max == 0 || (type->max >= 2 && type->max <= 20) ||
+               wisp__blame(&c->blame, "%d bits are not 2 .. 20", type->max);
+    case WISP_TYPE_ENUM: return wisp__check_enum(c, type, bytes);
+    case WISP_TYPE_STRUCT:
+        return wisp__check_nested(c, (const wisp_schema *)type->of, at->bytes);
+    case WISP_TYPE_ARRAY: return wisp__check_array(c, at, bytes);
+    case WISP_TYPE_UNION: return wisp__check_union(c, at, bytes);
+    default: return true;
+    }
+}
+
+static bool wisp__check_type(wisp__checking *c, const wisp__spot *at) {
+    const wisp_type *type = at->type;
+    const wisp__traits *traits = wisp__traits_of(type);
+    int bytes = wisp__type_bytes(type, at->bytes);
     c->bytes += sizeof(wisp_type) + 6 * sizeof(wisp__op);
     if (++c->nodes > WISP__SCHEMA_NODES) return wisp__blame(&c->blame, "is too large a schema");
     if (type->bytes < 0 || (type->bytes && type->kind > WISP_TYPE_QUANTIZED))
         return wisp__blame(&c->blame, "%d bytes are no width of it", type->bytes);
-    if (counted && type->kind != WISP_TYPE_BYTES && type->kind != WISP_TYPE_ARRAY &&
-        type->kind != WISP_TYPE_UNION)
+    if (at->count_bytes && !traits->counted)
         return wisp__blame(&c->blame, "has nothing to count");
-    switch (type->kind) {
-    case WISP_TYPE_ANY: return wisp__check_bytes(c, bytes, bytes == (int)sizeof(wisp_value));
-    case WISP_TYPE_EXACT:
-        return wisp__check_bytes(c, bytes, bytes == (int)sizeof(wisp_value)) &&
-               ((type->max >= WISP_NIL && type->max <= WISP_OBJECT) ||
-                wisp__blame(&c->blame, "%d is no kind", type->max));
-    case WISP_TYPE_LITERAL:
-        if (bytes <= 0) return true;
-        if (!type->of) return wisp__blame(&c->blame, "a literal number has no member");
-        return wisp__check_bytes(c, bytes, (size_t)bytes > strlen((const char *)type->of));
-    case WISP_TYPE_BOOL: return wisp__check_bytes(c, bytes, wisp__is_width(bytes));
-    case WISP_TYPE_INTEGER:
-    case WISP_TYPE_UINT:
-    case WISP_TYPE_RANGE: return wisp__check_integer(c, type, bytes);
-    case WISP_TYPE_NUMBER:
-    case WISP_TYPE_NUMBER_RANGE:
-    case WISP_TYPE_QUANTIZED: return wisp__check_number(c, type, bytes);
-    case WISP_TYPE_STRING:
-        return wisp__check_max(c, type, 1 << 24) &&
-               wisp__check_bytes(c, bytes, bytes < 0 || bytes > type->max);
-    case WISP_TYPE_BYTES:
-        return wisp__check_max(c, type, 1 << 24) &&
-               wisp__check_bytes(c, bytes, bytes < 0 || bytes >= type->max);
-    case WISP_TYPE_VEC2:
-    case WISP_TYPE_VEC3:
-    case WISP_TYPE_VEC4: return wisp__check_vector(c, type, bytes);
-    case WISP_TYPE_QUAT:
-        return wisp__check_bytes(c, bytes, bytes == 16) &&
-               (type->max == 0 || (type->max >= 2 && type->max <= 20) ||
-                wisp__blame(&c->blame, "%d bits are not 2 .. 20", type->max));
-    case WISP_TYPE_TRANSFORM: return wisp__check_bytes(c, bytes, bytes == 28);
-    case WISP_TYPE_COLOR: return wisp__check_bytes(c, bytes, bytes == 16 || bytes == 4);
-    case WISP_TYPE_ENUM: return wisp__check_enum(c, type, bytes);
-    case WISP_TYPE_OBJECT: return wisp__check_bytes(c, bytes, bytes == 4);
-    case WISP_TYPE_STRUCT: return wisp__check_nested(c, type, given);
-    case WISP_TYPE_ARRAY: return wisp__check_array(c, type, bytes);
-    case WISP_TYPE_UNION: return wisp__check_union(c, type, bytes, counted);
-    default: return wisp__blame(&c->blame, "%d is no type", type->kind);
-    }
+    if (traits == wisp__kind_traits) return wisp__blame(&c->blame, "%d is no type", type->kind);
+    if (traits->most && (type->max < 1 || type->max > traits->most))
+        return wisp__blame(&c->blame, "%d is not in 1 .. %d", type->max, traits->most);
+    if (traits->widths && !wisp__has_width(traits->widths, bytes))
+        return wisp__check_bytes(c, bytes, false);
+    return wisp__check_rest(c, at, bytes);
 }
 
 /* Checks a schema and says what compiling it takes at most. */
@@ -7611,75 +7691,57 @@ static wisp_result wisp__schema_check(const wisp_schema *schema, char *text, int
 
 static int wisp__align(int at, int to) { return (at + to - 1) & -to; }
 
-/* What storage of so many bytes is aligned to. */
+/* Of storage of so many bytes: a width that integers have, or 8. */
 static int wisp__alignment(int bytes) {
-    if (bytes < 0) return 8;
-    return bytes >= 8 || bytes == 0 ? 8 : bytes > 2 ? 4 : bytes;
+    return bytes >= 8 || bytes <= 0 ? 8 : bytes > 2 ? 4 : bytes;
 }
 
 static bool wisp__lay_type(wisp__bump *memory, const wisp_type *from, wisp_type *to);
 
 static const wisp_schema *wisp__lay_schema(wisp__bump *memory, const wisp_schema *from) {
     wisp_schema *to = (wisp_schema *)wisp__bump_take(memory, sizeof *to);
-    wisp_field *fields = (wisp_field *)wisp__bump_items(memory, from->count, sizeof *fields);
+    wisp_field *field = (wisp_field *)wisp__bump_items(memory, from->count, sizeof *field);
     int at = 0;
-    if (!to || !fields) return NULL;
+    if (!to || !field) return NULL;
     *to = *from;
-    to->fields = fields;
+    to->fields = field;
     if (to->shape == WISP_SHAPE_STRUCT) to->shape = WISP_SHAPE_MAP;
-    for (int i = 0; i < from->count; i++) {
-        int bytes;
-        fields[i] = from->fields[i];
-        if (!wisp__lay_type(memory, &from->fields[i].type, &fields[i].type)) return NULL;
-        bytes = fields[i].type.bytes;
-        at = wisp__align(at, wisp__alignment(bytes));
-        fields[i].offset = at;
-        fields[i].bytes = bytes;
-        at += bytes < 0 ? -bytes : bytes;
-        if (!(fields[i].flags & WISP_FLAG_MAYBE)) continue;
-        fields[i].count_offset = at++;
-        fields[i].count_bytes = 1;
+    for (int i = 0; i < from->count; i++, field++) {
+        *field = from->fields[i];
+        if (!wisp__lay_type(memory, &from->fields[i].type, &field->type)) return NULL;
+        field->bytes = field->type.bytes;
+        field->offset = wisp__align(at, wisp__alignment(field->bytes));
+        at = field->offset + wisp__abs_int(field->bytes);
+        if (!(field->flags & WISP_FLAG_MAYBE)) continue;
+        field->count_offset = at++;
+        field->count_bytes = 1;
     }
     to->bytes = wisp__align(wisp__max_int(at, 1), 8);
     return to;
 }
 
-static bool wisp__lay_union(wisp__bump *memory, const wisp_type *from, wisp_type *to) {
-    const wisp_type *options = (const wisp_type *)from->of;
-    wisp_type *all = (wisp_type *)wisp__bump_items(memory, from->max, sizeof *all);
-    int most = 0;
-    if (!all) return false;
-    for (int i = 0; i < from->max; i++) {
-        if (!wisp__lay_type(memory, &options[i], &all[i])) return false;
-        most = wisp__max_int(most, all[i].bytes < 0 ? -all[i].bytes : all[i].bytes);
-    }
-    to->of = all;
-    to->bytes = -wisp__align(WISP__UNION_HEAD + most, 8);
-    return true;
-}
-
 static bool wisp__lay_type(wisp__bump *memory, const wisp_type *from, wisp_type *to) {
-    const wisp_schema *nested = (const wisp_schema *)from->of;
-    wisp_type *element;
+    int inner_count = wisp__inner_count(from), most = 0;
+    wisp_type *inner = NULL;
     *to = *from;
     to->bytes = wisp__type_bytes(from, 0);
-    switch (from->kind) {
-    case WISP_TYPE_NUMBER:
-    case WISP_TYPE_NUMBER_RANGE:
+    if (from->kind == WISP_TYPE_NUMBER || from->kind == WISP_TYPE_NUMBER_RANGE)
         to->max = from->bytes == 0 || from->max;       /* written by class */
-        return true;
-    case WISP_TYPE_STRUCT:
+    if (from->kind == WISP_TYPE_STRUCT) {
+        const wisp_schema *nested = (const wisp_schema *)from->of;
         if (nested->shape != WISP_SHAPE_STRUCT) nested = wisp__lay_schema(memory, nested);
         to->of = nested;
         if (nested) to->bytes = nested->bytes;
         return nested != NULL;
-    case WISP_TYPE_ARRAY:
-        element = (wisp_type *)wisp__bump_take(memory, sizeof *element);
-        to->of = element;
-        return element && wisp__lay_type(memory, (const wisp_type *)from->of, element);
-    case WISP_TYPE_UNION: return wisp__lay_union(memory, from, to);
-    default: return true;
     }
+    if (!inner_count) return true;
+    to->of = inner = (wisp_type *)wisp__bump_items(memory, inner_count, sizeof *inner);
+    for (int i = 0; inner && i < inner_count; i++) {
+        if (!wisp__lay_type(memory, (const wisp_type *)from->of + i, &inner[i])) return false;
+        most = wisp__max_int(most, wisp__abs_int(inner[i].bytes));
+    }
+    if (from->kind == WISP_TYPE_UNION) to->bytes = -wisp__align(WISP__UNION_HEAD + most, 8);
+    return inner != NULL;
 }
 
 /* --- compiling --- */
@@ -7691,45 +7753,55 @@ typedef struct wisp__compiling {
     bool        fixed;
 } wisp__compiling;
 
-static wisp__op *wisp__emit(wisp__compiling *c, wisp__code code, const wisp_type *type, int bytes,
-                            int offset) {
+/* Operations that always write as many bits. */
+enum { WISP__OPS_FIXED = 1 << WISP__OP_INT | 1 << WISP__OP_FLOATS | 1 << WISP__OP_DOUBLE |
+                         1 << WISP__OP_QUANTIZED | 1 << WISP__OP_QUAT | 1 << WISP__OP_COLOR |
+                         1 << WISP__OP_LITERAL };
+
+static wisp__op *wisp__emit(wisp__compiling *c, wisp__code code, const wisp__spot *at, int bytes) {
     wisp__op *op = (wisp__op *)wisp__bump_take(c->memory, sizeof *op);
     if (!op) return NULL;
     if (!c->count) c->ops = op;
     c->count++;
     memset(op, 0, sizeof *op);
     op->code = (uint8_t)code;
-    op->type = type;
+    op->type = at->type;
     op->bytes = (int8_t)bytes;
-    op->offset = offset;
+    op->offset = at->offset;
     op->end = c->count;
-    op->max = type->max;
-    op->low = type->lo;
-    op->high = type->hi;
-    if (code != WISP__OP_INT && code != WISP__OP_FLOATS && code != WISP__OP_QUANTIZED &&
-        code != WISP__OP_QUAT && code != WISP__OP_COLOR && code != WISP__OP_LITERAL &&
-        code != WISP__OP_DOUBLE)
-        c->fixed = false;
+    op->max = at->type->max;
+    op->low = at->type->lo;
+    op->high = at->type->hi;
+    c->fixed = c->fixed && WISP__OPS_FIXED >> code & 1;
     return op;
 }
 
-static void wisp__emit_integer(wisp__compiling *c, const wisp_type *type, int bytes, int offset) {
-    uint64_t span = UINT64_MAX >> (64 - 8 * bytes);
-    int64_t least = 0;
-    bool is_signed = wisp__type_signed(type), open;
+/* With a count, length or option of up to `most` before it. */
+static wisp__op *wisp__emit_counted(wisp__compiling *c, wisp__code code, const wisp__spot *at,
+                                    int most) {
+    wisp__op *op = wisp__emit(c, code, at, 0);
+    if (!op) return NULL;
+    op->count_offset = at->count_offset;
+    op->count_bytes = (int8_t)at->count_bytes;
+    op->bits = (uint8_t)wisp__bit_length((uint64_t)most);
+    return op;
+}
+
+static void wisp__emit_integer(wisp__compiling *c, const wisp__spot *at) {
+    const wisp_type *type = at->type;
+    uint64_t span = UINT64_MAX >> (64 - 8 * at->bytes);
+    bool open = type->kind == WISP_TYPE_ENUM && wisp__enum_is_open(type);
+    bool is_signed = wisp__type_signed(type), by_class;
+    int64_t least = is_signed ? -(int64_t)(span >> 1) - 1 : 0;
     wisp__op *op;
-    if (is_signed) least = -(int64_t)(span >> 1) - 1;
     if (type->kind == WISP_TYPE_BOOL) span = 1;
-    if (type->kind == WISP_TYPE_ENUM) span = (uint64_t)type->max - 1;
+    if (type->kind == WISP_TYPE_ENUM && !open) span = (uint64_t)type->max - 1;
     if (type->kind == WISP_TYPE_RANGE) {
         least = type->least;
         span = (uint64_t)type->most - (uint64_t)type->least;
     }
-    if (type->kind == WISP_TYPE_OBJECT) span = UINT32_MAX;
-    open = type->kind == WISP_TYPE_ENUM && wisp__enum_is_open(type);
-    if (open) span = UINT32_MAX >> (32 - 8 * bytes);
-    op = wisp__emit(c, open || wisp__bit_length(span) > 32 ? WISP__OP_LONG : WISP__OP_INT, type,
-                    bytes, offset);
+    by_class = open || span > UINT32_MAX;
+    op = wisp__emit(c, by_class ? WISP__OP_LONG : WISP__OP_INT, at, at->bytes);
     if (!op) return;
     op->bits = (uint8_t)wisp__bit_length(span);
     op->least = least;
@@ -7740,9 +7812,8 @@ static void wisp__emit_integer(wisp__compiling *c, const wisp_type *type, int by
         op->flags |= WISP__OP_PLAIN;
 }
 
-static void wisp__emit_quantized(wisp__compiling *c, const wisp_type *type, wisp_range range,
-                                 int bytes, int offset) {
-    wisp__op *op = wisp__emit(c, WISP__OP_QUANTIZED, type, bytes, offset);
+static void wisp__emit_quantized(wisp__compiling *c, const wisp__spot *at, wisp_range range) {
+    wisp__op *op = wisp__emit(c, WISP__OP_QUANTIZED, at, at->bytes);
     if (!op) return;
     op->low = range.lo;
     op->high = range.hi;
@@ -7751,87 +7822,66 @@ static void wisp__emit_quantized(wisp__compiling *c, const wisp_type *type, wisp
     op->bits = (uint8_t)wisp__bit_length(op->span);
 }
 
-static void wisp__emit_floats(wisp__compiling *c, const wisp_type *type, int count, int offset) {
-    wisp__op *op = wisp__emit(c, WISP__OP_FLOATS, type, 4, offset);
+/* Floats, or a number that is not quantized. */
+static void wisp__emit_numbers(wisp__compiling *c, const wisp__spot *at, int floats) {
+    wisp__code code = floats ? WISP__OP_FLOATS : at->type->max ? WISP__OP_NUMBER : WISP__OP_DOUBLE;
+    wisp__op *op = wisp__emit(c, code, at, floats ? 4 : at->bytes);
     if (!op) return;
-    op->max = count;
+    if (floats) op->max = floats;
     op->flags |= WISP__OP_PLAIN;
-    if (type->kind == WISP_TYPE_NUMBER_RANGE) op->flags |= WISP__OP_RANGED;
+    if (at->type->kind == WISP_TYPE_NUMBER_RANGE) op->flags |= WISP__OP_RANGED;
 }
 
-static void wisp__emit_number(wisp__compiling *c, const wisp_type *type, int bytes, int offset) {
-    wisp__op *op;
-    if (bytes == 4) {
-        wisp__emit_floats(c, type, 1, offset);
+static void wisp__emit_vector(wisp__compiling *c, const wisp__spot *at) {
+    wisp__spot part = wisp__spot_of(at->type, 4, at->offset);
+    int count = wisp__vector_count(at->type);
+    if (!at->type->of && !wisp__has_steps(at->type)) {
+        wisp__emit_numbers(c, at, count);
         return;
     }
-    op = wisp__emit(c, type->max ? WISP__OP_NUMBER : WISP__OP_DOUBLE, type, bytes, offset);
+    for (int i = 0; i < count; i++, part.offset += 4)
+        wisp__emit_quantized(c, &part, wisp__component(at->type, i));
+}
+
+static void wisp__emit_blob(wisp__compiling *c, const wisp__spot *at) {
+    bool text = at->type->kind == WISP_TYPE_STRING;
+    wisp__code code = at->bytes < 0 ? WISP__OP_PLACE : text ? WISP__OP_TEXT : WISP__OP_BYTES;
+    wisp__op *op = wisp__emit_counted(c, code, at, at->type->max);
     if (!op) return;
-    op->flags |= WISP__OP_PLAIN;
-    if (type->kind == WISP_TYPE_NUMBER_RANGE) op->flags |= WISP__OP_RANGED;
+    op->each = at->bytes;
+    if (!text && wisp__is_counted_out(at)) op->flags |= WISP__OP_FIXED;
 }
 
-static void wisp__emit_vector(wisp__compiling *c, const wisp_type *type, int offset) {
-    int count = wisp__vector_count(type);
-    if (!type->of && !wisp__has_steps(type)) {
-        wisp__emit_floats(c, type, count, offset);
-        return;
-    }
-    for (int i = 0; i < count; i++)
-        wisp__emit_quantized(c, type, wisp__component(type, i), 4, offset + 4 * i);
-}
+static void wisp__emit_type(wisp__compiling *c, wisp__spot at);
 
-static void wisp__emit_blob(wisp__compiling *c, const wisp_type *type, int bytes, int offset,
-                            int count_offset, int count_bytes) {
-    wisp__code code = bytes < 0 ? WISP__OP_PLACE : WISP__OP_BYTES;
-    wisp__op *op;
-    if (bytes > 0 && type->kind == WISP_TYPE_STRING) code = WISP__OP_TEXT;
-    op = wisp__emit(c, code, type, 0, offset);
-    if (!op) return;
-    op->each = bytes;
-    op->count_offset = count_offset;
-    op->count_bytes = (int8_t)count_bytes;
-    op->bits = (uint8_t)wisp__bit_length((uint64_t)type->max);
-    if (type->kind == WISP_TYPE_BYTES && (bytes < 0 ? type->least != 0 : !count_bytes))
-        op->flags |= WISP__OP_FIXED;
-}
-
-static void wisp__emit_type(wisp__compiling *c, const wisp_type *type, int bytes, int offset,
-                            int count_offset, int count_bytes);
-
-static void wisp__emit_array(wisp__compiling *c, const wisp_type *type, int bytes, int offset,
-                             int count_offset, int count_bytes) {
-    const wisp_type *element = (const wisp_type *)type->of;
-    wisp__op *op = wisp__emit(c, WISP__OP_ARRAY, type, 0, offset);
+static void wisp__emit_array(wisp__compiling *c, const wisp__spot *at) {
+    wisp__op *op = wisp__emit_counted(c, WISP__OP_ARRAY, at, at->type->max);
+    wisp__spot element = wisp__inner_spot(at, 0);
     bool fixed = c->fixed;
-    int each = bytes > 0 ? bytes / type->max : wisp__type_bytes(element, 0);
     if (!op) return;
-    op->each = each < 0 ? -each : each;
-    op->count_offset = count_offset;
-    op->count_bytes = (int8_t)count_bytes;
-    op->bits = (uint8_t)wisp__bit_length((uint64_t)type->max);
-    if (bytes < 0) op->flags |= WISP__OP_ELSEWHERE;
-    if (bytes < 0 ? type->least != 0 : !count_bytes) op->flags |= WISP__OP_FIXED;
+    op->each = element.bytes ? element.bytes : wisp__abs_int(wisp__type_bytes(element.type, 0));
+    if (at->bytes < 0) op->flags |= WISP__OP_ELSEWHERE;
+    if (wisp__is_counted_out(at)) op->flags |= WISP__OP_FIXED;
     c->fixed = true;
-    wisp__emit_type(c, element, each, 0, 0, 0);
+    wisp__emit_type(c, element);
     op->end = c->count;
     if (c->fixed) op->flags |= WISP__OP_PLAIN;
     c->fixed = fixed;
 }
 
-static void wisp__emit_union(wisp__compiling *c, const wisp_type *type, int bytes, int offset,
-                             int count_offset, int count_bytes) {
-    const wisp_type *options = (const wisp_type *)type->of;
-    wisp__op *op = wisp__emit(c, WISP__OP_UNION, type, 0, offset), *option;
+static void wisp__emit_union(wisp__compiling *c, const wisp__spot *at) {
+    wisp__op *op = wisp__emit_counted(c, WISP__OP_UNION, at, at->type->max - 1), *option;
     if (!op) return;
-    op->bits = (uint8_t)wisp__bit_length((uint64_t)type->max - 1);
-    op->count_offset = bytes < 0 ? offset : count_offset;
-    op->count_bytes = (int8_t)(bytes < 0 ? 4 : count_bytes);
-    for (int i = 0; i < type->max; i++) {
-        option = wisp__emit(c, WISP__OP_OPTION, &options[i], 0, offset);
+    if (at->bytes < 0) {
+        op->count_offset = at->offset;
+        op->count_bytes = 4;
+    }
+    for (int i = 0; i < at->type->max; i++) {
+        wisp__spot inner = wisp__inner_spot(at, i), head = inner;
+        head.offset = at->offset;
+        option = wisp__emit(c, WISP__OP_OPTION, &head, 0);
         if (!option) return;
-        wisp__emit_type(c, &options[i], wisp__option_bytes(&options[i], bytes),
-                        bytes < 0 ? offset + WISP__UNION_HEAD : offset, 0, 0);
+        wisp__emit_type(c, inner);
         option->end = c->count;
     }
     op->end = c->count;
@@ -7840,63 +7890,52 @@ static void wisp__emit_union(wisp__compiling *c, const wisp_type *type, int byte
 static void wisp__emit_struct(wisp__compiling *c, const wisp_schema *schema, int offset) {
     for (int i = 0; i < schema->count; i++) {
         const wisp_field *field = &schema->fields[i];
+        wisp__spot at = wisp__spot_of_field(field, offset);
         wisp__op *around = NULL;
         int first = c->count;
-        bool maybe = (field->flags & WISP_FLAG_MAYBE) != 0;
-        if (maybe || field->flags & WISP_FLAG_OPTIONAL) {
-            around = wisp__emit(c, maybe ? WISP__OP_MAYBE : WISP__OP_OPTIONAL, &field->type, 0,
-                                offset + field->offset);
+        if (field->flags & (WISP_FLAG_MAYBE | WISP_FLAG_OPTIONAL)) {
+            around = wisp__emit(c, field->flags & WISP_FLAG_MAYBE ? WISP__OP_MAYBE
+                                                                  : WISP__OP_OPTIONAL, &at, 0);
             if (!around) return;
             around->field = field;
-            around->count_offset = offset + field->count_offset;
+            around->count_offset = at.count_offset;
         }
-        wisp__emit_type(c, &field->type, field->bytes, offset + field->offset,
-                        offset + field->count_offset, maybe ? 0 : field->count_bytes);
+        wisp__emit_type(c, at);
         if (around) around->end = c->count;
         for (int k = first; field->flags & WISP_FLAG_KEY && k < c->count; k++)
             c->ops[k].flags |= WISP__OP_KEY;
     }
 }
 
-static void wisp__emit_type(wisp__compiling *c, const wisp_type *type, int bytes, int offset,
-                            int count_offset, int count_bytes) {
-    bytes = wisp__type_bytes(type, bytes);
+static void wisp__emit_type(wisp__compiling *c, wisp__spot at) {
+    const wisp_type *type = at.type;
+    wisp__op *op;
+    at.bytes = wisp__type_bytes(type, at.bytes);
     switch (type->kind) {
     case WISP_TYPE_ANY:
-    case WISP_TYPE_EXACT: wisp__emit(c, WISP__OP_ANY, type, 0, offset); break;
-    case WISP_TYPE_LITERAL: {
-        wisp__op *op = wisp__emit(c, WISP__OP_LITERAL, type, 0, offset);
-        if (op) op->each = wisp__max_int(bytes, 0);
+    case WISP_TYPE_EXACT: wisp__emit(c, WISP__OP_ANY, &at, 0); break;
+    case WISP_TYPE_LITERAL:
+        op = wisp__emit(c, WISP__OP_LITERAL, &at, 0);
+        if (op) op->each = wisp__max_int(at.bytes, 0);
         break;
-    }
     case WISP_TYPE_NUMBER:
-    case WISP_TYPE_NUMBER_RANGE: wisp__emit_number(c, type, bytes, offset); break;
-    case WISP_TYPE_QUANTIZED:
-        wisp__emit_quantized(c, type, wisp__component(type, 0), bytes, offset);
-        break;
+    case WISP_TYPE_NUMBER_RANGE: wisp__emit_numbers(c, &at, at.bytes == 4); break;
+    case WISP_TYPE_QUANTIZED: wisp__emit_quantized(c, &at, wisp__component(type, 0)); break;
     case WISP_TYPE_STRING:
-    case WISP_TYPE_BYTES:
-        wisp__emit_blob(c, type, bytes, offset, count_offset, count_bytes);
-        break;
+    case WISP_TYPE_BYTES: wisp__emit_blob(c, &at); break;
     case WISP_TYPE_VEC2:
     case WISP_TYPE_VEC3:
-    case WISP_TYPE_VEC4: wisp__emit_vector(c, type, offset); break;
+    case WISP_TYPE_VEC4: wisp__emit_vector(c, &at); break;
     case WISP_TYPE_QUAT:
-        if (type->max) wisp__emit(c, WISP__OP_QUAT, type, 0, offset);
-        else wisp__emit_floats(c, type, 4, offset);
+        if (type->max) wisp__emit(c, WISP__OP_QUAT, &at, 0);
+        else wisp__emit_numbers(c, &at, 4);
         break;
-    case WISP_TYPE_TRANSFORM: wisp__emit_floats(c, type, 7, offset); break;
-    case WISP_TYPE_COLOR: wisp__emit(c, WISP__OP_COLOR, type, bytes, offset); break;
-    case WISP_TYPE_STRUCT:
-        wisp__emit_struct(c, (const wisp_schema *)type->of, offset);
-        break;
-    case WISP_TYPE_ARRAY:
-        wisp__emit_array(c, type, bytes, offset, count_offset, count_bytes);
-        break;
-    case WISP_TYPE_UNION:
-        wisp__emit_union(c, type, bytes, offset, count_offset, count_bytes);
-        break;
-    default: wisp__emit_integer(c, type, bytes, offset); break;
+    case WISP_TYPE_TRANSFORM: wisp__emit_numbers(c, &at, 7); break;
+    case WISP_TYPE_COLOR: wisp__emit(c, WISP__OP_COLOR, &at, at.bytes); break;
+    case WISP_TYPE_STRUCT: wisp__emit_struct(c, (const wisp_schema *)type->of, at.offset); break;
+    case WISP_TYPE_ARRAY: wisp__emit_array(c, &at); break;
+    case WISP_TYPE_UNION: wisp__emit_union(c, &at); break;
+    default: wisp__emit_integer(c, &at); break;
     }
 }
 
@@ -10450,7 +10489,7 @@ static void wisp__read_fallback(wisp__unpacker *u, const wisp__op *op, uint8_t *
     wisp__supply supply = wisp__supply_of_arena(u->base, u->arena, u->credit);
     wisp__fitting f = wisp__fitting_on(NULL, 0, &supply);
     wisp_value fallback = wisp__fallback(op->field);
-    wisp__match(&f, &op->field->type, op->field->bytes, &fallback, image + op->offset, NULL);
+    wisp__fit_type(&f, &op->field->type, op->field->bytes, &fallback, image + op->offset, NULL);
     if (f.result == WISP_E_FLOOD) wisp__unpack_fail(u, WISP_E_FLOOD);
 }
 
