@@ -3432,7 +3432,7 @@ typedef struct wisp__remote {
     wisp_handler      answer;          /* the one invoke handler (call) */
     void             *answer_user;
     struct wisp__remote *main;         /* itself, or what this is an older form of */
-    struct wisp__remote *next_form;    /* another entry of the same name, from the main one on */
+    struct wisp__remote *next_encoding;    /* another entry of the same name, from the main one on */
     int               newest;          /* index of the entry with the form that is sent now */
     bool              used;            /* the form is known to somebody: it must not change */
     wisp__encoding        encoding;
@@ -18399,9 +18399,9 @@ wisp_result wisp_use_budget(wisp *w, const wisp_budget *budget) {
  * MARK: >>remote
  * What: the registry of names, their settings, and what each peer knows.
  * Invariants: a remote is never removed; its index is its number on the wire,
- *   less the reserved ones. A peer's names that nobody registered here take
- *   no memory; one that a pattern takes is lent a remote, which no peer is
- *   told of, until this end uses it or the last peer that announced it left.
+ *   less the reserved ones. Names of a peer that nobody registered here take
+ *   no memory; one that a pattern matches is lent a remote, which is announced
+ *   to no peer, until this end uses it or the last peer that announced it left.
  * ======================================================================== */
 
 /* --- what is counted --- */
@@ -18478,7 +18478,7 @@ static void wisp__count_sent(const wisp__remote *remote, const wisp__session *s,
     if (m->raw) remote->meter->out.saved += (uint64_t)(m->raw * (int64_t)8 - m->data_bits);
 }
 
-/* How long handlers took that began when the clock said `began`. */
+/* Measures handlers that began at `began` by the clock of the profiler. */
 static void wisp__count_handled(const wisp__registry *registry, const wisp__remote *remote,
                                 double began) {
     if (began >= 0 && registry->meters && remote->meter)
@@ -18486,8 +18486,8 @@ static void wisp__count_handled(const wisp__registry *registry, const wisp__remo
                             wisp__meters_clock(registry->meters) - began);
 }
 
-/* What is measured of a remote from now on. NULL: the profiler is off, there is no memory, or it is
-   one of the reserved names, or an older form of another. */
+/* A meter for a remote. NULL: the profiler is off, there is no memory, or the name is reserved, or
+   the entry is another encoding of a name. */
 static wisp__remote_meter *wisp__meter_of_remote(wisp__registry *registry,
                                                  const wisp__remote *remote) {
     wisp__remote_meter *meter = NULL;
@@ -18500,7 +18500,6 @@ static wisp__remote_meter *wisp__meter_of_remote(wisp__registry *registry,
     return meter;
 }
 
-/* The same of a peer. */
 static wisp__peer_meter *wisp__meter_of_peer(wisp__registry *registry, const wisp__session *s) {
     wisp__peer_meter *meter = NULL;
     const wisp_peer_stats *stats = &s->peer.stats;
@@ -18559,7 +18558,7 @@ static wisp_result wisp__registry_widen(wisp__registry *registry) {
     return WISP_OK;
 }
 
-/* A handle is good for one of the names that a remote was lent to. */
+/* A handle is good for one of the names that a remote has been lent to. */
 static uint32_t wisp__remote_id(const wisp__remote *remote) {
     return (uint32_t)remote->life << 16 | (uint32_t)(remote->index + 1);
 }
@@ -18572,7 +18571,7 @@ static wisp__remote *wisp__remote_at(const wisp__registry *registry, uint32_t id
     return remote && remote->life == id >> 16 ? remote : NULL;
 }
 
-/* A lent remote is used here: it stays from now on, and is announced to peers like any other. */
+/* The application uses a lent remote: it stays, and is announced to peers like any other. */
 static void wisp__remote_claim(wisp__registry *registry, wisp__remote *remote) {
     if (!remote->lent) return;
     remote->lent = false;
@@ -18580,7 +18579,7 @@ static void wisp__remote_claim(wisp__registry *registry, wisp__remote *remote) {
     if (registry->claimed) registry->claimed(registry->owner, remote);
 }
 
-/* A lent remote whose name no peer that is here has announced; NULL: there is none. */
+/* A lent remote whose name no present peer has announced; NULL: there is none. */
 static wisp__remote *wisp__remote_vacant(const wisp__registry *registry) {
     for (int i = WISP__RESERVED; registry->lent && i < registry->count; i++) {
         wisp__remote *remote = registry->remotes[i];
@@ -18590,55 +18589,69 @@ static wisp__remote *wisp__remote_vacant(const wisp__registry *registry) {
     return NULL;
 }
 
-/* The setting in force: the remote's own, else the common one, else the default. */
+static void wisp__encoding_config_merge(wisp_encoding *to, const wisp_encoding *from) {
+    if (from->mode) to->mode = from->mode;
+    if (from->codec) to->codec = from->codec;
+    if (from->compression) to->compression = from->compression;
+    if (from->schema) to->schema = from->schema;
+    if (from->migrations) {
+        to->migrations = from->migrations;
+        to->migration_count = from->migration_count;
+    }
+    if (from->adaptive) to->adaptive = from->adaptive;
+    if (from->foreign) to->foreign = from->foreign;
+    if (from->dictionary) {
+        to->dictionary = from->dictionary;
+        to->dictionary_bytes = from->dictionary_bytes;
+    }
+}
+
+/* Lays the fields of `from` that are not zero over `to`. */
+static void wisp__config_merge(wisp_config *to, const wisp_config *from) {
+    if (from->batching) {
+        to->batching = from->batching;
+        if (from->batching == WISP_BATCH_UNRELIABLE) to->delivery = WISP_UNRELIABLE;
+        if (from->batching == WISP_BATCH_RELIABLE) to->delivery = WISP_RELIABLE;
+    }
+    if (from->delivery) to->delivery = from->delivery;
+    if (from->channel) to->channel = from->channel;
+    if (from->max_batch_size) to->max_batch_size = from->max_batch_size;
+    if (from->batch_priority) to->batch_priority = from->batch_priority;
+    if (from->rate_limit < 0 || from->rate_limit > 0) to->rate_limit = from->rate_limit;
+    if (from->rate_burst) to->rate_burst = from->rate_burst;
+    if (from->call_timeout > 0) to->call_timeout = from->call_timeout;
+    if (from->call_tries) to->call_tries = from->call_tries;
+    if (from->delta_sync) to->delta_sync = from->delta_sync;
+    wisp__encoding_config_merge(&to->encode, &from->encode);
+}
+
+/* Sets the settings in force: those of the remote, else the common ones, else the defaults. */
 static void wisp__config_resolve(const wisp__registry *registry, wisp__remote *remote) {
     static const wisp_config builtin = {
         { 0, NULL, 0, NULL, NULL, 0, 0, NULL, 0, WISP_OFF }, WISP_RELIABLE, WISP_CHANNEL(0),
-        WISP_BATCH_RELIABLE, 256, WISP_PRIORITY(500), -1, 0, WISP_OFF, 10, 1
+        WISP_BATCH_RELIABLE, 256, WISP_PRIORITY(500), 0, 0, WISP_OFF, 10, 1
     };
-    const wisp_config *own = &remote->own, *all = &registry->defaults, *b = &builtin;
     wisp_config *now = &remote->now;
-    double window;
-#define WISP__RESOLVE(field) (own->field ? own->field : all->field ? all->field : b->field)
-    now->delivery = WISP__RESOLVE(delivery);
-    now->channel = WISP__RESOLVE(channel);
-    now->batching = WISP__RESOLVE(batching);
-    now->max_batch_size = WISP__RESOLVE(max_batch_size);
-    now->batch_priority = WISP__RESOLVE(batch_priority);
-    now->rate_burst = WISP__RESOLVE(rate_burst);
-    now->call_tries = WISP__RESOLVE(call_tries);
-    now->delta_sync = WISP__RESOLVE(delta_sync);
-    now->encode.mode = WISP__RESOLVE(encode.mode);
-    now->encode.codec = WISP__RESOLVE(encode.codec);
-    now->encode.schema = WISP__RESOLVE(encode.schema);
-    now->encode.migrations = WISP__RESOLVE(encode.migrations);
-    now->encode.migration_count = WISP__RESOLVE(encode.migration_count);
-    now->encode.adaptive = WISP__RESOLVE(encode.adaptive);
-    now->encode.dictionary = WISP__RESOLVE(encode.dictionary);
-    now->encode.dictionary_bytes = WISP__RESOLVE(encode.dictionary_bytes);
-    now->encode.foreign = WISP__RESOLVE(encode.foreign);
-    now->encode.compression = own->encode.compression;     /* the common one is for packets */
-#undef WISP__RESOLVE
-    now->rate_limit = own->rate_limit < 0 || own->rate_limit > 0 ? own->rate_limit
-                                                                 : all->rate_limit;
-    now->call_timeout = own->call_timeout > 0 ? own->call_timeout
-                      : all->call_timeout > 0 ? all->call_timeout : b->call_timeout;
+    *now = builtin;
+    wisp__config_merge(now, &registry->defaults);
+    wisp__config_merge(now, &remote->own);
+    now->encode.compression = remote->own.encode.compression;    /* the common one is for packets */
     if (now->rate_limit > 0 && !now->rate_burst) {
-        window = 0.25 / now->rate_limit;
+        double window = 0.25 / now->rate_limit;
         now->rate_burst = window > 1e6 ? 1000000 : wisp__max_int(1, (int)(window + 0.999999));
     }
 }
 
-/* What the settings in force make of the form. The schema that comes with it has a reference. */
+/* The encoding that the settings in force ask for. Its schema has a reference. */
 static wisp_result wisp__encoding_wanted(wisp__registry *registry, wisp__remote *remote,
                                          wisp__encoding *encoding) {
     const wisp_encoding *e = &remote->now.encode;
     uint32_t dictionary = 0;
     wisp_result why = WISP_OK;
     memset(encoding, 0, sizeof *encoding);
-    if (e->schema) encoding->described = wisp__described_of(&registry->schemas, e->schema,
-                                                            registry->text,
-                                                            (int)sizeof registry->text, &why);
+    if (e->schema)
+        encoding->described = wisp__described_of(&registry->schemas, e->schema, registry->text,
+                                                 (int)sizeof registry->text, &why);
     if (why) return why;
     encoding->codec = e->codec;
     encoding->delta = e->mode == WISP_ENCODE_DELTA && !e->codec;
@@ -18664,7 +18677,7 @@ static wisp_result wisp__encoding_wanted(wisp__registry *registry, wisp__remote 
     return why;
 }
 
-/* What a form is, in words. `version`: of its schema; < 0: it has none. */
+/* An encoding in words. `version`: of its schema; < 0: it has none. */
 static void wisp__encoding_text(const wisp__encoding *encoding, int version, char *text,
                                 int text_bytes) {
     const char *kind = encoding->kind == WISP__RECORD ? "records" : "values";
@@ -18677,8 +18690,8 @@ static void wisp__encoding_text(const wisp__encoding *encoding, int version, cha
              encoding->dictionary ? " by a dictionary" : "");
 }
 
-/* The setting that a peer which joined this endpoint lacks here to send messages of this form:
-   its name, or NULL: it may. This is the one rule that says who chooses forms. */
+/* The name of the setting without which a peer that joined this endpoint may not send messages in
+   this encoding; NULL: it may. This is the one rule that says who chooses encodings. */
 static const char *wisp__encoding_unasked(const wisp__remote *remote, const wisp__encoding *theirs,
                                           bool described) {
     const wisp_encoding *e = &remote->now.encode;
@@ -18696,69 +18709,64 @@ static const char *wisp__encoding_unasked(const wisp__remote *remote, const wisp
     return NULL;
 }
 
-/* Another entry of the same name, for a form that must not take the place of the one in use. */
-static wisp__remote *wisp__registry_alias(wisp__registry *registry, wisp__remote *remote,
-                                          wisp_result *why) {
-    wisp__remote *alias;
+/* A new entry of the registry. NULL with the reason. */
+static wisp__remote *wisp__registry_entry(wisp__registry *registry, wisp_result *why) {
+    wisp__remote *entry = NULL;
     *why = wisp__grow(registry->base, WISP__ARRAY(registry->remotes, registry->room),
                       registry->count + 1, registry->base->limits.remotes + WISP__RESERVED);
     if (*why) return NULL;
-    alias = (wisp__remote *)wisp__alloc(registry->base, sizeof *alias);
-    *why = alias ? WISP_OK : WISP_E_MEMORY;
+    entry = (wisp__remote *)wisp__alloc(registry->base, sizeof *entry);
+    *why = entry ? WISP_OK : WISP_E_MEMORY;
+    if (!entry) return NULL;
+    entry->index = entry->newest = registry->count;
+    registry->remotes[registry->count++] = entry;
+    return entry;
+}
+
+/* Another entry of the same name, for an encoding that must not replace the one in use. */
+static wisp__remote *wisp__registry_alias(wisp__registry *registry, wisp__remote *remote,
+                                          wisp_result *why) {
+    wisp__remote *alias = wisp__registry_entry(registry, why);
     if (!alias) return NULL;
     memcpy(alias->name, remote->name, sizeof alias->name);
     alias->hash = remote->hash;
-    alias->index = alias->newest = registry->count;
     alias->main = remote;
-    alias->next_form = remote->next_form;
-    remote->next_form = alias;
-    registry->remotes[registry->count++] = alias;
+    alias->next_encoding = remote->next_encoding;
+    remote->next_encoding = alias;
     return alias;
 }
 
-/* An entry of the name that has this form already, from before; NULL: none. */
+/* An earlier entry of the name that has this encoding; NULL: none. */
 static wisp__remote *wisp__encoding_known(wisp__remote *remote, const wisp__encoding *encoding) {
-    for (wisp__remote *entry = remote; entry; entry = entry->next_form)
+    for (wisp__remote *entry = remote; entry; entry = entry->next_encoding)
         if (entry->used && wisp__encoding_equal(&entry->encoding, encoding)) return entry;
     return NULL;
 }
 
-/* Makes the form that is sent follow the settings; on failure the old one stays. */
+/* Makes the encoding that is sent follow the settings; on failure the old one stays. */
 static wisp_result wisp__encoding_refresh(wisp__registry *registry, wisp__remote *remote) {
-    wisp__remote *entry = registry->remotes[remote->newest];
-    wisp__encoding encoding;
-    wisp_result result = wisp__encoding_wanted(registry, remote, &encoding);
+    wisp__schemas *schemas = &registry->schemas;
+    wisp__remote *entry = registry->remotes[remote->newest], *known;
     const wisp_encoding *e = &remote->now.encode;
     wisp_compression mode = e->compression ? e->compression : WISP_COMPRESSION_AUTO;
+    wisp__encoding encoding;
+    wisp_result result = wisp__encoding_wanted(registry, remote, &encoding);
     if (result) return result;
-    if (encoding.kind != WISP__RECORD && encoding.kind != WISP__CODED) {
-        wisp__described_release(&registry->schemas, remote->schema);
-        remote->schema = encoding.described;
-        encoding.described = NULL;
-    } else {
-        wisp__described_release(&registry->schemas, remote->schema);
-        remote->schema = encoding.described;
-        if (encoding.described) encoding.described->references++;
-    }
-    if (wisp__encoding_equal(&entry->encoding, &encoding)) {
-        wisp__described_release(&registry->schemas, encoding.described);
-    } else {
-        wisp__remote *known = wisp__encoding_known(remote, &encoding);
-        if (known) {
-            wisp__described_release(&registry->schemas, encoding.described);
-            encoding = known->encoding;
-            entry = known;
-        } else if (entry->used) {
-            entry = wisp__registry_alias(registry, remote, &result);
-        }
-        if (!entry) {
-            wisp__described_release(&registry->schemas, encoding.described);
-            return result;
-        }
-        if (!known) wisp__described_release(&registry->schemas, entry->encoding.described);
+    wisp__described_release(schemas, remote->schema);
+    remote->schema = encoding.described;
+    if (encoding.kind == WISP__VALUES) encoding.described = NULL;
+    else if (encoding.described) encoding.described->references++;
+    known = wisp__encoding_equal(&entry->encoding, &encoding)
+                ? entry : wisp__encoding_known(remote, &encoding);
+    if (known) entry = known;
+    else if (entry->used) entry = wisp__registry_alias(registry, remote, &result);
+    if (known || !entry) wisp__described_release(schemas, encoding.described);
+    if (!entry) return result;
+    if (!known) {
+        wisp__described_release(schemas, entry->encoding.described);
         entry->encoding = encoding;
-        remote->newest = entry->index;
     }
+    remote->newest = entry->index;
     if (encoding.compressed && (remote->compress.mode != mode ||
                                 remote->compress.dictionary != encoding.dictionary))
         wisp__compress_stream_init(&remote->compress, mode, encoding.dictionary);
@@ -18783,7 +18791,7 @@ static void wisp__registry_name(wisp__registry *registry, wisp__remote *remote, 
                   wisp_result_text(why));
 }
 
-/* Lends a vacant remote to another name. The later rooms have forgotten the old one. */
+/* Lends a vacant remote to another name. Later rooms have forgotten the old name. */
 static void wisp__registry_relend(wisp__registry *registry, wisp__remote *remote, const char *name,
                                   int length) {
     int index = remote->index;
@@ -18814,17 +18822,11 @@ static wisp__remote *wisp__registry_add_slowly(wisp__registry *registry, const c
     if (registry->count >= WISP__RESERVED && strncmp(name, "wisp:", 5) == 0) return NULL;
     *why = wisp__registry_widen(registry);
     if (*why) return NULL;
-    *why = wisp__grow(registry->base, WISP__ARRAY(registry->remotes, registry->room),
-                      registry->count + 1, registry->base->limits.remotes + WISP__RESERVED);
+    remote = wisp__registry_entry(registry, why);
     if (*why == WISP_E_LIMIT)
         wisp__log(registry->base, WISP_LOG_ERROR, *why,
                   "no room for the name '%s': raise desc.limits.remotes", name);
-    if (*why) return NULL;
-    remote = (wisp__remote *)wisp__alloc(registry->base, sizeof *remote);
-    *why = remote ? WISP_OK : WISP_E_MEMORY;
     if (!remote) return NULL;
-    remote->index = registry->count;
-    registry->remotes[registry->count++] = remote;
     wisp__registry_name(registry, remote, name, length);
     return remote;
 }
@@ -18878,43 +18880,7 @@ static wisp_result wisp__encoding_config_check(wisp__registry *registry, const w
     return e->compression ? wisp__compress_can(registry->compress, e->compression) : WISP_OK;
 }
 
-static void wisp__encoding_config_merge(wisp_encoding *to, const wisp_encoding *from) {
-    if (from->mode) to->mode = from->mode;
-    if (from->codec) to->codec = from->codec;
-    if (from->compression) to->compression = from->compression;
-    if (from->schema) to->schema = from->schema;
-    if (from->migrations) {
-        to->migrations = from->migrations;
-        to->migration_count = from->migration_count;
-    }
-    if (from->adaptive) to->adaptive = from->adaptive;
-    if (from->foreign) to->foreign = from->foreign;
-    if (from->dictionary) {
-        to->dictionary = from->dictionary;
-        to->dictionary_bytes = from->dictionary_bytes;
-    }
-}
-
-/* Lays the fields of `from` that are not zero over `to`. */
-static void wisp__config_merge(wisp_config *to, const wisp_config *from) {
-    if (from->batching) {
-        to->batching = from->batching;
-        if (from->batching == WISP_BATCH_UNRELIABLE) to->delivery = WISP_UNRELIABLE;
-        if (from->batching == WISP_BATCH_RELIABLE) to->delivery = WISP_RELIABLE;
-    }
-    if (from->delivery) to->delivery = from->delivery;
-    if (from->channel) to->channel = from->channel;
-    if (from->max_batch_size) to->max_batch_size = from->max_batch_size;
-    if (from->batch_priority) to->batch_priority = from->batch_priority;
-    if (from->rate_limit < 0 || from->rate_limit > 0) to->rate_limit = from->rate_limit;
-    if (from->rate_burst) to->rate_burst = from->rate_burst;
-    if (from->call_timeout > 0) to->call_timeout = from->call_timeout;
-    if (from->call_tries) to->call_tries = from->call_tries;
-    if (from->delta_sync) to->delta_sync = from->delta_sync;
-    wisp__encoding_config_merge(&to->encode, &from->encode);
-}
-
-/* What the common settings say of whole packets. */
+/* Applies the common settings of whole packets. */
 static wisp_result wisp__batches_settle(wisp__registry *registry) {
     const wisp_encoding *e = &registry->defaults.encode;
     wisp_compression mode = e->compression ? e->compression : WISP_COMPRESSION_NONE;
@@ -18933,7 +18899,7 @@ static wisp_result wisp__batches_settle(wisp__registry *registry) {
     return result;
 }
 
-/* Settles what the settings in force mean for one remote, or for all of them (NULL). */
+/* Applies the settings in force to one remote, or to all of them (NULL). */
 static wisp_result wisp__registry_settle(wisp__registry *registry, const wisp__remote *only) {
     wisp_result result = only ? WISP_OK : wisp__batches_settle(registry);
     int count = registry->count;
@@ -18983,7 +18949,7 @@ static void wisp__registry_free(wisp__registry *registry) {
                (size_t)registry->table_room * sizeof *registry->table);
 }
 
-/* The route of a remote; NULL: no memory. It moves when another remote is registered. */
+/* What is kept for a peer and a remote; NULL: no memory. It moves when a remote is registered. */
 static inline wisp__peer_remote *wisp__peer_remote_of(wisp__base *base, wisp__session *session,
                                                       int index) {
     if (index >= session->peer_remote_room &&
@@ -18993,7 +18959,7 @@ static inline wisp__peer_remote *wisp__peer_remote_of(wisp__base *base, wisp__se
     return &session->peer_remotes[index];
 }
 
-/* Queues a control record. One that has no room is queued when a message asks for it again. */
+/* Queues a control frame. One without room is queued when a message asks for it again. */
 static void wisp__control_add(wisp__base *base, wisp__session *session, int kind, int number) {
     wisp__control *c = NULL;
     if (session->control_count) c = &session->controls[session->control_count - 1];
@@ -19012,8 +18978,8 @@ static void wisp__control_add(wisp__base *base, wisp__session *session, int kind
     c->count = 1;
 }
 
-/* Bytes that a schema would take of what the peer may use: none if it has described it before, or
-   if it is one of ours. */
+/* Bytes that a schema takes of the peer's limit: none if the peer has described it before, or if it
+   is one of ours. */
 static size_t wisp__schema_charge(const wisp__session *session, const wisp__described *described) {
     if (!described || !described->learnt) return 0;
     for (int i = 0; i < session->their_room; i++)
@@ -19022,7 +18988,7 @@ static size_t wisp__schema_charge(const wisp__session *session, const wisp__desc
     return described->bytes;
 }
 
-/* The remote a peer means by its number, or NULL. */
+/* The remote that a number of the peer stands for, or NULL. */
 static wisp__remote *wisp__theirs(const wisp__registry *registry, const wisp__session *session,
                                   int number) {
     if (number < 0 || number >= session->their_room || !session->theirs[number].remote) return NULL;
@@ -19043,7 +19009,7 @@ static wisp__remote *wisp__remote_of(wisp *w, wisp_target target, wisp_result *w
     return remote;
 }
 
-/* A remote that messages can go to: not one of the reserved names. */
+/* A remote that messages can go to: its name is not reserved. */
 static wisp__remote *wisp__remote_to_send(wisp *w, wisp_target target, wisp_result *why) {
     wisp__remote *remote = wisp__remote_of(w, target, why);
     if (!remote || remote->index >= WISP__RESERVED) return remote;
@@ -19051,7 +19017,7 @@ static wisp__remote *wisp__remote_to_send(wisp *w, wisp_target target, wisp_resu
     return NULL;
 }
 
-/* The remote if it is there already and messages can go to it. */
+/* The same, if it is registered already; else NULL. */
 static wisp__remote *wisp__remote_found(wisp *w, wisp_target target) {
     wisp_result why;
     int length;
@@ -21856,7 +21822,7 @@ static void wisp__announce_again(wisp__session *s, int index) {
 
 /* The peer has the name: those of its encodings that it refused are announced again. */
 static void wisp__announce_refused(wisp *w, wisp__session *s, const wisp__remote *remote) {
-    for (const wisp__remote *entry = remote; entry; entry = entry->next_form) {
+    for (const wisp__remote *entry = remote; entry; entry = entry->next_encoding) {
         wisp__peer_remote *peer_remote = wisp__peer_remote_of(&w->base, s, entry->index);
         if (!peer_remote) return;
         peer_remote->named = true;
