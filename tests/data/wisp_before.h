@@ -18431,7 +18431,7 @@ typedef struct wisp__remote {
     wisp_handler      answer;          /* the one invoke handler (call) */
     void             *answer_user;
     struct wisp__remote *main;         /* itself, or what this is an older form of */
-    struct wisp__remote *next_encoding;    /* another entry of the same name, from the main one on */
+    struct wisp__remote *next_form;    /* another entry of the same name, from the main one on */
     int               newest;          /* index of the entry with the form that is sent now */
     bool              used;            /* the form is known to somebody: it must not change */
     wisp__form        form;
@@ -18794,15 +18794,15 @@ static wisp__remote *wisp__registry_alias(wisp__registry *registry, wisp__remote
     alias->hash = remote->hash;
     alias->index = alias->newest = registry->count;
     alias->main = remote;
-    alias->next_encoding = remote->next_encoding;
-    remote->next_encoding = alias;
+    alias->next_form = remote->next_form;
+    remote->next_form = alias;
     registry->remotes[registry->count++] = alias;
     return alias;
 }
 
 /* An entry of the name that has this form already, from before; NULL: none. */
 static wisp__remote *wisp__form_known(wisp__remote *remote, const wisp__form *form) {
-    for (wisp__remote *entry = remote; entry; entry = entry->next_encoding)
+    for (wisp__remote *entry = remote; entry; entry = entry->next_form)
         if (entry->used && wisp__form_equal(&entry->form, form)) return entry;
     return NULL;
 }
@@ -24792,7 +24792,7 @@ static void wisp__tell_anew(wisp__session *s, int index) {
 
 /* They have the name by now: the forms that they did not take are announced again. */
 static void wisp__name_taken(wisp *w, wisp__session *s, const wisp__remote *remote) {
-    for (const wisp__remote *entry = remote; entry; entry = entry->next_encoding) {
+    for (const wisp__remote *entry = remote; entry; entry = entry->next_form) {
         wisp__route *route = wisp__route_of(&w->base, s, entry->index);
         if (!route) return;
         route->named = true;
