@@ -4463,39 +4463,43 @@ static int wisp__default_int(int value, int fallback) { return value > 0 ? value
 enum { WISP__LIMIT_MOST = 1 << 30 };
 
 /* A limit: its default unless it is set, and at most `most`. */
-static int wisp__limit(int value, int fallback, int most) {
-    return wisp__min_int(value > 0 ? value : fallback, most);
+static void wisp__limit(int *limit, int fallback, int most) {
+    *limit = wisp__min_int(wisp__default_int(*limit, fallback), most);
 }
 
 static void wisp__limits_defaults(wisp_limits *l, int max_peers) {
-    l->remotes = wisp__limit(l->remotes, 1024, 16384);
-    l->connections = wisp__limit(l->connections, 4096, 1 << 20);
-    l->message_bytes = wisp__limit(l->message_bytes, WISP__MESSAGE_BYTES,
-                                   (1 << 28) - 1024);         /* its bits are an int */
-    l->message_values = wisp__limit(l->message_values, WISP__MESSAGE_VALUES, 1 << 24);
-    l->map_pairs = wisp__limit(l->map_pairs, WISP__MAP_PAIRS, 1 << 24);
-    l->nesting = wisp__limit(l->nesting, WISP__NESTING, 256);
-    l->queue_messages = wisp__limit(l->queue_messages, 65536, WISP__LIMIT_MOST);
-    l->queue_bytes = wisp__limit(l->queue_bytes, 4 << 20, WISP__LIMIT_MOST);
+    wisp__limit(&l->remotes, 1024, 16384);
+    wisp__limit(&l->connections, 4096, 1 << 20);
+    wisp__limit(&l->message_bytes, WISP__MESSAGE_BYTES, (1 << 28) - 1024);  /* bits: an int */
+    wisp__limit(&l->message_values, WISP__MESSAGE_VALUES, 1 << 24);
+    wisp__limit(&l->map_pairs, WISP__MAP_PAIRS, 1 << 24);
+    wisp__limit(&l->nesting, WISP__NESTING, 256);
+    wisp__limit(&l->queue_messages, 65536, WISP__LIMIT_MOST);
+    wisp__limit(&l->queue_bytes, 4 << 20, WISP__LIMIT_MOST);
     l->queue_bytes = wisp__max_int(l->queue_bytes, 2 * l->message_bytes);
-    l->window_items = wisp__power_of_two(wisp__limit(l->window_items, 2048, 16384));
-    l->window_bytes = wisp__limit(l->window_bytes, 1 << 20, WISP__LIMIT_MOST);
-    l->window_packets = wisp__power_of_two(wisp__limit(l->window_packets, 1024, 1024));
-    l->calls = wisp__limit(l->calls, 4096, 1 << 20);
-    l->calls_remembered = wisp__power_of_two(wisp__limit(l->calls_remembered, 4096, 16384));
-    l->packet_messages = wisp__limit(l->packet_messages, 4096, WISP__LIMIT_MOST);
+    wisp__limit(&l->window_items, 2048, 16384);
+    l->window_items = wisp__power_of_two(l->window_items);
+    wisp__limit(&l->window_bytes, 1 << 20, WISP__LIMIT_MOST);
+    wisp__limit(&l->window_packets, 1024, 1024);
+    l->window_packets = wisp__power_of_two(l->window_packets);
+    wisp__limit(&l->calls, 4096, 1 << 20);
+    wisp__limit(&l->calls_remembered, 4096, 16384);
+    l->calls_remembered = wisp__power_of_two(l->calls_remembered);
+    wisp__limit(&l->packet_messages, 4096, WISP__LIMIT_MOST);
     l->packet_messages = wisp__max_int(l->packet_messages, 2048);
-    l->update_packets = wisp__limit(l->update_packets, 65536, WISP__LIMIT_MOST);
-    l->update_work = wisp__limit(l->update_work, 50000, 1 << 28);
-    l->notices = wisp__max_int(wisp__limit(l->notices, 1024, 1 << 24), max_peers);
-    l->schema_bytes = wisp__limit(l->schema_bytes, 1 << 20, 1 << 28);
-    l->baseline_bytes = wisp__limit(l->baseline_bytes, 1 << 20, WISP__LIMIT_MOST);
-    l->baselines = wisp__power_of_two(wisp__max_int(wisp__limit(l->baselines, 16, 64), 4));
-    l->keys = wisp__limit(l->keys, 1024, 1 << 16);
-    l->held_messages = wisp__limit(l->held_messages, 1024, WISP__LIMIT_MOST);
-    l->held_bytes = wisp__limit(l->held_bytes, 1 << 20, WISP__LIMIT_MOST);
-    l->groups = wisp__limit(l->groups, 1024, 1 << 16);
-    l->matched_names = wisp__limit(l->matched_names, 64, WISP__LIMIT_MOST);
+    wisp__limit(&l->update_packets, 65536, WISP__LIMIT_MOST);
+    wisp__limit(&l->update_work, 50000, 1 << 28);
+    wisp__limit(&l->notices, 1024, 1 << 24);
+    l->notices = wisp__max_int(l->notices, max_peers);
+    wisp__limit(&l->schema_bytes, 1 << 20, 1 << 28);
+    wisp__limit(&l->baseline_bytes, 1 << 20, WISP__LIMIT_MOST);
+    wisp__limit(&l->baselines, 16, 64);
+    l->baselines = wisp__power_of_two(wisp__max_int(l->baselines, 4));
+    wisp__limit(&l->keys, 1024, 1 << 16);
+    wisp__limit(&l->held_messages, 1024, WISP__LIMIT_MOST);
+    wisp__limit(&l->held_bytes, 1 << 20, WISP__LIMIT_MOST);
+    wisp__limit(&l->groups, 1024, 1 << 16);
+    wisp__limit(&l->matched_names, 64, WISP__LIMIT_MOST);
 }
 
 double wisp_now(const wisp *w) { return w ? w->now : 0; }
@@ -5265,16 +5269,20 @@ static void wisp__put_bytes(wisp__writer *writer, const void *from, int count) {
     writer->at += (int64_t)count * 8;
 }
 
-/* A length: groups of seven bits, each with a bit that says whether another follows. */
-static void wisp__put_length(wisp__writer *writer, uint64_t value) {
-    for (; value >= 128; value >>= 7) wisp__put(writer, (value & 127) | 128, 8);
-    wisp__put(writer, value, 8);
+/* Groups of so many bits, each with a bit that says whether another follows. */
+static inline void wisp__put_groups(wisp__writer *writer, uint64_t value, int bits) {
+    uint64_t more = UINT64_C(1) << bits;
+    for (; value >= more; value >>= bits) wisp__put(writer, (value & (more - 1)) | more, bits + 1);
+    wisp__put(writer, value, bits + 1);
 }
 
-/* The same in groups of three bits, for numbers that are mostly below 8. */
+static void wisp__put_length(wisp__writer *writer, uint64_t value) {
+    wisp__put_groups(writer, value, 7);
+}
+
+/* For numbers that are mostly below 8. */
 static void wisp__put_small(wisp__writer *writer, uint64_t value) {
-    for (; value >= 8; value >>= 3) wisp__put(writer, (value & 7) | 8, 4);
-    wisp__put(writer, value, 4);
+    wisp__put_groups(writer, value, 3);
 }
 
 static uint64_t wisp__peek64(const wisp__reader *reader, int64_t at) {
@@ -5348,17 +5356,15 @@ static int wisp__get_length(wisp__reader *reader) { return (int)wisp__get_groups
 
 static int wisp__get_small(wisp__reader *reader) { return (int)wisp__get_groups(reader, 3, 30); }
 
-static int wisp__length_bits(uint64_t value) {
-    int bits = 8;
-    for (; value >= 128; value >>= 7) bits += 8;
-    return bits;
+static inline int wisp__groups_bits(uint64_t value, int bits) {
+    int groups = 1;
+    while (value >>= bits) groups++;
+    return groups * (bits + 1);
 }
 
-static int wisp__small_bits(uint64_t value) {
-    int bits = 4;
-    for (; value >= 8; value >>= 3) bits += 4;
-    return bits;
-}
+static int wisp__length_bits(uint64_t value) { return wisp__groups_bits(value, 7); }
+
+static int wisp__small_bits(uint64_t value) { return wisp__groups_bits(value, 3); }
 
 WISP__UNUSED static void wisp__bits_check(const wisp__reader *reader) {
     WISP_ASSERT(reader->at >= 0 && reader->at <= reader->end);
