@@ -8074,9 +8074,9 @@ const wisp_schema *wisp_schema_compile(const wisp_schema *schema, void *memory, 
 
 /* ===========================================================================
  * MARK: >>descriptor
- * What: descriptors, which carry a schema over the wire.
- * Invariants: what was read is checked as any schema is, and lies in the memory
- *   that was given. Offsets do not travel: it is a schema of maps, or of rows.
+ * What: descriptors, which carry a schema over the wire. One walk writes and reads them.
+ * Invariants: what was read is checked as any schema is, and lies in the memory that was given.
+ *   Offsets do not travel: what is read is a schema of maps, or of lists.
  * Not here: which descriptors a peer has (remote).
  *
  *   descriptor  version:8 list:1 name, length(count), fields
@@ -8093,339 +8093,268 @@ const wisp_schema *wisp_schema_compile(const wisp_schema *schema, void *memory, 
 
 enum { WISP__KIND_ENUM_OPEN = 24 };       /* an enum that keeps numbers without a name */
 
-/* --- writing --- */
-
-static void wisp__put_number(wisp__writer *to, double number) {
-    uint64_t bits;
-    memcpy(&bits, &number, 8);
-    wisp__put(to, bits, 64);
-}
-
 static void wisp__put_text(wisp__writer *to, const char *text) {
     size_t length = strlen(text);
     wisp__put_length(to, length);
     for (size_t i = 0; i < length; i++) wisp__put(to, (uint8_t)text[i], 8);
 }
 
-static void wisp__put_range(wisp__writer *to, wisp_range range, bool step) {
-    wisp__put_number(to, range.lo);
-    wisp__put_number(to, range.hi);
-    if (step) wisp__put_number(to, range.step);
-}
-
-/* How a number goes: 0 by class, 1 as a float, 2 as a double. */
-static int wisp__number_form(const wisp_type *type, int bytes) {
-    if (bytes == 4) return 1;
-    return type->max || bytes == 0 ? 0 : 2;
-}
-
-static void wisp__describe_type(wisp__writer *to, const wisp_type *type, int bytes, bool counted);
-
-static void wisp__describe_field(wisp__writer *to, const wisp_field *field) {
-    wisp__put_text(to, field->name);
-    wisp__put(to, (uint64_t)field->flags & 7, 3);
-    wisp__put(to, field->number != 0, 1);
-    if (field->number) wisp__put_length(to, (uint64_t)field->number);
-    if (field->flags & WISP_FLAG_OPTIONAL) {
-        wisp__put(to, field->fallback_text != NULL, 1);
-        if (field->fallback_text) wisp__put_text(to, field->fallback_text);
-        else wisp__put_number(to, field->fallback);
-    }
-    wisp__describe_type(to, &field->type, wisp__max_int(field->offset >= 0 ? field->bytes : 0, 0),
-                        field->count_bytes > 0);
-}
-
-static void wisp__describe_schema(wisp__writer *to, const wisp_schema *schema) {
-    wisp__put(to, (uint64_t)schema->version, 8);
-    wisp__put(to, schema->shape == WISP_SHAPE_LIST, 1);
-    wisp__put_text(to, schema->name);
-    wisp__put_length(to, (uint64_t)schema->count);
-    for (int i = 0; i < schema->count; i++)
-        wisp__describe_field(to, &schema->fields[i]);
-}
-
-static void wisp__describe_vector(wisp__writer *to, const wisp_type *type) {
-    int encoding = type->of ? 2 : wisp__has_steps(type) ? 1 : 0;
-    int count = encoding == 2 ? wisp__vector_count(type) : encoding;
-    wisp__put(to, (uint64_t)encoding, 2);
-    for (int i = 0; i < count; i++) wisp__put_range(to, wisp__component(type, i), true);
-}
-
-static void wisp__describe_array(wisp__writer *to, const wisp_type *type, int bytes, bool counted) {
-    wisp__put_length(to, (uint64_t)type->max);
-    wisp__put(to, bytes > 0 ? !counted : type->least != 0, 1);
-    wisp__describe_type(to, (const wisp_type *)type->of, bytes > 0 ? bytes / type->max : 0, false);
-}
-
-static int wisp__described_kind(const wisp_type *type) {
-    bool open = type->kind == WISP_TYPE_ENUM && wisp__enum_is_open(type);
-    return open ? WISP__KIND_ENUM_OPEN : type->kind;
-}
-
-/* `bytes`: of the member; 0 in a map. */
-static void wisp__describe_type(wisp__writer *to, const wisp_type *type, int bytes, bool counted) {
-    const wisp_type *options = (const wisp_type *)type->of;
-    if (type->bytes > 0) bytes = type->bytes;
-    wisp__put(to, (uint64_t)wisp__described_kind(type), 5);
-    switch (type->kind) {
-    case WISP_TYPE_EXACT: wisp__put(to, (uint64_t)type->max, 5); break;
-    case WISP_TYPE_LITERAL:
-        wisp__put(to, type->of != NULL, 1);
-        if (type->of) wisp__put_text(to, (const char *)type->of);
-        else wisp__put_number(to, type->lo);
-        break;
-    case WISP_TYPE_INTEGER:
-    case WISP_TYPE_UINT:
-        wisp__put(to, (uint64_t)wisp__bit_length((uint64_t)(bytes ? bytes : 8)) - 1, 2);
-        wisp__put(to, (uint64_t)type->max & 3, 2);
-        break;
-    case WISP_TYPE_RANGE:
-        wisp__put(to, (uint64_t)type->least, 64);
-        wisp__put(to, (uint64_t)type->most, 64);
-        break;
-    case WISP_TYPE_NUMBER:
-    case WISP_TYPE_NUMBER_RANGE:
-        wisp__put(to, (uint64_t)wisp__number_form(type, bytes), 2);
-        if (type->kind == WISP_TYPE_NUMBER_RANGE)
-            wisp__put_range(to, wisp__component(type, 0), false);
-        break;
-    case WISP_TYPE_QUANTIZED:
-        wisp__put(to, bytes == 4, 1);
-        wisp__put_range(to, wisp__component(type, 0), true);
-        break;
-    case WISP_TYPE_STRING: wisp__put_length(to, (uint64_t)type->max); break;
-    case WISP_TYPE_BYTES:
-        wisp__put_length(to, (uint64_t)type->max);
-        wisp__put(to, bytes > 0 ? !counted : type->least != 0, 1);
-        break;
-    case WISP_TYPE_VEC2:
-    case WISP_TYPE_VEC3:
-    case WISP_TYPE_VEC4: wisp__describe_vector(to, type); break;
-    case WISP_TYPE_QUAT: wisp__put(to, (uint64_t)type->max, 5); break;
-    case WISP_TYPE_ENUM:
-        wisp__put_length(to, (uint64_t)type->max);
-        for (int i = 0; i < type->max; i++)
-            wisp__put_text(to, ((const char *const *)type->of)[i]);
-        break;
-    case WISP_TYPE_STRUCT:
-        wisp__describe_schema(to, (const wisp_schema *)type->of);
-        break;
-    case WISP_TYPE_ARRAY:
-        wisp__describe_array(to, type, bytes, counted);
-        break;
-    case WISP_TYPE_UNION:
-        wisp__put_length(to, (uint64_t)type->max);
-        for (int i = 0; i < type->max; i++)
-            wisp__describe_type(to, &options[i],
-                                bytes > 0 ? wisp__option_bytes(&options[i], bytes) : 0, false);
-        break;
-    default: break;
-    }
-}
-
-/* Writes a checked schema's descriptor; bits, or WISP_E_TOO_BIG. */
-static int wisp__describe(const wisp_schema *schema, uint8_t *out, int capacity) {
-    wisp__writer to = wisp__writer_on(out, capacity - WISP__SLACK);
-    wisp__describe_schema(&to, schema);
-    return to.full ? WISP_E_TOO_BIG : (int)to.at;
-}
-
-/* --- reading: hostile --- */
-
+/* A descriptor that is written or read. Each wisp__carry function writes what it is given, or
+   replaces it by what it reads. A schema that is written was checked; what is read is hostile. */
 typedef struct wisp__describing {
-    wisp__reader *from;
-    wisp__bump   *memory;
+    wisp__writer *to;
+    wisp__reader *from;          /* NULL: it is written */
+    wisp__bump   *memory;        /* of the schema that is read */
     int           depth, nodes;
 } wisp__describing;
 
-static bool wisp__learn_type(wisp__describing *d, wisp_type *type);
-
-static bool wisp__learn_fail(wisp__describing *d) {
+static bool wisp__carry_fail(wisp__describing *d) {
     d->from->failed = true;
     return false;
 }
 
-static const char *wisp__get_text(wisp__describing *d, int most) {
-    int length = wisp__get_length(d->from);
-    char *text;
-    if (length > most || (int64_t)length * 8 > d->from->end - d->from->at) wisp__learn_fail(d);
-    if (d->from->failed) return NULL;
-    text = (char *)wisp__bump_take(d->memory, (size_t)length + 1);
-    if (!text) return NULL;
-    for (int i = 0; i < length; i++) text[i] = (char)(uint8_t)wisp__get(d->from, 8);
-    text[length] = 0;
-    if ((int)strlen(text) != length) wisp__learn_fail(d);
-    return text;
+/* Are fewer than `count` times `bits` left to read? */
+static bool wisp__carry_lacks(const wisp__describing *d, int count, int bits) {
+    return (int64_t)count * bits > d->from->end - d->from->at;
 }
 
-static double wisp__get_double(wisp__reader *from) {
-    uint64_t bits = wisp__get(from, 64);
-    double number;
+static uint64_t wisp__carry(wisp__describing *d, uint64_t value, int bits) {
+    if (d->from) return wisp__get(d->from, bits);
+    wisp__put(d->to, value, bits);
+    return value;
+}
+
+static int wisp__carry_length(wisp__describing *d, int length) {
+    if (d->from) return wisp__get_length(d->from);
+    wisp__put_length(d->to, (uint64_t)length);
+    return length;
+}
+
+static double wisp__carry_double(wisp__describing *d, double number) {
+    uint64_t bits = wisp__carry(d, wisp__load_double_bits(&number), 64);
     memcpy(&number, &bits, 8);
     return number;
 }
 
-static wisp_range wisp__get_range(wisp__reader *from, bool step) {
-    wisp_range range;
-    range.lo = wisp__get_double(from);
-    range.hi = wisp__get_double(from);
-    range.step = step ? wisp__get_double(from) : 0;
+/* A text of up to `most` bytes; NULL: it was not read. */
+static const char *wisp__carry_text(wisp__describing *d, const char *text, int most) {
+    char *copy;
+    int length;
+    if (!d->from) {
+        wisp__put_text(d->to, text);
+        return text;
+    }
+    length = wisp__get_length(d->from);
+    if (length > most || wisp__carry_lacks(d, length, 8)) wisp__carry_fail(d);
+    if (d->from->failed) return NULL;
+    copy = (char *)wisp__bump_take(d->memory, (size_t)length + 1);
+    if (!copy) return NULL;
+    for (int i = 0; i < length; i++) copy[i] = (char)(uint8_t)wisp__get(d->from, 8);
+    copy[length] = 0;
+    if ((int)strlen(copy) != length) wisp__carry_fail(d);
+    return copy;
+}
+
+static wisp_range wisp__carry_range(wisp__describing *d, wisp_range range, bool step) {
+    range.lo = wisp__carry_double(d, range.lo);
+    range.hi = wisp__carry_double(d, range.hi);
+    if (step) range.step = wisp__carry_double(d, range.step);
     return range;
 }
 
-static void wisp__learn_range(wisp__describing *d, wisp_type *type, bool step) {
-    wisp_range range = wisp__get_range(d->from, step);
+static void wisp__carry_bounds(wisp__describing *d, wisp_type *type, bool step) {
+    wisp_range range = { 0, 0, 0 };
+    if (!d->from) range = wisp__component(type, 0);
+    range = wisp__carry_range(d, range, step);
     type->lo = range.lo;
     type->hi = range.hi;
     type->step = range.step;
 }
 
-static bool wisp__learn_vector(wisp__describing *d, wisp_type *type) {
-    int encoding = (int)wisp__get(d->from, 2), count = wisp__vector_count(type);
-    wisp_range *ranges;
-    if (encoding == 1) wisp__learn_range(d, type, true);
-    if (encoding < 2) return true;
-    ranges = (wisp_range *)wisp__bump_items(d->memory, count, sizeof *ranges);
-    if (!ranges) return false;
-    for (int i = 0; i < count; i++) ranges[i] = wisp__get_range(d->from, true);
-    type->of = ranges;
+static bool wisp__carry_vector(wisp__describing *d, wisp_type *type) {
+    int form = (int)wisp__carry(d, type->of ? 2 : wisp__has_steps(type), 2);
+    int count = wisp__vector_count(type);
+    wisp_range range = { 0, 0, 0 }, *ranges = NULL;
+    if (form == 1) wisp__carry_bounds(d, type, true);
+    if (form < 2) return true;
+    if (d->from) {
+        type->of = ranges = (wisp_range *)wisp__bump_items(d->memory, count, sizeof *ranges);
+        if (!ranges) return false;
+    }
+    for (int i = 0; i < count; i++) {
+        if (!ranges) range = wisp__component(type, i);
+        range = wisp__carry_range(d, range, true);
+        if (ranges) ranges[i] = range;
+    }
     return true;
 }
 
-static bool wisp__learn_enum(wisp__describing *d, wisp_type *type) {
-    const char **names;
-    if (type->max > 4096 || (int64_t)type->max * 8 > d->from->end - d->from->at)
-        return wisp__learn_fail(d);
-    names = (const char **)wisp__bump_items(d->memory, type->max, sizeof *names);
-    for (int i = 0; names && i < type->max; i++) {
-        names[i] = wisp__get_text(d, 64);
-        if (!names[i]) return false;
+static bool wisp__carry_names(wisp__describing *d, wisp_type *type) {
+    const char *const *given = (const char *const *)type->of;
+    const char **names = NULL;
+    if (d->from) {
+        if (type->max > 4096 || wisp__carry_lacks(d, type->max, 8)) return wisp__carry_fail(d);
+        type->of = names = (const char **)wisp__bump_items(d->memory, type->max, sizeof *names);
+        if (!names) return false;
     }
-    type->of = names;
-    return names != NULL;
+    for (int i = 0; i < type->max; i++) {
+        const char *name = wisp__carry_text(d, given ? given[i] : NULL, 64);
+        if (!name) return false;
+        if (names) names[i] = name;
+    }
+    return true;
 }
 
-static bool wisp__learn_field(wisp__describing *d, wisp_field *field) {
-    memset(field, 0, sizeof *field);
-    field->name = wisp__get_text(d, 64);
-    field->offset = -1;
-    field->flags = (int)wisp__get(d->from, 3);
-    if (wisp__get(d->from, 1)) field->number = wisp__get_length(d->from);
+static bool wisp__carry_type(wisp__describing *d, const wisp__spot *at);
+
+/* A field of a struct, or a field to be read. */
+static bool wisp__carry_field(wisp__describing *d, wisp_field *field) {
+    wisp__spot at = wisp__spot_of_field(field, 0);
+    field->name = wisp__carry_text(d, field->name, 64);
+    field->flags = (int)wisp__carry(d, (uint64_t)field->flags & 7, 3);
+    if (wisp__carry(d, field->number != 0, 1))
+        field->number = wisp__carry_length(d, field->number);
     if (!field->name) return false;
     if (field->flags & WISP_FLAG_OPTIONAL) {
-        if (wisp__get(d->from, 1)) field->fallback_text = wisp__get_text(d, 1 << 16);
-        else field->fallback = wisp__get_double(d->from);
+        if (wisp__carry(d, field->fallback_text != NULL, 1))
+            field->fallback_text = wisp__carry_text(d, field->fallback_text, 1 << 16);
+        else field->fallback = wisp__carry_double(d, field->fallback);
     }
-    return wisp__learn_type(d, &field->type);
+    return wisp__carry_type(d, &at);
 }
 
-static const wisp_schema *wisp__learn_schema(wisp__describing *d) {
-    wisp_schema *schema = (wisp_schema *)wisp__bump_take(d->memory, sizeof *schema);
-    wisp_field *fields;
-    if (!schema || ++d->depth > WISP__SCHEMA_DEPTH) {
-        wisp__learn_fail(d);
-        return NULL;
+/* `given`: NULL when it is read. NULL: it could not be read. */
+static const wisp_schema *wisp__carry_schema(wisp__describing *d, const wisp_schema *given) {
+    wisp_schema copy, *made = NULL, *schema = &copy;
+    wisp_field *fields = NULL;
+    if (given) copy = *given;
+    else {
+        schema = made = (wisp_schema *)wisp__bump_take(d->memory, sizeof *made);
+        if (!made || ++d->depth > WISP__SCHEMA_DEPTH) wisp__carry_fail(d);
+        if (!made) return NULL;
+        memset(made, 0, sizeof *made);
     }
-    memset(schema, 0, sizeof *schema);
-    schema->version = (int)wisp__get(d->from, 8);
-    schema->shape = wisp__get(d->from, 1) ? WISP_SHAPE_LIST : WISP_SHAPE_MAP;
-    schema->name = wisp__get_text(d, 64);
-    schema->count = wisp__get_length(d->from);
-    if (schema->count > 1024 || (int64_t)schema->count * 17 > d->from->end - d->from->at)
-        wisp__learn_fail(d);
-    if (d->from->failed) return NULL;
-    fields = (wisp_field *)wisp__bump_items(d->memory, schema->count, sizeof *fields);
-    for (int i = 0; fields && i < schema->count; i++)
-        if (!wisp__learn_field(d, &fields[i])) return NULL;
-    schema->fields = fields;
+    schema->version = (int)wisp__carry(d, (uint64_t)schema->version, 8);
+    schema->shape = wisp__carry(d, schema->shape == WISP_SHAPE_LIST, 1) ? WISP_SHAPE_LIST
+                                                                        : WISP_SHAPE_MAP;
+    schema->name = wisp__carry_text(d, schema->name, 64);
+    schema->count = wisp__carry_length(d, schema->count);
+    if (made) {
+        if (schema->count > 1024 || wisp__carry_lacks(d, schema->count, 17)) wisp__carry_fail(d);
+        if (d->from->failed) return NULL;
+        made->fields = fields = (wisp_field *)wisp__bump_items(d->memory, schema->count,
+                                                               sizeof *fields);
+        if (!fields) return NULL;
+    }
+    for (int i = 0; i < schema->count; i++) {
+        wisp_field copied, *field = fields ? &fields[i] : &copied;
+        if (given) copied = given->fields[i];
+        else memset(field, 0, sizeof *field);
+        if (made) field->offset = -1;
+        if (!wisp__carry_field(d, field)) return NULL;
+    }
+    if (!made) return given;
     d->depth--;
-    return fields ? schema : NULL;
+    return made;
 }
 
-static int wisp__learn_kind(wisp__reader *from, wisp_type *type) {
-    int kind = (int)wisp__get(from, 5);
-    type->least = kind == WISP__KIND_ENUM_OPEN;
-    return kind == WISP__KIND_ENUM_OPEN ? (int)WISP_TYPE_ENUM : kind;
-}
-
-static bool wisp__learn_type(wisp__describing *d, wisp_type *type) {
-    wisp_type *inner;
-    int encoding;
-    memset(type, 0, sizeof *type);
-    type->kind = wisp__learn_kind(d->from, type);
-    if (d->from->failed || ++d->nodes > WISP__SCHEMA_NODES) return wisp__learn_fail(d);
-    switch (type->kind) {
-    case WISP_TYPE_EXACT:
-    case WISP_TYPE_QUAT: type->max = (int)wisp__get(d->from, 5); break;
-    case WISP_TYPE_LITERAL:
-        if (!wisp__get(d->from, 1)) type->lo = wisp__get_double(d->from);
-        else type->of = wisp__get_text(d, 1 << 16);
-        break;
-    case WISP_TYPE_INTEGER:
-    case WISP_TYPE_UINT:
-        type->bytes = 1 << wisp__get(d->from, 2);
-        type->max = (int)wisp__get(d->from, 2);
-        break;
-    case WISP_TYPE_RANGE:
-        type->least = (int64_t)wisp__get(d->from, 64);
-        type->most = (int64_t)wisp__get(d->from, 64);
-        break;
-    case WISP_TYPE_NUMBER:
-    case WISP_TYPE_NUMBER_RANGE:
-        encoding = (int)wisp__get(d->from, 2);
-        type->bytes = encoding == 1 ? 4 : encoding == 2 ? 8 : 0;
-        if (type->kind == WISP_TYPE_NUMBER_RANGE) wisp__learn_range(d, type, false);
-        break;
-    case WISP_TYPE_QUANTIZED:
-        type->bytes = wisp__get(d->from, 1) ? 4 : 0;
-        wisp__learn_range(d, type, true);
-        break;
-    case WISP_TYPE_STRING: type->max = wisp__get_length(d->from); break;
-    case WISP_TYPE_BYTES:
-        type->max = wisp__get_length(d->from);
-        type->least = (int64_t)wisp__get(d->from, 1);
-        break;
-    case WISP_TYPE_VEC2:
-    case WISP_TYPE_VEC3:
-    case WISP_TYPE_VEC4: return wisp__learn_vector(d, type);
-    case WISP_TYPE_ENUM:
-        type->max = wisp__get_length(d->from);
-        return wisp__learn_enum(d, type);
-    case WISP_TYPE_STRUCT:
-        type->of = wisp__learn_schema(d);
-        return type->of != NULL;
-    case WISP_TYPE_ARRAY:
-        type->max = wisp__get_length(d->from);
-        type->least = (int64_t)wisp__get(d->from, 1);
-        inner = (wisp_type *)wisp__bump_take(d->memory, sizeof *inner);
-        type->of = inner;
-        if (++d->depth > WISP__SCHEMA_DEPTH) return wisp__learn_fail(d);
-        if (!inner || !wisp__learn_type(d, inner)) return false;
-        d->depth--;
-        break;
-    case WISP_TYPE_UNION:
-        type->max = wisp__get_length(d->from);
-        if (type->max > 256 || ++d->depth > WISP__SCHEMA_DEPTH) return wisp__learn_fail(d);
-        inner = (wisp_type *)wisp__bump_items(d->memory, type->max, sizeof *inner);
-        type->of = inner;
-        for (int i = 0; inner && i < type->max; i++)
-            if (!wisp__learn_type(d, &inner[i])) return false;
-        d->depth--;
-        return inner != NULL;
-    default: break;
+/* An element, or the options of a union. */
+static bool wisp__carry_inner(wisp__describing *d, wisp_type *type, const wisp__spot *at) {
+    int count = wisp__inner_count(type);
+    if (d->from) {
+        if (count > 256 || ++d->depth > WISP__SCHEMA_DEPTH) return wisp__carry_fail(d);
+        type->of = wisp__bump_items(d->memory, count, sizeof *type);
+        if (!type->of) return false;
     }
-    return !d->from->failed;
+    for (int i = 0; i < count; i++) {
+        wisp__spot inner = wisp__inner_spot(at, i);
+        if (!wisp__carry_type(d, &inner)) return false;
+    }
+    d->depth--;
+    return true;
+}
+
+/* The parts that are numbers. */
+static void wisp__carry_numbers(wisp__describing *d, wisp_type *type, int parts) {
+    if (parts & WISP__PART_FIVE) type->max = (int)wisp__carry(d, (uint64_t)type->max, 5);
+    if (parts & WISP__PART_WIDTH) {
+        int log = wisp__bit_length((uint64_t)(type->bytes ? type->bytes : 8)) - 1;
+        type->bytes = 1 << wisp__carry(d, (uint64_t)log, 2);
+        type->max = (int)wisp__carry(d, (uint64_t)type->max & 3, 2);
+    }
+    if (parts & WISP__PART_ENDS) {
+        type->least = (int64_t)wisp__carry(d, (uint64_t)type->least, 64);
+        type->most = (int64_t)wisp__carry(d, (uint64_t)type->most, 64);
+    }
+    if (parts & WISP__PART_FORM) {
+        int form = type->bytes == 4 ? 1 : type->max || !type->bytes ? 0 : 2;
+        form = (int)wisp__carry(d, (uint64_t)form, 2);
+        type->bytes = form == 1 ? 4 : form == 2 ? 8 : 0;
+    }
+    if (parts & WISP__PART_FLOAT) type->bytes = wisp__carry(d, type->bytes == 4, 1) ? 4 : 0;
+    if (parts & WISP__PART_BOUNDS) wisp__carry_bounds(d, type, (parts & WISP__PART_STEP) != 0);
+    if (parts & WISP__PART_LENGTH) type->max = wisp__carry_length(d, type->max);
+    if (parts & WISP__PART_FIXED) type->least = (int64_t)wisp__carry(d, type->least != 0, 1);
+}
+
+static void wisp__carry_kind(wisp__describing *d, wisp_type *type) {
+    bool open = type->kind == WISP_TYPE_ENUM && wisp__enum_is_open(type);
+    int kind = (int)wisp__carry(d, (uint64_t)(open ? WISP__KIND_ENUM_OPEN : type->kind), 5);
+    if (!d->from) return;
+    open = kind == WISP__KIND_ENUM_OPEN;
+    type->kind = open ? WISP_TYPE_ENUM : kind;
+    type->least = open;
+}
+
+/* A type as its reader will have it: without a member, so that it has to say itself which width it
+   has, and whether there are always as many. */
+static wisp_type wisp__type_alone(const wisp__spot *at) {
+    wisp_type type = *at->type;
+    if (wisp__traits_of(&type)->parts & WISP__PART_FIXED) type.least = wisp__is_counted_out(at);
+    if (type.bytes <= 0) type.bytes = wisp__max_int(at->bytes, 0);
+    return type;
+}
+
+static bool wisp__carry_type(wisp__describing *d, const wisp__spot *at) {
+    wisp_type copy, *type = d->from ? (wisp_type *)at->type : &copy;
+    int parts;
+    if (d->from) memset(type, 0, sizeof *type);
+    else copy = wisp__type_alone(at);
+    wisp__carry_kind(d, type);
+    if (d->from && (d->from->failed || ++d->nodes > WISP__SCHEMA_NODES)) return wisp__carry_fail(d);
+    parts = wisp__traits_of(type)->parts;
+    wisp__carry_numbers(d, type, parts);
+    if (parts & WISP__PART_LITERAL) {
+        if (!wisp__carry(d, type->of != NULL, 1)) type->lo = wisp__carry_double(d, type->lo);
+        else type->of = wisp__carry_text(d, (const char *)type->of, 1 << 16);
+    }
+    if (parts & WISP__PART_RANGES) return wisp__carry_vector(d, type);
+    if (parts & WISP__PART_NAMES) return wisp__carry_names(d, type);
+    if (parts & WISP__PART_TYPES) return wisp__carry_inner(d, type, at);
+    if (parts & WISP__PART_SCHEMA) {
+        type->of = wisp__carry_schema(d, (const wisp_schema *)type->of);
+        return type->of != NULL;
+    }
+    return !d->from || !d->from->failed;
+}
+
+/* Writes a checked schema's descriptor; bits, or WISP_E_TOO_BIG. */
+static int wisp__describe(const wisp_schema *schema, uint8_t *out, int capacity) {
+    wisp__writer to = wisp__writer_on(out, capacity - WISP__SLACK);
+    wisp__describing d = { NULL, NULL, NULL, 0, 0 };
+    d.to = &to;
+    wisp__carry_schema(&d, schema);
+    return to.full ? WISP_E_TOO_BIG : (int)to.at;
 }
 
 /* The schema of a descriptor that was checked before. */
 static const wisp_schema *wisp__undescribe_checked(wisp__reader *from, wisp__bump *memory,
                                                    wisp_result *why) {
-    wisp__describing d;
+    wisp__describing d = { NULL, NULL, NULL, 0, 0 };
     const wisp_schema *schema;
-    memset(&d, 0, sizeof d);
     d.from = from;
     d.memory = memory;
-    schema = wisp__learn_schema(&d);
+    schema = wisp__carry_schema(&d, NULL);
     *why = memory->failed ? WISP_E_MEMORY : WISP_E_SCHEMA;
     if (!schema || from->failed || memory->failed) return NULL;
     *why = WISP_OK;
