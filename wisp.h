@@ -3432,7 +3432,7 @@ typedef struct wisp__remote {
     wisp_handler      answer;          /* the one invoke handler (call) */
     void             *answer_user;
     struct wisp__remote *main;         /* itself, or what this is an older form of */
-    struct wisp__remote *next_encoding;    /* another entry of the same name, from the main one on */
+    struct wisp__remote *next_encoding;    /* entries of the same name, from the main one on */
     int               newest;          /* index of the entry with the form that is sent now */
     bool              used;            /* the form is known to somebody: it must not change */
     wisp__encoding        encoding;
@@ -3543,7 +3543,7 @@ typedef struct wisp__session {
     wisp__spending *spending;          /* budgets; NULL: nothing was used of any */
     wisp__held_list held_messages;        /* held by middleware, from it or to it alone */
     struct wisp__member *groups;       /* that it is in (group) */
-    int            loose_bytes;        /* queued, and not reliable */
+    int            unreliable_bytes;        /* queued, and not reliable */
     uint64_t       mark;               /* of the last list that named it (host) */
 } wisp__session;
 
@@ -18052,10 +18052,11 @@ static void wisp__schemas_free(wisp__schemas *schemas) {
  * What: token buckets: the rate limit of a peer and name; budgets of bytes,
  *   messages and packets of a peer, and of all; tallies: attempts to join and
  *   errors of a host.
- * Invariants: a bucket holds its burst at most. What a peer is sure of, its
- *   share of what all may use, is not taken by others. A tally never counts
- *   less for a host than that host has made.
- * Not here: what becomes of what is over (queue, batch, incoming, receive).
+ * Invariants: a bucket holds its burst at most. Each peer has a share of the
+ *   budget of all that others cannot use. A tally never counts less for a
+ *   host than that host has made.
+ * Not here: what happens to messages over the budget (queue, batch, inbound,
+ *   receive).
  * ======================================================================== */
 
 #define WISP__JOIN_RATE  8.0       /* attempts of a host in a second: the default */
@@ -18075,7 +18076,7 @@ static bool wisp__bucket_take(wisp__bucket *b, double rate, double burst, double
     return true;
 }
 
-/* May one more message of this name come from this peer? */
+/* May one more message of this name be received from this peer? */
 static bool wisp__policy_admit(const wisp_config *config, wisp__bucket *bucket, double now) {
     if (!(config->rate_limit > 0)) return true;
     return wisp__bucket_take(bucket, 1 / config->rate_limit, config->rate_burst, now);
@@ -18125,8 +18126,8 @@ static bool wisp__tally_take(const wisp__policy *policy, wisp__tally *tally, uin
     return true;
 }
 
-/* What has been used stays used, so that who sets a budget time and again lifts none. A debt that
-   was made at a higher rate is a burst of the new one at most. */
+/* Tokens that were used stay used, so that setting a budget repeatedly does not lift it. A debt
+   from a higher rate is at most a burst of the new rate. */
 static void wisp__policy_set(wisp__policy *policy, const wisp_budget *budget) {
     wisp_budget *b = &policy->budget;
     if (policy->base) {
@@ -18157,14 +18158,14 @@ static void wisp__policy_warn(wisp__warnings *warnings, int way, double before, 
     warnings->given = (uint8_t)((warnings->given & mask) | given << 2 * way);
 }
 
-/* The buckets of one way: a peer's own, what it is sure of, and everybody's. */
+/* The buckets of one way: the peer's own, its share of those of all, and those of all. */
 typedef struct wisp__purse {
     wisp__bucket *own, *share, *all;
     double        rate, share_rate, all_rate, burst;       /* rates 0: no limit; burst in seconds */
     int           way;
 } wisp__purse;
 
-/* What a peer has left; NULL: no memory, and then nothing is counted. */
+/* The buckets of a peer; NULL: no memory, and then nothing is counted. */
 static wisp__spending *wisp__spending_of(const wisp__policy *policy, wisp__spending **place) {
     if (!*place) *place = (wisp__spending *)wisp__alloc(policy->base, sizeof **place);
     return *place;
@@ -18200,8 +18201,8 @@ static double wisp__purse_left(const wisp__purse *p, double now) {
     return p->rate > 0 ? wisp__min(left, p->own->level) : left;
 }
 
-/* Uses it; what is over comes off what follows: a burst at most of what nothing holds back (acks),
-   and of a share no more than a packet, so that peers who come later change the shares at once. */
+/* Uses bytes. Debt is limited to a burst, because some packets are sent in any case (acks), and of
+   a share to one packet, so that shares change at once when peers join. */
 static void wisp__purse_spend(const wisp__purse *p, wisp__policy *policy, wisp__spending *s,
                               int bytes, double now) {
     double own, all;
@@ -18218,7 +18219,7 @@ static void wisp__purse_spend(const wisp__purse *p, wisp__policy *policy, wisp__
     wisp__policy_warn(&policy->warnings, p->way, all, p->all->level, p->all_rate * p->burst);
 }
 
-/* Is there a budget that what is sent may have to wait for? */
+/* Is there a budget that messages may have to wait for? */
 static bool wisp__policy_limits(const wisp__policy *policy) {
     return policy->budget.out > 0 || policy->budget.total_out > 0;
 }
@@ -18243,8 +18244,8 @@ static void wisp__policy_sent(wisp__policy *policy, wisp__spending **place, int 
     wisp__purse_spend(&p, policy, s, bytes, now);
 }
 
-/* Bytes of unreliable messages that may wait: what can go now, and after it a burst, or some
-   packets. */
+/* Bytes of unreliable messages that may wait: those that can go now, and a burst or some packets.
+   */
 static double wisp__policy_waiting(wisp__policy *policy, wisp__spending **place, int peers, int mtu,
                                    double now) {
     wisp__spending *s = wisp__spending_of(policy, place);
@@ -18258,7 +18259,7 @@ static double wisp__policy_waiting(wisp__policy *policy, wisp__spending **place,
     return wisp__max(left, 0) + wisp__max(rate * p.burst, 4.0 * mtu);
 }
 
-/* May one more packet (or `message`) come from this peer? */
+/* May one more packet (or `message`) be received from this peer? */
 static bool wisp__policy_count(const wisp__policy *policy, wisp__spending **place, bool message,
                                double now) {
     double rate = message ? policy->budget.messages : policy->budget.packets;
@@ -18267,8 +18268,7 @@ static bool wisp__policy_count(const wisp__policy *policy, wisp__spending **plac
                                    wisp__max(rate * policy->budget.burst, 1), now);
 }
 
-/* May the bytes that have come be looked at? What is over is paid for by those who sent it, not by
-   what follows. */
+/* May received bytes be read? Those over the budget are dropped and cost nothing. */
 static bool wisp__policy_received(wisp__policy *policy, wisp__spending **place, int peers,
                                   int bytes, double now) {
     const wisp_budget *b = &policy->budget;
@@ -18289,7 +18289,7 @@ static double wisp__bucket_use(const wisp__bucket *b, double rate, double second
     return 1 - filled.level / (rate * seconds);
 }
 
-/* How much a peer uses of the budgets of bytes, that which is nearest to its end. */
+/* The share that a peer uses of the budget of bytes that is nearest to its end. */
 static double wisp__policy_use(const wisp__policy *policy, const wisp__spending *s, int peers,
                                double now) {
     const wisp_budget *b = &policy->budget;
@@ -18301,8 +18301,8 @@ static double wisp__policy_use(const wisp__policy *policy, const wisp__spending 
                                wisp__bucket_use(&s->share_in, in, b->burst, now)));
 }
 
-/* Notes an error of a host; false: it has made too many. It is the host's, so that neither a join
-   anew nor a second session begins with a budget of its own. */
+/* Counts an error of a host; false: it has made too many. Neither joining again nor a second
+   session gives the host a new budget. */
 static bool wisp__policy_forgive(wisp__policy *policy, uint64_t host, double now) {
     const wisp_budget *b = &policy->budget;
     if (b->errors < 0) return true;
@@ -18310,7 +18310,7 @@ static bool wisp__policy_forgive(wisp__policy *policy, uint64_t host, double now
     return wisp__tally_take(policy, &policy->errors, host, b->error_burst);
 }
 
-/* Notes an attempt to join; false: the host has made too many. */
+/* Counts an attempt to join; false: the host has made too many. */
 static bool wisp__policy_knock(wisp__policy *policy, uint64_t host, double now) {
     const wisp_budget *b = &policy->budget;
     wisp__tally_shrink(&policy->knocks, b->joins < 0 ? WISP__JOIN_RATE : b->joins, now);
@@ -19949,9 +19949,9 @@ static wisp__encoded *wisp__message_delta_apply(wisp *w, const wisp__encoding *e
 /* ===========================================================================
  * MARK: >>group
  * What: groups of peers by name.
- * Invariants: a member stands once in its group, and in the list of its
- *   session; what is added and removed costs the number of groups that the
- *   peer is in, whatever their size.
+ * Invariants: a member is once in its group and once in the list of its
+ *   session. Adding and removing takes time by the number of groups that the
+ *   peer is in, not by their size.
  * ======================================================================== */
 
 static wisp__group *wisp__group_at(const wisp__group_set *groups, int index) {
@@ -19978,7 +19978,7 @@ static wisp__group *wisp__group_add(wisp__group_set *groups, const char *name, w
     return group;
 }
 
-/* The place in a session's list where its membership is, or would be. */
+/* The link in a session's list where its membership is, or would be. */
 static wisp__member **wisp__member_place(wisp__session *s, const wisp__group *group) {
     wisp__member **place = &s->groups;
     while (*place && (*place)->group != group) place = &(*place)->next;
@@ -20013,7 +20013,7 @@ static void wisp__member_remove(wisp__group_set *groups, wisp__member **place) {
     wisp__chunk_give(groups->base, groups->chunks, member, sizeof *member);
 }
 
-/* A session is over: it is in no group any more. */
+/* A session has ended. */
 static void wisp__groups_leave(wisp__group_set *groups, wisp__session *s) {
     while (s->groups) wisp__member_remove(groups, &s->groups);
 }
@@ -20090,13 +20090,14 @@ wisp_result wisp_group_end(wisp *w, wisp_group group) {
 
 /* ===========================================================================
  * MARK: >>queue
- * What: what waits to be sent to each peer, and in which order it goes: by
- *   priority, and what has waited gains.
- * Invariants: messages of one remote leave in the order they were fired. What
- *   is not reliable and waits for a budget is bounded: the least urgent goes.
+ * What: the messages queued for each peer, and the order in which they go: by
+ *   priority, which grows while they wait.
+ * Invariants: messages of one remote leave in the order they were fired. The
+ *   bytes of unreliable messages that wait for a budget are bounded: the least
+ *   urgent are dropped.
  * ======================================================================== */
 
-/* What waiting is worth: levels of priority per second, so that nothing starves. */
+/* Aging: levels of priority gained per second, so that no message starves. */
 #define WISP__AGING 50.0
 
 /* For the profiler. */
@@ -20104,7 +20105,7 @@ static void wisp__count_queued(const wisp__remote *remote, int change) {
     if (remote->main->meter) remote->main->meter->queued += change;
 }
 
-/* Takes a message off a route's queue; its reference passes to the caller. */
+/* Takes a message off the queue of a remote; its reference passes to the caller. */
 static wisp__message *wisp__unqueue(wisp *w, wisp__session *s, int index, wisp__entry *entry) {
     wisp__peer_remote *peer_remote = &s->peer_remotes[index];
     wisp__message *m = entry->message;
@@ -20114,7 +20115,7 @@ static wisp__message *wisp__unqueue(wisp *w, wisp__session *s, int index, wisp__
     else peer_remote->first = entry->next;
     s->queued--;
     s->queued_bytes -= wisp__message_weight(m);
-    if (m->delivery != WISP_RELIABLE) s->loose_bytes -= m->size;
+    if (m->delivery != WISP_RELIABLE) s->unreliable_bytes -= m->size;
     wisp__count_queued(w->registry.remotes[m->remote], -1);
     wisp__chunk_give(&w->base, &w->chunks, entry, sizeof *entry);
     for (int i = 0; !peer_remote->first && i < s->active_count; i++) {
@@ -20130,23 +20131,24 @@ static wisp__message *wisp__dequeue(wisp *w, wisp__session *s, int index) {
     return wisp__unqueue(w, s, index, s->peer_remotes[index].first);
 }
 
-/* What waits together: a channel, or all that is not reliable. */
+/* Messages that are blocked together: those of a channel, or all unreliable ones. */
 static int wisp__line_of(const wisp__message *m) {
     return m->delivery == WISP_RELIABLE ? m->channel : WISP__CHANNELS;
 }
 
-static double wisp__urgency(const wisp__registry *registry, const wisp__message *m) {
-    return (double)registry->remotes[m->remote]->now.batch_priority + WISP__AGING * m->time;
+/* The lowest goes first. */
+static double wisp__urgency(const wisp *w, const wisp__message *m) {
+    return (double)w->registry.remotes[m->remote]->now.batch_priority + WISP__AGING * m->time;
 }
 
-/* The queue whose last message, the least urgent of its name, is not reliable and less urgent than
-   `m`; -1: none. */
+/* The queue whose last message is unreliable, and the least urgent of those less urgent than `m`;
+   -1: none. */
 static int wisp__least_urgent(const wisp *w, const wisp__session *s, const wisp__message *m) {
-    double least = wisp__urgency(&w->registry, m);
+    double least = wisp__urgency(w, m);
     int index = -1;
     for (int i = 0; i < s->active_count; i++) {
         const wisp__message *last = s->peer_remotes[s->active[i]].last->message;
-        double urgency = wisp__urgency(&w->registry, last);
+        double urgency = wisp__urgency(w, last);
         if (last->delivery == WISP_RELIABLE || urgency <= least) continue;
         least = urgency;
         index = s->active[i];
@@ -20154,12 +20156,12 @@ static int wisp__least_urgent(const wisp *w, const wisp__session *s, const wisp_
     return index;
 }
 
-/* Of what is not reliable and waits for the budget, only so much is kept: what is less urgent than
-   `m` goes. false: `m` itself is. */
-static bool wisp__make_place(wisp *w, wisp__session *s, const wisp__message *m) {
-    double most = wisp__policy_waiting(&w->policy, &s->spending, w->peers.joined,
-                                       w->base.mtu, w->base.time);
-    while (s->loose_bytes + m->size > most) {
+/* Makes room for an unreliable message among those that wait for a budget: less urgent ones are
+   dropped. false: there are none. */
+static bool wisp__queue_make_room(wisp *w, wisp__session *s, const wisp__message *m) {
+    double most = wisp__policy_waiting(&w->policy, &s->spending, w->peers.joined, w->base.mtu,
+                                       w->base.time);
+    while (s->unreliable_bytes + m->size > most) {
         int index = wisp__least_urgent(w, s, m);
         wisp__message *least;
         if (index < 0) return false;
@@ -20172,33 +20174,39 @@ static bool wisp__make_place(wisp *w, wisp__session *s, const wisp__message *m) 
     return true;
 }
 
-static wisp_result wisp__enqueue(wisp *w, wisp__session *s, wisp__message *m) {
-    wisp__base *base = &w->base;
-    wisp__peer_remote *peer_remote =
-        wisp__peer_remote_of(base, s, wisp__max_int(m->remote, m->encoding));
+/* May a message be queued? It is counted as dropped if not. */
+static wisp_result wisp__queue_admit(wisp *w, wisp__session *s, const wisp__message *m) {
     wisp__remote *remote = w->registry.remotes[m->remote];
-    wisp__entry *entry;
-    int bytes = wisp__message_weight(m);
-    if (!peer_remote) return WISP_E_MEMORY;
-    peer_remote = &s->peer_remotes[m->remote];
-    if (s->queued >= base->limits.queue_messages ||
-        bytes > base->limits.queue_bytes - s->queued_bytes) {
+    const wisp_limits *limits = &w->base.limits;
+    if (s->queued >= limits->queue_messages ||
+        wisp__message_weight(m) > limits->queue_bytes - s->queued_bytes) {
         if (!s->peer.stats.messages_refused)
-            wisp__log(base, WISP_LOG_WARNING, WISP_E_QUEUE_FULL, "send queue is full: send less, "
-                      "or raise desc.limits.queue_messages and queue_bytes");
+            wisp__log(&w->base, WISP_LOG_WARNING, WISP_E_QUEUE_FULL, "send queue is full: send "
+                      "less, or raise desc.limits.queue_messages and queue_bytes");
         wisp__count_drop(w, s, remote, WISP__DROPPED_QUEUE_FULL);
         return WISP_E_QUEUE_FULL;
     }
-    if (m->delivery != WISP_RELIABLE && wisp__policy_limits(&w->policy) &&
-        !wisp__make_place(w, s, m)) {
-        wisp__count_drop(w, s, remote, WISP__DROPPED_OVER_BUDGET);
-        return WISP_E_BUDGET;
-    }
-    if (s->active_count == s->active_room &&
-        wisp__grow(base, WISP__ARRAY(s->active, s->active_room), s->active_count + 1, 1 << 15))
+    if (m->delivery == WISP_RELIABLE || !wisp__policy_limits(&w->policy) ||
+        wisp__queue_make_room(w, s, m))
+        return WISP_OK;
+    wisp__count_drop(w, s, remote, WISP__DROPPED_OVER_BUDGET);
+    return WISP_E_BUDGET;
+}
+
+static wisp_result wisp__enqueue(wisp *w, wisp__session *s, wisp__message *m) {
+    wisp__peer_remote *peer_remote;
+    wisp__entry *entry;
+    wisp_result result;
+    if (!wisp__peer_remote_of(&w->base, s, wisp__max_int(m->remote, m->encoding)))
         return WISP_E_MEMORY;
-    entry = (wisp__entry *)wisp__chunk_take(base, &w->chunks, sizeof *entry);
+    result = wisp__queue_admit(w, s, m);
+    if (result) return result;
+    if (s->active_count == s->active_room &&
+        wisp__grow(&w->base, WISP__ARRAY(s->active, s->active_room), s->active_count + 1, 1 << 15))
+        return WISP_E_MEMORY;
+    entry = (wisp__entry *)wisp__chunk_take(&w->base, &w->chunks, sizeof *entry);
     if (!entry) return WISP_E_MEMORY;
+    peer_remote = &s->peer_remotes[m->remote];
     entry->next = NULL;
     entry->before = peer_remote->last;
     entry->message = m;
@@ -20209,15 +20217,15 @@ static wisp_result wisp__enqueue(wisp *w, wisp__session *s, wisp__message *m) {
     if (!peer_remote->active) s->active[s->active_count++] = (uint16_t)m->remote;
     peer_remote->active = true;
     s->queued++;
-    s->queued_bytes += bytes;
-    if (m->delivery != WISP_RELIABLE) s->loose_bytes += m->size;
-    wisp__count_queued(remote, 1);
+    s->queued_bytes += wisp__message_weight(m);
+    if (m->delivery != WISP_RELIABLE) s->unreliable_bytes += m->size;
+    wisp__count_queued(w->registry.remotes[m->remote], 1);
     wisp__peers_mark(&w->peers, &s->peer);
     return WISP_OK;
 }
 
-/* The route whose first message goes next: lowest priority number, then fired first. -1: none.
-   `only` >= 0 looks at that route alone; `blocked` marks lines that wait. */
+/* The remote whose first message goes next: the most urgent, then the one fired first. -1: none.
+   `only` >= 0: only this remote; `blocked`: bits by wisp__line_of. */
 static int wisp__queue_pick(const wisp *w, const wisp__session *s, int only, uint32_t blocked) {
     int best = -1;
     double best_key = 0;
@@ -20225,7 +20233,7 @@ static int wisp__queue_pick(const wisp *w, const wisp__session *s, int only, uin
     for (int i = 0; i < s->active_count; i++) {
         int index = s->active[i];
         const wisp__message *m = s->peer_remotes[index].first->message;
-        double key = wisp__urgency(&w->registry, m);
+        double key = wisp__urgency(w, m);
         if (only >= 0 && index != only) continue;
         if (blocked >> wisp__line_of(m) & 1) continue;
         if (best >= 0 && (key > best_key || (key >= best_key && m->order > best_order))) continue;
@@ -25618,7 +25626,7 @@ WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session 
     wisp__baselines_check(w, &s->baselines_out);
     wisp__baselines_check(w, &s->baselines_in);
     WISP_ASSERT(refused == s->refused);
-    WISP_ASSERT(queued == s->queued && bytes == s->queued_bytes && loose == s->loose_bytes);
+    WISP_ASSERT(queued == s->queued && bytes == s->queued_bytes && loose == s->unreliable_bytes);
     WISP_ASSERT(s->held_bytes >= 0 && s->held_bytes <= w->base.limits.window_bytes);
     WISP_ASSERT(s->kept_bytes >= 0 && s->peer.window_used >= 0);
     wisp__held_check(&s->held_messages, WISP__OF_PEER);
