@@ -17870,16 +17870,11 @@ WISP__UNUSED static void wisp__baselines_check(const wisp *w, const wisp__baseli
 
 /* ===========================================================================
  * MARK: >>encoding
- * What: what messages of a name look like: described by themselves, packed by
- *   a schema, or bytes of a codec; whether differences, whether compressed.
- *   And the schemas behind it, ours and those that peers have described.
- * Invariants: a form never changes once a message or an announcement has it;
- *   a descriptor is kept once, whoever described it, and counted.
- * Not here: who has which form (remote), its bytes (content).
- *
- *   extra    of an announcement: delta:1 sync:1 adaptive:1 squeezed:1
- *            described:1 dictionary:1 [name of the codec] [dictionary:32]
- *            [length(bits) descriptor]
+ * What: encodings: how the values of a remote become bits. And the schemas that
+ *   they need, those of this endpoint and those that peers have described.
+ * Invariants: an encoding never changes once it was used or announced. A descriptor is
+ *   stored once, however many peers have described it.
+ * Not here: who has which encoding (remote), its bits (names, message_codec).
  * ======================================================================== */
 
 static bool wisp__encoding_equal(const wisp__encoding *a, const wisp__encoding *b) {
@@ -17888,37 +17883,44 @@ static bool wisp__encoding_equal(const wisp__encoding *a, const wisp__encoding *
            a->dictionary == b->dictionary && a->codec == b->codec && a->described == b->described;
 }
 
-/* Values that describe themselves, and nothing else: what needs no announcement but its name. */
+/* Self-describing values: the encoding that needs no announcement but of the name. */
 static bool wisp__encoding_plain(const wisp__encoding *encoding) {
     return encoding->kind == WISP__VALUES && !encoding->delta && !encoding->compressed;
 }
 
-/* A copy of a compiled schema in memory of its own: compiled twice, to know how much it is. */
-static wisp__described *wisp__described_make(wisp__schemas *schemas, const wisp_schema *schema,
-                                             const uint8_t *descriptor, int bits, size_t room,
-                                             bool checked, size_t *used, wisp_result *why) {
-    size_t head = sizeof(wisp__described) + (size_t)bits / 8 + 1 + WISP__SLACK;
-    wisp__described *d = (wisp__described *)wisp__alloc(schemas->base, head + room + 16);
+/* A schema to be compiled: one of this endpoint, or a peer's. */
+typedef struct wisp__plan {
+    const wisp_schema *schema;         /* NULL: a peer's */
+    const uint8_t     *descriptor;     /* with zero bits up to the end of its last byte */
+    int                bits;           /* of the descriptor */
+    bool               checked;        /* the descriptor was compiled before */
+    size_t             room;           /* bytes to compile in; afterwards those that it took */
+} wisp__plan;
+
+/* A compiled schema in memory of its own. */
+static wisp__described *wisp__described_make(wisp__schemas *schemas, wisp__plan *plan,
+                                             wisp_result *why) {
+    size_t descriptor = (size_t)plan->bits / 8 + 1, room = plan->room + 16;
+    size_t head = sizeof(wisp__described) + descriptor + WISP__SLACK;
+    wisp__described *d = (wisp__described *)wisp__alloc(schemas->base, head + room);
+    const wisp_schema *schema = plan->schema;
     wisp__bump bump;
     *why = d ? WISP_OK : WISP_E_MEMORY;
     if (!d) return NULL;
-    d->bytes = head + room + 16;
-    d->bits = bits;
+    d->bytes = head + room;
+    d->bits = plan->bits;
     d->descriptor = (uint8_t *)(d + 1);
-    memcpy(d->descriptor, descriptor, (size_t)bits / 8 + 1);
-    d->hash = wisp__siphash(schemas->key, d->descriptor, (bits + 7) / 8);
-    bump = wisp__bump_on((uint8_t *)d + head, (int)(room + 16));
-    if (schema) {
-        d->program = wisp__compile(&bump, schema);
-    } else {
-        wisp__reader from = wisp__reader_on(d->descriptor, bits / 8 + 1);
-        const wisp_schema *learnt;
-        from.end = bits;
-        learnt = checked ? wisp__undescribe_checked(&from, &bump, why)
-                         : wisp__undescribe(&from, &bump, why);
-        if (learnt) d->program = wisp__compile(&bump, learnt);
+    memcpy(d->descriptor, plan->descriptor, descriptor);
+    d->hash = wisp__siphash(schemas->key, d->descriptor, (plan->bits + 7) / 8);
+    bump = wisp__bump_on((uint8_t *)d + head, (int)room);
+    if (!schema) {
+        wisp__reader from = wisp__reader_on(d->descriptor, (int)descriptor);
+        from.end = plan->bits;
+        schema = plan->checked ? wisp__undescribe_checked(&from, &bump, why)
+                               : wisp__undescribe(&from, &bump, why);
     }
-    *used = room + 16 - bump.left;
+    if (schema) d->program = wisp__compile(&bump, schema);
+    plan->room = room - bump.left;
     if (d->program) return d;
     if (*why == WISP_OK) *why = WISP_E_MEMORY;
     wisp__free(schemas->base, d, d->bytes);
@@ -17952,7 +17954,7 @@ static void wisp__described_release(wisp__schemas *schemas, wisp__described *d) 
     schemas->dead = d;
 }
 
-/* No value of theirs is seen any more. */
+/* Frees released schemas, when no handler can see their values any more. */
 static void wisp__schemas_bury(wisp__schemas *schemas) {
     while (schemas->dead) {
         wisp__described *d = schemas->dead;
@@ -17961,28 +17963,26 @@ static void wisp__schemas_bury(wisp__schemas *schemas) {
     }
 }
 
-/* Ours: checked, compiled, with its descriptor; the caller has one more reference to it. */
+/* A schema of this endpoint, checked and compiled. The caller gets a reference. */
 static wisp__described *wisp__described_of(wisp__schemas *schemas, const wisp_schema *schema,
                                            char *text, int text_bytes, wisp_result *why) {
     uint8_t descriptor[WISP__DESCRIPTOR_BYTES + WISP__SLACK];
-    size_t room = 0, used;
-    int bits;
+    wisp__plan plan = { schema, descriptor, 0, true, 0 };
     for (wisp__described *d = schemas->first; d; d = d->next) {
         if (d->program->source != schema) continue;
         d->references++;
         return d;
     }
-    *why = wisp__schema_check(schema, text, text_bytes, &room);
+    *why = wisp__schema_check(schema, text, text_bytes, &plan.room);
     if (*why) return NULL;
     memset(descriptor, 0, sizeof descriptor);
-    bits = wisp__describe(schema, descriptor, (int)sizeof descriptor);
-    *why = bits < 0 ? WISP_E_SCHEMA : WISP_OK;
+    plan.bits = wisp__describe(schema, descriptor, (int)sizeof descriptor);
+    *why = plan.bits < 0 ? WISP_E_SCHEMA : WISP_OK;
     if (*why) return NULL;
-    return wisp__described_keep(schemas, wisp__described_make(schemas, schema, descriptor, bits,
-                                                              room, true, &used, why), false);
+    return wisp__described_keep(schemas, wisp__described_make(schemas, &plan, why), false);
 }
 
-/* The schema behind a descriptor's bits, if it is here already. */
+/* The schema of a descriptor if it is here already. */
 static wisp__described *wisp__described_find(const wisp__schemas *schemas,
                                              const uint8_t *descriptor, int bits) {
     uint64_t hash = wisp__siphash(schemas->key, descriptor, (bits + 7) / 8);
@@ -17993,36 +17993,34 @@ static wisp__described *wisp__described_find(const wisp__schemas *schemas,
     return d;
 }
 
-/* Theirs: a descriptor's bits, which may be anything, for a peer that may use `most` bytes more.
-   WISP_E_SCHEMA, WISP_E_LIMIT (schema_bytes), WISP_E_MEMORY. `descriptor` has zero bits up to the
-   end of its last byte. */
+/* The schema of a peer's descriptor, which may be any bits. `most`: bytes that the peer may still
+   use. NULL with WISP_E_SCHEMA, WISP_E_LIMIT (schema_bytes) or WISP_E_MEMORY. */
 static wisp__described *wisp__described_learn(wisp__schemas *schemas, const uint8_t *descriptor,
                                               int bits, size_t most, wisp_result *why) {
-    size_t room = 12 * (size_t)bits + 1024, used;       /* mostly enough */
+    size_t room = 12 * (size_t)bits + 1024;            /* mostly enough */
+    wisp__plan plan = { NULL, descriptor, bits, false, 0 };
     wisp__described *d = wisp__described_find(schemas, descriptor, bits);
-    if (d && d->learnt && d->bytes > most) *why = WISP_E_LIMIT;
-    if (d && *why) return NULL;
+    *why = d && d->learnt && d->bytes > most ? WISP_E_LIMIT : WISP_OK;
+    if (*why) return NULL;
     if (d) {
         d->references++;
         return d;
     }
     if (room > most) room = most;
     *why = WISP_E_MEMORY;
-    while (*why == WISP_E_MEMORY) {
-        if (room > 2 * most) {
-            *why = WISP_E_LIMIT;
-            return NULL;
-        }
-        d = wisp__described_make(schemas, NULL, descriptor, bits, room, false, &used, why);
-        room *= 2;
-        if (!d) continue;
-        wisp__free(schemas->base, d, d->bytes);            /* again, in just what it takes */
-        d = wisp__described_make(schemas, NULL, descriptor, bits, used, true, &used, why);
-        if (!d) return NULL;
-        if (d->bytes <= most) return wisp__described_keep(schemas, d, true);
-        wisp__free(schemas->base, d, d->bytes);
-        *why = WISP_E_LIMIT;
+    for (; !d && *why == WISP_E_MEMORY; room *= 2) {
+        if (room > 2 * most) *why = WISP_E_LIMIT;
+        if (*why == WISP_E_LIMIT) return NULL;
+        plan.room = room;
+        d = wisp__described_make(schemas, &plan, why);
     }
+    if (!d) return NULL;
+    wisp__free(schemas->base, d, d->bytes);
+    plan.checked = true;                               /* again, in just the room that it takes */
+    d = wisp__described_make(schemas, &plan, why);
+    if (!d || d->bytes <= most) return wisp__described_keep(schemas, d, true);
+    wisp__free(schemas->base, d, d->bytes);
+    *why = WISP_E_LIMIT;
     return NULL;
 }
 
@@ -19095,28 +19093,28 @@ const char *wisp_remote_name(const wisp *w, wisp_remote remote) {
 
 /* ===========================================================================
  * MARK: >>message_codec
- * What: values of a message to bits and back, by the form of its name; what
- *   has come in made to fit the schema that is registered here.
- * Invariants: what goes out fits its schema, and so does what a handler gets;
- *   every message can be moved past, also when it cannot be used.
- * Not here: how differences are made (delta) and of what (track); packets.
+ * What: the values of a message to bits and back, by the encoding of its remote;
+ *   received values made to fit the schema that is registered here.
+ * Invariants: sent values fit their schema, and so do those that a handler gets.
+ *   The end of every message is found, also when it cannot be used.
+ * Not here: deltas (message_delta), packets.
  *
- *   plain      shape and data, as in pack: the only form with a shape apart
- *   others     [squeezed:1] 0: content | 1: method:3 length(bytes) length(packed) align, packed
- *   content    values: shape data · record: as in record
- *              coded: row:1 length(bytes) align, bytes; row: they are an array of the values
+ *   plain     shape and data, as in pack: the only encoding with a shape apart
+ *   others    [compressed: 0:1 payload | 1:1 method:3 length(bytes) length(packed) align, packed]
+ *   payload   values: shape data · record: as in record
+ *             coded: row:1 length(bytes) align, bytes; row: an array of all values
  * ======================================================================== */
 
-/* What has come in before is no longer there. */
-static void wisp__message_codec_turn(wisp__message_codec *c) {
+/* Forgets the values of the message before. */
+static void wisp__codec_turn(wisp__message_codec *c) {
     wisp__arena_reset(&c->arena);
     c->credit.memory = c->credit.room;
     c->turn++;
 }
 
-/* Messages of peers are paid for, our own are not. */
-static wisp__unpacker wisp__message_codec_unpacker(wisp__message_codec *c, wisp__arena *arena,
-                                                   wisp__reader *data, int values) {
+/* Only messages of peers, which are in c->arena, are paid for. */
+static wisp__unpacker wisp__codec_unpacker(wisp__message_codec *c, wisp__arena *arena,
+                                           wisp__reader *data, int values) {
     wisp__unpacker u;
     memset(&u, 0, sizeof u);
     u.base = c->base;
@@ -19127,17 +19125,21 @@ static wisp__unpacker wisp__message_codec_unpacker(wisp__message_codec *c, wisp_
     return u;
 }
 
+static wisp__unpacker wisp__codec_received(wisp__message_codec *c, wisp__reader *data) {
+    return wisp__codec_unpacker(c, &c->arena, data, c->base->limits.message_values);
+}
+
 /* Memory for a message of a peer, paid for. */
-static void *wisp__message_codec_take(wisp__message_codec *c, size_t bytes) {
+static void *wisp__codec_take(wisp__message_codec *c, size_t bytes) {
     wisp__supply supply = wisp__supply_of_arena(c->base, &c->arena, &c->credit);
     return wisp__supply_take(&supply, bytes);
 }
 
-static wisp_result wisp__message_codec_result(const wisp__message_codec *c, wisp_result result) {
+static wisp_result wisp__codec_result(const wisp__message_codec *c, wisp_result result) {
     return wisp__credit_result(&c->credit, result);
 }
 
-/* Bytes of any value, as it lies in memory: texts without their NUL. */
+/* For the profiler: bytes of a value in memory, of texts without their NUL. */
 static int64_t wisp__value_bytes(const wisp_value *value) {
     const wisp_schema *schema;
     int64_t bytes = 0;
@@ -19152,11 +19154,11 @@ static int64_t wisp__value_bytes(const wisp_value *value) {
     case WISP_INT:
     case WISP_UINT:
     case WISP_NUMBER: return 8;
+    case WISP_FLOAT:
     case WISP_OBJECT: return 4;
     default: break;
     }
-    if (!wisp__is_map(value) && !wisp__is_array(value))
-        return value->kind == WISP_FLOAT ? 4 : 4 * wisp__kind_floats(value->kind);
+    if (!wisp__is_map(value) && !wisp__is_array(value)) return 4 * wisp__kind_floats(value->kind);
     for (int i = 0; i < value->count; i++) {
         const char *key;
         wisp_value scratch;
@@ -19166,37 +19168,37 @@ static int64_t wisp__value_bytes(const wisp_value *value) {
     return bytes;
 }
 
-static inline int64_t wisp__values_bytes(const wisp_value *values, int count) {
+static int64_t wisp__values_bytes(const wisp_value *values, int count) {
     int64_t bytes = 0;
-    for (int i = 0; i < count; i++) {
-        wisp_kind kind = values[i].kind;
-        if (kind == WISP_INT || kind == WISP_NUMBER) bytes += 8;
-        else if (kind == WISP_FLOAT) bytes += 4;
-        else if (kind == WISP_STRING || kind == WISP_BYTES) bytes += values[i].count;
-        else bytes += wisp__value_bytes(&values[i]);
-    }
+    for (int i = 0; i < count; i++) bytes += wisp__value_bytes(&values[i]);
     return bytes;
 }
 
-/* The values of a message as the one value that its schema speaks of. */
-static wisp_result wisp__subject(const wisp_schema *schema, const wisp_value *values, int count,
-                                 wisp_value *out, char *text, int text_bytes) {
+/* The values of a message as the one value that its schema is for. */
+static wisp_result wisp__subject(wisp__message_codec *c, const wisp_schema *schema,
+                                 const wisp_value *values, int count, wisp_value *out) {
     if (schema->shape == WISP_SHAPE_LIST) {
         *out = wisp_array(values, count);
         return WISP_OK;
     }
     if (count != 1) {
-        snprintf(text, (size_t)text_bytes, "%d values are not one %s", count, schema->name);
+        snprintf(c->registry->text, sizeof c->registry->text, "%d values are not one %s", count,
+                 schema->name);
         return WISP_E_INVALID;
     }
     *out = values[0];
     return WISP_OK;
 }
 
-/* --- out --- */
+static wisp_result wisp__subject_check(wisp__message_codec *c, const wisp_schema *schema,
+                                       const wisp_value *subject) {
+    return wisp_validate(schema, subject, c->registry->text, (int)sizeof c->registry->text);
+}
 
-/* Makes room for at least twice what there was, as long as a message may be so large. */
-static wisp_result wisp__message_codec_grow(wisp__message_codec *c, int64_t need) {
+/* --- encoding --- */
+
+/* Grows the packer at least twofold, as long as a message may be so large. */
+static wisp_result wisp__codec_grow(wisp__message_codec *c, int64_t need) {
     wisp__packer *p = &c->packer;
     int64_t most = (int64_t)c->base->limits.message_bytes * 2 + 4096;
     if (need < 1024) need = 1024;
@@ -19209,36 +19211,30 @@ static wisp_result wisp__message_codec_grow(wisp__message_codec *c, int64_t need
 static wisp_result wisp__encode_record(wisp__message_codec *c, const wisp__program *program,
                                        const wisp_value *values, int count) {
     wisp__packer *p = &c->packer;
-    wisp__registry *registry = c->registry;
-    wisp__unpacker u = wisp__message_codec_unpacker(c, &c->scratch, NULL, 0);
-    wisp__supply supply = wisp__supply_of(&u);
+    wisp__supply supply = wisp__supply_of_arena(c->base, &c->scratch, NULL);
     wisp_value subject;
-    wisp_result why = wisp__subject(program->schema, values, count, &subject, registry->text,
-                                    (int)sizeof registry->text);
+    wisp_result why = wisp__subject(c, program->schema, values, count, &subject);
     const void *image = why ? NULL : wisp__image_of(program, &subject, &supply, false, &why);
     int64_t bits = WISP_E_TOO_BIG, fields;
     while (image && bits == WISP_E_TOO_BIG) {
         if (p->data_room > 64)
             bits = wisp__record_write_counted(c->base, program, image, p->data.bytes,
                                               p->data_room - WISP__SLACK, &p->values);
-        if (bits != WISP_E_TOO_BIG) break;
-        why = wisp__message_codec_grow(c, (int64_t)p->data_room * 2);
+        if (bits == WISP_E_TOO_BIG) why = wisp__codec_grow(c, (int64_t)p->data_room * 2);
         if (why) return why;
     }
-    if (image && bits >= 0) {
-        p->data.at = bits;
-        p->values = wisp__max_int(p->values, 1);
-        if (p->values > c->base->limits.message_values) return WISP_E_LIMIT;
-        fields = wisp__least(bits, (int64_t)p->values * wisp__max_int(program->count - 1, 1));
-        p->values = wisp__max_int(p->values, wisp__as_values(fields * WISP__PRICE_MADE));
-        return WISP_OK;
+    if (!image || bits < 0) {
+        if (image) why = (wisp_result)bits;
+        if (why == WISP_E_INVALID && (image || !c->registry->text[0]))
+            wisp__subject_check(c, program->source, &subject);
+        return why;
     }
-    if (image) why = (wisp_result)bits;
-    if (why == WISP_E_INVALID && image)
-        wisp_validate(program->source, &subject, registry->text, (int)sizeof registry->text);
-    else if (why == WISP_E_INVALID && !registry->text[0])
-        wisp_validate(program->source, &subject, registry->text, (int)sizeof registry->text);
-    return why;
+    p->data.at = bits;
+    p->values = wisp__max_int(p->values, 1);
+    if (p->values > c->base->limits.message_values) return WISP_E_LIMIT;
+    fields = wisp__least(bits, (int64_t)p->values * wisp__max_int(program->count - 1, 1));
+    p->values = wisp__max_int(p->values, wisp__as_values(fields * WISP__PRICE_MADE));
+    return WISP_OK;
 }
 
 static wisp_result wisp__encode_coded(wisp__message_codec *c, const wisp__encoding *encoding,
@@ -19253,11 +19249,8 @@ static wisp_result wisp__encode_coded(wisp__message_codec *c, const wisp__encodi
     wisp_result why = WISP_OK;
     if (program) {
         row = program->schema->shape == WISP_SHAPE_LIST;
-        why = wisp__subject(program->source, values, count, &subject, c->registry->text,
-                            (int)sizeof c->registry->text);
-        if (why == WISP_OK)
-            why = wisp_validate(program->source, &subject, c->registry->text,
-                                (int)sizeof c->registry->text);
+        why = wisp__subject(c, program->source, values, count, &subject);
+        if (why == WISP_OK) why = wisp__subject_check(c, program->source, &subject);
         if (why) return why;
         compiled = *program->source;
         compiled.program = program;
@@ -19270,7 +19263,7 @@ static wisp_result wisp__encode_coded(wisp__message_codec *c, const wisp__encodi
     }
     if (bytes < 0 || bytes > c->base->limits.message_bytes)
         return bytes < 0 ? bytes : WISP_E_TOO_BIG;
-    if (p->data_room < bytes + 64) why = wisp__message_codec_grow(c, (int64_t)bytes + 64);
+    if (p->data_room < bytes + 64) why = wisp__codec_grow(c, (int64_t)bytes + 64);
     if (why) return why;
     wisp__put(&p->data, row, 1);
     wisp__put_length(&p->data, (uint64_t)bytes);
@@ -19280,11 +19273,10 @@ static wisp_result wisp__encode_coded(wisp__message_codec *c, const wisp__encodi
     return WISP_OK;
 }
 
-/* Values with their maps sorted, so that differences of them have places to speak of. */
+/* Packs values with the keys of maps sorted, so that deltas can name pairs by place. */
 static wisp_result wisp__encode_sorted(wisp__message_codec *c, const wisp_value *values,
                                        int count) {
-    wisp__unpacker u = wisp__message_codec_unpacker(c, &c->scratch, NULL, 0);
-    wisp__supply supply = wisp__supply_of(&u);
+    wisp__supply supply = wisp__supply_of_arena(c->base, &c->scratch, NULL);
     wisp__measure m = { 0, 0, 40, 0, false };
     wisp_value all = wisp_array(values, count), sorted;
     wisp_result result = wisp__pack_measure(&c->base->limits, values, count, 0, &m);
@@ -19292,20 +19284,19 @@ static wisp_result wisp__encode_sorted(wisp__message_codec *c, const wisp_value 
     return result ? result : wisp__pack(&c->packer, wisp__elements_of(&sorted), count);
 }
 
-/* Puts the bit before the content, and the content compressed where that pays. */
+/* Makes the payload in the packer a compressed one, or one that says it is not. */
 static wisp_result wisp__encode_compressed(wisp__message_codec *c, wisp__remote *remote,
                                            unsigned methods) {
     wisp__packer *p = &c->packer;
-    int bytes = (int)((p->shape.at + p->data.at + 7) / 8), method = 0, packed;
+    int64_t bits = p->shape.at + p->data.at;
+    int bytes = (int)((bits + 7) / 8), method = 0, packed;
     size_t room = (size_t)bytes + 2 * WISP__SLACK;
     uint8_t *raw = (uint8_t *)wisp__arena_take(c->base, &c->scratch, room);
     uint8_t *to = (uint8_t *)wisp__arena_take(c->base, &c->scratch, room);
-    int64_t bits = p->shape.at + p->data.at;
     int kind = c->registry->remotes[remote->newest]->encoding.kind;
     int each = kind == WISP__CODED ? 2 * WISP__PRICE_CODED : 2 * WISP__PRICE_UNPACKED;
-    int64_t work = (int64_t)p->values * (kind == WISP__RECORD ? WISP__PRICE_SENT
-                                                              : WISP__PRICE_ANY) +
-                   (int64_t)bytes * each;
+    int value = kind == WISP__RECORD ? WISP__PRICE_SENT : WISP__PRICE_ANY;
+    int64_t work = (int64_t)p->values * value + (int64_t)bytes * each;
     wisp__writer all;
     if (!raw || !to) return WISP_E_MEMORY;
     memset(raw, 0, room);
@@ -19314,10 +19305,8 @@ static wisp_result wisp__encode_compressed(wisp__message_codec *c, wisp__remote 
     wisp__put_bits(&all, p->data.bytes, p->data.at);
     packed = wisp__compress_pack(c->registry->compress, &remote->compress, methods, raw, bytes, to,
                                  bytes - 5, &method);
-    if (!wisp__can_pay(c->base, work, packed))
-        packed = 0;                    /* it would be refused: as it is, its bytes pay for it */
-    if (p->data_room < bytes + 64 && wisp__message_codec_grow(c, (int64_t)bytes + 64))
-        return p->result;
+    if (!wisp__can_pay(c->base, work, packed)) packed = 0;     /* uncompressed, its bytes pay */
+    if (p->data_room < bytes + 64 && wisp__codec_grow(c, (int64_t)bytes + 64)) return p->result;
     p->shape.at = p->data.at = 0;
     wisp__put(&p->data, packed > 0, 1);
     p->raw = packed > 0 ? bytes : 0;
@@ -19334,35 +19323,39 @@ static wisp_result wisp__encode_compressed(wisp__message_codec *c, wisp__remote 
     return p->data.full ? WISP_E_TOO_BIG : WISP_OK;
 }
 
-/* Puts values into the packer's shape and data, by the form that the remote has now. `methods`: of
-   compression, that everybody who gets it has. */
+static wisp_result wisp__encode_values(wisp__message_codec *c, const wisp__remote *remote,
+                                       bool delta, const wisp_value *values, int count) {
+    wisp_result result = WISP_OK;
+    wisp_value subject;
+    if (remote->schema && remote->now.encode.mode == WISP_ENCODE_SAFE && count >= 0) {
+        const wisp_schema *schema = remote->schema->program->source;
+        result = wisp__subject(c, schema, values, count, &subject);
+        if (result == WISP_OK) result = wisp__subject_check(c, schema, &subject);
+    }
+    if (result) return result;
+    return delta ? wisp__encode_sorted(c, values, count) : wisp__pack(&c->packer, values, count);
+}
+
+/* Puts values into the packer's shape and data, in the encoding that the remote has now. `methods`:
+   of compression, that all receivers have. */
 static wisp_result wisp__encode(wisp__message_codec *c, wisp__remote *remote,
                                 const wisp_value *values, int count, unsigned methods) {
     const wisp__encoding *encoding = &c->registry->remotes[remote->newest]->encoding;
-    wisp_result result = WISP_OK;
-    wisp_value subject;
-    char *text = c->registry->text;
-    int text_bytes = (int)sizeof c->registry->text;
-    c->packer.raw = 0;
+    wisp__packer *p = &c->packer;
+    wisp_result result;
+    p->raw = 0;
     if (encoding->kind == WISP__VALUES) {
-        if (remote->schema && remote->now.encode.mode == WISP_ENCODE_SAFE && count >= 0) {
-            const wisp_schema *schema = remote->schema->program->source;
-            result = wisp__subject(schema, values, count, &subject, text, text_bytes);
-            if (result == WISP_OK) result = wisp_validate(schema, &subject, text, text_bytes);
-        }
-        if (result == WISP_OK && encoding->delta) result = wisp__encode_sorted(c, values, count);
-        else if (result == WISP_OK) result = wisp__pack(&c->packer, values, count);
+        result = wisp__encode_values(c, remote, encoding->delta, values, count);
     } else {
         if (count < 0 || (count && !values)) return WISP_E_ARGUMENT;
-        text[0] = 0;
-        c->packer.shape.at = c->packer.data.at = 0;
-        c->packer.shape.full = c->packer.data.full = false;
+        c->registry->text[0] = 0;
+        p->shape.at = p->data.at = 0;
+        p->shape.full = p->data.full = false;
         if (encoding->kind == WISP__RECORD)
             result = wisp__encode_record(c, encoding->described->program, values, count);
         else
             result = wisp__encode_coded(c, encoding, values, count);
-        if (result == WISP_OK &&
-            c->packer.data.at / 8 > (int64_t)c->base->limits.message_bytes + 256)
+        if (result == WISP_OK && p->data.at / 8 > (int64_t)c->base->limits.message_bytes + 256)
             result = WISP_E_TOO_BIG;
     }
     if (result == WISP_OK && encoding->compressed)
@@ -19371,7 +19364,7 @@ static wisp_result wisp__encode(wisp__message_codec *c, wisp__remote *remote,
     return result;
 }
 
-/* --- in --- */
+/* --- decoding --- */
 
 static wisp_result wisp__decode_values(wisp__unpacker *u, wisp__decoded *out) {
     wisp__reader shape = *u->data;
@@ -19393,24 +19386,29 @@ static wisp_result wisp__decode_record(wisp__unpacker *u, const wisp__program *p
     return wisp__record_read(u, program, image);
 }
 
-/* Lets the codec read with more and more memory, because nobody knows beforehand how much it needs.
-   The price is by the bytes that it reads and the memory that it gets. */
+/* Lets the codec read with more and more memory, because its need is not known before. The price
+   is by the bytes that it reads and the memory that it gets. */
 static int wisp__decode_bytes(wisp__unpacker *u, const wisp__encoding *encoding,
-                              const wisp_schema *schema, const char *from, int bytes,
-                              wisp_value *value) {
+                              const char *from, int bytes, wisp_value *value) {
+    const wisp__program *program = encoding->described ? encoding->described->program : NULL;
     int64_t most = (int64_t)u->base->limits.message_values * (int)sizeof(wisp_pair) + 65536;
     int64_t room = 1024 + (int64_t)bytes * 8;
     int read = WISP_E_MEMORY;
-    most = most < 1 << 28 ? most : 1 << 28;
+    wisp_schema schema;
+    if (program) {
+        schema = *program->schema;
+        schema.program = program;
+    }
+    most = wisp__least(most, 1 << 28);
     if (!wisp__unpack_pay(u, bytes, WISP__PRICE_CODED)) return u->result;
     for (; read == WISP_E_MEMORY; room *= 2) {
         void *memory;
-        room = room < most ? room : most;
+        room = wisp__least(room, most);
         if (!wisp__unpack_pay(u, room / 2, 1)) return u->result;
         memory = wisp__unpack_take(u, (size_t)room);
         if (!memory) return u->result;
-        read =
-            encoding->codec->decode(encoding->codec, schema, from, bytes, value, memory, (int)room);
+        read = encoding->codec->decode(encoding->codec, program ? &schema : NULL, from, bytes,
+                                       value, memory, (int)room);
         if (read == WISP_E_MEMORY && room >= most) read = WISP_E_LIMIT;
     }
     return read;
@@ -19418,22 +19416,15 @@ static int wisp__decode_bytes(wisp__unpacker *u, const wisp__encoding *encoding,
 
 static wisp_result wisp__decode_coded(wisp__unpacker *u, const wisp__encoding *encoding,
                                       wisp__decoded *out) {
-    const wisp__program *program = encoding->described ? encoding->described->program : NULL;
     wisp_value *value = (wisp_value *)wisp__unpack_take(u, sizeof *value);
     bool row = wisp__get(u->data, 1) != 0;
     int bytes = wisp__get_length(u->data), read;
     const char *from;
-    wisp_schema compiled;
     wisp__read_align(u);
     from = u->data->failed ? NULL : wisp__unpack_bytes(u, u->data, bytes);
     if (u->data->failed || !value) return u->result ? u->result : WISP_E_BAD_PACKET;
-    if (program) {
-        compiled = *program->schema;
-        compiled.program = program;
-    }
-    read = wisp__decode_bytes(u, encoding, program ? &compiled : NULL, from, bytes, value);
-    if (read >= 0 && read != bytes) read = WISP_E_SYNTAX;
-    if (read >= 0 && row && value->kind != WISP_ARRAY) read = WISP_E_SYNTAX;
+    read = wisp__decode_bytes(u, encoding, from, bytes, value);
+    if (read >= 0 && (read != bytes || (row && value->kind != WISP_ARRAY))) read = WISP_E_SYNTAX;
     if (read < 0) wisp__unpack_invalid(u);
     out->values = row && read >= 0 ? wisp__elements_of(value) : value;
     out->count = row && read >= 0 ? value->count : 1;
@@ -19445,10 +19436,10 @@ static wisp_result wisp__decode_payload(wisp__unpacker *u, const wisp__encoding 
     if (encoding->kind == WISP__RECORD)
         return wisp__decode_record(u, encoding->described->program, out);
     return encoding->kind == WISP__CODED ? wisp__decode_coded(u, encoding, out)
-                                     : wisp__decode_values(u, out);
+                                         : wisp__decode_values(u, out);
 }
 
-/* Compressed content, within the bound that its length and the limits set. */
+/* A compressed payload, within the bound that its length and the limits set. */
 static wisp_result wisp__decode_compressed(wisp__message_codec *c, wisp__unpacker *u,
                                            const wisp__encoding *encoding, wisp__decoded *out) {
     int method = (int)wisp__get(u->data, 3), bytes = wisp__get_length(u->data);
@@ -19463,7 +19454,7 @@ static wisp_result wisp__decode_compressed(wisp__message_codec *c, wisp__unpacke
     if (outer->failed) return u->result ? u->result : WISP_E_BAD_PACKET;
     if (bytes > c->base->limits.message_bytes + 512) return WISP_E_COMPRESSED;
     if (!wisp__pay_each(u->credit, bytes, WISP__PRICE_UNPACKED)) return WISP_E_FLOOD;
-    to = (uint8_t *)wisp__message_codec_take(c, (size_t)bytes + WISP__SLACK);
+    to = (uint8_t *)wisp__codec_take(c, (size_t)bytes + WISP__SLACK);
     if (!to) return wisp__credit_result(u->credit, WISP_E_MEMORY);
     result = wisp__compress_unpack(c->registry->compress, method, encoding->dictionary, from,
                                    packed, to, bytes);
@@ -19477,30 +19468,29 @@ static wisp_result wisp__decode_compressed(wisp__message_codec *c, wisp__unpacke
     return inner.failed && !result ? WISP_E_BAD_PACKET : result;
 }
 
-/* Reads a message of a form that is not plain where `data` stands. When `data` has not failed it
+/* Reads a message whose encoding is not plain where `data` stands. When `data` has not failed it
    stands behind the message, also if that cannot be used. */
 static wisp_result wisp__decode(wisp__message_codec *c, const wisp__encoding *encoding,
                                 wisp__reader *data, wisp__decoded *out) {
-    wisp__unpacker u =
-        wisp__message_codec_unpacker(c, &c->arena, data, c->base->limits.message_values);
+    wisp__unpacker u = wisp__codec_received(c, data);
     wisp__reader shape = wisp__reader_on(NULL, 0);
     bool compressed;
     wisp_result result;
     memset(out, 0, sizeof *out);
-    wisp__message_codec_turn(c);
+    wisp__codec_turn(c);
     u.shape = &shape;
     u.start = data->at;
     compressed = encoding->compressed && wisp__get(data, 1);
     if (!compressed) u.start = data->at;
     result = compressed ? wisp__decode_compressed(c, &u, encoding, out)
-                      : wisp__decode_payload(&u, encoding, out);
+                        : wisp__decode_payload(&u, encoding, out);
     if (data->failed && !result) result = WISP_E_BAD_PACKET;
-    return wisp__message_codec_result(c, result);
+    return wisp__codec_result(c, result);
 }
 
-/* --- what has come in, as the schema here wants it --- */
+/* --- received values as the schema here wants them --- */
 
-/* Makes values of a value: those of a row, or the one. */
+/* Sets the values: the elements of a row, or the one value. */
 static wisp_result wisp__decoded_set(wisp__message_codec *c, const wisp_schema *schema,
                                      const wisp_value *value, wisp__decoded *d) {
     wisp_value *one;
@@ -19509,7 +19499,7 @@ static wisp_result wisp__decoded_set(wisp__message_codec *c, const wisp_schema *
         d->count = value->count;
         return WISP_OK;
     }
-    one = (wisp_value *)wisp__message_codec_take(c, sizeof *one);
+    one = (wisp_value *)wisp__codec_take(c, sizeof *one);
     if (!one) return WISP_E_MEMORY;
     *one = *value;
     d->values = one;
@@ -19517,7 +19507,7 @@ static wisp_result wisp__decoded_set(wisp__message_codec *c, const wisp_schema *
     return WISP_OK;
 }
 
-/* Takes what came through the steps to the version that is wanted here. */
+/* Migrates a value to the version of the schema here. */
 static wisp_result wisp__conform_version(wisp__message_codec *c, const wisp__remote *remote,
                                          const wisp_schema *theirs, wisp__supply *supply,
                                          wisp_value *value) {
@@ -19554,14 +19544,14 @@ static wisp_result wisp__conform_values(wisp__message_codec *c, const wisp__remo
     if (!ours && !d->image) return WISP_OK;
     schema = ours ? ours->schema : d->program->schema;
     if (d->image) value = wisp_struct(d->program->schema, d->image);
-    else result = wisp__subject(described ? described->program->schema : schema, d->values,
-                                d->count, &value, f.text, f.text_bytes);
+    else result = wisp__subject(c, described ? described->program->schema : schema, d->values,
+                                d->count, &value);
     if (result) return result;
     if (ours && d->program != ours) {
         if (described)
             result = wisp__conform_version(c, remote, described->program->schema, &supply, &value);
         if (result) return result;
-        image = wisp__message_codec_take(c, (size_t)schema->bytes);
+        image = wisp__codec_take(c, (size_t)schema->bytes);
         if (!image) return WISP_E_MEMORY;
         memset(image, 0, (size_t)schema->bytes);
         f.loose = described != NULL;
@@ -19573,20 +19563,20 @@ static wisp_result wisp__conform_values(wisp__message_codec *c, const wisp__remo
     return result ? result : wisp__decoded_set(c, schema, &value, d);
 }
 
-/* Makes values of what was read that fit the schema registered here, if there is one. The text of
-   the registry says what does not. */
+/* Makes decoded values fit the schema registered here, if there is one. The text of the registry
+   says why they do not. */
 static wisp_result wisp__conform_decoded(wisp__message_codec *c, const wisp__remote *remote,
                                          const wisp__encoding *encoding, wisp__decoded *d) {
-    return wisp__message_codec_result(c, wisp__conform_values(c, remote, encoding, d));
+    return wisp__codec_result(c, wisp__conform_values(c, remote, encoding, d));
 }
 
-/* Between updates, when nothing of a message is needed any more. */
-static void wisp__message_codec_trim(wisp__message_codec *c) {
+/* Between updates, when the values of messages are not needed any more. */
+static void wisp__codec_trim(wisp__message_codec *c) {
     wisp__arena_trim(c->base, &c->scratch);
     wisp__arena_trim(c->base, &c->arena);
 }
 
-static void wisp__message_codec_free(wisp__message_codec *c) {
+static void wisp__codec_free(wisp__message_codec *c) {
     wisp__packer_free(&c->packer);
     wisp__arena_free(c->base, &c->scratch);
     wisp__arena_free(c->base, &c->arena);
@@ -19712,7 +19702,7 @@ static wisp_result wisp__delta_pack(wisp *w, const wisp__encoding *encoding, boo
     wisp__packer *p = &w->content.packer;
     wisp_result result = WISP_OK;
     if (p->data_room < (int)(bits / 8) + 64)
-        result = wisp__message_codec_grow(&w->content, bits / 8 + 64);
+        result = wisp__codec_grow(&w->content, bits / 8 + 64);
     if (result) return result;
     p->shape.at = p->data.at = 0;
     p->shape.full = p->data.full = false;
@@ -19727,11 +19717,10 @@ static wisp_result wisp__delta_extent(wisp__message_codec *c, const wisp__encodi
                                       wisp__reader *data, bool in_order) {
     wisp__delta_head h;
     wisp__reader shape = wisp__reader_on(NULL, 0);
-    wisp__unpacker u =
-        wisp__message_codec_unpacker(c, &c->arena, data, c->base->limits.message_values);
+    wisp__unpacker u = wisp__codec_received(c, data);
     wisp__decoded out;
     wisp_result result = WISP_OK;
-    wisp__message_codec_turn(c);
+    wisp__codec_turn(c);
     wisp__delta_head_get(data, encoding, in_order, &h);
     u.shape = &shape;
     u.start = data->at;
@@ -19741,14 +19730,14 @@ static wisp_result wisp__delta_extent(wisp__message_codec *c, const wisp__encodi
     else if (!wisp__record_delta_pass(&u, encoding->described->program, data)) data->failed = true;
     if (data->failed && result != WISP_E_MEMORY) result = WISP_E_BAD_PACKET;
     if (result == WISP_E_INVALID) result = WISP_OK;
-    return wisp__message_codec_result(c, result);
+    return wisp__codec_result(c, result);
 }
 
 /* A hash of the key fields of a record; 0: there are none. */
 static uint64_t wisp__delta_key(wisp *w, const wisp__encoding *encoding, const wisp__encoded *e) {
     uint8_t bytes[256 + WISP__SLACK];
     wisp__reader data = wisp__reader_on(NULL, 0), shape = data;
-    wisp__unpacker u = wisp__message_codec_unpacker(&w->content, &w->content.scratch, &data, 0);
+    wisp__unpacker u = wisp__codec_unpacker(&w->content, &w->content.scratch, &data, 0);
     wisp__writer to = wisp__writer_on(bytes, 256);
     wisp__delta d;
     if (!wisp__encoding_keyed(encoding)) return 0;
@@ -19823,7 +19812,7 @@ static void wisp__message_delta_make(wisp__message_codec *c, const wisp__encodin
     const wisp__program *program = encoding->kind == WISP__RECORD ? encoding->described->program
                                                                   : NULL;
     wisp__reader data = wisp__reader_on(NULL, 0), shape = data;
-    wisp__unpacker u = wisp__message_codec_unpacker(c, &c->scratch, &data, 1 << 26);
+    wisp__unpacker u = wisp__codec_unpacker(c, &c->scratch, &data, 1 << 26);
     size_t room = (size_t)(value->bits / 8) + 16;
     wisp__credit meter = { INT64_MAX, INT64_MAX, INT64_MAX, 0, 0, false };
     wisp__delta d;
@@ -19925,16 +19914,15 @@ static wisp__encoded *wisp__message_delta_apply(wisp *w, const wisp__encoding *e
                                                 wisp__message_delta *base, wisp_result *why) {
     wisp__message_codec *c = &w->content;
     wisp__reader data = *from, shape = *from;
-    wisp__unpacker u =
-        wisp__message_codec_unpacker(c, &c->arena, &data, w->base.limits.message_values);
+    wisp__unpacker u = wisp__codec_received(c, &data);
     int64_t most = ((int64_t)w->base.limits.message_bytes + 512) * 8, bits;
     wisp__encoded *value;
     uint8_t *bytes = NULL;
-    wisp__message_codec_turn(c);
+    wisp__codec_turn(c);
     u.shape = &shape;
     bits = encoding->kind == WISP__RECORD ? wisp__apply_record(&u, encoding, base, from, &bytes)
                                           : wisp__apply_values(&u, base, from, &bytes);
-    *why = wisp__message_codec_result(c, bits == WISP_E_MEMORY ? WISP_E_MEMORY : WISP_E_BAD_PACKET);
+    *why = wisp__codec_result(c, bits == WISP_E_MEMORY ? WISP_E_MEMORY : WISP_E_BAD_PACKET);
     if (bits < 0 || bits > most) return NULL;
     *why = WISP_E_MEMORY;
     value = wisp__encoded_make(w, bytes, bits);
@@ -21182,7 +21170,7 @@ static wisp_result wisp__values_copy(wisp *w, const wisp__message *m, const wisp
                                          (int)((m ? m->shape_bits : p->shape.at) + 7) / 8);
     wisp__reader data = wisp__reader_on(m ? m->bytes + m->data_at : p->data.bytes,
                                         (int)(((m ? m->data_bits : p->data.at) + 7) / 8));
-    wisp__unpacker u = wisp__message_codec_unpacker(&w->content, &w->hooks.arena, &data,
+    wisp__unpacker u = wisp__codec_unpacker(&w->content, &w->hooks.arena, &data,
                                                     w->base.limits.message_values);
     u.shape = &shape;
     return wisp__unpack(&u, values, count);
@@ -24131,14 +24119,14 @@ static void wisp__read_values(wisp *w, const wisp__reader *from, wisp__inbound *
         in->readable = wisp__decode(&w->content, in->encoding, &data, &in->content);
         in->parsed = !data.failed;
     } else {
-        wisp__message_codec_turn(&w->content);
+        wisp__codec_turn(&w->content);
         memset(&in->content, 0, sizeof in->content);
-        u = wisp__message_codec_unpacker(&w->content, &w->content.arena, &data,
+        u = wisp__codec_unpacker(&w->content, &w->content.arena, &data,
                                          w->base.limits.message_values);
         u.shape = &shape;
         in->readable = wisp__unpack(&u, &in->content.values, &in->content.count);
         in->parsed = in->readable == WISP_OK;
-        in->readable = wisp__message_codec_result(&w->content, in->readable);
+        in->readable = wisp__codec_result(&w->content, in->readable);
     }
     in->end = data.at;
     in->turn = w->content.turn;
@@ -24733,8 +24721,8 @@ static bool wisp__received_store(wisp *w, wisp__inbound *in, wisp__applying *a) 
 static wisp__encoded *wisp__received_whole(wisp *w, wisp__reader *from) {
     int64_t bits = from->end - from->at;
     uint8_t *bytes;
-    wisp__message_codec_turn(&w->content);
-    bytes = (uint8_t *)wisp__message_codec_take(&w->content, (size_t)(bits / 8) + 2 * WISP__SLACK);
+    wisp__codec_turn(&w->content);
+    bytes = (uint8_t *)wisp__codec_take(&w->content, (size_t)(bits / 8) + 2 * WISP__SLACK);
     if (!bytes) return NULL;
     wisp__get_bits(from, bytes, bits);
     return wisp__encoded_make(w, bytes, bits);
@@ -24783,7 +24771,7 @@ static wisp_result wisp__apply_value(wisp *w, wisp__inbound *in, bool *fresh) {
     if (a.head.whole) {
         a.next.value = wisp__received_whole(w, &a.from);
         in->encoding->asked = false;
-        why = wisp__message_codec_result(&w->content, WISP_E_MEMORY);
+        why = wisp__codec_result(&w->content, WISP_E_MEMORY);
     } else {
         why = wisp__received_delta(w, in, &a);
     }
@@ -27838,7 +27826,7 @@ static void wisp__release(wisp *w) {
     wisp__hooks_free(&w->hooks);
     wisp__events_free(&w->events);
     wisp__registry_free(&w->registry);
-    wisp__message_codec_free(&w->content);
+    wisp__codec_free(&w->content);
     wisp__compress_free(&w->compress);
     wisp__chunks_free(&w->base, &w->chunks);
     wisp__free(&w->base, w->peers.timers.heap,
@@ -27965,7 +27953,7 @@ wisp_result wisp_update(wisp *w, double now) {
     if (w->registry.meters) wisp__profiler_tick(w);
     wisp__tell_link(w, !received || w->peers.post.broken);
     if (w->registry.schemas.dead) wisp__schemas_bury(&w->registry.schemas);
-    wisp__message_codec_trim(&w->content);
+    wisp__codec_trim(&w->content);
     wisp__arena_trim(&w->base, &w->hooks.arena);
     w->updating = false;
     if (w->destroyed) {
