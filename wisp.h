@@ -3273,8 +3273,6 @@ typedef struct wisp__post {
 } wisp__post;
 
 typedef struct wisp__peers {
-    wisp__base   *base;
-    wisp__chunks *chunks;
     wisp__pool    pool;
     wisp__timers  timers;
     uint32_t     *table;          /* by hash of the address: index + 1 */
@@ -3287,7 +3285,6 @@ typedef struct wisp__peers {
     int           strangers;      /* addresses with sessions that others asked for */
     wisp_joins    joins;
     bool          has_joined;     /* wisp_join was called */
-    const wisp__compress *compress;
     wisp__peer   *first, *last;   /* joined */
     wisp__peer   *dirty;
     wisp__post    post;
@@ -17242,21 +17239,21 @@ static int wisp__channel_free(wisp__base *base, wisp__chunks *chunks, wisp__chan
  *   replace it, and takes one place of max_peers with both.
  * ======================================================================== */
 
-static uint32_t *wisp__peers_bucket(const wisp__peers *peers, const wisp_addr *addr) {
-    uint64_t h = wisp__siphash(peers->cookie_key, addr, (int)sizeof *addr);
-    return &peers->table[h & (uint64_t)(peers->table_room - 1)];
+static uint32_t *wisp__peers_bucket(const wisp *w, const wisp_addr *addr) {
+    uint64_t h = wisp__siphash(w->peers.cookie_key, addr, (int)sizeof *addr);
+    return &w->peers.table[h & (uint64_t)(w->peers.table_room - 1)];
 }
 
-static wisp__peer *wisp__peers_at(const wisp__peers *peers, uint32_t place) {
-    return place ? (wisp__peer *)(void *)wisp__pool_at(&peers->pool, (int)place - 1) : NULL;
+static wisp__peer *wisp__peers_at(const wisp *w, uint32_t place) {
+    return place ? (wisp__peer *)(void *)wisp__pool_at(&w->peers.pool, (int)place - 1) : NULL;
 }
 
 /* The first peer at an address after `after` (NULL: the first of all). */
-static wisp__peer *wisp__peers_find(const wisp__peers *peers, const wisp_addr *addr,
+static wisp__peer *wisp__peers_find(const wisp *w, const wisp_addr *addr,
                                     const wisp__peer *after) {
-    uint32_t place = after ? after->next_of_address : *wisp__peers_bucket(peers, addr);
+    uint32_t place = after ? after->next_of_address : *wisp__peers_bucket(w, addr);
     for (;; ) {
-        wisp__peer *peer = wisp__peers_at(peers, place);
+        wisp__peer *peer = wisp__peers_at(w, place);
         if (!peer || memcmp(&peer->addr, addr, sizeof *addr) == 0) return peer;
         place = peer->next_of_address;
     }
@@ -17266,65 +17263,65 @@ static wisp__peer *wisp__peers_find(const wisp__peers *peers, const wisp_addr *a
    slot's generation. */
 static uint16_t wisp__connection_of(const wisp__peer *peer) { return (uint16_t)peer->slot.id; }
 
-static wisp__peer *wisp__peers_connection(const wisp__peers *peers, uint16_t connection) {
-    uint32_t index = connection & ((1u << peers->pool.index_bits) - 1);
+static wisp__peer *wisp__peers_connection(const wisp *w, uint16_t connection) {
+    uint32_t index = connection & ((1u << w->peers.pool.index_bits) - 1);
     wisp__peer *peer = NULL;
-    if (index < (uint32_t)peers->pool.made)
-        peer = (wisp__peer *)wisp__pool_live(&peers->pool, (int)index);
+    if (index < (uint32_t)w->peers.pool.made)
+        peer = (wisp__peer *)wisp__pool_live(&w->peers.pool, (int)index);
     return peer && wisp__connection_of(peer) == connection ? peer : NULL;
 }
 
-static uint32_t wisp__peer_place(const wisp__peers *peers, const wisp__peer *peer) {
-    return (peer->slot.id & ((1u << peers->pool.index_bits) - 1)) + 1;
+static uint32_t wisp__peer_place(const wisp *w, const wisp__peer *peer) {
+    return (peer->slot.id & ((1u << w->peers.pool.index_bits) - 1)) + 1;
 }
 
-static wisp__peer *wisp__peers_add(wisp__peers *peers, const wisp_addr *addr, wisp_result *why) {
+static wisp__peer *wisp__peers_add(wisp *w, const wisp_addr *addr, wisp_result *why) {
     wisp__peer *peer;
-    uint32_t *bucket = wisp__peers_bucket(peers, addr);
-    *why = wisp__timers_reserve(peers->base, &peers->timers);
+    uint32_t *bucket = wisp__peers_bucket(w, addr);
+    *why = wisp__timers_reserve(&w->base, &w->peers.timers);
     if (*why) return NULL;
-    peer = (wisp__peer *)wisp__pool_add(peers->base, &peers->pool, why);
+    peer = (wisp__peer *)wisp__pool_add(&w->base, &w->peers.pool, why);
     if (!peer) return NULL;
-    peers->timers.owners++;
+    w->peers.timers.owners++;
     peer->addr = *addr;
     peer->next_of_address = *bucket;
-    *bucket = wisp__peer_place(peers, peer);
-    peer->started = peer->heard = peer->spoke = peers->base->time;
-    wisp__flow_init(peers->base, &peer->flow, peers->base->time);
+    *bucket = wisp__peer_place(w, peer);
+    peer->started = peer->heard = peer->spoke = w->base.time;
+    wisp__flow_init(&w->base, &peer->flow, w->base.time);
     return peer;
 }
 
-static void wisp__peers_unlink(wisp__peers *peers, wisp__peer *peer) {
-    uint32_t *place = wisp__peers_bucket(peers, &peer->addr);
-    while (wisp__peers_at(peers, *place) != peer)
-        place = &wisp__peers_at(peers, *place)->next_of_address;
+static void wisp__peers_unlink(wisp *w, wisp__peer *peer) {
+    uint32_t *place = wisp__peers_bucket(w, &peer->addr);
+    while (wisp__peers_at(w, *place) != peer)
+        place = &wisp__peers_at(w, *place)->next_of_address;
     *place = peer->next_of_address;
-    wisp__timers_stop(&peers->timers, &peer->timer);
-    peers->timers.owners--;
+    wisp__timers_stop(&w->peers.timers, &peer->timer);
+    w->peers.timers.owners--;
 }
 
-static void wisp__peers_list(wisp__peers *peers, wisp__peer *peer) {
-    peer->previous = peers->last;
-    if (peers->last) peers->last->next = peer;
-    else peers->first = peer;
-    peers->last = peer;
-    peers->joined++;
+static void wisp__peers_list(wisp *w, wisp__peer *peer) {
+    peer->previous = w->peers.last;
+    if (w->peers.last) w->peers.last->next = peer;
+    else w->peers.first = peer;
+    w->peers.last = peer;
+    w->peers.joined++;
 }
 
-static void wisp__peers_unlist(wisp__peers *peers, wisp__peer *peer) {
+static void wisp__peers_unlist(wisp *w, wisp__peer *peer) {
     if (peer->previous) peer->previous->next = peer->next;
-    else peers->first = peer->next;
+    else w->peers.first = peer->next;
     if (peer->next) peer->next->previous = peer->previous;
-    else peers->last = peer->previous;
+    else w->peers.last = peer->previous;
     peer->next = peer->previous = NULL;
-    peers->joined--;
+    w->peers.joined--;
 }
 
-static void wisp__peers_mark(wisp__peers *peers, wisp__peer *peer) {
+static void wisp__peers_mark(wisp *w, wisp__peer *peer) {
     if (peer->dirty) return;
     peer->dirty = true;
-    peer->next_dirty = peers->dirty;
-    peers->dirty = peer;
+    peer->next_dirty = w->peers.dirty;
+    w->peers.dirty = peer;
 }
 
 static void wisp__peer_reason(wisp__peer *peer, wisp_result result, const char *reason) {
@@ -17337,9 +17334,9 @@ static void wisp__peer_reason(wisp__peer *peer, wisp_result result, const char *
 
 /* --- datagrams on their way to the link --- */
 
-static void wisp__stick(wisp__peers *peers, wisp__peer *peer, const wisp_packet *packet) {
+static void wisp__stick(wisp *w, wisp__peer *peer, const wisp_packet *packet) {
     size_t bytes = sizeof(wisp__stuck) + (size_t)packet->size;
-    wisp__stuck *stuck = (wisp__stuck *)wisp__chunk_take(peers->base, peers->chunks, bytes);
+    wisp__stuck *stuck = (wisp__stuck *)wisp__chunk_take(&w->base, &w->chunks, bytes);
     if (!stuck) return;                  /* lost, as on a network */
     stuck->next = NULL;
     stuck->size = packet->size;
@@ -17347,45 +17344,45 @@ static void wisp__stick(wisp__peers *peers, wisp__peer *peer, const wisp_packet 
     if (peer->stuck_last) peer->stuck_last->next = stuck;
     else peer->stuck_first = stuck;
     peer->stuck_last = stuck;
-    wisp__peers_mark(peers, peer);
+    wisp__peers_mark(w, peer);
 }
 
-static void wisp__unstick(wisp__peers *peers, wisp__peer *peer) {
+static void wisp__unstick(wisp *w, wisp__peer *peer) {
     wisp__stuck *stuck = peer->stuck_first;
     peer->stuck_first = stuck->next;
     if (!stuck->next) peer->stuck_last = NULL;
-    wisp__chunk_give(peers->base, peers->chunks, stuck, sizeof *stuck + (size_t)stuck->size);
+    wisp__chunk_give(&w->base, &w->chunks, stuck, sizeof *stuck + (size_t)stuck->size);
 }
 
 /* The link has closed this peer: its timer ends the session at once. */
-static void wisp__peer_closed(wisp__peers *peers, wisp__peer *peer) {
+static void wisp__peer_closed(wisp *w, wisp__peer *peer) {
     if (peer->state >= WISP__LEAVING) return;
     peer->heard = -WISP__NEVER;
-    wisp__timers_set(&peers->timers, &peer->timer, 0);
+    wisp__timers_set(&w->peers.timers, &peer->timer, 0);
 }
 
 /* Gives the waiting packets to the link. Those that it does not take are kept with their peer. */
-static void wisp__post_send(wisp__peers *peers) {
-    wisp__post *post = &peers->post;
+static void wisp__post_send(wisp *w) {
+    wisp__post *post = &w->peers.post;
     int count = post->count, looked;
     if (!count) return;
     post->count = 0;
     looked = post->link.send(post->link.user, post->packets, count);
-    if (looked < 0) peers->base->stats.link_failures++;
+    if (looked < 0) w->base.stats.link_failures++;
     post->broken = looked < 0;
     for (int i = 0; i < count; i++) {
         wisp_packet *packet = &post->packets[i];
-        wisp__peer *peer = (wisp__peer *)wisp__pool_get(&peers->pool, post->owners[i]);
+        wisp__peer *peer = (wisp__peer *)wisp__pool_get(&w->peers.pool, post->owners[i]);
         int status = i < looked ? packet->status : WISP_E_AGAIN;
-        if (status == WISP_E_AGAIN) peers->base->stats.link_refusals++;
-        if (status == WISP_E_AGAIN && peer) wisp__stick(peers, peer, packet);
-        if (status == WISP_E_CLOSED && peer) wisp__peer_closed(peers, peer);
+        if (status == WISP_E_AGAIN) w->base.stats.link_refusals++;
+        if (status == WISP_E_AGAIN && peer) wisp__stick(w, peer, packet);
+        if (status == WISP_E_CLOSED && peer) wisp__peer_closed(w, peer);
     }
 }
 
 /* Offers the packets that the link did not take again, in order. */
-static void wisp__offer_stuck(wisp__peers *peers, wisp__peer *peer) {
-    wisp__post *post = &peers->post;
+static void wisp__offer_stuck(wisp *w, wisp__peer *peer) {
+    wisp__post *post = &w->peers.post;
     int looked = 1;
     while (peer->stuck_first && looked > 0) {
         wisp_packet packet;
@@ -17395,40 +17392,40 @@ static void wisp__offer_stuck(wisp__peers *peers, wisp__peer *peer) {
         packet.status = 0;
         looked = post->link.send(post->link.user, &packet, 1);
         post->broken = looked < 0;
-        if (looked < 0) peers->base->stats.link_failures++;
+        if (looked < 0) w->base.stats.link_failures++;
         if (looked < 1 || packet.status == WISP_E_AGAIN) {
-            peers->base->stats.link_refusals++;
+            w->base.stats.link_refusals++;
             return;
         }
-        if (packet.status == WISP_E_CLOSED) wisp__peer_closed(peers, peer);
-        wisp__unstick(peers, peer);
+        if (packet.status == WISP_E_CLOSED) wisp__peer_closed(w, peer);
+        wisp__unstick(w, peer);
     }
 }
 
-static uint8_t *wisp__post_buffer(wisp__peers *peers) {
-    wisp__post *post = &peers->post;
-    if (post->count == WISP__POST_PACKETS) wisp__post_send(peers);
-    return post->buffers + (size_t)post->count * (size_t)(peers->base->mtu + WISP__SLACK);
+static uint8_t *wisp__post_buffer(wisp *w) {
+    wisp__post *post = &w->peers.post;
+    if (post->count == WISP__POST_PACKETS) wisp__post_send(w);
+    return post->buffers + (size_t)post->count * (size_t)(w->base.mtu + WISP__SLACK);
 }
 
 /* One more buffer, for the compressed form of a packet. */
-static uint8_t *wisp__post_spare(wisp__peers *peers) {
-    return peers->post.buffers +
-           (size_t)WISP__POST_PACKETS * (size_t)(peers->base->mtu + WISP__SLACK);
+static uint8_t *wisp__post_spare(wisp *w) {
+    return w->peers.post.buffers +
+           (size_t)WISP__POST_PACKETS * (size_t)(w->base.mtu + WISP__SLACK);
 }
 
 /* `owner`: the peer that keeps the packet if the link does not take it; NULL: nobody. */
-static void wisp__post_add(wisp__peers *peers, const wisp_addr *addr, wisp__peer *owner,
+static void wisp__post_add(wisp *w, const wisp_addr *addr, wisp__peer *owner,
                            uint8_t *data, int size) {
-    wisp_packet *packet = &peers->post.packets[peers->post.count];
+    wisp_packet *packet = &w->peers.post.packets[w->peers.post.count];
     packet->addr = *addr;
     packet->data = data;
     packet->size = size;
     packet->status = 0;
-    peers->base->stats.packets_sent++;
-    peers->base->stats.bytes_sent += (uint64_t)size;
-    if (owner && owner->stuck_first) wisp__stick(peers, owner, packet);     /* keeps their order */
-    else peers->post.owners[peers->post.count++] = owner ? owner->slot.id : 0;
+    w->base.stats.packets_sent++;
+    w->base.stats.bytes_sent += (uint64_t)size;
+    if (owner && owner->stuck_first) wisp__stick(w, owner, packet);     /* keeps their order */
+    else w->peers.post.owners[w->peers.post.count++] = owner ? owner->slot.id : 0;
 }
 
 static void wisp__peer_session(wisp__peer *peer) {
@@ -17438,10 +17435,10 @@ static void wisp__peer_session(wisp__peer *peer) {
     wisp__seal_init(&peer->seal, secret);
 }
 
-static void wisp__peer_timer(wisp__peers *peers, wisp__peer *peer) {
-    double at = wisp__min(peer->heard + peers->base->timeout, wisp__flow_deadline(&peer->flow));
-    at = wisp__min(at, peer->spoke + peers->base->timeout / 4);
-    wisp__timers_set(&peers->timers, &peer->timer, at);
+static void wisp__peer_timer(wisp *w, wisp__peer *peer) {
+    double at = wisp__min(peer->heard + w->base.timeout, wisp__flow_deadline(&peer->flow));
+    at = wisp__min(at, peer->spoke + w->base.timeout / 4);
+    wisp__timers_set(&w->peers.timers, &peer->timer, at);
 }
 
 /* Whether a join of this end waits for an answer. */
@@ -17449,16 +17446,16 @@ static bool wisp__peer_asks(const wisp__peer *peer) {
     return peer->state == WISP__REQUESTING || peer->state == WISP__RESPONDING;
 }
 
-static int wisp__peer_abandon(wisp__peers *peers, wisp__peer *peer) {
+static int wisp__peer_abandon(wisp *w, wisp__peer *peer) {
     int abandoned = 0;
     for (int i = 0; i < WISP__CHANNELS; i++) {
         wisp__channel *channel = peer->channels[i];
-        if (channel) abandoned += wisp__channel_free(peers->base, peers->chunks, channel);
+        if (channel) abandoned += wisp__channel_free(&w->base, &w->chunks, channel);
         peer->channels[i] = NULL;
     }
-    while (peer->stuck_first && !peer->ending) wisp__unstick(peers, peer);
-    wisp__flow_free(peers->base, &peer->flow);
-    wisp__free(peers->base, peer->ticket, (size_t)peer->ticket_size);
+    while (peer->stuck_first && !peer->ending) wisp__unstick(w, peer);
+    wisp__flow_free(&w->base, &peer->flow);
+    wisp__free(&w->base, peer->ticket, (size_t)peer->ticket_size);
     peer->ticket = NULL;
     return abandoned;
 }
@@ -17506,7 +17503,7 @@ static wisp__session *wisp__session_of(const wisp *w, wisp_peer handle) {
 /* The session that takes its address's place of max_peers; NULL: the address has none. */
 static wisp__peer *wisp__place_of(const wisp *w, const wisp_addr *addr) {
     wisp__peer *peer = NULL;
-    while ((peer = wisp__peers_find(&w->peers, addr, peer)) != NULL && !peer->placed) continue;
+    while ((peer = wisp__peers_find(w, addr, peer)) != NULL && !peer->placed) continue;
     return peer;
 }
 
@@ -20208,7 +20205,7 @@ static wisp_result wisp__enqueue(wisp *w, wisp__session *s, wisp__message *m) {
     s->queued_bytes += wisp__message_weight(m);
     if (m->delivery != WISP_RELIABLE) s->unreliable_bytes += m->size;
     wisp__count_queued(w->registry.remotes[m->remote], 1);
-    wisp__peers_mark(&w->peers, &s->peer);
+    wisp__peers_mark(w, &s->peer);
     return WISP_OK;
 }
 
@@ -22043,7 +22040,7 @@ static void wisp__report_reads(wisp *w, wisp__session *s) {
     if (!news) return;
     s->peer.read |= (uint8_t)news;
     wisp__control_add(&w->base, s, WISP__FRAME_READS, s->peer.read);
-    wisp__peers_mark(&w->peers, &s->peer);
+    wisp__peers_mark(w, &s->peer);
 }
 
 /* Asks a peer to announce the encodings again that were refused. */
@@ -22067,7 +22064,7 @@ static void wisp__announce_news(wisp *w) {
         bool refused = settings && s->refused > 0;
         if (refused) wisp__ask_refused(w, s);
         if (settings) wisp__report_reads(w, s);
-        if (names || refused) wisp__peers_mark(&w->peers, peer);
+        if (names || refused) wisp__peers_mark(w, peer);
     }
 }
 
@@ -22546,7 +22543,7 @@ static void wisp__packet_begin(wisp__packet_writer *f, wisp *w, wisp__session *s
     memset(f, 0, sizeof *f);
     f->w = w;
     f->session = s;
-    f->packet = wisp__post_buffer(&w->peers);
+    f->packet = wisp__post_buffer(w);
     f->head = wisp__packet_head(&w->base);
     f->packet[0] = WISP__FLAG_SESSION;
     f->to = wisp__writer_on(f->packet + f->head, w->base.mtu - f->head);
@@ -22563,7 +22560,7 @@ static int wisp__packet_compress(wisp__packet_writer *f, int size) {
     wisp__registry *registry = &f->w->registry;
     wisp__peer *peer = &f->session->peer;
     wisp__compress_stream *stream = &registry->batches;
-    uint8_t *body = f->packet + f->head, *packed = wisp__post_spare(&f->w->peers);
+    uint8_t *body = f->packet + f->head, *packed = wisp__post_spare(f->w);
     int head = stream->dictionary ? 5 : 3, method, bytes;
     unsigned methods = peer->asked ? peer->methods & peer->reads : peer->methods;
     if (stream->mode <= WISP_COMPRESSION_NONE || size <= 16) return size;
@@ -22624,7 +22621,7 @@ static void wisp__packet_end(wisp__packet_writer *f) {
     wisp__reader_pays(f, size);
     wisp__policy_sent(&w->policy, &f->session->spending, w->peers.joined, size, w->base.time);
     peer->spoke = w->base.time;
-    wisp__post_add(&w->peers, &peer->addr, peer, f->packet, size);
+    wisp__post_add(w, &peer->addr, peer, f->packet, size);
 }
 
 static void wisp__send_acks(wisp *w, wisp__session *s) {
@@ -22694,7 +22691,7 @@ static bool wisp__flush(wisp *w, wisp__session *s, int only) {
     }
     if (s->spending && s->spending->held_back && s->ping) wisp__send_ping(w, s);
     if (!w->base.reliable && wisp__flow_must_ack(flow, w->base.time)) wisp__send_acks(w, s);
-    wisp__peer_timer(&w->peers, &s->peer);
+    wisp__peer_timer(w, &s->peer);
     acked = !w->base.reliable && flow->in_flight > 0 && flow->pace_tokens > 0 &&
             !(s->spending && s->spending->held_back) && s->reader >= WISP__EARN_NEEDED;
     return !s->peer.stuck_first && (acked || !wisp__wants_to_send(w, s));
@@ -22723,7 +22720,7 @@ static void wisp__on_outcome(void *owner, const wisp__ref *ref, bool arrived) {
             wisp__control_add(&w->base, s, ref->kind, (int)number);
         }
     }
-    if (!arrived) wisp__peers_mark(&w->peers, peer);
+    if (!arrived) wisp__peers_mark(w, peer);
 }
 
 /* Frees all that a session has queued and learnt. */
@@ -22735,7 +22732,7 @@ static void wisp__session_free(wisp *w, wisp__session *s) {
     }
     wisp__baselines_free(w, &s->baselines_out);
     wisp__baselines_free(w, &s->baselines_in);
-    s->peer.stats.messages_abandoned += (uint64_t)wisp__peer_abandon(&w->peers, &s->peer);
+    s->peer.stats.messages_abandoned += (uint64_t)wisp__peer_abandon(w, &s->peer);
     base->stats.messages_abandoned += s->peer.stats.messages_abandoned;
     wisp__free(base, s->peer_remotes, (size_t)s->peer_remote_room * sizeof *s->peer_remotes);
     for (int i = 0; i < s->their_room; i++) {
@@ -22828,7 +22825,7 @@ static void wisp__give_place(wisp *w, wisp__peer *peer) {
     if (!peer->placed) return;
     peer->placed = false;
     w->peers.strangers--;
-    while ((other = wisp__peers_find(&w->peers, &peer->addr, other)) != NULL)
+    while ((other = wisp__peers_find(w, &peer->addr, other)) != NULL)
         if (other != peer && other->state < WISP__LEAVING) wisp__take_place(w, other);
 }
 
@@ -22842,7 +22839,7 @@ static void wisp__end(wisp *w, wisp__session *s, wisp_result result, const char 
     wisp__peer_reason(peer, result, reason);
     memcpy(text, peer->reason, sizeof text);
     if (joined) {
-        wisp__peers_unlist(&w->peers, peer);
+        wisp__peers_unlist(w, peer);
         w->base.stats.leaves++;
     }
     wisp__give_place(w, peer);
@@ -22892,7 +22889,7 @@ static void wisp__drop(wisp *w, wisp__session *s, wisp__remote *remote, wisp__dr
 
 static void wisp__remove_session(wisp *w, wisp__session *s) {
     w->events.reserved -= s->notices_left;
-    wisp__peers_unlink(&w->peers, &s->peer);
+    wisp__peers_unlink(w, &s->peer);
     wisp__free(&w->base, s->meter, sizeof *s->meter);
     wisp__free(&w->base, s->spending, sizeof *s->spending);     /* goodbyes are counted in it */
     wisp__pool_remove(&w->peers.pool, s);
@@ -22912,7 +22909,7 @@ static void wisp__linger(wisp *w, wisp__session *s) {
                          w->base.time + 0.1 * (double)(1 << peer->tries));
         return;
     }
-    while (peer->stuck_first) wisp__unstick(&w->peers, peer);
+    while (peer->stuck_first) wisp__unstick(w, peer);
     peer->state = WISP__GONE;
     if (peer->dirty) {                    /* the flush takes it off the list first */
         wisp__timers_set(&w->peers.timers, &peer->timer, w->base.time);
@@ -22933,9 +22930,9 @@ static void wisp__joined(wisp *w, wisp__session *s) {
     s->ping = true;
     wisp__peer_remote_of(&w->base, s,
                          w->registry.count - 1); /* one allocation instead of growing by doubling */
-    wisp__peers_list(&w->peers, &s->peer);
-    wisp__peers_mark(&w->peers, &s->peer);
-    wisp__peer_timer(&w->peers, &s->peer);
+    wisp__peers_list(w, &s->peer);
+    wisp__peers_mark(w, &s->peer);
+    wisp__peer_timer(w, &s->peer);
     w->base.stats.joins++;
     wisp__report_reads(w, s);
     wisp__report_session(w, s, WISP__ON_JOINED, WISP_OK, "");
@@ -22957,9 +22954,9 @@ static wisp__session *wisp__add_session(wisp *w, const wisp_addr *addr, wisp_res
     wisp__session *s;
     *why = wisp__notices_reserve(&w->events, 2);
     if (*why) return NULL;
-    s = (wisp__session *)wisp__peers_add(&w->peers, addr, why);
+    s = (wisp__session *)wisp__peers_add(w, addr, why);
     if (!s && *why == WISP_E_LIMIT && wisp__end_lingering(w))
-        s = (wisp__session *)wisp__peers_add(&w->peers, addr, why);
+        s = (wisp__session *)wisp__peers_add(w, addr, why);
     if (!s) return NULL;
     s->notices_left = 2;
     w->events.reserved += 2;
@@ -22974,9 +22971,9 @@ static wisp__session *wisp__add_session(wisp *w, const wisp_addr *addr, wisp_res
 
 /* The session has proven its address: an older session of that address ends. */
 static void wisp__confirm(wisp *w, wisp__session *s) {
-    wisp__peer *other = NULL, *next = wisp__peers_find(&w->peers, &s->peer.addr, NULL);
+    wisp__peer *other = NULL, *next = wisp__peers_find(w, &s->peer.addr, NULL);
     while ((other = next) != NULL) {
-        next = wisp__peers_find(&w->peers, &s->peer.addr, other);
+        next = wisp__peers_find(w, &s->peer.addr, other);
         if (other != &s->peer && other->state == WISP__JOINED)
             wisp__end(w, (wisp__session *)(void *)other, WISP_E_REPLACED, "joined anew", false);
     }
@@ -22988,7 +22985,7 @@ void wisp_leave(wisp *w, wisp_peer peer, const char *reason) {
     wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
     if (!s) return;
     wisp__end(w, s, WISP_OK, reason, true);
-    wisp__post_send(&w->peers);
+    wisp__post_send(w);
 }
 
 /* ===========================================================================
@@ -23014,8 +23011,8 @@ static uint32_t wisp__handshake_check(uint64_t nonce, const uint8_t *bytes, int 
     return (uint32_t)wisp__siphash(key, bytes, size);
 }
 
-static wisp__writer wisp__handshake_begin(wisp__peers *peers, int type, uint64_t nonce) {
-    wisp__writer to = wisp__writer_on(wisp__post_buffer(peers), peers->base->mtu);
+static wisp__writer wisp__handshake_begin(wisp *w, int type, uint64_t nonce) {
+    wisp__writer to = wisp__writer_on(wisp__post_buffer(w), w->base.mtu);
     wisp__put(&to, (uint64_t)type, 8);
     wisp__put_bytes(&to, "wisp", 4);
     wisp__put(&to, WISP_WIRE_VERSION, 8);
@@ -23023,13 +23020,13 @@ static wisp__writer wisp__handshake_begin(wisp__peers *peers, int type, uint64_t
     return to;
 }
 
-static void wisp__handshake_send(wisp__peers *peers, wisp__writer *to, const wisp_addr *addr,
+static void wisp__handshake_send(wisp *w, wisp__writer *to, const wisp_addr *addr,
                                  uint64_t nonce, bool padded) {
     int size;
     while (padded && to->at / 8 < WISP__HANDSHAKE_LEAST - 4) wisp__put(to, 0, 8);
     size = (int)(to->at / 8);
     wisp__put(to, wisp__handshake_check(nonce, to->bytes, size), 32);
-    wisp__post_add(peers, addr, NULL, to->bytes, size + 4);
+    wisp__post_add(w, addr, NULL, to->bytes, size + 4);
 }
 
 /* --- REQUEST 1: nothing but padding --- */
@@ -23037,32 +23034,32 @@ static void wisp__handshake_send(wisp__peers *peers, wisp__writer *to, const wis
 /* --- CHALLENGE 2: bucket:8 cookie:64. The cookie is a keyed hash of the address, the nonce and
        the time bucket, so that nothing is stored until it comes back --- */
 
-static uint64_t wisp__cookie(const wisp__peers *peers, const wisp_addr *addr, uint64_t nonce,
+static uint64_t wisp__cookie(const wisp *w, const wisp_addr *addr, uint64_t nonce,
                              uint64_t bucket) {
     uint8_t bytes[sizeof *addr + 16];
     memcpy(bytes, addr, sizeof *addr);
     wisp__store64(bytes + sizeof *addr, nonce);
     wisp__store64(bytes + sizeof *addr + 8, bucket);
-    return wisp__siphash(peers->cookie_key, bytes, (int)sizeof bytes);
+    return wisp__siphash(w->peers.cookie_key, bytes, (int)sizeof bytes);
 }
 
-static uint64_t wisp__bucket_now(const wisp__peers *peers) {
-    return (uint64_t)(peers->base->time / WISP__BUCKET_SECONDS);
+static uint64_t wisp__bucket_now(const wisp *w) {
+    return (uint64_t)(w->base.time / WISP__BUCKET_SECONDS);
 }
 
-static void wisp__challenge(wisp__peers *peers, const wisp_addr *addr, uint64_t nonce) {
-    uint64_t bucket = wisp__bucket_now(peers);
-    wisp__writer to = wisp__handshake_begin(peers, WISP__CHALLENGE, nonce);
+static void wisp__challenge(wisp *w, const wisp_addr *addr, uint64_t nonce) {
+    uint64_t bucket = wisp__bucket_now(w);
+    wisp__writer to = wisp__handshake_begin(w, WISP__CHALLENGE, nonce);
     wisp__put(&to, bucket & 255, 8);
-    wisp__put(&to, wisp__cookie(peers, addr, nonce, bucket), 64);
-    wisp__handshake_send(peers, &to, addr, nonce, false);
+    wisp__put(&to, wisp__cookie(w, addr, nonce, bucket), 64);
+    wisp__handshake_send(w, &to, addr, nonce, false);
 }
 
-static bool wisp__cookie_good(const wisp__peers *peers, const wisp_addr *addr, uint64_t nonce,
+static bool wisp__cookie_good(const wisp *w, const wisp_addr *addr, uint64_t nonce,
                               uint8_t low, uint64_t cookie) {
-    uint64_t now = wisp__bucket_now(peers);
+    uint64_t now = wisp__bucket_now(w);
     for (uint64_t bucket = now; bucket + 2 > now && bucket <= now; bucket--)
-        if ((bucket & 255) == low) return wisp__cookie(peers, addr, nonce, bucket) == cookie;
+        if ((bucket & 255) == low) return wisp__cookie(w, addr, nonce, bucket) == cookie;
     return false;
 }
 
@@ -23071,45 +23068,45 @@ static bool wisp__cookie_good(const wisp__peers *peers, const wisp_addr *addr, u
                and zstd can be read
        window  bits 0..28: window_bytes; bits 29..31: the user's compressors can be read --- */
 
-static void wisp__put_abilities(const wisp__peers *peers, wisp__writer *to) {
-    const wisp_limits *limits = &peers->base->limits;
+static void wisp__put_abilities(const wisp *w, wisp__writer *to) {
+    const wisp_limits *limits = &w->base.limits;
     unsigned log2 = 0;
-    unsigned methods = peers->compress->methods;
+    unsigned methods = w->compress.methods;
     while (1 << log2 < limits->window_items) log2++;
-    wisp__put(to, (peers->base->reliable ? 1u : 0u) | log2 << 1 |
+    wisp__put(to, (w->base.reliable ? 1u : 0u) | log2 << 1 |
                       (methods >> WISP__LZ4 & 7) << 5, 8);
     wisp__put(to, (uint32_t)wisp__min_int(limits->window_bytes, 0x1fffffff), 29);
     wisp__put(to, methods >> WISP__USER_METHOD & 7, 3);
 }
 
 /* false: the link of this end is of the other kind. */
-static bool wisp__take_abilities(const wisp__peers *peers, wisp__peer *peer, uint8_t flags,
+static bool wisp__take_abilities(const wisp *w, wisp__peer *peer, uint8_t flags,
                                  uint32_t window) {
     int items = 1 << (flags >> 1 & 15);
     peer->window_bytes = (int)(window & 0x1fffffff);
     peer->methods = (uint8_t)(1u << WISP__STORED | 1u << WISP__RUNS | (unsigned)(flags >> 5)
                               << WISP__LZ4 | (window >> 29) << WISP__USER_METHOD);
-    peer->window_items = (uint32_t)wisp__min_int(items, peers->base->limits.window_items);
-    return ((flags & 1) != 0) == peers->base->reliable;
+    peer->window_items = (uint32_t)wisp__min_int(items, w->base.limits.window_items);
+    return ((flags & 1) != 0) == w->base.reliable;
 }
 
 /* --- RESPONSE 3: bucket:8 cookie:64 connection:16 abilities app version:32 app ticket
        connection  which the packets to the sender of this carry in their head
        app, text   length:8, then the bytes;  ticket  length:16, then the bytes --- */
 
-static void wisp__send_response(wisp__peers *peers, wisp__peer *peer) {
-    wisp__writer to = wisp__handshake_begin(peers, WISP__RESPONSE, peer->client_nonce);
-    int length = (int)strlen(peers->app);
+static void wisp__send_response(wisp *w, wisp__peer *peer) {
+    wisp__writer to = wisp__handshake_begin(w, WISP__RESPONSE, peer->client_nonce);
+    int length = (int)strlen(w->peers.app);
     wisp__put(&to, peer->bucket, 8);
     wisp__put(&to, peer->cookie, 64);
     wisp__put(&to, wisp__connection_of(peer), 16);
-    wisp__put_abilities(peers, &to);
-    wisp__put(&to, peers->app_version, 32);
+    wisp__put_abilities(w, &to);
+    wisp__put(&to, w->peers.app_version, 32);
     wisp__put(&to, (uint64_t)length, 8);
-    wisp__put_bytes(&to, peers->app, length);
+    wisp__put_bytes(&to, w->peers.app, length);
     wisp__put(&to, (uint64_t)peer->ticket_size, 16);
     wisp__put_bytes(&to, peer->ticket, peer->ticket_size);
-    wisp__handshake_send(peers, &to, &peer->addr, peer->client_nonce, true);
+    wisp__handshake_send(w, &to, &peer->addr, peer->client_nonce, true);
 }
 
 typedef struct wisp__response {
@@ -23141,12 +23138,12 @@ static bool wisp__read_response(wisp__reader *from, wisp__response *r) {
 
 /* --- ACCEPT 4: server nonce:64 connection:16 abilities --- */
 
-static void wisp__send_accept(wisp__peers *peers, wisp__peer *peer) {
-    wisp__writer to = wisp__handshake_begin(peers, WISP__ACCEPT, peer->client_nonce);
+static void wisp__send_accept(wisp *w, wisp__peer *peer) {
+    wisp__writer to = wisp__handshake_begin(w, WISP__ACCEPT, peer->client_nonce);
     wisp__put(&to, peer->server_nonce, 64);
     wisp__put(&to, wisp__connection_of(peer), 16);
-    wisp__put_abilities(peers, &to);
-    wisp__handshake_send(peers, &to, &peer->addr, peer->client_nonce, false);
+    wisp__put_abilities(w, &to);
+    wisp__handshake_send(w, &to, &peer->addr, peer->client_nonce, false);
 }
 
 /* The join succeeded: the session has its keys now. */
@@ -23154,7 +23151,7 @@ static void wisp__on_accept(wisp *w, wisp__peer *peer, wisp__reader *from) {
     uint64_t nonce = wisp__get(from, 64);
     uint16_t connection = (uint16_t)wisp__get(from, 16);
     uint8_t flags = (uint8_t)wisp__get(from, 8);
-    wisp__take_abilities(&w->peers, peer, flags, (uint32_t)wisp__get(from, 32));
+    wisp__take_abilities(w, peer, flags, (uint32_t)wisp__get(from, 32));
     if (from->failed) return;
     peer->server_nonce = nonce;
     peer->connection = connection;
@@ -23171,9 +23168,9 @@ static wisp_result wisp__join_code(wisp_result code) {
 }
 
 /* `asked`: size of the packet that this answers, which the answer does not exceed. */
-static void wisp__deny(wisp__peers *peers, const wisp_addr *addr, uint64_t nonce,
+static void wisp__deny(wisp *w, const wisp_addr *addr, uint64_t nonce,
                        wisp_result code, const char *text, int asked) {
-    wisp__writer to = wisp__handshake_begin(peers, WISP__DENY, nonce);
+    wisp__writer to = wisp__handshake_begin(w, WISP__DENY, nonce);
     int most = asked - WISP__HANDSHAKE_HEAD - 2 - 1 - 4;
     char clean[WISP__REASON_BYTES];
     size_t length = wisp__text_clean(clean, (size_t)wisp__min_int(most + 1, WISP__REASON_BYTES),
@@ -23181,8 +23178,8 @@ static void wisp__deny(wisp__peers *peers, const wisp_addr *addr, uint64_t nonce
     wisp__put(&to, (uint16_t)wisp__join_code(code), 16);
     wisp__put(&to, length, 8);
     wisp__put_bytes(&to, clean, (int)length);
-    wisp__handshake_send(peers, &to, addr, nonce, false);
-    peers->base->stats.joins_denied++;
+    wisp__handshake_send(w, &to, addr, nonce, false);
+    w->base.stats.joins_denied++;
 }
 
 /* A refusal, with the text that the other end may have given. */
@@ -23202,25 +23199,25 @@ static void wisp__on_denial(wisp *w, wisp__session *s, wisp__reader *from) {
 
 static wisp__peer *wisp__peer_asking(wisp *w, const wisp_addr *addr, uint64_t nonce) {
     wisp__peer *peer = NULL;
-    while ((peer = wisp__peers_find(&w->peers, addr, peer)) != NULL)
+    while ((peer = wisp__peers_find(w, addr, peer)) != NULL)
         if (peer->client_nonce == nonce && wisp__peer_asks(peer)) return peer;
     return NULL;
 }
 
 /* Sends the request or response again, now and at growing intervals. Every fourth response falls
    back to a request, in case the other end has restarted and forgot its cookie key. */
-static void wisp__handshake_retry(wisp__peers *peers, wisp__peer *peer) {
+static void wisp__handshake_retry(wisp *w, wisp__peer *peer) {
     double wait = wisp__min(0.1 * (double)(1 << wisp__min_int(peer->tries, 4)), 1.0);
     if (peer->state == WISP__RESPONDING && peer->tries % 4 == 3) peer->state = WISP__REQUESTING;
     peer->tries++;
-    peer->spoke = peers->base->time;
+    peer->spoke = w->base.time;
     if (peer->state == WISP__REQUESTING) {
-        wisp__writer to = wisp__handshake_begin(peers, WISP__REQUEST, peer->client_nonce);
-        wisp__handshake_send(peers, &to, &peer->addr, peer->client_nonce, true);
+        wisp__writer to = wisp__handshake_begin(w, WISP__REQUEST, peer->client_nonce);
+        wisp__handshake_send(w, &to, &peer->addr, peer->client_nonce, true);
     } else {
-        wisp__send_response(peers, peer);
+        wisp__send_response(w, peer);
     }
-    wisp__timers_set(&peers->timers, &peer->timer, peers->base->time + wait);
+    wisp__timers_set(&w->peers.timers, &peer->timer, w->base.time + wait);
 }
 
 static void wisp__on_challenge(wisp *w, wisp__peer *peer, wisp__reader *from) {
@@ -23229,7 +23226,7 @@ static void wisp__on_challenge(wisp *w, wisp__peer *peer, wisp__reader *from) {
     if (from->failed || peer->state == WISP__RESPONDING) return;
     peer->state = WISP__RESPONDING;
     peer->tries = 0;
-    wisp__handshake_retry(&w->peers, peer);
+    wisp__handshake_retry(w, peer);
 }
 
 /* --- the joined end --- */
@@ -23272,7 +23269,7 @@ static bool wisp__may_knock(wisp *w, const wisp_addr *addr) {
 static bool wisp__hears_joins(const wisp *w, const wisp_addr *addr, uint64_t nonce) {
     wisp__peer *peer = NULL;
     if (w->peers.joins != WISP_JOINS_AUTO || !w->peers.has_joined) return true;
-    while ((peer = wisp__peers_find(&w->peers, addr, peer)) != NULL)
+    while ((peer = wisp__peers_find(w, addr, peer)) != NULL)
         if (peer->state < WISP__JOINED && (peer->asked || peer->client_nonce == nonce)) return true;
     return false;
 }
@@ -23280,7 +23277,7 @@ static bool wisp__hears_joins(const wisp *w, const wisp_addr *addr, uint64_t non
 /* true: the join is refused or ignored, and has been answered accordingly. */
 static bool wisp__door_is_shut(wisp *w, const wisp_addr *addr, uint64_t nonce, int asked) {
     if (w->peers.joins == WISP_JOINS_CLOSED) {
-        wisp__deny(&w->peers, addr, nonce, WISP_E_REFUSED, NULL, asked);
+        wisp__deny(w, addr, nonce, WISP_E_REFUSED, NULL, asked);
         return true;
     }
     if (wisp__hears_joins(w, addr, nonce)) return false;
@@ -23295,7 +23292,7 @@ static void wisp__half_open(wisp *w, wisp__session *s) {
     s->peer.server_nonce = wisp__random(&w->peers.secret);
     wisp__peer_session(&s->peer);
     wisp__timers_set(&w->peers.timers, &s->peer.timer, w->base.time + WISP__HALF_OPEN);
-    wisp__send_accept(&w->peers, &s->peer);
+    wisp__send_accept(w, &s->peer);
 }
 
 /* Returns the peer of this address that has this join already. *ours: our own join that crosses it;
@@ -23304,7 +23301,7 @@ static wisp__peer *wisp__known_join(wisp *w, const wisp_addr *addr, uint64_t non
                                     wisp__peer **ours, wisp__peer **waiting) {
     wisp__peer *peer = NULL, *same = NULL;
     *ours = *waiting = NULL;
-    while ((peer = wisp__peers_find(&w->peers, addr, peer)) != NULL) {
+    while ((peer = wisp__peers_find(w, addr, peer)) != NULL) {
         if (peer->client_nonce == nonce && !peer->joiner) same = peer;
         else if (peer->joiner && wisp__peer_asks(peer)) *ours = peer;
         else if (peer->state == WISP__PENDING || peer->state == WISP__HALF_OPENED) *waiting = peer;
@@ -23328,7 +23325,7 @@ static void wisp__refuse_join(wisp *w, const wisp_addr *addr, const wisp__respon
                               wisp_result verdict, const char *text) {
     if (verdict == WISP_E_SERVER_FULL)
         wisp__log(&w->base, WISP_LOG_WARNING, verdict, "a join was refused: raise desc.max_peers");
-    wisp__deny(&w->peers, addr, r->nonce, verdict, text, r->size);
+    wisp__deny(w, addr, r->nonce, verdict, text, r->size);
 }
 
 /* The session begins with its first packet, or, while pending, when wisp_admit says so. */
@@ -23338,7 +23335,7 @@ static void wisp__let_in(wisp *w, wisp__session *s, const wisp__response *r, boo
     s->peer.connection = r->connection;
     s->peer.user = w->joining.user;
     s->peer.heard = w->base.time;
-    wisp__take_abilities(&w->peers, &s->peer, r->flags, r->window);
+    wisp__take_abilities(w, &s->peer, r->flags, r->window);
     if (!pending) {
         wisp__half_open(w, s);
         return;
@@ -23384,14 +23381,14 @@ static void wisp__on_response(wisp *w, const wisp_packet *packet, uint64_t nonce
         w->base.stats.handshakes_bad++;
         return;
     }
-    if (!wisp__cookie_good(&w->peers, addr, nonce, r.bucket, r.cookie)) {
+    if (!wisp__cookie_good(w, addr, nonce, r.bucket, r.cookie)) {
         w->base.stats.cookies_refused++;
         return;
     }
     same = wisp__known_join(w, addr, nonce, &ours, &waiting);
     if (same) {
         if (same->state == WISP__HALF_OPENED) {
-            wisp__send_accept(&w->peers, same);
+            wisp__send_accept(w, same);
             same->tries++;
         }
         return;
@@ -23399,7 +23396,7 @@ static void wisp__on_response(wisp *w, const wisp_packet *packet, uint64_t nonce
     if (ours && ours->client_nonce < nonce) return;
     if (wisp__door_is_shut(w, addr, nonce, packet->size)) return;
     if (!wisp__may_knock(w, addr)) {
-        wisp__deny(&w->peers, addr, nonce, WISP_E_FLOOD, NULL, packet->size);
+        wisp__deny(w, addr, nonce, WISP_E_FLOOD, NULL, packet->size);
         return;
     }
     if (waiting)
@@ -23411,7 +23408,7 @@ static void wisp__on_response(wisp *w, const wisp_packet *packet, uint64_t nonce
 static void wisp__on_other_version(wisp *w, const wisp_packet *packet, int type, uint64_t nonce) {
     wisp__peer *asking = wisp__peer_asking(w, &packet->addr, nonce);
     if (type == WISP__REQUEST && packet->size >= WISP__HANDSHAKE_LEAST)
-        wisp__deny(&w->peers, &packet->addr, nonce, WISP_E_WIRE_VERSION, NULL, packet->size);
+        wisp__deny(w, &packet->addr, nonce, WISP_E_WIRE_VERSION, NULL, packet->size);
     else if (type == WISP__DENY && asking)
         wisp__end(w, (wisp__session *)(void *)asking, WISP_E_WIRE_VERSION,
                   "the other end speaks another wire version", false);
@@ -23443,7 +23440,7 @@ static void wisp__on_handshake(wisp *w, const wisp_packet *packet) {
     asking = wisp__peer_asking(w, &packet->addr, nonce);
     if (type == WISP__REQUEST && full) {
         if (!wisp__door_is_shut(w, &packet->addr, nonce, packet->size))
-            wisp__challenge(&w->peers, &packet->addr, nonce);
+            wisp__challenge(w, &packet->addr, nonce);
     } else if (type == WISP__RESPONSE && full) {
         wisp__on_response(w, packet, nonce, &from);
     } else if (!asking) {
@@ -23480,23 +23477,23 @@ wisp_peer wisp_join(wisp *w, const wisp_addr *to, const void *ticket, int ticket
     if (ticket_size) memcpy(s->peer.ticket, ticket, (size_t)ticket_size);
     s->peer.ticket_size = ticket_size;
     w->peers.has_joined = true;
-    wisp__handshake_retry(&w->peers, &s->peer);
-    wisp__post_send(&w->peers);
+    wisp__handshake_retry(w, &s->peer);
+    wisp__post_send(w);
     return wisp__peer_handle(s);
 }
 
 wisp_result wisp_admit(wisp *w, const wisp_addr *from, wisp_result verdict) {
     wisp__peer *peer = NULL;
     if (!w || !from || verdict > 0) return WISP_E_ARGUMENT;
-    while ((peer = wisp__peers_find(&w->peers, from, peer)) != NULL) {
+    while ((peer = wisp__peers_find(w, from, peer)) != NULL) {
         if (peer->state != WISP__PENDING) continue;
         if (verdict == WISP_OK) {
             wisp__half_open(w, (wisp__session *)(void *)peer);
         } else {
-            wisp__deny(&w->peers, from, peer->client_nonce, verdict, NULL, WISP__HANDSHAKE_LEAST);
+            wisp__deny(w, from, peer->client_nonce, verdict, NULL, WISP__HANDSHAKE_LEAST);
             wisp__end(w, (wisp__session *)(void *)peer, verdict, "denied", false);
         }
-        wisp__post_send(&w->peers);
+        wisp__post_send(w);
         return WISP_OK;
     }
     return WISP_E_STALE;
@@ -23574,7 +23571,7 @@ static wisp_result wisp__give(wisp *w, wisp__session *s, wisp__message *m) {
     if (result) return result;
     if (!m->immediate && s->queued < remote->now.max_batch_size) return WISP_OK;
     wisp__flush(w, s, m->immediate ? m->remote : -1);
-    wisp__post_send(&w->peers);
+    wisp__post_send(w);
     return WISP_OK;
 }
 
@@ -25382,7 +25379,7 @@ static void wisp__take_packet(wisp__reading *r, bool acks) {
     wisp__reading_end(r);
     if (peer->state != WISP__JOINED) return;
     if (r->eliciting && !w->base.reliable) wisp__flow_owe_ack(&peer->flow, w->base.time);
-    wisp__peers_mark(&w->peers, peer);
+    wisp__peers_mark(w, peer);
 }
 
 /* Takes buffered messages that had to wait: in each update as many as a packet may cost. */
@@ -25457,9 +25454,9 @@ static wisp__peer *wisp__packet_peer(const wisp *w, const wisp_packet *packet,
                                      const wisp__peer *after) {
     const uint8_t *bytes = (const uint8_t *)packet->data;
     wisp__peer *peer;
-    if (w->base.reliable) return wisp__peers_find(&w->peers, &packet->addr, after);
+    if (w->base.reliable) return wisp__peers_find(w, &packet->addr, after);
     if (after) return NULL;
-    peer = wisp__peers_connection(&w->peers, (uint16_t)wisp__load_part(bytes + 1, 2));
+    peer = wisp__peers_connection(w, (uint16_t)wisp__load_part(bytes + 1, 2));
     return peer && memcmp(&peer->addr, &packet->addr, sizeof packet->addr) == 0 ? peer : NULL;
 }
 
@@ -25523,7 +25520,7 @@ static void wisp__on_silence(wisp *w, wisp__session *s) {
         s->ping = true;
         flow->free_packets = wisp__max_int(flow->free_packets, 1);
     }
-    wisp__peers_mark(&w->peers, peer);          /* the flush sets the timer anew */
+    wisp__peers_mark(w, peer);          /* the flush sets the timer anew */
 }
 
 static void wisp__on_peer_timer(wisp *w, wisp__session *s) {
@@ -25534,7 +25531,7 @@ static void wisp__on_peer_timer(wisp *w, wisp__session *s) {
         if (w->base.time >= peer->started + w->base.timeout)
             wisp__end(w, s, WISP_E_TIMEOUT, "no answer", false);
         else
-            wisp__handshake_retry(&w->peers, peer);
+            wisp__handshake_retry(w, peer);
         break;
     case WISP__JUDGED:
     case WISP__PENDING:
@@ -25584,14 +25581,14 @@ static void wisp__flush_dirty(wisp *w) {
         bool again;
         next = peer->next_dirty;
         peer->dirty = false;
-        wisp__offer_stuck(&w->peers, peer);
+        wisp__offer_stuck(w, peer);
         if (s->baselines_out.again > 0) wisp__resend_values(w, s);
         again = !wisp__flush(w, s, -1);
         if (s->spending && s->spending->warnings.news) wisp__report_budget(w, s);
-        if (again || peer->stuck_first) wisp__peers_mark(&w->peers, peer);
+        if (again || peer->stuck_first) wisp__peers_mark(w, peer);
     }
     if (w->policy.warnings.news) wisp__report_budget(w, NULL);
-    wisp__post_send(&w->peers);
+    wisp__post_send(w);
 }
 
 WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session *s) {
@@ -27749,7 +27746,7 @@ static void wisp__name_claimed(void *owner, wisp__remote *remote) {
     for (wisp__peer *peer = w->peers.first; peer; peer = peer->next) {
         wisp__session *s = (wisp__session *)(void *)peer;
         s->unannounced = wisp__min_int(s->unannounced, remote->index);
-        wisp__peers_mark(&w->peers, peer);
+        wisp__peers_mark(w, peer);
     }
 }
 
@@ -27763,14 +27760,13 @@ static void wisp__wire(wisp *w, const wisp_desc *desc) {
     w->base.reliable = desc->link.reliable;
     w->base.timeout = desc->timeout;
     w->accept = desc->accept;
-    w->registry.base = w->peers.base = w->events.base = w->calls.base = &w->base;
+    w->registry.base = w->events.base = w->calls.base = &w->base;
     w->content.base = w->content.packer.base = w->registry.schemas.base = &w->base;
     w->content.registry = &w->registry;
     w->registry.compress = &w->compress;
-    w->peers.compress = &w->compress;
     wisp__compress_init(&w->compress, &w->base);
     wisp__codecs_builtin(&w->registry);
-    w->peers.chunks = w->calls.chunks = &w->chunks;
+    w->calls.chunks = &w->chunks;
     w->events.registry = &w->registry;
     w->hooks.base = &w->base;
     w->hooks.registry = &w->registry;
@@ -27815,7 +27811,7 @@ static void wisp__release(wisp *w) {
     for (int i = 0; i < w->peers.pool.made; i++) {
         wisp__session *s = wisp__session_at(w, i);
         if (!s) continue;
-        while (s->peer.stuck_first) wisp__unstick(&w->peers, &s->peer);
+        while (s->peer.stuck_first) wisp__unstick(w, &s->peer);
         wisp__flow_free(&w->base, &s->peer.flow);
         wisp__free(&w->base, s->spending, sizeof *s->spending);
     }
@@ -27874,11 +27870,11 @@ static void wisp__destroy_now(wisp *w) {
         for (int repeat = 0; repeat < 2 && s->peer.state == WISP__LEAVING; repeat++)
             wisp__send_leave(w, s);
     }
-    wisp__post_send(&w->peers);
+    wisp__post_send(w);
     w->events.notice_count = 0;
     wisp__dispatch(w);              /* the handlers of calls that have ended */
     w->events.notice_count = 0;
-    wisp__post_send(&w->peers);
+    wisp__post_send(w);
     wisp__release(w);
 }
 

@@ -820,7 +820,7 @@ static void ask_whole(world_two *t, const wisp *sender, wisp *receiver, const ch
             index = sender->registry.remotes[i]->newest;
     wisp__control_add(&receiver->base, session_of(receiver, 0), WISP__FRAME_RESYNC,
                       (index - WISP__RESERVED));
-    wisp__peers_mark(&receiver->peers, &session_of(receiver, 0)->peer);
+    wisp__peers_mark(receiver, &session_of(receiver, 0)->peer);
     (void)t;
 }
 

@@ -8,7 +8,6 @@
 TEST(peers_are_found_by_address_one_after_the_other) {
     world w;
     wisp *server, *client;
-    wisp__peers *peers;
     wisp_addr here, nowhere;
     wisp__peer *first, *second;
     wisp_result why = WISP_OK;
@@ -16,20 +15,19 @@ TEST(peers_are_found_by_address_one_after_the_other) {
     server = world_add(&w);
     client = world_add(&w);
     world_join(&w, client, server);
-    peers = &server->peers;
     here = wisp_loopback_addr(1);
     nowhere = wisp_loopback_addr(7);
-    first = wisp__peers_find(peers, &here, NULL);
+    first = wisp__peers_find(server, &here, NULL);
     if (!CHECK(first != NULL)) return;
-    CHECK(wisp__peers_find(peers, &here, first) == NULL);
-    CHECK(wisp__peers_find(peers, &nowhere, NULL) == NULL);
-    second = wisp__peers_add(peers, &here, &why);
+    CHECK(wisp__peers_find(server, &here, first) == NULL);
+    CHECK(wisp__peers_find(server, &nowhere, NULL) == NULL);
+    second = wisp__peers_add(server, &here, &why);
     if (!CHECK(second != NULL)) return;
-    CHECK(wisp__peers_find(peers, &here, NULL) == second);
-    CHECK(wisp__peers_find(peers, &here, second) == first);
-    wisp__peers_unlink(peers, second);
-    wisp__pool_remove(&peers->pool, second);
-    CHECK(wisp__peers_find(peers, &here, NULL) == first);
+    CHECK(wisp__peers_find(server, &here, NULL) == second);
+    CHECK(wisp__peers_find(server, &here, second) == first);
+    wisp__peers_unlink(server, second);
+    wisp__pool_remove(&server->peers.pool, second);
+    CHECK(wisp__peers_find(server, &here, NULL) == first);
     world_close(&w);
 }
 
@@ -42,11 +40,11 @@ TEST(a_connection_number_finds_its_peer_and_no_other_generation) {
     server = world_add(&w);
     client = world_add(&w);
     world_join(&w, client, server);
-    peer = wisp__peers_find(&server->peers, &server->peers.first->addr, NULL);
+    peer = wisp__peers_find(server, &server->peers.first->addr, NULL);
     connection = wisp__connection_of(peer);
-    CHECK(wisp__peers_connection(&server->peers, connection) == peer);
+    CHECK(wisp__peers_connection(server, connection) == peer);
     for (int bit = 0; bit < 16; bit++)
-        CHECK(wisp__peers_connection(&server->peers, (uint16_t)(connection ^ 1u << bit)) == NULL);
+        CHECK(wisp__peers_connection(server, (uint16_t)(connection ^ 1u << bit)) == NULL);
     world_close(&w);
 }
 

@@ -738,9 +738,9 @@ TEST(a_connection_number_has_the_generation_of_its_place) {
         forger_rejoin(b);
         CHECK(forger_peer(b)->connection != last);
         last = forger_peer(b)->connection;
-        found = wisp__peers_connection(&b->t.server->peers, last);
+        found = wisp__peers_connection(b->t.server, last);
         CHECK(found == &forger_server_side(b)->peer);
-        CHECK(!wisp__peers_connection(&b->t.server->peers, (uint16_t)(last + (1 << 15))));
+        CHECK(!wisp__peers_connection(b->t.server, (uint16_t)(last + (1 << 15))));
     }
     forger_close(b);
 }

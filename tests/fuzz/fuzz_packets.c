@@ -211,7 +211,7 @@ static wisp__writer handshake(world *f, int type, uint64_t nonce) {
 /* A stranger gets no more bytes back than it has sent. */
 static void hand_in_handshake(world *f, wisp__writer *to, uint64_t nonce) {
     wisp_addr address = address_of(f->from);
-    bool stranger = !wisp__peers_find(&f->w->peers, &address, NULL);
+    bool stranger = !wisp__peers_find(f->w, &address, NULL);
     int size;
     while (to->at / 8 < 60) wisp__put(to, 0, 8);
     size = (int)(to->at / 8);
