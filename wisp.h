@@ -2779,6 +2779,13 @@ typedef struct wisp__fitting {
     wisp_result   result;     /* WISP_E_INVALID or WISP_E_MEMORY, once something failed */
 } wisp__fitting;
 
+/* Storage that a value is to fill. */
+typedef struct wisp__storage {
+    void *at;                 /* NULL: the value is only checked */
+    int   bytes;              /* negative: its content is elsewhere, see wisp__place */
+    int  *count;              /* gets the number of elements, or the option; NULL: no member does */
+} wisp__storage;
+
 /* How a kind of type travels in a descriptor: of these parts those that it has, in this order. */
 enum { WISP__PART_FIVE = 1,        /* max:5 */
        WISP__PART_LITERAL = 2, WISP__PART_WIDTH = 4, WISP__PART_ENDS = 8, WISP__PART_FORM = 16,
@@ -6755,11 +6762,11 @@ bool wisp_pattern_matches(const wisp_pattern *pattern, const char *text) {
 
 /* ===========================================================================
  * MARK: >>type
- * What: does a value fit a type? And if so, the type's storage filled from it.
- * Invariants: what does not fit is told by its path and why; storage that is
- *   filled holds nothing outside its type. Strings and elements of the layout
- *   of maps are not copied: they point to where the value has them.
- * Not here: what a type itself must be like (schema).
+ * What: whether a value fits a type, and filling the type's storage from it.
+ * Invariants: the path of a value that does not fit is reported with the reason; filled storage
+ *   holds nothing outside its type. In the layout of maps strings are not copied: storage points
+ *   to where the value has them.
+ * Not here: checking a type itself (schema).
  * ======================================================================== */
 
 static wisp__fitting wisp__fitting_on(char *text, int text_bytes, wisp__supply *supply) {
@@ -6783,25 +6790,23 @@ static bool wisp__blame(wisp__fitting *f, const char *format, ...) {
     return false;
 }
 
-/* Puts what the failing value stands in before the text: a field's name, or an index. */
+/* Puts the place of the failing value before the text: a field's name, or an index. */
 static bool wisp__blame_in(wisp__fitting *f, const char *name, int index) {
-    char place[80];
-    size_t length, old;
+    char place[81];
+    size_t slack = name ? 1 : 2, room = (size_t)f->text_bytes, length, old;
     if (!f->text) return false;
-    if (name) snprintf(place, sizeof place, "%s", name);
+    if (name) snprintf(place, sizeof place, ".%s", name);
     else snprintf(place, sizeof place, "[%d]", index);
     length = strlen(place);
-    old = strlen(f->text);
-    if (f->text[0] != '[' && f->text[0] != '.') {
+    if (f->text[0] != '[' && f->text[0] != '.')
         snprintf(place + length, sizeof place - length, ": ");
-        length = strlen(place);
-    }
-    if (length + 2 >= (size_t)f->text_bytes) return false;
-    if (old + length + 2 > (size_t)f->text_bytes) old = (size_t)f->text_bytes - length - 2;
-    memmove(f->text + length + (name ? 1 : 0), f->text, old);
-    memcpy(f->text + (name ? 1 : 0), place, length);
-    if (name) f->text[0] = '.';
-    f->text[old + length + (name ? 1 : 0)] = 0;
+    length = strlen(place);
+    if (length + slack >= room) return false;
+    old = strlen(f->text);
+    if (old + length + slack > room) old = room - length - slack;
+    memmove(f->text + length, f->text, old);
+    memcpy(f->text, place, length);
+    f->text[old + length] = 0;
     return false;
 }
 
@@ -6811,22 +6816,22 @@ static wisp_result wisp__blamed(const wisp__fitting *f) {
     return f->result;
 }
 
-static bool wisp__fit_integer(wisp__fitting *f, const wisp_type *type, int bytes,
-                              const wisp_value *v, void *at) {
+static bool wisp__fit_integer(wisp__fitting *f, const wisp_type *type, wisp__storage to,
+                              const wisp_value *v) {
     wisp__numeric n;
     bool is_signed = wisp__type_signed(type);
-    uint64_t most = UINT64_MAX >> (64 - 8 * bytes), least = 0, value;
+    uint64_t most = UINT64_MAX >> (64 - 8 * to.bytes), least = 0, value;
     if (!wisp__numeric_of(v, &n) || !n.integral) return wisp__blame(f, "is no integer");
     if (is_signed) most >>= 1, least = most + 1;
     if (n.magnitude > (n.negative ? least : most))
-        return wisp__blame(f, "does not fit %d bytes", bytes);
+        return wisp__blame(f, "does not fit %d bytes", to.bytes);
     value = n.negative ? 0 - n.magnitude : n.magnitude;
     if (type->kind == WISP_TYPE_RANGE &&
         ((int64_t)value < type->least || (int64_t)value > type->most ||
          (!is_signed && value > (uint64_t)INT64_MAX)))
         return wisp__blame(f, "%s%.0f is not in %.0f .. %.0f", n.negative ? "-" : "",
                            (double)n.magnitude, (double)type->least, (double)type->most);
-    if (at) wisp__store_int(at, bytes, value);
+    if (to.at) wisp__store_int(to.at, to.bytes, value);
     return true;
 }
 
@@ -6846,24 +6851,24 @@ static bool wisp__in_bounds(uint64_t bits, const double *lo, const double *hi, i
     return order >= wisp__bound_order(lo, bytes) && order <= wisp__bound_order(hi, bytes);
 }
 
-static bool wisp__fit_number(wisp__fitting *f, const wisp_type *type, int bytes,
-                             const wisp_value *v, void *at) {
+static bool wisp__fit_number(wisp__fitting *f, const wisp_type *type, wisp__storage to,
+                             const wisp_value *v) {
     uint64_t whole, bits;
     uint32_t narrow = 0;
     if (!wisp__value_double(v, &whole)) return wisp__blame(f, "is no number");
     bits = whole;
-    if (bytes == 4 && wisp__value_float(v, &narrow)) bits = wisp__bits_widen(narrow);
-    if (type->kind != WISP_TYPE_NUMBER && !wisp__in_bounds(bits, &type->lo, &type->hi, bytes))
+    if (to.bytes == 4 && wisp__value_float(v, &narrow)) bits = wisp__bits_widen(narrow);
+    if (type->kind != WISP_TYPE_NUMBER && !wisp__in_bounds(bits, &type->lo, &type->hi, to.bytes))
         return wisp__blame(f, "%g is not in %g .. %g", wisp__bits_double(whole), type->lo,
                            type->hi);
     if (wisp__bits_finite(whole) && !wisp__bits_finite(bits))
         return wisp__blame(f, "%g does not fit a float", wisp__bits_double(whole));
-    if (at && bytes == 4) memcpy(at, &narrow, 4);
-    else if (at) memcpy(at, &bits, 8);
+    if (to.at && to.bytes == 4) memcpy(to.at, &narrow, 4);
+    else if (to.at) memcpy(to.at, &bits, 8);
     return true;
 }
 
-static bool wisp__fit_bool(wisp__fitting *f, int bytes, const wisp_value *v, void *at) {
+static bool wisp__fit_bool(wisp__fitting *f, wisp__storage to, const wisp_value *v) {
     wisp__numeric n;
     bool flag = wisp__bool_of(v);
     if (v->kind != WISP_BOOL) {
@@ -6871,11 +6876,11 @@ static bool wisp__fit_bool(wisp__fitting *f, int bytes, const wisp_value *v, voi
             return wisp__blame(f, "is no bool");
         flag = n.magnitude == 1;
     }
-    if (at) wisp__store_int(at, bytes, flag);
+    if (to.at) wisp__store_int(to.at, to.bytes, flag);
     return true;
 }
 
-/* Memory, or what a peer has not paid for. */
+/* There is no memory, or the peer has not paid for it. */
 static bool wisp__no_memory(wisp__fitting *f) {
     wisp__blame(f, "no memory");
     f->result = wisp__credit_result(f->supply ? f->supply->credit : NULL, WISP_E_MEMORY);
@@ -6886,70 +6891,71 @@ static inline bool wisp__fit_pay(wisp__fitting *f, int64_t count, int price) {
     return !f->supply || wisp__pay_each(f->supply->credit, count, price) || wisp__no_memory(f);
 }
 
-/* Puts `count` bytes into storage: in place, or where they are. */
-static bool wisp__fit_place(int bytes, void *at, const void *from, int count) {
+/* Puts `count` bytes into storage: in place, or a pointer to where they are. */
+static bool wisp__fit_place(wisp__storage to, const void *from, int count) {
     wisp__place place;
-    if (!at) return true;
-    if (bytes < 0) {
+    if (!to.at) return true;
+    if (to.bytes < 0) {
         place.at = from;
         place.count = count;
-        memcpy(at, &place, sizeof place);
+        memcpy(to.at, &place, sizeof place);
     } else {
-        memset(at, 0, (size_t)bytes);
-        if (count) memcpy(at, from, (size_t)count);
+        memset(to.at, 0, (size_t)to.bytes);
+        if (count) memcpy(to.at, from, (size_t)count);
     }
     return true;
 }
 
-static bool wisp__fit_string(wisp__fitting *f, const wisp_type *type, int bytes,
-                             const wisp_value *v, void *at) {
+static bool wisp__fit_string(wisp__fitting *f, const wisp_type *type, wisp__storage to,
+                             const wisp_value *v) {
     if (v->kind != WISP_STRING) return wisp__blame(f, "is no string");
     if (v->count > type->max) return wisp__blame(f, "%d bytes are over %d", v->count, type->max);
     if (!wisp__is_sound(v)) return wisp__blame(f, "is no string");
-    if (bytes > 0 && v->count && memchr(wisp__text_of(v), 0, (size_t)v->count))
+    if (to.bytes > 0 && v->count && memchr(wisp__text_of(v), 0, (size_t)v->count))
         return wisp__blame(f, "has a NUL inside");
-    return wisp__fit_place(bytes, at, wisp__text_of(v), v->count);
+    return wisp__fit_place(to, wisp__text_of(v), v->count);
 }
 
-/* `count` NULL: there is no member that says how many; they are always max. */
-static bool wisp__fit_bytes(wisp__fitting *f, const wisp_type *type, int bytes,
-                            const wisp_value *v, void *at, int *count) {
+/* Bytes or elements. */
+static bool wisp__fit_count(wisp__fitting *f, const wisp_type *type, wisp__storage to, int count) {
+    const char *what = type->kind == WISP_TYPE_BYTES ? "bytes" : "elements";
+    if (count > type->max) return wisp__blame(f, "%d %s are over %d", count, what, type->max);
+    if ((to.bytes > 0 ? !to.count : type->least != 0) && count != type->max)
+        return wisp__blame(f, "%d %s are not %d", count, what, type->max);
+    if (to.count) *to.count = count;
+    return true;
+}
+
+static bool wisp__fit_bytes(wisp__fitting *f, const wisp_type *type, wisp__storage to,
+                            const wisp_value *v) {
     wisp_value decoded = *v;
     if (v->kind == WISP_STRING && f->lenient && wisp__is_sound(v)) {
-        int size = v->count / 4 * 3;
         uint8_t *out = NULL;
-        if (!f->supply) return true;                   /* is read when there is room for it */
-        out = (uint8_t *)wisp__supply_items(f->supply, size, 1);
+        if (!f->supply) return true;                   /* is decoded when there is room for it */
+        out = (uint8_t *)wisp__supply_items(f->supply, v->count / 4 * 3, 1);
         if (!out) return wisp__no_memory(f);
         decoded = wisp_bytes(out, wisp__text_from_base64(wisp__text_of(v), v->count, out));
     }
     if (decoded.kind != WISP_BYTES || !wisp__is_sound(&decoded))
         return wisp__blame(f, "is not bytes");
-    if (decoded.count > type->max)
-        return wisp__blame(f, "%d bytes are over %d", decoded.count, type->max);
-    if ((bytes > 0 ? !count : type->least != 0) && decoded.count != type->max)
-        return wisp__blame(f, "%d bytes are not %d", decoded.count, type->max);
-    if (count) *count = decoded.count;
-    return wisp__fit_place(bytes, at, wisp__bytes_of(&decoded), decoded.count);
+    return wisp__fit_count(f, type, to, decoded.count) &&
+           wisp__fit_place(to, wisp__bytes_of(&decoded), decoded.count);
 }
 
-/* The floats of a vector, or of an array of numbers where that is all a format has. */
-static bool wisp__fit_parts(wisp__fitting *f, wisp_kind kind, int count, const wisp_value *v,
-                            float parts[7]) {
-    if (v->kind == kind) {
-        wisp__value_floats(v, parts);
-        return true;
+static bool wisp__is_rotation(const float parts[4]) {
+    double sum = 0;
+    for (int i = 0; i < 4; i++) {
+        if (!wisp__bits_finite(wisp__load_number_bits(&parts[i], 4))) return false;
+        sum += (double)parts[i] * (double)parts[i];
     }
-    if (!f->lenient || !wisp__is_array(v) || v->count != count)
-        return wisp__blame(f, "is no vector of %d", count);
-    for (int i = 0; i < count; i++) {
-        wisp_value scratch;
-        uint32_t bits;
-        if (!wisp__value_float(wisp__child(v, i, NULL, &scratch), &bits))
-            return wisp__blame(f, "is no vector of %d", count);
-        memcpy(&parts[i], &bits, 4);
-    }
-    return true;
+    return sum > 1e-12 && sum < 1e12;
+}
+
+static uint8_t wisp__to_byte(float part) { return (uint8_t)(part * 255.0f + 0.5f); }
+
+static bool wisp__is_channel(const float *part) {
+    int64_t order = wisp__bits_order(wisp__load_number_bits(part, 4));
+    return order >= 0 && order <= INT64_C(1023) << 52;
 }
 
 /* The range of a component, or of a number; step 0: a plain float. */
@@ -6972,83 +6978,61 @@ static int wisp__vector_count(const wisp_type *type) {
     return type->kind == WISP_TYPE_VEC2 ? 2 : type->kind == WISP_TYPE_VEC3 ? 3 : 4;
 }
 
-static bool wisp__fit_vector(wisp__fitting *f, const wisp_type *type, const wisp_value *v,
-                             void *at) {
-    static const wisp_kind kinds[] = { WISP_VEC2, WISP_VEC3, WISP_VEC4 };
-    int count = wisp__vector_count(type);
-    float parts[7];
-    if (!wisp__fit_parts(f, kinds[count - 2], count, v, parts)) return false;
+/* The floats of a vector kind. Formats that have no vectors say an array of numbers, or a map. */
+static bool wisp__fit_parts(wisp__fitting *f, wisp_kind kind, const wisp_value *v,
+                            float parts[7]) {
+    int count = wisp__kind_floats(kind);
+    wisp_value scratch;
+    if (v->kind == kind) return wisp__value_floats(v, parts) != 0;
+    if (kind == WISP_TRANSFORM && f->lenient && wisp__is_map(v)) {
+        const wisp_value *position = wisp__child_named(v, "position", 0, &scratch);
+        bool fits = position && wisp__fit_parts(f, WISP_VEC3, position, parts);
+        const wisp_value *rotation = wisp__child_named(v, "rotation", 1, &scratch);
+        float turn[7];
+        if (!fits || !rotation || !wisp__fit_parts(f, WISP_QUAT, rotation, turn))
+            return wisp__blame(f, "is no transform");
+        memcpy(parts + 3, turn, 4 * sizeof(float));
+        return true;
+    }
+    if (!f->lenient || !wisp__is_array(v) || v->count != count)
+        return wisp__blame(f, "is no vector of %d", count);
     for (int i = 0; i < count; i++) {
+        uint32_t bits;
+        if (!wisp__value_float(wisp__child(v, i, NULL, &scratch), &bits))
+            return wisp__blame(f, "is no vector of %d", count);
+        memcpy(&parts[i], &bits, 4);
+    }
+    return true;
+}
+
+static bool wisp__fit_vector(wisp__fitting *f, const wisp_type *type, wisp__storage to,
+                             const wisp_value *v) {
+    wisp_kind kind = wisp__type_vector(type);
+    int count = wisp__kind_floats(kind);
+    bool steps = kind <= WISP_VEC4 && (type->of || wisp__has_steps(type));
+    float parts[7];
+    if (!wisp__fit_parts(f, kind, v, parts)) return false;
+    for (int i = 0; i < count && (steps || kind == WISP_COLOR); i++) {
         wisp_range range = wisp__component(type, i);
         uint64_t bits = wisp__load_number_bits(&parts[i], 4);
-        bool steps = type->of || wisp__has_steps(type);
+        if (kind == WISP_COLOR && !wisp__is_channel(&parts[i]))
+            return wisp__blame(f, "channel %d: %g is not in 0 .. 1", i, (double)parts[i]);
         if (steps && !wisp__in_bounds(bits, &range.lo, &range.hi, 4))
             return wisp__blame(f, "component %d: %g is not in %g .. %g", i,
                                wisp__bits_double(bits), range.lo, range.hi);
     }
-    if (at) memcpy(at, parts, (size_t)count * sizeof(float));
+    if (kind == WISP_QUAT && type->max && !wisp__is_rotation(parts))
+        return wisp__blame(f, "is no rotation");
+    if (to.at && kind == WISP_COLOR && to.bytes == 4)
+        for (int i = 0; i < 4; i++) ((uint8_t *)to.at)[i] = wisp__to_byte(parts[i]);
+    else if (to.at)
+        memcpy(to.at, parts, (size_t)count * sizeof(float));
     return true;
 }
 
-static bool wisp__is_rotation(const float parts[4]) {
-    double sum = 0;
-    for (int i = 0; i < 4; i++) {
-        if (!wisp__bits_finite(wisp__load_number_bits(&parts[i], 4))) return false;
-        sum += (double)parts[i] * (double)parts[i];
-    }
-    return sum > 1e-12 && sum < 1e12;
-}
-
-static bool wisp__fit_quat(wisp__fitting *f, const wisp_type *type, const wisp_value *v, void *at) {
-    float parts[7];
-    if (!wisp__fit_parts(f, WISP_QUAT, 4, v, parts)) return false;
-    if (type->max && !wisp__is_rotation(parts)) return wisp__blame(f, "is no rotation");
-    if (at) memcpy(at, parts, 4 * sizeof(float));
-    return true;
-}
-
-static bool wisp__fit_transform(wisp__fitting *f, const wisp_value *v, void *at) {
-    float parts[7], turn[7];
-    wisp_value scratch;
-    const wisp_value *position, *rotation;
-    if (v->kind == WISP_TRANSFORM || !f->lenient || !wisp__is_map(v)) {
-        if (!wisp__fit_parts(f, WISP_TRANSFORM, 7, v, parts)) return false;
-    } else {
-        position = wisp__child_named(v, "position", 0, &scratch);
-        if (!position || !wisp__fit_parts(f, WISP_VEC3, 3, position, parts))
-            return wisp__blame(f, "is no transform");
-        rotation = wisp__child_named(v, "rotation", 1, &scratch);
-        if (!rotation || !wisp__fit_parts(f, WISP_QUAT, 4, rotation, turn))
-            return wisp__blame(f, "is no transform");
-        memcpy(parts + 3, turn, 4 * sizeof(float));
-    }
-    if (at) memcpy(at, parts, 7 * sizeof(float));
-    return true;
-}
-
-static uint8_t wisp__to_byte(float part) { return (uint8_t)(part * 255.0f + 0.5f); }
-
-static bool wisp__is_channel(const float *part) {
-    int64_t order = wisp__bits_order(wisp__load_number_bits(part, 4));
-    return order >= 0 && order <= INT64_C(1023) << 52;
-}
-
-static bool wisp__fit_color(wisp__fitting *f, int bytes, const wisp_value *v, void *at) {
-    float parts[7];
-    if (!wisp__fit_parts(f, WISP_COLOR, 4, v, parts)) return false;
-    for (int i = 0; i < 4; i++)
-        if (!wisp__is_channel(&parts[i]))
-            return wisp__blame(f, "channel %d: %g is not in 0 .. 1", i, (double)parts[i]);
-    if (at && bytes == 4)
-        for (int i = 0; i < 4; i++) ((uint8_t *)at)[i] = wisp__to_byte(parts[i]);
-    else if (at)
-        memcpy(at, parts, 4 * sizeof(float));
-    return true;
-}
-
-static bool wisp__fit_enum(wisp__fitting *f, const wisp_type *type, int bytes, const wisp_value *v,
-                           void *at) {
-    bool open = wisp__enum_is_open(type), wide = open && bytes >= 4;
+static bool wisp__fit_enum(wisp__fitting *f, const wisp_type *type, wisp__storage to,
+                           const wisp_value *v) {
+    bool open = wisp__enum_is_open(type), wide = open && to.bytes >= 4;
     uint64_t most = (uint64_t)type->max - 1, least = wide ? UINT64_C(1) << 31 : 0;
     int index = -1;
     wisp__numeric n;
@@ -7057,82 +7041,81 @@ static bool wisp__fit_enum(wisp__fitting *f, const wisp_type *type, int bytes, c
         index = wisp__name_index(type, v);
     }
     if (index >= 0) {
-        if (at) wisp__store_int(at, bytes, (uint64_t)index);
+        if (to.at) wisp__store_int(to.at, to.bytes, (uint64_t)index);
         return true;
     }
     if (!wisp__numeric_of(v, &n) || !n.integral)
         return wisp__blame(f, "is none of %d names", type->max);
-    if (open) most = wide ? INT32_MAX : UINT32_MAX >> (32 - 8 * bytes);
+    if (open) most = wide ? INT32_MAX : UINT32_MAX >> (32 - 8 * to.bytes);
     if (n.magnitude > (n.negative ? least : most))
         return wisp__blame(f, open ? "%s%.0f does not fit %d bytes" : "%s%.0f is none of %d names",
-                           n.negative ? "-" : "", (double)n.magnitude, open ? bytes : type->max);
-    if (at) wisp__store_int(at, bytes, n.negative ? 0 - n.magnitude : n.magnitude);
+                           n.negative ? "-" : "", (double)n.magnitude, open ? to.bytes : type->max);
+    if (to.at) wisp__store_int(to.at, to.bytes, n.negative ? 0 - n.magnitude : n.magnitude);
     return true;
 }
 
-static bool wisp__fit_object(wisp__fitting *f, const wisp_value *v, void *at) {
+static bool wisp__fit_object(wisp__fitting *f, wisp__storage to, const wisp_value *v) {
     wisp__numeric n;
-    wisp_object object = { 0 };
-    if (v->kind == WISP_OBJECT) object = wisp__object_of(v);
-    else if (f->lenient && wisp__numeric_of(v, &n) && n.integral && !n.negative &&
-             n.magnitude <= UINT32_MAX)
+    wisp_object object = wisp__object_of(v);
+    if (v->kind != WISP_OBJECT) {
+        if (!f->lenient || !wisp__numeric_of(v, &n) || !n.integral || n.negative ||
+            n.magnitude > UINT32_MAX)
+            return wisp__blame(f, "is no object");
         object.id = (uint32_t)n.magnitude;
-    else return wisp__blame(f, "is no object");
-    if (at) memcpy(at, &object, sizeof object);
+    }
+    if (to.at) memcpy(to.at, &object, sizeof object);
     return true;
 }
 
-static bool wisp__fit_literal(wisp__fitting *f, const wisp_type *type, int bytes,
-                              const wisp_value *v, void *at) {
+static bool wisp__fit_literal(wisp__fitting *f, const wisp_type *type, wisp__storage to,
+                              const wisp_value *v) {
     wisp_value wanted = wisp__view(type, 0, NULL, -1);
     if (wisp_equal(v, &wanted))
-        return bytes <= 0 || wisp__fit_place(bytes, at, wisp__text_of(&wanted), wanted.count);
+        return to.bytes <= 0 || wisp__fit_place(to, wisp__text_of(&wanted), wanted.count);
     return type->of ? wisp__blame(f, "is not '%s'", (const char *)type->of)
                     : wisp__blame(f, "is not %g", type->lo);
 }
 
-static bool wisp__fit_exact(wisp__fitting *f, const wisp_type *type, const wisp_value *v,
-                            void *at) {
+static bool wisp__fit_exact(wisp__fitting *f, const wisp_type *type, wisp__storage to,
+                            const wisp_value *v) {
     if (type->kind == WISP_TYPE_EXACT && (int)v->kind != type->max)
         return wisp__blame(f, "is of another kind");
-    if (at) memcpy(at, v, sizeof *v);
+    if (to.at) memcpy(to.at, v, sizeof *v);
     return true;
 }
 
-static bool wisp__fit_type(wisp__fitting *f, const wisp_type *type, int bytes, const wisp_value *v,
-                        void *at, int *count);
+static bool wisp__fit_type(wisp__fitting *f, const wisp_type *type, wisp__storage to,
+                           const wisp_value *v);
 
 /* Elements in place, or in memory of the supply. */
-static bool wisp__fit_array(wisp__fitting *f, const wisp_type *type, int bytes,
-                            const wisp_value *v, void *at, int *count) {
+static bool wisp__fit_array(wisp__fitting *f, const wisp_type *type, wisp__storage to,
+                            const wisp_value *v) {
     const wisp_type *element = (const wisp_type *)type->of;
-    int each = bytes > 0 ? bytes / wisp__max_int(type->max, 1) : wisp__type_bytes(element, 0);
-    uint8_t *items = (uint8_t *)at;
+    int each = to.bytes > 0 ? to.bytes / wisp__max_int(type->max, 1)
+                            : wisp__abs_int(wisp__type_bytes(element, 0));
+    uint8_t *items = (uint8_t *)to.at;
     if (!wisp__is_array(v) || !wisp__is_sound(v)) return wisp__blame(f, "is no array");
-    if (v->count > type->max) return wisp__blame(f, "%d elements are over %d", v->count, type->max);
-    if ((bytes > 0 ? !count : type->least != 0) && v->count != type->max)
-        return wisp__blame(f, "%d elements are not %d", v->count, type->max);
-    if (count) *count = v->count;
-    if (each < 0) each = -each;
-    if (at && bytes < 0) {
+    if (!wisp__fit_count(f, type, to, v->count)) return false;
+    if (to.at && to.bytes < 0) {
         items = (uint8_t *)wisp__supply_items(f->supply, v->count, (size_t)each);
         if (!items) return wisp__no_memory(f);
         memset(items, 0, (size_t)v->count * (size_t)each);
-        wisp__fit_place(bytes, at, items, v->count);
-    } else if (at) {
-        memset(at, 0, (size_t)bytes);
+        wisp__fit_place(to, items, v->count);
+    } else if (to.at) {
+        memset(to.at, 0, (size_t)to.bytes);
     }
     for (int i = 0; i < v->count; i++) {
         wisp_value scratch;
-        const wisp_value *child = wisp__child(v, i, NULL, &scratch);
-        void *to = at ? items + (size_t)i * (size_t)each : NULL;
-        if (!wisp__fit_type(f, element, bytes > 0 ? each : 0, child, to, NULL))
+        wisp__storage one = { NULL, 0, NULL };
+        if (to.at) one.at = items + (size_t)i * (size_t)each;
+        if (to.bytes > 0) one.bytes = each;
+        if (!wisp__fit_type(f, element, one, wisp__child(v, i, NULL, &scratch)))
             return wisp__blame_in(f, NULL, i);
     }
     return true;
 }
 
-/* Does the option say the value as it is, and not only something that it can be taken for? */
+/* Does the option hold the value as it is, without a conversion? */
 static bool wisp__says_exactly(const wisp_type *option, const wisp_value *v) {
     uint64_t bits = 0;
     uint32_t narrow = 0;
@@ -7151,32 +7134,32 @@ static bool wisp__says_exactly(const wisp_type *option, const wisp_value *v) {
     }
 }
 
-/* The first option that the value fits as it is, else the first that takes it. */
-static bool wisp__fit_union(wisp__fitting *f, const wisp_type *type, int bytes,
-                            const wisp_value *v, void *at, int *count) {
-    const wisp_type *options = (const wisp_type *)type->of;
+/* The first option that holds the value as it is, else the first that it can be converted to. */
+static bool wisp__fit_union(wisp__fitting *f, const wisp_type *type, wisp__storage to,
+                            const wisp_value *v) {
     wisp__fitting quiet = *f;
     quiet.text = NULL;
     quiet.result = WISP_OK;
     for (int turn = 0; turn < 2 * type->max; turn++) {
         int i = turn % type->max, inner = 0;
-        int each = wisp__option_bytes(&options[i], bytes), *in = each < 0 ? &inner : NULL;
-        if (turn < type->max && !wisp__says_exactly(&options[i], v)) continue;
-        if (!wisp__fit_type(&quiet, &options[i], each, v, NULL, in)) {
+        const wisp_type *option = (const wisp_type *)type->of + i;
+        wisp__storage in = { NULL, wisp__option_bytes(option, to.bytes), NULL };
+        if (in.bytes < 0) in.count = &inner;
+        if (turn < type->max && !wisp__says_exactly(option, v)) continue;
+        if (!wisp__fit_type(&quiet, option, in, v)) {
             if (quiet.result == WISP_E_INVALID) continue;
             return wisp__no_memory(f);
         }
-        if (at && bytes < 0) {
-            wisp__store_int(at, 4, (uint64_t)i);
-            at = (uint8_t *)at + WISP__UNION_HEAD;
-        }
-        if (count) *count = i;
-        return !at || wisp__fit_type(f, &options[i], each, v, at, in);
+        if (to.count) *to.count = i;
+        if (!to.at) return true;
+        in.at = to.bytes < 0 ? (uint8_t *)to.at + WISP__UNION_HEAD : to.at;
+        if (to.bytes < 0) wisp__store_int(to.at, 4, (uint64_t)i);
+        return wisp__fit_type(f, option, in, v);
     }
     return wisp__blame(f, "is none of %d options", type->max);
 }
 
-/* What a field holds when a value lacks it; nil: nothing. */
+/* The default of a field; nil: it has none. */
 static wisp_value wisp__fallback(const wisp_field *field) {
     if (!(field->flags & WISP_FLAG_OPTIONAL)) return wisp_nil();
     if (field->fallback_text) return wisp_string(field->fallback_text);
@@ -7184,25 +7167,25 @@ static wisp_value wisp__fallback(const wisp_field *field) {
     return wisp_number(field->fallback);
 }
 
+/* `v` NULL: the value has no such field. */
 static bool wisp__fit_field(wisp__fitting *f, const wisp_field *field, const wisp_value *v,
                             void *data) {
     uint8_t *base = (uint8_t *)data;
     wisp_value fallback = wisp__fallback(field);
     int count = -1;
     bool maybe = (field->flags & WISP_FLAG_MAYBE) != 0, counted = field->count_bytes && !maybe;
+    wisp__storage to = { NULL, field->bytes, NULL };
+    if (base) to.at = base + field->offset;
+    if (counted || field->bytes <= 0) to.count = &count;
     if (!v || (v->kind == WISP_NIL && field->type.kind != WISP_TYPE_ANY &&
                field->flags & (WISP_FLAG_MAYBE | WISP_FLAG_OPTIONAL))) {
-        if (maybe) {
-            if (base) base[field->count_offset] = 0;
-            return true;
-        }
+        if (base && maybe) base[field->count_offset] = 0;
+        if (maybe) return true;
         v = &fallback;
-        if (v->kind == WISP_NIL && field->type.kind != WISP_TYPE_LITERAL)
-            return wisp__blame(f, "is missing");
-        if (v->kind == WISP_NIL) return true;
+        if (v->kind == WISP_NIL)
+            return field->type.kind == WISP_TYPE_LITERAL || wisp__blame(f, "is missing");
     }
-    if (!wisp__fit_type(f, &field->type, field->bytes, v, base ? base + field->offset : NULL,
-                     counted || field->bytes <= 0 ? &count : NULL))
+    if (!wisp__fit_type(f, &field->type, to, v))
         return v->kind == WISP_NIL ? wisp__blame(f, "is missing") : false;
     if (base && counted)
         wisp__store_int(base + field->count_offset, field->count_bytes, (uint64_t)count);
@@ -7216,15 +7199,16 @@ static bool wisp__has_field(const wisp_schema *schema, const char *name) {
     return false;
 }
 
-/* What a struct's own member says about a list must be so: it is only seen up to its maximum. */
+/* The member that counts a struct's elements may say more than the maximum, up to which they are
+   seen. */
 static bool wisp__count_fits(wisp__fitting *f, const wisp_value *v, int i) {
     const wisp_schema *schema = wisp__schema_of(v);
-    int count;
+    const wisp_field *field;
     if (!schema || schema->shape != WISP_SHAPE_STRUCT || i < 0 || i >= schema->count) return true;
-    if (schema->fields[i].type.kind == WISP_TYPE_UNION) return true;
-    count = wisp__field_count(&schema->fields[i], wisp__data_of(v));
-    if (count <= schema->fields[i].type.max) return true;
-    return wisp__blame(f, "its count is over %d", schema->fields[i].type.max);
+    field = &schema->fields[i];
+    if (field->type.kind == WISP_TYPE_UNION) return true;
+    return wisp__field_count(field, wisp__data_of(v)) <= field->type.max ||
+           wisp__blame(f, "its count is over %d", field->type.max);
 }
 
 /* Maps of more pairs than this are searched through their names in order. */
@@ -7280,36 +7264,30 @@ static bool wisp__fit_struct(wisp__fitting *f, const wisp_schema *schema, const 
                        schema->count);
 }
 
-/* Does the value fit? With `at` its storage of `bytes` is filled; what was there is lost. `count`
-   gets how many elements there are, or which option; NULL: no member says it. */
-static bool wisp__fit_type(wisp__fitting *f, const wisp_type *type, int bytes, const wisp_value *v,
-                      void *at, int *count) {
-    bytes = wisp__type_bytes(type, bytes);
+/* Does the value fit? Storage is filled; its former content is lost. */
+static bool wisp__fit_type(wisp__fitting *f, const wisp_type *type, wisp__storage to,
+                           const wisp_value *v) {
+    to.bytes = wisp__type_bytes(type, to.bytes);
     if (!wisp__fit_pay(f, 1, WISP__PRICE_VALUE)) return false;
     switch (type->kind) {
-    case WISP_TYPE_LITERAL: return wisp__fit_literal(f, type, bytes, v, at);
-    case WISP_TYPE_BOOL: return wisp__fit_bool(f, bytes, v, at);
+    case WISP_TYPE_LITERAL: return wisp__fit_literal(f, type, to, v);
+    case WISP_TYPE_BOOL: return wisp__fit_bool(f, to, v);
     case WISP_TYPE_INTEGER:
     case WISP_TYPE_UINT:
-    case WISP_TYPE_RANGE: return wisp__fit_integer(f, type, bytes, v, at);
+    case WISP_TYPE_RANGE: return wisp__fit_integer(f, type, to, v);
     case WISP_TYPE_NUMBER:
     case WISP_TYPE_NUMBER_RANGE:
-    case WISP_TYPE_QUANTIZED: return wisp__fit_number(f, type, bytes, v, at);
-    case WISP_TYPE_STRING: return wisp__fit_string(f, type, bytes, v, at);
-    case WISP_TYPE_BYTES: return wisp__fit_bytes(f, type, bytes, v, at, count);
-    case WISP_TYPE_VEC2:
-    case WISP_TYPE_VEC3:
-    case WISP_TYPE_VEC4: return wisp__fit_vector(f, type, v, at);
-    case WISP_TYPE_QUAT: return wisp__fit_quat(f, type, v, at);
-    case WISP_TYPE_TRANSFORM: return wisp__fit_transform(f, v, at);
-    case WISP_TYPE_COLOR: return wisp__fit_color(f, bytes, v, at);
-    case WISP_TYPE_ENUM: return wisp__fit_enum(f, type, bytes, v, at);
-    case WISP_TYPE_OBJECT: return wisp__fit_object(f, v, at);
-    case WISP_TYPE_STRUCT:
-        return wisp__fit_struct(f, (const wisp_schema *)type->of, v, at);
-    case WISP_TYPE_ARRAY: return wisp__fit_array(f, type, bytes, v, at, count);
-    case WISP_TYPE_UNION: return wisp__fit_union(f, type, bytes, v, at, count);
-    default: return wisp__fit_exact(f, type, v, at);
+    case WISP_TYPE_QUANTIZED: return wisp__fit_number(f, type, to, v);
+    case WISP_TYPE_STRING: return wisp__fit_string(f, type, to, v);
+    case WISP_TYPE_BYTES: return wisp__fit_bytes(f, type, to, v);
+    case WISP_TYPE_ENUM: return wisp__fit_enum(f, type, to, v);
+    case WISP_TYPE_OBJECT: return wisp__fit_object(f, to, v);
+    case WISP_TYPE_STRUCT: return wisp__fit_struct(f, (const wisp_schema *)type->of, v, to.at);
+    case WISP_TYPE_ARRAY: return wisp__fit_array(f, type, to, v);
+    case WISP_TYPE_UNION: return wisp__fit_union(f, type, to, v);
+    default:
+        return wisp__type_vector(type) ? wisp__fit_vector(f, type, to, v)
+                                       : wisp__fit_exact(f, type, to, v);
     }
 }
 
@@ -7514,10 +7492,12 @@ static int wisp__field_number(const wisp_schema *schema, int i) {
 /* A default is a number, a bool or a text that fits. */
 static bool wisp__check_fallback(wisp__checking *c, const wisp_field *field, int bytes) {
     wisp_value fallback = wisp__fallback(field);
+    wisp__storage to = { NULL, 0, NULL };
     if (!(field->flags & WISP_FLAG_OPTIONAL)) return true;
     if (field->flags & WISP_FLAG_MAYBE || !wisp__traits_of(&field->type)->optional)
         return wisp__blame(&c->blame, "cannot have a default");
-    if (wisp__fit_type(&c->blame, &field->type, bytes, &fallback, NULL, NULL)) return true;
+    to.bytes = bytes;
+    if (wisp__fit_type(&c->blame, &field->type, to, &fallback)) return true;
     return wisp__blame_in(&c->blame, "its default", 0);
 }
 
@@ -10421,7 +10401,8 @@ static void wisp__read_fallback(wisp__unpacker *u, const wisp__op *op, uint8_t *
     wisp__supply supply = wisp__supply_of_arena(u->base, u->arena, u->credit);
     wisp__fitting f = wisp__fitting_on(NULL, 0, &supply);
     wisp_value fallback = wisp__fallback(op->field);
-    wisp__fit_type(&f, &op->field->type, op->field->bytes, &fallback, image + op->offset, NULL);
+    wisp__storage to = { image + op->offset, op->field->bytes, NULL };
+    wisp__fit_type(&f, &op->field->type, to, &fallback);
     if (f.result == WISP_E_FLOOD) wisp__unpack_fail(u, WISP_E_FLOOD);
 }
 
