@@ -209,6 +209,30 @@ TEST(a_leap_in_need_is_met_at_once) {
     wisp__free(&base, items, (size_t)room);
 }
 
+TEST(a_ring_doubles_and_keeps_each_item_at_its_index) {
+    wisp__base base;
+    low_memory memory;
+    uint32_t *ring = NULL, first = UINT32_MAX - 5, next = first;
+    int room = 0;
+    low_start(&base, &memory);
+    for (int i = 0; i < 64; i++, next++) {
+        if (next - first == (uint32_t)room)
+            CHECK_EQ_INT(wisp__grow_ring(&base, WISP__ARRAY(ring, room), first, next, 64), WISP_OK);
+        if (!ring) return;
+        ring[next & (uint32_t)(room - 1)] = next;
+        if (i == 3) first += 2;
+    }
+    CHECK_EQ_INT(room, 64);
+    for (uint32_t i = first; i != next; i++) CHECK_EQ_INT(ring[i & 63], i);
+    CHECK_EQ_INT(wisp__grow_ring(&base, WISP__ARRAY(ring, room), first, next, 64), WISP_E_LIMIT);
+    memory.fail_after = 0;
+    CHECK_EQ_INT(wisp__grow_ring(&base, WISP__ARRAY(ring, room), first, next, 128),
+                 WISP_E_MEMORY);
+    for (uint32_t i = first; i != next; i++) CHECK_EQ_INT(ring[i & 63], i);
+    wisp__free(&base, ring, (size_t)room * sizeof *ring);
+    CHECK_EQ_INT(base.stats.memory, 0);
+}
+
 TEST(a_need_beyond_all_bounds_is_refused) {
     wisp__base base;
     low_memory memory;
@@ -812,6 +836,7 @@ static const test_case tests[] = {
     CASE(limits_of_the_user_are_kept),
     CASE(huge_limits_come_down_to_what_can_be_kept),
     CASE(foreign_codes_have_a_text_too),
+    CASE(a_ring_doubles_and_keeps_each_item_at_its_index),
     CASE(a_need_beyond_all_bounds_is_refused),
 };
 

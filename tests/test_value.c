@@ -541,22 +541,22 @@ TEST(of_equal_keys_the_first_place_gets_the_last_value) {
 
 TEST(keys_that_are_in_order_are_not_sorted) {
     enum { COUNT = 1000 };
-    static wisp__key keys[COUNT];
-    for (int i = 0; i < COUNT; i++) keys[i] = wisp__key_of(NULL, (uint32_t)i / 2, i);
-    CHECK(wisp__keys_ordered(keys, COUNT));
-    wisp__keys_sort(keys, COUNT);
-    for (int i = 0; i < COUNT; i++) CHECK_EQ_INT(keys[i].place, i);
-    for (int i = 0; i < COUNT; i++) keys[i] = wisp__key_of("", (uint32_t)i * 7919 % COUNT, i);
-    CHECK(!wisp__keys_ordered(keys, COUNT));
-    wisp__keys_sort(keys, COUNT);
+    static wisp__key order[COUNT];
+    for (int i = 0; i < COUNT; i++) order[i] = wisp__key_of(NULL, (uint32_t)i / 2, i);
+    CHECK(wisp__keys_ordered(order, COUNT));
+    wisp__keys_sort(order, COUNT);
+    for (int i = 0; i < COUNT; i++) CHECK_EQ_INT(order[i].place, i);
+    for (int i = 0; i < COUNT; i++) order[i] = wisp__key_of("", (uint32_t)i * 7919 % COUNT, i);
+    CHECK(!wisp__keys_ordered(order, COUNT));
+    wisp__keys_sort(order, COUNT);
     for (int i = 0; i < COUNT; i++) {
-        CHECK_EQ_INT(keys[i].number, i);
-        CHECK_EQ_INT((int)keys[i].place * 7919 % COUNT, i);
+        CHECK_EQ_INT(order[i].number, i);
+        CHECK_EQ_INT((int)order[i].place * 7919 % COUNT, i);
     }
-    CHECK(wisp__keys_ordered(keys, COUNT));
-    wisp__keys_sort(keys, 0);
-    wisp__keys_sort(keys, 1);
-    CHECK_EQ_INT(keys[0].number, 0);
+    CHECK(wisp__keys_ordered(order, COUNT));
+    wisp__keys_sort(order, 0);
+    wisp__keys_sort(order, 1);
+    CHECK_EQ_INT(order[0].number, 0);
 }
 
 TEST(many_keys_are_sorted_in_time_and_in_order) {
