@@ -20212,13 +20212,13 @@ static int wisp__queue_pick(const wisp *w, const wisp__session *s, int only, uin
 
 /* ===========================================================================
  * MARK: >>event
- * What: connections of handlers, dispatch, events that wait for the next
+ * What: connections of handlers, dispatch, notices that wait for the next
  *   update, the getters of arguments.
  * Invariants: a connection that ends while handlers run is only marked, and
- *   unlinked when none runs; a notice is never lost but by limits.notices.
+ *   unlinked when none runs. A notice is lost only by limits.notices.
  * ======================================================================== */
 
-/* Room for `count` more, beside what is reserved. */
+/* Makes room for `count` more notices beside the reserved ones. */
 static wisp_result wisp__notices_reserve(wisp__events *events, int count) {
     return wisp__grow(events->base, WISP__ARRAY(events->notices, events->notice_room),
                       events->notice_count + events->reserved + count, 1 << 24);
@@ -20344,6 +20344,7 @@ static void wisp__errors_left_out(wisp__events *events, wisp__throttle *throttle
     }
 }
 
+/* Adds a connection behind the others of a remote. */
 static void wisp__events_connect(wisp__remote *remote, wisp__connection *c) {
     c->remote = remote->index;
     if (remote->last) remote->last->next = c;
@@ -20351,34 +20352,30 @@ static void wisp__events_connect(wisp__remote *remote, wisp__connection *c) {
     remote->last = c;
 }
 
-static void wisp__events_sweep(wisp__events *events) {
-    wisp__connection **many = &events->matches;
-    if (events->running || !events->dead) return;
-    events->dead = false;
-    while (*many) {                     /* their parts are dead too, and go below */
-        wisp__connection *c = *many;
+/* Unlinks a list's dead connections. Returns its last one. */
+static wisp__connection *wisp__connections_sweep(wisp__events *events, wisp__connection **link) {
+    wisp__connection *last = NULL;
+    while (*link) {
+        wisp__connection *c = *link;
         if (c->dead) {
-            *many = c->next;
+            *link = c->next;
             wisp__free(events->base, c->pattern, sizeof *c->pattern);
             wisp__pool_remove(&events->pool, c);
         } else {
-            many = &c->next;
+            last = c;
+            link = &c->next;
         }
     }
+    return last;
+}
+
+static void wisp__events_sweep(wisp__events *events) {
+    if (events->running || !events->dead) return;
+    events->dead = false;
+    wisp__connections_sweep(events, &events->matches);     /* their parts are dead too */
     for (int i = 0; i < events->registry->count; i++) {
         wisp__remote *remote = events->registry->remotes[i];
-        wisp__connection **link = &remote->first;
-        remote->last = NULL;
-        while (*link) {
-            wisp__connection *c = *link;
-            if (c->dead) {
-                *link = c->next;
-                wisp__pool_remove(&events->pool, c);
-            } else {
-                remote->last = c;
-                link = &c->next;
-            }
-        }
+        remote->last = wisp__connections_sweep(events, &remote->first);
     }
 }
 
@@ -20391,7 +20388,7 @@ static void wisp__events_disconnect(wisp__events *events, wisp__connection *c) {
     wisp__events_sweep(events);
 }
 
-/* Connects a name to a connection of many, if its pattern is found there. */
+/* Connects a remote to a connection by pattern, if the pattern matches its name. */
 static wisp_result wisp__events_match(wisp__events *events, wisp__connection *many,
                                       wisp__remote *remote) {
     wisp__connection *part;
@@ -20413,14 +20410,13 @@ static wisp_result wisp__events_match(wisp__events *events, wisp__connection *ma
     return WISP_OK;
 }
 
-/* A name is new. */
+/* A name was registered. */
 static void wisp__events_name(wisp__events *events, wisp__remote *remote) {
     for (wisp__connection *many = events->matches; many; many = many->next)
         wisp__events_match(events, many, remote);
 }
 
-/* A remote that was lent goes to another name: ends what patterns have connected to it. No handler
-   runs. */
+/* A lent remote gets another name: ends its connections by patterns. No handler runs. */
 static void wisp__events_forget(wisp__events *events, wisp__remote *remote) {
     for (wisp__connection *many = events->matches; many; many = many->next) {
         wisp__connection **link = &many->parts;
@@ -20436,7 +20432,7 @@ static void wisp__events_forget(wisp__events *events, wisp__remote *remote) {
     remote->last = NULL;
 }
 
-/* May a name that only a peer has announced be registered? */
+/* Does a pattern match a name that only a peer has announced? */
 static bool wisp__events_wanted(const wisp__events *events, const char *name,
                                 wisp__credit *credit) {
     int length = (int)strlen(name);
@@ -20457,7 +20453,7 @@ static bool wisp__events_run(wisp__events *events, wisp__remote *remote, wisp_ev
         if (!c->dead) {
             any = true;
             event->user = c->user;
-            event->result = result;     /* whatever wisp_raise has left there */
+            event->result = result;     /* wisp_raise writes there */
             if (c->once) wisp__events_disconnect(events, c);
             wisp__handle(events, c->fn, event);
         }
@@ -20468,7 +20464,7 @@ static bool wisp__events_run(wisp__events *events, wisp__remote *remote, wisp_ev
     return any;
 }
 
-/* Dispatches what waits, also what its handlers add, up to the limit. */
+/* Dispatches all notices, and those that their handlers add, up to the limit. */
 static void wisp__events_notices(wisp__events *events, wisp *w, double now) {
     for (int i = 0; i < events->notice_count && i < 4 * events->base->limits.notices; i++) {
         wisp__notice notice = events->notices[i];
@@ -20683,7 +20679,7 @@ static void wisp__arg_wrong(wisp_event *event, int i, const wisp_value *value) {
                      value ? "of another kind" : "missing");
 }
 
-/* The argument if it is of this kind; else reported, and NULL. */
+/* The argument if it is of this kind; else it is reported, and NULL. */
 static const wisp_value *wisp__arg(wisp_event *event, int i, wisp_kind kind) {
     const wisp_value *value = wisp_arg_value(event, i);
     if (value && value->kind == kind) return value;
@@ -20691,7 +20687,7 @@ static const wisp_value *wisp__arg(wisp_event *event, int i, wisp_kind kind) {
     return NULL;
 }
 
-/* The number in an argument as an integer with its sign; false: it is none, or not exact. */
+/* A numeric argument as an integer with its sign; false: it is not numeric, or not exact. */
 static bool wisp__arg_integral(wisp_event *event, int i, bool *negative, uint64_t *magnitude) {
     const wisp_value *value = wisp_arg_value(event, i);
     wisp__numeric numeric;
@@ -20783,7 +20779,7 @@ const void *wisp_arg_bytes(wisp_event *event, int i, int *size) {
     return value ? wisp__bytes_of(value) : NULL;
 }
 
-/* The floats of an argument of a vector kind; zeros when it is none. */
+/* The floats of an argument of a vector kind; zeros if it is of another kind. */
 static void wisp__arg_floats(wisp_event *event, int i, wisp_kind kind, void *out) {
     const wisp_value *value = wisp__arg(event, i, kind);
     float floats[7] = { 0 };
@@ -20867,36 +20863,36 @@ const wisp_value *wisp_arg_map(wisp_event *event, int i) {
 /* ===========================================================================
  * MARK: >>hook
  * What: the chain of middleware, and the messages that it holds.
- * Invariants: places do not move while a hook runs; a name's bits say which
- *   places it passes, so that a message looks at no pattern; what is held is
- *   in two lists: of its peer, and of all that is held or was released, so
- *   that neither a release nor the end of a peer looks at what others hold.
- * Not here: where messages enter the chain and leave it (outgoing, incoming).
+ * Invariants: places do not move while a hook runs. The bits of a name say
+ *   which places its messages pass, so that no pattern is matched for a message.
+ *   A held message is in two lists, of its peer and of all that are held or
+ *   released, so that a release or the end of a peer sees only its own messages.
+ * Not here: where messages enter the chain and leave it (send, inbound).
  * ======================================================================== */
 
-static bool wisp__hook_takes(const wisp__hook *hook, const char *name) {
+static bool wisp__hook_matches(const wisp__hook *hook, const char *name) {
     return !hook->dead && (!hook->m.pattern || wisp_pattern_matches(&hook->pattern, name)) &&
            !(hook->m.except && wisp_pattern_matches(&hook->except, name));
 }
 
-/* Which places the messages of a name pass. */
-static void wisp__hooks_route(const wisp__hooks *hooks, wisp__remote *remote) {
+/* Sets the places that the messages of a remote pass. */
+static void wisp__hooks_match(const wisp__hooks *hooks, wisp__remote *remote) {
     remote->inbound = remote->outbound = 0;
     if (remote->index < WISP__RESERVED) return;
     for (int i = 0; i < hooks->count; i++) {
         const wisp__hook *hook = hooks->places[i];
-        if (!wisp__hook_takes(hook, remote->name)) continue;
+        if (!wisp__hook_matches(hook, remote->name)) continue;
         if (hook->m.inbound) remote->inbound |= 1u << i;
         if (hook->m.outbound) remote->outbound |= 1u << i;
     }
 }
 
-static void wisp__hooks_route_all(const wisp__hooks *hooks) {
+static void wisp__hooks_match_all(const wisp__hooks *hooks) {
     for (int i = 0; i < hooks->registry->count; i++)
-        wisp__hooks_route(hooks, hooks->registry->remotes[i]);
+        wisp__hooks_match(hooks, hooks->registry->remotes[i]);
 }
 
-/* Clears the places of what was removed, when no hook runs. */
+/* Clears the places of removed hooks, when no hook runs. */
 static void wisp__hooks_sweep(wisp__hooks *hooks) {
     int kept = 0;
     if (hooks->depth || !hooks->dead) return;
@@ -20906,7 +20902,7 @@ static void wisp__hooks_sweep(wisp__hooks *hooks) {
         else wisp__free(hooks->base, hooks->places[i], sizeof **hooks->places);
     }
     hooks->count = kept;
-    wisp__hooks_route_all(hooks);
+    wisp__hooks_match_all(hooks);
 }
 
 static wisp__hook *wisp__hook_named(const wisp__hooks *hooks, const char *name) {
@@ -20943,11 +20939,11 @@ static wisp_result wisp__hooks_add(wisp__hooks *hooks, const wisp_middleware *m,
         return result;
     }
     hooks->places[hooks->count++] = hook;
-    wisp__hooks_route_all(hooks);
+    wisp__hooks_match_all(hooks);
     return WISP_OK;
 }
 
-/* A message enters the chain; false: hooks have sent messages inside each other too deeply. */
+/* A message enters the chain; false: hooks send messages inside each other too deeply. */
 static bool wisp__hooks_enter(wisp__hooks *hooks) {
     if (hooks->depth >= WISP__HOOK_DEPTH) return false;
     hooks->depth++;
@@ -20960,7 +20956,7 @@ static void wisp__hooks_leave(wisp__hooks *hooks) {
     wisp__hooks_sweep(hooks);
 }
 
-/* Runs one hook; what wisp_raise says is its verdict. */
+/* Runs one hook; the code of wisp_raise is its verdict. */
 static wisp_result wisp__hook_run(wisp__events *events, wisp_hook fn, wisp_event *event) {
 #ifdef WISP_WITH_SETJMP
     jmp_buf here;
@@ -20978,7 +20974,7 @@ static wisp_result wisp__hook_run(wisp__events *events, wisp_hook fn, wisp_event
 }
 
 /* Passed, dropped, or rejected with a code that fits the wire. */
-static bool wisp__hook_may_say(wisp_result verdict) {
+static bool wisp__verdict_valid(wisp_result verdict) {
     return verdict == WISP_DROP || (verdict <= WISP_PASS && verdict >= INT16_MIN);
 }
 
@@ -20987,7 +20983,7 @@ static bool wisp__hook_passed(const wisp__hook *hook, const wisp__passage *passa
     return passage->inbound ? hook->serial >= passage->after : hook->serial <= passage->after;
 }
 
-/* Takes a message through what is left of its chain, until a hook does not let it pass. */
+/* Takes a message through the rest of its chain, until a hook does not let it pass. */
 static wisp_result wisp__hooks_run(wisp__hooks *hooks, const wisp__remote *remote,
                                    wisp_event *event, wisp__passage *passage) {
     bool inbound = passage->inbound;
@@ -21005,7 +21001,7 @@ static wisp_result wisp__hooks_run(wisp__hooks *hooks, const wisp__remote *remot
         verdict = wisp__hook_run(hooks->events, inbound ? hook->m.inbound : hook->m.outbound,
                                  event);
         if (verdict == WISP_PASS) continue;
-        if (verdict != WISP_HOLD && !wisp__hook_may_say(verdict)) verdict = WISP_E_ARGUMENT;
+        if (verdict != WISP_HOLD && !wisp__verdict_valid(verdict)) verdict = WISP_E_ARGUMENT;
         break;
     }
     event->passage = NULL;
@@ -21037,12 +21033,12 @@ static void wisp__held_cut(wisp__held_list *list, wisp__held *held, int of) {
     list->bytes -= held->bytes;
 }
 
-/* Messages that were released, on their way out or (`any`) either way. */
+/* The number of released messages, on their way out or (`any`) either way. */
 static int wisp__hooks_ready(const wisp__hooks *hooks, bool any) {
     return hooks->released[0].count + (any ? hooks->released[1].count : 0);
 }
 
-static void wisp__hooks_let(wisp__hooks *hooks, wisp__held *held, wisp_result verdict) {
+static void wisp__held_release(wisp__hooks *hooks, wisp__held *held, wisp_result verdict) {
     wisp__held_cut(&hooks->held, held, WISP__OF_ALL);
     wisp__held_push(&hooks->released[held->passage.inbound], held, WISP__OF_ALL);
     held->ready = true;
@@ -21050,22 +21046,22 @@ static void wisp__hooks_let(wisp__hooks *hooks, wisp__held *held, wisp_result ve
     held->passage.verdict = verdict;
 }
 
-/* A hook that has been removed meanwhile holds nothing: the message goes on. */
+/* Holds a message. It is released at once if its hook has been removed meanwhile. */
 static void wisp__hooks_hold(wisp__hooks *hooks, wisp__held *held) {
     held->ready = false;
     wisp__held_push(&hooks->held, held, WISP__OF_ALL);
     wisp__held_push(held->own, held, WISP__OF_PEER);
-    if (!wisp__hook_lives(hooks, held->passage.after)) wisp__hooks_let(hooks, held, WISP_PASS);
+    if (!wisp__hook_lives(hooks, held->passage.after)) wisp__held_release(hooks, held, WISP_PASS);
 }
 
-/* Takes a message off its lists. */
 static void wisp__hooks_unlink(wisp__hooks *hooks, wisp__held *held) {
     wisp__held_cut(held->ready ? &hooks->released[held->passage.inbound] : &hooks->held, held,
                    WISP__OF_ALL);
     wisp__held_cut(held->own, held, WISP__OF_PEER);
 }
 
-/* The first that was released, on its way out or (`any`) either way, off its lists; NULL: none. */
+/* Takes the first released message off its lists, on its way out or (`any`) either way; NULL: none.
+   */
 static wisp__held *wisp__hooks_next(wisp__hooks *hooks, bool any) {
     wisp__held *out = hooks->released[0].first, *in = any ? hooks->released[1].first : NULL;
     wisp__held *held = !in || (out && out->turn < in->turn) ? out : in;
@@ -21073,7 +21069,7 @@ static wisp__held *wisp__hooks_next(wisp__hooks *hooks, bool any) {
     return held;
 }
 
-/* Releases what a hook holds, of one peer or (NULL) of all. */
+/* Releases the messages that a hook holds, of one peer or (NULL) of all. */
 static int wisp__hooks_release(wisp__hooks *hooks, uint32_t serial, wisp__held_list *own,
                                wisp_result verdict) {
     int count = 0, of = own ? WISP__OF_PEER : WISP__OF_ALL;
@@ -21081,7 +21077,7 @@ static int wisp__hooks_release(wisp__hooks *hooks, uint32_t serial, wisp__held_l
     for (; held; held = next) {
         next = held->next[of];
         if (held->ready || held->passage.after != serial) continue;
-        wisp__hooks_let(hooks, held, verdict);
+        wisp__held_release(hooks, held, verdict);
         count++;
     }
     return count;
@@ -21136,11 +21132,11 @@ int wisp_release(wisp *w, const char *name, wisp_peer peer, wisp_result verdict)
     const wisp__hook *hook = w ? wisp__hook_named(&w->hooks, name) : NULL;
     wisp__session *s = hook && peer.id ? wisp__session_of(w, peer) : NULL;
     if (!hook || (peer.id && !s)) return 0;
-    if (!wisp__hook_may_say(verdict)) return 0;
+    if (!wisp__verdict_valid(verdict)) return 0;
     return wisp__hooks_release(&w->hooks, hook->serial, s ? &s->held_messages : NULL, verdict);
 }
 
-/* Copies of values, which live as long as their message is in the chain. */
+/* Copies the values of a message, or (NULL) of the packer, for as long as it is in the chain. */
 static wisp_result wisp__values_copy(wisp *w, const wisp__message *m, const wisp_value **values,
                                      int *count) {
     const wisp__packer *p = &w->content.packer;
@@ -21200,7 +21196,8 @@ static void wisp__request_keep(wisp__calls *calls, wisp__session *s, wisp__reque
     request->reply = reply;
 }
 
-/* The caller has settled every call before `floor`. false: the leap is not paid for. */
+/* Forgets the peer's calls before `floor`, which it has settled. false: the leap is not paid for.
+   */
 static bool wisp__requests_settle(wisp__calls *calls, wisp__session *s, uint32_t floor,
                                   wisp__credit *credit) {
     int32_t ahead = wisp__distance(floor, s->request_floor);
@@ -21220,7 +21217,7 @@ static bool wisp__requests_settle(wisp__calls *calls, wisp__session *s, uint32_t
     return true;
 }
 
-/* The place for a call of theirs, new (state NONE) or known; NULL with the reason. */
+/* The entry for a call of the peer, new (state NONE) or known; NULL with the reason. */
 static wisp__request *wisp__request_take(wisp__calls *calls, wisp__session *s, uint32_t id,
                                          wisp_result *why) {
     wisp__request *request;
@@ -21247,7 +21244,7 @@ static wisp__request *wisp__request_take(wisp__calls *calls, wisp__session *s, u
     return request;
 }
 
-/* A slot for a call of ours or a deferred one of theirs; NULL with the reason. */
+/* A slot for a call of ours, or for a deferred one of the peer; NULL with the reason. */
 static wisp__pending *wisp__call_add(wisp__calls *calls, bool deferred, wisp_result *why) {
     int *count = deferred ? &calls->deferred : &calls->ours;
     wisp__pending *call;
@@ -21292,7 +21289,7 @@ static void wisp__call_unlink(wisp__pending *call) {
     call->session = NULL;
 }
 
-/* Forgets what timer, list and window hold of a call of ours. */
+/* Takes a call of ours off its timer, its list and the window. */
 static void wisp__call_settle(wisp__calls *calls, wisp__pending *call) {
     wisp__timers_stop(calls->timers, &call->timer);
     wisp__call_unlink(call);
@@ -21325,7 +21322,7 @@ static void wisp__call_end(wisp__calls *calls, wisp__pending *call, wisp_result 
     calls->done_last = call;
 }
 
-/* The oldest call that is over and whose handler has not run; taken off the list. */
+/* Takes the oldest call that is over and whose handler has not run. */
 static wisp__pending *wisp__calls_next_done(wisp__calls *calls) {
     wisp__pending *call = calls->done_first;
     if (!call) return NULL;
@@ -21334,7 +21331,7 @@ static wisp__pending *wisp__calls_next_done(wisp__calls *calls) {
     return call;
 }
 
-/* A peer is gone: its calls end, its answers are forgotten. */
+/* A peer is gone: its calls end, and the answers kept for it are forgotten. */
 static void wisp__calls_leave(wisp__calls *calls, wisp__session *s) {
     while (s->calls_first) wisp__call_end(calls, s->calls_first, WISP_E_CLOSED);
     while (s->deferred) wisp__deferred_remove(calls, s->deferred);
@@ -21344,7 +21341,7 @@ static void wisp__calls_leave(wisp__calls *calls, wisp__session *s) {
     s->request_room = 0;
 }
 
-/* The call of ours that an answer is for, sought from the nearer end; NULL: none that waits, or the
+/* The call of ours that an answer is for, searched from the nearer end; NULL: none waits, or the
    search is not paid for. */
 static wisp__pending *wisp__call_find(wisp__session *s, uint32_t low, wisp__credit *credit) {
     uint32_t id = s->call_floor + (uint32_t)wisp__ahead_24(low, s->call_floor);
@@ -21399,7 +21396,7 @@ wisp_call wisp_defer(wisp_event *event) {
 }
 
 void wisp_cancel(wisp *w, wisp_call handle) {
-    wisp__pending *call = w ? (wisp__pending *)wisp__pool_get(&w->calls.pool, handle.id) : NULL;
+    wisp__pending *call = w ? wisp__call_of(w, handle.id) : NULL;
     if (!call || call->deferred) return;
     if (!call->gathers) {
         wisp__call_end(&w->calls, call, WISP_E_CANCELLED);
@@ -27717,7 +27714,7 @@ static void wisp__codecs_builtin(wisp__registry *registry) {
 /* Tells the later rooms of a new name. */
 static void wisp__name_added(void *owner, wisp__remote *remote) {
     wisp *w = (wisp *)owner;
-    wisp__hooks_route(&w->hooks, remote);
+    wisp__hooks_match(&w->hooks, remote);
     wisp__events_name(&w->events, remote);
 }
 
