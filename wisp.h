@@ -2975,6 +2975,7 @@ typedef struct wisp__unpacker {
     wisp__reader *shape, *data;    /* may be one and the same kind of bytes, read at two places */
     int           values;          /* that may still be made */
     int64_t       start;           /* bit where the data began: blobs are aligned to it */
+    const wisp__op *ops;           /* of the record that is read */
     wisp__credit *credit;          /* NULL: nobody pays */
     wisp_result   result;
 } wisp__unpacker;
@@ -9105,10 +9106,10 @@ failed:
 
 /* ===========================================================================
  * MARK: >>scalar
- * What: single numbers of records, written with a pen and read: integers of a
- *   range, steps, rotations, colours, floats.
- * Invariants: what is written, read and written again gives the same bits. A
- *   pen that is full writes no more.
+ * What: single numbers of records, written and read: integers of a range,
+ *   steps, rotations, colours, floats.
+ * Invariants: a number that is written, read and written again gives the same
+ *   bits. A writer that is full writes no more.
  *
  *   int        value - least            quantized  steps from lo
  *   floats     32 each                  double     64    number  as in pack
@@ -9116,88 +9117,95 @@ failed:
  *   color      8 each
  * ======================================================================== */
 
-/* Where bits go: passed by value, so that it lives in registers. Words are stored whole up to
-   `last`, bytes up to `end`; a pen that is full writes no more. */
-typedef struct wisp__pen {
-    uint64_t acc;
-    uint8_t *to, *last, *end, *start;
-    int      n;               /* bits in acc that are not stored yet, 0..7 between calls */
+/* Writes a record: whole words up to `last`, then bytes up to `end`. */
+typedef struct wisp__record_writer {
+    uint64_t acc;             /* bits that are not stored yet, */
+    int      n;               /* and how many they are: 0..7 between calls */
     int      values;          /* that a reader will count: elements, and what describes itself */
+    uint8_t *at, *last, *end, *start;
     bool     full, wrong;     /* wrong: a value outside its schema */
-} wisp__pen;
+    wisp__base     *base;     /* only its limits and memory */
+    const wisp__op *ops;
+} wisp__record_writer;
 
-static wisp__pen wisp__pen_on(void *out, int capacity) {
-    wisp__pen pen;
-    memset(&pen, 0, sizeof pen);
-    pen.start = pen.to = (uint8_t *)out;
-    pen.end = pen.start + capacity;
-    pen.last = pen.end - 8;
+static wisp__record_writer wisp__record_writer_on(void *out, int capacity) {
+    wisp__record_writer to;
+    memset(&to, 0, sizeof to);
+    to.start = to.at = (uint8_t *)out;
+    to.end = to.start + capacity;
+    to.last = to.end - 8;
     WISP_ASSERT(capacity >= 8);
-    return pen;
+    return to;
 }
 
 /* Near the end: byte by byte. */
-static wisp__pen wisp__pen_slowly(wisp__pen pen) {
-    for (; pen.n >= 8 && pen.to < pen.end; pen.n -= 8, pen.acc >>= 8) *pen.to++ = (uint8_t)pen.acc;
-    if (pen.n >= 8) {
-        pen.full = true;
-        pen.n = 0;
-        pen.acc = 0;
-    }
-    return pen;
+static void wisp__write_slowly(wisp__record_writer *to) {
+    for (; to->n >= 8 && to->at < to->end; to->n -= 8, to->acc >>= 8) *to->at++ = (uint8_t)to->acc;
+    if (to->n < 8) return;
+    to->full = true;
+    to->n = 0;
+    to->acc = 0;
+}
+
+/* Where a word fits. */
+static inline void wisp__run_put(wisp__record_writer *to, uint64_t value, int bits) {
+    to->acc |= value << to->n;
+    to->n += bits;
+    wisp__store64(to->at, to->acc);
+    to->at += to->n >> 3;
+    to->acc >>= to->n & 56;
+    to->n &= 7;
 }
 
 /* `bits` 0..56, and the value fits in them. */
-static inline wisp__pen wisp__pen_put(wisp__pen pen, uint64_t value, int bits) {
-    pen.acc |= value << pen.n;
-    pen.n += bits;
-    if (pen.to > pen.last) return wisp__pen_slowly(pen);
-    wisp__store64(pen.to, pen.acc);
-    pen.to += pen.n >> 3;
-    pen.acc >>= pen.n & 56;
-    pen.n &= 7;
-    return pen;
+static inline void wisp__write_bits(wisp__record_writer *to, uint64_t value, int bits) {
+    if (to->at <= to->last) {
+        wisp__run_put(to, value, bits);
+        return;
+    }
+    to->acc |= value << to->n;
+    to->n += bits;
+    wisp__write_slowly(to);
 }
 
-static wisp__pen wisp__pen_put64(wisp__pen pen, uint64_t value) {
-    return wisp__pen_put(wisp__pen_put(pen, value & UINT32_MAX, 32), value >> 32, 32);
+static void wisp__write_bits64(wisp__record_writer *to, uint64_t value) {
+    wisp__write_bits(to, value & UINT32_MAX, 32);
+    wisp__write_bits(to, value >> 32, 32);
 }
 
-static wisp__pen wisp__pen_bytes(wisp__pen pen, const void *from, int count) {
-    pen = wisp__pen_put(pen, 0, -pen.n & 7);
-    if (count > pen.end - pen.to) pen.full = true;
-    if (pen.full || !count) return pen;
-    memcpy(pen.to, from, (size_t)count);
-    pen.to += count;
-    return pen;
+static void wisp__write_align(wisp__record_writer *to) { wisp__write_bits(to, 0, -to->n & 7); }
+
+static void wisp__write_bytes(wisp__record_writer *to, const void *from, int count) {
+    wisp__write_align(to);
+    if (count > to->end - to->at) to->full = true;
+    if (to->full || !count) return;
+    memcpy(to->at, from, (size_t)count);
+    to->at += count;
 }
 
-static int64_t wisp__pen_bits(const wisp__pen *pen) {
-    return (int64_t)(pen->to - pen->start) * 8 + pen->n;
+/* Stores the last bits; returns all bits, or WISP_E_TOO_BIG: it was full. */
+static int64_t wisp__record_writer_end(wisp__record_writer *to) {
+    if (to->n && to->at < to->end) *to->at = (uint8_t)to->acc;
+    else if (to->n) to->full = true;
+    if (to->full) return WISP_E_TOO_BIG;
+    return (int64_t)(to->at - to->start) * 8 + to->n;
 }
 
-/* The last bits; false: it was full. */
-static bool wisp__pen_end(wisp__pen *pen) {
-    if (pen->n && pen->to < pen->end) *pen->to = (uint8_t)pen->acc;
-    else if (pen->n) pen->full = true;
-    return !pen->full;
-}
-
-static wisp__pen wisp__pen_integer(wisp__pen pen, uint64_t value) {
+static void wisp__write_integer(wisp__record_writer *to, uint64_t value) {
     static const uint8_t widths[8] = { 4, 8, 12, 16, 24, 32, 48, 64 };
     int class_of = 0;
     while (class_of < 7 && value >> widths[class_of]) class_of++;
-    pen = wisp__pen_put(pen, (uint64_t)class_of, 3);
-    if (class_of == 7) return wisp__pen_put64(pen, value);
-    return wisp__pen_put(pen, value, widths[class_of]);
+    wisp__write_bits(to, (uint64_t)class_of, 3);
+    if (class_of == 7) wisp__write_bits64(to, value);
+    else wisp__write_bits(to, value, widths[class_of]);
 }
 
-static wisp__pen wisp__pen_length(wisp__pen pen, uint64_t value) {
-    for (; value >= 128; value >>= 7) pen = wisp__pen_put(pen, (value & 127) | 128, 8);
-    return wisp__pen_put(pen, value, 8);
+static void wisp__write_length(wisp__record_writer *to, uint64_t value) {
+    for (; value >= 128; value >>= 7) wisp__write_bits(to, (value & 127) | 128, 8);
+    wisp__write_bits(to, value, 8);
 }
 
-/* --- numbers --- */
+/* --- steps --- */
 
 /* Newton's method; not from libm, so that nothing must be linked and every machine agrees. */
 static double wisp__root(double square) {
@@ -9234,14 +9242,32 @@ static double wisp__dequantize(const wisp__op *op, uint64_t steps) {
     return wisp__min(number, op->high);
 }
 
+static void wisp__write_quantized(wisp__record_writer *to, const wisp__op *op, const uint8_t *at) {
+    uint64_t bits = wisp__load_number_bits(at, op->bytes);
+    if (wisp__in_bounds(bits, &op->low, &op->high, op->bytes))
+        wisp__write_bits(to, wisp__quantize(op, wisp__bits_double(bits)), op->bits);
+    else to->wrong = true;
+}
+
+static void wisp__read_quantized(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
+    uint64_t steps = wisp__get(u->data, op->bits);
+    double number = wisp__dequantize(op, steps);
+    float float32 = (float)number;
+    if (steps > op->span) wisp__unpack_invalid(u);
+    if (op->bytes == 4) memcpy(at, &float32, 4);
+    else memcpy(at, &number, 8);
+}
+
+/* --- rotations: three components in steps; the largest one follows from them --- */
+
 #define WISP__ROOT_2 1.4142135623730951
 
-/* Steps of the smallest three: an even number of them, so that zero is said exactly. */
+/* An even number of steps, so that 0 is exact. */
 static double wisp__quat_scale(const wisp__op *op) { return (double)((1u << op->max) - 2); }
 
 static float wisp__magnitude(float number) { return number < 0 ? -number : number; }
 
-/* Three components in steps; the other one, which is made positive, follows from them. */
+/* The largest component is made positive. */
 static void wisp__quat_steps(const float parts[4], int largest, double scale, uint32_t steps[4]) {
     double length = 0;
     for (int i = 0; i < 4; i++) length += (double)parts[i] * (double)parts[i];
@@ -9264,8 +9290,8 @@ static void wisp__quat_parts(int largest, const uint32_t steps[4], double scale,
     parts[largest] = (float)wisp__root(wisp__max(rest, 0));
 }
 
-/* Of components that are nearly the largest, the first by which just these parts come out again:
-   what was read is written as it was. -1: none. */
+/* A rotation that was read must be written as the same bits. So of the components that are nearly
+   the largest, the first is taken whose steps give just these parts again. -1: none. */
 static int wisp__quat_again(const float parts[4], double scale, uint32_t steps[4]) {
     float most = 0, again[4];
     for (int i = 0; i < 4; i++)
@@ -9282,15 +9308,15 @@ static int wisp__quat_again(const float parts[4], double scale, uint32_t steps[4
     return -1;
 }
 
-static wisp__pen wisp__write_quat(wisp__pen pen, const wisp__op *op, const uint8_t *at) {
+static void wisp__write_quat(wisp__record_writer *to, const wisp__op *op, const uint8_t *at) {
     float parts[4], read[4];
     uint32_t steps[4];
     double scale = wisp__quat_scale(op);
     int largest, first = 0;
     memcpy(parts, at, sizeof parts);
     if (!wisp__is_rotation(parts)) {
-        pen.wrong = true;
-        return pen;
+        to->wrong = true;
+        return;
     }
     largest = wisp__quat_again(parts, scale, steps);
     if (largest < 0) {
@@ -9301,36 +9327,40 @@ static wisp__pen wisp__write_quat(wisp__pen pen, const wisp__op *op, const uint8
         largest = wisp__quat_again(read, scale, steps);
     }
     if (largest < 0) wisp__quat_steps(parts, largest = first, scale, steps);
-    pen = wisp__pen_put(pen, (uint64_t)largest, 2);
+    wisp__write_bits(to, (uint64_t)largest, 2);
     for (int i = 0; i < 4; i++)
-        if (i != largest) pen = wisp__pen_put(pen, steps[i], op->max);
-    return pen;
+        if (i != largest) wisp__write_bits(to, steps[i], op->max);
 }
 
-static void wisp__read_quat(wisp__reader *from, const wisp__op *op, uint8_t *at) {
+static void wisp__read_quat(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
     float parts[4];
     uint32_t steps[4] = { 0, 0, 0, 0 };
-    int largest = (int)wisp__get(from, 2);
+    int largest = (int)wisp__get(u->data, 2);
     for (int i = 0; i < 4; i++)
-        if (i != largest) steps[i] = (uint32_t)wisp__get(from, op->max);
+        if (i != largest) steps[i] = (uint32_t)wisp__get(u->data, op->max);
     wisp__quat_parts(largest, steps, wisp__quat_scale(op), parts);
     memcpy(at, parts, sizeof parts);
 }
 
-static wisp__pen wisp__write_color(wisp__pen pen, const wisp__op *op, const uint8_t *at) {
+/* --- colours, floats and integers --- */
+
+static void wisp__write_color(wisp__record_writer *to, const wisp__op *op, const uint8_t *at) {
     float parts[4];
     uint64_t word = 0;
-    if (op->bytes == 4) return wisp__pen_put(pen, wisp__load_part(at, 4), 32);
+    if (op->bytes == 4) {
+        wisp__write_bits(to, wisp__load_part(at, 4), 32);
+        return;
+    }
     memcpy(parts, at, sizeof parts);
     for (int i = 0; i < 4; i++) {
-        if (!wisp__is_channel(&parts[i])) pen.wrong = true;
+        if (!wisp__is_channel(&parts[i])) to->wrong = true;
         else word |= (uint64_t)wisp__to_byte(parts[i]) << (8 * i);
     }
-    return wisp__pen_put(pen, word, 32);
+    wisp__write_bits(to, word, 32);
 }
 
-static void wisp__read_color(wisp__reader *from, const wisp__op *op, uint8_t *at) {
-    uint64_t word = wisp__get(from, 32);
+static void wisp__read_color(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
+    uint64_t word = wisp__get(u->data, 32);
     for (int i = 0; i < 4; i++, word >>= 8) {
         float part = wisp__of_byte((uint8_t)word);
         if (op->bytes == 4) at[i] = (uint8_t)word;
@@ -9338,71 +9368,46 @@ static void wisp__read_color(wisp__reader *from, const wisp__op *op, uint8_t *at
     }
 }
 
-static wisp__pen wisp__write_floats(wisp__pen pen, const wisp__op *op, const uint8_t *at) {
+static void wisp__write_floats(wisp__record_writer *to, const wisp__op *op, const uint8_t *at) {
     for (int i = 0; i < op->max; i++) {
         uint32_t bits = wisp__load_float_bits(at + 4 * i);
         if (op->flags & WISP__OP_RANGED &&
             !wisp__in_bounds(wisp__bits_widen(bits), &op->low, &op->high, 4))
-            pen.wrong = true;
-        pen = wisp__pen_put(pen, bits, 32);
+            to->wrong = true;
+        wisp__write_bits(to, bits, 32);
     }
-    return pen;
 }
 
-static wisp__pen wisp__write_double(wisp__pen pen, const wisp__op *op, const uint8_t *at) {
-    uint8_t encoding[16 + WISP__SLACK];
-    wisp__writer writer = wisp__writer_on(encoding, 16);
+static void wisp__read_floats(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
+    for (int i = 0; i < op->max; i++) {
+        uint32_t bits = (uint32_t)wisp__get(u->data, 32);
+        if (op->flags & WISP__OP_RANGED &&
+            !wisp__in_bounds(wisp__bits_widen(bits), &op->low, &op->high, 4))
+            wisp__unpack_invalid(u);
+        memcpy(at + 4 * i, &bits, 4);
+    }
+}
+
+static void wisp__write_double(wisp__record_writer *to, const wisp__op *op, const uint8_t *at) {
+    uint8_t packed[16 + WISP__SLACK];
+    wisp__writer writer = wisp__writer_on(packed, 16);
+    wisp__reader reader = wisp__reader_on(packed, 16);
     uint64_t bits = wisp__load_double_bits(at);
     if (op->flags & WISP__OP_RANGED && !wisp__in_bounds(bits, &op->low, &op->high, 8))
-        pen.wrong = true;
-    if (op->code == WISP__OP_DOUBLE) return wisp__pen_put64(pen, bits);
-    memset(encoding, 0, sizeof encoding);
+        to->wrong = true;
+    if (op->code == WISP__OP_DOUBLE) {
+        wisp__write_bits64(to, bits);
+        return;
+    }
+    memset(packed, 0, sizeof packed);
     wisp__pack_number(&writer, bits);
-    pen = wisp__pen_put(pen,
-                        wisp__low_bits(wisp__load64(encoding), wisp__min_int((int)writer.at, 40)),
-                        wisp__min_int((int)writer.at, 40));
-    if (writer.at > 40)
-        pen = wisp__pen_put(pen, wisp__low_bits(wisp__load64(encoding + 5), (int)writer.at - 40),
-                            (int)writer.at - 40);
-    return pen;
-}
-
-static wisp__pen wisp__write_int(wisp__pen pen, const wisp__op *op, const uint8_t *at) {
-    int64_t number = wisp__load_int(at, op->bytes, (op->flags & WISP__OP_SIGNED) != 0);
-    uint64_t value = (uint64_t)number - (uint64_t)op->least;
-    if (value > op->span) {
-        pen.wrong = true;
-        value = 0;
+    for (int count, left = (int)writer.at; left > 0; left -= count) {
+        count = wisp__min_int(left, 40);
+        wisp__write_bits(to, wisp__get(&reader, count), count);
     }
-    if (op->code == WISP__OP_INT) return wisp__pen_put(pen, value, op->bits);
-    if (op->span < UINT64_MAX) return wisp__pen_integer(pen, value);
-    return wisp__pen_integer(pen, op->flags & WISP__OP_SIGNED ? wisp__zigzag(number) : value);
 }
 
-static wisp__pen wisp__write_quantized(wisp__pen pen, const wisp__op *op, const uint8_t *at) {
-    uint64_t bits = wisp__load_number_bits(at, op->bytes);
-    if (wisp__in_bounds(bits, &op->low, &op->high, op->bytes))
-        return wisp__pen_put(pen, wisp__quantize(op, wisp__bits_double(bits)), op->bits);
-    pen.wrong = true;
-    return pen;
-}
-
-/* How many there are by the member that counts, or all. */
-
-static void wisp__read_int(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
-    uint64_t value;
-    if (op->code == WISP__OP_INT) value = wisp__get(u->data, op->bits);
-    else value = wisp__get_integer(u->data);
-    if (op->span == UINT64_MAX && op->flags & WISP__OP_SIGNED) {
-        value = (uint64_t)wisp__unzigzag(value);
-    } else {
-        if (value > op->span) wisp__unpack_invalid(u);
-        value += (uint64_t)op->least;
-    }
-    wisp__store_int(at, op->bytes, value);
-}
-
-static void wisp__read_number(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
+static void wisp__read_double(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
     wisp_value value;
     uint64_t bits;
     if (op->code == WISP__OP_NUMBER) {
@@ -9416,36 +9421,41 @@ static void wisp__read_number(wisp__unpacker *u, const wisp__op *op, uint8_t *at
     memcpy(at, &bits, 8);
 }
 
-static void wisp__read_quantized(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
-    uint64_t steps = wisp__get(u->data, op->bits);
-    double number = wisp__dequantize(op, steps);
-    float float32 = (float)number;
-    if (steps > op->span) wisp__unpack_invalid(u);
-    if (op->bytes == 4) memcpy(at, &float32, 4);
-    else memcpy(at, &number, 8);
+static void wisp__write_int(wisp__record_writer *to, const wisp__op *op, const uint8_t *at) {
+    int64_t number = wisp__load_int(at, op->bytes, (op->flags & WISP__OP_SIGNED) != 0);
+    uint64_t value = (uint64_t)number - (uint64_t)op->least;
+    if (value > op->span) {
+        to->wrong = true;
+        value = 0;
+    }
+    if (op->span == UINT64_MAX && op->flags & WISP__OP_SIGNED) value = wisp__zigzag(number);
+    if (op->code == WISP__OP_INT) wisp__write_bits(to, value, op->bits);
+    else wisp__write_integer(to, value);
 }
 
-static void wisp__read_floats(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
-    for (int i = 0; i < op->max; i++) {
-        uint32_t bits = (uint32_t)wisp__get(u->data, 32);
-        if (op->flags & WISP__OP_RANGED &&
-            !wisp__in_bounds(wisp__bits_widen(bits), &op->low, &op->high, 4))
-            wisp__unpack_invalid(u);
-        memcpy(at + 4 * i, &bits, 4);
+static void wisp__read_int(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
+    uint64_t value = op->code == WISP__OP_INT ? wisp__get(u->data, op->bits)
+                                              : wisp__get_integer(u->data);
+    if (op->span == UINT64_MAX && op->flags & WISP__OP_SIGNED) {
+        value = (uint64_t)wisp__unzigzag(value);
+    } else {
+        if (value > op->span) wisp__unpack_invalid(u);
+        value += (uint64_t)op->least;
     }
+    wisp__store_int(at, op->bytes, value);
 }
 
 /* ===========================================================================
  * MARK: >>tile
- * What: shorter ways to the bits of a record: runs of operations that need one
- *   look at the room left, and tiles, many rows of an array at once, column by
+ * What: faster ways to write and read a record: runs, operations whose room is
+ *   checked once for all of them, and tiles, many rows of an array, column by
  *   column.
  * Invariants: the bits are those of the operations one by one. Where a run or
- *   tile cannot go on, nothing of it was written or read, and the operations
- *   one by one go on, and tell what is wrong.
+ *   tile cannot go on, nothing of it was written or read; the operations one by
+ *   one go on from there, and report an error.
  * ======================================================================== */
 
-/* Sixteen bytes at once, where the compiler has them and the lowest byte is the first; else, and
+/* Vectors of sixteen bytes, where the compiler has them and the machine is little-endian; else, and
    with WISP__NO_VECTORS, words. */
 #if defined(__GNUC__) && defined(__BYTE_ORDER__) && !defined(WISP__NO_VECTORS)
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
@@ -9455,33 +9465,23 @@ typedef uint8_t wisp__bytes __attribute__((vector_size(16)));
 #endif
 #endif
 
-/* --- writing runs: at full speed, because one look at the room left serves a whole run --- */
+/* --- writing runs --- */
 
-static inline void wisp__run_put(wisp__pen *pen, uint64_t value, int bits) {
-    pen->acc |= value << pen->n;
-    pen->n += bits;
-    wisp__store64(pen->to, pen->acc);
-    pen->to += pen->n >> 3;
-    pen->acc >>= pen->n & 56;
-    pen->n &= 7;
+static inline void wisp__run_put64(wisp__record_writer *to, uint64_t value) {
+    wisp__store64(to->at, to->acc | value << to->n);
+    to->at += 8;
+    to->acc = value >> 1 >> (63 - to->n);
 }
 
-static inline void wisp__run_put64(wisp__pen *pen, uint64_t value) {
-    wisp__store64(pen->to, pen->acc | value << pen->n);
-    pen->to += 8;
-    pen->acc = value >> 1 >> (63 - pen->n);
-}
-
-static inline void wisp__run_int(wisp__pen *pen, const wisp__op *op, int64_t number) {
+static inline void wisp__run_int(wisp__record_writer *to, const wisp__op *op, int64_t number) {
     uint64_t value = (uint64_t)number - (uint64_t)op->least;
     if (value > op->span) {
-        pen->wrong = true;
+        to->wrong = true;
         value = 0;
     }
-    wisp__run_put(pen, value, op->bits);
+    wisp__run_put(to, value, op->bits);
 }
 
-/* The bits of a float, and of two neighbours, as they are sent. */
 static inline uint64_t wisp__one_float(const uint8_t *from) {
     uint32_t bits;
     memcpy(&bits, from, 4);
@@ -9492,13 +9492,13 @@ static inline uint64_t wisp__two_floats(const uint8_t *from) {
     return wisp__one_float(from) | wisp__one_float(from + 4) << 32;
 }
 
-static inline void wisp__run_floats(wisp__pen *pen, const uint8_t *from, int count) {
-    for (; count >= 2; count -= 2, from += 8) wisp__run_put64(pen, wisp__two_floats(from));
-    if (count) wisp__run_put(pen, wisp__one_float(from), 32);
+static inline void wisp__run_floats(wisp__record_writer *to, const uint8_t *from, int count) {
+    for (; count >= 2; count -= 2, from += 8) wisp__run_put64(to, wisp__two_floats(from));
+    if (count) wisp__run_put(to, wisp__one_float(from), 32);
 }
 
-/* A number in memory, if it is in the range of the operation. Comparisons of numbers are faster
-   than those of bits, and do as well where the compiler knows of NaN. */
+/* Loads a number; false: it is outside the range of the operation. Numbers are compared faster than
+   bits, which must be compared where the compiler may assume that there is no NaN. */
 static inline bool wisp__op_takes(const wisp__op *op, const uint8_t *from, int bytes,
                                   double *number) {
 #if defined(__FINITE_MATH_ONLY__) && !__FINITE_MATH_ONLY__
@@ -9521,31 +9521,31 @@ static inline bool wisp__floats_inside(const wisp__op *op, const uint8_t *from) 
     return inside;
 }
 
-static inline void wisp__run_steps(wisp__pen *pen, const wisp__op *op, const uint8_t *from,
+static inline void wisp__run_steps(wisp__record_writer *to, const wisp__op *op, const uint8_t *from,
                                    int bytes) {
     double number;
     if (wisp__op_takes(op, from, bytes, &number)) {
         uint64_t steps = wisp__quantize(op, number);
-        wisp__run_put(pen, steps, op->bits);
+        wisp__run_put(to, steps, op->bits);
     } else {
-        pen->wrong = true;
+        to->wrong = true;
     }
 }
 
 #define WISP__EACH_BYTE UINT64_C(0x0101010101010101)
 
-/* The top bit of the lowest byte that is 0, and of none below it; above it there may be others. */
+/* Sets the top bit of the lowest byte that is 0, and maybe of bytes above it. */
 static inline uint64_t wisp__zero_byte(uint64_t word) {
     return (word - WISP__EACH_BYTE) & ~word & WISP__EACH_BYTE << 7;
 }
 
-/* Bytes below the lowest one that is 0; 8: none is. */
+/* Bytes below the lowest one that is 0, or 8. */
 static inline uint64_t wisp__bytes_before_zero(uint64_t word) {
     uint64_t zero = wisp__zero_byte(word);
     return ((((zero & (0 - zero)) >> 7) - 1) & WISP__EACH_BYTE) * WISP__EACH_BYTE >> 56;
 }
 
-/* Of a text in `each` bytes, 8 or more; `each`: no NUL is in it. */
+/* Of a text in `each` bytes, 8 or more; `each` when there is no NUL. */
 static inline int wisp__text_length(const uint8_t *from, int each) {
     for (int i = 0; i < each; i += 8) {
         int at = wisp__min_int(i, each - 8);
@@ -9555,30 +9555,32 @@ static inline int wisp__text_length(const uint8_t *from, int each) {
     return each;
 }
 
-static inline void wisp__run_text(wisp__pen *pen, const wisp__op *op, const uint8_t *from) {
+static inline void wisp__run_text(wisp__record_writer *to, const wisp__op *op,
+                                  const uint8_t *from) {
     int length = wisp__text_length(from, op->each);
     if (length > op->max) {
-        pen->wrong = true;
+        to->wrong = true;
         return;
     }
-    wisp__run_put(pen, (uint64_t)length, op->bits);
+    wisp__run_put(to, (uint64_t)length, op->bits);
     if (length == 0) return;
-    wisp__run_put(pen, 0, -pen->n & 7);
+    wisp__run_put(to, 0, -to->n & 7);
     for (int i = 0; i < length; i += 8) {
         int at = wisp__min_int(i, op->each - 8);
-        wisp__store64(pen->to + at, wisp__load64(from + at));
+        wisp__store64(to->at + at, wisp__load64(from + at));
     }
-    pen->to += length;
+    to->at += length;
 }
 
-/* Writes `rows` times the run that begins with `op`; returns how many: the next would not fit for
-   sure, or has a value outside its schema. */
-static int wisp__write_rows(wisp__pen *pen, const wisp__op *op, const wisp__op *end,
-                           const uint8_t *image, int rows, int each) {
-    wisp__pen row = *pen, before;
+/* Writes `rows` times the run that begins with `op`; returns how many were written: the next one
+   might not fit, or has a value outside its schema. */
+static int wisp__write_rows(wisp__record_writer *to, const wisp__op *op, const uint8_t *image,
+                            int rows, int each) {
+    wisp__record_writer row = *to, before;
+    const wisp__op *end = to->ops + op->run;
     for (int i = 0; i < rows; i++, image += each) {
-        if (row.end - row.to < op->run_bytes) {
-            *pen = row;
+        if (row.end - row.at < op->run_bytes) {
+            *to = row;
             return i;
         }
         before = row;
@@ -9606,32 +9608,31 @@ static int wisp__write_rows(wisp__pen *pen, const wisp__op *op, const wisp__op *
             }
         }
         if (row.wrong) {
-            *pen = before;
+            *to = before;
             return i;
         }
     }
-    *pen = row;
+    *to = row;
     return rows;
 }
 
-/* --- writing tiles: column by column, so that what an operation says is looked up once for many
-       rows --- */
+/* --- writing tiles: by column, so that an operation is looked up once for many rows --- */
 
 /* Rows without their texts, side by side; bits from `bit` on are 0 up to the next byte. */
-typedef struct wisp__heads {
+typedef struct wisp__tile_writer {
     uint8_t slots[WISP__TILE][WISP__TILE_HEAD + 16];
     int     rows, each;            /* each: bytes from one row to the next in the image */
     int     bit;                   /* where the next column begins */
-} wisp__heads;
+} wisp__tile_writer;
 
-/* The value after what stands before it in its first byte. */
+/* Adds the value to the bits that are already in its first byte. */
 static inline void wisp__slot_put(uint8_t *to, uint64_t value, int shift) {
     wisp__store64(to, *to | value << shift);
 }
 
-/* false: a value is outside. `bytes` and `is_signed` are constants where this is called. */
-static inline bool wisp__heads_ints(wisp__heads *h, const wisp__op *op, const uint8_t *from,
-                                    int bytes, bool is_signed) {
+/* false: a value is outside its range. `bytes` and `is_signed` are constants in each call. */
+static inline bool wisp__tile_put_ints(wisp__tile_writer *h, const wisp__op *op,
+                                       const uint8_t *from, int bytes, bool is_signed) {
     uint8_t *to = h->slots[0] + (h->bit >> 3);
     uint64_t least = (uint64_t)op->least, span = op->span;
     int shift = h->bit & 7, each = h->each;
@@ -9644,8 +9645,8 @@ static inline bool wisp__heads_ints(wisp__heads *h, const wisp__op *op, const ui
     return true;
 }
 
-static inline bool wisp__heads_steps(wisp__heads *h, const wisp__op *op, const uint8_t *from,
-                                     int bytes) {
+static inline bool wisp__tile_put_steps(wisp__tile_writer *h, const wisp__op *op,
+                                        const uint8_t *from, int bytes) {
     uint8_t *to = h->slots[0] + (h->bit >> 3);
     int shift = h->bit & 7;
     int64_t span = (int64_t)op->span, steps;       /* of at most 32 bits */
@@ -9659,8 +9660,8 @@ static inline bool wisp__heads_steps(wisp__heads *h, const wisp__op *op, const u
     return true;
 }
 
-/* Two floats after the bits of `carry`; returns those that are left over. `scale` is 1 << shift: a
-   multiplication gives both parts of what is shifted at once. */
+/* Puts two floats after the bits of `carry`; returns the bits left over. `scale` is 1 << shift: a
+   multiplication gives both words of a shift at once. */
 static inline uint64_t wisp__slot_floats(uint8_t *to, const uint8_t *from, uint64_t scale,
                                          uint64_t carry) {
     uint64_t above, word = wisp__multiply(wisp__two_floats(from), scale, &above);
@@ -9668,8 +9669,8 @@ static inline uint64_t wisp__slot_floats(uint8_t *to, const uint8_t *from, uint6
     return above;
 }
 
-/* One to six floats side by side: `count` is a constant where this is called. */
-static inline void wisp__heads_six(wisp__heads *h, const uint8_t *from, int count) {
+/* One to six neighbouring floats: `count` is a constant in each call. */
+static inline void wisp__tile_put_six(wisp__tile_writer *h, const uint8_t *from, int count) {
     uint8_t *to = h->slots[0] + (h->bit >> 3);
     uint64_t scale = UINT64_C(1) << (h->bit & 7);
     int each = h->each;
@@ -9684,19 +9685,19 @@ static inline void wisp__heads_six(wisp__heads *h, const uint8_t *from, int coun
     h->bit += 32 * count;
 }
 
-static void wisp__heads_floats(wisp__heads *h, const uint8_t *from, int count) {
-    for (; count > 6; count -= 6, from += 24) wisp__heads_six(h, from, 6);
+static void wisp__tile_put_floats(wisp__tile_writer *h, const uint8_t *from, int count) {
+    for (; count > 6; count -= 6, from += 24) wisp__tile_put_six(h, from, 6);
     switch (count) {
-    case 1: wisp__heads_six(h, from, 1); break;
-    case 2: wisp__heads_six(h, from, 2); break;
-    case 3: wisp__heads_six(h, from, 3); break;
-    case 4: wisp__heads_six(h, from, 4); break;
-    case 5: wisp__heads_six(h, from, 5); break;
-    default: wisp__heads_six(h, from, 6); break;
+    case 1: wisp__tile_put_six(h, from, 1); break;
+    case 2: wisp__tile_put_six(h, from, 2); break;
+    case 3: wisp__tile_put_six(h, from, 3); break;
+    case 4: wisp__tile_put_six(h, from, 4); break;
+    case 5: wisp__tile_put_six(h, from, 5); break;
+    default: wisp__tile_put_six(h, from, 6); break;
     }
 }
 
-/* Of a text in 17 bytes: without a branch on its length, because nobody could predict it. */
+/* Of a text in 17 bytes: without a branch on its length, which the processor would mispredict. */
 static inline int wisp__text_length_17(const uint8_t *from) {
 #ifdef WISP__VECTORS
     static const wisp__bytes bits = { 1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128 };
@@ -9706,7 +9707,7 @@ static inline int wisp__text_length_17(const uint8_t *from) {
     if (from[16]) return wisp__text_length(from, 17);
     memcpy(&text, from, 16);
     zeros = (wisp__words)((wisp__bytes)(text == 0) & bits);
-    low = zeros[0] * WISP__EACH_BYTE >> 56;          /* the sum of its bytes: a bit for each */
+    low = zeros[0] * WISP__EACH_BYTE >> 56;          /* the sum of its bytes: one bit each */
     high = zeros[1] * WISP__EACH_BYTE >> 56;
     return __builtin_ctz((unsigned)(low | high << 8 | 1 << 16));
 #else
@@ -9717,30 +9718,30 @@ static inline int wisp__text_length_17(const uint8_t *from) {
 #endif
 }
 
-static bool wisp__heads_column(wisp__heads *h, const wisp__op *op, const uint8_t *from) {
+static bool wisp__tile_put_column(wisp__tile_writer *h, const wisp__op *op, const uint8_t *from) {
     switch (op->quick) {
-    case WISP__QUICK_U8: return wisp__heads_ints(h, op, from, 1, false);
-    case WISP__QUICK_I8: return wisp__heads_ints(h, op, from, 1, true);
-    case WISP__QUICK_U16: return wisp__heads_ints(h, op, from, 2, false);
-    case WISP__QUICK_I16: return wisp__heads_ints(h, op, from, 2, true);
-    case WISP__QUICK_U32: return wisp__heads_ints(h, op, from, 4, false);
-    case WISP__QUICK_I32: return wisp__heads_ints(h, op, from, 4, true);
-    case WISP__QUICK_64: return wisp__heads_ints(h, op, from, 8, true);
-    case WISP__QUICK_FLOAT_STEPS: return wisp__heads_steps(h, op, from, 4);
-    case WISP__QUICK_DOUBLE_STEPS: return wisp__heads_steps(h, op, from, 8);
-    case WISP__QUICK_FLOATS: wisp__heads_floats(h, from, op->column_bits / 32); return true;
+    case WISP__QUICK_U8: return wisp__tile_put_ints(h, op, from, 1, false);
+    case WISP__QUICK_I8: return wisp__tile_put_ints(h, op, from, 1, true);
+    case WISP__QUICK_U16: return wisp__tile_put_ints(h, op, from, 2, false);
+    case WISP__QUICK_I16: return wisp__tile_put_ints(h, op, from, 2, true);
+    case WISP__QUICK_U32: return wisp__tile_put_ints(h, op, from, 4, false);
+    case WISP__QUICK_I32: return wisp__tile_put_ints(h, op, from, 4, true);
+    case WISP__QUICK_64: return wisp__tile_put_ints(h, op, from, 8, true);
+    case WISP__QUICK_FLOAT_STEPS: return wisp__tile_put_steps(h, op, from, 4);
+    case WISP__QUICK_DOUBLE_STEPS: return wisp__tile_put_steps(h, op, from, 8);
+    case WISP__QUICK_FLOATS: wisp__tile_put_floats(h, from, op->column_bits / 32); return true;
     default: return false;                       /* a text is no column */
     }
 }
 
-/* The rows one after another, each with its text: returns how many, the next text is too long, or
-   empty, and then does not end at a byte. */
-static int wisp__heads_join(wisp__pen *pen, const wisp__heads *h, const wisp__op *text,
-                            const uint8_t *image) {
+/* Writes the rows one after another, each with its text; returns how many. It stops at a text that
+   is too long, or empty, because that row does not end at a byte. */
+static int wisp__tile_put_join(wisp__record_writer *writer, const wisp__tile_writer *h,
+                               const wisp__op *text, const uint8_t *image) {
     ptrdiff_t byte = h->bit >> 3, bytes = (h->bit + text->bits + 7) / 8, each = h->each;
     int shift = h->bit & 7, rows = h->rows, most = text->max, i;
     bool in_17 = text->each == 17;
-    uint8_t *to = pen->to;
+    uint8_t *to = writer->at;
     image += text->offset;
     for (i = 0; i < rows; i++, image += each) {
         const uint8_t *slot = h->slots[i];
@@ -9754,28 +9755,28 @@ static int wisp__heads_join(wisp__pen *pen, const wisp__heads *h, const wisp__op
         else memcpy(to, image, (size_t)length);
         to += (unsigned)length;
     }
-    pen->to = to;
+    writer->at = to;
     return i;
 }
 
-/* The same of rows without a text. */
-static int wisp__heads_list(wisp__pen *pen, const wisp__heads *h) {
+/* The same for rows without a text. */
+static int wisp__tile_put_list(wisp__record_writer *writer, const wisp__tile_writer *h) {
     int bytes = h->bit / 8;
-    uint8_t *to = pen->to;
+    uint8_t *to = writer->at;
     for (int i = 0; i < h->rows; i++, to += bytes) {
         memcpy(to, h->slots[i], 32);
         if (bytes > 32) memcpy(to + 32, h->slots[i] + 32, 32);
     }
-    pen->to = to;
+    writer->at = to;
     return h->rows;
 }
 
-/* Writes rows of an array in tiles; returns how many: what is left is for runs. */
-static int wisp__write_tiles(wisp__pen *pen, const wisp__op *array, const uint8_t *image,
+/* Writes rows of an array in tiles; returns how many: runs write the rest. */
+static int wisp__write_tiles(wisp__record_writer *to, const wisp__op *array, const uint8_t *image,
                              int rows) {
     const wisp__op *first = array + 1, *end = first + array->columns;
     const wisp__op *text = end[-1].quick == WISP__QUICK_TEXT ? end - 1 : NULL;
-    wisp__heads h;
+    wisp__tile_writer h;
     int done = 0, joined;
     h.each = array->each;
     if (text) end--;
@@ -9783,12 +9784,12 @@ static int wisp__write_tiles(wisp__pen *pen, const wisp__op *array, const uint8_
         h.rows = wisp__min_int(WISP__TILE, rows - done);
         h.bit = 0;
         for (int i = 0; i < h.rows; i++) h.slots[i][0] = 0;
-        if (pen->n || pen->end - pen->to < (ptrdiff_t)h.rows * first->run_bytes) return done;
+        if (to->n || to->end - to->at < (ptrdiff_t)h.rows * first->run_bytes) return done;
         for (const wisp__op *op = first; op < end; op += op->columns) {
-            if (!wisp__heads_column(&h, op, image + op->offset)) return done;
+            if (!wisp__tile_put_column(&h, op, image + op->offset)) return done;
         }
-        joined = text ? wisp__heads_join(pen, &h, text, image) : wisp__heads_list(pen, &h);
-        pen->acc = 0;
+        joined = text ? wisp__tile_put_join(to, &h, text, image) : wisp__tile_put_list(to, &h);
+        to->acc = 0;
         done += joined;
         if (joined < h.rows) return done;
     }
@@ -9797,64 +9798,64 @@ static int wisp__write_tiles(wisp__pen *pen, const wisp__op *array, const uint8_
 
 /* --- reading runs --- */
 
-/* Where a run is read: beyond `bytes` + the bits `at` there is slack. */
-typedef struct wisp__eye {
+/* Reads a run; the bytes have slack at their end. */
+typedef struct wisp__run_reader {
     const uint8_t *bytes;
-    int64_t        at;
+    int64_t        at, start;        /* bits; start: where the record begins */
     bool           wrong;            /* a value outside its schema */
-} wisp__eye;
+} wisp__run_reader;
 
-static inline uint64_t wisp__eye_word(const wisp__eye *eye) {
-    return wisp__load64(eye->bytes + (eye->at >> 3)) >> (eye->at & 7);
+static inline uint64_t wisp__run_get_word(const wisp__run_reader *run) {
+    return wisp__load64(run->bytes + (run->at >> 3)) >> (run->at & 7);
 }
 
-static inline uint64_t wisp__eye_int(wisp__eye *eye, const wisp__op *op) {
-    uint64_t value = wisp__eye_word(eye) & op->mask;
-    eye->at += op->bits;
-    if (value > op->span) eye->wrong = true;
+static inline uint64_t wisp__run_get_int(wisp__run_reader *run, const wisp__op *op) {
+    uint64_t value = wisp__run_get_word(run) & op->mask;
+    run->at += op->bits;
+    if (value > op->span) run->wrong = true;
     return value + (uint64_t)op->least;
 }
 
-static inline void wisp__eye_floats(wisp__eye *eye, uint8_t *to, int count) {
-    const uint8_t *from = eye->bytes + (eye->at >> 3);
-    int shift = (int)(eye->at & 7);
+static inline void wisp__run_get_floats(wisp__run_reader *run, uint8_t *to, int count) {
+    const uint8_t *from = run->bytes + (run->at >> 3);
+    int shift = (int)(run->at & 7);
     for (int i = 0; i < count; i++) {
         uint32_t bits = (uint32_t)(wisp__load64(from + 4 * i) >> shift);
         memcpy(to + 4 * i, &bits, 4);
     }
-    eye->at += 32 * count;
+    run->at += 32 * count;
 }
 
-static inline uint64_t wisp__eye_64(wisp__eye *eye) {
-    int shift = (int)(eye->at & 7);
-    uint64_t word = wisp__eye_word(eye) |
-                    (uint64_t)eye->bytes[(eye->at >> 3) + 8] << 1 << (63 - shift);
-    eye->at += 64;
+static inline uint64_t wisp__run_get_64(wisp__run_reader *run) {
+    int shift = (int)(run->at & 7);
+    uint64_t word = wisp__run_get_word(run) |
+                    (uint64_t)run->bytes[(run->at >> 3) + 8] << 1 << (63 - shift);
+    run->at += 64;
     return word;
 }
 
-static inline double wisp__eye_steps(wisp__eye *eye, const wisp__op *op) {
-    uint64_t steps = wisp__eye_word(eye) & op->mask;
-    eye->at += op->bits;
-    if (steps > op->span) eye->wrong = true;
+static inline double wisp__run_get_steps(wisp__run_reader *run, const wisp__op *op) {
+    uint64_t steps = wisp__run_get_word(run) & op->mask;
+    run->at += op->bits;
+    if (steps > op->span) run->wrong = true;
     return wisp__dequantize(op, steps);
 }
 
-/* From WISP__RUN_BLOB - n on: n bytes to keep, then such as not to. */
+/* Mask table: from WISP__RUN_BLOB - n on, n bytes of 0xFF, then zeros. */
 static const uint8_t wisp__ones[2 * WISP__RUN_BLOB + 16] = {
     255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
     255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
 };
 
-/* Eight bytes of which `count` count, whatever it is. */
+/* Mask of the first `count` of eight bytes; it may be below 0 or above 8. */
 static inline uint64_t wisp__keep_bytes(int count) {
     return wisp__load64(wisp__ones + WISP__RUN_BLOB - count);
 }
 
-/* Copies `count` bytes of a text into `each`, 8 or more, whole words cut off by masks; false: a NUL
-   is among them. It begins `shift` bits after `from`. */
-static inline bool wisp__eye_copy(uint8_t *to, const uint8_t *from, int count, int each,
-                                  int shift) {
+/* Copies `count` bytes of a text, which begins `shift` bits after `from`, and zeros up to `each`, 8
+   or more. false: there is a NUL among them. */
+static inline bool wisp__copy_text(uint8_t *to, const uint8_t *from, int count, int each,
+                                   int shift) {
     uint64_t wrong = 0;
     for (int i = 0; i < count; i += 8) {
         int at = wisp__min_int(i, each - 8);
@@ -9866,20 +9867,20 @@ static inline bool wisp__eye_copy(uint8_t *to, const uint8_t *from, int count, i
     return wrong == 0;
 }
 
-static inline void wisp__eye_text(wisp__eye *eye, const wisp__op *op, uint8_t *to, int64_t start) {
-    int count = (int)(wisp__eye_word(eye) & op->mask);
-    eye->at += op->bits;
-    if (count > op->max) eye->wrong = true;
+static inline void wisp__run_get_text(wisp__run_reader *run, const wisp__op *op, uint8_t *to) {
+    int count = (int)(wisp__run_get_word(run) & op->mask);
+    run->at += op->bits;
+    if (count > op->max) run->wrong = true;
     if (count == 0 || count > op->max) return;
-    eye->at += (start - eye->at) & 7;
-    if (!wisp__eye_copy(to, eye->bytes + (eye->at >> 3), count, op->each, (int)(eye->at & 7)))
-        eye->wrong = true;
-    eye->at += 8 * count;
+    run->at += (run->start - run->at) & 7;
+    if (!wisp__copy_text(to, run->bytes + (run->at >> 3), count, op->each, (int)(run->at & 7)))
+        run->wrong = true;
+    run->at += 8 * count;
 }
 
-static void wisp__eye_run(wisp__eye *eye_at, const wisp__op *op, const wisp__op *end,
-                          uint8_t *image, int64_t start) {
-    wisp__eye eye = *eye_at;
+static void wisp__run_get(wisp__run_reader *run, const wisp__op *op, const wisp__op *end,
+                          uint8_t *image) {
+    wisp__run_reader r = *run;
     for (; op < end; op++) {
         uint8_t *to = image + op->offset;
         double number;
@@ -9887,71 +9888,78 @@ static void wisp__eye_run(wisp__eye *eye_at, const wisp__op *op, const wisp__op 
         uint64_t word;
         switch (op->quick) {
         case WISP__QUICK_U8:
-        case WISP__QUICK_I8: to[0] = (uint8_t)wisp__eye_int(&eye, op); break;
+        case WISP__QUICK_I8: to[0] = (uint8_t)wisp__run_get_int(&r, op); break;
         case WISP__QUICK_U16:
-        case WISP__QUICK_I16: wisp__store_int(to, 2, wisp__eye_int(&eye, op)); break;
+        case WISP__QUICK_I16: wisp__store_int(to, 2, wisp__run_get_int(&r, op)); break;
         case WISP__QUICK_U32:
-        case WISP__QUICK_I32: wisp__store_int(to, 4, wisp__eye_int(&eye, op)); break;
-        case WISP__QUICK_64: wisp__store_int(to, 8, wisp__eye_int(&eye, op)); break;
-        case WISP__QUICK_FLOATS: wisp__eye_floats(&eye, to, op->max); break;
+        case WISP__QUICK_I32: wisp__store_int(to, 4, wisp__run_get_int(&r, op)); break;
+        case WISP__QUICK_64: wisp__store_int(to, 8, wisp__run_get_int(&r, op)); break;
+        case WISP__QUICK_FLOATS: wisp__run_get_floats(&r, to, op->max); break;
         case WISP__QUICK_RANGED:
-            wisp__eye_floats(&eye, to, op->max);
-            eye.wrong = eye.wrong || !wisp__floats_inside(op, to);
+            wisp__run_get_floats(&r, to, op->max);
+            r.wrong = r.wrong || !wisp__floats_inside(op, to);
             break;
         case WISP__QUICK_DOUBLE:
-            word = wisp__eye_64(&eye);
+            word = wisp__run_get_64(&r);
             memcpy(to, &word, 8);
             break;
         case WISP__QUICK_FLOAT_STEPS:
-            float32 = (float)wisp__eye_steps(&eye, op);
+            float32 = (float)wisp__run_get_steps(&r, op);
             memcpy(to, &float32, 4);
             break;
         case WISP__QUICK_DOUBLE_STEPS:
-            number = wisp__eye_steps(&eye, op);
+            number = wisp__run_get_steps(&r, op);
             memcpy(to, &number, 8);
             break;
-        default: wisp__eye_text(&eye, op, to, start); break;
+        default: wisp__run_get_text(&r, op, to); break;
         }
     }
-    *eye_at = eye;
+    *run = r;
 }
 
-/* Reads `rows` times the run that begins with `op`; returns how many: the next is cut off, or has a
-   value outside its schema. A run that ends the message is read from a copy with slack. */
-static int wisp__read_rows(wisp__unpacker *u, const wisp__op *op, const wisp__op *end,
-                          uint8_t *image, int rows, int each) {
+/* Reads `rows` times the run that begins with `op`; returns how many were read: the next one is cut
+   off, or has a value outside its schema. The end of the message is read from a copy with slack. */
+static int wisp__read_rows(wisp__unpacker *u, const wisp__op *op, uint8_t *image, int rows,
+                           int each) {
     uint8_t copy[2 * (WISP__RUN_MOST + WISP__RUN_SLACK)];
     wisp__reader *data = u->data;
-    wisp__eye eye = { NULL, 0, false };
+    const wisp__op *end = u->ops + op->run;
+    wisp__run_reader r;
     int64_t moved = 0;             /* bits that the copy begins later */
-    eye.bytes = data->bytes;
-    eye.at = data->at;
+    r.bytes = data->bytes;
+    r.at = data->at;
+    r.start = u->start;
+    r.wrong = false;
     for (int i = 0; i < rows; i++, image += each) {
-        int64_t left = data->size - ((eye.at + moved) >> 3);
-        if (left < op->run_bytes && eye.bytes != copy) {
-            moved = (eye.at >> 3) * 8;
-            memcpy(copy, data->bytes + (eye.at >> 3), (size_t)left);
+        int64_t left = data->size - ((r.at + moved) >> 3);
+        if (left < op->run_bytes && r.bytes != copy) {
+            moved = (r.at >> 3) * 8;
+            memcpy(copy, data->bytes + (r.at >> 3), (size_t)left);
             memset(copy + left, 0, (size_t)op->run_bytes);
-            eye.bytes = copy;
-            eye.at -= moved;
+            r.bytes = copy;
+            r.at -= moved;
+            r.start -= moved;
         }
-        wisp__eye_run(&eye, op, end, image, u->start - moved);
-        if (eye.wrong || eye.at + moved > data->end) return i;
-        data->at = eye.at + moved;
+        wisp__run_get(&r, op, end, image);
+        if (r.wrong || r.at + moved > data->end) return i;
+        data->at = r.at + moved;
     }
     return rows;
 }
 
 /* --- reading tiles --- */
 
-/* Rows that begin at bytes, and where their images are. */
-typedef struct wisp__rows {
+/* Rows, each of which begins at a byte. */
+typedef struct wisp__tile_reader {
     const uint8_t *at[WISP__TILE];
-    int            rows, each;
+    const uint8_t *from, *stop;    /* the next row, and the last place where one may begin */
+    int            rows, each;     /* each: bytes from one row to the next in the image */
+    int            head;           /* bits of a row without its text */
     int            bit;            /* where the next column begins */
-} wisp__rows;
+} wisp__tile_reader;
 
-static inline bool wisp__rows_ints(wisp__rows *r, const wisp__op *op, uint8_t *to, int bytes) {
+static inline bool wisp__tile_get_ints(wisp__tile_reader *r, const wisp__op *op, uint8_t *to,
+                                       int bytes) {
     uint64_t least = (uint64_t)op->least, span = op->span, mask = op->mask;
     int shift = r->bit & 7, byte = r->bit >> 3, rows = r->rows, each = r->each;
     for (int i = 0; i < rows; i++, to += each) {
@@ -9963,8 +9971,8 @@ static inline bool wisp__rows_ints(wisp__rows *r, const wisp__op *op, uint8_t *t
     return true;
 }
 
-static inline bool wisp__rows_steps(wisp__rows *r, const wisp__op *op, uint8_t *to,
-                                    bool is_double) {
+static inline bool wisp__tile_get_steps(wisp__tile_reader *r, const wisp__op *op, uint8_t *to,
+                                        bool is_double) {
     for (int i = 0; i < r->rows; i++, to += r->each) {
         uint64_t steps = wisp__load64(r->at[i] + (r->bit >> 3)) >> (r->bit & 7) & op->mask;
         double number = wisp__min(op->low + (double)(int64_t)steps * op->step, op->high);
@@ -9977,12 +9985,12 @@ static inline bool wisp__rows_steps(wisp__rows *r, const wisp__op *op, uint8_t *
     return true;
 }
 
-static inline void wisp__row_float(uint8_t *to, const uint8_t *from, int shift) {
+static inline void wisp__tile_get_float(uint8_t *to, const uint8_t *from, int shift) {
     uint32_t bits = (uint32_t)(wisp__load64(from) >> shift);
     memcpy(to, &bits, 4);
 }
 
-static inline void wisp__row_four_floats(uint8_t *to, const uint8_t *from, int shift) {
+static inline void wisp__tile_get_four_floats(uint8_t *to, const uint8_t *from, int shift) {
 #ifdef WISP__VECTORS
     wisp__words low, high;
     memcpy(&low, from, 16);
@@ -9990,58 +9998,58 @@ static inline void wisp__row_four_floats(uint8_t *to, const uint8_t *from, int s
     low = low >> shift | high << 1 << (63 - shift);
     memcpy(to, &low, 16);
 #else
-    for (int i = 0; i < 16; i += 4) wisp__row_float(to + i, from + i, shift);
+    for (int i = 0; i < 16; i += 4) wisp__tile_get_float(to + i, from + i, shift);
 #endif
 }
 
-/* One to eight floats side by side: `count` is a constant where this is called. */
-static inline void wisp__rows_eight(wisp__rows *r, uint8_t *to, int count) {
+/* One to eight neighbouring floats: `count` is a constant in each call. */
+static inline void wisp__tile_get_eight(wisp__tile_reader *r, uint8_t *to, int count) {
     int shift = r->bit & 7, byte = r->bit >> 3, each = r->each, last = 4 * (count - 4);
     for (int i = 0; i < r->rows; i++, to += each) {
         const uint8_t *from = r->at[i] + byte;
-        if (count > 4) wisp__row_four_floats(to, from, shift);
-        if (count >= 4) wisp__row_four_floats(to + last, from + last, shift);
-        if (count < 4) wisp__row_float(to, from, shift);
-        if (count == 2 || count == 3) wisp__row_float(to + 4, from + 4, shift);
-        if (count == 3) wisp__row_float(to + 8, from + 8, shift);
+        if (count > 4) wisp__tile_get_four_floats(to, from, shift);
+        if (count >= 4) wisp__tile_get_four_floats(to + last, from + last, shift);
+        if (count < 4) wisp__tile_get_float(to, from, shift);
+        if (count == 2 || count == 3) wisp__tile_get_float(to + 4, from + 4, shift);
+        if (count == 3) wisp__tile_get_float(to + 8, from + 8, shift);
     }
     r->bit += 32 * count;
 }
 
-static void wisp__rows_floats(wisp__rows *r, uint8_t *to, int count) {
-    for (; count > 8; count -= 8, to += 32) wisp__rows_eight(r, to, 8);
+static void wisp__tile_get_floats(wisp__tile_reader *r, uint8_t *to, int count) {
+    for (; count > 8; count -= 8, to += 32) wisp__tile_get_eight(r, to, 8);
     switch (count) {
-    case 1: wisp__rows_eight(r, to, 1); break;
-    case 2: wisp__rows_eight(r, to, 2); break;
-    case 3: wisp__rows_eight(r, to, 3); break;
-    case 4: wisp__rows_eight(r, to, 4); break;
-    case 5: wisp__rows_eight(r, to, 5); break;
-    case 6: wisp__rows_eight(r, to, 6); break;
-    case 7: wisp__rows_eight(r, to, 7); break;
-    default: wisp__rows_eight(r, to, 8); break;
+    case 1: wisp__tile_get_eight(r, to, 1); break;
+    case 2: wisp__tile_get_eight(r, to, 2); break;
+    case 3: wisp__tile_get_eight(r, to, 3); break;
+    case 4: wisp__tile_get_eight(r, to, 4); break;
+    case 5: wisp__tile_get_eight(r, to, 5); break;
+    case 6: wisp__tile_get_eight(r, to, 6); break;
+    case 7: wisp__tile_get_eight(r, to, 7); break;
+    default: wisp__tile_get_eight(r, to, 8); break;
     }
 }
 
-static bool wisp__rows_column(wisp__rows *r, const wisp__op *op, uint8_t *to) {
+static bool wisp__tile_get_column(wisp__tile_reader *r, const wisp__op *op, uint8_t *to) {
     switch (op->quick) {
     case WISP__QUICK_U8:
-    case WISP__QUICK_I8: return wisp__rows_ints(r, op, to, 1);
+    case WISP__QUICK_I8: return wisp__tile_get_ints(r, op, to, 1);
     case WISP__QUICK_U16:
-    case WISP__QUICK_I16: return wisp__rows_ints(r, op, to, 2);
+    case WISP__QUICK_I16: return wisp__tile_get_ints(r, op, to, 2);
     case WISP__QUICK_U32:
-    case WISP__QUICK_I32: return wisp__rows_ints(r, op, to, 4);
-    case WISP__QUICK_64: return wisp__rows_ints(r, op, to, 8);
-    case WISP__QUICK_FLOAT_STEPS: return wisp__rows_steps(r, op, to, false);
-    case WISP__QUICK_DOUBLE_STEPS: return wisp__rows_steps(r, op, to, true);
-    case WISP__QUICK_FLOATS: wisp__rows_floats(r, to, op->column_bits / 32); return true;
+    case WISP__QUICK_I32: return wisp__tile_get_ints(r, op, to, 4);
+    case WISP__QUICK_64: return wisp__tile_get_ints(r, op, to, 8);
+    case WISP__QUICK_FLOAT_STEPS: return wisp__tile_get_steps(r, op, to, false);
+    case WISP__QUICK_DOUBLE_STEPS: return wisp__tile_get_steps(r, op, to, true);
+    case WISP__QUICK_FLOATS: wisp__tile_get_floats(r, to, op->column_bits / 32); return true;
     default: return false;                       /* a text is no column */
     }
 }
 
-/* Sixteen bytes of a text, `count` of them; what follows becomes 0. Of `wrong`, 16 bytes, some are
-   no longer 0 when a NUL is among them. */
-static inline void wisp__row_text_16(uint8_t *to, const uint8_t *from, int64_t count,
-                                     uint8_t *wrong) {
+/* Copies the first `count` of sixteen bytes of a text, and zeros. Sets some of the 16 bytes of
+   `wrong` when there is a NUL among them. */
+static inline void wisp__tile_get_text_16(uint8_t *to, const uint8_t *from, int64_t count,
+                                          uint8_t *wrong) {
     const uint8_t *keep_from = wisp__ones + WISP__RUN_BLOB - count;
 #ifdef WISP__VECTORS
     wisp__bytes text, keep, nul;
@@ -10061,64 +10069,61 @@ static inline void wisp__row_text_16(uint8_t *to, const uint8_t *from, int64_t c
 #endif
 }
 
-/* Finds the rows of a tile from `from` on, and reads their texts to `to`, each into `each` bytes:
-   it pays to have 17 as a constant. Returns where the rows end. Stops before one that may pass
-   `end`, or whose text is too long, or empty; finds none when a NUL is in a text. */
-static inline const uint8_t *wisp__rows_find(wisp__rows *r, const wisp__op *text, int head,
-                                             const uint8_t *from, const uint8_t *end,
-                                             uint8_t *to, int each) {
-    int byte = (head - text->bits) >> 3, shift = (head - text->bits) & 7, most = r->rows, rows;
+/* Finds the rows of a tile and reads their texts to `to`, each into `each` bytes (a constant in the
+   call for 17, which is faster). Stops before a row that may pass the end, or whose text is too
+   long or empty. Finds none when there is a NUL in a text. */
+static inline void wisp__tile_get_texts(wisp__tile_reader *r, const wisp__op *text, uint8_t *to,
+                                        int each) {
+    int start = r->head - text->bits, byte = start >> 3, shift = start & 7;
+    int most = r->rows, rows;
     uint64_t longest = (uint64_t)text->max, mask = text->mask, count;
-    int64_t bytes = (head + 7) / 8;
+    int64_t bytes = (r->head + 7) / 8;
+    const uint8_t *from = r->from, *stop = r->stop;
     uint8_t wrong[16] = { 0 };
-    for (rows = 0; rows < most && from <= end; rows++, to += r->each) {
+    for (rows = 0; rows < most && from <= stop; rows++, to += r->each) {
         const uint8_t *after = from + bytes;
         count = wisp__load64(from + byte) >> shift & mask;
         if (count > longest || !count) break;
-        if (each == 17) wisp__row_text_16(to, after, (int64_t)count, wrong);
-        else if (!wisp__eye_copy(to, after, (int)count, each, 0)) wrong[0] = 1;
+        if (each == 17) wisp__tile_get_text_16(to, after, (int64_t)count, wrong);
+        else if (!wisp__copy_text(to, after, (int)count, each, 0)) wrong[0] = 1;
         r->at[rows] = from;
         from = after + count;
     }
+    r->from = from;
     r->rows = wisp__load64(wrong) | wisp__load64(wrong + 8) ? 0 : rows;
-    return from;
 }
 
-/* The same of rows without a text. */
-static const uint8_t *wisp__rows_list(wisp__rows *r, int head, const uint8_t *from,
-                                      const uint8_t *end) {
+/* The same for rows without a text. */
+static void wisp__tile_get_list(wisp__tile_reader *r) {
     int rows = 0, most = r->rows;
-    for (; rows < most && from <= end; rows++, from += head / 8) r->at[rows] = from;
+    for (; rows < most && r->from <= r->stop; rows++, r->from += r->head / 8) r->at[rows] = r->from;
     r->rows = rows;
-    return from;
 }
 
-/* Reads rows of an array in tiles; returns how many: what is left is for runs. */
+/* Reads rows of an array in tiles; returns how many: runs read the rest. */
 static int wisp__read_tiles(wisp__unpacker *u, const wisp__op *array, uint8_t *image, int rows) {
     const wisp__op *first = array + 1, *end = first + array->columns;
     const wisp__op *text = end[-1].quick == WISP__QUICK_TEXT ? end - 1 : NULL;
     wisp__reader *data = u->data;
-    wisp__rows r;
+    wisp__tile_reader r;
     int done = 0;
     r.each = array->each;
+    r.head = array->head;
     if (text) end--;
     while (done < rows && ((data->at | u->start) & 7) == 0) {
-        const uint8_t *from = data->bytes + (data->at >> 3), *stop;
-        uint8_t *to = text ? image + text->offset : NULL;
         if ((data->end - data->at) >> 3 < first->run_bytes) return done;
-        stop = data->bytes + (data->end >> 3) - first->run_bytes;
+        r.from = data->bytes + (data->at >> 3);
+        r.stop = data->bytes + (data->end >> 3) - first->run_bytes;
         r.rows = wisp__min_int(WISP__TILE, rows - done);
         r.bit = 0;
-        if (!text) from = wisp__rows_list(&r, array->head, from, stop);
-        else if (text->each == 17)
-            from = wisp__rows_find(&r, text, array->head, from, stop, to, 17);
-        else
-            from = wisp__rows_find(&r, text, array->head, from, stop, to, text->each);
+        if (!text) wisp__tile_get_list(&r);
+        else if (text->each == 17) wisp__tile_get_texts(&r, text, image + text->offset, 17);
+        else wisp__tile_get_texts(&r, text, image + text->offset, text->each);
         for (const wisp__op *op = first; op < end; op += op->columns) {
-            if (!wisp__rows_column(&r, op, image + op->offset)) return done;
+            if (!wisp__tile_get_column(&r, op, image + op->offset)) return done;
         }
         if (!r.rows) return done;
-        data->at = (from - data->bytes) * 8;
+        data->at = (r.from - data->bytes) * 8;
         done += r.rows;
         image += (ptrdiff_t)r.rows * r.each;
     }
@@ -10127,11 +10132,11 @@ static int wisp__read_tiles(wisp__unpacker *u, const wisp__op *array, uint8_t *i
 
 /* ===========================================================================
  * MARK: >>record
- * What: the packed form of what has a schema: an image (a C struct, or the
+ * What: values of a schema in their packed form: an image (a C struct, or the
  *   layout of maps) written and read by the schema's program.
- * Invariants: what is written is inside its schema, and what is read as well;
- *   reading then writing gives the same bits. Blobs begin at a byte of the
- *   record. A writer never passes its end, a reader never its own.
+ * Invariants: each value that is written or read is inside its schema; reading
+ *   then writing gives the same bits. Blobs begin at a byte of the record. A
+ *   writer never passes its end, a reader never its own.
  *
  *   long       integer of value - least, zigzag where it has a sign; of an
  *              open enum the number as 32 bits without a sign
@@ -10142,8 +10147,12 @@ static int wisp__read_tiles(wisp__unpacker *u, const wisp__op *array, uint8_t *i
  *   union      index, the option        optional, maybe   1, it | 0
  * ======================================================================== */
 
-/* --- writing --- */
+static void wisp__write_ops(wisp__record_writer *to, int at, int end, const uint8_t *image);
+static void wisp__read_ops(wisp__unpacker *u, int at, int end, uint8_t *image);
 
+/* --- texts and bytes --- */
+
+/* The count that is stored beside the elements; -1: it is out of range. */
 static int wisp__op_count(const wisp__op *op, const uint8_t *image) {
     int64_t count;
     if (!op->count_bytes) return op->max;
@@ -10151,7 +10160,20 @@ static int wisp__op_count(const wisp__op *op, const uint8_t *image) {
     return count < 0 || count > op->max ? -1 : (int)count;
 }
 
-static wisp__pen wisp__write_blob(wisp__pen pen, const wisp__op *op, const uint8_t *image) {
+static void wisp__write_count(wisp__record_writer *to, const wisp__op *op, int count) {
+    bool fixed = (op->flags & WISP__OP_FIXED) != 0;
+    if (count < 0 || count > op->max || (fixed && count != op->max)) to->wrong = true;
+    else if (!fixed) wisp__write_bits(to, (uint64_t)count, op->bits);
+}
+
+static int wisp__read_count(wisp__unpacker *u, const wisp__op *op) {
+    int count = op->max;
+    if (!(op->flags & WISP__OP_FIXED)) count = (int)wisp__get(u->data, op->bits);
+    if (count > op->max) wisp__unpack_fail(u, WISP_E_INVALID);
+    return count;
+}
+
+static void wisp__write_blob(wisp__record_writer *to, const wisp__op *op, const uint8_t *image) {
     const uint8_t *from = image + op->offset, *end;
     wisp__place place;
     int count;
@@ -10165,180 +10187,9 @@ static wisp__pen wisp__write_blob(wisp__pen pen, const wisp__op *op, const uint8
     } else {
         count = wisp__op_count(op, image);
     }
-    if (count < 0 || count > op->max || (op->flags & WISP__OP_FIXED && count != op->max)) {
-        pen.wrong = true;
-        return pen;
-    }
-    if (!(op->flags & WISP__OP_FIXED)) pen = wisp__pen_put(pen, (uint64_t)count, op->bits);
-    return count ? wisp__pen_bytes(pen, from, count) : pen;
+    wisp__write_count(to, op, count);
+    if (!to->wrong && count) wisp__write_bytes(to, from, count);
 }
-
-static wisp__pen wisp__write_any(wisp__pen pen, const wisp__op *op, const uint8_t *at,
-                                 wisp__base *base) {
-    wisp__measure m = { 0, 0, 40, 0, false };
-    wisp_value value;
-    uint8_t *from;
-    int64_t room = pen.end - pen.to - 2 * WISP__SLACK;     /* its length is put before it */
-    int bytes;
-    memcpy(&value, at, sizeof value);
-    if (op->type->kind == WISP_TYPE_EXACT && (int)value.kind != op->type->max) pen.wrong = true;
-    if (room < 0 || pen.full) {
-        pen.full = true;
-        return pen;
-    }
-    from = pen.to + 2 * WISP__SLACK;
-    bytes = wisp__pack_into(base, &value, 1, from, room > INT32_MAX ? INT32_MAX : (int)room);
-    if (bytes == WISP_E_TOO_BIG) pen.full = true;
-    else if (bytes < 0) pen.wrong = true;
-    if (bytes < 0) return pen;
-    wisp__pack_measure(&base->limits, &value, 1, 0, &m);
-    pen.values += m.values;
-    pen = wisp__pen_length(pen, (uint64_t)bytes);
-    pen = wisp__pen_put(pen, 0, -pen.n & 7);
-    if (!pen.full) memmove(pen.to, from, (size_t)bytes);
-    pen.to += pen.full ? 0 : bytes;
-    return pen;
-}
-
-/* Does what may be missing hold its default? */
-static bool wisp__holds_fallback(const wisp__op *op, const uint8_t *image) {
-    wisp_value value = wisp__view(&op->field->type, op->field->bytes, image + op->offset, -1);
-    wisp_value fallback = wisp__fallback(op->field);
-    bool narrow = value.kind == WISP_FLOAT, whole = op->type->kind != WISP_TYPE_QUANTIZED;
-    uint32_t bits;
-    if (narrow && wisp__value_float(&fallback, &bits)) fallback = wisp__value_of_bits(true, bits);
-    if (whole && (narrow || value.kind == WISP_NUMBER))       /* -0.0 is not 0.0 */
-        return value.kind == fallback.kind && wisp__bits_of(&value) == wisp__bits_of(&fallback);
-    if (op->type->kind == WISP_TYPE_BOOL) fallback = wisp_bool(op->field->fallback > 0);
-    if (op->type->kind == WISP_TYPE_ENUM && fallback.kind != WISP_STRING)
-        value = wisp_int(wisp__load_enum(op->type, wisp__type_bytes(op->type, op->field->bytes),
-                                         image + op->offset));
-    return wisp_equal(&value, &fallback);
-}
-
-static wisp__pen wisp__write_ops(wisp__pen pen, wisp__base *base, const wisp__op *ops, int at,
-                                 int end, const uint8_t *image);
-
-static wisp__pen wisp__write_array(wisp__pen pen, wisp__base *base, const wisp__op *ops, int at,
-                                   const uint8_t *image) {
-    const wisp__op *op = &ops[at];
-    const uint8_t *items = image + op->offset;
-    wisp__place place;
-    int done = 0, count = wisp__op_count(op, image);
-    if (op->flags & WISP__OP_ELSEWHERE) {
-        memcpy(&place, items, sizeof place);
-        items = (const uint8_t *)place.at;
-        count = place.count;
-    }
-    if (count < 0 || count > op->max || (op->flags & WISP__OP_FIXED && count != op->max)) {
-        pen.wrong = true;
-        return pen;
-    }
-    if (!(op->flags & WISP__OP_FIXED)) pen = wisp__pen_put(pen, (uint64_t)count, op->bits);
-    pen.values += count;
-    if (op->head) done = wisp__write_tiles(&pen, op, items, count);
-    if (ops[at + 1].run == op->end)
-        done += wisp__write_rows(&pen, &ops[at + 1], ops + op->end,
-                                 items + (ptrdiff_t)done * op->each, count - done, op->each);
-    items += (ptrdiff_t)done * op->each;
-    for (int i = done; i < count && !pen.full && !pen.wrong; i++, items += op->each)
-        pen = wisp__write_ops(pen, base, ops, at + 1, op->end, items);
-    return pen;
-}
-
-static int wisp__option_at(const wisp__op *ops, int at, int index) {
-    int option = at + 1;
-    for (; index > 0; index--) option = ops[option].end;
-    return option;
-}
-
-static wisp__pen wisp__write_union(wisp__pen pen, wisp__base *base, const wisp__op *ops, int at,
-                                   const uint8_t *image) {
-    const wisp__op *op = &ops[at];
-    int64_t index = wisp__load_int(image + op->count_offset, op->count_bytes, false);
-    int option;
-    if (index < 0 || index >= op->max) {
-        pen.wrong = true;
-        return pen;
-    }
-    option = wisp__option_at(ops, at, (int)index);
-    pen = wisp__pen_put(pen, (uint64_t)index, op->bits);
-    return wisp__write_ops(pen, base, ops, option + 1, ops[option].end, image);
-}
-
-/* Operations `at` up to `end` over an image. */
-static wisp__pen wisp__write_ops(wisp__pen pen, wisp__base *base, const wisp__op *ops, int at,
-                                 int end, const uint8_t *image) {
-    for (; at < end; at = ops[at].end) {
-        const wisp__op *op = &ops[at];
-        const uint8_t *from = image + op->offset;
-        bool there;
-        if (op->run && wisp__write_rows(&pen, op, ops + op->run, image, 1, 0)) {
-            at = op->run - 1;
-            continue;
-        }
-        switch (op->code) {
-        case WISP__OP_INT:
-        case WISP__OP_LONG: pen = wisp__write_int(pen, op, from); break;
-        case WISP__OP_FLOATS: pen = wisp__write_floats(pen, op, from); break;
-        case WISP__OP_DOUBLE:
-        case WISP__OP_NUMBER: pen = wisp__write_double(pen, op, from); break;
-        case WISP__OP_QUANTIZED: pen = wisp__write_quantized(pen, op, from); break;
-        case WISP__OP_QUAT: pen = wisp__write_quat(pen, op, from); break;
-        case WISP__OP_COLOR: pen = wisp__write_color(pen, op, from); break;
-        case WISP__OP_TEXT:
-        case WISP__OP_BYTES:
-        case WISP__OP_PLACE: pen = wisp__write_blob(pen, op, image); break;
-        case WISP__OP_ANY: pen = wisp__write_any(pen, op, from, base); break;
-        case WISP__OP_LITERAL:
-            if (op->each > 0 && strncmp((const char *)from, (const char *)op->type->of,
-                                        (size_t)op->each) != 0)
-                pen.wrong = true;
-            break;
-        case WISP__OP_ARRAY:
-            pen = wisp__write_array(pen, base, ops, at, image);
-            break;
-        case WISP__OP_UNION:
-            pen = wisp__write_union(pen, base, ops, at, image);
-            break;
-        default:
-            there = op->code == WISP__OP_MAYBE ? image[op->count_offset] != 0
-                                               : !wisp__holds_fallback(op, image);
-            pen = wisp__pen_put(pen, there, 1);
-            if (there) pen = wisp__write_ops(pen, base, ops, at + 1, op->end, image);
-            break;
-        }
-        if (pen.wrong || pen.full) break;
-    }
-    return pen;
-}
-
-/* Writes an image; bits written, WISP_E_INVALID, or WISP_E_TOO_BIG (capacity in bytes). `base` only
-   has limits. *values: what its reader will count. */
-static int64_t wisp__record_write_counted(wisp__base *base, const wisp__program *program,
-                                          const void *image, void *out, int capacity,
-                                          int *values) {
-    uint8_t small[8] = { 0 };              /* a pen stores whole words */
-    bool tiny = capacity < (int)sizeof small;
-    wisp__pen pen = wisp__pen_on(tiny ? small : out, tiny ? (int)sizeof small : capacity);
-    int64_t bits;
-    pen = wisp__write_ops(pen, base, program->ops, 0, program->count, (const uint8_t *)image);
-    if (pen.wrong) return WISP_E_INVALID;
-    if (!wisp__pen_end(&pen)) return WISP_E_TOO_BIG;
-    bits = wisp__pen_bits(&pen);
-    if (tiny && (bits + 7) / 8 > capacity) return WISP_E_TOO_BIG;
-    if (tiny && bits) memcpy(out, small, (size_t)(bits + 7) / 8);
-    *values = pen.values;
-    return bits;
-}
-
-static int64_t wisp__record_write(wisp__base *base, const wisp__program *program,
-                                  const void *image, void *out, int capacity) {
-    int values;
-    return wisp__record_write_counted(base, program, image, out, capacity, &values);
-}
-
-/* --- reading --- */
 
 static void wisp__read_align(wisp__unpacker *u) {
     wisp__skip(u->data, (u->start - u->data->at) & 7);
@@ -10347,9 +10198,7 @@ static void wisp__read_align(wisp__unpacker *u) {
 static void wisp__read_blob(wisp__unpacker *u, const wisp__op *op, uint8_t *image) {
     uint8_t *at = image + op->offset;
     wisp__place place;
-    int count = op->max;
-    if (!(op->flags & WISP__OP_FIXED)) count = (int)wisp__get(u->data, op->bits);
-    if (count > op->max) wisp__unpack_fail(u, WISP_E_INVALID);
+    int count = wisp__read_count(u, op);
     if (count) wisp__read_align(u);
     if ((int64_t)count * 8 > u->data->end - u->data->at) wisp__unpack_fail(u, WISP_E_BAD_PACKET);
     if (u->data->failed) return;
@@ -10361,7 +10210,7 @@ static void wisp__read_blob(wisp__unpacker *u, const wisp__op *op, uint8_t *imag
     }
     if (op->count_bytes)
         wisp__store_int(image + op->count_offset, op->count_bytes, (uint64_t)count);
-    if (((u->data->at) & 7) == 0) {
+    if ((u->data->at & 7) == 0) {
         if (count) memcpy(at, u->data->bytes + (u->data->at >> 3), (size_t)count);
         wisp__skip(u->data, (int64_t)count * 8);
     } else {
@@ -10369,6 +10218,32 @@ static void wisp__read_blob(wisp__unpacker *u, const wisp__op *op, uint8_t *imag
     }
     if (op->code == WISP__OP_TEXT && count && memchr(at, 0, (size_t)count))
         wisp__unpack_invalid(u);
+}
+
+/* --- values that describe themselves --- */
+
+static void wisp__write_any(wisp__record_writer *to, const wisp__op *op, const uint8_t *at) {
+    wisp__measure m = { 0, 0, 40, 0, false };
+    wisp_value value;
+    uint8_t *from;
+    int64_t room = to->end - to->at - 2 * WISP__SLACK;     /* the length is put before it */
+    int bytes;
+    memcpy(&value, at, sizeof value);
+    if (op->type->kind == WISP_TYPE_EXACT && (int)value.kind != op->type->max) to->wrong = true;
+    if (room < 0) to->full = true;
+    if (to->full) return;
+    from = to->at + 2 * WISP__SLACK;
+    bytes = wisp__pack_into(to->base, &value, 1, from, room > INT32_MAX ? INT32_MAX : (int)room);
+    if (bytes == WISP_E_TOO_BIG) to->full = true;
+    else if (bytes < 0) to->wrong = true;
+    if (bytes < 0) return;
+    wisp__pack_measure(&to->base->limits, &value, 1, 0, &m);
+    to->values += m.values;
+    wisp__write_length(to, (uint64_t)bytes);
+    wisp__write_align(to);
+    if (to->full) return;
+    memmove(to->at, from, (size_t)bytes);
+    to->at += bytes;
 }
 
 static void wisp__read_any(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
@@ -10397,6 +10272,108 @@ static void wisp__read_any(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
     else memcpy(at, &values[0], sizeof *values);
 }
 
+/* --- arrays, unions and what may be missing --- */
+
+static void wisp__write_array(wisp__record_writer *to, int at, const uint8_t *image) {
+    const wisp__op *op = &to->ops[at];
+    const uint8_t *items = image + op->offset;
+    wisp__place place;
+    int done = 0, count = wisp__op_count(op, image);
+    if (op->flags & WISP__OP_ELSEWHERE) {
+        memcpy(&place, items, sizeof place);
+        items = (const uint8_t *)place.at;
+        count = place.count;
+    }
+    wisp__write_count(to, op, count);
+    if (to->wrong) return;
+    to->values += count;
+    if (op->head) done = wisp__write_tiles(to, op, items, count);
+    if (op[1].run == op->end)
+        done += wisp__write_rows(to, op + 1, items + (ptrdiff_t)done * op->each, count - done,
+                                 op->each);
+    items += (ptrdiff_t)done * op->each;
+    for (int i = done; i < count && !to->full && !to->wrong; i++, items += op->each)
+        wisp__write_ops(to, at + 1, op->end, items);
+}
+
+static void wisp__read_array(wisp__unpacker *u, int at, uint8_t *image) {
+    const wisp__op *op = &u->ops[at];
+    uint8_t *items = image + op->offset;
+    wisp__place place;
+    int count = wisp__read_count(u, op), done = 0;
+    if (count > u->values) wisp__unpack_fail(u, WISP_E_LIMIT);
+    if (u->data->failed) return;
+    u->values -= count;
+    if (op->count_bytes)
+        wisp__store_int(image + op->count_offset, op->count_bytes, (uint64_t)count);
+    if (op->flags & WISP__OP_ELSEWHERE) {
+        size_t bytes = 0;
+        if (!wisp__size_of(count, (size_t)op->each, &bytes)) wisp__unpack_fail(u, WISP_E_LIMIT);
+        items = u->data->failed ? NULL : (uint8_t *)wisp__unpack_take(u, bytes + 1);
+        if (!items) return;
+        memset(items, 0, bytes);
+        place.at = items;
+        place.count = count;
+        memcpy(image + op->offset, &place, sizeof place);
+    }
+    if ((op->head || op[1].run == op->end) &&
+        !wisp__unpack_pay(u, (int64_t)count * (op->end - at - 1), WISP__PRICE_CELL))
+        return;
+    if (op->head) done = wisp__read_tiles(u, op, items, count);
+    if (op[1].run == op->end)
+        done += wisp__read_rows(u, op + 1, items + (ptrdiff_t)done * op->each, count - done,
+                                op->each);
+    items += (ptrdiff_t)done * op->each;
+    for (int i = done; i < count && !u->data->failed; i++, items += op->each)
+        wisp__read_ops(u, at + 1, op->end, items);
+}
+
+static int wisp__option_at(const wisp__op *ops, int at, int index) {
+    int option = at + 1;
+    for (; index > 0; index--) option = ops[option].end;
+    return option;
+}
+
+static void wisp__write_union(wisp__record_writer *to, int at, const uint8_t *image) {
+    const wisp__op *op = &to->ops[at];
+    int64_t index = wisp__load_int(image + op->count_offset, op->count_bytes, false);
+    int option;
+    if (index < 0 || index >= op->max) {
+        to->wrong = true;
+        return;
+    }
+    option = wisp__option_at(to->ops, at, (int)index);
+    wisp__write_bits(to, (uint64_t)index, op->bits);
+    wisp__write_ops(to, option + 1, to->ops[option].end, image);
+}
+
+static void wisp__read_union(wisp__unpacker *u, int at, uint8_t *image) {
+    const wisp__op *op = &u->ops[at];
+    int index = (int)wisp__get(u->data, op->bits), option;
+    if (index >= op->max) wisp__unpack_fail(u, WISP_E_INVALID);
+    if (u->data->failed) return;
+    if (!wisp__unpack_pay(u, index, WISP__PRICE_STEP)) return;
+    option = wisp__option_at(u->ops, at, index);
+    wisp__store_int(image + op->count_offset, op->count_bytes, (uint64_t)index);
+    wisp__read_ops(u, option + 1, u->ops[option].end, image);
+}
+
+/* Whether an optional field holds its default, which is not sent. */
+static bool wisp__holds_fallback(const wisp__op *op, const uint8_t *image) {
+    wisp_value value = wisp__view(&op->field->type, op->field->bytes, image + op->offset, -1);
+    wisp_value fallback = wisp__fallback(op->field);
+    bool narrow = value.kind == WISP_FLOAT, exact = op->type->kind != WISP_TYPE_QUANTIZED;
+    uint32_t bits;
+    if (narrow && wisp__value_float(&fallback, &bits)) fallback = wisp__value_of_bits(true, bits);
+    if (exact && (narrow || value.kind == WISP_NUMBER))       /* -0.0 is not 0.0 */
+        return value.kind == fallback.kind && wisp__bits_of(&value) == wisp__bits_of(&fallback);
+    if (op->type->kind == WISP_TYPE_BOOL) fallback = wisp_bool(op->field->fallback > 0);
+    if (op->type->kind == WISP_TYPE_ENUM && fallback.kind != WISP_STRING)
+        value = wisp_int(wisp__load_enum(op->type, wisp__type_bytes(op->type, op->field->bytes),
+                                         image + op->offset));
+    return wisp_equal(&value, &fallback);
+}
+
 static void wisp__read_fallback(wisp__unpacker *u, const wisp__op *op, uint8_t *image) {
     wisp__supply supply = wisp__supply_of_arena(u->base, u->arena, u->credit);
     wisp__fitting f = wisp__fitting_on(NULL, 0, &supply);
@@ -10406,64 +10383,66 @@ static void wisp__read_fallback(wisp__unpacker *u, const wisp__op *op, uint8_t *
     if (f.result == WISP_E_FLOOD) wisp__unpack_fail(u, WISP_E_FLOOD);
 }
 
-static void wisp__read_ops(wisp__unpacker *u, const wisp__op *ops, int at, int end, uint8_t *image);
+static void wisp__write_optional(wisp__record_writer *to, int at, const uint8_t *image) {
+    const wisp__op *op = &to->ops[at];
+    bool there = op->code == WISP__OP_MAYBE ? image[op->count_offset] != 0
+                                            : !wisp__holds_fallback(op, image);
+    wisp__write_bits(to, there, 1);
+    if (there) wisp__write_ops(to, at + 1, op->end, image);
+}
 
-static void wisp__read_array(wisp__unpacker *u, const wisp__op *ops, int at, uint8_t *image) {
-    const wisp__op *op = &ops[at];
-    uint8_t *items = image + op->offset;
-    wisp__place place;
-    bool quick;
-    int count = op->max, done = 0;
-    if (!(op->flags & WISP__OP_FIXED)) count = (int)wisp__get(u->data, op->bits);
-    if (count > op->max) wisp__unpack_fail(u, WISP_E_INVALID);
-    if (count > u->values) wisp__unpack_fail(u, WISP_E_LIMIT);
-    if (u->data->failed) return;
-    u->values -= count;
-    if (op->count_bytes)
-        wisp__store_int(image + op->count_offset, op->count_bytes, (uint64_t)count);
-    if (op->flags & WISP__OP_ELSEWHERE) {
-        size_t bytes = 0;
-        if (!wisp__size_of(count, (size_t)op->each, &bytes))
-            wisp__unpack_fail(u, WISP_E_LIMIT);
-        items = u->data->failed ? NULL : (uint8_t *)wisp__unpack_take(u, bytes + 1);
-        if (!items) return;
-        memset(items, 0, bytes);
-        place.at = items;
-        place.count = count;
-        memcpy(image + op->offset, &place, sizeof place);
+static void wisp__read_optional(wisp__unpacker *u, int at, uint8_t *image) {
+    const wisp__op *op = &u->ops[at];
+    if (wisp__get(u->data, 1)) {
+        if (op->code == WISP__OP_MAYBE) image[op->count_offset] = 1;
+        wisp__read_ops(u, at + 1, op->end, image);
+    } else if (op->code == WISP__OP_OPTIONAL) {
+        wisp__read_fallback(u, op, image);
     }
-    quick = op->head || ops[at + 1].run == op->end;
-    if (quick &&
-        !wisp__unpack_pay(u, (int64_t)count * (op->end - at - 1), WISP__PRICE_CELL))
-        return;
-    if (op->head) done = wisp__read_tiles(u, op, items, count);
-    if (ops[at + 1].run == op->end)
-        done += wisp__read_rows(u, &ops[at + 1], ops + op->end,
-                                items + (ptrdiff_t)done * op->each, count - done, op->each);
-    items += (ptrdiff_t)done * op->each;
-    for (int i = done; i < count && !u->data->failed; i++, items += op->each)
-        wisp__read_ops(u, ops, at + 1, op->end, items);
 }
 
-static void wisp__read_union(wisp__unpacker *u, const wisp__op *ops, int at, uint8_t *image) {
-    const wisp__op *op = &ops[at];
-    int index = (int)wisp__get(u->data, op->bits), option;
-    if (index >= op->max) wisp__unpack_fail(u, WISP_E_INVALID);
-    if (u->data->failed) return;
-    if (!wisp__unpack_pay(u, index, WISP__PRICE_STEP)) return;
-    option = wisp__option_at(ops, at, index);
-    wisp__store_int(image + op->count_offset, op->count_bytes, (uint64_t)index);
-    wisp__read_ops(u, ops, option + 1, ops[option].end, image);
+/* --- operations `at` up to `end` over an image --- */
+
+static void wisp__write_ops(wisp__record_writer *to, int at, int end, const uint8_t *image) {
+    for (; at < end && !to->wrong && !to->full; at = to->ops[at].end) {
+        const wisp__op *op = &to->ops[at];
+        const uint8_t *from = image + op->offset;
+        if (op->run && wisp__write_rows(to, op, image, 1, 0)) {
+            at = op->run - 1;
+            continue;
+        }
+        switch (op->code) {
+        case WISP__OP_INT:
+        case WISP__OP_LONG: wisp__write_int(to, op, from); break;
+        case WISP__OP_FLOATS: wisp__write_floats(to, op, from); break;
+        case WISP__OP_DOUBLE:
+        case WISP__OP_NUMBER: wisp__write_double(to, op, from); break;
+        case WISP__OP_QUANTIZED: wisp__write_quantized(to, op, from); break;
+        case WISP__OP_QUAT: wisp__write_quat(to, op, from); break;
+        case WISP__OP_COLOR: wisp__write_color(to, op, from); break;
+        case WISP__OP_TEXT:
+        case WISP__OP_BYTES:
+        case WISP__OP_PLACE: wisp__write_blob(to, op, image); break;
+        case WISP__OP_ANY: wisp__write_any(to, op, from); break;
+        case WISP__OP_LITERAL:
+            if (op->each > 0 && strncmp((const char *)from, (const char *)op->type->of,
+                                        (size_t)op->each) != 0)
+                to->wrong = true;
+            break;
+        case WISP__OP_ARRAY: wisp__write_array(to, at, image); break;
+        case WISP__OP_UNION: wisp__write_union(to, at, image); break;
+        default: wisp__write_optional(to, at, image); break;
+        }
+    }
 }
 
-static void wisp__read_ops(wisp__unpacker *u, const wisp__op *ops, int at, int end,
-                           uint8_t *image) {
-    for (; at < end && !u->data->failed; at = ops[at].end) {
-        const wisp__op *op = &ops[at];
+static void wisp__read_ops(wisp__unpacker *u, int at, int end, uint8_t *image) {
+    for (; at < end && !u->data->failed; at = u->ops[at].end) {
+        const wisp__op *op = &u->ops[at];
         uint8_t *to = image + op->offset;
         int64_t price = op->run ? (int64_t)(op->run - at) * WISP__PRICE_CELL : 0;
         if (!wisp__unpack_pay(u, WISP__PRICE_FIELD + price, 1)) return;
-        if (op->run && wisp__read_rows(u, op, ops + op->run, image, 1, 0)) {
+        if (op->run && wisp__read_rows(u, op, image, 1, 0)) {
             at = op->run - 1;
             continue;
         }
@@ -10472,10 +10451,10 @@ static void wisp__read_ops(wisp__unpacker *u, const wisp__op *ops, int at, int e
         case WISP__OP_LONG: wisp__read_int(u, op, to); break;
         case WISP__OP_FLOATS: wisp__read_floats(u, op, to); break;
         case WISP__OP_DOUBLE:
-        case WISP__OP_NUMBER: wisp__read_number(u, op, to); break;
+        case WISP__OP_NUMBER: wisp__read_double(u, op, to); break;
         case WISP__OP_QUANTIZED: wisp__read_quantized(u, op, to); break;
-        case WISP__OP_QUAT: wisp__read_quat(u->data, op, to); break;
-        case WISP__OP_COLOR: wisp__read_color(u->data, op, to); break;
+        case WISP__OP_QUAT: wisp__read_quat(u, op, to); break;
+        case WISP__OP_COLOR: wisp__read_color(u, op, to); break;
         case WISP__OP_TEXT:
         case WISP__OP_BYTES:
         case WISP__OP_PLACE: wisp__read_blob(u, op, image); break;
@@ -10484,30 +10463,52 @@ static void wisp__read_ops(wisp__unpacker *u, const wisp__op *ops, int at, int e
             if (op->each > 0)
                 memcpy(to, op->type->of, strlen((const char *)op->type->of) + 1);
             break;
-        case WISP__OP_ARRAY: wisp__read_array(u, ops, at, image); break;
-        case WISP__OP_UNION: wisp__read_union(u, ops, at, image); break;
-        default:
-            if (wisp__get(u->data, 1)) {
-                if (op->code == WISP__OP_MAYBE) image[op->count_offset] = 1;
-                wisp__read_ops(u, ops, at + 1, op->end, image);
-            } else if (op->code == WISP__OP_OPTIONAL) {
-                wisp__read_fallback(u, op, image);
-            }
-            break;
+        case WISP__OP_ARRAY: wisp__read_array(u, at, image); break;
+        case WISP__OP_UNION: wisp__read_union(u, at, image); break;
+        default: wisp__read_optional(u, at, image); break;
         }
     }
 }
 
-/* Reads a record where u->data stands into an image of program->schema->bytes that is all zero.
+/* --- whole records --- */
+
+/* Writes an image; to->base is set. Bits written, and to->values counts what a reader will count;
+   or WISP_E_INVALID, or WISP_E_TOO_BIG (capacity in bytes). */
+static int64_t wisp__record_write_counted(wisp__record_writer *to, const wisp__program *program,
+                                          const void *image, void *out, int capacity) {
+    uint8_t small[8] = { 0 };              /* a writer stores whole words */
+    bool tiny = capacity < (int)sizeof small;
+    wisp__base *base = to->base;
+    int64_t bits;
+    *to = wisp__record_writer_on(tiny ? small : out, tiny ? (int)sizeof small : capacity);
+    to->base = base;
+    to->ops = program->ops;
+    wisp__write_ops(to, 0, program->count, (const uint8_t *)image);
+    if (to->wrong) return WISP_E_INVALID;
+    bits = wisp__record_writer_end(to);
+    if (tiny && (bits + 7) / 8 > capacity) return WISP_E_TOO_BIG;
+    if (tiny && bits > 0) memcpy(out, small, (size_t)(bits + 7) / 8);
+    return bits;
+}
+
+static int64_t wisp__record_write(wisp__base *base, const wisp__program *program,
+                                  const void *image, void *out, int capacity) {
+    wisp__record_writer to;
+    to.base = base;
+    return wisp__record_write_counted(&to, program, image, out, capacity);
+}
+
+/* Reads the record where u->data stands into an image of program->schema->bytes, which is all zero.
    WISP_OK, WISP_E_INVALID (when u->data has not failed, it stands at the record's end all the
    same), WISP_E_BAD_PACKET, WISP_E_LIMIT or WISP_E_MEMORY. */
 static wisp_result wisp__record_read(wisp__unpacker *u, const wisp__program *program, void *image) {
     wisp__reader shape = wisp__reader_on(NULL, 0);
     wisp__reader *before = u->shape;
     u->start = u->data->at;
+    u->ops = program->ops;
     u->result = WISP_OK;
     u->shape = &shape;                       /* fails together with the data */
-    wisp__read_ops(u, program->ops, 0, program->count, (uint8_t *)image);
+    wisp__read_ops(u, 0, program->count, (uint8_t *)image);
     u->shape = before;
     if (!u->data->failed || u->result) return u->result;
     return WISP_E_BAD_PACKET;
@@ -19194,10 +19195,12 @@ static wisp_result wisp__encode_record(wisp__message_codec *c, const wisp__progr
     wisp_result why = wisp__subject(c, program->schema, values, count, &subject);
     const void *image = why ? NULL : wisp__image_of(program, &subject, &supply, false, &why);
     int64_t bits = WISP_E_TOO_BIG, fields;
+    wisp__record_writer writer;
+    writer.base = c->base;
     while (image && bits == WISP_E_TOO_BIG) {
         if (p->data_room > 64)
-            bits = wisp__record_write_counted(c->base, program, image, p->data.bytes,
-                                              p->data_room - WISP__SLACK, &p->values);
+            bits = wisp__record_write_counted(&writer, program, image, p->data.bytes,
+                                              p->data_room - WISP__SLACK);
         if (bits == WISP_E_TOO_BIG) why = wisp__codec_grow(c, (int64_t)p->data_room * 2);
         if (why) return why;
     }
@@ -19208,7 +19211,7 @@ static wisp_result wisp__encode_record(wisp__message_codec *c, const wisp__progr
         return why;
     }
     p->data.at = bits;
-    p->values = wisp__max_int(p->values, 1);
+    p->values = wisp__max_int(writer.values, 1);
     if (p->values > c->base->limits.message_values) return WISP_E_LIMIT;
     fields = wisp__least(bits, (int64_t)p->values * wisp__max_int(program->count - 1, 1));
     p->values = wisp__max_int(p->values, wisp__as_values(fields * WISP__PRICE_MADE));
