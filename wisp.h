@@ -16564,14 +16564,14 @@ static uint64_t wisp__packet_tag(const wisp__base *base, const wisp__seal *seal,
 }
 
 /* Completes a packet whose flags and body are written. */
-static void wisp__packet_close(const wisp__base *base, const wisp__seal *seal, int direction,
-                               uint16_t connection, uint64_t number, uint8_t *packet, int size) {
+static void wisp__packet_close(const wisp__base *base, const wisp__peer *peer, uint64_t number,
+                               uint8_t *packet, int size) {
     if (!base->reliable) {
-        wisp__store_part(packet + 1, connection, 2);
+        wisp__store_part(packet + 1, peer->connection, 2);
         wisp__store_part(packet + WISP__PACKET_HEAD - 2, number & 0xffff, 2);
     }
     wisp__store64(packet + (base->reliable ? 1 : 3),
-                  wisp__packet_tag(base, seal, direction, number, packet, size));
+                  wisp__packet_tag(base, &peer->seal, !peer->joiner, number, packet, size));
 }
 
 /* RFC 9002 7.2. */
@@ -22587,8 +22587,7 @@ static void wisp__packet_end(wisp__packet_writer *f) {
     f->to.end += WISP__REPEAT_BITS;
     wisp__put_align(&f->to);
     size = f->head + wisp__packet_compress(f, (int)(f->to.at / 8));
-    wisp__packet_close(&w->base, &peer->seal, !peer->joiner, peer->connection, number, f->packet,
-                       size);
+    wisp__packet_close(&w->base, peer, number, f->packet, size);
     if (w->base.reliable) {
         flow->next = number;
     } else {

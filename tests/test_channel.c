@@ -487,8 +487,7 @@ static void forge_send(forged *f, world_two *t) {
     wisp__put_align(&f->body);
     size = WISP__PACKET_HEAD + (int)(f->body.at / 8);
     f->bytes[0] = WISP__FLAG_SESSION;
-    wisp__packet_close(&t->client->base, &s->peer.seal, !s->peer.joiner, s->peer.connection,
-                       flow->next++, f->bytes, size);
+    wisp__packet_close(&t->client->base, &s->peer, flow->next++, f->bytes, size);
     memset(&packet, 0, sizeof packet);
     packet.addr = wisp_loopback_addr(0);
     packet.data = f->bytes;

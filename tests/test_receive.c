@@ -688,8 +688,8 @@ TEST(a_packet_from_another_address_is_refused_though_its_tag_is_right) {
     wisp_packet packet;
     wisp__frame_put(body(b), WISP__FRAME_PING);
     b->bytes[0] = WISP__FLAG_SESSION;
-    wisp__packet_close(&b->t.client->base, &forger_peer(b)->seal, 0, forger_peer(b)->connection,
-                       forger_peer(b)->flow.next, b->bytes, WISP__PACKET_HEAD + 1);
+    wisp__packet_close(&b->t.client->base, forger_peer(b), forger_peer(b)->flow.next, b->bytes,
+                       WISP__PACKET_HEAD + 1);
     memset(&packet, 0, sizeof packet);
     packet.addr = world_addr(&b->t.w, b->t.server);
     packet.data = b->bytes;

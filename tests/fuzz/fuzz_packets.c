@@ -263,6 +263,7 @@ static void join(world *f) {
 static void hand_in_tagged(world *f, wisp__session *s, uint8_t flags, int body) {
     int head, skip = take_below(&f->in, 16);
     uint64_t number;
+    wisp__peer other;
     if (!s) return;
     head = wisp__packet_head(&f->w->base);
     memmove(f->packet + head, f->packet + WISP__PACKET_HEAD, (size_t)body);
@@ -272,8 +273,10 @@ static void hand_in_tagged(world *f, wisp__session *s, uint8_t flags, int body) 
     if (skip == 15) number += WISP__LEAP - 10;                  /* just about too far */
     if (skip == 1 && number > 3) number -= 2;
     if (f->w->base.reliable) number = s->peer.received_in_order + 1;
-    wisp__packet_close(&f->w->base, &s->peer.seal, s->peer.joiner,
-                       wisp__connection_of(&s->peer), number, f->packet, head + body);
+    other = s->peer;                                            /* as its other end has it */
+    other.joiner = !s->peer.joiner;
+    other.connection = wisp__connection_of(&s->peer);
+    wisp__packet_close(&f->w->base, &other, number, f->packet, head + body);
     hand_in(f, head + body);
 }
 

@@ -75,8 +75,7 @@ static inline void send_numbered(forger *b, int flags, uint64_t number, int body
     tap_packet packet;
     int size = WISP__PACKET_HEAD + body_bytes;
     b->bytes[0] = (uint8_t)(WISP__FLAG_SESSION | flags);
-    wisp__packet_close(&b->t.client->base, &peer->seal, 0, peer->connection, number, b->bytes,
-                       size);
+    wisp__packet_close(&b->t.client->base, peer, number, b->bytes, size);
     memset(&packet, 0, sizeof packet);
     packet.addr = world_addr(&b->t.w, b->t.server);
     packet.size = size;

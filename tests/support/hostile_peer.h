@@ -64,7 +64,7 @@ static inline uint64_t hostile_own_number(hostile *h, const uint8_t *bytes) {
 /* Puts number and tag on a packet of the client, whose flags and body are written. */
 static inline void hostile_tag(hostile *h, uint8_t *bytes, int size, uint64_t number) {
     wisp__peer *peer = &hostile_mine(h)->peer;
-    wisp__packet_close(&h->client->base, &peer->seal, 0, peer->connection, number, bytes, size);
+    wisp__packet_close(&h->client->base, peer, number, bytes, size);
 }
 
 /* Where a packet begins whose body begins at h->packet + HOSTILE_HEAD; its flags are put there. */
