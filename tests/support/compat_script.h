@@ -18,7 +18,7 @@ enum { LINE = 6000, ENTITIES = 6, BIG = 20000, ANSWERS = 8 };
 
 /* What the messages of a stream hold. */
 typedef enum content {
-    ANY, BIG_BYTES, ENTITY, CROWD, PLAYER, MAPPED, HIT, CHANGING, PLAIN, SAME, NUMBER
+    ANY, BIG_BYTES, ENTITY, CROWD, CAST, PLAYER, MAPPED, HIT, CHANGING, PLAIN, SAME, NUMBER
 } content;
 
 /* Each is fired both ways. Of those that are checked every message comes, once and in order. */
@@ -41,7 +41,9 @@ static const struct stream { const char *name; content holds; bool checked; } st
     { "limited", NUMBER, false },       { "hooked", NUMBER, false },
     { "own", PLAIN, false },            { "missing", NUMBER, false },
     { "invalid", NUMBER, false },       { "match", NUMBER, false },
-    { "newest.adaptive", CHANGING, false }
+    { "newest.adaptive", CHANGING, false }, { "cast", CAST, true },
+    { "cast.delta", CAST, true },       { "foreign", MAPPED, true },
+    { "foreign.delta", ENTITY, true },  { "urgent", NUMBER, false }
 };
 enum { STREAMS = (int)(sizeof streams / sizeof *streams) };
 
@@ -52,15 +54,16 @@ typedef struct slot { end *e; int stream; } slot;
 
 struct end {
     compat_role role;
-    wisp       *w;
-    double      now, clock;
+    wisp       *w, *before;
     mill        values;
     slot        slots[STREAMS], other;
     int32_t     numbers[STREAMS][COMPAT_SIDES];
     entity      entities[ENTITIES];
     crowd       people;
+    cast        players;
     double      levels[20];
     wisp_call   answers[ANSWERS], last_call;
+    wisp_connection some;
     int         answer_count, own_count, fake_clock, waits;
     wisp_addr   waiting;
     wisp_peer   server;           /* of a client */
@@ -247,6 +250,33 @@ static void crowd_move(end *e) {
         c->levels[mill_below(m, LEVELS)] = (float)mill_number(m, -20, 20);
 }
 
+static void cast_move(end *e) {
+    mill *m = &e->values;
+    cast *c = &e->players;
+    c->count = mill_below(m, ACTORS + 1);
+    for (int i = 0; i < ACTORS; i++) {
+        actor *x = &c->actors[i];
+        wisp_value text = mill_string(m, 15);
+        if (mill_below(m, 3)) continue;
+        x->id = (uint32_t)test_random(&m->random);
+        x->team = (int8_t)(mill_below(m, 250) - 125);
+        x->level = (uint16_t)mill_below(m, 301);
+        x->score = mill_below(m, 140001) - 70000;
+        x->place = mill_vec(m, 3, NULL).as.vec3;
+        x->heat = (float)mill_below(m, 257) / 16 - 8;
+        memcpy(x->name, text.as.string, (size_t)text.count + 1);
+        if (!x->name[0] && c->count % 2) x->name[0] = '-';
+    }
+    for (int i = 0; i < PROPS; i++) {
+        prop *x = &c->props[i];
+        wisp_value text = mill_string(m, 8);
+        x->aim = mill_vec(m, 2, NULL).as.vec2;
+        x->wide = (int64_t)(test_random(&m->random) >> 32) - INT64_C(2000000000);
+        x->speed = mill_below(m, 200) / 2.0;
+        memcpy(x->name, text.as.string, (size_t)text.count + 1);
+    }
+}
+
 /* A map whose parts change little: an array of numbers, some texts, a map. */
 static wisp_value changing(end *e, int32_t number) {
     mill *m = &e->values;
@@ -334,6 +364,10 @@ static int fill(end *e, int stream, int32_t number, wisp_value values[4]) {
         crowd_move(e);
         e->people.number = number;
         return values[0] = wisp_struct(&crowd_schema, &e->people), 1;
+    case CAST:
+        cast_move(e);
+        e->players.number = number;
+        return values[0] = wisp_struct(&cast_schema, &e->players), 1;
     case MAPPED: return values[0] = numbered(mill_map(m, &mapped_schema), number), 1;
     case PLAYER: return values[0] = player(e, number), 1;
     case CHANGING: return values[0] = changing(e, number), 1;
@@ -365,6 +399,7 @@ static void fire(end *e, int stream, wisp_peer to) {
     count = fill(e, stream, number, values);
     snprintf(name, sizeof name, "%s", streams[stream].name);
     if (strcmp(name, "match") == 0) snprintf(name, sizeof name, "match%d", number % 4);
+    if (!streams[stream].checked) e->numbers[stream][side] = number;
     if (told(e, name, wisp_fire_values(e->w, name, wisp_to_peer(to), values, count))) return;
     e->numbers[stream][side] = number;
     if (streams[stream].checked) compat_fired(e->role.run, e->role.side, side, stream);
@@ -385,7 +420,36 @@ static void on_stream(wisp_event *event) {
                 hash_of(event->args, event->count));
 }
 
-static void on_other(wisp_event *event) { note_event(((slot *)event->user)->e, event); }
+/* What every getter makes of a value; most of them raise an error. */
+static void get_all(end *e, wisp_event *event, int i) {
+    int size = 0, more = 0;
+    wisp_value values[8];
+    wisp_object object = wisp_arg_object(event, i);
+    const void *bytes = wisp_arg_bytes(event, i, &size);
+    const char *text = wisp_arg_string_n(event, i, &more);
+    const wisp_value *map = wisp_arg_map(event, i), *array = wisp_arg_array(event, i);
+    values[0] = values[1] = values[2] = values[3] = values[4] = values[5] = wisp_nil();
+    values[0] = wisp_vec2v(wisp_arg_vec2(event, i).x, wisp_arg_vec2(event, i).y);
+    values[1] = wisp_vec3v(wisp_arg_vec3(event, i).x, wisp_arg_vec3(event, i).z, 0);
+    values[2] = wisp_vec4v(wisp_arg_vec4(event, i).x, wisp_arg_vec4(event, i).w, 0, 0);
+    values[3] = wisp_quatv(wisp_arg_quat(event, i).x, wisp_arg_quat(event, i).w, 0, 0);
+    values[4] = wisp_color3(wisp_arg_color(event, i).r, wisp_arg_color(event, i).b, 0);
+    values[5] = wisp_transformv(wisp_arg_transform(event, i).position,
+                                wisp_arg_transform(event, i).rotation);
+    note(e, "argument %d: %d %lld %llu %.9g %.17g %d %d %u %d %d %016llx", i,
+         wisp_arg_bool(event, i), (long long)wisp_arg_int(event, i),
+         (unsigned long long)wisp_arg_uint(event, i), (double)wisp_arg_float(event, i),
+         wisp_arg_number(event, i), bytes ? size : -1, text ? more : -1, (unsigned)object.id,
+         map ? map->count : -1, array ? array->count : -1,
+         (unsigned long long)hash_of(values, 6));
+    note(e, "struct: %d", wisp_arg_struct(event, i, &cell_schema) != NULL);
+}
+
+static void on_other(wisp_event *event) {
+    end *e = ((slot *)event->user)->e;
+    note_event(e, event);
+    if (strcmp(event->name, "loose") == 0 && number_in(event) % 4 == 0) get_all(e, event, 1);
+}
 
 static void on_error(wisp_event *event) {
     end *e = ((slot *)event->user)->e;
@@ -586,6 +650,11 @@ static void set_schemas(end *e) {
     set_encoding(e, "mapped", 0, &mapped_schema, NULL);
     set_encoding(e, "mapped.safe", WISP_ENCODE_SAFE, &mapped_schema, NULL);
     set_encoding(e, "hit", 0, &hit_schema, NULL);
+    set_encoding(e, "cast", 0, &cast_schema, NULL);
+    set_encoding(e, "cast.delta", WISP_ENCODE_DELTA, &cast_schema, NULL);
+    if (!e->role.side) return;
+    set_encoding(e, "foreign", 0, &mapped_schema, NULL);         /* the server learns these */
+    set_encoding(e, "foreign.delta", WISP_ENCODE_DELTA, &entity_schema, NULL);
 }
 
 static void set_deltas(end *e) {
@@ -633,11 +702,16 @@ static void set_others(end *e) {
     config.channel = WISP_CHANNEL(3);
     set(e, "switch", &config);
     config.channel = 0;
+    set(e, "foreign", &config);
+    set(e, "foreign.delta", &config);
     config.encode.foreign = 0;
     config.delivery = WISP_SEQUENCED;
     set(e, "newest", &config);
     set(e, "newest.adaptive", &config);
     config.delivery = WISP_UNRELIABLE;
+    config.batch_priority = WISP_PRIORITY(3);
+    set(e, "urgent", &config);
+    config.batch_priority = 0;
     config.call_tries = 4;
     config.call_timeout = 1;
     set(e, "ask.loose", &config);
@@ -689,6 +763,8 @@ static void listen_to_all(end *e) {
     }
     wisp_connect_match(e->w, "^(match[0-2]|engine)", on_other, &e->other);
     wisp_connect_match(e->w, "^news$", on_other, &e->other);
+    e->some = wisp_connect_match(e->w, "^(loose|hooked|newest)", on_other, &e->other);
+    wisp_connect_target(e->w, wisp_by_name("chat"), on_other, &e->other, true);
     told(e, "ask", wisp_on_invoke_target(e->w, wisp_by_name("ask"), on_ask, &e->other));
     told(e, "ask", wisp_on_invoke_target(e->w, wisp_by_name("ask.loose"), on_ask, &e->other));
     told(e, "ask", wisp_on_invoke_target(e->w, wisp_by_name("ask.hooked"), on_ask, &e->other));
@@ -704,7 +780,13 @@ static wisp_desc desc_of(end *e) {
     desc.link.reliable = e->role.reliable;
     desc.app = "compat";
     desc.app_version = e->role.side == OTHER_APP ? 8 : 7;
-    desc.max_peers = 6;
+    desc.max_peers = 4;
+    desc.limits.keys = e->role.few_keys ? 40 : 0;
+    desc.limits.baselines = e->role.seed % 2 ? 0 : 8;
+    desc.limits.held_messages = 5;
+    desc.limits.calls = 40;
+    desc.limits.notices = 16;
+    desc.limits.queue_messages = 2000;
     desc.accept = e->role.side ? NULL : on_accept;
     desc.timeout = 3;
     desc.seed = e->role.seed * 100 + (uint64_t)e->role.side + 1;
@@ -713,16 +795,11 @@ static wisp_desc desc_of(end *e) {
     return desc;
 }
 
-static void *end_open(const compat_role *role) {
-    end *e = (end *)calloc(1, sizeof *e);
-    wisp_desc desc;
+static void end_create(end *e) {
+    wisp_desc desc = desc_of(e);
     wisp_sink sink;
     wisp_profiler profiler;
     wisp_result why = WISP_OK;
-    if (!e) abort();
-    e->role = *role;
-    e->values.random = role->seed * 1000 + (uint64_t)role->side;
-    desc = desc_of(e);
     e->w = wisp_create(&desc, &why);
     if (!CHECK(e->w != NULL)) abort();
     e->group = wisp_group_named(e->w, "all of them");
@@ -740,25 +817,39 @@ static void *end_open(const compat_role *role) {
     set_others(e);
     use_hooks(e);
     listen_to_all(e);
+}
+
+static void *end_open(const compat_role *role) {
+    end *e = (end *)calloc(1, sizeof *e);
+    if (!e) abort();
+    e->role = *role;
+    e->values.random = role->seed * 1000 + (uint64_t)role->side;
+    e->players.number = -1;
+    end_create(e);
     return e;
 }
 
 static void end_close(void *user) {
     end *e = (end *)user;
+    if (e->before) wisp_destroy(e->before);
     wisp_destroy(e->w);
     free(e);
 }
+
 
 #include "compat_alone.h"
 
 /* --- what happens when --- */
 
-static void join(end *e) {
-    static const char *const tickets[] = { "", "one", "", "deny", "four", "wait", "six", "" };
-    const char *ticket = tickets[e->role.side];
+static void join_with(end *e, const char *ticket) {
     wisp_addr addr = addr_of(0);
     e->server = wisp_join(e->w, &addr, ticket, (int)strlen(ticket));
     if (!e->server.id) told(e, "join", wisp_why(e->w));
+}
+
+static void join(end *e) {
+    static const char *const tickets[] = { "", "one", "", "deny", "four", "wait", "six", "" };
+    join_with(e, tickets[e->role.side]);
 }
 
 /* The settings of one name, and of all, change while its messages go. */
@@ -776,6 +867,7 @@ static void change_settings(end *e, int step) {
     case 80: told(e, "batching", wisp_use_batching(e->w, true)); break;
     case 100: told(e, "limited", wisp_set_rate_limit(e->w, 0.05, "limited")); break;
     case 110: told(e, "second", wisp_unuse(e->w, "second")); break;
+    case 140: wisp_disconnect(e->w, e->some); break;
     default: break;
     }
 }
@@ -814,7 +906,7 @@ static void send_snapshot(end *e, wisp_peer to) {
 }
 
 static void talk_to(end *e, int step, wisp_peer to) {
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i <= (e->role.seed % 4 == 1); i++) {
         int stream = mill_below(&e->values, STREAMS);
         if (streams[stream].holds == BIG_BYTES && mill_below(&e->values, 4)) continue;
         fire(e, stream, to);
@@ -875,14 +967,25 @@ static void end_sessions(end *e, int step) {
     if (e->role.side == 2 && step >= 40 && step < 60)
         for (int i = 0; i < 20; i++) fire(e, 27, e->server);
     if (e->role.side == 0 && step >= 70 && step < 80)
-        for (int i = 0; i < count && i < COMPAT_SIDES; i++) fire(e, i % 2 ? 26 : 1, peers[i]);
+        for (int i = 0; i < 12 * count && i < 12 * COMPAT_SIDES; i++)
+            fire(e, i % 3 ? 26 : i % 2 ? STREAMS - 1 : 1, peers[i % count]);
     if (e->role.side == 0 && step == 100 && count > 0) wisp_leave(e->w, peers[0], "out");
     if (e->role.side == 3 && step == 110) join(e);
 }
 
+/* One dies and comes again, another one finds no place. */
+static void drain_sessions(end *e, int step) {
+    if (e->role.side == DIES && step == 30) {
+        e->before = e->w;
+        e->role.seed += 500;
+        end_create(e);
+        join(e);
+    }
+    if (e->role.side == DENIED && step == 10) join_with(e, "late");
+}
+
 static void end_step(void *user, compat_phase phase, int step, double now) {
     end *e = (end *)user;
-    e->now = now;
     if (phase == COMPAT_TALK && step == e->role.side * 4 + 1 && e->role.side) join(e);
     if (phase == COMPAT_TALK) set_engine(e, step);
     if (phase == COMPAT_TALK && step > 32) {
@@ -891,9 +994,10 @@ static void end_step(void *user, compat_phase phase, int step, double now) {
         else if (e->role.side <= 2 || e->role.side == WAITS) talk_to(e, step, e->server);
     }
     if (phase == COMPAT_END) end_sessions(e, step);
+    if (phase == COMPAT_DRAIN) drain_sessions(e, step);
     release(e, step);
     if (e->waits && !--e->waits) told(e, "admit", wisp_admit(e->w, &e->waiting, WISP_OK));
-    if (e->role.side == DIES && phase != COMPAT_TALK) return;
+    if (e->role.side == DIES && !e->before && phase != COMPAT_TALK) return;
     told(e, "update", wisp_update(e->w, now));
     if (step % 64 == 63) note_stats(e);
     if (step % 7 == 0) told(e, "flush", wisp_flush_batches(e->w));
