@@ -2961,14 +2961,14 @@ typedef struct wisp__packer {
     wisp_result  result;                  /* the first failure */
 } wisp__packer;
 
-/* What a message will take at most, known before anything is written. */
+/* The most that a message may take, known before anything is written. */
 typedef struct wisp__measure {
-    int     values, blob_bytes;
-    int64_t shape_bits, data_bits;
-    bool    viewing;                /* inside a struct, where elements in memory are to be seen */
+    const wisp_limits *limits;
+    int                depth, values, blob_bytes;
+    int64_t            shape_bits, data_bits;
+    bool               viewing;     /* inside a struct, whose elements are a private kind */
 } wisp__measure;
 
-/* Lists call back through `value`, because lists and values hold each other. */
 typedef struct wisp__unpacker {
     wisp__base   *base;
     wisp__arena  *arena;
@@ -8575,9 +8575,8 @@ static wisp_result wisp__edit_end(wisp_edit *edit, const wisp_schema *schema, wi
 
 enum { WISP__CODE_LIST = 14, WISP__CODE_OBJECT = 15 };
 
-typedef enum wisp__parts { WISP__DATA_ONLY, WISP__SHAPE_AND_DATA } wisp__parts;
-
-static void wisp__pack_value(wisp__packer *p, const wisp_value *value, wisp__parts parts);
+/* `shaped`: its shape too, not only its data. */
+static void wisp__pack_value(wisp__packer *p, const wisp_value *value, bool shaped);
 
 /* Room for what may be more than will be used. */
 static bool wisp__packer_grow(wisp__packer *p, wisp__writer *writer, int *room, int64_t need) {
@@ -8676,84 +8675,98 @@ static void wisp__pack_floats(wisp__writer *data, const wisp_value *value) {
     for (int i = 0; i < count; i++) wisp__put(data, wisp__load_float_bits(&parts[i]), 32);
 }
 
-static wisp_result wisp__pack_measure(const wisp_limits *limits, const wisp_value *values,
-                                      int count, int depth, wisp__measure *m);
+static wisp_result wisp__measure_values(wisp__measure *m, const wisp_value *values, int count);
 
-static wisp_result wisp__measure_list(const wisp_limits *limits, const wisp_value *v, int depth,
-                                      wisp__measure *m) {
-    bool map = wisp__is_map(v), viewing = m->viewing;
-    wisp_result result = WISP_OK;
-    if (!wisp__is_sound(v)) return WISP_E_ARGUMENT;
-    if (depth > limits->nesting) return WISP_E_DEPTH;
-    if (map && v->count > limits->map_pairs) return WISP_E_LIMIT;
-    if (v->kind == WISP_ARRAY)
-        return wisp__pack_measure(limits, wisp__elements_of(v), v->count, depth, m);
-    m->viewing = v->kind != WISP_MAP;
-    for (int i = 0; i < v->count && result == WISP_OK; i++) {
+static wisp_result wisp__measure_children(wisp__measure *m, const wisp_value *v) {
+    bool map = wisp__is_map(v);
+    for (int i = 0; i < v->count; i++) {
         wisp_value scratch;
         const char *key;
         const wisp_value *child = wisp__child(v, i, &key, &scratch);
         size_t length = map && key ? strlen(key) : 0;
+        wisp_result result;
         if (map && !key) return WISP_E_ARGUMENT;
-        if (length > (size_t)(limits->message_bytes - m->blob_bytes)) return WISP_E_TOO_BIG;
+        if (length > (size_t)(m->limits->message_bytes - m->blob_bytes)) return WISP_E_TOO_BIG;
         m->blob_bytes += (int)length;
         m->shape_bits += 40 + (int64_t)length * 8;
-        result = wisp__pack_measure(limits, child, 1, depth, m);
+        result = wisp__measure_values(m, child, 1);
+        if (result) return result;
     }
-    m->viewing = viewing;
+    return WISP_OK;
+}
+
+static wisp_result wisp__measure_list(wisp__measure *m, const wisp_value *v) {
+    bool viewing = m->viewing;
+    wisp_result result;
+    if (!wisp__is_sound(v)) return WISP_E_ARGUMENT;
+    if (m->depth >= m->limits->nesting) return WISP_E_DEPTH;
+    if (wisp__is_map(v) && v->count > m->limits->map_pairs) return WISP_E_LIMIT;
+    m->depth++;
+    if (v->kind == WISP_ARRAY) {
+        result = wisp__measure_values(m, wisp__elements_of(v), v->count);
+    } else {
+        m->viewing = v->kind != WISP_MAP;
+        result = wisp__measure_children(m, v);
+        m->viewing = viewing;
+    }
+    m->depth--;
     return result;
 }
 
-/* Checks what a caller may have given wrong, and measures it. */
-static wisp_result wisp__pack_measure(const wisp_limits *limits, const wisp_value *values,
-                                      int count, int depth, wisp__measure *m) {
+static wisp_result wisp__measure_values(wisp__measure *m, const wisp_value *values, int count) {
     static const uint8_t most_bits[] = { 0, 1, 67, 67, 36, 69, 48, 8,
                                          64, 96, 128, 128, 224, 129, 0, 0, 67, 0, 0 };
     if (count < 0 || (count && !values)) return WISP_E_ARGUMENT;
-    if (depth > limits->nesting) return WISP_E_DEPTH;
-    if (count > limits->message_values - m->values) return WISP_E_LIMIT;
+    if (count > m->limits->message_values - m->values) return WISP_E_LIMIT;
     m->values += count;
     for (int i = 0; i < count; i++) {
         const wisp_value *v = &values[i];
         wisp_result result = WISP_OK;
-        if ((int)v->kind < 0 || (int)v->kind > (int)WISP_STRUCT + m->viewing)
-            return WISP_E_TYPE;
+        if ((int)v->kind < 0 || (int)v->kind > (int)WISP_STRUCT + m->viewing) return WISP_E_TYPE;
         m->shape_bits += 46;
         m->data_bits += most_bits[v->kind] + 1;
         if (v->kind == WISP_STRING || v->kind == WISP_BYTES) {
-            if (v->count < 0 || (v->count && !wisp__bytes_of(v))) return WISP_E_ARGUMENT;
-            if (v->count > limits->message_bytes - m->blob_bytes) return WISP_E_TOO_BIG;
+            if (!wisp__is_sound(v)) return WISP_E_ARGUMENT;
+            if (v->count > m->limits->message_bytes - m->blob_bytes) return WISP_E_TOO_BIG;
             m->blob_bytes += v->count;
             m->data_bits += (int64_t)v->count * 8;
         } else if (v->kind >= WISP_ARRAY && v->kind != WISP_OBJECT) {
-            result = wisp__measure_list(limits, v, depth + 1, m);
+            result = wisp__measure_list(m, v);
         }
         if (result) return result;
     }
     return WISP_OK;
 }
 
-static void wisp__pack_array(wisp__packer *p, const wisp_value *value, wisp__parts parts) {
+/* Checks values that a caller may have given wrong, and measures them. */
+static wisp_result wisp__pack_measure(const wisp_limits *limits, const wisp_value *values,
+                                      int count, wisp__measure *m) {
+    memset(m, 0, sizeof *m);
+    m->limits = limits;
+    m->shape_bits = 40;
+    return wisp__measure_values(m, values, count);
+}
+
+static void wisp__pack_array(wisp__packer *p, const wisp_value *value, bool shaped) {
     wisp_value first, scratch;
     bool alike = true;
     for (int i = 1; alike && i < value->count; i++)
         alike = wisp__alike(wisp__child(value, 0, NULL, &first),
                             wisp__child(value, i, NULL, &scratch), WISP__SAME_SHAPE);
-    if (parts == WISP__SHAPE_AND_DATA) {
+    if (shaped) {
         wisp__put(&p->shape, WISP__CODE_LIST, 5);
         wisp__put_small(&p->shape, (uint64_t)value->count);
         wisp__put(&p->shape, alike, 1);
     }
     for (int i = 0; i < value->count; i++) {
         int64_t before = p->data.at;
-        wisp__pack_value(p, wisp__child(value, i, NULL, &scratch),
-                         i && alike ? WISP__DATA_ONLY : parts);
+        wisp__pack_value(p, wisp__child(value, i, NULL, &scratch), shaped && !(i && alike));
         if (p->data.at == before) wisp__put(&p->data, 0, 1);
     }
 }
 
-static void wisp__pack_map(wisp__packer *p, const wisp_value *value, wisp__parts parts) {
-    if (parts == WISP__SHAPE_AND_DATA) {
+static void wisp__pack_map(wisp__packer *p, const wisp_value *value, bool shaped) {
+    if (shaped) {
         wisp__put(&p->shape, WISP__CODE_LIST | 1 << 4, 5);
         wisp__put_small(&p->shape, (uint64_t)wisp__present(value));
     }
@@ -8763,26 +8776,22 @@ static void wisp__pack_map(wisp__packer *p, const wisp_value *value, wisp__parts
         const wisp_value *child = wisp__child(value, i, &name, &scratch);
         int64_t before = p->data.at;
         if (wisp__is_missing(value, i)) continue;
-        if (parts == WISP__SHAPE_AND_DATA) {
-            int length = (int)strlen(name);
-            wisp__put_length(&p->shape, (uint64_t)length);
-            for (int k = 0; k < length; k++) wisp__put(&p->shape, (uint8_t)name[k], 8);
-        }
-        wisp__pack_value(p, child, parts);
+        if (shaped) wisp__put_text(&p->shape, name);
+        wisp__pack_value(p, child, shaped);
         if (p->data.at == before) wisp__put(&p->data, 0, 1);
     }
 }
 
-static void wisp__pack_blob(wisp__packer *p, const wisp_value *value, wisp__parts parts) {
+static void wisp__pack_blob(wisp__packer *p, const wisp_value *value, bool shaped) {
     if (value->kind == WISP_STRING) wisp__put_length(&p->data, (uint64_t)value->count);
-    else if (parts == WISP__SHAPE_AND_DATA) wisp__put_length(&p->shape, (uint64_t)value->count);
+    else if (shaped) wisp__put_length(&p->shape, (uint64_t)value->count);
     if (!value->count) return;
     wisp__put_align(&p->data);
     wisp__put_bytes(&p->data, wisp__bytes_of(value), value->count);
 }
 
-static void wisp__pack_value(wisp__packer *p, const wisp_value *value, wisp__parts parts) {
-    if (parts == WISP__SHAPE_AND_DATA && value->kind < WISP_ARRAY)
+static void wisp__pack_value(wisp__packer *p, const wisp_value *value, bool shaped) {
+    if (shaped && value->kind < WISP_ARRAY)
         wisp__put(&p->shape, (uint64_t)value->kind, 4);
     switch (value->kind) {
     case WISP_NIL: break;
@@ -8792,20 +8801,15 @@ static void wisp__pack_value(wisp__packer *p, const wisp_value *value, wisp__par
     case WISP_FLOAT: wisp__pack_float(&p->data, (uint32_t)wisp__bits_of(value)); break;
     case WISP_NUMBER: wisp__pack_number(&p->data, wisp__bits_of(value)); break;
     case WISP_STRING:
-    case WISP_BYTES: wisp__pack_blob(p, value, parts); break;
+    case WISP_BYTES: wisp__pack_blob(p, value, shaped); break;
     case WISP_OBJECT:
-        if (parts == WISP__SHAPE_AND_DATA) wisp__put(&p->shape, WISP__CODE_OBJECT, 5);
+        if (shaped) wisp__put(&p->shape, WISP__CODE_OBJECT, 5);
         wisp__put_integer(&p->data, wisp__object_of(value).id);
         break;
-    case WISP_VEC2:
-    case WISP_VEC3:
-    case WISP_VEC4:
-    case WISP_QUAT:
-    case WISP_TRANSFORM:
-    case WISP_COLOR: wisp__pack_floats(&p->data, value); break;
     default:
-        if (wisp__is_map(value)) wisp__pack_map(p, value, parts);
-        else wisp__pack_array(p, value, parts);
+        if (value->kind < WISP_ARRAY) wisp__pack_floats(&p->data, value);
+        else if (wisp__is_map(value)) wisp__pack_map(p, value, shaped);
+        else wisp__pack_array(p, value, shaped);
         break;
     }
 }
@@ -8813,26 +8817,26 @@ static void wisp__pack_value(wisp__packer *p, const wisp_value *value, wisp__par
 /* Packs measured values into p->shape and p->data, from where they stand. */
 static void wisp__pack_values(wisp__packer *p, const wisp_value *values, int count) {
     wisp__put_small(&p->shape, (uint64_t)count);
-    for (int i = 0; i < count; i++) wisp__pack_value(p, &values[i], WISP__SHAPE_AND_DATA);
+    for (int i = 0; i < count; i++) wisp__pack_value(p, &values[i], true);
+}
+
+/* Room for `bits` at the start of a buffer. */
+static bool wisp__packer_begin(wisp__packer *p, wisp__writer *writer, int *room, int64_t bits) {
+    int64_t need = bits / 8 + WISP__SLACK + 1;
+    writer->at = 0;
+    writer->full = false;
+    return need <= *room || wisp__packer_grow(p, writer, room, need);
 }
 
 /* Packs a message's values into p->shape and p->data from their start. What describes them may
    exceed the limit a little, so that a string of message_bytes fits. */
 static wisp_result wisp__pack(wisp__packer *p, const wisp_value *values, int count) {
-    wisp__measure m = { 0, 0, 40, 0, false };
-    p->result = wisp__pack_measure(&p->base->limits, values, count, 0, &m);
+    wisp__measure m;
+    p->result = wisp__pack_measure(&p->base->limits, values, count, &m);
     p->values = m.values;
-    if (p->result) return p->result;
-    m.shape_bits += (WISP__SLACK + 1) * 8;
-    m.data_bits += (WISP__SLACK + 1) * 8;
-    if (m.shape_bits >> 3 > p->shape_room &&
-        !wisp__packer_grow(p, &p->shape, &p->shape_room, m.shape_bits >> 3))
+    if (p->result || !wisp__packer_begin(p, &p->shape, &p->shape_room, m.shape_bits) ||
+        !wisp__packer_begin(p, &p->data, &p->data_room, m.data_bits))
         return p->result;
-    if (m.data_bits >> 3 > p->data_room &&
-        !wisp__packer_grow(p, &p->data, &p->data_room, m.data_bits >> 3))
-        return p->result;
-    p->shape.at = p->data.at = 0;
-    p->shape.full = p->data.full = false;
     wisp__pack_values(p, values, count);
     if (p->shape.full || p->data.full ||
         (p->shape.at + p->data.at) / 8 > (int64_t)p->base->limits.message_bytes + 256)
@@ -8840,13 +8844,13 @@ static wisp_result wisp__pack(wisp__packer *p, const wisp_value *values, int cou
     return p->result;
 }
 
-/* The same into memory that was given, the data right behind the shape: bits written, or a negative
+/* Packs into memory that was given, the data right behind the shape: bits written, or a negative
    result. WISP_E_TOO_BIG: it takes up to twice its size while it is made. */
 static int64_t wisp__pack_bits(wisp__base *base, const wisp_value *values, int count,
                                uint8_t *out, int capacity) {
-    wisp__measure m = { 0, 0, 40, 0, false };
+    wisp__measure m;
     wisp__packer p;
-    wisp_result result = wisp__pack_measure(&base->limits, values, count, 0, &m);
+    wisp_result result = wisp__pack_measure(&base->limits, values, count, &m);
     int64_t shape = m.shape_bits / 8 + WISP__SLACK + 1, data = m.data_bits / 8 + WISP__SLACK + 1;
     if (result) return result;
     if (shape + data > capacity) return WISP_E_TOO_BIG;
@@ -9092,13 +9096,11 @@ static wisp_result wisp__unpack(wisp__unpacker *u, const wisp_value **values, in
     u->start = u->data->at;
     u->result = WISP_OK;
     *count = wisp__get_small(u->shape);
-    *values = NULL;
-    if (!wisp__unpack_may(u, *count, 0, u->shape, 4)) goto failed;
-    items = (wisp_value *)wisp__unpack_items(u, *count, sizeof *items);
-    for (int i = 0; i < *count && !u->shape->failed && !u->data->failed; i++)
+    if (wisp__unpack_may(u, *count, 0, u->shape, 4))
+        items = (wisp_value *)wisp__unpack_items(u, *count, sizeof *items);
+    for (int i = 0; items && i < *count && !u->shape->failed && !u->data->failed; i++)
         wisp__unpack_value(u, &items[i], NULL, 0);
     *values = items;
-failed:
     if (!u->shape->failed && !u->data->failed) return WISP_OK;
     *count = 0;
     return u->result ? u->result : WISP_E_BAD_PACKET;
@@ -10223,7 +10225,7 @@ static void wisp__read_blob(wisp__unpacker *u, const wisp__op *op, uint8_t *imag
 /* --- values that describe themselves --- */
 
 static void wisp__write_any(wisp__record_writer *to, const wisp__op *op, const uint8_t *at) {
-    wisp__measure m = { 0, 0, 40, 0, false };
+    wisp__measure m;
     wisp_value value;
     uint8_t *from;
     int64_t room = to->end - to->at - 2 * WISP__SLACK;     /* the length is put before it */
@@ -10237,7 +10239,7 @@ static void wisp__write_any(wisp__record_writer *to, const wisp__op *op, const u
     if (bytes == WISP_E_TOO_BIG) to->full = true;
     else if (bytes < 0) to->wrong = true;
     if (bytes < 0) return;
-    wisp__pack_measure(&to->base->limits, &value, 1, 0, &m);
+    wisp__pack_measure(&to->base->limits, &value, 1, &m);
     to->values += m.values;
     wisp__write_length(to, (uint64_t)bytes);
     wisp__write_align(to);
@@ -15623,8 +15625,8 @@ static bool wisp__record_delta_pass(wisp__unpacker *u, const wisp__program *prog
 /* --- making a difference --- */
 
 static void wisp__put_whole(wisp__delta *d, const wisp_value *value) {
-    wisp__measure m = { 0, 0, 40, 0, false };
-    wisp_result result = wisp__pack_measure(&d->u->base->limits, value, 1, 0, &m);
+    wisp__measure m;
+    wisp_result result = wisp__pack_measure(&d->u->base->limits, value, 1, &m);
     size_t room = (size_t)((m.shape_bits + m.data_bits) / 8) + 4 * WISP__SLACK;
     uint8_t *bytes = result ? NULL : (uint8_t *)wisp__delta_take(d, room);
     int64_t bits;
@@ -19258,9 +19260,9 @@ static wisp_result wisp__encode_coded(wisp__message_codec *c, const wisp__encodi
 static wisp_result wisp__encode_sorted(wisp__message_codec *c, const wisp_value *values,
                                        int count) {
     wisp__supply supply = wisp__supply_of_arena(c->base, &c->scratch, NULL);
-    wisp__measure m = { 0, 0, 40, 0, false };
+    wisp__measure m;
     wisp_value all = wisp_array(values, count), sorted;
-    wisp_result result = wisp__pack_measure(&c->base->limits, values, count, 0, &m);
+    wisp_result result = wisp__pack_measure(&c->base->limits, values, count, &m);
     if (result == WISP_OK) result = wisp__copy(&supply, &all, &sorted, WISP__COPY_SORTED);
     return result ? result : wisp__pack(&c->packer, wisp__elements_of(&sorted), count);
 }
@@ -19842,7 +19844,7 @@ static void wisp__delta_begin(wisp__delta *d, wisp__unpacker *u, const wisp__mes
 static int64_t wisp__apply_values(wisp__unpacker *u, const wisp__message_delta *base,
                                   const wisp__reader *from, uint8_t **bytes) {
     const wisp_limits *limits = &u->base->limits;
-    wisp__measure m = { 0, 0, 40, 0, false };
+    wisp__measure m;
     const wisp_value *a, *values = NULL;
     int a_count = 0, count = 0;
     int64_t room;
@@ -19851,7 +19853,7 @@ static int64_t wisp__apply_values(wisp__unpacker *u, const wisp__message_delta *
     a = wisp__delta_values(u, base->base, &a_count);
     u->values = limits->message_values;
     if (!a || !wisp__values_apply(&d, a, a_count, &values, &count) ||
-        wisp__pack_measure(limits, values, count, 0, &m) ||
+        wisp__pack_measure(limits, values, count, &m) ||
         !wisp__unpack_pay(u, m.values, WISP__PRICE_VIEW))
         return WISP_E_BAD_PACKET;
     room = (m.shape_bits + m.data_bits) / 8 + 4 * WISP__SLACK;
