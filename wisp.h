@@ -5511,55 +5511,39 @@ static wisp_value wisp__value_of(wisp_kind kind, int count) {
     return v;
 }
 
-/* A float or a number from its bits; they pass through no register that might change a NaN. */
-static wisp_value wisp__value_of_bits(bool narrow, uint64_t bits) {
-    wisp_value v = wisp__value_of(narrow ? WISP_FLOAT : WISP_NUMBER, 0);
-    uint32_t low = (uint32_t)bits;
-    if (narrow) memcpy(&v.as.float32, &low, 4);
-    else memcpy(&v.as.number, &bits, 8);
+/* A value from a member of its union. Floats are only copied: they pass through no register that
+   might change a NaN. */
+static wisp_value wisp__value_from(wisp_kind kind, int count, const void *member, size_t bytes) {
+    wisp_value v = wisp__value_of(kind, count);
+    memcpy(&v.as, member, bytes);
     return v;
 }
 
-static wisp_value wisp__float_at(const void *at) {
-    return wisp__value_of_bits(true, wisp__load_float_bits(at));
+/* A float or a number from its bits. */
+static wisp_value wisp__value_of_bits(bool narrow, uint64_t bits) {
+    uint32_t low = (uint32_t)bits;
+    if (narrow) return wisp__value_from(WISP_FLOAT, 0, &low, 4);
+    return wisp__value_from(WISP_NUMBER, 0, &bits, 8);
 }
+
+static wisp_value wisp__float_at(const void *at) { return wisp__value_from(WISP_FLOAT, 0, at, 4); }
 
 wisp_value wisp_nil(void) { return wisp__value_of(WISP_NIL, 0); }
 
 wisp_value wisp_bool(bool boolean) {
-    wisp_value v = wisp__value_of(WISP_BOOL, 0);
-    v.as.boolean = boolean;
-    return v;
+    return wisp__value_from(WISP_BOOL, 0, &boolean, sizeof boolean);
 }
 
-wisp_value wisp_int(int64_t integer) {
-    wisp_value v = wisp__value_of(WISP_INT, 0);
-    v.as.integer = integer;
-    return v;
-}
+wisp_value wisp_int(int64_t integer) { return wisp__value_from(WISP_INT, 0, &integer, 8); }
 
-wisp_value wisp_uint(uint64_t integer) {
-    wisp_value v = wisp__value_of(WISP_UINT, 0);
-    v.as.uinteger = integer;
-    return v;
-}
+wisp_value wisp_uint(uint64_t integer) { return wisp__value_from(WISP_UINT, 0, &integer, 8); }
 
-wisp_value wisp_float(float number) {
-    wisp_value v = wisp__value_of(WISP_FLOAT, 0);
-    memcpy(&v.as.float32, &number, 4);
-    return v;
-}
+wisp_value wisp_float(float number) { return wisp__value_from(WISP_FLOAT, 0, &number, 4); }
 
-wisp_value wisp_number(double number) {
-    wisp_value v = wisp__value_of(WISP_NUMBER, 0);
-    memcpy(&v.as.number, &number, 8);
-    return v;
-}
+wisp_value wisp_number(double number) { return wisp__value_from(WISP_NUMBER, 0, &number, 8); }
 
 wisp_value wisp_string_n(const char *text, int size_bytes) {
-    wisp_value v = wisp__value_of(WISP_STRING, size_bytes);
-    v.as.string = text;
-    return v;
+    return wisp__value_from(WISP_STRING, size_bytes, &text, sizeof text);
 }
 
 wisp_value wisp_string(const char *text) {
@@ -5567,12 +5551,10 @@ wisp_value wisp_string(const char *text) {
 }
 
 wisp_value wisp_bytes(const void *bytes, int size_bytes) {
-    wisp_value v = wisp__value_of(WISP_BYTES, size_bytes);
-    v.as.bytes = bytes;
-    return v;
+    return wisp__value_from(WISP_BYTES, size_bytes, &bytes, sizeof bytes);
 }
 
-/* A value of a vector kind from its floats, which are only copied. */
+/* A value of a vector kind from its floats. */
 static wisp_value wisp__value_of_parts(wisp_kind kind, const float *const *parts, int count) {
     wisp_value v = wisp__value_of(kind, 0);
     for (int i = 0; i < count; i++) memcpy((uint8_t *)&v.as + 4 * i, parts[i], 4);
@@ -5601,10 +5583,8 @@ wisp_value wisp_quatv(float x, float y, float z, float w) {
 }
 
 wisp_value wisp_transformv(wisp_vec3 position, wisp_quat rotation) {
-    wisp_value v = wisp__value_of(WISP_TRANSFORM, 0);
-    v.as.transform.position = position;
-    v.as.transform.rotation = rotation;
-    return v;
+    wisp_transform transform = { position, rotation };
+    return wisp__value_from(WISP_TRANSFORM, 0, &transform, sizeof transform);
 }
 
 wisp_value wisp_color4(float r, float g, float b, float a) {
@@ -5616,27 +5596,18 @@ wisp_value wisp_color4(float r, float g, float b, float a) {
 wisp_value wisp_color3(float r, float g, float b) { return wisp_color4(r, g, b, 1.0f); }
 
 wisp_value wisp_array(const wisp_value *values, int count) {
-    wisp_value v = wisp__value_of(WISP_ARRAY, count);
-    v.as.array = values;
-    return v;
+    return wisp__value_from(WISP_ARRAY, count, &values, sizeof values);
 }
 
 wisp_value wisp_map(const wisp_pair *pairs, int count) {
-    wisp_value v = wisp__value_of(WISP_MAP, count);
-    v.as.map = pairs;
-    return v;
-}
-
-wisp_value wisp_reference(wisp_object object) {
-    wisp_value v = wisp__value_of(WISP_OBJECT, 0);
-    v.as.object = object;
-    return v;
+    return wisp__value_from(WISP_MAP, count, &pairs, sizeof pairs);
 }
 
 static wisp_value wisp__value_of_id(uint32_t id) {
-    wisp_object object = { id };
-    return wisp_reference(object);
+    return wisp__value_from(WISP_OBJECT, 0, &id, sizeof id);
 }
+
+wisp_value wisp_reference(wisp_object object) { return wisp__value_of_id(object.id); }
 
 wisp_value wisp_struct(const wisp_schema *schema, const void *data) {
     wisp_value v = wisp__value_of(WISP_STRUCT, schema && data ? schema->count : 0);
@@ -5733,9 +5704,7 @@ static int wisp__value_floats(const wisp_value *v, float out[7]) {
 
 /* A value of a vector kind from its floats. */
 static wisp_value wisp__view_floats(wisp_kind kind, const void *at) {
-    wisp_value v = wisp__value_of(kind, 0);
-    memcpy(&v.as, at, (size_t)wisp__kind_floats(kind) * sizeof(float));
-    return v;
+    return wisp__value_from(kind, 0, at, (size_t)wisp__kind_floats(kind) * sizeof(float));
 }
 
 /* --- storage: a struct is seen as a map or an array through its schema, without a copy --- */
@@ -6023,8 +5992,7 @@ static const wisp_value *wisp__child_named(const wisp_value *map, const char *na
 /* Is the i-th child a field of a struct that is missing? */
 static inline bool wisp__is_missing(const wisp_value *v, int i) {
     const wisp_schema *schema = wisp__schema_of(v);
-    return schema && i < v->count &&
-           !wisp__field_there(&schema->fields[i], wisp__data_of(v));
+    return schema && i < v->count && !wisp__field_there(&schema->fields[i], wisp__data_of(v));
 }
 
 /* The struct in memory, if its schema is this one or a copy of it; else NULL. */
@@ -6045,7 +6013,7 @@ static bool wisp__is_sound(const wisp_value *v) {
     else if (v->kind == WISP_STRUCT)
         return schema && wisp__data_of(v) && v->count == schema->count;
     else if ((int)v->kind == WISP__ITEMS) at = v->as.items.data;
-    else if (v->kind != WISP_STRING && v->kind != WISP_BYTES) return true;
+    else if (!wisp__kind_has_bytes(v->kind)) return true;
     return v->count >= 0 && (v->count == 0 || at);
 }
 
@@ -6070,27 +6038,23 @@ static void wisp__numeric_of_bits(uint64_t bits, wisp__numeric *out) {
     out->magnitude = power < 0 ? digits >> -power : digits << power;
 }
 
+/* The bits of a float or a number, as a double. */
+static uint64_t wisp__wide_bits_of(const wisp_value *v) {
+    uint64_t bits = wisp__bits_of(v);
+    return v->kind == WISP_FLOAT ? wisp__bits_widen((uint32_t)bits) : bits;
+}
+
 static bool wisp__numeric_of(const wisp_value *v, wisp__numeric *out) {
     memset(out, 0, sizeof *out);
-    switch (v->kind) {
-    case WISP_INT:
-        out->integral = true;
-        out->negative = wisp__int_of(v) < 0;
-        out->magnitude = (uint64_t)wisp__int_of(v);
-        if (out->negative) out->magnitude = 0 - out->magnitude;
+    if (v->kind == WISP_FLOAT || v->kind == WISP_NUMBER) {
+        wisp__numeric_of_bits(wisp__wide_bits_of(v), out);
         return true;
-    case WISP_UINT:
-        out->integral = true;
-        out->magnitude = wisp__uint_of(v);
-        return true;
-    case WISP_FLOAT:
-        wisp__numeric_of_bits(wisp__bits_widen((uint32_t)wisp__bits_of(v)), out);
-        return true;
-    case WISP_NUMBER:
-        wisp__numeric_of_bits(wisp__bits_of(v), out);
-        return true;
-    default: return false;
     }
+    out->integral = v->kind == WISP_INT || v->kind == WISP_UINT;
+    out->negative = wisp__int_of(v) < 0;
+    out->magnitude = v->kind == WISP_UINT ? v->as.uinteger : (uint64_t)wisp__int_of(v);
+    if (out->negative) out->magnitude = 0 - out->magnitude;
+    return out->integral;
 }
 
 static bool wisp__numeric_equal(const wisp__numeric *a, const wisp__numeric *b) {
@@ -6105,9 +6069,7 @@ static bool wisp__value_double(const wisp_value *v, uint64_t *bits) {
     case WISP_INT: *bits = wisp__double_bits((double)v->as.integer); return true;
     case WISP_UINT: *bits = wisp__double_bits((double)v->as.uinteger); return true;
     case WISP_FLOAT:
-        *bits = wisp__bits_widen((uint32_t)wisp__bits_of(v));
-        return true;
-    case WISP_NUMBER: *bits = wisp__load_double_bits(&v->as.number); return true;
+    case WISP_NUMBER: *bits = wisp__wide_bits_of(v); return true;
     default: return false;
     }
 }
