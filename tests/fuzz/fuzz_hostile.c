@@ -418,7 +418,7 @@ static bool put_difference(world *f, wisp__writer *to, slot *sl) {
     static uint8_t now[4096 + WISP__SLACK], bytes[8192 + WISP__SLACK];
     wisp__message_codec *c = &f->h.client->content;
     wisp__reader none = wisp__reader_on(NULL, 0);
-    wisp__unpacker u = wisp__message_codec_unpacker(c, &c->scratch, &none, 65536);
+    wisp__unpacker u = wisp__codec_unpacker(c, &c->scratch, &none, 65536);
     wisp__writer out = wisp__writer_on(bytes, 8192), whole = wisp__writer_on(now, 4096);
     wisp__delta d;
     bool good;

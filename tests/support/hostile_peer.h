@@ -466,8 +466,12 @@ static inline void hostile_schema(wisp__writer *to, script *s, int depth, int *n
 
 static inline void hostile_numbers(wisp__writer *to, script *s, int count) {
     static const double edges[] = { 0, 1, -1, 0.5, 100, 1e-9, 1e9, 1e300, -1e300 };
-    for (int i = 0; i < count; i++)
-        wisp__put_number(to, edges[take_below(s, (int)(sizeof edges / sizeof *edges))]);
+    for (int i = 0; i < count; i++) {
+        const double *edge = &edges[take_below(s, (int)(sizeof edges / sizeof *edges))];
+        uint64_t bits;
+        memcpy(&bits, edge, sizeof bits);
+        wisp__put(to, bits, 64);
+    }
 }
 
 static inline void hostile_texts(wisp__writer *to, script *s, int count) {
