@@ -3025,7 +3025,7 @@ typedef enum wisp__method {
 enum {
     WISP__DICTIONARIES = 15,
     WISP__COMPRESS_LEAST = 8,            /* bytes: less is not tried */
-    WISP__COMPRESS_SAMPLED = 65536       /* bytes: as much is not tried unseen */
+    WISP__COMPRESS_SAMPLED = 65536       /* bytes: from here on a sample is tried first */
 };
 
 typedef struct wisp__dictionary {
@@ -3034,8 +3034,7 @@ typedef struct wisp__dictionary {
     uint8_t *bytes;
 } wisp__dictionary;
 
-/* What packing has cost, over all streams: bytes that came in, calls of a compressor, bytes they
-   were given, bytes saved. */
+/* Totals: bytes that were to be packed, calls of compressors, bytes given to these, bytes saved. */
 typedef struct wisp__compress_cost { uint64_t seen, calls, tried, saved; } wisp__compress_cost;
 
 /* Contexts point to `memory`: it must not move. */
@@ -3052,14 +3051,24 @@ typedef struct wisp__compress {
     wisp__compress_cost cost;
 } wisp__compress;
 
-/* Blocks of one kind: of a remote, or the batches to a peer. */
+/* A block to be packed or unpacked. */
+typedef struct wisp__block {
+    const uint8_t *from;
+    int            size;
+    uint8_t       *to;
+    int            room;                /* while unpacking: the exact size */
+    int            method;              /* by which it is packed */
+    uint32_t       dictionary;          /* its id; 0: none */
+} wisp__block;
+
+/* Blocks of one kind, of a remote or of whole packets, and how the auto policy fares with them. */
 typedef struct wisp__compress_stream {
     wisp_compression mode;
     uint32_t dictionary;                /* its id; 0: none */
     uint32_t turns;                     /* blocks tried */
-    int      choice, rival;             /* arms, see below */
+    int      choice, rival;             /* candidates: in use; to be compared with it */
     int      misses;                    /* tries in a row that did not pay */
-    int64_t  pass;                      /* bytes still to let pass untried */
+    int64_t  pass;                      /* bytes that pass untried from now on */
 } wisp__compress_stream;
 
 /* --- seal --- */
@@ -15813,33 +15822,22 @@ static bool wisp__values_apply(wisp__delta *d, const wisp_value *a, int a_count,
 
 /* ===========================================================================
  * MARK: >>compress
- * What: the compressors that are plugged in and their contexts, dictionaries,
- *   blocks packed and unpacked, the policy of WISP_COMPRESSION_AUTO, and the
- *   only compressor of our own: runs of equal bytes.
- * Invariants: a packed block is smaller than what went in; unpacking writes
- *   `expected` bytes or fails, and takes no memory but a context, once for each
- *   compressor and dictionary; what has not shrunk lately is hardly tried.
- * Not here: how a block stands on the wire. Whoever keeps it tells how it was
- *   packed, in three bits, and how large it was.
+ * What: the compressors that are plugged in, with their contexts and
+ *   dictionaries; blocks packed and unpacked; the policy of
+ *   WISP_COMPRESSION_AUTO; and our own compressor, of runs of equal bytes.
+ * Invariants: a packed block is smaller than its source; unpacking writes just
+ *   the expected bytes or fails, and takes no memory but a context, once for
+ *   each compressor and dictionary; data that did not shrink lately is rarely tried.
+ * Not here: how a block stands on the wire. Its owner sends the method, in three
+ *   bits, and the size of the source.
  *
  *   method   0 stored · 1 runs · 2 LZ4 block · 3 raw deflate (RFC 1951)
  *            4 zstd frame (RFC 8878) without its magic number · 5..7 the user's
  *   runs     0zzzzlll [more(z)] [more(l)] byte*l    z zeros, then l bytes as they are
  *            1nnnnnnn [more(n)] byte                the byte n + 4 times
- *            more: only after a count of all ones (15, 7, 127): what is to be added,
+ *            more: only after a count of all ones (15, 7, 127): a number to add,
  *            seven bits to the byte, low ones first, the top bit says that more follow
  * ======================================================================== */
-
-/* One block to be packed. */
-typedef struct wisp__compress_job {
-    wisp__compress *sq;
-    uint32_t       dictionary;
-    unsigned       methods;             /* that both ends have */
-    const uint8_t *from;
-    int            size;
-    uint8_t       *to;
-    int            room;                /* less than size */
-} wisp__compress_job;
 
 /* --- runs --- */
 
@@ -15850,12 +15848,11 @@ static void wisp__runs_byte(wisp__runs *to, unsigned byte) {
     else to->full = true;
 }
 
-/* What of `count` did not fit a field whose largest value is `most`. */
+/* The rest of a count whose field holds at most `most`. */
 static void wisp__runs_more(wisp__runs *to, int count, int most) {
     if (count < most) return;
-    for (count -= most; count >= 128; count >>= 7) {
+    for (count -= most; count >= 128; count >>= 7)
         wisp__runs_byte(to, ((unsigned)count & 127u) | 128u);
-    }
     wisp__runs_byte(to, (unsigned)count);
 }
 
@@ -15865,7 +15862,7 @@ static int wisp__runs_same(const uint8_t *from, int size) {
     return count;
 }
 
-/* Bytes ahead of the next that are better told otherwise: two zeros, or four of a kind. */
+/* Bytes before the next run: two zeros, or four other equal bytes. */
 static int wisp__runs_literals(const uint8_t *from, int size) {
     int i = 0;
     for (; i + 1 < size; i++) {
@@ -15920,7 +15917,7 @@ static unsigned wisp__runs_next(wisp__runs_source *from) {
     return 0;
 }
 
-/* The count that begins with `field`; it fails from 2^28 up, which no message has. */
+/* The count that begins with `field`; fails from 2^28 up, which is beyond any message. */
 static int wisp__runs_count(wisp__runs_source *from, unsigned field, unsigned most) {
     uint64_t count = 0;
     unsigned byte = 128;
@@ -15933,7 +15930,7 @@ static int wisp__runs_count(wisp__runs_source *from, unsigned field, unsigned mo
     return from->failed ? 0 : (int)(count + most);
 }
 
-/* The bytes of one token, of which there are at most `room`: how many, -1: malformed or more. */
+/* Writes the bytes of one token; returns how many, or -1: malformed, or more than `room`. */
 static int wisp__runs_token(wisp__runs_source *from, uint8_t *to, int room) {
     unsigned token = wisp__runs_next(from);
     int zeros, literals;
@@ -15971,9 +15968,9 @@ static int wisp__runs_unpack(const uint8_t *bytes, int size, uint8_t *to, int ro
 /* --- compressors and their contexts --- */
 
 static void *wisp__compress_alloc(void *user, size_t size) {
-    wisp__compress *sq = (wisp__compress *)user;
-    void *pointer = wisp__alloc(sq->base, size);
-    if (!pointer) sq->starved = true;
+    wisp__compress *c = (wisp__compress *)user;
+    void *pointer = wisp__alloc(c->base, size);
+    if (!pointer) c->starved = true;
     return pointer;
 }
 
@@ -15981,7 +15978,7 @@ static void wisp__compress_release(void *user, void *pointer, size_t size) {
     wisp__free(((wisp__compress *)user)->base, pointer, size);
 }
 
-/* The method of a mode that is plugged in; WISP__STORED: it is none of those. */
+/* The method of a mode that one plugs in; WISP__STORED for every other mode. */
 static int wisp__compress_method(wisp_compression mode) {
     if (mode >= WISP_COMPRESSION_LZ4 && mode <= WISP_COMPRESSION_ZSTD)
         return WISP__LZ4 + (mode - WISP_COMPRESSION_LZ4);
@@ -15990,277 +15987,338 @@ static int wisp__compress_method(wisp_compression mode) {
     return WISP__STORED;
 }
 
-/* 0: no dictionary; -1: not known here; otherwise one more than its place. */
-static int wisp__compress_column(const wisp__compress *sq, uint32_t dictionary) {
+/* Index into the contexts of a method; 0: no dictionary; -1: the dictionary is not known here. */
+static int wisp__compress_column(const wisp__compress *c, uint32_t dictionary) {
     if (!dictionary) return 0;
-    for (int i = 0; i < sq->dictionary_count; i++)
-        if (sq->dictionaries[i].id == dictionary) return i + 1;
+    for (int i = 0; i < c->dictionary_count; i++)
+        if (c->dictionaries[i].id == dictionary) return i + 1;
     return -1;
 }
 
 /* WISP_E_UNSUPPORTED: no such compressor or dictionary, or not both together. */
-static wisp_result wisp__compress_open(wisp__compress *sq, int method, uint32_t dictionary,
+static wisp_result wisp__compress_open(wisp__compress *c, int method, uint32_t dictionary,
                                        void **context) {
-    int column = wisp__compress_column(sq, dictionary);
-    const wisp_compressor *c;
+    int column = wisp__compress_column(c, dictionary);
+    const wisp_compressor *plugin;
     *context = NULL;
     if (method < WISP__LZ4 || method >= WISP__METHODS) return WISP_E_UNSUPPORTED;
-    c = &sq->compressors[method];
-    if (column < 0 || !c->open) return WISP_E_UNSUPPORTED;
-    if (!sq->contexts[method][column]) {
-        const wisp__dictionary *d = column ? &sq->dictionaries[column - 1] : NULL;
-        sq->starved = false;
-        sq->contexts[method][column] = c->open(c, &sq->memory, d ? d->bytes : NULL,
-                                               d ? d->size : 0);
+    plugin = &c->compressors[method];
+    if (column < 0 || !plugin->open) return WISP_E_UNSUPPORTED;
+    if (!c->contexts[method][column]) {
+        const wisp__dictionary *d = column ? &c->dictionaries[column - 1] : NULL;
+        c->starved = false;
+        c->contexts[method][column] =
+            plugin->open(plugin, &c->memory, d ? d->bytes : NULL, d ? d->size : 0);
     }
-    *context = sq->contexts[method][column];
+    *context = c->contexts[method][column];
     if (*context) return WISP_OK;
-    return sq->starved || !column ? WISP_E_MEMORY : WISP_E_UNSUPPORTED;
+    return c->starved || !column ? WISP_E_MEMORY : WISP_E_UNSUPPORTED;
 }
 
-static void wisp__compress_close(wisp__compress *sq, int method) {
-    const wisp_compressor *c = &sq->compressors[method];
+static void wisp__compress_close(wisp__compress *c, int method) {
+    const wisp_compressor *plugin = &c->compressors[method];
     for (int i = 0; i <= WISP__DICTIONARIES; i++) {
-        if (sq->contexts[method][i]) c->close(c, sq->contexts[method][i]);
-        sq->contexts[method][i] = NULL;
+        if (c->contexts[method][i]) plugin->close(plugin, c->contexts[method][i]);
+        c->contexts[method][i] = NULL;
     }
 }
 
-/* --- packing --- */
+/* --- packing and unpacking a block --- */
 
-/* Bytes written, fewer than went in; 0: it did not work out. */
-static int wisp__compress_try(const wisp__compress_job *job, int method) {
-    wisp__compress *sq = job->sq;
+static wisp__block wisp__block_of(const void *from, int size, void *to, int room) {
+    wisp__block block = { NULL, 0, NULL, 0, WISP__STORED, 0 };
+    block.from = (const uint8_t *)from;
+    block.size = size;
+    block.to = (uint8_t *)to;
+    block.room = room;
+    return block;
+}
+
+/* Packs by block->method. Bytes written, fewer than its size; 0: it did not work out. */
+static int wisp__compress_try(wisp__compress *c, const wisp__block *block) {
     void *context;
     int size;
-    sq->cost.calls++;
-    sq->cost.tried += (uint64_t)job->size;
-    if (method == WISP__RUNS) return wisp__runs_pack(job->from, job->size, job->to, job->room);
-    if (wisp__compress_open(sq, method, job->dictionary, &context)) return 0;
-    size = sq->compressors[method].compress(context, job->from, job->size, job->to, job->room);
-    return size > 0 && size <= job->room ? size : 0;
+    c->cost.calls++;
+    c->cost.tried += (uint64_t)block->size;
+    if (block->method == WISP__RUNS)
+        return wisp__runs_pack(block->from, block->size, block->to, block->room);
+    if (wisp__compress_open(c, block->method, block->dictionary, &context)) return 0;
+    size = c->compressors[block->method].compress(context, block->from, block->size, block->to,
+                                                  block->room);
+    return size > 0 && size <= block->room ? size : 0;
 }
 
-/* What shrank to a sixteenth, or to a few bytes, may be a few runs, which need fewer in our form
-   than in any compressor's; they are packed behind the `size` bytes that are there. */
-static int wisp__compress_runs_instead(const wisp__compress_job *job, int size, int *method) {
-    wisp__compress_job again = *job;
-    int runs;
-    if (size < 3 || size > wisp__max_int(job->size / 16, 16) || *method == WISP__RUNS) return size;
+/* A block that shrank to a sixteenth, or to a few bytes, may be a few runs, which our own method
+   packs smallest. They are packed behind the `size` bytes that are there already. */
+static int wisp__compress_runs_instead(wisp__compress *c, wisp__block *block, int size) {
+    wisp__block again = *block;
+    int most = wisp__max_int(block->size / 16, 16), runs;
+    if (size < 3 || size > most || block->method == WISP__RUNS) return size;
+    again.method = WISP__RUNS;
     again.to += size;
-    again.room = wisp__min_int(job->room - size, size - 1);
-    runs = wisp__compress_try(&again, WISP__RUNS);
+    again.room = wisp__min_int(block->room - size, size - 1);
+    runs = wisp__compress_try(c, &again);
     if (!runs) return size;
-    memcpy(job->to, again.to, (size_t)runs);
-    *method = WISP__RUNS;
+    memcpy(block->to, again.to, (size_t)runs);
+    block->method = WISP__RUNS;
     return runs;
 }
 
-/* --- auto: one choice, measured against a rival now and then, and left alone while it fails --- */
+/* Unpacks to exactly block->room bytes. WISP_E_COMPRESSED: malformed, or another size comes out;
+   WISP_E_UNSUPPORTED: no such method or dictionary here; WISP_E_MEMORY. */
+static wisp_result wisp__compress_unpack(wisp__compress *c, const wisp__block *block) {
+    void *context;
+    wisp_result result;
+    int count = block->size, size = block->size, room = block->room;
+    if (!block->from || size <= 0 || !block->to || room <= 0) return WISP_E_COMPRESSED;
+    if (block->method == WISP__STORED) {
+        if (size == room) memcpy(block->to, block->from, (size_t)size);
+    } else if (block->method == WISP__RUNS) {
+        count = wisp__runs_unpack(block->from, size, block->to, room);
+    } else {
+        result = wisp__compress_open(c, block->method, block->dictionary, &context);
+        if (result) return result;
+        count = c->compressors[block->method].decompress(context, block->from, size, block->to,
+                                                         room);
+    }
+    return count == room ? WISP_OK : WISP_E_COMPRESSED;
+}
 
-/* What is picked from. The price is the share of a block, in 64ths, that a method must save before
-   it is worth its time; the bytes saved beyond that decide between two. */
-typedef struct wisp__arm { int method, price; } wisp__arm;
-enum { WISP__ARMS = 3 };
+/* --- auto: the method in use is compared with a rival now and then. While packing does not pay,
+       more and more bytes pass untried. --- */
 
-static const wisp__arm wisp__arms[WISP__ARMS] = {
+/* The price is the share of a block, in 64ths, that a method must save before it is worth its time;
+   the bytes saved beyond that decide between two methods. */
+typedef struct wisp__candidate { int method, price; } wisp__candidate;
+enum { WISP__CANDIDATES = 3 };
+
+static const wisp__candidate wisp__candidates[WISP__CANDIDATES] = {
     { WISP__LZ4, 1 }, { WISP__ZSTD, 4 }, { WISP__RUNS, 0 }
 };
 
 enum {
     WISP__RIVAL_EVERY = 16,     /* turns from one comparison with a rival to the next */
-    WISP__MISSES_FREE = 3,      /* misses until blocks are let pass */
-    WISP__BACKOFF_MOST = 6      /* at most 2^6 times the bytes tried in vain */
+    WISP__MISSES_FREE = 3,      /* misses before blocks pass untried */
+    WISP__BACKOFF_MOST = 6      /* at most 2^6 times the bytes tried in vain pass */
 };
 
 /* Not above 0: it does not pay. */
-static int64_t wisp__arm_gain(int arm, int size, int packed) {
+static int64_t wisp__candidate_gain(int candidate, int size, int packed) {
     if (!packed) return 0;
-    return (int64_t)(size - packed) * 64 - (int64_t)size * wisp__arms[arm].price;
+    return (int64_t)(size - packed) * 64 - (int64_t)size * wisp__candidates[candidate].price;
 }
 
-/* The next arm that both ends have: runs always are. */
-static int wisp__arm_after(int arm, unsigned methods) {
-    do arm = (arm + 1) % WISP__ARMS;
-    while (!(methods >> wisp__arms[arm].method & 1));
-    return arm;
+/* The next candidate that both ends have; they always have runs. */
+static int wisp__candidate_after(int candidate, unsigned methods) {
+    do candidate = (candidate + 1) % WISP__CANDIDATES;
+    while (!(methods >> wisp__candidates[candidate].method & 1));
+    return candidate;
 }
 
-/* Of every 2^n times as many bytes one is tried again, n growing from 0. */
+/* Packs by a candidate; *gain: what it gains. */
+static int wisp__candidate_try(wisp__compress *c, wisp__block *block, int candidate,
+                               int64_t *gain) {
+    int packed;
+    block->method = wisp__candidates[candidate].method;
+    packed = wisp__compress_try(c, block);
+    *gain = wisp__candidate_gain(candidate, block->size, packed);
+    return packed;
+}
+
+/* After a miss 2^n times the bytes tried pass; n grows with each. */
 static void wisp__compress_missed(wisp__compress_stream *s, int tried) {
     int level = s->misses + 1 - WISP__MISSES_FREE;
     if (level >= 0) s->pass = (int64_t)tried << level;
     if (level < WISP__BACKOFF_MOST) s->misses++;
 }
 
-/* Does one of four pieces, a thirty-second of the block in all, pay? */
-static bool wisp__compress_sample(const wisp__compress_job *job, int arm) {
-    wisp__compress_job piece = *job;
-    piece.size = job->size / 128;
-    piece.room = wisp__min_int(job->room, piece.size - 1);
+/* Whether one of four pieces pays; together they are 1/32 of the block. */
+static bool wisp__compress_sample(wisp__compress *c, const wisp__block *block, int candidate) {
+    wisp__block piece = *block;
+    int64_t gain;
+    piece.size = block->size / 128;
+    piece.room = wisp__min_int(block->room, piece.size - 1);
     for (int i = 0; i < 4; i++) {
-        int packed;
-        piece.from = job->from + job->size / 8 * (2 * i + 1);
-        packed = wisp__compress_try(&piece, wisp__arms[arm].method);
-        if (wisp__arm_gain(arm, piece.size, packed) > 0) return true;
+        piece.from = block->from + block->size / 8 * (2 * i + 1);
+        wisp__candidate_try(c, &piece, candidate, &gain);
+        if (gain > 0) return true;
     }
     return false;
 }
 
-/* Packs by the choice, or by the rival where that is better and the turn is one to compare. */
-static int wisp__compress_pick(const wisp__compress_job *job, wisp__compress_stream *s) {
-    bool compares = s->misses == 0 && (s->turns < WISP__ARMS || s->turns % WISP__RIVAL_EVERY == 0);
+/* Packs by the method in use. When it is time for a comparison, the rival packs the block first,
+   and takes over if it gains more. */
+static int wisp__compress_pick(wisp__compress *c, wisp__compress_stream *s, unsigned methods,
+                               wisp__block *block) {
+    bool compares = s->misses == 0 &&
+                    (s->turns < WISP__CANDIDATES || s->turns % WISP__RIVAL_EVERY == 0);
     int64_t rivals = 0, gain;
     int packed;
     s->turns++;
     if (compares) {
-        s->rival = wisp__arm_after(s->rival, job->methods);
-        if (s->rival == s->choice) s->rival = wisp__arm_after(s->rival, job->methods);
+        s->rival = wisp__candidate_after(s->rival, methods);
+        if (s->rival == s->choice) s->rival = wisp__candidate_after(s->rival, methods);
     }
-    if (compares && s->rival != s->choice) {
-        packed = wisp__compress_try(job, wisp__arms[s->rival].method);
-        rivals = wisp__arm_gain(s->rival, job->size, packed);
-    }
-    packed = wisp__compress_try(job, wisp__arms[s->choice].method);
-    gain = wisp__arm_gain(s->choice, job->size, packed);
+    if (compares && s->rival != s->choice) wisp__candidate_try(c, block, s->rival, &rivals);
+    packed = wisp__candidate_try(c, block, s->choice, &gain);
     if (rivals > gain) {
         s->choice = s->rival;
-        packed = wisp__compress_try(job, wisp__arms[s->choice].method);
-        gain = wisp__arm_gain(s->choice, job->size, packed);
+        packed = wisp__candidate_try(c, block, s->choice, &gain);
     }
     return gain > 0 ? packed : 0;
 }
 
-static int wisp__compress_auto(const wisp__compress_job *job, wisp__compress_stream *s,
-                               int *method) {
+static int wisp__compress_auto(wisp__compress *c, wisp__compress_stream *s, unsigned methods,
+                               wisp__block *block) {
     bool unsure = s->turns == 0 || s->misses > 0;
-    bool other = s->misses >= WISP__MISSES_FREE;
     int packed;
     if (s->pass > 0) {
-        s->pass -= job->size;
+        s->pass -= block->size;
         return 0;
     }
-    if (other || !(job->methods >> wisp__arms[s->choice].method & 1))
-        s->choice = wisp__arm_after(s->choice, job->methods);
-    if (unsure && job->size >= WISP__COMPRESS_SAMPLED && !wisp__compress_sample(job, s->choice)) {
+    if (s->misses >= WISP__MISSES_FREE ||
+        !(methods >> wisp__candidates[s->choice].method & 1))
+        s->choice = wisp__candidate_after(s->choice, methods);
+    if (unsure && block->size >= WISP__COMPRESS_SAMPLED &&
+        !wisp__compress_sample(c, block, s->choice)) {
         s->turns++;
-        wisp__compress_missed(s, job->size / 32);
+        wisp__compress_missed(s, block->size / 32);
         return 0;
     }
-    packed = wisp__compress_pick(job, s);
+    packed = wisp__compress_pick(c, s, methods, block);
     if (packed) s->misses = 0;
-    else wisp__compress_missed(s, job->size);
-    *method = wisp__arms[s->choice].method;
+    else wisp__compress_missed(s, block->size);
     return packed;
 }
 
-/* --- for the rooms below --- */
-
-static void wisp__compress_init(wisp__compress *sq, wisp__base *base) {
-    memset(sq, 0, sizeof *sq);
-    sq->base = base;
-    sq->memory.alloc = wisp__compress_alloc;
-    sq->memory.free = wisp__compress_release;
-    sq->memory.user = sq;
-    sq->methods = 1u << WISP__STORED | 1u << WISP__RUNS;
-    sq->packets = WISP_COMPRESSION_NONE;
+/* Packs a block for a peer that has `methods`. Bytes written, fewer than its size, with the method
+   in block->method; 0: it does not pay, and the bytes at block->to mean nothing. */
+static int wisp__compress_pack(wisp__compress *c, wisp__compress_stream *s, unsigned methods,
+                               wisp__block *block) {
+    int packed;
+    methods = (methods & c->methods) | 1u << WISP__RUNS;
+    block->room = wisp__min_int(block->room, block->size - 1);
+    block->method = WISP__STORED;
+    block->dictionary = s->dictionary;
+    if (s->mode == WISP_COMPRESSION_NONE || block->size <= 0) return 0;
+    c->cost.seen += (uint64_t)block->size;
+    if (block->size < WISP__COMPRESS_LEAST || block->room <= 0) return 0;
+    block->method = wisp__compress_method(s->mode);
+    if (block->method != WISP__STORED && (methods >> block->method & 1))
+        packed = wisp__compress_try(c, block);
+    else packed = wisp__compress_auto(c, s, methods, block);
+    packed = wisp__compress_runs_instead(c, block, packed);
+    if (!packed) block->method = WISP__STORED;
+    else c->cost.saved += (uint64_t)(block->size - packed);
+    return packed;
 }
 
-static void wisp__compress_free(wisp__compress *sq) {
-    for (int method = WISP__LZ4; method < WISP__METHODS; method++) wisp__compress_close(sq, method);
-    for (int i = 0; i < sq->dictionary_count; i++)
-        wisp__free(sq->base, sq->dictionaries[i].bytes, (size_t)sq->dictionaries[i].size);
-    memset(sq, 0, sizeof *sq);
+/* --- set-up --- */
+
+static void wisp__compress_init(wisp__compress *c, wisp__base *base) {
+    memset(c, 0, sizeof *c);
+    c->base = base;
+    c->memory.alloc = wisp__compress_alloc;
+    c->memory.free = wisp__compress_release;
+    c->memory.user = c;
+    c->methods = 1u << WISP__STORED | 1u << WISP__RUNS;
+    c->packets = WISP_COMPRESSION_NONE;
 }
 
-WISP__UNUSED static void wisp__compress_check(const wisp__compress *sq) {
+static void wisp__compress_free(wisp__compress *c) {
+    for (int method = WISP__LZ4; method < WISP__METHODS; method++) wisp__compress_close(c, method);
+    for (int i = 0; i < c->dictionary_count; i++)
+        wisp__free(c->base, c->dictionaries[i].bytes, (size_t)c->dictionaries[i].size);
+    memset(c, 0, sizeof *c);
+}
+
+WISP__UNUSED static void wisp__compress_check(const wisp__compress *c) {
     for (int method = 0; method < WISP__METHODS; method++) {
         bool built_in = method == WISP__STORED || method == WISP__RUNS;
-        bool there = built_in || sq->compressors[method].open != NULL;
-        WISP_ASSERT(there == ((sq->methods >> method & 1) != 0));
+        bool there = built_in || c->compressors[method].open != NULL;
+        WISP_ASSERT(there == ((c->methods >> method & 1) != 0));
         for (int i = 0; i <= WISP__DICTIONARIES; i++)
-            if (sq->contexts[method][i])
-                WISP_ASSERT(there && !built_in && i <= sq->dictionary_count);
+            if (c->contexts[method][i])
+                WISP_ASSERT(there && !built_in && i <= c->dictionary_count);
         (void)there;
     }
-    for (int i = 0; i < sq->dictionary_count; i++) {
-        WISP_ASSERT(sq->dictionaries[i].id != 0 && sq->dictionaries[i].bytes);
-        WISP_ASSERT(wisp__compress_column(sq, sq->dictionaries[i].id) == i + 1);
+    for (int i = 0; i < c->dictionary_count; i++) {
+        WISP_ASSERT(c->dictionaries[i].id != 0 && c->dictionaries[i].bytes);
+        WISP_ASSERT(wisp__compress_column(c, c->dictionaries[i].id) == i + 1);
     }
-    WISP_ASSERT(sq->cost.saved <= sq->cost.seen);
+    WISP_ASSERT(c->cost.saved <= c->cost.seen);
 }
 
-/* What wisp_add_compressor promises. */
-static wisp_result wisp__compress_add(wisp__compress *sq, const wisp_compressor *c) {
+static wisp_result wisp__compress_add(wisp__compress *c, const wisp_compressor *plugin) {
     int method;
-    if (!c || !c->name || !c->open || !c->close || !c->compress || !c->decompress)
+    if (!plugin || !plugin->name || !plugin->open || !plugin->close || !plugin->compress ||
+        !plugin->decompress)
         return WISP_E_ARGUMENT;
-    method = wisp__compress_method(c->mode);
+    method = wisp__compress_method(plugin->mode);
     if (method == WISP__STORED) return WISP_E_ARGUMENT;
-    wisp__compress_close(sq, method);
-    sq->compressors[method] = *c;
-    sq->methods |= 1u << method;
+    wisp__compress_close(c, method);
+    c->compressors[method] = *plugin;
+    c->methods |= 1u << method;
     return WISP_OK;
 }
 
-/* WISP_OK, WISP_E_UNSUPPORTED (not plugged in), WISP_E_ARGUMENT (no mode). Auto always can. */
-static wisp_result wisp__compress_can(const wisp__compress *sq, wisp_compression mode) {
+/* WISP_OK, WISP_E_UNSUPPORTED (not plugged in), WISP_E_ARGUMENT (no mode). */
+static wisp_result wisp__compress_can(const wisp__compress *c, wisp_compression mode) {
     int method = wisp__compress_method(mode);
     if (mode == WISP_COMPRESSION_NONE || mode == WISP_COMPRESSION_AUTO) return WISP_OK;
     if (method == WISP__STORED) return WISP_E_ARGUMENT;
-    return sq->methods >> method & 1 ? WISP_OK : WISP_E_UNSUPPORTED;
+    return c->methods >> method & 1 ? WISP_OK : WISP_E_UNSUPPORTED;
 }
 
-/* The methods of whole packets that the settings ask for: any, or one and runs; or none. */
-static unsigned wisp__compress_packets(const wisp__compress *sq) {
-    int method = wisp__compress_method(sq->packets);
-    if (sq->packets == WISP_COMPRESSION_NONE) return 0;
-    if (sq->packets == WISP_COMPRESSION_AUTO) return sq->methods & ~(1u << WISP__STORED);
-    return 1u << WISP__RUNS | (sq->methods & 1u << method);
+/* The methods of whole packets that the settings allow: any, or one and runs; or none. */
+static unsigned wisp__compress_packets(const wisp__compress *c) {
+    int method = wisp__compress_method(c->packets);
+    if (c->packets == WISP_COMPRESSION_NONE) return 0;
+    if (c->packets == WISP_COMPRESSION_AUTO) return c->methods & ~(1u << WISP__STORED);
+    return 1u << WISP__RUNS | (c->methods & 1u << method);
 }
 
-/* Keeps a copy, until the end, and tells its id, which is the same for the same bytes on every
-   machine. WISP_E_ARGUMENT: nothing in it; WISP_E_TOO_BIG: over 1 MiB; WISP_E_LIMIT: there are
+/* Keeps a copy until the endpoint is destroyed. *id depends on nothing but the bytes.
+   WISP_E_ARGUMENT: nothing in it; WISP_E_TOO_BIG: over 1 MiB; WISP_E_LIMIT: there are
    WISP__DICTIONARIES, or others with the same id; WISP_E_MEMORY. */
-static wisp_result wisp__compress_dictionary(wisp__compress *sq, const void *bytes, int size,
+static wisp_result wisp__compress_dictionary(wisp__compress *c, const void *bytes, int size,
                                              uint32_t *id) {
-    wisp__dictionary *d = &sq->dictionaries[wisp__min_int(sq->dictionary_count,
-                                                          WISP__DICTIONARIES - 1)];
+    wisp__dictionary *d;
     int column;
     *id = 0;
     if (!bytes || size <= 0) return WISP_E_ARGUMENT;
     if (size > 1 << 20) return WISP_E_TOO_BIG;
     *id = (uint32_t)wisp__hash_bytes(bytes, size);
     if (!*id) *id = 1;
-    column = wisp__compress_column(sq, *id);
+    column = wisp__compress_column(c, *id);
     if (column > 0) {
-        d = &sq->dictionaries[column - 1];
-        return d->size == size && memcmp(d->bytes, bytes, (size_t)size) == 0 ? WISP_OK
-                                                                             : WISP_E_LIMIT;
+        d = &c->dictionaries[column - 1];
+        if (d->size == size && memcmp(d->bytes, bytes, (size_t)size) == 0) return WISP_OK;
     }
-    if (sq->dictionary_count == WISP__DICTIONARIES) return WISP_E_LIMIT;
-    d->bytes = (uint8_t *)wisp__alloc(sq->base, (size_t)size);
+    if (column > 0 || c->dictionary_count == WISP__DICTIONARIES) return WISP_E_LIMIT;
+    d = &c->dictionaries[c->dictionary_count];
+    d->bytes = (uint8_t *)wisp__alloc(c->base, (size_t)size);
     if (!d->bytes) return WISP_E_MEMORY;
     memcpy(d->bytes, bytes, (size_t)size);
     d->size = size;
     d->id = *id;
-    sq->dictionary_count++;
+    c->dictionary_count++;
     return WISP_OK;
 }
 
-/* Makes the contexts that a mode needs, so that later no memory is taken. WISP_E_ARGUMENT,
-   WISP_E_MEMORY, WISP_E_UNSUPPORTED: not plugged in, or of no use with this dictionary. */
-static wisp_result wisp__compress_ready(wisp__compress *sq, wisp_compression mode,
+/* Opens the contexts that a mode needs, so that no memory is taken later. WISP_E_ARGUMENT,
+   WISP_E_MEMORY, WISP_E_UNSUPPORTED: not plugged in, or not able to use this dictionary. */
+static wisp_result wisp__compress_ready(wisp__compress *c, wisp_compression mode,
                                         uint32_t dictionary) {
-    wisp_result result = wisp__compress_can(sq, mode);
+    wisp_result result = wisp__compress_can(c, mode);
     void *context;
     if (result || mode == WISP_COMPRESSION_NONE) return result;
     if (mode != WISP_COMPRESSION_AUTO)
-        return wisp__compress_open(sq, wisp__compress_method(mode), dictionary, &context);
-    for (int i = 0; i < WISP__ARMS && !result; i++) {
-        int method = wisp__arms[i].method;
-        if (method != WISP__RUNS && (sq->methods >> method & 1))
-            result = wisp__compress_open(sq, method, dictionary, &context);
+        return wisp__compress_open(c, wisp__compress_method(mode), dictionary, &context);
+    for (int i = 0; i < WISP__CANDIDATES && !result; i++) {
+        int method = wisp__candidates[i].method;
+        if (method != WISP__RUNS && (c->methods >> method & 1))
+            result = wisp__compress_open(c, method, dictionary, &context);
     }
     return result;
 }
@@ -16270,58 +16328,6 @@ static void wisp__compress_stream_init(wisp__compress_stream *s, wisp_compressio
     memset(s, 0, sizeof *s);
     s->mode = mode;
     s->dictionary = dictionary;
-}
-
-/* Packs a block for a peer that has `methods`: bytes written, fewer than `size`, and how; or 0: it
-   does not pay, and what is in `to` has no meaning. */
-static int wisp__compress_pack(wisp__compress *sq, wisp__compress_stream *s, unsigned methods,
-                               const void *from, int size, void *to, int capacity, int *method) {
-    wisp__compress_job job = { NULL, 0, 0, NULL, 0, NULL, 0 };
-    int fixed = wisp__compress_method(s->mode), packed;
-    job.sq = sq;
-    job.dictionary = s->dictionary;
-    job.methods = (methods & sq->methods) | 1u << WISP__RUNS;
-    job.from = (const uint8_t *)from;
-    job.size = size;
-    job.to = (uint8_t *)to;
-    job.room = wisp__min_int(capacity, size - 1);
-    *method = WISP__STORED;
-    if (s->mode == WISP_COMPRESSION_NONE || size <= 0) return 0;
-    sq->cost.seen += (uint64_t)size;
-    if (size < WISP__COMPRESS_LEAST || job.room <= 0) return 0;
-    if (fixed != WISP__STORED && (job.methods >> fixed & 1)) {
-        *method = fixed;
-        packed = wisp__compress_try(&job, fixed);
-    } else {
-        packed = wisp__compress_auto(&job, s, method);
-    }
-    packed = wisp__compress_runs_instead(&job, packed, method);
-    if (!packed) *method = WISP__STORED;
-    else sq->cost.saved += (uint64_t)(size - packed);
-    return packed;
-}
-
-/* Unpacks to exactly `expected` bytes, for which `to` has room. WISP_E_COMPRESSED: malformed, or
-   fewer or more come out; WISP_E_UNSUPPORTED: no such method or dictionary here; WISP_E_MEMORY. */
-static wisp_result wisp__compress_unpack(wisp__compress *sq, int method, uint32_t dictionary,
-                                         const void *from, int size, void *to, int expected) {
-    void *context;
-    wisp_result result;
-    int count;
-    if (!from || size <= 0 || !to || expected <= 0) return WISP_E_COMPRESSED;
-    if (method == WISP__STORED) {
-        if (size != expected) return WISP_E_COMPRESSED;
-        memcpy(to, from, (size_t)size);
-        return WISP_OK;
-    }
-    if (method == WISP__RUNS) {
-        count = wisp__runs_unpack((const uint8_t *)from, size, (uint8_t *)to, expected);
-        return count == expected ? WISP_OK : WISP_E_COMPRESSED;
-    }
-    result = wisp__compress_open(sq, method, dictionary, &context);
-    if (result) return result;
-    count = sq->compressors[method].decompress(context, from, size, to, expected);
-    return count == expected ? WISP_OK : WISP_E_COMPRESSED;
 }
 
 wisp_result wisp_add_compressor(wisp *w, const wisp_compressor *compressor) {
@@ -19234,7 +19240,8 @@ static wisp_result wisp__encode_compressed(wisp__message_codec *c, wisp__remote 
                                            unsigned methods) {
     wisp__packer *p = &c->packer;
     int64_t bits = p->shape.at + p->data.at;
-    int bytes = (int)((bits + 7) / 8), method = 0, packed;
+    int bytes = (int)((bits + 7) / 8), packed;
+    wisp__block block;
     size_t room = (size_t)bytes + 2 * WISP__SLACK;
     uint8_t *raw = (uint8_t *)wisp__arena_take(c->base, &c->scratch, room);
     uint8_t *to = (uint8_t *)wisp__arena_take(c->base, &c->scratch, room);
@@ -19248,8 +19255,8 @@ static wisp_result wisp__encode_compressed(wisp__message_codec *c, wisp__remote 
     all = wisp__writer_on(raw, bytes + WISP__SLACK);
     wisp__put_bits(&all, p->shape.bytes, p->shape.at);
     wisp__put_bits(&all, p->data.bytes, p->data.at);
-    packed = wisp__compress_pack(c->registry->compress, &remote->compress, methods, raw, bytes, to,
-                                 bytes - 5, &method);
+    block = wisp__block_of(raw, bytes, to, bytes - 5);
+    packed = wisp__compress_pack(c->registry->compress, &remote->compress, methods, &block);
     if (!wisp__can_pay(c->base, work, packed)) packed = 0;     /* uncompressed, its bytes pay */
     if (p->data_room < bytes + 64 && wisp__codec_grow(c, (int64_t)bytes + 64)) return p->result;
     p->shape.at = p->data.at = 0;
@@ -19257,7 +19264,7 @@ static wisp_result wisp__encode_compressed(wisp__message_codec *c, wisp__remote 
     p->raw = packed > 0 ? bytes : 0;
     if (packed > 0) {
         p->values = wisp__max_int(p->values, wisp__as_values(work));
-        wisp__put(&p->data, (uint64_t)method, 3);
+        wisp__put(&p->data, (uint64_t)block.method, 3);
         wisp__put_length(&p->data, (uint64_t)bytes);
         wisp__put_length(&p->data, (uint64_t)packed);
         wisp__put_align(&p->data);
@@ -19390,6 +19397,7 @@ static wisp_result wisp__decode_compressed(wisp__message_codec *c, wisp__unpacke
     int method = (int)wisp__get(u->data, 3), bytes = wisp__get_length(u->data);
     int packed = wisp__get_length(u->data);
     wisp__reader *outer = u->data, inner;
+    wisp__block block;
     const char *from;
     uint8_t *to;
     wisp_result result;
@@ -19401,8 +19409,10 @@ static wisp_result wisp__decode_compressed(wisp__message_codec *c, wisp__unpacke
     if (!wisp__pay_each(u->credit, bytes, WISP__PRICE_UNPACKED)) return WISP_E_FLOOD;
     to = (uint8_t *)wisp__codec_take(c, (size_t)bytes + WISP__SLACK);
     if (!to) return wisp__credit_result(u->credit, WISP_E_MEMORY);
-    result = wisp__compress_unpack(c->registry->compress, method, encoding->dictionary, from,
-                                   packed, to, bytes);
+    block = wisp__block_of(from, packed, to, bytes);
+    block.method = method;
+    block.dictionary = encoding->dictionary;
+    result = wisp__compress_unpack(c->registry->compress, &block);
     if (result) return result;
     out->unpacked = bytes;
     inner = wisp__reader_on(to, bytes);
@@ -22506,15 +22516,15 @@ static int wisp__packet_compress(wisp__packet_writer *f, int size) {
     wisp__peer *peer = &f->session->peer;
     wisp__compress_stream *stream = &registry->batches;
     uint8_t *body = f->packet + f->head, *packed = wisp__post_spare(f->w);
-    int head = stream->dictionary ? 5 : 3, method, bytes;
+    int head = stream->dictionary ? 5 : 3, bytes;
+    wisp__block block = wisp__block_of(body, size, packed, size - head - 1);
     unsigned methods = peer->asked ? peer->methods & peer->reads : peer->methods;
     if (stream->mode <= WISP_COMPRESSION_NONE || size <= 16) return size;
     if (peer->asked && !peer->reads) return size;
-    bytes = wisp__compress_pack(registry->compress, stream, methods, body, size, packed,
-                                size - head - 1, &method);
+    bytes = wisp__compress_pack(registry->compress, stream, methods, &block);
     if (bytes <= 0) return size;
     f->packet[0] |= WISP__FLAG_SQUEEZED;
-    wisp__store_part(body, (uint64_t)method | (stream->dictionary ? 128u : 0u) |
+    wisp__store_part(body, (uint64_t)block.method | (stream->dictionary ? 128u : 0u) |
                                (uint64_t)size << 8 | (uint64_t)stream->dictionary << 24, head);
     memcpy(body + head, packed, (size_t)bytes);
     peer->stats.bytes_saved += (uint64_t)(size - bytes - head);
@@ -25227,17 +25237,19 @@ static void wisp__read_compressed(wisp__reading *r) {
     bool dictionary = wisp__get(&r->from, 1) != 0;
     int size = (int)wisp__get(&r->from, 16), left;
     uint32_t known = w->registry.batches.dictionary;
-    const uint8_t *from;
+    wisp__block block;
     if (!wisp__joined_by_us(r->session) && !(r->session->peer.read >> (method & 7) & 1)) {
         wisp__break_with(r, WISP_E_COMPRESSED, "a packet compressed as nobody asked for here");
         return;
     }
     if (dictionary && (uint32_t)wisp__get(&r->from, 16) != (known & 0xffff)) r->from.failed = true;
-    from = r->from.bytes + r->from.at / 8;
     left = r->from.size - (int)(r->from.at / 8);
+    block = wisp__block_of(r->from.bytes + r->from.at / 8, left, to, size);
+    block.method = method;
+    block.dictionary = dictionary ? known : 0;
     wisp__pay_each(&w->content.credit, wisp__min_int(size, w->base.mtu), WISP__PRICE_UNPACKED);
     if (r->from.failed || size > w->base.mtu || method >= WISP__METHODS ||
-        wisp__compress_unpack(&w->compress, method, dictionary ? known : 0, from, left, to, size))
+        wisp__compress_unpack(&w->compress, &block))
         wisp__break_with(r, WISP_E_COMPRESSED, dictionary && !known ? "no such dictionary here"
                                                    : "a packet cannot be unpacked");
     else

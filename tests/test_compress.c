@@ -4,6 +4,7 @@
 #include "../wisp.h"
 #include "support/test_runner.h"
 #include "support/values_and_memory.h"
+#include "support/packed_blocks.h"
 
 enum { MIB = 1 << 20 };
 
@@ -82,7 +83,7 @@ static wisp_compressor folder_for(folder *f, wisp_compression mode, int parts) {
 typedef struct compress_bench {
     low_memory     memory;
     wisp__base     base;
-    wisp__compress  sq;
+    wisp__compress  compress;
     folder         lz4, zstd;
     unsigned char  from[2 * MIB], packed[2 * MIB], back[2 * MIB];
 } compress_bench;
@@ -90,7 +91,7 @@ typedef struct compress_bench {
 static compress_bench *bench_bare(void) {
     static compress_bench b;
     low_start(&b.base, &b.memory);
-    wisp__compress_init(&b.sq, &b.base);
+    wisp__compress_init(&b.compress, &b.base);
     return &b;
 }
 
@@ -98,15 +99,15 @@ static compress_bench *bench_bare(void) {
 static compress_bench *compress_bench_start(void) {
     compress_bench *b = bench_bare();
     wisp_compressor c = folder_for(&b->lz4, WISP_COMPRESSION_LZ4, 2);
-    CHECK_EQ_INT(wisp__compress_add(&b->sq, &c), WISP_OK);
+    CHECK_EQ_INT(wisp__compress_add(&b->compress, &c), WISP_OK);
     c = folder_for(&b->zstd, WISP_COMPRESSION_ZSTD, 4);
-    CHECK_EQ_INT(wisp__compress_add(&b->sq, &c), WISP_OK);
+    CHECK_EQ_INT(wisp__compress_add(&b->compress, &c), WISP_OK);
     return b;
 }
 
 static void compress_bench_end(compress_bench *b) {
-    wisp__compress_check(&b->sq);
-    wisp__compress_free(&b->sq);
+    wisp__compress_check(&b->compress);
+    wisp__compress_free(&b->compress);
     CHECK(low_is_empty(&b->base, &b->memory));
 }
 
@@ -123,14 +124,15 @@ static int bench_round(compress_bench *b, wisp__compress_stream *s, unsigned met
                        int *method) {
     int packed;
     memset(b->packed, 0x11, (size_t)size + 1);
-    packed = wisp__compress_pack(&b->sq, s, methods, b->from, size, b->packed, size, method);
+    packed = pack_block(&b->compress, s, methods, wisp__block_of(b->from, size, b->packed, size),
+                        method);
     CHECK(packed >= 0 && (packed < size || packed == 0));
     CHECK(b->packed[size] == 0x11);
     CHECK((packed == 0) == (*method == WISP__STORED));
     if (!packed) return 0;
     b->back[size] = 0x22;
-    CHECK_EQ_INT(wisp__compress_unpack(&b->sq, *method, s->dictionary, b->packed, packed, b->back,
-                                       size), WISP_OK);
+    CHECK_EQ_INT(unpack_block(&b->compress, *method, s->dictionary,
+                              wisp__block_of(b->packed, packed, b->back, size)), WISP_OK);
     CHECK_EQ_MEM(b->back, b->from, size);
     CHECK(b->back[size] == 0x22);
     return packed;
@@ -235,8 +237,8 @@ TEST(room_to_spare_is_no_reason_to_grow) {
         wisp__compress_stream s = stream_of(WISP_COMPRESSION_AUTO, 0);
         int method;
         low_random_bytes(&seed, b->from, size);
-        CHECK_EQ_INT(wisp__compress_pack(&b->sq, &s, ALL_METHODS, b->from, size, b->packed, MIB,
-                                         &method), 0);
+        CHECK_EQ_INT(pack_block(&b->compress, &s, ALL_METHODS,
+                                wisp__block_of(b->from, size, b->packed, MIB), &method), 0);
     }
     compress_bench_end(b);
 }
@@ -276,8 +278,9 @@ TEST(broken_runs_are_refused_within_their_bounds) {
     };
     for (int i = 0; i < (int)(sizeof bad / sizeof *bad); i++) {
         memset(b->back, 0x22, 1024);
-        CHECK_EQ_INT(wisp__compress_unpack(&b->sq, WISP__RUNS, 0, bad[i] + 1, bad[i][0], b->back,
-                                           1000), WISP_E_COMPRESSED);
+        CHECK_EQ_INT(unpack_block(&b->compress, WISP__RUNS, 0,
+                                  wisp__block_of(bad[i] + 1, bad[i][0], b->back,
+                                                 1000)), WISP_E_COMPRESSED);
         CHECK(b->back[1000] == 0x22);
     }
     compress_bench_end(b);
@@ -296,7 +299,8 @@ TEST(mangled_runs_write_what_is_expected_or_fail) {
         b->packed[at] ^= (unsigned char)(1 << test_random_below(&seed, 8));
         if (i % 4 == 0) packed = at;
         b->back[size] = 0x22;
-        result = wisp__compress_unpack(&b->sq, WISP__RUNS, 0, b->packed, packed, b->back, size);
+        result = unpack_block(&b->compress, WISP__RUNS, 0,
+                              wisp__block_of(b->packed, packed, b->back, size));
         CHECK(result == WISP_OK || result == WISP_E_COMPRESSED);
         CHECK(b->back[size] == 0x22);
     }
@@ -310,33 +314,35 @@ TEST(a_compressor_must_be_whole_and_of_a_mode_that_can_be_plugged_in) {
     folder f;
     const wisp_compressor whole = folder_for(&f, WISP_COMPRESSION_USER, 2);
     wisp_compressor c = whole;
-    CHECK_EQ_INT(wisp__compress_add(&b->sq, NULL), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp__compress_add(&b->compress, NULL), WISP_E_ARGUMENT);
     c.name = NULL;
-    CHECK_EQ_INT(wisp__compress_add(&b->sq, &c), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp__compress_add(&b->compress, &c), WISP_E_ARGUMENT);
     c = whole;
     c.open = NULL;
-    CHECK_EQ_INT(wisp__compress_add(&b->sq, &c), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp__compress_add(&b->compress, &c), WISP_E_ARGUMENT);
     c = whole;
     c.close = NULL;
-    CHECK_EQ_INT(wisp__compress_add(&b->sq, &c), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp__compress_add(&b->compress, &c), WISP_E_ARGUMENT);
     c = whole;
     c.compress = NULL;
-    CHECK_EQ_INT(wisp__compress_add(&b->sq, &c), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp__compress_add(&b->compress, &c), WISP_E_ARGUMENT);
     c = whole;
     c.decompress = NULL;
-    CHECK_EQ_INT(wisp__compress_add(&b->sq, &c), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp__compress_add(&b->compress, &c), WISP_E_ARGUMENT);
     for (int mode = -1; mode < 40; mode++) {
         bool may = (mode >= WISP_COMPRESSION_LZ4 && mode <= WISP_COMPRESSION_ZSTD) ||
                    (mode >= WISP_COMPRESSION_USER && mode < WISP_COMPRESSION_USER + 3);
         bool always = mode == WISP_COMPRESSION_NONE || mode == WISP_COMPRESSION_AUTO;
         c = whole;
         c.mode = mode;
-        CHECK_EQ_INT(wisp__compress_can(&b->sq, mode), always ? WISP_OK : may ? WISP_E_UNSUPPORTED
+        CHECK_EQ_INT(wisp__compress_can(&b->compress, mode),
+                     always ? WISP_OK : may ? WISP_E_UNSUPPORTED
                                                                              : WISP_E_ARGUMENT);
-        CHECK_EQ_INT(wisp__compress_add(&b->sq, &c), may ? WISP_OK : WISP_E_ARGUMENT);
-        CHECK_EQ_INT(wisp__compress_can(&b->sq, mode), may || always ? WISP_OK : WISP_E_ARGUMENT);
+        CHECK_EQ_INT(wisp__compress_add(&b->compress, &c), may ? WISP_OK : WISP_E_ARGUMENT);
+        CHECK_EQ_INT(wisp__compress_can(&b->compress, mode), may ||
+                     always ? WISP_OK : WISP_E_ARGUMENT);
     }
-    CHECK_EQ_INT(b->sq.methods, 0xff);
+    CHECK_EQ_INT(b->compress.methods, 0xff);
     CHECK_EQ_INT(f.opened, 0);
     compress_bench_end(b);
 }
@@ -347,7 +353,7 @@ TEST(the_struct_of_a_compressor_is_copied) {
     uint64_t seed = 7;
     wisp__compress_stream s = stream_of(WISP_COMPRESSION_LZ4, 0);
     wisp_compressor c = folder_for(&b->lz4, WISP_COMPRESSION_LZ4, 2);
-    CHECK_EQ_INT(wisp__compress_add(&b->sq, &c), WISP_OK);
+    CHECK_EQ_INT(wisp__compress_add(&b->compress, &c), WISP_OK);
     memset(&c, 0, sizeof c);
     fill_parts(b, &seed, 500, 2);
     CHECK_EQ_INT(bench_round(b, &s, ALL_METHODS, 500, &method), 250);
@@ -361,7 +367,7 @@ TEST(a_context_is_made_once_for_each_compressor_and_dictionary) {
     uint32_t id;
     int method;
     wisp__compress_stream plain = stream_of(WISP_COMPRESSION_LZ4, 0), with;
-    CHECK_EQ_INT(wisp__compress_dictionary(&b->sq, "some words", 10, &id), WISP_OK);
+    CHECK_EQ_INT(wisp__compress_dictionary(&b->compress, "some words", 10, &id), WISP_OK);
     with = stream_of(WISP_COMPRESSION_LZ4, id);
     CHECK_EQ_INT(b->lz4.opened, 0);
     for (int i = 0; i < 50; i++) {
@@ -386,7 +392,7 @@ TEST(a_compressor_of_the_same_mode_takes_the_place_of_the_former) {
     wisp__compress_stream s = stream_of(WISP_COMPRESSION_LZ4, 0);
     fill_parts(b, &seed, 400, 4);
     CHECK_EQ_INT(bench_round(b, &s, ALL_METHODS, 400, &method), 200);
-    CHECK_EQ_INT(wisp__compress_add(&b->sq, &c), WISP_OK);
+    CHECK_EQ_INT(wisp__compress_add(&b->compress, &c), WISP_OK);
     CHECK_EQ_INT(b->lz4.closed, 1);
     CHECK_EQ_INT(bench_round(b, &s, ALL_METHODS, 400, &method), 100);
     compress_bench_end(b);
@@ -399,29 +405,32 @@ TEST(a_context_that_cannot_be_made_tells_why) {
     unsigned char byte = 1, to[10];
     int method;
     wisp__compress_stream s = stream_of(WISP_COMPRESSION_LZ4, 0);
-    CHECK_EQ_INT(wisp__compress_dictionary(&b->sq, "some words", 10, &id), WISP_OK);
+    CHECK_EQ_INT(wisp__compress_dictionary(&b->compress, "some words", 10, &id), WISP_OK);
     b->lz4.refuses_dictionaries = true;
-    CHECK_EQ_INT(wisp__compress_ready(&b->sq, WISP_COMPRESSION_LZ4, id), WISP_E_UNSUPPORTED);
-    CHECK_EQ_INT(wisp__compress_unpack(&b->sq, WISP__LZ4, id, &byte, 1, to, 10),
+    CHECK_EQ_INT(wisp__compress_ready(&b->compress, WISP_COMPRESSION_LZ4, id), WISP_E_UNSUPPORTED);
+    CHECK_EQ_INT(unpack_block(&b->compress, WISP__LZ4, id, wisp__block_of(&byte, 1, to, 10)),
                  WISP_E_UNSUPPORTED);
     b->memory.fail_after = 0;
-    CHECK_EQ_INT(wisp__compress_ready(&b->sq, WISP_COMPRESSION_ZSTD, id), WISP_E_MEMORY);
-    CHECK_EQ_INT(wisp__compress_ready(&b->sq, WISP_COMPRESSION_LZ4, id), WISP_E_UNSUPPORTED);
+    CHECK_EQ_INT(wisp__compress_ready(&b->compress, WISP_COMPRESSION_ZSTD, id), WISP_E_MEMORY);
+    CHECK_EQ_INT(wisp__compress_ready(&b->compress, WISP_COMPRESSION_LZ4, id), WISP_E_UNSUPPORTED);
     b->lz4.refuses_dictionaries = false;
-    CHECK_EQ_INT(wisp__compress_ready(&b->sq, WISP_COMPRESSION_LZ4, id), WISP_E_MEMORY);
-    CHECK_EQ_INT(wisp__compress_ready(&b->sq, WISP_COMPRESSION_AUTO, 0), WISP_E_MEMORY);
-    CHECK_EQ_INT(wisp__compress_unpack(&b->sq, WISP__LZ4, 0, &byte, 1, to, 10), WISP_E_MEMORY);
+    CHECK_EQ_INT(wisp__compress_ready(&b->compress, WISP_COMPRESSION_LZ4, id), WISP_E_MEMORY);
+    CHECK_EQ_INT(wisp__compress_ready(&b->compress, WISP_COMPRESSION_AUTO, 0), WISP_E_MEMORY);
+    CHECK_EQ_INT(unpack_block(&b->compress, WISP__LZ4, 0, wisp__block_of(&byte, 1, to, 10)),
+                 WISP_E_MEMORY);
     memset(b->from, 5, 100);
     b->from[3] = 6;
     b->from[53] = 6;
     CHECK_EQ_INT(bench_round(b, &s, ALL_METHODS, 100, &method), 0);
     b->memory.fail_after = LOW_NONE;
-    CHECK_EQ_INT(wisp__compress_ready(&b->sq, WISP_COMPRESSION_LZ4, id), WISP_OK);
-    CHECK_EQ_INT(wisp__compress_ready(&b->sq, WISP_COMPRESSION_AUTO, 0), WISP_OK);
-    CHECK_EQ_INT(wisp__compress_ready(&b->sq, WISP_COMPRESSION_NONE, 0), WISP_OK);
-    CHECK_EQ_INT(wisp__compress_ready(&b->sq, WISP_COMPRESSION_DEFLATE, 0), WISP_E_UNSUPPORTED);
-    CHECK_EQ_INT(wisp__compress_ready(&b->sq, WISP_COMPRESSION_LZ4, id ^ 1), WISP_E_UNSUPPORTED);
-    CHECK_EQ_INT(wisp__compress_ready(&b->sq, 9, 0), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp__compress_ready(&b->compress, WISP_COMPRESSION_LZ4, id), WISP_OK);
+    CHECK_EQ_INT(wisp__compress_ready(&b->compress, WISP_COMPRESSION_AUTO, 0), WISP_OK);
+    CHECK_EQ_INT(wisp__compress_ready(&b->compress, WISP_COMPRESSION_NONE, 0), WISP_OK);
+    CHECK_EQ_INT(wisp__compress_ready(&b->compress, WISP_COMPRESSION_DEFLATE, 0),
+                 WISP_E_UNSUPPORTED);
+    CHECK_EQ_INT(wisp__compress_ready(&b->compress, WISP_COMPRESSION_LZ4, id ^ 1),
+                 WISP_E_UNSUPPORTED);
+    CHECK_EQ_INT(wisp__compress_ready(&b->compress, 9, 0), WISP_E_ARGUMENT);
     CHECK_EQ_INT(b->lz4.opened, 2);
     CHECK_EQ_INT(b->zstd.opened, 1);
     compress_bench_end(b);
@@ -450,8 +459,8 @@ TEST(nothing_is_written_past_the_capacity) {
             if (capacity % 2) memset(b->from, 0, 200);
             else fill_parts(b, &seed, 200, 2);
             memset(b->packed, 0x44, 300);
-            packed = wisp__compress_pack(&b->sq, &s, ALL_METHODS, b->from, 200, b->packed, capacity,
-                                         &method);
+            packed = pack_block(&b->compress, &s, ALL_METHODS,
+                                wisp__block_of(b->from, 200, b->packed, capacity), &method);
             CHECK(packed <= capacity);
             CHECK(b->packed[capacity] == 0x44);
         }
@@ -471,7 +480,8 @@ TEST(only_methods_that_the_other_end_has_are_used) {
                 if (i % 3 == 0) memset(b->from, i, 400);
                 else fill_parts(b, &seed, 400, 4);
                 bench_round(b, &s, (unsigned)methods, 400, &method);
-                CHECK(method <= WISP__RUNS || ((unsigned)methods & b->sq.methods) >> method & 1);
+                CHECK(method <= WISP__RUNS ||
+                      ((unsigned)methods & b->compress.methods) >> method & 1);
             }
         }
     compress_bench_end(b);
@@ -530,8 +540,8 @@ TEST(exactly_what_is_expected_comes_out_or_nothing) {
             int size = methods[i] == WISP__RUNS ? 2 : sizes[i];
             int right = methods[i] == WISP__RUNS ? 98 : 100;
             b->back[expected] = 0x55;
-            CHECK_EQ_INT(wisp__compress_unpack(&b->sq, methods[i], 0, b->packed, size, b->back,
-                                               expected),
+            CHECK_EQ_INT(unpack_block(&b->compress, methods[i], 0,
+                                      wisp__block_of(b->packed, size, b->back, expected)),
                          expected == right ? WISP_OK : WISP_E_COMPRESSED);
             CHECK(b->back[expected] == 0x55);
         }
@@ -545,13 +555,17 @@ TEST(what_is_not_here_is_told_apart_from_what_makes_no_sense) {
     for (int method = -1; method < 10; method++) {
         bool here = method == WISP__STORED || method == WISP__RUNS || method == WISP__LZ4 ||
                     method == WISP__ZSTD;
-        CHECK_EQ_INT(wisp__compress_unpack(&b->sq, method, 0, &byte, 1, to, 10),
+        CHECK_EQ_INT(unpack_block(&b->compress, method, 0, wisp__block_of(&byte, 1, to, 10)),
                      here ? WISP_E_COMPRESSED : WISP_E_UNSUPPORTED);
-        CHECK_EQ_INT(wisp__compress_unpack(&b->sq, method, 0, &byte, 0, to, 10), WISP_E_COMPRESSED);
-        CHECK_EQ_INT(wisp__compress_unpack(&b->sq, method, 0, NULL, 0, to, 10), WISP_E_COMPRESSED);
-        CHECK_EQ_INT(wisp__compress_unpack(&b->sq, method, 0, &byte, 1, to, 0), WISP_E_COMPRESSED);
+        CHECK_EQ_INT(unpack_block(&b->compress, method, 0, wisp__block_of(&byte, 0, to, 10)),
+                     WISP_E_COMPRESSED);
+        CHECK_EQ_INT(unpack_block(&b->compress, method, 0, wisp__block_of(NULL, 0, to, 10)),
+                     WISP_E_COMPRESSED);
+        CHECK_EQ_INT(unpack_block(&b->compress, method, 0, wisp__block_of(&byte, 1, to, 0)),
+                     WISP_E_COMPRESSED);
     }
-    CHECK_EQ_INT(wisp__compress_unpack(&b->sq, WISP__LZ4, 77, &byte, 1, to, 2), WISP_E_UNSUPPORTED);
+    CHECK_EQ_INT(unpack_block(&b->compress, WISP__LZ4, 77, wisp__block_of(&byte, 1, to, 2)),
+                 WISP_E_UNSUPPORTED);
     compress_bench_end(b);
 }
 
@@ -559,11 +573,12 @@ TEST(a_bomb_is_an_error_and_takes_no_memory) {
     compress_bench *b = compress_bench_start();
     static const unsigned char bomb[] = { 0x78, 0xf1, 0xff, 0xff, 0x7f };    /* 2^28 zeros */
     memset(b->back, 0x22, 100);
-    CHECK_EQ_INT(wisp__compress_unpack(&b->sq, WISP__RUNS, 0, bomb, 5, b->back, 60),
+    CHECK_EQ_INT(unpack_block(&b->compress, WISP__RUNS, 0, wisp__block_of(bomb, 5, b->back, 60)),
                  WISP_E_COMPRESSED);
     CHECK(b->back[60] == 0x22);
     CHECK_EQ_INT(b->memory.calls, 0);
-    CHECK_EQ_INT(wisp__compress_unpack(&b->sq, WISP__ZSTD, 0, b->from, 1000, b->back, 60),
+    CHECK_EQ_INT(unpack_block(&b->compress, WISP__ZSTD, 0,
+                              wisp__block_of(b->from, 1000, b->back, 60)),
                  WISP_E_COMPRESSED);
     CHECK(b->back[60] == 0x22);
     CHECK_EQ_INT(b->memory.calls, 1);
@@ -576,45 +591,45 @@ TEST(a_dictionary_is_known_by_a_hash_that_is_the_same_everywhere) {
     compress_bench *b = bench_bare();
     char words[] = "the same everywhere";
     uint32_t id, again, other;
-    CHECK_EQ_INT(wisp__compress_dictionary(&b->sq, words, 19, &id), WISP_OK);
+    CHECK_EQ_INT(wisp__compress_dictionary(&b->compress, words, 19, &id), WISP_OK);
     CHECK_EQ_INT(id, 1040871371);
-    CHECK_EQ_INT(wisp__compress_dictionary(&b->sq, words, 19, &again), WISP_OK);
+    CHECK_EQ_INT(wisp__compress_dictionary(&b->compress, words, 19, &again), WISP_OK);
     CHECK_EQ_INT(id, again);
     CHECK_EQ_INT(b->memory.calls, 1);
     words[0] = 'T';
-    CHECK_EQ_INT(wisp__compress_dictionary(&b->sq, words, 19, &other), WISP_OK);
+    CHECK_EQ_INT(wisp__compress_dictionary(&b->compress, words, 19, &other), WISP_OK);
     CHECK(other != id);
-    CHECK_EQ_INT(wisp__compress_column(&b->sq, 0), 0);
-    CHECK_EQ_INT(wisp__compress_column(&b->sq, id), 1);
-    CHECK_EQ_INT(wisp__compress_column(&b->sq, other), 2);
-    CHECK_EQ_INT(wisp__compress_column(&b->sq, id ^ other), -1);
-    CHECK(b->sq.dictionaries[0].bytes[0] == 't');
+    CHECK_EQ_INT(wisp__compress_column(&b->compress, 0), 0);
+    CHECK_EQ_INT(wisp__compress_column(&b->compress, id), 1);
+    CHECK_EQ_INT(wisp__compress_column(&b->compress, other), 2);
+    CHECK_EQ_INT(wisp__compress_column(&b->compress, id ^ other), -1);
+    CHECK(b->compress.dictionaries[0].bytes[0] == 't');
     compress_bench_end(b);
 }
 
 TEST(dictionaries_have_a_size_and_a_number) {
     compress_bench *b = bench_bare();
     uint32_t id;
-    CHECK_EQ_INT(wisp__compress_dictionary(&b->sq, NULL, 5, &id), WISP_E_ARGUMENT);
-    CHECK_EQ_INT(wisp__compress_dictionary(&b->sq, "", 0, &id), WISP_E_ARGUMENT);
-    CHECK_EQ_INT(wisp__compress_dictionary(&b->sq, b->from, MIB + 1, &id), WISP_E_TOO_BIG);
+    CHECK_EQ_INT(wisp__compress_dictionary(&b->compress, NULL, 5, &id), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp__compress_dictionary(&b->compress, "", 0, &id), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp__compress_dictionary(&b->compress, b->from, MIB + 1, &id), WISP_E_TOO_BIG);
     CHECK_EQ_INT(id, 0);
     b->memory.fail_after = 0;
-    CHECK_EQ_INT(wisp__compress_dictionary(&b->sq, b->from, MIB, &id), WISP_E_MEMORY);
+    CHECK_EQ_INT(wisp__compress_dictionary(&b->compress, b->from, MIB, &id), WISP_E_MEMORY);
     b->memory.fail_after = LOW_NONE;
     for (int i = 1; i <= WISP__DICTIONARIES; i++)
-        CHECK_EQ_INT(wisp__compress_dictionary(&b->sq, b->from, i, &id), WISP_OK);
-    CHECK_EQ_INT(wisp__compress_dictionary(&b->sq, b->from, MIB, &id), WISP_E_LIMIT);
-    CHECK_EQ_INT(wisp__compress_dictionary(&b->sq, b->from, 3, &id), WISP_OK);
-    b->sq.dictionaries[2].bytes[0] ^= 1;        /* as if another had the same hash */
-    CHECK_EQ_INT(wisp__compress_dictionary(&b->sq, b->from, 3, &id), WISP_E_LIMIT);
+        CHECK_EQ_INT(wisp__compress_dictionary(&b->compress, b->from, i, &id), WISP_OK);
+    CHECK_EQ_INT(wisp__compress_dictionary(&b->compress, b->from, MIB, &id), WISP_E_LIMIT);
+    CHECK_EQ_INT(wisp__compress_dictionary(&b->compress, b->from, 3, &id), WISP_OK);
+    b->compress.dictionaries[2].bytes[0] ^= 1;        /* as if another had the same hash */
+    CHECK_EQ_INT(wisp__compress_dictionary(&b->compress, b->from, 3, &id), WISP_E_LIMIT);
     compress_bench_end(b);
 }
 
 /* --- auto --- */
 
 static double tried_share(const compress_bench *b) {
-    return (double)b->sq.cost.tried / (double)b->sq.cost.seen;
+    return (double)b->compress.cost.tried / (double)b->compress.cost.seen;
 }
 
 TEST(auto_hardly_tries_what_does_not_shrink) {
@@ -628,8 +643,8 @@ TEST(auto_hardly_tries_what_does_not_shrink) {
             low_random_bytes(&seed, b->from, sizes[k]);
             CHECK_EQ_INT(bench_round(b, &s, ALL_METHODS, sizes[k], &method), 0);
         }
-        CHECK(b->sq.cost.calls < 2000 / 20);
-        CHECK(b->sq.cost.seen == UINT64_C(2000) * (uint64_t)sizes[k]);
+        CHECK(b->compress.cost.calls < 2000 / 20);
+        CHECK(b->compress.cost.seen == UINT64_C(2000) * (uint64_t)sizes[k]);
         CHECK(tried_share(b) < 0.05);
         compress_bench_end(b);
     }
@@ -719,8 +734,8 @@ TEST(auto_compares_only_now_and_then) {
         fill_parts(b, &seed, 400, 2);
         CHECK(bench_round(b, &s, ALL_METHODS, 400, &method) == 200);
     }
-    CHECK(b->sq.cost.calls <= 1600 + 1600 / 16 + 8);
-    CHECK(b->sq.cost.saved == 1600 * 200);
+    CHECK(b->compress.cost.calls <= 1600 + 1600 / 16 + 8);
+    CHECK(b->compress.cost.saved == 1600 * 200);
     compress_bench_end(b);
 }
 
@@ -738,13 +753,13 @@ TEST(auto_forgives_a_block_that_does_not_shrink) {
 }
 
 TEST(auto_weighs_bytes_against_time) {
-    CHECK(wisp__arm_gain(0, 1000, 990) < 0);            /* 1% by LZ4 */
-    CHECK(wisp__arm_gain(0, 1000, 900) > 0);
-    CHECK(wisp__arm_gain(1, 1000, 950) < 0);            /* 5% by zstd */
-    CHECK(wisp__arm_gain(1, 1000, 600) < wisp__arm_gain(0, 1000, 620));
-    CHECK(wisp__arm_gain(1, 1000, 500) > wisp__arm_gain(0, 1000, 600));
-    CHECK(wisp__arm_gain(2, 1000, 999) > 0);            /* a byte by runs */
-    CHECK_EQ_INT(wisp__arm_gain(2, 1000, 0), 0);        /* did not work out */
+    CHECK(wisp__candidate_gain(0, 1000, 990) < 0);            /* 1% by LZ4 */
+    CHECK(wisp__candidate_gain(0, 1000, 900) > 0);
+    CHECK(wisp__candidate_gain(1, 1000, 950) < 0);            /* 5% by zstd */
+    CHECK(wisp__candidate_gain(1, 1000, 600) < wisp__candidate_gain(0, 1000, 620));
+    CHECK(wisp__candidate_gain(1, 1000, 500) > wisp__candidate_gain(0, 1000, 600));
+    CHECK(wisp__candidate_gain(2, 1000, 999) > 0);            /* a byte by runs */
+    CHECK_EQ_INT(wisp__candidate_gain(2, 1000, 0), 0);        /* did not work out */
 }
 
 TEST(streams_do_not_disturb_each_other) {
@@ -768,7 +783,7 @@ TEST(a_few_bytes_are_not_tried) {
     memset(b->from, 0, 8);
     for (int size = 0; size < 8; size++)
         CHECK_EQ_INT(bench_round(b, &s, ALL_METHODS, size, &method), 0);
-    CHECK(b->sq.cost.calls == 0);
+    CHECK(b->compress.cost.calls == 0);
     CHECK_EQ_INT(bench_round(b, &s, ALL_METHODS, 8, &method), 1);
     compress_bench_end(b);
 }

@@ -13,6 +13,7 @@
 #include "../wisp_compress.h"
 #include "support/test_runner.h"
 #include "support/values_and_memory.h"
+#include "support/packed_blocks.h"
 
 #define WISP_TRAIN_NO_MAIN
 #include "../tools/wisp_train.c"
@@ -32,22 +33,22 @@ static const struct { wisp_compression mode; int method; const wisp_compressor *
 typedef struct bench {
     low_memory    memory;
     wisp__base    base;
-    wisp__compress sq;
+    wisp__compress compress;
     unsigned char from[MIB + 1], packed[MIB + 1], back[MIB + 1];
 } bench;
 
 static bench *bench_start(void) {
     static bench b;
     low_start(&b.base, &b.memory);
-    wisp__compress_init(&b.sq, &b.base);
+    wisp__compress_init(&b.compress, &b.base);
     for (int i = 0; i < KINDS; i++)
-        CHECK_EQ_INT(wisp__compress_add(&b.sq, kinds[i].compressor), WISP_OK);
+        CHECK_EQ_INT(wisp__compress_add(&b.compress, kinds[i].compressor), WISP_OK);
     return &b;
 }
 
 static void bench_end(bench *b) {
-    wisp__compress_check(&b->sq);
-    wisp__compress_free(&b->sq);
+    wisp__compress_check(&b->compress);
+    wisp__compress_free(&b->compress);
     CHECK(low_is_empty(&b->base, &b->memory));
 }
 
@@ -60,13 +61,14 @@ static wisp__compress_stream stream_of(wisp_compression mode, uint32_t dictionar
 static int bench_round(bench *b, wisp__compress_stream *s, int size, int *method) {
     int packed;
     b->packed[size] = 0x11;
-    packed = wisp__compress_pack(&b->sq, s, ALL_METHODS, b->from, size, b->packed, size, method);
+    packed = pack_block(&b->compress, s, ALL_METHODS,
+                        wisp__block_of(b->from, size, b->packed, size), method);
     CHECK(packed >= 0 && (packed < size || packed == 0));
     CHECK(b->packed[size] == 0x11);
     if (!packed) return 0;
     b->back[size] = 0x22;
-    CHECK_EQ_INT(wisp__compress_unpack(&b->sq, *method, s->dictionary, b->packed, packed, b->back,
-                                       size), WISP_OK);
+    CHECK_EQ_INT(unpack_block(&b->compress, *method, s->dictionary,
+                              wisp__block_of(b->packed, packed, b->back, size)), WISP_OK);
     CHECK_EQ_MEM(b->back, b->from, size);
     CHECK(b->back[size] == 0x22);
     return packed;
@@ -122,7 +124,7 @@ static uint32_t bench_dictionary(bench *b, int size) {
     uint32_t id;
     static unsigned char words[200000];
     fill_text(&seed, words, size);
-    CHECK_EQ_INT(wisp__compress_dictionary(&b->sq, words, size, &id), WISP_OK);
+    CHECK_EQ_INT(wisp__compress_dictionary(&b->compress, words, size, &id), WISP_OK);
     return id;
 }
 
@@ -155,8 +157,8 @@ TEST(room_to_spare_is_no_reason_to_grow) {
             wisp__compress_stream s = stream_of(kinds[k].mode, 0);
             int method;
             fill(&seed, NOISE, b->from, size);
-            CHECK_EQ_INT(wisp__compress_pack(&b->sq, &s, ALL_METHODS, b->from, size, b->packed, MIB,
-                                             &method), 0);
+            CHECK_EQ_INT(pack_block(&b->compress, &s, ALL_METHODS,
+                                    wisp__block_of(b->from, size, b->packed, MIB), &method), 0);
         }
     bench_end(b);
 }
@@ -171,7 +173,8 @@ TEST(one_context_serves_blocks_in_any_order_after_any_failure) {
             fill(&seed, (filling)test_random_below(&seed, FILLINGS), b->from, size);
             bench_round(b, &s, size, &method);
             low_random_bytes(&seed, b->packed, 40);
-            wisp__compress_unpack(&b->sq, kinds[k].method, 0, b->packed, 40, b->back, 1000);
+            unpack_block(&b->compress, kinds[k].method, 0,
+                         wisp__block_of(b->packed, 40, b->back, 1000));
         }
     }
     bench_end(b);
@@ -184,13 +187,13 @@ TEST(the_same_block_packs_the_same_whatever_went_before) {
     fill(&seed, TEXT, text, 1200);
     for (int k = 0; k < KINDS; k++) {
         wisp__compress_stream s = stream_of(kinds[k].mode, 0);
-        int method, size = wisp__compress_pack(&b->sq, &s, ALL_METHODS, text, 1200, first, 1200,
-                                               &method);
+        int method, size = pack_block(&b->compress, &s, ALL_METHODS,
+                                      wisp__block_of(text, 1200, first, 1200), &method);
         for (int i = 0; i < SIZES; i++) {
             fill(&seed, MIXED, b->from, sizes[i]);
             bench_round(b, &s, sizes[i], &method);
-            CHECK_EQ_INT(wisp__compress_pack(&b->sq, &s, ALL_METHODS, text, 1200, again, 1200,
-                                             &method), size);
+            CHECK_EQ_INT(pack_block(&b->compress, &s, ALL_METHODS,
+                                    wisp__block_of(text, 1200, again, 1200), &method), size);
             CHECK_EQ_MEM(first, again, size);
         }
     }
@@ -202,9 +205,9 @@ TEST(once_ready_a_context_takes_no_more_memory) {
     uint64_t seed = 4;
     uint32_t id = bench_dictionary(b, 30000);
     long long calls;
-    CHECK_EQ_INT(wisp__compress_ready(&b->sq, WISP_COMPRESSION_AUTO, 0), WISP_OK);
-    CHECK_EQ_INT(wisp__compress_ready(&b->sq, WISP_COMPRESSION_AUTO, id), WISP_OK);
-    CHECK_EQ_INT(wisp__compress_ready(&b->sq, WISP_COMPRESSION_DEFLATE, 0), WISP_OK);
+    CHECK_EQ_INT(wisp__compress_ready(&b->compress, WISP_COMPRESSION_AUTO, 0), WISP_OK);
+    CHECK_EQ_INT(wisp__compress_ready(&b->compress, WISP_COMPRESSION_AUTO, id), WISP_OK);
+    CHECK_EQ_INT(wisp__compress_ready(&b->compress, WISP_COMPRESSION_DEFLATE, 0), WISP_OK);
     calls = b->memory.calls;
     CHECK_EQ_INT(calls, 1 + 5);
     for (int k = 0; k < KINDS; k++)
@@ -225,7 +228,7 @@ TEST(a_context_is_as_large_as_the_header_says) {
     static const int most[KINDS] = { 17 << 10, 1 << 10, MIB };
     for (int k = 0; k < KINDS; k++) {
         bench *b = bench_start();
-        CHECK_EQ_INT(wisp__compress_ready(&b->sq, kinds[k].mode, 0), WISP_OK);
+        CHECK_EQ_INT(wisp__compress_ready(&b->compress, kinds[k].mode, 0), WISP_OK);
         CHECK(b->memory.held <= most[k]);
         CHECK(b->base.stats.memory == (uint64_t)b->memory.held);
         bench_end(b);
@@ -240,7 +243,7 @@ TEST(each_allocation_may_fail) {
                 uint32_t id = with ? bench_dictionary(b, 5000) : 0;
                 wisp_result result;
                 b->memory.fail_after = after;
-                result = wisp__compress_ready(&b->sq, kinds[k].mode, id);
+                result = wisp__compress_ready(&b->compress, kinds[k].mode, id);
                 if (kinds[k].mode == WISP_COMPRESSION_DEFLATE && with)
                     CHECK_EQ_INT(result, WISP_E_UNSUPPORTED);
                 else
@@ -258,15 +261,16 @@ TEST(a_bomb_is_an_error_of_each) {
         void *context;
         int packed;
         long long held;
-        CHECK_EQ_INT(wisp__compress_open(&b->sq, kinds[k].method, 0, &context), WISP_OK);
+        CHECK_EQ_INT(wisp__compress_open(&b->compress, kinds[k].method, 0, &context), WISP_OK);
         held = b->memory.held;
         packed = kinds[k].compressor->compress(context, b->from, MIB, b->packed, MIB);
         CHECK(packed > 0 && packed < MIB / 100);
         for (int expected = 1; expected < 2 * MIB; expected = expected * 3 + 1) {
             int room = expected < MIB ? expected : MIB - 1;
             b->back[room] = 0x22;
-            CHECK_EQ_INT(wisp__compress_unpack(&b->sq, kinds[k].method, 0, b->packed, packed,
-                                               b->back, room), WISP_E_COMPRESSED);
+            CHECK_EQ_INT(unpack_block(&b->compress, kinds[k].method, 0,
+                                      wisp__block_of(b->packed, packed, b->back,
+                                                     room)), WISP_E_COMPRESSED);
             CHECK(b->back[room] == 0x22);
         }
         CHECK_EQ_INT(b->memory.largest, held);
@@ -281,9 +285,11 @@ TEST(fewer_bytes_than_expected_are_an_error_of_each) {
     for (int k = 0; k < KINDS; k++) {
         wisp__compress_stream s = stream_of(kinds[k].mode, 0);
         int method, packed = bench_round(b, &s, 1000, &method);
-        CHECK_EQ_INT(wisp__compress_unpack(&b->sq, method, 0, b->packed, packed, b->back, 1001),
+        CHECK_EQ_INT(unpack_block(&b->compress, method, 0,
+                                  wisp__block_of(b->packed, packed, b->back, 1001)),
                      WISP_E_COMPRESSED);
-        CHECK_EQ_INT(wisp__compress_unpack(&b->sq, method, 0, b->packed, packed, b->back, 999),
+        CHECK_EQ_INT(unpack_block(&b->compress, method, 0,
+                                  wisp__block_of(b->packed, packed, b->back, 999)),
                      WISP_E_COMPRESSED);
     }
     bench_end(b);
@@ -298,7 +304,8 @@ TEST(cut_off_or_prolonged_bytes_are_an_error_of_each) {
         int method, packed = bench_round(b, &s, 1000, &method);
         for (int size = 0; size <= packed + 8; size++) {
             if (size > packed) b->packed[size - 1] = 0;
-            CHECK_EQ_INT(wisp__compress_unpack(&b->sq, method, 0, b->packed, size, b->back, 1000),
+            CHECK_EQ_INT(unpack_block(&b->compress, method, 0,
+                                      wisp__block_of(b->packed, size, b->back, 1000)),
                          size == packed ? WISP_OK : WISP_E_COMPRESSED);
         }
     }
@@ -323,7 +330,8 @@ TEST(mangled_bytes_stay_within_their_bounds) {
                 (unsigned char)(1 << test_random_below(&seed, 8));
         exact = (unsigned char *)malloc((size_t)size);
         if (!exact) break;
-        result = wisp__compress_unpack(&b->sq, method, with, b->packed, packed, exact, size);
+        result = unpack_block(&b->compress, method, with,
+                              wisp__block_of(b->packed, packed, exact, size));
         CHECK(result == WISP_OK || result == WISP_E_COMPRESSED);
         free(exact);
     }
@@ -353,7 +361,8 @@ static wisp_result unpack_fenced(bench *b, const fence *f, int kind, uint32_t wi
                                  const unsigned char *bytes, int count) {
     unsigned char *at = f->end - count;
     if (count) memcpy(at, bytes, (size_t)count);
-    return wisp__compress_unpack(&b->sq, kinds[kind].method, with, at, count, b->back, FENCED);
+    return unpack_block(&b->compress, kinds[kind].method, with,
+                        wisp__block_of(at, count, b->back, FENCED));
 }
 
 /* Every beginning of a few bytes, whole frames, and frames with a few bytes more behind them. */
@@ -470,10 +479,11 @@ TEST(another_dictionary_does_not_unpack_it) {
     for (int k = 0; k < KINDS; k += 2) {
         wisp__compress_stream s = stream_of(kinds[k].mode, right);
         int method, packed = bench_round(b, &s, 300, &method);
-        wisp_result result = wisp__compress_unpack(&b->sq, method, wrong, b->packed, packed,
-                                                   b->back, 300);
+        wisp_result result = unpack_block(&b->compress, method, wrong,
+                                          wisp__block_of(b->packed, packed, b->back, 300));
         CHECK(result == WISP_E_COMPRESSED || memcmp(b->from, b->back, 300));
-        CHECK_EQ_INT(wisp__compress_unpack(&b->sq, method, 0, b->packed, packed, b->back, 300),
+        CHECK_EQ_INT(unpack_block(&b->compress, method, 0,
+                                  wisp__block_of(b->packed, packed, b->back, 300)),
                      WISP_E_COMPRESSED);
     }
     bench_end(b);
@@ -485,10 +495,12 @@ TEST(deflate_has_no_dictionary) {
     int method;
     uint32_t id = bench_dictionary(b, 3000);
     wisp__compress_stream s = stream_of(WISP_COMPRESSION_DEFLATE, id);
-    CHECK_EQ_INT(wisp__compress_ready(&b->sq, WISP_COMPRESSION_DEFLATE, id), WISP_E_UNSUPPORTED);
+    CHECK_EQ_INT(wisp__compress_ready(&b->compress, WISP_COMPRESSION_DEFLATE, id),
+                 WISP_E_UNSUPPORTED);
     fill(&seed, TEXT, b->from, 700);
     CHECK_EQ_INT(bench_round(b, &s, 700, &method), 0);
-    CHECK_EQ_INT(wisp__compress_unpack(&b->sq, WISP__DEFLATE, id, b->from, 700, b->back, 700),
+    CHECK_EQ_INT(unpack_block(&b->compress, WISP__DEFLATE, id,
+                              wisp__block_of(b->from, 700, b->back, 700)),
                  WISP_E_UNSUPPORTED);
     bench_end(b);
 }
@@ -505,7 +517,7 @@ TEST(auto_costs_little_on_noise) {
             fill(&seed, NOISE, b->from, size < 10000 ? size : i ? 0 : size);
             CHECK_EQ_INT(bench_round(b, &s, size, &method), 0);
         }
-        CHECK(b->sq.cost.tried * 20 < b->sq.cost.seen);
+        CHECK(b->compress.cost.tried * 20 < b->compress.cost.seen);
         bench_end(b);
     }
 }
@@ -556,7 +568,8 @@ TEST(a_trained_dictionary_saves_more_than_none) {
     CHECK(t.dictionary_bytes > 256 && t.dictionary_bytes <= 4096);
     CHECK_EQ_INT(t.held.count, 200);
     CHECK(t.with_bytes < t.plain_bytes && t.plain_bytes <= t.held.used);
-    CHECK_EQ_INT(wisp__compress_dictionary(&b->sq, t.dictionary, (int)t.dictionary_bytes, &id),
+    CHECK_EQ_INT(wisp__compress_dictionary(&b->compress, t.dictionary, (int)t.dictionary_bytes,
+                                           &id),
                  WISP_OK);
     for (int i = 0; i < 100; i++) {
         wisp__compress_stream s = stream_of(WISP_COMPRESSION_ZSTD, 0);

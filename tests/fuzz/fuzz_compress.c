@@ -9,6 +9,7 @@
 #define WISP_STATIC
 #include "../../wisp.h"
 #include "../support/fuzz_script.h"
+#include "../support/packed_blocks.h"
 
 enum { BLOCK_MAX = 3000, STREAMS = 4, OPERATIONS = 400, GUARD = 0xa7 };
 
@@ -54,7 +55,7 @@ typedef struct world {
     script               in;
     account               memory;
     wisp__base           base;
-    wisp__compress        sq;
+    wisp__compress        compress;
     wisp__compress_stream streams[STREAMS];
     uint32_t             ids[2];
     uint8_t              from[BLOCK_MAX + 1], packed[BLOCK_MAX + 1], back[BLOCK_MAX + 1];
@@ -77,8 +78,8 @@ static void fill(world *f) {
 static void unpack_last(world *f) {
     wisp_result result;
     f->back[f->size] = GUARD;
-    result = wisp__compress_unpack(&f->sq, f->method, f->dictionary, f->packed, f->packed_size,
-                                   f->back, f->size);
+    result = unpack_block(&f->compress, f->method, f->dictionary,
+                          wisp__block_of(f->packed, f->packed_size, f->back, f->size));
     MUST(f->back[f->size] == GUARD);
     if (result == WISP_E_MEMORY) return;
     MUST(result == WISP_OK && memcmp(f->from, f->back, (size_t)f->size) == 0);
@@ -91,8 +92,8 @@ static void pack(world *f) {
     fill(f);
     capacity = take(&f->in) & 3 ? f->size : take16(&f->in) % (BLOCK_MAX + 1);
     f->packed[capacity] = GUARD;
-    f->packed_size = wisp__compress_pack(&f->sq, s, methods, f->from, f->size, f->packed, capacity,
-                                         &f->method);
+    f->packed_size = pack_block(&f->compress, s, methods,
+                                wisp__block_of(f->from, f->size, f->packed, capacity), &f->method);
     MUST(f->packed[capacity] == GUARD);
     MUST(f->packed_size >= 0 && f->packed_size <= capacity);
     MUST(f->packed_size < f->size || f->packed_size == 0);
@@ -111,8 +112,8 @@ static void unpack_damaged(world *f) {
     if (take(&f->in) & 1) expected = take16(&f->in) % (BLOCK_MAX + 1);
     if (take(&f->in) & 1) f->packed_size = at % f->packed_size;
     f->back[expected] = GUARD;
-    result = wisp__compress_unpack(&f->sq, f->method, f->dictionary, f->packed, f->packed_size,
-                                   f->back, expected);
+    result = unpack_block(&f->compress, f->method, f->dictionary,
+                          wisp__block_of(f->packed, f->packed_size, f->back, expected));
     MUST(result == WISP_OK || result == WISP_E_COMPRESSED || result == WISP_E_MEMORY);
     MUST(f->back[expected] == GUARD);
     f->packed_size = 0;
@@ -128,7 +129,8 @@ static void unpack_anything(world *f) {
     MUST(bytes);
     for (int i = 0; i < size; i++) bytes[i] = take(&f->in);
     f->back[expected] = GUARD;
-    result = wisp__compress_unpack(&f->sq, method, dictionary, bytes, size, f->back, expected);
+    result = unpack_block(&f->compress, method, dictionary,
+                          wisp__block_of(bytes, size, f->back, expected));
     MUST(result == WISP_OK || result == WISP_E_COMPRESSED || result == WISP_E_UNSUPPORTED ||
          result == WISP_E_MEMORY);
     MUST(f->back[expected] == GUARD);
@@ -146,8 +148,8 @@ static void plug_in(world *f) {
     c.compress = halver_compress;
     c.decompress = halver_decompress;
     c.user = f;
-    if (wisp__compress_add(&f->sq, &c) == WISP_OK)
-        MUST(wisp__compress_can(&f->sq, mode) == WISP_OK);
+    if (wisp__compress_add(&f->compress, &c) == WISP_OK)
+        MUST(wisp__compress_can(&f->compress, mode) == WISP_OK);
     f->packed_size = 0;
 }
 
@@ -156,7 +158,7 @@ static void add_dictionary(world *f) {
     int size = take_below(&f->in, 33);
     uint32_t id;
     for (int i = 0; i < size; i++) bytes[i] = take(&f->in);
-    if (wisp__compress_dictionary(&f->sq, bytes, size, &id) != WISP_OK) return;
+    if (wisp__compress_dictionary(&f->compress, bytes, size, &id) != WISP_OK) return;
     MUST(id != 0);
     f->ids[take(&f->in) & 1] = id;
 }
@@ -164,7 +166,7 @@ static void add_dictionary(world *f) {
 static void open_stream(world *f) {
     int mode = WISP_COMPRESSION_NONE + take_below(&f->in, 20);
     uint32_t id = take(&f->in) & 1 ? f->ids[take(&f->in) & 1] : 0;
-    wisp__compress_ready(&f->sq, mode, id);
+    wisp__compress_ready(&f->compress, mode, id);
     wisp__compress_stream_init(&f->streams[take_below(&f->in, STREAMS)], mode, id);
 }
 
@@ -178,7 +180,7 @@ static void operation(world *f) {
     case 8: f->memory.fails_in = take_below(&f->in, 4); break;
     default: pack(f); break;
     }
-    wisp__compress_check(&f->sq);
+    wisp__compress_check(&f->compress);
     MUST(f->base.stats.memory == f->memory.held);
     MUST(f->memory.held <= 4096 + 100 * sizeof(halver));
 }
@@ -192,11 +194,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     f->in.data = data;
     f->in.size = size;
     f->base.memory = memory_allocator(&f->memory);
-    wisp__compress_init(&f->sq, &f->base);
+    wisp__compress_init(&f->compress, &f->base);
     for (int i = 0; i < STREAMS; i++)
         wisp__compress_stream_init(&f->streams[i], WISP_COMPRESSION_AUTO + i, 0);
     for (int i = 0; i < OPERATIONS && !script_ended(&f->in); i++) operation(f);
-    wisp__compress_free(&f->sq);
+    wisp__compress_free(&f->compress);
     MUST(f->memory.held == 0);
     return 0;
 }

@@ -15,13 +15,14 @@
 #include "../../wisp.h"
 #include "../../wisp_compress.h"
 #include "../support/fuzz_script.h"
+#include "../support/packed_blocks.h"
 
 enum { EXPECTED_MAX = 1 << 16, PACKED_MAX = 1 << 16 };
 
 typedef struct world {
     account        memory;
     wisp__base    base;
-    wisp__compress sq;
+    wisp__compress compress;
     uint32_t      dictionary;
     size_t        held;                 /* bytes, once all contexts are there */
 } world;
@@ -35,15 +36,15 @@ static void open_all(world *f) {
         WISP_COMPRESSION_LZ4, WISP_COMPRESSION_DEFLATE, WISP_COMPRESSION_ZSTD
     };
     f->base.memory = memory_allocator(&f->memory);
-    wisp__compress_init(&f->sq, &f->base);
-    MUST(wisp__compress_add(&f->sq, &wisp__lz4_compressor) == WISP_OK);
-    MUST(wisp__compress_add(&f->sq, &wisp__deflate_compressor) == WISP_OK);
-    MUST(wisp__compress_add(&f->sq, &wisp__zstd_compressor) == WISP_OK);
-    MUST(wisp__compress_dictionary(&f->sq, words, (int)sizeof words - 1, &f->dictionary) ==
+    wisp__compress_init(&f->compress, &f->base);
+    MUST(wisp__compress_add(&f->compress, &wisp__lz4_compressor) == WISP_OK);
+    MUST(wisp__compress_add(&f->compress, &wisp__deflate_compressor) == WISP_OK);
+    MUST(wisp__compress_add(&f->compress, &wisp__zstd_compressor) == WISP_OK);
+    MUST(wisp__compress_dictionary(&f->compress, words, (int)sizeof words - 1, &f->dictionary) ==
          WISP_OK);
     for (int i = 0; i < 3; i++) {
-        MUST(wisp__compress_ready(&f->sq, modes[i], 0) == WISP_OK);
-        MUST(wisp__compress_ready(&f->sq, modes[i], f->dictionary) ==
+        MUST(wisp__compress_ready(&f->compress, modes[i], 0) == WISP_OK);
+        MUST(wisp__compress_ready(&f->compress, modes[i], f->dictionary) ==
              (modes[i] == WISP_COMPRESSION_DEFLATE ? WISP_E_UNSUPPORTED : WISP_OK));
     }
     f->held = f->memory.held;
@@ -55,7 +56,8 @@ static wisp_result unpack(world *f, int method, uint32_t dictionary, const uint8
     uint8_t *to = (uint8_t *)malloc((size_t)expected + 1);
     wisp_result result;
     MUST(to);
-    result = wisp__compress_unpack(&f->sq, method, dictionary, from, size, to, expected);
+    result = unpack_block(&f->compress, method, dictionary,
+                          wisp__block_of(from, size, to, expected));
     MUST(result == WISP_OK || result == WISP_E_COMPRESSED);
     if (original) MUST(result == WISP_OK && memcmp(to, original, (size_t)expected) == 0);
     free(to);
@@ -69,7 +71,8 @@ static void pack_and_damage(world *f, int method, uint32_t dictionary, script *i
     int at = take16(in), change = take(in), size = (int)(in->size - in->at), count, how;
     const uint8_t *bytes = in->data + in->at;
     wisp__compress_stream_init(&s, WISP_COMPRESSION_LZ4 + (method - WISP__LZ4), dictionary);
-    count = wisp__compress_pack(&f->sq, &s, 0xff, bytes, size, packed, PACKED_MAX, &how);
+    count = pack_block(&f->compress, &s, 0xff, wisp__block_of(bytes, size, packed, PACKED_MAX),
+                       &how);
     MUST(count >= 0 && (count < size || count == 0));
     if (!count) return;
     unpack(f, how, dictionary, packed, count, size, bytes);
@@ -99,6 +102,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         unpack(f, method, dictionary, in.data + in.at, (int)(in.size - in.at),
                expected % EXPECTED_MAX, NULL);
     }
-    wisp__compress_check(&f->sq);
+    wisp__compress_check(&f->compress);
     return 0;
 }
