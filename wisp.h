@@ -3907,7 +3907,7 @@ struct wisp {
     wisp_result  (*accept)(wisp *w, const wisp_addr *from, const void *ticket, int ticket_size,
                            void *user);
     double         now, last_now;     /* the caller's time */
-    bool           updating, started, destroyed, link_told;
+    bool           updating, started, destroyed, link_broken;
     wisp_result    why, join_failure; /* join_failure: of our own joins, the last */
     wisp_result    no_baseline;       /* why the last baseline could not be opened */
     uint64_t       joins_done;        /* of our own, with success */
@@ -5133,8 +5133,7 @@ static void wisp__traffic_begin(wisp__traffic *t, uint64_t messages, uint64_t si
     t->first_size = t->last_size = size;
 }
 
-static void wisp__traffic_tick(wisp__traffic *t, uint64_t messages, uint64_t size,
-                               double seconds) {
+static void wisp__traffic_tick(wisp__traffic *t, uint64_t messages, uint64_t size, double seconds) {
     t->messages_per_second = (double)(messages - t->last_messages) / seconds;
     t->size_per_second = (double)(size - t->last_size) / seconds;
     t->last_messages = messages;
@@ -5269,9 +5268,7 @@ static void wisp__put_bits(wisp__writer *writer, const uint8_t *from, int64_t co
 }
 
 /* Zero bits up to the next byte. */
-static void wisp__put_align(wisp__writer *writer) {
-    wisp__put(writer, 0, (int)(-writer->at & 7));
-}
+static void wisp__put_align(wisp__writer *writer) { wisp__put(writer, 0, (int)(-writer->at & 7)); }
 
 static void wisp__put_bytes(wisp__writer *writer, const void *from, int count) {
     WISP_ASSERT((writer->at & 7) == 0);
@@ -6019,8 +6016,7 @@ static bool wisp__is_sound(const wisp_value *v) {
     const void *at = wisp__bytes_of(v);
     if (v->kind == WISP_ARRAY) at = wisp__elements_of(v);
     else if (v->kind == WISP_MAP) at = wisp__pairs_of(v);
-    else if (v->kind == WISP_STRUCT)
-        return schema && wisp__data_of(v) && v->count == schema->count;
+    else if (v->kind == WISP_STRUCT) return schema && wisp__data_of(v) && v->count == schema->count;
     else if ((int)v->kind == WISP__ITEMS) at = v->as.items.data;
     else if (!wisp__kind_has_bytes(v->kind)) return true;
     return v->count >= 0 && (v->count == 0 || at);
@@ -6029,8 +6025,7 @@ static bool wisp__is_sound(const wisp_value *v) {
 /* Pairs or elements, without missing fields. */
 static int wisp__present(const wisp_value *v) {
     int count = v->count;
-    for (int i = 0; v->kind == WISP_STRUCT && i < v->count; i++)
-        count -= wisp__is_missing(v, i);
+    for (int i = 0; v->kind == WISP_STRUCT && i < v->count; i++) count -= wisp__is_missing(v, i);
     return count;
 }
 
@@ -6196,8 +6191,7 @@ static uint64_t wisp__list_hash(const wisp_value *v) {
         const wisp_value *child = wisp__child(v, i, &key, &scratch);
         if (wisp__is_missing(v, i)) continue;
         if (!map) h = wisp__mix(h + wisp_hash(child));
-        else h += wisp__mix(wisp__hash_bytes(key, (int)strlen(key)) ^
-                            wisp__mix(wisp_hash(child)));
+        else h += wisp__mix(wisp__hash_bytes(key, (int)strlen(key)) ^ wisp__mix(wisp_hash(child)));
     }
     return h;
 }
@@ -6402,8 +6396,7 @@ static wisp_result wisp__copy_list(wisp__copying *c, const wisp_value *from, wis
         const wisp_value *child = wisp__child(from, at, &key, &scratch);
         if (map && wisp__is_missing(from, at)) continue;
         if (map && !key) return WISP_E_ARGUMENT;
-        if (map && c->how & WISP__COPY_TEXTS)
-            key = wisp__supply_text(c->supply, key, strlen(key));
+        if (map && c->how & WISP__COPY_TEXTS) key = wisp__supply_text(c->supply, key, strlen(key));
         if (map && !key) return wisp__copy_failed(c);
         if (map) pairs[count].key = key;
         result = wisp__copy_value(c, child, map ? &pairs[count].value : &items[count]);
@@ -6461,9 +6454,7 @@ static const wisp_value *wisp__field_at(const wisp_value *v, int i) {
 
 wisp_kind wisp_kind_of(const wisp_value *v) { return v ? v->kind : WISP_NIL; }
 
-int wisp_count_of(const wisp_value *v) {
-    return v && v->kind != WISP_NUMBER ? v->count : 0;
-}
+int wisp_count_of(const wisp_value *v) { return v && v->kind != WISP_NUMBER ? v->count : 0; }
 
 const wisp_value *wisp_element_of(const wisp_value *v, int i) {
     wisp_value scratch;
@@ -6951,8 +6942,7 @@ static int wisp__vector_count(const wisp_type *type) {
 }
 
 /* The floats of a vector kind. Formats that have no vectors say an array of numbers, or a map. */
-static bool wisp__fit_parts(wisp__fitting *f, wisp_kind kind, const wisp_value *v,
-                            float parts[7]) {
+static bool wisp__fit_parts(wisp__fitting *f, wisp_kind kind, const wisp_value *v, float parts[7]) {
     int count = wisp__kind_floats(kind);
     wisp_value scratch;
     if (v->kind == kind) return wisp__value_floats(v, parts) != 0;
@@ -6997,8 +6987,7 @@ static bool wisp__fit_vector(wisp__fitting *f, const wisp_type *type, wisp__stor
         return wisp__blame(f, "is no rotation");
     if (to.at && kind == WISP_COLOR && to.bytes == 4)
         for (int i = 0; i < 4; i++) ((uint8_t *)to.at)[i] = wisp__to_byte(parts[i]);
-    else if (to.at)
-        memcpy(to.at, parts, (size_t)count * sizeof(float));
+    else if (to.at) memcpy(to.at, parts, (size_t)count * sizeof(float));
     return true;
 }
 
@@ -7270,8 +7259,7 @@ static wisp_result wisp__fit_schema(wisp__fitting *f, const wisp_schema *schema,
     return wisp__blamed(f);
 }
 
-wisp_result wisp_as_map(const wisp_value *value, wisp_value *out, void *memory,
-                        int memory_bytes) {
+wisp_result wisp_as_map(const wisp_value *value, wisp_value *out, void *memory, int memory_bytes) {
     wisp__bump bump = wisp__bump_on(memory, memory_bytes);
     wisp__supply supply = wisp__supply_of_bump(&bump);
     return value && out ? wisp__copy(&supply, value, out, WISP__COPY_LISTS) : WISP_E_ARGUMENT;
@@ -7441,9 +7429,7 @@ static bool wisp__check_union(wisp__checking *c, const wisp__spot *at, int bytes
     return true;
 }
 
-static bool wisp__check_name(const char *name) {
-    return name && name[0] && strlen(name) <= 64;
-}
+static bool wisp__check_name(const char *name) { return name && name[0] && strlen(name) <= 64; }
 
 static bool wisp__overlap(int a, int a_bytes, int b, int b_bytes) {
     return a_bytes > 0 && b_bytes > 0 && a < b + b_bytes && b < a + a_bytes;
@@ -7617,8 +7603,7 @@ static bool wisp__check_type(wisp__checking *c, const wisp__spot *at) {
     if (++c->nodes > WISP__SCHEMA_NODES) return wisp__blame(&c->blame, "is too large a schema");
     if (type->bytes < 0 || (type->bytes && type->kind > WISP_TYPE_QUANTIZED))
         return wisp__blame(&c->blame, "%d bytes are no width of it", type->bytes);
-    if (at->count_bytes && !traits->counted)
-        return wisp__blame(&c->blame, "has nothing to count");
+    if (at->count_bytes && !traits->counted) return wisp__blame(&c->blame, "has nothing to count");
     if (traits == wisp__kind_traits) return wisp__blame(&c->blame, "%d is no type", type->kind);
     if (traits->most && (type->max < 1 || type->max > traits->most))
         return wisp__blame(&c->blame, "%d is not in 1 .. %d", type->max, traits->most);
@@ -7986,8 +7971,7 @@ static const wisp__program *wisp__compile(wisp__bump *memory, const wisp_schema 
     if (!program) return NULL;
     memset(program, 0, sizeof *program);
     program->source = program->schema = schema;
-    if (schema->shape != WISP_SHAPE_STRUCT)
-        program->schema = wisp__lay_schema(memory, schema);
+    if (schema->shape != WISP_SHAPE_STRUCT) program->schema = wisp__lay_schema(memory, schema);
     if (!program->schema) return NULL;
     wisp__emit_struct(&c, program->schema, 0);
     if (memory->failed) return NULL;
@@ -8161,8 +8145,7 @@ static bool wisp__carry_field(wisp__describing *d, wisp_field *field) {
     wisp__spot at = wisp__spot_of_field(field, 0);
     field->name = wisp__carry_text(d, field->name, 64);
     field->flags = (int)wisp__carry(d, (uint64_t)field->flags & 7, 3);
-    if (wisp__carry(d, field->number != 0, 1))
-        field->number = wisp__carry_length(d, field->number);
+    if (wisp__carry(d, field->number != 0, 1)) field->number = wisp__carry_length(d, field->number);
     if (!field->name) return false;
     if (field->flags & WISP_FLAG_OPTIONAL) {
         if (wisp__carry(d, field->fallback_text != NULL, 1))
@@ -8762,8 +8745,7 @@ static void wisp__pack_blob(wisp__packer *p, const wisp_value *value, bool shape
 }
 
 static void wisp__pack_value(wisp__packer *p, const wisp_value *value, bool shaped) {
-    if (shaped && value->kind < WISP_ARRAY)
-        wisp__put(&p->shape, (uint64_t)value->kind, 4);
+    if (shaped && value->kind < WISP_ARRAY) wisp__put(&p->shape, (uint64_t)value->kind, 4);
     switch (value->kind) {
     case WISP_NIL: break;
     case WISP_BOOL: wisp__put(&p->data, wisp__bool_of(value), 1); break;
@@ -10189,8 +10171,7 @@ static void wisp__read_blob(wisp__unpacker *u, const wisp__op *op, uint8_t *imag
     } else {
         for (int i = 0; i < count; i++) at[i] = (uint8_t)wisp__get(u->data, 8);
     }
-    if (op->code == WISP__OP_TEXT && count && memchr(at, 0, (size_t)count))
-        wisp__unpack_invalid(u);
+    if (op->code == WISP__OP_TEXT && count && memchr(at, 0, (size_t)count)) wisp__unpack_invalid(u);
 }
 
 /* --- values that describe themselves --- */
@@ -10433,8 +10414,7 @@ static void wisp__read_ops(wisp__unpacker *u, int at, int end, uint8_t *image) {
         case WISP__OP_PLACE: wisp__read_blob(u, op, image); break;
         case WISP__OP_ANY: wisp__read_any(u, op, to); break;
         case WISP__OP_LITERAL:
-            if (op->each > 0)
-                memcpy(to, op->type->of, strlen((const char *)op->type->of) + 1);
+            if (op->each > 0) memcpy(to, op->type->of, strlen((const char *)op->type->of) + 1);
             break;
         case WISP__OP_ARRAY: wisp__read_array(u, at, image); break;
         case WISP__OP_UNION: wisp__read_union(u, at, image); break;
@@ -11517,8 +11497,7 @@ static wisp__decimal wisp__decimal_shortest(uint64_t significand, int exponent, 
     }
     below = lower <= 4 * units;
     above = 4 * units + 4 <= upper;
-    if (below == above)
-        above = middle > 4 * units + 2 || (middle == 4 * units + 2 && (units & 1));
+    if (below == above) above = middle > 4 * units + 2 || (middle == 4 * units + 2 && (units & 1));
     result.digits = units + above;
     return result;
 }
@@ -12515,8 +12494,7 @@ static bool wisp__msgpack_get_kind(wisp_value *out, uint8_t type, const uint8_t 
     }
     if (type < 1 || type >= WISP__MSGPACK_OBJECT || size != 4 * (unsigned)wisp__kind_floats(kind))
         return false;
-    for (size_t i = 0; i < size / 4; i++)
-        parts[i] = (uint32_t)wisp__msgpack_load(data + 4 * i, 4);
+    for (size_t i = 0; i < size / 4; i++) parts[i] = (uint32_t)wisp__msgpack_load(data + 4 * i, 4);
     *out = wisp__view_floats(kind, parts);
     return true;
 }
@@ -12551,8 +12529,7 @@ static wisp_value *wisp__msgpack_get_items(wisp__builder *b, uint64_t count) {
     if (count > (uint64_t)(b->end - b->at)) wisp__build_fail(b, WISP_E_SYNTAX);
     if (count) items = (wisp_value *)wisp__build_items(b, (int64_t)count, sizeof *items);
     if (items) b->end -= count;
-    for (size_t i = 0; items && i < count && !b->result; i++)
-        wisp__msgpack_get_value(b, &items[i]);
+    for (size_t i = 0; items && i < count && !b->result; i++) wisp__msgpack_get_value(b, &items[i]);
     b->depth--;
     return items;
 }
@@ -12749,8 +12726,7 @@ static void wisp__proto_put_bytes(wisp__encoder *e, const void *bytes, size_t si
     wisp__proto_put_head(e, end, number);
 }
 
-static void wisp__proto_put_text(wisp__encoder *e, const char *text, size_t size,
-                                 uint32_t number) {
+static void wisp__proto_put_text(wisp__encoder *e, const char *text, size_t size, uint32_t number) {
     if (!wisp__text_is_utf8(text, size)) wisp__emit_refuse(e, WISP_E_TYPE);
     wisp__proto_put_bytes(e, text, size, number);
 }
@@ -13416,8 +13392,7 @@ static int wisp__proto_next_lower(const wisp_schema *schema, int below) {
     int found = -1;
     for (int i = 0; i < schema->count; i++) {
         int number = wisp__field_number(schema, i);
-        if (number < below && (found < 0 || number > wisp__field_number(schema, found)))
-            found = i;
+        if (number < below && (found < 0 || number > wisp__field_number(schema, found))) found = i;
     }
     return found;
 }
@@ -13511,8 +13486,7 @@ static void wisp__proto_put_element(wisp__encoder *e, const wisp__proto_type *t,
         wisp__proto_put_field(e, number, t->wire, bits);
     } else if (text || t->form == WISP__PROTO_BYTES) {
         if (value->kind != (text ? WISP_STRING : WISP_BYTES)) wisp__emit_refuse(e, WISP_E_INVALID);
-        else if (text)
-            wisp__proto_put_text(e, wisp__text_of(value), (size_t)value->count, number);
+        else if (text) wisp__proto_put_text(e, wisp__text_of(value), (size_t)value->count, number);
         else wisp__proto_put_bytes(e, wisp__bytes_of(value), (size_t)value->count, number);
     } else {
         e->depth++;
@@ -13581,8 +13555,7 @@ static void wisp__proto_get_list(wisp__builder *b, const wisp__proto_type *t, ui
     if (packed)
         items = (wisp_value *)wisp__proto_grow(b, held, out->count,
                                                wisp__proto_packed(b, element.wire), sizeof *items);
-    else
-        items = (wisp_value *)wisp__proto_grow_by_run(b, held, out->count, tag, sizeof *items);
+    else items = (wisp_value *)wisp__proto_grow_by_run(b, held, out->count, tag, sizeof *items);
     if (items) *out = wisp_array(items, out->count);
     if (items && !packed) {
         items[out->count] = wisp_nil();
@@ -14079,8 +14052,7 @@ static uint32_t wisp__plain_ordered(wisp__table_coder *c, wisp__trend *trend,
     int64_t pull, most = INT64_C(512) << wisp__max_int(trend->alone.width / 256, 0);
     if (trend->along.width < trend->alone.width)
         along = wisp__plain_number(c, along, wisp__level_order(&trend->along, bits), mask);
-    else
-        alone = wisp__plain_number(c, alone, wisp__level_order(&trend->alone, bits), mask - 1);
+    else alone = wisp__plain_number(c, alone, wisp__level_order(&trend->alone, bits), mask - 1);
     if (!c->to && trend->along.width < trend->alone.width) {
         delta = (wisp__unfold(along, bits) + drift) & mask;
         alone = wisp__fold(delta, bits) - 1;
@@ -15439,8 +15411,7 @@ static void wisp__put_array(wisp__delta *d, int at, int64_t base_at, int64_t now
         wisp__adaptive adaptive = wisp__array_adaptive(d, &body, &a, older);
         if (d->failed || wisp__put_coded(d, &adaptive, b.symbols)) return;
     }
-    if (body.table.column_count)
-        wisp__delta_bits_write(d->to, &body.table, a.symbols, b.symbols);
+    if (body.table.column_count) wisp__delta_bits_write(d->to, &body.table, a.symbols, b.symbols);
     if (body.slots) wisp__put_slots(d, &body, &a, &b, NULL);
 }
 
@@ -16437,8 +16408,7 @@ static inline void wisp__seal_block(const wisp__seal *seal, wisp__digest *digest
         wisp__seal_pair(&sum, key, wisp__load64(bytes), wisp__load64(bytes + 8));
     if (size >= 8)
         wisp__seal_pair(&sum, key, wisp__load64(bytes), wisp__load_part(bytes + 8, size - 8));
-    else if (size > 0)
-        wisp__seal_pair(&sum, key, wisp__load_part(bytes, size), 0);
+    else if (size > 0) wisp__seal_pair(&sum, key, wisp__load_part(bytes, size), 0);
     wisp__seal_absorb(seal, digest, sum.low);
     wisp__seal_absorb(seal, digest, sum.high);
 }
@@ -17201,8 +17171,7 @@ static wisp__peer *wisp__peers_at(const wisp *w, uint32_t place) {
 }
 
 /* The first peer at an address after `after` (NULL: the first of all). */
-static wisp__peer *wisp__peers_find(const wisp *w, const wisp_addr *addr,
-                                    const wisp__peer *after) {
+static wisp__peer *wisp__peers_find(const wisp *w, const wisp_addr *addr, const wisp__peer *after) {
     uint32_t place = after ? after->next_of_address : *wisp__peers_bucket(w, addr);
     for (;; ) {
         wisp__peer *peer = wisp__peers_at(w, place);
@@ -17245,8 +17214,7 @@ static wisp__peer *wisp__peers_add(wisp *w, const wisp_addr *addr, wisp_result *
 
 static void wisp__peers_unlink(wisp *w, wisp__peer *peer) {
     uint32_t *place = wisp__peers_bucket(w, &peer->addr);
-    while (wisp__peers_at(w, *place) != peer)
-        place = &wisp__peers_at(w, *place)->next_of_address;
+    while (wisp__peers_at(w, *place) != peer) place = &wisp__peers_at(w, *place)->next_of_address;
     *place = peer->next_of_address;
     wisp__timers_stop(&w->peers.timers, &peer->timer);
     w->peers.timers.owners--;
@@ -17362,8 +17330,7 @@ static uint8_t *wisp__post_buffer(wisp *w) {
 
 /* One more buffer, for the compressed form of a packet. */
 static uint8_t *wisp__post_spare(wisp *w) {
-    return w->peers.post.buffers +
-           (size_t)WISP__POST_PACKETS * (size_t)(w->base.mtu + WISP__SLACK);
+    return w->peers.post.buffers + (size_t)WISP__POST_PACKETS * (size_t)(w->base.mtu + WISP__SLACK);
 }
 
 /* `owner`: the peer that keeps the packet if the link does not take it; NULL: nobody. */
@@ -18042,8 +18009,7 @@ static wisp_result wisp__budget_check(const wisp_budget *b) {
 }
 
 static void wisp__tally_shrink(wisp__tally *tally, double rate, double now) {
-    tally->clock += wisp__max(now - tally->at, 0) * wisp__min(wisp__max(rate, 0),
-                                                              WISP__TALLY_RATE);
+    tally->clock += wisp__max(now - tally->at, 0) * wisp__min(wisp__max(rate, 0), WISP__TALLY_RATE);
     tally->at = now;
 }
 
@@ -18364,8 +18330,7 @@ static void wisp__count_sent(const wisp__remote *remote, const wisp__session *s,
 static void wisp__count_handled(const wisp__registry *registry, const wisp__remote *remote,
                                 double began) {
     if (began >= 0 && registry->meters && remote->meter)
-        wisp__histogram_add(&remote->meter->handlers,
-                            wisp__meters_clock(registry->meters) - began);
+        wisp__histogram_add(&remote->meter->handlers, wisp__meters_clock(registry->meters) - began);
 }
 
 /* A meter for a remote. NULL: the profiler is off, there is no memory, or the name is reserved, or
@@ -18385,8 +18350,7 @@ static wisp__remote_meter *wisp__meter_of_remote(wisp__registry *registry,
 static wisp__peer_meter *wisp__meter_of_peer(wisp__registry *registry, const wisp__session *s) {
     wisp__peer_meter *meter = NULL;
     const wisp_peer_stats *stats = &s->peer.stats;
-    if (registry->meters)
-        meter = (wisp__peer_meter *)wisp__alloc(registry->base, sizeof *meter);
+    if (registry->meters) meter = (wisp__peer_meter *)wisp__alloc(registry->base, sizeof *meter);
     if (!meter) return NULL;
     wisp__traffic_begin(&meter->out, stats->messages_sent, stats->bytes_sent);
     wisp__traffic_begin(&meter->in, stats->messages_received, stats->bytes_received);
@@ -18747,8 +18711,7 @@ static wisp_result wisp__encoding_config_check(wisp__registry *registry, const w
     if (e->adaptive < 0 || e->adaptive > WISP_OFF) return WISP_E_ARGUMENT;
     if (e->foreign < 0 || e->foreign > WISP_OFF) return WISP_E_ARGUMENT;
     if (e->migration_count < 0 || (e->migration_count && !e->migrations)) return WISP_E_ARGUMENT;
-    if (e->dictionary_bytes < 0 || (e->dictionary_bytes && !e->dictionary))
-        return WISP_E_ARGUMENT;
+    if (e->dictionary_bytes < 0 || (e->dictionary_bytes && !e->dictionary)) return WISP_E_ARGUMENT;
     if (e->codec && (name < 1 || name > 32 || !e->codec->encode || !e->codec->decode))
         return WISP_E_ARGUMENT;
     if (e->codec && e->mode == WISP_ENCODE_DELTA) return WISP_E_UNSUPPORTED;
@@ -19305,8 +19268,7 @@ static wisp_result wisp__encode(wisp__message_codec *c, wisp__remote *remote,
         p->shape.full = p->data.full = false;
         if (encoding->kind == WISP__RECORD)
             result = wisp__encode_record(c, encoding->described->program, values, count);
-        else
-            result = wisp__encode_coded(c, encoding, values, count);
+        else result = wisp__encode_coded(c, encoding, values, count);
         if (result == WISP_OK && p->data.at / 8 > (int64_t)c->base->limits.message_bytes + 256)
             result = WISP_E_TOO_BIG;
     }
@@ -19656,8 +19618,7 @@ static wisp_result wisp__delta_pack(wisp *w, const wisp__encoding *encoding, boo
                                     const wisp__delta_head *h, const uint8_t *bytes, int64_t bits) {
     wisp__packer *p = &w->content.packer;
     wisp_result result = WISP_OK;
-    if (p->data_room < (int)(bits / 8) + 64)
-        result = wisp__codec_grow(&w->content, bits / 8 + 64);
+    if (p->data_room < (int)(bits / 8) + 64) result = wisp__codec_grow(&w->content, bits / 8 + 64);
     if (result) return result;
     p->shape.at = p->data.at = 0;
     p->shape.full = p->data.full = false;
@@ -20818,8 +20779,7 @@ const void *wisp_arg_struct(wisp_event *event, int i, const wisp_schema *schema)
     supply = wisp__supply_of_arena(&event->w->base, &event->w->content.arena, NULL);
     f = wisp__fitting_on(event->w->registry.text, (int)sizeof event->w->registry.text, &supply);
     f.loose = true;
-    if (value && wisp__is_map(value))
-        image = wisp__supply_take(&supply, (size_t)schema->bytes);
+    if (value && wisp__is_map(value)) image = wisp__supply_take(&supply, (size_t)schema->bytes);
     if (image) memset(image, 0, (size_t)schema->bytes);
     if (image && wisp__fit_schema(&f, schema, value, image) == WISP_OK) return image;
     wisp__arg_wrong(event, i, value);
@@ -21407,10 +21367,8 @@ enum { WISP__ANNOUNCEMENT = 100 };     /* type of a message: an announcement of 
 static inline void wisp__frame_put(wisp__writer *to, wisp__frame kind) {
     if (kind >= WISP__FRAME_ALIKE)
         wisp__put(to, 1u << (kind - WISP__FRAME_ALIKE), (int)(kind - WISP__FRAME_ALIKE) + 1);
-    else if (kind <= WISP__FRAME_MORE)
-        wisp__put(to, (uint64_t)kind << 4, 8);
-    else
-        wisp__put(to, (uint64_t)(kind - WISP__FRAME_MORE - 1) << 8 | WISP__FRAME_MORE << 4, 12);
+    else if (kind <= WISP__FRAME_MORE) wisp__put(to, (uint64_t)kind << 4, 8);
+    else wisp__put(to, (uint64_t)(kind - WISP__FRAME_MORE - 1) << 8 | WISP__FRAME_MORE << 4, 12);
 }
 
 static inline int wisp__frame_get(wisp__reader *from) {
@@ -22609,8 +22567,7 @@ static void wisp__send_leave(wisp *w, wisp__session *s) {
 }
 
 static bool wisp__wants_to_send(const wisp *w, const wisp__session *s) {
-    if (s->queued || s->control_count || s->ping || s->unannounced < w->registry.count)
-        return true;
+    if (s->queued || s->control_count || s->ping || s->unannounced < w->registry.count) return true;
     for (int c = 0; c < s->peer.lane_end; c++) {
         const wisp__channel *channel = s->peer.channels[c];
         if (channel && (channel->out.lost || channel->out.cutting)) return true;
@@ -22733,8 +22690,7 @@ static void wisp__report_budget(wisp *w, wisp__session *s) {
 
 static void wisp__held_free(wisp *w, wisp__held *held) {
     wisp__message_release(&w->base, &w->chunks, held->message);
-    if (held->list)
-        wisp__free(&w->base, held->list, (size_t)held->to.count * sizeof *held->list);
+    if (held->list) wisp__free(&w->base, held->list, (size_t)held->to.count * sizeof *held->list);
     wisp__chunk_give(&w->base, &w->chunks, held, sizeof *held);
 }
 
@@ -22835,8 +22791,7 @@ static void wisp__drop(wisp *w, wisp__session *s, wisp__remote *remote, wisp__dr
                        wisp_result code) {
     const wisp__drop_rule *rule = &wisp__drop_rules[why];
     wisp__count_drop(w, s, remote, why);
-    if (code)
-        wisp__error(w, s, remote, code, w->registry.text[0] ? w->registry.text : rule->text);
+    if (code) wisp__error(w, s, remote, code, w->registry.text[0] ? w->registry.text : rule->text);
     else if (rule->text) wisp__error(w, s, remote, rule->code, rule->text);
     if (rule->offends) wisp__offend(w, s);
 }
@@ -23027,15 +22982,13 @@ static void wisp__put_abilities(const wisp *w, wisp__writer *to) {
     unsigned log2 = 0;
     unsigned methods = w->compress.methods;
     while (1 << log2 < limits->window_items) log2++;
-    wisp__put(to, (w->base.reliable ? 1u : 0u) | log2 << 1 |
-                      (methods >> WISP__LZ4 & 7) << 5, 8);
+    wisp__put(to, (w->base.reliable ? 1u : 0u) | log2 << 1 | (methods >> WISP__LZ4 & 7) << 5, 8);
     wisp__put(to, (uint32_t)wisp__min_int(limits->window_bytes, 0x1fffffff), 29);
     wisp__put(to, methods >> WISP__USER_METHOD & 7, 3);
 }
 
 /* false: the link of this end is of the other kind. */
-static bool wisp__take_abilities(const wisp *w, wisp__peer *peer, uint8_t flags,
-                                 uint32_t window) {
+static bool wisp__take_abilities(const wisp *w, wisp__peer *peer, uint8_t flags, uint32_t window) {
     int items = 1 << (flags >> 1 & 15);
     peer->window_bytes = (int)(window & 0x1fffffff);
     peer->methods = (uint8_t)(1u << WISP__STORED | 1u << WISP__RUNS | (unsigned)(flags >> 5)
@@ -23680,8 +23633,7 @@ static int wisp__profiled_bytes(const wisp *w, const wisp_value *values, int cou
 static unsigned wisp__methods_of(const wisp *w, const wisp__session *s) {
     unsigned methods = w->compress.methods;
     if (s) return s->peer.state == WISP__JOINED ? methods & s->peer.methods : 1u << WISP__RUNS;
-    for (const wisp__peer *peer = w->peers.first; peer; peer = peer->next)
-        methods &= peer->methods;
+    for (const wisp__peer *peer = w->peers.first; peer; peer = peer->next) methods &= peer->methods;
     return methods;
 }
 
@@ -24019,12 +23971,9 @@ static wisp_result wisp__call_through(wisp *w, wisp__pending *call, wisp__outbou
     call = wisp__call_of(w, out->passage.call);
     if (!out->session || !call || call->done)
         result = out->session ? WISP_E_CANCELLED : WISP_E_CLOSED;
-    else if (result == WISP_PASS)
-        result = wisp__call_begin(w, call, out);
-    else if (result == WISP_DROP)
-        result = WISP_E_DROPPED;
-    else if (result == WISP_HOLD && !(call->deadline > 0))
-        wisp__call_start(w, call, out, NULL);
+    else if (result == WISP_PASS) result = wisp__call_begin(w, call, out);
+    else if (result == WISP_DROP) result = WISP_E_DROPPED;
+    else if (result == WISP_HOLD && !(call->deadline > 0)) wisp__call_start(w, call, out, NULL);
     wisp__hooks_leave(&w->hooks);
     return result > 0 ? WISP_OK : result;
 }
@@ -25252,8 +25201,7 @@ static void wisp__read_compressed(wisp__reading *r) {
         wisp__compress_unpack(&w->compress, &block))
         wisp__break_with(r, WISP_E_COMPRESSED, dictionary && !known ? "no such dictionary here"
                                                    : "a packet cannot be unpacked");
-    else
-        r->from = wisp__reader_on(to, size);
+    else r->from = wisp__reader_on(to, size);
     if (!r->broken && w->registry.meters)
         wisp__count_unpacked(w, r->session, size - left - (dictionary ? 5 : 3));
 }
@@ -25486,8 +25434,7 @@ static void wisp__on_peer_timer(wisp *w, wisp__session *s) {
     case WISP__RESPONDING:
         if (w->base.time >= peer->started + w->base.timeout)
             wisp__end(w, s, WISP_E_TIMEOUT, "no answer", false);
-        else
-            wisp__handshake_retry(w, peer);
+        else wisp__handshake_retry(w, peer);
         break;
     case WISP__JUDGED:
     case WISP__PENDING:
@@ -25521,8 +25468,7 @@ static void wisp__run_timers(wisp *w) {
         if (!timer) return;
         if (timer->kind == WISP__TIMER_CALL)
             wisp__on_call_timer(w, WISP__OWNER(wisp__pending, timer, timer));
-        else
-            wisp__on_peer_timer(w, (wisp__session *)(void *)WISP__OWNER(wisp__peer, timer, timer));
+        else wisp__on_peer_timer(w, (wisp__session *)(void *)WISP__OWNER(wisp__peer, timer, timer));
     }
 }
 
@@ -25872,8 +25818,8 @@ wisp_result wisp_answer_fail(wisp *w, wisp_call call, wisp_result code, const ch
 /* ===========================================================================
  * MARK: >>links
  * What: networks inside the process, for tests and demos.
- * Invariants: a pipe keeps order and loses nothing but what is over its
- *   capacity; a simulator's decisions depend on its seed and its time alone.
+ * Invariants: a pipe keeps order and loses only packets over its capacity; a
+ *   simulator's decisions depend on its seed and its time alone.
  * ======================================================================== */
 
 typedef struct wisp__parcel { struct wisp__parcel *next; wisp_addr addr; int size; } wisp__parcel;
@@ -25893,27 +25839,33 @@ wisp_addr wisp_loopback_addr(int side) {
     return addr;
 }
 
+/* A larger block with the old contents, then zeros; the old block is freed. NULL: nothing changed.
+ */
+static void *wisp__link_grow(const wisp_allocator *memory, void *old, size_t old_bytes,
+                             size_t bytes) {
+    void *larger = memory->alloc(memory->user, bytes);
+    if (!larger) return NULL;
+    memset(larger, 0, bytes);
+    if (old) memcpy(larger, old, old_bytes);
+    if (old) memory->free(memory->user, old, old_bytes);
+    return larger;
+}
+
 static wisp__pipe_side *wisp__pipe_side_at(wisp_pipe *pipe, int index) {
     wisp__pipe_side *side;
     if (index < 0 || index > 65535) return NULL;
     if (index >= pipe->side_count) {
         int count = wisp__power_of_two(index + 2);
-        size_t bytes = (size_t)count * sizeof *pipe->sides;
-        wisp__pipe_side **sides = (wisp__pipe_side **)pipe->memory.alloc(pipe->memory.user, bytes);
+        wisp__pipe_side **sides = (wisp__pipe_side **)wisp__link_grow(
+            &pipe->memory, pipe->sides, (size_t)pipe->side_count * sizeof *sides,
+            (size_t)count * sizeof *sides);
         if (!sides) return NULL;
-        memset(sides, 0, bytes);
-        if (pipe->sides) {
-            memcpy(sides, pipe->sides, (size_t)pipe->side_count * sizeof *sides);
-            pipe->memory.free(pipe->memory.user, pipe->sides,
-                              (size_t)pipe->side_count * sizeof *sides);
-        }
         pipe->sides = sides;
         pipe->side_count = count;
     }
     if (pipe->sides[index]) return pipe->sides[index];
-    side = (wisp__pipe_side *)pipe->memory.alloc(pipe->memory.user, sizeof *side);
+    side = (wisp__pipe_side *)wisp__link_grow(&pipe->memory, NULL, 0, sizeof *side);
     if (!side) return NULL;
-    memset(side, 0, sizeof *side);
     side->pipe = pipe;
     side->index = index;
     pipe->sides[index] = side;
@@ -25952,7 +25904,7 @@ static void wisp__pipe_put(wisp__pipe_side *from, wisp_packet *packet) {
     to->last = parcel;
 }
 
-/* Was a packet before this one refused, to the same address? Then this one is: order. */
+/* Whether an earlier packet to the same address was refused; to keep the order, this one is too. */
 static bool wisp__pipe_refused(const wisp_packet *packets, int at) {
     const wisp_addr *addr = &packets[at].addr;
     for (int i = 0; i < at; i++)
@@ -26025,7 +25977,7 @@ void wisp_pipe_free(wisp_pipe *pipe) {
     pipe->side_count = 0;
 }
 
-/* --- the bad network --- */
+/* --- the simulated network --- */
 
 typedef struct wisp__transit {
     double    due;
@@ -26066,17 +26018,13 @@ static void wisp__transit_sift(wisp_simulator *sim, int at) {
 
 static bool wisp__transit_room(wisp_simulator *sim) {
     int room = sim->transit_room ? sim->transit_room * 2 : 64;
-    size_t bytes = (size_t)room * sizeof *sim->transit;
     wisp__transit *larger;
     if (sim->transit_count >= wisp__default_int(sim->capacity, 65536)) return false;
     if (sim->transit_count < sim->transit_room) return true;
-    larger = (wisp__transit *)sim->memory.alloc(sim->memory.user, bytes);
+    larger = (wisp__transit *)wisp__link_grow(&sim->memory, sim->transit,
+                                              (size_t)sim->transit_room * sizeof *larger,
+                                              (size_t)room * sizeof *larger);
     if (!larger) return false;
-    if (sim->transit) {
-        memcpy(larger, sim->transit, (size_t)sim->transit_count * sizeof *larger);
-        sim->memory.free(sim->memory.user, sim->transit,
-                         (size_t)sim->transit_room * sizeof *larger);
-    }
     sim->transit = larger;
     sim->transit_room = room;
     return true;
@@ -26084,12 +26032,9 @@ static bool wisp__transit_room(wisp_simulator *sim) {
 
 static void wisp__simulator_delay(wisp_simulator *sim, const wisp_packet *packet, double due) {
     wisp__transit *item;
-    uint8_t *bytes;
-    if (!wisp__transit_room(sim)) {
-        sim->lost++;
-        return;
-    }
-    bytes = (uint8_t *)sim->memory.alloc(sim->memory.user, (size_t)packet->size + 1);
+    uint8_t *bytes = NULL;
+    if (wisp__transit_room(sim))
+        bytes = (uint8_t *)sim->memory.alloc(sim->memory.user, (size_t)packet->size + 1);
     if (!bytes) {
         sim->lost++;
         return;
@@ -26104,14 +26049,14 @@ static void wisp__simulator_delay(wisp_simulator *sim, const wisp_packet *packet
     wisp__transit_sift(sim, sim->transit_count - 1);
 }
 
-/* Its numbers may change at any time, so they are looked at when they are used. */
+/* The caller may change numbers at any time, so they are clamped at each use. */
 static double wisp__simulator_number(double number) { return wisp__clamp(number, 0, 1e15); }
 
 static double wisp__simulator_now(const wisp_simulator *sim) {
     return wisp__clamp(sim->now, -1e17, 1e17);
 }
 
-/* Bursts are a two-state chain (Gilbert): the mean share lost stays `loss`. */
+/* Bursts follow a chain of two states (Gilbert); the mean loss stays `loss`. */
 static bool wisp__simulator_loses(wisp_simulator *sim) {
     double burst = wisp__simulator_number(sim->burst), loss = wisp__clamp(sim->loss, 0, 1);
     if (burst <= 1) return wisp__simulator_chance(sim) < loss;
@@ -26150,7 +26095,7 @@ static void wisp__simulator_take(wisp_simulator *sim, const wisp_packet *packet)
     wisp__simulator_delay(sim, packet, due + jitter * wisp__simulator_chance(sim));
 }
 
-/* Hands on what has arrived by now. */
+/* Delivers the packets that are due. */
 static void wisp__simulator_pump(wisp_simulator *sim) {
     while (sim->transit_count && sim->transit[0].due <= wisp__simulator_now(sim)) {
         wisp__transit item = sim->transit[0];
@@ -26209,11 +26154,10 @@ void wisp_simulator_free(wisp_simulator *sim) {
 
 /* ===========================================================================
  * MARK: >>stats
- * What: reading the counters. They are plain fields that each room counts
- *   into; the structs are the public ones.
+ * What: reads the counters, which are plain fields of the public structs.
  * ======================================================================== */
 
-/* Packets lost as a share of those whose fate is known. */
+/* Lost packets as a share of those acked or lost. */
 static double wisp__stats_loss(const wisp_peer_stats *stats) {
     uint64_t ended = stats->packets_lost + stats->packets_acked;
     return ended ? (double)stats->packets_lost / (double)ended : 0;
@@ -26225,7 +26169,7 @@ static size_t wisp__channel_memory(const wisp__channel *channel) {
            (size_t)channel->in.room * sizeof *channel->in.held + (size_t)channel->in.whole_room;
 }
 
-/* What a session holds, without the messages in its queue. */
+/* Memory of a session, without the messages in its queue. */
 static size_t wisp__session_memory(const wisp__session *s) {
     const wisp__flow *flow = &s->peer.flow;
     size_t bytes = sizeof *s + (size_t)s->peer.ticket_size + (size_t)s->held_bytes;
@@ -27611,10 +27555,8 @@ void wisp_overlay(wisp *w, const wisp_canvas *canvas) {
 
 /* ===========================================================================
  * MARK: >>host
- * What: the endpoint: create, update, destroy; the public calls, which find
- *   their objects and hand on to the rooms.
- * Invariants: handlers run only while `updating`; a call that fails has
- *   changed nothing.
+ * What: creates, wires, updates and destroys the endpoint; waits with it.
+ * Invariants: handlers run only while `updating`.
  * ======================================================================== */
 
 /* --- create --- */
@@ -27627,7 +27569,7 @@ static void wisp__desc_defaults(wisp_desc *desc) {
     wisp__limits_defaults(&desc->limits, desc->max_peers);
 }
 
-/* All of them are ints. */
+/* All members are ints. */
 static bool wisp__limits_valid(const wisp_limits *limits) {
     int all[sizeof *limits / sizeof(int)];
     memcpy(all, limits, sizeof all);
@@ -27649,7 +27591,7 @@ static wisp_result wisp__desc_validate(const wisp_desc *desc) {
     return wisp__limits_valid(&desc->limits) ? WISP_OK : WISP_E_ARGUMENT;
 }
 
-/* Keys from the seed, the caller's entropy or the system's. */
+/* Makes the keys, from the seed, the caller's entropy or the system's. */
 static wisp_result wisp__seed(const wisp_desc *desc, wisp__peers *peers, wisp__policy *policy,
                               wisp__schemas *schemas) {
     uint64_t keys[4] = { 0, 0, 0, 0 };
@@ -27659,13 +27601,12 @@ static wisp_result wisp__seed(const wisp_desc *desc, wisp__peers *peers, wisp__p
 #endif
     if (desc->seed)
         for (int i = 0; i < 4; i++) keys[i] = wisp__mix(desc->seed + (uint64_t)i);
-    else if (!entropy || !entropy(desc->user, keys, (int)sizeof keys))
-        return WISP_E_ENTROPY;
+    else if (!entropy || !entropy(desc->user, keys, (int)sizeof keys)) return WISP_E_ENTROPY;
     peers->secret.key[0] = keys[0];
     peers->secret.key[1] = keys[1];
     peers->cookie_key[0] = keys[2];
     peers->cookie_key[1] = keys[3];
-    for (uint8_t i = 0; i < 4; i++) {                         /* no cookie is so short */
+    for (uint8_t i = 0; i < 4; i++) {                         /* cookies hash longer texts */
         uint64_t key = wisp__siphash(peers->cookie_key, &i, 1);
         *(i < 2 ? &policy->key[i] : &schemas->key[i - 2]) = key;
     }
@@ -27673,8 +27614,8 @@ static wisp_result wisp__seed(const wisp_desc *desc, wisp__peers *peers, wisp__p
     return WISP_OK;
 }
 
-/* Makes the first `count` places ready for datagrams, each one byte larger than allowed, to see
-   what is too large. */
+/* Prepares `count` buffers for datagrams, each one byte larger than allowed, to notice larger ones.
+ */
 static void wisp__make_room(wisp *w, int count) {
     for (int i = 0; i < count; i++) {
         w->received[i].data = w->incoming + wisp__buffer_bytes(w, i);
@@ -27689,14 +27630,14 @@ static void wisp__codecs_builtin(wisp__registry *registry) {
     registry->codecs[registry->codec_count++] = wisp_protobuf();
 }
 
-/* Tells the later rooms of a new name. */
+/* A name was registered: hooks and patterns may apply to it. */
 static void wisp__name_added(void *owner, wisp__remote *remote) {
     wisp *w = (wisp *)owner;
     wisp__hooks_match(&w->hooks, remote);
     wisp__events_name(&w->events, remote);
 }
 
-/* Peers hear of a name that was lent a remote when it is used. */
+/* A lent name is used here for the first time: it is announced to all peers. */
 static void wisp__name_claimed(void *owner, wisp__remote *remote) {
     wisp *w = (wisp *)owner;
     for (wisp__peer *peer = w->peers.first; peer; peer = peer->next) {
@@ -27706,7 +27647,7 @@ static void wisp__name_claimed(void *owner, wisp__remote *remote) {
     }
 }
 
-/* Lets the rooms know of each other. Nothing is allocated yet. */
+/* Sets the pointers between rooms, and the settings of the desc. Allocates nothing. */
 static void wisp__wire(wisp *w, const wisp_desc *desc) {
     w->base.memory = desc->memory;
     w->base.limits = desc->limits;
@@ -27828,13 +27769,13 @@ static void wisp__destroy_now(wisp *w) {
     }
     wisp__post_send(w);
     w->events.notice_count = 0;
-    wisp__dispatch(w);              /* the handlers of calls that have ended */
+    wisp__dispatch(w);              /* runs the handlers of ended calls */
     w->events.notice_count = 0;
     wisp__post_send(w);
     wisp__release(w);
 }
 
-/* Inside of handlers, or of hooks, which also run outside of an update. */
+/* Whether a handler or a hook is running. Hooks also run outside of updates. */
 static bool wisp__is_inside(const wisp *w) { return w->updating || w->hooks.depth > 0; }
 
 void wisp_destroy(wisp *w) {
@@ -27845,7 +27786,7 @@ void wisp_destroy(wisp *w) {
 
 /* --- update --- */
 
-/* The caller's time, made to grow and never to leap. */
+/* Advances the time, which never goes back and never leaps. */
 static void wisp__advance(wisp *w, double now) {
     double step = w->started ? now - w->now : 0;
     if (step < 0) {
@@ -27857,8 +27798,8 @@ static void wisp__advance(wisp *w, double now) {
     w->base.time += wisp__min(step, w->base.timeout / 2);
 }
 
-/* Receives until nothing is left, or the work of one update is done. A link that hands over several
-   packets at once has nothing left when it hands over less. false: the link is broken. */
+/* Receives until nothing is left, or until limits.update_work. A link that has filled several
+   buffers at once has nothing left when it fills fewer. false: the link is broken. */
 static bool wisp__receive(wisp *w) {
     wisp_link *link = &w->peers.post.link;
     int left = w->base.limits.update_packets, count = WISP__RECEIVED;
@@ -27880,11 +27821,10 @@ static bool wisp__receive(wisp *w) {
     return false;
 }
 
-/* One error event for each time the link breaks. */
-static void wisp__tell_link(wisp *w, bool broken) {
-    if (broken && !w->link_told)
-        wisp__error(w, NULL, NULL, WISP_E_LINK, "the link is broken");
-    w->link_told = broken;
+/* Raises one error event each time the link breaks. */
+static void wisp__report_link(wisp *w, bool broken) {
+    if (broken && !w->link_broken) wisp__error(w, NULL, NULL, WISP_E_LINK, "the link is broken");
+    w->link_broken = broken;
 }
 
 wisp_result wisp_update(wisp *w, double now) {
@@ -27903,7 +27843,7 @@ wisp_result wisp_update(wisp *w, double now) {
     wisp__dispatch(w);
     wisp__flush_dirty(w);
     if (w->registry.meters) wisp__profiler_tick(w);
-    wisp__tell_link(w, !received || w->peers.post.broken);
+    wisp__report_link(w, !received || w->peers.post.broken);
     if (w->registry.schemas.dead) wisp__schemas_bury(&w->registry.schemas);
     wisp__codec_trim(&w->content);
     wisp__arena_trim(&w->base, &w->hooks.arena);
@@ -27912,14 +27852,29 @@ wisp_result wisp_update(wisp *w, double now) {
         wisp__destroy_now(w);
         return WISP_E_CLOSED;
     }
-    return w->link_told ? WISP_E_LINK : WISP_OK;
+    return w->link_broken ? WISP_E_LINK : WISP_OK;
 }
 
 /* --- await --- */
 
-/* Updates until `done` says so. */
+static bool wisp__joins_done(const wisp *w) {
+    for (int i = 0; i < w->peers.pool.made; i++) {
+        const wisp__session *s = wisp__session_at(w, i);
+        if (s && s->peer.asked && s->peer.state < WISP__JOINED) return false;
+    }
+    return true;
+}
+
+typedef struct wisp__awaiting {
+    wisp_handler fn;
+    void        *user;
+    wisp_result  result;
+    bool         got;
+} wisp__awaiting;
+
+/* Updates until the event has come; NULL: until all joins of this end have ended. */
 static wisp_result wisp__await(wisp *w, wisp_clock clock, void *clock_user, double timeout,
-                               bool (*done)(void *state), void *state) {
+                               const wisp__awaiting *awaiting) {
     double now = clock(clock_user), begin = now;
     int still = 0;
     timeout = wisp__clamp(timeout, 0, 1e15);
@@ -27927,21 +27882,12 @@ static wisp_result wisp__await(wisp *w, wisp_clock clock, void *clock_user, doub
         double next;
         wisp_result result = wisp_update(w, now);
         if (result != WISP_OK && result != WISP_E_LINK) return result;
-        if (done(state)) return WISP_OK;
+        if (awaiting ? awaiting->got : wisp__joins_done(w)) return WISP_OK;
         next = clock(clock_user);
         still = next > now ? 0 : still + 1;
         now = next;
         if (now - begin >= timeout || still >= 1000000) return WISP_E_TIMEOUT;
     }
-}
-
-static bool wisp__joins_done(void *state) {
-    const wisp *w = (const wisp *)state;
-    for (int i = 0; i < w->peers.pool.made; i++) {
-        const wisp__session *s = wisp__session_at(w, i);
-        if (s && s->peer.asked && s->peer.state < WISP__JOINED) return false;
-    }
-    return true;
 }
 
 wisp_result wisp_await_ready(wisp *w, wisp_clock clock, void *clock_user, double timeout) {
@@ -27953,22 +27899,13 @@ wisp_result wisp_await_ready(wisp *w, wisp_clock clock, void *clock_user, double
     under_way = !wisp__joins_done(w);
     if (under_way) w->join_failure = WISP_OK;
     before = w->joins_done;
-    result = wisp__await(w, clock, clock_user, timeout, wisp__joins_done, w);
+    result = wisp__await(w, clock, clock_user, timeout, NULL);
     if (result) return result;
     if (under_way && w->joins_done != before) return WISP_OK;
     if (!under_way && wisp__session_of(w, wisp_server())) return WISP_OK;
     if (w->join_failure) return w->join_failure;
     return w->peers.joined ? WISP_OK : WISP_E_CLOSED;
 }
-
-typedef struct wisp__awaiting {
-    wisp_handler fn;
-    void        *user;
-    wisp_result  result;
-    bool         got;
-} wisp__awaiting;
-
-static bool wisp__awaiting_done(void *state) { return ((wisp__awaiting *)state)->got; }
 
 static void wisp__awaiting_on(wisp_event *event) {
     wisp__awaiting *awaiting = (wisp__awaiting *)event->user;
@@ -27995,7 +27932,7 @@ wisp_result wisp_await_event_target(wisp *w, wisp_target remote, wisp_handler fn
     if (wisp__is_inside(w)) return WISP_E_BUSY;
     connection = wisp_connect_target(w, remote, wisp__awaiting_on, &awaiting, true);
     if (!connection.id) return w->why;
-    result = wisp__await(w, clock, clock_user, timeout, wisp__awaiting_done, &awaiting);
+    result = wisp__await(w, clock, clock_user, timeout, &awaiting);
     if (result != WISP_E_CLOSED) wisp_disconnect(w, connection);
     return result;
 }
@@ -28011,7 +27948,7 @@ wisp_result wisp_await_reply(wisp *w, wisp_call handle, wisp_handler fn, void *u
     if (!call || call->deferred) return WISP_E_STALE;
     call->also = wisp__awaiting_on;
     call->also_user = &awaiting;
-    result = wisp__await(w, clock, clock_user, WISP__NEVER, wisp__awaiting_done, &awaiting);
+    result = wisp__await(w, clock, clock_user, WISP__NEVER, &awaiting);
     if (result == WISP_OK) return awaiting.result;
     if (result == WISP_E_CLOSED) return result;
     call = (wisp__pending *)wisp__pool_get(&w->calls.pool, handle.id);
