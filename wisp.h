@@ -2949,6 +2949,14 @@ struct wisp_edit {
     wisp_result   result;        /* the first failure of memory, or of what pays for it */
 };
 
+/* The steps from one version to another, and the text that says why they fail. */
+typedef struct wisp__migrating {
+    const wisp_migration *steps;
+    int                   count, from, to;
+    char                 *text;
+    int                   text_bytes;
+} wisp__migrating;
+
 /* --- pack --- */
 
 typedef struct wisp__packer {
@@ -8304,10 +8312,9 @@ static const wisp_schema *wisp__undescribe(wisp__reader *from, wisp__bump *memor
 
 /* ===========================================================================
  * MARK: >>migrate
- * What: maps under change, and the steps that lead from one version of a
- *   schema to another.
- * Invariants: a step that fails leaves nothing behind; an edit's memory is
- *   its supply's, so it ends with the message that is migrated.
+ * What: maps that are edited, and the steps from one version of a schema to the next.
+ * Invariants: a step that fails changes nothing; an edit's memory comes from its supply, so it
+ *   ends with the message that is migrated.
  * ======================================================================== */
 
 static wisp_result wisp__edit_fail(wisp_edit *edit) {
@@ -8329,13 +8336,23 @@ static int wisp__edit_find(wisp_edit *edit, const char *name) {
     return -1;
 }
 
+/* Of a name that was not found. */
+static wisp_result wisp__edit_missing(const wisp_edit *edit) {
+    return edit->result == WISP_E_FLOOD ? WISP_E_FLOOD : WISP_E_NAME;
+}
+
+static void wisp__edit_drop(wisp_edit *edit, int at) {
+    edit->pairs[at].key = NULL;
+    edit->live--;
+}
+
 static char *wisp__edit_name(wisp_edit *edit, const char *name) {
     char *copy = wisp__supply_text(edit->supply, name, strlen(name));
     if (!copy) wisp__edit_fail(edit);
     return copy;
 }
 
-/* Copies all that a value points to. */
+/* A copy of a value and of all that it points to. */
 static wisp_result wisp__edit_own(wisp_edit *edit, const wisp_value *from, wisp_value *out) {
     wisp_result result = wisp__copy(edit->supply, from, out, WISP__COPY_TEXTS);
     return result == WISP_E_MEMORY || result == WISP_E_FLOOD ? wisp__edit_fail(edit) : result;
@@ -8356,7 +8373,7 @@ static bool wisp__edit_room(wisp_edit *edit) {
     return true;
 }
 
-/* Adds a pair with a name that is not there. */
+/* Adds a pair with a new name. */
 static wisp_result wisp__edit_add(wisp_edit *edit, const char *name, const wisp_value *value) {
     char *key = wisp__edit_name(edit, name);
     if (!key || !wisp__edit_room(edit)) return wisp__edit_fail(edit);
@@ -8366,7 +8383,7 @@ static wisp_result wisp__edit_add(wisp_edit *edit, const char *name, const wisp_
     return WISP_OK;
 }
 
-/* A search changes nothing but the credit and the first failure. */
+/* A search changes only the credit and the first failure. */
 const wisp_value *wisp_edit_get(const wisp_edit *edit, const char *name) {
     int at = edit && name ? wisp__edit_find((wisp_edit *)edit, name) : -1;
     return at < 0 ? NULL : &edit->pairs[at].value;
@@ -8390,9 +8407,8 @@ wisp_result wisp_edit_set(wisp_edit *edit, const char *name, wisp_value value) {
 wisp_result wisp_edit_remove(wisp_edit *edit, const char *name) {
     int at = edit && name ? wisp__edit_find(edit, name) : -1;
     if (!edit || !name) return WISP_E_ARGUMENT;
-    if (at < 0) return edit->result == WISP_E_FLOOD ? WISP_E_FLOOD : WISP_E_NAME;
-    edit->pairs[at].key = NULL;
-    edit->live--;
+    if (at < 0) return wisp__edit_missing(edit);
+    wisp__edit_drop(edit, at);
     return WISP_OK;
 }
 
@@ -8400,16 +8416,13 @@ wisp_result wisp_edit_rename(wisp_edit *edit, const char *from, const char *to) 
     int at = edit && from && to ? wisp__edit_find(edit, from) : -1;
     wisp_result result;
     if (!edit || !from || !to) return WISP_E_ARGUMENT;
-    if (at < 0 || wisp__edit_find(edit, to) >= 0)
-        return edit->result == WISP_E_FLOOD ? WISP_E_FLOOD : WISP_E_NAME;
+    if (at < 0 || wisp__edit_find(edit, to) >= 0) return wisp__edit_missing(edit);
     result = wisp__edit_add(edit, to, &edit->pairs[at].value);
-    if (result) return result;
-    edit->pairs[at].key = NULL;
-    edit->live--;
-    return WISP_OK;
+    if (result == WISP_OK) wisp__edit_drop(edit, at);
+    return result;
 }
 
-/* Copies the pairs or fields of a value. A row is edited by the names of its fields as well; of
+/* Copies the pairs or fields of a value; the elements of a list get the names of their fields. Of
    equal keys the last wins. WISP_E_INVALID: it has another shape than its schema. */
 static wisp_result wisp__edit_begin(wisp_edit *edit, wisp__supply *supply,
                                     const wisp_schema *schema, const wisp_value *value) {
@@ -8442,35 +8455,35 @@ static wisp_result wisp__edit_begin(wisp_edit *edit, wisp__supply *supply,
     return WISP_OK;
 }
 
-static const wisp_migration *wisp__step_from(const wisp_migration *steps, int count, int from) {
-    for (int i = 0; i < count; i++)
-        if (steps[i].from == from) return &steps[i];
+static const wisp_migration *wisp__step_from(const wisp__migrating *m, int from) {
+    for (int i = 0; i < m->count; i++)
+        if (m->steps[i].from == from) return &m->steps[i];
     return NULL;
 }
 
-/* Is there a way from one version to another? WISP_E_VERSION: not back. WISP_E_MIGRATION: a step
-   is missing. Asked before anything is copied. */
-static wisp_result wisp__migrate_can(const wisp_migration *steps, int count, int from, int to,
-                                     char *text, int text_bytes) {
-    if (from > to) {
-        snprintf(text, (size_t)text_bytes, "version %d is newer than %d", from, to);
+/* Are all steps there? WISP_E_VERSION: they would lead back. WISP_E_MIGRATION: one is missing.
+   Asked before anything is copied. */
+static wisp_result wisp__migrate_can(const wisp__migrating *m) {
+    size_t room = (size_t)m->text_bytes;
+    if (m->from > m->to) {
+        snprintf(m->text, room, "version %d is newer than %d", m->from, m->to);
         return WISP_E_VERSION;
     }
-    for (; from < to; from++) {
-        if (wisp__step_from(steps, count, from)) continue;
-        snprintf(text, (size_t)text_bytes, "no step from version %d to %d", from, from + 1);
+    for (int from = m->from; from < m->to; from++) {
+        if (wisp__step_from(m, from)) continue;
+        snprintf(m->text, room, "no step from version %d to %d", from, from + 1);
         return WISP_E_MIGRATION;
     }
     return WISP_OK;
 }
 
-/* Runs the steps from one version up to another, which are all there. What a step returns. */
-static wisp_result wisp__migrate(wisp_edit *edit, const wisp_migration *steps, int count,
-                                 int from, int to, char *text, int text_bytes) {
+/* Runs the steps, which are all there. Returns the first failure. */
+static wisp_result wisp__migrate(wisp_edit *edit, const wisp__migrating *m) {
     wisp_result result = WISP_OK;
-    for (; from < to && result == WISP_OK; from++) {
-        const wisp_migration *step = wisp__step_from(steps, count, from);
-        snprintf(text, (size_t)text_bytes, "failing step from version %d to %d", from, from + 1);
+    for (int from = m->from; from < m->to && result == WISP_OK; from++) {
+        const wisp_migration *step = wisp__step_from(m, from);
+        snprintf(m->text, (size_t)m->text_bytes, "failing step from version %d to %d", from,
+                 from + 1);
         result = step ? step->step(edit, step->user) : WISP_E_MIGRATION;
         if (result > 0) result = WISP_E_MIGRATION;
         if (edit->result) result = edit->result;
@@ -8478,8 +8491,8 @@ static wisp_result wisp__migrate(wisp_edit *edit, const wisp_migration *steps, i
     return result;
 }
 
-/* The fields that a schema has, in its order, as a map or a row of what it says; others are left
-   out, missing ones are for the schema to judge. */
+/* The edited pairs as a map, or for a list schema the values of its fields in order, nil where one
+   is missing. */
 static wisp_result wisp__edit_end(wisp_edit *edit, const wisp_schema *schema, wisp_value *out) {
     wisp_value *row;
     int count = 0;
@@ -19430,21 +19443,19 @@ static wisp_result wisp__conform_version(wisp__message_codec *c, const wisp__rem
                                          wisp_value *value) {
     const wisp_schema *ours = remote->schema->program->schema;
     const wisp_encoding *e = &remote->now.encode;
-    char *text = c->registry->text;
+    wisp__migrating m = { e->migrations, e->migration_count, theirs->version, ours->version,
+                          c->registry->text, (int)sizeof c->registry->text };
     wisp_edit edit;
     wisp_result result;
-    if (theirs->version == ours->version) return WISP_OK;
+    if (m.from == m.to) return WISP_OK;
     if (!wisp__has_shape(theirs, value) || !wisp__is_sound(value)) {
-        snprintf(text, sizeof c->registry->text, "is no %s of version %d",
+        snprintf(m.text, sizeof c->registry->text, "is no %s of version %d",
                  theirs->shape == WISP_SHAPE_LIST ? "array" : "map", theirs->version);
         return WISP_E_INVALID;
     }
-    result = wisp__migrate_can(e->migrations, e->migration_count, theirs->version, ours->version,
-                               text, (int)sizeof c->registry->text);
+    result = wisp__migrate_can(&m);
     if (result == WISP_OK) result = wisp__edit_begin(&edit, supply, theirs, value);
-    if (result == WISP_OK)
-        result = wisp__migrate(&edit, e->migrations, e->migration_count, theirs->version,
-                               ours->version, text, (int)sizeof c->registry->text);
+    if (result == WISP_OK) result = wisp__migrate(&edit, &m);
     return result ? result : wisp__edit_end(&edit, ours, value);
 }
 

@@ -291,11 +291,12 @@ static way way_on(void) {
 
 static wisp_result way_go(way *y, int count, int from, int to) {
     work *w = work_open(WORK_BYTES);
+    wisp__migrating m = { y->steps, count, from, to, y->text, (int)sizeof y->text };
     wisp_result result;
     for (int i = 0; i < 3; i++) y->steps[i].user = &y->t;
-    result = wisp__migrate_can(y->steps, count, from, to, y->text, (int)sizeof y->text);
+    result = wisp__migrate_can(&m);
     if (result == WISP_OK)
-        result = wisp__migrate(&w->edit, y->steps, count, from, to, y->text, (int)sizeof y->text);
+        result = wisp__migrate(&w->edit, &m);
     free(w);
     return result;
 }
@@ -351,10 +352,11 @@ TEST(a_step_that_ignores_a_lack_of_memory_does_not_go_through) {
     work *w = work_open(100000);
     wisp_migration step;
     char text[160];
+    wisp__migrating m = { &step, 1, 1, 2, text, (int)sizeof text };
     step.from = 1;
     step.step = step_careless;
     step.user = NULL;
-    CHECK_EQ_INT(wisp__migrate(&w->edit, &step, 1, 1, 2, text, (int)sizeof text), WISP_E_MEMORY);
+    CHECK_EQ_INT(wisp__migrate(&w->edit, &m), WISP_E_MEMORY);
     free(w);
 }
 
