@@ -3632,12 +3632,6 @@ typedef struct wisp__group {
     char           name[WISP__NAME_BYTES + 1];
 } wisp__group;
 
-typedef struct wisp__group_set {
-    wisp__base   *base;
-    wisp__chunks *chunks;
-    wisp__pool    pool;
-} wisp__group_set;
-
 /* --- queue --- */
 
 typedef struct wisp__entry {
@@ -3672,8 +3666,6 @@ typedef struct wisp__notice {
 enum { WISP__PACKET_ERRORS = 8, WISP__THROTTLES = 16 };
 
 typedef struct wisp__events {
-    wisp__base     *base;
-    wisp__registry *registry;
     wisp__pool      pool;          /* connections */
     wisp__notice   *notices;
     int             notice_room, notice_count;
@@ -3737,9 +3729,6 @@ typedef struct wisp__held {
 } wisp__held;
 
 typedef struct wisp__hooks {
-    wisp__base     *base;
-    wisp__events   *events;
-    wisp__registry *registry;
     wisp__hook     *places[WISP__HOOKS];
     int             count;
     uint32_t        serial;
@@ -3789,9 +3778,6 @@ typedef struct wisp__request {          /* a call of theirs */
 } wisp__request;
 
 typedef struct wisp__calls {
-    wisp__base    *base;
-    wisp__chunks  *chunks;
-    wisp__timers  *timers;
     wisp__pool     pool;                       /* ours and the deferred ones */
     wisp__pending *done_first, *done_last;     /* ended, their handlers not yet run */
     int            ours, deferred;             /* in the pool; each up to limits.calls */
@@ -3911,7 +3897,7 @@ struct wisp {
     wisp__calls    calls;
     wisp__policy   policy;
     wisp__hooks    hooks;
-    wisp__group_set groups;
+    wisp__pool     groups;
     wisp_result  (*accept)(wisp *w, const wisp_addr *from, const void *ticket, int ticket_size,
                            void *user);
     double         now, last_now;     /* the caller's time */
@@ -18092,12 +18078,14 @@ typedef struct wisp__purse {
 } wisp__purse;
 
 /* The buckets of a peer; NULL: no memory, and then nothing is counted. */
-static wisp__spending *wisp__spending_of(const wisp__policy *policy, wisp__spending **place) {
-    if (!*place) *place = (wisp__spending *)wisp__alloc(policy->base, sizeof **place);
-    return *place;
+static wisp__spending *wisp__spending_of(wisp *w, wisp__session *s) {
+    if (!s->spending)
+        s->spending = (wisp__spending *)wisp__alloc(&w->base, sizeof *s->spending);
+    return s->spending;
 }
 
-static wisp__purse wisp__purse_of(wisp__policy *policy, wisp__spending *s, bool in, int peers) {
+static wisp__purse wisp__purse_of(wisp *w, wisp__spending *s, bool in) {
+    wisp__policy *policy = &w->policy;
     const wisp_budget *b = &policy->budget;
     wisp__purse p;
     p.own = in ? &s->in : &s->out;
@@ -18105,7 +18093,7 @@ static wisp__purse wisp__purse_of(wisp__policy *policy, wisp__spending *s, bool 
     p.all = in ? &policy->in : &policy->out;
     p.rate = in ? b->in : b->out;
     p.all_rate = in ? b->total_in : b->total_out;
-    p.share_rate = p.all_rate / wisp__max_int(peers, 1);
+    p.share_rate = p.all_rate / wisp__max_int(w->peers.joined, 1);
     p.burst = b->burst;
     p.way = in ? 1 : 0;
     return p;
@@ -18129,10 +18117,9 @@ static double wisp__purse_left(const wisp__purse *p, double now) {
 
 /* Uses bytes. Debt is limited to a burst, because some packets are sent in any case (acks), and of
    a share to one packet, so that shares change at once when peers join. */
-static void wisp__purse_spend(const wisp__purse *p, wisp__policy *policy, wisp__spending *s,
-                              int bytes, double now) {
+static void wisp__purse_spend(wisp *w, const wisp__purse *p, wisp__spending *s, int bytes) {
     double own, all;
-    wisp__purse_fill(p, now);
+    wisp__purse_fill(p, w->base.time);
     own = p->own->level;
     all = p->all->level;
     if (p->rate > 0) {
@@ -18142,68 +18129,65 @@ static void wisp__purse_spend(const wisp__purse *p, wisp__policy *policy, wisp__
     if (!(p->all_rate > 0)) return;
     p->share->level = wisp__max(p->share->level - bytes, -bytes);
     p->all->level = wisp__max(all - bytes, -p->all_rate * p->burst);
-    wisp__policy_warn(&policy->warnings, p->way, all, p->all->level, p->all_rate * p->burst);
+    wisp__policy_warn(&w->policy.warnings, p->way, all, p->all->level, p->all_rate * p->burst);
 }
 
-/* Is there a budget that messages may have to wait for? */
-static bool wisp__policy_limits(const wisp__policy *policy) {
-    return policy->budget.out > 0 || policy->budget.total_out > 0;
+/* The buckets of a peer, if there is a budget that its messages may have to wait for. */
+static wisp__spending *wisp__spending_out(wisp *w, wisp__session *s) {
+    const wisp_budget *b = &w->policy.budget;
+    return b->out > 0 || b->total_out > 0 ? wisp__spending_of(w, s) : NULL;
 }
 
 /* May a packet go to this peer? */
-static bool wisp__policy_may_send(wisp__policy *policy, wisp__spending **place, int peers,
-                                  double now) {
-    wisp__spending *s = wisp__policy_limits(policy) ? wisp__spending_of(policy, place) : NULL;
+static bool wisp__policy_may_send(wisp *w, wisp__session *s) {
+    wisp__spending *spending = wisp__spending_out(w, s);
     wisp__purse p;
-    if (!s) return true;
-    p = wisp__purse_of(policy, s, false, peers);
-    s->held_back = !(wisp__purse_left(&p, now) > 0);
-    return !s->held_back;
+    if (!spending) return true;
+    p = wisp__purse_of(w, spending, false);
+    spending->held_back = !(wisp__purse_left(&p, w->base.time) > 0);
+    return !spending->held_back;
 }
 
-static void wisp__policy_sent(wisp__policy *policy, wisp__spending **place, int peers, int bytes,
-                              double now) {
-    wisp__spending *s = wisp__policy_limits(policy) ? wisp__spending_of(policy, place) : NULL;
+static void wisp__policy_sent(wisp *w, wisp__session *s, int bytes) {
+    wisp__spending *spending = wisp__spending_out(w, s);
     wisp__purse p;
-    if (!s) return;
-    p = wisp__purse_of(policy, s, false, peers);
-    wisp__purse_spend(&p, policy, s, bytes, now);
+    if (!spending) return;
+    p = wisp__purse_of(w, spending, false);
+    wisp__purse_spend(w, &p, spending, bytes);
 }
 
-/* Bytes of unreliable messages that may wait: those that can go now, and a burst or some packets.
-   */
-static double wisp__policy_waiting(wisp__policy *policy, wisp__spending **place, int peers, int mtu,
-                                   double now) {
-    wisp__spending *s = wisp__spending_of(policy, place);
+/* Bytes of unreliable messages that may wait: those that can go now, and a burst or some
+   packets. */
+static double wisp__policy_waiting(wisp *w, wisp__session *s) {
+    wisp__spending *spending = wisp__spending_out(w, s);
     wisp__purse p;
     double rate, left;
-    if (!s) return 1e18;
-    p = wisp__purse_of(policy, s, false, peers);
+    if (!spending) return 1e18;
+    p = wisp__purse_of(w, spending, false);
     rate = p.rate;
-    left = wisp__purse_left(&p, now);
+    left = wisp__purse_left(&p, w->base.time);
     if (!(rate > 0) || (p.all_rate > 0 && p.share_rate < rate)) rate = p.share_rate;
-    return wisp__max(left, 0) + wisp__max(rate * p.burst, 4.0 * mtu);
+    return wisp__max(left, 0) + wisp__max(rate * p.burst, 4.0 * w->base.mtu);
 }
 
 /* May one more packet (or `message`) be received from this peer? */
-static bool wisp__policy_count(const wisp__policy *policy, wisp__spending **place, bool message,
-                               double now) {
-    double rate = message ? policy->budget.messages : policy->budget.packets;
-    wisp__spending *s = rate > 0 ? wisp__spending_of(policy, place) : NULL;
-    return !s || wisp__bucket_take(message ? &s->messages : &s->packets, rate,
-                                   wisp__max(rate * policy->budget.burst, 1), now);
+static bool wisp__policy_count(wisp *w, wisp__session *s, bool message) {
+    const wisp_budget *b = &w->policy.budget;
+    double rate = message ? b->messages : b->packets;
+    wisp__spending *spending = rate > 0 ? wisp__spending_of(w, s) : NULL;
+    return !spending || wisp__bucket_take(message ? &spending->messages : &spending->packets, rate,
+                                          wisp__max(rate * b->burst, 1), w->base.time);
 }
 
 /* May received bytes be read? Those over the budget are dropped and cost nothing. */
-static bool wisp__policy_received(wisp__policy *policy, wisp__spending **place, int peers,
-                                  int bytes, double now) {
-    const wisp_budget *b = &policy->budget;
-    wisp__spending *s = b->in > 0 || b->total_in > 0 ? wisp__spending_of(policy, place) : NULL;
+static bool wisp__policy_received(wisp *w, wisp__session *s, int bytes) {
+    const wisp_budget *b = &w->policy.budget;
+    wisp__spending *spending = b->in > 0 || b->total_in > 0 ? wisp__spending_of(w, s) : NULL;
     wisp__purse p;
-    if (!s) return true;
-    p = wisp__purse_of(policy, s, true, peers);
-    if (!(wisp__purse_left(&p, now) > 0)) return false;
-    wisp__purse_spend(&p, policy, s, bytes, now);
+    if (!spending) return true;
+    p = wisp__purse_of(w, spending, true);
+    if (!(wisp__purse_left(&p, w->base.time) > 0)) return false;
+    wisp__purse_spend(w, &p, spending, bytes);
     return true;
 }
 
@@ -18216,15 +18200,17 @@ static double wisp__bucket_use(const wisp__bucket *b, double rate, double second
 }
 
 /* The share that a peer uses of the budget of bytes that is nearest to its end. */
-static double wisp__policy_use(const wisp__policy *policy, const wisp__spending *s, int peers,
-                               double now) {
-    const wisp_budget *b = &policy->budget;
-    double out = b->total_out / wisp__max_int(peers, 1), in = b->total_in / wisp__max_int(peers, 1);
-    if (!s) return 0;
-    return wisp__max(wisp__max(wisp__bucket_use(&s->out, b->out, b->burst, now),
-                               wisp__bucket_use(&s->in, b->in, b->burst, now)),
-                     wisp__max(wisp__bucket_use(&s->share_out, out, b->burst, now),
-                               wisp__bucket_use(&s->share_in, in, b->burst, now)));
+static double wisp__policy_use(const wisp *w, const wisp__session *s) {
+    const wisp_budget *b = &w->policy.budget;
+    const wisp__spending *spending = s->spending;
+    int peers = wisp__max_int(w->peers.joined, 1);
+    double now = w->base.time, burst = b->burst, own, share;
+    if (!spending) return 0;
+    own = wisp__max(wisp__bucket_use(&spending->out, b->out, burst, now),
+                    wisp__bucket_use(&spending->in, b->in, burst, now));
+    share = wisp__max(wisp__bucket_use(&spending->share_out, b->total_out / peers, burst, now),
+                      wisp__bucket_use(&spending->share_in, b->total_in / peers, burst, now));
+    return wisp__max(own, share);
 }
 
 /* Counts an error of a host; false: it has made too many. Neither joining again nor a second
@@ -19869,26 +19855,26 @@ static wisp__encoded *wisp__message_delta_apply(wisp *w, const wisp__encoding *e
  *   peer is in, not by their size.
  * ======================================================================== */
 
-static wisp__group *wisp__group_at(const wisp__group_set *groups, int index) {
-    return (wisp__group *)wisp__pool_live(&groups->pool, index);
+static wisp__group *wisp__group_at(const wisp *w, int index) {
+    return (wisp__group *)wisp__pool_live(&w->groups, index);
 }
 
-static wisp__group *wisp__group_find(const wisp__group_set *groups, const char *name) {
-    for (int i = 0; i < groups->pool.made; i++) {
-        wisp__group *group = wisp__group_at(groups, i);
+static wisp__group *wisp__group_find(const wisp *w, const char *name) {
+    for (int i = 0; i < w->groups.made; i++) {
+        wisp__group *group = wisp__group_at(w, i);
         if (group && strcmp(group->name, name) == 0) return group;
     }
     return NULL;
 }
 
-static wisp__group *wisp__group_add(wisp__group_set *groups, const char *name, wisp_result *why) {
+static wisp__group *wisp__group_add(wisp *w, const char *name, wisp_result *why) {
     int length = 0;
     wisp__group *group;
     *why = wisp__name_check(name, &length);
     if (*why) return NULL;
-    group = wisp__group_find(groups, name);
+    group = wisp__group_find(w, name);
     if (group) return group;
-    group = (wisp__group *)wisp__pool_add(groups->base, &groups->pool, why);
+    group = (wisp__group *)wisp__pool_add(&w->base, &w->groups, why);
     if (group) memcpy(group->name, name, (size_t)length);
     return group;
 }
@@ -19900,14 +19886,14 @@ static wisp__member **wisp__member_place(wisp__session *s, const wisp__group *gr
     return place;
 }
 
-static wisp_result wisp__group_join(wisp__group_set *groups, wisp__group *group, wisp__session *s) {
+static wisp_result wisp__group_join(wisp *w, wisp__group *group, wisp__session *s) {
     wisp__member **place = wisp__member_place(s, group), *member;
     wisp_result result;
     if (*place) return WISP_OK;
-    result = wisp__grow(groups->base, WISP__ARRAY(group->members, group->room), group->count + 1,
+    result = wisp__grow(&w->base, WISP__ARRAY(group->members, group->room), group->count + 1,
                         1 << 20);
     if (result) return result;
-    member = (wisp__member *)wisp__chunk_take(groups->base, groups->chunks, sizeof *member);
+    member = (wisp__member *)wisp__chunk_take(&w->base, &w->chunks, sizeof *member);
     if (!member) return WISP_E_MEMORY;
     member->next = NULL;
     member->session = s;
@@ -19918,32 +19904,32 @@ static wisp_result wisp__group_join(wisp__group_set *groups, wisp__group *group,
     return WISP_OK;
 }
 
-static void wisp__member_remove(wisp__group_set *groups, wisp__member **place) {
+static void wisp__member_remove(wisp *w, wisp__member **place) {
     wisp__member *member = *place, *last;
     wisp__group *group = member->group;
     last = group->members[--group->count];
     group->members[member->at] = last;
     last->at = member->at;
     *place = member->next;
-    wisp__chunk_give(groups->base, groups->chunks, member, sizeof *member);
+    wisp__chunk_give(&w->base, &w->chunks, member, sizeof *member);
 }
 
 /* A session has ended. */
-static void wisp__groups_leave(wisp__group_set *groups, wisp__session *s) {
-    while (s->groups) wisp__member_remove(groups, &s->groups);
+static void wisp__groups_leave(wisp *w, wisp__session *s) {
+    while (s->groups) wisp__member_remove(w, &s->groups);
 }
 
-static void wisp__group_end(wisp__group_set *groups, wisp__group *group) {
+static void wisp__group_end(wisp *w, wisp__group *group) {
     while (group->count)
-        wisp__member_remove(groups, wisp__member_place(group->members[0]->session, group));
-    wisp__free(groups->base, group->members, (size_t)group->room * sizeof *group->members);
-    wisp__pool_remove(&groups->pool, group);
+        wisp__member_remove(w, wisp__member_place(group->members[0]->session, group));
+    wisp__free(&w->base, group->members, (size_t)group->room * sizeof *group->members);
+    wisp__pool_remove(&w->groups, group);
 }
 
-static void wisp__groups_free(wisp__group_set *groups) {
-    for (int i = 0; i < groups->pool.made; i++)
-        if (wisp__group_at(groups, i)) wisp__group_end(groups, wisp__group_at(groups, i));
-    wisp__pool_free(groups->base, &groups->pool);
+static void wisp__groups_free(wisp *w) {
+    for (int i = 0; i < w->groups.made; i++)
+        if (wisp__group_at(w, i)) wisp__group_end(w, wisp__group_at(w, i));
+    wisp__pool_free(&w->base, &w->groups);
 }
 
 WISP__UNUSED static void wisp__group_check(const wisp__group *group) {
@@ -19954,12 +19940,12 @@ WISP__UNUSED static void wisp__group_check(const wisp__group *group) {
 }
 
 static wisp__group *wisp__group_of(const wisp *w, wisp_group group) {
-    return w ? (wisp__group *)wisp__pool_get(&w->groups.pool, group.id) : NULL;
+    return w ? (wisp__group *)wisp__pool_get(&w->groups, group.id) : NULL;
 }
 
 wisp_group wisp_group_named(wisp *w, const char *name) {
     wisp_group handle = { 0 };
-    const wisp__group *group = w ? wisp__group_add(&w->groups, name, &w->why) : NULL;
+    const wisp__group *group = w ? wisp__group_add(w, name, &w->why) : NULL;
     if (group) handle.id = group->slot.id;
     return handle;
 }
@@ -19968,7 +19954,7 @@ wisp_result wisp_group_add(wisp *w, wisp_group group, wisp_peer peer) {
     wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
     wisp__group *found = wisp__group_of(w, group);
     if (!w) return WISP_E_ARGUMENT;
-    return s && found ? wisp__group_join(&w->groups, found, s) : WISP_E_STALE;
+    return s && found ? wisp__group_join(w, found, s) : WISP_E_STALE;
 }
 
 wisp_result wisp_group_remove(wisp *w, wisp_group group, wisp_peer peer) {
@@ -19978,7 +19964,7 @@ wisp_result wisp_group_remove(wisp *w, wisp_group group, wisp_peer peer) {
     if (!w) return WISP_E_ARGUMENT;
     if (!s || !found) return WISP_E_STALE;
     place = wisp__member_place(s, found);
-    if (*place) wisp__member_remove(&w->groups, place);
+    if (*place) wisp__member_remove(w, place);
     return WISP_OK;
 }
 
@@ -19999,7 +19985,7 @@ int wisp_group_peers(const wisp *w, wisp_group group, wisp_peer *out, int capaci
 wisp_result wisp_group_end(wisp *w, wisp_group group) {
     wisp__group *found = wisp__group_of(w, group);
     if (!found) return w ? WISP_E_STALE : WISP_E_ARGUMENT;
-    wisp__group_end(&w->groups, found);
+    wisp__group_end(w, found);
     return WISP_OK;
 }
 
@@ -20074,8 +20060,7 @@ static int wisp__least_urgent(const wisp *w, const wisp__session *s, const wisp_
 /* Makes room for an unreliable message among those that wait for a budget: less urgent ones are
    dropped. false: there are none. */
 static bool wisp__queue_make_room(wisp *w, wisp__session *s, const wisp__message *m) {
-    double most = wisp__policy_waiting(&w->policy, &s->spending, w->peers.joined, w->base.mtu,
-                                       w->base.time);
+    double most = wisp__policy_waiting(w, s);
     while (s->unreliable_bytes + m->size > most) {
         int index = wisp__least_urgent(w, s, m);
         wisp__message *least;
@@ -20101,9 +20086,7 @@ static wisp_result wisp__queue_admit(wisp *w, wisp__session *s, const wisp__mess
         wisp__count_drop(w, s, remote, WISP__DROPPED_QUEUE_FULL);
         return WISP_E_QUEUE_FULL;
     }
-    if (m->delivery == WISP_RELIABLE || !wisp__policy_limits(&w->policy) ||
-        wisp__queue_make_room(w, s, m))
-        return WISP_OK;
+    if (m->delivery == WISP_RELIABLE || wisp__queue_make_room(w, s, m)) return WISP_OK;
     wisp__count_drop(w, s, remote, WISP__DROPPED_OVER_BUDGET);
     return WISP_E_BUDGET;
 }
@@ -20168,33 +20151,33 @@ static int wisp__queue_pick(const wisp *w, const wisp__session *s, int only, uin
  * ======================================================================== */
 
 /* Makes room for `count` more notices beside the reserved ones. */
-static wisp_result wisp__notices_reserve(wisp__events *events, int count) {
-    return wisp__grow(events->base, WISP__ARRAY(events->notices, events->notice_room),
-                      events->notice_count + events->reserved + count, 1 << 24);
+static wisp_result wisp__notices_reserve(wisp *w, int count) {
+    return wisp__grow(&w->base, WISP__ARRAY(w->events.notices, w->events.notice_room),
+                      w->events.notice_count + w->events.reserved + count, 1 << 24);
 }
 
 /* Runs one handler; wisp_raise ends it. */
-static void wisp__handle(wisp__events *events, wisp_handler fn, wisp_event *event) {
+static void wisp__handle(wisp *w, wisp_handler fn, wisp_event *event) {
 #ifdef WISP_WITH_SETJMP
     jmp_buf here;
-    void *outer = events->landing;
-    events->landing = &here;
+    void *outer = w->events.landing;
+    w->events.landing = &here;
     if (setjmp(here) == 0) fn(event);
-    events->landing = outer;
+    w->events.landing = outer;
 #else
-    (void)events;
+    (void)w;
     fn(event);
 #endif
 }
 
 /* Hands an error to the sink of the application. */
-static void wisp__report(wisp__events *events, const wisp__notice *error) {
+static void wisp__report(wisp *w, const wisp__notice *error) {
     wisp_report report;
-    const wisp__remote *remote = wisp__remote_at(events->registry, error->remote.id);
+    const wisp__remote *remote = wisp__remote_at(&w->registry, error->remote.id);
     char backtrace[2048];
     backtrace[0] = 0;
-    if (events->sink.backtrace)
-        events->sink.backtrace(events->sink.user, backtrace, (int)sizeof backtrace);
+    if (w->events.sink.backtrace)
+        w->events.sink.backtrace(w->events.sink.user, backtrace, (int)sizeof backtrace);
     backtrace[sizeof backtrace - 1] = 0;
     report.code = error->result;
     report.peer = error->peer;
@@ -20202,21 +20185,21 @@ static void wisp__report(wisp__events *events, const wisp__notice *error) {
     report.text = error->text;
     report.head = error->head;
     report.backtrace = backtrace;
-    report.time = events->now;
-    events->sink.report(events->sink.user, &report);
+    report.time = w->events.now;
+    w->events.sink.report(w->events.sink.user, &report);
 }
 
 /* May an error be dispatched? It is counted in any case. Errors of one code, peer and remote are
    equal. Each peer has a table that few others use, so that it cannot silence their errors. */
-static bool wisp__error_let(wisp__events *events, const wisp__notice *error, uint32_t *left_out) {
-    wisp__base *base = events->base;
-    bool over = events->of_packet && events->packet_errors >= WISP__PACKET_ERRORS;
-    wisp__throttle *throttle = &events->throttles[error->peer.id % WISP__THROTTLES];
+static bool wisp__error_let(wisp *w, const wisp__notice *error, uint32_t *left_out) {
+    wisp__base *base = &w->base;
+    bool over = w->events.of_packet && w->events.packet_errors >= WISP__PACKET_ERRORS;
+    wisp__throttle *throttle = &w->events.throttles[error->peer.id % WISP__THROTTLES];
     uint64_t key = (uint64_t)error->peer.id << 32 | error->remote.id;
     wisp__throttle_kind *kind = wisp__throttle_place(throttle, key, error->result, base->time);
     base->stats.errors++;
     if (wisp__throttle_pass(base, kind, over, left_out)) {
-        events->packet_errors++;
+        w->events.packet_errors++;
         return true;
     }
     base->stats.notices_dropped++;
@@ -20224,9 +20207,9 @@ static bool wisp__error_let(wisp__events *events, const wisp__notice *error, uin
 }
 
 /* Is there room for a notice for which none was reserved? */
-static bool wisp__notice_fits(wisp__events *events) {
-    wisp__base *base = events->base;
-    if (events->notice_count < base->limits.notices && !wisp__notices_reserve(events, 1))
+static bool wisp__notice_fits(wisp *w) {
+    wisp__base *base = &w->base;
+    if (w->events.notice_count < base->limits.notices && !wisp__notices_reserve(w, 1))
         return true;
     base->stats.notices_dropped++;
     wisp__log(base, WISP_LOG_WARNING, WISP_E_LIMIT, "error events are dropped: update more often, "
@@ -20236,16 +20219,16 @@ static bool wisp__notice_fits(wisp__events *events) {
 
 /* Adds a notice whose text is clean. WISP_JOINED and WISP_LEFT have room reserved; errors and
    warnings may find none. */
-static void wisp__notice_put(wisp__events *events, const wisp__notice *notice) {
+static void wisp__notice_put(wisp *w, const wisp__notice *notice) {
     bool error = notice->name == WISP__ON_ERROR, reserved = notice->name < WISP__ON_ERROR;
-    if (error && events->sink.report) wisp__report(events, notice);
-    if (!reserved && !wisp__notice_fits(events)) return;
-    WISP_ASSERT(events->notice_count < events->notice_room);
-    events->notices[events->notice_count++] = *notice;
-    if (error && events->registry->meters)
-        wisp__meters_error(events->registry->meters, notice->result, notice->peer, notice->remote,
+    if (error && w->events.sink.report) wisp__report(w, notice);
+    if (!reserved && !wisp__notice_fits(w)) return;
+    WISP_ASSERT(w->events.notice_count < w->events.notice_room);
+    w->events.notices[w->events.notice_count++] = *notice;
+    if (error && w->registry.meters)
+        wisp__meters_error(w->registry.meters, notice->result, notice->peer, notice->remote,
                            notice->text);
-    if (!reserved) wisp__log_line(events->base, WISP_LOG_WARNING, notice->result, notice->text);
+    if (!reserved) wisp__log_line(&w->base, WISP_LOG_WARNING, notice->result, notice->text);
 }
 
 static wisp__notice wisp__notice_of(int name, wisp_peer peer, wisp_remote remote,
@@ -20261,23 +20244,23 @@ static wisp__notice wisp__notice_of(int name, wisp_peer peer, wisp_remote remote
 
 /* Adds a notice with this text; errors that are too many are only counted. */
 WISP__PRINTF(3, 4)
-static void wisp__notice_add(wisp__events *events, wisp__notice *notice, const char *format, ...) {
+static void wisp__notice_add(wisp *w, wisp__notice *notice, const char *format, ...) {
     va_list list;
     uint32_t left_out = 0;
     char *text = notice->text;
-    if (notice->name == WISP__ON_ERROR && !wisp__error_let(events, notice, &left_out)) return;
+    if (notice->name == WISP__ON_ERROR && !wisp__error_let(w, notice, &left_out)) return;
     va_start(list, format);
     vsnprintf(text, sizeof notice->text, format, list);
     va_end(list);
     wisp__text_clean(text, sizeof notice->text, text, strlen(text));
     wisp__throttle_note(text, sizeof notice->text, left_out);
-    wisp__notice_put(events, notice);
+    wisp__notice_put(w, notice);
 }
 
 /* Reports how many errors were left out, each kind when it may be dispatched again. */
-static void wisp__errors_left_out(wisp__events *events, wisp__throttle *throttle) {
+static void wisp__errors_left_out(wisp *w, wisp__throttle *throttle) {
     uint32_t left_out;
-    wisp__base *base = events->base;
+    wisp__base *base = &w->base;
     wisp__throttle_kind *kind;
     while ((kind = wisp__throttle_due(throttle, base->time, &left_out, &base->left_out))) {
         wisp_peer peer;
@@ -20289,7 +20272,7 @@ static void wisp__errors_left_out(wisp__events *events, wisp__throttle *throttle
         snprintf(notice.text, sizeof notice.text, "%lu errors were left out: %s",
                  (unsigned long)left_out,
                  kind->code ? wisp_result_text(kind->code) : "of many kinds");
-        wisp__notice_put(events, &notice);
+        wisp__notice_put(w, &notice);
     }
 }
 
@@ -20302,14 +20285,14 @@ static void wisp__events_connect(wisp__remote *remote, wisp__connection *c) {
 }
 
 /* Unlinks a list's dead connections. Returns its last one. */
-static wisp__connection *wisp__connections_sweep(wisp__events *events, wisp__connection **link) {
+static wisp__connection *wisp__connections_sweep(wisp *w, wisp__connection **link) {
     wisp__connection *last = NULL;
     while (*link) {
         wisp__connection *c = *link;
         if (c->dead) {
             *link = c->next;
-            wisp__free(events->base, c->pattern, sizeof *c->pattern);
-            wisp__pool_remove(&events->pool, c);
+            wisp__free(&w->base, c->pattern, sizeof *c->pattern);
+            wisp__pool_remove(&w->events.pool, c);
         } else {
             last = c;
             link = &c->next;
@@ -20318,36 +20301,35 @@ static wisp__connection *wisp__connections_sweep(wisp__events *events, wisp__con
     return last;
 }
 
-static void wisp__events_sweep(wisp__events *events) {
-    if (events->running || !events->dead) return;
-    events->dead = false;
-    wisp__connections_sweep(events, &events->matches);     /* their parts are dead too */
-    for (int i = 0; i < events->registry->count; i++) {
-        wisp__remote *remote = events->registry->remotes[i];
-        remote->last = wisp__connections_sweep(events, &remote->first);
+static void wisp__events_sweep(wisp *w) {
+    if (w->events.running || !w->events.dead) return;
+    w->events.dead = false;
+    wisp__connections_sweep(w, &w->events.matches);     /* their parts are dead too */
+    for (int i = 0; i < w->registry.count; i++) {
+        wisp__remote *remote = w->registry.remotes[i];
+        remote->last = wisp__connections_sweep(w, &remote->first);
     }
 }
 
-static void wisp__events_disconnect(wisp__events *events, wisp__connection *c) {
+static void wisp__events_disconnect(wisp *w, wisp__connection *c) {
     if (c->dead) return;
     c->dead = true;
-    events->dead = true;
+    w->events.dead = true;
     for (wisp__connection *part = c->pattern ? c->parts : NULL; part; part = part->parts)
         part->dead = true;
-    wisp__events_sweep(events);
+    wisp__events_sweep(w);
 }
 
 /* Connects a remote to a connection by pattern, if the pattern matches its name. */
-static wisp_result wisp__events_match(wisp__events *events, wisp__connection *many,
-                                      wisp__remote *remote) {
+static wisp_result wisp__events_match(wisp *w, wisp__connection *many, wisp__remote *remote) {
     wisp__connection *part;
     wisp_result why;
     if (many->dead || remote->main != remote || remote->index < WISP__RESERVED ||
         !wisp_pattern_matches(many->pattern, remote->name))
         return WISP_OK;
-    part = (wisp__connection *)wisp__pool_add(events->base, &events->pool, &why);
+    part = (wisp__connection *)wisp__pool_add(&w->base, &w->events.pool, &why);
     if (!part) {
-        wisp__log(events->base, WISP_LOG_ERROR, why, "'%s' is not connected to a pattern: raise "
+        wisp__log(&w->base, WISP_LOG_ERROR, why, "'%s' is not connected to a pattern: raise "
                   "desc.limits.connections", remote->name);
         return why;
     }
@@ -20360,14 +20342,14 @@ static wisp_result wisp__events_match(wisp__events *events, wisp__connection *ma
 }
 
 /* A name was registered. */
-static void wisp__events_name(wisp__events *events, wisp__remote *remote) {
-    for (wisp__connection *many = events->matches; many; many = many->next)
-        wisp__events_match(events, many, remote);
+static void wisp__events_name(wisp *w, wisp__remote *remote) {
+    for (wisp__connection *many = w->events.matches; many; many = many->next)
+        wisp__events_match(w, many, remote);
 }
 
 /* A lent remote gets another name: ends its connections by patterns. No handler runs. */
-static void wisp__events_forget(wisp__events *events, wisp__remote *remote) {
-    for (wisp__connection *many = events->matches; many; many = many->next) {
+static void wisp__events_forget(wisp *w, wisp__remote *remote) {
+    for (wisp__connection *many = w->events.matches; many; many = many->next) {
         wisp__connection **link = &many->parts;
         while (*link)
             if ((*link)->remote == remote->index) *link = (*link)->parts;
@@ -20376,16 +20358,15 @@ static void wisp__events_forget(wisp__events *events, wisp__remote *remote) {
     while (remote->first) {
         wisp__connection *c = remote->first;
         remote->first = c->next;
-        wisp__pool_remove(&events->pool, c);
+        wisp__pool_remove(&w->events.pool, c);
     }
     remote->last = NULL;
 }
 
 /* Does a pattern match a name that only a peer has announced? */
-static bool wisp__events_wanted(const wisp__events *events, const char *name,
-                                wisp__credit *credit) {
+static bool wisp__events_wanted(const wisp *w, const char *name, wisp__credit *credit) {
     int length = (int)strlen(name);
-    for (const wisp__connection *many = events->matches; many; many = many->next) {
+    for (const wisp__connection *many = w->events.matches; many; many = many->next) {
         if (!wisp__pay_each(credit, length, WISP__PRICE_MATCH)) return false;
         if (!many->dead && wisp_pattern_matches(many->pattern, name)) return true;
     }
@@ -20393,31 +20374,31 @@ static bool wisp__events_wanted(const wisp__events *events, const char *name,
 }
 
 /* Runs the handlers of a remote that were connected when the event came. false: there is none. */
-static bool wisp__events_run(wisp__events *events, wisp__remote *remote, wisp_event *event) {
+static bool wisp__events_run(wisp *w, wisp__remote *remote, wisp_event *event) {
     wisp__connection *last = remote->last;
     wisp_result result = event->result;
     bool any = false;
-    events->running++;                  /* so that no connection is unlinked meanwhile */
+    w->events.running++;                  /* so that no connection is unlinked meanwhile */
     for (wisp__connection *c = remote->first; c; c = c->next) {
         if (!c->dead) {
             any = true;
             event->user = c->user;
             event->result = result;     /* wisp_raise writes there */
-            if (c->once) wisp__events_disconnect(events, c);
-            wisp__handle(events, c->fn, event);
+            if (c->once) wisp__events_disconnect(w, c);
+            wisp__handle(w, c->fn, event);
         }
         if (c == last) break;
     }
-    events->running--;
-    wisp__events_sweep(events);
+    w->events.running--;
+    wisp__events_sweep(w);
     return any;
 }
 
 /* Dispatches all notices, and those that their handlers add, up to the limit. */
-static void wisp__events_notices(wisp__events *events, wisp *w, double now) {
-    for (int i = 0; i < events->notice_count && i < 4 * events->base->limits.notices; i++) {
-        wisp__notice notice = events->notices[i];
-        wisp__remote *remote = events->registry->remotes[notice.name];
+static void wisp__events_notices(wisp *w, double now) {
+    for (int i = 0; i < w->events.notice_count && i < 4 * w->base.limits.notices; i++) {
+        wisp__notice notice = w->events.notices[i];
+        wisp__remote *remote = w->registry.remotes[notice.name];
         wisp_value head;
         wisp_event event;
         memset(&event, 0, sizeof event);
@@ -20433,17 +20414,17 @@ static void wisp__events_notices(wisp__events *events, wisp *w, double now) {
             event.args = &head;
             event.count = 1;
         }
-        wisp__events_run(events, remote, &event);
+        wisp__events_run(w, remote, &event);
     }
-    events->notice_count = 0;
+    w->events.notice_count = 0;
 }
 
-static void wisp__events_free(wisp__events *events) {
-    for (wisp__connection *many = events->matches; many; many = many->next)
-        wisp__free(events->base, many->pattern, sizeof *many->pattern);
-    wisp__pool_free(events->base, &events->pool);
-    wisp__free(events->base, events->notices,
-               (size_t)events->notice_room * sizeof *events->notices);
+static void wisp__events_free(wisp *w) {
+    for (wisp__connection *many = w->events.matches; many; many = many->next)
+        wisp__free(&w->base, many->pattern, sizeof *many->pattern);
+    wisp__pool_free(&w->base, &w->events.pool);
+    wisp__free(&w->base, w->events.notices,
+               (size_t)w->events.notice_room * sizeof *w->events.notices);
 }
 
 wisp_target wisp_by_name(const char *name) {
@@ -20515,8 +20496,7 @@ static wisp__notice wisp__error_of(const wisp *w, wisp_peer peer, wisp_remote re
 static void wisp__error(wisp *w, wisp__session *s, wisp__remote *remote, wisp_result code,
                         const char *text) {
     wisp__notice error = wisp__error_of(w, wisp__peer_handle(s), wisp__remote_handle(remote), code);
-    wisp__notice_add(&w->events, &error, "%s%s%s", remote ? remote->name : "", remote ? ": " : "",
-                     text);
+    wisp__notice_add(w, &error, "%s%s%s", remote ? remote->name : "", remote ? ": " : "", text);
 }
 
 /* Reports what the log and the error events have left out. */
@@ -20524,7 +20504,7 @@ static void wisp__report_left_out(wisp *w) {
     w->base.left_out = false;
     wisp__log_left_out(&w->base);
     for (int i = 0; i < WISP__THROTTLES; i++)
-        wisp__errors_left_out(&w->events, &w->events.throttles[i]);
+        wisp__errors_left_out(w, &w->events.throttles[i]);
 }
 
 /* Dispatches WISP_JOINED or WISP_LEFT; their room was reserved when the session was added. */
@@ -20534,7 +20514,7 @@ static void wisp__report_session(wisp *w, wisp__session *s, int name, wisp_resul
                                           result);
     s->notices_left--;
     w->events.reserved--;
-    wisp__notice_add(&w->events, &notice, "%s", text);
+    wisp__notice_add(w, &notice, "%s", text);
 }
 
 static wisp_result wisp__pattern_refused(wisp *w, wisp_result result, const char *pattern,
@@ -20603,9 +20583,9 @@ wisp_connection wisp_connect_match(wisp *w, const char *pattern, wisp_handler fn
     *last = many;
     handle.id = many->slot.id;
     for (int i = 0; i < w->registry.count && w->why == WISP_OK; i++)
-        w->why = wisp__events_match(&w->events, many, w->registry.remotes[i]);
+        w->why = wisp__events_match(w, many, w->registry.remotes[i]);
     if (w->why == WISP_OK) return handle;
-    wisp__events_disconnect(&w->events, many);
+    wisp__events_disconnect(w, many);
     handle.id = 0;
     return handle;
 }
@@ -20613,7 +20593,7 @@ wisp_connection wisp_connect_match(wisp *w, const char *pattern, wisp_handler fn
 void wisp_disconnect(wisp *w, wisp_connection connection) {
     wisp__connection *c =
         w ? (wisp__connection *)wisp__pool_get(&w->events.pool, connection.id) : NULL;
-    if (c) wisp__events_disconnect(&w->events, c);
+    if (c) wisp__events_disconnect(w, c);
 }
 
 /* --- arguments --- */
@@ -20624,7 +20604,7 @@ static void wisp__arg_wrong(wisp_event *event, int i, const wisp_value *value) {
     if (!w) return;
     w->base.stats.arguments_wrong++;
     error = wisp__error_of(w, event->peer, event->remote, WISP_E_TYPE);
-    wisp__notice_add(&w->events, &error, "%s: argument %d is %s", event->name, i,
+    wisp__notice_add(w, &error, "%s: argument %d is %s", event->name, i,
                      value ? "of another kind" : "missing");
 }
 
@@ -20824,57 +20804,57 @@ static bool wisp__hook_matches(const wisp__hook *hook, const char *name) {
 }
 
 /* Sets the places that the messages of a remote pass. */
-static void wisp__hooks_match(const wisp__hooks *hooks, wisp__remote *remote) {
+static void wisp__hooks_match(const wisp *w, wisp__remote *remote) {
     remote->inbound = remote->outbound = 0;
     if (remote->index < WISP__RESERVED) return;
-    for (int i = 0; i < hooks->count; i++) {
-        const wisp__hook *hook = hooks->places[i];
+    for (int i = 0; i < w->hooks.count; i++) {
+        const wisp__hook *hook = w->hooks.places[i];
         if (!wisp__hook_matches(hook, remote->name)) continue;
         if (hook->m.inbound) remote->inbound |= 1u << i;
         if (hook->m.outbound) remote->outbound |= 1u << i;
     }
 }
 
-static void wisp__hooks_match_all(const wisp__hooks *hooks) {
-    for (int i = 0; i < hooks->registry->count; i++)
-        wisp__hooks_match(hooks, hooks->registry->remotes[i]);
+static void wisp__hooks_match_all(const wisp *w) {
+    for (int i = 0; i < w->registry.count; i++)
+        wisp__hooks_match(w, w->registry.remotes[i]);
 }
 
 /* Clears the places of removed hooks, when no hook runs. */
-static void wisp__hooks_sweep(wisp__hooks *hooks) {
+static void wisp__hooks_sweep(wisp *w) {
     int kept = 0;
-    if (hooks->depth || !hooks->dead) return;
-    hooks->dead = false;
-    for (int i = 0; i < hooks->count; i++) {
-        if (!hooks->places[i]->dead) hooks->places[kept++] = hooks->places[i];
-        else wisp__free(hooks->base, hooks->places[i], sizeof **hooks->places);
+    if (w->hooks.depth || !w->hooks.dead) return;
+    w->hooks.dead = false;
+    for (int i = 0; i < w->hooks.count; i++) {
+        if (!w->hooks.places[i]->dead) w->hooks.places[kept++] = w->hooks.places[i];
+        else wisp__free(&w->base, w->hooks.places[i], sizeof **w->hooks.places);
     }
-    hooks->count = kept;
-    wisp__hooks_match_all(hooks);
+    w->hooks.count = kept;
+    wisp__hooks_match_all(w);
 }
 
-static wisp__hook *wisp__hook_named(const wisp__hooks *hooks, const char *name) {
-    for (int i = 0; name && i < hooks->count; i++)
-        if (!hooks->places[i]->dead && strcmp(hooks->places[i]->name, name) == 0)
-            return hooks->places[i];
+static wisp__hook *wisp__hook_named(const wisp *w, const char *name) {
+    for (int i = 0; name && i < w->hooks.count; i++)
+        if (!w->hooks.places[i]->dead && strcmp(w->hooks.places[i]->name, name) == 0)
+            return w->hooks.places[i];
     return NULL;
 }
 
 /* `position` and `which` say where a pattern is wrong. */
-static wisp_result wisp__hooks_add(wisp__hooks *hooks, const wisp_middleware *m, int *position,
+static wisp_result wisp__hooks_add(wisp *w, const wisp_middleware *m, int *position,
                                    const char **which) {
     size_t length = m->name ? strlen(m->name) : 0;
     wisp__hook *hook;
     wisp_result result = WISP_OK;
     if (!m->inbound && !m->outbound) return WISP_E_ARGUMENT;
-    if (length < 1 || length > 64 || wisp__hook_named(hooks, m->name)) return WISP_E_NAME;
-    wisp__hooks_sweep(hooks);
-    if (hooks->count == WISP__HOOKS) return WISP_E_LIMIT;
-    hook = (wisp__hook *)wisp__alloc(hooks->base, sizeof *hook);
+    if (length < 1 || length > 64 || wisp__hook_named(w, m->name)) return WISP_E_NAME;
+    wisp__hooks_sweep(w);
+    if (w->hooks.count == WISP__HOOKS) return WISP_E_LIMIT;
+    hook = (wisp__hook *)wisp__alloc(&w->base, sizeof *hook);
     if (!hook) return WISP_E_MEMORY;
     hook->m = *m;
     hook->m.name = hook->name;
-    hook->serial = ++hooks->serial;
+    hook->serial = ++w->hooks.serial;
     memcpy(hook->name, m->name, length);
     *which = m->pattern;
     if (m->pattern) result = wisp_pattern_compile(&hook->pattern, m->pattern, position);
@@ -20883,40 +20863,40 @@ static wisp_result wisp__hooks_add(wisp__hooks *hooks, const wisp_middleware *m,
         result = wisp_pattern_compile(&hook->except, m->except, position);
     }
     if (result) {
-        wisp__free(hooks->base, hook, sizeof *hook);
+        wisp__free(&w->base, hook, sizeof *hook);
         return result;
     }
-    hooks->places[hooks->count++] = hook;
-    wisp__hooks_match_all(hooks);
+    w->hooks.places[w->hooks.count++] = hook;
+    wisp__hooks_match_all(w);
     return WISP_OK;
 }
 
 /* A message enters the chain; false: hooks send messages inside each other too deeply. */
-static bool wisp__hooks_enter(wisp__hooks *hooks) {
-    if (hooks->depth >= WISP__HOOK_DEPTH) return false;
-    hooks->depth++;
+static bool wisp__hooks_enter(wisp *w) {
+    if (w->hooks.depth >= WISP__HOOK_DEPTH) return false;
+    w->hooks.depth++;
     return true;
 }
 
-static void wisp__hooks_leave(wisp__hooks *hooks) {
-    if (--hooks->depth) return;
-    wisp__arena_reset(&hooks->arena);
-    wisp__hooks_sweep(hooks);
+static void wisp__hooks_leave(wisp *w) {
+    if (--w->hooks.depth) return;
+    wisp__arena_reset(&w->hooks.arena);
+    wisp__hooks_sweep(w);
 }
 
 /* Runs one hook; the code of wisp_raise is its verdict. */
-static wisp_result wisp__hook_run(wisp__events *events, wisp_hook fn, wisp_event *event) {
+static wisp_result wisp__hook_run(wisp *w, wisp_hook fn, wisp_event *event) {
 #ifdef WISP_WITH_SETJMP
     jmp_buf here;
-    void *outer = events->landing;
+    void *outer = w->events.landing;
     volatile wisp_result verdict = WISP_E_HANDLER;
-    events->landing = &here;
+    w->events.landing = &here;
     if (setjmp(here) == 0) verdict = fn(event);
     else if (event->result < 0) verdict = event->result;
-    events->landing = outer;
+    w->events.landing = outer;
     return verdict;
 #else
-    (void)events;
+    (void)w;
     return fn(event);
 #endif
 }
@@ -20932,22 +20912,21 @@ static bool wisp__hook_passed(const wisp__hook *hook, const wisp__passage *passa
 }
 
 /* Takes a message through the rest of its chain, until a hook does not let it pass. */
-static wisp_result wisp__hooks_run(wisp__hooks *hooks, const wisp__remote *remote,
+static wisp_result wisp__hooks_run(wisp *w, const wisp__remote *remote,
                                    wisp_event *event, wisp__passage *passage) {
     bool inbound = passage->inbound;
     uint32_t places = inbound ? remote->inbound : remote->outbound;
     int step = inbound ? -1 : 1;
     wisp_result verdict = WISP_PASS;
     event->passage = passage;
-    for (int place = inbound ? hooks->count - 1 : 0; places; place += step) {
-        const wisp__hook *hook = hooks->places[place];
+    for (int place = inbound ? w->hooks.count - 1 : 0; places; place += step) {
+        const wisp__hook *hook = w->hooks.places[place];
         if (!(places >> place & 1)) continue;
         places ^= 1u << place;
         if (hook->dead || wisp__hook_passed(hook, passage)) continue;
         passage->after = hook->serial;
         event->user = hook->m.user;
-        verdict = wisp__hook_run(hooks->events, inbound ? hook->m.inbound : hook->m.outbound,
-                                 event);
+        verdict = wisp__hook_run(w, inbound ? hook->m.inbound : hook->m.outbound, event);
         if (verdict == WISP_PASS) continue;
         if (verdict != WISP_HOLD && !wisp__verdict_valid(verdict)) verdict = WISP_E_ARGUMENT;
         break;
@@ -20956,9 +20935,9 @@ static wisp_result wisp__hooks_run(wisp__hooks *hooks, const wisp__remote *remot
     return verdict;
 }
 
-static bool wisp__hook_lives(const wisp__hooks *hooks, uint32_t serial) {
-    for (int i = 0; i < hooks->count; i++)
-        if (hooks->places[i]->serial == serial) return !hooks->places[i]->dead;
+static bool wisp__hook_lives(const wisp *w, uint32_t serial) {
+    for (int i = 0; i < w->hooks.count; i++)
+        if (w->hooks.places[i]->serial == serial) return !w->hooks.places[i]->dead;
     return false;
 }
 
@@ -20982,59 +20961,59 @@ static void wisp__held_cut(wisp__held_list *list, wisp__held *held, int of) {
 }
 
 /* The number of released messages, on their way out or (`any`) either way. */
-static int wisp__hooks_ready(const wisp__hooks *hooks, bool any) {
-    return hooks->released[0].count + (any ? hooks->released[1].count : 0);
+static int wisp__hooks_ready(const wisp *w, bool any) {
+    return w->hooks.released[0].count + (any ? w->hooks.released[1].count : 0);
 }
 
-static void wisp__held_release(wisp__hooks *hooks, wisp__held *held, wisp_result verdict) {
-    wisp__held_cut(&hooks->held, held, WISP__OF_ALL);
-    wisp__held_push(&hooks->released[held->passage.inbound], held, WISP__OF_ALL);
+static void wisp__held_release(wisp *w, wisp__held *held, wisp_result verdict) {
+    wisp__held_cut(&w->hooks.held, held, WISP__OF_ALL);
+    wisp__held_push(&w->hooks.released[held->passage.inbound], held, WISP__OF_ALL);
     held->ready = true;
-    held->turn = ++hooks->releases;
+    held->turn = ++w->hooks.releases;
     held->passage.verdict = verdict;
 }
 
 /* Holds a message. It is released at once if its hook has been removed meanwhile. */
-static void wisp__hooks_hold(wisp__hooks *hooks, wisp__held *held) {
+static void wisp__hooks_hold(wisp *w, wisp__held *held) {
     held->ready = false;
-    wisp__held_push(&hooks->held, held, WISP__OF_ALL);
+    wisp__held_push(&w->hooks.held, held, WISP__OF_ALL);
     wisp__held_push(held->own, held, WISP__OF_PEER);
-    if (!wisp__hook_lives(hooks, held->passage.after)) wisp__held_release(hooks, held, WISP_PASS);
+    if (!wisp__hook_lives(w, held->passage.after)) wisp__held_release(w, held, WISP_PASS);
 }
 
-static void wisp__hooks_unlink(wisp__hooks *hooks, wisp__held *held) {
-    wisp__held_cut(held->ready ? &hooks->released[held->passage.inbound] : &hooks->held, held,
+static void wisp__hooks_unlink(wisp *w, wisp__held *held) {
+    wisp__held_cut(held->ready ? &w->hooks.released[held->passage.inbound] : &w->hooks.held, held,
                    WISP__OF_ALL);
     wisp__held_cut(held->own, held, WISP__OF_PEER);
 }
 
 /* Takes the first released message off its lists, on its way out or (`any`) either way; NULL: none.
    */
-static wisp__held *wisp__hooks_next(wisp__hooks *hooks, bool any) {
-    wisp__held *out = hooks->released[0].first, *in = any ? hooks->released[1].first : NULL;
+static wisp__held *wisp__hooks_next(wisp *w, bool any) {
+    wisp__held *out = w->hooks.released[0].first, *in = any ? w->hooks.released[1].first : NULL;
     wisp__held *held = !in || (out && out->turn < in->turn) ? out : in;
-    if (held) wisp__hooks_unlink(hooks, held);
+    if (held) wisp__hooks_unlink(w, held);
     return held;
 }
 
 /* Releases the messages that a hook holds, of one peer or (NULL) of all. */
-static int wisp__hooks_release(wisp__hooks *hooks, uint32_t serial, wisp__held_list *own,
+static int wisp__hooks_release(wisp *w, uint32_t serial, wisp__held_list *own,
                                wisp_result verdict) {
     int count = 0, of = own ? WISP__OF_PEER : WISP__OF_ALL;
-    wisp__held *held = own ? own->first : hooks->held.first, *next;
+    wisp__held *held = own ? own->first : w->hooks.held.first, *next;
     for (; held; held = next) {
         next = held->next[of];
         if (held->ready || held->passage.after != serial) continue;
-        wisp__held_release(hooks, held, verdict);
+        wisp__held_release(w, held, verdict);
         count++;
     }
     return count;
 }
 
-static void wisp__hooks_free(wisp__hooks *hooks) {
-    for (int i = 0; i < hooks->count; i++)
-        wisp__free(hooks->base, hooks->places[i], sizeof **hooks->places);
-    wisp__arena_free(hooks->base, &hooks->arena);
+static void wisp__hooks_free(wisp *w) {
+    for (int i = 0; i < w->hooks.count; i++)
+        wisp__free(&w->base, w->hooks.places[i], sizeof **w->hooks.places);
+    wisp__arena_free(&w->base, &w->hooks.arena);
 }
 
 WISP__UNUSED static void wisp__held_check(const wisp__held_list *list, int of) {
@@ -21049,13 +21028,13 @@ WISP__UNUSED static void wisp__held_check(const wisp__held_list *list, int of) {
     WISP_ASSERT(list->last == before && list->count == count && list->bytes == bytes);
 }
 
-WISP__UNUSED static void wisp__hooks_check(const wisp__hooks *hooks) {
-    for (int i = 1; i < hooks->count; i++)
-        WISP_ASSERT(hooks->places[i]->serial > hooks->places[i - 1]->serial);
-    wisp__held_check(&hooks->several, WISP__OF_PEER);
-    wisp__held_check(&hooks->held, WISP__OF_ALL);
-    for (int i = 0; i < 2; i++) wisp__held_check(&hooks->released[i], WISP__OF_ALL);
-    WISP_ASSERT(hooks->depth >= 0);
+WISP__UNUSED static void wisp__hooks_check(const wisp *w) {
+    for (int i = 1; i < w->hooks.count; i++)
+        WISP_ASSERT(w->hooks.places[i]->serial > w->hooks.places[i - 1]->serial);
+    wisp__held_check(&w->hooks.several, WISP__OF_PEER);
+    wisp__held_check(&w->hooks.held, WISP__OF_ALL);
+    for (int i = 0; i < 2; i++) wisp__held_check(&w->hooks.released[i], WISP__OF_ALL);
+    WISP_ASSERT(w->hooks.depth >= 0);
 }
 
 wisp_result wisp_use(wisp *w, const wisp_middleware *middleware) {
@@ -21063,25 +21042,25 @@ wisp_result wisp_use(wisp *w, const wisp_middleware *middleware) {
     const char *pattern = NULL;
     wisp_result result;
     if (!w || !middleware) return WISP_E_ARGUMENT;
-    result = wisp__hooks_add(&w->hooks, middleware, &position, &pattern);
+    result = wisp__hooks_add(w, middleware, &position, &pattern);
     return wisp__pattern_refused(w, result, pattern ? pattern : "", position);
 }
 
 wisp_result wisp_unuse(wisp *w, const char *name) {
-    wisp__hook *hook = w ? wisp__hook_named(&w->hooks, name) : NULL;
+    wisp__hook *hook = w ? wisp__hook_named(w, name) : NULL;
     if (!hook) return w && name ? WISP_E_STALE : WISP_E_ARGUMENT;
-    wisp__hooks_release(&w->hooks, hook->serial, NULL, WISP_PASS);
+    wisp__hooks_release(w, hook->serial, NULL, WISP_PASS);
     hook->dead = w->hooks.dead = true;
-    wisp__hooks_sweep(&w->hooks);
+    wisp__hooks_sweep(w);
     return WISP_OK;
 }
 
 int wisp_release(wisp *w, const char *name, wisp_peer peer, wisp_result verdict) {
-    const wisp__hook *hook = w ? wisp__hook_named(&w->hooks, name) : NULL;
+    const wisp__hook *hook = w ? wisp__hook_named(w, name) : NULL;
     wisp__session *s = hook && peer.id ? wisp__session_of(w, peer) : NULL;
     if (!hook || (peer.id && !s)) return 0;
     if (!wisp__verdict_valid(verdict)) return 0;
-    return wisp__hooks_release(&w->hooks, hook->serial, s ? &s->held_messages : NULL, verdict);
+    return wisp__hooks_release(w, hook->serial, s ? &s->held_messages : NULL, verdict);
 }
 
 /* Copies the values of a message, or (NULL) of the packer, for as long as it is in the chain. */
@@ -21125,20 +21104,20 @@ static wisp__request *wisp__request_at(const wisp__session *s, uint32_t id) {
     return &s->requests[id & (uint32_t)(s->request_room - 1)];
 }
 
-static void wisp__request_forget(wisp__calls *calls, wisp__session *s, wisp__request *request) {
+static void wisp__request_forget(wisp *w, wisp__session *s, wisp__request *request) {
     if (request->reply) {
         s->kept_bytes -= wisp__message_weight(request->reply);
-        wisp__message_release(calls->base, calls->chunks, request->reply);
+        wisp__message_release(&w->base, &w->chunks, request->reply);
     }
     memset(request, 0, sizeof *request);
 }
 
 /* Keeps the answer for repeats of the call, unless too much is kept for this peer. */
-static void wisp__request_keep(wisp__calls *calls, wisp__session *s, wisp__request *request,
+static void wisp__request_keep(wisp *w, wisp__session *s, wisp__request *request,
                                wisp__message *reply) {
     int bytes = wisp__message_weight(reply);
     request->state = WISP__REQUEST_DONE;
-    if (request->reply || bytes > calls->base->limits.queue_bytes - s->kept_bytes) return;
+    if (request->reply || bytes > w->base.limits.queue_bytes - s->kept_bytes) return;
     s->kept_bytes += bytes;
     reply->references++;
     request->reply = reply;
@@ -21146,8 +21125,7 @@ static void wisp__request_keep(wisp__calls *calls, wisp__session *s, wisp__reque
 
 /* Forgets the peer's calls before `floor`, which it has settled. false: the leap is not paid for.
    */
-static bool wisp__requests_settle(wisp__calls *calls, wisp__session *s, uint32_t floor,
-                                  wisp__credit *credit) {
+static bool wisp__requests_settle(wisp *w, wisp__session *s, uint32_t floor, wisp__credit *credit) {
     int32_t ahead = wisp__distance(floor, s->request_floor);
     if (ahead <= 0) return true;
     if (!wisp__pay_each(credit, wisp__min_int(ahead, s->request_room), WISP__PRICE_STEP))
@@ -21155,65 +21133,64 @@ static bool wisp__requests_settle(wisp__calls *calls, wisp__session *s, uint32_t
     if (ahead > s->request_room) {
         for (int i = 0; i < s->request_room; i++)
             if (wisp__distance(s->requests[i].id, floor) < 0)
-                wisp__request_forget(calls, s, &s->requests[i]);
+                wisp__request_forget(w, s, &s->requests[i]);
     } else {
         for (uint32_t id = s->request_floor; id != floor; id++)
             if (wisp__request_at(s, id)->id == id)
-                wisp__request_forget(calls, s, wisp__request_at(s, id));
+                wisp__request_forget(w, s, wisp__request_at(s, id));
     }
     s->request_floor = floor;
     return true;
 }
 
 /* The entry for a call of the peer, new (state NONE) or known; NULL with the reason. */
-static wisp__request *wisp__request_take(wisp__calls *calls, wisp__session *s, uint32_t id,
-                                         wisp_result *why) {
+static wisp__request *wisp__request_take(wisp *w, wisp__session *s, uint32_t id, wisp_result *why) {
     wisp__request *request;
     *why = WISP_E_EXPIRED;
     if (wisp__distance(id, s->request_floor) < 0) return NULL;
     *why = WISP_E_LIMIT;
     while (id - s->request_floor >= (uint32_t)s->request_room) {
         wisp__request *old = s->requests, *larger;
-        int limit = calls->base->limits.calls_remembered;
+        int limit = w->base.limits.calls_remembered;
         int room = s->request_room ? s->request_room * 2 : wisp__min_int(limit, 8);
         if (room > limit) return NULL;
-        larger = (wisp__request *)wisp__alloc_items(calls->base, room, sizeof *larger);
+        larger = (wisp__request *)wisp__alloc_items(&w->base, room, sizeof *larger);
         if (!larger) return NULL;
         for (int i = 0; i < s->request_room; i++)
             if (old[i].state) larger[old[i].id & (uint32_t)(room - 1)] = old[i];
-        wisp__free(calls->base, old, (size_t)s->request_room * sizeof *old);
+        wisp__free(&w->base, old, (size_t)s->request_room * sizeof *old);
         s->requests = larger;
         s->request_room = room;
     }
     request = wisp__request_at(s, id);
     if (request->state && request->id == id) return request;
-    if (request->state) wisp__request_forget(calls, s, request);
+    if (request->state) wisp__request_forget(w, s, request);
     request->id = id;
     return request;
 }
 
 /* A slot for a call of ours, or for a deferred one of the peer; NULL with the reason. */
-static wisp__pending *wisp__call_add(wisp__calls *calls, bool deferred, wisp_result *why) {
-    int *count = deferred ? &calls->deferred : &calls->ours;
+static wisp__pending *wisp__call_add(wisp *w, bool deferred, wisp_result *why) {
+    int *count = deferred ? &w->calls.deferred : &w->calls.ours;
     wisp__pending *call;
     *why = WISP_E_LIMIT;
-    if (*count >= calls->base->limits.calls) return NULL;
-    *why = wisp__timers_reserve(calls->base, calls->timers);
+    if (*count >= w->base.limits.calls) return NULL;
+    *why = wisp__timers_reserve(&w->base, &w->peers.timers);
     if (*why) return NULL;
-    call = (wisp__pending *)wisp__pool_add(calls->base, &calls->pool, why);
+    call = (wisp__pending *)wisp__pool_add(&w->base, &w->calls.pool, why);
     if (!call) return NULL;
     call->timer.kind = WISP__TIMER_CALL;
     call->began = -1;
     call->deferred = deferred;
-    calls->timers->owners++;
+    w->peers.timers.owners++;
     ++*count;
     return call;
 }
 
-static void wisp__call_remove(wisp__calls *calls, wisp__pending *call) {
-    calls->timers->owners--;
-    --*(call->deferred ? &calls->deferred : &calls->ours);
-    wisp__pool_remove(&calls->pool, call);
+static void wisp__call_remove(wisp *w, wisp__pending *call) {
+    w->peers.timers.owners--;
+    --*(call->deferred ? &w->calls.deferred : &w->calls.ours);
+    wisp__pool_remove(&w->calls.pool, call);
 }
 
 static void wisp__call_link(wisp__session *s, wisp__pending *call) {
@@ -21238,10 +21215,10 @@ static void wisp__call_unlink(wisp__pending *call) {
 }
 
 /* Takes a call of ours off its timer, its list and the window. */
-static void wisp__call_settle(wisp__calls *calls, wisp__pending *call) {
-    wisp__timers_stop(calls->timers, &call->timer);
+static void wisp__call_settle(wisp *w, wisp__pending *call) {
+    wisp__timers_stop(&w->peers.timers, &call->timer);
     wisp__call_unlink(call);
-    if (call->message) wisp__message_release(calls->base, calls->chunks, call->message);
+    if (call->message) wisp__message_release(&w->base, &w->chunks, call->message);
     call->message = NULL;
 }
 
@@ -21252,39 +21229,39 @@ static void wisp__deferred_link(wisp__session *s, wisp__pending *call) {
     s->deferred = call;
 }
 
-static void wisp__deferred_remove(wisp__calls *calls, wisp__pending *call) {
+static void wisp__deferred_remove(wisp *w, wisp__pending *call) {
     if (call->previous) call->previous->next = call->next;
     else call->session->deferred = call->next;
     if (call->next) call->next->previous = call->previous;
-    wisp__call_remove(calls, call);
+    wisp__call_remove(w, call);
 }
 
 /* Ends a call without an answer; its handler runs later, when ended calls are dispatched. */
-static void wisp__call_end(wisp__calls *calls, wisp__pending *call, wisp_result result) {
+static void wisp__call_end(wisp *w, wisp__pending *call, wisp_result result) {
     if (call->done) return;
     call->done = true;
     call->result = result;
-    wisp__call_settle(calls, call);
-    if (calls->done_last) calls->done_last->next_done = call;
-    else calls->done_first = call;
-    calls->done_last = call;
+    wisp__call_settle(w, call);
+    if (w->calls.done_last) w->calls.done_last->next_done = call;
+    else w->calls.done_first = call;
+    w->calls.done_last = call;
 }
 
 /* Takes the oldest call that is over and whose handler has not run. */
-static wisp__pending *wisp__calls_next_done(wisp__calls *calls) {
-    wisp__pending *call = calls->done_first;
+static wisp__pending *wisp__calls_next_done(wisp *w) {
+    wisp__pending *call = w->calls.done_first;
     if (!call) return NULL;
-    calls->done_first = call->next_done;
-    if (!calls->done_first) calls->done_last = NULL;
+    w->calls.done_first = call->next_done;
+    if (!w->calls.done_first) w->calls.done_last = NULL;
     return call;
 }
 
 /* A peer is gone: its calls end, and the answers kept for it are forgotten. */
-static void wisp__calls_leave(wisp__calls *calls, wisp__session *s) {
-    while (s->calls_first) wisp__call_end(calls, s->calls_first, WISP_E_CLOSED);
-    while (s->deferred) wisp__deferred_remove(calls, s->deferred);
-    for (int i = 0; i < s->request_room; i++) wisp__request_forget(calls, s, &s->requests[i]);
-    wisp__free(calls->base, s->requests, (size_t)s->request_room * sizeof *s->requests);
+static void wisp__calls_leave(wisp *w, wisp__session *s) {
+    while (s->calls_first) wisp__call_end(w, s->calls_first, WISP_E_CLOSED);
+    while (s->deferred) wisp__deferred_remove(w, s->deferred);
+    for (int i = 0; i < s->request_room; i++) wisp__request_forget(w, s, &s->requests[i]);
+    wisp__free(&w->base, s->requests, (size_t)s->request_room * sizeof *s->requests);
     s->requests = NULL;
     s->request_room = 0;
 }
@@ -21333,7 +21310,7 @@ wisp_call wisp_defer(wisp_event *event) {
     wisp__pending *call;
     if (event && event->w) event->w->why = why;
     if (!s) return handle;
-    call = wisp__call_add(&event->w->calls, true, &event->w->why);
+    call = wisp__call_add(event->w, true, &event->w->why);
     if (!call) return handle;
     call->id = event->request->id;
     call->remote = event->request->remote;
@@ -21347,12 +21324,12 @@ void wisp_cancel(wisp *w, wisp_call handle) {
     wisp__pending *call = w ? wisp__call_of(w, handle.id) : NULL;
     if (!call || call->deferred) return;
     if (!call->gathers) {
-        wisp__call_end(&w->calls, call, WISP_E_CANCELLED);
+        wisp__call_end(w, call, WISP_E_CANCELLED);
         return;
     }
     for (int i = 0; i < w->calls.pool.made; i++) {
         wisp__pending *part = (wisp__pending *)wisp__pool_live(&w->calls.pool, i);
-        if (part && part->whole == call) wisp__call_end(&w->calls, part, WISP_E_CANCELLED);
+        if (part && part->whole == call) wisp__call_end(w, part, WISP_E_CANCELLED);
     }
 }
 
@@ -21793,7 +21770,7 @@ static wisp__remote *wisp__lend_remote(wisp *w, const char *name, int length) {
         w->registry.lent++;
         remote->lent = true;
     } else if (remote) {
-        wisp__events_forget(&w->events, remote);
+        wisp__events_forget(w, remote);
         for (int i = 0; i < w->peers.pool.made; i++) {
             wisp__session *s = wisp__session_at(w, i);
             if (!s || remote->index >= s->peer_remote_room) continue;
@@ -21815,7 +21792,7 @@ static wisp__remote *wisp__announced_remote(wisp *w, const wisp__session *s,
         return remote->lent && full && !wisp__theirs(&w->registry, s, a->number) ? NULL : remote;
     if (full || !w->events.matches || strncmp(a->name, "wisp:", 5) == 0 ||
         !wisp__text_is_clean(a->name, (size_t)a->length) ||
-        !wisp__events_wanted(&w->events, a->name, &w->content.credit))
+        !wisp__events_wanted(w, a->name, &w->content.credit))
         return NULL;
     return wisp__lend_remote(w, a->name, a->length);
 }
@@ -21908,7 +21885,7 @@ static void wisp__on_number_unknown(wisp__reading *r, wisp__remote *entry) {
     entry->stats.unknown++;
     for (wisp__pending *call = s->calls_first, *next; call; call = next) {
         next = call->next;
-        if (call->remote == entry->main->index) wisp__call_end(&w->calls, call, WISP_E_NO_REMOTE);
+        if (call->remote == entry->main->index) wisp__call_end(w, call, WISP_E_NO_REMOTE);
     }
 }
 
@@ -22542,7 +22519,7 @@ static void wisp__packet_end(wisp__packet_writer *f) {
     peer->stats.packets_sent++;
     peer->stats.bytes_sent += (uint64_t)size;
     wisp__reader_pays(f, size);
-    wisp__policy_sent(&w->policy, &f->session->spending, w->peers.joined, size, w->base.time);
+    wisp__policy_sent(w, f->session, size);
     peer->spoke = w->base.time;
     wisp__post_add(w, &peer->addr, peer, f->packet, size);
 }
@@ -22589,7 +22566,7 @@ static bool wisp__wants_to_send(const wisp *w, const wisp__session *s) {
 static bool wisp__may_send(wisp *w, wisp__session *s) {
     if (s->peer.stuck_first && !s->peer.ending) return false;
     if (!wisp__reader_can_pay(&w->base, s) && !s->peer.ending) return false;
-    if (!wisp__policy_may_send(&w->policy, &s->spending, w->peers.joined, w->base.time))
+    if (!wisp__policy_may_send(w, s))
         return false;
     return w->base.reliable || wisp__flow_may_send(&w->base, &s->peer.flow);
 }
@@ -22690,7 +22667,7 @@ static void wisp__report_budget(wisp *w, wisp__session *s) {
         if (!state) continue;
         notice = wisp__notice_of(WISP__ON_BUDGET, wisp__peer_handle(s), wisp__remote_handle(NULL),
                                  state == WISP__OVER ? WISP_E_BUDGET : WISP_OK);
-        wisp__notice_add(&w->events, &notice, "the bytes %s %s are %s",
+        wisp__notice_add(w, &notice, "the bytes %s %s are %s",
                          way ? "from" : "to", s ? "a peer" : "all",
                          state == WISP__OVER ? "over the budget" : "near the budget");
     }
@@ -22711,10 +22688,10 @@ static void wisp__held_leave(wisp *w, wisp__session *s) {
     wisp__held_list *own = s ? &s->held_messages : &w->hooks.several;
     while (own->first) {
         wisp__held *held = own->first;
-        wisp__hooks_unlink(&w->hooks, held);
+        wisp__hooks_unlink(w, held);
         if (held->passage.kind == WISP_MESSAGE_INVOKE && !held->passage.inbound &&
             wisp__call_of(w, held->passage.call))
-            wisp__call_end(&w->calls, wisp__call_of(w, held->passage.call), WISP_E_CLOSED);
+            wisp__call_end(w, wisp__call_of(w, held->passage.call), WISP_E_CLOSED);
         if (s) s->peer.stats.messages_abandoned++;
         wisp__held_free(w, held);
     }
@@ -22728,7 +22705,7 @@ static void wisp__held_prune(wisp *w, const wisp__held_list *own) {
         bool waits = held->passage.kind != WISP_MESSAGE_INVOKE || (call && !call->done);
         next = held->next[WISP__OF_PEER];
         if (held->passage.inbound || waits) continue;
-        wisp__hooks_unlink(&w->hooks, held);
+        wisp__hooks_unlink(w, held);
         wisp__held_free(w, held);
     }
 }
@@ -22771,8 +22748,8 @@ static void wisp__end(wisp *w, wisp__session *s, wisp_result result, const char 
     peer->ending = joined && tell && w->base.reliable;
     if (joined && tell) wisp__flush(w, s, -1);
     wisp__held_leave(w, s);
-    wisp__groups_leave(&w->groups, s);
-    wisp__calls_leave(&w->calls, s);
+    wisp__groups_leave(w, s);
+    wisp__calls_leave(w, s);
     wisp__session_free(w, s);
     peer->state = joined && tell ? WISP__LEAVING : WISP__GONE;
     peer->tries = 0;
@@ -22872,7 +22849,7 @@ static bool wisp__end_lingering(wisp *w) {
 
 static wisp__session *wisp__add_session(wisp *w, const wisp_addr *addr, wisp_result *why) {
     wisp__session *s;
-    *why = wisp__notices_reserve(&w->events, 2);
+    *why = wisp__notices_reserve(w, 2);
     if (*why) return NULL;
     s = (wisp__session *)wisp__peers_add(w, addr, why);
     if (!s && *why == WISP_E_LIMIT && wisp__end_lingering(w))
@@ -23824,7 +23801,7 @@ static wisp_result wisp__hold_message(wisp *w, const wisp__remote *remote, const
         return result;
     }
     held->own = own;
-    wisp__hooks_hold(&w->hooks, held);
+    wisp__hooks_hold(w, held);
     return WISP_OK;
 }
 
@@ -23845,7 +23822,7 @@ static wisp_result wisp__pass_out(wisp *w, wisp__outbound *out) {
     event.text = "";
     event.time = w->now;
     event.message = passage->kind;
-    verdict = wisp__hooks_run(&w->hooks, remote, &event, passage);
+    verdict = wisp__hooks_run(w, remote, &event, passage);
     out->values = event.args;
     out->count = event.count;
     out->session = wisp__session_of(w, passage->to->peer);
@@ -23861,10 +23838,10 @@ static wisp_result wisp__pass_out(wisp *w, wisp__outbound *out) {
 /* Fires an event through the chain. */
 static wisp_result wisp__fire_through(wisp *w, wisp__outbound *out) {
     wisp_result result;
-    if (!wisp__hooks_enter(&w->hooks)) return WISP_E_DEPTH;
+    if (!wisp__hooks_enter(w)) return WISP_E_DEPTH;
     result = wisp__pass_out(w, out);
     if (result == WISP_PASS) result = wisp__fire(w, out);
-    wisp__hooks_leave(&w->hooks);
+    wisp__hooks_leave(w);
     return result > 0 ? WISP_OK : result;
 }
 
@@ -23887,7 +23864,7 @@ static wisp_result wisp__answer_give(wisp *w, const wisp__answer *a, wisp__messa
     wisp_result result = wisp__give(w, a->session, m);
     if (result) wisp__error(w, a->session, a->remote, result, "the answer of a call was not sent");
     else a->remote->stats.replies_sent++;
-    if (a->request && !a->request->once) wisp__request_keep(&w->calls, a->session, a->request, m);
+    if (a->request && !a->request->once) wisp__request_keep(w, a->session, a->request, m);
     wisp__message_release(&w->base, &w->chunks, m);
     return result;
 }
@@ -23901,7 +23878,7 @@ static wisp__message *wisp__answer_through(wisp *w, wisp__answer *a, wisp_result
     if (a->code || !a->remote->outbound || a->count < 0 || (a->count && !a->values))
         return wisp__answer_make(w, a, why);
     *why = WISP_E_DEPTH;
-    if (!wisp__hooks_enter(&w->hooks)) return NULL;
+    if (!wisp__hooks_enter(w)) return NULL;
     out.remote = a->remote;
     out.values = a->values;
     out.count = a->count;
@@ -23912,7 +23889,7 @@ static wisp__message *wisp__answer_through(wisp *w, wisp__answer *a, wisp_result
     a->count = a->code ? 0 : out.count;
     *why = WISP_E_CLOSED;
     if (out.session) m = wisp__answer_make(w, a, why);
-    wisp__hooks_leave(&w->hooks);
+    wisp__hooks_leave(w);
     return m;
 }
 
@@ -23976,7 +23953,7 @@ static wisp_result wisp__call_begin(wisp *w, wisp__pending *call, const wisp__ou
 /* Begins a call that passes the chain; when it is held only its timeout runs. */
 static wisp_result wisp__call_through(wisp *w, wisp__pending *call, wisp__outbound *out) {
     wisp_result result;
-    if (!wisp__hooks_enter(&w->hooks)) return WISP_E_DEPTH;
+    if (!wisp__hooks_enter(w)) return WISP_E_DEPTH;
     out->passage.call = call->slot.id;
     result = wisp__pass_out(w, out);
     call = wisp__call_of(w, out->passage.call);
@@ -23985,7 +23962,7 @@ static wisp_result wisp__call_through(wisp *w, wisp__pending *call, wisp__outbou
     else if (result == WISP_PASS) result = wisp__call_begin(w, call, out);
     else if (result == WISP_DROP) result = WISP_E_DROPPED;
     else if (result == WISP_HOLD && !(call->deadline > 0)) wisp__call_start(w, call, out, NULL);
-    wisp__hooks_leave(&w->hooks);
+    wisp__hooks_leave(w);
     return result > 0 ? WISP_OK : result;
 }
 
@@ -24089,10 +24066,10 @@ static void wisp__run_answer(wisp *w, wisp__inbound *in, wisp_event *event) {
     in->request->state = WISP__REQUEST_RUNS;
     in->request->remote = remote->index;
     w->events.running++;
-    wisp__handle(&w->events, remote->answer, event);
+    wisp__handle(w, remote->answer, event);
     w->events.running--;
     wisp__count_handled(&w->registry, remote, began);
-    wisp__events_sweep(&w->events);
+    wisp__events_sweep(w);
     if (s->peer.state != WISP__JOINED || !event->request) return;
     a = wisp__answer_of(w, in, WISP_OK);
     if (event->result == WISP_OK) m = wisp__answer_through(w, &a, &event->result);
@@ -24103,14 +24080,14 @@ static void wisp__run_answer(wisp *w, wisp__inbound *in, wisp_event *event) {
 /* Runs the handlers while the profiler is on. false: there is none. */
 static bool wisp__run_timed(wisp *w, wisp__remote *remote, wisp_event *event) {
     double began = wisp__meters_clock(w->registry.meters);
-    bool any = wisp__events_run(&w->events, remote, event);
+    bool any = wisp__events_run(w, remote, event);
     if (any) wisp__count_handled(&w->registry, remote, began);
     return any;
 }
 
 static void wisp__run_event(wisp *w, const wisp__inbound *in, wisp_event *event) {
     bool any = w->registry.meters ? wisp__run_timed(w, in->remote, event)
-                                  : wisp__events_run(&w->events, in->remote, event);
+                                  : wisp__events_run(w, in->remote, event);
     if (!any) wisp__drop(w, in->session, in->remote, WISP__DROPPED_UNHANDLED, WISP_OK);
 }
 
@@ -24142,7 +24119,7 @@ static void wisp__keep_out(wisp *w, const wisp__inbound *in, wisp_result verdict
                                                : "refused by middleware";
     wisp__drop(w, in->session, in->remote, WISP__DROPPED_FILTERED, WISP_OK);
     if (verdict == WISP_DROP) {
-        if (request && !request->once) wisp__request_forget(&w->calls, in->session, request);
+        if (request && !request->once) wisp__request_forget(w, in->session, request);
         return;
     }
     wisp__error(w, in->session, in->remote, verdict, unfit[0] ? unfit : text);
@@ -24155,11 +24132,11 @@ static void wisp__pass_in(wisp *w, wisp__inbound *in, wisp_event *event, wisp__p
     wisp_result verdict = passage->verdict;
     const char *unfit = "";
     event->message = passage->kind;
-    if (!wisp__hooks_enter(&w->hooks)) {
+    if (!wisp__hooks_enter(w)) {
         wisp__keep_out(w, in, WISP_E_DEPTH, "");
         return;
     }
-    if (verdict == WISP_PASS) verdict = wisp__hooks_run(&w->hooks, in->remote, event, passage);
+    if (verdict == WISP_PASS) verdict = wisp__hooks_run(w, in->remote, event, passage);
     if (verdict == WISP_PASS && passage->changed && peer->state == WISP__JOINED) {
         verdict = wisp__conform_again(w, in->remote, event);
         unfit = w->registry.text;
@@ -24178,7 +24155,7 @@ static void wisp__pass_in(wisp *w, wisp__inbound *in, wisp_event *event, wisp__p
             wisp__run_event(w, in, event);
         }
     }
-    wisp__hooks_leave(&w->hooks);
+    wisp__hooks_leave(w);
 }
 
 static wisp__passage wisp__passage_in(int kind, const wisp__request *request) {
@@ -24284,11 +24261,11 @@ static void wisp__on_invoked(wisp *w, wisp__inbound *in) {
     wisp__peer_remote *peer_remote = wisp__peer_remote_of(&w->base, s, remote->index);
     wisp__request once = wisp__request_once(in->call), *request = &once;
     in->request = NULL;
-    if (!wisp__requests_settle(&w->calls, s, in->floor, &w->content.credit)) {
+    if (!wisp__requests_settle(w, s, in->floor, &w->content.credit)) {
         wisp__end(w, s, WISP_E_FLOOD, "calls are settled in leaps", true);
         return;
     }
-    if (in->delivery != WISP_RELIABLE) request = wisp__request_take(&w->calls, s, in->call, &why);
+    if (in->delivery != WISP_RELIABLE) request = wisp__request_take(w, s, in->call, &why);
     if (!request || !peer_remote) {
         wisp__answer_code(w, in, request ? WISP_E_MEMORY : why, NULL);
         return;
@@ -24325,16 +24302,16 @@ static void wisp__run_ended(wisp *w, wisp__pending *call, wisp_event *event) {
     double began = wisp__meters_clock(w->registry.meters);
     wisp_result result = event->result;
     if (w->registry.meters && !call->gathers) wisp__count_ended(w, call, result == WISP_OK);
-    wisp__call_remove(&w->calls, call);
+    wisp__call_remove(w, call);
     w->events.running++;
     event->user = user;
-    if (fn) wisp__handle(&w->events, fn, event);
+    if (fn) wisp__handle(w, fn, event);
     event->user = also_user;
     event->result = result;             /* wisp_raise writes there */
-    if (also) wisp__handle(&w->events, also, event);
+    if (also) wisp__handle(w, also, event);
     w->events.running--;
     if (fn || also) wisp__count_handled(&w->registry, remote, began);
-    wisp__events_sweep(&w->events);
+    wisp__events_sweep(w);
 }
 
 /* The event of a call that is over without an answer from the peer. */
@@ -24382,7 +24359,7 @@ static void wisp__run_reply(wisp *w, wisp__pending *call, wisp_event *event) {
 static bool wisp__pass_reply(wisp *w, const wisp__inbound *in, uint32_t call, wisp_event *event) {
     const wisp__pending *pending;
     wisp__passage passage = wisp__passage_in(WISP_MESSAGE_REPLY, NULL);
-    wisp_result verdict = wisp__hooks_run(&w->hooks, in->remote, event, &passage);
+    wisp_result verdict = wisp__hooks_run(w, in->remote, event, &passage);
     pending = wisp__call_of(w, call);
     if (verdict == WISP_HOLD) verdict = WISP_E_UNSUPPORTED;
     if (verdict != WISP_PASS)
@@ -24419,13 +24396,13 @@ static void wisp__on_replied(wisp *w, wisp__inbound *in) {
         event.args = NULL;
         event.count = 0;
     }
-    chained = in->remote->inbound && wisp__hooks_enter(&w->hooks);
+    chained = in->remote->inbound && wisp__hooks_enter(w);
     if (chained) goes_on = wisp__pass_reply(w, in, call->slot.id, &event);
     if (goes_on) {
-        wisp__call_settle(&w->calls, call);
+        wisp__call_settle(w, call);
         wisp__run_reply(w, call, &event);
     }
-    if (chained) wisp__hooks_leave(&w->hooks);
+    if (chained) wisp__hooks_leave(w);
 }
 
 /* May an event run? Asked before more work is done for it than to find its end. */
@@ -24503,7 +24480,7 @@ static void wisp__resume_out(wisp *w, const wisp__held *held, wisp__outbound *ou
     } else {
         result = wisp__fire_through(w, out);
     }
-    if (result && invoke && call) wisp__call_end(&w->calls, call, result);
+    if (result && invoke && call) wisp__call_end(w, call, result);
     else if (result && !invoke)
         wisp__error(w, NULL, out->remote, result, "what was held cannot be sent");
 }
@@ -24511,13 +24488,13 @@ static void wisp__resume_out(wisp *w, const wisp__held *held, wisp__outbound *ou
 /* Resumes the messages that are released now, on their way out or (`any`) either way. Those that
    their handlers release wait for the next time. */
 static void wisp__resume_held(wisp *w, bool any) {
-    for (int left = wisp__hooks_ready(&w->hooks, any); left > 0; left--) {
-        wisp__held *held = wisp__hooks_next(&w->hooks, any);
+    for (int left = wisp__hooks_ready(w, any); left > 0; left--) {
+        wisp__held *held = wisp__hooks_next(w, any);
         wisp__credit paid;
         wisp__outbound out;
         bool entered;
         if (!held) return;
-        entered = wisp__hooks_enter(&w->hooks);
+        entered = wisp__hooks_enter(w);
         paid = wisp__credit_whole(w, held->message->size, WISP__EARN_MOST);
         out.passage = held->passage;
         if (wisp__values_copy(w, held->message, &out.values, &out.count) != WISP_OK)
@@ -24527,7 +24504,7 @@ static void wisp__resume_held(wisp *w, bool any) {
         else wisp__resume_out(w, held, &out);
         wisp__credit_back(w, &paid);
         wisp__held_free(w, held);
-        if (entered) wisp__hooks_leave(&w->hooks);
+        if (entered) wisp__hooks_leave(w);
     }
 }
 
@@ -24541,7 +24518,7 @@ static void wisp__resume_out_first(wisp *w) {
    handlers add waits for the next time. */
 static void wisp__dispatch(wisp *w) {
     wisp__pending *call, *last = w->calls.done_last;
-    while (last && (call = wisp__calls_next_done(&w->calls)) != NULL) {
+    while (last && (call = wisp__calls_next_done(w)) != NULL) {
         wisp_event event;
         bool end = call == last;
         wisp__ended_event(w, call, call->result, &event);
@@ -24551,7 +24528,7 @@ static void wisp__dispatch(wisp *w) {
         if (end) break;
     }
     wisp__resume_held(w, true);
-    if (w->events.notice_count) wisp__events_notices(&w->events, w, w->now);
+    if (w->events.notice_count) wisp__events_notices(w, w->now);
 }
 
 /* --- values that came as deltas --- */
@@ -24714,7 +24691,7 @@ static void wisp__deliver_admitted(wisp *w, wisp__inbound *in) {
     wisp__session *s = in->session;
     if (in->readable) {
         wisp__on_unreadable(w, in);
-    } else if (!wisp__policy_count(&w->policy, &s->spending, true, w->base.time)) {
+    } else if (!wisp__policy_count(w, s, true)) {
         wisp__drop(w, s, in->remote, WISP__DROPPED_FLOOD, WISP_OK);
     } else if (in->kind == WISP__FRAME_INVOKE) {
         wisp__on_invoked(w, in);
@@ -24736,7 +24713,7 @@ static void wisp__deliver_admitted(wisp *w, wisp__inbound *in) {
 /* Delivers a message whose turn it is, after what happened before it. */
 static void wisp__deliver(wisp *w, wisp__session *s, wisp__inbound *in, int delivery,
                           uint64_t number) {
-    if (w->events.notice_count || w->calls.done_first || wisp__hooks_ready(&w->hooks, true))
+    if (w->events.notice_count || w->calls.done_first || wisp__hooks_ready(w, true))
         wisp__dispatch(w);
     if (s->peer.state != WISP__JOINED || w->destroyed) return;
     in->session = s;
@@ -25221,9 +25198,8 @@ static void wisp__read_compressed(wisp__reading *r) {
    the same, and bytes over the budget are an offence. */
 static bool wisp__within_budget(wisp *w, wisp__session *s, int size) {
     bool reliable = w->base.reliable;
-    bool flood = !reliable && !wisp__policy_count(&w->policy, &s->spending, false, w->base.time);
-    bool over = flood || !wisp__policy_received(&w->policy, &s->spending, w->peers.joined, size,
-                                                w->base.time);
+    bool flood = !reliable && !wisp__policy_count(w, s, false);
+    bool over = flood || !wisp__policy_received(w, s, size);
     if (s->spending && s->spending->warnings.news) wisp__report_budget(w, s);
     if (w->policy.warnings.news) wisp__report_budget(w, NULL);
     if (!over) return true;
@@ -25460,13 +25436,13 @@ static void wisp__on_peer_timer(wisp *w, wisp__session *s) {
 static void wisp__on_call_timer(wisp *w, wisp__pending *call) {
     double next;
     if (w->base.time >= call->deadline || !call->message) {        /* held, or sent once */
-        wisp__call_end(&w->calls, call, WISP_E_TIMEOUT);
+        wisp__call_end(w, call, WISP_E_TIMEOUT);
         return;
     }
     if (call->tries-- > 0 && call->message->references == 1)     /* else it is still queued */
         wisp__give(w, call->session, call->message);
     next = call->tries > 0 ? w->base.time + wisp__call_pause(w, call) : call->deadline;
-    wisp__timers_set(w->calls.timers, &call->timer, wisp__min(call->deadline, next));
+    wisp__timers_set(&w->peers.timers, &call->timer, wisp__min(call->deadline, next));
 }
 
 #define WISP__OWNER(type, member, pointer) \
@@ -25550,7 +25526,7 @@ static inline wisp_result wisp__outbound_check(wisp *w, wisp__outbound *out, wis
     wisp_result result;
     if (to->count < 0 || (to->mode >= WISP__TO_LIST && to->count && !to->list))
         return WISP_E_ARGUMENT;
-    if (wisp__hooks_ready(&w->hooks, false)) wisp__resume_out_first(w);
+    if (wisp__hooks_ready(w, false)) wisp__resume_out_first(w);
     out->session = to->mode == WISP__TO_PEER ? wisp__session_of(w, to->peer) : NULL;
     if (to->mode == WISP__TO_PEER && !out->session) return WISP_E_STALE;
     if (out->count < 0 || (out->count && !out->values)) return WISP_E_ARGUMENT;
@@ -25620,7 +25596,7 @@ static wisp__pending *wisp__whole_add(wisp *w, const wisp__outbound *out, int pa
     wisp__pending *whole, *part = NULL;
     w->why = WISP_E_LIMIT;
     if (parts >= w->base.limits.calls - w->calls.ours) return NULL;
-    whole = wisp__call_add(&w->calls, false, &w->why);
+    whole = wisp__call_add(w, false, &w->why);
     if (!whole) return NULL;
     whole->gathers = true;
     whole->left = parts;
@@ -25628,7 +25604,7 @@ static wisp__pending *wisp__whole_add(wisp *w, const wisp__outbound *out, int pa
     whole->user = out->passage.how->user;
     whole->remote = out->remote->index;
     for (int i = 0; i < parts; i++) {
-        part = wisp__call_add(&w->calls, false, &w->why);
+        part = wisp__call_add(w, false, &w->why);
         if (!part) break;
         part->whole = whole;
         part->next = whole->next;
@@ -25637,9 +25613,9 @@ static wisp__pending *wisp__whole_add(wisp *w, const wisp__outbound *out, int pa
     if (part || !parts) return whole;
     while ((part = whole->next) != NULL) {
         whole->next = part->next;
-        wisp__call_remove(&w->calls, part);
+        wisp__call_remove(w, part);
     }
-    wisp__call_remove(&w->calls, whole);
+    wisp__call_remove(w, whole);
     return NULL;
 }
 
@@ -25669,9 +25645,9 @@ static wisp_call wisp__invoke_many(wisp *w, wisp__outbound *out) {
         out->session = wisp__session_of(w, peers[i]);
         if (out->session) result = wisp__call_send(w, part, out);
         part = wisp__call_of(w, id);
-        if (result && part) wisp__call_end(&w->calls, part, result);
+        if (result && part) wisp__call_end(w, part, result);
     }
-    if (whole && !parts) wisp__call_end(&w->calls, whole, WISP_OK);
+    if (whole && !parts) wisp__call_end(w, whole, WISP_OK);
     wisp__free(&w->base, peers, (size_t)(room + 1) * sizeof *peers);
     return handle;
 }
@@ -25692,7 +25668,7 @@ wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp
     w->why = wisp__outbound_check(w, &out, target);
     if (w->why) return handle;
     if (!out.session) return wisp__invoke_many(w, &out);
-    call = wisp__call_add(&w->calls, false, &w->why);
+    call = wisp__call_add(w, false, &w->why);
     if (!call && w->why == WISP_E_LIMIT)
         wisp__log(&w->base, WISP_LOG_WARNING, w->why,
                   "too many calls wait for answers: raise desc.limits.calls");
@@ -25701,7 +25677,7 @@ wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp
     w->why = wisp__call_send(w, call, &out);
     call = wisp__call_of(w, handle.id);
     if (w->why == WISP_OK) return handle;
-    if (call) wisp__call_remove(&w->calls, call);
+    if (call) wisp__call_remove(w, call);
     handle.id = 0;
     return handle;
 }
@@ -25754,7 +25730,7 @@ static wisp_result wisp__fail(wisp_event *event, wisp_result code, const char *f
     remote = wisp__remote_at(&event->w->registry, event->remote.id);
     if (remote) remote->stats.failures++;
     error = wisp__error_of(event->w, event->peer, event->remote, code);
-    wisp__notice_add(&event->w->events, &error, "%s: %s", event->name, text);
+    wisp__notice_add(event->w, &error, "%s: %s", event->name, text);
     if (!event->request) return WISP_OK;
     value = wisp_string(text);
     return wisp__answer_event(event, code, &value, 1);
@@ -25806,7 +25782,7 @@ static wisp_result wisp__answer_deferred(wisp *w, wisp_call handle, wisp_result 
     }
     if (s->request_room) a.request = wisp__request_at(s, a.id);
     if (a.request && (a.request->id != a.id || !a.request->state)) a.request = NULL;
-    wisp__deferred_remove(&w->calls, call);
+    wisp__deferred_remove(w, call);
     return wisp__answer_give(w, &a, m);
 }
 
@@ -26560,8 +26536,7 @@ static void wisp__profile_peer(const wisp *w, const wisp__session *s, wisp_peer_
     for (int i = 0; i < s->active_count; i++)
         since = wisp__min(since, s->peer_remotes[s->active[i]].first->message->time);
     out->queued_seconds = (float)(w->base.time - since);
-    out->budget_use = (float)wisp__policy_use(&w->policy, s->spending, w->peers.joined,
-                                              w->base.time);
+    out->budget_use = (float)wisp__policy_use(w, s);
 }
 
 /* --- snapshots --- */
@@ -27644,8 +27619,8 @@ static void wisp__codecs_builtin(wisp__registry *registry) {
 /* A name was registered: hooks and patterns may apply to it. */
 static void wisp__name_added(void *owner, wisp__remote *remote) {
     wisp *w = (wisp *)owner;
-    wisp__hooks_match(&w->hooks, remote);
-    wisp__events_name(&w->events, remote);
+    wisp__hooks_match(w, remote);
+    wisp__events_name(w, remote);
 }
 
 /* A lent name is used here for the first time: it is announced to all peers. */
@@ -27668,25 +27643,17 @@ static void wisp__wire(wisp *w, const wisp_desc *desc) {
     w->base.reliable = desc->link.reliable;
     w->base.timeout = desc->timeout;
     w->accept = desc->accept;
-    w->registry.base = w->events.base = w->calls.base = &w->base;
+    w->registry.base = &w->base;
     w->content.base = w->content.packer.base = w->registry.schemas.base = &w->base;
     w->content.registry = &w->registry;
     w->registry.compress = &w->compress;
     wisp__compress_init(&w->compress, &w->base);
     wisp__codecs_builtin(&w->registry);
-    w->calls.chunks = &w->chunks;
-    w->events.registry = &w->registry;
-    w->hooks.base = &w->base;
-    w->hooks.registry = &w->registry;
-    w->hooks.events = &w->events;
-    w->groups.base = &w->base;
-    w->groups.chunks = &w->chunks;
     w->registry.added = wisp__name_added;
     w->registry.claimed = wisp__name_claimed;
     w->registry.owner = w;
     w->policy.base = &w->base;
     wisp__policy_set(&w->policy, NULL);
-    w->calls.timers = &w->peers.timers;
     w->peers.post.link = desc->link;
     w->peers.app_version = desc->app_version;
     w->peers.max_peers = desc->max_peers;
@@ -27694,7 +27661,7 @@ static void wisp__wire(wisp *w, const wisp_desc *desc) {
     memcpy(w->peers.app, desc->app, strlen(desc->app));
     wisp__pool_init(&w->peers.pool, 2 * desc->max_peers, sizeof(wisp__session), 4);
     wisp__pool_init(&w->events.pool, desc->limits.connections, sizeof(wisp__connection), 32);
-    wisp__pool_init(&w->groups.pool, desc->limits.groups, sizeof(wisp__group), 8);
+    wisp__pool_init(&w->groups, desc->limits.groups, sizeof(wisp__group), 8);
     wisp__pool_init(&w->calls.pool, 2 * desc->limits.calls, sizeof(wisp__pending), 16);
 }
 
@@ -27726,9 +27693,9 @@ static void wisp__release(wisp *w) {
     wisp__pool_free(&w->base, &w->peers.pool);
     wisp__pool_free(&w->base, &w->calls.pool);
     wisp__held_leave(w, NULL);
-    wisp__groups_free(&w->groups);
-    wisp__hooks_free(&w->hooks);
-    wisp__events_free(&w->events);
+    wisp__groups_free(w);
+    wisp__hooks_free(w);
+    wisp__events_free(w);
     wisp__registry_free(&w->registry);
     wisp__codec_free(&w->content);
     wisp__compress_free(&w->compress);
@@ -27995,11 +27962,11 @@ WISP__UNUSED static void wisp__host_check(const wisp *w) {
     }
     WISP_ASSERT(joined == w->peers.joined);
     WISP_ASSERT(placed == w->peers.strangers && placed <= w->peers.max_peers);
-    wisp__hooks_check(&w->hooks);
+    wisp__hooks_check(w);
     wisp__lent_check(w);
     wisp__schemas_check(&w->registry.schemas);
-    for (int i = 0; i < w->groups.pool.made; i++)
-        if (wisp__group_at(&w->groups, i)) wisp__group_check(wisp__group_at(&w->groups, i));
+    for (int i = 0; i < w->groups.made; i++)
+        if (wisp__group_at(w, i)) wisp__group_check(wisp__group_at(w, i));
 }
 
 #endif /* WISP_IMPLEMENTATION */

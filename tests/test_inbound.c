@@ -153,7 +153,7 @@ TEST(answers_of_no_call_are_sought_only_as_far_as_the_packet_pays) {
                            NULL, 0);
     for (wisp__pending *call = s->calls_first; call; call = call->next)
         if (call->id == WISP_FIRST_NUMBER + CALLS / 2) {
-            wisp__call_end(&b->t.server->calls, call, WISP_E_CANCELLED);
+            wisp__call_end(b->t.server, call, WISP_E_CANCELLED);
             break;
         }
     put_section(to, WISP_UNRELIABLE, 0);
