@@ -3415,18 +3415,18 @@ typedef struct wisp__spending {
     bool         held_back;                         /* messages wait for the budget */
 } wisp__spending;
 
-/* How much each of any number of hosts has done of late, in bounded memory: a count-min sketch
-   (Cormode and Muthukrishnan, 2005) with conservative update, whose counts shrink at a rate. A host
-   has a cell in each row, which a keyed hash picks; its count is the least of them. Nothing is ever
-   evicted, so that no host gets more than its burst and its rate, whatever others do. Others can
-   only make it count too much: what all of them do is spread over all cells and shrinks in each by
-   itself. With the default budget of joins a newcomer is refused for it only after some 70,000
-   completed joins at once, or 8,000 a second; and one in five hundred that errs is taken for one
-   of 128 hosts which have all used up their errors. What is refused is not counted. */
+/* Recent counts of any number of hosts in bounded memory: a count-min sketch (Cormode and
+   Muthukrishnan, 2005) with conservative update, whose counts shrink at a rate. A keyed hash picks
+   a cell for a host in each row, and its count is the least of them. Nothing is evicted, so that no
+   host gets more than its burst and rate. Other hosts can only raise a count: theirs are spread
+   over all cells, each of which shrinks by itself. With the default budget of joins a newcomer is
+   refused only after some 70,000 completed joins at once, or 8,000 a second; and one in five
+   hundred hosts that err is taken for one of 128 which have used up their errors. Refusals are not
+   counted. */
 enum { WISP__TALLY_ROWS = 4, WISP__TALLY_CELLS = 512 };
 
 typedef struct wisp__tally {
-    double clock, at;        /* what every count has shrunk by since the start; until when */
+    double clock, at;        /* how much every count has shrunk since the start; until when */
     double cells[WISP__TALLY_ROWS][WISP__TALLY_CELLS];    /* the clock at which it will be 0 */
 } wisp__tally;
 
@@ -3446,22 +3446,22 @@ enum { WISP__NAME_BYTES = 128, WISP__RESERVED = 4, WISP__CODECS = 12 };
 typedef struct wisp__remote {
     int               index;
     uint64_t          hash;            /* of the name, by a key that no peer knows */
-    wisp_config       own, now;        /* as set; with what it inherits */
+    wisp_config       own, now;        /* as set; with all that it inherits */
     wisp_remote_stats stats;
     wisp__remote_meter *meter;         /* NULL while the profiler is off */
-    struct wisp__connection *first;      /* connections, in order (event) */
+    struct wisp__connection *first;    /* connections, in order (event) */
     struct wisp__connection *last;
-    wisp_handler      answer;          /* the one invoke handler (call) */
+    wisp_handler      answer;          /* the invoke handler (call) */
     void             *answer_user;
-    struct wisp__remote *main;         /* itself, or what this is an older form of */
+    struct wisp__remote *main;         /* itself, or the main entry of an earlier encoding */
     struct wisp__remote *next_encoding;    /* entries of the same name, from the main one on */
-    int               newest;          /* index of the entry with the form that is sent now */
-    bool              used;            /* the form is known to somebody: it must not change */
-    wisp__encoding        encoding;
-    wisp__described  *schema;          /* what comes in is checked against; or NULL */
+    int               newest;          /* index of the entry whose encoding is sent now */
+    bool              used;            /* peers may know the encoding: it must not change */
+    wisp__encoding    encoding;
+    wisp__described  *schema;          /* that received values must fit; or NULL */
     wisp__compress_stream compress;
     uint32_t          dictionary;      /* of the settings: its id; 0: none */
-    uint32_t          inbound, outbound;    /* places of the middleware it passes (hook) */
+    uint32_t          inbound, outbound;    /* bits of the hooks that messages pass (hook) */
     uint16_t          life;            /* how many names have had it before */
     bool              lent;            /* to a name that peers announced and nobody here has used */
     int               announced;       /* numbers of peers that stand for it */
@@ -3482,35 +3482,35 @@ typedef struct wisp__registry {
     wisp__compress_stream batches;      /* of whole packets */
     const wisp_codec *codecs[WISP__CODECS];
     int            codec_count;
-    uint32_t       changes;            /* of settings that say what is taken from peers */
+    uint32_t       changes;            /* of settings that say what peers may send */
     wisp__meters  *meters;             /* NULL while the profiler is off */
-    char           text[160];          /* what was wrong with a schema or a value, the last time */
-    void         (*added)(void *owner, wisp__remote *remote);   /* told of every new name */
-    void         (*claimed)(void *owner, wisp__remote *remote); /* of a lent one that is used */
-    int            lent;               /* remotes that are */
+    char           text[160];          /* the last error of a schema or a value */
+    void         (*added)(void *owner, wisp__remote *remote);   /* called for every new name, .. */
+    void         (*claimed)(void *owner, wisp__remote *remote); /* .. and a lent one that is used */
+    int            lent;               /* lent remotes */
     void          *owner;
 } wisp__registry;
 
 /* What a peer's number stands for. */
 typedef struct wisp__their {
     uint16_t    remote;                /* local index + 1; 0: nothing */
-    int16_t     failed;                /* why the schema announced last was not taken; or 0 */
+    int16_t     failed;                /* why the schema announced last was not accepted; or 0 */
     uint32_t    failed_hash;           /* of that schema */
-    wisp__encoding *encoding;                  /* NULL: plain */
+    wisp__encoding *encoding;          /* NULL: plain */
 } wisp__their;
 
 enum { WISP__UNANNOUNCED, WISP__ANNOUNCED, WISP__ACKED, WISP__BOUND, WISP__UNKNOWN };
 
-/* What stands between one peer and one remote. */
+/* What is kept for one peer and one remote. */
 typedef struct wisp__peer_remote {
-    uint8_t  known;                    /* over there: WISP__UNANNOUNCED.. */
+    uint8_t  known;                    /* to the peer: WISP__UNANNOUNCED.. */
     bool     active : 1;               /* its queue is not empty */
-    bool     named : 1;                /* they announced this name, and did not refuse it since */
-    bool     there : 1;                /* of a main entry: they announced its name at any time */
-    bool     warned : 1;               /* it was told that they do not take our form */
-    bool     refused : 1;              /* we do not take theirs, as long as the settings stay */
-    uint16_t refused_number;           /* over there, of the form that was refused last */
-    uint32_t announced_in;                  /* packet that carries the announcement, its low bits */
+    bool     named : 1;                /* the peer announced this name, and did not refuse it since */
+    bool     there : 1;                /* of a main entry: the peer has announced its name before */
+    bool     warned : 1;               /* it was reported that the peer refuses our encoding */
+    bool     refused : 1;              /* we refuse the peer's, as long as the settings stay */
+    uint16_t refused_number;           /* of the peer's, for the encoding refused last */
+    uint32_t announced_in;             /* packet that carries the announcement, its low bits */
     uint64_t newest;                   /* packet of the last sequenced message */
     struct wisp__entry *first, *last;  /* the queue (queue) */
     wisp__bucket rate;                 /* the rate limit */
@@ -3527,20 +3527,20 @@ typedef struct wisp__held_list {
     int count, bytes;                  /* bytes: of memory */
 } wisp__held_list;
 
-/* A peer with what the rooms from here on keep for it. */
+/* A peer, with what the later rooms keep for it. */
 typedef struct wisp__session {
     wisp__peer     peer;
-    wisp__peer_remote   *peer_remotes;             /* by local index */
+    wisp__peer_remote *peer_remotes;   /* by local index */
     int            peer_remote_room;
     wisp__their   *theirs;             /* by their number */
     int            their_room;
-    int            unannounced;             /* remotes before it have been announced */
-    int            refused;            /* routes with a form of theirs that was refused */
+    int            unannounced;        /* remotes before it have been announced */
+    int            refused;            /* remotes with an encoding of the peer that we refuse */
     wisp__control *controls;           /* to be sent */
     int            control_room, control_count;
     bool           controls_dropped;   /* some had no room: they are asked for again */
     bool           ping;
-    uint16_t      *active;             /* routes with a queue (queue) */
+    uint16_t      *active;             /* remotes with messages queued (queue) */
     int            active_room, active_count;
     int            queued, queued_bytes;
     uint32_t       next_call;          /* ids (call) */
@@ -3552,21 +3552,21 @@ typedef struct wisp__session {
     int            kept_bytes;         /* of answers kept */
     int            schema_bytes;       /* of the schemas that it has described */
     wisp__baselines baselines_out, baselines_in;   /* sent and received */
-    struct wisp__pending *deferred;    /* calls of theirs that are answered later */
+    struct wisp__pending *deferred;    /* calls of the peer that are answered later */
     int            held_bytes;         /* received out of order */
     uint32_t       behind;             /* channels where a message whose turn came is unpaid */
     int            credit;             /* work that is paid for (credit), at credit_time */
     double         credit_time;
-    int            reader;             /* the same of ours over there, as far as it is known here */
+    int            reader;             /* the same of ours at the peer, as far as it is known here */
     double         reader_time;
     wisp__peer_meter *meter;           /* NULL while the profiler is off */
-    int            notices_left;       /* "joined" and "left", while not told (session) */
-    int            lent;               /* remotes that its numbers stand for and that are lent */
-    wisp__spending *spending;          /* budgets; NULL: nothing was used of any */
-    wisp__held_list held_messages;        /* held by middleware, from it or to it alone */
+    int            notices_left;       /* WISP_JOINED and WISP_LEFT that may still come (session) */
+    int            lent;               /* lent remotes that its numbers stand for */
+    wisp__spending *spending;          /* of budgets; NULL: no budget was used */
+    wisp__held_list held_messages;     /* held by middleware, from it or to it alone */
     struct wisp__member *groups;       /* that it is in (group) */
-    int            unreliable_bytes;        /* queued, and not reliable */
-    uint64_t       mark;               /* of the last list that named it (host) */
+    int            unreliable_bytes;   /* of queued unreliable messages */
+    uint64_t       mark;               /* of the last list of peers that named it (send) */
 } wisp__session;
 
 /* --- message_codec --- */
@@ -3622,7 +3622,7 @@ typedef struct wisp__member {
     struct wisp__member *next;              /* of the same session */
     wisp__session       *session;
     struct wisp__group  *group;
-    int                  at;                /* its place in the group */
+    int                  at;                /* index in the group */
 } wisp__member;
 
 typedef struct wisp__group {
@@ -3648,8 +3648,8 @@ typedef struct wisp__connection {
     bool         once, dead;
     wisp_handler fn;
     void        *user;
-    wisp_pattern *pattern;         /* of a connection to many names; else NULL */
-    struct wisp__connection *parts;    /* those it is connected by; or its next such */
+    wisp_pattern *pattern;         /* of a connection by pattern; else NULL */
+    struct wisp__connection *parts;    /* of a pattern: its connections to remotes; of those: next */
 } wisp__connection;
 
 /* An event about the endpoint itself, which waits for the next dispatch. */
@@ -3662,20 +3662,20 @@ typedef struct wisp__notice {
     char        head[33];          /* first bytes of the record that caused it, in hexadecimal */
 } wisp__notice;
 
-/* Errors that one packet may raise; tables of those that were told. */
+/* Errors that one packet may raise; throttles of errors. */
 enum { WISP__PACKET_ERRORS = 8, WISP__THROTTLES = 16 };
 
 typedef struct wisp__events {
     wisp__pool      pool;          /* connections */
     wisp__notice   *notices;
     int             notice_room, notice_count;
-    int             reserved;      /* room kept for "joined" and "left" of the sessions there are */
+    int             reserved;      /* room kept for WISP_JOINED and WISP_LEFT of the sessions */
     int             running;       /* handlers, inside each other */
     bool            dead;          /* some connection is marked */
     double          now;           /* the caller's time */
     wisp_sink       sink;
-    wisp__connection *matches;     /* to many names, in order */
-    void           *landing;       /* where wisp_raise leaves to: a jmp_buf */
+    wisp__connection *matches;     /* connections by pattern, in order */
+    void           *landing;       /* the jmp_buf that wisp_raise jumps to */
     wisp__throttle  throttles[WISP__THROTTLES];    /* of errors, by peer */
     bool            of_packet;     /* a packet is read: it has raised so many errors */
     int             packet_errors;
@@ -3697,32 +3697,31 @@ typedef struct wisp__hook {
     char            name[65];
 } wisp__hook;
 
-/* The way of one message through the chain, and what is to be kept of it should a hook hold it.
-   Each message has one, so it is small and copies nothing. */
+/* The way of one message through the chain, and what is kept of it if a hook holds it. Each message
+   has one, so it is small and copies nothing. */
 typedef struct wisp__passage {
     bool        inbound, changed;
     bool        once;                   /* inbound: no repeat of it will come */
     int         kind;                   /* WISP_MESSAGE_.. */
-    uint32_t    after;                  /* serial of the hook it has passed or met; 0: none */
-    uint32_t    call;                   /* inbound: id of theirs; outbound: handle of ours */
-    wisp_result verdict;                /* what it was let go with, when it was held */
+    uint32_t    after;                  /* serial of the last hook that it has reached; 0: none */
+    uint32_t    call;                   /* inbound: id at the peer; outbound: handle of ours */
+    wisp_result verdict;                /* that it was released with, when it was held */
     const wisp_to        *to;           /* outbound; its peer is a handle of ours, or none */
     const wisp_call_desc *how;          /* of a call on its way out */
 } wisp__passage;
 
-/* The lists that a held message is in: that of its peer, in the order it was held; and that of all,
-   in the same order, or from its release on that of all released, in the order of release. */
+/* The lists that a held message is in: of its peer; and of all that are held or, after its release,
+   released. Each is in the order of holding or release. */
 enum { WISP__OF_PEER, WISP__OF_ALL };
 
-/* A message that is held. */
 typedef struct wisp__held {
     struct wisp__held *next[2], *before[2];      /* in these lists */
-    wisp__held_list *own;            /* that of its peer, or of those to several */
+    wisp__held_list *own;               /* of its peer, or of messages to several */
     uint64_t       turn;                /* its place among the released */
     int            bytes;               /* of memory, with its message and list */
     wisp__passage  passage;
     wisp__message *message;             /* its values, describing themselves */
-    wisp_to        to;                  /* inbound: whom it is from */
+    wisp_to        to;                  /* inbound: its peer */
     wisp_peer     *list;                /* a copy of to.list, or NULL */
     wisp_call_desc how;
     bool           ready;
@@ -3733,11 +3732,11 @@ typedef struct wisp__hooks {
     int             count;
     uint32_t        serial;
     int             depth;              /* messages in the chain, inside each other */
-    bool            dead;               /* some place is to be cleared */
+    bool            dead;               /* a removed hook has a place */
     wisp__arena     arena;              /* values that were changed or held, while depth > 0 */
-    wisp__held_list several;         /* held on their way out to more than one peer */
-    wisp__held_list held;            /* all that are not released */
-    wisp__held_list released[2];     /* on their way out, and in */
+    wisp__held_list several;            /* held on their way out to several peers */
+    wisp__held_list held;               /* all that are not released */
+    wisp__held_list released[2];        /* on their way out, and in */
     uint64_t        releases;
 } wisp__hooks;
 
@@ -3756,8 +3755,8 @@ typedef struct wisp__pending {          /* a call of ours */
     wisp_handler  fn, also;             /* also: of wisp_await_reply */
     void         *user, *also_user;
     wisp_peer     peer;
-    wisp_result   result;               /* if done without an answer */
-    bool          done, deferred;       /* deferred: a call of theirs to be answered later */
+    wisp_result   result;               /* when it ended without an answer */
+    bool          done, deferred;       /* deferred: a call of the peer, answered later */
     struct wisp__pending *next_done;
     struct wisp__pending *whole;        /* the call to several that this is part of; or NULL */
     bool          gathers;              /* it is such a whole: */
@@ -3769,16 +3768,16 @@ enum { WISP__TIMER_PEER, WISP__TIMER_CALL };
 
 enum { WISP__REQUEST_NONE, WISP__REQUEST_RUNS, WISP__REQUEST_DONE };
 
-typedef struct wisp__request {          /* a call of theirs */
+typedef struct wisp__request {          /* a call of a peer */
     uint32_t       id;
     int            remote;
     uint8_t        state;
-    bool           once;                /* came reliably: no repeat will, so it is in no table */
+    bool           once;                /* came reliably: there is no repeat, so it is in no table */
     wisp__message *reply;               /* kept until the call is settled */
 } wisp__request;
 
 typedef struct wisp__calls {
-    wisp__pool     pool;                       /* ours and the deferred ones */
+    wisp__pool     pool;                       /* calls of ours, and deferred ones */
     wisp__pending *done_first, *done_last;     /* ended, their handlers not yet run */
     int            ours, deferred;             /* in the pool; each up to limits.calls */
 } wisp__calls;
