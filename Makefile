@@ -97,6 +97,9 @@ build/%: examples/%.c $(HEADERS) | build
 
 # --- test: every step leaves a log, and tools/summary adds the logs up --------------------------
 
+# Programs of tests/compile/left_out.h: one room left out, and all that can be.
+LEFT_OUT := no_json no_msgpack no_protobuf no_engine_types no_overlay slim
+
 LOGS_ASAN := $(TESTS:%=build/tests/asan/%.log)
 LOGS_TEST := $(LOGS_ASAN) $(TESTS_M32:%=build/tests/m32/%.log) \
     $(TESTS_FAST:%=build/tests/fast/%.log) \
@@ -106,6 +109,7 @@ LOGS_TEST := $(LOGS_ASAN) $(TESTS_M32:%=build/tests/m32/%.log) \
     $(foreach kind, $(SMOKE), build/tests/$(kind)/test_golden.log build/compile/$(kind)/c99.log) \
     $(foreach kind, g++ clang++ m32++, build/compile/$(kind)/cpp11.log) \
     build/compile/mixed/c_in_cpp.log build/compile/mixed/cpp_in_c.log \
+    $(LEFT_OUT:%=build/compile/gcc/%.log) \
     $(EXAMPLES:%=build/examples/asan/%.log) build/examples/asan/arena.log \
     $(FUZZERS:%=build/fuzz/asan/%.log) $(FUZZERS_M32:%=build/fuzz/m32/%.log) \
     build/fuzz/gcc/fuzz_bomb.log build/tools/gcc/wisp_train.log \
@@ -155,6 +159,7 @@ STD_c11 := c11
 # Optimised once is enough.
 QUICK_c11      := -O0
 QUICK_embedded := -O0
+$(foreach name, $(LEFT_OUT), $(eval QUICK_$(name) := -O0))
 QUICK_clang++  := -O0
 QUICK_m32++    := -O0
 

@@ -137,6 +137,13 @@
        WISP_NO_STDLIB        no malloc and free: set desc.memory
        WISP_PLAIN_CHUNKS     allocates each message by itself instead of reusing
                              chunks, so that memory checkers see each one
+       WISP_NO_JSON, WISP_NO_MSGPACK, WISP_NO_PROTOBUF, WISP_NO_ENGINE_TYPES,
+       WISP_NO_OVERLAY       that room is left out: calls of its functions do not
+                             compile or link. What a peer sends in a codec that
+                             is left out is refused as if it were unknown
+                             (WISP_E_UNSUPPORTED); wisp_add_codec may take the
+                             name for another. Without JSON wisp_snapshot_json
+                             returns WISP_E_UNSUPPORTED.
        WISP_WITH_SETJMP      wisp_raise: leaves a handler from any depth
        WISP_FIRST_NUMBER     first packet number, channel sequence and call id,
                              equal on both ends; for tests that start just
@@ -792,7 +799,9 @@ WISP_API int wisp_decode(const wisp_codec *codec, const wisp_schema *schema,
    the same bits; bytes as base64; vectors, quaternions and colors as arrays;
    a transform as {"position":[..],"rotation":[..]}; an object as its id. NaN,
    infinities and invalid UTF-8 are WISP_E_TYPE. */
+#ifndef WISP_NO_JSON
 WISP_API const wisp_codec *wisp_json(void);
+#endif
 
 /* MessagePack (msgpack.org): the whole format, written in its smallest forms,
    read in any. A message is one value; decode returns how many bytes it took,
@@ -831,7 +840,9 @@ WISP_API const wisp_codec *wisp_json(void);
    WISP_E_DEPTH. WISP_E_SYNTAX: bytes that end early, 0xc1, nanoseconds over
    999999999. When decode fails *out is as it was. It needs no more memory than
    96 bytes for each byte of the message, and 8. */
+#ifndef WISP_NO_MSGPACK
 WISP_API const wisp_codec *wisp_msgpack(void);
+#endif
 
 /* Protocol Buffers: the proto3 wire form (protobuf.dev). What a schema is in a
    .proto file, by the numbers of its fields (`number`, else their place + 1):
@@ -884,7 +895,9 @@ WISP_API const wisp_codec *wisp_msgpack(void);
    WISP_E_MEMORY, WISP_E_TYPE (a key with a NUL inside), WISP_E_ARGUMENT; then
    *out is as it was. Texts are copied and have a NUL after them, bytes point
    into what was read. */
+#ifndef WISP_NO_PROTOBUF
 WISP_API const wisp_codec *wisp_protobuf(void);
+#endif
 
 /* ===========================================================================
  * MARK: >>engine
@@ -1070,12 +1083,14 @@ typedef struct wisp_engine_type {
 } wisp_engine_type;
 
 /* All types; `count` may be NULL. They live as long as the program. */
+#ifndef WISP_NO_ENGINE_TYPES
 WISP_API const wisp_engine_type *wisp_engine_types(int *count);
 /* The schema of a type; NULL: there is no such type. */
 WISP_API const wisp_schema *wisp_engine_schema(const char *name);
 /* The color of a number; numbers without a color give that of 194, medium stone
    grey. */
 WISP_API wisp_color wisp_brick_color_rgb(int number);
+#endif
 
 /* ===========================================================================
  * MARK: >>compress
@@ -2083,10 +2098,12 @@ typedef struct wisp_canvas {
 
 /* Takes a snapshot (some 16 KiB of stack) and draws it. If the profiler is off,
    the panel says so. */
+#ifndef WISP_NO_OVERLAY
 WISP_API void wisp_overlay(wisp *w, const wisp_canvas *canvas);
 /* Draws any snapshot, also one that was received. */
 WISP_API void wisp_overlay_draw(const wisp_snapshot *snapshot,
                                 const wisp_canvas *canvas);
+#endif
 
 /* ===========================================================================
  * MARK: >>host
@@ -2474,6 +2491,11 @@ static inline wisp_call wisp__invoke(wisp *w, wisp_target remote, wisp_peer to,
 #define WISP__UNUSED __attribute__((unused))    /* the checks, which only tests run */
 #else
 #define WISP__UNUSED
+#endif
+
+#if defined(__GNUC__)           /* a room that is left out leaves functions of others unused */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-function"
 #endif
 
 /* ===========================================================================
@@ -10716,173 +10738,125 @@ int wisp_decode(const wisp_codec *codec, const wisp_schema *schema, const void *
  * Not here: types that are handles, queries or generators of the engine's own
  *   (Instance, RaycastParams, Random, ...).
  * ======================================================================== */
+#ifndef WISP_NO_ENGINE_TYPES
 
 /* Over every float but infinity, also after JSON: for what only has a lower bound. */
 #define WISP__FINITE 3.5e38
 
+/* The fields and the schema of a struct of the interface. */
+#define WISP__ENGINE(name, ...) \
+    static const wisp_field wisp__##name##_fields[] = { __VA_ARGS__ }; \
+    static const wisp_schema wisp__##name##_schema = \
+        WISP_SCHEMA(wisp_##name, 1, wisp__##name##_fields)
+
 /* --- vectors: kinds of value too, here as structs --- */
 
-static const wisp_field wisp__vector2_fields[] = {
+WISP__ENGINE(vec2,
     WISP_FIELD(wisp_vec2, x, WISP_T_NUMBER),
-    WISP_FIELD(wisp_vec2, y, WISP_T_NUMBER),
-};
-static const wisp_schema wisp__vector2_schema = WISP_SCHEMA(wisp_vec2, 1, wisp__vector2_fields);
+    WISP_FIELD(wisp_vec2, y, WISP_T_NUMBER));
 
-static const wisp_field wisp__vector3_fields[] = {
+WISP__ENGINE(vec3,
     WISP_FIELD(wisp_vec3, x, WISP_T_NUMBER),
     WISP_FIELD(wisp_vec3, y, WISP_T_NUMBER),
-    WISP_FIELD(wisp_vec3, z, WISP_T_NUMBER),
-};
-static const wisp_schema wisp__vector3_schema = WISP_SCHEMA(wisp_vec3, 1, wisp__vector3_fields);
+    WISP_FIELD(wisp_vec3, z, WISP_T_NUMBER));
 
-static const wisp_field wisp__cframe_fields[] = {
+WISP__ENGINE(cframe,
     WISP_FIELD(wisp_cframe, position, WISP_T_VEC3),
-    WISP_FIELD(wisp_cframe, rotation, WISP_T_QUAT(0)),
-};
-static const wisp_schema wisp__cframe_schema = WISP_SCHEMA(wisp_cframe, 1, wisp__cframe_fields);
+    WISP_FIELD(wisp_cframe, rotation, WISP_T_QUAT(0)));
 
-static const wisp_field wisp__color3_fields[] = {
+WISP__ENGINE(color,
     WISP_FIELD(wisp_color, r, WISP_T_NUMBER_RANGE(0, 1)),
     WISP_FIELD(wisp_color, g, WISP_T_NUMBER_RANGE(0, 1)),
     WISP_FIELD(wisp_color, b, WISP_T_NUMBER_RANGE(0, 1)),
-    WISP_OPTIONAL_FIELD(wisp_color, a, WISP_T_NUMBER_RANGE(0, 1), 1),
-};
-static const wisp_schema wisp__color3_schema = WISP_SCHEMA(wisp_color, 1, wisp__color3_fields);
+    WISP_OPTIONAL_FIELD(wisp_color, a, WISP_T_NUMBER_RANGE(0, 1), 1));
 
-static const wisp_field wisp__vector2_int16_fields[] = {
+WISP__ENGINE(vector2_int16,
     WISP_FIELD(wisp_vector2_int16, x, WISP_T_INTEGER),
-    WISP_FIELD(wisp_vector2_int16, y, WISP_T_INTEGER),
-};
-static const wisp_schema wisp__vector2_int16_schema =
-    WISP_SCHEMA(wisp_vector2_int16, 1, wisp__vector2_int16_fields);
+    WISP_FIELD(wisp_vector2_int16, y, WISP_T_INTEGER));
 
-static const wisp_field wisp__vector3_int16_fields[] = {
+WISP__ENGINE(vector3_int16,
     WISP_FIELD(wisp_vector3_int16, x, WISP_T_INTEGER),
     WISP_FIELD(wisp_vector3_int16, y, WISP_T_INTEGER),
-    WISP_FIELD(wisp_vector3_int16, z, WISP_T_INTEGER),
-};
-static const wisp_schema wisp__vector3_int16_schema =
-    WISP_SCHEMA(wisp_vector3_int16, 1, wisp__vector3_int16_fields);
+    WISP_FIELD(wisp_vector3_int16, z, WISP_T_INTEGER));
 
 /* --- lengths on a screen, areas and volumes --- */
 
-static const wisp_field wisp__udim_fields[] = {
+WISP__ENGINE(udim,
     WISP_FIELD(wisp_udim, scale, WISP_T_NUMBER),
-    WISP_FIELD(wisp_udim, offset, WISP_T_INTEGER),
-};
-static const wisp_schema wisp__udim_schema = WISP_SCHEMA(wisp_udim, 1, wisp__udim_fields);
+    WISP_FIELD(wisp_udim, offset, WISP_T_INTEGER));
 
-static const wisp_field wisp__udim2_fields[] = {
+WISP__ENGINE(udim2,
     WISP_FIELD(wisp_udim2, x, WISP_T_STRUCT(&wisp__udim_schema)),
-    WISP_FIELD(wisp_udim2, y, WISP_T_STRUCT(&wisp__udim_schema)),
-};
-static const wisp_schema wisp__udim2_schema = WISP_SCHEMA(wisp_udim2, 1, wisp__udim2_fields);
+    WISP_FIELD(wisp_udim2, y, WISP_T_STRUCT(&wisp__udim_schema)));
 
-static const wisp_field wisp__rect_fields[] = {
+WISP__ENGINE(rect,
     WISP_FIELD(wisp_rect, min, WISP_T_VEC2),
-    WISP_FIELD(wisp_rect, max, WISP_T_VEC2),
-};
-static const wisp_schema wisp__rect_schema = WISP_SCHEMA(wisp_rect, 1, wisp__rect_fields);
+    WISP_FIELD(wisp_rect, max, WISP_T_VEC2));
 
-static const wisp_field wisp__ray_fields[] = {
+WISP__ENGINE(ray,
     WISP_FIELD(wisp_ray, origin, WISP_T_VEC3),
-    WISP_FIELD(wisp_ray, direction, WISP_T_VEC3),
-};
-static const wisp_schema wisp__ray_schema = WISP_SCHEMA(wisp_ray, 1, wisp__ray_fields);
+    WISP_FIELD(wisp_ray, direction, WISP_T_VEC3));
 
-static const wisp_field wisp__region3_fields[] = {
+WISP__ENGINE(region3,
     WISP_FIELD(wisp_region3, min, WISP_T_VEC3),
-    WISP_FIELD(wisp_region3, max, WISP_T_VEC3),
-};
-static const wisp_schema wisp__region3_schema = WISP_SCHEMA(wisp_region3, 1, wisp__region3_fields);
+    WISP_FIELD(wisp_region3, max, WISP_T_VEC3));
 
-static const wisp_field wisp__region3_int16_fields[] = {
+WISP__ENGINE(region3_int16,
     WISP_FIELD(wisp_region3_int16, min, WISP_T_STRUCT(&wisp__vector3_int16_schema)),
-    WISP_FIELD(wisp_region3_int16, max, WISP_T_STRUCT(&wisp__vector3_int16_schema)),
-};
-static const wisp_schema wisp__region3_int16_schema =
-    WISP_SCHEMA(wisp_region3_int16, 1, wisp__region3_int16_fields);
+    WISP_FIELD(wisp_region3_int16, max, WISP_T_STRUCT(&wisp__vector3_int16_schema)));
 
-static const wisp_field wisp__axes_fields[] = {
+WISP__ENGINE(axes,
     WISP_FIELD(wisp_axes, x, WISP_T_BOOL),
     WISP_FIELD(wisp_axes, y, WISP_T_BOOL),
-    WISP_FIELD(wisp_axes, z, WISP_T_BOOL),
-};
-static const wisp_schema wisp__axes_schema = WISP_SCHEMA(wisp_axes, 1, wisp__axes_fields);
+    WISP_FIELD(wisp_axes, z, WISP_T_BOOL));
 
 /* In the order of the engine's NormalId. */
-static const wisp_field wisp__faces_fields[] = {
+WISP__ENGINE(faces,
     WISP_FIELD(wisp_faces, right, WISP_T_BOOL),
     WISP_FIELD(wisp_faces, top, WISP_T_BOOL),
     WISP_FIELD(wisp_faces, back, WISP_T_BOOL),
     WISP_FIELD(wisp_faces, left, WISP_T_BOOL),
     WISP_FIELD(wisp_faces, bottom, WISP_T_BOOL),
-    WISP_FIELD(wisp_faces, front, WISP_T_BOOL),
-};
-static const wisp_schema wisp__faces_schema = WISP_SCHEMA(wisp_faces, 1, wisp__faces_fields);
+    WISP_FIELD(wisp_faces, front, WISP_T_BOOL));
 
 /* --- ranges and sequences --- */
 
-static const wisp_field wisp__number_range_fields[] = {
+WISP__ENGINE(number_range,
     WISP_FIELD(wisp_number_range, min, WISP_T_NUMBER),
-    WISP_FIELD(wisp_number_range, max, WISP_T_NUMBER),
-};
-static const wisp_schema wisp__number_range_schema =
-    WISP_SCHEMA(wisp_number_range, 1, wisp__number_range_fields);
+    WISP_FIELD(wisp_number_range, max, WISP_T_NUMBER));
 
-static const wisp_field wisp__number_keypoint_fields[] = {
+WISP__ENGINE(number_keypoint,
     WISP_FIELD(wisp_number_keypoint, time, WISP_T_NUMBER_RANGE(0, 1)),
     WISP_FIELD(wisp_number_keypoint, value, WISP_T_NUMBER),
-    WISP_OPTIONAL_FIELD(wisp_number_keypoint, envelope, WISP_T_NUMBER_RANGE(0, WISP__FINITE), 0),
-};
-static const wisp_schema wisp__number_keypoint_schema =
-    WISP_SCHEMA(wisp_number_keypoint, 1, wisp__number_keypoint_fields);
+    WISP_OPTIONAL_FIELD(wisp_number_keypoint, envelope, WISP_T_NUMBER_RANGE(0, WISP__FINITE), 0));
 static const wisp_type wisp__number_keypoint = WISP_T_STRUCT(&wisp__number_keypoint_schema);
 
-static const wisp_field wisp__number_sequence_fields[] = {
+WISP__ENGINE(number_sequence,
     WISP_COUNTED_FIELD(wisp_number_sequence, keypoints, count,
-                       WISP_T_ARRAY(&wisp__number_keypoint, WISP_KEYPOINTS_MAX)),
-};
-static const wisp_schema wisp__number_sequence_schema =
-    WISP_SCHEMA(wisp_number_sequence, 1, wisp__number_sequence_fields);
+                       WISP_T_ARRAY(&wisp__number_keypoint, WISP_KEYPOINTS_MAX)));
 
-static const wisp_field wisp__color_keypoint_fields[] = {
+WISP__ENGINE(color_keypoint,
     WISP_FIELD(wisp_color_keypoint, time, WISP_T_NUMBER_RANGE(0, 1)),
-    WISP_FIELD(wisp_color_keypoint, value, WISP_T_COLOR),
-};
-static const wisp_schema wisp__color_keypoint_schema =
-    WISP_SCHEMA(wisp_color_keypoint, 1, wisp__color_keypoint_fields);
+    WISP_FIELD(wisp_color_keypoint, value, WISP_T_COLOR));
 static const wisp_type wisp__color_keypoint = WISP_T_STRUCT(&wisp__color_keypoint_schema);
 
-static const wisp_field wisp__color_sequence_fields[] = {
+WISP__ENGINE(color_sequence,
     WISP_COUNTED_FIELD(wisp_color_sequence, keypoints, count,
-                       WISP_T_ARRAY(&wisp__color_keypoint, WISP_KEYPOINTS_MAX)),
-};
-static const wisp_schema wisp__color_sequence_schema =
-    WISP_SCHEMA(wisp_color_sequence, 1, wisp__color_sequence_fields);
+                       WISP_T_ARRAY(&wisp__color_keypoint, WISP_KEYPOINTS_MAX)));
 
 /* --- numbers with a meaning --- */
 
-static const wisp_field wisp__brick_color_fields[] = {
-    WISP_FIELD(wisp_brick_color, number, WISP_T_RANGE(1, 1032)),
-};
-static const wisp_schema wisp__brick_color_schema =
-    WISP_SCHEMA(wisp_brick_color, 1, wisp__brick_color_fields);
+WISP__ENGINE(brick_color,
+    WISP_FIELD(wisp_brick_color, number, WISP_T_RANGE(1, 1032)));
 
-static const wisp_field wisp__date_time_fields[] = {
+WISP__ENGINE(date_time,
     WISP_FIELD(wisp_date_time, milliseconds,
-               WISP_T_RANGE(INT64_C(-17987443200000), INT64_C(253402300799999))),
-};
-static const wisp_schema wisp__date_time_schema =
-    WISP_SCHEMA(wisp_date_time, 1, wisp__date_time_fields);
+               WISP_T_RANGE(INT64_C(-17987443200000), INT64_C(253402300799999))));
 
-static const wisp_field wisp__enum_item_fields[] = {
+WISP__ENGINE(enum_item,
     WISP_FIELD(wisp_enum_item, type, WISP_T_STRING(64)),
     WISP_FIELD(wisp_enum_item, name, WISP_T_STRING(64)),
-    WISP_FIELD(wisp_enum_item, value, WISP_T_INTEGER),
-};
-static const wisp_schema wisp__enum_item_schema =
-    WISP_SCHEMA(wisp_enum_item, 1, wisp__enum_item_fields);
+    WISP_FIELD(wisp_enum_item, value, WISP_T_INTEGER));
 
 /* --- settings of tweens, parts, texts and paths --- */
 
@@ -10892,7 +10866,7 @@ static const char *const wisp__easing_styles[] = {
 };
 static const char *const wisp__easing_directions[] = { "In", "Out", "InOut" };
 
-static const wisp_field wisp__tween_info_fields[] = {
+WISP__ENGINE(tween_info,
     WISP_OPTIONAL_FIELD(wisp_tween_info, time, WISP_T_NUMBER, 1),
     WISP_OPTIONAL_FIELD(wisp_tween_info, easing_style, WISP_T_ENUM(wisp__easing_styles, 11),
                         WISP_EASING_QUAD),
@@ -10900,13 +10874,10 @@ static const wisp_field wisp__tween_info_fields[] = {
                         WISP_EASING_OUT),
     WISP_OPTIONAL_FIELD(wisp_tween_info, repeat_count, WISP_T_RANGE(-1, INT32_MAX), 0),
     WISP_OPTIONAL_FIELD(wisp_tween_info, reverses, WISP_T_BOOL, false),
-    WISP_OPTIONAL_FIELD(wisp_tween_info, delay_time, WISP_T_NUMBER, 0),
-};
-static const wisp_schema wisp__tween_info_schema =
-    WISP_SCHEMA(wisp_tween_info, 1, wisp__tween_info_fields);
+    WISP_OPTIONAL_FIELD(wisp_tween_info, delay_time, WISP_T_NUMBER, 0));
 
 /* The least density is the float that is next to 0.0001; it lies below. */
-static const wisp_field wisp__physical_properties_fields[] = {
+WISP__ENGINE(physical_properties,
     WISP_FIELD(wisp_physical_properties, density, WISP_T_NUMBER_RANGE(9.999999747378752e-05, 100)),
     WISP_FIELD(wisp_physical_properties, friction, WISP_T_NUMBER_RANGE(0, 2)),
     WISP_FIELD(wisp_physical_properties, elasticity, WISP_T_NUMBER_RANGE(0, 1)),
@@ -10914,94 +10885,63 @@ static const wisp_field wisp__physical_properties_fields[] = {
     WISP_OPTIONAL_FIELD(wisp_physical_properties, elasticity_weight, WISP_T_NUMBER_RANGE(0, 100),
                         1),
     WISP_OPTIONAL_FIELD(wisp_physical_properties, acoustic_absorption, WISP_T_NUMBER_RANGE(0, 1),
-                        1),
-};
-static const wisp_schema wisp__physical_properties_schema =
-    WISP_SCHEMA(wisp_physical_properties, 1, wisp__physical_properties_fields);
+                        1));
 
 static const char *const wisp__font_weights[] = {
     "Thin", "ExtraLight", "Light", "Regular", "Medium", "SemiBold", "Bold", "ExtraBold", "Heavy",
 };
 static const char *const wisp__font_styles[] = { "Normal", "Italic" };
 
-static const wisp_field wisp__font_fields[] = {
+WISP__ENGINE(font,
     WISP_FIELD(wisp_font, family, WISP_T_STRING(255)),
     WISP_OPTIONAL_FIELD(wisp_font, weight, WISP_T_ENUM(wisp__font_weights, 9), WISP_FONT_REGULAR),
-    WISP_OPTIONAL_FIELD(wisp_font, style, WISP_T_ENUM(wisp__font_styles, 2), WISP_FONT_NORMAL),
-};
-static const wisp_schema wisp__font_schema = WISP_SCHEMA(wisp_font, 1, wisp__font_fields);
+    WISP_OPTIONAL_FIELD(wisp_font, style, WISP_T_ENUM(wisp__font_styles, 2), WISP_FONT_NORMAL));
 
 /* "" is nothing, as in the engine: an option of its own, which takes no bits. */
 static const wisp_type wisp__content_options[] = {
     WISP_T_LITERAL_TEXT(""), WISP_T_STRING(255), WISP_T_OBJECT,
 };
-static const wisp_field wisp__content_fields[] = {
-    WISP_UNION_FIELD(wisp_content, as, source, WISP_T_UNION(wisp__content_options, 3)),
-};
-static const wisp_schema wisp__content_schema = WISP_SCHEMA(wisp_content, 1, wisp__content_fields);
+WISP__ENGINE(content,
+    WISP_UNION_FIELD(wisp_content, as, source, WISP_T_UNION(wisp__content_options, 3)));
 
 static const char *const wisp__waypoint_actions[] = { "Walk", "Jump", "Custom" };
 
-static const wisp_field wisp__path_waypoint_fields[] = {
+WISP__ENGINE(path_waypoint,
     WISP_FIELD(wisp_path_waypoint, position, WISP_T_VEC3),
     WISP_OPTIONAL_FIELD(wisp_path_waypoint, action, WISP_T_ENUM(wisp__waypoint_actions, 3),
                         WISP_WAYPOINT_WALK),
-    WISP_OPTIONAL_TEXT_FIELD(wisp_path_waypoint, label, WISP_T_STRING(64), ""),
-};
-static const wisp_schema wisp__path_waypoint_schema =
-    WISP_SCHEMA(wisp_path_waypoint, 1, wisp__path_waypoint_fields);
+    WISP_OPTIONAL_TEXT_FIELD(wisp_path_waypoint, label, WISP_T_STRING(64), ""));
 
-static const wisp_field wisp__path2d_control_point_fields[] = {
+WISP__ENGINE(path2d_control_point,
     WISP_FIELD(wisp_path2d_control_point, position, WISP_T_STRUCT(&wisp__udim2_schema)),
     WISP_FIELD(wisp_path2d_control_point, left_tangent, WISP_T_STRUCT(&wisp__udim2_schema)),
-    WISP_FIELD(wisp_path2d_control_point, right_tangent, WISP_T_STRUCT(&wisp__udim2_schema)),
-};
-static const wisp_schema wisp__path2d_control_point_schema =
-    WISP_SCHEMA(wisp_path2d_control_point, 1, wisp__path2d_control_point_fields);
+    WISP_FIELD(wisp_path2d_control_point, right_tangent, WISP_T_STRUCT(&wisp__udim2_schema)));
 
-static const wisp_field wisp__raycast_result_fields[] = {
+WISP__ENGINE(raycast_result,
     WISP_FIELD(wisp_raycast_result, instance, WISP_T_OBJECT),
     WISP_FIELD(wisp_raycast_result, position, WISP_T_VEC3),
     WISP_FIELD(wisp_raycast_result, normal, WISP_T_VEC3),
     WISP_FIELD(wisp_raycast_result, distance, WISP_T_NUMBER_RANGE(0, WISP__FINITE)),
-    WISP_FIELD(wisp_raycast_result, material, WISP_T_UINT),
-};
-static const wisp_schema wisp__raycast_result_schema =
-    WISP_SCHEMA(wisp_raycast_result, 1, wisp__raycast_result_fields);
+    WISP_FIELD(wisp_raycast_result, material, WISP_T_UINT));
 
 /* --- keys of animation curves: alike but for their values --- */
 
 static const char *const wisp__curve_interpolations[] = { "Constant", "Linear", "Cubic" };
 
-static const wisp_field wisp__float_curve_key_fields[] = {
-    WISP_FIELD(wisp_float_curve_key, time, WISP_T_NUMBER),
-    WISP_FIELD(wisp_float_curve_key, value, WISP_T_NUMBER),
-    WISP_FIELD(wisp_float_curve_key, interpolation, WISP_T_ENUM(wisp__curve_interpolations, 3)),
-    WISP_OPTIONAL_FIELD(wisp_float_curve_key, left_tangent, WISP_T_NUMBER, 0),
-    WISP_OPTIONAL_FIELD(wisp_float_curve_key, right_tangent, WISP_T_NUMBER, 0),
-};
-static const wisp_schema wisp__float_curve_key_schema =
-    WISP_SCHEMA(wisp_float_curve_key, 1, wisp__float_curve_key_fields);
+#define WISP__CURVE_KEY(name, type) \
+    WISP__ENGINE(name, \
+        WISP_FIELD(wisp_##name, time, WISP_T_NUMBER), \
+        WISP_FIELD(wisp_##name, value, WISP_T_##type), \
+        WISP_FIELD(wisp_##name, interpolation, WISP_T_ENUM(wisp__curve_interpolations, 3)), \
+        WISP_OPTIONAL_FIELD(wisp_##name, left_tangent, WISP_T_NUMBER, 0), \
+        WISP_OPTIONAL_FIELD(wisp_##name, right_tangent, WISP_T_NUMBER, 0))
 
-static const wisp_field wisp__rotation_curve_key_fields[] = {
-    WISP_FIELD(wisp_rotation_curve_key, time, WISP_T_NUMBER),
-    WISP_FIELD(wisp_rotation_curve_key, value, WISP_T_TRANSFORM),
-    WISP_FIELD(wisp_rotation_curve_key, interpolation, WISP_T_ENUM(wisp__curve_interpolations, 3)),
-    WISP_OPTIONAL_FIELD(wisp_rotation_curve_key, left_tangent, WISP_T_NUMBER, 0),
-    WISP_OPTIONAL_FIELD(wisp_rotation_curve_key, right_tangent, WISP_T_NUMBER, 0),
-};
-static const wisp_schema wisp__rotation_curve_key_schema =
-    WISP_SCHEMA(wisp_rotation_curve_key, 1, wisp__rotation_curve_key_fields);
+WISP__CURVE_KEY(float_curve_key, NUMBER);
+WISP__CURVE_KEY(rotation_curve_key, TRANSFORM);
+WISP__CURVE_KEY(value_curve_key, ANY);
 
-static const wisp_field wisp__value_curve_key_fields[] = {
-    WISP_FIELD(wisp_value_curve_key, time, WISP_T_NUMBER),
-    WISP_FIELD(wisp_value_curve_key, value, WISP_T_ANY),
-    WISP_FIELD(wisp_value_curve_key, interpolation, WISP_T_ENUM(wisp__curve_interpolations, 3)),
-    WISP_OPTIONAL_FIELD(wisp_value_curve_key, left_tangent, WISP_T_NUMBER, 0),
-    WISP_OPTIONAL_FIELD(wisp_value_curve_key, right_tangent, WISP_T_NUMBER, 0),
-};
-static const wisp_schema wisp__value_curve_key_schema =
-    WISP_SCHEMA(wisp_value_curve_key, 1, wisp__value_curve_key_fields);
+#undef WISP__CURVE_KEY
+#undef WISP__ENGINE
 
 /* --- the table --- */
 
@@ -11009,7 +10949,7 @@ static const wisp_engine_type wisp__engine_table[] = {
     { "Axes", &wisp__axes_schema },
     { "BrickColor", &wisp__brick_color_schema },
     { "CFrame", &wisp__cframe_schema },
-    { "Color3", &wisp__color3_schema },
+    { "Color3", &wisp__color_schema },
     { "ColorSequence", &wisp__color_sequence_schema },
     { "ColorSequenceKeypoint", &wisp__color_keypoint_schema },
     { "Content", &wisp__content_schema },
@@ -11034,9 +10974,9 @@ static const wisp_engine_type wisp__engine_table[] = {
     { "UDim", &wisp__udim_schema },
     { "UDim2", &wisp__udim2_schema },
     { "ValueCurveKey", &wisp__value_curve_key_schema },
-    { "Vector2", &wisp__vector2_schema },
+    { "Vector2", &wisp__vec2_schema },
     { "Vector2int16", &wisp__vector2_int16_schema },
-    { "Vector3", &wisp__vector3_schema },
+    { "Vector3", &wisp__vec3_schema },
     { "Vector3int16", &wisp__vector3_int16_schema },
 };
 
@@ -11103,6 +11043,8 @@ wisp_color wisp_brick_color_rgb(int number) {
     return color;
 }
 
+#endif
+
 /* ===========================================================================
  * MARK: >>decimal
  * What: numbers as text and back, both ways exact: text is rounded once, to
@@ -11110,6 +11052,7 @@ wisp_color wisp_brick_color_rgb(int number) {
  *   are read back as the same bits. No locale changes any of it.
  * Not here: what stands around a number (json).
  * ======================================================================== */
+#ifndef WISP_NO_JSON
 
 /* --- powers of ten --- */
 
@@ -11606,6 +11549,8 @@ static int wisp__decimal_write_double(uint8_t *to, double number) {
                                       bits >> 63 != 0, 16);
 }
 
+#endif
+
 /* ===========================================================================
  * MARK: >>builder
  * What: what all text and byte codecs share: a builder, which makes values of
@@ -11614,6 +11559,7 @@ static int wisp__decimal_write_double(uint8_t *to, double number) {
  *   written. Values that are finished stand in the memory from its start on,
  *   items of lists that are still open from its end backwards.
  * ======================================================================== */
+#if !defined(WISP_NO_JSON) || !defined(WISP_NO_MSGPACK) || !defined(WISP_NO_PROTOBUF)
 
 enum { WISP__CODEC_NESTING = 256 };       /* lists in each other, where a format sets no limit */
 
@@ -11770,6 +11716,8 @@ static void wisp__build_list(wisp__builder *b, uint8_t *top, bool is_map, wisp_v
     else *out = wisp_array((wisp_value *)(void *)items, count);
 }
 
+#endif
+
 /* ===========================================================================
  * MARK: >>json
  * What: JSON text (RFC 8259) to values and back. No locale changes any of it.
@@ -11785,6 +11733,7 @@ static void wisp__build_list(wisp__builder *b, uint8_t *top, bool is_map, wisp_v
  *   transform        {"position":[x,y,z],"rotation":[x,y,z,w]}
  *   array, map, struct    array, object; a NUL in a key is C0 80 in memory
  * ======================================================================== */
+#ifndef WISP_NO_JSON
 
 /* --- writing --- */
 
@@ -12173,6 +12122,8 @@ const wisp_codec *wisp_json(void) {
     return &codec;
 }
 
+#endif
+
 /* ===========================================================================
  * MARK: >>msgpack
  * What: the MessagePack codec (github.com/msgpack/msgpack, spec.md). Written
@@ -12199,6 +12150,7 @@ const wisp_codec *wisp_json(void) {
  *
  * Every number is big-endian.
  * ======================================================================== */
+#ifndef WISP_NO_MSGPACK
 
 enum {
     WISP__MSGPACK_TIMESTAMP = -1,     /* type of an ext; those of the floats follow their kinds */
@@ -12639,6 +12591,8 @@ const wisp_codec *wisp_msgpack(void) {
     return &codec;
 }
 
+#endif
+
 /* ===========================================================================
  * MARK: >>protowire
  * What: Protobuf's wire form, and in it google.protobuf.Value: what a value is
@@ -12661,6 +12615,7 @@ const wisp_codec *wisp_msgpack(void) {
  *                      4: bool, wire 0 | 5: { 1: { 1: key, 2: Value } } |
  *                      6: { 1: Value } }
  * ======================================================================== */
+#ifndef WISP_NO_PROTOBUF
 
 enum { WISP__PROTO_NESTING = 100 };      /* messages in the outermost, as other libraries allow */
 
@@ -13062,6 +13017,8 @@ static void wisp__proto_finish_any(wisp__builder *b, wisp_value *value) {
         wisp__proto_finish_any(b, (wisp_value *)wisp_element_of(value, i));
 }
 
+#endif
+
 /* ===========================================================================
  * MARK: >>protobuf
  * What: the Protobuf codec: the proto3 wire form of a schema's messages.
@@ -13084,6 +13041,7 @@ static void wisp__proto_finish_any(wisp__builder *b, wisp_value *value) {
  *   array in an array or a union   message { 1: the array }
  *   any, exact             google.protobuf.Value
  * ======================================================================== */
+#ifndef WISP_NO_PROTOBUF
 
 /* --- what the types of a schema are on the wire --- */
 
@@ -13826,6 +13784,8 @@ const wisp_codec *wisp_protobuf(void) {
     static const wisp_codec codec = { "protobuf", wisp__proto_encode, wisp__proto_decode, NULL };
     return &codec;
 }
+
+#endif
 
 /* ===========================================================================
  * MARK: >>delta_bits
@@ -26688,11 +26648,15 @@ wisp_result wisp_profile_peer(const wisp *w, wisp_peer peer, wisp_peer_profile *
 const wisp_schema *wisp_snapshot_schema(void) { return &wisp__snapshot_schema; }
 
 int wisp_snapshot_json(const wisp_snapshot *snapshot, char *out, int capacity) {
-    wisp_value value = wisp_struct(&wisp__snapshot_schema, snapshot);
-    int bytes;
+    int bytes = WISP_E_UNSUPPORTED;
     if (!snapshot || capacity < 0 || (capacity && !out)) return WISP_E_ARGUMENT;
     if (!capacity) return WISP_E_TOO_BIG;
-    bytes = wisp_encode(wisp_json(), &wisp__snapshot_schema, &value, out, capacity - 1);
+#ifndef WISP_NO_JSON
+    {
+        wisp_value value = wisp_struct(&wisp__snapshot_schema, snapshot);
+        bytes = wisp_encode(wisp_json(), &wisp__snapshot_schema, &value, out, capacity - 1);
+    }
+#endif
     if (bytes >= 0) out[bytes] = 0;
     return bytes;
 }
@@ -26704,6 +26668,7 @@ int wisp_snapshot_json(const wisp_snapshot *snapshot, char *out, int capacity) {
  *   pixels, texts within their columns and without control characters.
  * Not here: where the numbers come from (profile).
  * ======================================================================== */
+#ifndef WISP_NO_OVERLAY
 
 enum { WISP__INK_BACK, WISP__INK_HEAD, WISP__INK_STRIPE, WISP__INK_PLOT, WISP__INK_LINE,
        WISP__INK_SHARE, WISP__INK_TEXT, WISP__INK_DIM, WISP__INK_TITLE, WISP__INK_OUT, WISP__INK_IN,
@@ -27538,6 +27503,8 @@ void wisp_overlay(wisp *w, const wisp_canvas *canvas) {
     else wisp__overlay_notice(canvas, "nothing is counted: call wisp_use_profiler");
 }
 
+#endif
+
 /* ===========================================================================
  * MARK: >>host
  * What: creates, wires, updates and destroys the endpoint; waits with it.
@@ -27610,9 +27577,15 @@ static void wisp__make_room(wisp *w, int count) {
 
 static void wisp__codecs_builtin(wisp__registry *registry) {
     registry->codecs[registry->codec_count++] = wisp_bitpack();
+#ifndef WISP_NO_JSON
     registry->codecs[registry->codec_count++] = wisp_json();
+#endif
+#ifndef WISP_NO_MSGPACK
     registry->codecs[registry->codec_count++] = wisp_msgpack();
+#endif
+#ifndef WISP_NO_PROTOBUF
     registry->codecs[registry->codec_count++] = wisp_protobuf();
+#endif
 }
 
 /* A name was registered: hooks and patterns may apply to it. */
@@ -27968,6 +27941,9 @@ WISP__UNUSED static void wisp__host_check(const wisp *w) {
         if (wisp__group_at(w, i)) wisp__group_check(wisp__group_at(w, i));
 }
 
+#if defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
 #endif /* WISP_IMPLEMENTATION */
 
 /*
