@@ -7416,29 +7416,26 @@ static bool wisp__check_enum(wisp__checking *c, const wisp_type *type, int bytes
     return names || wisp__blame(&c->blame, "a name of the enum is missing, or over 64 bytes");
 }
 
-static bool wisp__check_array(wisp__checking *c, const wisp__spot *at, int bytes) {
-    wisp__spot element = wisp__inner_spot(at, 0);
-    if (!at->type->of) return wisp__blame(&c->blame, "has no element type");
-    if (bytes > 0 && (element.bytes * at->type->max != bytes || !element.bytes))
+/* An array's element, or the options of a union. */
+static bool wisp__check_inner(wisp__checking *c, const wisp__spot *at, int bytes) {
+    bool is_union = at->type->kind == WISP_TYPE_UNION;
+    wisp__spot inner = wisp__spot_of(at->type, 0, 0);
+    if (!at->type->of)
+        return wisp__blame(&c->blame, is_union ? "has no options" : "has no element type");
+    if (is_union && bytes > 0 && !at->count_bytes)
+        return wisp__blame(&c->blame, "no member says which option it is");
+    if (!is_union) inner = wisp__inner_spot(at, 0);
+    if (!is_union && bytes > 0 && (inner.bytes * at->type->max != bytes || !inner.bytes))
         return wisp__blame(&c->blame, "%d bytes are not %d elements", bytes, at->type->max);
     if (++c->depth > WISP__SCHEMA_DEPTH) return wisp__blame(&c->blame, "nests too deeply");
-    if (!wisp__check_type(c, &element)) return wisp__blame_in(&c->blame, "[]", 0);
-    c->depth--;
-    return true;
-}
-
-static bool wisp__check_union(wisp__checking *c, const wisp__spot *at, int bytes) {
-    if (!at->type->of) return wisp__blame(&c->blame, "has no options");
-    if (bytes > 0 && !at->count_bytes)
-        return wisp__blame(&c->blame, "no member says which option it is");
-    if (++c->depth > WISP__SCHEMA_DEPTH) return wisp__blame(&c->blame, "nests too deeply");
-    for (int i = 0; i < at->type->max; i++) {
-        wisp__spot option = wisp__inner_spot(at, i);
-        if (bytes > 0 && option.type->kind == WISP_TYPE_UNION)
+    for (int i = 0; i < wisp__inner_count(at->type); i++) {
+        inner = wisp__inner_spot(at, i);
+        if (bytes > 0 && is_union && inner.type->kind == WISP_TYPE_UNION)
             return wisp__blame(&c->blame, "a C union directly in a C union");
-        if (bytes > 0 && option.bytes > bytes)
-            return wisp__blame(&c->blame, "option %d takes %d bytes of %d", i, option.bytes, bytes);
-        if (!wisp__check_type(c, &option)) return wisp__blame_in(&c->blame, "option", 0);
+        if (bytes > 0 && inner.bytes > bytes)
+            return wisp__blame(&c->blame, "option %d takes %d bytes of %d", i, inner.bytes, bytes);
+        if (!wisp__check_type(c, &inner))
+            return wisp__blame_in(&c->blame, is_union ? "option" : "[]", 0);
     }
     c->depth--;
     return true;
@@ -7604,8 +7601,8 @@ static bool wisp__check_rest(wisp__checking *c, const wisp__spot *at, int bytes)
     case WISP_TYPE_ENUM: return wisp__check_enum(c, type, bytes);
     case WISP_TYPE_STRUCT:
         return wisp__check_nested(c, (const wisp_schema *)type->of, at->bytes);
-    case WISP_TYPE_ARRAY: return wisp__check_array(c, at, bytes);
-    case WISP_TYPE_UNION: return wisp__check_union(c, at, bytes);
+    case WISP_TYPE_ARRAY:
+    case WISP_TYPE_UNION: return wisp__check_inner(c, at, bytes);
     default: return true;
     }
 }
@@ -7898,10 +7895,8 @@ static wisp__quick wisp__quick_of(const wisp__op *op) {
     bool is_signed = (op->flags & WISP__OP_SIGNED) != 0;
     switch (op->code) {
     case WISP__OP_INT:
-        if (op->bytes == 1) return is_signed ? WISP__QUICK_I8 : WISP__QUICK_U8;
-        if (op->bytes == 2) return is_signed ? WISP__QUICK_I16 : WISP__QUICK_U16;
-        if (op->bytes == 4) return is_signed ? WISP__QUICK_I32 : WISP__QUICK_U32;
-        return WISP__QUICK_64;
+        if (op->bytes == 8) return WISP__QUICK_64;
+        return (wisp__quick)(WISP__QUICK_U8 + (op->bytes & 6) + is_signed);
     case WISP__OP_FLOATS: return op->flags & WISP__OP_RANGED ? WISP__QUICK_RANGED
                                                              : WISP__QUICK_FLOATS;
     case WISP__OP_DOUBLE: return op->flags & WISP__OP_RANGED ? WISP__QUICK_NONE
@@ -8721,6 +8716,13 @@ static wisp_result wisp__pack_measure(const wisp_limits *limits, const wisp_valu
     return wisp__measure_values(m, values, count);
 }
 
+/* An element or pair. */
+static void wisp__pack_child(wisp__packer *p, const wisp_value *value, bool shaped) {
+    int64_t before = p->data.at;
+    wisp__pack_value(p, value, shaped);
+    if (p->data.at == before) wisp__put(&p->data, 0, 1);
+}
+
 static void wisp__pack_array(wisp__packer *p, const wisp_value *value, bool shaped) {
     wisp_value first, scratch;
     bool alike = true;
@@ -8732,11 +8734,8 @@ static void wisp__pack_array(wisp__packer *p, const wisp_value *value, bool shap
         wisp__put_small(&p->shape, (uint64_t)value->count);
         wisp__put(&p->shape, alike, 1);
     }
-    for (int i = 0; i < value->count; i++) {
-        int64_t before = p->data.at;
-        wisp__pack_value(p, wisp__child(value, i, NULL, &scratch), shaped && !(i && alike));
-        if (p->data.at == before) wisp__put(&p->data, 0, 1);
-    }
+    for (int i = 0; i < value->count; i++)
+        wisp__pack_child(p, wisp__child(value, i, NULL, &scratch), shaped && !(i && alike));
 }
 
 static void wisp__pack_map(wisp__packer *p, const wisp_value *value, bool shaped) {
@@ -8748,11 +8747,9 @@ static void wisp__pack_map(wisp__packer *p, const wisp_value *value, bool shaped
         wisp_value scratch;
         const char *name;
         const wisp_value *child = wisp__child(value, i, &name, &scratch);
-        int64_t before = p->data.at;
         if (wisp__is_missing(value, i)) continue;
         if (shaped) wisp__put_text(&p->shape, name);
-        wisp__pack_value(p, child, shaped);
-        if (p->data.at == before) wisp__put(&p->data, 0, 1);
+        wisp__pack_child(p, child, shaped);
     }
 }
 
@@ -8924,8 +8921,20 @@ static inline bool wisp__unpack_may(wisp__unpacker *u, int count, int depth,
     return true;
 }
 
-/* `like` is a value of the same shape, or NULL: from it come the keys of maps, so that they are
-   not copied for each element of an array. */
+static inline bool wisp__unpack_failed(const wisp__unpacker *u) {
+    return u->shape->failed || u->data->failed;
+}
+
+/* An element or pair. */
+static void wisp__unpack_child(wisp__unpacker *u, wisp_value *out, const wisp_value *like,
+                               int depth) {
+    int64_t before = u->data->at;
+    wisp__unpack_value(u, out, like, depth);
+    if (u->data->at == before) wisp__get(u->data, 1);
+}
+
+/* `like` is a value of the same shape, or NULL. Maps take their keys from it, so that these are not
+   copied for each element of an array. */
 static void wisp__unpack_array(wisp__unpacker *u, wisp_value *out, const wisp_value *like,
                                int depth) {
     int count = wisp__get_small(u->shape);
@@ -8936,11 +8945,9 @@ static void wisp__unpack_array(wisp__unpacker *u, wisp_value *out, const wisp_va
     if (!wisp__unpack_may(u, count, depth, u->data, 1)) return;
     items = (wisp_value *)wisp__unpack_items(u, count, sizeof *items);
     if (!items) return;
-    for (int i = 0; i < count && !u->shape->failed && !u->data->failed; i++) {
-        int64_t before = u->data->at;
+    for (int i = 0; i < count && !wisp__unpack_failed(u); i++) {
         if (alike) u->shape->at = shape_at;
-        wisp__unpack_value(u, &items[i], model ? &model[i] : alike && i ? &items[0] : NULL, depth);
-        if (u->data->at == before) wisp__get(u->data, 1);
+        wisp__unpack_child(u, &items[i], model ? &model[i] : alike && i ? &items[0] : NULL, depth);
     }
     *out = wisp_array(items, count);
 }
@@ -8962,13 +8969,10 @@ static void wisp__unpack_map(wisp__unpacker *u, wisp_value *out, const wisp_valu
     if (!wisp__unpack_may(u, count, depth, u->data, 1)) return;
     pairs = (wisp_pair *)wisp__unpack_items(u, count, sizeof *pairs);
     if (!pairs) return;
-    for (int i = 0; i < count && !u->shape->failed && !u->data->failed; i++) {
-        int64_t before;
+    for (int i = 0; i < count && !wisp__unpack_failed(u); i++) {
         if (model) wisp__skip(u->shape, (int64_t)wisp__get_length(u->shape) * 8);
         pairs[i].key = model ? model[i].key : wisp__unpack_key(u);
-        before = u->data->at;
-        wisp__unpack_value(u, &pairs[i].value, model ? &model[i].value : NULL, depth);
-        if (u->data->at == before) wisp__get(u->data, 1);
+        wisp__unpack_child(u, &pairs[i].value, model ? &model[i].value : NULL, depth);
     }
     *out = wisp_map(pairs, count);
 }
@@ -8977,9 +8981,8 @@ static void wisp__unpack_blob(wisp__unpacker *u, wisp_value *out, wisp_kind kind
     int count = wisp__get_length(kind == WISP_STRING ? u->data : u->shape);
     const char *bytes = "";
     if (count) wisp__skip(u->data, (u->start - u->data->at) & 7);
-    if (count && !u->data->failed && !u->shape->failed)
-        bytes = wisp__unpack_bytes(u, u->data, count);
-    if (u->data->failed || u->shape->failed) count = 0;
+    if (count && !wisp__unpack_failed(u)) bytes = wisp__unpack_bytes(u, u->data, count);
+    if (wisp__unpack_failed(u)) count = 0;
     *out = kind == WISP_STRING ? wisp_string_n(bytes, count) : wisp_bytes(bytes, count);
 }
 
@@ -9071,10 +9074,10 @@ static wisp_result wisp__unpack(wisp__unpacker *u, const wisp_value **values, in
     *count = wisp__get_small(u->shape);
     if (wisp__unpack_may(u, *count, 0, u->shape, 4))
         items = (wisp_value *)wisp__unpack_items(u, *count, sizeof *items);
-    for (int i = 0; items && i < *count && !u->shape->failed && !u->data->failed; i++)
+    for (int i = 0; items && i < *count && !wisp__unpack_failed(u); i++)
         wisp__unpack_value(u, &items[i], NULL, 0);
     *values = items;
-    if (!u->shape->failed && !u->data->failed) return WISP_OK;
+    if (!wisp__unpack_failed(u)) return WISP_OK;
     *count = 0;
     return u->result ? u->result : WISP_E_BAD_PACKET;
 }
