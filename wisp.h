@@ -2636,6 +2636,7 @@ typedef struct wisp__timers {
 typedef struct wisp__slab { struct wisp__slab *next; size_t bytes; } wisp__slab;
 
 typedef struct wisp__chunks {
+    wisp__base *base;
     void       *free[WISP__CHUNK_CLASSES];   /* each free chunk begins with the next one */
     wisp__slab *slabs;
 } wisp__chunks;
@@ -4839,11 +4840,11 @@ static int wisp__chunk_bytes(size_t size) {
     return index == WISP__CHUNK_CLASSES ? (int)size : 64 << index;
 }
 
-static bool wisp__chunks_refill(wisp__base *base, wisp__chunks *chunks, int index) {
+static bool wisp__chunks_refill(wisp__chunks *chunks, int index) {
     size_t chunk = (size_t)64 << index;
     size_t count = chunk < WISP__SLAB_BYTES ? WISP__SLAB_BYTES / chunk : 1;
     size_t head = 64, bytes = head + count * chunk;
-    wisp__slab *slab = (wisp__slab *)wisp__alloc(base, bytes);
+    wisp__slab *slab = (wisp__slab *)wisp__alloc(chunks->base, bytes);
     if (!slab) return false;
     slab->next = chunks->slabs;
     slab->bytes = bytes;
@@ -4857,35 +4858,34 @@ static bool wisp__chunks_refill(wisp__base *base, wisp__chunks *chunks, int inde
 }
 
 /* Not zeroed. NULL: no memory. */
-static inline void *wisp__chunk_take(wisp__base *base, wisp__chunks *chunks, size_t size) {
+static inline void *wisp__chunk_take(wisp__chunks *chunks, size_t size) {
     int index = wisp__chunk_class(size);
     void *chunk;
-    if (index == WISP__CHUNK_CLASSES) return wisp__alloc(base, size);
-    if (!chunks->free[index] && !wisp__chunks_refill(base, chunks, index)) return NULL;
+    if (index == WISP__CHUNK_CLASSES) return wisp__alloc(chunks->base, size);
+    if (!chunks->free[index] && !wisp__chunks_refill(chunks, index)) return NULL;
     chunk = chunks->free[index];
     chunks->free[index] = *(void **)chunk;
     return chunk;
 }
 
-static inline void wisp__chunk_give(wisp__base *base, wisp__chunks *chunks, void *chunk,
-                                    size_t size) {
+static inline void wisp__chunk_give(wisp__chunks *chunks, void *chunk, size_t size) {
     int index = wisp__chunk_class(size);
     if (!chunk) return;
     if (index == WISP__CHUNK_CLASSES) {
-        wisp__free(base, chunk, size);
+        wisp__free(chunks->base, chunk, size);
         return;
     }
     *(void **)chunk = chunks->free[index];
     chunks->free[index] = chunk;
 }
 
-static void wisp__chunks_free(wisp__base *base, wisp__chunks *chunks) {
+static void wisp__chunks_free(wisp__chunks *chunks) {
     while (chunks->slabs) {
         wisp__slab *slab = chunks->slabs;
         chunks->slabs = slab->next;
-        wisp__free(base, slab, slab->bytes);
+        wisp__free(chunks->base, slab, slab->bytes);
     }
-    memset(chunks, 0, sizeof *chunks);
+    memset(chunks->free, 0, sizeof chunks->free);
 }
 
 /* --- arenas: memory taken piece by piece and given back at once --- */
@@ -16946,9 +16946,9 @@ static int wisp__message_weight(const wisp__message *m) {
     return wisp__chunk_bytes((size_t)m->chunk_bytes) + wisp__chunk_bytes(0);    /* and its entry */
 }
 
-static void wisp__message_release(wisp__base *base, wisp__chunks *chunks, wisp__message *m) {
+static void wisp__message_release(wisp__chunks *chunks, wisp__message *m) {
     WISP_ASSERT(m->references > 0);
-    if (--m->references == 0) wisp__chunk_give(base, chunks, m, (size_t)m->chunk_bytes);
+    if (--m->references == 0) wisp__chunk_give(chunks, m, (size_t)m->chunk_bytes);
 }
 
 enum { WISP__ITEM_FLYING = 1, WISP__ITEM_LOST, WISP__ITEM_ARRIVED };
@@ -16986,8 +16986,8 @@ static wisp_result wisp__channel_push(wisp__base *base, wisp__channel_out *out, 
 }
 
 /* `count` items were acked or lost. Returns the bytes that left the window. */
-static int wisp__channel_ended(wisp__base *base, wisp__chunks *chunks, wisp__channel_out *out,
-                              uint32_t sequence, int count, bool arrived) {
+static int wisp__channel_ended(wisp__chunks *chunks, wisp__channel_out *out, uint32_t sequence,
+                               int count, bool arrived) {
     int freed = 0;
     for (int i = 0; i < count; i++, sequence++) {
         wisp__item *item;
@@ -17008,7 +17008,7 @@ static int wisp__channel_ended(wisp__base *base, wisp__chunks *chunks, wisp__cha
            wisp__channel_item(out, out->base)->state == WISP__ITEM_ARRIVED) {
         wisp__item *item = wisp__channel_item(out, out->base++);
         freed += wisp__buffered_bytes(item->size);
-        wisp__message_release(base, chunks, item->message);
+        wisp__message_release(chunks, item->message);
     }
     if (wisp__distance(out->lost_from, out->base) < 0) out->lost_from = out->base;
     return freed;
@@ -17094,18 +17094,19 @@ WISP__UNUSED static void wisp__channel_check(const wisp__base *base, const wisp_
     WISP_ASSERT(lost == out->lost);
 }
 
-static int wisp__channel_free(wisp__base *base, wisp__chunks *chunks, wisp__channel *channel) {
+static int wisp__channel_free(wisp__chunks *chunks, wisp__channel *channel) {
+    wisp__base *base = chunks->base;
     int abandoned = 0;
     wisp__channel_out *out = &channel->out;
     wisp__channel_in *in = &channel->in;
     for (; out->base != out->next; out->base++) {
         abandoned += wisp__channel_item(out, out->base)->state != WISP__ITEM_ARRIVED;
-        wisp__message_release(base, chunks, wisp__channel_item(out, out->base)->message);
+        wisp__message_release(chunks, wisp__channel_item(out, out->base)->message);
     }
-    if (out->cutting) wisp__message_release(base, chunks, out->cutting);
+    if (out->cutting) wisp__message_release(chunks, out->cutting);
     for (int i = 0; i < in->room; i++) {
         wisp__buffered *held = in->held[i];
-        if (held) wisp__chunk_give(base, chunks, held, (size_t)held->chunk_bytes);
+        if (held) wisp__chunk_give(chunks, held, (size_t)held->chunk_bytes);
     }
     wisp__free(base, out->items, (size_t)out->room * sizeof *out->items);
     wisp__free(base, in->held, (size_t)in->room * sizeof *in->held);
@@ -17217,7 +17218,7 @@ static void wisp__peer_reason(wisp__peer *peer, wisp_result result, const char *
 
 static void wisp__stick(wisp *w, wisp__peer *peer, const wisp_packet *packet) {
     size_t bytes = sizeof(wisp__stuck) + (size_t)packet->size;
-    wisp__stuck *stuck = (wisp__stuck *)wisp__chunk_take(&w->base, &w->chunks, bytes);
+    wisp__stuck *stuck = (wisp__stuck *)wisp__chunk_take(&w->chunks, bytes);
     if (!stuck) return;                  /* lost, as on a network */
     stuck->next = NULL;
     stuck->size = packet->size;
@@ -17232,7 +17233,7 @@ static void wisp__unstick(wisp *w, wisp__peer *peer) {
     wisp__stuck *stuck = peer->stuck_first;
     peer->stuck_first = stuck->next;
     if (!stuck->next) peer->stuck_last = NULL;
-    wisp__chunk_give(&w->base, &w->chunks, stuck, sizeof *stuck + (size_t)stuck->size);
+    wisp__chunk_give(&w->chunks, stuck, sizeof *stuck + (size_t)stuck->size);
 }
 
 /* The link has closed this peer: its timer ends the session at once. */
@@ -17330,7 +17331,7 @@ static int wisp__peer_abandon(wisp *w, wisp__peer *peer) {
     int abandoned = 0;
     for (int i = 0; i < WISP__CHANNELS; i++) {
         wisp__channel *channel = peer->channels[i];
-        if (channel) abandoned += wisp__channel_free(&w->base, &w->chunks, channel);
+        if (channel) abandoned += wisp__channel_free(&w->chunks, channel);
         peer->channels[i] = NULL;
     }
     while (peer->stuck_first && !peer->ending) wisp__unstick(w, peer);
@@ -17437,7 +17438,7 @@ enum { WISP__BASELINE_BUCKETS = 64 };
 
 static wisp__encoded *wisp__encoded_make(wisp *w, const void *bytes, int64_t bits) {
     size_t count = (size_t)((bits + 7) / 8), chunk = sizeof(wisp__encoded) + count + WISP__SLACK;
-    wisp__encoded *e = (wisp__encoded *)wisp__chunk_take(&w->base, &w->chunks, chunk);
+    wisp__encoded *e = (wisp__encoded *)wisp__chunk_take(&w->chunks, chunk);
     uint8_t *to;
     if (!e) return NULL;
     e->references = 1;
@@ -17458,7 +17459,7 @@ static int wisp__encoded_bytes(const wisp__encoded *e) {
 
 static void wisp__encoded_release(wisp *w, wisp__encoded *e) {
     if (e && --e->references == 0)
-        wisp__chunk_give(&w->base, &w->chunks, e, (size_t)e->chunk_bytes);
+        wisp__chunk_give(&w->chunks, e, (size_t)e->chunk_bytes);
 }
 
 static bool wisp__encoded_same(const wisp__encoded *a, const wisp__encoded *b) {
@@ -19855,7 +19856,7 @@ static wisp_result wisp__group_join(wisp *w, wisp__group *group, wisp__session *
     result = wisp__grow(&w->base, WISP__ARRAY(group->members, group->room), group->count + 1,
                         1 << 20);
     if (result) return result;
-    member = (wisp__member *)wisp__chunk_take(&w->base, &w->chunks, sizeof *member);
+    member = (wisp__member *)wisp__chunk_take(&w->chunks, sizeof *member);
     if (!member) return WISP_E_MEMORY;
     member->next = NULL;
     member->session = s;
@@ -19873,7 +19874,7 @@ static void wisp__member_remove(wisp *w, wisp__member **place) {
     group->members[member->at] = last;
     last->at = member->at;
     *place = member->next;
-    wisp__chunk_give(&w->base, &w->chunks, member, sizeof *member);
+    wisp__chunk_give(&w->chunks, member, sizeof *member);
 }
 
 /* A session has ended. */
@@ -19980,7 +19981,7 @@ static wisp__message *wisp__unqueue(wisp *w, wisp__session *s, int index, wisp__
     s->queued_bytes -= wisp__message_weight(m);
     if (m->delivery != WISP_RELIABLE) s->unreliable_bytes -= m->size;
     wisp__count_queued(w->registry.remotes[m->remote], -1);
-    wisp__chunk_give(&w->base, &w->chunks, entry, sizeof *entry);
+    wisp__chunk_give(&w->chunks, entry, sizeof *entry);
     for (int i = 0; !peer_remote->first && i < s->active_count; i++) {
         if (s->active[i] != index) continue;
         s->active[i] = s->active[--s->active_count];
@@ -20031,7 +20032,7 @@ static bool wisp__queue_make_room(wisp *w, wisp__session *s, const wisp__message
         wisp__count_drop(w, s, w->registry.remotes[least->remote], WISP__DROPPED_OVER_BUDGET);
         if (least->baseline >= 0)
             wisp__baseline_outcome(&s->baselines_out, least->baseline, least->value, false);
-        wisp__message_release(&w->base, &w->chunks, least);
+        wisp__message_release(&w->chunks, least);
     }
     return true;
 }
@@ -20064,7 +20065,7 @@ static wisp_result wisp__enqueue(wisp *w, wisp__session *s, wisp__message *m) {
     if (s->active_count == s->active_room &&
         wisp__grow(&w->base, WISP__ARRAY(s->active, s->active_room), s->active_count + 1, 1 << 15))
         return WISP_E_MEMORY;
-    entry = (wisp__entry *)wisp__chunk_take(&w->base, &w->chunks, sizeof *entry);
+    entry = (wisp__entry *)wisp__chunk_take(&w->chunks, sizeof *entry);
     if (!entry) return WISP_E_MEMORY;
     peer_remote = &s->peer_remotes[m->remote];
     entry->next = NULL;
@@ -21069,7 +21070,7 @@ static wisp__request *wisp__request_at(const wisp__session *s, uint32_t id) {
 static void wisp__request_forget(wisp *w, wisp__session *s, wisp__request *request) {
     if (request->reply) {
         s->kept_bytes -= wisp__message_weight(request->reply);
-        wisp__message_release(&w->base, &w->chunks, request->reply);
+        wisp__message_release(&w->chunks, request->reply);
     }
     memset(request, 0, sizeof *request);
 }
@@ -21180,7 +21181,7 @@ static void wisp__call_unlink(wisp__pending *call) {
 static void wisp__call_settle(wisp *w, wisp__pending *call) {
     wisp__timers_stop(&w->peers.timers, &call->timer);
     wisp__call_unlink(call);
-    if (call->message) wisp__message_release(&w->base, &w->chunks, call->message);
+    if (call->message) wisp__message_release(&w->chunks, call->message);
     call->message = NULL;
 }
 
@@ -22256,7 +22257,7 @@ static wisp__fit wisp__fill_cutting(wisp__packet_writer *f, int channel) {
         if (fit != WISP__FITS) return fit == WISP__WAITS ? WISP__FITS : fit;
         out->cut += item.size;
         if (out->cut < total) continue;
-        wisp__message_release(&f->w->base, &f->w->chunks, out->cutting);
+        wisp__message_release(&f->w->chunks, out->cutting);
         out->cutting = NULL;
         f->blocked &= ~(1u << channel);
     }
@@ -22267,7 +22268,7 @@ static wisp__fit wisp__fill_cutting(wisp__packet_writer *f, int channel) {
 static wisp__message *wisp__message_whole(wisp *w, const wisp__message *m, uint32_t floor) {
     int bytes = m->size + 32;
     size_t chunk = sizeof *m + (size_t)bytes + WISP__SLACK;
-    wisp__message *whole = (wisp__message *)wisp__chunk_take(&w->base, &w->chunks, chunk);
+    wisp__message *whole = (wisp__message *)wisp__chunk_take(&w->chunks, chunk);
     wisp__writer to;
     if (!whole) return NULL;
     *whole = *m;
@@ -22287,13 +22288,13 @@ static wisp__message *wisp__queue_announcement(wisp *w, wisp__session *s,
     wisp__remote *entry = w->registry.remotes[first->encoding];
     size_t bytes = (size_t)wisp__announcement_bytes(entry);
     size_t chunk = sizeof(wisp__message) + bytes + WISP__SLACK;
-    wisp__message *m = (wisp__message *)wisp__chunk_take(&w->base, &w->chunks, chunk);
-    wisp__entry *place = (wisp__entry *)wisp__chunk_take(&w->base, &w->chunks, sizeof *place);
+    wisp__message *m = (wisp__message *)wisp__chunk_take(&w->chunks, chunk);
+    wisp__entry *place = (wisp__entry *)wisp__chunk_take(&w->chunks, sizeof *place);
     wisp__peer_remote *peer_remote = &s->peer_remotes[first->remote];
     wisp__writer to;
     if (!m || !place) {
-        wisp__chunk_give(&w->base, &w->chunks, m, chunk);
-        wisp__chunk_give(&w->base, &w->chunks, place, sizeof *place);
+        wisp__chunk_give(&w->chunks, m, chunk);
+        wisp__chunk_give(&w->chunks, place, sizeof *place);
         return NULL;
     }
     *m = *first;
@@ -22354,7 +22355,7 @@ static void wisp__fill_dequeue(wisp__packet_writer *f, int index) {
         wisp__fill_repeat(f);
         f->previous = NULL;
     }
-    if (f->kept) wisp__message_release(&f->w->base, &f->w->chunks, f->kept);
+    if (f->kept) wisp__message_release(&f->w->chunks, f->kept);
     f->kept = wisp__dequeue(f->w, f->session, index);
 }
 
@@ -22370,7 +22371,7 @@ static wisp__fit wisp__fill_queued(wisp__packet_writer *f, int index) {
     if (!m) return WISP__WAITS;
     if (m->type != WISP__REPLY && s->peer_remotes[m->encoding].known == WISP__UNKNOWN) {
         wisp__count_drop(w, s, w->registry.remotes[index], WISP__DROPPED_QUEUED);
-        wisp__message_release(&w->base, &w->chunks, wisp__dequeue(w, s, index));
+        wisp__message_release(&w->chunks, wisp__dequeue(w, s, index));
         return WISP__FITS;
     }
     fit = m->delivery == WISP_RELIABLE ? wisp__fill_reliable(f, m) : wisp__fill_unreliable(f, m);
@@ -22547,7 +22548,7 @@ static bool wisp__flush(wisp *w, wisp__session *s, int only) {
         wisp__packet_begin(&f, w, s);
         fit = wisp__fill(&f, only);
         if (f.eliciting || f.acks) wisp__packet_end(&f);
-        if (f.kept) wisp__message_release(&w->base, &w->chunks, f.kept);
+        if (f.kept) wisp__message_release(&w->chunks, f.kept);
         if (fit != WISP__FULL || !f.eliciting) break;
     }
     if (s->spending && s->spending->held_back && s->ping) wisp__send_ping(w, s);
@@ -22565,8 +22566,8 @@ static void wisp__on_outcome(void *owner, const wisp__ref *ref, bool arrived) {
     wisp__session *s = outcome->session;
     wisp__peer *peer = &s->peer;
     if (ref->kind == WISP__FRAME_EVENT)
-        peer->window_used -= wisp__channel_ended(&w->base, &w->chunks,
-                                                &peer->channels[ref->channel]->out, ref->number,
+        peer->window_used -= wisp__channel_ended(&w->chunks,
+                                                 &peer->channels[ref->channel]->out, ref->number,
                                                 ref->count, arrived);
     for (uint32_t i = 0; i < ref->count && ref->kind != WISP__FRAME_EVENT; i++) {
         uint32_t number = ref->number + i;
@@ -22589,7 +22590,7 @@ static void wisp__session_free(wisp *w, wisp__session *s) {
     wisp__base *base = &w->base;
     while (s->active_count) {
         wisp__count_drop(w, s, w->registry.remotes[s->active[0]], WISP__DROPPED_ABANDONED);
-        wisp__message_release(base, &w->chunks, wisp__dequeue(w, s, s->active[0]));
+        wisp__message_release(&w->chunks, wisp__dequeue(w, s, s->active[0]));
     }
     wisp__baselines_free(w, &s->baselines_out);
     wisp__baselines_free(w, &s->baselines_in);
@@ -22639,9 +22640,9 @@ static void wisp__report_budget(wisp *w, wisp__session *s) {
 /* --- sessions begin and end --- */
 
 static void wisp__held_free(wisp *w, wisp__held *held) {
-    wisp__message_release(&w->base, &w->chunks, held->message);
+    wisp__message_release(&w->chunks, held->message);
     if (held->list) wisp__free(&w->base, held->list, (size_t)held->to.count * sizeof *held->list);
-    wisp__chunk_give(&w->base, &w->chunks, held, sizeof *held);
+    wisp__chunk_give(&w->chunks, held, sizeof *held);
 }
 
 /* Ends the messages that are held for a peer that is gone (NULL: for several), calls with a code.
@@ -23371,7 +23372,7 @@ static wisp__message *wisp__message_make(wisp *w, const wisp__remote *remote, in
     wisp__packer *p = &w->content.packer;
     size_t shape = (size_t)((p->shape.at + 7) / 8), data = (size_t)((p->data.at + 7) / 8);
     size_t bytes = sizeof(wisp__message) + shape + data + WISP__SLACK;
-    wisp__message *m = (wisp__message *)wisp__chunk_take(&w->base, &w->chunks, bytes);
+    wisp__message *m = (wisp__message *)wisp__chunk_take(&w->chunks, bytes);
     if (!m) return NULL;
     m->references = 1;
     m->chunk_bytes = (int)bytes;
@@ -23410,7 +23411,7 @@ static wisp__message *wisp__compose(wisp *w, const wisp__remote *remote, int typ
     *why = WISP_E_TOO_BIG;
     wisp__log(&w->base, WISP_LOG_WARNING, *why, "'%s' does not fit a packet: send it reliably, "
               "or raise link.mtu", remote->name);
-    wisp__message_release(&w->base, &w->chunks, m);
+    wisp__message_release(&w->chunks, m);
     return NULL;
 }
 
@@ -23493,7 +23494,7 @@ static wisp_result wisp__send_encoded(wisp *w, wisp__session *s, const wisp__fir
         m->value = baseline->sequence;
     }
     result = wisp__give(w, s, m);
-    wisp__message_release(&w->base, &w->chunks, m);
+    wisp__message_release(&w->chunks, m);
     if (result) return result;
     wisp__baseline_store(w, &s->baselines_out, baseline, next);
     baseline->sequence++;
@@ -23687,7 +23688,7 @@ static wisp_result wisp__fire(wisp *w, const wisp__outbound *out) {
     if (result) return result;
     result = out->session ? wisp__fire_at(w, out->session, &fired)
                           : wisp__fire_several(w, to, &fired);
-    if (fired.message) wisp__message_release(&w->base, &w->chunks, fired.message);
+    if (fired.message) wisp__message_release(&w->chunks, fired.message);
     wisp__encoded_release(w, fired.value);
     wisp__fired_forget_deltas(w, &fired);
     return result;
@@ -23714,7 +23715,7 @@ static int64_t wisp__held_bytes(const wisp__message *m, const wisp_to *to) {
 /* Takes over a message to be held, with a copy of its list of peers. NULL: no memory. */
 static wisp__held *wisp__held_make(wisp *w, const wisp__passage *passage, wisp_to to,
                                    wisp__message *m) {
-    wisp__held *held = (wisp__held *)wisp__chunk_take(&w->base, &w->chunks, sizeof *held);
+    wisp__held *held = (wisp__held *)wisp__chunk_take(&w->chunks, sizeof *held);
     size_t bytes = to.list ? (size_t)to.count * sizeof *to.list : 0;
     if (!held) return NULL;
     memset(held, 0, sizeof *held);
@@ -23729,7 +23730,7 @@ static wisp__held *wisp__held_make(wisp *w, const wisp__passage *passage, wisp_t
     held->to.list = held->list;
     if (held->list) memcpy(held->list, to.list, bytes);
     if (held->list || !bytes) return held;
-    wisp__chunk_give(&w->base, &w->chunks, held, sizeof *held);
+    wisp__chunk_give(&w->chunks, held, sizeof *held);
     return NULL;
 }
 
@@ -23759,7 +23760,7 @@ static wisp_result wisp__hold_message(wisp *w, const wisp__remote *remote, const
         result = WISP_E_MEMORY;
     }
     if (!held) {
-        wisp__message_release(&w->base, &w->chunks, m);
+        wisp__message_release(&w->chunks, m);
         return result;
     }
     held->own = own;
@@ -23827,7 +23828,7 @@ static wisp_result wisp__answer_give(wisp *w, const wisp__answer *a, wisp__messa
     if (result) wisp__error(w, a->session, a->remote, result, "the answer of a call was not sent");
     else a->remote->stats.replies_sent++;
     if (a->request && !a->request->once) wisp__request_keep(w, a->session, a->request, m);
-    wisp__message_release(&w->base, &w->chunks, m);
+    wisp__message_release(&w->chunks, m);
     return result;
 }
 
@@ -23908,7 +23909,7 @@ static wisp_result wisp__call_begin(wisp *w, wisp__pending *call, const wisp__ou
         wisp__call_start(w, call, out, m);
         remote->stats.invokes_sent++;
     }
-    wisp__message_release(&w->base, &w->chunks, m);
+    wisp__message_release(&w->chunks, m);
     return result;
 }
 
@@ -24834,9 +24835,9 @@ static wisp__buffered *wisp__buffer_take(wisp__reading *r, wisp__channel *channe
         wisp__break(r, "more out of order than the window holds");
         return NULL;
     }
-    b = (wisp__buffered *)wisp__chunk_take(base, &r->w->chunks, (size_t)charge);
+    b = (wisp__buffered *)wisp__chunk_take(&r->w->chunks, (size_t)charge);
     if (!b || wisp__channel_hold(base, &channel->in, sequence, b)) {
-        wisp__chunk_give(base, &r->w->chunks, b, (size_t)charge);
+        wisp__chunk_give(&r->w->chunks, b, (size_t)charge);
         wisp__break_with(r, WISP_E_MEMORY, "no memory for what came out of order");
         return NULL;
     }
@@ -24940,7 +24941,7 @@ static void wisp__arrive_early(wisp__reading *r, wisp__channel *channel) {
         b = wisp__channel_take_next(&channel->in);
         s->held_bytes -= b->charge;
         wisp__arrive_buffered(r, &channel->in, b);
-        wisp__chunk_give(&r->w->base, &r->w->chunks, b, (size_t)b->chunk_bytes);
+        wisp__chunk_give(&r->w->chunks, b, (size_t)b->chunk_bytes);
     }
 }
 
@@ -25739,7 +25740,7 @@ static wisp_result wisp__answer_deferred(wisp *w, wisp_call handle, wisp_result 
     m = wisp__answer_through(w, &a, &why);
     if (!m) return why;
     if (!wisp__call_of(w, handle.id)) {                            /* a hook has answered it */
-        wisp__message_release(&w->base, &w->chunks, m);
+        wisp__message_release(&w->chunks, m);
         return WISP_E_STALE;
     }
     if (s->request_room) a.request = wisp__request_at(s, a.id);
@@ -27618,7 +27619,7 @@ static void wisp__wire(wisp *w, const wisp_desc *desc) {
     w->base.reliable = desc->link.reliable;
     w->base.timeout = desc->timeout;
     w->accept = desc->accept;
-    w->registry.base = &w->base;
+    w->registry.base = w->chunks.base = &w->base;
     w->content.base = w->content.packer.base = w->registry.schemas.base = &w->base;
     w->content.registry = &w->registry;
     w->registry.compress = &w->compress;
@@ -27674,7 +27675,7 @@ static void wisp__release(wisp *w) {
     wisp__registry_free(&w->registry);
     wisp__codec_free(&w->content);
     wisp__compress_free(&w->compress);
-    wisp__chunks_free(&w->base, &w->chunks);
+    wisp__chunks_free(&w->chunks);
     wisp__free(&w->base, w->peers.timers.heap,
                (size_t)w->peers.timers.room * sizeof *w->peers.timers.heap);
     wisp__free(&w->base, w->peers.table, (size_t)w->peers.table_room * 4);

@@ -14,12 +14,13 @@ typedef struct desk {
 static void desk_open(desk *d) {
     memset(d, 0, sizeof *d);
     low_start(&d->w.base, &d->memory);
+    d->w.chunks.base = &d->w.base;
 }
 
 static void desk_close(desk *d) {
     wisp__baselines_check(&d->w, &d->baselines);
     wisp__baselines_free(&d->w, &d->baselines);
-    wisp__chunks_free(&d->w.base, &d->w.chunks);
+    wisp__chunks_free(&d->w.chunks);
     CHECK(low_is_empty(&d->w.base, &d->memory));
 }
 

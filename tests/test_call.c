@@ -820,7 +820,7 @@ TEST(a_repeat_is_answered_from_memory_until_it_is_settled_and_then_expired) {
     CHECK_EQ_INT(world_remote_stats(t.server, "r").replies_sent, 3);     /* "expired" */
     CHECK_EQ_INT(runs, 2);
     CHECK_EQ_INT(world_count(&t.w, t.client, "r"), 2);
-    wisp__message_release(&t.client->base, &t.client->chunks, m);
+    wisp__message_release(&t.client->chunks, m);
     world_close(&t.w);
 }
 

@@ -28,6 +28,7 @@ static void rig_start(channel_rig *r, uint32_t first) {
     memset(r, 0, sizeof *r);
     low_start(&r->base, &r->memory);
     r->base.mtu = 1200;
+    r->chunks.base = &r->base;
     r->channel = wisp__channel_make(&r->base);
     r->channel->out.base = r->channel->out.next = r->channel->out.lost_from = first;
     r->channel->in.next = first;
@@ -37,15 +38,15 @@ static void rig_start(channel_rig *r, uint32_t first) {
 static int rig_end(channel_rig *r) {
     int abandoned;
     wisp__channel_check(&r->base, r->channel);
-    abandoned = wisp__channel_free(&r->base, &r->chunks, r->channel);
-    wisp__chunks_free(&r->base, &r->chunks);
+    abandoned = wisp__channel_free(&r->chunks, r->channel);
+    wisp__chunks_free(&r->chunks);
     CHECK(low_is_empty(&r->base, &r->memory));
     return abandoned;
 }
 
 static wisp__message *rig_message(channel_rig *r, int bytes) {
     size_t chunk = sizeof(wisp__message) + (size_t)bytes;
-    wisp__message *m = (wisp__message *)wisp__chunk_take(&r->base, &r->chunks, chunk);
+    wisp__message *m = (wisp__message *)wisp__chunk_take(&r->chunks, chunk);
     memset(m, 0, chunk);
     m->references = 1;
     m->chunk_bytes = (int)chunk;
@@ -63,12 +64,12 @@ static wisp_result rig_push(channel_rig *r, int bytes) {
     item.offset = -1;
     item.size = bytes;
     result = wisp__channel_push(&r->base, &r->channel->out, item);
-    wisp__message_release(&r->base, &r->chunks, m);
+    wisp__message_release(&r->chunks, m);
     return result;
 }
 
 static int rig_told(channel_rig *r, uint32_t sequence, int count, bool arrived) {
-    return wisp__channel_ended(&r->base, &r->chunks, &r->channel->out, sequence, count, arrived);
+    return wisp__channel_ended(&r->chunks, &r->channel->out, sequence, count, arrived);
 }
 
 TEST(an_item_leaves_the_window_when_all_before_it_have_arrived) {
@@ -157,7 +158,7 @@ TEST(a_message_is_released_once_by_each_item_that_holds_it) {
     CHECK_EQ_INT(m->references, 1);
     rig_told(&r, 1, 3, true);                  /* told again: nothing more to release */
     CHECK_EQ_INT(m->references, 1);
-    wisp__message_release(&r.base, &r.chunks, m);
+    wisp__message_release(&r.chunks, m);
     CHECK_EQ_INT(rig_end(&r), 0);
 }
 
@@ -294,7 +295,7 @@ TEST(turns_are_told_apart_over_every_wrap) {
 
 static wisp__buffered *rig_held(channel_rig *r, int mark) {
     size_t chunk = sizeof(wisp__buffered) + 16;
-    wisp__buffered *held = (wisp__buffered *)wisp__chunk_take(&r->base, &r->chunks, chunk);
+    wisp__buffered *held = (wisp__buffered *)wisp__chunk_take(&r->chunks, chunk);
     memset(held, 0, chunk);
     held->chunk_bytes = (int)chunk;
     held->charge = mark;
@@ -328,7 +329,7 @@ TEST(what_came_early_is_handed_out_in_order) {
                     held = wisp__channel_take_next(&r.channel->in);
                     CHECK_EQ_INT(held->charge, (int)given);
                     given++;
-                    wisp__chunk_give(&r.base, &r.chunks, held, (size_t)held->chunk_bytes);
+                    wisp__chunk_give(&r.chunks, held, (size_t)held->chunk_bytes);
                 }
                 break;
             default: break;
@@ -365,7 +366,7 @@ TEST(a_small_window_holds_what_came_early) {
             wisp__buffered *held = rig_held(&r, 1);
             wisp_result result = wisp__channel_hold(&r.base, &r.channel->in, n, held);
             CHECK_EQ_INT(result, WISP_OK);
-            if (result) wisp__chunk_give(&r.base, &r.chunks, held, (size_t)held->chunk_bytes);
+            if (result) wisp__chunk_give(&r.chunks, held, (size_t)held->chunk_bytes);
         }
         rig_end(&r);
     }

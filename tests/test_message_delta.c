@@ -1222,7 +1222,7 @@ static void delta_forge(world_two *t, const wisp__delta_head *telling, const uin
         return;
     m = wisp__compose(t->client, remote, WISP__EVENT, &why);
     if (m) wisp__give(t->client, session_of(t->client, 0), m);
-    if (m) wisp__message_release(&t->client->base, &t->client->chunks, m);
+    if (m) wisp__message_release(&t->client->chunks, m);
 }
 
 static bool delta_rejoin(world_two *t) {

@@ -472,9 +472,10 @@ TEST(chunks_do_not_overlap_and_are_aligned) {
     int n = 0;
     low_start(&base, &memory);
     memset(&chunks, 0, sizeof chunks);
+    chunks.base = &base;
     for (int round = 0; round < 3; round++)
         for (int i = 0; i < CHUNK_SIZES; i++, n++) {
-            taken[n] = (unsigned char *)wisp__chunk_take(&base, &chunks, chunk_sizes[i]);
+            taken[n] = (unsigned char *)wisp__chunk_take(&chunks, chunk_sizes[i]);
             if (!CHECK(taken[n] != NULL)) return;
             CHECK_EQ_INT((uintptr_t)taken[n] % ALIGNED, 0);
             memset(taken[n], n + 1, chunk_sizes[i]);
@@ -484,9 +485,9 @@ TEST(chunks_do_not_overlap_and_are_aligned) {
         int wrong = 0;
         for (size_t i = 0; i < size; i++) wrong += taken[k][i] != k + 1;
         CHECK_EQ_INT(wrong, 0);
-        wisp__chunk_give(&base, &chunks, taken[k], size);
+        wisp__chunk_give(&chunks, taken[k], size);
     }
-    wisp__chunks_free(&base, &chunks);
+    wisp__chunks_free(&chunks);
     CHECK(low_is_empty(&base, &memory));
 }
 
@@ -497,18 +498,19 @@ TEST(a_chunk_given_back_is_taken_again) {
     long long calls;
     low_start(&base, &memory);
     memset(&chunks, 0, sizeof chunks);
+    chunks.base = &base;
     for (int i = 0; i < CHUNK_SIZES; i++)
-        wisp__chunk_give(&base, &chunks, wisp__chunk_take(&base, &chunks, chunk_sizes[i]),
+        wisp__chunk_give(&chunks, wisp__chunk_take(&chunks, chunk_sizes[i]),
                          chunk_sizes[i]);
     calls = memory.calls;
     for (int i = 0; i < CHUNK_SIZES && chunk_sizes[i] <= 65536; i++) {
-        void *a = wisp__chunk_take(&base, &chunks, chunk_sizes[i]);
-        wisp__chunk_give(&base, &chunks, a, chunk_sizes[i]);
-        if (!CHECK(wisp__chunk_take(&base, &chunks, chunk_sizes[i]) == a)) break;
-        wisp__chunk_give(&base, &chunks, a, chunk_sizes[i]);
+        void *a = wisp__chunk_take(&chunks, chunk_sizes[i]);
+        wisp__chunk_give(&chunks, a, chunk_sizes[i]);
+        if (!CHECK(wisp__chunk_take(&chunks, chunk_sizes[i]) == a)) break;
+        wisp__chunk_give(&chunks, a, chunk_sizes[i]);
     }
     CHECK_EQ_INT(memory.calls, calls);
-    wisp__chunks_free(&base, &chunks);
+    wisp__chunks_free(&chunks);
     CHECK(low_is_empty(&base, &memory));
 }
 
@@ -519,12 +521,13 @@ TEST(large_chunks_go_back_to_the_allocator) {
     void *large;
     low_start(&base, &memory);
     memset(&chunks, 0, sizeof chunks);
-    large = wisp__chunk_take(&base, &chunks, 70000);
+    chunks.base = &base;
+    large = wisp__chunk_take(&chunks, 70000);
     CHECK_EQ_INT(memory.held, 70000);
-    wisp__chunk_give(&base, &chunks, large, 70000);
+    wisp__chunk_give(&chunks, large, 70000);
     CHECK_EQ_INT(memory.held, 0);
-    wisp__chunk_give(&base, &chunks, NULL, 64);
-    wisp__chunk_give(&base, &chunks, NULL, 70000);
+    wisp__chunk_give(&chunks, NULL, 64);
+    wisp__chunk_give(&chunks, NULL, 70000);
     CHECK(low_is_empty(&base, &memory));
 }
 
@@ -534,12 +537,13 @@ TEST(chunks_without_memory_are_refused) {
     wisp__chunks chunks;
     low_start(&base, &memory);
     memset(&chunks, 0, sizeof chunks);
+    chunks.base = &base;
     memory.fail_after = 0;
     for (int i = 0; i < CHUNK_SIZES; i++)
-        CHECK(wisp__chunk_take(&base, &chunks, chunk_sizes[i]) == NULL);
+        CHECK(wisp__chunk_take(&chunks, chunk_sizes[i]) == NULL);
     memory.fail_after = LOW_NONE;
-    CHECK(wisp__chunk_take(&base, &chunks, 100) != NULL);
-    wisp__chunks_free(&base, &chunks);
+    CHECK(wisp__chunk_take(&chunks, 100) != NULL);
+    wisp__chunks_free(&chunks);
     CHECK(low_is_empty(&base, &memory));
 }
 
@@ -553,21 +557,22 @@ TEST(random_chunks_keep_what_is_in_them) {
     uint64_t seed = 17;
     low_start(&base, &memory);
     memset(&chunks, 0, sizeof chunks);
+    chunks.base = &base;
     for (int step = 0; step < 5000; step++) {
         int i = test_random_below(&seed, HELD);
         if (held[i]) {
             CHECK(held[i][0] == i && held[i][sizes[i] - 1] == i);
-            wisp__chunk_give(&base, &chunks, held[i], sizes[i]);
+            wisp__chunk_give(&chunks, held[i], sizes[i]);
             held[i] = NULL;
         } else {
             sizes[i] = 1 + (size_t)(test_random(&seed) >> (48 + test_random_below(&seed, 16)));
-            held[i] = (unsigned char *)wisp__chunk_take(&base, &chunks, sizes[i]);
+            held[i] = (unsigned char *)wisp__chunk_take(&chunks, sizes[i]);
             if (!CHECK(held[i] != NULL)) return;
             memset(held[i], i, sizes[i]);
         }
     }
-    for (int i = 0; i < HELD; i++) wisp__chunk_give(&base, &chunks, held[i], sizes[i]);
-    wisp__chunks_free(&base, &chunks);
+    for (int i = 0; i < HELD; i++) wisp__chunk_give(&chunks, held[i], sizes[i]);
+    wisp__chunks_free(&chunks);
     CHECK(low_is_empty(&base, &memory));
 }
 
