@@ -3023,10 +3023,10 @@ typedef char wisp__msgpack_pair_fits[
 
 /* --- record_delta --- */
 
-/* Symbols and rows of one difference at most: what is larger goes as it is. */
+/* Symbols and rows of one delta at most: a larger record is sent in full. */
 enum { WISP__DELTA_SYMBOLS = 1 << 20, WISP__DELTA_ROWS = 1 << 18 };
 
-/* A record and where it begins: blobs are aligned to there. */
+/* A record, or a delta, and where it begins: blobs are aligned to there. */
 typedef struct wisp__side {
     wisp__reader from;
     int64_t      start;
@@ -3036,12 +3036,12 @@ typedef struct wisp__side {
 typedef struct wisp__delta {
     wisp__unpacker *u;                 /* memory and limits */
     const wisp__op *ops;
-    wisp__side      base, now;         /* now: while a difference is made */
-    wisp__side      older[2];          /* for the range coder: what the base was told from .. */
-    uint8_t        *models;            /* its models, adapted on the way; NULL: plain */
-    wisp__writer   *to;                /* the difference, while it is made; the record, else */
-    wisp__side      delta;             /* the difference, while it is applied */
-    uint8_t        *copies;            /* room for two records, to compare what is no blob */
+    wisp__side      base, now;         /* now: while a delta is made */
+    wisp__side      older[2];          /* for the range coder: the base's base, and that one's */
+    uint8_t        *models;            /* of the range coder, which adapts them; NULL: not used */
+    wisp__writer   *to;                /* the delta, while it is made; else the record */
+    wisp__side      delta;             /* there: it is applied */
+    uint8_t        *copies;            /* room for two records, to compare unions */
     int             rows, symbols;     /* that may still come */
     bool            failed;
 } wisp__delta;
@@ -15319,7 +15319,7 @@ static bool wisp__get_coded(wisp__delta *d, const wisp__adaptive *a, uint32_t *n
     return true;
 }
 
-/* --- making a delta --- */
+/* --- a delta: applied where d->delta is there, else made --- */
 
 static bool wisp__blob_same(const wisp__op *op, wisp__side a, wisp__side b) {
     int count = wisp__pass_length(op, &a);
@@ -15349,31 +15349,66 @@ static bool wisp__slot_same(wisp__delta *d, int at, int64_t base_at, int64_t now
            memcmp(copies[0].bytes, copies[1].bytes, (size_t)copies[0].at / 8) == 0;
 }
 
+/* The table of a body: `now` holds its new symbols, or receives them. Without `older` it does not go
+   through the range coder. */
+static void wisp__delta_table(wisp__delta *d, const wisp__body *body, const wisp__grid *base,
+                              uint32_t *now, const int64_t *older) {
+    bool coded = false;
+    if (older && d->models && d->ops[body->at - 1].flags & WISP__OP_PLAIN) {
+        wisp__adaptive a = wisp__array_adaptive(d, body, base, older);
+        if (d->failed) return;
+        coded = d->delta.there ? wisp__get_coded(d, &a, now) : wisp__put_coded(d, &a, now);
+    }
+    if (coded || d->failed || !body->table.column_count) return;
+    if (!d->delta.there) wisp__delta_bits_write(d->to, &body->table, base->symbols, now);
+    else if (!wisp__delta_bits_read(&d->delta.from, &body->table, base->symbols, now))
+        d->failed = true;
+}
+
+/* The new rows of a body: from the record at `now`, or with room for their symbols. */
+static void wisp__delta_now(wisp__delta *d, const wisp__body *body, wisp__side now,
+                            wisp__grid *grid) {
+    int64_t symbols = (int64_t)body->table.rows * body->table.column_count;
+    if (!d->delta.there) wisp__grid_take(d, body, now, body->table.rows, grid);
+    else grid->symbols = (uint32_t *)wisp__delta_items(d, symbols, 4);
+}
+
+/* The count of an array's rows: `now`, or the one that is read. `had`: in the base. */
+static int wisp__delta_count(wisp__delta *d, const wisp__op *op, int had, int now) {
+    bool fixed = (op->flags & WISP__OP_FIXED) != 0;
+    wisp__reader *from = &d->delta.from;
+    if (!d->delta.there) {
+        if (!fixed) wisp__put(d->to, had == now, 1);
+        if (!fixed && had != now) wisp__put(d->to, (uint64_t)now, op->bits);
+        return now;
+    }
+    if (fixed) return op->max;
+    if (!wisp__get(from, 1)) had = (int)wisp__get(from, op->bits);
+    if (had > op->max || from->failed) d->failed = true;
+    if (!d->failed) wisp__put(d->to, (uint64_t)had, op->bits);
+    return had;
+}
+
 static void wisp__put_slots(wisp__delta *d, const wisp__body *body, const wisp__grid *base,
                             const wisp__grid *now, const int64_t *older);
 
-/* `older` is NULL inside another array. */
-static void wisp__put_array(wisp__delta *d, int at, int64_t base_at, int64_t now_at,
-                            const int64_t *older) {
+/* `older` is NULL inside another array; `now_at` is not used while a delta is applied. */
+static void wisp__delta_array(wisp__delta *d, int at, int64_t base_at, int64_t now_at,
+                              const int64_t *older) {
     const wisp__op *op = &d->ops[at];
     wisp__side base = d->base, now = d->now;
-    int had = wisp__array_open(op, &base, base_at), rows = wisp__array_open(op, &now, now_at);
+    int had = wisp__array_open(op, &base, base_at);
+    int rows = wisp__delta_count(d, op, had, wisp__array_open(op, &now, now_at));
     wisp__body body;
     wisp__grid a, b;
-    if (!(op->flags & WISP__OP_FIXED)) {
-        wisp__put(d->to, had == rows, 1);
-        if (had != rows) wisp__put(d->to, (uint64_t)rows, op->bits);
-    }
-    if (!wisp__pass_rows(d, rows) || !wisp__body_open(d, at + 1, op->end, rows, &body)) return;
+    if (d->failed || !wisp__pass_rows(d, rows)) return;
+    if (!wisp__body_open(d, at + 1, op->end, rows, &body)) return;
     wisp__grid_take(d, &body, base, wisp__min_int(had, rows), &a);
-    wisp__grid_take(d, &body, now, rows, &b);
+    wisp__delta_now(d, &body, now, &b);
     if (d->failed || !rows) return;
-    if (older && d->models && op->flags & WISP__OP_PLAIN) {
-        wisp__adaptive adaptive = wisp__array_adaptive(d, &body, &a, older);
-        if (d->failed || wisp__put_coded(d, &adaptive, b.symbols)) return;
-    }
-    if (body.table.column_count) wisp__delta_bits_write(d->to, &body.table, a.symbols, b.symbols);
-    if (body.slots) wisp__put_slots(d, &body, &a, &b, NULL);
+    wisp__delta_table(d, &body, &a, b.symbols, older);
+    if (d->delta.there) wisp__grid_rebuild(d, &body, b.symbols, a.slots, NULL);
+    else wisp__put_slots(d, &body, &a, &b, NULL);
 }
 
 static void wisp__put_slots(wisp__delta *d, const wisp__body *body, const wisp__grid *base,
@@ -15383,7 +15418,7 @@ static void wisp__put_slots(wisp__delta *d, const wisp__body *body, const wisp__
         for (int i = body->at; i < body->end && !d->failed; i = wisp__op_after(d->ops, i)) {
             if (!wisp__op_is_slot(&d->ops[i])) continue;
             if (*b >= 0 && d->ops[i].code == WISP__OP_ARRAY) {
-                wisp__put_array(d, i, *a, *b, older);
+                wisp__delta_array(d, i, *a, *b, older);
             } else if (*b >= 0) {
                 bool same = wisp__slot_same(d, i, *a, *b);
                 wisp__side from = d->now;
@@ -15409,66 +15444,11 @@ static int64_t *wisp__older_slots(wisp__delta *d, const wisp__body *body) {
     return pairs;
 }
 
-/* The schema itself, and the base as its only row. */
-static bool wisp__record_delta_open(wisp__delta *d, const wisp__program *program, int rows,
-                                    wisp__body *body, wisp__grid *base) {
-    d->ops = program->ops;
-    d->rows = rows;
-    d->symbols = WISP__DELTA_SYMBOLS;
-    if (!wisp__body_open(d, 0, program->count, 1, body)) return false;
-    wisp__grid_take(d, body, d->base, 1, base);
-    return true;
-}
-
-/* Writes the delta of a record. false: it cannot be made; then the bits written mean nothing. */
-static bool wisp__record_delta_write(wisp__delta *d, const wisp__program *program) {
-    wisp__body body;
-    wisp__grid base, now;
-    int64_t *older = NULL;
-    if (!wisp__record_delta_open(d, program, WISP__DELTA_ROWS, &body, &base)) return false;
-    wisp__grid_take(d, &body, d->now, 1, &now);
-    if (body.slots) older = wisp__older_slots(d, &body);
-    if (d->failed) return false;
-    if (body.table.column_count)
-        wisp__delta_bits_write(d->to, &body.table, base.symbols, now.symbols);
-    if (body.slots) wisp__put_slots(d, &body, &base, &now, older);
-    return !d->failed && !d->to->full;
-}
-
-/* --- applying one --- */
-
-static void wisp__rebuild_array(wisp__delta *d, int at, int64_t base_at, const int64_t *older) {
-    const wisp__op *op = &d->ops[at];
-    wisp__side base = d->base;
-    int had = wisp__array_open(op, &base, base_at), rows = had;
-    wisp__body body;
-    wisp__grid grid;
-    uint32_t *symbols;
-    bool coded = false;
-    if (op->flags & WISP__OP_FIXED) rows = op->max;
-    else if (!wisp__get(&d->delta.from, 1)) rows = (int)wisp__get(&d->delta.from, op->bits);
-    if (rows > op->max || d->delta.from.failed) d->failed = true;
-    if (d->failed) return;
-    if (!(op->flags & WISP__OP_FIXED)) wisp__put(d->to, (uint64_t)rows, op->bits);
-    if (!wisp__pass_rows(d, rows) || !wisp__body_open(d, at + 1, op->end, rows, &body)) return;
-    wisp__grid_take(d, &body, base, wisp__min_int(had, rows), &grid);
-    symbols = (uint32_t *)wisp__delta_items(d, (int64_t)rows * body.table.column_count, 4);
-    if (d->failed || !rows) return;
-    if (older && d->models && op->flags & WISP__OP_PLAIN) {
-        wisp__adaptive adaptive = wisp__array_adaptive(d, &body, &grid, older);
-        coded = !d->failed && wisp__get_coded(d, &adaptive, symbols);
-    }
-    if (!coded && body.table.column_count && !d->failed &&
-        !wisp__delta_bits_read(&d->delta.from, &body.table, grid.symbols, symbols))
-        d->failed = true;
-    wisp__grid_rebuild(d, &body, symbols, grid.slots, NULL);
-}
-
 /* `older` is NULL inside an array. */
 static void wisp__rebuild_slot(wisp__delta *d, int at, int64_t base_at, const int64_t *older) {
     wisp__side base = d->base;
     if (d->ops[at].code == WISP__OP_ARRAY) {
-        wisp__rebuild_array(d, at, base_at, older);
+        wisp__delta_array(d, at, base_at, -1, older);
         return;
     }
     base.from.at = base_at;
@@ -15478,21 +15458,25 @@ static void wisp__rebuild_slot(wisp__delta *d, int at, int64_t base_at, const in
     if (d->delta.from.failed) d->failed = true;
 }
 
-/* Writes the record that a delta makes of its baseline. false: malformed, or d->to is full. */
-static bool wisp__record_delta_apply(wisp__delta *d, const wisp__program *program) {
+/* Writes the delta from d->base to d->now, or, where d->delta is there, the record that it makes of
+   d->base. false: the delta cannot be made, or is malformed, or d->to is full; then the bits that
+   were written mean nothing. */
+static bool wisp__record_delta_code(wisp__delta *d, const wisp__program *program) {
     wisp__body body;
-    wisp__grid base;
-    uint32_t *symbols;
+    wisp__grid base, now;
     int64_t *older = NULL;
-    /* Four times the writer's rows: every record is passed, more than once. */
-    if (!wisp__record_delta_open(d, program, 4 * WISP__DELTA_ROWS, &body, &base)) return false;
-    symbols = (uint32_t *)wisp__delta_items(d, body.table.column_count, 4);
+    d->ops = program->ops;
+    d->rows = WISP__DELTA_ROWS;
+    if (d->delta.there) d->rows *= 4;      /* each record is passed, more than once */
+    d->symbols = WISP__DELTA_SYMBOLS;
+    if (!wisp__body_open(d, 0, program->count, 1, &body)) return false;
+    wisp__grid_take(d, &body, d->base, 1, &base);
+    wisp__delta_now(d, &body, d->now, &now);
     if (body.slots) older = wisp__older_slots(d, &body);
     if (d->failed) return false;
-    if (body.table.column_count &&
-        !wisp__delta_bits_read(&d->delta.from, &body.table, base.symbols, symbols))
-        return false;
-    wisp__grid_rebuild(d, &body, symbols, base.slots, older);
+    wisp__delta_table(d, &body, &base, now.symbols, NULL);
+    if (d->delta.there) wisp__grid_rebuild(d, &body, now.symbols, base.slots, older);
+    else wisp__put_slots(d, &body, &base, &now, older);
     return !d->failed && !d->to->full && !d->delta.from.failed;
 }
 
@@ -15511,23 +15495,24 @@ static bool wisp__record_delta_pass(wisp__unpacker *u, const wisp__program *prog
 
 /* ===========================================================================
  * MARK: >>value_delta
- * What: the difference of values without a schema from others, and both put
- *   together again.
- * Invariants: maps are sorted by key on both ends, so that pairs have places. A
- *   difference applied to its base gives the very bits it was made from, and
- *   its reader is never led beyond what it was given.
- * Not here: records of a schema (delta), which value is the base (track).
+ * What: the delta of values without a schema from others, and the values that a
+ *   delta makes of its baseline.
+ * Invariants: maps are sorted by key on both ends, so that a pair has the same
+ *   place on both. A delta applied to its baseline gives the very bits that it
+ *   was made from. A reader never passes the end of its bytes.
+ * Not here: records of a schema (record_delta), which value is the baseline
+ *   (baseline).
  *
- *   values    same count:1 [small(count)], then for each: differs:1 [change]
- *   change    0:2 shape data | 1:2 integer (zigzag difference of the kind before)
- *             2:2 map, the keys of before: gone:1 | differs:1 [change] each
- *             3:2 map: gone:1 each; differs:1 [change] for each that is not;
+ *   values    same count:1 [small(count)], then for each: differs:1 [delta]
+ *   delta     0:2 shape data | 1:2 integer (zigzag of new less old, of the same kind)
+ *             2:2 map with the same keys: differs:1 [delta] each
+ *             3:2 map: for each old pair: gone:1, and if it is not: differs:1 [delta];
  *                 small(new), for each: length key shape data · array: as values
  * ======================================================================== */
 
-/* --- making a difference --- */
+/* --- making a delta --- */
 
-static void wisp__put_whole(wisp__delta *d, const wisp_value *value) {
+static void wisp__put_packed(wisp__delta *d, const wisp_value *value) {
     wisp__measure m;
     wisp_result result = wisp__pack_measure(&d->u->base->limits, value, 1, &m);
     size_t room = (size_t)((m.shape_bits + m.data_bits) / 8) + 4 * WISP__SLACK;
@@ -15550,14 +15535,13 @@ static bool wisp__same_keys(const wisp_value *a, const wisp_value *b) {
     return true;
 }
 
-/* An integer of either kind, as the word that differences are made of. */
+/* An integer of either kind, as a word to subtract. */
 static uint64_t wisp__word_of(const wisp_value *value) {
     return value->kind == WISP_INT ? (uint64_t)wisp__int_of(value) : wisp__uint_of(value);
 }
 
 static void wisp__value_delta_put(wisp__delta *d, const wisp_value *a, const wisp_value *b);
 
-/* An element, unless it is as before. */
 static void wisp__put_child(wisp__delta *d, const wisp_value *a, const wisp_value *b) {
     bool differs = !wisp__alike(a, b, WISP__SAME_BITS);
     wisp__put(d->to, differs, 1);
@@ -15570,11 +15554,11 @@ static void wisp__put_list(wisp__delta *d, const wisp_value *a, int a_count, con
     if (a_count != b_count) wisp__put_small(d->to, (uint64_t)b_count);
     for (int i = 0; i < b_count && !d->failed; i++) {
         if (i < a_count) wisp__put_child(d, &a[i], &b[i]);
-        else wisp__put_whole(d, &b[i]);
+        else wisp__put_packed(d, &b[i]);
     }
 }
 
-/* Both are sorted: one walk tells what is gone, what differs and what is new. */
+/* Both are sorted: one walk finds the pairs that are gone or differ, another those that are new. */
 static void wisp__put_map(wisp__delta *d, const wisp_value *a, const wisp_value *b) {
     const wisp_pair *before = wisp__pairs_of(a), *now = wisp__pairs_of(b);
     int k = 0, added = 0, kept = 0;
@@ -15594,7 +15578,7 @@ static void wisp__put_map(wisp__delta *d, const wisp_value *a, const wisp_value 
         while (i < a->count && strcmp(before[i].key, p->key) < 0) i++;
         if (i < a->count && strcmp(before[i].key, p->key) == 0) continue;
         wisp__put_text(d->to, p->key);
-        wisp__put_whole(d, &p->value);
+        wisp__put_packed(d, &p->value);
     }
 }
 
@@ -15614,11 +15598,11 @@ static void wisp__value_delta_put(wisp__delta *d, const wisp_value *a, const wis
         wisp__put_list(d, wisp__elements_of(a), a->count, wisp__elements_of(b), b->count);
     } else {
         wisp__put(d->to, 0, 2);
-        wisp__put_whole(d, b);
+        wisp__put_packed(d, b);
     }
 }
 
-/* Writes the difference of sorted values. false: there is none. */
+/* Writes the delta from `a` to `b`, whose maps are sorted. false: it cannot be made. */
 static bool wisp__values_write(wisp__delta *d, const wisp_value *a, int a_count,
                                const wisp_value *b, int b_count) {
     wisp__put_list(d, a, a_count, b, b_count);
@@ -15627,7 +15611,7 @@ static bool wisp__values_write(wisp__delta *d, const wisp_value *a, int a_count,
 
 /* --- applying one --- */
 
-static void wisp__get_whole(wisp__delta *d, wisp_value *out) {
+static void wisp__get_packed(wisp__delta *d, wisp_value *out) {
     wisp__reader *from = &d->delta.from, shape = *from;
     const wisp_value *values;
     int count;
@@ -15646,7 +15630,7 @@ static void wisp__get_child(wisp__delta *d, const wisp_value *a, wisp_value *out
     if (wisp__get(&d->delta.from, 1)) wisp__value_delta_get(d, a, out);
 }
 
-/* May so many more values be made? */
+/* Counts so many more values; false: there are too many, or they are not paid for. */
 static bool wisp__delta_may(wisp__delta *d, int count) {
     if (count > d->u->values || d->delta.from.failed) d->failed = true;
     d->u->values -= d->failed ? 0 : count;
@@ -15661,7 +15645,7 @@ static void wisp__get_list(wisp__delta *d, const wisp_value *a, int a_count, wis
     items = (wisp_value *)wisp__delta_items(d, count, sizeof *items);
     for (int i = 0; i < count && !d->failed; i++) {
         if (i < a_count) wisp__get_child(d, &a[i], &items[i]);
-        else wisp__get_whole(d, &items[i]);
+        else wisp__get_packed(d, &items[i]);
         if (d->delta.from.failed) d->failed = true;
     }
     if (!d->failed) *out = wisp_array(items, count);
@@ -15679,7 +15663,7 @@ static const char *wisp__get_key(wisp__delta *d) {
     return key;
 }
 
-/* What stays, then what is new, merged by key. */
+/* Merges by key the pairs that stay and those that are new. */
 static void wisp__get_map(wisp__delta *d, const wisp_value *a, wisp_value *out) {
     wisp_pair *stay = (wisp_pair *)wisp__delta_items(d, a->count, sizeof *stay), *fresh, *all;
     wisp__key *keys;
@@ -15698,7 +15682,7 @@ static void wisp__get_map(wisp__delta *d, const wisp_value *a, wisp_value *out) 
     fresh = (wisp_pair *)wisp__delta_items(d, added, sizeof *fresh);
     for (int i = 0; i < added && !d->failed; i++) {
         fresh[i].key = wisp__get_key(d);
-        wisp__get_whole(d, &fresh[i].value);
+        wisp__get_packed(d, &fresh[i].value);
     }
     all = (wisp_pair *)wisp__delta_items(d, kept + added, sizeof *all);
     keys = (wisp__key *)wisp__delta_items(d, kept + added, sizeof *keys);
@@ -15720,7 +15704,7 @@ static void wisp__value_delta_get(wisp__delta *d, const wisp_value *a, wisp_valu
     int how = (int)wisp__get(&d->delta.from, 2);
     wisp_pair *pairs;
     if (how == 0) {
-        wisp__get_whole(d, out);
+        wisp__get_packed(d, out);
     } else if (how == 1 && (a->kind == WISP_INT || a->kind == WISP_UINT)) {
         uint64_t word = wisp__word_of(a);
         word += (uint64_t)wisp__unzigzag(wisp__get_integer(&d->delta.from));
@@ -15742,7 +15726,7 @@ static void wisp__value_delta_get(wisp__delta *d, const wisp_value *a, wisp_valu
     }
 }
 
-/* The values that a difference makes of others; false: malformed. */
+/* The values that a delta makes of its baseline; false: malformed. */
 static bool wisp__values_apply(wisp__delta *d, const wisp_value *a, int a_count,
                                const wisp_value **values, int *count) {
     wisp_value all = wisp_nil();
@@ -16108,8 +16092,7 @@ static int wisp__compress_auto(wisp__compress *c, wisp__compress_stream *s, unsi
         s->pass -= block->size;
         return 0;
     }
-    if (s->misses >= WISP__MISSES_FREE ||
-        !(methods >> wisp__candidates[s->choice].method & 1))
+    if (s->misses >= WISP__MISSES_FREE || !(methods >> wisp__candidates[s->choice].method & 1))
         s->choice = wisp__candidate_after(s->choice, methods);
     if (unsure && block->size >= WISP__COMPRESS_SAMPLED &&
         !wisp__compress_sample(c, block, s->choice)) {
@@ -19709,7 +19692,7 @@ static void wisp__message_delta_make(wisp__message_codec *c, const wisp__encodin
     to = wisp__writer_on(bytes, (int)room);
     d.to = &to;
     if (program) {
-        made = wisp__record_delta_write(&d, program);
+        made = wisp__record_delta_code(&d, program);
     } else {
         a = wisp__delta_values(&u, out->base, &a_count);
         b = wisp__delta_values(&u, value, &b_count);
@@ -19776,7 +19759,7 @@ static int64_t wisp__apply_record(wisp__unpacker *u, const wisp__encoding *encod
         memset(*bytes, 0, WISP__SLACK);
         to = wisp__writer_on(*bytes, (int)room);
         d.to = &to;
-        made = wisp__record_delta_apply(&d, program);
+        made = wisp__record_delta_code(&d, program);
         full = to.full && room < most;
         room *= 2;
     }

@@ -52,7 +52,7 @@ static bool tell(rig *r, const record *base, older before, const record *now, ui
     differ_on(&d, &u, base, before, models);
     d.now = wisp__side_on(now->bytes, now->bits);
     d.to = &to;
-    if (!wisp__record_delta_write(&d, r->program)) return false;
+    if (!wisp__record_delta_code(&d, r->program)) return false;
     out->bits = to.at;
     out->start = 0;
     wisp__put(&to, UINT64_MAX >> 7, 57);     /* what follows a difference is no part of it */
@@ -75,7 +75,7 @@ static bool apply(rig *r, const record *base, older before, const difference *fr
     d.delta.from.at = d.delta.start = from->start;
     d.delta.there = true;
     d.to = &to;
-    good = wisp__record_delta_apply(&d, r->program);
+    good = wisp__record_delta_code(&d, r->program);
     out->bits = to.at;
     *used = d.delta.from.at - from->start;
     return good;

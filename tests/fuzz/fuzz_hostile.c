@@ -434,7 +434,7 @@ static bool put_difference(world *f, wisp__writer *to, slot *sl) {
     d.now = wisp__side_on(now, whole.at);
     d.ops = sl->described.program->ops;
     d.to = &out;
-    good = wisp__record_delta_write(&d, sl->described.program);
+    good = wisp__record_delta_code(&d, sl->described.program);
     wisp__arena_reset(&c->scratch);
     if (!good) return false;
     memcpy(sl->record, now, sizeof now);

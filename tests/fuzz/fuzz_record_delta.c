@@ -127,7 +127,7 @@ static bool apply(bench *b, wisp__side delta, const record *base, const record *
         if (older[i]) d.older[i] = side_of(older[i]);
     d.delta = delta;
     d.to = &to;
-    good = wisp__record_delta_apply(&d, b->program);
+    good = wisp__record_delta_code(&d, b->program);
     out->bits = to.at;
     free(models);
     *used = d.delta.from.at - delta.start;
@@ -148,7 +148,7 @@ static int64_t tell(bench *b, const record *base, const record *now, uint8_t *by
     d.base = side_of(base);
     d.now = side_of(now);
     d.to = &to;
-    if (!wisp__record_delta_write(&d, b->program)) return -1;
+    if (!wisp__record_delta_code(&d, b->program)) return -1;
     bits = to.at;
     MUST(apply(b, wisp__side_on(bytes, bits), base, none, false, &got, &used));
     MUST(got.bits == now->bits && used == bits);
