@@ -24,13 +24,28 @@ EXAMPLES := $(notdir $(basename $(wildcard examples/[0-9]*.c)))
 HEADERS  := $(wildcard wisp*.h tests/support/*.h tests/data/*.h tests/compile/*.h examples/*.h \
             tools/*.h)
 
-# Also run under the emulators: what the C library can change; what byte order and word size can.
-WINDOWS  := $(addprefix test_, base pool stats meter bits text value match pack seal packet \
+# The tests of each kind of build: all of them sanitized; what the C library can change; what byte
+# order and word size can; where a compiler may take every number for finite, and the machine small
+# ones for zero; and only the wire's bytes and one session.
+TESTS_asan  := $(TESTS)
+TESTS_mingw := $(addprefix test_, base pool stats meter bits text value match pack seal packet \
             golden remote policy event call links codec decimal json profile overlay)
-FOREIGN  := $(addprefix test_, base pool stats meter bits text value pack seal packet golden \
+TESTS_s390x := $(addprefix test_, base pool stats meter bits text value pack seal packet golden \
             remote policy event call links type schema descriptor scalar tile record codec \
             decimal json msgpack protowire protobuf delta_bits range_coder migrate engine \
             profile structs)
+TESTS_m32   := $(TESTS_s390x) $(addprefix test_, queue frame names packet_writer session receive \
+            arrival flush host peer channel wrap wrap16 soak compat oom encoding message_codec \
+            message_delta record_delta value_delta baseline compress)
+TESTS_fast  := $(addprefix test_, base value type pack scalar tile record codec engine decimal \
+            json msgpack protobuf policy)
+SMOKE := tcc musl musl-static arm
+$(foreach kind, $(SMOKE), $(eval TESTS_$(kind) := test_golden))
+KINDS := asan m32 fast s390x mingw $(SMOKE)
+
+# Programs of their own: they set switches of wisp.h, or are linked with more. The others of a kind
+# are one program, their unit.
+ALONE := $(addprefix test_, plain wrap wrap16 raise plugins compat)
 
 # What needs LZ4, libdeflate and zstd, which are there only for this machine itself.
 COMPRESS := -llz4 -ldeflate -lzstd
@@ -39,16 +54,6 @@ LIBS_fuzz_plugins  := $(COMPRESS)
 LIBS_07_compress   := $(COMPRESS)
 LIBS_11_overlay    := -lpng
 LIBS_test_compat   := tests/compat_before.c
-TESTS_M32 := $(FOREIGN) $(addprefix test_, queue frame names packet_writer session receive arrival \
-            flush host peer packet channel wrap wrap16 soak compat oom encoding message_codec \
-            message_delta record_delta value_delta baseline compress)
-
-# Where a compiler may take every number for finite, and the machine small ones for zero.
-TESTS_FAST := $(addprefix test_, base value type pack scalar tile record codec engine decimal json \
-            msgpack protobuf policy)
-
-# Compilers, a C library and a machine that only the wire's bytes and one session are run on.
-SMOKE := tcc musl musl-static arm
 
 FUZZERS_M32 := $(filter-out fuzz_plugins, $(FUZZERS))
 
@@ -100,13 +105,13 @@ build/%: examples/%.c $(HEADERS) | build
 # Programs of tests/compile/left_out.h: one room left out, and all that can be.
 LEFT_OUT := no_json no_msgpack no_protobuf no_engine_types no_overlay slim
 
-LOGS_ASAN := $(TESTS:%=build/tests/asan/%.log)
-LOGS_TEST := $(LOGS_ASAN) $(TESTS_M32:%=build/tests/m32/%.log) \
-    $(TESTS_FAST:%=build/tests/fast/%.log) \
-    $(FOREIGN:%=build/tests/s390x/%.log) $(WINDOWS:%=build/tests/mingw/%.log) \
+UNITS     := $(KINDS:%=build/units/%)
+LOGS_ASAN := build/units/asan.log $(TESTS_asan:%=build/tests/asan/%.log)
+LOGS_TEST := $(UNITS:%=%.log) \
+    $(foreach kind, $(KINDS), $(TESTS_$(kind):%=build/tests/$(kind)/%.log)) \
     $(foreach kind, gcc clang m32 s390x mingw, \
         $(addprefix build/compile/$(kind)/, c99.log c11.log embedded.log two_units.log)) \
-    $(foreach kind, $(SMOKE), build/tests/$(kind)/test_golden.log build/compile/$(kind)/c99.log) \
+    $(SMOKE:%=build/compile/%/c99.log) \
     $(foreach kind, g++ clang++ m32++, build/compile/$(kind)/cpp11.log) \
     build/compile/mixed/c_in_cpp.log build/compile/mixed/cpp_in_c.log \
     $(LEFT_OUT:%=build/compile/gcc/%.log) \
@@ -132,7 +137,20 @@ EXE    = $(@:.log=.exe)
 OUTPUT = -o $(EXE) $(LIBS_$(*F)) -lm $(LIBS_$(KIND))
 RUN    = $(RUN_$(KIND)) $(EXE)
 
-build/tests/%.log: tests/$$(*F).c $(HEADERS) | build/missing
+# Each file is run for itself, so a crash costs the others nothing.
+$(UNITS:%=%.c): build/units/%.c: $(TESTS:%=tests/%.c) tools/unit Makefile
+	@mkdir -p $(@D)
+	@tools/unit $(filter-out $(ALONE), $(TESTS_$*)) >$@
+
+build/units/%.log: build/units/%.c $(HEADERS) | build/missing
+	@tools/step $@ "rm -f $(EXE); $(CC_$*) -Wno-shadow -std=c99 -I. $< -o $(EXE) -lm $(LIBS_$*)"
+
+build/tests/%.log: build/units/$$(*D).log
+	@tools/step $@ "" "$(RUN_$(KIND)) build/units/$(KIND).exe $(*F)"
+
+LOGS_ALONE := $(filter $(ALONE:%=\%/%.log), $(LOGS_TEST))
+
+$(LOGS_ALONE): build/tests/%.log: tests/$$(*F).c $(HEADERS) | build/missing
 	@tools/step $@ "$(CC_$(KIND)) -std=c99 $< $(OUTPUT)" "$(RUN)"
 
 build/examples/%.log: examples/$$(*F).c $(HEADERS) | build/missing
@@ -189,7 +207,7 @@ renew: | build
 # --- check: one log for the structure, one for each file and language ---------------------------
 
 SOURCES   := $(wildcard tests/*.c tests/compile/*.c tests/fuzz/*.c examples/*.c tools/*.c)
-LOGS_WARN := $(SOURCES:%.c=build/warn/clang/%.log) $(TESTS:%=build/warn/g++/tests/%.log)
+LOGS_WARN := $(SOURCES:%.c=build/warn/clang/%.log) build/warn/g++/tests.log
 
 check: build/structure.log $(LOGS_WARN)
 	@tools/summary $^
@@ -200,8 +218,10 @@ build/structure.log: tools/check Makefile $(SOURCES) $(HEADERS) | build/missing
 build/warn/clang/%.log: %.c $(HEADERS) | build/missing
 	@tools/step $@ "$(CC_clang) -std=$(or $(STD_$(*F)),c99) -I. $(PLAYERS_$(*F)) -fsyntax-only $<"
 
-build/warn/g++/%.log: %.c $(HEADERS) | build/missing
-	@tools/step $@ "$(CC_g++) -x c++ -I. -fsyntax-only $<"
+# All tests as C++, which count as one each.
+build/warn/g++/tests.log: build/units/asan.c $(HEADERS) | build/missing
+	@tools/step $@ "$(CC_g++) -Wno-shadow -x c++ -I. -fsyntax-only $< $(ALONE:%=tests/%.c) && \
+	    echo $(words $(TESTS)) passed, 0 failed"
 
 # --- fuzz, cover, bench -------------------------------------------------------------------------
 

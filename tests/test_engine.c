@@ -221,7 +221,7 @@ static const samples *all_samples(void) {
 
 enum { ENGINE_BYTES_MAX = 8192, ENGINE_MEMORY_MAX = 1 << 20 };
 
-static uint8_t *memory(void) {
+static uint8_t *engine_memory(void) {
     static uint64_t block[ENGINE_MEMORY_MAX / 8];
     return (uint8_t *)block;
 }
@@ -248,7 +248,8 @@ static const void *engine_there_and_back(const wisp_codec *codec, const wisp_sch
     wisp_value value = wisp_struct(schema, data);
     int size = wisp_encode(codec, schema, &value, bytes, (int)sizeof bytes);
     if (!CHECK(size >= 0)) return NULL;
-    if (!CHECK_EQ_INT(wisp_decode(codec, schema, bytes, size, &came, memory(), ENGINE_MEMORY_MAX),
+    if (!CHECK_EQ_INT(wisp_decode(codec, schema, bytes, size, &came, engine_memory(),
+                                  ENGINE_MEMORY_MAX),
                       size))
         return NULL;
     if (!CHECK_EQ_INT(came.kind, WISP_STRUCT) || !CHECK(wisp_equal(&came, &value))) return NULL;
@@ -266,7 +267,8 @@ TEST(every_schema_makes_sense_and_compiles) {
         char text[200] = "";
         CHECK_EQ_INT(wisp_schema_check(types[i].schema, text, (int)sizeof text), WISP_OK);
         CHECK_EQ_STR(text, "");
-        CHECK(wisp_schema_compile(types[i].schema, memory(), wisp_schema_bytes(types[i].schema)));
+        CHECK(wisp_schema_compile(types[i].schema, engine_memory(),
+                                  wisp_schema_bytes(types[i].schema)));
         CHECK_EQ_INT(types[i].schema->version, 1);
     }
 }
@@ -397,7 +399,7 @@ static const refused refusals[] = {
 };
 
 static int decode_json(const wisp_schema *schema, const char *json, wisp_value *out) {
-    return wisp_decode(wisp_json(), schema, json, (int)strlen(json), out, memory(),
+    return wisp_decode(wisp_json(), schema, json, (int)strlen(json), out, engine_memory(),
                        ENGINE_MEMORY_MAX);
 }
 
@@ -478,7 +480,7 @@ TEST(bits_outside_are_refused) {
     for (int i = 0; i < TEST_COUNT(bits); i++) {
         wisp_value value;
         if (!CHECK(wisp_decode(wisp_bitpack(), wisp_engine_schema(bits[i].type), bits[i].bytes,
-                               bits[i].size, &value, memory(), ENGINE_MEMORY_MAX) < 0))
+                               bits[i].size, &value, engine_memory(), ENGINE_MEMORY_MAX) < 0))
             printf("    %s\n", bits[i].type);
     }
 }
@@ -494,7 +496,7 @@ TEST(random_bytes_never_give_a_value_outside) {
         wisp_value value;
         int size = test_random_below(&seed, (int)sizeof bytes);
         for (int k = 0; k < size; k++) bytes[k] = (uint8_t)test_random(&seed);
-        if (wisp_decode(wisp_bitpack(), schema, bytes, size, &value, memory(),
+        if (wisp_decode(wisp_bitpack(), schema, bytes, size, &value, engine_memory(),
                         ENGINE_MEMORY_MAX) < 0)
             continue;
         CHECK_EQ_INT(wisp_validate(schema, &value, NULL, 0), WISP_OK);

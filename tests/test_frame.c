@@ -116,7 +116,7 @@ TEST(messages_are_read_as_they_were_written) {
                 CHECK_EQ_INT(read.number, type == WISP__REPLY ? 0 : 777 - WISP__RESERVED);
                 CHECK_EQ_INT(read.call, type == WISP__EVENT ? 0 : 0x12000 + ahead);
                 CHECK_EQ_INT(read.ahead, type == WISP__INVOKE ? ahead : 0);
-                CHECK_EQ_INT(read.result, type == WISP__REPLY ? u.m.result : WISP_OK);
+                CHECK_EQ_INT(read.result, type == WISP__REPLY ? (int)u.m.result : (int)WISP_OK);
             }
 }
 

@@ -50,7 +50,12 @@ static const wisp_field line_fields[LINE_FIELDS] = {
     WISP_FIELD(line, color, WISP_T_COLOR),
 };
 
-typedef struct page { uint8_t lead; int count; line lines[TILE_LINES]; uint8_t tail; } page;
+typedef struct tile_page {
+    uint8_t lead;
+    int count;
+    line lines[TILE_LINES];
+    uint8_t tail;
+} tile_page;
 
 /* A text with anything behind its end; seldom one without end. */
 static void fill_text(uint64_t *seed, char *text, int most) {
@@ -138,12 +143,12 @@ static void book_lines(tile_book *b, uint64_t *seed) {
 
 /* Compiled, in memory_a. */
 static const wisp_schema *book_random(tile_book *b, uint64_t *seed) {
-    static const wisp_field lead = WISP_FIELD(page, lead, WISP_T_RANGE(0, 127));
-    static const wisp_field tail = WISP_FIELD(page, tail, WISP_T_UINT);
-    static const wisp_field fixed = WISP_FIELD(page, lines, WISP_T_ARRAY(NULL, TILE_LINES));
+    static const wisp_field lead = WISP_FIELD(tile_page, lead, WISP_T_RANGE(0, 127));
+    static const wisp_field tail = WISP_FIELD(tile_page, tail, WISP_T_UINT);
+    static const wisp_field fixed = WISP_FIELD(tile_page, lines, WISP_T_ARRAY(NULL, TILE_LINES));
     static const wisp_field counted =
-        WISP_COUNTED_FIELD(page, lines, count, WISP_T_ARRAY(NULL, TILE_LINES));
-    wisp_schema pages = WISP_SCHEMA(page, 1, line_fields);
+        WISP_COUNTED_FIELD(tile_page, lines, count, WISP_T_ARRAY(NULL, TILE_LINES));
+    wisp_schema pages = WISP_SCHEMA(tile_page, 1, line_fields);
     int before = test_random_below(seed, 2);
     book_lines(b, seed);
     b->page_fields[0] = lead;
@@ -173,7 +178,7 @@ static wisp__program one_by_one(const wisp__program *program, int *tiles, int *r
 }
 
 static wisp_result read_page(const wisp__program *program, const uint8_t *bytes, int size,
-                             page *image, int64_t *at) {
+                             tile_page *image, int64_t *at) {
     wisp__bump bump = wisp__bump_on(memory_b.bytes, MEMORY_MAX);
     wisp__arena arena = wisp__arena_in(&bump);
     wisp__reader data = wisp__reader_on(bytes, size);
@@ -195,7 +200,7 @@ static wisp_result read_page(const wisp__program *program, const uint8_t *bytes,
 /* From memory that ends where the bytes end. Returns whether it was read. */
 static bool reads_alike(const wisp__program *quick, const wisp__program *slow,
                         const uint8_t *bytes, int size) {
-    static page fast, plain;
+    static tile_page fast, plain;
     uint8_t *copy = (uint8_t *)malloc(size ? (size_t)size : 1);
     int64_t fast_at = 0, plain_at = 0;
     wisp_result result;
@@ -211,8 +216,8 @@ static bool reads_alike(const wisp__program *quick, const wisp__program *slow,
 }
 
 /* Bytes that were written, or a negative result. */
-static int writes_alike(const wisp__program *quick, const wisp__program *slow, const page *image,
-                        int capacity, uint8_t *out) {
+static int writes_alike(const wisp__program *quick, const wisp__program *slow,
+                        const tile_page *image, int capacity, uint8_t *out) {
     uint8_t *fast = (uint8_t *)malloc(capacity ? (size_t)capacity : 1);
     uint8_t *plain = (uint8_t *)malloc(capacity ? (size_t)capacity : 1);
     wisp__base base;
@@ -228,7 +233,7 @@ static int writes_alike(const wisp__program *quick, const wisp__program *slow, c
 }
 
 TEST(runs_and_tiles_do_what_operations_do_one_by_one) {
-    static page image;
+    static tile_page image;
     static uint8_t bytes[PAGE_BYTES];
     static tile_book b;
     uint64_t seed = 1;
