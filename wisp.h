@@ -3387,13 +3387,14 @@ typedef struct wisp__baselines {
 
 typedef enum wisp__encoding_kind { WISP__VALUES, WISP__RECORD, WISP__CODED } wisp__encoding_kind;
 
+/* A schema of this endpoint, or of a peer. */
 typedef struct wisp__described {
-    struct wisp__described *next;          /* of ours, or of the dead */
-    struct wisp__described *same;          /* the next of its bucket */
-    uint64_t             hash;             /* of the descriptor's bits, by a key of this end */
+    struct wisp__described *next;          /* of this endpoint's, or of the dead */
+    struct wisp__described *same;          /* of the same bucket */
+    uint64_t             hash;             /* of the descriptor, keyed */
     int                  references, bits;
     bool                 learnt;           /* from a peer */
-    size_t               bytes;            /* of all this in one piece */
+    size_t               bytes;            /* of memory, with all that it points to */
     const wisp__program *program;
     uint8_t             *descriptor;
 } wisp__described;
@@ -3402,21 +3403,21 @@ enum { WISP__SCHEMA_BUCKETS = 256 };
 
 typedef struct wisp__schemas {
     wisp__base      *base;
-    wisp__described *first;                /* ours */
-    wisp__described *buckets[WISP__SCHEMA_BUCKETS];     /* all by hash: peers choose what is here */
-    uint64_t         key[2];
-    wisp__described *dead;                 /* nobody's, but a handler may still see their values */
+    wisp__described *first;                /* this endpoint's */
+    wisp__described *buckets[WISP__SCHEMA_BUCKETS];     /* all, by hash */
+    uint64_t         key[2];               /* of the hash, as peers choose schemas */
+    wisp__described *dead;                 /* released; a handler may still see their values */
 } wisp__schemas;
 
 typedef struct wisp__encoding {
     uint8_t          kind;
     bool             delta, sync, adaptive, compressed;
-    uint8_t          line;                 /* of differences: the order that they need, else 0 */
+    uint8_t          line;                 /* of deltas: the order that they need; else 0 */
     uint32_t         dictionary;
     const wisp_codec *codec;
     wisp__described *described;            /* NULL: no schema */
-    int              number;               /* of theirs: its number over there */
-    bool             asked;                /* of theirs: for values as a whole */
+    int              number;               /* the peer's for it, when it is a peer's */
+    bool             asked;                /* the peer was asked for whole values */
 } wisp__encoding;
 
 /* --- policy --- */
@@ -3597,14 +3598,14 @@ typedef struct wisp__session {
 typedef struct wisp__message_codec {
     wisp__base     *base;
     wisp__registry *registry;
-    wisp__packer    packer;            /* what goes out: shape and data */
-    wisp__arena     scratch;           /* while it is made */
-    wisp__arena     arena;             /* what has come in, until the next message */
+    wisp__packer    packer;            /* the message being encoded */
+    wisp__arena     scratch;           /* memory for that */
+    wisp__arena     arena;             /* values of the received message, until the next */
     uint32_t        turn;              /* how often the arena was emptied */
     wisp__credit    credit;            /* of the peer whose bytes are read */
 } wisp__message_codec;
 
-/* What was read of a message. */
+/* The values of a received message. */
 typedef struct wisp__decoded {
     const wisp_value    *values;
     int                  count;
@@ -3618,7 +3619,7 @@ typedef struct wisp__decoded {
 /* The bits of a message before its whole value or delta. */
 typedef struct wisp__delta_head {
     int      place, back, older;
-    bool     whole;
+    bool     in_order, whole;          /* in_order: not read, but known */
     uint32_t sequence;                 /* its low bits, when read and not far */
     bool     far;                      /* whole, with all bits of the sequence */
     uint32_t hash;                     /* 16 bits */
@@ -3899,8 +3900,8 @@ typedef struct wisp__reading {
     wisp__inbound   previous;
     bool            has_previous, eliciting, answered;
     int             messages;
-    const char     *broken;       /* why the session must end, or NULL */
-    wisp_result     code;         /* with which */
+    const char     *broken;       /* why the session ends, or NULL */
+    wisp_result     code;         /* that it ends with */
 } wisp__reading;
 
 /* --- host --- */
@@ -19470,16 +19471,16 @@ static bool wisp__encoding_keyed(const wisp__encoding *encoding) {
     return encoding->kind == WISP__RECORD && encoding->described->program->keyed;
 }
 
-static void wisp__delta_head_put(wisp__writer *to, const wisp__encoding *encoding, bool in_order,
+static void wisp__delta_head_put(wisp__writer *to, const wisp__encoding *encoding,
                                  const wisp__delta_head *h, int64_t bits) {
     if (wisp__encoding_keyed(encoding)) wisp__put_small(to, (uint64_t)h->place);
     wisp__put(to, h->whole, 1);
-    if (!in_order) wisp__put(to, h->sequence & ((1u << WISP__SEQUENCE_BITS) - 1),
+    if (!h->in_order) wisp__put(to, h->sequence & ((1u << WISP__SEQUENCE_BITS) - 1),
                              WISP__SEQUENCE_BITS);
-    if (h->whole && !in_order) wisp__put(to, h->far, 1);
+    if (h->whole && !h->in_order) wisp__put(to, h->far, 1);
     if (h->far) wisp__put(to, h->sequence >> WISP__SEQUENCE_BITS, 32 - WISP__SEQUENCE_BITS);
     if (h->whole) return;
-    if (!in_order) wisp__put_small(to, (uint64_t)h->back - 1);
+    if (!h->in_order) wisp__put_small(to, (uint64_t)h->back - 1);
     if (encoding->adaptive) wisp__put(to, (uint64_t)h->older, 2);
     if (encoding->sync) wisp__put(to, h->hash, 16);
     if (wisp__delta_needs_length(encoding)) wisp__put_small(to, (uint64_t)(bits + 3) / 4);
@@ -19488,6 +19489,7 @@ static void wisp__delta_head_put(wisp__writer *to, const wisp__encoding *encodin
 static void wisp__delta_head_get(wisp__reader *from, const wisp__encoding *encoding, bool in_order,
                                  wisp__delta_head *h) {
     memset(h, 0, sizeof *h);
+    h->in_order = in_order;
     h->end = -1;
     if (wisp__encoding_keyed(encoding)) h->place = wisp__get_small(from);
     h->whole = wisp__get(from, 1) != 0;
@@ -19511,11 +19513,10 @@ static bool wisp__delta_is_far(const wisp__baseline *baseline) {
 }
 
 /* The full sequence of a message. `baseline`: that it belongs to, or NULL. */
-static uint32_t wisp__delta_sequence(const wisp__baseline *baseline, const wisp__delta_head *h,
-                                     bool in_order) {
+static uint32_t wisp__delta_sequence(const wisp__baseline *baseline, const wisp__delta_head *h) {
     uint32_t half = 1u << (WISP__SEQUENCE_BITS - 1), ahead;
-    if (h->far || (!in_order && !(baseline && baseline->begun))) return h->sequence;
-    if (in_order) return baseline ? baseline->sequence : 0;
+    if (h->far || (!h->in_order && !(baseline && baseline->begun))) return h->sequence;
+    if (h->in_order) return baseline ? baseline->sequence : 0;
     ahead = (h->sequence - baseline->sequence) & (2 * half - 1);
     return baseline->sequence + ahead - ((ahead & half) << 1);
 }
@@ -19557,7 +19558,7 @@ static wisp__encoded *wisp__encoded_packed(wisp *w) {
 }
 
 /* Puts a message with its head into the packer: a whole value, or a delta. */
-static wisp_result wisp__delta_pack(wisp *w, const wisp__encoding *encoding, bool in_order,
+static wisp_result wisp__delta_pack(wisp *w, const wisp__encoding *encoding,
                                     const wisp__delta_head *h, const uint8_t *bytes, int64_t bits) {
     wisp__packer *p = &w->content.packer;
     wisp_result result = WISP_OK;
@@ -19565,7 +19566,7 @@ static wisp_result wisp__delta_pack(wisp *w, const wisp__encoding *encoding, boo
     if (result) return result;
     p->shape.at = p->data.at = 0;
     p->shape.full = p->data.full = false;
-    wisp__delta_head_put(&p->data, encoding, in_order, h, bits);
+    wisp__delta_head_put(&p->data, encoding, h, bits);
     wisp__put_bits(&p->data, bytes, bits);
     if (!h->whole && wisp__delta_needs_length(encoding)) wisp__put(&p->data, 0, (int)(-bits & 3));
     return p->data.full ? WISP_E_TOO_BIG : WISP_OK;
@@ -23509,14 +23510,14 @@ static wisp_result wisp__send_value(wisp *w, wisp__session *s, wisp__fired *fire
     if (stored) d = wisp__fired_delta(w, fired, baseline, stored, &head);
     head.place = baseline->place;
     head.sequence = next.sequence = baseline->sequence;
+    head.in_order = in_order;
     head.whole = d == NULL;
     head.far = head.whole && !in_order && wisp__delta_is_far(baseline);
     next.value = fired->value;
     next.has_base = d != NULL;
     next.base = stored ? stored->sequence : 0;
     w->content.packer.values = d ? wisp__max_int(1, wisp__as_values(d->work)) : value->values;
-    result = wisp__delta_pack(w, encoding, in_order, &head,
-                              d ? d->bytes : (const uint8_t *)value->bytes,
+    result = wisp__delta_pack(w, encoding, &head, d ? d->bytes : (const uint8_t *)value->bytes,
                               d ? d->bits : value->bits);
     if (result == WISP_OK && !wisp__delta_models_after(w, d, &next.models)) result = WISP_E_MEMORY;
     if (result == WISP_OK) result = wisp__send_encoded(w, s, fired, baseline, &next);
@@ -24601,7 +24602,7 @@ static wisp_result wisp__apply_value(wisp *w, wisp__inbound *in, bool *fresh) {
         a.baseline->whole = a.baseline->begun = false;
         a.baseline->sequence = 0;
     }
-    a.next.sequence = wisp__delta_sequence(a.baseline, &a.head, in->in_order);
+    a.next.sequence = wisp__delta_sequence(a.baseline, &a.head);
     if (a.head.whole) {
         a.next.value = wisp__received_whole(w, &a.from);
         in->encoding->asked = false;

@@ -1210,15 +1210,15 @@ TEST(calls_of_such_a_name_are_whole_both_ways) {
 
 /* --- tellings that nobody honest sends --- */
 
-/* Sends a telling of any kind, with content of any bits, past all that an honest end keeps. */
-static void delta_forge(world_two *t, const wisp__delta_head *telling, const uint8_t *bits,
-                        int count, bool in_order) {
+/* Sends a head of any kind, with content of any bits, past all that an honest end keeps. */
+static void delta_forge(world_two *t, const wisp__delta_head *head, const uint8_t *bits,
+                        int count) {
     wisp__remote *remote = wisp__registry_find(&t->client->registry, "v", 1);
     const wisp__encoding *form = &t->client->registry.remotes[remote->newest]->encoding;
     wisp__message *m;
     wisp_result why;
     if (!session_of(t->client, 0)) return;
-    if (!CHECK_EQ_INT(wisp__delta_pack(t->client, form, in_order, telling, bits, count), WISP_OK))
+    if (!CHECK_EQ_INT(wisp__delta_pack(t->client, form, head, bits, count), WISP_OK))
         return;
     m = wisp__compose(t->client, remote, WISP__EVENT, &why);
     if (m) wisp__give(t->client, session_of(t->client, 0), m);
@@ -1249,17 +1249,18 @@ TEST(hostile_tellings_neither_crash_nor_take_memory) {
             world_run(&t.w, 0.3);
             for (int i = 0; i < 300 && again < 12; i++) {
                 uint8_t bits[128];
-                wisp__delta_head telling;
-                memset(&telling, 0, sizeof telling);
+                wisp__delta_head head;
+                memset(&head, 0, sizeof head);
                 low_random_bytes(&seed, bits, 128);
-                telling.place = test_random_below(&seed, 3) ? test_random_below(&seed, 4)
+                head.place = test_random_below(&seed, 3) ? test_random_below(&seed, 4)
                                                             : (int)(test_random(&seed) >> 40);
-                telling.back = 1 + test_random_below(&seed, i & 1 ? 64 : 1 << 20);
-                telling.older = test_random_below(&seed, 4);
-                telling.sequence = (uint32_t)test_random(&seed);
-                telling.hash = (uint32_t)test_random(&seed) & 0xffff;
-                telling.whole = test_random_below(&seed, 8) == 0;
-                delta_forge(&t, &telling, bits, test_random_below(&seed, 900), d == WISP_RELIABLE);
+                head.back = 1 + test_random_below(&seed, i & 1 ? 64 : 1 << 20);
+                head.older = test_random_below(&seed, 4);
+                head.sequence = (uint32_t)test_random(&seed);
+                head.hash = (uint32_t)test_random(&seed) & 0xffff;
+                head.whole = test_random_below(&seed, 8) == 0;
+                head.in_order = d == WISP_RELIABLE;
+                delta_forge(&t, &head, bits, test_random_below(&seed, 900));
                 world_step(&t.w);
                 again += delta_rejoin(&t);
                 if (session_of(t.server, 0)) {
@@ -1302,10 +1303,11 @@ TEST(one_packet_cannot_ask_for_large_values_without_end) {
     got = book.got;
     packets = world_total(t.server).packets_received;
     for (int n = 0; n < 500; n++) {
-        wisp__delta_head telling;
+        wisp__delta_head head;
         uint8_t bits[8] = { 5 };                         /* as many as before, none differs */
-        memset(&telling, 0, sizeof telling);
-        delta_forge(&t, &telling, bits, 2, true);
+        memset(&head, 0, sizeof head);
+        head.in_order = true;
+        delta_forge(&t, &head, bits, 2);
     }
     world_step(&t.w);
     world_step(&t.w);

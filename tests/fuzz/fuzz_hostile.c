@@ -470,7 +470,8 @@ static void put_told(world *f, wisp__writer *to, slot *sl, bool in_order) {
     }
     spoil = take(&f->in);
     if (spoil > 200 && inner.at) bytes[spoil % (int)((inner.at + 7) / 8)] ^= take(&f->in);
-    wisp__delta_head_put(to, &sl->encoding, in_order, &t, inner.at);
+    t.in_order = in_order;
+    wisp__delta_head_put(to, &sl->encoding, &t, inner.at);
     wisp__put_bits(to, bytes, inner.at);
     if (!t.whole && wisp__delta_needs_length(&sl->encoding)) wisp__put(to, 0, (int)(-inner.at & 3));
 }

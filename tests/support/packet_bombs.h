@@ -502,7 +502,8 @@ static inline int64_t bombs_put_delta(bombs *b, uint8_t *bytes, int size) {
     d.models = base->models;
     wisp__message_delta_make(&b->h.server->content, form, base->value, &d);
     MUST(d.bits > 0);
-    wisp__delta_head_put(&to, form, true, &t, d.bits);
+    t.in_order = true;
+    wisp__delta_head_put(&to, form, &t, d.bits);
     wisp__put_bits(&to, d.bytes, wisp__delta_needs_length(form) ? (d.bits + 3) / 4 * 4 : d.bits);
     wisp__arena_reset(&b->h.server->content.scratch);
     return to.at;
