@@ -3529,7 +3529,7 @@ enum { WISP__UNANNOUNCED, WISP__ANNOUNCED, WISP__ACKED, WISP__BOUND, WISP__UNKNO
 typedef struct wisp__peer_remote {
     uint8_t  known;                    /* to the peer: WISP__UNANNOUNCED.. */
     bool     active : 1;               /* its queue is not empty */
-    bool     named : 1;                /* the peer announced this name, and did not refuse it since */
+    bool     named : 1;                /* the peer announced the name, and has not refused it */
     bool     there : 1;                /* of a main entry: the peer has announced its name before */
     bool     warned : 1;               /* it was reported that the peer refuses our encoding */
     bool     refused : 1;              /* we refuse the peer's, as long as the settings stay */
@@ -3581,7 +3581,7 @@ typedef struct wisp__session {
     uint32_t       behind;             /* channels where a message whose turn came is unpaid */
     int            credit;             /* work that is paid for (credit), at credit_time */
     double         credit_time;
-    int            reader;             /* the same of ours at the peer, as far as it is known here */
+    int            reader;             /* our credit at the peer, as far as it is known here */
     double         reader_time;
     wisp__peer_meter *meter;           /* NULL while the profiler is off */
     int            notices_left;       /* WISP_JOINED and WISP_LEFT that may still come (session) */
@@ -3673,7 +3673,7 @@ typedef struct wisp__connection {
     wisp_handler fn;
     void        *user;
     wisp_pattern *pattern;         /* of a connection by pattern; else NULL */
-    struct wisp__connection *parts;    /* of a pattern: its connections to remotes; of those: next */
+    struct wisp__connection *parts;    /* of a pattern: those it has made; or the next of them */
 } wisp__connection;
 
 /* An event about the endpoint itself, which waits for the next dispatch. */
@@ -3796,7 +3796,7 @@ typedef struct wisp__request {          /* a call of a peer */
     uint32_t       id;
     int            remote;
     uint8_t        state;
-    bool           once;                /* came reliably: there is no repeat, so it is in no table */
+    bool           once;                /* came reliably: it has no repeats and is in no table */
     wisp__message *reply;               /* kept until the call is settled */
 } wisp__request;
 
